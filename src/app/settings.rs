@@ -1,0 +1,275 @@
+//! From the resolved configuration to the `Config` of each component.
+
+use crate::config::resolved::{self, Resolved};
+use crate::config::types::{LogTarget, RoutePattern, Workers};
+use crate::geo::{Files, Geo};
+use crate::http_inspector::{Access, Config, config, tls};
+use crate::policy::client::{ClientRules, Record};
+use crate::policy::{
+    AnomalyAction, CustomSignature, FilterSettings, Mode, ModeOverride, OverlimitMode, Policy, PolicyDoc,
+    ReplySettings, RouteSettings, Settings,
+};
+use crate::ruleset::custom::Custom;
+use crate::ruleset::{Ruleset, builtin, compile};
+use crate::telemetry::logs::{self, AccessLog, Output};
+use std::fmt::Display;
+use std::path::Path;
+
+/// Threads of the runtime and of the pool.
+pub fn threads(resolved: &Resolved) -> usize {
+    match resolved.http_inspector.workers {
+        // Honours the CPU quota of a container.
+        Workers::Auto => std::thread::available_parallelism().map_or(1, usize::from),
+        Workers::Count(n) => usize::from(n).max(1),
+    }
+}
+
+/// Settings of the API.
+pub fn service(resolved: &Resolved) -> Config {
+    let (connector, load) = (&resolved.connector, &resolved.load);
+    let limits = connector.per_connection_limits;
+    Config {
+        max_call_bytes: connector.max_call_bytes,
+        per_connection: config::PerConnection {
+            requests: limits.max_requests,
+            bytes: limits.max_received_bytes,
+            age: limits.max_duration,
+        },
+        load: config::Load {
+            connections: load.max_connections,
+            calls: load.max_concurrent_calls,
+            buffered_bytes: load.max_buffered_bytes,
+            inline_bytes: load.inline_bytes,
+            queue: load.queue,
+            queue_timeout: load.queue_timeout,
+            background_queue: load.background_queue,
+            lag: config::MAX_LAG,
+            retry_after: load.retry_after,
+        },
+        threads: threads(resolved),
+        reply_timeout: connector.app_reply_timeout.map(|limit| (limit, connector.app_reply_timeout_code)),
+        health_path: connector.external_health_check.clone(),
+        header_timeout: load.header_timeout,
+        body_timeout: load.body_timeout,
+        idle_timeout: load.idle_timeout,
+        drain_timeout: load.drain_timeout,
+    }
+}
+
+/// Certificate files.
+pub fn tls(resolved: &Resolved) -> Option<tls::Files> {
+    let auth = &resolved.connector.auth;
+    resolved.connector.tls.as_ref().map(|files| tls::Files {
+        cert: files.cert.clone(),
+        key: files.key.clone(),
+        client_ca: auth.client_ca.clone(),
+        certificate_optional: !auth.keys.is_empty() || !auth.key_files.is_empty(),
+    })
+}
+
+/// Bearer keys, those in files included.
+pub fn keys(resolved: &Resolved) -> Result<Vec<Vec<u8>>, String> {
+    let auth = &resolved.connector.auth;
+    let mut keys: Vec<_> = auth.keys.iter().map(|key| key.expose().as_bytes().to_vec()).collect();
+    for path in &auth.key_files {
+        let key = read(path)?;
+        let key = key.trim();
+        if key.is_empty() {
+            return Err(format!("{}: no key in it", path.display()));
+        }
+        keys.push(key.as_bytes().to_vec());
+    }
+    Ok(keys)
+}
+
+/// Who may call.
+pub fn access(resolved: &Resolved, keys: &[Vec<u8>]) -> Access {
+    let connector = &resolved.connector;
+    let hosts = connector.allowed_hosts.iter().map(|glob| glob.as_str().to_owned()).collect();
+    Access::new(keys, connector.auth.client_ca.is_some(), Some(connector.allowed_networks.clone()), hosts)
+}
+
+/// Whom to believe about the client's address.
+pub fn client_rules(resolved: &Resolved) -> ClientRules {
+    let record = |from: &resolved::ProxyRecord| Record {
+        trusted: from.trusted_networks.clone(),
+        real_ip: from.real_ip.clone(),
+        original_host: from.original_host.clone(),
+    };
+    ClientRules::new(resolved.proxy_headers.iter().map(record).collect())
+}
+
+/// Logs.
+pub fn logs(resolved: &Resolved) -> logs::Config {
+    let log = &resolved.log;
+    let access = log.access_log.as_ref().map(|access| &access.target).filter(|target| **target != log.target);
+    logs::Config {
+        level: crate::config::types::Setting::show(&log.level).to_lowercase(),
+        pretty: log.pretty,
+        output: output(&log.target),
+        access_output: access.map(output),
+    }
+}
+
+fn output(target: &LogTarget) -> Output {
+    match target {
+        LogTarget::Stdout => Output::Stdout,
+        LogTarget::Stderr => Output::Stderr,
+        LogTarget::File(path) => Output::File(path.clone()),
+    }
+}
+
+/// What the access log says.
+pub fn access_log(resolved: &Resolved) -> AccessLog {
+    match &resolved.log.access_log {
+        None => AccessLog::Off,
+        Some(access) if access.verbose => AccessLog::Verbose,
+        Some(_) => AccessLog::All,
+    }
+}
+
+/// The signatures: built-in ones and those of directories. Every mistake is told.
+pub fn ruleset(resolved: &Resolved, policy: &Policy) -> Result<Ruleset, String> {
+    let mut files = if resolved.rules.builtin { builtin::files() } else { Vec::new() };
+    for directory in &resolved.rules.directories {
+        rule_files(directory, &mut files)?;
+    }
+    let custom = |s: &CustomSignature| {
+        Custom::new(&s.name(), s.attack, &s.pattern, s.points.clone()).map_err(|error| format!("{}: {error}", s.name()))
+    };
+    let custom = policy.custom_signatures().into_iter().map(custom).collect::<Result<Vec<_>, _>>()?;
+    compile::compile_with(&files, custom).map_err(|errors| lines(&errors))
+}
+
+/// The address databases.
+pub fn geo(resolved: &Resolved) -> Result<Geo, String> {
+    let files = Files {
+        country: resolved.geo.country_database.clone(),
+        asn: resolved.geo.asn_database.clone(),
+        source_types: resolved.geo.source_type_database.clone(),
+    };
+    Geo::open(&files).map_err(|errors| lines(&errors))
+}
+
+fn rule_files(directory: &Path, files: &mut Vec<(String, String)>) -> Result<(), String> {
+    let fail = |error: std::io::Error| format!("{}: {error}", directory.display());
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(directory).map_err(fail)? {
+        let path = entry.map_err(fail)?.path();
+        if path.extension().is_some_and(|e| e == "yaml" || e == "yml") {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    for path in paths {
+        files.push((path.display().to_string(), read(&path)?));
+    }
+    Ok(())
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+fn lines<E: Display>(errors: &[E]) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// The policy: settings of the configuration and the local policy file.
+pub fn policy(resolved: &Resolved) -> Result<Policy, String> {
+    let doc = match &resolved.policy_file {
+        None => None,
+        Some(path) => Some(PolicyDoc::parse(&path.display().to_string(), &read(path)?).map_err(|e| lines(&e))?),
+    };
+    Policy::compile(&policy_settings(resolved), doc.as_ref()).map_err(|errors| lines(&errors))
+}
+
+/// What policy has against the configuration, apart from the files that it names: key and message of each mistake.
+pub fn mistakes(resolved: &Resolved) -> Vec<(String, String)> {
+    // Policy calls these keys by their meaning.
+    let key = |at: &str| {
+        let at = if at.starts_with("reply") { format!("block_{at}") } else { at.replace(".reply.", ".block_reply.") };
+        at.replace("block_reply.json", "block_reply.body_json").replace("block_reply.html", "block_reply.body_html")
+    };
+    let errors = Policy::compile(&policy_settings(resolved), None).err().unwrap_or_default();
+    errors.into_iter().map(|error| (key(&error.at), error.message)).collect()
+}
+
+fn policy_settings(resolved: &Resolved) -> Settings {
+    let routes = &resolved.route_config;
+    let filters = &resolved.input_filters;
+    let anomaly = |action| match action {
+        resolved::AnomalyAction::Ignore => AnomalyAction::Ignore,
+        resolved::AnomalyAction::Report => AnomalyAction::Report,
+        resolved::AnomalyAction::Block => AnomalyAction::Block,
+    };
+    Settings {
+        application: routes.application,
+        mode: Some(mode(routes.mode)),
+        mode_allow_override: match routes.mode_override {
+            resolved::ModeOverride::On => ModeOverride::On,
+            resolved::ModeOverride::Off => ModeOverride::Off,
+            resolved::ModeOverride::Strict => ModeOverride::Strict,
+        },
+        routes: routes.routes.iter().map(route).collect(),
+        inspect: filters.inspect.iter().map(filter).collect(),
+        bypass: filters.bypass.iter().map(filter).collect(),
+        reply: reply(&resolved.block_reply),
+        anomalies: resolved.anomalies.iter().map(|&(kind, action)| (kind, anomaly(action))).collect(),
+        limits: resolved.limits.clone(),
+        time_limit: resolved.http_inspector.process_time_limit,
+        overlimit: match resolved.overlimit {
+            resolved::OverlimitMode::Off => OverlimitMode::Off,
+            resolved::OverlimitMode::Monitoring => OverlimitMode::Monitoring,
+            resolved::OverlimitMode::Block => OverlimitMode::Blocking,
+        },
+        parsers_off: resolved.http_inspector.parsers_off,
+        lists: resolved.acl.enabled,
+        lists_before_inspection: resolved.acl.access_phase,
+    }
+}
+
+fn mode(mode: resolved::Mode) -> Mode {
+    match mode {
+        resolved::Mode::Off => Mode::Off,
+        resolved::Mode::Monitoring => Mode::Monitoring,
+        resolved::Mode::SafeBlocking => Mode::SafeBlocking,
+        resolved::Mode::Block => Mode::Block,
+    }
+}
+
+fn reply(from: &resolved::BlockReply) -> ReplySettings {
+    ReplySettings {
+        status: from.status,
+        headers: from.headers.clone(),
+        json: from.json.clone(),
+        html: from.html.clone(),
+    }
+}
+
+fn route(from: &resolved::Route) -> RouteSettings {
+    RouteSettings {
+        host: from.host.as_ref().map(|glob| glob.as_str().to_owned()),
+        route: from.route.as_ref().map(|pattern| match pattern {
+            RoutePattern::Exact(path) => format!("={path}"),
+            RoutePattern::StrongPrefix(path) => format!("^~{path}"),
+            RoutePattern::Regex { pattern, ignore_case: true } => format!("~*{}", pattern.text),
+            RoutePattern::Regex { pattern, ignore_case: false } => format!("~{}", pattern.text),
+            RoutePattern::Prefix(path) => path.clone(),
+        }),
+        application: from.application,
+        mode: from.mode.map(mode),
+        reply: from.block_reply.as_ref().map(reply),
+        parsers_off: from.parsers_off,
+        routes: from.routes.iter().map(route).collect(),
+    }
+}
+
+fn filter(from: &resolved::InputFilter) -> FilterSettings {
+    FilterSettings {
+        path: from.path.as_ref().map(|pattern| pattern.text.clone()),
+        url: from.url.as_ref().map(|pattern| pattern.text.clone()),
+        headers: from.headers.iter().map(|(name, pattern)| (name.clone(), pattern.text.clone())).collect(),
+        ip_addresses: from.ip_addresses.iter().map(ToString::to_string).collect(),
+    }
+}

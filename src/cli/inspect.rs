@@ -1,0 +1,227 @@
+//! `weir inspect`: the verdict on a request, with every decoding step, point, finding and rule.
+
+use super::readers::{self, Form, Sample};
+use super::rules;
+use crate::engine::{self, Scratch};
+use crate::model::bytes::printable;
+use crate::model::{Confidence, Inspection, Message};
+use crate::parse::{facts, message};
+use crate::policy::{Action, Head, Policy, PolicyDoc, Settings, Source, Verdict};
+use std::fmt::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// Arguments of `weir inspect`.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// File with one or more requests, or `-` for standard input.
+    pub file: PathBuf,
+    /// Form of the input.
+    #[arg(long, value_enum, default_value = "auto")]
+    pub form: Form,
+    /// Print JSON, one object a request.
+    #[arg(long)]
+    pub json: bool,
+    /// Print only the verdict line of each request.
+    #[arg(long, short, conflicts_with = "json")]
+    pub quiet: bool,
+    /// Directory of further rule files; may be given several times.
+    #[arg(long = "rules", value_name = "DIR")]
+    pub rules: Vec<PathBuf>,
+    /// Policy file to judge by; without one, everything is judged in blocking mode.
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+    /// Client address to judge as.
+    #[arg(long, value_name = "IP", default_value = "203.0.113.1")]
+    pub client: IpAddr,
+}
+
+/// Runs it. Exit codes: 0 every request passes, 1 one or more would be blocked, 2 input, rules or policy are unusable.
+pub fn run(arguments: &Arguments) -> ExitCode {
+    match judge_all(arguments) {
+        Ok(blocked) => ExitCode::from(u8::from(blocked)),
+        Err(message) => {
+            eprintln!("error: {message}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn judge_all(arguments: &Arguments) -> Result<bool, String> {
+    let samples = readers::read(&input(&arguments.file)?, arguments.form)
+        .map_err(|error| format!("{}: {error}", arguments.file.display()))?;
+    let ruleset = rules::load(&arguments.rules).map_err(|errors| lines(&errors))?;
+    let policy = policy(arguments.policy.as_deref())?;
+    let mut scratch = Scratch::default();
+    let mut stdout = std::io::stdout().lock();
+    let mut blocked = false;
+    for (number, sample) in samples.iter().enumerate() {
+        let judged = Judged::new(sample, arguments, &ruleset, &policy, &mut scratch);
+        blocked |= judged.verdict.action == Action::Block;
+        let text = if arguments.json { judged.json() } else { judged.text(number, samples.len(), arguments.quiet) };
+        if stdout.write_all(text.as_bytes()).is_err() {
+            break;
+        }
+    }
+    Ok(blocked)
+}
+
+fn input(path: &Path) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    let read = if path.as_os_str() == "-" {
+        std::io::stdin().take(readers::MAX_INPUT + 1).read_to_end(&mut bytes)
+    } else {
+        std::fs::File::open(path).and_then(|file| file.take(readers::MAX_INPUT + 1).read_to_end(&mut bytes))
+    };
+    read.map_err(|error| format!("{}: {error}", path.display()))?;
+    if bytes.len() as u64 > readers::MAX_INPUT {
+        return Err(format!("{}: larger than {} octets", path.display(), readers::MAX_INPUT));
+    }
+    Ok(bytes)
+}
+
+fn policy(path: Option<&Path>) -> Result<Policy, String> {
+    let Some(path) = path else {
+        return Policy::compile(&Settings::default(), None).map_err(|errors| lines(&errors));
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let doc = PolicyDoc::parse(&path.display().to_string(), &text).map_err(|errors| lines(&errors))?;
+    Policy::compile(&Settings::default(), Some(&doc)).map_err(|errors| lines(&errors))
+}
+
+fn lines<E: std::fmt::Display>(errors: &[E]) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\nerror: ")
+}
+
+/// A request and what was found out about it.
+struct Judged<'s> {
+    sample: &'s Sample,
+    message: Message<'s>,
+    inspection: Inspection,
+    verdict: Verdict,
+    micros: f64,
+}
+
+impl<'s> Judged<'s> {
+    fn new(
+        sample: &'s Sample,
+        arguments: &Arguments,
+        ruleset: &crate::ruleset::Ruleset,
+        policy: &Policy,
+        scratch: &mut Scratch,
+    ) -> Self {
+        let message = message::request(&sample.raw);
+        let facts = facts::facts(&message);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+        let client = Some(arguments.client);
+        let head = Head {
+            message: &message,
+            facts: &facts,
+            client,
+            source: Source::default(),
+            now,
+            blocking: true,
+            request_id: "inspect",
+        };
+        let plan = policy.plan(&head);
+        let begin = Instant::now();
+        // Explaining takes its time: the steps are worth more here than the time limit of the service.
+        let orders = engine::Plan {
+            limits: plan.limits.clone(),
+            options: crate::parse::extract::Options {
+                parsers_off: plan.parsers_off,
+                parsers_off_at: &plan.parsers_off_at,
+            },
+            explain: !arguments.quiet,
+        };
+        let inspection = match plan.bypass {
+            None => engine::inspect(&message, ruleset, &orders, scratch, &|| false),
+            Some(_) => Inspection::default(),
+        };
+        let micros = begin.elapsed().as_secs_f64() * 1e6;
+        let verdict = policy.decide(&head, &plan, plan.bypass.is_none().then_some(&inspection));
+        Self { sample, message, inspection, verdict, micros }
+    }
+
+    fn json(&self) -> String {
+        let value = serde_json::json!({
+            "id": self.sample.id,
+            "method": printable(self.message.method, 64),
+            "target": printable(self.message.target, 2048),
+            "verdict": self.action(),
+            "attacks": self.verdict.attacks,
+            "inspection": self.inspection,
+            "microseconds": self.micros.round(),
+        });
+        format!("{value}\n")
+    }
+
+    fn action(&self) -> &'static str {
+        if self.verdict.action == Action::Block { "block" } else { "pass" }
+    }
+
+    fn text(&self, number: usize, total: usize, quiet: bool) -> String {
+        let attacks: Vec<&str> = self.verdict.attacks.iter().map(|a| a.code()).collect();
+        let name = self.sample.id.clone().unwrap_or_else(|| (number + 1).to_string());
+        let mut out = format!(
+            "{:5}  {}  {} {}  {}\n",
+            self.action(),
+            if total > 1 { name } else { String::new() },
+            printable(self.message.method, 20),
+            printable(self.message.target, 100),
+            attacks.join(",")
+        );
+        if !quiet {
+            self.findings(&mut out);
+            self.gaps(&mut out);
+            self.steps(&mut out);
+            out.push('\n');
+        }
+        out
+    }
+
+    fn findings(&self, out: &mut String) {
+        if self.inspection.findings.is_empty() {
+            out.push_str("\nfindings: none\n");
+        } else {
+            out.push_str("\nfindings\n");
+        }
+        for finding in &self.inspection.findings {
+            let sure = match (finding.decisive, finding.confidence) {
+                (true, _) => "attack",
+                (false, Confidence::Low) => "low, alone no attack",
+                (false, _) => "medium, alone no attack",
+            };
+            let _ = writeln!(out, "  {}  {}  ({sure})", finding.attack, finding.rule);
+            let _ = writeln!(out, "      at       {}", finding.point);
+            let _ = writeln!(out, "      matched  {}", finding.matched);
+        }
+    }
+
+    fn gaps(&self, out: &mut String) {
+        for anomaly in &self.inspection.anomalies {
+            let _ = writeln!(out, "anomaly: {} {}", anomaly.kind.code(), anomaly.point);
+        }
+        for gap in &self.inspection.not_inspected {
+            let _ = writeln!(out, "not inspected: {} {}", gap.reason.code(), gap.point);
+        }
+    }
+
+    fn steps(&self, out: &mut String) {
+        let _ = writeln!(
+            out,
+            "\ndecoding ({} values, {} work units, {:.0} us; `-` marks a value whose contents stand below)",
+            self.inspection.values, self.inspection.work, self.micros
+        );
+        for step in &self.inspection.steps {
+            let mark = if step.scanned { ' ' } else { '-' };
+            let _ = writeln!(out, " {mark} {}\n       {}", step.point, step.value);
+            for (name, view) in &step.views {
+                let _ = writeln!(out, "       {name}: {view}");
+            }
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! The command line: one file for each subcommand.
+
+pub mod config;
+pub mod inspect;
+pub mod readers;
+pub mod replay;
+pub mod rules;
+mod run;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Done.
+pub const EXIT_OK: u8 = 0;
+/// Something went wrong: it is told on standard error.
+pub const EXIT_FAILED: u8 = 1;
+/// The command line is wrong.
+pub const EXIT_USAGE: u8 = 2;
+/// Stopped with calls left unanswered.
+pub const EXIT_UNANSWERED: u8 = 3;
+
+/// A self-hosted API-security filtering node.
+///
+/// Without a subcommand it runs the node. A gateway posts each request to its API and acts on the answer.
+#[derive(Parser, Debug)]
+#[command(name = "weir", version, args_conflicts_with_subcommands = true, after_help = EXIT_CODES)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: run::RunArgs,
+}
+
+const EXIT_CODES: &str = "Exit codes of the node:
+  0  stopped, every call under way was answered
+  1  it could not start: configuration, rules, certificate or address
+  2  the command line is wrong
+  3  stopped before every call under way was answered";
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Run the node (the default).
+    Run(run::RunArgs),
+    /// Show the verdict on requests from a file, with every decoding step, finding and rule.
+    Inspect(inspect::Arguments),
+    /// List, explain, check and test the detection rules.
+    #[command(subcommand)]
+    Rules(rules::Command),
+    /// Send requests from files to a running node and report its answers.
+    Replay(replay::Arguments),
+    /// Check a configuration, or describe its keys.
+    Config(config::ConfigArgs),
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match cli.command {
+        None => run::run(cli.run),
+        Some(Command::Run(args)) => run::run(args),
+        Some(Command::Inspect(args)) => inspect::run(&args),
+        Some(Command::Rules(command)) => rules::run(&command),
+        Some(Command::Replay(args)) => replay::run(&args),
+        Some(Command::Config(args)) => {
+            told(config::run(&args, crate::config::environment(), &mut std::io::stdout().lock()))
+        }
+    }
+}
+
+/// The exit code of a subcommand that fails only where its output cannot be written.
+fn told(result: std::io::Result<u8>) -> ExitCode {
+    match result {
+        Ok(code) => ExitCode::from(code),
+        // The reader went away, as `head` does: nothing is wrong.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::from(EXIT_OK),
+        Err(error) => {
+            eprintln!("weir: {error}");
+            ExitCode::from(EXIT_FAILED)
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! `weir replay`: sends a corpus to a running node and reports what it answered.
+
+use super::readers::{self, Form, Sample};
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::client::legacy::{Client, connect::HttpConnector};
+use hyper_util::rt::TokioExecutor;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+/// Arguments of `weir replay`.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Inspection URL of the node.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:5000/v1/requests")]
+    pub target: hyper::Uri,
+    /// Files of requests: raw HTTP, HAR, curl command lines or JSONL.
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+    /// Form of the files.
+    #[arg(long, value_enum, default_value = "auto")]
+    pub form: Form,
+    /// Calls under way at once.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub connections: u16,
+    /// Seconds to wait for one answer.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    pub timeout: u64,
+    /// Connector key; better given by the environment than on the command line.
+    #[arg(long, env = "WEIR_CONNECTOR_KEY", hide_env_values = true)]
+    pub key: Option<String>,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Answers of one group of requests.
+#[derive(Clone, Copy, Debug, Default, serde::Serialize)]
+struct Counts {
+    blocked: u64,
+    passed: u64,
+    failed: u64,
+}
+
+/// One answer.
+struct Answer {
+    sample: usize,
+    status: Option<u16>,
+    took: Duration,
+}
+
+/// Runs it. Exit codes: 0 every request got a verdict, 1 some got none, 2 files or target are unusable.
+pub fn run(arguments: &Arguments) -> ExitCode {
+    let samples = match load(arguments) {
+        Ok(samples) => samples,
+        Err(message) => {
+            eprintln!("error: {message}");
+            return ExitCode::from(2);
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: cannot start: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    let begin = Instant::now();
+    let samples = Arc::new(samples);
+    let answers = runtime.block_on(send_all(arguments, &samples));
+    report(arguments, &samples, answers, begin.elapsed())
+}
+
+fn load(arguments: &Arguments) -> Result<Vec<Sample>, String> {
+    if arguments.target.scheme_str() != Some("http") || arguments.target.host().is_none() {
+        return Err(format!("`{}` is no http:// URL", arguments.target));
+    }
+    let mut samples = Vec::new();
+    for file in &arguments.files {
+        let size = std::fs::metadata(file).map_err(|error| format!("{}: {error}", file.display()))?.len();
+        if size > readers::MAX_INPUT {
+            return Err(format!("{}: larger than {} octets", file.display(), readers::MAX_INPUT));
+        }
+        let bytes = std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
+        samples.extend(readers::read(&bytes, arguments.form).map_err(|error| format!("{}: {error}", file.display()))?);
+    }
+    Ok(samples)
+}
+
+async fn send_all(arguments: &Arguments, samples: &Arc<Vec<Sample>>) -> Vec<Answer> {
+    let client: Client<HttpConnector, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
+    let next = Arc::new(AtomicUsize::new(0));
+    let bar = ProgressBar::new(samples.len() as u64);
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} {per_sec} {eta}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let mut workers = tokio::task::JoinSet::new();
+    for _ in 0..arguments.connections {
+        let (client, next, bar, samples) = (client.clone(), Arc::clone(&next), bar.clone(), Arc::clone(samples));
+        let (target, key) = (arguments.target.clone(), arguments.key.clone());
+        let timeout = Duration::from_secs(arguments.timeout);
+        workers.spawn(async move {
+            let mut answers = Vec::new();
+            loop {
+                let at = next.fetch_add(1, Ordering::Relaxed);
+                let Some(sample) = samples.get(at) else { return answers };
+                let begin = Instant::now();
+                let call = send(&client, &target, key.as_deref(), at, sample);
+                let status = tokio::time::timeout(timeout, call).await.ok().flatten();
+                answers.push(Answer { sample: at, status, took: begin.elapsed() });
+                bar.inc(1);
+            }
+        });
+    }
+    let answers = workers.join_all().await.into_iter().flatten().collect();
+    bar.finish_and_clear();
+    answers
+}
+
+async fn send(
+    client: &Client<HttpConnector, Full<Bytes>>,
+    target: &hyper::Uri,
+    key: Option<&str>,
+    at: usize,
+    sample: &Sample,
+) -> Option<u16> {
+    let mut call = hyper::Request::post(target)
+        .header("content-type", "message/http; msgtype=request")
+        .header("inspector-request-id", format!("replay-{at}"))
+        .header("inspector-client", "203.0.113.1:40000")
+        .header("inspector-connector", concat!("weir-replay/", env!("CARGO_PKG_VERSION")));
+    if let Some(key) = key {
+        call = call.header("authorization", format!("Bearer {key}"));
+    }
+    let call = call.body(Full::new(Bytes::from(sample.raw.clone()))).ok()?;
+    let answer = client.request(call).await.ok()?;
+    let verdict = answer.headers().contains_key("inspector-verdict");
+    let status = answer.status().as_u16();
+    answer.into_body().collect().await.ok()?;
+    (verdict && matches!(status, 200 | 204)).then_some(status)
+}
+
+fn report(arguments: &Arguments, samples: &[Sample], answers: Vec<Answer>, took: Duration) -> ExitCode {
+    let mut groups: BTreeMap<(String, String), Counts> = BTreeMap::new();
+    let mut times: Vec<Duration> = Vec::with_capacity(answers.len());
+    let mut failed = 0;
+    for answer in &answers {
+        let sample = &samples[answer.sample];
+        let label = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".into());
+        let counts = groups.entry((label(&sample.source), label(&sample.class))).or_default();
+        match answer.status {
+            Some(200) => counts.blocked += 1,
+            Some(_) => counts.passed += 1,
+            None => {
+                counts.failed += 1;
+                failed += 1;
+            }
+        }
+        times.push(answer.took);
+    }
+    times.sort();
+    let percentile = |p: usize| {
+        times.get((times.len() * p / 100).min(times.len().saturating_sub(1))).map_or(0.0, |t| t.as_secs_f64() * 1e3)
+    };
+    let rate = answers.len() as f64 / took.as_secs_f64().max(1e-9);
+    if arguments.json {
+        let groups: Vec<_> = groups
+            .iter()
+            .map(|((source, class), counts)| serde_json::json!({"source": source, "class": class, "counts": counts}))
+            .collect();
+        let out = serde_json::json!({
+            "requests": answers.len(), "without_verdict": failed, "per_second": rate.round(),
+            "milliseconds": {"p50": percentile(50), "p95": percentile(95), "p99": percentile(99)}, "groups": groups,
+        });
+        println!("{out}");
+    } else {
+        println!(
+            "{:24} {:16} {:>8} {:>8} {:>10} {:>10}",
+            "source", "class", "blocked", "passed", "no verdict", "blocked %"
+        );
+        for ((source, class), c) in &groups {
+            let share = 100.0 * c.blocked as f64 / (c.blocked + c.passed).max(1) as f64;
+            println!("{source:24} {class:16} {:>8} {:>8} {:>10} {share:>10.2}", c.blocked, c.passed, c.failed);
+        }
+        println!(
+            "{} requests in {:.1} s, {rate:.0} a second; p50 {:.2} ms, p95 {:.2} ms, p99 {:.2} ms",
+            answers.len(),
+            took.as_secs_f64(),
+            percentile(50),
+            percentile(95),
+            percentile(99)
+        );
+    }
+    ExitCode::from(u8::from(failed > 0))
+}

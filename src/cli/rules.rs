@@ -1,0 +1,249 @@
+//! `weir rules`: list, explain, check and test signatures and detectors.
+
+use crate::detect::{self, Samples};
+use crate::model::Confidence;
+use crate::model::bytes::printable;
+use crate::ruleset::compile::{RuleError, compile};
+use crate::ruleset::format::SignatureDoc;
+use crate::ruleset::{Ruleset, builtin};
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Largest rule file read, in octets.
+const MAX_RULE_FILE: u64 = 4 << 20;
+/// Longest sample shown, in octets.
+const MAX_SAMPLE: usize = 200;
+/// Most rule files read from one directory tree.
+const MAX_RULE_FILES: usize = 10_000;
+
+/// What to do with the rules.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// List every signature and detector.
+    List(Selection),
+    /// Show one rule: what it means, where it looks, its pattern and samples.
+    Explain {
+        /// Rule name, e.g. `sqli.union-select`.
+        id: String,
+        /// Which rules it is looked up in.
+        #[command(flatten)]
+        selection: Selection,
+    },
+    /// Compile rule files and report every mistake with line and column.
+    Check {
+        /// Files or directories; the built-in rules are checked along with them.
+        paths: Vec<PathBuf>,
+    },
+    /// Run the positive and negative samples of every rule.
+    Test(Selection),
+}
+
+/// Which rules.
+#[derive(Debug, clap::Args)]
+pub struct Selection {
+    /// Directory of further rule files; may be given several times.
+    #[arg(long = "rules", value_name = "DIR")]
+    pub directories: Vec<PathBuf>,
+    /// Only rules whose name or attack type starts so.
+    #[arg(long, value_name = "PREFIX")]
+    pub only: Option<String>,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Runs the command. Exit codes: 0 well, 1 a rule failed or is unknown, 2 rules could not be read.
+pub fn run(command: &Command) -> ExitCode {
+    let outcome = match command {
+        Command::List(selection) => load(&selection.directories).map(|rules| list(&rules, selection)),
+        Command::Explain { id, selection } => {
+            load(&selection.directories).map(|rules| explain(&rules, id, selection.json))
+        }
+        Command::Check { paths } => load(paths).map(|rules| check(&rules)),
+        Command::Test(selection) => load(&selection.directories).map(|rules| test(&rules, selection)),
+    };
+    match outcome {
+        Ok((text, code)) => {
+            // A closed pipe (`weir rules list | head`) is no failure.
+            let _ = std::io::stdout().write_all(text.as_bytes());
+            ExitCode::from(code)
+        }
+        Err(errors) => {
+            errors.iter().for_each(|error| eprintln!("error: {error}"));
+            eprintln!("{} mistake(s) in the rules", errors.len());
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// The built-in rules and those of every file or directory of `paths`, compiled.
+pub fn load(paths: &[PathBuf]) -> Result<Ruleset, Vec<RuleError>> {
+    let mut files = builtin::files();
+    let mut errors = Vec::new();
+    for path in paths {
+        if let Err(error) = read(path, &mut files) {
+            errors.push(RuleError { file: path.display().to_string(), line: 0, column: 0, message: error.to_string() });
+        }
+    }
+    if errors.is_empty() { compile(&files) } else { Err(errors) }
+}
+
+fn read(path: &Path, files: &mut Vec<(String, String)>) -> std::io::Result<()> {
+    use std::io::{Error, ErrorKind};
+    if path.is_dir() {
+        let mut entries = std::fs::read_dir(path)?.map(|e| e.map(|e| e.path())).collect::<Result<Vec<_>, _>>()?;
+        entries.sort();
+        for entry in entries {
+            let yaml = entry.extension().is_some_and(|e| e == "yaml" || e == "yml");
+            if entry.is_dir() || yaml {
+                read(&entry, files)?;
+            }
+        }
+        return Ok(());
+    }
+    if files.len() >= MAX_RULE_FILES {
+        return Err(Error::new(ErrorKind::InvalidInput, format!("more than {MAX_RULE_FILES} rule files")));
+    }
+    if std::fs::metadata(path)?.len() > MAX_RULE_FILE {
+        return Err(Error::new(ErrorKind::InvalidInput, format!("larger than {MAX_RULE_FILE} octets")));
+    }
+    files.push((path.display().to_string(), std::fs::read_to_string(path)?));
+    Ok(())
+}
+
+type Printed = (String, u8);
+
+fn chosen(name: &str, attack: &str, selection: &Selection) -> bool {
+    selection.only.as_deref().is_none_or(|prefix| name.starts_with(prefix) || attack == prefix)
+}
+
+fn confidence(confidence: Confidence) -> &'static str {
+    match confidence {
+        Confidence::Low => "low",
+        Confidence::Medium => "medium",
+        Confidence::High => "high",
+    }
+}
+
+fn list(rules: &Ruleset, selection: &Selection) -> Printed {
+    let signatures = rules.signatures.iter().filter(|s| chosen(&s.id, s.attack.code(), selection));
+    let detectors = detect::TABLE.iter().filter(|d| chosen(d.name, d.attack.code(), selection));
+    if selection.json {
+        let mut all: Vec<serde_json::Value> = signatures.map(|s| signature_json(&s.doc)).collect();
+        all.extend(
+            detectors
+                .map(|d| serde_json::json!({"id": d.name, "attack": d.attack, "kind": "detector", "about": d.about})),
+        );
+        return (format!("{}\n", serde_json::to_string_pretty(&all).expect("plain data")), 0);
+    }
+    let mut out = String::new();
+    for s in signatures {
+        let about = s.doc.about.split_whitespace().collect::<Vec<_>>().join(" ");
+        let _ = writeln!(out, "{:40} {:16} {:7} {}", s.id, s.attack, confidence(s.confidence), first_sentence(&about));
+    }
+    for d in detectors {
+        let _ = writeln!(out, "{:40} {:16} code    {}", d.name, d.attack, first_sentence(d.about));
+    }
+    (out, 0)
+}
+
+fn first_sentence(text: &str) -> &str {
+    text.split_once(". ").map_or(text, |(first, _)| first).trim_end_matches('.')
+}
+
+fn signature_json(doc: &SignatureDoc) -> serde_json::Value {
+    let mut value = serde_json::to_value(doc).expect("plain data");
+    value["kind"] = "signature".into();
+    value["cwe"] = doc.cwe.unwrap_or(doc.attack.cwe()).into();
+    value["owasp"] = doc.owasp.as_deref().unwrap_or(doc.attack.owasp()).into();
+    value
+}
+
+fn explain(rules: &Ruleset, id: &str, json: bool) -> Printed {
+    if let Some(signature) = rules.get(id) {
+        return if json {
+            (format!("{}\n", serde_json::to_string_pretty(&signature_json(&signature.doc)).expect("plain data")), 0)
+        } else {
+            (signature_text(&signature.doc), 0)
+        };
+    }
+    if let Some(detector) = detect::TABLE.iter().find(|d| d.name == id) {
+        let mut out = format!(
+            "{}\n\n{}\n\nattack    {} ({})\nCWE       CWE-{}\nOWASP     {}\nkind      detector: code that knows the grammar\n",
+            detector.name,
+            detector.about,
+            detector.attack,
+            detector.attack.name(),
+            detector.attack.cwe(),
+            detector.attack.owasp()
+        );
+        samples(&mut out, detector.samples.positive.iter().copied(), detector.samples.negative.iter().copied());
+        return (out, 0);
+    }
+    let near = nearest(id, rules);
+    (format!("no rule is called `{id}`{near}; `weir rules list` shows all\n"), 1)
+}
+
+fn nearest(id: &str, rules: &Ruleset) -> String {
+    let names = rules.signatures.iter().map(|s| &*s.id).chain(detect::TABLE.iter().map(|d| d.name));
+    let part = id.rsplit('.').next().unwrap_or(id);
+    let found: Vec<&str> = names.filter(|name| name.contains(part)).take(3).collect();
+    if found.is_empty() { String::new() } else { format!("; did you mean {}?", found.join(", ")) }
+}
+
+fn signature_text(doc: &SignatureDoc) -> String {
+    let about = doc.about.split_whitespace().collect::<Vec<_>>().join(" ");
+    let zones = if doc.zones.is_empty() { "parameters".into() } else { doc.zones.join(", ") };
+    let views = if doc.views.is_empty() { "plain".into() } else { doc.views.join(", ") };
+    let mut out = format!(
+        "{}\n\n{about}\n\nattack      {} ({})\nCWE         CWE-{}\nOWASP       {}\nconfidence  {}\nzones       {zones}\nviews       {views}\npattern     {}\n",
+        doc.id,
+        doc.attack,
+        doc.attack.name(),
+        doc.cwe.unwrap_or(doc.attack.cwe()),
+        doc.owasp.as_deref().unwrap_or(doc.attack.owasp()),
+        confidence(doc.confidence),
+        doc.pattern
+    );
+    samples(&mut out, doc.positive.iter().map(String::as_str), doc.negative.iter().map(String::as_str));
+    out
+}
+
+fn samples<'s>(out: &mut String, positive: impl Iterator<Item = &'s str>, negative: impl Iterator<Item = &'s str>) {
+    out.push_str("\nmatches\n");
+    let line = |sample: &str| format!("  {}\n", printable(sample.as_bytes(), MAX_SAMPLE));
+    positive.for_each(|sample| out.push_str(&line(sample)));
+    out.push_str("does not match\n");
+    negative.for_each(|sample| out.push_str(&line(sample)));
+}
+
+fn check(rules: &Ruleset) -> Printed {
+    (format!("{} signatures and {} detectors are well-formed\n", rules.signatures.len(), detect::TABLE.len()), 0)
+}
+
+fn test(rules: &Ruleset, selection: &Selection) -> Printed {
+    let mut out = String::new();
+    let (mut ran, mut failed) = (0, 0);
+    let mut judge = |name: &str, sample: &str, want: bool, got: bool| {
+        ran += 1;
+        if want != got {
+            failed += 1;
+            let verb = if want { "misses its positive" } else { "matches its negative" };
+            let _ = writeln!(out, "{name} {verb} sample: {}", printable(sample.as_bytes(), MAX_SAMPLE));
+        }
+    };
+    for signature in rules.signatures.iter().filter(|s| chosen(&s.id, s.attack.code(), selection)) {
+        let hit = |sample: &str| detect::signature::matches(signature, sample.as_bytes());
+        signature.doc.positive.iter().for_each(|sample| judge(&signature.id, sample, true, hit(sample)));
+        signature.doc.negative.iter().for_each(|sample| judge(&signature.id, sample, false, hit(sample)));
+    }
+    for detector in detect::TABLE.iter().filter(|d| chosen(d.name, d.attack.code(), selection)) {
+        let Samples { positive, negative } = detector.samples;
+        positive.iter().for_each(|sample| judge(detector.name, sample, true, detector.hits(sample.as_bytes())));
+        negative.iter().for_each(|sample| judge(detector.name, sample, false, detector.hits(sample.as_bytes())));
+    }
+    let _ = writeln!(out, "{} passed, {failed} failed", ran - failed);
+    (out, u8::from(failed > 0))
+}

@@ -1,0 +1,24 @@
+//! Configuration: one YAML file, environment variables above it, command-line flags above both.
+//!
+//! [`load`] parses the file into a [`tree`] that knows where everything stands, the [`reader`] takes it apart key by key
+//! as [`resolve`] asks, and out comes [`Resolved`], plain data, or a [`Report`] of every mistake at once. Keys are those
+//! of `go-node.yaml` version 4 wherever such a key exists. The same walk over nothing writes the [`reference`] page.
+
+pub mod defaults;
+pub mod diagnostic;
+mod load;
+pub mod reader;
+pub mod reference;
+pub mod resolve;
+pub mod resolved;
+mod suggest;
+pub mod tree;
+pub mod types;
+
+pub use diagnostic::{Diagnostic, Origin, Report, Severity};
+pub use load::{Loaded, Sources, environment, load, load_text};
+pub use reader::Flag;
+pub use resolved::Resolved;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,209 @@
+//! `route_config`, `proxy_headers`, `input_filters`, `block_reply`: what holds for which requests.
+
+use super::{OWN, V4, inspection};
+use crate::config::defaults;
+use crate::config::diagnostic::Severity;
+use crate::config::reader::Section;
+use crate::config::resolved::{BlockReply, InputFilter, InputFilters, ProxyRecord, Route, RouteConfig};
+use crate::config::types::{HeaderName, Mode, ModeOverride, Pattern, Setting};
+use ipnet::IpNet;
+
+/// Reads `route_config`.
+pub fn route_config(root: &mut Section<'_>) -> RouteConfig {
+    let carried_over = root.given("version");
+    root.section("route_config", V4, "Modes and applications, by host and route.", |s| RouteConfig {
+        mode: mode(s, carried_over),
+        mode_override: s.get(
+            "wallarm_mode_allow_override",
+            V4,
+            ModeOverride::On,
+            "How a mode set by policy and this one combine: `on` replaces, `off` keeps, `strict` takes the stricter.",
+        ),
+        application: s.get(
+            "wallarm_application",
+            V4,
+            defaults::APPLICATION,
+            "Application id where no route says otherwise; -1 is none.",
+        ),
+        client_uuid: tenant(s, "none", "Tenant where no route says otherwise."),
+        routes: routes(s),
+    })
+}
+
+fn mode(s: &mut Section<'_>, carried_over: bool) -> Mode {
+    let mode = s.get(
+        "wallarm_mode",
+        V4,
+        defaults::MODE,
+        "Mode where no route says otherwise: `off`, `monitoring`, `safe_blocking` (only attacks from graylisted \
+         addresses are blocked) or `block`. Other nodes monitor by default, this one blocks.",
+    );
+    // Only files that are written for such nodes too have a version.
+    if carried_over && !s.given("wallarm_mode") {
+        let message = "`wallarm_mode` is not set: this node blocks then, others monitor";
+        s.remark(Severity::Note, "wallarm_mode", message, "write down the one that is meant");
+    }
+    mode
+}
+
+fn routes(s: &mut Section<'_>) -> Vec<Route> {
+    let meaning = "What holds for some hosts and paths. What is unset is inherited from the entry around it.";
+    let list = s.records("routes", V4, "none", meaning, |s| Route {
+        host: s.optional("host", V4, "every host", "Host, with `*`, `?` and `[a-z]`."),
+        route: s.optional(
+            "route",
+            V4,
+            "every path",
+            "Path in the manner of nginx: `/p` begins so, `= /p` this one only, `^~ /p` begins so and beats expressions, \
+             `~ re` and `~* re` match an expression, the latter without regard to case.",
+        ),
+        application: s.optional("wallarm_application", V4, "inherited", "Application id."),
+        mode: s.optional("wallarm_mode", V4, "inherited", "Mode."),
+        client_uuid: tenant(s, "inherited", "Tenant."),
+        parsers_off: inspection::parsers_off(s),
+        block_reply: route_reply(s),
+        routes: routes(s),
+    });
+    list.unwrap_or_default()
+}
+
+fn tenant(s: &mut Section<'_>, unset: &str, meaning: &'static str) -> Option<String> {
+    let uuid = s.optional("wallarm_partner_client_uuid", V4, unset, meaning);
+    if uuid.is_some() {
+        let help = "tell tenants apart by `wallarm_application`";
+        let message = "tenants are not told apart in this version";
+        s.remark(Severity::Warning, "wallarm_partner_client_uuid", message, help);
+    }
+    uuid
+}
+
+fn route_reply(s: &mut Section<'_>) -> Option<BlockReply> {
+    let mut given = false;
+    let reply = s.section("block_reply", OWN, "What a blocked client gets here; inherited where left out.", |s| {
+        let reply = reply_keys(s);
+        given = ["status", "headers", "body_json", "body_html"].iter().any(|key| s.given(key));
+        reply
+    });
+    given.then_some(reply)
+}
+
+/// Reads `block_reply`.
+pub fn block_reply(root: &mut Section<'_>) -> BlockReply {
+    root.section("block_reply", OWN, "What a blocked client gets.", reply_keys)
+}
+
+fn reply_keys(s: &mut Section<'_>) -> BlockReply {
+    let status = s.bounded("status", OWN, defaults::BLOCK_STATUS, 200..=599, "HTTP status.");
+    let headers = s.named::<HeaderName, String>(
+        "headers",
+        OWN,
+        "none",
+        "Further headers. `${request_id}` stands for the id of the request, here and in bodies.",
+    );
+    let json = s.get("body_json", OWN, defaults::BLOCK_JSON.to_owned(), "Body for clients that do not ask for HTML.");
+    let html = s.optional("body_html", OWN, "the JSON body", "Body for clients whose Accept prefers HTML.");
+    for (name, value) in &headers {
+        if value.bytes().any(|b| b != b'\t' && (b < b' ' || b == 0x7f)) {
+            let message = format!("the value of `{}` holds control octets", name.0);
+            s.error("headers", message, "write it in one line");
+        }
+    }
+    let headers = headers.into_iter().map(|(name, value)| (name.0, value)).collect();
+    BlockReply { status, headers, json, html }
+}
+
+/// Reads `proxy_headers`. `real_ip_header` is the short form of a last record.
+pub fn proxy_headers(root: &mut Section<'_>, real_ip_header: Option<HeaderName>) -> Vec<ProxyRecord> {
+    let meaning = "Whom to believe about the client. The first record that trusts the address that the gateway saw \
+                   decides; headers from others never count.";
+    let list = root.records("proxy_headers", V4, "none", meaning, |s| {
+        let trusted = s.list::<IpNet>(
+            "trusted_networks",
+            V4,
+            "loopback and private networks",
+            "Proxies whose headers count. Everyone has to be written out as `0.0.0.0/0` and `::/0`: then any client can \
+             claim any address.",
+        );
+        let original_host = s.list(
+            "original_host",
+            V4,
+            "none",
+            "Headers with the host that the client asked for; the first that is present counts.",
+        );
+        let real_ip = s.list(
+            "real_ip",
+            V4,
+            "none",
+            "Headers with the client's address; the first that is present counts, walked from the right past trusted \
+             proxies. `Forwarded` is read as RFC 7239 says.",
+        );
+        match &trusted {
+            None => s.remark(
+                Severity::Warning,
+                "trusted_networks",
+                "without `trusted_networks` only loopback and private networks are believed",
+                "name the proxies; other nodes would believe everyone",
+            ),
+            Some(list) if list.is_empty() => s.remark(
+                Severity::Warning,
+                "trusted_networks",
+                "an empty list trusts nobody: this record never counts",
+                "name the proxies, or remove the record",
+            ),
+            Some(list) if list.iter().any(|network| network.prefix_len() == 0) => s.remark(
+                Severity::Warning,
+                "trusted_networks",
+                "every client can claim any address",
+                "name the proxies' networks",
+            ),
+            Some(_) => {}
+        }
+        let names = |list: Option<Vec<HeaderName>>| list.unwrap_or_default().into_iter().map(|name| name.0).collect();
+        ProxyRecord {
+            trusted_networks: trusted.unwrap_or_else(defaults::private_networks),
+            original_host: names(original_host),
+            real_ip: names(real_ip),
+        }
+    });
+    let mut list = list.unwrap_or_default();
+    list.extend(real_ip_header.map(|name| ProxyRecord {
+        trusted_networks: defaults::private_networks(),
+        original_host: Vec::new(),
+        real_ip: vec![name.show()],
+    }));
+    list
+}
+
+/// Reads `input_filters`.
+pub fn input_filters(root: &mut Section<'_>) -> InputFilters {
+    root.section("input_filters", V4, "Which requests are inspected at all.", |s| InputFilters {
+        inspect: filters(s, "inspect", "all", "Only requests that match one of these are inspected."),
+        bypass: filters(
+            s,
+            "bypass",
+            "none",
+            "Requests that match one of these are not inspected; wins over `inspect`.",
+        ),
+    })
+}
+
+fn filters(s: &mut Section<'_>, name: &'static str, unset: &str, meaning: &'static str) -> Vec<InputFilter> {
+    let list = s.records(name, V4, unset, meaning, |s| {
+        let filter = InputFilter {
+            path: s.optional("path", V4, "any", "Expression on the path."),
+            url: s.optional("url", V4, "any", "Expression on host, path and query: `example.com/a?b=c`."),
+            headers: s
+                .named::<HeaderName, Pattern>("headers", V4, "any", "Expressions on header values, by header.")
+                .into_iter()
+                .map(|(name, pattern)| (name.0, pattern))
+                .collect(),
+            ip_addresses: s.list("ip_addresses", V4, "any", "Networks of the client.").unwrap_or_default(),
+        };
+        // A bypass without conditions would let everything pass unseen: surely a slip.
+        if !["path", "url", "headers", "ip_addresses"].iter().any(|key| s.given(key)) {
+            s.error("path", "a filter without a condition", "give it at least one of its keys");
+        }
+        filter
+    });
+    list.unwrap_or_default()
+}

@@ -1,0 +1,145 @@
+//! `load`, `log`, `metrics`, `health_check`: the service around the inspection.
+
+use super::{OWN, V4};
+use crate::config::defaults;
+use crate::config::reader::Section;
+use crate::config::resolved::{AccessLog, HealthCheck, Load, Log, Metrics, Resolved};
+use crate::config::types::{ByteSize, LogTarget};
+use std::time::Duration;
+
+/// Longest wait that can be set for anything a gateway waits for.
+const MAX_WAIT: Duration = Duration::from_secs(600);
+/// Most of anything that can be queued.
+const MAX_COUNT: usize = 1_000_000;
+
+/// Reads `load`.
+pub fn load(root: &mut Section<'_>) -> Load {
+    let meaning = "Bounds of the service. What is above them is answered with 503 at once instead of queued.";
+    root.section("load", OWN, meaning, |s| {
+        let max_connections =
+            count(s, "max_connections", defaults::MAX_CONNECTIONS, "Open connections on the API port.");
+        let max_concurrent_calls = count(
+            s,
+            "max_concurrent_calls",
+            defaults::MAX_CONCURRENT_CALLS,
+            "Calls read, inspected or answered at once.",
+        );
+        let buffered = s.bounded(
+            "max_buffered_bytes",
+            OWN,
+            defaults::MAX_BUFFERED_BYTES,
+            ByteSize(1 << 20)..=ByteSize(1 << 40),
+            "Octets of calls held in memory at once.",
+        );
+        let inline = s.bounded(
+            "inline_bytes",
+            OWN,
+            defaults::INLINE_BYTES,
+            ByteSize(0)..=ByteSize(16 << 20),
+            "Messages up to this size are inspected at once; larger ones on a pool of threads.",
+        );
+        Load {
+            max_connections,
+            max_concurrent_calls,
+            max_buffered_bytes: usize::try_from(buffered.0).unwrap_or(usize::MAX),
+            inline_bytes: usize::try_from(inline.0).unwrap_or(usize::MAX),
+            queue: count(s, "queue", defaults::POOL_QUEUE, "Larger messages that wait for the pool."),
+            queue_timeout: wait(s, "queue_timeout", defaults::QUEUE_TIMEOUT, "Longest wait for the pool."),
+            background_queue: count(
+                s,
+                "background_queue",
+                defaults::BACKGROUND_QUEUE,
+                "Out-of-band copies that wait to be inspected; further ones are dropped and counted.",
+            ),
+            retry_after: wait(s, "retry_after", defaults::RETRY_AFTER, "`Retry-After` of a 503, in whole seconds."),
+            header_timeout: wait(
+                s,
+                "header_timeout",
+                defaults::HEADER_TIMEOUT,
+                "Longest time to read the head of a call.",
+            ),
+            body_timeout: wait(s, "body_timeout", defaults::BODY_TIMEOUT, "Longest time to read the rest of a call."),
+            idle_timeout: wait(s, "idle_timeout", defaults::IDLE_TIMEOUT, "Longest idle time between calls."),
+            drain_timeout: wait(
+                s,
+                "drain_timeout",
+                defaults::DRAIN_TIMEOUT,
+                "Longest time that calls under way are waited for on stop.",
+            ),
+        }
+    })
+}
+
+fn count(s: &mut Section<'_>, name: &'static str, default: usize, meaning: &'static str) -> usize {
+    s.bounded(name, OWN, default, 1..=MAX_COUNT, meaning)
+}
+
+fn wait(s: &mut Section<'_>, name: &'static str, default: Duration, meaning: &'static str) -> Duration {
+    s.bounded(name, OWN, default, Duration::from_millis(1)..=MAX_WAIT, meaning)
+}
+
+/// Reads `log`.
+pub fn log(root: &mut Section<'_>) -> Log {
+    root.section("log", V4, "Logs.", |s| {
+        let log = Log {
+            level: s.get("level", V4, defaults::LOG_LEVEL, "Least severity written."),
+            pretty: s.get("pretty", V4, false, "Lines for people instead of JSON."),
+            target: s.get("log_file", V4, LogTarget::Stdout, "Where lines go."),
+            access_log: s.section("access_log", V4, "One line for each call, with its verdict.", |s| {
+                let enabled = s.get("enabled", V4, true, "Whether it is written.");
+                let verbose = s.get("verbose", V4, false, "Findings and what was not inspected besides the verdict.");
+                let target = s.get("log_file", V4, LogTarget::Stdout, "Where lines go.");
+                enabled.then_some(AccessLog { verbose, target })
+            }),
+        };
+        s.ignored("proton_log_mask", V4, "there is no such module; `level` sets what is logged");
+        log
+    })
+}
+
+/// Reads `metrics`.
+pub fn metrics(root: &mut Section<'_>) -> Metrics {
+    root.section("metrics", V4, "Prometheus metrics at `/metrics`.", |s| {
+        let enabled = s.get("enabled", V4, true, "Whether they are served.");
+        let address = s.get("listen_address", V4, defaults::METRICS_ADDRESS, "Where they are served.");
+        let namespace =
+            s.get("namespace", V4, defaults::METRICS_NAMESPACE.to_owned(), "Prefix of the names of families.");
+        let letter = |c: char| c.is_ascii_alphabetic() || c == '_';
+        let name = |c: char| letter(c) || c.is_ascii_digit();
+        if !namespace.starts_with(letter) || !namespace.chars().all(name) || namespace.len() > 64 {
+            s.error("namespace", "not a prefix of metric names", "write letters, digits and `_`, a letter first");
+        }
+        s.ignored("legacy_status", V4, "the older status page is not offered; see `/metrics`");
+        s.ignored("per_host_stats", V4, "labels are kept few; the access log tells the host");
+        Metrics { address: enabled.then_some(address), namespace }
+    })
+}
+
+/// Reads `health_check`.
+pub fn health_check(root: &mut Section<'_>) -> HealthCheck {
+    root.section("health_check", V4, "Probes at `/live` and `/ready`.", |s| {
+        let enabled = s.get("enabled", V4, true, "Whether they are served, metrics or not.");
+        let meaning = "Where they are served; may be the address of the metrics.";
+        let address = s.get("listen_address", V4, defaults::HEALTH_ADDRESS, meaning);
+        HealthCheck { address: enabled.then_some(address) }
+    })
+}
+
+/// Ports that are asked for twice. Metrics and probes share one only if their addresses are the same.
+pub fn check_ports(root: &mut Section<'_>, resolved: &Resolved) {
+    let api = resolved.connector.address;
+    let (metrics, health) = (resolved.metrics.address, resolved.health_check.address);
+    let help = "give each its own port";
+    for (name, address) in [("metrics", metrics), ("health_check", health)] {
+        if address.is_some_and(|address| address.collides(api)) {
+            root.error(name, format!("`{name}` listens where `connector` does, on {api}"), help);
+        }
+    }
+    if let (Some(metrics), Some(health)) = (metrics, health)
+        && metrics != health
+        && metrics.collides(health)
+    {
+        let message = format!("`metrics` on {metrics} and `health_check` on {health} get in each other's way");
+        root.error("metrics", message, "give both the same address, or different ports");
+    }
+}

@@ -1,0 +1,116 @@
+//! Header injection: a line end inside a value, then a header field or a whole response (CWE-93, CWE-113).
+
+use super::{Detector, Match, Samples, Subject};
+use crate::model::{AttackType, Chars, Confidence, Tag, Zone};
+
+/// The line of the table.
+pub const DETECTOR: Detector = Detector {
+    name: "crlf.header",
+    attack: AttackType::Crlf,
+    about: "A line end followed by a header field or a status line, which would split the response or a mail",
+    zones: Zone::PARAMETERS,
+    gate,
+    run,
+    samples: Samples {
+        positive: &[
+            "x\r\nSet-Cookie: a=b",
+            "/\nLocation: http://evil.example",
+            "a\r\n\r\nHTTP/1.1 200 OK",
+            "\n\n<script>alert(1)</script>",
+            "\rContent-Length: 0",
+            "%\n0aSet-Cookie:crlf=injection",
+            "x\nGET /admin HTTP/1.1",
+        ],
+        negative: &[
+            "line one\nline two",
+            "Dear all,\n\nNote: see below",
+            "a\n\nb",
+            "Set-Cookie is a header",
+            "x\n\n<p>hello</p>",
+        ],
+    },
+};
+
+/// Header fields that an injection sets, lower case.
+const FIELDS: &[&[u8]] = &[
+    b"set-cookie",
+    b"location",
+    b"content-type",
+    b"content-length",
+    b"transfer-encoding",
+    b"x-xss-protection",
+    b"refresh",
+    b"link",
+    b"access-control-allow-origin",
+    b"host",
+    b"x-forwarded-for",
+    b"x-forwarded-host",
+    b"status",
+    b"contenttype",
+    b"contentlength",
+    b"last-modified",
+    b"remote-addr",
+    b"connection",
+    b"cookie",
+    b"authorization",
+    b"content-encoding",
+];
+/// Lines from which on a value is a text that may quote headers.
+const DOCUMENT_LINES: usize = 6;
+
+fn gate(chars: Chars) -> bool {
+    chars.meets(Chars::NEWLINE)
+}
+
+fn run(subject: &Subject<'_>) -> Option<Match> {
+    // A body as a whole, or a file, holds lines by its nature, and multipart has headers of its own.
+    let mut steps = subject.tree.ancestors(subject.value.point).map(|s| s.tag).skip_while(|t| *t == Tag::Percent);
+    if matches!(steps.next(), Some(Tag::Post | Tag::File))
+        || memchr::memmem::find(subject.bytes, b"form-data;").is_some()
+    {
+        return None;
+    }
+    find(subject.bytes)
+}
+
+fn find(text: &[u8]) -> Option<Match> {
+    let lines = memchr::memchr_iter(b'\n', text).take(DOCUMENT_LINES + 1).count();
+    let mut previous_empty = false;
+    for at in memchr::memchr2_iter(b'\n', b'\r', text) {
+        let line = &text[at + 1..];
+        if matches!(line.first(), Some(b'\n' | b'\r')) {
+            previous_empty = true;
+            continue;
+        }
+        let start = at;
+        let trimmed = line.trim_ascii_start();
+        let head = &trimmed[..trimmed.len().min(64)];
+        let confidence = judge(head, previous_empty && at < 200, lines);
+        if let Some(confidence) = confidence {
+            return Some(Match { confidence, start, end: text.len().min(at + 65) });
+        }
+        previous_empty = false;
+    }
+    None
+}
+
+fn judge(head: &[u8], after_empty: bool, lines: usize) -> Option<Confidence> {
+    let lower = head.to_ascii_lowercase();
+    let lower = lower.strip_prefix(b"0a").or(lower.strip_prefix(b"0d")).unwrap_or(&lower);
+    let document = lines > DOCUMENT_LINES;
+    let name_end = lower.iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'-').count();
+    let colon = lower[name_end..].trim_ascii_start().starts_with(b":");
+    let field = colon && FIELDS.contains(&&lower[..name_end]);
+    let status = lower.starts_with(b"http/1.") || lower.starts_with(b"http/0.") || lower.starts_with(b"http/2");
+    let request =
+        [&b"get /"[..], b"post /", b"head /", b"put /", b"get http", b"delete /"].iter().any(|m| lower.starts_with(m))
+            && memchr::memmem::find(lower, b" http/").is_some();
+    let markup =
+        after_empty && (lower.starts_with(b"<script") || lower.starts_with(b"<html") || lower.starts_with(b"<svg"));
+    match (field || status || request, markup) {
+        (true, _) if !document => Some(Confidence::High),
+        (true, _) => Some(Confidence::Low),
+        (_, true) if !document => Some(Confidence::High),
+        _ => None,
+    }
+}

@@ -1,0 +1,87 @@
+//! Prototype pollution by parameter and member names: `__proto__[x]=1`, `{"constructor": {"prototype": {}}}`.
+//!
+//! A merge of client data into an object follows these names to the prototype that all objects share (CWE-1321).
+
+use super::{Detector, Match, Samples, Subject};
+use crate::model::{AttackType, Chars, Confidence, Key, Zone};
+
+/// The detector.
+pub const DETECTOR: Detector = Detector {
+    name: "mass_assignment.prototype",
+    attack: AttackType::MassAssignment,
+    about: "A parameter or member name that leads to the prototype all objects share (CWE-1321).",
+    zones: Zone::NAME,
+    gate,
+    run: prototype,
+    samples: SAMPLES,
+};
+
+/// Samples of [`prototype`].
+const SAMPLES: Samples = Samples {
+    positive: &[
+        "__proto__",
+        "__proto__[admin]",
+        "user[__proto__][admin]",
+        "a.__proto__.b",
+        "constructor[prototype][admin]",
+        "constructor.prototype.admin",
+        "x[constructor][prototype]",
+    ],
+    negative: &[
+        "constructor",
+        "prototype",
+        "proto",
+        "my__proto__col",
+        "constructorprototype",
+        "prototype.constructor_id",
+    ],
+};
+
+/// Names with letters: the names looked for are words.
+fn gate(chars: Chars) -> bool {
+    chars.meets(Chars::ALPHA)
+}
+
+/// The step to a prototype in a parameter's or member's name.
+fn prototype(subject: &Subject<'_>) -> Option<Match> {
+    let text = subject.bytes;
+    let certain = |start: usize, end: usize| Some(Match { confidence: Confidence::High, start, end });
+    let mut before: &[u8] = b"";
+    let mut start = 0;
+    for part in text.split(|b| matches!(b, b'[' | b']' | b'.')) {
+        let end = start + part.len();
+        let word = part.trim_ascii();
+        if word == b"__proto__" || (word == b"prototype" && before == b"constructor") {
+            return certain(start, end);
+        }
+        if !word.is_empty() {
+            before = word;
+        }
+        start = end + 1;
+    }
+    (text == b"prototype" && is_below_constructor(subject)).then_some(())?;
+    certain(0, text.len())
+}
+
+/// Whether the name is a member of a member called `constructor`.
+fn is_below_constructor(subject: &Subject<'_>) -> bool {
+    let above = subject.tree.ancestors(subject.value.point).nth(1);
+    above.is_some_and(|segment| segment.key == Key::Name(b"constructor"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Hint, PointId, PointTree, Segment, Tag, Value};
+
+    #[test]
+    fn nested_members_are_seen_through_their_points() {
+        let mut tree = PointTree::new();
+        let outer = tree.child(PointId::ROOT, Segment::named(Tag::Hash, b"constructor"));
+        let point = tree.child(outer, Segment::plain(Tag::HashName));
+        let bytes = b"prototype";
+        let chars = Chars::of(bytes);
+        let value = Value { point, bytes, zone: Zone::NAME, hint: Hint::None, depth: 0, covered: false, chars };
+        assert!(prototype(&Subject { bytes, chars, value, tree: &tree }).is_some());
+    }
+}

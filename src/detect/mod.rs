@@ -1,0 +1,163 @@
+//! Detectors: what looks at a value and says what attack it carries.
+//!
+//! [`signature`] runs the ruleset. The others are code, because their attacks have a grammar: each stands in [`TABLE`]
+//! with a cheap gate, and sees one value at a time. Detectors know no mode, no message, and nothing of each other.
+//!
+//! To add a detector: its module, one line in [`TABLE`].
+
+pub mod crlf;
+pub mod mass_assignment;
+pub mod nosqli;
+pub mod path;
+pub mod shell;
+pub mod signature;
+pub mod sqli;
+pub mod template;
+pub mod url;
+pub mod xss;
+
+use crate::model::{AttackType, Chars, Confidence, Hint, PointId, PointPattern, PointTree, Value, Zone};
+
+/// What a detector looks at: one value, in one of its forms.
+#[derive(Clone, Copy)]
+pub struct Subject<'s> {
+    /// The octets.
+    pub bytes: &'s [u8],
+    /// Which kinds of octets occur.
+    pub chars: Chars,
+    /// The value that this is, or is a form of.
+    pub value: Value<'s>,
+    /// Points of the message.
+    pub tree: &'s PointTree<'s>,
+}
+
+impl Subject<'_> {
+    /// Whether the value sits at, or below, one of `points`; true for an empty list.
+    pub fn is_at(&self, points: &[PointPattern]) -> bool {
+        points.is_empty() || points.iter().any(|p| p.covers_node(self.tree, self.value.point))
+    }
+}
+
+/// A match in a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hit<'s> {
+    /// Name of the signature or detector.
+    pub rule: Rule<'s>,
+    /// Attack class.
+    pub attack: AttackType,
+    /// How sure.
+    pub confidence: Confidence,
+    /// First octet.
+    pub start: usize,
+    /// Past the last octet.
+    pub end: usize,
+}
+
+/// Who found it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule<'s> {
+    /// A signature of the ruleset.
+    Signature(&'s std::sync::Arc<str>),
+    /// A detector of [`TABLE`].
+    Detector(&'static str),
+}
+
+impl Rule<'_> {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        match self {
+            Rule::Signature(id) => id,
+            Rule::Detector(name) => name,
+        }
+    }
+}
+
+/// One line of the detector table.
+pub struct Detector {
+    /// Name, e.g. `sqli.grammar`; exceptions name it like a signature.
+    pub name: &'static str,
+    /// Attack class.
+    pub attack: AttackType,
+    /// What it knows and reports, for people.
+    pub about: &'static str,
+    /// Zones in which it runs.
+    pub zones: Zone,
+    /// Whether values with these kinds of octets are worth running it.
+    pub gate: fn(Chars) -> bool,
+    /// The work: the first, or surest, match. Linear in the length of the subject.
+    pub run: fn(&Subject<'_>) -> Option<Match>,
+    /// Values that it must report and values that it must not, held by a test.
+    pub samples: Samples,
+}
+
+impl Detector {
+    /// Whether it reports `text` as a parameter's value: what its samples are judged by.
+    pub fn hits(&self, text: &[u8]) -> bool {
+        let chars = Chars::of(text);
+        let value = Value {
+            point: PointId::ROOT,
+            bytes: text,
+            zone: self.zones,
+            hint: Hint::None,
+            depth: 0,
+            covered: false,
+            chars,
+        };
+        (self.gate)(chars) && (self.run)(&Subject { bytes: text, chars, value, tree: &PointTree::new() }).is_some()
+    }
+}
+
+/// What a detector of [`TABLE`] reports about a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Match {
+    /// How sure.
+    pub confidence: Confidence,
+    /// First octet.
+    pub start: usize,
+    /// Past the last octet.
+    pub end: usize,
+}
+
+/// Positive and negative samples of a detector.
+pub struct Samples {
+    /// Values that it must report.
+    pub positive: &'static [&'static str],
+    /// Values that it must not report.
+    pub negative: &'static [&'static str],
+}
+
+/// Every detector that is code.
+pub static TABLE: &[Detector] = &[
+    sqli::GRAMMAR,
+    sqli::LIBRARY,
+    nosqli::DETECTOR,
+    mass_assignment::DETECTOR,
+    xss::DETECTOR,
+    shell::DETECTOR,
+    template::DETECTOR,
+    crlf::DETECTOR,
+    path::DETECTOR,
+    url::SSRF,
+    url::REDIRECT,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_detector_judges_its_samples_as_it_says() {
+        let mut wrong = Vec::new();
+        let mut names = std::collections::HashSet::new();
+        for detector in TABLE {
+            let Samples { positive, negative } = detector.samples;
+            assert!(names.insert(detector.name), "{} twice", detector.name);
+            assert!(!positive.is_empty() && !negative.is_empty(), "{} lacks samples", detector.name);
+            let missed = positive.iter().filter(|text| !detector.hits(text.as_bytes()));
+            wrong.extend(missed.map(|text| format!("{} misses {text:?}", detector.name)));
+            let false_hits = negative.iter().filter(|text| detector.hits(text.as_bytes()));
+            wrong.extend(false_hits.map(|text| format!("{} reports {text:?}", detector.name)));
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+}

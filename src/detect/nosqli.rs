@@ -1,0 +1,104 @@
+//! NoSQL injection by operator names: `user[$ne]=1`, `{"user": {"$gt": ""}}`.
+//!
+//! A parser that turns brackets or JSON members into a query object hands the operators to the database (CWE-943).
+//! Query languages that clients are meant to speak (`filters[name][$eq]=x`) say so in the name around them and pass.
+
+use super::{Detector, Match, Samples, Subject};
+use crate::model::{AttackType, Chars, Confidence, Key, Zone};
+
+/// The detector.
+pub const DETECTOR: Detector = Detector {
+    name: "nosqli.operator-name",
+    attack: AttackType::Nosqli,
+    about: "A query operator of a document database as the name of a parameter or member.",
+    zones: Zone::NAME,
+    gate,
+    run: operator_name,
+    samples: SAMPLES,
+};
+
+/// Samples of [`operator_name`].
+const SAMPLES: Samples = Samples {
+    positive: &["user[$ne]", "$gt", "$where", "login[password][$regex]", "a.$nin", "[$exists]"],
+    negative: &["$ref", "$schema", "$id", "filters[price][$gt]", "price$", "US$", "$set", "$gte2", "$type", "cost[$]"],
+};
+
+/// Only names with a dollar sign.
+fn gate(chars: Chars) -> bool {
+    chars.meets(Chars::DOLLAR)
+}
+
+/// The operator in a parameter's or member's name.
+fn operator_name(subject: &Subject<'_>) -> Option<Match> {
+    let text = subject.bytes;
+    let start =
+        memchr::memchr_iter(b'$', text).find(|&at| at == 0 || matches!(text[at - 1], b'[' | b'.' | b'"' | b'\''))?;
+    let rest = &text[start + 1..];
+    let len = rest.iter().position(|b| !b.is_ascii_alphabetic()).unwrap_or(rest.len());
+    if !matches!(rest.get(len), None | Some(b']' | b'[' | b'.' | b'"' | b'\'')) {
+        return None;
+    }
+    let confidence = operator(&rest[..len])?;
+    if is_query_language(&text[..start]) || above_is_query_language(subject) {
+        return None;
+    }
+    Some(Match { confidence, start, end: start + 1 + len })
+}
+
+/// How sure an operator is: those that compare with anything, or run code, are what injections use.
+fn operator(name: &[u8]) -> Option<Confidence> {
+    const LONGEST: usize = 14;
+    if name.len() > LONGEST {
+        return None;
+    }
+    let mut lower = [0u8; LONGEST];
+    lower[..name.len()].copy_from_slice(name);
+    lower.make_ascii_lowercase();
+    match &lower[..name.len()] {
+        b"ne" | b"gt" | b"gte" | b"lt" | b"lte" | b"nin" | b"regex" | b"exists" | b"where" | b"expr" | b"function"
+        | b"accumulator" | b"nor" | b"not" | b"elemmatch" | b"jsonschema" | b"mod" | b"or" | b"and" => {
+            Some(Confidence::High)
+        }
+        b"eq" | b"in" | b"all" | b"size" | b"lookup" | b"out" | b"merge" => Some(Confidence::Medium),
+        _ => None,
+    }
+}
+
+/// Names under which an API offers its own query language.
+fn is_query_language(name: &[u8]) -> bool {
+    const NAMES: [&[u8]; 8] =
+        [b"filter", b"filters", b"where", b"query", b"populate", b"selector", b"$match", b"conditions"];
+    let end = name.iter().position(|b| matches!(b, b'[' | b'.')).unwrap_or(name.len());
+    NAMES.iter().any(|known| name[..end].eq_ignore_ascii_case(known))
+}
+
+fn above_is_query_language(subject: &Subject<'_>) -> bool {
+    subject.tree.ancestors(subject.value.point).any(|segment| match segment.key {
+        Key::Name(name) => is_query_language(name),
+        _ => false,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Hint, PointId, PointTree, Segment, Tag, Value};
+
+    #[test]
+    fn a_filter_around_the_member_makes_it_a_query_language() {
+        let mut tree = PointTree::new();
+        let body = tree.child(PointId::ROOT, Segment::plain(Tag::JsonDoc));
+        let found: Vec<bool> = [&b"filter"[..], b"user"]
+            .into_iter()
+            .map(|above| {
+                let member = tree.child(body, Segment::named(Tag::Hash, above));
+                let point = tree.child(member, Segment::plain(Tag::HashName));
+                let bytes = b"$gt";
+                let chars = Chars::of(bytes);
+                let value = Value { point, bytes, zone: Zone::NAME, hint: Hint::None, depth: 0, covered: false, chars };
+                operator_name(&Subject { bytes, chars, value, tree: &tree }).is_some()
+            })
+            .collect();
+        assert_eq!(found, [false, true]);
+    }
+}

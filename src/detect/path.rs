@@ -1,0 +1,128 @@
+//! Path traversal: a path that climbs, judged after normalisation.
+//!
+//! Names of sensitive files are signatures; this detector knows only the climbing itself. A relative path such as
+//! `../images/a.png` inside a longer text is left alone: one climb is how documents refer to their neighbours.
+
+use super::{Detector, Match, Samples, Subject};
+use crate::model::{AttackType, Chars, Confidence, Zone};
+use crate::normalize::path as view;
+
+/// The line of the table.
+pub const DETECTOR: Detector = Detector {
+    name: "ptrav.climb",
+    attack: AttackType::Ptrav,
+    about: "A path that climbs out of its directory, in any spelling that a file layer accepts",
+    zones: Zone::PARAMETERS,
+    gate,
+    run,
+    samples: Samples {
+        positive: &[
+            "../../../etc/hosts",
+            "..\\..\\boot.ini",
+            "/../../../x",
+            "....//....//etc",
+            "..%c0%af..%c0%afetc",
+            "/var/www/../../etc/x",
+            "..0x2f..0x2fx",
+            "/..;/..;/manager/html",
+            "\\..\\..\\x",
+            "%2e%2e/%2e%2e/%2e%2e/x",
+            "/.../.../.../x",
+        ],
+        negative: &[
+            "./a/b",
+            "wait... what",
+            "a/../b",
+            "see ../README.md",
+            "1/2/3",
+            "...",
+            "v1..v2",
+            "../sibling",
+            "http://example.com/a/./b",
+            "and/or...",
+            "....",
+            "he said .../she said",
+        ],
+    },
+};
+
+/// Shortest run of climbs that no honest parameter holds.
+const CLIMBS: usize = 2;
+/// The same inside a longer text.
+const CLIMBS_IN_TEXT: usize = 4;
+
+fn gate(chars: Chars) -> bool {
+    let dots = chars.meets(Chars::DOT)
+        || chars.meets(Chars::HIGH.with(Chars::PERCENT))
+        || chars.holds(Chars::DIGIT.with(Chars::ALPHA));
+    dots && chars.meets(Chars::SLASH.with(Chars::BACKSLASH).with(Chars::PERCENT).with(Chars::HIGH).with(Chars::DOT))
+}
+
+fn run(subject: &Subject<'_>) -> Option<Match> {
+    let text = subject.bytes;
+    let path = view::run(text);
+    if !worth(&path) {
+        return None;
+    }
+    let spelled = path.windows(3).filter(|w| **w == b"../"[..]).count()
+        > text.windows(3).filter(|w| matches!(w, [b'.', b'.', b'/' | b'\\'])).count();
+    let prose = text.iter().filter(|b| matches!(b, b' ' | b'\n')).count();
+    let confidence = judge(&path, spelled, prose > 2)?;
+    Some(Match { confidence, start: 0, end: text.len() })
+}
+
+fn worth(path: &[u8]) -> bool {
+    memchr::memmem::find(path, b"..").is_some() && memchr::memchr(b'/', path).is_some()
+}
+
+/// Judges a normalised path. `spelled`: climbs came to light only by normalisation. `prose`: it sits in a text.
+fn judge(path: &[u8], spelled: bool, prose: bool) -> Option<Confidence> {
+    let mut run = 0;
+    let mut longest = 0;
+    let mut dots = 0;
+    for segment in path.split(|b| *b == b'/') {
+        let only_dots = segment.iter().all(|b| *b == b'.');
+        let climbs = segment.len() >= 2 && (segment.ends_with(b"..") && segment.len() < 4 || only_dots)
+            || segment == b".. "
+            || segment == b". .";
+        if climbs {
+            run += 1;
+            dots += usize::from(only_dots && segment.len() == 3);
+        } else if !segment.is_empty() && segment != b"." {
+            run = 0;
+        }
+        longest = longest.max(run);
+    }
+    let rooted_climb = path.starts_with(b"/../") && longest >= 1;
+    let needed = if prose { CLIMBS_IN_TEXT } else { CLIMBS };
+    if longest >= needed && (dots == 0 || longest > 2 || dots < longest) {
+        return Some(Confidence::High);
+    }
+    if !prose && longest >= 1 && (spelled || rooted_climb) {
+        return Some(Confidence::High);
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sure(text: &str) -> bool {
+        let path = view::run(text.as_bytes());
+        judge(&path, false, text.contains("  ")) == Some(Confidence::High)
+    }
+
+    #[test]
+    fn one_climb_is_a_neighbour_and_two_are_not() {
+        assert!(!sure("../a") && !sure("a/../b"));
+        assert!(sure("../../a") && sure("a/../../b") && sure("..\\..\\a"));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn never_panics(text in r"[./\\%c0af;x -]{0,80}") {
+            judge(&view::run(text.as_bytes()), true, false);
+        }
+    }
+}

@@ -1,0 +1,372 @@
+//! Commands handed to a shell: a separator or substitution, then a command with an argument that a command takes.
+//!
+//! Prose has semicolons, ampersands and words such as `cat` too; what it has not is a command behind a separator that
+//! goes on with an option, a path, an address or the end of the line. Texts of several lines are documents that may
+//! show commands, so there only a path to a program or a sensitive target counts.
+
+mod commands;
+
+use super::{Detector, Match, Samples, Subject};
+use crate::model::{AttackType, Chars, Confidence, Zone};
+use crate::normalize::shell as noise;
+use commands::Kind;
+use std::borrow::Cow;
+
+/// The line of the table.
+pub const DETECTOR: Detector = Detector {
+    name: "rce.shell",
+    attack: AttackType::Rce,
+    about: "A shell command behind a separator or inside a substitution, or a command line as the whole value",
+    zones: Zone::PARAMETERS,
+    gate,
+    run,
+    samples: Samples {
+        positive: &[
+            ";id",
+            "| cat /etc/passwd",
+            "$(whoami)",
+            "`id`",
+            "&& ping -c 3 127.0.0.1",
+            "x\nid\n",
+            "a);ls -la",
+            "|| sleep 10",
+            "1;c'a't /etc/passwd",
+            "127.0.0.1|whoami",
+            "& dir c:\\",
+            ";cat${IFS}/etc/passwd",
+            "cmd.exe /c dir",
+            "ls -l /tmp",
+            "'|/usr/bin/id|'",
+            "$(touch /tmp/x)",
+            "& powershell -enc AAAA",
+            "nc -lvvp 4444 -e /bin/sh",
+            ";w\\hoami",
+        ],
+        negative: &[
+            "cats & dogs; id please",
+            "Tom & Jerry; find love",
+            "AT&T",
+            "a=1;b=2",
+            "sort by date | time",
+            "rock & roll; who cares",
+            "text/html;q=0.8",
+            "R&D; test results",
+            "price < $10 (each)",
+            "use `id` or `cat`; head over there",
+            "cat; dog",
+            "ping pong",
+            "python 3 tutorial",
+            "find -the- way",
+            "Smith; Date 2001",
+            "sleep 8 hours",
+            "who is who",
+        ],
+    },
+};
+
+/// Octets of one command line, and of what stands before it, that are looked at.
+const MAX_LINE: usize = 384;
+/// Lines from which on a long text is a document.
+const DOCUMENT_LINES: usize = 4;
+/// Words behind a command among which its target is looked for.
+const TARGET_WORDS: usize = 4;
+
+fn gate(chars: Chars) -> bool {
+    const MARKS: Chars = Chars::SEMICOLON
+        .with(Chars::PIPE)
+        .with(Chars::AMP)
+        .with(Chars::BACKTICK)
+        .with(Chars::DOLLAR)
+        .with(Chars::NEWLINE)
+        .with(Chars::SLASH)
+        .with(Chars::DASH)
+        .with(Chars::LPAREN)
+        .with(Chars::LT);
+    chars.meets(Chars::ALPHA) && chars.meets(MARKS)
+}
+
+fn run(subject: &Subject<'_>) -> Option<Match> {
+    let plain = find(subject.bytes);
+    if plain.is_some() || !subject.chars.meets(NOISE) {
+        return plain;
+    }
+    match noise::run(subject.bytes) {
+        // Positions within the cleaned text mean nothing in the value: report the value.
+        Cow::Owned(clean) => find(&clean).map(|m| Match { start: 0, end: subject.bytes.len(), ..m }),
+        Cow::Borrowed(_) => None,
+    }
+}
+
+const NOISE: Chars = Chars::QUOTE
+    .with(Chars::DQUOTE)
+    .with(Chars::BACKSLASH)
+    .with(Chars::CARET)
+    .with(Chars::DOLLAR)
+    .with(Chars::BACKTICK);
+
+/// What stands in front of a command.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Before {
+    /// The value itself begins with it.
+    Start,
+    /// A line end.
+    Line,
+    /// `;` or a single `&`: prose has these.
+    Weak,
+    /// `|`, `||`, `&&`.
+    Strong,
+    /// `` ` ``: Markdown has these.
+    Tick,
+    /// `$(`, `<(`, `>(`.
+    Substitution,
+}
+
+/// The first command of `text` that is believed.
+fn find(text: &[u8]) -> Option<Match> {
+    let document = memchr::memchr_iter(b'\n', text).take(DOCUMENT_LINES).count() == DOCUMENT_LINES;
+    let mut at = 0;
+    let mut before = Before::Start;
+    loop {
+        if let Some(end) = command(text, at, before, document) {
+            return Some(Match { confidence: Confidence::High, start: at, end });
+        }
+        let (next, what) = separator(text, at)?;
+        (at, before) = (next, what);
+    }
+}
+
+/// The next separator from `at` on: where the command behind it may begin, and what it is.
+fn separator(text: &[u8], at: usize) -> Option<(usize, Before)> {
+    let is = |b: &u8| matches!(b, b';' | b'|' | b'&' | b'`' | b'\n' | b'\r' | b'$' | b'<' | b'>');
+    let mut from = at;
+    loop {
+        let i = from + text[from..].iter().position(is)?;
+        let next = text.get(i + 1);
+        let doubled = next == Some(&text[i]);
+        from = i + 1;
+        return Some(match text[i] {
+            b'|' | b'&' if doubled => (i + 2, Before::Strong),
+            b'|' => (i + 1, Before::Strong),
+            b';' | b'&' => (i + 1, Before::Weak),
+            b'`' => (i + 1, Before::Tick),
+            b'\n' | b'\r' => (i + 1, Before::Line),
+            _ if next == Some(&b'(') => (i + 2, Before::Substitution),
+            _ => continue,
+        });
+    }
+}
+
+/// The end of the command line at `at`, if it is believed to be one.
+fn command(text: &[u8], at: usize, before: Before, document: bool) -> Option<usize> {
+    let lead = |b: &&u8| matches!(b, b' ' | b'\t' | b'+' | b'"' | b'\'' | b'(' | b'{' | b'@' | b'!' | 0x0b | 0x0c);
+    let skipped = text[at..].iter().take(16).take_while(lead).count();
+    let start = at + skipped;
+    let line_end = text[start..].iter().take(MAX_LINE).take_while(|b| !matches!(b, b'\n' | b'\r')).count() + start;
+    let word = |b: &&u8| {
+        b.is_ascii_alphanumeric() || matches!(b, b'/' | b'\\' | b'.' | b'_' | b'-' | b':' | b'~' | b'?' | b'*')
+    };
+    let end = start + text[start..line_end].iter().take(128).take_while(word).count();
+    let (path, name) = split_path(&text[start..end]);
+    let name = program(name);
+    let kind = commands::kind(&name)?;
+    let rest = &text[end..line_end.min(end + 256)];
+    let argument = argument(&name, rest);
+    let rooted = is_program_path(path);
+    let globbed = text[start..end].contains(&b'?');
+    let believed = match (before, kind) {
+        _ if document => rooted && before >= Before::Strong,
+        _ if rooted && before > Before::Start => argument != Argument::Text || kind > Kind::Word,
+        (Before::Substitution, Kind::Word) => argument != Argument::Text,
+        (Before::Substitution, _) => argument != Argument::Text || kind == Kind::Telling,
+        (Before::Tick, _) => ticked(text, at, kind, argument),
+        (Before::Start | Before::Line, kind) => alone(before, kind, argument, rooted, &name, rest),
+        (Before::Strong | Before::Weak, Kind::Telling) => true,
+        (Before::Strong | Before::Weak, Kind::Word) => argument >= Argument::Option,
+        (Before::Strong, Kind::Name) => argument != Argument::Text,
+        (Before::Weak, Kind::Name) => {
+            argument != Argument::Text && (argument >= Argument::Option || tight(text, at, start))
+        }
+    };
+    (believed && !globbed).then_some(line_end.min(end + 64))
+}
+
+/// Whether a lone command behind a weak separator is no end of a sentence: nothing before it, or no blank between.
+fn tight(text: &[u8], at: usize, start: usize) -> bool {
+    let before = text[at.saturating_sub(MAX_LINE)..at.saturating_sub(1)].trim_ascii();
+    let words = before.iter().filter(|b| **b == b' ').count();
+    before.is_empty()
+        || before.last().is_some_and(|b| !b.is_ascii_alphabetic())
+        || words == 0 && (start == at || before.len() < 24)
+}
+
+/// Whether a command in backticks is a substitution and no Markdown, where backticks stand between blanks.
+fn ticked(text: &[u8], at: usize, kind: Kind, argument: Argument) -> bool {
+    let Some(close) = memchr::memchr(b'`', &text[at..(at + MAX_LINE).min(text.len())]) else { return false };
+    let blank_before = at >= 2 && text[at - 2] == b' ' && at > 3;
+    let after = &text[at + close + 1..];
+    let prose_after = after.len() > 1 && after[0] == b' ' && after[1].is_ascii_alphabetic();
+    let prose = blank_before && text[at - 3].is_ascii_alphanumeric() || prose_after || after.first() == Some(&b'`');
+    !prose && (kind >= Kind::Name || argument >= Argument::Option) && argument != Argument::Text
+}
+
+/// Whether a command line without a separator in front is one.
+fn alone(before: Before, kind: Kind, argument: Argument, rooted: bool, name: &[u8], rest: &[u8]) -> bool {
+    if rooted {
+        return argument != Argument::Text;
+    }
+    if before == Before::Line && argument == Argument::None && kind >= Kind::Name {
+        return true;
+    }
+    let options = rest.split(|b| *b == b' ').filter(|w| w.len() > 1 && w[0] == b'-').count();
+    match argument {
+        Argument::Target => true,
+        Argument::Option => {
+            kind == Kind::Telling
+                || name == b"cmd"
+                || options > 0 && strong_tail(rest)
+                || name == b"ls"
+                || name == b"ping" && options > 0
+        }
+        Argument::None | Argument::Text => false,
+    }
+}
+
+/// Whether a command line goes on with an address, a path or a quoted program.
+fn strong_tail(rest: &[u8]) -> bool {
+    rest.split(|b| *b == b' ').skip(2).any(|w| {
+        matches!(w.first(), Some(b'/' | b'\'' | b'"' | b'~'))
+            || w.iter().filter(|b| **b == b'.').count() == 3
+            || w.contains(&b'\\')
+    }) || rest.iter().any(|b| matches!(b, b'|' | b'>'))
+}
+
+/// What follows a command's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Argument {
+    /// Something that prose may go on with.
+    Text,
+    /// Nothing: the line, the value or the command ends.
+    None,
+    /// An option, a number, a variable, a path, an address.
+    Option,
+    /// A file or program that only attacks name.
+    Target,
+}
+
+fn argument(name: &[u8], rest: &[u8]) -> Argument {
+    let blanks = rest.iter().take_while(|b| matches!(b, b' ' | b'\t' | b'+')).count();
+    let text = &rest[blanks..];
+    let target = [
+        &b"/etc/"[..],
+        b"/bin/",
+        b"/tmp/",
+        b"/dev/tcp",
+        b"/proc/",
+        b"c:\\",
+        b"c:/",
+        b"http://",
+        b"https://",
+        b"ftp://",
+        b"127.0.0.1",
+    ];
+    let head = words(text, TARGET_WORDS).to_ascii_lowercase();
+    if blanks > 0 && target.iter().any(|t| memchr::memmem::find(&head, t).is_some()) {
+        return Argument::Target;
+    }
+    let Some(&first) = text.first() else { return Argument::None };
+    match first {
+        b';' | b'|' | b'&' | b')' | b'`' | b'}' | b'#' | b'\0' => Argument::None,
+        b'\'' | b'"' if blanks == 0 => Argument::None,
+        b'<' | b'>' if text.len() > 1 => Argument::Option,
+        _ if blanks == 0 => Argument::Text,
+        b'-' => {
+            let letters = text[1..].iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'-').count();
+            if (1..=12).contains(&letters) { Argument::Option } else { Argument::Text }
+        }
+        b'/' if text.get(1).is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'?') => Argument::Option,
+        b'/' if text.len() == 1 => Argument::Option,
+        b'$' | b'~' | b'*' | b'%' => Argument::Option,
+        b'.' if matches!(text.get(1), Some(b'/' | b'.')) => Argument::Option,
+        b'\'' | b'"' => Argument::Option,
+        b'0'..=b'9' => number(name, text),
+        _ => named_host(text),
+    }
+}
+
+/// The first `count` words of `text`, bounded.
+fn words(text: &[u8], count: usize) -> &[u8] {
+    let mut blanks = text.iter().enumerate().filter(|(_, b)| matches!(b, b' ' | b'+')).map(|(at, _)| at);
+    let end = blanks.nth(count - 1).unwrap_or(text.len());
+    &text[..end.min(MAX_LINE)]
+}
+
+/// An address, or the number that a command such as `sleep` takes, at the end of the command.
+fn number(name: &[u8], text: &[u8]) -> Argument {
+    let digits = text.iter().take_while(|b| b.is_ascii_digit() || **b == b'.').count();
+    let address = text[..digits].iter().filter(|b| **b == b'.').count() == 3;
+    let counted = matches!(name, b"sleep" | b"timeout" | b"kill" | b"expr" | b"ping");
+    match text.get(digits..).and_then(|t| t.trim_ascii_start().first()) {
+        None | Some(b';' | b'|' | b'&' | b'`' | b')' | b'#' | b'\'' | b'"') if address || counted => Argument::Option,
+        _ => Argument::Text,
+    }
+}
+
+/// A word that holds a drive, a dotted file or host name up to its end.
+fn named_host(text: &[u8]) -> Argument {
+    let word = text.split(|b| matches!(b, b' ' | b';' | b'|' | b'&' | b'`' | b')')).next().unwrap_or_default();
+    let drive = word.len() >= 2 && word[1] == b':';
+    let dotted = word.len() > 3
+        && word[1..word.len() - 1].contains(&b'.')
+        && word.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'/'));
+    let closed = text.len() == word.len() || matches!(text[word.len()], b';' | b'|' | b'&' | b'`' | b')');
+    if drive || dotted && closed { Argument::Option } else { Argument::Text }
+}
+
+/// Directory and file name.
+fn split_path(word: &[u8]) -> (&[u8], &[u8]) {
+    match word.iter().rposition(|b| matches!(b, b'/' | b'\\')) {
+        Some(at) => (&word[..=at], &word[at + 1..]),
+        None => (b"", word),
+    }
+}
+
+/// Whether `path` is a directory of programs.
+fn is_program_path(path: &[u8]) -> bool {
+    let path = path.to_ascii_lowercase();
+    [&b"/bin/"[..], b"/sbin/", b"\\system32\\", b"/system32/", b"\\windows\\"].iter().any(|dir| path.ends_with(dir))
+}
+
+/// The command's name in lower case, without `.exe` and trailing dots.
+fn program(name: &[u8]) -> Vec<u8> {
+    let name = name.to_ascii_lowercase();
+    let name = name.strip_suffix(b".exe").or(name.strip_suffix(b".com")).unwrap_or(&name);
+    name.to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documents_may_show_commands() {
+        let text = "Install\n\n```\ncd foo && npm install\nls -la | grep x\ncurl -O example.com\n```\n\nThen run `ls` and enjoy.\n".repeat(5);
+        assert_eq!(find(text.as_bytes()), None);
+    }
+
+    #[test]
+    fn hostile_text_stays_linear() {
+        for unit in [";", "; id x", "`ls", "$(", "|cat ", "\n"] {
+            let text = unit.repeat(300_000 / unit.len());
+            find(text.as_bytes());
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn never_panics(text in r#"[;|&`$(){}\n idlscat/etc\\.'"^0-9-]{0,120}"#) {
+            if let Some(m) = find(text.as_bytes()) {
+                proptest::prop_assert!(m.start <= m.end && m.end <= text.len());
+            }
+        }
+    }
+}

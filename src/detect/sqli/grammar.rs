@@ -1,0 +1,302 @@
+//! Operands, conditions and select lists: the pieces from which injected code is built.
+//!
+//! Nothing here backtracks: an operand is read once from where it begins, chains and look-ahead are cut at a named
+//! length, and parentheses are matched beforehand, so that a scan of all tokens is linear.
+
+use super::lex::{Kind, Token};
+use super::words::Word;
+
+/// Links of `a + b || c ...` that are followed.
+const MAX_CHAIN: usize = 16;
+/// Opening parentheses and prefixes before an operand that are followed.
+const MAX_PREFIX: usize = 32;
+/// Tokens of a select list that are looked through for its `from`.
+const MAX_LIST: usize = 64;
+
+/// Schemas that hold a database's own tables.
+const OWNERS: [&[u8]; 4] = [b"mysql", b"master", b"sys", b"performance_schema"];
+
+/// What kind of thing an operand is, from harmless to telling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Sort {
+    /// A column, or any word.
+    Name,
+    /// A call of a function that is none of SQL's.
+    Call,
+    /// A number, a text, `null`.
+    Literal,
+    /// A call of a function that SQL has too.
+    Soft,
+    /// `sleep(...)`
+    Sleep,
+    /// `@@version`
+    Global,
+    /// A subquery.
+    Query,
+    /// A call that only makes sense in an attack on SQL.
+    Strong,
+}
+
+/// An operand.
+#[derive(Clone, Copy, Debug)]
+pub struct Operand {
+    /// What it is.
+    pub sort: Sort,
+    /// Past its last token.
+    pub end: usize,
+}
+
+/// A condition after `or`, `where`...
+#[derive(Clone, Copy, Debug)]
+pub enum Condition {
+    /// `a = b`; whether the operator is a word, and whether both sides are the same octets.
+    Compared { left: Sort, right: Sort, by_word: bool, same: bool, end: usize },
+    /// Just an operand.
+    Bare(Operand),
+}
+
+/// A select list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct List {
+    /// Whether it begins with what no sentence has there: a number, a call, `*`, `@@x`...
+    pub strong: bool,
+    /// Whether it has a comma.
+    pub several: bool,
+    /// Whether a `from` with a name follows.
+    pub from: bool,
+    /// Whether it begins with a call that only an attack makes.
+    pub telling: bool,
+    /// Whether it reads from a catalogue.
+    pub catalogue: bool,
+    /// Whether the statement ends after a name: by the end of the value, a comment, `;`, `)`.
+    pub ended: bool,
+    /// Whether there is any item at all.
+    pub any: bool,
+    /// Past the last token looked at.
+    pub end: usize,
+}
+
+/// Tokens of a value in one context.
+pub struct Code<'t> {
+    /// The value.
+    pub text: &'t [u8],
+    /// Its tokens.
+    pub tokens: &'t [Token],
+    /// For each `(`, the place of its `)`, or the number of tokens.
+    pub close: &'t [u32],
+}
+
+impl Code<'_> {
+    /// Kind of token `i`, none past the end.
+    #[inline]
+    pub fn kind(&self, i: usize) -> Option<Kind> {
+        self.tokens.get(i).map(|t| t.kind)
+    }
+
+    /// Meaning of token `i` if it is a word.
+    #[inline]
+    pub fn word(&self, i: usize) -> Option<Word> {
+        match self.kind(i) {
+            Some(Kind::Word(word)) => Some(word),
+            _ => None,
+        }
+    }
+
+    /// Octets of token `i`.
+    pub fn octets(&self, i: usize) -> &[u8] {
+        self.tokens.get(i).map_or(&[], |t| &self.text[t.start as usize..t.end as usize])
+    }
+
+    /// Whether code may end before token `i`.
+    pub fn ends(&self, i: usize) -> bool {
+        matches!(self.kind(i), None | Some(Kind::Tail | Kind::Semicolon | Kind::Right))
+    }
+
+    fn past_close(&self, left: usize) -> usize {
+        (self.close[left] as usize + 1).min(self.tokens.len())
+    }
+
+    /// The operand at token `i`, with what it is joined to by arithmetic or concatenation.
+    pub fn operand(&self, i: usize) -> Option<Operand> {
+        let mut all = self.atom(i)?;
+        for _ in 0..MAX_CHAIN {
+            while self.kind(all.end) == Some(Kind::Right) {
+                all.end += 1;
+            }
+            let joined = match self.kind(all.end) {
+                Some(Kind::Operator | Kind::Star | Kind::Pipes | Kind::Word(Word::Arithmetic)) => {
+                    self.atom(all.end + 1)
+                }
+                _ => None,
+            };
+            let Some(next) = joined else { break };
+            all = Operand { sort: all.sort.max(next.sort), end: next.end };
+        }
+        Some(all)
+    }
+
+    fn atom(&self, mut i: usize) -> Option<Operand> {
+        for _ in 0..MAX_PREFIX {
+            match self.kind(i)? {
+                Kind::Operator | Kind::Word(Word::Prefix | Word::Quantifier) => i += 1,
+                Kind::Left if self.word(i + 1) == Some(Word::Select) => {
+                    return Some(Operand { sort: Sort::Query, end: self.past_close(i) });
+                }
+                Kind::Left => i += 1,
+                _ => break,
+            }
+        }
+        let end = i + 1;
+        let sort = match self.kind(i)? {
+            Kind::Number if self.kind(end) == Some(Kind::Left) => {
+                return Some(Operand { sort: Sort::Soft, end: self.past_close(end) });
+            }
+            Kind::Number | Kind::Text | Kind::Open | Kind::Word(Word::Constant) => Sort::Literal,
+            Kind::Variable if self.octets(i).starts_with(b"@@") => Sort::Global,
+            Kind::Variable => Sort::Name,
+            Kind::Word(Word::Select) => Sort::Query,
+            Kind::Word(Word::Case) if matches!(self.word(end), Some(Word::Condition)) => Sort::Soft,
+            Kind::Word(word) => return self.named(i, word),
+            _ => return None,
+        };
+        Some(Operand { sort, end })
+    }
+
+    /// A column, or a call, perhaps qualified: `a.b.c(...)`.
+    fn named(&self, i: usize, first: Word) -> Option<Operand> {
+        let (mut end, mut last) = (i + 1, first);
+        while self.kind(end) == Some(Kind::Dot) && self.kind(end + 1).is_some_and(|k| matches!(k, Kind::Word(_))) {
+            last = self.word(end + 1)?;
+            end += 2;
+        }
+        if self.kind(end) == Some(Kind::Left) {
+            let sort = match (first, last) {
+                (Word::StrongCall, _) | (_, Word::StrongCall) => Sort::Strong,
+                (_, Word::Sleep) => Sort::Sleep,
+                (_, Word::SoftCall | Word::If | Word::Insert | Word::Object | Word::Execute) => Sort::Soft,
+                (_, Word::Plain | Word::Constant | Word::Delay | Word::Values) => Sort::Call,
+                _ => return None,
+            };
+            return Some(Operand { sort, end: self.past_close(end) });
+        }
+        let column = matches!(
+            first,
+            Word::Plain
+                | Word::SoftCall
+                | Word::StrongCall
+                | Word::Object
+                | Word::Catalogue
+                | Word::Sleep
+                | Word::Delay
+        );
+        column.then_some(Operand { sort: Sort::Name, end })
+    }
+
+    /// The condition at token `i`.
+    pub fn condition(&self, i: usize) -> Option<Condition> {
+        let left = self.operand(i)?;
+        let mut at = left.end;
+        if self.word(at) == Some(Word::Prefix) {
+            at += 1;
+        }
+        let compared = |right: Sort, by_word: bool, from: usize, end: usize| {
+            let same = self.octets(i) == self.octets(from);
+            Some(Condition::Compared { left: left.sort, right, by_word, same, end })
+        };
+        match self.kind(at) {
+            Some(Kind::Compare) => {
+                while matches!(self.kind(at), Some(Kind::Compare)) {
+                    at += 1;
+                }
+                if let Some(right) = self.operand(at) {
+                    return compared(right.sort, false, at, right.end);
+                }
+            }
+            Some(Kind::Word(Word::Compare)) => {
+                at += 1 + usize::from(self.word(at + 1) == Some(Word::Compare));
+                if let Some(right) = self.operand(at) {
+                    return compared(right.sort, true, at, right.end);
+                }
+            }
+            Some(Kind::Word(Word::In)) if self.kind(at + 1) == Some(Kind::Left) => {
+                if let Some(right) = self.operand(at + 1) {
+                    return compared(right.sort, true, at + 1, right.end);
+                }
+            }
+            Some(Kind::Word(Word::Between)) => {
+                if let Some(right) = self.operand(at + 1)
+                    && self.word(right.end) == Some(Word::Logic)
+                {
+                    return compared(right.sort, true, at + 1, right.end + 2);
+                }
+            }
+            Some(Kind::Word(Word::Is)) => {
+                let value = at + 1 + usize::from(self.word(at + 1) == Some(Word::Prefix));
+                if self.word(value) == Some(Word::Constant) {
+                    return compared(Sort::Literal, true, value, value + 1);
+                }
+            }
+            _ => {}
+        }
+        Some(Condition::Bare(left))
+    }
+
+    /// The select list at token `i`, just after `select`.
+    pub fn list(&self, mut i: usize) -> List {
+        let mut list = List::default();
+        while matches!(self.kind(i), Some(Kind::Left | Kind::Word(Word::Quantifier))) {
+            let top = self.octets(i).eq_ignore_ascii_case(b"top");
+            i += 1 + usize::from(top && self.kind(i + 1) == Some(Kind::Number));
+        }
+        if self.kind(i) == Some(Kind::Star) {
+            (list.any, list.strong, list.end) = (true, self.word(i + 1) == Some(Word::From), i + 1);
+        } else if let Some(first) = self.operand(i) {
+            list.any = true;
+            list.end = first.end;
+            let sentence = first.sort == Sort::Literal && self.word(first.end) == Some(Word::Plain);
+            let text = first.sort == Sort::Literal && matches!(self.kind(i), Some(Kind::Text | Kind::Open));
+            let variable = self.kind(i) == Some(Kind::Variable);
+            list.strong =
+                (first.sort >= Sort::Literal || variable) && !sentence && !(text && self.tokens.len() <= i + 1);
+            list.telling = matches!(first.sort, Sort::Strong | Sort::Sleep | Sort::Global);
+        } else {
+            list.end = i;
+            return list;
+        }
+        self.rest_of_list(&mut list);
+        list
+    }
+
+    fn rest_of_list(&self, list: &mut List) {
+        list.ended = self.ends(list.end);
+        list.several = self.kind(list.end) == Some(Kind::Comma);
+        let mut at = list.end;
+        for _ in 0..MAX_LIST {
+            match self.kind(at) {
+                None | Some(Kind::Tail | Kind::Semicolon | Kind::Right) => break,
+                Some(Kind::Left) => at = self.past_close(at),
+                Some(Kind::Word(Word::From)) => {
+                    at += 1;
+                    while matches!(self.kind(at), Some(Kind::Left)) {
+                        at += 1;
+                    }
+                    list.from = matches!(self.kind(at), Some(Kind::Word(_)));
+                    let owner = self.kind(at + 1) == Some(Kind::Dot)
+                        && OWNERS.iter().any(|name| self.octets(at).eq_ignore_ascii_case(name));
+                    list.catalogue = owner
+                        || self.word(at) == Some(Word::Catalogue)
+                        || (self.kind(at + 1) == Some(Kind::Dot) && self.word(at + 2) == Some(Word::Catalogue));
+                    at += 1;
+                    while self.kind(at) == Some(Kind::Dot) && matches!(self.kind(at + 1), Some(Kind::Word(_))) {
+                        at += 2;
+                    }
+                    let more = matches!(self.word(at), Some(Word::Condition | Word::Limit | Word::Sort | Word::As));
+                    list.ended = more || self.ends(at) || self.kind(at) == Some(Kind::Comma);
+                    break;
+                }
+                _ => at += 1,
+            }
+        }
+        list.end = at.min(self.tokens.len());
+    }
+}

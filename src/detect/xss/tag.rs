@@ -1,0 +1,171 @@
+//! Tags, read as leniently as browsers do (WHATWG HTML §13.2.5.6), and judged by what they run or load.
+
+use super::super::Match;
+use super::attribute::{self, Attribute, Attributes};
+use super::script;
+use crate::model::Confidence;
+
+/// Octets of one tag that are looked at.
+const MAX_TAG: usize = 2048;
+/// Tag octets looked at for each octet of the text, since a tag may open inside another's quotes.
+const FUEL_RATIO: usize = 8;
+/// Octets of an element's content that are looked at.
+const MAX_CONTENT: usize = 512;
+/// Attributes by which a fetched or embedded document takes part in the page.
+const LOADS: &[(&[u8], &[&[u8]])] = &[
+    (b"object", &[b"data", b"classid", b"codebase"]),
+    (b"embed", &[b"src", b"code"]),
+    (b"applet", &[b"code", b"archive", b"codebase"]),
+    (b"frame", &[b"src"]),
+    (b"iframe", &[b"src", b"srcdoc", b"onload"]),
+    (b"fencedframe", &[b"src"]),
+    (b"portal", &[b"src"]),
+    (b"base", &[b"href"]),
+    (b"bgsound", &[b"src"]),
+    (b"layer", &[b"src"]),
+    (b"ilayer", &[b"src"]),
+    (b"xml", &[b"src"]),
+    (b"isindex", &[b"action", b"formaction", b"type"]),
+    (b"vmlframe", &[b"src"]),
+];
+
+/// The surest match among the tags of `text`.
+pub fn find(text: &[u8]) -> Option<Match> {
+    let mut best: Option<Match> = None;
+    let mut fuel = text.len() * FUEL_RATIO + MAX_TAG;
+    let mut at = 0;
+    while let Some(offset) = memchr::memchr(b'<', &text[at..]) {
+        let start = at + offset;
+        at = start + 1;
+        let Some((confidence, len)) = judge(&text[start..]) else { continue };
+        if confidence.is_some_and(|c| best.is_none_or(|b| c > b.confidence)) {
+            best = confidence.map(|confidence| Match { confidence, start, end: start + len });
+        }
+        if confidence == Some(Confidence::High) {
+            return best;
+        }
+        if len > fuel {
+            at = start + len;
+        } else {
+            fuel -= len;
+        }
+    }
+    best
+}
+
+/// How sure the tag at the start of `text` is to run script, and its length; none where no tag begins.
+fn judge(text: &[u8]) -> Option<(Option<Confidence>, usize)> {
+    let window = &text[..text.len().min(MAX_TAG)];
+    let mut at = 1;
+    while at < 8 && matches!(window.get(at), Some(0..=b' ' | b'/' | b'?' | b'!' | b'\\' | b'%' | 0x7f)) {
+        at += 1;
+    }
+    if !window.get(at)?.is_ascii_alphabetic() {
+        return None;
+    }
+    let lead = &window[1..at];
+    let letters = |b: &&u8| b.is_ascii_alphanumeric() || matches!(b, b':' | b'-' | b'_');
+    let name_end = at + window[at..].iter().take_while(letters).count();
+    let name = window[at..name_end].to_ascii_lowercase();
+    let local = name.rsplit(|&b| b == b':').next().unwrap_or_default();
+    let mut seen = Seen { opened: lead.is_empty() || lead == b"\0", ..Seen::default() };
+    let mut attributes = Attributes { text: window, at: name_end, in_tag: true };
+    for attribute in &mut attributes {
+        seen.add(local, &attribute);
+    }
+    let end = attributes.at;
+    if seen.runs {
+        return Some((Some(Confidence::High), end));
+    }
+    let content = &text[end..(end + MAX_CONTENT).min(text.len())];
+    let whole = window[..end].last() == Some(&b'>');
+    let by_element = element(local, lead.contains(&b'/'), &seen, whole, content);
+    Some((by_element.max(seen.handler.then_some(Confidence::Low)), end))
+}
+
+/// What the element means by itself.
+fn element(local: &[u8], closing: bool, seen: &Seen, whole: bool, content: &[u8]) -> Option<Confidence> {
+    let sure = |yes: bool| Some(if yes { Confidence::High } else { Confidence::Low });
+    match local {
+        b"script" if closing => Some(Confidence::Medium),
+        b"script" if seen.source || script_content(content, whole) => Some(Confidence::High),
+        b"script" => Some(Confidence::Medium),
+        b"style" if !closing => sure(style_runs(content)),
+        b"meta" => sure(seen.http_equiv),
+        b"link" => sure(seen.sheet && seen.source),
+        b"import" => sure(seen.any),
+        b"xml-stylesheet" => sure(seen.source),
+        b"form" if seen.source => Some(Confidence::Low),
+        b"iframe" | b"object" | b"embed" | b"applet" | b"base" | b"frameset" if !closing => Some(Confidence::Low),
+        _ => None,
+    }
+}
+
+/// Whether what follows `<script>` is script rather than the rest of a sentence about the tag.
+fn script_content(content: &[u8], whole: bool) -> bool {
+    let end = memchr::memmem::find(content, b"</").unwrap_or(content.len());
+    let body = content[..end].trim_ascii();
+    let closed = content[end..].get(2..8).is_some_and(|name| name.eq_ignore_ascii_case(b"script"));
+    let code = body.iter().any(|b| matches!(b, b'(' | b'=' | b'[' | b';' | b'$'));
+    let mention = matches!(body.first(), Some(b'`' | b'\'' | b'"' | b',' | b')' | b'.'));
+    (closed && !body.is_empty()) || (whole && code && !mention)
+}
+
+/// Whether a style sheet loads or runs something.
+pub fn style_runs(css: &[u8]) -> bool {
+    let squeezed = without_comments(css);
+    [&b"@import"[..], b"expression(", b"javascript:", b"-moz-binding", b"behavior:url", b"vbscript:", b"url(data:"]
+        .iter()
+        .any(|what| memchr::memmem::find(&squeezed, what).is_some())
+}
+
+/// Lower case, without white space, backslashes and comments.
+fn without_comments(css: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(css.len().min(MAX_TAG));
+    let mut rest = &css[..css.len().min(MAX_TAG)];
+    while let Some((&b, after)) = rest.split_first() {
+        if b == b'/' && after.first() == Some(&b'*') {
+            rest = memchr::memmem::find(&after[1..], b"*/").map_or(&[][..], |close| &after[close + 3..]);
+            continue;
+        }
+        if b > b' ' && b != b'\\' {
+            out.push(b.to_ascii_lowercase());
+        }
+        rest = after;
+    }
+    out
+}
+
+/// What the attributes of one tag say.
+#[derive(Default)]
+struct Seen {
+    opened: bool,
+    runs: bool,
+    handler: bool,
+    source: bool,
+    http_equiv: bool,
+    sheet: bool,
+    any: bool,
+}
+
+impl Seen {
+    fn add(&mut self, element: &[u8], attribute: &Attribute<'_>) {
+        let is = |name: &[u8]| attribute.name.eq_ignore_ascii_case(name);
+        let filled = !attribute.value.is_empty();
+        self.any = true;
+        self.http_equiv |= is(b"http-equiv");
+        self.sheet |= is(b"rel") && {
+            let rel = attribute.value.to_ascii_lowercase();
+            [&b"stylesheet"[..], b"import"].iter().any(|r| memchr::memmem::find(&rel, r).is_some())
+        };
+        self.source |= filled && (is(b"src") || is(b"href") || is(b"xlink:href") || is(b"action"));
+        self.handler |= attribute::is_handler(attribute.name);
+        let loads = || self.opened && LOADS.iter().any(|(e, names)| *e == element && names.iter().any(|n| is(n)));
+        self.runs |= filled
+            && (attribute::handles(attribute)
+                || script::is_script_url(attribute.value)
+                || (is(b"style") && style_runs(attribute.value))
+                || is(b"srcdoc")
+                || loads());
+    }
+}

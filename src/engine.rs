@@ -1,0 +1,241 @@
+//! [`inspect`]: a message goes in, mode-blind facts come out. The one function to read first.
+
+use crate::detect::{self, Hit, Rule, Subject};
+use crate::model::bytes::printable;
+use crate::model::finding::MAX_MATCHED;
+use crate::model::{
+    Anomaly, Budget, Chars, Confidence, DecodeStep, Finding, GraphqlFacts, Inspection, Limits, Message, NotInspected,
+    PointTree, SkipReason, Stop, Tag, Upload, Value, Zone,
+};
+use crate::normalize::{PLAIN, VIEWS};
+use crate::parse::extract::{Extracted, Options, extract};
+use crate::ruleset::{Ruleset, Seen};
+use bumpalo::Bump;
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// Longest value shown by `explain`, in octets.
+const MAX_SHOWN: usize = 400;
+
+/// How one message is to be inspected: made by policy, obeyed here.
+#[derive(Clone, Debug, Default)]
+pub struct Plan<'p> {
+    /// Bounds.
+    pub limits: Limits,
+    /// Parsers left out.
+    pub options: Options<'p>,
+    /// Whether [`Inspection::steps`] is filled.
+    pub explain: bool,
+}
+
+/// Memory of an inspection, kept between inspections so that a small request allocates next to nothing.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    bump: Bump,
+    seen: Seen,
+}
+
+/// Memory kept between inspections; above, it is given back.
+const SCRATCH_KEPT: usize = 1 << 20;
+
+impl Scratch {
+    fn reset(&mut self) {
+        self.bump.reset();
+        if self.bump.allocated_bytes() > SCRATCH_KEPT {
+            self.bump = Bump::new();
+        }
+    }
+}
+
+/// Inspects `message` with `ruleset` as `plan` says. `stop` answers true when time is over.
+/// Never fails and never panics on input: what could not be inspected is listed in the result.
+pub fn inspect(
+    message: &Message<'_>,
+    ruleset: &Ruleset,
+    plan: &Plan<'_>,
+    scratch: &mut Scratch,
+    stop: &dyn Fn() -> bool,
+) -> Inspection {
+    scratch.reset();
+    let budget = Budget::new(plan.limits.work, stop);
+    let Scratch { bump, seen } = scratch;
+    let extracted = extract(message, &plan.options, &plan.limits, &budget, bump);
+    let mut found = Found::new(&extracted.tree, plan);
+    for value in &extracted.values {
+        let looked =
+            if value.covered { Ok(()) } else { look(value, &extracted.tree, ruleset, &budget, seen, &mut found) };
+        if plan.explain {
+            found.explain(value);
+        }
+        if looked.is_err() {
+            break;
+        }
+    }
+    found.finish(&extracted, &budget)
+}
+
+/// Runs every detector on every form of one value.
+fn look<'r>(
+    value: &Value<'_>,
+    tree: &PointTree<'_>,
+    ruleset: &'r Ruleset,
+    budget: &Budget<'_>,
+    seen: &mut Seen,
+    found: &mut Found<'r, '_>,
+) -> Result<(), Stop> {
+    found.hits.clear();
+    let subject = Subject { bytes: value.bytes, chars: value.chars, value: *value, tree };
+    let mut result = detect::signature::run(ruleset, &subject, PLAIN, budget, seen, &mut found.hits);
+    for detector in detect::TABLE {
+        if result.is_err() {
+            break;
+        }
+        if detector.zones.meets(value.zone) && (detector.gate)(value.chars) {
+            result = budget.spend(value.bytes.len());
+            if result.is_ok()
+                && let Some(m) = (detector.run)(&subject)
+            {
+                let rule = Rule::Detector(detector.name);
+                found.hits.push(Hit {
+                    rule,
+                    attack: detector.attack,
+                    confidence: m.confidence,
+                    start: m.start,
+                    end: m.end,
+                });
+            }
+        }
+    }
+    found.settle(value, value.bytes);
+    for (number, kind) in VIEWS.iter().enumerate() {
+        if result.is_err() || !value.chars.meets(kind.needs) {
+            continue;
+        }
+        result = budget.spend(value.bytes.len());
+        if let Cow::Owned(bytes) = (kind.run)(value.bytes) {
+            let view = Subject { bytes: &bytes, chars: Chars::of(&bytes), value: *value, tree };
+            result = result
+                .and_then(|()| detect::signature::run(ruleset, &view, 1 << number, budget, seen, &mut found.hits));
+            found.settle(value, &bytes);
+        }
+    }
+    found.judge(value);
+    result
+}
+
+/// Findings of the message so far.
+struct Found<'r, 't> {
+    tree: &'t PointTree<'t>,
+    plan: &'t Plan<'t>,
+    hits: Vec<Hit<'r>>,
+    /// Where the findings of the current value begin.
+    from: usize,
+    out: Inspection,
+}
+
+impl<'r, 't> Found<'r, 't> {
+    fn new(tree: &'t PointTree<'t>, plan: &'t Plan<'t>) -> Self {
+        Self { tree, plan, hits: Vec::new(), from: 0, out: Inspection::default() }
+    }
+
+    /// Turns the hits on one form of `value` into findings.
+    fn settle(&mut self, value: &Value<'_>, text: &[u8]) {
+        for hit in self.hits.drain(..) {
+            let known = self.out.findings[self.from..].iter().any(|f| *f.rule == *hit.rule.name());
+            if known {
+                continue;
+            }
+            if self.out.findings.len() >= self.plan.limits.findings {
+                self.out.findings_dropped += 1;
+                continue;
+            }
+            let rule = match hit.rule {
+                Rule::Signature(id) => Arc::clone(id),
+                Rule::Detector(name) => name.into(),
+            };
+            self.out.findings.push(Finding {
+                attack: hit.attack,
+                rule,
+                point: self.tree.path(value.point),
+                confidence: hit.confidence,
+                decisive: false,
+                start: hit.start,
+                matched: printable(&text[hit.start..hit.end], MAX_MATCHED),
+            });
+        }
+    }
+
+    /// Sums up the findings of the current value by attack type.
+    fn judge(&mut self, _value: &Value<'_>) {
+        let findings = &mut self.out.findings[self.from..];
+        for at in 0..findings.len() {
+            let attack = findings[at].attack;
+            let sum: u32 = findings.iter().filter(|f| f.attack == attack).map(|f| f.confidence.weight()).sum();
+            findings[at].decisive = sum >= Confidence::ATTACK;
+        }
+        self.from = self.out.findings.len();
+    }
+
+    fn explain(&mut self, value: &Value<'_>) {
+        let views =
+            VIEWS.iter().filter(|kind| !value.covered && value.chars.meets(kind.needs)).filter_map(|kind| match (kind
+                .run)(
+                value.bytes,
+            ) {
+                Cow::Owned(bytes) => Some((kind.name, printable(&bytes, MAX_SHOWN))),
+                Cow::Borrowed(_) => None,
+            });
+        self.out.steps.push(DecodeStep {
+            point: self.tree.path(value.point),
+            value: printable(value.bytes, MAX_SHOWN),
+            length: value.bytes.len(),
+            scanned: !value.covered,
+            views: views.collect(),
+        });
+    }
+
+    fn finish(self, extracted: &Extracted<'_>, budget: &Budget<'_>) -> Inspection {
+        let mut out = self.out;
+        let anomalies = extracted.notes.anomalies.iter();
+        out.anomalies = anomalies.map(|&(kind, at)| Anomaly { kind, point: self.tree.path(at) }).collect();
+        let skipped = extracted.notes.skipped.iter();
+        out.not_inspected = skipped.map(|&(reason, at)| NotInspected { point: self.tree.path(at), reason }).collect();
+        if let Some(stop) = budget.stopped() {
+            let reason = if stop == Stop::Time { SkipReason::TimeLimit } else { SkipReason::WorkLimit };
+            out.not_inspected.push(NotInspected { point: Default::default(), reason });
+        }
+        let files = extracted.values.iter().filter(|value| {
+            value.zone.meets(Zone::FILE) && self.tree.segment(value.point).is_some_and(|s| s.tag == Tag::File)
+        });
+        let uploads = files.take(self.plan.limits.multipart_parts);
+        out.uploads =
+            uploads.map(|file| Upload { point: self.tree.path(file.point), bytes: file.bytes.len() as u64 }).collect();
+        out.graphql =
+            extracted.notes.graphql.clone().map(|(facts, at)| GraphqlFacts { point: self.tree.path(at), ..facts });
+        out.values = extracted.values.len() as u32;
+        out.work = budget.spent();
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Header;
+
+    #[test]
+    fn etc_passwd_is_found_at_its_point() {
+        let ruleset = crate::ruleset::compile::compile(&crate::ruleset::builtin::files()).unwrap();
+        let message = Message {
+            method: b"GET",
+            target: b"/etc/passwd",
+            protocol: b"HTTP/1.1",
+            headers: vec![Header { name: b"Host", value: b"example.com" }],
+            ..Message::default()
+        };
+        let got = inspect(&message, &ruleset, &Plan::default(), &mut Scratch::default(), &|| false);
+        assert_eq!(got.findings[0].rule.as_ref(), "ptrav.etc-passwd");
+        assert!(got.findings[0].decisive);
+        assert_eq!(got.findings[0].point.to_string(), "[uri]");
+    }
+}

@@ -1,0 +1,124 @@
+//! Settings of the service, with their defaults and the reasons for them.
+
+use std::time::Duration;
+
+/// Largest call: what gateways commonly buffer, far above API bodies.
+pub const MAX_CALL_BYTES: usize = 8 << 20;
+/// Open connections: a few hundred gateway workers with a pool of some dozen connections each.
+pub const MAX_CONNECTIONS: usize = 8192;
+/// Calls under way: at a tenth of a millisecond each, far more than can be answered within any time-out.
+pub const MAX_CALLS: usize = 2048;
+/// Octets of calls in memory: leaves room in a container of 512 MiB.
+pub const MAX_BUFFERED_BYTES: usize = 192 << 20;
+/// Messages above this go to the pool: about a millisecond of inspection, which other connections would wait for.
+pub const INLINE_BYTES: usize = 32 << 10;
+/// Large messages that wait for a thread.
+pub const QUEUE: usize = 256;
+/// A verdict that comes later than this is of no use: connectors give up after a second.
+pub const QUEUE_TIMEOUT: Duration = Duration::from_millis(500);
+/// Out-of-band copies that wait.
+pub const BACKGROUND_QUEUE: usize = 1024;
+/// Standing delay of the runtime above which calls are shed.
+pub const MAX_LAG: Duration = Duration::from_millis(100);
+/// Tells connectors when to come back.
+pub const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// A gateway in the same network sends a head within a round trip.
+pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// 8 MiB in this time is a slow network.
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Above the 60 seconds for which gateways commonly keep a pooled connection, so that they close first.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
+/// Below the 30 seconds of grace that Kubernetes gives by default.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(25);
+
+/// When a connection is ended after the answer under way, so that load spreads after a scale-up. None by default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PerConnection {
+    /// Calls.
+    pub requests: Option<u64>,
+    /// Octets received, heads and bodies of calls.
+    pub bytes: Option<u64>,
+    /// Age.
+    pub age: Option<Duration>,
+}
+
+/// Bounds of the service as a whole: what is above is refused early instead of queued without measure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// Open connections; further ones wait in the listen queue of the system.
+    pub connections: usize,
+    /// Calls under way.
+    pub calls: usize,
+    /// Octets of calls in memory.
+    pub buffered_bytes: usize,
+    /// Messages up to this size are inspected on the runtime's worker.
+    pub inline_bytes: usize,
+    /// Large messages that wait for a thread.
+    pub queue: usize,
+    /// Longest wait for a thread.
+    pub queue_timeout: Duration,
+    /// Out-of-band copies that wait.
+    pub background_queue: usize,
+    /// Standing delay of the runtime above which calls are shed.
+    pub lag: Duration,
+    /// `Retry-After` of shed calls.
+    pub retry_after: Duration,
+}
+
+impl Default for Load {
+    fn default() -> Self {
+        Self {
+            connections: MAX_CONNECTIONS,
+            calls: MAX_CALLS,
+            buffered_bytes: MAX_BUFFERED_BYTES,
+            inline_bytes: INLINE_BYTES,
+            queue: QUEUE,
+            queue_timeout: QUEUE_TIMEOUT,
+            background_queue: BACKGROUND_QUEUE,
+            lag: MAX_LAG,
+            retry_after: RETRY_AFTER,
+        }
+    }
+}
+
+/// Settings of the service that a reload does not change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Largest call, in octets.
+    pub max_call_bytes: usize,
+    /// When connections end.
+    pub per_connection: PerConnection,
+    /// Bounds.
+    pub load: Load,
+    /// Threads for large messages.
+    pub threads: usize,
+    /// Longest time from the arrival of a call to its answer, and the status of an answer that would come later.
+    pub reply_timeout: Option<(Duration, u16)>,
+    /// Path of a health endpoint on the API's own port.
+    pub health_path: Option<String>,
+    /// Longest time to read the head of a call.
+    pub header_timeout: Duration,
+    /// Longest time to read the body of a call.
+    pub body_timeout: Duration,
+    /// Longest time without a call.
+    pub idle_timeout: Duration,
+    /// Longest wait for calls under way when the node stops.
+    pub drain_timeout: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            max_call_bytes: MAX_CALL_BYTES,
+            per_connection: PerConnection::default(),
+            load: Load::default(),
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            reply_timeout: None,
+            health_path: None,
+            header_timeout: HEADER_TIMEOUT,
+            body_timeout: BODY_TIMEOUT,
+            idle_timeout: IDLE_TIMEOUT,
+            drain_timeout: DRAIN_TIMEOUT,
+        }
+    }
+}

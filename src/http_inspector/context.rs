@@ -1,0 +1,187 @@
+//! `Inspector-Context`: what the response leg must know of its request, carried by the connector, sealed by the node.
+//!
+//! `base64url(version ‖ time ‖ application ‖ flags ‖ fields ‖ tag)`; each field is a 16-bit length and its octets,
+//! the tag the first 16 octets of HMAC-SHA-256 over all before it. Any replica with the same key can open it.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::hmac;
+
+/// Longest token: fits a header of any gateway.
+pub const MAX_TOKEN: usize = 4096;
+/// Longest field kept; what is longer is cut, which policy conditions on response legs then see.
+const MAX_FIELD: usize = 700;
+/// Form of the token.
+const VERSION: u8 = 1;
+/// Octets of the tag.
+const TAG: usize = 16;
+/// Octets before the fields: version, time, application, flags.
+const FIXED: usize = 1 + 8 + 8 + 1;
+/// Seconds for which a token is accepted: longer than any exchange should take.
+const MAX_AGE: u64 = 3600;
+/// Seconds by which clocks of replicas may differ.
+const SKEW: u64 = 60;
+/// Separates this use of a key from any other.
+const PURPOSE: &[u8] = b"weir inspector-context v1";
+
+/// Keys that seal and open contexts.
+pub struct Keys {
+    seal: hmac::Key,
+    open: Vec<hmac::Key>,
+}
+
+impl Keys {
+    /// Keys derived from shared secrets, the first of which seals: replicas with the same secrets open each other's
+    /// contexts. Without a secret, a key of this process.
+    pub fn new(secrets: &[Vec<u8>]) -> Result<Self, ring::error::Unspecified> {
+        let derive = |secret: &Vec<u8>| {
+            let base = hmac::Key::new(hmac::HMAC_SHA256, secret);
+            hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&base, PURPOSE).as_ref())
+        };
+        let mut open: Vec<_> = secrets.iter().map(derive).collect();
+        if open.is_empty() {
+            open.push(hmac::Key::generate(hmac::HMAC_SHA256, &ring::rand::SystemRandom::new())?);
+        }
+        Ok(Self { seal: open[0].clone(), open })
+    }
+}
+
+/// What a context tells.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Context {
+    /// When the request was judged, in seconds since 1970.
+    pub time: u64,
+    /// Application of the request.
+    pub application: i64,
+    /// Whether an attack was found in the request.
+    pub hit: bool,
+    /// Id of the request, also the id of its hit.
+    pub request_id: Vec<u8>,
+    /// Method.
+    pub method: Vec<u8>,
+    /// Host.
+    pub host: Vec<u8>,
+    /// Path, decoded.
+    pub path: Vec<u8>,
+}
+
+/// Why a context is not used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadContext {
+    /// It was not sealed by any of the keys, or not a token at all.
+    Forged,
+    /// Too old, or from the future.
+    Expired,
+}
+
+/// What goes into a token, borrowed.
+#[derive(Clone, Copy, Debug)]
+pub struct Parts<'a> {
+    /// As [`Context::time`].
+    pub time: u64,
+    /// As [`Context::application`].
+    pub application: i64,
+    /// As [`Context::hit`].
+    pub hit: bool,
+    /// Id, method, host, path.
+    pub fields: [&'a [u8]; 4],
+}
+
+/// Seals `parts`.
+pub fn seal(keys: &Keys, parts: &Parts<'_>) -> String {
+    let mut token = Vec::with_capacity(256);
+    token.push(VERSION);
+    token.extend_from_slice(&parts.time.to_be_bytes());
+    token.extend_from_slice(&parts.application.to_be_bytes());
+    token.push(u8::from(parts.hit));
+    for field in parts.fields {
+        let field = &field[..field.len().min(MAX_FIELD)];
+        token.extend_from_slice(&(field.len() as u16).to_be_bytes());
+        token.extend_from_slice(field);
+    }
+    let tag = hmac::sign(&keys.seal, &token);
+    token.extend_from_slice(&tag.as_ref()[..TAG]);
+    URL_SAFE_NO_PAD.encode(token)
+}
+
+/// Opens a token that was sealed at most an hour before `now`.
+pub fn open(keys: &Keys, token: &str, now: u64) -> Result<Context, BadContext> {
+    if token.len() > MAX_TOKEN {
+        return Err(BadContext::Forged);
+    }
+    let token = URL_SAFE_NO_PAD.decode(token).map_err(|_| BadContext::Forged)?;
+    let (sealed, tag) = token.split_at_checked(token.len().saturating_sub(TAG)).ok_or(BadContext::Forged)?;
+    let genuine = keys.open.iter().any(|key| {
+        let want = hmac::sign(key, sealed);
+        bool::from(subtle::ConstantTimeEq::ct_eq(&want.as_ref()[..TAG], tag))
+    });
+    if !genuine || sealed.len() < FIXED || sealed[0] != VERSION {
+        return Err(BadContext::Forged);
+    }
+    let number = |at: usize| u64::from_be_bytes(sealed[at..at + 8].try_into().expect("eight octets"));
+    let mut rest = &sealed[FIXED..];
+    let mut field = || -> Result<Vec<u8>, BadContext> {
+        let (length, after) = rest.split_first_chunk::<2>().ok_or(BadContext::Forged)?;
+        let (field, after) =
+            after.split_at_checked(usize::from(u16::from_be_bytes(*length))).ok_or(BadContext::Forged)?;
+        rest = after;
+        Ok(field.to_vec())
+    };
+    let (request_id, method, host, path) = (field()?, field()?, field()?, field()?);
+    let time = number(1);
+    if time > now + SKEW || now.saturating_sub(time) > MAX_AGE {
+        return Err(BadContext::Expired);
+    }
+    let application = number(9) as i64;
+    Ok(Context { time, application, hit: sealed[17] == 1, request_id, method, host, path })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn parts<'a>(path: &'a [u8]) -> Parts<'a> {
+        Parts { time: 1000, application: -1, hit: true, fields: [b"id-1", b"GET", b"example.com", path] }
+    }
+
+    #[test]
+    fn replicas_with_a_common_key_open_each_others_contexts() {
+        let old = Keys::new(&[b"old".to_vec()]).unwrap();
+        let both = Keys::new(&[b"new".to_vec(), b"old".to_vec()]).unwrap();
+        let token = seal(&old, &parts(b"/a"));
+        let context = open(&both, &token, 1001).unwrap();
+        assert_eq!((context.application, context.hit, context.host.as_slice()), (-1, true, &b"example.com"[..]));
+        assert_eq!(open(&old, &seal(&both, &parts(b"/a")), 1001), Err(BadContext::Forged));
+        assert_eq!(open(&Keys::new(&[]).unwrap(), &token, 1001), Err(BadContext::Forged));
+        assert_eq!(open(&old, &token, 1000 + MAX_AGE + 1), Err(BadContext::Expired));
+        assert_eq!(open(&old, &token, 1000 - SKEW - 1), Err(BadContext::Expired));
+    }
+
+    #[test]
+    fn the_longest_token_fits() {
+        let keys = Keys::new(&[]).unwrap();
+        let long = [b'x'; 5000];
+        let parts = Parts { fields: [&long; 4], ..parts(b"") };
+        let token = seal(&keys, &parts);
+        assert!(token.len() <= MAX_TOKEN);
+        assert_eq!(open(&keys, &token, 1000).unwrap().path.len(), MAX_FIELD);
+    }
+
+    proptest! {
+        #[test]
+        fn any_change_is_seen(at in 0usize..100, bit in 0u8..8) {
+            let keys = Keys::new(&[b"k".to_vec()]).unwrap();
+            let mut raw = URL_SAFE_NO_PAD.decode(seal(&keys, &parts(b"/path"))).unwrap();
+            let at = at % raw.len();
+            raw[at] ^= 1 << bit;
+            prop_assert_eq!(open(&keys, &URL_SAFE_NO_PAD.encode(raw), 1000), Err(BadContext::Forged));
+        }
+
+        #[test]
+        fn garbage_never_panics(text in "\\PC{0,80}") {
+            let keys = Keys::new(&[b"k".to_vec()]).unwrap();
+            prop_assert!(open(&keys, &text, 1000).is_err());
+        }
+    }
+}

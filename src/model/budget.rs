@@ -1,0 +1,103 @@
+//! The work budget of one inspection.
+
+use std::cell::Cell;
+
+/// Why an inspection ended early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// The work budget is spent.
+    Work,
+    /// The caller's stop signal: the time limit.
+    Time,
+}
+
+/// How often the stop signal is asked, in work units.
+const STOP_CHECK_INTERVAL: u64 = 16 << 10;
+
+/// Counts work units down and asks the caller's stop signal now and then, so that a time limit holds without a clock here.
+pub struct Budget<'s> {
+    left: Cell<u64>,
+    next_check: Cell<u64>,
+    stopped: Cell<Option<Stop>>,
+    total: u64,
+    signal: &'s dyn Fn() -> bool,
+}
+
+impl<'s> Budget<'s> {
+    /// A budget of `work` units; `signal` answers true when the inspection must end.
+    pub fn new(work: u64, signal: &'s dyn Fn() -> bool) -> Self {
+        Self {
+            left: Cell::new(work),
+            next_check: Cell::new(work.saturating_sub(STOP_CHECK_INTERVAL)),
+            stopped: Cell::new(None),
+            total: work,
+            signal,
+        }
+    }
+
+    /// Takes `units`. Once this has failed it fails for good.
+    #[inline]
+    pub fn spend(&self, units: usize) -> Result<(), Stop> {
+        let left = self.left.get();
+        let units = units as u64;
+        if units > left || self.stopped.get().is_some() {
+            return Err(self.stop(Stop::Work));
+        }
+        let left = left - units;
+        self.left.set(left);
+        if left <= self.next_check.get() {
+            return self.check(left);
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn check(&self, left: u64) -> Result<(), Stop> {
+        self.next_check.set(left.saturating_sub(STOP_CHECK_INTERVAL));
+        if (self.signal)() {
+            return Err(self.stop(Stop::Time));
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn stop(&self, why: Stop) -> Stop {
+        let why = self.stopped.get().unwrap_or(why);
+        self.stopped.set(Some(why));
+        why
+    }
+
+    /// Why the inspection ended early, if it did.
+    pub fn stopped(&self) -> Option<Stop> {
+        self.stopped.get()
+    }
+
+    /// Units spent so far.
+    pub fn spent(&self) -> u64 {
+        self.total - self.left.get()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spends_down_and_stays_stopped() {
+        let never = || false;
+        let budget = Budget::new(10, &never);
+        assert_eq!(budget.spend(7), Ok(()));
+        assert_eq!(budget.spend(4), Err(Stop::Work));
+        assert_eq!(budget.spend(1), Err(Stop::Work));
+        assert_eq!(budget.spent(), 7);
+    }
+
+    #[test]
+    fn asks_the_signal() {
+        let now = || true;
+        let budget = Budget::new(1 << 20, &now);
+        assert_eq!(budget.spend(100), Ok(()));
+        assert_eq!(budget.spend(STOP_CHECK_INTERVAL as usize), Err(Stop::Time));
+        assert_eq!(budget.stopped(), Some(Stop::Time));
+    }
+}

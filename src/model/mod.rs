@@ -1,0 +1,27 @@
+//! The vocabulary of the node: what a request, a point, a finding and an inspection are.
+//!
+//! This module imports nothing of the crate, so every other module may speak these words.
+
+pub mod anomaly;
+pub mod attack;
+pub mod budget;
+pub mod bytes;
+pub mod distance;
+pub mod facts;
+pub mod finding;
+pub mod graphql;
+pub mod limits;
+pub mod point;
+pub mod request;
+pub mod value;
+
+pub use anomaly::{Anomaly, AnomalyKind};
+pub use attack::AttackType;
+pub use budget::{Budget, Stop};
+pub use facts::Facts;
+pub use finding::{Confidence, Coverage, DecodeStep, Finding, Inspection, NotInspected, SkipReason, Upload};
+pub use graphql::GraphqlFacts;
+pub use limits::Limits;
+pub use point::{Key, PointId, PointPath, PointPattern, PointTree, Segment, Tag};
+pub use request::{BodyState, Header, Message, MessageKind, Scheme};
+pub use value::{Chars, Hint, ParserId, ParserSet, Value, Zone};

@@ -1,0 +1,517 @@
+//! Points: where a value sits in a message, e.g. `[["post"],["json_doc"],["hash","user"]]`.
+//!
+//! A point is the identity of every finding and exception. While a message is parsed, points live in a [`PointTree`]
+//! of borrowed segments, so that a value costs one node; a [`PointPath`] is made only for what is reported.
+
+use super::bytes::printable;
+use serde::de::{self, Deserializer, SeqAccess, Visitor};
+use serde::ser::{SerializeSeq, Serializer};
+use serde::{Deserialize, Serialize};
+
+macro_rules! tags {
+    ($($variant:ident = $code:literal $(| $alias:literal)*, $arg:ident;)*) => {
+        /// One kind of step in a point. Names follow the documented point syntax.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[repr(u8)]
+        pub enum Tag { $(#[doc = concat!("`", $code, "`")] $variant,)* }
+
+        impl Tag {
+            /// Every tag.
+            pub const ALL: &'static [Tag] = &[$(Tag::$variant,)*];
+            /// The tag as written in a point.
+            pub const fn code(self) -> &'static str { match self { $(Tag::$variant => $code,)* } }
+            /// What follows the tag in a point.
+            pub const fn argument(self) -> Argument { match self { $(Tag::$variant => Argument::$arg,)* } }
+            /// The tag with this code or one of its aliases.
+            pub fn from_code(code: &str) -> Option<Tag> {
+                match code { $($code $(| $alias)* => Some(Tag::$variant),)* _ => None }
+            }
+        }
+    };
+}
+
+/// What follows a tag in a point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Argument {
+    /// Nothing: `["post"]`.
+    None,
+    /// A name: `["hash","user"]`.
+    Name,
+    /// A number: `["path",0]`.
+    Index,
+}
+
+tags! {
+    Uri = "uri", None;
+    Path = "path", Index;
+    ActionName = "action_name", None;
+    ActionExt = "action_ext", None;
+    Get = "get" | "query", Name;
+    GetName = "get_name" | "query_name", None;
+    Header = "header", Name;
+    HeaderName = "header_name", None;
+    Cookie = "cookie", Name;
+    CookieName = "cookie_name", None;
+    Post = "post", None;
+    Method = "method", None;
+    Proto = "proto", None;
+    Scheme = "scheme", None;
+    Instance = "instance" | "application", None;
+    RemoteAddr = "remote_addr", None;
+    ResponseHeader = "response_header", Name;
+    ResponseBody = "response_body", None;
+    Percent = "percent", None;
+    FormUrlencoded = "form_urlencoded", Name;
+    FormUrlencodedName = "form_urlencoded_name", None;
+    Multipart = "multipart", Name;
+    MultipartName = "multipart_name", None;
+    File = "file", None;
+    ContentDisp = "content_disp", Name;
+    Array = "array" | "json_array", Index;
+    Hash = "hash" | "json_obj", Name;
+    HashName = "hash_name" | "json_obj_name", None;
+    Pollution = "pollution", None;
+    JsonDoc = "json_doc" | "json", None;
+    Xml = "xml", None;
+    XmlTag = "xml_tag", Name;
+    XmlTagName = "xml_tag_name", None;
+    XmlTagArray = "xml_tag_array", Index;
+    XmlAttr = "xml_attr", Name;
+    XmlComment = "xml_comment", Index;
+    XmlPi = "xml_pi", Index;
+    XmlDtd = "xml_dtd", None;
+    XmlDtdEntity = "xml_dtd_entity", Index;
+    Gql = "gql", None;
+    GqlQuery = "gql_query", Name;
+    GqlMutation = "gql_mutation", Name;
+    GqlSubscription = "gql_subscription", Name;
+    GqlFragment = "gql_fragment", Name;
+    GqlAlias = "gql_alias", Name;
+    GqlArg = "gql_arg", Name;
+    GqlDir = "gql_dir", Name;
+    GqlSpread = "gql_spread", Name;
+    GqlInline = "gql_inline", None;
+    GqlType = "gql_type", Name;
+    GqlVar = "gql_var", Name;
+    Jwt = "jwt", None;
+    JwtPrefix = "jwt_prefix", None;
+    JwtHeader = "jwt_header", None;
+    JwtPayload = "jwt_payload", None;
+    Base64 = "base64", None;
+    Hex = "hex", None;
+    Gzip = "gzip", None;
+    Deflate = "deflate", None;
+    Brotli = "brotli", None;
+    Zstd = "zstd", None;
+    Htmljs = "htmljs", None;
+    Charset = "charset", None;
+    Viewstate = "viewstate", None;
+    ViewstateArray = "viewstate_array", Index;
+    ViewstatePair = "viewstate_pair", Index;
+    ViewstateTriplet = "viewstate_triplet", Index;
+    ViewstateDict = "viewstate_dict", Name;
+    ViewstateDictKey = "viewstate_dict_key", Index;
+    ViewstateDictValue = "viewstate_dict_value", Index;
+    ViewstateSparseArray = "viewstate_sparse_array", Index;
+    Grpc = "grpc", Index;
+    Protobuf = "protobuf", Name;
+    Msgpack = "msgpack", None;
+}
+
+/// The argument of a segment while a message is parsed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Key<'a> {
+    /// The tag has none.
+    None,
+    /// A name from the message, octets as decoded.
+    Name(&'a [u8]),
+    /// A position.
+    Index(u32),
+}
+
+/// One step of a point while a message is parsed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment<'a> {
+    /// Kind of step.
+    pub tag: Tag,
+    /// Its argument.
+    pub key: Key<'a>,
+}
+
+impl<'a> Segment<'a> {
+    /// `["tag"]`
+    pub const fn plain(tag: Tag) -> Self {
+        Self { tag, key: Key::None }
+    }
+
+    /// `["tag","name"]`
+    pub const fn named(tag: Tag, name: &'a [u8]) -> Self {
+        Self { tag, key: Key::Name(name) }
+    }
+
+    /// `["tag",index]`
+    pub const fn indexed(tag: Tag, index: u32) -> Self {
+        Self { tag, key: Key::Index(index) }
+    }
+}
+
+/// A node of a [`PointTree`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PointId(u32);
+
+impl PointId {
+    /// The message itself: the empty point.
+    pub const ROOT: PointId = PointId(0);
+}
+
+/// All points of one message, as nodes that know their parent.
+#[derive(Debug)]
+pub struct PointTree<'a> {
+    nodes: Vec<(PointId, Segment<'a>)>,
+}
+
+impl Default for PointTree<'_> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<'a> PointTree<'a> {
+    /// A tree with only the root.
+    pub fn new() -> Self {
+        let mut nodes = Vec::with_capacity(64);
+        nodes.push((PointId::ROOT, Segment::plain(Tag::Uri)));
+        Self { nodes }
+    }
+
+    /// A new node below `parent`.
+    pub fn child(&mut self, parent: PointId, segment: Segment<'a>) -> PointId {
+        let id = PointId(u32::try_from(self.nodes.len()).expect("bounded by Limits::values"));
+        self.nodes.push((parent, segment));
+        id
+    }
+
+    /// Nodes made so far, the root included.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Whether only the root is there.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.len() == 1
+    }
+
+    /// Forgets every node past the first `len`.
+    pub fn truncate(&mut self, len: usize) {
+        self.nodes.truncate(len.max(1));
+    }
+
+    /// The segment of `id`, or none for the root.
+    pub fn segment(&self, id: PointId) -> Option<Segment<'a>> {
+        (id != PointId::ROOT).then(|| self.nodes[id.0 as usize].1)
+    }
+
+    /// The parent of `id`; the root is its own.
+    pub fn parent(&self, id: PointId) -> PointId {
+        self.nodes[id.0 as usize].0
+    }
+
+    /// Segments from `id` up to the root.
+    pub fn ancestors(&self, id: PointId) -> impl Iterator<Item = Segment<'a>> + '_ {
+        let mut at = id;
+        std::iter::from_fn(move || {
+            let segment = self.segment(at)?;
+            at = self.parent(at);
+            Some(segment)
+        })
+    }
+
+    /// The owned path of `id`.
+    pub fn path(&self, id: PointId) -> PointPath {
+        let mut items: Vec<PathItem> = self.ancestors(id).map(PathItem::from).collect();
+        items.reverse();
+        PointPath(items)
+    }
+}
+
+/// The argument of a segment of a [`PointPath`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum OwnedKey {
+    /// None.
+    None,
+    /// A name; octets that are no text are shown as `\xNN`.
+    Name(String),
+    /// A position.
+    Index(u32),
+}
+
+/// One step of a [`PointPath`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PathItem {
+    /// Kind of step.
+    pub tag: Tag,
+    /// Its argument.
+    pub key: OwnedKey,
+}
+
+/// Longest name kept in a reported point, in octets.
+const MAX_REPORTED_NAME: usize = 256;
+
+impl From<Segment<'_>> for PathItem {
+    fn from(segment: Segment<'_>) -> Self {
+        let key = match segment.key {
+            Key::None => OwnedKey::None,
+            Key::Name(name) => OwnedKey::Name(printable(name, MAX_REPORTED_NAME)),
+            Key::Index(index) => OwnedKey::Index(index),
+        };
+        Self { tag: segment.tag, key }
+    }
+}
+
+/// A point as reported: owned, printable, serialised as `[["post"],["json_doc"],["hash","user"]]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
+pub struct PointPath(pub Vec<PathItem>);
+
+impl std::fmt::Display for PointPath {
+    /// `[post][json_doc][hash,'user']`
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for item in &self.0 {
+            match &item.key {
+                OwnedKey::None => write!(f, "[{}]", item.tag.code())?,
+                OwnedKey::Name(name) => write!(f, "[{},'{name}']", item.tag.code())?,
+                OwnedKey::Index(index) => write!(f, "[{},{index}]", item.tag.code())?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Serialize for PathItem {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let len = if self.key == OwnedKey::None { 1 } else { 2 };
+        let mut seq = serializer.serialize_seq(Some(len))?;
+        seq.serialize_element(self.tag.code())?;
+        match &self.key {
+            OwnedKey::None => {}
+            OwnedKey::Name(name) => seq.serialize_element(name)?,
+            OwnedKey::Index(index) => seq.serialize_element(index)?,
+        }
+        seq.end()
+    }
+}
+
+/// One step of a [`PointPattern`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PatternItem {
+    /// Kind of step.
+    pub tag: Tag,
+    /// None matches any argument (`_all`, or a tag without one).
+    pub key: Option<OwnedKey>,
+}
+
+/// A point as written in a rule: a path whose steps may leave the argument open.
+///
+/// `["get_all"]` and `["hash"]` without an argument match any; header names compare without regard to case.
+/// A pattern covers the point itself and, unless it is matched exactly, everything decoded from it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default, Serialize)]
+#[serde(transparent)]
+pub struct PointPattern(pub Vec<PatternItem>);
+
+impl PointPattern {
+    /// Whether the pattern names `path` or a point above it, so that an exception for a parameter
+    /// also covers what was decoded from it.
+    pub fn covers(&self, path: &PointPath) -> bool {
+        path.0.len() >= self.0.len() && self.0.iter().zip(&path.0).all(|(want, have)| want.matches(have))
+    }
+
+    /// Whether the pattern names exactly `path`.
+    pub fn is(&self, path: &PointPath) -> bool {
+        path.0.len() == self.0.len() && self.covers(path)
+    }
+
+    /// Like [`Self::covers`], on a node of a tree, without making a path.
+    pub fn covers_node(&self, tree: &PointTree<'_>, id: PointId) -> bool {
+        let depth = tree.ancestors(id).count();
+        if depth < self.0.len() {
+            return false;
+        }
+        let mut at = id;
+        for _ in self.0.len()..depth {
+            at = tree.parent(at);
+        }
+        self.0.iter().rev().zip(tree.ancestors(at)).all(|(want, have)| want.matches_segment(have))
+    }
+}
+
+impl PatternItem {
+    fn matches(&self, item: &PathItem) -> bool {
+        self.tag == item.tag
+            && match (&self.key, &item.key) {
+                (None, _) => true,
+                (Some(OwnedKey::Name(want)), OwnedKey::Name(have)) if folds_case(self.tag) => {
+                    want.eq_ignore_ascii_case(have)
+                }
+                (Some(want), have) => want == have,
+            }
+    }
+
+    fn matches_segment(&self, segment: Segment<'_>) -> bool {
+        self.tag == segment.tag
+            && match (&self.key, segment.key) {
+                (None, _) => true,
+                (Some(OwnedKey::Name(want)), Key::Name(have)) if folds_case(self.tag) => {
+                    want.as_bytes().eq_ignore_ascii_case(have)
+                }
+                (Some(OwnedKey::Name(want)), Key::Name(have)) => want.as_bytes() == have,
+                (Some(OwnedKey::Index(want)), Key::Index(have)) => *want == have,
+                (Some(OwnedKey::None), Key::None) => true,
+                _ => false,
+            }
+    }
+}
+
+fn folds_case(tag: Tag) -> bool {
+    matches!(tag, Tag::Header | Tag::ResponseHeader)
+}
+
+impl Serialize for PatternItem {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Some(key) = &self.key else {
+            let open = if self.tag.argument() == Argument::None { "" } else { "_all" };
+            return [format!("{}{open}", self.tag.code())].serialize(serializer);
+        };
+        PathItem { tag: self.tag, key: key.clone() }.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for PatternItem {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ItemVisitor;
+        impl<'de> Visitor<'de> for ItemVisitor {
+            type Value = PatternItem;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+                f.write_str("a point step such as [\"post\"], [\"hash\",\"user\"] or [\"path\",0]")
+            }
+
+            fn visit_str<E: de::Error>(self, code: &str) -> Result<PatternItem, E> {
+                item(code, None)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<PatternItem, A::Error> {
+                let code: String = seq.next_element()?.ok_or_else(|| de::Error::invalid_length(0, &self))?;
+                let argument: Option<RawKey> = seq.next_element()?;
+                if seq.next_element::<de::IgnoredAny>()?.is_some() {
+                    return Err(de::Error::custom("a point step has a tag and at most one argument"));
+                }
+                item(&code, argument)
+            }
+        }
+        deserializer.deserialize_any(ItemVisitor)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum RawKey {
+    Index(u32),
+    Name(String),
+}
+
+fn item<E: de::Error>(code: &str, argument: Option<RawKey>) -> Result<PatternItem, E> {
+    let open = code.strip_suffix("_all");
+    let tag = open
+        .and_then(Tag::from_code)
+        .or_else(|| Tag::from_code(code))
+        .ok_or_else(|| E::custom(format_args!("unknown point tag `{code}`")))?;
+    if open.is_some() && argument.is_some() {
+        return Err(E::custom(format_args!("`{code}` matches every name and takes no argument")));
+    }
+    let key = match (tag.argument(), argument) {
+        (_, None) => None,
+        (Argument::Name, Some(RawKey::Name(name))) => Some(OwnedKey::Name(name)),
+        (Argument::Name, Some(RawKey::Index(index))) => Some(OwnedKey::Name(index.to_string())),
+        (Argument::Index, Some(RawKey::Index(index))) => Some(OwnedKey::Index(index)),
+        (Argument::Index, Some(RawKey::Name(name))) => Some(OwnedKey::Index(
+            name.parse().map_err(|_| E::custom(format_args!("`{code}` takes a number, not `{name}`")))?,
+        )),
+        (Argument::None, Some(_)) => return Err(E::custom(format_args!("`{code}` takes no argument"))),
+    };
+    Ok(PatternItem { tag, key })
+}
+
+impl<'de> Deserialize<'de> for PointPattern {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Vec::<PatternItem>::deserialize(deserializer).map(PointPattern)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree() -> (PointTree<'static>, PointId) {
+        let mut tree = PointTree::new();
+        let post = tree.child(PointId::ROOT, Segment::plain(Tag::Post));
+        let json = tree.child(post, Segment::plain(Tag::JsonDoc));
+        let user = tree.child(json, Segment::named(Tag::Hash, b"user"));
+        let first = tree.child(user, Segment::indexed(Tag::Array, 1));
+        (tree, first)
+    }
+
+    #[test]
+    fn tag_codes_are_unique() {
+        for &tag in Tag::ALL {
+            assert_eq!(Tag::from_code(tag.code()), Some(tag));
+        }
+    }
+
+    #[test]
+    fn path_serialises_in_the_documented_form() {
+        let (tree, id) = tree();
+        let path = tree.path(id);
+        assert_eq!(serde_json::to_string(&path).unwrap(), r#"[["post"],["json_doc"],["hash","user"],["array",1]]"#);
+        assert_eq!(path.to_string(), "[post][json_doc][hash,'user'][array,1]");
+    }
+
+    #[test]
+    fn patterns_cover_what_lies_below() {
+        let (tree, id) = tree();
+        let path = tree.path(id);
+        for (text, covers, is) in [
+            (r#"[["post"]]"#, true, false),
+            (r#"[["post"],["json_doc"],["hash","user"]]"#, true, false),
+            (r#"[["post"],["json_doc"],["hash_all"],["array",1]]"#, true, true),
+            (r#"[["post"],["json_doc"],["hash","name"]]"#, false, false),
+            (r#"[["post"],["json"],["json_obj","user"],["array",1],["base64"]]"#, false, false),
+            (r#"["post","json_doc"]"#, true, false),
+        ] {
+            let pattern: PointPattern = serde_json::from_str(text).unwrap();
+            assert_eq!(pattern.covers(&path), covers, "{text}");
+            assert_eq!(pattern.covers_node(&tree, id), covers, "{text}");
+            assert_eq!(pattern.is(&path), is, "{text}");
+        }
+    }
+
+    #[test]
+    fn header_names_fold_case() {
+        let mut tree = PointTree::new();
+        let id = tree.child(PointId::ROOT, Segment::named(Tag::Header, b"X-FORWARDED-FOR"));
+        let pattern: PointPattern = serde_json::from_str(r#"[["header","x-forwarded-for"]]"#).unwrap();
+        assert!(pattern.is(&tree.path(id)) && pattern.covers_node(&tree, id));
+    }
+
+    #[test]
+    fn bad_patterns_say_what_is_wrong() {
+        for (text, message) in [
+            (r#"[["nope"]]"#, "unknown point tag `nope`"),
+            (r#"[["post","x"]]"#, "takes no argument"),
+            (r#"[["path","x"]]"#, "takes a number"),
+            (r#"[["get_all","x"]]"#, "matches every name"),
+        ] {
+            let error = serde_json::from_str::<PointPattern>(text).unwrap_err().to_string();
+            assert!(error.contains(message), "{error}");
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Base64 (RFC 4648 §4, §5) as decoders in the wild accept it: either alphabet, padding or none, white space within.
+
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+
+const CONFIG: GeneralPurposeConfig = GeneralPurposeConfig::new()
+    .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+    .with_decode_allow_trailing_bits(true);
+const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, CONFIG);
+
+/// What stands for an octet that no alphabet has.
+const NONE: u8 = 0xff;
+
+/// Whether `byte` belongs to one of the alphabets, padding and white space aside.
+pub fn is_digit(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_')
+}
+
+/// The value of a digit of either alphabet, or [`NONE`].
+fn digit(byte: u8) -> u8 {
+    match byte {
+        b'A'..=b'Z' => byte - b'A',
+        b'a'..=b'z' => byte - b'a' + 26,
+        b'0'..=b'9' => byte - b'0' + 52,
+        b'+' | b'-' => 62,
+        b'/' | b'_' => 63,
+        _ => NONE,
+    }
+}
+
+/// The first three octets that `text` stands for: a cheap look before decoding it all.
+pub fn peek(text: &[u8]) -> Option<[u8; 3]> {
+    let [a, b, c, d] = *text.first_chunk::<4>()?;
+    let (a, b, c, d) = (digit(a), digit(b), digit(c), digit(d));
+    (a | b | c | d != NONE && a < 64 && b < 64 && c < 64 && d < 64).then_some([
+        a << 2 | b >> 4,
+        b << 4 | c >> 2,
+        c << 6 | d,
+    ])
+}
+
+/// Decodes `text`; none if an octet is no digit, or the length is impossible. A blank between digits is the `+` that
+/// form decoding turned into it; line ends are dropped.
+pub fn decode(text: &[u8]) -> Option<Vec<u8>> {
+    let text = text.trim_ascii();
+    let end = text.iter().rposition(|&b| b != b'=').map_or(0, |at| at + 1);
+    if text.len() - end > 2 {
+        return None;
+    }
+    let mut plain = Vec::with_capacity(text.len());
+    for &byte in &text[..end] {
+        match byte {
+            b'-' | b' ' => plain.push(b'+'),
+            b'_' => plain.push(b'/'),
+            b'\r' | b'\n' | b'\t' => {}
+            byte => plain.push(byte),
+        }
+    }
+    STANDARD.decode(&plain).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn decodes_what_decoders_accept() {
+        for (text, want) in [
+            ("PD94bWw+", Some(&b"<?xml>"[..])),
+            ("PD94bWw-", Some(b"<?xml>")),
+            ("PD94bWw ", Some(b"<?xml")),
+            ("PD94\r\nbWw+", Some(b"<?xml>")),
+            ("YQ", Some(b"a")),
+            ("YQ==", Some(b"a")),
+            ("YR==", Some(b"a")),
+            ("YQ===", None),
+            ("Y", None),
+            ("Y!Q=", None),
+        ] {
+            assert_eq!(decode(text.as_bytes()).as_deref(), want, "{text}");
+        }
+        assert_eq!(peek(b"PD94bWw+"), Some(*b"<?x"));
+        assert_eq!(peek(b"PD9!"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn undoes_encoding(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
+            let text = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(&bytes);
+            prop_assert_eq!(decode(text.as_bytes()).unwrap(), &bytes[..]);
+            if bytes.len() >= 3 {
+                prop_assert_eq!(&peek(text.as_bytes()).unwrap()[..], &bytes[..3]);
+            }
+        }
+    }
+}

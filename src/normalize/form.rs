@@ -1,0 +1,33 @@
+//! Splitting of `application/x-www-form-urlencoded` text (WHATWG URL §5.1), still encoded.
+
+/// A name and a value as sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Piece<'a> {
+    /// What stands before the first `=`.
+    pub name: &'a [u8],
+    /// What stands behind it; empty without one.
+    pub value: &'a [u8],
+}
+
+/// Pieces between `&`, without the empty ones.
+pub fn pieces(input: &[u8]) -> impl Iterator<Item = Piece<'_>> {
+    input.split(|&b| b == b'&').filter(|piece| !piece.is_empty()).map(|piece| match memchr::memchr(b'=', piece) {
+        Some(at) => Piece { name: &piece[..at], value: &piece[at + 1..] },
+        None => Piece { name: piece, value: b"" },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::pieces;
+
+    #[test]
+    fn splits() {
+        let split = |input: &'static str| -> Vec<(&str, &str)> {
+            let text = |b| std::str::from_utf8(b).unwrap();
+            pieces(input.as_bytes()).map(|p| (text(p.name), text(p.value))).collect()
+        };
+        assert_eq!(split("a=1&b=2=3&&c&=d&"), [("a", "1"), ("b", "2=3"), ("c", ""), ("", "d")]);
+        assert!(split("").is_empty());
+    }
+}

@@ -1,0 +1,49 @@
+//! Decodings: one a file, pure functions from octets to octets that say whether they changed anything.
+//!
+//! Parsers use them to open a value; [`VIEWS`] lists those that detectors look through, made only where they change
+//! something. A decoder never fails: what it does not understand it leaves as it is.
+
+pub mod base64;
+pub mod charset;
+pub mod fold;
+pub mod form;
+pub mod hex;
+pub mod html_entities;
+pub mod js_escape;
+pub mod json_text;
+pub mod path;
+pub mod percent;
+pub mod quoted_printable;
+pub mod shell;
+
+use crate::model::Chars;
+use std::borrow::Cow;
+
+/// A normalised form of a value that detectors look at besides the value itself.
+pub struct ViewKind {
+    /// Name as written in a signature's `views`.
+    pub name: &'static str,
+    /// The view is made only of values with one of these.
+    pub needs: Chars,
+    /// The normalisation; `Borrowed` means nothing changed.
+    pub run: fn(&[u8]) -> Cow<'_, [u8]>,
+}
+
+/// The views, by number. A signature's bit `1 << n` says that it looks at view `n`; the value itself is `plain`.
+pub static VIEWS: &[ViewKind] = &[
+    ViewKind { name: "path", needs: PATH_MARKS, run: path::run },
+    ViewKind { name: "shell", needs: SHELL_MARKS, run: shell::run },
+    ViewKind { name: "fold", needs: Chars::HIGH, run: fold::run },
+];
+
+const PATH_MARKS: Chars =
+    Chars::BACKSLASH.with(Chars::HIGH).with(Chars::PERCENT).with(Chars::SLASH).with(Chars::CONTROL);
+const SHELL_MARKS: Chars = Chars::BACKSLASH
+    .with(Chars::DOLLAR)
+    .with(Chars::CARET)
+    .with(Chars::QUOTE)
+    .with(Chars::DQUOTE)
+    .with(Chars::BACKTICK);
+
+/// Bit of the value itself in a set of views.
+pub const PLAIN: u16 = 1 << 15;

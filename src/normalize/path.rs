@@ -1,0 +1,141 @@
+//! File paths as a server's file layer ends up reading them: one separator, no fillers, sloppy encodings undone.
+//!
+//! Undone here are spellings that only broken decoders accept and that a strict percent or UTF-8 decoder therefore
+//! leaves: overlong UTF-8, hex escapes with digits past `f` (`%qf`), textual `0x2f`, look-alike dots and slashes.
+
+use super::percent::hex;
+use std::borrow::Cow;
+
+/// Lead octets of overlong UTF-8 forms and how many octets follow.
+const LEAD_BYTES: [(u8, usize); 4] = [(0xe0, 2), (0xf0, 3), (0xf8, 4), (0xfc, 5)];
+
+/// `\` becomes `/`, sloppy encodings are undone, `//`, `/./` and `;...` path parameters before a `/` vanish.
+pub fn run(input: &[u8]) -> Cow<'_, [u8]> {
+    let decoded = undo(input);
+    let text: &[u8] = decoded.as_deref().unwrap_or(input);
+    let mut out: Vec<u8> = Vec::with_capacity(text.len());
+    let mut at = 0;
+    while at < text.len() {
+        let slash = |i: usize| matches!(text.get(i), Some(b'/' | b'\\'));
+        if slash(at) && out.last() == Some(&b'/') && !out.ends_with(b":/") {
+            at += 1;
+        } else if text[at] == b'.' && out.last() == Some(&b'/') && slash(at + 1) {
+            at += 2;
+        } else if text[at] == b';' && out.ends_with(b"..") && slash(at + 1) {
+            at += 1;
+        } else {
+            out.push(if text[at] == b'\\' { b'/' } else { text[at] });
+            at += 1;
+        }
+    }
+    if out == input { Cow::Borrowed(input) } else { Cow::Owned(out) }
+}
+
+/// The input with sloppy encodings undone; none where there are none.
+fn undo(input: &[u8]) -> Option<Vec<u8>> {
+    let first = input
+        .iter()
+        .position(|&b| b >= 0x80 || b == b'%' || is_dropped(b))
+        .or_else(|| memchr::memmem::find(input, b"0x"))?;
+    let first = memchr::memmem::find(&input[..first], b"0x").unwrap_or(first);
+    let mut out = input[..first].to_vec();
+    let mut at = first;
+    while at < input.len() {
+        let (octet, used) = step(&input[at..]);
+        out.extend(octet);
+        at += used;
+    }
+    Some(out)
+}
+
+/// Control octets that end or vanish from a file name.
+fn is_dropped(b: u8) -> bool {
+    b < b'\t' || (0x0e..0x20).contains(&b)
+}
+
+/// The octet meant at the start of `input`, if any, and how many octets spell it.
+fn step(input: &[u8]) -> (Option<u8>, usize) {
+    match *input {
+        [b, ..] if is_dropped(b) => (None, 1),
+        [b'0', b'x' | b'X', a, b, ..] => match (hex(a), hex(b)) {
+            (Some(a), Some(b)) if matches!(a << 4 | b, b'.' | b'/' | b'\\') => (Some(a << 4 | b), 4),
+            _ => (Some(b'0'), 1),
+        },
+        [b'%', a, b'%', b, ..] if hex(a).is_some() && hex(b).is_some() => (Some(sloppy(a, b)), 4),
+        [b'%', a, b, ..] if a.is_ascii_alphanumeric() && b.is_ascii_alphanumeric() => {
+            let lead = sloppy(a, b);
+            match input[3..] {
+                [b'%', c, d, ..] if lead & 0xfe == 0xc0 && c.is_ascii_alphanumeric() && d.is_ascii_alphanumeric() => {
+                    (Some((lead & 1) << 6 | sloppy(c, d) & 0x3f), 6)
+                }
+                _ => (Some(lead), 3),
+            }
+        }
+        [lead @ (0xc0 | 0xc1), b'%', a, b, ..] if a.is_ascii_alphanumeric() && b.is_ascii_alphanumeric() => {
+            (Some((lead & 1) << 6 | sloppy(a, b) & 0x3f), 4)
+        }
+        [0xc0 | 0xc1, b'/' | b'\\', ..] => (None, 1),
+        [lead @ (0xc0 | 0xc1), next, ..] => (Some((lead & 1) << 6 | next & 0x3f), 2),
+        [0xe2, 0x88, last @ (0x95 | 0x96), ..] => (Some(if last == 0x95 { b'/' } else { b'\\' }), 3),
+        [0xef, 0xbc, last @ (0x8e | 0x8f | 0xbc), ..] => (
+            Some(match last {
+                0x8e => b'.',
+                0x8f => b'/',
+                _ => b'\\',
+            }),
+            3,
+        ),
+        [0xee, 0xbf, 0x88, ..] | [0xef, 0x80, 0xa5, ..] => (Some(b'/'), 3),
+        [lead @ (0xe0 | 0xf0 | 0xf8 | 0xfc), ..] => overlong(lead, input),
+        [b, ..] => (Some(b), 1),
+        [] => (None, 1),
+    }
+}
+
+/// `%` and two digits as a decoder that does not check them computes it.
+fn sloppy(a: u8, b: u8) -> u8 {
+    let digit = |d: u8| if d.is_ascii_digit() { d - b'0' } else { (d | 0x20).wrapping_sub(b'a').wrapping_add(10) };
+    digit(a).wrapping_mul(16).wrapping_add(digit(b))
+}
+
+/// An overlong form of more than two octets (RFC 3629 §3 forbids them).
+fn overlong(lead: u8, input: &[u8]) -> (Option<u8>, usize) {
+    let following = LEAD_BYTES.iter().find(|(l, _)| *l == lead).map_or(0, |(_, n)| *n);
+    match input.get(1..=following) {
+        Some([middle @ .., before, last]) if middle.iter().all(|&b| b == 0x80) && matches!(*before, 0x80 | 0x81) => {
+            (Some((before & 1) << 6 | last & 0x3f), following + 1)
+        }
+        _ => (Some(lead), 1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::run;
+
+    #[test]
+    fn spells_a_path_one_way() {
+        for (from, to) in [
+            (&b"..\\..\\etc\\passwd"[..], "../../etc/passwd"),
+            (b"/etc/.//./passwd", "/etc/passwd"),
+            (b"/a/..;/admin", "/a/../admin"),
+            (b"..\xc0\xaf..\xc1\x9cetc", "../../etc"),
+            (b"\xe0\x80\xae\xf0\x80\x80\xae/etc", "../etc"),
+            (b"..%c0%af..%bg%qfetc", "../../etc"),
+            (b"..0x5c..0x2fboot.ini", "../../boot.ini"),
+            ("．．／etc∕passwd".as_bytes(), "../etc/passwd"),
+            (b"etc\0/passwd\0", "etc/passwd"),
+            (b"http://host//x", "http://host/x"),
+        ] {
+            assert_eq!(String::from_utf8_lossy(&run(from)), to, "{from:?}");
+        }
+        assert!(matches!(run(b"/plain/path.txt"), std::borrow::Cow::Borrowed(_)));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn never_panics_and_never_grows(input: Vec<u8>) {
+            proptest::prop_assert!(run(&input).len() <= input.len());
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Percent-decoding (RFC 3986 §2.1) as hostile clients rely on it: `%uXXXX` too, bad escapes kept as they are.
+
+use memchr::{memchr, memchr2};
+use std::borrow::Cow;
+
+/// What a `+` means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plus {
+    /// Itself: paths, headers.
+    Keep,
+    /// A space: queries, forms, cookies.
+    Space,
+}
+
+/// Decodes each escape once. Octets that a decoded escape makes are not looked at again.
+pub fn decode(input: &[u8], plus: Plus) -> Cow<'_, [u8]> {
+    let find = |from: &[u8]| if plus == Plus::Space { memchr2(b'%', b'+', from) } else { memchr(b'%', from) };
+    let Some(first) = find(input) else { return Cow::Borrowed(input) };
+    let mut out = Vec::new();
+    let mut changed = false;
+    let (mut done, mut at) = (0, first);
+    loop {
+        match escape(&input[at..], plus) {
+            Some((decoded, used)) => {
+                if !changed {
+                    out.reserve(input.len());
+                    changed = true;
+                }
+                out.extend_from_slice(&input[done..at]);
+                decoded.push_to(&mut out);
+                at += used;
+                done = at;
+            }
+            None => at += 1,
+        }
+        match find(&input[at..]) {
+            Some(next) => at += next,
+            None => break,
+        }
+    }
+    if !changed {
+        return Cow::Borrowed(input);
+    }
+    out.extend_from_slice(&input[done..]);
+    Cow::Owned(out)
+}
+
+/// Whether some `%` begins no escape.
+pub fn has_bad_escape(input: &[u8]) -> bool {
+    memchr::memchr_iter(b'%', input).any(|at| escape(&input[at..], Plus::Keep).is_none())
+}
+
+/// What an escape stands for.
+enum Decoded {
+    Octet(u8),
+    Char(char),
+}
+
+impl Decoded {
+    fn push_to(&self, out: &mut Vec<u8>) {
+        match *self {
+            Decoded::Octet(octet) => out.push(octet),
+            Decoded::Char(c) => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+    }
+}
+
+/// The escape at the start of `input`, and its length.
+fn escape(input: &[u8], plus: Plus) -> Option<(Decoded, usize)> {
+    match *input {
+        [b'+', ..] if plus == Plus::Space => Some((Decoded::Octet(b' '), 1)),
+        [b'%', b'u' | b'U', ..] => wide(input),
+        [b'%', a, b, ..] => Some((Decoded::Octet(hex(a)? << 4 | hex(b)?), 3)),
+        _ => None,
+    }
+}
+
+/// `%uXXXX`, or two of them that are a surrogate pair. A surrogate alone becomes U+FFFD.
+fn wide(input: &[u8]) -> Option<(Decoded, usize)> {
+    let first = unit(input)?;
+    if (0xd800..0xdc00).contains(&first)
+        && let Some(second @ 0xdc00..0xe000) = unit(&input[6..])
+    {
+        let code = 0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00);
+        return Some((Decoded::Char(char::from_u32(code).unwrap_or('\u{fffd}')), 12));
+    }
+    Some((Decoded::Char(char::from_u32(first).unwrap_or('\u{fffd}')), 6))
+}
+
+fn unit(input: &[u8]) -> Option<u32> {
+    let [b'%', b'u' | b'U', digits @ ..] = input else { return None };
+    digits.get(..4)?.iter().try_fold(0, |code, &digit| Some(code << 4 | u32::from(hex(digit)?)))
+}
+
+/// The value of a hex digit.
+pub fn hex(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn decodes_once_and_keeps_what_is_no_escape() {
+        for (input, plus, want) in [
+            ("%2e%2E/", Plus::Keep, "../"),
+            ("a+b%20c", Plus::Keep, "a+b c"),
+            ("a+b%20c", Plus::Space, "a b c"),
+            ("100%", Plus::Keep, "100%"),
+            ("%zz%4", Plus::Keep, "%zz%4"),
+            ("%2527", Plus::Keep, "%27"),
+            ("%%32%37", Plus::Keep, "%27"),
+            ("%2%37", Plus::Keep, "%27"),
+            ("%u003cb%U003E", Plus::Keep, "<b>"),
+            ("%u00", Plus::Keep, "%u00"),
+            ("%ud83d%ude00", Plus::Keep, "\u{1f600}"),
+            ("%ud83d!", Plus::Keep, "\u{fffd}!"),
+            ("%u", Plus::Keep, "%u"),
+        ] {
+            assert_eq!(decode(input.as_bytes(), plus).as_ref(), want.as_bytes(), "{input}");
+        }
+        assert!(matches!(decode(b"%zz 100%", Plus::Space), Cow::Borrowed(_)));
+        assert!(has_bad_escape(b"/a%2") && has_bad_escape(b"%%20") && !has_bad_escape(b"/%20%u0041"));
+    }
+
+    proptest! {
+        #[test]
+        fn an_encoded_text_comes_back(text: Vec<u8>) {
+            let encoded: String = text.iter().map(|b| format!("%{b:02x}")).collect();
+            prop_assert_eq!(decode(encoded.as_bytes(), Plus::Space).into_owned(), text);
+        }
+
+        #[test]
+        fn owned_means_changed(text in "[%+u0-9a-f ]{0,40}") {
+            if let Cow::Owned(out) = decode(text.as_bytes(), Plus::Space) {
+                prop_assert_ne!(out, text.into_bytes());
+            }
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! `[base64]` (RFC 4648, either alphabet): only where the decoding is text or a known container, because ordinary words
+//! are valid base64 too. The input stays in view.
+
+use super::{Candidate, Emit, Fail, Parsed, Suits};
+use crate::model::{Chars, ParserSet, Segment, Tag};
+use crate::normalize::{base64, hex};
+
+/// Fewest digits that are decoded.
+const MIN_DIGITS: usize = 8;
+/// Octets from which on text may have letters beyond ASCII: shorter words decode to such text by chance.
+const MIN_UNICODE: usize = 24;
+/// What base64 is made of, with white space and a `data:` prefix (RFC 2397).
+const ALPHABET: Chars = Chars::TOKEN
+    .with(Chars::PLUS)
+    .with(Chars::SLASH)
+    .with(Chars::EQUALS)
+    .with(Chars::BLANK)
+    .with(Chars::NEWLINE)
+    .with(Chars::COLON)
+    .with(Chars::SEMICOLON)
+    .with(Chars::COMMA);
+/// First octets of containers worth opening: gzip, Java serialisation, .NET BinaryFormatter, Python pickle 2 to 5,
+/// ASP.NET view state, ZIP.
+const CONTAINERS: &[&[u8]] = &[
+    b"\x1f\x8b\x08",
+    b"\xac\xed\x00\x05",
+    b"\x00\x01\x00\x00\x00\xff\xff\xff\xff",
+    b"\x80\x02",
+    b"\x80\x03",
+    b"\x80\x04\x95",
+    b"\x80\x05\x95",
+    b"\xff\x01",
+    b"PK\x03\x04",
+    b"\x28\xb5\x2f\xfd",
+];
+
+/// Values of base64 digits that begin like text or a container.
+pub fn suits(value: &Candidate<'_>) -> Suits {
+    if value.is_declared(ParserSet::BASE64) {
+        return Suits::Declared;
+    }
+    if value.bytes.len() < MIN_DIGITS || !value.chars.within(ALPHABET) || !value.chars.meets(Chars::ALPHA) {
+        return Suits::No;
+    }
+    let first = base64::peek(payload(value.bytes).trim_ascii_start());
+    Suits::sniffed(first.is_some_and(|first| begins_well(&first)))
+}
+
+/// Whether a decoding that begins with `first` may be text, of eight or sixteen bits, or a container.
+fn begins_well(first: &[u8; 3]) -> bool {
+    let wide = first[1] == 0 && hex::is_ascii_text(&first[..1]);
+    hex::is_ascii_text(first)
+        || first[0] >= 0xc2
+        || wide
+        || CONTAINERS.iter().any(|magic| magic.starts_with(&first[..magic.len().min(3)]))
+}
+
+/// Emits the decoded octets at `[base64]`.
+pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, Fail> {
+    let text = payload(value.bytes).trim_ascii();
+    em.budget.spend(text.len())?;
+    // A long value is given up at its first octets unless they decode to something.
+    let head = base64::decode(&text[..text.len().min(64) & !3]).ok_or(Fail::NotMine)?;
+    let container = CONTAINERS.iter().any(|magic| head.starts_with(magic));
+    if text.len() < MIN_DIGITS || !(container || is_text(&head, text.len() > 64)) {
+        return Err(Fail::NotMine);
+    }
+    let decoded = base64::decode(text).ok_or(Fail::NotMine)?;
+    if !container && !is_text(&decoded, false) {
+        return Err(Fail::NotMine);
+    }
+    let bytes = match utf16(&decoded) {
+        Some(text) => em.copy(text.as_bytes())?,
+        None => em.copy(&decoded)?,
+    };
+    em.child(Segment::plain(Tag::Base64), bytes)?;
+    Ok(Parsed::Added)
+}
+
+/// What follows `data:...;base64,` or an authentication scheme.
+fn payload(bytes: &[u8]) -> &[u8] {
+    let basic = bytes.split_at_checked(6).filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"basic "));
+    if let Some((_, rest)) = basic {
+        return rest;
+    }
+    let data = bytes.split_at_checked(5).filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"data:"));
+    let comma = data.and_then(|(_, rest)| memchr::memchr(b',', rest).map(|at| rest.split_at(at + 1)));
+    match comma {
+        Some((head, rest)) if head.to_ascii_lowercase().ends_with(b";base64,") => rest,
+        _ => bytes,
+    }
+}
+
+/// Whether decoded octets are text; `cut` where more follows.
+fn is_text(bytes: &[u8], cut: bool) -> bool {
+    if hex::is_ascii_text(bytes) || utf16(bytes).is_some() {
+        return !bytes.is_empty();
+    }
+    let valid = match std::str::from_utf8(bytes) {
+        Ok(_) => true,
+        Err(error) => cut && error.error_len().is_none(),
+    };
+    valid && bytes.len() >= MIN_UNICODE && !bytes.iter().any(|&b| b < b' ' && !matches!(b, b'\t' | b'\r' | b'\n'))
+}
+
+/// ASCII text in UTF-16LE, as PowerShell takes its commands.
+fn utf16(bytes: &[u8]) -> Option<String> {
+    let wide = bytes.len() >= 6
+        && bytes.len().is_multiple_of(2)
+        && bytes.chunks_exact(2).all(|pair| pair[1] == 0 && hex::is_ascii_text(&pair[..1]));
+    wide.then(|| bytes.iter().step_by(2).map(|&b| b as char).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::open;
+    use ::base64::Engine as _;
+    use proptest::prelude::*;
+
+    #[test]
+    fn attacks_in_base64_come_out() {
+        for (text, want) in [
+            ("JyBvciAxPTEtLSA=", "' or 1=1-- "),
+            ("JyBvciAxPTEtLSA", "' or 1=1-- "),
+            ("data:text/html;base64,PHNjcmlwdD5hbGVydCgxKTwvc2NyaXB0Pg==", "<script>alert(1)</script>"),
+            ("PHNjcmlwdD5h\r\nbGVydCgxKTwvc2NyaXB0Pg==", "<script>alert(1)</script>"),
+            ("Basic YWRtaW46JyBvciAxPTE=", "admin:' or 1=1"),
+            ("aQBlAHgAIAAxAA==", "iex 1"),
+            ("Pz8/Pj4-", "???>>>"),
+        ] {
+            let seen = open("text/plain", text.as_bytes());
+            seen.has("[post][base64]", want);
+            assert!(!seen.covered("[post]"));
+        }
+    }
+
+    #[test]
+    fn containers_come_out() {
+        for magic in super::CONTAINERS {
+            let mut bytes = magic.to_vec();
+            bytes.extend_from_slice(b"\x00\x01\x02\x90rest of it");
+            let text = ::base64::engine::general_purpose::STANDARD.encode(&bytes);
+            assert!(open("text/plain", text.as_bytes()).any("[post][base64]"), "{magic:x?}");
+        }
+    }
+
+    #[test]
+    fn ordinary_words_are_left_alone() {
+        for text in [
+            "description",
+            "application",
+            "undefined",
+            "customer_id",
+            "2024-01-31",
+            "password",
+            "Administrator",
+            "getUserById",
+            "550e8400-e29b-41d4-a716-446655440000",
+            "d41d8cd98f00b204e9800998ecf8427e",
+            "some words in a row",
+            "12345678901234",
+            "helloworld",
+            "/usr/share/doc",
+            "aaaaaaaaaaaaaaaa",
+            "John Smith",
+        ] {
+            assert!(!open("text/plain", text.as_bytes()).any("[post][base64]"), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(text in "[A-Za-z0-9+/=_ :;,-]{0,90}") {
+            open("text/plain", text.as_bytes());
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! `[charset]`: a value in a character set other than UTF-8, by declaration, byte order mark or pattern; UTF-7 and
+//! overlong UTF-8, which need no declaration to reach a lenient decoder.
+
+use super::{Candidate, Emit, Fail, Parsed, Suits};
+use crate::model::{AnomalyKind, Chars, Segment, Stop, Tag, Value, Zone};
+use crate::normalize::charset::{self, Charset};
+use std::borrow::Cow;
+
+/// Values with a declared character set, and those with octets that ASCII text has not, or a `+`.
+pub fn suits(value: &Candidate<'_>) -> Suits {
+    if value.tag == Tag::Charset {
+        return Suits::No;
+    }
+    if charset::declared(value.hint_media()).is_some() {
+        return Suits::Declared;
+    }
+    Suits::sniffed(value.chars.meets(Chars::HIGH.with(Chars::CONTROL).with(Chars::PLUS)))
+}
+
+/// Emits the text as UTF-8. The input is looked at as well, unless only a byte order mark was taken away.
+pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, Fail> {
+    em.budget.spend(value.bytes.len())?;
+    let declared = charset::declared(value.hint_media());
+    let sniffed = charset::sniff(value.bytes);
+    let wanted = match (sniffed, declared) {
+        (Some((charset, mark)), _) => Some((charset, mark)),
+        (None, Some(charset)) => Some((charset, 0)),
+        (None, None) => None,
+    };
+    let mut emitted = false;
+    let mut only_mark = false;
+    if let Some((charset, mark)) = wanted {
+        let decoded = charset::decode(&value.bytes[mark..], charset);
+        let is_text = charset != Charset::Utf8 || !Value::looks_binary(value.bytes);
+        if declared == Some(Charset::Unknown) || (declared == Some(charset) && decoded.faulty && is_text) {
+            em.anomaly(AnomalyKind::BadCharset);
+        }
+        if mark > 0 || matches!(decoded.text, Cow::Owned(_)) {
+            emit(&decoded.text, value, em)?;
+            emitted = true;
+            only_mark = charset == Charset::Utf8;
+        }
+    }
+    if !only_mark {
+        emitted |= disguised(value, em)?;
+    }
+    match (emitted, only_mark) {
+        (_, true) => Ok(Parsed::Covered),
+        (true, _) => Ok(Parsed::Added),
+        (false, _) if declared.is_some() => Ok(Parsed::Added),
+        (false, _) => Err(Fail::NotMine),
+    }
+}
+
+/// Overlong UTF-8 and UTF-7 within the value. Binary content is left alone: there such octets mean nothing.
+fn disguised<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<bool, Stop> {
+    if value.zone.meets(Zone::BODY.with(Zone::FILE)) && Value::looks_binary(value.bytes) {
+        return Ok(false);
+    }
+    let mut emitted = false;
+    if value.chars.meets(Chars::HIGH)
+        && let Some(text) = charset::overlong(value.bytes)
+    {
+        em.anomaly(AnomalyKind::OverlongUtf8);
+        emit(&text, value, em)?;
+        emitted = true;
+    }
+    if value.chars.meets(Chars::PLUS)
+        && let Some(text) = charset::utf7(value.bytes, true)
+    {
+        emit(&text, value, em)?;
+        emitted = true;
+    }
+    Ok(emitted)
+}
+
+fn emit<'a>(text: &[u8], value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
+    let text = em.copy(text)?;
+    em.enter(Segment::plain(Tag::Charset))?;
+    let result = em.value_as(text, value.zone, value.hint);
+    em.leave();
+    result
+}

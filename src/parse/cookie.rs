@@ -1,0 +1,98 @@
+//! Cookie (RFC 6265 §5.4) and Set-Cookie, read as leniently as servers do: `[header,COOKIE][cookie,name]`.
+//!
+//! Servers disagree on quotes: to most a `;` ends a cookie wherever it stands, to some (RFC 2965) it is text within
+//! quotes, with backslash escapes. Both readings are emitted where they differ.
+
+use super::emit::{Emit, Pairs};
+use super::{Candidate, Fail, Parsed, Suits};
+use crate::model::{Hint, ParserSet, Segment, SkipReason, Stop, Tag};
+use memchr::memchr;
+
+/// Values that the headers part declares to be cookies.
+pub fn suits(value: &Candidate<'_>) -> Suits {
+    if value.is_declared(ParserSet::COOKIE) { Suits::Declared } else { Suits::No }
+}
+
+/// Emits each cookie. What is left out are separators, white space around names and values, and quotes around values.
+pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, Fail> {
+    em.budget.spend(value.bytes.len())?;
+    let mut pairs = Pairs::new();
+    for piece in value.bytes.split(|&b| b == b';') {
+        let pair = split(piece);
+        if pair != (b"", b"") {
+            if pairs.len() >= em.limits.values as usize {
+                em.skip(SkipReason::CountLimit);
+                return Err(Fail::Limit);
+            }
+            pairs.push(pair);
+        }
+    }
+    em.pairs(Tag::Cookie, Tag::CookieName, &pairs)?;
+    quoted(value.bytes, em)?;
+    Ok(Parsed::Covered)
+}
+
+/// Name and value of one cookie. Text without `=` is the value of a cookie without a name, as browsers have it.
+fn split(piece: &[u8]) -> (&[u8], &[u8]) {
+    let (name, value) = match memchr(b'=', piece) {
+        Some(at) => (piece[..at].trim_ascii(), piece[at + 1..].trim_ascii()),
+        None => (&b""[..], piece.trim_ascii()),
+    };
+    let inner = value.strip_prefix(b"\"").and_then(|v| v.strip_suffix(b"\""));
+    (name, inner.unwrap_or(value))
+}
+
+/// Emits the values in quotes that a `;` or an escape makes read differently by servers that honour quotes.
+fn quoted<'a>(text: &'a [u8], em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
+    let mut at = 0;
+    while let Some(found) = memchr::memmem::find(&text[at..], b"=\"") {
+        let name_end = at + found;
+        let start = name_end + 2;
+        let Some(length) = closing_quote(&text[start..]) else { return Ok(()) };
+        let inner = &text[start..start + length];
+        if memchr::memchr2(b';', b'\\', inner).is_some() {
+            let name_start = text[..name_end].iter().rposition(|b| b";,".contains(b)).map_or(0, |p| p + 1);
+            let name = text[name_start.max(at)..name_end].trim_ascii();
+            let value = if memchr(b'\\', inner).is_some() { em.copy(&unescape(inner))? } else { inner };
+            em.enter(Segment::named(Tag::Cookie, name))?;
+            let result = em.value_as(value, em.zone(), Hint::None);
+            em.leave();
+            result?;
+        }
+        at = start + length + 1;
+    }
+    Ok(())
+}
+
+/// Octets before the quote that ends a quoted string.
+fn closing_quote(text: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        at += memchr::memchr2(b'"', b'\\', text.get(at..)?)?;
+        if text[at] == b'"' {
+            return Some(at);
+        }
+        at += 2;
+    }
+}
+
+/// Undoes `\x` and `\ooo` (octal, as Python's `http.cookies` writes it).
+fn unescape(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let [first, tail @ ..] = rest {
+        rest = tail;
+        match (first, tail) {
+            (b'\\', [a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', after @ ..]) => {
+                out.push((a - b'0') << 6 | (b - b'0') << 3 | (c - b'0'));
+                rest = after;
+            }
+            (b'\\', [escaped, after @ ..]) => {
+                out.push(*escaped);
+                rest = after;
+            }
+            _ => out.push(*first),
+        }
+    }
+    out
+}

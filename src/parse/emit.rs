@@ -1,0 +1,293 @@
+//! Where parsers put what they find.
+
+use crate::model::{
+    AnomalyKind, Budget, Chars, GraphqlFacts, Hint, Key, Limits, PointId, PointTree, Segment, SkipReason, Stop, Tag,
+    Value, Zone,
+};
+use crate::normalize::{form, percent};
+use bumpalo::Bump;
+use smallvec::SmallVec;
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+/// Oddities and gaps of one message, by point.
+#[derive(Debug, Default)]
+pub struct Notes {
+    /// Anomalies in order; at most [`Limits::anomalies`].
+    pub anomalies: Vec<(AnomalyKind, PointId)>,
+    /// What was not inspected; at most [`Limits::anomalies`].
+    pub skipped: Vec<(SkipReason, PointId)>,
+    /// Measures of the GraphQL documents, and where the first one sits.
+    pub graphql: Option<(GraphqlFacts, PointId)>,
+}
+
+/// The values, points and notes of one message while it is taken apart.
+pub struct Emit<'x, 'a> {
+    /// Memory for decoded octets; lives as long as the values.
+    pub bump: &'a Bump,
+    /// Bounds.
+    pub limits: &'x Limits,
+    /// Work budget.
+    pub budget: &'x Budget<'x>,
+    pub(super) tree: &'x mut PointTree<'a>,
+    pub(super) values: &'x mut Vec<Value<'a>>,
+    pub(super) notes: &'x mut Notes,
+    pub(super) at: PointId,
+    pub(super) zone: Zone,
+    pub(super) depth: u8,
+    /// Octets that decoders may still make.
+    pub(super) decoded_left: &'x mut usize,
+}
+
+/// Pairs whose names are compared one by one; above, a map is made.
+const FEW_PAIRS: usize = 16;
+
+/// A name and a value.
+pub type Pair<'a> = (&'a [u8], &'a [u8]);
+
+/// A few names and values.
+pub type Pairs<'a> = SmallVec<[Pair<'a>; 8]>;
+
+impl<'a> Emit<'_, 'a> {
+    /// Goes one step down.
+    pub fn enter(&mut self, segment: Segment<'a>) -> Result<(), Stop> {
+        if self.tree.len() >= self.limits.values as usize * 2 {
+            self.skip(SkipReason::ValueLimit);
+            self.budget.spend(usize::MAX)?;
+        }
+        self.at = self.tree.child(self.at, segment);
+        Ok(())
+    }
+
+    /// Goes one step up.
+    pub fn leave(&mut self) {
+        self.at = self.tree.parent(self.at);
+    }
+
+    /// Emits `bytes` at the current point.
+    pub fn value(&mut self, bytes: &'a [u8]) -> Result<(), Stop> {
+        self.value_as(bytes, self.zone, Hint::None)
+    }
+
+    /// Emits `bytes` at the current point in another zone or with a declaration.
+    pub fn value_as(&mut self, bytes: &'a [u8], zone: Zone, hint: Hint<'a>) -> Result<(), Stop> {
+        self.budget.spend(bytes.len() + 1)?;
+        if self.values.len() >= self.limits.values as usize {
+            self.skip(SkipReason::ValueLimit);
+            self.budget.spend(usize::MAX)?;
+        }
+        let chars = Chars::of(bytes);
+        self.values.push(Value { point: self.at, bytes, zone, hint, depth: self.depth, covered: false, chars });
+        Ok(())
+    }
+
+    /// Emits `bytes` one step down.
+    pub fn child(&mut self, segment: Segment<'a>, bytes: &'a [u8]) -> Result<(), Stop> {
+        self.enter(segment)?;
+        let result = self.value(bytes);
+        self.leave();
+        result
+    }
+
+    /// Emits a parameter's name as a value of its own, at a point such as `["get_name"]`.
+    /// Names of letters, digits, `-`, `_` and `.` carry no syntax and are emitted too, for signatures on names.
+    pub fn name(&mut self, tag: Tag, name: &'a [u8]) -> Result<(), Stop> {
+        self.enter(Segment::plain(tag))?;
+        let result = self.value_as(name, self.zone.with(Zone::NAME), Hint::None);
+        self.leave();
+        result
+    }
+
+    /// Emits named values: each at `[tag, name]`, and where a name is repeated each at `[tag, name][array, i]`
+    /// and all joined by `,` at `[tag, name][pollution]`. Names are values of their own at `[name_tag]`.
+    pub fn pairs(&mut self, tag: Tag, name_tag: Tag, pairs: &[Pair<'a>]) -> Result<(), Stop> {
+        self.pairs_where(tag, name_tag, pairs, |_| true)
+    }
+
+    /// Like [`Self::pairs`], with only those names emitted as values for which `announce` is true.
+    pub fn pairs_where(
+        &mut self,
+        tag: Tag,
+        name_tag: Tag,
+        pairs: &[Pair<'a>],
+        announce: fn(&[u8]) -> bool,
+    ) -> Result<(), Stop> {
+        let next = same_names(pairs);
+        for (at, &(name, value)) in pairs.iter().enumerate() {
+            if next[at] & NOT_FIRST != 0 {
+                continue;
+            }
+            if !name.is_empty() && announce(name) {
+                self.name(name_tag, name)?;
+            }
+            self.enter(Segment::named(tag, name))?;
+            let result = match next[at] {
+                LAST if value.is_empty() => Ok(()),
+                LAST => self.value(value),
+                _ => self.values_of(pairs, &next, at),
+            };
+            self.leave();
+            result?;
+        }
+        Ok(())
+    }
+
+    /// The values of a repeated name, one by one and joined.
+    fn values_of(&mut self, pairs: &[Pair<'a>], next: &[u32], first: usize) -> Result<(), Stop> {
+        let mut joined = bumpalo::collections::Vec::new_in(self.bump);
+        let (mut at, mut index) = (first, 0);
+        loop {
+            let value = pairs[at].1;
+            self.child(Segment::indexed(Tag::Array, index), value)?;
+            if index > 0 {
+                joined.push(b',');
+            }
+            self.charge_decoded(value.len() + 1)?;
+            joined.extend_from_slice(value);
+            match next[at] & !NOT_FIRST {
+                LAST => break,
+                following => at = following as usize,
+            }
+            index += 1;
+        }
+        self.child(Segment::plain(Tag::Pollution), joined.into_bump_slice())
+    }
+
+    /// Splits `input` at `&` and the first `=` of each piece, and percent-decodes both sides once, `+` as a space
+    /// (WHATWG URL §5.1). A piece without `=` is a name with an empty value.
+    pub fn split_form(&mut self, input: &'a [u8]) -> Result<Pairs<'a>, Stop> {
+        self.budget.spend(input.len())?;
+        let mut pairs = Pairs::new();
+        for piece in form::pieces(input) {
+            if pairs.len() >= self.limits.values as usize {
+                self.skip(SkipReason::ValueLimit);
+                self.budget.spend(usize::MAX)?;
+            }
+            pairs.push((self.unescape(piece.name)?, self.unescape(piece.value)?));
+        }
+        Ok(pairs)
+    }
+
+    fn unescape(&mut self, input: &'a [u8]) -> Result<&'a [u8], Stop> {
+        match percent::decode(input, percent::Plus::Space) {
+            Cow::Borrowed(same) => Ok(same),
+            Cow::Owned(decoded) => self.copy(&decoded),
+        }
+    }
+
+    /// Copies `bytes` to memory that lives as long as the values.
+    pub fn copy(&mut self, bytes: &[u8]) -> Result<&'a [u8], Stop> {
+        self.charge_decoded(bytes.len())?;
+        Ok(self.bump.alloc_slice_copy(bytes))
+    }
+
+    /// Takes `bytes` octets from what decoders may make, to be called before they are made.
+    pub fn charge_decoded(&mut self, bytes: usize) -> Result<(), Stop> {
+        if bytes > *self.decoded_left {
+            self.skip(SkipReason::SizeLimit);
+            return self.budget.spend(usize::MAX);
+        }
+        *self.decoded_left -= bytes;
+        self.budget.spend(bytes)
+    }
+
+    /// Notes an oddity at the current point.
+    pub fn anomaly(&mut self, kind: AnomalyKind) {
+        let entry = (kind, self.at);
+        if self.notes.anomalies.len() < self.limits.anomalies && !self.notes.anomalies.contains(&entry) {
+            self.notes.anomalies.push(entry);
+        }
+    }
+
+    /// Notes that something at the current point is not inspected.
+    pub fn skip(&mut self, reason: SkipReason) {
+        let entry = (reason, self.at);
+        if self.notes.skipped.len() < self.limits.anomalies && !self.notes.skipped.contains(&entry) {
+            self.notes.skipped.push(entry);
+        }
+    }
+
+    /// Notes the measures of a GraphQL document at the current point: documents are counted, the largest of the rest kept.
+    pub fn graphql(&mut self, facts: GraphqlFacts) {
+        let at = self.at;
+        let (all, _) = self.notes.graphql.get_or_insert_with(|| (GraphqlFacts::default(), at));
+        all.documents += facts.documents;
+        all.depth = all.depth.max(facts.depth);
+        all.aliases = all.aliases.max(facts.aliases);
+        all.document_bytes = all.document_bytes.max(facts.document_bytes);
+        all.value_bytes = all.value_bytes.max(facts.value_bytes);
+        all.introspection |= facts.introspection;
+        all.debug |= facts.debug;
+    }
+
+    /// The zone that values are emitted in.
+    pub fn zone(&self) -> Zone {
+        self.zone
+    }
+
+    /// The last step of the current point.
+    pub fn tag(&self) -> Option<Tag> {
+        self.tree.segment(self.at).map(|segment| segment.tag)
+    }
+
+    /// How many steps called `tag` lie above the current point.
+    pub fn nesting(&self, tag: Tag) -> usize {
+        self.tree.ancestors(self.at).filter(|segment| segment.tag == tag).count()
+    }
+
+    /// The name in the last step of the current point.
+    pub fn current_name(&self) -> Option<&'a [u8]> {
+        match self.tree.segment(self.at)?.key {
+            Key::Name(name) => Some(name),
+            _ => None,
+        }
+    }
+}
+
+/// Bit of a pair that is not the first of its name.
+const NOT_FIRST: u32 = 1 << 31;
+/// No later pair has the name.
+const LAST: u32 = NOT_FIRST - 1;
+
+/// For each pair the index of the next pair with the same name, or [`LAST`], and the bit [`NOT_FIRST`].
+fn same_names(pairs: &[Pair<'_>]) -> SmallVec<[u32; FEW_PAIRS]> {
+    let mut next: SmallVec<[u32; FEW_PAIRS]> = SmallVec::with_capacity(pairs.len());
+    let mut link = |at: usize, before: Option<usize>| match before {
+        Some(before) => {
+            next[before] = next[before] & NOT_FIRST | at as u32;
+            next.push(NOT_FIRST | LAST);
+        }
+        None => next.push(LAST),
+    };
+    if pairs.len() <= FEW_PAIRS {
+        for (at, &(name, _)) in pairs.iter().enumerate() {
+            link(at, (0..at).rev().find(|&before| pairs[before].0 == name));
+        }
+    } else {
+        let mut latest: HashMap<&[u8], usize> = HashMap::with_capacity(pairs.len());
+        for (at, &(name, _)) in pairs.iter().enumerate() {
+            link(at, latest.insert(name, at));
+        }
+    }
+    next
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// The map finds what comparing one by one finds.
+        #[test]
+        fn links_every_name(names in proptest::collection::vec("[ab]{0,3}", 0..40)) {
+            let pairs: Vec<Pair<'_>> = names.iter().map(|n| (n.as_bytes(), &b""[..])).collect();
+            let next = same_names(&pairs);
+            for at in 0..names.len() {
+                let later = (at + 1..names.len()).find(|&l| names[l] == names[at]).map_or(LAST, |l| l as u32);
+                prop_assert_eq!(next[at] & !NOT_FIRST, later);
+                prop_assert_eq!(next[at] & NOT_FIRST != 0, names[..at].contains(&names[at]));
+            }
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! [`Facts`] of a request head for policy conditions.
+
+use crate::model::facts::DecodedPair;
+use crate::model::{Facts, Message};
+use crate::normalize::{form, percent};
+use std::borrow::Cow;
+
+/// Query parameters that conditions are judged on; later ones are inspected but name no fact.
+const MAX_QUERY_FACTS: usize = 1_000;
+
+/// Decodes the head of `message`.
+pub fn facts<'a>(message: &Message<'a>) -> Facts<'a> {
+    let (authority, uri) = split_target(message.target);
+    let path_end = uri.iter().position(|b| b"?#".contains(b)).unwrap_or(uri.len());
+    let query = if uri.get(path_end) == Some(&b'?') { &uri[path_end + 1..] } else { b"" };
+    let query = &query[..memchr::memchr(b'#', query).unwrap_or(query.len())];
+    let path = normalise_path(percent::decode(&uri[..path_end], percent::Plus::Keep));
+    let mut facts = Facts {
+        method: message.method,
+        uri: if uri.is_empty() { Cow::Borrowed(b"/") } else { Cow::Borrowed(uri) },
+        host: host(authority.or_else(|| message.header("host")).unwrap_or_default()),
+        query: query_facts(query),
+        proto: message.protocol,
+        scheme: message.scheme,
+        application: message.application,
+        ..Facts::default()
+    };
+    match path {
+        Cow::Borrowed(path) => {
+            let (segments, name, ext) = split_path(path);
+            facts.segments = segments.into_iter().map(Cow::Borrowed).collect();
+            (facts.action_name, facts.action_ext) = (Cow::Borrowed(name), ext.map(Cow::Borrowed));
+            facts.path = Cow::Borrowed(path);
+        }
+        Cow::Owned(path) => {
+            let (segments, name, ext) = split_path(&path);
+            facts.segments = segments.into_iter().map(|s| Cow::Owned(s.to_vec())).collect();
+            (facts.action_name, facts.action_ext) = (Cow::Owned(name.to_vec()), ext.map(|e| Cow::Owned(e.to_vec())));
+            facts.path = Cow::Owned(path);
+        }
+    }
+    facts
+}
+
+/// The authority of a target in absolute form, which overrides Host (RFC 9112 §3.2.2), and the rest.
+fn split_target(target: &[u8]) -> (Option<&[u8]>, &[u8]) {
+    let scheme = target.iter().take_while(|b| b.is_ascii_alphanumeric() || b"+-.".contains(b)).count();
+    if scheme == 0 || !target[scheme..].starts_with(b"://") {
+        return (None, target);
+    }
+    let rest = &target[scheme + 3..];
+    let (authority, rest) = rest.split_at(rest.iter().position(|b| b"/?#".contains(b)).unwrap_or(rest.len()));
+    (Some(authority), rest)
+}
+
+/// Without userinfo, port and a trailing dot, in lower case; an IPv6 literal keeps its brackets.
+fn host(authority: &[u8]) -> Cow<'_, [u8]> {
+    let host = authority.trim_ascii();
+    let host = &host[memchr::memrchr(b'@', host).map_or(0, |at| at + 1)..];
+    let host = match host.first() {
+        Some(b'[') => &host[..memchr::memchr(b']', host).map_or(host.len(), |at| at + 1)],
+        _ => &host[..memchr::memchr(b':', host).unwrap_or(host.len())],
+    };
+    let host = host.strip_suffix(b".").unwrap_or(host);
+    if host.iter().any(u8::is_ascii_uppercase) { Cow::Owned(host.to_ascii_lowercase()) } else { Cow::Borrowed(host) }
+}
+
+fn query_facts(query: &[u8]) -> Vec<DecodedPair<'_>> {
+    let decode = |text| percent::decode(text, percent::Plus::Space);
+    form::pieces(query).take(MAX_QUERY_FACTS).map(|piece| (decode(piece.name), decode(piece.value))).collect()
+}
+
+/// Removes `.` and `..` segments (RFC 3986 §5.2.4) and repeated slashes; `..` never climbs past the root.
+fn normalise_path(path: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
+    let needs = |segment: &[u8]| segment.is_empty() || segment == b"." || segment == b"..";
+    if path.is_empty() {
+        return Cow::Borrowed(b"/");
+    }
+    let Some(inner) = path.strip_prefix(b"/") else { return path };
+    let is_clean = {
+        let mut segments = inner.split(|&b| b == b'/').peekable();
+        let mut clean = true;
+        while let Some(segment) = segments.next() {
+            clean &= !needs(segment) || (segment.is_empty() && segments.peek().is_none());
+        }
+        clean
+    };
+    if is_clean {
+        return path;
+    }
+    let mut kept: Vec<&[u8]> = Vec::new();
+    let mut ends_open = false;
+    for segment in inner.split(|&b| b == b'/') {
+        ends_open = needs(segment);
+        match segment {
+            b".." => drop(kept.pop()),
+            s if needs(s) => {}
+            s => kept.push(s),
+        }
+    }
+    let mut out = Vec::with_capacity(path.len());
+    for segment in &kept {
+        out.push(b'/');
+        out.extend_from_slice(segment);
+    }
+    if ends_open || kept.is_empty() {
+        out.push(b'/');
+    }
+    Cow::Owned(out)
+}
+
+/// Segments but for the last, and the last up to its first dot and past its last one.
+fn split_path(path: &[u8]) -> (Vec<&[u8]>, &[u8], Option<&[u8]>) {
+    let mut segments: Vec<&[u8]> = path.strip_prefix(b"/").unwrap_or(path).split(|&b| b == b'/').collect();
+    let last = segments.pop().unwrap_or_default();
+    let name = &last[..memchr::memchr(b'.', last).unwrap_or(last.len())];
+    (segments, name, memchr::memrchr(b'.', last).map(|at| &last[at + 1..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Header;
+    use proptest::prelude::*;
+
+    fn of<'a>(target: &'a str, host: &'a str) -> Facts<'a> {
+        let headers = vec![Header { name: b"host", value: host.as_bytes() }];
+        facts(&Message { target: target.as_bytes(), headers, ..Message::default() })
+    }
+
+    fn text(bytes: &[u8]) -> &str {
+        std::str::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn paths_are_normalised_and_split() {
+        for (target, path, segments, name, ext) in [
+            ("/", "/", "", "", None),
+            ("", "/", "", "", None),
+            ("*", "*", "", "*", None),
+            ("/blogs/123/index.php?q=a", "/blogs/123/index.php", "blogs,123", "index", Some("php")),
+            ("/a.b/c.min.js", "/a.b/c.min.js", "a.b", "c", Some("js")),
+            ("/a/", "/a/", "a", "", None),
+            ("//a///b", "/a/b", "a", "b", None),
+            ("/a/%2e%2e/./b/../c", "/c", "", "c", None),
+            ("/../../x", "/x", "", "x", None),
+            ("/a/..", "/", "", "", None),
+            ("/%2561", "/%61", "", "%61", None),
+            ("http://h/p/q.", "/p/q.", "p", "q", Some("")),
+            ("http://h?x", "/", "", "", None),
+            ("/a#b?c", "/a", "", "a", None),
+        ] {
+            let got = of(target, "h");
+            assert_eq!(text(&got.path), path, "{target}");
+            assert_eq!(got.segments.iter().map(|s| text(s)).collect::<Vec<_>>().join(","), segments, "{target}");
+            assert_eq!(text(&got.action_name), name, "{target}");
+            assert_eq!(got.action_ext.as_deref().map(text), ext, "{target}");
+        }
+    }
+
+    #[test]
+    fn hosts_are_bare_names() {
+        for (host, want) in [
+            ("Example.COM:8080", "example.com"),
+            ("example.com.", "example.com"),
+            ("example.com.:80", "example.com"),
+            ("[2001:DB8::1]:443", "[2001:db8::1]"),
+            ("user:pw@h", "h"),
+            ("", ""),
+        ] {
+            assert_eq!(text(&of("/", host).host), want);
+        }
+        assert_eq!(text(&of("http://u@A.b:1/x?y=1", "other").host), "a.b");
+        assert_eq!(text(&of("http://u@A.b:1/x?y=1", "other").uri), "/x?y=1");
+    }
+
+    #[test]
+    fn query_is_decoded() {
+        let facts = of("/?a=1%202&b+c=%27&d#e", "h");
+        let pairs: Vec<_> = facts.query.iter().map(|(n, v)| (text(n), text(v))).collect();
+        assert_eq!(pairs, [("a", "1 2"), ("b c", "'"), ("d", "")]);
+    }
+
+    proptest! {
+        #[test]
+        fn a_normal_path_stays_as_it_is(target in "/[a./%2e]{0,20}") {
+            let path = normalise_path(Cow::Borrowed(target.as_bytes())).into_owned();
+            prop_assert_eq!(normalise_path(Cow::Borrowed(&path[..])).into_owned(), path.clone());
+            prop_assert!(!path.split(|&b| b == b'/').any(|s| s == b".." || s == b"."));
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! `application/x-www-form-urlencoded` bodies (WHATWG URL §5.1) at `[form_urlencoded, name]`.
+
+use super::emit::{Emit, Pair, Pairs};
+use super::{Candidate, Fail, Parsed, Suits};
+use crate::model::{Chars, Stop, Tag};
+use crate::normalize::charset::{self, Charset};
+
+/// Longest name by which an undeclared form is recognised.
+const MAX_SNIFFED_NAME: usize = 128;
+
+/// What names of form fields are made of, encoded or not.
+const NAME: Chars = Chars::TOKEN
+    .with(Chars::PERCENT)
+    .with(Chars::PLUS)
+    .with(Chars::LBRACKET)
+    .with(Chars::RBRACKET)
+    .with(Chars::COLON)
+    .with(Chars::DOLLAR)
+    .with(Chars::STAR)
+    .with(Chars::AT)
+    .with(Chars::TILDE)
+    .with(Chars::BANG);
+
+/// Bodies that are declared so, or whose first field looks so.
+pub fn suits(value: &Candidate<'_>) -> Suits {
+    if !matches!(value.tag, Tag::Post | Tag::Gzip | Tag::Deflate | Tag::Brotli | Tag::Zstd | Tag::Charset) {
+        return Suits::No;
+    }
+    if value.is_media(&["application/x-www-form-urlencoded"]) {
+        return Suits::Declared;
+    }
+    Suits::sniffed(value.chars.holds(Chars::EQUALS) && !value.chars.meets(Chars::CONTROL) && plausible(value.bytes))
+}
+
+/// Whether the first field has a name such as forms have.
+fn plausible(body: &[u8]) -> bool {
+    let head = &body[..body.len().min(MAX_SNIFFED_NAME)];
+    memchr::memchr2(b'=', b'&', head).is_some_and(|at| at > 0 && Chars::of(&head[..at]).within(NAME))
+}
+
+/// Emits each pair. Where every name is such as forms have, the pairs hold all that a server will read.
+/// Otherwise (JSON or XML declared as a form) the text as a whole is looked at too.
+pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, Fail> {
+    if !value.chars.meets(Chars::EQUALS.with(Chars::AMP).with(Chars::PERCENT).with(Chars::PLUS)) {
+        return Err(Fail::NotMine);
+    }
+    let pairs = em.split_form(value.bytes)?;
+    em.pairs(Tag::FormUrlencoded, Tag::FormUrlencodedName, &pairs)?;
+    if let Some(charset) = charset::declared(value.hint_media()).filter(|c| *c != Charset::Utf8) {
+        recode(&pairs, charset, em)?;
+        return Ok(Parsed::Added);
+    }
+    let is_form = value.is_media(&["application/x-www-form-urlencoded"])
+        && value.bytes.split(|&b| b == b'&').all(|piece| piece.is_empty() || plausible_name(piece));
+    Ok(if is_form { Parsed::Covered } else { Parsed::Added })
+}
+
+fn plausible_name(piece: &[u8]) -> bool {
+    memchr::memchr(b'=', piece).is_some_and(|at| Chars::of(&piece[..at]).within(NAME))
+}
+
+/// Emits what names and values are in a declared character set other than UTF-8: the encoding that some servers undo
+/// after the escapes (EBCDIC, UTF-16).
+fn recode<'a>(pairs: &[Pair<'a>], charset: Charset, em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
+    let mut recoded = Pairs::new();
+    for &(name, value) in pairs {
+        let (new_name, new_value) = (text(name, charset, em)?, text(value, charset, em)?);
+        if (new_name, new_value) != (name, value) {
+            recoded.push((new_name, new_value));
+        }
+    }
+    em.pairs(Tag::FormUrlencoded, Tag::FormUrlencodedName, &recoded)
+}
+
+fn text<'a>(bytes: &'a [u8], charset: Charset, em: &mut Emit<'_, 'a>) -> Result<&'a [u8], Stop> {
+    em.budget.spend(bytes.len())?;
+    match charset::decode(bytes, charset).text {
+        std::borrow::Cow::Borrowed(same) => Ok(same),
+        std::borrow::Cow::Owned(text) => em.copy(&text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::parse::seen::see_body;
+    use proptest::prelude::*;
+
+    const FORM: &str = "application/x-www-form-urlencoded";
+
+    #[test]
+    fn forms_come_apart() {
+        for (media, body, entry) in [
+            (FORM, "a=1'+or+%271", "[post][form_urlencoded,'a']=1' or '1"),
+            (FORM, "a", "[post]=a"),
+            ("APPLICATION/X-www-form-urlencoded; charset=utf-8", "a=b", "[post][form_urlencoded,'a']=b"),
+            ("text/plain", "id=1+union+select", "[post][form_urlencoded,'id']=1 union select"),
+            ("", "id=%3Cscript", "[post][form_urlencoded,'id']=<script"),
+            (FORM, "{\"a\":\"b\"}", "[post][json_doc][hash,'a']=b"),
+            (FORM, "a=1&a=2", "[post][form_urlencoded,'a'][pollution]=1,2"),
+            ("application/x-www-form-urlencoded;charset=ibm037", "%89%84=%4c%a2", "[post][form_urlencoded,'id']=<s"),
+        ] {
+            let seen = see_body(media, body.as_bytes());
+            assert!(seen.has(entry), "{media} {body}: {:?}", seen.values);
+        }
+    }
+
+    #[test]
+    fn the_whole_is_looked_at_unless_the_fields_hold_it() {
+        for (media, body, whole) in [
+            (FORM, "a=b&c[d]=e", false),
+            (FORM, "<?xml version=\"1.0\"?><a b=\"c\"/>", true),
+            (FORM, "a=b&<c", true),
+            (FORM, "a b=c", true),
+            ("text/plain", "a=b", true),
+        ] {
+            let seen = see_body(media, body.as_bytes());
+            assert_eq!(seen.values.contains(&format!("[post]={body}")), whole, "{body}: {:?}", seen.values);
+        }
+    }
+
+    #[test]
+    fn prose_is_no_form() {
+        for body in ["if a = b then c", "SELECT * FROM t WHERE a=1", "<a b=c>"] {
+            let seen = see_body("text/plain", body.as_bytes());
+            assert!(!seen.values.iter().any(|v| v.contains("form_urlencoded")), "{:?}", seen.values);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_lost(needle in "[a-z]{5}", before in "[&=;a<{\"'. +]{0,6}", after in "[&=;b+<}']{0,6}", declared: bool) {
+            let body = format!("{before}{needle}{after}");
+            let seen = see_body(if declared { FORM } else { "text/plain" }, body.as_bytes());
+            prop_assert!(seen.looks_at(&needle), "{:?}", seen.values);
+        }
+    }
+}

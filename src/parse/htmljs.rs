@@ -1,0 +1,66 @@
+//! `[htmljs]`: HTML character references, and escapes of JavaScript and CSS, decoded. The input stays in view, because
+//! a reader who does not decode sees it as it is.
+
+use super::{Candidate, Emit, Fail, Parsed, Suits};
+use crate::model::{Chars, Segment, Tag};
+use crate::normalize::{hex, html_entities, js_escape};
+use std::borrow::Cow;
+
+/// Values with a `&` or a backslash, of which none is at the very end only.
+pub fn suits(value: &Candidate<'_>) -> Suits {
+    Suits::sniffed(value.chars.meets(Chars::AMP.with(Chars::BACKSLASH)) && value.bytes.len() > 2)
+}
+
+/// Emits what changes: references and JavaScript escapes undone together, CSS escapes on their own.
+pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, Fail> {
+    em.budget.spend(value.bytes.len())?;
+    let html = html_entities::decode(value.bytes);
+    let js = js_escape::js(&html);
+    let css = js_escape::css(&html);
+    let changed = matches!(html, Cow::Owned(_)) || matches!(js, Cow::Owned(_));
+    // Escapes that stand for something else than text are no CSS, but the like of `\01` in a regular expression.
+    let styled =
+        matches!(css, Cow::Owned(_)) && css != js && (!hex::is_ascii_text(value.bytes) || hex::is_ascii_text(&css));
+    if !changed && !styled {
+        return Err(Fail::NotMine);
+    }
+    for text in [changed.then_some(&js), styled.then_some(&css)].into_iter().flatten() {
+        let text = em.copy(text)?;
+        em.child(Segment::plain(Tag::Htmljs), text)?;
+    }
+    Ok(Parsed::Added)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::open;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_a_browser_would_see() {
+        for (text, want) in [
+            ("&lt;script&gt;alert\\u00281)", "<script>alert(1)"),
+            ("<a href=&#106avascript&colon;x>", "<a href=javascript:x>"),
+            (r"\6a avascript:", "javascript:"),
+            (r"&bsol;x61lert", "alert"),
+        ] {
+            let seen = open("text/plain", text.as_bytes());
+            seen.has("[post][htmljs]", want);
+            assert!(!seen.covered("[post]"));
+        }
+    }
+
+    #[test]
+    fn nothing_where_nothing_changes() {
+        for text in ["a & b", r"C:\Users\me", r"^\d+\s$", "fish&chips"] {
+            assert!(!open("text/plain", text.as_bytes()).any("[post][htmljs]"), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(text in r"[&#x0-9a-f;\\u{}]{0,60}") {
+            open("text/plain", text.as_bytes());
+        }
+    }
+}

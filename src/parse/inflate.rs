@@ -1,0 +1,464 @@
+//! Compressed octets, by declared content coding (RFC 9110 §8.4) or by their first octets, at `[gzip]`, `[deflate]`,
+//! `[brotli]` and `[zstd]`. Output is bounded while it is made; what came out before a flaw or a limit is inspected.
+
+use super::{Candidate, Emit, Fail, Parsed, Suits};
+use crate::model::{AnomalyKind, Chars, Hint, Segment, SkipReason, Stop, Tag};
+use bumpalo::collections::Vec as BumpVec;
+use flate2::{Decompress, FlushDecompress, Status};
+use zstd::stream::raw::{DParameter, Operation as _};
+
+/// Octets of output made at a time, before the limits are looked at again.
+const CHUNK: usize = 16 << 10;
+/// Largest window that a zstd frame may ask for, as a power of two: that of RFC 9659.
+const ZSTD_WINDOW_LOG: u32 = 23;
+
+/// A declared coding, or the first octets of gzip, zlib or zstd.
+pub fn suits(value: &Candidate<'_>) -> Suits {
+    if let Hint::Coding { .. } = value.hint {
+        return Suits::Declared;
+    }
+    Suits::sniffed(value.chars.meets(Chars::HIGH.with(Chars::CONTROL)) && magic(value.bytes).is_some())
+}
+
+fn magic(bytes: &[u8]) -> Option<Coding> {
+    match bytes {
+        [0x1f, 0x8b, 8, ..] => Some(Coding::Gzip),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(Coding::Zstd),
+        [0x78, 0x01 | 0x5e | 0x9c | 0xda, _, _, ..] => Some(Coding::Zlib),
+        _ => None,
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Coding {
+    Gzip,
+    /// `deflate` as specified: in a zlib wrapper (RFC 1950).
+    Zlib,
+    /// `deflate` as often sent: bare (RFC 1951).
+    Raw,
+    Brotli,
+    Zstd,
+}
+
+impl Coding {
+    fn tag(self) -> Tag {
+        match self {
+            Coding::Gzip => Tag::Gzip,
+            Coding::Zlib | Coding::Raw => Tag::Deflate,
+            Coding::Brotli => Tag::Brotli,
+            Coding::Zstd => Tag::Zstd,
+        }
+    }
+}
+
+/// Emits what the outermost coding holds, with the remaining codings or the media type as its declaration.
+pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, Fail> {
+    em.budget.spend(value.bytes.len())?;
+    let (coding, inner) = match value.hint {
+        Hint::Coding { codings, media } => match outermost(codings) {
+            (b"", _) => return plain(value, media, em),
+            (name, rest) => (named(name, value.bytes), declared(rest, media)),
+        },
+        _ => (magic(value.bytes), Hint::None),
+    };
+    let Some(coding) = coding else {
+        em.anomaly(AnomalyKind::UnknownContentCoding);
+        em.skip(SkipReason::Undecodable);
+        return plain(value, media_of(inner), em);
+    };
+    let mut out = unpack(coding, value.bytes, em)?;
+    if coding == Coding::Zlib && out.bytes.is_empty() && out.end == End::Broken {
+        out = unpack(Coding::Raw, value.bytes, em)?;
+    }
+    finish(value, coding, inner, out, em)
+}
+
+fn finish<'a>(
+    value: &Candidate<'a>,
+    coding: Coding,
+    inner: Hint<'a>,
+    out: Unpacked<'a>,
+    em: &mut Emit<'_, 'a>,
+) -> Result<Parsed, Fail> {
+    let declared = matches!(value.hint, Hint::Coding { .. });
+    if out.bytes.is_empty() && out.end == End::Broken && !declared {
+        return Err(Fail::NotMine);
+    }
+    em.enter(Segment::plain(coding.tag()))?;
+    if !out.bytes.is_empty() {
+        em.value_as(out.bytes.into_bump_slice(), em.zone(), inner)?;
+    } else if out.end == End::Broken {
+        // Declared, but not compressed at all: a reader that does not care takes it as it is.
+        em.value_as(value.bytes, em.zone(), inner)?;
+    }
+    let rest = &value.bytes[out.used..];
+    if out.end == End::Clean && !rest.is_empty() {
+        em.value(rest)?;
+    }
+    if out.end == End::Bomb {
+        em.anomaly(AnomalyKind::DecompressionBomb);
+        em.skip(SkipReason::SizeLimit);
+    }
+    em.leave();
+    match out.end {
+        End::Clean => Ok(Parsed::Covered),
+        End::Broken => Err(Fail::Broken(AnomalyKind::BadCompression)),
+        End::Bomb => Err(Fail::Limit),
+    }
+}
+
+/// Offers the octets as they are under their media type, unless they carry one already.
+fn plain<'a>(value: &Candidate<'a>, media: &'a [u8], em: &mut Emit<'_, 'a>) -> Result<Parsed, Fail> {
+    if !media.is_empty() {
+        em.value_as(value.bytes, em.zone(), Hint::Media(media))?;
+    }
+    Ok(if media.is_empty() { Parsed::Added } else { Parsed::Covered })
+}
+
+/// The coding applied last and those before it; `identity` and empty members are left out.
+fn outermost(mut codings: &[u8]) -> (&[u8], &[u8]) {
+    loop {
+        let (rest, last) = match memchr::memrchr(b',', codings) {
+            Some(at) => (&codings[..at], codings[at + 1..].trim_ascii()),
+            None => (&b""[..], codings.trim_ascii()),
+        };
+        if !last.is_empty() && !last.eq_ignore_ascii_case(b"identity") {
+            return (last, rest);
+        }
+        if rest.is_empty() {
+            return (b"", b"");
+        }
+        codings = rest;
+    }
+}
+
+fn named(name: &[u8], bytes: &[u8]) -> Option<Coding> {
+    let known = [
+        ("gzip", Coding::Gzip),
+        ("x-gzip", Coding::Gzip),
+        ("deflate", Coding::Zlib),
+        ("br", Coding::Brotli),
+        ("zstd", Coding::Zstd),
+    ];
+    let named = known.iter().find(|(known, _)| name.eq_ignore_ascii_case(known.as_bytes())).map(|(_, coding)| *coding);
+    // First octets are surer than the declaration, but for brotli, which has none of its own.
+    named.and_then(|coding| if coding == Coding::Brotli { Some(coding) } else { magic(bytes).or(Some(coding)) })
+}
+
+fn declared<'a>(codings: &'a [u8], media: &'a [u8]) -> Hint<'a> {
+    if outermost(codings).0.is_empty() {
+        return if media.is_empty() { Hint::None } else { Hint::Media(media) };
+    }
+    Hint::Coding { codings, media }
+}
+
+fn media_of(hint: Hint<'_>) -> &[u8] {
+    match hint {
+        Hint::Media(media) | Hint::Coding { media, .. } => media,
+        _ => b"",
+    }
+}
+
+/// How a stream ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// At its own end.
+    Clean,
+    /// Cut off or invalid.
+    Broken,
+    /// Past a limit.
+    Bomb,
+}
+
+struct Unpacked<'a> {
+    bytes: BumpVec<'a, u8>,
+    used: usize,
+    end: End,
+}
+
+/// One step of a decompressor.
+enum Progress {
+    More,
+    Done,
+    Failed,
+}
+
+/// Unpacks `input` and, for formats that may be concatenated, the streams that follow.
+fn unpack<'a>(coding: Coding, input: &[u8], em: &mut Emit<'_, 'a>) -> Result<Unpacked<'a>, Stop> {
+    let mut out = Unpacked { bytes: BumpVec::new_in(em.bump), used: 0, end: End::Clean };
+    loop {
+        let before = out.used;
+        match coding {
+            Coding::Gzip => match gzip_header(&input[out.used..]) {
+                Some(header) => {
+                    out.used += header;
+                    deflate(Decompress::new(false), input, &mut out, em)?;
+                    // CRC and length behind the stream (RFC 1952 §2.3.1).
+                    out.end = if out.end == End::Clean && input.len() < out.used + 8 { End::Broken } else { out.end };
+                    out.used = (out.used + 8).min(input.len());
+                }
+                None => out.end = End::Broken,
+            },
+            Coding::Zlib => deflate(Decompress::new(true), input, &mut out, em)?,
+            Coding::Raw => deflate(Decompress::new(false), input, &mut out, em)?,
+            Coding::Brotli => brotli(input, &mut out, em)?,
+            Coding::Zstd => zstd(input, &mut out, em)?,
+        }
+        let again = matches!(coding, Coding::Gzip | Coding::Zstd)
+            && out.used > before
+            && magic(&input[out.used..]) == Some(coding);
+        if out.end != End::Clean || !again {
+            return Ok(out);
+        }
+    }
+}
+
+fn deflate(mut stream: Decompress, input: &[u8], out: &mut Unpacked<'_>, em: &mut Emit<'_, '_>) -> Result<(), Stop> {
+    pump(input, out, em, |input, output| {
+        let (before_in, before_out) = (stream.total_in(), stream.total_out());
+        let status = stream.decompress(input, output, FlushDecompress::None);
+        let used = (stream.total_in() - before_in) as usize;
+        let made = (stream.total_out() - before_out) as usize;
+        (
+            used,
+            made,
+            match status {
+                Ok(Status::StreamEnd) => Progress::Done,
+                Ok(_) => Progress::More,
+                Err(_) => Progress::Failed,
+            },
+        )
+    })
+}
+
+fn brotli(input: &[u8], out: &mut Unpacked<'_>, em: &mut Emit<'_, '_>) -> Result<(), Stop> {
+    use brotli::{BrotliDecompressStream, BrotliResult, BrotliState, HeapAlloc};
+    let mut state =
+        BrotliState::new(HeapAlloc::new(0u8), HeapAlloc::new(0u32), HeapAlloc::new(brotli::HuffmanCode::default()));
+    let mut total = 0;
+    pump(input, out, em, |input, output| {
+        let (mut left_in, mut used, mut left_out, mut made) = (input.len(), 0, output.len(), 0);
+        let status = BrotliDecompressStream(
+            &mut left_in,
+            &mut used,
+            input,
+            &mut left_out,
+            &mut made,
+            output,
+            &mut total,
+            &mut state,
+        );
+        (
+            used,
+            made,
+            match status {
+                BrotliResult::ResultSuccess => Progress::Done,
+                BrotliResult::ResultFailure => Progress::Failed,
+                _ => Progress::More,
+            },
+        )
+    })
+}
+
+fn zstd(input: &[u8], out: &mut Unpacked<'_>, em: &mut Emit<'_, '_>) -> Result<(), Stop> {
+    let decoder = zstd::stream::raw::Decoder::new();
+    let Ok(mut decoder) =
+        decoder.and_then(|mut d| d.set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG)).map(|()| d))
+    else {
+        out.end = End::Broken;
+        return Ok(());
+    };
+    pump(input, out, em, |input, output| match decoder.run_on_buffers(input, output) {
+        Ok(status) => (
+            status.bytes_read,
+            status.bytes_written,
+            if status.remaining == 0 { Progress::Done } else { Progress::More },
+        ),
+        Err(_) => (0, 0, Progress::Failed),
+    })
+}
+
+/// Runs `step` until its stream ends, is cut off, or a limit is reached.
+fn pump(
+    input: &[u8],
+    out: &mut Unpacked<'_>,
+    em: &mut Emit<'_, '_>,
+    mut step: impl FnMut(&[u8], &mut [u8]) -> (usize, usize, Progress),
+) -> Result<(), Stop> {
+    let limits = em.limits;
+    let mut chunk = [0; CHUNK];
+    loop {
+        let (used, made, progress) = step(&input[out.used..], &mut chunk);
+        out.used += used;
+        em.charge_decoded(made)?;
+        em.budget.spend(used + 1)?;
+        out.bytes.extend_from_slice_copy(&chunk[..made]);
+        let size = out.bytes.len();
+        if size > limits.inflated_bytes
+            || (size > limits.inflate_grace && size / limits.inflate_ratio.max(1) > out.used)
+        {
+            out.bytes.truncate(limits.inflated_bytes);
+            out.end = End::Bomb;
+            return Ok(());
+        }
+        out.end = match progress {
+            Progress::Done => End::Clean,
+            Progress::Failed => End::Broken,
+            Progress::More if used == 0 && made == 0 => End::Broken,
+            Progress::More => continue,
+        };
+        return Ok(());
+    }
+}
+
+/// Length of the gzip header at the start of `input` (RFC 1952 §2.3), if it is one.
+fn gzip_header(input: &[u8]) -> Option<usize> {
+    let [0x1f, 0x8b, 8, flags, ..] = *input else { return None };
+    let mut at = 10;
+    if flags & 4 != 0 {
+        let len = input.get(at..at + 2)?;
+        at += 2 + usize::from(len[0]) + (usize::from(len[1]) << 8);
+    }
+    for flag in [8, 16] {
+        if flags & flag != 0 {
+            at += memchr::memchr(0, input.get(at..)?)? + 1;
+        }
+    }
+    at += usize::from(flags & 2);
+    at += usize::from(flags & 2);
+    (at <= input.len()).then_some(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Seen, open, open_with};
+    use crate::model::Limits;
+    use proptest::prelude::*;
+    use std::io::Write as _;
+
+    const JSON: &[u8] = br#"{"q":"evil"}"#;
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn zlib(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn raw(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::best());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn brotli(bytes: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        brotli::BrotliCompress(&mut &bytes[..], &mut out, &Default::default()).unwrap();
+        out
+    }
+
+    fn zstd(bytes: &[u8]) -> Vec<u8> {
+        zstd::bulk::compress(bytes, 3).unwrap()
+    }
+
+    fn coded(coding: &str, body: &[u8]) -> Seen {
+        open_with(&[("Content-Type", "application/json"), ("Content-Encoding", coding)], body, &Limits::default())
+    }
+
+    #[test]
+    fn every_coding_with_the_media_type_within() {
+        for (coding, body, tag) in [
+            ("gzip", gzip(JSON), "gzip"),
+            ("X-GZIP", gzip(JSON), "gzip"),
+            ("deflate", zlib(JSON), "deflate"),
+            ("deflate", raw(JSON), "deflate"),
+            ("br", brotli(JSON), "brotli"),
+            ("zstd", zstd(JSON), "zstd"),
+            ("gzip", zstd(JSON), "zstd"),
+            ("gzip, br", brotli(&gzip(JSON)), "brotli][gzip"),
+            ("identity, gzip, identity", gzip(JSON), "gzip"),
+        ] {
+            let seen = coded(coding, &body);
+            seen.has(&format!("[post][{tag}][json_doc][hash,'q']"), "evil");
+            assert!(
+                seen.covered("[post]") && seen.anomalies.is_empty() && seen.skipped.is_empty(),
+                "{coding} {seen:?}"
+            );
+        }
+        let seen = coded("gzip", &gzip(b"{'q':1}"));
+        assert_eq!(seen.anomalies, ["bad_json"]);
+    }
+
+    #[test]
+    fn found_by_first_octets_without_a_declaration() {
+        for body in [gzip(JSON), zlib(JSON), zstd(JSON)] {
+            let seen = open("text/plain", &body);
+            assert!(seen.values.iter().any(|(_, v, _)| v == "evil"), "{seen:?}");
+        }
+    }
+
+    #[test]
+    fn flaws_keep_what_came_out() {
+        let long: Vec<u8> = (0..40_000u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+        for (coding, whole) in
+            [("gzip", gzip(&long)), ("deflate", zlib(&long)), ("br", brotli(&long)), ("zstd", zstd(&long))]
+        {
+            let seen = coded(coding, &whole[..whole.len() - 9]);
+            assert!(seen.anomalies.contains(&"bad_compression"), "{coding}: {:?}", seen.anomalies);
+            assert!(seen.values.len() >= 2, "{coding}");
+        }
+    }
+
+    #[test]
+    fn a_false_declaration_hides_nothing() {
+        for coding in ["gzip", "br", "deflate", "zstd", "compress", "identity", "x-unknown"] {
+            let seen = coded(coding, JSON);
+            assert!(
+                seen.values.iter().any(|(p, v, _)| p.ends_with("[json_doc][hash,'q']") && v == "evil"),
+                "{coding} {seen:?}"
+            );
+        }
+        assert!(coded("compress", JSON).anomalies.contains(&"unknown_content_coding"));
+    }
+
+    #[test]
+    fn trailing_octets_and_members_are_read() {
+        let mut body = gzip(b"first ");
+        body.extend(gzip(b"second"));
+        body.extend(b"<script>");
+        let seen = coded("gzip", &body);
+        seen.has("[post][gzip]", "first second");
+        seen.has("[post][gzip]", "<script>");
+    }
+
+    #[test]
+    fn bombs_are_stopped() {
+        let zeros = vec![0u8; 50 << 20];
+        for (coding, body) in
+            [("gzip", gzip(&zeros)), ("br", brotli(&zeros)), ("zstd", zstd(&zeros)), ("deflate", zlib(&zeros))]
+        {
+            let seen = coded(coding, &body);
+            assert!(seen.anomalies.contains(&"decompression_bomb"), "{coding}");
+            assert!(seen.skipped.contains(&"size_limit"), "{coding}");
+            assert!(seen.values.iter().all(|(_, v, _)| v.len() <= Limits::default().inflated_bytes));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(coding in "gzip|deflate|br|zstd|gzip,br", at in 0usize..40, flip in any::<u8>(), bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
+            coded(&coding, &bytes);
+            for mut body in [gzip(JSON), brotli(JSON), zstd(JSON), zlib(JSON)] {
+                let at = at % body.len();
+                body[at] ^= flip;
+                coded(&coding, &body);
+                open("text/plain", &body);
+            }
+        }
+    }
+}

@@ -1,0 +1,368 @@
+//! JSON (RFC 8259) at `[json_doc]`: members at `[hash,name]`, elements at `[array,i]`. Duplicate names stay separate.
+//!
+//! One streaming pass that never builds a tree of values and never recurses. Text that is not strict JSON (comments,
+//! single quotes, trailing commas or garbage) gives the strings that can be found in it, and stays uncovered.
+
+use super::{Candidate, Emit, Fail, Parsed, Suits};
+use crate::model::{AnomalyKind, Chars, ParserSet, Segment, SkipReason, Stop, Tag};
+use crate::normalize::json_text::{Lexer, Token, unescape};
+
+/// Media types of one JSON text.
+const MEDIA: &[&str] = &["application/json", "text/json", "text/x-json", "+json"];
+/// Media types of several JSON texts, one after the other.
+const MEDIA_LINES: &[&str] = &[
+    "application/x-ndjson",
+    "application/ndjson",
+    "application/jsonl",
+    "application/x-jsonlines",
+    "application/json-seq",
+];
+/// Longest number that carries nothing but a number.
+const MAX_PLAIN_NUMBER: usize = 32;
+/// Names of an object that are compared pairwise; more are sorted.
+const FEW_NAMES: usize = 8;
+
+/// Declared by a JSON media type, or starting like an object, an array or a string.
+pub fn suits(value: &Candidate<'_>) -> Suits {
+    if value.is_declared(ParserSet::JSON_DOC) || value.is_media(MEDIA) || value.is_media(MEDIA_LINES) {
+        return Suits::Declared;
+    }
+    if !value.chars.meets(Chars::LBRACE.with(Chars::LBRACKET).with(Chars::DQUOTE)) {
+        return Suits::No;
+    }
+    let text = value.bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(value.bytes);
+    let first = text.iter().find(|b| !b.is_ascii_whitespace() && **b != 0x1e);
+    Suits::sniffed(matches!(first, Some(b'{' | b'[' | b'"')))
+}
+
+/// Emits every member name, every string, and numbers that are more than a plain number.
+pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, Fail> {
+    em.budget.spend(value.bytes.len())?;
+    em.enter(Segment::plain(Tag::JsonDoc))?;
+    let declared = suits(value) == Suits::Declared;
+    let mut lexer = Lexer::new(value.bytes);
+    let mut walk = Walk {
+        em,
+        frames: Vec::new(),
+        names: Vec::new(),
+        documents: 0,
+        broken: false,
+        scalar: false,
+        deep: 0,
+        too_deep: false,
+    };
+    for token in lexer.by_ref() {
+        if walk.frames.is_empty() && walk.documents == 1 && walk.scalar && !declared {
+            // A text in quotes with something behind it is prose, not JSON.
+            return Err(Fail::NotMine);
+        }
+        walk.token(token)?;
+    }
+    let unclosed = !walk.frames.is_empty();
+    while !walk.frames.is_empty() {
+        walk.close();
+    }
+    let several = walk.documents != 1 && !value.is_media(MEDIA_LINES);
+    // Lines of JSON without a declaration are read; one JSON text is what a JSON media type promises.
+    let garbage = several && (walk.documents == 0 || value.is_media(MEDIA));
+    let (scalar, too_deep) = (walk.scalar, walk.too_deep);
+    if lexer.broken || walk.broken || unclosed || garbage {
+        return Err(Fail::Broken(AnomalyKind::BadJson));
+    }
+    if too_deep {
+        return Err(Fail::Limit);
+    }
+    // The quotes of a lone string may themselves be the attack (`"><script>"`).
+    Ok(if scalar { Parsed::Added } else { Parsed::Covered })
+}
+
+/// An open object or array.
+struct Frame<'a> {
+    object: bool,
+    /// Whether the walk went a step down for it; not so for a document or past the depth limit.
+    entered: bool,
+    /// Elements seen.
+    index: u32,
+    /// The name of the member whose value comes.
+    key: Option<&'a [u8]>,
+    /// Whether the colon behind that name was seen.
+    colon: bool,
+    /// Whether a value was seen since the last comma.
+    after_value: bool,
+    /// Whether the last token was a comma.
+    comma: bool,
+    /// Where its names begin.
+    names: usize,
+}
+
+struct Walk<'w, 'x, 'a> {
+    em: &'w mut Emit<'x, 'a>,
+    frames: Vec<Frame<'a>>,
+    /// Names of all open objects.
+    names: Vec<&'a [u8]>,
+    documents: u32,
+    broken: bool,
+    /// Whether a document was no object or array.
+    scalar: bool,
+    /// Steps that the depth limit denied.
+    deep: usize,
+    too_deep: bool,
+}
+
+impl<'a> Walk<'_, '_, 'a> {
+    fn token(&mut self, token: Token<'a>) -> Result<(), Stop> {
+        match token {
+            Token::Mark(b'{') => self.open(true),
+            Token::Mark(b'[') => self.open(false),
+            Token::Mark(close @ (b'}' | b']')) => {
+                match self.frames.last() {
+                    Some(frame) => self.broken |= frame.object != (close == b'}') || frame.comma || frame.key.is_some(),
+                    None => self.broken = true,
+                }
+                self.close();
+                Ok(())
+            }
+            Token::Mark(b':') => {
+                match self.frames.last_mut() {
+                    Some(frame) if frame.key.is_some() && !frame.colon => frame.colon = true,
+                    _ => self.broken = true,
+                }
+                Ok(())
+            }
+            Token::Mark(_) => {
+                self.comma();
+                Ok(())
+            }
+            Token::Text(text, escaped) => {
+                let text = if escaped { self.decode(text)? } else { text };
+                if self.frames.last().is_some_and(|frame| frame.object && !frame.colon) {
+                    self.key(text)
+                } else {
+                    self.scalar(Some(text))
+                }
+            }
+            Token::Number(text) if text.len() > MAX_PLAIN_NUMBER || text.iter().any(|b| b | 0x20 == b'e') => {
+                self.scalar(Some(text))
+            }
+            Token::Number(_) | Token::Constant => self.scalar(None),
+            // What is behind the flaw is still read, for readers that do.
+            Token::Word(word) => {
+                self.broken = true;
+                if self.frames.last().is_some_and(|frame| frame.object && !frame.colon) {
+                    self.key(word)
+                } else {
+                    self.scalar(None)
+                }
+            }
+        }
+    }
+
+    fn decode(&mut self, text: &[u8]) -> Result<&'a [u8], Stop> {
+        // No escape is shorter than what it stands for.
+        self.em.charge_decoded(text.len())?;
+        let mut out = bumpalo::collections::Vec::with_capacity_in(text.len(), self.em.bump);
+        self.broken |= !unescape(text, |piece| out.extend_from_slice_copy(piece));
+        Ok(out.into_bump_slice())
+    }
+
+    fn comma(&mut self) {
+        match self.frames.last_mut() {
+            Some(frame) => {
+                self.broken |= !frame.after_value || frame.key.is_some();
+                (frame.after_value, frame.comma, frame.key, frame.colon) = (false, true, None, false);
+                frame.index = frame.index.saturating_add(1);
+            }
+            None => self.broken = true,
+        }
+    }
+
+    fn key(&mut self, name: &'a [u8]) -> Result<(), Stop> {
+        let frame = self.frames.last_mut().expect("asked by the caller");
+        self.broken |= frame.after_value || frame.key.is_some();
+        (frame.key, frame.after_value, frame.comma) = (Some(name), false, false);
+        self.names.push(name);
+        self.em.name(Tag::HashName, name)
+    }
+
+    /// The step to the value that comes now; none for a document of its own.
+    fn step(&mut self) -> Option<Segment<'a>> {
+        let Some(frame) = self.frames.last_mut() else {
+            self.documents += 1;
+            return None;
+        };
+        self.broken |= frame.after_value || (frame.object && !frame.colon);
+        (frame.after_value, frame.comma, frame.colon) = (true, false, false);
+        Some(if frame.object {
+            Segment::named(Tag::Hash, frame.key.take().unwrap_or_default())
+        } else {
+            Segment::indexed(Tag::Array, frame.index)
+        })
+    }
+
+    fn scalar(&mut self, text: Option<&'a [u8]>) -> Result<(), Stop> {
+        let step = self.step();
+        self.scalar |= step.is_none();
+        match (text, step) {
+            (None, _) => Ok(()),
+            (Some(text), Some(segment)) => self.em.child(segment, text),
+            (Some(text), None) => self.em.value(text),
+        }
+    }
+
+    fn open(&mut self, object: bool) -> Result<(), Stop> {
+        let step = self.step();
+        let mut entered = false;
+        if let Some(segment) = step {
+            if self.frames.len() < self.em.limits.json_depth {
+                self.em.enter(segment)?;
+                entered = true;
+            } else {
+                // Deeper strings are emitted at the deepest point allowed, and the text itself is looked at.
+                if !self.too_deep {
+                    self.em.skip(SkipReason::DepthLimit);
+                }
+                self.too_deep = true;
+                self.deep += 1;
+                self.em.budget.spend(1)?;
+            }
+        }
+        let names = self.names.len();
+        self.frames.push(Frame {
+            object,
+            entered,
+            index: 0,
+            key: None,
+            colon: false,
+            after_value: false,
+            comma: false,
+            names,
+        });
+        Ok(())
+    }
+
+    fn close(&mut self) {
+        let Some(frame) = self.frames.pop() else { return };
+        if has_duplicate(&mut self.names[frame.names..]) {
+            self.em.anomaly(AnomalyKind::DuplicateJsonKey);
+        }
+        self.names.truncate(frame.names);
+        if frame.entered {
+            self.em.leave();
+        }
+    }
+}
+
+/// Whether a name occurs twice.
+fn has_duplicate(names: &mut [&[u8]]) -> bool {
+    if names.len() <= FEW_NAMES {
+        return names.iter().enumerate().any(|(at, name)| names[..at].contains(name));
+    }
+    names.sort_unstable();
+    names.windows(2).any(|pair| pair[0] == pair[1])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Seen, open};
+    use proptest::prelude::*;
+
+    fn json(text: &str) -> Seen {
+        open("application/json", text.as_bytes())
+    }
+
+    #[test]
+    fn members_and_elements_have_points() {
+        let seen = json(r#"{"user":{"name":"a\u0027b","tags":["x",{"y":"z"}]},"n":1e999}"#);
+        seen.has("[post][json_doc][hash,'user'][hash,'name']", "a'b");
+        seen.has("[post][json_doc][hash,'user'][hash,'tags'][array,0]", "x");
+        seen.has("[post][json_doc][hash,'user'][hash,'tags'][array,1][hash,'y']", "z");
+        seen.has("[post][json_doc][hash,'n']", "1e999");
+        seen.has("[post][json_doc][hash_name]", "user");
+        assert!(seen.covered("[post]") && seen.anomalies.is_empty(), "{seen:?}");
+    }
+
+    #[test]
+    fn text_that_only_lenient_readers_accept_is_read_and_stays_uncovered() {
+        for text in [
+            r#"{"q":"evil",}"#,
+            r#"{'q':'evil'}"#,
+            r#"{q:"evil"}"#,
+            r#"{"q":"evil"} trailing"#,
+            r#"{"q":"evil"}{"#,
+            r#"{"q":"evil""#,
+            r#"{/**/"q":"evil"}"#,
+            r#"{"a":1 "q":"evil"}"#,
+            r#"{"a":NaN,"q":"evil"}"#,
+            r#"{"a":"\x41","q":"evil"}"#,
+            "{\"a\":\"\u{1}\",\"q\":\"evil\"}",
+        ] {
+            let seen = json(text);
+            seen.has("[post][json_doc][hash,'q']", "evil");
+            assert!(!seen.covered("[post]"), "{text}");
+            assert_eq!(seen.anomalies, ["bad_json"], "{text}");
+        }
+    }
+
+    #[test]
+    fn duplicate_names_stay_apart_and_are_odd() {
+        let seen = json(r#"{"a":"one","a":"two"}"#);
+        seen.has("[post][json_doc][hash,'a']", "one");
+        seen.has("[post][json_doc][hash,'a']", "two");
+        assert_eq!(seen.anomalies, ["duplicate_json_key"]);
+        let many: Vec<String> = (0..20).map(|n| format!("\"k{}\":1", n % 19)).collect();
+        assert_eq!(json(&format!("{{{}}}", many.join(","))).anomalies, ["duplicate_json_key"]);
+        assert!(json(r#"{"a":{"a":{"a":"x"}}}"#).anomalies.is_empty());
+    }
+
+    #[test]
+    fn the_library_s_name_for_numbers_is_no_hiding_place() {
+        let seen = json(r#"{"$serde_json::private::Number":"evil"}"#);
+        seen.has("[post][json_doc][hash,'$serde_json::private::Number']", "evil");
+    }
+
+    #[test]
+    fn deep_nesting_is_reported_and_still_read() {
+        for depth in [1_000, 100_000] {
+            let text = format!("{}\"evil\"{}", "[".repeat(depth), "]".repeat(depth));
+            let seen = json(&text);
+            assert_eq!(seen.skipped, ["depth_limit"]);
+            assert!(!seen.covered("[post]") && seen.values.iter().any(|(_, v, _)| v == "evil"));
+            open("application/json", "[{\"a\":".repeat(depth).as_bytes());
+        }
+    }
+
+    #[test]
+    fn several_documents() {
+        let lines = b"{\"a\":\"x\"}\n{\"a\":\"y\"}\n";
+        for (media, covered, odd) in
+            [("application/x-ndjson", true, false), ("text/plain", true, false), ("application/json", false, true)]
+        {
+            let seen = open(media, lines);
+            seen.has("[post][json_doc][hash,'a']", "x");
+            seen.has("[post][json_doc][hash,'a']", "y");
+            assert_eq!((seen.covered("[post]"), !seen.anomalies.is_empty()), (covered, odd), "{media}");
+        }
+    }
+
+    #[test]
+    fn json_is_found_whatever_is_declared_and_within_strings() {
+        let seen = open("text/plain", br#" {"a":"{\"b\":\"evil\"}"}"#);
+        seen.has("[post][json_doc][hash,'a'][json_doc][hash,'b']", "evil");
+        let seen = open("text/plain", br#""><script>""#);
+        assert!(!seen.covered("[post]"));
+        assert!(open("text/plain", br#""a" or "b""#).anomalies.is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(text in r#"[\[\]{}:,"'a0 \\u/*]{0,60}"#) {
+            json(&text);
+        }
+
+        #[test]
+        fn strictness_is_that_of_serde_json(text in r#"[\[\]{}:,"a0.e\-]{0,12}"#) {
+            let strict = serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok();
+            prop_assert_eq!(!json(&text).anomalies.contains(&"bad_json"), strict || text.is_empty(), "{}", text);
+        }
+    }
+}

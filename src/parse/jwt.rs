@@ -1,0 +1,111 @@
+//! JSON Web Tokens (RFC 7519) at `[jwt]`: header and payload decoded, then read as JSON.
+
+use super::{Candidate, Emit, Fail, Parsed, Suits};
+use crate::model::{Chars, Hint, ParserSet, Segment, Tag};
+use crate::normalize::base64;
+
+/// Words that may stand before a token.
+const PREFIXES: &[&str] = &["bearer", "lsapi2", "mobapp2", "jwt", "token"];
+/// How a header begins: `{"` in base64.
+const BEGIN: &[u8] = b"ey";
+
+/// Something that begins as a token does, behind one of the known words or not.
+pub fn suits(value: &Candidate<'_>) -> Suits {
+    if value.is_declared(ParserSet::JWT) {
+        return Suits::Declared;
+    }
+    let looks = value.chars.meets(Chars::DOT)
+        && value.chars.within(Chars::TOKEN.with(Chars::BLANK).with(Chars::EQUALS))
+        && split(value.bytes).1.starts_with(BEGIN);
+    Suits::sniffed(looks)
+}
+
+/// The word before the token, if any, and the token.
+fn split(bytes: &[u8]) -> (&[u8], &[u8]) {
+    let bytes = bytes.trim_ascii();
+    let word = bytes.iter().position(|b| b.is_ascii_whitespace()).unwrap_or(0);
+    if PREFIXES.iter().any(|prefix| bytes[..word].eq_ignore_ascii_case(prefix.as_bytes())) {
+        (&bytes[..word], bytes[word..].trim_ascii_start())
+    } else {
+        (b"", bytes)
+    }
+}
+
+/// Emits prefix, header and payload. The signature is opaque; so is all but the header of an encrypted token (RFC 7516).
+pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, Fail> {
+    em.budget.spend(value.bytes.len())?;
+    let (prefix, token) = split(value.bytes);
+    let mut parts = token.split(|&b| b == b'.');
+    let (header, payload) = (parts.next().unwrap_or_default(), parts.next().ok_or(Fail::NotMine)?);
+    let rest: smallvec::SmallVec<[&[u8]; 4]> = parts.take(4).collect();
+    if !matches!(rest.len(), 0 | 1 | 3)
+        || !rest.iter().all(|part| part.iter().all(|&b| base64::is_digit(b) || b == b'='))
+    {
+        return Err(Fail::NotMine);
+    }
+    let header =
+        base64::decode(header).filter(|text| text.starts_with(b"{") && text.contains(&b'"')).ok_or(Fail::NotMine)?;
+    em.enter(Segment::plain(Tag::Jwt))?;
+    if !prefix.is_empty() {
+        em.child(Segment::plain(Tag::JwtPrefix), prefix)?;
+    }
+    put(Tag::JwtHeader, &header, em)?;
+    if rest.len() == 3 {
+        return Ok(Parsed::Added);
+    }
+    let payload = base64::decode(payload).ok_or(Fail::NotMine)?;
+    put(Tag::JwtPayload, &payload, em)?;
+    // Without a blank in it, the token itself has no octet that could carry anything.
+    Ok(if token.contains(&b' ') { Parsed::Added } else { Parsed::Covered })
+}
+
+fn put<'a>(tag: Tag, text: &[u8], em: &mut Emit<'_, 'a>) -> Result<(), Fail> {
+    let text = em.copy(text)?;
+    em.enter(Segment::plain(tag))?;
+    em.value_as(text, em.zone(), Hint::Parser(ParserSet::JSON_DOC))?;
+    em.leave();
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::open;
+    use proptest::prelude::*;
+
+    /// `{"alg":"none"}` and `{"sub":"' or 1=1"}`.
+    const TOKEN: &str = "eyJhbGciOiJub25lIn0.eyJzdWIiOiInIG9yIDE9MSJ9.";
+
+    #[test]
+    fn claims_have_points() {
+        for (text, prefix) in [(TOKEN.to_string(), false), (format!("bEaReR {TOKEN}"), true)] {
+            let seen = open("text/plain", text.as_bytes());
+            seen.has("[post][jwt][jwt_header][json_doc][hash,'alg']", "none");
+            seen.has("[post][jwt][jwt_payload][json_doc][hash,'sub']", "' or 1=1");
+            assert_eq!(seen.any("[post][jwt][jwt_prefix]"), prefix);
+            assert!(seen.covered("[post]"));
+        }
+    }
+
+    #[test]
+    fn what_is_no_token() {
+        for text in [
+            "eyJhbGciOiJub25lIn0",
+            "eyJhbGciOiJub25lIn0.a.b.c",
+            "eye.contact.now",
+            "bearer www.example.com",
+            "eyJhbGciOiJub25lIn0.y",
+        ] {
+            assert!(!open("text/plain", text.as_bytes()).any("[post][jwt]"), "{text}");
+        }
+        let encrypted = open("text/plain", b"eyJhbGciOiJub25lIn0.a.b.c.d");
+        encrypted.has("[post][jwt][jwt_header][json_doc][hash,'alg']", "none");
+        assert!(!encrypted.covered("[post]"));
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(text in "(bearer )?eyJ[A-Za-z0-9._=-]{0,60}") {
+            open("text/plain", text.as_bytes());
+        }
+    }
+}

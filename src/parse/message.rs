@@ -1,0 +1,304 @@
+//! `message/http` octets become a [`Message`]; oddities of the message as a whole become anomalies.
+//!
+//! Nothing is refused here: whatever a client managed to send is inspected and judged. [`request`] and [`from_parts`]
+//! run the same checks on each word and line, so that both wire forms of one request give equal messages.
+
+mod check;
+
+pub use check::check;
+
+use crate::model::{AnomalyKind, Chars, Header, Message, MessageKind};
+use memchr::{memchr, memrchr2};
+
+/// Lines of a head that become a header each. Longer heads keep the rest as the value of one header without a name,
+/// so that memory stays near the size of the input and nothing goes unseen.
+pub const MAX_HEADER_LINES: usize = 16_384;
+
+/// Splits raw request octets: the head ends at the first empty line, the body is every remaining octet.
+pub fn request(raw: &[u8]) -> Message<'_> {
+    let mut message = Message { kind: MessageKind::Request, ..Message::default() };
+    let mut lines = Lines::new(raw);
+    let first = lines.start_line(&mut message.oddities);
+    let (method, rest) = first.split_at(first.iter().position(|b| is_blank(*b)).unwrap_or(first.len()));
+    let rest = rest.get(1..).unwrap_or_default();
+    let at = memrchr2(b' ', b'\t', rest).filter(|&at| is_http(&rest[at + 1..]));
+    let (target, protocol) = at.map_or((rest, &b""[..]), |at| (&rest[..at], &rest[at + 1..]));
+    request_line(&mut message, method, target, protocol);
+    if memchr(b'\t', first).is_some() {
+        note(&mut message.oddities, AnomalyKind::BadRequestLine);
+    }
+    lines.headers(&mut message);
+    message
+}
+
+/// Splits raw response octets.
+pub fn response(raw: &[u8]) -> Message<'_> {
+    let mut message = Message { kind: MessageKind::Response, ..Message::default() };
+    let mut lines = Lines::new(raw);
+    let first = lines.start_line(&mut message.oddities);
+    let mut words = first.splitn(3, |&b| is_blank(b));
+    message.protocol = words.next().unwrap_or_default();
+    let status = words.next().unwrap_or_default();
+    match std::str::from_utf8(status).ok().filter(|s| s.len() == 3).and_then(|s| s.parse().ok()) {
+        Some(status @ 100..=999) if is_known_http(message.protocol) => message.status = status,
+        _ => note(&mut message.oddities, AnomalyKind::BadStatusLine),
+    }
+    lines.headers(&mut message);
+    message
+}
+
+/// A request from words and lines that are already apart, as in the JSON form of a call. Where the same request can be
+/// written as `message/http`, [`request`] gives an equal message.
+pub fn from_parts<'a>(
+    method: &'a [u8],
+    target: &'a [u8],
+    protocol: &'a [u8],
+    headers: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
+    body: &'a [u8],
+) -> Message<'a> {
+    let mut message = Message { kind: MessageKind::Request, body, ..Message::default() };
+    request_line(&mut message, method, target, protocol);
+    for (name, value) in headers {
+        header(&mut message, name, value);
+    }
+    message
+}
+
+/// Appends the trailer section of a chunked body (RFC 9112 §7.1.2) to the headers.
+pub fn trailers<'a>(section: &'a [u8], message: &mut Message<'a>) {
+    let mut lines = Lines::new(section);
+    let mut within = Message { body: message.body, ..Message::default() };
+    lines.headers(&mut within);
+    message.headers.append(&mut within.headers);
+    within
+        .oddities
+        .into_iter()
+        .filter(|&k| k != AnomalyKind::TruncatedHead)
+        .for_each(|k| note(&mut message.oddities, k));
+}
+
+/// Sets the words of the request line, and notes what is odd about them.
+fn request_line<'a>(message: &mut Message<'a>, method: &'a [u8], target: &'a [u8], protocol: &'a [u8]) {
+    message.method = method;
+    message.target = trim_blanks(target);
+    message.protocol = protocol;
+    let bad = method.is_empty()
+        || !method.iter().all(|&b| is_token(b))
+        || message.target.is_empty()
+        || message.target.len() != target.len()
+        || Chars::of(target).meets(Chars::BLANK)
+        || !is_known_http(protocol);
+    if bad {
+        note(&mut message.oddities, AnomalyKind::BadRequestLine);
+    }
+    for word in [method, protocol] {
+        if memchr(0, word).is_some() {
+            note(&mut message.oddities, AnomalyKind::NulByte);
+        }
+    }
+}
+
+/// Appends a header, and notes what is odd about it.
+fn header<'a>(message: &mut Message<'a>, name: &'a [u8], value: &'a [u8]) {
+    let trimmed = trim_blanks(name);
+    if name.last().is_some_and(|&b| is_blank(b)) {
+        note(&mut message.oddities, AnomalyKind::SpaceBeforeColon);
+    }
+    if trimmed.is_empty() || name.first().is_some_and(|&b| is_blank(b)) || !trimmed.iter().all(|&b| is_token(b)) {
+        note(&mut message.oddities, AnomalyKind::BadHeader);
+    }
+    if Chars::of(value).meets(Chars::CONTROL.with(Chars::NEWLINE)) {
+        note_value(value, &mut message.oddities);
+    }
+    if memchr(0, name).is_some() {
+        note(&mut message.oddities, AnomalyKind::NulByte);
+    }
+    message.headers.push(Header { name: trimmed, value: trim_value(value) });
+}
+
+/// Notes control octets and line ends within a header value.
+#[cold]
+fn note_value(value: &[u8], oddities: &mut Vec<AnomalyKind>) {
+    for (at, &b) in value.iter().enumerate() {
+        let folds = || value.get(at + 1).is_some_and(|&b| is_blank(b));
+        match b {
+            0 => note(oddities, AnomalyKind::NulByte),
+            b'\t' => {}
+            b'\r' if value.get(at + 1) == Some(&b'\n') => {}
+            b'\n' => {
+                let bare = at == 0 || value[at - 1] != b'\r';
+                if folds() {
+                    note(oddities, AnomalyKind::ObsFold);
+                }
+                if bare || !folds() {
+                    note(oddities, AnomalyKind::BareLineEnd);
+                }
+            }
+            b'\r' => note(oddities, AnomalyKind::BareLineEnd),
+            b if b.is_ascii_control() => note(oddities, AnomalyKind::ControlByte),
+            _ => {}
+        }
+    }
+}
+
+fn note(oddities: &mut Vec<AnomalyKind>, kind: AnomalyKind) {
+    if !oddities.contains(&kind) {
+        oddities.push(kind);
+    }
+}
+
+fn is_blank(b: u8) -> bool {
+    b == b' ' || b == b'\t'
+}
+
+/// An octet of a token (RFC 9110 §5.6.2).
+fn is_token(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b)
+}
+
+fn is_http(word: &[u8]) -> bool {
+    word.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"HTTP/"))
+}
+
+/// `HTTP/1.1`, or `HTTP/2` as gateways write it for versions without a request line.
+fn is_known_http(word: &[u8]) -> bool {
+    matches!(word, b"HTTP/1.1" | b"HTTP/1.0" | b"HTTP/2.0" | b"HTTP/2" | b"HTTP/3.0" | b"HTTP/3")
+}
+
+fn trim_blanks(mut text: &[u8]) -> &[u8] {
+    while let [first, rest @ ..] = text
+        && is_blank(*first)
+    {
+        text = rest;
+    }
+    while let [rest @ .., last] = text
+        && is_blank(*last)
+    {
+        text = rest;
+    }
+    text
+}
+
+/// Takes outer white space off, with the line ends of folds that hold nothing else.
+fn trim_value(value: &[u8]) -> &[u8] {
+    let mut text = trim_blanks(value);
+    while let Some(rest) = text.strip_suffix(b"\n").map(|t| t.strip_suffix(b"\r").unwrap_or(t)) {
+        text = trim_blanks(rest);
+    }
+    while let Some(rest) = text.strip_prefix(b"\r\n").or_else(|| text.strip_prefix(b"\n")) {
+        text = trim_blanks(rest);
+    }
+    text
+}
+
+/// Reads a head line by line.
+struct Lines<'a> {
+    raw: &'a [u8],
+    at: usize,
+}
+
+/// One line of a head.
+struct Line<'a> {
+    text: &'a [u8],
+    /// Where the text ends in the input.
+    end: usize,
+    /// The line ended with a bare LF.
+    bare: bool,
+    /// The input ended before the line did.
+    open: bool,
+}
+
+impl<'a> Lines<'a> {
+    fn new(raw: &'a [u8]) -> Self {
+        Self { raw, at: 0 }
+    }
+
+    fn next(&mut self) -> Line<'a> {
+        let start = self.at;
+        let rest = &self.raw[start..];
+        let (line, open) = memchr(b'\n', rest).map_or((rest, true), |end| (&rest[..end], false));
+        self.at += line.len() + usize::from(!open);
+        let text = if open { line } else { line.strip_suffix(b"\r").unwrap_or(line) };
+        Line { text, end: start + text.len(), bare: !open && text.len() == line.len(), open }
+    }
+
+    /// The first line, past an empty one, which servers skip (RFC 9112 §2.2).
+    fn start_line(&mut self, oddities: &mut Vec<AnomalyKind>) -> &'a [u8] {
+        let mut line = self.next();
+        if line.text.is_empty() && !line.open {
+            line = self.next();
+        }
+        if line.bare {
+            note(oddities, AnomalyKind::BareLineEnd);
+        }
+        if memchr(b'\r', line.text).is_some() {
+            note(oddities, AnomalyKind::BareLineEnd);
+        }
+        line.text
+    }
+
+    /// The header lines up to the empty line, and the body behind it.
+    fn headers(&mut self, message: &mut Message<'a>) {
+        loop {
+            let start = self.at;
+            let mut line = self.next();
+            if line.text.is_empty() {
+                break self.end(line, message);
+            }
+            if message.headers.len() >= MAX_HEADER_LINES {
+                note(&mut message.oddities, AnomalyKind::TooManyHeaders);
+                return self.rest_of_head(start, message);
+            }
+            let mut any_bare = line.bare;
+            while !line.open && self.raw.get(self.at).is_some_and(|&b| is_blank(b)) {
+                line = self.next();
+                any_bare |= line.bare;
+            }
+            if any_bare {
+                note(&mut message.oddities, AnomalyKind::BareLineEnd);
+            }
+            split_line(&self.raw[start..line.end], message);
+            if line.open {
+                break note(&mut message.oddities, AnomalyKind::TruncatedHead);
+            }
+        }
+    }
+
+    fn end(&mut self, line: Line<'a>, message: &mut Message<'a>) {
+        if line.open {
+            note(&mut message.oddities, AnomalyKind::TruncatedHead);
+        }
+        if line.bare {
+            note(&mut message.oddities, AnomalyKind::BareLineEnd);
+        }
+        message.body = &self.raw[self.at..];
+    }
+
+    /// Keeps all lines from `start` to the empty line as one value.
+    fn rest_of_head(&mut self, start: usize, message: &mut Message<'a>) {
+        self.at = start;
+        loop {
+            let before = self.at;
+            let line = self.next();
+            if line.text.is_empty() || line.open {
+                let end = if line.open { self.at } else { before };
+                message.headers.push(Header { name: b"", value: trim_value(&self.raw[start..end]) });
+                return self.end(line, message);
+            }
+        }
+    }
+}
+
+/// Splits a line, with its folds, at the first colon. Without one the line is a name, so that it is looked at.
+fn split_line<'a>(line: &'a [u8], message: &mut Message<'a>) {
+    match memchr(b':', line) {
+        Some(at) => header(message, &line[..at], &line[at + 1..]),
+        None => {
+            note(&mut message.oddities, AnomalyKind::BadHeader);
+            header(message, line, b"");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,161 @@
+//! Parsers: a message becomes values at points.
+//!
+//! [`extract::extract`] opens the message (target, headers, body) and then offers every value, those made by parsers
+//! included, to each parser of [`TABLE`] that suits it. A declared content type is a hint that adds a parser to those
+//! tried; nothing that is declared ever takes one away. Parsers know nothing of each other.
+//!
+//! To add a parser: its module, one line in [`TABLE`], a bit in [`ParserSet`] if it can be switched off.
+
+pub mod base64;
+pub mod charset;
+pub mod chunked;
+pub mod cookie;
+pub mod emit;
+pub mod extract;
+pub mod facts;
+pub mod form_urlencoded;
+pub mod gql;
+pub mod grpc;
+pub mod headers;
+pub mod hex;
+pub mod htmljs;
+pub mod inflate;
+pub mod json_doc;
+pub mod jwt;
+pub mod message;
+pub mod msgpack;
+pub mod multipart;
+pub mod percent;
+pub mod protobuf;
+#[cfg(test)]
+pub(crate) mod seen;
+pub mod target;
+#[cfg(test)]
+pub(crate) mod testing;
+pub mod viewstate;
+pub mod xml;
+
+use crate::model::{AnomalyKind, Chars, Hint, ParserSet, Stop, Tag, Zone};
+pub use emit::Emit;
+
+/// What a parser may know about a value before it is run.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate<'a> {
+    /// The octets.
+    pub bytes: &'a [u8],
+    /// Which kinds of octets occur.
+    pub chars: Chars,
+    /// Where in the message the value is.
+    pub zone: Zone,
+    /// Tag of the last step of the value's point.
+    pub tag: Tag,
+    /// What is declared about the value.
+    pub hint: Hint<'a>,
+    /// Parsers stacked so far.
+    pub depth: u8,
+}
+
+impl<'a> Candidate<'a> {
+    /// Whether the declared media type is one of `types` (lower case, without parameters).
+    /// An entry such as `+json` matches as a structured syntax suffix (RFC 6839).
+    pub fn is_media(&self, types: &[&str]) -> bool {
+        let Some(media) = self.hint_media() else { return false };
+        let essence = media.split(|&b| b == b';').next().unwrap_or_default().trim_ascii();
+        types.iter().any(|want| {
+            if want.starts_with('+') {
+                essence.len() >= want.len()
+                    && essence[essence.len() - want.len()..].eq_ignore_ascii_case(want.as_bytes())
+            } else {
+                essence.eq_ignore_ascii_case(want.as_bytes())
+            }
+        })
+    }
+
+    /// The declared media type with its parameters.
+    pub fn hint_media(&self) -> Option<&'a [u8]> {
+        if let Hint::Media(media) = self.hint { Some(media) } else { None }
+    }
+
+    /// Whether the message says that this parser is the right one.
+    pub fn is_declared(&self, parser: ParserSet) -> bool {
+        self.hint == Hint::Parser(parser)
+    }
+}
+
+/// Whether a parser wants to try a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Suits {
+    /// It cannot be this syntax.
+    No,
+    /// It looks like this syntax; when it is not, nothing happened.
+    Sniffed,
+    /// The message says it is; when it is not, that is an anomaly.
+    Declared,
+}
+
+impl Suits {
+    /// Sniffed if `yes`.
+    pub fn sniffed(yes: bool) -> Suits {
+        if yes { Suits::Sniffed } else { Suits::No }
+    }
+}
+
+/// What became of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parsed {
+    /// The values emitted hold all that is in the input: detectors need not look at the input itself.
+    Covered,
+    /// Values were emitted, and the input itself is still worth a look.
+    Added,
+}
+
+/// Why a parser gave up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fail {
+    /// It is not this syntax: whatever was emitted is taken back.
+    NotMine,
+    /// It is this syntax, but broken: what was emitted stays, the input itself is looked at too,
+    /// and the anomaly is reported where the syntax was declared.
+    Broken(AnomalyKind),
+    /// A limit of this parser: what was emitted stays; the limit has been noted by [`Emit::skip`].
+    Limit,
+    /// The budget or the time of the whole inspection is over.
+    Stop(Stop),
+}
+
+impl From<Stop> for Fail {
+    fn from(stop: Stop) -> Self {
+        Fail::Stop(stop)
+    }
+}
+
+/// One line of the parser table.
+pub struct Parser {
+    /// The bit that switches it off.
+    pub id: ParserSet,
+    /// Cheap test, asked for every value.
+    pub suits: fn(&Candidate<'_>) -> Suits,
+    /// The work: emits values below the current point.
+    pub run: for<'a> fn(&Candidate<'a>, &mut Emit<'_, 'a>) -> Result<Parsed, Fail>,
+}
+
+/// Every parser of values, in the order in which they are tried.
+pub static TABLE: &[Parser] = &[
+    Parser { id: ParserSet::COOKIE, suits: cookie::suits, run: cookie::run },
+    Parser { id: ParserSet::CHARSET, suits: charset::suits, run: charset::run },
+    Parser { id: ParserSet::PERCENT, suits: percent::suits, run: percent::run },
+    Parser { id: ParserSet::JSON_DOC, suits: json_doc::suits, run: json_doc::run },
+    Parser { id: ParserSet::XML, suits: xml::suits, run: xml::run },
+    Parser { id: ParserSet::GQL, suits: gql::suits, run: gql::run },
+    Parser { id: ParserSet::JWT, suits: jwt::suits, run: jwt::run },
+    Parser { id: ParserSet::BASE64, suits: base64::suits, run: base64::run },
+    Parser { id: ParserSet::HEX, suits: hex::suits, run: hex::run },
+    Parser { id: ParserSet::GZIP, suits: inflate::suits, run: inflate::run },
+    Parser { id: ParserSet::HTMLJS, suits: htmljs::suits, run: htmljs::run },
+    Parser { id: ParserSet::FORM_URLENCODED, suits: form_urlencoded::suits, run: form_urlencoded::run },
+    Parser { id: ParserSet::GRPC, suits: grpc::suits, run: grpc::run },
+    Parser { id: ParserSet::PROTOBUF, suits: protobuf::suits, run: protobuf::run },
+    Parser { id: ParserSet::MSGPACK, suits: msgpack::suits, run: msgpack::run },
+    Parser { id: ParserSet::VIEWSTATE, suits: viewstate::suits, run: viewstate::run },
+    Parser { id: ParserSet::MULTIPART, suits: multipart::suits, run: multipart::run },
+];

@@ -1,0 +1,182 @@
+//! MessagePack (github.com/msgpack/msgpack, spec.md) at `[msgpack]`: entries at `[hash,name]`, elements at `[array,i]`.
+//! Strings and octets are emitted; numbers carry no syntax and are not.
+
+use super::{Candidate, Emit, Fail, Parsed, Suits};
+use crate::model::{AnomalyKind, Chars, Segment, SkipReason, Tag};
+
+/// Declared, or a binary body that opens with a map or an array.
+pub fn suits(value: &Candidate<'_>) -> Suits {
+    if value.is_media(&["application/msgpack", "application/x-msgpack", "application/vnd.msgpack", "+msgpack"]) {
+        return Suits::Declared;
+    }
+    let opens = matches!(value.bytes.first(), Some(0x81..=0x8f | 0x91..=0x9f | 0xdc..=0xdf));
+    Suits::sniffed(opens && value.tag == Tag::Post && value.chars.meets(Chars::HIGH))
+}
+
+/// Emits every string.
+pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, Fail> {
+    em.budget.spend(value.bytes.len())?;
+    em.enter(Segment::plain(Tag::Msgpack))?;
+    let mut reader = Reader { rest: value.bytes };
+    let depth = em.limits.binary_depth;
+    while !reader.rest.is_empty() {
+        let before = reader.rest.len();
+        item(&mut reader, em, depth).map_err(|fail| match fail {
+            // A first octet that is no MessagePack at all, where nothing declared it.
+            Fail::Broken(_) if before == value.bytes.len() && value.hint == crate::model::Hint::None => Fail::NotMine,
+            fail => fail,
+        })?;
+    }
+    em.leave();
+    Ok(Parsed::Covered)
+}
+
+const BROKEN: Fail = Fail::Broken(AnomalyKind::BadMsgpack);
+
+struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, length: usize) -> Result<&'a [u8], Fail> {
+        let (head, tail) = self.rest.split_at_checked(length).ok_or(BROKEN)?;
+        self.rest = tail;
+        Ok(head)
+    }
+
+    fn number(&mut self, octets: usize) -> Result<usize, Fail> {
+        Ok(self.take(octets)?.iter().fold(0, |all, &b| all << 8 | usize::from(b)))
+    }
+}
+
+/// What the next item is, its own octets consumed up to the contents.
+enum Item<'a> {
+    Scalar,
+    Text(&'a [u8]),
+    Array(usize),
+    Map(usize),
+}
+
+fn next<'a>(reader: &mut Reader<'a>) -> Result<Item<'a>, Fail> {
+    let kind = reader.take(1)?[0];
+    let low = usize::from(kind & 0x0f);
+    Ok(match kind {
+        0x00..=0x7f | 0xe0..=0xff | 0xc0 | 0xc2 | 0xc3 => Item::Scalar,
+        0x80..=0x8f => Item::Map(low),
+        0x90..=0x9f => Item::Array(low),
+        0xa0..=0xbf => Item::Text(reader.take(usize::from(kind & 0x1f))?),
+        0xc1 => return Err(BROKEN),
+        0xc4 | 0xd9 => sized(reader, 1, 0)?,
+        0xc5 | 0xda => sized(reader, 2, 0)?,
+        0xc6 | 0xdb => sized(reader, 4, 0)?,
+        0xc7 => sized(reader, 1, 1)?,
+        0xc8 => sized(reader, 2, 1)?,
+        0xc9 => sized(reader, 4, 1)?,
+        0xca | 0xce | 0xd2 => scalar(reader, 4)?,
+        0xcb | 0xcf | 0xd3 => scalar(reader, 8)?,
+        0xcc | 0xd0 => scalar(reader, 1)?,
+        0xcd | 0xd1 => scalar(reader, 2)?,
+        0xd4..=0xd8 => Item::Text(reader.take(1 + (1 << (kind - 0xd4)))?),
+        0xdc => Item::Array(reader.number(2)?),
+        0xdd => Item::Array(reader.number(4)?),
+        0xde => Item::Map(reader.number(2)?),
+        0xdf => Item::Map(reader.number(4)?),
+    })
+}
+
+fn scalar<'a>(reader: &mut Reader<'a>, octets: usize) -> Result<Item<'a>, Fail> {
+    reader.take(octets)?;
+    Ok(Item::Scalar)
+}
+
+/// A length of `octets`, a type of `kind` octets (extensions), then the contents.
+fn sized<'a>(reader: &mut Reader<'a>, octets: usize, kind: usize) -> Result<Item<'a>, Fail> {
+    let length = reader.number(octets)?;
+    reader.take(kind)?;
+    Ok(Item::Text(reader.take(length)?))
+}
+
+fn item<'a>(reader: &mut Reader<'a>, em: &mut Emit<'_, 'a>, depth_left: usize) -> Result<(), Fail> {
+    em.budget.spend(1)?;
+    match next(reader)? {
+        Item::Scalar => Ok(()),
+        Item::Text(text) => Ok(em.value(text)?),
+        Item::Array(_) | Item::Map(_) if depth_left == 0 => {
+            em.skip(SkipReason::DepthLimit);
+            Err(Fail::Limit)
+        }
+        Item::Array(count) => {
+            for index in 0..count {
+                em.enter(Segment::indexed(Tag::Array, index as u32))?;
+                let result = item(reader, em, depth_left - 1);
+                em.leave();
+                result?;
+            }
+            Ok(())
+        }
+        Item::Map(count) => (0..count).try_for_each(|_| entry(reader, em, depth_left - 1)),
+    }
+}
+
+/// A key and its value. A key that is no string is emitted like a value, and the value stands below an empty name.
+fn entry<'a>(reader: &mut Reader<'a>, em: &mut Emit<'_, 'a>, depth_left: usize) -> Result<(), Fail> {
+    let mut peek = Reader { rest: reader.rest };
+    let name = match next(&mut peek)? {
+        Item::Text(name) => {
+            reader.rest = peek.rest;
+            em.name(Tag::HashName, name)?;
+            name
+        }
+        _ => {
+            item(reader, em, depth_left)?;
+            b""
+        }
+    };
+    em.enter(Segment::named(Tag::Hash, name))?;
+    let result = item(reader, em, depth_left);
+    em.leave();
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parse::testing::alone;
+    use proptest::prelude::*;
+
+    #[test]
+    fn walks_maps_and_arrays() {
+        // {"id": [1, "' or 1=1--"], "ok": true}
+        let body = b"\x82\xa2id\x92\x01\xaa' or 1=1--\xa2ok\xc3";
+        let got = alone(Tag::Post, body, "application/msgpack", run);
+        let found = got.values.iter().map(|(point, text)| format!("{point} {text}")).collect::<Vec<_>>();
+        assert_eq!(
+            found,
+            [
+                "[post][msgpack][hash_name] id",
+                "[post][msgpack][hash,'id'][array,1] ' or 1=1--",
+                "[post][msgpack][hash_name] ok"
+            ]
+        );
+    }
+
+    #[test]
+    fn counts_are_claims_not_allocations() {
+        let got = alone(Tag::Post, b"\xdd\xff\xff\xff\xff\xa1x", "application/msgpack", run);
+        assert_eq!(got.values[0].1, "x");
+        assert_eq!(got.outcome, Err(BROKEN));
+    }
+
+    #[test]
+    fn nesting_is_bounded_and_told() {
+        let got = alone(Tag::Post, &[0x91; 500], "application/msgpack", run);
+        assert_eq!((got.outcome, got.skipped), (Err(Fail::Limit), vec![SkipReason::DepthLimit]));
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(body in proptest::collection::vec(any::<u8>(), 0..300)) {
+            alone(Tag::Post, &body, "application/msgpack", run);
+        }
+    }
+}

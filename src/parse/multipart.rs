@@ -1,0 +1,374 @@
+//! `multipart/*` (RFC 2046 §5.1, RFC 7578): fields at `[multipart,name]`, file content at `[multipart,name][file]`.
+//!
+//! Servers read broken multipart in many ways, so this splitter is tolerant, and whenever a body could be read in more
+//! than one way it says so ([`Fail::Broken`]) and the text as a whole is looked at besides the parts. A field that only
+//! some servers take for a file is in both zones.
+
+mod disposition;
+
+use super::emit::{Emit, Pairs};
+use super::{Candidate, Fail, Parsed, Suits};
+use crate::model::{AnomalyKind, Chars, Hint, Segment, SkipReason, Stop, Tag, Zone};
+use crate::normalize::{base64, quoted_printable};
+use disposition::Disposition;
+use memchr::{memchr, memmem};
+
+/// Header lines of one part; later ones are looked at as part of the text only.
+const MAX_PART_HEADERS: usize = 32;
+/// Longest boundary; RFC 2046 allows 70.
+const MAX_BOUNDARY: usize = 256;
+/// Boundaries tried where the declaration holds several.
+const MAX_BOUNDARIES: usize = 4;
+/// Octets in which an undeclared multipart body must show a part header.
+const SNIFFED: usize = 1024;
+
+/// Declared bodies, and those that begin with a delimiter line and a Content-Disposition.
+pub fn suits(value: &Candidate<'_>) -> Suits {
+    if value.hint_media().is_some_and(|m| m.get(..10).is_some_and(|m| m.eq_ignore_ascii_case(b"multipart/"))) {
+        return Suits::Declared;
+    }
+    let start = &value.bytes[..value.bytes.len().min(SNIFFED)];
+    let looks = value.zone.meets(Zone::BODY.with(Zone::FILE))
+        && start.trim_ascii_start().starts_with(b"--")
+        && start.windows(20).any(|w| w.eq_ignore_ascii_case(b"content-disposition:"));
+    Suits::sniffed(looks)
+}
+
+/// Emits every part, the preamble and the epilogue.
+pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, Fail> {
+    if em.nesting(Tag::Multipart) >= usize::from(em.limits.multipart_depth) {
+        em.skip(SkipReason::DepthLimit);
+        return Err(Fail::Limit);
+    }
+    let mut broken = false;
+    let mut split = false;
+    for boundary in boundaries(value, &mut broken) {
+        em.budget.spend(value.bytes.len())?;
+        let parts = split_parts(value.bytes, boundary, em.limits.multipart_parts, &mut broken);
+        if parts.pieces.is_empty() {
+            continue;
+        }
+        split = true;
+        emit_parts(&parts, &mut broken, em)?;
+        if parts.too_many {
+            em.skip(SkipReason::CountLimit);
+            return Err(Fail::Limit);
+        }
+    }
+    match (split, broken) {
+        (true, false) => Ok(Parsed::Covered),
+        _ => Err(Fail::Broken(AnomalyKind::BadMultipart)),
+    }
+}
+
+/// The boundaries to try: every one that is declared, and the first line where none of these occurs.
+fn boundaries<'a>(value: &Candidate<'a>, broken: &mut bool) -> Vec<&'a [u8]> {
+    let mut found: Vec<&'a [u8]> = Vec::new();
+    for parameter in disposition::parameters(value.hint_media().unwrap_or_default()).0 {
+        let usable = (1..=MAX_BOUNDARY).contains(&parameter.value.len());
+        let is_boundary = parameter.name.get(..8).is_some_and(|n| n.eq_ignore_ascii_case(b"boundary"));
+        if is_boundary && usable && !found.contains(&parameter.value) && found.len() < MAX_BOUNDARIES {
+            *broken |= parameter.odd || parameter.name.len() != 8;
+            found.push(parameter.value);
+        }
+    }
+    *broken |= found.len() != 1 && value.hint_media().is_some();
+    let occurs =
+        |boundary: &&[u8]| memmem::find_iter(value.bytes, boundary).any(|at| value.bytes[..at].ends_with(b"--"));
+    if !found.iter().any(occurs) {
+        *broken |= !found.is_empty();
+        found.clear();
+        let text = value.bytes.trim_ascii_start();
+        let line = &text[..memchr(b'\n', text).unwrap_or(text.len())];
+        let guess = line.trim_ascii_end().strip_prefix(b"--").unwrap_or_default();
+        if (1..=MAX_BOUNDARY).contains(&guess.len()) {
+            found.push(guess);
+        }
+    }
+    found
+}
+
+/// A body cut at its delimiter lines.
+struct Parts<'a> {
+    preamble: &'a [u8],
+    /// Parts with their headers.
+    pieces: Vec<&'a [u8]>,
+    epilogue: &'a [u8],
+    too_many: bool,
+}
+
+/// Cuts `body` at lines that begin with `--` and `boundary`. Text behind the boundary on such a line is odd, but cuts.
+fn split_parts<'a>(body: &'a [u8], boundary: &[u8], max: usize, broken: &mut bool) -> Parts<'a> {
+    let mut parts = Parts { preamble: b"", pieces: Vec::new(), epilogue: b"", too_many: false };
+    let delimiter = [b"--", boundary].concat();
+    let (mut start, mut closed) = (None, false);
+    let mut done = 0;
+    for at in memmem::find_iter(body, &delimiter) {
+        if at < done {
+            continue;
+        }
+        if at > 0 && body[at - 1] != b'\n' {
+            *broken = true;
+            continue;
+        }
+        let text_end = line_end(&body[..at], broken);
+        match start {
+            Some(start) if !closed => parts.pieces.push(&body[std::cmp::min(start, text_end)..text_end]),
+            Some(_) => *broken = true,
+            None => parts.preamble = &body[..text_end],
+        }
+        if parts.pieces.len() >= max {
+            parts.too_many = true;
+            return parts;
+        }
+        let rest = &body[at + delimiter.len()..];
+        closed = rest.starts_with(b"--");
+        let rest_of_line = &rest[..memchr(b'\n', rest).unwrap_or(rest.len())];
+        let padding = if closed { &rest_of_line[2..] } else { rest_of_line };
+        *broken |= !padding.trim_ascii().is_empty() || (rest_of_line.len() < rest.len() && !padding.ends_with(b"\r"));
+        done = (at + delimiter.len() + rest_of_line.len() + 1).min(body.len());
+        start = Some(done);
+    }
+    match start {
+        Some(start) if closed => parts.epilogue = &body[start..],
+        Some(start) => {
+            *broken = true;
+            parts.pieces.push(&body[start..]);
+        }
+        None => {}
+    }
+    parts
+}
+
+/// Where the text before a delimiter line ends: the line end belongs to the delimiter.
+fn line_end(before: &[u8], broken: &mut bool) -> usize {
+    match before {
+        [.., b'\r', b'\n'] => before.len() - 2,
+        [.., b'\n'] => {
+            *broken = true;
+            before.len() - 1
+        }
+        _ => before.len(),
+    }
+}
+
+fn emit_parts<'a>(parts: &Parts<'a>, broken: &mut bool, em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
+    for outer in [parts.preamble, parts.epilogue] {
+        if !outer.trim_ascii().is_empty() {
+            em.value(outer)?;
+        }
+    }
+    let mut fields = Pairs::new();
+    for piece in &parts.pieces {
+        let part = Part::read(piece, broken);
+        let (name, names) = part.disposition.names.split_first().map_or((&b""[..], &[][..]), |(n, rest)| (*n, rest));
+        let is_plain = !part.is_file() && part.media.is_none() && part.coding.is_none();
+        part.outer(name, names, em)?;
+        if is_plain && !part.disposition.odd {
+            fields.push((name, part.content));
+        } else {
+            *broken |= part.disposition.odd;
+            part.emit(name, em)?;
+        }
+    }
+    em.pairs(Tag::Multipart, Tag::MultipartName, &fields)
+}
+
+/// One part, its headers read.
+struct Part<'a> {
+    content: &'a [u8],
+    disposition: Disposition<'a>,
+    media: Option<&'a [u8]>,
+    coding: Option<&'a [u8]>,
+    /// Headers to be looked at: all but Content-Disposition and ordinary media types.
+    headers: Vec<(&'a [u8], &'a [u8])>,
+}
+
+impl<'a> Part<'a> {
+    /// Headers end at the first empty line; without one the whole part is content.
+    fn read(piece: &'a [u8], broken: &mut bool) -> Self {
+        let mut part = Part {
+            content: piece,
+            disposition: Disposition::default(),
+            media: None,
+            coding: None,
+            headers: Vec::new(),
+        };
+        let mut at = 0;
+        let mut lines = 0;
+        loop {
+            let Some(line) = folded_line(&piece[at..]) else {
+                *broken = true;
+                break;
+            };
+            *broken |= line.odd;
+            at += line.length;
+            if line.text.is_empty() {
+                part.content = &piece[at..];
+                break;
+            }
+            lines += 1;
+            if lines <= MAX_PART_HEADERS {
+                part.header(line.text, broken);
+            } else {
+                *broken = true;
+            }
+        }
+        *broken |= part.disposition.names.is_empty() && !part.headers.is_empty() && lines == 0;
+        part
+    }
+
+    fn header(&mut self, line: &'a [u8], broken: &mut bool) {
+        let Some(colon) = memchr(b':', line) else {
+            *broken = true;
+            self.headers.push((line, b""));
+            return;
+        };
+        let (name, value) = (line[..colon].trim_ascii(), line[colon + 1..].trim_ascii());
+        *broken |= name.len() != colon;
+        let is = |want: &[u8]| name.eq_ignore_ascii_case(want);
+        if is(b"content-disposition") {
+            self.disposition.read(value);
+            if !self.disposition.odd {
+                return;
+            }
+        } else if is(b"content-type") {
+            *broken |= self.media.replace(value).is_some_and(|other| other != value);
+            if Chars::of(value).within(MEDIA) {
+                return;
+            }
+        } else if is(b"content-transfer-encoding") {
+            *broken |= self.coding.replace(value).is_some_and(|other| other != value);
+        }
+        self.headers.push((name, value));
+    }
+
+    fn is_file(&self) -> bool {
+        !self.disposition.files.is_empty()
+    }
+
+    /// Emits what stands around the content: names, file names, headers.
+    fn outer(&self, name: &'a [u8], names: &[&'a [u8]], em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
+        for other in names {
+            em.name(Tag::MultipartName, other)?;
+        }
+        if self.headers.is_empty() && !self.is_file() && !self.disposition.ambiguous {
+            return Ok(());
+        }
+        em.enter(Segment::named(Tag::Multipart, name))?;
+        let result = self.inner(em);
+        em.leave();
+        result
+    }
+
+    fn inner(&self, em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
+        if self.disposition.ambiguous {
+            em.anomaly(AnomalyKind::AmbiguousMultipart);
+        }
+        let zone = em.zone();
+        for file in &self.disposition.files {
+            em.enter(Segment::named(Tag::ContentDisp, b"filename"))?;
+            let result = em.copy(file).and_then(|file| em.value_as(file, Zone::FILENAME, Hint::None));
+            em.leave();
+            result?;
+        }
+        for &(name, value) in &self.headers {
+            let upper = em.bump.alloc_slice_copy(name);
+            upper.make_ascii_uppercase();
+            em.enter(Segment::named(Tag::Header, upper))?;
+            let text = if value.is_empty() { name } else { value };
+            let result = em.value_as(text, zone.with(Zone::HEADER), Hint::None);
+            em.leave();
+            result?;
+        }
+        Ok(())
+    }
+
+    /// Emits the content of a file, or of a field with something declared about it.
+    fn emit(&self, name: &'a [u8], em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
+        em.name(Tag::MultipartName, name)?;
+        em.enter(Segment::named(Tag::Multipart, name))?;
+        let result = self.content(em);
+        em.leave();
+        result
+    }
+
+    fn content(&self, em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
+        let hint = self.media.map(Hint::Media).unwrap_or_default();
+        let zone = match (self.is_file(), self.disposition.odd) {
+            (true, false) => Zone::FILE,
+            (true, true) => em.zone().with(Zone::FILE),
+            (false, _) => em.zone(),
+        };
+        if self.is_file() {
+            em.enter(Segment::plain(Tag::File))?;
+        }
+        let result = em.value_as(self.content, zone, hint).and_then(|()| self.decoded(zone, hint, em));
+        if self.is_file() {
+            em.leave();
+        }
+        result
+    }
+
+    /// Emits the content without its transfer encoding, which RFC 7578 §4.7 deprecates but libraries still undo.
+    fn decoded(&self, zone: Zone, hint: Hint<'a>, em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
+        let Some(coding) = self.coding else { return Ok(()) };
+        em.budget.spend(self.content.len())?;
+        let is_base64 = coding.eq_ignore_ascii_case(b"base64");
+        let decoded = if is_base64 {
+            base64::decode(self.content)
+        } else if coding.eq_ignore_ascii_case(b"quoted-printable") {
+            quoted_printable::decode(self.content)
+        } else {
+            None
+        };
+        let Some(decoded) = decoded else { return Ok(()) };
+        let decoded = em.copy(&decoded)?;
+        if !is_base64 {
+            return em.value_as(decoded, zone, hint);
+        }
+        em.enter(Segment::plain(Tag::Base64))?;
+        let result = em.value_as(decoded, zone, hint);
+        em.leave();
+        result
+    }
+}
+
+/// What an ordinary media type is made of.
+const MEDIA: Chars = Chars::TOKEN
+    .with(Chars::SLASH)
+    .with(Chars::PLUS)
+    .with(Chars::SEMICOLON)
+    .with(Chars::EQUALS)
+    .with(Chars::BLANK)
+    .with(Chars::DQUOTE);
+
+/// A header line with its folds.
+struct FoldedLine<'a> {
+    text: &'a [u8],
+    /// Octets up to the next line.
+    length: usize,
+    /// A bare LF, or a fold.
+    odd: bool,
+}
+
+/// The first line of `input`; none where it does not end.
+fn folded_line(input: &[u8]) -> Option<FoldedLine<'_>> {
+    let mut odd = false;
+    let mut from = 0;
+    loop {
+        let end = from + memchr(b'\n', &input[from..])?;
+        let text = input[..end].strip_suffix(b"\r");
+        odd |= text.is_none();
+        let text = text.unwrap_or(&input[..end]);
+        let folds = !text.is_empty() && matches!(input.get(end + 1), Some(b' ' | b'\t'));
+        if !folds {
+            return Some(FoldedLine { text, length: end + 1, odd });
+        }
+        odd = true;
+        from = end + 1;
+    }
+}
+
+#[cfg(test)]
+mod tests;

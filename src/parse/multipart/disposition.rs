@@ -1,0 +1,233 @@
+//! Content-Disposition (RFC 6266, RFC 7578 §4.2) and parameters of media types, read in every way that servers do.
+
+use crate::normalize::{base64, charset, percent, quoted_printable};
+use memchr::memchr;
+use std::borrow::Cow;
+
+/// Parameters of one header value; later ones make it odd.
+const MAX_PARAMETERS: usize = 32;
+
+/// A parameter of a header value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Parameter<'a> {
+    pub name: &'a [u8],
+    /// Without quotes, escapes kept.
+    pub value: &'a [u8],
+    /// Quoting that servers read differently.
+    pub odd: bool,
+}
+
+/// The parameters behind the first `;` of `text`, and whether there were too many.
+pub(super) fn parameters(text: &[u8]) -> (Vec<Parameter<'_>>, bool) {
+    let mut out = Vec::new();
+    let Some(start) = memchr(b';', text) else { return (out, false) };
+    let mut rest = &text[start + 1..];
+    while !rest.is_empty() {
+        if out.len() >= MAX_PARAMETERS {
+            return (out, true);
+        }
+        let (parameter, after) = parameter(rest);
+        if parameter.name != b"" || parameter.value != b"" {
+            out.push(parameter);
+        }
+        rest = after;
+    }
+    (out, false)
+}
+
+fn parameter(text: &[u8]) -> (Parameter<'_>, &[u8]) {
+    let end = memchr::memchr2(b'=', b';', text).unwrap_or(text.len());
+    let name = text[..end].trim_ascii();
+    if text.get(end) != Some(&b'=') {
+        return (Parameter { name, value: b"", odd: !name.is_empty() }, text.get(end + 1..).unwrap_or_default());
+    }
+    let spaced = text[..end].last().is_some_and(u8::is_ascii_whitespace);
+    let value = text[end + 1..].trim_ascii_start();
+    let quote = value.first().copied().filter(|q| b"\"'".contains(q));
+    let Some(quote) = quote else {
+        let end = memchr(b';', value).unwrap_or(value.len());
+        // An extended value (RFC 8187) has apostrophes of its own.
+        let quotes: &[u8] = if name.ends_with(b"*") { b"\"\\" } else { b"\"'\\" };
+        let odd = spaced || value[..end].iter().any(|b| quotes.contains(b) || b.is_ascii_whitespace());
+        return (Parameter { name, value: value[..end].trim_ascii_end(), odd }, tail(value, end));
+    };
+    let inner = &value[1..];
+    let (length, closed) = quoted_length(inner, quote);
+    let after = inner.get(length + usize::from(closed)..).unwrap_or_default();
+    let junk = memchr(b';', after).unwrap_or(after.len());
+    let odd = spaced
+        || quote == b'\''
+        || !closed
+        || !after[..junk].trim_ascii().is_empty()
+        || memchr(b'\\', &inner[..length]).is_some();
+    (Parameter { name, value: &inner[..length], odd }, tail(after, junk))
+}
+
+fn tail(text: &[u8], end: usize) -> &[u8] {
+    text.get(end + 1..).unwrap_or_default()
+}
+
+/// Octets before the closing quote, a backslash hiding the octet behind it; and whether there is one.
+fn quoted_length(text: &[u8], quote: u8) -> (usize, bool) {
+    let mut at = 0;
+    while let Some(found) = text.get(at..).and_then(|rest| memchr::memchr2(quote, b'\\', rest)) {
+        at += found;
+        if text[at] == quote {
+            return (at, true);
+        }
+        at += 2;
+    }
+    (text.len(), false)
+}
+
+/// What a Content-Disposition says.
+#[derive(Debug, Default)]
+pub(super) struct Disposition<'a> {
+    /// Field names, the first one first.
+    pub names: Vec<&'a [u8]>,
+    /// File names in every reading; not empty where the part is a file.
+    pub files: Vec<Cow<'a, [u8]>>,
+    /// Names a field or a file twice over.
+    pub ambiguous: bool,
+    /// Servers may read it differently; true of what is ambiguous too.
+    pub odd: bool,
+    seen: bool,
+}
+
+impl<'a> Disposition<'a> {
+    /// Adds what one header says.
+    pub(super) fn read(&mut self, value: &'a [u8]) {
+        self.ambiguous |= std::mem::replace(&mut self.seen, true);
+        let (parameters, too_many) = parameters(value);
+        self.odd |= too_many;
+        let mut continued = Vec::new();
+        let (mut names, mut files) = (0, 0);
+        for parameter in parameters {
+            let base = parameter.name.split(|&b| b == b'*').next().unwrap_or_default();
+            let extended = parameter.name.len() > base.len();
+            if base.eq_ignore_ascii_case(b"name") {
+                names += 1;
+                self.odd |= parameter.odd || extended;
+                if !self.names.contains(&parameter.value) {
+                    self.names.push(parameter.value);
+                }
+            } else if base.eq_ignore_ascii_case(b"filename") {
+                let is_continued = parameter.name.get(base.len() + 1).is_some_and(u8::is_ascii_digit);
+                files += usize::from(!extended);
+                // A backslash is ordinary here: it parts directories in what old browsers send.
+                self.odd |= (parameter.odd && memchr(b'\\', parameter.value).is_none()) || is_continued;
+                if is_continued {
+                    continued.extend_from_slice(&percent::decode(parameter.value, percent::Plus::Keep));
+                }
+                self.file(parameter.value, extended);
+            } else {
+                self.odd |= parameter.odd;
+            }
+        }
+        if !continued.is_empty() {
+            self.push(Cow::Owned(continued));
+        }
+        self.ambiguous |= names > 1 || files > 1;
+        self.odd |= self.ambiguous;
+    }
+
+    /// Adds a file name in each reading.
+    fn file(&mut self, value: &'a [u8], extended: bool) {
+        self.odd |= value.is_empty();
+        self.push(Cow::Borrowed(value));
+        if memchr(b'\\', value).is_some() {
+            let mut escaped = false;
+            let plain = value.iter().copied().filter(|&b| {
+                escaped = b == b'\\' && !escaped;
+                !escaped
+            });
+            self.push(Cow::Owned(plain.collect()));
+        }
+        if extended && let Some(text) = extended_value(value) {
+            self.push(Cow::Owned(text));
+        }
+        if value.starts_with(b"=?")
+            && let Some(text) = encoded_words(value)
+        {
+            self.push(Cow::Owned(text));
+        }
+    }
+
+    fn push(&mut self, file: Cow<'a, [u8]>) {
+        if !self.files.contains(&file) {
+            self.files.push(file);
+        }
+    }
+}
+
+/// `charset'language'text` (RFC 8187 §3.2), decoded.
+fn extended_value(value: &[u8]) -> Option<Vec<u8>> {
+    let mut parts = value.splitn(3, |&b| b == b'\'');
+    let (label, _, text) = (parts.next()?, parts.next()?, parts.next()?);
+    let octets = percent::decode(text, percent::Plus::Keep);
+    let media = [b"x;charset=", label].concat();
+    let charset = charset::declared(Some(&media))?;
+    Some(charset::decode(&octets, charset).text.into_owned())
+}
+
+/// `=?charset?B?text?=` (RFC 2047), decoded; words in a row are joined.
+fn encoded_words(value: &[u8]) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
+    let mut rest = value;
+    while let Some(start) = rest.strip_prefix(b"=?") {
+        let mut parts = start.splitn(4, |&b| b == b'?');
+        let (_, encoding, text, after) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        match encoding {
+            b"B" | b"b" => out.extend(base64::decode(text)?),
+            b"Q" | b"q" => {
+                let text: Vec<u8> = text.iter().map(|&b| if b == b'_' { b' ' } else { b }).collect();
+                out.extend(quoted_printable::decode(&text).unwrap_or(text));
+            }
+            _ => return None,
+        }
+        rest = after.strip_prefix(b"=")?.trim_ascii_start();
+    }
+    out.extend_from_slice(rest);
+    Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(value: &str) -> (Vec<String>, Vec<String>, bool, bool) {
+        let mut disposition = Disposition::default();
+        disposition.read(value.as_bytes());
+        let text = |b: &[u8]| String::from_utf8_lossy(b).into_owned();
+        let names = disposition.names.iter().map(|n| text(n)).collect();
+        (names, disposition.files.iter().map(|f| text(f)).collect(), disposition.ambiguous, disposition.odd)
+    }
+
+    #[test]
+    fn reads_names_in_every_way() {
+        for (value, names, files, ambiguous, odd) in [
+            (r#"form-data; name="a""#, "a", "", false, false),
+            (r#"form-data; name="a b"; filename="x.png""#, "a b", "x.png", false, false),
+            (r#"form-data;name=a;filename=x.php"#, "a", "x.php", false, false),
+            (r#"form-data; NAME="a"; FileName="x""#, "a", "x", false, false),
+            (r#"form-data; name='a'; filename='x;y'"#, "a", "x;y", false, true),
+            (r#"form-data; name="a"; filename="C:\dir\x.php""#, "a", r"C:\dir\x.php|C:dirx.php", false, false),
+            (r#"form-data; name="a"; filename="x\".php""#, "a", r#"x\".php|x".php"#, false, false),
+            (r#"form-data; name="a"; name="b""#, "a|b", "", true, true),
+            (r#"form-data; name="a"; filename="x.png"; filename="x.php""#, "a", "x.png|x.php", true, true),
+            (r#"form-data; name="a; filename=x"#, "a; filename=x", "", false, true),
+            (r#"form-data; name="a"x; filename="y""#, "a", "y", false, true),
+            (r#"form-data; name="a"; filename*=UTF-8''%2e%2e%2fx"#, "a", "UTF-8''%2e%2e%2fx|../x", false, false),
+            (r#"form-data; name="a"; filename*0="x.p"; filename*1="hp""#, "a", "x.p|hp|x.php", false, true),
+            (r#"form-data; name="a"; filename="=?utf-8?B?Li4veA==?=""#, "a", "=?utf-8?B?Li4veA==?=|../x", false, false),
+            (r#"form-data; name="a"; filename="=?utf-8?Q?=2e_x?=""#, "a", "=?utf-8?Q?=2e_x?=|. x", false, false),
+            (r#"form-data; name="a"; filename="""#, "a", "", false, true),
+            (r#"form-data; name ="a""#, "a", "", false, true),
+            ("form-data", "", "", false, false),
+        ] {
+            let got = read(value);
+            assert_eq!((got.0.join("|"), got.1.join("|")), (names.into(), files.into()), "{value}");
+            assert_eq!((got.2, got.3), (ambiguous, odd), "{value}");
+        }
+    }
+}

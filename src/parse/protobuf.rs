@@ -1,0 +1,197 @@
+//! Protocol Buffers without a descriptor: wire fields at `[protobuf,"NUMBER"]`, nested messages below.
+//!
+//! The wire format (protobuf.dev, "Encoding") says nothing about types. A length-delimited field that reads as text is
+//! emitted as text; one that reads as a message is opened too; any other is emitted as octets. Numbers carry no syntax
+//! and are not emitted.
+
+use super::{Candidate, Emit, Fail, Parsed, Suits};
+use crate::model::{AnomalyKind, Chars, ParserSet, Segment, SkipReason, Tag};
+
+/// Highest field number (protobuf.dev: 2^29 - 1).
+const MAX_FIELD: u64 = (1 << 29) - 1;
+/// Octets of the longest varint.
+const MAX_VARINT: usize = 10;
+
+/// Declared, or a binary body that is a message from its first octet to its last.
+pub fn suits(value: &Candidate<'_>) -> Suits {
+    let types = ["application/x-protobuf", "application/protobuf", "application/vnd.google.protobuf", "+proto"];
+    if value.is_media(&types) || value.is_declared(ParserSet::PROTOBUF) {
+        return Suits::Declared;
+    }
+    let container = matches!(value.tag, Tag::Post | Tag::Gzip | Tag::Deflate | Tag::Base64 | Tag::Grpc);
+    Suits::sniffed(container && value.chars.meets(Chars::CONTROL) && is_message(value.bytes))
+}
+
+/// Emits every length-delimited field.
+pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, Fail> {
+    if !is_message(value.bytes) {
+        return Err(Fail::Broken(AnomalyKind::BadProtobuf));
+    }
+    message(value.bytes, em, em.limits.binary_depth)?;
+    Ok(Parsed::Covered)
+}
+
+/// Opens one message; `is_message` holds for it.
+fn message<'a>(bytes: &'a [u8], em: &mut Emit<'_, 'a>, depth_left: usize) -> Result<(), Fail> {
+    em.budget.spend(bytes.len())?;
+    let mut rest = bytes;
+    while let Some((number, wire)) = field(&mut rest) {
+        let Wire::Octets(octets) = wire else {
+            em.budget.spend(1)?;
+            continue;
+        };
+        let name = em.bump.alloc_str(&number.to_string()).as_bytes();
+        em.enter(Segment::named(Tag::Protobuf, name))?;
+        let result = delimited(octets, em, depth_left);
+        em.leave();
+        result?;
+    }
+    Ok(())
+}
+
+fn delimited<'a>(octets: &'a [u8], em: &mut Emit<'_, 'a>, depth_left: usize) -> Result<(), Fail> {
+    em.budget.spend(octets.len())?;
+    let nested = octets.len() > 1 && is_message(octets);
+    // Text is emitted whatever else it might be: `\n` opens both a line and the first field of a message.
+    if !nested || is_text(octets) {
+        em.value(octets)?;
+    }
+    match (nested, depth_left) {
+        (true, 0) => {
+            em.skip(SkipReason::DepthLimit);
+            em.value(octets)?;
+        }
+        (true, _) => message(octets, em, depth_left - 1)?,
+        (false, _) => {}
+    }
+    Ok(())
+}
+
+fn is_text(octets: &[u8]) -> bool {
+    !Chars::of(octets).meets(Chars::CONTROL) && std::str::from_utf8(octets).is_ok()
+}
+
+enum Wire<'a> {
+    Number,
+    Octets(&'a [u8]),
+}
+
+/// Whether `bytes` are fields of known wire types up to the last octet, at least one.
+fn is_message(bytes: &[u8]) -> bool {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        if field(&mut rest).is_none() {
+            return false;
+        }
+    }
+    !bytes.is_empty()
+}
+
+/// The next field; none at the end or where it is broken.
+fn field<'a>(rest: &mut &'a [u8]) -> Option<(u64, Wire<'a>)> {
+    let key = varint(rest)?;
+    let number = key >> 3;
+    if number == 0 || number > MAX_FIELD {
+        return None;
+    }
+    let wire = match key & 7 {
+        0 => {
+            varint(rest)?;
+            Wire::Number
+        }
+        1 => {
+            take(rest, 8)?;
+            Wire::Number
+        }
+        2 => {
+            let length = usize::try_from(varint(rest)?).ok()?;
+            Wire::Octets(take(rest, length)?)
+        }
+        5 => {
+            take(rest, 4)?;
+            Wire::Number
+        }
+        // 3 and 4 are groups, deprecated since proto2 and written by no current compiler.
+        _ => return None,
+    };
+    Some((number, wire))
+}
+
+fn varint(rest: &mut &[u8]) -> Option<u64> {
+    let mut out = 0u64;
+    for (at, &b) in rest.iter().take(MAX_VARINT).enumerate() {
+        out |= u64::from(b & 0x7f).checked_shl(7 * at as u32)?;
+        if b < 0x80 {
+            *rest = &rest[at + 1..];
+            return Some(out);
+        }
+    }
+    None
+}
+
+fn take<'a>(rest: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
+    let (head, tail) = rest.split_at_checked(length)?;
+    *rest = tail;
+    Some(head)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parse::testing::alone;
+    use proptest::prelude::*;
+
+    fn encode(number: u8, octets: &[u8]) -> Vec<u8> {
+        let mut out = vec![number << 3 | 2, octets.len() as u8];
+        out.extend_from_slice(octets);
+        out
+    }
+
+    fn values(body: &[u8]) -> Vec<(String, String)> {
+        alone(Tag::Post, body, "application/x-protobuf", run).values
+    }
+
+    #[test]
+    fn opens_nested_messages() {
+        let inner = encode(2, b"' or 1=1--");
+        let body = [encode(1, b"hello"), vec![0x18, 0x96, 0x01], encode(4, &inner)].concat();
+        let pair = |point: &str, text: &str| (point.to_string(), text.to_string());
+        assert_eq!(
+            values(&body),
+            [pair("[post][protobuf,'1']", "hello"), pair("[post][protobuf,'4'][protobuf,'2']", "' or 1=1--")]
+        );
+    }
+
+    #[test]
+    fn keeps_text_that_also_reads_as_a_message() {
+        // 0x0a is both a line feed and the key of field 1.
+        let both = b"\n\x20' union select password from users";
+        assert!(values(&encode(1, &both[..34])).iter().any(|(_, text)| text.contains("union select")));
+    }
+
+    #[test]
+    fn broken_messages_stay_uncovered() {
+        for body in [&b"\x0a\x05abc"[..], b"\x00", b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", b"\x0b"] {
+            assert!(!is_message(body));
+            let got = alone(Tag::Post, body, "application/x-protobuf", run);
+            assert_eq!(got.outcome, Err(Fail::Broken(AnomalyKind::BadProtobuf)));
+        }
+    }
+
+    #[test]
+    fn nesting_is_bounded_and_told() {
+        let mut body = encode(1, b"x\x01");
+        for _ in 0..60 {
+            body = encode(1, &body);
+        }
+        let got = alone(Tag::Post, &body, "application/x-protobuf", run);
+        assert_eq!(got.skipped, [SkipReason::DepthLimit]);
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(body in proptest::collection::vec(any::<u8>(), 0..300)) {
+            alone(Tag::Post, &body, "application/x-protobuf", run);
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! The request line: `[uri]`, `[path,i]`, `[action_name]`, `[action_ext]`, `[get,name]`, and odd `[method]` and `[proto]`.
+//!
+//! Nothing of the target is lost: the path as sent is one value at `[uri]` (a fragment that a client sent stays in it),
+//! each query piece is a name and a value, and an authority with more than a host in it is a value at `[uri]` too.
+//! Segments are looked at apart only where they carry syntax, since the path as a whole is looked at anyway.
+
+use super::Emit;
+use crate::model::{AnomalyKind, Chars, Hint, Message, Segment, SkipReason, Stop, Tag, Zone};
+use crate::normalize::percent;
+use memchr::memchr;
+use std::borrow::Cow;
+
+/// Path segments looked at apart; later ones are seen in the whole path only.
+const MAX_SEGMENTS: usize = 256;
+/// A segment of plain letters and digits from this length on may hold an encoding (base64, hex, a token).
+const MAYBE_ENCODED: usize = 20;
+/// What a URI may not have (RFC 3986 §2): such octets are sent by tools, not by browsers. `#` never is part of a target.
+const NOT_IN_A_URI: Chars = Chars::HIGH
+    .with(Chars::CONTROL)
+    .with(Chars::BLANK)
+    .with(Chars::NEWLINE)
+    .with(Chars::DQUOTE)
+    .with(Chars::LT)
+    .with(Chars::GT)
+    .with(Chars::BACKSLASH)
+    .with(Chars::BACKTICK)
+    .with(Chars::CARET)
+    .with(Chars::LBRACE)
+    .with(Chars::RBRACE)
+    .with(Chars::PIPE)
+    .with(Chars::HASH);
+/// What a plain authority is made of.
+const AUTHORITY: Chars = Chars::TOKEN.with(Chars::COLON).with(Chars::LBRACKET).with(Chars::RBRACKET);
+
+/// Takes the request line apart.
+pub fn run<'a>(message: &Message<'a>, em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
+    odd_words(message, em)?;
+    em.zone = Zone::PATH;
+    let (authority, rest) = authority(message.target);
+    em.enter(Segment::plain(Tag::Uri))?;
+    note(message.target, em);
+    if !Chars::of(authority).within(AUTHORITY) {
+        em.value(authority)?;
+    }
+    let (path, query) = match memchr(b'?', rest) {
+        Some(at) => (&rest[..at], &rest[at + 1..]),
+        None => (rest, &b""[..]),
+    };
+    let result = em.value_as(path, Zone::PATH, Hint::None);
+    em.leave();
+    result?;
+    segments(path, em)?;
+    em.zone = Zone::QUERY;
+    let pairs = em.split_form(query)?;
+    em.pairs(Tag::Get, Tag::GetName, &pairs)
+}
+
+/// Methods and protocols that are no plain words are values: whatever a client can write is looked at.
+fn odd_words<'a>(message: &Message<'a>, em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
+    em.zone = Zone::META.with(Zone::HEADER);
+    if !Chars::of(message.method).within(Chars::TOKEN) {
+        em.child(Segment::plain(Tag::Method), message.method)?;
+    }
+    if !Chars::of(message.protocol).within(Chars::TOKEN.with(Chars::SLASH)) {
+        em.child(Segment::plain(Tag::Proto), message.protocol)?;
+    }
+    Ok(())
+}
+
+/// The authority of an absolute-form target (RFC 9112 §3.2.2), and the rest of the target.
+fn authority(target: &[u8]) -> (&[u8], &[u8]) {
+    let scheme_end = target.iter().position(|b| !b.is_ascii_alphanumeric() && !b"+-.".contains(b));
+    let Some(at) = scheme_end.filter(|&at| at > 0 && target[at..].starts_with(b"://")) else {
+        return (b"", target);
+    };
+    let rest = &target[at + 3..];
+    rest.split_at(rest.iter().position(|b| b"/?#".contains(b)).unwrap_or(rest.len()))
+}
+
+/// Notes octets that do not belong in a target.
+fn note(target: &[u8], em: &mut Emit<'_, '_>) {
+    let chars = Chars::of(target);
+    if chars.meets(NOT_IN_A_URI) {
+        em.anomaly(AnomalyKind::BadUriByte);
+    }
+    if chars.meets(Chars::CONTROL) && memchr(0, target).is_some() {
+        em.anomaly(AnomalyKind::NulByte);
+    }
+    if chars.meets(Chars::CONTROL.with(Chars::NEWLINE)) && target.iter().any(|b| b.is_ascii_control() && *b != 0) {
+        em.anomaly(AnomalyKind::ControlByte);
+    }
+    if !chars.meets(Chars::PERCENT) {
+        return;
+    }
+    if percent::has_bad_escape(target) {
+        em.anomaly(AnomalyKind::BadPercent);
+    }
+    if memchr::memmem::find(target, b"%00").is_some() || memchr::memmem::find(target, b"%u0000").is_some() {
+        em.anomaly(AnomalyKind::NulByte);
+    }
+}
+
+/// Emits the segments that carry syntax, decoded.
+fn segments<'a>(path: &'a [u8], em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
+    let mut parts = path.split(|&b| b == b'/').filter(|part| !part.is_empty()).peekable();
+    let mut index = 0;
+    while let Some(part) = parts.next() {
+        if index as usize >= MAX_SEGMENTS {
+            em.skip(SkipReason::CountLimit);
+            return Ok(());
+        }
+        let is_last = parts.peek().is_none() && !path.ends_with(b"/");
+        if is_last {
+            action(part, index, em)?;
+        } else {
+            piece(Segment::indexed(Tag::Path, index), part, em)?;
+        }
+        index += 1;
+    }
+    Ok(())
+}
+
+/// The last segment: its name up to the first dot, its extension past the last one, and whole where it has both
+/// and carries syntax, so that nothing is torn apart.
+fn action<'a>(segment: &'a [u8], index: u32, em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
+    let Some(first) = memchr(b'.', segment) else { return piece(Segment::plain(Tag::ActionName), segment, em) };
+    let last = memchr::memrchr(b'.', segment).unwrap_or(first);
+    piece(Segment::plain(Tag::ActionName), &segment[..first], em)?;
+    piece(Segment::plain(Tag::ActionExt), &segment[last + 1..], em)?;
+    piece(Segment::indexed(Tag::Path, index), segment, em)
+}
+
+/// Emits `text` decoded where it is worth a look of its own, and apart from it what its `;` parameters hold
+/// (RFC 3986 §3.3).
+fn piece<'a>(segment: Segment<'a>, text: &'a [u8], em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
+    let chars = Chars::of(text);
+    if chars.within(Chars::TOKEN) && text.len() < MAYBE_ENCODED {
+        return Ok(());
+    }
+    em.budget.spend(text.len())?;
+    let text = match percent::decode(text, percent::Plus::Keep) {
+        Cow::Borrowed(same) => same,
+        Cow::Owned(decoded) => em.copy(&decoded)?,
+    };
+    em.enter(segment)?;
+    let result = em.value(text).and_then(|()| parameters(text, em));
+    em.leave();
+    result
+}
+
+/// The values of `;name=value` parameters of a segment.
+fn parameters<'a>(text: &'a [u8], em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
+    for (count, parameter) in text.split(|&b| b == b';').skip(1).enumerate() {
+        let value = memchr(b'=', parameter).map_or(parameter, |at| &parameter[at + 1..]);
+        if Chars::of(value).within(Chars::TOKEN) {
+            continue;
+        }
+        if count >= MAX_SEGMENTS {
+            em.skip(SkipReason::CountLimit);
+            return Ok(());
+        }
+        em.value(value)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::model::AnomalyKind as K;
+    use crate::parse::seen::{see_raw, see_target};
+    use proptest::prelude::*;
+
+    #[test]
+    fn targets_come_apart() {
+        for (target, values) in [
+            ("/", vec!["[uri]=/"]),
+            ("*", vec!["[uri]=*", "[action_name]=*"]),
+            ("/a/b.php", vec!["[uri]=/a/b.php"]),
+            ("/a%27/b", vec!["-[uri]=/a%27/b", "[path,0]=a'", "[uri][percent]=/a'/b"]),
+            ("/a/b'.x.php", vec!["[uri]=/a/b'.x.php", "[action_name]=b'", "[path,1]=b'.x.php"]),
+            ("/a;x='1/b", vec!["[uri]=/a;x='1/b", "[path,0]=a;x='1", "[path,0]='1"]),
+            ("/?a=b&c", vec!["[uri]=/", "[get_name]=a", "[get,'a']=b", "[get_name]=c"]),
+            ("/?=x", vec!["[uri]=/", "[get,'']=x"]),
+            ("/?a+b=c+d%2B", vec!["[uri]=/", "[get_name]=a b", "[get,'a b']=c d+"]),
+            (
+                "/?a=1&b=3&a=2",
+                vec![
+                    "[uri]=/",
+                    "[get_name]=a",
+                    "[get,'a'][array,0]=1",
+                    "[get,'a'][array,1]=2",
+                    "[get,'a'][pollution]=1,2",
+                    "[get_name]=b",
+                    "[get,'b']=3",
+                ],
+            ),
+            ("/?a=%253cb", vec!["[uri]=/", "[get_name]=a", "[get,'a']=%3cb", "[get,'a'][percent]=<b"]),
+            ("http://h/p?q=r", vec!["[uri]=/p", "[get_name]=q", "[get,'q']=r"]),
+            ("http://u'@h/p", vec!["[uri]=u'@h", "[uri]=/p"]),
+            ("/a#b?c=d", vec!["[uri]=/a#b", "[action_name]=a#b", "[get_name]=c", "[get,'c']=d"]),
+            ("host:443", vec!["[uri]=host:443", "[action_name]=host:443"]),
+        ] {
+            let seen = see_target(target.as_bytes());
+            let got: Vec<_> = seen.values.iter().filter(|v| !v.contains("[header")).collect();
+            assert_eq!(got, values.iter().collect::<Vec<_>>(), "{target}");
+        }
+    }
+
+    #[test]
+    fn evasions_are_undone() {
+        for (target, entry) in [
+            ("/%c0%ae%c0%ae/etc", "[uri][percent][charset]=/../etc"),
+            ("/?f=%c0%ae%c0%ae%c0%af", "[get,'f'][charset]=../"),
+            ("/?f=%u002e%u002e%u2215", "[get,'f']=..∕"),
+            ("/?f=%25252e", "[get,'f'][percent][percent]=."),
+            ("/?f=%%32%65", "[get,'f'][percent]=."),
+            ("/?f=%2BADw-script%2BAD4-", "[get,'f'][charset]=<script>"),
+            ("/?f=%fe%ff%00<%00a", "[get,'f'][charset]=<a"),
+        ] {
+            let seen = see_target(target.as_bytes());
+            assert!(seen.has(entry), "{target}: {:?}", seen.values);
+        }
+    }
+
+    #[test]
+    fn odd_targets_are_noted() {
+        for (target, kind, odd) in [
+            ("/a%2", K::BadPercent, true),
+            ("/a%20b[0]", K::BadUriByte, false),
+            ("/a%20", K::BadPercent, false),
+            ("/a<b", K::BadUriByte, true),
+            ("/a#b", K::BadUriByte, true),
+            ("/\u{e9}", K::BadUriByte, true),
+            ("/a\0", K::NulByte, true),
+            ("/a%00", K::NulByte, true),
+            ("/a\0", K::ControlByte, false),
+            ("/a\u{1}", K::ControlByte, true),
+            ("/?a=%25252e", K::DeepEncoding, true),
+            ("/?a=%252e", K::DeepEncoding, false),
+            ("/%252e", K::DeepEncoding, false),
+            ("/%25252e", K::DeepEncoding, true),
+            ("/%c0%ae", K::OverlongUtf8, true),
+        ] {
+            let seen = see_target(target.as_bytes());
+            assert_eq!(seen.odd(kind), odd, "{target:?} {:?}", seen.anomalies);
+        }
+    }
+
+    #[test]
+    fn odd_words_are_looked_at() {
+        let seen = see_raw(b"GET' / HTTP/1.1<\r\n\r\n");
+        assert!(seen.has("[method]=GET'") && seen.has("[proto]=HTTP/1.1<"), "{:?}", seen.values);
+    }
+
+    proptest! {
+        /// A piece of a query, however it is written, is in some value.
+        #[test]
+        fn nothing_of_a_query_is_lost(needle in "[a-z]{5}", before in "[&=;a?/#'. ]{0,6}", after in "[&=;b?/#%']{0,6}") {
+            let seen = see_target(format!("/x?{before}{needle}{after}").as_bytes());
+            prop_assert!(seen.looks_at(&needle), "{:?}", seen.values);
+            let seen = see_target(format!("{before}{needle}{after}").as_bytes());
+            prop_assert!(seen.looks_at(&needle), "{:?}", seen.values);
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! ASP.NET view state (`ObjectStateFormatter`, as its open source writes it) at `[viewstate]`.
+//!
+//! It arrives base64-encoded in a form field and starts with FF 01. Strings, and the payloads of binary-serialised
+//! objects, are emitted; so is what follows a signature or an unknown token, since a MAC is appended by most servers.
+
+use super::{Candidate, Emit, Fail, Parsed, Suits};
+use crate::model::{Segment, SkipReason, Tag};
+
+/// The first octets of every view state.
+const MAGIC: &[u8] = b"\xff\x01";
+
+/// Whatever starts with the magic octets.
+pub fn suits(value: &Candidate<'_>) -> Suits {
+    Suits::sniffed(value.bytes.starts_with(MAGIC) && value.bytes.len() > MAGIC.len())
+}
+
+/// Emits every string.
+pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, Fail> {
+    em.budget.spend(value.bytes.len())?;
+    em.enter(Segment::plain(Tag::Viewstate))?;
+    let mut reader = Reader { rest: &value.bytes[MAGIC.len()..] };
+    let outcome = object(&mut reader, em, em.limits.binary_depth);
+    match outcome {
+        // The end of the object: what is left is the signature.
+        Ok(()) | Err(Fail::NotMine) => {
+            if !reader.rest.is_empty() {
+                em.value(reader.rest)?;
+            }
+            Ok(Parsed::Added)
+        }
+        Err(fail) => Err(fail),
+    }
+}
+
+struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, length: usize) -> Result<&'a [u8], Fail> {
+        let (head, tail) = self.rest.split_at_checked(length).ok_or(Fail::NotMine)?;
+        self.rest = tail;
+        Ok(head)
+    }
+
+    /// An integer of seven bits an octet, at most five octets.
+    fn number(&mut self) -> Result<usize, Fail> {
+        let mut out = 0usize;
+        for at in 0..5 {
+            let b = self.take(1)?[0];
+            out |= usize::from(b & 0x7f) << (7 * at);
+            if b < 0x80 {
+                return Ok(out);
+            }
+        }
+        Err(Fail::NotMine)
+    }
+
+    fn text(&mut self) -> Result<&'a [u8], Fail> {
+        let length = self.number()?;
+        self.take(length)
+    }
+}
+
+/// One object. `NotMine` means that the reader stands where nothing more is understood.
+fn object<'a>(r: &mut Reader<'a>, em: &mut Emit<'_, 'a>, depth: usize) -> Result<(), Fail> {
+    em.budget.spend(1)?;
+    let Some(depth) = depth.checked_sub(1) else {
+        em.skip(SkipReason::DepthLimit);
+        return Err(Fail::NotMine);
+    };
+    match r.take(1)?[0] {
+        1 => drop(r.take(2)?),
+        2 | 10 => drop(r.number()?),
+        3 | 4 | 31 => drop(r.take(1)?),
+        5 | 30 => em.value(r.text()?)?,
+        6 | 7 => drop(r.take(8)?),
+        8 | 9 => drop(r.take(4)?),
+        11 => {
+            type_reference(r, em)?;
+            r.number()?;
+        }
+        15 => tuple(r, em, depth, Tag::ViewstatePair, 2)?,
+        16 => tuple(r, em, depth, Tag::ViewstateTriplet, 3)?,
+        20 => {
+            type_reference(r, em)?;
+            let count = r.number()?;
+            tuple(r, em, depth, Tag::ViewstateArray, count)?;
+        }
+        21 => strings(r, em)?,
+        22 => {
+            let count = r.number()?;
+            tuple(r, em, depth, Tag::ViewstateArray, count)?;
+        }
+        23 | 24 => dictionary(r, em, depth)?,
+        25 => type_reference(r, em)?,
+        27 => drop(r.take(12)?),
+        40 => {
+            type_reference(r, em)?;
+            em.value(r.text()?)?;
+        }
+        50 => em.value(r.text()?)?,
+        60 => sparse_array(r, em, depth)?,
+        12 | 28 | 100..=104 => {}
+        _ => return Err(Fail::NotMine),
+    }
+    Ok(())
+}
+
+fn tuple<'a>(r: &mut Reader<'a>, em: &mut Emit<'_, 'a>, depth: usize, tag: Tag, count: usize) -> Result<(), Fail> {
+    for index in 0..count {
+        within(Segment::indexed(tag, index as u32), r, em, depth)?;
+    }
+    Ok(())
+}
+
+fn within<'a>(segment: Segment<'a>, r: &mut Reader<'a>, em: &mut Emit<'_, 'a>, depth: usize) -> Result<(), Fail> {
+    em.enter(segment)?;
+    let result = object(r, em, depth);
+    em.leave();
+    result
+}
+
+fn strings<'a>(r: &mut Reader<'a>, em: &mut Emit<'_, 'a>) -> Result<(), Fail> {
+    for index in 0..r.number()? {
+        let text = r.text()?;
+        em.child(Segment::indexed(Tag::ViewstateArray, index as u32), text)?;
+    }
+    Ok(())
+}
+
+fn dictionary<'a>(r: &mut Reader<'a>, em: &mut Emit<'_, 'a>, depth: usize) -> Result<(), Fail> {
+    for index in 0..r.number()? {
+        within(Segment::indexed(Tag::ViewstateDictKey, index as u32), r, em, depth)?;
+        within(Segment::indexed(Tag::ViewstateDictValue, index as u32), r, em, depth)?;
+    }
+    Ok(())
+}
+
+fn sparse_array<'a>(r: &mut Reader<'a>, em: &mut Emit<'_, 'a>, depth: usize) -> Result<(), Fail> {
+    type_reference(r, em)?;
+    r.number()?;
+    for _ in 0..r.number()? {
+        let index = r.number()?;
+        within(Segment::indexed(Tag::ViewstateSparseArray, index as u32), r, em, depth)?;
+    }
+    Ok(())
+}
+
+/// A type: its name, emitted since gadget chains name theirs here, or the number of one named before.
+fn type_reference<'a>(r: &mut Reader<'a>, em: &mut Emit<'_, 'a>) -> Result<(), Fail> {
+    match r.take(1)?[0] {
+        41 | 42 => Ok(em.value(r.text()?)?),
+        43 => r.number().map(drop),
+        _ => Err(Fail::NotMine),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parse::testing::alone;
+    use proptest::prelude::*;
+
+    fn found(body: &[u8]) -> Vec<String> {
+        let got = alone(Tag::Base64, body, "", run);
+        got.values.iter().map(|(point, text)| format!("{point} {text}")).collect()
+    }
+
+    #[test]
+    fn opens_pairs_strings_and_what_follows() {
+        assert_eq!(
+            found(b"\xff\x01\x0f\x05\x02hi\x16\x01\x1e\x03abcSIGN"),
+            [
+                "[base64][viewstate][viewstate_pair,0] hi",
+                "[base64][viewstate][viewstate_pair,1][viewstate_array,0] abc",
+                "[base64][viewstate] SIGN"
+            ]
+        );
+    }
+
+    #[test]
+    fn emits_serialised_objects() {
+        assert_eq!(found(b"\xff\x01\x32\x03\0\x01\0"), ["[base64][viewstate] \\x00\\x01\\x00"]);
+    }
+
+    #[test]
+    fn nesting_is_bounded_and_told() {
+        let body = [MAGIC, &[15u8; 400][..]].concat();
+        assert_eq!(alone(Tag::Base64, &body, "", run).skipped, [SkipReason::DepthLimit]);
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(body in proptest::collection::vec(any::<u8>(), 0..300)) {
+            alone(Tag::Base64, &[MAGIC, &body].concat(), "", run);
+        }
+    }
+}

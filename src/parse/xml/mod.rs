@@ -1,0 +1,332 @@
+//! XML (W3C XML 1.0) at `[xml]`: elements at `[xml_tag,name]`, attributes at `[xml_attr,name]`, and comments, processing
+//! instructions and the document type as written. No entity is ever expanded and nothing is ever fetched.
+
+mod dtd;
+
+use super::{Candidate, Emit, Fail, Parsed, Suits};
+use crate::model::{AnomalyKind, Chars, ParserSet, Segment, SkipReason, Stop, Tag};
+use bumpalo::collections::Vec as BumpVec;
+use quick_xml::Reader;
+use quick_xml::events::{BytesStart, Event};
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+/// Media types of data in XML.
+const MEDIA: &[&str] = &["application/xml", "text/xml", "+xml"];
+/// Media types of XML that browsers run: the markup itself must stay in view.
+const ACTIVE: &[&str] = &["image/svg+xml", "application/xhtml+xml"];
+/// How XML begins, for sure.
+const BEGINNINGS: &[&[u8]] = &[b"<?xml", b"<!doctype", b"<!entity"];
+
+/// Declared, beginning like a prolog, or a body from `<` to `>`.
+pub fn suits(value: &Candidate<'_>) -> Suits {
+    if value.is_declared(ParserSet::XML) || value.is_media(MEDIA) {
+        return Suits::Declared;
+    }
+    if !value.chars.holds(Chars::LT.with(Chars::GT)) {
+        return Suits::No;
+    }
+    let text = value.bytes.trim_ascii();
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    let prolog = |begin: &&[u8]| text.get(..begin.len()).is_some_and(|head| head.eq_ignore_ascii_case(begin));
+    let wide = matches!(text, [0xff, 0xfe, b'<', 0, ..] | [0xfe, 0xff, 0, b'<', ..] | [b'<', 0, ..] | [0, b'<', ..]);
+    let whole = value.tag == Tag::Post && text.first() == Some(&b'<') && text.last() == Some(&b'>');
+    Suits::sniffed(text.len() > 4 && (BEGINNINGS.iter().any(prolog) || wide || whole))
+}
+
+/// Emits every text, attribute, comment, instruction and declaration.
+pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, Fail> {
+    em.budget.spend(value.bytes.len().saturating_mul(2))?;
+    let (text, readable) = decode(value.bytes, em)?;
+    em.enter(Segment::plain(Tag::Xml))?;
+    let mut walk = Walk {
+        em,
+        open: Vec::new(),
+        counts: HashMap::new(),
+        text: Text::None,
+        entities: dtd::Entities::default(),
+        serial: 0,
+        comments: 0,
+        instructions: 0,
+        declared: 0,
+        roots: 0,
+        broken: !readable,
+        too_deep: false,
+    };
+    walk.document(text)?;
+    let (broken, too_deep) = (walk.broken || walk.roots != 1, walk.too_deep);
+    if broken {
+        return Err(Fail::Broken(AnomalyKind::BadXml));
+    }
+    if too_deep {
+        return Err(Fail::Limit);
+    }
+    Ok(if value.is_media(MEDIA) && !value.is_media(ACTIVE) { Parsed::Covered } else { Parsed::Added })
+}
+
+/// `bytes` as text in their declared encoding, and whether they are valid in it (XML 1.0 §4.3.3, appendix F).
+fn decode<'a>(bytes: &'a [u8], em: &mut Emit<'_, 'a>) -> Result<(&'a str, bool), Stop> {
+    let encoding = match bytes {
+        [0xff, 0xfe, ..] | [b'<', 0, ..] => encoding_rs::UTF_16LE,
+        [0xfe, 0xff, ..] | [0, b'<', ..] => encoding_rs::UTF_16BE,
+        _ => match label(bytes).map(encoding_rs::Encoding::for_label) {
+            // UTF-16 is told by its first octets; a declaration alone cannot be right, for it was read as ASCII.
+            Some(Some(encoding)) if encoding != encoding_rs::UTF_16LE && encoding != encoding_rs::UTF_16BE => encoding,
+            None => encoding_rs::UTF_8,
+            _ => return Ok((lossy(bytes, em)?, false)),
+        },
+    };
+    if encoding == encoding_rs::UTF_8
+        && let Ok(text) = std::str::from_utf8(bytes)
+    {
+        return Ok((text.strip_prefix('\u{feff}').unwrap_or(text), true));
+    }
+    let (text, _, bad) = encoding.decode(bytes);
+    let copy = em.copy(text.as_bytes())?;
+    Ok((std::str::from_utf8(copy).expect("copied from text"), !bad))
+}
+
+fn lossy<'a>(bytes: &'a [u8], em: &mut Emit<'_, 'a>) -> Result<&'a str, Stop> {
+    match String::from_utf8_lossy(bytes) {
+        Cow::Borrowed(text) => Ok(text),
+        Cow::Owned(text) => Ok(std::str::from_utf8(em.copy(text.as_bytes())?).expect("copied from text")),
+    }
+}
+
+/// The encoding in the XML declaration.
+fn label(bytes: &[u8]) -> Option<&[u8]> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let end = memchr::memmem::find(&bytes[..bytes.len().min(256)], b"?>")?;
+    let head = bytes[..end].strip_prefix(b"<?xml")?;
+    let at = memchr::memmem::find(head, b"encoding")?;
+    let rest = head[at + 8..].trim_ascii_start().strip_prefix(b"=")?.trim_ascii_start();
+    let (quote, rest) = rest.split_first()?;
+    Some(&rest[..memchr::memchr(*quote, rest)?])
+}
+
+/// The text of an element read so far, across comments, CDATA sections and references.
+enum Text<'a> {
+    None,
+    One(&'a str),
+    Joined(BumpVec<'a, u8>),
+}
+
+struct Walk<'w, 'x, 'a> {
+    em: &'w mut Emit<'x, 'a>,
+    /// Serial number of each open element, and whether it has a step of its own.
+    open: Vec<(u32, bool)>,
+    /// How often each name occurred in each element.
+    counts: HashMap<(u32, &'a str), u32>,
+    text: Text<'a>,
+    entities: dtd::Entities<'a>,
+    serial: u32,
+    comments: u32,
+    instructions: u32,
+    declared: u32,
+    roots: u32,
+    broken: bool,
+    too_deep: bool,
+}
+
+impl<'a> Walk<'_, '_, 'a> {
+    fn document(&mut self, text: &'a str) -> Result<(), Stop> {
+        let mut reader = Reader::from_str(text);
+        reader.config_mut().allow_dangling_amp = true;
+        loop {
+            self.em.budget.spend(1)?;
+            match reader.read_event() {
+                Ok(Event::Eof) => break,
+                Ok(event) => self.event(event)?,
+                Err(_) => {
+                    self.broken = true;
+                    break;
+                }
+            }
+        }
+        self.flush()?;
+        self.broken |= !self.open.is_empty();
+        while !self.open.is_empty() {
+            self.close();
+        }
+        if self.entities.expands_without_measure() {
+            self.em.anomaly(AnomalyKind::EntityBomb);
+        }
+        Ok(())
+    }
+
+    fn event(&mut self, event: Event<'a>) -> Result<(), Stop> {
+        match event {
+            Event::Start(tag) => self.start(tag),
+            Event::Empty(tag) => {
+                self.start(tag)?;
+                self.close();
+                Ok(())
+            }
+            Event::End(_) => {
+                self.flush()?;
+                self.close();
+                Ok(())
+            }
+            Event::Text(text) => self.add(text.into_inner()),
+            Event::CData(text) => self.add(text.into_inner()),
+            Event::GeneralRef(name) => self.reference(name.into_inner()),
+            Event::Comment(text) => {
+                self.comments += 1;
+                self.markup(Segment::indexed(Tag::XmlComment, self.comments - 1), text.into_inner())
+            }
+            Event::PI(text) => {
+                self.instructions += 1;
+                self.markup(Segment::indexed(Tag::XmlPi, self.instructions - 1), text.into_inner())
+            }
+            Event::DocType(text) => self.doctype(text.into_inner()),
+            Event::Decl(_) | Event::Eof => Ok(()),
+        }
+    }
+
+    fn start(&mut self, tag: BytesStart<'a>) -> Result<(), Stop> {
+        self.flush()?;
+        let parent = self.open.last().map_or(0, |(serial, _)| *serial);
+        self.roots += u32::from(self.open.is_empty());
+        self.serial += 1;
+        let steps = self.open.len() < self.em.limits.xml_depth;
+        if steps {
+            let name = self.keep(Cow::Borrowed(tag.name().into_inner()))?;
+            self.odd_name(name)?;
+            let count = self.counts.entry((parent, name)).or_insert(0);
+            let index = *count;
+            *count += 1;
+            self.em.enter(Segment::named(Tag::XmlTag, name.as_bytes()))?;
+            if index > 0 {
+                // One step more for repeats; the point stays that of the last step.
+                self.em.enter(Segment::indexed(Tag::XmlTagArray, index))?;
+            }
+            self.open.push((self.serial, index > 0));
+        } else {
+            if !self.too_deep {
+                self.em.skip(SkipReason::DepthLimit);
+            }
+            self.too_deep = true;
+            self.open.push((self.serial, false));
+        }
+        self.attributes(&tag)
+    }
+
+    fn attributes(&mut self, tag: &BytesStart<'a>) -> Result<(), Stop> {
+        // Looking for duplicates would compare each attribute with each other one.
+        for attribute in tag.attributes().with_checks(false) {
+            let Ok(attribute) = attribute else {
+                self.broken = true;
+                return Ok(());
+            };
+            let name = self.keep(Cow::Borrowed(attribute.key.into_inner()))?;
+            self.odd_name(name)?;
+            let value = quick_xml::escape::unescape(&attribute.value).unwrap_or(Cow::Borrowed(&attribute.value));
+            let value = self.keep(value)?;
+            self.em.child(Segment::named(Tag::XmlAttr, name.as_bytes()), value.as_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// The reader takes for a name whatever stands there: one with other octets than names have is a value.
+    fn odd_name(&mut self, name: &'a str) -> Result<(), Stop> {
+        if Chars::of(name.as_bytes()).within(Chars::TOKEN.with(Chars::COLON).with(Chars::HIGH)) {
+            return Ok(());
+        }
+        self.em.name(Tag::XmlTagName, name.as_bytes())
+    }
+
+    fn close(&mut self) {
+        let Some((_, repeated)) = self.open.pop() else {
+            self.broken = true;
+            return;
+        };
+        if self.open.len() >= self.em.limits.xml_depth {
+            return;
+        }
+        if repeated {
+            self.em.leave();
+        }
+        self.em.leave();
+    }
+
+    fn reference(&mut self, name: Cow<'a, str>) -> Result<(), Stop> {
+        let known = match name.strip_prefix('#') {
+            Some(number) => {
+                let code = match number.strip_prefix(['x', 'X']) {
+                    Some(digits) => u32::from_str_radix(digits, 16),
+                    None => number.parse(),
+                };
+                code.ok().and_then(char::from_u32)
+            }
+            None => quick_xml::escape::resolve_predefined_entity(&name).and_then(|text| text.chars().next()),
+        };
+        match known {
+            Some(c) => self.add(Cow::Owned(c.to_string())),
+            None => {
+                self.entities.used(&name);
+                self.add(Cow::Owned(format!("&{name};")))
+            }
+        }
+    }
+
+    fn doctype(&mut self, text: Cow<'a, str>) -> Result<(), Stop> {
+        let text = self.keep(text)?;
+        self.em.child(Segment::plain(Tag::XmlDtd), text.as_bytes())?;
+        for entity in dtd::entities(text) {
+            self.em.child(Segment::indexed(Tag::XmlDtdEntity, self.declared), entity.as_bytes())?;
+            self.declared += 1;
+            self.entities.declare(entity);
+        }
+        Ok(())
+    }
+
+    fn markup(&mut self, segment: Segment<'a>, text: Cow<'a, str>) -> Result<(), Stop> {
+        let text = self.keep(text)?;
+        self.em.child(segment, text.as_bytes())
+    }
+
+    fn keep(&mut self, text: Cow<'_, str>) -> Result<&'a str, Stop> {
+        Ok(std::str::from_utf8(self.em.copy(text.as_bytes())?).expect("copied from text"))
+    }
+
+    fn add(&mut self, piece: Cow<'a, str>) -> Result<(), Stop> {
+        self.text = match (std::mem::replace(&mut self.text, Text::None), piece) {
+            (Text::None, Cow::Borrowed(piece)) => Text::One(piece),
+            (before, piece) => {
+                let first = match before {
+                    Text::Joined(mut joined) => {
+                        self.em.charge_decoded(piece.len())?;
+                        joined.extend_from_slice_copy(piece.as_bytes());
+                        self.text = Text::Joined(joined);
+                        return Ok(());
+                    }
+                    Text::One(first) => first,
+                    Text::None => "",
+                };
+                self.em.charge_decoded(first.len() + piece.len())?;
+                let mut joined = BumpVec::new_in(self.em.bump);
+                joined.extend_from_slice_copy(first.as_bytes());
+                joined.extend_from_slice_copy(piece.as_bytes());
+                Text::Joined(joined)
+            }
+        };
+        Ok(())
+    }
+
+    /// Emits the text before a tag.
+    fn flush(&mut self) -> Result<(), Stop> {
+        let text = match std::mem::replace(&mut self.text, Text::None) {
+            Text::None => return Ok(()),
+            Text::One(text) => text.as_bytes(),
+            Text::Joined(text) => text.into_bump_slice(),
+        };
+        if text.trim_ascii().is_empty() {
+            return Ok(());
+        }
+        self.broken |= self.open.is_empty();
+        self.em.value(text)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,125 @@
+use super::super::testing::{Seen, open};
+use proptest::prelude::*;
+
+fn xml(text: &str) -> Seen {
+    open("application/xml", text.as_bytes())
+}
+
+#[test]
+fn elements_attributes_and_the_rest_have_points() {
+    let seen = xml(
+        "<?xml version='1.0'?><!-- top --><r a='1&lt;2'><i>one</i><i>t<![CDATA[w]]><!-- c -->o&amp;&#x41;</i><?pi do?></r>",
+    );
+    seen.has("[post][xml][xml_tag,'r'][xml_attr,'a']", "1<2");
+    seen.has("[post][xml][xml_tag,'r'][xml_tag,'i']", "one");
+    seen.has("[post][xml][xml_tag,'r'][xml_tag,'i'][xml_tag_array,1]", "two&A");
+    seen.has("[post][xml][xml_comment,0]", " top ");
+    seen.has("[post][xml][xml_tag,'r'][xml_tag,'i'][xml_tag_array,1][xml_comment,1]", " c ");
+    seen.has("[post][xml][xml_tag,'r'][xml_pi,0]", "pi do");
+    assert!(seen.covered("[post]") && seen.anomalies.is_empty(), "{seen:#?}");
+}
+
+#[test]
+fn external_entities_are_shown_and_not_resolved() {
+    let doc = r#"<?xml version="1.0"?><!DOCTYPE r [<!ELEMENT r ANY><!ENTITY xxe SYSTEM "file:///etc/passwd"><!ENTITY % p "a>b">]><r xmlns:xi="http://www.w3.org/2001/XInclude">&xxe;<xi:include href="file:///x"/></r>"#;
+    for media in ["application/xml", "text/plain", "application/json"] {
+        let seen = open(media, doc.as_bytes());
+        seen.has("[post][xml][xml_dtd_entity,0]", r#"<!ENTITY xxe SYSTEM "file:///etc/passwd">"#);
+        seen.has("[post][xml][xml_dtd_entity,1]", r#"<!ENTITY % p "a>b">"#);
+        assert!(seen.any("[post][xml][xml_dtd]"));
+        seen.has("[post][xml][xml_tag,'r']", "&xxe;");
+        seen.has("[post][xml][xml_tag,'r'][xml_attr,'xmlns:xi']", "http://www.w3.org/2001/XInclude");
+        seen.has("[post][xml][xml_tag,'r'][xml_tag,'xi:include'][xml_attr,'href']", "file:///x");
+        assert!(!seen.anomalies.contains(&"entity_bomb"));
+        assert_eq!(seen.covered("[post]"), media == "application/xml");
+    }
+}
+
+#[test]
+fn entity_bombs() {
+    let mut nested = String::from("<!DOCTYPE r [<!ENTITY a0 \"ha\">");
+    (1..12).for_each(|n| nested += &format!("<!ENTITY a{n} \"{}\">", format!("&a{};", n - 1).repeat(10)));
+    let reversed: String = {
+        let mut all: Vec<_> = nested.split_inclusive('>').collect();
+        all[..].reverse();
+        format!("<!DOCTYPE r [{}", all.concat().replace("<!DOCTYPE r [", ""))
+    };
+    let circle = "<!DOCTYPE r [<!ENTITY a \"&b;&b;\"><!ENTITY b \"&a;x\">";
+    let large = format!("<!DOCTYPE r [<!ENTITY a \"{}\">", "x".repeat(20_000));
+    for (doctype, body) in
+        [(nested, "&a11;".into()), (reversed, "x".into()), (circle.into(), "x".into()), (large, "&a;".repeat(100))]
+    {
+        let seen = xml(&format!("{doctype}]><r>{body}</r>"));
+        assert!(seen.anomalies.contains(&"entity_bomb"), "{}", &doctype[..80]);
+    }
+    assert!(xml("<!DOCTYPE r [<!ENTITY a \"x\"><!ENTITY b \"&a;&a;\">]><r>&b;</r>").anomalies.is_empty());
+}
+
+#[test]
+fn broken_documents_are_odd_where_declared_and_stay_in_view() {
+    for text in [
+        "<a><b></a>",
+        "<a",
+        "<a>x</a>y",
+        "<a/><b/>",
+        "no markup",
+        "<a b=>x</a>",
+        "<?xml version='1.0' encoding='utf-7'?><a/>",
+        "<a>\u{0}",
+        "",
+    ] {
+        let seen = xml(&format!("{text} "));
+        assert!(!seen.covered("[post]") && seen.anomalies == ["bad_xml"], "{text} {seen:?}");
+        assert!(!open("text/plain", text.as_bytes()).anomalies.contains(&"bad_xml"));
+    }
+    let seen = open("application/xml", b"<a>\xff</a>");
+    assert!(!seen.covered("[post]") && seen.anomalies == ["bad_xml"]);
+}
+
+#[test]
+fn encodings() {
+    let text = "<?xml version='1.0' encoding='UTF-16'?><a>evil</a>";
+    let little: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let big: Vec<u8> = [0xfe, 0xff].into_iter().chain(text.encode_utf16().flat_map(u16::to_be_bytes)).collect();
+    let latin = b"<?xml version='1.0' encoding='iso-8859-1'?><a>evil</a><!--\xe9-->".to_vec();
+    for body in [little, big, latin] {
+        for media in ["application/xml", "text/plain"] {
+            open(media, &body).has("[post][xml][xml_tag,'a']", "evil");
+        }
+    }
+}
+
+#[test]
+fn markup_that_browsers_run_stays_in_view() {
+    for media in ["image/svg+xml", "text/html", "text/plain"] {
+        assert!(!open(media, b"<svg onload='alert(1)'></svg>").covered("[post]"));
+    }
+    xml("<a'or'1/>").has("[post][xml][xml_tag_name]", "a'or'1");
+}
+
+#[test]
+fn deep_and_wide_documents_are_bounded() {
+    let deep = format!("{}evil{}", "<a>".repeat(5_000), "</a>".repeat(5_000));
+    let seen = xml(&deep);
+    assert_eq!(seen.skipped, ["depth_limit"]);
+    assert!(!seen.covered("[post]") && seen.values.iter().any(|(_, v, _)| v == "evil"));
+    xml(&format!("<a {}/>", "b='1' ".repeat(50_000)));
+    xml(&"<a>".repeat(100_000));
+    xml(&"<!--".repeat(100_000));
+    xml(&"&".repeat(100_000));
+    xml(&format!("<!DOCTYPE r [{}", "<!ENTITY".repeat(20_000)));
+}
+
+proptest! {
+    #[test]
+    fn never_panics(text in "<?[?!\\[\\]<>a&;#x'\"=/ -é]{0,60}>") {
+        xml(&text);
+        xml(&format!("<!DOCTYPE r [<!ENTITY {text}]><r>{text}</r>"));
+    }
+
+    #[test]
+    fn never_panics_on_octets(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
+        open("application/xml", &bytes);
+        open("application/xml", &[&b"\xff\xfe<\0"[..], &bytes].concat());
+    }
+}

@@ -1,0 +1,80 @@
+//! Settings and document become a [`Policy`].
+
+use super::Policy;
+use super::addresses::Addresses;
+use super::anomalies::{AnomalyAction, AnomalyTable};
+use super::doc::{Fields, PolicyDoc, shown};
+use super::error::PolicyError;
+use super::filters::Filters;
+use super::listing;
+use super::mode::Mode;
+use super::reply::ReplyTemplate;
+use super::routes::Routes;
+use super::rules::Rules;
+use super::settings::Settings;
+use crate::model::AnomalyKind;
+
+/// Newest version of the document's form that is read.
+const DOC_VERSION: u64 = 1;
+
+impl Policy {
+    /// Checks and indexes settings and document; every mistake in both is told at once.
+    pub fn compile(settings: &Settings, doc: Option<&PolicyDoc>) -> Result<Policy, Vec<PolicyError>> {
+        let (mut errors, mut notices) = (Vec::new(), Vec::new());
+        let empty = PolicyDoc::default();
+        let doc = doc.unwrap_or(&empty);
+        let mut replies = vec![ReplyTemplate::compile(&settings.reply, "reply", &mut errors)];
+        let policy = Policy {
+            application: settings.application,
+            mode_allow_override: settings.mode_allow_override,
+            limits: settings.limits.clone(),
+            time_limit: settings.time_limit,
+            overlimit: settings.overlimit,
+            lists_before_inspection: settings.lists_before_inspection,
+            routes: Routes::compile(settings, &mut replies, &mut errors),
+            filters: Filters::compile(settings, &mut errors),
+            general_mode: general_mode(doc, &mut errors),
+            anomalies: anomalies(settings, doc, &mut errors),
+            addresses: addresses(settings, doc, &mut errors),
+            rules: Rules::compile(doc, &mut errors, &mut notices),
+            replies,
+            notices,
+        };
+        if errors.is_empty() { Ok(policy) } else { Err(errors) }
+    }
+}
+
+fn general_mode(doc: &PolicyDoc, errors: &mut Vec<PolicyError>) -> Option<Mode> {
+    let mut top = Fields::top(doc, errors);
+    top.number("version", 1..=DOC_VERSION);
+    let codes = ["off", "monitoring", "safe_blocking", "block", "default"];
+    let mode = top.choice("mode", &codes.map(|code| (code, Mode::from_code(code)))).flatten();
+    top.finish();
+    mode
+}
+
+/// The default table, changed by the settings, then by the document.
+fn anomalies(settings: &Settings, doc: &PolicyDoc, errors: &mut Vec<PolicyError>) -> AnomalyTable {
+    let mut table = AnomalyTable::default();
+    settings.anomalies.iter().for_each(|&(kind, action)| table.set(kind, action));
+    for (code, node) in &doc.anomalies {
+        let kind = AnomalyKind::ALL.iter().find(|kind| kind.code() == code);
+        let action = node.value.as_str().and_then(AnomalyAction::from_code);
+        let message = match (kind, action) {
+            (Some(&kind), Some(action)) => {
+                table.set(kind, action);
+                continue;
+            }
+            (None, _) => "there is no such anomaly".to_owned(),
+            (_, None) => format!("ignore, report or block is wanted, not {}", shown(&node.value)),
+        };
+        let (line, column) = (node.referenced.line() as usize, node.referenced.column() as usize);
+        errors.push(PolicyError { file: doc.name.clone(), line, column, at: format!("anomalies.{code}"), message });
+    }
+    table
+}
+
+fn addresses(settings: &Settings, doc: &PolicyDoc, errors: &mut Vec<PolicyError>) -> Addresses {
+    let entries = listing::read(doc, errors);
+    if settings.lists { Addresses::new(entries) } else { Addresses::default() }
+}

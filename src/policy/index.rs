@@ -1,0 +1,135 @@
+//! Which actions fit a request, without trying each.
+//!
+//! An action is filed by the hash of all its equal conditions on the host, the application, the first three path
+//! segments and the action name (tuple space search): actions that fix the same of these six share a table, so a
+//! request costs one lookup for each combination in use, however many rules there are. An action found is then judged
+//! in full, so a collision costs time and changes nothing; a property test holds the answer to that of trying each.
+//! Actions that fix none of the six (regexes and `absent` only) are tried on every request.
+
+use super::condition::{Condition, Subject, Test};
+use super::verdict::{Active, Head};
+use smallvec::SmallVec;
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
+
+/// The parts of a request by which actions are filed.
+const PARTS: usize = 6;
+/// Path segments among them.
+const SEGMENTS: u32 = 3;
+
+/// Actions filed by what they fix.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    tables: Vec<Table>,
+    always: Vec<u32>,
+    hasher: RandomState,
+    /// Parts that any table uses.
+    used: u8,
+    /// Longest value of each part in a rule: what is longer in a request fits none.
+    longest: [usize; PARTS],
+}
+
+/// Actions that fix the same parts.
+#[derive(Debug)]
+struct Table {
+    parts: u8,
+    actions: HashMap<u64, Vec<u32>>,
+}
+
+/// The part that a condition fixes and its value in lower case.
+fn fixed(condition: &Condition) -> Option<(usize, Vec<u8>)> {
+    let (Test::Equal(value) | Test::Iequal(value)) = &condition.test else { return None };
+    let part = match &condition.subject {
+        Subject::Header(name) if name == "HOST" => 0,
+        Subject::Instance => 1,
+        Subject::ActionName => 2,
+        Subject::Path(at) if *at < SEGMENTS => 3 + *at as usize,
+        _ => return None,
+    };
+    Some((part, value.to_ascii_lowercase()))
+}
+
+impl Index {
+    /// Files actions by number.
+    pub fn new<'c>(actions: impl Iterator<Item = (u32, &'c [Condition])>) -> Self {
+        let mut index = Self::default();
+        for (number, conditions) in actions {
+            let mut values: [Option<Vec<u8>>; PARTS] = Default::default();
+            conditions.iter().filter_map(fixed).for_each(|(part, value)| values[part] = Some(value));
+            let parts = values.iter().enumerate().fold(0, |all, (n, v)| all | u8::from(v.is_some()) << n);
+            if parts == 0 {
+                index.always.push(number);
+                continue;
+            }
+            index.used |= parts;
+            let mut hashes = [None; PARTS];
+            for (part, value) in values.iter().enumerate().filter_map(|(part, v)| Some((part, v.as_ref()?))) {
+                index.longest[part] = index.longest[part].max(value.len());
+                hashes[part] = Some(index.hash(value));
+            }
+            let key = combine(&hashes, parts).expect("every part of the table has a value");
+            let at = index.tables.iter().position(|table| table.parts == parts).unwrap_or_else(|| {
+                index.tables.push(Table { parts, actions: HashMap::new() });
+                index.tables.len() - 1
+            });
+            index.tables[at].actions.entry(key).or_default().push(number);
+        }
+        index
+    }
+
+    /// Numbers of the actions whose conditions hold, ascending. `holds` judges one in full.
+    pub fn find(&self, head: &Head<'_, '_>, application: i64, holds: impl Fn(u32) -> bool) -> Active {
+        let mut found = Active::new();
+        if !self.tables.is_empty() {
+            let hashes = self.hashes(head, application);
+            for table in &self.tables {
+                let actions = combine(&hashes, table.parts).and_then(|key| table.actions.get(&key));
+                found.extend(actions.into_iter().flatten().copied().filter(|&action| holds(action)));
+            }
+        }
+        found.extend(self.always.iter().copied().filter(|&action| holds(action)));
+        found.sort_unstable();
+        found
+    }
+
+    fn hashes(&self, head: &Head<'_, '_>, application: i64) -> [Option<u64>; PARTS] {
+        let facts = head.facts;
+        let mut hashes = [None; PARTS];
+        for (part, hash) in hashes.iter_mut().enumerate().filter(|(part, _)| self.used & (1 << part) != 0) {
+            let text;
+            let value: &[u8] = match part {
+                0 => &facts.host,
+                1 => {
+                    text = application.to_string();
+                    text.as_bytes()
+                }
+                2 => &facts.action_name,
+                segment => match facts.segments.get(segment - 3) {
+                    Some(value) => value,
+                    None => continue,
+                },
+            };
+            if value.len() <= self.longest[part] {
+                let mut folded: SmallVec<[u8; 64]> = SmallVec::from_slice(value);
+                folded.make_ascii_lowercase();
+                *hash = Some(self.hash(&folded));
+            }
+        }
+        hashes
+    }
+
+    fn hash(&self, value: &[u8]) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write(value);
+        hasher.finish()
+    }
+}
+
+/// One hash of the hashes of `parts`; none where one is missing.
+fn combine(hashes: &[Option<u64>; PARTS], parts: u8) -> Option<u64> {
+    let mut all = u64::from(parts);
+    for (part, hash) in hashes.iter().enumerate().filter(|(part, _)| parts & (1 << part) != 0) {
+        all = (all ^ (*hash)?.wrapping_add(part as u64)).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+    }
+    Some(all)
+}

@@ -1,0 +1,275 @@
+//! From rule files to a [`Ruleset`], reporting every mistake at once.
+
+use super::custom::Custom;
+use super::format::{Case, SignatureDoc};
+use super::node::{self, Place};
+use super::read::{self, Mistakes, Read};
+use super::{Ruleset, Signature, literal};
+use crate::model::Chars;
+use regex::bytes::RegexBuilder;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// Octets that one compiled pattern may take.
+const REGEX_SIZE_LIMIT: usize = 1 << 20;
+
+/// A mistake in a rule file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleError {
+    /// File as named by the caller.
+    pub file: String,
+    /// Line, from 1; 0 where unknown.
+    pub line: usize,
+    /// Column, from 1; 0 where unknown.
+    pub column: usize,
+    /// What is wrong and what would be right.
+    pub message: String,
+}
+
+impl fmt::Display for RuleError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}: {}", self.file, self.line, self.column, self.message)
+    }
+}
+
+impl std::error::Error for RuleError {}
+
+/// Required literals of a signature; none for an unfiltered one.
+pub(super) type Required = Option<Vec<Vec<u8>>>;
+
+/// Compiles `files` (name and text, built-in ones and a user's alike). Either all of them are right, or every mistake
+/// of every file is reported.
+pub fn compile(files: &[(String, String)]) -> Result<Ruleset, Vec<RuleError>> {
+    compile_with(files, Vec::new())
+}
+
+/// Compiles `files`, and beside them the signatures of a policy.
+pub fn compile_with(files: &[(String, String)], custom: Vec<Custom>) -> Result<Ruleset, Vec<RuleError>> {
+    let mut errors = Vec::new();
+    let mut signatures = Vec::new();
+    let mut literals: Vec<Required> = Vec::new();
+    let mut known: HashMap<String, (String, Place)> = HashMap::new();
+    for (file, text) in files {
+        let mut mistakes = Mistakes { file, errors: Vec::new() };
+        match node::read(text) {
+            Err((place, message)) => mistakes.add(place.unwrap_or(Place { line: 0, column: 0 }), message),
+            Ok(root) => {
+                for read in read::signatures(&root, &mut mistakes) {
+                    let (id, id_at) = (read.doc.id.clone(), read.id_at);
+                    if let Some((file, Place { line, column })) = known.get(&id) {
+                        mistakes
+                            .add(id_at, format!("id `{id}` is taken at {file}:{line}:{column}; give it another name"));
+                    }
+                    known.entry(id).or_insert((file.clone(), id_at));
+                    if let Some((signature, required)) = signature(read, &mut mistakes) {
+                        signatures.push(signature);
+                        literals.push(required);
+                    }
+                }
+            }
+        }
+        errors.append(&mut mistakes.errors);
+    }
+    for Custom { signature, required } in custom {
+        signatures.push(signature);
+        literals.push(required);
+    }
+    if errors.is_empty() { Ok(Ruleset::assemble(signatures, literals)) } else { Err(errors) }
+}
+
+fn signature(read: Read, mistakes: &mut Mistakes<'_>) -> Option<(Signature, Required)> {
+    let before = mistakes.errors.len();
+    let Read { doc, zones, views, pattern_at, positive_at, negative_at, .. } = read;
+    let insensitive = doc.case == Case::Insensitive;
+    let hir = regex_syntax::ParserBuilder::new()
+        .unicode(false)
+        .utf8(false)
+        .case_insensitive(insensitive)
+        .build()
+        .parse(&doc.pattern)
+        .map_err(|error| mistakes.add(pattern_at, explain(&error)))
+        .ok()?;
+    let pattern = RegexBuilder::new(&doc.pattern)
+        .unicode(false)
+        .case_insensitive(insensitive)
+        .size_limit(REGEX_SIZE_LIMIT)
+        .build()
+        .map_err(|error| mistakes.add(pattern_at, format!("pattern: {error}")))
+        .ok()?;
+    if pattern.is_match(b"") {
+        mistakes.add(pattern_at, "the pattern matches the empty text, so it would match everywhere");
+    }
+    let required = required(&doc, &hir, pattern_at, mistakes);
+    let signature = Signature {
+        id: doc.id.as_str().into(),
+        attack: doc.attack,
+        confidence: doc.confidence,
+        zones,
+        points: doc.points.clone(),
+        views,
+        needs: literal::needs(&hir),
+        pattern,
+        doc: Arc::new(doc),
+    };
+    check_samples(&signature, &required, &positive_at, &negative_at, mistakes);
+    (mistakes.errors.len() == before).then_some((signature, required))
+}
+
+/// The literals by which the prefilter finds candidates.
+fn required(doc: &SignatureDoc, hir: &regex_syntax::hir::Hir, at: Place, mistakes: &mut Mistakes<'_>) -> Required {
+    if doc.unfiltered {
+        return None;
+    }
+    let given: Vec<Vec<u8>> = doc.literals.iter().map(|l| l.to_ascii_lowercase().into_bytes()).collect();
+    if given.iter().any(Vec::is_empty) {
+        mistakes.add(at, "`literals` holds an empty text, which is in every value");
+    }
+    let found = if given.is_empty() { literal::required(hir) } else { Some(given) };
+    if found.is_none() {
+        mistakes.add(
+            at,
+            format!(
+                "no literal of {} octets or more is in every match, so the pattern would be tried on every value; \
+                 narrow it, give `literals`, or say `unfiltered: true`",
+                literal::MIN_LEN
+            ),
+        );
+    }
+    found
+}
+
+/// Samples are the contract of a signature: it does not load without keeping it.
+fn check_samples(
+    s: &Signature,
+    required: &Required,
+    positive: &[Place],
+    negative: &[Place],
+    mistakes: &mut Mistakes<'_>,
+) {
+    for (sample, at) in s.doc.positive.iter().zip(positive) {
+        if !s.matches(sample.as_bytes()) {
+            mistakes.add(*at, format!("{} does not match its positive sample {sample:?}", s.id));
+        } else if !s.forms(sample.as_bytes()).any(|form| passes(s, required, &form)) {
+            mistakes.add(*at, format!("{} matches {sample:?}, but none of its `literals` is in it", s.id));
+        }
+    }
+    for (sample, at) in s.doc.negative.iter().zip(negative) {
+        if s.matches(sample.as_bytes()) {
+            mistakes.add(*at, format!("{} matches its negative sample {sample:?}", s.id));
+        }
+    }
+}
+
+fn passes(signature: &Signature, required: &Required, form: &[u8]) -> bool {
+    let lower = form.to_ascii_lowercase();
+    let literal = required.as_ref().is_none_or(|set| set.iter().any(|l| memchr::memmem::find(&lower, l).is_some()));
+    literal && signature.pattern.is_match(form) && Chars::of(form).holds(signature.needs)
+}
+
+/// A syntax error of a pattern with its position.
+fn explain(error: &regex_syntax::Error) -> String {
+    let (what, at) = match error {
+        regex_syntax::Error::Parse(error) => (error.kind().to_string(), error.span().start),
+        regex_syntax::Error::Translate(error) => (error.kind().to_string(), error.span().start),
+        other => return format!("pattern: {other}"),
+    };
+    if at.line > 1 {
+        return format!("pattern, line {}, character {}: {what}", at.line, at.column);
+    }
+    format!("pattern, character {}: {what}", at.column)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "- id: sqli.good\n  attack: sqli\n  about: x\n  pattern: 'abc\\d'\n  confidence: high\n  \
+                        positive: [abc1]\n  negative: [abc]\n";
+
+    fn errors(files: &[(&str, &str)]) -> Vec<String> {
+        let files: Vec<_> = files.iter().map(|(n, t)| (n.to_string(), t.to_string())).collect();
+        compile(&files).err().unwrap_or_default().iter().map(ToString::to_string).collect()
+    }
+
+    fn errors_with(from: &str, to: &str) -> Vec<String> {
+        assert!(GOOD.contains(from), "{from}");
+        errors(&[("a.yaml", &GOOD.replace(from, to))])
+    }
+
+    #[test]
+    fn the_built_in_rules_are_right() {
+        let ruleset = compile(&super::super::builtin::files());
+        let shown = |errors: Vec<RuleError>| errors.iter().map(|e| format!("{e}\n")).collect::<String>();
+        assert!(!ruleset.map_err(shown).unwrap().signatures.is_empty());
+    }
+
+    #[test]
+    fn each_mistake_points_at_its_place() {
+        assert_eq!(errors(&[("a.yaml", GOOD), ("empty.yaml", "")]), [""; 0]);
+        for (from, to, expected) in [
+            ("attack: sqli", "attack: sqly", "a.yaml:2:11: unknown attack type `sqly`; did you mean `sqli`?"),
+            ("  about: x\n", "", "a.yaml:1:3: `about` is missing"),
+            ("  about: x\n", "  abuot: x\n  about: x\n", "a.yaml:3:3: unknown key `abuot`; did you mean `about`?"),
+            (
+                "  about: x\n",
+                "  about: x\n  zones: [path, quary]\n",
+                "a.yaml:4:17: unknown zone `quary`; did you mean `query`?",
+            ),
+            (
+                "  about: x\n",
+                "  about: x\n  views: [plane]\n",
+                "a.yaml:4:11: unknown view `plane`; did you mean `plain`?",
+            ),
+            (
+                "sqli.good",
+                "good",
+                "a.yaml:1:7: id `good` must be `class.name` of a-z, 0-9, `-`, `_`, e.g. `sqli.my-rule`",
+            ),
+            ("sqli.good", "xss.good", "a.yaml:1:7: id `xss.good` must begin with its attack type: `sqli.good`"),
+            ("'abc\\d'", "'abc(\\d'", "a.yaml:4:12: pattern, character 4: unclosed group"),
+            (
+                "'abc\\d'",
+                "'(?:abc\\d)*'",
+                "a.yaml:4:12: the pattern matches the empty text, so it would match everywhere",
+            ),
+            (
+                "confidence: high",
+                "confidence: sure",
+                "a.yaml:5:15: unknown confidence `sure`; there are: low, medium, high",
+            ),
+            ("[abc1]", "[abc1, abcd]", "a.yaml:6:20: sqli.good does not match its positive sample \"abcd\""),
+            ("[abc]", "[abc, abc2]", "a.yaml:7:19: sqli.good matches its negative sample \"abc2\""),
+            ("[abc1]", "[]", "a.yaml:6:13: `positive` needs at least one sample"),
+            ("[abc1]", "[1]", "a.yaml:6:14: write this in quotes: YAML reads it as a number"),
+            ("  about: x\n", "  about: x\n  cwe: many\n", "a.yaml:4:8: `cwe` is a number, e.g. `cwe: 89`"),
+            (
+                "  about: x\n",
+                "  about: x\n  literals: [zzz]\n",
+                "a.yaml:7:14: sqli.good matches \"abc1\", but none of its `literals` is in it",
+            ),
+        ] {
+            let got = errors_with(from, to);
+            assert!(got.iter().any(|e| e == expected), "{expected}\n{got:#?}");
+        }
+        let got = errors_with("'abc\\d'", "'[a-z]\\d'");
+        assert!(got[0].starts_with("a.yaml:4:12: no literal of 2 octets or more is in every match"), "{got:?}");
+        let got = errors_with("  about: x\n", "  about: x\n  points: [[[nope]]]\n");
+        assert!(got[0].starts_with("a.yaml:4:12: not a point: unknown point tag `nope`"), "{got:?}");
+    }
+
+    #[test]
+    fn all_mistakes_of_all_files_come_at_once() {
+        let bad = GOOD.replace("attack: sqli", "attack: nope").replace("[abc]", "[]").replace("about: x", "about: ''");
+        let got = errors(&[
+            ("a.yaml", &bad),
+            ("b.yaml", "- id: [\n"),
+            ("c.yaml", "x: 1\n"),
+            ("d.yaml", GOOD),
+            ("e.yaml", GOOD),
+        ]);
+        let places: Vec<_> = got.iter().map(|e| e.splitn(4, ':').take(2).collect::<Vec<_>>().join(":")).collect();
+        assert_eq!(places, ["a.yaml:2", "a.yaml:3", "a.yaml:7", "b.yaml:1", "c.yaml:1", "e.yaml:1"], "{got:#?}");
+        assert!(got[5].contains("`sqli.good` is taken at d.yaml:1:7"), "{got:#?}");
+    }
+}

@@ -1,0 +1,230 @@
+//! Required literals of a pattern: a set of which at least one occurs in every match.
+//!
+//! Computed bottom-up on the HIR. `exact` is the full set of texts that a node can match, while that is small;
+//! `any` is the best set found so far of which one must occur. Letters are lower-cased: the prefilter ignores case.
+
+use crate::model::Chars;
+use regex_syntax::hir::{Class, Hir, HirKind};
+
+/// Most texts in an exact set; above, it is given up for a required set.
+const MAX_EXACT: usize = 64;
+/// Most literals for one signature.
+const MAX_ANY: usize = 200;
+/// Longest literal kept; longer ones only cost automaton states.
+const MAX_LEN: usize = 24;
+/// A literal shorter than this is no filter.
+pub const MIN_LEN: usize = 2;
+
+struct Info {
+    exact: Option<Vec<Vec<u8>>>,
+    any: Option<Vec<Vec<u8>>>,
+}
+
+/// Literals of which at least one occurs, in lower case, in every match of `hir`; none where there is no useful set.
+pub fn required(hir: &Hir) -> Option<Vec<Vec<u8>>> {
+    let info = walk(hir);
+    let from_exact = info.exact.and_then(useful);
+    let mut best = better(from_exact, info.any)?;
+    best.iter_mut().for_each(|literal| literal.truncate(MAX_LEN));
+    best.sort();
+    best.dedup();
+    Some(best)
+}
+
+fn useful(set: Vec<Vec<u8>>) -> Option<Vec<Vec<u8>>> {
+    (!set.is_empty() && set.len() <= MAX_ANY && set.iter().all(|l| l.len() >= MIN_LEN)).then_some(set)
+}
+
+/// The set that will match less often: longer shortest literal first, then fewer literals.
+fn better(a: Option<Vec<Vec<u8>>>, b: Option<Vec<Vec<u8>>>) -> Option<Vec<Vec<u8>>> {
+    let score = |set: &Vec<Vec<u8>>| {
+        let shortest = set.iter().map(Vec::len).min().unwrap_or(0).min(6);
+        (shortest, std::cmp::Reverse(set.len()))
+    };
+    match (a, b) {
+        (Some(a), Some(b)) => Some(if score(&b) > score(&a) { b } else { a }),
+        (a, b) => a.or(b),
+    }
+}
+
+fn exactly(texts: Vec<Vec<u8>>) -> Info {
+    Info { exact: Some(texts), any: None }
+}
+
+const NOTHING: Info = Info { exact: None, any: None };
+
+fn walk(hir: &Hir) -> Info {
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => exactly(vec![Vec::new()]),
+        HirKind::Literal(literal) => exactly(vec![literal.0.to_ascii_lowercase()]),
+        HirKind::Class(class) => class_texts(class).map_or(NOTHING, exactly),
+        HirKind::Capture(capture) => walk(&capture.sub),
+        HirKind::Repetition(rep) => repetition(rep.min, rep.max, &rep.sub),
+        HirKind::Concat(parts) => concat(parts),
+        HirKind::Alternation(parts) => alternation(parts),
+    }
+}
+
+fn class_texts(class: &Class) -> Option<Vec<Vec<u8>>> {
+    let mut texts = Vec::new();
+    match class {
+        Class::Bytes(class) => {
+            for range in class.ranges() {
+                (range.start()..=range.end()).for_each(|b| texts.push(vec![b.to_ascii_lowercase()]));
+            }
+        }
+        Class::Unicode(class) => {
+            for range in class.ranges() {
+                if u32::from(range.end()) - u32::from(range.start()) > MAX_EXACT as u32 {
+                    return None;
+                }
+                (range.start()..=range.end()).for_each(|c| texts.push(c.to_lowercase().to_string().into_bytes()));
+            }
+        }
+    }
+    texts.sort();
+    texts.dedup();
+    (texts.len() <= 8).then_some(texts)
+}
+
+fn repetition(min: u32, max: Option<u32>, sub: &Hir) -> Info {
+    let inner = walk(sub);
+    match (min, max) {
+        (0, Some(1)) => match inner.exact {
+            Some(mut texts) => {
+                texts.push(Vec::new());
+                exactly(texts)
+            }
+            None => NOTHING,
+        },
+        (0, _) => NOTHING,
+        (1, Some(1)) => inner,
+        _ => Info { any: better(inner.exact.and_then(useful), inner.any), exact: None },
+    }
+}
+
+fn concat(parts: &[Hir]) -> Info {
+    let mut run: Option<Vec<Vec<u8>>> = Some(vec![Vec::new()]);
+    let mut whole = true;
+    let mut any = None;
+    for part in parts {
+        let info = walk(part);
+        any = better(any, info.any);
+        let product = match (&run, &info.exact) {
+            (Some(left), Some(right)) => cross(left, right),
+            _ => None,
+        };
+        if product.is_none() {
+            whole = false;
+            any = better(any, run.take().and_then(useful));
+            run = info.exact;
+        } else {
+            run = product;
+        }
+    }
+    if whole {
+        return Info { exact: run, any };
+    }
+    Info { any: better(any, run.and_then(useful)), exact: None }
+}
+
+fn cross(left: &[Vec<u8>], right: &[Vec<u8>]) -> Option<Vec<Vec<u8>>> {
+    if left.len() * right.len() > MAX_EXACT {
+        return None;
+    }
+    let mut out: Vec<Vec<u8>> =
+        left.iter().flat_map(|l| right.iter().map(move |r| [l.as_slice(), r].concat())).collect();
+    out.sort();
+    out.dedup();
+    Some(out)
+}
+
+fn alternation(parts: &[Hir]) -> Info {
+    let infos: Vec<Info> = parts.iter().map(walk).collect();
+    if infos.iter().all(|i| i.exact.is_some()) {
+        let mut texts: Vec<_> = infos.iter().flat_map(|i| i.exact.clone().unwrap_or_default()).collect();
+        texts.sort();
+        texts.dedup();
+        if texts.len() <= MAX_EXACT {
+            return exactly(texts);
+        }
+    }
+    let mut union = Vec::new();
+    for info in infos {
+        match better(info.exact.and_then(useful), info.any) {
+            Some(set) => union.extend(set),
+            None => return NOTHING,
+        }
+    }
+    union.sort();
+    union.dedup();
+    Info { exact: None, any: (union.len() <= MAX_ANY).then_some(union) }
+}
+
+/// Kinds of octets of which every match of `hir` has at least one each: without them there is nothing to confirm.
+pub fn needs(hir: &Hir) -> Chars {
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => Chars::NONE,
+        HirKind::Literal(literal) => Chars::of(&literal.0),
+        HirKind::Class(class) => class_kind(class),
+        HirKind::Capture(capture) => needs(&capture.sub),
+        HirKind::Repetition(rep) if rep.min > 0 => needs(&rep.sub),
+        HirKind::Repetition(_) => Chars::NONE,
+        HirKind::Concat(parts) => parts.iter().fold(Chars::NONE, |all, part| all.with(needs(part))),
+        HirKind::Alternation(parts) => {
+            parts.iter().map(needs).reduce(|a, b| a.without(a.without(b))).unwrap_or(Chars::NONE)
+        }
+    }
+}
+
+/// The kind that all octets of a class share, if they do.
+fn class_kind(class: &Class) -> Chars {
+    let Class::Bytes(class) = class else { return Chars::NONE };
+    let mut kinds = class.ranges().iter().flat_map(|range| (range.start()..=range.end()).map(|b| Chars::of(&[b])));
+    let Some(first) = kinds.next() else { return Chars::NONE };
+    if kinds.all(|kind| kind == first) { first } else { Chars::NONE }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{needs, required};
+    use crate::model::Chars;
+
+    fn hir(pattern: &str) -> regex_syntax::hir::Hir {
+        let mut builder = regex_syntax::ParserBuilder::new();
+        builder.unicode(false).utf8(false).case_insensitive(true).build().parse(pattern).unwrap()
+    }
+
+    #[test]
+    fn needs_are_the_kinds_that_no_match_lacks() {
+        assert_eq!(needs(&hir(r"a\s*\(x|b\(\d+")), Chars::ALPHA.with(Chars::LPAREN));
+        assert_eq!(needs(&hir(r"(?:=)?[<>]a*")), Chars::NONE);
+        assert_eq!(needs(&hir(r"[a-f]+\d{2}")), Chars::ALPHA.with(Chars::DIGIT));
+    }
+
+    fn of(pattern: &str) -> Option<Vec<String>> {
+        required(&hir(pattern)).map(|set| set.into_iter().map(|l| String::from_utf8(l).unwrap()).collect())
+    }
+
+    fn set(texts: &[&str]) -> Option<Vec<String>> {
+        Some(texts.iter().map(|t| t.to_string()).collect())
+    }
+
+    #[test]
+    fn finds_literals() {
+        assert_eq!(of("etc/passwd"), set(&["etc/passwd"]));
+        assert_eq!(of(r"union\s+(?:all\s+)?select"), set(&["select"]));
+        assert_eq!(of("(?:cat|less) "), set(&["cat ", "less "]));
+        assert_eq!(of(r"\b(?:sleep|benchmark)\s*\("), set(&["benchmark", "sleep"]));
+        assert_eq!(of(r"[ab]x?y"), set(&["axy", "ay", "bxy", "by"]));
+        assert_eq!(of(r"(?:foo){2,}"), set(&["foo"]));
+    }
+
+    #[test]
+    fn finds_none_where_there_is_none() {
+        assert_eq!(of(r"\d+"), None);
+        assert_eq!(of(r"(?:foo)?\d"), None);
+        assert_eq!(of(r"foo|\d"), None);
+        assert_eq!(of("a"), None);
+    }
+}

@@ -1,0 +1,112 @@
+//! Rule files become a compiled, immutable [`Ruleset`]: one literal prefilter over all signatures, then a `regex` each.
+//!
+//! **Safety of the prefilter.** For each signature the compiler derives from its pattern a set of literals of which at
+//! least one occurs, without regard to case, in every text that the pattern matches ([`literal`]). A signature is
+//! confirmed by its regex only on values in which the prefilter saw one of them, so the prefilter never changes an
+//! answer; `tests` hold that against the slow path. A pattern without such literals is an error unless it says
+//! `unfiltered: true`.
+
+pub mod builtin;
+pub mod compile;
+pub mod custom;
+pub mod format;
+pub mod literal;
+mod node;
+mod prefilter;
+mod read;
+
+use crate::model::{AttackType, Chars, Confidence, PointPattern, Zone};
+use crate::normalize::{PLAIN, VIEWS};
+use regex::bytes::Regex;
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// A compiled signature.
+#[derive(Debug)]
+pub struct Signature {
+    /// Name, e.g. `ptrav.etc-passwd`.
+    pub id: Arc<str>,
+    /// Attack class.
+    pub attack: AttackType,
+    /// How sure it is on its own.
+    pub confidence: Confidence,
+    /// Zones in which it applies.
+    pub zones: Zone,
+    /// Points to which it is confined; empty for any in its zones.
+    pub points: Vec<PointPattern>,
+    /// Views it looks at, as bits of [`crate::normalize::VIEWS`] and [`crate::normalize::PLAIN`].
+    pub views: u16,
+    /// Kinds of octets without which it cannot match.
+    pub needs: Chars,
+    /// The confirmation.
+    pub pattern: Regex,
+    /// What people and tests know about it.
+    pub doc: Arc<format::SignatureDoc>,
+}
+
+/// All signatures, compiled. Cheap to share, never changed.
+#[derive(Debug)]
+pub struct Ruleset {
+    /// Signatures by number.
+    pub signatures: Vec<Signature>,
+    prefilter: prefilter::Prefilter,
+}
+
+impl Signature {
+    /// The forms of `text` that it looks at: the text itself and the views that change it.
+    pub fn forms<'t>(&self, text: &'t [u8]) -> impl Iterator<Item = Cow<'t, [u8]>> {
+        let plain = (self.views & PLAIN != 0).then_some(Cow::Borrowed(text));
+        let views = self.views;
+        let changed = VIEWS.iter().enumerate().filter(move |(number, _)| views & (1 << number) != 0);
+        plain.into_iter().chain(changed.map(|(_, kind)| (kind.run)(text)).filter(|form| matches!(form, Cow::Owned(_))))
+    }
+
+    /// Whether it matches `text` in one of the forms that it looks at: what its samples are judged by.
+    pub fn matches(&self, text: &[u8]) -> bool {
+        self.forms(text).any(|form| self.pattern.is_match(&form))
+    }
+}
+
+impl Ruleset {
+    /// The signature called `id`.
+    pub fn get(&self, id: &str) -> Option<&Signature> {
+        self.signatures.iter().find(|s| &*s.id == id)
+    }
+
+    fn assemble(signatures: Vec<Signature>, required: Vec<compile::Required>) -> Self {
+        let prefilter = prefilter::Prefilter::new(&signatures, &required);
+        Self { signatures, prefilter }
+    }
+
+    /// Calls `found` with the number of each signature that may match `text`, each once. `chars` are the kinds of octets
+    /// in `text`, `zone` is where it comes from.
+    pub fn candidates(&self, text: &[u8], chars: Chars, zone: Zone, seen: &mut Seen, found: impl FnMut(u32)) {
+        seen.clear(self.signatures.len());
+        self.prefilter.candidates(text, chars, zone, seen, found);
+    }
+}
+
+/// Which signatures were seen on the current text.
+#[derive(Debug, Default)]
+pub struct Seen {
+    bits: Vec<u64>,
+    dirty: bool,
+}
+
+impl Seen {
+    fn clear(&mut self, len: usize) {
+        if self.dirty || self.bits.len() * 64 < len {
+            self.bits.clear();
+            self.bits.resize(len.div_ceil(64), 0);
+            self.dirty = false;
+        }
+    }
+
+    fn first(&mut self, at: u32) -> bool {
+        self.dirty = true;
+        let (word, bit) = (at as usize / 64, 1u64 << (at % 64));
+        let first = self.bits[word] & bit == 0;
+        self.bits[word] |= bit;
+        first
+    }
+}

@@ -1,0 +1,220 @@
+//! Logs: JSON or pretty lines, written by a thread of their own so that a slow output never delays a verdict.
+
+use super::metrics::Metrics;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::mpsc::{self, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, OnceLock};
+use tracing_subscriber::filter::{EnvFilter, FilterExt, filter_fn};
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, Registry, fmt};
+
+/// Target of the access log.
+pub const ACCESS_TARGET: &str = "weir::access";
+/// Lines that may wait for the output: some megabytes at most, a second of busy traffic.
+const QUEUE: usize = 8192;
+
+/// Which verdicts get a line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AccessLog {
+    /// None.
+    Off,
+    /// Those with an attack.
+    Attacks,
+    /// All.
+    #[default]
+    All,
+    /// All, with rules and points.
+    Verbose,
+}
+
+/// Where lines go.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Output {
+    /// Standard output.
+    #[default]
+    Stdout,
+    /// Standard error.
+    Stderr,
+    /// A file, appended to.
+    File(PathBuf),
+}
+
+/// What is logged, how, and where to.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Filter directives such as `info` or `weir=debug`.
+    pub level: String,
+    /// Lines for people instead of JSON.
+    pub pretty: bool,
+    /// Where log lines go.
+    pub output: Output,
+    /// Where access lines go, if not to the same place.
+    pub access_output: Option<Output>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { level: "info".into(), pretty: false, output: Output::Stdout, access_output: None }
+    }
+}
+
+/// A line for the writing thread; none ends it.
+type Message = Option<Vec<u8>>;
+type Sender = SyncSender<Message>;
+
+/// Counts lines that were dropped; set once the metrics exist.
+static DROPPED: OnceLock<Arc<super::Telemetry>> = OnceLock::new();
+
+/// Lets dropped lines be counted.
+pub fn count_dropped_lines(telemetry: Arc<super::Telemetry>) {
+    // A second registration happens only in tests, which share the process.
+    let _first = DROPPED.set(telemetry);
+}
+
+fn dropped() {
+    if let Some(telemetry) = DROPPED.get() {
+        let metrics: &Metrics = &telemetry.metrics;
+        metrics.log_lines_dropped.inc();
+    }
+}
+
+/// Flushes and stops the writing threads when dropped.
+#[must_use]
+#[derive(Default)]
+pub struct Guard {
+    writers: Vec<(Sender, std::thread::JoinHandle<()>)>,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        for (lines, thread) in self.writers.drain(..) {
+            // An error means that the thread ended already.
+            if lines.send(None).is_ok() {
+                let _panicked = thread.join();
+            }
+        }
+    }
+}
+
+/// Installs the subscriber of the process.
+pub fn init(config: &Config) -> io::Result<Guard> {
+    let mut guard = Guard::default();
+    let level = EnvFilter::try_new(&config.level).map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e))?;
+    let writer = Lines::open(&config.output, &mut guard)?;
+    let mut layers: Vec<Box<dyn Layer<Registry> + Send + Sync>> = Vec::new();
+    match &config.access_output {
+        None => layers.push(layer(config.pretty, writer).with_filter(level).boxed()),
+        Some(output) => {
+            let rest = level.and(filter_fn(|m| m.target() != ACCESS_TARGET));
+            layers.push(layer(config.pretty, writer).with_filter(rest).boxed());
+            let writer = Lines::open(output, &mut guard)?;
+            let access = filter_fn(|m| m.target() == ACCESS_TARGET);
+            layers.push(layer(config.pretty, writer).with_filter(access).boxed());
+        }
+    }
+    let subscriber = tracing_subscriber::registry().with(layers);
+    subscriber.try_init().map_err(io::Error::other)?;
+    Ok(guard)
+}
+
+fn layer(pretty: bool, lines: Lines) -> Box<dyn Layer<Registry> + Send + Sync> {
+    if pretty {
+        fmt::layer().with_ansi(lines.terminal).with_writer(lines).boxed()
+    } else {
+        fmt::layer().json().flatten_event(true).with_writer(lines).boxed()
+    }
+}
+
+/// The writing end that log layers hold.
+#[derive(Clone)]
+struct Lines {
+    queue: Sender,
+    terminal: bool,
+}
+
+impl Lines {
+    fn open(output: &Output, guard: &mut Guard) -> io::Result<Self> {
+        use std::io::IsTerminal;
+        let (mut out, terminal): (Box<dyn Write + Send>, bool) = match output {
+            Output::Stdout => (Box::new(io::stdout()), io::stdout().is_terminal()),
+            Output::Stderr => (Box::new(io::stderr()), io::stderr().is_terminal()),
+            Output::File(path) => (Box::new(open_file(path)?), false),
+        };
+        let (queue, lines) = sync_channel(QUEUE);
+        let thread = std::thread::Builder::new().name("log".into()).spawn(move || write_lines(&lines, &mut out))?;
+        guard.writers.push((queue.clone(), thread));
+        Ok(Self { queue, terminal })
+    }
+}
+
+fn open_file(path: &PathBuf) -> io::Result<File> {
+    let opened = OpenOptions::new().create(true).append(true).open(path);
+    opened.map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", path.display())))
+}
+
+/// Writes lines as they come and flushes when none waits.
+fn write_lines(lines: &mpsc::Receiver<Message>, out: &mut Box<dyn Write + Send>) {
+    let mut batch = Vec::new();
+    while let Ok(Some(line)) = lines.recv() {
+        batch.extend_from_slice(&line);
+        let mut last = false;
+        while batch.len() < 1 << 16 {
+            match lines.try_recv() {
+                Ok(Some(line)) => batch.extend_from_slice(&line),
+                Ok(None) => {
+                    last = true;
+                    break;
+                }
+                Err(_) => break,
+            }
+        }
+        // A log that cannot be written has nowhere to say so but here.
+        if out.write_all(&batch).and_then(|()| out.flush()).is_err() {
+            dropped();
+        }
+        batch.clear();
+        if last {
+            return;
+        }
+    }
+}
+
+impl<'w> MakeWriter<'w> for Lines {
+    type Writer = Line;
+
+    fn make_writer(&'w self) -> Line {
+        Line { queue: self.queue.clone(), text: Vec::with_capacity(512) }
+    }
+}
+
+/// One line under way; handed over when dropped.
+struct Line {
+    queue: Sender,
+    text: Vec<u8>,
+}
+
+impl Write for Line {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        self.text.extend_from_slice(text);
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        let text = std::mem::take(&mut self.text);
+        if !text.is_empty()
+            && let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = self.queue.try_send(Some(text))
+        {
+            dropped();
+        }
+    }
+}

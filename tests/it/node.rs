@@ -1,0 +1,138 @@
+//! A node of its own for each test, on ports that the system chose.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// Longest wait for anything.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A running node.
+pub struct Node {
+    child: Child,
+    pub api: SocketAddr,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+    }
+
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("{e}: {self:?}"))
+    }
+}
+
+impl Node {
+    /// Starts a node with `sets` (`key=value`).
+    pub fn start(sets: &[&str]) -> Node {
+        Self::start_with(&[], sets)
+    }
+
+    /// Starts a node with further arguments.
+    pub fn start_with(arguments: &[&str], sets: &[&str]) -> Node {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+        command.env_clear().arg("run").args(arguments);
+        let fixed = ["connector.address=127.0.0.1:0", "metrics.enabled=false", "health_check.enabled=false"];
+        for set in fixed.iter().chain(sets) {
+            command.args(["--set", set]);
+        }
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut told = String::new();
+        let api = loop {
+            let Some(Ok(line)) = lines.next() else { panic!("the node did not start: {told}") };
+            told.push_str(&line);
+            if let Some((_, rest)) = line.split_once("listens on ") {
+                break rest.split(' ').next().unwrap().parse().unwrap();
+            }
+        };
+        std::thread::spawn(move || lines.for_each(drop));
+        Node { child, api }
+    }
+
+    pub fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.api).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream
+    }
+
+    /// Calls `path` with the usual headers, changed by `headers` (an empty value leaves one out).
+    pub fn call(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        let mut stream = self.connect();
+        stream.write_all(&call(path, headers, body)).unwrap();
+        read(&mut BufReader::new(stream)).expect("an answer")
+    }
+
+    /// Judges a raw request.
+    pub fn judge(&self, raw: &[u8]) -> Answer {
+        self.call("/v1/requests", &[], raw)
+    }
+
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();
+        assert!(status.success());
+    }
+
+    pub fn wait(&mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ended = self.child.kill();
+        let _code = self.child.wait();
+    }
+}
+
+/// The octets of a call.
+pub fn call(path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
+    let mut all = vec![
+        ("Content-Type", "message/http"),
+        ("Inspector-Request-Id", "test-1"),
+        ("Inspector-Client", "203.0.113.9:1234"),
+        ("Inspector-Connector", "test/1"),
+    ];
+    for &(name, value) in headers {
+        all.retain(|(n, _)| !n.eq_ignore_ascii_case(name));
+        if !value.is_empty() {
+            all.push((name, value));
+        }
+    }
+    let mut out = format!("POST {path} HTTP/1.1\r\nHost: node\r\nContent-Length: {}\r\n", body.len());
+    all.iter().for_each(|(name, value)| out.push_str(&format!("{name}: {value}\r\n")));
+    out.push_str("\r\n");
+    [out.as_bytes(), body].concat()
+}
+
+/// The next answer; none at the end of the connection.
+pub fn read(stream: &mut BufReader<TcpStream>) -> Option<Answer> {
+    let mut line = String::new();
+    if stream.read_line(&mut line).ok()? == 0 {
+        return None;
+    }
+    let status = line.split(' ').nth(1)?.parse().ok()?;
+    let mut headers = Vec::new();
+    loop {
+        let mut line = String::new();
+        stream.read_line(&mut line).ok()?;
+        let Some((name, value)) = line.trim_end().split_once(": ") else { break };
+        headers.push((name.to_ascii_lowercase(), value.to_owned()));
+    }
+    let mut answer = Answer { status, headers, body: Vec::new() };
+    let length = answer.header("content-length").map_or(0, |n| n.parse().unwrap());
+    answer.body.resize(length, 0);
+    stream.read_exact(&mut answer.body).ok()?;
+    Some(answer)
+}
