@@ -1,0 +1,272 @@
+local fake = require "support.fake_ngx"
+local fake_kong = require "support.fake_kong"
+
+local CONTEXT = "Inspector-Context: c1\r\n"
+local PASS = "HTTP/1.1 204 No Content\r\nInspector-Verdict: pass\r\n" .. CONTEXT .. "\r\n"
+local VERDICT = '{"verdict":"block","reply":{"status":403,"headers":[["content-type","application/json"]],'
+  .. '"body":"no"}}'
+local BLOCK = "HTTP/1.1 200 OK\r\nInspector-Verdict: block\r\n" .. CONTEXT .. "Content-Length: "
+  .. #VERDICT .. "\r\n\r\n" .. VERDICT
+
+-- Typedefs as far as the schemas use them.
+local typedefs = { no_consumer = { type = "foreign", eq = "null" }, protocols_http = { type = "set" } }
+
+describe("plugins in Kong", function()
+  local server, state, handler
+
+  before_each(function()
+    fake.fresh()
+    package.loaded["kong.plugins.kong-lua-response.handler"] = nil
+    server = fake.install()
+    state = fake_kong.install()
+    handler = fake.require("handler")
+  end)
+
+  it("declare what Kong demands of a handler", function()
+    local response = require "kong.plugins.kong-lua-response.handler"
+    for _, one in ipairs({ handler, response }) do
+      assert.matches("^%d+%.%d+%.%d+$", one.VERSION)
+      assert.equal(0, one.PRIORITY % 1)
+    end
+    assert.equal(fake.require("settings").VERSION, handler.VERSION)
+    -- Below cors (2000), session (1900) and acme (1705); above every authentication
+    -- plugin, the highest of which is Enterprise's oauth2-introspection (1700).
+    assert.is_true(handler.PRIORITY < 1705 and handler.PRIORITY > 1700)
+    assert.is_true(response.PRIORITY < handler.PRIORITY and response.PRIORITY > 1700)
+    assert.is_nil(handler.response)
+    assert.is_nil(response.header_filter)
+    assert.is_nil(response.body_filter)
+  end)
+
+  it("let a pass through, with the verdict for Kong's log and none for the upstream", function()
+    server.scripts = { { PASS } }
+    state.route, state.service = { name = "shop" }, { name = "web" }
+    assert.is_nil(state.run("access", handler, fake.conf()))
+    assert.equal("pass", state.serialized.weir.verdict)
+    assert.equal(22, #state.serialized.weir.request_id)
+    assert.same({}, state.upstream)
+    local sent = server.sockets[1].sent[1]
+    for _, line in ipairs({ "Inspector-Route: shop", "Inspector-Service: web", "Inspector-Scheme: https",
+      "Inspector-Connector: kong-lua/1.0.0" }) do
+      assert.matches(line .. "\r\n", sent, 1, true)
+    end
+  end)
+
+  it("give the verdict's reply", function()
+    server.scripts = { { BLOCK } }
+    local exit = state.run("access", handler, fake.conf())
+    assert.same({ 403, "no" }, { exit.status, exit.body })
+    assert.equal(state.serialized.weir.request_id, exit.headers["Inspector-Request-Id"])
+  end)
+
+  it("replace the client's own verdict header in both spellings", function()
+    state.upstream["x_waf"], state.upstream["x-waf"] = "forged", "forged"
+    server.scripts = { { PASS } }
+    state.run("access", handler, fake.conf({ upstream_verdict_header = "X-WAF" }))
+    assert.same({ ["x-waf"] = "pass" }, state.upstream)
+  end)
+
+  it("take streams from Kong's configuration alone", function()
+    ngx.var.content_length, server.request.body = "3", "abc"
+    for _, case in ipairs({
+      { { request_buffering = false }, nil, true }, { { protocols = { "grpc", "grpcs" } }, nil, true },
+      { {}, { protocol = "grpcs" }, true }, { { protocols = { "http" } }, { protocol = "http" }, false },
+    }) do
+      state.route, state.service = case[1], case[2]
+      server.scripts, server.sockets = { { PASS } }, {}
+      ngx.var.content_type = "application/grpc"
+      state.run("access", handler, fake.conf())
+      assert.equal(case[3], server.sockets[1].sent[1]:find("reason=stream", 1, true) ~= nil)
+    end
+  end)
+
+  it("survive faults around the inspection", function()
+    kong.router.get_route = function() error("phase") end
+    assert.is_nil(state.run("access", handler, fake.conf()))
+    assert.equal(503, state.run("access", handler, fake.conf({ failure_mode = "fail_closed" })).status)
+    -- A verdict that was had holds.
+    fake.fresh()
+    state = fake_kong.install()
+    handler = fake.require("handler")
+    kong.log.set_serialize_value = function() error("full") end
+    server.scripts = { { BLOCK } }
+    assert.equal(403, state.run("access", handler, fake.conf()).status)
+  end)
+
+  it("stay quiet in later phases of requests that never had access", function()
+    local conf = fake.conf()
+    state.run("body_filter", handler, conf)
+    state.run("log", handler, conf)
+    assert.equal(0, #state.queued)
+  end)
+
+  it("send the response leg after the fact, with context and consumer", function()
+    server.scripts = { { PASS } }
+    local conf = fake.conf({ response_max_body_bytes = 4 })
+    state.run("access", handler, conf)
+    ngx.arg[1] = "hello"
+    state.run("body_filter", handler, conf)
+    ngx.arg[1] = ""
+    state.run("body_filter", handler, conf)
+    state.consumer, server.headers = { username = "ann" }, { ["Set-Cookie"] = { "a", "b" } }
+    state.run("log", handler, conf)
+    assert.equal(1, #state.queued)
+    local item = state.queued[1]
+    assert.is_true(item.params.max_bytes > 0 and item.params.max_entries > 0)
+    server.scripts, server.sockets = { { PASS } }, {}
+    assert.is_true(item.handler(item.conf, { item.entry }))
+    local sent = server.sockets[1].sent[1]
+    for _, line in ipairs({ "POST /v1/responses HTTP/1.1", "Inspector-Context: c1", "Inspector-Consumer: ann",
+      "Inspector-Body: prefix; sent=4; total=5", "Set-Cookie: a\r\nSet-Cookie: b" }) do
+      assert.matches(line .. "\r\n", sent, 1, true)
+    end
+    assert.matches("\r\n\r\nhell$", sent)
+  end)
+
+  it("owe no response leg for blocks, bypasses or when switched off", function()
+    for _, case in ipairs({ { BLOCK }, { "junk\r\n\r\n" }, { PASS, { inspect_response = false } } }) do
+      fake.fresh()
+      state = fake_kong.install()
+      handler = fake.require("handler")
+      server.scripts = { { case[1] } }
+      local conf = fake.conf(case[2])
+      state.run("access", handler, conf)
+      state.run("log", handler, conf)
+      assert.equal(0, #state.queued)
+    end
+  end)
+
+  it("copy out of band through the queue and never block", function()
+    local conf = fake.conf({ blocking = false, failure_mode = "fail_closed" })
+    assert.is_nil(state.run("access", handler, conf))
+    assert.equal(1, #state.queued)
+    assert.matches("Inspector-Blocking: false\r\n", state.queued[1].entry, 1, true)
+    assert.equal("accepted", state.serialized.weir.verdict)
+  end)
+
+  it("report coverage from configure and the timer, and show it", function()
+    state.phase = "init_worker"
+    handler:init_worker()
+    handler:configure({ fake.conf(), fake.conf() })
+    server.scripts = { { PASS } }
+    state.run("access", handler, fake.conf())
+    server.scripts, server.sockets = { { "HTTP/1.1 204 No Content\r\n\r\n" } }, {}
+    server.every(false)
+    local sent = server.sockets[1].sent[1]
+    assert.matches("^POST /v1/coverage HTTP/1.1\r\n", sent)
+    assert.matches('"inspected":"full"', sent, 1, true)
+    handler:configure(nil)
+    server.every(false)
+    assert.equal("function", type(require("kong.plugins.kong-lua.api")["/kong-lua/coverage"].GET))
+    assert.equal("function", type(require("kong.plugins.kong-lua.status_api")["/kong-lua/coverage"].GET))
+  end)
+
+  describe("kong-lua-response", function()
+    local response, conf
+
+    before_each(function()
+      response = require "kong.plugins.kong-lua-response.handler"
+      conf = { response_max_body_bytes = 3, timeout_ms = 500 }
+    end)
+
+    it("judges the answer and replaces it", function()
+      server.scripts = { { PASS }, { BLOCK } }
+      local main = fake.conf()
+      state.run("access", handler, main)
+      state.response_body = "secret"
+      local exit = state.run("response", response, conf)
+      assert.equal(403, exit.status)
+      assert.matches("Inspector-Body: prefix; sent=3; total=6\r\n", server.sockets[2].sent[1], 1, true)
+      state.run("log", handler, main)
+      assert.equal(0, #state.queued)
+    end)
+
+    it("follows kong-lua's failure policy, and does nothing without kong-lua", function()
+      assert.is_nil(state.run("response", response, conf))
+      for mode, wanted in pairs({ fail_open = false, fail_closed = 503 }) do
+        state.exited = nil
+        server.scripts = { { PASS }, { { "timeout" } } }
+        state.run("access", handler, fake.conf({ failure_mode = mode }))
+        local exit = state.run("response", response, conf)
+        assert.equal(wanted, exit and exit.status or false)
+      end
+    end)
+  end)
+end)
+
+describe("schemas", function()
+  local function load_schema(name)
+    package.loaded["kong.db.schema.typedefs"] = typedefs
+    package.loaded["kong.plugins." .. name .. ".schema"] = nil
+    local schema = require("kong.plugins." .. name .. ".schema")
+    package.loaded["kong.db.schema.typedefs"] = nil
+    package.loaded["kong.plugins." .. name .. ".schema"] = nil
+    for _, field in ipairs(schema.fields) do
+      if field.config then
+        return schema, field.config
+      end
+    end
+  end
+
+  for _, name in ipairs({ "kong-lua", "kong-lua-response" }) do
+    it(name .. " names itself and describes every field within Kong's own terms", function()
+      local schema, config = load_schema(name)
+      assert.equal(name, schema.name)
+      local known = { description = 1, type = 1, required = 1, default = 1, between = 1, one_of = 1, match = 1,
+        len_max = 1, referenceable = 1, encrypted = 1 }
+      for _, field in ipairs(config.fields) do
+        local key, rule = next(field)
+        assert.is_nil(next(field, key))
+        assert.is_string(rule.description)
+        for attribute in pairs(rule) do
+          assert.is_truthy(known[attribute], key .. "." .. attribute)
+        end
+        if rule.type == "integer" then
+          assert.is_table(rule.between, key .. " has no bounds")
+        elseif rule.type == "string" and not rule.one_of then
+          assert.is_number(rule.len_max, key .. " has no bound")
+        end
+        if rule.encrypted then
+          assert.is_true(rule.referenceable)
+        end
+      end
+    end)
+  end
+
+  it("keep the names and defaults of the replaced plugin", function()
+    local _, config = load_schema("kong-lua")
+    local rules = {}
+    for _, field in ipairs(config.fields) do
+      local key, rule = next(field)
+      rules[key] = rule
+    end
+    assert.is_true(rules.wallarm_node_address.required)
+    assert.equal(1000, rules.timeout_ms.default)
+    assert.is_true(rules.inspect_response.default)
+    assert.is_true(rules.inspect_response_body.default)
+    assert.is_true(rules.blocking.default)
+    assert.equal("fail_open", rules.failure_mode.default)
+    assert.equal(1048576, rules.max_body_bytes.default)
+    assert.equal("prefix", rules.over_limit.default)
+    for key, rule in pairs(rules) do
+      assert.is_true(not rule.required or key == "wallarm_node_address", key .. " breaks existing resources")
+    end
+  end)
+
+  it("accept good addresses and refuse bad ones", function()
+    local options = require "weir.options"
+    fake.install()
+    for _, address in ipairs({ "http://next-processing.wallarm-node.svc.cluster.local:5000", "https://n/p" }) do
+      assert.is_table(options.resolve({ wallarm_node_address = address }))
+    end
+    for _, given in ipairs({
+      {}, { wallarm_node_address = "node:5000" }, { wallarm_node_address = "http://u:p@n" },
+      { wallarm_node_address = "http://n?q" }, { wallarm_node_address = "http://n", timeout_ms = 0 },
+      { wallarm_node_address = "http://n", failure_mode = "open" }, { wallarm_node_address = "http://n", typo = 1 },
+      { wallarm_node_address = "http://n", connector_key = "a\r\nb" },
+      { wallarm_node_address = "http://n", client_key = "x" },
+    }) do
+      assert.has_error(function() options.resolve(given) end)
+    end
+  end)
+end)

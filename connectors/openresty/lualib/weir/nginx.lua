@@ -1,0 +1,125 @@
+-- The connector on nginx with the Lua module, or OpenResty, without Kong:
+--
+--   init_by_lua_block        { guard = require("weir.nginx").new({ ... }) }
+--   init_worker_by_lua_block { require("weir.nginx").init_worker() }
+--   access_by_lua_block      { guard:access() }
+--   body_filter_by_lua_block { guard:body_filter() }
+--   log_by_lua_block         { guard:log() }
+local coverage = require "kong.plugins.kong-lua.coverage"
+local delivery = require "kong.plugins.kong-lua.delivery"
+local inspect = require "kong.plugins.kong-lua.inspect"
+local notice = require "kong.plugins.kong-lua.notice"
+local options = require "weir.options"
+local payload = require "kong.plugins.kong-lua.payload"
+local reporter = require "kong.plugins.kong-lua.reporter"
+local spool = require "weir.spool"
+
+local weir = {}
+weir.__index = weir
+
+local configs = {}
+local spools = setmetatable({}, { __mode = "k" })
+
+local function log_warn(text)
+  ngx.log(ngx.WARN, text)
+end
+
+local function enqueue(set, leg, id, lines, content)
+  local queue = spools[set]
+  if not queue then
+    queue = spool.new(set.conf.queue_max_entries, set.conf.queue_max_bytes, function(entry)
+      return delivery.send(set, log_warn, entry)
+    end, function(reason, detail)
+      delivery.lost(set, log_warn, "queue", reason, detail)
+    end)
+    spools[set] = queue
+  end
+  return queue:push(delivery.pack(leg, id, lines, content))
+end
+
+function weir.new(given)
+  local conf = options.resolve(given)
+  configs[#configs + 1] = conf
+  return setmetatable({ conf = conf }, weir)
+end
+
+function weir.init_worker()
+  reporter.watch(configs)
+  local ok, err = reporter.start(ngx.timer.every, log_warn, "weir-nginx")
+  if not ok then
+    ngx.log(ngx.ERR, "weir: no coverage reports, timer: ", err)
+  end
+end
+
+local function send_reply(reply)
+  ngx.status = reply.status
+  for name, value in pairs(reply.headers) do
+    ngx.header[name] = value
+  end
+  ngx.header["Content-Length"] = #reply.body
+  ngx.print(reply.body)
+  return ngx.exit(reply.status)
+end
+
+function weir:access()
+  local conf = self.conf
+  local about = { route = conf.route, service = conf.service, streaming = conf.streaming }
+  local outcome = inspect.request(conf, log_warn, about, enqueue)
+  outcome.about = about
+  ngx.ctx.weir = outcome
+  if outcome.reply then
+    return send_reply(outcome.reply)
+  end
+  local name = conf.upstream_verdict_header
+  if name then
+    ngx.req.set_header(name, inspect.summary(outcome))
+  end
+end
+
+-- The outcome of this request, for log formats and other Lua code.
+function weir.outcome()
+  return ngx.ctx.weir
+end
+
+local function owed(conf)
+  local outcome = ngx.ctx.weir
+  if conf.inspect_response and outcome and not outcome.reply
+    and (outcome.context or outcome.verdict == "accepted")
+  then
+    return outcome
+  end
+end
+
+function weir:body_filter()
+  local conf = self.conf
+  local outcome = owed(conf)
+  if not outcome then
+    return
+  end
+  payload.collect(outcome, conf.inspect_response_body and conf.response_max_body_bytes or 0, ngx.arg[1])
+end
+
+local function response_leg(outcome)
+  local lines, text = payload.response_copy(outcome, nil)
+  local ok, err = enqueue(outcome.set, "responses", outcome.id, lines, text)
+  if not ok then
+    delivery.lost(outcome.set, log_warn, "responses", "queue", err)
+  end
+end
+
+function weir:log()
+  local outcome = owed(self.conf)
+  if outcome then
+    local ok, err = pcall(response_leg, outcome)
+    if not ok then
+      notice.emit(log_warn, "response leg", "response copy failed: " .. tostring(err))
+    end
+  end
+end
+
+-- For a location that shows the counters to the operator.
+function weir.coverage()
+  return coverage.gather(reporter.nodes())
+end
+
+return weir

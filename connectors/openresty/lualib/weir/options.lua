@@ -1,0 +1,95 @@
+-- Settings for plain nginx: the Kong plugin's schema is the one list of names,
+-- defaults and bounds, so it is read here too instead of being repeated.
+local options = {}
+
+local TYPEDEFS = "kong.db.schema.typedefs"
+
+-- What only this adapter has, because Kong knows it from its own routes.
+local OWN = {
+  route = "string",      -- name under which this location is counted
+  service = "string",
+  streaming = "boolean", -- request bodies here may not end (grpc_pass, proxy_request_buffering off)
+}
+
+local function load_fields()
+  local borrowed = package.loaded[TYPEDEFS]
+  package.loaded[TYPEDEFS] = borrowed or {}
+  local schema = require "kong.plugins.kong-lua.schema"
+  package.loaded[TYPEDEFS] = borrowed
+  for _, field in ipairs(schema.fields) do
+    if field.config then
+      return field.config.fields
+    end
+  end
+end
+
+local function fault(name, what)
+  error("weir: option " .. name .. " " .. what, 0)
+end
+
+local function check(name, rule, value)
+  local kind = rule.type
+  if kind == "integer" then
+    if type(value) ~= "number" or value % 1 ~= 0 then
+      fault(name, "must be an integer")
+    end
+  elseif type(value) ~= kind then
+    fault(name, "must be a " .. kind)
+  end
+  if rule.between and (value < rule.between[1] or value > rule.between[2]) then
+    fault(name, "must be between " .. rule.between[1] .. " and " .. rule.between[2])
+  end
+  if rule.match and not value:match(rule.match) then
+    fault(name, "is not of the right form")
+  end
+  if rule.len_max and #value > rule.len_max then
+    fault(name, "is longer than " .. rule.len_max)
+  end
+  if rule.one_of then
+    for _, allowed in ipairs(rule.one_of) do
+      if value == allowed then
+        return
+      end
+    end
+    fault(name, "must be one of " .. table.concat(rule.one_of, ", "))
+  end
+end
+
+-- Returns a complete configuration, or throws naming the option at fault.
+function options.resolve(given)
+  local conf, known = { connector_name = "weir-nginx" }, {}
+  for _, field in ipairs(load_fields()) do
+    local name, rule = next(field)
+    known[name] = true
+    local value = given[name]
+    if value == nil then
+      value = rule.default
+    end
+    if value == nil then
+      if rule.required then
+        fault(name, "is required")
+      end
+    else
+      check(name, rule, value)
+      conf[name] = value
+    end
+  end
+  for name, kind in pairs(OWN) do
+    known[name] = true
+    if given[name] ~= nil then
+      check(name, { type = kind }, given[name])
+      conf[name] = given[name]
+    end
+  end
+  for name in pairs(given) do
+    if not known[name] then
+      fault(tostring(name), "is not known")
+    end
+  end
+  if (conf.client_certificate == nil) ~= (conf.client_key == nil) then
+    fault("client_certificate", "and client_key go together")
+  end
+  return conf
+end
+
+return options

@@ -1,0 +1,82 @@
+-- A bounded queue of this worker, emptied by one timer: what Kong's own queue
+-- does where there is no Kong. Full, it drops the oldest.
+local spool = {}
+spool.__index = spool
+
+local FIRST_DELAY_S = 0.05
+local MAX_DELAY_S = 1
+
+-- send(entry) returns true when done with the entry, or nil and an error to have
+-- it tried again. dropped(reason) is told of each entry given up.
+function spool.new(max_entries, max_bytes, send, dropped)
+  return setmetatable({
+    entries = {}, first = 1, last = 0, bytes = 0, running = false,
+    max_entries = max_entries, max_bytes = max_bytes, send = send, dropped = dropped,
+  }, spool)
+end
+
+function spool:count()
+  return self.last - self.first + 1
+end
+
+function spool:shift()
+  local entry = self.entries[self.first]
+  self.entries[self.first] = nil
+  self.first = self.first + 1
+  self.bytes = self.bytes - #entry
+  return entry
+end
+
+function spool:drain()
+  local delay = FIRST_DELAY_S
+  while self:count() > 0 do
+    local entry = self.entries[self.first]
+    local ok, sent = pcall(self.send, entry)
+    if not ok or sent then
+      -- It may have been dropped for room while it was on its way.
+      if self.entries[self.first] == entry then
+        self:shift()
+      end
+      if not ok then
+        self.dropped("lua_error", sent)
+      end
+      delay = FIRST_DELAY_S
+    else
+      if ngx.worker.exiting() then
+        break
+      end
+      ngx.sleep(delay)
+      delay = math.min(delay * 2, MAX_DELAY_S)
+    end
+  end
+end
+
+function spool:push(entry)
+  if #entry > self.max_bytes then
+    return nil, "entry larger than the queue"
+  end
+  while self:count() > 0
+    and (self:count() >= self.max_entries or self.bytes + #entry > self.max_bytes)
+  do
+    self:shift()
+    self.dropped("queue_full")
+  end
+  self.last = self.last + 1
+  self.entries[self.last] = entry
+  self.bytes = self.bytes + #entry
+
+  if not self.running then
+    self.running = true
+    local ok, err = ngx.timer.at(0, function()
+      self:drain()
+      self.running = false
+    end)
+    if not ok then
+      self.running = false
+      return nil, err
+    end
+  end
+  return true
+end
+
+return spool
