@@ -1,14 +1,16 @@
 //! Composition root: builds each component from the configuration, owns start, reload, drain and stop.
 
+mod aggregation;
+mod control_plane;
+mod processing;
 mod reload;
 mod settings;
 
 use crate::config::{Loaded, Report, Resolved, Sources, load};
-use crate::generation::{Current, Generation};
-use crate::http_inspector::context::Keys;
-use crate::http_inspector::tls::{Tls, TlsError};
-use crate::http_inspector::{Access, Server, Service, service};
-use crate::telemetry::{Health, Metrics, Telemetry, logs, probes};
+use crate::generation::Generation;
+use crate::http_inspector::Access;
+use crate::telemetry::{Health, logs, probes};
+use crate::tls::TlsError;
 use axum::Router;
 use prometheus_client::registry::Registry;
 use std::fmt;
@@ -75,8 +77,21 @@ fn reloadable(resolved: &Resolved) -> Result<Reloadable, StartError> {
     Ok(Reloadable { generation, access: settings::access(resolved, &keys) })
 }
 
-/// Runs the node until it is told to stop. True if every call under way was answered.
-pub fn run(sources: Sources) -> Result<bool, StartError> {
+/// What of weir a process runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Processing and control plane, joined over loopback.
+    All,
+    /// Inspection alone.
+    Processing,
+    /// Between nodes and a control plane.
+    Aggregation,
+    /// Console, API and store.
+    ControlPlane,
+}
+
+/// Runs until it is told to stop. True if every call under way was answered.
+pub fn run(sources: Sources, role: Role) -> Result<bool, StartError> {
     let (resolved, report) = configuration(&sources)?;
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads(settings::threads(&resolved)).enable_all().build();
@@ -84,47 +99,15 @@ pub fn run(sources: Sources) -> Result<bool, StartError> {
     if !report.diagnostics.is_empty() {
         tracing::warn!("{}", report.render());
     }
-    let drained = system("runtime", runtime)?.block_on(node(sources, resolved));
+    let runtime = system("runtime", runtime)?;
+    let drained = match role {
+        Role::All => runtime.block_on(processing::run(sources, resolved)),
+        Role::Processing => runtime.block_on(processing::run(sources, resolved)),
+        Role::Aggregation => runtime.block_on(aggregation::run(resolved)),
+        Role::ControlPlane => runtime.block_on(control_plane::run(resolved)),
+    };
     drop(guard);
     drained
-}
-
-async fn node(sources: Sources, resolved: Resolved) -> Result<bool, StartError> {
-    let first = reloadable(&resolved)?;
-    let (metrics, registry) = Metrics::new(&resolved.metrics.namespace);
-    metrics.generation.set(1);
-    metrics.signatures.set(first.generation.ruleset.signatures.len() as i64);
-    let telemetry = Arc::new(Telemetry { metrics, access: settings::access_log(&resolved) });
-    logs::count_dropped_lines(Arc::clone(&telemetry));
-    let current = Arc::new(Current::new(first.generation));
-    let health = Arc::new(Health::default());
-    let keys = settings::keys(&resolved).map_err(StartError::Settings)?;
-    let keys = Keys::new(&keys).map_err(|_| StartError::Settings("no randomness from the system".into()))?;
-    let open = first.access.is_open();
-    let parts = service::Parts {
-        config: settings::service(&resolved),
-        current: Arc::clone(&current),
-        access: first.access,
-        keys,
-        telemetry: Arc::clone(&telemetry),
-        health: Arc::clone(&health),
-        openapi: openapi().into(),
-    };
-    let service = Arc::new(system("threads", Service::new(parts))?);
-    let tls = settings::tls(&resolved).map(Tls::load).transpose().map_err(StartError::Tls)?.map(Arc::new);
-    let listener = listen(resolved.connector.address).await?;
-    let stop = CancellationToken::new();
-    probe_servers(&resolved, &health, registry, &stop).await?;
-    let watched = reload::Watched { sources, service: Arc::clone(&service), current, tls: tls.clone() };
-    reload::start(watched, &resolved)?;
-    announce(&listener, &resolved, tls.is_some(), open);
-    health.set_ready(true);
-    let drain = CancellationToken::new();
-    on_stop_signal(drain.clone(), Arc::clone(&health))?;
-    let drained = Server::new(service, tls).serve(listener, drain).await;
-    stop.cancel();
-    tracing::info!(drained, "stopped");
-    Ok(drained)
 }
 
 /// Binds `address`; every address means IPv6 and IPv4, or IPv4 alone where the system has no IPv6.
@@ -187,30 +170,6 @@ fn on_stop_signal(drain: CancellationToken, health: Arc<Health>) -> Result<(), S
 
 fn local(listener: &TcpListener) -> String {
     listener.local_addr().map_or_else(|_| "?".into(), |address| address.to_string())
-}
-
-/// Says on standard error what it listens on, and what to try: the log on standard output stays JSON.
-fn announce(listener: &TcpListener, resolved: &Resolved, tls: bool, open: bool) {
-    let address = local(listener);
-    tracing::info!(address, tls, "http_inspector");
-    if open {
-        tracing::warn!(
-            "connectors are not authenticated: calls are accepted from {} network(s) without key or certificate; \
-             set connector.auth",
-            resolved.connector.allowed_networks.len()
-        );
-    }
-    let port = listener.local_addr().map_or(0, |address| address.port());
-    let scheme = if tls { "https" } else { "http" };
-    eprintln!(
-        "weir {} listens on {address} (API), {} (probes), {} (metrics)\n\ntry it:\n  \
-         printf 'GET /etc/passwd HTTP/1.1\\r\\nHost: example.com\\r\\n\\r\\n' | curl -i --data-binary @- \\\n    \
-         -H 'Content-Type: message/http; msgtype=request' -H 'Inspector-Request-Id: try-1' \\\n    \
-         -H 'Inspector-Client: 203.0.113.9' -H 'Inspector-Connector: curl/1' {scheme}://127.0.0.1:{port}/v1/requests\n",
-        env!("CARGO_PKG_VERSION"),
-        resolved.health_check.address.map_or_else(|| "off".into(), |a| a.to_string()),
-        resolved.metrics.address.map_or_else(|| "off".into(), |a| a.to_string()),
-    );
 }
 
 /// `/openapi.json`: the description as JSON.

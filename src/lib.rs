@@ -7,13 +7,19 @@
 #![warn(missing_docs)]
 
 #[cfg(feature = "node")]
+pub mod aggregation;
+#[cfg(feature = "node")]
 pub mod app;
 #[cfg(feature = "node")]
 pub mod cli;
 #[cfg(feature = "node")]
 pub mod config;
+#[cfg(feature = "node")]
+pub mod control_plane;
 pub mod detect;
 pub mod engine;
+#[cfg(feature = "node")]
+pub mod events;
 #[cfg(feature = "node")]
 pub mod generation;
 #[cfg(feature = "node")]
@@ -21,9 +27,17 @@ pub mod geo;
 #[cfg(feature = "node")]
 pub mod http_inspector;
 pub mod model;
+#[cfg(feature = "node")]
+pub mod node_api;
 pub mod normalize;
 pub mod parse;
 pub mod policy;
 pub mod ruleset;
 #[cfg(feature = "node")]
+pub mod serve;
+#[cfg(feature = "node")]
+pub mod sync;
+#[cfg(feature = "node")]
 pub mod telemetry;
+#[cfg(feature = "node")]
+pub mod tls;

@@ -14,9 +14,33 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("policy", &["model"]),
     ("telemetry", &["model", "policy"]),
     ("geo", &["policy"]),
-    ("http_inspector", &["model", "parse", "engine", "policy", "telemetry", "generation", "geo"]),
+    ("http_inspector", &["model", "parse", "engine", "policy", "telemetry", "generation", "geo", "events", "tls"]),
     ("generation", &["model", "engine", "policy", "ruleset", "geo"]),
     ("config", &["model"]),
+    ("node_api", &["model"]),
+    ("serve", &["tls"]),
+    ("tls", &[]),
+    ("events", &["model", "normalize", "parse", "policy", "telemetry", "node_api"]),
+    ("sync", &["model", "policy", "telemetry", "node_api", "events"]),
+    ("aggregation", &["model", "telemetry", "node_api", "events", "sync", "serve", "tls"]),
+    // The store knows records and wire types only; API and Console try policies and requests with the core.
+    (
+        "control_plane",
+        &[
+            "model",
+            "normalize",
+            "parse",
+            "ruleset",
+            "detect",
+            "engine",
+            "policy",
+            "geo",
+            "telemetry",
+            "node_api",
+            "serve",
+            "tls",
+        ],
+    ),
 ];
 
 /// Modules that are pure: they may name none of [`IMPURE`].
@@ -40,7 +64,8 @@ const IMPURE: &[&str] = &[
 ];
 
 /// Modules that may know of modes and actions.
-const KNOW_MODES: &[&str] = &["policy", "http_inspector", "events", "config", "cli", "app", "telemetry", "generation"];
+const KNOW_MODES: &[&str] =
+    &["policy", "http_inspector", "events", "config", "cli", "app", "telemetry", "generation", "sync", "control_plane"];
 
 struct Source {
     module: String,

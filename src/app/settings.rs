@@ -3,7 +3,7 @@
 use crate::config::resolved::{self, Resolved};
 use crate::config::types::{LogTarget, RoutePattern, Workers};
 use crate::geo::{Files, Geo};
-use crate::http_inspector::{Access, Config, config, tls};
+use crate::http_inspector::{Access, Config, config};
 use crate::policy::client::{ClientRules, Record};
 use crate::policy::{
     AnomalyAction, CustomSignature, FilterSettings, Mode, ModeOverride, OverlimitMode, Policy, PolicyDoc,
@@ -12,6 +12,7 @@ use crate::policy::{
 use crate::ruleset::custom::Custom;
 use crate::ruleset::{Ruleset, builtin, compile};
 use crate::telemetry::logs::{self, AccessLog, Output};
+use crate::tls;
 use std::fmt::Display;
 use std::path::Path;
 

@@ -7,6 +7,7 @@ pub mod replay;
 pub mod rules;
 mod run;
 
+use crate::app::Role;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -39,8 +40,14 @@ const EXIT_CODES: &str = "Exit codes of the node:
 
 #[derive(Subcommand, Debug)]
 enum Command {
-    /// Run the node (the default).
+    /// Run everything in one process (the default): inspection, and a control plane on an embedded database.
     Run(run::RunArgs),
+    /// Run inspection alone: the API for gateways.
+    Processing(run::RunArgs),
+    /// Take events from nodes and give them policy, on behalf of a control plane.
+    Aggregation(run::RunArgs),
+    /// Run the control plane alone: Console, API and store.
+    ControlPlane(run::RunArgs),
     /// Show the verdict on requests from a file, with every decoding step, finding and rule.
     Inspect(inspect::Arguments),
     /// List, explain, check and test the detection rules.
@@ -56,8 +63,11 @@ enum Command {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     match cli.command {
-        None => run::run(cli.run),
-        Some(Command::Run(args)) => run::run(args),
+        None => run::run(cli.run, Role::All),
+        Some(Command::Run(args)) => run::run(args, Role::All),
+        Some(Command::Processing(args)) => run::run(args, Role::Processing),
+        Some(Command::Aggregation(args)) => run::run(args, Role::Aggregation),
+        Some(Command::ControlPlane(args)) => run::run(args, Role::ControlPlane),
         Some(Command::Inspect(args)) => inspect::run(&args),
         Some(Command::Rules(command)) => rules::run(&command),
         Some(Command::Replay(args)) => replay::run(&args),

@@ -1,6 +1,7 @@
 //! `weir`, `weir run`: the node.
 
 use super::{EXIT_FAILED, EXIT_OK, EXIT_UNANSWERED};
+use crate::app::Role;
 use crate::config::{Flag, Sources};
 use clap::Args;
 use std::path::PathBuf;
@@ -18,9 +19,9 @@ pub struct RunArgs {
 }
 
 /// Runs the node until it is told to stop.
-pub fn run(args: RunArgs) -> ExitCode {
+pub fn run(args: RunArgs, role: Role) -> ExitCode {
     let sources = Sources { file: args.config, environment: crate::config::environment(), flags: args.set };
-    match crate::app::run(sources) {
+    match crate::app::run(sources, role) {
         Ok(true) => ExitCode::from(EXIT_OK),
         Ok(false) => ExitCode::from(EXIT_UNANSWERED),
         Err(error) => {

@@ -84,3 +84,6 @@ pub fn all_networks() -> Vec<IpNet> {
         IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::UNSPECIFIED, 0)),
     ]
 }
+
+/// Under the working directory: a run without configuration leaves its data where it was started. Images set another.
+pub const DATA_DIR: &str = "weir-data";

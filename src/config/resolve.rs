@@ -1,5 +1,6 @@
 //! The keys of the configuration, section by section: what each is called, means and is without being set.
 
+mod cloud;
 mod connector;
 mod inspection;
 mod routes;
@@ -29,27 +30,33 @@ pub const MOVED: &[(&str, &str)] = &[
     ("connector.drop_on_overload", "drop_on_overload"),
     ("connector.real_ip_header", "http_inspector.real_ip_header"),
     ("wallarm_mode_allow_override", "route_config.wallarm_mode_allow_override"),
+    ("api.useSSL", "api.use_ssl"),
+    ("api.caVerify", "api.ca_verify"),
+    ("api.nodeGroup", "api.node_group"),
+    ("aggregation.serviceAddress", "aggregation.service_address"),
 ];
 
 /// Environment variables besides the `WEIR_` ones: those that images and charts of such nodes document.
-pub const ENV_ALIASES: &[(&str, &str)] =
-    &[("WALLARM_MODE", "route_config.wallarm_mode"), ("WALLARM_APPLICATION", "route_config.wallarm_application")];
+pub const ENV_ALIASES: &[(&str, &str)] = &[
+    ("WALLARM_MODE", "route_config.wallarm_mode"),
+    ("WALLARM_APPLICATION", "route_config.wallarm_application"),
+    ("WALLARM_API_HOST", "api.host"),
+    ("WALLARM_API_PORT", "api.port"),
+    ("WALLARM_API_TOKEN", "api.token"),
+    ("WALLARM_API_USE_SSL", "api.use_ssl"),
+    ("WALLARM_API_CA_VERIFY", "api.ca_verify"),
+    ("WALLARM_NODE_NAME", "api.node_name"),
+];
 
 /// Environment variables that such nodes document and that mean nothing here, with the reason.
 pub const ENV_IGNORED: &[(&str, &str)] = &[
-    ("WALLARM_API_HOST", NO_CONTROL_PLANE),
-    ("WALLARM_API_PORT", NO_CONTROL_PLANE),
-    ("WALLARM_API_TOKEN", NO_CONTROL_PLANE),
-    ("WALLARM_API_USE_SSL", NO_CONTROL_PLANE),
-    ("WALLARM_API_CA_VERIFY", NO_CONTROL_PLANE),
-    ("WALLARM_LABELS", NO_CONTROL_PLANE),
+    ("WALLARM_LABELS", "the group is set by `api.node_group`"),
     ("WALLARM_APID_ONLY", "API discovery is no part of this node"),
     ("WALLARM_WSTORE__SERVICE__PROTOCOL", NO_POSTANALYTICS),
     ("WALLARM_WSTORE__METRICS__LISTEN_ADDRESS", NO_POSTANALYTICS),
     ("WALLARM_WSTORE__METRICS__PROTOCOL", NO_POSTANALYTICS),
 ];
 
-const NO_CONTROL_PLANE: &str = "this node works alone, it asks no control plane";
 const NO_POSTANALYTICS: &str = "there is no postanalytics module to talk to";
 const NO_MESH: &str = "request and response need not meet on one replica: the response leg carries its context";
 const NO_OPENAPI: &str = "OpenAPI specifications are not enforced by this node";
@@ -78,6 +85,11 @@ pub fn read(root: &mut Section<'_>) -> Resolved {
         log: service::log(root),
         metrics: service::metrics(root),
         health_check: service::health_check(root),
+        data_dir: cloud::data_dir(root),
+        api: cloud::api(root),
+        events: cloud::events(root),
+        aggregation: cloud::aggregation(root),
+        control_plane: cloud::control_plane(root),
     };
     ignored(root);
     service::check_ports(root, &resolved);
@@ -92,5 +104,4 @@ fn ignored(root: &mut Section<'_>) {
     root.ignored("goreplay", OLD, "traffic is not captured from an interface; connectors send it");
     root.ignored("middleware", OLD, "traffic is not captured from an interface; connectors send it");
     root.ignored("envoy_external_filter", V4, "the Envoy filter protocol is not offered");
-    root.ignored("api", OLD, NO_CONTROL_PLANE);
 }

@@ -18,7 +18,6 @@ pub mod receive;
 pub mod refusal;
 pub mod server;
 pub mod service;
-pub mod tls;
 
 pub use access::Access;
 pub use config::Config;

@@ -1,8 +1,8 @@
 //! Connections: accepts, TLS, HTTP/1.1 and h2 (by ALPN, or by prior knowledge in plain text), bounds, drain.
 
 use super::service::Service;
-use super::tls::Tls;
 use crate::telemetry::metrics::{Metrics, Reason};
+use crate::tls::Tls;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;

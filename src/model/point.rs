@@ -268,8 +268,15 @@ impl From<Segment<'_>> for PathItem {
     }
 }
 
+impl<'de> Deserialize<'de> for PathItem {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let item = PatternItem::deserialize(deserializer)?;
+        Ok(Self { tag: item.tag, key: item.key.unwrap_or(OwnedKey::None) })
+    }
+}
+
 /// A point as reported: owned, printable, serialised as `[["post"],["json_doc"],["hash","user"]]`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct PointPath(pub Vec<PathItem>);
 

@@ -121,7 +121,12 @@ local function connect(set, deadline)
       ok, err = sock:setclientcert(set.certificate.chain, set.certificate.key)
     end
     if ok then
-      ok, err = sock:sslhandshake(nil, set.server_name, conf.tls_verify)
+      -- ngx_lua raises an assertion where a handshake fails before its first pause: that is a failed handshake, too.
+      local ran
+      ran, ok, err = pcall(sock.sslhandshake, sock, nil, set.server_name, conf.tls_verify)
+      if not ran then
+        ok, err = nil, ok
+      end
     end
     if not ok then
       sock:close()

@@ -1,0 +1,75 @@
+//! `weir processing`: the API for connectors, inspection, events.
+
+use super::{StartError, listen, local, on_stop_signal, openapi, probe_servers, reload, reloadable, settings, system};
+use crate::config::{Resolved, Sources};
+use crate::generation::Current;
+use crate::http_inspector::context::Keys;
+use crate::http_inspector::{Server, Service, service};
+use crate::telemetry::{Health, Metrics, Telemetry, logs};
+use crate::tls::Tls;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// Runs the node until it is told to stop. True if every call under way was answered.
+pub async fn run(sources: Sources, resolved: Resolved) -> Result<bool, StartError> {
+    let first = reloadable(&resolved)?;
+    let (metrics, registry) = Metrics::new(&resolved.metrics.namespace);
+    metrics.generation.set(1);
+    metrics.signatures.set(first.generation.ruleset.signatures.len() as i64);
+    let telemetry = Arc::new(Telemetry { metrics, access: settings::access_log(&resolved) });
+    logs::count_dropped_lines(Arc::clone(&telemetry));
+    let current = Arc::new(Current::new(first.generation));
+    let health = Arc::new(Health::default());
+    let keys = settings::keys(&resolved).map_err(StartError::Settings)?;
+    let keys = Keys::new(&keys).map_err(|_| StartError::Settings("no randomness from the system".into()))?;
+    let open = first.access.is_open();
+    let parts = service::Parts {
+        config: settings::service(&resolved),
+        current: Arc::clone(&current),
+        access: first.access,
+        keys,
+        telemetry: Arc::clone(&telemetry),
+        health: Arc::clone(&health),
+        openapi: openapi().into(),
+    };
+    let service = Arc::new(system("threads", Service::new(parts))?);
+    let tls = settings::tls(&resolved).map(Tls::load).transpose().map_err(StartError::Tls)?.map(Arc::new);
+    let listener = listen(resolved.connector.address).await?;
+    let stop = CancellationToken::new();
+    probe_servers(&resolved, &health, registry, &stop).await?;
+    let watched = reload::Watched { sources, service: Arc::clone(&service), current, tls: tls.clone() };
+    reload::start(watched, &resolved)?;
+    announce(&listener, &resolved, tls.is_some(), open);
+    health.set_ready(true);
+    let drain = CancellationToken::new();
+    on_stop_signal(drain.clone(), Arc::clone(&health))?;
+    let drained = Server::new(service, tls).serve(listener, drain).await;
+    stop.cancel();
+    tracing::info!(drained, "stopped");
+    Ok(drained)
+}
+
+/// Says on standard error what it listens on, and what to try: the log on standard output stays JSON.
+fn announce(listener: &TcpListener, resolved: &Resolved, tls: bool, open: bool) {
+    let address = local(listener);
+    tracing::info!(address, tls, "http_inspector");
+    if open {
+        tracing::warn!(
+            "connectors are not authenticated: calls are accepted from {} network(s) without key or certificate; \
+             set connector.auth",
+            resolved.connector.allowed_networks.len()
+        );
+    }
+    let port = listener.local_addr().map_or(0, |address| address.port());
+    let scheme = if tls { "https" } else { "http" };
+    eprintln!(
+        "weir {} listens on {address} (API), {} (probes), {} (metrics)\n\ntry it:\n  \
+         printf 'GET /etc/passwd HTTP/1.1\\r\\nHost: example.com\\r\\n\\r\\n' | curl -i --data-binary @- \\\n    \
+         -H 'Content-Type: message/http; msgtype=request' -H 'Inspector-Request-Id: try-1' \\\n    \
+         -H 'Inspector-Client: 203.0.113.9' -H 'Inspector-Connector: curl/1' {scheme}://127.0.0.1:{port}/v1/requests\n",
+        env!("CARGO_PKG_VERSION"),
+        resolved.health_check.address.map_or_else(|| "off".into(), |a| a.to_string()),
+        resolved.metrics.address.map_or_else(|| "off".into(), |a| a.to_string()),
+    );
+}

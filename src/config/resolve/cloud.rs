@@ -1,0 +1,172 @@
+//! What a node, an aggregation and a control plane know of one another: `api`, `events`, `aggregation`, `control_plane`.
+
+use super::{OWN, V4};
+use crate::config::defaults;
+use crate::config::diagnostic::Severity;
+use crate::config::reader::Section;
+use crate::config::resolved::{Aggregation, Api, ControlPlane, Events, Oidc, TlsFiles};
+use crate::config::types::{ByteSize, ListenAddress};
+use std::time::Duration;
+
+/// Hosts of the vendor whose nodes this one replaces: never contacted, and no token meant for them is sent anywhere.
+fn is_vendor(host: &str) -> bool {
+    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    ["wallarm.com", "wallarm.ru"].iter().any(|domain| host == *domain || host.ends_with(&format!(".{domain}")))
+}
+
+/// Reads `api`.
+pub fn api(root: &mut Section<'_>) -> Api {
+    root.section("api", V4, "The control plane or aggregation that events go to and policy comes from.", |s| {
+        let host: Option<String> =
+            s.optional("host", V4, "none: nothing is sent, the node works alone", "Its host name or address.");
+        let host = host.filter(|host| !host.is_empty()).filter(|host| {
+            let vendor = is_vendor(host);
+            if vendor {
+                let help = "name your own control plane, or remove the key";
+                s.remark(
+                    Severity::Warning,
+                    "host",
+                    "the vendor's cloud is never contacted; the host counts as empty",
+                    help,
+                );
+            }
+            !vendor
+        });
+        Api {
+            host,
+            port: s.get("port", V4, 443u16, "Its port."),
+            use_ssl: s.get("use_ssl", V4, true, "Whether it is called over TLS."),
+            ca_verify: s.get("ca_verify", V4, true, "Whether its certificate is verified. False is for tests."),
+            ca_file: s.optional(
+                "ca_file",
+                OWN,
+                "the built-in authorities",
+                "PEM file of the authority that signs its certificate.",
+            ),
+            token: s.optional(
+                "token",
+                V4,
+                "none",
+                "API token of usage Node deployment, with which the node registers.",
+            ),
+            token_file: s.optional(
+                "token_file",
+                OWN,
+                "none",
+                "File that holds the token, read anew at each registration.",
+            ),
+            node_group: s.get("node_group", V4, "default".to_owned(), "Group that the node joins."),
+            node_name: s.optional("node_name", OWN, "the host's name", "What the node is called in the Console."),
+            policy_key: s.optional(
+                "policy_key",
+                OWN,
+                "pinned at registration",
+                "Base64 of the Ed25519 key that signs policies.",
+            ),
+        }
+    })
+}
+
+/// Reads `data_dir`.
+pub fn data_dir(root: &mut Section<'_>) -> std::path::PathBuf {
+    let meaning = "Directory for what must survive a restart: spool, identity, last good policy, embedded database.";
+    root.get("data_dir", OWN, defaults::DATA_DIR.into(), meaning)
+}
+
+/// Reads `events`.
+pub fn events(root: &mut Section<'_>) -> Events {
+    root.section("events", OWN, "Records of malicious requests, on their way to the control plane.", |s| {
+        let ms = Duration::from_millis;
+        Events {
+            enabled: s.get("enabled", OWN, true, "Whether they are spooled and shipped. Logs and metrics go on without."),
+            spool_size: s.bounded("spool_size", OWN, ByteSize(256 << 20), ByteSize(1 << 20)..=ByteSize(1 << 40),
+                "Room for records not yet delivered; new ones are dropped, and counted, when it is full.").0,
+            fsync_interval: s.bounded("fsync_interval", OWN, ms(100), ms(1)..=Duration::from_secs(60),
+                "Longest time from writing a record to forcing it to the disk."),
+            stall: s.bounded("stall", OWN, ms(5), ms(1)..=Duration::from_secs(1),
+                "Longest time that an answer waits for its record to be written; past it the record is dropped and counted."),
+            max_body: s.bounded("max_body", OWN, ByteSize(16 << 10), ByteSize(0)..=ByteSize(1 << 20),
+                "Octets of a body that are kept in a record.").0,
+            sampling: s.get("sampling", OWN, false, "Whether identical records past the fifth in an hour are counted only."),
+        }
+    })
+}
+
+/// Reads `aggregation`.
+pub fn aggregation(root: &mut Section<'_>) -> Aggregation {
+    root.section("aggregation", V4, "`weir aggregation`: takes events from nodes, gives them policy.", |s| {
+        s.ignored("tarantoolMemory", super::OLD, "the spool's size is set by `events.spool_size`");
+        s.ignored("wstoreMemory", super::OLD, "the spool's size is set by `events.spool_size`");
+        s.ignored("serviceProtocol", V4, "the address tells");
+        Aggregation {
+            address: s.get("service_address", V4, ListenAddress::any(3313), "Where it listens."),
+            tls: tls(s),
+        }
+    })
+}
+
+/// Reads `control_plane`.
+pub fn control_plane(root: &mut Section<'_>) -> ControlPlane {
+    root.section("control_plane", OWN, "`weir control-plane`: Console, API and store.", |s| ControlPlane {
+        enabled: s.get("enabled", OWN, true, "Whether `weir` without a subcommand runs it in the same process."),
+        address: s.optional("address", OWN, "127.0.0.1:8088 in one process, :8088 on its own", "Where it listens."),
+        tls: tls(s),
+        database: s.optional(
+            "database",
+            OWN,
+            "SQLite files under `data_dir`",
+            "`sqlite:DIRECTORY` or `postgres://USER:PASSWORD@HOST/DATABASE`.",
+        ),
+        key_file: s.optional(
+            "key_file",
+            OWN,
+            "made under `data_dir`",
+            "Ed25519 key (PKCS#8) that signs policies; replicas share it.",
+        ),
+        deploy_token: s.optional(
+            "deploy_token",
+            OWN,
+            "none",
+            "First token of usage Node deployment, so that nodes and control plane start from one secret.",
+        ),
+        admin_login: s.get("admin_login", OWN, "admin".to_owned(), "Login of the first administrator."),
+        admin_password: s.optional(
+            "admin_password",
+            OWN,
+            "made and printed once",
+            "Password of the first administrator.",
+        ),
+        public_url: s.optional("public_url", OWN, "as the browser asks", "Where browsers reach the Console."),
+        retention_days: s.bounded("retention_days", OWN, 180u32, 1..=3650, "Days for which hits are kept."),
+        oidc: s.secret_section("oidc", OWN, "Login by OpenID Connect, besides local users.", |s| Oidc {
+            issuer: s.optional("issuer", OWN, "none: local users only", "URL of the identity provider."),
+            client_id: s.optional("client_id", OWN, "none", "Id of this client."),
+            client_secret: s.optional("client_secret", OWN, "none", "Secret of this client."),
+            role_claim: s.get("role_claim", OWN, "groups".to_owned(), "Claim that names roles."),
+            default_role: s.optional(
+                "default_role",
+                OWN,
+                "none: no role, no login",
+                "Role of those whose claim names none.",
+            ),
+        }),
+    })
+}
+
+fn tls(s: &mut Section<'_>) -> Option<TlsFiles> {
+    let cert =
+        s.optional("tls_cert", OWN, "plain text", "PEM file with the certificate chain. Re-read when it changes.");
+    let key = s.optional("tls_key", OWN, "plain text", "PEM file with the private key.");
+    match (cert, key) {
+        (Some(cert), Some(key)) => Some(TlsFiles { cert, key }),
+        (None, None) => None,
+        (Some(_), None) => {
+            s.error("tls_cert", "`tls_cert` without `tls_key`", "set both or none");
+            None
+        }
+        (None, Some(_)) => {
+            s.error("tls_key", "`tls_key` without `tls_cert`", "set both or none");
+            None
+        }
+    }
+}

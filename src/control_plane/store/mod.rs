@@ -1,0 +1,1 @@
+//! The store: one schema on SQLite and PostgreSQL, chosen by a URL.
