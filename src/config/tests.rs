@@ -299,7 +299,7 @@ fn mistakes_above_the_file_name_their_source() {
         ("WEIR_SERVICE_HOST", "10.0.0.1"),
         ("WEIR_PORT_5000_TCP", "tcp://10.0.0.1:5000"),
         ("PATH", "/bin"),
-        ("WALLARM_API_TOKEN", "s3cr3t-token"),
+        ("WALLARM_LABELS", "group=s3cr3t-token"),
     ];
     let loaded = check("log: {level: lod}\n", &env, &[("connector.adress", ":1")]);
     assert!(loaded.resolved.is_none());
@@ -311,7 +311,7 @@ fn mistakes_above_the_file_name_their_source() {
         "weir.yaml:1:14",
         "flag --set",
         "did you mean `connector.address`?",
-        "WALLARM_API_TOKEN is ignored",
+        "WALLARM_LABELS is ignored",
     ] {
         assert!(shown.contains(part), "{part}\n{shown}");
     }
