@@ -1,7 +1,9 @@
 """End-to-end tests of the connector on a real nginx. Ends with a counting line.
 
 WEIR_BIN=path runs the framing matrix a second time against a real node, started
-as `$WEIR_BIN $WEIR_ARGS` where {port} in WEIR_ARGS stands for its port."""
+as `$WEIR_BIN $WEIR_ARGS` where {port} in WEIR_ARGS stands for its port.
+
+Names of tests as arguments run only those; TIMES=n runs each n times, to look for what fails now and then."""
 import os
 import re
 import shlex
@@ -14,8 +16,8 @@ import time
 import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from harness import (DEFAULT_BODY, Names, Nginx, Node, Stream, Upstream, chunk, curl, free_ports,
-                     modules_dir, raw, read_answer, wait_for, wait_port)
+from harness import (DEFAULT_BODY, SILENCE_S, WAIT_S, Names, Nginx, Node, Stream, Upstream, chunk, curl,
+                     free_ports, modules_dir, raw, read_answer, wait_for, wait_port)
 
 LIMIT = 1024 * 1024
 MARK = b"../../../../etc/passwd"
@@ -81,8 +83,8 @@ def h1(world, port, framing, path, case, body, fault=None, method=b"POST"):
     if framing == "length":
         return raw(port, head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
     if framing == "expect":
-        sock = socket.create_connection(("127.0.0.1", port), 10)
-        sock.settimeout(10)
+        sock = socket.create_connection(("127.0.0.1", port), WAIT_S)
+        sock.settimeout(WAIT_S)
         with sock:
             sock.sendall(head + b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(body))
             stream = Stream(sock)
@@ -106,7 +108,7 @@ def h2(world, port, framing, path, case, body, fault=None):
     return answer
 
 
-def get(world, path, fault=None, extra=b"", method=b"GET", port=None, timeout=10):
+def get(world, path, fault=None, extra=b"", method=b"GET", port=None, timeout=WAIT_S):
     case = case_id()
     data = b"%s %s HTTP/1.1\r\nHost: shop.test\r\nX-Case: %s\r\n" % (method, path, case.encode())
     if fault:
@@ -268,8 +270,8 @@ def odd_heads_reach_the_node(world):
     data = b"GET /odd HTTP/1.0\r\nX-Case: odd-10\r\n\r\n"
     same(raw(world.guard1, data).status, 200, "HTTP/1.0 without Host")
     expect(world.node.by_case("odd-10"), "HTTP/1.0 seen")
-    with socket.create_connection(("127.0.0.1", world.guard1), 5) as sock:
-        sock.settimeout(5)
+    with socket.create_connection(("127.0.0.1", world.guard1), WAIT_S) as sock:
+        sock.settimeout(WAIT_S)
         sock.sendall(b"GET /odd-09/etc/passwd\r\n")
         got = b""
         while b"blocked" not in got:
@@ -310,8 +312,8 @@ def grpc_type_is_no_way_past(world):
 
 @test
 def websocket_flows(world):
-    sock = socket.create_connection(("127.0.0.1", world.guard1), 5)
-    sock.settimeout(5)
+    sock = socket.create_connection(("127.0.0.1", world.guard1), WAIT_S)
+    sock.settimeout(WAIT_S)
     with sock:
         sock.sendall(b"GET /ws/ HTTP/1.1\r\nHost: a\r\nX-Case: ws\r\nUpgrade: websocket\r\n"
                      b"Connection: upgrade\r\n\r\n")
@@ -328,29 +330,29 @@ def websocket_flows(world):
 
 @test
 def events_flow(world):
-    sock = socket.create_connection(("127.0.0.1", world.guard1), 5)
-    sock.settimeout(5)
+    sock = socket.create_connection(("127.0.0.1", world.guard1), WAIT_S)
+    sock.settimeout(WAIT_S)
     with sock:
-        began = time.time()
         sock.sendall(b"GET /sse/ HTTP/1.1\r\nHost: a\r\nX-Case: sse\r\nAccept: text/event-stream\r\n"
                      b"Connection: close\r\n\r\n")
         stream = Stream(sock)
+        # The second event is sent once the first has been read: one that is held back would never come.
         stream.until(b"data: one\n\n")
-        expect(time.time() - began < 1.2, "first event was held back")
+        world.upstream.first_event_read.set()
         stream.until(b"data: two\n\n")
     leg = wait_for(lambda: [c for c in world.node.calls if c.path == "/v1/responses"
-                            and b"data: two" in c.body], 5)
+                            and b"data: two" in c.body])
     expect(leg, "response leg of a stream")
 
 
 @test
 def stream_route_is_not_waited_for(world):
-    sock = socket.create_connection(("127.0.0.1", world.guard1), 5)
-    sock.settimeout(5)
+    sock = socket.create_connection(("127.0.0.1", world.guard1), WAIT_S)
+    sock.settimeout(WAIT_S)
     with sock:
         sock.sendall(b"POST /stream/ HTTP/1.1\r\nHost: a\r\nX-Case: stream1\r\n"
                      b"Transfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n")
-        expect(wait_for(lambda: world.upstream.partial.get("stream1") == b"first", 3),
+        expect(wait_for(lambda: world.upstream.partial.get("stream1") == b"first"),
                "the first chunk did not flow on")
         sock.sendall(b"4\r\nlast\r\n0\r\n\r\n")
         same(read_answer(Stream(sock)).status, 200)
@@ -401,11 +403,17 @@ FAULTS = ["slow", "hang", "hang-half", "half-close", "drip", "garbage", "endless
           "shed", "401", "proxy-403", "200-none", "204-none", "200-pass", "204-block", "twice", "302", "100", "413"]
 
 
+def within_budget(began, what):
+    # Budgets are below half a second; without them the node's silence would be waited out.
+    took = time.time() - began
+    expect(took < SILENCE_S / 2, "%s took %.1f s" % (what, took))
+
+
 def fault_cell(world, fault):
     began = time.time()
     case, answer = get(world, b"/tight/etc/passwd", fault)
     same((answer.status, answer.body), (200, b"upstream ok"), "fail_open")
-    expect(time.time() - began < 2.5, "took %.1f s" % (time.time() - began))
+    within_budget(began, fault)
     case, answer = get(world, b"/closed/fine", fault)
     same((answer.status, answer.body), (503, b'{"error": {"code": 503, "message": "service unavailable"}}'))
     expect(case not in world.upstream.seen, "fail_closed let it through")
@@ -423,11 +431,12 @@ def budget_holds(world):
     for fault in ("slow", "hang-half", "drip"):
         began = time.time()
         get(world, b"/tight/x", fault)
-        expect(0.3 < time.time() - began < 1.0, "%s took %.2f s of 0.4" % (fault, time.time() - began))
+        expect(time.time() - began > 0.3, "%s was given up before its time" % fault)
+        within_budget(began, fault)
     began = time.time()
     _, answer = get(world, b"/name/x")
     same(answer.status, 503)
-    expect(time.time() - began < 1.0, "name lookup took %.2f s of 0.3" % (time.time() - began))
+    within_budget(began, "name lookup")
 
 
 @test
@@ -462,7 +471,7 @@ def monitoring_is_the_nodes_business(world):
     same(answer.status, 200)
     head = world.upstream.seen[case][0]
     same(re.findall(rb"(?i)\r\nx-weir-verdict: ([^\r]+)", head), [b"pass; attack=sqli,ptrav"])
-    case, _ = get(world, b"/verdict/x", "slow")
+    case, _ = get(world, b"/hasty/x", "slow")
     same(re.findall(rb"(?i)\r\nx-weir-verdict: ([^\r]+)", world.upstream.seen[case][0]),
          [b"uninspected; reason=timeout"])
 
@@ -470,9 +479,9 @@ def monitoring_is_the_nodes_business(world):
 @test
 def dead_pooled_connection_is_retried_once(world):
     for _ in range(8):
-        get(world, b"/closed/warm")
-    for attempt in range(3):
-        case, answer = get(world, b"/closed/again", "die-reused")
+        get(world, b"/patient/warm")
+    for attempt in range(100):
+        case, answer = get(world, b"/patient/again", "die-reused")
         same(answer.status, 200)
         calls = world.node.by_case(case)
         expect(len(calls) <= 2, "more than one retry")
@@ -485,15 +494,15 @@ def dead_pooled_connection_is_retried_once(world):
     case = case_id()
     body = attack_body(300000, "last")
     for _ in range(4):
-        get(world, b"/closed/warm")
-    same(h1(world, world.guard1, "length", b"/closed/big", case, body, fault="die-reused").status, 403,
+        get(world, b"/patient/warm")
+    same(h1(world, world.guard1, "length", b"/patient/big", case, body, fault="die-reused").status, 403,
          "a spilled body is sent again whole")
 
 
 @test
 def keepalive_is_reused(world):
     before = world.node.connections
-    sock = socket.create_connection(("127.0.0.1", world.guard1), 10)
+    sock = socket.create_connection(("127.0.0.1", world.guard1), WAIT_S)
     with sock:
         for i in range(300):
             raw(0, b"GET /quiet/%d HTTP/1.1\r\nHost: a\r\nX-Case: ka\r\n\r\n" % i, sock=sock)
@@ -502,7 +511,7 @@ def keepalive_is_reused(world):
     expect(opened <= 8, "300 requests opened %d connections" % opened)
     # A node that ends connections is obeyed without an uninspected request.
     for i in range(10):
-        _, answer = get(world, b"/closed/c", "close")
+        _, answer = get(world, b"/patient/c", "close")
         same(answer.status, 200)
 
 
@@ -513,13 +522,14 @@ def restart_under_load(world):
 
     def client():
         for _ in range(40):
-            results.append(get(world, b"/closed/load")[1].status)
+            results.append(get(world, b"/patient/load")[1].status)
 
     threads = [threading.Thread(target=client) for _ in range(6)]
     for t in threads:
         t.start()
     for _ in range(4):
-        time.sleep(0.05)
+        before = len(results)
+        wait_for(lambda: len(results) >= before + 20)
         # Idle connections die, as when a node is replaced behind one address.
         world.node.drop_connections()
     for t in threads:
@@ -527,9 +537,15 @@ def restart_under_load(world):
     same(len(results), 240)
     bad = [s for s in results if s not in (200, 503)]
     same(bad, [])
-    expect(results.count(503) <= 40, "%d of 240 lost a verdict in four restarts" % results.count(503))
-    _, answer = get(world, b"/closed/after")
+    # Each restart may cost the six requests under way, and their retries once more.
+    expect(results.count(503) <= 48, "%d of 240 lost a verdict in four restarts" % results.count(503))
+    _, answer = get(world, b"/patient/after")
     same(answer.status, 200, "after the restart")
+
+
+def probe_now(world):
+    """Lets the open time of the breaker be over, which on the clock is ten minutes."""
+    same(raw(world.guard1, b"GET /test/probe HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").body, b"true")
 
 
 @test
@@ -549,12 +565,12 @@ def breaker_opens_probes_and_closes(world):
         for _ in range(12):
             get(world, b"/broken/c")
         same(asked(), 16, "three failures, over all workers, open it")
-        time.sleep(0.8)
+        probe_now(world)
         same(get(world, b"/broken/d")[1].status, 503, "failed probe")
         get(world, b"/broken/d")
         same(asked(), 17, "one probe")
         second.fault = None
-        time.sleep(0.8)
+        probe_now(world)
         same(get(world, b"/broken/e")[1].status, 200, "good probe closes it")
         same(get(world, b"/broken/f")[1].status, 200, "closed again")
     finally:
@@ -592,7 +608,12 @@ def response_leg(world):
     expect(b"\r\nX-Up: a\r\nX-Up: b\r\n" in leg[0].head, "duplicates %r" % leg[0].head)
     case, _ = get(world, b"/quiet/x")
     rid = world.node.by_case(case)[0].headers["inspector-request-id"]
-    time.sleep(0.3)
+    for _ in range(4):
+        # Legs of later requests have come: one of the quiet route would have come before.
+        other, _ = get(world, b"/plain")
+        other = world.node.by_case(other)[0].headers["inspector-request-id"]
+        expect(wait_for(lambda: [c for c in world.node.calls if c.path == "/v1/responses"
+                                 and c.headers["inspector-request-id"] == other]), "no response leg")
     expect(not [c for c in world.node.calls if c.path == "/v1/responses"
                 and c.headers["inspector-request-id"] == rid], "inspect_response=false")
 
@@ -637,7 +658,7 @@ def kong_handler(world):
         same(send(world, port, framing, b"/kong/", case, attack_body(8193, "none")).status, 200)
         same(len(world.upstream.seen[case][1]), 8193)
     for fault in ("slow", "garbage", "die", "500", "401"):
-        same(get(world, b"/kong/x", fault)[1].status, 503, fault)
+        same(get(world, b"/kongtight/x", fault)[1].status, 503, fault)
     case = case_id()
     same(h1(world, world.guard1, "length", b"/kong/?buffering=off", case, b"abc").status, 200)
     same(world.node.by_case(case)[0].headers["inspector-body"], "unread; reason=stream")
@@ -645,7 +666,7 @@ def kong_handler(world):
 
 @test
 def node_restarts_under_load(world):
-    node, results, stop = Node(world.second_port), [], threading.Event()
+    node, results, stop = Node(world.reborn_port), [], threading.Event()
 
     def client():
         while not stop.is_set():
@@ -654,20 +675,17 @@ def node_restarts_under_load(world):
     threads = [threading.Thread(target=client) for _ in range(4)]
     for t in threads:
         t.start()
-    time.sleep(0.4)
-    node.stop()
-    time.sleep(0.3)
-    down = len(results)
-    node = Node(world.second_port)
-    time.sleep(1.5)
-    stop.set()
-    for t in threads:
-        t.join()
     try:
+        expect(wait_for(lambda: 200 in results), "not inspected before the restart")
+        node.stop()
+        expect(wait_for(lambda: 503 in results), "fail_closed while the node was away")
+        node = Node(world.reborn_port)
+        expect(wait_for(lambda: len(results) > 20 and set(results[-20:]) == {200}), "inspected again after the restart")
         same(sorted(set(results) - {200, 503}), [], "statuses")
-        expect(503 in results[:down], "fail_closed while the node was away")
-        same(set(results[-20:]), {200}, "inspected again after the restart")
     finally:
+        stop.set()
+        for t in threads:
+            t.join()
         node.stop()
 
 
@@ -685,16 +703,19 @@ def bypasses_are_logged_and_counted(world):
 
 @test
 def coverage_only_rises(world):
-    time.sleep(1.2)
+    wanted = {"prefix", "stream", "upgrade", "too_large"}
+
+    def partial():
+        return {c["reason"] for r in list(world.node.coverage) for c in r.get("coverage", []) if c["inspected"] == "partial"}
+
+    expect(wait_for(lambda: wanted <= partial()), "partial reasons %r" % partial())
     last = {}
     for report in list(world.node.coverage):
         for entry in report.get("coverage", []):
             key = (report["instance"], entry["route"], entry["inspected"], entry["reason"])
             expect(entry["requests"] >= last.get(key, 0), "a counter fell")
             last[key] = entry["requests"]
-    partial = {k[3] for k in last if k[2] == "partial"}
-    expect({"prefix", "stream", "upgrade", "too_large"} <= partial, "partial reasons %r" % partial)
-    same(len({k[0] for k in last}), 2, "one instance for each worker")
+    same(len({r["instance"] for r in world.node.coverage}), 2, "one instance for each worker")
 
 
 @test
@@ -725,9 +746,9 @@ def certificates(folder):
 
 
 def start(world, node_port):
-    names = ("BARE1", "BARE2", "GUARD1", "GUARD2", "TLS", "DEAD", "SECOND")
+    names = ("BARE1", "BARE2", "GUARD1", "GUARD2", "TLS", "DEAD", "SECOND", "REBORN")
     ports = dict(zip(names, free_ports(len(names))))
-    world.second_port = ports["SECOND"]
+    world.second_port, world.reborn_port = ports["SECOND"], ports["REBORN"]
     world.bare1, world.bare2 = ports["BARE1"], ports["BARE2"]
     world.guard1, world.guard2 = ports["GUARD1"], ports["GUARD2"]
     world.nginx = Nginx("nginx.conf.in", dict(ports, NODE=node_port, UPSTREAM=world.upstream.port,
@@ -762,7 +783,8 @@ def main():
                 matrix(world, world.node, "scripted node,")
             for function in TESTS:
                 if not only or function.__name__ in only:
-                    run(function.__name__, function, world)
+                    for _ in range(int(os.environ.get("TIMES", "1"))):
+                        run(function.__name__, function, world)
         finally:
             world.nginx.stop()
 

@@ -16,7 +16,11 @@ CONNECTORS = os.path.dirname(HERE)
 # Substrings of the raw bytes that make the scripted node block.
 MARKERS = (b"/etc/passwd", b"' UNION SELECT password FROM users--")
 DEFAULT_BODY = b'{"error": {"code": 403, "message": "request blocked"}}'
-WAIT_S = 10
+# Longest wait for anything that must happen; generous, for a machine that has other work.
+WAIT_S = 60
+# How long a faulty node keeps silent. Far above every budget under test, so that an answer within half of it
+# proves that the budget ended the wait, however slow the machine is.
+SILENCE_S = 40
 
 
 def free_ports(count):
@@ -146,6 +150,8 @@ class Upstream(Server):
     def __init__(self):
         self.seen = {}
         self.partial = {}
+        # Set by the test that has read the first event of a stream.
+        self.first_event_read = threading.Event()
         super().__init__()
 
     def serve(self, sock):
@@ -166,7 +172,7 @@ class Upstream(Server):
                 self.seen[case] = (head, b"")
                 sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
                              b"Connection: close\r\n\r\ndata: one\n\n")
-                time.sleep(1.5)
+                self.first_event_read.wait(WAIT_S)
                 sock.sendall(b"data: two\n\n")
                 return
             length = re.search(rb"\r\ncontent-length: (\d+)", head, re.I)
@@ -311,14 +317,12 @@ class Node(Server):
             return False
         if fault == "die-reused" and served > 1:
             return False
-        if fault == "slow":
-            time.sleep(3)
-        if fault == "hang":
-            time.sleep(5)
-            return False
+        if fault in ("slow", "hang"):
+            time.sleep(SILENCE_S)
+            return fault == "slow"
         if fault == "hang-half":
             sock.sendall(b"HTTP/1.1 204 No Content\r\nInspector-Ver")
-            time.sleep(5)
+            time.sleep(SILENCE_S)
             return False
         if fault == "half-close":
             sock.sendall(b"HTTP/1.1 204 No Content\r\nInspector-Ver")
@@ -326,7 +330,7 @@ class Node(Server):
         if fault == "drip":
             for byte in b"HTTP/1.1 204 No Content\r\nInspector-Verdict: pass\r\n\r\n":
                 sock.sendall(bytes([byte]))
-                time.sleep(0.1)
+                time.sleep(SILENCE_S / 50)
             return True
         if fault == "garbage":
             sock.sendall(os.urandom(64) + b"\r\n\r\n")
@@ -359,7 +363,7 @@ class Node(Server):
             return True
         if fault == "block-half":
             sock.sendall(b"HTTP/1.1 200 OK\r\nInspector-Verdict: block\r\nContent-Length: 400\r\n\r\n{\"verd")
-            time.sleep(5)
+            time.sleep(SILENCE_S)
             return False
         if fault == "413-body" and call.body or fault == "413":
             sock.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
