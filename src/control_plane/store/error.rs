@@ -1,0 +1,96 @@
+//! What can go wrong in the store.
+
+use std::fmt;
+
+/// Why the store did not do what it was asked.
+#[derive(Debug)]
+pub enum StoreError {
+    /// The database URL cannot be used: why, and the fix.
+    Url(String),
+    /// A file or directory cannot be used.
+    File(std::path::PathBuf, std::io::Error),
+    /// The database, or one of its files, is damaged: which, and what the engine says.
+    Damaged(String, sqlx::Error),
+    /// The schema is not one that this build can use.
+    Schema(String),
+    /// What was asked for is out of bounds: what, and the fix.
+    Input(String),
+    /// A stored value cannot be read back.
+    Value(String),
+    /// The engine failed.
+    Sql(sqlx::Error),
+}
+
+/// SQLSTATE classes and codes after which the same transaction may succeed: connection lost, serialization failure,
+/// deadlock, server starting or stopping, too many connections.
+const TRANSIENT_SQLSTATES: &[&str] = &["08", "40", "57P01", "57P02", "57P03", "53300", "55P03"];
+/// SQLite result codes, primary: BUSY and LOCKED.
+const TRANSIENT_SQLITE: &[i64] = &[5, 6];
+/// SQLite result codes, primary: CORRUPT and NOTADB.
+const DAMAGED_SQLITE: &[i64] = &[11, 26];
+
+impl StoreError {
+    /// Whether the same call may succeed a little later.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            StoreError::Sql(error) => transient(error),
+            _ => false,
+        }
+    }
+
+    /// `error` of the database called `name`, told apart by whether it is damaged.
+    pub(super) fn of(name: &str, error: sqlx::Error) -> StoreError {
+        if damaged(&error) { StoreError::Damaged(name.to_owned(), error) } else { StoreError::Sql(error) }
+    }
+}
+
+fn transient(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed | sqlx::Error::Protocol(_) => true,
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+            TRANSIENT_SQLSTATES.iter().any(|known| code.len() == 5 && code.starts_with(known))
+                || sqlite_code(&code).is_some_and(|code| TRANSIENT_SQLITE.contains(&code))
+        }),
+        _ => false,
+    }
+}
+
+fn damaged(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(error) => {
+            error.code().and_then(|code| sqlite_code(&code)).is_some_and(|code| DAMAGED_SQLITE.contains(&code))
+        }
+        _ => false,
+    }
+}
+
+/// The primary result code of an extended one. SQLSTATEs, five characters long, are none.
+fn sqlite_code(code: &str) -> Option<i64> {
+    if code.len() == 5 {
+        return None;
+    }
+    code.parse::<i64>().ok().map(|code| code & 0xff)
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StoreError::Url(text) | StoreError::Schema(text) | StoreError::Input(text) | StoreError::Value(text) => {
+                f.write_str(text)
+            }
+            StoreError::File(path, error) => write!(f, "{}: {error}", path.display()),
+            StoreError::Damaged(name, error) => {
+                write!(f, "{name} is damaged ({error}): restore it from a backup, or move it away to go on without it")
+            }
+            StoreError::Sql(error) => write!(f, "database: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StoreError {}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        StoreError::of("the database", error)
+    }
+}
