@@ -10,12 +10,18 @@
 
 mod database;
 mod error;
+mod filter;
 pub mod meta;
 mod migrate;
+mod page;
 mod pools;
+mod rows;
 mod url;
 
 pub use database::Database;
 pub use error::StoreError;
+pub use filter::{AttackStatus, Filter, Mark, Span, Terms};
+pub use page::{Cursor, Listing, MAX_PAGE, Page};
 pub use pools::Pools;
+pub use rows::{Attack, Count, Dimension, HitRow, Marked, Series, Slot, StoredHit};
 pub use url::DatabaseUrl;
