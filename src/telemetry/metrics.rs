@@ -42,6 +42,10 @@ labels! {
     Extent { inspected, reason }
     /// By bypassed part of the exchange and reason.
     Dropped { leg, reason }
+    /// By spool: `events`, `statistics`, `aggregation`.
+    Spool { spool }
+    /// By spool and why records are not delivered.
+    SpoolLoss { spool, reason }
 }
 
 /// By host of the inner request.
@@ -161,6 +165,13 @@ families! {
     coverage_bytes: Family<Extent, Counter> = Family::default(), "coverage_bytes", "Body octets that connectors handed over.";
     coverage_bytes_uninspected: Family<Extent, Counter> = Family::default(), "coverage_bytes_uninspected", "Body octets that connectors kept from the node, as far as known.";
     coverage_dropped: Family<Dropped, Counter> = Family::default(), "coverage_dropped", "Copies and response legs that never reached the node.";
+    events_spooled: Family<Spool, Counter> = Family::default(), "events_spooled", "Records written to a spool.";
+    events_delivered: Family<Spool, Counter> = Family::default(), "events_delivered", "Records that the control plane or an aggregation acknowledged.";
+    events_dropped: Family<SpoolLoss, Counter> = Family::default(), "events_dropped", "Records that will not be delivered, by reason.";
+    events_spool_records: Family<Spool, Gauge> = Family::default(), "events_spool_records", "Records in a spool that are not delivered yet.";
+    events_spool_bytes: Family<Spool, Gauge> = Family::default(), "events_spool_bytes", "Octets of a spool on disk.";
+    events_spool_oldest: Family<Spool, Gauge> = Family::default(), "events_spool_oldest_seconds", "Age of the oldest record that is not delivered yet.";
+    events_ship_errors: Family<SpoolLoss, Counter> = Family::default(), "events_ship_errors", "Batches that were not taken and are sent again, by reason.";
     coverage_breakers: Family<State, Gauge> = Family::default(), "coverage_breakers", "Circuit breakers of connectors by last reported state.";
 }
 

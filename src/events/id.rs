@@ -1,0 +1,88 @@
+//! Ids of records: UUIDv7 (RFC 9562 §5.7) that rise within a process, also where its clock jumps back.
+
+use ring::rand::{SecureRandom, SystemRandom};
+use std::sync::{Mutex, PoisonError};
+use uuid::Uuid;
+
+/// Largest value of the counter in the 12 bits after the version.
+const MAX_COUNTER: u16 = 0x0fff;
+/// Latest time that an id can hold: 48 bits of milliseconds.
+const MAX_MS: u64 = (1 << 48) - 1;
+
+/// Makes ids.
+#[derive(Debug)]
+pub struct Mint {
+    /// Time and counter of the last id.
+    last: Mutex<(u64, u16)>,
+    random: SystemRandom,
+}
+
+impl Default for Mint {
+    fn default() -> Self {
+        Self { last: Mutex::default(), random: SystemRandom::new() }
+    }
+}
+
+impl Mint {
+    /// The next id at `now_ms`, milliseconds since 1970: greater than every id before. While the clock is behind the
+    /// last id, time stands still in ids.
+    pub fn next(&self, now_ms: u64) -> Uuid {
+        let mut octets = [0; 10];
+        // Without randomness from the system, ids of this process still differ by time and counter.
+        if self.random.fill(&mut octets).is_err() {
+            tracing::error!("no randomness from the system for an id");
+        }
+        let (ms, counter) = {
+            let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+            *last = after(*last, now_ms.min(MAX_MS));
+            *last
+        };
+        octets[..2].copy_from_slice(&counter.to_be_bytes());
+        uuid::Builder::from_unix_timestamp_millis(ms, &octets).into_uuid()
+    }
+}
+
+/// The time and counter after `last`.
+fn after(last: (u64, u16), now_ms: u64) -> (u64, u16) {
+    match last {
+        (ms, _) if now_ms > ms => (now_ms, 0),
+        (ms, counter) if counter < MAX_COUNTER => (ms, counter + 1),
+        (ms, _) => (ms + 1, 0),
+    }
+}
+
+/// The milliseconds since 1970 in a UUIDv7.
+pub fn time_of(id: &Uuid) -> u64 {
+    let octets = id.as_bytes();
+    octets[..6].iter().fold(0, |ms, &octet| ms << 8 | u64::from(octet))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn ids_are_version_7_and_hold_their_time() {
+        let id = Mint::default().next(1_800_000_000_123);
+        assert_eq!((id.get_version_num(), time_of(&id)), (7, 1_800_000_000_123));
+        assert_eq!(id.get_variant(), uuid::Variant::RFC4122);
+    }
+
+    #[test]
+    fn a_full_counter_goes_on_in_the_next_millisecond() {
+        let mint = Mint::default();
+        let ids: Vec<_> = (0..10_000).map(|_| mint.next(1000)).collect();
+        assert!(ids.is_sorted_by(|a, b| a < b));
+        assert!(time_of(ids.last().unwrap()) < 1005);
+    }
+
+    proptest! {
+        #[test]
+        fn ids_rise_whatever_the_clock_does(clock in proptest::collection::vec(0u64..1 << 49, 1..100)) {
+            let mint = Mint::default();
+            let ids: Vec<_> = clock.into_iter().map(|now| mint.next(now)).collect();
+            prop_assert!(ids.is_sorted_by(|a, b| a < b));
+        }
+    }
+}

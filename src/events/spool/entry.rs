@@ -1,0 +1,161 @@
+//! A record on its way into the file, and who waits for it.
+//!
+//! One atomic decides what becomes of an entry: the writer makes it written or failed, the waiter withdrawn, whoever is
+//! first. So each record is either in the spool or counted as dropped, never both and never neither.
+
+use super::format::FRAME;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// Why a record is not in the spool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Dropped {
+    /// It was not written in time; its answer went out without it.
+    Stalled,
+    /// The spool has no room: records are not delivered fast enough.
+    Full,
+    /// The disk has no room.
+    DiskFull,
+    /// The disk failed.
+    Io,
+    /// More records wait to be written than may.
+    Queue,
+    /// Larger than a record may be.
+    TooLarge,
+    /// The spool is closed.
+    Closed,
+}
+
+impl Dropped {
+    /// Stable code, a metric label.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Dropped::Stalled => "stalled",
+            Dropped::Full => "full",
+            Dropped::DiskFull => "disk_full",
+            Dropped::Io => "io",
+            Dropped::Queue => "queue",
+            Dropped::TooLarge => "too_large",
+            Dropped::Closed => "closed",
+        }
+    }
+}
+
+impl fmt::Display for Dropped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Dropped::Stalled => "not written in time",
+            Dropped::Full => "the spool is full",
+            Dropped::DiskFull => "the disk is full",
+            Dropped::Io => "the disk failed",
+            Dropped::Queue => "too many records wait to be written",
+            Dropped::TooLarge => "too large for the spool",
+            Dropped::Closed => "the spool is closed",
+        })
+    }
+}
+
+impl std::error::Error for Dropped {}
+
+/// What became of an entry.
+pub type Outcome = Result<(), Dropped>;
+
+const WAITING: u8 = 0;
+const WRITTEN: u8 = 1;
+const FAILED: u8 = 2;
+const WITHDRAWN: u8 = 3;
+
+/// Records that are written together or not at all.
+pub(super) struct Entry {
+    pub records: Vec<Vec<u8>>,
+    /// Whether the answer waits for the disk.
+    pub durable: bool,
+    state: Arc<AtomicU8>,
+    done: oneshot::Sender<Outcome>,
+}
+
+/// Tells the one who waits that the records are on the disk, or not.
+pub(super) struct Reply(oneshot::Sender<Outcome>);
+
+impl Reply {
+    pub fn send(self, outcome: Outcome) {
+        // Nobody waits where the connection broke, or the wait was over: the state has decided then.
+        let _nobody = self.0.send(outcome);
+    }
+}
+
+impl Entry {
+    pub fn new(records: Vec<Vec<u8>>, durable: bool) -> (Entry, Ticket) {
+        let (done, outcome) = oneshot::channel();
+        let state = Arc::new(AtomicU8::new(WAITING));
+        let count = records.len() as u64;
+        (Entry { records, durable, state: Arc::clone(&state), done }, Ticket { state, outcome, count })
+    }
+
+    /// Octets that its frames take.
+    pub fn octets(&self) -> u64 {
+        self.records.iter().map(|record| (record.len() + FRAME) as u64).sum()
+    }
+
+    pub fn is_withdrawn(&self) -> bool {
+        self.state.load(Ordering::Acquire) == WITHDRAWN
+    }
+
+    /// Decides that it is written; false where it was withdrawn before.
+    pub fn decide_written(&self) -> bool {
+        decide(&self.state, WRITTEN)
+    }
+
+    /// Decides that it failed. True unless it was withdrawn, and thereby counted, before.
+    pub fn fail(self, why: Dropped) -> bool {
+        let first = decide(&self.state, FAILED);
+        Reply(self.done).send(Err(why));
+        first
+    }
+
+    pub fn reply(self) -> Reply {
+        Reply(self.done)
+    }
+}
+
+fn decide(state: &AtomicU8, outcome: u8) -> bool {
+    state.compare_exchange(WAITING, outcome, Ordering::AcqRel, Ordering::Acquire).is_ok()
+}
+
+/// A record that was handed to the writer. Dropping it leaves the record on its way.
+#[must_use = "settle it to know whether the record was written"]
+#[derive(Debug)]
+pub struct Ticket {
+    state: Arc<AtomicU8>,
+    outcome: oneshot::Receiver<Outcome>,
+    count: u64,
+}
+
+impl Ticket {
+    /// Waits for the outcome, for at most `patience`; past it the records are withdrawn.
+    /// The number is that of records which this call withdrew, to be counted as dropped.
+    pub(super) async fn settle(mut self, patience: Duration) -> (Outcome, u64) {
+        if let Ok(done) = tokio::time::timeout(patience, &mut self.outcome).await {
+            return (done.unwrap_or(Err(Dropped::Closed)), 0);
+        }
+        match self.state.compare_exchange(WAITING, WITHDRAWN, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => (Err(Dropped::Stalled), self.count),
+            Err(WRITTEN) => (Ok(()), 0),
+            // It failed this moment; the reason is on its way and was counted.
+            Err(_) => (self.outcome.try_recv().unwrap_or(Err(Dropped::Io)), 0),
+        }
+    }
+
+    /// Waits for the outcome, however long it takes.
+    pub(super) async fn finish(self) -> Outcome {
+        self.outcome.await.unwrap_or(Err(Dropped::Closed))
+    }
+
+    /// Like [`Self::finish`], on a thread that may block.
+    pub(super) fn finish_blocking(self) -> Outcome {
+        self.outcome.blocking_recv().unwrap_or(Err(Dropped::Closed))
+    }
+}

@@ -1,0 +1,181 @@
+//! The octets of a segment file; see the module's doc for the picture.
+
+use crc32fast::Hasher;
+
+/// First octets of a segment; the last one is the version of the format.
+pub const MAGIC: [u8; 8] = *b"weirspl\x01";
+/// Octets of the header of a segment.
+pub const HEADER: u64 = 24;
+/// Octets of a frame before its payload.
+pub const FRAME: usize = 20;
+/// Largest payload: a record of a message with the largest body kept, with room.
+pub const MAX_PAYLOAD: usize = 6 << 20;
+/// Where the checksum stands in a frame.
+const CHECKSUM: usize = 16;
+/// First octet of every frame. It occurs in no UTF-8 text, so that a search for the next frame finds frames only.
+pub const MARK: u8 = 0xf5;
+
+/// What a frame holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A record.
+    Record,
+    /// The end of a segment that was closed in order: the number of its records.
+    End,
+}
+
+impl Kind {
+    const fn magic(self) -> [u8; 4] {
+        match self {
+            Kind::Record => [MARK, b'R', b'E', b'C'],
+            Kind::End => [MARK, b'E', b'N', b'D'],
+        }
+    }
+}
+
+/// The head of a frame.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame {
+    /// What it holds.
+    pub kind: Kind,
+    /// Octets of the payload.
+    pub length: usize,
+    /// When it was written, in milliseconds since 1970.
+    pub time: u64,
+    checksum: u32,
+    head: [u8; CHECKSUM],
+}
+
+/// Whether a frame counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It does.
+    Live,
+    /// Its record was withdrawn after it had been written.
+    Void,
+}
+
+impl Frame {
+    /// The head in `octets`; none where it is none.
+    pub fn read(octets: &[u8; FRAME]) -> Option<Frame> {
+        let kind = [Kind::Record, Kind::End].into_iter().find(|kind| octets[..4] == kind.magic())?;
+        let length = u32::from_le_bytes(octets[4..8].try_into().ok()?) as usize;
+        let time = u64::from_le_bytes(octets[8..16].try_into().ok()?);
+        let checksum = u32::from_le_bytes(octets[CHECKSUM..].try_into().ok()?);
+        let head = octets[..CHECKSUM].try_into().ok()?;
+        (1..=MAX_PAYLOAD).contains(&length).then_some(Frame { kind, length, time, checksum, head })
+    }
+
+    /// Whether `payload` belongs to this head; none where either is damaged.
+    pub fn check(&self, payload: &[u8]) -> Option<State> {
+        match checksum(&self.head, payload) {
+            sum if sum == self.checksum => Some(State::Live),
+            sum if sum == !self.checksum => Some(State::Void),
+            _ => None,
+        }
+    }
+}
+
+fn checksum(head: &[u8], payload: &[u8]) -> u32 {
+    let mut hasher = Hasher::new();
+    hasher.update(head);
+    hasher.update(payload);
+    hasher.finalize()
+}
+
+/// Appends a frame with `payload`, which must not be empty nor longer than [`MAX_PAYLOAD`].
+pub fn append(out: &mut Vec<u8>, kind: Kind, time: u64, payload: &[u8]) {
+    debug_assert!((1..=MAX_PAYLOAD).contains(&payload.len()));
+    let start = out.len();
+    out.extend_from_slice(&kind.magic());
+    out.extend_from_slice(&(payload.len() as u32).to_le_bytes());
+    out.extend_from_slice(&time.to_le_bytes());
+    let sum = checksum(&out[start..], payload);
+    out.extend_from_slice(&sum.to_le_bytes());
+    out.extend_from_slice(payload);
+}
+
+/// What to write over the checksum of `frame` to make it void, and how far behind the frame's start that stands.
+pub fn voided(frame: &[u8]) -> (u64, [u8; 4]) {
+    let mut sum = [0; 4];
+    sum.copy_from_slice(&frame[CHECKSUM..FRAME]);
+    (CHECKSUM as u64, sum.map(|octet| !octet))
+}
+
+/// The header of segment `number`.
+pub fn header(number: u64) -> [u8; HEADER as usize] {
+    let mut header = [0; HEADER as usize];
+    header[..8].copy_from_slice(&MAGIC);
+    header[8..16].copy_from_slice(&number.to_le_bytes());
+    let sum = crc32fast::hash(&header[..16]);
+    header[16..20].copy_from_slice(&sum.to_le_bytes());
+    header
+}
+
+/// What the header of a segment says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Head {
+    /// It is whole.
+    Good,
+    /// It is of a version that this build does not know.
+    Newer(u8),
+    /// It is damaged.
+    Bad,
+}
+
+/// Reads the header of segment `number`.
+pub fn read_header(octets: &[u8], number: u64) -> Head {
+    match octets.first_chunk::<{ HEADER as usize }>() {
+        Some(octets) if *octets == header(number) => Head::Good,
+        Some(octets) if octets[..7] == MAGIC[..7] && octets[7] != MAGIC[7] => {
+            let sum = crc32fast::hash(&octets[..16]).to_le_bytes();
+            if octets[16..20] == sum { Head::Newer(octets[7]) } else { Head::Bad }
+        }
+        _ => Head::Bad,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn read(octets: &[u8]) -> Option<(Frame, Option<State>)> {
+        let frame = Frame::read(octets.first_chunk()?)?;
+        let payload = octets.get(FRAME..FRAME + frame.length)?;
+        Some((frame, frame.check(payload)))
+    }
+
+    #[test]
+    fn headers_tell_their_version() {
+        assert_eq!(read_header(&header(7), 7), Head::Good);
+        assert_eq!(read_header(&header(7), 8), Head::Bad);
+        assert_eq!(read_header(&[0; 24], 0), Head::Bad);
+        assert_eq!(read_header(&[], 0), Head::Bad);
+        let mut newer = header(7);
+        newer[7] = 2;
+        assert_eq!(read_header(&newer, 7), Head::Bad, "a flipped bit is no version");
+        let sum = crc32fast::hash(&newer[..16]).to_le_bytes();
+        newer[16..20].copy_from_slice(&sum);
+        assert_eq!(read_header(&newer, 7), Head::Newer(2));
+    }
+
+    proptest! {
+        #[test]
+        fn frames_come_back_and_any_change_is_seen(
+            payload in proptest::collection::vec(any::<u8>(), 1..200), at in any::<prop::sample::Index>(), bit in 0u8..8,
+        ) {
+            let mut out = Vec::new();
+            append(&mut out, Kind::Record, 5, &payload);
+            let (frame, state) = read(&out).unwrap();
+            prop_assert_eq!((frame.length, frame.time, state), (payload.len(), 5, Some(State::Live)));
+            let mut void = out.clone();
+            let (offset, octets) = voided(&out);
+            void[offset as usize..offset as usize + 4].copy_from_slice(&octets);
+            prop_assert_eq!(read(&void).unwrap().1, Some(State::Void));
+            let at = at.index(out.len());
+            out[at] ^= 1 << bit;
+            prop_assert!(!matches!(read(&out), Some((_, Some(_)))));
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Takes possession of a directory: locks it, and finds what earlier processes left in it.
+
+use super::format::{FRAME, Frame, Kind, State};
+use super::index::{self, Cursor, END_OCTETS, Index, Segment};
+use super::scan::{self, Item, Scan};
+use std::fmt;
+use std::fs::{DirBuilder, File, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// Why a spool cannot be used.
+#[derive(Debug)]
+pub enum OpenError {
+    /// Another process uses the directory.
+    Locked(PathBuf),
+    /// A newer version of the program wrote this segment.
+    Newer(PathBuf, u8),
+    /// The system refused something about this file.
+    Io(PathBuf, io::Error),
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OpenError::Locked(path) => {
+                write!(f, "{}: another process uses this spool; give each its own `data_dir`", path.display())
+            }
+            OpenError::Newer(path, version) => write!(
+                f,
+                "{}: written in version {version} of the format by a newer weir; run that one, or remove the file \
+                 and lose its records",
+                path.display()
+            ),
+            OpenError::Io(path, error) => write!(f, "{}: {error}", path.display()),
+        }
+    }
+}
+
+impl std::error::Error for OpenError {}
+
+/// What was found in a directory.
+pub(super) struct Found {
+    pub index: Index,
+    /// Held as long as the spool is used.
+    pub lock: File,
+    /// Number of the next segment.
+    pub next: u64,
+    /// Stretches of damage, torn ends among them.
+    pub damaged: u64,
+    /// Ends of segments that were torn.
+    pub torn: u64,
+}
+
+/// Locks `directory`, made if need be, and reads what is in it.
+pub(super) fn open(directory: &Path) -> Result<Found, OpenError> {
+    let at = |error| OpenError::Io(directory.to_owned(), error);
+    DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(at)?;
+    let lock_path = directory.join("lock");
+    let lock = File::options().write(true).create(true).truncate(false).mode(0o600).open(&lock_path);
+    let lock = lock.map_err(|error| OpenError::Io(lock_path.clone(), error))?;
+    lock.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => OpenError::Locked(directory.to_owned()),
+        TryLockError::Error(error) => OpenError::Io(lock_path, error),
+    })?;
+    let cursor = Cursor::load(directory).map_err(at)?.unwrap_or_default();
+    let mut found = Found { index: Index { cursor, ..Index::default() }, lock, next: 1, damaged: 0, torn: 0 };
+    for number in numbers(directory).map_err(at)? {
+        found.segment(directory, number)?;
+        found.next = found.next.max(number + 1);
+    }
+    found.next = found.next.max(cursor.segment + 1);
+    for number in found.index.take_delivered() {
+        let path = index::path(directory, number);
+        std::fs::remove_file(&path).map_err(|error| OpenError::Io(path, error))?;
+    }
+    Ok(found)
+}
+
+fn numbers(directory: &Path) -> io::Result<Vec<u64>> {
+    let mut numbers = Vec::new();
+    for entry in std::fs::read_dir(directory)? {
+        numbers.extend(entry?.file_name().to_str().and_then(index::number_of));
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+impl Found {
+    /// Takes in one segment.
+    fn segment(&mut self, directory: &Path, number: u64) -> Result<(), OpenError> {
+        let path = index::path(directory, number);
+        let io = |error| OpenError::Io(path.clone(), error);
+        let file = File::open(&path).map_err(io)?;
+        let length = file.metadata().map_err(io)?.len();
+        let start = scan::start(&file, number, length).map_err(io)?;
+        let start = start.map_err(|version| OpenError::Newer(path.clone(), version))?;
+        let records = match counted(&file, start, length).map_err(io)? {
+            Some(records) => records,
+            None => self.count(&file, start, length).map_err(io)?,
+        };
+        self.index.segments.insert(number, Segment { length, records, sealed: true, ..Segment::default() });
+        Ok(())
+    }
+
+    /// Counts the records of a segment that was not closed in order.
+    fn count(&mut self, file: &File, start: u64, length: u64) -> io::Result<u64> {
+        let mut payload = Vec::new();
+        let mut scan = Scan::new(file, start, length, &mut payload);
+        let mut records = 0;
+        while let Some(item) = scan.next()? {
+            match item {
+                Item::Frame { kind: Kind::Record, state: State::Live, .. } => records += 1,
+                Item::Frame { .. } => {}
+                Item::Damage { torn: true, .. } => self.torn += 1,
+                Item::Damage { torn: false, .. } => self.damaged += 1,
+            }
+        }
+        Ok(records)
+    }
+}
+
+/// The number of records that the end frame of a segment tells, if it has one.
+fn counted(file: &File, start: u64, length: u64) -> io::Result<Option<u64>> {
+    let Some(at) = length.checked_sub(END_OCTETS).filter(|at| *at >= start) else { return Ok(None) };
+    let mut octets = [0; END_OCTETS as usize];
+    file.read_exact_at(&mut octets, at)?;
+    let (head, payload) = octets.split_first_chunk::<FRAME>().expect("an end frame is longer than its head");
+    let frame = Frame::read(head).filter(|frame| frame.kind == Kind::End && frame.length == payload.len());
+    let whole = frame.and_then(|frame| frame.check(payload)) == Some(State::Live);
+    Ok(whole.then(|| u64::from_le_bytes(payload.try_into().expect("eight octets"))))
+}

@@ -1,0 +1,139 @@
+//! Takes records out of a spool, in order, and moves the cursor past those that are delivered.
+
+use super::format::{Kind, State};
+use super::index::{self, Cursor};
+use super::scan::{self, Item, Scan};
+use super::{Loss, Shared};
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+
+/// Records to deliver.
+#[derive(Debug, Default)]
+pub struct Chunk {
+    /// Their payloads.
+    pub records: Vec<Vec<u8>>,
+    /// The place behind them.
+    pub end: Cursor,
+}
+
+/// The one reader of a spool. It reads files: call it where a thread may block.
+pub struct Reader {
+    pub(super) shared: Arc<Shared>,
+    pub(super) open: Option<(u64, File)>,
+}
+
+/// How far a chunk may grow.
+struct Room {
+    records: usize,
+    octets: usize,
+}
+
+impl Reader {
+    /// The records at the cursor: at most `records`, and at most `octets` of payloads with one more octet for each,
+    /// but at least one. Empty where none waits. The same records come again until they are acknowledged.
+    pub fn next(&mut self, records: usize, octets: usize) -> io::Result<Chunk> {
+        let mut room = Room { records, octets };
+        let mut chunk = Chunk { end: self.shared.index().cursor, ..Chunk::default() };
+        loop {
+            let next = self.shared.index().next_after(chunk.end);
+            let Some(from) = next else { break };
+            chunk.end = from;
+            if !self.read(&mut chunk, &mut room)? {
+                break;
+            }
+        }
+        Ok(chunk)
+    }
+
+    /// Reads the segment at the end of `chunk`. True if there may be room for the next one.
+    fn read(&mut self, chunk: &mut Chunk, room: &mut Room) -> io::Result<bool> {
+        let number = chunk.end.segment;
+        let Some(segment) = self.shared.index().segments.get(&number).cloned() else { return Ok(false) };
+        if self.open.as_ref().is_none_or(|(open, _)| *open != number) {
+            self.open = Some((number, File::open(index::path(&self.shared.config.directory, number))?));
+        }
+        let Some((_, file)) = &self.open else { return Ok(false) };
+        if chunk.end.offset == 0 {
+            // The version was checked when the spool was opened.
+            chunk.end.offset = scan::start(file, number, segment.length)?.unwrap_or_default();
+        }
+        let mut payload = Vec::new();
+        let mut scan = Scan::new(file, chunk.end.offset, segment.length, &mut payload);
+        while let Some(item) = scan.next()? {
+            match item {
+                Item::Frame { kind: Kind::Record, state: State::Live, time, from, to }
+                    if !segment.void.contains(&from) =>
+                {
+                    let cost = scan.payload().len() + 1;
+                    if !chunk.records.is_empty() && (room.records == 0 || room.octets < cost) {
+                        return Ok(false);
+                    }
+                    if chunk.records.is_empty() {
+                        self.shared.index().oldest = Some(time);
+                    }
+                    room.records = room.records.saturating_sub(1);
+                    room.octets = room.octets.saturating_sub(cost);
+                    chunk.records.push(scan.payload().to_vec());
+                    chunk.end = Cursor { offset: to, records: chunk.end.records + 1, ..chunk.end };
+                }
+                Item::Frame { to, .. } => chunk.end.offset = to,
+                Item::Damage { torn, to } => {
+                    self.shared.damage(number, chunk.end.offset, to, torn);
+                    chunk.end.offset = to;
+                }
+            }
+        }
+        Ok(room.records > 0 && room.octets > 0)
+    }
+
+    /// Notes that everything before `end`, that of a chunk, is delivered; `records` is how many that were. Segments
+    /// that are done with are deleted. After an error the same records may come again.
+    pub fn acknowledge(&mut self, end: Cursor) -> io::Result<()> {
+        end.store(&self.shared.config.directory)?;
+        {
+            let mut index = self.shared.index();
+            index.cursor = end;
+            if index.pending() == 0 {
+                index.oldest = None;
+            }
+        }
+        self.shared.remove_delivered();
+        Ok(())
+    }
+
+    /// Waits until there may be more to read.
+    pub async fn wait(&self) {
+        self.shared.grown.notified().await;
+    }
+
+    /// How far records are delivered.
+    pub fn cursor(&self) -> Cursor {
+        self.shared.index().cursor
+    }
+
+    /// Whether everything written is delivered.
+    pub fn is_empty(&self) -> bool {
+        self.shared.index().pending() == 0
+    }
+
+    /// Counts records that the other side will never take.
+    pub fn rejected(&self, records: u64) {
+        self.shared.count(Loss::Rejected, records);
+    }
+
+    /// Counts records that the other side took.
+    pub fn delivered(&self, records: u64) {
+        self.shared.delivered(records);
+    }
+
+    /// Name of the spool, for metrics and logs.
+    pub fn name(&self) -> &'static str {
+        self.shared.config.name
+    }
+
+    /// Sets the gauges.
+    pub fn measure(&self) {
+        self.shared.measure();
+    }
+}

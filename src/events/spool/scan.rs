@@ -1,0 +1,126 @@
+//! Reads frames from a segment file, and finds the next one behind damage.
+
+use super::format::{FRAME, Frame, HEADER, Head, Kind, MARK, State, read_header};
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
+/// Octets looked at in one step of a search.
+const WINDOW: usize = 64 << 10;
+/// Marks tried in one search that are followed by no whole frame. Text holds none, so more of them than this means
+/// that the file is no segment.
+const MAX_CANDIDATES: usize = 4096;
+
+/// Something in a segment.
+#[derive(Debug)]
+pub enum Item {
+    /// A whole frame from `from` to `to`; its payload is in [`Scan::payload`].
+    Frame {
+        /// What it holds.
+        kind: Kind,
+        /// Whether it counts.
+        state: State,
+        /// When it was written.
+        time: u64,
+        /// Its first octet.
+        from: u64,
+        /// The octet behind it.
+        to: u64,
+    },
+    /// Octets that are no frame.
+    Damage {
+        /// Whether they reach to the end: then a write was interrupted, most likely.
+        torn: bool,
+        /// The octet behind them.
+        to: u64,
+    },
+}
+
+/// A walk over a segment.
+pub struct Scan<'f> {
+    file: &'f File,
+    at: u64,
+    end: u64,
+    payload: &'f mut Vec<u8>,
+}
+
+impl<'f> Scan<'f> {
+    /// Walks `file` from `at` to `end`; `payload` is where payloads are put.
+    pub fn new(file: &'f File, at: u64, end: u64, payload: &'f mut Vec<u8>) -> Self {
+        Self { file, at, end, payload }
+    }
+
+    /// The payload of the last frame.
+    pub fn payload(&self) -> &[u8] {
+        self.payload
+    }
+
+    /// What comes next; none at the end.
+    pub fn next(&mut self) -> io::Result<Option<Item>> {
+        if self.at >= self.end {
+            return Ok(None);
+        }
+        let from = self.at;
+        if let Some((frame, state)) = self.frame(from)? {
+            self.at = from + (FRAME + frame.length) as u64;
+            let (kind, time, to) = (frame.kind, frame.time, self.at);
+            return Ok(Some(Item::Frame { kind, state, time, from, to }));
+        }
+        self.at = self.search(from + 1)?;
+        Ok(Some(Item::Damage { torn: self.at == self.end, to: self.at }))
+    }
+
+    /// The whole frame at `at`, with its payload read.
+    fn frame(&mut self, at: u64) -> io::Result<Option<(Frame, State)>> {
+        let mut head = [0; FRAME];
+        if self.end - at < FRAME as u64 {
+            return Ok(None);
+        }
+        self.file.read_exact_at(&mut head, at)?;
+        let Some(frame) = Frame::read(&head) else { return Ok(None) };
+        if self.end - at - (FRAME as u64) < frame.length as u64 {
+            return Ok(None);
+        }
+        self.payload.resize(frame.length, 0);
+        self.file.read_exact_at(self.payload, at + FRAME as u64)?;
+        Ok(frame.check(self.payload).map(|state| (frame, state)))
+    }
+
+    /// Where the next whole frame begins at `from` or behind it, or the end.
+    fn search(&mut self, from: u64) -> io::Result<u64> {
+        let mut window = vec![0; WINDOW];
+        let mut tried = 0;
+        let mut at = from;
+        while at < self.end {
+            let take = usize::try_from(self.end - at).map_or(WINDOW, |left| left.min(WINDOW));
+            self.file.read_exact_at(&mut window[..take], at)?;
+            for mark in memchr::memchr_iter(MARK, &window[..take]) {
+                let candidate = at + mark as u64;
+                if self.frame(candidate)?.is_some() {
+                    return Ok(candidate);
+                }
+                tried += 1;
+                if tried == MAX_CANDIDATES {
+                    return Ok(self.end);
+                }
+            }
+            at += take as u64;
+        }
+        Ok(self.end)
+    }
+}
+
+/// Where the frames of segment `number` begin: behind its header, or at once where that is damaged.
+/// The error is the version of a segment that this build cannot read.
+pub fn start(file: &File, number: u64, length: u64) -> io::Result<Result<u64, u8>> {
+    let mut header = [0; HEADER as usize];
+    if length < HEADER {
+        return Ok(Ok(0));
+    }
+    file.read_exact_at(&mut header, 0)?;
+    Ok(match read_header(&header, number) {
+        Head::Good => Ok(HEADER),
+        Head::Newer(version) => Err(version),
+        Head::Bad => Ok(0),
+    })
+}

@@ -1,0 +1,221 @@
+//! The one thread that writes. It takes what has come meanwhile, writes it with one call, and tells those who wait.
+
+use super::disk::SegmentFile;
+use super::entry::{Dropped, Entry};
+use super::format::{self, HEADER, Kind};
+use super::index::{self, END_OCTETS, Segment};
+use super::{Shared, syncer};
+use crate::events::now_ms;
+use std::io;
+use std::ops::Range;
+use std::sync::{Arc, PoisonError};
+
+/// Frames are written once this many octets have gathered, though more wait: bounds the memory of the writer.
+const CHUNK: usize = 4 << 20;
+
+/// Entries that wait for the writer.
+#[derive(Default)]
+pub(super) struct Queue {
+    pub waiting: Vec<Entry>,
+    pub octets: u64,
+    pub closed: bool,
+}
+
+/// The segment that is written.
+struct Active {
+    number: u64,
+    file: Arc<dyn SegmentFile>,
+    length: u64,
+    records: u64,
+}
+
+/// An entry whose frames are in the buffer.
+struct Placed {
+    entry: Entry,
+    frames: Vec<Range<usize>>,
+}
+
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+    active: Option<Active>,
+    next: u64,
+    buffer: Vec<u8>,
+    placed: Vec<Placed>,
+}
+
+impl Writer {
+    pub fn new(shared: Arc<Shared>, next: u64) -> Self {
+        Self { shared, active: None, next, buffer: Vec::new(), placed: Vec::new() }
+    }
+
+    /// Writes until the spool is closed and nothing waits.
+    pub fn run(mut self) {
+        while let Some(entries) = self.take() {
+            for entry in entries {
+                self.place(entry);
+                if self.buffer.len() >= CHUNK {
+                    self.flush();
+                }
+            }
+            self.flush();
+        }
+        self.seal();
+        self.shared.syncer.close();
+    }
+
+    fn take(&self) -> Option<Vec<Entry>> {
+        let mut queue = self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        while queue.waiting.is_empty() && !queue.closed {
+            queue = self.shared.filled.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+        queue.octets = 0;
+        let entries = std::mem::take(&mut queue.waiting);
+        (!entries.is_empty()).then_some(entries)
+    }
+
+    /// Puts the frames of `entry` in the buffer, or fails it.
+    fn place(&mut self, entry: Entry) {
+        if entry.is_withdrawn() {
+            return;
+        }
+        let need = entry.octets();
+        if let Err(why) = self.make_room(need) {
+            return self.shared.fail(entry, why);
+        }
+        let time = now_ms();
+        let mut frames = Vec::with_capacity(entry.records.len());
+        for record in &entry.records {
+            let start = self.buffer.len();
+            format::append(&mut self.buffer, Kind::Record, time, record);
+            frames.push(start..self.buffer.len());
+        }
+        self.placed.push(Placed { entry, frames });
+    }
+
+    /// Sees to a segment that takes `need` more octets.
+    fn make_room(&mut self, need: u64) -> Result<(), Dropped> {
+        let pending = self.buffer.len() as u64;
+        let fits = |active: &Active| active.length + pending + need <= self.shared.config.segment_octets();
+        // An entry larger than a segment gets one of its own.
+        let fresh = |active: &Active| active.length == HEADER && pending == 0;
+        if !self.active.as_ref().is_some_and(|active| fits(active) || fresh(active)) {
+            self.flush();
+            self.seal();
+            self.begin(need)?;
+        }
+        let used = self.shared.index().octets() + self.buffer.len() as u64;
+        if used + need + END_OCTETS > self.shared.config.size { Err(Dropped::Full) } else { Ok(()) }
+    }
+
+    /// Begins a segment for an entry of `need` octets.
+    fn begin(&mut self, need: u64) -> Result<(), Dropped> {
+        if self.shared.index().octets() + HEADER + need + END_OCTETS > self.shared.config.size {
+            return Err(Dropped::Full);
+        }
+        let number = self.next;
+        let path = index::path(&self.shared.config.directory, number);
+        let created = self.shared.disk.create(&path).and_then(|file| {
+            let written = file.write(&format::header(number), 0).map(|()| file);
+            if written.is_err() {
+                remove(&path);
+            }
+            written
+        });
+        let file = created.map_err(|error| self.failed("begin a segment", &error))?;
+        self.next += 1;
+        self.shared.syncer.dirty(number, &file, true);
+        self.shared.index().segments.insert(number, Segment { length: HEADER, ..Segment::default() });
+        self.active = Some(Active { number, file, length: HEADER, records: 0 });
+        Ok(())
+    }
+
+    fn failed(&self, what: &str, error: &io::Error) -> Dropped {
+        let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+        if self.shared.complain() {
+            let directory = self.shared.config.directory.display();
+            tracing::error!(%error, %directory, "the spool cannot {what}; records are dropped until it can");
+        }
+        if full { Dropped::DiskFull } else { Dropped::Io }
+    }
+
+    /// Writes the buffer and settles the entries in it.
+    fn flush(&mut self) {
+        if self.placed.is_empty() {
+            return;
+        }
+        let Some(active) = &self.active else { return };
+        let (file, number, start) = (Arc::clone(&active.file), active.number, active.length);
+        match file.write(&self.buffer, start) {
+            Ok(()) => self.settle(&file, number, start),
+            Err(error) => {
+                let why = self.failed("write", &error);
+                self.placed.drain(..).for_each(|placed| self.shared.fail(placed.entry, why));
+                // What was written in part must not come back after a restart.
+                if let Err(error) = file.cut(start) {
+                    tracing::error!(%error, "a segment could not be cut back, it is left as it is");
+                    self.seal();
+                }
+            }
+        }
+        self.buffer.clear();
+    }
+
+    /// Decides for each entry of the buffer, which is in the file now, and publishes those that stay.
+    fn settle(&mut self, file: &Arc<dyn SegmentFile>, number: u64, start: u64) {
+        let (mut records, mut void, mut replies) = (0, Vec::new(), Vec::new());
+        for placed in self.placed.drain(..) {
+            if placed.entry.decide_written() {
+                records += placed.frames.len() as u64;
+                replies.push((placed.entry.durable, placed.entry.reply()));
+                continue;
+            }
+            for frame in placed.frames {
+                let at = start + frame.start as u64;
+                let (offset, octets) = format::voided(&self.buffer[frame]);
+                if let Err(error) = file.write(&octets, at + offset) {
+                    tracing::error!(%error, "a withdrawn record could not be struck out on the disk");
+                    void.push(at);
+                }
+            }
+        }
+        let Some(active) = &mut self.active else { return };
+        active.length = start + self.buffer.len() as u64;
+        active.records += records;
+        self.shared.publish(number, active.length, records, void);
+        self.shared.syncer.dirty(number, file, false);
+        let (durable, at_once): (Vec<_>, Vec<_>) = replies.into_iter().partition(|(durable, _)| *durable);
+        at_once.into_iter().for_each(|(_, reply)| reply.send(Ok(())));
+        let durable: Vec<syncer::Waiter> = durable.into_iter().map(|(_, reply)| reply).collect();
+        self.shared.syncer.wait_for(durable);
+    }
+
+    /// Ends the active segment.
+    fn seal(&mut self) {
+        let Some(active) = self.active.take() else { return };
+        if active.length == HEADER {
+            self.shared.index().segments.remove(&active.number);
+            return remove(&index::path(&self.shared.config.directory, active.number));
+        }
+        let mut end = Vec::new();
+        format::append(&mut end, Kind::End, now_ms(), &index::end_payload(active.records));
+        let written = active.file.write(&end, active.length);
+        if let Err(error) = &written {
+            // Only costs time: the records are counted by reading them.
+            tracing::warn!(%error, "a segment is without its end");
+        }
+        let mut index = self.shared.index();
+        if let Some(segment) = index.segments.get_mut(&active.number) {
+            segment.sealed = true;
+            segment.length += if written.is_ok() { END_OCTETS } else { 0 };
+        }
+        drop(index);
+        self.shared.syncer.dirty(active.number, &active.file, false);
+        self.shared.remove_delivered();
+    }
+}
+
+fn remove(path: &std::path::Path) {
+    if let Err(error) = std::fs::remove_file(path) {
+        tracing::warn!(%error, path = %path.display(), "an empty segment could not be removed");
+    }
+}
