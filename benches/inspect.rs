@@ -321,29 +321,44 @@ struct Set {
     requests: Vec<Vec<u8>>,
 }
 
-fn sets() -> Vec<Set> {
-    let mut r = Random(7);
-    let mut many = |name, n: usize, make: &mut dyn FnMut(&mut Random) -> Vec<u8>| Set {
-        name,
-        requests: (0..n).map(|_| make(&mut r)).collect(),
+/// Makes one request.
+type Make = Box<dyn Fn(&mut Random) -> Vec<u8>>;
+
+/// A set before its requests are made.
+struct Recipe {
+    name: &'static str,
+    count: usize,
+    make: Make,
+}
+
+impl Recipe {
+    fn new(name: &'static str, count: usize, make: impl Fn(&mut Random) -> Vec<u8> + 'static) -> Self {
+        Self { name, count, make: Box::new(make) }
+    }
+
+    /// The first `most` requests: each set has its own seed, so that no set depends on which others are made.
+    fn cook(&self, most: usize) -> Set {
+        let mut r = Random(self.name.bytes().fold(7, |seed, b| seed * 31 + u64::from(b)));
+        Set { name: self.name, requests: (0..self.count.min(most)).map(|_| (self.make)(&mut r)).collect() }
+    }
+}
+
+fn recipes() -> Vec<Recipe> {
+    let json_post = |size| {
+        move |r: &mut Random| {
+            let body = json(r, size);
+            post(r, "application/json", body.as_bytes())
+        }
     };
     let mut out = vec![
-        many("GET 300 B", 4000, &mut get),
-        many("JSON 2 KB", 3000, &mut |r| {
-            let body = json(r, 2048);
-            post(r, "application/json", body.as_bytes())
-        }),
-        many("JSON 64 KB", 100, &mut |r| {
-            let body = json(r, 65_536);
-            post(r, "application/json", body.as_bytes())
-        }),
-        many("form 2 KB", 3000, &mut |r| form(r, 2048)),
-        many("multipart 1 MB", 8, &mut |r| multipart(r, 1 << 20)),
-        many("hostile 1.8 KB", 2000, &mut |r| hostile(r, 1800)),
+        Recipe::new("GET 300 B", 4000, get),
+        Recipe::new("JSON 2 KB", 3000, json_post(2048)),
+        Recipe::new("JSON 64 KB", 100, json_post(65_536)),
+        Recipe::new("form 2 KB", 3000, |r| form(r, 2048)),
+        Recipe::new("multipart 1 MB", 8, |r| multipart(r, 1 << 20)),
+        Recipe::new("hostile 1.8 KB", 2000, |r| hostile(r, 1800)),
     ];
-    for (name, payload) in ATTACKS {
-        out.push(many(name, 500, &mut |r| attack(r, payload)));
-    }
+    out.extend(ATTACKS.iter().map(|&(name, payload)| Recipe::new(name, 500, move |r| attack(r, payload))));
     out
 }
 
@@ -360,24 +375,33 @@ fn round(set: &Set, ruleset: &Ruleset, scratch: &mut Scratch) -> (f64, usize) {
     (begin.elapsed().as_secs_f64() * 1e6 / set.requests.len() as f64, attacks)
 }
 
+/// What callgrind collects: a round over the set, once the caches of the regex engines are warm.
+#[inline(never)]
+fn counted(set: &Set, ruleset: &Ruleset, scratch: &mut Scratch) -> (f64, usize) {
+    round(set, ruleset, scratch)
+}
+
 fn main() {
     let ruleset = compile::compile(&builtin::files()).expect("built-in rules compile");
     let mut scratch = Scratch::default();
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
-    // `--once NAME TIMES`: what callgrind counts; the difference of two runs is the cost of the requests alone.
-    if let [flag, name, times] = arguments.as_slice()
-        && flag == "--once"
-    {
-        let set = sets().into_iter().find(|s| s.name == name).expect("a set of this name");
-        for _ in 0..times.parse().expect("a number") {
+    match arguments.as_slice() {
+        [] => {}
+        [flag] if flag == "--list" => return recipes().iter().for_each(|recipe| println!("{}", recipe.name)),
+        // `--once NAME N`: what callgrind counts, the first N requests of a set.
+        [flag, name, most] if flag == "--once" => {
+            let recipe = recipes().into_iter().find(|r| r.name == name).expect("a set of this name");
+            let set = recipe.cook(most.parse().expect("a number"));
             black_box(round(&set, &ruleset, &mut scratch));
+            black_box(counted(&set, &ruleset, &mut scratch));
+            println!("{}", set.requests.len());
+            return;
         }
-        println!("{}", set.requests.len());
-        return;
+        _ => panic!("usage: inspect [--list | --once NAME N]"),
     }
     println!("{} signatures, {} detectors", ruleset.signatures.len(), weir::detect::TABLE.len());
     println!("{:16} {:>6} {:>9} {:>11} {:>9} {:>9}", "set", "n", "octets", "us/request", "MB/s", "attacks");
-    for set in sets() {
+    for set in recipes().iter().map(|recipe| recipe.cook(usize::MAX)) {
         let octets = set.requests.iter().map(Vec::len).sum::<usize>() / set.requests.len();
         let rounds: Vec<(f64, usize)> = (0..ROUNDS).map(|_| round(&set, &ruleset, &mut scratch)).collect();
         let best = rounds.iter().map(|r| r.0).fold(f64::INFINITY, f64::min);
