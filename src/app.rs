@@ -1,6 +1,7 @@
 //! Composition root: builds each component from the configuration, owns start, reload, drain and stop.
 
 mod aggregation;
+mod all;
 mod control_plane;
 mod processing;
 mod reload;
@@ -101,7 +102,7 @@ pub fn run(sources: Sources, role: Role) -> Result<bool, StartError> {
     }
     let runtime = system("runtime", runtime)?;
     let drained = match role {
-        Role::All => runtime.block_on(processing::run(sources, resolved)),
+        Role::All => runtime.block_on(all::run(sources, resolved)),
         Role::Processing => runtime.block_on(processing::run(sources, resolved)),
         Role::Aggregation => runtime.block_on(aggregation::run(resolved)),
         Role::ControlPlane => runtime.block_on(control_plane::run(resolved)),

@@ -1,9 +1,129 @@
 //! `weir control-plane`: Console, API and store.
 
-use super::StartError;
+use super::{StartError, listen, local, on_stop_signal, probe_servers, system};
 use crate::config::Resolved;
+use crate::config::types::{ListenAddress, Secret};
+use crate::control_plane::app::FirstAdministrator;
+use crate::control_plane::clock::Clock;
+use crate::control_plane::store::Database;
+use crate::control_plane::{App, Config, server};
+use crate::serve;
+use crate::telemetry::{Health, Metrics};
+use crate::tls::{Files, Tls};
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// Port of Console and API.
+const PORT: u16 = 8088;
+
+/// A control plane that runs.
+pub struct Running {
+    /// Its services.
+    pub app: App,
+    /// Ends when it has stopped.
+    served: JoinHandle<std::io::Result<()>>,
+    background: JoinHandle<()>,
+}
+
+impl Running {
+    /// Waits until it has stopped. True if nothing failed.
+    pub async fn wait(self) -> bool {
+        let served = self.served.await;
+        let done = matches!(served, Ok(Ok(()))) && self.background.await.is_ok();
+        self.app.store.close().await;
+        done
+    }
+}
 
 /// Runs it until it is told to stop.
-pub async fn run(_resolved: Resolved) -> Result<bool, StartError> {
-    Err(StartError::Settings("the control plane is not built yet".into()))
+pub async fn run(resolved: Resolved) -> Result<bool, StartError> {
+    let address = resolved.control_plane.address.unwrap_or(ListenAddress::any(PORT));
+    let stop = CancellationToken::new();
+    let health = Arc::new(Health::default());
+    let (_metrics, registry) = Metrics::new(&resolved.metrics.namespace);
+    probe_servers(&resolved, &health, registry, &stop).await?;
+    let running = start(&resolved, address, None, stop.clone()).await?;
+    health.set_ready(true);
+    on_stop_signal(stop, health)?;
+    let done = running.wait().await;
+    tracing::info!("stopped");
+    Ok(done)
+}
+
+/// Starts it at `address`. `in_process` is the token with which a node of the same process registers.
+pub async fn start(
+    resolved: &Resolved,
+    address: ListenAddress,
+    in_process: Option<String>,
+    stop: CancellationToken,
+) -> Result<Running, StartError> {
+    let settings = &resolved.control_plane;
+    let url = settings.database.as_ref().map(|url| url.expose().to_owned());
+    let url = url.unwrap_or_else(|| format!("sqlite:{}", resolved.data_dir.display()));
+    let failed = |error: &dyn std::fmt::Display| StartError::Settings(format!("control_plane: {error}"));
+    let store = Database::open(&url).await.map_err(|error| failed(&error))?;
+    let (app, first) = App::start(config(resolved, in_process), store, Clock::System).await.map_err(|e| failed(&e))?;
+    let tls = settings.tls.as_ref().map(|files| Files {
+        cert: files.cert.clone(),
+        key: files.key.clone(),
+        client_ca: None,
+        certificate_optional: false,
+    });
+    let tls = tls.map(Tls::load).transpose().map_err(StartError::Tls)?.map(Arc::new);
+    let listener = listen(address).await?;
+    announce(&listener, tls.is_some(), first.as_ref());
+    let served = tokio::spawn(serve::serve(listener, tls, server::router(&app), stop.clone()));
+    let background = tokio::spawn({
+        let app = app.clone();
+        async move { app.run(stop).await }
+    });
+    Ok(Running { app, served, background })
+}
+
+/// A listener on loopback for the node in the same process, in plain text; answers its port.
+pub async fn join(running: &Running, stop: CancellationToken) -> Result<u16, StartError> {
+    let listener = system("listen on loopback", TcpListener::bind(("127.0.0.1", 0)).await)?;
+    let port = system("loopback", listener.local_addr())?.port();
+    let router = server::nodes_only(&running.app);
+    tokio::spawn(async move {
+        if let Err(error) = serve::serve(listener, None, router, stop).await {
+            tracing::error!(%error, "the listener between node and control plane ended");
+        }
+    });
+    Ok(port)
+}
+
+fn config(resolved: &Resolved, in_process: Option<String>) -> Config {
+    let settings = &resolved.control_plane;
+    let text = |secret: &Option<Secret>| secret.as_ref().map(|secret| secret.expose().to_owned());
+    let public_url = settings.public_url.as_ref().map(|url| url.trim_end_matches('/').to_owned());
+    Config {
+        key_file: settings.key_file.clone().unwrap_or_else(|| resolved.data_dir.join("policy-key.pem")),
+        deploy_token: text(&settings.deploy_token),
+        in_process_token: in_process,
+        admin_login: settings.admin_login.clone(),
+        admin_password: text(&settings.admin_password),
+        secure: settings.tls.is_some() || public_url.as_ref().is_some_and(|url| url.starts_with("https://")),
+        public_url,
+        retention_days: settings.retention_days,
+    }
+}
+
+/// Says on standard error where the Console is, and once the first password: it goes to no log.
+fn announce(listener: &TcpListener, tls: bool, first: Option<&FirstAdministrator>) {
+    let address = local(listener);
+    tracing::info!(address, tls, "control plane");
+    let scheme = if tls { "https" } else { "http" };
+    eprintln!("weir Console and API are at {scheme}://{address}");
+    if let Some(first) = first {
+        match &first.made_password {
+            Some(password) => eprintln!(
+                "\nfirst administrator: login {}  password {password}\n(shown this once; change it in the Console)\n",
+                first.login
+            ),
+            None => eprintln!("first administrator: login {}, with the password given", first.login),
+        }
+    }
 }

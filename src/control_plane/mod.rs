@@ -1,3 +1,23 @@
 //! The control plane: store, API and Console in one process, on SQLite or PostgreSQL.
+//!
+//! [`App`] holds the services and knows no HTTP; [`server`] puts routers on top: [`node_api_routes`] for nodes,
+//! [`api`] for programs, the Console for people. Every route that answers people or programs stands in a [`routes::Routes`] table
+//! with the permission that it asks for, so that none is open by omission.
 
+pub mod api;
+pub mod app;
+pub mod audit;
+pub mod auth;
+pub mod clock;
+pub mod error;
+pub mod meta;
+pub mod node_api_routes;
+pub mod nodes;
+pub mod policy;
+pub mod problem;
+pub mod routes;
+pub mod server;
 pub mod store;
+
+pub use app::{App, Config};
+pub use error::{Error, Mistake};

@@ -1,6 +1,7 @@
 //! The node from outside: the program is started, called over TCP and stopped.
 
 mod api; // verdicts, both forms, refusals, coverage
+mod control_plane; // accounts, nodes, policy, API
 mod lifecycle; // limits of connections, reload, drain
 mod node; // starts nodes and calls them
 mod openapi; // the description and the code agree

@@ -42,7 +42,12 @@ impl Node {
     pub fn start_with(arguments: &[&str], sets: &[&str]) -> Node {
         let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
         command.env_clear().arg("run").args(arguments);
-        let fixed = ["connector.address=127.0.0.1:0", "metrics.enabled=false", "health_check.enabled=false"];
+        let fixed = [
+            "control_plane.enabled=false",
+            "connector.address=127.0.0.1:0",
+            "metrics.enabled=false",
+            "health_check.enabled=false",
+        ];
         for set in fixed.iter().chain(sets) {
             command.args(["--set", set]);
         }

@@ -1,0 +1,37 @@
+//! `weir`: processing and control plane in one process, joined over loopback by a token of their own. The same code paths
+//! as apart: the node registers, ships and polls as any other.
+
+use super::{StartError, control_plane, processing};
+use crate::config::types::{ListenAddress, Secret, Setting};
+use crate::config::{Resolved, Sources};
+use crate::control_plane::auth::secret;
+use std::net::{IpAddr, Ipv4Addr};
+use tokio_util::sync::CancellationToken;
+
+/// Where the Console is unless the configuration says otherwise: nobody asked for it to be reached from outside.
+const ADDRESS: ListenAddress = ListenAddress { ip: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)), port: 8088 };
+
+/// Runs both until told to stop. True if every call under way was answered.
+pub async fn run(sources: Sources, mut resolved: Resolved) -> Result<bool, StartError> {
+    if !resolved.control_plane.enabled {
+        return processing::run(sources, resolved).await;
+    }
+    if let Some(host) = &resolved.api.host {
+        tracing::info!(host, "events go to `api.host`: no control plane runs in this process");
+        return processing::run(sources, resolved).await;
+    }
+    let token = secret::random().map_err(|error| StartError::Settings(error.to_string()))?;
+    let address = resolved.control_plane.address.unwrap_or(ADDRESS);
+    // Stopped after the node, so that what it spooled last is still taken.
+    let stop = CancellationToken::new();
+    let running = control_plane::start(&resolved, address, Some(token.clone()), stop.clone()).await?;
+    let port = control_plane::join(&running, stop.clone()).await?;
+    let api = &mut resolved.api;
+    (api.host, api.port, api.use_ssl) = (Some(Ipv4Addr::LOCALHOST.to_string()), port, false);
+    api.token = Secret::parse(&token).ok();
+    api.token_file = None;
+    let drained = processing::run(sources, resolved).await;
+    stop.cancel();
+    let stopped = running.wait().await;
+    Ok(drained? && stopped)
+}

@@ -1,0 +1,75 @@
+//! Events and traffic counts of nodes, on their way into the store.
+
+use super::identity::{Authenticated, json};
+use crate::control_plane::app::App;
+use crate::control_plane::error::{Error, Result};
+use crate::node_api::{Ack, MAX_BATCH, MAX_BATCH_BYTES, Record, Statistics};
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use flate2::read::GzDecoder;
+use std::io::Read as _;
+
+/// `POST /node/v1/events`
+pub async fn events(
+    State(_app): State<App>,
+    Authenticated(node): Authenticated,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Json<Ack>> {
+    let packed = headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding.as_bytes() == b"gzip");
+    let through = node.role == "aggregation";
+    let read = tokio::task::spawn_blocking(move || read(&body, packed)).await.map_err(Error::internal)?;
+    let (mut records, rejected) = read?;
+    for record in &mut records {
+        // An aggregation speaks for its nodes; everybody else for themselves.
+        if let (Record::Hit(hit), false) = (record, through) {
+            hit.node.clone_from(&node.id);
+        }
+    }
+    Ok(Json(Ack { rejected, ..Ack::default() }))
+}
+
+/// Records of a batch, and the lines that are none: number and why.
+type Batch = (Vec<Record>, Vec<(u64, String)>);
+
+fn read(body: &[u8], packed: bool) -> Result<Batch> {
+    let mut unpacked = Vec::new();
+    let lines = if packed {
+        let most = MAX_BATCH_BYTES as u64 + 1;
+        let done = GzDecoder::new(body).take(most).read_to_end(&mut unpacked);
+        done.map_err(|error| Error::invalid("", format!("gzip: {error}")))?;
+        &unpacked
+    } else {
+        body
+    };
+    if lines.len() > MAX_BATCH_BYTES {
+        return Err(Error::TooLarge(MAX_BATCH_BYTES));
+    }
+    let (mut records, mut rejected) = (Vec::new(), Vec::new());
+    let lines = lines.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
+    for (number, line) in lines.enumerate() {
+        if number >= MAX_BATCH {
+            return Err(Error::invalid("", format!("more than {MAX_BATCH} records in a batch")));
+        }
+        match serde_json::from_slice(line) {
+            Ok(record) => records.push(record),
+            Err(error) => rejected.push((number as u64, error.to_string())),
+        }
+    }
+    Ok((records, rejected))
+}
+
+/// `POST /node/v1/statistics`
+pub async fn statistics(
+    State(_app): State<App>,
+    Authenticated(node): Authenticated,
+    body: Bytes,
+) -> Result<StatusCode> {
+    let mut counts: Statistics = json(&body)?;
+    if node.role != "aggregation" || counts.node.is_empty() {
+        counts.node = node.id;
+    }
+    Ok(StatusCode::NO_CONTENT)
+}

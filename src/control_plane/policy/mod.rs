@@ -1,0 +1,13 @@
+//! Policy as the control plane keeps it: one state, versioned; a signed document for each node group; what can be made from a hit.
+
+pub mod check;
+pub mod document;
+pub mod key;
+pub mod service;
+pub mod state;
+pub mod version;
+
+pub use document::Understands;
+pub use key::SigningKey;
+pub use service::{Change, Head, PolicyService};
+pub use state::{Application, IpEntry, PolicyState, RuleEntry, Scope};

@@ -1,0 +1,70 @@
+//! Errors as `application/problem+json` (RFC 9457). Nothing internal leaves the process: it goes to the log.
+
+use super::error::Error;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+/// Content type of a problem.
+pub const PROBLEM: &str = "application/problem+json";
+
+impl Error {
+    /// Status and code of the problem.
+    pub fn status(&self) -> (StatusCode, &'static str) {
+        match self {
+            Error::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
+            Error::NotFound(_) => (StatusCode::NOT_FOUND, "not-found"),
+            Error::Conflict(_) => (StatusCode::CONFLICT, "conflict"),
+            Error::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden"),
+            Error::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated"),
+            Error::Throttled(_) => (StatusCode::TOO_MANY_REQUESTS, "throttled"),
+            Error::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "too-large"),
+            Error::Database(error) if is_transient(error) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+            Error::Database(_) | Error::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+        }
+    }
+
+    fn detail(&self) -> String {
+        match self {
+            Error::Database(error) if is_transient(error) => "the database cannot be reached; try again".into(),
+            Error::Database(_) | Error::Internal(_) => "something went wrong here; the log tells what".into(),
+            error => error.to_string(),
+        }
+    }
+}
+
+/// Whether a repetition may well succeed.
+fn is_transient(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_))
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        let (status, code) = self.status();
+        if matches!(self, Error::Database(_) | Error::Internal(_)) {
+            tracing::error!(error = %self, "a call failed");
+        }
+        let mut body = json!({
+            "type": format!("urn:weir:problem:{code}"),
+            "title": code.replace('-', " "),
+            "status": status.as_u16(),
+            "detail": self.detail(),
+        });
+        if let Error::Invalid(mistakes) = &self {
+            body["errors"] = json!(mistakes);
+        }
+        let mut response = (status, [(header::CONTENT_TYPE, PROBLEM)], body.to_string()).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        match self {
+            Error::Throttled(seconds) => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            }
+            Error::Unauthenticated => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            _ => {}
+        }
+        response
+    }
+}

@@ -1,0 +1,48 @@
+//! The routers put together: one listener answers nodes, programs and browsers.
+
+use super::app::App;
+use super::error::Error;
+use super::routes::{Entry, Routes};
+use super::{api, node_api_routes};
+use axum::Router;
+use axum::extract::Request;
+use axum::http::{HeaderValue, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+
+/// Every route that answers people and programs.
+pub fn tables(app: &App) -> Vec<Routes> {
+    vec![api::routes(app.clone())]
+}
+
+/// The lines of all tables.
+pub fn entries(app: &App) -> Vec<Entry> {
+    tables(app).iter().flat_map(|routes| routes.entries().to_vec()).collect()
+}
+
+/// Everything: for the listener that people reach.
+pub fn router(app: &App) -> Router {
+    let all = tables(app).into_iter().fold(nodes_only(app), |all, routes| all.merge(routes.into_router()));
+    all.fallback(|| async { Error::NotFound("page") }).layer(from_fn(headers))
+}
+
+/// What nodes call: for the listener that joins node and control plane in one process.
+pub fn nodes_only(app: &App) -> Router {
+    node_api_routes::router(app.clone())
+}
+
+/// Headers of every answer that does not bring its own.
+async fn headers(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await.into_response();
+    let defaults = [
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "same-origin"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+    ];
+    for (name, value) in defaults {
+        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    response
+}

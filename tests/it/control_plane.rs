@@ -1,0 +1,187 @@
+//! A control plane of its own, called over TCP.
+
+use crate::node::{Answer, read};
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// Longest wait for anything.
+const PATIENCE: Duration = Duration::from_secs(60);
+pub const TOKEN: &str = "deploy-token-of-the-tests";
+pub const PASSWORD: &str = "a-password-for-tests";
+
+/// A running control plane, perhaps with a node in the same process.
+pub struct ControlPlane {
+    child: Child,
+    pub api: SocketAddr,
+    /// Where the node of the process listens.
+    pub node: Option<SocketAddr>,
+    _dir: tempfile::TempDir,
+}
+
+impl ControlPlane {
+    /// `weir control-plane`.
+    pub fn start(sets: &[&str]) -> ControlPlane {
+        Self::start_in(tempfile::tempdir().unwrap(), &["control-plane"], sets)
+    }
+
+    /// `weir`.
+    pub fn start_all(sets: &[&str]) -> ControlPlane {
+        Self::start_in(tempfile::tempdir().unwrap(), &[], sets)
+    }
+
+    pub fn start_in(dir: tempfile::TempDir, arguments: &[&str], sets: &[&str]) -> ControlPlane {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+        command.env_clear().args(arguments).current_dir(dir.path());
+        let token = format!("control_plane.deploy_token={TOKEN}");
+        let password = format!("control_plane.admin_password={PASSWORD}");
+        let fixed = [
+            "connector.address=127.0.0.1:0",
+            "control_plane.address=127.0.0.1:0",
+            "metrics.enabled=false",
+            "health_check.enabled=false",
+            &token,
+            &password,
+        ];
+        for set in fixed.iter().chain(sets) {
+            command.args(["--set", set]);
+        }
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let (mut told, mut api, mut node) = (String::new(), None, None);
+        while api.is_none() || (arguments.is_empty() && node.is_none()) {
+            let Some(Ok(line)) = lines.next() else { panic!("it did not start: {told}") };
+            told.push_str(&line);
+            told.push('\n');
+            if let Some((_, rest)) = line.split_once("Console and API are at ") {
+                api = rest.rsplit('/').next().unwrap().parse().ok();
+            } else if let Some((_, rest)) = line.split_once("listens on ") {
+                node = rest.split(' ').next().unwrap().parse().ok();
+            }
+        }
+        std::thread::spawn(move || lines.for_each(drop));
+        ControlPlane { child, api: api.unwrap(), node, _dir: dir }
+    }
+
+    /// Calls it.
+    pub fn call(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        let mut stream = TcpStream::connect(self.api).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut head = format!("{method} {path} HTTP/1.1\r\nHost: cp\r\nContent-Length: {}\r\n", body.len());
+        headers.iter().for_each(|(name, value)| head.push_str(&format!("{name}: {value}\r\n")));
+        head.push_str("\r\n");
+        stream.write_all(&[head.as_bytes(), body].concat()).unwrap();
+        read(&mut BufReader::new(stream)).expect("an answer")
+    }
+
+    /// Sends JSON with a bearer token.
+    pub fn json(&self, method: &str, path: &str, token: &str, body: &Value) -> Answer {
+        let authorization = format!("Bearer {token}");
+        let headers = [("Authorization", authorization.as_str()), ("Content-Type", "application/json")];
+        self.call(method, path, &headers, body.to_string().as_bytes())
+    }
+
+    /// Logs the administrator in.
+    pub fn login(&self) -> Browser<'_> {
+        let body = json!({"login": "admin", "password": PASSWORD}).to_string();
+        let answer = self.call("POST", "/api/v1/session", &[("Content-Type", "application/json")], body.as_bytes());
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let cookie = answer.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
+        Browser { of: self, cookie, csrf: answer.json()["csrf"].as_str().unwrap().to_owned() }
+    }
+}
+
+impl Drop for ControlPlane {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ended = self.child.kill();
+        let _code = self.child.wait();
+    }
+}
+
+/// A session.
+pub struct Browser<'c> {
+    of: &'c ControlPlane,
+    pub cookie: String,
+    pub csrf: String,
+}
+
+impl Browser<'_> {
+    pub fn get(&self, path: &str) -> Answer {
+        self.of.call("GET", path, &[("Cookie", &self.cookie)], b"")
+    }
+
+    pub fn send(&self, method: &str, path: &str, body: &Value) -> Answer {
+        let headers =
+            [("Cookie", self.cookie.as_str()), ("X-CSRF-Token", &self.csrf), ("Content-Type", "application/json")];
+        self.of.call(method, path, &headers, body.to_string().as_bytes())
+    }
+}
+
+fn registration() -> Value {
+    json!({"group": "default", "name": "n1", "role": "processing", "version": "0.1.0",
+           "capabilities": weir::node_api::CAPABILITIES})
+}
+
+#[test]
+fn a_node_registers_beats_and_polls_a_signed_policy() {
+    use base64::Engine as _;
+    let cp = ControlPlane::start(&[]);
+    assert_eq!(cp.json("POST", "/node/v1/register", "wrong-token-wrong-token", &registration()).status, 401);
+    let registered = cp.json("POST", "/node/v1/register", TOKEN, &registration());
+    assert_eq!(registered.status, 200, "{registered:?}");
+    let registered = registered.json();
+    let identity = &registered["identity"];
+    let bearer = format!("{}.{}", identity["node_id"].as_str().unwrap(), identity["secret"].as_str().unwrap());
+    let mut again = registration();
+    again["identity"] = identity.clone();
+    assert_eq!(cp.json("POST", "/node/v1/register", TOKEN, &again).json()["identity"], *identity, "it stays who it is");
+    assert_eq!(cp.json("POST", "/node/v1/heartbeat", &format!("{bearer}x"), &json!({})).status, 401);
+    let beat = json!({"version": "0.1.0", "capabilities": weir::node_api::CAPABILITIES, "policy_serial": 0});
+    assert_eq!(cp.json("POST", "/node/v1/heartbeat", &bearer, &beat).status, 204);
+    let polled = cp.json("GET", "/node/v1/policy?after=0&wait=5", &bearer, &Value::Null);
+    let signed: weir::node_api::SignedPolicy = serde_json::from_slice(&polled.body).unwrap();
+    let decode = |text: &str| base64::engine::general_purpose::STANDARD.decode(text).unwrap();
+    let key = decode(registered["policy_key"]["public_key"].as_str().unwrap());
+    let key = ring::signature::UnparsedPublicKey::new(&ring::signature::ED25519, key);
+    let message = format!("weir policy v1\n{}", signed.document);
+    key.verify(message.as_bytes(), &decode(&signed.signature)).unwrap();
+    let payload: weir::node_api::PolicyPayload = serde_json::from_str(&signed.document).unwrap();
+    assert_eq!((payload.group.as_str(), payload.requires), ("default", vec!["policy.1".to_owned()]));
+    let none = cp.json("GET", &format!("/node/v1/policy?after={}&wait=0", payload.serial), &bearer, &Value::Null);
+    assert_eq!(none.status, 204);
+}
+
+#[test]
+fn a_session_needs_its_csrf_token_and_ends() {
+    let cp = ControlPlane::start(&[]);
+    assert_eq!(cp.call("GET", "/api/v1/me", &[], b"").status, 401);
+    let browser = cp.login();
+    let me = browser.get("/api/v1/me").json();
+    assert_eq!((&me["role"], &me["user"]["login"]), (&json!("administrator"), &json!("admin")));
+    for headers in [
+        vec![("Cookie", browser.cookie.as_str())],
+        vec![("Cookie", browser.cookie.as_str()), ("X-CSRF-Token", "wrong")],
+        vec![
+            ("Cookie", browser.cookie.as_str()),
+            ("X-CSRF-Token", browser.csrf.as_str()),
+            ("Sec-Fetch-Site", "cross-site"),
+        ],
+    ] {
+        assert_eq!(cp.call("DELETE", "/api/v1/session", &headers, b"").status, 403, "{headers:?}");
+    }
+    assert_eq!(browser.send("DELETE", "/api/v1/session", &Value::Null).status, 204);
+    assert_eq!(browser.get("/api/v1/me").status, 401);
+}
+
+#[test]
+fn one_process_blocks_and_has_a_console() {
+    let both = ControlPlane::start_all(&[]);
+    let mut stream = TcpStream::connect(both.node.unwrap()).unwrap();
+    stream.write_all(&crate::node::call("/v1/requests", &[], b"GET /etc/passwd HTTP/1.1\r\nHost: a\r\n\r\n")).unwrap();
+    let verdict = read(&mut BufReader::new(stream)).unwrap();
+    assert_eq!(verdict.header("inspector-verdict"), Some("block"));
+    assert_eq!(both.login().get("/api/v1/me").status, 200);
+}
