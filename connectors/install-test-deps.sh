@@ -6,4 +6,4 @@ apt-get update -q
 # the package luajit conflicts with it.
 DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
   nginx-light libnginx-mod-http-lua lua-resty-core lua-resty-lrucache lua-cjson luajit2 \
-  lua-busted lua-check curl nghttp2-client openssl wrk python3 python3-yaml
+  lua-busted lua-check curl nghttp2-client openssl wrk python3 python3-venv python3-yaml

@@ -1,0 +1,74 @@
+#!/usr/bin/env python3
+"""Writes what the chart has from elsewhere: its schema, its page of values, the dashboard, the plugin's code.
+
+    generate.py           writes the files
+    generate.py --check   exits 1 where a file is not what would be written"""
+import json
+import os
+import sys
+
+import dashboard
+import schema
+
+PLUGINS = os.path.join(os.path.dirname(schema.HERE), "connectors", "kong", "kong", "plugins")
+README_HEAD = """# Chart weir
+
+An API-security filtering node for gateways, with its aggregation and control plane. [docs/kubernetes.md](../../docs/kubernetes.md)
+says how to install and run it, [docs/upgrade-from-wallarm-node-next.md](../../docs/upgrade-from-wallarm-node-next.md) how to come
+from another chart.
+
+This page is written by `charts/generate.py`; a test keeps it fresh.
+
+## Values
+
+"""
+
+
+def files():
+    values = schema.Values()
+    out = {
+        "values.schema.json": json.dumps(values.schema(), indent=1, ensure_ascii=False) + "\n",
+        "dashboards/weir.json": dashboard.text(),
+        "README.md": README_HEAD + values.table() + "\n",
+    }
+    for plugin in ("kong-lua", "kong-lua-response"):
+        folder = os.path.join(PLUGINS, plugin)
+        for name in sorted(os.listdir(folder)):
+            if name.endswith(".lua"):
+                out["files/%s/%s" % (plugin, name)] = schema.read(folder, name)
+    return out
+
+
+def leftovers(wanted):
+    """Copies of plugin files that are gone."""
+    out = []
+    for plugin in ("kong-lua", "kong-lua-response"):
+        folder = os.path.join(schema.CHART, "files", plugin)
+        there = os.listdir(folder) if os.path.isdir(folder) else []
+        out += ["files/%s/%s" % (plugin, name) for name in there if "files/%s/%s" % (plugin, name) not in wanted]
+    return out
+
+
+def main():
+    wanted = files()
+    check = "--check" in sys.argv[1:]
+    stale = leftovers(wanted)
+    for name, text in wanted.items():
+        path = os.path.join(schema.CHART, name)
+        if check:
+            if not os.path.exists(path) or schema.read(path) != text:
+                stale.append(name)
+            continue
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+    if not check:
+        for name in stale:
+            os.remove(os.path.join(schema.CHART, name))
+    elif stale:
+        print("stale: %s; run charts/generate.py" % ", ".join(stale))
+    return 1 if check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,245 @@
+"""The whole of what is rendered, over a matrix of values: golden files, schemas, and rules that every object keeps."""
+import os
+import re
+import unittest
+
+import harness
+from harness import KUBERNETES, SEED, render, render_text
+
+CERT = "config.connector.certificate."
+MATRIX = {
+    "defaults": {},
+    "seed": SEED,
+    "alone": {"controlPlane.enabled": False, "aggregation.enabled": False},
+    "no-aggregation": {"aggregation.enabled": False},
+    "outside": {"config.api.host": "weir.example.com", "config.api.caSecret": "ca", "config.api.nodeGroup": "edge"},
+    "postgresql": {"controlPlane.postgresql.url": "postgres://weir:secret@db/weir", "controlPlane.replicaCount": 3},
+    "postgresql-secret": {
+        "controlPlane.postgresql.existingSecret": "db", "controlPlane.signingKey.existingSecret": "signing",
+        "controlPlane.admin.existingSecret": "admin", "controlPlane.replicaCount": 2,
+    },
+    "no-volume": {"controlPlane.persistence.enabled": False},
+    "deployment": {"aggregation.kind": "Deployment", "aggregation.updateStrategy": {"type": "Recreate"}},
+    "daemonset": {"aggregation.kind": "DaemonSet"},
+    "cert-manager": {CERT + "enabled": True, CERT + "certManager.enabled": True,
+                     CERT + "certManager.issuerRef": {"name": "ca", "kind": "ClusterIssuer"}},
+    "existing-secret": {CERT + "enabled": True, CERT + "existingSecret.enabled": True, CERT + "existingSecret.name": "tls",
+                        "config.connector.auth.clientCaSecret": "client-ca"},
+    "custom-secret": {CERT + "enabled": True, CERT + "customSecret.enabled": True, CERT + "customSecret.crt": "Yw==",
+                      CERT + "customSecret.key": "aw==", CERT + "customSecret.ca": "Y2E="},
+    "certgen": {CERT + "enabled": True, CERT + "certgen.enabled": True},
+    "scaled": {
+        "processing.autoscaling.enabled": True, "processing.autoscaling.targetInFlight": 50,
+        "processing.autoscaling.behavior": {"scaleDown": {"stabilizationWindowSeconds": 300}},
+        "aggregation.autoscaling.enabled": True, "processing.metrics.serviceMonitor.enabled": True,
+        "dashboard.enabled": True, "networkPolicy.egress": True, "networkPolicy.egressTo": [{"ports": [{"port": 443}]}],
+    },
+    "kong": {"kong.enabled": True, "kong.namespace": "kong", "kong.responsePlugin": True, "kong.global": True,
+             "config.connector.auth.keys": ["a-key-of-some-length-1", "a-key-of-some-length-2"]},
+    "policy": {"config.policy": {"version": 1}, "config.rules": {"own.yaml": "[]\n"}},
+    "renamed": {"fullnameOverride": "edge", "nameOverride": "waf"},
+    "ingress": {"controlPlane.ingress.enabled": True, "controlPlane.ingress.className": "kong",
+                "controlPlane.ingress.hosts": [{"host": "console.example.com"}],
+                "controlPlane.ingress.tls": [{"secretName": "console", "hosts": ["console.example.com"]}],
+                "controlPlane.oidc.issuer": "https://id.example.com", "controlPlane.oidc.clientId": "weir",
+                "controlPlane.oidc.existingSecret": "oidc"},
+    "load-balancer": {"processing.service.type": "LoadBalancer", "processing.service.loadBalancerSourceRanges": ["192.0.2.0/24"],
+                      "processing.service.loadBalancerClass": "internal", "processing.service.nodePort": 30500},
+    "own-token": {"config.api.existingSecret.enabled": True, "config.api.existingSecret.secretName": "token",
+                  "config.api.token": ""},
+    "no-metrics": {"processing.metrics.enabled": False},
+    "bare": {"networkPolicy.enabled": False, "tests.enabled": False, "serviceAccount.create": False,
+             "processing.podDisruptionBudget.enabled": False, "aggregation.podDisruptionBudget.enabled": False},
+}
+# Rendered text that a reviewer reads in a change: the default, the documented command, and everything a Kong user turns on.
+GOLDEN = ("defaults", "seed", "kong")
+# Values that Helm makes up anew each time.
+RANDOM = re.compile(r"(  (?:token|admin-password|policy\.key|tls\.crt|tls\.key|ca\.crt): )\S+")
+
+
+def golden_text(name):
+    # The plugin's code is generated, and held fresh elsewhere.
+    text = RANDOM.sub(r"\1RANDOM", render_text(MATRIX[name]))
+    return re.sub(r"(?m)^  [\w]+\.lua: \|.*\n(?:    .*\n|\n)*", "", text)
+
+
+class Golden(unittest.TestCase):
+    def test_rendered_text_is_what_was_reviewed(self):
+        for name in GOLDEN:
+            with self.subTest(name):
+                path = os.path.join(harness.HERE, "golden", name + ".yaml")
+                text = golden_text(name)
+                if os.environ.get("UPDATE_GOLDEN"):
+                    with open(path, "w") as file:
+                        file.write(text)
+                with open(path) as file:
+                    self.assertEqual(file.read(), text, "run UPDATE_GOLDEN=1 charts/tests/run and review the change")
+
+
+class EveryObject(unittest.TestCase):
+    def each(self):
+        for name, values in MATRIX.items():
+            with self.subTest(name):
+                yield name, render(values)
+
+    def test_lint(self):
+        out = harness.helm("lint", "--strict", harness.CHART)
+        self.assertIn("0 chart(s) failed", out)
+
+    def test_keeps_the_schemas_of_kubernetes(self):
+        seen = set()
+        for name, values in MATRIX.items():
+            for kubernetes in KUBERNETES:
+                with self.subTest(name, kubernetes=kubernetes):
+                    for item in render(values, kubernetes=kubernetes).all:
+                        seen.add(item["kind"])
+                        self.assertIsNone(harness.against_schemas(item, kubernetes))
+        wanted = {"Deployment", "StatefulSet", "DaemonSet", "Service", "ConfigMap", "Secret", "NetworkPolicy", "Pod", "Ingress",
+                  "HorizontalPodAutoscaler", "PodDisruptionBudget", "ServiceAccount", "ServiceMonitor", "Certificate",
+                  "KongClusterPlugin"}
+        self.assertEqual(seen, wanted)
+
+    def test_the_schema_check_can_fail(self):
+        broken = render().named("Service", "next-aggregation")
+        broken["spec"]["ports"][0]["prot"] = 1
+        self.assertIn("prot", harness.against_schemas(broken, "1.30"))
+
+    def test_names_and_namespaces(self):
+        for _, objects in self.each():
+            names = [(i["apiVersion"], i["kind"], i["metadata"].get("namespace"), i["metadata"]["name"]) for i in objects.all]
+            self.assertEqual(len(names), len(set(names)), "an object twice")
+            for item in objects.all:
+                self.assertRegex(item["metadata"]["name"], r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+                self.assertLessEqual(len(item["metadata"]["name"]), 63)
+                cluster_wide = item["kind"] == "KongClusterPlugin"
+                self.assertEqual("namespace" not in item["metadata"], cluster_wide)
+                for value in item["metadata"]["labels"].values():
+                    self.assertRegex(value, r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$")
+                    self.assertLessEqual(len(value), 63)
+
+    def test_long_release_names_fit(self):
+        objects = render({"fullnameOverride": "f" * 80, "dashboard.enabled": True}, release="r" * 53)
+        for item in objects.all:
+            # The pods' label controller-revision-hash is the name with up to eleven characters more.
+            self.assertLessEqual(len(item["metadata"]["name"]), 52 if item["kind"] == "StatefulSet" else 63)
+
+    def test_pods_are_locked_down(self):
+        for _, objects in self.each():
+            pods = [w["spec"]["template"]["spec"] for w in objects.workloads()] + [p["spec"] for p in objects.of("Pod")]
+            self.assertTrue(pods)
+            for pod in pods:
+                self.assertIs(pod["automountServiceAccountToken"], False)
+                self.assertIs(pod["securityContext"]["runAsNonRoot"], True)
+                self.assertEqual(pod["securityContext"]["seccompProfile"], {"type": "RuntimeDefault"})
+                self.assertFalse(pod.get("hostNetwork"))
+                for container in pod["containers"]:
+                    context = container["securityContext"]
+                    self.assertIs(context["readOnlyRootFilesystem"], True)
+                    self.assertIs(context["allowPrivilegeEscalation"], False)
+                    self.assertEqual(context["capabilities"], {"drop": ["ALL"]})
+                    self.assertIn("memory", container["resources"]["limits"])
+                    self.assertNotRegex(container["image"], r":latest$|:$")
+                for volume in pod["volumes"]:
+                    self.assertNotIn("hostPath", volume)
+                    if "emptyDir" in volume:
+                        self.assertIn("sizeLimit", volume["emptyDir"])
+
+    def test_workloads_are_probed_and_mount_what_exists(self):
+        given = {"ca", "db", "signing", "admin", "tls", "client-ca", "oidc", "token"}
+        for name, objects in self.each():
+            made = {i["metadata"]["name"] for i in objects.of("Secret")} | {i["spec"]["secretName"] for i in objects.of("Certificate")}
+            maps = {i["metadata"]["name"] for i in objects.of("ConfigMap")}
+            for workload in objects.workloads():
+                pod = workload["spec"]["template"]["spec"]
+                container = pod["containers"][0]
+                for probe, path in (("startupProbe", "/live"), ("livenessProbe", "/live"), ("readinessProbe", "/ready")):
+                    self.assertEqual(container[probe]["httpGet"], {"path": path, "port": "health"})
+                volumes = {v["name"] for v in pod["volumes"]}
+                self.assertEqual(len(volumes), len(pod["volumes"]), "a volume twice")
+                volumes |= {v["metadata"]["name"] for v in workload["spec"].get("volumeClaimTemplates", [])}
+                mounts = {m["name"] for m in container["volumeMounts"]}
+                self.assertEqual(volumes, mounts, "mounts and volumes differ in " + workload["metadata"]["name"])
+                for volume in pod["volumes"]:
+                    if "secret" in volume:
+                        self.assertIn(volume["secret"]["secretName"], made | given)
+                    if "configMap" in volume:
+                        self.assertIn(volume["configMap"]["name"], maps)
+                for env in container["env"]:
+                    secret = env.get("valueFrom", {}).get("secretKeyRef")
+                    if secret and secret["name"] in {i["metadata"]["name"] for i in objects.of("Secret")}:
+                        self.assertIn(secret["key"], objects.named("Secret", secret["name"])["data"])
+                    elif secret:
+                        self.assertIn(secret["name"], given)
+
+    def test_selectors_meet_pods_and_ports_exist(self):
+        for _, objects in self.each():
+            pods = [w["spec"]["template"] for w in objects.workloads()]
+
+            def selected(selector):
+                return [p for p in pods if selector.items() <= p["metadata"]["labels"].items()]
+
+            def ports(pod):
+                return {p["name"] for c in pod["spec"]["containers"] for p in c["ports"]}
+
+            for workload in objects.workloads():
+                own = selected(workload["spec"]["selector"]["matchLabels"])
+                self.assertEqual(own, [workload["spec"]["template"]])
+                if workload["kind"] == "StatefulSet":
+                    objects.named("Service", workload["spec"]["serviceName"])
+            for service in objects.of("Service"):
+                found = selected(service["spec"]["selector"])
+                self.assertEqual(len(found), 1, service["metadata"]["name"])
+                for port in service["spec"]["ports"]:
+                    self.assertIn(port["targetPort"], ports(found[0]))
+            for policy in objects.of("NetworkPolicy"):
+                found = selected(policy["spec"]["podSelector"]["matchLabels"])
+                self.assertEqual(len(found), 1)
+                for rule in policy["spec"]["ingress"]:
+                    self.assertLessEqual({p["port"] for p in rule["ports"]}, ports(found[0]))
+            for budget in objects.of("PodDisruptionBudget"):
+                self.assertEqual(len(selected(budget["spec"]["selector"]["matchLabels"])), 1)
+            for scaler in objects.of("HorizontalPodAutoscaler"):
+                target = scaler["spec"]["scaleTargetRef"]
+                self.assertNotIn("replicas", objects.named(target["kind"], target["name"])["spec"])
+            for monitor in objects.of("ServiceMonitor"):
+                labels = monitor["spec"]["selector"]["matchLabels"].items()
+                found = [s for s in objects.of("Service") if labels <= s["metadata"]["labels"].items()]
+                self.assertEqual(len(found), len(objects.workloads()))
+                for service in found:
+                    names = [p["name"] for p in service["spec"]["ports"]]
+                    self.assertEqual(names, [e["port"] for e in monitor["spec"]["endpoints"]])
+
+    def test_secrets_stand_in_secrets_only(self):
+        values = {"config.api.token": "SENTINEL-token", "controlPlane.admin.password": "SENTINEL-password",
+                  "controlPlane.postgresql.url": "postgres://weir:SENTINEL-database@db/weir",
+                  "config.connector.auth.keys": ["SENTINEL-connector-key"]}
+        for item in render(values).all:
+            if item["kind"] != "Secret":
+                self.assertNotIn("SENTINEL", str(item))
+
+    def test_configurations_are_usable(self):
+        checked = 0
+        for name, objects in self.each():
+            for config, files in objects.config_texts().items():
+                report = harness.config_check(files)
+                self.assertTrue(report["valid"], (name, config, report["diagnostics"]))
+                self.assertEqual(report["warnings"], 0, (name, config, report["diagnostics"]))
+                checked += 1
+        self.assertGreater(checked, 3 * len(MATRIX) - 6)
+
+    def test_addresses_meet(self):
+        for _, objects in self.each():
+            for role in ("processing", "aggregation"):
+                configs = [d for n, d in objects.config_texts().items() if n.endswith("-" + role)]
+                for _data in configs:
+                    api = objects.config(role).get("api")
+                    if not api or not api["host"].endswith(".svc.cluster.local"):
+                        continue
+                    name, namespace = api["host"].split(".")[:2]
+                    self.assertEqual(namespace, harness.NAMESPACE)
+                    service = objects.named("Service", name)
+                    self.assertEqual([api["port"]], [p["port"] for p in service["spec"]["ports"]])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,25 @@
+local typedefs = require "kong.db.schema.typedefs"
+
+local MIB = 1024 * 1024
+
+return {
+  name = "kong-lua-response",
+  fields = {
+    { consumer = typedefs.no_consumer },
+    { protocols = typedefs.protocols_http },
+    { config = {
+      type = "record",
+      fields = {
+        { response_max_body_bytes = {
+          description = "How much of the response body is judged. Kong itself buffers "
+            .. "the whole body on routes with this plugin.",
+          type = "integer", default = MIB, between = { 0, 64 * MIB },
+        } },
+        { timeout_ms = {
+          description = "Milliseconds that one judgement may take in all.",
+          type = "integer", default = 1000, between = { 1, 60000 },
+        } },
+      },
+    } },
+  },
+}

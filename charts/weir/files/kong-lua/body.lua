@@ -1,0 +1,143 @@
+-- Reads what may be read of a request body, and says what was not.
+--
+-- state.extent is "complete", "prefix" or "unread"; state.reason the token for
+-- an unread one. state.data or state.file holds the bytes, state.size how many
+-- of them are to be sent, state.total the whole length where it is known.
+local body = {}
+
+-- One slice of a spilled body: long enough that a mebibyte takes few calls,
+-- short enough that reading it never holds the worker for long.
+local SLICE_BYTES = 64 * 1024
+
+local EMPTY = { extent = "complete", size = 0, total = 0 }
+
+local function unread(reason, total)
+  return { extent = "unread", reason = reason, size = 0, total = total }
+end
+
+local function limited(state, limit, over_limit)
+  if state.total <= limit then
+    state.extent, state.size = "complete", state.total
+    return state
+  end
+  if over_limit ~= "prefix" or limit == 0 then
+    body.close(state)
+    return unread("too_large", state.total)
+  end
+  state.extent, state.size = "prefix", limit
+  if state.data then
+    state.data = state.data:sub(1, limit)
+  end
+  return state
+end
+
+-- streaming: the gateway's own configuration says that bodies on this route may
+-- never end. A client header alone never makes a request a stream, otherwise
+-- sending that header would be the way past inspection.
+function body.read(conf, streaming)
+  local var = ngx.var
+  local limit, over_limit = conf.max_body_bytes, conf.over_limit
+  local length = tonumber(var.content_length)
+  local http1 = ngx.req.http_version() < 2
+  local coded = http1 and var.http_transfer_encoding ~= nil
+
+  if coded then
+    length = nil
+  elseif http1 and (length or 0) == 0 then
+    if var.http_upgrade then
+      return unread("upgrade")
+    end
+    return EMPTY
+  end
+
+  if streaming and not conf.read_body then
+    if length == 0 then
+      return EMPTY
+    end
+    return unread("stream", length)
+  end
+
+  if length and length > limit and (over_limit ~= "prefix" or limit == 0) then
+    return unread("too_large", length)
+  end
+
+  -- Some ngx_lua releases refuse HTTP/2 bodies without a length by throwing.
+  local read, err = pcall(ngx.req.read_body)
+  if not read then
+    return unread("error", length), err
+  end
+
+  local data = ngx.req.get_body_data()
+  if data then
+    return limited({ data = data, total = #data }, limit, over_limit)
+  end
+
+  local path = ngx.req.get_body_file()
+  if not path then
+    return EMPTY
+  end
+  local file
+  file, err = io.open(path, "rb")
+  if not file then
+    return unread("error", length), err
+  end
+  local total
+  total, err = file:seek("end")
+  if not total then
+    file:close()
+    return unread("error", length), err
+  end
+  return limited({ file = file, total = total }, limit, over_limit)
+end
+
+-- Hands the bytes to `write` slice by slice; may be called again for a retry.
+function body.each(state, write)
+  if state.data then
+    return write(state.data)
+  end
+  if not state.file then
+    return true
+  end
+  state.file:seek("set", 0)
+  local left = state.size
+  while left > 0 do
+    local slice = state.file:read(left < SLICE_BYTES and left or SLICE_BYTES)
+    if not slice then
+      return nil, "spilled body ended early"
+    end
+    local ok, err = write(slice)
+    if not ok then
+      return nil, err
+    end
+    left = left - #slice
+    if left > 0 then
+      ngx.sleep(0)
+    end
+  end
+  return true
+end
+
+-- The bytes as one string, for copies that outlive the request.
+function body.string(state)
+  if state.data then
+    return state.data
+  end
+  local slices = {}
+  local ok, err = body.each(state, function(slice)
+    slices[#slices + 1] = slice
+    return true
+  end)
+  if not ok then
+    return nil, err
+  end
+  return table.concat(slices)
+end
+
+function body.close(state)
+  if state.file then
+    state.file:close()
+    state.file = nil
+  end
+end
+
+return body

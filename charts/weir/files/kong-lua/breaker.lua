@@ -1,0 +1,132 @@
+-- A circuit breaker per node address, shared by the workers of one gateway.
+--
+-- Kept in a shared dictionary: a count of consecutive failures, and while open
+-- the time at which the next probe may go. Losing an entry closes the breaker,
+-- which is the safe direction: requests are inspected again.
+local breaker = {}
+
+local now = ngx.now
+
+local DEDICATED_DICT = "kong_lua"
+-- Kong's own small dictionary, so that the plugin needs no change to Kong's
+-- settings. Not its caches: those are flushed with every configuration change.
+local KONG_DICT = "kong"
+
+-- A count that no failure has renewed for this long is forgotten.
+local FAILURES_TTL_S = 60
+-- An open breaker that nobody has probed for this long is forgotten.
+local OPEN_TTL_S = 3600
+-- A probe whose request vanished must not keep the breaker open for ever.
+local PROBE_GRACE_S = 1
+
+-- Stands in for a shared dictionary where there is none: then each worker
+-- learns by itself.
+local function worker_dict()
+  local values, ends = {}, {}
+  local dict = {}
+  function dict:get(key)
+    if ends[key] and ends[key] <= now() then
+      values[key], ends[key] = nil, nil
+    end
+    return values[key]
+  end
+  function dict:set(key, value, ttl)
+    values[key], ends[key] = value, ttl and now() + ttl
+    return true
+  end
+  function dict:add(key, value, ttl)
+    if self:get(key) ~= nil then
+      return nil, "exists"
+    end
+    return self:set(key, value, ttl)
+  end
+  function dict:incr(key, step, init, ttl)
+    local value = self:get(key)
+    if value == nil then
+      self:set(key, init + step, ttl)
+      return init + step
+    end
+    values[key] = value + step
+    return values[key]
+  end
+  function dict:delete(key)
+    values[key], ends[key] = nil, nil
+  end
+  return dict
+end
+
+local dict
+
+function breaker.dict()
+  if not dict then
+    dict = ngx.shared[DEDICATED_DICT] or ngx.shared[KONG_DICT] or worker_dict()
+  end
+  return dict
+end
+
+-- May the node be asked? Returns true, and "probe" where this request is the one
+-- that tries whether an ailing node is well again.
+function breaker.allow(set)
+  if set.conf.breaker_failures == 0 then
+    return true
+  end
+  local store = breaker.dict()
+  local open_until = store:get(set.breaker_key)
+  if not open_until then
+    return true
+  end
+  if now() < open_until then
+    return false
+  end
+  local ttl = set.conf.timeout_ms / 1000 + PROBE_GRACE_S
+  if store:add(set.breaker_key .. ":probe", 1, ttl) then
+    return true, "probe"
+  end
+  return false
+end
+
+-- Any answer that shows the node alive. Returns true where that closed it.
+function breaker.success(set, probe)
+  if set.conf.breaker_failures == 0 then
+    return false
+  end
+  local store = breaker.dict()
+  if store:get(set.breaker_key .. ":failures") then
+    store:delete(set.breaker_key .. ":failures")
+  end
+  if probe then
+    store:delete(set.breaker_key)
+    store:delete(set.breaker_key .. ":probe")
+    return true
+  end
+  return false
+end
+
+-- Returns true where this failure opened it, or kept it open after a probe.
+function breaker.failure(set, probe)
+  local threshold = set.conf.breaker_failures
+  if threshold == 0 then
+    return false
+  end
+  local store = breaker.dict()
+  local count = store:incr(set.breaker_key .. ":failures", 1, 0, FAILURES_TTL_S) or 1
+  if probe or count >= threshold then
+    local already = store:get(set.breaker_key)
+    if probe or not already then
+      store:set(set.breaker_key, now() + set.conf.breaker_open_ms / 1000, OPEN_TTL_S)
+      store:delete(set.breaker_key .. ":probe")
+      return true
+    end
+  end
+  return false
+end
+
+function breaker.state(set)
+  local open_until = breaker.dict():get(set.breaker_key)
+  if not open_until then
+    return "closed"
+  end
+  return now() < open_until and "open" or "half_open"
+end
+
+return breaker

@@ -1,0 +1,124 @@
+-- Counts what was inspected fully, partly or not at all, and reports it.
+--
+-- Counters live in plain tables of the worker, one set per node address, and
+-- only rise. Each worker is an instance of its own, so a restarted one starts
+-- a new series instead of making an old one fall.
+local breaker = require "kong.plugins.kong-lua.breaker"
+
+local coverage = {}
+
+-- Beyond this many routes the rest are counted together.
+local MAX_ROUTES = 500
+local OTHER_ROUTE = "(other)"
+local NO_ROUTE = "(none)"
+local SNAPSHOT_PREFIX = "kong-lua:coverage:"
+-- A worker that is gone disappears from the gateway's own view after this many
+-- report intervals.
+local SNAPSHOT_INTERVALS = 6
+local LEAST_SNAPSHOT_TTL_S = 60
+
+local sets = {}
+
+local function counters(node)
+  local found = sets[node]
+  if not found then
+    found = { routes = {}, route_count = 0, dropped = {}, node = node }
+    sets[node] = found
+  end
+  return found
+end
+
+local function route_counters(found, route)
+  route = route or NO_ROUTE
+  local series = found.routes[route]
+  if series then
+    return series
+  end
+  if found.route_count >= MAX_ROUTES then
+    route = OTHER_ROUTE
+    series = found.routes[route]
+    if series then
+      return series
+    end
+  end
+  found.route_count = found.route_count + 1
+  series = { full = {}, partial = {}, none = {} }
+  found.routes[route] = series
+  return series
+end
+
+-- extent: "full", "partial" or "none"; reason: why not full; seen and unseen:
+-- body bytes that the node did and did not get, where known.
+function coverage.count(node, route, extent, reason, seen, unseen)
+  local by_reason = route_counters(counters(node), route)[extent]
+  local entry = by_reason[reason]
+  if not entry then
+    entry = { requests = 0, seen = 0, unseen = 0 }
+    by_reason[reason] = entry
+  end
+  entry.requests = entry.requests + 1
+  entry.seen = entry.seen + seen
+  entry.unseen = entry.unseen + unseen
+end
+
+-- Copies that never reached the node: response legs and out-of-band requests.
+function coverage.dropped(node, kind, reason)
+  local dropped = counters(node).dropped
+  local key = kind .. ":" .. reason
+  dropped[key] = (dropped[key] or 0) + 1
+end
+
+function coverage.snapshot(set, instance)
+  local found = counters(set.node)
+  local requests = {}
+  for route, series in pairs(found.routes) do
+    for extent, by_reason in pairs(series) do
+      for reason, entry in pairs(by_reason) do
+        requests[#requests + 1] = {
+          route = route, inspected = extent, reason = reason, requests = entry.requests,
+          bytes_inspected = entry.seen, bytes_uninspected = entry.unseen,
+        }
+      end
+    end
+  end
+  local dropped = {}
+  for key, count in pairs(found.dropped) do
+    local kind, reason = key:match("^([^:]+):(.*)$")
+    dropped[#dropped + 1] = { leg = kind, reason = reason, count = count }
+  end
+  return {
+    instance = instance.id,
+    worker = instance.worker,
+    connector = instance.connector,
+    node = set.node,
+    breaker = breaker.state(set),
+    -- Left out while empty: not every cjson can write an empty array.
+    coverage = #requests > 0 and requests or nil,
+    dropped = #dropped > 0 and dropped or nil,
+  }
+end
+
+-- Leaves the report where any worker of this gateway can show it.
+function coverage.publish(set, text)
+  local ttl = math.max(LEAST_SNAPSHOT_TTL_S, SNAPSHOT_INTERVALS * set.conf.coverage_interval_s)
+  local key = SNAPSHOT_PREFIX .. (ngx.worker.id() or 0) .. ":" .. set.node
+  return breaker.dict():set(key, text, ttl)
+end
+
+-- Reports of all workers for the nodes given, as a JSON array.
+function coverage.gather(nodes)
+  local reports = {}
+  local store = breaker.dict()
+  for worker = 0, ngx.worker.count() - 1 do
+    for i = 1, #nodes do
+      reports[#reports + 1] = store:get(SNAPSHOT_PREFIX .. worker .. ":" .. nodes[i])
+    end
+  end
+  return "[" .. table.concat(reports, ",") .. "]"
+end
+
+function coverage.reset()
+  sets = {}
+end
+
+return coverage

@@ -1,0 +1,252 @@
+-- One request from reading it to knowing what to do: the core that the Kong
+-- plugin and the OpenResty adapter share.
+--
+-- The outcome it returns:
+--   id        minted here
+--   verdict   "pass", "block", "accepted" or "bypass" (no verdict was had)
+--   reason    why there was none
+--   reply     what the client gets instead of the upstream's answer, or nil
+--   inspected "full", "partial" or "none"; part, why not full
+--   attack    classes found in a request that was let through
+--   context   token for the response leg
+local body = require "kong.plugins.kong-lua.body"
+local breaker = require "kong.plugins.kong-lua.breaker"
+local client = require "kong.plugins.kong-lua.client"
+local coverage = require "kong.plugins.kong-lua.coverage"
+local notice = require "kong.plugins.kong-lua.notice"
+local payload = require "kong.plugins.kong-lua.payload"
+local reply = require "kong.plugins.kong-lua.reply"
+local settings = require "kong.plugins.kong-lua.settings"
+
+local inspect = {}
+
+local now = ngx.now
+
+local UNAVAILABLE = "service unavailable"
+local TOO_LARGE = "request body too large"
+
+-- Failures that say the node is ailing. Refused credentials, a call the node
+-- finds malformed, load it sheds and faults of our own say nothing of the kind.
+local NODE_FAULTS = {
+  connect = true, timeout = true, reset = true, malformed = true, tls = true, status_5xx = true,
+}
+
+-- Returns the verdict word, or nil and the reason token.
+local function read_verdict(answer)
+  local status, verdict = answer.status, answer.verdict
+  if status == 204 and verdict == "pass" or status == 202 and verdict == "accepted"
+    or status == 200 and verdict == "block"
+  then
+    return verdict
+  end
+  if status == 413 then
+    return nil, "too_large"
+  elseif status == 503 and answer.retry_after then
+    return nil, "shed"
+  elseif status == 401 or status == 403 then
+    return nil, "refused"
+  elseif status == 400 then
+    return nil, "bad_call"
+  elseif status >= 500 then
+    return nil, "status_5xx"
+  end
+  return nil, "malformed"
+end
+
+-- Asks the node under the breaker's eye. Returns the answer and the verdict, or
+-- nil, the reason token and a detail.
+function inspect.ask(set, log, fixed, lines, head, content, deadline)
+  local allowed, probe = breaker.allow(set)
+  if not allowed then
+    return nil, "breaker_open", "node " .. set.node
+  end
+
+  local answer, reason, detail = client.call(set, fixed, lines, head, content, deadline)
+  local verdict
+  if answer then
+    verdict, reason = read_verdict(answer)
+    if verdict then
+      if breaker.success(set, probe) then
+        log("kong-lua: node " .. set.node .. " answers again, circuit closed")
+      end
+      return answer, verdict
+    end
+    detail = "status " .. answer.status .. ", verdict " .. (answer.verdict and "present" or "missing")
+  end
+
+  if NODE_FAULTS[reason] then
+    if breaker.failure(set, probe) then
+      notice.emit(log, "open " .. set.node, "circuit to node " .. set.node .. " open for "
+        .. set.conf.breaker_open_ms .. " ms after " .. reason)
+    end
+  elseif probe then
+    -- Whatever it said, it is there.
+    breaker.success(set, probe)
+  end
+  return nil, reason, detail
+end
+
+local function failure_reply(conf, id)
+  if conf.failure_mode == "fail_closed" and conf.blocking ~= false then
+    return reply.own(conf.failure_status, UNAVAILABLE, id, ngx.var.content_type)
+  end
+end
+
+local function bypass(conf, node, log, about, outcome, reason, detail, unseen)
+  outcome.verdict, outcome.reason = "bypass", reason
+  outcome.inspected, outcome.part = "none", reason
+  outcome.reply = failure_reply(conf, outcome.id)
+  coverage.count(node, about.route, "none", reason, 0, unseen or 0)
+  notice.emit(log, "bypass " .. reason .. " " .. node, "request " .. outcome.id
+    .. (outcome.reply and " refused" or " forwarded") .. " uninspected, reason=" .. reason
+    .. " route=" .. payload.token(about.route or "-") .. (detail and " (" .. detail .. ")" or ""))
+  return outcome
+end
+
+-- What the counters call the part that was inspected.
+local function extent_of(content)
+  if content.extent == "complete" then
+    return "full", "complete"
+  end
+  return "partial", content.extent == "prefix" and "prefix" or content.reason
+end
+
+local function unseen_of(content)
+  return content.total and content.total - content.size or 0
+end
+
+local function note_part(node, log, outcome, content, about, why)
+  local extent, part = extent_of(content)
+  outcome.inspected, outcome.part = extent, part
+  coverage.count(node, about.route, extent, part, content.size, unseen_of(content))
+  if part == "error" then
+    notice.emit(log, "part " .. part .. " " .. node, "request body could not be read, reason="
+      .. tostring(why) .. " route=" .. payload.token(about.route or "-"))
+  end
+end
+
+local function refuse(node, about, outcome, status, message, part, total)
+  outcome.verdict, outcome.reason = "block", part
+  outcome.inspected, outcome.part = "none", part
+  outcome.reply = reply.own(status, message, outcome.id, ngx.var.content_type)
+  coverage.count(node, about.route, "none", part, 0, total or 0)
+  return outcome
+end
+
+local function ask_inline(set, log, about, outcome, content, why)
+  local conf = set.conf
+  local deadline = now() + conf.timeout_ms / 1000
+  local head, rebuilt = payload.request_head()
+  local lines = payload.request_lines(outcome.id, about, rebuilt)
+  local answer, verdict, detail = inspect.ask(set, log, set.requests, lines .. payload.body_line(content),
+    head, content, deadline)
+
+  if verdict == "too_large" then
+    if conf.over_limit == "block" then
+      return refuse(set.node, about, outcome, 413, TOO_LARGE, "too_large", content.total)
+    end
+    if content.size > 0 then
+      -- The node takes less than max_body_bytes: its head can still be judged.
+      body.close(content)
+      content = { extent = "unread", reason = "too_large", size = 0, total = content.total }
+      answer, verdict, detail = inspect.ask(set, log, set.requests,
+        lines .. payload.body_line(content) .. "Inspector-Attempt: 2\r\n", head, content, deadline)
+    end
+  end
+
+  if answer and verdict == "accepted" then
+    -- Asked to judge, it only took a copy.
+    answer, verdict, detail = nil, "malformed", "accepted instead of judged"
+  end
+  if not answer then
+    return bypass(conf, set.node, log, about, outcome, verdict, detail, content.total)
+  end
+
+  note_part(set.node, log, outcome, content, about, why)
+  outcome.verdict = verdict
+  outcome.context, outcome.attack = answer.context, answer.attack
+  if verdict == "block" then
+    outcome.reply = reply.of_verdict(answer.body, outcome.id, ngx.var.content_type)
+  end
+  return outcome
+end
+
+local function copy_out_of_band(set, log, about, outcome, content, enqueue, why)
+  local bytes, err = body.string(content)
+  if not bytes then
+    content = { extent = "unread", reason = "error", size = 0, total = content.total }
+    bytes, why = "", err
+  end
+  local head, rebuilt = payload.request_head()
+  local lines = payload.request_lines(outcome.id, about, rebuilt) .. payload.body_line(content)
+    .. "Inspector-Blocking: false\r\n"
+  local queued, detail = enqueue(set, "requests", outcome.id, lines, head .. bytes)
+  if not queued then
+    return bypass(set.conf, set.node, log, about, outcome, "queue", detail, content.total)
+  end
+  note_part(set.node, log, outcome, content, about, why)
+  outcome.verdict = "accepted"
+  return outcome
+end
+
+-- about: scheme, service, route as the gateway knows them, and streaming where
+-- its configuration says that bodies may not end. enqueue: the adapter's way to
+-- send something after the fact. log: writes one line at warn.
+local function guarded(conf, log, about, enqueue, outcome)
+  outcome.id = payload.mint_id()
+  local set = settings.of(conf)
+  outcome.set = set
+  local content, why = body.read(conf, about.streaming)
+  outcome.content = content
+
+  if conf.over_limit == "block" and conf.blocking then
+    if content.reason == "too_large" then
+      return refuse(set.node, about, outcome, 413, TOO_LARGE, "too_large", content.total)
+    elseif content.reason == "error" then
+      return refuse(set.node, about, outcome, conf.failure_status, UNAVAILABLE, "error", content.total)
+    end
+  end
+
+  if not conf.blocking then
+    return copy_out_of_band(set, log, about, outcome, content, enqueue, why)
+  end
+  return ask_inline(set, log, about, outcome, content, why)
+end
+
+-- Never throws: a fault of the connector is one more reason to have no verdict.
+function inspect.request(conf, log, about, enqueue)
+  local outcome = { inspected = "none" }
+  local ok, err = pcall(guarded, conf, log, about, enqueue, outcome)
+  if outcome.content then
+    body.close(outcome.content)
+    outcome.content = nil
+  end
+  if not ok then
+    return inspect.failed(conf, log, about, outcome, err)
+  end
+  return outcome
+end
+
+-- The outcome after a fault in the connector's own code.
+function inspect.failed(conf, log, about, outcome, err)
+  outcome.id = outcome.id or "unknown"
+  local node = outcome.set and outcome.set.node or "unconfigured"
+  return bypass(conf, node, log, about, outcome, "lua_error", tostring(err))
+end
+
+-- For the opt-in header to the upstream.
+function inspect.summary(outcome)
+  if outcome.verdict == "bypass" then
+    return "uninspected; reason=" .. outcome.reason
+  end
+  local text = outcome.verdict
+  if outcome.attack then
+    text = text .. "; attack=" .. outcome.attack
+  end
+  if outcome.inspected == "partial" then
+    text = text .. "; partial=" .. outcome.part
+  end
+  return text
+end
+
+return inspect

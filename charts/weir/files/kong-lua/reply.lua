@@ -1,0 +1,135 @@
+-- What the client gets when a request does not go on.
+local cjson = require "cjson.safe"
+
+local reply = {}
+
+local find, gsub, format, byte, lower = string.find, string.gsub, string.format, string.byte, string.lower
+
+-- The same reply the node gives by default: used where a block verdict arrives
+-- without a usable one. The verdict stands; only its wording is missing.
+local DEFAULT_STATUS = 403
+local DEFAULT_BODY = '{"error": {"code": 403, "message": "request blocked"}}'
+local JSON = "application/json"
+
+-- Verdicts come from the operator's own policy, but a mistake in one must not
+-- make a reply that cannot be sent.
+local MAX_REPLY_HEADERS = 64
+
+local UNSENDABLE = {
+  ["content-length"] = true,
+  ["transfer-encoding"] = true,
+  ["connection"] = true,
+  ["keep-alive"] = true,
+  ["upgrade"] = true,
+  ["trailer"] = true,
+  ["te"] = true,
+  ["proxy-connection"] = true,
+}
+
+local GRPC_CODES = {
+  [400] = 3, [401] = 16, [403] = 7, [404] = 5, [413] = 8, [429] = 8, [503] = 14, [504] = 4,
+}
+local GRPC_PERMISSION_DENIED = 7
+local GRPC_UNAVAILABLE = 14
+
+local ID_HEADER = "Inspector-Request-Id"
+
+local function grpc_message(text)
+  return (gsub(text, "[^ -$&-~]", function(c)
+    return format("%%%02X", byte(c))
+  end))
+end
+
+-- A gRPC client reads its outcome from grpc-status in the headers of a body-less
+-- answer whose HTTP status is 200; anything else shows as a transport fault.
+local function grpc_reply(status, message, id, content_type)
+  return {
+    status = 200,
+    body = "",
+    headers = {
+      ["Content-Type"] = find(content_type, "^application/grpc%-web") and "application/grpc-web"
+        or "application/grpc",
+      ["grpc-status"] = tostring(GRPC_CODES[status]
+        or (status >= 500 and GRPC_UNAVAILABLE or GRPC_PERMISSION_DENIED)),
+      ["grpc-message"] = grpc_message(message),
+      [ID_HEADER] = id,
+    },
+  }
+end
+
+local function is_grpc(content_type)
+  return content_type ~= nil and find(content_type, "^application/grpc") ~= nil
+end
+
+-- A reply of the connector's own.
+function reply.own(status, message, id, content_type)
+  if is_grpc(content_type) then
+    return grpc_reply(status, message, id, content_type)
+  end
+  return {
+    status = status,
+    body = format('{"error": {"code": %d, "message": "%s"}}', status, message),
+    headers = { ["Content-Type"] = JSON, [ID_HEADER] = id },
+  }
+end
+
+local function usable_headers(list)
+  local headers, count = {}, 0
+  if type(list) ~= "table" then
+    return headers
+  end
+  for i = 1, #list do
+    local pair = list[i]
+    local name = type(pair) == "table" and pair[1]
+    local value = type(pair) == "table" and pair[2]
+    if type(value) == "number" then
+      value = tostring(value)
+    end
+    if type(name) == "string" and type(value) == "string" and count < MAX_REPLY_HEADERS
+      and find(name, "^[%w!#$%%&'*+.^_`|~-]+$") and not find(value, "[\r\n%z]")
+      and not UNSENDABLE[lower(name)]
+    then
+      count = count + 1
+      name = lower(name)
+      local before = headers[name]
+      if before == nil then
+        headers[name] = value
+      elseif type(before) == "table" then
+        before[#before + 1] = value
+      else
+        headers[name] = { before, value }
+      end
+    end
+  end
+  return headers
+end
+
+-- text: the JSON of a block verdict, or nil where it never came whole.
+function reply.of_verdict(text, id, content_type)
+  local verdict = text and cjson.decode(text)
+  local wanted = type(verdict) == "table" and verdict.reply
+  local status, content, headers
+  if type(wanted) == "table" then
+    status = wanted.status
+    headers = usable_headers(wanted.headers)
+    if type(wanted.body_base64) == "string" then
+      content = ngx.decode_base64(wanted.body_base64)
+    elseif type(wanted.body) == "string" then
+      content = wanted.body
+    end
+  end
+  if type(status) ~= "number" or status % 1 ~= 0 or status < 200 or status > 599 then
+    status, content = DEFAULT_STATUS, nil
+  end
+  if not content then
+    content = DEFAULT_BODY
+    headers = { ["content-type"] = JSON }
+  end
+  if is_grpc(content_type) then
+    return grpc_reply(status, "request blocked", id, content_type)
+  end
+  headers[ID_HEADER] = id
+  return { status = status, body = content, headers = headers }
+end
+
+return reply

@@ -1,0 +1,85 @@
+-- Posts the coverage counters of this worker to each configured node.
+local cjson = require "cjson.safe"
+local client = require "kong.plugins.kong-lua.client"
+local coverage = require "kong.plugins.kong-lua.coverage"
+local notice = require "kong.plugins.kong-lua.notice"
+local payload = require "kong.plugins.kong-lua.payload"
+local settings = require "kong.plugins.kong-lua.settings"
+
+local reporter = {}
+
+-- The clock all intervals are multiples of.
+local TICK_S = 1
+-- Distinct nodes reported to from one gateway.
+local MAX_NODES = 64
+
+local instance
+local targets, order = {}, {}
+
+-- One configuration for each node address, the last one seen.
+function reporter.watch(configs)
+  local fresh, names = {}, {}
+  for _, conf in ipairs(configs or {}) do
+    local ok, set = pcall(settings.of, conf)
+    if ok and (fresh[set.node] or #names < MAX_NODES) then
+      if not fresh[set.node] then
+        names[#names + 1] = set.node
+      end
+      local before = targets[set.node]
+      fresh[set.node] = { set = set, due = before and before.due or 0 }
+    end
+  end
+  targets, order = fresh, names
+end
+
+function reporter.nodes()
+  return order
+end
+
+local function report(set, log)
+  local text, err = cjson.encode(coverage.snapshot(set, instance))
+  if not text then
+    return notice.emit(log, "coverage", "coverage report could not be written: " .. tostring(err))
+  end
+  coverage.publish(set, text)
+  local deadline = ngx.now() + set.conf.timeout_ms / 1000
+  local lines = "Inspector-Request-Id: " .. payload.mint_id() .. "\r\n"
+  local answer, reason = client.call(set, set.coverage, lines, text, nil, deadline)
+  if not answer or answer.status >= 300 then
+    notice.emit(log, "coverage " .. set.node, "coverage report not taken by node " .. set.node
+      .. ": " .. (answer and "status " .. answer.status or reason))
+  end
+end
+
+-- Runs whatever is due. Reports do not touch the breaker: it is fed by verdicts.
+function reporter.tick(log)
+  local now = ngx.now()
+  for i = 1, #order do
+    local target = targets[order[i]]
+    local interval = target and target.set.conf.coverage_interval_s or 0
+    if interval > 0 and now >= target.due then
+      target.due = now + interval
+      report(target.set, log)
+    end
+  end
+end
+
+-- every: the gateway's recurring timer. connector: the product token.
+function reporter.start(every, log, connector)
+  instance = {
+    id = payload.mint_id(),
+    worker = ngx.worker.id() or 0,
+    connector = connector .. "/" .. settings.VERSION,
+  }
+  return every(TICK_S, function(premature)
+    if premature then
+      return
+    end
+    local ok, err = pcall(reporter.tick, log)
+    if not ok then
+      notice.emit(log, "coverage", "coverage report failed: " .. tostring(err))
+    end
+  end)
+end
+
+return reporter

@@ -1,0 +1,119 @@
+-- One plugin configuration, worked out once: address parsed, constant header
+-- lines joined, pool and queue named. Requests only read the result.
+local settings = {
+  VERSION = "1.0.0",
+}
+
+local DEFAULT_PORTS = { http = 80, https = 443 }
+
+local function split_address(address)
+  local scheme, authority, path = address:match("^(https?)://([^/]+)(.*)$")
+  if not scheme then
+    return nil
+  end
+  local host, port = authority:match("^(%[[%x:.]+%]):?(%d*)$")
+  if not host then
+    host, port = authority:match("^([^:]+):?(%d*)$")
+  end
+  if not host then
+    return nil
+  end
+  port = port == "" and DEFAULT_PORTS[scheme] or tonumber(port)
+  if port < 1 or port > 65535 then
+    return nil
+  end
+  return scheme, host, port, (path:gsub("/+$", ""))
+end
+
+local function parse_client_certificate(conf)
+  if not conf.client_certificate then
+    return nil
+  end
+  local ssl = require "ngx.ssl"
+  local chain, err = ssl.parse_pem_cert(conf.client_certificate)
+  if not chain then
+    error("client_certificate: " .. err, 0)
+  end
+  local key
+  key, err = ssl.parse_pem_priv_key(conf.client_key)
+  if not key then
+    error("client_key: " .. err, 0)
+  end
+  return { chain = chain, key = key }
+end
+
+local function fixed_lines(conf, endpoint, content_type, prefix, host_header)
+  local lines = {
+    "POST " .. prefix .. endpoint .. " HTTP/1.1",
+    "Host: " .. host_header,
+    "Content-Type: " .. content_type,
+    "Inspector-Connector: " .. (conf.connector_name or "kong-lua") .. "/" .. settings.VERSION,
+  }
+  if conf.connector_key then
+    lines[#lines + 1] = "Authorization: Bearer " .. conf.connector_key
+  end
+  if conf.application_id then
+    lines[#lines + 1] = "Inspector-Application: " .. conf.application_id
+  end
+  lines[#lines + 1] = ""
+  return table.concat(lines, "\r\n")
+end
+
+function settings.compile(conf)
+  local scheme, host, port, prefix = split_address(conf.wallarm_node_address)
+  if not scheme then
+    error("wallarm_node_address is not a usable URL", 0)
+  end
+
+  local bare_host = host:match("^%[(.*)%]$") or host
+  local node = host .. ":" .. port
+  local host_header = port == DEFAULT_PORTS[scheme] and host or node
+  local tls = scheme == "https"
+  local server_name = conf.tls_server_name or bare_host
+  local identity = ngx.md5(table.concat({
+    conf.wallarm_node_address, conf.connector_key or "", conf.client_certificate or "",
+    server_name, tostring(conf.tls_verify), conf.application_id or "",
+  }, "\0")):sub(1, 12)
+
+  return {
+    conf = conf,
+    connector_key = conf.connector_key,
+    client_certificate = conf.client_certificate,
+    client_key = conf.client_key,
+    node = node,
+    host = host,
+    port = port,
+    -- A numeric address needs no resolver, so its connect is bounded by the
+    -- socket's own timer and spares the two threads that a name costs.
+    numeric = host:match("^%d+%.%d+%.%d+%.%d+$") ~= nil or host:sub(1, 1) == "[",
+    tls = tls,
+    server_name = server_name,
+    certificate = tls and parse_client_certificate(conf) or nil,
+    -- Pooled TLS connections carry their verified identity with them, so
+    -- configurations that verify differently must not share a pool.
+    pool = "weir:" .. node .. (tls and ":" .. identity or ""),
+    queue_name = "kong-lua:" .. node .. ":" .. identity,
+    breaker_key = "kong-lua:breaker:" .. node,
+    requests = fixed_lines(conf, "/v1/requests", "message/http; msgtype=request", prefix, host_header),
+    responses = fixed_lines(conf, "/v1/responses", "message/http; msgtype=response", prefix, host_header),
+    coverage = fixed_lines(conf, "/v1/coverage", "application/json", prefix, host_header),
+  }
+end
+
+-- Keyed by the configuration table itself: the gateway hands out the same one
+-- until the configuration changes, and drops it afterwards. Secrets that come
+-- from a vault are the exception: a rotated one is written into the same table.
+local compiled = setmetatable({}, { __mode = "k" })
+
+function settings.of(conf)
+  local found = compiled[conf]
+  if not found or found.connector_key ~= conf.connector_key
+    or found.client_certificate ~= conf.client_certificate or found.client_key ~= conf.client_key
+  then
+    found = settings.compile(conf)
+    compiled[conf] = found
+  end
+  return found
+end
+
+return settings

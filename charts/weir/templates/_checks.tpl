@@ -1,0 +1,111 @@
+{{/* Combinations that cannot work, each refused with a sentence. */}}
+{{- define "weir.checks" -}}
+{{- $connector := .Values.config.connector -}}
+{{- $plane := .Values.controlPlane -}}
+{{- $outside := include "weir.outside" . -}}
+{{- $has := include "weir.hasControlPlane" . -}}
+
+{{- if eq $connector.mode "envoy-external-filter" -}}
+{{- fail "config.connector.mode is envoy-external-filter, but the Envoy filter protocol is not offered: use connector-server with a connector that speaks it." -}}
+{{- end -}}
+{{- if and $has $outside -}}
+{{- fail (printf "controlPlane.enabled is true, but config.api.host names another control plane (%s): empty config.api.host to use the one of this release, or set controlPlane.enabled=false." $outside) -}}
+{{- end -}}
+{{- if and .Values.aggregation.enabled (not (include "weir.hasApi" .)) -}}
+{{- fail "The aggregation has nowhere to send to: set config.api.host to your control plane, or controlPlane.enabled=true, or, for nodes that work alone, aggregation.enabled=false." -}}
+{{- end -}}
+{{- if and $outside (not .Values.config.api.token) (not .Values.config.api.existingSecret.enabled) -}}
+{{- fail (printf "Nodes cannot register with %s without a token: set config.api.token, or config.api.existingSecret." $outside) -}}
+{{- end -}}
+{{- with .Values.config.api.existingSecret -}}
+{{- if and .enabled (not .secretName) -}}{{- fail "config.api.existingSecret is enabled, but names no Secret: set config.api.existingSecret.secretName." -}}{{- end -}}
+{{- end -}}
+
+{{- with $connector.certificate -}}
+{{- $ways := list -}}
+{{- range $way := list "certManager" "existingSecret" "customSecret" "certgen" -}}
+{{- if (get $connector.certificate $way).enabled -}}{{- $ways = append $ways $way -}}{{- end -}}
+{{- end -}}
+{{- if and .enabled (ne (len $ways) 1) -}}
+{{- fail (printf "config.connector.certificate is enabled with %d ways to get one (%s): enable exactly one of certManager, existingSecret, customSecret, certgen." (len $ways) (join ", " $ways | default "none")) -}}
+{{- end -}}
+{{- if and .enabled .certManager.enabled (not .certManager.issuerRef.name) -}}{{- fail "config.connector.certificate.certManager needs issuerRef.name, the name of an Issuer." -}}{{- end -}}
+{{- if and .enabled .existingSecret.enabled (not .existingSecret.name) -}}{{- fail "config.connector.certificate.existingSecret needs name, the Secret with tls.crt and tls.key." -}}{{- end -}}
+{{- if and .enabled .customSecret.enabled (not (and .customSecret.crt .customSecret.key)) -}}{{- fail "config.connector.certificate.customSecret needs crt and key, base64 of PEM." -}}{{- end -}}
+{{- end -}}
+{{- if and $connector.auth.clientCaSecret (not $connector.certificate.enabled) -}}
+{{- fail "config.connector.auth.clientCaSecret asks connectors for certificates, which takes TLS: enable config.connector.certificate too." -}}
+{{- end -}}
+{{- if and $connector.auth.keys $connector.auth.existingSecret -}}
+{{- fail "config.connector.auth has both keys and existingSecret: put all keys into one of them." -}}
+{{- end -}}
+
+{{- if $has -}}
+{{- if and (gt (int $plane.replicaCount) 1) (not (include "weir.postgresql" .)) -}}
+{{- fail (printf "controlPlane.replicaCount is %d, but the embedded database serves one pod: give controlPlane.postgresql, or one replica." (int $plane.replicaCount)) -}}
+{{- end -}}
+{{- if and $plane.postgresql.url $plane.postgresql.existingSecret -}}
+{{- fail "controlPlane.postgresql has both url and existingSecret: keep one of them." -}}
+{{- end -}}
+{{- if and $plane.admin.password $plane.admin.existingSecret -}}
+{{- fail "controlPlane.admin has both password and existingSecret: keep one of them." -}}
+{{- end -}}
+{{- if and $plane.ingress.enabled (not $plane.ingress.hosts) -}}
+{{- fail "controlPlane.ingress is enabled without hosts: add one, such as `- host: console.example.com`." -}}
+{{- end -}}
+{{- if and $plane.oidc.issuer (not $plane.oidc.clientId) -}}
+{{- fail "controlPlane.oidc.issuer is set without clientId: set both or none." -}}
+{{- end -}}
+{{- end -}}
+
+{{- $drain := dig "load" "drain_timeout" "20s" .Values.config.node | include "weir.seconds" | int -}}
+{{- $needed := add $drain .Values.processing.drainDelaySeconds | int -}}
+{{- if le (int .Values.processing.terminationGracePeriodSeconds) $needed -}}
+{{- fail (printf "processing.terminationGracePeriodSeconds is %d, but drainDelaySeconds and the drain take up to %d: pods would be killed with calls under way. Raise it." (int .Values.processing.terminationGracePeriodSeconds) $needed) -}}
+{{- end -}}
+{{- with .Values.processing.spool -}}
+{{- if ge (include "weir.octets" .size | int64) (include "weir.octets" .sizeLimit | int64) -}}
+{{- fail (printf "processing.spool.size (%s) does not fit into processing.spool.sizeLimit (%s): the pod would be evicted when the spool fills. Leave a quarter free." .size .sizeLimit) -}}
+{{- end -}}
+{{- end -}}
+{{- with .Values.aggregation.spool -}}
+{{- if ge (include "weir.octets" .records | int64) (include "weir.octets" .size | int64) -}}
+{{- fail (printf "aggregation.spool.records (%s) does not fit into aggregation.spool.size (%s). Leave a quarter free." .records .size) -}}
+{{- end -}}
+{{- end -}}
+{{- range $role := list "processing" "aggregation" -}}
+{{- $scale := (get $.Values $role).autoscaling -}}
+{{- if $scale.enabled -}}
+{{- if gt (int $scale.minReplicas) (int $scale.maxReplicas) -}}
+{{- fail (printf "%s.autoscaling: minReplicas is %d, above maxReplicas, which is %d." $role (int $scale.minReplicas) (int $scale.maxReplicas)) -}}
+{{- end -}}
+{{- if not (or $scale.targetCPUUtilizationPercentage $scale.targetMemoryUtilizationPercentage (get $scale "targetInFlight")) -}}
+{{- fail (printf "%s.autoscaling is enabled without a target: set targetCPUUtilizationPercentage." $role) -}}
+{{- end -}}
+{{- if and (get $scale "targetInFlight") (not $.Values.processing.metrics.enabled) -}}
+{{- fail "processing.autoscaling.targetInFlight scales by a metric, but processing.metrics.enabled is false." -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if and .Values.aggregation.autoscaling.enabled (eq .Values.aggregation.kind "DaemonSet") -}}
+{{- fail "aggregation.autoscaling cannot scale a DaemonSet: use kind StatefulSet, or turn it off." -}}
+{{- end -}}
+{{- if and .Values.processing.metrics.serviceMonitor.enabled (not .Values.processing.metrics.enabled) -}}
+{{- fail "processing.metrics.serviceMonitor is enabled, but processing.metrics.enabled is false: nothing could be scraped." -}}
+{{- end -}}
+{{- if and .Values.kong.enabled (not .Values.kong.namespace) -}}
+{{- fail "kong.enabled needs kong.namespace, the namespace that Kong runs in: the plugin's ConfigMap has to be there." -}}
+{{- end -}}
+{{- if not (include "weir.aggregationPort" .) -}}
+{{- fail (printf "config.aggregation.serviceAddress is %q; write an address with its port, such as 0.0.0.0:3313." .Values.config.aggregation.serviceAddress) -}}
+{{- end -}}
+
+{{- $node := .Values.config.node -}}
+{{- range $path, $way := dict "connector.address" "the chart's Services send to port 5000" "connector.tls_cert" "use config.connector.certificate" "connector.tls_key" "use config.connector.certificate" "connector.auth.keys" "use config.connector.auth.keys, which are kept in a Secret" "api.token" "use config.api.token, which is kept in a Secret" "api.host" "use config.api.host" "data_dir" "the chart mounts the volume there" "health_check.listen_address" "the probes use port 18080" "metrics.listen_address" "use processing.metrics.port" "aggregation.service_address" "use config.aggregation.serviceAddress" "control_plane.address" "use controlPlane.service.port" "control_plane.database" "use controlPlane.postgresql, which is kept in a Secret" "control_plane.deploy_token" "use config.api.token, which is kept in a Secret" "control_plane.admin_password" "use controlPlane.admin, which is kept in a Secret" "control_plane.oidc.client_secret" "use controlPlane.oidc.existingSecret" -}}
+{{- $at := $node -}}
+{{- range splitList "." $path -}}
+{{- if kindIs "map" $at -}}{{- $at = get $at . -}}{{- else -}}{{- $at = "" -}}{{- end -}}
+{{- end -}}
+{{- if $at -}}{{- fail (printf "config.node.%s is set by the chart: %s." $path $way) -}}{{- end -}}
+{{- end -}}
+{{- end -}}

@@ -1,0 +1,104 @@
+{{/* What follows from the values. A condition answers "true" or nothing. */}}
+
+{{/* Whether a host is the vendor's: the rule that the program itself has. */}}
+{{- define "weir.isVendor" -}}
+{{- $host := . | trimSuffix "." | lower -}}
+{{- if or (regexMatch "(^|\\.)wallarm\\.(com|ru)$" $host) -}}true{{- end -}}
+{{- end -}}
+
+{{/* The host of a control plane outside of this release, if one is named. */}}
+{{- define "weir.outside" -}}
+{{- $host := .Values.config.api.host -}}
+{{- if and $host (not (include "weir.isVendor" $host)) -}}{{ $host }}{{- end -}}
+{{- end -}}
+
+{{- define "weir.hasControlPlane" -}}
+{{- if kindIs "bool" .Values.controlPlane.enabled -}}
+{{- if .Values.controlPlane.enabled -}}true{{- end -}}
+{{- else if not (include "weir.outside" .) -}}true{{- end -}}
+{{- end -}}
+
+{{- define "weir.postgresql" -}}
+{{- with .Values.controlPlane.postgresql -}}
+{{- if or .url .existingSecret -}}true{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Whether nodes have anything to talk to. */}}
+{{- define "weir.hasApi" -}}
+{{- if or (include "weir.hasControlPlane" .) (include "weir.outside" .) -}}true{{- end -}}
+{{- end -}}
+
+{{/* The mode key of the chart stands for the master switch. */}}
+{{- define "weir.blocking" -}}
+{{- with .Values.config.connector -}}
+{{- if kindIs "bool" .blocking -}}{{ .blocking }}{{- else -}}{{ ne .mode "monitoring" }}{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Where the nodes' certificate is: the name of a Secret. */}}
+{{- define "weir.certificateSecret" -}}
+{{- with .Values.config.connector.certificate -}}
+{{- if .enabled -}}
+{{- if .existingSecret.enabled -}}{{ .existingSecret.name }}{{- else -}}{{ include "weir.processing" $ }}-tls{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Whether the cluster says that it knows an API: a cluster always lists the aggregation layer, a bare rendering never
+does, and then everything asked for is rendered. Takes root and api. */}}
+{{- define "weir.knows" -}}
+{{- $versions := .root.Capabilities.APIVersions -}}
+{{- if or ($versions.Has .api) (not ($versions.Has "apiregistration.k8s.io/v1")) -}}true{{- end -}}
+{{- end -}}
+
+{{/* Octets of a size, in the units of both Kubernetes and weir. */}}
+{{- define "weir.octets" -}}
+{{- $text := toString . | replace "_" "" -}}
+{{- $number := regexFind "^[0-9]+" $text | int64 -}}
+{{- $unit := regexReplaceAll "^[0-9]+" $text "" | trimSuffix "B" -}}
+{{- $factor := get (dict "" 1 "k" 1000 "K" 1000 "M" 1000000 "G" 1000000000 "T" 1000000000000 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776) $unit -}}
+{{- if not $factor -}}{{- fail (printf "%q is no size; write a number with Ki, Mi or Gi, such as 512Mi" $text) -}}{{- end -}}
+{{- mul $number $factor -}}
+{{- end -}}
+
+{{/* Whole seconds of a duration such as 1m30s; parts below a second count as one. */}}
+{{- define "weir.seconds" -}}
+{{- $sum := 0 -}}
+{{- range regexFindAll "[0-9.]+[a-zµ]+" (toString .) -1 -}}
+{{- $number := regexFind "^[0-9]+" . | int -}}
+{{- $unit := regexReplaceAll "^[0-9.]+" . "" -}}
+{{- $sum = add $sum (mul $number (get (dict "h" 3600 "m" 60 "s" 1) $unit | default 0)) -}}
+{{- if not (has $unit (list "h" "m" "s")) -}}{{- $sum = add $sum 1 -}}{{- end -}}
+{{- end -}}
+{{- $sum -}}
+{{- end -}}
+
+{{/* A value of an existing Secret, decoded; nothing without a cluster. Takes root, name and key. */}}
+{{- define "weir.kept" -}}
+{{- $secret := lookup "v1" "Secret" .root.Release.Namespace .name -}}
+{{- dig "data" .key "" ($secret | default dict) | b64dec -}}
+{{- end -}}
+
+{{/* Name and key of the Secret with the token. */}}
+{{- define "weir.tokenSecret" -}}
+{{- with .Values.config.api.existingSecret -}}
+{{- if .enabled -}}
+{{- toYaml (dict "name" .secretName "key" .secretKey) -}}
+{{- else -}}
+{{- toYaml (dict "name" (include "weir.credentials" $) "key" "token") -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Scheme, host and port at which connectors call the nodes. */}}
+{{- define "weir.address" -}}
+{{- $scheme := ternary "https" "http" .Values.config.connector.certificate.enabled -}}
+{{- $host := printf "%s.%s.svc.%s" (include "weir.processing" .) .Release.Namespace .Values.clusterDomain -}}
+{{- printf "%s://%s:%v" $scheme $host .Values.processing.service.port -}}
+{{- end -}}
+
+{{/* The port of config.aggregation.serviceAddress. */}}
+{{- define "weir.aggregationPort" -}}
+{{- regexFind "[0-9]+$" .Values.config.aggregation.serviceAddress -}}
+{{- end -}}

@@ -1,0 +1,100 @@
+{{/* Names and labels. */}}
+
+{{- define "weir.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 50 | trimSuffix "-" -}}
+{{- end -}}
+
+{{/* Prefix of everything that is derived from the release. */}}
+{{- define "weir.fullname" -}}
+{{- $name := include "weir.name" . -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 36 | trimSuffix "-" -}}
+{{- else if contains $name .Release.Name -}}
+{{- .Release.Name | trunc 36 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name $name | trunc 36 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Prefix of the Services and pods whose names connectors know. */}}
+{{- define "weir.prefix" -}}
+{{- .Values.servicePrefix | default (.Values.fullnameOverride | trunc 36 | trimSuffix "-") | default "next" -}}
+{{- end -}}
+
+{{- define "weir.processing" -}}{{ include "weir.prefix" . }}-processing{{- end -}}
+{{- define "weir.aggregation" -}}{{ include "weir.prefix" . }}-aggregation{{- end -}}
+{{- define "weir.controlPlane" -}}{{ include "weir.fullname" . }}-control-plane{{- end -}}
+{{- define "weir.credentials" -}}{{ include "weir.fullname" . }}-credentials{{- end -}}
+
+{{/* The host name of a Service of this release. Takes a dict of root and name. */}}
+{{- define "weir.host" -}}
+{{- printf "%s.%s.svc.%s" .name .root.Release.Namespace .root.Values.clusterDomain -}}
+{{- end -}}
+
+{{- define "weir.serviceAccount" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- .Values.serviceAccount.name | default (include "weir.fullname" .) -}}
+{{- else -}}
+{{- .Values.serviceAccount.name | default "default" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "weir.image" -}}
+{{- with .Values.image -}}
+{{- if .digest -}}{{ .repository }}@{{ .digest }}{{- else -}}{{ .repository }}:{{ .tag | default $.Chart.AppVersion }}{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Labels that select the pods of a role. Takes a dict of root and role.
+
+A Deployment's selector cannot be changed. Where one of that name is there already, made by the chart that this one
+replaces, its selector is kept, so that an upgrade of the same release goes through. */}}
+{{- define "weir.selector" -}}
+{{- $labels := dict "app.kubernetes.io/name" (include "weir.name" .root) "app.kubernetes.io/instance" .root.Release.Name "app.kubernetes.io/component" .role -}}
+{{- if ne .role "control-plane" -}}
+{{- $there := lookup "apps/v1" "Deployment" .root.Release.Namespace (include (printf "weir.%s" .role) .root) -}}
+{{- if and $there (eq .root.Release.Name (dig "metadata" "annotations" "meta.helm.sh/release-name" "" $there)) -}}
+{{- $labels = mergeOverwrite $labels (dig "spec" "selector" "matchLabels" dict $there) -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $labels -}}
+{{- end -}}
+
+{{/* What a Deployment selects by: what is there already, or all of the above. */}}
+{{- define "weir.matchLabels" -}}
+{{- $labels := include "weir.selector" . | fromYaml -}}
+{{- if ne .role "control-plane" -}}
+{{- $there := lookup "apps/v1" "Deployment" .root.Release.Namespace (include (printf "weir.%s" .role) .root) -}}
+{{- if and $there (eq .root.Release.Name (dig "metadata" "annotations" "meta.helm.sh/release-name" "" $there)) -}}
+{{- $labels = dig "spec" "selector" "matchLabels" $labels $there -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $labels -}}
+{{- end -}}
+
+{{/* Labels of an object. Takes a dict of root and, where the object belongs to one, role. */}}
+{{- define "weir.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
+app.kubernetes.io/version: {{ .root.Values.image.tag | default .root.Chart.AppVersion | trunc 63 | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+app.kubernetes.io/part-of: weir
+{{- if .role }}
+{{ include "weir.selector" . }}
+{{- else }}
+app.kubernetes.io/name: {{ include "weir.name" .root }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+{{- end }}
+{{- end -}}
+
+{{/* Metadata. Takes root, name, and where given role, labels, annotations, namespace. */}}
+{{- define "weir.metadata" -}}
+name: {{ .name }}
+namespace: {{ .namespace | default .root.Release.Namespace }}
+labels:
+  {{- $labels := include "weir.labels" . | fromYaml }}
+  {{- toYaml (mergeOverwrite (deepCopy (.labels | default dict)) $labels) | nindent 2 }}
+{{- with .annotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}

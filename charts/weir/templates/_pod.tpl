@@ -1,0 +1,211 @@
+{{/* What the pods of every role share. Each takes root, role and values, the role's own part. */}}
+
+{{- define "weir.pod.metadata" -}}
+labels:
+  {{- /* Without the chart's version: a new chart alone is no reason to replace pods. */}}
+  {{- $own := merge (include "weir.selector" . | fromYaml) (dict "app.kubernetes.io/part-of" "weir") }}
+  {{- $extra := mergeOverwrite (deepCopy .root.Values.extraLabels) .values.extraLabels .values.podLabels }}
+  {{- toYaml (mergeOverwrite (deepCopy $extra) $own) | nindent 2 }}
+annotations:
+  checksum/config: {{ include "weir.config" . | sha256sum }}
+  {{- with mergeOverwrite (deepCopy .root.Values.extraAnnotations) .values.extraAnnotations .values.podAnnotations }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end -}}
+
+{{- define "weir.pod.settings" -}}
+serviceAccountName: {{ include "weir.serviceAccount" .root }}
+automountServiceAccountToken: false
+enableServiceLinks: false
+{{- with concat .root.Values.imagePullSecrets .values.imagePullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ ternary .name . (kindIs "map" .) }}
+  {{- end }}
+{{- end }}
+securityContext:
+  {{- toYaml .root.Values.podSecurityContext | nindent 2 }}
+terminationGracePeriodSeconds: {{ .values.terminationGracePeriodSeconds }}
+{{- range $key := list "nodeSelector" "tolerations" "affinity" }}
+{{- with get $.values $key }}
+{{ $key }}:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+{{- range $key := list "priorityClassName" "runtimeClassName" "dnsPolicy" "hostNetwork" }}
+{{- with get $.values $key }}
+{{ $key }}: {{ . }}
+{{- end }}
+{{- end }}
+{{- with .values.topologySpreadConstraints }}
+topologySpreadConstraints:
+  {{- toYaml . | nindent 2 }}
+{{- else }}
+{{- if not .values.affinity }}
+topologySpreadConstraints:
+  - maxSkew: 1
+    topologyKey: kubernetes.io/hostname
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector:
+      matchLabels:
+        {{- include "weir.selector" . | nindent 8 }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "weir.container" -}}
+image: {{ include "weir.image" .root | quote }}
+imagePullPolicy: {{ .root.Values.image.pullPolicy }}
+securityContext:
+  {{- toYaml .root.Values.securityContext | nindent 2 }}
+{{- end -}}
+
+{{- define "weir.env" -}}
+- name: WALLARM_NODE_NAME
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.name
+{{- with concat .root.Values.extraEnvs .values.extraEnvs }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "weir.probes" -}}
+{{- $live := dict "httpGet" (dict "path" "/live" "port" "health") "periodSeconds" 10 "timeoutSeconds" 5 -}}
+{{- $ready := dict "httpGet" (dict "path" "/ready" "port" "health") "periodSeconds" 5 "timeoutSeconds" 5 -}}
+{{- /* Two minutes: a large policy or a database migration at the first start. */ -}}
+{{- $start := dict "httpGet" (dict "path" "/live" "port" "health") "periodSeconds" 1 "timeoutSeconds" 5 "failureThreshold" 120 -}}
+{{- $first := true -}}
+{{- range $key, $own := dict "startupProbe" $start "livenessProbe" $live "readinessProbe" $ready }}
+{{- if not $first }}{{ "\n" }}{{ end }}
+{{- $first = false -}}
+{{ $key }}:
+  {{- $given := get $.values $key }}
+  {{- range $.legacy }}{{- $given = get . $key | default $given }}{{- end }}
+  {{- /* Whoever gives a way to probe replaces ours; whoever gives times only keeps it. */}}
+  {{- if or $given.httpGet $given.tcpSocket $given.exec $given.grpc }}{{- $own = omit $own "httpGet" }}{{- end }}
+  {{- toYaml (mergeOverwrite $own (deepCopy $given)) | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* The file of the role, and the token of usage Node deployment. */}}
+{{- define "weir.mounts" -}}
+- name: config
+  mountPath: /etc/weir/config
+  readOnly: true
+- name: data
+  mountPath: /var/lib/weir
+- name: tmp
+  mountPath: /tmp
+{{- with concat .root.Values.extraVolumeMounts .values.extraVolumeMounts }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "weir.mounts.api" -}}
+- name: token
+  mountPath: /etc/weir/token
+  readOnly: true
+{{- if and .Values.config.api.caSecret (not (include "weir.hasControlPlane" .)) }}
+- name: api-ca
+  mountPath: /etc/weir/api-ca
+  readOnly: true
+{{- end }}
+{{- end -}}
+
+{{- define "weir.volumes" -}}
+- name: config
+  configMap:
+    name: {{ include "weir.fullname" .root }}-{{ .role }}
+- name: tmp
+  emptyDir:
+    sizeLimit: 64Mi
+{{- with concat .root.Values.extraVolumes .values.extraVolumes }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "weir.volumes.api" -}}
+{{- $token := include "weir.tokenSecret" . | fromYaml -}}
+- name: token
+  secret:
+    secretName: {{ $token.name }}
+    defaultMode: 0440
+    items:
+      - key: {{ $token.key }}
+        path: token
+{{- if and .Values.config.api.caSecret (not (include "weir.hasControlPlane" .)) }}
+- name: api-ca
+  secret:
+    secretName: {{ .Values.config.api.caSecret }}
+    defaultMode: 0444
+    items:
+      - key: ca.crt
+        path: ca.crt
+{{- end }}
+{{- end -}}
+
+{{- define "weir.ports.probes" -}}
+- name: health
+  containerPort: 18080
+{{- if .Values.processing.metrics.enabled }}
+- name: {{ .Values.processing.metrics.portName }}
+  containerPort: {{ .Values.processing.metrics.port }}
+{{- end }}
+{{- end -}}
+
+{{- define "weir.autoscaler" -}}
+{{- $scale := .values.autoscaling -}}
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata:
+  {{- include "weir.metadata" (dict "root" .root "role" .role "name" (printf "%s-%s" (include "weir.fullname" .root) .role) "annotations" $scale.annotations) | nindent 2 }}
+spec:
+  scaleTargetRef:
+    apiVersion: apps/v1
+    kind: {{ .kind }}
+    name: {{ .name }}
+  minReplicas: {{ $scale.minReplicas }}
+  maxReplicas: {{ $scale.maxReplicas }}
+  metrics:
+    {{- with $scale.targetInFlight }}
+    - type: Pods
+      pods:
+        metric:
+          name: {{ $scale.inFlightMetric }}
+        target:
+          type: AverageValue
+          averageValue: {{ . | quote }}
+    {{- end }}
+    {{- range $resource, $target := dict "cpu" $scale.targetCPUUtilizationPercentage "memory" $scale.targetMemoryUtilizationPercentage }}
+    {{- with $target }}
+    - type: Resource
+      resource:
+        name: {{ $resource }}
+        target:
+          type: Utilization
+          averageUtilization: {{ . }}
+    {{- end }}
+    {{- end }}
+  {{- with $scale.behavior }}
+  behavior:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end -}}
+
+{{- define "weir.disruptionBudget" -}}
+{{- $budget := .values.podDisruptionBudget -}}
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  {{- include "weir.metadata" (dict "root" .root "role" .role "name" (printf "%s-%s" (include "weir.fullname" .root) .role)) | nindent 2 }}
+spec:
+  {{- if not (kindIs "invalid" $budget.minAvailable) }}
+  minAvailable: {{ $budget.minAvailable }}
+  {{- else }}
+  maxUnavailable: {{ $budget.maxUnavailable }}
+  {{- end }}
+  selector:
+    matchLabels:
+      {{- include "weir.selector" . | nindent 6 }}
+{{- end -}}
