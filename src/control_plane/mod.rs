@@ -17,6 +17,7 @@ pub mod policy;
 pub mod problem;
 pub mod routes;
 pub mod server;
+pub mod sinks;
 pub mod store;
 
 pub use app::{App, Config};

@@ -36,6 +36,7 @@ pub(super) const CONTROL: &[Migration] = migrations! {
     201 "0201_nodes",
     202 "0202_policy",
     203 "0203_audit",
+    300 "0300_sinks",
 };
 
 /// Which engine.

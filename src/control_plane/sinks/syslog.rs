@@ -1,0 +1,84 @@
+//! Delivery by syslog (RFC 5424): one message a record, its JSON as the message's text.
+
+use super::feed::FeedName;
+use super::sink::{Facility, Transport};
+use serde_json::Value;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, UdpSocket};
+use tokio_rustls::TlsConnector;
+
+/// Longest delivery of a batch, connect included.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// Largest UDP payload over IPv4.
+const MAX_DATAGRAM: usize = 65_507;
+/// Severity of a record (RFC 5424 §6.2.1): a hit warns, a system event is a notice.
+const WARNING: u8 = 4;
+const NOTICE: u8 = 5;
+
+/// One delivery.
+pub struct Call<'a> {
+    /// Host name or address.
+    pub host: &'a str,
+    /// Port.
+    pub port: u16,
+    /// Transport.
+    pub transport: Transport,
+    /// Facility.
+    pub facility: Facility,
+}
+
+/// `record` as a syslog message.
+pub fn message(facility: Facility, feed: FeedName, record: &Value) -> String {
+    let severity = if feed == FeedName::NewHits { WARNING } else { NOTICE };
+    let priority = facility.number() * 8 + severity;
+    let millis = record.get("time").and_then(Value::as_i64).unwrap_or_default();
+    let time = jiff::Timestamp::from_millisecond(millis).map_or_else(|_| "-".into(), |time| time.to_string());
+    // Host, process: a relay fills in what is absent. The BOM says that the text is UTF-8 (RFC 5424 §6.4).
+    format!("<{priority}>1 {time} - weir - {} - \u{feff}{record}", feed.code())
+}
+
+/// Delivers `records`.
+pub async fn deliver(call: &Call<'_>, feed: FeedName, records: &[Value]) -> Result<(), String> {
+    let sent = tokio::time::timeout(TIMEOUT, send(call, feed, records)).await;
+    sent.map_err(|_| format!("took longer than {} s", TIMEOUT.as_secs()))?.map_err(|error| error.to_string())
+}
+
+async fn send(call: &Call<'_>, feed: FeedName, records: &[Value]) -> io::Result<()> {
+    let messages = records.iter().map(|record| message(call.facility, feed, record));
+    let to = (call.host, call.port);
+    match call.transport {
+        Transport::Udp => {
+            let any = if call.host.contains(':') { "[::]:0" } else { "0.0.0.0:0" };
+            let socket = UdpSocket::bind(any).await?;
+            socket.connect(to).await?;
+            for text in messages {
+                socket.send(&text.as_bytes()[..text.len().min(MAX_DATAGRAM)]).await?;
+            }
+            Ok(())
+        }
+        Transport::Tcp => stream(TcpStream::connect(to).await?, messages).await,
+        Transport::Tls => {
+            let mut roots = rustls::RootCertStore::empty();
+            roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+            let config = rustls::ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
+                .with_safe_default_protocol_versions()
+                .map_err(io::Error::other)?
+                .with_root_certificates(roots)
+                .with_no_client_auth();
+            let name = rustls::pki_types::ServerName::try_from(call.host.to_owned()).map_err(io::Error::other)?;
+            let connection = TcpStream::connect(to).await?;
+            stream(TlsConnector::from(Arc::new(config)).connect(name, connection).await?, messages).await
+        }
+    }
+}
+
+/// Octet counting (RFC 6587 §3.4.1): a line break within a message ends nothing.
+async fn stream(mut to: impl AsyncWrite + Unpin, messages: impl Iterator<Item = String>) -> io::Result<()> {
+    for text in messages {
+        to.write_all(format!("{} {text}", text.len()).as_bytes()).await?;
+    }
+    to.shutdown().await
+}
