@@ -1,11 +1,17 @@
 //! The store as a whole.
 
+use super::days::KnownDays;
 use super::migrate::{self, Engine};
-use super::{DatabaseUrl, Pools, StoreError};
+use super::partition::Partitions;
+use super::{DatabaseUrl, Pools, StoreError, ids};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Name of the SQLite file that holds everything but hits.
 const CONTROL_FILE: &str = "control.db";
+
+/// Days for which hits are kept until [`Database::set_retention`] says otherwise: the most that can be set.
+const MAX_RETENTION_DAYS: u32 = 3_650;
 
 /// The store. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -16,17 +22,56 @@ pub struct Database {
 #[derive(Debug)]
 struct Inner {
     control: Pools,
+    partitions: Partitions,
+    known_days: KnownDays,
+    retention_days: AtomicU32,
 }
 
 impl Database {
     /// Opens the store at `url` (see [`DatabaseUrl::parse`]), and makes or upgrades its tables.
     pub async fn open(url: &str) -> Result<Database, StoreError> {
-        let (control, engine) = match DatabaseUrl::parse(url)? {
-            DatabaseUrl::Sqlite(directory) => (Pools::sqlite(&directory.join(CONTROL_FILE)).await?, Engine::Sqlite),
-            DatabaseUrl::Postgres(url) => (Pools::postgres(&url).await?, Engine::Postgres),
+        let (control, partitions) = match DatabaseUrl::parse(url)? {
+            DatabaseUrl::Sqlite(directory) => {
+                let control = Pools::sqlite(&directory.join(CONTROL_FILE)).await?;
+                migrate::run(&control, Engine::Sqlite, "control", migrate::CONTROL).await?;
+                (control, Partitions::sqlite(directory))
+            }
+            DatabaseUrl::Postgres(url) => {
+                let control = Pools::postgres(&url).await?;
+                migrate::run(&control, Engine::Postgres, "control", migrate::CONTROL).await?;
+                (control.clone(), Partitions::postgres(control).await?)
+            }
         };
-        migrate::run(&control, engine, "control", migrate::CONTROL).await?;
-        Ok(Database { inner: Arc::new(Inner { control }) })
+        let retention_days = AtomicU32::new(MAX_RETENTION_DAYS);
+        Ok(Database {
+            inner: Arc::new(Inner { control, partitions, known_days: KnownDays::default(), retention_days }),
+        })
+    }
+
+    /// Days for which hits are kept; older ones are refused from now on, and deleted by the next round of retention.
+    pub fn set_retention(&self, days: u32) {
+        self.inner.retention_days.store(days.clamp(1, MAX_RETENTION_DAYS), Ordering::Relaxed);
+    }
+
+    /// First millisecond that is kept: a whole number of days ago.
+    pub(super) fn kept_from(&self) -> i64 {
+        let days = i64::from(self.inner.retention_days.load(Ordering::Relaxed));
+        (ids::now().div_euclid(ids::DAY) - days).max(0) * ids::DAY
+    }
+
+    pub(super) fn partitions(&self) -> &Partitions {
+        &self.inner.partitions
+    }
+
+    pub(super) fn engine(&self) -> Engine {
+        match self.inner.partitions {
+            Partitions::Sqlite(_) => Engine::Sqlite,
+            Partitions::Postgres(_) => Engine::Postgres,
+        }
+    }
+
+    pub(super) fn known_days(&self) -> &KnownDays {
+        &self.inner.known_days
     }
 
     /// The tables that are not about hits: users, sessions, tokens, nodes, rules, lists, settings, audit and more.
@@ -36,6 +81,7 @@ impl Database {
 
     /// Waits until every connection is closed.
     pub async fn close(&self) {
+        self.inner.partitions.close().await;
         self.inner.control.close().await;
     }
 }

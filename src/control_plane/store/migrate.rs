@@ -39,6 +39,11 @@ pub(super) const CONTROL: &[Migration] = migrations! {
     300 "0300_sinks",
 };
 
+/// Migrations of the tables that hold hits. They are the store's alone.
+pub(super) const HITS: &[Migration] = migrations! {
+    150 "0150_hits",
+};
+
 /// Which engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Engine {
@@ -150,8 +155,10 @@ mod tests {
 
     #[test]
     fn numbers_rise_and_names_carry_them() {
-        assert!(CONTROL.windows(2).all(|pair| pair[0].number < pair[1].number));
-        assert!(CONTROL.iter().all(|m| m.name.starts_with(&format!("{:04}_", m.number))));
+        for list in [CONTROL, HITS] {
+            assert!(list.windows(2).all(|pair| pair[0].number < pair[1].number));
+            assert!(list.iter().all(|m| m.name.starts_with(&format!("{:04}_", m.number))));
+        }
     }
 
     #[test]

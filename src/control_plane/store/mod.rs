@@ -8,20 +8,41 @@
 //! SQL is the common subset of both: `$1` placeholders, BIGINT, TEXT, DOUBLE PRECISION, no NULL where a default says as
 //! much, `CAST(SUM(x) AS BIGINT)`, upserts, RETURNING. Text from outside reaches SQL as bind parameters alone.
 
+mod attacks;
+mod clause;
+mod counts;
 mod database;
+mod days;
 mod error;
 mod filter;
+mod grouping;
+mod hits;
+mod ids;
+mod incoming;
+mod ingest;
 pub mod meta;
 mod migrate;
 mod page;
+mod partition;
 mod pools;
+mod repeated;
+mod retention;
 mod rows;
+mod runs;
+mod sketch;
+mod sql;
+mod traffic;
+mod updates;
 mod url;
 
+pub use counts::{MAX_SLOTS, MAX_TOP};
 pub use database::Database;
 pub use error::StoreError;
 pub use filter::{AttackStatus, Filter, Mark, Span, Terms};
+pub use hits::{MAX_REPLAY, Replay};
 pub use page::{Cursor, Listing, MAX_PAGE, Page};
 pub use pools::Pools;
+pub use retention::Retained;
 pub use rows::{Attack, Count, Dimension, HitRow, Marked, Series, Slot, StoredHit};
+pub use traffic::{TrafficBy, TrafficFilter, TrafficSlot, TrafficTotal};
 pub use url::DatabaseUrl;

@@ -1,0 +1,8 @@
+//! The store, every test on both engines: SQLite in a temporary directory, PostgreSQL as a child process.
+
+#[macro_use]
+mod engines; // databases for tests
+mod ingest; // exactly once, in any order
+mod make; // hits and batches
+mod postgres; // a server of our own
+mod queries; // lists, filters, counts

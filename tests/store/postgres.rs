@@ -1,0 +1,137 @@
+//! A PostgreSQL server that lives in a temporary directory, listens on a Unix socket there alone, and ends with the test
+//! process, however that ends: a shell holds the other end of a pipe.
+//!
+//! Root cannot run PostgreSQL, so root becomes the user `postgres` for it. Text sorts by an ICU collation, unlike
+//! SQLite's: what relies on the order of octets must say so.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Longest wait for the server: an idle machine needs a second.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub struct Server {
+    child: Option<Child>,
+    tools: PathBuf,
+    directory: PathBuf,
+    _keep: tempfile::TempDir,
+}
+
+impl Server {
+    /// Starts one; none where PostgreSQL is not installed. With `WEIR_REQUIRE_POSTGRES` set that is a failure.
+    pub fn start() -> Option<Server> {
+        let Some(tools) = tools() else {
+            assert!(std::env::var_os("WEIR_REQUIRE_POSTGRES").is_none(), "PostgreSQL is not installed");
+            // Past the capture of output, so that nobody takes the tests for run.
+            let told = std::fs::OpenOptions::new().append(true).open("/dev/stderr");
+            if let Ok(mut stderr) = told {
+                use std::io::Write;
+                writeln!(stderr, "SKIPPED: the store on PostgreSQL (no initdb; install Debian's package postgresql)")
+                    .unwrap();
+            }
+            return None;
+        };
+        let keep = tempfile::Builder::new().prefix("weir-pg").tempdir().unwrap();
+        let directory = keep.path().to_owned();
+        let mut server = Server { child: None, tools, directory, _keep: keep };
+        if is_root() {
+            assert!(Command::new("chown").arg("postgres").arg(&server.directory).status().unwrap().success());
+        }
+        let data = server.directory.join("data");
+        let mut init = server.tool("initdb");
+        init.args(["-U", "weir", "--auth=trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]);
+        init.args(["--locale-provider=icu", "--icu-locale=en-US", "-D"]).arg(&data);
+        let output = init.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        server.run();
+        Some(server)
+    }
+
+    /// Starts the server on its data.
+    pub fn run(&mut self) {
+        // `read` returns when the pipe closes.
+        let script = "\"$@\" & server=$!; read -r line; kill -INT $server; wait $server";
+        let mut command = if is_root() {
+            let mut command = Command::new("setpriv");
+            command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups", "sh"]);
+            command
+        } else {
+            Command::new("sh")
+        };
+        command.args(["-c", script, "sh"]).arg(self.tools.join("postgres"));
+        command.arg("-D").arg(self.directory.join("data")).arg("-k").arg(&self.directory);
+        for setting in ["listen_addresses=", "fsync=off", "max_connections=300", "max_locks_per_transaction=256"] {
+            command.args(["-c", setting]);
+        }
+        let log = std::fs::File::create(self.directory.join("log")).unwrap();
+        let child = command.stdin(Stdio::piped()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
+        self.child = Some(child);
+        self.wait();
+    }
+
+    fn wait(&self) {
+        let begun = Instant::now();
+        while !self.tool("pg_isready").arg("-q").arg("-h").arg(&self.directory).status().unwrap().success() {
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "{}",
+                std::fs::read_to_string(self.directory.join("log")).unwrap_or_default()
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Stops the server at once: connections break, transactions under way are lost.
+    pub fn stop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            drop(child.stdin.take());
+            child.wait().unwrap();
+        }
+    }
+
+    /// Makes a database and answers its URL.
+    pub fn create(&self, name: &str) -> String {
+        let output = self
+            .tool("psql")
+            .arg("-h")
+            .arg(&self.directory)
+            .args(["-U", "weir", "-d", "postgres", "-qc", &format!("CREATE DATABASE {name}")])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        format!("postgres://weir@localhost/{name}?host={}", self.directory.display())
+    }
+
+    /// A tool of the server, run as the user that owns it.
+    fn tool(&self, name: &str) -> Command {
+        let path = self.tools.join(name);
+        let path = if path.exists() { path } else { PathBuf::from(name) };
+        if name != "initdb" || !is_root() {
+            return Command::new(path);
+        }
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]).arg(path).current_dir(&self.directory);
+        command
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn is_root() -> bool {
+    let output = Command::new("id").arg("-u").output().unwrap();
+    output.stdout.trim_ascii() == b"0"
+}
+
+/// Where the server's programs are: Debian keeps them out of the path.
+fn tools() -> Option<PathBuf> {
+    let debian = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().map(|e| e.path().join("bin"));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut places: Vec<PathBuf> = debian.chain(std::env::split_paths(&path)).collect();
+    places.retain(|place: &PathBuf| Path::exists(&place.join("initdb")));
+    places.into_iter().next()
+}

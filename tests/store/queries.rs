@@ -1,0 +1,281 @@
+//! Lists, filters, counts, retention, traffic.
+
+use crate::make::*;
+use std::collections::HashSet;
+use weir::control_plane::store::{
+    AttackStatus, Database, Dimension, Filter, Mark, Page, Span, Terms, TrafficBy, TrafficFilter,
+};
+use weir::model::{AttackType, Hit};
+use weir::node_api::{Statistics, StatisticsRow};
+
+/// Attacks of different kinds: one hit each, a minute apart, the parameter names the hit.
+fn variety() -> Vec<Hit> {
+    let make = |n: u64, change: &dyn Fn(&mut Hit)| {
+        let mut hit = hit(NOON + n as i64 * MINUTE, n);
+        hit.findings[0].point = point(&format!("p{n}"));
+        change(&mut hit);
+        hit
+    };
+    vec![
+        make(0, &|_| {}),
+        make(1, &|h| h.client.ip = "198.51.100.9".into()),
+        make(2, &|h| h.client.ip = "2001:db8::1".into()),
+        make(3, &|h| h.client.country = "US".into()),
+        make(4, &|h| h.request.host = "API.example".into()),
+        make(5, &|h| h.request.path = "/login/100%_!".into()),
+        make(6, &|h| h.request.method = "POST".into()),
+        make(7, &|h| h.application = 5),
+        make(8, &|h| h.action = "pass".into()),
+        make(9, &|h| (h.attacks, h.findings[0].attack) = (vec![AttackType::Rce], AttackType::Rce)),
+        make(10, &|h| h.rules = vec![42]),
+        make(11, &|h| h.request.protocol = "HTTP/2.0".into()),
+        make(12, &|h| h.request.bytes = 9_000),
+        make(13, &|h| h.node = "node-b".into()),
+        make(14, &|h| h.mode = "safe_blocking".into()),
+        make(15, &|h| h.request_id = "wanted".into()),
+        make(16, &|h| h.response = Some(weir::model::hit::HitResponse { status: 503, after_ms: 1 })),
+    ]
+}
+
+/// The numbers of the attacks and of the hits that fit; both lists must say the same.
+async fn found(database: &Database, filter: Filter) -> Vec<u64> {
+    let page = Page::first(200);
+    let attacks = database.attacks(&filter, &page).await.unwrap().rows;
+    let name = |text: String| text.split("\"p").nth(1).unwrap().split('"').next().unwrap().parse().unwrap();
+    let mut of_attacks: Vec<u64> = attacks.iter().map(|a| name(serde_json::to_string(&a.point).unwrap())).collect();
+    of_attacks.sort();
+    assert_eq!(database.count_attacks(&filter, 1_000).await.unwrap(), of_attacks.len() as u64);
+    if filter.statuses == Terms::default() && filter.marks == Terms::default() {
+        let hits = database.hits(&filter, &page).await.unwrap().rows;
+        let mut of_hits: Vec<u64> = hits.iter().map(|h| ((h.time - NOON) / MINUTE) as u64).collect();
+        of_hits.sort();
+        assert_eq!(of_hits, of_attacks, "{filter:?}");
+    }
+    of_attacks
+}
+
+fn only<T>(value: T) -> Terms<T> {
+    Terms::only(value)
+}
+
+fn not<T>(value: T) -> Terms<T> {
+    Terms { any: Vec::new(), none: vec![value] }
+}
+
+fn any() -> Filter {
+    Filter::default()
+}
+
+both! {
+    async fn every_filter_finds_what_it_names(fresh) {
+        let database = fresh.open().await;
+        database.insert(batch(variety()), "node-a").await.unwrap();
+        let cases: Vec<(Filter, Vec<u64>)> = vec![
+            (Filter { ips: only("198.51.100.0/24".parse().unwrap()), ..any() }, vec![1]),
+            (Filter { ips: only("198.51.100.9/32".parse().unwrap()), ..any() }, vec![1]),
+            (Filter { ips: only("2001:db8::/32".parse().unwrap()), ..any() }, vec![2]),
+            (Filter { ips: not("203.0.113.0/24".parse().unwrap()), ..any() }, vec![1, 2]),
+            (Filter { countries: only("us".into()), ..any() }, vec![3]),
+            (Filter { hosts: only("api.EXAMPLE".into()), ..any() }, vec![4]),
+            (Filter { hosts: only("api*".into()), ..any() }, vec![4]),
+            (Filter { hosts: only("ap?.example".into()), ..any() }, vec![4]),
+            (Filter { paths: only("/login/100%_!".into()), ..any() }, vec![5]),
+            (Filter { paths: only("/login/*%_?".into()), ..any() }, vec![5]),
+            (Filter { paths: only("/LOGIN/*".into()), ..any() }, vec![]),
+            (Filter { paths: only("/%".into()), ..any() }, vec![]),
+            (Filter { methods: only("post".into()), ..any() }, vec![6]),
+            (Filter { applications: only(5), ..any() }, vec![7]),
+            (Filter { actions: only("pass".into()), ..any() }, vec![8]),
+            (Filter { statuses: only(AttackStatus::Monitoring), ..any() }, vec![8]),
+            (Filter { attack_types: only(AttackType::Rce), ..any() }, vec![9]),
+            (Filter { rules: only("42".into()), ..any() }, vec![10]),
+            (Filter { rules: only("4".into()), ..any() }, vec![]),
+            (Filter { protocols: only("http/2*".into()), ..any() }, vec![11]),
+            (Filter { sizes: only(Span { min: Some(1_000), max: None }), ..any() }, vec![12]),
+            (Filter { nodes: only("node-b".into()), ..any() }, vec![13]),
+            (Filter { modes: only("safe_blocking".into()), ..any() }, vec![14]),
+            (Filter { request_ids: only("wanted".into()), ..any() }, vec![15]),
+            (Filter { status_codes: only(Span { min: Some(500), max: Some(599) }), ..any() }, vec![16]),
+            (Filter { points: only("p3".into()), ..any() }, vec![3]),
+            (Filter { points: only("p?3".into()), ..any() }, vec![13]),
+            (Filter { points: only("get".into()), ..any() }, (0..17).collect()),
+            (Filter { points: not("get".into()), ..any() }, vec![]),
+            (Filter { from: Some(NOON + 3 * MINUTE), to: Some(NOON + 5 * MINUTE), ..any() }, vec![3, 4]),
+            (Filter { countries: only("NL".into()), methods: only("POST".into()), ..any() }, vec![6]),
+            (Filter { countries: Terms { any: vec!["US".into(), "NL".into()], none: vec!["US".into()] },
+                paths: not("/search".into()), ..any() }, vec![5]),
+            (any(), (0..17).collect()),
+        ];
+        for (filter, expected) in cases {
+            assert_eq!(found(&database, filter.clone()).await, expected, "{filter:?}");
+        }
+    }
+
+    async fn marks_sources_and_numbers_filter_attacks(fresh) {
+        let database = fresh.open().await;
+        let mut hits = variety();
+        for n in 0..150u64 {
+            let mut more = hit(NOON, 1_000 + n);
+            more.client.ip = format!("10.0.0.{n}");
+            more.findings[0].point = point("p0");
+            hits.push(more);
+        }
+        database.insert(batch(hits), "n").await.unwrap();
+        let page = Page::first(200);
+        let many = Filter { sources: Some(Span { min: Some(100), max: None }), ..any() };
+        let rows = database.attacks(&many, &page).await.unwrap().rows;
+        assert_eq!(rows.len(), 1);
+        assert!((135..=167).contains(&rows[0].sources), "{}", rows[0].sources);
+        let numerous = Filter { hits: Some(Span { min: Some(151), max: Some(151) }), ..any() };
+        assert_eq!(database.attacks(&numerous, &page).await.unwrap().rows.len(), 1);
+        database.mark(&rows[0].id, Some(Mark::Tp), "ann").await.unwrap().unwrap();
+        let marked = Filter { marks: only(Some(Mark::Tp)), ..any() };
+        assert_eq!(database.attacks(&marked, &page).await.unwrap().rows[0].id, rows[0].id);
+        let unmarked = Filter { marks: only(None), ..any() };
+        assert_eq!(database.count_attacks(&unmarked, 100).await.unwrap(), 16);
+        assert!(database.hits(&marked, &page).await.is_err(), "hits have no marks");
+        let top = database.top(Dimension::Source, &any(), 3).await.unwrap();
+        assert_eq!((top.len(), top[0].value.as_str(), top[0].hits), (3, "203.0.113.7", 15));
+    }
+
+    async fn a_hundred_pages_stay_put_while_hits_come_in(fresh) {
+        let database = fresh.open().await;
+        let old = (0..500u64).map(|n| {
+            // Five attacks end in the same millisecond: the id decides.
+            let mut hit = hit(NOON + (n / 5) as i64 * SECOND, n);
+            hit.findings[0].point = point(&format!("p{n}"));
+            hit
+        });
+        database.insert(batch(old), "n").await.unwrap();
+        let before: HashSet<String> = ids(&database, 200).await;
+        assert_eq!(before.len(), 500);
+        let (mut seen, mut after, mut pages) = (Vec::new(), None, 0u64);
+        loop {
+            let page = database.attacks(&any(), &Page { after, limit: 5 }).await.unwrap();
+            seen.extend(page.rows.into_iter().map(|a| a.id));
+            pages += 1;
+            let mut newer = hit(NOON + DAY, 10_000 + pages);
+            newer.findings[0].point = point(&format!("new{pages}"));
+            database.insert(batch([newer]), "n").await.unwrap();
+            match page.next {
+                Some(next) => after = Some(next.to_string().parse().unwrap()),
+                None => break,
+            }
+        }
+        assert_eq!(pages, 100);
+        assert_eq!(seen.len(), 500);
+        assert_eq!(seen.into_iter().collect::<HashSet<_>>(), before);
+    }
+
+    async fn counts_by_hour_and_by_reading_agree(fresh) {
+        let database = fresh.open().await;
+        let mut hits = variety();
+        hits.iter_mut().enumerate().for_each(|(n, hit)| hit.folded = n as u64);
+        database.insert(batch(hits), "n").await.unwrap();
+        // A filter that lets everything through but cannot be answered from counts.
+        let read = Filter { sizes: only(Span::default()), ..any() };
+        for filter in [any(), read] {
+            let series = database.series(&filter, NOON, NOON + 2 * HOUR, HOUR).await.unwrap();
+            assert_eq!(series.slots.iter().map(|s| s.hits).collect::<Vec<_>>(), [17 + 136, 0]);
+            assert_eq!(series.slots[0].blocked, 17 + 136 - 9);
+            let types = database.top(Dimension::AttackType, &filter, 10).await.unwrap();
+            assert_eq!(types.iter().map(|c| (c.value.as_str(), c.hits)).collect::<Vec<_>>(), [("sqli", 143), ("rce", 10)]);
+            let targets = database.top(Dimension::Target, &filter, 1).await.unwrap();
+            assert_eq!(targets[0].value, "shop.example");
+            let countries = database.top(Dimension::Country, &filter, 10).await.unwrap();
+            assert_eq!(countries.len(), 2);
+        }
+        let minutes = database.series(&any(), NOON, NOON + 20 * MINUTE, 5 * MINUTE).await.unwrap();
+        assert_eq!(minutes.slots.iter().map(|s| s.hits).collect::<Vec<_>>(), [15, 40, 65, 33]);
+        let by_type = database.series_by_type(NOON, NOON + HOUR, HOUR).await.unwrap();
+        assert_eq!(by_type.iter().map(|(t, s)| (*t, s.slots[0].hits)).collect::<Vec<_>>(),
+            [(AttackType::Sqli, 143), (AttackType::Rce, 10)]);
+        assert!(database.series(&any(), NOON, NOON + 365 * DAY, MINUTE).await.is_err());
+        assert!(database.series(&any(), NOON, NOON, HOUR).await.is_err());
+    }
+
+    async fn rules_are_tried_on_stored_requests(fresh) {
+        let database = fresh.open().await;
+        database.insert(batch(variety()), "n").await.unwrap();
+        let filter = Filter { methods: only("GET".into()), ..any() };
+        let mut seen = Vec::new();
+        let count = database.replay(&filter, 10, |r| { seen.push(r); true }).await.unwrap();
+        assert_eq!((count, seen.len()), (10, 10));
+        assert_eq!(seen[0].raw, b"GET / HTTP/1.1\r\n\r\n");
+        assert!(seen.windows(2).all(|w| w[0].hit.time > w[1].hit.time), "newest first");
+        assert_eq!(database.replay(&any(), 100, |_| false).await.unwrap(), 1);
+    }
+
+    async fn what_is_too_old_goes(fresh) {
+        let database = fresh.open().await;
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as i64;
+        let midnight = now / DAY * DAY;
+        let old = midnight - 100 * DAY;
+        // One attack that spans the first midnight kept, unless that begins a month, and old and new ones.
+        let edge = midnight - 30 * DAY;
+        let hits = [hit(old, 1), hit(edge - MINUTE, 2), monitored(hit(edge + MINUTE, 3)), hit(midnight, 4)];
+        database.insert(batch(hits), "n").await.unwrap();
+        database.set_retention(30);
+        let done = database.retain().await.unwrap();
+        let kept = database.hits(&any(), &Page::first(10)).await.unwrap().rows;
+        if done.days > 0 {
+            assert_eq!((done.days, done.months), (2, 0));
+            assert_eq!(kept.iter().map(|h| h.time).collect::<Vec<_>>(), [midnight, edge + MINUTE]);
+            let attacks = database.attacks(&any(), &Page::first(10)).await.unwrap().rows;
+            let last = attacks.last().unwrap();
+            assert_eq!((last.hits, last.blocked, last.first_time), (1, 0, edge + MINUTE));
+            assert_eq!(last.status, AttackStatus::Monitoring);
+        } else {
+            assert_eq!(done.months, 1);
+            assert!(kept.iter().all(|h| h.time > old));
+        }
+        let ack = database.insert(batch([hit(old, 9)]), "n").await.unwrap();
+        assert_eq!(ack.rejected.len(), 1);
+        let again = database.insert(batch([hit(midnight, 10)]), "n").await.unwrap();
+        assert_eq!(again.stored, 1);
+    }
+
+    async fn traffic_counts_once_and_adds_up(fresh) {
+        let database = fresh.open().await;
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as i64;
+        let hour = now / HOUR * HOUR - HOUR;
+        let send = |n: u64, minute: i64, host: &str| Statistics {
+            id: id(now, n),
+            node: format!("node-{}", n % 2),
+            from: ((hour + minute * MINUTE) / 1_000) as u64,
+            seconds: 30,
+            rows: vec![StatisticsRow {
+                application: 1, host: host.into(), requests: 10, attacks: 2, blocked: 1, bypassed: 0, bytes: 1_000,
+                latency: vec![5, 5],
+            }; 2],
+        };
+        assert!(database.record_statistics(&send(1, 0, "a.example")).await.unwrap());
+        assert!(!database.record_statistics(&send(1, 0, "a.example")).await.unwrap());
+        assert!(database.record_statistics(&send(2, 1, "b.example")).await.unwrap());
+        let minutes = database.traffic(&TrafficFilter::default(), hour, hour + 3 * MINUTE, MINUTE).await.unwrap();
+        assert_eq!(minutes.iter().map(|s| s.total.requests).collect::<Vec<_>>(), [20, 20, 0]);
+        let hours = database.traffic(&TrafficFilter::default(), hour, hour + 2 * HOUR, HOUR).await.unwrap();
+        assert_eq!((hours[0].total.requests, hours[0].total.latency[..3].to_vec()), (40, vec![20, 20, 0]));
+        let one = TrafficFilter { host: Some("A.example".into()), ..TrafficFilter::default() };
+        assert_eq!(database.traffic(&one, hour, hour + HOUR, HOUR).await.unwrap()[0].total.bytes, 2_000);
+        let nodes = database.traffic_by(TrafficBy::Node, &TrafficFilter::default(), hour, now, 10).await.unwrap();
+        assert_eq!(nodes.iter().map(|(n, t)| (n.as_str(), t.requests)).collect::<Vec<_>>(), [("node-0", 20), ("node-1", 20)]);
+        let mut bad = send(3, 0, "x");
+        bad.id = "x".into();
+        assert!(database.record_statistics(&bad).await.is_err());
+        database.retain().await.unwrap();
+        assert!(!database.record_statistics(&send(2, 1, "b.example")).await.unwrap(), "ids outlive retention");
+    }
+}
+
+async fn ids(database: &Database, limit: u32) -> HashSet<String> {
+    let (mut out, mut after) = (HashSet::new(), None);
+    loop {
+        let page = database.attacks(&any(), &Page { after, limit }).await.unwrap();
+        out.extend(page.rows.into_iter().map(|a| a.id));
+        match page.next {
+            Some(next) => after = Some(next),
+            None => return out,
+        }
+    }
+}
