@@ -10,6 +10,7 @@ pub mod audit;
 pub mod auth;
 pub mod clock;
 pub mod error;
+mod manage;
 pub mod meta;
 pub mod node_api_routes;
 pub mod nodes;
@@ -22,3 +23,8 @@ pub mod store;
 
 pub use app::{App, Config};
 pub use error::{Error, Mistake};
+
+#[cfg(test)]
+pub mod testing;
+#[cfg(test)]
+mod tests;

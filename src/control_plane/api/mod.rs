@@ -1,15 +1,76 @@
 //! The HTTP API under `/api/v1`: JSON, problems (RFC 9457), bearer tokens or a session with CSRF token.
 
+mod accounts;
+mod ip_lists;
 pub mod json;
+mod nodes;
+mod policy;
+mod rules;
 mod system;
 
 use super::app::App;
-use super::routes::{Access, Face, Routes};
+use super::auth::Permission::{
+    DeployTokens, ReadAudit, ReadNodes, ReadPolicy, Settings, Users, WriteNodes, WritePolicy,
+};
+use super::routes::Access::{Anyone, Needs, Public};
+use super::routes::{Face, Routes};
+use axum::http::Method;
+
+/// Largest list of values or ids in a call, in octets.
+const BULK_LIMIT: usize = ip_lists::IMPORT_LIMIT;
 
 /// The routes.
 pub fn routes(app: App) -> Routes {
-    Routes::new(app, Face::Api)
-        .post("/api/v1/session", Access::Public, system::login)
-        .delete("/api/v1/session", Access::Anyone, system::logout)
-        .get("/api/v1/me", Access::Anyone, system::me)
+    let routes = Routes::new(app, Face::Api);
+    accounts_routes(policy_routes(routes))
+        .post("/api/v1/session", Public, system::login)
+        .delete("/api/v1/session", Anyone, system::logout)
+        .get("/api/v1/me", Anyone, system::me)
+        .put("/api/v1/me/password", Anyone, accounts::change_password)
+        .get("/api/v1/nodes", Needs(ReadNodes), nodes::list)
+        .get("/api/v1/nodes/{id}", Needs(ReadNodes), nodes::get)
+        .patch("/api/v1/nodes/{id}", Needs(WriteNodes), nodes::change)
+        .delete("/api/v1/nodes/{id}", Needs(WriteNodes), nodes::remove)
+        .get("/api/v1/groups", Needs(ReadNodes), nodes::groups)
+}
+
+fn policy_routes(routes: Routes) -> Routes {
+    routes
+        .get("/api/v1/rules", Needs(ReadPolicy), rules::list)
+        .post("/api/v1/rules", Needs(WritePolicy), rules::create)
+        .post("/api/v1/rules/check", Needs(ReadPolicy), rules::check)
+        .get("/api/v1/rules/{id}", Needs(ReadPolicy), rules::get)
+        .put("/api/v1/rules/{id}", Needs(WritePolicy), rules::change)
+        .delete("/api/v1/rules/{id}", Needs(WritePolicy), rules::remove)
+        .get("/api/v1/ip-lists", Needs(ReadPolicy), ip_lists::list)
+        .add(Method::POST, "/api/v1/ip-lists", Needs(WritePolicy), BULK_LIMIT, ip_lists::add)
+        .add(Method::POST, "/api/v1/ip-lists/remove", Needs(WritePolicy), BULK_LIMIT, ip_lists::remove_many)
+        .add(Method::POST, "/api/v1/ip-lists/import", Needs(WritePolicy), BULK_LIMIT, ip_lists::import)
+        .get("/api/v1/ip-lists/export", Needs(ReadPolicy), ip_lists::export)
+        .delete("/api/v1/ip-lists/{id}", Needs(WritePolicy), ip_lists::remove)
+        .get("/api/v1/applications", Needs(ReadPolicy), rules::applications)
+        .put("/api/v1/applications/{id}", Needs(WritePolicy), rules::set_application)
+        .delete("/api/v1/applications/{id}", Needs(WritePolicy), rules::remove_application)
+        .get("/api/v1/policy", Needs(ReadPolicy), policy::get)
+        .put("/api/v1/policy/general", Needs(WritePolicy), policy::set_general)
+        .put("/api/v1/policy/groups/{group}", Needs(WritePolicy), policy::set_group)
+        .get("/api/v1/policy/versions", Needs(ReadPolicy), policy::versions)
+        .get("/api/v1/policy/versions/{serial}", Needs(ReadPolicy), policy::version)
+        .get("/api/v1/policy/versions/{serial}/diff", Needs(ReadPolicy), policy::compare)
+        .post("/api/v1/policy/versions/{serial}/rollback", Needs(WritePolicy), policy::rollback)
+        .post("/api/v1/policy/rotate-key", Needs(Settings), policy::rotate_key)
+}
+
+fn accounts_routes(routes: Routes) -> Routes {
+    routes
+        .get("/api/v1/tokens", Needs(DeployTokens), accounts::tokens)
+        .post("/api/v1/tokens", Needs(DeployTokens), accounts::create_token)
+        .patch("/api/v1/tokens/{id}", Needs(DeployTokens), accounts::change_token)
+        .delete("/api/v1/tokens/{id}", Needs(DeployTokens), accounts::remove_token)
+        .get("/api/v1/users", Needs(Users), accounts::users)
+        .post("/api/v1/users", Needs(Users), accounts::create_user)
+        .get("/api/v1/users/{id}", Needs(Users), accounts::user)
+        .patch("/api/v1/users/{id}", Needs(Users), accounts::change_user)
+        .delete("/api/v1/users/{id}", Needs(Users), accounts::remove_user)
+        .get("/api/v1/audit", Needs(ReadAudit), accounts::audit)
 }

@@ -60,11 +60,12 @@ impl Sessions {
         .execute(self.pool.write())
         .await?;
         sqlx::query(
-            "DELETE FROM sessions WHERE user_id = $1 AND hash NOT IN \
+            "DELETE FROM sessions WHERE user_id = $1 AND hash <> $3 AND hash NOT IN \
              (SELECT hash FROM sessions WHERE user_id = $1 ORDER BY created_at DESC, hash LIMIT $2)",
         )
         .bind(&user.id)
         .bind(MAX_SESSIONS)
+        .bind(&hash)
         .execute(self.pool.write())
         .await?;
         Ok((secret.clone(), Session { user: user.clone(), csrf: csrf(&secret), hash }))

@@ -1,13 +1,17 @@
 //! Policy as the control plane keeps it: one state, versioned; a signed document for each node group; what can be made from a hit.
 
 pub mod check;
+pub mod diff;
 pub mod document;
+pub mod edit;
 pub mod key;
 pub mod service;
 pub mod state;
 pub mod version;
 
+pub use diff::{Difference, Differences, diff};
 pub use document::Understands;
+pub use edit::{Listed, NewIpEntry, NewRule};
 pub use key::SigningKey;
 pub use service::{Change, Head, PolicyService};
-pub use state::{Application, IpEntry, PolicyState, RuleEntry, Scope};
+pub use state::{Application, IpEntry, PolicyState, RuleEntry, Scope, is_for};

@@ -1,0 +1,109 @@
+//! What is changed of nodes, tokens and users: each change by a caller who may, and recorded.
+
+use super::app::App;
+use super::auth::token::{NewToken, Token, Usage};
+use super::auth::user::{NewUser, User, UserChange};
+use super::auth::{Caller, Permission};
+use super::error::{Error, Result};
+use super::nodes::Node;
+
+impl App {
+    /// Lets a node speak, or no more.
+    pub async fn set_node_enabled(&self, caller: &Caller, id: &str, enabled: bool) -> Result<Node> {
+        let before = self.nodes.find(id).await?.ok_or(Error::NotFound("node"))?;
+        let node = self.nodes.set_enabled(id, enabled).await?;
+        self.audit.record(caller, "node.change", &format!("node/{id}"), &before, &node).await?;
+        Ok(node)
+    }
+
+    /// Removes a node: it has to register again.
+    pub async fn remove_node(&self, caller: &Caller, id: &str) -> Result<()> {
+        let node = self.nodes.remove(id).await?;
+        self.audit.record(caller, "node.remove", &format!("node/{id}"), &node, ()).await
+    }
+
+    /// Tokens that `caller` may see.
+    pub async fn tokens_for(&self, caller: &Caller) -> Result<Vec<Token>> {
+        let mut all = self.tokens.list().await?;
+        all.retain(|token| may_manage(caller, token.usage));
+        Ok(all)
+    }
+
+    /// Makes a token; answers its text, which is shown once, and the token. Nobody hands out more than they have.
+    pub async fn create_token(&self, caller: &Caller, new: NewToken) -> Result<(String, Token)> {
+        if !may_manage(caller, new.usage) || (new.usage == Usage::Api && !caller.role().covers(new.role)) {
+            return Err(Error::Forbidden("your role does not allow to make such a token"));
+        }
+        let (text, token) = self.tokens.create(new, &caller.name()).await?;
+        self.audit.record(caller, "token.create", &format!("token/{}", token.id), (), &token).await?;
+        Ok((text, token))
+    }
+
+    /// Switches a token on or off.
+    pub async fn set_token_enabled(&self, caller: &Caller, id: &str, enabled: bool) -> Result<Token> {
+        let before = self.token_for(caller, id).await?;
+        let token = self.tokens.set_enabled(id, enabled).await?;
+        self.audit.record(caller, "token.change", &format!("token/{id}"), &before, &token).await?;
+        Ok(token)
+    }
+
+    /// Removes a token.
+    pub async fn remove_token(&self, caller: &Caller, id: &str) -> Result<()> {
+        self.token_for(caller, id).await?;
+        let token = self.tokens.remove(id).await?;
+        self.audit.record(caller, "token.remove", &format!("token/{id}"), &token, ()).await
+    }
+
+    async fn token_for(&self, caller: &Caller, id: &str) -> Result<Token> {
+        let token = self.tokens.find(id).await?.filter(|token| may_manage(caller, token.usage));
+        token.ok_or(Error::NotFound("token"))
+    }
+
+    /// Makes a user.
+    pub async fn create_user(&self, caller: &Caller, new: NewUser) -> Result<User> {
+        let user = self.users.create(new).await?;
+        self.audit.record(caller, "user.create", &format!("user/{}", user.id), (), &user).await?;
+        Ok(user)
+    }
+
+    /// Changes a user. Their sessions end where password, role or state changed; the caller's own stays.
+    pub async fn change_user(&self, caller: &Caller, id: &str, change: UserChange) -> Result<User> {
+        let before = self.users.find(id).await?.ok_or(Error::NotFound("user"))?;
+        let password = change.password.is_some();
+        let user = self.users.change(id, change).await?;
+        if password || before.role != user.role || before.enabled != user.enabled {
+            let own = caller.session().filter(|session| session.user.id == id && user.enabled);
+            self.sessions.end_all(id, own.map(|session| session.hash.as_str())).await?;
+        }
+        let action = if password { "user.password" } else { "user.change" };
+        self.audit.record(caller, action, &format!("user/{id}"), &before, &user).await?;
+        Ok(user)
+    }
+
+    /// Removes a user.
+    pub async fn remove_user(&self, caller: &Caller, id: &str) -> Result<()> {
+        let user = self.users.remove(id).await?;
+        self.sessions.end_all(id, None).await?;
+        self.audit.record(caller, "user.remove", &format!("user/{id}"), &user, ()).await
+    }
+
+    /// Changes the caller's own password, who proves it by the one in use. Their other sessions end.
+    pub async fn change_own_password(&self, caller: &Caller, current: String, new: String) -> Result<()> {
+        let session = caller.session().ok_or(Error::Forbidden("only people have passwords"))?;
+        let (user, now) = (&session.user, self.clock.millis());
+        let address = caller.address.parse().unwrap_or(std::net::IpAddr::from([0, 0, 0, 0]));
+        self.throttle.check(address, &user.login, true, now).map_err(Error::Throttled)?;
+        self.throttle.note(address, &user.login, now);
+        if self.users.verify(&user.login, current).await?.is_none() {
+            return Err(Error::invalid("current", "this is not your password"));
+        }
+        self.throttle.forgive(address, &user.login);
+        let change = UserChange { password: Some(new), ..UserChange::default() };
+        self.change_user(caller, &user.id, change).await.map(drop)
+    }
+}
+
+/// Who may not manage every token may manage those with which nodes register.
+fn may_manage(caller: &Caller, usage: Usage) -> bool {
+    caller.may(Permission::Tokens) || (usage == Usage::NodeDeployment && caller.may(Permission::DeployTokens))
+}

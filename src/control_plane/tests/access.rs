@@ -1,0 +1,155 @@
+//! Every route for every role, and for nobody. A route that is not in the table fails the test.
+
+use crate::control_plane::auth::Role;
+use crate::control_plane::routes::{Access, Face};
+use crate::control_plane::server;
+use crate::control_plane::testing::Fixture;
+use axum::http::StatusCode;
+use serde_json::Value;
+
+/// Roles by letter: administrator, aNalyst, Read only, Deploy. `*` is everybody who is logged in, `-` everybody.
+const TABLE: &[(&str, &str, &str)] = &[
+    ("POST", "/api/v1/session", "-"),
+    ("DELETE", "/api/v1/session", "*"),
+    ("GET", "/api/v1/me", "*"),
+    ("PUT", "/api/v1/me/password", "*"),
+    ("GET", "/api/v1/nodes", "anrd"),
+    ("GET", "/api/v1/nodes/{id}", "anrd"),
+    ("PATCH", "/api/v1/nodes/{id}", "a"),
+    ("DELETE", "/api/v1/nodes/{id}", "a"),
+    ("GET", "/api/v1/groups", "anrd"),
+    ("GET", "/api/v1/rules", "anr"),
+    ("POST", "/api/v1/rules", "an"),
+    ("POST", "/api/v1/rules/check", "anr"),
+    ("GET", "/api/v1/rules/{id}", "anr"),
+    ("PUT", "/api/v1/rules/{id}", "an"),
+    ("DELETE", "/api/v1/rules/{id}", "an"),
+    ("GET", "/api/v1/ip-lists", "anr"),
+    ("POST", "/api/v1/ip-lists", "an"),
+    ("POST", "/api/v1/ip-lists/remove", "an"),
+    ("POST", "/api/v1/ip-lists/import", "an"),
+    ("GET", "/api/v1/ip-lists/export", "anr"),
+    ("DELETE", "/api/v1/ip-lists/{id}", "an"),
+    ("GET", "/api/v1/applications", "anr"),
+    ("PUT", "/api/v1/applications/{id}", "an"),
+    ("DELETE", "/api/v1/applications/{id}", "an"),
+    ("GET", "/api/v1/policy", "anr"),
+    ("PUT", "/api/v1/policy/general", "an"),
+    ("PUT", "/api/v1/policy/groups/{group}", "an"),
+    ("GET", "/api/v1/policy/versions", "anr"),
+    ("GET", "/api/v1/policy/versions/{serial}", "anr"),
+    ("GET", "/api/v1/policy/versions/{serial}/diff", "anr"),
+    ("POST", "/api/v1/policy/versions/{serial}/rollback", "an"),
+    ("POST", "/api/v1/policy/rotate-key", "a"),
+    ("GET", "/api/v1/tokens", "ad"),
+    ("POST", "/api/v1/tokens", "ad"),
+    ("PATCH", "/api/v1/tokens/{id}", "ad"),
+    ("DELETE", "/api/v1/tokens/{id}", "ad"),
+    ("GET", "/api/v1/users", "a"),
+    ("POST", "/api/v1/users", "a"),
+    ("GET", "/api/v1/users/{id}", "a"),
+    ("PATCH", "/api/v1/users/{id}", "a"),
+    ("DELETE", "/api/v1/users/{id}", "a"),
+    ("GET", "/api/v1/audit", "a"),
+];
+
+fn letter(role: Role) -> char {
+    match role {
+        Role::Administrator => 'a',
+        Role::Analyst => 'n',
+        Role::ReadOnly => 'r',
+        Role::Deploy => 'd',
+    }
+}
+
+/// The path with something in the place of its parameters.
+fn sample(path: &str) -> String {
+    let parts = path.split('/').map(|part| if part.starts_with('{') { "1" } else { part });
+    parts.collect::<Vec<_>>().join("/")
+}
+
+#[tokio::test]
+async fn every_route_answers_exactly_the_roles_that_it_should() {
+    let fixture = Fixture::new().await;
+    let entries = server::entries(&fixture.app);
+    let mut asked = 0;
+    for entry in &entries {
+        let method = entry.method.as_str();
+        let line = TABLE.iter().find(|(m, path, _)| *m == method && *path == entry.path);
+        let (_, _, roles) = line.unwrap_or_else(|| panic!("{method} {} is not in the table of this test", entry.path));
+        assert_eq!(entry.access == Access::Public, *roles == "-", "{method} {}", entry.path);
+        let path = sample(entry.path);
+        let nobody = fixture.call(method, &path, &[("content-type", "application/json")], b"{}").await.status;
+        let sent_to_login = entry.face == Face::Page && method == "GET";
+        let refused = if sent_to_login { StatusCode::SEE_OTHER } else { StatusCode::UNAUTHORIZED };
+        assert_eq!(nobody == refused, *roles != "-", "{method} {path} for nobody: {nobody}");
+        for &role in Role::ALL {
+            let allowed = *roles == "-" || *roles == "*" || roles.contains(letter(role));
+            let answer = fixture.as_role(role, method, &path, &serde_json::json!({})).await;
+            let refused = answer.status == StatusCode::FORBIDDEN || answer.status == StatusCode::UNAUTHORIZED;
+            assert_eq!(refused, !allowed, "{method} {path} for {role:?}: {answer:?}");
+            assert!(answer.status != StatusCode::INTERNAL_SERVER_ERROR, "{method} {path} for {role:?}: {answer:?}");
+            asked += 1;
+        }
+    }
+    assert_eq!(TABLE.len(), entries.len(), "the table names routes that are not there");
+    assert_eq!(asked, TABLE.len() * Role::ALL.len());
+}
+
+#[tokio::test]
+async fn changes_by_a_session_need_its_csrf_token() {
+    let fixture = Fixture::new().await;
+    let (cookie, csrf) = fixture.browser(Role::Administrator).await;
+    let (_, other) = fixture.browser(Role::Administrator).await;
+    for entry in server::entries(&fixture.app) {
+        if entry.method.is_safe() || entry.access == Access::Public {
+            continue;
+        }
+        let (method, path) = (entry.method.as_str(), sample(entry.path));
+        let kind = ("content-type", "application/json");
+        let tries: [&[(&str, &str)]; 4] = [
+            &[kind, ("cookie", &cookie)],
+            &[kind, ("cookie", &cookie), ("x-csrf-token", "")],
+            &[kind, ("cookie", &cookie), ("x-csrf-token", &other)],
+            &[kind, ("cookie", &cookie), ("x-csrf-token", &csrf), ("sec-fetch-site", "cross-site")],
+        ];
+        for headers in tries {
+            let answer = fixture.call(method, &path, headers, b"{}").await;
+            assert_eq!(answer.status, StatusCode::FORBIDDEN, "{method} {path} {headers:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn answers_bring_headers_that_keep_them_apart_and_unknown_pages_are_problems() {
+    let fixture = Fixture::new().await;
+    let answer = fixture.call("GET", "/api/v1/nothing", &[], b"").await;
+    assert_eq!((answer.status, answer.header("content-type")), (StatusCode::NOT_FOUND, "application/problem+json"));
+    for (name, value) in [
+        ("x-content-type-options", "nosniff"),
+        ("cache-control", "no-store"),
+        ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
+    ] {
+        assert_eq!(answer.header(name), value);
+    }
+    let nobody = fixture.call("GET", "/api/v1/me", &[], b"").await;
+    assert_eq!(nobody.header("www-authenticate"), "Bearer");
+}
+
+#[tokio::test]
+async fn bodies_are_read_strictly_and_up_to_a_limit() {
+    let fixture = Fixture::new().await;
+    let unknown = serde_json::json!({"rule": {"type": "vpatch"}, "color": "red"});
+    let answer = fixture.as_role(Role::Administrator, "POST", "/api/v1/rules", &unknown).await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(answer.json()["detail"].as_str().unwrap().contains("color"), "{answer:?}");
+    let (cookie, csrf) = fixture.browser(Role::Administrator).await;
+    let headers = [("cookie", cookie.as_str()), ("x-csrf-token", &csrf)];
+    let no_type = fixture.call("POST", "/api/v1/rules", &headers, b"{}").await;
+    assert_eq!(no_type.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let large = vec![b' '; crate::control_plane::routes::BODY_LIMIT + 1];
+    let headers = [headers[0], headers[1], ("content-type", "application/json")];
+    assert_eq!(fixture.call("POST", "/api/v1/rules", &headers, &large).await.status, StatusCode::PAYLOAD_TOO_LARGE);
+    let query = fixture.as_role(Role::Administrator, "GET", "/api/v1/rules?limt=1", &Value::Null).await;
+    assert_eq!(query.status, StatusCode::UNPROCESSABLE_ENTITY);
+}
