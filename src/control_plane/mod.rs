@@ -9,6 +9,7 @@ pub mod app;
 pub mod audit;
 pub mod auth;
 pub mod clock;
+pub mod console;
 pub mod error;
 mod manage;
 pub mod meta;

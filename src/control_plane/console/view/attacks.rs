@@ -1,0 +1,135 @@
+//! The list of attacks.
+
+use super::parts::{Choice, Kind, Mark, Pager, Status};
+use super::shell::Shell;
+use super::text::Text;
+use super::time::Moment;
+use super::ui;
+use askama::Template;
+
+/// An attack in a list.
+#[derive(Clone, Debug)]
+pub struct AttackRow {
+    /// Id, checked to be one.
+    pub id: String,
+    /// Type.
+    pub kind: Kind,
+    /// Host.
+    pub host: Text,
+    /// Method of the last hit.
+    pub method: Text,
+    /// Path of the last hit.
+    pub path: Text,
+    /// Where in the message.
+    pub point: Text,
+    /// Address of the last hit.
+    pub ip: Text,
+    /// Its country.
+    pub country: Text,
+    /// Distinct sources.
+    pub sources: u64,
+    /// Hits, written.
+    pub hits: String,
+    /// Blocked, written.
+    pub blocked: String,
+    /// What became of them.
+    pub status: Status,
+    /// What a person thinks of it.
+    pub mark: Mark,
+    /// Whose mark that is.
+    pub marked_by: Text,
+    /// First hit.
+    pub first: Moment,
+    /// Last hit.
+    pub last: Moment,
+}
+
+impl AttackRow {
+    /// Sources besides the last one.
+    pub fn others(&self) -> u64 {
+        self.sources.saturating_sub(1)
+    }
+}
+
+/// A term of the search, and the search without it.
+#[derive(Clone, Debug)]
+pub struct Chip {
+    /// The term.
+    pub term: Text,
+    /// The list without it.
+    pub without: String,
+}
+
+/// What the live update replaces: rows and pager.
+#[derive(Debug, Template)]
+#[template(path = "part/attack_rows.html")]
+pub struct AttackRows {
+    /// Rows, newest first.
+    pub rows: Vec<AttackRow>,
+    /// Links to other pages.
+    pub pager: Pager,
+    /// Whether marks can be set.
+    pub can_write: bool,
+}
+
+// A template of its own, escaped.
+impl askama::filters::HtmlSafe for AttackRows {}
+
+/// The page.
+#[derive(Debug, Template)]
+#[template(path = "attacks.html")]
+pub struct Attacks {
+    /// Around it.
+    pub shell: Shell,
+    /// The search as written.
+    pub query: String,
+    /// What is wrong with it.
+    pub wrong: Option<Text>,
+    /// Its terms.
+    pub chips: Vec<Chip>,
+    /// Stretches of time.
+    pub ranges: Vec<Choice>,
+    /// Code of the present stretch of time.
+    pub range: String,
+    /// Statuses to choose from.
+    pub statuses: Vec<Choice>,
+    /// Types to choose from, and the search with each.
+    pub kinds: Vec<(Kind, String)>,
+    /// The list.
+    pub list: AttackRows,
+    /// Address of the live update; none on later pages.
+    pub live: Option<String>,
+    /// Addresses of the exports.
+    pub export: [(&'static str, String); 2],
+    /// Whether any attack was ever stored.
+    pub ever: bool,
+    /// The command line that makes a first attack.
+    pub try_it: String,
+}
+
+/// Attributes of the search: name, what it wants, an example.
+pub const SYNTAX: &[(&str, &str, &str)] = &[
+    ("type", "attack type; its bare code will do", "sqli"),
+    ("ip", "address or network; 10+ for at least 10 sources", "ip:203.0.113.0/24"),
+    ("country", "ISO country code", "country:NL"),
+    ("host", "host; * and ? stand for anything", "host:*.example.com"),
+    ("path", "path; * and ?", "path:/api/*"),
+    ("point", "parser or name of a parameter", "point:json_doc"),
+    ("method", "method", "method:POST"),
+    ("status", "blocked, partially_blocked, monitoring", "status:blocked"),
+    ("mark", "tp, fp, none", "mark:none"),
+    ("statuscode", "answer of the upstream; ranges with -", "statuscode:500-599"),
+    ("app", "application id", "app:3"),
+    ("node", "id of a node", "node:0197…"),
+    ("rule", "signature, or id of a rule", "rule:4"),
+    ("request_id", "id of the request", "request_id:4711"),
+    ("size", "octets of the request", "size:10000-"),
+    ("hits", "hits of the attack", "hits:100-"),
+];
+
+impl Attacks {
+    /// Attributes of the search.
+    pub fn syntax(&self) -> &'static [(&'static str, &'static str, &'static str)] {
+        SYNTAX
+    }
+}

@@ -1,0 +1,74 @@
+//! Signatures and detectors: what they look for, and why.
+
+use super::parts::{Choice, Kind};
+use super::shell::Shell;
+use super::text::Text;
+use super::ui;
+use askama::Template;
+
+/// A line of the catalogue.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Name.
+    pub name: Text,
+    /// Its page.
+    pub href: String,
+    /// Type.
+    pub kind: Kind,
+    /// First sentence of its meaning.
+    pub about: Text,
+    /// `high`, `medium`, `low`, or `code` for detectors.
+    pub confidence: &'static str,
+}
+
+/// The catalogue.
+#[derive(Debug, Template)]
+#[template(path = "catalogue.html")]
+pub struct Catalogue {
+    /// Around it.
+    pub shell: Shell,
+    /// What was searched for.
+    pub query: String,
+    /// Types, with their number of entries.
+    pub kinds: Vec<(Kind, usize, Choice)>,
+    /// Entries.
+    pub entries: Vec<Entry>,
+    /// All there are.
+    pub total: usize,
+}
+
+/// The page of one signature or detector.
+#[derive(Debug, Template)]
+#[template(path = "signature.html")]
+pub struct SignaturePage {
+    /// Around it.
+    pub shell: Shell,
+    /// Name.
+    pub name: Text,
+    /// Type.
+    pub kind: Kind,
+    /// What it means.
+    pub about: Text,
+    /// CWE number; 0 for none.
+    pub cwe: u32,
+    /// OWASP category; empty for none.
+    pub owasp: Text,
+    /// `high`, `medium`, `low`; empty for detectors.
+    pub confidence: &'static str,
+    /// What that means.
+    pub weight: &'static str,
+    /// Where it looks.
+    pub zones: Text,
+    /// Through which decodings.
+    pub views: Text,
+    /// Its pattern; empty for detectors.
+    pub pattern: Text,
+    /// Texts that it matches.
+    pub positive: Vec<Text>,
+    /// Texts that it does not.
+    pub negative: Vec<Text>,
+    /// Attacks that it took part in.
+    pub attacks: String,
+    /// Rules of the policy that name it: id and what they say.
+    pub exceptions: Vec<(u64, Text)>,
+}

@@ -1,0 +1,114 @@
+//! The dashboard: what happens, where it comes from, whether the nodes are well.
+
+use super::parts::{Choice, Kind};
+use super::plot::lines::Lines;
+use super::plot::stacked::Stacked;
+use super::shell::Shell;
+use super::text::Text;
+use super::time::Moment;
+use super::ui;
+use askama::Template;
+
+/// A figure of the head row.
+#[derive(Clone, Debug)]
+pub struct Figure {
+    /// What.
+    pub label: &'static str,
+    /// How much.
+    pub value: String,
+    /// What stands below it.
+    pub note: String,
+    /// Where it leads.
+    pub href: Option<String>,
+    /// Whether somebody should look.
+    pub alarm: bool,
+}
+
+/// A row of a ranking.
+#[derive(Clone, Debug)]
+pub struct Ranked {
+    /// What.
+    pub label: Text,
+    /// What stands behind it.
+    pub note: Text,
+    /// Where it leads.
+    pub href: String,
+    /// Count, written.
+    pub count: String,
+    /// Share of the largest, 0 to 100: the length of its bar.
+    pub bar: u8,
+    /// Colour slot of the bar; the accent where there is none.
+    pub slot: Option<u8>,
+}
+
+/// A node, in a word.
+#[derive(Clone, Debug)]
+pub struct NodeLine {
+    /// Name.
+    pub name: Text,
+    /// Whether it is heard of.
+    pub active: bool,
+    /// What is to be known of it.
+    pub note: String,
+    /// When it was last heard of.
+    pub seen: Moment,
+}
+
+/// The page.
+#[derive(Debug, Template)]
+#[template(path = "dashboard.html")]
+pub struct Dashboard {
+    /// Around it.
+    pub shell: Shell,
+    /// Stretches of time to choose from.
+    pub ranges: Vec<Choice>,
+    /// The general filtration mode, in words.
+    pub mode: &'static str,
+    /// Whether no node was ever registered.
+    pub first_steps: bool,
+    /// The command line that makes a first attack.
+    pub try_it: String,
+    /// Head row.
+    pub figures: Vec<Figure>,
+    /// Attacks over time by type.
+    pub attacks: Stacked,
+    /// Requests over time.
+    pub traffic: Lines,
+    /// Time of inspection.
+    pub latency: Lines,
+    /// By type.
+    pub kinds: Vec<Ranked>,
+    /// By source.
+    pub sources: Vec<Ranked>,
+    /// By target.
+    pub targets: Vec<Ranked>,
+    /// Nodes.
+    pub nodes: Vec<NodeLine>,
+}
+
+impl Dashboard {
+    /// The rankings with their headings.
+    pub fn rankings(&self) -> [(&'static str, &[Ranked]); 3] {
+        [("By type", &self.kinds), ("Top sources", &self.sources), ("Top targets", &self.targets)]
+    }
+}
+
+impl Ranked {
+    /// A row for an attack type.
+    pub fn kind(kind: Kind, hits: u64, largest: u64) -> Self {
+        Self {
+            label: Text::new(kind.name),
+            note: Text::new(kind.code),
+            href: ui::href("/attacks", &[("q", kind.code)]),
+            count: super::number::grouped(hits),
+            bar: percent(hits, largest),
+            slot: Some(kind.slot),
+        }
+    }
+}
+
+/// `part` of `whole` as a whole percentage, at least 1 for anything.
+pub fn percent(part: u64, whole: u64) -> u8 {
+    let share = u128::from(part) * 100 / u128::from(whole.max(1));
+    (share.min(100) as u8).max(u8::from(part > 0))
+}

@@ -1,0 +1,71 @@
+//! Fields of forms, with what is wrong with them.
+
+use super::text::Text;
+
+/// How a field is filled in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// A line of text.
+    Line,
+    /// A line of text in the fixed font.
+    Code,
+    /// Several lines, in the fixed font.
+    Lines,
+    /// A number.
+    Number,
+    /// A date.
+    Date,
+    /// One of these: value and label.
+    Select(Vec<(String, String)>),
+    /// Yes or no.
+    Check,
+}
+
+/// A field.
+#[derive(Clone, Debug)]
+pub struct Field {
+    /// Name in the form.
+    pub name: &'static str,
+    /// Label.
+    pub label: &'static str,
+    /// How it is filled in.
+    pub control: Control,
+    /// What stands in it, as written.
+    pub value: String,
+    /// What it means.
+    pub hint: &'static str,
+    /// What is wrong with it.
+    pub wrong: Option<Text>,
+    /// Whether it must be filled in.
+    pub required: bool,
+}
+
+impl Field {
+    /// An empty field.
+    pub fn new(name: &'static str, label: &'static str, control: Control, hint: &'static str) -> Self {
+        Self { name, label, control, value: String::new(), hint, wrong: None, required: false }
+    }
+
+    /// With this in it.
+    pub fn with(mut self, value: impl Into<String>) -> Self {
+        self.value = value.into();
+        self
+    }
+
+    /// That must be filled in.
+    pub fn needed(mut self) -> Self {
+        self.required = true;
+        self
+    }
+
+    /// With a mistake, where there is one.
+    pub fn blamed(mut self, wrong: Option<&str>) -> Self {
+        self.wrong = wrong.map(Text::new);
+        self
+    }
+
+    /// Whether a box is checked.
+    pub fn checked(&self) -> bool {
+        !self.value.is_empty()
+    }
+}

@@ -1,0 +1,109 @@
+//! One hit: the request with what was found marked in it, and how the node got to see it.
+
+use super::parts::{Kind, Mark};
+use super::shell::Shell;
+use super::text::Text;
+use super::time::Moment;
+use super::ui;
+use askama::Template;
+
+/// A piece of text, marked or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// The text.
+    pub text: Text,
+    /// Whether it is what was found.
+    pub found: bool,
+}
+
+/// A step on the way from the message to the match.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// What was done: `Body`, `JSON`, `member user`, `Base64`.
+    pub label: Text,
+    /// The value after it.
+    pub value: Vec<Piece>,
+    /// Octets of the value.
+    pub length: String,
+}
+
+/// A finding.
+#[derive(Clone, Debug)]
+pub struct FindingView {
+    /// Type.
+    pub kind: Kind,
+    /// Name of the signature or detector.
+    pub rule: Text,
+    /// Its page; none where it is not known here.
+    pub href: Option<String>,
+    /// What it means.
+    pub about: Text,
+    /// How sure it is.
+    pub confidence: &'static str,
+    /// Whether it made the attack.
+    pub decisive: bool,
+    /// Where.
+    pub point: Text,
+    /// What matched.
+    pub matched: Text,
+    /// Decoding steps.
+    pub steps: Vec<Step>,
+}
+
+/// An attack that the hit belongs to.
+#[derive(Clone, Debug)]
+pub struct Belongs {
+    /// Id of the attack.
+    pub id: String,
+    /// Type.
+    pub kind: Kind,
+    /// Its mark.
+    pub mark: Mark,
+    /// Whose mark that is.
+    pub marked_by: Text,
+}
+
+/// A line of the facts: name, value, where it leads.
+pub type Fact = (&'static str, Text, Option<String>);
+
+/// The page.
+#[derive(Debug, Template)]
+#[template(path = "hit.html")]
+pub struct HitPage {
+    /// Around it.
+    pub shell: Shell,
+    /// Id, checked to be one.
+    pub id: String,
+    /// Attack types.
+    pub kinds: Vec<Kind>,
+    /// When it was judged.
+    pub time: Moment,
+    /// Whether it was blocked.
+    pub blocked: bool,
+    /// Whether it passed only because of its mode.
+    pub would_block: bool,
+    /// Why it was blocked or told, in words.
+    pub why: Text,
+    /// Method and path.
+    pub line: Text,
+    /// Attacks that it belongs to.
+    pub attacks: Vec<Belongs>,
+    /// The request, with what was found marked.
+    pub request: Vec<Piece>,
+    /// What the message was.
+    pub message: &'static str,
+    /// Octets of the body that are not shown.
+    pub cut: Option<String>,
+    /// Findings.
+    pub findings: Vec<FindingView>,
+    /// Whether the stored request still yields these findings.
+    pub stale: bool,
+    /// Oddities: kind, meaning, point.
+    pub anomalies: Vec<(&'static str, &'static str, Text)>,
+    /// Groups of facts.
+    pub facts: Vec<(&'static str, Vec<Fact>)>,
+    /// Where its source is put on a list.
+    pub deny: Option<String>,
+    /// Whether something can be excepted: findings, not lists or virtual patches.
+    pub exceptable: bool,
+}

@@ -1,0 +1,35 @@
+//! Pages without a shell: login, errors.
+
+use super::text::Text;
+use super::ui;
+use askama::Template;
+
+/// The login.
+#[derive(Debug, Default, Template)]
+#[template(path = "login.html")]
+pub struct Login {
+    /// What is wrong.
+    pub wrong: Option<Text>,
+    /// What stood in the field.
+    pub login: String,
+    /// Token that the form carries back.
+    pub csrf: String,
+    /// Where to go then.
+    pub next: String,
+    /// Whether an identity provider is there, and what it is called.
+    pub provider: Option<Text>,
+    /// Whether nobody has ever logged in.
+    pub first: bool,
+}
+
+/// An error.
+#[derive(Debug, Template)]
+#[template(path = "error.html")]
+pub struct ErrorPage {
+    /// Status code.
+    pub status: u16,
+    /// What went wrong.
+    pub title: &'static str,
+    /// What to do about it.
+    pub detail: Text,
+}

@@ -1,0 +1,87 @@
+//! Plots drawn on the server as SVG: numbers in, paths out. Each comes in a wide and a narrow form, of which the style
+//! sheet shows one, and with a table of the same numbers.
+
+pub mod lines;
+pub mod scale;
+pub mod stacked;
+
+/// A named series.
+#[derive(Clone, Debug)]
+pub struct Series {
+    /// Name in the legend.
+    pub label: String,
+    /// Colour slot, 0 to 7.
+    pub slot: u8,
+    /// A value for each bucket.
+    pub values: Vec<u64>,
+}
+
+/// Equal stretches of time along the horizontal axis.
+#[derive(Clone, Copy, Debug)]
+pub struct Buckets {
+    /// Begin of the first one, in milliseconds since 1970.
+    pub from: i64,
+    /// Length of each, in milliseconds.
+    pub step: i64,
+    /// How many.
+    pub count: usize,
+}
+
+impl Buckets {
+    /// Begin of bucket `at`.
+    pub fn begin(&self, at: usize) -> i64 {
+        self.from + self.step * at as i64
+    }
+
+    /// Begin of bucket `at`, as written on an axis.
+    pub fn label(&self, at: usize) -> String {
+        const DAY: i64 = 86_400_000;
+        let pattern = if self.step * self.count as i64 <= 2 * DAY { "%H:%M" } else { "%-d %b" };
+        super::time::format(self.begin(at), pattern)
+    }
+
+    /// Bucket `at`, as written in a table.
+    pub fn title(&self, at: usize) -> String {
+        super::time::format(self.begin(at), "%-d %b %H:%M")
+    }
+}
+
+/// The two forms: measures in units of the drawing.
+#[derive(Clone, Copy, Debug)]
+pub struct Form {
+    /// Class that the style sheet shows or hides.
+    pub class: &'static str,
+    /// Width.
+    pub width: f64,
+    /// Height.
+    pub height: f64,
+    /// Labels along the horizontal axis, about.
+    pub labels: usize,
+}
+
+const NARROW: Form = Form { class: "narrow", width: 380.0, height: 190.0, labels: 4 };
+/// For a plot as wide as the page.
+pub const FULL: [Form; 2] = [Form { class: "wide", width: 1180.0, height: 240.0, labels: 10 }, NARROW];
+/// For one of two plots side by side.
+pub const HALF: [Form; 2] = [Form { class: "wide", width: 560.0, height: 200.0, labels: 6 }, NARROW];
+
+/// Room left for labels: left, right, top, bottom.
+pub const MARGIN: (f64, f64, f64, f64) = (44.0, 8.0, 10.0, 22.0);
+
+/// A row of the table of a plot.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// Bucket.
+    pub at: usize,
+    /// When.
+    pub title: String,
+    /// What of each series, written.
+    pub values: Vec<String>,
+}
+
+/// Buckets with anything in them, newest first.
+pub fn rows(buckets: &Buckets, series: &[Series], format: impl Fn(u64) -> String) -> Vec<Row> {
+    let told = (0..buckets.count).rev().filter(|&at| series.iter().any(|s| s.values[at] > 0));
+    let values = |at: usize| series.iter().map(|s| format(s.values[at])).collect();
+    told.map(|at| Row { at, title: buckets.title(at), values: values(at) }).collect()
+}

@@ -1,0 +1,173 @@
+//! Rules of the policy: the list, the form, the test box.
+
+use super::form::{Control, Field};
+use super::parts::{Choice, Kind};
+use super::shell::{Shell, Tone};
+use super::text::Text;
+use super::time::Moment;
+use super::ui;
+use askama::Template;
+
+/// A rule in the list.
+#[derive(Clone, Debug)]
+pub struct RuleRow {
+    /// Id.
+    pub id: u64,
+    /// Type, for people.
+    pub kind: &'static str,
+    /// Icon of the type.
+    pub icon: &'static str,
+    /// What it says, in words.
+    pub says: Text,
+    /// Where it holds, in words.
+    pub scope: Text,
+    /// Point; empty for none.
+    pub point: Text,
+    /// Title or comment.
+    pub comment: Text,
+    /// Whether it is switched on.
+    pub enabled: bool,
+    /// When it ends.
+    pub expires: Option<Moment>,
+    /// Whether that has come.
+    pub ended: bool,
+    /// Whose it is.
+    pub author: Text,
+    /// Since when it is as it is.
+    pub changed: Moment,
+}
+
+/// The list.
+#[derive(Debug, Template)]
+#[template(path = "rules.html")]
+pub struct Rules {
+    /// Around it.
+    pub shell: Shell,
+    /// What was searched for.
+    pub query: String,
+    /// Types there are.
+    pub kinds: Vec<(Choice, usize)>,
+    /// Rules, newest first.
+    pub rows: Vec<RuleRow>,
+    /// All there are.
+    pub total: usize,
+}
+
+/// A type of rule to choose from.
+#[derive(Clone, Copy, Debug)]
+pub struct RuleKind {
+    /// Type, as in policies.
+    pub code: &'static str,
+    /// For people.
+    pub label: &'static str,
+    /// What it does.
+    pub about: &'static str,
+    /// Icon.
+    pub icon: &'static str,
+}
+
+/// The choice of a type.
+#[derive(Debug, Template)]
+#[template(path = "rule_kinds.html")]
+pub struct RuleKinds {
+    /// Around it.
+    pub shell: Shell,
+    /// Groups of types.
+    pub groups: Vec<(&'static str, Vec<RuleKind>)>,
+}
+
+/// A condition as filled in.
+#[derive(Clone, Debug, Default)]
+pub struct ConditionRow {
+    /// `equal`, `iequal`, `regex`, `absent`.
+    pub how: String,
+    /// Kind of the point: `header`, `query`, `path`...
+    pub point: String,
+    /// Its name or number.
+    pub name: String,
+    /// The value.
+    pub value: String,
+}
+
+/// What the test box says of a request.
+#[derive(Clone, Debug)]
+pub struct TestResult {
+    /// Verdict without the rule.
+    pub before: (Tone, &'static str),
+    /// Verdict with it.
+    pub after: (Tone, &'static str),
+    /// In a sentence.
+    pub says: &'static str,
+    /// Findings: type, rule, point, matched, whether it still counts with the rule.
+    pub findings: Vec<(Kind, Text, Text, Text, bool)>,
+}
+
+/// What live validation shows: mistakes, the rule as written, the test.
+#[derive(Debug, Template)]
+#[template(path = "part/rule_check.html")]
+pub struct RuleCheck {
+    /// Mistakes: field and what is wrong.
+    pub mistakes: Vec<(Text, Text)>,
+    /// The rule.
+    pub rule: Text,
+    /// The rule in a sentence.
+    pub says: Text,
+    /// The test, where there is a request.
+    pub test: Option<TestResult>,
+    /// What is wrong with the test.
+    pub test_wrong: Option<Text>,
+}
+
+// A template of its own, escaped.
+impl askama::filters::HtmlSafe for RuleCheck {}
+
+/// The form.
+#[derive(Debug, Template)]
+#[template(path = "rule_form.html")]
+pub struct RuleForm {
+    /// Around it.
+    pub shell: Shell,
+    /// Id of a rule that is there already.
+    pub id: Option<u64>,
+    /// Type.
+    pub kind: RuleKind,
+    /// Host, path, method.
+    pub scope: Vec<Field>,
+    /// Further conditions.
+    pub conditions: Vec<ConditionRow>,
+    /// Kinds of points of conditions: value and label.
+    pub condition_points: &'static [(&'static str, &'static str)],
+    /// The point, where the type has one.
+    pub point: Option<Field>,
+    /// Parameters of the type.
+    pub fields: Vec<Field>,
+    /// Title, comment, expiry, whether it is switched on.
+    pub general: Vec<Field>,
+    /// The request of the test box.
+    pub test_request: String,
+    /// Mistakes, rule, test.
+    pub check: RuleCheck,
+    /// Whether it is switched on.
+    pub enabled: bool,
+    /// Where it came from: id of a hit.
+    pub from_hit: Option<String>,
+}
+
+/// How conditions compare: value and label.
+pub const HOW: &[(&str, &str)] =
+    &[("equal", "is"), ("iequal", "is, without case"), ("regex", "matches regex"), ("absent", "is not there")];
+
+impl RuleForm {
+    /// How conditions compare.
+    pub fn how(&self) -> &'static [(&'static str, &'static str)] {
+        HOW
+    }
+
+    /// Where it is sent to.
+    pub fn action(&self) -> String {
+        match self.id {
+            Some(id) => format!("/rules/{id}"),
+            None => format!("/rules/new/{}", self.kind.code),
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Users, and one's own account.
+
+use super::form::{Control, Field};
+use super::shell::Shell;
+use super::text::Text;
+use super::time::Moment;
+use super::ui;
+use askama::Template;
+
+/// A user.
+#[derive(Clone, Debug)]
+pub struct UserRow {
+    /// Id.
+    pub id: String,
+    /// Login.
+    pub login: Text,
+    /// Name.
+    pub name: Text,
+    /// Code of the role.
+    pub role: &'static str,
+    /// Whether it may log in.
+    pub enabled: bool,
+    /// Whether the login comes from an identity provider.
+    pub external: bool,
+    /// Whether it is the viewer.
+    pub me: bool,
+    /// When it was made.
+    pub since: Moment,
+    /// When it last logged in.
+    pub seen: Option<Moment>,
+}
+
+/// Roles: code and label.
+pub const ROLES: &[(&str, &str)] =
+    &[("administrator", "Administrator"), ("analyst", "Analyst"), ("read_only", "Read only")];
+
+/// The page.
+#[derive(Debug, Template)]
+#[template(path = "users.html")]
+pub struct Users {
+    /// Around it.
+    pub shell: Shell,
+    /// Users by login.
+    pub rows: Vec<UserRow>,
+    /// Fields of the form.
+    pub fields: Vec<Field>,
+    /// Mistakes that belong to no field.
+    pub mistakes: Vec<Text>,
+}
+
+impl Users {
+    /// Roles.
+    pub fn roles(&self) -> &'static [(&'static str, &'static str)] {
+        ROLES
+    }
+}
+
+/// One's own account.
+#[derive(Debug, Template)]
+#[template(path = "account.html")]
+pub struct Account {
+    /// Around it.
+    pub shell: Shell,
+    /// Fields of the form.
+    pub fields: Vec<Field>,
+    /// Mistakes that belong to no field.
+    pub mistakes: Vec<Text>,
+    /// Whether the password is kept here.
+    pub local: bool,
+}
