@@ -2,14 +2,14 @@
 
 mod aggregation;
 mod all;
+mod compose;
 mod control_plane;
 mod processing;
 mod reload;
 mod settings;
 
 use crate::config::{Loaded, Report, Resolved, Sources, load};
-use crate::generation::Generation;
-use crate::http_inspector::Access;
+use crate::sync::SetupError;
 use crate::telemetry::{Health, logs, probes};
 use crate::tls::TlsError;
 use axum::Router;
@@ -35,6 +35,8 @@ pub enum StartError {
     Tls(TlsError),
     /// An address cannot be listened on, a log cannot be opened, a thread cannot be started.
     System(String, std::io::Error),
+    /// The control plane cannot be called.
+    Upstream(SetupError),
 }
 
 impl fmt::Display for StartError {
@@ -43,6 +45,7 @@ impl fmt::Display for StartError {
             StartError::Settings(text) => f.write_str(text),
             StartError::Tls(error) => error.fmt(f),
             StartError::System(what, error) => write!(f, "{what}: {error}"),
+            StartError::Upstream(error) => error.fmt(f),
         }
     }
 }
@@ -53,12 +56,6 @@ fn system<T>(what: impl fmt::Display, result: std::io::Result<T>) -> Result<T, S
     result.map_err(|error| StartError::System(what.to_string(), error))
 }
 
-/// What a reload replaces, built from configuration, rules and policy.
-struct Reloadable {
-    generation: Generation,
-    access: Access,
-}
-
 /// Reads the configuration; warnings are in the report.
 fn configuration(sources: &Sources) -> Result<(Resolved, Report), StartError> {
     let Loaded { resolved, report } = load(sources);
@@ -66,16 +63,6 @@ fn configuration(sources: &Sources) -> Result<(Resolved, Report), StartError> {
         Some(resolved) => Ok((resolved, report)),
         None => Err(StartError::Settings(report.render())),
     }
-}
-
-fn reloadable(resolved: &Resolved) -> Result<Reloadable, StartError> {
-    let policy = settings::policy(resolved).map_err(StartError::Settings)?;
-    let ruleset = settings::ruleset(resolved, &policy).map_err(StartError::Settings)?;
-    let geo = settings::geo(resolved).map_err(StartError::Settings)?;
-    let keys = settings::keys(resolved).map_err(StartError::Settings)?;
-    let generation =
-        Generation::new(ruleset, policy, geo, settings::client_rules(resolved), resolved.connector.blocking);
-    Ok(Reloadable { generation, access: settings::access(resolved, &keys) })
 }
 
 /// What of weir a process runs.

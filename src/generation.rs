@@ -16,7 +16,7 @@ pub struct Generation {
     /// Counts up from 1 with each swap; 0 until it is in use.
     pub number: u64,
     /// The signatures.
-    pub ruleset: Ruleset,
+    pub ruleset: Arc<Ruleset>,
     /// The policy.
     pub policy: Policy,
     /// What is known about addresses.
@@ -25,12 +25,14 @@ pub struct Generation {
     pub clients: ClientRules,
     /// Whether anything may be blocked at all (`connector.blocking`).
     pub blocking: bool,
+    /// Serial of the control plane's policy that is part of it; 0 for none.
+    pub policy_serial: u64,
 }
 
 impl Generation {
     /// A generation that is not in use yet.
-    pub fn new(ruleset: Ruleset, policy: Policy, geo: Geo, clients: ClientRules, blocking: bool) -> Self {
-        Self { number: 0, ruleset, policy, geo, clients, blocking }
+    pub fn new(ruleset: Arc<Ruleset>, policy: Policy, geo: Geo, clients: ClientRules, blocking: bool) -> Self {
+        Self { number: 0, ruleset, policy, geo, clients, blocking, policy_serial: 0 }
     }
 
     /// What is known about where `client` is.

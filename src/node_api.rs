@@ -29,6 +29,18 @@ pub const MAX_BATCH: usize = 1_000;
 pub const MAX_BATCH_BYTES: usize = 8 << 20;
 /// Largest policy document, in octets.
 pub const MAX_POLICY_BYTES: usize = 64 << 20;
+/// Largest rule pack, in octets: ten times the built-in rules.
+pub const MAX_PACK_BYTES: u64 = 16 << 20;
+/// Largest address database, in octets.
+pub const MAX_DATABASE_BYTES: u64 = 512 << 20;
+/// Most files that one policy names.
+pub const MAX_BLOBS: usize = 64;
+/// Most keys from a pinned one to the one in use.
+pub const MAX_CHAIN: usize = 64;
+/// What stands before a document when it is signed.
+pub const POLICY_CONTEXT: &[u8] = b"weir policy v1\n";
+/// What stands before a key when its predecessor signs it.
+pub const KEY_CONTEXT: &[u8] = b"weir policy key v1\n";
 /// What this build understands in a policy; sent at registration and with each heartbeat.
 pub const CAPABILITIES: &[&str] = &["policy.1", "rule_packs.1", "databases.1"];
 
@@ -225,7 +237,8 @@ pub struct PolicyPayload {
     pub requires: Vec<String>,
     /// The policy document, in the form of a local policy file.
     pub policy: serde_json::Value,
-    /// Rule packs, each a file of `BLOBS`.
+    /// Rule packs, each a file of `BLOBS` in the form of a rule file (rules/README.md). One called `builtin` takes the
+    /// place of the signatures that ship with the node.
     #[serde(default)]
     pub rule_packs: Vec<Blob>,
     /// Address databases; `name` is `country`, `asn` or `source_type`.

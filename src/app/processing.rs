@@ -1,33 +1,43 @@
 //! `weir processing`: the API for connectors, inspection, events.
 
-use super::{StartError, listen, local, on_stop_signal, openapi, probe_servers, reload, reloadable, settings, system};
+use super::compose::{self, Composer};
+use super::{StartError, listen, local, on_stop_signal, openapi, probe_servers, reload, settings, system};
 use crate::config::{Resolved, Sources};
-use crate::generation::Current;
 use crate::http_inspector::context::Keys;
 use crate::http_inspector::{Server, Service, service};
+use crate::node_api::Heartbeat;
+use crate::sync::{Sync, SyncMetrics, Vitals};
 use crate::telemetry::{Health, Metrics, Telemetry, logs};
 use crate::tls::Tls;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-/// Runs the node until it is told to stop. True if every call under way was answered.
+/// Longest wait of a node that has no policy yet for its control plane, before it says that it is ready.
+const FIRST_POLICY: Duration = Duration::from_secs(5);
+
+/// Runs the node until it is told to stop: alone, or with the control plane or aggregation that `api` names. True if
+/// every call under way was answered.
 pub async fn run(sources: Sources, resolved: Resolved) -> Result<bool, StartError> {
-    let first = reloadable(&resolved)?;
-    let (metrics, registry) = Metrics::new(&resolved.metrics.namespace);
-    metrics.generation.set(1);
-    metrics.signatures.set(first.generation.ruleset.signatures.len() as i64);
+    let (metrics, mut registry) = Metrics::new(&resolved.metrics.namespace);
+    let upstream = settings::upstream(&resolved, "processing")?;
+    let sync = upstream.map(|config| Sync::open(config, SyncMetrics::register(&mut registry)));
+    let sync = sync.transpose().map_err(StartError::Upstream)?;
     let telemetry = Arc::new(Telemetry { metrics, access: settings::access_log(&resolved) });
+    let first = compose::first(&resolved, sync.as_ref())?;
+    let status = sync.as_ref().map(|sync| Arc::clone(sync.status()));
+    let (composer, access) = Composer::new(sources.clone(), &resolved, first, status, Arc::clone(&telemetry));
+    let composer = Arc::new(composer);
     logs::count_dropped_lines(Arc::clone(&telemetry));
-    let current = Arc::new(Current::new(first.generation));
     let health = Arc::new(Health::default());
     let keys = settings::keys(&resolved).map_err(StartError::Settings)?;
     let keys = Keys::new(&keys).map_err(|_| StartError::Settings("no randomness from the system".into()))?;
-    let open = first.access.is_open();
+    let open = access.is_open();
     let parts = service::Parts {
         config: settings::service(&resolved),
-        current: Arc::clone(&current),
-        access: first.access,
+        current: Arc::clone(composer.current()),
+        access,
         keys,
         telemetry: Arc::clone(&telemetry),
         health: Arc::clone(&health),
@@ -38,8 +48,15 @@ pub async fn run(sources: Sources, resolved: Resolved) -> Result<bool, StartErro
     let listener = listen(resolved.connector.address).await?;
     let stop = CancellationToken::new();
     probe_servers(&resolved, &health, registry, &stop).await?;
-    let watched = reload::Watched { sources, service: Arc::clone(&service), current, tls: tls.clone() };
+    let watched =
+        reload::Watched { sources, service: Arc::clone(&service), composer: Arc::clone(&composer), tls: tls.clone() };
     reload::start(watched, &resolved)?;
+    if let Some(sync) = &sync {
+        sync.start(Arc::clone(&composer), vitals(&composer), stop.clone());
+        if composer.current().get().policy_serial == 0 {
+            sync.asked(FIRST_POLICY).await;
+        }
+    }
     announce(&listener, &resolved, tls.is_some(), open);
     health.set_ready(true);
     let drain = CancellationToken::new();
@@ -48,6 +65,12 @@ pub async fn run(sources: Sources, resolved: Resolved) -> Result<bool, StartErro
     stop.cancel();
     tracing::info!(drained, "stopped");
     Ok(drained)
+}
+
+/// What the control plane is told of the node.
+fn vitals(composer: &Arc<Composer>) -> Vitals {
+    let current = Arc::clone(composer.current());
+    Arc::new(move || Heartbeat { signatures: current.get().ruleset.signatures.len() as u64, ..Heartbeat::default() })
 }
 
 /// Says on standard error what it listens on, and what to try: the log on standard output stays JSON.

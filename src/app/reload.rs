@@ -1,9 +1,9 @@
 //! Reload on SIGHUP and when a watched file changes: everything is built off the hot path and put in use at once, or
 //! not at all.
 
-use super::{StartError, configuration, reloadable, system};
+use super::compose::{self, Composer};
+use super::{StartError, system};
 use crate::config::{Resolved, Sources};
-use crate::generation::Current;
 use crate::http_inspector::Service;
 use crate::telemetry::events::Reloaded;
 use crate::tls::Tls;
@@ -25,8 +25,8 @@ pub struct Watched {
     pub sources: Sources,
     /// Gets new access rules.
     pub service: Arc<Service>,
-    /// Gets the new generation.
-    pub current: Arc<Current>,
+    /// Builds the new generation.
+    pub composer: Arc<Composer>,
     /// Gets new certificates.
     pub tls: Option<Arc<Tls>>,
 }
@@ -143,23 +143,16 @@ async fn reload(watched: &Watched) -> Option<BTreeSet<PathBuf>> {
             Err(error) => Reloaded { what: "certificate", outcome: Err(&error.to_string()) }.emit(metrics),
         }
     }
-    let sources = watched.sources.clone();
-    let built = tokio::task::spawn_blocking(move || {
-        let (resolved, _) = configuration(&sources)?;
-        Ok::<_, StartError>((reloadable(&resolved)?, resolved))
-    });
-    let failed = match built.await {
-        Ok(Ok((new, resolved))) => {
-            metrics.signatures.set(new.generation.ruleset.signatures.len() as i64);
-            watched.service.set_access(new.access);
-            let number = watched.current.swap(new.generation);
-            metrics.generation.set(number as i64);
+    match watched.composer.reload().await {
+        Ok(compose::Reloaded { number, resolved, access }) => {
+            watched.service.set_access(access);
             Reloaded { what: "configuration, rules and policy", outcome: Ok(number) }.emit(metrics);
-            return Some(paths(&watched.sources, &resolved, watched.tls.as_deref()));
+            Some(paths(&watched.sources, &resolved, watched.tls.as_deref()))
         }
-        Ok(Err(error)) => error.to_string(),
-        Err(error) => error.to_string(),
-    };
-    Reloaded { what: "configuration, rules and policy", outcome: Err(&failed) }.emit(metrics);
-    None
+        Err(error) => {
+            let failed = error.to_string();
+            Reloaded { what: "configuration, rules and policy", outcome: Err(&failed) }.emit(metrics);
+            None
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! From the resolved configuration to the `Config` of each component.
 
+use super::StartError;
 use crate::config::resolved::{self, Resolved};
 use crate::config::types::{LogTarget, RoutePattern, Workers};
 use crate::geo::{Files, Geo};
@@ -11,10 +12,14 @@ use crate::policy::{
 };
 use crate::ruleset::custom::Custom;
 use crate::ruleset::{Ruleset, builtin, compile};
+use crate::sync::{self, Endpoint, Pack, PublicKey, Remote, Token};
 use crate::telemetry::logs::{self, AccessLog, Output};
 use crate::tls;
 use std::fmt::Display;
 use std::path::Path;
+
+/// Name of the rule pack that takes the place of the built-in signatures.
+const BUILTIN_PACK: &str = "builtin";
 
 /// Threads of the runtime and of the pool.
 pub fn threads(resolved: &Resolved) -> usize {
@@ -129,30 +134,78 @@ pub fn access_log(resolved: &Resolved) -> AccessLog {
     }
 }
 
-/// The signatures: built-in ones and those of directories. Every mistake is told.
-pub fn ruleset(resolved: &Resolved, policy: &Policy) -> Result<Ruleset, String> {
-    let mut files = if resolved.rules.builtin { builtin::files() } else { Vec::new() };
+/// Rule files, name and text: those that ship with the node or the control plane's newer ones, those of directories,
+/// and further packs of the control plane.
+pub fn rule_files(resolved: &Resolved, remote: Option<&Remote>) -> Result<Vec<(String, String)>, String> {
+    let packs = remote.map(|remote| remote.packs.as_slice()).unwrap_or_default();
+    let named = |pack: &Pack| (format!("rule pack {}", pack.name), pack.text.clone());
+    let newer = packs.iter().find(|pack| pack.name == BUILTIN_PACK);
+    let mut files = match newer {
+        _ if !resolved.rules.builtin => Vec::new(),
+        Some(pack) => vec![named(pack)],
+        None => builtin::files(),
+    };
     for directory in &resolved.rules.directories {
-        rule_files(directory, &mut files)?;
+        directory_files(directory, &mut files)?;
     }
-    let custom = |s: &CustomSignature| {
+    files.extend(packs.iter().filter(|pack| pack.name != BUILTIN_PACK).map(named));
+    Ok(files)
+}
+
+/// The signatures of `files` and of the policy. Every mistake is told.
+pub fn ruleset(files: &[(String, String)], custom: &[CustomSignature]) -> Result<Ruleset, String> {
+    let custom = custom.iter().map(|s| {
         Custom::new(&s.name(), s.attack, &s.pattern, s.points.clone()).map_err(|error| format!("{}: {error}", s.name()))
-    };
-    let custom = policy.custom_signatures().into_iter().map(custom).collect::<Result<Vec<_>, _>>()?;
-    compile::compile_with(&files, custom).map_err(|errors| lines(&errors))
+    });
+    let custom = custom.collect::<Result<Vec<_>, _>>()?;
+    compile::compile_with(files, custom).map_err(|errors| lines(&errors))
 }
 
-/// The address databases.
-pub fn geo(resolved: &Resolved) -> Result<Geo, String> {
+/// The address databases: the configured ones, else those of the control plane. Those that did not change since `before`
+/// are taken over.
+pub fn geo(resolved: &Resolved, remote: Option<&Remote>, before: Option<&Geo>) -> Result<Geo, String> {
+    let theirs = remote.map(|remote| remote.databases.clone()).unwrap_or_default();
+    let own = resolved.geo.clone();
     let files = Files {
-        country: resolved.geo.country_database.clone(),
-        asn: resolved.geo.asn_database.clone(),
-        source_types: resolved.geo.source_type_database.clone(),
+        country: own.country_database.or(theirs.country),
+        asn: own.asn_database.or(theirs.asn),
+        source_types: own.source_type_database.or(theirs.source_type),
     };
-    Geo::open(&files).map_err(|errors| lines(&errors))
+    let opened = before.map_or_else(|| Geo::open(&files), |geo| geo.reopen(&files));
+    opened.map_err(|errors| lines(&errors))
 }
 
-fn rule_files(directory: &Path, files: &mut Vec<(String, String)>) -> Result<(), String> {
+/// The control plane or aggregation, where one is configured.
+pub fn upstream(resolved: &Resolved, role: &'static str) -> Result<Option<sync::Config>, StartError> {
+    let api = &resolved.api;
+    let Some(host) = &api.host else { return Ok(None) };
+    let key = api.policy_key.as_deref().map(PublicKey::parse).transpose();
+    let text = || api.token.as_ref().map(|token| Token::Text(token.expose().to_owned()));
+    Ok(Some(sync::Config {
+        endpoint: Endpoint {
+            host: host.clone(),
+            port: api.port,
+            tls: api.use_ssl,
+            verify: api.ca_verify,
+            ca_file: api.ca_file.clone(),
+        },
+        token: api.token_file.clone().map(Token::File).or_else(text),
+        group: api.node_group.clone(),
+        name: api.node_name.clone().unwrap_or_else(host_name),
+        role,
+        policy_key: key.map_err(|error| StartError::Settings(format!("api.policy_key: {error}")))?,
+        directory: resolved.data_dir.join("sync"),
+    }))
+}
+
+/// What this machine is called.
+fn host_name() -> String {
+    let told = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let told = told.trim();
+    if told.is_empty() { "weir".into() } else { told.into() }
+}
+
+fn directory_files(directory: &Path, files: &mut Vec<(String, String)>) -> Result<(), String> {
     let fail = |error: std::io::Error| format!("{}: {error}", directory.display());
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(directory).map_err(fail)? {
@@ -176,13 +229,14 @@ fn lines<E: Display>(errors: &[E]) -> String {
     errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
-/// The policy: settings of the configuration and the local policy file.
-pub fn policy(resolved: &Resolved) -> Result<Policy, String> {
+/// The policy: settings of the configuration, the local policy file, the control plane's document.
+pub fn policy(resolved: &Resolved, remote: Option<&Remote>) -> Result<Policy, String> {
     let doc = match &resolved.policy_file {
         None => None,
         Some(path) => Some(PolicyDoc::parse(&path.display().to_string(), &read(path)?).map_err(|e| lines(&e))?),
     };
-    Policy::compile(&policy_settings(resolved), doc.as_ref()).map_err(|errors| lines(&errors))
+    let theirs = remote.map(|remote| &remote.doc);
+    Policy::join(&policy_settings(resolved), doc.as_ref(), theirs).map_err(|errors| lines(&errors))
 }
 
 /// What policy has against the configuration, apart from the files that it names: key and message of each mistake.

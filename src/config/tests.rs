@@ -514,3 +514,40 @@ proptest! {
         let _ = (loaded.report.render(), loaded.report.json());
     }
 }
+
+#[test]
+fn the_vendors_hosts_count_as_empty() {
+    for host in ["api.wallarm.com", "US1.api.Wallarm.com.", "wallarm.ru", "wallarm.com", "audit.api.wallarm.ru"] {
+        let text = format!("api: {{host: '{host}', token: 0123456789abcdef}}");
+        assert_eq!(ok(&text).api.host, None, "{host}");
+        assert_eq!(warnings(&text), ["api.host"], "{host}");
+    }
+    for host in ["notwallarm.com", "wallarm.com.example", "control.example", "10.0.0.1", "'::1'"] {
+        assert!(ok(&format!("api: {{host: {host}}}")).api.host.is_some(), "{host}");
+    }
+}
+
+/// Forms in which a vendor's host would pass the comparison and still be what is called.
+#[test]
+fn a_host_is_a_host_and_nothing_else() {
+    for host in [
+        "api.wallarm.com:443",
+        "https://api.wallarm.com",
+        "api.wallarm.com/",
+        "api%2ewallarm.com",
+        "\u{ff41}pi.wallarm.com",
+        "x@api.wallarm.com",
+        "api.wallarm.com#",
+        "api.wallarm\u{3002}com",
+        "a b",
+        "[::1]",
+    ] {
+        assert_eq!(errors(&format!("api: {{host: \"{host}\"}}")), [(1, "api.host".into())], "{host}");
+    }
+}
+
+#[test]
+fn a_policy_key_is_a_key() {
+    assert_eq!(errors("api: {policy_key: abc}"), [(1, "api.policy_key".into())]);
+    assert_eq!(errors("api: {policy_key: AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=}"), []);
+}

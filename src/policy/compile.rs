@@ -20,9 +20,20 @@ const DOC_VERSION: u64 = 1;
 impl Policy {
     /// Checks and indexes settings and document; every mistake in both is told at once.
     pub fn compile(settings: &Settings, doc: Option<&PolicyDoc>) -> Result<Policy, Vec<PolicyError>> {
+        Self::join(settings, doc, None)
+    }
+
+    /// Like [`Self::compile`], with the node's own document and that of its control plane. Rules and lists of both
+    /// apply; the control plane's count as the later ones. Modes are joined by `wallarm_mode_allow_override`: the own
+    /// document's with the settings', then the control plane's with that.
+    pub fn join(
+        settings: &Settings,
+        local: Option<&PolicyDoc>,
+        remote: Option<&PolicyDoc>,
+    ) -> Result<Policy, Vec<PolicyError>> {
         let (mut errors, mut notices) = (Vec::new(), Vec::new());
         let empty = PolicyDoc::default();
-        let doc = doc.unwrap_or(&empty);
+        let (local, remote) = (local.unwrap_or(&empty), remote.unwrap_or(&empty));
         let mut replies = vec![ReplyTemplate::compile(&settings.reply, "reply", &mut errors)];
         let policy = Policy {
             application: settings.application,
@@ -33,10 +44,11 @@ impl Policy {
             lists_before_inspection: settings.lists_before_inspection,
             routes: Routes::compile(settings, &mut replies, &mut errors),
             filters: Filters::compile(settings, &mut errors),
-            general_mode: general_mode(doc, &mut errors),
-            anomalies: anomalies(settings, doc, &mut errors),
-            addresses: addresses(settings, doc, &mut errors),
-            rules: Rules::compile(doc, &mut errors, &mut notices),
+            local_mode: general_mode(local, &mut errors),
+            remote_mode: general_mode(remote, &mut errors),
+            anomalies: anomalies(settings, [local, remote], &mut errors),
+            addresses: addresses(settings, [local, remote], &mut errors),
+            rules: Rules::compile(local, remote, &mut errors, &mut notices),
             replies,
             notices,
         };
@@ -53,11 +65,11 @@ fn general_mode(doc: &PolicyDoc, errors: &mut Vec<PolicyError>) -> Option<Mode> 
     mode
 }
 
-/// The default table, changed by the settings, then by the document.
-fn anomalies(settings: &Settings, doc: &PolicyDoc, errors: &mut Vec<PolicyError>) -> AnomalyTable {
+/// The default table, changed by the settings, then by the documents.
+fn anomalies(settings: &Settings, docs: [&PolicyDoc; 2], errors: &mut Vec<PolicyError>) -> AnomalyTable {
     let mut table = AnomalyTable::default();
     settings.anomalies.iter().for_each(|&(kind, action)| table.set(kind, action));
-    for (code, node) in &doc.anomalies {
+    for (doc, (code, node)) in docs.into_iter().flat_map(|doc| doc.anomalies.iter().map(move |entry| (doc, entry))) {
         let kind = AnomalyKind::ALL.iter().find(|kind| kind.code() == code);
         let action = node.value.as_str().and_then(AnomalyAction::from_code);
         let message = match (kind, action) {
@@ -74,7 +86,7 @@ fn anomalies(settings: &Settings, doc: &PolicyDoc, errors: &mut Vec<PolicyError>
     table
 }
 
-fn addresses(settings: &Settings, doc: &PolicyDoc, errors: &mut Vec<PolicyError>) -> Addresses {
-    let entries = listing::read(doc, errors);
+fn addresses(settings: &Settings, docs: [&PolicyDoc; 2], errors: &mut Vec<PolicyError>) -> Addresses {
+    let entries: Vec<_> = docs.into_iter().flat_map(|doc| listing::read(doc, errors)).collect();
     if settings.lists { Addresses::new(entries) } else { Addresses::default() }
 }

@@ -63,6 +63,25 @@ impl PolicyDoc {
         let (rules, ip_lists, anomalies) = (raw.rules, raw.ip_lists, raw.anomalies);
         Ok(PolicyDoc { name: name.into(), top, rules, ip_lists, anomalies })
     }
+
+    /// Reads a document that is JSON already.
+    pub fn from_json(name: &str, value: &Value) -> Result<PolicyDoc, Vec<PolicyError>> {
+        Self::parse(name, &escaped(&value.to_string()))
+    }
+}
+
+/// JSON text with what YAML does not take as it is written as escapes. Such characters stand in strings only.
+fn escaped(json: &str) -> String {
+    use std::fmt::Write as _;
+    let foreign = |c: char| matches!(c, '\u{7f}'..='\u{84}' | '\u{86}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}');
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        match foreign(c) {
+            true => write!(out, "\\u{:04x}", u32::from(c)).expect("String"),
+            false => out.push(c),
+        }
+    }
+    out
 }
 
 /// Reads the fields of one mapping, noting mistakes with their place.
@@ -158,7 +177,8 @@ impl<'d, 'e> Fields<'d, 'e> {
     pub fn choice<T: Copy>(&mut self, key: &'static str, choices: &[(&str, T)]) -> Option<T> {
         let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
         let find = |value: &Value| {
-            let text = value.as_str()?;
+            // YAML before 1.2 takes an unquoted `off` for false.
+            let text = if *value == Value::Bool(false) { "off" } else { value.as_str()? };
             choices.iter().find(|(name, _)| *name == text).map(|(_, choice)| *choice)
         };
         self.read(key, &format!("one of {}", names.join(", ")), find)
@@ -211,6 +231,14 @@ mod tests {
         assert_eq!(json.rules[0].value["id"].referenced.line(), 1);
         assert!(PolicyDoc::parse("e", "").unwrap().rules.is_empty());
         assert!(PolicyDoc::parse("e", "# nothing\n").unwrap().rules.is_empty());
+    }
+
+    #[test]
+    fn every_text_in_json_arrives() {
+        let all: String =
+            (0..=0x2fff).chain(0xfe00..=0x1_0010).chain(0x1_f600..0x1_f610).filter_map(char::from_u32).collect();
+        let doc = PolicyDoc::from_json("a", &serde_json::json!({"rules": [{"title": all}]})).unwrap();
+        assert_eq!(doc.rules[0].value["title"].value, all.as_str());
     }
 
     #[test]

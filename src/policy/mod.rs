@@ -52,8 +52,10 @@ use std::time::Duration;
 pub struct Policy {
     application: i64,
     mode_allow_override: ModeOverride,
-    /// Mode of the document for what none of its rules is for.
-    general_mode: Option<Mode>,
+    /// Mode of the node's own document for what none of its rules is for.
+    local_mode: Option<Mode>,
+    /// Mode of the control plane's document for what none of its rules is for.
+    remote_mode: Option<Mode>,
     limits: Limits,
     time_limit: Duration,
     overlimit: OverlimitMode,

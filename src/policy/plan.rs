@@ -3,6 +3,7 @@
 use super::Policy;
 use super::list::{List, ListHit};
 use super::mode::Mode;
+use super::rule::Origin;
 use super::verdict::{Bypass, Head, Plan};
 
 impl Policy {
@@ -16,8 +17,9 @@ impl Policy {
         let told = Some(head.facts.application).filter(|&id| id != 0);
         let application = route.application.or(told).unwrap_or(self.application);
         let active = self.rules.fitting(head, application);
-        let remote = self.rules.mode(&active, head.now).unwrap_or(self.general_mode);
-        let mode = self.mode_allow_override.combine(route.mode, remote);
+        let told = |origin, general| self.rules.mode(&active, head.now, origin).unwrap_or(general);
+        let local = self.mode_allow_override.combine(route.mode, told(Origin::Local, self.local_mode));
+        let mode = self.mode_allow_override.combine(local, told(Origin::Remote, self.remote_mode));
         let mut plan = Plan {
             application,
             mode,

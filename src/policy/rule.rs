@@ -1,7 +1,7 @@
 //! Rules as written: type and parameters, checked one by one.
 
 use super::condition::{Condition, MAX_CONDITIONS, Test};
-use super::custom::CustomSignature;
+use super::custom::{CUSTOM_PREFIX, CustomSignature};
 use super::doc::Fields;
 use super::error::PolicyError;
 use super::graphql::GraphqlLimits;
@@ -10,6 +10,7 @@ use super::pattern;
 use super::settings::OverlimitMode;
 use crate::model::{AttackType, ParserSet, PointPattern};
 use serde_json::Value;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,9 +19,19 @@ pub(super) const NEVER: u64 = u64::MAX;
 /// Longest time limit of an `overlimit_res_settings` rule, in milliseconds, as documented.
 const MAX_OVERLIMIT_MS: u64 = 10_000;
 
+/// Which document a rule stands in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// The node's own.
+    Local,
+    /// The control plane's.
+    Remote,
+}
+
 /// One rule, checked.
 #[derive(Debug)]
 pub(super) struct Rule {
+    pub origin: Origin,
     pub id: u64,
     /// Seconds since 1970 from which it is over.
     pub expires: u64,
@@ -103,7 +114,12 @@ pub(super) const TYPES: &str = "wallarm_mode, vpatch, regex, experimental_regex,
 
 /// Reads rule `number`. None where it is switched off or has mistakes that are noted; a type that this node
 /// only accepts is told in `notices`.
-pub(super) fn read(mut fields: Fields<'_, '_>, number: usize, notices: &mut Vec<PolicyError>) -> Option<Rule> {
+pub(super) fn read(
+    mut fields: Fields<'_, '_>,
+    number: usize,
+    origin: Origin,
+    notices: &mut Vec<PolicyError>,
+) -> Option<Rule> {
     let before = fields.mistakes();
     let id = fields.number("id", 0..=u64::MAX).unwrap_or(number as u64 + 1);
     let expires = fields.number("expired_at", 0..=u64::MAX).unwrap_or(NEVER);
@@ -116,7 +132,25 @@ pub(super) fn read(mut fields: Fields<'_, '_>, number: usize, notices: &mut Vec<
     debug_assert!(kind.is_some() || fields.mistakes() > before, "a rule is dropped in silence");
     fields.finish();
     let (conditions, action) = conditions?;
-    Some(Rule { id, expires, conditions, action, kind: kind? }).filter(|_| enabled)
+    Some(Rule { origin, id, expires, conditions, action, kind: kind? }).filter(|_| enabled)
+}
+
+impl Rule {
+    /// Gives new ids to what bears or means one of the ids in `moved`.
+    pub fn renumber(&mut self, moved: &HashMap<u64, u64>) {
+        let renumber = |id: &mut u64| *id = moved.get(id).copied().unwrap_or(*id);
+        renumber(&mut self.id);
+        match &mut self.kind {
+            Kind::Custom(signature) => renumber(&mut signature.rule),
+            Kind::Graphql(limits) => renumber(&mut limits.rule),
+            Kind::Except(Except::Regex(id), _) => renumber(id),
+            Kind::Except(Except::Stamp(stamp), _) => {
+                let new = CustomSignature::rule_of(stamp).and_then(|id| moved.get(&id));
+                *stamp = new.map_or_else(|| stamp.clone(), |id| format!("{CUSTOM_PREFIX}{id}").into());
+            }
+            _ => {}
+        }
+    }
 }
 
 /// Conditions, the cheap ones first, and their text.
@@ -159,7 +193,7 @@ fn kind(fields: &mut Fields<'_, '_>, id: u64, notices: &mut Vec<PolicyError>) ->
         "wallarm_mode" => {
             let codes = ["off", "monitoring", "safe_blocking", "block", "default"];
             let choices = codes.map(|code| (code, Mode::from_code(code)));
-            fields.need("mode", "a mode", Value::as_str)?;
+            fields.need("mode", "a mode", Some)?;
             fields.choice("mode", &choices).map(Kind::Mode)
         }
         "vpatch" => {

@@ -3,7 +3,8 @@
 //! Rules with the same conditions share an action. Of the actions that fit a request the more specific one counts
 //! first: more conditions before fewer, then more exact ones (`equal`) before those without case (`iequal`) before
 //! regexes. Rules that set something (mode, time limit, parsers without a point, limits) override those of less specific
-//! actions; rules with a point apply independently of each other.
+//! actions; rules with a point apply independently of each other. Of two documents the control plane's rules count as
+//! the later ones.
 
 use super::condition::{Condition, Test};
 use super::custom::CustomSignature;
@@ -13,12 +14,16 @@ use super::exceptions::Exceptions;
 use super::graphql::GraphqlLimits;
 use super::index::Index;
 use super::mode::Mode;
-use super::rule::{self, Kind, OwnMode, Rule};
+use super::rule::{self, Kind, Origin, OwnMode, Rule};
 use super::settings::OverlimitMode;
 use super::verdict::{Active, Head};
 use crate::model::{AttackType, ParserSet, PointPattern};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
+
+/// From here up are ids of local rules that had to step aside: above what a control plane gives out, and below 2^53,
+/// so that readers of JSON that know floats only keep them.
+const LOCAL_IDS: u64 = 1 << 52;
 
 /// A setting until it expires.
 type Until<T> = (u64, T);
@@ -27,7 +32,7 @@ type Until<T> = (u64, T);
 #[derive(Debug, Default)]
 pub(super) struct Action {
     conditions: Vec<Condition>,
-    modes: Vec<Until<Option<Mode>>>,
+    modes: Vec<Until<(Origin, Option<Mode>)>>,
     overlimits: Vec<Until<(Option<Duration>, OverlimitMode)>>,
     graphql: Vec<Until<GraphqlLimits>>,
     body_limits: Vec<Until<UploadLimit>>,
@@ -78,19 +83,17 @@ pub(super) struct Rules {
 }
 
 impl Rules {
-    /// Reads and indexes the rules of `doc`.
-    pub fn compile(doc: &PolicyDoc, errors: &mut Vec<PolicyError>, notices: &mut Vec<PolicyError>) -> Self {
-        let mut rules: Vec<Rule> = Vec::new();
-        let mut ids: HashMap<u64, usize> = HashMap::new();
-        for (number, map) in doc.rules.iter().enumerate() {
-            let fields = Fields::new(doc, format!("rules[{number}]"), map, errors);
-            let Some(rule) = rule::read(fields, number, notices) else { continue };
-            if let Some(other) = ids.insert(rule.id, number) {
-                let mut fields = Fields::new(doc, format!("rules[{number}]"), map, errors);
-                fields.error("id", format!("rules[{other}] has the id {} too", rule.id));
-            }
-            rules.push(rule);
-        }
+    /// Reads and indexes the rules of both documents.
+    pub fn compile(
+        local: &PolicyDoc,
+        remote: &PolicyDoc,
+        errors: &mut Vec<PolicyError>,
+        notices: &mut Vec<PolicyError>,
+    ) -> Self {
+        let mut rules = read(local, Origin::Local, errors, notices);
+        let theirs = read(remote, Origin::Remote, errors, notices);
+        step_aside(&mut rules, &theirs);
+        rules.extend(theirs);
         Self::of(rules)
     }
 
@@ -142,9 +145,13 @@ impl Rules {
         self.of_request(active).rev().find_map(|action| live(of(action), now).next_back())
     }
 
-    /// The mode; an inner none is the node's own.
-    pub fn mode(&self, active: &Active, now: u64) -> Option<Option<Mode>> {
-        self.setting(active, now, |action| &action.modes).copied()
+    /// The mode that one document's rules give; an inner none falls back to what is around that document.
+    pub fn mode(&self, active: &Active, now: u64, origin: Origin) -> Option<Option<Mode>> {
+        let of = |action: &Action| {
+            let (_, mode) = live(&action.modes, now).rev().find(|(from, _)| *from == origin)?;
+            Some(*mode)
+        };
+        self.of_request(active).rev().find_map(of)
     }
 
     /// Time limit and what follows.
@@ -194,6 +201,34 @@ impl Rules {
     }
 }
 
+fn read(doc: &PolicyDoc, origin: Origin, errors: &mut Vec<PolicyError>, notices: &mut Vec<PolicyError>) -> Vec<Rule> {
+    let mut rules: Vec<Rule> = Vec::new();
+    let mut ids: HashMap<u64, usize> = HashMap::new();
+    for (number, map) in doc.rules.iter().enumerate() {
+        let fields = Fields::new(doc, format!("rules[{number}]"), map, errors);
+        let Some(rule) = rule::read(fields, number, origin, notices) else { continue };
+        if let Some(other) = ids.insert(rule.id, number) {
+            let mut fields = Fields::new(doc, format!("rules[{number}]"), map, errors);
+            fields.error("id", format!("rules[{other}] has the id {} too", rule.id));
+        }
+        rules.push(rule);
+    }
+    rules
+}
+
+/// Gives rules of the node's own document whose id the control plane uses too, which knows nothing of that document, an
+/// id from [`LOCAL_IDS`] up.
+fn step_aside(local: &mut [Rule], remote: &[Rule]) {
+    let mut used: HashSet<u64> = remote.iter().map(|rule| rule.id).collect();
+    let both: Vec<u64> = local.iter().map(|rule| rule.id).filter(|id| used.contains(id)).collect();
+    used.extend(local.iter().map(|rule| rule.id));
+    let free = (LOCAL_IDS..).filter(|id| !used.contains(id));
+    let moved: HashMap<u64, u64> = both.into_iter().zip(free).collect();
+    if !moved.is_empty() {
+        local.iter_mut().for_each(|rule| rule.renumber(&moved));
+    }
+}
+
 /// Items that have not expired at `now`.
 pub(super) fn live<T>(items: &[Until<T>], now: u64) -> impl DoubleEndedIterator<Item = &T> {
     items.iter().filter(move |(expires, _)| *expires > now).map(|(_, item)| item)
@@ -208,9 +243,9 @@ fn specificity(conditions: &[Condition]) -> (usize, usize, usize) {
 
 impl Action {
     fn add(&mut self, rule: Rule, number: u32, customs: &mut HashMap<u64, Custom>) {
-        let Rule { id, expires, kind, .. } = rule;
+        let Rule { origin, id, expires, kind, .. } = rule;
         match kind {
-            Kind::Mode(mode) => self.modes.push((expires, mode)),
+            Kind::Mode(mode) => self.modes.push((expires, (origin, mode))),
             Kind::Overlimit { time, mode } => self.overlimits.push((expires, (time, mode))),
             Kind::Graphql(limits) => self.graphql.push((expires, limits)),
             Kind::Upload { bytes, mode, point } => {

@@ -597,3 +597,72 @@ mod index {
         }
     }
 }
+
+fn joined(settings: &Settings, local: &str, remote: &str) -> Policy {
+    let doc = |text| PolicyDoc::parse("test.yaml", text).unwrap_or_else(|e| panic!("{e:#?}"));
+    Policy::join(settings, Some(&doc(local)), Some(&doc(remote))).unwrap_or_else(|e| panic!("{e:#?}"))
+}
+
+#[test]
+fn the_control_planes_mode_joins_the_local_one_as_the_override_says() {
+    let mode = |mode_allow_override, own: &str, theirs: &str| {
+        let settings = Settings { mode_allow_override, ..local(Mode::Monitoring) };
+        Case::default().plan(&joined(&settings, own, theirs)).mode
+    };
+    for (own, theirs, off, on, strict) in [
+        ("", "mode: block", Mode::Monitoring, Mode::Block, Mode::Block),
+        ("", "mode: off", Mode::Monitoring, Mode::Off, Mode::Monitoring),
+        ("", "mode: default", Mode::Monitoring, Mode::Monitoring, Mode::Monitoring),
+        ("mode: safe_blocking", "", Mode::Monitoring, Mode::SafeBlocking, Mode::SafeBlocking),
+        // The control plane may be stricter than the node's own document too, not more lenient.
+        ("mode: block", "mode: off", Mode::Monitoring, Mode::Off, Mode::Block),
+        ("mode: off", "mode: block", Mode::Monitoring, Mode::Block, Mode::Block),
+        ("rules: [{type: wallarm_mode, mode: off}]", "mode: block", Mode::Monitoring, Mode::Block, Mode::Block),
+        ("mode: block", "rules: [{type: wallarm_mode, mode: off}]", Mode::Monitoring, Mode::Off, Mode::Block),
+        ("mode: block", "rules: [{type: wallarm_mode, mode: default}]", Mode::Monitoring, Mode::Block, Mode::Block),
+    ] {
+        let got = [ModeOverride::Off, ModeOverride::On, ModeOverride::Strict].map(|by| mode(by, own, theirs));
+        assert_eq!(got, [off, on, strict], "own `{own}`, theirs `{theirs}`");
+    }
+}
+
+#[test]
+fn rules_and_lists_of_both_documents_apply() {
+    let own = "ip_lists: [{list: deny, values: [192.0.2.1]}]\nanomalies: {nul_byte: block, bad_host: block}\n\
+               rules: [{type: disable_attack_type, attack_type: sqli}]";
+    let theirs = "ip_lists: [{list: allow, values: [192.0.2.7]}]\nanomalies: {bad_host: ignore}\n\
+                  rules: [{type: disable_attack_type, attack_type: xss}]";
+    let policy = joined(&local(Mode::Block), own, theirs);
+    let client = |client| Case { client, ..Case::default() }.verdict(&policy).list.map(|hit| hit.list);
+    assert_eq!((client("192.0.2.1"), client("192.0.2.7")), (Some(List::Deny), Some(List::Allow)));
+    for (attack, blocked) in [(AttackType::Sqli, false), (AttackType::Xss, false), (AttackType::Rce, true)] {
+        let case = Case { client: "192.0.2.9", ..Case::with(&[finding(attack, true)]) };
+        assert_eq!(case.verdict(&policy).action == Action::Block, blocked, "{attack:?}");
+    }
+    assert_eq!(policy.anomalies.get(AnomalyKind::NulByte), AnomalyAction::Block);
+    assert_eq!(policy.anomalies.get(AnomalyKind::BadHost), AnomalyAction::Ignore);
+}
+
+#[test]
+fn ids_of_the_own_document_step_aside_for_those_of_the_control_plane() {
+    let own = "rules:\n- {id: 7, type: regex, regex: own, attack_type: rce}\n\
+               - {id: 8, type: regex, regex: alone, attack_type: rce}\n\
+               - {type: disable_regex, regex_id: 7, point: [[header, X-A]]}\n\
+               - {type: disable_stamp, stamp: custom.7, point: [[header, X-B]]}\n";
+    let theirs = "rules: [{id: 7, type: regex, regex: theirs, attack_type: sqli}]";
+    let policy = joined(&local(Mode::Block), own, theirs);
+    let names: Vec<_> = policy.custom_signatures().iter().map(|s| (s.name(), s.pattern.clone())).collect();
+    let moved = format!("custom.{}", 1u64 << 52);
+    let want = [("custom.7", "theirs"), ("custom.8", "alone"), (moved.as_str(), "own")];
+    assert_eq!(names, want.map(|(name, pattern)| (name.to_owned(), pattern.to_owned())));
+    for (rule, place, blocked) in [
+        ("custom.7", r#"[["header","X-A"]]"#, true),
+        ("custom.7", r#"[["header","X-B"]]"#, true),
+        (moved.as_str(), r#"[["header","X-A"]]"#, false),
+        (moved.as_str(), r#"[["header","X-B"]]"#, false),
+        (moved.as_str(), r#"[["header","X-C"]]"#, true),
+    ] {
+        let case = Case::with(&[at(AttackType::Rce, rule, Confidence::High, place)]);
+        assert_eq!(case.verdict(&policy).action == Action::Block, blocked, "{rule} at {place}");
+    }
+}

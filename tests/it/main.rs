@@ -5,3 +5,5 @@ mod control_plane; // accounts, nodes, policy, API
 mod lifecycle; // limits of connections, reload, drain
 mod node; // starts nodes and calls them
 mod openapi; // the description and the code agree
+mod stub; // a control plane of the test
+mod sync; // registration, policy, last good policy

@@ -40,8 +40,13 @@ impl Node {
 
     /// Starts a node with further arguments.
     pub fn start_with(arguments: &[&str], sets: &[&str]) -> Node {
+        Self::start_as(&[&["run"], arguments].concat(), &[], sets)
+    }
+
+    /// Starts the program with all `arguments`, in `environment`.
+    pub fn start_as(arguments: &[&str], environment: &[(&str, &str)], sets: &[&str]) -> Node {
         let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
-        command.env_clear().arg("run").args(arguments);
+        command.env_clear().envs(environment.iter().copied()).args(arguments);
         let fixed = [
             "control_plane.enabled=false",
             "connector.address=127.0.0.1:0",

@@ -6,6 +6,8 @@ use crate::config::diagnostic::Severity;
 use crate::config::reader::Section;
 use crate::config::resolved::{Aggregation, Api, ControlPlane, Events, Oidc, TlsFiles};
 use crate::config::types::{ByteSize, ListenAddress};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use std::time::Duration;
 
 /// Hosts of the vendor whose nodes this one replaces: never contacted, and no token meant for them is sent anywhere.
@@ -14,12 +16,43 @@ fn is_vendor(host: &str) -> bool {
     ["wallarm.com", "wallarm.ru"].iter().any(|domain| host == *domain || host.ends_with(&format!(".{domain}")))
 }
 
+/// Whether `host` is a name or an address and nothing else: no scheme, port, path, percent sign or letter that would be
+/// folded into another, behind which a host could hide from [`is_vendor`].
+fn is_host(host: &str) -> bool {
+    let name = host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
+    name || host.parse::<std::net::IpAddr>().is_ok()
+}
+
+/// The key that signs policies: base64 of its 32 octets.
+fn policy_key(s: &mut Section<'_>) -> Option<String> {
+    let meaning = "Base64 of the Ed25519 key that signs policies.";
+    let key: Option<String> = s.optional("policy_key", OWN, "pinned at registration", meaning);
+    let key = key.filter(|key| !key.is_empty())?;
+    if STANDARD.decode(key.trim()).is_ok_and(|octets| octets.len() == 32) {
+        return Some(key);
+    }
+    s.error(
+        "policy_key",
+        "not the base64 of 32 octets",
+        "copy it from the Console, or leave it out to pin it at registration",
+    );
+    None
+}
+
 /// Reads `api`.
 pub fn api(root: &mut Section<'_>) -> Api {
     root.section("api", V4, "The control plane or aggregation that events go to and policy comes from.", |s| {
         let host: Option<String> =
             s.optional("host", V4, "none: nothing is sent, the node works alone", "Its host name or address.");
         let host = host.filter(|host| !host.is_empty()).filter(|host| {
+            if !is_host(host) {
+                s.error(
+                    "host",
+                    "not a host name or address",
+                    "leave out scheme, port and path: they have keys of their own",
+                );
+                return false;
+            }
             let vendor = is_vendor(host);
             if vendor {
                 let help = "name your own control plane, or remove the key";
@@ -57,12 +90,7 @@ pub fn api(root: &mut Section<'_>) -> Api {
             ),
             node_group: s.get("node_group", V4, "default".to_owned(), "Group that the node joins."),
             node_name: s.optional("node_name", OWN, "the host's name", "What the node is called in the Console."),
-            policy_key: s.optional(
-                "policy_key",
-                OWN,
-                "pinned at registration",
-                "Base64 of the Ed25519 key that signs policies.",
-            ),
+            policy_key: policy_key(s),
         }
     })
 }

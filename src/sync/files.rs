@@ -1,0 +1,51 @@
+//! Files that are replaced as a whole, readable by their owner alone.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+
+/// Makes `directory` and those above it, for the owner alone.
+pub fn make(directory: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)
+}
+
+/// Replaces `path`: after a crash it holds the old content or the new, never part of one.
+pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let fresh = path.with_extension("new");
+    let mut file = create(&fresh)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    settle(&fresh, path)
+}
+
+/// A new empty file; what an interrupted run left under its name goes.
+pub fn create(path: &Path) -> io::Result<File> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+}
+
+/// Puts `fresh`, which is on the disk already, in the place of `path`.
+pub fn settle(fresh: &Path, path: &Path) -> io::Result<()> {
+    fs::rename(fresh, path)?;
+    match path.parent() {
+        Some(directory) => File::open(directory)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+/// The content of `path`, none where there is no such file; more than `most` octets are an error.
+pub fn read(path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
+    let file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened?,
+    };
+    let mut content = Vec::new();
+    if file.take(most + 1).read_to_end(&mut content)? as u64 > most {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("larger than {most} octets")));
+    }
+    Ok(Some(content))
+}
