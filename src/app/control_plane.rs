@@ -4,6 +4,8 @@ use super::{StartError, listen, local, on_stop_signal, probe_servers, system};
 use crate::config::Resolved;
 use crate::config::types::{ListenAddress, Secret};
 use crate::control_plane::app::FirstAdministrator;
+use crate::control_plane::auth::oidc;
+use crate::control_plane::auth::role::Role;
 use crate::control_plane::clock::Clock;
 use crate::control_plane::store::Database;
 use crate::control_plane::{App, Config, server};
@@ -108,7 +110,22 @@ fn config(resolved: &Resolved, in_process: Option<String>) -> Config {
         secure: settings.tls.is_some() || public_url.as_ref().is_some_and(|url| url.starts_with("https://")),
         public_url,
         retention_days: settings.retention_days,
+        oidc: oidc(resolved),
     }
+}
+
+/// Login by OpenID Connect; the configuration made sure that what it needs is there.
+fn oidc(resolved: &Resolved) -> Option<oidc::Config> {
+    let (settings, from) = (&resolved.control_plane, &resolved.control_plane.oidc);
+    let public = settings.public_url.as_ref()?.trim_end_matches('/');
+    Some(oidc::Config {
+        issuer: from.issuer.clone()?,
+        client_id: from.client_id.clone()?,
+        client_secret: from.client_secret.as_ref().map(|secret| secret.expose().to_owned()),
+        role_claim: from.role_claim.clone(),
+        default_role: from.default_role.as_deref().and_then(Role::from_code),
+        redirect_url: format!("{public}{}", oidc::CALLBACK),
+    })
 }
 
 /// Says on standard error where the Console is, and once the first password: it goes to no log.

@@ -1,6 +1,7 @@
 //! The services of a control plane, without HTTP. Cheap to clone.
 
 use super::audit::Audit;
+use super::auth::oidc::{self, Oidc};
 use super::auth::password::Passwords;
 use super::auth::role::Role;
 use super::auth::secret;
@@ -41,6 +42,8 @@ pub struct Config {
     pub public_url: Option<String>,
     /// Days for which hits are kept.
     pub retention_days: u32,
+    /// Login by OpenID Connect.
+    pub oidc: Option<oidc::Config>,
 }
 
 /// The services.
@@ -58,6 +61,8 @@ pub struct Services {
     pub sessions: Sessions,
     /// Tokens of programs and nodes.
     pub tokens: Tokens,
+    /// Login by OpenID Connect, where it is set up.
+    pub oidc: Option<Oidc>,
     /// Attempts to log in.
     pub throttle: Throttle,
     /// Nodes.
@@ -97,7 +102,9 @@ impl App {
         let tokens = Tokens::new(pool(), clock.clone(), config.in_process_token.as_deref());
         tokens.configure(config.deploy_token.as_deref()).await?;
         let policy = PolicyService::open(pool(), clock.clone(), config.key_file.clone()).await?;
+        let oidc = config.oidc.clone().map(|config| Oidc::new(config, pool(), clock.clone())).transpose()?;
         let app = App(Arc::new(Services {
+            oidc,
             sessions: Sessions::new(pool(), users.clone(), clock.clone()),
             throttle: Throttle::default(),
             nodes: Nodes::new(pool(), clock.clone()),

@@ -1,6 +1,7 @@
 //! The routers put together: one listener answers nodes, programs and browsers.
 
 use super::app::App;
+use super::auth::oidc;
 use super::error::Error;
 use super::routes::{Entry, Routes};
 use super::{api, node_api_routes};
@@ -12,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 
 /// Every route that answers people and programs.
 pub fn tables(app: &App) -> Vec<Routes> {
-    vec![api::routes(app.clone())]
+    vec![api::routes(app.clone()), oidc::routes(app.clone())]
 }
 
 /// The lines of all tables.

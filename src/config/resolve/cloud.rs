@@ -135,51 +135,79 @@ pub fn aggregation(root: &mut Section<'_>) -> Aggregation {
 
 /// Reads `control_plane`.
 pub fn control_plane(root: &mut Section<'_>) -> ControlPlane {
-    root.section("control_plane", OWN, "`weir control-plane`: Console, API and store.", |s| ControlPlane {
-        enabled: s.get("enabled", OWN, true, "Whether `weir` without a subcommand runs it in the same process."),
-        address: s.optional("address", OWN, "127.0.0.1:8088 in one process, :8088 on its own", "Where it listens."),
-        tls: tls(s),
-        database: s.optional(
-            "database",
-            OWN,
-            "SQLite files under `data_dir`",
-            "`sqlite:DIRECTORY` or `postgres://USER:PASSWORD@HOST/DATABASE`.",
-        ),
-        key_file: s.optional(
-            "key_file",
-            OWN,
-            "made under `data_dir`",
-            "Ed25519 key (PKCS#8) that signs policies; replicas share it.",
-        ),
-        deploy_token: s.optional(
-            "deploy_token",
-            OWN,
-            "none",
-            "First token of usage Node deployment, so that nodes and control plane start from one secret.",
-        ),
-        admin_login: s.get("admin_login", OWN, "admin".to_owned(), "Login of the first administrator."),
-        admin_password: s.optional(
-            "admin_password",
-            OWN,
-            "made and printed once",
-            "Password of the first administrator.",
-        ),
-        public_url: s.optional("public_url", OWN, "as the browser asks", "Where browsers reach the Console."),
-        retention_days: s.bounded("retention_days", OWN, 180u32, 1..=3650, "Days for which hits are kept."),
-        oidc: s.secret_section("oidc", OWN, "Login by OpenID Connect, besides local users.", |s| Oidc {
-            issuer: s.optional("issuer", OWN, "none: local users only", "URL of the identity provider."),
-            client_id: s.optional("client_id", OWN, "none", "Id of this client."),
-            client_secret: s.optional("client_secret", OWN, "none", "Secret of this client."),
-            role_claim: s.get("role_claim", OWN, "groups".to_owned(), "Claim that names roles."),
-            default_role: s.optional(
-                "default_role",
+    root.section("control_plane", OWN, "`weir control-plane`: Console, API and store.", |s| {
+        let read = ControlPlane {
+            enabled: s.get("enabled", OWN, true, "Whether `weir` without a subcommand runs it in the same process."),
+            address: s.optional("address", OWN, "127.0.0.1:8088 in one process, :8088 on its own", "Where it listens."),
+            tls: tls(s),
+            database: s.optional(
+                "database",
                 OWN,
-                "none: no role, no login",
-                "Role of those whose claim names none.",
+                "SQLite files under `data_dir`",
+                "`sqlite:DIRECTORY` or `postgres://USER:PASSWORD@HOST/DATABASE`.",
             ),
-        }),
+            key_file: s.optional(
+                "key_file",
+                OWN,
+                "made under `data_dir`",
+                "Ed25519 key (PKCS#8) that signs policies; replicas share it.",
+            ),
+            deploy_token: s.optional(
+                "deploy_token",
+                OWN,
+                "none",
+                "First token of usage Node deployment, so that nodes and control plane start from one secret.",
+            ),
+            admin_login: s.get("admin_login", OWN, "admin".to_owned(), "Login of the first administrator."),
+            admin_password: s.optional(
+                "admin_password",
+                OWN,
+                "made and printed once",
+                "Password of the first administrator.",
+            ),
+            public_url: s.optional("public_url", OWN, "as the browser asks", "Where browsers reach the Console."),
+            retention_days: s.bounded("retention_days", OWN, 180u32, 1..=3650, "Days for which hits are kept."),
+            oidc: s.secret_section("oidc", OWN, "Login by OpenID Connect, besides local users.", |s| Oidc {
+                issuer: s.optional("issuer", OWN, "none: local users only", "URL of the identity provider."),
+                client_id: s.optional("client_id", OWN, "none", "Id of this client."),
+                client_secret: s.optional("client_secret", OWN, "none", "Secret of this client."),
+                role_claim: s.get("role_claim", OWN, "groups".to_owned(), "Claim that names roles."),
+                default_role: s.optional(
+                    "default_role",
+                    OWN,
+                    "none: no role, no login",
+                    "Role of those whose claim names none.",
+                ),
+            }),
+        };
+        check_oidc(s, &read);
+        read
     })
 }
+
+/// What a login by OpenID Connect cannot do without.
+fn check_oidc(s: &mut Section<'_>, read: &ControlPlane) {
+    let oidc = &read.oidc;
+    if oidc.issuer.is_some() && oidc.client_id.is_none() {
+        s.error("oidc", "`oidc.issuer` without `oidc.client_id`", "set the id that the provider gave this client");
+    }
+    if oidc.issuer.is_some() && read.public_url.is_none() {
+        let help = "set it to the URL of the Console; the provider sends browsers back to it";
+        s.error("oidc", "`oidc.issuer` without `control_plane.public_url`", help);
+    }
+    if let Some(role) = &oidc.default_role
+        && !ROLES.contains(&role.as_str())
+    {
+        s.error(
+            "oidc",
+            format!("`oidc.default_role`: there is no role `{role}`"),
+            format!("write one of {}", ROLES.join(", ")),
+        );
+    }
+}
+
+/// Roles of the Console, as they are written.
+const ROLES: &[&str] = &["administrator", "analyst", "read_only", "deploy"];
 
 fn tls(s: &mut Section<'_>) -> Option<TlsFiles> {
     let cert =

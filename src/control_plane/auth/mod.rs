@@ -2,6 +2,7 @@
 
 pub mod caller;
 mod login;
+pub mod oidc;
 pub mod password;
 pub mod role;
 pub mod secret;

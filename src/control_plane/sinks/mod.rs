@@ -17,5 +17,5 @@ mod worker;
 pub use feed::{Batch, Feed, FeedName, Feeds};
 pub use repository::Repository;
 pub use sink::{Facility, Format, NewSink, Sink, SinkError, Target, Transport};
-pub use webhook::{SIGNATURE_HEADER, sign};
+pub use webhook::{SIGNATURE_HEADER, client_builder, sign};
 pub use worker::{Metrics, Worker};

@@ -5,7 +5,7 @@
 
 use super::feed::FeedName;
 use super::sink::Format;
-use reqwest::{Client, Method, header};
+use reqwest::{Client, ClientBuilder, Method, header};
 use ring::hmac;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -34,8 +34,14 @@ pub struct Call<'a> {
     pub now: i64,
 }
 
-/// A client for all deliveries: redirects are not followed, so that a payload goes nowhere but to the URL given.
+/// A client for all deliveries.
 pub fn client() -> Result<Client, String> {
+    client_builder()?.timeout(TIMEOUT).build().map_err(|error| error.to_string())
+}
+
+/// What every client of the control plane is built on: redirects are not followed, so that a payload or a secret goes
+/// nowhere but to the URL given.
+pub fn client_builder() -> Result<ClientBuilder, String> {
     let mut roots = rustls::RootCertStore::empty();
     roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     let tls = rustls::ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
@@ -43,14 +49,11 @@ pub fn client() -> Result<Client, String> {
         .map_err(|error| error.to_string())?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    Client::builder()
+    Ok(Client::builder()
         .tls_backend_preconfigured(tls)
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(CONNECT)
-        .timeout(TIMEOUT)
-        .user_agent(concat!("weir/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .map_err(|error| error.to_string())
+        .user_agent(concat!("weir/", env!("CARGO_PKG_VERSION"))))
 }
 
 /// The value of [`SIGNATURE_HEADER`].
