@@ -153,7 +153,9 @@ class Values:
         if node is not None:
             own = node_schema(self.sections, node)
             if own["type"] == "object":
-                out["properties"] = {**own["properties"], **out.get("properties", {})}
+                for name, given in out.get("properties", {}).items():
+                    own["properties"][name] = {**own["properties"].get(name, {}), **given}
+                out["properties"] = own["properties"]
                 out["additionalProperties"] = False
             else:
                 out.update(own)

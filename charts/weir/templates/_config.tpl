@@ -107,7 +107,7 @@ node_group: {{ $api.nodeGroup | quote }}
 {{- $out := dict "address" (printf ":%d" 8088) "retention_days" $given.retentionDays "admin_login" $given.admin.login -}}
 {{- $url := $given.publicUrl -}}
 {{- if and (not $url) $given.ingress.enabled -}}
-{{- $url = printf "%s://%s" (ternary "https" "http" (not (empty $given.ingress.tls))) (index $given.ingress.hosts 0).host -}}
+{{- $url = printf "%s://%s" (ternary "https" "http" (not (empty $given.ingress.tls))) (first $given.ingress.hosts | default dict).host -}}
 {{- end -}}
 {{- with $url -}}{{- $_ := set $out "public_url" . -}}{{- end -}}
 {{- if or $given.signingKey.existingSecret (include "weir.postgresql" .) -}}{{- $_ := set $out "key_file" "/etc/weir/signing/policy.key" -}}{{- end -}}

@@ -20,7 +20,7 @@ enableServiceLinks: false
 {{- with concat .root.Values.imagePullSecrets .values.imagePullSecrets }}
 imagePullSecrets:
   {{- range . }}
-  - name: {{ ternary .name . (kindIs "map" .) }}
+  - name: {{ if kindIs "map" . }}{{ .name }}{{ else }}{{ . }}{{ end }}
   {{- end }}
 {{- end }}
 securityContext:

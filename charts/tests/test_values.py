@@ -1,0 +1,460 @@
+"""Each documented value, and what it must change. A value without a line here fails the test, and so does a line that changes
+nothing."""
+import re
+import sys
+import unittest
+
+import yaml
+
+import harness
+from harness import Refused, render
+
+sys.path.insert(0, harness.CHARTS)
+import schema  # noqa: E402
+
+D, S, C = "Deployment/next-processing", "StatefulSet/next-aggregation", "StatefulSet/r-weir-control-plane"
+POD = "spec.template.spec"
+BOX = POD + ".containers[0]"
+CERT = "config.connector.certificate."
+LB = {"processing.service.type": "LoadBalancer"}
+KONG = {"kong.enabled": True, "kong.namespace": "kong"}
+INGRESS = {"controlPlane.ingress.enabled": True, "controlPlane.ingress.hosts": [{"host": "c.example.com"}]}
+OUTSIDE = {"config.api.host": "cp.example.com"}
+SCALE = {"processing.autoscaling.enabled": True}
+ASCALE = {"aggregation.autoscaling.enabled": True}
+MONITOR = {"processing.metrics.serviceMonitor.enabled": True}
+POSTGRES = {"controlPlane.postgresql.existingSecret": "db"}
+SPREAD = [{"maxSkew": 2, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}]
+TOLERATE = [{"key": "dedicated", "operator": "Exists"}]
+AFFINITY = {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}}
+ENV = [{"name": "WEIR_LOG__LEVEL", "value": "debug"}]
+VOLUME = [{"name": "more", "emptyDir": {"sizeLimit": "1Mi"}}]
+MOUNT = [{"name": "more", "mountPath": "/more"}]
+BESIDE = [{"name": "beside", "image": "beside:1"}]
+PEER = [{"namespaceSelector": {"matchLabels": {"team": "a"}}}]
+
+# value: (what to set, where it shows, what must be there [, further values that it needs])
+CASES = {
+    "nameOverride": ("waf", D + " metadata.labels.app\\.kubernetes\\.io/name", "waf"),
+    "fullnameOverride": ("edge", "Deployment/edge-processing metadata.name", "edge-processing"),
+    "servicePrefix": ("native", "Service/native-processing metadata.name", "native-processing"),
+    "clusterDomain": ("corp", "config:processing api.host", "next-aggregation.wallarm-node.svc.corp"),
+    "image.repository": ("reg/weir", D + " " + BOX + ".image", "reg/weir:" + "0.1.0"),
+    "image.tag": ("9", D + " " + BOX + ".image", "weir:9"),
+    "image.digest": ("sha256:" + "a" * 64, D + " " + BOX + ".image", "weir@sha256:" + "a" * 64),
+    "image.pullPolicy": ("Always", D + " " + BOX + ".imagePullPolicy", "Always"),
+    "imagePullSecrets": ([{"name": "a"}, "b"], S + " " + POD + ".imagePullSecrets", [{"name": "a"}, {"name": "b"}]),
+    "revisionHistoryLimit": (3, S + " spec.revisionHistoryLimit", 3),
+    "config.api.token": ("t0ken", "Secret/r-weir-credentials data.token", "dDBrZW4="),
+    "config.api.existingSecret.enabled": (True, D + " " + POD + ".volumes[name=token].secret.secretName", "mine",
+                                          {"config.api.existingSecret.secretName": "mine"}),
+    "config.api.existingSecret.secretName": ("mine", C + " " + BOX + ".env[0].valueFrom.secretKeyRef.name", "mine",
+                                             {"config.api.existingSecret.enabled": True}),
+    "config.api.existingSecret.secretKey": (
+        "k", D + " " + POD + ".volumes[name=token].secret.items", [{"key": "k", "path": "token"}],
+        {"config.api.existingSecret.enabled": True, "config.api.existingSecret.secretName": "mine"}),
+    "config.api.host": ("cp.example.com", "config:aggregation api.host", "cp.example.com"),
+    "config.api.port": (8443, "config:aggregation api.port", 8443, OUTSIDE),
+    "config.api.useSSL": (False, "config:aggregation api.use_ssl", False, OUTSIDE),
+    "config.api.caVerify": (False, "config:aggregation api.ca_verify", False, OUTSIDE),
+    "config.api.caSecret": ("ca", "config:aggregation api.ca_file", "/etc/weir/api-ca/ca.crt", OUTSIDE),
+    "config.api.nodeGroup": ("edge", "config:processing api.node_group", "edge"),
+    "config.connector.mode": ("monitoring", "config:processing connector.blocking", False),
+    "config.connector.blocking": (True, "config:processing connector.blocking", True, {"config.connector.mode": "monitoring"}),
+    CERT + "enabled": (True, "config:processing connector.tls_cert", "/etc/weir/tls/tls.crt", {CERT + "certgen.enabled": True}),
+    CERT + "certManager.enabled": (True, "Certificate/next-processing-tls spec.secretName", "next-processing-tls",
+                                   {CERT + "enabled": True, CERT + "certManager.issuerRef": {"name": "ca"}}),
+    CERT + "certManager.issuerRef": ({"name": "ca", "kind": "ClusterIssuer"}, "Certificate/next-processing-tls spec.issuerRef",
+                                     {"name": "ca", "kind": "ClusterIssuer"},
+                                     {CERT + "enabled": True, CERT + "certManager.enabled": True}),
+    CERT + "existingSecret.enabled": (True, D + " " + POD + ".volumes[name=tls].secret.secretName", "mine",
+                                      {CERT + "enabled": True, CERT + "existingSecret.name": "mine"}),
+    CERT + "existingSecret.name": ("mine", D + " " + POD + ".volumes[name=tls].secret.secretName", "mine",
+                                   {CERT + "enabled": True, CERT + "existingSecret.enabled": True}),
+    CERT + "customSecret.enabled": (True, "Secret/next-processing-tls data.tls\\.crt", "Yw==",
+                                    {CERT + "enabled": True, CERT + "customSecret.crt": "Yw==", CERT + "customSecret.key": "aw=="}),
+    CERT + "customSecret.crt": ("Yw==", "Secret/next-processing-tls data.tls\\.crt", "Yw==",
+                                {CERT + "enabled": True, CERT + "customSecret.enabled": True, CERT + "customSecret.key": "aw=="}),
+    CERT + "customSecret.key": ("aw==", "Secret/next-processing-tls data.tls\\.key", "aw==",
+                                {CERT + "enabled": True, CERT + "customSecret.enabled": True, CERT + "customSecret.crt": "Yw=="}),
+    CERT + "customSecret.ca": ("Y2E=", "Secret/next-processing-tls data.ca\\.crt", "Y2E=",
+                               {CERT + "enabled": True, CERT + "customSecret.enabled": True, CERT + "customSecret.crt": "Yw==",
+                                CERT + "customSecret.key": "aw=="}),
+    CERT + "certgen.enabled": (True, "Secret/next-processing-tls type", "kubernetes.io/tls", {CERT + "enabled": True}),
+    CERT + "certgen.days": (7, "special", "certificate_days"),
+    "config.connector.auth.keys": (["a-key-of-some-length"], "config:processing connector.auth.key_files",
+                                   ["/etc/weir/connector-keys/connector-key-0"]),
+    "config.connector.auth.existingSecret": ("keys", D + " " + POD + ".volumes[name=connector-keys].secret.secretName", "keys"),
+    "config.connector.auth.existingSecretKeys": (["a", "b"], "config:processing connector.auth.key_files",
+                                                 ["/etc/weir/connector-keys/a", "/etc/weir/connector-keys/b"],
+                                                 {"config.connector.auth.existingSecret": "keys"}),
+    "config.connector.auth.clientCaSecret": ("ca", "config:processing connector.auth.client_ca", "/etc/weir/client-ca/ca.crt",
+                                             {CERT + "enabled": True, CERT + "certgen.enabled": True}),
+    "config.connector.allowed_hosts": (["*.example.com"], "config:processing connector.allowed_hosts", ["*.example.com"]),
+    "config.connector.route_config": (
+        {"wallarm_mode": "monitoring", "wallarm_application": 1, "wallarm_mode_allow_override": False,
+         "routes": [{"host": "a.example.com", "routes": [{"route": "= /x", "wallarm_mode": False}]}]},
+        "config:processing route_config",
+        {"wallarm_mode": "monitoring", "wallarm_application": 1, "wallarm_mode_allow_override": "off",
+         "routes": [{"host": "a.example.com", "routes": [{"route": "= /x", "wallarm_mode": "off"}]}]}),
+    "config.connector.http_inspector": ({"workers": 4, "real_ip_header": "X-Real-IP", "wallarm_dir": "/opt"},
+                                        "config:processing http_inspector", {"workers": 4, "real_ip_header": "X-Real-IP"}),
+    "config.connector.proxy_headers": (
+        [{"trusted_networks": ["203.0.113.0/24"], "real_ip": ["X-Real-IP"], "original_host": ["X-Forwarded-Host"]}],
+        "config:processing proxy_headers[0].trusted_networks", ["203.0.113.0/24"]),
+    "config.connector.input_filters": ({"inspect": [{"path": "^/api", "headers": {"host": "^a$"}}], "bypass": [{"path": "\\.png$"}]},
+                                       "config:processing input_filters.bypass", [{"path": "\\.png$"}]),
+    "config.connector.per_connection_limits.max_duration": ("2m", "config:processing connector.per_connection_limits.max_duration", "2m"),
+    "config.connector.log.pretty": (True, "config:aggregation log.pretty", True),
+    "config.connector.log.level": ("fatal", "config:processing log.level", "error"),
+    "config.connector.log.log_file": ("stderr", "config:processing log.log_file", "stderr"),
+    "config.connector.log.access_log.enabled": (False, "config:processing log.access_log.enabled", False),
+    "config.connector.log.access_log.verbose": (True, "config:processing log.access_log.verbose", True),
+    "config.aggregation.serviceAddress": ("[::]:3399", S + " " + BOX + ".ports[0].containerPort", 3399),
+    "config.node": ({"limits": {"json_depth": 64}, "overlimit": {"mode": False}}, "config:processing overlimit.mode", "off"),
+    "config.policy": ({"version": 1}, "ConfigMap/r-weir-processing data.policy\\.yaml", "version: 1\n"),
+    "config.rules": ({"own.yaml": "[]\n"}, "ConfigMap/r-weir-rules data.own\\.yaml", "[]\n"),
+    "processing.replicaCount": (3, D + " spec.replicas", 3),
+    "processing.updateStrategy": ({"type": "Recreate", "rollingUpdate": None}, D + " spec.strategy.type", "Recreate"),
+    "processing.terminationGracePeriodSeconds": (120, D + " " + POD + ".terminationGracePeriodSeconds", 120),
+    "processing.drainDelaySeconds": (9, D + " " + BOX + ".lifecycle.preStop.sleep.seconds", 9),
+    "processing.resources": ({"limits": {"memory": "2Gi"}}, D + " " + BOX + ".resources.limits.memory", "2Gi"),
+    "processing.containers": ({"nodeNext": {"resources": {"limits": {"cpu": "3500m"}}, "livenessProbe": {"timeoutSeconds": 9}},
+                               "wcli": {"resources": {}}},
+                              D + " " + BOX + ".resources", {"limits": {"cpu": "3500m"}}),
+    "processing.spool.sizeLimit": ("1Gi", D + " " + POD + ".volumes[name=data].emptyDir.sizeLimit", "1Gi"),
+    "processing.spool.size": ("100MiB", "config:processing events.spool_size", "100MiB"),
+    "processing.service.type": ("NodePort", "Service/next-processing spec.type", "NodePort"),
+    "processing.service.port": (5001, "Service/next-processing spec.ports[0].port", 5001),
+    "processing.service.headless": (True, "Service/next-processing spec.clusterIP", "None"),
+    "processing.service.clusterIP": ("10.1.2.3", "Service/next-processing spec.clusterIP", "10.1.2.3"),
+    "processing.service.nodePort": (30500, "Service/next-processing spec.ports[0].nodePort", 30500, LB),
+    "processing.service.loadBalancerIP": ("192.0.2.1", "Service/next-processing spec.loadBalancerIP", "192.0.2.1", LB),
+    "processing.service.loadBalancerClass": ("x", "Service/next-processing spec.loadBalancerClass", "x", LB),
+    "processing.service.loadBalancerSourceRanges": (["192.0.2.0/24"], "Service/next-processing spec.loadBalancerSourceRanges",
+                                                    ["192.0.2.0/24"], LB),
+    "processing.service.externalTrafficPolicy": ("Cluster", "Service/next-processing spec.externalTrafficPolicy", "Cluster", LB),
+    "processing.service.externalIPs": (["192.0.2.9"], "Service/next-processing spec.externalIPs", ["192.0.2.9"]),
+    "processing.service.annotations": ({"a": "b"}, "Service/next-processing metadata.annotations.a", "b"),
+    "processing.service.labels": ({"a": "b"}, "Service/next-processing metadata.labels.a", "b"),
+    "processing.metrics.enabled": (False, "config:processing metrics.enabled", False),
+    "processing.metrics.port": (9191, D + " " + BOX + ".ports[2].containerPort", 9191),
+    "processing.metrics.portName": ("prom", "Service/next-processing-metrics spec.ports[0].targetPort", "prom"),
+    "processing.metrics.path": ("/m", "ServiceMonitor/r-weir spec.endpoints[0].path", "/m", MONITOR),
+    "processing.metrics.service.servicePort": (9191, "Service/next-processing-metrics spec.ports[0].port", 9191),
+    "processing.metrics.service.annotations": ({"a": "b"}, "Service/next-processing-metrics metadata.annotations.a", "b"),
+    "processing.metrics.service.labels": ({"a": "b"}, "Service/next-processing-metrics metadata.labels.a", "b"),
+    "processing.metrics.serviceMonitor.enabled": (True, "ServiceMonitor/r-weir kind", "ServiceMonitor"),
+    "processing.metrics.serviceMonitor.scrapeInterval": ("15s", "ServiceMonitor/r-weir spec.endpoints[0].interval", "15s", MONITOR),
+    "processing.metrics.serviceMonitor.namespace": ("mon", "ServiceMonitor/r-weir metadata.namespace", "mon", MONITOR),
+    "processing.metrics.serviceMonitor.additionalLabels": ({"a": "b"}, "ServiceMonitor/r-weir metadata.labels.a", "b", MONITOR),
+    "processing.metrics.serviceMonitor.annotations": ({"a": "b"}, "ServiceMonitor/r-weir metadata.annotations.a", "b", MONITOR),
+    "processing.metrics.serviceMonitor.metricRelabelings": ([{"action": "drop"}],
+                                                            "ServiceMonitor/r-weir spec.endpoints[0].metricRelabelings",
+                                                            [{"action": "drop"}], MONITOR),
+    "processing.metrics.serviceMonitor.relabelings": ([{"action": "keep"}], "ServiceMonitor/r-weir spec.endpoints[0].relabelings",
+                                                      [{"action": "keep"}], MONITOR),
+    "processing.podDisruptionBudget.enabled": (False, "absent", "PodDisruptionBudget/r-weir-processing"),
+    "processing.podDisruptionBudget.maxUnavailable": ("25%", "PodDisruptionBudget/r-weir-processing spec.maxUnavailable", "25%"),
+    "processing.podDisruptionBudget.minAvailable": (1, "PodDisruptionBudget/r-weir-processing spec.minAvailable", 1),
+    "processing.autoscaling.enabled": (True, "HorizontalPodAutoscaler/r-weir-processing spec.scaleTargetRef.name", "next-processing"),
+    "processing.autoscaling.minReplicas": (2, "HorizontalPodAutoscaler/r-weir-processing spec.minReplicas", 2, SCALE),
+    "processing.autoscaling.maxReplicas": (4, "HorizontalPodAutoscaler/r-weir-processing spec.maxReplicas", 4, SCALE),
+    "processing.autoscaling.targetCPUUtilizationPercentage": (
+        50, "HorizontalPodAutoscaler/r-weir-processing spec.metrics[0].resource.target.averageUtilization", 50, SCALE),
+    "processing.autoscaling.targetMemoryUtilizationPercentage": (
+        None, "HorizontalPodAutoscaler/r-weir-processing spec.metrics[1:]", [], SCALE),
+    "processing.autoscaling.targetInFlight": (
+        9, "HorizontalPodAutoscaler/r-weir-processing spec.metrics[0].pods.target.averageValue", "9", SCALE),
+    "processing.autoscaling.inFlightMetric": (
+        "m", "HorizontalPodAutoscaler/r-weir-processing spec.metrics[0].pods.metric.name", "m",
+        {**SCALE, "processing.autoscaling.targetInFlight": 9}),
+    "processing.autoscaling.annotations": ({"a": "b"}, "HorizontalPodAutoscaler/r-weir-processing metadata.annotations.a", "b", SCALE),
+    "processing.autoscaling.behavior": ({"scaleUp": {}}, "HorizontalPodAutoscaler/r-weir-processing spec.behavior", {"scaleUp": {}}, SCALE),
+    "processing.hostNetwork": (True, D + " " + POD + ".hostNetwork", True),
+    "processing.dnsPolicy": ("ClusterFirstWithHostNet", D + " " + POD + ".dnsPolicy", "ClusterFirstWithHostNet"),
+    "aggregation.enabled": (False, "absent", S),
+    "aggregation.kind": ("Deployment", "Deployment/next-aggregation kind", "Deployment"),
+    "aggregation.replicaCount": (2, S + " spec.replicas", 2),
+    "aggregation.updateStrategy": ({"type": "OnDelete"}, S + " spec.updateStrategy", {"type": "OnDelete"}),
+    "aggregation.terminationGracePeriodSeconds": (30, S + " " + POD + ".terminationGracePeriodSeconds", 30),
+    "aggregation.resources": ({"limits": {"memory": "2Gi"}}, S + " " + BOX + ".resources.limits.memory", "2Gi"),
+    "aggregation.containers": ({"wcli": {"resources": {}}, "tarantool": {"resources": {}}}, "note", "aggregation.containers"),
+    "aggregation.spool.size": ("5Gi", S + " spec.volumeClaimTemplates[0].spec.resources.requests.storage", "5Gi"),
+    "aggregation.spool.records": ("1500MiB", "config:aggregation events.spool_size", "1500MiB"),
+    "aggregation.spool.storageClassName": ("fast", S + " spec.volumeClaimTemplates[0].spec.storageClassName", "fast"),
+    "aggregation.spool.accessModes": (["ReadWriteOncePod"], S + " spec.volumeClaimTemplates[0].spec.accessModes", ["ReadWriteOncePod"]),
+    "aggregation.spool.annotations": ({"a": "b"}, S + " spec.volumeClaimTemplates[0].metadata.annotations.a", "b"),
+    "aggregation.service.port": (3314, "config:processing api.port", 3314),
+    "aggregation.service.annotations": ({"a": "b"}, "Service/next-aggregation metadata.annotations.a", "b"),
+    "aggregation.service.labels": ({"a": "b"}, "Service/next-aggregation metadata.labels.a", "b"),
+    "aggregation.podDisruptionBudget.enabled": (False, "absent", "PodDisruptionBudget/r-weir-aggregation"),
+    "aggregation.podDisruptionBudget.maxUnavailable": (0, "PodDisruptionBudget/r-weir-aggregation spec.maxUnavailable", 0),
+    "aggregation.podDisruptionBudget.minAvailable": (1, "PodDisruptionBudget/r-weir-aggregation spec.minAvailable", 1),
+    "aggregation.autoscaling.enabled": (True, "HorizontalPodAutoscaler/r-weir-aggregation spec.scaleTargetRef.kind", "StatefulSet"),
+    "aggregation.autoscaling.minReplicas": (2, "HorizontalPodAutoscaler/r-weir-aggregation spec.minReplicas", 2, ASCALE),
+    "aggregation.autoscaling.maxReplicas": (4, "HorizontalPodAutoscaler/r-weir-aggregation spec.maxReplicas", 4, ASCALE),
+    "aggregation.autoscaling.targetCPUUtilizationPercentage": (
+        50, "HorizontalPodAutoscaler/r-weir-aggregation spec.metrics[0].resource.target.averageUtilization", 50, ASCALE),
+    "aggregation.autoscaling.targetMemoryUtilizationPercentage": (
+        50, "HorizontalPodAutoscaler/r-weir-aggregation spec.metrics[1].resource.target.averageUtilization", 50, ASCALE),
+    "aggregation.autoscaling.annotations": ({"a": "b"}, "HorizontalPodAutoscaler/r-weir-aggregation metadata.annotations.a", "b", ASCALE),
+    "aggregation.autoscaling.behavior": ({"scaleUp": {}}, "HorizontalPodAutoscaler/r-weir-aggregation spec.behavior", {"scaleUp": {}}, ASCALE),
+    "controlPlane.enabled": (False, "absent", C, {"aggregation.enabled": False}),
+    "controlPlane.replicaCount": (2, "Deployment/r-weir-control-plane spec.replicas", 2, POSTGRES),
+    "controlPlane.retentionDays": (30, "config:control-plane control_plane.retention_days", 30),
+    "controlPlane.publicUrl": ("https://c", "config:control-plane control_plane.public_url", "https://c"),
+    "controlPlane.admin.login": ("root", "config:control-plane control_plane.admin_login", "root"),
+    "controlPlane.admin.password": ("pw", "Secret/r-weir-control-plane data.admin-password", "cHc="),
+    "controlPlane.admin.existingSecret": ("mine", C + " " + BOX + ".env[1].valueFrom.secretKeyRef.name", "mine"),
+    "controlPlane.admin.existingSecretKey": ("k", C + " " + BOX + ".env[1].valueFrom.secretKeyRef.key", "k",
+                                             {"controlPlane.admin.existingSecret": "mine"}),
+    "controlPlane.persistence.enabled": (False, "Deployment/r-weir-control-plane spec.strategy.type", "Recreate"),
+    "controlPlane.persistence.size": ("50Gi", C + " spec.volumeClaimTemplates[0].spec.resources.requests.storage", "50Gi"),
+    "controlPlane.persistence.storageClassName": ("fast", C + " spec.volumeClaimTemplates[0].spec.storageClassName", "fast"),
+    "controlPlane.persistence.accessModes": (["ReadWriteOncePod"], C + " spec.volumeClaimTemplates[0].spec.accessModes", ["ReadWriteOncePod"]),
+    "controlPlane.persistence.annotations": ({"a": "b"}, C + " spec.volumeClaimTemplates[0].metadata.annotations.a", "b"),
+    "controlPlane.postgresql.url": ("postgres://h/d", "Secret/r-weir-control-plane data.database-url", "cG9zdGdyZXM6Ly9oL2Q="),
+    "controlPlane.postgresql.existingSecret": ("db", "Deployment/r-weir-control-plane " + BOX + ".env[2].valueFrom.secretKeyRef",
+                                               {"name": "db", "key": "database-url"}),
+    "controlPlane.postgresql.existingSecretKey": ("k", "Deployment/r-weir-control-plane " + BOX + ".env[2].valueFrom.secretKeyRef.key",
+                                                  "k", POSTGRES),
+    "controlPlane.signingKey.existingSecret": ("mine", C + " " + POD + ".volumes[name=signing].secret.secretName", "mine"),
+    "controlPlane.signingKey.existingSecretKey": ("k", C + " " + POD + ".volumes[name=signing].secret.items[0].key", "k",
+                                                  {"controlPlane.signingKey.existingSecret": "mine"}),
+    "controlPlane.oidc.issuer": ("https://id", "config:control-plane control_plane.oidc.issuer", "https://id",
+                                 {"controlPlane.oidc.clientId": "weir"}),
+    "controlPlane.oidc.clientId": ("weir", "config:control-plane control_plane.oidc.client_id", "weir",
+                                   {"controlPlane.oidc.issuer": "https://id"}),
+    "controlPlane.oidc.existingSecret": ("oidc", C + " " + BOX + ".env[2].valueFrom.secretKeyRef.name", "oidc"),
+    "controlPlane.oidc.existingSecretKey": ("k", C + " " + BOX + ".env[2].valueFrom.secretKeyRef.key", "k",
+                                            {"controlPlane.oidc.existingSecret": "oidc"}),
+    "controlPlane.oidc.roleClaim": ("roles", "config:control-plane control_plane.oidc.role_claim", "roles",
+                                    {"controlPlane.oidc.issuer": "https://id", "controlPlane.oidc.clientId": "weir"}),
+    "controlPlane.oidc.defaultRole": ("viewer", "config:control-plane control_plane.oidc.default_role", "viewer",
+                                      {"controlPlane.oidc.issuer": "https://id", "controlPlane.oidc.clientId": "weir"}),
+    "controlPlane.service.type": ("NodePort", "Service/r-weir-control-plane spec.type", "NodePort"),
+    "controlPlane.service.port": (80, "config:aggregation api.port", 80),
+    "controlPlane.service.nodePort": (30088, "Service/r-weir-control-plane spec.ports[0].nodePort", 30088,
+                                      {"controlPlane.service.type": "NodePort"}),
+    "controlPlane.service.annotations": ({"a": "b"}, "Service/r-weir-control-plane metadata.annotations.a", "b"),
+    "controlPlane.service.labels": ({"a": "b"}, "Service/r-weir-control-plane metadata.labels.a", "b"),
+    "controlPlane.ingress.enabled": (True, "config:control-plane control_plane.public_url", "http://c.example.com",
+                                     {"controlPlane.ingress.hosts": [{"host": "c.example.com"}]}),
+    "controlPlane.ingress.className": ("kong", "Ingress/r-weir-control-plane spec.ingressClassName", "kong", INGRESS),
+    "controlPlane.ingress.annotations": ({"a": "b"}, "Ingress/r-weir-control-plane metadata.annotations.a", "b", INGRESS),
+    "controlPlane.ingress.hosts": ([{"host": "x", "paths": [{"path": "/p", "pathType": "Exact"}]}],
+                                   "Ingress/r-weir-control-plane spec.rules[0].http.paths[0].path", "/p",
+                                   {"controlPlane.ingress.enabled": True}),
+    "controlPlane.ingress.tls": ([{"secretName": "s"}], "config:control-plane control_plane.public_url", "https://c.example.com", INGRESS),
+    "controlPlane.updateStrategy": ({"type": "OnDelete"}, C + " spec.updateStrategy", {"type": "OnDelete"}),
+    "controlPlane.terminationGracePeriodSeconds": (30, C + " " + POD + ".terminationGracePeriodSeconds", 30),
+    "controlPlane.resources": ({"limits": {"memory": "2Gi"}}, C + " " + BOX + ".resources.limits.memory", "2Gi"),
+    "controlPlane.podDisruptionBudget.enabled": (False, "absent", "PodDisruptionBudget/r-weir-control-plane",
+                                                 {**POSTGRES, "controlPlane.replicaCount": 2}),
+    "controlPlane.podDisruptionBudget.maxUnavailable": (2, "PodDisruptionBudget/r-weir-control-plane spec.maxUnavailable", 2,
+                                                        {**POSTGRES, "controlPlane.replicaCount": 3}),
+    "controlPlane.podDisruptionBudget.minAvailable": (1, "PodDisruptionBudget/r-weir-control-plane spec.minAvailable", 1,
+                                                      {**POSTGRES, "controlPlane.replicaCount": 3}),
+    "kong.enabled": (True, "ConfigMap/kong-lua metadata.namespace", "kong", {"kong.namespace": "kong"}),
+    "kong.namespace": ("edge", "NetworkPolicy/r-weir-processing spec.ingress[0].from[0].namespaceSelector.matchLabels",
+                       {"kubernetes.io/metadata.name": "edge"}),
+    "kong.ingressClass": ("k2", "KongClusterPlugin/kong-lua metadata.annotations.kubernetes\\.io/ingress\\.class", "k2", KONG),
+    "kong.global": (True, "KongClusterPlugin/kong-lua metadata.labels.global", "true", KONG),
+    "kong.pluginName": ("p", "KongClusterPlugin/p plugin", "kong-lua", KONG),
+    "kong.clusterPlugin": (False, "absent", "KongClusterPlugin/kong-lua", KONG),
+    "kong.responsePlugin": (True, "ConfigMap/kong-lua-response metadata.namespace", "kong", KONG),
+    "kong.config": ({"timeout_ms": 500}, "KongClusterPlugin/kong-lua config",
+                    {"timeout_ms": 500, "wallarm_node_address": "http://next-processing.wallarm-node.svc.cluster.local:5000"}, KONG),
+    "kong.connectorKeySecret.name": ("s", "KongClusterPlugin/kong-lua configPatches[0].valueFrom.secretKeyRef",
+                                     {"namespace": "wallarm-node", "name": "s", "key": "connector_key"}, KONG),
+    "kong.connectorKeySecret.key": ("k", "KongClusterPlugin/kong-lua configPatches[0].valueFrom.secretKeyRef.key", "k",
+                                    {**KONG, "kong.connectorKeySecret.name": "s"}),
+    "networkPolicy.enabled": (False, "absent", "NetworkPolicy/r-weir-processing"),
+    "networkPolicy.egress": (True, "NetworkPolicy/r-weir-processing spec.policyTypes", ["Ingress", "Egress"]),
+    "networkPolicy.egressTo": ([{"to": PEER}], "NetworkPolicy/r-weir-control-plane spec.egress[1].to", PEER, {"networkPolicy.egress": True}),
+    "networkPolicy.processingFrom": (PEER, "NetworkPolicy/r-weir-processing spec.ingress[0].from[0]", PEER[0]),
+    "networkPolicy.aggregationFrom": (PEER, "NetworkPolicy/r-weir-aggregation spec.ingress[0].from[1]", PEER[0]),
+    "networkPolicy.controlPlaneFrom": (PEER, "NetworkPolicy/r-weir-control-plane spec.ingress[0].from[2]", PEER[0]),
+    "networkPolicy.metricsFrom": (PEER, "NetworkPolicy/r-weir-processing spec.ingress[2].from", PEER),
+    "dashboard.enabled": (True, "ConfigMap/r-weir-dashboard kind", "ConfigMap"),
+    "dashboard.namespace": ("g", "ConfigMap/r-weir-dashboard metadata.namespace", "g", {"dashboard.enabled": True}),
+    "dashboard.labels.grafana_dashboard": ("2", "ConfigMap/r-weir-dashboard metadata.labels.grafana_dashboard", "2", {"dashboard.enabled": True}),
+    "dashboard.annotations": ({"a": "b"}, "ConfigMap/r-weir-dashboard metadata.annotations.a", "b", {"dashboard.enabled": True}),
+    "serviceAccount.create": (False, D + " " + POD + ".serviceAccountName", "default"),
+    "serviceAccount.name": ("sa", D + " " + POD + ".serviceAccountName", "sa"),
+    "serviceAccount.annotations": ({"a": "b"}, "ServiceAccount/r-weir metadata.annotations.a", "b"),
+    "podSecurityContext": ({"runAsUser": 1000}, C + " " + POD + ".securityContext.runAsUser", 1000),
+    "securityContext": ({"runAsUser": 1000}, C + " " + BOX + ".securityContext.runAsUser", 1000),
+    "tests.enabled": (False, "absent", "Pod/r-weir-test"),
+}
+# Values that every role has, and the whole release.
+ROLES = {
+    "revisionHistoryLimit": (4, "spec.revisionHistoryLimit", 4),
+    "imagePullSecrets": (["x"], POD + ".imagePullSecrets", [{"name": "x"}]),
+    "startupProbe": ({"failureThreshold": 7}, BOX + ".startupProbe.failureThreshold", 7),
+    "livenessProbe": ({"tcpSocket": {"port": 1}}, BOX + ".livenessProbe.tcpSocket.port", 1),
+    "readinessProbe": ({"periodSeconds": 7}, BOX + ".readinessProbe.periodSeconds", 7),
+    "nodeSelector.kubernetes\\.io/os": ("plan9", POD + ".nodeSelector", {"kubernetes.io/os": "plan9"}),
+    "tolerations": (TOLERATE, POD + ".tolerations", TOLERATE),
+    "affinity": (AFFINITY, POD + ".affinity", AFFINITY),
+    "topologySpreadConstraints": (SPREAD, POD + ".topologySpreadConstraints", SPREAD),
+    "priorityClassName": ("high", POD + ".priorityClassName", "high"),
+    "runtimeClassName": ("gvisor", POD + ".runtimeClassName", "gvisor"),
+    "lifecycle": ({"preStop": {"sleep": {"seconds": 1}}}, BOX + ".lifecycle.preStop.sleep.seconds", 1),
+    "podAnnotations": ({"a": "b"}, "spec.template.metadata.annotations.a", "b"),
+    "podLabels": ({"a": "b"}, "spec.template.metadata.labels.a", "b"),
+    "extraEnvs": (ENV, BOX + ".env[name=WEIR_LOG__LEVEL].value", "debug"),
+    "extraEnvFrom": ([{"secretRef": {"name": "s"}}], BOX + ".envFrom", [{"secretRef": {"name": "s"}}]),
+    "extraVolumes": (VOLUME, POD + ".volumes[name=more].emptyDir", {"sizeLimit": "1Mi"}),
+    "extraVolumeMounts": (MOUNT, BOX + ".volumeMounts[name=more].mountPath", "/more"),
+    "extraContainers": (BESIDE, POD + ".containers[1]", BESIDE[0]),
+    "extraInitContainers": (BESIDE, POD + ".initContainers", BESIDE),
+    "extraLabels": ({"a": "b"}, "spec.template.metadata.labels.a", "b"),
+    "extraAnnotations": ({"a": "b"}, "spec.template.metadata.annotations.a", "b"),
+}
+for role, workload in (("processing", D), ("aggregation", S), ("controlPlane", C)):
+    for key, (sample, where, expected) in ROLES.items():
+        CASES["%s.%s" % (role, key)] = (sample, "%s %s" % (workload, where), expected)
+for key in [k for k in ROLES if k.startswith("extra") and k != "extraEnvFrom"]:
+    CASES[key] = (ROLES[key][0], "%s %s" % (C, ROLES[key][1]), ROLES[key][2])
+
+# Values of older charts that are keys of the node, passed on as they stand.
+PASSED_ON = {"config.connector.external_health_check": {"enabled": True, "endpoint": "/h"}}
+
+
+def at(value, path):
+    """The value at a path: dotted names, [number], [number:], [name=text]."""
+    for name, index in re.findall(r"((?:\\.|[^.\[\\])+)|\[([^\]]+)\]", path):
+        if name:
+            value = value[name.replace("\\.", ".")]
+        elif "=" in index:
+            key, text = index.split("=")
+            value = [item for item in value if item[key] == text][0]
+        elif index.endswith(":"):
+            value = value[int(index[:-1]):]
+        else:
+            value = value[int(index)]
+    return value
+
+
+def found(objects, where):
+    place, path = where.split(" ", 1)
+    if place.startswith("config:"):
+        return at(objects.config(place[len("config:"):]), path)
+    return at(objects.named(*place.split("/", 1)), path)
+
+
+class EachValue(unittest.TestCase):
+    def test_does_what_it_says(self):
+        for key, (sample, where, expected, *needs) in CASES.items():
+            with self.subTest(key):
+                values = {**(needs[0] if needs else {}), key: sample}
+                before = render(needs[0] if needs else {}) if self.renders(needs) else None
+                after = render(values)
+                if where == "absent":
+                    self.assertIn(expected, before.names())
+                    self.assertNotIn(expected, after.names())
+                elif where == "note":
+                    self.assertIn(expected, harness.notes(values))
+                elif where == "special":
+                    getattr(self, expected)(sample)
+                else:
+                    self.assertEqual(found(after, where), expected)
+                    self.assertNotEqual(before and self.maybe(before, where), expected, "it was there before: the line proves nothing")
+
+    @staticmethod
+    def renders(needs):
+        try:
+            render(needs[0] if needs else {})
+            return True
+        except Refused:
+            return False
+
+    @staticmethod
+    def maybe(objects, where):
+        try:
+            return found(objects, where)
+        except (AssertionError, KeyError, IndexError, TypeError):
+            return None
+
+    def certificate_days(self, days):
+        values = {CERT + "enabled": True, CERT + "certgen.enabled": True, CERT + "certgen.days": days}
+        secret = render(values).named("Secret", "next-processing-tls")["data"]
+        self.assertEqual(set(secret), {"tls.crt", "tls.key", "ca.crt"})
+
+    def test_every_value_has_a_line(self):
+        lines = []
+        values = schema.Values()
+        values.rows(values.values, (), lines)
+        documented = {re.match(r"\| `([^`]+)`", line).group(1) for line in lines}
+        tested = {key.replace("\\.", ".") for key in CASES}
+        self.assertEqual(documented - tested, set(), "values without a test")
+        self.assertEqual(tested - documented, set(), "tests of values that are not documented")
+
+    def test_every_value_of_older_charts_is_accepted(self):
+        samples = {"object": {}, "boolean": True, "string": "x", "array": [], "integer": 1}
+        for row in schema.Values().compat:
+            with self.subTest(row["key"]):
+                kind = row.get("schema", {})
+                sample = kind["enum"][0] if "enum" in kind else samples.get(kind.get("type"), {"any": ["thing"]})
+                if "schema" not in row:
+                    # It has a place in values.yaml: the lines above set it, or something below it.
+                    key = row["key"]
+                    near = [k for k in CASES if k == key or k.startswith(key + ".") or key.startswith(k + ".")]
+                    self.assertTrue(near or key in PASSED_ON, key)
+                    continue
+                render({row["key"]: sample})
+                if row["does"] == "ignored":
+                    self.assertIn(row["key"], harness.notes({row["key"]: sample}))
+
+
+class OldFiles(unittest.TestCase):
+    def test_both_ways_to_write_off(self):
+        for text in ("off", '"off"', "'off'"):
+            raw = "config: {connector: {route_config: {routes: [{route: /x, wallarm_mode: %s}]}}}" % text
+            config = render(raw=raw).config("processing")
+            self.assertEqual(config["route_config"]["routes"][0]["wallarm_mode"], "off")
+
+    def test_keys_of_the_node_are_passed_on(self):
+        for key, sample in PASSED_ON.items():
+            self.assertEqual(at(render({key: sample}).config("processing"), key.replace("config.", "", 1)), sample)
+
+    def test_the_level_of_older_charts(self):
+        config = render({"config.connector.log_level": "debug"}).config("processing")
+        self.assertEqual(config["log"]["level"], "debug")
+
+    def test_one_drain_setting_of_the_node_is_known(self):
+        values = {"config.node": {"load": {"drain_timeout": "2m"}}}
+        with self.assertRaisesRegex(Refused, "terminationGracePeriodSeconds is 90"):
+            render(values)
+        render({**values, "processing.terminationGracePeriodSeconds": 130})
+
+    def test_times_of_a_probe_keep_its_way(self):
+        values = {"processing.containers": {"nodeNext": {"readinessProbe": {"periodSeconds": 3}}}}
+        probe = render(values).container("processing")["readinessProbe"]
+        self.assertEqual(probe, {"httpGet": {"path": "/ready", "port": "health"}, "periodSeconds": 3, "timeoutSeconds": 5})
+
+    def test_every_key_of_the_node_can_be_set(self):
+        reference = schema.sections(schema.read(schema.REFERENCE))
+        skipped = {"connector", "api", "aggregation", "control_plane", "control_plane.oidc", "connector.auth", ""}
+        samples = {"boolean": True, "duration": "1m", "text": "x"}
+        count = 0
+        for path, (is_list, rows) in reference.items():
+            for name, kind, *_ in rows:
+                word = kind.split(" from ")[0]
+                if is_list or path in skipped or word not in samples or "[]" in path:
+                    continue
+                tree = samples[word]
+                for part in reversed((path + "." + name.strip("`")).split(".")):
+                    tree = {part: tree}
+                if path == "health_check":
+                    continue
+                config = render({"config.node": tree, "processing.terminationGracePeriodSeconds": 600}).config("processing")
+                self.assertEqual(at(config, path + "." + name.strip("`")), samples[word])
+                count += 1
+        self.assertGreater(count, 10)
+
+
+if __name__ == "__main__":
+    unittest.main()
