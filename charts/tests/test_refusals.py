@@ -144,6 +144,13 @@ class Notes(unittest.TestCase):
         self.assertNotIn("drainDelaySeconds", notes(kubernetes="1.30"))
         self.assertIn("work alone", notes({"controlPlane.enabled": False, "aggregation.enabled": False}))
 
+    def test_nodes_that_are_reached_from_outside(self):
+        outside = {"processing.service.type": "LoadBalancer"}
+        self.assertIn("can be reached from outside of the cluster", notes(outside))
+        for more in ({"config.connector.auth.keys": ["a" * 20]}, {"config.connector.allowed_networks": ["192.0.2.0/24"]}):
+            self.assertNotIn("from outside", notes({**outside, **more}))
+        self.assertNotIn("from outside", notes())
+
     def test_kong(self):
         text = notes({"kong.enabled": True, "kong.namespace": "kong"})
         self.assertIn("configMaps:\n        - name: kong-lua\n          pluginName: kong-lua\n", text)

@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod inspect;
+pub mod migrate;
 pub mod readers;
 pub mod replay;
 pub mod rules;
@@ -57,6 +58,8 @@ enum Command {
     Replay(replay::Arguments),
     /// Check a configuration, or describe its keys.
     Config(config::ConfigArgs),
+    /// Carry the settings of other programs over.
+    Migrate(migrate::MigrateArgs),
 }
 
 /// Runs the program.
@@ -74,6 +77,7 @@ pub fn main() -> ExitCode {
         Some(Command::Config(args)) => {
             told(config::run(&args, crate::config::environment(), &mut std::io::stdout().lock()))
         }
+        Some(Command::Migrate(args)) => told(migrate::run(&args, &mut std::io::stdout().lock())),
     }
 }
 

@@ -11,7 +11,7 @@ pub mod reader;
 pub mod reference;
 pub mod resolve;
 pub mod resolved;
-mod suggest;
+pub mod suggest;
 pub mod tree;
 pub mod types;
 

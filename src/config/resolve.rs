@@ -6,6 +6,8 @@ mod inspection;
 mod routes;
 mod service;
 
+pub use cloud::is_vendor;
+
 use super::reader::Section;
 use super::resolved::Resolved;
 use super::types::NodeMode;

@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use std::time::Duration;
 
 /// Hosts of the vendor whose nodes this one replaces: never contacted, and no token meant for them is sent anywhere.
-fn is_vendor(host: &str) -> bool {
+pub fn is_vendor(host: &str) -> bool {
     let host = host.trim_end_matches('.').to_ascii_lowercase();
     ["wallarm.com", "wallarm.ru"].iter().any(|domain| host == *domain || host.ends_with(&format!(".{domain}")))
 }

@@ -1,0 +1,121 @@
+//! `weir migrate values`: what becomes of the values of an older chart, and the file to go on with.
+
+use super::judge::{Fate, Finding, chart_of, judge};
+use super::table::{Chart, Known};
+use super::{edit, report};
+use crate::config::tree;
+use clap::{Args, ValueEnum};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+/// Everything carries over, or goes without loss.
+const CARRIES: u8 = 0;
+/// Something has to be read or decided.
+const READ: u8 = 1;
+/// The file cannot be used.
+const UNUSABLE: u8 = 2;
+
+/// Arguments of `weir migrate values`.
+#[derive(Args, Debug)]
+#[command(after_help = "Exit codes:
+  0  everything carries over, or had no effect
+  1  something changes, is unknown, or has to be edited by hand: read the report
+  2  the file cannot be read, or it cannot be told which chart it is for")]
+pub struct ValuesArgs {
+    /// The values file, or what `helm get values` printed; `-` reads standard input.
+    file: PathBuf,
+    /// The chart it was written for. Without it, the values have to tell.
+    #[arg(long, value_enum)]
+    from: Option<Chart>,
+    /// Where to write the new values; the file must not exist. It holds what the old one held, secrets too.
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// How to report.
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    /// Lines for people.
+    Human,
+    /// One JSON object.
+    Json,
+}
+
+/// Runs it. Fails only if `out` cannot be written.
+pub fn run(args: &ValuesArgs, out: &mut dyn Write) -> io::Result<u8> {
+    match migrate(args) {
+        Ok(Migrated { code, text }) => {
+            out.write_all(text.as_bytes())?;
+            Ok(code)
+        }
+        Err(message) => {
+            eprintln!("error: {message}");
+            Ok(UNUSABLE)
+        }
+    }
+}
+
+struct Migrated {
+    code: u8,
+    text: String,
+}
+
+fn migrate(args: &ValuesArgs) -> Result<Migrated, String> {
+    let name = args.file.display().to_string();
+    let source = read(&args.file)?;
+    let root = tree::parse(&source).map_err(|error| format!("{name}:{}: {}", error.mark.line, error.message))?;
+    let chart = args.from.or_else(|| chart_of(&root)).ok_or_else(|| {
+        format!(
+            "{name} does not tell which chart it is for: add --from next (wallarm-node-next) or --from native \
+             (wallarm-node-native)"
+        )
+    })?;
+    let findings = judge(&Known::new(), chart, &root);
+    let edited = edit::apply(&source, &root, &findings);
+    let mut text = match args.format {
+        Format::Human => report::human(&name, chart, &findings),
+        Format::Json => report::json(&name, chart, &findings, &edited.by_hand),
+    };
+    if let Some(path) = &args.output {
+        write(path, &edited.text)?;
+        if matches!(args.format, Format::Human) {
+            text.push_str(&format!("\n{} written. Check it: helm template RELEASE weir -f {0}\n", path.display()));
+            for key in &edited.by_hand {
+                text.push_str(&format!("Edit it by hand: {key} could not be, since it stands within braces.\n"));
+            }
+        }
+    }
+    Ok(Migrated { code: code(&findings, &edited.by_hand, args.output.is_some()), text })
+}
+
+fn code(findings: &[Finding], by_hand: &[String], wrote: bool) -> u8 {
+    let read =
+        findings.iter().any(|f| matches!(f.fate, Fate::Changed | Fate::Unknown) || (f.fate == Fate::Added && !wrote));
+    if read || (wrote && !by_hand.is_empty()) { READ } else { CARRIES }
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    let fail = |error: io::Error| format!("{}: {error}", path.display());
+    let mut octets = Vec::new();
+    let limit = tree::MAX_FILE as u64 + 1;
+    if path == Path::new("-") {
+        io::stdin().lock().take(limit).read_to_end(&mut octets).map_err(fail)?;
+    } else {
+        File::open(path).map_err(fail)?.take(limit).read_to_end(&mut octets).map_err(fail)?;
+    }
+    String::from_utf8(octets).map_err(|_| format!("{}: not UTF-8", path.display()))
+}
+
+/// Writes a file that only its owner reads: there is a token in it.
+fn write(path: &Path, text: &str) -> Result<(), String> {
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;
