@@ -46,7 +46,7 @@ pub struct Finding {
 
 /// Judges every value of a file from `chart`.
 pub fn judge(known: &Known, chart: Chart, root: &Node) -> Vec<Finding> {
-    let mut judge = Judge { known, findings: Vec::new() };
+    let mut judge = Judge { known, chart, findings: Vec::new() };
     judge.map(root, known.root(), "");
     judge.defaults(chart, root);
     judge.findings
@@ -98,6 +98,7 @@ fn text<'n>(node: &'n Node, path: &str) -> Option<&'n str> {
 
 struct Judge<'k> {
     known: &'k Known,
+    chart: Chart,
     findings: Vec<Finding>,
 }
 
@@ -205,6 +206,10 @@ impl Judge<'_> {
             }
             ("config.connector.proxy_headers", _) => self.proxy_headers(entry, path),
             _ => match self.known.row(path) {
+                Some(row) if !row.charts.contains(&self.chart) => {
+                    let note = format!("that chart did not have it; here it has an effect: {}", row.note);
+                    self.say(path, Fate::Changed, entry.mark, note);
+                }
                 Some(row) if row.does == Does::Changed => {
                     let note = row.note.clone();
                     self.say(path, Fate::Changed, entry.mark, note);
@@ -266,7 +271,7 @@ impl Judge<'_> {
                 let note = "it was on by default (1 to 10 pods); here it is off. Set it to true to keep it";
                 self.say("processing.autoscaling.enabled", Fate::Changed, Mark::default(), note);
             }
-            if unset("config.connector.log_level") {
+            if unset("config.connector.log_level") && unset("config.connector.log.level") {
                 self.say(
                     "config.connector.log.level",
                     Fate::Changed,

@@ -232,6 +232,13 @@ fn a_service_that_is_reached_from_outside_is_pointed_out() {
 }
 
 #[test]
+fn values_of_the_other_chart_are_pointed_out() {
+    let findings = findings("config: {connector: {log: {level: debug}, mode: block}}\n", Some(Chart::Next));
+    assert_eq!(fate(&findings, "config.connector.log.level").0, Fate::Changed);
+    assert_eq!(fate(&findings, "config.connector.mode").0, Fate::Carried);
+}
+
+#[test]
 fn what_is_not_possible_is_said() {
     let findings = findings("config:\n  connector:\n    mode: envoy-external-filter\n", None);
     assert_eq!(fate(&findings, "config.connector.mode"), (Fate::Unknown, Some(3)));
