@@ -26,7 +26,7 @@ pub fn sqlite() -> Option<Fresh> {
 pub fn postgres() -> Option<Fresh> {
     static SERVER: OnceLock<Option<Server>> = OnceLock::new();
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    let server = SERVER.get_or_init(Server::start).as_ref()?;
+    let server = SERVER.get_or_init(Server::start_shared).as_ref()?;
     let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
     Some(Fresh { url: server.create(&name), _directory: None })
 }

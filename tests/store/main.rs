@@ -2,6 +2,8 @@
 
 #[macro_use]
 mod engines; // databases for tests
+mod backups; // copies, dumps, exports
+mod faults; // restarts, damage
 mod ingest; // exactly once, in any order
 mod make; // hits and batches
 mod postgres; // a server of our own

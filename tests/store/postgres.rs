@@ -15,12 +15,22 @@ pub struct Server {
     child: Option<Child>,
     tools: PathBuf,
     directory: PathBuf,
+    shared: bool,
     _keep: tempfile::TempDir,
 }
 
 impl Server {
     /// Starts one; none where PostgreSQL is not installed. With `WEIR_REQUIRE_POSTGRES` set that is a failure.
     pub fn start() -> Option<Server> {
+        Self::start_with(false)
+    }
+
+    /// One that nobody drops: the shell removes its directory.
+    pub fn start_shared() -> Option<Server> {
+        Self::start_with(true)
+    }
+
+    fn start_with(shared: bool) -> Option<Server> {
         let Some(tools) = tools() else {
             assert!(std::env::var_os("WEIR_REQUIRE_POSTGRES").is_none(), "PostgreSQL is not installed");
             // Past the capture of output, so that nobody takes the tests for run.
@@ -34,7 +44,7 @@ impl Server {
         };
         let keep = tempfile::Builder::new().prefix("weir-pg").tempdir().unwrap();
         let directory = keep.path().to_owned();
-        let mut server = Server { child: None, tools, directory, _keep: keep };
+        let mut server = Server { child: None, tools, directory, shared, _keep: keep };
         if is_root() {
             assert!(Command::new("chown").arg("postgres").arg(&server.directory).status().unwrap().success());
         }
@@ -51,7 +61,7 @@ impl Server {
     /// Starts the server on its data.
     pub fn run(&mut self) {
         // `read` returns when the pipe closes.
-        let script = "\"$@\" & server=$!; read -r line; kill -INT $server; wait $server";
+        let script = "\"$@\" & server=$!; read -r line; kill -INT $server; wait $server; [ -z \"$REMOVE\" ] || rm -rf \"$REMOVE\"";
         let mut command = if is_root() {
             let mut command = Command::new("setpriv");
             command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups", "sh"]);
@@ -64,6 +74,7 @@ impl Server {
         for setting in ["listen_addresses=", "fsync=off", "max_connections=300", "max_locks_per_transaction=256"] {
             command.args(["-c", setting]);
         }
+        command.env("REMOVE", if self.shared { self.directory.as_os_str() } else { "".as_ref() });
         let log = std::fs::File::create(self.directory.join("log")).unwrap();
         let child = command.stdin(Stdio::piped()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
         self.child = Some(child);

@@ -34,6 +34,7 @@ pub(super) fn check(filter: &Filter) -> Result<(), StoreError> {
         &filter.modes,
         &filter.actions,
         &filter.rules,
+        &filter.source_types,
     ];
     let count: usize = texts.iter().map(|terms| terms.len()).sum::<usize>()
         + filter.attack_types.len()
@@ -72,6 +73,7 @@ pub(super) fn asks_of_rare(filter: &Filter) -> bool {
         && filter.protocols.is_empty()
         && filter.modes.is_empty()
         && filter.rules.is_empty()
+        && filter.source_types.is_empty()
         && filter.sizes.is_empty())
 }
 
@@ -128,6 +130,7 @@ pub(super) fn hits(sql: &mut Sql, filter: &Filter, scope: Scope) -> Result<(), S
     each(sql, &filter.protocols, |sql, p| glob(sql, "UPPER(h.protocol)", &p.to_ascii_uppercase()));
     each(sql, &filter.modes, |sql, m| equal(sql, "h.mode", m.as_str()));
     each(sql, &filter.rules, |sql, rule| member(sql, "h.rules", rule));
+    each(sql, &filter.source_types, |sql, kind| member(sql, "h.source_types", &kind.to_ascii_lowercase()));
     each(sql, &filter.sizes, |sql, s| span(sql, "h.size", *s));
     if scope == Scope::Hits {
         each(sql, &filter.attack_types, |sql, attack| member(sql, "h.attack_types", attack.code()));

@@ -144,6 +144,8 @@ pub struct Filter {
     pub ips: Terms<IpNet>,
     /// Countries, ISO 3166-1 alpha-2; empty text for unknown.
     pub countries: Terms<String>,
+    /// Kinds of source: `tor`, `vpn`, `aws` and the like.
+    pub source_types: Terms<String>,
     /// Status codes of the upstream's answer; 0 for not known.
     pub status_codes: Terms<Span>,
     /// Methods, without regard to case.

@@ -126,6 +126,7 @@ impl Incoming {
             list(hit.rules.iter().map(u64::to_string).chain(hit.findings.iter().map(|f| f.rule.clone()))).into(),
             list(self.groups.iter().map(|g| g.key.clone())).into(),
             list(self.groups.iter().map(|g| g.point.clone())).into(),
+            list(hit.client.source_types.iter().map(|source| source.to_ascii_lowercase())).into(),
             text(&hit.gateway.consumer, MAX_TEXT).into(),
         ]
     }

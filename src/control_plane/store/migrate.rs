@@ -45,6 +45,11 @@ pub(super) const HITS: &[Migration] = migrations! {
     150 "0150_hits",
 };
 
+/// Names of all migrations of this build.
+pub(super) fn names() -> Vec<String> {
+    CONTROL.iter().chain(HITS).map(|migration| migration.name.to_owned()).collect()
+}
+
 /// Which engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Engine {

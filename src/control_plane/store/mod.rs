@@ -9,11 +9,13 @@
 //! much, `CAST(SUM(x) AS BIGINT)`, upserts, RETURNING. Text from outside reaches SQL as bind parameters alone.
 
 mod attacks;
+mod backup;
 mod clause;
 mod counts;
 mod database;
 mod days;
 mod error;
+mod export;
 mod filter;
 mod grouping;
 mod hits;
@@ -29,15 +31,18 @@ mod repeated;
 mod retention;
 mod rows;
 mod runs;
+pub mod search;
 mod sketch;
 mod sql;
 mod traffic;
 mod updates;
 mod url;
 
+pub use backup::Dumped;
 pub use counts::{MAX_SLOTS, MAX_TOP};
 pub use database::Database;
 pub use error::StoreError;
+pub use export::{Export, ExportFormat, ExportKind, MAX_EXPORT};
 pub use filter::{AttackStatus, Filter, Mark, Span, Terms};
 pub use hits::{MAX_REPLAY, Replay};
 pub use page::{Cursor, Listing, MAX_PAGE, Page};

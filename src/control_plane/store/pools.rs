@@ -3,7 +3,7 @@
 use super::StoreError;
 use super::url::sqlite_file;
 use sqlx::any::AnyPoolOptions;
-use sqlx::{AnyConnection, AnyPool, Executor};
+use sqlx::{AnyConnection, AnyPool, Connection, Executor};
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,6 +13,8 @@ const SQLITE_READERS: u32 = 4;
 const POSTGRES_CONNECTIONS: u32 = 8;
 /// Longest wait for a connection; beyond it the caller is told to come again.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Between two attempts to reach a server that may be starting.
+const RECONNECT: Duration = Duration::from_millis(500);
 /// Readers that nobody needs are closed, with their caches.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -59,6 +61,7 @@ impl Pools {
         let name = path.display().to_string();
         let at = |error| StoreError::of(&name, error);
         let url = sqlite_file(path, "rw");
+        check(&url).await.map_err(at)?;
         let write = options(1, SQLITE_SETUP, "").connect(&url).await.map_err(at)?;
         let read = options(SQLITE_READERS, SQLITE_SETUP, SQLITE_READER).connect_lazy(&url).map_err(at)?;
         Ok(Pools { read, write })
@@ -67,6 +70,7 @@ impl Pools {
     /// Connects to a PostgreSQL server.
     pub(super) async fn postgres(url: &str) -> Result<Pools, StoreError> {
         sqlx::any::install_default_drivers();
+        reachable(url).await?;
         let write = options(POSTGRES_CONNECTIONS, POSTGRES_WRITER, "").connect(url).await?;
         let read = options(POSTGRES_CONNECTIONS, POSTGRES_READER, "").connect_lazy(url)?;
         Ok(Pools { read, write })
@@ -84,6 +88,31 @@ fn options(connections: u32, first: &'static str, second: &'static str) -> AnyPo
                 setup(connection, second).await
             })
         })
+}
+
+/// Waits until the server answers: it may be starting beside us. Says why if it does not.
+async fn reachable(url: &str) -> Result<(), StoreError> {
+    let deadline = tokio::time::Instant::now() + ACQUIRE_TIMEOUT;
+    loop {
+        match AnyConnection::connect(url).await {
+            Ok(connection) => return Ok(connection.close().await?),
+            Err(error) => {
+                let error = StoreError::from(error);
+                if !error.is_transient() || tokio::time::Instant::now() >= deadline {
+                    return Err(error);
+                }
+                tracing::info!(%error, "waiting for PostgreSQL");
+                tokio::time::sleep(RECONNECT).await;
+            }
+        }
+    }
+}
+
+/// Opens the file once outside a pool, which would take a damaged file for one that is busy, and wait.
+async fn check(url: &str) -> Result<(), sqlx::Error> {
+    let mut connection = AnyConnection::connect(url).await?;
+    setup(&mut connection, SQLITE_SETUP).await?;
+    connection.close().await
 }
 
 async fn setup(connection: &mut AnyConnection, sql: &'static str) -> Result<(), sqlx::Error> {

@@ -15,6 +15,30 @@ const MAX_BINDS: usize = 32_000;
 pub(super) enum Value {
     Int(i64),
     Text(String),
+    /// Written into the text: a bound NULL would need a type.
+    Null,
+    Float(u64),
+    Bool(bool),
+    Blob(Vec<u8>),
+}
+
+/// A name of a table or column out of a catalogue or dump, checked to be no more than a name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Name(String);
+
+impl Name {
+    /// `text`, if it is lower-case letters, digits and underscores: what migrations use, and nothing else.
+    pub fn new(text: &str) -> Result<Name, StoreError> {
+        let plain = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+        if plain && (1..=63).contains(&text.len()) {
+            return Ok(Name(text.to_owned()));
+        }
+        Err(StoreError::Schema(format!("`{}` is no name of a table or column", text.escape_debug())))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 impl From<i64> for Value {
@@ -59,10 +83,28 @@ impl Sql {
         self
     }
 
+    /// Appends a name.
+    pub fn name(&mut self, name: &Name) -> &mut Sql {
+        self.text.push_str(&name.0);
+        self
+    }
+
+    /// Appends names with commas between.
+    pub fn names(&mut self, names: &[Name]) -> &mut Sql {
+        for (n, name) in names.iter().enumerate() {
+            self.push(if n == 0 { "" } else { ", " }).name(name);
+        }
+        self
+    }
+
     /// Appends a placeholder.
     pub fn bind(&mut self, value: impl Into<Value>) -> &mut Sql {
         use std::fmt::Write;
-        self.values.push(value.into());
+        let value = value.into();
+        if value == Value::Null {
+            return self.push("NULL");
+        }
+        self.values.push(value);
         write!(self.text, "${}", self.values.len()).expect("a String takes text");
         self
     }
@@ -86,6 +128,11 @@ impl Sql {
         self.values.into_iter().fold(query, |query, value| match value {
             Value::Int(n) => query.bind(n),
             Value::Text(text) => query.bind(text),
+            Value::Float(bits) => query.bind(f64::from_bits(bits)),
+            Value::Bool(yes) => query.bind(yes),
+            Value::Blob(octets) => query.bind(octets),
+            // Written into the text.
+            Value::Null => query,
         })
     }
 

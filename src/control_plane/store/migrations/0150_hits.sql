@@ -31,6 +31,7 @@ CREATE TABLE hits (
     rules TEXT NOT NULL,
     grps TEXT NOT NULL,
     points TEXT NOT NULL,
+    source_types TEXT NOT NULL,
     consumer TEXT NOT NULL,
     PRIMARY KEY (id)
 ) {by_range:id} {clustered};
