@@ -13,6 +13,7 @@ use super::clock::Clock;
 use super::error::{Error, Result};
 use super::nodes::Nodes;
 use super::policy::PolicyService;
+use super::sinks::Sinks;
 use super::store::Database;
 use std::ops::Deref;
 use std::path::PathBuf;
@@ -69,6 +70,8 @@ pub struct Services {
     pub nodes: Nodes,
     /// Policy.
     pub policy: PolicyService,
+    /// Where events go besides the Console.
+    pub sinks: Sinks,
     /// Who changed what.
     pub audit: Audit,
 }
@@ -105,6 +108,7 @@ impl App {
         let oidc = config.oidc.clone().map(|config| Oidc::new(config, pool(), clock.clone())).transpose()?;
         let app = App(Arc::new(Services {
             oidc,
+            sinks: Sinks::open(&store, clock.clone()).await?,
             sessions: Sessions::new(pool(), users.clone(), clock.clone()),
             throttle: Throttle::default(),
             nodes: Nodes::new(pool(), clock.clone()),
@@ -160,7 +164,7 @@ impl App {
                 }
             }
         };
-        tokio::join!(self.policy.follow(stop.clone()), sweep);
+        tokio::join!(self.policy.follow(stop.clone()), sweep, self.sinks.run(stop.clone()));
     }
 
     async fn sweep(&self) -> Result<()> {

@@ -77,6 +77,7 @@ impl Fixture {
             secure: false,
             public_url: None,
             retention_days: 180,
+            oidc: None,
         };
         App::start(config, store, clock).await.unwrap().0
     }

@@ -6,6 +6,7 @@ pub mod json;
 mod nodes;
 mod policy;
 mod rules;
+mod sinks;
 mod system;
 
 use super::app::App;
@@ -72,5 +73,11 @@ fn accounts_routes(routes: Routes) -> Routes {
         .get("/api/v1/users/{id}", Needs(Users), accounts::user)
         .patch("/api/v1/users/{id}", Needs(Users), accounts::change_user)
         .delete("/api/v1/users/{id}", Needs(Users), accounts::remove_user)
+        .get("/api/v1/sinks", Needs(Settings), sinks::list)
+        .post("/api/v1/sinks", Needs(Settings), sinks::create)
+        .get("/api/v1/sinks/{id}", Needs(Settings), sinks::get)
+        .put("/api/v1/sinks/{id}", Needs(Settings), sinks::change)
+        .delete("/api/v1/sinks/{id}", Needs(Settings), sinks::remove)
+        .post("/api/v1/sinks/{id}/test", Needs(Settings), sinks::test)
         .get("/api/v1/audit", Needs(ReadAudit), accounts::audit)
 }

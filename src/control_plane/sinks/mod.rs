@@ -5,10 +5,13 @@
 //! store, each at least once, in order of arrival. Every record has an `id` by which a receiver leaves out the second
 //! of two. Of several replicas one delivers, by a lease.
 
+mod arrivals;
 mod feed;
 mod repository;
+mod service;
 mod sink;
 mod syslog;
+mod system_feed;
 #[cfg(test)]
 mod tests;
 mod webhook;
@@ -16,6 +19,7 @@ mod worker;
 
 pub use feed::{Batch, Feed, FeedName, Feeds};
 pub use repository::Repository;
+pub use service::Sinks;
 pub use sink::{Facility, Format, NewSink, Sink, SinkError, Target, Transport};
 pub use webhook::{SIGNATURE_HEADER, client_builder, sign};
 pub use worker::{Metrics, Worker};

@@ -51,9 +51,13 @@ impl Repository {
 
     /// The sink `id`.
     pub async fn get(&self, id: &str) -> Result<Sink, SinkError> {
+        Ok(self.held(id).await?.sink)
+    }
+
+    pub(super) async fn held(&self, id: &str) -> Result<Held, SinkError> {
         let sql = format!("SELECT {COLUMNS} FROM sinks WHERE id = $1");
         let row = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(id).fetch_optional(self.pools.read()).await?;
-        Ok(held(&row.ok_or(SinkError::Unknown)?)?.sink)
+        held(&row.ok_or(SinkError::Unknown)?)
     }
 
     /// Makes a sink, which begins with what comes from now on.

@@ -244,6 +244,57 @@ impl Target {
     }
 }
 
+/// What stands for a secret that is not shown.
+const MASK: &str = "****";
+
+impl Target {
+    /// With the values of headers, and user information and query of the URL, masked: they often are credentials.
+    pub fn masked(mut self) -> Self {
+        if let Target::Webhook { url, headers, .. } = &mut self {
+            *url = masked_url(url);
+            headers.values_mut().for_each(|value| *value = MASK.to_owned());
+        }
+        self
+    }
+
+    /// With what is masked taken from `old`.
+    pub fn unmasked(&self, old: &Target) -> Self {
+        let mut out = self.clone();
+        if let (Target::Webhook { url, headers, .. }, Target::Webhook { url: old_url, headers: old_headers, .. }) =
+            (&mut out, old)
+        {
+            if *url == masked_url(old_url) {
+                url.clone_from(old_url);
+            }
+            for (name, value) in headers {
+                if let Some(kept) = old_headers.get(name).filter(|_| value == MASK) {
+                    value.clone_from(kept);
+                }
+            }
+        }
+        out
+    }
+}
+
+fn masked_url(url: &str) -> String {
+    let Ok(mut parsed) = Url::parse(url) else { return MASK.to_owned() };
+    if parsed.query().is_some() {
+        parsed.set_query(Some(MASK));
+    }
+    // Neither can fail where the URL has a host, and others were refused.
+    if parsed.password().is_some() && parsed.set_password(Some(MASK)).is_err() {
+        return MASK.to_owned();
+    }
+    parsed.to_string()
+}
+
+impl Sink {
+    /// As it may be shown and logged.
+    pub fn masked(self) -> Self {
+        Self { target: self.target.masked(), ..self }
+    }
+}
+
 /// Headers that the delivery sets itself.
 fn reserved(name: &HeaderName) -> bool {
     let name = name.as_str();

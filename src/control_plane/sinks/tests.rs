@@ -179,6 +179,56 @@ async fn syslog_messages_are_counted_and_well_formed() {
 }
 
 #[test]
+fn credentials_of_a_target_are_masked_and_survive_being_sent_back() {
+    let old = webhook_to("https://user:pass@siem.example/in?token=s3cr3t", "json").target;
+    let shown = old.clone().masked();
+    let text = serde_json::to_string(&shown).unwrap();
+    assert!(!text.contains("s3cr3t") && !text.contains("pass@") && !text.contains("blue"), "{text}");
+    assert_eq!(shown.unmasked(&old), old);
+}
+
+#[tokio::test]
+async fn hits_are_delivered_in_order_of_arrival_and_a_missing_one_is_waited_for() {
+    use crate::control_plane::clock::Clock;
+    use crate::model::Hit;
+    use crate::node_api::Record;
+    let directory = tempfile::tempdir().unwrap();
+    let database = Database::open(&format!("sqlite:{}", directory.path().display())).await.unwrap();
+    let sinks = Sinks::open(&database, Clock::System).await.unwrap();
+    let (url, calls) = receiver(Arc::new(AtomicU16::new(200))).await;
+    let hit = || {
+        let now = jiff::Timestamp::now().as_millisecond();
+        let id = uuid::Uuid::now_v7().to_string();
+        Hit { version: 1, id, time: now as u64, action: "block".into(), ..Hit::default() }
+    };
+    let (early, first, late, second) = (hit(), hit(), hit(), hit());
+    sinks.before([early.id.as_str()].into_iter()).await.unwrap();
+    database.insert(vec![Record::Hit(Box::new(early))], "n").await.unwrap();
+    sinks.create(&webhook_to(&url, "ndjson")).await.unwrap();
+    // The batch of the second one is under way: it is noted, and not stored yet.
+    for hit in [&first, &late, &second] {
+        sinks.before([hit.id.as_str()].into_iter()).await.unwrap();
+    }
+    for hit in [&first, &second] {
+        database.insert(vec![Record::Hit(Box::new(hit.clone()))], "n").await.unwrap();
+    }
+    let delivered = || {
+        let text: String =
+            calls.lock().unwrap().iter().map(|(_, body)| String::from_utf8_lossy(body).into_owned()).collect();
+        let id =
+            |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap()["id"].as_str().unwrap().to_owned();
+        text.lines().map(id).collect::<Vec<_>>()
+    };
+    let stop = CancellationToken::new();
+    let worker = sinks.worker_for_tests();
+    worker.round(&stop).await.unwrap();
+    assert_eq!(delivered(), [first.id.clone()]);
+    database.insert(vec![Record::Hit(Box::new(late.clone()))], "n").await.unwrap();
+    worker.round(&stop).await.unwrap();
+    assert_eq!(delivered(), [first.id, late.id, second.id]);
+}
+
+#[test]
 fn mistakes_are_told_all_at_once() {
     let target = json!({"kind": "webhook", "url": "ftp://x", "method": "GET", "headers": {"Host": "a", "b\n": "c"}});
     let new = NewSink {

@@ -15,8 +15,6 @@ use tokio_util::sync::CancellationToken;
 const BATCH: u32 = 100;
 /// Batches for one sink before the next one has its turn: a receiver that was away must not hold up the others.
 const TURNS: usize = 20;
-/// Time between looks for news, when nobody tells that there is some.
-const PERIOD: Duration = Duration::from_secs(5);
 /// Pauses after the first, second, ... failure in a row; the last one goes on.
 const PAUSES: &[Duration] = &[
     Duration::from_secs(1),
@@ -54,20 +52,6 @@ impl Worker {
     pub fn new(repository: Repository, feeds: Feeds, metrics: Metrics, news: Arc<Notify>) -> Result<Self, String> {
         let holder = uuid::Uuid::new_v4().to_string();
         Ok(Self { repository, feeds, client: webhook::client()?, metrics, news, holder })
-    }
-
-    /// Delivers until `stop`.
-    pub async fn run(self, stop: CancellationToken) {
-        loop {
-            if let Err(error) = self.round(&stop).await {
-                tracing::warn!(%error, "sinks");
-            }
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = self.news.notified() => {}
-                () = tokio::time::sleep(PERIOD) => {}
-            }
-        }
     }
 
     /// One turn for every sink that is due.
@@ -133,7 +117,13 @@ impl Worker {
         Ok(Ok(batch.records.len()))
     }
 
-    async fn deliver(&self, held: &Held, feed: FeedName, records: &[serde_json::Value]) -> Result<(), String> {
+    /// Delivers `records` to the sink; the error is the receiver's.
+    pub(super) async fn deliver(
+        &self,
+        held: &Held,
+        feed: FeedName,
+        records: &[serde_json::Value],
+    ) -> Result<(), String> {
         match &held.sink.target {
             Target::Webhook { url, method, format, headers } => {
                 let (format, secret, now) = (*format, held.secret.as_str(), now() / 1000);

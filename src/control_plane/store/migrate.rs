@@ -37,6 +37,7 @@ pub(super) const CONTROL: &[Migration] = migrations! {
     202 "0202_policy",
     203 "0203_audit",
     300 "0300_sinks",
+    301 "0301_arrivals",
     302 "0302_oidc_logins",
 };
 

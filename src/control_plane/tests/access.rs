@@ -51,6 +51,14 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("PATCH", "/api/v1/users/{id}", "a"),
     ("DELETE", "/api/v1/users/{id}", "a"),
     ("GET", "/api/v1/audit", "a"),
+    ("GET", "/api/v1/sinks", "a"),
+    ("POST", "/api/v1/sinks", "a"),
+    ("GET", "/api/v1/sinks/{id}", "a"),
+    ("PUT", "/api/v1/sinks/{id}", "a"),
+    ("DELETE", "/api/v1/sinks/{id}", "a"),
+    ("POST", "/api/v1/sinks/{id}/test", "a"),
+    ("GET", "/login/oidc", "-"),
+    ("GET", "/login/oidc/callback", "-"),
 ];
 
 fn letter(role: Role) -> char {
