@@ -128,6 +128,9 @@ pub struct Heartbeat {
     pub uptime: u64,
     /// Signatures in use.
     pub signatures: u64,
+    /// Name for people, where an aggregation speaks for the node.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub name: String,
     /// Nodes behind this one, where it is an aggregation: their heartbeats by node id.
     pub replicas: Vec<(String, Heartbeat)>,
 }

@@ -1,9 +1,73 @@
 //! `weir aggregation`: takes events from nodes and gives them policy.
 
-use super::StartError;
+use super::{StartError, listen, local, on_stop_signal, probe_servers, reload, settings};
+use crate::aggregation::{Aggregation, AggregationMetrics, Config, OpenError, Parts};
 use crate::config::Resolved;
+use crate::serve;
+use crate::sync::SyncMetrics;
+use crate::telemetry::logs::{self, AccessLog};
+use crate::telemetry::{Health, Metrics, Telemetry};
+use crate::tls::{Files, Tls};
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
 
-/// Runs it until it is told to stop.
-pub async fn run(_resolved: Resolved) -> Result<bool, StartError> {
-    Err(StartError::Settings("aggregation is not built yet".into()))
+/// Runs it until it is told to stop. True if nothing was left to be shipped.
+pub async fn run(resolved: Resolved) -> Result<bool, StartError> {
+    let (metrics, mut registry) = Metrics::new(&resolved.metrics.namespace);
+    let telemetry = Arc::new(Telemetry { metrics, access: AccessLog::Off });
+    logs::count_dropped_lines(Arc::clone(&telemetry));
+    let sync = SyncMetrics::register(&mut registry);
+    let parts = Parts { telemetry: Arc::clone(&telemetry), sync, metrics: AggregationMetrics::register(&mut registry) };
+    let stop = CancellationToken::new();
+    let opened = Aggregation::open(config(&resolved)?, parts, stop.clone()).await;
+    let aggregation = opened.map_err(|error| match error {
+        OpenError::Upstream(error) => StartError::Upstream(error),
+        error => StartError::Settings(format!("aggregation: {error}")),
+    })?;
+    let tls = tls(&resolved).map(Tls::load).transpose().map_err(StartError::Tls)?.map(Arc::new);
+    let listener = listen(resolved.aggregation.address).await?;
+    let health = Arc::new(Health::default());
+    let ended = CancellationToken::new();
+    probe_servers(&resolved, &health, registry, &ended).await?;
+    if let Some(tls) = &tls {
+        reload::certificates(Arc::clone(tls), Arc::clone(&telemetry))?;
+    }
+    let address = local(&listener);
+    tracing::info!(address, tls = tls.is_some(), "aggregation");
+    eprintln!("weir {} aggregation listens on {address}", env!("CARGO_PKG_VERSION"));
+    on_stop_signal(stop.clone(), Arc::clone(&health))?;
+    health.set_ready(true);
+    let serving = serve::serve(listener, tls, aggregation.router(), stop.clone());
+    let limit = resolved.load.drain_timeout;
+    let served = tokio::select! {
+        served = serving => served,
+        // Connections that do not end by themselves.
+        () = async { stop.cancelled().await; tokio::time::sleep(limit).await } => Ok(()),
+    };
+    served.map_err(|error| StartError::System("serve".into(), error))?;
+    let drained = aggregation.close(limit).await;
+    ended.cancel();
+    tracing::info!(drained, "stopped");
+    Ok(drained)
+}
+
+fn config(resolved: &Resolved) -> Result<Config, StartError> {
+    let upstream = settings::upstream(resolved, "aggregation")?.ok_or_else(|| {
+        StartError::Settings("an aggregation needs a control plane: set api.host, api.port and api.token".into())
+    })?;
+    Ok(Config {
+        directory: resolved.data_dir.join("aggregation"),
+        upstream,
+        spool_size: resolved.events.spool_size,
+        fsync_interval: resolved.events.fsync_interval,
+    })
+}
+
+fn tls(resolved: &Resolved) -> Option<Files> {
+    resolved.aggregation.tls.as_ref().map(|files| Files {
+        cert: files.cert.clone(),
+        key: files.key.clone(),
+        client_ca: None,
+        certificate_optional: false,
+    })
 }

@@ -6,6 +6,7 @@ use super::{StartError, system};
 use crate::config::{Resolved, Sources};
 use crate::http_inspector::Service;
 use crate::telemetry::events::Reloaded;
+use crate::telemetry::{Metrics, Telemetry};
 use crate::tls::Tls;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use std::collections::BTreeSet;
@@ -13,7 +14,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 /// Quiet time after which a burst of changes is taken to be over: editors and volume mounts write in steps.
@@ -41,6 +42,41 @@ fn paths(sources: &Sources, resolved: &Resolved, tls: Option<&Tls>) -> BTreeSet<
     paths
 }
 
+/// Reloads the certificate alone, on SIGHUP and when its files change: for parts with nothing else to reload.
+pub fn certificates(tls: Arc<Tls>, telemetry: Arc<Telemetry>) -> Result<(), StartError> {
+    let mut hangup = system("SIGHUP", signal(SignalKind::hangup()))?;
+    let (changed, mut changes) = mpsc::channel::<()>(1);
+    let known: BTreeSet<PathBuf> = tls.paths().into_iter().collect();
+    let watcher = watch(&known, changed);
+    let mut seen = fingerprint(&known);
+    tokio::spawn(async move {
+        // Kept as long as it is listened to: a watcher that is dropped watches no more.
+        let _alive = &watcher;
+        loop {
+            let forced = wait(&mut hangup, &mut changes).await;
+            let now = fingerprint(&known);
+            if forced || now != seen {
+                seen = now;
+                reload_certificate(Arc::clone(&tls), &telemetry.metrics).await;
+            }
+        }
+    });
+    Ok(())
+}
+
+/// Waits for SIGHUP (true) or the end of a burst of changes.
+async fn wait(hangup: &mut Signal, changes: &mut mpsc::Receiver<()>) -> bool {
+    tokio::select! {
+        signalled = hangup.recv() => signalled.is_some(),
+        Some(()) = changes.recv() => {
+            tokio::time::sleep(DEBOUNCE).await;
+            // Whatever came meanwhile is part of the same burst.
+            let _burst = changes.try_recv();
+            false
+        }
+    }
+}
+
 /// Starts to listen for SIGHUP and changes of files.
 pub fn start(watched: Watched, resolved: &Resolved) -> Result<(), StartError> {
     let mut hangup = system("SIGHUP", signal(SignalKind::hangup()))?;
@@ -51,15 +87,7 @@ pub fn start(watched: Watched, resolved: &Resolved) -> Result<(), StartError> {
     let mut seen = fingerprint(&known);
     tokio::spawn(async move {
         loop {
-            let forced = tokio::select! {
-                signalled = hangup.recv() => signalled.is_some(),
-                _ = changes.recv() => {
-                    tokio::time::sleep(DEBOUNCE).await;
-                    // Whatever came meanwhile is part of the same burst.
-                    let _burst = changes.try_recv();
-                    false
-                }
-            };
+            let forced = wait(&mut hangup, &mut changes).await;
             let now = fingerprint(&known);
             if !forced && now == seen {
                 continue;
@@ -130,18 +158,22 @@ fn fingerprint(paths: &BTreeSet<PathBuf>) -> u64 {
     hasher.finish()
 }
 
+async fn reload_certificate(tls: Arc<Tls>, metrics: &Metrics) {
+    let loaded = tokio::task::spawn_blocking(move || tls.reload()).await;
+    match loaded {
+        Ok(Ok(())) => {
+            metrics.tls_reloads.inc();
+        }
+        Ok(Err(error)) => Reloaded { what: "certificate", outcome: Err(&error.to_string()) }.emit(metrics),
+        Err(error) => Reloaded { what: "certificate", outcome: Err(&error.to_string()) }.emit(metrics),
+    }
+}
+
 /// Builds and swaps. Answers the files to watch from now on, where all went well.
 async fn reload(watched: &Watched) -> Option<BTreeSet<PathBuf>> {
     let metrics = &watched.service.telemetry().metrics;
     if let Some(tls) = watched.tls.clone() {
-        let loaded = tokio::task::spawn_blocking(move || tls.reload()).await;
-        match loaded {
-            Ok(Ok(())) => {
-                metrics.tls_reloads.inc();
-            }
-            Ok(Err(error)) => Reloaded { what: "certificate", outcome: Err(&error.to_string()) }.emit(metrics),
-            Err(error) => Reloaded { what: "certificate", outcome: Err(&error.to_string()) }.emit(metrics),
-        }
+        reload_certificate(tls, metrics).await;
     }
     match watched.composer.reload().await {
         Ok(compose::Reloaded { number, resolved, access }) => {

@@ -171,19 +171,24 @@ impl Nodes {
         Ok(())
     }
 
-    /// A node behind an aggregation: it has its identity there, and no secret here, so it cannot speak for itself.
+    /// A node behind an aggregation: it has its identity there, and no secret here, so it cannot speak for itself. It may
+    /// move from one aggregation to another; a node that speaks for itself moves behind one once it is silent here.
     async fn note_replica(&self, parent: &Node, id: &str, mut beat: Heartbeat) -> Result<()> {
         let (version, capabilities) = (short(&beat.version), capabilities(&beat.capabilities));
         tidy(&mut beat);
         let upsert = sqlx::query(
             "INSERT INTO nodes (id, secret, grp, name, role, version, capabilities, address, parent, enabled, registered_at, \
              seen_at, heartbeat) VALUES ($1, '', $2, $3, 'processing', $4, $5, '', $6, 1, $7, $7, $8) \
-             ON CONFLICT (id) DO UPDATE SET grp = $2, version = $4, capabilities = $5, seen_at = $7, heartbeat = $8 \
-             WHERE nodes.parent = $6",
+             ON CONFLICT (id) DO UPDATE SET grp = $2, name = $3, version = $4, capabilities = $5, parent = $6, seen_at = $7, \
+             heartbeat = $8 WHERE nodes.parent <> '' OR nodes.seen_at < $9",
         );
-        let upsert = upsert.bind(id).bind(&parent.group).bind(format!("behind {}", parent.name)).bind(version);
-        let upsert = upsert.bind(capabilities).bind(&parent.id).bind(self.clock.millis());
-        upsert.bind(serde_json::to_string(&beat).map_err(Error::internal)?).execute(self.pool.write()).await?;
+        let name = Some(short(&beat.name)).filter(|name| !name.is_empty());
+        let name = name.unwrap_or_else(|| format!("behind {}", parent.name));
+        let (now, inactive) = (self.clock.millis(), self.clock.millis() - INACTIVE_MS);
+        let upsert = upsert.bind(id).bind(&parent.group).bind(name).bind(version);
+        let upsert = upsert.bind(capabilities).bind(&parent.id).bind(now);
+        let upsert = upsert.bind(serde_json::to_string(&beat).map_err(Error::internal)?).bind(inactive);
+        upsert.execute(self.pool.write()).await?;
         Ok(())
     }
 
@@ -213,9 +218,10 @@ fn short(text: &str) -> String {
 }
 
 fn tidy(beat: &mut Heartbeat) {
-    // Both have columns of their own.
+    // These have columns of their own.
     beat.capabilities.clear();
     beat.version.clear();
+    beat.name.clear();
     beat.replicas.clear();
     beat.policy_error = beat.policy_error.take().map(|text| short(&text));
 }

@@ -1,6 +1,7 @@
 //! Files that a policy names, kept by the hash of their content.
 
 use super::client::CallError;
+use super::file_body::FileBody;
 use super::files;
 use super::key::hex;
 use super::link::Link;
@@ -113,6 +114,11 @@ impl Cache {
         file.sync_all().await?;
         files::settle(&fresh, &self.path(&blob.sha256))?;
         Ok(())
+    }
+
+    /// The content of the file with this hash, which is known to be one, as it is sent.
+    pub async fn open_file(&self, sha256: &str) -> io::Result<FileBody> {
+        FileBody::open(&self.path(sha256)).await
     }
 
     /// Removes every file but those of `blobs`.

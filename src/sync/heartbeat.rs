@@ -6,6 +6,7 @@ use super::status::Status;
 use crate::node_api::{CAPABILITIES, HEARTBEAT_SECONDS, Heartbeat};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 /// What only the rest of the node knows: spool, signatures, replicas. Where it names no capabilities, those of this
@@ -15,8 +16,17 @@ pub type Vitals = Arc<dyn Fn() -> Heartbeat + Send + Sync>;
 /// Pause in which changes that follow one another are told as one.
 const GATHER: Duration = Duration::from_millis(50);
 
+/// The same for changes of many nodes: they get a policy together, and compile it for different times.
+const GATHER_NODES: Duration = Duration::from_millis(500);
+
 /// Tells how the node is until `stop`.
-pub(super) async fn run(link: Arc<Link>, status: Arc<Status>, vitals: Vitals, stop: CancellationToken) {
+pub(super) async fn run(
+    link: Arc<Link>,
+    status: Arc<Status>,
+    vitals: Vitals,
+    nudged: Arc<Notify>,
+    stop: CancellationToken,
+) {
     let (started, mut backoff) = (Instant::now(), Backoff::default());
     let mut news = status.watch();
     loop {
@@ -42,6 +52,7 @@ pub(super) async fn run(link: Arc<Link>, status: Arc<Status>, vitals: Vitals, st
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             _ = news.changed() => tokio::time::sleep(GATHER).await,
+            () = nudged.notified() => tokio::time::sleep(GATHER_NODES).await,
             () = stop.cancelled() => return,
         }
     }

@@ -107,7 +107,7 @@ impl From<PublicKey> for String {
 }
 
 /// Octets in lower-case hex.
-pub(super) fn hex(octets: &[u8]) -> String {
+pub(crate) fn hex(octets: &[u8]) -> String {
     use fmt::Write as _;
     octets.iter().fold(String::with_capacity(2 * octets.len()), |mut text, octet| {
         write!(text, "{octet:02x}").expect("String");

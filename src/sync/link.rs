@@ -109,14 +109,19 @@ impl Link {
         }
     }
 
-    /// Passes on the registration of a node behind this one, with that node's own token.
-    pub async fn relay(&self, token: &str, body: &Register) -> Result<Registered, CallError> {
-        self.client.register(token, body).await
-    }
-
-    /// The client, for calls with another identity than the node's own.
-    pub fn client(&self) -> &Client {
-        &self.client
+    /// Whether the other side takes `token` as one to register with: the node confirms its own identity with it, which
+    /// changes nothing.
+    pub async fn is_deploy_token(&self, token: &str) -> Result<(), CallError> {
+        let identity = match self.state.identity() {
+            Some(identity) => identity,
+            None => self.renew(None).await?,
+        };
+        let given = self.client.register(token, &self.body(Some(identity.clone()))).await?;
+        if given.identity != identity {
+            // The other side had forgotten the node.
+            self.adopt(&given).await?;
+        }
+        Ok(())
     }
 
     /// Id of the node, where it is registered.
@@ -169,26 +174,37 @@ impl Link {
         let token = config.token.as_ref().ok_or_else(|| {
             CallError::Unregistered("no token; set api.token to an API token of usage Node deployment".into())
         })?;
-        let body = Register {
-            identity: stale,
+        let given = self.client.register(&token.read()?, &self.body(stale)).await?;
+        self.adopt(&given).await?;
+        Ok(given.identity)
+    }
+
+    fn body(&self, identity: Option<Identity>) -> Register {
+        let config = &self.config;
+        Register {
+            identity,
             group: config.group.clone(),
             name: config.name.clone(),
             role: config.role.into(),
             version: env!("CARGO_PKG_VERSION").into(),
             capabilities: CAPABILITIES.iter().map(ToString::to_string).collect(),
-        };
-        let Registered { identity, policy_key, .. } = self.client.register(&token.read()?, &body).await?;
-        let key = PublicKey::of(&policy_key).map_err(|error| CallError::BadAnswer(error.to_string()))?;
+        }
+    }
+
+    /// Keeps what a registration gave.
+    async fn adopt(&self, given: &Registered) -> Result<(), CallError> {
+        let (config, identity) = (&self.config, given.identity.clone());
+        let key = PublicKey::of(&given.policy_key).map_err(|error| CallError::BadAnswer(error.to_string()))?;
         self.metrics.registrations.inc();
         tracing::info!(node_id = identity.node_id, group = config.group, host = config.endpoint.host, "registered");
-        let (state, given) = (Arc::clone(&self.state), identity.clone());
+        let (state, given) = (Arc::clone(&self.state), identity);
         let kept = tokio::task::spawn_blocking(move || state.registered(given, Some(key))).await;
         match kept.map_err(std::io::Error::other).flatten() {
             Ok(true) => self.pinned(key),
             Ok(false) => {}
             Err(error) => tracing::error!(%error, "the identity could not be kept; it lasts until the node stops"),
         }
-        Ok(identity)
+        Ok(())
     }
 
     fn pinned(&self, key: PublicKey) {

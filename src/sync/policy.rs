@@ -3,6 +3,7 @@
 use super::blobs::Cache;
 use super::endpoint::SetupError;
 use super::heartbeat::{self, Vitals};
+use super::key::PublicKey;
 use super::link::Link;
 use super::metrics::SyncMetrics;
 use super::pull::{Apply, Puller};
@@ -15,6 +16,7 @@ use bytes::Bytes;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -25,6 +27,7 @@ pub struct Sync {
     status: Arc<Status>,
     cache: Cache,
     file: PathBuf,
+    nudged: Arc<Notify>,
 }
 
 impl Sync {
@@ -37,7 +40,7 @@ impl Sync {
         let cache = Cache::open(directory.join("blobs")).map_err(failed)?;
         let file = directory.join("policy.json");
         let link = Arc::new(Link::new(config, Arc::new(state), metrics)?);
-        Ok(Self { link, status: Arc::default(), cache, file })
+        Ok(Self { link, status: Arc::default(), cache, file, nudged: Arc::default() })
     }
 
     /// The last good policy, verified anew by the pinned key. It never expires. One that does not verify, or whose
@@ -77,6 +80,16 @@ impl Sync {
         &self.link
     }
 
+    /// The key that signs policies, as far as is known.
+    pub fn key(&self) -> Option<PublicKey> {
+        self.link.state().trust().map(|trust| trust.reached)
+    }
+
+    /// Has the next heartbeat sent soon.
+    pub fn nudge(&self) {
+        self.nudged.notify_one();
+    }
+
     /// Which policy is in force.
     pub fn status(&self) -> &Arc<Status> {
         &self.status
@@ -98,7 +111,7 @@ impl Sync {
         let puller = Puller { link, status, cache: self.cache.clone(), file: self.file.clone(), apply };
         let pull = tokio::spawn(puller.run(stop.clone()));
         let (link, status) = (Arc::clone(&self.link), Arc::clone(&self.status));
-        [pull, tokio::spawn(heartbeat::run(link, status, vitals, stop))]
+        [pull, tokio::spawn(heartbeat::run(link, status, vitals, Arc::clone(&self.nudged), stop))]
     }
 
     /// Waits until the control plane was heard of or missed, but no longer than `limit`.

@@ -1,5 +1,6 @@
 //! The node from outside: the program is started, called over TCP and stopped.
 
+mod aggregation; // between nodes and a control plane
 mod api; // verdicts, both forms, refusals, coverage
 mod control_plane; // accounts, nodes, policy, API
 mod lifecycle; // limits of connections, reload, drain

@@ -73,6 +73,8 @@ pub(super) struct Entry {
     pub records: Vec<Vec<u8>>,
     /// Whether the answer waits for the disk.
     pub durable: bool,
+    /// Whether its records are lost where they are not written. Otherwise who hands them in keeps them.
+    pub sole: bool,
     state: Arc<AtomicU8>,
     done: oneshot::Sender<Outcome>,
 }
@@ -88,11 +90,11 @@ impl Reply {
 }
 
 impl Entry {
-    pub fn new(records: Vec<Vec<u8>>, durable: bool) -> (Entry, Ticket) {
+    pub fn new(records: Vec<Vec<u8>>, durable: bool, sole: bool) -> (Entry, Ticket) {
         let (done, outcome) = oneshot::channel();
         let state = Arc::new(AtomicU8::new(WAITING));
         let count = records.len() as u64;
-        (Entry { records, durable, state: Arc::clone(&state), done }, Ticket { state, outcome, count })
+        (Entry { records, durable, sole, state: Arc::clone(&state), done }, Ticket { state, outcome, count })
     }
 
     /// Octets that its frames take.

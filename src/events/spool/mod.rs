@@ -176,7 +176,7 @@ impl Spool {
 
     /// Hands `record` to the writer, without waiting.
     pub fn submit(&self, record: Vec<u8>) -> Result<Ticket, Dropped> {
-        self.enqueue(vec![record], false)
+        self.enqueue(vec![record], false, true)
     }
 
     /// Waits until the record of `ticket` is in the file, for at most `stall`; past it the record is withdrawn.
@@ -196,21 +196,27 @@ impl Spool {
 
     /// Appends all of `records` or none, and waits until they are on the disk.
     pub async fn append(&self, records: Vec<Vec<u8>>) -> Outcome {
-        if records.is_empty() { Ok(()) } else { self.enqueue(records, true)?.finish().await }
+        if records.is_empty() { Ok(()) } else { self.enqueue(records, true, true)?.finish().await }
+    }
+
+    /// Like [`Self::append`], for records that the caller still has where they are not taken: they are not counted as
+    /// dropped then.
+    pub async fn offer(&self, records: Vec<Vec<u8>>) -> Outcome {
+        if records.is_empty() { Ok(()) } else { self.enqueue(records, true, false)?.finish().await }
     }
 
     /// Like [`Self::append`], for a thread that may block.
     pub fn append_blocking(&self, records: Vec<Vec<u8>>) -> Outcome {
-        if records.is_empty() { Ok(()) } else { self.enqueue(records, true)?.finish_blocking() }
+        if records.is_empty() { Ok(()) } else { self.enqueue(records, true, true)?.finish_blocking() }
     }
 
-    fn enqueue(&self, records: Vec<Vec<u8>>, durable: bool) -> Result<Ticket, Dropped> {
+    fn enqueue(&self, records: Vec<Vec<u8>>, durable: bool, sole: bool) -> Result<Ticket, Dropped> {
         let shared = &self.0.shared;
-        let count = records.len() as u64;
+        let count = if sole { records.len() as u64 } else { 0 };
         if records.iter().any(|record| record.is_empty() || record.len() > MAX_PAYLOAD) {
             return Err(shared.lose_as(Dropped::TooLarge, count));
         }
-        let (entry, ticket) = Entry::new(records, durable);
+        let (entry, ticket) = Entry::new(records, durable, sole);
         let mut queue = shared.queue.lock().unwrap_or_else(PoisonError::into_inner);
         if queue.closed {
             return Err(shared.lose_as(Dropped::Closed, count));
@@ -294,7 +300,7 @@ impl Shared {
 
     /// Fails `entry` and counts its records, unless they are counted already.
     fn fail(&self, entry: Entry, why: Dropped) {
-        let count = entry.records.len() as u64;
+        let count = if entry.sole { entry.records.len() as u64 } else { 0 };
         if entry.fail(why) {
             self.lose(why.code(), count);
         }
