@@ -701,6 +701,13 @@ def bypasses_are_logged_and_counted(world):
     expect(b'"inspected":"full"' in shown.body, "coverage is not readable at the gateway")
 
 
+def described_reasons():
+    """The reasons that the node's description names, so that its metrics tell them apart."""
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/openapi.yaml")) as f:
+        listed = re.search(r"reason: &reason.*?examples: \[([^\]]+)\]", f.read(), re.S)
+    return {word.strip() for word in listed.group(1).split(",")}
+
+
 @test
 def coverage_only_rises(world):
     wanted = {"prefix", "stream", "upgrade", "too_large"}
@@ -716,6 +723,11 @@ def coverage_only_rises(world):
             expect(entry["requests"] >= last.get(key, 0), "a counter fell")
             last[key] = entry["requests"]
     same(len({r["instance"] for r in world.node.coverage}), 2, "one instance for each worker")
+    described = described_reasons()
+    seen = {c["reason"] for r in world.node.coverage for c in r.get("coverage", []) + r.get("dropped", [])}
+    expect(seen <= described, "reasons that docs/openapi.yaml does not know: %r" % (seen - described))
+    legs = {d["leg"] for r in world.node.coverage for d in r.get("dropped", [])}
+    expect(legs <= {"request", "response"}, "legs %r" % legs)
 
 
 @test
@@ -792,7 +804,8 @@ def main():
         if weir:
             port = free_ports(1)[0]
             args = [a.replace("{port}", str(port)) for a in shlex.split(os.environ.get("WEIR_ARGS", ""))]
-            process = subprocess.Popen([weir, *args])
+            log = tempfile.TemporaryFile("w+")
+            process = subprocess.Popen([weir, *args], stdout=log)
             try:
                 if not wait_port(port):
                     raise SystemExit("the node at WEIR_BIN does not listen on port %d" % port)
@@ -803,7 +816,10 @@ def main():
                     world.nginx.stop()
             finally:
                 process.terminate()
-                process.wait(15)
+                process.wait(WAIT_S)
+            log.seek(0)
+            refused = [line for line in log if '"call refused"' in line or '"ERROR"' in line]
+            run("real node, understands every call", same, refused, [])
         else:
             print("SKIPPED matrix against a real node: WEIR_BIN is not set")
             skipped.append("real node")

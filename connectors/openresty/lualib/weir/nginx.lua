@@ -29,8 +29,8 @@ local function enqueue(set, leg, id, lines, content)
   if not queue then
     queue = spool.new(set.conf.queue_max_entries, set.conf.queue_max_bytes, function(entry)
       return delivery.send(set, log_warn, entry)
-    end, function(reason, detail)
-      delivery.lost(set, log_warn, "queue", reason, detail)
+    end, function(entry, reason, detail)
+      delivery.lost(set, log_warn, delivery.leg_of(entry), reason, detail)
     end)
     spools[set] = queue
   end

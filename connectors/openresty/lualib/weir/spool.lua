@@ -7,7 +7,7 @@ local FIRST_DELAY_S = 0.05
 local MAX_DELAY_S = 1
 
 -- send(entry) returns true when done with the entry, or nil and an error to have
--- it tried again. dropped(reason) is told of each entry given up.
+-- it tried again. dropped(entry, reason) is told of each entry given up.
 function spool.new(max_entries, max_bytes, send, dropped)
   return setmetatable({
     entries = {}, first = 1, last = 0, bytes = 0, running = false,
@@ -38,7 +38,7 @@ function spool:drain()
         self:shift()
       end
       if not ok then
-        self.dropped("lua_error", sent)
+        self.dropped(entry, "lua_error", sent)
       end
       delay = FIRST_DELAY_S
     else
@@ -58,8 +58,7 @@ function spool:push(entry)
   while self:count() > 0
     and (self:count() >= self.max_entries or self.bytes + #entry > self.max_bytes)
   do
-    self:shift()
-    self.dropped("queue_full")
+    self.dropped(self:shift(), "queue_full")
   end
   self.last = self.last + 1
   self.entries[self.last] = entry
