@@ -109,30 +109,55 @@ async fn listen(address: crate::config::types::ListenAddress) -> Result<TcpListe
     system(format!("listen on {address}"), bound)
 }
 
+/// Where probes and metrics are served; `off` where they are not.
+struct ProbesAt {
+    health: String,
+    metrics: String,
+}
+
 /// Starts the servers for probes and metrics: one where both share an address.
 async fn probe_servers(
     resolved: &Resolved,
     health: &Arc<Health>,
     registry: Registry,
     stop: &CancellationToken,
-) -> Result<(), StartError> {
+) -> Result<ProbesAt, StartError> {
     let probes = resolved.health_check.address.map(|at| (at, probes::health_routes(Arc::clone(health))));
     let metrics = resolved.metrics.address.map(|at| (at, probes::metrics_routes(Arc::new(registry))));
-    let servers: Vec<(_, Router)> = match (probes, metrics) {
-        (Some((at, probes)), Some((same, metrics))) if at == same && at.port != 0 => vec![(at, probes.merge(metrics))],
-        (probes, metrics) => probes.into_iter().chain(metrics).collect(),
-    };
-    for (address, router) in servers {
-        let listener = listen(address).await?;
-        tracing::info!(address = %local(&listener), "probes and metrics");
-        let stopped = stop.clone().cancelled_owned();
-        tokio::spawn(async move {
-            if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stopped).await {
-                tracing::error!(%error, "probes ended");
+    let mut at = ProbesAt { health: "off".into(), metrics: "off".into() };
+    match (probes, metrics) {
+        (Some((address, probes)), Some((same, metrics))) if address == same && address.port != 0 => {
+            at.health = probe_server(address, probes.merge(metrics), stop).await?;
+            at.metrics = at.health.clone();
+        }
+        (probes, metrics) => {
+            if let Some((address, probes)) = probes {
+                at.health = probe_server(address, probes, stop).await?;
             }
-        });
+            if let Some((address, metrics)) = metrics {
+                at.metrics = probe_server(address, metrics, stop).await?;
+            }
+        }
     }
-    Ok(())
+    Ok(at)
+}
+
+/// Serves `router` until `stop`; answers where.
+async fn probe_server(
+    address: crate::config::types::ListenAddress,
+    router: Router,
+    stop: &CancellationToken,
+) -> Result<String, StartError> {
+    let listener = listen(address).await?;
+    let at = local(&listener);
+    tracing::info!(address = %at, "probes and metrics");
+    let stopped = stop.clone().cancelled_owned();
+    tokio::spawn(async move {
+        if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stopped).await {
+            tracing::error!(%error, "probes ended");
+        }
+    });
+    Ok(at)
 }
 
 /// On the first SIGTERM or SIGINT the node drains, on the second it is gone.

@@ -54,7 +54,7 @@ fn build(resolved: &Resolved, remote: Option<&Remote>, before: Option<(&Kept, &G
     let ruleset = Arc::clone(&kept.ruleset);
     let mut generation = Generation::new(ruleset, policy, geo, clients, resolved.connector.blocking);
     generation.policy_serial = remote.map_or(0, |remote| remote.serial);
-    Ok(Built { generation, access: settings::access(resolved, &keys), kept })
+    Ok(Built { generation, access: settings::access(resolved, &keys).map_err(StartError::Settings)?, kept })
 }
 
 /// What is in force at first: the last good policy of the control plane joined in, where it can be.

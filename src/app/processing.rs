@@ -1,7 +1,7 @@
 //! `weir processing`: the API for connectors, inspection, events.
 
 use super::compose::{self, Composer};
-use super::{StartError, listen, local, on_stop_signal, openapi, probe_servers, reload, settings, system};
+use super::{ProbesAt, StartError, listen, local, on_stop_signal, openapi, probe_servers, reload, settings, system};
 use crate::config::{Resolved, Sources};
 use crate::http_inspector::context::Keys;
 use crate::http_inspector::{Server, Service, service};
@@ -47,7 +47,7 @@ pub async fn run(sources: Sources, resolved: Resolved) -> Result<bool, StartErro
     let tls = settings::tls(&resolved).map(Tls::load).transpose().map_err(StartError::Tls)?.map(Arc::new);
     let listener = listen(resolved.connector.address).await?;
     let stop = CancellationToken::new();
-    probe_servers(&resolved, &health, registry, &stop).await?;
+    let probes = probe_servers(&resolved, &health, registry, &stop).await?;
     let watched =
         reload::Watched { sources, service: Arc::clone(&service), composer: Arc::clone(&composer), tls: tls.clone() };
     reload::start(watched, &resolved)?;
@@ -57,7 +57,7 @@ pub async fn run(sources: Sources, resolved: Resolved) -> Result<bool, StartErro
             sync.asked(FIRST_POLICY).await;
         }
     }
-    announce(&listener, &resolved, tls.is_some(), open);
+    announce(&listener, &resolved, &probes, tls.is_some(), open);
     health.set_ready(true);
     let drain = CancellationToken::new();
     on_stop_signal(drain.clone(), Arc::clone(&health))?;
@@ -74,7 +74,7 @@ fn vitals(composer: &Arc<Composer>) -> Vitals {
 }
 
 /// Says on standard error what it listens on, and what to try: the log on standard output stays JSON.
-fn announce(listener: &TcpListener, resolved: &Resolved, tls: bool, open: bool) {
+fn announce(listener: &TcpListener, resolved: &Resolved, probes: &ProbesAt, tls: bool, open: bool) {
     let address = local(listener);
     tracing::info!(address, tls, "http_inspector");
     if open {
@@ -92,7 +92,7 @@ fn announce(listener: &TcpListener, resolved: &Resolved, tls: bool, open: bool) 
          -H 'Content-Type: message/http; msgtype=request' -H 'Inspector-Request-Id: try-1' \\\n    \
          -H 'Inspector-Client: 203.0.113.9' -H 'Inspector-Connector: curl/1' {scheme}://127.0.0.1:{port}/v1/requests\n",
         env!("CARGO_PKG_VERSION"),
-        resolved.health_check.address.map_or_else(|| "off".into(), |a| a.to_string()),
-        resolved.metrics.address.map_or_else(|| "off".into(), |a| a.to_string()),
+        probes.health,
+        probes.metrics,
     );
 }

@@ -8,7 +8,7 @@ use crate::http_inspector::{Access, Config, config};
 use crate::policy::client::{ClientRules, Record};
 use crate::policy::{
     AnomalyAction, CustomSignature, FilterSettings, Mode, ModeOverride, OverlimitMode, Policy, PolicyDoc,
-    ReplySettings, RouteSettings, Settings,
+    ReplySettings, RouteSettings, Settings, pattern,
 };
 use crate::ruleset::custom::Custom;
 use crate::ruleset::{Ruleset, builtin, compile};
@@ -89,10 +89,14 @@ pub fn keys(resolved: &Resolved) -> Result<Vec<Vec<u8>>, String> {
 }
 
 /// Who may call.
-pub fn access(resolved: &Resolved, keys: &[Vec<u8>]) -> Access {
+pub fn access(resolved: &Resolved, keys: &[Vec<u8>]) -> Result<Access, String> {
     let connector = &resolved.connector;
-    let hosts = connector.allowed_hosts.iter().map(|glob| glob.as_str().to_owned()).collect();
-    Access::new(keys, connector.auth.client_ca.is_some(), Some(connector.allowed_networks.clone()), hosts)
+    let hosts = allowed_hosts(resolved).collect::<Result<_, _>>()?;
+    Ok(Access::new(keys, connector.auth.client_ca.is_some(), Some(connector.allowed_networks.clone()), hosts))
+}
+
+fn allowed_hosts(resolved: &Resolved) -> impl Iterator<Item = Result<regex::bytes::Regex, String>> {
+    resolved.connector.allowed_hosts.iter().map(|glob| pattern::glob(glob.as_str()))
 }
 
 /// Whom to believe about the client's address.
@@ -247,7 +251,8 @@ pub fn mistakes(resolved: &Resolved) -> Vec<(String, String)> {
         at.replace("block_reply.json", "block_reply.body_json").replace("block_reply.html", "block_reply.body_html")
     };
     let errors = Policy::compile(&policy_settings(resolved), None).err().unwrap_or_default();
-    errors.into_iter().map(|error| (key(&error.at), error.message)).collect()
+    let hosts = allowed_hosts(resolved).filter_map(Result::err).map(|why| ("connector.allowed_hosts".to_owned(), why));
+    errors.into_iter().map(|error| (key(&error.at), error.message)).chain(hosts).collect()
 }
 
 fn policy_settings(resolved: &Resolved) -> Settings {

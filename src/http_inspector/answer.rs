@@ -88,12 +88,16 @@ impl Answer {
 }
 
 /// The answer to an out-of-band copy.
-pub fn accepted(trace: Option<HeaderValue>) -> Response<Body> {
+pub fn accepted(context: Option<HeaderValue>, trace: Option<HeaderValue>) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::ACCEPTED;
-    response.headers_mut().insert(VERDICT, HeaderValue::from_static("accepted"));
+    let headers = response.headers_mut();
+    headers.insert(VERDICT, HeaderValue::from_static("accepted"));
+    if let Some(context) = context {
+        headers.insert(CONTEXT, context);
+    }
     if let Some(trace) = trace {
-        response.headers_mut().insert(TRACEPARENT, trace);
+        headers.insert(TRACEPARENT, trace);
     }
     response
 }

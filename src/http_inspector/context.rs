@@ -61,7 +61,7 @@ pub struct Context {
     pub method: Vec<u8>,
     /// Host.
     pub host: Vec<u8>,
-    /// Path, decoded.
+    /// Path as sent, cut where it is very long.
     pub path: Vec<u8>,
 }
 

@@ -4,39 +4,52 @@
 use super::call::{is_id, is_product};
 use super::refusal::Refusal;
 use crate::telemetry::Metrics;
+use crate::telemetry::capped::OTHER;
 use crate::telemetry::metrics::{Dropped, Extent, State};
 use serde::Deserialize;
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Reporters remembered: workers of every gateway.
 const MAX_REPORTERS: usize = 4096;
 /// Counters of one report.
 const MAX_COUNTERS: usize = 4096;
+/// Counters remembered of all reporters together: some tens of megabytes.
+const MAX_REMEMBERED: usize = 200_000;
+/// Routes that have series of their own; the rest share one.
+const MAX_ROUTES: usize = 100;
 /// Longest route or node name.
 const MAX_NAME: usize = 256;
-/// Reasons that have a series of their own; any other is `other`.
-const REASONS: &[&str] = &[
-    "",
-    "none",
+/// Why a body was not inspected, or not in full; any other reason is counted as `other`.
+pub const REASONS: &[&str] = &[
+    // Inspected in full.
+    "complete",
+    // Part of the body was kept back.
+    "prefix",
+    "too_large",
     "stream",
     "upgrade",
-    "too_large",
-    "over_limit",
     "error",
-    "timeout",
+    // No verdict was had.
     "connect",
-    "breaker",
-    "overload",
-    "status",
-    "protocol",
-    "disabled",
-    "prefix",
+    "timeout",
+    "reset",
+    "malformed",
+    "tls",
+    "status_5xx",
+    "shed",
+    "refused",
+    "bad_call",
+    "breaker_open",
+    "lua_error",
+    // A copy never left.
     "queue",
-    "closed",
-    "route",
-    "bypass",
+    "queue_full",
 ];
+/// Parts of an exchange that a dropped copy was of.
+pub const LEGS: &[&str] = &["request", "response"];
+/// States of a circuit breaker.
+const BREAKER_STATES: &[&str] = &["closed", "open", "half_open"];
 
 #[derive(Deserialize)]
 struct Report {
@@ -48,6 +61,7 @@ struct Report {
     node: String,
     #[serde(default)]
     breaker: Option<String>,
+    #[serde(default)]
     coverage: Vec<Counter>,
     #[serde(default)]
     dropped: Vec<DroppedCounter>,
@@ -92,44 +106,100 @@ impl Inspected {
     }
 }
 
-/// Last totals of one reporter, summed over routes: requests, octets inspected, octets not inspected.
+type Key = (Arc<str>, Inspected, &'static str);
+type DroppedKey = (&'static str, &'static str);
+
+/// Last totals of one reporter: requests, octets inspected, octets not inspected; copies dropped.
 #[derive(Default)]
 struct Last {
-    totals: HashMap<(Inspected, &'static str), [u64; 3]>,
-    dropped: HashMap<(&'static str, &'static str), u64>,
+    totals: HashMap<Key, [u64; 3]>,
+    dropped: HashMap<DroppedKey, u64>,
     breaker: Option<&'static str>,
     seen: u64,
+}
+
+#[derive(Default)]
+struct Known {
+    reporters: HashMap<String, Last>,
+    routes: HashSet<Arc<str>>,
+    /// Counters in `reporters`.
+    remembered: usize,
+    clock: u64,
 }
 
 /// What every reporter said last.
 #[derive(Default)]
 pub struct Coverage {
-    reporters: Mutex<(HashMap<String, Last>, u64)>,
+    known: Mutex<Known>,
 }
 
 impl Coverage {
     /// Takes a report.
     pub fn report(&self, json: &[u8], metrics: &Metrics) -> Result<(), Refusal> {
         let report = check(json)?;
-        let mut reporters = self.reporters.lock().unwrap_or_else(PoisonError::into_inner);
-        let (known, clock) = &mut *reporters;
-        *clock += 1;
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let name = format!("{} {} {} {}", report.connector, report.instance, report.worker, report.node);
-        if known.len() >= MAX_REPORTERS && !known.contains_key(&name) {
-            let oldest = known.iter().min_by_key(|(_, last)| last.seen).map(|(name, _)| name.clone());
-            if let Some(last) = oldest.and_then(|oldest| known.remove(&oldest)) {
-                breaker_gauge(metrics, last.breaker, None);
-            }
-        }
-        let last = known.entry(name).or_default();
-        last.seen = *clock;
-        let breaker = report.breaker.as_deref().map(breaker_state);
+        let mut last = known.take(&name, metrics);
+        let breaker = report.breaker.as_deref().map(|state| one_of(BREAKER_STATES, state));
         breaker_gauge(metrics, last.breaker, breaker);
         last.breaker = breaker;
-        let fell = add_counters(last, &report, metrics) | add_dropped(last, &report, metrics);
+        let totals = known.totals(&report);
+        let fell = add_counters(&mut last, totals, metrics) | add_dropped(&mut last, &report, metrics);
+        known.keep(name, last);
         let state = if fell { "fell" } else { "taken" };
         metrics.coverage_reports.get_or_create(&State { state }).inc();
         Ok(())
+    }
+}
+
+impl Known {
+    /// What `name` said last. Reporters not heard of for longest are forgotten where there is no room.
+    fn take(&mut self, name: &str, metrics: &Metrics) -> Last {
+        self.clock += 1;
+        let last = self.reporters.remove(name).unwrap_or_default();
+        self.remembered -= last.size();
+        while self.reporters.len() >= MAX_REPORTERS || self.remembered > MAX_REMEMBERED {
+            let oldest = self.reporters.iter().min_by_key(|(_, last)| last.seen).map(|(name, _)| name.clone());
+            let Some(gone) = oldest.and_then(|oldest| self.reporters.remove(&oldest)) else { break };
+            self.remembered -= gone.size();
+            breaker_gauge(metrics, gone.breaker, None);
+        }
+        last
+    }
+
+    fn keep(&mut self, name: String, last: Last) {
+        self.remembered += last.size();
+        self.reporters.insert(name, Last { seen: self.clock, ..last });
+    }
+
+    /// The counters of a report by what tells their series apart.
+    fn totals(&mut self, report: &Report) -> HashMap<Key, [u64; 3]> {
+        let mut totals: HashMap<Key, [u64; 3]> = HashMap::new();
+        for counter in &report.coverage {
+            let key = (self.route(&counter.route), counter.inspected, one_of(REASONS, &counter.reason));
+            let total = totals.entry(key).or_default();
+            let values = [counter.requests, counter.bytes_inspected, counter.bytes_uninspected];
+            total.iter_mut().zip(values).for_each(|(sum, value)| *sum = sum.saturating_add(value));
+        }
+        totals
+    }
+
+    fn route(&mut self, name: &str) -> Arc<str> {
+        if let Some(known) = self.routes.get(name) {
+            return Arc::clone(known);
+        }
+        if self.routes.len() >= MAX_ROUTES {
+            return OTHER.into();
+        }
+        let new: Arc<str> = name.into();
+        self.routes.insert(Arc::clone(&new));
+        new
+    }
+}
+
+impl Last {
+    fn size(&self) -> usize {
+        self.totals.len() + self.dropped.len()
     }
 }
 
@@ -151,12 +221,9 @@ fn check(json: &[u8]) -> Result<Report, Refusal> {
     Ok(report)
 }
 
-fn reason(text: &str) -> &'static str {
-    REASONS.iter().copied().find(|known| *known == text).unwrap_or("other")
-}
-
-fn breaker_state(text: &str) -> &'static str {
-    ["closed", "open", "half_open"].into_iter().find(|known| *known == text).unwrap_or("other")
+/// The member of `known` that `text` is, else `other`.
+fn one_of(known: &[&'static str], text: &str) -> &'static str {
+    known.iter().copied().find(|known| *known == text).unwrap_or("other")
 }
 
 fn breaker_gauge(metrics: &Metrics, before: Option<&'static str>, after: Option<&'static str>) {
@@ -170,18 +237,12 @@ fn breaker_gauge(metrics: &Metrics, before: Option<&'static str>, after: Option<
 
 /// Adds what has come since the last report. True where a counter fell, which is then left as it was: a report that
 /// was overtaken by a later one must not count twice.
-fn add_counters(last: &mut Last, report: &Report, metrics: &Metrics) -> bool {
-    let mut totals: HashMap<(Inspected, &'static str), [u64; 3]> = HashMap::new();
-    for counter in &report.coverage {
-        let total = totals.entry((counter.inspected, reason(&counter.reason))).or_default();
-        let values = [counter.requests, counter.bytes_inspected, counter.bytes_uninspected];
-        total.iter_mut().zip(values).for_each(|(sum, value)| *sum = sum.saturating_add(value));
-    }
+fn add_counters(last: &mut Last, totals: HashMap<Key, [u64; 3]>, metrics: &Metrics) -> bool {
     let mut fell = false;
-    for ((inspected, reason), total) in totals {
-        let before = last.totals.entry((inspected, reason)).or_default();
+    for (key, total) in totals {
+        let label = Extent { route: key.0.to_string(), inspected: key.1.code(), reason: key.2 };
+        let before = last.totals.entry(key).or_default();
         fell |= before.iter().zip(total).any(|(before, now)| now < *before);
-        let label = Extent { inspected: inspected.code(), reason };
         let families = [&metrics.coverage_requests, &metrics.coverage_bytes, &metrics.coverage_bytes_uninspected];
         for ((family, before), now) in families.into_iter().zip(before.iter_mut()).zip(total) {
             family.get_or_create(&label).inc_by(now.saturating_sub(*before));
@@ -192,10 +253,9 @@ fn add_counters(last: &mut Last, report: &Report, metrics: &Metrics) -> bool {
 }
 
 fn add_dropped(last: &mut Last, report: &Report, metrics: &Metrics) -> bool {
-    let mut totals: HashMap<(&'static str, &'static str), u64> = HashMap::new();
+    let mut totals: HashMap<DroppedKey, u64> = HashMap::new();
     for dropped in &report.dropped {
-        let leg = ["request", "response"].into_iter().find(|known| *known == dropped.leg).unwrap_or("other");
-        let total = totals.entry((leg, reason(&dropped.reason))).or_default();
+        let total = totals.entry((one_of(LEGS, &dropped.leg), one_of(REASONS, &dropped.reason))).or_default();
         *total = total.saturating_add(dropped.count);
     }
     let mut fell = false;
@@ -221,20 +281,31 @@ mod tests {
         )
     }
 
+    fn count(metrics: &Metrics, route: &str, inspected: &'static str, reason: &'static str) -> u64 {
+        metrics.coverage_requests.get_or_create(&Extent { route: route.into(), inspected, reason }).get()
+    }
+
     #[test]
     fn differences_are_added_once() {
         let (coverage, metrics) = (Coverage::default(), Metrics::unregistered());
-        let count = |inspected, reason| metrics.coverage_requests.get_or_create(&Extent { inspected, reason }).get();
         for (requests, want) in [(3, 3), (7, 7), (7, 7), (5, 7), (9, 9)] {
             coverage.report(report(requests).as_bytes(), &metrics).unwrap();
-            assert_eq!(count("partial", "too_large"), want);
+            assert_eq!(count(&metrics, "a", "partial", "too_large"), want);
         }
-        assert_eq!(count("partial", "other"), 1);
+        assert_eq!(count(&metrics, "b", "partial", "other"), 1);
         assert_eq!(metrics.coverage_reports.get_or_create(&State { state: "fell" }).get(), 1);
         assert_eq!(metrics.coverage_breakers.get_or_create(&State { state: "closed" }).get(), 1);
+        assert_eq!(metrics.coverage_dropped.get_or_create(&Dropped { leg: "response", reason: "queue" }).get(), 2);
         let other = report(4).replace("\"worker\":0", "\"worker\":1");
         coverage.report(other.as_bytes(), &metrics).unwrap();
-        assert_eq!(count("partial", "too_large"), 13);
+        assert_eq!(count(&metrics, "a", "partial", "too_large"), 13);
+    }
+
+    #[test]
+    fn a_connector_that_has_seen_nothing_yet_may_say_so() {
+        let (coverage, metrics) = (Coverage::default(), Metrics::unregistered());
+        coverage.report(br#"{"instance":"a","connector":"kong-lua/1","breaker":"open"}"#, &metrics).unwrap();
+        assert_eq!(metrics.coverage_breakers.get_or_create(&State { state: "open" }).get(), 1);
     }
 
     #[test]
@@ -253,8 +324,24 @@ mod tests {
             let json = report(1).replace("gw-1", &format!("gw-{n}"));
             coverage.report(json.as_bytes(), &metrics).unwrap();
         }
-        assert_eq!(coverage.reporters.lock().unwrap().0.len(), MAX_REPORTERS);
+        let known = coverage.known.lock().unwrap();
+        assert_eq!((known.reporters.len(), known.remembered), (MAX_REPORTERS, MAX_REPORTERS * 3));
         let closed = metrics.coverage_breakers.get_or_create(&State { state: "closed" }).get();
         assert_eq!(closed, MAX_REPORTERS as i64);
+    }
+
+    #[test]
+    fn routes_and_counters_are_bounded() {
+        let (coverage, metrics) = (Coverage::default(), Metrics::unregistered());
+        for reporter in 0..60 {
+            let of = |n| format!(r#"{{"route":"r{reporter}-{n}","inspected":"none","reason":"tls","requests":1}}"#);
+            let counters = (0..MAX_COUNTERS).map(of).collect::<Vec<_>>().join(",");
+            let json = format!(r#"{{"instance":"i{reporter}","connector":"c/1","coverage":[{counters}]}}"#);
+            coverage.report(json.as_bytes(), &metrics).unwrap();
+        }
+        assert_eq!(coverage.known.lock().unwrap().routes.len(), MAX_ROUTES);
+        assert_eq!(count(&metrics, "r0-0", "none", "tls"), 1);
+        assert_eq!(count(&metrics, OTHER, "none", "tls"), (60 * MAX_COUNTERS - MAX_ROUTES) as u64);
+        assert!(coverage.known.lock().unwrap().remembered <= MAX_REMEMBERED + MAX_COUNTERS);
     }
 }

@@ -1,10 +1,13 @@
-//! The JSON form of a message, for callers that have no raw octets. It is written out as raw octets and goes the way of
-//! the raw form from there, so that both forms give the same verdict by construction.
+//! The JSON form of a message, for callers that have no raw octets: its words and lines go through the same checks as
+//! those of the raw form, so that both forms give the same verdict.
 
 use super::call::Leg;
 use super::refusal::Refusal;
+use crate::model::Message;
+use crate::parse::message::{self, MAX_HEADER_LINES};
 use base64::Engine as _;
 use serde::Deserialize;
+use std::borrow::Cow;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -19,14 +22,15 @@ struct Envelope<'a> {
 #[serde(deny_unknown_fields)]
 struct Request<'a> {
     #[serde(borrow)]
-    method: std::borrow::Cow<'a, str>,
+    method: Text<'a>,
     #[serde(borrow)]
-    target: std::borrow::Cow<'a, str>,
+    target: Text<'a>,
     #[serde(borrow, default = "protocol")]
-    protocol: std::borrow::Cow<'a, str>,
-    headers: Vec<(String, String)>,
-    #[serde(default)]
-    body_base64: String,
+    protocol: Text<'a>,
+    #[serde(borrow)]
+    headers: Vec<(Text<'a>, Text<'a>)>,
+    #[serde(borrow, default)]
+    body_base64: Text<'a>,
 }
 
 #[derive(Deserialize)]
@@ -34,61 +38,112 @@ struct Request<'a> {
 struct Response<'a> {
     status: u16,
     #[serde(borrow, default = "protocol")]
-    protocol: std::borrow::Cow<'a, str>,
-    headers: Vec<(String, String)>,
-    #[serde(default)]
-    body_base64: String,
+    protocol: Text<'a>,
+    #[serde(borrow)]
+    headers: Vec<(Text<'a>, Text<'a>)>,
+    #[serde(borrow, default)]
+    body_base64: Text<'a>,
 }
 
-fn protocol() -> std::borrow::Cow<'static, str> {
-    "HTTP/1.1".into()
+/// Text of the JSON, borrowed where it holds no escape.
+#[derive(Default, Deserialize)]
+#[serde(transparent)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+fn protocol() -> Text<'static> {
+    Text("HTTP/1.1".into())
 }
 
-/// The raw octets of the message in `json`.
-pub fn to_raw(leg: Leg, json: &[u8]) -> Result<Vec<u8>, Refusal> {
+type Octets<'a> = Cow<'a, [u8]>;
+
+/// A message in pieces.
+#[derive(Debug)]
+pub struct Pieces<'a> {
+    start: Start<'a>,
+    headers: Vec<(Octets<'a>, Octets<'a>)>,
+    /// Header lines beyond those that become a header each.
+    rest: Vec<u8>,
+    body: Vec<u8>,
+}
+
+#[derive(Debug)]
+enum Start<'a> {
+    Request { method: Octets<'a>, target: Octets<'a>, protocol: Octets<'a> },
+    Response { protocol: Octets<'a>, status: u16 },
+}
+
+/// Takes the message in `json` apart.
+pub fn read(leg: Leg, json: &[u8]) -> Result<Pieces<'_>, Refusal> {
     let envelope: Envelope<'_> =
         serde_json::from_slice(json).map_err(|error| Refusal::BadJson(format!("envelope: {error}")))?;
-    let mut raw = Vec::with_capacity(json.len());
-    match (leg, envelope.request, envelope.response) {
-        (Leg::Request, Some(request), None) => {
-            let line = [&request.method, " ", &request.target, " ", &request.protocol];
-            write(&mut raw, &line, &request.headers, &request.body_base64)?;
+    let (start, headers, body) = match (leg, envelope.request, envelope.response) {
+        (Leg::Request, Some(Request { method, target, protocol, headers, body_base64 }), None) => {
+            let (method, target, protocol) = (method.octets()?, target.octets()?, protocol.octets()?);
+            (Start::Request { method, target, protocol }, headers, body_base64)
         }
-        (Leg::Response, None, Some(response)) => {
-            let status = response.status.to_string();
-            write(&mut raw, &[&response.protocol, " ", &status, " "], &response.headers, &response.body_base64)?;
+        (Leg::Response, None, Some(Response { status, protocol, headers, body_base64 })) => {
+            (Start::Response { protocol: protocol.octets()?, status }, headers, body_base64)
         }
         (leg, ..) => return Err(Refusal::BadJson(format!("envelope: exactly one member, `{}`", leg.code()))),
+    };
+    let body = base64::engine::general_purpose::STANDARD
+        .decode(body.0.as_bytes())
+        .map_err(|error| Refusal::BadJson(format!("envelope: body_base64: {error}")))?;
+    let mut headers = headers.into_iter().map(|(name, value)| Ok((name.octets()?, value.octets()?)));
+    let first = headers.by_ref().take(MAX_HEADER_LINES).collect::<Result<_, Refusal>>()?;
+    let mut rest = Vec::new();
+    for header in headers {
+        let (name, value) = header?;
+        [&name, &b": "[..], &value, b"\r\n"].iter().for_each(|part| rest.extend_from_slice(part));
     }
-    Ok(raw)
+    Ok(Pieces { start, headers: first, rest, body })
 }
 
-fn write(raw: &mut Vec<u8>, line: &[&str], headers: &[(String, String)], body: &str) -> Result<(), Refusal> {
-    line.iter().try_for_each(|part| octets(raw, part))?;
-    raw.extend_from_slice(b"\r\n");
-    for (name, value) in headers {
-        octets(raw, name)?;
-        raw.extend_from_slice(b": ");
-        octets(raw, value)?;
-        raw.extend_from_slice(b"\r\n");
-    }
-    raw.extend_from_slice(b"\r\n");
-    let engine = base64::engine::general_purpose::STANDARD;
-    let decoded = engine.decode_vec(body, raw);
-    decoded.map_err(|error| Refusal::BadJson(format!("envelope: body_base64: {error}")))
-}
-
-/// Code points U+0000 to U+00FF stand for octets. CR and LF are refused: they would end the line that holds them, and
-/// no gateway has a message with them inside a target or a header.
-fn octets(raw: &mut Vec<u8>, text: &str) -> Result<(), Refusal> {
-    for c in text.chars() {
-        match u8::try_from(c) {
-            Ok(b'\r' | b'\n') => return Err(Refusal::BadJson("envelope: CR or LF in the head".into())),
-            Ok(octet) => raw.push(octet),
-            Err(_) => return Err(Refusal::BadJson("envelope: a code point above U+00FF in the head".into())),
+impl Pieces<'_> {
+    /// The message.
+    pub fn message(&self) -> Message<'_> {
+        let headers = self.headers.iter().map(|(name, value)| (&name[..], &value[..]));
+        let mut message = match &self.start {
+            Start::Request { method, target, protocol } => {
+                message::from_parts(method, target, protocol, headers, &self.body)
+            }
+            Start::Response { protocol, status } => {
+                message::response_from_parts(protocol, *status, headers, &self.body)
+            }
+        };
+        if !self.rest.is_empty() {
+            message::rest_of_head(&self.rest, &mut message);
         }
+        message
     }
-    Ok(())
+
+    /// About the octets of the message.
+    pub fn octets(&self) -> usize {
+        let start = match &self.start {
+            Start::Request { method, target, protocol } => method.len() + target.len() + protocol.len(),
+            Start::Response { protocol, .. } => protocol.len(),
+        };
+        start + self.headers.iter().map(|(n, v)| n.len() + v.len()).sum::<usize>() + self.rest.len() + self.body.len()
+    }
+}
+
+impl<'a> Text<'a> {
+    /// Code points U+0000 to U+00FF stand for octets. CR and LF are refused: they would end the line that holds them,
+    /// and no gateway has a message with them inside a target or a header.
+    fn octets(self) -> Result<Octets<'a>, Refusal> {
+        let bad = |why: &str| Refusal::BadJson(format!("envelope: {why} in the head"));
+        if self.0.bytes().any(|b| b == b'\r' || b == b'\n') {
+            return Err(bad("CR or LF"));
+        }
+        if self.0.is_ascii() {
+            return Ok(match self.0 {
+                Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+                Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+            });
+        }
+        let octets = self.0.chars().map(|c| u8::try_from(c).map_err(|_| bad("a code point above U+00FF")));
+        octets.collect::<Result<Vec<u8>, _>>().map(Cow::Owned)
+    }
 }
 
 #[cfg(test)]
@@ -96,13 +151,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn becomes_the_raw_form() {
+    fn gives_the_message_of_the_raw_form() {
         let json = r#"{"request":{"method":"POST","target":"/a?b=%31","protocol":"HTTP/1.0",
             "headers":[["Host","x"],["A","\u00e9"],["a","2"]],"body_base64":"aGk="}}"#;
-        let raw = to_raw(Leg::Request, json.as_bytes()).unwrap();
-        assert_eq!(raw, b"POST /a?b=%31 HTTP/1.0\r\nHost: x\r\nA: \xe9\r\na: 2\r\n\r\nhi");
-        let json = r#"{"response":{"status":200,"headers":[]}}"#;
-        assert_eq!(to_raw(Leg::Response, json.as_bytes()).unwrap(), b"HTTP/1.1 200 \r\n\r\n");
+        let pieces = read(Leg::Request, json.as_bytes()).unwrap();
+        let raw = b"POST /a?b=%31 HTTP/1.0\r\nHost: x\r\nA: \xe9\r\na: 2\r\n\r\nhi";
+        assert_eq!(format!("{:?}", pieces.message()), format!("{:?}", message::request(raw)));
+        let json = r#"{"response":{"status":200,"headers":[["A","b"]]}}"#;
+        let pieces = read(Leg::Response, json.as_bytes()).unwrap();
+        let raw = b"HTTP/1.1 200 \r\nA: b\r\n\r\n";
+        assert_eq!(format!("{:?}", pieces.message()), format!("{:?}", message::response(raw)));
+    }
+
+    #[test]
+    fn heads_without_end_take_the_same_form() {
+        let lines: Vec<_> = (0..MAX_HEADER_LINES + 3).map(|n| [format!("A{n}"), "v".to_owned()]).collect();
+        let raw: String = lines.iter().map(|[name, value]| format!("{name}: {value}\r\n")).collect();
+        let raw = format!("GET / HTTP/1.1\r\n{raw}\r\n");
+        let json = serde_json::json!({"request": {"method": "GET", "target": "/", "headers": lines}}).to_string();
+        let pieces = read(Leg::Request, json.as_bytes()).unwrap();
+        let (one, other) = (message::request(raw.as_bytes()), pieces.message());
+        assert_eq!((one.headers, one.oddities), (other.headers, other.oddities));
     }
 
     #[test]
@@ -117,7 +186,7 @@ mod tests {
             r#"{"request":{"method":"GET","target":"/","headers":[],"extra":1}}"#,
             r#"{"response":{"status":200,"headers":[]}}"#,
         ] {
-            assert!(matches!(to_raw(Leg::Request, json.as_bytes()), Err(Refusal::BadJson(_))), "{json}");
+            assert!(matches!(read(Leg::Request, json.as_bytes()), Err(Refusal::BadJson(_))), "{json}");
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::policy::client::Client;
 use crate::policy::{Head, Plan, Verdict};
 use crate::telemetry::{Judged, Telemetry, TraceParent};
 use bytes::Bytes;
+use http::HeaderValue;
 use std::cell::Cell;
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -43,65 +44,87 @@ thread_local! {
 }
 
 impl Job {
-    /// Judges the call. A panic, which would be a defect of the node, is caught, counted and never made a verdict.
+    /// Judges the call.
     pub fn run(&self) -> Result<Answer, Refusal> {
-        match catch_unwind(AssertUnwindSafe(|| self.judge())) {
-            Ok(result) => result,
-            Err(_) => {
-                self.telemetry.metrics.panics.inc();
-                tracing::error!(request_id = self.call.request_id.as_str(), "panic while a call was judged");
-                Err(Refusal::Internal)
+        self.guarded(|| {
+            self.with_message(|message, octets| match self.call.leg {
+                Leg::Request => self.request(message, octets),
+                Leg::Response => Ok(self.response(message, octets)),
+            })
+        })
+    }
+
+    /// Checks a copy that is to be judged later, as far as its caller must be told: the form of the call, the host.
+    /// Answers the context for the response leg, in which no attack is known yet.
+    pub fn accept(&self) -> Result<Option<HeaderValue>, Refusal> {
+        self.guarded(|| {
+            self.with_message(|mut message, _| {
+                if self.call.leg == Leg::Response {
+                    return Ok(None);
+                }
+                self.complete(&mut message);
+                let client = self.client(&message);
+                let (facts, now) = (self.facts(&message, &client)?, now());
+                let plan = self.generation.policy.plan(&self.head(&message, &facts, client.address, now));
+                Ok(self.seal(&facts, plan.application, false, now))
+            })
+        })
+    }
+
+    /// Catches a panic of `work`, which would be a defect of the node: it is counted, and never made a verdict.
+    fn guarded<T>(&self, work: impl FnOnce() -> Result<T, Refusal>) -> Result<T, Refusal> {
+        catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+            self.telemetry.metrics.panics.inc();
+            tracing::error!(request_id = self.call.request_id.as_str(), "panic while a call was judged");
+            Err(Refusal::Internal)
+        })
+    }
+
+    /// Hands over the message of the call, and how many octets it has.
+    fn with_message<T>(&self, then: impl FnOnce(Message<'_>, usize) -> Result<T, Refusal>) -> Result<T, Refusal> {
+        match (self.call.form, self.call.leg) {
+            (Form::Raw, Leg::Request) => then(message::request(&self.body), self.body.len()),
+            (Form::Raw, Leg::Response) => then(message::response(&self.body), self.body.len()),
+            (Form::Envelope, leg) => {
+                let pieces = envelope::read(leg, &self.body)?;
+                then(pieces.message(), pieces.octets())
             }
         }
     }
 
-    fn judge(&self) -> Result<Answer, Refusal> {
-        let written;
-        let raw = match self.call.form {
-            Form::Raw => &self.body[..],
-            Form::Envelope => {
-                written = envelope::to_raw(self.call.leg, &self.body)?;
-                &written[..]
-            }
-        };
-        match self.call.leg {
-            Leg::Request => self.request(raw),
-            Leg::Response => self.response(raw),
-        }
-    }
-
-    fn request(&self, raw: &[u8]) -> Result<Answer, Refusal> {
-        let mut message = message::request(raw);
+    fn request(&self, message: Message<'_>, octets: usize) -> Result<Answer, Refusal> {
         let unchunked = self.unchunk(&message);
+        let mut message = message;
         unchunked.iter().for_each(|chunked| set_body(chunked, &mut message));
         self.complete(&mut message);
         let client = self.client(&message);
-        let mut facts = facts(&message);
-        if let Some(host) = client.host {
-            facts.host = host.into_bytes().into();
-        }
-        if !self.access.allows_host(&facts.host) {
-            return Err(Refusal::Host);
-        }
-        let now = now();
-        let verdict = self.verdict(&message, &facts, client.address, now, raw.len());
-        let application = verdict.1.application;
-        let parts = Parts {
-            time: now,
-            application,
-            hit: !verdict.0.attacks.is_empty(),
-            fields: [self.call.request_id.as_str().as_bytes(), facts.method, &facts.host, &facts.path],
-        };
-        let context = bytes::Bytes::from(context::seal(&self.keys, &parts));
-        let context = http::HeaderValue::from_maybe_shared(context).ok();
-        Ok(Answer::new(self.call.request_id.as_str(), &verdict.0, context))
+        let (facts, now) = (self.facts(&message, &client)?, now());
+        let (verdict, plan) = self.verdict(&message, &facts, client.address, now, octets);
+        let context = self.seal(&facts, plan.application, !verdict.attacks.is_empty(), now);
+        Ok(Answer::new(self.call.request_id.as_str(), &verdict, context))
     }
 
-    fn response(&self, raw: &[u8]) -> Result<Answer, Refusal> {
+    /// What policy asks about a request, with the host that a trusted proxy tells.
+    fn facts<'m>(&self, message: &Message<'m>, client: &Client) -> Result<Facts<'m>, Refusal> {
+        let mut facts = facts(message);
+        if let Some(host) = &client.host {
+            facts.host = host.clone().into_bytes().into();
+        }
+        if self.access.allows_host(&facts.host) { Ok(facts) } else { Err(Refusal::Host) }
+    }
+
+    fn seal(&self, facts: &Facts<'_>, application: i64, hit: bool, now: u64) -> Option<HeaderValue> {
+        let id = self.call.request_id.as_str().as_bytes();
+        let fields = [id, facts.method, &facts.host, facts.raw_path()];
+        let token = context::seal(&self.keys, &Parts { time: now, application, hit, fields });
+        HeaderValue::from_maybe_shared(Bytes::from(token)).ok()
+    }
+
+    fn response(&self, message: Message<'_>, octets: usize) -> Answer {
         let now = now();
         let context = self.context(now);
-        let mut message = message::response(raw);
         let unchunked = self.unchunk(&message);
+        let mut message = message;
         unchunked.iter().for_each(|chunked| set_body(chunked, &mut message));
         self.complete(&mut message);
         let headers = context.as_ref().map(|c| vec![Header { name: b"host", value: &c.host }]);
@@ -114,11 +137,8 @@ impl Job {
             ..Message::default()
         };
         message.application = asked.application;
-        // The path of a context is decoded already: decoding it again here would tell it apart from the request's.
-        let mut facts = facts(&asked);
-        facts.path = asked.target.into();
-        let verdict = self.verdict(&message, &facts, self.call.client, now, raw.len());
-        Ok(Answer::new(self.call.request_id.as_str(), &verdict.0, None))
+        let (verdict, _) = self.verdict(&message, &facts(&asked), self.call.client, now, octets);
+        Answer::new(self.call.request_id.as_str(), &verdict, None)
     }
 
     fn context(&self, now: u64) -> Option<Context> {
@@ -152,6 +172,25 @@ impl Job {
         self.generation.clients.find(self.call.client, &message.headers)
     }
 
+    /// What policy is asked with.
+    fn head<'h, 'a>(
+        &'h self,
+        message: &'h Message<'a>,
+        facts: &'h Facts<'a>,
+        client: IpAddr,
+        now: u64,
+    ) -> Head<'h, 'a> {
+        Head {
+            message,
+            facts,
+            client: Some(client),
+            source: self.generation.source(Some(client)),
+            now,
+            blocking: self.generation.blocking && self.call.blocking,
+            request_id: self.call.request_id.as_str(),
+        }
+    }
+
     fn verdict(
         &self,
         message: &Message<'_>,
@@ -161,17 +200,9 @@ impl Job {
         bytes: usize,
     ) -> (Verdict, Plan) {
         let begin = Instant::now();
-        let client = Some(client);
         let generation = &self.generation;
-        let head = Head {
-            message,
-            facts,
-            client,
-            source: generation.source(client),
-            now,
-            blocking: generation.blocking && self.call.blocking,
-            request_id: self.call.request_id.as_str(),
-        };
+        let head = self.head(message, facts, client, now);
+        let client = head.client;
         let plan = generation.policy.plan(&head);
         let inspection = plan.bypass.is_none().then(|| self.inspect(message, &plan, begin));
         let verdict = generation.policy.decide(&head, &plan, inspection.as_ref());
@@ -223,4 +254,53 @@ fn set_body<'b>(chunked: &'b Chunked<'b>, message: &mut Message<'b>) {
 
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::{Metrics, logs::AccessLog};
+    use http::HeaderMap;
+
+    fn job() -> Job {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("content-type", "message/http"),
+            ("inspector-request-id", "r-1"),
+            ("inspector-client", "203.0.113.9"),
+            ("inspector-connector", "test/1"),
+        ] {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        let policy = crate::policy::Policy::compile(&Default::default(), None).unwrap();
+        let ruleset = crate::ruleset::compile::compile(&[]).unwrap();
+        let generation = Generation::new(Arc::new(ruleset), policy, Default::default(), Default::default(), true);
+        Job {
+            call: Call::parse(Leg::Request, &headers).unwrap(),
+            body: Bytes::from_static(b"GET /a%2e/b?c=d HTTP/1.1\r\nHost: h\r\n\r\n"),
+            generation: Arc::new(generation),
+            access: Arc::default(),
+            keys: Arc::new(Keys::new(&[]).unwrap()),
+            telemetry: Arc::new(Telemetry { metrics: Metrics::unregistered(), access: AccessLog::Off }),
+        }
+    }
+
+    #[test]
+    fn a_panic_is_answered_500_and_counted_and_the_next_call_is_judged() {
+        let job = job();
+        let answer = job.guarded::<()>(|| panic!("a defect"));
+        assert_eq!(answer, Err(Refusal::Internal));
+        assert_eq!(Refusal::Internal.status(), 500);
+        assert_eq!(job.telemetry.metrics.panics.get(), 1);
+        assert!(job.run().is_ok());
+    }
+
+    #[test]
+    fn a_copy_gets_the_context_of_its_request() {
+        let job = job();
+        let token = job.accept().unwrap().unwrap();
+        let context = context::open(&job.keys, token.to_str().unwrap(), now()).unwrap();
+        let seen = (&context.request_id[..], &context.method[..], &context.host[..], &context.path[..], context.hit);
+        assert_eq!(seen, (&b"r-1"[..], &b"GET"[..], &b"h"[..], &b"/a%2e/b"[..], false));
+    }
 }

@@ -14,6 +14,8 @@ pub struct Full;
 pub struct Pool {
     threads: rayon::ThreadPool,
     waiting: Arc<AtomicUsize>,
+    /// Jobs that wait or run.
+    unfinished: Arc<AtomicUsize>,
     bound: usize,
     gauge: Gauge,
 }
@@ -35,6 +37,22 @@ impl Drop for Waiting {
     }
 }
 
+/// Counts a job until its end.
+struct Unfinished(Arc<AtomicUsize>);
+
+impl Unfinished {
+    fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::AcqRel);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 impl Pool {
     /// `threads` threads with at most `bound` jobs waiting; `gauge` shows how many do.
     pub fn new(name: &'static str, threads: usize, bound: usize, gauge: Gauge) -> std::io::Result<Self> {
@@ -43,7 +61,7 @@ impl Pool {
             .thread_name(move |n| format!("{name}-{n}"))
             .build()
             .map_err(std::io::Error::other)?;
-        Ok(Self { threads, waiting: Arc::default(), bound, gauge })
+        Ok(Self { threads, waiting: Arc::default(), unfinished: Arc::default(), bound, gauge })
     }
 
     /// Runs `job`, which must not panic, when a thread is free. The answer is none when that took longer than
@@ -56,7 +74,9 @@ impl Pool {
         let waiting = self.admit()?;
         let (answer, receiver) = oneshot::channel();
         let enqueued = Instant::now();
+        let unfinished = Unfinished::new(&self.unfinished);
         self.threads.spawn_fifo(move || {
+            let _running = unfinished;
             drop(waiting);
             let late = enqueued.elapsed() > patience || answer.is_closed();
             // The receiver is gone when the connection broke: then nobody is left to tell.
@@ -68,7 +88,9 @@ impl Pool {
     /// Runs `job`, which must not panic, some time.
     pub fn spawn(&self, job: impl FnOnce() + Send + 'static) -> Result<(), Full> {
         let waiting = self.admit()?;
+        let unfinished = Unfinished::new(&self.unfinished);
         self.threads.spawn_fifo(move || {
+            let _running = unfinished;
             drop(waiting);
             job();
         });
@@ -81,9 +103,9 @@ impl Pool {
         if before >= self.bound { Err(Full) } else { Ok(waiting) }
     }
 
-    /// Jobs waiting.
-    pub fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Acquire)
+    /// Jobs that wait or run.
+    pub fn unfinished(&self) -> usize {
+        self.unfinished.load(Ordering::Acquire)
     }
 }
 
@@ -105,11 +127,13 @@ mod tests {
         start.recv().unwrap();
         let late = pool.run(Duration::ZERO, || 1).unwrap();
         assert_eq!(pool.spawn(|| ()).err(), Some(Full));
-        assert_eq!(pool.waiting(), 1);
-        std::thread::sleep(Duration::from_millis(2));
+        assert_eq!((pool.waiting.load(Ordering::Acquire), pool.unfinished()), (1, 2));
         hold.send(()).unwrap();
         assert_eq!(late.blocking_recv().unwrap(), None);
         assert_eq!(pool.run(Duration::from_secs(60), || 2).unwrap().blocking_recv().unwrap(), Some(2));
-        assert_eq!(pool.waiting(), 0);
+        assert_eq!(pool.waiting.load(Ordering::Acquire), 0);
+        while pool.unfinished() > 0 {
+            std::thread::yield_now();
+        }
     }
 }

@@ -156,9 +156,9 @@ impl Refusal {
         if let Refusal::Overloaded(shed, _) = self { Some(shed.code()) } else { None }
     }
 
-    /// Whether the rest of the call was left unread, so that the connection cannot go on.
+    /// Whether the connection is of no use any more.
     pub fn ends_connection(&self) -> bool {
-        matches!(self, Refusal::TooLarge(_) | Refusal::BodyBroken | Refusal::BodyTimeout)
+        matches!(self, Refusal::BodyBroken | Refusal::BodyTimeout)
     }
 
     /// The answer.

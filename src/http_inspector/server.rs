@@ -164,7 +164,7 @@ impl Server {
         let limit = self.service.config().drain_timeout;
         let rest = async {
             self.tasks.wait().await;
-            while self.service.background_waiting() > 0 {
+            while self.service.copies() > 0 {
                 tokio::time::sleep(LEAST_WAIT).await;
             }
         };

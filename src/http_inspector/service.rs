@@ -2,14 +2,14 @@
 
 use super::access::Access;
 use super::admission::{Admission, Entry};
-use super::answer::{self, Answer};
+use super::answer;
 use super::call::{Call, Leg};
 use super::config::Config;
 use super::context::Keys;
 use super::coverage::Coverage;
 use super::judge::Job;
 use super::pool::{Full, Pool};
-use super::receive::receive;
+use super::receive::{drain, receive};
 use super::refusal::{Refusal, Shed};
 use super::server::Connection;
 use crate::generation::Current;
@@ -18,6 +18,7 @@ use crate::telemetry::{Health, Refused, Telemetry};
 use arc_swap::ArcSwap;
 use axum::body::Body;
 use bytes::Bytes;
+use http::request::Parts as Head;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use std::sync::Arc;
@@ -116,59 +117,67 @@ impl Service {
         &self.admission
     }
 
-    /// Out-of-band copies still to be inspected.
-    pub fn background_waiting(&self) -> usize {
-        self.background.waiting()
+    /// Out-of-band copies that wait to be inspected or are.
+    pub fn copies(&self) -> usize {
+        self.background.unfinished()
     }
 
     /// The answer to `request`.
     pub async fn answer(&self, request: Request<Incoming>, connection: &Connection) -> Response<Body> {
-        let peer = connection.peer.ip();
-        // For the log: the id, where there is a valid one.
-        let id = request.headers().get("inspector-request-id").cloned();
+        let (head, mut body) = request.into_parts();
+        let route = self.route(&head, &mut body, connection);
         let answered = match self.config.reply_timeout {
-            None => self.route(request, connection).await,
+            None => route.await,
             Some((limit, status)) => {
                 let late = Err(Refusal::ReplyTimeout(status));
-                tokio::time::timeout(limit, self.route(request, connection)).await.unwrap_or(late)
+                tokio::time::timeout(limit, route).await.unwrap_or(late)
             }
         };
-        answered.unwrap_or_else(|refusal| {
-            let id = id.as_ref().filter(|id| super::call::is_id(id.as_bytes())).and_then(|id| id.to_str().ok());
-            Refused {
-                code: refusal.code(),
-                status: refusal.status().as_u16(),
-                shed: refusal.shed(),
-                peer,
-                request_id: id.unwrap_or_default(),
-                detail: &refusal.detail(),
-            }
-            .emit(&self.telemetry);
-            if refusal.ends_connection() {
-                connection.end();
-            }
-            refusal.response()
-        })
+        match answered {
+            Ok(response) => response,
+            Err(refusal) => self.refuse(&refusal, &head, &mut body, connection).await,
+        }
     }
 
-    async fn route(&self, request: Request<Incoming>, connection: &Connection) -> Result<Response<Body>, Refusal> {
+    /// Tells the refusal, to the log and to the caller.
+    async fn refuse(&self, refusal: &Refusal, head: &Head, body: &mut Incoming, at: &Connection) -> Response<Body> {
+        let id = head.headers.get("inspector-request-id").filter(|id| super::call::is_id(id.as_bytes()));
+        Refused {
+            code: refusal.code(),
+            status: refusal.status().as_u16(),
+            shed: refusal.shed(),
+            peer: at.peer.ip(),
+            request_id: id.and_then(|id| id.to_str().ok()).unwrap_or_default(),
+            detail: &refusal.detail(),
+        }
+        .emit(&self.telemetry);
+        // A caller that waits for 100 (Continue) has not begun to send, h2 resets the stream alone.
+        let sending = head.version < http::Version::HTTP_2 && !head.headers.contains_key(header::EXPECT);
+        let left = sending && !refusal.ends_connection() && !drain(body, 2 * self.config.max_call_bytes).await;
+        if left || refusal.ends_connection() {
+            at.end();
+        }
+        refusal.response()
+    }
+
+    async fn route(&self, head: &Head, body: &mut Incoming, at: &Connection) -> Result<Response<Body>, Refusal> {
         let seen = |r#type| self.telemetry.metrics.messages_seen.get_or_create(&Kind { r#type }).inc();
-        match request.uri().path() {
+        match head.uri.path() {
             REQUESTS => {
                 seen("request");
-                self.inspect(Leg::Request, request, connection).await
+                self.inspect(Leg::Request, head, body, at).await
             }
             RESPONSES => {
                 seen("response");
-                self.inspect(Leg::Response, request, connection).await
+                self.inspect(Leg::Response, head, body, at).await
             }
             COVERAGE => {
                 seen("coverage");
-                self.coverage(request, connection).await
+                self.coverage(head, body, at).await
             }
             OPENAPI => {
                 seen("other");
-                self.openapi(&request)
+                self.openapi(&head.method)
             }
             path if self.config.health_path.as_deref() == Some(path) => {
                 seen("health");
@@ -181,9 +190,14 @@ impl Service {
         }
     }
 
-    async fn inspect(&self, leg: Leg, request: Request<Incoming>, at: &Connection) -> Result<Response<Body>, Refusal> {
-        let (head, body) = request.into_parts();
-        let access = self.may_call(&head.method, &head.headers, at)?;
+    async fn inspect(
+        &self,
+        leg: Leg,
+        head: &Head,
+        body: &mut Incoming,
+        at: &Connection,
+    ) -> Result<Response<Body>, Refusal> {
+        let access = self.may_call(head, at)?;
         let mut entry = self.admission.enter()?;
         let call = Call::parse(leg, &head.headers)?;
         let body = receive(body, &mut entry, self.config.max_call_bytes, self.config.body_timeout).await?;
@@ -198,33 +212,35 @@ impl Service {
             telemetry: Arc::clone(&self.telemetry),
         };
         if !job.call.blocking {
+            let (context, job, entry) = self.work(job, entry, Job::accept).await?;
             self.copy(job, entry)?;
-            return Ok(answer::accepted(trace));
+            return Ok(answer::accepted(context, trace));
         }
-        self.judge(job, entry).await.map(|answer| answer.response(trace))
+        self.work(job, entry, Job::run).await.map(|(answer, ..)| answer.response(trace))
     }
 
     /// Whether the caller may call, with the access rules that said so.
-    fn may_call(&self, method: &Method, headers: &HeaderMap, at: &Connection) -> Result<Arc<Access>, Refusal> {
+    fn may_call(&self, head: &Head, at: &Connection) -> Result<Arc<Access>, Refusal> {
         let access = self.access.load_full();
-        let proven = access.authenticate(at.peer.ip(), at.certificate, headers)?;
+        let proven = access.authenticate(at.peer.ip(), at.certificate, &head.headers)?;
         if !proven {
             self.telemetry.metrics.unauthenticated.inc();
         }
-        if method != Method::POST { Err(Refusal::Method("POST")) } else { Ok(access) }
+        if head.method != Method::POST { Err(Refusal::Method("POST")) } else { Ok(access) }
     }
 
-    /// Judges at once what is small, and large messages where other connections need not wait for them.
-    async fn judge(&self, job: Job, entry: Entry) -> Result<Answer, Refusal> {
+    /// Does at once what is small, and what is large where other connections need not wait for it.
+    async fn work<T: Send + 'static>(
+        &self,
+        job: Job,
+        entry: Entry,
+        work: fn(&Job) -> Result<T, Refusal>,
+    ) -> Result<(T, Job, Entry), Refusal> {
         if job.body.len() <= self.config.load.inline_bytes {
-            let _held = entry;
-            return job.run();
+            return work(&job).map(|done| (done, job, entry));
         }
         let patience = self.config.load.queue_timeout;
-        let queued = self.pool.run(patience, move || {
-            let _held = entry;
-            job.run()
-        });
+        let queued = self.pool.run(patience, move || work(&job).map(|done| (done, job, entry)));
         let answer = queued.map_err(|Full| self.admission.refuse(Shed::Queue))?.await;
         match answer {
             Ok(Some(result)) => result,
@@ -246,9 +262,8 @@ impl Service {
         queued.map_err(|Full| self.admission.refuse(Shed::BackgroundQueue))
     }
 
-    async fn coverage(&self, request: Request<Incoming>, at: &Connection) -> Result<Response<Body>, Refusal> {
-        let (head, body) = request.into_parts();
-        self.may_call(&head.method, &head.headers, at)?;
+    async fn coverage(&self, head: &Head, body: &mut Incoming, at: &Connection) -> Result<Response<Body>, Refusal> {
+        self.may_call(head, at)?;
         let mut entry = self.admission.enter()?;
         let body = receive(body, &mut entry, MAX_REPORT, self.config.body_timeout).await?;
         at.received(head_size(&head.headers) + body.len());
@@ -258,8 +273,8 @@ impl Service {
         Ok(response)
     }
 
-    fn openapi(&self, request: &Request<Incoming>) -> Result<Response<Body>, Refusal> {
-        if request.method() != Method::GET && request.method() != Method::HEAD {
+    fn openapi(&self, method: &Method) -> Result<Response<Body>, Refusal> {
+        if method != Method::GET && method != Method::HEAD {
             return Err(Refusal::Method("GET, HEAD"));
         }
         let mut response = Response::new(Body::from(self.openapi.clone()));

@@ -47,6 +47,11 @@ impl<'a> Facts<'a> {
         Some(joined)
     }
 
+    /// Path as sent: the target up to its query.
+    pub fn raw_path(&self) -> &[u8] {
+        &self.uri[..self.uri.iter().position(|b| b"?#".contains(b)).unwrap_or(self.uri.len())]
+    }
+
     /// Values of the query parameter called `name`.
     pub fn query_values<'s>(&'s self, name: &'s [u8]) -> impl Iterator<Item = &'s [u8]> + 's {
         self.query.iter().filter(move |(n, _)| n.as_ref() == name).map(|(_, v)| v.as_ref())

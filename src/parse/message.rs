@@ -37,12 +37,10 @@ pub fn response(raw: &[u8]) -> Message<'_> {
     let mut lines = Lines::new(raw);
     let first = lines.start_line(&mut message.oddities);
     let mut words = first.splitn(3, |&b| is_blank(b));
-    message.protocol = words.next().unwrap_or_default();
+    let protocol = words.next().unwrap_or_default();
     let status = words.next().unwrap_or_default();
-    match std::str::from_utf8(status).ok().filter(|s| s.len() == 3).and_then(|s| s.parse().ok()) {
-        Some(status @ 100..=999) if is_known_http(message.protocol) => message.status = status,
-        _ => note(&mut message.oddities, AnomalyKind::BadStatusLine),
-    }
+    let status = std::str::from_utf8(status).ok().filter(|s| s.len() == 3).and_then(|s| s.parse().ok());
+    status_line(&mut message, protocol, status.unwrap_or_default());
     lines.headers(&mut message);
     message
 }
@@ -58,10 +56,27 @@ pub fn from_parts<'a>(
 ) -> Message<'a> {
     let mut message = Message { kind: MessageKind::Request, body, ..Message::default() };
     request_line(&mut message, method, target, protocol);
-    for (name, value) in headers {
-        header(&mut message, name, value);
-    }
+    headers.into_iter().for_each(|(name, value)| header(&mut message, name, value));
     message
+}
+
+/// The same for a response.
+pub fn response_from_parts<'a>(
+    protocol: &'a [u8],
+    status: u16,
+    headers: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
+    body: &'a [u8],
+) -> Message<'a> {
+    let mut message = Message { kind: MessageKind::Response, body, ..Message::default() };
+    status_line(&mut message, protocol, status);
+    headers.into_iter().for_each(|(name, value)| header(&mut message, name, value));
+    message
+}
+
+/// Appends the lines of a head beyond [`MAX_HEADER_LINES`]: one value without a name.
+pub fn rest_of_head<'a>(lines: &'a [u8], message: &mut Message<'a>) {
+    note(&mut message.oddities, AnomalyKind::TooManyHeaders);
+    message.headers.push(Header { name: b"", value: trim_value(lines) });
 }
 
 /// Appends the trailer section of a chunked body (RFC 9112 §7.1.2) to the headers.
@@ -95,6 +110,15 @@ fn request_line<'a>(message: &mut Message<'a>, method: &'a [u8], target: &'a [u8
         if memchr(0, word).is_some() {
             note(&mut message.oddities, AnomalyKind::NulByte);
         }
+    }
+}
+
+/// Sets the words of the status line; a status that is none stays 0.
+fn status_line<'a>(message: &mut Message<'a>, protocol: &'a [u8], status: u16) {
+    message.protocol = protocol;
+    match status {
+        100..=999 if is_known_http(protocol) => message.status = status,
+        _ => note(&mut message.oddities, AnomalyKind::BadStatusLine),
     }
 }
 
@@ -246,8 +270,7 @@ impl<'a> Lines<'a> {
                 break self.end(line, message);
             }
             if message.headers.len() >= MAX_HEADER_LINES {
-                note(&mut message.oddities, AnomalyKind::TooManyHeaders);
-                return self.rest_of_head(start, message);
+                return self.rest(start, message);
             }
             let mut any_bare = line.bare;
             while !line.open && self.raw.get(self.at).is_some_and(|&b| is_blank(b)) {
@@ -275,14 +298,14 @@ impl<'a> Lines<'a> {
     }
 
     /// Keeps all lines from `start` to the empty line as one value.
-    fn rest_of_head(&mut self, start: usize, message: &mut Message<'a>) {
+    fn rest(&mut self, start: usize, message: &mut Message<'a>) {
         self.at = start;
         loop {
             let before = self.at;
             let line = self.next();
             if line.text.is_empty() || line.open {
                 let end = if line.open { self.at } else { before };
-                message.headers.push(Header { name: b"", value: trim_value(&self.raw[start..end]) });
+                rest_of_head(&self.raw[start..end], message);
                 return self.end(line, message);
             }
         }

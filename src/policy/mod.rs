@@ -20,7 +20,7 @@ mod index;
 pub mod list;
 mod listing;
 pub mod mode;
-mod pattern;
+pub mod pattern;
 mod plan;
 pub mod reply;
 mod routes;

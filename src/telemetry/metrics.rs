@@ -38,14 +38,23 @@ labels! {
     List { list }
     /// By state.
     State { state }
-    /// By how much was inspected, and why not all.
-    Extent { inspected, reason }
     /// By bypassed part of the exchange and reason.
     Dropped { leg, reason }
     /// By spool: `events`, `statistics`, `aggregation`.
     Spool { spool }
     /// By spool and why records are not delivered.
     SpoolLoss { spool, reason }
+}
+
+/// By route of the gateway, how much was inspected, and why not all.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct Extent {
+    /// The route as the connector calls it, or a placeholder; bounded by whoever counts.
+    pub route: String,
+    /// `full`, `partial`, `none`.
+    pub inspected: &'static str,
+    /// Bounded value.
+    pub reason: &'static str,
 }
 
 /// By host of the inner request.
@@ -161,7 +170,7 @@ families! {
     blocked_hosts: Capped<Host> = Capped::new(CAPPED_SERIES, |host| Host { host: host.into() }, legal_host), "http_inspector_threats_blocked_per_host", "Requests blocked, by host.";
     applications: Capped<Application> = Capped::new(CAPPED_SERIES, |id| Application { application_id: id.into() }, |_| true), "http_inspector_requests_processed_per_app", "Requests judged, by application.";
     coverage_reports: Family<State, Counter> = Family::default(), "coverage_reports", "Coverage reports of connectors.";
-    coverage_requests: Family<Extent, Counter> = Family::default(), "coverage_requests", "Requests that connectors saw, by how much of them was inspected.";
+    coverage_requests: Family<Extent, Counter> = Family::default(), "coverage_requests", "Requests that connectors saw, by route and by how much of them was inspected.";
     coverage_bytes: Family<Extent, Counter> = Family::default(), "coverage_bytes", "Body octets that connectors handed over.";
     coverage_bytes_uninspected: Family<Extent, Counter> = Family::default(), "coverage_bytes_uninspected", "Body octets that connectors kept from the node, as far as known.";
     coverage_dropped: Family<Dropped, Counter> = Family::default(), "coverage_dropped", "Copies and response legs that never reached the node.";

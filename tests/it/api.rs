@@ -1,4 +1,4 @@
-use crate::node::Node;
+use crate::node::{Answer, Node};
 use base64::Engine as _;
 
 const ATTACK: &[u8] = b"GET /etc/passwd HTTP/1.1\r\nHost: example.com\r\n\r\n";
@@ -20,23 +20,50 @@ fn an_attack_is_blocked_with_the_exact_reply_and_a_benign_request_passes() {
     assert!(passed.body.is_empty() && passed.header("inspector-context").is_some());
 }
 
+type Written<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], &'a [u8]);
+
+/// Requests that can be written in both forms: method, target, headers (code points stand for octets), body.
+const BOTH_FORMS: &[Written<'_>] = &[
+    ("GET", "/etc/passwd", &[], b""),
+    ("GET", "/products?id=7", &[], b""),
+    ("POST", "/files", &[("Content-Type", "application/json")], br#"{"file":"../../../../etc/passwd"}"#),
+    ("POST", "/f", &[("Content-Type", "application/x-www-form-urlencoded")], b"q=1%27+UNION+SELECT+a%2Cb+FROM+users--"),
+    ("GET", "/?id=1' UNION SELECT password FROM users--", &[], b""),
+    ("GET", "/a", &[("X-A", "1"), ("x-a", "<script>alert(1)</script>"), ("X-A", "\u{e9}\u{ff}")], b""),
+    ("GET", "/a", &[("Cookie", "a=b; c=../../../etc/passwd")], b""),
+    ("GET", "/a", &[("Transfer-Encoding", "chunked"), ("Content-Length", "3")], b"abc"),
+    ("GET", "/a", &[("Host", "other")], b""),
+    (
+        "POST",
+        "/m",
+        &[("Content-Type", "multipart/form-data; boundary=b")],
+        b"--b\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n$(cat /etc/shadow)\r\n--b--\r\n",
+    ),
+    ("P\u{1}ST", "/%zz", &[("A ", "b")], b"\x00\xff"),
+];
+
 #[test]
 fn both_forms_give_the_same_verdict() {
     let node = Node::start(&[]);
-    let body = base64::engine::general_purpose::STANDARD.encode(r#"{"file":"../../../../etc/passwd"}"#);
-    for (target, body) in [("/etc/passwd", ""), ("/products?id=7", ""), ("/files", body.as_str())] {
-        let decoded = base64::engine::general_purpose::STANDARD.decode(body).unwrap();
-        let raw = [
-            format!("POST {target} HTTP/1.1\r\nHost: example.com\r\nContent-Type: application/json\r\n\r\n").as_bytes(),
-            &decoded,
-        ]
-        .concat();
-        let envelope = serde_json::json!({"request": {"method": "POST", "target": target, "protocol": "HTTP/1.1",
-            "headers": [["Host", "example.com"], ["Content-Type", "application/json"]], "body_base64": body}});
+    let latin = |text: &str| text.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect::<Vec<u8>>();
+    let mut blocked = 0;
+    for (method, target, headers, body) in BOTH_FORMS {
+        let mut all = vec![("Host", "example.com")];
+        all.extend(headers.iter());
+        let mut raw = latin(&format!("{method} {target} HTTP/1.1\r\n"));
+        all.iter().for_each(|(name, value)| raw.extend(latin(&format!("{name}: {value}\r\n"))));
+        raw.extend_from_slice(b"\r\n");
+        raw.extend_from_slice(body);
+        let body = base64::engine::general_purpose::STANDARD.encode(body);
+        let envelope = serde_json::json!({"request": {"method": method, "target": target, "protocol": "HTTP/1.1",
+            "headers": all, "body_base64": body}});
         let json = [("Content-Type", "application/json")];
         let (one, other) = (node.judge(&raw), node.call("/v1/requests", &json, envelope.to_string().as_bytes()));
-        assert_eq!((one.status, &one.body), (other.status, &other.body), "{target}");
+        let seen = |answer: &Answer| (answer.status, answer.header("inspector-attack").map(str::to_owned));
+        assert_eq!((seen(&one), &one.body), (seen(&other), &other.body), "{method} {target}");
+        blocked += usize::from(one.status == 200);
     }
+    assert!(blocked >= 7 && blocked < BOTH_FORMS.len(), "{blocked}");
 }
 
 #[test]
@@ -47,14 +74,50 @@ fn monitoring_passes_and_tells_the_attack() {
 }
 
 #[test]
-fn copies_are_accepted_and_the_response_leg_stands_alone() {
+fn copies_are_accepted_with_a_context_and_the_response_leg_stands_alone() {
     let node = Node::start(&[]);
-    let copy = node.call("/v1/requests", &[("Inspector-Blocking", "false")], ATTACK);
-    assert_eq!((copy.status, copy.header("inspector-verdict")), (202, Some("accepted")));
-    let context = node.judge(BENIGN).header("inspector-context").unwrap().to_owned();
-    let headers = [("Inspector-Context", context.as_str()), ("Content-Type", "message/http; msgtype=response")];
-    let answer = node.call("/v1/responses", &headers, b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\nhello");
-    assert_eq!((answer.status, answer.header("inspector-verdict")), (204, Some("pass")), "{answer:?}");
+    let json = br#"{"request":{"method":"GET","target":"/etc/passwd","headers":[["Host","example.com"]]}}"#;
+    let copies: [(&str, &[u8]); 2] = [("message/http", ATTACK), ("application/json", json)];
+    for (number, (kind, body)) in copies.into_iter().enumerate() {
+        let copy = node.call("/v1/requests", &[("Inspector-Blocking", "false"), ("Content-Type", kind)], body);
+        assert_eq!((copy.status, copy.header("inspector-verdict")), (202, Some("accepted")));
+        let context = copy.header("inspector-context").expect("a context").to_owned();
+        let headers = [("Inspector-Context", context.as_str()), ("Content-Type", "message/http; msgtype=response")];
+        let answer = node.call("/v1/responses", &headers, b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\nhello");
+        assert_eq!((answer.status, answer.header("inspector-verdict")), (204, Some("pass")), "{answer:?}");
+        assert_eq!(node.metric("http_inspector_contexts_total{state=\"valid\"}"), (number + 1) as f64);
+    }
+}
+
+#[test]
+fn malformed_copies_are_refused_and_not_accepted() {
+    let node = Node::start(&["connector.allowed_hosts=*.example.com,example.com"]);
+    let blocking = ("Inspector-Blocking", "false");
+    let large = format!("{{\"request\":{{\"method\":\"GET\",\"target\":\"/{}\"}}}}", "x".repeat(100_000));
+    for json in ["{", "{}", r#"{"request":{"method":"GET","target":"/","headers":[],"body_base64":"!"}}"#, &large] {
+        let answer = node.call("/v1/requests", &[blocking, ("Content-Type", "application/json")], json.as_bytes());
+        assert_eq!((answer.status, answer.header("inspector-verdict")), (400, None));
+    }
+    let answer = node.call("/v1/requests", &[blocking], b"GET / HTTP/1.1\r\nHost: other.test\r\n\r\n");
+    assert_eq!((answer.status, answer.header("inspector-verdict")), (403, None));
+}
+
+#[test]
+fn coverage_is_shown_by_route_and_reason() {
+    let node = Node::start(&[]);
+    let report = |requests: u32| {
+        let json = serde_json::json!({"instance": "gw-1", "worker": 0, "connector": "kong-lua/1.0.0", "node": "n:5000",
+            "breaker": "closed", "coverage": [{"route": "shop", "inspected": "partial", "reason": "prefix",
+            "requests": requests, "bytes_inspected": 100, "bytes_uninspected": 7}],
+            "dropped": [{"leg": "response", "reason": "queue_full", "count": 2}]});
+        node.call("/v1/coverage", &[("Content-Type", "application/json")], json.to_string().as_bytes())
+    };
+    assert_eq!((report(3).status, report(5).status), (204, 204));
+    let of = "{route=\"shop\",inspected=\"partial\",reason=\"prefix\"}";
+    assert_eq!(node.metric(&format!("coverage_requests_total{of}")), 5.0);
+    assert_eq!(node.metric(&format!("coverage_bytes_uninspected_total{of}")), 7.0);
+    assert_eq!(node.metric("coverage_dropped_total{leg=\"response\",reason=\"queue_full\"}"), 2.0);
+    assert_eq!(node.metric("coverage_breakers{state=\"closed\"}"), 1.0);
 }
 
 #[test]

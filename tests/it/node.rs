@@ -1,17 +1,20 @@
 //! A node of its own for each test, on ports that the system chose.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// Longest wait for anything.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running node.
 pub struct Node {
     child: Child,
     pub api: SocketAddr,
+    metrics: SocketAddr,
+    log: Arc<Mutex<String>>,
 }
 
 /// An answer.
@@ -47,27 +50,52 @@ impl Node {
     pub fn start_as(arguments: &[&str], environment: &[(&str, &str)], sets: &[&str]) -> Node {
         let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
         command.env_clear().envs(environment.iter().copied()).args(arguments);
+        let data = std::env::temp_dir().join("weir-no-such-directory");
+        let data = format!("data_dir={}", data.display());
+        // A debug build on a busy machine inspects slowly: its time limit must not decide verdicts.
         let fixed = [
             "control_plane.enabled=false",
             "connector.address=127.0.0.1:0",
-            "metrics.enabled=false",
+            "metrics.listen_address=127.0.0.1:0",
             "health_check.enabled=false",
+            "events.enabled=false",
+            "http_inspector.wallarm_process_time_limit=60s",
+            "load.queue_timeout=60s",
+            &data,
         ];
-        for set in fixed.iter().chain(sets) {
+        // The last of two settings counts, so those of the test come after.
+        let own = |fixed: &&str| !sets.iter().any(|set| set.split('=').next() == fixed.split('=').next());
+        for set in fixed.iter().filter(|set| own(set)).chain(sets) {
             command.args(["--set", set]);
         }
-        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let log = Arc::<Mutex<String>>::default();
+        let (sink, stdout) = (Arc::clone(&log), child.stdout.take().unwrap());
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                let mut log = sink.lock().unwrap();
+                log.push_str(&line);
+                log.push('\n');
+            }
+        });
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let mut told = String::new();
-        let api = loop {
+        let line = loop {
             let Some(Ok(line)) = lines.next() else { panic!("the node did not start: {told}") };
-            told.push_str(&line);
-            if let Some((_, rest)) = line.split_once("listens on ") {
-                break rest.split(' ').next().unwrap().parse().unwrap();
+            if line.contains("listens on ") {
+                break line;
             }
+            told.push_str(&line);
         };
         std::thread::spawn(move || lines.for_each(drop));
-        Node { child, api }
+        // `weir 0.1.0 listens on A (API), P (probes), M (metrics)`
+        let words: Vec<&str> = line.split(' ').collect();
+        let before = |what: &str| {
+            let at = words.iter().position(|word| word.starts_with(what)).unwrap_or_else(|| panic!("{line}"));
+            words[at - 1].parse().unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)))
+        };
+        let (api, metrics) = (before("(API)"), before("(metrics)"));
+        Node { child, api, metrics, log }
     }
 
     pub fn connect(&self) -> TcpStream {
@@ -86,6 +114,22 @@ impl Node {
     /// Judges a raw request.
     pub fn judge(&self, raw: &[u8]) -> Answer {
         self.call("/v1/requests", &[], raw)
+    }
+
+    /// What was logged so far.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// The value of a metric, such as `panics_total` or `x_total{a="b"}`; 0 where it is not there.
+    pub fn metric(&self, name: &str) -> f64 {
+        let mut stream = TcpStream::connect(self.metrics).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: m\r\nConnection: close\r\n\r\n").unwrap();
+        let answer = read(&mut BufReader::new(stream)).expect("metrics");
+        let text = String::from_utf8(answer.body).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix("weir_")?.strip_prefix(name)?.strip_prefix(' '));
+        line.map_or(0.0, |value| value.parse().unwrap())
     }
 
     pub fn signal(&self, name: &str) {
@@ -127,7 +171,7 @@ pub fn call(path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
 }
 
 /// The next answer; none at the end of the connection.
-pub fn read(stream: &mut BufReader<TcpStream>) -> Option<Answer> {
+pub fn read(stream: &mut impl BufRead) -> Option<Answer> {
     let mut line = String::new();
     if stream.read_line(&mut line).ok()? == 0 {
         return None;

@@ -1,4 +1,5 @@
-use crate::node::Node;
+use crate::node::{Answer, Node};
+use weir::http_inspector::coverage::{LEGS, REASONS};
 use weir::http_inspector::service::ROUTES;
 
 #[test]
@@ -59,4 +60,59 @@ fn every_status_of_a_refusal_is_described() {
             assert!(answers[&status]["content"]["application/problem+json"].is_object(), "{path} {status}");
         }
     }
+}
+
+/// Headers of HTTP itself, which a description need not tell.
+const PLAIN: &[&str] = &["content-type", "content-length", "date", "connection"];
+
+fn described() -> serde_json::Value {
+    serde_json::from_slice(&weir::app::openapi()).unwrap()
+}
+
+#[test]
+fn answers_carry_the_described_headers_and_no_other() {
+    let node = Node::start(&["connector.auth.keys=0123456789abcdef", "connector.max_call_bytes=64KiB"]);
+    let monitoring = Node::start(&["route_config.wallarm_mode=monitoring"]);
+    let described = described();
+    let key = ("Authorization", "Bearer 0123456789abcdef");
+    let trace = ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+    let attack = b"GET /etc/passwd HTTP/1.1\r\nHost: a\r\n\r\n";
+    let ask = |headers: &[(&str, &str)], body: &[u8]| node.call("/v1/requests", headers, body);
+    let answers = [
+        (204, ask(&[key, trace], b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")),
+        (200, ask(&[key, trace], attack)),
+        (202, ask(&[key, trace, ("Inspector-Blocking", "false")], attack)),
+        (204, monitoring.call("/v1/requests", &[trace], attack)),
+        (400, ask(&[key, ("Inspector-Client", "")], attack)),
+        (401, ask(&[], attack)),
+        (413, ask(&[key], &[b'x'; 70_000])),
+    ];
+    for (status, answer) in &answers {
+        assert_eq!(answer.status, *status, "{answer:?}");
+        let text = status.to_string();
+        let wanted = &described["paths"]["/v1/requests"]["post"]["responses"][&text]["headers"];
+        let empty = serde_json::Map::new();
+        let wanted = wanted.as_object().unwrap_or(&empty);
+        for (name, _) in answer.headers.iter().filter(|(name, _)| !PLAIN.contains(&name.as_str())) {
+            assert!(wanted.keys().any(|known| known.eq_ignore_ascii_case(name)), "{status} has {name}: undescribed");
+        }
+        for (name, about) in wanted {
+            let there = answer.header(&name.to_ascii_lowercase()).is_some();
+            assert!(there || about["required"] != true, "{status} lacks {name}");
+        }
+    }
+    let has = |answer: &Answer, name: &str| answer.header(name).is_some();
+    assert!(has(&answers[0].1, "traceparent") && has(&answers[2].1, "inspector-context"));
+    assert!(has(&answers[3].1, "inspector-attack") && !has(&answers[0].1, "inspector-attack"));
+    let answer = node.call("/openapi.json", &[], b"");
+    assert_eq!((answer.status, answer.header("allow")), (405, Some("GET, HEAD")));
+}
+
+#[test]
+fn reasons_and_legs_of_coverage_are_those_of_the_code() {
+    let described = described();
+    let items = |list: &str| &described["components"]["schemas"]["Coverage"]["properties"][list]["items"]["properties"];
+    assert_eq!(items("coverage")["reason"]["examples"], serde_json::json!(REASONS));
+    assert_eq!(items("dropped")["reason"]["examples"], serde_json::json!(REASONS));
+    assert_eq!(items("dropped")["leg"]["examples"], serde_json::json!(LEGS));
 }
