@@ -13,12 +13,14 @@ use super::clock::Clock;
 use super::error::{Error, Result};
 use super::nodes::Nodes;
 use super::policy::PolicyService;
+use super::policy::replay::Replays;
 use super::sinks::Sinks;
 use super::store::Database;
 use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 /// How often sessions that ended and nodes that went silent are removed.
@@ -47,6 +49,9 @@ pub struct Config {
     pub oidc: Option<oidc::Config>,
 }
 
+/// How often hits past their time are removed.
+const RETAIN: Duration = Duration::from_secs(60 * 60);
+
 /// The services.
 #[derive(Debug)]
 pub struct Services {
@@ -74,6 +79,10 @@ pub struct Services {
     pub sinks: Sinks,
     /// Who changed what.
     pub audit: Audit,
+    /// Requests judged again.
+    pub replays: Replays,
+    /// Told when hits have come in.
+    pub news: Arc<Notify>,
 }
 
 /// All services of one control plane.
@@ -100,6 +109,7 @@ pub struct FirstAdministrator {
 impl App {
     /// Puts the services on `store`: makes what a first start needs.
     pub async fn start(config: Config, store: Database, clock: Clock) -> Result<(App, Option<FirstAdministrator>)> {
+        store.set_retention(config.retention_days);
         let pool = || store.control().clone();
         let users = Users::new(pool(), Passwords::new()?, clock.clone());
         let tokens = Tokens::new(pool(), clock.clone(), config.in_process_token.as_deref());
@@ -113,6 +123,8 @@ impl App {
             throttle: Throttle::default(),
             nodes: Nodes::new(pool(), clock.clone()),
             audit: Audit::new(pool(), clock.clone()),
+            replays: Replays::default(),
+            news: Arc::default(),
             users,
             tokens,
             policy,
@@ -153,18 +165,18 @@ impl App {
 
     /// Does what is to be done in the background, until `stop`.
     pub async fn run(&self, stop: CancellationToken) {
-        let sweep = async {
-            loop {
-                tokio::select! {
-                    () = stop.cancelled() => return,
-                    () = tokio::time::sleep(SWEEP) => {}
-                }
-                if let Err(error) = self.sweep().await {
-                    tracing::warn!(%error, "ended sessions and silent nodes were not removed; tried again in a minute");
-                }
+        let sweep = each(SWEEP, &stop, || async {
+            if let Err(error) = self.sweep().await {
+                tracing::warn!(%error, "ended sessions and silent nodes were not removed; tried again in a minute");
             }
-        };
-        tokio::join!(self.policy.follow(stop.clone()), sweep, self.sinks.run(stop.clone()));
+        });
+        let retain = each(RETAIN, &stop, || async {
+            match self.store.retain().await {
+                Ok(done) => tracing::debug!(?done, "old hits removed"),
+                Err(error) => tracing::warn!(%error, "old hits were not removed; tried again in an hour"),
+            }
+        });
+        tokio::join!(self.policy.follow(stop.clone()), sweep, retain, self.sinks.run(stop.clone()));
     }
 
     async fn sweep(&self) -> Result<()> {
@@ -174,5 +186,16 @@ impl App {
             self.audit.record_as("weir", "", "node.expire", &format!("{removed} nodes"), (), ()).await?;
         }
         Ok(())
+    }
+}
+
+/// Does `work` after each `period`, until `stop`.
+async fn each<F: Future<Output = ()>>(period: Duration, stop: &CancellationToken, work: impl Fn() -> F) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(period) => {}
+        }
+        work().await;
     }
 }

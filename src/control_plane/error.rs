@@ -1,5 +1,6 @@
 //! What goes wrong in the control plane, by what the caller can do about it.
 
+use super::store::StoreError;
 use serde::Serialize;
 use std::fmt;
 
@@ -38,6 +39,8 @@ pub enum Error {
     TooLarge(usize),
     /// The database failed.
     Database(sqlx::Error),
+    /// The store failed.
+    Store(StoreError),
     /// Something else inside failed; the text is for the log alone.
     Internal(String),
 }
@@ -72,6 +75,7 @@ impl fmt::Display for Error {
             Error::Throttled(seconds) => write!(f, "too many attempts; try again in {seconds} s"),
             Error::TooLarge(most) => write!(f, "larger than {most} octets"),
             Error::Database(error) => write!(f, "database: {error}"),
+            Error::Store(error) => write!(f, "store: {error}"),
             Error::Internal(what) => f.write_str(what),
         }
     }
@@ -82,6 +86,15 @@ impl std::error::Error for Error {}
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         Error::Database(error)
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Input(text) => Error::invalid("", text),
+            error => Error::Store(error),
+        }
     }
 }
 

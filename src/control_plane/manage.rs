@@ -1,4 +1,4 @@
-//! What is changed of nodes, tokens and users: each change by a caller who may, and recorded.
+//! What is changed of attacks, nodes, tokens and users: each change by a caller who may, and recorded.
 
 use super::app::App;
 use super::auth::token::{NewToken, Token, Usage};
@@ -6,8 +6,21 @@ use super::auth::user::{NewUser, User, UserChange};
 use super::auth::{Caller, Permission};
 use super::error::{Error, Result};
 use super::nodes::Node;
+use super::store::{Attack, Mark};
 
 impl App {
+    /// Marks an attack as a true or false positive, or takes the mark away.
+    pub async fn mark(&self, caller: &Caller, id: &str, mark: Option<Mark>) -> Result<Attack> {
+        let before = self.store.attack(id).await?.ok_or(Error::NotFound("attack"))?;
+        let attack = self.store.mark(id, mark, &caller.name()).await?.ok_or(Error::NotFound("attack"))?;
+        let code = |attack: &Attack| attack.mark.as_ref().map(|marked| marked.mark);
+        if code(&before) != code(&attack) {
+            let object = format!("attack/{id}");
+            self.audit.record(caller, "attack.mark", &object, code(&before), code(&attack)).await?;
+        }
+        Ok(attack)
+    }
+
     /// Lets a node speak, or no more.
     pub async fn set_node_enabled(&self, caller: &Caller, id: &str, enabled: bool) -> Result<Node> {
         let before = self.nodes.find(id).await?.ok_or(Error::NotFound("node"))?;

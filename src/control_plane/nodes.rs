@@ -8,6 +8,7 @@ use super::policy::check::{GROUP_FORM, is_group};
 use crate::node_api::{HEARTBEAT_SECONDS, Heartbeat, Identity, Register};
 use serde::Serialize;
 use sqlx::any::AnyRow;
+use std::collections::HashMap;
 
 /// A node that is silent for this long is inactive: four heartbeats, in milliseconds.
 pub const INACTIVE_MS: i64 = 4 * HEARTBEAT_SECONDS as i64 * 1000;
@@ -93,6 +94,13 @@ impl Nodes {
     pub async fn list(&self) -> Result<Vec<Node>> {
         let sql = sqlx::AssertSqlSafe(format!("{COLUMNS} ORDER BY grp, name, id LIMIT {MAX_NODES}"));
         sqlx::query(sql).fetch_all(self.pool.read()).await?.iter().map(|row| self.read(row)).collect()
+    }
+
+    /// Group of each node.
+    pub async fn groups(&self) -> Result<HashMap<String, String>> {
+        let sql = sqlx::AssertSqlSafe(format!("SELECT id, grp FROM nodes LIMIT {MAX_NODES}"));
+        let rows = sqlx::query(sql).fetch_all(self.pool.read()).await?;
+        rows.iter().map(|row| Ok((text(row, "id")?, text(row, "grp")?))).collect()
     }
 
     /// One by id.

@@ -19,29 +19,39 @@ impl Error {
             Error::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated"),
             Error::Throttled(_) => (StatusCode::TOO_MANY_REQUESTS, "throttled"),
             Error::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "too-large"),
-            Error::Database(error) if is_transient(error) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
-            Error::Database(_) | Error::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+            error if error.is_transient() => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+            Error::Database(_) | Error::Store(_) | Error::Internal(_) => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "internal")
+            }
         }
     }
 
     fn detail(&self) -> String {
         match self {
-            Error::Database(error) if is_transient(error) => "the database cannot be reached; try again".into(),
-            Error::Database(_) | Error::Internal(_) => "something went wrong here; the log tells what".into(),
+            error if error.is_transient() => "the database cannot be reached; try again".into(),
+            Error::Database(_) | Error::Store(_) | Error::Internal(_) => {
+                "something went wrong here; the log tells what".into()
+            }
             error => error.to_string(),
         }
     }
-}
 
-/// Whether a repetition may well succeed.
-fn is_transient(error: &sqlx::Error) -> bool {
-    matches!(error, sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_))
+    /// Whether a repetition may well succeed.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Error::Database(error) => {
+                matches!(error, sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_))
+            }
+            Error::Store(error) => error.is_transient(),
+            _ => false,
+        }
+    }
 }
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let (status, code) = self.status();
-        if matches!(self, Error::Database(_) | Error::Internal(_)) {
+        if matches!(self, Error::Database(_) | Error::Store(_) | Error::Internal(_)) {
             tracing::error!(error = %self, "a call failed");
         }
         let mut body = json!({

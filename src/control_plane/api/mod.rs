@@ -1,17 +1,21 @@
 //! The HTTP API under `/api/v1`: JSON, problems (RFC 9457), bearer tokens or a session with CSRF token.
 
 mod accounts;
-mod ip_lists;
+mod events;
+pub mod export;
+pub mod ip_lists;
 pub mod json;
 mod nodes;
 mod policy;
+mod proposals;
 mod rules;
 mod sinks;
+mod stream;
 mod system;
 
 use super::app::App;
 use super::auth::Permission::{
-    DeployTokens, ReadAudit, ReadNodes, ReadPolicy, Settings, Users, WriteNodes, WritePolicy,
+    DeployTokens, MarkEvents, ReadAudit, ReadEvents, ReadNodes, ReadPolicy, Settings, Users, WriteNodes, WritePolicy,
 };
 use super::routes::Access::{Anyone, Needs, Public};
 use super::routes::{Face, Routes};
@@ -23,7 +27,7 @@ const BULK_LIMIT: usize = ip_lists::IMPORT_LIMIT;
 /// The routes.
 pub fn routes(app: App) -> Routes {
     let routes = Routes::new(app, Face::Api);
-    accounts_routes(policy_routes(routes))
+    events_routes(accounts_routes(policy_routes(routes)))
         .post("/api/v1/session", Public, system::login)
         .delete("/api/v1/session", Anyone, system::logout)
         .get("/api/v1/me", Anyone, system::me)
@@ -40,6 +44,9 @@ fn policy_routes(routes: Routes) -> Routes {
         .get("/api/v1/rules", Needs(ReadPolicy), rules::list)
         .post("/api/v1/rules", Needs(WritePolicy), rules::create)
         .post("/api/v1/rules/check", Needs(ReadPolicy), rules::check)
+        .post("/api/v1/rules/preview", Needs(ReadPolicy), proposals::preview)
+        .post("/api/v1/rules/test", Needs(ReadPolicy), proposals::trial)
+        .get("/api/v1/signatures/{name}", Needs(ReadPolicy), proposals::signature)
         .get("/api/v1/rules/{id}", Needs(ReadPolicy), rules::get)
         .put("/api/v1/rules/{id}", Needs(WritePolicy), rules::change)
         .delete("/api/v1/rules/{id}", Needs(WritePolicy), rules::remove)
@@ -80,4 +87,22 @@ fn accounts_routes(routes: Routes) -> Routes {
         .delete("/api/v1/sinks/{id}", Needs(Settings), sinks::remove)
         .post("/api/v1/sinks/{id}/test", Needs(Settings), sinks::test)
         .get("/api/v1/audit", Needs(ReadAudit), accounts::audit)
+}
+
+fn events_routes(routes: Routes) -> Routes {
+    routes
+        .get("/api/v1/attacks", Needs(ReadEvents), events::attacks)
+        .get("/api/v1/attacks/export", Needs(ReadEvents), events::export_attacks)
+        .get("/api/v1/attacks/{id}", Needs(ReadEvents), events::attack)
+        .get("/api/v1/attacks/{id}/hits", Needs(ReadEvents), events::attack_hits)
+        .put("/api/v1/attacks/{id}/mark", Needs(MarkEvents), events::mark)
+        .get("/api/v1/hits", Needs(ReadEvents), events::hits)
+        .get("/api/v1/hits/export", Needs(ReadEvents), events::export_hits)
+        .get("/api/v1/hits/{id}", Needs(ReadEvents), events::hit)
+        .get("/api/v1/hits/{id}/explain", Needs(ReadEvents), proposals::explain)
+        .post("/api/v1/hits/{id}/exception", Needs(ReadPolicy), proposals::exception)
+        .post("/api/v1/hits/{id}/virtual-patch", Needs(ReadPolicy), proposals::virtual_patch)
+        .get("/api/v1/statistics/hits", Needs(ReadEvents), events::series)
+        .get("/api/v1/statistics/top", Needs(ReadEvents), events::top)
+        .get("/api/v1/statistics/traffic", Needs(ReadEvents), events::traffic)
 }

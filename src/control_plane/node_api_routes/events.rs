@@ -13,26 +13,36 @@ use std::io::Read as _;
 
 /// `POST /node/v1/events`
 pub async fn events(
-    State(_app): State<App>,
+    State(app): State<App>,
     Authenticated(node): Authenticated,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Json<Ack>> {
     let packed = headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding.as_bytes() == b"gzip");
-    let through = node.role == "aggregation";
     let read = tokio::task::spawn_blocking(move || read(&body, packed)).await.map_err(Error::internal)?;
-    let (mut records, rejected) = read?;
-    for record in &mut records {
+    let (numbers, mut records, mut rejected) = read?;
+    if node.role != "aggregation" {
         // An aggregation speaks for its nodes; everybody else for themselves.
-        if let (Record::Hit(hit), false) = (record, through) {
-            hit.node.clone_from(&node.id);
+        for record in &mut records {
+            if let Record::Hit(hit) = record {
+                hit.node.clone_from(&node.id);
+            }
         }
     }
-    Ok(Json(Ack { rejected, ..Ack::default() }))
+    let ack = app.store.insert(records, &node.id).await?;
+    // The store numbers what it was given: back to the lines of the batch.
+    let line = |at: u64| usize::try_from(at).ok().and_then(|at| numbers.get(at)).copied().unwrap_or(at);
+    rejected.extend(ack.rejected.into_iter().map(|(at, why)| (line(at), why)));
+    rejected.sort();
+    if !rejected.is_empty() {
+        tracing::warn!(node = node.id, rejected = rejected.len(), why = rejected[0].1, "records cannot be stored");
+    }
+    app.news.notify_waiters();
+    Ok(Json(Ack { rejected, ..ack }))
 }
 
-/// Records of a batch, and the lines that are none: number and why.
-type Batch = (Vec<Record>, Vec<(u64, String)>);
+/// Line numbers and records of a batch, and the lines that are none: number and why.
+type Batch = (Vec<u64>, Vec<Record>, Vec<(u64, String)>);
 
 fn read(body: &[u8], packed: bool) -> Result<Batch> {
     let mut unpacked = Vec::new();
@@ -47,29 +57,30 @@ fn read(body: &[u8], packed: bool) -> Result<Batch> {
     if lines.len() > MAX_BATCH_BYTES {
         return Err(Error::TooLarge(MAX_BATCH_BYTES));
     }
-    let (mut records, mut rejected) = (Vec::new(), Vec::new());
+    let (mut numbers, mut records, mut rejected) = (Vec::new(), Vec::new(), Vec::new());
     let lines = lines.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
     for (number, line) in lines.enumerate() {
         if number >= MAX_BATCH {
             return Err(Error::invalid("", format!("more than {MAX_BATCH} records in a batch")));
         }
         match serde_json::from_slice(line) {
-            Ok(record) => records.push(record),
+            Ok(record) => {
+                numbers.push(number as u64);
+                records.push(record);
+            }
             Err(error) => rejected.push((number as u64, error.to_string())),
         }
     }
-    Ok((records, rejected))
+    Ok((numbers, records, rejected))
 }
 
 /// `POST /node/v1/statistics`
-pub async fn statistics(
-    State(_app): State<App>,
-    Authenticated(node): Authenticated,
-    body: Bytes,
-) -> Result<StatusCode> {
+pub async fn statistics(State(app): State<App>, Authenticated(node): Authenticated, body: Bytes) -> Result<StatusCode> {
     let mut counts: Statistics = json(&body)?;
     if node.role != "aggregation" || counts.node.is_empty() {
         counts.node = node.id;
     }
+    // Counted once; that it was there already is no news to the sender.
+    app.store.record_statistics(&counts).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -16,13 +16,18 @@ const ENVELOPE: usize = 64 << 10;
 
 /// The policy of `group`, as a node with default settings compiles it.
 pub fn compile(state: &PolicyState, group: &str) -> Result<Policy, Vec<Mistake>> {
+    compile_with(state, group, &Settings::default())
+}
+
+/// The policy of `group`, as a node with `settings` compiles it.
+pub fn compile_with(state: &PolicyState, group: &str, settings: &Settings) -> Result<Policy, Vec<Mistake>> {
     let assembled = assemble(state, group, &Understands::all(), 0);
     let text = assembled.policy.to_string();
     if text.len() + ENVELOPE > MAX_POLICY_BYTES {
         let message = format!("the document would take {} octets; {MAX_POLICY_BYTES} are possible", text.len());
         return Err(vec![Mistake::new("", message)]);
     }
-    let policy = PolicyDoc::parse("policy", &text).and_then(|doc| Policy::compile(&Settings::default(), Some(&doc)));
+    let policy = PolicyDoc::parse("policy", &text).and_then(|doc| Policy::compile(settings, Some(&doc)));
     let policy = policy.map_err(|errors| mistakes(&errors, &assembled))?;
     let wrong: Vec<Mistake> = policy
         .custom_signatures()

@@ -1,3 +1,4 @@
 mod access; // every route for every role
 mod accounts; // login, throttling, tokens, users
+mod events; // intake, exceptions, virtual patches, explanations
 mod policy; // changes, versions, keys, nodes
