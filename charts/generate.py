@@ -31,12 +31,27 @@ def files():
         "dashboards/weir.json": dashboard.text(),
         "README.md": README_HEAD + values.table() + "\n",
     }
+    out[os.path.relpath(UPGRADE, schema.CHART)] = upgrade_page(values.compat)
     for plugin in ("kong-lua", "kong-lua-response"):
         folder = os.path.join(PLUGINS, plugin)
         for name in sorted(os.listdir(folder)):
             if name.endswith(".lua"):
                 out["files/%s/%s" % (plugin, name)] = schema.read(folder, name)
     return out
+
+
+UPGRADE = os.path.join(os.path.dirname(schema.HERE), "docs", "upgrade-from-wallarm-node-next.md")
+MARK = "<!-- table: written by charts/generate.py -->\n"
+
+
+def upgrade_page(compat):
+    """The page with its last part, the table of values, written anew."""
+    text = schema.read(UPGRADE)
+    words = {"same": "carries over", "changed": "changes", "ignored": "ignored", "dropped": "left out"}
+    lines = ["| Value | Of | Becomes | |", "|---|---|---|---|"]
+    for row in compat:
+        lines.append("| `%s` | %s | %s | %s |" % (row["key"], ", ".join(row["charts"]), words[row["does"]], row["note"].replace("|", "\\|")))
+    return text[:text.index(MARK) + len(MARK)] + "\n" + "\n".join(lines) + "\n"
 
 
 def leftovers(wanted):

@@ -45,31 +45,28 @@
 {{- end -}}
 {{- end -}}
 
-{{/* Labels that select the pods of a role. Takes a dict of root and role.
+{{/* The selector of a role's workload where one of that kind and name is there already, made by an earlier revision of this
+release: of this chart, or of the one that it replaces. A selector cannot be changed, so it is kept, and an upgrade of the
+same release goes through. Takes a dict of root and role. */}}
+{{- define "weir.keptSelector" -}}
+{{- if ne .role "control-plane" -}}
+{{- $kind := ternary "Deployment" .root.Values.aggregation.kind (eq .role "processing") -}}
+{{- $there := lookup "apps/v1" $kind .root.Release.Namespace (include (printf "weir.%s" .role) .root) -}}
+{{- if and $there (eq .root.Release.Name (dig "metadata" "annotations" "meta.helm.sh/release-name" "" $there)) -}}
+{{- toYaml (dig "spec" "selector" "matchLabels" dict $there) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 
-A Deployment's selector cannot be changed. Where one of that name is there already, made by the chart that this one
-replaces, its selector is kept, so that an upgrade of the same release goes through. */}}
+{{/* Labels that select the pods of a role. Takes a dict of root and role. */}}
 {{- define "weir.selector" -}}
 {{- $labels := dict "app.kubernetes.io/name" (include "weir.name" .root) "app.kubernetes.io/instance" .root.Release.Name "app.kubernetes.io/component" .role -}}
-{{- if ne .role "control-plane" -}}
-{{- $there := lookup "apps/v1" "Deployment" .root.Release.Namespace (include (printf "weir.%s" .role) .root) -}}
-{{- if and $there (eq .root.Release.Name (dig "metadata" "annotations" "meta.helm.sh/release-name" "" $there)) -}}
-{{- $labels = mergeOverwrite $labels (dig "spec" "selector" "matchLabels" dict $there) -}}
-{{- end -}}
-{{- end -}}
-{{- toYaml $labels -}}
+{{- toYaml (mergeOverwrite $labels (include "weir.keptSelector" . | fromYaml)) -}}
 {{- end -}}
 
-{{/* What a Deployment selects by: what is there already, or all of the above. */}}
+{{/* What a workload selects by: what it did, or all of the above. */}}
 {{- define "weir.matchLabels" -}}
-{{- $labels := include "weir.selector" . | fromYaml -}}
-{{- if ne .role "control-plane" -}}
-{{- $there := lookup "apps/v1" "Deployment" .root.Release.Namespace (include (printf "weir.%s" .role) .root) -}}
-{{- if and $there (eq .root.Release.Name (dig "metadata" "annotations" "meta.helm.sh/release-name" "" $there)) -}}
-{{- $labels = dig "spec" "selector" "matchLabels" $labels $there -}}
-{{- end -}}
-{{- end -}}
-{{- toYaml $labels -}}
+{{- include "weir.keptSelector" . | default (include "weir.selector" .) -}}
 {{- end -}}
 
 {{/* Labels of an object. Takes a dict of root and, where the object belongs to one, role. */}}

@@ -1,0 +1,71 @@
+"""What the pages say to do can be done: commands, values, files that they name."""
+import os
+import re
+import unittest
+
+import yaml
+
+import harness
+from harness import render
+
+PAGES = ("README.md", "docs/kubernetes.md", "docs/upgrade-from-wallarm-node-next.md", "connectors/kong/README.md")
+
+
+def page(name):
+    with open(os.path.join(harness.ROOT, name)) as file:
+        return file.read()
+
+
+def settings(text):
+    """Values that `--set` in commands of our chart gives; placeholders get a word."""
+    out = []
+    for command in re.findall(r"helm [^\n]*weir/weir(?:[^\n]*\\\n)*[^\n]*", text):
+        pairs = re.findall(r"--set ([\w.]+)=([^\s\\]+)", command)
+        out.append({key: {"true": True, "false": False}.get(value, re.sub(r"<\w+>", "word", value)) for key, value in pairs})
+    return out
+
+
+class Pages(unittest.TestCase):
+    def test_commands_render(self):
+        count = 0
+        for name in PAGES:
+            for values in settings(page(name)):
+                with self.subTest(name, values=values):
+                    render(values)
+                    count += len(values)
+        self.assertGreater(count, 5)
+
+    def test_the_command_of_the_replaced_chart_needs_its_name_changed_only(self):
+        self.assertIn(harness.SEED, [{**v, "config.api.token": "seed-token"} for v in settings(page("docs/upgrade-from-wallarm-node-next.md"))])
+
+    def test_the_values_for_production_render(self):
+        text = page("docs/kubernetes.md").split("## For production")[1]
+        values = re.search(r"```yaml\n(.*?)```", text, re.S).group(1)
+        objects = render(raw=values, release="weir")
+        self.assertEqual(objects.workload("control-plane")["kind"], "Deployment")
+        self.assertTrue(objects.of("ServiceMonitor") and objects.of("HorizontalPodAutoscaler"))
+        spread = objects.pod("processing")["topologySpreadConstraints"][0]["labelSelector"]["matchLabels"].items()
+        self.assertLessEqual(spread, objects.workload("processing")["spec"]["template"]["metadata"]["labels"].items())
+        for config, files in objects.config_texts().items():
+            self.assertTrue(harness.config_check(files)["valid"], config)
+
+    def test_values_of_kong_are_those_of_the_notes(self):
+        wanted = {"gateway": {"plugins": {"configMaps": [{"name": "kong-lua", "pluginName": "kong-lua"}]}}}
+        blocks = re.findall(r"```yaml\n(.*?)```", page("docs/kubernetes.md"), re.S)
+        self.assertIn(wanted, [yaml.safe_load(block) for block in blocks])
+        notes = harness.notes({"kong.enabled": True, "kong.namespace": "kong"})
+        shown = re.search(r"(?m)^  gateway:\n(?:    .*\n)+", notes).group(0)
+        self.assertEqual(yaml.safe_load(shown), wanted)
+
+    def test_files_that_are_named_exist(self):
+        for name in PAGES + ("charts/weir/README.md",):
+            text = page(name)
+            folder = os.path.dirname(os.path.join(harness.ROOT, name))
+            for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
+                self.assertTrue(os.path.exists(os.path.join(folder, link)), "%s links to %s" % (name, link))
+            for path in re.findall(r"(?<![\w/.])((?:connectors|charts|image|docs)/[\w./-]+[\w])", text):
+                self.assertTrue(os.path.exists(os.path.join(harness.ROOT, path)), "%s names %s" % (name, path))
+
+
+if __name__ == "__main__":
+    unittest.main()
