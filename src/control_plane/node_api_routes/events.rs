@@ -29,6 +29,11 @@ pub async fn events(
             }
         }
     }
+    let ids = records.iter().filter_map(|record| match record {
+        Record::Hit(hit) => Some(hit.id.as_str()),
+        Record::Update(_) => None,
+    });
+    app.sinks.before(ids.collect::<Vec<_>>().into_iter()).await?;
     let ack = app.store.insert(records, &node.id).await?;
     // The store numbers what it was given: back to the lines of the batch.
     let line = |at: u64| usize::try_from(at).ok().and_then(|at| numbers.get(at)).copied().unwrap_or(at);
@@ -38,6 +43,7 @@ pub async fn events(
         tracing::warn!(node = node.id, rejected = rejected.len(), why = rejected[0].1, "records cannot be stored");
     }
     app.news.notify_waiters();
+    app.sinks.wake();
     Ok(Json(Ack { rejected, ..ack }))
 }
 
