@@ -84,7 +84,7 @@ fn look<'r>(
     found: &mut Found<'r, '_>,
 ) -> Result<(), Stop> {
     found.hits.clear();
-    let subject = Subject { bytes: value.bytes, chars: value.chars, value: *value, tree };
+    let subject = Subject::new(value.bytes, value.chars, value, tree);
     let mut result = detect::signature::run(ruleset, &subject, PLAIN, budget, seen, &mut found.hits);
     for detector in detect::TABLE {
         if result.is_err() {
@@ -108,12 +108,12 @@ fn look<'r>(
     }
     found.settle(value, value.bytes);
     for (number, kind) in VIEWS.iter().enumerate() {
-        if result.is_err() || !value.chars.meets(kind.needs) {
+        if result.is_err() || !value.chars.meets(kind.needs) || !ruleset.views(number, value.zone) {
             continue;
         }
         result = budget.spend(value.bytes.len());
         if let Cow::Owned(bytes) = (kind.run)(value.bytes) {
-            let view = Subject { bytes: &bytes, chars: Chars::of(&bytes), value: *value, tree };
+            let view = Subject::new(&bytes, Chars::of(&bytes), value, tree);
             result = result
                 .and_then(|()| detect::signature::run(ruleset, &view, 1 << number, budget, seen, &mut found.hits));
             found.settle(value, &bytes);

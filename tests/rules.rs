@@ -110,7 +110,7 @@ fn both_ways(text: &[u8], zone: Zone) -> (Vec<String>, Vec<String>) {
     let chars = Chars::of(text);
     let value = Value { point: PointId::ROOT, bytes: text, zone, hint: Hint::None, depth: 0, covered: false, chars };
     let tree = PointTree::new();
-    let subject = weir::detect::Subject { bytes: text, chars, value, tree: &tree };
+    let subject = weir::detect::Subject::new(text, chars, &value, &tree);
     let budget = Budget::new(u64::MAX, &|| false);
     let mut hits = Vec::new();
     weir::detect::signature::run(rules, &subject, PLAIN, &budget, &mut Seen::default(), &mut hits).unwrap();

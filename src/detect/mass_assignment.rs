@@ -82,6 +82,6 @@ mod tests {
         let bytes = b"prototype";
         let chars = Chars::of(bytes);
         let value = Value { point, bytes, zone: Zone::NAME, hint: Hint::None, depth: 0, covered: false, chars };
-        assert!(prototype(&Subject { bytes, chars, value, tree: &tree }).is_some());
+        assert!(prototype(&Subject::new(bytes, chars, &value, &tree)).is_some());
     }
 }

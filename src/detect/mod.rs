@@ -17,9 +17,9 @@ pub mod url;
 pub mod xss;
 
 use crate::model::{AttackType, Chars, Confidence, Hint, PointId, PointPattern, PointTree, Value, Zone};
+use std::cell::Cell;
 
 /// What a detector looks at: one value, in one of its forms.
-#[derive(Clone, Copy)]
 pub struct Subject<'s> {
     /// The octets.
     pub bytes: &'s [u8],
@@ -29,9 +29,23 @@ pub struct Subject<'s> {
     pub value: Value<'s>,
     /// Points of the message.
     pub tree: &'s PointTree<'s>,
+    /// What earlier detectors of the table left.
+    pub memo: Memo,
 }
 
-impl Subject<'_> {
+/// What a detector leaves about the current subject for those behind it in the table, so that nothing is worked out twice.
+#[derive(Default)]
+pub struct Memo {
+    /// The SQL grammar found something, and is in doubt.
+    in_doubt: Cell<bool>,
+}
+
+impl<'s> Subject<'s> {
+    /// `bytes`, which are `value` or a form of it.
+    pub fn new(bytes: &'s [u8], chars: Chars, value: &Value<'s>, tree: &'s PointTree<'s>) -> Self {
+        Self { bytes, chars, value: *value, tree, memo: Memo::default() }
+    }
+
     /// Whether the value sits at, or below, one of `points`; true for an empty list.
     pub fn is_at(&self, points: &[PointPattern]) -> bool {
         points.is_empty() || points.iter().any(|p| p.covers_node(self.tree, self.value.point))
@@ -103,7 +117,14 @@ impl Detector {
             covered: false,
             chars,
         };
-        (self.gate)(chars) && (self.run)(&Subject { bytes: text, chars, value, tree: &PointTree::new() }).is_some()
+        let tree = PointTree::new();
+        let subject = Subject::new(text, chars, &value, &tree);
+        // Those before it in the table leave what it may need.
+        let before = TABLE.iter().take_while(|other| other.name != self.name);
+        for earlier in before.filter(|other| (other.gate)(chars)) {
+            (earlier.run)(&subject);
+        }
+        (self.gate)(chars) && (self.run)(&subject).is_some()
     }
 }
 

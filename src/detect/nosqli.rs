@@ -96,7 +96,7 @@ mod tests {
                 let bytes = b"$gt";
                 let chars = Chars::of(bytes);
                 let value = Value { point, bytes, zone: Zone::NAME, hint: Hint::None, depth: 0, covered: false, chars };
-                operator_name(&Subject { bytes, chars, value, tree: &tree }).is_some()
+                operator_name(&Subject::new(bytes, chars, &value, &tree)).is_some()
             })
             .collect();
         assert_eq!(found, [false, true]);

@@ -273,12 +273,16 @@ fn inclusion(url: &Url<'_>, name: &[u8]) -> Option<Confidence> {
 }
 
 fn run_redirect(subject: &Subject<'_>) -> Option<Match> {
+    // Nothing below reports what begins neither with a slash nor with a scheme; most values begin with neither.
+    if !matches!(subject.bytes.first(), Some(b'/' | b'\\' | b'\t' | 0x0b | b'h' | b'H')) {
+        return None;
+    }
     let text = &subject.bytes[..subject.bytes.len().min(MAX_URL)];
     let spaces = text.iter().filter(|b| **b == b' ').count();
     if spaces > 1 || memchr::memchr(b'\n', text).is_some() {
         return None;
     }
-    redirect(text, name_of(subject)).map(|confidence| Match { confidence, start: 0, end: text.len() })
+    redirect(text, || name_of(subject)).map(|confidence| Match { confidence, start: 0, end: text.len() })
 }
 
 /// Names of parameters that say where to go.
@@ -307,7 +311,11 @@ const GOES: &[&[u8]] = &[
     b"ref",
 ];
 
-fn redirect(text: &[u8], name: &[u8]) -> Option<Confidence> {
+fn redirect<'n>(text: &[u8], name: impl FnOnce() -> &'n [u8]) -> Option<Confidence> {
+    let slashed = matches!(text.first(), Some(b'/' | b'\\' | b'\t' | 0x0b));
+    if !slashed && !text.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"http")) {
+        return None;
+    }
     let lower = text.to_ascii_lowercase();
     let slashes = lower.iter().take_while(|b| matches!(b, b'/' | b'\\' | b'\t' | 0x0b)).count();
     let rest = &lower[slashes..];
@@ -320,9 +328,7 @@ fn redirect(text: &[u8], name: &[u8]) -> Option<Confidence> {
     if slashes >= 1 && (rest.starts_with(b"http:") || rest.starts_with(b"https:") || rest.starts_with(b"javascript:")) {
         return Some(Confidence::High);
     }
-    let goes = GOES.iter().any(|g| {
-        name.eq_ignore_ascii_case(g) || g.len() > 3 && memchr::memmem::find(&name.to_ascii_lowercase(), g).is_some()
-    });
+    let goes = slashes == 2 && host && goes_somewhere(name());
     // Only in the authority does an `@` hide where the URL goes (RFC 3986 §3.2.1).
     let authority = rest.split(|b| matches!(b, b'/' | b'?' | b'#')).next().unwrap_or_default();
     let disguised = authority.contains(&b'@');
@@ -336,6 +342,12 @@ fn redirect(text: &[u8], name: &[u8]) -> Option<Confidence> {
             .then_some(Confidence::High),
         Some(after) => odd_authority(after).then_some(Confidence::High),
     }
+}
+
+/// Whether a parameter of this name says where to go.
+fn goes_somewhere(name: &[u8]) -> bool {
+    let name = name.to_ascii_lowercase();
+    GOES.iter().any(|g| name == *g || g.len() > 3 && memchr::memmem::find(&name, g).is_some())
 }
 
 /// Whether the authority of a URL is written to be taken for another.
@@ -401,7 +413,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn never_panics(text in r"[a-c:/@\\.?#\[\]0-9x]{0,60}") {
-            redirect(text.as_bytes(), b"url");
+            redirect(text.as_bytes(), || &b"url"[..]);
             if let Some(url) = parse(text.as_bytes()) {
                 ssrf(&url, b"page");
             }

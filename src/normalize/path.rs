@@ -10,7 +10,60 @@ use std::borrow::Cow;
 const LEAD_BYTES: [(u8, usize); 4] = [(0xe0, 2), (0xf0, 3), (0xf8, 4), (0xfc, 5)];
 
 /// `\` becomes `/`, sloppy encodings are undone, `//`, `/./` and `;...` path parameters before a `/` vanish.
+///
+/// **Safety.** Most values have nothing to undo: [`changes`] finds the first octet that the slow path would treat
+/// otherwise than by copying it, and without one the input is the answer. `same_answer_as_the_slow_path` holds both together.
 pub fn run(input: &[u8]) -> Cow<'_, [u8]> {
+    if !changes(input) { Cow::Borrowed(input) } else { slow(input) }
+}
+
+/// What an octet may begin that is not copied as it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Begin {
+    /// Nothing.
+    Nothing,
+    /// A sloppy encoding.
+    Encoding,
+    /// A slash or parameter that may vanish.
+    Slash,
+    /// A backslash.
+    Change,
+}
+
+/// What each octet may begin.
+static BEGINS: [Begin; 256] = {
+    let mut table = [Begin::Nothing; 256];
+    let mut b = 0;
+    while b < 256 {
+        let octet = b as u8;
+        table[b] = match octet {
+            b'\\' => Begin::Change,
+            b'/' | b';' => Begin::Slash,
+            b'0' | b'%' | 0x80.. => Begin::Encoding,
+            _ if is_dropped(octet) => Begin::Change,
+            _ => Begin::Nothing,
+        };
+        b += 1;
+    }
+    table
+};
+
+/// Whether some octet of `input` is not copied as it is.
+fn changes(input: &[u8]) -> bool {
+    input.iter().enumerate().any(|(at, &b)| match BEGINS[b as usize] {
+        Begin::Nothing => false,
+        Begin::Encoding => step(&input[at..]) != (Some(b), 1),
+        Begin::Slash => match input[at + 1..] {
+            // Behind `:/` a second slash stays; that is left to the slow path.
+            [b'/', ..] => b == b'/' || input[..at].ends_with(b".."),
+            [b'.', b'/' | b'\\', ..] => b == b'/',
+            _ => false,
+        },
+        Begin::Change => true,
+    })
+}
+
+fn slow(input: &[u8]) -> Cow<'_, [u8]> {
     let decoded = undo(input);
     let text: &[u8] = decoded.as_deref().unwrap_or(input);
     let mut out: Vec<u8> = Vec::with_capacity(text.len());
@@ -49,8 +102,8 @@ fn undo(input: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Control octets that end or vanish from a file name.
-fn is_dropped(b: u8) -> bool {
-    b < b'\t' || (0x0e..0x20).contains(&b)
+const fn is_dropped(b: u8) -> bool {
+    b < b'\t' || (b >= 0x0e && b < 0x20)
 }
 
 /// The octet meant at the start of `input`, if any, and how many octets spell it.
@@ -133,6 +186,14 @@ mod tests {
     }
 
     proptest::proptest! {
+        #[test]
+        fn same_answer_as_the_slow_path(input in r"(//|/\./|\.\.;/|:/|[a-z/.;:\\%0x2f]|\xc0|\xaf|\xe2\x88\x95|é|．|\x01|%c0%af|0x2f){0,24}") {
+            let bytes = input.as_bytes();
+            proptest::prop_assert_eq!(run(bytes), super::slow(bytes));
+            let latin: Vec<u8> = input.chars().map(|c| c as u8).collect();
+            proptest::prop_assert_eq!(run(&latin), super::slow(&latin));
+        }
+
         #[test]
         fn never_panics_and_never_grows(input: Vec<u8>) {
             proptest::prop_assert!(run(&input).len() <= input.len());

@@ -49,16 +49,21 @@ pub fn suits(value: &Candidate<'_>) -> Suits {
 /// Whether a decoding that begins with `first` may be text, of eight or sixteen bits, or a container.
 fn begins_well(first: &[u8; 3]) -> bool {
     let wide = first[1] == 0 && hex::is_ascii_text(&first[..1]);
-    hex::is_ascii_text(first)
-        || first[0] >= 0xc2
-        || wide
-        || CONTAINERS.iter().any(|magic| magic.starts_with(&first[..magic.len().min(3)]))
+    hex::is_ascii_text(first) || first[0] >= 0xc2 || wide || begins_container(first)
+}
+
+/// Whether a container begins with `first`.
+fn begins_container(first: &[u8; 3]) -> bool {
+    CONTAINERS.iter().any(|magic| magic.starts_with(&first[..magic.len().min(3)]))
 }
 
 /// Emits the decoded octets at `[base64]`.
 pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, Fail> {
     let text = payload(value.bytes).trim_ascii();
     em.budget.spend(text.len())?;
+    if !may_be_text(text) {
+        return Err(Fail::NotMine);
+    }
     // A long value is given up at its first octets unless they decode to something.
     let head = base64::decode(&text[..text.len().min(64) & !3]).ok_or(Fail::NotMine)?;
     let container = CONTAINERS.iter().any(|magic| head.starts_with(magic));
@@ -79,6 +84,9 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, F
 
 /// What follows `data:...;base64,` or an authentication scheme.
 fn payload(bytes: &[u8]) -> &[u8] {
+    if !matches!(bytes.first(), Some(b'b' | b'B' | b'd' | b'D')) {
+        return bytes;
+    }
     let basic = bytes.split_at_checked(6).filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"basic "));
     if let Some((_, rest)) = basic {
         return rest;
@@ -89,6 +97,19 @@ fn payload(bytes: &[u8]) -> &[u8] {
         Some((head, rest)) if head.to_ascii_lowercase().ends_with(b";base64,") => rest,
         _ => bytes,
     }
+}
+
+/// A look at the first digits, without a copy: whether they may decode to text or a container.
+///
+/// **Safety.** Control octets other than NUL (for UTF-16), tab and line ends are in no text that [`is_text`] takes, and
+/// letters beyond ASCII only in longer ones. `the_first_look_changes_no_answer` holds it.
+fn may_be_text(text: &[u8]) -> bool {
+    const LOOK: usize = 24;
+    let short = text.len() < MIN_UNICODE;
+    let text = &text[..text.len().min(LOOK)];
+    let first = text.chunks_exact(4).map_while(base64::peek).flatten();
+    let odd = |b: u8| b < b' ' && !matches!(b, 0 | b'\t' | b'\n' | b'\r') || b >= 0x80 && short;
+    !first.into_iter().any(odd) || base64::peek(text).is_none_or(|head| begins_container(&head))
 }
 
 /// Whether decoded octets are text; `cut` where more follows.
@@ -169,6 +190,19 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn the_first_look_changes_no_answer(text in "[A-Za-z0-9+/_ -]{8,70}={0,2}", bytes: Vec<u8>, words in "[a-z é]{6,50}") {
+            let encode = |bytes: &[u8]| ::base64::engine::general_purpose::STANDARD.encode(bytes);
+            for text in [text, encode(&bytes), encode(words.as_bytes())] {
+                let text = text.as_bytes().trim_ascii();
+                let Some(decoded) = super::base64::decode(text) else { continue };
+                let container = super::CONTAINERS.iter().any(|magic| decoded.starts_with(magic));
+                if !super::may_be_text(text) {
+                    prop_assert!(!container && !super::is_text(&decoded, false));
+                }
+            }
+        }
+
         #[test]
         fn never_panics(text in "[A-Za-z0-9+/=_ :;,-]{0,90}") {
             open("text/plain", text.as_bytes());

@@ -14,7 +14,9 @@ pub fn suits(value: &Candidate<'_>) -> Suits {
     if charset::declared(value.hint_media()).is_some() {
         return Suits::Declared;
     }
-    Suits::sniffed(value.chars.meets(Chars::HIGH.with(Chars::CONTROL).with(Chars::PLUS)))
+    // In a form `+` is a space, and each field is looked at once that is undone.
+    let plus = if value.is_media(&["application/x-www-form-urlencoded"]) { Chars::NONE } else { Chars::PLUS };
+    Suits::sniffed(value.chars.meets(Chars::HIGH.with(Chars::CONTROL).with(plus)))
 }
 
 /// Emits the text as UTF-8. The input is looked at as well, unless only a byte order mark was taken away.
@@ -41,7 +43,7 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, F
             only_mark = charset == Charset::Utf8;
         }
     }
-    if !only_mark {
+    if !only_mark && !value.covered {
         emitted |= disguised(value, em)?;
     }
     match (emitted, only_mark) {

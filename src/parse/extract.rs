@@ -131,16 +131,17 @@ fn deepen<'a>(
     decoded_left: &mut usize,
 ) -> Result<(), Stop> {
     let value = out.values[at];
-    let candidate = Candidate {
+    let mut candidate = Candidate {
         bytes: value.bytes,
         chars: value.chars,
         zone: value.zone,
         tag: out.tree.segment(value.point).map_or(Tag::Uri, |s| s.tag),
         hint: value.hint,
         depth: value.depth,
+        covered: false,
     };
     for parser in TABLE {
-        let suits = (parser.suits)(&candidate);
+        let suits = parser.tries(&candidate);
         if suits == Suits::No {
             continue;
         }
@@ -157,7 +158,10 @@ fn deepen<'a>(
         }
         let (values, nodes, anomalies) = (em.values.len(), em.tree.len(), em.notes.anomalies.len());
         match (parser.run)(&candidate, &mut em) {
-            Ok(Parsed::Covered) => out.values[at].covered = true,
+            Ok(Parsed::Covered) => {
+                out.values[at].covered = true;
+                candidate.covered = true;
+            }
             Ok(Parsed::Added) | Err(Fail::Limit) => {}
             Err(Fail::NotMine) => {
                 em.values.truncate(values);

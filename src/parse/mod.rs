@@ -53,6 +53,8 @@ pub struct Candidate<'a> {
     pub hint: Hint<'a>,
     /// Parsers stacked so far.
     pub depth: u8,
+    /// Whether a parser has taken it apart whole, so that only what is declared is still to be tried.
+    pub covered: bool,
 }
 
 impl<'a> Candidate<'a> {
@@ -133,29 +135,89 @@ impl From<Stop> for Fail {
 pub struct Parser {
     /// The bit that switches it off.
     pub id: ParserSet,
-    /// Cheap test, asked for every value.
+    /// Undeclared values without any of these kinds of octets never suit.
+    ///
+    /// **Safety.** It only repeats what `suits` asks first; `needs_change_no_answer` holds both together.
+    pub needs: Chars,
+    /// Cheap test of a value.
     pub suits: fn(&Candidate<'_>) -> Suits,
     /// The work: emits values below the current point.
     pub run: for<'a> fn(&Candidate<'a>, &mut Emit<'_, 'a>) -> Result<Parsed, Fail>,
 }
 
-/// Every parser of values, in the order in which they are tried.
+impl Parser {
+    /// Whether it wants to try `value`.
+    #[inline]
+    pub fn tries(&self, value: &Candidate<'_>) -> Suits {
+        let sniffs = value.chars.meets(self.needs) && !value.covered;
+        match value.hint {
+            Hint::None if !sniffs => Suits::No,
+            _ => match (self.suits)(value) {
+                Suits::Sniffed if value.covered => Suits::No,
+                suits => suits,
+            },
+        }
+    }
+}
+
+/// Every parser of values, in the order in which they are tried: first those that take a whole body apart. Once one has
+/// covered a value only declared ones are asked, as others would but make of the whole what they make of its parts.
 pub static TABLE: &[Parser] = &[
-    Parser { id: ParserSet::COOKIE, suits: cookie::suits, run: cookie::run },
-    Parser { id: ParserSet::CHARSET, suits: charset::suits, run: charset::run },
-    Parser { id: ParserSet::PERCENT, suits: percent::suits, run: percent::run },
-    Parser { id: ParserSet::JSON_DOC, suits: json_doc::suits, run: json_doc::run },
-    Parser { id: ParserSet::XML, suits: xml::suits, run: xml::run },
-    Parser { id: ParserSet::GQL, suits: gql::suits, run: gql::run },
-    Parser { id: ParserSet::JWT, suits: jwt::suits, run: jwt::run },
-    Parser { id: ParserSet::BASE64, suits: base64::suits, run: base64::run },
-    Parser { id: ParserSet::HEX, suits: hex::suits, run: hex::run },
-    Parser { id: ParserSet::GZIP, suits: inflate::suits, run: inflate::run },
-    Parser { id: ParserSet::HTMLJS, suits: htmljs::suits, run: htmljs::run },
-    Parser { id: ParserSet::FORM_URLENCODED, suits: form_urlencoded::suits, run: form_urlencoded::run },
-    Parser { id: ParserSet::GRPC, suits: grpc::suits, run: grpc::run },
-    Parser { id: ParserSet::PROTOBUF, suits: protobuf::suits, run: protobuf::run },
-    Parser { id: ParserSet::MSGPACK, suits: msgpack::suits, run: msgpack::run },
-    Parser { id: ParserSet::VIEWSTATE, suits: viewstate::suits, run: viewstate::run },
-    Parser { id: ParserSet::MULTIPART, suits: multipart::suits, run: multipart::run },
+    Parser { id: ParserSet::COOKIE, needs: Chars::NONE, suits: cookie::suits, run: cookie::run },
+    Parser { id: ParserSet::MULTIPART, needs: Chars::COLON, suits: multipart::suits, run: multipart::run },
+    Parser {
+        id: ParserSet::FORM_URLENCODED,
+        needs: Chars::EQUALS,
+        suits: form_urlencoded::suits,
+        run: form_urlencoded::run,
+    },
+    Parser {
+        id: ParserSet::JSON_DOC,
+        needs: Chars::LBRACE.with(Chars::LBRACKET).with(Chars::DQUOTE),
+        suits: json_doc::suits,
+        run: json_doc::run,
+    },
+    Parser {
+        id: ParserSet::CHARSET,
+        needs: Chars::HIGH.with(Chars::CONTROL).with(Chars::PLUS),
+        suits: charset::suits,
+        run: charset::run,
+    },
+    Parser {
+        id: ParserSet::PERCENT,
+        needs: Chars::PERCENT.with(Chars::PLUS),
+        suits: percent::suits,
+        run: percent::run,
+    },
+    Parser { id: ParserSet::XML, needs: Chars::GT, suits: xml::suits, run: xml::run },
+    Parser { id: ParserSet::GQL, needs: Chars::RBRACE, suits: gql::suits, run: gql::run },
+    Parser { id: ParserSet::JWT, needs: Chars::DOT, suits: jwt::suits, run: jwt::run },
+    Parser { id: ParserSet::BASE64, needs: Chars::ALPHA, suits: base64::suits, run: base64::run },
+    Parser { id: ParserSet::HEX, needs: Chars::DIGIT, suits: hex::suits, run: hex::run },
+    Parser { id: ParserSet::GZIP, needs: Chars::HIGH.with(Chars::CONTROL), suits: inflate::suits, run: inflate::run },
+    Parser { id: ParserSet::HTMLJS, needs: Chars::AMP.with(Chars::BACKSLASH), suits: htmljs::suits, run: htmljs::run },
+    Parser { id: ParserSet::GRPC, needs: Chars::CONTROL, suits: grpc::suits, run: grpc::run },
+    Parser { id: ParserSet::PROTOBUF, needs: Chars::CONTROL, suits: protobuf::suits, run: protobuf::run },
+    Parser { id: ParserSet::MSGPACK, needs: Chars::HIGH, suits: msgpack::suits, run: msgpack::run },
+    Parser { id: ParserSet::VIEWSTATE, needs: Chars::HIGH, suits: viewstate::suits, run: viewstate::run },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Tag;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn needs_change_no_answer(bytes in "(<!?[?]xml>|--x\r\nContent-Disposition: form-data|\\{query|eyJ|\\PC|[ -~]|\x00){0,6}", raw: Vec<u8>, tag in 0..Tag::ALL.len()) {
+            for bytes in [bytes.as_bytes(), &raw] {
+                let chars = Chars::of(bytes);
+                let value = Candidate { bytes, chars, zone: Zone::BODY, tag: Tag::ALL[tag], hint: Hint::None, depth: 0, covered: false };
+                for parser in TABLE {
+                    prop_assert_eq!(parser.tries(&value), (parser.suits)(&value), "{:?}", parser.id);
+                }
+            }
+        }
+    }
+}

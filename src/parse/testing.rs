@@ -101,7 +101,7 @@ pub fn alone(tag: Tag, bytes: &[u8], media: &str, run: Run) -> Outcome {
         depth: 1,
         decoded_left: &mut decoded_left,
     };
-    let candidate = Candidate { bytes, chars: Chars::of(bytes), zone: Zone::BODY, tag, hint, depth: 0 };
+    let candidate = Candidate { bytes, chars: Chars::of(bytes), zone: Zone::BODY, tag, hint, depth: 0, covered: false };
     let outcome = run(&candidate, &mut em);
     Outcome {
         values: values.iter().map(|v| (tree.path(v.point).to_string(), printable(v.bytes, 4096))).collect(),

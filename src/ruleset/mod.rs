@@ -50,6 +50,8 @@ pub struct Ruleset {
     /// Signatures by number.
     pub signatures: Vec<Signature>,
     prefilter: prefilter::Prefilter,
+    /// Zones in which some signature looks at each view.
+    viewed: Vec<Zone>,
 }
 
 impl Signature {
@@ -75,7 +77,15 @@ impl Ruleset {
 
     fn assemble(signatures: Vec<Signature>, required: Vec<compile::Required>) -> Self {
         let prefilter = prefilter::Prefilter::new(&signatures, &required);
-        Self { signatures, prefilter }
+        let views = (0..VIEWS.len()).map(|number| 1u16 << number);
+        let looking = |view| signatures.iter().filter(move |s: &&Signature| s.views & view != 0);
+        let viewed = views.map(|view| looking(view).fold(Zone::NONE, |all, s| all.with(s.zones))).collect();
+        Self { signatures, prefilter, viewed }
+    }
+
+    /// Whether some signature looks at view `number` of values in `zone`; otherwise there is no need to make it.
+    pub fn views(&self, number: usize, zone: Zone) -> bool {
+        self.viewed[number].meets(zone)
     }
 
     /// Calls `found` with the number of each signature that may match `text`, each once. `chars` are the kinds of octets

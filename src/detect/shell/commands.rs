@@ -1,5 +1,7 @@
 //! Commands that injections run, by how much a line that begins with one must say to be believed.
 
+use crate::model::Lexicon;
+
 /// How telling a command's name is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
@@ -11,104 +13,106 @@ pub enum Kind {
     Telling,
 }
 
-/// Commands that are ordinary words, sorted.
-const WORDS: &[&str] = &[
-    "at", "base", "bash", "cat", "cd", "chmod", "compress", "convert", "copy", "cut", "date", "del", "dig", "dir",
-    "do", "echo", "env", "exec", "expr", "file", "find", "fold", "for", "go", "grep", "head", "help", "history",
-    "host", "install", "join", "kill", "last", "less", "link", "ls", "mail", "make", "man", "more", "mount", "move",
-    "net", "node", "open", "paste", "perl", "php", "ping", "print", "printf", "python", "python2", "python3", "read",
-    "reg", "rev", "rm", "ruby", "rename", "route", "run", "sc", "screen", "service", "set", "sh", "sleep", "sort",
-    "source", "split", "start", "stat", "strings", "tail", "tee", "test", "time", "timeout", "top", "touch", "tr",
-    "type", "unlink", "uniq", "users", "ver", "w", "watch", "whereis", "which", "while", "who", "write", "yes", "zip",
-    "mv", "cp", "ip", "ps", "pwd", "su", "id", "awk", "sed", "nl", "od", "xxd", "ftp", "ssh", "scp", "git", "curl",
-    "wget", "nc", "ncat", "telnet", "java", "lua", "tar", "gcc", "crontab", "diff", "dd", "df", "du", "cmd", "export",
-    "hostname", "shutdown", "reboot", "halt", "sudo", "dash", "passwd", "whois", "ifdown", "dirname", "sendmail",
-];
-/// Commands alone behind a separator that are believed.
-const NAMES: &[&str] = &[
-    "id", "ls", "pwd", "dir", "ps", "env", "sh", "bash", "cmd", "hostname", "reboot", "ver", "w", "df", "curl", "wget",
-    "ping", "nc", "phpinfo", "set", "cat", "perl", "python", "php", "shutdown", "uptime", "route", "history",
-];
-/// Commands that are no words.
-const TELLING: &[&str] = &[
-    "arp",
-    "base64",
-    "busybox",
-    "certutil",
-    "chown",
-    "cscript",
-    "dash",
-    "dirname",
-    "dmesg",
-    "ifconfig",
-    "ipconfig",
-    "journalctl",
-    "ksh",
-    "lastlog",
-    "lsattr",
-    "lsb_release",
-    "lsof",
-    "lspci",
-    "lsusb",
-    "mknod",
-    "mkfifo",
-    "msiexec",
-    "mshta",
-    "nbtstat",
-    "netsh",
-    "netstat",
-    "nmap",
-    "nohup",
-    "nslookup",
-    "pgrep",
-    "pkill",
-    "powershell",
-    "printenv",
-    "ps aux",
-    "pwsh",
-    "regsvr32",
-    "rundll32",
-    "rsync",
-    "schtasks",
-    "sendmail",
-    "setsid",
-    "smbclient",
-    "socat",
-    "sqlite3",
-    "strace",
-    "sysctl",
-    "systemctl",
-    "systeminfo",
-    "taskkill",
-    "tasklist",
-    "tcpdump",
-    "tftp",
-    "traceroute",
-    "tracert",
-    "uname",
-    "useradd",
-    "vssadmin",
-    "whoami",
-    "wmic",
-    "wscript",
-    "xargs",
-    "zsh",
-    "csh",
-    "tcsh",
-    "gawk",
-    "mawk",
-    "bitsadmin",
-    "iptables",
-];
+/// Every command known.
+static COMMANDS: Lexicon<Kind, 512> = Lexicon::new(&[
+    (
+        Kind::Telling,
+        &[
+            "arp",
+            "base64",
+            "bitsadmin",
+            "busybox",
+            "certutil",
+            "chown",
+            "cscript",
+            "csh",
+            "dash",
+            "dirname",
+            "dmesg",
+            "gawk",
+            "ifconfig",
+            "ipconfig",
+            "iptables",
+            "journalctl",
+            "ksh",
+            "lastlog",
+            "lsattr",
+            "lsb_release",
+            "lsof",
+            "lspci",
+            "lsusb",
+            "mawk",
+            "mkfifo",
+            "mknod",
+            "mshta",
+            "msiexec",
+            "nbtstat",
+            "netsh",
+            "netstat",
+            "nmap",
+            "nohup",
+            "nslookup",
+            "pgrep",
+            "pkill",
+            "powershell",
+            "printenv",
+            "pwsh",
+            "regsvr32",
+            "rsync",
+            "rundll32",
+            "schtasks",
+            "sendmail",
+            "setsid",
+            "smbclient",
+            "socat",
+            "sqlite3",
+            "strace",
+            "sysctl",
+            "systemctl",
+            "systeminfo",
+            "taskkill",
+            "tasklist",
+            "tcpdump",
+            "tcsh",
+            "tftp",
+            "traceroute",
+            "tracert",
+            "uname",
+            "useradd",
+            "vssadmin",
+            "whoami",
+            "wmic",
+            "wscript",
+            "xargs",
+            "zsh",
+        ],
+    ),
+    (
+        Kind::Name,
+        &[
+            "bash", "cat", "cmd", "curl", "df", "dir", "env", "history", "hostname", "id", "ls", "nc", "perl", "php",
+            "phpinfo", "ping", "ps", "pwd", "python", "reboot", "route", "set", "sh", "shutdown", "uptime", "ver", "w",
+            "wget",
+        ],
+    ),
+    (
+        Kind::Word,
+        &[
+            "at", "awk", "base", "cd", "chmod", "compress", "convert", "copy", "cp", "crontab", "cut", "date", "dd",
+            "del", "diff", "dig", "do", "du", "echo", "exec", "export", "expr", "file", "find", "fold", "for", "ftp",
+            "gcc", "git", "go", "grep", "halt", "head", "help", "host", "ifdown", "install", "ip", "java", "join",
+            "kill", "last", "less", "link", "lua", "mail", "make", "man", "more", "mount", "move", "mv", "ncat", "net",
+            "nl", "node", "od", "open", "passwd", "paste", "print", "printf", "python2", "python3", "read", "reg",
+            "rename", "rev", "rm", "ruby", "run", "sc", "scp", "screen", "sed", "service", "sleep", "sort", "source",
+            "split", "ssh", "start", "stat", "strings", "su", "sudo", "tail", "tar", "tee", "telnet", "test", "time",
+            "timeout", "top", "touch", "tr", "type", "uniq", "unlink", "users", "watch", "whereis", "which", "while",
+            "who", "whois", "write", "xxd", "yes", "zip",
+        ],
+    ),
+]);
 
-/// What `name` (lower case, without path and `.exe`) is, if it is a command.
+/// What `name` (in any case, without path and `.exe`) is, if it is a command.
+#[inline]
 pub fn kind(name: &[u8]) -> Option<Kind> {
-    let is = |list: &[&str]| list.iter().any(|c| c.as_bytes() == name);
-    if is(TELLING) {
-        Some(Kind::Telling)
-    } else if is(NAMES) {
-        Some(Kind::Name)
-    } else {
-        is(WORDS).then_some(Kind::Word)
-    }
+    COMMANDS.get(name)
 }

@@ -64,6 +64,10 @@ pub const DETECTOR: Detector = Detector {
     },
 };
 
+/// Octets skipped before a command.
+const MAX_LEAD: usize = 16;
+/// Octets of a command's name and path.
+const MAX_NAME: usize = 128;
 /// Octets of one command line, and of what stands before it, that are looked at.
 const MAX_LINE: usize = 384;
 /// Lines from which on a long text is a document.
@@ -86,13 +90,13 @@ fn gate(chars: Chars) -> bool {
 }
 
 fn run(subject: &Subject<'_>) -> Option<Match> {
-    let plain = find(subject.bytes);
-    if plain.is_some() || !subject.chars.meets(NOISE) {
+    let plain = find(subject.bytes, subject.chars);
+    if plain.is_some() || !subject.chars.meets(NOISE) || is_plain_behind_noise(subject.bytes, subject.chars) {
         return plain;
     }
     match noise::run(subject.bytes) {
         // Positions within the cleaned text mean nothing in the value: report the value.
-        Cow::Owned(clean) => find(&clean).map(|m| Match { start: 0, end: subject.bytes.len(), ..m }),
+        Cow::Owned(clean) => find(&clean, Chars::of(&clean)).map(|m| Match { start: 0, end: subject.bytes.len(), ..m }),
         Cow::Borrowed(_) => None,
     }
 }
@@ -103,6 +107,36 @@ const NOISE: Chars = Chars::QUOTE
     .with(Chars::CARET)
     .with(Chars::DOLLAR)
     .with(Chars::BACKTICK);
+
+/// Octets of which separators are made.
+const SEPARATORS: Chars =
+    Chars::SEMICOLON.with(Chars::PIPE).with(Chars::AMP).with(Chars::BACKTICK).with(Chars::NEWLINE);
+
+/// Whether some separator may be in a text of these octets.
+fn may_separate(chars: Chars) -> bool {
+    const BEFORE_PARENTHESIS: Chars = Chars::DOLLAR.with(Chars::LT).with(Chars::GT);
+    chars.meets(SEPARATORS) || chars.meets(Chars::LPAREN) && chars.meets(BEFORE_PARENTHESIS)
+}
+
+/// Whether a text without separators does not begin with a command once its noise is taken away.
+///
+/// **Safety.** Cleaning only takes octets away or makes blanks of them, so it makes no separator; what is left to find is
+/// a command at the beginning, and its name lies within the first octets. `same_answer_as_the_slow_path` holds it.
+fn is_plain_behind_noise(text: &[u8], chars: Chars) -> bool {
+    const HEAD: usize = 256;
+    // Octets before a cut that cleaning would treat otherwise if it saw what follows: it looks no further ahead.
+    const CUT: usize = 32;
+    if may_separate(chars) {
+        return false;
+    }
+    let head = &text[..text.len().min(HEAD)];
+    let clean = noise::run(head);
+    let start = clean.iter().take(MAX_LEAD).take_while(|b| is_lead(**b)).count();
+    let word = &clean[start..];
+    let len = word.iter().take(MAX_NAME).take_while(|b| is_word(**b)).count();
+    let whole = head.len() == text.len() || len + CUT < word.len();
+    whole && commands::kind(program(split_path(&word[..len]).1)).is_none()
+}
 
 /// What stands in front of a command.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -122,7 +156,7 @@ enum Before {
 }
 
 /// The first command of `text` that is believed.
-fn find(text: &[u8]) -> Option<Match> {
+fn find(text: &[u8], chars: Chars) -> Option<Match> {
     let document = memchr::memchr_iter(b'\n', text).take(DOCUMENT_LINES).count() == DOCUMENT_LINES;
     let mut at = 0;
     let mut before = Before::Start;
@@ -130,17 +164,30 @@ fn find(text: &[u8]) -> Option<Match> {
         if let Some(end) = command(text, at, before, document) {
             return Some(Match { confidence: Confidence::High, start: at, end });
         }
+        if !may_separate(chars) {
+            return None;
+        }
         let (next, what) = separator(text, at)?;
         (at, before) = (next, what);
     }
 }
 
+/// The octets that separators begin with.
+static SEPARATES: [bool; 256] = {
+    let mut table = [false; 256];
+    let (octets, mut at) = (b";|&`\n\r$<>", 0);
+    while at < octets.len() {
+        table[octets[at] as usize] = true;
+        at += 1;
+    }
+    table
+};
+
 /// The next separator from `at` on: where the command behind it may begin, and what it is.
 fn separator(text: &[u8], at: usize) -> Option<(usize, Before)> {
-    let is = |b: &u8| matches!(b, b';' | b'|' | b'&' | b'`' | b'\n' | b'\r' | b'$' | b'<' | b'>');
     let mut from = at;
     loop {
-        let i = from + text[from..].iter().position(is)?;
+        let i = from + text[from..].iter().position(|b| SEPARATES[*b as usize])?;
         let next = text.get(i + 1);
         let doubled = next == Some(&text[i]);
         from = i + 1;
@@ -158,19 +205,15 @@ fn separator(text: &[u8], at: usize) -> Option<(usize, Before)> {
 
 /// The end of the command line at `at`, if it is believed to be one.
 fn command(text: &[u8], at: usize, before: Before, document: bool) -> Option<usize> {
-    let lead = |b: &&u8| matches!(b, b' ' | b'\t' | b'+' | b'"' | b'\'' | b'(' | b'{' | b'@' | b'!' | 0x0b | 0x0c);
-    let skipped = text[at..].iter().take(16).take_while(lead).count();
-    let start = at + skipped;
-    let line_end = text[start..].iter().take(MAX_LINE).take_while(|b| !matches!(b, b'\n' | b'\r')).count() + start;
-    let word = |b: &&u8| {
-        b.is_ascii_alphanumeric() || matches!(b, b'/' | b'\\' | b'.' | b'_' | b'-' | b':' | b'~' | b'?' | b'*')
-    };
-    let end = start + text[start..line_end].iter().take(128).take_while(word).count();
+    let start = at + text[at..].iter().take(MAX_LEAD).take_while(|b| is_lead(**b)).count();
+    let end = start + text[start..].iter().take(MAX_NAME).take_while(|b| is_word(**b)).count();
     let (path, name) = split_path(&text[start..end]);
     let name = program(name);
-    let kind = commands::kind(&name)?;
+    let kind = commands::kind(name)?;
+    let line = &text[start..(start + MAX_LINE).min(text.len())];
+    let line_end = start + memchr::memchr2(b'\n', b'\r', line).unwrap_or(line.len());
     let rest = &text[end..line_end.min(end + 256)];
-    let argument = argument(&name, rest);
+    let argument = argument(name, rest);
     let rooted = is_program_path(path);
     let globbed = text[start..end].contains(&b'?');
     let believed = match (before, kind) {
@@ -179,7 +222,7 @@ fn command(text: &[u8], at: usize, before: Before, document: bool) -> Option<usi
         (Before::Substitution, Kind::Word) => argument != Argument::Text,
         (Before::Substitution, _) => argument != Argument::Text || kind == Kind::Telling,
         (Before::Tick, _) => ticked(text, at, kind, argument),
-        (Before::Start | Before::Line, kind) => alone(before, kind, argument, rooted, &name, rest),
+        (Before::Start | Before::Line, kind) => alone(before, kind, argument, rooted, name, rest),
         (Before::Strong | Before::Weak, Kind::Telling) => true,
         (Before::Strong | Before::Weak, Kind::Word) => argument >= Argument::Option,
         (Before::Strong, Kind::Name) => argument != Argument::Text,
@@ -188,6 +231,16 @@ fn command(text: &[u8], at: usize, before: Before, document: bool) -> Option<usi
         }
     };
     (believed && !globbed).then_some(line_end.min(end + 64))
+}
+
+/// Octets that a shell skips before a command, or that an application puts there.
+fn is_lead(b: u8) -> bool {
+    matches!(b, b' ' | b'\t' | b'+' | b'"' | b'\'' | b'(' | b'{' | b'@' | b'!' | 0x0b | 0x0c)
+}
+
+/// Octets of a command's name and path.
+fn is_word(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || matches!(b, b'/' | b'\\' | b'.' | b'_' | b'-' | b':' | b'~' | b'?' | b'*')
 }
 
 /// Whether a lone command behind a weak separator is no end of a sentence: nothing before it, or no blank between.
@@ -222,10 +275,10 @@ fn alone(before: Before, kind: Kind, argument: Argument, rooted: bool, name: &[u
         Argument::Target => true,
         Argument::Option => {
             kind == Kind::Telling
-                || name == b"cmd"
+                || name.eq_ignore_ascii_case(b"cmd")
                 || options > 0 && strong_tail(rest)
-                || name == b"ls"
-                || name == b"ping" && options > 0
+                || name.eq_ignore_ascii_case(b"ls")
+                || name.eq_ignore_ascii_case(b"ping") && options > 0
         }
         Argument::None | Argument::Text => false,
     }
@@ -304,7 +357,7 @@ fn words(text: &[u8], count: usize) -> &[u8] {
 fn number(name: &[u8], text: &[u8]) -> Argument {
     let digits = text.iter().take_while(|b| b.is_ascii_digit() || **b == b'.').count();
     let address = text[..digits].iter().filter(|b| **b == b'.').count() == 3;
-    let counted = matches!(name, b"sleep" | b"timeout" | b"kill" | b"expr" | b"ping");
+    let counted = [&b"sleep"[..], b"timeout", b"kill", b"expr", b"ping"].iter().any(|c| name.eq_ignore_ascii_case(c));
     match text.get(digits..).and_then(|t| t.trim_ascii_start().first()) {
         None | Some(b';' | b'|' | b'&' | b'`' | b')' | b'#' | b'\'' | b'"') if address || counted => Argument::Option,
         _ => Argument::Text,
@@ -336,11 +389,12 @@ fn is_program_path(path: &[u8]) -> bool {
     [&b"/bin/"[..], b"/sbin/", b"\\system32\\", b"/system32/", b"\\windows\\"].iter().any(|dir| path.ends_with(dir))
 }
 
-/// The command's name in lower case, without `.exe` and trailing dots.
-fn program(name: &[u8]) -> Vec<u8> {
-    let name = name.to_ascii_lowercase();
-    let name = name.strip_suffix(b".exe").or(name.strip_suffix(b".com")).unwrap_or(&name);
-    name.to_vec()
+/// The command's name without `.exe`.
+fn program(name: &[u8]) -> &[u8] {
+    match name.split_last_chunk::<4>() {
+        Some((stem, ending)) if ending.eq_ignore_ascii_case(b".exe") || ending.eq_ignore_ascii_case(b".com") => stem,
+        _ => name,
+    }
 }
 
 #[cfg(test)]
@@ -350,21 +404,31 @@ mod tests {
     #[test]
     fn documents_may_show_commands() {
         let text = "Install\n\n```\ncd foo && npm install\nls -la | grep x\ncurl -O example.com\n```\n\nThen run `ls` and enjoy.\n".repeat(5);
-        assert_eq!(find(text.as_bytes()), None);
+        assert_eq!(find(text.as_bytes(), Chars::of(text.as_bytes())), None);
     }
 
     #[test]
     fn hostile_text_stays_linear() {
         for unit in [";", "; id x", "`ls", "$(", "|cat ", "\n"] {
             let text = unit.repeat(300_000 / unit.len());
-            find(text.as_bytes());
+            find(text.as_bytes(), Chars::of(text.as_bytes()));
         }
     }
 
     proptest::proptest! {
         #[test]
+        fn same_answer_as_the_slow_path(text in r#"([ +"'({@!]{0,9}(id|ls|l''s|cat|c\\at|who\$@ami|cmd\.exe|sl"e"ep|it's|x)?([ "'\\^$@(0-9a-z/.-]|\$IFS|é){0,20}|[;|&`\n<]){0,2}( [a-z']{100,300})?"#) {
+            let (bytes, chars) = (text.as_bytes(), Chars::of(text.as_bytes()));
+            if is_plain_behind_noise(bytes, chars) {
+                proptest::prop_assert_eq!(find(&noise::run(bytes), Chars::of(&noise::run(bytes))), None);
+            }
+            let always = SEPARATORS;
+            proptest::prop_assert_eq!(find(bytes, chars), find(bytes, chars.with(always)));
+        }
+
+        #[test]
         fn never_panics(text in r#"[;|&`$(){}\n idlscat/etc\\.'"^0-9-]{0,120}"#) {
-            if let Some(m) = find(text.as_bytes()) {
+            if let Some(m) = find(text.as_bytes(), Chars::of(text.as_bytes())) {
                 proptest::prop_assert!(m.start <= m.end && m.end <= text.len());
             }
         }

@@ -76,6 +76,12 @@ pub struct List {
     pub end: usize,
 }
 
+#[cfg(test)]
+thread_local! {
+    /// How often a token was looked at: by this, tests know that the work stays linear.
+    pub static LOOKS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
 /// Tokens of a value in one context.
 pub struct Code<'t> {
     /// The value.
@@ -90,6 +96,8 @@ impl Code<'_> {
     /// Kind of token `i`, none past the end.
     #[inline]
     pub fn kind(&self, i: usize) -> Option<Kind> {
+        #[cfg(test)]
+        LOOKS.with(|looks| looks.set(looks.get() + 1));
         self.tokens.get(i).map(|t| t.kind)
     }
 

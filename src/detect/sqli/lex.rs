@@ -305,7 +305,7 @@ impl Iterator for Lexer<'_> {
 }
 
 /// Past the first `quote` in `text`; for `'`, also past the first of its typographic forms.
-fn closing(text: &[u8], quote: u8) -> Option<usize> {
+pub fn closing(text: &[u8], quote: u8) -> Option<usize> {
     let straight = memchr::memchr(quote, text).map(|at| at + 1);
     if straight.is_some() || quote != b'\'' {
         return straight;

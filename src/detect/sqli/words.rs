@@ -1,5 +1,7 @@
 //! The words of SQL that matter for recognising injected code, over MySQL, PostgreSQL, SQL Server, Oracle and SQLite.
 
+use crate::model::Lexicon;
+
 /// What a word means to the grammar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Word {
@@ -85,211 +87,272 @@ pub enum Word {
     Plain,
 }
 
+/// The vocabulary.
+static LEXICON: Lexicon<Word, 1024> = Lexicon::new(&[
+    (Word::Logic, &["or", "and", "xor"]),
+    (Word::Condition, &["where", "having", "when", "on"]),
+    (Word::Prefix, &["not", "binary", "any", "some", "exists"]),
+    (Word::Compare, &["like", "rlike", "regexp", "ilike", "glob", "sounds", "similar"]),
+    (Word::In, &["in"]),
+    (Word::Between, &["between"]),
+    (Word::Is, &["is", "isnull", "notnull"]),
+    (Word::Constant, &["null", "true", "false", "current_user", "session_user", "system_user", "rownum", "sysdate"]),
+    (Word::Arithmetic, &["div", "mod", "collate"]),
+    (Word::Union, &["union", "intersect", "except", "minus"]),
+    (Word::Quantifier, &["all", "distinct", "distinctrow", "top"]),
+    (Word::Select, &["select"]),
+    (Word::From, &["from"]),
+    (Word::Into, &["into"]),
+    (Word::File, &["outfile", "dumpfile"]),
+    (Word::Sort, &["order", "group"]),
+    (Word::By, &["by"]),
+    (Word::Limit, &["limit", "offset", "fetch"]),
+    (Word::As, &["as"]),
+    (Word::Case, &["case"]),
+    (Word::Then, &["then", "else", "end"]),
+    (Word::If, &["if", "iif", "while"]),
+    (Word::Insert, &["insert", "replace", "merge"]),
+    (Word::Update, &["update"]),
+    (Word::Delete, &["delete"]),
+    (Word::Define, &["drop", "create", "alter", "truncate", "grant", "revoke"]),
+    (
+        Word::Object,
+        &[
+            "table", "database", "schema", "user", "login", "function", "trigger", "view", "index", "column", "role",
+            "tables",
+        ],
+    ),
+    (Word::Execute, &["exec", "execute", "call"]),
+    (Word::Declare, &["declare", "prepare", "print"]),
+    (Word::Set, &["set"]),
+    (Word::Values, &["values"]),
+    (Word::Shutdown, &["shutdown"]),
+    (Word::Waitfor, &["waitfor"]),
+    (Word::Delay, &["delay", "time"]),
+    (Word::Procedure, &["procedure"]),
+    (Word::Sleep, &["sleep"]),
+    (
+        Word::Catalogue,
+        &[
+            "information_schema",
+            "sysobjects",
+            "syscolumns",
+            "sysusers",
+            "sqlite_master",
+            "sqlite_schema",
+            "pg_catalog",
+            "pg_tables",
+            "pg_user",
+            "pg_shadow",
+            "pg_database",
+            "pg_stat_activity",
+            "all_tables",
+            "all_users",
+            "all_tab_columns",
+            "user_tables",
+            "user_tab_columns",
+            "dba_users",
+            "sysibm",
+            "syscat",
+            "sysmaster",
+            "msysobjects",
+            "msysaccessobjects",
+            "dba_tables",
+            "sysdatabases",
+            "syslogins",
+            "domain",
+            "db2inst1",
+            "v$version",
+            "v$instance",
+            "v$session",
+            "rdb$database",
+            "rdb$fields",
+            "rdb$relations",
+            "innodb_table_stats",
+        ],
+    ),
+    (
+        Word::StrongCall,
+        &[
+            "pg_sleep",
+            "benchmark",
+            "load_file",
+            "extractvalue",
+            "updatexml",
+            "randomblob",
+            "generate_series",
+            "regexp_substring",
+            "crypt_key",
+            "make_set",
+            "elt",
+            "gtid_subset",
+            "gtid_subtract",
+            "json_keys",
+            "json_extract",
+            "json_depth",
+            "group_concat",
+            "concat_ws",
+            "current_setting",
+            "sqlite_version",
+            "lo_import",
+            "lo_export",
+            "pg_read_file",
+            "pg_ls_dir",
+            "database_to_xml",
+            "query_to_xml",
+            "xmltype",
+            "is_srvrolemember",
+            "db_name",
+            "user_name",
+            "suser_name",
+            "suser_sname",
+            "name_const",
+            "openrowset",
+            "opendatasource",
+            "openquery",
+            "st_latfromgeohash",
+            "st_longfromgeohash",
+            "st_pointfromgeohash",
+            "load_extension",
+            "xp_cmdshell",
+            "xp_dirtree",
+            "xp_regread",
+            "xp_fileexist",
+            "sp_executesql",
+            "sp_oacreate",
+            "sp_password",
+            "sp_makewebtask",
+            "sp_configure",
+            "sp_addsrvrolemember",
+            "utl_inaddr",
+            "utl_http",
+            "utl_file",
+            "utl_smtp",
+            "dbms_pipe",
+            "dbms_lock",
+            "dbms_utility",
+            "dbms_xmlgen",
+            "dbms_ldap",
+            "dbms_xmlquery",
+            "dbms_session",
+            "dbms_java",
+            "dbms_scheduler",
+            "ctxsys",
+            "httpuritype",
+            "sys_context",
+            "sys_eval",
+            "sys_exec",
+            "master_pos_wait",
+            "get_lock",
+            "wm_concat",
+            "string_agg",
+            "array_to_string",
+            "to_number",
+            "fn_listextendedproperty",
+            "analyse",
+            "connection_id",
+            "aes_decrypt",
+            "raise_error",
+            "quote_literal",
+            "pg_client_encoding",
+            "xmlforest",
+            "listagg",
+            "bitand",
+            "convert_from",
+        ],
+    ),
+    (
+        Word::SoftCall,
+        &[
+            "concat",
+            "char",
+            "chr",
+            "ascii",
+            "substring",
+            "substr",
+            "mid",
+            "ord",
+            "hex",
+            "unhex",
+            "cast",
+            "convert",
+            "count",
+            "floor",
+            "rand",
+            "version",
+            "md5",
+            "sha1",
+            "length",
+            "len",
+            "ifnull",
+            "nvl",
+            "coalesce",
+            "nullif",
+            "exp",
+            "upper",
+            "lower",
+            "ucase",
+            "lcase",
+            "left",
+            "right",
+            "repeat",
+            "bin",
+            "conv",
+            "greatest",
+            "least",
+            "row_count",
+            "soundex",
+            "instr",
+            "locate",
+            "strcmp",
+            "reverse",
+            "decode",
+            "encode",
+            "now",
+            "row",
+            "abs",
+            "pi",
+            "sum",
+            "avg",
+            "min",
+            "max",
+            "unicode",
+            "nchar",
+            "quote",
+            "ltrim",
+            "rtrim",
+            "trim",
+            "space",
+            "replicate",
+            "stuff",
+            "field",
+            "position",
+            "to_char",
+            "from_base64",
+            "to_base64",
+            "uuid",
+            "current_database",
+        ],
+    ),
+]);
+
 /// Longest word that means anything.
 const MAX_WORD: usize = 26;
+/// Beginnings of the names of procedures that only a database has.
+const STRONG_PREFIXES: [&[u8]; 4] = [b"sp_", b"xp_", b"utl_", b"dbms_"];
 
 /// The meaning of `word`, without regard to case.
+#[inline]
 pub fn meaning(word: &[u8]) -> Word {
     if word.len() < 2 || word.len() > MAX_WORD {
         return Word::Plain;
     }
-    let mut buffer = [0u8; MAX_WORD];
-    let lower = &mut buffer[..word.len()];
-    lower.copy_from_slice(word);
-    lower.make_ascii_lowercase();
-    let found = clause(lower);
-    if found != Word::Plain {
-        return found;
-    }
-    name(lower)
+    LEXICON.get(word).unwrap_or_else(|| if is_procedure(word) { Word::StrongCall } else { Word::Plain })
 }
 
-fn clause(word: &[u8]) -> Word {
-    match word {
-        b"or" | b"and" | b"xor" => Word::Logic,
-        b"where" | b"having" | b"when" | b"on" => Word::Condition,
-        b"not" | b"binary" | b"any" | b"some" | b"exists" => Word::Prefix,
-        b"like" | b"rlike" | b"regexp" | b"ilike" | b"glob" | b"sounds" | b"similar" => Word::Compare,
-        b"in" => Word::In,
-        b"between" => Word::Between,
-        b"is" | b"isnull" | b"notnull" => Word::Is,
-        b"null" | b"true" | b"false" | b"current_user" | b"session_user" | b"system_user" | b"rownum" | b"sysdate" => {
-            Word::Constant
-        }
-        b"div" | b"mod" | b"collate" => Word::Arithmetic,
-        b"union" | b"intersect" | b"except" | b"minus" => Word::Union,
-        b"all" | b"distinct" | b"distinctrow" | b"top" => Word::Quantifier,
-        b"select" => Word::Select,
-        b"from" => Word::From,
-        b"into" => Word::Into,
-        b"outfile" | b"dumpfile" => Word::File,
-        b"order" | b"group" => Word::Sort,
-        b"by" => Word::By,
-        b"limit" | b"offset" | b"fetch" => Word::Limit,
-        b"as" => Word::As,
-        b"case" => Word::Case,
-        b"then" | b"else" | b"end" => Word::Then,
-        b"if" | b"iif" | b"while" => Word::If,
-        b"insert" | b"replace" | b"merge" => Word::Insert,
-        b"update" => Word::Update,
-        b"delete" => Word::Delete,
-        b"drop" | b"create" | b"alter" | b"truncate" | b"grant" | b"revoke" => Word::Define,
-        b"table" | b"database" | b"schema" | b"user" | b"login" | b"function" | b"trigger" | b"view" | b"index"
-        | b"column" | b"role" | b"tables" => Word::Object,
-        b"exec" | b"execute" | b"call" => Word::Execute,
-        b"declare" | b"prepare" | b"print" => Word::Declare,
-        b"set" => Word::Set,
-        b"values" => Word::Values,
-        b"shutdown" => Word::Shutdown,
-        b"waitfor" => Word::Waitfor,
-        b"delay" | b"time" => Word::Delay,
-        b"procedure" => Word::Procedure,
-        b"sleep" => Word::Sleep,
-        _ => Word::Plain,
-    }
-}
-
-fn name(word: &[u8]) -> Word {
-    match word {
-        b"information_schema"
-        | b"sysobjects"
-        | b"syscolumns"
-        | b"sysusers"
-        | b"sqlite_master"
-        | b"sqlite_schema"
-        | b"pg_catalog"
-        | b"pg_tables"
-        | b"pg_user"
-        | b"pg_shadow"
-        | b"pg_database"
-        | b"pg_stat_activity"
-        | b"all_tables"
-        | b"all_users"
-        | b"all_tab_columns"
-        | b"user_tables"
-        | b"user_tab_columns"
-        | b"dba_users"
-        | b"sysibm"
-        | b"syscat"
-        | b"sysmaster"
-        | b"msysobjects"
-        | b"msysaccessobjects"
-        | b"dba_tables"
-        | b"sysdatabases"
-        | b"syslogins"
-        | b"domain"
-        | b"db2inst1"
-        | b"v$version"
-        | b"v$instance"
-        | b"v$session"
-        | b"rdb$database"
-        | b"rdb$fields"
-        | b"rdb$relations"
-        | b"innodb_table_stats" => Word::Catalogue,
-        b"pg_sleep"
-        | b"benchmark"
-        | b"load_file"
-        | b"extractvalue"
-        | b"updatexml"
-        | b"randomblob"
-        | b"generate_series"
-        | b"regexp_substring"
-        | b"crypt_key"
-        | b"make_set"
-        | b"elt"
-        | b"gtid_subset"
-        | b"gtid_subtract"
-        | b"json_keys"
-        | b"json_extract"
-        | b"json_depth"
-        | b"group_concat"
-        | b"concat_ws"
-        | b"current_setting"
-        | b"sqlite_version"
-        | b"lo_import"
-        | b"lo_export"
-        | b"pg_read_file"
-        | b"pg_ls_dir"
-        | b"database_to_xml"
-        | b"query_to_xml"
-        | b"xmltype"
-        | b"is_srvrolemember"
-        | b"db_name"
-        | b"user_name"
-        | b"suser_name"
-        | b"suser_sname"
-        | b"name_const"
-        | b"openrowset"
-        | b"opendatasource"
-        | b"openquery"
-        | b"st_latfromgeohash"
-        | b"st_longfromgeohash"
-        | b"st_pointfromgeohash"
-        | b"load_extension"
-        | b"xp_cmdshell"
-        | b"xp_dirtree"
-        | b"xp_regread"
-        | b"xp_fileexist"
-        | b"sp_executesql"
-        | b"sp_oacreate"
-        | b"sp_password"
-        | b"sp_makewebtask"
-        | b"sp_configure"
-        | b"sp_addsrvrolemember"
-        | b"utl_inaddr"
-        | b"utl_http"
-        | b"utl_file"
-        | b"utl_smtp"
-        | b"dbms_pipe"
-        | b"dbms_lock"
-        | b"dbms_utility"
-        | b"dbms_xmlgen"
-        | b"dbms_ldap"
-        | b"dbms_xmlquery"
-        | b"dbms_session"
-        | b"dbms_java"
-        | b"dbms_scheduler"
-        | b"ctxsys"
-        | b"httpuritype"
-        | b"sys_context"
-        | b"sys_eval"
-        | b"sys_exec"
-        | b"master_pos_wait"
-        | b"get_lock"
-        | b"wm_concat"
-        | b"string_agg"
-        | b"array_to_string"
-        | b"to_number"
-        | b"fn_listextendedproperty"
-        | b"analyse"
-        | b"connection_id"
-        | b"aes_decrypt"
-        | b"raise_error"
-        | b"quote_literal"
-        | b"pg_client_encoding"
-        | b"xmlforest"
-        | b"listagg"
-        | b"bitand"
-        | b"convert_from" => Word::StrongCall,
-        b"concat" | b"char" | b"chr" | b"ascii" | b"substring" | b"substr" | b"mid" | b"ord" | b"hex" | b"unhex"
-        | b"cast" | b"convert" | b"count" | b"floor" | b"rand" | b"version" | b"database" | b"md5" | b"sha1"
-        | b"length" | b"len" | b"ifnull" | b"nvl" | b"coalesce" | b"nullif" | b"exp" | b"upper" | b"lower"
-        | b"ucase" | b"lcase" | b"left" | b"right" | b"repeat" | b"bin" | b"conv" | b"greatest" | b"least"
-        | b"row_count" | b"soundex" | b"instr" | b"locate" | b"strcmp" | b"reverse" | b"decode" | b"encode"
-        | b"now" | b"exists" | b"row" | b"abs" | b"pi" | b"sum" | b"avg" | b"min" | b"max" | b"unicode" | b"nchar"
-        | b"quote" | b"ltrim" | b"rtrim" | b"trim" | b"space" | b"replicate" | b"stuff" | b"field" | b"position"
-        | b"to_char" | b"from_base64" | b"to_base64" | b"uuid" | b"schema" | b"current_database" | b"waitfor" => {
-            Word::SoftCall
-        }
-        _ if word.starts_with(b"sp_")
-            || word.starts_with(b"xp_")
-            || word.starts_with(b"utl_")
-            || word.starts_with(b"dbms_") =>
-        {
-            Word::StrongCall
-        }
-        _ => Word::Plain,
-    }
+fn is_procedure(word: &[u8]) -> bool {
+    let begins = |prefix: &&[u8]| word.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix));
+    matches!(word[0] | 0x20, b's' | b'x' | b'u' | b'd') && STRONG_PREFIXES.iter().any(begins)
 }
 
 #[cfg(test)]

@@ -1,0 +1,294 @@
+//! Whether a value can hold injected SQL at all: one pass over its words and marks, before any token is made.
+//!
+//! **Safety.** [`is_worth`] answers no only where the grammar finds nothing that it would weigh: every structure of
+//! [`super::structure`] needs a keyword, a mark, or a mark at a place, and each of these is looked for here without regard
+//! to quotes and comments, which can only take words away. `what_is_not_worth_reading_weighs_nothing` in the tests of
+//! [`super`] holds it against the grammar. Most values that pass the test of their octets (sentences, addresses, URLs,
+//! user agents) end here.
+
+use super::lex::closing;
+use super::words::{Word, meaning};
+use crate::model::Chars;
+
+/// What the words of a value are, as far as structures ask for it.
+#[derive(Clone, Copy, Default)]
+struct Words(u32);
+
+impl Words {
+    /// A word without which no structure has a certain form, and that is rare enough to read on.
+    const TELLING: u32 = 1;
+    /// `or`, `where`: a condition follows.
+    const LOGIC: u32 = 1 << 1;
+    /// `like`, `between`
+    const COMPARE: u32 = 1 << 2;
+    const IN: u32 = 1 << 3;
+    const SORT: u32 = 1 << 4;
+    const BY: u32 = 1 << 5;
+    const IF: u32 = 1 << 6;
+    /// Words that make an operand of a call: `concat(`.
+    const CALL: u32 = 1 << 7;
+    /// `into`, `set`, `declare`: a variable may follow.
+    const STORE: u32 = 1 << 8;
+    const DEFINE: u32 = 1 << 9;
+    const OBJECT: u32 = 1 << 10;
+    const INSERT: u32 = 1 << 11;
+    const INTO: u32 = 1 << 12;
+    const UPDATE: u32 = 1 << 13;
+    const SET: u32 = 1 << 14;
+    const DELETE: u32 = 1 << 15;
+    const FROM: u32 = 1 << 16;
+    /// A quote that no word stands before.
+    const QUOTE: u32 = 1 << 17;
+
+    fn of(word: Word) -> u32 {
+        match word {
+            Word::Plain => 0,
+            Word::Logic | Word::Condition => Self::LOGIC,
+            Word::Compare | Word::Between => Self::COMPARE,
+            Word::In => Self::IN,
+            Word::Sort => Self::SORT,
+            Word::By => Self::BY,
+            Word::If => Self::IF | Self::CALL,
+            Word::SoftCall | Word::Sleep => Self::CALL,
+            Word::Into => Self::INTO | Self::STORE,
+            Word::Set => Self::SET | Self::STORE,
+            Word::Declare => Self::STORE,
+            Word::Define => Self::DEFINE,
+            Word::Object => Self::OBJECT | Self::CALL,
+            Word::Insert => Self::INSERT | Self::CALL,
+            Word::Update => Self::UPDATE,
+            Word::Delete => Self::DELETE,
+            Word::From => Self::FROM,
+            Word::Constant
+            | Word::Select
+            | Word::Case
+            | Word::File
+            | Word::Waitfor
+            | Word::Procedure
+            | Word::Catalogue
+            | Word::StrongCall
+            | Word::Shutdown
+            | Word::Execute => Self::TELLING,
+            Word::Prefix
+            | Word::Is
+            | Word::Arithmetic
+            | Word::Union
+            | Word::Quantifier
+            | Word::Limit
+            | Word::As
+            | Word::Then
+            | Word::Values
+            | Word::Delay => 0,
+        }
+    }
+
+    fn has(self, all: u32) -> bool {
+        self.0 & all == all
+    }
+}
+
+/// Whether the grammar may find something in `text`, whose octets are of the kinds `chars`.
+pub fn is_worth(text: &[u8], chars: Chars) -> bool {
+    const PIPES: Chars = Chars::PIPE.with(Chars::AMP);
+    let words = words(text);
+    words.has(Words::TELLING)
+        || combine(words)
+        || (chars.meets(PIPES) && text.windows(2).any(|w| w == b"||" || w == b"&&"))
+        || (chars.meets(Chars::AT) && (words.has(Words::STORE) || text.windows(2).any(|w| w == b"@@")))
+        || condition(words, chars)
+        || call(words, chars, text)
+        || (chars.meets(Chars::LPAREN) && chars.meets(COMPARE) && opens_literal(text))
+        || breaks(text, chars)
+}
+
+/// Marks of which comparisons are made.
+const COMPARE: Chars = Chars::EQUALS.with(Chars::LT).with(Chars::GT);
+
+/// Statements that several words make.
+fn combine(words: Words) -> bool {
+    words.has(Words::SORT | Words::BY)
+        || words.has(Words::DEFINE | Words::OBJECT)
+        || words.has(Words::INSERT | Words::INTO)
+        || words.has(Words::UPDATE | Words::SET)
+        || words.has(Words::DELETE | Words::FROM)
+}
+
+/// A condition: a comparison, or a bare literal.
+fn condition(words: Words, chars: Chars) -> bool {
+    let compared = chars.meets(COMPARE) || words.has(Words::COMPARE);
+    if words.has(Words::LOGIC) {
+        let list = words.has(Words::IN) && chars.meets(Chars::LPAREN);
+        return compared || list || chars.meets(Chars::DIGIT.with(Chars::DOLLAR)) || words.has(Words::QUOTE);
+    }
+    words.has(Words::IF)
+        && chars.meets(Chars::LPAREN.with(Chars::DIGIT))
+        && (compared || words.has(Words::IN) || chars.meets(Chars::DOLLAR))
+}
+
+/// A call as an operand: in a condition, after a value or an operator at the beginning, or with a number in it.
+fn call(words: Words, chars: Chars, text: &[u8]) -> bool {
+    if !chars.meets(Chars::LPAREN) {
+        return false;
+    }
+    let called = words.has(Words::CALL);
+    called && (words.has(Words::LOGIC) || chars.meets(Chars::DIGIT))
+        || (called || chars.meets(Chars::DIGIT)) && begins_with_value(text)
+}
+
+/// Whether the text may begin with an operator or a whole value, behind which code goes on.
+fn begins_with_value(text: &[u8]) -> bool {
+    let text = skip_blanks(text);
+    if !text.first().is_some_and(u8::is_ascii_alphabetic) {
+        return true;
+    }
+    let word = text.iter().position(|b| !is_inner(*b)).unwrap_or(text.len());
+    let rest = &text[word..];
+    if matches!(rest.first(), Some(b'\'' | b'"' | 0x80..)) {
+        return true;
+    }
+    let rest = skip_blanks(rest);
+    matches!(rest, [b')' | b'#' | 0x80.., ..] | [b'/', b'*', ..] | [b'*', b'/', ..] | [b'-', b'-', ..])
+}
+
+/// Whether some `(` may have a number or text behind it.
+fn opens_literal(text: &[u8]) -> bool {
+    memchr::memchr_iter(b'(', text).any(|at| match skip_blanks(&text[at + 1..]) {
+        [] | [b')', ..] => false,
+        [b'n' | b'N' | b'x' | b'X' | b'b' | b'B' | b'e' | b'E', b'\'', ..] | [b'_', ..] => true,
+        [first, ..] => !first.is_ascii_alphabetic(),
+    })
+}
+
+/// Whether something stands behind the quote that a value would close that goes on with the statement around it.
+fn breaks(text: &[u8], chars: Chars) -> bool {
+    let after = |quote: u8| closing(text, quote).is_some_and(|at| goes_on(&text[at..]));
+    (chars.meets(Chars::QUOTE.with(Chars::HIGH)) && after(b'\'')) || (chars.meets(Chars::DQUOTE) && after(b'"'))
+}
+
+fn goes_on(rest: &[u8]) -> bool {
+    let skipped = rest.iter().take_while(|b| **b <= b' ' || matches!(b, b')' | 0x7f)).count();
+    let rest = &rest[skipped..];
+    match rest.first() {
+        None | Some(b'0'..=b'9' | b'.' | b'?' | b'_') => false,
+        Some(b) if b.is_ascii_alphabetic() => {
+            let word = rest.iter().position(|b| !is_inner(*b)).unwrap_or(rest.len());
+            matches!(meaning(&rest[..word]), Word::In | Word::Limit | Word::Compare)
+        }
+        // Letters beyond ASCII; no-break spaces and typographic quotes begin with the others.
+        Some(b) => !(*b >= 0x80 && !matches!(b, 0xa0 | 0xc2 | 0xca | 0xe2 | 0xef)),
+    }
+}
+
+fn skip_blanks(text: &[u8]) -> &[u8] {
+    &text[text.iter().take_while(|b| **b <= b' ' || **b == 0x7f).count()..]
+}
+
+/// Octets that a word may go on with, those beyond ASCII aside: they only make words longer, and so plain.
+fn is_inner(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || matches!(b, b'_' | b'$')
+}
+
+/// What an octet may begin.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Begin {
+    Nothing,
+    Word,
+    Number,
+    Quote,
+}
+
+/// What each octet may begin.
+static BEGINS: [Begin; 256] = {
+    let mut table = [Begin::Nothing; 256];
+    let mut b = 0;
+    while b < 256 {
+        table[b] = match b as u8 {
+            b'a'..=b'z' | b'A'..=b'Z' | b'_' => Begin::Word,
+            b'0'..=b'9' => Begin::Number,
+            b'\'' | b'"' => Begin::Quote,
+            _ => Begin::Nothing,
+        };
+        b += 1;
+    }
+    table
+};
+
+/// Everything that the words of `text` are. Ends early at a telling one.
+fn words(text: &[u8]) -> Words {
+    let mut all = Words::default();
+    let mut at = 0;
+    // Where the last word ended, if a quote behind it can be nothing but an apostrophe or the end of a literal.
+    let mut plain_end = usize::MAX;
+    while let Some(&b) = text.get(at) {
+        match BEGINS[b as usize] {
+            Begin::Nothing => at += 1,
+            Begin::Word => {
+                let start = at;
+                at += text[at..].iter().position(|b| !is_inner(*b)).unwrap_or(text.len() - at);
+                let word = meaning(&text[start..at]);
+                if word == Word::Plain {
+                    plain_end = if at - start > 1 && b != b'_' { at } else { usize::MAX };
+                    continue;
+                }
+                all.0 |= Words::of(word);
+                if all.has(Words::TELLING) {
+                    break;
+                }
+            }
+            Begin::Number => at = number(text, at),
+            Begin::Quote => {
+                if at != plain_end {
+                    all.0 |= Words::QUOTE;
+                }
+                at += 1;
+            }
+        }
+    }
+    all
+}
+
+/// Past the number at `at`, and past letters that run into it without being a keyword: as the lexer has it.
+fn number(text: &[u8], mut at: usize) -> usize {
+    let peek = |at: usize| text.get(at).copied().unwrap_or(0);
+    let run = |at: usize, what: fn(u8) -> bool| at + text[at..].iter().take_while(|b| what(**b)).count();
+    if peek(at) == b'0' && peek(at + 1) | 0x20 == b'x' && peek(at + 2).is_ascii_hexdigit() {
+        return run(at + 2, |b| b.is_ascii_hexdigit());
+    }
+    at = run(at, |b| b.is_ascii_digit() || b == b'.');
+    if peek(at) | 0x20 == b'e' {
+        let sign = usize::from(matches!(peek(at + 1), b'+' | b'-'));
+        if peek(at + 1 + sign).is_ascii_digit() {
+            at = run(at + 1 + sign, |b| b.is_ascii_digit());
+        } else if matches!(peek(at + 1), b'(' | b' ' | b'.') && text[at - 1] == b'.' {
+            at += 1;
+        }
+    }
+    let letters = run(at, |b| b.is_ascii_alphabetic());
+    let keyword = matches!(
+        meaning(&text[at..letters]),
+        Word::Logic | Word::Union | Word::Compare | Word::Select | Word::Condition
+    );
+    if keyword || !(peek(at).is_ascii_alphabetic() || peek(at) == b'_') { at } else { run(at, is_inner) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_worth;
+    use crate::model::Chars;
+
+    #[test]
+    fn ordinary_text_ends_here() {
+        for text in [
+            "payment order region, and it's winter.",
+            "someone@example.com",
+            "https://example.com/a?b=c&d=e#f",
+            "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0 Safari/537.36",
+            "Tom & Jerry (the movie): a review",
+            "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8",
+            "Don't wait for the children's party",
+            "2nd of May, 10am",
+        ] {
+            assert!(!is_worth(text.as_bytes(), Chars::of(text.as_bytes())), "{text}");
+        }
+    }
+}
