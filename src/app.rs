@@ -4,6 +4,7 @@ mod aggregation;
 mod all;
 mod compose;
 mod control_plane;
+mod events;
 mod processing;
 mod reload;
 mod settings;

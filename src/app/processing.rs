@@ -1,8 +1,10 @@
 //! `weir processing`: the API for connectors, inspection, events.
 
 use super::compose::{self, Composer};
+use super::events::Events;
 use super::{ProbesAt, StartError, listen, local, on_stop_signal, openapi, probe_servers, reload, settings, system};
 use crate::config::{Resolved, Sources};
+use crate::events::Spool;
 use crate::http_inspector::context::Keys;
 use crate::http_inspector::{Server, Service, service};
 use crate::node_api::Heartbeat;
@@ -34,6 +36,7 @@ pub async fn run(sources: Sources, resolved: Resolved) -> Result<bool, StartErro
     let keys = settings::keys(&resolved).map_err(StartError::Settings)?;
     let keys = Keys::new(&keys).map_err(|_| StartError::Settings("no randomness from the system".into()))?;
     let open = access.is_open();
+    let events = Events::open(&resolved, sync.as_ref().map(Sync::link), &telemetry)?;
     let parts = service::Parts {
         config: settings::service(&resolved),
         current: Arc::clone(composer.current()),
@@ -42,6 +45,7 @@ pub async fn run(sources: Sources, resolved: Resolved) -> Result<bool, StartErro
         telemetry: Arc::clone(&telemetry),
         health: Arc::clone(&health),
         openapi: openapi().into(),
+        recorder: events.as_ref().map(Events::recorder),
     };
     let service = Arc::new(system("threads", Service::new(parts))?);
     let tls = settings::tls(&resolved).map(Tls::load).transpose().map_err(StartError::Tls)?.map(Arc::new);
@@ -52,7 +56,7 @@ pub async fn run(sources: Sources, resolved: Resolved) -> Result<bool, StartErro
         reload::Watched { sources, service: Arc::clone(&service), composer: Arc::clone(&composer), tls: tls.clone() };
     reload::start(watched, &resolved)?;
     if let Some(sync) = &sync {
-        sync.start(Arc::clone(&composer), vitals(&composer), stop.clone());
+        sync.start(Arc::clone(&composer), vitals(&composer, events.as_ref()), stop.clone());
         if composer.current().get().policy_serial == 0 {
             sync.asked(FIRST_POLICY).await;
         }
@@ -62,15 +66,27 @@ pub async fn run(sources: Sources, resolved: Resolved) -> Result<bool, StartErro
     let drain = CancellationToken::new();
     on_stop_signal(drain.clone(), Arc::clone(&health))?;
     let drained = Server::new(service, tls).serve(listener, drain).await;
+    if let Some(events) = events {
+        events.finish(resolved.load.drain_timeout).await;
+    }
     stop.cancel();
     tracing::info!(drained, "stopped");
     Ok(drained)
 }
 
 /// What the control plane is told of the node.
-fn vitals(composer: &Arc<Composer>) -> Vitals {
+fn vitals(composer: &Arc<Composer>, events: Option<&Events>) -> Vitals {
     let current = Arc::clone(composer.current());
-    Arc::new(move || Heartbeat { signatures: current.get().ruleset.signatures.len() as u64, ..Heartbeat::default() })
+    let spool = events.map(|events| events.spool().clone());
+    Arc::new(move || {
+        let spooled = spool.as_ref().map(Spool::status).unwrap_or_default();
+        Heartbeat {
+            signatures: current.get().ruleset.signatures.len() as u64,
+            spooled: spooled.records,
+            dropped: spooled.dropped,
+            ..Heartbeat::default()
+        }
+    })
 }
 
 /// Says on standard error what it listens on, and what to try: the log on standard output stays JSON.

@@ -3,6 +3,7 @@
 use super::StartError;
 use crate::config::resolved::{self, Resolved};
 use crate::config::types::{LogTarget, RoutePattern, Workers};
+use crate::events::{self, spool};
 use crate::geo::{Files, Geo};
 use crate::http_inspector::{Access, Config, config};
 use crate::policy::client::{ClientRules, Record};
@@ -60,6 +61,19 @@ pub fn service(resolved: &Resolved) -> Config {
         idle_timeout: load.idle_timeout,
         drain_timeout: load.drain_timeout,
     }
+}
+
+/// The spool of events, and what goes into it.
+pub fn events(resolved: &Resolved) -> (spool::Config, events::Settings) {
+    let from = &resolved.events;
+    let spool = spool::Config {
+        directory: resolved.data_dir.join("events"),
+        name: "events",
+        size: from.spool_size,
+        fsync_interval: from.fsync_interval,
+    };
+    let max_body = usize::try_from(from.max_body).unwrap_or(usize::MAX);
+    (spool, events::Settings { stall: from.stall, max_body })
 }
 
 /// Certificate files.

@@ -4,9 +4,13 @@
 //! [`ship`] takes records from there and keeps them until the other side said that it has them.
 
 pub mod id;
+pub mod record;
+pub mod recorder;
+pub mod redact;
 pub mod ship;
 pub mod spool;
 
+pub use recorder::{Recorded, Recorder, Settings};
 pub use ship::{Batch, Shipper, Upload, UploadError};
 pub use spool::{Dropped, Reader, Spool};
 

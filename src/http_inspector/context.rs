@@ -1,6 +1,6 @@
 //! `Inspector-Context`: what the response leg must know of its request, carried by the connector, sealed by the node.
 //!
-//! `base64url(version ‖ time ‖ application ‖ flags ‖ fields ‖ tag)`; each field is a 16-bit length and its octets,
+//! `base64url(version ‖ time ‖ application ‖ hit ‖ fields ‖ tag)`; each field is a 16-bit length and its octets,
 //! the tag the first 16 octets of HMAC-SHA-256 over all before it. Any replica with the same key can open it.
 
 use base64::Engine as _;
@@ -12,17 +12,17 @@ pub const MAX_TOKEN: usize = 4096;
 /// Longest field kept; what is longer is cut, which policy conditions on response legs then see.
 const MAX_FIELD: usize = 700;
 /// Form of the token.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// Octets of the tag.
 const TAG: usize = 16;
-/// Octets before the fields: version, time, application, flags.
-const FIXED: usize = 1 + 8 + 8 + 1;
-/// Seconds for which a token is accepted: longer than any exchange should take.
-const MAX_AGE: u64 = 3600;
-/// Seconds by which clocks of replicas may differ.
-const SKEW: u64 = 60;
+/// Octets before the fields: version, time, application, id of the hit.
+const FIXED: usize = 1 + 8 + 8 + 16;
+/// Milliseconds for which a token is accepted: longer than any exchange should take.
+const MAX_AGE: u64 = 3_600_000;
+/// Milliseconds by which clocks of replicas may differ.
+const SKEW: u64 = 60_000;
 /// Separates this use of a key from any other.
-const PURPOSE: &[u8] = b"weir inspector-context v1";
+const PURPOSE: &[u8] = b"weir inspector-context v2";
 
 /// Keys that seal and open contexts.
 pub struct Keys {
@@ -49,13 +49,13 @@ impl Keys {
 /// What a context tells.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Context {
-    /// When the request was judged, in seconds since 1970.
+    /// When the request was judged, in milliseconds since 1970.
     pub time: u64,
     /// Application of the request.
     pub application: i64,
-    /// Whether an attack was found in the request.
-    pub hit: bool,
-    /// Id of the request, also the id of its hit.
+    /// Id of the record of the request, where it has one.
+    pub hit: Option<[u8; 16]>,
+    /// Id of the request.
     pub request_id: Vec<u8>,
     /// Method.
     pub method: Vec<u8>,
@@ -82,7 +82,7 @@ pub struct Parts<'a> {
     /// As [`Context::application`].
     pub application: i64,
     /// As [`Context::hit`].
-    pub hit: bool,
+    pub hit: Option<[u8; 16]>,
     /// Id, method, host, path.
     pub fields: [&'a [u8]; 4],
 }
@@ -93,7 +93,7 @@ pub fn seal(keys: &Keys, parts: &Parts<'_>) -> String {
     token.push(VERSION);
     token.extend_from_slice(&parts.time.to_be_bytes());
     token.extend_from_slice(&parts.application.to_be_bytes());
-    token.push(u8::from(parts.hit));
+    token.extend_from_slice(&parts.hit.unwrap_or_default());
     for field in parts.fields {
         let field = &field[..field.len().min(MAX_FIELD)];
         token.extend_from_slice(&(field.len() as u16).to_be_bytes());
@@ -104,7 +104,7 @@ pub fn seal(keys: &Keys, parts: &Parts<'_>) -> String {
     URL_SAFE_NO_PAD.encode(token)
 }
 
-/// Opens a token that was sealed at most an hour before `now`.
+/// Opens a token that was sealed at most an hour before `now`, in milliseconds since 1970.
 pub fn open(keys: &Keys, token: &str, now: u64) -> Result<Context, BadContext> {
     if token.len() > MAX_TOKEN {
         return Err(BadContext::Forged);
@@ -133,7 +133,8 @@ pub fn open(keys: &Keys, token: &str, now: u64) -> Result<Context, BadContext> {
         return Err(BadContext::Expired);
     }
     let application = number(9) as i64;
-    Ok(Context { time, application, hit: sealed[17] == 1, request_id, method, host, path })
+    let hit: [u8; 16] = sealed[17..FIXED].try_into().expect("sixteen octets");
+    Ok(Context { time, application, hit: Some(hit).filter(|id| *id != [0; 16]), request_id, method, host, path })
 }
 
 #[cfg(test)]
@@ -142,7 +143,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn parts<'a>(path: &'a [u8]) -> Parts<'a> {
-        Parts { time: 1000, application: -1, hit: true, fields: [b"id-1", b"GET", b"example.com", path] }
+        Parts { time: 1_000_000, application: -1, hit: Some([7; 16]), fields: [b"id-1", b"GET", b"example.com", path] }
     }
 
     #[test]
@@ -150,12 +151,15 @@ mod tests {
         let old = Keys::new(&[b"old".to_vec()]).unwrap();
         let both = Keys::new(&[b"new".to_vec(), b"old".to_vec()]).unwrap();
         let token = seal(&old, &parts(b"/a"));
-        let context = open(&both, &token, 1001).unwrap();
-        assert_eq!((context.application, context.hit, context.host.as_slice()), (-1, true, &b"example.com"[..]));
-        assert_eq!(open(&old, &seal(&both, &parts(b"/a")), 1001), Err(BadContext::Forged));
-        assert_eq!(open(&Keys::new(&[]).unwrap(), &token, 1001), Err(BadContext::Forged));
-        assert_eq!(open(&old, &token, 1000 + MAX_AGE + 1), Err(BadContext::Expired));
-        assert_eq!(open(&old, &token, 1000 - SKEW - 1), Err(BadContext::Expired));
+        let context = open(&both, &token, 1_000_001).unwrap();
+        assert_eq!(
+            (context.application, context.hit, context.host.as_slice()),
+            (-1, Some([7; 16]), &b"example.com"[..])
+        );
+        assert_eq!(open(&old, &seal(&both, &parts(b"/a")), 1_000_001), Err(BadContext::Forged));
+        assert_eq!(open(&Keys::new(&[]).unwrap(), &token, 1_000_001), Err(BadContext::Forged));
+        assert_eq!(open(&old, &token, 1_000_000 + MAX_AGE + 1), Err(BadContext::Expired));
+        assert_eq!(open(&old, &token, 1_000_000 - SKEW - 1), Err(BadContext::Expired));
     }
 
     #[test]
@@ -165,7 +169,7 @@ mod tests {
         let parts = Parts { fields: [&long; 4], ..parts(b"") };
         let token = seal(&keys, &parts);
         assert!(token.len() <= MAX_TOKEN);
-        assert_eq!(open(&keys, &token, 1000).unwrap().path.len(), MAX_FIELD);
+        assert_eq!(open(&keys, &token, 1_000_000).unwrap().path.len(), MAX_FIELD);
     }
 
     proptest! {
@@ -175,7 +179,7 @@ mod tests {
             let mut raw = URL_SAFE_NO_PAD.decode(seal(&keys, &parts(b"/path"))).unwrap();
             let at = at % raw.len();
             raw[at] ^= 1 << bit;
-            prop_assert_eq!(open(&keys, &URL_SAFE_NO_PAD.encode(raw), 1000), Err(BadContext::Forged));
+            prop_assert_eq!(open(&keys, &URL_SAFE_NO_PAD.encode(raw), 1_000_000), Err(BadContext::Forged));
         }
 
         #[test]

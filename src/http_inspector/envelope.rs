@@ -3,7 +3,7 @@
 
 use super::call::Leg;
 use super::refusal::Refusal;
-use crate::model::Message;
+use crate::model::{Message, MessageKind};
 use crate::parse::message::{self, MAX_HEADER_LINES};
 use base64::Engine as _;
 use serde::Deserialize;
@@ -70,6 +70,25 @@ pub struct Pieces<'a> {
 enum Start<'a> {
     Request { method: Octets<'a>, target: Octets<'a>, protocol: Octets<'a> },
     Response { protocol: Octets<'a>, status: u16 },
+}
+
+/// The head that `message`, which came in an envelope, would have had.
+pub fn head(message: &Message<'_>) -> Vec<u8> {
+    let mut out = Vec::with_capacity(512);
+    let status = message.status.to_string();
+    let first: [&[u8]; 3] = match message.kind {
+        MessageKind::Request => [message.method, message.target, message.protocol],
+        MessageKind::Response => [message.protocol, status.as_bytes(), b""],
+    };
+    out.extend_from_slice(&first.join(&b' '));
+    out.extend_from_slice(b"\r\n");
+    for header in &message.headers {
+        for part in [header.name, b": ", header.value, b"\r\n"] {
+            out.extend_from_slice(part);
+        }
+    }
+    out.extend_from_slice(b"\r\n");
+    out
 }
 
 /// Takes the message in `json` apart.

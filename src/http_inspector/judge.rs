@@ -6,7 +6,10 @@ use super::context::{self, Context, Keys, Parts};
 use super::envelope;
 use super::refusal::Refusal;
 use crate::engine::{self, Scratch, inspect};
+use crate::events::record::{Exchange, is_hit};
+use crate::events::{Recorded, Recorder};
 use crate::generation::Generation;
+use crate::model::hit::{HitLeg, HitResponse};
 use crate::model::{AnomalyKind, Facts, Header, Inspection, Message};
 use crate::parse::chunked::{self, Chunked};
 use crate::parse::extract::Options;
@@ -16,6 +19,7 @@ use crate::policy::{Head, Plan, Verdict};
 use crate::telemetry::{Judged, Telemetry, TraceParent};
 use bytes::Bytes;
 use http::HeaderValue;
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -36,6 +40,31 @@ pub struct Job {
     pub keys: Arc<Keys>,
     /// Where to report.
     pub telemetry: Arc<Telemetry>,
+    /// Where malicious requests are recorded, if they are.
+    pub recorder: Option<Arc<Recorder>>,
+}
+
+/// An answer, which may leave when the record that goes with it is settled.
+pub struct Judgement {
+    /// The answer.
+    pub answer: Answer,
+    /// The record on its way.
+    pub recorded: Option<Recorded>,
+}
+
+/// One message in the making of its verdict.
+struct Case<'c, 'a> {
+    message: &'c Message<'a>,
+    facts: &'c Facts<'a>,
+    client: IpAddr,
+    /// Milliseconds since 1970.
+    now: u64,
+    /// Octets of the message as received.
+    octets: usize,
+    /// Octets of its head.
+    head: usize,
+    /// What the context tells, on a response leg.
+    context: Option<&'c Context>,
 }
 
 thread_local! {
@@ -45,7 +74,7 @@ thread_local! {
 
 impl Job {
     /// Judges the call.
-    pub fn run(&self) -> Result<Answer, Refusal> {
+    pub fn run(&self) -> Result<Judgement, Refusal> {
         self.guarded(|| {
             self.with_message(|message, octets| match self.call.leg {
                 Leg::Request => self.request(message, octets),
@@ -66,7 +95,7 @@ impl Job {
                 let client = self.client(&message);
                 let (facts, now) = (self.facts(&message, &client)?, now());
                 let plan = self.generation.policy.plan(&self.head(&message, &facts, client.address, now));
-                Ok(self.seal(&facts, plan.application, false, now))
+                Ok(self.seal(&facts, plan.application, None, now))
             })
         })
     }
@@ -92,16 +121,20 @@ impl Job {
         }
     }
 
-    fn request(&self, message: Message<'_>, octets: usize) -> Result<Answer, Refusal> {
+    fn request(&self, message: Message<'_>, octets: usize) -> Result<Judgement, Refusal> {
+        let head = octets.saturating_sub(message.body.len());
         let unchunked = self.unchunk(&message);
         let mut message = message;
         unchunked.iter().for_each(|chunked| set_body(chunked, &mut message));
         self.complete(&mut message);
         let client = self.client(&message);
         let (facts, now) = (self.facts(&message, &client)?, now());
-        let (verdict, plan) = self.verdict(&message, &facts, client.address, now, octets);
-        let context = self.seal(&facts, plan.application, !verdict.attacks.is_empty(), now);
-        Ok(Answer::new(self.call.request_id.as_str(), &verdict, context))
+        let case = Case { message: &message, facts: &facts, client: client.address, now, octets, head, context: None };
+        let (verdict, plan) = self.verdict(&case);
+        let recorded = self.record(&case, &verdict, &plan);
+        let hit = recorded.as_ref().map(|recorded| *recorded.id.as_bytes());
+        let context = self.seal(&facts, plan.application, hit, now);
+        Ok(Judgement { answer: Answer::new(self.call.request_id.as_str(), &verdict, context), recorded })
     }
 
     /// What policy asks about a request, with the host that a trusted proxy tells.
@@ -113,16 +146,17 @@ impl Job {
         if self.access.allows_host(&facts.host) { Ok(facts) } else { Err(Refusal::Host) }
     }
 
-    fn seal(&self, facts: &Facts<'_>, application: i64, hit: bool, now: u64) -> Option<HeaderValue> {
+    fn seal(&self, facts: &Facts<'_>, application: i64, hit: Option<[u8; 16]>, now: u64) -> Option<HeaderValue> {
         let id = self.call.request_id.as_str().as_bytes();
         let fields = [id, facts.method, &facts.host, facts.raw_path()];
         let token = context::seal(&self.keys, &Parts { time: now, application, hit, fields });
         HeaderValue::from_maybe_shared(Bytes::from(token)).ok()
     }
 
-    fn response(&self, message: Message<'_>, octets: usize) -> Answer {
+    fn response(&self, message: Message<'_>, octets: usize) -> Judgement {
         let now = now();
         let context = self.context(now);
+        let head = octets.saturating_sub(message.body.len());
         let unchunked = self.unchunk(&message);
         let mut message = message;
         unchunked.iter().for_each(|chunked| set_body(chunked, &mut message));
@@ -137,8 +171,64 @@ impl Job {
             ..Message::default()
         };
         message.application = asked.application;
-        let (verdict, _) = self.verdict(&message, &facts(&asked), self.call.client, now, octets);
-        Answer::new(self.call.request_id.as_str(), &verdict, None)
+        let (facts, client, context) = (facts(&asked), self.call.client, context.as_ref());
+        let case = Case { message: &message, facts: &facts, client, now, octets, head, context };
+        let (verdict, plan) = self.verdict(&case);
+        let recorded = self.record(&case, &verdict, &plan);
+        self.update(&case);
+        Judgement { answer: Answer::new(self.call.request_id.as_str(), &verdict, None), recorded }
+    }
+
+    /// The head of the message as received; of an envelope, as it would have been.
+    fn head_octets(&self, case: &Case<'_, '_>) -> Cow<'_, [u8]> {
+        match self.call.form {
+            Form::Raw => Cow::Borrowed(&self.body[..case.head.min(self.body.len())]),
+            Form::Envelope => Cow::Owned(envelope::head(case.message)),
+        }
+    }
+
+    /// Records the message, if it is malicious.
+    fn record(&self, case: &Case<'_, '_>, verdict: &Verdict, plan: &Plan) -> Option<Recorded> {
+        let recorder = self.recorder.as_ref().filter(|_| is_hit(verdict))?;
+        let text = |token: &Option<super::call::Token>| token.as_ref().map(|token| token.as_str().to_owned());
+        let [service, route, consumer, protocol] =
+            [&self.call.service, &self.call.route, &self.call.consumer, &self.call.protocol].map(text);
+        let (sent, head) = (String::from_utf8_lossy(case.message.protocol), self.head_octets(case));
+        let sensitive: Vec<_> = self.generation.policy.sensitive(plan, case.now / 1000).collect();
+        recorder.record(&Exchange {
+            leg: if self.call.leg == Leg::Request { HitLeg::Request } else { HitLeg::Response },
+            time: case.now,
+            request_id: self.call.request_id.as_str(),
+            connector: self.call.connector.as_str(),
+            attempt: self.call.attempt,
+            client: Some(case.client),
+            peer: self.call.peer,
+            source: self.generation.source(Some(case.client)),
+            application: plan.application,
+            service: service.as_deref().unwrap_or_default(),
+            route: route.as_deref().unwrap_or_default(),
+            consumer: consumer.as_deref().unwrap_or_default(),
+            method: case.facts.method,
+            scheme: case.message.scheme.as_str(),
+            host: &case.facts.host,
+            path: &case.facts.path,
+            protocol: protocol.as_deref().unwrap_or(&sent),
+            head: &head,
+            body: case.message.body,
+            bytes: case.octets,
+            verdict,
+            sensitive: &sensitive,
+            policy_serial: self.generation.policy_serial,
+            response: (self.call.leg == Leg::Response).then(|| answered(case)),
+        })
+    }
+
+    /// Tells what became of a request that was recorded.
+    fn update(&self, case: &Case<'_, '_>) {
+        if let (Some(recorder), Some(hit)) = (&self.recorder, case.context.and_then(|context| context.hit)) {
+            let consumer = self.call.consumer.as_ref().map_or("", |token| token.as_str());
+            recorder.update(uuid::Uuid::from_bytes(hit), answered(case), consumer);
+        }
     }
 
     fn context(&self, now: u64) -> Option<Context> {
@@ -185,21 +275,15 @@ impl Job {
             facts,
             client: Some(client),
             source: self.generation.source(Some(client)),
-            now,
+            now: now / 1000,
             blocking: self.generation.blocking && self.call.blocking,
             request_id: self.call.request_id.as_str(),
         }
     }
 
-    fn verdict(
-        &self,
-        message: &Message<'_>,
-        facts: &Facts<'_>,
-        client: IpAddr,
-        now: u64,
-        bytes: usize,
-    ) -> (Verdict, Plan) {
+    fn verdict(&self, case: &Case<'_, '_>) -> (Verdict, Plan) {
         let begin = Instant::now();
+        let Case { message, facts, client, now, octets, .. } = *case;
         let generation = &self.generation;
         let head = self.head(message, facts, client, now);
         let client = head.client;
@@ -221,7 +305,7 @@ impl Job {
             bypass: plan.bypass,
             verdict: &verdict,
             inspection: inspection.as_ref(),
-            bytes,
+            bytes: octets,
             elapsed: begin.elapsed(),
         }
         .emit(&self.telemetry);
@@ -252,8 +336,15 @@ fn set_body<'b>(chunked: &'b Chunked<'b>, message: &mut Message<'b>) {
     message::trailers(chunked.trailers, message);
 }
 
+/// The status of the response of `case`, and how long after the request's verdict it came.
+fn answered(case: &Case<'_, '_>) -> HitResponse {
+    let after_ms = case.context.map_or(0, |context| case.now.saturating_sub(context.time));
+    HitResponse { status: case.message.status, after_ms }
+}
+
+/// Milliseconds since 1970.
 fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64
 }
 
 #[cfg(test)]
@@ -282,6 +373,7 @@ mod tests {
             access: Arc::default(),
             keys: Arc::new(Keys::new(&[]).unwrap()),
             telemetry: Arc::new(Telemetry { metrics: Metrics::unregistered(), access: AccessLog::Off }),
+            recorder: None,
         }
     }
 
@@ -301,6 +393,6 @@ mod tests {
         let token = job.accept().unwrap().unwrap();
         let context = context::open(&job.keys, token.to_str().unwrap(), now()).unwrap();
         let seen = (&context.request_id[..], &context.method[..], &context.host[..], &context.path[..], context.hit);
-        assert_eq!(seen, (&b"r-1"[..], &b"GET"[..], &b"h"[..], &b"/a%2e/b"[..], false));
+        assert_eq!(seen, (&b"r-1"[..], &b"GET"[..], &b"h"[..], &b"/a%2e/b"[..], None));
     }
 }

@@ -7,11 +7,12 @@ use super::call::{Call, Leg};
 use super::config::Config;
 use super::context::Keys;
 use super::coverage::Coverage;
-use super::judge::Job;
+use super::judge::{Job, Judgement};
 use super::pool::{Full, Pool};
 use super::receive::{drain, receive};
 use super::refusal::{Refusal, Shed};
 use super::server::Connection;
+use crate::events::Recorder;
 use crate::generation::Current;
 use crate::telemetry::metrics::Kind;
 use crate::telemetry::{Health, Refused, Telemetry};
@@ -54,6 +55,8 @@ pub struct Parts {
     pub health: Arc<Health>,
     /// `/openapi.json`.
     pub openapi: Bytes,
+    /// Where malicious requests are recorded, if they are.
+    pub recorder: Option<Arc<Recorder>>,
 }
 
 /// The API.
@@ -65,6 +68,7 @@ pub struct Service {
     telemetry: Arc<Telemetry>,
     health: Arc<Health>,
     openapi: Bytes,
+    recorder: Option<Arc<Recorder>>,
     admission: Arc<Admission>,
     pool: Pool,
     background: Pool,
@@ -74,7 +78,7 @@ pub struct Service {
 impl Service {
     /// A service, with its threads.
     pub fn new(parts: Parts) -> std::io::Result<Self> {
-        let Parts { config, current, access, keys, telemetry, health, openapi } = parts;
+        let Parts { config, current, access, keys, telemetry, health, openapi, recorder } = parts;
         let metrics = &telemetry.metrics;
         let pool = Pool::new("inspect", config.threads, config.load.queue, metrics.queued.clone())?;
         // Copies have nobody waiting for them: half of the threads leave room for calls that do.
@@ -88,6 +92,7 @@ impl Service {
             keys: Arc::new(keys),
             health,
             openapi,
+            recorder,
             admission,
             pool,
             background,
@@ -210,13 +215,19 @@ impl Service {
             access,
             keys: Arc::clone(&self.keys),
             telemetry: Arc::clone(&self.telemetry),
+            recorder: self.recorder.clone(),
         };
         if !job.call.blocking {
             let (context, job, entry) = self.work(job, entry, Job::accept).await?;
             self.copy(job, entry)?;
             return Ok(answer::accepted(context, trace));
         }
-        self.work(job, entry, Job::run).await.map(|(answer, ..)| answer.response(trace))
+        let (Judgement { answer, recorded }, ..) = self.work(job, entry, Job::run).await?;
+        // The answer is kept back until the record of a malicious call is in the spool.
+        if let (Some(recorder), Some(recorded)) = (&self.recorder, recorded) {
+            recorder.settle(recorded).await;
+        }
+        Ok(answer.response(trace))
     }
 
     /// Whether the caller may call, with the access rules that said so.
@@ -253,7 +264,7 @@ impl Service {
     fn copy(&self, job: Job, entry: Entry) -> Result<(), Refusal> {
         let queued = self.background.spawn(move || {
             let _held = entry;
-            // Nobody waits for the answer; events and metrics were told by the job.
+            // Nobody waits for the answer; its record is on its way, and metrics were told by the job.
             if let Err(refusal) = job.run() {
                 let (code, id) = (refusal.code(), job.call.request_id.as_str());
                 tracing::warn!(code, request_id = id, "an accepted copy was refused");

@@ -129,6 +129,8 @@ pub struct HitRequest {
     pub bytes: u64,
     /// Octets of the body that are not in `raw`.
     pub cut: u64,
+    /// Whether the body, or values of the head, are not in `raw` because a secret in them could not be masked in place.
+    pub withheld: bool,
 }
 
 /// A finding on a masked value.
