@@ -20,7 +20,7 @@ NAMESPACE = "wallarm-node"
 KUBERNETES = ("1.25", "1.30", "1.37")
 # The command of the documentation that the chart's name is changed in.
 SEED = {
-    "config.api.token": "seed-token",
+    "config.api.token": "seed-token-of-some-length",
     "config.api.host": "us1.api.wallarm.com",
     "config.connector.http_inspector.real_ip_header": "X-Real-IP",
 }
@@ -62,7 +62,7 @@ def render_text(flat=None, **options):
 
 def rendered(flat=None, release="r", namespace=NAMESPACE, kubernetes="1.30", apis=(), raw=None, chart=CHART):
     """The text that Helm renders. `raw` is a values file as written, else `flat` makes one; a token is always given."""
-    values = {"config.api.token": "test-token", **(flat or {})}
+    values = {"config.api.token": "test-token-of-some-length", **(flat or {})}
     with tempfile.NamedTemporaryFile("w+", suffix=".yaml") as file:
         file.write(raw if raw is not None else yaml.safe_dump(nested(values)))
         file.flush()

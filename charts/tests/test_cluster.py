@@ -119,7 +119,7 @@ class Upgrades(unittest.TestCase):
             session.upgrade("shop", OLDER)
             selector = cluster.get("Deployment", "next-processing")["spec"]["selector"]
             for _ in range(2):
-                session.upgrade("shop", harness.CHART, "--set", "config.api.token=t")
+                session.upgrade("shop", harness.CHART, "--set", "config.api.token=token-of-some-length")
                 deployment = cluster.get("Deployment", "next-processing")
                 self.assertEqual(deployment["spec"]["selector"], selector, "a selector cannot change")
                 labels = deployment["spec"]["template"]["metadata"]["labels"].items()

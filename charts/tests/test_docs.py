@@ -36,7 +36,7 @@ class Pages(unittest.TestCase):
         self.assertGreater(count, 5)
 
     def test_the_command_of_the_replaced_chart_needs_its_name_changed_only(self):
-        self.assertIn(harness.SEED, [{**v, "config.api.token": "seed-token"} for v in settings(page("docs/upgrade-from-wallarm-node-next.md"))])
+        self.assertIn(harness.SEED, [{**v, "config.api.token": "seed-token-of-some-length"} for v in settings(page("docs/upgrade-from-wallarm-node-next.md"))])
 
     def test_the_values_for_production_render(self):
         text = page("docs/kubernetes.md").split("## For production")[1]

@@ -10,6 +10,7 @@ IMPOSSIBLE = [
     ({"controlPlane.enabled": False}, "aggregation has nowhere to send to: set config.api.host"),
     ({"config.api.host": "api.wallarm.com", "controlPlane.enabled": False}, "nowhere to send to"),
     ({"config.api.host": "cp.example.com", "config.api.token": ""}, "without a token: set config.api.token"),
+    ({"config.api.token": "short"}, "less than 16 characters"),
     ({"config.api.existingSecret.enabled": True}, "set config.api.existingSecret.secretName"),
     ({CERT + "enabled": True}, "0 ways to get one .none.: enable exactly one"),
     ({CERT + "enabled": True, CERT + "certgen.enabled": True, CERT + "certManager.enabled": True}, "2 ways .*certManager, certgen"),
@@ -20,7 +21,7 @@ IMPOSSIBLE = [
     ({"config.connector.auth.keys": ["a" * 20], "config.connector.auth.existingSecret": "s"}, "both keys and existingSecret"),
     ({"controlPlane.replicaCount": 2}, "give controlPlane.postgresql, or one replica"),
     ({"controlPlane.postgresql.url": "postgres://h/d", "controlPlane.postgresql.existingSecret": "s"}, "both url and existingSecret"),
-    ({"controlPlane.admin.password": "p", "controlPlane.admin.existingSecret": "s"}, "both password and existingSecret"),
+    ({"controlPlane.admin.password": "a-long-password", "controlPlane.admin.existingSecret": "s"}, "both password and existingSecret"),
     ({"controlPlane.ingress.enabled": True}, "enabled without hosts"),
     ({"controlPlane.oidc.issuer": "https://id"}, "issuer is set without clientId"),
     ({"processing.terminationGracePeriodSeconds": 25}, "killed with calls under way. Raise it"),
@@ -49,7 +50,7 @@ UNKNOWN = [
 WRONG_TYPE = [
     {"processing.replicaCount": "two"}, {"config.connector.route_config": {"wallarm_mode": "blok"}}, {"processing.service.port": 0},
     {"config.connector.per_connection_limits": {"max_duration": "60"}}, {"config.connector.auth.keys": ["short"]},
-    {"image.pullPolicy": "Sometimes"}, {"config.node": {"limits": {"json_depth": 1000000}}}, {"controlPlane.postgresql.url": "mysql://h/d"},
+    {"image.pullPolicy": "Sometimes"}, {"controlPlane.admin.password": "short"}, {"config.node": {"limits": {"json_depth": 1000000}}}, {"controlPlane.postgresql.url": "mysql://h/d"},
 ]
 
 

@@ -17,6 +17,9 @@
 {{- if and $outside (not .Values.config.api.token) (not .Values.config.api.existingSecret.enabled) -}}
 {{- fail (printf "Nodes cannot register with %s without a token: set config.api.token, or config.api.existingSecret." $outside) -}}
 {{- end -}}
+{{- if and $has .Values.config.api.token (lt (len .Values.config.api.token) 16) -}}
+{{- fail "config.api.token has less than 16 characters, which the control plane does not take as its first Deploy token: choose a longer one, or none, and one is made." -}}
+{{- end -}}
 {{- with .Values.config.api.existingSecret -}}
 {{- if and .enabled (not .secretName) -}}{{- fail "config.api.existingSecret is enabled, but names no Secret: set config.api.existingSecret.secretName." -}}{{- end -}}
 {{- end -}}

@@ -47,6 +47,11 @@ function delivery.pack(leg, id, lines, content)
   return leg .. " " .. id .. " " .. #lines .. "\n" .. lines .. content
 end
 
+-- Which part of the exchange an entry is of.
+function delivery.leg_of(entry)
+  return entry:match("^%a+")
+end
+
 -- Returns true when done with the entry, or nil and an error when the queue may
 -- try it again.
 function delivery.send(set, log, entry)
@@ -76,8 +81,11 @@ function delivery.send(set, log, entry)
   return true
 end
 
+-- What the counters call the part of the exchange that a copy is of.
+local LEGS = { requests = "request", responses = "response" }
+
 function delivery.lost(set, log, leg, reason, detail)
-  coverage.dropped(set.node, leg, reason)
+  coverage.dropped(set.node, LEGS[leg], reason)
   notice.emit(log, "lost " .. leg .. " " .. reason .. " " .. set.node, "copy for /v1/" .. leg
     .. " not delivered to node " .. set.node .. ", reason=" .. reason
     .. (detail and " (" .. detail .. ")" or ""))
