@@ -1,7 +1,7 @@
 //! Judges a labelled corpus in process and writes what was blocked, for tuning signatures.
 //!
 //! ```text
-//! cargo run --release --no-default-features --example evaluate -- OUT_DIR CORPUS.jsonl...
+//! cargo run --release --no-default-features --example evaluate -- [--rules DIR] OUT_DIR CORPUS.jsonl...
 //! ```
 //!
 //! A corpus line is one request: `{id, source, class, method, path, headers, body_b64, raw_b64?, meta}`.
@@ -13,6 +13,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::path::Path;
 use std::time::Instant;
 use weir::engine::{Plan, Scratch, inspect};
 use weir::model::Inspection;
@@ -52,9 +53,11 @@ impl Record {
 }
 
 fn main() {
-    let mut arguments = std::env::args().skip(1);
-    let out = arguments.next().expect("usage: evaluate OUT_DIR CORPUS.jsonl...");
-    let ruleset = compile::compile(&builtin::files()).unwrap_or_else(|errors| {
+    let mut arguments = std::env::args().skip(1).peekable();
+    let rules = arguments.next_if(|a| a == "--rules").and_then(|_| arguments.next());
+    let out = arguments.next().expect("usage: evaluate [--rules DIR] OUT_DIR CORPUS.jsonl...");
+    let files = rules.map_or_else(builtin::files, |dir| files_below(Path::new(&dir)));
+    let ruleset = compile::compile(&files).unwrap_or_else(|errors| {
         errors.iter().for_each(|e| eprintln!("{e}"));
         std::process::exit(1);
     });
@@ -92,6 +95,20 @@ fn main() {
         println!("{source:22} {class:16} {tier:8} {blocked:6} of {:6} blocked {rate:6.2} %", passed + blocked);
     }
     println!("{count} requests, {:.1} us each in inspect()", inspecting.as_secs_f64() * 1e6 / f64::from(count.max(1)));
+}
+
+/// Rule files in `dir/*/*.yaml`, so that a signature can be tuned without a build.
+fn files_below(dir: &Path) -> Vec<(String, String)> {
+    let entries =
+        |dir: &Path| -> Vec<_> { fs::read_dir(dir).expect("a directory").map(|e| e.unwrap().path()).collect() };
+    let mut files = Vec::new();
+    for class in entries(dir).into_iter().filter(|path| path.is_dir()) {
+        for file in entries(&class).into_iter().filter(|path| path.extension().is_some_and(|e| e == "yaml")) {
+            files.push((file.display().to_string(), fs::read_to_string(&file).expect("a rule file")));
+        }
+    }
+    files.sort();
+    files
 }
 
 fn judge(raw: &[u8], ruleset: &Ruleset, scratch: &mut Scratch) -> Inspection {

@@ -59,7 +59,9 @@ pub fn inspect(
     scratch.reset();
     let budget = Budget::new(plan.limits.work, stop);
     let Scratch { bump, seen } = scratch;
-    let extracted = extract(message, &plan.options, &plan.limits, &budget, bump);
+    let looked_at = detect::TABLE.iter().fold(ruleset.zones, |all, detector| all.with(detector.zones));
+    let options = Options { unseen: Zone::ALL.without(looked_at), ..plan.options };
+    let extracted = extract(message, &options, &plan.limits, &budget, bump);
     let mut found = Found::new(&extracted.tree, plan);
     for value in &extracted.values {
         let looked =

@@ -134,6 +134,7 @@ impl<'s> Judged<'s> {
             options: crate::parse::extract::Options {
                 parsers_off: plan.parsers_off,
                 parsers_off_at: &plan.parsers_off_at,
+                ..Default::default()
             },
             explain: !arguments.quiet,
         };

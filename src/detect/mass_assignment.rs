@@ -45,6 +45,10 @@ fn gate(chars: Chars) -> bool {
 /// The step to a prototype in a parameter's or member's name.
 fn prototype(subject: &Subject<'_>) -> Option<Match> {
     let text = subject.bytes;
+    // What both names looked for have in common; most names end here.
+    if text.len() < b"prototype".len() || memchr::memmem::find(text, b"proto").is_none() {
+        return None;
+    }
     let certain = |start: usize, end: usize| Some(Match { confidence: Confidence::High, start, end });
     let mut before: &[u8] = b"";
     let mut start = 0;

@@ -317,7 +317,11 @@ impl Job {
         let stop = || begin.elapsed() >= limit;
         let how = engine::Plan {
             limits: plan.limits.clone(),
-            options: Options { parsers_off: plan.parsers_off, parsers_off_at: &plan.parsers_off_at },
+            options: Options {
+                parsers_off: plan.parsers_off,
+                parsers_off_at: &plan.parsers_off_at,
+                ..Options::default()
+            },
             explain: false,
         };
         let mut scratch = SCRATCH.take().unwrap_or_default();

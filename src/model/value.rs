@@ -23,6 +23,8 @@ macro_rules! bit_names {
             pub const fn without(self, other: $set) -> $set { $set(self.0 & !other.0) }
             /// Whether any member is shared.
             pub const fn meets(self, other: $set) -> bool { self.0 & other.0 != 0 }
+            /// Whether every member of `other` is one of self.
+            pub const fn holds(self, other: $set) -> bool { other.0 & !self.0 == 0 }
             /// Whether there is no member.
             pub const fn is_empty(self) -> bool { self.0 == 0 }
             /// The member called `code`.
@@ -73,6 +75,8 @@ bit_names! {
 }
 
 impl Zone {
+    /// Every zone.
+    pub const ALL: Zone = Zone((1 << Zone::NAMED.len()) - 1);
     /// What a client fills with free text: where injection signatures look unless they say otherwise.
     pub const PARAMETERS: Zone =
         Zone::PATH.with(Zone::QUERY).with(Zone::COOKIE).with(Zone::BODY).with(Zone::NAME).with(Zone::FILENAME);
@@ -311,9 +315,25 @@ impl Chars {
     /// Letters, digits and the punctuation of plain tokens: values of only these carry no syntax.
     pub const TOKEN: Chars = Chars::ALPHA.with(Chars::DIGIT).with(Chars::DASH).with(Chars::UNDERSCORE).with(Chars::DOT);
 
-    /// The kinds of octets that occur in `bytes`.
+    /// Every kind.
+    const ALL: Chars = Chars((1 << Chars::NAMED.len()) - 1);
+
+    /// The kinds of octets that occur in `bytes`. Once all have, no more octets are looked at: binary content costs little.
     #[inline]
     pub fn of(bytes: &[u8]) -> Chars {
+        const BLOCK: usize = 1024;
+        let mut found = Chars::NONE;
+        for block in bytes.chunks(BLOCK) {
+            found = found.with(Self::of_block(block));
+            if found == Self::ALL {
+                break;
+            }
+        }
+        found
+    }
+
+    #[inline]
+    fn of_block(bytes: &[u8]) -> Chars {
         let (mut a, mut b, mut c, mut d) = (0, 0, 0, 0);
         let mut chunks = bytes.chunks_exact(4);
         for chunk in &mut chunks {
@@ -329,11 +349,6 @@ impl Chars {
     /// Whether nothing but members of `other` occurs.
     pub fn within(self, other: Chars) -> bool {
         self.without(other).is_empty()
-    }
-
-    /// Whether all members of `other` occur.
-    pub fn holds(self, other: Chars) -> bool {
-        other.without(self).is_empty()
     }
 }
 

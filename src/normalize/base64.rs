@@ -18,27 +18,29 @@ pub fn is_digit(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_')
 }
 
-/// The value of a digit of either alphabet, or [`NONE`].
-fn digit(byte: u8) -> u8 {
-    match byte {
-        b'A'..=b'Z' => byte - b'A',
-        b'a'..=b'z' => byte - b'a' + 26,
-        b'0'..=b'9' => byte - b'0' + 52,
-        b'+' | b'-' => 62,
-        b'/' | b'_' => 63,
-        _ => NONE,
+/// The values of the digits of either alphabet, or [`NONE`].
+static DIGITS: [u8; 256] = {
+    let mut table = [NONE; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = match byte as u8 {
+            upper @ b'A'..=b'Z' => upper - b'A',
+            lower @ b'a'..=b'z' => lower - b'a' + 26,
+            digit @ b'0'..=b'9' => digit - b'0' + 52,
+            b'+' | b'-' => 62,
+            b'/' | b'_' => 63,
+            _ => NONE,
+        };
+        byte += 1;
     }
-}
+    table
+};
 
 /// The first three octets that `text` stands for: a cheap look before decoding it all.
 pub fn peek(text: &[u8]) -> Option<[u8; 3]> {
     let [a, b, c, d] = *text.first_chunk::<4>()?;
-    let (a, b, c, d) = (digit(a), digit(b), digit(c), digit(d));
-    (a | b | c | d != NONE && a < 64 && b < 64 && c < 64 && d < 64).then_some([
-        a << 2 | b >> 4,
-        b << 4 | c >> 2,
-        c << 6 | d,
-    ])
+    let [a, b, c, d] = [a, b, c, d].map(|byte| DIGITS[byte as usize]);
+    (a | b | c | d < 64).then_some([a << 2 | b >> 4, b << 4 | c >> 2, c << 6 | d])
 }
 
 /// Decodes `text`; none if an octet is no digit, or the length is impossible. A blank between digits is the `+` that

@@ -212,7 +212,8 @@ pub fn overlong(input: &[u8]) -> Option<Vec<u8>> {
                 at += used;
                 done = at;
             }
-            None => at += 1,
+            // No overlong form begins with a smaller octet.
+            None => at += 1 + input[at + 1..].iter().take_while(|b| **b < 0xc0).count(),
         }
     }
     if done == 0 {

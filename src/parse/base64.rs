@@ -54,7 +54,8 @@ fn begins_well(first: &[u8; 3]) -> bool {
 
 /// Whether a container begins with `first`.
 fn begins_container(first: &[u8; 3]) -> bool {
-    CONTAINERS.iter().any(|magic| magic.starts_with(&first[..magic.len().min(3)]))
+    let may = matches!(first[0], 0 | 0x1f | b'(' | b'P' | 0x80 | 0xac | 0xff);
+    may && CONTAINERS.iter().any(|magic| magic.starts_with(&first[..magic.len().min(3)]))
 }
 
 /// Emits the decoded octets at `[base64]`.

@@ -1,7 +1,7 @@
 //! The driver: opens a message and offers every value to every parser that suits it.
 
 use super::emit::{Emit, Notes};
-use super::{Candidate, Fail, Parsed, Suits, TABLE, headers, message, target};
+use super::{Candidate, Fail, Parsed, SPELLINGS, Suits, TABLE, headers, message, target};
 use crate::model::{
     Budget, Hint, Limits, Message, MessageKind, ParserSet, PointId, PointTree, Segment, SkipReason, Stop, Tag, Value,
     Zone,
@@ -11,6 +11,8 @@ use bumpalo::Bump;
 /// What to leave out.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options<'o> {
+    /// Zones at which nobody will look.
+    pub unseen: Zone,
     /// Parsers switched off everywhere.
     pub parsers_off: ParserSet,
     /// Parsers switched off at some points.
@@ -142,7 +144,7 @@ fn deepen<'a>(
     };
     for parser in TABLE {
         let suits = parser.tries(&candidate);
-        if suits == Suits::No {
+        if suits == Suits::No || (options.unseen.holds(value.zone) && SPELLINGS.meets(parser.id)) {
             continue;
         }
         let off = options.parsers_off.meets(parser.id)

@@ -131,6 +131,11 @@ impl From<Stop> for Fail {
     }
 }
 
+/// Parsers that make of a value nothing but the same value in another spelling. In a zone at which nobody looks, such as
+/// the content of an uploaded file, they are left out.
+pub const SPELLINGS: ParserSet =
+    ParserSet::PERCENT.with(ParserSet::HTMLJS).with(ParserSet::CHARSET).with(ParserSet::BASE64).with(ParserSet::HEX);
+
 /// One line of the parser table.
 pub struct Parser {
     /// The bit that switches it off.

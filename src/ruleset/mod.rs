@@ -52,6 +52,8 @@ pub struct Ruleset {
     prefilter: prefilter::Prefilter,
     /// Zones in which some signature looks at each view.
     viewed: Vec<Zone>,
+    /// Zones at which some signature looks.
+    pub zones: Zone,
 }
 
 impl Signature {
@@ -80,7 +82,8 @@ impl Ruleset {
         let views = (0..VIEWS.len()).map(|number| 1u16 << number);
         let looking = |view| signatures.iter().filter(move |s: &&Signature| s.views & view != 0);
         let viewed = views.map(|view| looking(view).fold(Zone::NONE, |all, s| all.with(s.zones))).collect();
-        Self { signatures, prefilter, viewed }
+        let zones = signatures.iter().fold(Zone::NONE, |all, s| all.with(s.zones));
+        Self { signatures, prefilter, viewed, zones }
     }
 
     /// Whether some signature looks at view `number` of values in `zone`; otherwise there is no need to make it.

@@ -175,7 +175,7 @@ fn goes_on(rest: &[u8]) -> bool {
             matches!(meaning(&rest[..word]), Word::In | Word::Limit | Word::Compare)
         }
         // Letters beyond ASCII; no-break spaces and typographic quotes begin with the others.
-        Some(b) => !(*b >= 0x80 && !matches!(b, 0xa0 | 0xc2 | 0xca | 0xe2 | 0xef)),
+        Some(b) => *b < 0x80 || matches!(b, 0xa0 | 0xc2 | 0xca | 0xe2 | 0xef),
     }
 }
 
