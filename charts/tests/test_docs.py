@@ -21,7 +21,7 @@ def settings(text):
     out = []
     for command in re.findall(r"helm [^\n]*weir/weir(?:[^\n]*\\\n)*[^\n]*", text):
         pairs = re.findall(r"--set ([\w.]+)=([^\s\\]+)", command)
-        out.append({key: {"true": True, "false": False}.get(value, re.sub(r"<\w+>", "word", value)) for key, value in pairs})
+        out.append({key: {"true": True, "false": False}.get(value, re.sub(r"<\w+>", "word-of-some-length", value)) for key, value in pairs})
     return out
 
 
