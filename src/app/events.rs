@@ -1,4 +1,4 @@
-//! Events of a processing node: recorded before answers leave, shipped from the spool.
+//! Events of a processing node: recorded before answers leave, shipped from the spool; and statistics of its traffic.
 
 use super::{StartError, settings};
 use crate::config::Resolved;
@@ -8,38 +8,52 @@ use crate::sync::Link;
 use crate::telemetry::Telemetry;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
+
+/// Seconds that a row of statistics covers.
+const STATISTICS: Duration = Duration::from_secs(30);
+/// How long folded hits wait for their record, at most.
+const FOLDED: Duration = Duration::from_secs(10);
 
 /// Events on their way.
 pub struct Events {
     recorder: Arc<Recorder>,
-    spool: Spool,
+    spools: [Spool; 2],
     drain: CancellationToken,
-    shipping: JoinHandle<()>,
+    shipping: JoinSet<()>,
+    flushing: JoinHandle<()>,
 }
 
 impl Events {
-    /// Opens the spool and ships what is in it over `link`. None where events are off, which is told once: by
+    /// Opens the spools and ships what is in them over `link`. None where events are off, which is told once: by
     /// configuration, or because there is nobody to send them to.
     pub fn open(
         resolved: &Resolved,
         link: Option<&Arc<Link>>,
         telemetry: &Arc<Telemetry>,
     ) -> Result<Option<Self>, StartError> {
-        let (config, records) = settings::events(resolved);
         let (true, Some(link)) = (resolved.events.enabled, link) else {
             let why = if resolved.events.enabled { "`api.host` names nobody" } else { "`events.enabled` is false" };
             tracing::info!(why, "malicious requests are logged and counted, not recorded");
             return Ok(None);
         };
-        let opened = Spool::open(config, Arc::clone(telemetry));
-        let (spool, reader) = opened.map_err(|error| StartError::Settings(error.to_string()))?;
-        let recorder = Arc::new(Recorder::new(spool.clone(), records, Arc::clone(telemetry)));
         let drain = CancellationToken::new();
-        let shipper = Shipper::new(reader, Arc::clone(link), Content::Events, Arc::clone(telemetry));
-        let shipping = tokio::spawn(shipper.run(drain.clone()));
-        Ok(Some(Self { recorder, spool, drain, shipping }))
+        let mut shipping = JoinSet::new();
+        let mut open = |config, content| {
+            let opened = Spool::open(config, Arc::clone(telemetry));
+            let (spool, reader) = opened.map_err(|error| StartError::Settings(error.to_string()))?;
+            shipping.spawn(Shipper::new(reader, Arc::clone(link), content, Arc::clone(telemetry)).run(drain.clone()));
+            Ok::<_, StartError>(spool)
+        };
+        let [hits, statistics] = settings::spools(resolved);
+        let (hits, statistics) = (open(hits, Content::Events)?, open(statistics, Content::Statistics)?);
+        let records = settings::records(resolved);
+        let recorder = Recorder::new(hits.clone(), statistics.clone(), records, Arc::clone(telemetry));
+        let recorder = Arc::new(recorder);
+        let flushing = tokio::spawn(flush(Arc::clone(&recorder)));
+        Ok(Some(Self { recorder, spools: [hits, statistics], drain, shipping, flushing }))
     }
 
     /// Where hits are recorded.
@@ -49,22 +63,39 @@ impl Events {
 
     /// Where they wait.
     pub fn spool(&self) -> &Spool {
-        &self.spool
+        &self.spools[0]
     }
 
     /// Writes what is still on its way, and ships what it can within `limit`. The rest is shipped after the next start.
     pub async fn finish(mut self, limit: Duration) {
-        let spool = self.spool.clone();
-        if let Err(error) = tokio::task::spawn_blocking(move || spool.close()).await {
-            tracing::error!(%error, "the spool could not be closed");
+        self.flushing.abort();
+        self.recorder.flush_folded();
+        self.recorder.flush_statistics();
+        let spools = self.spools.clone();
+        if let Err(error) = tokio::task::spawn_blocking(move || spools.iter().for_each(Spool::close)).await {
+            tracing::error!(%error, "the spools could not be closed");
         }
         self.drain.cancel();
-        if tokio::time::timeout(limit, &mut self.shipping).await.is_err() {
-            self.shipping.abort();
+        let shipped = async { while self.shipping.join_next().await.is_some() {} };
+        if tokio::time::timeout(limit, shipped).await.is_err() {
+            self.shipping.abort_all();
         }
-        let left = self.spool.status().records;
+        let left = self.spool().status().records;
         if left > 0 {
             tracing::warn!(left, "records stay in the spool until the next start");
+        }
+    }
+}
+
+/// Spools what is counted rather than recorded, now and then.
+async fn flush(recorder: Arc<Recorder>) {
+    let (mut statistics, mut folded) = (interval(STATISTICS), interval(FOLDED));
+    statistics.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    folded.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = statistics.tick() => recorder.flush_statistics(),
+            _ = folded.tick() => recorder.flush_folded(),
         }
     }
 }

@@ -63,17 +63,26 @@ pub fn service(resolved: &Resolved) -> Config {
     }
 }
 
-/// The spool of events, and what goes into it.
-pub fn events(resolved: &Resolved) -> (spool::Config, events::Settings) {
+/// Room for statistics that are not delivered: days of an outage for some dozens of hosts.
+const STATISTICS_SPOOL: u64 = 16 << 20;
+
+/// Settings of records.
+pub fn records(resolved: &Resolved) -> events::Settings {
     let from = &resolved.events;
-    let spool = spool::Config {
-        directory: resolved.data_dir.join("events"),
-        name: "events",
-        size: from.spool_size,
+    let max_body = usize::try_from(from.max_body).unwrap_or(usize::MAX);
+    events::Settings { stall: from.stall, max_body, sampling: from.sampling }
+}
+
+/// The spools of hits and of statistics.
+pub fn spools(resolved: &Resolved) -> [spool::Config; 2] {
+    let from = &resolved.events;
+    let spool = |name: &'static str, size| spool::Config {
+        directory: resolved.data_dir.join(name),
+        name,
+        size,
         fsync_interval: from.fsync_interval,
     };
-    let max_body = usize::try_from(from.max_body).unwrap_or(usize::MAX);
-    (spool, events::Settings { stall: from.stall, max_body })
+    [spool("events", from.spool_size), spool("statistics", STATISTICS_SPOOL)]
 }
 
 /// Certificate files.

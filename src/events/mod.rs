@@ -7,8 +7,10 @@ pub mod id;
 pub mod record;
 pub mod recorder;
 pub mod redact;
+pub mod sample;
 pub mod ship;
 pub mod spool;
+pub mod statistics;
 
 pub use recorder::{Recorded, Recorder, Settings};
 pub use ship::{Batch, Shipper, Upload, UploadError};

@@ -75,9 +75,9 @@ pub fn is_hit(verdict: &Verdict) -> bool {
     !verdict.attacks.is_empty() || verdict.action == Action::Block
 }
 
-/// The record of `exchange` under `id`, with at most `max_body` octets of its body; and how many stretches of the
-/// message were masked.
-pub fn hit(exchange: &Exchange<'_>, id: String, max_body: usize) -> (Hit, u32) {
+/// The record of `exchange`, still without an id, with at most `max_body` octets of its body; and how many stretches of
+/// the message were masked.
+pub fn hit(exchange: &Exchange<'_>, max_body: usize) -> (Hit, u32) {
     let verdict = exchange.verdict;
     let attacked: Vec<&PointPath> = verdict.findings.iter().filter(|f| f.decisive).map(|f| &f.point).collect();
     let masked = mask(&Original {
@@ -91,7 +91,7 @@ pub fn hit(exchange: &Exchange<'_>, id: String, max_body: usize) -> (Hit, u32) {
     let anomaly = |a: &crate::model::Anomaly| HitAnomaly { kind: a.kind, point: masked.point(&a.point) };
     let hit = Hit {
         version: HIT_VERSION,
-        id,
+        id: String::new(),
         time: exchange.time,
         leg: exchange.leg,
         request_id: exchange.request_id.to_owned(),

@@ -1,13 +1,16 @@
-//! What the verdict path calls: records hits, and waits until they are accepted.
+//! What the verdict path calls: records hits, waits until they are accepted, counts traffic.
 
 use super::id::Mint;
+use super::now_ms;
 use super::record::{Exchange, hit};
+use super::sample::{Sampled, Sampler};
 use super::spool::{Spool, Ticket};
-use crate::model::hit::HitResponse;
+use super::statistics::{Counts, Sample};
+use crate::model::hit::{Hit, HitResponse};
 use crate::node_api::{HitUpdate, Record};
 use crate::telemetry::Telemetry;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 /// Settings of records.
@@ -17,13 +20,18 @@ pub struct Settings {
     pub stall: Duration,
     /// Octets of a body that are kept.
     pub max_body: usize,
+    /// Whether identical hits past the fifth in an hour are counted only.
+    pub sampling: bool,
 }
 
 /// Records malicious requests.
 pub struct Recorder {
-    spool: Spool,
+    hits: Spool,
+    statistics: Spool,
     mint: Mint,
     settings: Settings,
+    sampler: Option<Sampler>,
+    counts: Counts,
     telemetry: Arc<Telemetry>,
 }
 
@@ -36,17 +44,48 @@ pub struct Recorded {
 }
 
 impl Recorder {
-    /// Records into `spool`.
-    pub fn new(spool: Spool, settings: Settings, telemetry: Arc<Telemetry>) -> Self {
-        Self { spool, mint: Mint::default(), settings, telemetry }
+    /// Records into `hits`, and counts into `statistics`.
+    pub fn new(hits: Spool, statistics: Spool, settings: Settings, telemetry: Arc<Telemetry>) -> Self {
+        let sampler = settings.sampling.then(Sampler::default);
+        let counts = Counts::new(now_ms() / 1000);
+        Self { hits, statistics, mint: Mint::default(), settings, sampler, counts, telemetry }
     }
 
-    /// Masks `exchange` and hands its record to the spool. None where it was dropped at once, which is counted.
-    /// Does not wait, but computes: some tens of microseconds, more for large or hostile messages.
+    /// Counts a request that was judged.
+    pub fn count(&self, sample: &Sample<'_>) {
+        self.counts.count(sample);
+    }
+
+    /// Masks `exchange` and hands its record to the spool. None where it was folded into another one, or dropped at
+    /// once, which is counted. Does not wait, but computes: some tens of microseconds, more for large messages.
     pub fn record(&self, exchange: &Exchange<'_>) -> Option<Recorded> {
-        let id = self.mint.next(super::now_ms());
-        let (hit, masked) = hit(exchange, id.to_string(), self.settings.max_body);
+        if self.is_folded(exchange) {
+            self.telemetry.metrics.events_folded.inc();
+            return None;
+        }
+        self.submit_hit(self.hit(exchange))
+    }
+
+    fn hit(&self, exchange: &Exchange<'_>) -> Hit {
+        let (hit, masked) = hit(exchange, self.settings.max_body);
         self.telemetry.metrics.events_redactions.inc_by(u64::from(masked));
+        hit
+    }
+
+    fn is_folded(&self, exchange: &Exchange<'_>) -> bool {
+        let Some(sampler) = &self.sampler else { return false };
+        let verdict = exchange.verdict;
+        let point = verdict.findings.iter().find(|finding| finding.decisive).map(|finding| &finding.point);
+        let what = (&verdict.attacks, point, verdict.action, verdict.reason.map(|reason| reason.code()));
+        let target = (exchange.host, exchange.path, exchange.method, exchange.client, exchange.application);
+        let kind = sampler.kind((exchange.leg as u8, what, target));
+        sampler.see(kind, Instant::now(), || self.hit(exchange)) == Sampled::Folded
+    }
+
+    /// Mints the id of `hit` and hands it to the spool.
+    fn submit_hit(&self, mut hit: Hit) -> Option<Recorded> {
+        let id = self.mint.next(now_ms());
+        hit.id = id.to_string();
         let ticket = self.submit(&Record::Hit(Box::new(hit)))?;
         Some(Recorded { id, ticket })
     }
@@ -60,15 +99,33 @@ impl Recorder {
 
     fn submit(&self, record: &Record) -> Option<Ticket> {
         let line = serde_json::to_vec(record).expect("plain data");
-        self.spool.submit(line).ok()
+        self.hits.submit(line).ok()
     }
 
     /// Waits until `recorded` is in the spool, for at most the configured stall; past it the record is withdrawn and
     /// counted, and the answer may leave all the same.
     pub async fn settle(&self, recorded: Recorded) {
-        let outcome = self.spool.settle(recorded.ticket, self.settings.stall).await;
+        let outcome = self.hits.settle(recorded.ticket, self.settings.stall).await;
         if let Err(why) = outcome {
             tracing::debug!(%why, id = %recorded.id, "a record was dropped");
+        }
+    }
+
+    /// Spools the records of hits that were folded.
+    pub fn flush_folded(&self) {
+        for hit in self.sampler.iter().flat_map(Sampler::flush) {
+            // Losses are counted where they happen.
+            let _on_its_way = self.submit_hit(hit);
+        }
+    }
+
+    /// Spools what was counted since the last time.
+    pub fn flush_statistics(&self) {
+        let now = now_ms();
+        if let Some(statistics) = self.counts.take(now / 1000, self.mint.next(now).to_string()) {
+            let line = serde_json::to_vec(&statistics).expect("plain data");
+            // Losses are counted where they happen.
+            let _on_its_way = self.statistics.submit(line);
         }
     }
 }

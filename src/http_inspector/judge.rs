@@ -7,6 +7,7 @@ use super::envelope;
 use super::refusal::Refusal;
 use crate::engine::{self, Scratch, inspect};
 use crate::events::record::{Exchange, is_hit};
+use crate::events::statistics::Sample;
 use crate::events::{Recorded, Recorder};
 use crate::generation::Generation;
 use crate::model::hit::{HitLeg, HitResponse};
@@ -15,7 +16,7 @@ use crate::parse::chunked::{self, Chunked};
 use crate::parse::extract::Options;
 use crate::parse::{facts::facts, message};
 use crate::policy::client::Client;
-use crate::policy::{Head, Plan, Verdict};
+use crate::policy::{Action, Head, Plan, Verdict};
 use crate::telemetry::{Judged, Telemetry, TraceParent};
 use bytes::Bytes;
 use http::HeaderValue;
@@ -24,7 +25,7 @@ use std::cell::Cell;
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// A call with all that its verdict depends on.
 pub struct Job {
@@ -231,6 +232,21 @@ impl Job {
         }
     }
 
+    /// Counts a request in the statistics of traffic.
+    fn count(&self, case: &Case<'_, '_>, verdict: &Verdict, plan: &Plan, elapsed: Duration) {
+        if let (Leg::Request, Some(recorder)) = (self.call.leg, &self.recorder) {
+            recorder.count(&Sample {
+                application: plan.application,
+                host: &case.facts.host,
+                attack: !verdict.attacks.is_empty(),
+                blocked: verdict.action == Action::Block,
+                bypassed: plan.bypass.is_some(),
+                bytes: case.octets,
+                elapsed,
+            });
+        }
+    }
+
     fn context(&self, now: u64) -> Option<Context> {
         let (state, context) = match self.call.context.as_ref() {
             None => ("missing", None),
@@ -290,6 +306,8 @@ impl Job {
         let plan = generation.policy.plan(&head);
         let inspection = plan.bypass.is_none().then(|| self.inspect(message, &plan, begin));
         let verdict = generation.policy.decide(&head, &plan, inspection.as_ref());
+        let elapsed = begin.elapsed();
+        self.count(case, &verdict, &plan, elapsed);
         let trace = self.call.traceparent.as_ref().and_then(|v| v.to_str().ok()).and_then(TraceParent::parse);
         Judged {
             leg: self.call.leg.code(),
@@ -306,7 +324,7 @@ impl Job {
             verdict: &verdict,
             inspection: inspection.as_ref(),
             bytes: octets,
-            elapsed: begin.elapsed(),
+            elapsed,
         }
         .emit(&self.telemetry);
         (verdict, plan)

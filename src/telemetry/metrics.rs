@@ -181,6 +181,7 @@ families! {
     events_spool_bytes: Family<Spool, Gauge> = Family::default(), "events_spool_bytes", "Octets of a spool on disk.";
     events_spool_oldest: Family<Spool, Gauge> = Family::default(), "events_spool_oldest_seconds", "Age of the oldest record that is not delivered yet.";
     events_ship_errors: Family<SpoolLoss, Counter> = Family::default(), "events_ship_errors", "Batches that were not taken and are sent again, by reason.";
+    events_folded: Counter = Counter::default(), "events_folded", "Hits that were counted with an identical one instead of recorded each (sampling).";
     events_redactions: Counter = Counter::default(), "events_redactions", "Stretches of messages masked before they were recorded.";
     coverage_breakers: Family<State, Gauge> = Family::default(), "coverage_breakers", "Circuit breakers of connectors by last reported state.";
 }
