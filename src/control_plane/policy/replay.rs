@@ -157,7 +157,7 @@ impl Judge {
         let parsers_off = if hit.leg == HitLeg::Request { plan.parsers_off } else { ParserSet::default() };
         let orders = engine::Plan {
             limits: Limits::clone(&plan.limits),
-            options: Options { parsers_off, parsers_off_at: &plan.parsers_off_at },
+            options: Options { parsers_off, parsers_off_at: &plan.parsers_off_at, ..Options::default() },
             explain,
         };
         let begin = Instant::now();
