@@ -35,6 +35,8 @@ pub enum Error {
     Unauthenticated,
     /// Too many attempts or calls: try again after so many seconds.
     Throttled(u64),
+    /// The call took too long.
+    Timeout,
     /// What was sent is larger than allowed, in octets.
     TooLarge(usize),
     /// The database failed.
@@ -73,6 +75,7 @@ impl fmt::Display for Error {
             Error::Forbidden(why) => f.write_str(why),
             Error::Unauthenticated => f.write_str("log in, or send a valid token"),
             Error::Throttled(seconds) => write!(f, "too many attempts; try again in {seconds} s"),
+            Error::Timeout => f.write_str("the call took too long; ask for less, or try again"),
             Error::TooLarge(most) => write!(f, "larger than {most} octets"),
             Error::Database(error) => write!(f, "database: {error}"),
             Error::Store(error) => write!(f, "store: {error}"),

@@ -144,7 +144,7 @@ async fn check(State(guard): State<Guard>, request: Request, next: Next) -> Resp
     };
     match tokio::time::timeout(CALL_TIME, answer).await {
         Ok(response) => response,
-        Err(_) => (StatusCode::REQUEST_TIMEOUT, "the call took too long").into_response(),
+        Err(_) => Error::Timeout.into_response(),
     }
 }
 

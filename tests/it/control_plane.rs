@@ -177,11 +177,34 @@ fn a_session_needs_its_csrf_token_and_ends() {
 }
 
 #[test]
-fn one_process_blocks_and_has_a_console() {
+fn what_one_process_blocks_stands_in_its_api_and_a_change_of_mode_acts() {
     let both = ControlPlane::start_all(&[]);
-    let mut stream = TcpStream::connect(both.node.unwrap()).unwrap();
-    stream.write_all(&crate::node::call("/v1/requests", &[], b"GET /etc/passwd HTTP/1.1\r\nHost: a\r\n\r\n")).unwrap();
-    let verdict = read(&mut BufReader::new(stream)).unwrap();
-    assert_eq!(verdict.header("inspector-verdict"), Some("block"));
-    assert_eq!(both.login().get("/api/v1/me").status, 200);
+    let judge = || {
+        let mut stream = TcpStream::connect(both.node.unwrap()).unwrap();
+        let attack = b"GET /etc/passwd HTTP/1.1\r\nHost: shop.example\r\n\r\n";
+        stream.write_all(&crate::node::call("/v1/requests", &[], attack)).unwrap();
+        read(&mut BufReader::new(stream)).unwrap().header("inspector-verdict").unwrap().to_owned()
+    };
+    assert_eq!(judge(), "block");
+    let browser = both.login();
+    let attack = eventually("an attack in the API", || {
+        browser.get("/api/v1/attacks").json()["items"].as_array().unwrap().first().cloned()
+    });
+    assert_eq!((&attack["attack_type"], &attack["host"]), (&json!("ptrav"), &json!("shop.example")), "{attack}");
+    assert_eq!(browser.get("/api/v1/nodes").json()["items"][0]["active"], true);
+    let changed = browser.send("PUT", "/api/v1/policy/general", &json!({"mode": "monitoring"}));
+    assert_eq!(changed.status, 200, "{changed:?}");
+    eventually("monitoring on the node", || (judge() == "pass").then_some(()));
+}
+
+/// Waits until `done` answers something.
+fn eventually<T>(what: &str, mut done: impl FnMut() -> Option<T>) -> T {
+    let begin = std::time::Instant::now();
+    loop {
+        if let Some(value) = done() {
+            return value;
+        }
+        assert!(begin.elapsed() < PATIENCE, "{what} did not happen");
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }

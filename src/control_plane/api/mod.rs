@@ -11,7 +11,7 @@ mod proposals;
 mod rules;
 mod sinks;
 mod stream;
-mod system;
+pub mod system;
 
 use super::app::App;
 use super::auth::Permission::{
@@ -30,6 +30,7 @@ pub fn routes(app: App) -> Routes {
     events_routes(accounts_routes(policy_routes(routes)))
         .post("/api/v1/session", Public, system::login)
         .delete("/api/v1/session", Anyone, system::logout)
+        .get("/api/v1/openapi.json", Public, system::openapi)
         .get("/api/v1/me", Anyone, system::me)
         .put("/api/v1/me/password", Anyone, accounts::change_password)
         .get("/api/v1/nodes", Needs(ReadNodes), nodes::list)

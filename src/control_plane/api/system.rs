@@ -56,3 +56,17 @@ pub async fn me(caller: Caller) -> axum::Json<Value> {
 fn shown(session: &Session) -> Value {
     json!({"name": format!("user:{}", session.user.login), "role": session.user.role, "csrf": session.csrf, "user": session.user})
 }
+
+/// The description of the API, as written.
+pub const OPENAPI_YAML: &str = include_str!("../../../docs/control-plane-openapi.yaml");
+
+/// `GET /api/v1/openapi.json`
+pub async fn openapi() -> Result<Response> {
+    static JSON: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+    let read = || serde_saphyr::from_str::<Value>(OPENAPI_YAML).map(|value| value.to_string());
+    let text = JSON.get_or_init(|| read().unwrap_or_default());
+    if text.is_empty() {
+        return Err(Error::internal("docs/control-plane-openapi.yaml is no YAML"));
+    }
+    Ok(([(header::CONTENT_TYPE, "application/json")], text.as_str()).into_response())
+}

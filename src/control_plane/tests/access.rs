@@ -11,6 +11,7 @@ use serde_json::Value;
 const TABLE: &[(&str, &str, &str)] = &[
     ("POST", "/api/v1/session", "-"),
     ("DELETE", "/api/v1/session", "*"),
+    ("GET", "/api/v1/openapi.json", "-"),
     ("GET", "/api/v1/me", "*"),
     ("PUT", "/api/v1/me/password", "*"),
     ("GET", "/api/v1/nodes", "anrd"),
@@ -177,4 +178,31 @@ async fn bodies_are_read_strictly_and_up_to_a_limit() {
     assert_eq!(fixture.call("POST", "/api/v1/rules", &headers, &large).await.status, StatusCode::PAYLOAD_TOO_LARGE);
     let query = fixture.as_role(Role::Administrator, "GET", "/api/v1/rules?limt=1", &Value::Null).await;
     assert_eq!(query.status, StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+#[tokio::test]
+async fn the_description_is_served_and_names_every_route_its_permission_and_no_other() {
+    let fixture = Fixture::new().await;
+    let served = fixture.call("GET", "/api/v1/openapi.json", &[], b"").await.json();
+    let mut described: Vec<(String, String, String)> = Vec::new();
+    for (path, item) in served["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap().iter().filter(|(key, _)| *key != "parameters") {
+            let permission = operation["x-permission"].as_str().unwrap().to_owned();
+            described.push((method.to_uppercase(), path.clone(), permission));
+        }
+    }
+    let entries = server::entries(&fixture.app).into_iter().filter(|entry| entry.face == Face::Api);
+    let mut known: Vec<_> = entries
+        .map(|entry| {
+            let permission = match entry.access {
+                Access::Public => "public".to_owned(),
+                Access::Anyone => "anyone".to_owned(),
+                Access::Needs(what) => format!("{what:?}"),
+            };
+            (entry.method.to_string(), entry.path.to_owned(), permission)
+        })
+        .collect();
+    described.sort();
+    known.sort();
+    assert_eq!(described, known);
 }
