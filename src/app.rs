@@ -7,6 +7,7 @@ mod control_plane;
 mod events;
 mod processing;
 mod reload;
+pub mod rule_files;
 mod settings;
 
 use crate::config::{Loaded, Report, Resolved, Sources, load};

@@ -26,6 +26,8 @@ pub struct Plan<'p> {
     pub options: Options<'p>,
     /// Whether [`Inspection::steps`] is filled.
     pub explain: bool,
+    /// Whether libinjection is left out ([`detect::SECOND_OPINIONS`]).
+    pub grammar_only: bool,
 }
 
 /// Memory of an inspection, kept between inspections so that a small request allocates next to nothing.
@@ -91,6 +93,9 @@ fn look<'r>(
     for detector in detect::TABLE {
         if result.is_err() {
             break;
+        }
+        if found.plan.grammar_only && detect::SECOND_OPINIONS.contains(&detector.name) {
+            continue;
         }
         if detector.zones.meets(value.zone) && (detector.gate)(value.chars) {
             result = budget.spend(value.bytes.len());

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 /// Runs it until it is told to stop. True if nothing was left to be shipped.
 pub async fn run(resolved: Resolved) -> Result<bool, StartError> {
     let (metrics, mut registry) = Metrics::new(&resolved.metrics.namespace);
-    let telemetry = Arc::new(Telemetry { metrics, access: AccessLog::Off });
+    let telemetry = Arc::new(Telemetry { metrics, access: AccessLog::Off.into() });
     logs::count_dropped_lines(Arc::clone(&telemetry));
     let sync = SyncMetrics::register(&mut registry);
     let parts = Parts { telemetry: Arc::clone(&telemetry), sync, metrics: AggregationMetrics::register(&mut registry) };

@@ -26,7 +26,7 @@ pub async fn run(sources: Sources, resolved: Resolved) -> Result<bool, StartErro
     let upstream = settings::upstream(&resolved, "processing")?;
     let sync = upstream.map(|config| Sync::open(config, SyncMetrics::register(&mut registry)));
     let sync = sync.transpose().map_err(StartError::Upstream)?;
-    let telemetry = Arc::new(Telemetry { metrics, access: settings::access_log(&resolved) });
+    let telemetry = Arc::new(Telemetry { metrics, access: settings::access_log(&resolved).into() });
     let first = compose::first(&resolved, sync.as_ref())?;
     let status = sync.as_ref().map(|sync| Arc::clone(sync.status()));
     let (composer, access) = Composer::new(sources.clone(), &resolved, first, status, Arc::clone(&telemetry));

@@ -2,14 +2,15 @@
 //! not at all.
 
 use super::compose::{self, Composer};
-use super::{StartError, system};
+use super::{StartError, rule_files, settings, system};
 use crate::config::{Resolved, Sources};
 use crate::http_inspector::Service;
+use crate::http_inspector::context::Keys;
 use crate::telemetry::events::Reloaded;
-use crate::telemetry::{Metrics, Telemetry};
+use crate::telemetry::{Metrics, Telemetry, logs};
 use crate::tls::Tls;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -81,6 +82,7 @@ async fn wait(hangup: &mut Signal, changes: &mut mpsc::Receiver<()>) -> bool {
 pub fn start(watched: Watched, resolved: &Resolved) -> Result<(), StartError> {
     let mut hangup = system("SIGHUP", signal(SignalKind::hangup()))?;
     let (changed, mut changes) = mpsc::channel::<()>(1);
+    let started = resolved.clone();
     let mut known = paths(&watched.sources, resolved, watched.tls.as_deref());
     let mut watcher = watch(&known, changed.clone());
     // Taken before the first call can be answered: a change from then on is seen as one.
@@ -93,7 +95,7 @@ pub fn start(watched: Watched, resolved: &Resolved) -> Result<(), StartError> {
                 continue;
             }
             seen = now;
-            if let Some(paths) = reload(&watched).await
+            if let Some(paths) = reload(&watched, &started).await
                 && paths != known
             {
                 known = paths;
@@ -119,9 +121,13 @@ fn watch(paths: &BTreeSet<PathBuf>, changed: mpsc::Sender<()>) -> Option<Recomme
         }
     });
     let mut watcher = told.inspect_err(|error| tracing::warn!(%error, "files are not watched, use SIGHUP")).ok()?;
-    let directories: BTreeSet<_> = paths.iter().map(|path| directory(path)).collect();
-    for directory in directories {
-        if let Err(error) = watcher.watch(&directory, RecursiveMode::NonRecursive) {
+    let mut directories: BTreeMap<PathBuf, bool> = BTreeMap::new();
+    for path in paths {
+        *directories.entry(directory(path)).or_default() |= path.is_dir();
+    }
+    for (directory, whole) in directories {
+        let how = if whole { RecursiveMode::Recursive } else { RecursiveMode::NonRecursive };
+        if let Err(error) = watcher.watch(&directory, how) {
             tracing::warn!(%error, directory = %directory.display(), "not watched, use SIGHUP");
         }
     }
@@ -143,12 +149,8 @@ fn fingerprint(paths: &BTreeSet<PathBuf>) -> u64 {
     let mut hasher = DefaultHasher::new();
     for path in paths {
         path.hash(&mut hasher);
-        let mut files = vec![path.clone()];
-        if path.is_dir() {
-            let inside = std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
-            files = inside.filter(|path| path.is_file()).collect();
-            files.sort();
-        }
+        // What cannot be listed is told by the reload itself.
+        let files = rule_files::list(path).unwrap_or_default();
         for file in files {
             file.hash(&mut hasher);
             // A file that cannot be read differs from one that can; the reload itself tells why.
@@ -170,7 +172,7 @@ async fn reload_certificate(tls: Arc<Tls>, metrics: &Metrics) {
 }
 
 /// Builds and swaps. Answers the files to watch from now on, where all went well.
-async fn reload(watched: &Watched) -> Option<BTreeSet<PathBuf>> {
+async fn reload(watched: &Watched, started: &Resolved) -> Option<BTreeSet<PathBuf>> {
     let metrics = &watched.service.telemetry().metrics;
     if let Some(tls) = watched.tls.clone() {
         reload_certificate(tls, metrics).await;
@@ -178,6 +180,11 @@ async fn reload(watched: &Watched) -> Option<BTreeSet<PathBuf>> {
     match watched.composer.reload().await {
         Ok(compose::Reloaded { number, resolved, access }) => {
             watched.service.set_access(access);
+            apply(watched, &resolved);
+            let keys = settings::restart_needed(started, &resolved);
+            if !keys.is_empty() {
+                tracing::warn!(keys = keys.join(", "), "changed keys that take effect after a restart");
+            }
             Reloaded { what: "configuration, rules and policy", outcome: Ok(number) }.emit(metrics);
             Some(paths(&watched.sources, &resolved, watched.tls.as_deref()))
         }
@@ -186,5 +193,21 @@ async fn reload(watched: &Watched) -> Option<BTreeSet<PathBuf>> {
             Reloaded { what: "configuration, rules and policy", outcome: Err(&failed) }.emit(metrics);
             None
         }
+    }
+}
+
+/// Puts in use what is no part of a generation: keys of contexts, what is logged.
+fn apply(watched: &Watched, resolved: &Resolved) {
+    let telemetry = watched.service.telemetry();
+    telemetry.access.set(settings::access_log(resolved));
+    if let Err(error) = logs::set_level(&settings::logs(resolved).level) {
+        tracing::error!(%error, "the level of the log stays as it was");
+    }
+    // Without keys contexts are sealed with one of this process, which a reload leaves alone.
+    match settings::keys(resolved).map(|keys| (!keys.is_empty()).then(|| Keys::new(&keys))) {
+        Ok(Some(Ok(keys))) => watched.service.set_keys(keys),
+        Ok(Some(Err(_))) => tracing::error!("the keys of contexts stay as they were: no randomness from the system"),
+        Ok(None) => {}
+        Err(error) => tracing::error!(error, "the keys of contexts stay as they were"),
     }
 }

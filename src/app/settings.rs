@@ -1,6 +1,6 @@
 //! From the resolved configuration to the `Config` of each component.
 
-use super::StartError;
+use super::{StartError, rule_files};
 use crate::config::resolved::{self, Resolved};
 use crate::config::types::{LogTarget, RoutePattern, Workers};
 use crate::events::{self, spool};
@@ -132,6 +132,36 @@ pub fn client_rules(resolved: &Resolved) -> ClientRules {
     ClientRules::new(resolved.proxy_headers.iter().map(record).collect())
 }
 
+/// Keys that were changed and take effect only when the program is started anew.
+pub fn restart_needed(before: &Resolved, after: &Resolved) -> Vec<&'static str> {
+    let differs = |name, of: fn(&Resolved) -> String| (of(before) != of(after)).then_some(name);
+    [
+        differs("connector.address", |r| r.connector.address.to_string()),
+        differs("connector.tls_cert, connector.tls_key", |r| format!("{:?}", r.connector.tls)),
+        differs("connector.auth.client_ca", |r| format!("{:?}", r.connector.auth.client_ca)),
+        differs("connector.max_call_bytes", |r| r.connector.max_call_bytes.to_string()),
+        differs("connector.per_connection_limits", |r| format!("{:?}", r.connector.per_connection_limits)),
+        differs("connector.app_reply_timeout", |r| {
+            format!("{:?} {}", r.connector.app_reply_timeout, r.connector.app_reply_timeout_code)
+        }),
+        differs("connector.external_health_check", |r| format!("{:?}", r.connector.external_health_check)),
+        differs("http_inspector.workers", |r| format!("{:?}", r.http_inspector.workers)),
+        differs("load", |r| format!("{:?}", r.load)),
+        differs("log.pretty", |r| r.log.pretty.to_string()),
+        differs("log.log_file", |r| format!("{:?}", r.log.target)),
+        differs("log.access_log.log_file", |r| format!("{:?}", r.log.access_log.as_ref().map(|log| &log.target))),
+        differs("metrics", |r| format!("{:?}", r.metrics)),
+        differs("health_check", |r| format!("{:?}", r.health_check)),
+        differs("data_dir", |r| format!("{:?}", r.data_dir)),
+        differs("api", |r| format!("{:?}", r.api)),
+        differs("events", |r| format!("{:?}", r.events)),
+        differs("control_plane", |r| format!("{:?}", r.control_plane)),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
 /// Logs.
 pub fn logs(resolved: &Resolved) -> logs::Config {
     let log = &resolved.log;
@@ -173,7 +203,7 @@ pub fn rule_files(resolved: &Resolved, remote: Option<&Remote>) -> Result<Vec<(S
         None => builtin::files(),
     };
     for directory in &resolved.rules.directories {
-        directory_files(directory, &mut files)?;
+        rule_files::read(directory, &mut files).map_err(|error| error.to_string())?;
     }
     files.extend(packs.iter().filter(|pack| pack.name != BUILTIN_PACK).map(named));
     Ok(files)
@@ -230,22 +260,6 @@ fn host_name() -> String {
     let told = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let told = told.trim();
     if told.is_empty() { "weir".into() } else { told.into() }
-}
-
-fn directory_files(directory: &Path, files: &mut Vec<(String, String)>) -> Result<(), String> {
-    let fail = |error: std::io::Error| format!("{}: {error}", directory.display());
-    let mut paths = Vec::new();
-    for entry in std::fs::read_dir(directory).map_err(fail)? {
-        let path = entry.map_err(fail)?.path();
-        if path.extension().is_some_and(|e| e == "yaml" || e == "yml") {
-            paths.push(path);
-        }
-    }
-    paths.sort();
-    for path in paths {
-        files.push((path.display().to_string(), read(&path)?));
-    }
-    Ok(())
 }
 
 fn read(path: &Path) -> Result<String, String> {
@@ -307,6 +321,8 @@ fn policy_settings(resolved: &Resolved) -> Settings {
             resolved::OverlimitMode::Block => OverlimitMode::Blocking,
         },
         parsers_off: resolved.http_inspector.parsers_off,
+        libdetection: resolved.http_inspector.libdetection_enabled,
+        url_normalize: resolved.connector.url_normalize,
         lists: resolved.acl.enabled,
         lists_before_inspection: resolved.acl.access_phase,
     }

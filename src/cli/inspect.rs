@@ -136,6 +136,7 @@ impl<'s> Judged<'s> {
                 parsers_off_at: &plan.parsers_off_at,
                 ..Default::default()
             },
+            grammar_only: !plan.libdetection,
             explain: !arguments.quiet,
         };
         let inspection = match plan.bypass {

@@ -1,5 +1,6 @@
 //! `weir rules`: list, explain, check and test signatures and detectors.
 
+use crate::app::rule_files;
 use crate::detect::{self, Samples};
 use crate::model::Confidence;
 use crate::model::bytes::printable;
@@ -8,15 +9,11 @@ use crate::ruleset::format::SignatureDoc;
 use crate::ruleset::{Ruleset, builtin};
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Largest rule file read, in octets.
-const MAX_RULE_FILE: u64 = 4 << 20;
 /// Longest sample shown, in octets.
 const MAX_SAMPLE: usize = 200;
-/// Most rule files read from one directory tree.
-const MAX_RULE_FILES: usize = 10_000;
 
 /// What to do with the rules.
 #[derive(Debug, clap::Subcommand)]
@@ -83,34 +80,11 @@ pub fn load(paths: &[PathBuf]) -> Result<Ruleset, Vec<RuleError>> {
     let mut files = builtin::files();
     let mut errors = Vec::new();
     for path in paths {
-        if let Err(error) = read(path, &mut files) {
+        if let Err(error) = rule_files::read(path, &mut files) {
             errors.push(RuleError { file: path.display().to_string(), line: 0, column: 0, message: error.to_string() });
         }
     }
     if errors.is_empty() { compile(&files) } else { Err(errors) }
-}
-
-fn read(path: &Path, files: &mut Vec<(String, String)>) -> std::io::Result<()> {
-    use std::io::{Error, ErrorKind};
-    if path.is_dir() {
-        let mut entries = std::fs::read_dir(path)?.map(|e| e.map(|e| e.path())).collect::<Result<Vec<_>, _>>()?;
-        entries.sort();
-        for entry in entries {
-            let yaml = entry.extension().is_some_and(|e| e == "yaml" || e == "yml");
-            if entry.is_dir() || yaml {
-                read(&entry, files)?;
-            }
-        }
-        return Ok(());
-    }
-    if files.len() >= MAX_RULE_FILES {
-        return Err(Error::new(ErrorKind::InvalidInput, format!("more than {MAX_RULE_FILES} rule files")));
-    }
-    if std::fs::metadata(path)?.len() > MAX_RULE_FILE {
-        return Err(Error::new(ErrorKind::InvalidInput, format!("larger than {MAX_RULE_FILE} octets")));
-    }
-    files.push((path.display().to_string(), std::fs::read_to_string(path)?));
-    Ok(())
 }
 
 type Printed = (String, u8);

@@ -225,7 +225,7 @@ pub struct PerConnectionLimits {
 pub struct HttpInspector {
     /// Threads.
     pub workers: Workers,
-    /// Whether the libinjection detectors run beside the signatures.
+    /// Whether libinjection is asked where the grammar is in doubt.
     pub libdetection_enabled: bool,
     /// Longest time one inspection may take.
     pub process_time_limit: Duration,

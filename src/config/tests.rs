@@ -181,9 +181,7 @@ fn a_version_4_file_carries_over() {
     let expected = [
         "connector.allowed_networks",
         "connector.mesh",
-        "connector.url_normalize",
         "route_config.routes[2].wallarm_partner_client_uuid",
-        "http_inspector.libdetection_enabled",
         "http_inspector.api_firewall_enabled",
         "http_inspector.api_firewall_database",
         "http_inspector.wallarm_dir",

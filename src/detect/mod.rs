@@ -147,6 +147,9 @@ pub struct Samples {
     pub negative: &'static [&'static str],
 }
 
+/// Detectors that ask libinjection, which a node may leave out.
+pub const SECOND_OPINIONS: &[&str] = &[sqli::LIBRARY.name];
+
 /// Every detector that is code.
 pub static TABLE: &[Detector] = &[
     sqli::GRAMMAR,

@@ -279,7 +279,7 @@ mod tests {
     /// Ships `records` to a stub with `script`, played from its end; what was taken, and the telemetry.
     async fn ship(records: &[&str], script: Vec<Result<Ack, UploadError>>) -> (Arc<Stub>, Arc<Telemetry>, u64) {
         let dir = tempfile::tempdir().unwrap();
-        let telemetry = Arc::new(Telemetry { metrics: Metrics::unregistered(), access: AccessLog::Off });
+        let telemetry = Arc::new(Telemetry { metrics: Metrics::unregistered(), access: AccessLog::Off.into() });
         let config = Config {
             directory: dir.path().to_owned(),
             name: "test",

@@ -96,7 +96,7 @@ mod tests {
     use crate::telemetry::{Metrics, logs::AccessLog};
 
     fn gate(load: Load) -> Arc<Admission> {
-        let telemetry = Telemetry { metrics: Metrics::unregistered(), access: AccessLog::Off };
+        let telemetry = Telemetry { metrics: Metrics::unregistered(), access: AccessLog::Off.into() };
         Arc::new(Admission::new(load, Arc::new(telemetry)))
     }
 

@@ -341,6 +341,7 @@ impl Job {
                 ..Options::default()
             },
             explain: false,
+            grammar_only: !plan.libdetection,
         };
         let mut scratch = SCRATCH.take().unwrap_or_default();
         let inspection = inspect(message, &self.generation.ruleset, &how, &mut scratch, &stop);
@@ -394,7 +395,7 @@ mod tests {
             generation: Arc::new(generation),
             access: Arc::default(),
             keys: Arc::new(Keys::new(&[]).unwrap()),
-            telemetry: Arc::new(Telemetry { metrics: Metrics::unregistered(), access: AccessLog::Off }),
+            telemetry: Arc::new(Telemetry { metrics: Metrics::unregistered(), access: AccessLog::Off.into() }),
             recorder: None,
         }
     }

@@ -64,7 +64,7 @@ pub struct Service {
     config: Config,
     current: Arc<Current>,
     access: ArcSwap<Access>,
-    keys: Arc<Keys>,
+    keys: ArcSwap<Keys>,
     telemetry: Arc<Telemetry>,
     health: Arc<Health>,
     openapi: Bytes,
@@ -89,7 +89,7 @@ impl Service {
         Ok(Self {
             current,
             access: ArcSwap::from_pointee(access),
-            keys: Arc::new(keys),
+            keys: ArcSwap::from_pointee(keys),
             health,
             openapi,
             recorder,
@@ -105,6 +105,11 @@ impl Service {
     /// Puts new access rules in use.
     pub fn set_access(&self, access: Access) {
         self.access.store(Arc::new(access));
+    }
+
+    /// Puts new keys of contexts in use. Contexts that only the old ones open are told as forged from now on.
+    pub fn set_keys(&self, keys: Keys) {
+        self.keys.store(Arc::new(keys));
     }
 
     /// Settings.
@@ -213,7 +218,7 @@ impl Service {
             body,
             generation: self.current.get(),
             access,
-            keys: Arc::clone(&self.keys),
+            keys: self.keys.load_full(),
             telemetry: Arc::clone(&self.telemetry),
             recorder: self.recorder.clone(),
         };

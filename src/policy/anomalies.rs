@@ -43,6 +43,7 @@ const BLOCKED: &[AnomalyKind] = &[
     AnomalyKind::BadContentLength,
     AnomalyKind::BadTransferEncoding,
     AnomalyKind::BadChunk,
+    AnomalyKind::DuplicateHost,
     AnomalyKind::DecompressionBomb,
     AnomalyKind::EntityBomb,
 ];

@@ -41,6 +41,8 @@ impl Policy {
             limits: settings.limits.clone(),
             time_limit: settings.time_limit,
             overlimit: settings.overlimit,
+            libdetection: settings.libdetection,
+            url_normalize: settings.url_normalize,
             lists_before_inspection: settings.lists_before_inspection,
             routes: Routes::compile(settings, &mut replies, &mut errors),
             filters: Filters::compile(settings, &mut errors),

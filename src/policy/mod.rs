@@ -59,6 +59,8 @@ pub struct Policy {
     limits: Limits,
     time_limit: Duration,
     overlimit: OverlimitMode,
+    libdetection: bool,
+    url_normalize: bool,
     lists_before_inspection: bool,
     routes: routes::Routes,
     filters: filters::Filters,

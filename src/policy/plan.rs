@@ -13,7 +13,8 @@ impl Policy {
     /// Input filters come first: what they leave out is not looked at in any way. Then the mode: `off` knows no lists.
     /// Then the lists.
     pub fn plan(&self, head: &Head<'_, '_>) -> Plan {
-        let route = self.routes.find(&head.facts.host, &head.facts.path);
+        let path = if self.url_normalize { &head.facts.path } else { head.facts.raw_path() };
+        let route = self.routes.find(&head.facts.host, path);
         let told = Some(head.facts.application).filter(|&id| id != 0);
         let application = route.application.or(told).unwrap_or(self.application);
         let active = self.rules.fitting(head, application);
@@ -30,6 +31,7 @@ impl Policy {
             parsers_off_at: Vec::new(),
             time_limit: self.time_limit,
             overlimit: self.overlimit,
+            libdetection: self.libdetection,
             reply: route.reply,
             active,
         };

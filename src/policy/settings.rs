@@ -40,6 +40,11 @@ pub struct Settings {
     pub overlimit: OverlimitMode,
     /// Parsers switched off for every request.
     pub parsers_off: ParserSet,
+    /// `http_inspector.libdetection_enabled`: whether libinjection is asked where the grammar is in doubt.
+    pub libdetection: bool,
+    /// `connector.url_normalize`: whether routes are chosen by the decoded path without dot segments. False: by the path
+    /// as sent.
+    pub url_normalize: bool,
     /// Whether address lists are consulted at all; false is `disable_acl on`.
     pub lists: bool,
     /// Whether denylisted requests are refused before inspection. False is `wallarm_acl_access_phase off`:
@@ -62,6 +67,8 @@ impl Default for Settings {
             time_limit: DEFAULT_TIME_LIMIT,
             overlimit: OverlimitMode::default(),
             parsers_off: ParserSet::NONE,
+            libdetection: true,
+            url_normalize: true,
             lists: true,
             lists_before_inspection: true,
         }

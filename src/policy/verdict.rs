@@ -83,6 +83,8 @@ pub struct Plan {
     pub time_limit: Duration,
     /// What to do when a bound ends its inspection early.
     pub overlimit: OverlimitMode,
+    /// Whether libinjection is asked.
+    pub libdetection: bool,
     /// Which configured reply a block gets.
     pub(super) reply: usize,
     /// Conditional actions that fit, from general to specific.

@@ -52,7 +52,7 @@ impl Judged<'_> {
     pub fn emit(&self, telemetry: &Telemetry) {
         self.count(&telemetry.metrics);
         let interesting = !self.verdict.attacks.is_empty() || self.verdict.action == Action::Block;
-        match telemetry.access {
+        match telemetry.access.get() {
             AccessLog::Off => {}
             AccessLog::Attacks if !interesting => {}
             AccessLog::Attacks | AccessLog::All => self.log(false),

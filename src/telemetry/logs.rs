@@ -4,13 +4,14 @@ use super::metrics::Metrics;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc::{self, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, OnceLock};
 use tracing_subscriber::filter::{EnvFilter, FilterExt, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{Layer, Registry, fmt};
+use tracing_subscriber::{Layer, Registry, fmt, reload};
 
 /// Target of the access log.
 pub const ACCESS_TARGET: &str = "weir::access";
@@ -29,6 +30,33 @@ pub enum AccessLog {
     All,
     /// All, with rules and points.
     Verbose,
+}
+
+/// What the access log says, changed by a reload.
+#[derive(Debug, Default)]
+pub struct AccessSwitch(AtomicU8);
+
+impl AccessSwitch {
+    const ORDER: [AccessLog; 4] = [AccessLog::Off, AccessLog::Attacks, AccessLog::All, AccessLog::Verbose];
+
+    /// What it says.
+    pub fn get(&self) -> AccessLog {
+        Self::ORDER[usize::from(self.0.load(Ordering::Relaxed)) % Self::ORDER.len()]
+    }
+
+    /// Says `what` from now on.
+    pub fn set(&self, what: AccessLog) {
+        let at = Self::ORDER.iter().position(|known| *known == what).unwrap_or_default();
+        self.0.store(at as u8, Ordering::Relaxed);
+    }
+}
+
+impl From<AccessLog> for AccessSwitch {
+    fn from(what: AccessLog) -> Self {
+        let switch = Self::default();
+        switch.set(what);
+        switch
+    }
 }
 
 /// Where lines go.
@@ -100,10 +128,20 @@ impl Drop for Guard {
     }
 }
 
+/// Least severity of the process's subscriber.
+static LEVEL: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
+
+/// Changes the least severity written.
+pub fn set_level(level: &str) -> io::Result<()> {
+    let level = EnvFilter::try_new(level).map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e))?;
+    LEVEL.get().map_or(Ok(()), |handle| handle.reload(level)).map_err(io::Error::other)
+}
+
 /// Installs the subscriber of the process.
 pub fn init(config: &Config) -> io::Result<Guard> {
     let mut guard = Guard::default();
     let level = EnvFilter::try_new(&config.level).map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e))?;
+    let (level, handle) = reload::Layer::new(level);
     let writer = Lines::open(&config.output, &mut guard)?;
     let mut layers: Vec<Box<dyn Layer<Registry> + Send + Sync>> = Vec::new();
     match &config.access_output {
@@ -118,6 +156,8 @@ pub fn init(config: &Config) -> io::Result<Guard> {
     }
     let subscriber = tracing_subscriber::registry().with(layers);
     subscriber.try_init().map_err(io::Error::other)?;
+    // The subscriber is installed once in a process, so nothing was set before.
+    let _first = LEVEL.set(handle);
     Ok(guard)
 }
 

@@ -17,5 +17,5 @@ pub struct Telemetry {
     /// The metrics.
     pub metrics: Metrics,
     /// What the access log says.
-    pub access: logs::AccessLog,
+    pub access: logs::AccessSwitch,
 }

@@ -21,11 +21,8 @@ pub fn read(root: &mut Section<'_>) -> Connector {
             "Peers that may call. Everyone has to be written out as `0.0.0.0/0` and `::/0`.",
         );
         let allowed_hosts = s.list("allowed_hosts", V4, "all", "Hosts that requests may be for; others are refused.");
-        let url_normalize = s.get("url_normalize", V4, true, "Whether paths are normalised before a route is chosen.");
-        if !url_normalize {
-            let help = "remove the key; conditions on the target as sent can use the point `uri`";
-            s.remark(Severity::Warning, "url_normalize", "paths are normalised all the same in this version", help);
-        }
+        let url_normalize = s.get("url_normalize", V4, true, "Whether a route is chosen by the decoded path without dot segments. False: by the path as sent, which a client \
+             can spell in ways that miss a route.");
         let external_health_check = external_health_check(s);
         let per_connection_limits = per_connection_limits(s);
         let app_reply_timeout =

@@ -2,7 +2,6 @@
 
 use super::{NO_OPENAPI, OLD, OWN, V4};
 use crate::config::defaults;
-use crate::config::diagnostic::Severity;
 use crate::config::reader::Section;
 use crate::config::resolved::{Acl, Geo, HttpInspector, OverlimitMode, Rules};
 use crate::config::types::{ByteSize, HeaderName, Setting, Workers};
@@ -15,12 +14,7 @@ pub fn http_inspector(root: &mut Section<'_>) -> (HttpInspector, Option<HeaderNa
     root.section("http_inspector", V4, "How requests are inspected.", |s| {
         let workers = s.get("workers", V4, Workers::Auto, "Threads; `auto` follows the container's CPU quota.");
         let libdetection_enabled =
-            s.get("libdetection_enabled", V4, true, "Whether libinjection is asked beside the signatures.");
-        if !libdetection_enabled {
-            let help = "remove the key; attacks can be disabled by rules of the policy";
-            let message = "libinjection is asked all the same in this version";
-            s.remark(Severity::Warning, "libdetection_enabled", message, help);
-        }
+            s.get("libdetection_enabled", V4, true, "Whether libinjection is asked for a second opinion where the grammar is in doubt.");
         let process_time_limit = s.bounded(
             "wallarm_process_time_limit",
             V4,

@@ -159,6 +159,7 @@ impl Judge {
             limits: Limits::clone(&plan.limits),
             options: Options { parsers_off, parsers_off_at: &plan.parsers_off_at, ..Options::default() },
             explain,
+            grammar_only: !plan.libdetection,
         };
         let begin = Instant::now();
         let stop = || begin.elapsed() > TIME;

@@ -14,7 +14,7 @@ use std::sync::mpsc;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn telemetry() -> Arc<Telemetry> {
-    Arc::new(Telemetry { metrics: Metrics::unregistered(), access: AccessLog::Off })
+    Arc::new(Telemetry { metrics: Metrics::unregistered(), access: AccessLog::Off.into() })
 }
 
 fn config(directory: &Path) -> Config {
