@@ -88,3 +88,31 @@ fn a_reload_takes_good_rules_and_keeps_the_last_good_on_a_bad_file() {
     until("the file is refused", || node.metric("application_config_reload_errors_total") >= 1.0);
     assert_eq!(node.judge(ATTACK).status, 200);
 }
+
+#[test]
+fn a_reload_changes_keys_and_logs_and_names_what_needs_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("weir.yaml");
+    let write = |key: &str, more: &str| {
+        std::fs::write(&file, format!("connector: {{auth: {{keys: [{key}]}}}}\n{more}")).unwrap();
+    };
+    write("0123456789abcdef-old", "log: {access_log: {enabled: false}}\n");
+    let node = Node::start_with(&["--config", file.to_str().unwrap()], &[]);
+    let ask = |key: &str, id: &str| {
+        let key = format!("Bearer {key}");
+        node.call("/v1/requests", &[("Authorization", &key), ("Inspector-Request-Id", id)], BENIGN)
+    };
+    let context = ask("0123456789abcdef-old", "before").header("inspector-context").unwrap().to_owned();
+    write("0123456789abcdef-new", "log: {access_log: {verbose: true}, level: info}\nload: {queue: 7}\n");
+    until("the new key is valid", || ask("0123456789abcdef-new", "after").status == 204);
+    until("the access log is written", || node.log().contains("\"request_id\":\"after\""));
+    assert!(!node.log().contains("\"request_id\":\"before\""));
+    until("the restart is named", || node.log().contains("\"keys\":\"load\""));
+    let headers = [
+        ("Authorization", "Bearer 0123456789abcdef-new"),
+        ("Inspector-Context", context.as_str()),
+        ("Content-Type", "message/http; msgtype=response"),
+    ];
+    assert_eq!(node.call("/v1/responses", &headers, b"HTTP/1.1 200 OK\r\n\r\n").status, 204);
+    assert_eq!(node.metric("http_inspector_contexts_total{state=\"forged\"}"), 1.0);
+}

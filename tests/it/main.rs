@@ -7,6 +7,7 @@ mod lifecycle; // limits of connections, reload, drain
 mod node; // starts nodes and calls them
 mod openapi; // the description and the code agree
 mod pki; // certificates for tests, and a client that verifies them
+mod policy; // signatures, lists and databases on a running node
 mod stub; // a control plane of the test
 mod sync; // registration, policy, last good policy
 mod transport; // TLS, client certificates, h2, time-outs, refused bodies
