@@ -4,7 +4,7 @@ use super::app::App;
 use super::auth::oidc;
 use super::error::Error;
 use super::routes::{Entry, Routes};
-use super::{api, node_api_routes};
+use super::{api, console, node_api_routes};
 use axum::Router;
 use axum::extract::Request;
 use axum::http::{HeaderValue, header};
@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 
 /// Every route that answers people and programs.
 pub fn tables(app: &App) -> Vec<Routes> {
-    vec![api::routes(app.clone()), oidc::routes(app.clone())]
+    vec![api::routes(app.clone()), oidc::routes(app.clone()), console::routes(app.clone())]
 }
 
 /// The lines of all tables.
@@ -24,7 +24,7 @@ pub fn entries(app: &App) -> Vec<Entry> {
 /// Everything: for the listener that people reach.
 pub fn router(app: &App) -> Router {
     let all = tables(app).into_iter().fold(nodes_only(app), |all, routes| all.merge(routes.into_router()));
-    all.fallback(|| async { Error::NotFound("page") }).layer(from_fn(headers))
+    all.fallback(|| async { Error::NotFound("page") }).layer(from_fn(console::errors)).layer(from_fn(headers))
 }
 
 /// What nodes call: for the listener that joins node and control plane in one process.

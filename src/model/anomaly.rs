@@ -4,16 +4,20 @@ use super::point::PointPath;
 use serde::{Deserialize, Serialize};
 
 macro_rules! anomalies {
-    ($($(#[$doc:meta])* $variant:ident = $code:literal;)*) => {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $code:literal;)*) => {
         /// What is odd about a message. The codes form a bounded set: they are metric labels and policy keys.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-        pub enum AnomalyKind { $($(#[$doc])* #[serde(rename = $code)] $variant,)* }
+        pub enum AnomalyKind { $($(#[doc = $doc])+ #[serde(rename = $code)] $variant,)* }
 
         impl AnomalyKind {
             /// Every anomaly, in declaration order.
             pub const ALL: &'static [AnomalyKind] = &[$(AnomalyKind::$variant,)*];
             /// Stable code, e.g. `cl_te_conflict`.
             pub const fn code(self) -> &'static str { match self { $(AnomalyKind::$variant => $code,)* } }
+            /// What it means, for people.
+            pub const fn about(self) -> &'static str {
+                match self { $(AnomalyKind::$variant => concat!($($doc),+).trim_ascii(),)* }
+            }
         }
     };
 }

@@ -1,10 +1,28 @@
 //! The Console: pages for people, rendered on the server. They work without scripts; the one script makes them quicker.
 //!
-//! [`view`] is what pages show, [`assets`] what they refer to.
+//! [`routes`] leads to a handler in [`pages`], which asks the services, makes a view model of [`view`] and answers with
+//! its template. Everything that changes anything goes through the same calls of [`super::App`] as the API.
 
 pub mod assets;
+mod filter;
 #[cfg(test)]
 mod fixtures;
+mod given;
+mod notice;
+mod page;
+mod pages;
+mod pieces;
+mod point_text;
+mod ranges;
+mod routes;
+mod rule_form;
+mod rule_kinds;
+mod rule_text;
+mod scope;
+mod search;
 #[cfg(test)]
 mod tests;
 pub mod view;
+
+pub use page::errors;
+pub use routes::routes;

@@ -61,7 +61,7 @@ pub struct Chip {
 }
 
 /// What the live update replaces: rows and pager.
-#[derive(Debug, Template)]
+#[derive(Debug, Default, Template)]
 #[template(path = "part/attack_rows.html")]
 pub struct AttackRows {
     /// Rows, newest first.
@@ -112,19 +112,17 @@ pub const SYNTAX: &[(&str, &str, &str)] = &[
     ("type", "attack type; its bare code will do", "sqli"),
     ("ip", "address or network; 10+ for at least 10 sources", "ip:203.0.113.0/24"),
     ("country", "ISO country code", "country:NL"),
-    ("host", "host; * and ? stand for anything", "host:*.example.com"),
-    ("path", "path; * and ?", "path:/api/*"),
-    ("point", "parser or name of a parameter", "point:json_doc"),
+    ("d", "host; * and ? stand for anything", "d:*.example.com"),
+    ("u", "path; * and ?", "u:/api/*"),
+    ("p", "parser or name of a parameter", "p:json_doc"),
     ("method", "method", "method:POST"),
     ("status", "blocked, partially_blocked, monitoring", "status:blocked"),
     ("mark", "tp, fp, none", "mark:none"),
     ("statuscode", "answer of the upstream; ranges with -", "statuscode:500-599"),
     ("app", "application id", "app:3"),
-    ("node", "id of a node", "node:0197…"),
+    ("node_uuid", "id of a node", "node_uuid:0197\u{2026}"),
     ("rule", "signature, or id of a rule", "rule:4"),
     ("request_id", "id of the request", "request_id:4711"),
-    ("size", "octets of the request", "size:10000-"),
-    ("hits", "hits of the attack", "hits:100-"),
 ];
 
 impl Attacks {

@@ -30,8 +30,10 @@ pub struct AuditRow {
 pub struct Audit {
     /// Around it.
     pub shell: Shell,
-    /// What was searched for.
-    pub query: String,
+    /// Whose changes alone are shown.
+    pub who: String,
+    /// How the actions shown begin.
+    pub what: String,
     /// Lines, newest first.
     pub rows: Vec<AuditRow>,
     /// Links to other pages.

@@ -95,11 +95,11 @@ impl Dashboard {
 
 impl Ranked {
     /// A row for an attack type.
-    pub fn kind(kind: Kind, hits: u64, largest: u64) -> Self {
+    pub fn kind(kind: Kind, hits: u64, largest: u64, range: &str) -> Self {
         Self {
             label: Text::new(kind.name),
             note: Text::new(kind.code),
-            href: ui::href("/attacks", &[("q", kind.code)]),
+            href: ui::href("/attacks", &[("q", kind.code), ("range", range)]),
             count: super::number::grouped(hits),
             bar: percent(hits, largest),
             slot: Some(kind.slot),

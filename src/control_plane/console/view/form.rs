@@ -11,6 +11,8 @@ pub enum Control {
     Code,
     /// Several lines, in the fixed font.
     Lines,
+    /// A password that is set.
+    Password,
     /// A number.
     Number,
     /// A date.

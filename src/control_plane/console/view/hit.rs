@@ -98,6 +98,8 @@ pub struct HitPage {
     pub findings: Vec<FindingView>,
     /// Whether the stored request still yields these findings.
     pub stale: bool,
+    /// Whether the steps are left out because others are being worked out.
+    pub busy: bool,
     /// Oddities: kind, meaning, point.
     pub anomalies: Vec<(&'static str, &'static str, Text)>,
     /// Groups of facts.

@@ -16,8 +16,8 @@ pub struct Login {
     pub csrf: String,
     /// Where to go then.
     pub next: String,
-    /// Whether an identity provider is there, and what it is called.
-    pub provider: Option<Text>,
+    /// Whether an identity provider is there.
+    pub provider: bool,
     /// Whether nobody has ever logged in.
     pub first: bool,
 }

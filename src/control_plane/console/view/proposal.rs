@@ -32,8 +32,6 @@ pub struct Changed {
     pub ip: Text,
     /// What matched.
     pub matched: Text,
-    /// Whether a person called it a false positive.
-    pub false_positive: bool,
 }
 
 /// What a rule would have changed.
@@ -51,8 +49,8 @@ pub struct Preview {
     pub changed: Vec<Changed>,
     /// All of them, written.
     pub changed_count: String,
-    /// Attacks that they belong to.
-    pub attacks: usize,
+    /// Whether it is just one.
+    pub single: bool,
 }
 
 /// The page.

@@ -108,6 +108,8 @@ pub struct TestResult {
 pub struct RuleCheck {
     /// Mistakes: field and what is wrong.
     pub mistakes: Vec<(Text, Text)>,
+    /// Whether nothing was filled in yet, so that nothing is blamed.
+    pub untouched: bool,
     /// The rule.
     pub rule: Text,
     /// The rule in a sentence.

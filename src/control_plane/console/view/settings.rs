@@ -52,17 +52,21 @@ pub struct ApplicationRow {
     pub attacks: String,
 }
 
-/// A webhook.
+/// A webhook or a syslog receiver.
 #[derive(Clone, Debug)]
-pub struct WebhookRow {
+pub struct SinkRow {
     /// Id.
     pub id: String,
     /// Name.
     pub name: Text,
-    /// Address.
-    pub url: Text,
+    /// Where it leads.
+    pub to: Text,
     /// What it is told, in words.
     pub events: Text,
+    /// Whether calls are signed.
+    pub signed: bool,
+    /// Records delivered.
+    pub delivered: u64,
     /// How it is.
     pub state: (Tone, Text),
     /// Whether it is switched on.
@@ -86,18 +90,26 @@ pub struct Settings {
     /// Fields of the form that adds one.
     pub application_fields: Vec<Field>,
     /// Days for which hits are kept.
-    pub retention: Field,
-    /// What the store holds, in words.
-    pub stored: Text,
-    /// Webhooks; none where this build has none.
-    pub webhooks: Option<Vec<WebhookRow>>,
-    /// Fields of the form that adds one.
-    pub webhook_fields: Vec<Field>,
+    pub retention_days: u32,
+    /// Webhooks and syslog receivers, for those who may see them.
+    pub sinks: Option<Vec<SinkRow>>,
+    /// Fields of the forms that add one: a webhook, a syslog receiver.
+    pub sink_fields: [Vec<Field>; 2],
+    /// Which of the two is open.
+    pub sink_open: (bool, bool),
     /// Mistakes that belong to no field.
     pub mistakes: Vec<Text>,
 }
 
 impl Settings {
+    /// Forms that add receivers: kind, label, whether it is open, fields.
+    pub fn adders(&self) -> [(&'static str, &'static str, bool, &[Field]); 2] {
+        [
+            ("webhook", "Add webhook", self.sink_open.0, &self.sink_fields[0]),
+            ("syslog", "Add syslog receiver", self.sink_open.1, &self.sink_fields[1]),
+        ]
+    }
+
     /// The modes.
     pub fn modes(&self) -> &'static [ModeChoice] {
         MODES

@@ -14,6 +14,8 @@ pub struct TokenRow {
     pub id: String,
     /// Name.
     pub name: Text,
+    /// How it begins.
+    pub prefix: Text,
     /// What it is for.
     pub usage: &'static str,
     /// Role; empty for deployment.

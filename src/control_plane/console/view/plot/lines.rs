@@ -49,7 +49,7 @@ pub struct Lines {
 impl askama::filters::HtmlSafe for Lines {}
 
 impl Lines {
-    /// Draws `series`, each with a value for each bucket, written by `format`.
+    /// Draws `series`, each with a value for each bucket, written by `format`. Of several lines, 0 is no value.
     pub fn new(
         id: &'static str,
         title: impl Into<String>,
@@ -86,10 +86,17 @@ fn draw(form: Form, buckets: &Buckets, series: &[Series], format: fn(u64) -> Str
     let y = |n: u64| base - height * n as f64 / limit as f64;
     let pitch = width / buckets.count.max(1) as f64;
     let middle = |at: usize| left + pitch * (at as f64 + 0.5);
+    let gaps = series.len() > 1;
     let line = |s: &Series| {
         let mut path = String::new();
+        let mut pen = false;
         for (at, &n) in s.values.iter().enumerate().take(buckets.count) {
-            let verb = if at == 0 { 'M' } else { 'L' };
+            if n == 0 && gaps {
+                pen = false;
+                continue;
+            }
+            let verb = if pen { 'L' } else { 'M' };
+            pen = true;
             write!(path, "{verb}{:.1} {:.1}", middle(at), y(n)).expect("String");
         }
         path

@@ -1,10 +1,10 @@
 //! No page lets data become markup: what comes from traffic is rendered hostile, and the tags are compared.
 
-use super::fixtures::{pages, plain};
+use super::super::fixtures::{pages, plain};
 use std::path::{Path, PathBuf};
 
 /// What would act if it got out of its place.
-const HOSTILE: &[&str] = &[
+pub const HOSTILE: &[&str] = &[
     "\"><script>alert(1)</script>",
     "'><img src=x onerror=alert(1)>",
     "</textarea></script><svg onload=alert(1)>",
@@ -19,13 +19,15 @@ const HOSTILE: &[&str] = &[
 
 /// A tag with its attributes.
 #[derive(Debug, PartialEq)]
-struct Tag {
-    name: String,
-    attributes: Vec<(String, String)>,
+pub struct Tag {
+    /// Name.
+    pub name: String,
+    /// Names and values.
+    pub attributes: Vec<(String, String)>,
 }
 
 /// The start tags of `html`, as a browser reads them.
-fn tags(html: &str) -> Vec<Tag> {
+pub fn tags(html: &str) -> Vec<Tag> {
     let mut out = Vec::new();
     let mut rest = html;
     while let Some(at) = rest.find('<') {
@@ -87,7 +89,7 @@ fn hostile_data_adds_no_tag_and_no_attribute() {
 }
 
 /// `html` without what stands in fields: that is given back as it was typed.
-fn without_input(html: &str) -> String {
+pub fn without_input(html: &str) -> String {
     let mut out = String::new();
     for (number, part) in html.split(" value=\"").enumerate() {
         out.push_str(if number == 0 { part } else { part.split_once('"').map_or("", |(_, rest)| rest) });
@@ -98,6 +100,25 @@ fn without_input(html: &str) -> String {
     kept
 }
 
+/// Every tag is one that pages may have, and leads nowhere else.
+pub fn check_tags(page: &str, html: &str) {
+    for tag in tags(html) {
+        let place = format!("{page}: {tag:?}");
+        assert!(!["base", "object", "embed", "iframe", "style"].contains(&tag.name.as_str()), "{place}");
+        let get = |name: &str| tag.attributes.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str());
+        if tag.name == "script" {
+            assert!(get("src").is_some_and(|src| src.starts_with("/assets/")), "{place}");
+        }
+        for (name, value) in &tag.attributes {
+            assert!(!name.starts_with("on") && name != "style" && name != "srcdoc", "{place}");
+            if ["href", "src", "action", "formaction", "data-live", "data-check"].contains(&name.as_str()) {
+                let own = value.starts_with('/') && !value.starts_with("//") || value.starts_with('#');
+                assert!(own || value.starts_with("https://cwe.mitre.org/data/definitions/"), "{place}");
+            }
+        }
+    }
+}
+
 #[test]
 fn no_page_runs_or_refers_to_what_it_must_not() {
     for payload in HOSTILE {
@@ -105,21 +126,7 @@ fn no_page_runs_or_refers_to_what_it_must_not() {
         for (page, html) in pages(&taint) {
             let hidden = ['\u{202e}', '\u{0}', '\u{2028}', '\u{feff}'];
             assert!(!without_input(&html).contains(hidden), "{page}: hidden characters");
-            for tag in tags(&html) {
-                let place = format!("{page}: {tag:?}");
-                assert!(!["base", "object", "embed", "iframe", "style"].contains(&tag.name.as_str()), "{place}");
-                let get = |name: &str| tag.attributes.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str());
-                if tag.name == "script" {
-                    assert!(get("src").is_some_and(|src| src.starts_with("/assets/")), "{place}");
-                }
-                for (name, value) in &tag.attributes {
-                    assert!(!name.starts_with("on") && name != "style" && name != "srcdoc", "{place}");
-                    if ["href", "src", "action", "formaction", "data-live", "data-check"].contains(&name.as_str()) {
-                        let own = value.starts_with('/') && !value.starts_with("//") || value.starts_with('#');
-                        assert!(own || value.starts_with("https://cwe.mitre.org/data/definitions/"), "{place}");
-                    }
-                }
-            }
+            check_tags(page, &html);
         }
     }
 }

@@ -1,0 +1,18 @@
+//! The pages: one file a part of the navigation.
+
+pub mod account;
+pub mod attacks;
+pub mod audit;
+pub mod catalogue;
+pub mod dashboard;
+pub mod files;
+pub mod hit;
+pub mod lists;
+pub mod nodes;
+pub mod policy;
+pub mod proposal;
+pub mod rules;
+pub mod settings;
+pub mod sinks;
+pub mod tokens;
+pub mod users;

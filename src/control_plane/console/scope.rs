@@ -1,0 +1,321 @@
+//! Where a rule holds, as people write it: host, path with `*` and `**`, method. Everything else are further conditions.
+
+use super::given::Given;
+use super::view::rules::ConditionRow;
+use serde_json::{Value, json};
+
+/// Most segments of a path.
+const MAX_SEGMENTS: usize = 40;
+
+/// Host, path, method and what else must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scope {
+    /// Host; `*` and `?` stand for anything; empty for any.
+    pub host: String,
+    /// Path; empty for any.
+    pub path: String,
+    /// Method; empty for any.
+    pub method: String,
+}
+
+/// Kinds of points of conditions: as in policies, for people, whether a name or number is wanted.
+pub const POINTS: &[(&str, &str)] = &[
+    ("", "–"),
+    ("header", "Header"),
+    ("query", "Query parameter"),
+    ("path", "Path segment, from 0"),
+    ("action_name", "Last segment, name"),
+    ("action_ext", "Last segment, extension"),
+    ("uri", "Path and query"),
+    ("method", "Method"),
+    ("scheme", "Scheme"),
+    ("proto", "Protocol version"),
+    ("instance", "Application"),
+];
+
+fn condition(how: &str, point: Value, value: &str) -> Value {
+    if how == "absent" {
+        json!({"type": how, "point": point})
+    } else {
+        json!({"type": how, "point": point, "value": value})
+    }
+}
+
+/// A glob of one word as a regex over the whole of it.
+fn glob(text: &str) -> String {
+    let mut out = String::from("^");
+    for c in text.chars() {
+        match c {
+            '*' => out.push_str(".*"),
+            '?' => out.push('.'),
+            c if c.is_ascii_alphanumeric() || "-_/ ".contains(c) || !c.is_ascii() => out.push(c),
+            '^' => out.push_str("\\^"),
+            c => {
+                out.push('[');
+                out.push_str(if c == ']' || c == '\\' { "\\" } else { "" });
+                out.push(c);
+                out.push(']');
+            }
+        }
+    }
+    out.push('$');
+    out
+}
+
+fn word(point: Value, text: &str) -> Option<Value> {
+    match text {
+        "*" => Some(condition("regex", point, "^.+$")),
+        text if text.contains(['*', '?']) => Some(condition("regex", point, &glob(text))),
+        text => Some(condition("equal", point, text)),
+    }
+}
+
+impl Scope {
+    /// The conditions, or what is wrong with the path.
+    pub fn conditions(&self) -> Result<Vec<Value>, String> {
+        let mut out = Vec::new();
+        let host = self.host.trim().trim_end_matches('.').to_lowercase();
+        if !host.is_empty() && host != "*" {
+            out.extend(word(json!(["header", "HOST"]), &host));
+        }
+        match self.method.trim() {
+            "" | "*" => {}
+            method => out.push(condition("equal", json!(["method"]), &method.to_uppercase())),
+        }
+        out.extend(path(self.path.trim())?);
+        Ok(out)
+    }
+
+    /// Host, path and method of conditions, and those that are neither.
+    pub fn of(action: &[Value]) -> (Scope, Vec<ConditionRow>) {
+        let mut scope = Scope::default();
+        let mut rest: Vec<&Value> = action.iter().collect();
+        let mut take = |point: Value| {
+            let at = rest.iter().position(|c| c["type"] == "equal" && c["point"] == point && c["value"].is_string())?;
+            rest.remove(at)["value"].as_str().map(str::to_owned)
+        };
+        scope.host = take(json!(["header", "HOST"])).unwrap_or_default();
+        scope.method = take(json!(["method"])).unwrap_or_default();
+        if let Some((path, left)) = path_of(&rest) {
+            (scope.path, rest) = (path, left);
+        }
+        (scope, rest.into_iter().map(row).collect())
+    }
+
+    /// In a line: `POST shop.example.com/api/*`.
+    pub fn describe(&self) -> String {
+        let space = if self.method.is_empty() { "" } else { " " };
+        match (self.host.as_str(), self.path.as_str(), self.method.as_str()) {
+            ("", "", "") => "everywhere".into(),
+            ("", path, method) => format!("{method}{space}{}", if path.is_empty() { "*" } else { path }),
+            (host, path, method) => format!("{method}{space}{host}{path}"),
+        }
+    }
+}
+
+/// Conditions of a path with `*` for a segment and `**` for any number of them.
+fn path(text: &str) -> Result<Vec<Value>, String> {
+    if text.is_empty() || text == "*" || text == "/**" || text == "**" {
+        return Ok(Vec::new());
+    }
+    let Some(inner) = text.strip_prefix('/') else { return Err("a path begins with `/`".into()) };
+    if text.contains('?') {
+        return Err("leave the query out, or make it a further condition".into());
+    }
+    let mut segments: Vec<&str> = inner.split('/').collect();
+    let last = segments.pop().unwrap_or_default();
+    if segments.len() > MAX_SEGMENTS {
+        return Err(format!("more than {MAX_SEGMENTS} segments"));
+    }
+    let mut out = Vec::new();
+    let open = segments.iter().position(|segment| *segment == "**");
+    if open.is_some_and(|at| at + 1 < segments.len()) {
+        return Err("`**` stands before the last segment, or last".into());
+    }
+    for (at, segment) in segments.iter().enumerate().filter(|(_, segment)| **segment != "**") {
+        if segment.is_empty() {
+            return Err("a segment is empty: slashes are not repeated".into());
+        }
+        out.extend(word(json!(["path", at]), segment));
+    }
+    if last == "**" {
+        return Ok(out);
+    }
+    if open.is_none() {
+        out.push(condition("absent", json!(["path", segments.len()]), ""));
+    }
+    match last.split_once('.') {
+        _ if last == "*" => out.push(condition("regex", json!(["action_name"]), "^.+$")),
+        None => {
+            out.extend(word(json!(["action_name"]), last));
+            out.push(condition("absent", json!(["action_ext"]), ""));
+        }
+        Some((name, rest)) => {
+            let ext = rest.rsplit('.').next().unwrap_or(rest);
+            out.extend(word(json!(["action_name"]), name));
+            out.extend(word(json!(["action_ext"]), ext));
+        }
+    }
+    Ok(out)
+}
+
+/// The path that conditions spell, and the conditions that are not part of it; none where they spell none.
+fn path_of<'c>(all: &[&'c Value]) -> Option<(String, Vec<&'c Value>)> {
+    let is_path = |c: &Value| matches!(c["point"][0].as_str(), Some("path" | "action_name" | "action_ext"));
+    let (mine, rest): (Vec<&Value>, Vec<&Value>) = all.iter().partition(|c| is_path(c));
+    if mine.is_empty() {
+        return None;
+    }
+    let text = |c: &Value| match (c["type"].as_str(), c["value"].as_str()) {
+        (Some("equal"), Some(value)) if !value.contains(['*', '?', '/']) => Some(value.to_owned()),
+        (Some("regex"), Some("^.+$")) => Some("*".to_owned()),
+        _ => None,
+    };
+    let find = |tag: &str, at: Option<u64>| {
+        mine.iter().find(|c| c["point"][0] == tag && at.is_none_or(|at| c["point"][1] == at)).copied()
+    };
+    let mut out = String::new();
+    let (mut used, mut at) = (0, 0);
+    let mut closed = false;
+    while let Some(c) = find("path", Some(at)) {
+        used += 1;
+        if c["type"] == "absent" {
+            closed = true;
+            break;
+        }
+        out.push('/');
+        out.push_str(&text(c)?);
+        at += 1;
+    }
+    let name = find("action_name", None);
+    let ext = find("action_ext", None);
+    if !closed {
+        out.push_str("/**");
+    }
+    match (name, ext) {
+        (None, None) if closed => return None,
+        (None, None) => {}
+        (Some(name), None) if name["type"] == "regex" => {
+            used += 1;
+            out.push('/');
+            out.push_str(&text(name)?);
+        }
+        (Some(name), Some(ext)) => {
+            used += 2;
+            out.push('/');
+            out.push_str(&text(name)?);
+            if ext["type"] != "absent" {
+                out.push('.');
+                out.push_str(&text(ext)?);
+            }
+        }
+        _ => return None,
+    }
+    // What is written must mean what stood there.
+    (used == mine.len()).then_some((out, rest))
+}
+
+fn row(condition: &Value) -> ConditionRow {
+    let text = |value: &Value| {
+        value.as_str().map_or_else(|| if value.is_null() { String::new() } else { value.to_string() }, str::to_owned)
+    };
+    let point = text(&condition["point"][0]);
+    let named = ["header", "query", "path"].contains(&point.as_str());
+    let (name, value) = if named {
+        (text(&condition["point"][1]), text(&condition["value"]))
+    } else {
+        let given = text(&condition["value"]);
+        (String::new(), if given.is_empty() { text(&condition["point"][1]) } else { given })
+    };
+    ConditionRow { how: text(&condition["type"]), point, name, value }
+}
+
+/// Further conditions of a form.
+pub fn rows(given: &Given) -> Vec<ConditionRow> {
+    let column = |name: &str| given.all(name).into_iter().map(str::to_owned).collect::<Vec<_>>();
+    let (points, names, hows, values) = (column("c_point"), column("c_name"), column("c_how"), column("c_value"));
+    let at = |column: &[String], n: usize| column.get(n).cloned().unwrap_or_default();
+    (0..points.len())
+        .map(|n| ConditionRow {
+            point: points[n].clone(),
+            name: at(&names, n),
+            how: at(&hows, n),
+            value: at(&values, n),
+        })
+        .filter(|row| !row.point.is_empty())
+        .collect()
+}
+
+/// A row as a condition of a rule.
+pub fn of_row(row: &ConditionRow) -> Value {
+    let point = match row.point.as_str() {
+        "path" => row.name.parse::<u32>().map_or_else(|_| json!(["path", row.name]), |at| json!(["path", at])),
+        "header" | "query" => json!([row.point, row.name]),
+        point => json!([point]),
+    };
+    condition(&row.how, point, &row.value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scope(host: &str, path: &str, method: &str) -> Scope {
+        Scope { host: host.into(), path: path.into(), method: method.into() }
+    }
+
+    #[test]
+    fn scopes_become_conditions_and_come_back() {
+        for one in [
+            scope("shop.example.com", "/api/v1/users", "POST"),
+            scope("", "/api/*/users.json", ""),
+            scope("h", "/api/**", ""),
+            scope("h", "/api/**/list", "GET"),
+            scope("h", "/api/*", ""),
+            scope("h", "/", ""),
+            scope("", "", ""),
+        ] {
+            let conditions = one.conditions().unwrap();
+            let (back, rest) = Scope::of(&conditions);
+            assert_eq!((&back, rest.len()), (&one, 0), "{conditions:?}");
+        }
+    }
+
+    #[test]
+    fn conditions_that_spell_no_path_stay_conditions() {
+        let odd = json!([{"type": "regex", "point": ["path", 1], "value": "^a"}, {"type": "equal", "point": ["method"], "value": "GET"}]);
+        let (scope, rest) = Scope::of(odd.as_array().unwrap());
+        assert_eq!((scope.method.as_str(), scope.path.as_str(), rest.len()), ("GET", "", 1));
+        assert_eq!(of_row(&rest[0]), odd[0]);
+        let absent = json!({"type": "absent", "point": ["header", "X-A"]});
+        assert_eq!(of_row(&row(&absent)), absent);
+        let in_point = json!({"type": "equal", "point": ["proto", "1.1"]});
+        assert_eq!(of_row(&row(&in_point))["value"], "1.1");
+    }
+
+    #[test]
+    fn globs_of_hosts_become_patterns() {
+        let conditions = scope("*.Example.com", "", "").conditions().unwrap();
+        assert_eq!(
+            conditions[0],
+            json!({"type": "regex", "point": ["header", "HOST"], "value": "^.*[.]example[.]com$"})
+        );
+        let regex = regex::Regex::new(&glob("a.b+c]d\\^e?*")).unwrap();
+        assert!(regex.is_match("a.b+c]d\\^eXyz") && !regex.is_match("aXb+c]d\\^eX"));
+    }
+
+    #[test]
+    fn mistakes_in_paths_are_told() {
+        for wrong in ["api", "/a//b", "/a?b=1", "/**/a/b"] {
+            assert!(path(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn places_are_described() {
+        assert_eq!(scope("", "", "").describe(), "everywhere");
+        assert_eq!(scope("h", "/a", "GET").describe(), "GET h/a");
+        assert_eq!(scope("", "/a", "").describe(), "/a");
+        assert_eq!(scope("", "", "GET").describe(), "GET *");
+    }
+}

@@ -1,0 +1,4 @@
+//! Tests of the Console: what templates let through, and the pages on a control plane of their own.
+
+mod markup;
+mod pages;
