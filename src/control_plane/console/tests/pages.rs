@@ -53,6 +53,7 @@ fn hostile(text: &str) -> Hit {
             raw: base64::engine::general_purpose::STANDARD.encode(raw),
             bytes: 9,
             cut: 3,
+            ..HitRequest::default()
         },
         attacks: vec![AttackType::Xss],
         findings: vec![HitFinding {
