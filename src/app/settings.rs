@@ -149,7 +149,11 @@ pub fn restart_needed(before: &Resolved, after: &Resolved) -> Vec<&'static str> 
         differs("load", |r| format!("{:?}", r.load)),
         differs("log.pretty", |r| r.log.pretty.to_string()),
         differs("log.log_file", |r| format!("{:?}", r.log.target)),
-        differs("log.access_log.log_file", |r| format!("{:?}", r.log.access_log.as_ref().map(|log| &log.target))),
+        // A target that is the log's own is open already.
+        differs("log.access_log.log_file", |r| {
+            let target = r.log.access_log.as_ref().map(|access| &access.target);
+            format!("{:?}", target.filter(|target| **target != r.log.target))
+        }),
         differs("metrics", |r| format!("{:?}", r.metrics)),
         differs("health_check", |r| format!("{:?}", r.health_check)),
         differs("data_dir", |r| format!("{:?}", r.data_dir)),

@@ -251,7 +251,7 @@ mod tests {
 
     #[test]
     fn keys_are_suggested() {
-        assert_eq!(distance("point", "piont"), 2);
+        assert_eq!(distance("point", "piont"), 1);
         assert_eq!(distance("mode", "mode"), 0);
         assert!(distance("mode", "overlimit_time") > 2);
     }

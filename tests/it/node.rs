@@ -90,11 +90,15 @@ impl Node {
         std::thread::spawn(move || lines.for_each(drop));
         // `weir 0.1.0 listens on A (API), P (probes), M (metrics)`
         let words: Vec<&str> = line.split(' ').collect();
+        let none = SocketAddr::from(([127, 0, 0, 1], 0));
         let before = |what: &str| {
-            let at = words.iter().position(|word| word.starts_with(what)).unwrap_or_else(|| panic!("{line}"));
-            words[at - 1].parse().unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)))
+            let at = words.iter().position(|word| word.starts_with(what))?;
+            Some(words[at - 1].parse().unwrap_or(none))
         };
-        let (api, metrics) = (before("(API)"), before("(metrics)"));
+        // `weir 0.1.0 aggregation listens on A`
+        let last = || words.last().and_then(|word| word.trim_end_matches(',').parse().ok());
+        let api = before("(API)").or_else(last).unwrap_or_else(|| panic!("{line}"));
+        let metrics = before("(metrics)").unwrap_or(none);
         Node { child, api, metrics, log }
     }
 

@@ -89,7 +89,10 @@ fn two_hosts_are_an_attack() {
     let node = Node::start(&[]);
     let two = b"GET /a HTTP/1.1\r\nHost: example.com\r\nHost: other.test\r\n\r\n";
     assert_eq!(reason(&node, "203.0.113.9", two).as_deref(), Some("attack"));
-    let node = Node::start(&["anomalies.duplicate_host=report"]);
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("weir.yaml");
+    std::fs::write(&file, "anomalies: {duplicate_host: report}\n").unwrap();
+    let node = Node::start_with(&["--config", file.to_str().unwrap()], &[]);
     assert_eq!(reason(&node, "203.0.113.9", two), None);
 }
 

@@ -222,7 +222,7 @@ async fn hits_are_delivered_in_order_of_arrival_and_a_missing_one_is_waited_for(
     let stop = CancellationToken::new();
     let worker = sinks.worker_for_tests();
     worker.round(&stop).await.unwrap();
-    assert_eq!(delivered(), [first.id.clone()]);
+    assert_eq!(delivered(), std::slice::from_ref(&first.id));
     database.insert(vec![Record::Hit(Box::new(late.clone()))], "n").await.unwrap();
     worker.round(&stop).await.unwrap();
     assert_eq!(delivered(), [first.id, late.id, second.id]);

@@ -219,7 +219,7 @@ async fn a_hit_is_explained_step_by_step() {
     let fixture = Fixture::new().await;
     let node = fixture.node(CAPABILITIES).await;
     let hit = traversal("/docs?file=L2V0Yy9wYXNzd2Q%3D");
-    send(&fixture, &node, &lines(&[hit.clone()]), false).await;
+    send(&fixture, &node, &lines(std::slice::from_ref(&hit)), false).await;
     let told = get(&fixture, &format!("/api/v1/hits/{}/explain", hit.id)).await;
     let finding = &told["findings"][0];
     assert_eq!((&finding["reproduced"], finding["rule"]["about"].is_string()), (&json!(true), true), "{told}");
