@@ -217,7 +217,7 @@ class EveryObject(unittest.TestCase):
                     self.assertEqual(names, [e["port"] for e in monitor["spec"]["endpoints"]])
 
     def test_secrets_stand_in_secrets_only(self):
-        values = {"config.api.token": "SENTINEL-token", "controlPlane.admin.password": "SENTINEL-password",
+        values = {"config.api.token": "SENTINEL-token-of-some-length", "controlPlane.admin.password": "SENTINEL-password",
                   "controlPlane.postgresql.url": "postgres://weir:SENTINEL-database@db/weir",
                   "config.connector.auth.keys": ["SENTINEL-connector-key"]}
         for item in render(values).all:
