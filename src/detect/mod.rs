@@ -139,6 +139,31 @@ pub struct Match {
     pub end: usize,
 }
 
+/// Line ends from which on a text is a document.
+const DOCUMENT_LINES: usize = 4;
+/// Lines with something on them that a document has at least.
+const FILLED_LINES: usize = 3;
+
+/// Whether a text is a document that may well show code or commands: several lines, or Markdown with a fenced block.
+///
+/// Detectors of code that stands in the open ask more of such a text before they believe it.
+fn is_document(text: &[u8]) -> bool {
+    let lines = memchr::memchr_iter(b'\n', text).take(DOCUMENT_LINES).count() == DOCUMENT_LINES;
+    let filled = || text.split(|b| *b == b'\n').filter(|line| !line.trim_ascii().is_empty()).take(FILLED_LINES).count();
+    lines && filled() == FILLED_LINES || has_fence(text)
+}
+
+/// Whether Markdown fences a block of code in `text`: a line that opens it, and a later one that closes it (CommonMark 4.5).
+fn has_fence(text: &[u8]) -> bool {
+    let mut fences = memchr::memmem::find_iter(text, b"```").filter(|&at| at == 0 || text[at - 1] == b'\n');
+    let opens = |at: usize| {
+        let info = text[at + 3..].split(|b| *b == b'\n').next().unwrap_or_default();
+        at + 3 + info.len() < text.len() && !info.contains(&b'`')
+    };
+    let closes = |at: usize| text[at + 3..].iter().find(|b| !matches!(b, b' ' | b'\t')).is_none_or(|b| *b < b' ');
+    fences.by_ref().any(opens) && fences.any(closes)
+}
+
 /// Positive and negative samples of a detector.
 pub struct Samples {
     /// Values that it must report.
@@ -168,6 +193,16 @@ pub static TABLE: &[Detector] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn documents_are_told_from_padding() {
+        for text in ["a\nb\nc\n\nd", "```bash\nls && id\n```", "See:\n```\nls\n```\n", "```c\r\nx\r\n```\r\n"] {
+            assert!(is_document(text.as_bytes()), "{text:?}");
+        }
+        for text in ["x\n\n\n\n;id", "```id```", "a ```\nid\n```", "```\nid", "```a`\nid\n```b", "a\nb\nc"] {
+            assert!(!is_document(text.as_bytes()), "{text:?}");
+        }
+    }
 
     #[test]
     fn every_detector_judges_its_samples_as_it_says() {

@@ -28,6 +28,8 @@ pub const DETECTOR: Detector = Detector {
             "\\..\\..\\x",
             "%2e%2e/%2e%2e/%2e%2e/x",
             "/.../.../.../x",
+            "../../../etc/x\0.png",
+            "..%2f..%2fx.png",
         ],
         negative: &[
             "./a/b",
@@ -42,6 +44,8 @@ pub const DETECTOR: Detector = Detector {
             "and/or...",
             "....",
             "he said .../she said",
+            "../../assets/img/logo.svg",
+            "../../../fonts/a.woff2?v=4.7",
         ],
     },
 };
@@ -70,7 +74,9 @@ fn run(subject: &Subject<'_>) -> Option<Match> {
     let spelled = path.windows(3).filter(|w| **w == b"../"[..]).count()
         > text.windows(3).filter(|w| matches!(w, [b'.', b'.', b'/' | b'\\'])).count();
     let prose = text.iter().filter(|b| matches!(b, b' ' | b'\n')).count();
-    let confidence = judge(&path, spelled, prose > 2)?;
+    // A NUL cuts off whatever ending a path shows.
+    let disguised = spelled || text.contains(&0);
+    let confidence = judge(&path, disguised, prose > 2)?;
     Some(Match { confidence, start: 0, end: text.len() })
 }
 
@@ -90,8 +96,8 @@ fn worth(path: &[u8]) -> bool {
     memchr::memmem::find(path, b"..").is_some() && memchr::memchr(b'/', path).is_some()
 }
 
-/// Judges a normalised path. `spelled`: climbs came to light only by normalisation. `prose`: it sits in a text.
-fn judge(path: &[u8], spelled: bool, prose: bool) -> Option<Confidence> {
+/// Judges a normalised path. `disguised`: climbs came to light only by normalisation. `prose`: it sits in a text.
+fn judge(path: &[u8], disguised: bool, prose: bool) -> Option<Confidence> {
     let mut run = 0;
     let mut longest = 0;
     let mut dots = 0;
@@ -109,14 +115,32 @@ fn judge(path: &[u8], spelled: bool, prose: bool) -> Option<Confidence> {
         longest = longest.max(run);
     }
     let rooted_climb = path.starts_with(b"/../") && longest >= 1;
+    if !disguised && !rooted_climb && is_asset(path) {
+        return None;
+    }
     let needed = if prose { CLIMBS_IN_TEXT } else { CLIMBS };
     if longest >= needed && (dots == 0 || longest > 2 || dots < longest) {
         return Some(Confidence::High);
     }
-    if !prose && longest >= 1 && (spelled || rooted_climb) {
+    if !prose && longest >= 1 && (disguised || rooted_climb) {
         return Some(Confidence::High);
     }
     None
+}
+
+/// Endings of files that pages load and that hold nothing to steal.
+const ASSETS: &[&[u8]] = &[
+    b"png", b"jpg", b"jpeg", b"gif", b"svg", b"webp", b"avif", b"ico", b"css", b"scss", b"less", b"woff", b"woff2",
+    b"ttf", b"eot", b"mp3", b"mp4", b"webm",
+];
+
+/// Whether the path ends in a picture, style sheet, font or film, as style sheets and documents refer to them from
+/// however deep they lie.
+fn is_asset(path: &[u8]) -> bool {
+    let end = path.iter().position(|b| matches!(b, b'?' | b'#')).unwrap_or(path.len());
+    let Some(dot) = path[..end].iter().rposition(|b| *b == b'.') else { return false };
+    let ending = &path[dot + 1..end];
+    !path.contains(&b'%') && ASSETS.iter().any(|a| ending.eq_ignore_ascii_case(a))
 }
 
 #[cfg(test)]

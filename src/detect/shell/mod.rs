@@ -6,7 +6,7 @@
 
 mod commands;
 
-use super::{Detector, Match, Samples, Subject};
+use super::{Detector, Match, Samples, Subject, is_document};
 use crate::model::{AttackType, Chars, Confidence, Zone};
 use crate::normalize::shell as noise;
 use commands::Kind;
@@ -41,6 +41,10 @@ pub const DETECTOR: Detector = Detector {
             "& powershell -enc AAAA",
             "nc -lvvp 4444 -e /bin/sh",
             ";w\\hoami",
+            "```id```",
+            ";{cat,/etc/passwd}",
+            "/usr/bin/id",
+            "x\n\n\n\n;id",
         ],
         negative: &[
             "cats & dogs; id please",
@@ -60,6 +64,12 @@ pub const DETECTOR: Detector = Detector {
             "Smith; Date 2001",
             "sleep 8 hours",
             "who is who",
+            "data:image/png;base64,iVBORw0KGgoAAAANSUhEUg==",
+            "a;id=5;env=prod",
+            "```bash\nsudo apt-get update && sudo apt-get install -y nginx\n```",
+            "```python\nimport os\n```",
+            "| Command | Use |\n|---|---|\n| `ls` | lists |",
+            "/bin/bash",
         ],
     },
 };
@@ -70,8 +80,6 @@ const MAX_LEAD: usize = 16;
 const MAX_NAME: usize = 128;
 /// Octets of one command line, and of what stands before it, that are looked at.
 const MAX_LINE: usize = 384;
-/// Lines from which on a long text is a document.
-const DOCUMENT_LINES: usize = 4;
 /// Words behind a command among which its target is looked for.
 const TARGET_WORDS: usize = 4;
 
@@ -90,13 +98,16 @@ fn gate(chars: Chars) -> bool {
 }
 
 fn run(subject: &Subject<'_>) -> Option<Match> {
-    let plain = find(subject.bytes, subject.chars);
+    let document = is_document(subject.bytes);
+    let plain = find(subject.bytes, subject.chars, document);
     if plain.is_some() || !subject.chars.meets(NOISE) || is_plain_behind_noise(subject.bytes, subject.chars) {
         return plain;
     }
     match noise::run(subject.bytes) {
         // Positions within the cleaned text mean nothing in the value: report the value.
-        Cow::Owned(clean) => find(&clean, Chars::of(&clean)).map(|m| Match { start: 0, end: subject.bytes.len(), ..m }),
+        Cow::Owned(clean) => {
+            find(&clean, Chars::of(&clean), document).map(|m| Match { start: 0, end: subject.bytes.len(), ..m })
+        }
         Cow::Borrowed(_) => None,
     }
 }
@@ -155,9 +166,8 @@ enum Before {
     Substitution,
 }
 
-/// The first command of `text` that is believed.
-fn find(text: &[u8], chars: Chars) -> Option<Match> {
-    let document = memchr::memchr_iter(b'\n', text).take(DOCUMENT_LINES).count() == DOCUMENT_LINES;
+/// The first command of `text` that is believed; in a `document` few are.
+fn find(text: &[u8], chars: Chars, document: bool) -> Option<Match> {
     let mut at = 0;
     let mut before = Before::Start;
     loop {
@@ -210,10 +220,16 @@ fn command(text: &[u8], at: usize, before: Before, document: bool) -> Option<usi
     let (path, name) = split_path(&text[start..end]);
     let name = program(name);
     let kind = commands::kind(name)?;
+    if !ends_word(text, start, end) {
+        return None;
+    }
     let line = &text[start..(start + MAX_LINE).min(text.len())];
     let line_end = start + memchr::memchr2(b'\n', b'\r', line).unwrap_or(line.len());
-    let rest = &text[end..line_end.min(end + 256)];
-    let argument = argument(name, rest);
+    // Brace expansion parts words by commas: `{cat,/etc/passwd}`.
+    let braced = text.get(end) == Some(&b',');
+    let end = end + usize::from(braced);
+    let rest = &text[end.min(line_end)..line_end.min(end + 256)];
+    let argument = argument(name, rest, braced);
     let rooted = is_program_path(path);
     let globbed = text[start..end].contains(&b'?');
     let believed = match (before, kind) {
@@ -243,6 +259,16 @@ fn is_word(b: u8) -> bool {
     b.is_ascii_alphanumeric() || matches!(b, b'/' | b'\\' | b'.' | b'_' | b'-' | b':' | b'~' | b'?' | b'*')
 }
 
+/// Whether a shell would end the word `start..end` there: `base64,` of a data URL, `id=5` and `exec(x)` are no commands,
+/// but `{cat,/etc/passwd}` is one.
+fn ends_word(text: &[u8], start: usize, end: usize) -> bool {
+    match text.get(end) {
+        Some(b',') => start > 0 && text[start - 1] == b'{',
+        Some(b'=' | b'[' | b'(' | b'@' | 0x80..) => false,
+        _ => true,
+    }
+}
+
 /// Whether a lone command behind a weak separator is no end of a sentence: nothing before it, or no blank between.
 fn tight(text: &[u8], at: usize, start: usize) -> bool {
     let before = text[at.saturating_sub(MAX_LINE)..at.saturating_sub(1)].trim_ascii();
@@ -257,7 +283,7 @@ fn ticked(text: &[u8], at: usize, kind: Kind, argument: Argument) -> bool {
     let Some(close) = memchr::memchr(b'`', &text[at..(at + MAX_LINE).min(text.len())]) else { return false };
     let blank_before = at >= 2 && text[at - 2] == b' ' && at > 3;
     let after = &text[at + close + 1..];
-    let prose_after = after.len() > 1 && after[0] == b' ' && after[1].is_ascii_alphabetic();
+    let prose_after = after.len() > 1 && after[0] == b' ' && (after[1].is_ascii_alphabetic() || after[1] == b'|');
     let prose = blank_before && text[at - 3].is_ascii_alphanumeric() || prose_after || after.first() == Some(&b'`');
     !prose && (kind >= Kind::Name || argument >= Argument::Option) && argument != Argument::Text
 }
@@ -265,7 +291,10 @@ fn ticked(text: &[u8], at: usize, kind: Kind, argument: Argument) -> bool {
 /// Whether a command line without a separator in front is one.
 fn alone(before: Before, kind: Kind, argument: Argument, rooted: bool, name: &[u8], rest: &[u8]) -> bool {
     if rooted {
-        return argument != Argument::Text;
+        // A shell's path alone is a setting: what an account logs in with, what a container starts.
+        let shell = [&b"sh"[..], b"bash", b"zsh", b"dash", b"ksh", b"csh", b"tcsh"];
+        let setting = argument == Argument::None && shell.iter().any(|s| name.eq_ignore_ascii_case(s));
+        return argument != Argument::Text && !setting;
     }
     if before == Before::Line && argument == Argument::None && kind >= Kind::Name {
         return true;
@@ -306,9 +335,11 @@ enum Argument {
     Target,
 }
 
-fn argument(name: &[u8], rest: &[u8]) -> Argument {
-    let blanks = rest.iter().take_while(|b| matches!(b, b' ' | b'\t' | b'+')).count();
-    let text = &rest[blanks..];
+/// What follows a command's name; `parted`: something that stands for a blank did already.
+fn argument(name: &[u8], rest: &[u8], parted: bool) -> Argument {
+    let skipped = rest.iter().take_while(|b| matches!(b, b' ' | b'\t' | b'+')).count();
+    let text = &rest[skipped..];
+    let blanks = skipped + usize::from(parted);
     let target = [
         &b"/etc/"[..],
         b"/bin/",
@@ -404,14 +435,15 @@ mod tests {
     #[test]
     fn documents_may_show_commands() {
         let text = "Install\n\n```\ncd foo && npm install\nls -la | grep x\ncurl -O example.com\n```\n\nThen run `ls` and enjoy.\n".repeat(5);
-        assert_eq!(find(text.as_bytes(), Chars::of(text.as_bytes())), None);
+        let bytes = text.as_bytes();
+        assert_eq!(find(bytes, Chars::of(bytes), is_document(bytes)), None);
     }
 
     #[test]
     fn hostile_text_stays_linear() {
         for unit in [";", "; id x", "`ls", "$(", "|cat ", "\n"] {
             let text = unit.repeat(300_000 / unit.len());
-            find(text.as_bytes(), Chars::of(text.as_bytes()));
+            find(text.as_bytes(), Chars::of(text.as_bytes()), false);
         }
     }
 
@@ -420,15 +452,15 @@ mod tests {
         fn same_answer_as_the_slow_path(text in r#"([ +"'({@!]{0,9}(id|ls|l''s|cat|c\\at|who\$@ami|cmd\.exe|sl"e"ep|it's|x)?([ "'\\^$@(0-9a-z/.-]|\$IFS|é){0,20}|[;|&`\n<]){0,2}( [a-z']{100,300})?"#) {
             let (bytes, chars) = (text.as_bytes(), Chars::of(text.as_bytes()));
             if is_plain_behind_noise(bytes, chars) {
-                proptest::prop_assert_eq!(find(&noise::run(bytes), Chars::of(&noise::run(bytes))), None);
+                proptest::prop_assert_eq!(find(&noise::run(bytes), Chars::of(&noise::run(bytes)), false), None);
             }
             let always = SEPARATORS;
-            proptest::prop_assert_eq!(find(bytes, chars), find(bytes, chars.with(always)));
+            proptest::prop_assert_eq!(find(bytes, chars, false), find(bytes, chars.with(always), false));
         }
 
         #[test]
         fn never_panics(text in r#"[;|&`$(){}\n idlscat/etc\\.'"^0-9-]{0,120}"#) {
-            if let Some(m) = find(text.as_bytes(), Chars::of(text.as_bytes())) {
+            if let Some(m) = find(text.as_bytes(), Chars::of(text.as_bytes()), false) {
                 proptest::prop_assert!(m.start <= m.end && m.end <= text.len());
             }
         }

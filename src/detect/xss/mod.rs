@@ -119,6 +119,10 @@ mod tests {
             "<link rel=stylesheet href=//evil.example/x.css>",
             "\"};alert(1);//",
             "<style>@import'//evil.example';</style>",
+            "<iframe src=https://evil.example></iframe>",
+            "<iframe src=https://evil.example width=1 onload=alert(1)></iframe>",
+            "<iframe src=javascript:alert(1) width=1>",
+            "'<code>';alert(1)//",
         ] {
             assert!(high(text), "{text}");
         }
@@ -133,6 +137,9 @@ mod tests {
             "call confirm() when done",
             "Dear team, the alert (see above) fired",
             "<input type=checkbox checked>",
+            "<iframe width=\"560\" height=\"315\" src=\"https://www.youtube.com/embed/a?start=5\" allowfullscreen></iframe>",
+            "<p>Don't use <code>eval()</code> here</p>",
+            "```js\ndocument.querySelector('#x').addEventListener('click', () => alert('hi'));\n```",
             "<button onClick={handleClick}>Go</button>",
             "const x = 1; onChange is a prop",
         ] {

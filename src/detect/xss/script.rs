@@ -1,6 +1,6 @@
 //! Script: URLs that run it, calls that show it, and the noise that hides it.
 
-use super::super::Match;
+use super::super::{Match, is_document};
 use crate::model::Confidence;
 
 /// Functions with which an injected script shows itself, loads more, or runs text. Lower case.
@@ -74,8 +74,6 @@ const MAX_SCRIPT: usize = 4096;
 const MAX_CONTEXT: usize = 400;
 /// Text this short that ends with a bare call after an operator is no prose.
 const MAX_SHORT: usize = 100;
-/// Lines from which on a text is a document that may well show code.
-const DOCUMENT_LINES: usize = 4;
 
 /// Whether a URL attribute's value runs script: a script scheme, or a `data:` document that can hold it.
 pub fn is_script_url(value: &[u8]) -> bool {
@@ -161,7 +159,7 @@ pub fn find(text: &[u8]) -> Option<Match> {
     if let Some(noise) = noise(text) {
         return Some(noise);
     }
-    if text.len() > MAX_SCRIPT || memchr::memchr_iter(b'\n', text).take(DOCUMENT_LINES).count() == DOCUMENT_LINES {
+    if text.len() > MAX_SCRIPT || is_document(text) {
         return None;
     }
     let mut best: Option<Match> = None;
@@ -203,6 +201,9 @@ fn judge(text: &[u8], start: usize, open: usize, name: &[u8]) -> Option<Confiden
             _ => None,
         };
     }
+    if is_quoted_code(before) {
+        return None;
+    }
     let code = |b: &u8| b.is_ascii_punctuation() && !matches!(b, b'#' | b'$' | b'@' | b'_' | b'\\' | b'.');
     let member = before.ends_with(b".");
     let breaks = |b: &u8| matches!(b, b'\'' | b'"' | b'`' | b';' | b'}' | b'*' | b'{' | b'<' | b'(');
@@ -215,6 +216,13 @@ fn judge(text: &[u8], start: usize, open: usize, name: &[u8]) -> Option<Confiden
         (false, _, true) if argument_runs => Some(Confidence::Medium),
         _ => None,
     }
+}
+
+/// Whether `before` ends with a tag of HTML behind which a document shows code. As script it compares with a name that
+/// no page defines, and stops there.
+fn is_quoted_code(before: &[u8]) -> bool {
+    const TAGS: &[&[u8]] = &[b"<code>", b"<pre>", b"<kbd>", b"<samp>", b"<tt>"];
+    TAGS.iter().any(|tag| before.len() >= tag.len() && before[before.len() - tag.len()..].eq_ignore_ascii_case(tag))
 }
 
 /// A first argument that proofs of concept use: nothing, a number, a string, a regular expression, a name.

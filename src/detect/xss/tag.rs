@@ -74,7 +74,7 @@ fn judge(text: &[u8]) -> Option<(Option<Confidence>, usize)> {
         seen.add(local, &attribute);
     }
     let end = attributes.at;
-    if seen.runs {
+    if seen.runs || seen.frame && !(seen.sized && window[..end].last() == Some(&b'>')) {
         return Some((Some(Confidence::High), end));
     }
     let content = &text[end..(end + MAX_CONTENT).min(text.len())];
@@ -136,6 +136,12 @@ fn without_comments(css: &[u8]) -> Vec<u8> {
     out
 }
 
+/// Whether a frame's source is a document on a named host over TLS.
+fn is_embed(url: &[u8]) -> bool {
+    url.get(..8).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"https://"))
+        && url[8..].iter().all(|b| b.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&()*+,;=%".contains(b))
+}
+
 /// What the attributes of one tag say.
 #[derive(Default)]
 struct Seen {
@@ -146,7 +152,14 @@ struct Seen {
     http_equiv: bool,
     sheet: bool,
     any: bool,
+    /// A frame that shows a document of another site over TLS, as players and maps are embedded...
+    frame: bool,
+    /// ...with the attributes that such markup has. Both together run nothing in the page.
+    sized: bool,
 }
+
+/// Attributes that the markup of embedded players, maps and forms has, and a probe does without.
+const EMBED: &[&[u8]] = &[b"width", b"height", b"allow", b"allowfullscreen", b"loading", b"title", b"frameborder"];
 
 impl Seen {
     fn add(&mut self, element: &[u8], attribute: &Attribute<'_>) {
@@ -161,7 +174,11 @@ impl Seen {
         self.source |= filled && (is(b"src") || is(b"href") || is(b"xlink:href") || is(b"action"));
         self.handler |= attribute::is_handler(attribute.name);
         let loads = || self.opened && LOADS.iter().any(|(e, names)| *e == element && names.iter().any(|n| is(n)));
+        let embeds = self.opened && element == b"iframe" && is(b"src") && is_embed(attribute.value);
+        self.frame |= embeds;
+        self.sized |= EMBED.iter().any(|name| is(name));
         self.runs |= filled
+            && !embeds
             && (attribute::handles(attribute)
                 || script::is_script_url(attribute.value)
                 || (is(b"style") && style_runs(attribute.value))
