@@ -26,6 +26,7 @@ pub const SSRF: Detector = Detector {
             "http://evil.example/c99.txt?",
             "http://metadata.google.internal/",
             "http://0177.0.0.1/",
+            "ldap://127.0.0.1:389/",
         ],
         negative: &[
             "https://example.com/a.html",
@@ -33,6 +34,8 @@ pub const SSRF: Detector = Detector {
             "example.com",
             "https://example.com/?u=1",
             "mailto:a@b.example",
+            "ldap://ldap.example.com/dc=example,dc=com",
+            "sftp://backup.example.com/daily",
         ],
     },
 };
@@ -71,8 +74,9 @@ pub const REDIRECT: Detector = Detector {
 /// Octets of a URL that are looked at.
 const MAX_URL: usize = 512;
 /// Schemes that only attacks ask a server to fetch.
-const SCHEMES: &[&[u8]] =
-    &[b"gopher", b"dict", b"netdoc", b"jar", b"ldap", b"ldaps", b"tftp", b"sftp", b"ogg", b"expect", b"rmi"];
+const SCHEMES: &[&[u8]] = &[b"gopher", b"dict", b"netdoc", b"jar", b"tftp", b"ogg", b"expect", b"rmi"];
+/// Schemes of directories and file servers, which settings name; an attack points them at an address, not at a name.
+const SETTINGS: &[&[u8]] = &[b"ldap", b"ldaps", b"sftp"];
 /// Hosts that answer with a cloud machine's credentials, or are the machine itself by another name.
 const HOSTS: &[&[u8]] = &[
     b"169.254.169.254",
@@ -213,7 +217,9 @@ fn ssrf(url: &Url<'_>, name: &[u8]) -> Option<Confidence> {
     let host = url.host.to_ascii_lowercase();
     let scheme = url.scheme.to_ascii_lowercase();
     let strip = host.strip_suffix(b".").unwrap_or(&host);
+    let addressed = strip == b"localhost" || strip.starts_with(b"[") || !strip.iter().any(u8::is_ascii_alphabetic);
     if SCHEMES.contains(&&scheme[..])
+        || SETTINGS.contains(&&scheme[..]) && addressed
         || HOSTS.contains(&strip)
         || REBINDERS.iter().any(|r| strip.ends_with(r))
         || is_disguised(strip)
@@ -265,7 +271,9 @@ fn inclusion(url: &Url<'_>, name: &[u8]) -> Option<Confidence> {
     let cut = url.query && url.path.len() > 1;
     match (shell, includes, *ending == b".txt") {
         (true, _, _) => Some(Confidence::High),
-        (_, true, true) => Some(Confidence::High),
+        // A question mark cuts off what the script appends; without one it may be a document that a field links to.
+        (_, true, true) if url.query => Some(Confidence::High),
+        (_, true, true) => Some(Confidence::Medium),
         (_, true, false) => Some(Confidence::Medium),
         (_, false, true) if cut => Some(Confidence::Medium),
         _ => None,
