@@ -2,6 +2,7 @@
 
 mod aggregation;
 mod all;
+pub mod backup;
 mod compose;
 mod control_plane;
 mod events;

@@ -12,6 +12,7 @@ use crate::control_plane::{App, Config, server};
 use crate::serve;
 use crate::telemetry::{Health, Metrics};
 use crate::tls::{Files, Tls};
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -62,8 +63,7 @@ pub async fn start(
     stop: CancellationToken,
 ) -> Result<Running, StartError> {
     let settings = &resolved.control_plane;
-    let url = settings.database.as_ref().map(|url| url.expose().to_owned());
-    let url = url.unwrap_or_else(|| format!("sqlite:{}", resolved.data_dir.display()));
+    let url = database_url(resolved);
     let failed = |error: &dyn std::fmt::Display| StartError::Settings(format!("control_plane: {error}"));
     let store = Database::open(&url).await.map_err(|error| failed(&error))?;
     let (app, first) = App::start(config(resolved, in_process), store, Clock::System).await.map_err(|e| failed(&e))?;
@@ -97,12 +97,23 @@ pub async fn join(running: &Running, stop: CancellationToken) -> Result<u16, Sta
     Ok(port)
 }
 
+/// Where the store is.
+pub(super) fn database_url(resolved: &Resolved) -> String {
+    let url = resolved.control_plane.database.as_ref().map(|url| url.expose().to_owned());
+    url.unwrap_or_else(|| format!("sqlite:{}", resolved.data_dir.display()))
+}
+
+/// The file of the key that signs policies.
+pub(super) fn key_file(resolved: &Resolved) -> PathBuf {
+    resolved.control_plane.key_file.clone().unwrap_or_else(|| resolved.data_dir.join("policy-key.pem"))
+}
+
 fn config(resolved: &Resolved, in_process: Option<String>) -> Config {
     let settings = &resolved.control_plane;
     let text = |secret: &Option<Secret>| secret.as_ref().map(|secret| secret.expose().to_owned());
     let public_url = settings.public_url.as_ref().map(|url| url.trim_end_matches('/').to_owned());
     Config {
-        key_file: settings.key_file.clone().unwrap_or_else(|| resolved.data_dir.join("policy-key.pem")),
+        key_file: key_file(resolved),
         deploy_token: text(&settings.deploy_token),
         in_process_token: in_process,
         admin_login: settings.admin_login.clone(),

@@ -1,10 +1,13 @@
 //! The command line: one file for each subcommand.
 
+mod backup;
 pub mod config;
 pub mod inspect;
 pub mod migrate;
+mod progress;
 pub mod readers;
 pub mod replay;
+mod restore;
 pub mod rules;
 mod run;
 
@@ -58,6 +61,10 @@ enum Command {
     Replay(replay::Arguments),
     /// Check a configuration, or describe its keys.
     Config(config::ConfigArgs),
+    /// Write everything that a control plane stores to one file, while it runs.
+    Backup(backup::Arguments),
+    /// Read what `weir backup` wrote into a new store.
+    Restore(restore::Arguments),
     /// Carry the settings of other programs over.
     Migrate(migrate::MigrateArgs),
 }
@@ -77,6 +84,8 @@ pub fn main() -> ExitCode {
         Some(Command::Config(args)) => {
             told(config::run(&args, crate::config::environment(), &mut std::io::stdout().lock()))
         }
+        Some(Command::Backup(args)) => backup::run(args),
+        Some(Command::Restore(args)) => restore::run(args),
         Some(Command::Migrate(args)) => told(migrate::run(&args, &mut std::io::stdout().lock())),
     }
 }

@@ -111,3 +111,16 @@ pub async fn store(pool: &Pool, new: NewVersion<'_>) -> Result<bool> {
     old.bind(KEPT).execute(pool.write()).await?;
     Ok(true)
 }
+
+/// Stores the newest version once more, under a serial that `now` (seconds since 1970) makes higher than any before: nodes
+/// that had policies since a backup was taken follow what is restored from it. Answers the serial; none without a version.
+pub async fn republish(pool: &Pool, now: u64, millis: i64, note: &str) -> Result<Option<u64>> {
+    let base = newest(pool).await?;
+    let Some((_, state)) = load(pool, base).await? else { return Ok(None) };
+    let serial = now.max(base + 1);
+    let version = Version { serial, published_at: millis, author: "weir".into(), note: note.into() };
+    if store(pool, NewVersion { parent: base, version, state: &state }).await? {
+        return Ok(Some(serial));
+    }
+    Err(Error::Conflict("a control plane uses this store already: stop it while a backup is restored".into()))
+}

@@ -1,0 +1,59 @@
+//! `weir backup` and `weir restore`.
+
+use crate::control_plane::{ControlPlane, PASSWORD};
+use serde_json::json;
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn weir(arguments: &[&str], store: &Path) -> Output {
+    let store = format!("data_dir={}", store.display());
+    let output = Command::new(env!("CARGO_BIN_EXE_weir")).env_clear().args(arguments).args(["--set", &store]).output();
+    output.unwrap()
+}
+
+fn told(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn a_backup_of_a_running_control_plane_restores_into_a_new_store_and_no_other() {
+    let (old, new, place) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let file = place.path().join("weir.backup");
+    let (file, data) = (file.to_str().unwrap(), format!("data_dir={}", old.path().display()));
+    let nothing = weir(&["backup", file], &old.path().join("nowhere"));
+    assert_eq!(nothing.status.code(), Some(1));
+    assert!(told(&nothing).contains("there is no store"), "{}", told(&nothing));
+    assert!(!old.path().join("nowhere").exists(), "a backup makes no store");
+
+    let before = ControlPlane::start(&[&data]);
+    let changed = before.login().send("PUT", "/api/v1/policy/general", &json!({"mode": "monitoring"}));
+    assert_eq!(changed.status, 200, "{changed:?}");
+    let serial = changed.json()["serial"].as_u64().unwrap();
+    let done = weir(&["backup", file], old.path());
+    assert_eq!(done.status.code(), Some(0), "{}", told(&done));
+    assert!(told(&done).contains("policy-key.pem"), "it names the key that is not in it: {}", told(&done));
+    assert_eq!(std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(file).unwrap()) & 0o777, 0o600);
+    assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 1, "no part is left");
+    let again = weir(&["backup", file], old.path());
+    assert!(told(&again).contains("is there already") && again.status.code() == Some(1), "{}", told(&again));
+    drop(before);
+
+    let used = weir(&["restore", file], old.path());
+    assert!(told(&used).contains("in use") && used.status.code() == Some(1), "{}", told(&used));
+    let cut = place.path().join("cut");
+    let whole = std::fs::read(file).unwrap();
+    std::fs::write(&cut, &whole[..whole.len() - 20]).unwrap();
+    let cut = weir(&["restore", cut.to_str().unwrap()], new.path());
+    assert!(told(&cut).contains("cut short") && cut.status.code() == Some(1), "{}", told(&cut));
+
+    let restored = weir(&["restore", file], new.path());
+    assert_eq!(restored.status.code(), Some(0), "{}", told(&restored));
+    assert!(told(&restored).contains("put the key"), "{}", told(&restored));
+    std::fs::copy(old.path().join("policy-key.pem"), new.path().join("policy-key.pem")).unwrap();
+    let data = format!("data_dir={}", new.path().display());
+    let after = ControlPlane::start(&[&data, &format!("control_plane.admin_password={PASSWORD}x")]);
+    // The password is the old one: there was an administrator already.
+    let policy = after.login().get("/api/v1/policy").json();
+    assert_eq!(policy["general"]["mode"], "monitoring");
+    assert!(policy["serial"].as_u64().unwrap() > serial, "nodes follow what was restored");
+}
