@@ -43,6 +43,26 @@ ROWS = [
         ("Standing delay of the runtime", "µs", [
             ("max by (pod) (weir_http_connector_scheduling_lag_microseconds{%s})", "{{pod}}")]),
     ]),
+    ("Events, on their way to the store", [
+        ("Recorded and delivered", "cps", [
+            ("sum by (spool) (rate(weir_events_spooled_total{%s}[$__rate_interval]))", "{{spool}}: recorded"),
+            ("sum by (spool) (rate(weir_events_delivered_total{%s}[$__rate_interval]))", "{{spool}}: delivered")]),
+        ("Waiting in spools", "short", [
+            ("sum by (pod, spool) (weir_events_spool_records{%s})", "{{pod}} {{spool}}")]),
+        ("Age of the oldest that waits", "s", [
+            ("max by (pod, spool) (weir_events_spool_oldest_seconds{%s})", "{{pod}} {{spool}}")]),
+        ("Lost, and sent again", "short", [
+            ("sum by (spool, reason) (increase(weir_events_dropped_total{%s}[$__range]))", "lost, {{spool}}: {{reason}}"),
+            ("sum by (spool, reason) (increase(weir_events_ship_errors_total{%s}[$__range]))", "again, {{spool}}: {{reason}}")]),
+    ]),
+    ("Control plane, as nodes and aggregation see it", [
+        ("Reached", "bool", [("min by (pod) (weir_control_plane_up{%s})", "{{pod}}")]),
+        ("Calls that came to nothing", "short", [
+            ("sum by (reason) (increase(weir_control_plane_call_failures_total{%s}[$__range]))", "{{reason}}")]),
+        ("Serial of the policy in force", "short", [("max by (pod) (weir_policy_serial{%s})", "{{pod}}")]),
+        ("Policies refused", "short", [
+            ("sum by (pod, reason) (increase(weir_policy_refused_total{%s}[$__range]))", "{{pod}}: {{reason}}")]),
+    ]),
     ("State", [
         ("Generation of rules and policy", "short", [("max by (pod) (weir_application_generation{%s})", "{{pod}}")]),
         ("Reloads refused", "short", [
