@@ -6,9 +6,22 @@ use super::auth::user::{NewUser, User, UserChange};
 use super::auth::{Caller, Permission};
 use super::error::{Error, Result};
 use super::nodes::Node;
-use super::store::{Attack, Mark};
+use super::store::search::{SearchContext, parse};
+use super::store::{Attack, Filter, Mark};
 
 impl App {
+    /// What a search asks for; applications may stand in it by their names.
+    ///
+    /// # Errors
+    /// The first mistake, with its column and the fix.
+    pub fn search(&self, query: &str) -> Result<Filter> {
+        let head = self.policy.head();
+        let named = head.state.applications.iter().map(|(id, one)| (*id, one.name.clone()));
+        let applications: Vec<(i64, String)> = named.collect();
+        let context = SearchContext { now: self.clock.millis(), applications: &applications };
+        parse(query, context).map_err(|error| Error::invalid("q", error.to_string()))
+    }
+
     /// Marks an attack as a true or false positive, or takes the mark away.
     pub async fn mark(&self, caller: &Caller, id: &str, mark: Option<Mark>) -> Result<Attack> {
         let before = self.store.attack(id).await?.ok_or(Error::NotFound("attack"))?;

@@ -18,7 +18,6 @@ pub mod nodes;
 pub mod policy;
 pub mod problem;
 pub mod routes;
-pub mod search;
 pub mod server;
 pub mod sinks;
 pub mod store;

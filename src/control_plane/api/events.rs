@@ -5,7 +5,6 @@ use super::json::{Json, Path, Query, page_limit};
 use crate::control_plane::app::App;
 use crate::control_plane::auth::Caller;
 use crate::control_plane::error::{Error, Result};
-use crate::control_plane::search;
 use crate::control_plane::store::{
     Attack, Count, Dimension, Filter, Listing, Mark, Page, Series, StoredHit, TrafficBy, TrafficFilter,
 };
@@ -38,7 +37,7 @@ pub struct Wanted {
 
 impl Wanted {
     fn filter(&self, app: &App) -> Result<Filter> {
-        let filter = search::parse(&self.q, app.clock.millis())?;
+        let filter = app.search(&self.q)?;
         Ok(Filter { from: self.from.or(filter.from), to: self.to.or(filter.to), ..filter })
     }
 
@@ -145,7 +144,7 @@ impl Counted {
 /// `GET /api/v1/statistics/hits`
 pub async fn series(State(app): State<App>, Query(counted): Query<Counted>) -> Result<axum::Json<Series>> {
     let (from, to) = counted.stretch(&app);
-    let filter = search::parse(&counted.q, app.clock.millis())?;
+    let filter = app.search(&counted.q)?;
     Ok(axum::Json(app.store.series(&filter, from, to, counted.step.unwrap_or(HOUR)).await?))
 }
 
@@ -159,7 +158,7 @@ pub async fn top(State(app): State<App>, Query(counted): Query<Counted>) -> Resu
         Some(_) => return Err(Error::invalid("by", "type, source, target or country is wanted")),
     };
     let (from, to) = counted.stretch(&app);
-    let filter = search::parse(&counted.q, app.clock.millis())?;
+    let filter = app.search(&counted.q)?;
     let filter = Filter { from: Some(from), to: Some(to), ..filter };
     let counts: Vec<Count> = app.store.top(by, &filter, page_limit(counted.limit).min(100)).await?;
     Ok(super::json::all(counts))

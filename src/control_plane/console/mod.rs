@@ -4,7 +4,6 @@
 //! its template. Everything that changes anything goes through the same calls of [`super::App`] as the API.
 
 pub mod assets;
-mod filter;
 #[cfg(test)]
 mod fixtures;
 mod given;

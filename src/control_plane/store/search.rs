@@ -1,5 +1,5 @@
 //! The search syntax of the Attacks page, as users of comparable products know it: words and `attribute:value`, different
-//! attributes AND, the same one OR, `!` negates. `docs/search.md` describes it for people.
+//! attributes AND, the same one OR, `!` negates. [docs/search.md](../../../docs/search.md) describes it for people.
 
 mod dates;
 mod words;
@@ -114,11 +114,12 @@ const ATTRIBUTES: &[(&str, &[&str])] = &[
     ("statuscode:500-599", &["statuscode"]),
     ("size:>1000", &["s", "size"]),
     ("method:POST", &["method"]),
-    ("d:*.example.com", &["d", "domain"]),
-    ("u:/login*", &["u", "url"]),
+    ("d:*.example.com", &["d", "domain", "host"]),
+    ("u:/login*", &["u", "url", "path"]),
     ("app:1", &["app", "application", "pool"]),
-    ("p:password", &["p", "param", "parameter"]),
-    ("N:>100", &["N"]),
+    ("p:password", &["p", "param", "parameter", "point"]),
+    ("N:>100", &["N", "n", "hits"]),
+    ("sources:>10", &["sources"]),
     ("request_id:ID", &["request_id"]),
     ("node_uuid:ID", &["node_uuid", "node"]),
     ("proto:HTTP/2*", &["proto"]),
@@ -128,6 +129,8 @@ const ATTRIBUTES: &[(&str, &[&str])] = &[
     ("mark:fp", &["mark"]),
     ("rule:42", &["rule"]),
     ("type:sqli", &["type"]),
+    ("since:24h", &["since"]),
+    ("until:2026-11-23", &["until"]),
 ];
 
 fn attribute(filter: &mut Filter, name: &str, word: &Word, context: SearchContext<'_>) -> Result<(), Wrong> {
@@ -152,6 +155,9 @@ fn attribute(filter: &mut Filter, name: &str, word: &Word, context: SearchContex
         "app" => add(&mut filter.applications, word, application(value, context)?),
         "p" => add(&mut filter.points, word, text()),
         "N" => number_of(&mut filter.hits, word, words::span(value)?)?,
+        "sources" => number_of(&mut filter.sources, word, words::span(value)?)?,
+        "since" => period(filter, word, Some(dates::instant(value, context.now)?), None)?,
+        "until" => period(filter, word, None, Some(dates::instant(value, context.now)?))?,
         "request_id" => add(&mut filter.request_ids, word, text()),
         "node_uuid" => add(&mut filter.nodes, word, text()),
         "proto" => add(&mut filter.protocols, word, text()),

@@ -4,6 +4,7 @@ use crate::control_plane::api::export::{self, Form, What};
 use crate::control_plane::console::given::Given;
 use crate::control_plane::console::notice::say;
 use crate::control_plane::console::page::{self, Page, html, see_other};
+use crate::control_plane::console::ranges;
 use crate::control_plane::console::search::{chips, link, term, terms, without};
 use crate::control_plane::console::view::attack::{AttackPage, HitLine, title};
 use crate::control_plane::console::view::attacks::{AttackRow, AttackRows, Attacks};
@@ -14,7 +15,6 @@ use crate::control_plane::console::view::plot::{Buckets, FULL, Series};
 use crate::control_plane::console::view::shell::Place;
 use crate::control_plane::console::view::text::Text;
 use crate::control_plane::console::view::ui::href;
-use crate::control_plane::console::{filter, ranges};
 use crate::control_plane::error::{Error, Result};
 use crate::control_plane::store::{Attack, Filter, HitRow, Listing, Page as Rows, Terms};
 use crate::control_plane::{store, store::AttackStatus};
@@ -53,7 +53,7 @@ impl Asked {
     }
 
     fn filter(&self, page: &Page) -> Result<Filter> {
-        let filter = filter::read(page, &self.query)?;
+        let filter = page.app.search(&self.query)?;
         let from = if filter.from.is_some() || filter.to.is_some() { filter.from } else { self.range.from(page.now) };
         Ok(Filter { from, ..filter })
     }
@@ -225,7 +225,7 @@ pub async fn mark(page: Page, given: Given) -> Result<Response> {
 
 /// `GET /attacks/export`
 pub async fn export(page: Page) -> Result<Response> {
-    let filter = filter::read(&page, page.query.get("q"))?;
+    let filter = page.app.search(page.query.get("q"))?;
     let from = filter.from.or(page.query.number("from")?);
     let form = Form::read(Some(page.query.get("form")))?;
     Ok(export::answer(page.app.clone(), What::Attacks, form, Filter { from, ..filter }))

@@ -13,6 +13,8 @@ type Period = (usize, Option<i64>, Option<i64>);
 
 /// Most units of `last N days`: what a century has.
 const MAX_UNITS: i64 = 36_500;
+/// Milliseconds of a minute.
+const MINUTE: i64 = 60_000;
 
 /// The period with which `words` begin, if they do.
 pub(super) fn read(words: &[Word], now: i64) -> Result<Option<Period>, Wrong> {
@@ -41,6 +43,28 @@ pub(super) fn read(words: &[Word], now: i64) -> Result<Option<Period>, Wrong> {
         return wrong(format!("`{text}` is no date"), help);
     }
     Ok(None)
+}
+
+/// `90m`, `24h`, `7d`, `2w` before `now`; `2026-11-23`, `2026-11-23T10:00:00Z`; milliseconds since 1970.
+pub(super) fn instant(text: &str, now: i64) -> Result<i64, Wrong> {
+    let ago = || {
+        let (at, unit) = text.char_indices().next_back()?;
+        let unit = match unit {
+            'm' => MINUTE,
+            'h' => 60 * MINUTE,
+            'd' => 24 * 60 * MINUTE,
+            'w' => 7 * 24 * 60 * MINUTE,
+            _ => return None,
+        };
+        now.checked_sub(text[..at].parse::<i64>().ok().filter(|count| *count >= 0)?.checked_mul(unit)?)
+    };
+    let day = || Some(TimeZone::UTC.to_timestamp(text.parse::<Date>().ok()?.at(0, 0, 0, 0)).ok()?.as_millisecond());
+    let stamp = || text.parse::<Timestamp>().ok().map(Timestamp::as_millisecond);
+    let number = || text.parse::<i64>().ok();
+    let read = ago().or_else(number).or_else(stamp).or_else(day).filter(|at| *at >= 0);
+    read.ok_or_else(|| {
+        (format!("`{text}` is no time"), "write `24h`, `7d`, `2026-11-23` or `2026-11-23T10:00:00Z`".into())
+    })
 }
 
 fn is_part(text: &str) -> bool {

@@ -50,6 +50,19 @@ fn every_attribute_is_read() {
                 f.countries.none = words(&["US"]);
             }),
         ),
+        (
+            "host:a.example path:/x point:id hits:>3 sources:2-5",
+            filter(|f| {
+                f.hosts.any = words(&["a.example"]);
+                f.paths.any = words(&["/x"]);
+                f.points.any = words(&["id"]);
+                f.hits = Some(Span { min: Some(4), max: None });
+                f.sources = Some(Span { min: Some(2), max: Some(5) });
+            }),
+        ),
+        ("since:24h until:2026-11-25", filter(|f| (f.from, f.to) = (Some(NOW - DAY), Some(TODAY)))),
+        ("since:1795564800000", filter(|f| f.from = Some(TODAY))),
+        ("since:2026-11-25T00:00:00Z", filter(|f| f.from = Some(TODAY))),
         ("source:Tor", filter(|f| f.source_types.any = words(&["tor"]))),
         (
             "statuscode:500-599 statuscode:404",
