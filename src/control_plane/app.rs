@@ -12,6 +12,7 @@ use super::auth::user::{NewUser, Users};
 use super::clock::Clock;
 use super::error::{Error, Result};
 use super::nodes::Nodes;
+use super::packs::Packs;
 use super::policy::PolicyService;
 use super::policy::replay::Replays;
 use super::sinks::Sinks;
@@ -79,6 +80,8 @@ pub struct Services {
     pub sinks: Sinks,
     /// Who changed what.
     pub audit: Audit,
+    /// Rule packs and databases.
+    pub packs: Packs,
     /// Requests judged again.
     pub replays: Replays,
     /// Told when hits have come in.
@@ -123,6 +126,7 @@ impl App {
             throttle: Throttle::default(),
             nodes: Nodes::new(pool(), clock.clone()),
             audit: Audit::new(pool(), clock.clone()),
+            packs: Packs::default(),
             replays: Replays::default(),
             news: Arc::default(),
             users,
@@ -176,7 +180,13 @@ impl App {
                 Err(error) => tracing::warn!(%error, "old hits were not removed; tried again in an hour"),
             }
         });
-        tokio::join!(self.policy.follow(stop.clone()), sweep, retain, self.sinks.run(stop.clone()));
+        tokio::join!(
+            self.policy.follow(stop.clone()),
+            sweep,
+            retain,
+            self.sinks.run(stop.clone()),
+            self.follow_mirrors(stop.clone())
+        );
     }
 
     async fn sweep(&self) -> Result<()> {

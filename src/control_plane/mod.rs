@@ -15,6 +15,7 @@ mod manage;
 pub mod meta;
 pub mod node_api_routes;
 pub mod nodes;
+pub mod packs;
 pub mod policy;
 pub mod problem;
 pub mod routes;

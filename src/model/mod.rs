@@ -16,6 +16,7 @@ pub mod limits;
 pub mod point;
 pub mod request;
 pub mod value;
+pub mod vendor;
 
 pub use anomaly::{Anomaly, AnomalyKind};
 pub use attack::AttackType;

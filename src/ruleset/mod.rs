@@ -15,6 +15,8 @@ mod node;
 mod prefilter;
 mod read;
 
+pub use node::MAX_FILE;
+
 use crate::model::{AttackType, Chars, Confidence, PointPattern, Zone};
 use crate::normalize::{PLAIN, VIEWS};
 use regex::bytes::Regex;

@@ -113,6 +113,12 @@ impl Browser<'_> {
         self.of.call("GET", path, &[("Cookie", &self.cookie)], b"")
     }
 
+    /// Sends a file.
+    pub fn octets(&self, method: &str, path: &str, body: &[u8]) -> Answer {
+        let headers = [("Cookie", self.cookie.as_str()), ("X-CSRF-Token", &self.csrf)];
+        self.of.call(method, path, &headers, body)
+    }
+
     pub fn send(&self, method: &str, path: &str, body: &Value) -> Answer {
         let headers =
             [("Cookie", self.cookie.as_str()), ("X-CSRF-Token", &self.csrf), ("Content-Type", "application/json")];
@@ -198,7 +204,7 @@ fn what_one_process_blocks_stands_in_its_api_and_a_change_of_mode_acts() {
 }
 
 /// Waits until `done` answers something.
-fn eventually<T>(what: &str, mut done: impl FnMut() -> Option<T>) -> T {
+pub fn eventually<T>(what: &str, mut done: impl FnMut() -> Option<T>) -> T {
     let begin = std::time::Instant::now();
     loop {
         if let Some(value) = done() {

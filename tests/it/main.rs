@@ -7,6 +7,7 @@ mod control_plane; // accounts, nodes, policy, API
 mod lifecycle; // limits of connections, reload, drain
 mod node; // starts nodes and calls them
 mod openapi; // the description and the code agree
+mod packs; // rule packs and databases, from upload to verdict
 mod pki; // certificates for tests, and a client that verifies them
 mod policy; // signatures, lists and databases on a running node
 mod stub; // a control plane of the test

@@ -6,15 +6,10 @@ use crate::config::diagnostic::Severity;
 use crate::config::reader::Section;
 use crate::config::resolved::{Aggregation, Api, ControlPlane, Events, Oidc, TlsFiles};
 use crate::config::types::{ByteSize, ListenAddress};
+use crate::model::vendor::is_vendor;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use std::time::Duration;
-
-/// Hosts of the vendor whose nodes this one replaces: never contacted, and no token meant for them is sent anywhere.
-pub fn is_vendor(host: &str) -> bool {
-    let host = host.trim_end_matches('.').to_ascii_lowercase();
-    ["wallarm.com", "wallarm.ru"].iter().any(|domain| host == *domain || host.ends_with(&format!(".{domain}")))
-}
 
 /// Whether `host` is a name or an address and nothing else: no scheme, port, path, percent sign or letter that would be
 /// folded into another, behind which a host could hide from [`is_vendor`].

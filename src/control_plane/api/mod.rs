@@ -6,6 +6,7 @@ pub mod export;
 pub mod ip_lists;
 pub mod json;
 mod nodes;
+pub mod packs;
 mod policy;
 mod proposals;
 mod rules;
@@ -17,6 +18,7 @@ use super::app::App;
 use super::auth::Permission::{
     DeployTokens, MarkEvents, ReadAudit, ReadEvents, ReadNodes, ReadPolicy, Settings, Users, WriteNodes, WritePolicy,
 };
+use super::packs::{MAX_DATABASE, MAX_PACK};
 use super::routes::Access::{Anyone, Needs, Public};
 use super::routes::{Face, Routes};
 use axum::http::Method;
@@ -27,7 +29,7 @@ const BULK_LIMIT: usize = ip_lists::IMPORT_LIMIT;
 /// The routes.
 pub fn routes(app: App) -> Routes {
     let routes = Routes::new(app, Face::Api);
-    events_routes(accounts_routes(policy_routes(routes)))
+    pack_routes(events_routes(accounts_routes(policy_routes(routes))))
         .post("/api/v1/session", Public, system::login)
         .delete("/api/v1/session", Anyone, system::logout)
         .get("/api/v1/openapi.json", Public, system::openapi)
@@ -106,4 +108,26 @@ fn events_routes(routes: Routes) -> Routes {
         .get("/api/v1/statistics/hits", Needs(ReadEvents), events::series)
         .get("/api/v1/statistics/top", Needs(ReadEvents), events::top)
         .get("/api/v1/statistics/traffic", Needs(ReadEvents), events::traffic)
+}
+
+fn pack_routes(routes: Routes) -> Routes {
+    routes
+        .get("/api/v1/rule-packs", Needs(ReadPolicy), packs::list)
+        .add(Method::POST, "/api/v1/rule-packs/{name}", Needs(Settings), MAX_PACK, packs::upload)
+        .post("/api/v1/rule-packs/{name}/deactivate", Needs(Settings), packs::deactivate)
+        .delete("/api/v1/rule-packs/{name}/versions/{version}", Needs(Settings), packs::remove)
+        .get("/api/v1/rule-packs/{name}/versions/{version}/content", Needs(ReadPolicy), packs::content)
+        .get("/api/v1/rule-packs/{name}/versions/{version}/diff", Needs(ReadPolicy), packs::compare)
+        .post("/api/v1/rule-packs/{name}/versions/{version}/activate", Needs(Settings), packs::activate)
+        .get("/api/v1/databases", Needs(ReadPolicy), packs::list)
+        .add(Method::POST, "/api/v1/databases/{name}", Needs(Settings), MAX_DATABASE, packs::upload)
+        .post("/api/v1/databases/{name}/deactivate", Needs(Settings), packs::deactivate)
+        .delete("/api/v1/databases/{name}/versions/{version}", Needs(Settings), packs::remove)
+        .get("/api/v1/databases/{name}/versions/{version}/content", Needs(ReadPolicy), packs::content)
+        .post("/api/v1/databases/{name}/versions/{version}/activate", Needs(Settings), packs::activate)
+        .get("/api/v1/mirrors", Needs(ReadPolicy), packs::mirrors)
+        .put("/api/v1/rule-packs/{name}/mirror", Needs(Settings), packs::set_mirror)
+        .delete("/api/v1/rule-packs/{name}/mirror", Needs(Settings), packs::remove_mirror)
+        .put("/api/v1/databases/{name}/mirror", Needs(Settings), packs::set_mirror)
+        .delete("/api/v1/databases/{name}/mirror", Needs(Settings), packs::remove_mirror)
 }

@@ -1,5 +1,6 @@
 //! The server's side of [`crate::node_api`]: what nodes and aggregations call.
 
+mod blobs;
 mod events;
 mod identity;
 mod policy;
@@ -20,6 +21,7 @@ pub fn router(app: App) -> Router {
         .route(node_api::HEARTBEAT, post(identity::heartbeat))
         .route(node_api::STATISTICS, post(events::statistics))
         .route(node_api::POLICY, get(policy::poll))
+        .route(&format!("{}/{{sha256}}", node_api::BLOBS), get(blobs::blob))
         .layer(DefaultBodyLimit::max(BODY_LIMIT));
     let events = Router::new()
         .route(node_api::EVENTS, post(events::events))

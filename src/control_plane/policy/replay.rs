@@ -2,7 +2,6 @@
 
 use super::check::compile_with;
 use super::state::PolicyState;
-use crate::control_plane::app::App;
 use crate::control_plane::error::{Error, Mistake, Result};
 use crate::engine::{self, Scratch};
 use crate::model::hit::HitLeg;
@@ -13,7 +12,7 @@ use crate::policy::{
     Action, Country, CustomSignature, Head, Mode, Policy, Region, Settings, Source, SourceKinds, Verdict,
 };
 use crate::ruleset::custom::Custom;
-use crate::ruleset::{Ruleset, builtin, compile};
+use crate::ruleset::{Ruleset, compile};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
@@ -82,13 +81,6 @@ impl Replays {
         }
         kept.push((custom, Arc::clone(files), Arc::clone(&ruleset)));
         Ok(ruleset)
-    }
-}
-
-impl App {
-    /// The rule files that nodes use by the policy in force.
-    pub async fn rule_files(&self) -> Result<Arc<RuleFiles>> {
-        Ok(Arc::new(builtin::files()))
     }
 }
 

@@ -27,6 +27,8 @@ const VERSION: u32 = 1;
 const PORTION: u64 = 500;
 /// Rows of whole records read at once: one may have megabytes.
 const DOC_PORTION: u64 = 50;
+/// Tables of such rows: whole records, and pieces of files.
+const LARGE_ROWS: &[&str] = &["hit_docs", "blob_chunks"];
 
 /// What a dump or a restore went through.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -130,7 +132,7 @@ async fn dump_table(
     table: &Table,
     out: &mut (impl AsyncWrite + Unpin + Send),
 ) -> Result<u64, StoreError> {
-    let portion = if table.name.as_str() == "hit_docs" { DOC_PORTION } else { PORTION };
+    let portion = if LARGE_ROWS.contains(&table.name.as_str()) { DOC_PORTION } else { PORTION };
     let (mut rows, mut after): (u64, Option<Vec<Value>>) = (0, None);
     loop {
         let mut sql = Sql::new("SELECT ");
