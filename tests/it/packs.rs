@@ -80,11 +80,8 @@ fn a_bad_pack_is_refused_with_every_mistake_and_changes_nothing() {
     let cp = ControlPlane::start(&[]);
     let browser = cp.login();
     let serial = browser.get("/api/v1/policy").json()["serial"].clone();
-    let bad = format!(
-        "{}{}",
-        pack("abc", "x").replace("attack: rce", "attack: nonsense"),
-        pack("(", "y").replace("rce.pack-sample", "rce.other")
-    );
+    let first = pack("abc", "One.").replace("attack: rce", "attack: nonsense");
+    let bad = first + &pack("(", "Two.").replace("rce.pack-sample", "rce.other");
     let refused = upload(&browser, "/api/v1/rule-packs/own?activate=true", bad.as_bytes());
     assert_eq!(refused.status, 422, "{refused:?}");
     let errors = refused.json()["errors"].as_array().unwrap().clone();

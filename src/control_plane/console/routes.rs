@@ -1,16 +1,20 @@
 //! The Console's routes, each with what it asks for.
 
 use super::pages::{
-    account, attacks, audit, catalogue, dashboard, files, hit, lists, nodes, policy, proposal, rules, settings, sinks,
-    tokens, users,
+    account, attacks, audit, catalogue, dashboard, files, hit, lists, nodes, packs, policy, proposal, rules, settings,
+    sinks, tokens, users,
 };
 use crate::control_plane::app::App;
 use crate::control_plane::auth::Permission::{
     DeployTokens, MarkEvents, ReadAudit, ReadEvents, ReadNodes, ReadPolicy, Settings, Users, WriteNodes, WritePolicy,
 };
+use crate::control_plane::packs::{MAX_DATABASE, MAX_PACK};
 use crate::control_plane::routes::Access::{Anyone, Needs, Public};
 use crate::control_plane::routes::{Face, Routes};
 use axum::http::Method;
+
+/// Room of a form around its file, in octets.
+const FORM: usize = 64 << 10;
 
 /// The routes.
 pub fn routes(app: App) -> Routes {
@@ -24,7 +28,7 @@ pub fn routes(app: App) -> Routes {
         .get("/account", Anyone, account::account)
         .post("/account/password", Anyone, account::password)
         .get("/", Anyone, dashboard::dashboard);
-    system(of_policy(events(routes)))
+    system(of_packs(of_policy(events(routes))))
 }
 
 fn events(routes: Routes) -> Routes {
@@ -63,6 +67,19 @@ fn of_policy(routes: Routes) -> Routes {
         .get("/policy", Needs(ReadPolicy), policy::versions)
         .get("/policy/{serial}", Needs(ReadPolicy), policy::version)
         .post("/policy/{serial}/rollback", Needs(WritePolicy), policy::rollback)
+}
+
+fn of_packs(routes: Routes) -> Routes {
+    routes
+        .get("/packs", Needs(ReadPolicy), packs::packs)
+        .add(Method::POST, "/packs/rule-packs", Needs(Settings), MAX_PACK + FORM, packs::upload)
+        .add(Method::POST, "/packs/databases", Needs(Settings), MAX_DATABASE + FORM, packs::upload)
+        .post("/packs/mirrors", Needs(Settings), packs::set_mirror)
+        .get("/packs/rule-packs/{name}/{version}", Needs(ReadPolicy), packs::compare)
+        .post("/packs/{kind}/{name}/{version}/activate", Needs(Settings), packs::activate)
+        .post("/packs/{kind}/{name}/{version}/deactivate", Needs(Settings), packs::deactivate)
+        .post("/packs/{kind}/{name}/{version}/delete", Needs(Settings), packs::delete)
+        .post("/packs/{kind}/{name}/unmirror", Needs(Settings), packs::unmirror)
 }
 
 fn system(routes: Routes) -> Routes {

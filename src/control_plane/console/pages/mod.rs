@@ -9,6 +9,8 @@ pub mod files;
 pub mod hit;
 pub mod lists;
 pub mod nodes;
+pub mod packs;
+mod packs_form;
 pub mod policy;
 pub mod proposal;
 pub mod rules;

@@ -2,6 +2,7 @@
 
 use super::markup::{HOSTILE, check_tags, without_input};
 use crate::control_plane::auth::Role;
+use crate::control_plane::packs::Kind;
 use crate::control_plane::routes::{Access, Face};
 use crate::control_plane::server;
 use crate::control_plane::store::{Filter, Page};
@@ -181,6 +182,10 @@ async fn every_page_answers_and_shows_controls_by_role() {
     let hit = hostile("plain");
     fixture.app.store.insert(vec![Record::Hit(Box::new(hit.clone()))], "node").await.unwrap();
     let attack = fixture.app.store.attacks(&Filter::default(), &Page::first(1)).await.unwrap().rows.remove(0);
+    let pack =
+        "- {id: rce.own, attack: rce, about: <b>, pattern: xyzzy, confidence: high, positive: [xyzzy], negative: [a]}";
+    let stored = fixture.app.store_pack(Kind::RulePack, "own", pack.into(), "<script>", "user:x").await;
+    assert!(stored.is_ok(), "{stored:?}");
     let mut seen = 0;
     for role in [Role::Administrator, Role::Analyst, Role::ReadOnly, Role::Deploy] {
         let (cookie, _) = fixture.browser(role).await;
@@ -198,6 +203,7 @@ async fn every_page_answers_and_shows_controls_by_role() {
             let path = match entry.path {
                 path if path.starts_with("/attacks/{id}") => path.replace("{id}", &attack.id),
                 path if path.starts_with("/hits/{id}") => path.replace("{id}", &hit.id),
+                path if path.starts_with("/packs/") => path.replace("{name}", "own").replace("{version}", "1"),
                 path => path.replace("{serial}", &serial).replace("{kind}", "vpatch").replace("{name}", "sqli.grammar"),
             };
             let answer = get(&fixture, &cookie, &path).await;

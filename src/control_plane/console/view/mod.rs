@@ -21,6 +21,7 @@ pub mod hit;
 pub mod lists;
 pub mod nodes;
 pub mod outside;
+pub mod packs;
 pub mod policy;
 pub mod proposal;
 pub mod rules;

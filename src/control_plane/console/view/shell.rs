@@ -48,6 +48,8 @@ pub enum Place {
     Rules,
     /// Signatures and detectors.
     Catalogue,
+    /// Rule packs and databases.
+    Packs,
     /// Versions of the policy.
     Policy,
     /// Nodes.
@@ -101,6 +103,7 @@ pub const NAVIGATION: &[NavGroup] = &[
             item(Place::Rules, "/rules", "rules", "Rules", Permission::ReadPolicy),
             item(Place::Lists, "/lists", "list", "IP lists", Permission::ReadPolicy),
             item(Place::Catalogue, "/catalogue", "book", "Signatures", Permission::ReadPolicy),
+            item(Place::Packs, "/packs", "layers", "Packs", Permission::ReadPolicy),
             item(Place::Policy, "/policy", "history", "Versions", Permission::ReadPolicy),
         ],
     ),
