@@ -141,4 +141,54 @@ mod tests {
         assert!(url(&format!("https://a.example/{}", "x".repeat(MAX_URL))).is_err());
         assert!(key("AAAA").is_err() && key(&STANDARD.encode([7; KEY])).is_ok());
     }
+
+    /// A server that has `content` under the ETag `"1"`, and a signature of it.
+    async fn serve(content: &'static [u8], signature: String) -> String {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    head.push(stream.read_u8().await.unwrap());
+                }
+                let head = String::from_utf8(head).unwrap().to_lowercase();
+                let (status, body) = match &head {
+                    head if head.starts_with("get /a.sig?x ") => ("200 OK", signature.as_bytes()),
+                    head if head.starts_with("get /moved ") => ("302 Found", &b"elsewhere"[..]),
+                    head if head.contains("if-none-match: \"1\"") => ("304 Not Modified", &b""[..]),
+                    _ => ("200 OK", content),
+                };
+                let head = format!(
+                    "HTTP/1.1 {status}\r\nETag: \"1\"\r\nLocation: /a\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                    body.len()
+                );
+                stream.write_all(&[head.as_bytes(), body].concat()).await.unwrap();
+            }
+        });
+        format!("http://{address}")
+    }
+
+    #[tokio::test]
+    async fn what_is_the_same_too_large_elsewhere_or_not_signed_is_not_taken() {
+        use ring::signature::{Ed25519KeyPair, KeyPair};
+        let pair = Ed25519KeyPair::from_seed_unchecked(&[3; KEY]).unwrap();
+        let (by, other) = (STANDARD.encode(pair.public_key().as_ref()), STANDARD.encode([7; KEY]));
+        let at = serve(b"content", STANDARD.encode(pair.sign(b"content"))).await;
+        let (client, from) = (client().unwrap(), format!("{at}/a?x"));
+        let Ok(Fetched::New { content, etag }) = fetch(&client, &from, &by, "", 7).await else { panic!("not fetched") };
+        assert_eq!((content.as_slice(), etag.as_str()), (&b"content"[..], "\"1\""));
+        assert!(matches!(fetch(&client, &from, &by, &etag, 7).await, Ok(Fetched::Same)));
+        assert!(matches!(fetch(&client, &from, &by, "\"0\"", 7).await, Ok(Fetched::New { .. })));
+        for (from, by, most, why) in [
+            (&from, &by, 6, "larger than 6"),
+            (&from, &other, 7, "signature does not fit"),
+            (&format!("{at}/moved"), &by, 99, "answered 302"),
+            (&format!("{at}/b"), &by, 99, "not base64"),
+        ] {
+            let told = fetch(&client, from, by, "", most).await.err().expect("it is refused");
+            assert!(told.contains(why), "{told}");
+        }
+    }
 }

@@ -2,6 +2,7 @@
 //! which names them; nodes fetch the content by its hash and see for themselves that it is what was named.
 
 mod check;
+mod content;
 mod diff;
 mod fetch;
 mod mirror;

@@ -4,7 +4,7 @@ use super::check::{GROUP_FORM, is_group};
 use super::service::Change;
 use super::state::{Application, IpEntry, MAX_TEXT, PolicyState, RuleEntry, Scope};
 use crate::control_plane::app::App;
-use crate::control_plane::auth::Caller;
+use crate::control_plane::auth::{Caller, Permission};
 use crate::control_plane::error::{Error, Mistake, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -220,7 +220,15 @@ impl App {
 
     /// Puts an earlier version of the policy in force again.
     pub async fn rollback(&self, caller: &Caller, serial: u64) -> Result<Change<()>> {
-        let before = self.policy.head().version.serial;
+        let head = self.policy.head();
+        let (_, old) = self.policy.version(serial).await?;
+        let same = old.rule_packs == head.state.rule_packs && old.databases == head.state.databases;
+        if !same && !caller.may(Permission::Settings) {
+            // Packs are the administrators' alone, whatever way leads there.
+            let why = "this version has other rule packs or databases; an administrator can put it back";
+            return Err(Error::Forbidden(why));
+        }
+        let before = head.version.serial;
         let change = self.policy.rollback(serial, &caller.name()).await?;
         let object = format!("policy/{serial}");
         self.audit.record(caller, "policy.rollback", &object, before, change.serial).await?;
