@@ -101,6 +101,15 @@ impl Server {
         }
     }
 
+    /// Stops the server as a crash does: nothing is written any more, and the next start recovers from its log.
+    pub fn crash(&mut self) {
+        let data = self.directory.join("data");
+        let mut stop = self.tool("pg_ctl");
+        stop.args(["stop", "-s", "-m", "immediate", "-D"]).arg(&data);
+        assert!(stop.status().unwrap().success());
+        self.stop();
+    }
+
     /// Makes a database and answers its URL.
     pub fn create(&self, name: &str) -> String {
         let output = self
@@ -118,7 +127,7 @@ impl Server {
     fn tool(&self, name: &str) -> Command {
         let path = self.tools.join(name);
         let path = if path.exists() { path } else { PathBuf::from(name) };
-        if name != "initdb" || !is_root() {
+        if !["initdb", "pg_ctl"].contains(&name) || !is_root() {
             return Command::new(path);
         }
         let mut command = Command::new("setpriv");

@@ -1,0 +1,16 @@
+//! Faults, counted: processing, aggregation and control plane as real processes, load over loopback, and an oracle that
+//! compares what clients were answered with what stands in the store.
+//!
+//! The short form of each test runs with `cargo test`; `tests/chaos KILLS [SEED]` runs the long one.
+
+mod fleet; // the three processes
+mod http; // calls
+mod kills; // kill -9 at random moments
+mod load; // clients
+mod oracle; // answered against stored
+mod outage; // the control plane is away
+mod part; // one process
+#[allow(dead_code)] // shared with the tests of the store
+#[path = "../store/postgres.rs"]
+mod postgres;
+mod random; // seeded
