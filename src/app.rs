@@ -12,6 +12,7 @@ pub mod rule_files;
 mod settings;
 
 use crate::config::{Loaded, Report, Resolved, Sources, load};
+use crate::serve::{self, ServeMetrics};
 use crate::sync::SetupError;
 use crate::telemetry::{Health, logs, probes};
 use crate::tls::TlsError;
@@ -122,23 +123,26 @@ struct ProbesAt {
 async fn probe_servers(
     resolved: &Resolved,
     health: &Arc<Health>,
-    registry: Registry,
+    mut registry: Registry,
+    counts: &ServeMetrics,
     stop: &CancellationToken,
 ) -> Result<ProbesAt, StartError> {
+    counts.enlist(&mut registry);
+    let settings = settings::listener(resolved, "probes", counts, None);
     let probes = resolved.health_check.address.map(|at| (at, probes::health_routes(Arc::clone(health))));
     let metrics = resolved.metrics.address.map(|at| (at, probes::metrics_routes(Arc::new(registry))));
     let mut at = ProbesAt { health: "off".into(), metrics: "off".into() };
     match (probes, metrics) {
         (Some((address, probes)), Some((same, metrics))) if address == same && address.port != 0 => {
-            at.health = probe_server(address, probes.merge(metrics), stop).await?;
+            at.health = probe_server(address, probes.merge(metrics), settings, stop).await?;
             at.metrics = at.health.clone();
         }
         (probes, metrics) => {
             if let Some((address, probes)) = probes {
-                at.health = probe_server(address, probes, stop).await?;
+                at.health = probe_server(address, probes, settings.clone(), stop).await?;
             }
             if let Some((address, metrics)) = metrics {
-                at.metrics = probe_server(address, metrics, stop).await?;
+                at.metrics = probe_server(address, metrics, settings, stop).await?;
             }
         }
     }
@@ -149,17 +153,13 @@ async fn probe_servers(
 async fn probe_server(
     address: crate::config::types::ListenAddress,
     router: Router,
+    settings: serve::Settings,
     stop: &CancellationToken,
 ) -> Result<String, StartError> {
     let listener = listen(address).await?;
     let at = local(&listener);
     tracing::info!(address = %at, "probes and metrics");
-    let stopped = stop.clone().cancelled_owned();
-    tokio::spawn(async move {
-        if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stopped).await {
-            tracing::error!(%error, "probes ended");
-        }
-    });
+    tokio::spawn(serve::serve(listener, settings, router, stop.clone()));
     Ok(at)
 }
 

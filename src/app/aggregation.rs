@@ -3,7 +3,7 @@
 use super::{StartError, listen, local, on_stop_signal, probe_servers, reload, settings};
 use crate::aggregation::{Aggregation, AggregationMetrics, Config, OpenError, Parts};
 use crate::config::Resolved;
-use crate::serve;
+use crate::serve::{self, ServeMetrics};
 use crate::sync::SyncMetrics;
 use crate::telemetry::logs::{self, AccessLog};
 use crate::telemetry::{Health, Metrics, Telemetry};
@@ -28,7 +28,8 @@ pub async fn run(resolved: Resolved) -> Result<bool, StartError> {
     let listener = listen(resolved.aggregation.address).await?;
     let health = Arc::new(Health::default());
     let ended = CancellationToken::new();
-    probe_servers(&resolved, &health, registry, &ended).await?;
+    let counts = ServeMetrics::default();
+    probe_servers(&resolved, &health, registry, &counts, &ended).await?;
     if let Some(tls) = &tls {
         reload::certificates(Arc::clone(tls), Arc::clone(&telemetry))?;
     }
@@ -37,15 +38,9 @@ pub async fn run(resolved: Resolved) -> Result<bool, StartError> {
     eprintln!("weir {} aggregation listens on {address}", env!("CARGO_PKG_VERSION"));
     on_stop_signal(stop.clone(), Arc::clone(&health))?;
     health.set_ready(true);
-    let serving = serve::serve(listener, tls, aggregation.router(), stop.clone());
-    let limit = resolved.load.drain_timeout;
-    let served = tokio::select! {
-        served = serving => served,
-        // Connections that do not end by themselves.
-        () = async { stop.cancelled().await; tokio::time::sleep(limit).await } => Ok(()),
-    };
-    served.map_err(|error| StartError::System("serve".into(), error))?;
-    let drained = aggregation.close(limit).await;
+    let settings = settings::listener(&resolved, "aggregation", &counts, tls);
+    serve::serve(listener, settings, aggregation.router(), stop).await;
+    let drained = aggregation.close(resolved.load.drain_timeout).await;
     ended.cancel();
     tracing::info!(drained, "stopped");
     Ok(drained)

@@ -1,6 +1,6 @@
 //! `weir control-plane`: Console, API and store.
 
-use super::{StartError, listen, local, on_stop_signal, probe_servers, system};
+use super::{StartError, listen, local, on_stop_signal, probe_servers, settings, system};
 use crate::config::Resolved;
 use crate::config::types::{ListenAddress, Secret};
 use crate::control_plane::app::FirstAdministrator;
@@ -9,7 +9,7 @@ use crate::control_plane::auth::role::Role;
 use crate::control_plane::clock::Clock;
 use crate::control_plane::store::Database;
 use crate::control_plane::{App, Config, server};
-use crate::serve;
+use crate::serve::{self, ServeMetrics};
 use crate::telemetry::{Health, Metrics};
 use crate::tls::{Files, Tls};
 use std::path::PathBuf;
@@ -26,7 +26,7 @@ pub struct Running {
     /// Its services.
     pub app: App,
     /// Ends when it has stopped.
-    served: JoinHandle<std::io::Result<()>>,
+    served: JoinHandle<()>,
     background: JoinHandle<()>,
 }
 
@@ -34,7 +34,7 @@ impl Running {
     /// Waits until it has stopped. True if nothing failed.
     pub async fn wait(self) -> bool {
         let served = self.served.await;
-        let done = matches!(served, Ok(Ok(()))) && self.background.await.is_ok();
+        let done = served.is_ok() && self.background.await.is_ok();
         self.app.store.close().await;
         done
     }
@@ -46,8 +46,9 @@ pub async fn run(resolved: Resolved) -> Result<bool, StartError> {
     let stop = CancellationToken::new();
     let health = Arc::new(Health::default());
     let (_metrics, registry) = Metrics::new(&resolved.metrics.namespace);
-    probe_servers(&resolved, &health, registry, &stop).await?;
-    let running = start(&resolved, address, None, stop.clone()).await?;
+    let counts = ServeMetrics::default();
+    probe_servers(&resolved, &health, registry, &counts, &stop).await?;
+    let running = start(&resolved, address, None, &counts, stop.clone()).await?;
     health.set_ready(true);
     on_stop_signal(stop, health)?;
     let done = running.wait().await;
@@ -55,19 +56,21 @@ pub async fn run(resolved: Resolved) -> Result<bool, StartError> {
     Ok(done)
 }
 
-/// Starts it at `address`. `in_process` is the token with which a node of the same process registers.
+/// Starts it at `address`; its listener counts in `counts`. `in_process` is the token with which a node of the same
+/// process registers.
 pub async fn start(
     resolved: &Resolved,
     address: ListenAddress,
     in_process: Option<String>,
+    counts: &ServeMetrics,
     stop: CancellationToken,
 ) -> Result<Running, StartError> {
-    let settings = &resolved.control_plane;
+    let own = &resolved.control_plane;
     let url = database_url(resolved);
     let failed = |error: &dyn std::fmt::Display| StartError::Settings(format!("control_plane: {error}"));
     let store = Database::open(&url).await.map_err(|error| failed(&error))?;
     let (app, first) = App::start(config(resolved, in_process), store, Clock::System).await.map_err(|e| failed(&e))?;
-    let tls = settings.tls.as_ref().map(|files| Files {
+    let tls = own.tls.as_ref().map(|files| Files {
         cert: files.cert.clone(),
         key: files.key.clone(),
         client_ca: None,
@@ -76,7 +79,8 @@ pub async fn start(
     let tls = tls.map(Tls::load).transpose().map_err(StartError::Tls)?.map(Arc::new);
     let listener = listen(address).await?;
     announce(&listener, tls.is_some(), first.as_ref());
-    let served = tokio::spawn(serve::serve(listener, tls, server::router(&app), stop.clone()));
+    let settings = settings::listener(resolved, "control_plane", counts, tls);
+    let served = tokio::spawn(serve::serve(listener, settings, server::router(&app), stop.clone()));
     let background = tokio::spawn({
         let app = app.clone();
         async move { app.run(stop).await }
@@ -85,15 +89,17 @@ pub async fn start(
 }
 
 /// A listener on loopback for the node in the same process, in plain text; answers its port.
-pub async fn join(running: &Running, stop: CancellationToken) -> Result<u16, StartError> {
+pub async fn join(
+    resolved: &Resolved,
+    running: &Running,
+    counts: &ServeMetrics,
+    stop: CancellationToken,
+) -> Result<u16, StartError> {
     let listener = system("listen on loopback", TcpListener::bind(("127.0.0.1", 0)).await)?;
     let port = system("loopback", listener.local_addr())?.port();
     let router = server::nodes_only(&running.app);
-    tokio::spawn(async move {
-        if let Err(error) = serve::serve(listener, None, router, stop).await {
-            tracing::error!(%error, "the listener between node and control plane ended");
-        }
-    });
+    let settings = settings::listener(resolved, "in_process", counts, None);
+    tokio::spawn(serve::serve(listener, settings, router, stop));
     Ok(port)
 }
 

@@ -8,6 +8,7 @@ use crate::events::Spool;
 use crate::http_inspector::context::Keys;
 use crate::http_inspector::{Server, Service, service};
 use crate::node_api::Heartbeat;
+use crate::serve::ServeMetrics;
 use crate::sync::{Sync, SyncMetrics, Vitals};
 use crate::telemetry::{Health, Metrics, Telemetry, logs};
 use crate::tls::Tls;
@@ -22,6 +23,11 @@ const FIRST_POLICY: Duration = Duration::from_secs(5);
 /// Runs the node until it is told to stop: alone, or with the control plane or aggregation that `api` names. True if
 /// every call under way was answered.
 pub async fn run(sources: Sources, resolved: Resolved) -> Result<bool, StartError> {
+    run_with(sources, resolved, &ServeMetrics::default()).await
+}
+
+/// Like [`run`], beside other listeners of the process that count in `counts`.
+pub async fn run_with(sources: Sources, resolved: Resolved, counts: &ServeMetrics) -> Result<bool, StartError> {
     let (metrics, mut registry) = Metrics::new(&resolved.metrics.namespace);
     let upstream = settings::upstream(&resolved, "processing")?;
     let sync = upstream.map(|config| Sync::open(config, SyncMetrics::register(&mut registry)));
@@ -51,7 +57,7 @@ pub async fn run(sources: Sources, resolved: Resolved) -> Result<bool, StartErro
     let tls = settings::tls(&resolved).map(Tls::load).transpose().map_err(StartError::Tls)?.map(Arc::new);
     let listener = listen(resolved.connector.address).await?;
     let stop = CancellationToken::new();
-    let probes = probe_servers(&resolved, &health, registry, &stop).await?;
+    let probes = probe_servers(&resolved, &health, registry, counts, &stop).await?;
     let watched =
         reload::Watched { sources, service: Arc::clone(&service), composer: Arc::clone(&composer), tls: tls.clone() };
     reload::start(watched, &resolved)?;

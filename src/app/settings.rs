@@ -13,11 +13,13 @@ use crate::policy::{
 };
 use crate::ruleset::custom::Custom;
 use crate::ruleset::{Ruleset, builtin, compile};
+use crate::serve::{self, Limits, ServeMetrics};
 use crate::sync::{self, Endpoint, Pack, PublicKey, Remote, Token};
 use crate::telemetry::logs::{self, AccessLog, Output};
-use crate::tls;
+use crate::tls::{self, Tls};
 use std::fmt::Display;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Name of the rule pack that takes the place of the built-in signatures.
 const BUILTIN_PACK: &str = "builtin";
@@ -61,6 +63,23 @@ pub fn service(resolved: &Resolved) -> Config {
         idle_timeout: load.idle_timeout,
         drain_timeout: load.drain_timeout,
     }
+}
+
+/// Settings of a listener beside that of the API, called `name` in metrics: the bounds of the service hold for it, too.
+pub fn listener(
+    resolved: &Resolved,
+    name: &'static str,
+    counts: &ServeMetrics,
+    tls: Option<Arc<Tls>>,
+) -> serve::Settings {
+    let load = &resolved.load;
+    let limits = Limits {
+        connections: load.max_connections,
+        head: load.header_timeout,
+        idle: load.idle_timeout,
+        drain: load.drain_timeout,
+    };
+    serve::Settings { name, limits, metrics: counts.clone(), tls }
 }
 
 /// Room for statistics that are not delivered: days of an outage for some dozens of hosts.

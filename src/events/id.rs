@@ -1,4 +1,5 @@
-//! Ids of records: UUIDv7 (RFC 9562 §5.7) that rise within a process, also where its clock jumps back.
+//! Ids of records: UUIDv7 (RFC 9562 §5.7) that rise within a process, also where its clock is set back a little. Where it
+//! is set back far, ids follow: a clock that was years ahead for a moment must not leave its mark on all that comes.
 
 use ring::rand::{SecureRandom, SystemRandom};
 use std::sync::{Mutex, PoisonError};
@@ -8,6 +9,9 @@ use uuid::Uuid;
 const MAX_COUNTER: u16 = 0x0fff;
 /// Latest time that an id can hold: 48 bits of milliseconds.
 const MAX_MS: u64 = (1 << 48) - 1;
+
+/// How far the clock may go back with ids still rising, in milliseconds. Behind that its last times were wrong.
+const MAX_BACK: u64 = 60_000;
 
 /// Makes ids.
 #[derive(Debug)]
@@ -24,8 +28,9 @@ impl Default for Mint {
 }
 
 impl Mint {
-    /// The next id at `now_ms`, milliseconds since 1970: greater than every id before. While the clock is behind the
-    /// last id, time stands still in ids.
+    /// The next id at `now_ms`, milliseconds since 1970: greater than every id before, and while the clock is behind the
+    /// last id, time stands still in ids; unless it is more than a minute behind. What tells ids of the same time apart
+    /// then are 62 random bits.
     pub fn next(&self, now_ms: u64) -> Uuid {
         let mut octets = [0; 10];
         // Without randomness from the system, ids of this process still differ by time and counter.
@@ -45,7 +50,7 @@ impl Mint {
 /// The time and counter after `last`.
 fn after(last: (u64, u16), now_ms: u64) -> (u64, u16) {
     match last {
-        (ms, _) if now_ms > ms => (now_ms, 0),
+        (ms, _) if now_ms > ms || ms - now_ms > MAX_BACK => (now_ms, 0),
         (ms, counter) if counter < MAX_COUNTER => (ms, counter + 1),
         (ms, _) => (ms + 1, 0),
     }
@@ -79,10 +84,21 @@ mod tests {
 
     proptest! {
         #[test]
-        fn ids_rise_whatever_the_clock_does(clock in proptest::collection::vec(0u64..1 << 49, 1..100)) {
+        fn ids_rise_while_the_clock_jitters(clock in proptest::collection::vec(0..MAX_BACK, 1..100)) {
             let mint = Mint::default();
-            let ids: Vec<_> = clock.into_iter().map(|now| mint.next(now)).collect();
+            let ids: Vec<_> = clock.into_iter().map(|now| mint.next((1 << 40) + now)).collect();
             prop_assert!(ids.is_sorted_by(|a, b| a < b));
+        }
+
+        #[test]
+        fn ids_differ_and_stay_near_the_clock_whatever_it_does(clock in proptest::collection::vec(0u64..1 << 49, 1..100)) {
+            let mint = Mint::default();
+            let mut seen = std::collections::HashSet::new();
+            for now in clock {
+                let id = mint.next(now);
+                prop_assert!(time_of(&id).abs_diff(now.min(MAX_MS)) <= MAX_BACK);
+                prop_assert!(seen.insert(id));
+            }
         }
     }
 }

@@ -18,6 +18,8 @@ const FIRST_WAIT: Duration = Duration::from_millis(250);
 const LONGEST_WAIT: Duration = Duration::from_secs(15);
 /// Longest wait that the other side may ask for.
 const LONGEST_ASKED: Duration = Duration::from_secs(120);
+/// Times that the other side may be too busy for a batch before smaller ones are tried: it may have room for these.
+const BUSY: u32 = 3;
 /// Time in which records gather for one batch: a burst goes in one, and nobody sees the delay.
 const GATHER: Duration = Duration::from_millis(50);
 /// How often gauges are set while nothing happens.
@@ -196,7 +198,13 @@ impl<U: Upload> Shipper<U> {
                 self.most = (count / 2).max(1);
                 self.pause("refused", None, drain).await;
             }
-            UploadError::Retry(_, asked) => self.pause("retry", *asked, drain).await,
+            UploadError::Retry(_, asked) => {
+                // It was there to ask for time.
+                if asked.is_some() && self.failures >= BUSY {
+                    self.most = (count / 2).max(1);
+                }
+                self.pause("retry", *asked, drain).await;
+            }
         }
     }
 
@@ -308,6 +316,14 @@ mod tests {
         assert_eq!((stub.calls.lock().unwrap().len(), left), (3, 0));
         let errors = SpoolLoss { spool: "test", reason: "retry" };
         assert_eq!(telemetry.metrics.events_ship_errors.get_or_create(&errors).get(), 2);
+    }
+
+    #[tokio::test]
+    async fn who_stays_busy_gets_smaller_batches() {
+        let script = (0..6).map(|_| retry()).collect();
+        let (stub, _, left) = ship(&["1", "2", "3", "4", "5", "6", "7", "8"], script).await;
+        assert_eq!(stub.calls.lock().unwrap()[..7], [8, 8, 8, 8, 4, 2, 1]);
+        assert_eq!((stub.taken.lock().unwrap().len(), left), (8, 0));
     }
 
     #[tokio::test]

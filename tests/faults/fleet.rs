@@ -16,8 +16,12 @@ pub const WATCHED: &str = "watched.example";
 pub struct Options<'o> {
     /// The store, instead of SQLite.
     pub database: Option<&'o str>,
+    /// Settings of all.
+    pub all: &'o [&'o str],
     /// Settings of processing.
     pub processing: &'o [&'o str],
+    /// Settings of aggregation.
+    pub aggregation: &'o [&'o str],
 }
 
 pub struct Fleet {
@@ -35,10 +39,12 @@ impl Fleet {
         let mut sets =
             vec![format!("control_plane.deploy_token={TOKEN}"), format!("control_plane.admin_password={PASSWORD}")];
         sets.extend(database);
+        let more = |own: &[&str]| -> Vec<String> { options.all.iter().chain(own).map(ToString::to_string).collect() };
+        sets.extend(more(&[]));
         let control_plane = Part::new(home.path(), "control-plane", "control_plane.address", &sets);
-        let sets = upstream(control_plane.api);
+        let sets = [upstream(control_plane.api), more(options.aggregation)].concat();
         let aggregation = Part::new(home.path(), "aggregation", "aggregation.service_address", &sets);
-        let processing = processing(home.path(), aggregation.api, options.processing);
+        let processing = processing(home.path(), aggregation.api, more(options.processing));
         Fleet { processing, aggregation, control_plane, home }
     }
 
@@ -102,7 +108,7 @@ fn upstream(at: SocketAddr) -> Vec<String> {
     ]
 }
 
-fn processing(home: &Path, aggregation: SocketAddr, more: &[&str]) -> Part {
+fn processing(home: &Path, aggregation: SocketAddr, more: Vec<String>) -> Part {
     let file = home.join("weir.yaml");
     let routes = format!("route_config:\n  routes:\n  - {{host: {WATCHED}, wallarm_mode: monitoring}}\n");
     std::fs::write(&file, routes).unwrap();
@@ -115,7 +121,7 @@ fn processing(home: &Path, aggregation: SocketAddr, more: &[&str]) -> Part {
         "load.queue_timeout=60s",
         "events.stall=1s",
     ];
-    sets.extend(fixed.iter().chain(more).map(ToString::to_string));
+    sets.extend(fixed.map(String::from).into_iter().chain(more));
     Part::new(home, "processing", "connector.address", &sets).with_file(&file)
 }
 

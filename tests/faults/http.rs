@@ -77,6 +77,13 @@ pub fn call(at: SocketAddr, line: &str, headers: &[(&str, &str)], body: &[u8]) -
     Connection::open(at)?.call(line, headers, body)
 }
 
+/// Says past the capture of output that a test could not run.
+pub fn skip(what: &str) {
+    if let Ok(mut stderr) = std::fs::OpenOptions::new().append(true).open("/dev/stderr") {
+        writeln!(stderr, "SKIPPED: {what}").unwrap();
+    }
+}
+
 /// Waits until `done`; `why` tells what is the matter where that does not happen.
 pub fn until(what: &str, mut done: impl FnMut() -> bool, why: impl Fn() -> String) {
     let begun = Instant::now();

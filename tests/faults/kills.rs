@@ -32,6 +32,7 @@ fn kill_9_at_random_moments_on_postgresql_and_of_its_server() {
 fn run(what: &str, options: Options<'_>, mut server: Option<Server>) {
     let (kills, mut random) = (kills(), Random::new(what));
     let mut fleet = Fleet::start(&options);
+    fleet.control_plane.supervised = server.is_some();
     let load = Load::start(fleet.processing.api, "kills");
     let victims = if server.is_some() { 4 } else { 3 };
     let (mut killed, mut answered) = ([0u64; 4], 0);

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-const CLIENTS: usize = 2;
+const CLIENTS: u64 = 2;
 /// Pause of a client between two calls: this load does not try to be a heavy one.
 const PAUSE: Duration = Duration::from_millis(8);
 

@@ -3,9 +3,12 @@
 //!
 //! The short form of each test runs with `cargo test`; `tests/chaos KILLS [SEED]` runs the long one.
 
+mod clock; // clocks that jump
+mod disk; // full disks
 mod fleet; // the three processes
 mod http; // calls
 mod kills; // kill -9 at random moments
+mod listeners; // connections that only take up room
 mod load; // clients
 mod oracle; // answered against stored
 mod outage; // the control plane is away

@@ -111,7 +111,7 @@ fn stored(reader: &Reader) -> BTreeMap<String, Vec<String>> {
 fn counted(reader: &Reader) -> u64 {
     const DAY: u64 = 86_400_000;
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as u64;
-    let (from, to) = (now / DAY * DAY - 2 * DAY, now / DAY * DAY + 3 * DAY);
-    let series = reader.get(&format!("/api/v1/statistics/hits?from={from}&to={to}&step=3600000"));
+    let (from, to) = (now / DAY * DAY - 10 * DAY, now / DAY * DAY + 10 * DAY);
+    let series = reader.get(&format!("/api/v1/statistics/hits?from={from}&to={to}&step={DAY}"));
     series["slots"].as_array().unwrap().iter().map(|slot| slot["hits"].as_u64().unwrap()).sum()
 }

@@ -9,7 +9,7 @@ use crate::oracle::Tally;
 const ANSWERS: u64 = 150;
 
 /// Waits until `more` calls are answered.
-fn under_load(load: &Load, more: u64, fleet: &Fleet) {
+pub fn under_load(load: &Load, more: u64, fleet: &Fleet) {
     let begin = load.answered();
     until("answers", || load.answered() >= begin + more, || fleet.told());
 }

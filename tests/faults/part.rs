@@ -17,6 +17,8 @@ pub struct Part {
     environment: Vec<(String, String)>,
     child: Option<Child>,
     log: PathBuf,
+    /// Whether it is started again where it ended by itself, as a supervisor does: its database was not there.
+    pub supervised: bool,
     /// Where it is called.
     pub api: SocketAddr,
     metrics: SocketAddr,
@@ -39,13 +41,28 @@ impl Part {
         let sets = fixed.iter().chain(sets).flat_map(|set| ["--set".to_owned(), set.clone()]);
         let arguments = std::iter::once(role.to_owned()).chain(sets).collect();
         let log = home.join(format!("{role}.log"));
-        Part { role, arguments, environment: Vec::new(), child: None, log, api, metrics, before: BTreeMap::new() }
+        Part {
+            role,
+            arguments,
+            environment: Vec::new(),
+            child: None,
+            log,
+            supervised: false,
+            api,
+            metrics,
+            before: BTreeMap::new(),
+        }
     }
 
     /// Adds a configuration file.
     pub fn with_file(mut self, path: &Path) -> Part {
         self.arguments.extend(["--config".to_owned(), path.display().to_string()]);
         self
+    }
+
+    /// Adds variables of its environment.
+    pub fn with_environment(&mut self, variables: &[(&str, String)]) {
+        self.environment.extend(variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
     }
 
     /// Starts it, without waiting for it.
@@ -62,7 +79,11 @@ impl Part {
     pub fn ready(&mut self) {
         let begun = std::time::Instant::now();
         while http::Connection::open(self.api).is_err() {
-            let ended = self.child.as_mut().expect("it was started").try_wait().unwrap();
+            let mut ended = self.child.as_mut().expect("it was started").try_wait().unwrap();
+            if ended.take_if(|_| self.supervised).is_some() {
+                self.child = None;
+                self.start();
+            }
             assert!(ended.is_none(), "{} ended: {ended:?}\n{}", self.role, self.told());
             assert!(begun.elapsed() < http::PATIENCE, "{} does not answer\n{}", self.role, self.told());
             std::thread::sleep(std::time::Duration::from_millis(10));

@@ -51,7 +51,12 @@ async fn a_restart_of_postgresql_loses_and_doubles_nothing() {
             tokio::task::yield_now().await;
         }
         server = tokio::task::spawn_blocking(move || {
-            server.stop();
+            // Once in order, once as a crash does.
+            if restart == 1 {
+                server.stop()
+            } else {
+                server.crash()
+            }
             server.run();
             server
         })

@@ -29,6 +29,10 @@ pub async fn events(
             }
         }
     }
+    let misdated = app.store.redate(&mut records).await?;
+    if misdated > 0 {
+        tracing::warn!(node = node.id, hits = misdated, "hits get the time of their arrival: check the node's clock");
+    }
     let ids = records.iter().filter_map(|record| match record {
         Record::Hit(hit) => Some(hit.id.as_str()),
         Record::Update(_) => None,

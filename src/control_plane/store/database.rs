@@ -6,12 +6,17 @@ use super::partition::Partitions;
 use super::{DatabaseUrl, Pools, StoreError, ids};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
 
 /// Name of the SQLite file that holds everything but hits.
 const CONTROL_FILE: &str = "control.db";
 
 /// Days for which hits are kept until [`Database::set_retention`] says otherwise: the most that can be set.
 const MAX_RETENTION_DAYS: u32 = 3_650;
+
+/// How far the clock may run ahead of the time that has passed since the start before it is not believed: what is too
+/// old is deleted, and a clock that jumps by a year must not delete it all.
+const MAX_JUMP: i64 = ids::DAY;
 
 /// The store. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -25,6 +30,8 @@ struct Inner {
     partitions: Partitions,
     known_days: KnownDays,
     retention_days: AtomicU32,
+    /// When it was opened, by both clocks.
+    opened: (Instant, i64),
 }
 
 impl Database {
@@ -43,8 +50,9 @@ impl Database {
             }
         };
         let retention_days = AtomicU32::new(MAX_RETENTION_DAYS);
+        let opened = (Instant::now(), ids::now());
         Ok(Database {
-            inner: Arc::new(Inner { control, partitions, known_days: KnownDays::default(), retention_days }),
+            inner: Arc::new(Inner { control, partitions, known_days: KnownDays::default(), retention_days, opened }),
         })
     }
 
@@ -53,10 +61,13 @@ impl Database {
         self.inner.retention_days.store(days.clamp(1, MAX_RETENTION_DAYS), Ordering::Relaxed);
     }
 
-    /// First millisecond that is kept: a whole number of days ago.
+    /// First millisecond that is kept: a whole number of days ago. A clock that has jumped ahead is believed after a start.
     pub(super) fn kept_from(&self) -> i64 {
+        let (opened, then) = self.inner.opened;
+        let passed = i64::try_from(opened.elapsed().as_millis()).unwrap_or(i64::MAX);
+        let now = believed(ids::now(), then.saturating_add(passed));
         let days = i64::from(self.inner.retention_days.load(Ordering::Relaxed));
-        (ids::now().div_euclid(ids::DAY) - days).max(0) * ids::DAY
+        (now.div_euclid(ids::DAY) - days).max(0) * ids::DAY
     }
 
     pub(super) fn partitions(&self) -> &Partitions {
@@ -86,10 +97,23 @@ impl Database {
     }
 }
 
+/// The time by the clock, unless it is too far ahead of the time `expected`.
+fn believed(clock: i64, expected: i64) -> i64 {
+    clock.min(expected.saturating_add(MAX_JUMP))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use sqlx::Row;
+
+    #[test]
+    fn a_clock_that_jumps_ahead_is_not_believed() {
+        let year = 365 * ids::DAY;
+        assert_eq!(believed(year + 1, year), year + 1);
+        assert_eq!(believed(3 * year, year), year + MAX_JUMP);
+        assert_eq!(believed(0, year), 0, "one that goes back deletes nothing");
+    }
 
     #[tokio::test]
     async fn it_opens_twice_keeps_its_tables_and_readers_cannot_write() {

@@ -32,6 +32,11 @@ pub(super) struct Window {
 }
 
 impl Window {
+    /// Whether what happened at `time` can be stored.
+    pub fn holds(&self, time: i64) -> bool {
+        (self.from..=self.now + MAX_AHEAD).contains(&time)
+    }
+
     /// The id in canonical form and its time, or why it cannot be stored.
     fn admit(&self, id: &str) -> Result<(String, i64), String> {
         let (id, time) = ids::read(id).ok_or("the id is no UUIDv7")?;

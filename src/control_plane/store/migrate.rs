@@ -33,6 +33,7 @@ macro_rules! migrations {
 /// Migrations of the control database. 01xx belong to the store, 02xx to the API, 03xx to what comes on top.
 pub(super) const CONTROL: &[Migration] = migrations! {
     100 "0100_traffic",
+    101 "0101_misdated",
     200 "0200_accounts",
     201 "0201_nodes",
     202 "0202_policy",

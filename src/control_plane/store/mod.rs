@@ -24,6 +24,7 @@ mod incoming;
 mod ingest;
 pub mod meta;
 mod migrate;
+mod misdated;
 mod page;
 mod partition;
 mod pools;

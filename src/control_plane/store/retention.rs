@@ -8,7 +8,7 @@ use super::ingest::{begin, retry};
 use super::migrate::Engine;
 use super::partition::{Partition, Partitions};
 use super::sql::{Columns, Sql};
-use super::{AttackStatus, Database, StoreError, days, grouping, traffic, updates};
+use super::{AttackStatus, Database, StoreError, days, grouping, misdated, traffic, updates};
 use sqlx::{AnyConnection, Connection};
 
 /// Days for which news wait for their hit.
@@ -49,6 +49,7 @@ impl Database {
                 sweep(only).await?;
             }
         }
+        misdated::forget(self, from).await?;
         traffic::forget(self, from).await?;
         Ok(done)
     }

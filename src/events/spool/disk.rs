@@ -24,6 +24,11 @@ pub trait SegmentFile: Send + Sync {
     fn sync(&self) -> io::Result<()>;
 }
 
+/// Whether `error` says that the disk has no room.
+pub fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
 /// The system's files.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemDisk;

@@ -1,5 +1,6 @@
 //! Takes records out of a spool, in order, and moves the cursor past those that are delivered.
 
+use super::disk::is_full;
 use super::format::{Kind, State};
 use super::index::{self, Cursor};
 use super::scan::{self, Item, Scan};
@@ -33,6 +34,7 @@ impl Reader {
     /// The records at the cursor: at most `records`, and at most `octets` of payloads with one more octet for each,
     /// but at least one. Empty where none waits. The same records come again until they are acknowledged.
     pub fn next(&mut self, records: usize, octets: usize) -> io::Result<Chunk> {
+        self.let_go();
         let mut room = Room { records, octets };
         let mut chunk = Chunk { end: self.shared.index().cursor, ..Chunk::default() };
         loop {
@@ -44,6 +46,13 @@ impl Reader {
             }
         }
         Ok(chunk)
+    }
+
+    /// Closes a segment that was deleted: as long as it is open, it takes up room on the disk.
+    fn let_go(&mut self) {
+        if self.open.as_ref().is_some_and(|(number, _)| !self.shared.index().segments.contains_key(number)) {
+            self.open = None;
+        }
     }
 
     /// Reads the segment at the end of `chunk`. True if there may be room for the next one.
@@ -89,8 +98,29 @@ impl Reader {
 
     /// Notes that everything before `end`, that of a chunk, is delivered; `records` is how many that were. Segments
     /// that are done with are deleted. After an error the same records may come again.
+    ///
+    /// A full disk has no room for the cursor either. What fills it may be this spool, so it is emptied all the same: the
+    /// cursor is stored once there is room, and a process that is killed before delivers some records again.
     pub fn acknowledge(&mut self, end: Cursor) -> io::Result<()> {
-        end.store(&self.shared.config.directory)?;
+        let stored = end.store(&self.shared.config.directory);
+        if stored.as_ref().is_err_and(|error| !is_full(error)) {
+            return stored;
+        }
+        self.advance(end);
+        self.let_go();
+        match stored.or_else(|_| end.store(&self.shared.config.directory)) {
+            Err(error) if is_full(&error) => {
+                if self.shared.complain() {
+                    let spool = self.name();
+                    tracing::error!(%error, spool, "how far records are delivered cannot be stored");
+                }
+                Ok(())
+            }
+            stored => stored,
+        }
+    }
+
+    fn advance(&self, end: Cursor) {
         {
             let mut index = self.shared.index();
             index.cursor = end;
@@ -99,7 +129,6 @@ impl Reader {
             }
         }
         self.shared.remove_delivered();
-        Ok(())
     }
 
     /// Waits until there may be more to read.

@@ -323,6 +323,30 @@ fn a_full_disk_costs_what_comes_meanwhile() {
     assert_eq!(drain(&mut open_at(dir.path()).1, 9), want, "nothing half-written comes back");
 }
 
+/// Files of `directory` that are deleted and still open.
+fn held_open(directory: &Path) -> Vec<PathBuf> {
+    let open = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
+    // One may be closed meanwhile.
+    let mut open: Vec<PathBuf> = open.filter_map(|entry| std::fs::read_link(entry.path()).ok()).collect();
+    open.retain(|path| path.starts_with(directory) && path.to_string_lossy().ends_with("(deleted)"));
+    open
+}
+
+#[test]
+fn what_is_delivered_gives_its_room_back_on_a_full_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = BadDisk::default();
+    let (spool, mut reader) = Spool::open_on(Box::new(disk.clone()), config(dir.path()), telemetry()).unwrap();
+    put(&spool, &["before"]);
+    assert_eq!(drain(&mut reader, 9), ["before"]);
+    disk.full.store(true, Ordering::SeqCst);
+    assert_eq!(spool.append_blocking(vec![b"lost".to_vec()]), Err(Dropped::DiskFull));
+    assert_eq!(spool.append_blocking(vec![b"lost".to_vec()]), Err(Dropped::DiskFull));
+    assert!(reader.next(9, usize::MAX).unwrap().records.is_empty());
+    assert_eq!(segments(dir.path()), [] as [PathBuf; 0]);
+    assert_eq!(held_open(dir.path()), [] as [PathBuf; 0]);
+}
+
 #[test]
 fn a_disk_that_is_full_from_the_start_is_tried_again() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,6 +1,6 @@
 //! The one thread that writes. It takes what has come meanwhile, writes it with one call, and tells those who wait.
 
-use super::disk::SegmentFile;
+use super::disk::{SegmentFile, is_full};
 use super::entry::{Dropped, Entry};
 use super::format::{self, HEADER, Kind};
 use super::index::{self, END_OCTETS, Segment};
@@ -130,12 +130,11 @@ impl Writer {
     }
 
     fn failed(&self, what: &str, error: &io::Error) -> Dropped {
-        let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
         if self.shared.complain() {
             let directory = self.shared.config.directory.display();
             tracing::error!(%error, %directory, "the spool cannot {what}; records are dropped until it can");
         }
-        if full { Dropped::DiskFull } else { Dropped::Io }
+        if is_full(error) { Dropped::DiskFull } else { Dropped::Io }
     }
 
     /// Writes the buffer and settles the entries in it.
@@ -153,8 +152,9 @@ impl Writer {
                 // What was written in part must not come back after a restart.
                 if let Err(error) = file.cut(start) {
                     tracing::error!(%error, "a segment could not be cut back, it is left as it is");
-                    self.seal();
                 }
+                // A segment is given back only when it is over: this one may be what fills the disk.
+                self.seal();
             }
         }
         self.buffer.clear();
