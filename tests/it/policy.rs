@@ -44,7 +44,7 @@ fn a_custom_signature_blocks_where_it_looks_and_goes_with_its_rule() {
     until("the rule is gone", || ask("pot=teapot42").status == 204);
 }
 
-fn database(path: &Path, kind: &str, entry: impl serde::Serialize) {
+pub fn database(path: &Path, kind: &str, entry: impl serde::Serialize) {
     let mut database = Database::default();
     database.metadata.binary_format_major_version = 2;
     database.metadata.database_type = kind.to_owned();

@@ -1,6 +1,8 @@
 //! Changes of the policy, versions, keys, and what nodes get.
 
 use crate::control_plane::auth::Role;
+use crate::control_plane::error::Error;
+use crate::control_plane::packs::Kind;
 use crate::control_plane::policy::{NewRule, PolicyState, RuleEntry};
 use crate::control_plane::testing::Fixture;
 use crate::node_api::{CAPABILITIES, POLICY, SignedPolicy};
@@ -139,6 +141,34 @@ async fn nodes_get_nothing_that_they_do_not_understand() {
     let beat = json!({"version": "2", "capabilities": CAPABILITIES});
     fixture.bearer(&ancient, "POST", crate::node_api::HEARTBEAT, &beat).await;
     assert_eq!(fixture.poll(&ancient, 0).await.unwrap().requires.len(), 3);
+}
+
+#[tokio::test]
+async fn packs_are_changed_by_administrators_alone_also_by_a_rollback() {
+    let fixture = Fixture::new().await;
+    let first = fixture.app.policy.head().version.serial;
+    let pack =
+        "- {id: rce.own, attack: rce, about: a, pattern: xyzzy, confidence: high, positive: [xyzzy], negative: [a]}";
+    let [admin, analyst] = [fixture.caller(Role::Administrator).await, fixture.caller(Role::Analyst).await];
+    let made = fixture.app.upload_pack(&admin, Kind::RulePack, "own", pack.into(), "", true).await.unwrap();
+    assert!(made.0.active);
+    let (cookie, csrf) = fixture.browser(Role::Administrator).await;
+    let headers = [("cookie", cookie.as_str()), ("x-csrf-token", csrf.as_str())];
+    let long = vec![b' '; crate::control_plane::packs::MAX_PACK + 1];
+    let large = fixture.call("POST", "/api/v1/rule-packs/own", &headers, &long).await;
+    assert_eq!(large.status, StatusCode::PAYLOAD_TOO_LARGE, "{large:?}");
+    let refused = fixture.app.rollback(&analyst, first).await.unwrap_err();
+    assert!(matches!(refused, Error::Forbidden(_)), "{refused}");
+    assert_eq!(fixture.app.policy.head().state.rule_packs.len(), 1);
+    let trial = fixture.app.rule_files().await.unwrap();
+    assert!(
+        trial.iter().any(|(name, text)| name == "rule pack own" && text == pack),
+        "people try requests with it, too"
+    );
+    fixture.app.rollback(&admin, first).await.unwrap();
+    assert!(fixture.app.policy.head().state.rule_packs.is_empty());
+    let kept = fixture.app.remove_pack(&admin, Kind::RulePack, "own", 1).await.unwrap_err();
+    assert!(matches!(kept, Error::Conflict(_)), "a kept version of the policy names it: {kept}");
 }
 
 #[tokio::test]
