@@ -4,6 +4,7 @@
 //! something. A decoder never fails: what it does not understand it leaves as it is.
 
 pub mod base64;
+pub mod brackets;
 pub mod charset;
 pub mod fold;
 pub mod form;

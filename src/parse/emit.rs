@@ -4,6 +4,7 @@ use crate::model::{
     AnomalyKind, Budget, Chars, GraphqlFacts, Hint, Key, Limits, PointId, PointTree, Segment, SkipReason, Stop, Tag,
     Value, Zone,
 };
+use crate::normalize::brackets::{self, Step};
 use crate::normalize::{form, percent};
 use bumpalo::Bump;
 use smallvec::SmallVec;
@@ -99,7 +100,7 @@ impl<'a> Emit<'_, 'a> {
     }
 
     /// Emits named values: each at `[tag, name]`, and where a name is repeated each at `[tag, name][array, i]`
-    /// and all joined by `,` at `[tag, name][pollution]`. Names are values of their own at `[name_tag]`.
+    /// and all joined by `,` at `[tag, name][pollution]`. Names are values of their own at `[name_tag]`, whole.
     pub fn pairs(&mut self, tag: Tag, name_tag: Tag, pairs: &[Pair<'a>]) -> Result<(), Stop> {
         self.pairs_where(tag, name_tag, pairs, |_| true)
     }
@@ -120,16 +121,41 @@ impl<'a> Emit<'_, 'a> {
             if !name.is_empty() && announce(name) {
                 self.name(name_tag, name)?;
             }
-            self.enter(Segment::named(tag, name))?;
-            let result = match next[at] {
-                LAST if value.is_empty() => Ok(()),
-                LAST => self.value(value),
-                _ => self.values_of(pairs, &next, at),
-            };
-            self.leave();
-            result?;
+            let above = self.at;
+            let element = self.enter_name(tag, name)?;
+            match next[at] {
+                LAST if value.is_empty() => {}
+                LAST if element => self.child(Segment::indexed(Tag::Array, 0), value)?,
+                LAST => self.value(value)?,
+                _ => self.values_of(pairs, &next, at)?,
+            }
+            self.at = above;
         }
         Ok(())
+    }
+
+    /// Goes down to the value called `name`: one step, or in a query and a form one for each pair of brackets too
+    /// (`a[b][0]` is `[tag, a][hash, b][array, 0]`). True where the name ends in `[]`, so that its values are elements.
+    fn enter_name(&mut self, tag: Tag, name: &'a [u8]) -> Result<bool, Stop> {
+        let split = matches!(tag, Tag::Get | Tag::FormUrlencoded).then(|| brackets::split(name)).flatten();
+        let Some((base, mut steps)) = split else {
+            self.enter(Segment::named(tag, name))?;
+            return Ok(false);
+        };
+        let element = steps.last() == Some(&Step::Next);
+        if element {
+            steps.pop();
+        }
+        self.enter(Segment::named(tag, base))?;
+        for step in steps {
+            self.enter(match step {
+                Step::Name(name) => Segment::named(Tag::Hash, name),
+                Step::Index(index) => Segment::indexed(Tag::Array, index),
+                // Which element it is depends on the server; all share the place of the first.
+                Step::Next => Segment::indexed(Tag::Array, 0),
+            })?;
+        }
+        Ok(element)
     }
 
     /// The values of a repeated name, one by one and joined.

@@ -97,6 +97,15 @@ mod tests {
             ("", "id=%3Cscript", "[post][form_urlencoded,'id']=<script"),
             (FORM, "{\"a\":\"b\"}", "[post][json_doc][hash,'a']=b"),
             (FORM, "a=1&a=2", "[post][form_urlencoded,'a'][pollution]=1,2"),
+            (FORM, "a[b]=1", "[post][form_urlencoded,'a'][hash,'b']=1"),
+            (FORM, "a%5bb%5D=1", "[post][form_urlencoded_name]=a[b]"),
+            (FORM, "a[b][0]=1", "[post][form_urlencoded,'a'][hash,'b'][array,0]=1"),
+            (FORM, "a[]=1", "[post][form_urlencoded,'a'][array,0]=1"),
+            (FORM, "a[]=1&b=x&a[]=2", "[post][form_urlencoded,'a'][array,1]=2"),
+            (FORM, "a[]=1&a[]=2", "[post][form_urlencoded,'a'][pollution]=1,2"),
+            (FORM, "a[][b]=1", "[post][form_urlencoded,'a'][array,0][hash,'b']=1"),
+            (FORM, "a[b]=1&a[b]=2", "[post][form_urlencoded,'a'][hash,'b'][array,1]=2"),
+            (FORM, "a[b=1", "[post][form_urlencoded,'a[b']=1"),
             ("application/x-www-form-urlencoded;charset=ibm037", "%89%84=%4c%a2", "[post][form_urlencoded,'id']=<s"),
         ] {
             let seen = see_body(media, body.as_bytes());

@@ -5,6 +5,8 @@ use crate::model::{AnomalyKind, Chars, Hint, ParserSet, Segment, Tag};
 
 /// Octets before each message: a flag and a big-endian length.
 const PREFIX: usize = 5;
+/// Bit of the flag that marks the trailers of gRPC-Web, which are header lines and no message.
+const TRAILERS: u8 = 0x80;
 
 /// Declared, or a binary body that is frames from its first octet to its last.
 pub fn suits(value: &Candidate<'_>) -> Suits {
@@ -22,10 +24,12 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, F
     while !rest.is_empty() {
         em.budget.spend(PREFIX)?;
         let Some((flag, frame, after)) = frame(rest) else { return Err(Fail::Broken(AnomalyKind::BadGrpc)) };
-        let hint = if flag & 1 == 1 {
-            Hint::Coding { codings: b"gzip", media: b"application/protobuf" }
-        } else {
-            Hint::Parser(ParserSet::PROTOBUF)
+        let hint = match (flag & TRAILERS != 0, flag & 1 == 1) {
+            (false, true) => Hint::Coding { codings: b"gzip", media: b"application/protobuf" },
+            (false, false) => Hint::Parser(ParserSet::PROTOBUF),
+            // Header lines, as text.
+            (true, true) => Hint::Coding { codings: b"gzip", media: b"" },
+            (true, false) => Hint::None,
         };
         em.enter(Segment::indexed(Tag::Grpc, index))?;
         let result = em.value_as(frame, em.zone(), hint);
@@ -43,7 +47,7 @@ fn frame(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let length = u32::from_be_bytes([prefix[1], prefix[2], prefix[3], prefix[4]]) as usize;
     let body = &bytes[PREFIX..];
     let (frame, rest) = body.split_at(length.min(body.len()));
-    // Bit 7 marks the trailers of gRPC-Web; other bits are not assigned.
+    // Bits other than these two are not assigned.
     matches!(prefix[0], 0 | 1 | 0x80 | 0x81).then_some((prefix[0], frame, rest))
 }
 

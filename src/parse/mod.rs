@@ -16,6 +16,7 @@ pub mod facts;
 pub mod form_urlencoded;
 pub mod gql;
 pub mod grpc;
+pub mod grpc_web;
 pub mod headers;
 pub mod hex;
 pub mod htmljs;
@@ -202,6 +203,7 @@ pub static TABLE: &[Parser] = &[
     Parser { id: ParserSet::GZIP, needs: Chars::HIGH.with(Chars::CONTROL), suits: inflate::suits, run: inflate::run },
     Parser { id: ParserSet::HTMLJS, needs: Chars::AMP.with(Chars::BACKSLASH), suits: htmljs::suits, run: htmljs::run },
     Parser { id: ParserSet::GRPC, needs: Chars::CONTROL, suits: grpc::suits, run: grpc::run },
+    Parser { id: ParserSet::GRPC, needs: Chars::NONE, suits: grpc_web::suits, run: grpc_web::run },
     Parser { id: ParserSet::PROTOBUF, needs: Chars::CONTROL, suits: protobuf::suits, run: protobuf::run },
     Parser { id: ParserSet::MSGPACK, needs: Chars::HIGH, suits: msgpack::suits, run: msgpack::run },
     Parser { id: ParserSet::VIEWSTATE, needs: Chars::HIGH, suits: viewstate::suits, run: viewstate::run },

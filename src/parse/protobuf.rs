@@ -12,10 +12,17 @@ const MAX_FIELD: u64 = (1 << 29) - 1;
 /// Octets of the longest varint.
 const MAX_VARINT: usize = 10;
 
+/// How the media types of gRPC begin, whose bodies are frames around messages.
+const FRAMED: &[u8] = b"application/grpc";
+
 /// Declared, or a binary body that is a message from its first octet to its last.
 pub fn suits(value: &Candidate<'_>) -> Suits {
     let types = ["application/x-protobuf", "application/protobuf", "application/vnd.google.protobuf", "+proto"];
-    if value.is_media(&types) || value.is_declared(ParserSet::PROTOBUF) {
+    // `application/grpc+proto` speaks of the messages within the frames.
+    let framed = value
+        .hint_media()
+        .is_some_and(|media| media.get(..FRAMED.len()).is_some_and(|head| head.eq_ignore_ascii_case(FRAMED)));
+    if (value.is_media(&types) && !framed) || value.is_declared(ParserSet::PROTOBUF) {
         return Suits::Declared;
     }
     let container = matches!(value.tag, Tag::Post | Tag::Gzip | Tag::Deflate | Tag::Base64 | Tag::Grpc);

@@ -8,6 +8,7 @@ use super::text;
 use crate::model::bytes::printable;
 use crate::model::point::{OwnedKey, PathItem};
 use crate::model::{Message, MessageKind, PointPath, Tag};
+use crate::normalize::brackets::{self, Step};
 use crate::normalize::json_text::{Lexer, Token, unescape};
 use crate::normalize::percent::{self, Plus};
 use std::borrow::Cow;
@@ -126,6 +127,20 @@ fn named(tag: Tag, name: &[u8]) -> PathItem {
     PathItem { tag, key: OwnedKey::Name(printable(name, MAX_NAME)) }
 }
 
+/// The steps to the value called `name`, as the parsers of queries and forms take them.
+fn steps_of(tag: Tag, name: &[u8]) -> Vec<PathItem> {
+    let Some((base, steps)) = brackets::split(name) else { return vec![named(tag, name)] };
+    let element = |index| PathItem { tag: Tag::Array, key: OwnedKey::Index(index) };
+    let last = steps.len() - 1;
+    let below = steps.iter().enumerate().filter_map(|(at, step)| match step {
+        Step::Name(name) => Some(named(Tag::Hash, name)),
+        Step::Index(index) => Some(element(*index)),
+        // Which element it is is told by the other values of the name; the path above holds for all.
+        Step::Next => (at < last).then(|| element(0)),
+    });
+    std::iter::once(named(tag, base)).chain(below).collect()
+}
+
 fn plain(tag: Tag) -> PathItem {
     PathItem { tag, key: OwnedKey::None }
 }
@@ -172,7 +187,7 @@ impl<'m> Leaves<'m> {
     fn form(&mut self, text: &'m [u8], base: &[PathItem], tag: Tag) {
         for piece in crate::normalize::form::pieces(text) {
             let name = percent::decode(piece.name, Plus::Space);
-            let path = [base, &[named(tag, &name)]].concat();
+            let path = [base, &steps_of(tag, &name)].concat();
             self.push(piece.value, Coding::Percent(Plus::Space), path, is_secret(&name));
         }
     }
@@ -425,5 +440,8 @@ mod tests {
         let got = leaves("POST / HTTP/1.1\r\nContent-Type: application/x-www-form-urlencoded\r\n\r\na=b+c&pwd=%41");
         has(&got, "[post][form_urlencoded,'a']", "b c", false);
         has(&got, "[post][form_urlencoded,'pwd']", "A", true);
+        let got = leaves("GET /?a[b][]=x&a[0][c]=y HTTP/1.1\r\n\r\n");
+        has(&got, "[get,'a'][hash,'b']", "x", false);
+        has(&got, "[get,'a'][array,0][hash,'c']", "y", false);
     }
 }

@@ -9,12 +9,14 @@ use bumpalo::collections::Vec as BumpVec;
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Media types of data in XML.
 const MEDIA: &[&str] = &["application/xml", "text/xml", "+xml"];
 /// Media types of XML that browsers run: the markup itself must stay in view.
 const ACTIVE: &[&str] = &["image/svg+xml", "application/xhtml+xml"];
+/// Distinct names of elements and attributes of one document that are values of their own.
+const MAX_NAMES: usize = 1_000;
 /// How XML begins, for sure.
 const BEGINNINGS: &[&[u8]] = &[b"<?xml", b"<!doctype", b"<!entity"];
 
@@ -43,6 +45,7 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, F
         em,
         open: Vec::new(),
         counts: HashMap::new(),
+        names: HashSet::new(),
         text: Text::None,
         entities: dtd::Entities::default(),
         serial: 0,
@@ -117,6 +120,8 @@ struct Walk<'w, 'x, 'a> {
     open: Vec<(u32, bool)>,
     /// How often each name occurred in each element.
     counts: HashMap<(u32, &'a str), u32>,
+    /// Names of elements and attributes already emitted.
+    names: HashSet<&'a str>,
     text: Text<'a>,
     entities: dtd::Entities<'a>,
     serial: u32,
@@ -191,7 +196,7 @@ impl<'a> Walk<'_, '_, 'a> {
         let steps = self.open.len() < self.em.limits.xml_depth;
         if steps {
             let name = self.keep(Cow::Borrowed(tag.name().into_inner()))?;
-            self.odd_name(name)?;
+            self.name(name)?;
             let count = self.counts.entry((parent, name)).or_insert(0);
             let index = *count;
             *count += 1;
@@ -219,7 +224,7 @@ impl<'a> Walk<'_, '_, 'a> {
                 return Ok(());
             };
             let name = self.keep(Cow::Borrowed(attribute.key.into_inner()))?;
-            self.odd_name(name)?;
+            self.name(name)?;
             let value = quick_xml::escape::unescape(&attribute.value).unwrap_or(Cow::Borrowed(&attribute.value));
             let value = self.keep(value)?;
             self.em.child(Segment::named(Tag::XmlAttr, name.as_bytes()), value.as_bytes())?;
@@ -227,9 +232,16 @@ impl<'a> Walk<'_, '_, 'a> {
         Ok(())
     }
 
-    /// The reader takes for a name whatever stands there: one with other octets than names have is a value.
-    fn odd_name(&mut self, name: &'a str) -> Result<(), Stop> {
-        if Chars::of(name.as_bytes()).within(Chars::TOKEN.with(Chars::COLON).with(Chars::HIGH)) {
+    /// Emits a name once. The reader takes for a name whatever stands there: one with other octets than names have is
+    /// emitted even past [`MAX_NAMES`].
+    fn name(&mut self, name: &'a str) -> Result<(), Stop> {
+        if self.names.contains(name) {
+            return Ok(());
+        }
+        if self.names.len() < MAX_NAMES {
+            self.names.insert(name);
+        } else if Chars::of(name.as_bytes()).within(Chars::TOKEN.with(Chars::COLON).with(Chars::HIGH)) {
+            self.em.skip(SkipReason::ValueLimit);
             return Ok(());
         }
         self.em.name(Tag::XmlTagName, name.as_bytes())

@@ -6,6 +6,19 @@ fn xml(text: &str) -> Seen {
 }
 
 #[test]
+fn each_name_is_a_value_once() {
+    let seen = xml("<r><i a='1'/><i a='2'/></r>");
+    let mut names: Vec<_> =
+        seen.values.iter().filter(|(p, ..)| p.ends_with("[xml_tag_name]")).map(|(_, v, _)| v).collect();
+    names.sort();
+    assert_eq!(names, ["a", "i", "r"]);
+    let many: String = (0..2_000).map(|n| format!("<n{n}/>")).collect();
+    let seen = xml(&format!("<r>{many}<x'or'1/></r>"));
+    assert_eq!(seen.values.iter().filter(|(p, ..)| p.ends_with("[xml_tag_name]")).count(), super::MAX_NAMES + 1);
+    assert!(seen.skipped.contains(&"value_limit"), "{:?}", seen.skipped);
+}
+
+#[test]
 fn elements_attributes_and_the_rest_have_points() {
     let seen = xml(
         "<?xml version='1.0'?><!-- top --><r a='1&lt;2'><i>one</i><i>t<![CDATA[w]]><!-- c -->o&amp;&#x41;</i><?pi do?></r>",

@@ -1,0 +1,95 @@
+//! gRPC-Web as text (grpc.io, "gRPC Web"): base64 at `[base64]`, possibly of several pieces each with its own padding,
+//! and within it the frames of `grpc`.
+
+use super::{Candidate, Emit, Fail, Parsed, Suits};
+use crate::model::{AnomalyKind, Hint, Segment, Tag};
+use crate::normalize::base64;
+
+/// Where it is declared.
+pub fn suits(value: &Candidate<'_>) -> Suits {
+    let types = ["application/grpc-web-text", "application/grpc-web-text+proto"];
+    if value.is_media(&types) { Suits::Declared } else { Suits::No }
+}
+
+/// Emits what the text stands for, declared as frames. What comes before the flaw of a broken text is emitted too.
+pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, Fail> {
+    em.budget.spend(value.bytes.len())?;
+    let (octets, sound) = decode(value.bytes);
+    if !octets.is_empty() {
+        let octets = em.copy(&octets)?;
+        em.enter(Segment::plain(Tag::Base64))?;
+        let result = em.value_as(octets, em.zone(), Hint::Media(b"application/grpc-web"));
+        em.leave();
+        result?;
+    }
+    if sound { Ok(Parsed::Covered) } else { Err(Fail::Broken(AnomalyKind::BadGrpc)) }
+}
+
+/// The octets of every piece up to the first that is no base64, and whether none was.
+fn decode(text: &[u8]) -> (Vec<u8>, bool) {
+    let mut octets = Vec::with_capacity(text.len() / 4 * 3);
+    let mut rest = text.trim_ascii();
+    while !rest.is_empty() {
+        let end = memchr::memchr(b'=', rest).unwrap_or(rest.len());
+        let padding = rest[end..].iter().take_while(|&&b| b == b'=' || b.is_ascii_whitespace()).count();
+        match base64::decode(&rest[..end]) {
+            Some(piece) => octets.extend_from_slice(&piece),
+            None => return (octets, false),
+        }
+        rest = &rest[end + padding..];
+    }
+    (octets, true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parse::testing::{alone, open};
+    use ::base64::Engine as _;
+    use ::base64::engine::general_purpose::STANDARD;
+    use proptest::prelude::*;
+
+    const FIELD: &str = "1 union select password from users";
+
+    fn frames() -> [Vec<u8>; 2] {
+        let message = [&[0x0a, FIELD.len() as u8], FIELD.as_bytes()].concat();
+        [(0, message), (0x80, b"grpc-status: 0\r\n".to_vec())]
+            .map(|(flag, body)| [&[flag, 0, 0, 0, body.len() as u8][..], &body].concat())
+    }
+
+    #[test]
+    fn frames_in_every_dress_come_apart() {
+        let [message, trailers] = frames();
+        let binary = [&message[..], &trailers].concat();
+        let pieces = STANDARD.encode(&message[..7]) + &STANDARD.encode(&message[7..]) + &STANDARD.encode(&trailers);
+        for (media, body, above) in [
+            ("application/grpc-web", binary.clone(), ""),
+            ("application/grpc-web+proto", binary.clone(), ""),
+            ("application/grpc+proto", message.clone(), ""),
+            ("application/grpc-web-text", STANDARD.encode(&binary).into_bytes(), "[base64]"),
+            ("application/grpc-web-text+proto", pieces.into_bytes(), "[base64]"),
+        ] {
+            let seen = open(media, &body);
+            seen.has(&format!("[post]{above}[grpc,0][protobuf,'1']"), FIELD);
+            if media.contains("web") {
+                seen.has(&format!("[post]{above}[grpc,1]"), "grpc-status: 0\r\n");
+            }
+            assert!(seen.anomalies.is_empty(), "{media}: {seen:#?}");
+        }
+    }
+
+    #[test]
+    fn a_flaw_hides_nothing_before_it() {
+        let [message, _] = frames();
+        let seen = open("application/grpc-web-text", format!("{}=!!", STANDARD.encode(message)).as_bytes());
+        seen.has("[post][base64][grpc,0][protobuf,'1']", FIELD);
+        assert!(seen.anomalies.contains(&"bad_grpc"), "{seen:#?}");
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(body in "[A-Za-z0-9+/= \r\n!]{0,60}") {
+            alone(Tag::Post, body.as_bytes(), "application/grpc-web-text", run);
+        }
+    }
+}
