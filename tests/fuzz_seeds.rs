@@ -38,3 +38,8 @@ fn normalize() {
 fn rules() {
     replay("rules", targets::rules);
 }
+
+#[test]
+fn wire() {
+    replay("wire", targets::wire);
+}
