@@ -52,7 +52,7 @@ pub fn declared(media: Option<&[u8]>) -> Option<Charset> {
 }
 
 /// The character set with this label, in any case, an ending quote ignored.
-fn named(label: &[u8]) -> Charset {
+pub fn named(label: &[u8]) -> Charset {
     let label = label.strip_suffix(b"\"").unwrap_or(label).to_ascii_lowercase();
     match label.as_slice() {
         b"utf-7" | b"utf7" | b"unicode-1-1-utf-7" | b"x-unicode-2-0-utf-7" => Charset::Utf7,

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 /// Folds full-width ASCII. Typographic quotes stay: in prose they are no syntax.
 pub fn run(input: &[u8]) -> Cow<'_, [u8]> {
-    let wide = |w: &[u8]| ascii(w).is_some();
-    let Some(first) = input.windows(3).position(wide) else { return Cow::Borrowed(input) };
+    let wide = |at: &usize| input.get(*at..at + 3).is_some_and(|w| ascii(w).is_some());
+    let Some(first) = memchr::memchr_iter(0xef, input).find(wide) else { return Cow::Borrowed(input) };
     let mut out = input[..first].to_vec();
     let mut at = first;
     while at < input.len() {

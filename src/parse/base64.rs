@@ -20,7 +20,7 @@ const ALPHABET: Chars = Chars::TOKEN
     .with(Chars::SEMICOLON)
     .with(Chars::COMMA);
 /// First octets of containers worth opening: gzip, Java serialisation, .NET BinaryFormatter, Python pickle 2 to 5,
-/// ASP.NET view state, ZIP.
+/// ASP.NET view state, ZIP, Zstandard, zlib.
 const CONTAINERS: &[&[u8]] = &[
     b"\x1f\x8b\x08",
     b"\xac\xed\x00\x05",
@@ -32,6 +32,10 @@ const CONTAINERS: &[&[u8]] = &[
     b"\xff\x01",
     b"PK\x03\x04",
     b"\x28\xb5\x2f\xfd",
+    b"\x78\x01",
+    b"\x78\x5e",
+    b"\x78\x9c",
+    b"\x78\xda",
 ];
 
 /// Values of base64 digits that begin like text or a container.
@@ -54,7 +58,7 @@ fn begins_well(first: &[u8; 3]) -> bool {
 
 /// Whether a container begins with `first`.
 fn begins_container(first: &[u8; 3]) -> bool {
-    let may = matches!(first[0], 0 | 0x1f | b'(' | b'P' | 0x80 | 0xac | 0xff);
+    let may = matches!(first[0], 0 | 0x1f | b'(' | b'P' | b'x' | 0x80 | 0xac | 0xff);
     may && CONTAINERS.iter().any(|magic| magic.starts_with(&first[..magic.len().min(3)]))
 }
 

@@ -51,8 +51,9 @@ fn quoted<'a>(text: &'a [u8], em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
         let Some(length) = closing_quote(&text[start..]) else { return Ok(()) };
         let inner = &text[start..start + length];
         if memchr::memchr2(b';', b'\\', inner).is_some() {
-            let name_start = text[..name_end].iter().rposition(|b| b";,".contains(b)).map_or(0, |p| p + 1);
-            let name = text[name_start.max(at)..name_end].trim_ascii();
+            // Only back to the end of the cookie before: the whole text again and again would be quadratic.
+            let name_start = text[at..name_end].iter().rposition(|b| b";,".contains(b)).map_or(at, |p| at + p + 1);
+            let name = text[name_start..name_end].trim_ascii();
             let value = if memchr(b'\\', inner).is_some() { em.copy(&unescape(inner))? } else { inner };
             em.enter(Segment::named(Tag::Cookie, name))?;
             let result = em.value_as(value, em.zone(), Hint::None);

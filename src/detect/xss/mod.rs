@@ -35,6 +35,7 @@ pub const DETECTOR: Detector = Detector {
             "<meta http-equiv=refresh content='0;url=javascript:alert(1)'>",
             "`-alert(1)-`",
             "＜script＞alert(1)＜/script＞",
+            "＜script＞alert（1）＜／script＞",
             "[][(![]+[])[+[]]+(![]+[])[!+[]+!+[]]+(![]+[])[+!+[]]+(!![]+[])[+[]]]",
         ],
         negative: &[
@@ -53,17 +54,19 @@ pub const DETECTOR: Detector = Detector {
 
 fn gate(chars: Chars) -> bool {
     const MARKS: Chars = Chars::LT.with(Chars::EQUALS).with(Chars::LPAREN).with(Chars::BACKTICK).with(Chars::COLON);
-    chars.meets(MARKS) && chars.meets(Chars::ALPHA.with(Chars::LPAREN))
+    // Full-width forms of the marks are letters beyond ASCII.
+    chars.meets(Chars::HIGH) || chars.meets(MARKS) && chars.meets(Chars::ALPHA.with(Chars::LPAREN))
 }
 
 fn run(subject: &Subject<'_>) -> Option<Match> {
     let found = find(subject.bytes, subject.chars);
-    if found.is_none()
+    if found.is_none_or(|m| m.confidence < Confidence::High)
         && subject.chars.meets(Chars::HIGH)
         && let std::borrow::Cow::Owned(folded) = fold::run(subject.bytes)
     {
         // Positions within the folded text mean nothing in the value: report the value.
-        return find(&folded, Chars::of(&folded)).map(|m| Match { start: 0, end: subject.bytes.len(), ..m });
+        let wide = find(&folded, Chars::of(&folded)).map(|m| Match { start: 0, end: subject.bytes.len(), ..m });
+        return wide.filter(|m| found.is_none_or(|narrow| m.confidence > narrow.confidence)).or(found);
     }
     found
 }

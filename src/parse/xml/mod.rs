@@ -5,6 +5,7 @@ mod dtd;
 
 use super::{Candidate, Emit, Fail, Parsed, Suits};
 use crate::model::{AnomalyKind, Chars, ParserSet, Segment, SkipReason, Stop, Tag};
+use crate::normalize::charset::{self, Charset};
 use bumpalo::collections::Vec as BumpVec;
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
@@ -69,6 +70,12 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, F
 
 /// `bytes` as text in their declared encoding, and whether they are valid in it (XML 1.0 §4.3.3, appendix F).
 fn decode<'a>(bytes: &'a [u8], em: &mut Emit<'_, 'a>) -> Result<(&'a str, bool), Stop> {
+    if let charset @ (Charset::Utf7 | Charset::Ebcdic(_)) = named(bytes) {
+        // Read as the parsers of Java and .NET that take them would, and odd all the same: no honest client sends them.
+        let decoded = charset::decode(bytes, charset);
+        let copy = em.copy(String::from_utf8_lossy(&decoded.text).as_bytes())?;
+        return Ok((std::str::from_utf8(copy).expect("copied from text"), false));
+    }
     let encoding = match bytes {
         [0xff, 0xfe, ..] | [b'<', 0, ..] => encoding_rs::UTF_16LE,
         [0xfe, 0xff, ..] | [0, b'<', ..] => encoding_rs::UTF_16BE,
@@ -93,6 +100,16 @@ fn lossy<'a>(bytes: &'a [u8], em: &mut Emit<'_, 'a>) -> Result<&'a str, Stop> {
     match String::from_utf8_lossy(bytes) {
         Cow::Borrowed(text) => Ok(text),
         Cow::Owned(text) => Ok(std::str::from_utf8(em.copy(text.as_bytes())?).expect("copied from text")),
+    }
+}
+
+/// The character set that the XML declaration names; one in EBCDIC is told by its first octets.
+fn named(bytes: &[u8]) -> Charset {
+    const DECLARATION: &[u8] = b"\x4c\x6f\xa7\x94\x93";
+    match label(bytes) {
+        None if bytes.starts_with(DECLARATION) => charset::named(b"ibm037"),
+        None => Charset::Utf8,
+        Some(label) => charset::named(label),
     }
 }
 

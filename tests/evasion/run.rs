@@ -1,0 +1,146 @@
+//! What the tables share: a request goes through the engine with the built-in rules.
+
+use flate2::Compression;
+use std::io::Write;
+use std::sync::OnceLock;
+use weir::engine::{Plan, Scratch, inspect};
+use weir::model::{Inspection, Message};
+use weir::parse::message;
+use weir::ruleset::{Ruleset, builtin, compile};
+
+pub const SQLI: &str = "1' UNION SELECT password FROM users-- -";
+pub const XSS: &str = "<script>alert(document.cookie)</script>";
+pub const PTRAV: &str = "../../../../etc/passwd";
+/// Stands in the place of a payload and means nothing.
+pub const HARMLESS: &str = "a quiet day in the garden";
+
+fn ruleset() -> &'static Ruleset {
+    static RULES: OnceLock<Ruleset> = OnceLock::new();
+    RULES.get_or_init(|| compile::compile(&builtin::files()).expect("built-in rules compile"))
+}
+
+pub fn look(message: &Message<'_>) -> Inspection {
+    inspect(message, ruleset(), &Plan::default(), &mut Scratch::default(), &|| false)
+}
+
+/// A request of one row: target, headers, body.
+pub struct Sent {
+    pub target: Vec<u8>,
+    pub headers: Vec<(String, Vec<u8>)>,
+    pub body: Vec<u8>,
+}
+
+impl Sent {
+    pub fn target(target: impl Into<Vec<u8>>) -> Sent {
+        Sent { target: target.into(), headers: vec![], body: vec![] }
+    }
+
+    pub fn header(name: &str, value: impl Into<Vec<u8>>) -> Sent {
+        Sent { target: b"/".to_vec(), headers: vec![(name.into(), value.into())], body: vec![] }
+    }
+
+    pub fn body(media: &str, body: impl Into<Vec<u8>>) -> Sent {
+        Sent {
+            target: b"/".to_vec(),
+            headers: vec![("Content-Type".into(), media.as_bytes().to_vec())],
+            body: body.into(),
+        }
+    }
+
+    pub fn and(mut self, name: &str, value: &str) -> Sent {
+        self.headers.push((name.into(), value.as_bytes().to_vec()));
+        self
+    }
+
+    pub fn look(&self) -> Inspection {
+        let headers = self.headers.iter().map(|(n, v)| (n.as_bytes(), &v[..]));
+        let host = [(&b"Host"[..], &b"example.com"[..])];
+        look(&message::from_parts(b"POST", &self.target, b"HTTP/1.1", host.into_iter().chain(headers), &self.body))
+    }
+}
+
+/// Rules that object to the disguise itself, whatever it hides.
+const FORM: &[&str] = &["xss.encoded-letters", "xxe.internal"];
+
+/// A row: its name, and the request that hides a payload so.
+pub type Row = (&'static str, fn(&str) -> Sent);
+
+/// Checks every row with every payload and tells all misses at once.
+pub fn check(rows: &[Row], payloads: &[&str]) {
+    let mut missed = Vec::new();
+    for (name, hide) in rows {
+        for payload in payloads {
+            let got = hide(payload).look();
+            if !got.findings.iter().any(|f| f.decisive) && got.not_inspected.is_empty() {
+                missed.push(format!("{name}: {payload}"));
+            }
+        }
+        let got = hide(HARMLESS).look();
+        if let Some(finding) = got.findings.iter().find(|f| f.decisive && !FORM.contains(&&*f.rule)) {
+            missed.push(format!("{name}: harmless, but {} at {}", finding.rule, finding.point));
+        }
+    }
+    assert!(missed.is_empty(), "{} missed:\n{}", missed.len(), missed.join("\n"));
+}
+
+/// Each octet as `%XX`.
+pub fn percent(text: impl AsRef<[u8]>) -> String {
+    text.as_ref().iter().map(|b| format!("%{b:02x}")).collect()
+}
+
+/// As browsers encode a query.
+pub fn query(text: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.*".contains(&b);
+    text.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
+}
+
+pub fn base64(text: impl AsRef<[u8]>) -> String {
+    use base64::Engine;
+    base64::engine::general_purpose::STANDARD.encode(text)
+}
+
+pub fn base64url(text: impl AsRef<[u8]>) -> String {
+    use base64::Engine;
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(text)
+}
+
+pub fn json(text: &str) -> String {
+    serde_json::to_string(text).unwrap()
+}
+
+/// Each character as `\uXXXX`.
+pub fn json_escaped(text: &str) -> String {
+    text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect()
+}
+
+pub fn xml(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+pub fn gzip(text: impl AsRef<[u8]>) -> Vec<u8> {
+    let mut out = flate2::write::GzEncoder::new(Vec::new(), Compression::default());
+    out.write_all(text.as_ref()).unwrap();
+    out.finish().unwrap()
+}
+
+pub fn zlib(text: impl AsRef<[u8]>) -> Vec<u8> {
+    let mut out = flate2::write::ZlibEncoder::new(Vec::new(), Compression::default());
+    out.write_all(text.as_ref()).unwrap();
+    out.finish().unwrap()
+}
+
+pub fn deflate(text: impl AsRef<[u8]>) -> Vec<u8> {
+    let mut out = flate2::write::DeflateEncoder::new(Vec::new(), Compression::default());
+    out.write_all(text.as_ref()).unwrap();
+    out.finish().unwrap()
+}
+
+pub fn brotli(text: impl AsRef<[u8]>) -> Vec<u8> {
+    let mut out = Vec::new();
+    brotli::CompressorWriter::new(&mut out, 4096, 5, 22).write_all(text.as_ref()).unwrap();
+    out
+}
+
+pub fn utf16(text: &str, little: bool) -> Vec<u8> {
+    text.encode_utf16().flat_map(|unit| if little { unit.to_le_bytes() } else { unit.to_be_bytes() }).collect()
+}
