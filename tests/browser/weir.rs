@@ -1,0 +1,94 @@
+//! The real program, all in one process, in a directory of its own.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::Instant;
+
+use crate::driver::PATIENCE;
+
+/// The administrator's password.
+pub const PASSWORD: &str = "a-password-for-tests";
+
+/// A running program.
+pub struct Weir {
+    child: Child,
+    pub console: SocketAddr,
+    node: SocketAddr,
+    _dir: tempfile::TempDir,
+}
+
+impl Weir {
+    /// Starts it and waits until both ends listen.
+    pub fn start() -> Weir {
+        let dir = tempfile::tempdir().unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+        command.env_clear().current_dir(dir.path());
+        let password = format!("control_plane.admin_password={PASSWORD}");
+        // A debug build on a busy machine inspects slowly: its time limits must not decide verdicts.
+        for set in [
+            "connector.address=127.0.0.1:0",
+            "control_plane.address=127.0.0.1:0",
+            "metrics.enabled=false",
+            "health_check.enabled=false",
+            "http_inspector.wallarm_process_time_limit=60s",
+            "load.queue_timeout=60s",
+            &password,
+        ] {
+            command.args(["--set", set]);
+        }
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let (mut told, mut console, mut node) = (String::new(), None, None);
+        while console.is_none() || node.is_none() {
+            let Some(Ok(line)) = lines.next() else { panic!("it did not start: {told}") };
+            told.push_str(&line);
+            told.push('\n');
+            if let Some((_, rest)) = line.split_once("Console and API are at ") {
+                console = rest.rsplit('/').next().unwrap().parse().ok();
+            } else if let Some((_, rest)) = line.split_once("listens on ") {
+                node = rest.split(' ').next().unwrap().parse().ok();
+            }
+        }
+        std::thread::spawn(move || lines.for_each(drop));
+        Weir { child, console: console.unwrap(), node: node.unwrap(), _dir: dir }
+    }
+
+    /// The verdict on a raw request of `client`.
+    pub fn judge(&self, client: &str, raw: &str) -> String {
+        let mut stream = TcpStream::connect(self.node).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let head = format!(
+            "POST /v1/requests HTTP/1.1\r\nHost: node\r\nConnection: close\r\nContent-Type: message/http\r\n\
+             Inspector-Request-Id: test-1\r\nInspector-Client: {client}:1234\r\nInspector-Connector: test/1\r\n\
+             Content-Length: {}\r\n\r\n{raw}",
+            raw.len()
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let verdict = answer.lines().find_map(|line| {
+            let (name, value) = line.split_once(": ")?;
+            name.eq_ignore_ascii_case("inspector-verdict").then(|| value.trim().to_owned())
+        });
+        verdict.unwrap_or_else(|| panic!("no verdict: {answer}"))
+    }
+
+    /// Waits until the verdict is `wanted`.
+    pub fn judged(&self, wanted: &str, client: &str, raw: &str) {
+        let begin = Instant::now();
+        while self.judge(client, raw) != wanted {
+            assert!(begin.elapsed() < PATIENCE, "never the verdict {wanted} on {raw}");
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        println!("verdict {wanted} after {:?}", begin.elapsed());
+    }
+}
+
+impl Drop for Weir {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ended = self.child.kill();
+        let _code = self.child.wait();
+    }
+}
