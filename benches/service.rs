@@ -1,0 +1,230 @@
+//! The service against its floor: the same HTTP stack that reads the call and answers a pass without looking.
+//!
+//! ```text
+//! cargo bench --bench service                 # five rounds, the two in turn
+//! cargo bench --bench service -- 9 20000      # nine rounds of 20,000 calls
+//! ```
+//!
+//! Each server has core 0 for itself, the load comes from core 1 over 32 kept connections; every call is a distinct
+//! POST of 1 KB of JSON as `message/http`. On a machine that does other things too, quote the ratios and the CPU time a
+//! call, which is the server's own (user and system, from `/proc`), before calls a second.
+
+#[allow(dead_code)]
+mod sets;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::post;
+use sets::Random;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Connections kept, each with one call at a time.
+const CONNECTIONS: usize = 32;
+/// Distinct calls.
+const DISTINCT: usize = 4000;
+/// Octets of JSON in each.
+const BODY: usize = 1024;
+/// Rounds, and calls in each.
+const ROUNDS: usize = 5;
+const CALLS: usize = 20_000;
+/// How long a server may take to listen.
+const START: Duration = Duration::from_secs(60);
+/// Argument by which this program becomes the floor.
+const FLOOR: &str = "--floor";
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
+    if let [flag, address] = arguments.as_slice()
+        && flag == FLOOR
+    {
+        return floor(address);
+    }
+    let number = |at: usize, otherwise| arguments.get(at).map_or(otherwise, |a: &String| a.parse().expect("a number"));
+    let (rounds, calls) = (number(0, ROUNDS), number(1, CALLS));
+    let loads = calls_of(DISTINCT);
+    let me = std::env::current_exe().expect("the path of this program");
+    let servers = [
+        Server::start("floor", |address| vec![me.display().to_string(), FLOOR.into(), address.into()]),
+        Server::start("weir", |address| weir(address, &[])),
+        Server::start("weir, no access log", |address| weir(address, &["log.access_log.enabled=false"])),
+    ];
+    pin(std::process::id(), 1);
+    let mut figures = vec![Vec::new(); servers.len()];
+    for round in 0..=rounds {
+        for (server, figures) in servers.iter().zip(&mut figures) {
+            let figure = server.measure(&loads, calls);
+            // The first round warms the caches of the regex engines.
+            if round > 0 {
+                figures.push(figure);
+            }
+        }
+    }
+    println!("{calls} calls a round, {rounds} rounds, {CONNECTIONS} connections, {} octets a call", loads[0].len());
+    println!(
+        "{:22} {:>12} {:>12} {:>14} {:>12} {:>9}",
+        "server", "CPU us/call", "best", "calls/s", "of floor", "RSS MiB"
+    );
+    let base = median(figures[0].iter().map(|f| f.rate));
+    for (server, figures) in servers.iter().zip(&figures) {
+        let rate = median(figures.iter().map(|f| f.rate));
+        println!(
+            "{:22} {:>12.1} {:>12.1} {:>14.0} {:>11.0}% {:>9.1}",
+            server.name,
+            median(figures.iter().map(|f| f.cpu)),
+            figures.iter().map(|f| f.cpu).fold(f64::INFINITY, f64::min),
+            rate,
+            100.0 * rate / base,
+            server.resident()
+        );
+    }
+}
+
+/// The floor: route, headers and body read as the service reads them, a pass as the answer.
+fn floor(address: &str) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let answer = |headers: HeaderMap, body: Bytes| async move {
+            let status = if body.is_empty() { StatusCode::BAD_REQUEST } else { StatusCode::NO_CONTENT };
+            let id = headers.get("inspector-request-id").cloned().expect("an id");
+            (status, [("inspector-verdict", "pass".try_into().expect("a value")), ("inspector-request-id", id)])
+        };
+        let listener = tokio::net::TcpListener::bind(address).await.expect("the address is free");
+        axum::serve(listener, Router::new().route("/v1/requests", post(answer))).await.expect("it serves");
+    });
+}
+
+fn weir(address: &str, more: &[&str]) -> Vec<String> {
+    let set = [
+        &format!("connector.address={address}")[..],
+        "health_check.enabled=false",
+        "metrics.enabled=false",
+        "events.enabled=false",
+    ];
+    let options = set.iter().chain(more).flat_map(|s| ["--set".to_owned(), (*s).to_owned()]);
+    [env!("CARGO_BIN_EXE_weir").to_owned(), "processing".to_owned()].into_iter().chain(options).collect()
+}
+
+/// Calls with distinct bodies, ready to be written.
+fn calls_of(count: usize) -> Vec<Vec<u8>> {
+    let mut random = Random(11);
+    let mut call = |at| {
+        let body = sets::json(&mut random, BODY);
+        let inner = sets::post(&mut random, "application/json", body.as_bytes());
+        let mut raw = format!(
+            "POST /v1/requests HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: message/http; msgtype=request\r\n\
+             Inspector-Request-Id: r{at}\r\nInspector-Client: 203.0.113.{}:51234\r\nInspector-Connector: bench/1\r\n\
+             Content-Length: {}\r\n\r\n",
+            at % 250,
+            inner.len()
+        )
+        .into_bytes();
+        raw.extend_from_slice(&inner);
+        raw
+    };
+    (0..count).map(&mut call).collect()
+}
+
+/// A server under measurement, on core 0.
+struct Server {
+    name: &'static str,
+    child: Child,
+    address: SocketAddr,
+}
+
+/// What one round showed.
+#[derive(Clone, Copy)]
+struct Figure {
+    /// CPU time of the server, in microseconds a call.
+    cpu: f64,
+    /// Calls answered a second.
+    rate: f64,
+}
+
+impl Server {
+    fn start(name: &'static str, command: impl Fn(&str) -> Vec<String>) -> Self {
+        let address = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port");
+        let command = command(&address.to_string());
+        // What it was pinned to before it starts decides how many threads it makes.
+        let child = Command::new("taskset")
+            .args(["-c", "0"])
+            .args(&command)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("taskset (util-linux) runs the server");
+        let begin = Instant::now();
+        while TcpStream::connect(address).is_err() {
+            assert!(begin.elapsed() < START, "{name} does not listen");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Self { name, child, address }
+    }
+
+    fn measure(&self, loads: &[Vec<u8>], calls: usize) -> Figure {
+        let (before, begin) = (cpu_ticks(self.child.id()), Instant::now());
+        let each = calls / CONNECTIONS;
+        std::thread::scope(|scope| {
+            for connection in 0..CONNECTIONS {
+                scope.spawn(move || self.calls(loads.iter().cycle().skip(connection * each % loads.len()).take(each)));
+            }
+        });
+        let (made, took) = ((each * CONNECTIONS) as f64, begin.elapsed().as_secs_f64());
+        let ticks = cpu_ticks(self.child.id()) - before;
+        // Linux reports these times in hundredths of a second.
+        Figure { cpu: ticks as f64 * 1e4 / made, rate: made / took }
+    }
+
+    fn calls<'l>(&self, loads: impl Iterator<Item = &'l Vec<u8>>) {
+        let mut stream = TcpStream::connect(self.address).expect("a connection");
+        stream.set_nodelay(true).expect("no delay");
+        let mut answer = [0; 4096];
+        for load in loads {
+            stream.write_all(load).expect("the call is taken");
+            let mut read = 0;
+            while !answer[..read].ends_with(b"\r\n\r\n") {
+                let more = stream.read(&mut answer[read..]).expect("an answer");
+                assert!(more > 0, "{} closed a connection", self.name);
+                read += more;
+            }
+            assert!(answer.starts_with(b"HTTP/1.1 204"), "{}: {}", self.name, String::from_utf8_lossy(&answer[..read]));
+        }
+    }
+
+    /// Memory resident now, in MiB.
+    fn resident(&self) -> f64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or("0");
+        line.trim().trim_end_matches(" kB").parse::<f64>().unwrap_or_default() / 1024.0
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// User and system time of a process, in clock ticks.
+fn cpu_ticks(pid: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("the server lives");
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+    fields.skip(11).take(2).map(|n| n.parse::<u64>().expect("a number")).sum()
+}
+
+/// Confines a process, and the threads it starts from now on, to one core.
+fn pin(pid: u32, core: usize) {
+    let done =
+        Command::new("taskset").args(["-cp", &core.to_string(), &pid.to_string()]).stdout(Stdio::null()).status();
+    assert!(done.is_ok_and(|status| status.success()), "taskset (util-linux) pins the load to core {core}");
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
