@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc::{self, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 use tracing_subscriber::filter::{EnvFilter, FilterExt, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
@@ -17,6 +18,8 @@ use tracing_subscriber::{Layer, Registry, fmt, reload};
 pub const ACCESS_TARGET: &str = "weir::access";
 /// Lines that may wait for the output: some megabytes at most, a second of busy traffic.
 const QUEUE: usize = 8192;
+/// How long the writing thread lets lines gather. To wake it for each line costs a busy core more than the line itself.
+const GATHER: Duration = Duration::from_millis(3);
 
 /// Which verdicts get a line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -196,7 +199,7 @@ fn open_file(path: &PathBuf) -> io::Result<File> {
     opened.map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", path.display())))
 }
 
-/// Writes lines as they come and flushes when none waits.
+/// Writes lines in batches: the first at once, those that come while it rests together.
 fn write_lines(lines: &mpsc::Receiver<Message>, out: &mut Box<dyn Write + Send>) {
     let mut batch = Vec::new();
     while let Ok(Some(line)) = lines.recv() {
@@ -220,6 +223,7 @@ fn write_lines(lines: &mpsc::Receiver<Message>, out: &mut Box<dyn Write + Send>)
         if last {
             return;
         }
+        std::thread::sleep(GATHER);
     }
 }
 
