@@ -280,7 +280,11 @@ fn calls_are_bounded() {
     let refused = speaker.runtime.block_on(speaker.client.heartbeat(&identity, &beat));
     assert!(matches!(refused, Err(CallError::Refused(413, _))));
     let nobody = Identity { node_id: "x".into(), secret: "y".into() };
-    assert!(matches!(speaker.send(&nobody, hit("z")), Err(CallError::Unknown(_))));
+    // A server may end the connection whose body it refused to read, and the next call on it finds out; nodes call again.
+    until("an answer to nobody", || match speaker.send(&nobody, hit("z")) {
+        Err(CallError::Unreachable(_)) => false,
+        other => matches!(other, Err(CallError::Unknown(_))) || panic!("{other:?}"),
+    });
     until("the good ones", || all_there(&stub, &["good".into(), "also".into()]));
     assert_eq!(stub.told(|told| told.records.len()), 2);
 }

@@ -101,6 +101,12 @@ fn delivered_segments_are_deleted_and_make_room() {
     assert!(accepted > 20, "{accepted} records in half a mebibyte");
     assert_eq!(spool.status().records, accepted as u64);
     assert_eq!(spool.append_blocking(vec![vec![b'x'; 400 << 10]]), Err(Dropped::Full));
+    // The writer answers first and counts then.
+    let begun = Instant::now();
+    while spool.status().dropped < 10 + 1 {
+        assert!(begun.elapsed() < PATIENCE, "{:?}", spool.status());
+        std::thread::sleep(Duration::from_millis(5));
+    }
     assert_eq!(spool.status().dropped, 10 + 1);
     assert_eq!(drain(&mut reader, 7).len(), accepted);
     put(&spool, &["room again"]);
