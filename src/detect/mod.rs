@@ -148,6 +148,10 @@ const FILLED_LINES: usize = 3;
 ///
 /// Detectors of code that stands in the open ask more of such a text before they believe it.
 fn is_document(text: &[u8]) -> bool {
+    // Both have line ends; most values have none, and detectors ask of every value.
+    if memchr::memchr(b'\n', text).is_none() {
+        return false;
+    }
     let lines = memchr::memchr_iter(b'\n', text).take(DOCUMENT_LINES).count() == DOCUMENT_LINES;
     let filled = || text.split(|b| *b == b'\n').filter(|line| !line.trim_ascii().is_empty()).take(FILLED_LINES).count();
     lines && filled() == FILLED_LINES || has_fence(text)
