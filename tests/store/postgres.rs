@@ -16,21 +16,28 @@ pub struct Server {
     tools: PathBuf,
     directory: PathBuf,
     shared: bool,
+    durable: bool,
     _keep: tempfile::TempDir,
 }
 
 impl Server {
     /// Starts one; none where PostgreSQL is not installed. With `WEIR_REQUIRE_POSTGRES` set that is a failure.
     pub fn start() -> Option<Server> {
-        Self::start_with(false)
+        Self::start_with(false, false)
     }
 
     /// One that nobody drops: the shell removes its directory.
     pub fn start_shared() -> Option<Server> {
-        Self::start_with(true)
+        Self::start_with(true, false)
     }
 
-    fn start_with(shared: bool) -> Option<Server> {
+    /// One that waits for the disk as in production: for the bench.
+    #[allow(dead_code)]
+    pub fn start_durable() -> Option<Server> {
+        Self::start_with(false, true)
+    }
+
+    fn start_with(shared: bool, durable: bool) -> Option<Server> {
         let Some(tools) = tools() else {
             assert!(std::env::var_os("WEIR_REQUIRE_POSTGRES").is_none(), "PostgreSQL is not installed");
             // Past the capture of output, so that nobody takes the tests for run.
@@ -44,7 +51,7 @@ impl Server {
         };
         let keep = tempfile::Builder::new().prefix("weir-pg").tempdir().unwrap();
         let directory = keep.path().to_owned();
-        let mut server = Server { child: None, tools, directory, shared, _keep: keep };
+        let mut server = Server { child: None, tools, directory, shared, durable, _keep: keep };
         if is_root() {
             assert!(Command::new("chown").arg("postgres").arg(&server.directory).status().unwrap().success());
         }
@@ -71,7 +78,8 @@ impl Server {
         };
         command.args(["-c", script, "sh"]).arg(self.tools.join("postgres"));
         command.arg("-D").arg(self.directory.join("data")).arg("-k").arg(&self.directory);
-        for setting in ["listen_addresses=", "fsync=off", "max_connections=300", "max_locks_per_transaction=256"] {
+        let fsync = if self.durable { "fsync=on" } else { "fsync=off" };
+        for setting in ["listen_addresses=", fsync, "max_connections=300", "max_locks_per_transaction=256"] {
             command.args(["-c", setting]);
         }
         command.env("REMOVE", if self.shared { self.directory.as_os_str() } else { "".as_ref() });

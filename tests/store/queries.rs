@@ -67,6 +67,39 @@ fn any() -> Filter {
 }
 
 both! {
+    async fn an_attack_is_found_by_what_any_of_its_hits_has(fresh) {
+        let database = fresh.open().await;
+        // Many signatures, one after the other, then one more than is kept with the attack.
+        for n in 0..40u64 {
+            let mut one = hit(NOON + n as i64 * MINUTE, n);
+            one.rules = vec![n];
+            one.application = n as i64 % 3;
+            database.insert(batch([one]), "n").await.unwrap();
+            let rule = |n: u64| Filter { rules: only(n.to_string()), ..Filter::default() };
+            let count = async |filter| database.attacks(&filter, &Page::first(9)).await.unwrap().rows.len();
+            assert_eq!((count(rule(0)).await, count(rule(n)).await, count(rule(n + 1)).await), (1, 1, 0), "{n}");
+            let application = |n| Filter { applications: only(n), ..Filter::default() };
+            assert_eq!((count(application(n as i64 % 3)).await, count(application(7)).await), (1, 0), "{n}");
+        }
+    }
+
+    async fn hits_of_an_attack_over_time(fresh) {
+        let database = fresh.open().await;
+        let hits = (0..90).map(|n| if n % 3 == 0 { monitored(hit(NOON + n as i64 * 10 * MINUTE, n)) } else { hit(NOON + n as i64 * 10 * MINUTE, n) });
+        database.insert(batch(hits), "n").await.unwrap();
+        let attack = database.attacks(&Filter::default(), &Page::first(1)).await.unwrap().rows.remove(0);
+        for (step, slots) in [(MINUTE, 901), (HOUR, 15)] {
+            let series = database.attack_series(&attack.id, NOON, NOON + 15 * HOUR + step, step).await.unwrap().unwrap();
+            assert!(series.slots.len() >= slots);
+            let sums = series.slots.iter().fold((0, 0), |sums, slot| (sums.0 + slot.hits, sums.1 + slot.blocked));
+            assert_eq!(sums, (90, 60), "{step}");
+        }
+        let minutes = database.attack_series(&attack.id, NOON, NOON + HOUR, MINUTE).await.unwrap().unwrap();
+        let filled: Vec<usize> = (0..60).filter(|&n| minutes.slots[n].hits > 0).collect();
+        assert_eq!(filled, [0, 10, 20, 30, 40, 50]);
+        assert!(database.attack_series(&id(NOON, 9_999), NOON, NOON + HOUR, MINUTE).await.unwrap().is_none());
+    }
+
     async fn every_filter_finds_what_it_names(fresh) {
         let database = fresh.open().await;
         database.insert(batch(variety()), "node-a").await.unwrap();

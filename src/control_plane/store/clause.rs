@@ -1,5 +1,6 @@
 //! A [`Filter`] as conditions of SQL. Column names are fixed text; everything that was asked for is bound.
 
+use super::facets::ANY;
 use super::filter::{Filter, Mark, Span, Terms};
 use super::incoming::ip_key;
 use super::sql::{Sql, Value};
@@ -93,6 +94,8 @@ pub(super) fn attacks(sql: &mut Sql, filter: &Filter) {
     each(sql, &filter.points, |sql, point| point_like(sql, "a.point", point));
     each(sql, &filter.statuses, |sql, status| equal(sql, "a.status", status.number()));
     each(sql, &filter.marks, |sql, mark| equal(sql, "a.mark", mark.map_or("", Mark::code)));
+    facet(sql, filter.rules.any.iter().map(|rule| format!("r={}", like_pattern(rule))));
+    facet(sql, filter.applications.any.iter().map(|application| format!("a={application}")));
     if let Some(hits) = filter.hits {
         sql.push(" AND ");
         span(sql, "a.hits", hits);
@@ -201,6 +204,21 @@ fn like_pattern(glob: &str) -> String {
         }
     }
     out
+}
+
+/// Leaves out attacks none of whose hits has one of `words`.
+fn facet(sql: &mut Sql, words: impl Iterator<Item = String>) {
+    let mut words = words.peekable();
+    if words.peek().is_none() {
+        return;
+    }
+    sql.push(" AND (");
+    like(sql, "a.facets", format!("% {ANY} %"));
+    for word in words {
+        sql.push(" OR ");
+        like(sql, "a.facets", format!("% {word} %"));
+    }
+    sql.push(")");
 }
 
 /// One of a list between spaces.

@@ -1,6 +1,7 @@
 //! New hits into attacks: reads the runs that they may touch, joins, writes what changed.
 
 use super::StoreError;
+use super::facets::Facets;
 use super::filter::AttackStatus;
 use super::ids::{self, Month};
 use super::incoming::{Group, Incoming, ip_number};
@@ -18,12 +19,13 @@ const FIRST_LOCK: i64 = 7_306_944_000;
 
 const ATTACKS: Rows = Rows::new(
     "INSERT INTO attacks (id, month, grp, attack_type, point, host, first_time, last_time, first_hit, last_hit, hits, \
-     blocked, folded, status, sources, mark, mark_author, mark_time, sketch) VALUES ",
-    19,
+     blocked, folded, status, sources, mark, mark_author, mark_time, sketch, facets) VALUES ",
+    20,
     " ON CONFLICT (id) DO UPDATE SET first_time = excluded.first_time, last_time = excluded.last_time, \
      first_hit = excluded.first_hit, last_hit = excluded.last_hit, hits = excluded.hits, blocked = excluded.blocked, \
      folded = excluded.folded, status = excluded.status, sources = excluded.sources, mark = excluded.mark, \
-     mark_author = excluded.mark_author, mark_time = excluded.mark_time, sketch = excluded.sketch",
+     mark_author = excluded.mark_author, mark_time = excluded.mark_time, sketch = excluded.sketch, \
+     facets = excluded.facets",
 );
 const ALIASES: Rows = Rows::new("INSERT INTO attack_aliases (id, attack) VALUES ", 2, " ON CONFLICT DO NOTHING");
 
@@ -89,6 +91,7 @@ fn single(hit: &Incoming) -> Run {
         blocked: u64::from(hit.blocked()),
         folded: hit.weight() - 1,
         sketch,
+        facets: Facets::of(hit),
         mark: Default::default(),
         changed: true,
         merged: Vec::new(),
@@ -107,7 +110,7 @@ async fn read(
     for portion in keys.chunks(256) {
         let mut sql = Sql::new(
             "SELECT grp, month, id, first_time, last_time, first_hit, last_hit, hits, blocked, folded, mark, \
-             mark_author, mark_time, sketch FROM attacks WHERE last_time >= ",
+             mark_author, mark_time, sketch, facets FROM attacks WHERE last_time >= ",
         );
         sql.bind(first)
             .push(" AND first_time <= ")
@@ -138,6 +141,7 @@ fn run(c: &mut Columns<'_>) -> Result<Run, StoreError> {
         folded: c.count()?,
         mark: (c.text()?, c.text()?, c.int()?),
         sketch: Sketch::from_text(&c.text()?).ok_or_else(|| StoreError::Value("a sketch of sources".into()))?,
+        facets: Facets::from_text(&c.text()?),
         changed: false,
         merged: Vec::new(),
     })
@@ -192,5 +196,6 @@ fn row(id: String, month: Month, key: &str, group: &Group, host: &str, run: &Run
         run.mark.1.clone().into(),
         run.mark.2.into(),
         run.sketch.to_text().into(),
+        run.facets.to_text().into(),
     ]
 }

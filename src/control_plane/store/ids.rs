@@ -35,6 +35,15 @@ pub(super) fn bound(time: i64) -> String {
     format!("{:08x}-{:04x}-0000-0000-000000000000", time >> 16, time & 0xffff)
 }
 
+/// The earliest time of an id that begins with `text`, its first 8 or 13 characters.
+pub(super) fn prefix_time(text: &str) -> i64 {
+    let digits = text.bytes().filter(u8::is_ascii_hexdigit).take(12);
+    let (time, count) = digits.fold((0, 0), |(time, count), digit| {
+        (time << 4 | i64::from(char::from(digit).to_digit(16).unwrap_or_default()), count + 1)
+    });
+    time << (4 * (12 - count))
+}
+
 /// A month of the civil calendar in UTC, counted since year 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Month(pub i64);
@@ -97,6 +106,15 @@ pub(super) fn now() -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn beginnings_of_ids_tell_times() {
+        let time = 1_773_144_012_345;
+        let id = mint(time);
+        assert_eq!(prefix_time(&id[..13]), time);
+        let coarse = prefix_time(&id[..8]);
+        assert!(coarse <= time && time - coarse < 65_536, "{coarse}");
+    }
 
     #[test]
     fn ids_carry_their_time_and_sort_by_it() {

@@ -100,6 +100,11 @@ impl Incoming {
         self.hit.folded.saturating_add(1).min(1 << 40)
     }
 
+    /// Rules by number and signatures by name.
+    pub fn rules(&self) -> impl Iterator<Item = String> {
+        self.hit.rules.iter().map(u64::to_string).chain(self.hit.findings.iter().map(|f| f.rule.clone()))
+    }
+
     /// Values for the columns of [`super::ingest`]'s INSERT into `hits`.
     pub fn hit_row(&self) -> Vec<Value> {
         let hit = &self.hit;
@@ -128,7 +133,7 @@ impl Incoming {
             i64::from(self.blocked()).into(),
             (self.weight() - 1).into(),
             list(hit.attacks.iter().map(|a| a.code().to_owned())).into(),
-            list(hit.rules.iter().map(u64::to_string).chain(hit.findings.iter().map(|f| f.rule.clone()))).into(),
+            list(self.rules()).into(),
             list(self.groups.iter().map(|g| g.key.clone())).into(),
             list(self.groups.iter().map(|g| g.point.clone())).into(),
             list(hit.client.source_types.iter().map(|source| source.to_ascii_lowercase())).into(),

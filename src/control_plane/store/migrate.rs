@@ -47,6 +47,7 @@ pub(super) const CONTROL: &[Migration] = migrations! {
 /// Migrations of the tables that hold hits. They are the store's alone.
 pub(super) const HITS: &[Migration] = migrations! {
     150 "0150_hits",
+    151 "0151_facets",
 };
 
 /// Names of all migrations of this build.

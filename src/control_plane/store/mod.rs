@@ -16,6 +16,7 @@ mod database;
 mod days;
 mod error;
 mod export;
+mod facets;
 mod filter;
 mod grouping;
 mod hits;

@@ -3,6 +3,7 @@
 //! Invariant: the runs of a group depend on the set of its hits alone, not on the order in which they came. A late hit
 //! extends a run, stands alone, or bridges two, which then become one.
 
+use super::facets::Facets;
 use super::sketch::Sketch;
 
 /// Longest time between two hits of one attack, in milliseconds.
@@ -29,6 +30,8 @@ pub(super) struct Run {
     pub folded: u64,
     /// Sources.
     pub sketch: Sketch,
+    /// Signatures and applications.
+    pub facets: Facets,
     /// Mark, author and time; an empty mark for none.
     pub mark: (String, String, i64),
     /// Whether it differs from what is stored.
@@ -48,6 +51,7 @@ impl Run {
         self.blocked += later.blocked;
         self.folded += later.folded;
         self.sketch.merge(&later.sketch);
+        self.facets.merge(later.facets);
         // The newer word of a person counts.
         if later.mark.2 > self.mark.2 {
             self.mark = later.mark;
@@ -92,6 +96,7 @@ mod tests {
             blocked: (time % 2) as u64,
             folded: 0,
             sketch: Sketch::default(),
+            facets: Facets::from_text(""),
             mark: Default::default(),
             changed: true,
             merged: Vec::new(),

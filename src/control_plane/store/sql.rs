@@ -70,11 +70,19 @@ impl From<&str> for Value {
 pub(super) struct Sql {
     text: String,
     values: Vec<Value>,
+    /// Whether placeholders are `?`.
+    unnamed: bool,
 }
 
 impl Sql {
     pub fn new(text: &'static str) -> Sql {
-        Sql { text: text.to_owned(), values: Vec::new() }
+        Sql { text: text.to_owned(), ..Sql::default() }
+    }
+
+    /// A statement with many values for the engine behind `on`. SQLite takes `$1` for a name and looks through all names
+    /// for each value, so that thousands of them cost more than the rows; it has `?` without a name.
+    fn for_many(text: &'static str, on: &AnyConnection) -> Sql {
+        Sql { unnamed: on.backend_name() == "SQLite", ..Sql::new(text) }
     }
 
     /// Appends text.
@@ -105,6 +113,9 @@ impl Sql {
             return self.push("NULL");
         }
         self.values.push(value);
+        if self.unnamed {
+            return self.push("?");
+        }
         write!(self.text, "${}", self.values.len()).expect("a String takes text");
         self
     }
@@ -170,7 +181,7 @@ impl Rows {
         let mut rows = rows.into_iter();
         while left > 0 {
             let size = 1 << left.min(most).ilog2();
-            let mut sql = Sql::new(self.head);
+            let mut sql = Sql::for_many(self.head, on);
             for n in 0..size {
                 sql.push(if n == 0 { "(" } else { ", (" });
                 let row = rows.next().unwrap_or_default();
@@ -196,7 +207,7 @@ pub(super) async fn each_portion(
     let mut rest = values;
     while !rest.is_empty() {
         let (now, later) = rest.split_at(1 << rest.len().min(MAX_ROWS).ilog2());
-        let mut sql = Sql::new(head);
+        let mut sql = Sql::for_many(head, on);
         sql.push("(").list(now.iter().cloned()).push(")").push(tail);
         out.extend(sql.all(&mut *on).await?);
         rest = later;

@@ -16,7 +16,7 @@ use crate::control_plane::console::view::shell::Place;
 use crate::control_plane::console::view::text::Text;
 use crate::control_plane::console::view::ui::href;
 use crate::control_plane::error::{Error, Result};
-use crate::control_plane::store::{Attack, Filter, HitRow, Listing, Page as Rows, Terms};
+use crate::control_plane::store::{Attack, Filter, HitRow, Listing, Page as Rows};
 use crate::control_plane::{store, store::AttackStatus};
 use axum::extract::Path;
 use axum::http::{StatusCode, header};
@@ -277,7 +277,7 @@ fn hit_line(page: &Page, hit: &HitRow) -> HitLine {
     }
 }
 
-/// Hits of this type on this host while the attack went on.
+/// Hits of the attack over its time.
 async fn plot(page: &Page, attack: &Attack) -> Result<Stacked> {
     const BUCKETS: i64 = 60;
     const STEPS: [i64; 8] = [1_000, 5_000, 15_000, 60_000, 300_000, 900_000, 3_600_000, 21_600_000];
@@ -285,17 +285,12 @@ async fn plot(page: &Page, attack: &Attack) -> Result<Stacked> {
     let step = STEPS.into_iter().find(|step| length / step < BUCKETS).unwrap_or(86_400_000);
     let from = attack.first_time.div_euclid(step) * step;
     let to = from + (length / step + 2).clamp(12, 1_000) * step;
-    let filter = Filter {
-        attack_types: Terms::only(attack.attack_type),
-        hosts: Terms::only(attack.host.clone()),
-        ..Filter::default()
-    };
-    let series = page.app.store.series(&filter, from, to, step).await?;
+    let series = page.app.store.attack_series(&attack.id, from, to, step).await?.ok_or(Error::NotFound("attack"))?;
     let values = |of: fn(&store::Slot) -> u64| series.slots.iter().map(of).collect();
     let buckets = Buckets { from, step, count: series.slots.len() };
     let series = vec![
         Series { label: "Blocked".into(), slot: 2, values: values(|slot| slot.blocked) },
         Series { label: "Passed".into(), slot: 3, values: values(|slot| slot.hits - slot.blocked.min(slot.hits)) },
     ];
-    Ok(Stacked::new("hits", "Hits of this type on this host", buckets, series, FULL))
+    Ok(Stacked::new("hits", "Hits of this attack", buckets, series, FULL))
 }

@@ -1,0 +1,97 @@
+//! The store and the Console over it: hits stored a second, and how long pages take once many are there.
+//!
+//! ```text
+//! cargo bench --bench store                  # 100,000 hits, SQLite and PostgreSQL
+//! cargo bench --bench store -- 1000000       # a million
+//! cargo bench --bench store -- 1000000 sqlite
+//! ```
+//!
+//! Hits lie over ten days; sources, hosts, paths, points and types are as uneven as in life. `ingest` stores batches
+//! through the library, as the control plane does with what a node sends. `end to end` is the whole of `weir`: attacks
+//! over four connections to the node, until the last one can be queried. Pages are those of the Console, over HTTP from
+//! `weir control-plane`, each opened several times. PostgreSQL writes to disk as it does in production (`fsync` on).
+
+#[allow(dead_code)]
+#[path = "../../tests/it/control_plane.rs"]
+mod control_plane;
+mod end_to_end; // attacks until they are stored
+#[allow(dead_code)]
+#[path = "../../tests/it/node.rs"]
+mod node;
+mod pages; // how long pages take
+#[allow(dead_code)]
+#[path = "../../tests/store/postgres.rs"]
+mod postgres;
+#[allow(dead_code)]
+#[path = "../sets/mod.rs"]
+mod sets;
+mod traffic; // hits as they are in life
+
+use std::time::Instant;
+use weir::control_plane::store::Database;
+
+/// Hits unless said otherwise.
+const HITS: u64 = 100_000;
+/// Hits of one batch: about what a second of a busy attack brings.
+const BATCH: u64 = 500;
+
+fn main() {
+    let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
+    let hits = arguments.next().map_or(HITS, |n| n.parse().expect("a number of hits"));
+    let engines: Vec<String> = arguments.collect();
+    let wanted = |name: &str| engines.is_empty() || engines.iter().any(|engine| engine == name);
+    if wanted("sqlite") {
+        let directory = tempfile::tempdir().expect("a directory");
+        run("SQLite", &format!("sqlite:{}", directory.path().display()), hits);
+    }
+    if wanted("postgres")
+        && let Some(server) = postgres::Server::start_durable()
+    {
+        run("PostgreSQL", &server.create("bench"), hits);
+    }
+}
+
+fn run(engine: &str, url: &str, hits: u64) {
+    println!("{engine}, {hits} hits");
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(ingest(url, hits));
+    let directory = tempfile::tempdir().expect("a directory");
+    let places = [
+        format!("control_plane.database={url}"),
+        format!("control_plane.key_file={}", directory.path().join("key.pem").display()),
+    ];
+    let places: Vec<&str> = places.iter().map(String::as_str).collect();
+    pages::measure(&places);
+    end_to_end::measure(&places);
+    runtime.block_on(retain(url));
+    println!();
+}
+
+/// Stores all hits in order of time, and tells how fast each tenth of them was.
+async fn ingest(url: &str, hits: u64) {
+    let database = Database::open(url).await.expect("the store opens");
+    let mut traffic = traffic::Traffic::new(hits);
+    let (begun, mut tenth, mut stored) = (Instant::now(), Instant::now(), 0u64);
+    let mut rates = Vec::new();
+    while stored < hits {
+        let batch = traffic.batch(BATCH.min(hits - stored));
+        stored += database.insert(batch, "node-1").await.expect("it stores").stored;
+        if stored.is_multiple_of((hits / 10).max(1)) {
+            rates.push(format!("{:.0}", hits as f64 / 10.0 / tenth.elapsed().as_secs_f64()));
+            tenth = Instant::now();
+        }
+    }
+    let rate = hits as f64 / begun.elapsed().as_secs_f64();
+    println!("  ingest      {rate:>8.0} hits/s; by tenths {}", rates.join(" "));
+    database.close().await;
+}
+
+/// Drops what is older than five days.
+async fn retain(url: &str) {
+    let database = Database::open(url).await.expect("the store opens");
+    database.set_retention(5);
+    let begun = Instant::now();
+    let done = database.retain().await.expect("it retains");
+    println!("  retention   {:>8.0} ms; {done:?}", begun.elapsed().as_secs_f64() * 1e3);
+    database.close().await;
+}
