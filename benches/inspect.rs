@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cargo bench --bench inspect                       # microseconds, best of five rounds over the whole set
+//! cargo bench --bench inspect -- "JSON 2 KB"        # one set
 //! benches/instructions                              # instructions a request, counted by callgrind
 //! ```
 //!
@@ -188,11 +189,13 @@ fn main() {
             println!("{}", set.requests.len());
             return;
         }
-        _ => panic!("usage: inspect [--list | --once NAME N]"),
+        names if names.iter().all(|name| recipes().iter().any(|recipe| recipe.name == name)) => {}
+        _ => panic!("usage: inspect [SET... | --list | --once SET N]"),
     }
+    let wanted = |recipe: &Recipe| arguments.is_empty() || arguments.iter().any(|name| name == recipe.name);
     println!("{} signatures, {} detectors", ruleset.signatures.len(), weir::detect::TABLE.len());
     println!("{:16} {:>6} {:>9} {:>11} {:>9} {:>9}", "set", "n", "octets", "us/request", "MB/s", "attacks");
-    for set in recipes().iter().map(|recipe| recipe.cook(usize::MAX)) {
+    for set in recipes().iter().filter(|recipe| wanted(recipe)).map(|recipe| recipe.cook(usize::MAX)) {
         let octets = set.requests.iter().map(Vec::len).sum::<usize>() / set.requests.len();
         let rounds: Vec<(f64, usize)> = (0..ROUNDS).map(|_| round(&set, &ruleset, &mut scratch)).collect();
         let best = rounds.iter().map(|r| r.0).fold(f64::INFINITY, f64::min);

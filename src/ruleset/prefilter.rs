@@ -1,19 +1,17 @@
-//! Which signatures may match a text: one pass of an automaton over the required literals of all of them.
+//! Which signatures may match a text: one pass for the required literals of all of them.
 //!
 //! **Safety.** A signature is left out only where it cannot match: none of its required literals occurs, or a kind of
 //! octet that every match has ([`super::Signature::needs`]) does not, or it does not apply in the zone. Values made only
-//! of token octets are most of all values; for them a second, smaller automaton holds only the signatures and literals
+//! of token octets are most of all values; for them a second, smaller set holds only the signatures and literals
 //! that such a value can have. `same_answer_as_every_regex` in `tests/rules.rs` holds this against the slow path.
 
+use super::anchors::Anchors;
 use super::compile::Required;
 use super::{Seen, Signature};
 use crate::model::{Chars, Zone};
-use aho_corasick::automaton::{Automaton, StateID};
-use aho_corasick::dfa::DFA;
-use aho_corasick::{Anchored, MatchKind, StartKind};
 use std::collections::HashMap;
 
-/// The automata.
+/// The literals of all signatures.
 #[derive(Debug)]
 pub struct Prefilter {
     /// For any value.
@@ -22,12 +20,11 @@ pub struct Prefilter {
     token: Literals,
 }
 
-/// One automaton.
+/// One set.
 #[derive(Debug)]
 struct Literals {
-    automaton: DFA,
-    start: StateID,
-    /// Signatures that ask for each pattern of the automaton.
+    anchors: Anchors,
+    /// Signatures that ask for each literal.
     wanted_by: Vec<Vec<u32>>,
     /// Signatures to be tried on every value.
     unfiltered: Vec<u32>,
@@ -36,7 +33,7 @@ struct Literals {
 }
 
 impl Prefilter {
-    /// Automata for `signatures` with their required literals.
+    /// Sets for `signatures` with their required literals.
     pub(super) fn new(signatures: &[Signature], required: &[Required]) -> Self {
         let all = signatures.iter().zip(required).enumerate();
         let token = all.clone().filter(|(_, (s, _))| s.needs.within(Chars::TOKEN));
@@ -79,37 +76,17 @@ impl Literals {
                 wanted_by[at].push(number);
             }
         }
-        let automaton = DFA::builder()
-            .ascii_case_insensitive(true)
-            .match_kind(MatchKind::Standard)
-            .start_kind(StartKind::Unanchored)
-            .prefilter(false)
-            .build(&patterns)
-            .expect("literals are few and short");
-        let start = automaton.start_state(Anchored::No).expect("built for unanchored searches");
-        Self { automaton, start, wanted_by, unfiltered, zones }
+        Self { anchors: Anchors::new(&patterns), wanted_by, unfiltered, zones }
     }
 
-    /// Signatures that ask for a literal that ends in `state`.
-    fn matched(&self, state: StateID, seen: &mut Seen, found: &mut impl FnMut(u32)) {
-        for at in 0..self.automaton.match_len(state) {
-            for &signature in &self.wanted_by[self.automaton.match_pattern(state, at).as_usize()] {
+    fn candidates(&self, text: &[u8], seen: &mut Seen, mut found: impl FnMut(u32)) {
+        self.anchors.find(text, |literal| {
+            for &signature in &self.wanted_by[literal as usize] {
                 if seen.first(signature) {
                     found(signature);
                 }
             }
-        }
-    }
-
-    fn candidates(&self, text: &[u8], seen: &mut Seen, mut found: impl FnMut(u32)) {
-        // A loop of our own: an iterator over overlapping matches costs three times as much an octet.
-        let mut state = self.start;
-        for &octet in text {
-            state = self.automaton.next_state(Anchored::No, state, octet);
-            if self.automaton.is_special(state) && self.automaton.is_match(state) {
-                self.matched(state, seen, &mut found);
-            }
-        }
+        });
         self.unfiltered.iter().for_each(|&signature| found(signature));
     }
 }
