@@ -1,5 +1,6 @@
 //! Logs: JSON or pretty lines, written by a thread of their own so that a slow output never delays a verdict.
 
+use super::json_line::JsonLine;
 use super::metrics::Metrics;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -168,7 +169,7 @@ fn layer(pretty: bool, lines: Lines) -> Box<dyn Layer<Registry> + Send + Sync> {
     if pretty {
         fmt::layer().with_ansi(lines.terminal).with_writer(lines).boxed()
     } else {
-        fmt::layer().json().flatten_event(true).with_writer(lines).boxed()
+        fmt::layer().event_format(JsonLine).with_writer(lines).boxed()
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod capped;
 pub mod events;
+mod json_line;
 pub mod logs;
 pub mod metrics;
 pub mod probes;
