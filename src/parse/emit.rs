@@ -121,23 +121,34 @@ impl<'a> Emit<'_, 'a> {
             if !name.is_empty() && announce(name) {
                 self.name(name_tag, name)?;
             }
-            let above = self.at;
-            let element = self.enter_name(tag, name)?;
-            match next[at] {
-                LAST if value.is_empty() => {}
-                LAST if element => self.child(Segment::indexed(Tag::Array, 0), value)?,
-                LAST => self.value(value)?,
-                _ => self.values_of(pairs, &next, at)?,
-            }
-            self.at = above;
+            self.under_name(tag, name, |em, element| match next[at] {
+                LAST if value.is_empty() => Ok(()),
+                LAST if element => em.child(Segment::indexed(Tag::Array, 0), value),
+                LAST => em.value(value),
+                _ => em.values_of(pairs, &next, at),
+            })?;
         }
         Ok(())
     }
 
-    /// Goes down to the value called `name`: one step, or in a query and a form one for each pair of brackets too
-    /// (`a[b][0]` is `[tag, a][hash, b][array, 0]`). True where the name ends in `[]`, so that its values are elements.
+    /// Emits what `inside` emits at the value called `name`: one step down, or in a query and a form one for each pair
+    /// of brackets too (`a[b][0]` is `[tag, a][hash, b][array, 0]`). `inside` is told whether the name ends in `[]`, so
+    /// that its values are elements.
+    pub fn under_name(
+        &mut self,
+        tag: Tag,
+        name: &'a [u8],
+        inside: impl FnOnce(&mut Self, bool) -> Result<(), Stop>,
+    ) -> Result<(), Stop> {
+        let above = self.at;
+        let result = self.enter_name(tag, name).and_then(|element| inside(self, element));
+        self.at = above;
+        result
+    }
+
     fn enter_name(&mut self, tag: Tag, name: &'a [u8]) -> Result<bool, Stop> {
-        let split = matches!(tag, Tag::Get | Tag::FormUrlencoded).then(|| brackets::split(name)).flatten();
+        let split =
+            matches!(tag, Tag::Get | Tag::FormUrlencoded | Tag::Multipart).then(|| brackets::split(name)).flatten();
         let Some((base, mut steps)) = split else {
             self.enter(Segment::named(tag, name))?;
             return Ok(false);

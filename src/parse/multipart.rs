@@ -255,10 +255,7 @@ impl<'a> Part<'a> {
         if self.headers.is_empty() && !self.is_file() && !self.disposition.ambiguous {
             return Ok(());
         }
-        em.enter(Segment::named(Tag::Multipart, name))?;
-        let result = self.inner(em);
-        em.leave();
-        result
+        em.under_name(Tag::Multipart, name, |em, _| self.inner(em))
     }
 
     fn inner(&self, em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
@@ -287,10 +284,15 @@ impl<'a> Part<'a> {
     /// Emits the content of a file, or of a field with something declared about it.
     fn emit(&self, name: &'a [u8], em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
         em.name(Tag::MultipartName, name)?;
-        em.enter(Segment::named(Tag::Multipart, name))?;
-        let result = self.content(em);
-        em.leave();
-        result
+        em.under_name(Tag::Multipart, name, |em, element| {
+            if !element {
+                return self.content(em);
+            }
+            em.enter(Segment::indexed(Tag::Array, 0))?;
+            let result = self.content(em);
+            em.leave();
+            result
+        })
     }
 
     fn content(&self, em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
