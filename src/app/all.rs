@@ -5,6 +5,7 @@ use super::{StartError, control_plane, processing};
 use crate::config::types::{ListenAddress, Secret, Setting};
 use crate::config::{Resolved, Sources};
 use crate::control_plane::auth::secret;
+use crate::control_plane::metrics::ControlPlaneMetrics;
 use crate::serve::ServeMetrics;
 use std::net::{IpAddr, Ipv4Addr};
 use tokio_util::sync::CancellationToken;
@@ -26,13 +27,15 @@ pub async fn run(sources: Sources, mut resolved: Resolved) -> Result<bool, Start
     // Stopped after the node, so that what it spooled last is still taken.
     let stop = CancellationToken::new();
     let counts = ServeMetrics::default();
-    let running = control_plane::start(&resolved, address, Some(token.clone()), &counts, stop.clone()).await?;
+    let metrics = ControlPlaneMetrics::default();
+    let counted = (&counts, &metrics);
+    let running = control_plane::start(&resolved, address, Some(token.clone()), counted, stop.clone()).await?;
     let port = control_plane::join(&resolved, &running, &counts, stop.clone()).await?;
     let api = &mut resolved.api;
     (api.host, api.port, api.use_ssl) = (Some(Ipv4Addr::LOCALHOST.to_string()), port, false);
     api.token = Secret::parse(&token).ok();
     api.token_file = None;
-    let drained = processing::run_with(sources, resolved, &counts).await;
+    let drained = processing::run_with(sources, resolved, &counts, Some(&metrics)).await;
     stop.cancel();
     let stopped = running.wait().await;
     Ok(drained? && stopped)

@@ -7,8 +7,10 @@ use crate::control_plane::app::FirstAdministrator;
 use crate::control_plane::auth::oidc;
 use crate::control_plane::auth::role::Role;
 use crate::control_plane::clock::Clock;
+use crate::control_plane::metrics::ControlPlaneMetrics;
 use crate::control_plane::store::Database;
 use crate::control_plane::{App, Config, server};
+use crate::policy::client::{ClientRules, Record};
 use crate::serve::{self, ServeMetrics};
 use crate::telemetry::{Health, Metrics};
 use crate::tls::{Files, Tls};
@@ -45,10 +47,12 @@ pub async fn run(resolved: Resolved) -> Result<bool, StartError> {
     let address = resolved.control_plane.address.unwrap_or(ListenAddress::any(PORT));
     let stop = CancellationToken::new();
     let health = Arc::new(Health::default());
-    let (_metrics, registry) = Metrics::new(&resolved.metrics.namespace);
+    let (_metrics, mut registry) = Metrics::new(&resolved.metrics.namespace);
     let counts = ServeMetrics::default();
+    let own = ControlPlaneMetrics::default();
+    own.enlist(&mut registry);
     probe_servers(&resolved, &health, registry, &counts, &stop).await?;
-    let running = start(&resolved, address, None, &counts, stop.clone()).await?;
+    let running = start(&resolved, address, None, (&counts, &own), stop.clone()).await?;
     health.set_ready(true);
     on_stop_signal(stop, health)?;
     let done = running.wait().await;
@@ -56,20 +60,21 @@ pub async fn run(resolved: Resolved) -> Result<bool, StartError> {
     Ok(done)
 }
 
-/// Starts it at `address`; its listener counts in `counts`. `in_process` is the token with which a node of the same
+/// Starts it at `address`; it counts in `counts`. `in_process` is the token with which a node of the same
 /// process registers.
 pub async fn start(
     resolved: &Resolved,
     address: ListenAddress,
     in_process: Option<String>,
-    counts: &ServeMetrics,
+    (counts, metrics): (&ServeMetrics, &ControlPlaneMetrics),
     stop: CancellationToken,
 ) -> Result<Running, StartError> {
     let own = &resolved.control_plane;
     let url = database_url(resolved);
     let failed = |error: &dyn std::fmt::Display| StartError::Settings(format!("control_plane: {error}"));
     let store = Database::open(&url).await.map_err(|error| failed(&error))?;
-    let (app, first) = App::start(config(resolved, in_process), store, Clock::System).await.map_err(|e| failed(&e))?;
+    let config = config(resolved, in_process, metrics);
+    let (app, first) = App::start(config, store, Clock::System).await.map_err(|e| failed(&e))?;
     let tls = own.tls.as_ref().map(|files| Files {
         cert: files.cert.clone(),
         key: files.key.clone(),
@@ -114,7 +119,7 @@ pub(super) fn key_file(resolved: &Resolved) -> PathBuf {
     resolved.control_plane.key_file.clone().unwrap_or_else(|| resolved.data_dir.join("policy-key.pem"))
 }
 
-fn config(resolved: &Resolved, in_process: Option<String>) -> Config {
+fn config(resolved: &Resolved, in_process: Option<String>, metrics: &ControlPlaneMetrics) -> Config {
     let settings = &resolved.control_plane;
     let text = |secret: &Option<Secret>| secret.as_ref().map(|secret| secret.expose().to_owned());
     let public_url = settings.public_url.as_ref().map(|url| url.trim_end_matches('/').to_owned());
@@ -126,8 +131,14 @@ fn config(resolved: &Resolved, in_process: Option<String>) -> Config {
         admin_password: text(&settings.admin_password),
         secure: settings.tls.is_some() || public_url.as_ref().is_some_and(|url| url.starts_with("https://")),
         public_url,
+        clients: ClientRules::new(vec![Record {
+            trusted: settings.trusted_proxies.clone(),
+            real_ip: vec![settings.real_ip_header.0.clone()],
+            original_host: Vec::new(),
+        }]),
         retention_days: settings.retention_days,
         oidc: oidc(resolved),
+        metrics: metrics.clone(),
     }
 }
 

@@ -4,6 +4,7 @@ use super::compose::{self, Composer};
 use super::events::Events;
 use super::{ProbesAt, StartError, listen, local, on_stop_signal, openapi, probe_servers, reload, settings, system};
 use crate::config::{Resolved, Sources};
+use crate::control_plane::metrics::ControlPlaneMetrics;
 use crate::events::Spool;
 use crate::http_inspector::context::Keys;
 use crate::http_inspector::{Server, Service, service};
@@ -23,12 +24,18 @@ const FIRST_POLICY: Duration = Duration::from_secs(5);
 /// Runs the node until it is told to stop: alone, or with the control plane or aggregation that `api` names. True if
 /// every call under way was answered.
 pub async fn run(sources: Sources, resolved: Resolved) -> Result<bool, StartError> {
-    run_with(sources, resolved, &ServeMetrics::default()).await
+    run_with(sources, resolved, &ServeMetrics::default(), None).await
 }
 
-/// Like [`run`], beside other listeners of the process that count in `counts`.
-pub async fn run_with(sources: Sources, resolved: Resolved, counts: &ServeMetrics) -> Result<bool, StartError> {
+/// Like [`run`], beside other listeners of the process that count in `counts`, and perhaps a control plane.
+pub async fn run_with(
+    sources: Sources,
+    resolved: Resolved,
+    counts: &ServeMetrics,
+    control_plane: Option<&ControlPlaneMetrics>,
+) -> Result<bool, StartError> {
     let (metrics, mut registry) = Metrics::new(&resolved.metrics.namespace);
+    control_plane.iter().for_each(|own| own.enlist(&mut registry));
     let upstream = settings::upstream(&resolved, "processing")?;
     let sync = upstream.map(|config| Sync::open(config, SyncMetrics::register(&mut registry)));
     let sync = sync.transpose().map_err(StartError::Upstream)?;

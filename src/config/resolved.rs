@@ -1,7 +1,7 @@
 //! What a configuration means: plain data, every default filled in, every text parsed.
 //! Components know nothing of this; `app` maps it to their own `Config` types.
 
-use super::types::{Glob, ListenAddress, LogLevel, LogTarget, Pattern, RoutePattern, Secret, Workers};
+use super::types::{Glob, HeaderName, ListenAddress, LogLevel, LogTarget, Pattern, RoutePattern, Secret, Workers};
 use crate::model::{AnomalyKind, Limits, ParserSet};
 use ipnet::IpNet;
 use std::path::PathBuf;
@@ -130,6 +130,10 @@ pub struct ControlPlane {
     pub admin_password: Option<Secret>,
     /// Where browsers reach the Console.
     pub public_url: Option<String>,
+    /// Proxies that tell the client's address.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Header in which they do.
+    pub real_ip_header: HeaderName,
     /// Days for which hits are kept.
     pub retention_days: u32,
     /// Login by OpenID Connect.

@@ -11,12 +11,14 @@ use super::auth::token::Tokens;
 use super::auth::user::{NewUser, Users};
 use super::clock::Clock;
 use super::error::{Error, Result};
+use super::metrics::ControlPlaneMetrics;
 use super::nodes::Nodes;
 use super::packs::Packs;
 use super::policy::PolicyService;
 use super::policy::replay::Replays;
 use super::sinks::Sinks;
 use super::store::Database;
+use crate::policy::client::ClientRules;
 use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,6 +28,9 @@ use tokio_util::sync::CancellationToken;
 
 /// How often sessions that ended and nodes that went silent are removed.
 const SWEEP: Duration = Duration::from_secs(60);
+
+/// How often what metrics show of the store is read anew.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// Settings of a control plane.
 #[derive(Clone, Debug)]
@@ -44,10 +49,14 @@ pub struct Config {
     pub secure: bool,
     /// Where browsers reach it, without a slash at the end; as the browser asks without.
     pub public_url: Option<String>,
+    /// Whom to believe about the address of a client.
+    pub clients: ClientRules,
     /// Days for which hits are kept.
     pub retention_days: u32,
     /// Login by OpenID Connect.
     pub oidc: Option<oidc::Config>,
+    /// Where it counts.
+    pub metrics: ControlPlaneMetrics,
 }
 
 /// How often hits past their time are removed.
@@ -121,7 +130,7 @@ impl App {
         let oidc = config.oidc.clone().map(|config| Oidc::new(config, pool(), clock.clone())).transpose()?;
         let app = App(Arc::new(Services {
             oidc,
-            sinks: Sinks::open(&store, clock.clone()).await?,
+            sinks: Sinks::open(&store, clock.clone(), config.metrics.sinks.clone()).await?,
             sessions: Sessions::new(pool(), users.clone(), clock.clone()),
             throttle: Throttle::default(),
             nodes: Nodes::new(pool(), clock.clone()),
@@ -174,8 +183,15 @@ impl App {
                 tracing::warn!(%error, "ended sessions and silent nodes were not removed; tried again in a minute");
             }
         });
+        let look = each(LOOK, &stop, || async {
+            if let Err(error) = self.config.metrics.look(self).await {
+                tracing::debug!(%error, "nodes were not counted");
+            }
+        });
         let retain = each(RETAIN, &stop, || async {
-            match self.store.retain().await {
+            let done = self.store.retain().await;
+            self.config.metrics.retained(&done);
+            match done {
                 Ok(done) => tracing::debug!(?done, "old hits removed"),
                 Err(error) => tracing::warn!(%error, "old hits were not removed; tried again in an hour"),
             }
@@ -183,6 +199,7 @@ impl App {
         tokio::join!(
             self.policy.follow(stop.clone()),
             sweep,
+            look,
             retain,
             self.sinks.run(stop.clone()),
             self.follow_mirrors(stop.clone())

@@ -13,6 +13,7 @@ pub mod console;
 pub mod error;
 mod manage;
 pub mod meta;
+pub mod metrics;
 pub mod node_api_routes;
 pub mod nodes;
 pub mod packs;

@@ -5,6 +5,7 @@ use super::auth::user::NewUser;
 use super::auth::{Caller, Credential, Role};
 use super::clock::Clock;
 use super::store::Database;
+use crate::policy::client::{ClientRules, Record};
 use crate::serve::Peer;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
@@ -20,7 +21,7 @@ pub const BEGIN: i64 = 1_767_225_600_000;
 pub const PASSWORD: &str = "correct-horse-battery";
 /// Token of usage node deployment.
 pub const DEPLOY: &str = "deploy-token-of-tests";
-/// Address of the peer.
+/// Address of the peer, a trusted proxy.
 pub const PEER: &str = "198.51.100.7:1234";
 
 /// A control plane for one test.
@@ -76,8 +77,14 @@ impl Fixture {
             admin_password: Some(PASSWORD.into()),
             secure: false,
             public_url: None,
+            clients: ClientRules::new(vec![Record {
+                trusted: vec!["198.51.100.7/32".parse().unwrap()],
+                real_ip: vec!["x-forwarded-for".into()],
+                original_host: Vec::new(),
+            }]),
             retention_days: 180,
             oidc: None,
+            metrics: Default::default(),
         };
         App::start(config, store, clock).await.unwrap().0
     }

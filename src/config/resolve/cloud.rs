@@ -5,7 +5,7 @@ use crate::config::defaults;
 use crate::config::diagnostic::Severity;
 use crate::config::reader::Section;
 use crate::config::resolved::{Aggregation, Api, ControlPlane, Events, Oidc, TlsFiles};
-use crate::config::types::{ByteSize, ListenAddress};
+use crate::config::types::{ByteSize, HeaderName, ListenAddress};
 use crate::model::vendor::is_vendor;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -161,6 +161,22 @@ pub fn control_plane(root: &mut Section<'_>) -> ControlPlane {
                 "Password of the first administrator.",
             ),
             public_url: s.optional("public_url", OWN, "as the browser asks", "Where browsers reach the Console."),
+            trusted_proxies: s
+                .list(
+                    "trusted_proxies",
+                    OWN,
+                    "none",
+                    "Networks of proxies before the Console, such as an Ingress controller: they tell the client's address, \
+                     by which logins are throttled and the audit log is written.",
+                )
+                .unwrap_or_default(),
+            real_ip_header: s.get(
+                "real_ip_header",
+                OWN,
+                HeaderName("x-forwarded-for".to_owned()),
+                "Header in which they tell it, walked from the right past trusted proxies. `Forwarded` is read as RFC 7239 \
+                 says.",
+            ),
             retention_days: s.bounded("retention_days", OWN, 180u32, 1..=3650, "Days for which hits are kept."),
             oidc: s.secret_section("oidc", OWN, "Login by OpenID Connect, besides local users.", |s| Oidc {
                 issuer: s.optional("issuer", OWN, "none: local users only", "URL of the identity provider."),

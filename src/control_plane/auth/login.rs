@@ -23,9 +23,14 @@ impl App {
         let whence = address.to_canonical().to_string();
         let known = self.users.is_known_address(login, &whence).await?;
         let now = self.clock.millis();
-        self.throttle.check(address, login, known, now).map_err(Error::Throttled)?;
+        let metrics = &self.config.metrics;
+        self.throttle.check(address, login, known, now).map_err(|wait| {
+            metrics.login("throttled");
+            Error::Throttled(wait)
+        })?;
         self.throttle.note(address, login, now);
         let Some(user) = self.users.verify(login, password).await? else {
+            metrics.login("refused");
             // What was typed may be a password: it is not recorded.
             self.audit.record_as("stranger", &whence, "login.refused", "", (), ()).await?;
             return Err(Error::Unauthenticated);
@@ -37,6 +42,7 @@ impl App {
     /// Begins a session of a user who proved who they are.
     pub async fn begin_session(&self, user: &User, address: &str, agent: &str) -> Result<(String, Session)> {
         let begun = self.sessions.begin(user, address, agent).await?;
+        self.config.metrics.login("accepted");
         self.users.note_login(&user.id, address).await?;
         let (actor, object) = (format!("user:{}", user.login), format!("user/{}", user.id));
         self.audit.record_as(&actor, address, "login", &object, (), ()).await?;

@@ -10,6 +10,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use flate2::read::GzDecoder;
 use std::io::Read as _;
+use std::time::Instant;
 
 /// `POST /node/v1/events`
 pub async fn events(
@@ -29,8 +30,11 @@ pub async fn events(
             }
         }
     }
+    let metrics = &app.config.metrics;
+    let begun = Instant::now();
     let misdated = app.store.redate(&mut records).await?;
     if misdated > 0 {
+        metrics.misdated(misdated);
         tracing::warn!(node = node.id, hits = misdated, "hits get the time of their arrival: check the node's clock");
     }
     let ids = records.iter().filter_map(|record| match record {
@@ -43,6 +47,7 @@ pub async fn events(
     let line = |at: u64| usize::try_from(at).ok().and_then(|at| numbers.get(at)).copied().unwrap_or(at);
     rejected.extend(ack.rejected.into_iter().map(|(at, why)| (line(at), why)));
     rejected.sort();
+    metrics.batch(begun.elapsed(), [ack.stored, ack.duplicates, rejected.len() as u64]);
     if !rejected.is_empty() {
         tracing::warn!(node = node.id, rejected = rejected.len(), why = rejected[0].1, "records cannot be stored");
     }

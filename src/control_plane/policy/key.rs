@@ -168,8 +168,13 @@ fn generate() -> Result<(Vec<u8>, Ed25519KeyPair)> {
 }
 
 fn load_or_make(path: &Path, may_make: bool) -> Result<Ed25519KeyPair> {
-    if path.exists() || !may_make {
+    if path.exists() {
         return load(path);
+    }
+    if !may_make {
+        let why = "there is no such file, but policies of this database were signed with a key before";
+        let fix = "put that key there, or set control_plane.key_file to where it is";
+        return Err(Error::Conflict(format!("{}: {why}; {fix}", path.display())));
     }
     if let Some(directory) = path.parent() {
         std::fs::create_dir_all(directory).map_err(|error| file(directory, error))?;

@@ -36,7 +36,7 @@ impl fmt::Debug for Sinks {
 
 impl Sinks {
     /// Those of `store`.
-    pub async fn open(store: &Database, clock: Clock) -> Result<Self, SinkError> {
+    pub async fn open(store: &Database, clock: Clock, metrics: Metrics) -> Result<Self, SinkError> {
         let pools = || store.control().clone();
         let arrivals = Arrivals::new(pools(), clock.clone());
         let feeds = Feeds {
@@ -44,14 +44,9 @@ impl Sinks {
             system: Arc::new(SystemFeed::new(pools(), clock.clone())),
         };
         let repository = Repository::new(pools());
-        let sinks = Self { repository, arrivals, feeds, metrics: Metrics::default(), news: Arc::default(), clock };
+        let sinks = Self { repository, arrivals, feeds, metrics, news: Arc::default(), clock };
         sinks.refresh().await?;
         Ok(sinks)
-    }
-
-    /// What is counted.
-    pub fn metrics(&self) -> &Metrics {
-        &self.metrics
     }
 
     /// Before hits are stored.

@@ -194,7 +194,7 @@ async fn hits_are_delivered_in_order_of_arrival_and_a_missing_one_is_waited_for(
     use crate::node_api::Record;
     let directory = tempfile::tempdir().unwrap();
     let database = Database::open(&format!("sqlite:{}", directory.path().display())).await.unwrap();
-    let sinks = Sinks::open(&database, Clock::System).await.unwrap();
+    let sinks = Sinks::open(&database, Clock::System, Metrics::default()).await.unwrap();
     let (url, calls) = receiver(Arc::new(AtomicU16::new(200))).await;
     let hit = || {
         let now = jiff::Timestamp::now().as_millisecond();

@@ -29,7 +29,7 @@ const PAUSES: &[Duration] = &[
 const LEASE: Duration = Duration::from_secs(90);
 
 /// What the worker counts.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Metrics {
     /// Records delivered.
     pub delivered: Counter,

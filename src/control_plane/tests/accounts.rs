@@ -7,8 +7,15 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 async fn login(fixture: &Fixture, login: &str, password: &str) -> Answer {
+    login_from(fixture, "", login, password).await
+}
+
+/// Logs in from behind the trusted proxy, which says for whom it asks.
+async fn login_from(fixture: &Fixture, client: &str, login: &str, password: &str) -> Answer {
     let body = json!({"login": login, "password": password}).to_string();
-    fixture.call("POST", "/api/v1/session", &[("content-type", "application/json")], body.as_bytes()).await
+    let headers = [("content-type", "application/json"), ("x-forwarded-for", client)];
+    let headers = if client.is_empty() { &headers[..1] } else { &headers[..] };
+    fixture.call("POST", "/api/v1/session", headers, body.as_bytes()).await
 }
 
 async fn me(fixture: &Fixture, cookie: &str) -> StatusCode {
@@ -50,6 +57,28 @@ async fn wrong_logins_and_wrong_passwords_look_alike_and_are_throttled() {
     assert!(refused.header("retry-after").parse::<u64>().unwrap() > 0);
     fixture.clock.advance(10 * 60_000);
     assert_eq!(login(&fixture, "admin", PASSWORD).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn clients_behind_a_trusted_proxy_are_throttled_and_recorded_each_for_itself() {
+    let fixture = Fixture::new().await;
+    for n in 0..20 {
+        let refused = login_from(&fixture, "1.2.3.4, 203.0.113.66", &format!("nobody-{n}"), "x").await;
+        assert_eq!(refused.status, StatusCode::UNAUTHORIZED, "{n}");
+    }
+    let throttled = login_from(&fixture, "9.9.9.9, 203.0.113.66", "admin", PASSWORD).await;
+    assert_eq!(throttled.status, StatusCode::TOO_MANY_REQUESTS, "what a client wrote itself does not count");
+    assert_eq!(login_from(&fixture, "203.0.113.67", "admin", PASSWORD).await.status, StatusCode::OK);
+    let audit = fixture.as_role(Role::Administrator, "GET", "/api/v1/audit?limit=50", &Value::Null).await;
+    let text = String::from_utf8(audit.body).unwrap();
+    assert!(text.contains("203.0.113.66") && text.contains("203.0.113.67") && !text.contains("9.9.9.9"), "{text}");
+    let mut registry = prometheus_client::registry::Registry::default();
+    fixture.app.config.metrics.enlist(&mut registry);
+    let mut shown = String::new();
+    prometheus_client::encoding::text::encode(&mut shown, &registry).unwrap();
+    for line in ["refused\"} 20", "throttled\"} 1"] {
+        assert!(shown.contains(&format!("control_plane_logins_total{{outcome=\"{line}\n")), "{shown}");
+    }
 }
 
 #[tokio::test]
