@@ -35,6 +35,23 @@ fn repeated_fields_are_arrays() {
     assert!(seen.has("[post][multipart,'a'][array,1]=2") && seen.has("[post][multipart,'a'][pollution]=1,2"));
 }
 
+#[test]
+fn brackets_in_names_are_steps() {
+    let field = |name, value| format!("--B\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+    let file = "--B\r\nContent-Disposition: form-data; name=\"f[]\"; filename=\"x\"\r\nX-Odd: y\r\n\r\ndata\r\n";
+    let seen = see(&[&field("a[b][0]", "1"), &field("c[]", "2"), &field("d[", "3"), file, "--B--\r\n"].concat());
+    for entry in [
+        "[post][multipart,'a'][hash,'b'][array,0]=1",
+        "[post][multipart,'c'][array,0]=2",
+        "[post][multipart,'d[']=3",
+        "[post][multipart,'f'][array,0][file]=data",
+        "[post][multipart,'f'][header,'X-ODD']=y",
+        "[post][multipart_name]=a[b][0]",
+    ] {
+        assert!(seen.has(entry), "{entry}: {:?}", seen.values);
+    }
+}
+
 /// What could be read in another way is noted, and looked at as a whole too.
 #[test]
 fn broken_bodies_are_still_looked_at() {
