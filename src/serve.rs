@@ -1,4 +1,5 @@
 //! Serving a router on a listener, in plain text or over TLS, until told to stop: for the parts beside the verdict path.
+//! The API for connectors has a listener of its own, whose connections are held by the same code.
 //!
 //! Who connects is not known yet, so everything that a connection can hold is bounded: how many there are, how many one
 //! address may have, the time for a head, the time without a call, the time in which nothing moves.
@@ -6,22 +7,32 @@
 mod connection;
 mod metrics;
 mod room;
+mod seen;
+mod watched;
 
+pub use connection::{Conversation, builder, shake_hands};
 pub use metrics::ServeMetrics;
+pub use seen::{Patience, STILL};
 
 use crate::tls::Tls;
 use axum::Router;
-use connection::Here;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use http::{Request, Response};
+use hyper::body::Incoming;
 use room::Room;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tower::ServiceExt as _;
 
+/// Streams of one h2 connection at once.
+const MAX_STREAMS: u32 = 100;
 /// Pause after an error of the listener itself, as when file descriptors have run out.
 const BACKOFF: Duration = Duration::from_millis(100);
 
@@ -60,7 +71,7 @@ pub struct Peer(pub SocketAddr);
 pub async fn serve(listener: TcpListener, settings: Settings, router: Router, stop: CancellationToken) {
     let (tasks, abort) = (TaskTracker::new(), CancellationToken::new());
     let (drain, room) = (settings.limits.drain, Room::new(settings.limits.connections));
-    let here = Here::new(&settings, router, stop.clone());
+    let here = Here::new(&settings, router);
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
@@ -69,7 +80,8 @@ pub async fn serve(listener: TcpListener, settings: Settings, router: Router, st
         match accepted {
             Ok((stream, peer)) => match room.enter(peer.ip()) {
                 Ok(place) => {
-                    let (talk, abort) = (talk(Arc::clone(&here), settings.clone(), stream, peer), abort.clone());
+                    let talk = Arc::clone(&here).talk(stream, peer, stop.child_token());
+                    let abort = abort.clone();
                     tasks.spawn(async move {
                         let _held = place;
                         abort.run_until_cancelled(talk).await
@@ -95,25 +107,49 @@ async fn pause(settings: &Settings, error: &io::Error) {
     tokio::time::sleep(BACKOFF).await;
 }
 
-async fn talk(here: Arc<Here>, settings: Settings, stream: TcpStream, peer: SocketAddr) {
-    let (name, metrics) = (settings.name, settings.metrics);
-    let _counted = metrics.open(name);
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, %peer, "TCP_NODELAY");
+/// What the connections of a listener share.
+struct Here {
+    settings: Settings,
+    conversation: Conversation,
+    router: Router,
+}
+
+impl Here {
+    fn new(settings: &Settings, router: Router) -> Arc<Self> {
+        let Limits { head, idle, .. } = settings.limits;
+        let patience = Patience { head, idle, still: STILL, age: None };
+        let conversation = Conversation::new(builder(MAX_STREAMS), patience);
+        Arc::new(Self { settings: settings.clone(), conversation, router })
     }
-    let ended = match settings.tls {
-        None => here.talk(stream, peer).await,
-        Some(tls) => {
-            let handshake = TlsAcceptor::from(tls.current()).accept(stream);
-            match tokio::time::timeout(settings.limits.head, handshake).await {
-                Ok(Ok(stream)) => here.talk(stream, peer).await,
-                Ok(Err(error)) => {
-                    tracing::debug!(%peer, %error, "TLS handshake failed");
-                    Some("tls")
-                }
-                Err(_) => Some("silent"),
-            }
+
+    async fn talk(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, end: CancellationToken) {
+        let Settings { name, limits, metrics, tls } = &self.settings;
+        let _counted = metrics.open(name);
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, %peer, "TCP_NODELAY");
         }
-    };
-    ended.into_iter().for_each(|reason| metrics.ended(name, reason));
+        match tls {
+            None => self.hold(stream, peer, &end).await,
+            Some(tls) => match shake_hands(tls, stream, peer, limits.head).await {
+                Ok(stream) => self.hold(stream, peer, &end).await,
+                Err(reason) => metrics.ended(name, reason),
+            },
+        }
+    }
+
+    async fn hold<S>(&self, stream: S, peer: SocketAddr, end: &CancellationToken)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let told = |reason| self.settings.metrics.ended(self.settings.name, reason);
+        let answer = |request| answer(self.router.clone(), request, peer);
+        self.conversation.hold(stream, peer, end, told, answer).await;
+    }
+}
+
+async fn answer(router: Router, request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
+    let mut request = request.map(Body::new);
+    request.extensions_mut().insert(ConnectInfo(Peer(peer)));
+    let Ok(response) = router.oneshot(request).await;
+    response
 }

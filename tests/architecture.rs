@@ -14,7 +14,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("policy", &["model"]),
     ("telemetry", &["model", "policy"]),
     ("geo", &["policy"]),
-    ("http_inspector", &["model", "parse", "engine", "policy", "telemetry", "generation", "geo", "events", "tls"]),
+    (
+        "http_inspector",
+        &["model", "parse", "engine", "policy", "telemetry", "generation", "geo", "events", "serve", "tls"],
+    ),
     ("generation", &["model", "engine", "policy", "ruleset", "geo"]),
     ("config", &["model"]),
     ("node_api", &["model"]),

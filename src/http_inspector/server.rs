@@ -1,17 +1,15 @@
-//! Connections: accepts, TLS, HTTP/1.1 and h2 (by ALPN, or by prior knowledge in plain text), bounds, drain.
+//! Connections: accepts, TLS, bounds, drain. What is said on them goes through [`crate::serve`].
 
+use super::config::Config;
 use super::service::Service;
+use crate::serve::{self, Conversation, Patience};
 use crate::telemetry::metrics::{Metrics, Reason};
 use crate::tls::Tls;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
-use std::convert::Infallible;
+use hyper::body::Incoming;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -20,12 +18,8 @@ use tokio_util::task::TaskTracker;
 
 /// Streams of one h2 connection at once: a worker of a gateway shares one connection.
 const MAX_STREAMS: u32 = 250;
-/// Octets of the head of a call.
-const MAX_HEAD: usize = 64 << 10;
-/// Header lines of the head of a call.
-const MAX_HEADERS: usize = 100;
-/// Least wait between two looks at an idle connection.
-const LEAST_WAIT: Duration = Duration::from_millis(50);
+/// Wait between two looks at the copies that are left when the node stops.
+const DRAIN_PAUSE: Duration = Duration::from_millis(50);
 /// Wait after a failed accept: out of file descriptors, mostly.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -39,18 +33,14 @@ pub struct Connection {
     pub(super) calls: AtomicU64,
     /// Octets received.
     pub(super) bytes: AtomicU64,
-    under_way: AtomicU64,
-    /// Milliseconds after `start` when the last call ended.
-    last: AtomicU64,
-    start: Instant,
     ended: AtomicBool,
     end: CancellationToken,
 }
 
 impl Connection {
     fn new(peer: SocketAddr, certificate: bool, end: CancellationToken) -> Self {
-        let (calls, bytes, under_way, last, ended) = Default::default();
-        Self { peer, certificate, calls, bytes, under_way, last, start: Instant::now(), ended, end }
+        let (calls, bytes, ended) = Default::default();
+        Self { peer, certificate, calls, bytes, ended, end }
     }
 
     /// Counts octets received.
@@ -75,58 +65,23 @@ impl Connection {
     pub fn is_ending(&self) -> bool {
         self.end.is_cancelled()
     }
-
-    fn idle(&self) -> Option<Duration> {
-        let last = Duration::from_millis(self.last.load(Ordering::Relaxed));
-        (self.under_way.load(Ordering::Relaxed) == 0).then(|| self.start.elapsed().saturating_sub(last))
-    }
-}
-
-/// Marks a call under way.
-struct UnderWay<'c>(&'c Connection);
-
-impl<'c> UnderWay<'c> {
-    fn new(connection: &'c Connection) -> Self {
-        connection.under_way.fetch_add(1, Ordering::Relaxed);
-        Self(connection)
-    }
-}
-
-impl Drop for UnderWay<'_> {
-    fn drop(&mut self) {
-        self.0.last.store(self.0.start.elapsed().as_millis() as u64, Ordering::Relaxed);
-        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 /// The listening service.
 pub struct Server {
     service: Arc<Service>,
     tls: Option<Arc<Tls>>,
-    builder: Arc<auto::Builder<TokioExecutor>>,
+    conversation: Conversation,
     tasks: TaskTracker,
 }
 
 impl Server {
     /// A server for `service`.
     pub fn new(service: Arc<Service>, tls: Option<Arc<Tls>>) -> Self {
-        let mut builder = auto::Builder::new(TokioExecutor::new());
-        let config = service.config();
-        builder
-            .http1()
-            .timer(TokioTimer::new())
-            .header_read_timeout(config.header_timeout)
-            .max_buf_size(MAX_HEAD.max(8192))
-            .max_headers(MAX_HEADERS)
-            .pipeline_flush(true);
-        builder
-            .http2()
-            .timer(TokioTimer::new())
-            .max_concurrent_streams(MAX_STREAMS)
-            .max_header_list_size(MAX_HEAD as u32)
-            .keep_alive_interval(config.idle_timeout / 2)
-            .keep_alive_timeout(config.header_timeout);
-        Self { service, tls, builder: Arc::new(builder), tasks: TaskTracker::new() }
+        let mut builder = serve::builder(MAX_STREAMS);
+        builder.http1().pipeline_flush(true);
+        let conversation = Conversation::new(builder, patience(service.config()));
+        Self { service, tls, conversation, tasks: TaskTracker::new() }
     }
 
     /// Serves `listener` until `drain`, then answers what is under way, for at most the configured time.
@@ -165,7 +120,7 @@ impl Server {
         let rest = async {
             self.tasks.wait().await;
             while self.service.copies() > 0 {
-                tokio::time::sleep(LEAST_WAIT).await;
+                tokio::time::sleep(DRAIN_PAUSE).await;
             }
         };
         tokio::time::timeout(limit, rest).await.is_ok()
@@ -185,23 +140,15 @@ impl Server {
         }
         match &self.tls {
             None => self.talk(stream, Connection::new(peer, false, end)).await,
-            Some(tls) => {
-                let handshake = tokio_rustls::TlsAcceptor::from(tls.current()).accept(stream);
-                match tokio::time::timeout(self.service.config().header_timeout, handshake).await {
-                    Ok(Ok(stream)) => {
-                        let certificate = stream.get_ref().1.peer_certificates().is_some_and(|c| !c.is_empty());
-                        self.talk(stream, Connection::new(peer, certificate, end)).await;
-                    }
-                    Ok(Err(error)) => {
-                        metrics.tls_handshake_failures.inc();
-                        tracing::debug!(%error, %peer, "TLS handshake");
-                    }
-                    Err(_) => {
-                        metrics.tls_handshake_failures.inc();
-                        tracing::debug!(%peer, "TLS handshake timed out");
-                    }
+            Some(tls) => match serve::shake_hands(tls, stream, peer, self.service.config().header_timeout).await {
+                Ok(stream) => {
+                    let certificate = stream.get_ref().1.peer_certificates().is_some_and(|c| !c.is_empty());
+                    self.talk(stream, Connection::new(peer, certificate, end)).await;
                 }
-            }
+                Err(_) => {
+                    metrics.tls_handshake_failures.inc();
+                }
+            },
         }
         metrics.connections.dec();
     }
@@ -211,63 +158,27 @@ impl Server {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let connection = Arc::new(connection);
-        let (service, here) = (Arc::clone(&self.service), Arc::clone(&connection));
-        let answer = service_fn(move |request: http::Request<hyper::body::Incoming>| {
-            let (service, connection) = (Arc::clone(&service), Arc::clone(&here));
+        let told = |reason| connection.end_because(&self.service.telemetry().metrics, reason);
+        let answer = |request: http::Request<Incoming>| {
+            let (service, connection) = (Arc::clone(&self.service), Arc::clone(&connection));
             async move {
-                let _under_way = UnderWay::new(&connection);
                 let http1 = request.version() < http::Version::HTTP_2;
                 let mut response = service.answer(request, &connection).await;
                 service.account(&connection, &mut response, http1);
-                Ok::<_, Infallible>(response)
+                response
             }
-        });
-        let mut talking = pin!(self.builder.serve_connection(TokioIo::new(stream), answer));
-        let mut ending = false;
-        loop {
-            let wait = self.until_next_look(&connection, ending);
-            tokio::select! {
-                ended = talking.as_mut() => {
-                    if let Err(error) = ended {
-                        tracing::debug!(%error, peer = %connection.peer, "connection");
-                    }
-                    return;
-                }
-                () = connection.end.cancelled(), if !ending => {
-                    ending = true;
-                    talking.as_mut().graceful_shutdown();
-                }
-                () = tokio::time::sleep(wait) => {
-                    if ending && connection.idle().is_some_and(|idle| idle > self.service.config().header_timeout) {
-                        return;
-                    }
-                    self.look(&connection);
-                }
-            }
-        }
+        };
+        self.conversation.hold(stream, connection.peer, &connection.end, told, answer).await;
     }
+}
 
-    /// How long until the connection may be idle or old enough to end.
-    fn until_next_look(&self, connection: &Connection, ending: bool) -> Duration {
-        let config = self.service.config();
-        let age = config.per_connection.age.map(|max| max.saturating_sub(connection.start.elapsed()));
-        // A connection that never sent anything gets the time of a head, not that of an idle one.
-        let silent = connection.calls.load(Ordering::Relaxed) == 0;
-        let patience = if silent || ending { config.header_timeout } else { config.idle_timeout };
-        let idle = patience.saturating_sub(connection.idle().unwrap_or_default());
-        age.filter(|_| !ending).map_or(idle, |age| age.min(idle)).max(LEAST_WAIT)
-    }
-
-    fn look(&self, connection: &Connection) {
-        let (config, metrics) = (self.service.config(), &self.service.telemetry().metrics);
-        if config.per_connection.age.is_some_and(|max| connection.start.elapsed() >= max) {
-            connection.end_because(metrics, "age");
-        }
-        let silent = connection.calls.load(Ordering::Relaxed) == 0;
-        let patience = if silent { config.header_timeout } else { config.idle_timeout };
-        if connection.idle().is_some_and(|idle| idle >= patience) {
-            connection.end_because(metrics, "idle");
-        }
+/// How long connections may take. While a body is waited for nothing need move for as long as one may take.
+fn patience(config: &Config) -> Patience {
+    Patience {
+        head: config.header_timeout,
+        idle: config.idle_timeout,
+        still: serve::STILL + config.body_timeout,
+        age: config.per_connection.age,
     }
 }
 

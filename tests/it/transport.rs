@@ -4,6 +4,7 @@ use crate::stub::until;
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use std::io::{BufReader, Read, Write};
+use std::time::Duration;
 
 const BENIGN: &[u8] = b"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n";
 const ATTACK: &[u8] = b"GET /etc/passwd HTTP/1.1\r\nHost: example.com\r\n\r\n";
@@ -145,12 +146,44 @@ async fn idle_h2_connections_get_goaway_when_the_node_stops() {
 
 #[test]
 fn idle_connections_are_closed() {
-    let node = Node::start(&["load.idle_timeout=200ms"]);
+    let node = Node::start(&["load.idle_timeout=200ms", "load.header_timeout=10m"]);
     let mut stream = BufReader::new(node.connect());
     stream.get_mut().write_all(&call("/v1/requests", &[], BENIGN)).unwrap();
     assert_eq!(read(&mut stream).unwrap().status, 204);
     assert_eq!(stream.read(&mut [0]).expect("closed, not left open"), 0);
     assert_eq!(node.metric("http_connector_connections_ended_total{reason=\"idle\"}"), 1.0);
+}
+
+/// Whether a call on `stream` is answered: a busy machine may send its head too late.
+fn is_answered(stream: &mut BufReader<std::net::TcpStream>) -> bool {
+    let sent = stream.get_mut().write_all(&call("/v1/requests", &[], BENIGN));
+    sent.is_ok() && read(stream).is_some_and(|answer| answer.status == 204)
+}
+
+#[test]
+fn idle_connections_outlive_the_time_for_a_head() {
+    let node = Node::start(&["load.header_timeout=1s", "load.idle_timeout=10m"]);
+    until("a connection that was idle answers", || {
+        let mut stream = BufReader::new(node.connect());
+        if !is_answered(&mut stream) {
+            return false;
+        }
+        std::thread::sleep(Duration::from_secs(2));
+        is_answered(&mut stream)
+    });
+}
+
+#[test]
+fn a_further_head_has_the_time_for_a_head() {
+    let node = Node::start(&["load.header_timeout=1s", "load.idle_timeout=10m"]);
+    until("a connection is ended over its second head", || {
+        let mut stream = BufReader::new(node.connect());
+        if is_answered(&mut stream) && stream.get_mut().write_all(b"POST /v1/requests HTTP/1.1\r\nHost: n").is_ok() {
+            // Longer than the node waits for the head, shorter than it lets connections idle.
+            assert!(matches!(stream.read(&mut [0]), Ok(0)), "closed, not left open");
+        }
+        node.metric("http_connector_connections_ended_total{reason=\"head\"}") > 0.0
+    });
 }
 
 #[test]
