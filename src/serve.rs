@@ -5,12 +5,14 @@
 //! address may have, the time for a head, the time without a call, the time in which nothing moves.
 
 mod connection;
+mod leftover;
 mod metrics;
 mod room;
 mod seen;
 mod watched;
 
 pub use connection::{Conversation, builder, shake_hands};
+pub use leftover::drain;
 pub use metrics::ServeMetrics;
 pub use seen::{Patience, STILL};
 
@@ -18,7 +20,7 @@ use crate::tls::Tls;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response, header};
 use hyper::body::Incoming;
 use room::Room;
 use std::io;
@@ -148,8 +150,17 @@ impl Here {
 }
 
 async fn answer(router: Router, request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
-    let mut request = request.map(Body::new);
-    request.extensions_mut().insert(ConnectInfo(Peer(peer)));
-    let Ok(response) = router.oneshot(request).await;
+    let (mut head, body) = request.into_parts();
+    head.extensions.insert(ConnectInfo(Peer(peer)));
+    let (body, leftover) = match leftover::lend(body, head.version, &head.headers) {
+        Ok((body, leftover)) => (Body::new(body), Some(leftover)),
+        Err(body) => (Body::new(body), None),
+    };
+    let Ok(mut response) = router.oneshot(Request::from_parts(head, body)).await;
+    if let Some(leftover) = leftover
+        && !leftover.drain().await
+    {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     response
 }

@@ -1,7 +1,4 @@
 //! Reads the body of a call, never more than allowed, never longer than allowed.
-//!
-//! The body of a refused call is read, too, and thrown away: a client that is still sending would get a reset instead of
-//! the answer, and could not use its connection again.
 
 use super::admission::Entry;
 use super::refusal::Refusal;
@@ -9,28 +6,6 @@ use bytes::{Bytes, BytesMut};
 use http_body::Body;
 use http_body_util::BodyExt;
 use std::time::Duration;
-
-/// Longest time spent on throwing a body away.
-const DRAIN_TIME: Duration = Duration::from_secs(2);
-
-/// Reads what is left of `body` and keeps nothing. True where it ended within `max` octets and the allowed time.
-pub async fn drain<B>(body: &mut B, max: usize) -> bool
-where
-    B: Body<Data = Bytes> + Unpin,
-{
-    let left = async {
-        let mut seen = 0usize;
-        while let Some(frame) = body.frame().await {
-            let Ok(frame) = frame else { return false };
-            seen = seen.saturating_add(frame.data_ref().map_or(0, Bytes::len));
-            if seen > max {
-                return false;
-            }
-        }
-        true
-    };
-    tokio::time::timeout(DRAIN_TIME, left).await.unwrap_or(false)
-}
 
 /// The octets of `body`. One that arrives in one piece, as small ones do, is not copied.
 pub async fn receive<B>(body: &mut B, entry: &mut Entry, max: usize, patience: Duration) -> Result<Bytes, Refusal>
