@@ -348,10 +348,11 @@ pub struct BlockReply {
     pub html: Option<String>,
 }
 
-/// Bounds of the service as a whole: what is above is refused early instead of queued without measure.
+/// Bounds of what listens: what is above is refused early instead of queued without measure. Connections, heads, idling
+/// and draining are bounded on each listener, the rest is of the connector API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Load {
-    /// Open connections on the API port.
+    /// Open connections of each listener.
     pub max_connections: usize,
     /// Calls being read, inspected or answered at once.
     pub max_concurrent_calls: usize,
@@ -367,11 +368,11 @@ pub struct Load {
     pub background_queue: usize,
     /// `Retry-After` of an answer that sheds load.
     pub retry_after: Duration,
-    /// Longest time to read the head of a call.
+    /// Longest time for a TLS handshake, to the first call, and to read the head of each further one.
     pub header_timeout: Duration,
     /// Longest time to read the rest of a call.
     pub body_timeout: Duration,
-    /// Longest time a connection may idle between calls.
+    /// Longest time a connection of any listener may idle between calls.
     pub idle_timeout: Duration,
     /// Longest time that calls under way are waited for on stop.
     pub drain_timeout: Duration,

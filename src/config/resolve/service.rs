@@ -14,22 +14,29 @@ const MAX_COUNT: usize = 1_000_000;
 
 /// Reads `load`.
 pub fn load(root: &mut Section<'_>) -> Load {
-    let meaning = "Bounds of the service. What is above them is answered with 503 at once instead of queued.";
+    let meaning = "Bounds of what listens. `max_connections`, `header_timeout`, `idle_timeout` and `drain_timeout` hold for \
+                   each listener: connector API, aggregation, control plane, probes and metrics. The other keys are of the \
+                   connector API alone: what is above them is answered with 503 at once instead of queued.";
     root.section("load", OWN, meaning, |s| {
-        let max_connections =
-            count(s, "max_connections", defaults::MAX_CONNECTIONS, "Open connections on the API port.");
+        let max_connections = count(
+            s,
+            "max_connections",
+            defaults::MAX_CONNECTIONS,
+            "Open connections of each listener. Further ones wait on the connector API and are closed at once elsewhere, \
+             where one address gets half of them.",
+        );
         let max_concurrent_calls = count(
             s,
             "max_concurrent_calls",
             defaults::MAX_CONCURRENT_CALLS,
-            "Calls read, inspected or answered at once.",
+            "Calls of connectors read, inspected or answered at once.",
         );
         let buffered = s.bounded(
             "max_buffered_bytes",
             OWN,
             defaults::MAX_BUFFERED_BYTES,
             ByteSize(1 << 20)..=ByteSize(1 << 40),
-            "Octets of calls held in memory at once.",
+            "Octets of calls of connectors held in memory at once.",
         );
         let inline = s.bounded(
             "inline_bytes",
@@ -56,15 +63,22 @@ pub fn load(root: &mut Section<'_>) -> Load {
                 s,
                 "header_timeout",
                 defaults::HEADER_TIMEOUT,
-                "Longest time to read the head of a call.",
+                "Longest time for a TLS handshake, from the connection to its first call, and for the head of each further \
+                 one, on each listener.",
             ),
-            body_timeout: wait(s, "body_timeout", defaults::BODY_TIMEOUT, "Longest time to read the rest of a call."),
-            idle_timeout: wait(s, "idle_timeout", defaults::IDLE_TIMEOUT, "Longest idle time between calls."),
+            body_timeout: wait(s, "body_timeout", defaults::BODY_TIMEOUT, "Longest time to read the rest of a call of a connector."),
+            idle_timeout: wait(
+                s,
+                "idle_timeout",
+                defaults::IDLE_TIMEOUT,
+                "Longest time without a call on a connection, on each listener. Let it be longer than gateways keep idle \
+                 connections: the gateway has to close first.",
+            ),
             drain_timeout: wait(
                 s,
                 "drain_timeout",
                 defaults::DRAIN_TIMEOUT,
-                "Longest time that calls under way are waited for on stop.",
+                "Longest time that calls under way are waited for on stop, on each listener.",
             ),
         }
     })
