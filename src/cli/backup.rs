@@ -1,9 +1,10 @@
 //! `weir backup`: everything that a control plane stores, in one file.
 
 use super::progress::Counted;
+use super::sources::SourceArgs;
 use super::{EXIT_FAILED, EXIT_OK};
 use crate::app::backup::{Backup, Done};
-use crate::config::{Flag, Sources};
+use crate::config::Sources;
 use clap::Args;
 use std::fs::File;
 use std::io;
@@ -29,12 +30,8 @@ const BUFFER: usize = 1 << 20;
 pub struct Arguments {
     /// File to write; `-` for standard output.
     file: PathBuf,
-    /// Configuration file of the control plane (YAML).
-    #[arg(short, long, env = "WEIR_CONFIG", value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Set a key, above file and environment: `--set control_plane.database=postgres://...`. May be repeated.
-    #[arg(long, value_name = "KEY=VALUE", value_parser = super::config::flag)]
-    set: Vec<Flag>,
+    #[command(flatten)]
+    control_plane: SourceArgs,
     /// Replace the file if it is there.
     #[arg(long)]
     force: bool,
@@ -42,7 +39,7 @@ pub struct Arguments {
 
 /// Backs up.
 pub fn run(args: Arguments) -> ExitCode {
-    let sources = Sources { file: args.config, environment: crate::config::environment(), flags: args.set };
+    let sources = args.control_plane.sources();
     match back_up(&sources, &args.file, args.force) {
         Ok(done) => {
             eprintln!("weir: {} rows of {} tables written", done.dumped.rows, done.dumped.tables);

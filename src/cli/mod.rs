@@ -10,9 +10,11 @@ pub mod replay;
 mod restore;
 pub mod rules;
 mod run;
+mod sources;
 
 use crate::app::Role;
 use clap::{Parser, Subcommand};
+use sources::SourceArgs;
 use std::process::ExitCode;
 
 /// Done.
@@ -33,7 +35,7 @@ pub struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
-    run: run::RunArgs,
+    run: SourceArgs,
 }
 
 const EXIT_CODES: &str = "Exit codes of the node:
@@ -45,13 +47,13 @@ const EXIT_CODES: &str = "Exit codes of the node:
 #[derive(Subcommand, Debug)]
 enum Command {
     /// Run everything in one process (the default): inspection, and a control plane on an embedded database.
-    Run(run::RunArgs),
+    Run(SourceArgs),
     /// Run inspection alone: the API for gateways.
-    Processing(run::RunArgs),
+    Processing(SourceArgs),
     /// Take events from nodes and give them policy, on behalf of a control plane.
-    Aggregation(run::RunArgs),
+    Aggregation(SourceArgs),
     /// Run the control plane alone: Console, API and store.
-    ControlPlane(run::RunArgs),
+    ControlPlane(SourceArgs),
     /// Show the verdict on requests from a file, with every decoding step, finding and rule.
     Inspect(inspect::Arguments),
     /// List, explain, check and test the detection rules.

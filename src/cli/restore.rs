@@ -1,9 +1,10 @@
 //! `weir restore`: what `weir backup` wrote, into a new store.
 
 use super::progress::Counted;
+use super::sources::SourceArgs;
 use super::{EXIT_FAILED, EXIT_OK};
 use crate::app::backup::{Backup, Done};
-use crate::config::{Flag, Sources};
+use crate::config::Sources;
 use clap::Args;
 use std::fs::File;
 use std::os::fd::AsFd;
@@ -26,12 +27,8 @@ const BUFFER: usize = 1 << 20;
 pub struct Arguments {
     /// File to read; `-` for standard input.
     file: PathBuf,
-    /// Configuration file of the control plane (YAML).
-    #[arg(short, long, env = "WEIR_CONFIG", value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Set a key, above file and environment: `--set control_plane.database=postgres://...`. May be repeated.
-    #[arg(long, value_name = "KEY=VALUE", value_parser = super::config::flag)]
-    set: Vec<Flag>,
+    #[command(flatten)]
+    control_plane: SourceArgs,
     /// Replace users, policy and settings of a store that is in use. One with hits is never written to.
     #[arg(long)]
     replace: bool,
@@ -39,7 +36,7 @@ pub struct Arguments {
 
 /// Restores.
 pub fn run(args: Arguments) -> ExitCode {
-    let sources = Sources { file: args.config, environment: crate::config::environment(), flags: args.set };
+    let sources = args.control_plane.sources();
     match restore(&sources, &args.file, args.replace) {
         Ok(done) => {
             eprintln!("weir: {} rows of {} tables restored", done.dumped.rows, done.dumped.tables);
