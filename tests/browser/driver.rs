@@ -1,15 +1,18 @@
 //! A browser without a window, by its driver. Both end with the test.
 
+use fantoccini::error::CmdError;
 use fantoccini::{Client, ClientBuilder, Locator};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Longest wait for anything.
+/// Longest wait for anything: a debug build and a browser share a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(120);
-const FLAGS: [&str; 8] = [
+/// Without the network flags every start tries to reach hosts of the maker.
+const FLAGS: [&str; 10] = [
     "--headless=new",
     "--no-sandbox",
     "--disable-gpu",
@@ -18,7 +21,12 @@ const FLAGS: [&str; 8] = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--force-color-profile=srgb",
 ];
+
+/// What is wrong with a page, as a list.
+const PROBLEMS: &str = include_str!("problems.js");
 
 /// The driver's process; its browser runs in the same process group.
 struct Driver(Child);
@@ -33,7 +41,7 @@ impl Drop for Driver {
 
 /// A browser with a fresh profile.
 pub struct Browser {
-    pub client: Client,
+    client: Client,
     base: String,
     _driver: Driver,
     _profile: tempfile::TempDir,
@@ -75,26 +83,121 @@ impl Browser {
             .connect(&format!("http://127.0.0.1:{port}"))
             .await
             .unwrap();
-        Browser { client, base, _driver: driver, _profile: profile }
+        let browser = Browser { client, base, _driver: driver, _profile: profile };
+        browser.size(1440, 900).await;
+        let canary = json!({"source": "window.canary = () => { window.canaryCalled = true; };"});
+        browser.devtools("Page.addScriptToEvaluateOnNewDocument", canary).await;
+        browser
     }
 
-    /// Opens a page.
+    async fn size(&self, width: u32, height: u32) {
+        let parameters = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
+        self.devtools("Emulation.setDeviceMetricsOverride", parameters).await;
+    }
+
+    async fn devtools(&self, command: &str, parameters: Value) -> Value {
+        self.client.issue_cmd(Devtools { command: command.to_owned(), parameters }).await.unwrap()
+    }
+
+    /// Opens a page; script that gets through may call `canary` from its first moment.
     pub async fn open(&self, path: &str) {
         self.client.goto(&format!("{}{path}", self.base)).await.unwrap();
     }
 
-    /// Waits for what `css` selects, and clicks it.
-    pub async fn click(&self, css: &str) {
-        let wait = self.client.wait().at_most(PATIENCE);
-        wait.for_element(Locator::Css(css)).await.unwrap_or_else(|e| panic!("{css}: {e}")).click().await.unwrap();
+    /// Whether the page shows what `selector` (CSS, or XPath from `//` on) selects.
+    pub async fn shows(&self, selector: &str) -> bool {
+        self.client.find(locator(selector)).await.is_ok()
+    }
+
+    /// Waits for an element; the page has to bring it by itself.
+    pub async fn wait_for(&self, selector: &str) {
+        let begin = Instant::now();
+        while !self.shows(selector).await {
+            self.give_up_after(begin, selector).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Waits for a row of a list. Lists are live only where something was there to be listed, so the page is loaded anew
+    /// now and then.
+    pub async fn wait_for_row(&self, selector: &str) {
+        let (begin, mut loaded) = (Instant::now(), Instant::now());
+        while !self.shows(selector).await {
+            self.give_up_after(begin, selector).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            if loaded.elapsed() > Duration::from_secs(10) {
+                self.client.refresh().await.unwrap();
+                loaded = Instant::now();
+            }
+        }
+    }
+
+    async fn give_up_after(&self, begin: Instant, selector: &str) {
+        if begin.elapsed() > PATIENCE {
+            let url = self.client.current_url().await.unwrap();
+            panic!("{selector} is not on {url}:\n{}", self.client.source().await.unwrap());
+        }
+    }
+
+    /// Clicks what a person would see, waiting for it.
+    pub async fn click(&self, selector: &str) {
+        self.wait_for(selector).await;
+        let begin = Instant::now();
+        loop {
+            let clicked = match self.client.find(locator(selector)).await {
+                Ok(element) => element.click().await,
+                Err(error) => Err(error),
+            };
+            match clicked {
+                Ok(()) => return,
+                // It moves, or the page gives way to another.
+                Err(CmdError::Standard(_)) if begin.elapsed() < PATIENCE => {}
+                Err(error) => panic!("{selector}: {error}"),
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// Writes into a field.
-    pub async fn write(&self, css: &str, text: &str) {
-        let wait = self.client.wait().at_most(PATIENCE);
-        let field = wait.for_element(Locator::Css(css)).await.unwrap_or_else(|e| panic!("{css}: {e}"));
+    pub async fn write(&self, selector: &str, text: &str) {
+        self.wait_for(selector).await;
+        let field = self.client.find(locator(selector)).await.unwrap_or_else(|e| panic!("{selector}: {e}"));
         field.clear().await.unwrap();
         field.send_keys(text).await.unwrap();
+    }
+
+    /// An attribute of an element.
+    pub async fn attribute(&self, selector: &str, name: &str) -> String {
+        self.wait_for(selector).await;
+        let element = self.client.find(locator(selector)).await.unwrap();
+        element.attr(name).await.unwrap().expect("the attribute")
+    }
+
+    /// Runs script in the page, as an attacker's would.
+    pub async fn run(&self, script: &str) {
+        self.client.execute(script, vec![]).await.unwrap();
+    }
+
+    /// What is wrong with the page that is open.
+    pub async fn problems(&self) -> Vec<String> {
+        let told = self.client.execute(PROBLEMS, vec![]).await.unwrap();
+        serde_json::from_value(told).unwrap()
+    }
+
+    /// Pictures of a page: light and dark, wide and narrow.
+    pub async fn pictures(&self, dir: &Path, name: &str, path: &str) {
+        std::fs::create_dir_all(dir).unwrap();
+        for scheme in ["light", "dark"] {
+            let features = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
+            self.devtools("Emulation.setEmulatedMedia", features).await;
+            for (shape, width) in [("wide", 1440), ("narrow", 390)] {
+                self.size(width, 900).await;
+                self.open(path).await;
+                let picture = self.client.screenshot().await.unwrap();
+                std::fs::write(dir.join(format!("{name}-{scheme}-{shape}.png")), picture).unwrap();
+            }
+        }
+        self.size(1440, 900).await;
     }
 
     /// Waits until the JavaScript expression holds on the page that is then shown.
@@ -109,5 +212,26 @@ impl Browser {
             assert!(begin.elapsed() < PATIENCE, "{what} did not happen: {seen:?}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+}
+
+fn locator(selector: &str) -> Locator<'_> {
+    if selector.starts_with("//") { Locator::XPath(selector) } else { Locator::Css(selector) }
+}
+
+/// A command of Chromium's own, over the driver.
+#[derive(Debug)]
+struct Devtools {
+    command: String,
+    parameters: Value,
+}
+
+impl fantoccini::wd::WebDriverCompatibleCommand for Devtools {
+    fn endpoint(&self, base: &url::Url, session: Option<&str>) -> Result<url::Url, url::ParseError> {
+        base.join(&format!("session/{}/goog/cdp/execute", session.unwrap_or_default()))
+    }
+
+    fn method_and_body(&self, _: &url::Url) -> (http::Method, Option<String>) {
+        (http::Method::POST, Some(json!({"cmd": self.command, "params": self.parameters}).to_string()))
     }
 }

@@ -1,85 +1,35 @@
 //! The Console in a real browser: chromium by chromedriver, against the real program.
+//!
+//! `WEIR_SCREENSHOTS=DIR cargo test --test browser people::pages -- --ignored` leaves a picture of each page in `DIR`,
+//! light and dark, wide and narrow. `cargo test --test browser people::times -- --ignored --nocapture` tells how long
+//! changes take.
 
 mod driver; // the browser
+mod pages; // no page runs what attackers send, and each is accessible
+mod people; // pictures and times, on demand
 mod weir; // the program
+mod work; // what people do acts
 
 use driver::Browser;
 use weir::{PASSWORD, Weir};
 
-const CLIENT: &str = "203.0.113.9";
-const ATTACK: &str = "GET /download?file=/etc/passwd HTTP/1.1\r\nHost: shop.example\r\n\r\n";
-const BENIGN: &str = "GET /products?id=7 HTTP/1.1\r\nHost: shop.example\r\n\r\n";
+/// A browser that shows the Console of `weir`.
+async fn browser_of(weir: &Weir) -> Browser {
+    Browser::start(format!("http://{}", weir.console)).await
+}
 
-/// A browser in which the administrator is logged in.
-async fn logged_in(weir: &Weir) -> Browser {
-    let browser = Browser::start(format!("http://{}", weir.console)).await;
+/// Logs the administrator in.
+async fn log_in(browser: &Browser) {
     browser.open("/login").await;
     browser.write("#login", "admin").await;
     browser.write("#password", PASSWORD).await;
     browser.click("form[action='/login'] .btn.primary").await;
     browser.until("the dashboard", "location.pathname === '/' && document.querySelector('h1')").await;
-    browser
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_attack_appears_is_filtered_marked_and_excepted() {
-    if !driver::installed() {
-        return;
-    }
-    let weir = Weir::start();
-    let browser = logged_in(&weir).await;
-    browser.open("/attacks").await;
-    browser.until("the empty list", "document.querySelector('#try-it')").await;
-    assert_eq!(weir.judge(CLIENT, ATTACK), "block");
-    let sent = std::time::Instant::now();
-    loop {
-        browser.open("/attacks").await;
-        let rows = browser.client.find_all(fantoccini::Locator::Css("tr[data-id]")).await.unwrap();
-        if !rows.is_empty() {
-            break;
-        }
-        assert!(sent.elapsed() < driver::PATIENCE, "the attack never appeared");
-    }
-    println!("attack in the list after {:?}", sent.elapsed());
-    browser.write("#q", "d:other.example").await;
-    browser.click(".search .btn").await;
+/// A browser in which the administrator is logged in.
+async fn logged_in(weir: &Weir) -> Browser {
+    let browser = browser_of(weir).await;
+    log_in(&browser).await;
     browser
-        .until(
-            "no attack of another host",
-            "location.search.includes('other') && document.querySelector('#list .empty')",
-        )
-        .await;
-    browser.write("#q", "d:shop.example").await;
-    browser.click(".search .btn").await;
-    browser
-        .until("the attack of this host", "location.search.includes('shop') && document.querySelector('tr[data-id]')")
-        .await;
-    browser.click("tr[data-id] a.kind").await;
-    browser.click("a[href^='/hits/']").await;
-    browser.click(".marks button[value=fp]").await;
-    let marked = "[...document.querySelectorAll('.badge')].some(b => b.textContent.includes('False positive'))";
-    browser.until("the mark", marked).await;
-    browser.click("a[href$='/exception']").await;
-    browser.click("button[formmethod=post]").await;
-    tokio::task::block_in_place(|| weir.judged("pass", CLIENT, ATTACK));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_denied_address_is_blocked_and_a_changed_mode_acts() {
-    if !driver::installed() {
-        return;
-    }
-    let weir = Weir::start();
-    let browser = logged_in(&weir).await;
-    assert_eq!(weir.judge(CLIENT, BENIGN), "pass");
-    browser.open("/lists?list=deny&value=203.0.113.9").await;
-    browser.click("form[action='/lists/add'] .btn.primary").await;
-    tokio::task::block_in_place(|| weir.judged("block", CLIENT, BENIGN));
-    let other = "198.51.100.7";
-    assert_eq!((weir.judge(other, BENIGN), weir.judge(other, ATTACK)), ("pass".into(), "block".into()));
-    browser.open("/settings").await;
-    browser.click("label.option:has(input[value=monitoring])").await;
-    browser.click("#mode .btn.primary").await;
-    browser.click("dialog .btn.danger").await;
-    tokio::task::block_in_place(|| weir.judged("pass", other, ATTACK));
 }

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::driver::PATIENCE;
 
@@ -55,16 +55,16 @@ impl Weir {
     }
 
     /// The verdict on a raw request of `client`.
-    pub fn judge(&self, client: &str, raw: &str) -> String {
+    pub fn judge(&self, client: &str, raw: &[u8]) -> String {
         let mut stream = TcpStream::connect(self.node).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let head = format!(
             "POST /v1/requests HTTP/1.1\r\nHost: node\r\nConnection: close\r\nContent-Type: message/http\r\n\
              Inspector-Request-Id: test-1\r\nInspector-Client: {client}:1234\r\nInspector-Connector: test/1\r\n\
-             Content-Length: {}\r\n\r\n{raw}",
+             Content-Length: {}\r\n\r\n",
             raw.len()
         );
-        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(&[head.as_bytes(), raw].concat()).unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         let verdict = answer.lines().find_map(|line| {
@@ -74,14 +74,15 @@ impl Weir {
         verdict.unwrap_or_else(|| panic!("no verdict: {answer}"))
     }
 
-    /// Waits until the verdict is `wanted`.
-    pub fn judged(&self, wanted: &str, client: &str, raw: &str) {
+    /// Waits until the verdict is `wanted`; how long it took.
+    pub async fn judged(&self, wanted: &str, client: &str, raw: &[u8]) -> Duration {
         let begin = Instant::now();
         while self.judge(client, raw) != wanted {
+            let raw = String::from_utf8_lossy(raw);
             assert!(begin.elapsed() < PATIENCE, "never the verdict {wanted} on {raw}");
-            std::thread::sleep(std::time::Duration::from_millis(50));
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        println!("verdict {wanted} after {:?}", begin.elapsed());
+        begin.elapsed()
     }
 }
 

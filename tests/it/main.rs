@@ -3,7 +3,6 @@
 mod aggregation; // between nodes and a control plane
 mod api; // verdicts, both forms, refusals, coverage
 mod backup; // the store of a control plane in a file, and back
-mod console; // no page of the Console runs what attackers send, and each is accessible: in a browser
 mod control_plane; // accounts, nodes, policy, API
 mod lifecycle; // limits of connections, reload, drain
 mod node; // starts nodes and calls them

@@ -1,0 +1,58 @@
+//! No page runs what attackers send, and each is accessible.
+
+use crate::driver::{self, Browser};
+use crate::logged_in;
+use crate::weir::Weir;
+
+/// Pages with a link in the navigation, and one more.
+pub const PAGES: &[&str] = &[
+    "/",
+    "/attacks",
+    "/lists",
+    "/rules",
+    "/rules/new",
+    "/catalogue",
+    "/settings",
+    "/nodes",
+    "/packs",
+    "/policy",
+    "/tokens",
+    "/users",
+    "/audit",
+    "/account",
+];
+/// A hit whose every field would run script if a page let it.
+pub const LOUD: &[u8] = b"GET /%3Cscript%3Ecanary()%3C/script%3E?%22%3E%3Cimg+src=x+onerror=canary()%3E=%27%22%3E%3Csvg/onload=canary()%3E \
+HTTP/1.1\r\nHost: a.example\r\nUser-Agent: \"><script>canary()</script>\r\nReferer: javascript:canary()\r\n\
+Cookie: a=<img src=x onerror=canary()>\r\nX-<b>: </pre><script>canary()</script>\r\n\r\n";
+
+/// The pages of the newest attack: its own, that of a hit, those of the answers to it.
+pub async fn pages_of_an_attack(browser: &Browser) -> [String; 4] {
+    browser.open("/attacks").await;
+    browser.wait_for_row("table.attacks tbody tr").await;
+    let attack = browser.attribute("table.attacks a[href^='/attacks/']", "href").await;
+    browser.open(&attack).await;
+    let hit = browser.attribute("a[href^='/hits/']", "href").await;
+    let hit = hit.split('/').take(3).collect::<Vec<_>>().join("/");
+    [attack, hit.clone(), format!("{hit}/exception"), format!("{hit}/patch")]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_page_runs_what_attackers_send_and_each_is_accessible() {
+    if !driver::installed() {
+        return;
+    }
+    let weir = Weir::start();
+    let browser = logged_in(&weir).await;
+    assert_eq!(weir.judge("203.0.113.9", LOUD), "block");
+    let loud = "/attacks?q=%22%3E%3Cscript%3Ecanary()%3C/script%3E".to_owned();
+    let more = pages_of_an_attack(&browser).await.into_iter().chain([loud]);
+    for page in PAGES.iter().map(|page| (*page).to_owned()).chain(more) {
+        browser.open(&page).await;
+        let wrong = browser.problems().await;
+        assert!(wrong.is_empty(), "{page}: {wrong:?}");
+    }
+    // The canary sings if it is touched.
+    browser.run("canary()").await;
+    assert_eq!(browser.problems().await, ["script of an attacker ran"]);
+}

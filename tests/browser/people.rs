@@ -1,0 +1,76 @@
+//! Pictures of the Console and times of what is done in it, for people who ask.
+
+use crate::driver;
+use crate::pages::{LOUD, PAGES, pages_of_an_attack};
+use crate::weir::Weir;
+use crate::{browser_of, log_in, logged_in};
+use std::path::PathBuf;
+use std::time::Instant;
+
+const TRAVERSAL: &[u8] = b"GET /files?name=../../../etc/passwd HTTP/1.1\r\nHost: shop.example\r\n\r\n";
+
+/// One of a few attacks on a few hosts.
+fn attack(at: u8) -> Vec<u8> {
+    match at % 5 {
+        0 => TRAVERSAL.to_vec(),
+        1 => LOUD.to_vec(),
+        2 => b"GET /items?id=1'+union+select+password+from+users-- HTTP/1.1\r\nHost: api.example\r\n\r\n".to_vec(),
+        3 => format!(
+            "POST /run HTTP/1.1\r\nHost: api{}.example\r\nContent-Type: application/json\r\n\r\n\
+             {{\"cmd\":\";cat /etc/shadow\"}}",
+            at % 7
+        )
+        .into_bytes(),
+        _ => b"GET /?u=http://169.254.169.254/latest/meta-data/ HTTP/1.1\r\nHost: shop.example\r\n\r\n".to_vec(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "pictures for people"]
+async fn pages() {
+    assert!(driver::installed());
+    let dir = PathBuf::from(std::env::var_os("WEIR_SCREENSHOTS").expect("WEIR_SCREENSHOTS names a directory"));
+    let weir = Weir::start();
+    let browser = browser_of(&weir).await;
+    browser.pictures(&dir, "login", "/login").await;
+    log_in(&browser).await;
+    browser.pictures(&dir, "attacks-empty", "/attacks").await;
+    for at in 0..60u8 {
+        weir.judge(&format!("203.0.113.{}", at % 13), &attack(at));
+    }
+    let more = pages_of_an_attack(&browser).await;
+    for (page, name) in more.iter().zip(["attack", "hit", "exception", "patch"]) {
+        browser.pictures(&dir, name, page).await;
+    }
+    for page in PAGES {
+        let name = if *page == "/" { "dashboard".to_owned() } else { page[1..].replace('/', "-") };
+        browser.pictures(&dir, &name, page).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "times for people"]
+async fn times() {
+    assert!(driver::installed());
+    let weir = Weir::start();
+    let (browser, client) = (logged_in(&weir).await, "203.0.113.9");
+    for round in 0..5 {
+        for (mode, verdict) in [("monitoring", "pass"), ("block", "block")] {
+            browser.open("/settings").await;
+            browser.click(&format!("//label[.//input[@name='mode' and @value='{mode}']]")).await;
+            browser.click("form[action='/settings/mode'] button.primary").await;
+            browser.click("dialog button.danger").await;
+            let took = weir.judged(verdict, client, TRAVERSAL).await;
+            println!("round {round}: {mode} acted {} ms after the click", took.as_millis());
+        }
+        browser.open("/attacks").await;
+        let host = format!("h{round}.example");
+        weir.judge(client, format!("GET /etc/passwd HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes());
+        let begin = Instant::now();
+        browser.wait_for_row(&format!("//table[contains(@class,'attacks')]//tr[contains(.,'{host}')]")).await;
+        println!(
+            "round {round}: the attack stood in the open list {} ms after the answer",
+            begin.elapsed().as_millis()
+        );
+    }
+}

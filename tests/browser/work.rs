@@ -1,0 +1,71 @@
+//! What people do in the Console acts on verdicts.
+
+use crate::driver;
+use crate::logged_in;
+use crate::weir::Weir;
+
+const CLIENT: &str = "203.0.113.9";
+const ATTACK: &[u8] = b"GET /download?file=/etc/passwd HTTP/1.1\r\nHost: shop.example\r\n\r\n";
+const BENIGN: &[u8] = b"GET /products?id=7 HTTP/1.1\r\nHost: shop.example\r\n\r\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attack_appears_is_filtered_marked_and_excepted() {
+    if !driver::installed() {
+        return;
+    }
+    let weir = Weir::start();
+    let browser = logged_in(&weir).await;
+    browser.open("/attacks").await;
+    browser.until("the empty list", "document.querySelector('#try-it')").await;
+    assert_eq!(weir.judge(CLIENT, ATTACK), "block");
+    let sent = std::time::Instant::now();
+    loop {
+        browser.open("/attacks").await;
+        if browser.shows("tr[data-id]").await {
+            break;
+        }
+        assert!(sent.elapsed() < driver::PATIENCE, "the attack never appeared");
+    }
+    println!("attack in the list after {:?}", sent.elapsed());
+    browser.write("#q", "d:other.example").await;
+    browser.click(".search .btn").await;
+    browser
+        .until(
+            "no attack of another host",
+            "location.search.includes('other') && document.querySelector('#list .empty')",
+        )
+        .await;
+    browser.write("#q", "d:shop.example").await;
+    browser.click(".search .btn").await;
+    browser
+        .until("the attack of this host", "location.search.includes('shop') && document.querySelector('tr[data-id]')")
+        .await;
+    browser.click("tr[data-id] a.kind").await;
+    browser.click("a[href^='/hits/']").await;
+    browser.click(".marks button[value=fp]").await;
+    let marked = "[...document.querySelectorAll('.badge')].some(b => b.textContent.includes('False positive'))";
+    browser.until("the mark", marked).await;
+    browser.click("a[href$='/exception']").await;
+    browser.click("button[formmethod=post]").await;
+    println!("an exception acted after {:?}", weir.judged("pass", CLIENT, ATTACK).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_denied_address_is_blocked_and_a_changed_mode_acts() {
+    if !driver::installed() {
+        return;
+    }
+    let weir = Weir::start();
+    let browser = logged_in(&weir).await;
+    assert_eq!(weir.judge(CLIENT, BENIGN), "pass");
+    browser.open("/lists?list=deny&value=203.0.113.9").await;
+    browser.click("form[action='/lists/add'] .btn.primary").await;
+    println!("the list acted after {:?}", weir.judged("block", CLIENT, BENIGN).await);
+    let other = "198.51.100.7";
+    assert_eq!((weir.judge(other, BENIGN), weir.judge(other, ATTACK)), ("pass".into(), "block".into()));
+    browser.open("/settings").await;
+    browser.click("label.option:has(input[value=monitoring])").await;
+    browser.click("#mode .btn.primary").await;
+    browser.click("dialog .btn.danger").await;
+    println!("the mode acted after {:?}", weir.judged("pass", other, ATTACK).await);
+}
