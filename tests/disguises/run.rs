@@ -1,10 +1,8 @@
 //! What the tables share: a request goes through the engine with the built-in rules.
 
-use flate2::Compression;
-use std::io::Write;
 use std::sync::OnceLock;
 use weir::engine::{Plan, Scratch, inspect};
-use weir::model::{Inspection, Message};
+use weir::model::{AttackType, Inspection, Message};
 use weir::parse::message;
 use weir::ruleset::{Ruleset, builtin, compile};
 
@@ -65,13 +63,24 @@ const FORM: &[&str] = &["xss.encoded-letters", "xxe.internal"];
 /// A row: its name, and the request that hides a payload so.
 pub type Row = (&'static str, fn(&str) -> Sent);
 
+/// What a payload is.
+fn kind(payload: &str) -> AttackType {
+    match payload {
+        SQLI => AttackType::Sqli,
+        XSS => AttackType::Xss,
+        PTRAV => AttackType::Ptrav,
+        _ => panic!("no payload: {payload}"),
+    }
+}
+
 /// Checks every row with every payload and tells all misses at once.
 pub fn check(rows: &[Row], payloads: &[&str]) {
     let mut missed = Vec::new();
     for (name, hide) in rows {
         for payload in payloads {
             let got = hide(payload).look();
-            if !got.findings.iter().any(|f| f.decisive) && got.not_inspected.is_empty() {
+            let objected = got.findings.iter().any(|f| f.decisive && FORM.contains(&&*f.rule));
+            if !got.attacks().contains(&kind(payload)) && !objected && got.not_inspected.is_empty() {
                 missed.push(format!("{name}: {payload}"));
             }
         }
@@ -81,66 +90,4 @@ pub fn check(rows: &[Row], payloads: &[&str]) {
         }
     }
     assert!(missed.is_empty(), "{} missed:\n{}", missed.len(), missed.join("\n"));
-}
-
-/// Each octet as `%XX`.
-pub fn percent(text: impl AsRef<[u8]>) -> String {
-    text.as_ref().iter().map(|b| format!("%{b:02x}")).collect()
-}
-
-/// As browsers encode a query.
-pub fn query(text: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.*".contains(&b);
-    text.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
-}
-
-pub fn base64(text: impl AsRef<[u8]>) -> String {
-    use base64::Engine;
-    base64::engine::general_purpose::STANDARD.encode(text)
-}
-
-pub fn base64url(text: impl AsRef<[u8]>) -> String {
-    use base64::Engine;
-    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(text)
-}
-
-pub fn json(text: &str) -> String {
-    serde_json::to_string(text).unwrap()
-}
-
-/// Each character as `\uXXXX`.
-pub fn json_escaped(text: &str) -> String {
-    text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect()
-}
-
-pub fn xml(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
-}
-
-pub fn gzip(text: impl AsRef<[u8]>) -> Vec<u8> {
-    let mut out = flate2::write::GzEncoder::new(Vec::new(), Compression::default());
-    out.write_all(text.as_ref()).unwrap();
-    out.finish().unwrap()
-}
-
-pub fn zlib(text: impl AsRef<[u8]>) -> Vec<u8> {
-    let mut out = flate2::write::ZlibEncoder::new(Vec::new(), Compression::default());
-    out.write_all(text.as_ref()).unwrap();
-    out.finish().unwrap()
-}
-
-pub fn deflate(text: impl AsRef<[u8]>) -> Vec<u8> {
-    let mut out = flate2::write::DeflateEncoder::new(Vec::new(), Compression::default());
-    out.write_all(text.as_ref()).unwrap();
-    out.finish().unwrap()
-}
-
-pub fn brotli(text: impl AsRef<[u8]>) -> Vec<u8> {
-    let mut out = Vec::new();
-    brotli::CompressorWriter::new(&mut out, 4096, 5, 22).write_all(text.as_ref()).unwrap();
-    out
-}
-
-pub fn utf16(text: &str, little: bool) -> Vec<u8> {
-    text.encode_utf16().flat_map(|unit| if little { unit.to_le_bytes() } else { unit.to_be_bytes() }).collect()
 }
