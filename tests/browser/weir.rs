@@ -1,6 +1,7 @@
 //! The real program, all in one process, in a directory of its own.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use crate::answer::Answer;
+use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -65,13 +66,8 @@ impl Weir {
             raw.len()
         );
         stream.write_all(&[head.as_bytes(), raw].concat()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let verdict = answer.lines().find_map(|line| {
-            let (name, value) = line.split_once(": ")?;
-            name.eq_ignore_ascii_case("inspector-verdict").then(|| value.trim().to_owned())
-        });
-        verdict.unwrap_or_else(|| panic!("no verdict: {answer}"))
+        let answer = Answer::read(&mut BufReader::new(stream)).unwrap();
+        answer.header("inspector-verdict").unwrap_or_else(|| panic!("no verdict: {answer:?}")).to_owned()
     }
 
     /// Waits until the verdict is `wanted`; how long it took.

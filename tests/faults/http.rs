@@ -1,29 +1,12 @@
 //! Calls over loopback, and the wait for something.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
+pub use crate::answer::Answer;
+use std::io::{self, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 /// Longest wait for anything: a debug build on a busy machine, and waits between tries that double.
 pub const PATIENCE: Duration = Duration::from_secs(180);
-
-/// An answer; names of headers in lower case.
-#[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
-}
-
-impl Answer {
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
-    }
-
-    pub fn json(&self) -> serde_json::Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
-    }
-}
 
 /// A connection that is kept open.
 pub struct Connection(BufReader<TcpStream>);
@@ -42,33 +25,7 @@ impl Connection {
         headers.iter().for_each(|(name, value)| out.push_str(&format!("{name}: {value}\r\n")));
         out.push_str("\r\n");
         self.0.get_mut().write_all(&[out.as_bytes(), body].concat())?;
-        self.read()
-    }
-
-    fn read(&mut self) -> io::Result<Answer> {
-        let broken = || io::Error::from(io::ErrorKind::UnexpectedEof);
-        let line = self.line()?;
-        let status = line.split(' ').nth(1).and_then(|code| code.parse().ok()).ok_or_else(broken)?;
-        let mut headers = Vec::new();
-        loop {
-            let line = self.line()?;
-            let Some((name, value)) = line.split_once(": ") else { break };
-            headers.push((name.to_ascii_lowercase(), value.to_owned()));
-        }
-        let mut answer = Answer { status, headers, body: Vec::new() };
-        let length = answer.header("content-length").map_or(0, |length| length.parse().unwrap());
-        answer.body.resize(length, 0);
-        self.0.read_exact(&mut answer.body)?;
-        Ok(answer)
-    }
-
-    fn line(&mut self) -> io::Result<String> {
-        let mut line = String::new();
-        self.0.read_line(&mut line)?;
-        match line.strip_suffix("\r\n") {
-            Some(line) => Ok(line.to_owned()),
-            None => Err(io::ErrorKind::UnexpectedEof.into()),
-        }
+        Answer::read(&mut self.0)
     }
 }
 

@@ -3,6 +3,8 @@
 //!
 //! The short form of each test runs with `cargo test`; `tests/chaos KILLS [SEED]` runs the long one.
 
+#[path = "../it/answer.rs"]
+mod answer;
 mod clock; // clocks that jump
 mod disk; // full disks
 mod fleet; // the three processes

@@ -1,4 +1,5 @@
-use crate::node::{Answer, Node};
+use crate::answer::Answer;
+use crate::node::Node;
 use base64::Engine as _;
 
 const ATTACK: &[u8] = b"GET /etc/passwd HTTP/1.1\r\nHost: example.com\r\n\r\n";

@@ -1,6 +1,7 @@
 //! A control plane of its own, called over TCP.
 
-use crate::node::{Answer, read};
+use crate::answer::Answer;
+use crate::node::read;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};

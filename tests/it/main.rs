@@ -1,6 +1,7 @@
 //! The node from outside: the program is started, called over TCP and stopped.
 
 mod aggregation; // between nodes and a control plane
+mod answer; // of HTTP/1.1
 mod api; // verdicts, both forms, refusals, coverage
 mod backup; // the store of a control plane in a file, and back
 mod control_plane; // accounts, nodes, policy, API

@@ -1,5 +1,6 @@
 //! A node of its own for each test, on ports that the system chose.
 
+use crate::answer::Answer;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -15,24 +16,6 @@ pub struct Node {
     pub api: SocketAddr,
     metrics: SocketAddr,
     log: Arc<Mutex<String>>,
-}
-
-/// An answer.
-#[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
-}
-
-impl Answer {
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
-    }
-
-    pub fn json(&self) -> serde_json::Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("{e}: {self:?}"))
-    }
 }
 
 impl Node {
@@ -176,21 +159,5 @@ pub fn call(path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
 
 /// The next answer; none at the end of the connection.
 pub fn read(stream: &mut impl BufRead) -> Option<Answer> {
-    let mut line = String::new();
-    if stream.read_line(&mut line).ok()? == 0 {
-        return None;
-    }
-    let status = line.split(' ').nth(1)?.parse().ok()?;
-    let mut headers = Vec::new();
-    loop {
-        let mut line = String::new();
-        stream.read_line(&mut line).ok()?;
-        let Some((name, value)) = line.trim_end().split_once(": ") else { break };
-        headers.push((name.to_ascii_lowercase(), value.to_owned()));
-    }
-    let mut answer = Answer { status, headers, body: Vec::new() };
-    let length = answer.header("content-length").map_or(0, |n| n.parse().unwrap());
-    answer.body.resize(length, 0);
-    stream.read_exact(&mut answer.body).ok()?;
-    Some(answer)
+    Answer::read(stream).ok()
 }

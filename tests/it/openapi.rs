@@ -1,4 +1,5 @@
-use crate::node::{Answer, Node};
+use crate::answer::Answer;
+use crate::node::Node;
 use weir::http_inspector::coverage::{LEGS, REASONS};
 use weir::http_inspector::service::ROUTES;
 

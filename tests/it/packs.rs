@@ -20,7 +20,7 @@ fn pack(word: &str, about: &str) -> String {
     )
 }
 
-fn upload(browser: &Browser<'_>, path: &str, content: &[u8]) -> crate::node::Answer {
+fn upload(browser: &Browser<'_>, path: &str, content: &[u8]) -> crate::answer::Answer {
     browser.octets("POST", path, content)
 }
 

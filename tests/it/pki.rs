@@ -1,6 +1,7 @@
 //! Certificates made for a test, and a client that verifies them.
 
-use crate::node::{Answer, PATIENCE, read};
+use crate::answer::Answer;
+use crate::node::{PATIENCE, read};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
