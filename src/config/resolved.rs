@@ -1,13 +1,18 @@
 //! What a configuration means: plain data, every default filled in, every text parsed.
 //! Components know nothing of this; `app` maps it to their own `Config` types.
 
-use super::types::{Glob, HeaderName, ListenAddress, LogLevel, LogTarget, Pattern, RoutePattern, Secret, Workers};
+use super::types::{Glob, ListenAddress, Pattern, RoutePattern, Secret, Workers};
 use crate::model::{AnomalyKind, Limits, ParserSet};
 use ipnet::IpNet;
 use std::path::PathBuf;
 use std::time::Duration;
 
+mod cloud;
+mod service;
+
 pub use super::types::{AnomalyAction, Mode, ModeOverride, OverlimitMode};
+pub use cloud::{Aggregation, Api, ControlPlane, Events, Oidc};
+pub use service::{AccessLog, HealthCheck, Load, Log, Metrics};
 
 /// The whole configuration.
 #[derive(Clone, Debug)]
@@ -56,103 +61,6 @@ pub struct Resolved {
     pub aggregation: Aggregation,
     /// `weir control-plane`.
     pub control_plane: ControlPlane,
-}
-
-/// Where events go and policy comes from.
-#[derive(Clone, Debug)]
-pub struct Api {
-    /// Host; none: the node works alone. Never one of the vendor's.
-    pub host: Option<String>,
-    /// Port.
-    pub port: u16,
-    /// Whether it is called over TLS.
-    pub use_ssl: bool,
-    /// Whether its certificate is verified.
-    pub ca_verify: bool,
-    /// Authority that signs its certificate, instead of the built-in ones.
-    pub ca_file: Option<PathBuf>,
-    /// Token of usage Node deployment.
-    pub token: Option<Secret>,
-    /// File that holds it.
-    pub token_file: Option<PathBuf>,
-    /// Group that the node joins.
-    pub node_group: String,
-    /// What the node is called.
-    pub node_name: Option<String>,
-    /// Base64 of the Ed25519 key that signs policies, where it is not to be pinned at registration.
-    pub policy_key: Option<String>,
-}
-
-/// Records of malicious requests.
-#[derive(Clone, Debug)]
-pub struct Events {
-    /// Whether they are spooled and shipped.
-    pub enabled: bool,
-    /// Octets of spool.
-    pub spool_size: u64,
-    /// Longest time from write to fsync.
-    pub fsync_interval: Duration,
-    /// Longest time that an answer waits for its record.
-    pub stall: Duration,
-    /// Octets of a body kept in a record.
-    pub max_body: u64,
-    /// Whether identical records are folded.
-    pub sampling: bool,
-}
-
-/// `weir aggregation`.
-#[derive(Clone, Debug)]
-pub struct Aggregation {
-    /// Where it listens.
-    pub address: ListenAddress,
-    /// Certificate and key.
-    pub tls: Option<TlsFiles>,
-}
-
-/// `weir control-plane`.
-#[derive(Clone, Debug)]
-pub struct ControlPlane {
-    /// Whether it runs in the one-process default.
-    pub enabled: bool,
-    /// Where it listens; the default depends on whether it runs on its own.
-    pub address: Option<ListenAddress>,
-    /// Certificate and key.
-    pub tls: Option<TlsFiles>,
-    /// Database URL; SQLite under `data_dir` without.
-    pub database: Option<Secret>,
-    /// Signing key; made under `data_dir` without.
-    pub key_file: Option<PathBuf>,
-    /// First token of usage Node deployment.
-    pub deploy_token: Option<Secret>,
-    /// Login of the first administrator.
-    pub admin_login: String,
-    /// Password of the first administrator; made and printed once without.
-    pub admin_password: Option<Secret>,
-    /// Where browsers reach the Console.
-    pub public_url: Option<String>,
-    /// Proxies that tell the client's address.
-    pub trusted_proxies: Vec<IpNet>,
-    /// Header in which they do.
-    pub real_ip_header: HeaderName,
-    /// Days for which hits are kept.
-    pub retention_days: u32,
-    /// Login by OpenID Connect.
-    pub oidc: Oidc,
-}
-
-/// Login by OpenID Connect.
-#[derive(Clone, Debug)]
-pub struct Oidc {
-    /// Identity provider; local users only without.
-    pub issuer: Option<String>,
-    /// Id of this client.
-    pub client_id: Option<String>,
-    /// Secret of this client.
-    pub client_secret: Option<Secret>,
-    /// Claim that names roles.
-    pub role_claim: String,
-    /// Role of those whose claim names none.
-    pub default_role: Option<String>,
 }
 
 /// The API that connectors call.
@@ -346,72 +254,4 @@ pub struct BlockReply {
     pub json: String,
     /// Body for clients whose Accept prefers HTML; the JSON one without.
     pub html: Option<String>,
-}
-
-/// Bounds of what listens: what is above is refused early instead of queued without measure. Connections, heads, idling
-/// and draining are bounded on each listener, the rest is of the connector API.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Load {
-    /// Open connections of each listener.
-    pub max_connections: usize,
-    /// Calls being read, inspected or answered at once.
-    pub max_concurrent_calls: usize,
-    /// Octets of calls held in memory at once.
-    pub max_buffered_bytes: usize,
-    /// Messages up to this many octets are inspected at once on the runtime's worker; larger ones on the pool.
-    pub inline_bytes: usize,
-    /// Larger messages that wait for a thread of the pool.
-    pub queue: usize,
-    /// Longest wait for a thread of the pool.
-    pub queue_timeout: Duration,
-    /// Out-of-band copies that wait to be inspected.
-    pub background_queue: usize,
-    /// `Retry-After` of an answer that sheds load.
-    pub retry_after: Duration,
-    /// Longest time for a TLS handshake, to the first call, and to read the head of each further one.
-    pub header_timeout: Duration,
-    /// Longest time to read the rest of a call.
-    pub body_timeout: Duration,
-    /// Longest time a connection of any listener may idle between calls.
-    pub idle_timeout: Duration,
-    /// Longest time that calls under way are waited for on stop.
-    pub drain_timeout: Duration,
-}
-
-/// Logs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Log {
-    /// Least severity written.
-    pub level: LogLevel,
-    /// For people instead of JSON.
-    pub pretty: bool,
-    /// Where to.
-    pub target: LogTarget,
-    /// One line a call; none without.
-    pub access_log: Option<AccessLog>,
-}
-
-/// The access log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AccessLog {
-    /// Findings and what was not inspected besides the verdict.
-    pub verbose: bool,
-    /// Where to.
-    pub target: LogTarget,
-}
-
-/// Prometheus metrics.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Metrics {
-    /// Where they are served; nowhere without.
-    pub address: Option<ListenAddress>,
-    /// Prefix of family names.
-    pub namespace: String,
-}
-
-/// Probes `/live` and `/ready`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HealthCheck {
-    /// Where they are served; nowhere without.
-    pub address: Option<ListenAddress>,
 }

@@ -4,8 +4,10 @@
 
 pub mod anomaly;
 pub mod attack;
+mod bits;
 pub mod budget;
 pub mod bytes;
+pub mod chars;
 pub mod distance;
 pub mod facts;
 pub mod finding;
@@ -21,6 +23,7 @@ pub mod vendor;
 pub use anomaly::{Anomaly, AnomalyKind};
 pub use attack::AttackType;
 pub use budget::{Budget, Stop};
+pub use chars::Chars;
 pub use facts::Facts;
 pub use finding::{Confidence, Coverage, DecodeStep, Finding, Inspection, NotInspected, SkipReason, Upload};
 pub use graphql::GraphqlFacts;
@@ -29,4 +32,4 @@ pub use lexicon::Lexicon;
 pub use limits::Limits;
 pub use point::{Key, PointId, PointPath, PointPattern, PointTree, Segment, Tag};
 pub use request::{BodyState, Header, Message, MessageKind, Scheme};
-pub use value::{Chars, Hint, ParserId, ParserSet, Value, Zone};
+pub use value::{Hint, ParserId, ParserSet, Value, Zone};

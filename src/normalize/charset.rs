@@ -1,6 +1,14 @@
 //! Character sets other than UTF-8: what a value says to a server that believes a declaration, a byte order mark or
 //! its own guess.
 
+mod ebcdic;
+mod overlong;
+mod utf7;
+
+pub use overlong::overlong;
+pub use utf7::utf7;
+
+use ebcdic::{IBM037, IBM500};
 use encoding_rs::Encoding;
 use std::borrow::Cow;
 
@@ -161,127 +169,6 @@ fn units(input: &[u8], size: usize, endian: Endian) -> (Vec<u8>, bool) {
     text.extend_from_slice(rest);
     (text, faulty)
 }
-
-/// UTF-7 decoded; none where nothing changes. With `only_syntax` an encoded run counts only when it makes ASCII that
-/// needs no encoding but has a meaning to parsers (`<`, `'`...): ordinary text with a `+` in it never does.
-pub fn utf7(input: &[u8], only_syntax: bool) -> Option<Vec<u8>> {
-    let mut out = Vec::new();
-    let mut done = 0;
-    let mut at = 0;
-    while let Some(plus) = memchr::memchr(b'+', &input[at..]).map(|p| p + at) {
-        let run = input[plus + 1..].iter().take_while(|b| b.is_ascii_alphanumeric() || b"+/".contains(b)).count();
-        let end = plus + 1 + run;
-        at = end.max(plus + 1);
-        let Some(text) = utf7_run(&input[plus + 1..end]) else { continue };
-        let is_syntax = text.bytes().any(|b| b.is_ascii_punctuation() && !b"-._+/".contains(&b));
-        if only_syntax && !is_syntax {
-            continue;
-        }
-        out.extend_from_slice(&input[done..plus]);
-        out.extend_from_slice(text.as_bytes());
-        at = end + usize::from(input.get(end) == Some(&b'-'));
-        done = at;
-    }
-    if done == 0 {
-        return None;
-    }
-    out.extend_from_slice(&input[done..]);
-    Some(out)
-}
-
-fn utf7_run(run: &[u8]) -> Option<String> {
-    let octets = super::base64::decode(run)?;
-    let units = octets.chunks_exact(2).map(|unit| u16::from_be_bytes([unit[0], unit[1]]));
-    let text: String = char::decode_utf16(units).collect::<Result<_, _>>().ok()?;
-    (octets.len() >= 2 && octets.len() % 2 == 0 || octets.len() > 2).then_some(text)
-}
-
-/// UTF-8 with overlong forms (RFC 3629 §3) folded to what lenient decoders make of them; none where there are none.
-/// `C0` and `C1` before the octets that an old server accepted for a continuation are folded too.
-pub fn overlong(input: &[u8]) -> Option<Vec<u8>> {
-    if std::str::from_utf8(input).is_ok() {
-        return None;
-    }
-    let mut out: Vec<u8> = Vec::new();
-    let (mut done, mut at) = (0, 0);
-    while at < input.len() {
-        match overlong_char(&input[at..]) {
-            Some((c, used)) => {
-                out.extend_from_slice(&input[done..at]);
-                out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
-                at += used;
-                done = at;
-            }
-            // No overlong form begins with a smaller octet.
-            None => at += 1 + input[at + 1..].iter().take_while(|b| **b < 0xc0).count(),
-        }
-    }
-    if done == 0 {
-        return None;
-    }
-    out.extend_from_slice(&input[done..]);
-    Some(out)
-}
-
-/// Octets that were taken for a continuation of `C0` or `C1` although they are none: `%c0%2f`, `%c1%1c`.
-const FALSE_CONTINUATIONS: &[u8] = &[0x1c, 0x2e, 0x2f, 0x5c];
-
-fn overlong_char(input: &[u8]) -> Option<(char, usize)> {
-    let lead = *input.first()?;
-    let (used, bits) = match lead {
-        0xc0 | 0xc1 => (2, 5),
-        0xe0 => (3, 4),
-        0xf0 => (4, 3),
-        0xf8 => (5, 2),
-        0xfc => (6, 1),
-        _ => return None,
-    };
-    let tail = input.get(1..used)?;
-    if used == 2 && FALSE_CONTINUATIONS.contains(&tail[0]) {
-        return char::from_u32(u32::from(lead & 1) << 6 | u32::from(tail[0] & 0x3f)).map(|c| (c, used));
-    }
-    let mut code = u32::from(lead) & ((1 << bits) - 1);
-    for &b in tail {
-        if b & 0xc0 != 0x80 {
-            return None;
-        }
-        code = code << 6 | u32::from(b & 0x3f);
-    }
-    let least = [0x80, 0x800, 0x1_0000, 0x20_0000, 0x400_0000][used - 2];
-    if code >= least { None } else { char::from_u32(code).map(|c| (c, used)) }
-}
-
-/// Code page 37 (EBCDIC of the United States) to ISO 8859-1.
-#[rustfmt::skip]
-static IBM037: [u8; 256] = [
-    0, 1, 2, 3, 156, 9, 134, 127, 151, 141, 142, 11, 12, 13, 14, 15, 16, 17, 18, 19, 157, 133, 8, 135,
-    24, 25, 146, 143, 28, 29, 30, 31, 128, 129, 130, 131, 132, 10, 23, 27, 136, 137, 138, 139, 140, 5, 6, 7,
-    144, 145, 22, 147, 148, 149, 150, 4, 152, 153, 154, 155, 20, 21, 158, 26, 32, 160, 226, 228, 224, 225, 227, 229,
-    231, 241, 162, 46, 60, 40, 43, 124, 38, 233, 234, 235, 232, 237, 238, 239, 236, 223, 33, 36, 42, 41, 59, 172,
-    45, 47, 194, 196, 192, 193, 195, 197, 199, 209, 166, 44, 37, 95, 62, 63, 248, 201, 202, 203, 200, 205, 206, 207,
-    204, 96, 58, 35, 64, 39, 61, 34, 216, 97, 98, 99, 100, 101, 102, 103, 104, 105, 171, 187, 240, 253, 254, 177,
-    176, 106, 107, 108, 109, 110, 111, 112, 113, 114, 170, 186, 230, 184, 198, 164, 181, 126, 115, 116, 117, 118, 119, 120,
-    121, 122, 161, 191, 208, 221, 222, 174, 94, 163, 165, 183, 169, 167, 182, 188, 189, 190, 91, 93, 175, 168, 180, 215,
-    123, 65, 66, 67, 68, 69, 70, 71, 72, 73, 173, 244, 246, 242, 243, 245, 125, 74, 75, 76, 77, 78, 79, 80,
-    81, 82, 185, 251, 252, 249, 250, 255, 92, 247, 83, 84, 85, 86, 87, 88, 89, 90, 178, 212, 214, 210, 211, 213,
-    48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 179, 219, 220, 217, 218, 159,
-];
-
-/// Code page 500 (EBCDIC International) to ISO 8859-1.
-#[rustfmt::skip]
-static IBM500: [u8; 256] = [
-    0, 1, 2, 3, 156, 9, 134, 127, 151, 141, 142, 11, 12, 13, 14, 15, 16, 17, 18, 19, 157, 133, 8, 135,
-    24, 25, 146, 143, 28, 29, 30, 31, 128, 129, 130, 131, 132, 10, 23, 27, 136, 137, 138, 139, 140, 5, 6, 7,
-    144, 145, 22, 147, 148, 149, 150, 4, 152, 153, 154, 155, 20, 21, 158, 26, 32, 160, 226, 228, 224, 225, 227, 229,
-    231, 241, 91, 46, 60, 40, 43, 33, 38, 233, 234, 235, 232, 237, 238, 239, 236, 223, 93, 36, 42, 41, 59, 94,
-    45, 47, 194, 196, 192, 193, 195, 197, 199, 209, 166, 44, 37, 95, 62, 63, 248, 201, 202, 203, 200, 205, 206, 207,
-    204, 96, 58, 35, 64, 39, 61, 34, 216, 97, 98, 99, 100, 101, 102, 103, 104, 105, 171, 187, 240, 253, 254, 177,
-    176, 106, 107, 108, 109, 110, 111, 112, 113, 114, 170, 186, 230, 184, 198, 164, 181, 126, 115, 116, 117, 118, 119, 120,
-    121, 122, 161, 191, 208, 221, 222, 174, 162, 163, 165, 183, 169, 167, 182, 188, 189, 190, 172, 124, 175, 168, 180, 215,
-    123, 65, 66, 67, 68, 69, 70, 71, 72, 73, 173, 244, 246, 242, 243, 245, 125, 74, 75, 76, 77, 78, 79, 80,
-    81, 82, 185, 251, 252, 249, 250, 255, 92, 247, 83, 84, 85, 86, 87, 88, 89, 90, 178, 212, 214, 210, 211, 213,
-    48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 179, 219, 220, 217, 218, 159,
-];
 
 #[cfg(test)]
 mod tests {

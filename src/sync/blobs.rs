@@ -1,6 +1,6 @@
 //! Files that a policy names, kept by the hash of their content.
 
-use super::client::CallError;
+use super::call_error::CallError;
 use super::file_body::FileBody;
 use super::files;
 use super::key::hex;

@@ -1,6 +1,7 @@
 //! The calls of `node_api`, one method each. What comes back is bounded; redirects are not followed, so that no token goes
 //! anywhere but to the host that is configured.
 
+use super::call_error::CallError;
 use super::endpoint::{Endpoint, SetupError};
 use crate::model::bytes::printable;
 use crate::node_api::{
@@ -13,7 +14,6 @@ use flate2::write::GzEncoder;
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url, header, redirect};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::fmt;
 use std::io::Write;
 use std::time::Duration;
 
@@ -37,71 +37,6 @@ const MAX_SHOWN: usize = 300;
 const MIN_GZIP: usize = 1024;
 /// Longest pause that the other side may ask for.
 const MAX_PAUSE: Duration = Duration::from_secs(60);
-
-/// Why a call came to nothing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CallError {
-    /// It was not reached, or the connection broke.
-    Unreachable(String),
-    /// It does not know the identity, or the token.
-    Unknown(String),
-    /// It asks to come back, perhaps not before a time.
-    Busy(u16, Option<Duration>),
-    /// It will never take this.
-    Refused(u16, String),
-    /// What it answered is nothing of this protocol.
-    BadAnswer(String),
-    /// The node is not registered, and why.
-    Unregistered(String),
-}
-
-impl CallError {
-    /// Whether the same call may go well later.
-    pub fn is_retryable(&self) -> bool {
-        !matches!(self, CallError::Refused(..))
-    }
-
-    /// A word for metrics.
-    pub fn code(&self) -> &'static str {
-        match self {
-            CallError::Unreachable(_) => "unreachable",
-            CallError::Unknown(_) => "unknown",
-            CallError::Busy(..) => "busy",
-            CallError::Refused(..) => "refused",
-            CallError::BadAnswer(_) => "bad_answer",
-            CallError::Unregistered(_) => "unregistered",
-        }
-    }
-}
-
-impl fmt::Display for CallError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            CallError::Unreachable(why) => write!(f, "not reached: {why}"),
-            CallError::Unknown(why) => write!(f, "not known there: {why}"),
-            CallError::Busy(status, _) => write!(f, "asked to come back later (status {status})"),
-            CallError::Refused(status, why) => write!(f, "refused with status {status}: {why}"),
-            CallError::BadAnswer(why) => write!(f, "unexpected answer: {why}"),
-            CallError::Unregistered(why) => write!(f, "not registered: {why}"),
-        }
-    }
-}
-
-impl std::error::Error for CallError {}
-
-impl From<reqwest::Error> for CallError {
-    fn from(error: reqwest::Error) -> Self {
-        use std::error::Error as _;
-        let error = error.without_url();
-        let mut text = error.to_string();
-        let mut cause = error.source();
-        while let Some(inner) = cause {
-            text = format!("{text}: {inner}");
-            cause = inner.source();
-        }
-        CallError::Unreachable(text)
-    }
-}
 
 /// A client of one control plane or aggregation.
 #[derive(Clone, Debug)]
@@ -271,6 +206,6 @@ async fn gzip(lines: Bytes) -> Result<Vec<u8>, CallError> {
         encoder.write_all(&lines)?;
         encoder.finish()
     });
-    let failed = |error: &dyn fmt::Display| CallError::Unreachable(format!("compression: {error}"));
+    let failed = |error: &dyn std::fmt::Display| CallError::Unreachable(format!("compression: {error}"));
     packed.await.map_err(|error| failed(&error))?.map_err(|error| failed(&error))
 }

@@ -2,7 +2,8 @@
 
 use super::Config;
 use super::backoff::Backoff;
-use super::client::{CallError, Client};
+use super::call_error::CallError;
+use super::client::Client;
 use super::endpoint::SetupError;
 use super::key::PublicKey;
 use super::metrics::{Reason, SyncMetrics};

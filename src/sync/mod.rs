@@ -10,6 +10,7 @@
 
 mod backoff;
 mod blobs;
+mod call_error;
 pub mod client;
 mod endpoint;
 mod file_body;
@@ -28,7 +29,7 @@ mod verify;
 
 pub use backoff::Backoff;
 pub use blobs::Cache;
-pub use client::CallError;
+pub use call_error::CallError;
 pub use endpoint::{Endpoint, SetupError};
 pub use file_body::FileBody;
 pub use heartbeat::Vitals;

@@ -2,7 +2,7 @@
 
 use super::backoff::Backoff;
 use super::blobs::Cache;
-use super::client::CallError;
+use super::call_error::CallError;
 use super::files;
 use super::link::Link;
 use super::metrics::Reason;

@@ -1,6 +1,6 @@
 //! Delivers batches of records.
 
-use super::client::CallError;
+use super::call_error::CallError;
 use super::link::Link;
 use crate::events::ship::Content;
 use crate::events::{Batch, Upload, UploadError};

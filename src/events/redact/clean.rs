@@ -1,6 +1,7 @@
 //! The masking itself: what stands in the octets, then what parsers still find, until nothing is left.
 
-use super::leaves::{self, Coding, Leaf, range_in};
+use super::leaf::{Coding, Leaf, range_in};
+use super::leaves;
 use super::look::Look;
 use super::needles::Needles;
 use super::text::{self, Span, Style};

@@ -3,100 +3,21 @@
 //! What these walkers do not know (XML, multipart, whatever is encoded) is found by taking the message apart as an
 //! inspection does, see [`super`].
 
+use super::credentials::credentials;
+use super::json_walk::Walk;
+use super::leaf::{Coding, Leaf, range_in, unescaped};
 use super::names::{is_cookie_attribute, is_secret, is_secret_header};
 use super::text;
 use crate::model::bytes::printable;
 use crate::model::point::{OwnedKey, PathItem};
 use crate::model::{Message, MessageKind, PointPath, Tag};
 use crate::normalize::brackets::{self, Step};
-use crate::normalize::json_text::{Lexer, Token, unescape};
+use crate::normalize::json_text::{Lexer, Token};
 use crate::normalize::percent::{self, Plus};
 use std::borrow::Cow;
-use std::ops::Range;
 
-/// Steps of a path that are kept: no rule names a deeper point.
-const MAX_STEPS: usize = 64;
 /// Octets of a name in a path.
 const MAX_NAME: usize = 256;
-
-/// A value and where it stands.
-#[derive(Clone, Debug)]
-pub struct Leaf<'m> {
-    /// Where it stands in the octets of the message.
-    pub range: Range<usize>,
-    /// Its point.
-    pub path: PointPath,
-    /// What it is once escapes are undone.
-    pub decoded: Cow<'m, [u8]>,
-    /// Whether its name says that it is a secret.
-    pub secret: bool,
-    /// How it is written.
-    pub coding: Coding,
-}
-
-/// How a value is written in a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Coding {
-    /// As it is.
-    Plain,
-    /// With percent escapes.
-    Percent(Plus),
-    /// Between the quotes of JSON.
-    Json,
-    /// As a number in JSON: only a number may take its place.
-    Number,
-}
-
-impl Leaf<'_> {
-    /// Where in the octets of the message `part`, a stretch of the decoded value, stands.
-    pub fn locate(&self, raw: &[u8], part: &Range<usize>) -> Option<Range<usize>> {
-        let text = &raw[self.range.clone()];
-        let (mut at, mut decoded) = (0, 0);
-        let mut start = None;
-        while at < text.len() {
-            if decoded == part.start && start.is_none() {
-                start = Some(at);
-            }
-            if decoded >= part.end {
-                break;
-            }
-            let used = atom(&text[at..], self.coding);
-            decoded += self.decoded_octets(&text[at..at + used]);
-            at += used;
-        }
-        let start = start.filter(|_| decoded == part.end)?;
-        Some(self.range.start + start..self.range.start + at)
-    }
-
-    fn decoded_octets(&self, atom: &[u8]) -> usize {
-        match self.coding {
-            Coding::Percent(plus) => percent::decode(atom, plus).len(),
-            Coding::Json => decode(atom).len(),
-            Coding::Plain | Coding::Number => atom.len(),
-        }
-    }
-}
-
-/// Octets of the first piece of `text` that is decoded on its own.
-fn atom(text: &[u8], coding: Coding) -> usize {
-    let length = match (coding, text) {
-        (Coding::Percent(_), [b'%', b'u' | b'U', ..]) => 6,
-        (Coding::Percent(_), [b'%', ..]) => 3,
-        // Two halves of a pair make one character.
-        (Coding::Json, [b'\\', b'u', b'd' | b'D', b'8' | b'9' | b'a' | b'b' | b'A' | b'B', ..]) => 12,
-        (Coding::Json, [b'\\', b'u', ..]) => 6,
-        (Coding::Json, [b'\\', ..]) => 2,
-        _ => 1,
-    };
-    length.min(text.len())
-}
-
-/// Where `inner`, a slice of `outer`, stands in it; none where it is a slice of something else.
-pub fn range_in(outer: &[u8], inner: &[u8]) -> Option<Range<usize>> {
-    let start = (inner.as_ptr() as usize).checked_sub(outer.as_ptr() as usize)?;
-    let end = start.checked_add(inner.len())?;
-    (end <= outer.len()).then_some(start..end)
-}
 
 /// The leaves of `message`, whose parts are slices of `raw`.
 pub fn of<'m>(message: &Message<'m>, raw: &'m [u8]) -> Vec<Leaf<'m>> {
@@ -123,7 +44,8 @@ pub fn looks_like_json(text: &[u8]) -> bool {
     matches!(text.iter().find(|b| !b.is_ascii_whitespace()), Some(b'{' | b'['))
 }
 
-fn named(tag: Tag, name: &[u8]) -> PathItem {
+/// The step to what is called `name`.
+pub fn named(tag: Tag, name: &[u8]) -> PathItem {
     PathItem { tag, key: OwnedKey::Name(printable(name, MAX_NAME)) }
 }
 
@@ -155,7 +77,7 @@ impl<'m> Leaves<'m> {
     fn push(&mut self, value: &'m [u8], coding: Coding, path: Vec<PathItem>, secret: bool) {
         let decoded = match coding {
             Coding::Percent(plus) => percent::decode(value, plus),
-            Coding::Json if memchr::memchr(b'\\', value).is_some() => decode(value),
+            Coding::Json if memchr::memchr(b'\\', value).is_some() => unescaped(value),
             Coding::Json | Coding::Plain | Coding::Number => Cow::Borrowed(value),
         };
         if let Some(range) = range_in(self.raw, value).filter(|range| !range.is_empty()) {
@@ -232,14 +154,13 @@ impl<'m> Leaves<'m> {
     }
 
     fn json(&mut self, text: &'m [u8], base: Vec<PathItem>) {
-        let mut walk = Walk { path: base, frames: Vec::new() };
-        walk.path.push(plain(Tag::JsonDoc));
+        let mut walk = Walk::new([base, vec![plain(Tag::JsonDoc)]].concat());
         for token in Lexer::new(text) {
             match token {
                 Token::Mark(open @ (b'{' | b'[')) => walk.open(open == b'{'),
                 Token::Mark(b'}' | b']') => walk.close(),
                 Token::Mark(mark) => walk.mark(mark),
-                Token::Text(text, _) if walk.wants_name() => walk.name(&decode(text)),
+                Token::Text(text, _) if walk.wants_name() => walk.name(&unescaped(text)),
                 Token::Word(word) if walk.wants_name() => walk.name(word),
                 Token::Text(text, _) => {
                     let (path, secret) = walk.value();
@@ -262,129 +183,6 @@ impl<'m> Leaves<'m> {
 fn is_form(media: &[u8]) -> bool {
     let essence = media.split(|&b| b == b';').next().unwrap_or_default().trim_ascii();
     essence.eq_ignore_ascii_case(b"application/x-www-form-urlencoded")
-}
-
-fn decode(text: &[u8]) -> Cow<'_, [u8]> {
-    let mut out = Vec::with_capacity(text.len());
-    // Broken escapes stand for themselves, as in an inspection.
-    let _strict = unescape(text, |piece| out.extend_from_slice(piece));
-    Cow::Owned(out)
-}
-
-/// Schemes of credentials (the IANA registry of HTTP authentication schemes, and what is common besides).
-const SCHEMES: &[&str] = &[
-    "apikey",
-    "aws4-hmac-sha256",
-    "basic",
-    "bearer",
-    "digest",
-    "dpop",
-    "gnap",
-    "hawk",
-    "hoba",
-    "jwt",
-    "mutual",
-    "negotiate",
-    "ntlm",
-    "oauth",
-    "privatetoken",
-    "scram-sha-1",
-    "scram-sha-256",
-    "signature",
-    "token",
-    "vapid",
-];
-
-/// What stands behind the scheme of credentials.
-pub fn credentials(value: &[u8]) -> &[u8] {
-    let word = value.iter().position(|b| *b == b' ').unwrap_or(0);
-    let scheme = SCHEMES.iter().any(|scheme| value[..word].eq_ignore_ascii_case(scheme.as_bytes()));
-    if scheme { value[word..].trim_ascii_start() } else { value }
-}
-
-/// An open object or array.
-struct Frame {
-    object: bool,
-    /// Elements seen.
-    index: u32,
-    /// Whether a name was read and its value comes.
-    named: bool,
-    /// Length of the path at its value, the step for the current member apart.
-    depth: usize,
-    /// Whether it stands below a name that says that it is a secret.
-    secret: bool,
-    /// The same for the current member.
-    member: bool,
-}
-
-struct Walk {
-    path: Vec<PathItem>,
-    frames: Vec<Frame>,
-}
-
-impl Walk {
-    fn open(&mut self, object: bool) {
-        let secret = self.frames.last().is_some_and(|frame| frame.secret || frame.member);
-        if self.frames.last().is_some_and(|frame| !frame.object) {
-            self.element();
-        }
-        self.frames.push(Frame { object, index: 0, named: false, depth: self.path.len(), secret, member: false });
-    }
-
-    fn close(&mut self) {
-        self.frames.pop();
-        self.done();
-    }
-
-    fn mark(&mut self, mark: u8) {
-        if let (b',', Some(frame)) = (mark, self.frames.last_mut()) {
-            frame.index = frame.index.saturating_add(1);
-            (frame.named, frame.member) = (false, false);
-            self.path.truncate(frame.depth);
-        }
-    }
-
-    fn wants_name(&self) -> bool {
-        self.frames.last().is_some_and(|frame| frame.object && !frame.named)
-    }
-
-    fn name(&mut self, name: &[u8]) {
-        let Some(frame) = self.frames.last_mut() else { return };
-        (frame.named, frame.member) = (true, is_secret(name));
-        self.path.truncate(frame.depth);
-        if self.path.len() < MAX_STEPS {
-            self.path.push(named(Tag::Hash, name));
-        }
-    }
-
-    fn element(&mut self) {
-        let Some(frame) = self.frames.last() else { return };
-        let item = PathItem { tag: Tag::Array, key: OwnedKey::Index(frame.index) };
-        self.path.truncate(frame.depth);
-        if self.path.len() < MAX_STEPS {
-            self.path.push(item);
-        }
-    }
-
-    /// The path of a scalar that comes now, and whether a name above it says that it is a secret.
-    fn value(&mut self) -> (Vec<PathItem>, bool) {
-        if self.frames.last().is_some_and(|frame| !frame.object) {
-            self.element();
-        }
-        let path = self.path.clone();
-        let secret = self.frames.last().is_some_and(|frame| frame.secret || frame.member);
-        self.done();
-        (path, secret)
-    }
-
-    /// A value is over.
-    fn done(&mut self) {
-        if let Some(frame) = self.frames.last_mut() {
-            frame.named = false;
-            frame.member = false;
-            self.path.truncate(frame.depth);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Looks at the values that parsers find in a masked message, and says where in its octets the secret ones stand.
 
 use super::clean::{Cleaner, Found, Part};
-use super::leaves::{self, Coding, Leaf, range_in};
+use super::leaf::{Coding, Leaf, range_in};
+use super::leaves;
 use super::text::{self, Span};
 use super::{is_masked, is_secret_node};
 use crate::model::{PointId, Value, Zone};

@@ -10,6 +10,9 @@
 //! Bounds: only the octets that are kept, and a little more, are looked at, under a budget of their own.
 
 mod clean;
+mod credentials;
+mod json_walk;
+mod leaf;
 mod leaves;
 mod look;
 mod names;
@@ -131,7 +134,7 @@ fn apply(octets: &mut [u8], span: &Span) {
 
 /// Whether nothing of `value` is left to mask. The scheme of credentials may stand before it.
 fn is_masked(value: &[u8]) -> bool {
-    let value = leaves::credentials(value);
+    let value = credentials::credentials(value);
     let (mut stars, mut ones, mut signs) = (false, false, false);
     for octet in value {
         match octet {

@@ -1,6 +1,6 @@
 //! Finds secrets in any text: by their own look, and by a telling name before them. One pass each, linear in the text.
 
-use super::leaves::credentials;
+use super::credentials::credentials;
 use super::names;
 use crate::normalize::base64;
 use regex::bytes::Regex;

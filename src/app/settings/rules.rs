@@ -1,0 +1,54 @@
+//! Rules and address databases: those of the node, of its configuration and of the control plane.
+
+use super::lines;
+use crate::app::rule_files;
+use crate::config::Resolved;
+use crate::geo::{Files, Geo};
+use crate::policy::CustomSignature;
+use crate::ruleset::custom::Custom;
+use crate::ruleset::{Ruleset, builtin, compile};
+use crate::sync::{Pack, Remote};
+
+/// Name of the rule pack that takes the place of the built-in signatures.
+const BUILTIN_PACK: &str = "builtin";
+
+/// Rule files, name and text: those that ship with the node or the control plane's newer ones, those of directories,
+/// and further packs of the control plane.
+pub fn rule_files(resolved: &Resolved, remote: Option<&Remote>) -> Result<Vec<(String, String)>, String> {
+    let packs = remote.map(|remote| remote.packs.as_slice()).unwrap_or_default();
+    let named = |pack: &Pack| (format!("rule pack {}", pack.name), pack.text.clone());
+    let newer = packs.iter().find(|pack| pack.name == BUILTIN_PACK);
+    let mut files = match newer {
+        _ if !resolved.rules.builtin => Vec::new(),
+        Some(pack) => vec![named(pack)],
+        None => builtin::files(),
+    };
+    for directory in &resolved.rules.directories {
+        rule_files::read(directory, &mut files).map_err(|error| error.to_string())?;
+    }
+    files.extend(packs.iter().filter(|pack| pack.name != BUILTIN_PACK).map(named));
+    Ok(files)
+}
+
+/// The signatures of `files` and of the policy. Every mistake is told.
+pub fn ruleset(files: &[(String, String)], custom: &[CustomSignature]) -> Result<Ruleset, String> {
+    let custom = custom.iter().map(|s| {
+        Custom::new(&s.name(), s.attack, &s.pattern, s.points.clone()).map_err(|error| format!("{}: {error}", s.name()))
+    });
+    let custom = custom.collect::<Result<Vec<_>, _>>()?;
+    compile::compile_with(files, custom).map_err(|errors| lines(&errors))
+}
+
+/// The address databases: the configured ones, else those of the control plane. Those that did not change since `before`
+/// are taken over.
+pub fn geo(resolved: &Resolved, remote: Option<&Remote>, before: Option<&Geo>) -> Result<Geo, String> {
+    let theirs = remote.map(|remote| remote.databases.clone()).unwrap_or_default();
+    let own = resolved.geo.clone();
+    let files = Files {
+        country: own.country_database.or(theirs.country),
+        asn: own.asn_database.or(theirs.asn),
+        source_types: own.source_type_database.or(theirs.source_type),
+    };
+    let opened = before.map_or_else(|| Geo::open(&files), |geo| geo.reopen(&files));
+    opened.map_err(|errors| lines(&errors))
+}

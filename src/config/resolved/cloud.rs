@@ -1,0 +1,104 @@
+//! `api`, `events`, `aggregation`, `control_plane`: what goes beyond one node.
+
+use super::TlsFiles;
+use crate::config::types::{HeaderName, ListenAddress, Secret};
+use ipnet::IpNet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Where events go and policy comes from.
+#[derive(Clone, Debug)]
+pub struct Api {
+    /// Host; none: the node works alone. Never one of the vendor's.
+    pub host: Option<String>,
+    /// Port.
+    pub port: u16,
+    /// Whether it is called over TLS.
+    pub use_ssl: bool,
+    /// Whether its certificate is verified.
+    pub ca_verify: bool,
+    /// Authority that signs its certificate, instead of the built-in ones.
+    pub ca_file: Option<PathBuf>,
+    /// Token of usage Node deployment.
+    pub token: Option<Secret>,
+    /// File that holds it.
+    pub token_file: Option<PathBuf>,
+    /// Group that the node joins.
+    pub node_group: String,
+    /// What the node is called.
+    pub node_name: Option<String>,
+    /// Base64 of the Ed25519 key that signs policies, where it is not to be pinned at registration.
+    pub policy_key: Option<String>,
+}
+
+/// Records of malicious requests.
+#[derive(Clone, Debug)]
+pub struct Events {
+    /// Whether they are spooled and shipped.
+    pub enabled: bool,
+    /// Octets of spool.
+    pub spool_size: u64,
+    /// Longest time from write to fsync.
+    pub fsync_interval: Duration,
+    /// Longest time that an answer waits for its record.
+    pub stall: Duration,
+    /// Octets of a body kept in a record.
+    pub max_body: u64,
+    /// Whether identical records are folded.
+    pub sampling: bool,
+}
+
+/// `weir aggregation`.
+#[derive(Clone, Debug)]
+pub struct Aggregation {
+    /// Where it listens.
+    pub address: ListenAddress,
+    /// Certificate and key.
+    pub tls: Option<TlsFiles>,
+}
+
+/// `weir control-plane`.
+#[derive(Clone, Debug)]
+pub struct ControlPlane {
+    /// Whether it runs in the one-process default.
+    pub enabled: bool,
+    /// Where it listens; the default depends on whether it runs on its own.
+    pub address: Option<ListenAddress>,
+    /// Certificate and key.
+    pub tls: Option<TlsFiles>,
+    /// Database URL; SQLite under `data_dir` without.
+    pub database: Option<Secret>,
+    /// Signing key; made under `data_dir` without.
+    pub key_file: Option<PathBuf>,
+    /// First token of usage Node deployment.
+    pub deploy_token: Option<Secret>,
+    /// Login of the first administrator.
+    pub admin_login: String,
+    /// Password of the first administrator; made and printed once without.
+    pub admin_password: Option<Secret>,
+    /// Where browsers reach the Console.
+    pub public_url: Option<String>,
+    /// Proxies that tell the client's address.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Header in which they do.
+    pub real_ip_header: HeaderName,
+    /// Days for which hits are kept.
+    pub retention_days: u32,
+    /// Login by OpenID Connect.
+    pub oidc: Oidc,
+}
+
+/// Login by OpenID Connect.
+#[derive(Clone, Debug)]
+pub struct Oidc {
+    /// Identity provider; local users only without.
+    pub issuer: Option<String>,
+    /// Id of this client.
+    pub client_id: Option<String>,
+    /// Secret of this client.
+    pub client_secret: Option<Secret>,
+    /// Claim that names roles.
+    pub role_claim: String,
+    /// Role of those whose claim names none.
+    pub default_role: Option<String>,
+}

@@ -1,0 +1,72 @@
+//! `load`, `log`, `metrics`, `health_check`: the service around the inspection.
+
+use crate::config::types::{ListenAddress, LogLevel, LogTarget};
+use std::time::Duration;
+
+/// Bounds of what listens: what is above is refused early instead of queued without measure. Connections, heads, idling
+/// and draining are bounded on each listener, the rest is of the connector API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// Open connections of each listener.
+    pub max_connections: usize,
+    /// Calls being read, inspected or answered at once.
+    pub max_concurrent_calls: usize,
+    /// Octets of calls held in memory at once.
+    pub max_buffered_bytes: usize,
+    /// Messages up to this many octets are inspected at once on the runtime's worker; larger ones on the pool.
+    pub inline_bytes: usize,
+    /// Larger messages that wait for a thread of the pool.
+    pub queue: usize,
+    /// Longest wait for a thread of the pool.
+    pub queue_timeout: Duration,
+    /// Out-of-band copies that wait to be inspected.
+    pub background_queue: usize,
+    /// `Retry-After` of an answer that sheds load.
+    pub retry_after: Duration,
+    /// Longest time for a TLS handshake, to the first call, and to read the head of each further one.
+    pub header_timeout: Duration,
+    /// Longest time to read the rest of a call.
+    pub body_timeout: Duration,
+    /// Longest time a connection of any listener may idle between calls.
+    pub idle_timeout: Duration,
+    /// Longest time that calls under way are waited for on stop.
+    pub drain_timeout: Duration,
+}
+
+/// Logs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// Least severity written.
+    pub level: LogLevel,
+    /// For people instead of JSON.
+    pub pretty: bool,
+    /// Where to.
+    pub target: LogTarget,
+    /// One line a call; none without.
+    pub access_log: Option<AccessLog>,
+}
+
+/// The access log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessLog {
+    /// Findings and what was not inspected besides the verdict.
+    pub verbose: bool,
+    /// Where to.
+    pub target: LogTarget,
+}
+
+/// Prometheus metrics.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Metrics {
+    /// Where they are served; nowhere without.
+    pub address: Option<ListenAddress>,
+    /// Prefix of family names.
+    pub namespace: String,
+}
+
+/// Probes `/live` and `/ready`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthCheck {
+    /// Where they are served; nowhere without.
+    pub address: Option<ListenAddress>,
+}

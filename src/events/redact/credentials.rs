@@ -1,0 +1,32 @@
+//! The scheme of credentials (RFC 9110 section 11.4), which is no secret.
+
+/// Schemes of credentials (the IANA registry of HTTP authentication schemes, and what is common besides).
+const SCHEMES: &[&str] = &[
+    "apikey",
+    "aws4-hmac-sha256",
+    "basic",
+    "bearer",
+    "digest",
+    "dpop",
+    "gnap",
+    "hawk",
+    "hoba",
+    "jwt",
+    "mutual",
+    "negotiate",
+    "ntlm",
+    "oauth",
+    "privatetoken",
+    "scram-sha-1",
+    "scram-sha-256",
+    "signature",
+    "token",
+    "vapid",
+];
+
+/// What stands behind the scheme of credentials.
+pub fn credentials(value: &[u8]) -> &[u8] {
+    let word = value.iter().position(|b| *b == b' ').unwrap_or(0);
+    let scheme = SCHEMES.iter().any(|scheme| value[..word].eq_ignore_ascii_case(scheme.as_bytes()));
+    if scheme { value[word..].trim_ascii_start() } else { value }
+}

@@ -1,0 +1,37 @@
+//! UTF-7 (RFC 2152).
+
+use crate::normalize::base64;
+
+/// UTF-7 decoded; none where nothing changes. With `only_syntax` an encoded run counts only when it makes ASCII that
+/// needs no encoding but has a meaning to parsers (`<`, `'`...): ordinary text with a `+` in it never does.
+pub fn utf7(input: &[u8], only_syntax: bool) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
+    let mut done = 0;
+    let mut at = 0;
+    while let Some(plus) = memchr::memchr(b'+', &input[at..]).map(|p| p + at) {
+        let run = input[plus + 1..].iter().take_while(|b| b.is_ascii_alphanumeric() || b"+/".contains(b)).count();
+        let end = plus + 1 + run;
+        at = end.max(plus + 1);
+        let Some(text) = utf7_run(&input[plus + 1..end]) else { continue };
+        let is_syntax = text.bytes().any(|b| b.is_ascii_punctuation() && !b"-._+/".contains(&b));
+        if only_syntax && !is_syntax {
+            continue;
+        }
+        out.extend_from_slice(&input[done..plus]);
+        out.extend_from_slice(text.as_bytes());
+        at = end + usize::from(input.get(end) == Some(&b'-'));
+        done = at;
+    }
+    if done == 0 {
+        return None;
+    }
+    out.extend_from_slice(&input[done..]);
+    Some(out)
+}
+
+fn utf7_run(run: &[u8]) -> Option<String> {
+    let octets = base64::decode(run)?;
+    let units = octets.chunks_exact(2).map(|unit| u16::from_be_bytes([unit[0], unit[1]]));
+    let text: String = char::decode_utf16(units).collect::<Result<_, _>>().ok()?;
+    (octets.len() >= 2 && octets.len() % 2 == 0 || octets.len() > 2).then_some(text)
+}
