@@ -12,6 +12,9 @@
 //! `weir control-plane`, each opened several times. PostgreSQL writes to disk as it does in production (`fsync` on).
 
 #[allow(dead_code)]
+#[path = "../../tests/it/answer.rs"]
+mod answer;
+#[allow(dead_code)]
 #[path = "../../tests/it/control_plane.rs"]
 mod control_plane;
 mod end_to_end; // attacks until they are stored
