@@ -10,7 +10,7 @@ use regex_syntax::hir::{Class, Hir, HirKind};
 const MAX_EXACT: usize = 64;
 /// Most literals for one signature.
 const MAX_ANY: usize = 200;
-/// Longest literal kept; longer ones only cost automaton states.
+/// Longest literal kept; longer ones tell nothing more.
 const MAX_LEN: usize = 24;
 /// A literal shorter than this is no filter.
 pub const MIN_LEN: usize = 2;
