@@ -12,6 +12,8 @@ import unittest
 import urllib.error
 import urllib.request
 
+import yaml
+
 import harness
 from harness import render
 
@@ -63,7 +65,11 @@ class Release:
             assert volume or mount["name"] in claims, mount
             if volume and "configMap" in volume:
                 data = self.objects.named("ConfigMap", volume["configMap"]["name"])["data"]
+                # As a kubelet does it: files in a directory of their own, links to them by way of `..data`.
+                os.makedirs(os.path.join(here, "..2026_11_26"), exist_ok=True)
+                os.symlink("..2026_11_26", os.path.join(here, "..data"))
                 for name, text in data.items():
+                    os.symlink("..data/" + name, os.path.join(here, name))
                     with open(os.path.join(here, name), "w") as file:
                         file.write(text)
             if volume and "secret" in volume:
@@ -141,7 +147,10 @@ class Release:
 
 class Pods(unittest.TestCase):
     VALUES = {"config.api.token": "token-of-the-release", "controlPlane.admin.password": "password-of-the-release",
-              "config.api.host": "us1.api.wallarm.com", "config.connector.http_inspector.real_ip_header": "X-Real-IP"}
+              "config.api.host": "us1.api.wallarm.com", "config.connector.http_inspector.real_ip_header": "X-Real-IP",
+              "config.rules": {"own.yaml": yaml.safe_dump([{
+                  "id": "ptrav.own-file", "attack": "ptrav", "about": "A file of this test.", "pattern": "own-secret-file",
+                  "confidence": "high", "positive": ["own-secret-file"], "negative": ["x"]}])}}
 
     @classmethod
     def setUpClass(cls):
@@ -181,6 +190,17 @@ class Pods(unittest.TestCase):
         with urllib.request.urlopen(call, timeout=30) as answer:
             verdict = json.loads(answer.read())
         self.assertEqual((verdict["verdict"], verdict["attacks"][0]["type"]), ("block", "ptrav"))
+
+    def test_2_rules_of_ones_own_are_in_force(self):
+        call = urllib.request.Request(
+            self.release.url("processing", "inspector") + "/v1/requests", method="POST",
+            data=b"GET /own-secret-file HTTP/1.1\r\nHost: kong-lua-test.wallarm\r\n\r\n",
+            headers={"Content-Type": "message/http; msgtype=request", "Inspector-Request-Id": "pods-2",
+                     "Inspector-Client": "203.0.113.9:1", "Inspector-Connector": "test/1"})
+        with urllib.request.urlopen(call, timeout=30) as answer:
+            verdict = json.loads(answer.read())
+        self.assertEqual(verdict["verdict"], "block")
+        self.assertEqual(verdict["attacks"][0]["type"], "ptrav")
 
     def test_3_every_pod_serves_its_metrics(self):
         for role in ROLES:

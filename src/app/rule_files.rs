@@ -10,7 +10,8 @@ const MAX_FILES: usize = 10_000;
 /// Deepest directory looked into: links may go in circles.
 const MAX_DEPTH: usize = 16;
 
-/// The file at `path`, or every `.yaml` and `.yml` file below it, sorted.
+/// The file at `path`, or every `.yaml` and `.yml` file below it, sorted. Names that begin with a dot are left out: a
+/// ConfigMap that Kubernetes mounts has each file a second and third time below `..data` and the directory that it points to.
 pub fn list(path: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     if path.is_dir() {
@@ -45,6 +46,9 @@ fn walk(directory: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<()> 
     let mut entries = entries.collect::<Result<Vec<_>>>().map_err(fail)?;
     entries.sort();
     for entry in entries {
+        if entry.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".")) {
+            continue;
+        }
         if entry.is_dir() {
             walk(&entry, depth + 1, found)?;
         } else if entry.extension().is_some_and(|e| e == "yaml" || e == "yml") {
@@ -75,5 +79,15 @@ mod tests {
         std::os::unix::fs::symlink(root.path(), deep.join("up")).unwrap();
         assert!(read(root.path(), &mut Vec::new()).unwrap_err().to_string().contains("deep"));
         assert!(read(&root.path().join("none.yaml"), &mut Vec::new()).unwrap_err().to_string().contains("none.yaml"));
+    }
+
+    #[test]
+    fn a_mounted_config_map_has_each_file_once() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir(root.path().join("..2026_11_26")).unwrap();
+        std::fs::write(root.path().join("..2026_11_26/own.yaml"), "own").unwrap();
+        std::os::unix::fs::symlink("..2026_11_26", root.path().join("..data")).unwrap();
+        std::os::unix::fs::symlink("..data/own.yaml", root.path().join("own.yaml")).unwrap();
+        assert_eq!(list(root.path()).unwrap(), [root.path().join("own.yaml")]);
     }
 }
