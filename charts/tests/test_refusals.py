@@ -17,6 +17,8 @@ IMPOSSIBLE = [
     ({CERT + "enabled": True, CERT + "certManager.enabled": True}, "needs issuerRef.name"),
     ({CERT + "enabled": True, CERT + "existingSecret.enabled": True}, "existingSecret needs name"),
     ({CERT + "enabled": True, CERT + "customSecret.enabled": True}, "customSecret needs crt and key"),
+    ({CERT + "enabled": True, CERT + "customSecret.enabled": True, CERT + "customSecret.crt": "-----BEGIN CERTIFICATE-----",
+      CERT + "customSecret.key": "aw=="}, "customSecret.crt is no base64"),
     ({"config.connector.auth.clientCaSecret": "ca"}, "enable config.connector.certificate too"),
     ({"config.connector.auth.keys": ["a" * 20], "config.connector.auth.existingSecret": "s"}, "both keys and existingSecret"),
     ({"controlPlane.replicaCount": 2}, "give controlPlane.postgresql, or one replica"),
@@ -50,6 +52,9 @@ UNKNOWN = [
 WRONG_TYPE = [
     {"processing.replicaCount": "two"}, {"config.connector.route_config": {"wallarm_mode": "blok"}}, {"processing.service.port": 0},
     {"config.connector.per_connection_limits": {"max_duration": "60"}}, {"config.connector.auth.keys": ["short"]},
+    {"nameOverride": "my app"}, {"fullnameOverride": "Edge"}, {"fullnameOverride": "1st"}, {"servicePrefix": "a" * 41},
+    {"clusterDomain": "a: b"}, {"config.rules": {"own": "[]"}}, {"config.rules": {"../own.yaml": "[]"}},
+    {"processing.metrics.portName": "sixteen-letters-"},
     {"image.pullPolicy": "Sometimes"}, {"controlPlane.admin.password": "short"}, {"config.node": {"limits": {"json_depth": 1000000}}}, {"controlPlane.postgresql.url": "mysql://h/d"},
 ]
 

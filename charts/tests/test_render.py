@@ -130,6 +130,71 @@ class EveryObject(unittest.TestCase):
             # The pods' label controller-revision-hash is the name with up to eleven characters more.
             self.assertLessEqual(len(item["metadata"]["name"]), 52 if item["kind"] == "StatefulSet" else 63)
 
+    def test_every_name_that_helm_lets_a_release_have(self):
+        # Of a Service: letters, digits and dashes, a letter first.
+        for release in ("shop.eu", "1st", "123", "true", "1e3", "r" * 53, "r" * 35 + "." * 1 + "r", "weir.1"):
+            for values in ({}, {"nameOverride": "Own_Name.1"}, {"servicePrefix": "a" * 40}):
+                with self.subTest(release, **values):
+                    objects = render(values, release=release, namespace="123")
+                    for item in objects.all:
+                        self.assertIsNone(harness.against_schemas(item, "1.30"))
+                    for service in objects.of("Service"):
+                        self.assertRegex(service["metadata"]["name"], r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$")
+                    for workload in objects.workloads():
+                        self.assertLessEqual(len(workload["metadata"]["name"]), 52)
+
+    def test_texts_that_yaml_would_read_otherwise(self):
+        """Names of digits, words such as `true`, quotes, colons and line ends: each stays the text that it is."""
+        word = iter("%d" % number for number in range(1000))
+        tls = {CERT + "enabled": True, CERT + "existingSecret.enabled": True, CERT + "existingSecret.name": next(word)}
+        api = {"config.api.existingSecret.enabled": True, "config.api.existingSecret.secretName": next(word),
+               "config.api.existingSecret.secretKey": "true"}
+        keys = ("config.connector.auth.existingSecret", "config.connector.auth.clientCaSecret", "serviceAccount.name", "kong.namespace",
+                "processing.priorityClassName", "processing.runtimeClassName", "processing.service.clusterIP",
+                "processing.service.loadBalancerIP", "processing.service.loadBalancerClass", "aggregation.spool.storageClassName",
+                "controlPlane.admin.existingSecret", "controlPlane.admin.existingSecretKey", "controlPlane.oidc.existingSecret",
+                "controlPlane.oidc.existingSecretKey", "controlPlane.signingKey.existingSecret", "controlPlane.signingKey.existingSecretKey",
+                "controlPlane.ingress.className", "kong.connectorKeySecret.name", "kong.connectorKeySecret.key", "kong.pluginName",
+                "kong.ingressClass", "dashboard.namespace", "processing.metrics.serviceMonitor.namespace", "config.api.nodeGroup",
+                "controlPlane.admin.login")
+        values = {**tls, **api, **{key: next(word) for key in keys}, "serviceAccount.create": False, "kong.enabled": True,
+                  "config.connector.auth.existingSecretKeys": ["7", "on"], "imagePullSecrets": ["3", {"name": "4"}],
+                  "processing.imagePullSecrets": ["4"], "processing.service.type": "LoadBalancer", "dashboard.enabled": True,
+                  "processing.metrics.serviceMonitor.enabled": True, "processing.metrics.serviceMonitor.scrapeInterval": "30",
+                  "processing.metrics.path": "/a: 'b' # c", "controlPlane.ingress.enabled": True,
+                  "controlPlane.ingress.hosts": [{"host": "a.example.com", "paths": [{"path": "/a: b # c", "pathType": "Exact"}]}],
+                  "config.rules": {"own.yaml": "\n  - a: 1\n", "more.yaml": "    b: 1\nc: 2"}}
+        text = "a: 'b' \"c\" # d\ne"
+        more = {**values, "config.api.nodeGroup": text, "controlPlane.admin.login": text, "controlPlane.publicUrl": text,
+                "controlPlane.postgresql.existingSecret": "9", "controlPlane.postgresql.existingSecretKey": "no",
+                "aggregation.spool.storageClassName": "-"}
+        for given in (values, more):
+            objects = render(given, namespace="1", release="2")
+            for item in objects.all:
+                self.assertIsNone(harness.against_schemas(item, "1.30"))
+                for name in (item["metadata"]["name"], item["metadata"].get("namespace", ""), *item["metadata"]["labels"].values()):
+                    self.assertIsInstance(name, str)
+            self.assertEqual(objects.pod("processing")["imagePullSecrets"], [{"name": "3"}, {"name": "4"}], "each once")
+            self.assertEqual(objects.of("ConfigMap")[0]["metadata"]["namespace"], "1")
+            self.assertEqual(objects.named("ConfigMap", "r-2-weir-rules")["data"], given["config.rules"])
+            self.assertEqual(objects.config("processing")["api"]["node_group"], given["config.api.nodeGroup"])
+            self.assertEqual(objects.config("control-plane")["control_plane"]["admin_login"], given["controlPlane.admin.login"])
+            self.assertEqual(objects.of("ServiceMonitor")[0]["spec"]["endpoints"][0]["path"], given["processing.metrics.path"])
+            patch = objects.of("KongClusterPlugin")[0]["configPatches"][0]["valueFrom"]["secretKeyRef"]
+            self.assertEqual({type(value) for value in patch.values()}, {str})
+        self.assertEqual(render(more, release="2").container("control-plane")["env"][2]["valueFrom"]["secretKeyRef"], {"name": "9", "key": "no"})
+        outside = render({"config.api.host": "[::1]", "config.api.caSecret": "5"})
+        self.assertEqual(outside.config("aggregation")["api"]["host"], "[::1]")
+        self.assertIsNone(harness.against_schemas(outside.workload("aggregation"), "1.30"))
+
+    def test_a_tag_with_a_digest_makes_no_label_that_is_refused(self):
+        version = render({"image.tag": "0.1.0@sha256:" + "a" * 64}).workload("processing")["metadata"]["labels"]["app.kubernetes.io/version"]
+        self.assertRegex(version, r"^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$")
+
+    def test_certificates_as_base64_prints_them(self):
+        values = {CERT + "enabled": True, CERT + "customSecret.enabled": True, CERT + "customSecret.crt": "Yw\n==\n", CERT + "customSecret.key": "aw==\n"}
+        self.assertEqual(render(values).named("Secret", "next-processing-tls")["data"], {"tls.crt": "Yw==", "tls.key": "aw=="})
+
     def test_pods_are_locked_down(self):
         for _, objects in self.each():
             pods = [w["spec"]["template"]["spec"] for w in objects.workloads()] + [p["spec"] for p in objects.of("Pod")]

@@ -35,6 +35,11 @@
 {{- if and .enabled .certManager.enabled (not .certManager.issuerRef.name) -}}{{- fail "config.connector.certificate.certManager needs issuerRef.name, the name of an Issuer." -}}{{- end -}}
 {{- if and .enabled .existingSecret.enabled (not .existingSecret.name) -}}{{- fail "config.connector.certificate.existingSecret needs name, the Secret with tls.crt and tls.key." -}}{{- end -}}
 {{- if and .enabled .customSecret.enabled (not (and .customSecret.crt .customSecret.key)) -}}{{- fail "config.connector.certificate.customSecret needs crt and key, base64 of PEM." -}}{{- end -}}
+{{- range $key := list "crt" "key" "ca" -}}
+{{- if not (regexMatch "^[A-Za-z0-9+/\\s]*[=\\s]*$" (get $connector.certificate.customSecret $key | toString)) -}}
+{{- fail (printf "config.connector.certificate.customSecret.%s is no base64: give what `base64 FILE` prints." $key) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- if and $connector.auth.clientCaSecret (not $connector.certificate.enabled) -}}
 {{- fail "config.connector.auth.clientCaSecret asks connectors for certificates, which takes TLS: enable config.connector.certificate too." -}}

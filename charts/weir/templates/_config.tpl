@@ -44,15 +44,15 @@ health_check:
 {{- $root := .root -}}
 {{- $api := $root.Values.config.api -}}
 {{- if eq .to "aggregation" }}
-host: {{ include "weir.host" (dict "root" $root "name" (include "weir.aggregation" $root)) }}
+host: {{ include "weir.host" (dict "root" $root "name" (include "weir.aggregation" $root)) | quote }}
 port: {{ $root.Values.aggregation.service.port }}
 use_ssl: false
 {{- else if include "weir.hasControlPlane" $root }}
-host: {{ include "weir.host" (dict "root" $root "name" (include "weir.controlPlane" $root)) }}
+host: {{ include "weir.host" (dict "root" $root "name" (include "weir.controlPlane" $root)) | quote }}
 port: {{ $root.Values.controlPlane.service.port }}
 use_ssl: false
 {{- else }}
-host: {{ include "weir.outside" $root }}
+host: {{ include "weir.outside" $root | quote }}
 port: {{ $api.port }}
 use_ssl: {{ $api.useSSL }}
 ca_verify: {{ $api.caVerify }}

@@ -1,19 +1,22 @@
 {{/* Names and labels. */}}
 
 {{- define "weir.name" -}}
-{{- default .Chart.Name .Values.nameOverride | trunc 50 | trimSuffix "-" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 50 | regexFind "^.*[A-Za-z0-9]" -}}
 {{- end -}}
 
 {{/* Prefix of everything that is derived from the release. */}}
 {{- define "weir.fullname" -}}
 {{- $name := include "weir.name" . -}}
+{{- $full := .Release.Name -}}
 {{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 36 | trimSuffix "-" -}}
-{{- else if contains $name .Release.Name -}}
-{{- .Release.Name | trunc 36 | trimSuffix "-" -}}
-{{- else -}}
-{{- printf "%s-%s" .Release.Name $name | trunc 36 | trimSuffix "-" -}}
+{{- $full = .Values.fullnameOverride -}}
+{{- else if not (contains $name .Release.Name) -}}
+{{- $full = printf "%s-%s" .Release.Name $name -}}
 {{- end -}}
+{{- /* A Service's name has no dots and begins with a letter, which that of a release need not. */ -}}
+{{- $full = regexReplaceAll "[._]" (lower $full) "-" -}}
+{{- if regexMatch "^[0-9]" $full -}}{{- $full = printf "r-%s" $full -}}{{- end -}}
+{{- $full | trunc 36 | regexFind "^.*[a-z0-9]" -}}
 {{- end -}}
 
 {{/* Prefix of the Services and pods whose names connectors know. */}}
@@ -72,21 +75,21 @@ same release goes through. Takes a dict of root and role. */}}
 {{/* Labels of an object. Takes a dict of root and, where the object belongs to one, role. */}}
 {{- define "weir.labels" -}}
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
-app.kubernetes.io/version: {{ .root.Values.image.tag | default .root.Chart.AppVersion | trunc 63 | quote }}
+app.kubernetes.io/version: {{ regexReplaceAll "[^A-Za-z0-9._-]" (.root.Values.image.tag | default .root.Chart.AppVersion) "_" | trunc 63 | regexFind "^.*[A-Za-z0-9]" | quote }}
 app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 app.kubernetes.io/part-of: weir
 {{- if .role }}
 {{ include "weir.selector" . }}
 {{- else }}
-app.kubernetes.io/name: {{ include "weir.name" .root }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/name: {{ include "weir.name" .root | toYaml }}
+app.kubernetes.io/instance: {{ toYaml .root.Release.Name }}
 {{- end }}
 {{- end -}}
 
 {{/* Metadata. Takes root, name, and where given role, labels, annotations, namespace. */}}
 {{- define "weir.metadata" -}}
-name: {{ .name }}
-namespace: {{ .namespace | default .root.Release.Namespace }}
+name: {{ toYaml .name }}
+namespace: {{ .namespace | default .root.Release.Namespace | toYaml }}
 labels:
   {{- $labels := include "weir.labels" . | fromYaml }}
   {{- toYaml (mergeOverwrite (deepCopy (.labels | default dict)) $labels) | nindent 2 }}

@@ -14,15 +14,10 @@ annotations:
 {{- end -}}
 
 {{- define "weir.pod.settings" -}}
-serviceAccountName: {{ include "weir.serviceAccount" .root }}
+serviceAccountName: {{ include "weir.serviceAccount" .root | toYaml }}
 automountServiceAccountToken: false
 enableServiceLinks: false
-{{- with concat .root.Values.imagePullSecrets .values.imagePullSecrets }}
-imagePullSecrets:
-  {{- range . }}
-  - name: {{ if kindIs "map" . }}{{ .name }}{{ else }}{{ . }}{{ end }}
-  {{- end }}
-{{- end }}
+{{- include "weir.pullSecrets" . }}
 securityContext:
   {{- toYaml .root.Values.podSecurityContext | nindent 2 }}
 terminationGracePeriodSeconds: {{ .values.terminationGracePeriodSeconds }}
@@ -34,7 +29,7 @@ terminationGracePeriodSeconds: {{ .values.terminationGracePeriodSeconds }}
 {{- end }}
 {{- range $key := list "priorityClassName" "runtimeClassName" "dnsPolicy" "hostNetwork" }}
 {{- with get $.values $key }}
-{{ $key }}: {{ . }}
+{{ $key }}: {{ toYaml . }}
 {{- end }}
 {{- end }}
 {{- with .values.topologySpreadConstraints }}
@@ -50,6 +45,20 @@ topologySpreadConstraints:
       matchLabels:
         {{- include "weir.selector" . | nindent 8 }}
 {{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Each Secret once, whether it was given by name or as an object. */}}
+{{- define "weir.pullSecrets" -}}
+{{- $names := list -}}
+{{- range concat .root.Values.imagePullSecrets .values.imagePullSecrets -}}
+{{- if kindIs "map" . -}}{{- $names = append $names .name -}}{{- else -}}{{- $names = append $names . -}}{{- end -}}
+{{- end -}}
+{{- with uniq $names }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ toYaml . }}
+  {{- end }}
 {{- end }}
 {{- end -}}
 
@@ -129,15 +138,15 @@ securityContext:
 {{- $token := include "weir.tokenSecret" . | fromYaml -}}
 - name: token
   secret:
-    secretName: {{ $token.name }}
+    secretName: {{ toYaml $token.name }}
     defaultMode: 0440
     items:
-      - key: {{ $token.key }}
+      - key: {{ toYaml $token.key }}
         path: token
 {{- if and .Values.config.api.caSecret (not (include "weir.hasControlPlane" .)) }}
 - name: api-ca
   secret:
-    secretName: {{ .Values.config.api.caSecret }}
+    secretName: {{ toYaml .Values.config.api.caSecret }}
     defaultMode: 0444
     items:
       - key: ca.crt
@@ -149,7 +158,7 @@ securityContext:
 - name: health
   containerPort: 18080
 {{- if .Values.processing.metrics.enabled }}
-- name: {{ .Values.processing.metrics.portName }}
+- name: {{ toYaml .Values.processing.metrics.portName }}
   containerPort: {{ .Values.processing.metrics.port }}
 {{- end }}
 {{- end -}}
@@ -172,7 +181,7 @@ spec:
     - type: Pods
       pods:
         metric:
-          name: {{ $scale.inFlightMetric }}
+          name: {{ toYaml $scale.inFlightMetric }}
         target:
           type: AverageValue
           averageValue: {{ . | quote }}
