@@ -7,6 +7,8 @@ import json
 import os
 import sys
 
+import yaml
+
 import dashboard
 import schema
 
@@ -24,11 +26,15 @@ This page is written by `charts/generate.py`; a test keeps it fresh.
 """
 
 
+DEFAULTS_HEAD = "# What an empty key of a values file goes back to. Written by charts/generate.py from values.yaml.\n"
+
+
 def files():
     values = schema.Values()
     out = {
         "values.schema.json": json.dumps(values.schema(), indent=1, ensure_ascii=False) + "\n",
         "dashboards/weir.json": dashboard.text(),
+        "files/defaults.yaml": DEFAULTS_HEAD + yaml.safe_dump(values.defaults(), sort_keys=False),
         "README.md": README_HEAD + values.table() + "\n",
     }
     out[os.path.relpath(UPGRADE, schema.CHART)] = upgrade_page(values.compat)

@@ -161,6 +161,22 @@ class Values:
                 out.update(own)
         return out
 
+    def defaults(self):
+        """What an empty key (`extraEnvs:`) goes back to, where its absence means nothing: Helm takes it for a wish to have no such key.
+        Maps that are passed on as they stand become empty."""
+        return self.filled(self.values, ())
+
+    def filled(self, value, path):
+        refinement = self.docs.get(path, ("", {}))[1]
+        if refinement.get("$free") or "null" in refinement.get("type", ()):
+            return None
+        if not isinstance(value, dict):
+            return value
+        if "additionalProperties" in refinement:
+            return {}
+        inner = {key: self.filled(member, path + (key,)) for key, member in value.items()}
+        return {key: member for key, member in inner.items() if member is not None}
+
     @staticmethod
     def containers(counting):
         probes = {key: {"type": "object"} for key in ("resources", "startupProbe", "livenessProbe", "readinessProbe")}

@@ -323,6 +323,20 @@ for key in [k for k in ROLES if k.startswith("extra") and k != "extraEnvFrom"]:
 PASSED_ON = {"config.connector.external_health_check": {"enabled": True, "endpoint": "/h"}}
 
 
+def paths(value, path=()):
+    """Every key of values.yaml, as parts, and what it holds."""
+    for key, inner in value.items():
+        yield path + (key,), inner
+        if isinstance(inner, dict):
+            yield from paths(inner, path + (key,))
+
+
+def with_parents(path):
+    """A dotted path and all above it."""
+    parts = path.split(".")
+    return {".".join(parts[:count]) for count in range(1, len(parts) + 1)}
+
+
 def at(value, path):
     """The value at a path: dotted names, [number], [number:], [name=text]."""
     for name, index in re.findall(r"((?:\\.|[^.\[\\])+)|\[([^\]]+)\]", path):
@@ -407,6 +421,71 @@ class EachValue(unittest.TestCase):
                 render({row["key"]: sample})
                 if row["does"] == "ignored":
                     self.assertIn(row["key"], harness.notes({row["key"]: sample}))
+
+
+class EmptyKeys(unittest.TestCase):
+    """`extraEnvs:` with nothing behind it, as in files whose examples are commented out."""
+
+    def test_mean_what_no_key_means(self):
+        more = {**SCALE, **ASCALE, **KONG, **INGRESS, **MONITOR, **LB, "dashboard.enabled": True, "networkPolicy.egress": True,
+                "config.connector.auth.keys": ["a-key-of-some-length"], "processing.autoscaling.targetCPUUtilizationPercentage": 80,
+                "aggregation.autoscaling.targetCPUUtilizationPercentage": 80}
+        values, docs = schema.Values().values, schema.Values().docs
+        free = {path for path, (_, refinement) in docs.items() if refinement.get("$free")}
+        for needs in ({}, more):
+            needed = {key for path in needs for key in with_parents(path)}
+            # All values at once, then all sections of each depth, one within the other being empty with it.
+            for depth in range(1, 6):
+                empty = {}
+                for path, inner in paths(values):
+                    key = ".".join(part.replace(".", "\\.") for part in path)
+                    if any(path[:count] in free for count in range(1, len(path))):
+                        continue
+                    leaf = not (isinstance(inner, dict) and inner)
+                    if (leaf if depth == 5 else not leaf and len(path) == depth) and key not in needed:
+                        empty[key] = None
+                with self.subTest(depth=depth, needs=bool(needs)):
+                    self.holds({**needs, **empty})
+
+    def holds(self, values):
+        for text in (harness.rendered(values), harness.notes(values)):
+            self.assertNotRegex(text, "<nil>|<no value>|Error:")
+        objects = harness.Objects(harness.rendered(values))
+        self.assertEqual(len(objects.workloads()), 3)
+        for item in objects.all:
+            self.assertIsNone(harness.against_schemas(item, "1.30"))
+        for config, files in objects.config_texts().items():
+            self.assertTrue(harness.config_check(files)["valid"], config)
+
+    def test_empty_keys_that_switch_something_off(self):
+        budget = {"processing.podDisruptionBudget.maxUnavailable": None}
+        self.assertNotIn("PodDisruptionBudget/r-weir-processing", render(budget).names())
+        self.assertEqual(render({**budget, "processing.podDisruptionBudget.minAvailable": 0}).role("PodDisruptionBudget", "processing")
+                         ["spec"]["minAvailable"], 0)
+        self.assertNotIn("nodeSelector", render({"processing.nodeSelector": None}).pod("processing"))
+        limits = render({"config.connector.per_connection_limits.max_duration": None}).config("processing")["connector"]
+        self.assertNotIn("max_duration", limits["per_connection_limits"])
+        self.assertIsNone(render({"processing.resources": None}).container("processing")["resources"])
+
+
+class Strategies(unittest.TestCase):
+    OLD = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}
+
+    def test_what_the_kind_does_not_know_is_left_out(self):
+        for kind, given, expected in (
+                ("StatefulSet", self.OLD, {"type": "RollingUpdate"}),
+                ("StatefulSet", {"type": "Recreate"}, None),
+                ("StatefulSet", {"rollingUpdate": {"partition": 1, "maxUnavailable": "50%"}},
+                 {"type": "RollingUpdate", "rollingUpdate": {"partition": 1, "maxUnavailable": "50%"}}),
+                ("Deployment", self.OLD, self.OLD), ("Deployment", {"type": "OnDelete"}, None),
+                ("DaemonSet", self.OLD, self.OLD), ("DaemonSet", {"type": "Recreate"}, None)):
+            with self.subTest(kind=kind, given=given):
+                spec = render({"aggregation.kind": kind, "aggregation.updateStrategy": given}).workload("aggregation")["spec"]
+                self.assertEqual(spec.get("strategy") or spec.get("updateStrategy"), expected)
+
+    def test_recreate_drops_the_steps_of_the_default(self):
+        spec = render({"processing.updateStrategy": {"type": "Recreate"}}).workload("processing")["spec"]
+        self.assertEqual(spec["strategy"], {"type": "Recreate"})
 
 
 class OldFiles(unittest.TestCase):

@@ -1,5 +1,23 @@
 {{/* What follows from the values. A condition answers "true" or nothing. */}}
 
+{{/* Helm drops the default of a key that a values file leaves empty (`extraEnvs:`): puts it back. Stands at the beginning of each
+file, since whichever is rendered first has to find it done. */}}
+{{- define "weir.values" -}}
+{{- include "weir.filled" (dict "into" .Values "from" (.Files.Get "files/defaults.yaml" | fromYaml)) -}}
+{{- end -}}
+
+{{- define "weir.filled" -}}
+{{- $into := .into -}}
+{{- range $key, $default := .from -}}
+{{- $there := index $into $key -}}
+{{- if kindIs "invalid" $there -}}
+{{- $_ := set $into $key $default -}}
+{{- else if and (kindIs "map" $default) (kindIs "map" $there) -}}
+{{- include "weir.filled" (dict "into" $there "from" $default) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* Whether a host is the vendor's: the rule that the program itself has. */}}
 {{- define "weir.isVendor" -}}
 {{- $host := . | trimSuffix "." | lower -}}

@@ -62,6 +62,27 @@ imagePullSecrets:
 {{- end }}
 {{- end -}}
 
+{{/* How pods are replaced, without what the kind does not know: files of older charts have what a Deployment takes, and the
+aggregation is a StatefulSet. Takes kind and given. */}}
+{{- define "weir.strategy" -}}
+{{- $types := ternary (list "RollingUpdate" "Recreate") (list "RollingUpdate" "OnDelete") (eq .kind "Deployment") -}}
+{{- $steps := ternary (list "maxUnavailable" "partition") (list "maxUnavailable" "maxSurge") (eq .kind "StatefulSet") -}}
+{{- $given := .given | default dict -}}
+{{- $type := $given.type | default "RollingUpdate" -}}
+{{- if and $given (has $type $types) -}}
+{{- $out := dict "type" $type -}}
+{{- if eq $type "RollingUpdate" -}}
+{{- $rolling := dict -}}
+{{- range $key, $value := $given.rollingUpdate | default dict -}}
+{{- $stuck := and (eq $.kind "StatefulSet") (eq $key "maxUnavailable") (has (toString $value) (list "0" "0%")) -}}
+{{- if and (has $key $steps) (not (kindIs "invalid" $value)) (not $stuck) -}}{{- $_ := set $rolling $key $value -}}{{- end -}}
+{{- end -}}
+{{- with $rolling -}}{{- $_ := set $out "rollingUpdate" . -}}{{- end -}}
+{{- end -}}
+{{- toYaml $out -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "weir.container" -}}
 image: {{ include "weir.image" .root | quote }}
 imagePullPolicy: {{ .root.Values.image.pullPolicy }}
@@ -204,17 +225,21 @@ spec:
 
 {{- define "weir.disruptionBudget" -}}
 {{- $budget := .values.podDisruptionBudget -}}
+{{- $least := ternary "" (toString $budget.minAvailable) (kindIs "invalid" $budget.minAvailable) -}}
+{{- $most := ternary "" (toString $budget.maxUnavailable) (kindIs "invalid" $budget.maxUnavailable) -}}
+{{- if or $least $most -}}
 apiVersion: policy/v1
 kind: PodDisruptionBudget
 metadata:
   {{- include "weir.metadata" (dict "root" .root "role" .role "name" (printf "%s-%s" (include "weir.fullname" .root) .role)) | nindent 2 }}
 spec:
-  {{- if not (kindIs "invalid" $budget.minAvailable) }}
-  minAvailable: {{ $budget.minAvailable }}
+  {{- if $least }}
+  minAvailable: {{ $least }}
   {{- else }}
-  maxUnavailable: {{ $budget.maxUnavailable }}
+  maxUnavailable: {{ $most }}
   {{- end }}
   selector:
     matchLabels:
       {{- include "weir.selector" . | nindent 6 }}
+{{- end -}}
 {{- end -}}
