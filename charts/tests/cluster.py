@@ -1,7 +1,7 @@
 """A stand-in for a cluster's API server: enough of its HTTP interface for Helm to install, upgrade and look things up.
 
 It is not Kubernetes. It stores what it is given after checking it against the schemas of Kubernetes, and refuses what a real
-server refuses in the ways that matter here: a changed selector, an object that is there already, a kind that is not known."""
+server refuses in the ways that matter here: a changed selector, changed claim templates, an object that is there already, a kind that is not known."""
 import base64
 import http.server
 import json
@@ -249,6 +249,8 @@ class Cluster:
     def unchanged_selector(old, new):
         if old["kind"] in WORKLOADS and old["spec"]["selector"] != new["spec"]["selector"]:
             raise Failure(422, "Invalid", "%s %s is invalid: spec.selector: field is immutable" % (old["kind"], old["metadata"]["name"]))
+        if old["kind"] == "StatefulSet" and old["spec"].get("volumeClaimTemplates") != new["spec"].get("volumeClaimTemplates"):
+            raise Failure(422, "Invalid", "updates to statefulset spec for fields other than 'replicas' and some more are forbidden")
 
     def delete(self, key, _body):
         self.read(key, None)

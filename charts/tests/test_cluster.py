@@ -130,6 +130,30 @@ class Upgrades(unittest.TestCase):
             self.assertTrue(cluster.get("StatefulSet", "next-aggregation"))
             self.assertNotIn("next-credentials", [s["metadata"]["name"] for s in cluster.all("Secret")])
 
+    def test_claim_templates_that_cannot_change(self):
+        with Session() as session:
+            session.upgrade("r")
+            session.upgrade("r", harness.CHART, "--set", "processing.replicaCount=2")
+            for setting, sentence in (
+                    ("aggregation.spool.size=3Gi", 'aggregation.spool.size is "3Gi", but StatefulSet next-aggregation was made with "2Gi"'),
+                    ("controlPlane.persistence.storageClassName=fast", "controlPlane.persistence.storageClassName is"),
+                    ("controlPlane.persistence.size=20Gi", "delete statefulset r-weir-control-plane --cascade=orphan, and upgrade again")):
+                with self.assertRaisesRegex(harness.Refused, sentence):
+                    session.upgrade("r", harness.CHART, "--set", setting)
+            # What has no claims any more is not held to them.
+            session.upgrade("r", harness.CHART, "--set", "aggregation.kind=Deployment,aggregation.spool.size=3Gi")
+            session.upgrade("r", harness.CHART, "--set", "controlPlane.postgresql.url=postgres://db/weir,controlPlane.persistence.size=20Gi")
+
+    def test_a_size_in_other_words_is_the_same(self):
+        with Session() as session:
+            session.upgrade("r", harness.CHART, "--set", "aggregation.spool.size=2048Mi,controlPlane.persistence.size=1.5Gi")
+            for name, size in (("next-aggregation", "2Gi"), ("r-weir-control-plane", "1536Mi")):
+                claim = session.cluster.get("StatefulSet", name)["spec"]["volumeClaimTemplates"][0]["spec"]
+                claim["resources"]["requests"]["storage"] = size
+            with self.assertRaisesRegex(harness.Refused, "forbidden"):
+                # This stand-in compares texts, where a server compares sizes: the chart let it through.
+                session.upgrade("r", harness.CHART, "--set", "aggregation.spool.size=2048Mi,controlPlane.persistence.size=1.5Gi")
+
     def test_the_stand_in_refuses_a_changed_selector(self):
         with Session() as session, self.assertRaisesRegex(harness.Refused, "field is immutable"):
             session.upgrade("shop", OLDER)

@@ -26,7 +26,16 @@ IMPOSSIBLE = [
     ({"controlPlane.admin.password": "a-long-password", "controlPlane.admin.existingSecret": "s"}, "both password and existingSecret"),
     ({"controlPlane.ingress.enabled": True}, "enabled without hosts"),
     ({"controlPlane.oidc.issuer": "https://id"}, "issuer is set without clientId"),
-    ({"processing.terminationGracePeriodSeconds": 25}, "killed with calls under way. Raise it"),
+    ({"processing.terminationGracePeriodSeconds": 6}, "killed with calls under way. Raise it"),
+    ({"config.node": {"load": {"drain_timeout": "43s"}}}, "is 90, but .* take up to 91"),
+    ({"config.node": {"health_check": {"enabled": False}}}, "pods would be killed. Leave it out"),
+    ({"config.node": {"metrics": {"enabled": False}}}, "use processing.metrics.enabled"),
+    ({"config.connector.address": ":6000"}, "config.connector.address is set by the chart"),
+    ({"config.connector.tls_cert": "/x"}, "use config.connector.certificate"),
+    ({"processing.service.headless": True, "processing.service.type": "LoadBalancer"}, "headless is for type ClusterIP, but the type is LoadBalancer"),
+    ({"kong.enabled": True, "kong.namespace": "kong", "config.connector.auth.existingSecret": "keys"}, "set kong.connectorKeySecret.name"),
+    ({"kong.enabled": True, "kong.namespace": "kong", "config.connector.auth.clientCaSecret": "ca", CERT + "enabled": True, CERT + "certgen.enabled": True},
+     "has nothing to show"),
     ({"processing.spool.size": "512MiB"}, "does not fit into processing.spool.sizeLimit"),
     ({"processing.spool.sizeLimit": "many"}, "is no size"),
     ({"aggregation.spool.records": "3GiB"}, "does not fit into aggregation.spool.size"),
@@ -39,6 +48,7 @@ IMPOSSIBLE = [
     ({"processing.metrics.enabled": False, "processing.metrics.serviceMonitor.enabled": True}, "nothing could be scraped"),
     ({"kong.enabled": True}, "kong.enabled needs kong.namespace"),
     ({"config.aggregation.serviceAddress": "somewhere"}, "write an address with its port"),
+    ({"config.aggregation.serviceAddress": "0.0.0.0"}, "write an address with its port"),
     ({"config.node": {"connector": {"address": ":6000"}}}, "config.node.connector.address is set by the chart"),
     ({"config.node": {"api": {"token": "t"}}}, "kept in a Secret"),
     ({"config.node": {"control_plane": {"database": "postgres://u:p@h/d"}}}, "kept in a Secret"),
@@ -161,6 +171,22 @@ class Notes(unittest.TestCase):
         text = notes({"kong.enabled": True, "kong.namespace": "kong"})
         self.assertIn("configMaps:\n        - name: kong-lua\n          pluginName: kong-lua\n", text)
         self.assertIn("konghq.com/plugins: kong-lua", text)
+        self.assertNotIn("kong-lua-response", text)
+        text = notes({"kong.enabled": True, "kong.namespace": "kong", "kong.responsePlugin": True})
+        self.assertIn("konghq.com/plugins: kong-lua,kong-lua-response", text)
+
+    def test_the_authority_of_the_certificate(self):
+        self.assertNotIn("lua_ssl_trusted_certificate", notes())
+        for way, secret in (("certgen.enabled", "next-processing-tls"), ("existingSecret.enabled", "shop-tls")):
+            text = notes({CERT + "enabled": True, CERT + way: True, CERT + "existingSecret.name": "shop-tls"})
+            self.assertIn("certificate in Secret %s" % secret, text)
+            self.assertIn("lua_ssl_trusted_certificate", text)
+
+    def test_the_test_is_offered_where_there_is_one(self):
+        self.assertIn("helm test r", notes())
+        for values in ({"tests.enabled": False}, {CERT + "enabled": True, CERT + "certgen.enabled": True}):
+            self.assertEqual(render(values).of("Pod"), [])
+            self.assertNotIn("helm test", notes(values))
 
 
 if __name__ == "__main__":

@@ -281,6 +281,44 @@ class EveryObject(unittest.TestCase):
                     names = [p["name"] for p in service["spec"]["ports"]]
                     self.assertEqual(names, [e["port"] for e in monitor["spec"]["endpoints"]])
 
+    def test_pods_in_the_network_of_the_machine_reach_the_aggregation(self):
+        values = {"processing.hostNetwork": True, "networkPolicy.controlPlaneFrom": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]}
+        objects = render(values)
+        self.assertEqual(objects.pod("processing")["dnsPolicy"], "ClusterFirstWithHostNet")
+        self.assertNotIn("dnsPolicy", objects.pod("aggregation"))
+        self.assertNotIn("from", objects.role("NetworkPolicy", "aggregation")["spec"]["ingress"][0], "a selector would not admit them")
+        peers = objects.role("NetworkPolicy", "control-plane")["spec"]["ingress"][0]["from"]
+        self.assertEqual([list(peer) for peer in peers], [["podSelector"], ["ipBlock"]])
+        self.assertEqual(render({**values, "processing.dnsPolicy": "Default"}).pod("processing")["dnsPolicy"], "Default")
+
+    def test_what_is_read_at_the_start_replaces_pods(self):
+        def sums(values):
+            return {role: render(values).workload(role)["spec"]["template"]["metadata"]["annotations"] for role in ("processing", "control-plane")}
+
+        base = {"controlPlane.postgresql.url": "postgres://weir:one@db/weir"}
+        before = sums(base)
+        for more in ({"controlPlane.postgresql.url": "postgres://weir:two@db/weir"}, {"config.api.token": "another-token-of-some-length"}):
+            after = sums({**base, **more})
+            self.assertNotEqual(before["control-plane"], after["control-plane"], more)
+            self.assertEqual(before["processing"], after["processing"], "nodes read their token anew")
+
+    def test_the_test_asks_for_a_host_that_is_admitted(self):
+        for patterns, host in (([], "helm-test.weir"), (["*.example.com", "a"], "helm-test.example.com"), (["api-?[0-9].shop"], "api-x0.shop")):
+            data = render({"config.connector.allowed_hosts": patterns}).named("ConfigMap", "r-weir-test")["data"]
+            self.assertEqual(data["request.http"], "GET /etc/passwd HTTP/1.1\r\nHost: %s\r\n\r\n" % host)
+
+    def test_plugins_of_kong(self):
+        values = {"kong.enabled": True, "kong.namespace": "kong", "kong.responsePlugin": True, "kong.global": True}
+        objects = render(values)
+        plugin = objects.named("KongClusterPlugin", "kong-lua-response")
+        self.assertEqual(plugin["plugin"], "kong-lua-response")
+        self.assertNotIn("global", plugin["metadata"]["labels"], "every answer would be buffered")
+        own = render({**values, "kong.config": {"wallarm_node_address": "https://nodes.example.com"}})
+        self.assertEqual(own.named("KongClusterPlugin", "kong-lua")["config"], {"wallarm_node_address": "https://nodes.example.com"})
+        shown = {"config.connector.auth.existingSecret": "keys", "kong.enabled": True, "kong.namespace": "kong"}
+        for more in ({"kong.connectorKeySecret.name": "json"}, {"kong.config": {"connector_key": "{vault://env/key}"}}, {"kong.clusterPlugin": False}):
+            render({**shown, **more})
+
     def test_secrets_stand_in_secrets_only(self):
         values = {"config.api.token": "SENTINEL-token-of-some-length", "controlPlane.admin.password": "SENTINEL-password",
                   "controlPlane.postgresql.url": "postgres://weir:SENTINEL-database@db/weir",

@@ -507,7 +507,17 @@ class OldFiles(unittest.TestCase):
         values = {"config.node": {"load": {"drain_timeout": "2m"}}}
         with self.assertRaisesRegex(Refused, "terminationGracePeriodSeconds is 90"):
             render(values)
-        render({**values, "processing.terminationGracePeriodSeconds": 130})
+        render({**values, "processing.terminationGracePeriodSeconds": 250})
+
+    def test_short_periods_shorten_the_drain(self):
+        """Calls under way are waited for, then what is left is shipped, each for at most the drain; files of older charts say 30 seconds."""
+        self.assertNotIn("load", render().config("processing"))
+        short = {"processing.terminationGracePeriodSeconds": 30, "aggregation.terminationGracePeriodSeconds": 30}
+        objects = render(short)
+        self.assertEqual([objects.config(role)["load"]["drain_timeout"] for role in ("processing", "aggregation")], ["12s", "14s"])
+        self.assertNotIn("load", objects.config("control-plane"))
+        given = render({**short, "config.node": {"load": {"drain_timeout": "7s"}}})
+        self.assertEqual([given.config(role)["load"]["drain_timeout"] for role in ("processing", "aggregation")], ["7s", "7s"])
 
     def test_times_of_a_probe_keep_its_way(self):
         values = {"processing.containers": {"nodeNext": {"readinessProbe": {"periodSeconds": 3}}}}

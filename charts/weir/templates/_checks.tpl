@@ -66,10 +66,10 @@
 {{- end -}}
 {{- end -}}
 
-{{- $drain := dig "load" "drain_timeout" "20s" .Values.config.node | include "weir.seconds" | int -}}
-{{- $needed := add $drain .Values.processing.drainDelaySeconds | int -}}
+{{- $drain := include "weir.drain" (dict "root" . "role" "processing") | int | max 1 -}}
+{{- $needed := add (mul 2 $drain) .Values.processing.drainDelaySeconds | int -}}
 {{- if le (int .Values.processing.terminationGracePeriodSeconds) $needed -}}
-{{- fail (printf "processing.terminationGracePeriodSeconds is %d, but drainDelaySeconds and the drain take up to %d: pods would be killed with calls under way. Raise it." (int .Values.processing.terminationGracePeriodSeconds) $needed) -}}
+{{- fail (printf "processing.terminationGracePeriodSeconds is %d, but drainDelaySeconds and the drain, of calls and then of records, take up to %d: pods would be killed with calls under way. Raise it." (int .Values.processing.terminationGracePeriodSeconds) $needed) -}}
 {{- end -}}
 {{- with .Values.processing.spool -}}
 {{- if ge (include "weir.octets" .size | int64) (include "weir.octets" .sizeLimit | int64) -}}
@@ -80,6 +80,12 @@
 {{- if ge (include "weir.octets" .records | int64) (include "weir.octets" .size | int64) -}}
 {{- fail (printf "aggregation.spool.records (%s) does not fit into aggregation.spool.size (%s). Leave a quarter free." .records .size) -}}
 {{- end -}}
+{{- end -}}
+{{- if and .Values.aggregation.enabled (eq .Values.aggregation.kind "StatefulSet") -}}
+{{- include "weir.checks.claims" (dict "root" . "volume" .Values.aggregation.spool "name" (include "weir.aggregation" .) "path" "aggregation.spool") -}}
+{{- end -}}
+{{- if and $has $plane.persistence.enabled (not (include "weir.postgresql" .)) -}}
+{{- include "weir.checks.claims" (dict "root" . "volume" $plane.persistence "name" (include "weir.controlPlane" .) "path" "controlPlane.persistence") -}}
 {{- end -}}
 {{- range $role := list "processing" "aggregation" -}}
 {{- $scale := (get $.Values $role).autoscaling -}}
@@ -104,6 +110,15 @@
 {{- if and .Values.kong.enabled (not .Values.kong.namespace) -}}
 {{- fail "kong.enabled needs kong.namespace, the namespace that Kong runs in: the plugin's ConfigMap has to be there." -}}
 {{- end -}}
+{{- range $key, $way := dict "address" "the chart's Services send to port 5000" "tls_cert" "use config.connector.certificate" "tls_key" "use config.connector.certificate" -}}
+{{- if get $connector $key -}}{{- fail (printf "config.connector.%s is set by the chart: %s." $key $way) -}}{{- end -}}
+{{- end -}}
+{{- if and .Values.processing.service.headless (ne .Values.processing.service.type "ClusterIP") -}}
+{{- fail (printf "processing.service.headless is for type ClusterIP, but the type is %s, which needs an address of its own: leave one of them." .Values.processing.service.type) -}}
+{{- end -}}
+{{- if and .Values.kong.enabled .Values.kong.clusterPlugin (not (or .Values.kong.config.connector_key .Values.kong.connectorKeySecret.name $connector.auth.keys .Values.kong.config.client_certificate)) (or $connector.auth.existingSecret $connector.auth.clientCaSecret) -}}
+{{- fail "config.connector.auth asks connectors who they are, but the plugin has nothing to show, and Kong would forward everything uninspected: set kong.connectorKeySecret.name, or client_certificate and client_key of kong.config." -}}
+{{- end -}}
 {{- if not (include "weir.aggregationPort" .) -}}
 {{- fail (printf "config.aggregation.serviceAddress is %q; write an address with its port, such as 0.0.0.0:3313." .Values.config.aggregation.serviceAddress) -}}
 {{- end -}}
@@ -115,5 +130,31 @@
 {{- if kindIs "map" $at -}}{{- $at = get $at . -}}{{- else -}}{{- $at = "" -}}{{- end -}}
 {{- end -}}
 {{- if $at -}}{{- fail (printf "config.node.%s is set by the chart: %s." $path $way) -}}{{- end -}}
+{{- end -}}
+{{- if eq (dig "health_check" "enabled" true $node | toString) "false" -}}
+{{- fail "config.node.health_check.enabled is false, but the probes ask for it: pods would be killed. Leave it out." -}}
+{{- end -}}
+{{- $metrics := .Values.processing.metrics.enabled -}}
+{{- if ne (dig "metrics" "enabled" $metrics $node) $metrics -}}
+{{- fail "config.node.metrics.enabled is set by the chart: use processing.metrics.enabled." -}}
+{{- end -}}
+{{- end -}}
+
+{{/* A StatefulSet that is there keeps its claim templates whatever an upgrade says: Kubernetes would refuse with less of a sentence. */}}
+{{- define "weir.checks.claims" -}}
+{{- $there := lookup "apps/v1" "StatefulSet" .root.Release.Namespace .name -}}
+{{- if and $there (eq .root.Release.Name (dig "metadata" "annotations" "meta.helm.sh/release-name" "" $there)) -}}
+{{- $claim := dig "spec" "volumeClaimTemplates" list $there | first | default dict -}}
+{{- $was := dict "size" (dig "spec" "resources" "requests" "storage" "" $claim) "storageClassName" (dig "spec" "storageClassName" "" $claim) "accessModes" (dig "spec" "accessModes" list $claim | join ", ") "annotations" (dig "metadata" "annotations" dict $claim | default dict | toJson) -}}
+{{- $is := dict "size" .volume.size "storageClassName" .volume.storageClassName "accessModes" (.volume.accessModes | join ", ") "annotations" (.volume.annotations | default dict | toJson) -}}
+{{- range $key, $old := $was -}}
+{{- $new := get $is $key -}}
+{{- /* Kubernetes writes 1024Mi as 1Gi. */ -}}
+{{- $same := eq $old $new -}}
+{{- if and (eq $key "size") $old -}}{{- $same = eq (include "weir.octets" $old) (include "weir.octets" $new) -}}{{- end -}}
+{{- if and $claim (not $same) -}}
+{{- fail (printf "%s.%s is %q, but StatefulSet %s was made with %q, and Kubernetes does not change claim templates. Change the volume claims themselves, then: kubectl -n %s delete statefulset %s --cascade=orphan, and upgrade again." $.path $key $new $.name $old $.root.Release.Namespace $.name) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}

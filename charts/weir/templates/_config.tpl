@@ -139,6 +139,8 @@ node_group: {{ $api.nodeGroup | quote }}
 {{- else -}}
 {{- $_ := set $out "control_plane" (include "weir.config.controlPlane" $root | fromYaml) -}}
 {{- end -}}
+{{- $drain := include "weir.drain" . | int -}}
+{{- if lt $drain 20 -}}{{- $_ := set $out "load" (dict "drain_timeout" (printf "%ds" (max 1 $drain))) -}}{{- end -}}
 {{- $out = mergeOverwrite $out (deepCopy $root.Values.config.node) -}}
 {{- include "weir.words" $out -}}
 {{- toYaml $out -}}

@@ -73,11 +73,11 @@ does, and then everything asked for is rendered. Takes root and api. */}}
 {{/* Octets of a size, in the units of both Kubernetes and weir. */}}
 {{- define "weir.octets" -}}
 {{- $text := toString . | replace "_" "" -}}
-{{- $number := regexFind "^[0-9]+" $text | int64 -}}
-{{- $unit := regexReplaceAll "^[0-9]+" $text "" | trimSuffix "B" -}}
-{{- $factor := get (dict "" 1 "k" 1000 "K" 1000 "M" 1000000 "G" 1000000000 "T" 1000000000000 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776) $unit -}}
+{{- $number := regexFind "^[0-9]+([.][0-9]+)?" $text | float64 -}}
+{{- $unit := regexReplaceAll "^[0-9]+([.][0-9]+)?" $text "" | trimSuffix "B" -}}
+{{- $factor := get (dict "" 1 "k" 1000 "K" 1000 "M" 1000000 "G" 1000000000 "T" 1000000000000 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "P" 1000000000000000 "Ti" 1099511627776 "Pi" 1125899906842624) $unit -}}
 {{- if not $factor -}}{{- fail (printf "%q is no size; write a number with Ki, Mi or Gi, such as 512Mi" $text) -}}{{- end -}}
-{{- mul $number $factor -}}
+{{- mulf $number $factor | int64 -}}
 {{- end -}}
 
 {{/* Whole seconds of a duration such as 1m30s; parts below a second count as one. */}}
@@ -90,6 +90,19 @@ does, and then everything asked for is rendered. Takes root and api. */}}
 {{- if not (has $unit (list "h" "m" "s")) -}}{{- $sum = add $sum 1 -}}{{- end -}}
 {{- end -}}
 {{- $sum -}}
+{{- end -}}
+
+{{/* Seconds for which a role waits for calls under way, and then once more for what is left to be shipped: the node's own 20, or
+less where the pod is given less time in all. Takes root and role. */}}
+{{- define "weir.drain" -}}
+{{- $given := dig "load" "drain_timeout" "" .root.Values.config.node -}}
+{{- if $given -}}
+{{- include "weir.seconds" $given -}}
+{{- else -}}
+{{- $values := get .root.Values (ternary "controlPlane" .role (eq .role "control-plane")) -}}
+{{- $delay := get $values "drainDelaySeconds" | default 0 -}}
+{{- min 20 (div (sub (int $values.terminationGracePeriodSeconds) (add $delay 1)) 2) -}}
+{{- end -}}
 {{- end -}}
 
 {{/* A value of an existing Secret, decoded; nothing without a cluster. Takes root, name and key. */}}
@@ -118,5 +131,5 @@ does, and then everything asked for is rendered. Takes root and api. */}}
 
 {{/* The port of config.aggregation.serviceAddress. */}}
 {{- define "weir.aggregationPort" -}}
-{{- regexFind "[0-9]+$" .Values.config.aggregation.serviceAddress -}}
+{{- regexFind ":[0-9]+$" .Values.config.aggregation.serviceAddress | trimPrefix ":" -}}
 {{- end -}}

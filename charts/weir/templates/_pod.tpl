@@ -8,6 +8,12 @@ labels:
   {{- toYaml (mergeOverwrite (deepCopy $extra) $own) | nindent 2 }}
 annotations:
   checksum/config: {{ include "weir.config" . | sha256sum }}
+  {{- if eq .role "control-plane" }}
+  {{- /* Read once, at the start. Those of Secrets of yours are not known here. */}}
+  {{- with list .root.Values.config.api.token .root.Values.controlPlane.postgresql.url | join "\n" | trim }}
+  checksum/secrets: {{ sha256sum . }}
+  {{- end }}
+  {{- end }}
   {{- with mergeOverwrite (deepCopy .root.Values.extraAnnotations) .values.extraAnnotations .values.podAnnotations }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
@@ -27,7 +33,12 @@ terminationGracePeriodSeconds: {{ .values.terminationGracePeriodSeconds }}
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
-{{- range $key := list "priorityClassName" "runtimeClassName" "dnsPolicy" "hostNetwork" }}
+{{- /* In the machine's network, only this policy finds the Services of the cluster. */}}
+{{- $host := get .values "hostNetwork" | default false }}
+{{- with get .values "dnsPolicy" | default (ternary "ClusterFirstWithHostNet" "" $host) }}
+dnsPolicy: {{ toYaml . }}
+{{- end }}
+{{- range $key := list "priorityClassName" "runtimeClassName" "hostNetwork" }}
 {{- with get $.values $key }}
 {{ $key }}: {{ toYaml . }}
 {{- end }}
