@@ -130,6 +130,19 @@ class Upgrades(unittest.TestCase):
             self.assertTrue(cluster.get("StatefulSet", "next-aggregation"))
             self.assertNotIn("next-credentials", [s["metadata"]["name"] for s in cluster.all("Secret")])
 
+    def test_another_name_for_the_chart(self):
+        with Session() as session:
+            session.upgrade("r", harness.CHART, "--set", "fullnameOverride=edge")
+            session.upgrade("r", harness.CHART, "--set", "fullnameOverride=edge,nameOverride=waf")
+            pods = {}
+            for kind, role in (("Deployment", "processing"), ("StatefulSet", "aggregation"), ("StatefulSet", "control-plane")):
+                spec = session.cluster.get(kind, "edge-" + role)["spec"]
+                pods[role] = spec["template"]["metadata"]["labels"]
+                self.assertLessEqual(spec["selector"]["matchLabels"].items(), pods[role].items())
+                self.assertLessEqual(session.cluster.get("Service", "edge-" + role)["spec"]["selector"].items(), pods[role].items())
+                policy = session.cluster.get("NetworkPolicy", "edge-" + role)["spec"]
+                self.assertLessEqual(policy["podSelector"]["matchLabels"].items(), pods[role].items())
+
     def test_claim_templates_that_cannot_change(self):
         with Session() as session:
             session.upgrade("r")

@@ -1,6 +1,8 @@
 """What the pages say to do can be done: commands, values, files that they name."""
+import json
 import os
 import re
+import subprocess
 import unittest
 
 import yaml
@@ -56,6 +58,30 @@ class Pages(unittest.TestCase):
         notes = harness.notes({"kong.enabled": True, "kong.namespace": "kong"})
         shown = re.search(r"(?m)^  gateway:\n(?:    .*\n)+", notes).group(0)
         self.assertEqual(yaml.safe_load(shown), wanted)
+
+    def test_compose_runs_what_there_is(self):
+        compose = yaml.safe_load(page("docker-compose.yaml"))
+        volumes = set(compose["volumes"])
+        ours = {name: service for name, service in compose["services"].items() if "command" in service}
+        self.assertEqual(set(ours), {"control-plane", "node"})
+        for name, service in ours.items():
+            given = {key: re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", re.sub(r"\$\{\w+:\?[^}]*\}", "a-secret-of-some-length", text))
+                     for key, text in service["environment"].items()}
+            done = subprocess.run([harness.WEIR, *service["command"], "--help"], capture_output=True, text=True, env=given)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            done = subprocess.run([harness.WEIR, "config", "check", "--format", "json"], capture_output=True, text=True, env=given)
+            report = json.loads(done.stdout)
+            self.assertTrue(report["valid"], report["diagnostics"])
+            self.assertNotIn("unknown", str(report["diagnostics"]))
+        self.assertIn(ours["node"]["environment"]["WALLARM_API_HOST"], compose["services"])
+        for service in compose["services"].values():
+            self.assertRegex(service["image"], r"^\$\{\w+_IMAGE:-.+:.+\}$", "from a registry of one's own, and pinned")
+            self.assertLessEqual(set(service.get("depends_on", [])), set(compose["services"]))
+            for volume in service["volumes"]:
+                source = volume.split(":")[0]
+                self.assertTrue(source in volumes or os.path.exists(os.path.join(harness.ROOT, source)), volume)
+        kong = yaml.safe_load(page("examples/docker/kong.yml"))
+        self.assertIn(kong["plugins"][0]["config"]["wallarm_node_address"], ["http://%s:5000" % name for name in ours])
 
     def test_files_that_are_named_exist(self):
         for name in PAGES + ("charts/weir/README.md",):

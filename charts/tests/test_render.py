@@ -351,5 +351,72 @@ class EveryObject(unittest.TestCase):
                     self.assertEqual([api["port"]], [p["port"] for p in service["spec"]["ports"]])
 
 
+def matches(selector, labels):
+    return selector is None or selector.get("matchLabels", {}).items() <= labels.items()
+
+
+class Networks(unittest.TestCase):
+    """Who reaches whom with every restriction on, as a network plugin would decide it."""
+
+    HERE = {"kubernetes.io/metadata.name": harness.NAMESPACE}
+    VALUES = {"networkPolicy.egress": True, "networkPolicy.egressTo": [{"ports": [{"port": 5432}]}], "kong.namespace": "kong",
+              "networkPolicy.controlPlaneFrom": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress"}}}],
+              "networkPolicy.metricsFrom": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]}
+
+    def pods(self, objects):
+        out = {w["metadata"]["labels"]["app.kubernetes.io/component"]: (self.HERE, w["spec"]["template"]["metadata"]["labels"])
+               for w in objects.workloads()}
+        out.update({"test": (self.HERE, objects.of("Pod")[0]["metadata"]["labels"]), "stranger": (self.HERE, {"app": "other"})})
+        return {**out, **{name: ({"kubernetes.io/metadata.name": name}, {}) for name in ("kong", "ingress", "monitoring", "elsewhere")}}
+
+    def admits(self, peers, pod):
+        """An absent list of peers is everyone."""
+        namespace, labels = pod
+        return not peers or any(
+            (namespace == self.HERE if "namespaceSelector" not in peer else matches(peer["namespaceSelector"], namespace))
+            and matches(peer.get("podSelector"), labels) for peer in peers if "ipBlock" not in peer)
+
+    def reaches(self, objects, source, target, port):
+        pods = self.pods(objects)
+
+        def policies(pod, direction):
+            return [p["spec"] for p in objects.of("NetworkPolicy")
+                    if pods[pod][0] == self.HERE and matches(p["spec"]["podSelector"], pods[pod][1]) and direction in p["spec"]["policyTypes"]]
+
+        def allowed(rules, key, other):
+            return any((not rule.get("ports") or port in [p["port"] for p in rule["ports"]]) and self.admits(rule.get(key), pods[other])
+                       for rule in rules)
+
+        inward, outward = policies(target, "Ingress"), policies(source, "Egress")
+        return (not inward or any(allowed(p["ingress"], "from", source) for p in inward)) and \
+               (not outward or any(allowed(p["egress"], "to", target) for p in outward))
+
+    def test_who_reaches_whom(self):
+        objects = render(self.VALUES)
+        roles = ("processing", "aggregation", "control-plane")
+        wanted = {("kong", "processing", "inspector"), ("test", "processing", "inspector"), ("processing", "aggregation", "aggregation"),
+                  ("aggregation", "control-plane", "console"), ("processing", "control-plane", "console"), ("ingress", "control-plane", "console")}
+        wanted |= {("monitoring", role, "metrics") for role in roles} | {(source, role, "health") for source in self.pods(objects) for role in roles}
+        ports = {"processing": "inspector", "aggregation": "aggregation", "control-plane": "console"}
+        found = {(source, role, port) for source in self.pods(objects) for role in roles for port in (ports[role], "metrics", "health")
+                 if self.reaches(objects, source, role, port)}
+        # With egress bounded, pods of the release call nobody but the next one on the way.
+        inside = {(s, r, p) for s, r, p in wanted if s in roles and (s, r) not in {("processing", "aggregation"), ("aggregation", "control-plane")}}
+        self.assertEqual(found, wanted - inside)
+        for role in roles:
+            self.assertTrue(self.reaches(objects, role, "elsewhere", 53) and self.reaches(objects, role, "elsewhere", 5432))
+            self.assertFalse(self.reaches(objects, role, "elsewhere", 443))
+
+    def test_without_an_aggregation_nodes_reach_the_control_plane(self):
+        objects = render({**self.VALUES, "aggregation.enabled": False})
+        self.assertTrue(self.reaches(objects, "processing", "control-plane", "console"))
+        self.assertFalse(self.reaches(objects, "stranger", "control-plane", "console"))
+
+    def test_by_default_gateways_anywhere_reach_the_nodes_and_nothing_but_nodes_the_aggregation(self):
+        objects = render()
+        self.assertTrue(self.reaches(objects, "elsewhere", "processing", "inspector"))
+        self.assertFalse(self.reaches(objects, "elsewhere", "aggregation", "aggregation"))
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -84,7 +84,7 @@
 {{- if and .Values.aggregation.enabled (eq .Values.aggregation.kind "StatefulSet") -}}
 {{- include "weir.checks.claims" (dict "root" . "volume" .Values.aggregation.spool "name" (include "weir.aggregation" .) "path" "aggregation.spool") -}}
 {{- end -}}
-{{- if and $has $plane.persistence.enabled (not (include "weir.postgresql" .)) -}}
+{{- if and $has (eq (include "weir.controlPlaneKind" .) "StatefulSet") -}}
 {{- include "weir.checks.claims" (dict "root" . "volume" $plane.persistence "name" (include "weir.controlPlane" .) "path" "controlPlane.persistence") -}}
 {{- end -}}
 {{- range $role := list "processing" "aggregation" -}}

@@ -42,6 +42,11 @@ file, since whichever is rendered first has to find it done. */}}
 {{- end -}}
 {{- end -}}
 
+{{/* What runs the control plane: with a volume of its own a StatefulSet. */}}
+{{- define "weir.controlPlaneKind" -}}
+{{- if and .Values.controlPlane.persistence.enabled (not (include "weir.postgresql" .)) -}}StatefulSet{{- else -}}Deployment{{- end -}}
+{{- end -}}
+
 {{/* Whether nodes have anything to talk to. */}}
 {{- define "weir.hasApi" -}}
 {{- if or (include "weir.hasControlPlane" .) (include "weir.outside" .) -}}true{{- end -}}

@@ -52,9 +52,10 @@
 release: of this chart, or of the one that it replaces. A selector cannot be changed, so it is kept, and an upgrade of the
 same release goes through. Takes a dict of root and role. */}}
 {{- define "weir.keptSelector" -}}
-{{- if ne .role "control-plane" -}}
-{{- $kind := ternary "Deployment" .root.Values.aggregation.kind (eq .role "processing") -}}
-{{- $there := lookup "apps/v1" $kind .root.Release.Namespace (include (printf "weir.%s" .role) .root) -}}
+{{- $kind := get (dict "processing" "Deployment" "aggregation" .root.Values.aggregation.kind "control-plane" (include "weir.controlPlaneKind" .root)) .role -}}
+{{- if $kind -}}
+{{- $name := get (dict "processing" "weir.processing" "aggregation" "weir.aggregation" "control-plane" "weir.controlPlane") .role -}}
+{{- $there := lookup "apps/v1" $kind .root.Release.Namespace (include $name .root) -}}
 {{- if and $there (eq .root.Release.Name (dig "metadata" "annotations" "meta.helm.sh/release-name" "" $there)) -}}
 {{- toYaml (dig "spec" "selector" "matchLabels" dict $there) -}}
 {{- end -}}
