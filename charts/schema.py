@@ -68,18 +68,30 @@ def node_type(kind):
     return {"type": "string"}
 
 
+def or_nothing(schema):
+    """The schema, or an empty key, which the chart takes for none."""
+    if not schema or "$ref" in schema:
+        return schema
+    if "enum" in schema:
+        return {**schema, "enum": schema["enum"] + [None]}
+    if "anyOf" in schema:
+        return {**schema, "anyOf": schema["anyOf"] + [{"type": "null"}]}
+    types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    return {**schema, "type": types + ["null"]}
+
+
 def node_schema(all_sections, path):
     is_list, rows = all_sections[path]
     inside = path + "[]" if is_list else path
     properties = {}
     for name, kind, _default, meaning, _from in rows:
-        properties[name.strip("`")] = {"description": meaning, **node_type(kind)}
+        properties[name.strip("`")] = {"description": meaning, **or_nothing(node_type(kind))}
     for other in all_sections:
         parent, _, name = other.rpartition(".")
         if other and parent == inside:
             # Routes hold routes of the same kind.
             same = is_list and name == path.rpartition(".")[2]
-            properties[name] = {"$ref": "#/definitions/" + path} if same else node_schema(all_sections, other)
+            properties[name] = {"$ref": "#/definitions/" + path} if same else or_nothing(node_schema(all_sections, other))
     schema = {"type": "object", "properties": properties, "additionalProperties": False}
     return {"type": "array", "items": schema} if is_list else schema
 

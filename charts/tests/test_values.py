@@ -457,6 +457,37 @@ class EmptyKeys(unittest.TestCase):
         for config, files in objects.config_texts().items():
             self.assertTrue(harness.config_check(files)["valid"], config)
 
+    def test_of_the_node_are_left_out(self):
+        raw = """
+config:
+  api: {token: test-token-of-some-length}
+  connector:
+    route_config:
+      wallarm_mode: block
+      routes:
+    http_inspector:
+      real_ip_header:
+    input_filters:
+      bypass:
+      - path: ^/x$
+        headers:
+    per_connection_limits:
+      max_requests:
+    allowed_networks:
+    log_level:
+  node:
+    load:
+    events: {sampling: , stall: 6ms}
+"""
+        objects = render(raw=raw)
+        config = objects.config("processing")
+        self.assertEqual(config["route_config"], {"wallarm_mode": "block"})
+        self.assertEqual(config["input_filters"], {"bypass": [{"path": "^/x$"}]})
+        self.assertEqual(config["events"], {"spool_size": "256MiB", "stall": "6ms"})
+        self.assertNotIn("http_inspector", config)
+        for name, files in objects.config_texts().items():
+            self.assertTrue(harness.config_check(files)["valid"], name)
+
     def test_empty_keys_that_switch_something_off(self):
         budget = {"processing.podDisruptionBudget.maxUnavailable": None}
         self.assertNotIn("PodDisruptionBudget/r-weir-processing", render(budget).names())

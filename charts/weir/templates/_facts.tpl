@@ -1,9 +1,21 @@
 {{/* What follows from the values. A condition answers "true" or nothing. */}}
 
 {{/* Helm drops the default of a key that a values file leaves empty (`extraEnvs:`): puts it back. Stands at the beginning of each
-file, since whichever is rendered first has to find it done. */}}
+file, since whichever is rendered first has to find it done. Keys of the node that are empty are left out, at any depth. */}}
 {{- define "weir.values" -}}
+{{- include "weir.pruned" .Values.config -}}
 {{- include "weir.filled" (dict "into" .Values "from" (.Files.Get "files/defaults.yaml" | fromYaml)) -}}
+{{- end -}}
+
+{{- define "weir.pruned" -}}
+{{- if kindIs "map" . -}}
+{{- $map := . -}}
+{{- range $key, $value := . -}}
+{{- if kindIs "invalid" $value -}}{{- $_ := unset $map $key -}}{{- else -}}{{- include "weir.pruned" $value -}}{{- end -}}
+{{- end -}}
+{{- else if kindIs "slice" . -}}
+{{- range . -}}{{- include "weir.pruned" . -}}{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{- define "weir.filled" -}}
