@@ -358,6 +358,21 @@ fn trust_must_be_written_out() {
 }
 
 #[test]
+fn proxies_before_the_console_are_trusted_by_name_only() {
+    let own = |text: &str| ok(&format!("control_plane: {{{text}}}")).control_plane;
+    let none = own("");
+    assert_eq!((none.trusted_proxies, none.real_ip_header.0.as_str()), (vec![], "x-forwarded-for"));
+    let some = own("trusted_proxies: [10.0.0.0/8, '::1'], real_ip_header: Forwarded");
+    assert_eq!(some.trusted_proxies.iter().map(Setting::show).collect::<Vec<_>>(), ["10.0.0.0/8", "::1/128"]);
+    assert_eq!(some.real_ip_header.0, "forwarded");
+    let slip = "control_plane:\n  trusted_proxies:\n    - 10.0.0.0/8\n    - ingress\n  real_ip_header: 'X-A:'\n";
+    let (proxies, header) = ("control_plane.trusted_proxies".to_owned(), "control_plane.real_ip_header".to_owned());
+    assert_eq!(errors(slip), [(4, proxies.clone()), (5, header.clone())]);
+    assert_eq!(warnings("control_plane: {trusted_proxies: [0.0.0.0/0]}"), [proxies]);
+    assert_eq!(warnings("control_plane: {real_ip_header: X-Real-IP}"), [header]);
+}
+
+#[test]
 fn own_keys_are_read() {
     let r = ok("block_reply:\n  status: 451\n  headers:\n    X-Block: 'id ${request_id}'\n    X-Ver: 1.10\n  \
                 body_html: <p>no</p>\nroute_config:\n  routes:\n    - route: /a\n      parsers_off: [base64, xml]\n      \

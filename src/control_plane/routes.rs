@@ -153,7 +153,7 @@ async fn admit(guard: &Guard, mut request: Request) -> std::result::Result<Reque
     if guard.access == Access::Public {
         return Ok(request);
     }
-    let address = peer(&request);
+    let address = client(&request);
     let credential = match credential(guard, request.headers()).await {
         Ok(Some(credential)) => credential,
         Ok(None) => return Err(stranger(guard, &request)),
@@ -173,10 +173,10 @@ async fn admit(guard: &Guard, mut request: Request) -> std::result::Result<Reque
     Ok(request)
 }
 
-/// The peer's address as text.
-fn peer(request: &Request) -> String {
-    let peer = request.extensions().get::<ConnectInfo<Peer>>();
-    peer.map(|ConnectInfo(peer)| peer.0.ip().to_canonical().to_string()).unwrap_or_default()
+/// The client's address as text: the server has put it in the place of a trusted proxy's.
+fn client(request: &Request) -> String {
+    let client = request.extensions().get::<ConnectInfo<Peer>>();
+    client.map(|ConnectInfo(client)| client.0.ip().to_canonical().to_string()).unwrap_or_default()
 }
 
 async fn credential(guard: &Guard, headers: &HeaderMap) -> Result<Option<Credential>> {

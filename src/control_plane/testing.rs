@@ -60,16 +60,25 @@ impl Answer {
 impl Fixture {
     /// A fresh one.
     pub async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// A fresh one whose settings differ.
+    pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
         let clock = Clock::Manual(Arc::new(AtomicI64::new(BEGIN)));
         let dir = tempfile::tempdir().unwrap();
-        let app = Self::open(&dir, clock.clone()).await;
+        let app = Self::start(&dir, clock.clone(), change).await;
         Self { app, clock, dir }
     }
 
     /// Another process on the same files.
     pub async fn open(dir: &tempfile::TempDir, clock: Clock) -> App {
+        Self::start(dir, clock, |_| {}).await
+    }
+
+    async fn start(dir: &tempfile::TempDir, clock: Clock, change: impl FnOnce(&mut Config)) -> App {
         let store = Database::open(&format!("sqlite:{}", dir.path().display())).await.unwrap();
-        let config = Config {
+        let mut config = Config {
             key_file: dir.path().join("policy-key.pem"),
             deploy_token: Some(DEPLOY.into()),
             in_process_token: None,
@@ -86,6 +95,7 @@ impl Fixture {
             oidc: None,
             metrics: Default::default(),
         };
+        change(&mut config);
         App::start(config, store, clock).await.unwrap().0
     }
 

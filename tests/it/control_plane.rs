@@ -184,6 +184,29 @@ fn a_session_needs_its_csrf_token_and_ends() {
 }
 
 #[test]
+fn clients_behind_a_proxy_are_told_apart() {
+    let cp =
+        ControlPlane::start(&["control_plane.trusted_proxies=127.0.0.0/8", "control_plane.real_ip_header=Forwarded"]);
+    let login = |client: &str, password: &str| {
+        let body = json!({"login": "admin", "password": password}).to_string();
+        let client = format!("for={client};proto=https");
+        let headers = [("Content-Type", "application/json"), ("Forwarded", client.as_str())];
+        cp.call("POST", "/api/v1/session", &headers, body.as_bytes()).status
+    };
+    for _ in 0..5 {
+        assert_eq!(login("203.0.113.66", "wrong"), 401);
+    }
+    assert_eq!(login("203.0.113.66", PASSWORD), 429);
+    assert_eq!(login("\"[2001:db8::7]:4711\"", PASSWORD), 200, "another client of the same proxy");
+    let log = cp.login().get("/api/v1/audit").json();
+    let rows = log["items"].as_array().unwrap();
+    for (action, address) in [("login.refused", "203.0.113.66"), ("login", "2001:db8::7"), ("login", "127.0.0.1")] {
+        let found = rows.iter().any(|row| row["action"] == action && row["address"] == address);
+        assert!(found, "{action} from {address}: {log}");
+    }
+}
+
+#[test]
 fn what_one_process_blocks_stands_in_its_api_and_a_change_of_mode_acts() {
     let both = ControlPlane::start_all(&[]);
     let judge = || {

@@ -1,5 +1,6 @@
 //! What a node, an aggregation and a control plane know of one another: `api`, `events`, `aggregation`, `control_plane`.
 
+use super::routes::warn_of_everyone;
 use super::{OWN, V4};
 use crate::config::defaults;
 use crate::config::diagnostic::Severity;
@@ -192,6 +193,7 @@ pub fn control_plane(root: &mut Section<'_>) -> ControlPlane {
             }),
         };
         check_oidc(s, &read);
+        check_proxies(s, &read);
         read
     })
 }
@@ -214,6 +216,15 @@ fn check_oidc(s: &mut Section<'_>, read: &ControlPlane) {
             format!("`oidc.default_role`: there is no role `{role}`"),
             format!("write one of {}", ROLES.join(", ")),
         );
+    }
+}
+
+/// Proxies that believe too many, or nobody.
+fn check_proxies(s: &mut Section<'_>, read: &ControlPlane) {
+    warn_of_everyone(s, "trusted_proxies", &read.trusted_proxies);
+    if s.given("real_ip_header") && read.trusted_proxies.is_empty() {
+        let message = "without `trusted_proxies` this header never counts";
+        s.remark(Severity::Warning, "real_ip_header", message, "name the proxies' networks");
     }
 }
 

@@ -150,13 +150,7 @@ pub fn proxy_headers(root: &mut Section<'_>, real_ip_header: Option<HeaderName>)
                 "an empty list trusts nobody: this record never counts",
                 "name the proxies, or remove the record",
             ),
-            Some(list) if list.iter().any(|network| network.prefix_len() == 0) => s.remark(
-                Severity::Warning,
-                "trusted_networks",
-                "every client can claim any address",
-                "name the proxies' networks",
-            ),
-            Some(_) => {}
+            Some(list) => warn_of_everyone(s, "trusted_networks", list),
         }
         let names = |list: Option<Vec<HeaderName>>| list.unwrap_or_default().into_iter().map(|name| name.0).collect();
         ProxyRecord {
@@ -172,6 +166,13 @@ pub fn proxy_headers(root: &mut Section<'_>, real_ip_header: Option<HeaderName>)
         real_ip: vec![name.show()],
     }));
     list
+}
+
+/// Warns where the `trusted` proxies that key `name` gives are everyone.
+pub(super) fn warn_of_everyone(s: &mut Section<'_>, name: &'static str, trusted: &[IpNet]) {
+    if trusted.iter().any(|network| network.prefix_len() == 0) {
+        s.remark(Severity::Warning, name, "every client can claim any address", "name the proxies' networks");
+    }
 }
 
 /// Reads `input_filters`.

@@ -21,7 +21,7 @@ pub enum Credential {
 pub struct Caller {
     /// How they proved it.
     pub credential: Credential,
-    /// The peer's address.
+    /// The client's address.
     pub address: String,
 }
 

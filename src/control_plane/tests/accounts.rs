@@ -1,8 +1,10 @@
 //! Login, throttling, sessions, tokens, users.
 
+use crate::control_plane::audit::Query;
 use crate::control_plane::auth::Role;
 use crate::control_plane::auth::session::{ABSOLUTE_MS, IDLE_MS};
 use crate::control_plane::testing::{Answer, DEPLOY, Fixture, PASSWORD};
+use crate::policy::client::ClientRules;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
@@ -79,6 +81,20 @@ async fn clients_behind_a_trusted_proxy_are_throttled_and_recorded_each_for_itse
     for line in ["refused\"} 20", "throttled\"} 1"] {
         assert!(shown.contains(&format!("control_plane_logins_total{{outcome=\"{line}\n")), "{shown}");
     }
+}
+
+#[tokio::test]
+async fn without_trusted_proxies_nobody_can_claim_an_address() {
+    let fixture = Fixture::with(|config| config.clients = ClientRules::default()).await;
+    for n in 0..5 {
+        let refused = login_from(&fixture, &format!("203.0.113.{n}"), "admin", "x").await;
+        assert_eq!(refused.status, StatusCode::UNAUTHORIZED);
+    }
+    let throttled = login_from(&fixture, "203.0.113.9", "admin", PASSWORD).await;
+    assert_eq!(throttled.status, StatusCode::TOO_MANY_REQUESTS);
+    let query = Query { action: Some("login.refused".into()), limit: 50, ..Query::default() };
+    let log = fixture.app.audit.list(&query).await.unwrap();
+    assert_eq!(log.iter().map(|row| row.address.as_str()).collect::<Vec<_>>(), ["198.51.100.7"; 5]);
 }
 
 #[tokio::test]
