@@ -29,8 +29,8 @@ use tokio_util::sync::CancellationToken;
 /// How often sessions that ended and nodes that went silent are removed.
 const SWEEP: Duration = Duration::from_secs(60);
 
-/// How often what metrics show of the store is read anew.
-const LOOK: Duration = Duration::from_secs(5);
+/// How often metrics look at nodes and policy: well within the interval of common scrapers.
+const OBSERVE: Duration = Duration::from_secs(5);
 
 /// Settings of a control plane.
 #[derive(Clone, Debug)]
@@ -183,27 +183,34 @@ impl App {
                 tracing::warn!(%error, "ended sessions and silent nodes were not removed; tried again in a minute");
             }
         });
-        let look = each(LOOK, &stop, || async {
-            if let Err(error) = self.config.metrics.look(self).await {
-                tracing::debug!(%error, "nodes were not counted");
-            }
-        });
-        let retain = each(RETAIN, &stop, || async {
-            let done = self.store.retain().await;
-            self.config.metrics.retained(&done);
-            match done {
-                Ok(done) => tracing::debug!(?done, "old hits removed"),
-                Err(error) => tracing::warn!(%error, "old hits were not removed; tried again in an hour"),
-            }
-        });
+        let observe = async {
+            self.observe().await;
+            each(OBSERVE, &stop, || self.observe()).await;
+        };
+        let retain = each(RETAIN, &stop, || self.retain());
         tokio::join!(
             self.policy.follow(stop.clone()),
             sweep,
-            look,
+            observe,
             retain,
             self.sinks.run(stop.clone()),
             self.follow_mirrors(stop.clone())
         );
+    }
+
+    pub(super) async fn retain(&self) {
+        let done = self.store.retain().await;
+        self.config.metrics.retained(done.is_ok());
+        match done {
+            Ok(done) => tracing::debug!(?done, "old hits removed"),
+            Err(error) => tracing::warn!(%error, "old hits were not removed; tried again in an hour"),
+        }
+    }
+
+    async fn observe(&self) {
+        if let Err(error) = self.config.metrics.look(self).await {
+            tracing::warn!(%error, "nodes were not counted; tried again in seconds");
+        }
     }
 
     async fn sweep(&self) -> Result<()> {

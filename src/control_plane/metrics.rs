@@ -1,9 +1,9 @@
-//! What a control plane counts.
+//! What a control plane counts. Every label is a word of a short list.
 
 use super::app::App;
 use super::error::Result;
 use super::sinks;
-use super::store::StoreError;
+use crate::node_api::Ack;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -12,11 +12,13 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use std::time::Duration;
 
+/// Upper bounds of the time to store a batch, in seconds: from one on an idle disk to one that outlives its sender.
+const SECONDS: [f64; 13] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
 /// By what came of it.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-pub struct Outcome {
-    /// A word of a fixed list.
-    pub outcome: &'static str,
+struct Outcome {
+    outcome: &'static str,
 }
 
 /// By the state of a node.
@@ -25,28 +27,39 @@ struct State {
     state: &'static str,
 }
 
+/// What came of an attempt to log in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Login {
+    /// A session began.
+    Accepted,
+    /// Login or password is wrong, or the identity provider gives no role.
+    Refused,
+    /// There were too many attempts.
+    Throttled,
+}
+
 /// The families. Clones count together.
 #[derive(Clone, Debug)]
 pub struct ControlPlaneMetrics {
     records: Family<Outcome, Counter>,
+    batches: Family<Outcome, Counter>,
     ingest: Histogram,
     misdated: Counter,
     logins: Family<Outcome, Counter>,
     retention: Family<Outcome, Counter>,
     nodes: Family<State, Gauge>,
     serial: Gauge,
-    /// Nodes that wait for a policy.
-    pub polls: Gauge,
+    polls: Gauge,
     /// Of webhooks and syslog.
-    pub sinks: sinks::Metrics,
+    pub(super) sinks: sinks::Metrics,
 }
 
 impl Default for ControlPlaneMetrics {
     fn default() -> Self {
-        let seconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
         Self {
             records: Family::default(),
-            ingest: Histogram::new(seconds),
+            batches: Family::default(),
+            ingest: Histogram::new(SECONDS),
             misdated: Counter::default(),
             logins: Family::default(),
             retention: Family::default(),
@@ -59,73 +72,77 @@ impl Default for ControlPlaneMetrics {
 }
 
 impl ControlPlaneMetrics {
-    /// Registers the families.
+    /// Registers the families, as `control_plane_*`.
     pub fn enlist(&self, registry: &mut Registry) {
         let registry = registry.sub_registry_with_prefix("control_plane");
-        registry.register("records", "Records of nodes: stored, duplicate, rejected.", self.records.clone());
-        let batch = "Time to store a batch of records.";
-        registry.register_with_unit("ingest", batch, Unit::Seconds, self.ingest.clone());
+        let records = "Records of nodes, by outcome: stored, duplicate, rejected.";
+        registry.register("records", records, self.records.clone());
+        registry.register("batches", "Batches of records, by outcome: stored, failed.", self.batches.clone());
+        registry.register_with_unit("ingest", "Time to store a batch.", Unit::Seconds, self.ingest.clone());
         registry.register("misdated", "Hits that got the time of their arrival.", self.misdated.clone());
-        registry.register("logins", "Attempts to log in: accepted, refused, throttled.", self.logins.clone());
-        registry.register("retention_runs", "Removals of what is too old: done, failed.", self.retention.clone());
-        registry.register("nodes", "Nodes by state: active, inactive, disabled.", self.nodes.clone());
+        registry.register("logins", "Logins, by outcome: accepted, refused, throttled.", self.logins.clone());
+        registry.register("retention_runs", "Removals of old hits, by outcome: done, failed.", self.retention.clone());
+        registry.register("nodes", "Nodes, by state: active, inactive, disabled.", self.nodes.clone());
         registry.register("policy_serial", "Serial of the policy in force.", self.serial.clone());
         registry.register("policy_polls", "Nodes that wait for a policy.", self.polls.clone());
-        registry.register("sink_records", "Records delivered to webhooks and syslog.", self.sinks.delivered.clone());
-        registry.register("sink_failures", "Deliveries that failed and are tried again.", self.sinks.failures.clone());
+        self.sinks.enlist(registry);
     }
 
-    /// A batch was taken, with so many records stored, there already, and rejected.
-    pub fn batch(&self, took: Duration, counts: [u64; 3]) {
+    /// A batch was handled within `took`; none is what the store could not take.
+    pub(super) fn batch(&self, took: Duration, ack: Option<&Ack>) {
         self.ingest.observe(took.as_secs_f64());
-        for (outcome, count) in ["stored", "duplicate", "rejected"].into_iter().zip(counts) {
-            self.records.get_or_create(&Outcome { outcome }).inc_by(count);
+        count(&self.batches, if ack.is_some() { "stored" } else { "failed" }, 1);
+        if let Some(ack) = ack {
+            count(&self.records, "stored", ack.stored);
+            count(&self.records, "duplicate", ack.duplicates);
+            count(&self.records, "rejected", ack.rejected.len() as u64);
         }
     }
 
     /// Hits came with a time at which nothing can be stored.
-    pub fn misdated(&self, hits: u64) {
+    pub(super) fn misdated(&self, hits: u64) {
         self.misdated.inc_by(hits);
     }
 
     /// Somebody tried to log in.
-    pub fn login(&self, outcome: &'static str) {
-        self.logins.get_or_create(&Outcome { outcome }).inc();
+    pub(super) fn login(&self, came: Login) {
+        let outcome = match came {
+            Login::Accepted => "accepted",
+            Login::Refused => "refused",
+            Login::Throttled => "throttled",
+        };
+        count(&self.logins, outcome, 1);
     }
 
-    /// Retention ran.
-    pub fn retained<T>(&self, done: &std::result::Result<T, StoreError>) {
-        let outcome = if done.is_ok() { "done" } else { "failed" };
-        self.retention.get_or_create(&Outcome { outcome }).inc();
+    /// Retention ran, to its end or not.
+    pub(super) fn retained(&self, done: bool) {
+        count(&self.retention, if done { "done" } else { "failed" }, 1);
     }
 
-    /// Looks at what is counted by looking.
+    /// Counts a node that waits for a policy for as long as the answer is kept.
+    pub(super) fn poll(&self) -> Poll {
+        self.polls.inc();
+        Poll(self.polls.clone())
+    }
+
+    /// Reads what is told by the state of `app`, and not by what happens.
     pub(super) async fn look(&self, app: &App) -> Result<()> {
-        let mut states = [("active", 0), ("inactive", 0), ("disabled", 0)];
-        for node in app.nodes.list().await? {
-            let at = if !node.enabled { 2 } else { usize::from(!node.active) };
-            states[at].1 += 1;
-        }
-        for (state, count) in states {
-            self.nodes.get_or_create(&State { state }).set(count);
-        }
         self.serial.set(i64::try_from(app.policy.head().version.serial).unwrap_or(i64::MAX));
+        for (state, nodes) in app.nodes.states().await? {
+            self.nodes.get_or_create(&State { state }).set(nodes);
+        }
         Ok(())
     }
 }
 
-/// Counts in a gauge for as long as it is kept.
-pub(super) struct Counted(Gauge);
-
-impl Counted {
-    /// One more.
-    pub fn new(gauge: &Gauge) -> Self {
-        gauge.inc();
-        Self(gauge.clone())
-    }
+fn count(family: &Family<Outcome, Counter>, outcome: &'static str, by: u64) {
+    family.get_or_create(&Outcome { outcome }).inc_by(by);
 }
 
-impl Drop for Counted {
+/// A poll under way.
+pub(super) struct Poll(Gauge);
+
+impl Drop for Poll {
     fn drop(&mut self) {
         self.0.dec();
     }

@@ -96,6 +96,15 @@ impl Nodes {
         sqlx::query(sql).fetch_all(self.pool.read()).await?.iter().map(|row| self.read(row)).collect()
     }
 
+    /// How many there are in each state: `active`, `inactive`, `disabled`.
+    pub async fn states(&self) -> Result<[(&'static str, i64); 3]> {
+        const COUNTS: &str = "SELECT COUNT(*) AS nodes, COUNT(CASE WHEN enabled = 0 THEN 1 END) AS disabled, \
+             COUNT(CASE WHEN enabled <> 0 AND seen_at > $1 THEN 1 END) AS active FROM nodes";
+        let row = sqlx::query(COUNTS).bind(self.clock.millis() - INACTIVE_MS).fetch_one(self.pool.read()).await?;
+        let (all, disabled, active) = (number(&row, "nodes")?, number(&row, "disabled")?, number(&row, "active")?);
+        Ok([("active", active), ("inactive", all - disabled - active), ("disabled", disabled)])
+    }
+
     /// Group of each node.
     pub async fn groups(&self) -> Result<HashMap<String, String>> {
         let sql = sqlx::AssertSqlSafe(format!("SELECT id, grp FROM nodes LIMIT {MAX_NODES}"));

@@ -207,6 +207,31 @@ fn clients_behind_a_proxy_are_told_apart() {
 }
 
 #[test]
+fn metrics_of_a_control_plane_are_served_alone_and_beside_a_node() {
+    // A port that was free a moment ago: the process does not tell which one it got.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let listen = format!("metrics.listen_address=127.0.0.1:{port}");
+    let sets = ["metrics.enabled=true", listen.as_str()];
+    for start in [ControlPlane::start, ControlPlane::start_all] {
+        let cp = start(&sets);
+        let page = || {
+            let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+            stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: m\r\nConnection: close\r\n\r\n").unwrap();
+            String::from_utf8(read(&mut BufReader::new(stream))?.body).ok()
+        };
+        let shows = |line: &str| page().filter(|text| text.lines().any(|told| told == line));
+        assert_eq!(cp.json("POST", "/node/v1/register", TOKEN, &registration()).status, 200);
+        cp.login();
+        let text =
+            eventually("a login that is counted", || shows("weir_control_plane_logins_total{outcome=\"accepted\"} 1"));
+        assert!(text.contains("weir_listener_connections{listener=\"control_plane\"}") && text.ends_with("# EOF\n"));
+        let nodes = 1 + u32::from(cp.node.is_some());
+        eventually("nodes", || shows(&format!("weir_control_plane_nodes{{state=\"active\"}} {nodes}")));
+        eventually("the policy", || page().filter(|text| !text.contains("weir_control_plane_policy_serial 0\n")));
+    }
+}
+
+#[test]
 fn what_one_process_blocks_stands_in_its_api_and_a_change_of_mode_acts() {
     let both = ControlPlane::start_all(&[]);
     let judge = || {

@@ -4,6 +4,7 @@ use super::session::Session;
 use super::user::User;
 use crate::control_plane::app::App;
 use crate::control_plane::error::{Error, Result};
+use crate::control_plane::metrics::Login;
 use std::net::IpAddr;
 
 /// Longest login looked at, in octets: longer ones are nobody's.
@@ -25,12 +26,12 @@ impl App {
         let now = self.clock.millis();
         let metrics = &self.config.metrics;
         self.throttle.check(address, login, known, now).map_err(|wait| {
-            metrics.login("throttled");
+            metrics.login(Login::Throttled);
             Error::Throttled(wait)
         })?;
         self.throttle.note(address, login, now);
         let Some(user) = self.users.verify(login, password).await? else {
-            metrics.login("refused");
+            metrics.login(Login::Refused);
             // What was typed may be a password: it is not recorded.
             self.audit.record_as("stranger", &whence, "login.refused", "", (), ()).await?;
             return Err(Error::Unauthenticated);
@@ -42,7 +43,7 @@ impl App {
     /// Begins a session of a user who proved who they are.
     pub async fn begin_session(&self, user: &User, address: &str, agent: &str) -> Result<(String, Session)> {
         let begun = self.sessions.begin(user, address, agent).await?;
-        self.config.metrics.login("accepted");
+        self.config.metrics.login(Login::Accepted);
         self.users.note_login(&user.id, address).await?;
         let (actor, object) = (format!("user:{}", user.login), format!("user/{}", user.id));
         self.audit.record_as(&actor, address, "login", &object, (), ()).await?;

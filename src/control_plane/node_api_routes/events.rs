@@ -30,30 +30,38 @@ pub async fn events(
             }
         }
     }
-    let metrics = &app.config.metrics;
     let begun = Instant::now();
+    let stored = store(&app, &node.id, records).await;
+    let ack = stored.map(|ack| {
+        // The store numbers what it was given: back to the lines of the batch.
+        let line = |at: u64| usize::try_from(at).ok().and_then(|at| numbers.get(at)).copied().unwrap_or(at);
+        rejected.extend(ack.rejected.into_iter().map(|(at, why)| (line(at), why)));
+        rejected.sort();
+        Ack { rejected, ..ack }
+    });
+    app.config.metrics.batch(begun.elapsed(), ack.as_ref().ok());
+    let ack = ack?;
+    if let Some((_, why)) = ack.rejected.first() {
+        tracing::warn!(node = node.id, rejected = ack.rejected.len(), why, "records cannot be stored");
+    }
+    app.news.notify_waiters();
+    app.sinks.wake();
+    Ok(Json(ack))
+}
+
+/// Stores records of the node `node`.
+async fn store(app: &App, node: &str, mut records: Vec<Record>) -> Result<Ack> {
     let misdated = app.store.redate(&mut records).await?;
     if misdated > 0 {
-        metrics.misdated(misdated);
-        tracing::warn!(node = node.id, hits = misdated, "hits get the time of their arrival: check the node's clock");
+        app.config.metrics.misdated(misdated);
+        tracing::warn!(node, hits = misdated, "hits get the time of their arrival: check the node's clock");
     }
     let ids = records.iter().filter_map(|record| match record {
         Record::Hit(hit) => Some(hit.id.as_str()),
         Record::Update(_) => None,
     });
     app.sinks.before(ids.collect::<Vec<_>>().into_iter()).await?;
-    let ack = app.store.insert(records, &node.id).await?;
-    // The store numbers what it was given: back to the lines of the batch.
-    let line = |at: u64| usize::try_from(at).ok().and_then(|at| numbers.get(at)).copied().unwrap_or(at);
-    rejected.extend(ack.rejected.into_iter().map(|(at, why)| (line(at), why)));
-    rejected.sort();
-    metrics.batch(begun.elapsed(), [ack.stored, ack.duplicates, rejected.len() as u64]);
-    if !rejected.is_empty() {
-        tracing::warn!(node = node.id, rejected = rejected.len(), why = rejected[0].1, "records cannot be stored");
-    }
-    app.news.notify_waiters();
-    app.sinks.wake();
-    Ok(Json(Ack { rejected, ..ack }))
+    Ok(app.store.insert(records, node).await?)
 }
 
 /// Line numbers and records of a batch, and the lines that are none: number and why.

@@ -3,7 +3,6 @@
 use super::identity::Authenticated;
 use crate::control_plane::app::App;
 use crate::control_plane::error::Result;
-use crate::control_plane::metrics::Counted;
 use crate::control_plane::policy::Understands;
 use crate::node_api::{MAX_WAIT_SECONDS, SignedPolicy};
 use axum::Json;
@@ -31,7 +30,7 @@ pub async fn poll(
     Query(asked): Query<Asked>,
 ) -> Result<Response> {
     let understands = Understands::new(&node.capabilities);
-    let _waiting = Counted::new(&app.config.metrics.polls);
+    let _waiting = app.config.metrics.poll();
     let mut news = app.policy.subscribe();
     let newer = news.wait_for(|head| head.version.serial > asked.after);
     let wait = Duration::from_secs(asked.wait.min(MAX_WAIT_SECONDS));

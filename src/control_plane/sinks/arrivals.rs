@@ -53,16 +53,22 @@ impl Arrivals {
         Ok(())
     }
 
-    /// Forgets what every sink has.
-    pub async fn forget(&self, up_to: i64) -> Result<(), StoreError> {
+    /// Forgets what every sink has, up to `up_to`. Answers how much beyond was forgotten, too.
+    pub async fn forget(&self, up_to: i64) -> Result<u64, StoreError> {
+        self.keep(up_to, MAX_ROWS).await
+    }
+
+    /// Forgets what is up to `up_to`, and of the rest all but `most`; answers how much of the rest.
+    async fn keep(&self, up_to: i64, most: i64) -> Result<u64, StoreError> {
         let newest = self.newest().await?;
-        let gone = up_to.max(newest - MAX_ROWS);
-        sqlx::query("DELETE FROM arrivals WHERE seq <= $1 AND seq < $2")
-            .bind(gone)
-            .bind(newest)
-            .execute(self.pools.write())
-            .await?;
-        Ok(())
+        self.delete(up_to, newest).await?;
+        self.delete(newest - most, newest).await
+    }
+
+    /// Deletes rows up to `last`. The newest stays: its number tells where a new sink begins.
+    async fn delete(&self, last: i64, newest: i64) -> Result<u64, StoreError> {
+        let delete = sqlx::query("DELETE FROM arrivals WHERE seq <= $1 AND seq < $2").bind(last).bind(newest);
+        Ok(delete.execute(self.pools.write()).await?.rows_affected())
     }
 
     async fn newest(&self) -> Result<i64, StoreError> {
@@ -125,5 +131,23 @@ impl Feed for HitFeed {
 
     fn end(&self) -> Answer<'_, String> {
         Box::pin(async move { Ok(self.arrivals.newest().await?.to_string()) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_forgotten_before_every_sink_has_it_is_counted() {
+        let directory = tempfile::tempdir().unwrap();
+        let database = Database::open(&format!("sqlite:{}", directory.path().display())).await.unwrap();
+        let arrivals = Arrivals::new(database.control().clone(), Clock::System);
+        arrivals.want(true);
+        arrivals.note(["a", "b", "c", "d", "e", "f"].into_iter()).await.unwrap();
+        assert_eq!(arrivals.keep(2, 3).await.unwrap(), 1, "two were delivered, three are left");
+        assert_eq!(arrivals.keep(2, 3).await.unwrap(), 0);
+        assert_eq!(arrivals.forget(i64::MAX).await.unwrap(), 0, "nobody waits");
+        assert_eq!(arrivals.newest().await.unwrap(), 6);
     }
 }

@@ -7,6 +7,7 @@
 
 mod arrivals;
 mod feed;
+mod metrics;
 mod repository;
 mod service;
 mod sink;
@@ -18,8 +19,9 @@ mod webhook;
 mod worker;
 
 pub use feed::{Batch, Feed, FeedName, Feeds};
+pub use metrics::Metrics;
 pub use repository::Repository;
 pub use service::Sinks;
 pub use sink::{Facility, Format, NewSink, Sink, SinkError, Target, Transport};
 pub use webhook::{SIGNATURE_HEADER, client_builder, sign};
-pub use worker::{Metrics, Worker};
+pub use worker::Worker;

@@ -2,10 +2,11 @@
 
 use super::arrivals::{Arrivals, HitFeed};
 use super::feed::{FeedName, Feeds};
+use super::metrics::Metrics;
 use super::repository::Repository;
 use super::sink::{NewSink, Sink, SinkError};
 use super::system_feed::SystemFeed;
-use super::worker::{Metrics, Worker};
+use super::worker::Worker;
 use crate::control_plane::clock::Clock;
 use crate::control_plane::store::{Database, StoreError};
 use std::fmt;
@@ -111,7 +112,11 @@ impl Sinks {
         let wanting = || all.iter().filter(|held| held.sink.enabled && held.sink.feeds.contains(&FeedName::NewHits));
         self.arrivals.want(wanting().next().is_some());
         let places = wanting().filter_map(|held| held.cursors.get(&FeedName::NewHits)?.parse::<i64>().ok());
-        self.arrivals.forget(places.min().unwrap_or(i64::MAX)).await?;
+        let dropped = self.arrivals.forget(places.min().unwrap_or(i64::MAX)).await?;
+        if dropped > 0 {
+            self.metrics.dropped(dropped);
+            tracing::warn!(records = dropped, "a receiver was away for too long: what it missed has to be exported");
+        }
         Ok(())
     }
 

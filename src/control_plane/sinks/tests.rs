@@ -39,6 +39,18 @@ struct World {
     numbers: Arc<Numbers>,
     feeds: Feeds,
     worker: Worker,
+    metrics: Metrics,
+}
+
+impl World {
+    /// The value of a metric.
+    fn counted(&self, name: &str) -> String {
+        let (mut registry, mut text) = (prometheus_client::registry::Registry::default(), String::new());
+        self.metrics.enlist(&mut registry);
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.unwrap_or_else(|| panic!("no {name} in {text}")).to_owned()
+    }
 }
 
 async fn world() -> World {
@@ -47,8 +59,9 @@ async fn world() -> World {
     let repository = Repository::new(database.control().clone());
     let numbers = Arc::new(Numbers::default());
     let feeds = Feeds { hits: numbers.clone(), system: Arc::new(Numbers::default()) };
-    let worker = Worker::new(repository.clone(), feeds.clone(), Metrics::default(), Arc::new(Notify::new())).unwrap();
-    World { _directory: directory, repository, numbers, feeds, worker }
+    let metrics = Metrics::default();
+    let worker = Worker::new(repository.clone(), feeds.clone(), metrics.clone(), Arc::new(Notify::new())).unwrap();
+    World { _directory: directory, repository, numbers, feeds, worker, metrics }
 }
 
 /// An endpoint that answers with `status` and keeps what it gets.
@@ -123,6 +136,9 @@ async fn what_failed_is_delivered_later_and_errors_hold_no_secret() {
     assert!(world.repository.update(&sink.id, &change).await.unwrap().signed);
     world.worker.round(&stop).await.unwrap();
     assert_eq!(world.repository.get(&sink.id).await.unwrap().delivered, 3);
+    assert_eq!(world.counted("sink_failures_total{kind=\"webhook\"}"), "1");
+    assert_eq!(world.counted("sink_records_total{kind=\"webhook\"}"), "3");
+    assert_eq!(world.counted("sink_records_dropped_total"), "0");
     let calls = calls.lock().unwrap();
     let body: serde_json::Value = serde_json::from_slice(&calls.last().unwrap().1).unwrap();
     assert_eq!((body["feed"].as_str(), body["records"].as_array().unwrap().len()), (Some("new_hits"), 3));

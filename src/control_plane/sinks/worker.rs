@@ -1,10 +1,10 @@
 //! Delivers to every sink, one after the other, until stopped.
 
 use super::feed::{FeedName, Feeds};
+use super::metrics::Metrics;
 use super::repository::{Held, Repository};
 use super::sink::{SinkError, Target};
 use super::{syslog, webhook};
-use prometheus_client::metrics::counter::Counter;
 use reqwest::Client;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -27,15 +27,6 @@ const PAUSES: &[Duration] = &[
 ];
 /// How long a replica keeps a sink: longer than its longest turn between two renewals, which is one call.
 const LEASE: Duration = Duration::from_secs(90);
-
-/// What the worker counts.
-#[derive(Clone, Debug, Default)]
-pub struct Metrics {
-    /// Records delivered.
-    pub delivered: Counter,
-    /// Deliveries that failed.
-    pub failures: Counter,
-}
 
 /// Delivers to sinks.
 pub struct Worker {
@@ -79,7 +70,7 @@ impl Worker {
                 match self.feed(&mut held, name).await? {
                     Ok(records) => delivered += records,
                     Err(error) => {
-                        self.metrics.failures.inc();
+                        self.metrics.failed(&held.sink.target);
                         let nth = usize::try_from(held.sink.failures).unwrap_or(usize::MAX).min(PAUSES.len() - 1);
                         let due = now() + i64::try_from(PAUSES[nth].as_millis()).unwrap_or(i64::MAX);
                         tracing::warn!(sink = held.sink.name, error, "not delivered");
@@ -113,7 +104,7 @@ impl Worker {
         }
         held.cursors.insert(name, batch.next);
         self.repository.delivered(&held.sink.id, &held.cursors, batch.records.len(), now()).await?;
-        self.metrics.delivered.inc_by(batch.records.len() as u64);
+        self.metrics.delivered(&held.sink.target, batch.records.len());
         Ok(Ok(batch.records.len()))
     }
 

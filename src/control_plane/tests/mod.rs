@@ -1,4 +1,5 @@
 mod access; // every route for every role
 mod accounts; // login, throttling, tokens, users
 mod events; // intake, exceptions, virtual patches, explanations
+mod metrics; // what is counted
 mod policy; // changes, versions, keys, nodes

@@ -4,6 +4,7 @@ use super::{CALLBACK, LOGIN, Oidc, Person};
 use crate::control_plane::app::App;
 use crate::control_plane::auth::user::{NewUser, User, UserChange};
 use crate::control_plane::error::{Error, Result};
+use crate::control_plane::metrics::Login;
 use crate::control_plane::routes::{Access, Face, Routes, cookie};
 use crate::serve::Peer;
 use axum::extract::{ConnectInfo, Query, State};
@@ -68,7 +69,12 @@ async fn finish(
     let kept = cookie(&headers, COOKIE).unwrap_or_default();
     let person = provider.finish(&sent.code, &sent.state, &kept).await?;
     let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
-    let session = enter(&app, &person, peer.0.ip(), agent).await?;
+    let session = enter(&app, &person, peer.0.ip(), agent).await.inspect_err(|error| {
+        if matches!(error, Error::Forbidden(_)) {
+            app.config.metrics.login(Login::Refused);
+        }
+    })?;
+    app.config.metrics.login(Login::Accepted);
     // A redirect would still count as coming from the provider, and a strict cookie stay behind: this page, being ours, leads on.
     let page = format!(
         "<!doctype html><html lang=en><meta charset=utf-8><title>weir</title>\
