@@ -3,6 +3,7 @@
 #[macro_use]
 mod engines; // databases for tests
 mod backups; // copies, dumps, exports
+mod clocks; // clocks that are wrong
 mod faults; // restarts, damage
 mod ingest; // exactly once, in any order
 mod make; // hits and batches

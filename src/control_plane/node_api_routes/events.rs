@@ -3,6 +3,7 @@
 use super::identity::{Authenticated, json};
 use crate::control_plane::app::App;
 use crate::control_plane::error::{Error, Result};
+use crate::control_plane::store::Redated;
 use crate::node_api::{Ack, MAX_BATCH, MAX_BATCH_BYTES, Record, Statistics};
 use axum::Json;
 use axum::body::Bytes;
@@ -50,8 +51,8 @@ pub async fn events(
 }
 
 /// Stores records of the node `node`.
-async fn store(app: &App, node: &str, mut records: Vec<Record>) -> Result<Ack> {
-    let misdated = app.store.redate(&mut records).await?;
+async fn store(app: &App, node: &str, records: Vec<Record>) -> Result<Ack> {
+    let Redated { records, misdated, rest } = app.store.redate(records).await?;
     if misdated > 0 {
         app.config.metrics.misdated(misdated);
         tracing::warn!(node, hits = misdated, "hits get the time of their arrival: check the node's clock");
@@ -61,7 +62,7 @@ async fn store(app: &App, node: &str, mut records: Vec<Record>) -> Result<Ack> {
         Record::Update(_) => None,
     });
     app.sinks.before(ids.collect::<Vec<_>>().into_iter()).await?;
-    Ok(app.store.insert(records, node).await?)
+    Ok(rest.ack(app.store.insert(records, node).await?))
 }
 
 /// Line numbers and records of a batch, and the lines that are none: number and why.

@@ -192,14 +192,19 @@ impl News {
     /// Checks `update`, line `line` of a batch.
     pub fn new(line: u64, update: &HitUpdate, window: Window) -> Result<News, String> {
         let (id, time) = window.admit(&update.hit)?;
-        Ok(News {
+        Ok(News::of(line, update, id, time))
+    }
+
+    /// `update` of the hit `id`, whose time is `time`.
+    pub fn of(line: u64, update: &HitUpdate, id: String, time: i64) -> News {
+        News {
             line,
             id,
             time,
             status_code: i64::from(update.response.status),
             response_after: i64::try_from(update.response.after_ms).unwrap_or(i64::MAX),
             consumer: text(&update.consumer, MAX_TEXT),
-        })
+        }
     }
 }
 
