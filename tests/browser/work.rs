@@ -5,7 +5,8 @@ use crate::logged_in;
 use crate::weir::Weir;
 
 const CLIENT: &str = "203.0.113.9";
-const ATTACK: &[u8] = b"GET /download?file=/etc/passwd HTTP/1.1\r\nHost: shop.example\r\n\r\n";
+/// Two signatures find something, and each would do for an attack.
+const ATTACK: &[u8] = b"GET /download?file=../../../../etc/passwd HTTP/1.1\r\nHost: shop.example\r\n\r\n";
 const BENIGN: &[u8] = b"GET /products?id=7 HTTP/1.1\r\nHost: shop.example\r\n\r\n";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -46,6 +47,13 @@ async fn an_attack_appears_is_filtered_marked_and_excepted() {
     let marked = "[...document.querySelectorAll('.badge')].some(b => b.textContent.includes('False positive'))";
     browser.until("the mark", marked).await;
     browser.click("a[href$='/exception']").await;
+    let says = |text: &str| format!("document.querySelector('#preview')?.textContent.includes('{text}')");
+    browser.until("an exception that suffices", &says("This hit would pass")).await;
+    browser.click("label.option:has(input[value='0:stamp'])").await;
+    browser.until("that one signature is not enough", &says("would still be an attack")).await;
+    browser.until("that it can be applied all the same", "!document.querySelector('[formmethod=post]').disabled").await;
+    browser.click("label.option:has(input[value='0:type'])").await;
+    browser.until("the proposal again", &says("This hit would pass")).await;
     browser.click("button[formmethod=post]").await;
     println!("an exception acted after {:?}", weir.judged("pass", CLIENT, ATTACK).await);
 }

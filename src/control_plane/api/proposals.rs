@@ -10,12 +10,15 @@ use axum::extract::State;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-async fn propose(app: App, id: String, purpose: Purpose, choice: Choice) -> Result<axum::Json<Value>> {
+async fn propose(app: App, id: String, purpose: Purpose, mut choice: Choice) -> Result<axum::Json<Value>> {
     let replay = app.replay_of(&id).await?.ok_or(Error::NotFound("hit"))?;
     let material = Material::of(&replay.hit, &replay.raw)?;
     let rule = material.rule(purpose, &choice, &replay.hit.id)?;
     let proposed = NewRule { rule, groups: Vec::new(), from_hit: replay.hit.id };
-    Ok(axum::Json(json!({"proposal": proposed, "choice": choice, "material": material})))
+    let (subject, by) = material.chosen(purpose, &choice);
+    (choice.subject, choice.by) = (Some(subject), Some(by));
+    let left = (purpose == Purpose::Exception).then(|| material.left(&choice));
+    Ok(axum::Json(json!({"proposal": proposed, "choice": choice, "left": left, "material": material})))
 }
 
 /// `POST /api/v1/hits/{id}/exception`

@@ -1,5 +1,6 @@
 //! From a hit to a rule: an exception for what was found, or a virtual patch against it, at that point of that host and path.
 
+use super::left::{self, Counted};
 use crate::control_plane::error::{Error, Result};
 use crate::model::hit::HitLeg;
 use crate::model::point::{OwnedKey, PatternItem};
@@ -37,14 +38,14 @@ pub enum By {
     Type,
 }
 
-/// What is chosen. The defaults are the narrowest.
+/// What is chosen. What is left open becomes the narrowest that suffices (see [`Material::chosen`]).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Choice {
     /// Number of the subject, from 0.
-    pub subject: usize,
+    pub subject: Option<usize>,
     /// What an exception leaves out.
-    pub by: By,
+    pub by: Option<By>,
     /// Steps of the point that are kept, so that it covers more; all without.
     pub steps: Option<usize>,
     /// Whether the rule is bound to the host.
@@ -62,8 +63,8 @@ pub struct Choice {
 impl Default for Choice {
     fn default() -> Self {
         Self {
-            subject: 0,
-            by: By::Stamp,
+            subject: None,
+            by: None,
             steps: None,
             host: true,
             path: true,
@@ -101,6 +102,9 @@ pub struct Material {
     /// Conditions that fix it.
     #[serde(skip)]
     pub path_conditions: Vec<Value>,
+    /// What was found, as it counts.
+    #[serde(skip)]
+    pub(super) counted: Vec<Counted>,
 }
 
 impl Material {
@@ -118,6 +122,7 @@ impl Material {
         let (path, path_conditions) = path(&facts);
         let text = |octets: &[u8]| String::from_utf8(octets.to_vec()).ok().filter(|text| is_plain(text));
         Ok(Self {
+            counted: left::counted(hit, &subjects),
             subjects,
             host: text(&facts.host).unwrap_or_default(),
             method: text(facts.method).unwrap_or_default(),
@@ -128,12 +133,12 @@ impl Material {
 
     /// The rule for `choice`, in the form of docs/policy.md.
     pub fn rule(&self, purpose: Purpose, choice: &Choice, hit: &str) -> Result<Map<String, Value>> {
-        let subject = self.subjects.get(choice.subject);
+        let (number, by) = self.chosen(purpose, choice);
+        let subject = self.subjects.get(number);
         let subject = subject.ok_or_else(|| Error::invalid("subject", "there is no such subject in this hit"))?;
-        let mut rule = self.what(purpose, choice, subject);
-        let kept = choice.steps.unwrap_or(usize::MAX).max(1);
-        let point: Vec<&PatternItem> = subject.point.0.iter().take(kept).collect();
-        if !point.is_empty() {
+        let mut rule = self.what(purpose, by, subject);
+        let point = left::kept(&subject.point, choice.steps);
+        if !point.0.is_empty() {
             rule.insert("point".into(), json!(point));
         }
         let mut conditions = Vec::new();
@@ -158,13 +163,13 @@ impl Material {
         Ok(rule)
     }
 
-    fn what(&self, purpose: Purpose, choice: &Choice, subject: &Subject) -> Map<String, Value> {
+    fn what(&self, purpose: Purpose, by: By, subject: &Subject) -> Map<String, Value> {
         let object = |value: Value| value.as_object().cloned().unwrap_or_default();
         let attack = subject.attack.code();
         if purpose == Purpose::VirtualPatch {
             return object(json!({"type": "vpatch", "attack_type": attack}));
         }
-        match (&subject.stamp, choice.by) {
+        match (&subject.stamp, by) {
             (Some(stamp), By::Stamp) => match CustomSignature::rule_of(stamp) {
                 Some(id) => object(json!({"type": "disable_regex", "regex_id": id})),
                 None => object(json!({"type": "disable_stamp", "stamp": stamp})),
@@ -327,8 +332,8 @@ mod tests {
         let hit = hit(r#"[["post"],["json_doc"],["hash","q"]]"#);
         let material = Material::of(&hit, RAW).unwrap();
         let choice = Choice {
-            subject: 1,
-            by: By::Type,
+            subject: Some(1),
+            by: Some(By::Type),
             steps: Some(2),
             host: false,
             path: false,
@@ -342,7 +347,7 @@ mod tests {
             json!({"type": "disable_attack_type", "attack_type": "sqli", "point": [["post"], ["json_doc"]],
                 "action": [{"type": "equal", "point": ["method"], "value": "POST"}], "expired_at": 9, "comment": "ticket 1"})
         );
-        let wrong = Choice { subject: 2, ..Choice::default() };
+        let wrong = Choice { subject: Some(2), ..Choice::default() };
         assert!(material.rule(Purpose::Exception, &wrong, "1").is_err());
         let patch = material.rule(Purpose::VirtualPatch, &Choice::default(), "1").unwrap();
         assert_eq!((&patch["type"], &patch["attack_type"]), (&json!("vpatch"), &json!("sqli")));

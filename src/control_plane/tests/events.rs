@@ -62,8 +62,14 @@ fn traversal(target: &str) -> Hit {
         &mut crate::engine::Scratch::default(),
         &|| false,
     );
-    let found = judged.findings.iter().find(|finding| finding.decisive).expect("an attack");
-    hit(&raw, found.attack, &found.rule, &serde_json::to_string(&found.point).unwrap())
+    let mut found = judged
+        .findings
+        .iter()
+        .filter(|finding| finding.decisive)
+        .map(|finding| hit(&raw, finding.attack, &finding.rule, &serde_json::to_string(&finding.point).unwrap()));
+    let mut first = found.next().expect("an attack");
+    first.findings.extend(found.flat_map(|hit| hit.findings));
+    first
 }
 
 fn lines(hits: &[Hit]) -> Vec<u8> {
@@ -192,6 +198,41 @@ async fn an_exception_is_proposed_previewed_applied_and_lets_the_request_pass() 
     let elsewhere = json!({"request": request.replace("/docs/", "/other/")});
     let tried = fixture.as_role(Role::Analyst, "POST", "/api/v1/rules/test", &elsewhere).await.json();
     assert_eq!(tried["before"]["attack"], true);
+}
+
+#[tokio::test]
+async fn the_exception_that_is_proposed_suffices_for_several_findings_and_a_narrower_one_can_be_chosen() {
+    let fixture = Fixture::new().await;
+    fixture.clock.advance(now() as i64 - BEGIN);
+    let node = fixture.node(CAPABILITIES).await;
+    let target = "/docs/view?file=../../../../etc/passwd";
+    let one = traversal(target);
+    assert_eq!(one.findings.len(), 2, "two signatures, each enough for an attack: {one:?}");
+    send(&fixture, &node, &lines(std::slice::from_ref(&one)), false).await;
+    let path = format!("/api/v1/hits/{}/exception", one.id);
+    let outcome = async |choice: Value| {
+        let proposed = fixture.as_role(Role::Analyst, "POST", &path, &choice).await.json();
+        let asked = json!({"proposal": proposed["proposal"]});
+        let preview = fixture.as_role(Role::Analyst, "POST", "/api/v1/rules/preview", &asked).await.json();
+        (proposed, preview["this"].clone())
+    };
+    let (narrow, becomes) = outcome(json!({"subject": 0, "by": "stamp"})).await;
+    assert_eq!((&narrow["proposal"]["rule"]["type"], &becomes), (&json!("disable_stamp"), &json!("still_attack")));
+    assert_eq!(narrow["left"], json!([{"attack": "ptrav", "point": [["get", "file"]]}]));
+    let (proposed, becomes) = outcome(json!({})).await;
+    let rule = &proposed["proposal"]["rule"];
+    assert_eq!((&rule["type"], &rule["attack_type"]), (&json!("disable_attack_type"), &json!("ptrav")), "{proposed}");
+    assert_eq!((&rule["point"], &becomes), (&json!([["get", "file"]]), &json!("passes")));
+    assert_eq!((&proposed["choice"]["by"], &proposed["left"]), (&json!("type"), &json!([])));
+    fixture.as_role(Role::Analyst, "POST", "/api/v1/rules", &proposed["proposal"]).await;
+    let attack = async |target: &str| {
+        let request = format!("GET {target} HTTP/1.1\nHost: shop.example\n\n");
+        let tried = fixture.as_role(Role::Analyst, "POST", "/api/v1/rules/test", &json!({"request": request})).await;
+        tried.json()["before"]["attack"].clone()
+    };
+    assert_eq!(attack(target).await, false);
+    assert_eq!(attack(&target.replace("file=", "other=")).await, true, "another parameter");
+    assert_eq!(attack("/docs/view?file=%3Cscript%3Ealert(1)%3C/script%3E").await, true, "another type");
 }
 
 #[tokio::test]

@@ -167,7 +167,7 @@ const replace = async (form, request, selector) => {
   if (answer.redirected || answer.status !== 200 || mine !== form.round) return;
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector(selector);
   if (fresh) document.querySelector(selector).replaceWith(document.importNode(fresh, true));
-  const invalid = document.querySelector(`${selector} .notice.bad`) !== null;
+  const invalid = document.querySelector(`${selector} [data-invalid]`) !== null;
   for (const button of form.querySelectorAll('button[formmethod="post"]')) button.disabled = invalid;
 };
 for (const form of document.querySelectorAll("form[data-preview]")) {

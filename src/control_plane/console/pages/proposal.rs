@@ -1,5 +1,7 @@
 //! From a hit to an exception or a virtual patch.
 
+mod effect;
+
 use crate::control_plane::console::given::Given;
 use crate::control_plane::console::notice::say;
 use crate::control_plane::console::page::{Page, html_with, mistakes, see_other};
@@ -72,8 +74,8 @@ async fn read(page: &Page, id: &str, purpose: Purpose, given: &Given) -> Result<
     let mut choice = Choice::default();
     let days = if given.names("expires") { given.get("expires") } else { "" }.to_owned();
     if let Some((subject, by)) = given.get("subject").split_once(':') {
-        choice.subject = subject.parse().map_err(|_| Error::invalid("subject", "choose one"))?;
-        choice.by = if by == "type" { By::Type } else { By::Stamp };
+        choice.subject = Some(subject.parse().map_err(|_| Error::invalid("subject", "choose one"))?);
+        choice.by = Some(if by == "type" { By::Type } else { By::Stamp });
         choice.steps = given.number("point")?;
         (choice.host, choice.path, choice.method) = (given.has("host"), given.has("path"), given.has("method"));
         choice.comment = given.get("comment").to_owned();
@@ -82,10 +84,17 @@ async fn read(page: &Page, id: &str, purpose: Purpose, given: &Given) -> Result<
             choice.expired_at = Some(page.app.clock.seconds().saturating_add(days.saturating_mul(DAY)));
         }
     }
+    let (subject, by) = material.chosen(purpose, &choice);
+    (choice.subject, choice.by) = (Some(subject), Some(by));
     Ok(Asked { purpose, replay, material, choice, days })
 }
 
 impl Asked {
+    /// The subject's number and what of it is left out.
+    fn chosen(&self) -> (usize, By) {
+        self.material.chosen(self.purpose, &self.choice)
+    }
+
     fn rule(&self) -> Result<NewRule> {
         let rule = self.material.rule(self.purpose, &self.choice, &self.replay.hit.id)?;
         Ok(NewRule { rule, groups: Vec::new(), from_hit: self.replay.hit.id.clone() })
@@ -104,7 +113,7 @@ async fn show(page: &Page, asked: Asked, status: StatusCode, wrong: &[Mistake]) 
     let what = if asked.purpose == Purpose::Exception { Proposed::Exception } else { Proposed::Patch };
     let (preview, mut mistaken) = if wrong.is_empty() {
         match mistakes(page.app.preview(&new, None, Some(DAYS)).await) {
-            Ok(Ok(preview)) => (Some(shown(page, &preview, what)), Vec::new()),
+            Ok(Ok(preview)) => (Some(shown(page, &preview, &asked)), Vec::new()),
             Ok(Err(wrong)) => (None, wrong),
             Err(Error::Throttled(seconds)) => {
                 let text = format!("others are being previewed; try again in {seconds} s");
@@ -139,6 +148,7 @@ async fn show(page: &Page, asked: Asked, status: StatusCode, wrong: &[Mistake]) 
                     .with(asked.choice.comment.clone()),
             ],
             mistakes: said.collect(),
+            effect: effect::of(&asked),
             rule: Text::block(&rule_text::yaml(&Value::Object(new.rule))),
             preview,
         },
@@ -148,19 +158,20 @@ async fn show(page: &Page, asked: Asked, status: StatusCode, wrong: &[Mistake]) 
 /// What the rule can be about: each finding, and each type.
 fn subjects(asked: &Asked) -> Vec<(String, Text, Text, bool)> {
     let mut out = Vec::new();
-    let chosen = (asked.choice.subject, asked.choice.by);
+    let chosen = asked.chosen();
     for (number, subject) in asked.material.subjects.iter().enumerate() {
         let kind = Kind::of(subject.attack);
-        let at = if subject.point.0.is_empty() { "anywhere".into() } else { point_text::write(&json!(subject.point)) };
+        let at = effect::at(&subject.point.0);
         let is = |by| chosen == (number, by);
         let exception = asked.purpose == Purpose::Exception;
         if let (Some(stamp), true) = (&subject.stamp, exception) {
-            let about = format!("This signature alone, at {at}. Others still look there.");
+            let about = format!("This signature alone, {at}. {}", asked.enough(number, By::Stamp));
             out.push((format!("{number}:stamp"), Text::new(stamp), Text::new(&about), is(By::Stamp)));
         }
         let value = format!("{number}:type");
         // One line for each type and point.
-        let line = (Text::new(kind.name), Text::new(&format!("Every attack of this type, at {at}.")));
+        let enough = if exception { asked.enough(number, By::Type) } else { String::new() };
+        let line = (Text::new(kind.name), Text::new(&format!("Every attack of this type, {at}. {enough}")));
         let twice =
             out.iter().any(|(_, label, about, _): &(String, Text, Text, bool)| (label, about) == (&line.0, &line.1));
         if !twice {
@@ -173,7 +184,7 @@ fn subjects(asked: &Asked) -> Vec<(String, Text, Text, bool)> {
 
 /// The point of the subject with ever fewer steps.
 fn points(asked: &Asked) -> Vec<(String, Text, bool)> {
-    let Some(subject) = asked.material.subjects.get(asked.choice.subject) else { return Vec::new() };
+    let Some(subject) = asked.material.subjects.get(asked.chosen().0) else { return Vec::new() };
     let steps = &subject.point.0;
     let chosen = asked.choice.steps.unwrap_or(steps.len()).clamp(1, steps.len().max(1));
     let at = |kept: usize| point_text::write(&json!(&steps[..kept]));
@@ -191,8 +202,9 @@ fn bounds(asked: &Asked) -> Vec<(&'static str, &'static str, Text, bool)> {
     known.map(|(name, label, value, bound)| (name, label, Text::new(value), bound)).collect()
 }
 
-fn shown(page: &Page, preview: &policy::Preview, what: Proposed) -> Preview {
-    let exception = what == Proposed::Exception;
+fn shown(page: &Page, preview: &policy::Preview, asked: &Asked) -> Preview {
+    let exception = asked.purpose == Purpose::Exception;
+    let left;
     let changes = if exception { &preview.passes } else { &preview.blocked_always };
     let this = match (preview.this, exception) {
         (Some(Outcome::Passes), _) => (Tone::Good, "This hit would pass."),
@@ -200,10 +212,12 @@ fn shown(page: &Page, preview: &policy::Preview, what: Proposed) -> Preview {
             (Tone::Bad, "This hit would still be blocked: a virtual patch fits it.")
         }
         (Some(Outcome::BlockedAlways), false) => (Tone::Good, "This hit would be blocked in every mode."),
-        (Some(Outcome::StillAttack), true) => (
-            Tone::Bad,
-            "This hit would still be an attack: other findings are left. Choose its type, or make an exception for each.",
-        ),
+        (Some(Outcome::StillAttack), true) => {
+            let why = Some(asked.left()).filter(|left| !left.is_empty());
+            left =
+                format!("This hit would still be an attack: {}.", why.as_deref().unwrap_or("something else is found"));
+            (Tone::Bad, left.as_str())
+        }
         (Some(Outcome::StillAttack), false) => (Tone::Bad, "This hit would not be blocked by the patch."),
         (Some(Outcome::NotReproducible) | None, _) => (
             Tone::Note,
@@ -211,7 +225,7 @@ fn shown(page: &Page, preview: &policy::Preview, what: Proposed) -> Preview {
         ),
     };
     Preview {
-        this,
+        this: (this.0, Text::new(this.1)),
         replayed: grouped(preview.replayed as u64),
         since: page.moment(preview.since),
         cut: preview.cut,

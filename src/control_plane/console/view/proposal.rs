@@ -38,7 +38,7 @@ pub struct Changed {
 #[derive(Clone, Debug)]
 pub struct Preview {
     /// What becomes of the hit itself.
-    pub this: (Tone, &'static str),
+    pub this: (Tone, Text),
     /// Stored hits looked at again.
     pub replayed: String,
     /// From when on.
@@ -75,6 +75,8 @@ pub struct Proposal {
     pub fields: Vec<Field>,
     /// Mistakes that belong to no field.
     pub mistakes: Vec<Text>,
+    /// What the exception will let pass, and what it will not.
+    pub effect: Option<[Text; 2]>,
     /// The rule.
     pub rule: Text,
     /// What it would change.
