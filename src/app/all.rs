@@ -35,7 +35,8 @@ pub async fn run(sources: Sources, mut resolved: Resolved) -> Result<bool, Start
     (api.host, api.port, api.use_ssl) = (Some(Ipv4Addr::LOCALHOST.to_string()), port, false);
     api.token = Secret::parse(&token).ok();
     api.token_file = None;
-    let drained = processing::run_with(sources, resolved, &counts, Some(&metrics)).await;
+    let beside = processing::Beside { counts, control_plane: Some(metrics), tls: running.tls.clone() };
+    let drained = processing::run_with(sources, resolved, beside).await;
     stop.cancel();
     let stopped = running.wait().await;
     Ok(drained? && stopped)

@@ -1,6 +1,6 @@
 //! `weir control-plane`: Console, API and store.
 
-use super::{StartError, listen, local, on_stop_signal, probe_servers, settings, system};
+use super::{StartError, listen, local, on_stop_signal, probe_servers, reload, settings, system};
 use crate::config::Resolved;
 use crate::config::types::{ListenAddress, Secret};
 use crate::control_plane::app::FirstAdministrator;
@@ -12,7 +12,8 @@ use crate::control_plane::store::Database;
 use crate::control_plane::{App, Config, server};
 use crate::policy::client::{ClientRules, Record};
 use crate::serve::{self, ServeMetrics};
-use crate::telemetry::{Health, Metrics};
+use crate::telemetry::logs::{self, AccessLog};
+use crate::telemetry::{Health, Metrics, Telemetry};
 use crate::tls::{Files, Tls};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,6 +28,8 @@ const PORT: u16 = 8088;
 pub struct Running {
     /// Its services.
     pub app: App,
+    /// Its certificates, to be loaded again when they change; none in plain text.
+    pub tls: Option<Arc<Tls>>,
     /// Ends when it has stopped.
     served: JoinHandle<()>,
     background: JoinHandle<()>,
@@ -47,12 +50,17 @@ pub async fn run(resolved: Resolved) -> Result<bool, StartError> {
     let address = resolved.control_plane.address.unwrap_or(ListenAddress::any(PORT));
     let stop = CancellationToken::new();
     let health = Arc::new(Health::default());
-    let (_metrics, mut registry) = Metrics::new(&resolved.metrics.namespace);
+    let (metrics, mut registry) = Metrics::new(&resolved.metrics.namespace);
+    let telemetry = Arc::new(Telemetry { metrics, access: AccessLog::Off.into() });
+    logs::count_dropped_lines(Arc::clone(&telemetry));
     let counts = ServeMetrics::default();
     let own = ControlPlaneMetrics::default();
     own.enlist(&mut registry);
     probe_servers(&resolved, &health, registry, &counts, &stop).await?;
     let running = start(&resolved, address, None, (&counts, &own), stop.clone()).await?;
+    if let Some(tls) = &running.tls {
+        reload::certificates(Arc::clone(tls), telemetry)?;
+    }
     health.set_ready(true);
     on_stop_signal(stop, health)?;
     let done = running.wait().await;
@@ -84,13 +92,13 @@ pub async fn start(
     let tls = tls.map(Tls::load).transpose().map_err(StartError::Tls)?.map(Arc::new);
     let listener = listen(address).await?;
     announce(&listener, tls.is_some(), first.as_ref());
-    let settings = settings::listener(resolved, "control_plane", counts, tls);
+    let settings = settings::listener(resolved, "control_plane", counts, tls.clone());
     let served = tokio::spawn(serve::serve(listener, settings, server::router(&app), stop.clone()));
     let background = tokio::spawn({
         let app = app.clone();
         async move { app.run(stop).await }
     });
-    Ok(Running { app, served, background })
+    Ok(Running { app, tls, served, background })
 }
 
 /// A listener on loopback for the node in the same process, in plain text; answers its port.

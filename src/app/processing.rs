@@ -21,21 +21,27 @@ use tokio_util::sync::CancellationToken;
 /// Longest wait of a node that has no policy yet for its control plane, before it says that it is ready.
 const FIRST_POLICY: Duration = Duration::from_secs(5);
 
+/// What else runs in the process.
+#[derive(Default)]
+pub struct Beside {
+    /// Where its listeners count.
+    pub counts: ServeMetrics,
+    /// Where its control plane counts.
+    pub control_plane: Option<ControlPlaneMetrics>,
+    /// Certificates of its control plane.
+    pub tls: Option<Arc<Tls>>,
+}
+
 /// Runs the node until it is told to stop: alone, or with the control plane or aggregation that `api` names. True if
 /// every call under way was answered.
 pub async fn run(sources: Sources, resolved: Resolved) -> Result<bool, StartError> {
-    run_with(sources, resolved, &ServeMetrics::default(), None).await
+    run_with(sources, resolved, Beside::default()).await
 }
 
-/// Like [`run`], beside other listeners of the process that count in `counts`, and perhaps a control plane.
-pub async fn run_with(
-    sources: Sources,
-    resolved: Resolved,
-    counts: &ServeMetrics,
-    control_plane: Option<&ControlPlaneMetrics>,
-) -> Result<bool, StartError> {
+/// Like [`run`], beside something else.
+pub async fn run_with(sources: Sources, resolved: Resolved, beside: Beside) -> Result<bool, StartError> {
     let (metrics, mut registry) = Metrics::new(&resolved.metrics.namespace);
-    control_plane.iter().for_each(|own| own.enlist(&mut registry));
+    beside.control_plane.iter().for_each(|own| own.enlist(&mut registry));
     let upstream = settings::upstream(&resolved, "processing")?;
     let sync = upstream.map(|config| Sync::open(config, SyncMetrics::register(&mut registry)));
     let sync = sync.transpose().map_err(StartError::Upstream)?;
@@ -45,6 +51,9 @@ pub async fn run_with(
     let (composer, access) = Composer::new(sources.clone(), &resolved, first, status, Arc::clone(&telemetry));
     let composer = Arc::new(composer);
     logs::count_dropped_lines(Arc::clone(&telemetry));
+    if let Some(tls) = beside.tls {
+        reload::certificates(tls, Arc::clone(&telemetry))?;
+    }
     let health = Arc::new(Health::default());
     let keys = settings::keys(&resolved).map_err(StartError::Settings)?;
     let keys = Keys::new(&keys).map_err(|_| StartError::Settings("no randomness from the system".into()))?;
@@ -64,7 +73,7 @@ pub async fn run_with(
     let tls = settings::tls(&resolved).map(Tls::load).transpose().map_err(StartError::Tls)?.map(Arc::new);
     let listener = listen(resolved.connector.address).await?;
     let stop = CancellationToken::new();
-    let probes = probe_servers(&resolved, &health, registry, counts, &stop).await?;
+    let probes = probe_servers(&resolved, &health, registry, &beside.counts, &stop).await?;
     let watched =
         reload::Watched { sources, service: Arc::clone(&service), composer: Arc::clone(&composer), tls: tls.clone() };
     reload::start(watched, &resolved)?;

@@ -1,3 +1,4 @@
+use crate::control_plane::ControlPlane;
 use crate::node::{Node, PATIENCE, call, read};
 use crate::pki::{Authority, Client};
 use crate::stub::until;
@@ -35,6 +36,24 @@ fn a_new_certificate_is_used_without_a_restart_and_a_bad_one_is_not() {
     node.signal("HUP");
     until("the bad file is refused", || node.log().contains("reload refused"));
     assert_eq!(ask(&Client::new(&second, None)), Some(200));
+}
+
+#[test]
+fn a_control_plane_takes_up_a_new_certificate() {
+    for start in [ControlPlane::start, ControlPlane::start_all] {
+        let directory = tempfile::tempdir().unwrap();
+        let (first, second) = (Authority::new("first"), Authority::new("second"));
+        let (cert, key) = first.issue(directory.path(), "console", "node.test");
+        let cert = format!("control_plane.tls_cert={}", cert.display());
+        let key = format!("control_plane.tls_key={}", key.display());
+        let cp = start(&[&cert, &key]);
+        let asked = b"GET /login HTTP/1.1\r\nHost: console\r\n\r\n";
+        let ask = |authority: &Authority| Some(Client::new(authority, None).call(cp.api, asked).ok()??.status);
+        assert_eq!((ask(&first), ask(&second)), (Some(200), None));
+        second.issue(directory.path(), "console", "node.test");
+        until("the new certificate is shown", || ask(&second) == Some(200));
+        assert_eq!(ask(&first), None);
+    }
 }
 
 #[test]
