@@ -63,6 +63,19 @@ ROWS = [
         ("Policies refused", "short", [
             ("sum by (pod, reason) (increase(weir_policy_refused_total{%s}[$__range]))", "{{pod}}: {{reason}}")]),
     ]),
+    ("Control plane, as it sees itself", [
+        ("Records, by outcome", "ops", [
+            ("sum by (outcome) (rate(weir_control_plane_records_total{%s}[$__rate_interval]))", "{{outcome}}")]),
+        ("Time to store a batch", "s", [
+            ("histogram_quantile(0.5, sum by (le) (rate(weir_control_plane_ingest_seconds_bucket{%s}[$__rate_interval])))", "p50"),
+            ("histogram_quantile(0.99, sum by (le) (rate(weir_control_plane_ingest_seconds_bucket{%s}[$__rate_interval])))", "p99")]),
+        ("Nodes, by state", "short", [("max by (state) (weir_control_plane_nodes{%s})", "{{state}}")]),
+        ("What failed", "short", [
+            ("sum (increase(weir_control_plane_batches_total{%s, outcome=\"failed\"}[$__range]))", "batches"),
+            ("sum by (outcome) (increase(weir_control_plane_logins_total{%s, outcome!=\"accepted\"}[$__range]))", "logins {{outcome}}"),
+            ("sum (increase(weir_control_plane_sink_failures_total{%s}[$__range]))", "deliveries to webhooks and syslog"),
+            ("sum (increase(weir_control_plane_retention_runs_total{%s, outcome=\"failed\"}[$__range]))", "retention")]),
+    ]),
     ("State", [
         ("Generation of rules and policy", "short", [("max by (pod) (weir_application_generation{%s})", "{{pod}}")]),
         ("Reloads refused", "short", [

@@ -74,17 +74,33 @@ impl Default for ControlPlaneMetrics {
 impl ControlPlaneMetrics {
     /// Registers the families, as `control_plane_*`.
     pub fn enlist(&self, registry: &mut Registry) {
-        let registry = registry.sub_registry_with_prefix("control_plane");
         let records = "Records of nodes, by outcome: stored, duplicate, rejected.";
-        registry.register("records", records, self.records.clone());
-        registry.register("batches", "Batches of records, by outcome: stored, failed.", self.batches.clone());
-        registry.register_with_unit("ingest", "Time to store a batch.", Unit::Seconds, self.ingest.clone());
-        registry.register("misdated", "Hits that got the time of their arrival.", self.misdated.clone());
-        registry.register("logins", "Logins, by outcome: accepted, refused, throttled.", self.logins.clone());
-        registry.register("retention_runs", "Removals of old hits, by outcome: done, failed.", self.retention.clone());
-        registry.register("nodes", "Nodes, by state: active, inactive, disabled.", self.nodes.clone());
-        registry.register("policy_serial", "Serial of the policy in force.", self.serial.clone());
-        registry.register("policy_polls", "Nodes that wait for a policy.", self.polls.clone());
+        registry.register("control_plane_records", records, self.records.clone());
+        registry.register(
+            "control_plane_batches",
+            "Batches of records, by outcome: stored, failed.",
+            self.batches.clone(),
+        );
+        registry.register_with_unit(
+            "control_plane_ingest",
+            "Time to store a batch.",
+            Unit::Seconds,
+            self.ingest.clone(),
+        );
+        registry.register("control_plane_misdated", "Hits that got the time of their arrival.", self.misdated.clone());
+        registry.register(
+            "control_plane_logins",
+            "Logins, by outcome: accepted, refused, throttled.",
+            self.logins.clone(),
+        );
+        registry.register(
+            "control_plane_retention_runs",
+            "Removals of old hits, by outcome: done, failed.",
+            self.retention.clone(),
+        );
+        registry.register("control_plane_nodes", "Nodes, by state: active, inactive, disabled.", self.nodes.clone());
+        registry.register("control_plane_policy_serial", "Serial of the policy in force.", self.serial.clone());
+        registry.register("control_plane_policy_polls", "Nodes that wait for a policy.", self.polls.clone());
         self.sinks.enlist(registry);
     }
 

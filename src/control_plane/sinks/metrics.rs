@@ -24,11 +24,11 @@ impl Metrics {
     /// Registers the families.
     pub fn enlist(&self, registry: &mut Registry) {
         let delivered = "Records that webhooks and syslog receivers took, by kind.";
-        registry.register("sink_records", delivered, self.delivered.clone());
+        registry.register("control_plane_sink_records", delivered, self.delivered.clone());
         let failures = "Deliveries that failed, each to be tried again, by kind.";
-        registry.register("sink_failures", failures, self.failures.clone());
+        registry.register("control_plane_sink_failures", failures, self.failures.clone());
         let dropped = "Records no longer kept for a receiver that was away for too long.";
-        registry.register("sink_records_dropped", dropped, self.dropped.clone());
+        registry.register("control_plane_sink_records_dropped", dropped, self.dropped.clone());
     }
 
     pub(super) fn delivered(&self, target: &Target, records: usize) {
