@@ -9,7 +9,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::registry::Registry;
 use std::time::Duration;
 
 /// Upper bounds of the time to store a batch, in seconds: from one on an idle disk to one that outlives its sender.
@@ -81,12 +81,7 @@ impl ControlPlaneMetrics {
             "Batches of records, by outcome: stored, failed.",
             self.batches.clone(),
         );
-        registry.register_with_unit(
-            "control_plane_ingest",
-            "Time to store a batch.",
-            Unit::Seconds,
-            self.ingest.clone(),
-        );
+        registry.register("control_plane_ingest_seconds", "Time to store a batch.", self.ingest.clone());
         registry.register("control_plane_misdated", "Hits that got the time of their arrival.", self.misdated.clone());
         registry.register(
             "control_plane_logins",
