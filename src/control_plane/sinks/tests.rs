@@ -48,7 +48,8 @@ impl World {
         let (mut registry, mut text) = (prometheus_client::registry::Registry::default(), String::new());
         self.metrics.enlist(&mut registry);
         prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
-        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        let value =
+            text.lines().find_map(|line| line.strip_prefix("control_plane_")?.strip_prefix(name)?.strip_prefix(' '));
         value.unwrap_or_else(|| panic!("no {name} in {text}")).to_owned()
     }
 }
