@@ -1,13 +1,13 @@
 //! [`inspect`]: a message goes in, mode-blind facts come out. The one function to read first.
 
-use crate::detect::{self, Hit, Rule, Subject};
+use crate::detect::{self, Hit, Match, Rule, Subject};
 use crate::model::bytes::printable;
 use crate::model::finding::MAX_MATCHED;
 use crate::model::{
     Anomaly, Budget, Chars, Confidence, DecodeStep, Finding, GraphqlFacts, Inspection, Limits, Message, NotInspected,
     PointTree, SkipReason, Stop, Tag, Upload, Value, Zone,
 };
-use crate::normalize::{PLAIN, VIEWS};
+use crate::normalize::{PLAIN, VIEWED, VIEWS};
 use crate::parse::extract::{Extracted, Options, extract};
 use crate::ruleset::{Ruleset, Seen};
 use bumpalo::Bump;
@@ -90,31 +90,29 @@ fn look<'r>(
     found.hits.clear();
     let subject = Subject::new(value.bytes, value.chars, value, tree);
     let mut result = detect::signature::run(ruleset, &subject, PLAIN, budget, seen, &mut found.hits);
-    for detector in detect::TABLE {
+    for detector in detect::worth(value.chars, value.zone) {
         if result.is_err() {
             break;
         }
         if found.plan.grammar_only && detect::SECOND_OPINIONS.contains(&detector.name) {
             continue;
         }
-        if detector.zones.meets(value.zone) && (detector.gate)(value.chars) {
-            result = budget.spend(value.bytes.len());
-            if result.is_ok()
-                && let Some(m) = (detector.run)(&subject)
-            {
-                let rule = Rule::Detector(detector.name);
-                found.hits.push(Hit {
-                    rule,
-                    attack: detector.attack,
-                    confidence: m.confidence,
-                    start: m.start,
-                    end: m.end,
-                });
-            }
+        result = budget.spend(value.bytes.len());
+        if result.is_ok()
+            && let Some(Match { confidence, start, end }) = (detector.run)(&subject)
+        {
+            found.hits.push(Hit {
+                rule: Rule::Detector(detector.name),
+                attack: detector.attack,
+                confidence,
+                start,
+                end,
+            });
         }
     }
     found.settle(value, value.bytes);
-    for (number, kind) in VIEWS.iter().enumerate() {
+    let viewed = value.chars.meets(VIEWED);
+    for (number, kind) in VIEWS.iter().enumerate().filter(|_| viewed) {
         if result.is_err() || !value.chars.meets(kind.needs) || !ruleset.views(number, value.zone) {
             continue;
         }
@@ -126,7 +124,7 @@ fn look<'r>(
             found.settle(value, &bytes);
         }
     }
-    found.judge(value);
+    found.judge();
     result
 }
 
@@ -146,7 +144,14 @@ impl<'r, 't> Found<'r, 't> {
     }
 
     /// Turns the hits on one form of `value` into findings.
+    #[inline]
     fn settle(&mut self, value: &Value<'_>, text: &[u8]) {
+        if !self.hits.is_empty() {
+            self.settle_hits(value, text);
+        }
+    }
+
+    fn settle_hits(&mut self, value: &Value<'_>, text: &[u8]) {
         for hit in self.hits.drain(..) {
             let known = self.out.findings[self.from..].iter().any(|f| *f.rule == *hit.rule.name());
             if known {
@@ -173,7 +178,10 @@ impl<'r, 't> Found<'r, 't> {
     }
 
     /// Sums up the findings of the current value by attack type.
-    fn judge(&mut self, _value: &Value<'_>) {
+    fn judge(&mut self) {
+        if self.from == self.out.findings.len() {
+            return;
+        }
         let findings = &mut self.out.findings[self.from..];
         for at in 0..findings.len() {
             let attack = findings[at].attack;

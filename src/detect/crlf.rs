@@ -1,7 +1,7 @@
 //! Header injection: a line end inside a value, then a header field or a whole response (CWE-93, CWE-113).
 
 use super::{Detector, Match, Samples, Subject};
-use crate::model::{AttackType, Chars, Confidence, Tag, Zone};
+use crate::model::{AttackType, Chars, Confidence, Gate, Tag, Zone};
 
 /// The line of the table.
 pub const DETECTOR: Detector = Detector {
@@ -9,7 +9,7 @@ pub const DETECTOR: Detector = Detector {
     attack: AttackType::Crlf,
     about: "A line end followed by a header field or a status line, which would split the response or a mail",
     zones: Zone::PARAMETERS,
-    gate,
+    gate: GATE,
     run,
     samples: Samples {
         positive: &[
@@ -58,9 +58,7 @@ const FIELDS: &[&[u8]] = &[
 /// Lines from which on a value is a text that may quote headers.
 const DOCUMENT_LINES: usize = 6;
 
-fn gate(chars: Chars) -> bool {
-    chars.meets(Chars::NEWLINE)
-}
+const GATE: Gate = Gate::any(Chars::NEWLINE);
 
 fn run(subject: &Subject<'_>) -> Option<Match> {
     // A body as a whole, or a file, holds lines by its nature, and multipart has headers of its own.

@@ -3,7 +3,7 @@
 //! A merge of client data into an object follows these names to the prototype that all objects share (CWE-1321).
 
 use super::{Detector, Match, Samples, Subject};
-use crate::model::{AttackType, Chars, Confidence, Key, Zone};
+use crate::model::{AttackType, Chars, Confidence, Gate, Key, Zone};
 
 /// The detector.
 pub const DETECTOR: Detector = Detector {
@@ -11,7 +11,7 @@ pub const DETECTOR: Detector = Detector {
     attack: AttackType::MassAssignment,
     about: "A parameter or member name that leads to the prototype all objects share (CWE-1321).",
     zones: Zone::NAME,
-    gate,
+    gate: GATE,
     run: prototype,
     samples: SAMPLES,
 };
@@ -38,15 +38,14 @@ const SAMPLES: Samples = Samples {
 };
 
 /// Names with letters: the names looked for are words.
-fn gate(chars: Chars) -> bool {
-    chars.meets(Chars::ALPHA)
-}
+const GATE: Gate = Gate::any(Chars::ALPHA);
 
 /// The step to a prototype in a parameter's or member's name.
 fn prototype(subject: &Subject<'_>) -> Option<Match> {
     let text = subject.bytes;
     // What both names looked for have in common; most names end here.
-    if text.len() < b"prototype".len() || memchr::memmem::find(text, b"proto").is_none() {
+    let may = text.len() >= b"prototype".len() && text.windows(5).any(|octets| octets == b"proto");
+    if !may {
         return None;
     }
     let certain = |start: usize, end: usize| Some(Match { confidence: Confidence::High, start, end });

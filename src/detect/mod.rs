@@ -16,7 +16,8 @@ pub mod template;
 pub mod url;
 pub mod xss;
 
-use crate::model::{AttackType, Chars, Confidence, Hint, PointId, PointPattern, PointTree, Value, Zone};
+use crate::model::gate;
+use crate::model::{AttackType, Chars, Confidence, Gate, Gates, Hint, PointId, PointPattern, PointTree, Value, Zone};
 use std::cell::Cell;
 
 /// What a detector looks at: one value, in one of its forms.
@@ -96,8 +97,8 @@ pub struct Detector {
     pub about: &'static str,
     /// Zones in which it runs.
     pub zones: Zone,
-    /// Whether values with these kinds of octets are worth running it.
-    pub gate: fn(Chars) -> bool,
+    /// Kinds of octets without which no value is worth running it.
+    pub gate: Gate,
     /// The work: the first, or surest, match. Linear in the length of the subject.
     pub run: fn(&Subject<'_>) -> Option<Match>,
     /// Values that it must report and values that it must not, held by a test.
@@ -121,10 +122,10 @@ impl Detector {
         let subject = Subject::new(text, chars, &value, &tree);
         // Those before it in the table leave what it may need.
         let before = TABLE.iter().take_while(|other| other.name != self.name);
-        for earlier in before.filter(|other| (other.gate)(chars)) {
+        for earlier in before.filter(|other| other.gate.opens(chars)) {
             (earlier.run)(&subject);
         }
-        (self.gate)(chars) && (self.run)(&subject).is_some()
+        self.gate.opens(chars) && (self.run)(&subject).is_some()
     }
 }
 
@@ -193,6 +194,22 @@ pub static TABLE: &[Detector] = &[
     url::SSRF,
     url::REDIRECT,
 ];
+
+/// The gates of [`TABLE`].
+static GATES: Gates = {
+    let (mut gates, mut line) = (Gates::new(), 0);
+    while line < TABLE.len() {
+        gates = gates.with(line, TABLE[line].gate);
+        line += 1;
+    }
+    gates
+};
+
+/// Detectors of [`TABLE`] that are worth running on a value of these kinds of octets in `zone`, in order.
+#[inline]
+pub fn worth(chars: Chars, zone: Zone) -> impl Iterator<Item = &'static Detector> {
+    gate::each(GATES.open(chars)).map(|line| &TABLE[line]).filter(move |detector| detector.zones.meets(zone))
+}
 
 #[cfg(test)]
 mod tests {

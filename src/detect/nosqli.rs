@@ -4,7 +4,7 @@
 //! Query languages that clients are meant to speak (`filters[name][$eq]=x`) say so in the name around them and pass.
 
 use super::{Detector, Match, Samples, Subject};
-use crate::model::{AttackType, Chars, Confidence, Key, Zone};
+use crate::model::{AttackType, Chars, Confidence, Gate, Key, Zone};
 
 /// The detector.
 pub const DETECTOR: Detector = Detector {
@@ -12,7 +12,7 @@ pub const DETECTOR: Detector = Detector {
     attack: AttackType::Nosqli,
     about: "A query operator of a document database as the name of a parameter or member.",
     zones: Zone::NAME,
-    gate,
+    gate: GATE,
     run: operator_name,
     samples: SAMPLES,
 };
@@ -24,9 +24,7 @@ const SAMPLES: Samples = Samples {
 };
 
 /// Only names with a dollar sign.
-fn gate(chars: Chars) -> bool {
-    chars.meets(Chars::DOLLAR)
-}
+const GATE: Gate = Gate::any(Chars::DOLLAR);
 
 /// The operator in a parameter's or member's name.
 fn operator_name(subject: &Subject<'_>) -> Option<Match> {

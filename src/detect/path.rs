@@ -4,7 +4,7 @@
 //! `../images/a.png` inside a longer text is left alone: one climb is how documents refer to their neighbours.
 
 use super::{Detector, Match, Samples, Subject};
-use crate::model::{AttackType, Chars, Confidence, Zone};
+use crate::model::{AttackType, Chars, Confidence, Gate, Zone};
 use crate::normalize::path as view;
 
 /// The line of the table.
@@ -13,7 +13,7 @@ pub const DETECTOR: Detector = Detector {
     attack: AttackType::Ptrav,
     about: "A path that climbs out of its directory, in any spelling that a file layer accepts",
     zones: Zone::PARAMETERS,
-    gate,
+    gate: GATE,
     run,
     samples: Samples {
         positive: &[
@@ -55,12 +55,10 @@ const CLIMBS: usize = 2;
 /// The same inside a longer text.
 const CLIMBS_IN_TEXT: usize = 4;
 
-fn gate(chars: Chars) -> bool {
-    let dots = chars.meets(Chars::DOT)
-        || chars.meets(Chars::HIGH.with(Chars::PERCENT))
-        || chars.holds(Chars::DIGIT.with(Chars::ALPHA));
-    dots && chars.meets(Chars::SLASH.with(Chars::BACKSLASH).with(Chars::PERCENT).with(Chars::HIGH).with(Chars::DOT))
-}
+const GATE: Gate = Gate::any(DOTS.with(Chars::DIGIT))
+    .and(Chars::SLASH.with(Chars::BACKSLASH).with(Chars::PERCENT).with(Chars::HIGH).with(Chars::DOT));
+/// Dots, as they are or in disguise.
+const DOTS: Chars = Chars::DOT.with(Chars::HIGH).with(Chars::PERCENT);
 
 fn run(subject: &Subject<'_>) -> Option<Match> {
     let text = subject.bytes;

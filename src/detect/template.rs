@@ -4,7 +4,7 @@
 //! `${T(java.lang.Runtime)}` are not.
 
 use super::{Detector, Match, Samples, Subject};
-use crate::model::{AttackType, Chars, Confidence, Zone};
+use crate::model::{AttackType, Chars, Confidence, Gate, Zone};
 
 /// The line of the table.
 pub const DETECTOR: Detector = Detector {
@@ -12,7 +12,7 @@ pub const DETECTOR: Detector = Detector {
     attack: AttackType::Ssti,
     about: "A template expression that computes, calls, or reaches into the template engine",
     zones: Zone::PARAMETERS.with(Zone::HEADER),
-    gate,
+    gate: GATE,
     run,
     samples: Samples {
         positive: &[
@@ -169,10 +169,8 @@ const OBJECTS: &[&[u8]] = &[
     b"_context",
 ];
 
-fn gate(chars: Chars) -> bool {
-    const OPEN: Chars = Chars::LBRACE.with(Chars::LT).with(Chars::LBRACKET).with(Chars::AT);
-    chars.meets(OPEN) && chars.meets(Chars::RBRACE.with(Chars::GT).with(Chars::RBRACKET).with(Chars::RPAREN))
-}
+const GATE: Gate = Gate::any(Chars::LBRACE.with(Chars::LT).with(Chars::LBRACKET).with(Chars::AT))
+    .and(Chars::RBRACE.with(Chars::GT).with(Chars::RBRACKET).with(Chars::RPAREN));
 
 fn run(subject: &Subject<'_>) -> Option<Match> {
     find(subject.bytes)

@@ -5,7 +5,7 @@
 //! variants, userinfo that looks like a host, hosts written as numbers), and script to be included.
 
 use super::{Detector, Match, Samples, Subject};
-use crate::model::{AttackType, Chars, Confidence, Key, Tag, Zone};
+use crate::model::{AttackType, Chars, Confidence, Gate, Key, Tag, Zone};
 
 /// Requests that the server is to make.
 pub const SSRF: Detector = Detector {
@@ -13,7 +13,7 @@ pub const SSRF: Detector = Detector {
     attack: AttackType::Ssrf,
     about: "A URL to an internal or disguised host, with an odd scheme, or to script that the server would include",
     zones: Zone::QUERY.with(Zone::BODY).with(Zone::COOKIE).with(Zone::NAME),
-    gate,
+    gate: GATE,
     run: run_ssrf,
     samples: Samples {
         positive: &[
@@ -46,7 +46,7 @@ pub const REDIRECT: Detector = Detector {
     attack: AttackType::Redir,
     about: "A URL spelled so that a check takes it for local or trusted while a browser leaves the site",
     zones: Zone::QUERY.with(Zone::BODY).with(Zone::COOKIE),
-    gate,
+    gate: GATE,
     run: run_redirect,
     samples: Samples {
         positive: &[
@@ -160,9 +160,7 @@ const SHELLS: &[&[u8]] = &[
     b"rfi",
 ];
 
-fn gate(chars: Chars) -> bool {
-    chars.meets(Chars::SLASH.with(Chars::COLON)) && chars.meets(Chars::DOT.with(Chars::DIGIT).with(Chars::ALPHA))
-}
+const GATE: Gate = Gate::any(Chars::SLASH.with(Chars::COLON)).and(Chars::DOT.with(Chars::DIGIT).with(Chars::ALPHA));
 
 /// A URL taken apart (WHATWG URL §4.4, as browsers forgive).
 struct Url<'t> {

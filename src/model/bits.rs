@@ -19,6 +19,8 @@ macro_rules! bit_names {
             pub const fn with(self, other: $set) -> $set { $set(self.0 | other.0) }
             /// Members of self that are not in `other`.
             pub const fn without(self, other: $set) -> $set { $set(self.0 & !other.0) }
+            /// Members of self that are in `other` too.
+            pub const fn both(self, other: $set) -> $set { $set(self.0 & other.0) }
             /// Whether any member is shared.
             pub const fn meets(self, other: $set) -> bool { self.0 & other.0 != 0 }
             /// Whether every member of `other` is one of self.

@@ -142,8 +142,11 @@ impl Chars {
     /// Letters, digits and the punctuation of plain tokens: values of only these carry no syntax.
     pub const TOKEN: Chars = Chars::ALPHA.with(Chars::DIGIT).with(Chars::DASH).with(Chars::UNDERSCORE).with(Chars::DOT);
 
+    /// How many kinds there are.
+    pub const KINDS: usize = Chars::NAMED.len();
+
     /// Every kind.
-    const ALL: Chars = Chars((1 << Chars::NAMED.len()) - 1);
+    pub const ALL: Chars = Chars((1 << Chars::KINDS) - 1);
 
     /// The kinds of octets that occur in `bytes`. Once all have, no more octets are looked at: binary content costs little.
     #[inline]
@@ -173,8 +176,21 @@ impl Chars {
         Chars(a | b | c | d)
     }
 
+    /// Numbers of the kinds that occur: their places in [`Self::NAMED`].
+    #[inline]
+    pub fn kinds(self) -> impl Iterator<Item = usize> {
+        let mut left = self.0;
+        std::iter::from_fn(move || {
+            let kind = left.trailing_zeros() as usize;
+            // The kinds are the lower bits, so that this is also the end.
+            let more = kind < Self::KINDS;
+            left &= left.wrapping_sub(1);
+            more.then_some(kind)
+        })
+    }
+
     /// Whether nothing but members of `other` occurs.
-    pub fn within(self, other: Chars) -> bool {
+    pub const fn within(self, other: Chars) -> bool {
         self.without(other).is_empty()
     }
 }

@@ -180,7 +180,12 @@ impl Default for PointTree<'_> {
 impl<'a> PointTree<'a> {
     /// A tree with only the root.
     pub fn new() -> Self {
-        let mut nodes = Vec::with_capacity(64);
+        Self::with_room(0)
+    }
+
+    /// The same, with room for `nodes` more.
+    pub fn with_room(nodes: usize) -> Self {
+        let mut nodes = Vec::with_capacity(1 + nodes);
         nodes.push((PointId::ROOT, Segment::plain(Tag::Uri)));
         Self { nodes }
     }

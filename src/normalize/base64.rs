@@ -38,8 +38,9 @@ static DIGITS: [u8; 256] = {
 
 /// The first three octets that `text` stands for: a cheap look before decoding it all.
 pub fn peek(text: &[u8]) -> Option<[u8; 3]> {
-    let [a, b, c, d] = *text.first_chunk::<4>()?;
-    let [a, b, c, d] = [a, b, c, d].map(|byte| DIGITS[byte as usize]);
+    let &[a, b, c, d] = text.first_chunk::<4>()?;
+    let digit = |byte: u8| DIGITS[usize::from(byte)];
+    let (a, b, c, d) = (digit(a), digit(b), digit(c), digit(d));
     (a | b | c | d < 64).then_some([a << 2 | b >> 4, b << 4 | c >> 2, c << 6 | d])
 }
 

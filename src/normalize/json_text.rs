@@ -49,22 +49,25 @@ impl<'a> Lexer<'a> {
     fn string(&mut self, quote: u8) -> Token<'a> {
         let start = self.at;
         let mut escaped = false;
+        self.broken |= quote == b'\'';
         loop {
-            let rest = &self.input[self.at..];
-            match memchr::memchr2(quote, b'\\', rest) {
-                Some(found) if rest[found] == quote => {
-                    let text = &self.input[start..self.at + found];
-                    self.at += found + 1;
-                    self.broken |= quote == b'\'' || text.iter().any(|&b| b < 0x20);
+            self.at += plain(&self.input[self.at..], quote);
+            match self.input.get(self.at) {
+                Some(&byte) if byte == quote => {
+                    let text = &self.input[start..self.at];
+                    self.at += 1;
                     return Token::Text(text, escaped);
                 }
-                Some(found) => {
+                Some(b'\\') => {
                     escaped = true;
-                    self.at = (self.at + found + 2).min(self.input.len());
+                    self.at = (self.at + 2).min(self.input.len());
+                }
+                Some(_) => {
+                    self.broken = true;
+                    self.at += 1;
                 }
                 None => {
                     self.broken = true;
-                    self.at = self.input.len();
                     return Token::Text(&self.input[start..], escaped);
                 }
             }
@@ -123,6 +126,28 @@ impl<'a> Iterator for Lexer<'a> {
             }
         }
     }
+}
+
+/// How many octets of `text` come before the first `quote`, backslash or control octet: eight are looked at at once, as most
+/// strings are short.
+fn plain(text: &[u8], quote: u8) -> usize {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGH: u64 = ONES << 7;
+    // The highest bit of each octet that is less than `than`. A borrow can only mark octets behind a right one.
+    let less = |octets: u64, than: u8| octets.wrapping_sub(ONES * u64::from(than)) & !octets & HIGH;
+    let is = |octets: u64, octet: u8| less(octets ^ (ONES * u64::from(octet)), 1);
+    let mut chunks = text.chunks_exact(8);
+    let mut at = 0;
+    for chunk in &mut chunks {
+        let octets = u64::from_le_bytes(chunk.try_into().expect("eight"));
+        let marks = less(octets, b' ') | is(octets, quote) | is(octets, b'\\');
+        if marks != 0 {
+            return at + marks.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    let ends = |b: &u8| *b < b' ' || *b == quote || *b == b'\\';
+    at + chunks.remainder().iter().position(ends).unwrap_or(chunks.remainder().len())
 }
 
 /// Whether `text` is a number of RFC 8259 §6.

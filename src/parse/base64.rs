@@ -10,7 +10,7 @@ const MIN_DIGITS: usize = 8;
 /// Octets from which on text may have letters beyond ASCII: shorter words decode to such text by chance.
 const MIN_UNICODE: usize = 24;
 /// What base64 is made of, with white space and a `data:` prefix (RFC 2397).
-const ALPHABET: Chars = Chars::TOKEN
+pub(super) const ALPHABET: Chars = Chars::TOKEN
     .with(Chars::PLUS)
     .with(Chars::SLASH)
     .with(Chars::EQUALS)
@@ -46,8 +46,8 @@ pub fn suits(value: &Candidate<'_>) -> Suits {
     if value.bytes.len() < MIN_DIGITS || !value.chars.within(ALPHABET) || !value.chars.meets(Chars::ALPHA) {
         return Suits::No;
     }
-    let first = base64::peek(payload(value.bytes).trim_ascii_start());
-    Suits::sniffed(first.is_some_and(|first| begins_well(&first)))
+    let text = payload(value.bytes).trim_ascii();
+    Suits::sniffed(base64::peek(text).is_some_and(|first| begins_well(&first)) && may_be_text(text))
 }
 
 /// Whether a decoding that begins with `first` may be text, of eight or sixteen bits, or a container.
@@ -66,9 +66,6 @@ fn begins_container(first: &[u8; 3]) -> bool {
 pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, Fail> {
     let text = payload(value.bytes).trim_ascii();
     em.budget.spend(text.len())?;
-    if !may_be_text(text) {
-        return Err(Fail::NotMine);
-    }
     // A long value is given up at its first octets unless they decode to something.
     let head = base64::decode(&text[..text.len().min(64) & !3]).ok_or(Fail::NotMine)?;
     let container = CONTAINERS.iter().any(|magic| head.starts_with(magic));
@@ -112,9 +109,10 @@ fn may_be_text(text: &[u8]) -> bool {
     const LOOK: usize = 24;
     let short = text.len() < MIN_UNICODE;
     let text = &text[..text.len().min(LOOK)];
-    let first = text.chunks_exact(4).map_while(base64::peek).flatten();
     let odd = |b: u8| b < b' ' && !matches!(b, 0 | b'\t' | b'\n' | b'\r') || b >= 0x80 && short;
-    !first.into_iter().any(odd) || base64::peek(text).is_none_or(|head| begins_container(&head))
+    let odd = |[a, b, c]: [u8; 3]| odd(a) || odd(b) || odd(c);
+    !text.chunks_exact(4).map_while(base64::peek).any(odd)
+        || base64::peek(text).is_none_or(|head| begins_container(&head))
 }
 
 /// Whether decoded octets are text; `cut` where more follows.

@@ -1,7 +1,7 @@
 //! The driver: opens a message and offers every value to every parser that suits it.
 
 use super::emit::{Emit, Notes};
-use super::{Candidate, Fail, Parsed, SPELLINGS, Suits, TABLE, headers, message, target};
+use super::{Candidate, Fail, Parsed, SPELLINGS, Suits, headers, message, target, worth};
 use crate::model::{
     Budget, Hint, Limits, Message, MessageKind, ParserSet, PointId, PointTree, Segment, SkipReason, Stop, Tag, Value,
     Zone,
@@ -30,6 +30,22 @@ pub struct Extracted<'a> {
     pub notes: Notes,
 }
 
+impl Extracted<'_> {
+    /// With room for `values` values.
+    fn expecting(values: usize) -> Self {
+        Self { tree: PointTree::with_room(2 * values), values: Vec::with_capacity(values), notes: Notes::default() }
+    }
+}
+
+/// Roughly how many values `message` will have: room for them is made at once.
+fn values_of(message: &Message<'_>) -> usize {
+    // Octets of JSON or a form for each name and each value.
+    const OCTETS: usize = 10;
+    // More than this is rare, and growing costs little beside looking at so many.
+    const MOST: usize = 4096;
+    (16 + 2 * message.headers.len() + (message.target.len() + message.body.len()) / OCTETS).min(MOST)
+}
+
 /// Takes `message` apart. Ends early, with what was found so far, when the budget or a limit says so; that is noted.
 pub fn extract<'a>(
     message: &Message<'a>,
@@ -38,7 +54,7 @@ pub fn extract<'a>(
     budget: &Budget<'_>,
     bump: &'a Bump,
 ) -> Extracted<'a> {
-    let mut out = Extracted::default();
+    let mut out = Extracted::expecting(values_of(message).min(limits.values as usize));
     let mut decoded_left = limits.decoded_bytes;
     let mut at = 0;
     let opened = open(message, &mut emit(&mut out, limits, budget, bump, &mut decoded_left));
@@ -142,7 +158,7 @@ fn deepen<'a>(
         depth: value.depth,
         covered: false,
     };
-    for parser in TABLE {
+    for parser in worth(value.chars, value.hint) {
         let suits = parser.tries(&candidate);
         if suits == Suits::No || (options.unseen.holds(value.zone) && SPELLINGS.meets(parser.id)) {
             continue;
@@ -163,6 +179,10 @@ fn deepen<'a>(
             Ok(Parsed::Covered) => {
                 out.values[at].covered = true;
                 candidate.covered = true;
+                if value.hint == Hint::None {
+                    // Only declared ones would still be asked.
+                    break;
+                }
             }
             Ok(Parsed::Added) | Err(Fail::Limit) => {}
             Err(Fail::NotMine) => {

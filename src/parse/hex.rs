@@ -9,14 +9,15 @@ const MIN_DIGITS: usize = 16;
 /// Fewest digits behind `0x`.
 const MIN_PREFIXED: usize = 6;
 
+/// What hex is made of, with its prefix.
+pub(super) const ALPHABET: Chars = Chars::ALPHA.with(Chars::DIGIT);
+
 /// Letters and digits only, an even number of them.
 pub fn suits(value: &Candidate<'_>) -> Suits {
     if value.is_declared(ParserSet::HEX) {
         return Suits::Declared;
     }
-    let looks = value.chars.within(Chars::ALPHA.with(Chars::DIGIT))
-        && value.chars.meets(Chars::DIGIT)
-        && value.bytes.len().is_multiple_of(2);
+    let looks = value.chars.within(ALPHABET) && value.chars.meets(Chars::DIGIT) && value.bytes.len().is_multiple_of(2);
     Suits::sniffed(looks && digits(value.bytes).is_some())
 }
 

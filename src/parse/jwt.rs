@@ -9,14 +9,16 @@ const PREFIXES: &[&str] = &["bearer", "lsapi2", "mobapp2", "jwt", "token"];
 /// How a header begins: `{"` in base64.
 const BEGIN: &[u8] = b"ey";
 
+/// What tokens are made of, and what stands before them.
+pub(super) const ALPHABET: Chars = Chars::TOKEN.with(Chars::BLANK).with(Chars::EQUALS);
+
 /// Something that begins as a token does, behind one of the known words or not.
 pub fn suits(value: &Candidate<'_>) -> Suits {
     if value.is_declared(ParserSet::JWT) {
         return Suits::Declared;
     }
-    let looks = value.chars.meets(Chars::DOT)
-        && value.chars.within(Chars::TOKEN.with(Chars::BLANK).with(Chars::EQUALS))
-        && split(value.bytes).1.starts_with(BEGIN);
+    let looks =
+        value.chars.meets(Chars::DOT) && value.chars.within(ALPHABET) && split(value.bytes).1.starts_with(BEGIN);
     Suits::sniffed(looks)
 }
 

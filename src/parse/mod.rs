@@ -36,7 +36,7 @@ pub(crate) mod testing;
 pub mod viewstate;
 pub mod xml;
 
-use crate::model::{AnomalyKind, Chars, Hint, ParserSet, Stop, Tag, Zone};
+use crate::model::{AnomalyKind, Chars, Gate, Gates, Hint, ParserSet, Stop, Tag, Zone, gate};
 pub use emit::Emit;
 
 /// What a parser may know about a value before it is run.
@@ -141,10 +141,10 @@ pub const SPELLINGS: ParserSet =
 pub struct Parser {
     /// The bit that switches it off.
     pub id: ParserSet,
-    /// Undeclared values without any of these kinds of octets never suit.
+    /// Kinds of octets without which no undeclared value suits.
     ///
-    /// **Safety.** It only repeats what `suits` asks first; `needs_change_no_answer` holds both together.
-    pub needs: Chars,
+    /// **Safety.** It only repeats what `suits` asks; `gates_change_no_answer` holds both together.
+    pub gate: Gate,
     /// Cheap test of a value.
     pub suits: fn(&Candidate<'_>) -> Suits,
     /// The work: emits values below the current point.
@@ -152,16 +152,12 @@ pub struct Parser {
 }
 
 impl Parser {
-    /// Whether it wants to try `value`.
+    /// Whether it wants to try `value`, of which [`worth`] thinks so.
     #[inline]
     pub fn tries(&self, value: &Candidate<'_>) -> Suits {
-        let sniffs = value.chars.meets(self.needs) && !value.covered;
-        match value.hint {
-            Hint::None if !sniffs => Suits::No,
-            _ => match (self.suits)(value) {
-                Suits::Sniffed if value.covered => Suits::No,
-                suits => suits,
-            },
+        match (self.suits)(value) {
+            Suits::Sniffed if value.covered => Suits::No,
+            suits => suits,
         }
     }
 }
@@ -169,45 +165,78 @@ impl Parser {
 /// Every parser of values, in the order in which they are tried: first those that take a whole body apart. Once one has
 /// covered a value only declared ones are asked, as others would but make of the whole what they make of its parts.
 pub static TABLE: &[Parser] = &[
-    Parser { id: ParserSet::COOKIE, needs: Chars::NONE, suits: cookie::suits, run: cookie::run },
-    Parser { id: ParserSet::MULTIPART, needs: Chars::COLON, suits: multipart::suits, run: multipart::run },
+    Parser { id: ParserSet::COOKIE, gate: Gate::NEVER, suits: cookie::suits, run: cookie::run },
+    Parser { id: ParserSet::MULTIPART, gate: Gate::any(Chars::COLON), suits: multipart::suits, run: multipart::run },
     Parser {
         id: ParserSet::FORM_URLENCODED,
-        needs: Chars::EQUALS,
+        gate: Gate::any(Chars::EQUALS),
         suits: form_urlencoded::suits,
         run: form_urlencoded::run,
     },
     Parser {
         id: ParserSet::JSON_DOC,
-        needs: Chars::LBRACE.with(Chars::LBRACKET).with(Chars::DQUOTE),
+        gate: Gate::any(Chars::LBRACE.with(Chars::LBRACKET).with(Chars::DQUOTE)),
         suits: json_doc::suits,
         run: json_doc::run,
     },
     Parser {
         id: ParserSet::CHARSET,
-        needs: Chars::HIGH.with(Chars::CONTROL).with(Chars::PLUS),
+        gate: Gate::any(Chars::HIGH.with(Chars::CONTROL).with(Chars::PLUS)),
         suits: charset::suits,
         run: charset::run,
     },
     Parser {
         id: ParserSet::PERCENT,
-        needs: Chars::PERCENT.with(Chars::PLUS),
+        gate: Gate::any(Chars::PERCENT.with(Chars::PLUS)),
         suits: percent::suits,
         run: percent::run,
     },
-    Parser { id: ParserSet::XML, needs: Chars::GT, suits: xml::suits, run: xml::run },
-    Parser { id: ParserSet::GQL, needs: Chars::RBRACE, suits: gql::suits, run: gql::run },
-    Parser { id: ParserSet::JWT, needs: Chars::DOT, suits: jwt::suits, run: jwt::run },
-    Parser { id: ParserSet::BASE64, needs: Chars::ALPHA, suits: base64::suits, run: base64::run },
-    Parser { id: ParserSet::HEX, needs: Chars::DIGIT, suits: hex::suits, run: hex::run },
-    Parser { id: ParserSet::GZIP, needs: Chars::HIGH.with(Chars::CONTROL), suits: inflate::suits, run: inflate::run },
-    Parser { id: ParserSet::HTMLJS, needs: Chars::AMP.with(Chars::BACKSLASH), suits: htmljs::suits, run: htmljs::run },
-    Parser { id: ParserSet::GRPC, needs: Chars::CONTROL, suits: grpc::suits, run: grpc::run },
-    Parser { id: ParserSet::GRPC, needs: Chars::NONE, suits: grpc_web::suits, run: grpc_web::run },
-    Parser { id: ParserSet::PROTOBUF, needs: Chars::CONTROL, suits: protobuf::suits, run: protobuf::run },
-    Parser { id: ParserSet::MSGPACK, needs: Chars::HIGH, suits: msgpack::suits, run: msgpack::run },
-    Parser { id: ParserSet::VIEWSTATE, needs: Chars::HIGH, suits: viewstate::suits, run: viewstate::run },
+    Parser { id: ParserSet::XML, gate: Gate::any(Chars::GT), suits: xml::suits, run: xml::run },
+    Parser { id: ParserSet::GQL, gate: Gate::any(Chars::RBRACE), suits: gql::suits, run: gql::run },
+    Parser { id: ParserSet::JWT, gate: Gate::any(Chars::DOT).only(jwt::ALPHABET), suits: jwt::suits, run: jwt::run },
+    Parser {
+        id: ParserSet::BASE64,
+        gate: Gate::any(Chars::ALPHA).only(base64::ALPHABET),
+        suits: base64::suits,
+        run: base64::run,
+    },
+    Parser { id: ParserSet::HEX, gate: Gate::any(Chars::DIGIT).only(hex::ALPHABET), suits: hex::suits, run: hex::run },
+    Parser {
+        id: ParserSet::GZIP,
+        gate: Gate::any(Chars::HIGH.with(Chars::CONTROL)),
+        suits: inflate::suits,
+        run: inflate::run,
+    },
+    Parser {
+        id: ParserSet::HTMLJS,
+        gate: Gate::any(Chars::AMP.with(Chars::BACKSLASH)),
+        suits: htmljs::suits,
+        run: htmljs::run,
+    },
+    Parser { id: ParserSet::GRPC, gate: Gate::any(Chars::CONTROL), suits: grpc::suits, run: grpc::run },
+    Parser { id: ParserSet::GRPC, gate: Gate::NEVER, suits: grpc_web::suits, run: grpc_web::run },
+    Parser { id: ParserSet::PROTOBUF, gate: Gate::any(Chars::CONTROL), suits: protobuf::suits, run: protobuf::run },
+    Parser { id: ParserSet::MSGPACK, gate: Gate::any(Chars::HIGH), suits: msgpack::suits, run: msgpack::run },
+    Parser { id: ParserSet::VIEWSTATE, gate: Gate::any(Chars::HIGH), suits: viewstate::suits, run: viewstate::run },
 ];
+
+/// The gates of [`TABLE`].
+static GATES: Gates = {
+    let (mut gates, mut line) = (Gates::new(), 0);
+    while line < TABLE.len() {
+        gates = gates.with(line, TABLE[line].gate);
+        line += 1;
+    }
+    gates
+};
+
+/// Parsers of [`TABLE`] that may want to try a value of these kinds of octets, in order. All of them may want one about
+/// which something is declared.
+#[inline]
+pub fn worth(chars: Chars, hint: Hint<'_>) -> impl Iterator<Item = &'static Parser> {
+    let lines = if hint == Hint::None { GATES.open(chars) } else { gate::below(TABLE.len()) };
+    gate::each(lines).map(|line| &TABLE[line])
+}
 
 #[cfg(test)]
 mod tests {
@@ -217,12 +246,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn needs_change_no_answer(bytes in "(<!?[?]xml>|--x\r\nContent-Disposition: form-data|\\{query|eyJ|\\PC|[ -~]|\x00){0,6}", raw: Vec<u8>, tag in 0..Tag::ALL.len()) {
+        fn gates_change_no_answer(bytes in "(<!?[?]xml>|--x\r\nContent-Disposition: form-data|\\{query|eyJ|\\PC|[ -~]|\x00){0,6}", raw: Vec<u8>, tag in 0..Tag::ALL.len()) {
             for bytes in [bytes.as_bytes(), &raw] {
                 let chars = Chars::of(bytes);
                 let value = Candidate { bytes, chars, zone: Zone::BODY, tag: Tag::ALL[tag], hint: Hint::None, depth: 0, covered: false };
-                for parser in TABLE {
-                    prop_assert_eq!(parser.tries(&value), (parser.suits)(&value), "{:?}", parser.id);
+                for parser in TABLE.iter().filter(|parser| !parser.gate.opens(chars)) {
+                    prop_assert_eq!((parser.suits)(&value), Suits::No, "{:?}", parser.id);
                 }
             }
         }

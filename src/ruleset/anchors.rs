@@ -1,29 +1,32 @@
 //! Finds which of many short literals occur in a text, without regard to ASCII case.
 //!
 //! Of each literal the four octets in a row that are rarest in ordinary text are its anchor; of a shorter one all of it.
-//! A scan asks of each position of the text whether an anchor can begin there: one lookup for the two octets there, one
-//! for the two behind, each answered by a set of buckets of anchors, and looks further only where both name the same
-//! bucket. Lookups do not wait for each other, as the steps of an automaton do, and what ordinary text touches of the
-//! tables stays in the first-level cache.
+//! A scan asks of each position of the text whether an anchor can begin there, by one bit of a small table, and looks
+//! further only where it can. Looks at neighbouring positions do not wait for each other, as the steps of an automaton
+//! do, and the tables stay in the first-level cache. Most literals of fewer than four octets hold octets that ordinary
+//! values lack: these are looked for in a pass of their own, made only of texts that have such octets.
 //!
 //! Linear: at each position no more is compared than the literals that share the anchor there, each of bounded length.
+
+use crate::model::Chars;
 
 /// Octets of an anchor.
 const QUAD: usize = 4;
 /// Sets the case bit of each octet of a key; octets that are no letters are told apart by the comparison.
 const FOLD: u32 = 0x2020_2020;
-/// Buckets for anchors of four octets.
-const LONG: usize = 28;
-/// All of these.
-const LONGS: u32 = (1 << LONG) - 1;
-/// First bucket for those of three octets.
-const THREE: usize = LONG;
-/// Buckets for those of three octets.
-const THREES: usize = 3;
-/// The bucket of those of one or two octets.
-const SHORT: usize = 31;
 /// Lists by hash of keys.
 const LISTS: usize = 1 << 12;
+/// Kinds of octets that ordinary values have: what is looked for in few texts has others.
+const ORDINARY: Chars = Chars::TOKEN.with(Chars::BLANK).with(Chars::COMMA).with(Chars::HIGH);
+
+/// What is looked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Literal<'l> {
+    /// Its octets.
+    pub octets: &'l [u8],
+    /// Kinds of octets without which a text need not be told to hold it.
+    pub needs: Chars,
+}
 
 /// Where an anchor stands in a literal.
 #[derive(Clone, Copy, Debug)]
@@ -38,88 +41,129 @@ struct Anchor {
     offset: usize,
 }
 
-/// Sets of buckets by two octets.
-type Sets = Box<[u32; 1 << 16]>;
-
 /// Literals, ready to be looked for.
 #[derive(Debug)]
 pub(super) struct Anchors {
     literals: Vec<Box<[u8]>>,
-    /// Buckets with an anchor that begins with two octets.
-    first: Sets,
-    /// Buckets with an anchor that goes on with two octets.
-    second: Sets,
+    /// Whether an anchor may begin with four octets, by hash.
+    quads: Bits<1024>,
+    /// Whether one of [`Self::quads`] may be of three octets.
+    threes: bool,
+    /// Whether another of fewer than four may begin with two octets.
+    shorts: Bits<1024>,
+    /// A text without any of these has none of [`Self::shorts`] that it need be told to hold.
+    marks: Chars,
     /// Anchors by hash, those of a hash in a row.
     anchors: Vec<Anchor>,
     /// Where those of each hash begin; one more at the end.
     begin: Vec<u32>,
 }
 
+/// A set of numbers less than 64 times `N`.
+#[derive(Debug)]
+struct Bits<const N: usize>(Box<[u64; N]>);
+
+impl<const N: usize> Bits<N> {
+    fn new() -> Self {
+        Self(Box::new([0; N]))
+    }
+
+    fn set(&mut self, at: usize) {
+        self.0[at / 64] |= 1 << (at % 64);
+    }
+
+    #[inline]
+    fn holds(&self, at: usize) -> bool {
+        self.0[at / 64] & 1 << (at % 64) != 0
+    }
+}
+
 impl Anchors {
     /// `literals` by number. An empty one is nowhere.
-    pub fn new(literals: &[&[u8]]) -> Self {
-        let numbered = (0u32..).zip(literals).filter(|(_, literal)| !literal.is_empty());
-        let mut anchors: Vec<Anchor> = numbered.map(|(number, literal)| anchor(number, literal)).collect();
-        // Neighbours share their first octets: so a bucket has few of these.
-        anchors.sort_by_key(|anchor| (anchor.width, anchor.key.swap_bytes(), anchor.literal));
-        let (mut first, mut second): (Sets, Sets) = (Box::new([0; 1 << 16]), Box::new([0; 1 << 16]));
-        for width in 1..=QUAD {
-            let of_width: Vec<&Anchor> = anchors.iter().filter(|anchor| anchor.width == width).collect();
-            for (at, anchor) in of_width.iter().enumerate() {
-                let bucket = match width {
-                    QUAD => at * LONG / of_width.len(),
-                    3 => THREE + at * THREES / of_width.len(),
-                    _ => SHORT,
-                };
-                mark(anchor, 1 << bucket, &mut first, &mut second);
-            }
-        }
+    pub fn new(literals: &[Literal<'_>]) -> Self {
+        let numbered = (0u32..).zip(literals).filter(|(_, literal)| !literal.octets.is_empty());
+        let mut anchors: Vec<Anchor> = numbered.map(|(number, literal)| anchor(number, literal.octets)).collect();
         anchors.sort_by_key(|anchor| list(anchor.key));
         let mut begin = vec![0; LISTS + 1];
         anchors.iter().for_each(|anchor| begin[list(anchor.key) + 1] += 1);
         (0..LISTS).for_each(|at| begin[at + 1] += begin[at]);
-        Self { literals: literals.iter().map(|literal| (*literal).into()).collect(), first, second, anchors, begin }
+        let mut new = Self {
+            literals: literals.iter().map(|literal| literal.octets.into()).collect(),
+            quads: Bits::new(),
+            threes: false,
+            shorts: Bits::new(),
+            marks: Chars::NONE,
+            anchors: Vec::new(),
+            begin,
+        };
+        anchors.iter().for_each(|anchor| new.mark(anchor, literals[anchor.literal as usize].needs.without(ORDINARY)));
+        Self { anchors, ..new }
     }
 
-    /// Calls `found` with the number of each literal in `text`, once for each time that it occurs.
+    /// Notes where `anchor` can begin. `rare`: what texts have that need be told of it, beside ordinary octets.
+    fn mark(&mut self, anchor: &Anchor, rare: Chars) {
+        match anchor.width {
+            QUAD => return self.quads.set(quad(anchor.key)),
+            3 if rare.is_empty() => {
+                self.threes = true;
+                return (0..=0xff).for_each(|next| self.quads.set(quad(anchor.key | next << 24 | FOLD)));
+            }
+            1 => (0..=0xff).for_each(|next| self.shorts.set(pair(anchor.key | next << 8))),
+            _ => self.shorts.set(pair(anchor.key)),
+        }
+        if rare.is_empty() {
+            self.marks = Chars::ALL;
+        } else if !rare.meets(self.marks) {
+            let first = rare.kinds().next().map_or(Chars::ALL, |kind| Chars::NAMED[kind].1);
+            self.marks = self.marks.with(first);
+        }
+    }
+
+    /// Calls `found` with the number of each literal in `text` that is of use there, once or more.
+    /// `chars` are the kinds of octets in `text`.
     #[inline]
-    pub fn find(&self, text: &[u8], mut found: impl FnMut(u32)) {
+    pub fn find(&self, text: &[u8], chars: Chars, mut found: impl FnMut(u32)) {
         for (at, octets) in text.windows(QUAD).enumerate() {
             let key = key(octets);
-            let buckets = self.buckets(key);
-            if buckets != 0 {
-                self.look(text, at, key, buckets, &mut found);
+            if self.quads.holds(quad(key)) {
+                self.look(text, at, key, &mut found);
             }
         }
-        // At the last places only short ones can begin.
-        let tail = text.len().saturating_sub(QUAD - 1);
-        let mut padded = [0; 2 * QUAD - 2];
-        padded[..text.len() - tail].copy_from_slice(&text[tail..]);
-        for (at, octets) in (tail..text.len()).zip(padded.windows(QUAD)) {
-            let key = key(octets);
-            let buckets = self.buckets(key) & !LONGS;
-            if buckets != 0 {
-                self.look(text, at, key, buckets, &mut found);
+        if self.threes
+            && let Some(at) = text.len().checked_sub(3)
+        {
+            // At the last place only one of three can begin.
+            let key = key(&text[at..]);
+            if self.quads.holds(quad(key | FOLD)) {
+                self.compare(text, at, key, 3, &mut found);
+            }
+        }
+        if chars.meets(self.marks) {
+            self.find_short(text, &mut found);
+        }
+    }
+
+    /// The same, for literals of fewer than four octets with some that are rare.
+    fn find_short(&self, text: &[u8], found: &mut impl FnMut(u32)) {
+        // Behind the end there are NULs.
+        let next = |at: usize| u32::from(text.get(at).map_or(0, |octet| octet | 0x20));
+        for at in 0..text.len() {
+            let two = next(at) | next(at + 1) << 8;
+            if self.shorts.holds(pair(two)) {
+                let key = two | next(at + 2) << 16;
+                for width in 1..QUAD {
+                    self.compare(text, at, key & ((1 << (8 * width)) - 1), width, found);
+                }
             }
         }
     }
 
-    /// Buckets in which an anchor with this key can be.
-    #[inline]
-    fn buckets(&self, key: u32) -> u32 {
-        self.first[usize::from(key as u16)] & self.second[usize::from((key >> 16) as u16)]
-    }
-
-    /// Literals whose anchor is at `at`, where the text's key is `key`, in one of `buckets`.
+    /// Literals whose anchor is at `at`, where the text's key is `key`.
     #[inline(never)]
-    fn look(&self, text: &[u8], at: usize, key: u32, buckets: u32, found: &mut impl FnMut(u32)) {
-        if buckets & LONGS != 0 {
-            self.compare(text, at, key, QUAD, found);
-        }
-        if buckets & !LONGS != 0 {
-            for width in 1..QUAD {
-                self.compare(text, at, key & ((1 << (8 * width)) - 1), width, found);
-            }
+    fn look(&self, text: &[u8], at: usize, key: u32, found: &mut impl FnMut(u32)) {
+        self.compare(text, at, key, QUAD, found);
+        if self.threes {
+            self.compare(text, at, key & 0xff_ffff, 3, found);
         }
     }
 
@@ -138,25 +182,23 @@ impl Anchors {
     }
 }
 
+/// The bit of an anchor of four octets.
+#[inline]
+const fn quad(key: u32) -> usize {
+    (key.wrapping_mul(0x9e37_79b1) >> 16) as usize
+}
+
+/// The bit of a shorter one.
+#[inline]
+const fn pair(key: u32) -> usize {
+    (key & 0xffff) as usize
+}
+
 /// The anchor of a literal, which is not empty.
 fn anchor(number: u32, literal: &[u8]) -> Anchor {
     let width = literal.len().min(QUAD);
     let offset = rarest(literal, width);
     Anchor { key: key(&literal[offset..offset + width]), width, literal: number, offset }
-}
-
-/// Notes that `anchor` is in the buckets `set`.
-fn mark(anchor: &Anchor, set: u32, first: &mut Sets, second: &mut Sets) {
-    let any = 0..=255u32;
-    match anchor.width {
-        1 => any.clone().for_each(|next| first[(anchor.key | next << 8) as usize & 0xffff] |= set),
-        _ => first[usize::from(anchor.key as u16)] |= set,
-    }
-    match anchor.width {
-        1 | 2 => second.iter_mut().for_each(|buckets| *buckets |= set),
-        3 => any.for_each(|next| second[(anchor.key >> 16 | next << 8) as usize & 0xffff] |= set),
-        _ => second[usize::from((anchor.key >> 16) as u16)] |= set,
-    }
 }
 
 /// Up to four octets as a number, with the case bits of these octets set; those that are missing are as NUL.
@@ -198,8 +240,10 @@ mod tests {
 
     fn found(literals: &[&[u8]], text: &[u8]) -> Vec<u32> {
         let mut out = Vec::new();
-        Anchors::new(literals).find(text, |number| out.push(number));
+        let literals: Vec<Literal<'_>> = literals.iter().map(|l| Literal { octets: l, needs: Chars::of(l) }).collect();
+        Anchors::new(&literals).find(text, Chars::of(text), |number| out.push(number));
         out.sort_unstable();
+        out.dedup();
         out
     }
 
@@ -235,8 +279,8 @@ mod tests {
             let borrowed: Vec<&[u8]> = literals.iter().map(Vec::as_slice).collect();
             let mut want = Vec::new();
             for (number, literal) in (0u32..).zip(&borrowed).filter(|(_, literal)| !literal.is_empty()) {
-                let times = text.windows(literal.len()).filter(|there| there.eq_ignore_ascii_case(literal)).count();
-                want.extend(std::iter::repeat_n(number, times));
+                let occurs = text.windows(literal.len()).any(|there| there.eq_ignore_ascii_case(literal));
+                want.extend(occurs.then_some(number));
             }
             prop_assert_eq!(found(&borrowed, &text), want);
         }

@@ -1,23 +1,33 @@
 //! Which signatures may match a text: one pass for the required literals of all of them.
 //!
 //! **Safety.** A signature is left out only where it cannot match: none of its required literals occurs, or a kind of
-//! octet that every match has ([`super::Signature::needs`]) does not, or it does not apply in the zone. Values made only
-//! of token octets are most of all values; for them a second, smaller set holds only the signatures and literals
+//! octet that every match has ([`super::Signature::needs`]) does not, or it does not apply in the zone. Most values are
+//! made of few kinds of octets; for those of [`KINDS`] there are smaller sets, with only the signatures and literals
 //! that such a value can have. `same_answer_as_every_regex` in `tests/rules.rs` holds this against the slow path.
 
-use super::anchors::Anchors;
+use super::anchors::{Anchors, Literal};
 use super::compile::Required;
 use super::{Seen, Signature};
 use crate::model::{Chars, Zone};
 use std::collections::HashMap;
 
+/// What values are made of, fewest kinds first: tokens, prose and times of day, addresses and paths, anything.
+const KINDS: [Chars; 4] = [Chars::TOKEN, PROSE, PROSE.with(Chars::SLASH).with(Chars::AT), Chars::ALL];
+/// Octets of prose without brackets and double quotes.
+const PROSE: Chars = Chars::TOKEN
+    .with(Chars::BLANK)
+    .with(Chars::COMMA)
+    .with(Chars::QUOTE)
+    .with(Chars::COLON)
+    .with(Chars::PLUS)
+    .with(Chars::BANG)
+    .with(Chars::QUESTION);
+
 /// The literals of all signatures.
 #[derive(Debug)]
 pub struct Prefilter {
-    /// For any value.
-    full: Literals,
-    /// For values of token octets only.
-    token: Literals,
+    /// Sets by what values are made of.
+    sets: [(Chars, Literals); KINDS.len()],
 }
 
 /// One set.
@@ -35,52 +45,52 @@ struct Literals {
 impl Prefilter {
     /// Sets for `signatures` with their required literals.
     pub(super) fn new(signatures: &[Signature], required: &[Required]) -> Self {
-        let all = signatures.iter().zip(required).enumerate();
-        let token = all.clone().filter(|(_, (s, _))| s.needs.within(Chars::TOKEN));
-        Self {
-            full: Literals::new(all.map(|(n, (s, r))| (n as u32, s, r)), Chars::NONE),
-            token: Literals::new(token.map(|(n, (s, r))| (n as u32, s, r)), Chars::TOKEN),
-        }
+        Self { sets: KINDS.map(|kinds| (kinds, Literals::new(signatures, required, kinds))) }
     }
 
     /// Calls `found` with the number of each signature that may match `text`, each once.
     #[inline]
     pub(super) fn candidates(&self, text: &[u8], chars: Chars, zone: Zone, seen: &mut Seen, found: impl FnMut(u32)) {
-        let literals = if chars.within(Chars::TOKEN) { &self.token } else { &self.full };
+        let set = self.sets.iter().find(|(kinds, _)| chars.within(*kinds));
+        let (_, literals) = set.expect("the last set is for every kind of octet");
         if literals.zones.meets(zone) {
-            literals.candidates(text, seen, found);
+            literals.candidates(text, chars, seen, found);
         }
     }
 }
 
 impl Literals {
-    /// `within`: literals with any other kind of octet are left out; none keeps all.
-    fn new<'s>(signatures: impl Iterator<Item = (u32, &'s Signature, &'s Required)>, within: Chars) -> Self {
+    /// Those that a value made of `kinds` can have.
+    fn new(signatures: &[Signature], required: &[Required], kinds: Chars) -> Self {
         let mut by_literal: HashMap<&[u8], usize> = HashMap::new();
-        let mut patterns: Vec<&[u8]> = Vec::new();
+        let mut literals: Vec<Literal<'_>> = Vec::new();
         let mut wanted_by: Vec<Vec<u32>> = Vec::new();
         let mut unfiltered = Vec::new();
         let mut zones = Zone::NONE;
-        for (number, signature, required) in signatures {
+        let all = (0u32..).zip(signatures.iter().zip(required));
+        for (number, (signature, required)) in all.filter(|(_, (s, _))| s.needs.within(kinds)) {
             zones = zones.with(signature.zones);
             let Some(required) = required else {
                 unfiltered.push(number);
                 continue;
             };
-            for literal in required.iter().filter(|l| within.is_empty() || Chars::of(l).within(within)) {
-                let at = *by_literal.entry(literal).or_insert_with(|| {
-                    patterns.push(literal);
+            for octets in required.iter().filter(|l| Chars::of(l).within(kinds)) {
+                let own = Chars::of(octets);
+                let at = *by_literal.entry(octets).or_insert_with(|| {
+                    literals.push(Literal { octets, needs: Chars::ALL });
                     wanted_by.push(Vec::new());
-                    patterns.len() - 1
+                    literals.len() - 1
                 });
+                // What all that want it need.
+                literals[at].needs = literals[at].needs.both(signature.needs.with(own));
                 wanted_by[at].push(number);
             }
         }
-        Self { anchors: Anchors::new(&patterns), wanted_by, unfiltered, zones }
+        Self { anchors: Anchors::new(&literals), wanted_by, unfiltered, zones }
     }
 
-    fn candidates(&self, text: &[u8], seen: &mut Seen, mut found: impl FnMut(u32)) {
-        self.anchors.find(text, |literal| {
+    fn candidates(&self, text: &[u8], chars: Chars, seen: &mut Seen, mut found: impl FnMut(u32)) {
+        self.anchors.find(text, chars, |literal| {
             for &signature in &self.wanted_by[literal as usize] {
                 if seen.first(signature) {
                     found(signature);

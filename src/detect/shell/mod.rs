@@ -7,7 +7,7 @@
 mod commands;
 
 use super::{Detector, Match, Samples, Subject, is_document};
-use crate::model::{AttackType, Chars, Confidence, Zone};
+use crate::model::{AttackType, Chars, Confidence, Gate, Zone};
 use crate::normalize::shell as noise;
 use commands::Kind;
 use std::borrow::Cow;
@@ -18,7 +18,7 @@ pub const DETECTOR: Detector = Detector {
     attack: AttackType::Rce,
     about: "A shell command behind a separator or inside a substitution, or a command line as the whole value",
     zones: Zone::PARAMETERS,
-    gate,
+    gate: GATE,
     run,
     samples: Samples {
         positive: &[
@@ -83,8 +83,8 @@ const MAX_LINE: usize = 384;
 /// Words behind a command among which its target is looked for.
 const TARGET_WORDS: usize = 4;
 
-fn gate(chars: Chars) -> bool {
-    const MARKS: Chars = Chars::SEMICOLON
+const GATE: Gate = Gate::any(Chars::ALPHA).and(
+    Chars::SEMICOLON
         .with(Chars::PIPE)
         .with(Chars::AMP)
         .with(Chars::BACKTICK)
@@ -93,9 +93,8 @@ fn gate(chars: Chars) -> bool {
         .with(Chars::SLASH)
         .with(Chars::DASH)
         .with(Chars::LPAREN)
-        .with(Chars::LT);
-    chars.meets(Chars::ALPHA) && chars.meets(MARKS)
-}
+        .with(Chars::LT),
+);
 
 fn run(subject: &Subject<'_>) -> Option<Match> {
     let document = is_document(subject.bytes);

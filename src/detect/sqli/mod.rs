@@ -15,7 +15,7 @@ mod words;
 mod worth;
 
 use super::{Detector, Match, Samples, Subject};
-use crate::model::{AttackType, Chars, Confidence, Zone};
+use crate::model::{AttackType, Chars, Confidence, Gate, Zone};
 use grammar::Code;
 use lex::{Context, Kind, Lexer, Token};
 use structure::Place;
@@ -37,9 +37,9 @@ const NEAR_END: usize = 16;
 const MAX_LIBRARY: usize = 4096;
 
 /// Octets without which no value is injected SQL: letters, digits and the punctuation of tokens carry no syntax.
-fn gate(chars: Chars) -> bool {
-    !chars.within(Chars::TOKEN.with(Chars::HIGH).with(Chars::SLASH).with(Chars::COLON).with(Chars::COMMA))
-}
+const GATE: Gate = Gate::any(
+    Chars::ALL.without(Chars::TOKEN.with(Chars::HIGH).with(Chars::SLASH).with(Chars::COLON).with(Chars::COMMA)),
+);
 
 /// The grammar's own verdict.
 pub const GRAMMAR: Detector = Detector {
@@ -48,7 +48,7 @@ pub const GRAMMAR: Detector = Detector {
     about: "Injected SQL: the value, read as code in each place where a statement may hold it, adds a condition, a \
             query or a statement, or cuts the statement off.",
     zones: Zone::PARAMETERS.with(Zone::HEADER),
-    gate,
+    gate: GATE,
     run: grammar,
     samples: GRAMMAR_SAMPLES,
 };
@@ -59,7 +59,7 @@ pub const LIBRARY: Detector = Detector {
     attack: AttackType::Sqli,
     about: "libinjection's verdict, asked where the grammar is in doubt. A signal, never the judge.",
     zones: Zone::PARAMETERS.with(Zone::HEADER),
-    gate,
+    gate: GATE,
     run: library,
     samples: LIBRARY_SAMPLES,
 };
@@ -536,7 +536,7 @@ mod tests {
 
         #[test]
         fn the_gate_changes_no_answer(text in "[A-Za-z0-9_.:,/-]{0,40}") {
-            if !gate(Chars::of(text.as_bytes())) {
+            if !GATE.opens(Chars::of(text.as_bytes())) {
                 prop_assert!(weight(text.as_bytes()) < LIKELY);
             }
         }

@@ -185,8 +185,18 @@ fn skip_blanks(text: &[u8]) -> &[u8] {
 
 /// Octets that a word may go on with, those beyond ASCII aside: they only make words longer, and so plain.
 fn is_inner(b: u8) -> bool {
-    b.is_ascii_alphanumeric() || matches!(b, b'_' | b'$')
+    INNER[usize::from(b)]
 }
+
+static INNER: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut b = 0;
+    while b < 256 {
+        table[b] = (b as u8).is_ascii_alphanumeric() || matches!(b as u8, b'_' | b'$');
+        b += 1;
+    }
+    table
+};
 
 /// What an octet may begin.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -8,7 +8,7 @@ mod script;
 mod tag;
 
 use super::{Detector, Match, Samples, Subject};
-use crate::model::{AttackType, Chars, Confidence, Zone};
+use crate::model::{AttackType, Chars, Confidence, Gate, Zone};
 use crate::normalize::fold;
 
 /// The line of the table.
@@ -17,7 +17,7 @@ pub const DETECTOR: Detector = Detector {
     attack: AttackType::Xss,
     about: "Markup or script that a browser would execute when the value is shown to it",
     zones: Zone::PARAMETERS.with(Zone::HEADER),
-    gate,
+    gate: GATE,
     run,
     samples: Samples {
         positive: &[
@@ -52,11 +52,11 @@ pub const DETECTOR: Detector = Detector {
     },
 };
 
-fn gate(chars: Chars) -> bool {
-    const MARKS: Chars = Chars::LT.with(Chars::EQUALS).with(Chars::LPAREN).with(Chars::BACKTICK).with(Chars::COLON);
-    // Full-width forms of the marks are letters beyond ASCII.
-    chars.meets(Chars::HIGH) || chars.meets(MARKS) && chars.meets(Chars::ALPHA.with(Chars::LPAREN))
-}
+/// Marks of markup and script. Their full-width forms are letters beyond ASCII.
+const GATE: Gate = Gate::any(
+    Chars::LT.with(Chars::EQUALS).with(Chars::LPAREN).with(Chars::BACKTICK).with(Chars::COLON).with(Chars::HIGH),
+)
+.and(Chars::ALPHA.with(Chars::LPAREN).with(Chars::HIGH));
 
 fn run(subject: &Subject<'_>) -> Option<Match> {
     let found = find(subject.bytes, subject.chars);
