@@ -19,7 +19,7 @@ pub fn run<'s>(
         let signature = &ruleset.signatures[number as usize];
         let applies = signature.views & view != 0
             && signature.zones.meets(subject.value.zone)
-            && subject.chars.holds(signature.needs)
+            && signature.needs.met(subject.chars)
             && subject.is_at(&signature.points);
         if !applies || result.is_err() {
             return;

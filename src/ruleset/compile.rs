@@ -4,7 +4,7 @@ use super::custom::Custom;
 use super::format::{Case, SignatureDoc};
 use super::node::{self, Place};
 use super::read::{self, Mistakes, Read};
-use super::{Ruleset, Signature, literal};
+use super::{Needs, Ruleset, Signature, literal};
 use crate::model::Chars;
 use regex::bytes::RegexBuilder;
 use std::collections::HashMap;
@@ -108,7 +108,7 @@ fn signature(read: Read, mistakes: &mut Mistakes<'_>) -> Option<(Signature, Requ
         zones,
         points: doc.points.clone(),
         views,
-        needs: literal::needs(&hir),
+        needs: Needs::of(&hir),
         pattern,
         doc: Arc::new(doc),
     };
@@ -164,7 +164,7 @@ fn check_samples(
 fn passes(signature: &Signature, required: &Required, form: &[u8]) -> bool {
     let lower = form.to_ascii_lowercase();
     let literal = required.as_ref().is_none_or(|set| set.iter().any(|l| memchr::memmem::find(&lower, l).is_some()));
-    literal && signature.pattern.is_match(form) && Chars::of(form).holds(signature.needs)
+    literal && signature.pattern.is_match(form) && signature.needs.met(Chars::of(form))
 }
 
 /// A syntax error of a pattern with its position.

@@ -2,7 +2,7 @@
 
 use super::compile::Required;
 use super::format::{Case, SignatureDoc};
-use super::{Signature, literal};
+use super::{Needs, Signature, literal};
 use crate::model::{AttackType, Confidence, PointPattern, Zone};
 use crate::normalize::PLAIN;
 use regex::bytes::RegexBuilder;
@@ -34,7 +34,7 @@ impl Custom {
             zones: Zone::NAMED.iter().fold(Zone::NONE, |all, (_, zone)| all.with(*zone)),
             points: points.clone(),
             views: PLAIN,
-            needs: literal::needs(&hir),
+            needs: Needs::of(&hir),
             pattern: regex,
             doc: Arc::new(doc(id, attack, pattern, points)),
         };

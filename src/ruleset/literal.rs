@@ -3,7 +3,6 @@
 //! Computed bottom-up on the HIR. `exact` is the full set of texts that a node can match, while that is small;
 //! `any` is the best set found so far of which one must occur. Letters are lower-cased: the prefilter ignores case.
 
-use crate::model::Chars;
 use regex_syntax::hir::{Class, Hir, HirKind};
 
 /// Most texts in an exact set; above, it is given up for a required set.
@@ -161,45 +160,13 @@ fn alternation(parts: &[Hir]) -> Info {
     Info { exact: None, any: (union.len() <= MAX_ANY).then_some(union) }
 }
 
-/// Kinds of octets of which every match of `hir` has at least one each: without them there is nothing to confirm.
-pub fn needs(hir: &Hir) -> Chars {
-    match hir.kind() {
-        HirKind::Empty | HirKind::Look(_) => Chars::NONE,
-        HirKind::Literal(literal) => Chars::of(&literal.0),
-        HirKind::Class(class) => class_kind(class),
-        HirKind::Capture(capture) => needs(&capture.sub),
-        HirKind::Repetition(rep) if rep.min > 0 => needs(&rep.sub),
-        HirKind::Repetition(_) => Chars::NONE,
-        HirKind::Concat(parts) => parts.iter().fold(Chars::NONE, |all, part| all.with(needs(part))),
-        HirKind::Alternation(parts) => {
-            parts.iter().map(needs).reduce(|a, b| a.without(a.without(b))).unwrap_or(Chars::NONE)
-        }
-    }
-}
-
-/// The kind that all octets of a class share, if they do.
-fn class_kind(class: &Class) -> Chars {
-    let Class::Bytes(class) = class else { return Chars::NONE };
-    let mut kinds = class.ranges().iter().flat_map(|range| (range.start()..=range.end()).map(|b| Chars::of(&[b])));
-    let Some(first) = kinds.next() else { return Chars::NONE };
-    if kinds.all(|kind| kind == first) { first } else { Chars::NONE }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{needs, required};
-    use crate::model::Chars;
+    use super::required;
 
     fn hir(pattern: &str) -> regex_syntax::hir::Hir {
         let mut builder = regex_syntax::ParserBuilder::new();
         builder.unicode(false).utf8(false).case_insensitive(true).build().parse(pattern).unwrap()
-    }
-
-    #[test]
-    fn needs_are_the_kinds_that_no_match_lacks() {
-        assert_eq!(needs(&hir(r"a\s*\(x|b\(\d+")), Chars::ALPHA.with(Chars::LPAREN));
-        assert_eq!(needs(&hir(r"(?:=)?[<>]a*")), Chars::NONE);
-        assert_eq!(needs(&hir(r"[a-f]+\d{2}")), Chars::ALPHA.with(Chars::DIGIT));
     }
 
     fn of(pattern: &str) -> Option<Vec<String>> {

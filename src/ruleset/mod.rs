@@ -12,10 +12,12 @@ pub mod compile;
 pub mod custom;
 pub mod format;
 pub mod literal;
+mod needs;
 mod node;
 mod prefilter;
 mod read;
 
+pub use needs::Needs;
 pub use node::MAX_FILE;
 
 use crate::model::{AttackType, Chars, Confidence, PointPattern, Zone};
@@ -40,7 +42,7 @@ pub struct Signature {
     /// Views it looks at, as bits of [`crate::normalize::VIEWS`] and [`crate::normalize::PLAIN`].
     pub views: u16,
     /// Kinds of octets without which it cannot match.
-    pub needs: Chars,
+    pub needs: Needs,
     /// The confirmation.
     pub pattern: Regex,
     /// What people and tests know about it.

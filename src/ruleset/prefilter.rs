@@ -68,7 +68,7 @@ impl Literals {
         let mut unfiltered = Vec::new();
         let mut zones = Zone::NONE;
         let all = (0u32..).zip(signatures.iter().zip(required));
-        for (number, (signature, required)) in all.filter(|(_, (s, _))| s.needs.within(kinds)) {
+        for (number, (signature, required)) in all.filter(|(_, (s, _))| s.needs.met(kinds)) {
             zones = zones.with(signature.zones);
             let Some(required) = required else {
                 unfiltered.push(number);
@@ -82,7 +82,7 @@ impl Literals {
                     literals.len() - 1
                 });
                 // What all that want it need.
-                literals[at].needs = literals[at].needs.both(signature.needs.with(own));
+                literals[at].needs = literals[at].needs.both(signature.needs.all.with(own));
                 wanted_by[at].push(number);
             }
         }
