@@ -13,7 +13,7 @@ const EACH: u64 = 5_000;
 const PATIENCE: Duration = Duration::from_secs(300);
 
 pub fn measure(places: &[&str]) {
-    // Everything shares a machine: an answer waits for its record as long as it takes, so that none is dropped.
+    // The disk is shared with whatever else the machine does: that it stalls for a moment must not cost hits here.
     let weir = ControlPlane::start_all(&[places, &["events.stall=1s"]].concat());
     let browser = weir.login();
     let before = stored(&browser);

@@ -16,7 +16,7 @@ use uuid::Uuid;
 /// Settings of records.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// Longest time that an answer waits for its record.
+    /// Longest time that the disk may hold up an answer for its record.
     pub stall: Duration,
     /// Octets of a body that are kept.
     pub max_body: usize,
@@ -102,8 +102,8 @@ impl Recorder {
         self.hits.submit(line).ok()
     }
 
-    /// Waits until `recorded` is in the spool, for at most the configured stall; past it the record is withdrawn and
-    /// counted, and the answer may leave all the same.
+    /// Waits until `recorded` is in the spool. Once the disk has held it up for the configured stall, or nothing came of
+    /// it for a second, the record is withdrawn and counted, and the answer may leave all the same.
     pub async fn settle(&self, recorded: Recorded) {
         let outcome = self.hits.settle(recorded.ticket, self.settings.stall).await;
         if let Err(why) = outcome {

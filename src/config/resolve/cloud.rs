@@ -108,7 +108,8 @@ pub fn events(root: &mut Section<'_>) -> Events {
             fsync_interval: s.bounded("fsync_interval", OWN, ms(100), ms(1)..=Duration::from_secs(60),
                 "Longest time from writing a record to forcing it to the disk."),
             stall: s.bounded("stall", OWN, ms(5), ms(1)..=Duration::from_secs(1),
-                "Longest time that an answer waits for its record to be written; past it the record is dropped and counted."),
+                "Longest time that the disk may hold up an answer for its record; past it the record is dropped and counted as \
+                 `stalled`. Waiting for a core is no stall: then the answer waits, for a second at most."),
             max_body: s.bounded("max_body", OWN, ByteSize(16 << 10), ByteSize(0)..=ByteSize(1 << 20),
                 "Octets of a body that are kept in a record.").0,
             sampling: s.get("sampling", OWN, false, "Whether identical records past the fifth in an hour are counted only."),

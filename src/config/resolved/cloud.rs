@@ -40,7 +40,7 @@ pub struct Events {
     pub spool_size: u64,
     /// Longest time from write to fsync.
     pub fsync_interval: Duration,
-    /// Longest time that an answer waits for its record.
+    /// Longest time that the disk may hold up an answer for its record.
     pub stall: Duration,
     /// Octets of a body kept in a record.
     pub max_body: u64,

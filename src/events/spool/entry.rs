@@ -137,12 +137,15 @@ pub struct Ticket {
 }
 
 impl Ticket {
-    /// Waits for the outcome, for at most `patience`; past it the records are withdrawn.
+    /// Waits for the outcome, for at most `time`; none where there is none by then.
+    pub(super) async fn wait(&mut self, time: Duration) -> Option<Outcome> {
+        let done = tokio::time::timeout(time, &mut self.outcome).await.ok()?;
+        Some(done.unwrap_or(Err(Dropped::Closed)))
+    }
+
+    /// Withdraws the records, unless their outcome is decided.
     /// The number is that of records which this call withdrew, to be counted as dropped.
-    pub(super) async fn settle(mut self, patience: Duration) -> (Outcome, u64) {
-        if let Ok(done) = tokio::time::timeout(patience, &mut self.outcome).await {
-            return (done.unwrap_or(Err(Dropped::Closed)), 0);
-        }
+    pub(super) fn withdraw(mut self) -> (Outcome, u64) {
         match self.state.compare_exchange(WAITING, WITHDRAWN, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => (Err(Dropped::Stalled), self.count),
             Err(WRITTEN) => (Ok(()), 0),

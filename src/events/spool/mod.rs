@@ -3,8 +3,9 @@
 //! # Guarantees
 //! A record is *accepted* when the system has it in the segment file: it outlives the process. It outlives the machine
 //! once the file is forced to the disk, at most `fsync_interval` later; [`Spool::append`] waits for that. Accepted
-//! records are read in order, again and again until they are acknowledged. Whoever waits for a record longer than
-//! allowed withdraws it: it is counted as dropped and will not be read. One atomic a record decides (see [`entry`]).
+//! records are read in order, again and again until they are acknowledged. Whoever waits for a record while the disk
+//! stalls longer than allowed withdraws it: it is counted as dropped and will not be read. One atomic a record decides
+//! (see [`entry`]). That the writer gets no core is no stall (see [`patience`]).
 //! Records are never lost in silence: each is accepted or counted under the reason in [`Dropped`].
 //!
 //! # Directory
@@ -32,8 +33,10 @@ mod entry;
 mod format;
 mod index;
 mod open;
+mod patience;
 mod reader;
 mod scan;
+mod shared;
 mod syncer;
 #[cfg(test)]
 mod tests;
@@ -45,18 +48,16 @@ pub use format::MAX_PAYLOAD;
 pub use index::Cursor;
 pub use open::OpenError;
 pub use reader::{Chunk, Reader};
+pub use shared::Status;
 
 use crate::telemetry::Telemetry;
-use crate::telemetry::metrics;
 use entry::Entry;
-use index::Index;
-use std::fs::File;
+use patience::{Patience, STARVED};
+use shared::Shared;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
-use tokio::sync::Notify;
+use std::time::Duration;
 
 /// Octets of records that wait for the writer: what a disk takes in well under the time of a stall, several times.
 const MAX_QUEUED_OCTETS: u64 = 32 << 20;
@@ -66,9 +67,6 @@ const MAX_SEGMENT: u64 = 16 << 20;
 const MIN_SEGMENT: u64 = 64 << 10;
 /// Segments that fill a spool, where that makes them no larger than [`MAX_SEGMENT`].
 const SEGMENTS: u64 = 16;
-/// Time between two complaints in the log about the same spool: a broken disk is told, not repeated a thousand times.
-const COMPLAINTS: Duration = Duration::from_secs(10);
-
 /// Settings of a spool.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -86,43 +84,6 @@ impl Config {
     fn segment_octets(&self) -> u64 {
         (self.size / SEGMENTS).clamp(MIN_SEGMENT, MAX_SEGMENT)
     }
-}
-
-/// How a spool is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Status {
-    /// Records that are not delivered.
-    pub records: u64,
-    /// Octets of its segments.
-    pub octets: u64,
-    /// When the oldest record that is not delivered was written, in milliseconds since 1970.
-    pub oldest: Option<u64>,
-    /// Records dropped since the start.
-    pub dropped: u64,
-}
-
-/// Why records that were accepted will not be delivered, besides [`Dropped`].
-#[derive(Clone, Copy, Debug)]
-enum Loss {
-    /// The other side says that it can never store them.
-    Rejected,
-    /// A stretch of damage in a segment: at least one record.
-    Damaged,
-}
-
-/// What the spool, its threads and its reader share.
-struct Shared {
-    config: Config,
-    disk: Box<dyn Disk>,
-    queue: Mutex<writer::Queue>,
-    filled: Condvar,
-    index: Mutex<Index>,
-    grown: Notify,
-    syncer: syncer::Syncer,
-    telemetry: Arc<Telemetry>,
-    dropped: AtomicU64,
-    complained: Mutex<Option<Instant>>,
-    _lock: File,
 }
 
 /// A handle on a spool; clones are handles on the same one. When the last one is gone, what waits is written and the
@@ -152,19 +113,7 @@ impl Spool {
             let directory = config.directory.display();
             tracing::warn!(%directory, damaged, torn, "the spool was not closed in order; what is whole in it is used");
         }
-        let shared = Arc::new(Shared {
-            config,
-            disk,
-            queue: Mutex::default(),
-            filled: Condvar::new(),
-            index: Mutex::new(index),
-            grown: Notify::new(),
-            syncer: syncer::Syncer::default(),
-            telemetry,
-            dropped: AtomicU64::new(0),
-            complained: Mutex::default(),
-            _lock: lock,
-        });
+        let shared = Arc::new(Shared::new(config, disk, index, lock, telemetry));
         shared.measure();
         let handle = Handle { shared: Arc::clone(&shared), threads: Mutex::default() };
         let writer = writer::Writer::new(Arc::clone(&shared), next);
@@ -179,16 +128,32 @@ impl Spool {
         self.enqueue(vec![record], false, true)
     }
 
-    /// Waits until the record of `ticket` is in the file, for at most `stall`; past it the record is withdrawn.
+    /// Waits until the record of `ticket` is in the file. Once the disk has held it up for `stall` it is withdrawn; a
+    /// writer that merely waits for a core is waited for, up to a second (see [`patience`]).
     pub async fn settle(&self, ticket: Ticket, stall: Duration) -> Outcome {
-        let (outcome, withdrawn) = ticket.settle(stall).await;
+        self.settle_within(ticket, stall, STARVED).await
+    }
+
+    async fn settle_within(&self, mut ticket: Ticket, stall: Duration, longest: Duration) -> Outcome {
+        let mut patience = Patience::new(&self.0.shared.writer, stall, longest);
+        while let Some(time) = patience.next() {
+            if let Some(outcome) = ticket.wait(time).await {
+                return outcome;
+            }
+        }
+        self.withdraw(ticket)
+    }
+
+    /// Takes the record of `ticket` back, and counts it, unless its outcome is decided.
+    fn withdraw(&self, ticket: Ticket) -> Outcome {
+        let (outcome, withdrawn) = ticket.withdraw();
         if withdrawn > 0 {
             self.0.shared.lose(Dropped::Stalled.code(), withdrawn);
         }
         outcome
     }
 
-    /// Accepts `record`: once this returns well it is in the file. Waits for at most `stall`.
+    /// Accepts `record`: once this returns well it is in the file. Waits as [`Self::settle`] does.
     pub async fn accept(&self, record: Vec<u8>, stall: Duration) -> Outcome {
         let ticket = self.submit(record)?;
         self.settle(ticket, stall).await
@@ -268,109 +233,5 @@ impl Handle {
 impl Drop for Handle {
     fn drop(&mut self) {
         self.close();
-    }
-}
-
-impl Shared {
-    fn index(&self) -> MutexGuard<'_, Index> {
-        self.index.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Lets the reader see `records` more, up to `length`.
-    fn publish(&self, number: u64, length: u64, records: u64, void: Vec<u64>) {
-        let mut index = self.index();
-        if records > 0 && index.pending() == 0 {
-            index.oldest = Some(crate::events::now_ms());
-        }
-        if let Some(segment) = index.segments.get_mut(&number) {
-            segment.length = length;
-            segment.records += records;
-            segment.void.extend(void);
-        }
-        drop(index);
-        let metrics = &self.telemetry.metrics;
-        metrics.events_spooled.get_or_create(&self.label()).inc_by(records);
-        self.measure();
-        self.grown.notify_one();
-    }
-
-    fn label(&self) -> metrics::Spool {
-        metrics::Spool { spool: self.config.name }
-    }
-
-    /// Fails `entry` and counts its records, unless they are counted already.
-    fn fail(&self, entry: Entry, why: Dropped) {
-        let count = if entry.sole { entry.records.len() as u64 } else { 0 };
-        if entry.fail(why) {
-            self.lose(why.code(), count);
-        }
-    }
-
-    fn lose_as(&self, why: Dropped, count: u64) -> Dropped {
-        self.lose(why.code(), count);
-        why
-    }
-
-    fn lose(&self, reason: &'static str, count: u64) {
-        self.dropped.fetch_add(count, Ordering::Relaxed);
-        let label = metrics::SpoolLoss { spool: self.config.name, reason };
-        self.telemetry.metrics.events_dropped.get_or_create(&label).inc_by(count);
-    }
-
-    fn count(&self, loss: Loss, count: u64) {
-        let reason = match loss {
-            Loss::Rejected => "rejected",
-            Loss::Damaged => "damaged",
-        };
-        self.lose(reason, count);
-    }
-
-    fn delivered(&self, records: u64) {
-        self.telemetry.metrics.events_delivered.get_or_create(&self.label()).inc_by(records);
-    }
-
-    /// Tells of octets that are no record. A torn end was no accepted record unless the machine lost power.
-    fn damage(&self, segment: u64, from: u64, to: u64, torn: bool) {
-        if !torn {
-            self.count(Loss::Damaged, 1);
-        }
-        let (spool, octets) = (self.config.name, to.saturating_sub(from));
-        tracing::warn!(spool, segment, from, octets, torn, "octets in the spool that are no record were skipped");
-    }
-
-    /// Whether it is time to complain about the disk again.
-    fn complain(&self) -> bool {
-        let mut last = self.complained.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = last.is_none_or(|last| last.elapsed() >= COMPLAINTS);
-        if due {
-            *last = Some(Instant::now());
-        }
-        due
-    }
-
-    /// Deletes the segments that are delivered whole.
-    fn remove_delivered(&self) {
-        let done = self.index().take_delivered();
-        for number in done {
-            let path = index::path(&self.config.directory, number);
-            if let Err(error) = std::fs::remove_file(&path) {
-                tracing::error!(%error, path = %path.display(), "a delivered segment could not be deleted");
-            }
-        }
-        self.measure();
-    }
-
-    fn status(&self) -> Status {
-        let index = self.index();
-        let dropped = self.dropped.load(Ordering::Relaxed);
-        Status { records: index.pending(), octets: index.octets(), oldest: index.oldest, dropped }
-    }
-
-    fn measure(&self) {
-        let (status, metrics, label) = (self.status(), &self.telemetry.metrics, self.label());
-        let age = status.oldest.map_or(0, |oldest| crate::events::now_ms().saturating_sub(oldest) / 1000);
-        metrics.events_spool_records.get_or_create(&label).set(status.records as i64);
-        metrics.events_spool_bytes.get_or_create(&label).set(status.octets as i64);
-        metrics.events_spool_oldest.get_or_create(&label).set(age as i64);
     }
 }

@@ -4,7 +4,7 @@ use super::disk::is_full;
 use super::format::{Kind, State};
 use super::index::{self, Cursor};
 use super::scan::{self, Item, Scan};
-use super::{Loss, Shared};
+use super::shared::{Loss, Shared};
 use std::fs::File;
 use std::io;
 use std::sync::Arc;

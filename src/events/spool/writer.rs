@@ -50,6 +50,7 @@ impl Writer {
 
     /// Writes until the spool is closed and nothing waits.
     pub fn run(mut self) {
+        self.shared.writer.watch_this_thread();
         while let Some(entries) = self.take() {
             for entry in entries {
                 self.place(entry);
@@ -114,13 +115,12 @@ impl Writer {
         }
         let number = self.next;
         let path = index::path(&self.shared.config.directory, number);
-        let created = self.shared.disk.create(&path).and_then(|file| {
-            let written = file.write(&format::header(number), 0).map(|()| file);
-            if written.is_err() {
-                remove(&path);
-            }
-            written
-        });
+        let create = || {
+            let file = self.shared.disk.create(&path)?;
+            file.write(&format::header(number), 0).inspect_err(|_| remove(&path))?;
+            Ok(file)
+        };
+        let created: io::Result<_> = self.shared.writer.on_disk(create);
         let file = created.map_err(|error| self.failed("begin a segment", &error))?;
         self.next += 1;
         self.shared.syncer.dirty(number, &file, true);
@@ -144,13 +144,13 @@ impl Writer {
         }
         let Some(active) = &self.active else { return };
         let (file, number, start) = (Arc::clone(&active.file), active.number, active.length);
-        match file.write(&self.buffer, start) {
+        match self.shared.writer.on_disk(|| file.write(&self.buffer, start)) {
             Ok(()) => self.settle(&file, number, start),
             Err(error) => {
                 let why = self.failed("write", &error);
                 self.placed.drain(..).for_each(|placed| self.shared.fail(placed.entry, why));
                 // What was written in part must not come back after a restart.
-                if let Err(error) = file.cut(start) {
+                if let Err(error) = self.shared.writer.on_disk(|| file.cut(start)) {
                     tracing::error!(%error, "a segment could not be cut back, it is left as it is");
                 }
                 // A segment is given back only when it is over: this one may be what fills the disk.
@@ -172,7 +172,7 @@ impl Writer {
             for frame in placed.frames {
                 let at = start + frame.start as u64;
                 let (offset, octets) = format::voided(&self.buffer[frame]);
-                if let Err(error) = file.write(&octets, at + offset) {
+                if let Err(error) = self.shared.writer.on_disk(|| file.write(&octets, at + offset)) {
                     tracing::error!(%error, "a withdrawn record could not be struck out on the disk");
                     void.push(at);
                 }
@@ -194,11 +194,12 @@ impl Writer {
         let Some(active) = self.active.take() else { return };
         if active.length == HEADER {
             self.shared.index().segments.remove(&active.number);
-            return remove(&index::path(&self.shared.config.directory, active.number));
+            let path = index::path(&self.shared.config.directory, active.number);
+            return self.shared.writer.on_disk(|| remove(&path));
         }
         let mut end = Vec::new();
         format::append(&mut end, Kind::End, now_ms(), &index::end_payload(active.records));
-        let written = active.file.write(&end, active.length);
+        let written = self.shared.writer.on_disk(|| active.file.write(&end, active.length));
         if let Err(error) = &written {
             // Only costs time: the records are counted by reading them.
             tracing::warn!(%error, "a segment is without its end");
@@ -210,7 +211,9 @@ impl Writer {
         }
         drop(index);
         self.shared.syncer.dirty(active.number, &active.file, false);
-        self.shared.remove_delivered();
+        let done = self.shared.index().take_delivered();
+        self.shared.writer.on_disk(|| self.shared.delete(&done));
+        self.shared.measure();
     }
 }
 

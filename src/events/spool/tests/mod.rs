@@ -1,5 +1,7 @@
 //! What the module's doc promises, on real files, with disks that fail, and with files that were tampered with.
 
+mod stalls; // answers that wait for a disk or for a core
+
 use super::*;
 use crate::telemetry::Metrics;
 use crate::telemetry::logs::AccessLog;
@@ -7,8 +9,9 @@ use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
+use std::time::Instant;
 
 /// Long enough for any machine; nothing here waits for it unless it fails.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -368,68 +371,4 @@ fn a_disk_that_is_full_from_the_start_is_tried_again() {
     disk.full.store(false, Ordering::SeqCst);
     put(&spool, &["kept"]);
     assert_eq!(drain(&mut reader, 9), ["kept"]);
-}
-
-/// Whoever waits too long withdraws the record: it is counted, and never delivered, not even by a later process.
-#[tokio::test]
-async fn a_stalled_record_is_withdrawn_for_good() {
-    let dir = tempfile::tempdir().unwrap();
-    let disk = BadDisk::default();
-    let (spool, mut reader) = Spool::open_on(Box::new(disk.clone()), config(dir.path()), telemetry()).unwrap();
-    assert_eq!(spool.accept(b"first".to_vec(), PATIENCE).await, Ok(()));
-    let ((begun, has_begun), (go, go_on)) = (mpsc::channel(), mpsc::channel());
-    *disk.gate.lock().unwrap() = Some((begun, go_on));
-    let written = spool.submit(b"is in the file but withdrawn".to_vec()).unwrap();
-    tokio::task::spawn_blocking(move || has_begun.recv_timeout(PATIENCE).unwrap()).await.unwrap();
-    let behind = spool.submit(b"still waits".to_vec()).unwrap();
-    let patient = spool.submit(b"its answer waits longer".to_vec()).unwrap();
-    assert_eq!(spool.settle(written, Duration::from_millis(1)).await, Err(Dropped::Stalled));
-    assert_eq!(spool.settle(behind, Duration::from_millis(1)).await, Err(Dropped::Stalled));
-    go.send(()).unwrap();
-    assert_eq!(spool.settle(patient, PATIENCE).await, Ok(()));
-    assert_eq!(spool.accept(b"last".to_vec(), PATIENCE).await, Ok(()));
-    let want = ["first", "its answer waits longer", "last"];
-    assert_eq!(all(&mut reader), want);
-    assert_eq!((spool.status().records, spool.status().dropped), (3, 2));
-    drop((spool, reader));
-    let (spool, mut reader) = open_at(dir.path());
-    assert_eq!(spool.status().records, 3);
-    assert_eq!(drain(&mut reader, 9), want);
-}
-
-/// Under any interleaving of waits and writes, what was told is what is delivered.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn accepted_plus_dropped_is_all_and_exactly_the_accepted_are_delivered() {
-    let dir = tempfile::tempdir().unwrap();
-    let (spool, mut reader) = Spool::open(Config { size: 64 << 20, ..config(dir.path()) }, telemetry()).unwrap();
-    let mut tasks = Vec::new();
-    for task in 0..8 {
-        let spool = spool.clone();
-        tasks.push(tokio::spawn(async move {
-            let mut accepted = Vec::new();
-            for n in 0..500 {
-                let text = format!("{task}-{n}-{}", "y".repeat(n * 7 % 900));
-                // Patience around what a write takes, so that both outcomes occur.
-                let patience = Duration::from_micros((n as u64 * 37) % 3000);
-                if spool.accept(text.clone().into_bytes(), patience).await.is_ok() {
-                    accepted.push(text);
-                }
-            }
-            accepted
-        }));
-    }
-    let mut accepted = Vec::new();
-    for task in tasks {
-        accepted.extend(task.await.unwrap());
-    }
-    assert_eq!(accepted.len() as u64 + spool.status().dropped, 4000);
-    tokio::task::spawn_blocking(move || {
-        spool.close();
-        let mut delivered = drain(&mut reader, 100);
-        accepted.sort();
-        delivered.sort();
-        assert_eq!(delivered, accepted);
-    })
-    .await
-    .unwrap();
 }
