@@ -7,7 +7,7 @@ use weir::node_api::{Ack, Record};
 /// Takes a batch in as the node API does.
 async fn receive(database: &Database, records: Vec<Record>) -> Ack {
     let redated = database.redate(records).await.unwrap();
-    redated.rest.ack(database.insert(redated.records, "n").await.unwrap())
+    database.insert_redated(redated, "n").await.unwrap()
 }
 
 fn now() -> i64 {
@@ -52,19 +52,31 @@ both! {
     // As when the control plane's clock jumps between a batch and the same one sent again.
     async fn what_is_stored_is_a_duplicate_at_whatever_time_nothing_more_can_be(fresh) {
         let database = fresh.open().await;
-        let first = batch([hit(NOON, 1), monitored(hit(NOON + 1, 2))]);
-        assert_eq!(counts(&receive(&database, first).await), (2, 0, vec![]));
+        // One of another month, and the second call for one that came before.
+        let (february, mut again) = (hit(NOON - 20 * DAY, 5), hit(NOON + SECOND, 6));
+        (again.attempt, again.request_id) = (2, hit(NOON, 1).request_id);
+        let first = batch([hit(NOON, 1), monitored(hit(NOON + 1, 2)), february.clone(), again.clone()]);
+        assert_eq!(counts(&receive(&database, first).await), (3, 1, vec![]));
         // From now on nothing of that day is taken in.
         database.set_retention(1);
         let mut bad = hit(now(), 4);
         bad.id = "no id".into();
-        let mut records = batch([hit(NOON, 1), bad, monitored(hit(NOON + 1, 2)), hit(now(), 3)]);
+        let mut records = batch([hit(NOON, 1), bad, monitored(hit(NOON + 1, 2)), hit(now(), 3), february, again]);
         records.push(update(&id(NOON, 1), 502));
-        assert_eq!(counts(&receive(&database, records).await), (2, 2, vec![1]));
+        assert_eq!(counts(&receive(&database, records).await), (2, 4, vec![1]));
         let told = database.hit(&id(NOON, 1)).await.unwrap().unwrap();
         assert_eq!(told.hit.response.map(|response| response.status), Some(502));
         assert_eq!(counts(&receive(&database, vec![update(&id(NOON, 1), 502)]).await), (0, 1, vec![]));
-        assert_eq!(stored(&database).await, 3);
+        assert_eq!(stored(&database).await, 4);
+    }
+
+    // What fits when times are looked at fits when it is stored, though a day ends in between.
+    async fn a_batch_is_judged_by_one_clock(fresh) {
+        let database = fresh.open().await;
+        let redated = database.redate(batch([hit(NOON, 1)])).await.unwrap();
+        database.set_retention(1);
+        assert_eq!(counts(&database.insert_redated(redated, "n").await.unwrap()), (1, 0, vec![]));
+        assert_eq!(stored(&database).await, 1);
     }
 
     // As when the clock was wrong while an id was noted, and is right again.

@@ -3,7 +3,6 @@
 use super::identity::{Authenticated, json};
 use crate::control_plane::app::App;
 use crate::control_plane::error::{Error, Result};
-use crate::control_plane::store::Redated;
 use crate::node_api::{Ack, MAX_BATCH, MAX_BATCH_BYTES, Record, Statistics};
 use axum::Json;
 use axum::body::Bytes;
@@ -52,17 +51,17 @@ pub async fn events(
 
 /// Stores records of the node `node`.
 async fn store(app: &App, node: &str, records: Vec<Record>) -> Result<Ack> {
-    let Redated { records, misdated, rest } = app.store.redate(records).await?;
-    if misdated > 0 {
-        app.config.metrics.misdated(misdated);
-        tracing::warn!(node, hits = misdated, "hits get the time of their arrival: check the node's clock");
+    let redated = app.store.redate(records).await?;
+    if redated.misdated > 0 {
+        app.config.metrics.misdated(redated.misdated);
+        tracing::warn!(node, hits = redated.misdated, "hits get the time of their arrival: check the node's clock");
     }
-    let ids = records.iter().filter_map(|record| match record {
+    let ids = redated.records.iter().filter_map(|record| match record {
         Record::Hit(hit) => Some(hit.id.as_str()),
         Record::Update(_) => None,
     });
     app.sinks.before(ids.collect::<Vec<_>>().into_iter()).await?;
-    Ok(rest.ack(app.store.insert(records, node).await?))
+    Ok(app.store.insert_redated(redated, node).await?)
 }
 
 /// Line numbers and records of a batch, and the lines that are none: number and why.

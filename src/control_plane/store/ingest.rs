@@ -9,7 +9,7 @@ use super::incoming::{Incoming, News, Window};
 use super::migrate::Engine;
 use super::partition::Partition;
 use super::sql::{Columns, Rows, Value, each_portion};
-use super::{Database, StoreError, days, grouping, ids, repeated, updates};
+use super::{Database, Redated, StoreError, days, grouping, ids, repeated, updates};
 use crate::node_api::{Ack, Record};
 use sqlx::{Any, AnyConnection, Connection, Transaction};
 use std::collections::{BTreeMap, HashSet};
@@ -49,7 +49,21 @@ impl Database {
     /// Stores a batch that the node `node` sent. When it returns, the batch is on disk; after an error nothing of it
     /// is, or parts are, and it can be sent again as it was.
     pub async fn insert(&self, records: Vec<Record>, node: &str) -> Result<Ack, StoreError> {
-        let window = Window { from: self.kept_from(), now: ids::now() };
+        self.insert_in(self.window(), records, node).await
+    }
+
+    /// Stores what is left of a batch that the node `node` sent, and answers for all of it. Like [`Self::insert`].
+    pub async fn insert_redated(&self, redated: Redated, node: &str) -> Result<Ack, StoreError> {
+        let stored = self.insert_in(redated.window, redated.records, node).await?;
+        Ok(redated.rest.ack(stored))
+    }
+
+    /// What may come in now.
+    pub(super) fn window(&self) -> Window {
+        Window { from: self.kept_from(), now: ids::now() }
+    }
+
+    async fn insert_in(&self, window: Window, records: Vec<Record>, node: &str) -> Result<Ack, StoreError> {
         let mut ack = Ack::default();
         for share in shares(records, node, window, &mut ack).values() {
             let done = retry(|| self.store_share(share)).await?;

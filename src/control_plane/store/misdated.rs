@@ -9,6 +9,7 @@
 
 use super::incoming::{News, Window};
 use super::ingest::{begin, retry};
+use super::partition::Partition;
 use super::sql::{Columns, Rows, Sql, each_portion};
 use super::{Database, StoreError, ids, updates};
 use crate::node_api::{Ack, Record};
@@ -24,13 +25,15 @@ pub struct Redated {
     pub records: Vec<Record>,
     /// Hits among them that got an id and a time of now.
     pub misdated: u64,
+    /// The window that says what is wrong: what fits it here must fit it when it is stored, a midnight later too.
+    pub(super) window: Window,
     /// What to make of the answer.
-    pub rest: Rest,
+    pub(super) rest: Rest,
 }
 
 /// The part of a batch that was dealt with already.
 #[derive(Debug, Default)]
-pub struct Rest {
+pub(super) struct Rest {
     /// Lines of the others in the batch as it came.
     lines: Vec<u64>,
     /// What came of it.
@@ -52,11 +55,11 @@ impl Database {
     /// Gives those of `records` whose time cannot be right an id and a time of now, and deals with those that are about
     /// hits stored at such a time.
     pub async fn redate(&self, mut records: Vec<Record>) -> Result<Redated, StoreError> {
-        let window = Window { from: self.kept_from(), now: ids::now() };
+        let window = self.window();
         let read: Vec<(String, i64)> = records.iter().filter_map(|record| ids::read(id(record))).collect();
         let (fits, wrong): (Vec<_>, Vec<_>) = read.into_iter().partition(|(_, time)| window.holds(*time));
         if wrong.is_empty() && !retry(|| self.has_misdated()).await? {
-            return self.settle(records, 0, &HashSet::new()).await;
+            return self.settle(records, 0, window, &HashSet::new()).await;
         }
         let ids_of = |pairs: Vec<(String, i64)>| pairs.into_iter().map(|(id, _)| id).collect::<Vec<_>>();
         let (fits, mut wrong) = (ids_of(fits), ids_of(wrong));
@@ -77,20 +80,27 @@ impl Database {
                 misdated += u64::from(change(record, instead));
             }
         }
-        self.settle(records, misdated, &known).await
+        self.settle(records, misdated, window, &known).await
     }
 
     /// Those of `ids` under which a hit is stored, and the others.
     async fn known(&self, ids: Vec<String>) -> Result<(HashSet<String>, Vec<String>), StoreError> {
-        let (mut known, mut others) = (HashSet::new(), Vec::new());
-        for id in ids {
-            if retry(|| self.hit(&id)).await?.is_some() {
-                known.insert(id);
-            } else {
-                others.push(id);
-            }
-        }
+        let known = retry(|| self.stored_among(&ids)).await?;
+        let others = ids.into_iter().filter(|id| !known.contains(id)).collect();
         Ok((known, others))
+    }
+
+    async fn stored_among(&self, hits: &[String]) -> Result<HashSet<String>, StoreError> {
+        let mut months: BTreeMap<ids::Month, Vec<String>> = BTreeMap::new();
+        for (id, time) in hits.iter().filter_map(|id| ids::read(id)) {
+            months.entry(ids::Month::of(time)).or_default().push(id);
+        }
+        let mut stored = HashSet::new();
+        for (month, hits) in &months {
+            let Some(partition) = self.partitions().existing(*month).await? else { continue };
+            stored.extend(among(&partition, hits).await.map_err(|error| partition.named(error))?);
+        }
+        Ok(stored)
     }
 
     /// Takes out of `records` what is about hits of `known`: such a hit came again, and news of it are stored with it.
@@ -98,9 +108,10 @@ impl Database {
         &self,
         records: Vec<Record>,
         misdated: u64,
+        window: Window,
         known: &HashSet<String>,
     ) -> Result<Redated, StoreError> {
-        let mut out = Redated { records: Vec::with_capacity(records.len()), misdated, rest: Rest::default() };
+        let mut out = Redated { records: Vec::with_capacity(records.len()), misdated, window, rest: Rest::default() };
         let mut news: BTreeMap<ids::Month, Vec<News>> = BTreeMap::new();
         for (line, record) in (0u64..).zip(records) {
             match ids::read(id(&record)).filter(|(id, _)| known.contains(id)) {
@@ -182,6 +193,16 @@ async fn noted(on: &mut AnyConnection, hits: &[String], to: &mut HashMap<String,
         to.insert(columns.text()?, columns.text()?);
     }
     Ok(())
+}
+
+/// Those of `hits` that are stored in `partition`, or were a repeated call of one that is.
+async fn among(partition: &Partition, hits: &[String]) -> Result<HashSet<String>, StoreError> {
+    const STORED: &str = "SELECT id FROM hits WHERE id IN ";
+    const REPEATED: &str = "SELECT a.id FROM hit_aliases a JOIN hits h ON h.id = a.hit WHERE a.id IN ";
+    let mut connection = partition.pools.read().acquire().await?;
+    let mut rows = each_portion(&mut connection, STORED, hits, "").await?;
+    rows.extend(each_portion(&mut connection, REPEATED, hits, "").await?);
+    rows.iter().map(|row| Columns::of(row).text()).collect()
 }
 
 /// Forgets what stands for hits before `from`.

@@ -47,7 +47,7 @@ pub use error::StoreError;
 pub use export::{Export, ExportFormat, ExportKind, MAX_EXPORT};
 pub use filter::{AttackStatus, Filter, Mark, Span, Terms};
 pub use hits::{MAX_REPLAY, Replay};
-pub use misdated::{Redated, Rest};
+pub use misdated::Redated;
 pub use page::{Cursor, Listing, MAX_PAGE, Page};
 pub use pools::Pools;
 pub use retention::Retained;
