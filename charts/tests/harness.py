@@ -1,4 +1,7 @@
 """What the tests of the chart share: helm, the objects it renders, the schemas of Kubernetes, weir itself."""
+import atexit
+import functools
+import hashlib
 import json
 import os
 import shutil
@@ -43,21 +46,47 @@ def nested(flat):
 
 
 def helm(*arguments):
-    done = subprocess.run([HELM, *arguments], capture_output=True, text=True, env={"HOME": "/nonexistent", **os.environ})
+    # So short a process gains nothing from collecting its garbage.
+    environment = {"HOME": "/nonexistent", "GOGC": "off", **os.environ}
+    done = subprocess.run([HELM, *arguments], capture_output=True, text=True, env=environment)
     if done.returncode:
         raise Refused(done.stderr.strip())
     return done.stdout
 
 
-RENDERED = {}
+@functools.cache
+def scratch():
+    """A directory that lives as long as the tests: the runner's, which its processes share, or one's own."""
+    if "CHART_SCRATCH" in os.environ:
+        return os.environ["CHART_SCRATCH"]
+    folder = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, folder)
+    return folder
 
 
 def render_text(flat=None, **options):
-    """Like `rendered`, each once."""
+    """Like `rendered`, each once: a refusal too."""
     key = json.dumps([flat, options], sort_keys=True)
-    if key not in RENDERED:
-        RENDERED[key] = rendered(flat, **options)
-    return RENDERED[key]
+    path = os.path.join(scratch(), hashlib.sha256(key.encode()).hexdigest())
+    try:
+        with open(path) as file:
+            refused, text = json.load(file)
+    except FileNotFoundError:
+        try:
+            refused, text = False, rendered(flat, **options)
+        except Refused as refusal:
+            refused, text = True, str(refusal)
+        # Another process may be at the same: the first to be done decides, so that all see one text.
+        with tempfile.NamedTemporaryFile("w", dir=scratch()) as file:
+            json.dump([refused, text], file)
+            file.flush()
+            try:
+                os.link(file.name, path)
+            except FileExistsError:
+                return render_text(flat, **options)
+    if refused:
+        raise Refused(text)
+    return text
 
 
 def rendered(flat=None, release="r", namespace=NAMESPACE, kubernetes="1.30", apis=(), raw=None, chart=CHART):
@@ -76,7 +105,7 @@ class Objects:
     """What was rendered."""
 
     def __init__(self, text):
-        self.all = [item for item in yaml.safe_load_all(text) if item]
+        self.all = [item for item in yaml.load_all(text, Loader=yaml.CSafeLoader) if item]
 
     def of(self, kind):
         return [item for item in self.all if item["kind"] == kind]
@@ -125,15 +154,24 @@ def render(flat=None, **options):
     return Objects(render_text(flat, **options))
 
 
+@functools.cache
+def chart_with_notes():
+    chart = os.path.join(tempfile.mkdtemp(dir=scratch()), "weir")
+    shutil.copytree(CHART, chart)
+    os.rename(os.path.join(chart, "templates", "NOTES.txt"), os.path.join(chart, "files", "notes.tpl"))
+    with open(os.path.join(chart, "templates", "notes.yaml"), "w") as file:
+        file.write('kind: Notes\nmetadata: {name: notes}\ntext: {{ tpl (.Files.Get "files/notes.tpl") . | toJson }}\n')
+    return chart
+
+
 def notes(flat=None, **options):
     """NOTES as Helm would print them: `helm template` leaves them out, so a copy of the chart renders them as an object."""
-    with tempfile.TemporaryDirectory() as folder:
-        chart = os.path.join(folder, "weir")
-        shutil.copytree(CHART, chart)
-        os.rename(os.path.join(chart, "templates", "NOTES.txt"), os.path.join(chart, "files", "notes.tpl"))
-        with open(os.path.join(chart, "templates", "notes.yaml"), "w") as file:
-            file.write('kind: Notes\nmetadata: {name: notes}\ntext: {{ tpl (.Files.Get "files/notes.tpl") . | toJson }}\n')
-        return Objects(rendered(flat, chart=chart, **options)).of("Notes")[0]["text"]
+    return render(flat, chart=chart_with_notes(), **options).of("Notes")[0]["text"]
+
+
+# The validator reads the directory of schemas, and 2 MB of them, anew for each object.
+kubernetes_validate.utils.all_versions = functools.cache(kubernetes_validate.utils.all_versions)
+kubernetes_validate.utils.schema_contents = functools.cache(kubernetes_validate.utils.schema_contents)
 
 
 def against_schemas(item, kubernetes):

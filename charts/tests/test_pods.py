@@ -3,6 +3,7 @@ release's own test pod against it. Not tested so: what only a cluster has, such 
 import base64
 import json
 import os
+import random
 import re
 import socket
 import subprocess
@@ -23,9 +24,15 @@ ROLES = {"control-plane": ("console", 8088), "aggregation": ("aggregation", 3313
 
 
 def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """Below the ports that the system gives out by itself: other tests run beside this one."""
+    while True:
+        port = random.randrange(20000, 32768)
+        with socket.socket() as listener:
+            try:
+                listener.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 def until(what, check):

@@ -448,9 +448,9 @@ class EmptyKeys(unittest.TestCase):
                     self.holds({**needs, **empty})
 
     def holds(self, values):
-        for text in (harness.rendered(values), harness.notes(values)):
+        for text in (harness.render_text(values), harness.notes(values)):
             self.assertNotRegex(text, "<nil>|<no value>|Error:")
-        objects = harness.Objects(harness.rendered(values))
+        objects = render(values)
         self.assertEqual(len(objects.workloads()), 3)
         for item in objects.all:
             self.assertIsNone(harness.against_schemas(item, "1.30"))
