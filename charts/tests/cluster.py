@@ -115,6 +115,8 @@ class Cluster:
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            # An answer is two writes: the second would wait for the acknowledgement of the first.
+            disable_nagle_algorithm = True
 
             def log_message(self, *_):
                 pass

@@ -23,7 +23,7 @@ class Session:
         config = os.path.join(self.folder.name, "kubeconfig")
         with open(config, "w") as file:
             file.write(self.cluster.kubeconfig())
-        self.environment = {"HOME": self.folder.name, "KUBECONFIG": config, "PATH": os.environ["PATH"]}
+        self.environment = {"HOME": self.folder.name, "KUBECONFIG": config, "PATH": os.environ["PATH"], "GOGC": "off"}
 
     def __enter__(self):
         return self
