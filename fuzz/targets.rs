@@ -79,6 +79,7 @@ pub fn rules(data: &[u8]) {
 
 /// A call of the http_inspector API: an octet whose lowest bit chooses the leg, header lines, an empty line and the
 /// body. Headers that every call needs are there unless the input has them. Read as the service reads it, then judged.
+#[cfg(feature = "node")]
 pub fn wire(data: &[u8]) {
     use weir::http_inspector::{call, envelope};
     let Some((&choice, rest)) = data.split_first() else { return };
@@ -102,6 +103,7 @@ pub fn wire(data: &[u8]) {
 }
 
 /// The header lines in `head` that are well-formed, and those that no call goes without.
+#[cfg(feature = "node")]
 fn call_headers(head: &[u8]) -> http::HeaderMap {
     let mut headers = http::HeaderMap::new();
     for line in head.split(|&b| b == b'\n').take(64) {

@@ -39,6 +39,7 @@ fn rules() {
     replay("rules", targets::rules);
 }
 
+#[cfg(feature = "node")]
 #[test]
 fn wire() {
     replay("wire", targets::wire);
