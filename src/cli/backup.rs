@@ -17,11 +17,7 @@ use tokio::io::BufWriter;
 /// Octets gathered before they are written.
 const BUFFER: usize = 1 << 20;
 
-/// What to back up, and where to.
-///
-/// The file is NDJSON, the same from SQLite and PostgreSQL: it restores on either. It holds hits, users with the hashes of
-/// their passwords, tokens as hashes, secrets of webhooks, policy, rule packs and databases: it is made with mode 0600. The
-/// key that signs policies is not in it: whoever has that key commands the nodes, so keep a copy of its file apart.
+/// What to back up, and where to. What its help says first is with the subcommand.
 #[derive(Args, Debug)]
 #[command(after_help = "Exit codes:
   0  the file is whole

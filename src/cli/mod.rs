@@ -64,8 +64,16 @@ enum Command {
     /// Check a configuration, or describe its keys.
     Config(config::ConfigArgs),
     /// Write everything that a control plane stores to one file, while it runs.
+    ///
+    /// The file is NDJSON, the same from SQLite and PostgreSQL: it restores on either. It holds hits, users with the hashes
+    /// of their passwords, tokens as hashes, secrets of webhooks, policy, rule packs and databases: it is made with mode
+    /// 0600. The key that signs policies is not in it: whoever has that key commands the nodes, so keep a copy of its file
+    /// apart.
     Backup(backup::Arguments),
     /// Read what `weir backup` wrote into a new store.
+    ///
+    /// Stop the control plane of the store first. After an error users, policy and settings are as they were before. The
+    /// restored policy is published anew, so that nodes that had a later one follow it.
     Restore(restore::Arguments),
     /// Carry the settings of other programs over.
     Migrate(migrate::MigrateArgs),
@@ -101,6 +109,24 @@ fn told(result: std::io::Result<u8>) -> ExitCode {
         Err(error) => {
             eprintln!("weir: {error}");
             ExitCode::from(EXIT_FAILED)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn what_to_know_before_a_backup_or_a_restore_is_in_its_help() {
+        for (name, text) in
+            [("backup", "The key that signs policies is not in it"), ("restore", "Stop the control plane")]
+        {
+            let mut cli = Cli::command();
+            let help = cli.find_subcommand_mut(name).unwrap().render_long_help().to_string();
+            let words: Vec<&str> = help.split_whitespace().collect();
+            assert!(words.join(" ").contains(text), "{help}");
         }
     }
 }

@@ -15,10 +15,7 @@ use tokio::io::BufReader;
 /// Octets read at once.
 const BUFFER: usize = 1 << 20;
 
-/// What to restore, and where to.
-///
-/// Stop the control plane of the store first. After an error users, policy and settings are as they were before. The
-/// restored policy is published anew, so that nodes that had a later one follow it.
+/// What to restore, and where to. What its help says first is with the subcommand.
 #[derive(Args, Debug)]
 #[command(after_help = "Exit codes:
   0  everything is restored
