@@ -4,7 +4,9 @@
     bench.py [seconds]
 
 Core 0: the nginx under test, one worker. Core 1: the upstream, the node (a stand-in
-unless NODE_PORT names a running one) and wrk. Needs wrk and taskset."""
+unless NODE_PORT names a running one) and wrk. With SHARED=1 all of them may run on both
+cores, as the scheduler likes; so may the node on NODE_PORT, if it is started so. Needs
+wrk and taskset."""
 import os
 import re
 import shutil
@@ -18,6 +20,11 @@ from harness import CONNECTORS, free_ports, modules_dir, nginx_binary, wait_port
 
 SECONDS = int(sys.argv[1]) if len(sys.argv) > 1 else 5
 SIZES = [0, 1024, 8192]
+SHARED = os.environ.get("SHARED") == "1"
+
+
+def cores(core):
+    return "0,1" if SHARED else str(core)
 
 
 def start(template, values, core):
@@ -28,7 +35,7 @@ def start(template, values, core):
         text = text.replace("@%s@" % name, str(value))
     with open(folder + "/nginx.conf", "w") as f:
         f.write(text)
-    return folder, subprocess.Popen(["taskset", "-c", str(core), nginx_binary(), "-p", folder, "-c",
+    return folder, subprocess.Popen(["taskset", "-c", cores(core), nginx_binary(), "-p", folder, "-c",
                                      folder + "/nginx.conf", "-e", folder + "/error.log"])
 
 
@@ -49,7 +56,7 @@ def wrk(port, size, connections):
                      'l:percentile(95), l:percentile(99), s.requests / s.duration * 1e6, '
                      's.errors.status + s.errors.connect + s.errors.read + s.errors.timeout))\nend\n')
         script.flush()
-        out = subprocess.run(["taskset", "-c", "1", "wrk", "-t1", "-c%d" % connections, "-d%ds" % SECONDS,
+        out = subprocess.run(["taskset", "-c", cores(1), "wrk", "-t1", "-c%d" % connections, "-d%ds" % SECONDS,
                               "-s", script.name, "http://127.0.0.1:%d/bench?a=1" % port],
                              capture_output=True, text=True)
     out = out.stdout + out.stderr
@@ -63,8 +70,9 @@ def main():
     for tool in ("wrk", "taskset"):
         if not shutil.which(tool):
             raise SystemExit("%s is not installed" % tool)
-    print("core 0: nginx under test (1 worker); core 1: upstream, %s, wrk; %d s a run"
-          % ("node on NODE_PORT" if os.environ.get("NODE_PORT") else "stand-in node", SECONDS))
+    where = "cores 0 and 1: nginx under test (1 worker)," if SHARED else "core 0: nginx under test (1 worker); core 1:"
+    print("%s upstream, %s, wrk; %d s a run"
+          % (where, "node on NODE_PORT" if os.environ.get("NODE_PORT") else "stand-in node", SECONDS))
     for responses in ("false", "true"):
         bare, guard, upstream, node = free_ports(4)
         node_port = int(os.environ.get("NODE_PORT") or node)

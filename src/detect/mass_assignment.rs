@@ -44,8 +44,8 @@ const GATE: Gate = Gate::any(Chars::ALPHA);
 fn prototype(subject: &Subject<'_>) -> Option<Match> {
     let text = subject.bytes;
     // What both names looked for have in common; most names end here.
-    let may = text.len() >= b"prototype".len() && text.windows(5).any(|octets| octets == b"proto");
-    if !may {
+    let begins = |at: usize| text[at..].starts_with(b"proto");
+    if text.len() < b"prototype".len() || !memchr::memchr_iter(b'p', text).any(begins) {
         return None;
     }
     let certain = |start: usize, end: usize| Some(Match { confidence: Confidence::High, start, end });

@@ -13,8 +13,8 @@ pub enum Kind {
     Telling,
 }
 
-/// Every command known.
-static COMMANDS: Lexicon<Kind, 512> = Lexicon::new(&[
+/// Every command known. No name begins with a digit: whoever looks one up may count on it.
+const NAMES: &[(Kind, &[&str])] = &[
     (
         Kind::Telling,
         &[
@@ -109,10 +109,23 @@ static COMMANDS: Lexicon<Kind, 512> = Lexicon::new(&[
             "who", "whois", "write", "xxd", "yes", "zip",
         ],
     ),
-]);
+];
+
+static COMMANDS: Lexicon<Kind, 512> = Lexicon::new(NAMES);
 
 /// What `name` (in any case, without path and `.exe`) is, if it is a command.
 #[inline]
 pub fn kind(name: &[u8]) -> Option<Kind> {
     COMMANDS.get(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::NAMES;
+
+    #[test]
+    fn names_begin_with_letters() {
+        let names = NAMES.iter().flat_map(|(_, names)| *names);
+        assert_eq!(names.filter(|name| !name.starts_with(|c: char| c.is_ascii_lowercase())).count(), 0);
+    }
 }

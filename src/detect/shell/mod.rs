@@ -170,7 +170,7 @@ fn find(text: &[u8], chars: Chars, document: bool) -> Option<Match> {
     let mut at = 0;
     let mut before = Before::Start;
     loop {
-        if let Some(end) = command(text, at, before, document) {
+        if let Some(end) = command(text, chars, at, before, document) {
             return Some(Match { confidence: Confidence::High, start: at, end });
         }
         if !may_separate(chars) {
@@ -213,8 +213,13 @@ fn separator(text: &[u8], at: usize) -> Option<(usize, Before)> {
 }
 
 /// The end of the command line at `at`, if it is believed to be one.
-fn command(text: &[u8], at: usize, before: Before, document: bool) -> Option<usize> {
+fn command(text: &[u8], chars: Chars, at: usize, before: Before, document: bool) -> Option<usize> {
     let start = at + text[at..].iter().take(MAX_LEAD).take_while(|b| is_lead(**b)).count();
+    // No command's name begins with a digit; its path may.
+    let digit = text.get(start).is_some_and(u8::is_ascii_digit);
+    if digit && !chars.meets(Chars::SLASH.with(Chars::BACKSLASH)) {
+        return None;
+    }
     let end = start + text[start..].iter().take(MAX_NAME).take_while(|b| is_word(**b)).count();
     let (path, name) = split_path(&text[start..end]);
     let name = program(name);
