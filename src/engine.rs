@@ -7,7 +7,7 @@ use crate::model::{
     Anomaly, Budget, Chars, Confidence, DecodeStep, Finding, GraphqlFacts, Inspection, Limits, Message, NotInspected,
     PointTree, SkipReason, Stop, Tag, Upload, Value, Zone,
 };
-use crate::normalize::{PLAIN, VIEWED, VIEWS};
+use crate::normalize::{PLAIN, VIEWS};
 use crate::parse::extract::{Extracted, Options, extract};
 use crate::ruleset::{Ruleset, Seen};
 use bumpalo::Bump;
@@ -111,8 +111,7 @@ fn look<'r>(
         }
     }
     found.settle(value, value.bytes);
-    let viewed = value.chars.meets(VIEWED);
-    for (number, kind) in VIEWS.iter().enumerate().filter(|_| viewed) {
+    for (number, kind) in VIEWS.iter().enumerate() {
         if result.is_err() || !value.chars.meets(kind.needs) || !ruleset.views(number, value.zone) {
             continue;
         }

@@ -196,14 +196,7 @@ pub static TABLE: &[Detector] = &[
 ];
 
 /// The gates of [`TABLE`].
-static GATES: Gates = {
-    let (mut gates, mut line) = (Gates::new(), 0);
-    while line < TABLE.len() {
-        gates = gates.with(line, TABLE[line].gate);
-        line += 1;
-    }
-    gates
-};
+static GATES: Gates = gate::gates!(TABLE);
 
 /// Detectors of [`TABLE`] that are worth running on a value of these kinds of octets in `zone`, in order.
 #[inline]

@@ -1,5 +1,16 @@
 //! Sets of named bits.
 
+/// The numbers of the bits that are set, lowest first.
+#[inline]
+pub(super) fn ones(mut bits: u64) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let lowest = bits.trailing_zeros() as usize;
+        let more = bits != 0;
+        bits &= bits.wrapping_sub(1);
+        more.then_some(lowest)
+    })
+}
+
 /// Declares a set of bits over an enum-like list of names.
 macro_rules! bit_names {
     ($(#[$meta:meta])* $set:ident($int:ty) { $($(#[$doc:meta])* $konst:ident = $code:literal;)* }) => {

@@ -1,6 +1,6 @@
 //! Which kinds of octets occur in a value.
 
-use super::bits::bit_names;
+use super::bits::{bit_names, ones};
 
 bit_names! {
     /// Which kinds of octets occur in a value: the cheap first question of every parser and detector.
@@ -179,14 +179,12 @@ impl Chars {
     /// Numbers of the kinds that occur: their places in [`Self::NAMED`].
     #[inline]
     pub fn kinds(self) -> impl Iterator<Item = usize> {
-        let mut left = self.0;
-        std::iter::from_fn(move || {
-            let kind = left.trailing_zeros() as usize;
-            // The kinds are the lower bits, so that this is also the end.
-            let more = kind < Self::KINDS;
-            left &= left.wrapping_sub(1);
-            more.then_some(kind)
-        })
+        ones(self.0)
+    }
+
+    /// The kinds that occur, each as a set of its own.
+    pub fn each(self) -> impl Iterator<Item = Chars> {
+        self.kinds().map(|kind| Self::NAMED[kind].1)
     }
 
     /// Whether nothing but members of `other` occurs.

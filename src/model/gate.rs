@@ -2,6 +2,7 @@
 //!
 //! A table asks it for all of its lines at once: for each kind that occurs, one look at which lines it speaks for.
 
+use super::bits::ones;
 use super::chars::Chars;
 
 /// What octets a value must have to be worth a line of a table.
@@ -100,14 +101,22 @@ pub const fn below(count: usize) -> Lines {
 
 /// The numbers of `lines`, lowest first.
 #[inline]
-pub fn each(mut lines: Lines) -> impl Iterator<Item = usize> {
-    std::iter::from_fn(move || {
-        let line = lines.trailing_zeros() as usize;
-        let more = lines != 0;
-        lines &= lines.wrapping_sub(1);
-        more.then_some(line)
-    })
+pub fn each(lines: Lines) -> impl Iterator<Item = usize> {
+    ones(u64::from(lines))
 }
+
+/// The [`Gates`] of a table whose lines have a `gate`.
+macro_rules! gates {
+    ($table:expr) => {{
+        let (mut gates, mut line) = ($crate::model::Gates::new(), 0);
+        while line < $table.len() {
+            gates = gates.with(line, $table[line].gate);
+            line += 1;
+        }
+        gates
+    }};
+}
+pub(crate) use gates;
 
 #[cfg(test)]
 mod tests {

@@ -46,15 +46,5 @@ const SHELL_MARKS: Chars = Chars::BACKSLASH
     .with(Chars::DQUOTE)
     .with(Chars::BACKTICK);
 
-/// Kinds of octets without which a value has no view.
-pub static VIEWED: Chars = {
-    let (mut all, mut number) = (Chars::NONE, 0);
-    while number < VIEWS.len() {
-        all = all.with(VIEWS[number].needs);
-        number += 1;
-    }
-    all
-};
-
 /// Bit of the value itself in a set of views.
 pub const PLAIN: u16 = 1 << 15;

@@ -20,7 +20,7 @@ pub struct Options<'o> {
 }
 
 /// The values of one message.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Extracted<'a> {
     /// Points of the values.
     pub tree: PointTree<'a>,

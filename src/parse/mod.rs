@@ -221,14 +221,7 @@ pub static TABLE: &[Parser] = &[
 ];
 
 /// The gates of [`TABLE`].
-static GATES: Gates = {
-    let (mut gates, mut line) = (Gates::new(), 0);
-    while line < TABLE.len() {
-        gates = gates.with(line, TABLE[line].gate);
-        line += 1;
-    }
-    gates
-};
+static GATES: Gates = gate::gates!(TABLE);
 
 /// Parsers of [`TABLE`] that may want to try a value of these kinds of octets, in order. All of them may want one about
 /// which something is declared.

@@ -8,6 +8,7 @@
 //!
 //! Linear: at each position no more is compared than the literals that share the anchor there, each of bounded length.
 
+use super::needs::ORDINARY;
 use crate::model::Chars;
 
 /// Octets of an anchor.
@@ -16,8 +17,6 @@ const QUAD: usize = 4;
 const FOLD: u32 = 0x2020_2020;
 /// Lists by hash of keys.
 const LISTS: usize = 1 << 12;
-/// Kinds of octets that ordinary values have: what is looked for in few texts has others.
-const ORDINARY: Chars = Chars::TOKEN.with(Chars::BLANK).with(Chars::COMMA).with(Chars::HIGH);
 
 /// What is looked for.
 #[derive(Clone, Copy, Debug)]
@@ -111,11 +110,8 @@ impl Anchors {
             1 => (0..=0xff).for_each(|next| self.shorts.set(pair(anchor.key | next << 8))),
             _ => self.shorts.set(pair(anchor.key)),
         }
-        if rare.is_empty() {
-            self.marks = Chars::ALL;
-        } else if !rare.meets(self.marks) {
-            let first = rare.kinds().next().map_or(Chars::ALL, |kind| Chars::NAMED[kind].1);
-            self.marks = self.marks.with(first);
+        if !rare.meets(self.marks) {
+            self.marks = self.marks.with(rare.each().next().unwrap_or(Chars::ALL));
         }
     }
 

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 /// Clauses kept of one node: the rarest.
 const MAX_CLAUSES: usize = 12;
 /// Kinds that most values have.
-const ORDINARY: Chars = Chars::TOKEN.with(Chars::BLANK).with(Chars::COMMA).with(Chars::HIGH);
+pub(super) const ORDINARY: Chars = Chars::TOKEN.with(Chars::BLANK).with(Chars::COMMA).with(Chars::HIGH);
 /// What one ordinary kind in a clause costs, in kinds that are not.
 const COMMON: u32 = 8;
 /// From this cost on a clause tells next to nothing.
@@ -45,7 +45,7 @@ impl Needs {
 fn clauses(hir: &Hir) -> Vec<Chars> {
     match hir.kind() {
         HirKind::Empty | HirKind::Look(_) => Vec::new(),
-        HirKind::Literal(literal) => least(Chars::of(&literal.0).kinds().map(|kind| Chars::NAMED[kind].1).collect()),
+        HirKind::Literal(literal) => least(Chars::of(&literal.0).each().collect()),
         HirKind::Class(class) => class_kinds(class).into_iter().collect(),
         HirKind::Capture(capture) => clauses(&capture.sub),
         HirKind::Repetition(rep) if rep.min > 0 => clauses(&rep.sub),
@@ -78,7 +78,7 @@ fn least(mut all: Vec<Chars>) -> Vec<Chars> {
 
 /// How much of ordinary text a clause holds for.
 fn cost(clause: Chars) -> u32 {
-    clause.kinds().map(|kind| if ORDINARY.meets(Chars::NAMED[kind].1) { COMMON } else { 1 }).sum()
+    clause.each().map(|kind| if ORDINARY.meets(kind) { COMMON } else { 1 }).sum()
 }
 
 /// The kinds that the octets of a class are of.

@@ -74,8 +74,8 @@ impl Literals {
                 unfiltered.push(number);
                 continue;
             };
-            for octets in required.iter().filter(|l| Chars::of(l).within(kinds)) {
-                let own = Chars::of(octets);
+            let kept = required.iter().map(|octets| (octets, Chars::of(octets))).filter(|(_, own)| own.within(kinds));
+            for (octets, own) in kept {
                 let at = *by_literal.entry(octets).or_insert_with(|| {
                     literals.push(Literal { octets, needs: Chars::ALL });
                     wanted_by.push(Vec::new());
