@@ -3,12 +3,13 @@
 use crate::detect::{self, Hit, Match, Rule, Subject};
 use crate::model::bytes::printable;
 use crate::model::finding::MAX_MATCHED;
+use crate::model::known::Place;
 use crate::model::{
-    Anomaly, Budget, Chars, Confidence, DecodeStep, Finding, GraphqlFacts, Inspection, Limits, Message, NotInspected,
-    PointTree, SkipReason, Stop, Tag, Upload, Value, Zone,
+    Anomaly, Budget, Chars, Confidence, DecodeStep, Finding, GraphqlFacts, Hint, Inspection, Known, Limits, Message,
+    NotInspected, PointTree, SkipReason, Stop, Tag, Upload, Value, Zone,
 };
 use crate::normalize::{PLAIN, VIEWS};
-use crate::parse::extract::{Extracted, Options, extract};
+use crate::parse::extract::{Acquainted, Extracted, Options, extract};
 use crate::ruleset::{Ruleset, Seen};
 use bumpalo::Bump;
 use std::borrow::Cow;
@@ -35,6 +36,7 @@ pub struct Plan<'p> {
 pub struct Scratch {
     bump: Bump,
     seen: Seen,
+    known: Known,
 }
 
 /// Memory kept between inspections; above, it is given back.
@@ -60,22 +62,48 @@ pub fn inspect(
 ) -> Inspection {
     scratch.reset();
     let budget = Budget::new(plan.limits.work, stop);
-    let Scratch { bump, seen } = scratch;
+    let Scratch { bump, seen, known } = scratch;
+    known.by(ruleset.number);
     let looked_at = detect::TABLE.iter().fold(ruleset.zones, |all, detector| all.with(detector.zones));
-    let options = Options { unseen: Zone::ALL.without(looked_at), ..plan.options };
+    // Who wants an explanation wants to see every value.
+    let acquainted = (!plan.explain).then_some(Acquainted { with: known, grammar_only: plan.grammar_only });
+    let options = Options { unseen: Zone::ALL.without(looked_at), known: acquainted, ..plan.options };
     let extracted = extract(message, &options, &plan.limits, &budget, bump);
     let mut found = Found::new(&extracted.tree, plan);
     for value in &extracted.values {
-        let looked =
-            if value.covered { Ok(()) } else { look(value, &extracted.tree, ruleset, &budget, seen, &mut found) };
+        let looked = if value.covered {
+            Ok(Looked::Found)
+        } else {
+            look(value, &extracted.tree, ruleset, &budget, seen, &mut found)
+        };
         if plan.explain {
             found.explain(value);
         }
-        if looked.is_err() {
-            break;
+        match looked {
+            Ok(Looked::Nothing) if !value.tried && value.hint == Hint::None => {
+                let place = Place {
+                    zone: value.zone,
+                    tag: extracted.tree.segment(value.point).map(|s| s.tag),
+                    grammar_only: plan.grammar_only,
+                };
+                if place.repeats() {
+                    known.learn(value.bytes, place);
+                }
+            }
+            Ok(_) => {}
+            Err(_) => break,
         }
     }
     found.finish(&extracted, &budget)
+}
+
+/// What a look at a value gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Looked {
+    /// Nothing, and so it would at any other point.
+    Nothing,
+    /// Nothing here, or something.
+    Found,
 }
 
 /// Runs every detector on every form of one value.
@@ -86,8 +114,9 @@ fn look<'r>(
     budget: &Budget<'_>,
     seen: &mut Seen,
     found: &mut Found<'r, '_>,
-) -> Result<(), Stop> {
+) -> Result<Looked, Stop> {
     found.hits.clear();
+    let dropped = found.out.findings_dropped;
     let subject = Subject::new(value.bytes, value.chars, value, tree);
     let mut result = detect::signature::run(ruleset, &subject, PLAIN, budget, seen, &mut found.hits);
     for detector in detect::worth(value.chars, value.zone) {
@@ -111,6 +140,7 @@ fn look<'r>(
         }
     }
     found.settle(value, value.bytes);
+    let mut placed = subject.is_placed();
     for (number, kind) in VIEWS.iter().enumerate() {
         if result.is_err() || !value.chars.meets(kind.needs) || !ruleset.views(number, value.zone) {
             continue;
@@ -120,11 +150,12 @@ fn look<'r>(
             let view = Subject::new(&bytes, Chars::of(&bytes), value, tree);
             result = result
                 .and_then(|()| detect::signature::run(ruleset, &view, 1 << number, budget, seen, &mut found.hits));
+            placed |= view.is_placed();
             found.settle(value, &bytes);
         }
     }
-    found.judge();
-    result
+    let nothing = found.judge() == 0 && found.out.findings_dropped == dropped;
+    result.map(|()| if nothing && !placed { Looked::Nothing } else { Looked::Found })
 }
 
 /// Findings of the message so far.
@@ -176,10 +207,11 @@ impl<'r, 't> Found<'r, 't> {
         }
     }
 
-    /// Sums up the findings of the current value by attack type.
-    fn judge(&mut self) {
-        if self.from == self.out.findings.len() {
-            return;
+    /// Sums up the findings of the current value by attack type. Answers how many there are.
+    fn judge(&mut self) -> usize {
+        let count = self.out.findings.len() - self.from;
+        if count == 0 {
+            return 0;
         }
         let findings = &mut self.out.findings[self.from..];
         for at in 0..findings.len() {
@@ -188,6 +220,7 @@ impl<'r, 't> Found<'r, 't> {
             findings[at].decisive = sum >= Confidence::ATTACK;
         }
         self.from = self.out.findings.len();
+        count
     }
 
     fn explain(&mut self, value: &Value<'_>) {
@@ -226,7 +259,7 @@ impl<'r, 't> Found<'r, 't> {
             uploads.map(|file| Upload { point: self.tree.path(file.point), bytes: file.bytes.len() as u64 }).collect();
         out.graphql =
             extracted.notes.graphql.clone().map(|(facts, at)| GraphqlFacts { point: self.tree.path(at), ..facts });
-        out.values = extracted.values.len() as u32;
+        out.values = extracted.values.len() as u32 + extracted.notes.passed_over;
         out.work = budget.spent();
         out
     }
@@ -251,5 +284,43 @@ mod tests {
         assert_eq!(got.findings[0].rule.as_ref(), "ptrav.etc-passwd");
         assert!(got.findings[0].decisive);
         assert_eq!(got.findings[0].point.to_string(), "[uri]");
+    }
+
+    fn get<'m>(headers: Vec<Header<'m>>, body: &'m [u8]) -> Message<'m> {
+        Message { method: b"POST", target: b"/", protocol: b"HTTP/1.1", headers, body, ..Message::default() }
+    }
+
+    /// Names and headers that came before are passed over; that must change no answer, wherever they come again.
+    #[test]
+    fn what_is_known_changes_no_answer() {
+        let ruleset = crate::ruleset::compile::compile(&crate::ruleset::builtin::files()).unwrap();
+        let samples = ruleset.signatures.iter().flat_map(|s| s.doc.positive.iter().chain(&s.doc.negative));
+        let detectors = detect::TABLE.iter().flat_map(|d| d.samples.positive.iter().chain(d.samples.negative));
+        let ordinary = ["customer_id", "prototype", "constructor", "$ne", "filter", "q"];
+        let texts = samples.map(String::as_str).chain(detectors.copied()).chain(ordinary);
+        let mut used = Scratch::default();
+        let (mut all, mut passed_over) = (0, 0);
+        for text in texts {
+            let bodies = [
+                serde_json::json!({ text: "x" }),
+                serde_json::json!({ "constructor": { text: 1 } }),
+                serde_json::json!({ "filter": { text: 1 } }),
+            ];
+            for round in 0..3 {
+                for body in bodies.iter().map(|body| body.to_string()) {
+                    let header = |name: &'static [u8]| Header { name, value: text.as_bytes() };
+                    let message =
+                        get(vec![header(b"X-One"), header(b"User-Agent"), header(b"Referer")], body.as_bytes());
+                    let inspect =
+                        |scratch: &mut Scratch| inspect(&message, &ruleset, &Plan::default(), scratch, &|| false);
+                    let (got, want) = (inspect(&mut used), inspect(&mut Scratch::default()));
+                    assert_eq!(got.findings, want.findings, "{text:?} in round {round}: {body}");
+                    assert_eq!((got.anomalies, got.not_inspected), (want.anomalies, want.not_inspected), "{text:?}");
+                    assert_eq!(got.values, want.values, "{text:?}");
+                    (all, passed_over) = (all + want.work, passed_over + want.work - got.work);
+                }
+            }
+        }
+        assert!(passed_over * 10 > all, "hardly anything was known: {passed_over} of {all}");
     }
 }

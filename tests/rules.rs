@@ -108,7 +108,16 @@ fn every_sample_of_every_detector_passes_through_the_engine() {
 fn both_ways(text: &[u8], zone: Zone) -> (Vec<String>, Vec<String>) {
     let rules = ruleset();
     let chars = Chars::of(text);
-    let value = Value { point: PointId::ROOT, bytes: text, zone, hint: Hint::None, depth: 0, covered: false, chars };
+    let value = Value {
+        point: PointId::ROOT,
+        bytes: text,
+        zone,
+        hint: Hint::None,
+        depth: 0,
+        tried: false,
+        covered: false,
+        chars,
+    };
     let tree = PointTree::new();
     let subject = weir::detect::Subject::new(text, chars, &value, &tree);
     let budget = Budget::new(u64::MAX, &|| false);

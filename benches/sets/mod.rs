@@ -189,12 +189,25 @@ fn json_value(r: &mut Random) -> String {
     }
 }
 
+/// A document of about `size` octets whose member names are any two words: they hardly ever come again.
 pub fn json(r: &mut Random, size: usize) -> String {
+    json_with(r, size, |r| format!("{}_{}", r.pick(WORDS), r.pick(WORDS)))
+}
+
+/// A document whose member names are some of the `names` that an API has.
+pub fn json_of_api(r: &mut Random, size: usize, names: usize) -> String {
+    json_with(r, size, |r| {
+        let mut name = Random(r.below(names) as u64);
+        format!("{}_{}", name.pick(WORDS), name.pick(WORDS))
+    })
+}
+
+fn json_with(r: &mut Random, size: usize, name: impl Fn(&mut Random) -> String) -> String {
     let mut out = String::from("{\"items\":[");
     while out.len() + 2 < size {
         out.push('{');
         for _ in 0..6 {
-            out.push_str(&format!("\"{}_{}\":{},", r.pick(WORDS), r.pick(WORDS), json_value(r)));
+            out.push_str(&format!("\"{}\":{},", name(r), json_value(r)));
         }
         out.pop();
         out.push_str("},");

@@ -62,7 +62,7 @@ const GATE: Gate = Gate::any(Chars::NEWLINE);
 
 fn run(subject: &Subject<'_>) -> Option<Match> {
     // A body as a whole, or a file, holds lines by its nature, and multipart has headers of its own.
-    let mut steps = subject.tree.ancestors(subject.value.point).map(|s| s.tag).skip_while(|t| *t == Tag::Percent);
+    let mut steps = subject.ancestors().map(|s| s.tag).skip_while(|t| *t == Tag::Percent);
     if matches!(steps.next(), Some(Tag::Post | Tag::File))
         || memchr::memmem::find(subject.bytes, b"form-data;").is_some()
     {

@@ -40,21 +40,26 @@ const SAMPLES: Samples = Samples {
 /// Names with letters: the names looked for are words.
 const GATE: Gate = Gate::any(Chars::ALPHA);
 
+/// What stands between the steps of a name.
+const SEPARATORS: Chars = Chars::LBRACKET.with(Chars::RBRACKET).with(Chars::DOT);
+const PROTO: &[u8] = b"__proto__";
+const PROTOTYPE: &[u8] = b"prototype";
+
 /// The step to a prototype in a parameter's or member's name.
 fn prototype(subject: &Subject<'_>) -> Option<Match> {
     let text = subject.bytes;
-    // What both names looked for have in common; most names end here.
-    let begins = |at: usize| text[at..].starts_with(b"proto");
-    if text.len() < b"prototype".len() || !memchr::memchr_iter(b'p', text).any(begins) {
-        return None;
-    }
     let certain = |start: usize, end: usize| Some(Match { confidence: Confidence::High, start, end });
+    if !subject.chars.meets(SEPARATORS) {
+        // Most names are one step.
+        let found = text.trim_ascii() == PROTO || text == PROTOTYPE && is_below_constructor(subject);
+        return found.then_some(()).and_then(|()| certain(0, text.len()));
+    }
     let mut before: &[u8] = b"";
     let mut start = 0;
     for part in text.split(|b| matches!(b, b'[' | b']' | b'.')) {
         let end = start + part.len();
         let word = part.trim_ascii();
-        if word == b"__proto__" || (word == b"prototype" && before == b"constructor") {
+        if word == PROTO || (word == PROTOTYPE && before == b"constructor") {
             return certain(start, end);
         }
         if !word.is_empty() {
@@ -62,13 +67,12 @@ fn prototype(subject: &Subject<'_>) -> Option<Match> {
         }
         start = end + 1;
     }
-    (text == b"prototype" && is_below_constructor(subject)).then_some(())?;
-    certain(0, text.len())
+    None
 }
 
 /// Whether the name is a member of a member called `constructor`.
 fn is_below_constructor(subject: &Subject<'_>) -> bool {
-    let above = subject.tree.ancestors(subject.value.point).nth(1);
+    let above = subject.ancestors().nth(1);
     above.is_some_and(|segment| segment.key == Key::Name(b"constructor"))
 }
 
@@ -84,7 +88,8 @@ mod tests {
         let point = tree.child(outer, Segment::plain(Tag::HashName));
         let bytes = b"prototype";
         let chars = Chars::of(bytes);
-        let value = Value { point, bytes, zone: Zone::NAME, hint: Hint::None, depth: 0, covered: false, chars };
+        let value =
+            Value { point, bytes, zone: Zone::NAME, hint: Hint::None, depth: 0, tried: false, covered: false, chars };
         assert!(prototype(&Subject::new(bytes, chars, &value, &tree)).is_some());
     }
 }

@@ -17,7 +17,9 @@ pub mod url;
 pub mod xss;
 
 use crate::model::gate;
-use crate::model::{AttackType, Chars, Confidence, Gate, Gates, Hint, PointId, PointPattern, PointTree, Value, Zone};
+use crate::model::{
+    AttackType, Chars, Confidence, Gate, Gates, Hint, PointId, PointPattern, PointTree, Segment, Value, Zone,
+};
 use std::cell::Cell;
 
 /// What a detector looks at: one value, in one of its forms.
@@ -27,9 +29,8 @@ pub struct Subject<'s> {
     /// Which kinds of octets occur.
     pub chars: Chars,
     /// The value that this is, or is a form of.
-    pub value: Value<'s>,
-    /// Points of the message.
-    pub tree: &'s PointTree<'s>,
+    pub value: &'s Value<'s>,
+    tree: &'s PointTree<'s>,
     /// What earlier detectors of the table left.
     pub memo: Memo,
 }
@@ -39,17 +40,33 @@ pub struct Subject<'s> {
 pub struct Memo {
     /// The SQL grammar found something, and is in doubt.
     in_doubt: Cell<bool>,
+    /// Somebody asked where the value stands.
+    placed: Cell<bool>,
 }
 
 impl<'s> Subject<'s> {
     /// `bytes`, which are `value` or a form of it.
-    pub fn new(bytes: &'s [u8], chars: Chars, value: &Value<'s>, tree: &'s PointTree<'s>) -> Self {
-        Self { bytes, chars, value: *value, tree, memo: Memo::default() }
+    pub fn new(bytes: &'s [u8], chars: Chars, value: &'s Value<'s>, tree: &'s PointTree<'s>) -> Self {
+        Self { bytes, chars, value, tree, memo: Memo::default() }
     }
 
     /// Whether the value sits at, or below, one of `points`; true for an empty list.
     pub fn is_at(&self, points: &[PointPattern]) -> bool {
-        points.is_empty() || points.iter().any(|p| p.covers_node(self.tree, self.value.point))
+        points.is_empty() || {
+            self.memo.placed.set(true);
+            points.iter().any(|p| p.covers_node(self.tree, self.value.point))
+        }
+    }
+
+    /// The steps of the value's point, the last one first.
+    pub fn ancestors(&self) -> impl Iterator<Item = Segment<'s>> {
+        self.memo.placed.set(true);
+        self.tree.ancestors(self.value.point)
+    }
+
+    /// Whether anybody has asked where the value stands, so that elsewhere the answers may be others.
+    pub fn is_placed(&self) -> bool {
+        self.memo.placed.get()
     }
 }
 
@@ -115,6 +132,7 @@ impl Detector {
             zone: self.zones,
             hint: Hint::None,
             depth: 0,
+            tried: false,
             covered: false,
             chars,
         };

@@ -71,7 +71,7 @@ fn is_query_language(name: &[u8]) -> bool {
 }
 
 fn above_is_query_language(subject: &Subject<'_>) -> bool {
-    subject.tree.ancestors(subject.value.point).any(|segment| match segment.key {
+    subject.ancestors().any(|segment| match segment.key {
         Key::Name(name) => is_query_language(name),
         _ => false,
     })
@@ -93,7 +93,16 @@ mod tests {
                 let point = tree.child(member, Segment::plain(Tag::HashName));
                 let bytes = b"$gt";
                 let chars = Chars::of(bytes);
-                let value = Value { point, bytes, zone: Zone::NAME, hint: Hint::None, depth: 0, covered: false, chars };
+                let value = Value {
+                    point,
+                    bytes,
+                    zone: Zone::NAME,
+                    hint: Hint::None,
+                    depth: 0,
+                    tried: false,
+                    covered: false,
+                    chars,
+                };
                 operator_name(&Subject::new(bytes, chars, &value, &tree)).is_some()
             })
             .collect();

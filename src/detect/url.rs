@@ -195,7 +195,7 @@ fn parse(text: &[u8]) -> Option<Url<'_>> {
 /// The name of the parameter that a value belongs to.
 fn name_of<'s>(subject: &'s Subject<'_>) -> &'s [u8] {
     let named = |tag| matches!(tag, Tag::Get | Tag::FormUrlencoded | Tag::Hash | Tag::Multipart | Tag::Cookie);
-    let mut names = subject.tree.ancestors(subject.value.point).filter(|s| named(s.tag));
+    let mut names = subject.ancestors().filter(|s| named(s.tag));
     match names.next().map(|s| s.key) {
         Some(Key::Name(name)) => name,
         _ => b"",

@@ -152,6 +152,9 @@ impl Chars {
     #[inline]
     pub fn of(bytes: &[u8]) -> Chars {
         const BLOCK: usize = 1024;
+        if bytes.len() <= BLOCK {
+            return Self::of_block(bytes);
+        }
         let mut found = Chars::NONE;
         for block in bytes.chunks(BLOCK) {
             found = found.with(Self::of_block(block));

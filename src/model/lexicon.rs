@@ -6,6 +6,8 @@
 #[derive(Debug)]
 pub struct Lexicon<V: 'static, const SLOTS: usize> {
     slots: [Option<(u64, &'static [u8], V)>; SLOTS],
+    /// Lengths of the words that begin with each octet, as bits; the last bit is for all longer ones.
+    lengths: [u32; 256],
 }
 
 impl<V: Copy, const SLOTS: usize> Lexicon<V, SLOTS> {
@@ -13,12 +15,17 @@ impl<V: Copy, const SLOTS: usize> Lexicon<V, SLOTS> {
     pub const fn new(groups: &[(V, &[&'static str])]) -> Self {
         assert!(SLOTS.is_power_of_two());
         let mut slots = [None; SLOTS];
+        let mut lengths = [0; 256];
         let (mut group, mut words) = (0, 0);
         while group < groups.len() {
             let (meaning, list) = groups[group];
             let mut at = 0;
             while at < list.len() {
                 let word = list[at].as_bytes();
+                if let Some(first) = word.first() {
+                    lengths[first.to_ascii_lowercase() as usize] |= length(word);
+                    lengths[first.to_ascii_uppercase() as usize] |= length(word);
+                }
                 let key = key(word);
                 let mut slot = Self::first(key);
                 while let Some((_, known, _)) = slots[slot] {
@@ -36,7 +43,7 @@ impl<V: Copy, const SLOTS: usize> Lexicon<V, SLOTS> {
             group += 1;
         }
         assert!(words * 3 <= SLOTS * 2, "too few slots: probing would be slow");
-        Self { slots }
+        Self { slots, lengths }
     }
 
     const fn first(key: u64) -> usize {
@@ -46,6 +53,10 @@ impl<V: Copy, const SLOTS: usize> Lexicon<V, SLOTS> {
     /// What `word` means, if it is one of the vocabulary.
     #[inline]
     pub fn get(&self, word: &[u8]) -> Option<V> {
+        // Most words of ordinary text end here.
+        if word.first().is_some_and(|first| self.lengths[usize::from(*first)] & length(word) == 0) {
+            return None;
+        }
         let wanted = key(word);
         let mut slot = Self::first(wanted);
         while let Some((key, known, meaning)) = self.slots[slot] {
@@ -56,6 +67,12 @@ impl<V: Copy, const SLOTS: usize> Lexicon<V, SLOTS> {
         }
         None
     }
+}
+
+/// The bit of a word's length.
+#[inline]
+const fn length(word: &[u8]) -> u32 {
+    1 << if word.len() < 31 { word.len() } else { 31 }
 }
 
 /// A number that words equal but for case share: their length and up to eight octets, letters in lower case.

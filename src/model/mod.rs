@@ -14,6 +14,7 @@ pub mod finding;
 pub mod gate;
 pub mod graphql;
 pub mod hit;
+pub mod known;
 pub mod lexicon;
 pub mod limits;
 pub mod point;
@@ -30,6 +31,7 @@ pub use finding::{Confidence, Coverage, DecodeStep, Finding, Inspection, NotInsp
 pub use gate::{Gate, Gates};
 pub use graphql::GraphqlFacts;
 pub use hit::Hit;
+pub use known::Known;
 pub use lexicon::Lexicon;
 pub use limits::Limits;
 pub use point::{Key, PointId, PointPath, PointPattern, PointTree, Segment, Tag};

@@ -115,6 +115,8 @@ pub struct Value<'a> {
     pub hint: Hint<'a>,
     /// Parsers stacked so far.
     pub depth: u8,
+    /// Whether a parser had anything to do with it.
+    pub tried: bool,
     /// Whether other values hold all that is in this one, so that detectors need not look at it.
     pub covered: bool,
     /// Which kinds of octets occur in `bytes`.

@@ -46,6 +46,14 @@ impl<'a> Lexer<'a> {
         self.at
     }
 
+    /// Reads `mark` if it comes next, without white space before it, as most JSON has it.
+    #[inline]
+    pub fn next_is(&mut self, mark: u8) -> bool {
+        let comes = self.input.get(self.at) == Some(&mark);
+        self.at += usize::from(comes);
+        comes
+    }
+
     fn string(&mut self, quote: u8) -> Token<'a> {
         let start = self.at;
         let mut escaped = false;

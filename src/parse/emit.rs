@@ -1,5 +1,6 @@
 //! Where parsers put what they find.
 
+use super::extract::Acquainted;
 use crate::model::{
     AnomalyKind, Budget, Chars, GraphqlFacts, Hint, Key, Limits, PointId, PointTree, Segment, SkipReason, Stop, Tag,
     Value, Zone,
@@ -20,6 +21,8 @@ pub struct Notes {
     pub skipped: Vec<(SkipReason, PointId)>,
     /// Measures of the GraphQL documents, and where the first one sits.
     pub graphql: Option<(GraphqlFacts, PointId)>,
+    /// Values passed over, as they are known to hold nothing.
+    pub passed_over: u32,
 }
 
 /// The values, points and notes of one message while it is taken apart.
@@ -38,6 +41,7 @@ pub struct Emit<'x, 'a> {
     pub(super) depth: u8,
     /// Octets that decoders may still make.
     pub(super) decoded_left: &'x mut usize,
+    pub(super) known: Option<Acquainted<'x>>,
 }
 
 /// Pairs whose names are compared one by one; above, a map is made.
@@ -72,14 +76,35 @@ impl<'a> Emit<'_, 'a> {
 
     /// Emits `bytes` at the current point in another zone or with a declaration.
     pub fn value_as(&mut self, bytes: &'a [u8], zone: Zone, hint: Hint<'a>) -> Result<(), Stop> {
+        self.charge_value(bytes)?;
+        if hint != Hint::None || !self.passes_over(bytes, zone, self.tag()) {
+            self.push(bytes, zone, hint);
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn charge_value(&mut self, bytes: &[u8]) -> Result<(), Stop> {
         self.budget.spend(bytes.len() + 1)?;
-        if self.values.len() >= self.limits.values as usize {
+        if self.values.len() + self.notes.passed_over as usize >= self.limits.values as usize {
             self.skip(SkipReason::ValueLimit);
             self.budget.spend(usize::MAX)?;
         }
-        let chars = Chars::of(bytes);
-        self.values.push(Value { point: self.at, bytes, zone, hint, depth: self.depth, covered: false, chars });
         Ok(())
+    }
+
+    /// Whether `bytes` are known to hold nothing where `tag` is the last step.
+    #[inline]
+    fn passes_over(&mut self, bytes: &[u8], zone: Zone, tag: Option<Tag>) -> bool {
+        let passes = self.known.is_some_and(|known| known.passes(bytes, zone, tag));
+        self.notes.passed_over += u32::from(passes);
+        passes
+    }
+
+    #[inline]
+    fn push(&mut self, bytes: &'a [u8], zone: Zone, hint: Hint<'a>) {
+        let (point, depth, chars) = (self.at, self.depth, Chars::of(bytes));
+        self.values.push(Value { point, bytes, zone, hint, depth, tried: false, covered: false, chars });
     }
 
     /// Emits `bytes` one step down.
@@ -93,10 +118,15 @@ impl<'a> Emit<'_, 'a> {
     /// Emits a parameter's name as a value of its own, at a point such as `["get_name"]`.
     /// Names of letters, digits, `-`, `_` and `.` carry no syntax and are emitted too, for signatures on names.
     pub fn name(&mut self, tag: Tag, name: &'a [u8]) -> Result<(), Stop> {
+        let zone = self.zone.with(Zone::NAME);
+        self.charge_value(name)?;
+        if self.passes_over(name, zone, Some(tag)) {
+            return Ok(());
+        }
         self.enter(Segment::plain(tag))?;
-        let result = self.value_as(name, self.zone.with(Zone::NAME), Hint::None);
+        self.push(name, zone, Hint::None);
         self.leave();
-        result
+        Ok(())
     }
 
     /// Emits named values: each at `[tag, name]`, and where a name is repeated each at `[tag, name][array, i]`

@@ -2,9 +2,10 @@
 
 use super::emit::{Emit, Notes};
 use super::{Candidate, Fail, Parsed, SPELLINGS, Suits, headers, message, target, worth};
+use crate::model::known::Place;
 use crate::model::{
-    Budget, Hint, Limits, Message, MessageKind, ParserSet, PointId, PointTree, Segment, SkipReason, Stop, Tag, Value,
-    Zone,
+    Budget, Hint, Known, Limits, Message, MessageKind, ParserSet, PointId, PointTree, Segment, SkipReason, Stop, Tag,
+    Value, Zone,
 };
 use bumpalo::Bump;
 
@@ -15,8 +16,28 @@ pub struct Options<'o> {
     pub unseen: Zone,
     /// Parsers switched off everywhere.
     pub parsers_off: ParserSet,
+    /// Values that need not be looked at again.
+    pub known: Option<Acquainted<'o>>,
     /// Parsers switched off at some points.
     pub parsers_off_at: &'o [(ParserSet, crate::model::PointPattern)],
+}
+
+/// Values known to hold nothing, for an inspection that leaves libinjection out or not.
+#[derive(Clone, Copy, Debug)]
+pub struct Acquainted<'o> {
+    /// The values.
+    pub with: &'o Known,
+    /// Whether libinjection is left out.
+    pub grammar_only: bool,
+}
+
+impl Acquainted<'_> {
+    /// Whether `bytes` in `zone` below a step called `tag` may be passed over.
+    #[inline]
+    pub(super) fn passes(&self, bytes: &[u8], zone: Zone, tag: Option<Tag>) -> bool {
+        let place = Place { zone, tag, grammar_only: self.grammar_only };
+        place.repeats() && self.with.holds(bytes, place)
+    }
 }
 
 /// The values of one message.
@@ -57,7 +78,7 @@ pub fn extract<'a>(
     let mut out = Extracted::expecting(values_of(message).min(limits.values as usize));
     let mut decoded_left = limits.decoded_bytes;
     let mut at = 0;
-    let opened = open(message, &mut emit(&mut out, limits, budget, bump, &mut decoded_left));
+    let opened = open(message, &mut emit(&mut out, options, limits, budget, bump, &mut decoded_left));
     if opened.is_ok() {
         while at < out.values.len() {
             if deepen(at, options, &mut out, limits, budget, bump, &mut decoded_left).is_err() {
@@ -71,6 +92,7 @@ pub fn extract<'a>(
 
 fn emit<'x, 'a>(
     out: &'x mut Extracted<'a>,
+    options: &Options<'x>,
     limits: &'x Limits,
     budget: &'x Budget<'x>,
     bump: &'a Bump,
@@ -87,6 +109,7 @@ fn emit<'x, 'a>(
         zone: Zone::META,
         depth: 0,
         decoded_left,
+        known: options.known,
     }
 }
 
@@ -160,7 +183,11 @@ fn deepen<'a>(
     };
     for parser in worth(value.chars, value.hint) {
         let suits = parser.tries(&candidate);
-        if suits == Suits::No || (options.unseen.holds(value.zone) && SPELLINGS.meets(parser.id)) {
+        if suits == Suits::No {
+            continue;
+        }
+        out.values[at].tried = true;
+        if options.unseen.holds(value.zone) && SPELLINGS.meets(parser.id) {
             continue;
         }
         let off = options.parsers_off.meets(parser.id)
@@ -168,7 +195,7 @@ fn deepen<'a>(
                 .parsers_off_at
                 .iter()
                 .any(|(id, at)| id.meets(parser.id) && at.covers_node(&out.tree, value.point));
-        let mut em = emit(out, limits, budget, bump, decoded_left);
+        let mut em = emit(out, options, limits, budget, bump, decoded_left);
         (em.at, em.zone, em.depth) = (value.point, value.zone, value.depth + 1);
         if off || value.depth >= limits.depth {
             em.skip(if off { SkipReason::ParserOff } else { SkipReason::DepthLimit });

@@ -51,12 +51,18 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, F
         deep: 0,
         too_deep: false,
     };
-    for token in lexer.by_ref() {
+    while let Some(token) = lexer.next() {
         if walk.frames.is_empty() && walk.documents == 1 && walk.scalar && !declared {
             // A text in quotes with something behind it is prose, not JSON.
             return Err(Fail::NotMine);
         }
         walk.token(token)?;
+        // What comes behind a name or a value nearly always, without another token.
+        match walk.frames.last_mut() {
+            Some(frame) if frame.key.is_some() && !frame.colon => frame.colon = lexer.next_is(b':'),
+            Some(frame) if frame.after_value && lexer.next_is(b',') => walk.comma(),
+            _ => {}
+        }
     }
     let unclosed = !walk.frames.is_empty();
     while !walk.frames.is_empty() {

@@ -100,6 +100,7 @@ pub fn alone(tag: Tag, bytes: &[u8], media: &str, run: Run) -> Outcome {
         zone: Zone::BODY,
         depth: 1,
         decoded_left: &mut decoded_left,
+        known: None,
     };
     let candidate = Candidate { bytes, chars: Chars::of(bytes), zone: Zone::BODY, tag, hint, depth: 0, covered: false };
     let outcome = run(&candidate, &mut em);

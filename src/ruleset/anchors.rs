@@ -46,8 +46,8 @@ pub(super) struct Anchors {
     literals: Vec<Box<[u8]>>,
     /// Whether an anchor may begin with four octets, by hash.
     quads: Bits<1024>,
-    /// Whether one of [`Self::quads`] may be of three octets.
-    threes: bool,
+    /// Whether there is one of three octets among them, by hash; [`None`] where there is none at all.
+    threes: Option<Bits<1024>>,
     /// Whether another of fewer than four may begin with two octets.
     shorts: Bits<1024>,
     /// A text without any of these has none of [`Self::shorts`] that it need be told to hold.
@@ -89,7 +89,7 @@ impl Anchors {
         let mut new = Self {
             literals: literals.iter().map(|literal| literal.octets.into()).collect(),
             quads: Bits::new(),
-            threes: false,
+            threes: None,
             shorts: Bits::new(),
             marks: Chars::NONE,
             anchors: Vec::new(),
@@ -104,7 +104,7 @@ impl Anchors {
         match anchor.width {
             QUAD => return self.quads.set(quad(anchor.key)),
             3 if rare.is_empty() => {
-                self.threes = true;
+                self.threes.get_or_insert_with(Bits::new).set(quad(anchor.key));
                 return (0..=0xff).for_each(|next| self.quads.set(quad(anchor.key | next << 24 | FOLD)));
             }
             1 => (0..=0xff).for_each(|next| self.shorts.set(pair(anchor.key | next << 8))),
@@ -125,7 +125,7 @@ impl Anchors {
                 self.look(text, at, key, &mut found);
             }
         }
-        if self.threes
+        if self.threes.is_some()
             && let Some(at) = text.len().checked_sub(3)
         {
             // At the last place only one of three can begin.
@@ -158,8 +158,9 @@ impl Anchors {
     #[inline(never)]
     fn look(&self, text: &[u8], at: usize, key: u32, found: &mut impl FnMut(u32)) {
         self.compare(text, at, key, QUAD, found);
-        if self.threes {
-            self.compare(text, at, key & 0xff_ffff, 3, found);
+        let three = key & 0xff_ffff;
+        if self.threes.as_ref().is_some_and(|threes| threes.holds(quad(three))) {
+            self.compare(text, at, three, 3, found);
         }
     }
 

@@ -25,6 +25,7 @@ use crate::normalize::{PLAIN, VIEWS};
 use regex::bytes::Regex;
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A compiled signature.
 #[derive(Debug)]
@@ -52,6 +53,8 @@ pub struct Signature {
 /// All signatures, compiled. Cheap to share, never changed.
 #[derive(Debug)]
 pub struct Ruleset {
+    /// Tells it from every other ruleset of the process.
+    pub number: u64,
     /// Signatures by number.
     pub signatures: Vec<Signature>,
     prefilter: prefilter::Prefilter,
@@ -83,12 +86,14 @@ impl Ruleset {
     }
 
     fn assemble(signatures: Vec<Signature>, required: Vec<compile::Required>) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let prefilter = prefilter::Prefilter::new(&signatures, &required);
         let views = (0..VIEWS.len()).map(|number| 1u16 << number);
         let looking = |view| signatures.iter().filter(move |s: &&Signature| s.views & view != 0);
         let viewed = views.map(|view| looking(view).fold(Zone::NONE, |all, s| all.with(s.zones))).collect();
         let zones = signatures.iter().fold(Zone::NONE, |all, s| all.with(s.zones));
-        Self { signatures, prefilter, viewed, zones }
+        Self { number, signatures, prefilter, viewed, zones }
     }
 
     /// Whether some signature looks at view `number` of values in `zone`; otherwise there is no need to make it.

@@ -339,6 +339,7 @@ mod tests {
             zone: Zone::QUERY,
             hint: Hint::None,
             depth: 0,
+            tried: false,
             covered: false,
             chars,
         };

@@ -350,6 +350,7 @@ pub fn meaning(word: &[u8]) -> Word {
     LEXICON.get(word).unwrap_or_else(|| if is_procedure(word) { Word::StrongCall } else { Word::Plain })
 }
 
+#[inline]
 fn is_procedure(word: &[u8]) -> bool {
     let begins = |prefix: &&[u8]| word.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix));
     matches!(word[0] | 0x20, b's' | b'x' | b'u' | b'd') && STRONG_PREFIXES.iter().any(begins)

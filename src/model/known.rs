@@ -1,0 +1,173 @@
+//! Values that hold nothing, wherever they stand: names and headers come again with every request.
+//!
+//! An API's member names, parameter names and header values are few, and most of what a request consists of. Once one has
+//! been looked at, and neither a parser nor a detector nor a signature had anything to do with it, it is known, and is
+//! passed over where it comes again: same octets, same [`Place`], same ruleset. What depends on the point at which a value
+//! stands is never known.
+//!
+//! Bounded: [`SETS`] times [`WAYS`] values of at most [`MAX_OCTETS`] octets each. A value is remembered when it comes the
+//! second time, so that names which come but once, such as ids, drive none out; a client who fills the table with names of
+//! its own makes inspection as slow as it is without.
+
+use super::point::Tag;
+use super::value::Zone;
+use smallvec::SmallVec;
+use std::hash::BuildHasher;
+
+/// Sets of the table; a value belongs to one.
+const SETS: usize = 4096;
+/// Values in a set: the oldest makes way.
+const WAYS: usize = 2;
+/// Longest value remembered, in octets: user agents are among them.
+const MAX_OCTETS: usize = 192;
+/// Bits that say which values have come once.
+const ONCE_BITS: usize = 1 << 16;
+/// Values noted in them before they are cleared.
+const MAX_ONCE: usize = ONCE_BITS / 8;
+
+/// Where a value stands, as far as parsers and detectors ask without looking at its point, and how it is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Place {
+    /// Zone of the value.
+    pub zone: Zone,
+    /// Tag of the last step of its point.
+    pub tag: Option<Tag>,
+    /// Whether libinjection is left out.
+    pub grammar_only: bool,
+}
+
+impl Place {
+    /// Zones whose values come again.
+    const REPEATED: Zone = Zone::NAME.with(Zone::HEADER);
+
+    /// Whether values here are worth remembering.
+    #[inline]
+    pub const fn repeats(&self) -> bool {
+        self.zone.meets(Self::REPEATED)
+    }
+}
+
+/// A value that is known.
+#[derive(Debug, Default)]
+struct Entry {
+    place: Place,
+    octets: SmallVec<[u8; 24]>,
+}
+
+/// Values that are known to hold nothing.
+#[derive(Debug, Default)]
+pub struct Known {
+    /// Ruleset by which they were looked at.
+    ruleset: u64,
+    hasher: foldhash::fast::RandomState,
+    sets: Vec<[Entry; WAYS]>,
+    once: Vec<u64>,
+    noted: usize,
+}
+
+impl Known {
+    /// Forgets what was learnt by another ruleset than number `ruleset`.
+    pub fn by(&mut self, ruleset: u64) {
+        if self.ruleset != ruleset {
+            *self = Self { ruleset, ..Self::default() };
+        }
+    }
+
+    /// Whether `octets` at `place` are known to hold nothing.
+    #[inline]
+    pub fn holds(&self, octets: &[u8], place: Place) -> bool {
+        if self.sets.is_empty() || octets.len() > MAX_OCTETS {
+            return false;
+        }
+        let set = &self.sets[self.hash(octets) as usize % SETS];
+        // An empty entry holds the empty value, which holds nothing.
+        set.iter().any(|entry| entry.octets.as_slice() == octets && entry.place == place)
+    }
+
+    /// `octets` at `place` hold nothing, which does not depend on their point.
+    pub fn learn(&mut self, octets: &[u8], place: Place) {
+        if octets.len() > MAX_OCTETS || !self.came_before(octets) {
+            return;
+        }
+        if self.sets.is_empty() {
+            self.sets.resize_with(SETS, Default::default);
+        }
+        let at = self.hash(octets) as usize % SETS;
+        let set = &mut self.sets[at];
+        set.rotate_right(1);
+        set[0] = Entry { place, octets: SmallVec::from_slice(octets) };
+    }
+
+    /// Whether `octets` were noted before; notes them.
+    fn came_before(&mut self, octets: &[u8]) -> bool {
+        if self.noted >= MAX_ONCE || self.once.is_empty() {
+            self.once.clear();
+            self.once.resize(ONCE_BITS / 64, 0);
+            self.noted = 0;
+        }
+        // Other bits of the hash than those that choose the set.
+        let bit = (self.hash(octets) >> 32) as usize % ONCE_BITS;
+        let (word, mask) = (&mut self.once[bit / 64], 1 << (bit % 64));
+        let before = *word & mask != 0;
+        *word |= mask;
+        self.noted += usize::from(!before);
+        before
+    }
+
+    #[inline]
+    fn hash(&self, octets: &[u8]) -> u64 {
+        self.hasher.hash_one(octets)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NAME: Place = Place { zone: Zone::NAME, tag: Some(Tag::HashName), grammar_only: false };
+
+    #[test]
+    fn what_came_twice_is_known_at_its_place_and_by_its_ruleset() {
+        let mut known = Known::default();
+        known.by(1);
+        known.learn(b"customer_id", NAME);
+        assert!(!known.holds(b"customer_id", NAME));
+        known.learn(b"customer_id", NAME);
+        assert!(known.holds(b"customer_id", NAME));
+        assert!(!known.holds(b"customer_ix", NAME) && !known.holds(b"customer_i", NAME));
+        for other in [
+            Place { zone: Zone::HEADER, ..NAME },
+            Place { tag: Some(Tag::GetName), ..NAME },
+            Place { grammar_only: true, ..NAME },
+        ] {
+            assert!(!known.holds(b"customer_id", other), "{other:?}");
+        }
+        known.by(1);
+        assert!(known.holds(b"customer_id", NAME));
+        known.by(2);
+        assert!(!known.holds(b"customer_id", NAME));
+    }
+
+    #[test]
+    fn what_comes_once_drives_nothing_out_and_memory_is_bounded() {
+        let mut known = Known::default();
+        for _ in 0..2 {
+            known.learn(b"name", NAME);
+        }
+        // Some are taken to have come before, as they share a bit: seldom enough for the set of `name` to stay.
+        (0..MAX_ONCE / 16).for_each(|id| known.learn(format!("id-{id}").as_bytes(), NAME));
+        assert!(known.holds(b"name", NAME));
+        for id in 0..8 * SETS * WAYS {
+            for _ in 0..2 {
+                known.learn(format!("id-{id}").as_bytes(), NAME);
+            }
+        }
+        assert_eq!(known.sets.len(), SETS);
+        let long = [b'a'; MAX_OCTETS + 1];
+        for _ in 0..2 {
+            known.learn(&long, NAME);
+        }
+        assert!(!known.holds(&long, NAME));
+        assert!(known.noted <= MAX_ONCE);
+    }
+}
