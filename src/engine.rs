@@ -9,7 +9,7 @@ use crate::model::{
     NotInspected, PointTree, SkipReason, Stop, Tag, Upload, Value, Zone,
 };
 use crate::normalize::{PLAIN, VIEWS};
-use crate::parse::extract::{Acquainted, Extracted, Options, extract};
+use crate::parse::extract::{Acquainted, Extracted, Options, Room, extract_in};
 use crate::ruleset::{Ruleset, Seen};
 use bumpalo::Bump;
 use std::borrow::Cow;
@@ -37,6 +37,7 @@ pub struct Scratch {
     bump: Bump,
     seen: Seen,
     known: Known,
+    room: Room,
 }
 
 /// Memory kept between inspections; above, it is given back.
@@ -47,6 +48,9 @@ impl Scratch {
         self.bump.reset();
         if self.bump.allocated_bytes() > SCRATCH_KEPT {
             self.bump = Bump::new();
+        }
+        if self.room.memory() > SCRATCH_KEPT {
+            self.room = Room::default();
         }
     }
 }
@@ -62,13 +66,13 @@ pub fn inspect(
 ) -> Inspection {
     scratch.reset();
     let budget = Budget::new(plan.limits.work, stop);
-    let Scratch { bump, seen, known } = scratch;
+    let Scratch { bump, seen, known, room } = scratch;
     known.by(ruleset.number);
     let looked_at = detect::TABLE.iter().fold(ruleset.zones, |all, detector| all.with(detector.zones));
     // Who wants an explanation wants to see every value.
     let acquainted = (!plan.explain).then_some(Acquainted { with: known, grammar_only: plan.grammar_only });
     let options = Options { unseen: Zone::ALL.without(looked_at), known: acquainted, ..plan.options };
-    let extracted = extract(message, &options, &plan.limits, &budget, bump);
+    let extracted = extract_in(message, &options, &plan.limits, &budget, bump, std::mem::take(room));
     let mut found = Found::new(&extracted.tree, plan);
     for value in &extracted.values {
         let looked = if value.covered {
@@ -94,7 +98,9 @@ pub fn inspect(
             Err(_) => break,
         }
     }
-    found.finish(&extracted, &budget)
+    let out = found.finish(&extracted, &budget);
+    *room = extracted.into_room();
+    out
 }
 
 /// What a look at a value gave.

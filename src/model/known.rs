@@ -61,6 +61,8 @@ pub struct Known {
     ruleset: u64,
     hasher: foldhash::fast::RandomState,
     sets: Vec<[Entry; WAYS]>,
+    /// A few bits of the hash of each entry: most values that are not known end here, in a small part of memory.
+    tags: Vec<[u16; WAYS]>,
     once: Vec<u64>,
     noted: usize,
 }
@@ -76,12 +78,17 @@ impl Known {
     /// Whether `octets` at `place` are known to hold nothing.
     #[inline]
     pub fn holds(&self, octets: &[u8], place: Place) -> bool {
-        if self.sets.is_empty() || octets.len() > MAX_OCTETS {
+        if self.tags.is_empty() || octets.len() > MAX_OCTETS {
             return false;
         }
-        let set = &self.sets[self.hash(octets) as usize % SETS];
-        // An empty entry holds the empty value, which holds nothing.
-        set.iter().any(|entry| entry.octets.as_slice() == octets && entry.place == place)
+        let (at, tag) = self.find(octets);
+        let same = |way: usize| {
+            let entry = &self.sets[at][way];
+            // An empty entry holds the empty value, which holds nothing.
+            entry.octets.as_slice() == octets && entry.place == place
+        };
+        let tags = self.tags[at];
+        (0..WAYS).any(|way| tags[way] == tag && same(way))
     }
 
     /// `octets` at `place` hold nothing, which does not depend on their point.
@@ -91,11 +98,14 @@ impl Known {
         }
         if self.sets.is_empty() {
             self.sets.resize_with(SETS, Default::default);
+            self.tags.resize(SETS, Default::default());
         }
-        let at = self.hash(octets) as usize % SETS;
-        let set = &mut self.sets[at];
+        let (at, tag) = self.find(octets);
+        let (set, tags) = (&mut self.sets[at], &mut self.tags[at]);
         set.rotate_right(1);
+        tags.rotate_right(1);
         set[0] = Entry { place, octets: SmallVec::from_slice(octets) };
+        tags[0] = tag;
     }
 
     /// Whether `octets` were noted before; notes them.
@@ -112,6 +122,13 @@ impl Known {
         *word |= mask;
         self.noted += usize::from(!before);
         before
+    }
+
+    /// The set that `octets` belong to, and their tag.
+    #[inline]
+    fn find(&self, octets: &[u8]) -> (usize, u16) {
+        let hash = self.hash(octets);
+        (hash as usize % SETS, (hash >> 48) as u16)
     }
 
     #[inline]

@@ -18,6 +18,7 @@ pub mod known;
 pub mod lexicon;
 pub mod limits;
 pub mod point;
+pub mod recycle;
 pub mod request;
 pub mod value;
 pub mod vendor;

@@ -6,6 +6,7 @@
 mod path;
 mod pattern;
 
+use super::recycle::emptied;
 pub use path::{OwnedKey, PathItem, PointPath};
 pub use pattern::{PatternItem, PointPattern};
 
@@ -171,6 +172,9 @@ pub struct PointTree<'a> {
     nodes: Vec<(PointId, Segment<'a>)>,
 }
 
+/// The node of the message itself; its segment is never looked at.
+const ROOT: (PointId, Segment<'static>) = (PointId::ROOT, Segment::plain(Tag::Uri));
+
 impl Default for PointTree<'_> {
     fn default() -> Self {
         Self::new()
@@ -180,14 +184,24 @@ impl Default for PointTree<'_> {
 impl<'a> PointTree<'a> {
     /// A tree with only the root.
     pub fn new() -> Self {
-        Self::with_room(0)
+        Self { nodes: vec![ROOT] }
     }
 
-    /// The same, with room for `nodes` more.
-    pub fn with_room(nodes: usize) -> Self {
-        let mut nodes = Vec::with_capacity(1 + nodes);
-        nodes.push((PointId::ROOT, Segment::plain(Tag::Uri)));
+    /// A tree with only the root, in the memory of one that is no longer needed.
+    pub fn in_memory_of(old: PointTree<'_>) -> Self {
+        let mut nodes = emptied(old.nodes);
+        nodes.push(ROOT);
         Self { nodes }
+    }
+
+    /// Makes room for `nodes` more.
+    pub fn reserve(&mut self, nodes: usize) {
+        self.nodes.reserve(nodes);
+    }
+
+    /// Octets of memory that it has.
+    pub fn memory(&self) -> usize {
+        self.nodes.capacity() * size_of::<(PointId, Segment<'_>)>()
     }
 
     /// A new node below `parent`.

@@ -3,6 +3,7 @@
 use super::emit::{Emit, Notes};
 use super::{Candidate, Fail, Parsed, SPELLINGS, Suits, headers, message, target, worth};
 use crate::model::known::Place;
+use crate::model::recycle::emptied;
 use crate::model::{
     Budget, Hint, Known, Limits, Message, MessageKind, ParserSet, PointId, PointTree, Segment, SkipReason, Stop, Tag,
     Value, Zone,
@@ -51,10 +52,32 @@ pub struct Extracted<'a> {
     pub notes: Notes,
 }
 
+/// Memory for points and values, kept from one message to the next.
+#[derive(Debug, Default)]
+pub struct Room {
+    tree: PointTree<'static>,
+    values: Vec<Value<'static>>,
+}
+
+impl Room {
+    /// Octets that it has.
+    pub fn memory(&self) -> usize {
+        self.tree.memory() + self.values.capacity() * size_of::<Value<'_>>()
+    }
+}
+
 impl Extracted<'_> {
-    /// With room for `values` values.
-    fn expecting(values: usize) -> Self {
-        Self { tree: PointTree::with_room(2 * values), values: Vec::with_capacity(values), notes: Notes::default() }
+    /// In `room`, enough for `values` values.
+    fn expecting(values: usize, room: Room) -> Self {
+        let (mut tree, mut room) = (PointTree::in_memory_of(room.tree), emptied(room.values));
+        tree.reserve(2 * values);
+        room.reserve(values);
+        Self { tree, values: room, notes: Notes::default() }
+    }
+
+    /// The memory, for another message.
+    pub fn into_room(self) -> Room {
+        Room { tree: PointTree::in_memory_of(self.tree), values: emptied(self.values) }
     }
 }
 
@@ -75,7 +98,19 @@ pub fn extract<'a>(
     budget: &Budget<'_>,
     bump: &'a Bump,
 ) -> Extracted<'a> {
-    let mut out = Extracted::expecting(values_of(message).min(limits.values as usize));
+    extract_in(message, options, limits, budget, bump, Room::default())
+}
+
+/// The same, in `room`.
+pub fn extract_in<'a>(
+    message: &Message<'a>,
+    options: &Options<'_>,
+    limits: &Limits,
+    budget: &Budget<'_>,
+    bump: &'a Bump,
+    room: Room,
+) -> Extracted<'a> {
+    let mut out = Extracted::expecting(values_of(message).min(limits.values as usize), room);
     let mut decoded_left = limits.decoded_bytes;
     let mut at = 0;
     let opened = open(message, &mut emit(&mut out, options, limits, budget, bump, &mut decoded_left));

@@ -43,8 +43,8 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, F
     let mut lexer = Lexer::new(value.bytes);
     let mut walk = Walk {
         em,
-        frames: Vec::new(),
-        names: Vec::new(),
+        frames: Vec::with_capacity(16),
+        names: Vec::with_capacity(32),
         documents: 0,
         broken: false,
         scalar: false,
