@@ -4,8 +4,8 @@ mod fields;
 
 use super::refusal::Refusal;
 use crate::model::{BodyState, Scheme};
-use fields::{address, name, name_up_to, optional, required, single, word};
-use http::{HeaderMap, HeaderValue, header};
+use fields::{Fields, Name, address};
+use http::{HeaderMap, HeaderValue};
 use std::net::IpAddr;
 
 /// Longest request id.
@@ -103,52 +103,44 @@ pub struct Call {
 impl Call {
     /// Reads the headers of a call.
     pub fn parse(leg: Leg, headers: &HeaderMap) -> Result<Call, Refusal> {
-        let form = form(leg, headers)?;
-        let request_id = required(headers, "inspector-request-id")?;
+        let fields = Fields::of(headers)?;
+        let form = form(leg, &fields)?;
+        let request_id = fields.required(Name::RequestId)?;
         if !is_id(request_id.as_bytes()) {
-            return Err(Refusal::BadHeader("Inspector-Request-Id", "1 to 64 of A-Z a-z 0-9 _ -"));
+            return Err(Refusal::BadHeader(Name::RequestId.shown(), "1 to 64 of A-Z a-z 0-9 _ -"));
         }
-        let client = address(required(headers, "inspector-client")?)
-            .ok_or(Refusal::BadHeader("Inspector-Client", "an IP address, with or without port"))?;
-        let connector = required(headers, "inspector-connector")?;
+        let client = address(fields.required(Name::Client)?).ok_or(not_an_address(Name::Client))?;
+        let connector = fields.required(Name::Connector)?;
         if !is_product(connector.as_bytes()) {
-            return Err(Refusal::BadHeader("Inspector-Connector", "a product and its version: `kong-lua/1.0.0`"));
+            return Err(Refusal::BadHeader(Name::Connector.shown(), "a product and its version: `kong-lua/1.0.0`"));
         }
         let call = Call {
             leg,
             form,
             request_id: Token(request_id.clone()),
             client,
-            peer: peer(headers)?,
+            peer: peer(&fields)?,
             connector: Token(connector.clone()),
-            scheme: scheme(headers)?,
-            protocol: name(headers, "inspector-protocol", "Inspector-Protocol")?,
-            rebuilt: word(headers, "inspector-head", "Inspector-Head", "`raw` or `rebuilt`", &["raw", "rebuilt"])? == 1,
-            chunked: word(
-                headers,
-                "inspector-framing",
-                "Inspector-Framing",
-                "`decoded` or `raw`",
-                &["decoded", "raw"],
-            )? == 1,
-            body: body(headers)?,
-            blocking: word(
-                headers,
-                "inspector-blocking",
-                "Inspector-Blocking",
-                "`true` or `false`",
-                &["true", "false"],
-            )? == 0,
-            attempt: attempt(headers)?,
-            service: name(headers, "inspector-service", "Inspector-Service")?,
-            route: name(headers, "inspector-route", "Inspector-Route")?,
-            application: application(headers)?,
-            context: name_up_to(headers, "inspector-context", "Inspector-Context", super::context::MAX_TOKEN)?,
-            consumer: name(headers, "inspector-consumer", "Inspector-Consumer")?,
+            scheme: scheme(&fields)?,
+            protocol: fields.name(Name::Protocol)?,
+            rebuilt: fields.word(Name::Head, "`raw` or `rebuilt`", &["raw", "rebuilt"])? == 1,
+            chunked: fields.word(Name::Framing, "`decoded` or `raw`", &["decoded", "raw"])? == 1,
+            body: body(&fields)?,
+            blocking: fields.word(Name::Blocking, "`true` or `false`", &["true", "false"])? == 0,
+            attempt: attempt(&fields)?,
+            service: fields.name(Name::Service)?,
+            route: fields.name(Name::Route)?,
+            application: application(&fields)?,
+            context: fields.name_up_to(Name::Context, super::context::MAX_TOKEN)?,
+            consumer: fields.name(Name::Consumer)?,
             traceparent: headers.get("traceparent").cloned(),
         };
         Ok(call)
     }
+}
+
+fn not_an_address(name: Name) -> Refusal {
+    Refusal::BadHeader(name.shown(), "an IP address, with or without port")
 }
 
 /// Whether `id` may be a request id.
@@ -164,8 +156,8 @@ pub fn is_product(text: &[u8]) -> bool {
     text.len() <= MAX_NAME && both.iter().all(|half| !half.is_empty() && half.iter().all(token))
 }
 
-fn form(leg: Leg, headers: &HeaderMap) -> Result<Form, Refusal> {
-    let value = single(headers, &header::CONTENT_TYPE)?.ok_or(Refusal::MissingHeader("Content-Type"))?;
+fn form(leg: Leg, fields: &Fields<'_>) -> Result<Form, Refusal> {
+    let value = fields.required(Name::ContentType)?;
     let mut parts = value.as_bytes().split(|&b| b == b';').map(<[u8]>::trim_ascii);
     let essence = parts.next().unwrap_or_default();
     if essence.eq_ignore_ascii_case(b"application/json") {
@@ -188,35 +180,35 @@ fn form(leg: Leg, headers: &HeaderMap) -> Result<Form, Refusal> {
     Ok(Form::Raw)
 }
 
-fn peer(headers: &HeaderMap) -> Result<Option<IpAddr>, Refusal> {
-    let Some(value) = optional(headers, "inspector-peer")? else { return Ok(None) };
-    address(value).map(Some).ok_or(Refusal::BadHeader("Inspector-Peer", "an IP address, with or without port"))
+fn peer(fields: &Fields<'_>) -> Result<Option<IpAddr>, Refusal> {
+    let Some(value) = fields.optional(Name::Peer) else { return Ok(None) };
+    address(value).map(Some).ok_or(not_an_address(Name::Peer))
 }
 
-fn scheme(headers: &HeaderMap) -> Result<Scheme, Refusal> {
-    let at = word(headers, "inspector-scheme", "Inspector-Scheme", "`http` or `https`", &["http", "https"])?;
+fn scheme(fields: &Fields<'_>) -> Result<Scheme, Refusal> {
+    let at = fields.word(Name::Scheme, "`http` or `https`", &["http", "https"])?;
     Ok(if at == 1 { Scheme::Https } else { Scheme::Http })
 }
 
-fn attempt(headers: &HeaderMap) -> Result<u8, Refusal> {
-    let Some(value) = optional(headers, "inspector-attempt")? else { return Ok(1) };
+fn attempt(fields: &Fields<'_>) -> Result<u8, Refusal> {
+    let Some(value) = fields.optional(Name::Attempt) else { return Ok(1) };
     let number = value.to_str().ok().and_then(|t| t.parse().ok()).filter(|n| *n > 0);
-    number.ok_or(Refusal::BadHeader("Inspector-Attempt", "a number from 1 to 255"))
+    number.ok_or(Refusal::BadHeader(Name::Attempt.shown(), "a number from 1 to 255"))
 }
 
-fn application(headers: &HeaderMap) -> Result<Option<i64>, Refusal> {
-    let Some(value) = optional(headers, "inspector-application")? else { return Ok(None) };
+fn application(fields: &Fields<'_>) -> Result<Option<i64>, Refusal> {
+    let Some(value) = fields.optional(Name::Application) else { return Ok(None) };
     let number = value.to_str().ok().and_then(|t| t.parse().ok());
-    number.map(Some).ok_or(Refusal::BadHeader("Inspector-Application", "a whole number"))
+    number.map(Some).ok_or(Refusal::BadHeader(Name::Application.shown(), "a whole number"))
 }
 
 /// `complete`, `prefix; sent=N; total=M` (or `total=unknown`), `unread; reason=TOKEN`.
-fn body(headers: &HeaderMap) -> Result<BodyState, Refusal> {
+fn body(fields: &Fields<'_>) -> Result<BodyState, Refusal> {
     const WANT: Refusal = Refusal::BadHeader(
         "Inspector-Body",
         "`complete`, `prefix; sent=N; total=M|unknown` or `unread; reason=stream|upgrade|too_large|error`",
     );
-    let Some(value) = optional(headers, "inspector-body")? else { return Ok(BodyState::Complete) };
+    let Some(value) = fields.optional(Name::Body) else { return Ok(BodyState::Complete) };
     let text = value.to_str().map_err(|_| WANT)?;
     let mut parts = text.split(';').map(str::trim);
     let state = match parts.next() {

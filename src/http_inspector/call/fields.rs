@@ -1,80 +1,95 @@
-//! One header of a call: present or not, once, of the right form.
+//! The headers of a call by name: each present or not, once, of the right form.
 
 use super::{MAX_NAME, Token};
 use crate::http_inspector::refusal::Refusal;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderValue};
 use std::net::{IpAddr, SocketAddr};
 
-/// The only value of `name`; repeated headers of the call are refused: which of them counts would be a guess.
-pub(super) fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h HeaderValue>, Refusal> {
-    let mut all = headers.get_all(name).iter();
-    let first = all.next();
-    if all.next().is_some() {
-        return Err(Refusal::BadHeader(display_name(name.as_str()), "given more than once"));
+/// Declares the headers that a call may have, by the names that the API documents.
+macro_rules! headers {
+    ($($name:ident = $shown:literal;)*) => {
+        /// A header of a call.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(super) enum Name { $(#[doc = $shown] $name),* }
+
+        /// Each with its name as documented.
+        const NAMES: &[(Name, &str)] = &[$((Name::$name, $shown)),*];
+    };
+}
+
+headers! {
+    ContentType = "Content-Type";
+    RequestId = "Inspector-Request-Id";
+    Client = "Inspector-Client";
+    Peer = "Inspector-Peer";
+    Connector = "Inspector-Connector";
+    Scheme = "Inspector-Scheme";
+    Protocol = "Inspector-Protocol";
+    Head = "Inspector-Head";
+    Framing = "Inspector-Framing";
+    Body = "Inspector-Body";
+    Blocking = "Inspector-Blocking";
+    Attempt = "Inspector-Attempt";
+    Service = "Inspector-Service";
+    Route = "Inspector-Route";
+    Application = "Inspector-Application";
+    Context = "Inspector-Context";
+    Consumer = "Inspector-Consumer";
+}
+
+impl Name {
+    /// Its name as documented.
+    pub(super) fn shown(self) -> &'static str {
+        NAMES[self as usize].1
     }
-    Ok(first)
-}
 
-/// Names as documented, for headers that problems name.
-fn display_name(name: &str) -> &'static str {
-    const NAMES: &[&str] = &[
-        "Content-Type",
-        "Inspector-Request-Id",
-        "Inspector-Client",
-        "Inspector-Peer",
-        "Inspector-Connector",
-        "Inspector-Scheme",
-        "Inspector-Protocol",
-        "Inspector-Head",
-        "Inspector-Framing",
-        "Inspector-Body",
-        "Inspector-Blocking",
-        "Inspector-Attempt",
-        "Inspector-Service",
-        "Inspector-Route",
-        "Inspector-Application",
-        "Inspector-Context",
-        "Inspector-Consumer",
-    ];
-    NAMES.iter().find(|known| known.eq_ignore_ascii_case(name)).unwrap_or(&"a header")
-}
-
-pub(super) fn optional<'h>(headers: &'h HeaderMap, name: &'static str) -> Result<Option<&'h HeaderValue>, Refusal> {
-    single(headers, &HeaderName::from_static(name))
-}
-
-pub(super) fn required<'h>(headers: &'h HeaderMap, name: &'static str) -> Result<&'h HeaderValue, Refusal> {
-    optional(headers, name)?.ok_or(Refusal::MissingHeader(display_name(name)))
-}
-
-pub(super) fn name(headers: &HeaderMap, key: &'static str, shown: &'static str) -> Result<Option<Token>, Refusal> {
-    name_up_to(headers, key, shown, MAX_NAME)
-}
-
-pub(super) fn name_up_to(
-    headers: &HeaderMap,
-    key: &'static str,
-    shown: &'static str,
-    max: usize,
-) -> Result<Option<Token>, Refusal> {
-    let Some(value) = optional(headers, key)? else { return Ok(None) };
-    if value.len() > max || value.to_str().is_err() {
-        return Err(Refusal::BadHeader(shown, "too long, or not visible ASCII"));
+    fn of(header: &str) -> Option<Name> {
+        NAMES.iter().find(|(_, shown)| shown.eq_ignore_ascii_case(header)).map(|(name, _)| *name)
     }
-    Ok(Some(Token(value.clone())))
 }
 
-/// Which of `words` the header is; 0 where it is absent.
-pub(super) fn word(
-    headers: &HeaderMap,
-    key: &'static str,
-    shown: &'static str,
-    want: &'static str,
-    words: &[&str],
-) -> Result<usize, Refusal> {
-    let Some(value) = optional(headers, key)? else { return Ok(0) };
-    let found = words.iter().position(|word| value.as_bytes().eq_ignore_ascii_case(word.as_bytes()));
-    found.ok_or(Refusal::BadHeader(shown, want))
+/// The headers of one call.
+pub(super) struct Fields<'h>([Option<&'h HeaderValue>; NAMES.len()]);
+
+impl<'h> Fields<'h> {
+    /// Those of `headers`. A repeated one is refused: which of them counts would be a guess.
+    pub(super) fn of(headers: &'h HeaderMap) -> Result<Self, Refusal> {
+        let mut fields = Self([None; NAMES.len()]);
+        for (header, value) in headers {
+            let Some(name) = Name::of(header.as_str()) else { continue };
+            if fields.0[name as usize].replace(value).is_some() {
+                return Err(Refusal::BadHeader(name.shown(), "given more than once"));
+            }
+        }
+        Ok(fields)
+    }
+
+    pub(super) fn optional(&self, name: Name) -> Option<&'h HeaderValue> {
+        self.0[name as usize]
+    }
+
+    pub(super) fn required(&self, name: Name) -> Result<&'h HeaderValue, Refusal> {
+        self.optional(name).ok_or(Refusal::MissingHeader(name.shown()))
+    }
+
+    pub(super) fn name(&self, name: Name) -> Result<Option<Token>, Refusal> {
+        self.name_up_to(name, MAX_NAME)
+    }
+
+    pub(super) fn name_up_to(&self, name: Name, max: usize) -> Result<Option<Token>, Refusal> {
+        let Some(value) = self.optional(name) else { return Ok(None) };
+        if value.len() > max || value.to_str().is_err() {
+            return Err(Refusal::BadHeader(name.shown(), "too long, or not visible ASCII"));
+        }
+        Ok(Some(Token(value.clone())))
+    }
+
+    /// Which of `words` the header is; 0 where it is absent. `want` names them.
+    pub(super) fn word(&self, name: Name, want: &'static str, words: &[&str]) -> Result<usize, Refusal> {
+        let Some(value) = self.optional(name) else { return Ok(0) };
+        let found = words.iter().position(|word| value.as_bytes().eq_ignore_ascii_case(word.as_bytes()));
+        found.ok_or(Refusal::BadHeader(name.shown(), want))
+    }
 }
 
 /// `203.0.113.9`, `203.0.113.9:51234`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:443`.
