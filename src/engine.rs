@@ -90,9 +90,7 @@ pub fn inspect(
                     tag: extracted.tree.segment(value.point).map(|s| s.tag),
                     grammar_only: plan.grammar_only,
                 };
-                if place.repeats() {
-                    known.learn(value.bytes, place);
-                }
+                known.learn(value.bytes, place);
             }
             Ok(_) => {}
             Err(_) => break,
@@ -311,6 +309,7 @@ mod tests {
                 serde_json::json!({ text: "x" }),
                 serde_json::json!({ "constructor": { text: 1 } }),
                 serde_json::json!({ "filter": { text: 1 } }),
+                serde_json::json!({ "q": text, "url": [text] }),
             ];
             for round in 0..3 {
                 for body in bodies.iter().map(|body| body.to_string()) {

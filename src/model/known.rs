@@ -18,8 +18,10 @@ use std::hash::BuildHasher;
 const SETS: usize = 4096;
 /// Values in a set: the oldest makes way.
 const WAYS: usize = 2;
-/// Longest value remembered, in octets: user agents are among them.
+/// Longest name or header remembered, in octets: user agents are among them.
 const MAX_OCTETS: usize = 192;
+/// Longest other value remembered: words such as `active`, codes of countries, segments of paths.
+const MAX_WORD: usize = 12;
 /// Bits that say which values have come once.
 const ONCE_BITS: usize = 1 << 16;
 /// Values noted in them before they are cleared.
@@ -37,13 +39,15 @@ pub struct Place {
 }
 
 impl Place {
-    /// Zones whose values come again.
+    /// Zones whose values come again whatever they are.
     const REPEATED: Zone = Zone::NAME.with(Zone::HEADER);
 
-    /// Whether values here are worth remembering.
+    /// Whether values here of `length` octets are worth remembering.
     #[inline]
-    pub const fn repeats(&self) -> bool {
-        self.zone.meets(Self::REPEATED)
+    pub const fn repeats(&self, length: usize) -> bool {
+        // Uploaded files are counted, whatever they hold.
+        let word = length <= MAX_WORD && self.zone.meets(Zone::PARAMETERS) && !self.zone.meets(Zone::FILE);
+        word || length <= MAX_OCTETS && self.zone.meets(Self::REPEATED)
     }
 }
 
@@ -78,7 +82,7 @@ impl Known {
     /// Whether `octets` at `place` are known to hold nothing.
     #[inline]
     pub fn holds(&self, octets: &[u8], place: Place) -> bool {
-        if self.tags.is_empty() || octets.len() > MAX_OCTETS {
+        if self.tags.is_empty() || !place.repeats(octets.len()) {
             return false;
         }
         let (at, tag) = self.find(octets);
@@ -93,7 +97,7 @@ impl Known {
 
     /// `octets` at `place` hold nothing, which does not depend on their point.
     pub fn learn(&mut self, octets: &[u8], place: Place) {
-        if octets.len() > MAX_OCTETS || !self.came_before(octets) {
+        if !place.repeats(octets.len()) || !self.came_before(octets) {
             return;
         }
         if self.sets.is_empty() {

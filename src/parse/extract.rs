@@ -37,7 +37,7 @@ impl Acquainted<'_> {
     #[inline]
     pub(super) fn passes(&self, bytes: &[u8], zone: Zone, tag: Option<Tag>) -> bool {
         let place = Place { zone, tag, grammar_only: self.grammar_only };
-        place.repeats() && self.with.holds(bytes, place)
+        self.with.holds(bytes, place)
     }
 }
 
@@ -237,6 +237,7 @@ fn deepen<'a>(
             continue;
         }
         let (values, nodes, anomalies) = (em.values.len(), em.tree.len(), em.notes.anomalies.len());
+        let passed_over = em.notes.passed_over;
         match (parser.run)(&candidate, &mut em) {
             Ok(Parsed::Covered) => {
                 out.values[at].covered = true;
@@ -251,6 +252,7 @@ fn deepen<'a>(
                 em.values.truncate(values);
                 em.tree.truncate(nodes);
                 em.notes.anomalies.truncate(anomalies);
+                em.notes.passed_over = passed_over;
             }
             Err(Fail::Broken(kind)) => {
                 em.at = value.point;
