@@ -1,4 +1,5 @@
-//! The service against its floor: the same HTTP stack that reads the call and answers a pass without looking.
+//! The service against two floors: a bare HTTP stack that reads the call and answers a pass, and itself in mode `off`,
+//! which does all but inspect: access, headers of the call, policy, context, metrics, log.
 //!
 //! ```text
 //! cargo bench --bench service                 # five rounds, the two in turn
@@ -49,9 +50,10 @@ fn main() {
     let loads = calls_of(DISTINCT);
     let me = std::env::current_exe().expect("the path of this program");
     let servers = [
-        Server::start("floor", |address| vec![me.display().to_string(), FLOOR.into(), address.into()]),
+        Server::start("bare HTTP stack", |address| vec![me.display().to_string(), FLOOR.into(), address.into()]),
         Server::start("weir", |address| weir(address, &[])),
         Server::start("weir, no access log", |address| weir(address, &["log.access_log.enabled=false"])),
+        Server::start("weir, mode off", |address| weir(address, &["route_config.wallarm_mode=off"])),
     ];
     pin(std::process::id(), 1);
     let mut figures = vec![Vec::new(); servers.len()];
@@ -66,20 +68,22 @@ fn main() {
     }
     println!("{calls} calls a round, {rounds} rounds, {CONNECTIONS} connections, {} octets a call", loads[0].len());
     println!(
-        "{:22} {:>12} {:>10} {:>10} {:>12} {:>10} {:>9}",
-        "server", "CPU us/call", "user", "system", "calls/s", "of floor", "RSS MiB"
+        "{:22} {:>12} {:>10} {:>10} {:>12} {:>9} {:>9} {:>9}",
+        "server", "CPU us/call", "user", "system", "calls/s", "of bare", "of off", "RSS MiB"
     );
-    let base = median(figures[0].iter().map(|f| f.rate));
+    let rate = |figures: &[Figure]| median(figures.iter().map(|f| f.rate));
+    let (bare, off) = (rate(&figures[0]), figures.last().map_or(f64::NAN, |f| rate(f)));
     for (server, figures) in servers.iter().zip(&figures) {
-        let rate = median(figures.iter().map(|f| f.rate));
+        let rate = rate(figures);
         println!(
-            "{:22} {:>12.1} {:>10.1} {:>10.1} {:>12.0} {:>9.0}% {:>9.1}",
+            "{:22} {:>12.1} {:>10.1} {:>10.1} {:>12.0} {:>8.0}% {:>8.0}% {:>9.1}",
             server.name,
             median(figures.iter().map(|f| f.user + f.system)),
             median(figures.iter().map(|f| f.user)),
             median(figures.iter().map(|f| f.system)),
             rate,
-            100.0 * rate / base,
+            100.0 * rate / bare,
+            100.0 * rate / off,
             server.resident()
         );
     }
