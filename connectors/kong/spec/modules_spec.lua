@@ -185,13 +185,14 @@ describe("modules of kong-lua", function()
     it("names client and peer, bracketed where need be", function()
       ngx.var.remote_addr, ngx.var.remote_port = "2001:db8::1", "443"
       ngx.var.realip_remote_addr, ngx.var.realip_remote_port = "10.0.0.9", "0"
-      local lines = payload.request_lines("id", { route = "r x", service = "s" }, true)
+      local common = payload.common_lines("id", { route = "r x", service = "s" })
+      local lines = payload.request_lines(common, true, { extent = "complete" })
       assert.matches("Inspector-Client: [2001:db8::1]:443\r\n", lines, 1, true)
       assert.matches("Inspector-Peer: 10.0.0.9\r\n", lines, 1, true)
       assert.matches("Inspector-Route: r%20x\r\n", lines, 1, true)
       assert.matches("Inspector-Head: rebuilt\r\n", lines, 1, true)
       ngx.var.remote_addr = "unix:"
-      assert.matches("Inspector-Client: 127.0.0.1\r\n", payload.request_lines("id", {}, false), 1, true)
+      assert.matches("Inspector-Client: 127.0.0.1\r\n", payload.common_lines("id", {}), 1, true)
     end)
 
     it("states the extent", function()

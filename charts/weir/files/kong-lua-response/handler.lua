@@ -34,8 +34,7 @@ local function judge(conf, outcome)
     content.extent, content.size = "prefix", conf.response_max_body_bytes
     text = text:sub(1, content.size)
   end
-  local about = outcome.about
-  local lines = payload.response_lines(outcome.id, about, outcome.context, consumer_name())
+  local lines = payload.response_lines(outcome, consumer_name())
     .. payload.body_line(content)
   local head = payload.response_head(kong.response.get_status(), ngx.resp.get_headers(0, true))
   local deadline = ngx.now() + conf.timeout_ms / 1000

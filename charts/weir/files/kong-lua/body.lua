@@ -69,7 +69,7 @@ function body.read(conf, streaming)
 
   local data = ngx.req.get_body_data()
   if data then
-    return limited({ data = data, total = #data }, limit, over_limit)
+    return limited({ extent = nil, size = nil, data = data, total = #data }, limit, over_limit)
   end
 
   local path = ngx.req.get_body_file()

@@ -9,6 +9,7 @@
 --   inspected "full", "partial" or "none"; part, why not full
 --   attack    classes found in a request that was let through
 --   context   token for the response leg
+--   lines     what the response leg says of the request again
 local body = require "kong.plugins.kong-lua.body"
 local breaker = require "kong.plugins.kong-lua.breaker"
 local client = require "kong.plugins.kong-lua.client"
@@ -137,9 +138,10 @@ local function ask_inline(set, log, about, outcome, content, why)
   local conf = set.conf
   local deadline = now() + conf.timeout_ms / 1000
   local head, rebuilt = payload.request_head()
-  local lines = payload.request_lines(outcome.id, about, rebuilt)
-  local answer, verdict, detail = inspect.ask(set, log, set.requests, lines .. payload.body_line(content),
-    head, content, deadline)
+  local common = payload.common_lines(outcome.id, about, head)
+  outcome.lines = common
+  local answer, verdict, detail = inspect.ask(set, log, set.requests,
+    payload.request_lines(common, rebuilt, content), head, content, deadline)
 
   if verdict == "too_large" then
     if conf.over_limit == "block" then
@@ -150,7 +152,7 @@ local function ask_inline(set, log, about, outcome, content, why)
       body.close(content)
       content = { extent = "unread", reason = "too_large", size = 0, total = content.total }
       answer, verdict, detail = inspect.ask(set, log, set.requests,
-        lines .. payload.body_line(content) .. "Inspector-Attempt: 2\r\n", head, content, deadline)
+        payload.request_lines(common, rebuilt, content) .. "Inspector-Attempt: 2\r\n", head, content, deadline)
     end
   end
 
@@ -178,9 +180,10 @@ local function copy_out_of_band(set, log, about, outcome, content, enqueue, why)
     bytes, why = "", err
   end
   local head, rebuilt = payload.request_head()
-  local lines = payload.request_lines(outcome.id, about, rebuilt) .. payload.body_line(content)
-    .. "Inspector-Blocking: false\r\n"
-  local queued, detail = enqueue(set, "requests", outcome.id, lines, head .. bytes)
+  local common = payload.common_lines(outcome.id, about, head)
+  outcome.lines = common
+  local queued, detail = enqueue(set, "requests", outcome.id,
+    payload.request_lines(common, rebuilt, content) .. "Inspector-Blocking: false\r\n", head .. bytes)
   if not queued then
     return bypass(set.conf, set.node, log, about, outcome, "queue", detail, content.total)
   end
@@ -215,7 +218,11 @@ end
 
 -- Never throws: a fault of the connector is one more reason to have no verdict.
 function inspect.request(conf, log, about, enqueue)
-  local outcome = { inspected = "none" }
+  -- Every field that is ever set, so that the table need not grow.
+  local outcome = {
+    id = nil, verdict = nil, reason = nil, reply = nil, inspected = "none", part = nil, attack = nil, context = nil,
+    lines = nil, set = nil, content = nil, about = about, passed = nil, copied = nil, pieces = nil,
+  }
   local ok, err = pcall(guarded, conf, log, about, enqueue, outcome)
   if outcome.content then
     body.close(outcome.content)
