@@ -1,5 +1,7 @@
 -- Turns the current request or response into what the node is sent: the
 -- Inspector-* lines of the call, and the inner message head.
+local base64url = require("ngx.base64").encode_base64url
+
 local payload = {}
 
 local find, gsub, sub, byte, format = string.find, string.gsub, string.sub, string.byte, string.format
@@ -10,13 +12,12 @@ local concat, sort = table.concat, table.sort
 local ID_LENGTH = 22
 -- A multiple of three, which leaves base64 nothing to pad; 128 identifiers.
 local POOL_BYTES = 2112
-local URL_SAFE = { ["+"] = "-", ["/"] = "_" }
 
 local pool, pool_at, pool_pid = "", 1, nil
 
 local function refill()
   local source = assert(io.open("/dev/urandom", "rb"))
-  pool = gsub(ngx.encode_base64(source:read(POOL_BYTES)), "[+/]", URL_SAFE)
+  pool = base64url(source:read(POOL_BYTES))
   source:close()
   pool_at = 1
   -- A text drawn before a fork would give every worker the same identifiers.

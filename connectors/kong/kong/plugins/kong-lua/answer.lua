@@ -6,6 +6,7 @@ local answer = {}
 local byte, find, match, sub, lower = string.byte, string.find, string.match, string.sub, string.lower
 local concat = table.concat
 local tonumber = tonumber
+local new_table = require "table.new"
 
 -- An answer's head is a handful of short lines.
 local MAX_HEAD_BYTES = 16 * 1024
@@ -16,6 +17,9 @@ local MAX_PROBLEM_BYTES = 16 * 1024
 local READ_BYTES = 16 * 1024
 -- An interim answer is never asked for.
 local FIRST_FINAL_STATUS = 200
+
+-- Room for those of most answers: a table that grows is copied.
+local ANSWER_FIELDS = 8
 
 local SPACE, TAB = 32, 9
 
@@ -87,10 +91,8 @@ local function parse_head(text, stop)
   if not status then
     return nil, "not an HTTP/1.1 answer"
   end
-  local result = {
-    status = status.code, keep = status.keep, verdict = nil, context = nil, attack = nil, retry_after = nil,
-    connection = nil, content_length = nil, transfer_encoding = nil, body = nil,
-  }
+  local result = new_table(0, ANSWER_FIELDS)
+  result.status, result.keep = status.code, status.keep
   local last = stop - 1
   while at < last do
     local feed, colon = find(text, "\n", at, true), find(text, ":", at, true)
