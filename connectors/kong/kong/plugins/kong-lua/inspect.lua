@@ -139,10 +139,9 @@ local function refuse(node, about, outcome, status, message, part, total)
   return outcome
 end
 
-local function ask_inline(set, log, about, outcome, content, why)
+local function ask_inline(set, log, about, outcome, head, rebuilt, content, why)
   local conf = set.conf
   local deadline = now() + conf.timeout_ms / 1000
-  local head, rebuilt = payload.request_head()
   local common = payload.common_lines(outcome.id, about, head)
   outcome.lines = common
   local answer, verdict, detail = inspect.ask(set, log, set.requests,
@@ -178,13 +177,12 @@ local function ask_inline(set, log, about, outcome, content, why)
   return outcome
 end
 
-local function copy_out_of_band(set, log, about, outcome, content, enqueue, why)
+local function copy_out_of_band(set, log, about, outcome, head, rebuilt, content, why, enqueue)
   local bytes, err = body.string(content)
   if not bytes then
     content = { extent = "unread", reason = "error", size = 0, total = content.total }
     bytes, why = "", err
   end
-  local head, rebuilt = payload.request_head()
   local common = payload.common_lines(outcome.id, about, head)
   outcome.lines = common
   local queued, detail = enqueue(set, "requests", outcome.id,
@@ -204,6 +202,8 @@ local function guarded(conf, log, about, enqueue, outcome)
   outcome.id = payload.mint_id()
   local set = settings.of(conf)
   outcome.set = set
+  -- The head first: once the body is there, the server looks for the head's end in both.
+  local head, rebuilt = payload.request_head()
   local content, why = body.read(conf, about.streaming)
   outcome.content = content
 
@@ -216,9 +216,9 @@ local function guarded(conf, log, about, enqueue, outcome)
   end
 
   if not conf.blocking then
-    return copy_out_of_band(set, log, about, outcome, content, enqueue, why)
+    return copy_out_of_band(set, log, about, outcome, head, rebuilt, content, why, enqueue)
   end
-  return ask_inline(set, log, about, outcome, content, why)
+  return ask_inline(set, log, about, outcome, head, rebuilt, content, why)
 end
 
 -- Never throws: a fault of the connector is one more reason to have no verdict.
