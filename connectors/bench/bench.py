@@ -6,7 +6,13 @@
 Core 0: the nginx under test, one worker. Core 1: the upstream, the node (a stand-in
 unless NODE_PORT names a running one) and wrk. With SHARED=1 all of them may run on both
 cores, as the scheduler likes; so may the node on NODE_PORT, if it is started so. Needs
-wrk and taskset."""
+wrk and taskset.
+
+Read req/s and kept with the column busy, the share of the run's time that the worker
+computed: where it is far from 100 %, the others on core 1 were the limit, not nginx.
+What the worker itself could keep is the bare cpu us/rq over that of the adapter, in
+the column by cpu. Without inspect_response the phases that would do nothing are left
+out, as openresty/README.md says."""
 import os
 import re
 import shutil
@@ -20,6 +26,7 @@ from harness import CONNECTORS, free_ports, modules_dir, nginx_binary, wait_port
 
 SECONDS = int(sys.argv[1]) if len(sys.argv) > 1 else 5
 SIZES = [0, 1024, 8192]
+RESPONSE_PHASES = "body_filter_by_lua_block { guard:body_filter() } log_by_lua_block { guard:log() }"
 SHARED = os.environ.get("SHARED") == "1"
 
 
@@ -77,13 +84,15 @@ def main():
         bare, guard, upstream, node = free_ports(4)
         node_port = int(os.environ.get("NODE_PORT") or node)
         values = dict(BARE=bare, GUARD=guard, UPSTREAM=upstream, NODE=node_port, RESPONSES=responses,
+                      RESPONSE_PHASES=RESPONSE_PHASES if responses == "true" else "",
                       CONNECTORS=CONNECTORS, MODULES=modules_dir())
         running = [start("others.conf.in", dict(values, NODE=node), 1), start("nginx.conf.in", values, 0)]
         try:
             assert wait_port(guard) and wait_port(upstream)
             print("\ninspect_response = %s" % responses)
-            print("%-5s %-6s %-8s %8s %8s %8s %9s %7s %6s %9s" % (
-                "body", "conns", "", "p50 us", "p95 us", "p99 us", "req/s", "kept", "errors", "cpu us/rq"))
+            print("%-5s %-6s %-8s %8s %8s %8s %9s %7s %6s %9s %6s %7s" % (
+                "body", "conns", "", "p50 us", "p95 us", "p99 us", "req/s", "kept", "errors", "cpu us/rq", "busy",
+                "by cpu"))
             for connections in (1, 32):
                 for size in SIZES:
                     wrk(guard, size, connections) if size == 0 else None
@@ -94,8 +103,9 @@ def main():
                         rows.append(row + [(cpu_seconds(folder) - before) * 1e6 / (row[3] * SECONDS)])
                     plain, with_it = rows
                     for name, row in (("bare", plain), ("adapter", with_it)):
-                        print("%-5d %-6d %-8s %8.0f %8.0f %8.0f %9.0f %6.0f%% %6d %9.1f" % (
-                            size, connections, name, *row[:4], 100 * row[3] / plain[3], row[4], row[5]))
+                        print("%-5d %-6d %-8s %8.0f %8.0f %8.0f %9.0f %6.0f%% %6d %9.1f %5.0f%% %6.0f%%" % (
+                            size, connections, name, *row[:4], 100 * row[3] / plain[3], row[4], row[5],
+                            row[3] * row[5] / 1e4, 100 * plain[5] / row[5]))
                     print("%-5s %-6s %-8s %8.0f %8.0f %8.0f" % ("", "", "added", *(
                         with_it[i] - plain[i] for i in range(3))), flush=True)
         finally:

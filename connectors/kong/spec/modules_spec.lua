@@ -185,13 +185,14 @@ describe("modules of kong-lua", function()
     it("names client and peer, bracketed where need be", function()
       ngx.var.remote_addr, ngx.var.remote_port = "2001:db8::1", "443"
       ngx.var.realip_remote_addr, ngx.var.realip_remote_port = "10.0.0.9", "0"
-      local lines = payload.request_lines("id", { route = "r x", service = "s" }, true)
+      local common = payload.common_lines("id", { route = "r x", service = "s" })
+      local lines = payload.request_lines(common, true, { extent = "complete" })
       assert.matches("Inspector-Client: [2001:db8::1]:443\r\n", lines, 1, true)
       assert.matches("Inspector-Peer: 10.0.0.9\r\n", lines, 1, true)
       assert.matches("Inspector-Route: r%20x\r\n", lines, 1, true)
       assert.matches("Inspector-Head: rebuilt\r\n", lines, 1, true)
       ngx.var.remote_addr = "unix:"
-      assert.matches("Inspector-Client: 127.0.0.1\r\n", payload.request_lines("id", {}, false), 1, true)
+      assert.matches("Inspector-Client: 127.0.0.1\r\n", payload.common_lines("id", {}), 1, true)
     end)
 
     it("states the extent", function()
@@ -272,12 +273,25 @@ describe("modules of kong-lua", function()
       for _, text in ipairs({
         "garbage\r\n\r\n", "HTTP/1.1 100 Continue\r\n\r\n", "HTTP/2 204\r\n\r\n",
         "HTTP/1.1 204 x\r\nInspector-Verdict: pass\r\ninspector-verdict: block\r\n\r\n",
-        "HTTP/1.1 204 x\r\nno colon\r\n\r\n", "HTTP/1.1 204 x\r\n" .. ("A: b\r\n"):rep(4000) .. "\r\n",
+        "HTTP/1.1 204 x\r\nno colon\r\n\r\n", "HTTP/1.1 204 x\r\nno colon\r\nA: b\r\n\r\n",
+        "HTTP/1.1 204 x\r\nA: b\nInspector-Verdict: pass\r\n\r\n", "HTTP/1.1 204 x\r\nA: b\rc\r\n\r\n",
+        "HTTP/1.1 204 x\r\n: b\r\n\r\n", "HTTP/1.1 204 x\r\nA b: c\r\n\r\n", "HTTP/1.1 204\nA: b\r\n\r\n",
+        "HTTP/1.1 204 x\r\n" .. ("A: b\r\n"):rep(4000) .. "\r\n",
       }) do
         server.scripts = { { text } }
         local answer, reason = call()
         assert.same({ nil, "malformed" }, { answer, reason })
       end
+    end)
+
+    it("reads values without the blanks around them", function()
+      for _, line in ipairs({ "Inspector-Attack:sqli", "INSPECTOR-attack: sqli", "inspector-attack: \t sqli \t" }) do
+        server.scripts = { { "HTTP/1.1 204 x\r\n" .. line .. "\r\nA:\r\n\r\n" } }
+        assert.equal("sqli", call().attack)
+      end
+      server.scripts = { { "HTTP/1.1 204 x\r\nInspector-Attack: \r\nInspector-Context: a b: c\r\n\r\n" } }
+      local answer = call()
+      assert.same({ "", "a b: c" }, { answer.attack, answer.context })
     end)
 
     it("reads a chunked body and refuses a broken one", function()
@@ -328,6 +342,26 @@ describe("modules of kong-lua", function()
       assert.is_true(allowed)
       assert.is_true(breaker.success(set, probe))
       assert.is_true((breaker.allow(set)))
+    end)
+
+    it("learns in a moment what another worker saw, and at once what it saw itself", function()
+      assert.is_true(breaker.allow(set))
+      ngx.shared.kong:set(set.breaker_key, server.clock + 1)
+      server.clock = server.clock + 0.03
+      assert.is_false((breaker.allow(set)))
+      server.clock = server.clock + 1.1
+      local _, probe = breaker.allow(set)
+      breaker.success(set, probe)
+      assert.is_true(breaker.allow(set))
+      for _ = 1, 3 do breaker.failure(set) end
+      assert.is_false((breaker.allow(set)))
+    end)
+
+    it("forgets another worker's failures after a success", function()
+      ngx.shared.kong:incr(set.breaker_key .. ":failures", 2, 0, 60)
+      assert.is_true(breaker.allow(set))
+      breaker.success(set)
+      assert.is_false(breaker.failure(set))
     end)
 
     it("sends another probe when one vanished", function()
@@ -497,6 +531,17 @@ describe("modules of kong-lua", function()
       server.timers[1]()
       assert.same({ "b", "c" }, sent)
       assert.equal(0, queue.bytes)
+    end)
+
+    it("keeps the order of many more than it holds", function()
+      local spool, sent = require("weir.spool"), {}
+      local queue = spool.new(3, 100, function(entry) sent[#sent + 1] = entry return true end, error)
+      for i = 1, 20, 2 do
+        queue:push(tostring(i))
+        queue:push(tostring(i + 1))
+        server.timers[#server.timers]()
+      end
+      for i = 1, 20 do assert.equal(tostring(i), sent[i]) end
     end)
   end)
 end)

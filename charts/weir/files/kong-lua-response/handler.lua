@@ -29,17 +29,16 @@ end
 local function judge(conf, outcome)
   local set = outcome.set
   local text = kong.service.response.get_raw_body() or ""
-  local content = { extent = "complete", size = #text, total = #text }
+  local content = { extent = "complete", data = text, size = #text, total = #text }
   if #text > conf.response_max_body_bytes then
     content.extent, content.size = "prefix", conf.response_max_body_bytes
-    text = text:sub(1, content.size)
+    content.data = text:sub(1, content.size)
   end
-  local about = outcome.about
-  local lines = payload.response_lines(outcome.id, about, outcome.context, consumer_name())
+  local lines = payload.response_lines(outcome, consumer_name())
     .. payload.body_line(content)
   local head = payload.response_head(kong.response.get_status(), ngx.resp.get_headers(0, true))
   local deadline = ngx.now() + conf.timeout_ms / 1000
-  local answer, verdict, detail = inspect.ask(set, log_warn, set.responses, lines, head .. text, nil, deadline)
+  local answer, verdict, detail = inspect.ask(set, log_warn, set.responses, lines, head, content, deadline)
 
   if answer then
     outcome.response_judged = true

@@ -69,7 +69,7 @@ function body.read(conf, streaming)
 
   local data = ngx.req.get_body_data()
   if data then
-    return limited({ data = data, total = #data }, limit, over_limit)
+    return limited({ extent = "unread", size = 0, data = data, total = #data }, limit, over_limit)
   end
 
   local path = ngx.req.get_body_file()
@@ -87,7 +87,7 @@ function body.read(conf, streaming)
     file:close()
     return unread("error", length), err
   end
-  return limited({ file = file, total = total }, limit, over_limit)
+  return limited({ extent = "unread", size = 0, file = file, total = total }, limit, over_limit)
 end
 
 -- Hands the bytes to `write` slice by slice; may be called again for a retry.

@@ -19,6 +19,13 @@ local OPEN_TTL_S = 3600
 -- A probe whose request vanished must not keep the breaker open for ever.
 local PROBE_GRACE_S = 1
 
+-- A worker that has seen the node well does not look again for this long: that
+-- late may it learn of failures that other workers had.
+local WELL_S = 0.02
+
+-- By breaker key, until when this worker takes the node for well.
+local well_until = {}
+
 -- Stands in for a shared dictionary where there is none: then each worker
 -- learns by itself.
 local function worker_dict()
@@ -70,9 +77,16 @@ function breaker.allow(set)
   if set.conf.breaker_failures == 0 then
     return true
   end
+  local key = set.breaker_key
+  if now() < (well_until[key] or 0) then
+    return true
+  end
   local store = breaker.dict()
-  local open_until = store:get(set.breaker_key)
+  local open_until = store:get(key)
   if not open_until then
+    if not store:get(key .. ":failures") then
+      well_until[key] = now() + WELL_S
+    end
     return true
   end
   if now() < open_until then
@@ -88,6 +102,9 @@ end
 -- Any answer that shows the node alive. Returns true where that closed it.
 function breaker.success(set, probe)
   if set.conf.breaker_failures == 0 then
+    return false
+  end
+  if not probe and now() < (well_until[set.breaker_key] or 0) then
     return false
   end
   local store = breaker.dict()
@@ -108,6 +125,7 @@ function breaker.failure(set, probe)
   if threshold == 0 then
     return false
   end
+  well_until[set.breaker_key] = nil
   local store = breaker.dict()
   local count = store:incr(set.breaker_key .. ":failures", 1, 0, FAILURES_TTL_S) or 1
   if probe or count >= threshold then

@@ -7,6 +7,8 @@ local notice = require "kong.plugins.kong-lua.notice"
 
 local delivery = {}
 
+local find, sub = string.find, string.sub
+
 -- Contexts of copied requests, for response legs that follow in the same queue.
 -- Two generations bound them: the older one is dropped when the newer is full.
 local CONTEXTS_PER_GENERATION = 2048
@@ -47,6 +49,16 @@ function delivery.pack(leg, id, lines, content)
   return leg .. " " .. id .. " " .. #lines .. "\n" .. lines .. content
 end
 
+-- What pack() put together.
+local function unpack_entry(entry)
+  local leg_end = find(entry, " ", 1, true)
+  local id_end = find(entry, " ", leg_end + 1, true)
+  local size_end = find(entry, "\n", id_end + 1, true)
+  local lines_end = size_end + tonumber(sub(entry, id_end + 1, size_end - 1))
+  return sub(entry, 1, leg_end - 1), sub(entry, leg_end + 1, id_end - 1), sub(entry, size_end + 1, lines_end),
+    sub(entry, lines_end + 1)
+end
+
 -- Which part of the exchange an entry is of.
 function delivery.leg_of(entry)
   return entry:match("^%a+")
@@ -55,9 +67,7 @@ end
 -- Returns true when done with the entry, or nil and an error when the queue may
 -- try it again.
 function delivery.send(set, log, entry)
-  local leg, id, size, at = entry:match("^(%a+) (%S+) (%d+)\n()")
-  local lines = entry:sub(at, at + size - 1)
-  local content = entry:sub(at + size)
+  local leg, id, lines, content = unpack_entry(entry)
   if leg == "responses" then
     local context = young[id] or old[id]
     if context then
@@ -67,7 +77,8 @@ function delivery.send(set, log, entry)
   end
 
   local deadline = ngx.now() + set.conf.timeout_ms / 1000
-  local answer, reason, detail = inspect.ask(set, log, set[leg], lines, content, nil, deadline)
+  local answer, reason, detail = inspect.ask(set, log, set[leg], lines, "",
+    { data = content, size = #content }, deadline)
   if answer then
     if leg == "requests" and answer.context and set.conf.inspect_response then
       remember(id, answer.context)

@@ -117,7 +117,6 @@ end
 local function prepare(conf, ctx)
   local about = about_request()
   local outcome = inspect.request(conf, log_warn, about, enqueue)
-  outcome.about = about
   ctx.outcome = outcome
   tell_log(outcome)
   if not outcome.reply then
@@ -146,8 +145,11 @@ end
 -- The response leg is owed for requests that the node knows and the upstream
 -- (or another plugin) answered.
 local function owed(conf)
+  if not conf.inspect_response then
+    return nil
+  end
   local outcome = kong.ctx.plugin.outcome
-  if conf.inspect_response and outcome and not outcome.reply and outcome.set
+  if outcome and not outcome.reply and outcome.set
     and (outcome.context or outcome.verdict == "accepted")
   then
     return outcome

@@ -9,6 +9,7 @@
 --   inspected "full", "partial" or "none"; part, why not full
 --   attack    classes found in a request that was let through
 --   context   token for the response leg
+--   lines     what the response leg says of the request again
 local body = require "kong.plugins.kong-lua.body"
 local breaker = require "kong.plugins.kong-lua.breaker"
 local client = require "kong.plugins.kong-lua.client"
@@ -20,7 +21,12 @@ local settings = require "kong.plugins.kong-lua.settings"
 
 local inspect = {}
 
+local new_table = require "table.new"
+
 local now = ngx.now
+
+-- Room for them from the start: a table that grows is copied several times over.
+local OUTCOME_FIELDS = 16
 
 local UNAVAILABLE = "service unavailable"
 local TOO_LARGE = "request body too large"
@@ -133,13 +139,13 @@ local function refuse(node, about, outcome, status, message, part, total)
   return outcome
 end
 
-local function ask_inline(set, log, about, outcome, content, why)
+local function ask_inline(set, log, about, outcome, head, rebuilt, content, why)
   local conf = set.conf
   local deadline = now() + conf.timeout_ms / 1000
-  local head, rebuilt = payload.request_head()
-  local lines = payload.request_lines(outcome.id, about, rebuilt)
-  local answer, verdict, detail = inspect.ask(set, log, set.requests, lines .. payload.body_line(content),
-    head, content, deadline)
+  local common = payload.common_lines(outcome.id, about, head)
+  outcome.lines = common
+  local answer, verdict, detail = inspect.ask(set, log, set.requests,
+    payload.request_lines(common, rebuilt, content), head, content, deadline)
 
   if verdict == "too_large" then
     if conf.over_limit == "block" then
@@ -150,7 +156,7 @@ local function ask_inline(set, log, about, outcome, content, why)
       body.close(content)
       content = { extent = "unread", reason = "too_large", size = 0, total = content.total }
       answer, verdict, detail = inspect.ask(set, log, set.requests,
-        lines .. payload.body_line(content) .. "Inspector-Attempt: 2\r\n", head, content, deadline)
+        payload.request_lines(common, rebuilt, content) .. "Inspector-Attempt: 2\r\n", head, content, deadline)
     end
   end
 
@@ -171,16 +177,16 @@ local function ask_inline(set, log, about, outcome, content, why)
   return outcome
 end
 
-local function copy_out_of_band(set, log, about, outcome, content, enqueue, why)
+local function copy_out_of_band(set, log, about, outcome, head, rebuilt, content, why, enqueue)
   local bytes, err = body.string(content)
   if not bytes then
     content = { extent = "unread", reason = "error", size = 0, total = content.total }
     bytes, why = "", err
   end
-  local head, rebuilt = payload.request_head()
-  local lines = payload.request_lines(outcome.id, about, rebuilt) .. payload.body_line(content)
-    .. "Inspector-Blocking: false\r\n"
-  local queued, detail = enqueue(set, "requests", outcome.id, lines, head .. bytes)
+  local common = payload.common_lines(outcome.id, about, head)
+  outcome.lines = common
+  local queued, detail = enqueue(set, "requests", outcome.id,
+    payload.request_lines(common, rebuilt, content) .. "Inspector-Blocking: false\r\n", head .. bytes)
   if not queued then
     return bypass(set.conf, set.node, log, about, outcome, "queue", detail, content.total)
   end
@@ -196,6 +202,8 @@ local function guarded(conf, log, about, enqueue, outcome)
   outcome.id = payload.mint_id()
   local set = settings.of(conf)
   outcome.set = set
+  -- The head first: once the body is there, the server looks for the head's end in both.
+  local head, rebuilt = payload.request_head()
   local content, why = body.read(conf, about.streaming)
   outcome.content = content
 
@@ -208,14 +216,15 @@ local function guarded(conf, log, about, enqueue, outcome)
   end
 
   if not conf.blocking then
-    return copy_out_of_band(set, log, about, outcome, content, enqueue, why)
+    return copy_out_of_band(set, log, about, outcome, head, rebuilt, content, why, enqueue)
   end
-  return ask_inline(set, log, about, outcome, content, why)
+  return ask_inline(set, log, about, outcome, head, rebuilt, content, why)
 end
 
 -- Never throws: a fault of the connector is one more reason to have no verdict.
 function inspect.request(conf, log, about, enqueue)
-  local outcome = { inspected = "none" }
+  local outcome = new_table(0, OUTCOME_FIELDS)
+  outcome.inspected, outcome.about = "none", about
   local ok, err = pcall(guarded, conf, log, about, enqueue, outcome)
   if outcome.content then
     body.close(outcome.content)

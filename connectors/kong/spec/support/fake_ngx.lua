@@ -180,6 +180,11 @@ function fake.install()
     resp = { get_headers = function() return server.headers end },
   }
   _G.ngx = api
+  package.loaded["ngx.base64"] = {
+    encode_base64url = function(text)
+      return (base64(text, true):gsub("[+/]", { ["+"] = "-", ["/"] = "_" }))
+    end,
+  }
   return server
 end
 

@@ -40,7 +40,8 @@ end
 function weir.new(given)
   local conf = options.resolve(given)
   configs[#configs + 1] = conf
-  return setmetatable({ conf = conf }, weir)
+  local about = { route = conf.route, service = conf.service, streaming = conf.streaming }
+  return setmetatable({ conf = conf, about = about }, weir)
 end
 
 function weir.init_worker()
@@ -63,9 +64,7 @@ end
 
 function weir:access()
   local conf = self.conf
-  local about = { route = conf.route, service = conf.service, streaming = conf.streaming }
-  local outcome = inspect.request(conf, log_warn, about, enqueue)
-  outcome.about = about
+  local outcome = inspect.request(conf, log_warn, self.about, enqueue)
   ngx.ctx.weir = outcome
   if outcome.reply then
     return send_reply(outcome.reply)
@@ -82,8 +81,11 @@ function weir.outcome()
 end
 
 local function owed(conf)
+  if not conf.inspect_response then
+    return nil
+  end
   local outcome = ngx.ctx.weir
-  if conf.inspect_response and outcome and not outcome.reply
+  if outcome and not outcome.reply
     and (outcome.context or outcome.verdict == "accepted")
   then
     return outcome

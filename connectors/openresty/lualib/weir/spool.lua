@@ -10,19 +10,22 @@ local MAX_DELAY_S = 1
 -- it tried again. dropped(entry, reason) is told of each entry given up.
 function spool.new(max_entries, max_bytes, send, dropped)
   return setmetatable({
-    entries = {}, first = 1, last = 0, bytes = 0, running = false,
+    -- A ring. What is free holds false and not nil, so that the table keeps its
+    -- layout instead of being laid out anew as the entries move along.
+    entries = {}, first = 1, held = 0, bytes = 0, running = false,
     max_entries = max_entries, max_bytes = max_bytes, send = send, dropped = dropped,
   }, spool)
 end
 
 function spool:count()
-  return self.last - self.first + 1
+  return self.held
 end
 
 function spool:shift()
   local entry = self.entries[self.first]
-  self.entries[self.first] = nil
-  self.first = self.first + 1
+  self.entries[self.first] = false
+  self.first = self.first % self.max_entries + 1
+  self.held = self.held - 1
   self.bytes = self.bytes - #entry
   return entry
 end
@@ -60,8 +63,8 @@ function spool:push(entry)
   do
     self.dropped(self:shift(), "queue_full")
   end
-  self.last = self.last + 1
-  self.entries[self.last] = entry
+  self.entries[(self.first + self.held - 1) % self.max_entries + 1] = entry
+  self.held = self.held + 1
   self.bytes = self.bytes + #entry
 
   if not self.running then

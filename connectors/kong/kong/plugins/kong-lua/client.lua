@@ -3,34 +3,13 @@
 --
 -- call() returns the answer, or nil, a reason token and a detail for the log.
 -- The tokens are what failures are counted and logged under.
+local answers = require "kong.plugins.kong-lua.answer"
 local body = require "kong.plugins.kong-lua.body"
+local budget = require "kong.plugins.kong-lua.budget"
 
 local client = {}
 
-local find, match, sub, lower = string.find, string.match, string.sub, string.lower
-local concat = table.concat
-local tonumber = tonumber
-local now = ngx.now
-
--- An answer's head is a handful of short lines.
-local MAX_HEAD_BYTES = 16 * 1024
--- Block pages are small; anything larger is no verdict.
-local MAX_BODY_BYTES = 256 * 1024
--- A problem document is read only so that its connection can be used again.
-local MAX_PROBLEM_BYTES = 16 * 1024
-local READ_BYTES = 16 * 1024
--- An interim answer is never asked for.
-local FIRST_FINAL_STATUS = 200
-
-local WANTED = {
-  ["inspector-verdict"] = "verdict",
-  ["inspector-context"] = "context",
-  ["inspector-attack"] = "attack",
-  ["retry-after"] = "retry_after",
-  ["connection"] = "connection",
-  ["content-length"] = "content_length",
-  ["transfer-encoding"] = "transfer_encoding",
-}
+local tcp = ngx.socket.tcp
 
 -- The pool of a node that restarted is full of dead connections. Moving on to a
 -- pool of another name leaves them all behind at once.
@@ -47,16 +26,13 @@ local function leave_pool(pool, generation)
   end
 end
 
-local function left_ms(deadline)
-  return (deadline - now()) * 1000
-end
-
-local function at_most(limit, deadline)
-  local left = left_ms(deadline)
-  if left < 1 then
-    return nil
+local function pool_options(set, generation)
+  local options = set.pool_options
+  if not options or set.pool_generation ~= generation then
+    options = { pool = set.pool .. ":" .. generation, pool_size = set.conf.keepalive_pool_size }
+    set.pool_options, set.pool_generation = options, generation
   end
-  return left < limit and left or limit
+  return options
 end
 
 local function connect_by_name(sock, host, port, options, seconds)
@@ -83,22 +59,45 @@ local function connect_by_name(sock, host, port, options, seconds)
   return ok, err
 end
 
+-- On a fresh connection only. Returns true, or nil, a reason token and a detail.
+local function handshake(sock, set)
+  local ok, err = true, nil
+  if set.certificate then
+    if not sock.setclientcert then
+      return nil, "tls", "this gateway's Lua module is too old for client certificates"
+    end
+    ok, err = sock:setclientcert(set.certificate.chain, set.certificate.key)
+  end
+  if ok then
+    -- ngx_lua raises an assertion where a handshake fails before its first pause: that is a failed handshake, too.
+    local ran
+    ran, ok, err = pcall(sock.sslhandshake, sock, nil, set.server_name, set.conf.tls_verify)
+    if not ran then
+      ok, err = nil, ok
+    end
+  end
+  if not ok then
+    return nil, err == "timeout" and "timeout" or "tls", "TLS handshake: " .. tostring(err)
+  end
+  return true
+end
+
+-- Returns the socket, whether it was pooled, the pool's generation and the time;
+-- or nil, a reason token and a detail.
 local function connect(set, deadline)
-  local conf = set.conf
-  local budget = at_most(conf.connect_timeout_ms, deadline)
-  if not budget then
+  local sock = tcp()
+  local at = budget.share(sock, set.conf, deadline)
+  if not at then
     return nil, "timeout", "no time left to connect"
   end
-  local sock = ngx.socket.tcp()
-  sock:settimeouts(budget, conf.send_timeout_ms, conf.read_timeout_ms)
 
   local generation = generation_of(set.pool)
-  local options = { pool = set.pool .. ":" .. generation, pool_size = conf.keepalive_pool_size }
   local ok, err
   if set.numeric then
-    ok, err = sock:connect(set.host, set.port, options)
+    ok, err = sock:connect(set.host, set.port, pool_options(set, generation))
   else
-    ok, err = connect_by_name(sock, set.host, set.port, options, budget / 1000)
+    local seconds = math.min(set.conf.connect_timeout_ms / 1000, deadline - at)
+    ok, err = connect_by_name(sock, set.host, set.port, pool_options(set, generation), seconds)
   end
   if not ok then
     sock:close()
@@ -107,178 +106,19 @@ local function connect(set, deadline)
 
   local reused = (sock:getreusedtimes() or 0) > 0
   if set.tls and not reused then
-    budget = at_most(conf.connect_timeout_ms, deadline)
-    if not budget then
+    at = budget.share(sock, set.conf, deadline, at)
+    if not at then
       sock:close()
       return nil, "timeout", "no time left for the TLS handshake"
     end
-    sock:settimeouts(budget, conf.send_timeout_ms, conf.read_timeout_ms)
-    if set.certificate then
-      if not sock.setclientcert then
-        sock:close()
-        return nil, "tls", "this gateway's Lua module is too old for client certificates"
-      end
-      ok, err = sock:setclientcert(set.certificate.chain, set.certificate.key)
-    end
-    if ok then
-      -- ngx_lua raises an assertion where a handshake fails before its first pause: that is a failed handshake, too.
-      local ran
-      ran, ok, err = pcall(sock.sslhandshake, sock, nil, set.server_name, conf.tls_verify)
-      if not ran then
-        ok, err = nil, ok
-      end
-    end
+    local reason, detail
+    ok, reason, detail = handshake(sock, set)
     if not ok then
       sock:close()
-      return nil, err == "timeout" and "timeout" or "tls", "TLS handshake: " .. tostring(err)
+      return nil, reason, detail
     end
   end
-  return sock, reused, generation
-end
-
--- Reads to the end of the answer's head. Returns the head and what came after
--- it; on failure nil, the error, and whether any byte had come.
-local function receive_head(sock, conf, deadline)
-  local buffer = ""
-  while true do
-    local budget = at_most(conf.read_timeout_ms, deadline)
-    if not budget then
-      return nil, "timeout", buffer ~= ""
-    end
-    sock:settimeouts(budget, budget, budget)
-    local data, err = sock:receiveany(READ_BYTES)
-    if not data then
-      return nil, err, buffer ~= ""
-    end
-    local from = #buffer - 2
-    buffer = buffer == "" and data or buffer .. data
-    local _, stop = find(buffer, "\r\n\r\n", from > 0 and from or 1, true)
-    if stop then
-      if stop > MAX_HEAD_BYTES then
-        return nil, "head too long", true
-      end
-      return sub(buffer, 1, stop), sub(buffer, stop + 1)
-    end
-    if #buffer > MAX_HEAD_BYTES then
-      return nil, "head too long", true
-    end
-  end
-end
-
-local function parse_head(head)
-  local minor, status, at = match(head, "^HTTP/1%.([01]) (%d%d%d)[^\r\n]*\r\n()")
-  status = tonumber(status)
-  if not status or status < FIRST_FINAL_STATUS then
-    return nil, "not an HTTP/1.1 answer"
-  end
-  local answer = { status = status, keep = minor == "1" }
-  local last = #head - 1
-  while at < last do
-    local name, value, after = match(head, "^([!#-'*+.^-z|~%-%w]+):[ \t]*([^\r\n]-)[ \t]*\r\n()", at)
-    if not name then
-      return nil, "malformed header line"
-    end
-    local field = WANTED[lower(name)]
-    if field then
-      if answer[field] then
-        return nil, "repeated " .. lower(name)
-      end
-      answer[field] = value
-    end
-    at = after
-  end
-  return answer
-end
-
-local function receive_more(sock, conf, deadline, bytes)
-  local budget = at_most(conf.read_timeout_ms, deadline)
-  if not budget then
-    return nil, "timeout"
-  end
-  sock:settimeouts(budget, budget, budget)
-  return sock:receiveany(bytes)
-end
-
--- Decodes as much of a chunked body as there is: the text and where it ended,
--- nil while incomplete, false when it cannot be one.
-local function decode_chunked(buffer)
-  local pieces, at = {}, 1
-  while true do
-    local size, data_at = match(buffer, "^(%x+)[^\r\n]*\r\n()", at)
-    if not size then
-      if #buffer - at > 64 then
-        return false
-      end
-      return nil
-    end
-    if #size > 6 then
-      return false
-    end
-    size = tonumber(size, 16)
-    if size == 0 then
-      if sub(buffer, data_at, data_at + 1) == "\r\n" then
-        return concat(pieces), data_at + 1
-      end
-      if #buffer > data_at then
-        return false
-      end
-      return nil
-    end
-    if #buffer < data_at + size + 1 then
-      return nil
-    end
-    if sub(buffer, data_at + size, data_at + size + 1) ~= "\r\n" then
-      return false
-    end
-    pieces[#pieces + 1] = sub(buffer, data_at, data_at + size - 1)
-    at = data_at + size + 2
-  end
-end
-
--- The answer's body, or nil. Sets answer.keep to false unless the connection is
--- left exactly at the end of the answer.
-local function receive_body(sock, conf, deadline, answer, rest, limit)
-  if answer.status == 204 then
-    answer.keep = answer.keep and rest == ""
-    return nil
-  end
-  if answer.transfer_encoding then
-    if lower(answer.transfer_encoding) ~= "chunked" or answer.content_length then
-      answer.keep = false
-      return nil
-    end
-    while true do
-      local text, stop = decode_chunked(rest)
-      if text then
-        answer.keep = answer.keep and stop == #rest
-        return text
-      end
-      local data = text == nil and #rest <= 2 * limit
-        and receive_more(sock, conf, deadline, READ_BYTES)
-      if not data then
-        answer.keep = false
-        return nil
-      end
-      rest = rest .. data
-    end
-  end
-  local length = match(answer.content_length or "", "^%d+$")
-  length = length and tonumber(length)
-  if not length or length > limit or #rest > length then
-    answer.keep = false
-    return nil
-  end
-  local pieces, have = { rest }, #rest
-  while have < length do
-    local data = receive_more(sock, conf, deadline, length - have)
-    if not data then
-      answer.keep = false
-      return nil
-    end
-    pieces[#pieces + 1] = data
-    have = have + #data
-  end
-  return concat(pieces)
+  return sock, reused, generation, at
 end
 
 local function is_dead(err)
@@ -295,40 +135,46 @@ local function reason_of(err)
   return "malformed"
 end
 
+local function send_file(sock, conf, deadline, content)
+  local at
+  return body.each(content, function(slice)
+    at = budget.share(sock, conf, deadline, at)
+    if not at then
+      return nil, "timeout"
+    end
+    return sock:send(slice)
+  end)
+end
+
+local function send(sock, conf, deadline, fixed, lines, head, content)
+  local size = content and content.size or 0
+  -- One string: a table of pieces costs more than joining short ones.
+  local text = fixed .. lines .. "Content-Length: " .. #head + size .. "\r\n\r\n" .. head
+  if content and content.data then
+    return sock:send({ text, content.data })
+  end
+  local ok, err = sock:send(text)
+  if ok and content and content.file then
+    return send_file(sock, conf, deadline, content)
+  end
+  return ok, err
+end
+
 -- One attempt. The fourth result tells that a pooled connection turned out dead
 -- before any byte of the answer, which says nothing about the node.
 local function attempt(set, fixed, lines, head, content, deadline)
   local conf = set.conf
-  local sock, reused, generation = connect(set, deadline)
+  local sock, reused, generation, at = connect(set, deadline)
   if not sock then
     return nil, reused, generation
   end
 
-  local budget = at_most(conf.send_timeout_ms, deadline)
-  if not budget then
+  at = budget.share(sock, conf, deadline, at)
+  if not at then
     sock:close()
     return nil, "timeout", "no time left to send"
   end
-  sock:settimeouts(budget, budget, budget)
-
-  local size = content and content.size or 0
-  local length_line = "Content-Length: " .. (#head + size) .. "\r\n\r\n"
-  local ok, err
-  if content and content.data then
-    ok, err = sock:send({ fixed, lines, length_line, head, content.data })
-  else
-    ok, err = sock:send({ fixed, lines, length_line, head })
-    if ok and content and content.file then
-      ok, err = body.each(content, function(slice)
-        budget = at_most(conf.send_timeout_ms, deadline)
-        if not budget then
-          return nil, "timeout"
-        end
-        sock:settimeouts(budget, budget, budget)
-        return sock:send(slice)
-      end)
-    end
-  end
+  local ok, err = send(sock, conf, deadline, fixed, lines, head, content)
   if not ok then
     sock:close()
     if reused and is_dead(err) then
@@ -338,28 +184,19 @@ local function attempt(set, fixed, lines, head, content, deadline)
     return nil, reason_of(err), "send: " .. tostring(err)
   end
 
-  local text, rest, partly = receive_head(sock, conf, deadline)
-  if not text then
+  local answer, partly
+  answer, err, partly = answers.receive(sock, conf, deadline, at)
+  if not answer then
     sock:close()
-    err = rest
+    if answer == false then
+      return nil, "malformed", err
+    end
     if reused and not partly and is_dead(err) then
       leave_pool(set.pool, generation)
       return nil, "reset", "receive: " .. tostring(err), true
     end
     return nil, reason_of(err), "receive: " .. tostring(err)
   end
-
-  local answer
-  answer, err = parse_head(text)
-  if not answer then
-    sock:close()
-    return nil, "malformed", err
-  end
-  if answer.connection and find(lower(answer.connection), "close", 1, true) then
-    answer.keep = false
-  end
-  answer.body = receive_body(sock, conf, deadline, answer, rest,
-    answer.status == 200 and MAX_BODY_BYTES or MAX_PROBLEM_BYTES)
 
   if not (answer.keep and sock:setkeepalive(conf.keepalive_idle_ms, conf.keepalive_pool_size)) then
     sock:close()

@@ -1,24 +1,26 @@
 -- Turns the current request or response into what the node is sent: the
 -- Inspector-* lines of the call, and the inner message head.
+local base64url = require("ngx.base64").encode_base64url
+
 local payload = {}
 
-local find, gsub, byte, format = string.find, string.gsub, string.byte, string.format
+local find, gsub, sub, byte, format = string.find, string.gsub, string.sub, string.byte, string.format
 local concat, sort = table.concat, table.sort
 
--- Identifiers are drawn from the system's generator in blocks, so that one read
--- serves many requests.
-local ID_BYTES = 16
-local ID_BLOCK = 256
-local URL_SAFE = { ["+"] = "-", ["/"] = "_" }
+-- Identifiers are cut from one long random text, so that one read of the system's
+-- generator and one encoding serve many requests.
+local ID_LENGTH = 22
+-- A multiple of three, which leaves base64 nothing to pad; 128 identifiers.
+local POOL_BYTES = 2112
 
 local pool, pool_at, pool_pid = "", 1, nil
 
 local function refill()
   local source = assert(io.open("/dev/urandom", "rb"))
-  pool = source:read(ID_BYTES * ID_BLOCK)
+  pool = base64url(source:read(POOL_BYTES))
   source:close()
   pool_at = 1
-  -- A block drawn before a fork would give every worker the same identifiers.
+  -- A text drawn before a fork would give every worker the same identifiers.
   pool_pid = ngx.worker.pid()
 end
 
@@ -26,31 +28,43 @@ function payload.mint_id()
   if pool_at > #pool or pool_pid ~= ngx.worker.pid() then
     refill()
   end
-  local id = ngx.encode_base64(pool:sub(pool_at, pool_at + ID_BYTES - 1), true)
-  pool_at = pool_at + ID_BYTES
-  if find(id, "[+/]") then
-    id = gsub(id, "[+/]", URL_SAFE)
-  end
+  local id = sub(pool, pool_at, pool_at + ID_LENGTH - 1)
+  pool_at = pool_at + ID_LENGTH
   return id
+end
+
+-- Names are few; this holds even where routes come and go.
+local MAX_TOKENS = 1024
+local tokens, token_count = {}, 0
+
+local function percent_encoded(c)
+  return format("%%%02X", byte(c))
 end
 
 -- Names of routes and services are free text to the gateway: whatever cannot
 -- stand in a header line is percent-encoded.
 function payload.token(text)
-  if find(text, "[^!-$&-~]") then
-    text = gsub(text, "[^!-$&-~]", function(c)
-      return format("%%%02X", byte(c))
-    end)
+  local token = tokens[text]
+  if not token then
+    if token_count >= MAX_TOKENS then
+      tokens, token_count = {}, 0
+    end
+    token = gsub(text, "[^!-$&-~]", percent_encoded)
+    tokens[text] = token
+    token_count = token_count + 1
   end
-  return text
+  return token
 end
 
 local function endpoint(address, port)
-  if not address or address == "" or address:sub(1, 5) == "unix:" then
-    -- A local socket has no address; its peer is a process on this host.
+  if not address or address == "" then
     return "127.0.0.1"
   end
   if find(address, ":", 1, true) then
+    if sub(address, 1, 5) == "unix:" then
+      -- A local socket has no address; its peer is a process on this host.
+      return "127.0.0.1"
+    end
     address = "[" .. address .. "]"
   end
   if not port or port == "" or port == "0" then
@@ -136,11 +150,20 @@ function payload.request_head()
     local ok, head = pcall(ngx.req.raw_header)
     -- Lines may end in a bare LF, and that is for the node to see; but a head
     -- without its empty line would run into the body.
-    if ok and head and (find(head, "\n\r\n$", -3) or find(head, "\n\n$", -2)) then
+    if ok and head and (sub(head, -3) == "\n\r\n" or sub(head, -2) == "\n\n") then
       return restore_spaces(head), false
     end
   end
   return rebuilt_head(ngx.var), true
+end
+
+-- Most requests say what a look into their first line finds sooner.
+local function protocol_in(head, var)
+  local feed = head and find(head, "\n", 1, true)
+  if feed and sub(head, feed - 10, feed) == " HTTP/1.1\r\n" then
+    return "HTTP/1.1"
+  end
+  return protocol_of(var)
 end
 
 local function body_line(state)
@@ -156,32 +179,35 @@ local function body_line(state)
 end
 payload.body_line = body_line
 
--- Everything about a request that its response leg repeats.
-local function common_lines(id, about)
+-- Everything about a request that its response leg repeats. head: the request's,
+-- where it is at hand.
+function payload.common_lines(id, about, head)
   local var = ngx.var
-  local client = endpoint(var.remote_addr, var.remote_port)
-  local peer_line = ""
-  local peer_address = var.realip_remote_addr
-  if peer_address and peer_address ~= var.remote_addr then
-    peer_line = "Inspector-Peer: " .. endpoint(peer_address, var.realip_remote_port) .. "\r\n"
-  end
+  local address, peer_address = var.remote_addr, var.realip_remote_addr
   return "Inspector-Request-Id: " .. id
-    .. "\r\nInspector-Client: " .. client
-    .. "\r\n" .. peer_line
-    .. "Inspector-Scheme: " .. (about.scheme or var.scheme)
-    .. "\r\nInspector-Protocol: " .. protocol_of(var)
-    .. "\r\n" .. (about.service and "Inspector-Service: " .. payload.token(about.service) .. "\r\n" or "")
-    .. (about.route and "Inspector-Route: " .. payload.token(about.route) .. "\r\n" or "")
-    .. traceparent_line(var.http_traceparent)
+    .. "\r\nInspector-Client: " .. endpoint(address, var.remote_port)
+    .. (peer_address and peer_address ~= address
+      and "\r\nInspector-Peer: " .. endpoint(peer_address, var.realip_remote_port) or "")
+    .. "\r\nInspector-Scheme: " .. (about.scheme or var.scheme)
+    .. "\r\nInspector-Protocol: " .. protocol_in(head, var)
+    .. (about.service and "\r\nInspector-Service: " .. payload.token(about.service) or "")
+    .. (about.route and "\r\nInspector-Route: " .. payload.token(about.route) or "")
+    .. "\r\n" .. traceparent_line(var.http_traceparent)
 end
 
-function payload.request_lines(id, about, rebuilt)
-  return common_lines(id, about) .. (rebuilt and "Inspector-Head: rebuilt\r\n" or "")
+-- The lines of a call about the request. rebuilt: its head is; content: the state
+-- of its body.
+function payload.request_lines(common, rebuilt, content)
+  if not rebuilt and content.extent == "complete" then
+    return common
+  end
+  return common .. (rebuilt and "Inspector-Head: rebuilt\r\n" or "") .. body_line(content)
 end
 
 -- consumer: who authentication found the client to be, known by now.
-function payload.response_lines(id, about, context, consumer)
-  return common_lines(id, about)
+function payload.response_lines(outcome, consumer)
+  local context = outcome.context
+  return (outcome.lines or payload.common_lines(outcome.id, outcome.about))
     .. (context and one_line(context) and "Inspector-Context: " .. context .. "\r\n" or "")
     .. (consumer and "Inspector-Consumer: " .. payload.token(consumer) .. "\r\n" or "")
 end
@@ -218,7 +244,7 @@ end
 -- Lines and content of the response leg, once the response has gone.
 function payload.response_copy(outcome, consumer)
   local copied, passed = outcome.copied or 0, outcome.passed or 0
-  local lines = payload.response_lines(outcome.id, outcome.about, outcome.context, consumer)
+  local lines = payload.response_lines(outcome, consumer)
     .. body_line({ extent = copied < passed and "prefix" or "complete", size = copied, total = passed })
   local head = payload.response_head(ngx.status, ngx.resp.get_headers(0, true))
   return lines, head .. (outcome.pieces and concat(outcome.pieces) or "")

@@ -1,0 +1,256 @@
+-- Reads the node's answer: bounded, strict, and with one clock over it all.
+local budget = require "kong.plugins.kong-lua.budget"
+
+local answer = {}
+
+local byte, find, match, sub, lower = string.byte, string.find, string.match, string.sub, string.lower
+local concat = table.concat
+local tonumber = tonumber
+local new_table = require "table.new"
+
+-- An answer's head is a handful of short lines.
+local MAX_HEAD_BYTES = 16 * 1024
+-- Block pages are small; anything larger is no verdict.
+local MAX_BODY_BYTES = 256 * 1024
+-- A problem document is read only so that its connection can be used again.
+local MAX_PROBLEM_BYTES = 16 * 1024
+local READ_BYTES = 16 * 1024
+-- An interim answer is never asked for.
+local FIRST_FINAL_STATUS = 200
+
+-- Room for those of most answers: a table that grows is copied.
+local ANSWER_FIELDS = 8
+
+local SPACE, TAB = 32, 9
+
+local WANTED = {
+  ["inspector-verdict"] = "verdict",
+  ["inspector-context"] = "context",
+  ["inspector-attack"] = "attack",
+  ["retry-after"] = "retry_after",
+  ["connection"] = "connection",
+  ["content-length"] = "content_length",
+  ["transfer-encoding"] = "transfer_encoding",
+}
+
+-- Remembers the results of `work`, which looks at every byte by patterns: a node
+-- answers with the same few status lines and header names again and again. What
+-- is beyond `limit` is worked out each time.
+local function remembered(limit, work)
+  local results, count = {}, 0
+  return function(text)
+    local result = results[text]
+    if result == nil then
+      result = work(text)
+      if result ~= nil and count < limit then
+        results[text] = result
+        count = count + 1
+      end
+    end
+    return result
+  end
+end
+
+-- The status and whether HTTP/1.1 was spoken, or nil.
+local status_of = remembered(64, function(line)
+  local minor, status = match(line, "^HTTP/1%.([01]) (%d%d%d)[^\r\n]*\r\n$")
+  status = tonumber(status)
+  if status and status >= FIRST_FINAL_STATUS then
+    return { code = status, keep = minor == "1" }
+  end
+end)
+
+-- The field that a header is kept in, false where nobody asks for it, or nil
+-- where it cannot be a name.
+local field_of = remembered(64, function(name)
+  if not find(name, "^[!#-'*+.^-z|~%-%w]+$") then
+    return nil
+  end
+  return WANTED[lower(name)] or false
+end)
+
+local function is_blank(char)
+  return char == SPACE or char == TAB
+end
+
+local function value_of(text, from, to)
+  if byte(text, from) == SPACE then
+    from = from + 1
+  end
+  local value = sub(text, from, to)
+  if is_blank(byte(value, 1)) or is_blank(byte(value, -1)) then
+    value = match(value, "^[ \t]*(.-)[ \t]*$")
+  end
+  return value
+end
+
+-- text: begins with a head, whose last byte is at `stop`.
+local function parse_head(text, stop)
+  local at = find(text, "\r\n", 1, true) + 2
+  local status = status_of(sub(text, 1, at - 1))
+  if not status then
+    return nil, "not an HTTP/1.1 answer"
+  end
+  local result = new_table(0, ANSWER_FIELDS)
+  result.status, result.keep = status.code, status.keep
+  local last = stop - 1
+  while at < last do
+    local feed, colon = find(text, "\n", at, true), find(text, ":", at, true)
+    -- Neither half of a line's end may stand anywhere else.
+    if find(text, "\r", at, true) ~= feed - 1 or not colon or colon > feed then
+      return nil, "malformed header line"
+    end
+    local field = field_of(sub(text, at, colon - 1))
+    if field then
+      if result[field] then
+        return nil, "repeated " .. lower(sub(text, at, colon - 1))
+      end
+      result[field] = value_of(text, colon + 1, feed - 2)
+    elseif field == nil then
+      return nil, "malformed header line"
+    end
+    at = feed + 1
+  end
+  return result
+end
+
+-- Decodes as much of a chunked body as there is: the text and where it ended,
+-- nil while incomplete, false when it cannot be one.
+local function decode_chunked(buffer)
+  local pieces, at = {}, 1
+  while true do
+    local size, data_at = match(buffer, "^(%x+)[^\r\n]*\r\n()", at)
+    if not size then
+      if #buffer - at > 64 then
+        return false
+      end
+      return nil
+    end
+    if #size > 6 then
+      return false
+    end
+    size = tonumber(size, 16)
+    if size == 0 then
+      if sub(buffer, data_at, data_at + 1) == "\r\n" then
+        return concat(pieces), data_at + 1
+      end
+      if #buffer > data_at then
+        return false
+      end
+      return nil
+    end
+    if #buffer < data_at + size + 1 then
+      return nil
+    end
+    if sub(buffer, data_at + size, data_at + size + 1) ~= "\r\n" then
+      return false
+    end
+    pieces[#pieces + 1] = sub(buffer, data_at, data_at + size - 1)
+    at = data_at + size + 2
+  end
+end
+
+local function receive_some(sock, conf, deadline, before, bytes)
+  if not budget.share(sock, conf, deadline, before) then
+    return nil, "timeout"
+  end
+  return sock:receiveany(bytes)
+end
+
+-- Where a head that did not come at once ends: what was read and the head's last
+-- byte; on failure nil and the error.
+local function receive_rest_of_head(sock, conf, deadline, buffer)
+  while #buffer <= MAX_HEAD_BYTES do
+    local data, err = receive_some(sock, conf, deadline, nil, READ_BYTES)
+    if not data then
+      return nil, err
+    end
+    local from = #buffer - 2
+    buffer = buffer .. data
+    local _, stop = find(buffer, "\r\n\r\n", from > 0 and from or 1, true)
+    if stop then
+      return buffer, stop
+    end
+  end
+  return nil, "head too long"
+end
+
+-- The answer's body, or nil. Sets keep to false unless the connection is left
+-- exactly at the end of the answer. rest: what came after the head.
+local function receive_body(sock, conf, deadline, head, rest)
+  local limit = head.status == 200 and MAX_BODY_BYTES or MAX_PROBLEM_BYTES
+  if head.transfer_encoding then
+    if lower(head.transfer_encoding) ~= "chunked" or head.content_length then
+      head.keep = false
+      return nil
+    end
+    while true do
+      local text, stop = decode_chunked(rest)
+      if text then
+        head.keep = head.keep and stop == #rest
+        return text
+      end
+      local data = text == nil and #rest <= 2 * limit
+        and receive_some(sock, conf, deadline, nil, READ_BYTES)
+      if not data then
+        head.keep = false
+        return nil
+      end
+      rest = rest .. data
+    end
+  end
+  local length = match(head.content_length or "", "^%d+$")
+  length = length and tonumber(length)
+  if not length or length > limit or #rest > length then
+    head.keep = false
+    return nil
+  end
+  local pieces, have = { rest }, #rest
+  while have < length do
+    local data = receive_some(sock, conf, deadline, nil, length - have)
+    if not data then
+      head.keep = false
+      return nil
+    end
+    pieces[#pieces + 1] = data
+    have = have + #data
+  end
+  return concat(pieces)
+end
+
+-- Returns the answer; its `keep` tells whether the connection may be used again.
+-- On failure nil, the error of the socket, and whether any byte had come; where
+-- what came is no answer, false and what is wrong with it.
+function answer.receive(sock, conf, deadline, before)
+  local text, err = receive_some(sock, conf, deadline, before, READ_BYTES)
+  if not text then
+    return nil, err, false
+  end
+  local _, stop = find(text, "\r\n\r\n", 1, true)
+  if not stop then
+    text, stop = receive_rest_of_head(sock, conf, deadline, text)
+    if not text then
+      return nil, stop, true
+    end
+  end
+  if stop > MAX_HEAD_BYTES then
+    return nil, "head too long", true
+  end
+
+  local head
+  head, err = parse_head(text, stop)
+  if not head then
+    return false, err
+  end
+  if head.connection and find(lower(head.connection), "close", 1, true) then
+    head.keep = false
+  end
+  if head.status ~= 204 then
+    head.body = receive_body(sock, conf, deadline, head, sub(text, stop + 1))
+  elseif stop ~= #text then
+    head.keep = false
+  end
+  return head
+end
+
+return answer
