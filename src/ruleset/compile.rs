@@ -2,9 +2,10 @@
 
 use super::custom::Custom;
 use super::format::{Case, SignatureDoc};
+use super::literal::{self, Literal};
 use super::node::{self, Place};
 use super::read::{self, Mistakes, Read};
-use super::{Needs, Ruleset, Signature, literal};
+use super::{Needs, Ruleset, Signature};
 use crate::model::Chars;
 use regex::bytes::RegexBuilder;
 use std::collections::HashMap;
@@ -36,7 +37,7 @@ impl fmt::Display for RuleError {
 impl std::error::Error for RuleError {}
 
 /// Required literals of a signature; none for an unfiltered one.
-pub(super) type Required = Option<Vec<Vec<u8>>>;
+pub(super) type Required = Option<Vec<Literal>>;
 
 /// Compiles `files` (name and text, built-in ones and a user's alike). Either all of them are right, or every mistake
 /// of every file is reported.
@@ -125,7 +126,9 @@ fn required(doc: &SignatureDoc, hir: &regex_syntax::hir::Hir, at: Place, mistake
     if given.iter().any(Vec::is_empty) {
         mistakes.add(at, "`literals` holds an empty text, which is in every value");
     }
-    let found = if given.is_empty() { literal::required(hir) } else { Some(given) };
+    let with_needs = |octets| Literal { octets, needs: Needs::of(hir) };
+    let found =
+        if given.is_empty() { literal::required(hir) } else { Some(given.into_iter().map(with_needs).collect()) };
     if found.is_none() {
         mistakes.add(
             at,
@@ -162,9 +165,10 @@ fn check_samples(
 }
 
 fn passes(signature: &Signature, required: &Required, form: &[u8]) -> bool {
-    let lower = form.to_ascii_lowercase();
-    let literal = required.as_ref().is_none_or(|set| set.iter().any(|l| memchr::memmem::find(&lower, l).is_some()));
-    literal && signature.pattern.is_match(form) && signature.needs.met(Chars::of(form))
+    let (lower, chars) = (form.to_ascii_lowercase(), Chars::of(form));
+    let is_in = |l: &Literal| l.needs.met(chars) && memchr::memmem::find(&lower, &l.octets).is_some();
+    let literal = required.as_ref().is_none_or(|set| set.iter().any(is_in));
+    literal && signature.pattern.is_match(form) && signature.needs.met(chars)
 }
 
 /// A syntax error of a pattern with its position.

@@ -3,7 +3,9 @@
 //! Computed bottom-up on the HIR. `exact` is the full set of texts that a node can match, while that is small;
 //! `any` is the best set found so far of which one must occur. Letters are lower-cased: the prefilter ignores case.
 
+use super::Needs;
 use regex_syntax::hir::{Class, Hir, HirKind};
+use std::cmp::Reverse;
 
 /// Most texts in an exact set; above, it is given up for a required set.
 const MAX_EXACT: usize = 64;
@@ -19,27 +21,94 @@ struct Info {
     any: Option<Vec<Vec<u8>>>,
 }
 
+/// One of a set of literals.
+#[derive(Clone, Debug)]
+pub struct Literal {
+    /// Its octets, in lower case.
+    pub octets: Vec<u8>,
+    /// What every match has besides that is to be found by it.
+    pub needs: Needs,
+}
+
 /// Literals of which at least one occurs, in lower case, in every match of `hir`; none where there is no useful set.
-pub fn required(hir: &Hir) -> Option<Vec<Vec<u8>>> {
+///
+/// Where the pattern is a choice, each literal goes with what its own branch needs: `sam` is looked for in vain in a
+/// value without `:` if only `[a-z]:\\sam` matches by it.
+pub fn required(hir: &Hir) -> Option<Vec<Literal>> {
+    let whole = in_every_match(hir)?;
+    let branches = branches(hir).and_then(|branches| {
+        let sets = branches.iter().map(with_needs).collect::<Option<Vec<_>>>()?;
+        Some(sets.concat()).filter(|set| shortest_of(set.iter().map(|l| &l.octets)) >= shortest_of(whole.iter()))
+    });
+    let mut set = match branches {
+        Some(set) => set,
+        None => whole.into_iter().map(|octets| Literal { octets, needs: Needs::of(hir) }).collect(),
+    };
+    set.sort_by(|a, b| a.octets.cmp(&b.octets));
+    Some(set)
+}
+
+fn with_needs(hir: &Hir) -> Option<Vec<Literal>> {
+    let needs = Needs::of(hir);
+    let literals = in_every_match(hir)?;
+    Some(literals.into_iter().map(|octets| Literal { octets, needs: needs.clone() }).collect())
+}
+
+/// The pattern as a choice, if it has one at its outermost level: each branch with what stands before and behind it.
+fn branches(hir: &Hir) -> Option<Vec<Hir>> {
+    match hir.kind() {
+        HirKind::Capture(capture) => branches(&capture.sub),
+        HirKind::Alternation(parts) => Some(parts.clone()),
+        HirKind::Concat(parts) => {
+            let choices = parts.iter().map(choice);
+            let (at, choice) = (0..).zip(choices).max_by_key(|(_, choice)| choice.map_or(0, <[Hir]>::len))?;
+            let with = |branch: &Hir| {
+                let mut parts = parts.clone();
+                parts[at] = branch.clone();
+                Hir::concat(parts)
+            };
+            Some(choice?.iter().map(with).collect())
+        }
+        _ => None,
+    }
+}
+
+fn choice(hir: &Hir) -> Option<&[Hir]> {
+    match hir.kind() {
+        HirKind::Capture(capture) => choice(&capture.sub),
+        HirKind::Alternation(parts) => Some(parts),
+        _ => None,
+    }
+}
+
+fn in_every_match(hir: &Hir) -> Option<Vec<Vec<u8>>> {
     let info = walk(hir);
     let from_exact = info.exact.and_then(useful);
     let mut best = better(from_exact, info.any)?;
     best.iter_mut().for_each(|literal| literal.truncate(MAX_LEN));
     best.sort();
     best.dedup();
-    Some(best)
+    Some(without_longer(&best))
+}
+
+/// Without those that hold another one.
+fn without_longer(set: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let holds = |long: &[u8], short: &[u8]| long.len() > short.len() && memchr::memmem::find(long, short).is_some();
+    set.iter().filter(|literal| !set.iter().any(|other| holds(literal, other))).cloned().collect()
 }
 
 fn useful(set: Vec<Vec<u8>>) -> Option<Vec<Vec<u8>>> {
     (!set.is_empty() && set.len() <= MAX_ANY && set.iter().all(|l| l.len() >= MIN_LEN)).then_some(set)
 }
 
+/// Octets of the shortest literal of a set, as far as longer ones tell more.
+fn shortest_of<'l>(set: impl Iterator<Item = &'l Vec<u8>>) -> usize {
+    set.map(Vec::len).min().unwrap_or(0).min(6)
+}
+
 /// The set that will match less often: longer shortest literal first, then fewer literals.
 fn better(a: Option<Vec<Vec<u8>>>, b: Option<Vec<Vec<u8>>>) -> Option<Vec<Vec<u8>>> {
-    let score = |set: &Vec<Vec<u8>>| {
-        let shortest = set.iter().map(Vec::len).min().unwrap_or(0).min(6);
-        (shortest, std::cmp::Reverse(set.len()))
-    };
+    let score = |set: &Vec<Vec<u8>>| (shortest_of(set.iter()), Reverse(set.len()));
     match (a, b) {
         (Some(a), Some(b)) => Some(if score(&b) > score(&a) { b } else { a }),
         (a, b) => a.or(b),
@@ -162,7 +231,9 @@ fn alternation(parts: &[Hir]) -> Info {
 
 #[cfg(test)]
 mod tests {
-    use super::required;
+    use super::{Literal, required};
+    use crate::model::Chars;
+    use proptest::prelude::*;
 
     fn hir(pattern: &str) -> regex_syntax::hir::Hir {
         let mut builder = regex_syntax::ParserBuilder::new();
@@ -170,7 +241,7 @@ mod tests {
     }
 
     fn of(pattern: &str) -> Option<Vec<String>> {
-        required(&hir(pattern)).map(|set| set.into_iter().map(|l| String::from_utf8(l).unwrap()).collect())
+        required(&hir(pattern)).map(|set| set.into_iter().map(|l| String::from_utf8(l.octets).unwrap()).collect())
     }
 
     fn set(texts: &[&str]) -> Option<Vec<String>> {
@@ -185,6 +256,37 @@ mod tests {
         assert_eq!(of(r"\b(?:sleep|benchmark)\s*\("), set(&["benchmark", "sleep"]));
         assert_eq!(of(r"[ab]x?y"), set(&["axy", "ay", "bxy", "by"]));
         assert_eq!(of(r"(?:foo){2,}"), set(&["foo"]));
+    }
+
+    #[test]
+    fn each_literal_goes_with_what_its_branch_needs() {
+        let set = required(&hir(r"(?:^|/)(?:document\.cookie|[a-z]:\\(?:\w+\\)*(?:sam|ntds)|x?eval\s*\()")).unwrap();
+        let found = |text: &str| {
+            let found = set.iter().filter(|l| text.contains(std::str::from_utf8(&l.octets).unwrap()));
+            found.map(|l| l.needs.met(Chars::of(text.as_bytes()))).collect::<Vec<_>>()
+        };
+        assert_eq!(found("a sample"), [false]);
+        assert_eq!(found(r"c:\sam"), [true]);
+        assert_eq!(found("evaluate."), [false]);
+        assert_eq!(found("eval (1)"), [true]);
+    }
+
+    proptest! {
+        /// Whatever a pattern matches holds one of its literals, and what goes with it.
+        #[test]
+        fn every_match_is_found(
+            parts in prop::collection::vec("[ab]{2,3}|\\(|[<]|x\\?|\\((ab|ba\\.)\\|[xb]{2}:\\)|\\.\\*|[|]", 1..6),
+            text in "[abx(<:. ]{0,14}",
+        ) {
+            let pattern = parts.concat();
+            let Ok(regex) = regex::bytes::RegexBuilder::new(&pattern).unicode(false).build() else { return Ok(()) };
+            let Some(set) = required(&hir(&pattern)) else { return Ok(()) };
+            if let Some(found) = regex.find(text.as_bytes()) {
+                let chars = Chars::of(found.as_bytes());
+                let is_in = |l: &Literal| l.needs.met(chars) && memchr::memmem::find(found.as_bytes(), &l.octets).is_some();
+                prop_assert!(set.iter().any(is_in), "{} in {}: {:?}", pattern, text, set);
+            }
+        }
     }
 
     #[test]

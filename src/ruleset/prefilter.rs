@@ -7,7 +7,7 @@
 
 use super::anchors::{Anchors, Literal};
 use super::compile::Required;
-use super::{Seen, Signature};
+use super::{Needs, Seen, Signature};
 use crate::model::{Chars, Zone};
 use std::collections::HashMap;
 
@@ -34,8 +34,8 @@ pub struct Prefilter {
 #[derive(Debug)]
 struct Literals {
     anchors: Anchors,
-    /// Signatures that ask for each literal.
-    wanted_by: Vec<Vec<u32>>,
+    /// Signatures that ask for each literal, and what else they need to match by it.
+    wanted_by: Vec<Vec<(u32, Needs)>>,
     /// Signatures to be tried on every value.
     unfiltered: Vec<u32>,
     /// Zones in which any of the signatures applies.
@@ -64,7 +64,7 @@ impl Literals {
     fn new(signatures: &[Signature], required: &[Required], kinds: Chars) -> Self {
         let mut by_literal: HashMap<&[u8], usize> = HashMap::new();
         let mut literals: Vec<Literal<'_>> = Vec::new();
-        let mut wanted_by: Vec<Vec<u32>> = Vec::new();
+        let mut wanted_by: Vec<Vec<(u32, Needs)>> = Vec::new();
         let mut unfiltered = Vec::new();
         let mut zones = Zone::NONE;
         let all = (0u32..).zip(signatures.iter().zip(required));
@@ -74,16 +74,16 @@ impl Literals {
                 unfiltered.push(number);
                 continue;
             };
-            let kept = required.iter().map(|octets| (octets, Chars::of(octets))).filter(|(_, own)| own.within(kinds));
-            for (octets, own) in kept {
+            for needed in required.iter().filter(|l| l.needs.met(kinds) && Chars::of(&l.octets).within(kinds)) {
+                let (octets, own) = (&needed.octets, Chars::of(&needed.octets));
                 let at = *by_literal.entry(octets).or_insert_with(|| {
                     literals.push(Literal { octets, needs: Chars::ALL });
                     wanted_by.push(Vec::new());
                     literals.len() - 1
                 });
                 // What all that want it need.
-                literals[at].needs = literals[at].needs.both(signature.needs.all.with(own));
-                wanted_by[at].push(number);
+                literals[at].needs = literals[at].needs.both(needed.needs.all.with(own));
+                wanted_by[at].push((number, needed.needs.clone()));
             }
         }
         Self { anchors: Anchors::new(&literals), wanted_by, unfiltered, zones }
@@ -91,9 +91,9 @@ impl Literals {
 
     fn candidates(&self, text: &[u8], chars: Chars, seen: &mut Seen, mut found: impl FnMut(u32)) {
         self.anchors.find(text, chars, |literal| {
-            for &signature in &self.wanted_by[literal as usize] {
-                if seen.first(signature) {
-                    found(signature);
+            for (signature, needs) in &self.wanted_by[literal as usize] {
+                if needs.met(chars) && seen.first(*signature) {
+                    found(*signature);
                 }
             }
         });
