@@ -1,9 +1,10 @@
 //! What each fuzz target does with its input. The targets themselves, and the test that replays the seeds on a stable
 //! toolchain, only call these: nothing is switched off under fuzzing.
 
+use std::cell::RefCell;
 use std::sync::OnceLock;
 use weir::engine::{Plan, Scratch, inspect};
-use weir::model::{Header, Message};
+use weir::model::{Header, Message, SkipReason};
 use weir::normalize::VIEWS;
 use weir::parse::{facts, message};
 use weir::ruleset::{Ruleset, builtin, compile};
@@ -13,10 +14,29 @@ fn ruleset() -> &'static Ruleset {
     RULES.get_or_init(|| compile::compile(&builtin::files()).expect("built-in rules compile"))
 }
 
+thread_local! {
+    /// Memory of all inspections of this thread, with the values that they made known.
+    static USED: RefCell<Scratch> = RefCell::default();
+}
+
+/// Inspects, as an explanation and as a node does: what was inspected before must change nothing.
 fn judge(message: &Message<'_>) {
     let plan = Plan { explain: true, ..Plan::default() };
     let inspection = inspect(message, ruleset(), &plan, &mut Scratch::default(), &|| false);
     serde_json::to_string(&inspection).expect("an inspection serialises");
+    if inspection.not_inspected.iter().any(|gap| gap.reason == SkipReason::WorkLimit) {
+        // What is known costs less work, so that more is seen.
+        return;
+    }
+    for _ in 0..3 {
+        let again = USED.with_borrow_mut(|used| inspect(message, ruleset(), &Plan::default(), used, &|| false));
+        assert_eq!(again.findings, inspection.findings);
+        assert_eq!(
+            (again.anomalies, again.not_inspected),
+            (inspection.anomalies.clone(), inspection.not_inspected.clone())
+        );
+        assert_eq!((again.values, again.uploads), (inspection.values, inspection.uploads.clone()));
+    }
 }
 
 /// A whole raw request: split, its facts read, inspected.
