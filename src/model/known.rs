@@ -15,7 +15,7 @@ use smallvec::SmallVec;
 use std::hash::BuildHasher;
 
 /// Sets of the table; a value belongs to one.
-const SETS: usize = 4096;
+const SETS: usize = 2048;
 /// Values in a set: the oldest makes way.
 const WAYS: usize = 2;
 /// Longest name or header remembered, in octets: user agents are among them.
