@@ -4,7 +4,7 @@ mod fields;
 
 use super::refusal::Refusal;
 use crate::model::{BodyState, Scheme};
-use fields::{Fields, Name, address};
+use fields::{Fields, NAMES, Name, address};
 use http::{HeaderMap, HeaderValue};
 use std::net::IpAddr;
 
@@ -12,6 +12,9 @@ use std::net::IpAddr;
 const MAX_ID: usize = 64;
 /// Longest product token, service, route or application name.
 const MAX_NAME: usize = 256;
+
+/// W3C trace context.
+const TRACEPARENT: &str = "traceparent";
 
 /// Which part of the exchange a call carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,7 +136,7 @@ impl Call {
             application: application(&fields)?,
             context: fields.name_up_to(Name::Context, super::context::MAX_TOKEN)?,
             consumer: fields.name(Name::Consumer)?,
-            traceparent: headers.get("traceparent").cloned(),
+            traceparent: headers.get(TRACEPARENT).cloned(),
         };
         Ok(call)
     }
@@ -141,6 +144,11 @@ impl Call {
 
 fn not_an_address(name: Name) -> Refusal {
     Refusal::BadHeader(name.shown(), "an IP address, with or without port")
+}
+
+/// The headers of a call that are read, by the names that the API documents.
+pub fn headers_read() -> impl Iterator<Item = &'static str> {
+    NAMES.iter().map(|(_, shown)| *shown).chain([TRACEPARENT])
 }
 
 /// Whether `id` may be a request id.

@@ -13,7 +13,7 @@ macro_rules! headers {
         pub(super) enum Name { $(#[doc = $shown] $name),* }
 
         /// Each with its name as documented.
-        const NAMES: &[(Name, &str)] = &[$((Name::$name, $shown)),*];
+        pub(super) const NAMES: &[(Name, &str)] = &[$((Name::$name, $shown)),*];
     };
 }
 
