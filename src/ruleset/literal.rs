@@ -11,6 +11,8 @@ use std::cmp::Reverse;
 const MAX_EXACT: usize = 64;
 /// Most literals for one signature.
 const MAX_ANY: usize = 200;
+/// Most branches of a choice that are looked at apart.
+const MAX_BRANCHES: usize = MAX_ANY;
 /// Longest literal kept; longer ones tell nothing more.
 const MAX_LEN: usize = 24;
 /// A literal shorter than this is no filter.
@@ -37,7 +39,7 @@ pub struct Literal {
 pub fn required(hir: &Hir) -> Option<Vec<Literal>> {
     let whole = in_every_match(hir)?;
     let branches = branches(hir).and_then(|branches| {
-        let sets = branches.iter().map(with_needs).collect::<Option<Vec<_>>>()?;
+        let sets = branches.map(|branch| with_needs(&branch)).collect::<Option<Vec<_>>>()?;
         Some(sets.concat()).filter(|set| shortest_of(set.iter().map(|l| &l.octets)) >= shortest_of(whole.iter()))
     });
     let mut set = match branches {
@@ -55,19 +57,19 @@ fn with_needs(hir: &Hir) -> Option<Vec<Literal>> {
 }
 
 /// The pattern as a choice, if it has one at its outermost level: each branch with what stands before and behind it.
-fn branches(hir: &Hir) -> Option<Vec<Hir>> {
+fn branches(hir: &Hir) -> Option<Box<dyn Iterator<Item = Hir> + '_>> {
     match hir.kind() {
         HirKind::Capture(capture) => branches(&capture.sub),
-        HirKind::Alternation(parts) => Some(parts.clone()),
+        HirKind::Alternation(parts) if parts.len() <= MAX_BRANCHES => Some(Box::new(parts.iter().cloned())),
         HirKind::Concat(parts) => {
-            let choices = parts.iter().map(choice);
+            let choices = parts.iter().map(|part| choice(part).filter(|choice| choice.len() <= MAX_BRANCHES));
             let (at, choice) = (0..).zip(choices).max_by_key(|(_, choice)| choice.map_or(0, <[Hir]>::len))?;
-            let with = |branch: &Hir| {
+            let with = move |branch: &Hir| {
                 let mut parts = parts.clone();
                 parts[at] = branch.clone();
                 Hir::concat(parts)
             };
-            Some(choice?.iter().map(with).collect())
+            Some(Box::new(choice?.iter().map(with)))
         }
         _ => None,
     }
