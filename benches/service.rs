@@ -2,7 +2,7 @@
 //! which does all but inspect: access, headers of the call, policy, context, metrics, log.
 //!
 //! ```text
-//! cargo bench --bench service                 # five rounds, the two in turn
+//! cargo bench --bench service                 # five rounds, the servers in turn
 //! cargo bench --bench service -- 9 20000      # nine rounds of 20,000 calls
 //! ```
 //!
@@ -72,7 +72,7 @@ fn main() {
         "server", "CPU us/call", "user", "system", "calls/s", "of bare", "of off", "RSS MiB"
     );
     let rate = |figures: &[Figure]| median(figures.iter().map(|f| f.rate));
-    let (bare, off) = (rate(&figures[0]), figures.last().map_or(f64::NAN, |f| rate(f)));
+    let (bare, off) = (rate(&figures[0]), rate(&figures[servers.len() - 1]));
     for (server, figures) in servers.iter().zip(&figures) {
         let rate = rate(figures);
         println!(

@@ -31,11 +31,8 @@ fn judge(message: &Message<'_>) {
     for _ in 0..3 {
         let again = USED.with_borrow_mut(|used| inspect(message, ruleset(), &Plan::default(), used, &|| false));
         assert_eq!(again.findings, inspection.findings);
-        assert_eq!(
-            (again.anomalies, again.not_inspected),
-            (inspection.anomalies.clone(), inspection.not_inspected.clone())
-        );
-        assert_eq!((again.values, again.uploads), (inspection.values, inspection.uploads.clone()));
+        assert_eq!((&again.anomalies, &again.not_inspected), (&inspection.anomalies, &inspection.not_inspected));
+        assert_eq!((again.values, &again.uploads), (inspection.values, &inspection.uploads));
     }
 }
 

@@ -48,11 +48,11 @@ const PROTOTYPE: &[u8] = b"prototype";
 /// The step to a prototype in a parameter's or member's name.
 fn prototype(subject: &Subject<'_>) -> Option<Match> {
     let text = subject.bytes;
-    let certain = |start: usize, end: usize| Some(Match { confidence: Confidence::High, start, end });
+    let certain = |start: usize, end: usize| Match { confidence: Confidence::High, start, end };
     if !subject.chars.meets(SEPARATORS) {
         // Most names are one step.
         let found = text.trim_ascii() == PROTO || text == PROTOTYPE && is_below_constructor(subject);
-        return found.then_some(()).and_then(|()| certain(0, text.len()));
+        return found.then(|| certain(0, text.len()));
     }
     let mut before: &[u8] = b"";
     let mut start = 0;
@@ -60,7 +60,7 @@ fn prototype(subject: &Subject<'_>) -> Option<Match> {
         let end = start + part.len();
         let word = part.trim_ascii();
         if word == PROTO || (word == PROTOTYPE && before == b"constructor") {
-            return certain(start, end);
+            return Some(certain(start, end));
         }
         if !word.is_empty() {
             before = word;

@@ -85,7 +85,7 @@ impl Known {
         if self.tags.is_empty() || !place.repeats(octets.len()) {
             return false;
         }
-        let (at, tag) = self.find(octets);
+        let (at, tag) = set_and_tag(self.hasher.hash_one(octets));
         let same = |way: usize| {
             let entry = &self.sets[at][way];
             // An empty entry holds the empty value, which holds nothing.
@@ -97,14 +97,18 @@ impl Known {
 
     /// `octets` at `place` hold nothing, which does not depend on their point.
     pub fn learn(&mut self, octets: &[u8], place: Place) {
-        if !place.repeats(octets.len()) || !self.came_before(octets) {
+        if !place.repeats(octets.len()) {
+            return;
+        }
+        let hash = self.hasher.hash_one(octets);
+        if !self.came_before(hash) {
             return;
         }
         if self.sets.is_empty() {
             self.sets.resize_with(SETS, Default::default);
             self.tags.resize(SETS, Default::default());
         }
-        let (at, tag) = self.find(octets);
+        let (at, tag) = set_and_tag(hash);
         let (set, tags) = (&mut self.sets[at], &mut self.tags[at]);
         set.rotate_right(1);
         tags.rotate_right(1);
@@ -112,33 +116,27 @@ impl Known {
         tags[0] = tag;
     }
 
-    /// Whether `octets` were noted before; notes them.
-    fn came_before(&mut self, octets: &[u8]) -> bool {
+    /// Whether a value with this hash was noted before; notes it.
+    fn came_before(&mut self, hash: u64) -> bool {
         if self.noted >= MAX_ONCE || self.once.is_empty() {
             self.once.clear();
             self.once.resize(ONCE_BITS / 64, 0);
             self.noted = 0;
         }
         // Other bits of the hash than those that choose the set.
-        let bit = (self.hash(octets) >> 32) as usize % ONCE_BITS;
+        let bit = (hash >> 32) as usize % ONCE_BITS;
         let (word, mask) = (&mut self.once[bit / 64], 1 << (bit % 64));
         let before = *word & mask != 0;
         *word |= mask;
         self.noted += usize::from(!before);
         before
     }
+}
 
-    /// The set that `octets` belong to, and their tag.
-    #[inline]
-    fn find(&self, octets: &[u8]) -> (usize, u16) {
-        let hash = self.hash(octets);
-        (hash as usize % SETS, (hash >> 48) as u16)
-    }
-
-    #[inline]
-    fn hash(&self, octets: &[u8]) -> u64 {
-        self.hasher.hash_one(octets)
-    }
+/// The set that a value with this hash belongs to, and its tag.
+#[inline]
+fn set_and_tag(hash: u64) -> (usize, u16) {
+    (hash as usize % SETS, (hash >> 48) as u16)
 }
 
 #[cfg(test)]

@@ -101,7 +101,8 @@ fn signature(read: Read, mistakes: &mut Mistakes<'_>) -> Option<(Signature, Requ
     if pattern.is_match(b"") {
         mistakes.add(pattern_at, "the pattern matches the empty text, so it would match everywhere");
     }
-    let required = required(&doc, &hir, pattern_at, mistakes);
+    let needs = Needs::of(&hir);
+    let required = required(&doc, &hir, &needs, pattern_at, mistakes);
     let signature = Signature {
         id: doc.id.as_str().into(),
         attack: doc.attack,
@@ -109,7 +110,7 @@ fn signature(read: Read, mistakes: &mut Mistakes<'_>) -> Option<(Signature, Requ
         zones,
         points: doc.points.clone(),
         views,
-        needs: Needs::of(&hir),
+        needs,
         pattern,
         doc: Arc::new(doc),
     };
@@ -118,7 +119,13 @@ fn signature(read: Read, mistakes: &mut Mistakes<'_>) -> Option<(Signature, Requ
 }
 
 /// The literals by which the prefilter finds candidates.
-fn required(doc: &SignatureDoc, hir: &regex_syntax::hir::Hir, at: Place, mistakes: &mut Mistakes<'_>) -> Required {
+fn required(
+    doc: &SignatureDoc,
+    hir: &regex_syntax::hir::Hir,
+    needs: &Needs,
+    at: Place,
+    mistakes: &mut Mistakes<'_>,
+) -> Required {
     if doc.unfiltered {
         return None;
     }
@@ -126,7 +133,7 @@ fn required(doc: &SignatureDoc, hir: &regex_syntax::hir::Hir, at: Place, mistake
     if given.iter().any(Vec::is_empty) {
         mistakes.add(at, "`literals` holds an empty text, which is in every value");
     }
-    let with_needs = |octets| Literal { octets, needs: Needs::of(hir) };
+    let with_needs = |octets| Literal { octets, needs: needs.clone() };
     let found =
         if given.is_empty() { literal::required(hir) } else { Some(given.into_iter().map(with_needs).collect()) };
     if found.is_none() {

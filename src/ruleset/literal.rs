@@ -37,22 +37,18 @@ pub struct Literal {
 /// Where the pattern is a choice, each literal goes with what its own branch needs: `sam` is looked for in vain in a
 /// value without `:` if only `[a-z]:\\sam` matches by it.
 pub fn required(hir: &Hir) -> Option<Vec<Literal>> {
-    let whole = in_every_match(hir)?;
-    let branches = branches(hir).and_then(|branches| {
-        let sets = branches.map(|branch| with_needs(&branch)).collect::<Option<Vec<_>>>()?;
-        Some(sets.concat()).filter(|set| shortest_of(set.iter().map(|l| &l.octets)) >= shortest_of(whole.iter()))
-    });
-    let mut set = match branches {
-        Some(set) => set,
-        None => whole.into_iter().map(|octets| Literal { octets, needs: Needs::of(hir) }).collect(),
-    };
+    let whole = with_needs(hir)?;
+    let shortest = |set: &[Literal]| shortest_of(set.iter().map(|l| &l.octets));
+    let parted = branches(hir).and_then(|branches| branches.map(|branch| with_needs(&branch)).collect());
+    let parted = parted.map(|sets: Vec<_>| sets.concat()).filter(|set| shortest(set) >= shortest(&whole));
+    let mut set = parted.unwrap_or(whole);
     set.sort_by(|a, b| a.octets.cmp(&b.octets));
     Some(set)
 }
 
 fn with_needs(hir: &Hir) -> Option<Vec<Literal>> {
-    let needs = Needs::of(hir);
     let literals = in_every_match(hir)?;
+    let needs = Needs::of(hir);
     Some(literals.into_iter().map(|octets| Literal { octets, needs: needs.clone() }).collect())
 }
 
