@@ -14,9 +14,9 @@ mod sets;
 use sets::{Random, WORDS, get, json, json_of_api, post, sentence};
 use std::hint::black_box;
 use std::time::Instant;
-use weir::engine::{Plan, Scratch, inspect};
-use weir::parse::message;
-use weir::ruleset::{Ruleset, builtin, compile};
+use weir_core::engine::{Plan, Scratch, inspect};
+use weir_core::parse::message;
+use weir_core::ruleset::{Ruleset, builtin, compile};
 
 /// Rounds over each set; the best counts, for the machine may be busy.
 const ROUNDS: usize = 5;
@@ -200,7 +200,7 @@ fn main() {
         _ => panic!("usage: inspect [SET... | --list | --once SET N]"),
     }
     let wanted = |recipe: &Recipe| arguments.is_empty() || arguments.iter().any(|name| name == recipe.name);
-    println!("{} signatures, {} detectors", ruleset.signatures.len(), weir::detect::TABLE.len());
+    println!("{} signatures, {} detectors", ruleset.signatures.len(), weir_core::detect::TABLE.len());
     println!("{:16} {:>6} {:>9} {:>11} {:>9} {:>9}", "set", "n", "octets", "us/request", "MB/s", "attacks");
     for set in recipes().iter().filter(|recipe| wanted(recipe)).map(|recipe| recipe.cook(usize::MAX)) {
         let octets = set.requests.iter().map(Vec::len).sum::<usize>() / set.requests.len();

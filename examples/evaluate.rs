@@ -15,9 +15,9 @@ use std::fs;
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::Path;
 use std::time::Instant;
-use weir::engine::{Plan, Scratch, inspect};
-use weir::model::Inspection;
-use weir::ruleset::{Ruleset, builtin, compile};
+use weir_core::engine::{Plan, Scratch, inspect};
+use weir_core::model::Inspection;
+use weir_core::ruleset::{Ruleset, builtin, compile};
 
 #[derive(Deserialize)]
 struct Record {
@@ -112,7 +112,7 @@ fn files_below(dir: &Path) -> Vec<(String, String)> {
 }
 
 fn judge(raw: &[u8], ruleset: &Ruleset, scratch: &mut Scratch) -> Inspection {
-    let message = weir::parse::message::request(raw);
+    let message = weir_core::parse::message::request(raw);
     inspect(&message, ruleset, &Plan::default(), scratch, &|| false)
 }
 

@@ -1,7 +1,7 @@
 //! Measures what `Policy::plan` costs.
 use std::{hint::black_box, time::Instant};
-use weir::model::{Facts, Message};
-use weir::policy::{Head, Policy, PolicyDoc, Settings, Source};
+use weir_core::model::{Facts, Message};
+use weir_policy::{Head, Policy, PolicyDoc, Settings, Source};
 fn main() {
     let lists: String = (0..100_000u32)
         .map(|n| {

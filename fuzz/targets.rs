@@ -3,11 +3,11 @@
 
 use std::cell::RefCell;
 use std::sync::OnceLock;
-use weir::engine::{Plan, Scratch, inspect};
-use weir::model::{Header, Message, SkipReason};
-use weir::normalize::VIEWS;
-use weir::parse::{facts, message};
-use weir::ruleset::{Ruleset, builtin, compile};
+use weir_core::engine::{Plan, Scratch, inspect};
+use weir_core::model::{Header, Message, SkipReason};
+use weir_core::normalize::VIEWS;
+use weir_core::parse::{facts, message};
+use weir_core::ruleset::{Ruleset, builtin, compile};
 
 fn ruleset() -> &'static Ruleset {
     static RULES: OnceLock<Ruleset> = OnceLock::new();
@@ -98,7 +98,7 @@ pub fn rules(data: &[u8]) {
 /// body. Headers that every call needs are there unless the input has them. Read as the service reads it, then judged.
 #[cfg(feature = "node")]
 pub fn wire(data: &[u8]) {
-    use weir::http_inspector::{call, envelope};
+    use weir_node::http_inspector::{call, envelope};
     let Some((&choice, rest)) = data.split_first() else { return };
     let leg = if choice & 1 == 0 { call::Leg::Request } else { call::Leg::Response };
     let (head, body) = match rest.windows(2).position(|pair| pair == b"\n\n") {

@@ -12,10 +12,10 @@ pub mod rule_files;
 mod settings;
 
 use crate::config::{Loaded, Report, Resolved, Sources, load};
-use crate::serve::{self, ServeMetrics};
-use crate::sync::SetupError;
-use crate::telemetry::{Health, logs, probes};
-use crate::tls::TlsError;
+use weir_runtime::serve::{self, ServeMetrics};
+use weir_node::sync::SetupError;
+use weir_runtime::telemetry::{Health, logs, probes};
+use weir_runtime::tls::TlsError;
 use axum::Router;
 use prometheus_client::registry::Registry;
 use std::fmt;

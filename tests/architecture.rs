@@ -230,7 +230,7 @@ fn only_policy_and_the_edges_know_modes() {
 
 #[test]
 fn no_rule_id_is_named_in_rust() {
-    let ids: Vec<String> = weir::ruleset::builtin::files()
+    let ids: Vec<String> = weir_core::ruleset::builtin::files()
         .iter()
         .flat_map(|(_, text)| {
             text.lines().filter_map(|l| l.strip_prefix("- id: ")).map(|id| id.trim().to_string()).collect::<Vec<_>>()

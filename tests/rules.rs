@@ -2,11 +2,11 @@
 
 use proptest::prelude::*;
 use std::sync::OnceLock;
-use weir::detect::TABLE;
-use weir::engine::{Plan, Scratch, inspect};
-use weir::model::{Budget, Chars, Header, Hint, Message, MessageKind, PointId, PointTree, Value, Zone};
-use weir::normalize::PLAIN;
-use weir::ruleset::{Ruleset, Seen, builtin, compile};
+use weir_core::detect::TABLE;
+use weir_core::engine::{Plan, Scratch, inspect};
+use weir_core::model::{Budget, Chars, Header, Hint, Message, MessageKind, PointId, PointTree, Value, Zone};
+use weir_core::normalize::PLAIN;
+use weir_core::ruleset::{Ruleset, Seen, builtin, compile};
 
 fn ruleset() -> &'static Ruleset {
     static RULESET: OnceLock<Ruleset> = OnceLock::new();
@@ -119,12 +119,12 @@ fn both_ways(text: &[u8], zone: Zone) -> (Vec<String>, Vec<String>) {
         chars,
     };
     let tree = PointTree::new();
-    let subject = weir::detect::Subject::new(text, chars, &value, &tree);
+    let subject = weir_core::detect::Subject::new(text, chars, &value, &tree);
     let budget = Budget::new(u64::MAX, &|| false);
     let mut hits = Vec::new();
-    weir::detect::signature::run(rules, &subject, PLAIN, &budget, &mut Seen::default(), &mut hits).unwrap();
+    weir_core::detect::signature::run(rules, &subject, PLAIN, &budget, &mut Seen::default(), &mut hits).unwrap();
     let mut fast: Vec<_> = hits.iter().map(|hit| hit.rule.name().to_string()).collect();
-    let applies = |s: &&weir::ruleset::Signature| {
+    let applies = |s: &&weir_core::ruleset::Signature| {
         s.views & PLAIN != 0 && s.zones.meets(zone) && subject.is_at(&s.points) && s.pattern.is_match(text)
     };
     let mut slow: Vec<_> = rules.signatures.iter().filter(applies).map(|s| s.id.to_string()).collect();

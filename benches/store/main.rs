@@ -31,7 +31,7 @@ mod sets;
 mod traffic; // hits as they are in life
 
 use std::time::Instant;
-use weir::control_plane::store::Database;
+use weir_control_plane::store::Database;
 
 /// Hits unless said otherwise.
 const HITS: u64 = 100_000;

@@ -2,9 +2,10 @@
 
 use crate::sets::Random;
 use std::time::{SystemTime, UNIX_EPOCH};
-use weir::model::hit::{HitFinding, HitLeg};
-use weir::model::{AttackType, Confidence, Hit, PointPath};
-use weir::node_api::Record;
+use weir_protocol::hit::{HitFinding, HitLeg};
+use weir_core::model::{AttackType, Confidence, PointPath};
+use weir_protocol::hit::Hit;
+use weir_protocol::node_api::Record;
 
 /// How far back hits lie, in milliseconds.
 const SPAN: u64 = 10 * 24 * 3_600_000;

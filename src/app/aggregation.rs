@@ -1,13 +1,13 @@
 //! `weir aggregation`: takes events from nodes and gives them policy.
 
 use super::{StartError, listen, local, on_stop_signal, probe_servers, reload, settings};
-use crate::aggregation::{Aggregation, AggregationMetrics, Config, OpenError, Parts};
+use weir_node::aggregation::{Aggregation, AggregationMetrics, Config, OpenError, Parts};
 use crate::config::Resolved;
-use crate::serve::{self, ServeMetrics};
-use crate::sync::SyncMetrics;
-use crate::telemetry::logs::{self, AccessLog};
-use crate::telemetry::{Health, Metrics, Telemetry};
-use crate::tls::{Files, Tls};
+use weir_runtime::serve::{self, ServeMetrics};
+use weir_node::sync::SyncMetrics;
+use weir_runtime::telemetry::logs::{self, AccessLog};
+use weir_runtime::telemetry::{Health, Metrics, Telemetry};
+use weir_runtime::tls::{Files, Tls};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 

@@ -4,9 +4,9 @@
 use super::{StartError, control_plane, processing};
 use crate::config::types::{ListenAddress, Secret, Setting};
 use crate::config::{Resolved, Sources};
-use crate::control_plane::auth::secret;
-use crate::control_plane::metrics::ControlPlaneMetrics;
-use crate::serve::ServeMetrics;
+use weir_control_plane::auth::secret;
+use weir_control_plane::metrics::ControlPlaneMetrics;
+use weir_runtime::serve::ServeMetrics;
 use std::net::{IpAddr, Ipv4Addr};
 use tokio_util::sync::CancellationToken;
 

@@ -3,13 +3,13 @@
 
 use super::{StartError, configuration, settings};
 use crate::config::{Resolved, Sources};
-use crate::generation::{Current, Generation};
-use crate::geo::Geo;
-use crate::http_inspector::Access;
-use crate::policy::CustomSignature;
-use crate::ruleset::Ruleset;
-use crate::sync::{Apply, Cache, NotApplied, Remote, Status, Sync, Verified};
-use crate::telemetry::Telemetry;
+use weir_node::generation::{Current, Generation};
+use weir_node::geo::Geo;
+use weir_node::http_inspector::Access;
+use weir_policy::CustomSignature;
+use weir_core::ruleset::Ruleset;
+use weir_node::sync::{Apply, Cache, NotApplied, Remote, Status, Sync, Verified};
+use weir_runtime::telemetry::Telemetry;
 use std::sync::Arc;
 use tokio::sync::Mutex;
 

@@ -2,10 +2,10 @@
 
 use super::{StartError, settings};
 use crate::config::Resolved;
-use crate::events::ship::Content;
-use crate::events::{Recorder, Shipper, Spool};
-use crate::sync::Link;
-use crate::telemetry::Telemetry;
+use weir_node::events::ship::Content;
+use weir_node::events::{Recorder, Shipper, Spool};
+use weir_node::sync::Link;
+use weir_runtime::telemetry::Telemetry;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::{JoinHandle, JoinSet};

@@ -4,11 +4,11 @@
 use super::compose::{self, Composer};
 use super::{StartError, rule_files, settings, system};
 use crate::config::{Resolved, Sources};
-use crate::http_inspector::Service;
-use crate::http_inspector::context::Keys;
-use crate::telemetry::events::Reloaded;
-use crate::telemetry::{Metrics, Telemetry, logs};
-use crate::tls::Tls;
+use weir_node::http_inspector::Service;
+use weir_node::http_inspector::context::Keys;
+use weir_runtime::telemetry::events::Reloaded;
+use weir_runtime::telemetry::{Metrics, Telemetry, logs};
+use weir_runtime::tls::Tls;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};

@@ -2,11 +2,11 @@
 
 use super::readers::{self, Form, Sample};
 use super::rules;
-use crate::engine::{self, Scratch};
-use crate::model::bytes::printable;
-use crate::model::{Confidence, Inspection, Message};
-use crate::parse::{facts, message};
-use crate::policy::{Action, Head, Policy, PolicyDoc, Settings, Source, Verdict};
+use weir_core::engine::{self, Scratch};
+use weir_core::model::bytes::printable;
+use weir_core::model::{Confidence, Inspection, Message};
+use weir_core::parse::{facts, message};
+use weir_policy::{Action, Head, Policy, PolicyDoc, Settings, Source, Verdict};
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::net::IpAddr;
@@ -109,7 +109,7 @@ impl<'s> Judged<'s> {
     fn new(
         sample: &'s Sample,
         arguments: &Arguments,
-        ruleset: &crate::ruleset::Ruleset,
+        ruleset: &weir_core::ruleset::Ruleset,
         policy: &Policy,
         scratch: &mut Scratch,
     ) -> Self {
@@ -131,7 +131,7 @@ impl<'s> Judged<'s> {
         // Explaining takes its time: the steps are worth more here than the time limit of the service.
         let orders = engine::Plan {
             limits: plan.limits.clone(),
-            options: crate::parse::extract::Options {
+            options: weir_core::parse::extract::Options {
                 parsers_off: plan.parsers_off,
                 parsers_off_at: &plan.parsers_off_at,
                 ..Default::default()

@@ -1,12 +1,12 @@
 //! `weir rules`: list, explain, check and test signatures and detectors.
 
 use crate::app::rule_files;
-use crate::detect::{self, Samples};
-use crate::model::Confidence;
-use crate::model::bytes::printable;
-use crate::ruleset::compile::{RuleError, compile};
-use crate::ruleset::format::SignatureDoc;
-use crate::ruleset::{Ruleset, builtin};
+use weir_core::detect::{self, Samples};
+use weir_core::model::Confidence;
+use weir_core::model::bytes::printable;
+use weir_core::ruleset::compile::{RuleError, compile};
+use weir_core::ruleset::format::SignatureDoc;
+use weir_core::ruleset::{Ruleset, builtin};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::PathBuf;

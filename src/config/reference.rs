@@ -3,7 +3,7 @@
 use super::reader::{KeyDoc, KeyKind, Reader, Section, Unset};
 use super::resolve::{ENV_ALIASES, ENV_IGNORED, MOVED, read};
 use super::tree::{Mark, Node, Value};
-use crate::model::{AnomalyKind, ParserSet};
+use weir_core::model::{AnomalyKind, ParserSet};
 use std::fmt::Write as _;
 
 /// Every key in the order of the page.

@@ -6,7 +6,7 @@ mod inspection;
 mod routes;
 mod service;
 
-pub use crate::model::vendor::is_vendor;
+pub use weir_core::model::vendor::is_vendor;
 
 use super::reader::Section;
 use super::resolved::Resolved;

@@ -1,6 +1,6 @@
 //! The nearest known name to a mistyped one.
 
-use crate::model::distance::distance;
+use weir_core::model::distance::distance;
 
 /// The member of `known` that `name` was probably meant to be.
 pub fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {

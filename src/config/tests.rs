@@ -1,6 +1,6 @@
 use super::types::{ByteSize, LogLevel, LogTarget, Mode, RoutePattern, Setting, Workers};
 use super::*;
-use crate::model::{AnomalyKind, ParserSet};
+use weir_core::model::{AnomalyKind, ParserSet};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -43,7 +43,7 @@ fn nothing_is_a_complete_configuration() {
         assert!(resolved.connector.blocking && resolved.connector.unauthenticated());
         assert_eq!(resolved.connector.allowed_networks, defaults::private_networks());
         assert_eq!(resolved.block_reply.json, r#"{"error": {"code": 403, "message": "request blocked"}}"#);
-        assert_eq!(resolved.limits, crate::model::Limits::default());
+        assert_eq!(resolved.limits, weir_core::model::Limits::default());
         assert_eq!(resolved.http_inspector.workers, Workers::Auto);
     }
     assert_eq!(check("", &[], &[]).report.count(Severity::Warning), 0);

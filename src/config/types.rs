@@ -14,7 +14,7 @@ pub use word::{
     AnomalyAction, ConnectorMode, LogLevel, LogTarget, Mode, ModeOverride, NodeMode, OverlimitMode, Workers,
 };
 
-use crate::model::{AnomalyKind, ParserSet};
+use weir_core::model::{AnomalyKind, ParserSet};
 use ipnet::IpNet;
 use std::path::PathBuf;
 

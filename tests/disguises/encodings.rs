@@ -2,7 +2,7 @@
 
 use crate::codecs::*;
 use crate::run::*;
-use weir::model::AttackType;
+use weir_core::model::AttackType;
 
 #[test]
 fn of_a_query_value() {

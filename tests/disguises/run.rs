@@ -1,10 +1,10 @@
 //! What the tables share: a request goes through the engine with the built-in rules.
 
 use std::sync::OnceLock;
-use weir::engine::{Plan, Scratch, inspect};
-use weir::model::{AttackType, Inspection, Message};
-use weir::parse::message;
-use weir::ruleset::{Ruleset, builtin, compile};
+use weir_core::engine::{Plan, Scratch, inspect};
+use weir_core::model::{AttackType, Inspection, Message};
+use weir_core::parse::message;
+use weir_core::ruleset::{Ruleset, builtin, compile};
 
 pub const SQLI: &str = "1' UNION SELECT password FROM users-- -";
 pub const XSS: &str = "<script>alert(document.cookie)</script>";

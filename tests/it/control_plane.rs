@@ -129,7 +129,7 @@ impl Browser<'_> {
 
 fn registration() -> Value {
     json!({"group": "default", "name": "n1", "role": "processing", "version": "0.1.0",
-           "capabilities": weir::node_api::CAPABILITIES})
+           "capabilities": weir_protocol::node_api::CAPABILITIES})
 }
 
 #[test]
@@ -146,16 +146,16 @@ fn a_node_registers_beats_and_polls_a_signed_policy() {
     again["identity"] = identity.clone();
     assert_eq!(cp.json("POST", "/node/v1/register", TOKEN, &again).json()["identity"], *identity, "it stays who it is");
     assert_eq!(cp.json("POST", "/node/v1/heartbeat", &format!("{bearer}x"), &json!({})).status, 401);
-    let beat = json!({"version": "0.1.0", "capabilities": weir::node_api::CAPABILITIES, "policy_serial": 0});
+    let beat = json!({"version": "0.1.0", "capabilities": weir_protocol::node_api::CAPABILITIES, "policy_serial": 0});
     assert_eq!(cp.json("POST", "/node/v1/heartbeat", &bearer, &beat).status, 204);
     let polled = cp.json("GET", "/node/v1/policy?after=0&wait=5", &bearer, &Value::Null);
-    let signed: weir::node_api::SignedPolicy = serde_json::from_slice(&polled.body).unwrap();
+    let signed: weir_protocol::node_api::SignedPolicy = serde_json::from_slice(&polled.body).unwrap();
     let decode = |text: &str| base64::engine::general_purpose::STANDARD.decode(text).unwrap();
     let key = decode(registered["policy_key"]["public_key"].as_str().unwrap());
     let key = ring::signature::UnparsedPublicKey::new(&ring::signature::ED25519, key);
     let message = format!("weir policy v1\n{}", signed.document);
     key.verify(message.as_bytes(), &decode(&signed.signature)).unwrap();
-    let payload: weir::node_api::PolicyPayload = serde_json::from_str(&signed.document).unwrap();
+    let payload: weir_protocol::node_api::PolicyPayload = serde_json::from_str(&signed.document).unwrap();
     assert_eq!((payload.group.as_str(), payload.requires), ("default", vec!["policy.1".to_owned()]));
     let none = cp.json("GET", &format!("/node/v1/policy?after={}&wait=0", payload.serial), &bearer, &Value::Null);
     assert_eq!(none.status, 204);

@@ -1,9 +1,9 @@
 use crate::answer::Answer;
 use crate::node::Node;
 use std::collections::BTreeSet;
-use weir::http_inspector::call::headers_read;
-use weir::http_inspector::coverage::{LEGS, REASONS};
-use weir::http_inspector::service::ROUTES;
+use weir_node::http_inspector::call::headers_read;
+use weir_node::http_inspector::coverage::{LEGS, REASONS};
+use weir_node::http_inspector::service::ROUTES;
 
 #[test]
 fn the_description_is_served_and_names_every_route_and_no_other() {
@@ -43,7 +43,7 @@ fn every_required_header_is_asked_for_and_every_described_one_is_read() {
 #[test]
 fn every_status_of_a_refusal_is_described() {
     use std::time::Duration;
-    use weir::http_inspector::refusal::{Refusal, Shed};
+    use weir_node::http_inspector::refusal::{Refusal, Shed};
     let described: serde_json::Value = serde_json::from_slice(&weir::app::openapi()).unwrap();
     let refusals = [
         Refusal::ContentType,

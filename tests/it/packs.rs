@@ -124,7 +124,7 @@ fn nodes_alone_fetch_files_by_their_hash_and_old_nodes_are_not_told_of_them() {
         let payload: Value = serde_json::from_str(signed["document"].as_str().unwrap()).unwrap();
         payload["rule_packs"].clone()
     };
-    let (new, old) = (register(json!(weir::node_api::CAPABILITIES)), register(json!(["policy.1"])));
+    let (new, old) = (register(json!(weir_protocol::node_api::CAPABILITIES)), register(json!(["policy.1"])));
     let hash = sha256(content.as_bytes());
     assert_eq!(packs(&new)[0], json!({"name": "own", "version": "1", "sha256": hash, "bytes": content.len()}));
     assert_eq!(packs(&old), json!([]));

@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
-use weir::node_api::{
+use weir_protocol::node_api::{
     self, Ack, Heartbeat, Identity, PolicyKey, Record, Register, Registered, SignedPolicy, Statistics,
 };
 

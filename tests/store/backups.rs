@@ -2,9 +2,9 @@
 
 use crate::make::*;
 use tokio::io::BufReader;
-use weir::control_plane::store::{Database, ExportFormat, ExportKind, Filter, Mark, Page, StoreError};
-use weir::model::Hit;
-use weir::node_api::{Statistics, StatisticsRow};
+use weir_control_plane::store::{Database, ExportFormat, ExportKind, Filter, Mark, Page, StoreError};
+use weir_protocol::hit::Hit;
+use weir_protocol::node_api::{Statistics, StatisticsRow};
 
 async fn filled(database: &Database) {
     let hits = (0..700u64).map(|n| {
@@ -113,7 +113,7 @@ both! {
             let copy = target.open().await;
             let error = copy.restore(&mut BufReader::new(bad.as_bytes())).await.unwrap_err();
             assert!(matches!(error, StoreError::Input(_)), "{error}");
-            let traffic = weir::control_plane::store::TrafficFilter::default();
+            let traffic = weir_control_plane::store::TrafficFilter::default();
             let hours = copy.traffic(&traffic, NOON / HOUR * HOUR, NOON / HOUR * HOUR + 2 * HOUR, HOUR).await.unwrap();
             assert_eq!(hours[0].total.requests, 0);
         }

@@ -1,8 +1,8 @@
 //! Clocks that are wrong, those of nodes and our own.
 
 use crate::make::*;
-use weir::control_plane::store::{Database, Filter, Page};
-use weir::node_api::{Ack, Record};
+use weir_control_plane::store::{Database, Filter, Page};
+use weir_protocol::node_api::{Ack, Record};
 
 /// Takes a batch in as the node API does.
 async fn receive(database: &Database, records: Vec<Record>) -> Ack {

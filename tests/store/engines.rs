@@ -3,7 +3,7 @@
 use crate::postgres::Server;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use weir::control_plane::store::Database;
+use weir_control_plane::store::Database;
 
 /// A store of its own, and what must live as long.
 pub struct Fresh {

@@ -4,8 +4,8 @@ use crate::make::*;
 use crate::postgres::Server;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use weir::control_plane::store::{Database, Filter, Page, StoreError};
-use weir::model::Hit;
+use weir_control_plane::store::{Database, Filter, Page, StoreError};
+use weir_protocol::hit::Hit;
 
 const TASKS: u64 = 4;
 const BATCHES: u64 = 60;

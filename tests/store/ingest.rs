@@ -1,8 +1,8 @@
 //! Exactly once, in any order.
 
 use crate::make::*;
-use weir::control_plane::store::{AttackStatus, Filter, Mark, Page};
-use weir::model::AttackType;
+use weir_control_plane::store::{AttackStatus, Filter, Mark, Page};
+use weir_core::model::AttackType;
 
 /// Everything, on one page.
 fn all() -> Page {
@@ -64,7 +64,7 @@ both! {
 
     async fn late_hits_join_extend_and_bridge(fresh) {
         let database = fresh.open().await;
-        let insert = async |hits: Vec<weir::model::Hit>| database.insert(batch(hits), "n").await.unwrap();
+        let insert = async |hits: Vec<weir_protocol::hit::Hit>| database.insert(batch(hits), "n").await.unwrap();
         insert(vec![hit(NOON, 1), monitored(hit(NOON + 2 * HOUR, 2))]).await;
         let two = database.attacks(&Filter::default(), &all()).await.unwrap().rows;
         assert_eq!(two.iter().map(|a| a.hits).collect::<Vec<_>>(), [1, 1]);

@@ -1,9 +1,10 @@
 //! Hits and batches for tests.
 
 use uuid::Uuid;
-use weir::model::hit::{HitFinding, HitLeg, HitResponse};
-use weir::model::{AttackType, Confidence, Hit, PointPath};
-use weir::node_api::{HitUpdate, Record};
+use weir_protocol::hit::{HitFinding, HitLeg, HitResponse};
+use weir_core::model::{AttackType, Confidence, PointPath};
+use weir_protocol::hit::Hit;
+use weir_protocol::node_api::{HitUpdate, Record};
 
 pub const SECOND: i64 = 1_000;
 pub const MINUTE: i64 = 60 * SECOND;

@@ -2,11 +2,12 @@
 
 use crate::make::*;
 use std::collections::HashSet;
-use weir::control_plane::store::{
+use weir_control_plane::store::{
     AttackStatus, Database, Dimension, Filter, Mark, Page, Span, Terms, TrafficBy, TrafficFilter,
 };
-use weir::model::{AttackType, Hit};
-use weir::node_api::{Statistics, StatisticsRow};
+use weir_core::model::AttackType;
+use weir_protocol::hit::Hit;
+use weir_protocol::node_api::{Statistics, StatisticsRow};
 
 /// Attacks of different kinds: one hit each, a minute apart, the parameter names the hit.
 fn variety() -> Vec<Hit> {
@@ -33,7 +34,7 @@ fn variety() -> Vec<Hit> {
         make(13, &|h| h.node = "node-b".into()),
         make(14, &|h| h.mode = "safe_blocking".into()),
         make(15, &|h| h.request_id = "wanted".into()),
-        make(16, &|h| h.response = Some(weir::model::hit::HitResponse { status: 503, after_ms: 1 })),
+        make(16, &|h| h.response = Some(weir_protocol::hit::HitResponse { status: 503, after_ms: 1 })),
     ]
 }
 

@@ -3,11 +3,11 @@
 use super::lines;
 use crate::app::rule_files;
 use crate::config::Resolved;
-use crate::geo::{Files, Geo};
-use crate::policy::CustomSignature;
-use crate::ruleset::custom::Custom;
-use crate::ruleset::{Ruleset, builtin, compile};
-use crate::sync::{Pack, Remote};
+use weir_node::geo::{Files, Geo};
+use weir_policy::CustomSignature;
+use weir_core::ruleset::custom::Custom;
+use weir_core::ruleset::{Ruleset, builtin, compile};
+use weir_node::sync::{Pack, Remote};
 
 /// Name of the rule pack that takes the place of the built-in signatures.
 const BUILTIN_PACK: &str = "builtin";

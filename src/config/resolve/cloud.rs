@@ -7,7 +7,7 @@ use crate::config::diagnostic::Severity;
 use crate::config::reader::Section;
 use crate::config::resolved::{Aggregation, Api, ControlPlane, Events, Oidc, TlsFiles};
 use crate::config::types::{ByteSize, HeaderName, ListenAddress};
-use crate::model::vendor::is_vendor;
+use weir_core::model::vendor::is_vendor;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use std::time::Duration;

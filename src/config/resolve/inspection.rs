@@ -5,7 +5,7 @@ use crate::config::defaults;
 use crate::config::reader::Section;
 use crate::config::resolved::{Acl, Geo, HttpInspector, OverlimitMode, Rules};
 use crate::config::types::{ByteSize, HeaderName, Setting, Workers};
-use crate::model::{Limits, ParserSet};
+use weir_core::model::{Limits, ParserSet};
 use std::path::PathBuf;
 use std::time::Duration;
 

@@ -1,0 +1,106 @@
+//! What comes in and goes out: JSON and queries read strictly, lists in pages.
+
+use crate::error::{Error, Result};
+use crate::policy::Change;
+use crate::routes::BODY_LIMIT;
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::header;
+use axum::http::request::Parts;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// Items of a page unless asked otherwise.
+const DEFAULT_PAGE: u32 = 50;
+/// Most items of a page.
+pub const MAX_PAGE: u32 = 200;
+
+/// A JSON body: of the right content type, without unknown members (by its type).
+pub struct Json<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self> {
+        let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        if kind.split(';').next().is_none_or(|kind| !kind.trim().eq_ignore_ascii_case("application/json")) {
+            return Err(Error::invalid("", "a body of type application/json is wanted"));
+        }
+        let body = octets(request, state).await?;
+        serde_json::from_slice(&body).map(Json).map_err(|error| Error::invalid("", error.to_string()))
+    }
+}
+
+/// The whole body, within the route's limit.
+pub async fn octets<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes> {
+    Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status().as_u16() {
+        413 => Error::TooLarge(BODY_LIMIT),
+        _ => Error::invalid("", "the body broke off"),
+    })
+}
+
+/// The query of a URL, without unknown parameters (by its type).
+pub struct Query<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        let read = axum::extract::Query::<T>::try_from_uri(&parts.uri);
+        read.map(|query| Query(query.0)).map_err(|error| Error::invalid("query", error.body_text()))
+    }
+}
+
+/// Parameters of a path.
+pub struct Path<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        let read = axum::extract::Path::<T>::from_request_parts(parts, state).await;
+        // A path that does not parse names nothing.
+        read.map(|path| Path(path.0)).map_err(|_| Error::NotFound("object"))
+    }
+}
+
+/// Which page of a list whose items have rising numbers.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ByNumber {
+    /// The last number seen.
+    pub after: u64,
+    /// Items wanted.
+    pub limit: Option<u32>,
+}
+
+/// Items of a page at most.
+pub fn page_limit(limit: Option<u32>) -> usize {
+    limit.unwrap_or(DEFAULT_PAGE).clamp(1, MAX_PAGE) as usize
+}
+
+/// A page of `items`, which come in order of `number`.
+pub fn page<'i, T: Serialize + 'i>(
+    items: impl Iterator<Item = &'i T>,
+    after: u64,
+    limit: Option<u32>,
+    number: impl Fn(&T) -> u64,
+) -> Value {
+    let limit = page_limit(limit);
+    let mut shown: Vec<&T> = items.filter(|item| number(item) > after).take(limit + 1).collect();
+    let more = shown.len() > limit;
+    shown.truncate(limit);
+    let next = shown.last().filter(|_| more).map(|item| number(item).to_string());
+    json!({"items": shown, "next": next})
+}
+
+/// A whole list.
+pub fn all(items: impl Serialize) -> axum::Json<Value> {
+    axum::Json(json!({"items": items, "next": null}))
+}
+
+/// What a change of the policy answers.
+pub fn changed<T: Serialize>(change: Change<T>) -> axum::Json<Value> {
+    axum::Json(json!({"serial": change.serial, "notices": change.notices, "item": change.value}))
+}

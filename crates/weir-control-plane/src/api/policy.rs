@@ -1,0 +1,91 @@
+//! General settings, versions, keys.
+
+use super::json::{Json, Path, Query, all, changed};
+use crate::app::App;
+use crate::auth::Caller;
+use crate::error::Result;
+use crate::policy::{Differences, Scope, diff};
+use axum::extract::State;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// `GET /api/v1/policy`
+pub async fn get(State(app): State<App>) -> axum::Json<Value> {
+    let head = app.policy.head();
+    axum::Json(json!({
+        "serial": head.version.serial,
+        "published_at": head.version.published_at,
+        "author": head.version.author,
+        "note": head.version.note,
+        "general": head.state.base,
+        "groups": head.state.groups,
+        "rules": head.state.rules.len(),
+        "ip_lists": head.state.ip_lists.len(),
+        "rule_packs": head.state.rule_packs,
+        "databases": head.state.databases,
+        "key": app.policy.key(),
+    }))
+}
+
+/// `PUT /api/v1/policy/general`
+pub async fn set_general(
+    State(app): State<App>,
+    caller: Caller,
+    Json(scope): Json<Scope>,
+) -> Result<axum::Json<Value>> {
+    app.set_scope(&caller, None, scope).await.map(changed)
+}
+
+/// `PUT /api/v1/policy/groups/{group}`
+pub async fn set_group(
+    State(app): State<App>,
+    caller: Caller,
+    Path(group): Path<String>,
+    Json(scope): Json<Scope>,
+) -> Result<axum::Json<Value>> {
+    app.set_scope(&caller, Some(&group), scope).await.map(changed)
+}
+
+/// `GET /api/v1/policy/versions`
+pub async fn versions(State(app): State<App>) -> Result<axum::Json<Value>> {
+    app.policy.versions().await.map(all)
+}
+
+/// `GET /api/v1/policy/versions/{serial}`
+pub async fn version(State(app): State<App>, Path(serial): Path<u64>) -> Result<axum::Json<Value>> {
+    let (version, state) = app.policy.version(serial).await?;
+    Ok(axum::Json(json!({"version": version, "state": state})))
+}
+
+/// With which version to compare.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Against {
+    /// A serial; the one in force without.
+    to: Option<u64>,
+}
+
+/// `GET /api/v1/policy/versions/{serial}/diff`
+pub async fn compare(
+    State(app): State<App>,
+    Path(serial): Path<u64>,
+    Query(against): Query<Against>,
+) -> Result<axum::Json<Differences>> {
+    let (_, from) = app.policy.version(serial).await?;
+    let told = match against.to {
+        Some(to) => diff(&from, &app.policy.version(to).await?.1),
+        None => diff(&from, &app.policy.head().state),
+    };
+    Ok(axum::Json(told))
+}
+
+/// `POST /api/v1/policy/versions/{serial}/rollback`
+pub async fn rollback(State(app): State<App>, caller: Caller, Path(serial): Path<u64>) -> Result<axum::Json<Value>> {
+    app.rollback(&caller, serial).await.map(changed)
+}
+
+/// `POST /api/v1/policy/rotate-key`
+pub async fn rotate_key(State(app): State<App>, caller: Caller) -> Result<axum::Json<Value>> {
+    let key = app.rotate_key(&caller).await?;
+    Ok(axum::Json(json!({"key": key})))
+}

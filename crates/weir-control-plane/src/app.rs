@@ -1,0 +1,235 @@
+//! The services of a control plane, without HTTP. Cheap to clone.
+
+use super::audit::Audit;
+use super::auth::oidc::{self, Oidc};
+use super::auth::password::Passwords;
+use super::auth::role::Role;
+use super::auth::secret;
+use super::auth::session::Sessions;
+use super::auth::throttle::Throttle;
+use super::auth::token::Tokens;
+use super::auth::user::{NewUser, Users};
+use weir_runtime::clock::Clock;
+use super::error::{Error, Result};
+use super::metrics::ControlPlaneMetrics;
+use super::nodes::Nodes;
+use super::packs::Packs;
+use super::policy::PolicyService;
+use super::policy::replay::Replays;
+use super::sinks::Sinks;
+use super::store::Database;
+use weir_policy::client::ClientRules;
+use std::ops::Deref;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+/// How often sessions that ended and nodes that went silent are removed.
+const SWEEP: Duration = Duration::from_secs(60);
+
+/// How often metrics look at nodes and policy: well within the interval of common scrapers.
+const OBSERVE: Duration = Duration::from_secs(5);
+
+/// Settings of a control plane.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// File of the key that signs policies.
+    pub key_file: PathBuf,
+    /// First token of usage node deployment.
+    pub deploy_token: Option<String>,
+    /// Token of the node in the same process.
+    pub in_process_token: Option<String>,
+    /// Login of the first administrator.
+    pub admin_login: String,
+    /// Password of the first administrator; made where there is none.
+    pub admin_password: Option<String>,
+    /// Whether browsers speak TLS to it: cookies are marked so.
+    pub secure: bool,
+    /// Where browsers reach it, without a slash at the end; as the browser asks without.
+    pub public_url: Option<String>,
+    /// Whom to believe about the address of a client.
+    pub clients: ClientRules,
+    /// Days for which hits are kept.
+    pub retention_days: u32,
+    /// Login by OpenID Connect.
+    pub oidc: Option<oidc::Config>,
+    /// Where it counts.
+    pub metrics: ControlPlaneMetrics,
+}
+
+/// How often hits past their time are removed.
+const RETAIN: Duration = Duration::from_secs(60 * 60);
+
+/// The services.
+#[derive(Debug)]
+pub struct Services {
+    /// Settings.
+    pub config: Config,
+    /// The time.
+    pub clock: Clock,
+    /// Hits, attacks, traffic; and the connections of everything else.
+    pub store: Database,
+    /// People.
+    pub users: Users,
+    /// Their sessions.
+    pub sessions: Sessions,
+    /// Tokens of programs and nodes.
+    pub tokens: Tokens,
+    /// Login by OpenID Connect, where it is set up.
+    pub oidc: Option<Oidc>,
+    /// Attempts to log in.
+    pub throttle: Throttle,
+    /// Nodes.
+    pub nodes: Nodes,
+    /// Policy.
+    pub policy: PolicyService,
+    /// Where events go besides the Console.
+    pub sinks: Sinks,
+    /// Who changed what.
+    pub audit: Audit,
+    /// Rule packs and databases.
+    pub packs: Packs,
+    /// Requests judged again.
+    pub replays: Replays,
+    /// Told when hits have come in.
+    pub news: Arc<Notify>,
+}
+
+/// All services of one control plane.
+#[derive(Clone, Debug)]
+pub struct App(Arc<Services>);
+
+impl Deref for App {
+    type Target = Services;
+
+    fn deref(&self) -> &Services {
+        &self.0
+    }
+}
+
+/// The administrator that a first start made.
+#[derive(Clone)]
+pub struct FirstAdministrator {
+    /// Login.
+    pub login: String,
+    /// Password, where it was made here: to be shown once.
+    pub made_password: Option<String>,
+}
+
+impl App {
+    /// Puts the services on `store`: makes what a first start needs.
+    pub async fn start(config: Config, store: Database, clock: Clock) -> Result<(App, Option<FirstAdministrator>)> {
+        store.set_retention(config.retention_days);
+        let pool = || store.control().clone();
+        let users = Users::new(pool(), Passwords::new()?, clock.clone());
+        let tokens = Tokens::new(pool(), clock.clone(), config.in_process_token.as_deref());
+        tokens.configure(config.deploy_token.as_deref()).await?;
+        let policy = PolicyService::open(pool(), clock.clone(), config.key_file.clone()).await?;
+        let oidc = config.oidc.clone().map(|config| Oidc::new(config, pool(), clock.clone())).transpose()?;
+        let app = App(Arc::new(Services {
+            oidc,
+            sinks: Sinks::open(&store, clock.clone(), config.metrics.sinks.clone()).await?,
+            sessions: Sessions::new(pool(), users.clone(), clock.clone()),
+            throttle: Throttle::default(),
+            nodes: Nodes::new(pool(), clock.clone()),
+            audit: Audit::new(pool(), clock.clone()),
+            packs: Packs::default(),
+            replays: Replays::default(),
+            news: Arc::default(),
+            users,
+            tokens,
+            policy,
+            clock,
+            store,
+            config,
+        }));
+        let first = app.first_administrator().await?;
+        Ok((app, first))
+    }
+
+    /// Makes the first administrator where there is no user at all.
+    async fn first_administrator(&self) -> Result<Option<FirstAdministrator>> {
+        if self.users.any().await? {
+            return Ok(None);
+        }
+        let login = self.config.admin_login.clone();
+        let (password, made) = match &self.config.admin_password {
+            Some(given) => (given.clone(), None),
+            None => {
+                let made = secret::random()?;
+                (made.clone(), Some(made))
+            }
+        };
+        let (name, role) = ("Administrator".to_owned(), Role::Administrator);
+        let new = NewUser { login: login.clone(), name, role, password: Some(password), subject: None };
+        match self.users.create(new).await {
+            Ok(user) => {
+                let object = format!("user/{}", user.id);
+                self.audit.record_as("weir", "", "user.create", &object, (), &user).await?;
+                Ok(Some(FirstAdministrator { login: user.login, made_password: made }))
+            }
+            // Another replica made it meanwhile.
+            Err(Error::Conflict(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Does what is to be done in the background, until `stop`.
+    pub async fn run(&self, stop: CancellationToken) {
+        let sweep = each(SWEEP, &stop, || async {
+            if let Err(error) = self.sweep().await {
+                tracing::warn!(%error, "ended sessions and silent nodes were not removed; tried again in a minute");
+            }
+        });
+        let observe = async {
+            self.observe().await;
+            each(OBSERVE, &stop, || self.observe()).await;
+        };
+        let retain = each(RETAIN, &stop, || self.retain());
+        tokio::join!(
+            self.policy.follow(stop.clone()),
+            sweep,
+            observe,
+            retain,
+            self.sinks.run(stop.clone()),
+            self.follow_mirrors(stop.clone())
+        );
+    }
+
+    pub(super) async fn retain(&self) {
+        let done = self.store.retain().await;
+        self.config.metrics.retained(done.is_ok());
+        match done {
+            Ok(done) => tracing::debug!(?done, "old hits removed"),
+            Err(error) => tracing::warn!(%error, "old hits were not removed; tried again in an hour"),
+        }
+    }
+
+    async fn observe(&self) {
+        if let Err(error) = self.config.metrics.look(self).await {
+            tracing::warn!(%error, "nodes were not counted; tried again in seconds");
+        }
+    }
+
+    async fn sweep(&self) -> Result<()> {
+        self.sessions.sweep().await?;
+        let removed = self.nodes.sweep().await?;
+        if removed > 0 {
+            self.audit.record_as("weir", "", "node.expire", &format!("{removed} nodes"), (), ()).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Does `work` after each `period`, until `stop`.
+async fn each<F: Future<Output = ()>>(period: Duration, stop: &CancellationToken, work: impl Fn() -> F) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(period) => {}
+        }
+        work().await;
+    }
+}

@@ -1,0 +1,130 @@
+//! The audit log: who changed what, when, from where. Rows are only added, and hold no secrets: what is recorded is what the
+//! API shows.
+
+use super::auth::Caller;
+use super::auth::secret;
+use weir_runtime::clock::Clock;
+use super::error::{Error, Result};
+use super::meta::{Pool, number, text};
+use serde::Serialize;
+use serde_json::Value;
+
+/// Longest text of one side of a change, in octets; what is longer is told by its length.
+const MAX_SIDE: usize = 16 << 10;
+/// Most rows of a page.
+pub const MAX_PAGE: u32 = 200;
+
+/// One change.
+#[derive(Clone, Debug, Serialize)]
+pub struct Entry {
+    /// UUIDv7.
+    pub id: String,
+    /// Milliseconds since 1970.
+    pub at: i64,
+    /// Who: `user:alice`, `token:ci`, `node:…`, `weir`.
+    pub actor: String,
+    /// From where; empty for the process itself.
+    pub address: String,
+    /// What was done, e.g. `rule.create`.
+    pub action: String,
+    /// To what, e.g. `rule/17`.
+    pub object: String,
+    /// How it was; null for what was made.
+    pub before: Value,
+    /// How it is; null for what was removed.
+    pub after: Value,
+}
+
+/// What of the log is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Query {
+    /// Rows older than that of this id.
+    pub before_id: Option<String>,
+    /// By this actor only.
+    pub actor: Option<String>,
+    /// Actions that begin with this.
+    pub action: Option<String>,
+    /// Rows wanted.
+    pub limit: u32,
+}
+
+/// The log.
+#[derive(Clone, Debug)]
+pub struct Audit {
+    pool: Pool,
+    clock: Clock,
+}
+
+impl Audit {
+    /// The log in `pool`.
+    pub fn new(pool: Pool, clock: Clock) -> Self {
+        Self { pool, clock }
+    }
+
+    /// Records a change by `caller`.
+    pub async fn record(
+        &self,
+        caller: &Caller,
+        action: &str,
+        object: &str,
+        before: impl Serialize,
+        after: impl Serialize,
+    ) -> Result<()> {
+        self.record_as(&caller.name(), &caller.address, action, object, before, after).await
+    }
+
+    /// Records a change by somebody who is no caller of a route: a login, the process itself.
+    pub async fn record_as(
+        &self,
+        actor: &str,
+        address: &str,
+        action: &str,
+        object: &str,
+        before: impl Serialize,
+        after: impl Serialize,
+    ) -> Result<()> {
+        tracing::info!(actor, address, action, object, "audit");
+        let insert = sqlx::query(
+            "INSERT INTO audit (id, at, actor, address, action, object, before_text, after_text) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        );
+        let insert = insert.bind(secret::id()).bind(self.clock.millis()).bind(actor).bind(address).bind(action);
+        insert.bind(object).bind(side(before)?).bind(side(after)?).execute(self.pool.write()).await?;
+        Ok(())
+    }
+
+    /// Rows, newest first.
+    pub async fn list(&self, query: &Query) -> Result<Vec<Entry>> {
+        // Ids are UUIDv7: they sort by time.
+        let rows = sqlx::query(
+            "SELECT id, at, actor, address, action, object, before_text, after_text FROM audit \
+             WHERE ($1 = '' OR id < $1) AND ($2 = '' OR actor = $2) AND ($3 = '' OR substr(action, 1, length($3)) = $3) \
+             ORDER BY id DESC LIMIT $4",
+        );
+        let rows = rows.bind(query.before_id.clone().unwrap_or_default());
+        let rows = rows.bind(query.actor.clone().unwrap_or_default()).bind(query.action.clone().unwrap_or_default());
+        let rows = rows.bind(i64::from(query.limit.clamp(1, MAX_PAGE))).fetch_all(self.pool.read()).await?;
+        rows.iter()
+            .map(|row| {
+                Ok(Entry {
+                    id: text(row, "id")?,
+                    at: number(row, "at")?,
+                    actor: text(row, "actor")?,
+                    address: text(row, "address")?,
+                    action: text(row, "action")?,
+                    object: text(row, "object")?,
+                    before: serde_json::from_str(&text(row, "before_text")?).map_err(Error::internal)?,
+                    after: serde_json::from_str(&text(row, "after_text")?).map_err(Error::internal)?,
+                })
+            })
+            .collect()
+    }
+}
+
+fn side(value: impl Serialize) -> Result<String> {
+    let text = serde_json::to_string(&value).map_err(Error::internal)?;
+    if text.len() <= MAX_SIDE {
+        return Ok(text);
+    }
+    Ok(serde_json::json!({"omitted": "too long for the log", "octets": text.len()}).to_string())
+}

@@ -1,0 +1,76 @@
+//! Logging in and out.
+
+use super::session::Session;
+use super::user::User;
+use crate::app::App;
+use crate::error::{Error, Result};
+use crate::metrics::Login;
+use std::net::IpAddr;
+
+/// Longest login looked at, in octets: longer ones are nobody's.
+const MAX_LOGIN: usize = 400;
+
+impl App {
+    /// Begins a session of whoever has this login and password; answers the cookie's value and the session. A wrong
+    /// login and a wrong password cannot be told apart, by the answer or by its time.
+    pub async fn login(
+        &self,
+        address: IpAddr,
+        agent: &str,
+        login: &str,
+        password: String,
+    ) -> Result<(String, Session)> {
+        let login = login.trim().get(..MAX_LOGIN.min(login.trim().len())).unwrap_or_default();
+        let whence = address.to_canonical().to_string();
+        let known = self.users.is_known_address(login, &whence).await?;
+        let now = self.clock.millis();
+        let metrics = &self.config.metrics;
+        self.throttle.check(address, login, known, now).map_err(|wait| {
+            metrics.login(Login::Throttled);
+            Error::Throttled(wait)
+        })?;
+        self.throttle.note(address, login, now);
+        let Some(user) = self.users.verify(login, password).await? else {
+            metrics.login(Login::Refused);
+            // What was typed may be a password: it is not recorded.
+            self.audit.record_as("stranger", &whence, "login.refused", "", (), ()).await?;
+            return Err(Error::Unauthenticated);
+        };
+        self.throttle.forgive(address, login);
+        self.begin_session(&user, &whence, agent).await
+    }
+
+    /// Begins a session of a user who proved who they are.
+    pub async fn begin_session(&self, user: &User, address: &str, agent: &str) -> Result<(String, Session)> {
+        let begun = self.sessions.begin(user, address, agent).await?;
+        self.config.metrics.login(Login::Accepted);
+        self.users.note_login(&user.id, address).await?;
+        let (actor, object) = (format!("user:{}", user.login), format!("user/{}", user.id));
+        self.audit.record_as(&actor, address, "login", &object, (), ()).await?;
+        Ok(begun)
+    }
+
+    /// Ends a session.
+    pub async fn logout(&self, session: &Session, address: &str) -> Result<()> {
+        self.sessions.end(&session.hash).await?;
+        let (actor, object) = (format!("user:{}", session.user.login), format!("user/{}", session.user.id));
+        self.audit.record_as(&actor, address, "logout", &object, (), ()).await
+    }
+
+    /// `Set-Cookie` for a session's value.
+    pub fn session_cookie(&self, value: &str) -> String {
+        self.cookie(value, super::session::ABSOLUTE_MS / 1000)
+    }
+
+    /// `Set-Cookie` that takes the session's cookie away.
+    pub fn no_session_cookie(&self) -> String {
+        self.cookie("", 0)
+    }
+
+    fn cookie(&self, value: &str, age: i64) -> String {
+        let secure = self.config.secure;
+        let name = crate::routes::cookie_name(secure);
+        let mark = if secure { "; Secure" } else { "" };
+        format!("{name}={value}; Path=/; Max-Age={age}; HttpOnly; SameSite=Strict{mark}")
+    }
+}

@@ -1,0 +1,121 @@
+//! `/login/oidc` and its callback.
+
+use super::{CALLBACK, LOGIN, Oidc, Person};
+use crate::app::App;
+use crate::auth::user::{NewUser, User, UserChange};
+use crate::error::{Error, Result};
+use crate::metrics::Login;
+use crate::routes::{Access, Face, Routes, cookie};
+use weir_runtime::serve::Peer;
+use axum::extract::{ConnectInfo, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use std::net::IpAddr;
+
+/// Name of the cookie that binds a login to its browser. `Lax`: the provider's redirect must bring it along.
+const COOKIE: &str = "weir_oidc";
+/// Seconds for which it is kept.
+const COOKIE_SECONDS: u32 = 600;
+
+/// The routes; they answer 404 where no provider is configured.
+pub fn routes(app: App) -> Routes {
+    Routes::new(app, Face::Page).get(LOGIN, Access::Public, begin).get(CALLBACK, Access::Public, finish)
+}
+
+/// Where to go afterwards.
+#[derive(Deserialize)]
+struct Begin {
+    #[serde(default)]
+    next: String,
+}
+
+/// What the provider sends.
+#[derive(Deserialize)]
+struct Finish {
+    #[serde(default)]
+    code: String,
+    #[serde(default)]
+    state: String,
+    #[serde(default)]
+    error: String,
+}
+
+fn provider(app: &App) -> Result<&Oidc> {
+    app.oidc.as_ref().ok_or(Error::NotFound("login by OpenID Connect"))
+}
+
+fn set_cookie(app: &App, value: &str, seconds: u32) -> String {
+    let secure = if app.config.secure { "; Secure" } else { "" };
+    format!("{COOKIE}={value}; Path={LOGIN}; HttpOnly; SameSite=Lax; Max-Age={seconds}{secure}")
+}
+
+async fn begin(State(app): State<App>, Query(asked): Query<Begin>) -> Result<Response> {
+    let (url, state) = provider(&app)?.begin(&asked.next).await?;
+    let headers = [(header::LOCATION, url), (header::SET_COOKIE, set_cookie(&app, &state, COOKIE_SECONDS))];
+    Ok((StatusCode::SEE_OTHER, headers).into_response())
+}
+
+async fn finish(
+    State(app): State<App>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    headers: HeaderMap,
+    Query(sent): Query<Finish>,
+) -> Result<Response> {
+    let provider = provider(&app)?;
+    if !sent.error.is_empty() || sent.code.is_empty() {
+        return Err(Error::Forbidden("the identity provider refused the login"));
+    }
+    let kept = cookie(&headers, COOKIE).unwrap_or_default();
+    let person = provider.finish(&sent.code, &sent.state, &kept).await?;
+    let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+    let session = enter(&app, &person, peer.0.ip(), agent).await.inspect_err(|error| {
+        if matches!(error, Error::Forbidden(_)) {
+            app.config.metrics.login(Login::Refused);
+        }
+    })?;
+    app.config.metrics.login(Login::Accepted);
+    // A redirect would still count as coming from the provider, and a strict cookie stay behind: this page, being ours, leads on.
+    let page = format!(
+        "<!doctype html><html lang=en><meta charset=utf-8><title>weir</title>\
+         <meta http-equiv=refresh content=\"0;url={}\"><p><a href=\"{0}\">Continue</a>",
+        escape(&person.next)
+    );
+    let mut response = ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], page).into_response();
+    for cookie in [app.session_cookie(&session), set_cookie(&app, "", 0)] {
+        response.headers_mut().append(header::SET_COOKIE, cookie.parse().map_err(Error::internal)?);
+    }
+    Ok(response)
+}
+
+/// Begins a session of `person`, who is made a user at the first login.
+async fn enter(app: &App, person: &Person, address: IpAddr, agent: &str) -> Result<String> {
+    let address = address.to_canonical().to_string();
+    let Some(role) = person.role else {
+        app.audit.record_as(&format!("oidc:{}", person.login), &address, "session.refuse", "no role", (), ()).await?;
+        return Err(Error::Forbidden("the identity provider names no role for you; ask an administrator"));
+    };
+    let user: User = match app.users.find_subject(&person.subject).await? {
+        Some(user) if !user.enabled => return Err(Error::Forbidden("this user is disabled")),
+        Some(user) if user.role == role => user,
+        Some(user) => {
+            let change = UserChange { role: Some(role), ..UserChange::default() };
+            let changed = app.users.change(&user.id, change).await?;
+            app.audit.record_as("oidc", &address, "user.change", &format!("user/{}", user.id), &user, &changed).await?;
+            changed
+        }
+        None => {
+            let (login, name, subject) = (person.login.clone(), person.name.clone(), Some(person.subject.clone()));
+            let made = app.users.create(NewUser { login, name, role, password: None, subject }).await?;
+            app.audit.record_as("oidc", &address, "user.create", &format!("user/{}", made.id), (), &made).await?;
+            made
+        }
+    };
+    let (cookie, _) = app.sessions.begin(&user, &address, agent).await?;
+    app.audit.record_as(&format!("user:{}", user.login), &address, "session.begin", "oidc", (), ()).await?;
+    Ok(cookie)
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;").replace('>', "&gt;")
+}

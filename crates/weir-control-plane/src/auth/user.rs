@@ -1,0 +1,240 @@
+//! Users: local ones with a password, and those of an identity provider.
+
+use super::password::{self, Passwords};
+use super::role::Role;
+use super::secret;
+use weir_runtime::clock::Clock;
+use crate::error::{Error, Mistake, Result};
+use crate::meta::{Pool, is_duplicate, number, optional, text};
+use serde::Serialize;
+use sqlx::any::AnyRow;
+
+/// Longest login and name, in characters.
+const MAX_NAME: usize = 100;
+/// Most users: a bound on a list that is read whole.
+pub const MAX_USERS: i64 = 10_000;
+
+/// A user, without password.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct User {
+    /// UUIDv7.
+    pub id: String,
+    /// Lower case.
+    pub login: String,
+    /// For people.
+    pub name: String,
+    /// What they may do.
+    pub role: Role,
+    /// Whether they may log in.
+    pub enabled: bool,
+    /// Whether they log in by an identity provider.
+    pub external: bool,
+    /// Milliseconds since 1970.
+    pub created_at: i64,
+    /// Milliseconds since 1970.
+    pub updated_at: i64,
+    /// Milliseconds since 1970; none for never.
+    pub last_login_at: Option<i64>,
+}
+
+/// What a new user is made of.
+#[derive(Clone, Debug)]
+pub struct NewUser {
+    /// Login; folded to lower case.
+    pub login: String,
+    /// Name.
+    pub name: String,
+    /// Role.
+    pub role: Role,
+    /// Password; none for a user of the identity provider.
+    pub password: Option<String>,
+    /// Subject at the identity provider.
+    pub subject: Option<String>,
+}
+
+/// What is to change of a user; none stays.
+#[derive(Clone, Debug, Default)]
+pub struct UserChange {
+    /// Name.
+    pub name: Option<String>,
+    /// Role.
+    pub role: Option<Role>,
+    /// State.
+    pub enabled: Option<bool>,
+    /// Password.
+    pub password: Option<String>,
+}
+
+/// All users.
+#[derive(Clone, Debug)]
+pub struct Users {
+    pool: Pool,
+    passwords: Passwords,
+    clock: Clock,
+}
+
+const COLUMNS: &str =
+    "SELECT id, login, name, password, role, enabled, subject, created_at, updated_at, last_login_at FROM users";
+
+fn read(row: &AnyRow) -> Result<User> {
+    let role = text(row, "role")?;
+    Ok(User {
+        id: text(row, "id")?,
+        login: text(row, "login")?,
+        name: text(row, "name")?,
+        role: Role::from_code(&role).ok_or_else(|| Error::internal(format!("unknown role `{role}`")))?,
+        enabled: number(row, "enabled")? != 0,
+        external: text(row, "password")?.is_empty(),
+        created_at: number(row, "created_at")?,
+        updated_at: number(row, "updated_at")?,
+        last_login_at: optional(row, "last_login_at")?,
+    })
+}
+
+impl Users {
+    /// Users in `pool`.
+    pub fn new(pool: Pool, passwords: Passwords, clock: Clock) -> Self {
+        Self { pool, passwords, clock }
+    }
+
+    /// All of them by login.
+    pub async fn list(&self) -> Result<Vec<User>> {
+        let sql = sqlx::AssertSqlSafe(format!("{COLUMNS} ORDER BY login LIMIT {MAX_USERS}"));
+        sqlx::query(sql).fetch_all(self.pool.read()).await?.iter().map(read).collect()
+    }
+
+    /// One by id.
+    pub async fn find(&self, id: &str) -> Result<Option<User>> {
+        let sql = sqlx::AssertSqlSafe(format!("{COLUMNS} WHERE id = $1"));
+        sqlx::query(sql).bind(id).fetch_optional(self.pool.read()).await?.as_ref().map(read).transpose()
+    }
+
+    /// One by the subject that the identity provider gives.
+    pub async fn find_subject(&self, subject: &str) -> Result<Option<User>> {
+        let sql = sqlx::AssertSqlSafe(format!("{COLUMNS} WHERE subject = $1"));
+        sqlx::query(sql).bind(subject).fetch_optional(self.pool.read()).await?.as_ref().map(read).transpose()
+    }
+
+    /// Whether there is any.
+    pub async fn any(&self) -> Result<bool> {
+        Ok(sqlx::query("SELECT id FROM users LIMIT 1").fetch_optional(self.pool.read()).await?.is_some())
+    }
+
+    /// The user with this login and password. Takes the same time for a login that does not exist.
+    pub async fn verify(&self, login: &str, password: String) -> Result<Option<User>> {
+        let sql = sqlx::AssertSqlSafe(format!("{COLUMNS} WHERE login = $1"));
+        let row = sqlx::query(sql).bind(login.to_lowercase()).fetch_optional(self.pool.read()).await?;
+        let hash = row.as_ref().map(|row| text(row, "password")).transpose()?;
+        let fits = self.passwords.verify(password, hash).await?;
+        let user = row.as_ref().map(read).transpose()?;
+        Ok(user.filter(|user| fits && user.enabled))
+    }
+
+    /// Notes a login and whence.
+    pub async fn note_login(&self, id: &str, address: &str) -> Result<()> {
+        let note = sqlx::query("UPDATE users SET last_login_at = $2, last_address = $3 WHERE id = $1");
+        note.bind(id).bind(self.clock.millis()).bind(address).execute(self.pool.write()).await?;
+        Ok(())
+    }
+
+    /// Whether the last login of `login` came from `address`.
+    pub async fn is_known_address(&self, login: &str, address: &str) -> Result<bool> {
+        let known = sqlx::query("SELECT id FROM users WHERE login = $1 AND last_address = $2");
+        Ok(known.bind(login.to_lowercase()).bind(address).fetch_optional(self.pool.read()).await?.is_some())
+    }
+
+    /// Makes a user.
+    pub async fn create(&self, new: NewUser) -> Result<User> {
+        let login = check(&new)?;
+        let hash = match new.password {
+            Some(password) => self.passwords.hash(password).await?,
+            None => String::new(),
+        };
+        let (id, now) = (secret::id(), self.clock.millis());
+        let insert = sqlx::query(
+            "INSERT INTO users (id, login, name, password, role, enabled, subject, created_at, updated_at, last_address) \
+             VALUES ($1, $2, $3, $4, $5, 1, $6, $7, $7, '')",
+        );
+        let insert = insert.bind(&id).bind(&login).bind(new.name.trim()).bind(hash).bind(new.role.code());
+        match insert.bind(new.subject).bind(now).execute(self.pool.write()).await {
+            Ok(_) => {}
+            Err(error) if is_duplicate(&error) => {
+                return Err(Error::Conflict(format!("there is a user with the login `{login}`")));
+            }
+            Err(error) => return Err(error.into()),
+        }
+        self.find(&id).await?.ok_or(Error::NotFound("user"))
+    }
+
+    /// Changes a user. The last enabled administrator stays one.
+    pub async fn change(&self, id: &str, change: UserChange) -> Result<User> {
+        let user = self.find(id).await?.ok_or(Error::NotFound("user"))?;
+        let name = change.name.unwrap_or_else(|| user.name.clone());
+        let (role, enabled) = (change.role.unwrap_or(user.role), change.enabled.unwrap_or(user.enabled));
+        check_name(&name)?;
+        let hash = match change.password {
+            Some(_) if user.external => {
+                return Err(Error::invalid("password", "this user logs in by the identity provider"));
+            }
+            Some(password) => {
+                password::check(&password, &user.login)?;
+                Some(self.passwords.hash(password).await?)
+            }
+            None => None,
+        };
+        let keeps = role == Role::Administrator && enabled;
+        let guard = if keeps { "" } else { LAST_ADMINISTRATOR };
+        let sql = format!(
+            "UPDATE users SET name = $2, role = $3, enabled = $4, password = COALESCE($5, password), updated_at = $6 \
+             WHERE id = $1{guard}"
+        );
+        let update = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(id).bind(name.trim()).bind(role.code());
+        let update = update.bind(i64::from(enabled)).bind(hash).bind(self.clock.millis());
+        if update.execute(self.pool.write()).await?.rows_affected() == 0 {
+            return Err(last_administrator());
+        }
+        self.find(id).await?.ok_or(Error::NotFound("user"))
+    }
+
+    /// Removes a user. The last enabled administrator stays.
+    pub async fn remove(&self, id: &str) -> Result<User> {
+        let user = self.find(id).await?.ok_or(Error::NotFound("user"))?;
+        let sql = sqlx::AssertSqlSafe(format!("DELETE FROM users WHERE id = $1{LAST_ADMINISTRATOR}"));
+        if sqlx::query(sql).bind(id).execute(self.pool.write()).await?.rows_affected() == 0 {
+            return Err(last_administrator());
+        }
+        Ok(user)
+    }
+}
+
+/// Part of a condition: somebody else is an enabled administrator.
+const LAST_ADMINISTRATOR: &str =
+    " AND EXISTS (SELECT 1 FROM users o WHERE o.role = 'administrator' AND o.enabled = 1 AND o.id <> $1)";
+
+fn last_administrator() -> Error {
+    Error::Conflict("this is the last enabled administrator; make another one first".into())
+}
+
+/// Checks a new user; answers the folded login.
+fn check(new: &NewUser) -> Result<String> {
+    let login = new.login.trim().to_lowercase();
+    let mut mistakes = Vec::new();
+    let fits = |c: char| c.is_alphanumeric() || "._-@+".contains(c);
+    if login.is_empty() || login.chars().count() > MAX_NAME || !login.chars().all(fits) {
+        mistakes.push(Mistake::new("login", format!("1 to {MAX_NAME} letters, digits and `._-@+` are wanted")));
+    }
+    if let Err(Error::Invalid(more)) = check_name(&new.name) {
+        mistakes.extend(more);
+    }
+    if let Some(Err(Error::Invalid(more))) = new.password.as_deref().map(|p| password::check(p, &login)) {
+        mistakes.extend(more);
+    }
+    if mistakes.is_empty() { Ok(login) } else { Err(Error::Invalid(mistakes)) }
+}
+
+fn check_name(name: &str) -> Result<()> {
+    if name.chars().count() > MAX_NAME || name.chars().any(char::is_control) {
+        return Err(Error::invalid("name", format!("at most {MAX_NAME} characters on one line are wanted")));
+    }
+    Ok(())
+}

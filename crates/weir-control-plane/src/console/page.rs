@@ -1,0 +1,179 @@
+//! What handlers of pages are given, and how they answer.
+
+use super::view::outside::ErrorPage;
+use super::view::shell::{Place, Shell, Theme, Viewer};
+use super::view::text::Text;
+use super::view::time::Moment;
+use super::{given::Given, notice};
+use crate::app::App;
+use crate::auth::Caller;
+use crate::error::{Error, Mistake, Result};
+use crate::problem::PROBLEM;
+use crate::routes::cookie;
+use askama::Template;
+use axum::extract::{FromRequestParts, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+/// What pages may load: files of this host and nothing inline, so that markup in data could still do nothing.
+const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
+                   form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+/// Cookie that keeps the colours.
+pub const THEME_COOKIE: &str = "weir_theme";
+/// Largest problem that is read to be shown as a page, in octets.
+const MAX_PROBLEM: usize = 64 << 10;
+
+/// A page that is asked for: by whom, where, when.
+pub struct Page {
+    /// Services.
+    pub app: App,
+    /// Who asks.
+    pub caller: Caller,
+    /// Parameters of the address.
+    pub query: Given,
+    /// When, in milliseconds since 1970.
+    pub now: i64,
+    here: String,
+    theme: Theme,
+}
+
+impl FromRequestParts<App> for Page {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
+        let caller = Caller::from_request_parts(parts, app).await?;
+        let theme = cookie(&parts.headers, THEME_COOKIE).map_or(Theme::Auto, |code| Theme::from_code(&code));
+        Ok(Self {
+            caller,
+            query: Given::of_query(parts.uri.query().unwrap_or_default())?,
+            now: app.clock.millis(),
+            here: parts.uri.path_and_query().map_or_else(|| "/".into(), ToString::to_string),
+            theme,
+            app: app.clone(),
+        })
+    }
+}
+
+impl Page {
+    /// What surrounds it.
+    pub fn shell(&self, title: impl Into<String>, place: Place) -> Shell {
+        Shell {
+            title: title.into(),
+            place,
+            viewer: Viewer { login: Text::new(self.login()), role: self.caller.role() },
+            csrf: self.caller.csrf().to_owned(),
+            theme: self.theme,
+            notice: notice::of(&self.query),
+            here: notice::without(&self.here),
+        }
+    }
+
+    /// Login of who asks.
+    pub fn login(&self) -> &str {
+        self.caller.session().map_or("", |session| &session.user.login)
+    }
+
+    /// The moment `at`, in milliseconds since 1970, seen from now.
+    pub fn moment(&self, at: i64) -> Moment {
+        Moment::new(at, self.now)
+    }
+}
+
+/// A page as an answer.
+pub fn html(template: &impl Template) -> Result<Response> {
+    html_with(StatusCode::OK, template)
+}
+
+/// A page as an answer with `status`.
+pub fn html_with(status: StatusCode, template: &impl Template) -> Result<Response> {
+    let text = template.render().map_err(Error::internal)?;
+    let mut response = (status, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], text).into_response();
+    let headers = response.headers_mut();
+    for (name, value) in [
+        ("content-security-policy", CSP),
+        ("cross-origin-opener-policy", "same-origin"),
+        ("cross-origin-resource-policy", "same-origin"),
+        ("permissions-policy", "camera=(), microphone=(), geolocation=(), payment=()"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    Ok(response)
+}
+
+/// Sends the browser on (303).
+pub fn see_other(to: &str) -> Response {
+    (StatusCode::SEE_OTHER, [(header::LOCATION, to.to_owned())]).into_response()
+}
+
+/// Sends the browser on to one of our own pages; to the dashboard where `to` leads anywhere else.
+pub fn back(to: &str) -> Response {
+    see_other(own(to))
+}
+
+/// `to` if it is a path on this host.
+pub fn own(to: &str) -> &str {
+    let fine =
+        to.starts_with('/') && !to.starts_with("//") && !to.contains('\\') && !to.contains(|c: char| c.is_control());
+    if fine { to } else { "/" }
+}
+
+/// Mistakes of a form: those that can be shown with it, or the error that it cannot take.
+pub fn mistakes<T>(done: Result<T>) -> Result<std::result::Result<T, Vec<Mistake>>> {
+    match done {
+        Ok(done) => Ok(Ok(done)),
+        Err(Error::Invalid(all)) => Ok(Err(all)),
+        Err(Error::Conflict(why)) => Ok(Err(vec![Mistake::new("", why)])),
+        Err(error) => Err(error),
+    }
+}
+
+/// Shows problems as pages to browsers that asked for one.
+pub async fn errors(request: Request, next: Next) -> Response {
+    let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    let browser = accept.contains("text/html") && !request.uri().path().starts_with("/api/");
+    let response = next.run(request).await;
+    let is_problem = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == PROBLEM);
+    if !browser || !is_problem {
+        return response;
+    }
+    let (parts, body) = response.into_parts();
+    let problem: serde_json::Value = match axum::body::to_bytes(body, MAX_PROBLEM).await {
+        Ok(body) => serde_json::from_slice(&body).unwrap_or_default(),
+        Err(_) => serde_json::Value::Null,
+    };
+    let detail = Text::new(problem["detail"].as_str().unwrap_or_default());
+    let page = ErrorPage { status: parts.status.as_u16(), title: title(parts.status), detail };
+    let mut shown = html_with(parts.status, &page).unwrap_or_else(IntoResponse::into_response);
+    if let Some(wait) = parts.headers.get(header::RETRY_AFTER) {
+        shown.headers_mut().insert(header::RETRY_AFTER, wait.clone());
+    }
+    shown
+}
+
+fn title(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::NOT_FOUND => "There is no such page",
+        StatusCode::FORBIDDEN => "Not allowed",
+        StatusCode::UNAUTHORIZED => "Log in first",
+        StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY => "That did not work",
+        StatusCode::TOO_MANY_REQUESTS => "Too many attempts",
+        StatusCode::PAYLOAD_TOO_LARGE => "Too large",
+        StatusCode::SERVICE_UNAVAILABLE => "Not available now",
+        _ => "Something went wrong",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::own;
+
+    #[test]
+    fn only_own_paths_are_gone_to() {
+        assert_eq!(own("/attacks?q=a"), "/attacks?q=a");
+        for foreign in ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:x", "", "/a\r\nb"] {
+            assert_eq!(own(foreign), "/", "{foreign}");
+        }
+    }
+}

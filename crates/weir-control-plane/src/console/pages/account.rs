@@ -1,0 +1,130 @@
+//! Logging in and out, colours, one's own account.
+
+use crate::app::App;
+use crate::console::given::Given;
+use crate::console::notice::say;
+use crate::console::page::{self, Page, THEME_COOKIE, html, html_with, mistakes, see_other};
+use crate::console::view::form::{Control, Field};
+use crate::console::view::outside::Login;
+use crate::console::view::shell::{Place, Theme};
+use crate::console::view::text::Text;
+use crate::console::view::users::Account;
+use crate::error::{Error, Mistake, Result};
+use crate::routes::{cookie, cookie_name, is_foreign};
+use weir_runtime::serve::Peer;
+use axum::extract::{ConnectInfo, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+/// Seconds for which colours are kept: a year.
+const THEME_AGE: u32 = 31_536_000;
+
+/// `GET /login`
+pub async fn login_form(State(app): State<App>, headers: HeaderMap, uri: axum::http::Uri) -> Result<Response> {
+    let query = Given::of_query(uri.query().unwrap_or_default())?;
+    if let Some(cookie) = cookie(&headers, cookie_name(app.config.secure))
+        && app.sessions.find(&cookie).await?.is_some()
+    {
+        return Ok(page::back(query.get("next")));
+    }
+    let first = !app.users.list().await?.iter().any(|user| user.last_login_at.is_some());
+    html(&Login { next: query.get("next").to_owned(), first, provider: app.oidc.is_some(), ..Login::default() })
+}
+
+/// `POST /login`
+pub async fn login(
+    State(app): State<App>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    headers: HeaderMap,
+    given: Given,
+) -> Result<Response> {
+    if is_foreign(&headers) {
+        return Err(Error::Forbidden("this came from another site"));
+    }
+    let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+    let (login, next) = (given.get("login"), given.get("next"));
+    let (status, wrong) = match app.login(peer.0.ip(), agent, login, given.raw("password").to_owned()).await {
+        Ok((cookie, _)) => {
+            let mut response = page::back(next);
+            response.headers_mut().append(header::SET_COOKIE, header_value(&app.session_cookie(&cookie))?);
+            return Ok(response);
+        }
+        Err(Error::Unauthenticated) => (StatusCode::UNAUTHORIZED, "Login or password is wrong.".to_owned()),
+        Err(Error::Throttled(seconds)) => {
+            (StatusCode::TOO_MANY_REQUESTS, format!("Too many attempts. Try again in {seconds} s."))
+        }
+        Err(error) => return Err(error),
+    };
+    let form = Login {
+        wrong: Some(Text::new(&wrong)),
+        login: login.into(),
+        next: next.into(),
+        provider: app.oidc.is_some(),
+        ..Login::default()
+    };
+    html_with(status, &form)
+}
+
+/// `POST /logout`
+pub async fn logout(page: Page) -> Result<Response> {
+    if let Some(session) = page.caller.session() {
+        page.app.logout(session, &page.caller.address).await?;
+    }
+    let mut response = see_other("/login");
+    response.headers_mut().append(header::SET_COOKIE, header_value(&page.app.no_session_cookie())?);
+    // What the browser kept of the pages goes too.
+    response.headers_mut().insert("clear-site-data", HeaderValue::from_static("\"cache\""));
+    Ok(response)
+}
+
+fn header_value(text: &str) -> Result<HeaderValue> {
+    HeaderValue::from_str(text).map_err(Error::internal)
+}
+
+/// `POST /theme`
+pub async fn theme(page: Page, given: Given) -> Result<Response> {
+    let theme = Theme::from_code(given.get("theme")).code();
+    let mark = if page.app.config.secure { "; Secure" } else { "" };
+    let cookie = format!("{THEME_COOKIE}={theme}; Path=/; Max-Age={THEME_AGE}; HttpOnly; SameSite=Lax{mark}");
+    let mut response = page::back(given.get("back")).into_response();
+    response.headers_mut().append(header::SET_COOKIE, header_value(&cookie)?);
+    Ok(response)
+}
+
+/// `GET /account`
+pub async fn account(page: Page) -> Result<Response> {
+    html(&form(&page, &[]))
+}
+
+/// `POST /account/password`
+pub async fn password(page: Page, given: Given) -> Result<Response> {
+    let (old, new) = (given.raw("old").to_owned(), given.raw("new").to_owned());
+    let changed = if new == given.raw("again") {
+        mistakes(page.app.change_own_password(&page.caller, old, new).await)?
+    } else {
+        Err(vec![Mistake::new("again", "the two differ")])
+    };
+    match changed {
+        Ok(()) => Ok(see_other(&say("/account", "password", 0))),
+        Err(wrong) => html_with(StatusCode::UNPROCESSABLE_ENTITY, &form(&page, &wrong)),
+    }
+}
+
+fn form(page: &Page, wrong: &[Mistake]) -> Account {
+    let of = |field: &str| wrong.iter().find(|one| one.field == field).map(|one| one.message.as_str());
+    let named = ["current", "password", "again"];
+    Account {
+        shell: page.shell("Your account", Place::Elsewhere),
+        fields: vec![
+            Field::new("old", "Present password", Control::Line, "").blamed(of("current")),
+            Field::new("new", "New password", Control::Line, "12 to 256 characters.").blamed(of("password")),
+            Field::new("again", "The new one again", Control::Line, "").blamed(of("again")),
+        ],
+        mistakes: wrong
+            .iter()
+            .filter(|one| !named.contains(&one.field.as_str()))
+            .map(|one| Text::new(&one.message))
+            .collect(),
+        local: page.caller.session().is_some_and(|session| !session.user.external),
+    }
+}

@@ -1,0 +1,107 @@
+//! The audit log.
+
+use crate::audit::{Entry, Query};
+use crate::console::page::{Page, html};
+use crate::console::view::audit::{Audit, AuditRow};
+use crate::console::view::parts::Pager;
+use crate::console::view::shell::Place;
+use crate::console::view::text::Text;
+use crate::console::view::ui::href;
+use crate::error::Result;
+use axum::response::Response;
+use serde_json::Value;
+
+/// Lines of a page.
+const LINES: u32 = 100;
+
+/// `GET /audit`
+pub async fn audit(page: Page) -> Result<Response> {
+    let (actor, action) = (page.query.get("who"), page.query.get("what"));
+    let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let query =
+        Query { before_id: given(page.query.get("after")), actor: given(actor), action: given(action), limit: LINES };
+    let rows = page.app.audit.list(&query).await?;
+    let here = |after: &str| href("/audit", &[("who", actor), ("what", action), ("after", after)]);
+    let more = rows.len() == LINES as usize;
+    let pager = Pager {
+        first: query.before_id.is_some().then(|| here("")),
+        next: rows.last().filter(|_| more).map(|last| here(&last.id)),
+        shown: format!("{} entries", rows.len()),
+    };
+    html(&Audit {
+        shell: page.shell("Audit log", Place::Audit),
+        who: actor.into(),
+        what: action.into(),
+        rows: rows.iter().map(|entry| row(&page, entry)).collect(),
+        pager,
+    })
+}
+
+fn row(page: &Page, entry: &Entry) -> AuditRow {
+    AuditRow {
+        at: page.moment(entry.at),
+        who: Text::new(entry.actor.strip_prefix("user:").unwrap_or(&entry.actor)),
+        action: Text::new(words(&entry.action)),
+        object: Text::new(&entry.object),
+        detail: Text::new(&difference(&entry.before, &entry.after)),
+        from: Text::new(&entry.address),
+    }
+}
+
+/// Actions in words; what is not here is shown as it is.
+fn words(action: &str) -> &str {
+    const WORDS: &[(&str, &str)] = &[
+        ("login", "Logged in"),
+        ("login.refused", "Login refused"),
+        ("logout", "Logged out"),
+        ("rule.create", "Made a rule"),
+        ("rule.change", "Changed a rule"),
+        ("rule.remove", "Deleted a rule"),
+        ("ip_list.add", "Listed values"),
+        ("ip_list.remove", "Removed listed values"),
+        ("policy.settings", "Changed mode or anomalies"),
+        ("policy.rollback", "Put a version back"),
+        ("application.set", "Named an application"),
+        ("node.change", "Changed a node"),
+        ("node.remove", "Removed a node"),
+        ("node.expire", "Silent nodes were removed"),
+        ("token.create", "Made a token"),
+        ("token.change", "Changed a token"),
+        ("token.remove", "Deleted a token"),
+        ("user.create", "Made a user"),
+        ("user.change", "Changed a user"),
+        ("user.password", "Set a password"),
+        ("user.remove", "Deleted a user"),
+        ("attack.mark", "Marked an attack"),
+    ];
+    WORDS.iter().find(|(code, _)| *code == action).map_or(action, |(_, words)| words)
+}
+
+/// What differs: members of objects one by one, anything else as a whole.
+fn difference(before: &Value, after: &Value) -> String {
+    let (Value::Object(old), Value::Object(new)) = (before, after) else {
+        return match (before, after) {
+            (Value::Null, Value::Null) => String::new(),
+            (Value::Null, made) => made.to_string(),
+            (gone, Value::Null) => format!("was {gone}"),
+            (old, new) => format!("{old} → {new}"),
+        };
+    };
+    let keys: std::collections::BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    let side = |value: Option<&Value>| value.map_or_else(|| "–".to_owned(), Value::to_string);
+    let changed = keys.into_iter().filter(|key| old.get(*key) != new.get(*key));
+    changed.map(|key| format!("{key}: {} → {}", side(old.get(key)), side(new.get(key)))).collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::difference;
+    use serde_json::json;
+
+    #[test]
+    fn only_what_differs_is_told() {
+        assert_eq!(difference(&json!({"a": 1, "b": 2}), &json!({"a": 1, "b": 3, "c": "x"})), "b: 2 → 3; c: – → \"x\"");
+        assert_eq!(difference(&json!(null), &json!(null)), "");
+        assert_eq!(difference(&json!({"a": 1}), &json!(null)), "was {\"a\":1}");
+    }
+}

@@ -1,0 +1,169 @@
+//! Signatures and detectors.
+
+use crate::console::page::{Page, html};
+use crate::console::rule_text;
+use crate::console::view::catalogue::{Catalogue, Entry, SignaturePage};
+use crate::console::view::parts::{Choice, Kind};
+use crate::console::view::shell::Place;
+use crate::console::view::text::Text;
+use crate::console::view::ui::{href, segment};
+use crate::error::{Error, Result};
+use weir_core::detect;
+use weir_core::model::{AttackType, Confidence};
+use weir_core::ruleset::{Ruleset, builtin, compile};
+use axum::extract::Path;
+use axum::response::Response;
+use std::sync::LazyLock;
+
+/// The signatures that are built in.
+static BUILTIN: LazyLock<Ruleset> =
+    LazyLock::new(|| compile::compile(&builtin::files()).expect("the built-in rules compile, by their test"));
+
+/// A signature or detector, as it is looked up.
+pub struct Known {
+    /// Name.
+    pub name: String,
+    /// Type.
+    pub attack: AttackType,
+    /// Meaning.
+    pub about: String,
+    cwe: u32,
+    owasp: String,
+    confidence: Option<Confidence>,
+    zones: String,
+    views: String,
+    pattern: String,
+    positive: Vec<String>,
+    negative: Vec<String>,
+}
+
+/// Every signature and detector by type and name.
+static KNOWN: LazyLock<Vec<Known>> = LazyLock::new(|| {
+    let signatures = BUILTIN.signatures.iter().map(|signature| {
+        let doc = &signature.doc;
+        let joined =
+            |list: &[String], otherwise: &str| if list.is_empty() { otherwise.into() } else { list.join(", ") };
+        Known {
+            name: doc.id.clone(),
+            attack: doc.attack,
+            about: doc.about.split_whitespace().collect::<Vec<_>>().join(" "),
+            cwe: doc.cwe.unwrap_or(doc.attack.cwe()),
+            owasp: doc.owasp.clone().unwrap_or_else(|| doc.attack.owasp().into()),
+            confidence: Some(doc.confidence),
+            zones: joined(&doc.zones, "parameters"),
+            views: joined(&doc.views, "plain"),
+            pattern: doc.pattern.clone(),
+            positive: doc.positive.clone(),
+            negative: doc.negative.clone(),
+        }
+    });
+    let detectors = detect::TABLE.iter().map(|detector| {
+        let owned = |all: &[&str]| all.iter().map(|text| (*text).to_owned()).collect();
+        Known {
+            name: detector.name.into(),
+            attack: detector.attack,
+            about: detector.about.into(),
+            cwe: detector.attack.cwe(),
+            owasp: detector.attack.owasp().into(),
+            confidence: None,
+            zones: String::new(),
+            views: String::new(),
+            pattern: String::new(),
+            positive: owned(detector.samples.positive),
+            negative: owned(detector.samples.negative),
+        }
+    });
+    let mut all: Vec<Known> = detectors.chain(signatures).collect();
+    all.sort_by(|a, b| (a.attack, &a.name).cmp(&(b.attack, &b.name)));
+    all
+});
+
+/// The signature or detector called `name`.
+pub fn find(name: &str) -> Option<&'static Known> {
+    KNOWN.iter().find(|known| known.name == name)
+}
+
+/// Confidence as a word.
+pub const fn confidence(confidence: Confidence) -> &'static str {
+    match confidence {
+        Confidence::Low => "low",
+        Confidence::Medium => "medium",
+        Confidence::High => "high",
+    }
+}
+
+/// The address of the page of `name`.
+pub fn page_of(name: &str) -> String {
+    format!("/catalogue/{}", segment(name))
+}
+
+fn fits(known: &Known, word: &str) -> bool {
+    let in_text = |text: &str| text.to_lowercase().contains(word);
+    word == known.attack.code()
+        || in_text(&known.name)
+        || in_text(&known.about)
+        || in_text(known.attack.name())
+        || word.strip_prefix("cwe-").is_some_and(|cwe| cwe == known.cwe.to_string())
+}
+
+/// `GET /catalogue`
+pub async fn catalogue(page: Page) -> Result<Response> {
+    let query = page.query.get("q");
+    let words: Vec<String> = query.to_lowercase().split_whitespace().map(str::to_owned).collect();
+    let found: Vec<&Known> = KNOWN.iter().filter(|known| words.iter().all(|word| fits(known, word))).collect();
+    let of = |attack: AttackType| KNOWN.iter().filter(|known| known.attack == attack).count();
+    let kinds = AttackType::ALL.iter().filter(|&&attack| of(attack) > 0).map(|&attack| {
+        let kind = Kind::of(attack);
+        let current = query == kind.code;
+        let to = if current { "" } else { kind.code };
+        (kind, of(attack), Choice { label: kind.name, href: href("/catalogue", &[("q", to)]), current })
+    });
+    html(&Catalogue {
+        shell: page.shell("Signatures", Place::Catalogue),
+        query: query.into(),
+        kinds: kinds.collect(),
+        entries: found.into_iter().map(entry).collect(),
+        total: KNOWN.len(),
+    })
+}
+
+fn entry(known: &Known) -> Entry {
+    let first = known.about.split_once(". ").map_or(known.about.as_str(), |(first, _)| first);
+    Entry {
+        name: Text::new(&known.name),
+        href: page_of(&known.name),
+        kind: Kind::of(known.attack),
+        about: Text::new(first.trim_end_matches('.')),
+        confidence: known.confidence.map_or("code", confidence),
+    }
+}
+
+/// `GET /catalogue/{name}`
+pub async fn signature(page: Page, Path(name): Path<String>) -> Result<Response> {
+    let known = find(&name).ok_or(Error::NotFound("signature"))?;
+    let head = page.app.policy.head();
+    let named = head.state.rules.iter().filter(|rule| rule.rule.get("stamp").and_then(|s| s.as_str()) == Some(&name));
+    let texts = |all: &[String]| all.iter().map(|text| Text::block(text)).collect();
+    html(&SignaturePage {
+        shell: page.shell(known.name.clone(), Place::Catalogue),
+        name: Text::new(&known.name),
+        kind: Kind::of(known.attack),
+        about: Text::new(&known.about),
+        cwe: known.cwe,
+        owasp: Text::new(&known.owasp),
+        confidence: known.confidence.map_or("", confidence),
+        weight: match known.confidence {
+            Some(Confidence::High) => "an attack by itself",
+            Some(Confidence::Medium) => "two on one value make an attack",
+            Some(Confidence::Low) => "three on one value make an attack",
+            None => "",
+        },
+        zones: Text::new(&known.zones),
+        views: Text::new(&known.views),
+        pattern: Text::block(&known.pattern),
+        positive: texts(&known.positive),
+        negative: texts(&known.negative),
+        attacks: href("/attacks", &[("q", &format!("rule:{}", known.name))]),
+        exceptions: named.map(|rule| (rule.id, Text::new(&rule_text::says(&rule.rule)))).collect(),
+    })
+}

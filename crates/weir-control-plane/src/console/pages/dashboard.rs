@@ -1,0 +1,263 @@
+//! The dashboard.
+
+use super::attacks::TRY_IT;
+use super::settings::mode_name;
+use crate::console::page::{Page, html};
+use crate::console::ranges::{self, Range};
+use crate::console::search::term;
+use crate::console::view::dashboard::{Dashboard, Figure, NodeLine, Ranked, percent};
+use crate::console::view::number::{compact, grouped, micros, share};
+use crate::console::view::parts::Kind;
+use crate::console::view::plot::lines::Lines;
+use crate::console::view::plot::stacked::Stacked;
+use crate::console::view::plot::{Buckets, FULL, HALF, Series};
+use crate::console::view::shell::Place;
+use crate::console::view::text::Text;
+use crate::console::view::ui::href;
+use crate::error::{Error, Result};
+use crate::nodes::Node;
+use crate::store::{Count, Dimension, Filter, Page as Rows, Terms, TrafficFilter, TrafficSlot};
+use weir_core::model::AttackType;
+use weir_protocol::node_api::LATENCY_BOUNDS_US;
+use axum::response::Response;
+
+/// Lines of a ranking.
+const RANKED: usize = 8;
+
+/// `GET /`
+pub async fn dashboard(page: Page) -> Result<Response> {
+    if !page.caller.may(crate::auth::Permission::ReadEvents) {
+        // The role that brings nodes into service has nothing to see here.
+        return Ok(crate::console::page::see_other("/nodes"));
+    }
+    let range = ranges::find(page.query.get("range"), "24h");
+    let (from, to) = range.whole(page.now, range.step);
+    let (by_type, attacks) = attacks(&page, range, from, to).await?;
+    let traffic = page.app.store.traffic(&TrafficFilter::default(), from, to, range.fine_step).await?;
+    let hits: u64 = by_type.iter().map(|count| count.hits).sum();
+    let nodes = page.app.nodes.list().await?;
+    let head = page.app.policy.head();
+    let requests: u64 = traffic.iter().map(|slot| slot.total.requests).sum();
+    let first_steps = hits == 0
+        && requests == 0
+        && page.app.store.attacks(&Filter::default(), &Rows::first(1)).await?.rows.is_empty();
+    let in_range = Filter { from: Some(from), to: Some(to), ..Filter::default() };
+    let top = |dimension| page.app.store.top(dimension, &in_range, RANKED);
+    let (sources, targets) = (top(Dimension::Source).await?, top(Dimension::Target).await?);
+    let largest = by_type.first().map_or(0, |count| count.hits);
+    html(&Dashboard {
+        shell: page.shell("Dashboard", Place::Dashboard),
+        ranges: range.choices(|one| one.length.is_some(), |code| href("/", &[("range", code)])),
+        mode: mode_name(head.state.base.mode.as_deref()),
+        first_steps,
+        try_it: TRY_IT.into(),
+        figures: figures(&page, range, &traffic, &nodes, from).await?,
+        attacks,
+        traffic: requests_plot(&traffic, range.fine_step),
+        latency: latency_plot(&traffic, range.fine_step),
+        kinds: by_type
+            .iter()
+            .take(RANKED)
+            .filter_map(|count| {
+                Some(Ranked::kind(Kind::of(AttackType::from_code(&count.value)?), count.hits, largest, range.code))
+            })
+            .collect(),
+        sources: ranking(&sources, "ip", range),
+        targets: ranking(&targets, "d", range),
+        nodes: nodes.iter().take(RANKED).map(|node| node_line(&page, node)).collect(),
+    })
+}
+
+/// Types by hits, and the plot of those with a colour of their own; the others are summed up.
+async fn attacks(page: &Page, range: Range, from: i64, to: i64) -> Result<(Vec<Count>, Stacked)> {
+    let filter = Filter { from: Some(from), to: Some(to), ..Filter::default() };
+    let by_type = page.app.store.top(Dimension::AttackType, &filter, AttackType::ALL.len()).await?;
+    let hour = 3_600_000;
+    let all = if range.step % hour == 0 {
+        page.app.store.series_by_type(from, to, range.step).await?
+    } else {
+        let mut all = Vec::new();
+        for attack in by_type.iter().filter_map(|count| AttackType::from_code(&count.value)) {
+            let only = Filter { attack_types: Terms::only(attack), ..Filter::default() };
+            all.push((attack, page.app.store.series(&only, from, to, range.step).await?));
+        }
+        all
+    };
+    let count = usize::try_from((to - from) / range.step).map_err(Error::internal)?;
+    let mut others = Series { label: "Other types".into(), slot: 0, values: vec![0; count] };
+    let mut series = Vec::new();
+    for (attack, one) in all {
+        let kind = Kind::of(attack);
+        let values: Vec<u64> = (0..count).map(|at| one.slots.get(at).map_or(0, |slot| slot.hits)).collect();
+        if kind.slot == 0 {
+            others.values.iter_mut().zip(&values).for_each(|(sum, n)| *sum += n);
+        } else {
+            series.push(Series { label: kind.name.into(), slot: kind.slot, values });
+        }
+    }
+    series.push(others);
+    let buckets = Buckets { from, step: range.step, count };
+    Ok((by_type, Stacked::new("attacks", "Hits over time by type", buckets, series, FULL)))
+}
+
+async fn figures(page: &Page, range: Range, traffic: &[TrafficSlot], nodes: &[Node], from: i64) -> Result<Vec<Figure>> {
+    let sum = |of: fn(&TrafficSlot) -> u64| traffic.iter().map(of).sum::<u64>();
+    let requests = sum(|slot| slot.total.requests);
+    let length = range.length.unwrap_or(1);
+    let counts = |from, to| async move {
+        let series = page.app.store.series(&Filter::default(), from, to, range.step).await?;
+        let hits: u64 = series.slots.iter().map(|slot| slot.hits).sum();
+        Ok::<_, Error>((hits, series.slots.iter().map(|slot| slot.blocked).sum::<u64>()))
+    };
+    let (hits, blocked) = counts(from, from + length).await?;
+    let before = if from > length { counts(from - length, from).await?.0 } else { 0 };
+    let dropped: u64 = nodes.iter().filter(|node| node.active).map(|node| node.heartbeat.dropped).sum();
+    let active = nodes.iter().filter(|node| node.active).count();
+    let latency = total_latency(traffic);
+    let link = |query: &str| Some(href("/attacks", &[("q", query), ("range", range.code)]));
+    let figure = |label, value: String, note: String, href, alarm| Figure { label, value, note, href, alarm };
+    let rate = (requests * 1_000).checked_div(length.unsigned_abs()).unwrap_or(0);
+    let rate =
+        if rate == 0 && requests > 0 { "less than 1 a second".into() } else { format!("{} a second", grouped(rate)) };
+    let inactive = nodes.len() - active;
+    Ok(vec![
+        figure("Requests", compact(requests), rate, None, false),
+        figure("Hits", compact(hits), change(hits, before), link(""), false),
+        figure("Blocked", compact(blocked), format!("{} of hits", share(blocked, hits)), link("status:blocked"), false),
+        figure(
+            "Inspection, 99%",
+            percentile(&latency, 99).map_or_else(|| "–".into(), micros),
+            format!("median {}", percentile(&latency, 50).map_or_else(|| "–".into(), micros)),
+            None,
+            false,
+        ),
+        figure(
+            "Records lost",
+            compact(dropped),
+            "dropped by active nodes since their start".into(),
+            Some("/nodes".into()),
+            dropped > 0,
+        ),
+        figure(
+            "Active nodes",
+            active.to_string(),
+            if inactive == 0 { "all there are".into() } else { format!("{inactive} inactive") },
+            Some("/nodes".into()),
+            active == 0 && inactive > 0,
+        ),
+    ])
+}
+
+fn change(now: u64, before: u64) -> String {
+    match (now, before) {
+        (_, 0) => "in this time".into(),
+        (now, before) if now >= before => format!("+{} on the time before", share(now - before, before)),
+        (now, before) => format!("\u{2212}{} on the time before", share(before - now, before)),
+    }
+}
+
+fn total_latency(traffic: &[TrafficSlot]) -> Vec<u64> {
+    let mut sum = vec![0u64; LATENCY_BOUNDS_US.len() + 1];
+    for slot in traffic {
+        sum.iter_mut().zip(&slot.total.latency).for_each(|(sum, n)| *sum = sum.saturating_add(*n));
+    }
+    sum
+}
+
+/// The time, in microseconds, below which `percent` of the requests stay: within its class evenly spread.
+fn percentile(classes: &[u64], percent: u64) -> Option<u64> {
+    let total: u64 = classes.iter().sum();
+    let wanted = (u128::from(total) * u128::from(percent)).div_ceil(100);
+    let mut below = 0u128;
+    for (at, &count) in classes.iter().enumerate() {
+        if count > 0 && below + u128::from(count) >= wanted {
+            let low = at.checked_sub(1).and_then(|at| LATENCY_BOUNDS_US.get(at)).copied().unwrap_or(0);
+            let high = LATENCY_BOUNDS_US.get(at).or(LATENCY_BOUNDS_US.last()).copied().unwrap_or(low);
+            let part = (u128::from(high - low.min(high)) * (wanted - below)) / u128::from(count);
+            return u64::try_from(part).ok().map(|part| low + part);
+        }
+        below += u128::from(count);
+    }
+    None
+}
+
+fn buckets(traffic: &[TrafficSlot], step: i64) -> Buckets {
+    Buckets { from: traffic.first().map_or(0, |slot| slot.time), step, count: traffic.len() }
+}
+
+fn requests_plot(traffic: &[TrafficSlot], step: i64) -> Lines {
+    let values = traffic.iter().map(|slot| slot.total.requests).collect();
+    let series = vec![Series { label: "Requests".into(), slot: 1, values }];
+    Lines::new("traffic", "Requests over time", buckets(traffic, step), series, HALF, compact)
+}
+
+fn latency_plot(traffic: &[TrafficSlot], step: i64) -> Lines {
+    let line = |label: &str, slot, percent| Series {
+        label: label.into(),
+        slot,
+        values: traffic.iter().map(|one| percentile(&one.total.latency, percent).unwrap_or(0)).collect(),
+    };
+    let series = vec![line("Median", 1, 50), line("95%", 2, 95), line("99%", 3, 99)];
+    Lines::new("latency", "Time of inspection", buckets(traffic, step), series, HALF, micros)
+}
+
+fn ranking(counts: &[Count], attribute: &str, range: Range) -> Vec<Ranked> {
+    let largest = counts.first().map_or(0, |count| count.hits);
+    let ranked = |count: &Count| Ranked {
+        label: Text::new(if count.value.is_empty() { "unknown" } else { &count.value }),
+        note: Text::new(&if count.blocked == 0 {
+            String::new()
+        } else {
+            format!("{} blocked", share(count.blocked, count.hits))
+        }),
+        href: if count.value.is_empty() {
+            "/attacks".into()
+        } else {
+            href("/attacks", &[("q", &term(attribute, &count.value)), ("range", range.code)])
+        },
+        count: grouped(count.hits),
+        bar: percent(count.hits, largest),
+        slot: None,
+    };
+    counts.iter().map(ranked).collect()
+}
+
+fn node_line(page: &Page, node: &Node) -> NodeLine {
+    let beat = &node.heartbeat;
+    let policy = match (&beat.policy_error, beat.policy_serial) {
+        (Some(_), _) => "the newest policy is refused".into(),
+        (None, 0) => "its own policy".into(),
+        (None, serial) => format!("policy {serial}"),
+    };
+    let waiting = if beat.spooled > 0 { format!(", {} records waiting", grouped(beat.spooled)) } else { String::new() };
+    NodeLine {
+        name: Text::new(&node.name),
+        active: node.active,
+        note: format!("{policy}{waiting}"),
+        seen: page.moment(node.seen_at),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_lie_within_their_class() {
+        let mut classes = vec![0; LATENCY_BOUNDS_US.len() + 1];
+        assert_eq!(percentile(&classes, 50), None);
+        classes[0] = 90;
+        classes[3] = 10;
+        assert_eq!(percentile(&classes, 45), Some(25));
+        assert_eq!(percentile(&classes, 90), Some(50));
+        assert!((250..=500).contains(&percentile(&classes, 99).unwrap()));
+        classes[LATENCY_BOUNDS_US.len()] = 1_000;
+        assert_eq!(percentile(&classes, 99), LATENCY_BOUNDS_US.last().copied());
+    }
+
+    #[test]
+    fn changes_are_told_against_the_time_before() {
+        assert_eq!((change(5, 0).as_str(), change(15, 10).as_str()), ("in this time", "+50.0% on the time before"));
+        assert_eq!(change(5, 10), "\u{2212}50.0% on the time before");
+    }
+}

@@ -1,0 +1,110 @@
+//! Versions of the policy.
+
+use crate::console::notice::say;
+use crate::console::page::{Page, html, see_other};
+use crate::console::rule_text::yaml;
+use crate::console::view::policy::{Change, DiffLine, VersionPage, VersionRow, Versions};
+use crate::console::view::shell::Place;
+use crate::console::view::text::Text;
+use crate::error::Result;
+use crate::policy::version::Version;
+use crate::policy::{Difference, PolicyState, diff};
+use axum::extract::Path;
+use axum::response::Response;
+use serde_json::Value;
+
+/// Lines of a comparison shown.
+const MAX_LINES: usize = 4_000;
+
+/// `GET /policy`
+pub async fn versions(page: Page) -> Result<Response> {
+    let all = page.app.policy.versions().await?;
+    let nodes = page.app.nodes.list().await?;
+    let newest = page.app.policy.head().version.serial;
+    let row = |version: &Version| {
+        let on = nodes.iter().filter(|node| node.active && node.heartbeat.policy_serial == version.serial).count();
+        row(&page, version, newest, on)
+    };
+    html(&Versions { rows: all.iter().map(row).collect(), shell: page.shell("Versions", Place::Policy) })
+}
+
+fn row(page: &Page, version: &Version, newest: u64, nodes: usize) -> VersionRow {
+    VersionRow {
+        serial: version.serial,
+        at: page.moment(version.published_at),
+        author: Text::new(version.author.strip_prefix("user:").unwrap_or(&version.author)),
+        note: Text::new(&version.note),
+        nodes,
+        current: version.serial == newest,
+    }
+}
+
+/// `GET /policy/{serial}`
+pub async fn version(page: Page, Path(serial): Path<u64>) -> Result<Response> {
+    let (version, state) = page.app.policy.version(serial).await?;
+    let all = page.app.policy.versions().await?;
+    let others: Vec<u64> = all.iter().map(|one| one.serial).filter(|one| *one != serial).collect();
+    let before = others.iter().copied().find(|one| *one < serial);
+    let against = page.query.number("against")?.or(before).unwrap_or(0);
+    let old = if against == 0 { PolicyState::first() } else { page.app.policy.version(against).await?.1 };
+    let differences = diff(&old, &state);
+    let mut lines: Vec<DiffLine> = differences.shown.iter().flat_map(lines_of).collect();
+    let cut = differences.more > 0 || lines.len() > MAX_LINES;
+    lines.truncate(MAX_LINES);
+    let newest = page.app.policy.head().version.serial;
+    html(&VersionPage {
+        shell: page.shell(format!("Version {serial}"), Place::Policy),
+        version: row(&page, &version, newest, 0),
+        against,
+        others,
+        lines,
+        cut,
+        newest,
+    })
+}
+
+/// What is shown of a rule: not who made it when, which stands elsewhere.
+fn shown(value: &Value) -> Vec<String> {
+    let mut value = value.clone();
+    if let Value::Object(map) = &mut value {
+        for key in ["created_by", "created_at", "updated_at", "id", "from_hit"] {
+            map.remove(key);
+        }
+        if let Some(Value::Object(rule)) = map.remove("rule") {
+            map.extend(rule);
+        }
+    }
+    if value.is_null() { Vec::new() } else { yaml(&value).lines().map(str::to_owned).collect() }
+}
+
+/// The object's name, then its lines: gone, added, or the same.
+fn lines_of(one: &Difference) -> Vec<DiffLine> {
+    let line = |change, text: &str| DiffLine { change, text: Text::new(text) };
+    let (old, new) = (shown(&one.before), shown(&one.after));
+    let mut out = vec![line(Change::Gap, &title(&one.object))];
+    out.extend(old.iter().filter(|text| new.contains(text)).map(|text| line(Change::Same, text)));
+    out.extend(old.iter().filter(|text| !new.contains(text)).map(|text| line(Change::Removed, text)));
+    out.extend(new.iter().filter(|text| !old.contains(text)).map(|text| line(Change::Added, text)));
+    out
+}
+
+fn title(object: &str) -> String {
+    let (kind, name) = object.split_once('/').unwrap_or((object, ""));
+    let kind = match kind {
+        "rule" => "Rule",
+        "ip_list" => "Listed value",
+        "application" => "Application",
+        "general" => "General settings",
+        "group" => "Settings of group",
+        "rule_pack" => "Rule pack",
+        "database" => "Database",
+        other => other,
+    };
+    format!("{kind} {name}").trim_end().to_owned()
+}
+
+/// `POST /policy/{serial}/rollback`
+pub async fn rollback(page: Page, Path(serial): Path<u64>) -> Result<Response> {
+    let change = page.app.rollback(&page.caller, serial).await?;
+    Ok(see_other(&say("/policy", "rollback", change.serial)))
+}

@@ -1,0 +1,247 @@
+//! From a hit to an exception or a virtual patch.
+
+mod effect;
+
+use crate::console::given::Given;
+use crate::console::notice::say;
+use crate::console::page::{Page, html_with, mistakes, see_other};
+use crate::console::rule_form::field;
+use crate::console::view::form::{Control, Field};
+use crate::console::view::number::grouped;
+use crate::console::view::parts::Kind;
+use crate::console::view::proposal::{Changed, Preview, Proposal, Proposed};
+use crate::console::view::shell::{Place, Tone};
+use crate::console::view::text::Text;
+use crate::console::{point_text, rule_text};
+use crate::error::{Error, Mistake, Result};
+use crate::policy::preview::{ChangedHit, Outcome};
+use crate::policy::propose::By;
+use crate::policy::{self, Choice, Material, NewRule, Purpose};
+use crate::store::Replay;
+use axum::extract::Path;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde_json::{Value, json};
+
+/// Days looked back in a preview.
+const DAYS: u32 = 30;
+/// Changed hits of the table.
+const SHOWN: usize = 12;
+/// Seconds of a day.
+const DAY: u64 = 86_400;
+/// Ends to choose from, in days.
+const ENDS: [(&str, &str); 5] =
+    [("", "Never"), ("7", "In 7 days"), ("30", "In 30 days"), ("90", "In 90 days"), ("365", "In a year")];
+
+/// What was asked for about a hit.
+struct Asked {
+    purpose: Purpose,
+    replay: Replay,
+    material: Material,
+    choice: Choice,
+    days: String,
+}
+
+/// `GET /hits/{id}/exception`
+pub async fn exception(page: Page, Path(id): Path<String>) -> Result<Response> {
+    let given = page.query.clone();
+    let asked = read(&page, &id, Purpose::Exception, &given).await?;
+    show(&page, asked, StatusCode::OK, &[]).await
+}
+
+/// `POST /hits/{id}/exception`
+pub async fn except(page: Page, Path(id): Path<String>, given: Given) -> Result<Response> {
+    let asked = read(&page, &id, Purpose::Exception, &given).await?;
+    apply(page, asked, "exception").await
+}
+
+/// `GET /hits/{id}/patch`
+pub async fn patch(page: Page, Path(id): Path<String>) -> Result<Response> {
+    let given = page.query.clone();
+    let asked = read(&page, &id, Purpose::VirtualPatch, &given).await?;
+    show(&page, asked, StatusCode::OK, &[]).await
+}
+
+/// `POST /hits/{id}/patch`
+pub async fn apply_patch(page: Page, Path(id): Path<String>, given: Given) -> Result<Response> {
+    let asked = read(&page, &id, Purpose::VirtualPatch, &given).await?;
+    apply(page, asked, "patch").await
+}
+
+async fn read(page: &Page, id: &str, purpose: Purpose, given: &Given) -> Result<Asked> {
+    let replay = page.app.replay_of(id).await?.ok_or(Error::NotFound("hit"))?;
+    let material = Material::of(&replay.hit, &replay.raw)?;
+    let mut choice = Choice::default();
+    let days = if given.names("expires") { given.get("expires") } else { "" }.to_owned();
+    if let Some((subject, by)) = given.get("subject").split_once(':') {
+        choice.subject = Some(subject.parse().map_err(|_| Error::invalid("subject", "choose one"))?);
+        choice.by = Some(if by == "type" { By::Type } else { By::Stamp });
+        choice.steps = given.number("point")?;
+        (choice.host, choice.path, choice.method) = (given.has("host"), given.has("path"), given.has("method"));
+        choice.comment = given.get("comment").to_owned();
+        if !days.is_empty() {
+            let days: u64 = days.parse().map_err(|_| Error::invalid("expires", "choose one"))?;
+            choice.expired_at = Some(page.app.clock.seconds().saturating_add(days.saturating_mul(DAY)));
+        }
+    }
+    let (subject, by) = material.chosen(purpose, &choice);
+    (choice.subject, choice.by) = (Some(subject), Some(by));
+    Ok(Asked { purpose, replay, material, choice, days })
+}
+
+impl Asked {
+    /// The subject's number and what of it is left out.
+    fn chosen(&self) -> (usize, By) {
+        self.material.chosen(self.purpose, &self.choice)
+    }
+
+    fn rule(&self) -> Result<NewRule> {
+        let rule = self.material.rule(self.purpose, &self.choice, &self.replay.hit.id)?;
+        Ok(NewRule { rule, groups: Vec::new(), from_hit: self.replay.hit.id.clone() })
+    }
+}
+
+async fn apply(page: Page, asked: Asked, code: &'static str) -> Result<Response> {
+    match mistakes(page.app.create_rule(&page.caller, asked.rule()?).await)? {
+        Ok(change) => Ok(see_other(&say(&format!("/hits/{}", asked.replay.hit.id), code, change.value.id))),
+        Err(wrong) => show(&page, asked, StatusCode::UNPROCESSABLE_ENTITY, &wrong).await,
+    }
+}
+
+async fn show(page: &Page, asked: Asked, status: StatusCode, wrong: &[Mistake]) -> Result<Response> {
+    let new = asked.rule()?;
+    let what = if asked.purpose == Purpose::Exception { Proposed::Exception } else { Proposed::Patch };
+    let (preview, mut mistaken) = if wrong.is_empty() {
+        match mistakes(page.app.preview(&new, None, Some(DAYS)).await) {
+            Ok(Ok(preview)) => (Some(shown(page, &preview, &asked)), Vec::new()),
+            Ok(Err(wrong)) => (None, wrong),
+            Err(Error::Throttled(seconds)) => {
+                let text = format!("others are being previewed; try again in {seconds} s");
+                (None, vec![Mistake::new("", text)])
+            }
+            Err(error) => return Err(error),
+        }
+    } else {
+        (None, Vec::new())
+    };
+    mistaken.extend(wrong.iter().cloned());
+    let said = mistaken.iter().map(|one| {
+        let at = field(&one.field);
+        Text::new(&if at.is_empty() { one.message.clone() } else { format!("{at}: {}", one.message) })
+    });
+    let title = if what == Proposed::Exception { "Create exception" } else { "Create virtual patch" };
+    let request = &asked.replay.hit.request;
+    html_with(
+        status,
+        &Proposal {
+            shell: page.shell(title, Place::Attacks),
+            what,
+            hit: asked.replay.hit.id.clone(),
+            line: Text::new(&format!("{} {}{}", request.method, request.host, request.path)),
+            subjects: subjects(&asked),
+            points: points(&asked),
+            bounds: bounds(&asked),
+            fields: vec![
+                Field::new("expires", "Ends", Control::Select(ENDS.map(|(a, b)| (a.into(), b.into())).into()), "")
+                    .with(asked.days.clone()),
+                Field::new("comment", "Comment", Control::Line, "Why, and for whom.")
+                    .with(asked.choice.comment.clone()),
+            ],
+            mistakes: said.collect(),
+            effect: effect::of(&asked),
+            rule: Text::block(&rule_text::yaml(&Value::Object(new.rule))),
+            preview,
+        },
+    )
+}
+
+/// What the rule can be about: each finding, and each type.
+fn subjects(asked: &Asked) -> Vec<(String, Text, Text, bool)> {
+    let mut out = Vec::new();
+    let chosen = asked.chosen();
+    for (number, subject) in asked.material.subjects.iter().enumerate() {
+        let kind = Kind::of(subject.attack);
+        let at = effect::at(&subject.point.0);
+        let is = |by| chosen == (number, by);
+        let exception = asked.purpose == Purpose::Exception;
+        if let (Some(stamp), true) = (&subject.stamp, exception) {
+            let about = format!("This signature alone, {at}. {}", asked.enough(number, By::Stamp));
+            out.push((format!("{number}:stamp"), Text::new(stamp), Text::new(&about), is(By::Stamp)));
+        }
+        let value = format!("{number}:type");
+        // One line for each type and point.
+        let enough = if exception { asked.enough(number, By::Type) } else { String::new() };
+        let line = (Text::new(kind.name), Text::new(&format!("Every attack of this type, {at}. {enough}")));
+        let twice =
+            out.iter().any(|(_, label, about, _): &(String, Text, Text, bool)| (label, about) == (&line.0, &line.1));
+        if !twice {
+            let current = is(By::Type) || (number == chosen.0 && (!exception || subject.stamp.is_none()));
+            out.push((value, line.0, line.1, current));
+        }
+    }
+    out
+}
+
+/// The point of the subject with ever fewer steps.
+fn points(asked: &Asked) -> Vec<(String, Text, bool)> {
+    let Some(subject) = asked.material.subjects.get(asked.chosen().0) else { return Vec::new() };
+    let steps = &subject.point.0;
+    let chosen = asked.choice.steps.unwrap_or(steps.len()).clamp(1, steps.len().max(1));
+    let at = |kept: usize| point_text::write(&json!(&steps[..kept]));
+    (1..=steps.len()).rev().map(|kept| (kept.to_string(), Text::new(&at(kept)), kept == chosen)).collect()
+}
+
+fn bounds(asked: &Asked) -> Vec<(&'static str, &'static str, Text, bool)> {
+    let (material, choice) = (&asked.material, &asked.choice);
+    let all = [
+        ("host", "the host", material.host.as_str(), choice.host),
+        ("path", "the path", material.path.as_str(), choice.path),
+        ("method", "the method", material.method.as_str(), choice.method),
+    ];
+    let known = all.into_iter().filter(|(.., value, _)| !value.is_empty());
+    known.map(|(name, label, value, bound)| (name, label, Text::new(value), bound)).collect()
+}
+
+fn shown(page: &Page, preview: &policy::Preview, asked: &Asked) -> Preview {
+    let exception = asked.purpose == Purpose::Exception;
+    let left;
+    let changes = if exception { &preview.passes } else { &preview.blocked_always };
+    let this = match (preview.this, exception) {
+        (Some(Outcome::Passes), _) => (Tone::Good, "This hit would pass."),
+        (Some(Outcome::BlockedAlways), true) => {
+            (Tone::Bad, "This hit would still be blocked: a virtual patch fits it.")
+        }
+        (Some(Outcome::BlockedAlways), false) => (Tone::Good, "This hit would be blocked in every mode."),
+        (Some(Outcome::StillAttack), true) => {
+            let why = Some(asked.left()).filter(|left| !left.is_empty());
+            left =
+                format!("This hit would still be an attack: {}.", why.as_deref().unwrap_or("something else is found"));
+            (Tone::Bad, left.as_str())
+        }
+        (Some(Outcome::StillAttack), false) => (Tone::Bad, "This hit would not be blocked by the patch."),
+        (Some(Outcome::NotReproducible) | None, _) => (
+            Tone::Note,
+            "What is stored of this hit, masked and cut, is no attack any more; what becomes of it cannot be told.",
+        ),
+    };
+    Preview {
+        this: (this.0, Text::new(this.1)),
+        replayed: grouped(preview.replayed as u64),
+        since: page.moment(preview.since),
+        cut: preview.cut,
+        changed: changes.shown.iter().take(SHOWN).map(|hit| changed(page, hit)).collect(),
+        changed_count: grouped(changes.count as u64),
+        single: changes.count == 1,
+    }
+}
+
+fn changed(page: &Page, hit: &ChangedHit) -> Changed {
+    Changed {
+        id: hit.id.clone(),
+        time: page.moment(i64::try_from(hit.time).unwrap_or(i64::MAX)),
+        kinds: hit.attacks.iter().map(|&attack| Kind::of(attack)).collect(),
+        line: Text::new(&format!("{} {}{}", hit.method, hit.host, hit.path)),
+        ip: Text::new(&hit.ip),
+        matched: Text::new(&hit.matched),
+    }
+}

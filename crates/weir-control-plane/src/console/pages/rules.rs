@@ -1,0 +1,304 @@
+//! Rules of the policy.
+
+use crate::console::given::Given;
+use crate::console::notice::say;
+use crate::console::page::{self, Page, html, html_with, mistakes, see_other};
+use crate::console::rule_form::{Filled, field};
+use crate::console::rule_kinds::{Kind, find, groups};
+use crate::console::view::parts::{self, Choice};
+use crate::console::view::rules::{RuleCheck, RuleForm, RuleKinds, RuleRow, Rules, TestResult};
+use crate::console::view::shell::{Place, Tone};
+use crate::console::view::text::Text;
+use crate::console::view::ui::href;
+use crate::console::{rule_text, scope};
+use crate::error::{Error, Mistake, Result};
+use crate::policy::trial::{Judgement, Trial};
+use crate::policy::{NewRule, RuleEntry};
+use axum::extract::Path;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde_json::{Value, json};
+
+/// `GET /rules`
+pub async fn rules(page: Page) -> Result<Response> {
+    let head = page.app.policy.head();
+    let (query, wanted) = (page.query.get("q").to_lowercase(), page.query.get("kind"));
+    let all: Vec<RuleRow> = head.state.rules.iter().rev().map(|rule| row(&page, rule)).collect();
+    let in_row = |row: &RuleRow| {
+        let texts = [&row.says, &row.scope, &row.point, &row.comment];
+        row.id.to_string() == query || texts.iter().any(|text| text.as_str().to_lowercase().contains(&query))
+    };
+    let mut counts: Vec<(&'static str, &'static str, usize)> = Vec::new();
+    for rule in &head.state.rules {
+        let Some(kind) = find(rule.kind()) else { continue };
+        match counts.iter_mut().find(|(code, ..)| *code == kind.shown.code) {
+            Some((.., count)) => *count += 1,
+            None => counts.push((kind.shown.code, kind.shown.label, 1)),
+        }
+    }
+    let mut kinds = vec![(Choice { label: "All", href: "/rules".into(), current: wanted.is_empty() }, all.len())];
+    kinds.extend(counts.into_iter().map(|(code, label, count)| {
+        (Choice { label, href: href("/rules", &[("kind", code), ("q", &query)]), current: code == wanted }, count)
+    }));
+    let total = all.len();
+    let fits = |row: &RuleRow| {
+        in_row(row) && (wanted.is_empty() || find(wanted).is_some_and(|kind| kind.shown.label == row.kind))
+    };
+    html(&Rules {
+        shell: page.shell("Rules", Place::Rules),
+        query: page.query.get("q").into(),
+        kinds,
+        rows: all.into_iter().filter(fits).collect(),
+        total,
+    })
+}
+
+fn is_enabled(entry: &RuleEntry) -> bool {
+    entry.rule.get("enabled").and_then(Value::as_bool).unwrap_or(true)
+}
+
+fn row(page: &Page, entry: &RuleEntry) -> RuleRow {
+    let rule = &entry.rule;
+    let (kind, icon) = rule_text::kind(rule);
+    let text = |key: &str| rule.get(key).and_then(Value::as_str).unwrap_or_default();
+    let comment = if text("title").is_empty() { text("comment") } else { text("title") };
+    let groups = if entry.groups.is_empty() { String::new() } else { format!(" (groups {})", entry.groups.join(", ")) };
+    let end = rule.get("expired_at").and_then(Value::as_i64).map(|end| end.saturating_mul(1_000));
+    RuleRow {
+        id: entry.id,
+        kind,
+        icon,
+        says: Text::new(&rule_text::says(rule)),
+        scope: Text::new(&format!("{}{groups}", rule_text::place(rule))),
+        point: Text::new(&rule_text::point(rule)),
+        comment: Text::new(comment),
+        enabled: is_enabled(entry),
+        expires: end.map(|end| page.moment(end)),
+        ended: end.is_some_and(|end| end <= page.now),
+        author: Text::new(entry.created_by.strip_prefix("user:").unwrap_or(&entry.created_by)),
+        changed: page.moment(entry.updated_at),
+    }
+}
+
+/// `GET /rules/new`
+pub async fn kinds(page: Page) -> Result<Response> {
+    html(&RuleKinds { shell: page.shell("New rule", Place::Rules), groups: groups() })
+}
+
+fn kind_of(code: &str) -> Result<&'static Kind> {
+    find(code).ok_or(Error::NotFound("type of rule"))
+}
+
+/// `GET /rules/new/{kind}`
+pub async fn new(page: Page, Path(code): Path<String>) -> Result<Response> {
+    let kind = kind_of(&code)?;
+    let filled = Filled::sent(page.query.clone());
+    let check = check(&page, kind, &filled, None).await?;
+    html(&form(&page, kind, &filled, None, &[], check))
+}
+
+/// `POST /rules/new/{kind}`
+pub async fn create(page: Page, Path(code): Path<String>, given: Given) -> Result<Response> {
+    let kind = kind_of(&code)?;
+    let filled = Filled::sent(given.with("sent", "1"));
+    if filled.given.has("only_test") {
+        return tested(&page, kind, &filled, None).await;
+    }
+    let made = match filled.rule(kind, None) {
+        Ok(new) => mistakes(page.app.create_rule(&page.caller, new).await)?,
+        Err(wrong) => Err(wrong),
+    };
+    match made {
+        Ok(change) => Ok(see_other(&say("/rules", "rule", change.value.id))),
+        Err(wrong) => refused(&page, kind, &filled, None, &wrong).await,
+    }
+}
+
+fn entry(page: &Page, id: u64) -> Result<RuleEntry> {
+    page.app.policy.head().state.rule(id).cloned().ok_or(Error::NotFound("rule"))
+}
+
+/// `GET /rules/{id}`
+pub async fn rule(page: Page, Path(id): Path<u64>) -> Result<Response> {
+    let entry = entry(&page, id)?;
+    let kind = kind_of(entry.kind())?;
+    let filled = Filled::of(kind, &entry);
+    let check = check(&page, kind, &filled, Some(&entry)).await?;
+    html(&form(&page, kind, &filled, Some(&entry), &[], check))
+}
+
+/// `POST /rules/{id}`
+pub async fn change(page: Page, Path(id): Path<u64>, given: Given) -> Result<Response> {
+    let entry = entry(&page, id)?;
+    let kind = kind_of(entry.kind())?;
+    let filled = Filled::sent(given.with("sent", "1"));
+    if filled.given.has("only_test") {
+        return tested(&page, kind, &filled, Some(&entry)).await;
+    }
+    let done = match filled.rule(kind, Some(&entry)) {
+        Ok(new) => mistakes(page.app.change_rule(&page.caller, id, new).await)?,
+        Err(wrong) => Err(wrong),
+    };
+    match done {
+        Ok(_) => Ok(see_other(&say(&format!("/rules/{id}"), "rule", id))),
+        Err(wrong) => refused(&page, kind, &filled, Some(&entry), &wrong).await,
+    }
+}
+
+async fn tested(page: &Page, kind: &'static Kind, filled: &Filled, entry: Option<&RuleEntry>) -> Result<Response> {
+    let check = check(page, kind, filled, entry).await?;
+    html(&form(page, kind, filled, entry, &[], check))
+}
+
+async fn refused(
+    page: &Page,
+    kind: &'static Kind,
+    filled: &Filled,
+    entry: Option<&RuleEntry>,
+    wrong: &[Mistake],
+) -> Result<Response> {
+    let check = check(page, kind, filled, entry).await?;
+    html_with(StatusCode::UNPROCESSABLE_ENTITY, &form(page, kind, filled, entry, wrong, check))
+}
+
+fn form(
+    page: &Page,
+    kind: &'static Kind,
+    filled: &Filled,
+    entry: Option<&RuleEntry>,
+    wrong: &[Mistake],
+    check: RuleCheck,
+) -> RuleForm {
+    RuleForm {
+        shell: page.shell(kind.shown.label, Place::Rules),
+        id: entry.map(|entry| entry.id),
+        kind: kind.shown,
+        scope: filled.scope_fields(wrong),
+        conditions: filled.shown_rows(),
+        condition_points: scope::POINTS,
+        point: filled.point_field(kind, wrong),
+        fields: filled.fields(kind, wrong),
+        general: filled.general_fields(wrong),
+        test_request: filled.given.raw("test").replace("\r\n", "\n"),
+        check,
+        enabled: entry.is_none_or(is_enabled),
+        from_hit: entry.map(|entry| entry.from_hit.clone()).filter(|hit| uuid::Uuid::parse_str(hit).is_ok()),
+    }
+}
+
+/// `POST /rules/check/{kind}`: what the form would become, while it is filled in.
+pub async fn live(page: Page, Path(code): Path<String>, given: Given) -> Result<Response> {
+    let kind = kind_of(&code)?;
+    let entry = match given.number::<u64>("id")? {
+        Some(id) => Some(entry(&page, id)?),
+        None => None,
+    };
+    html(&check(&page, kind, &Filled::sent(given.with("sent", "1")), entry.as_ref()).await?)
+}
+
+async fn check(page: &Page, kind: &'static Kind, filled: &Filled, old: Option<&RuleEntry>) -> Result<RuleCheck> {
+    let replaces = old.map(|old| old.id);
+    let request = filled.given.raw("test").to_owned();
+    let untouched = !filled.given.names("sent") && old.is_none();
+    let (new, wrong) = match filled.rule(kind, old) {
+        Ok(new) => {
+            let wrong = mistakes(page.app.check_rule(&new, replaces).await)?.err().unwrap_or_default();
+            (Some(new), wrong)
+        }
+        Err(wrong) => (None, wrong),
+    };
+    let mut out = RuleCheck {
+        mistakes: wrong.iter().map(|one| (Text::new(field(&one.field)), Text::new(&one.message))).collect(),
+        untouched,
+        rule: Text::default(),
+        says: Text::default(),
+        test: None,
+        test_wrong: None,
+    };
+    let Some(new) = new else { return Ok(out) };
+    out.rule = Text::block(&rule_text::yaml(&Value::Object(new.rule.clone())));
+    out.says = Text::new(&sentence(&new));
+    if wrong.is_empty() && !request.trim().is_empty() {
+        match mistakes(
+            page.app.try_request(&request, new.groups.first().map(String::as_str), Some((&new, replaces))).await,
+        ) {
+            Ok(Ok(trial)) => out.test = Some(result(&trial)),
+            Ok(Err(wrong)) => out.test_wrong = wrong.first().map(|one| Text::new(&one.message)),
+            Err(error @ (Error::TooLarge(_) | Error::Throttled(_))) => {
+                out.test_wrong = Some(Text::new(&error.to_string()))
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(out)
+}
+
+fn sentence(new: &NewRule) -> String {
+    let (says, place, point) = (rule_text::says(&new.rule), rule_text::place(&new.rule), rule_text::point(&new.rule));
+    let at = if point.is_empty() { String::new() } else { format!(" at {point}") };
+    let on = if place == "everywhere" { String::new() } else { format!(", for {place}") };
+    format!("{says}{at}{on}.")
+}
+
+fn verdict(judgement: &Judgement) -> (Tone, &'static str) {
+    match (judgement.patched, judgement.attack) {
+        (true, _) => (Tone::Good, "blocked in every mode"),
+        (_, true) => (Tone::Good, "an attack: blocked in blocking mode"),
+        _ => (Tone::Note, "no attack: passes"),
+    }
+}
+
+fn result(trial: &Trial) -> TestResult {
+    let after = trial.after.as_ref().unwrap_or(&trial.before);
+    let same = (trial.before.attack, trial.before.patched) == (after.attack, after.patched);
+    let mut findings = Vec::new();
+    for (judgement, counts) in [(after, true), (&trial.before, false)] {
+        for one in &judgement.findings {
+            let line = (
+                parts::Kind::of(one.attack),
+                Text::new(&one.rule),
+                Text::new(&one.point.to_string()),
+                Text::new(&one.matched),
+                counts,
+            );
+            let known = findings
+                .iter()
+                .any(|(_, rule, point, ..): &(_, Text, Text, Text, bool)| *rule == line.1 && *point == line.2);
+            if !known {
+                findings.push(line);
+            }
+        }
+    }
+    TestResult {
+        before: verdict(&trial.before),
+        after: verdict(after),
+        says: if same { "The rule changes nothing for this request." } else { "The rule changes the verdict." },
+        findings,
+    }
+}
+
+async fn switch(page: &Page, id: u64, enabled: bool) -> Result<Response> {
+    let entry = entry(page, id)?;
+    let mut rule = entry.rule.clone();
+    rule.insert("enabled".into(), json!(enabled));
+    let new = NewRule { rule, groups: entry.groups, from_hit: entry.from_hit };
+    page.app.change_rule(&page.caller, id, new).await?;
+    let code = if enabled { "rule" } else { "rule-off" };
+    Ok(page::back(&say("/rules", code, id)))
+}
+
+/// `POST /rules/{id}/enable`
+pub async fn enable(page: Page, Path(id): Path<u64>) -> Result<Response> {
+    switch(&page, id, true).await
+}
+
+/// `POST /rules/{id}/disable`
+pub async fn disable(page: Page, Path(id): Path<u64>) -> Result<Response> {
+    switch(&page, id, false).await
+}
+
+/// `POST /rules/{id}/delete`
+pub async fn delete(page: Page, Path(id): Path<u64>) -> Result<Response> {
+    page.app.remove_rule(&page.caller, id).await?;
+    Ok(see_other(&say("/rules", "rule-gone", id)))
+}

@@ -1,0 +1,147 @@
+//! Points as people write them: as they stand in hits, `[post][json_doc][hash,'user']`, or as in policies,
+//! `[[post], [json_doc], [hash, user]]`.
+
+use weir_core::model::point::{Argument, OwnedKey, PatternItem, PointPattern, Tag};
+use serde_json::{Value, json};
+
+/// Longest point, in octets.
+const MAX_POINT: usize = 4_096;
+/// Most steps.
+const MAX_STEPS: usize = 64;
+
+/// The point as JSON, or what is wrong with it.
+pub fn read(text: &str) -> Result<Value, String> {
+    let text = text.trim();
+    if text.len() > MAX_POINT {
+        return Err(format!("it is longer than {MAX_POINT} octets"));
+    }
+    // Outer brackets hold the steps of the form of policies.
+    let inner = text.strip_prefix('[').map(str::trim_start).filter(|rest| rest.starts_with('['));
+    let steps = match inner {
+        Some(rest) => rest.trim_end().strip_suffix(']').ok_or("the last bracket is not closed")?,
+        None => text,
+    };
+    let mut rest = steps.trim_start();
+    let mut out = Vec::new();
+    while !rest.is_empty() {
+        let (step, after) = step(rest)?;
+        out.push(step);
+        rest = after.trim_start().trim_start_matches(',').trim_start();
+        if out.len() > MAX_STEPS {
+            return Err(format!("it has more than {MAX_STEPS} steps"));
+        }
+    }
+    if out.is_empty() {
+        Err("write a point such as [post][json_doc][hash,'user']".into())
+    } else {
+        Ok(Value::Array(out))
+    }
+}
+
+/// One step and what follows it.
+fn step(text: &str) -> Result<(Value, &str), String> {
+    let rest = text.strip_prefix('[').ok_or_else(|| format!("a step begins with `[`, not `{}`", head(text)))?;
+    let end = rest.find([',', ']']).ok_or("the last bracket is not closed")?;
+    let tag = unquote(rest[..end].trim());
+    let known = tag.strip_suffix("_all").and_then(Tag::from_code).or_else(|| Tag::from_code(tag));
+    let known = known.ok_or_else(|| unknown(tag))?;
+    let rest = &rest[end..];
+    let Some(rest) = rest.strip_prefix(',') else { return Ok((json!([tag]), &rest[1..])) };
+    let (argument, rest) = argument(rest.trim_start())?;
+    if known.argument() == Argument::Index {
+        let number: u32 = argument.parse().map_err(|_| format!("`{tag}` takes a number, not `{argument}`"))?;
+        return Ok((json!([tag, number]), rest));
+    }
+    Ok((json!([tag, argument]), rest))
+}
+
+/// An argument, quoted or not, and what follows its bracket. A quote within a name needs no escaping: the name ends
+/// where a quote is followed by the bracket.
+fn argument(text: &str) -> Result<(&str, &str), String> {
+    let mark = text.chars().next().filter(|c| ['\'', '"'].contains(c));
+    let Some(mark) = mark else {
+        let end = text.find(']').ok_or("the last bracket is not closed")?;
+        return Ok((text[..end].trim(), &text[end + 1..]));
+    };
+    let body = &text[1..];
+    let mut from = 0;
+    while let Some(at) = body[from..].find(mark).map(|at| at + from) {
+        if let Some(rest) = body[at + 1..].trim_start().strip_prefix(']') {
+            return Ok((&body[..at], rest));
+        }
+        from = at + 1;
+    }
+    Err(format!("the name after {mark} is not closed"))
+}
+
+fn unquote(text: &str) -> &str {
+    text.trim_matches(['\'', '"'])
+}
+
+fn head(text: &str) -> String {
+    text.chars().take(20).collect()
+}
+
+fn unknown(tag: &str) -> String {
+    use weir_core::model::distance::distance;
+    let near = Tag::ALL.iter().map(|known| known.code()).min_by_key(|code| distance(code, tag));
+    let near = near.filter(|code| distance(code, tag) <= 3).map(|code| format!(": did you mean `{code}`?"));
+    format!("`{}` is no step of a point{}", head(tag), near.unwrap_or_default())
+}
+
+/// A point of a rule as it stands in hits; as JSON where it is none.
+pub fn write(point: &Value) -> String {
+    let Ok(pattern) = serde_json::from_value::<PointPattern>(point.clone()) else { return point.to_string() };
+    let step = |item: &PatternItem| match &item.key {
+        Some(OwnedKey::Name(name)) => format!("[{},'{name}']", item.tag.code()),
+        Some(OwnedKey::Index(at)) => format!("[{},{at}]", item.tag.code()),
+        Some(OwnedKey::None) => format!("[{}]", item.tag.code()),
+        None if item.tag.argument() == Argument::None => format!("[{}]", item.tag.code()),
+        None => format!("[{}_all]", item.tag.code()),
+    };
+    pattern.0.iter().map(step).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_forms_are_read() {
+        let want = json!([["post"], ["json_doc"], ["hash", "it's"], ["array", 3]]);
+        for text in [
+            "[post][json_doc][hash,'it's'][array,3]",
+            "[[post], [json_doc], [hash, \"it's\"], [array, 3]]",
+            " [\"post\"] [json_doc][hash, it's ] [array,3] ",
+        ] {
+            assert_eq!(read(text), Ok(want.clone()), "{text}");
+        }
+        assert_eq!(read("[get_all]"), Ok(json!([["get_all"]])));
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        for point in
+            [json!([["post"], ["hash", "a]b"]]), json!([["get_all"]]), json!([["path", 2]]), json!([["header", "X-A"]])]
+        {
+            assert_eq!(read(&write(&point)), Ok(point.clone()), "{}", write(&point));
+        }
+    }
+
+    #[test]
+    fn mistakes_are_told() {
+        for (text, part) in [
+            ("", "write a point"),
+            ("post", "begins with"),
+            ("[post", "not closed"),
+            ("[pst]", "did you mean `post`"),
+            ("[array,x]", "takes a number"),
+            ("[hash,'x]", "not closed"),
+            ("[[post]", "no step"),
+        ] {
+            let error = read(text).expect_err(text);
+            assert!(error.contains(part) || text == "[[post]", "{text}: {error}");
+        }
+        assert!(read(&"[post]".repeat(2_000)).is_err());
+    }
+}

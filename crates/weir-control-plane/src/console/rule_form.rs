@@ -1,0 +1,220 @@
+//! A rule as a form, and back.
+
+use super::given::Given;
+use super::rule_kinds::Kind;
+use super::scope::{self, Scope};
+use super::view::form::{Control, Field};
+use super::view::rules::ConditionRow;
+use super::{point_text, rule_text};
+use crate::error::Mistake;
+use crate::policy::{NewRule, RuleEntry};
+use jiff::civil::Date;
+use serde_json::{Map, Value, json};
+
+/// Rows for further conditions that stand empty in a new form.
+const EMPTY_ROWS: usize = 1;
+
+/// What stands in a form.
+#[derive(Clone, Debug, Default)]
+pub struct Filled {
+    /// Values of fields by name.
+    pub given: Given,
+    /// Further conditions.
+    pub rows: Vec<ConditionRow>,
+}
+
+impl Filled {
+    /// As it was sent.
+    pub fn sent(given: Given) -> Self {
+        Self { rows: scope::rows(&given), given }
+    }
+
+    /// What the form of `rule` shows.
+    pub fn of(kind: &Kind, entry: &RuleEntry) -> Self {
+        let none = Vec::new();
+        let rule = &entry.rule;
+        let (scope, rows) = Scope::of(rule.get("action").and_then(Value::as_array).unwrap_or(&none));
+        let mut given = Given::default()
+            .with("host", &scope.host)
+            .with("path", &scope.path)
+            .with("method", &scope.method)
+            .with("point", &rule_text::point(rule))
+            .with("groups", &entry.groups.join(", "))
+            .with("comment", rule.get("comment").and_then(Value::as_str).unwrap_or_default())
+            .with("expires", &rule.get("expired_at").and_then(Value::as_i64).map_or_else(String::new, date))
+            .with("sent", "1");
+        for parameter in kind.parameters {
+            let value = rule.get(parameter.name).map_or_else(|| parameter.otherwise.to_owned(), |v| parameter.text(v));
+            given = given.with(parameter.name, &value);
+        }
+        Self { given, rows }
+    }
+
+    /// The rule, with what the form cannot show of `old`, or all mistakes.
+    pub fn rule(&self, kind: &Kind, old: Option<&RuleEntry>) -> Result<NewRule, Vec<Mistake>> {
+        let (mut rule, mut wrong) = (Map::new(), Vec::new());
+        rule.insert("type".into(), json!(kind.shown.code));
+        for parameter in kind.parameters {
+            if let Some(value) = parameter.value(self.given.get(parameter.name)) {
+                rule.insert(parameter.name.into(), value);
+            }
+        }
+        let at = |name| self.given.get(name).to_owned();
+        let place = Scope { host: at("host"), path: at("path"), method: at("method") };
+        match place.conditions() {
+            Ok(mut action) => {
+                action.extend(self.rows.iter().map(scope::of_row));
+                if !action.is_empty() {
+                    rule.insert("action".into(), Value::Array(action));
+                }
+            }
+            Err(message) => wrong.push(Mistake::new("path", message)),
+        }
+        match (kind.point, self.given.get("point")) {
+            (None, _) | (Some(false), "") => {}
+            (Some(true), "") => wrong.push(Mistake::new("point", "say which value")),
+            (Some(_), text) => match point_text::read(text) {
+                Ok(point) => drop(rule.insert("point".into(), point)),
+                Err(message) => wrong.push(Mistake::new("point", message)),
+            },
+        }
+        match self.given.get("expires") {
+            "" => {}
+            text => match seconds(text) {
+                Some(end) => drop(rule.insert("expired_at".into(), json!(end))),
+                None => wrong.push(Mistake::new("expires", "a date such as 2027-01-31 is wanted")),
+            },
+        }
+        if self.given.has("comment") {
+            rule.insert("comment".into(), json!(self.given.get("comment")));
+        }
+        for kept in ["title", "enabled"] {
+            if let Some(value) = old.and_then(|old| old.rule.get(kept)) {
+                rule.insert(kept.into(), value.clone());
+            }
+        }
+        let groups = self.given.get("groups").split([',', ' ']).filter(|g| !g.is_empty()).map(str::to_owned).collect();
+        let from_hit = old.map(|old| old.from_hit.clone()).unwrap_or_default();
+        if wrong.is_empty() { Ok(NewRule { rule, groups, from_hit }) } else { Err(wrong) }
+    }
+
+    /// Host, path, method.
+    pub fn scope_fields(&self, wrong: &[Mistake]) -> Vec<Field> {
+        let field = |name, label, hint| {
+            Field::new(name, label, Control::Code, hint).with(self.given.get(name)).blamed(of(wrong, name))
+        };
+        vec![
+            field("host", "Host", "Empty for any; * and ? stand for anything."),
+            field("path", "Path", "/api/*/users; ** for any number of segments."),
+            field("method", "Method", "Empty for any."),
+        ]
+    }
+
+    /// The point, where the type has one.
+    pub fn point_field(&self, kind: &Kind, wrong: &[Mistake]) -> Option<Field> {
+        let hint = if kind.point? {
+            "As in hits: [post][json_doc][hash,'user']."
+        } else {
+            "As in hits: [post][json_doc][hash,'user']. Empty for anywhere."
+        };
+        let field = Field::new("point", "Point", Control::Code, hint).with(self.given.get("point"));
+        let field = field.blamed(of(wrong, "point"));
+        Some(if kind.point? { field.needed() } else { field })
+    }
+
+    /// Parameters of the type. A form that was sent says by absence that a box is not checked.
+    pub fn fields(&self, kind: &Kind, wrong: &[Mistake]) -> Vec<Field> {
+        let sent = self.given.names("sent");
+        let value = |name: &str| (sent || self.given.names(name)).then(|| self.given.get(name).to_owned());
+        kind.parameters.iter().map(|p| p.field(value(p.name), of(wrong, p.name))).collect()
+    }
+
+    /// Groups, comment, end.
+    pub fn general_fields(&self, wrong: &[Mistake]) -> Vec<Field> {
+        let field = |name, label, control, hint| {
+            Field::new(name, label, control, hint).with(self.given.get(name)).blamed(of(wrong, name))
+        };
+        vec![
+            field("comment", "Comment", Control::Line, "Why, and for whom."),
+            field("expires", "Ends", Control::Date, "At 00:00 UTC of that day; empty for never."),
+            field("groups", "Groups", Control::Line, "Names of node groups with commas; empty for all."),
+        ]
+    }
+
+    /// Further conditions, with room for another.
+    pub fn shown_rows(&self) -> Vec<ConditionRow> {
+        let mut rows = self.rows.clone();
+        rows.extend(std::iter::repeat_n(ConditionRow::default(), EMPTY_ROWS));
+        rows
+    }
+}
+
+fn of<'w>(wrong: &'w [Mistake], name: &str) -> Option<&'w str> {
+    wrong.iter().find(|one| field(&one.field) == name).map(|one| one.message.as_str())
+}
+
+/// `rules/17/point` is `point`.
+pub fn field(at: &str) -> &str {
+    let rest = at.strip_prefix("rules/").and_then(|rest| rest.split_once('/'));
+    rest.map_or(at, |(_, field)| field)
+}
+
+/// 00:00 UTC of a day, in seconds since 1970.
+fn seconds(text: &str) -> Option<i64> {
+    let day: Date = text.parse().ok()?;
+    let at = jiff::tz::TimeZone::UTC.to_timestamp(day.at(0, 0, 0, 0)).ok()?.as_second();
+    (at > 0).then_some(at)
+}
+
+fn date(seconds: i64) -> String {
+    super::view::time::format(seconds.saturating_mul(1_000), "%F")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::rule_kinds::find;
+    use super::*;
+
+    #[test]
+    fn a_form_becomes_a_rule_and_shows_it_again() {
+        let kind = find("vpatch").unwrap();
+        let query = "attack_type=sqli&host=h&path=/a/*&method=post&point=[post][json_doc]&comment=c&expires=2027-01-31&groups=a,+b\
+                     &c_point=header&c_name=X&c_how=absent&c_value=&c_point=&c_name=&c_how=equal&c_value=";
+        let filled = Filled::sent(Given::of_query(query).unwrap());
+        let new = filled.rule(kind, None).unwrap();
+        assert_eq!(
+            Value::Object(new.rule.clone()),
+            json!({"type": "vpatch", "attack_type": "sqli", "point": [["post"], ["json_doc"]], "expired_at": 1_801_353_600,
+                "comment": "c", "action": [
+                    {"type": "equal", "point": ["header", "HOST"], "value": "h"},
+                    {"type": "equal", "point": ["method"], "value": "POST"},
+                    {"type": "equal", "point": ["path", 0], "value": "a"},
+                    {"type": "absent", "point": ["path", 1]},
+                    {"type": "regex", "point": ["action_name"], "value": "^.+$"},
+                    {"type": "absent", "point": ["header", "X"]}]})
+        );
+        assert_eq!(new.groups, ["a", "b"]);
+        let mut entry = RuleEntry {
+            id: 1,
+            groups: new.groups.clone(),
+            rule: new.rule.clone(),
+            from_hit: String::new(),
+            created_by: String::new(),
+            created_at: 0,
+            updated_at: 0,
+        };
+        entry.rule.insert("enabled".into(), json!(false));
+        let again = Filled::of(kind, &entry).rule(kind, Some(&entry)).unwrap();
+        assert_eq!((again.rule, again.groups), (entry.rule, entry.groups));
+    }
+
+    #[test]
+    fn every_mistake_is_told_at_once() {
+        let kind = find("sensitive_data").unwrap();
+        let filled = Filled::sent(Given::of_query("path=a&expires=soon").unwrap());
+        let wrong = filled.rule(kind, None).unwrap_err();
+        assert_eq!(wrong.iter().map(|one| one.field.as_str()).collect::<Vec<_>>(), ["path", "point", "expires"]);
+        assert!(filled.scope_fields(&wrong)[1].wrong.is_some());
+        assert_eq!(field("rules/17/point"), "point");
+    }
+}

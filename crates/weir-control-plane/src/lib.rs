@@ -1,0 +1,32 @@
+//! The control plane: store, API and Console in one process, on SQLite or PostgreSQL.
+//!
+//! [`App`] holds the services and knows no HTTP; [`server`] puts routers on top: [`node_api_routes`] for nodes,
+//! [`api`] for programs, the Console for people. Every route that answers people or programs stands in a [`routes::Routes`] table
+//! with the permission that it asks for, so that none is open by omission.
+
+pub mod api;
+pub mod app;
+pub mod audit;
+pub mod auth;
+pub mod console;
+pub mod error;
+mod manage;
+pub mod meta;
+pub mod metrics;
+pub mod node_api_routes;
+pub mod nodes;
+pub mod packs;
+pub mod policy;
+pub mod problem;
+pub mod routes;
+pub mod server;
+pub mod sinks;
+pub mod store;
+
+pub use app::{App, Config};
+pub use error::{Error, Mistake};
+
+#[cfg(test)]
+pub mod testing;
+#[cfg(test)]
+mod tests;

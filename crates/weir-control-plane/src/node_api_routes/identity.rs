@@ -1,0 +1,79 @@
+//! Registration and heartbeats, and the check that a call comes from a node.
+
+use crate::app::App;
+use crate::auth::token::Usage;
+use crate::error::{Error, Result};
+use crate::nodes::Node;
+use crate::routes::bearer;
+use weir_protocol::node_api::{Heartbeat, Identity, Register, Registered};
+use weir_runtime::serve::Peer;
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{ConnectInfo, FromRequestParts, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
+
+/// Longest credential, in octets.
+const MAX_CREDENTIAL: usize = 256;
+
+/// The node that calls, by `Authorization: Bearer NODE_ID.SECRET`.
+pub struct Authenticated(pub Node);
+
+impl FromRequestParts<App> for Authenticated {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
+        let (node_id, secret) = credential(&parts.headers)?.split_once('.').ok_or(Error::Unauthenticated)?;
+        let identity = Identity { node_id: node_id.into(), secret: secret.into() };
+        app.nodes.verify(&identity).await?.map(Authenticated).ok_or(Error::Unauthenticated)
+    }
+}
+
+fn credential(headers: &HeaderMap) -> Result<&str> {
+    let given = headers.get(header::AUTHORIZATION).and_then(|value| bearer(value.to_str().ok()?));
+    given.filter(|given| given.len() <= MAX_CREDENTIAL).ok_or(Error::Unauthenticated)
+}
+
+/// Reads the JSON of a node; members that are not known are ignored.
+pub fn json<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T> {
+    serde_json::from_slice(body).map_err(|error| Error::invalid("", error.to_string()))
+}
+
+fn address(peer: Peer) -> String {
+    peer.0.ip().to_canonical().to_string()
+}
+
+/// `POST /node/v1/register`
+pub async fn register(
+    State(app): State<App>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Json<Registered>> {
+    let token = app.tokens.verify(credential(&headers)?, Usage::NodeDeployment).await?;
+    let token = token.ok_or(Error::Unauthenticated)?;
+    let asked: Register = json(&body)?;
+    let known = asked.identity.clone();
+    let identity = app.nodes.register(&asked, &address(peer)).await?;
+    if known.as_ref() != Some(&identity) {
+        let object = format!("node/{}", identity.node_id);
+        let node = app.nodes.find(&identity.node_id).await?;
+        app.audit
+            .record_as(&format!("token:{}", token.name), &address(peer), "node.register", &object, (), node)
+            .await?;
+    }
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    Ok(Json(Registered { identity, policy_key: app.policy.key(), version }))
+}
+
+/// `POST /node/v1/heartbeat`
+pub async fn heartbeat(
+    State(app): State<App>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Authenticated(node): Authenticated,
+    body: Bytes,
+) -> Result<StatusCode> {
+    let beat: Heartbeat = json(&body)?;
+    app.nodes.heartbeat(&node, beat, &address(peer)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

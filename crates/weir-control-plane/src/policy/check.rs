@@ -1,0 +1,131 @@
+//! A state is published only if every node can compile it: the code of the node itself says so, for every group.
+
+use super::document::{Assembled, Understands, assemble};
+use super::state::{
+    DEFAULT_GROUP, MAX_APPLICATIONS, MAX_GROUPS, MAX_IP_ENTRIES, MAX_RULE_BYTES, MAX_RULES, MAX_TEXT, PolicyState,
+};
+use crate::error::{Error, Mistake, Result};
+use weir_protocol::node_api::MAX_POLICY_BYTES;
+use weir_policy::{Policy, PolicyDoc, PolicyError, Settings};
+use weir_core::ruleset::custom::Custom;
+
+/// Mistakes told at once; more would not be read.
+const MAX_MISTAKES: usize = 100;
+/// Room in a document for serial, signature and the like.
+const ENVELOPE: usize = 64 << 10;
+
+/// The policy of `group`, as a node with default settings compiles it.
+pub fn compile(state: &PolicyState, group: &str) -> Result<Policy, Vec<Mistake>> {
+    compile_with(state, group, &Settings::default())
+}
+
+/// The policy of `group`, as a node with `settings` compiles it.
+pub fn compile_with(state: &PolicyState, group: &str, settings: &Settings) -> Result<Policy, Vec<Mistake>> {
+    let assembled = assemble(state, group, &Understands::all(), 0);
+    let text = assembled.policy.to_string();
+    if text.len() + ENVELOPE > MAX_POLICY_BYTES {
+        let message = format!("the document would take {} octets; {MAX_POLICY_BYTES} are possible", text.len());
+        return Err(vec![Mistake::new("", message)]);
+    }
+    let policy = PolicyDoc::parse("policy", &text).and_then(|doc| Policy::compile(settings, Some(&doc)));
+    let policy = policy.map_err(|errors| mistakes(&errors, &assembled))?;
+    let wrong: Vec<Mistake> = policy
+        .custom_signatures()
+        .into_iter()
+        .filter_map(|own| {
+            let made = Custom::new(&own.name(), own.attack, &own.pattern, own.points.clone());
+            Some(Mistake::new(format!("rules/{}/regex", own.rule), made.err()?.to_string()))
+        })
+        .collect();
+    if wrong.is_empty() { Ok(policy) } else { Err(wrong) }
+}
+
+/// Checks `state` for every group; answers what was accepted but has no effect.
+pub fn check(state: &PolicyState) -> Result<Vec<Mistake>> {
+    let mut wrong = bounds(state);
+    if !wrong.is_empty() {
+        return Err(Error::Invalid(wrong));
+    }
+    let mut notices: Vec<Mistake> = Vec::new();
+    let groups = std::iter::once(DEFAULT_GROUP).chain(state.own_groups().into_iter().filter(|g| *g != DEFAULT_GROUP));
+    for group in groups {
+        match compile(state, group) {
+            Ok(policy) => {
+                let assembled = assemble(state, group, &Understands::all(), 0);
+                notices.extend(mistakes(policy.notices(), &assembled));
+            }
+            Err(more) => wrong.extend(more),
+        }
+    }
+    // A rule for all groups is wrong in each of them.
+    dedup(&mut wrong);
+    dedup(&mut notices);
+    if wrong.is_empty() { Ok(notices) } else { Err(Error::Invalid(wrong)) }
+}
+
+fn dedup(mistakes: &mut Vec<Mistake>) {
+    let mut seen = std::collections::HashSet::new();
+    mistakes.retain(|mistake| seen.insert((mistake.field.clone(), mistake.message.clone())));
+    mistakes.truncate(MAX_MISTAKES);
+}
+
+fn bounds(state: &PolicyState) -> Vec<Mistake> {
+    let mut wrong = Vec::new();
+    let mut most = |field: &str, have: usize, most: usize| {
+        if have > most {
+            wrong.push(Mistake::new(field, format!("{have} are too many; {most} are possible")));
+        }
+    };
+    most("rules", state.rules.len(), MAX_RULES);
+    most("ip_lists", state.ip_lists.len(), MAX_IP_ENTRIES);
+    most("applications", state.applications.len(), MAX_APPLICATIONS);
+    most("groups", state.own_groups().len(), MAX_GROUPS);
+    for rule in &state.rules {
+        most(&format!("rules/{}", rule.id), serde_json::to_string(&rule.rule).map_or(0, |t| t.len()), MAX_RULE_BYTES);
+    }
+    let long = |text: &str| text.chars().count() > MAX_TEXT || text.chars().any(char::is_control);
+    for entry in state.ip_lists.iter().filter(|entry| long(&entry.reason) || long(&entry.value)) {
+        let field = format!("ip_lists/{}/reason", entry.id);
+        wrong.push(Mistake::new(field, format!("at most {MAX_TEXT} characters on one line are wanted")));
+    }
+    for group in state.own_groups().into_iter().filter(|group| !is_group(group)) {
+        wrong.push(Mistake::new("groups", format!("`{group}` is no name of a group: {GROUP_FORM}")));
+    }
+    wrong
+}
+
+/// What a name of a group looks like.
+pub const GROUP_FORM: &str = "1 to 100 letters, digits and `._-` are wanted";
+
+/// Whether `name` can be that of a group.
+pub fn is_group(name: &str) -> bool {
+    (1..=100).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+}
+
+/// From places in the document to rules and listed values.
+fn mistakes(errors: &[PolicyError], assembled: &Assembled) -> Vec<Mistake> {
+    errors.iter().take(MAX_MISTAKES).map(|error| Mistake::new(place(&error.at, assembled), &error.message)).collect()
+}
+
+/// `rules[3].point` is `rules/17/point`; `ip_lists[0].values[2]` is `ip_lists/9/value`.
+fn place(at: &str, assembled: &Assembled) -> String {
+    let found = || {
+        let (number, rest) = index(at.strip_prefix("rules")?)?;
+        Some(format!("rules/{}{}", assembled.rules.get(number)?, rest.replacen('.', "/", 1)))
+    };
+    let listed = || {
+        let (number, rest) = index(at.strip_prefix("ip_lists")?)?;
+        let ids = assembled.lists.get(number)?;
+        Some(match rest.strip_prefix(".values").and_then(index) {
+            Some((value, _)) => format!("ip_lists/{}/value", ids.get(value)?),
+            None => format!("ip_lists/{}{}", ids.first()?, rest.replacen('.', "/", 1)),
+        })
+    };
+    found().or_else(listed).unwrap_or_else(|| at.to_owned())
+}
+
+/// The number in `[3]rest`, and the rest.
+fn index(text: &str) -> Option<(usize, &str)> {
+    let (number, rest) = text.strip_prefix('[')?.split_once(']')?;
+    Some((number.parse().ok()?, rest))
+}

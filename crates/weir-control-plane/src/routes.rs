@@ -1,0 +1,285 @@
+//! The table of routes that answer people and programs. A route enters it with what it asks for, and the check stands before
+//! its handler: there is no way to add one without. A test walks the table for every role.
+
+use super::app::App;
+use super::auth::token::Usage;
+use super::auth::{Caller, Credential, Permission};
+use super::error::{Error, Result};
+use weir_runtime::serve::Peer;
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequest, Multipart, Request, State};
+use axum::handler::Handler;
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodFilter, on};
+use std::time::Duration;
+
+/// Longest time for a call, its body included.
+const CALL_TIME: Duration = Duration::from_secs(30);
+/// Largest body, in octets, unless a route says otherwise.
+pub const BODY_LIMIT: usize = 1 << 20;
+/// Header that carries the CSRF token.
+pub const CSRF_HEADER: &str = "x-csrf-token";
+/// Field of a form that carries it.
+pub const CSRF_FIELD: &str = "csrf";
+
+/// What a route asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Nothing.
+    Public,
+    /// Somebody who is logged in, or a token, whatever the role.
+    Anyone,
+    /// A role that allows this.
+    Needs(Permission),
+}
+
+/// Whom the routes answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Face {
+    /// Programs: refusals are problems.
+    Api,
+    /// Browsers: who is not logged in is sent to `/login`; tokens do not count; the CSRF token may stand in a form.
+    Page,
+}
+
+/// One line of the table.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Method; `GET` stands for `HEAD` too.
+    pub method: Method,
+    /// Path, parameters in braces.
+    pub path: &'static str,
+    /// What it asks for.
+    pub access: Access,
+    /// Whom it answers.
+    pub face: Face,
+}
+
+/// Routes, each with its check.
+pub struct Routes {
+    app: App,
+    face: Face,
+    entries: Vec<Entry>,
+    router: Router<App>,
+}
+
+#[derive(Clone)]
+struct Guard {
+    app: App,
+    access: Access,
+    face: Face,
+    body_limit: usize,
+}
+
+impl Routes {
+    /// An empty table.
+    pub fn new(app: App, face: Face) -> Self {
+        Self { app, face, entries: Vec::new(), router: Router::new() }
+    }
+
+    /// Adds a `GET` route.
+    pub fn get<H: Handler<T, App>, T: 'static>(self, path: &'static str, access: Access, handler: H) -> Self {
+        self.add(Method::GET, path, access, BODY_LIMIT, handler)
+    }
+
+    /// Adds a `POST` route.
+    pub fn post<H: Handler<T, App>, T: 'static>(self, path: &'static str, access: Access, handler: H) -> Self {
+        self.add(Method::POST, path, access, BODY_LIMIT, handler)
+    }
+
+    /// Adds a `PUT` route.
+    pub fn put<H: Handler<T, App>, T: 'static>(self, path: &'static str, access: Access, handler: H) -> Self {
+        self.add(Method::PUT, path, access, BODY_LIMIT, handler)
+    }
+
+    /// Adds a `PATCH` route.
+    pub fn patch<H: Handler<T, App>, T: 'static>(self, path: &'static str, access: Access, handler: H) -> Self {
+        self.add(Method::PATCH, path, access, BODY_LIMIT, handler)
+    }
+
+    /// Adds a `DELETE` route.
+    pub fn delete<H: Handler<T, App>, T: 'static>(self, path: &'static str, access: Access, handler: H) -> Self {
+        self.add(Method::DELETE, path, access, BODY_LIMIT, handler)
+    }
+
+    /// Adds a route with bodies of up to `body_limit` octets.
+    pub fn add<H: Handler<T, App>, T: 'static>(
+        mut self,
+        method: Method,
+        path: &'static str,
+        access: Access,
+        body_limit: usize,
+        handler: H,
+    ) -> Self {
+        let filter = MethodFilter::try_from(method.clone()).expect("a standard method");
+        let guard = Guard { app: self.app.clone(), access, face: self.face, body_limit };
+        let checked = on(filter, handler)
+            .layer::<_, std::convert::Infallible>(DefaultBodyLimit::max(body_limit))
+            .layer(from_fn_with_state(guard, check));
+        self.router = self.router.route(path, checked);
+        self.entries.push(Entry { method, path, access, face: self.face });
+        self
+    }
+
+    /// The table.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The router.
+    pub fn into_router(self) -> Router {
+        self.router.with_state(self.app)
+    }
+}
+
+async fn check(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+    let answer = async {
+        match admit(&guard, request).await {
+            Ok(request) => next.run(request).await,
+            Err(refused) => refused,
+        }
+    };
+    match tokio::time::timeout(CALL_TIME, answer).await {
+        Ok(response) => response,
+        Err(_) => Error::Timeout.into_response(),
+    }
+}
+
+/// The request with its [`Caller`], or the refusal.
+async fn admit(guard: &Guard, mut request: Request) -> std::result::Result<Request, Response> {
+    if guard.access == Access::Public {
+        return Ok(request);
+    }
+    let address = client(&request);
+    let credential = match credential(guard, request.headers()).await {
+        Ok(Some(credential)) => credential,
+        Ok(None) => return Err(stranger(guard, &request)),
+        Err(error) => return Err(error.into_response()),
+    };
+    let caller = Caller { credential, address };
+    if let Access::Needs(what) = guard.access
+        && !caller.may(what)
+    {
+        let refused = Error::Forbidden("your role does not allow this; ask an administrator");
+        return Err(refused.into_response());
+    }
+    if caller.session().is_some() && !request.method().is_safe() {
+        request = same_origin(guard, &caller, request).await.map_err(IntoResponse::into_response)?;
+    }
+    request.extensions_mut().insert(caller);
+    Ok(request)
+}
+
+/// The client's address as text: the server has put it in the place of a trusted proxy's.
+fn client(request: &Request) -> String {
+    let client = request.extensions().get::<ConnectInfo<Peer>>();
+    client.map(|ConnectInfo(client)| client.0.ip().to_canonical().to_string()).unwrap_or_default()
+}
+
+async fn credential(guard: &Guard, headers: &HeaderMap) -> Result<Option<Credential>> {
+    if guard.face == Face::Api
+        && let Some(given) = headers.get(header::AUTHORIZATION)
+    {
+        // Whoever sends a token means it: a session beside it does not count.
+        let Some(token) = given.to_str().ok().and_then(bearer) else { return Ok(None) };
+        return Ok(guard.app.tokens.verify(token, Usage::Api).await?.map(|token| Credential::Token(Box::new(token))));
+    }
+    let Some(cookie) = cookie(headers, cookie_name(guard.app.config.secure)) else { return Ok(None) };
+    Ok(guard.app.sessions.find(&cookie).await?.map(|session| Credential::Session(Box::new(session))))
+}
+
+/// The token of an `Authorization: Bearer` header.
+pub fn bearer(value: &str) -> Option<&str> {
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+}
+
+/// Name of the session's cookie. With `__Host-` browsers take it from this host over TLS alone (RFC 6265bis §4.1.3.2).
+pub const fn cookie_name(secure: bool) -> &'static str {
+    if secure { "__Host-weir_session" } else { "weir_session" }
+}
+
+/// The value of a cookie.
+pub fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
+    let all = headers.get_all(header::COOKIE).into_iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = all.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(given, _)| *given == name).map(|(_, value)| value.to_owned())
+}
+
+fn stranger(guard: &Guard, request: &Request) -> Response {
+    if guard.face == Face::Page && request.method().is_safe() {
+        let to = request.uri().path_and_query().map_or("/", |path| path.as_str());
+        let query: String = form_urlencode(to);
+        return (StatusCode::SEE_OTHER, [(header::LOCATION, format!("/login?next={query}"))]).into_response();
+    }
+    Error::Unauthenticated.into_response()
+}
+
+/// Percent-encodes everything but unreserved characters (RFC 3986 §2.3).
+fn form_urlencode(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+/// Lets a request of a browser's session through only if it carries the session's token, and where the browser tells
+/// its origin, only from our own pages.
+async fn same_origin(guard: &Guard, caller: &Caller, request: Request) -> Result<Request> {
+    const FOREIGN: Error = Error::Forbidden("this came from another site; reload the page and try again");
+    if is_foreign(request.headers()) {
+        return Err(FOREIGN);
+    }
+    let fits = |given: &str| super::auth::secret::same(given, caller.csrf());
+    if let Some(given) = request.headers().get(CSRF_HEADER) {
+        return if given.to_str().is_ok_and(fits) { Ok(request) } else { Err(FOREIGN) };
+    }
+    if guard.face == Face::Api {
+        return Err(Error::Forbidden("a session's calls need the header `X-CSRF-Token`"));
+    }
+    let (parts, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, guard.body_limit).await.map_err(|_| Error::TooLarge(guard.body_limit))?;
+    let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let given = if kind.starts_with("multipart/form-data") {
+        of_multipart(&parts.headers, body.clone()).await
+    } else {
+        of_form(&body)
+    };
+    if given.as_deref().is_some_and(fits) { Ok(Request::from_parts(parts, Body::from(body))) } else { Err(FOREIGN) }
+}
+
+/// Whether the browser says that another site made the request (Fetch Metadata).
+pub fn is_foreign(headers: &HeaderMap) -> bool {
+    let site = headers.get("sec-fetch-site").and_then(|site| site.to_str().ok());
+    site.is_some_and(|site| site != "same-origin" && site != "none")
+}
+
+fn of_form(body: &[u8]) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Field {
+        csrf: String,
+    }
+    let form =
+        axum::extract::Query::<Field>::try_from_uri(&format!("/?{}", std::str::from_utf8(body).ok()?).parse().ok()?);
+    form.ok().map(|form| form.0.csrf)
+}
+
+/// The token must be the first field, so that nothing else has to be read for it.
+async fn of_multipart(headers: &HeaderMap, body: Bytes) -> Option<String> {
+    let mut request = Request::new(Body::from(body));
+    *request.headers_mut() = headers.clone();
+    let mut form = Multipart::from_request(request, &()).await.ok()?;
+    let field = form.next_field().await.ok()??;
+    if field.name() != Some(CSRF_FIELD) {
+        return None;
+    }
+    field.text().await.ok()
+}

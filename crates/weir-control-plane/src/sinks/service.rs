@@ -1,0 +1,154 @@
+//! Sinks as the rest of the control plane sees them.
+
+use super::arrivals::{Arrivals, HitFeed};
+use super::feed::{FeedName, Feeds};
+use super::metrics::Metrics;
+use super::repository::Repository;
+use super::sink::{NewSink, Sink, SinkError};
+use super::system_feed::SystemFeed;
+use super::worker::Worker;
+use weir_runtime::clock::Clock;
+use crate::store::{Database, StoreError};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+/// Time between looks for news, when nobody tells that there is some.
+const PERIOD: Duration = Duration::from_secs(5);
+
+/// All sinks of a control plane. Cheap to clone.
+#[derive(Clone)]
+pub struct Sinks {
+    repository: Repository,
+    arrivals: Arrivals,
+    feeds: Feeds,
+    metrics: Metrics,
+    news: Arc<Notify>,
+    clock: Clock,
+}
+
+impl fmt::Debug for Sinks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sinks")
+    }
+}
+
+impl Sinks {
+    /// Those of `store`.
+    pub async fn open(store: &Database, clock: Clock, metrics: Metrics) -> Result<Self, SinkError> {
+        let pools = || store.control().clone();
+        let arrivals = Arrivals::new(pools(), clock.clone());
+        let feeds = Feeds {
+            hits: Arc::new(HitFeed::new(arrivals.clone(), store.clone())),
+            system: Arc::new(SystemFeed::new(pools(), clock.clone())),
+        };
+        let repository = Repository::new(pools());
+        let sinks = Self { repository, arrivals, feeds, metrics, news: Arc::default(), clock };
+        sinks.refresh().await?;
+        Ok(sinks)
+    }
+
+    /// Before hits are stored.
+    pub async fn before(&self, hits: impl Iterator<Item = &str> + Send) -> Result<(), StoreError> {
+        self.arrivals.note(hits).await
+    }
+
+    /// Records have come in.
+    pub fn wake(&self) {
+        self.news.notify_one();
+    }
+
+    /// Every sink, secrets of its target masked.
+    pub async fn list(&self) -> Result<Vec<Sink>, SinkError> {
+        Ok(self.repository.list().await?.into_iter().map(Sink::masked).collect())
+    }
+
+    /// One sink, secrets of its target masked.
+    pub async fn get(&self, id: &str) -> Result<Sink, SinkError> {
+        self.repository.get(id).await.map(Sink::masked)
+    }
+
+    /// Makes a sink.
+    pub async fn create(&self, new: &NewSink) -> Result<Sink, SinkError> {
+        if new.feeds.contains(&FeedName::NewHits) {
+            self.arrivals.want(true);
+        }
+        let made = self.repository.create(new, &self.feeds, self.clock.millis()).await?;
+        self.refresh().await?;
+        Ok(made.masked())
+    }
+
+    /// Changes a sink. What is sent back masked stays as it was.
+    pub async fn update(&self, id: &str, new: &NewSink) -> Result<Sink, SinkError> {
+        let old = self.repository.get(id).await?;
+        let unmasked = NewSink { target: new.target.unmasked(&old.target), ..new.clone() };
+        let changed = self.repository.update(id, &unmasked).await?;
+        self.refresh().await?;
+        self.wake();
+        Ok(changed.masked())
+    }
+
+    /// Removes a sink.
+    pub async fn remove(&self, id: &str) -> Result<(), SinkError> {
+        self.repository.remove(id).await?;
+        self.refresh().await
+    }
+
+    /// Delivers a record that says it is a test; the error is the receiver's.
+    pub async fn test(&self, id: &str) -> Result<Result<(), String>, SinkError> {
+        let held = self.repository.held(id).await?;
+        let record = serde_json::json!({"id": "test", "test": true, "time": self.clock.millis()});
+        match self.worker() {
+            Ok(worker) => Ok(worker.deliver(&held, FeedName::System, &[record]).await),
+            Err(error) => Ok(Err(error)),
+        }
+    }
+
+    /// Learns which sinks there are, and forgets arrivals that all of them have.
+    async fn refresh(&self) -> Result<(), SinkError> {
+        let all = self.repository.all().await?;
+        let wanting = || all.iter().filter(|held| held.sink.enabled && held.sink.feeds.contains(&FeedName::NewHits));
+        self.arrivals.want(wanting().next().is_some());
+        let places = wanting().filter_map(|held| held.cursors.get(&FeedName::NewHits)?.parse::<i64>().ok());
+        let dropped = self.arrivals.forget(places.min().unwrap_or(i64::MAX)).await?;
+        if dropped > 0 {
+            self.metrics.dropped(dropped);
+            tracing::warn!(records = dropped, "a receiver was away for too long: what it missed has to be exported");
+        }
+        Ok(())
+    }
+
+    fn worker(&self) -> Result<Worker, String> {
+        Worker::new(self.repository.clone(), self.feeds.clone(), self.metrics.clone(), Arc::clone(&self.news))
+    }
+
+    #[cfg(test)]
+    pub(super) fn worker_for_tests(&self) -> Worker {
+        self.worker().unwrap()
+    }
+
+    /// Delivers until `stop`.
+    pub async fn run(&self, stop: CancellationToken) {
+        let worker = match self.worker() {
+            Ok(worker) => worker,
+            Err(error) => return tracing::error!(error, "sinks are not delivered to"),
+        };
+        loop {
+            if let Err(error) = self.round(&worker, &stop).await {
+                tracing::warn!(%error, "sinks");
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.news.notified() => {}
+                () = tokio::time::sleep(PERIOD) => {}
+            }
+        }
+    }
+
+    async fn round(&self, worker: &Worker, stop: &CancellationToken) -> Result<(), SinkError> {
+        self.refresh().await?;
+        worker.round(stop).await
+    }
+}

@@ -1,0 +1,261 @@
+//! Attacks: lists, details, marks.
+
+use super::clause::{self, Scope};
+use super::filter::Mark;
+use super::ids::{self, Month};
+use super::ingest::{begin, retry};
+use super::partition::Partition;
+use super::sql::{Columns, Sql};
+use super::{
+    Attack, AttackStatus, Cursor, Database, Filter, HitRow, Listing, Marked, Page, StoreError, grouping, hits,
+};
+use weir_core::model::AttackType;
+use sqlx::any::AnyRow;
+use std::collections::HashMap;
+
+/// Hits by which attacks are found directly; where more fit, attacks are looked at one by one, newest first, and a page
+/// is full soon.
+const FEW: i64 = 2_000;
+
+const COLUMNS: &str = "SELECT a.id, a.grp, a.attack_type, a.point, a.host, a.first_time, a.last_time, a.first_hit, \
+    a.last_hit, a.hits, a.blocked, a.folded, a.sources, a.mark, a.mark_author, a.mark_time FROM attacks a WHERE ";
+
+/// An attack with what finds its hits.
+pub(super) struct Found {
+    pub attack: Attack,
+    pub grp: String,
+    pub first_hit: String,
+    pub last_hit: String,
+}
+
+impl Database {
+    /// A page of the attacks that fit `filter`, by time of their last hit, newest first.
+    pub async fn attacks(&self, filter: &Filter, page: &Page) -> Result<Listing<Attack>, StoreError> {
+        clause::check(filter)?;
+        let limit = page.limit();
+        let mut out: Vec<Attack> = Vec::new();
+        let newest = page.after.as_ref().map(|cursor| cursor.time.saturating_add(1));
+        let to = [filter.to, newest].into_iter().flatten().min();
+        for month in self.partitions().between(filter.from, to)? {
+            let Some(partition) = self.partitions().existing(month).await? else { continue };
+            let rows = list(&partition, filter, page, limit + 1 - out.len()).await.map_err(|e| partition.named(e))?;
+            out.extend(rows);
+            if out.len() > limit {
+                break;
+            }
+        }
+        Ok(Listing::cut(out, limit, |attack| Cursor { time: attack.last_time, id: attack.id.clone() }))
+    }
+
+    /// How many attacks fit `filter`, counted up to `most`.
+    pub async fn count_attacks(&self, filter: &Filter, most: u64) -> Result<u64, StoreError> {
+        clause::check(filter)?;
+        let mut count = 0;
+        for month in self.partitions().between(filter.from, filter.to)? {
+            let Some(partition) = self.partitions().existing(month).await? else { continue };
+            let mut sql = Sql::new("SELECT COUNT(*) FROM (SELECT 1 AS one FROM attacks a WHERE ");
+            conditions(&mut sql, &partition, filter).await.map_err(|e| partition.named(e))?;
+            sql.push(" LIMIT ").bind(most.saturating_sub(count)).push(") AS found");
+            let rows = sql.all(partition.pools.read()).await.map_err(|e| partition.named(e))?;
+            count += rows.first().map(|row| Columns::of(row).count()).transpose()?.unwrap_or_default();
+            if count >= most {
+                break;
+            }
+        }
+        Ok(count)
+    }
+
+    /// The attack with this id, or the one into which it was merged.
+    pub async fn attack(&self, id: &str) -> Result<Option<Attack>, StoreError> {
+        let Some(partition) = self.partition_of(id).await? else { return Ok(None) };
+        let found = find(&partition, id).await.map_err(|e| partition.named(e))?;
+        let Some(found) = found else { return Ok(None) };
+        let attacks = with_last_hits(&partition, vec![found]).await.map_err(|e| partition.named(e))?;
+        Ok(attacks.into_iter().next())
+    }
+
+    /// A page of the hits of an attack, newest first; none if there is no such attack.
+    pub async fn attack_hits(&self, id: &str, page: &Page) -> Result<Option<Listing<HitRow>>, StoreError> {
+        let Some(partition) = self.partition_of(id).await? else { return Ok(None) };
+        let found = find(&partition, id).await.map_err(|e| partition.named(e))?;
+        let Some(found) = found else { return Ok(None) };
+        let limit = page.limit();
+        let rows = hits::of_attack(&partition, &found, page, limit + 1).await.map_err(|e| partition.named(e))?;
+        Ok(Some(Listing::cut(rows, limit, hits::cursor)))
+    }
+
+    /// Marks an attack, or takes its mark away. None if there is no such attack.
+    pub async fn mark(&self, id: &str, mark: Option<Mark>, author: &str) -> Result<Option<Attack>, StoreError> {
+        let Some(partition) = self.partition_of(id).await? else { return Ok(None) };
+        let marked = retry(|| set_mark(&partition, id, mark, author)).await.map_err(|e| partition.named(e))?;
+        if marked { self.attack(id).await } else { Ok(None) }
+    }
+
+    /// Where a hit or attack with this id is, if anywhere.
+    pub(super) async fn partition_of(&self, id: &str) -> Result<Option<std::sync::Arc<Partition>>, StoreError> {
+        match ids::read(id) {
+            Some((_, time)) => self.partitions().existing(Month::of(time)).await,
+            None => Ok(None),
+        }
+    }
+}
+
+async fn list(partition: &Partition, filter: &Filter, page: &Page, limit: usize) -> Result<Vec<Attack>, StoreError> {
+    let mut sql = Sql::new(COLUMNS);
+    conditions(&mut sql, partition, filter).await?;
+    if let Some(after) = &page.after {
+        sql.push(" AND (a.last_time, a.id) < (").bind(after.time).push(", ").bind(after.id.as_str()).push(")");
+    }
+    sql.push(" ORDER BY a.last_time DESC, a.id DESC LIMIT ").bind(limit as u64);
+    let rows = sql.all(partition.pools.read()).await?;
+    let found = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    with_last_hits(partition, found).await
+}
+
+/// Conditions on attacks, and on their hits where something is asked of these.
+async fn conditions(sql: &mut Sql, partition: &Partition, filter: &Filter) -> Result<(), StoreError> {
+    clause::attacks(sql, filter);
+    if !clause::asks_of_hits(filter) {
+        return Ok(());
+    }
+    if !filter.request_ids.any.is_empty() {
+        return by_request(sql, partition, filter).await;
+    }
+    let from_there = if filter.ips.any.is_empty() { FEW + 1 } else { hits_from(partition, filter).await? };
+    if from_there == 0 {
+        sql.push(" AND 1 = 0");
+        return Ok(());
+    }
+    if from_there <= FEW {
+        sql.push(" AND a.id IN (SELECT b.id FROM hit_groups g");
+        sql.push(" JOIN attacks b ON b.grp = g.grp AND b.first_hit <= g.hit AND b.last_hit >= g.hit");
+        sql.push(if clause::asks_of_rare(filter) { " JOIN hits h ON h.id = g.hit WHERE " } else { " WHERE " });
+    } else {
+        sql.push(" AND EXISTS (SELECT 1 FROM hit_groups g");
+        sql.push(if clause::asks_of_rare(filter) { " JOIN hits h ON h.id = g.hit" } else { "" });
+        sql.push(" WHERE g.grp = a.grp AND g.hit >= a.first_hit AND g.hit <= a.last_hit AND ");
+    }
+    clause::hits(sql, filter, Scope::Groups)?;
+    sql.push(")");
+    Ok(())
+}
+
+/// How many hits come from the addresses asked for, counted as far as one more than [`FEW`]. In order of the index:
+/// PostgreSQL, which knows nothing of an address that is not there, would look for the first rows anywhere.
+async fn hits_from(partition: &Partition, filter: &Filter) -> Result<i64, StoreError> {
+    let only = Filter { from: filter.from, to: filter.to, ips: filter.ips.clone(), ..Filter::default() };
+    let mut sql = Sql::new("SELECT COUNT(*) FROM (SELECT 1 AS one FROM hit_groups g WHERE ");
+    clause::hits(&mut sql, &only, Scope::Groups)?;
+    sql.push(" ORDER BY g.ip_key, g.grp, g.hit LIMIT ").bind(FEW + 1).push(") AS found");
+    let rows = sql.all(partition.pools.read()).await?;
+    Ok(rows.first().map(|row| Columns::of(row).int()).transpose()?.unwrap_or_default())
+}
+
+/// A request id has few hits: these name their groups.
+async fn by_request(sql: &mut Sql, partition: &Partition, filter: &Filter) -> Result<(), StoreError> {
+    let mut found = Sql::new("SELECT h.id, h.grps FROM hits h WHERE ");
+    let of_hits = Filter {
+        attack_types: Default::default(),
+        hosts: Default::default(),
+        points: Default::default(),
+        statuses: Default::default(),
+        marks: Default::default(),
+        hits: None,
+        sources: None,
+        ..filter.clone()
+    };
+    clause::hits(&mut found, &of_hits, Scope::Hits)?;
+    found.push(" ORDER BY h.id DESC LIMIT 100");
+    sql.push(" AND (1 = 0");
+    for row in found.all(partition.pools.read()).await? {
+        let mut c = Columns::of(&row);
+        let (hit, groups) = (c.text()?, c.text()?);
+        for group in groups.split_whitespace() {
+            sql.push(" OR (a.grp = ").bind(group).push(" AND a.first_hit <= ").bind(hit.as_str());
+            sql.push(" AND a.last_hit >= ").bind(hit.as_str()).push(")");
+        }
+    }
+    sql.push(")");
+    Ok(())
+}
+
+pub(super) async fn find(partition: &Partition, id: &str) -> Result<Option<Found>, StoreError> {
+    let id = resolve(partition, id).await?;
+    let mut sql = Sql::new(COLUMNS);
+    sql.push("a.id = ").bind(id);
+    sql.optional(partition.pools.read()).await?.as_ref().map(read).transpose()
+}
+
+/// The id under which the attack is stored today.
+async fn resolve(partition: &Partition, id: &str) -> Result<String, StoreError> {
+    let id = ids::read(id).map_or_else(|| id.to_owned(), |(id, _)| id);
+    let mut sql = Sql::new("SELECT attack FROM attack_aliases WHERE id = ");
+    sql.bind(id.as_str());
+    match sql.optional(partition.pools.read()).await? {
+        Some(row) => Columns::of(&row).text(),
+        None => Ok(id),
+    }
+}
+
+/// The attacks that a hit belongs to, by the groups that it names.
+pub(super) async fn of_hit(partition: &Partition, hit: &str, groups: &str) -> Result<Vec<Attack>, StoreError> {
+    let groups: Vec<&str> = groups.split_whitespace().collect();
+    if groups.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut sql = Sql::new(COLUMNS);
+    sql.push("a.grp IN (").list(groups).push(") AND a.first_hit <= ").bind(hit).push(" AND a.last_hit >= ").bind(hit);
+    sql.push(" ORDER BY a.last_time DESC, a.id DESC");
+    let rows = sql.all(partition.pools.read()).await?;
+    let found = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    with_last_hits(partition, found).await
+}
+
+async fn set_mark(partition: &Partition, id: &str, mark: Option<Mark>, author: &str) -> Result<bool, StoreError> {
+    let Some(found) = find(partition, id).await? else { return Ok(false) };
+    let mut connection = partition.pools.write().acquire().await?;
+    let mut transaction = begin(partition.engine, &mut connection).await?;
+    grouping::lock(&mut transaction, partition.engine, std::iter::once(found.grp.as_str())).await?;
+    // It may have been merged before the lock was had.
+    let mut sql = Sql::new("UPDATE attacks SET mark = ");
+    sql.bind(mark.map_or("", Mark::code)).push(", mark_author = ").bind(author);
+    sql.push(", mark_time = ").bind(ids::now()).push(" WHERE grp = ").bind(found.grp.as_str());
+    sql.push(" AND first_hit <= ").bind(found.first_hit.as_str());
+    sql.push(" AND last_hit >= ").bind(found.first_hit.as_str());
+    let changed = sql.run(&mut *transaction).await?;
+    transaction.commit().await?;
+    Ok(changed > 0)
+}
+
+async fn with_last_hits(partition: &Partition, found: Vec<Found>) -> Result<Vec<Attack>, StoreError> {
+    let ids: Vec<String> = found.iter().map(|f| f.last_hit.clone()).collect();
+    let rows = hits::by_ids(partition, &ids).await?;
+    let by_id: HashMap<&str, &HitRow> = rows.iter().map(|row| (row.id.as_str(), row)).collect();
+    let attack = |f: Found| Attack { last_hit: by_id.get(f.last_hit.as_str()).map(|&row| row.clone()), ..f.attack };
+    Ok(found.into_iter().map(attack).collect())
+}
+
+fn read(row: &AnyRow) -> Result<Found, StoreError> {
+    let mut c = Columns::of(row);
+    let (id, grp, code, point, host) = (c.text()?, c.text()?, c.text()?, c.text()?, c.text()?);
+    let (first_time, last_time, first_hit, last_hit) = (c.int()?, c.int()?, c.text()?, c.text()?);
+    let (hits, blocked, folded, sources) = (c.count()?, c.count()?, c.count()?, c.count()?);
+    let (mark, author, time) = (c.text()?, c.text()?, c.int()?);
+    let wrong = |what: &str| StoreError::Value(format!("attack {id} has a {what} that this build does not know"));
+    let attack = Attack {
+        attack_type: AttackType::from_code(&code).ok_or_else(|| wrong("type"))?,
+        point: serde_json::from_str(&point).map_err(|_| wrong("point"))?,
+        host,
+        first_time,
+        last_time,
+        hits,
+        blocked,
+        folded,
+        sources,
+        status: AttackStatus::of(hits, blocked),
+        mark: Mark::from_code(&mark).map(|mark| Marked { mark, author, time }),
+        last_hit: None,
+        id,
+    };
+    Ok(Found { attack, grp, first_hit, last_hit })
+}

@@ -1,0 +1,256 @@
+//! Counts of hits over time, and by type, source, target and country.
+//!
+//! Each new hit is added to counts by hour, so that a dashboard over months reads thousands of rows and not millions.
+//! A filter that these counts cannot answer reads the hits themselves.
+
+use super::attacks::{self, Found};
+use super::clause::{self, Scope};
+use super::ids::{self, HOUR};
+use super::incoming::Incoming;
+use super::sql::{Columns, Rows, Sql, Value};
+use super::{Count, Database, Dimension, Filter, Series, Slot, StoreError};
+use weir_core::model::AttackType;
+use sqlx::AnyConnection;
+use std::collections::{BTreeMap, HashMap};
+
+/// Most slots of a series: as many as a wide screen has columns.
+pub const MAX_SLOTS: i64 = 2_000;
+/// Most values of a list of tops.
+pub const MAX_TOP: usize = 100;
+
+const COUNTS: Rows = Rows::new(
+    "INSERT INTO hit_counts (kind, hour, value, hits, blocked) VALUES ",
+    5,
+    " ON CONFLICT (kind, hour, value) DO UPDATE SET hits = hit_counts.hits + excluded.hits, \
+     blocked = hit_counts.blocked + excluded.blocked",
+);
+
+/// Kind of the counts of all hits.
+const ALL: i64 = 0;
+
+impl Dimension {
+    const fn kind(self) -> i64 {
+        match self {
+            Dimension::AttackType => 1,
+            Dimension::Source => 2,
+            Dimension::Target => 3,
+            Dimension::Country => 4,
+        }
+    }
+}
+
+/// What a batch adds to the counts.
+#[derive(Default)]
+pub(super) struct Tally(BTreeMap<(i64, i64, String), (u64, u64)>);
+
+impl Tally {
+    pub fn add(&mut self, hit: &Incoming) {
+        let hour = hit.time / HOUR;
+        let (hits, blocked) = (hit.weight(), if hit.blocked() { hit.weight() } else { 0 });
+        let mut count = |kind: i64, value: String| {
+            let entry = self.0.entry((kind, hour, value)).or_default();
+            entry.0 += hits;
+            entry.1 += blocked;
+        };
+        count(ALL, String::new());
+        for attack in &hit.hit.attacks {
+            count(Dimension::AttackType.kind(), attack.code().to_owned());
+        }
+        count(Dimension::Source.kind(), hit.ip_text());
+        count(Dimension::Target.kind(), hit.host.clone());
+        count(Dimension::Country.kind(), hit.country());
+    }
+
+    pub async fn write(self, on: &mut AnyConnection) -> Result<(), StoreError> {
+        let rows = self.0.into_iter().map(|((kind, hour, value), (hits, blocked))| -> Vec<Value> {
+            vec![kind.into(), hour.into(), value.into(), hits.into(), blocked.into()]
+        });
+        COUNTS.write(on, rows.collect()).await?;
+        Ok(())
+    }
+}
+
+/// How a filter can be answered from counts by hour.
+fn counted(filter: &Filter, from: i64, to: i64) -> Option<(i64, String)> {
+    let hours = from % HOUR == 0 && to % HOUR == 0;
+    let bare = |mut filter: Filter| {
+        (filter.from, filter.to) = (None, None);
+        filter == Filter::default()
+    };
+    if !hours {
+        return None;
+    }
+    if bare(filter.clone()) {
+        return Some((ALL, String::new()));
+    }
+    let mut rest = filter.clone();
+    let types = std::mem::take(&mut rest.attack_types);
+    match (&types.any[..], types.none.is_empty(), bare(rest)) {
+        ([only], true, true) => Some((Dimension::AttackType.kind(), only.code().to_owned())),
+        _ => None,
+    }
+}
+
+impl Database {
+    /// Hits that fit `filter` in slots of `step` milliseconds over `[from, to)`, for which the filter's own bounds are
+    /// not looked at. Steps of whole hours on whole hours are answered at once.
+    pub async fn series(&self, filter: &Filter, from: i64, to: i64, step: i64) -> Result<Series, StoreError> {
+        let slots = slots(from, to, step)?;
+        let filter = Filter { from: Some(from), to: Some(to), ..filter.clone() };
+        clause::check(&filter)?;
+        let counted = counted(&filter, from, to).filter(|_| step % HOUR == 0);
+        let mut sums: HashMap<i64, (u64, u64)> = HashMap::new();
+        for month in self.partitions().between(Some(from), Some(to))? {
+            let Some(partition) = self.partitions().existing(month).await? else { continue };
+            let sql = match &counted {
+                Some((kind, value)) => counted_series(*kind, value, from, to, step),
+                None => scanned_series(&filter, from, step)?,
+            };
+            for row in sql.all(partition.pools.read()).await.map_err(|e| partition.named(e))? {
+                let mut c = Columns::of(&row);
+                let sum = sums.entry(c.int()?).or_default();
+                sum.0 += c.count()?;
+                sum.1 += c.count()?;
+            }
+        }
+        let slot = |n: i64| {
+            let (hits, blocked) = sums.get(&n).copied().unwrap_or_default();
+            Slot { time: from + n * step, hits, blocked }
+        };
+        Ok(Series { step, slots: (0..slots).map(slot).collect() })
+    }
+
+    /// Hits of the attack `id` in slots of `step` milliseconds over `[from, to)`; none if there is no such attack. Slots
+    /// of a quarter of an hour and longer may give a hit to the one before that in which it came, by a minute at most.
+    pub async fn attack_series(&self, id: &str, from: i64, to: i64, step: i64) -> Result<Option<Series>, StoreError> {
+        let count = slots(from, to, step)?;
+        let Some(partition) = self.partition_of(id).await? else { return Ok(None) };
+        let named = |error| partition.named(error);
+        let Some(found) = attacks::find(&partition, id).await.map_err(named)? else { return Ok(None) };
+        let mut series =
+            Series { step, slots: (0..count).map(|n| Slot { time: from + n * step, ..Slot::default() }).collect() };
+        for row in of_group(&found, step).all(partition.pools.read()).await.map_err(named)? {
+            let mut c = Columns::of(&row);
+            let (time, hits, blocked) = (ids::prefix_time(&c.text()?), c.count()?, c.count()?);
+            let at = usize::try_from((time - from).max(0) / step).unwrap_or(usize::MAX);
+            if let Some(slot) = series.slots.get_mut(at) {
+                slot.hits += hits;
+                slot.blocked += blocked;
+            }
+        }
+        Ok(Some(series))
+    }
+
+    /// [`Database::series`] of each attack type that occurs, without any other filter. Whole hours.
+    pub async fn series_by_type(&self, from: i64, to: i64, step: i64) -> Result<Vec<(AttackType, Series)>, StoreError> {
+        let (from, to) = (from.div_euclid(HOUR) * HOUR, (to + HOUR - 1).div_euclid(HOUR) * HOUR);
+        let step = (step.max(1) + HOUR - 1) / HOUR * HOUR;
+        let mut out = Vec::new();
+        for count in self
+            .top(Dimension::AttackType, &Filter { from: Some(from), to: Some(to), ..Filter::default() }, MAX_TOP)
+            .await?
+        {
+            if let Some(attack) = AttackType::from_code(&count.value) {
+                let filter = Filter { attack_types: super::Terms::only(attack), ..Filter::default() };
+                out.push((attack, self.series(&filter, from, to, step).await?));
+            }
+        }
+        Ok(out)
+    }
+
+    /// The values of `dimension` with most hits that fit `filter`, most first.
+    pub async fn top(&self, dimension: Dimension, filter: &Filter, limit: usize) -> Result<Vec<Count>, StoreError> {
+        clause::check(filter)?;
+        let (from, to) = (filter.from.unwrap_or(0).max(0), filter.to.unwrap_or(ids::MAX_TIME));
+        // Counts by hour answer from the start of the first hour to the end of the last one.
+        let (first, last) = (from.div_euclid(HOUR) * HOUR, to.saturating_add(HOUR - 1).div_euclid(HOUR) * HOUR);
+        let counted = matches!(counted(filter, first, last), Some((ALL, _)));
+        let mut sums: HashMap<String, (u64, u64)> = HashMap::new();
+        for month in self.partitions().between(filter.from, filter.to)? {
+            let Some(partition) = self.partitions().existing(month).await? else { continue };
+            let sql = if counted { counted_top(dimension, first, last) } else { scanned_top(dimension, filter)? };
+            for row in sql.all(partition.pools.read()).await.map_err(|e| partition.named(e))? {
+                let mut c = Columns::of(&row);
+                let (value, hits, blocked) = (c.text()?, c.count()?, c.count()?);
+                let list = dimension == Dimension::AttackType && !counted;
+                let values: Vec<&str> = if list { value.split_whitespace().collect() } else { vec![&value] };
+                for value in values {
+                    let sum = sums.entry(value.to_owned()).or_default();
+                    sum.0 += hits;
+                    sum.1 += blocked;
+                }
+            }
+        }
+        let mut out: Vec<Count> =
+            sums.into_iter().map(|(value, (hits, blocked))| Count { value, hits, blocked }).collect();
+        out.sort_by(|a, b| b.hits.cmp(&a.hits).then_with(|| a.value.cmp(&b.value)));
+        out.truncate(limit.min(MAX_TOP));
+        Ok(out)
+    }
+}
+
+fn slots(from: i64, to: i64, step: i64) -> Result<i64, StoreError> {
+    let wrong = |text: &str| Err(StoreError::Input(text.to_owned()));
+    if from < 0 || to <= from || to > ids::MAX_TIME {
+        return wrong("the range is empty or out of bounds: `from` must lie before `to`");
+    }
+    if step < 1_000 || (to - from) / step >= MAX_SLOTS {
+        return wrong("too many slots: choose a longer step or a shorter range");
+    }
+    Ok((to - from + step - 1) / step)
+}
+
+fn counted_series(kind: i64, value: &str, from: i64, to: i64, step: i64) -> Sql {
+    let mut sql = Sql::new("SELECT (hour - ");
+    sql.bind(from / HOUR).push(") / ").bind(step / HOUR);
+    sql.push(" AS slot, CAST(SUM(hits) AS BIGINT), CAST(SUM(blocked) AS BIGINT) FROM hit_counts WHERE kind = ");
+    sql.bind(kind).push(" AND hour >= ").bind(from / HOUR).push(" AND hour < ").bind(to / HOUR);
+    sql.push(" AND value = ").bind(value).push(" GROUP BY slot");
+    sql
+}
+
+/// Hits of an attack by the time in their ids: eight digits of it tell 65 seconds apart, thirteen characters all.
+fn of_group(found: &Found, step: i64) -> Sql {
+    let coarse = step >= 15 * 60_000;
+    let mut sql = Sql::new(if coarse { "SELECT SUBSTR(hit, 1, 8)" } else { "SELECT SUBSTR(hit, 1, 13)" });
+    sql.push(" AS moment, CAST(SUM(1 + folded) AS BIGINT), CAST(SUM(blocked * (1 + folded)) AS BIGINT)");
+    sql.push(" FROM hit_groups WHERE grp = ").bind(found.grp.as_str());
+    sql.push(" AND hit >= ").bind(found.first_hit.as_str()).push(" AND hit <= ").bind(found.last_hit.as_str());
+    sql.push(" GROUP BY moment");
+    sql
+}
+
+fn scanned_series(filter: &Filter, from: i64, step: i64) -> Result<Sql, StoreError> {
+    let mut sql = Sql::new("SELECT (h.time - ");
+    sql.bind(from).push(") / ").bind(step).push(" AS slot, ");
+    sql.push("CAST(SUM(1 + h.folded) AS BIGINT), CAST(SUM(h.blocked * (1 + h.folded)) AS BIGINT) FROM hits h WHERE ");
+    clause::hits(&mut sql, filter, Scope::Hits)?;
+    sql.push(" GROUP BY slot");
+    Ok(sql)
+}
+
+/// The engine sorts and cuts what can be many; of a range of several months each gives its own first values, so that a
+/// value that is nowhere among the first can be missing.
+fn counted_top(dimension: Dimension, first: i64, last: i64) -> Sql {
+    let mut sql = Sql::new(
+        "SELECT value, CAST(SUM(hits) AS BIGINT) AS n, CAST(SUM(blocked) AS BIGINT) FROM hit_counts WHERE kind = ",
+    );
+    sql.bind(dimension.kind()).push(" AND hour >= ").bind(first / HOUR).push(" AND hour < ").bind(last / HOUR);
+    sql.push(" GROUP BY value ORDER BY n DESC LIMIT 1000");
+    sql
+}
+
+fn scanned_top(dimension: Dimension, filter: &Filter) -> Result<Sql, StoreError> {
+    let mut sql = Sql::new("SELECT ");
+    let column = match dimension {
+        Dimension::AttackType => "h.attack_types",
+        Dimension::Source => "h.ip",
+        Dimension::Target => "h.host",
+        Dimension::Country => "h.country",
+    };
+    sql.push(column).push(" AS value, CAST(SUM(1 + h.folded) AS BIGINT) AS n, ");
+    sql.push("CAST(SUM(h.blocked * (1 + h.folded)) AS BIGINT) FROM hits h WHERE ");
+    clause::hits(&mut sql, filter, Scope::Hits)?;
+    sql.push(" GROUP BY value ORDER BY n DESC LIMIT 1000");
+    Ok(sql)
+}

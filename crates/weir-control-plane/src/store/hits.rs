@@ -1,0 +1,209 @@
+//! Hits: lists, one with all that is known of it, and those against which a rule is tried.
+
+use super::attacks::{self, Found};
+use super::clause::{self, Scope};
+use super::partition::Partition;
+use super::sql::{Columns, Sql};
+use super::{Cursor, Database, Filter, HitRow, Listing, Page, StoreError, StoredHit, ids};
+use weir_protocol::hit::HitResponse;
+use weir_core::model::AttackType;
+use weir_protocol::hit::Hit;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sqlx::any::AnyRow;
+
+/// Most hits that one trial of a rule looks at.
+pub const MAX_REPLAY: usize = 10_000;
+/// Hits read at once while many are gone through.
+const PORTION: usize = 200;
+
+const COLUMNS: &str = "SELECT h.id, h.time, h.request_id, h.ip, h.country, h.method, h.host, h.path, h.status_code, \
+    h.application, h.node, h.mode, h.action, h.attack_types, h.size, h.folded FROM hits h";
+
+/// A stored hit and the octets of its request, for trying a rule.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Replay {
+    /// The record.
+    pub hit: Hit,
+    /// The message, masked and cut, as `message/http`.
+    pub raw: Vec<u8>,
+}
+
+impl Database {
+    /// A page of the hits that fit `filter`, newest first.
+    pub async fn hits(&self, filter: &Filter, page: &Page) -> Result<Listing<HitRow>, StoreError> {
+        clause::check(filter)?;
+        let limit = page.limit();
+        let mut out: Vec<HitRow> = Vec::new();
+        let newest = page.after.as_ref().map(|cursor| cursor.time.saturating_add(1));
+        let to = [filter.to, newest].into_iter().flatten().min();
+        for month in self.partitions().between(filter.from, to)? {
+            let Some(partition) = self.partitions().existing(month).await? else { continue };
+            let mut sql = Sql::new(COLUMNS);
+            sql.push(" WHERE ");
+            clause::hits(&mut sql, filter, Scope::Hits)?;
+            if let Some(after) = &page.after {
+                sql.push(" AND h.id < ").bind(after.id.as_str());
+            }
+            sql.push(" ORDER BY h.id DESC LIMIT ").bind((limit + 1 - out.len()) as u64);
+            for row in sql.all(partition.pools.read()).await.map_err(|e| partition.named(e))? {
+                out.push(read(&row)?);
+            }
+            if out.len() > limit {
+                break;
+            }
+        }
+        Ok(Listing::cut(out, limit, cursor))
+    }
+
+    /// The hit with this id, or the one of which it was a repeated call.
+    pub async fn hit(&self, id: &str) -> Result<Option<StoredHit>, StoreError> {
+        let Some(partition) = self.partition_of(id).await? else { return Ok(None) };
+        one(&partition, id).await.map_err(|e| partition.named(e))
+    }
+
+    /// Stored hits that fit `filter`, newest first, up to `most` (and [`MAX_REPLAY`]), each handed to `each`, which says
+    /// whether to go on.
+    pub async fn replay(
+        &self,
+        filter: &Filter,
+        most: usize,
+        mut each: impl FnMut(Replay) -> bool,
+    ) -> Result<usize, StoreError> {
+        let mut left = most.min(MAX_REPLAY);
+        let (mut seen, mut after) = (0, None);
+        while left > 0 {
+            let limit = u32::try_from(left.min(PORTION)).unwrap_or(1);
+            let page = self.hits(filter, &Page { after, limit }).await?;
+            for record in self.records(&page.rows).await? {
+                seen += 1;
+                if !each(record) {
+                    return Ok(seen);
+                }
+            }
+            left -= page.rows.len();
+            match page.next {
+                Some(next) => after = Some(next),
+                None => break,
+            }
+        }
+        Ok(seen)
+    }
+
+    /// The records of `rows`, in their order.
+    pub(super) async fn records(&self, rows: &[HitRow]) -> Result<Vec<Replay>, StoreError> {
+        let mut out = Vec::with_capacity(rows.len());
+        for of_month in rows.chunk_by(|a, b| ids::Month::of(a.time) == ids::Month::of(b.time)) {
+            let Some(first) = of_month.first() else { continue };
+            let Some(partition) = self.partition_of(&first.id).await? else { continue };
+            let mut sql = Sql::new(WHOLE);
+            sql.push(" WHERE h.id IN (").list(of_month.iter().map(|row| row.id.as_str())).push(") ORDER BY h.id DESC");
+            for row in sql.all(partition.pools.read()).await.map_err(|e| partition.named(e))? {
+                let (hit, _) = whole(&row)?;
+                let raw = STANDARD
+                    .decode(&hit.request.raw)
+                    .map_err(|_| StoreError::Value(format!("hit {} has a request that is no base64", hit.id)))?;
+                out.push(Replay { hit, raw });
+            }
+        }
+        Ok(out)
+    }
+}
+
+pub(super) fn cursor(row: &HitRow) -> Cursor {
+    Cursor { time: row.time, id: row.id.clone() }
+}
+
+const WHOLE: &str =
+    "SELECT d.doc, h.status_code, h.response_after, h.consumer, h.grps FROM hits h JOIN hit_docs d ON d.id = h.id";
+
+async fn one(partition: &Partition, id: &str) -> Result<Option<StoredHit>, StoreError> {
+    let id = ids::read(id).map_or_else(|| id.to_owned(), |(id, _)| id);
+    let mut alias = Sql::new("SELECT hit FROM hit_aliases WHERE id = ");
+    alias.bind(id.as_str());
+    let id = match alias.optional(partition.pools.read()).await? {
+        Some(row) => Columns::of(&row).text()?,
+        None => id,
+    };
+    let mut sql = Sql::new(WHOLE);
+    sql.push(" WHERE h.id = ").bind(id.as_str());
+    let Some(row) = sql.optional(partition.pools.read()).await? else { return Ok(None) };
+    let (hit, groups) = whole(&row)?;
+    let attacks = attacks::of_hit(partition, &id, &groups).await?;
+    Ok(Some(StoredHit { hit, attacks }))
+}
+
+/// The record with what became known later, and its groups.
+fn whole(row: &AnyRow) -> Result<(Hit, String), StoreError> {
+    let mut c = Columns::of(row);
+    let doc = c.text()?;
+    let mut hit: Hit = serde_json::from_str(&doc)
+        .map_err(|error| StoreError::Value(format!("a hit that this build cannot read: {error}")))?;
+    let (status, after, consumer) = (c.int()?, c.int()?, c.text()?);
+    if let (Ok(after_ms), Ok(status)) = (u64::try_from(after), u16::try_from(status)) {
+        hit.response = Some(HitResponse { status, after_ms });
+    }
+    if !consumer.is_empty() {
+        hit.gateway.consumer = consumer;
+    }
+    Ok((hit, c.text()?))
+}
+
+/// Hits of an attack: those of its group between its first and its last one.
+pub(super) async fn of_attack(
+    partition: &Partition,
+    found: &Found,
+    page: &Page,
+    limit: usize,
+) -> Result<Vec<HitRow>, StoreError> {
+    let mut sql = Sql::new(COLUMNS);
+    sql.push(" JOIN hit_groups g ON h.id = g.hit WHERE g.grp = ").bind(found.grp.as_str());
+    // Said of both tables, so that the engine leaves out partitions of both.
+    for column in ["g.hit", "h.id"] {
+        sql.push(" AND ").push(column).push(" >= ").bind(found.first_hit.as_str());
+        sql.push(" AND ").push(column).push(" <= ").bind(found.last_hit.as_str());
+        if let Some(after) = &page.after {
+            sql.push(" AND ").push(column).push(" < ").bind(after.id.as_str());
+        }
+    }
+    sql.push(" ORDER BY g.hit DESC LIMIT ").bind(limit as u64);
+    sql.all(partition.pools.read()).await?.iter().map(read).collect()
+}
+
+/// Rows by their ids, in no order.
+pub(super) async fn by_ids(partition: &Partition, ids: &[String]) -> Result<Vec<HitRow>, StoreError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut sql = Sql::new(COLUMNS);
+    sql.push(" WHERE h.id IN (").list(ids.iter().cloned()).push(")");
+    sql.all(partition.pools.read()).await?.iter().map(read).collect()
+}
+
+fn read(row: &AnyRow) -> Result<HitRow, StoreError> {
+    let mut c = Columns::of(row);
+    let (id, time, request_id, ip, country) = (c.text()?, c.int()?, c.text()?, c.text()?, c.text()?);
+    let (method, host, path, status) = (c.text()?, c.text()?, c.text()?, c.int()?);
+    let (application, node, mode, action) = (c.int()?, c.text()?, c.text()?, c.text()?);
+    let attack_types = c.text()?.split_whitespace().filter_map(AttackType::from_code).collect();
+    let status_code = u16::try_from(status).unwrap_or_default();
+    let (size, folded) = (c.count()?, c.count()?);
+    Ok(HitRow {
+        id,
+        time,
+        request_id,
+        ip,
+        country,
+        method,
+        host,
+        path,
+        status_code,
+        application,
+        node,
+        mode,
+        action,
+        attack_types,
+        size,
+        folded,
+    })
+}

@@ -1,0 +1,138 @@
+//! What queries answer.
+
+use super::filter::{AttackStatus, Mark};
+use weir_core::model::{AttackType, PointPath};
+use weir_protocol::hit::Hit;
+use serde::Serialize;
+
+/// A group of hits: one attack type, point and host, no hour between two hits, within one month (UTC).
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Attack {
+    /// UUID. When attacks merge the older one's stays, and the other leads to it.
+    pub id: String,
+    /// Attack type.
+    pub attack_type: AttackType,
+    /// Where in the message.
+    pub point: PointPath,
+    /// Host of the requests.
+    pub host: String,
+    /// Time of the first hit, in milliseconds since 1970.
+    pub first_time: i64,
+    /// Time of the last one.
+    pub last_time: i64,
+    /// Hits: exact.
+    pub hits: u64,
+    /// Of these, blocked: exact.
+    pub blocked: u64,
+    /// Requests that the hits stand for besides themselves (sampling): exact.
+    pub folded: u64,
+    /// Distinct sources: exact up to 64, within some 5 % above.
+    pub sources: u64,
+    /// What became of the hits.
+    pub status: AttackStatus,
+    /// What a person said of it.
+    pub mark: Option<Marked>,
+    /// The last hit in short.
+    pub last_hit: Option<HitRow>,
+}
+
+/// A mark, and whose it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Marked {
+    /// The mark.
+    pub mark: Mark,
+    /// Who set it.
+    pub author: String,
+    /// When, in milliseconds since 1970.
+    pub time: i64,
+}
+
+/// A hit in short, for lists.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct HitRow {
+    /// UUIDv7.
+    pub id: String,
+    /// Time of the id, in milliseconds since 1970.
+    pub time: i64,
+    /// What the client and the gateway's log show.
+    pub request_id: String,
+    /// Source address; empty where unknown.
+    pub ip: String,
+    /// Its country; empty where unknown.
+    pub country: String,
+    /// Method.
+    pub method: String,
+    /// Host.
+    pub host: String,
+    /// Path, cut at 1,024 octets.
+    pub path: String,
+    /// Status code of the upstream's answer; 0 where not known.
+    pub status_code: u16,
+    /// Application id, -1 for none.
+    pub application: i64,
+    /// Node that judged it.
+    pub node: String,
+    /// Mode in which it was judged.
+    pub mode: String,
+    /// What the gateway was told: `pass` or `block`.
+    pub action: String,
+    /// Attack types.
+    pub attack_types: Vec<AttackType>,
+    /// Octets of the request.
+    pub size: u64,
+    /// Further identical hits that it stands for.
+    pub folded: u64,
+}
+
+/// A hit with all that is known of it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct StoredHit {
+    /// The record; its response and consumer are those that came later.
+    pub hit: Hit,
+    /// The attacks that it belongs to.
+    pub attacks: Vec<Attack>,
+}
+
+/// By what hits are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Dimension {
+    /// Attack type.
+    AttackType,
+    /// Source address.
+    Source,
+    /// Host that was attacked.
+    Target,
+    /// Country of the source.
+    Country,
+}
+
+/// One value and its hits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Count {
+    /// The value.
+    pub value: String,
+    /// Hits, those that sampling folded included.
+    pub hits: u64,
+    /// Of these, blocked.
+    pub blocked: u64,
+}
+
+/// Counts of a stretch of time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Series {
+    /// Length of a slot in milliseconds.
+    pub step: i64,
+    /// Slots in order of time, without gaps.
+    pub slots: Vec<Slot>,
+}
+
+/// Counts of one slot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Slot {
+    /// Its first millisecond since 1970.
+    pub time: i64,
+    /// Hits, those that sampling folded included.
+    pub hits: u64,
+    /// Of these, blocked.
+    pub blocked: u64,
+}

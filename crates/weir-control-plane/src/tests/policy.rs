@@ -1,0 +1,303 @@
+//! Changes of the policy, versions, keys, and what nodes get.
+
+use crate::auth::Role;
+use crate::error::Error;
+use crate::packs::Kind;
+use crate::policy::{NewRule, PolicyState, RuleEntry};
+use crate::testing::Fixture;
+use weir_protocol::node_api::{CAPABILITIES, POLICY, SignedPolicy};
+use axum::http::StatusCode;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ring::signature::{ED25519, UnparsedPublicKey};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+fn rule(value: Value) -> NewRule {
+    NewRule { rule: value.as_object().unwrap().clone(), ..NewRule::default() }
+}
+
+#[tokio::test]
+async fn mistakes_are_told_all_at_once_with_their_field_and_nothing_is_published() {
+    let fixture = Fixture::new().await;
+    let before = fixture.app.policy.head().version.serial;
+    let fine = json!({"rule": {"type": "disable_stamp", "stamp": "x"}});
+    fixture.as_role(Role::Analyst, "POST", "/api/v1/rules", &fine).await;
+    let serial = fixture.app.policy.head().version.serial;
+    assert!(serial > before);
+    let wrong = json!({"rule": {"type": "vpatch", "attack_type": "sqly", "point": [["nope"]],
+        "action": [{"type": "equal", "point": ["path", "x"], "value": "a"}]}});
+    let answer = fixture.as_role(Role::Analyst, "POST", "/api/v1/rules", &wrong).await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let errors = answer.json()["errors"].clone();
+    let mut fields: Vec<&str> = errors.as_array().unwrap().iter().map(|e| e["field"].as_str().unwrap()).collect();
+    fields.sort_unstable();
+    assert_eq!(fields, ["rules/2/action[0].point", "rules/2/attack_type", "rules/2/point"]);
+    let regex = json!({"rule": {"type": "regex", "attack_type": "rce", "regex": "("}});
+    let answer = fixture.as_role(Role::Analyst, "POST", "/api/v1/rules", &regex).await;
+    assert_eq!(answer.json()["errors"][0]["field"], "rules/2/regex");
+    let ips = json!([{"list": "deny", "value": "192.0.2.1"}, {"list": "deny", "value": "not an address"}]);
+    let answer = fixture.as_role(Role::Analyst, "POST", "/api/v1/ip-lists", &ips).await;
+    assert_eq!(answer.json()["errors"][0]["field"], "ip_lists/2/value", "{answer:?}");
+    let mode = fixture.as_role(Role::Analyst, "PUT", "/api/v1/policy/general", &json!({"mode": "blok"})).await;
+    assert_eq!(mode.json()["errors"][0]["field"], "mode");
+    assert_eq!(fixture.app.policy.head().version.serial, serial);
+}
+
+#[tokio::test]
+async fn serials_only_rise_and_a_rollback_is_a_new_version() {
+    let fixture = Fixture::new().await;
+    let node = fixture.node(CAPABILITIES).await;
+    let mut serials = vec![fixture.app.policy.head().version.serial];
+    let mut change = async |mode: &str| {
+        let answer =
+            fixture.as_role(Role::Analyst, "PUT", "/api/v1/policy/general", &json!({"mode": mode})).await.json();
+        serials.push(answer["serial"].as_u64().unwrap());
+    };
+    change("monitoring").await;
+    change("block").await;
+    // A clock that goes back takes no serial with it.
+    fixture.clock.advance(-3_600_000);
+    change("off").await;
+    let off = *serials.last().unwrap();
+    let first = serials[1];
+    assert!(serials.windows(2).all(|pair| pair[0] < pair[1]), "{serials:?}");
+    let path = format!("/api/v1/policy/versions/{first}/rollback");
+    let back = fixture.as_role(Role::Analyst, "POST", &path, &Value::Null).await.json();
+    assert!(back["serial"].as_u64().unwrap() > off);
+    let policy = fixture.poll(&node, off).await.unwrap();
+    assert_eq!((policy.policy["mode"].as_str(), policy.serial), (Some("monitoring"), back["serial"].as_u64().unwrap()));
+    assert!(fixture.poll(&node, policy.serial).await.is_none());
+    let diff =
+        fixture.as_role(Role::ReadOnly, "GET", &format!("/api/v1/policy/versions/{off}/diff"), &Value::Null).await;
+    assert_eq!(diff.json()["shown"][0]["object"], "general");
+    for n in 0..25 {
+        let mode = ["block", "monitoring"][n % 2];
+        fixture.as_role(Role::Analyst, "PUT", "/api/v1/policy/general", &json!({"mode": mode})).await;
+    }
+    assert_eq!(fixture.app.policy.versions().await.unwrap().len(), 20);
+    let gone = fixture.as_role(Role::Analyst, "POST", &path, &Value::Null).await;
+    assert_eq!(gone.status, StatusCode::NOT_FOUND, "only the last twenty are kept");
+}
+
+#[tokio::test]
+async fn ids_of_rules_are_never_used_twice() {
+    let fixture = Fixture::new().await;
+    let caller = fixture.caller(Role::Analyst).await;
+    let new = || rule(json!({"type": "disable_stamp", "stamp": "x"}));
+    let empty = fixture.app.policy.head().version.serial;
+    let first = fixture.app.create_rule(&caller, new()).await.unwrap().value.id;
+    fixture.app.rollback(&caller, empty).await.unwrap();
+    assert!(fixture.app.policy.head().state.rules.is_empty());
+    assert!(fixture.app.create_rule(&caller, new()).await.unwrap().value.id > first);
+}
+
+#[tokio::test]
+async fn a_change_wakes_a_long_poll_and_comes_signed() {
+    let fixture = Fixture::new().await;
+    let node = fixture.node(CAPABILITIES).await;
+    let now = fixture.app.policy.head().version.serial;
+    let path = format!("{POLICY}?after={now}&wait=30");
+    let waiting = fixture.bearer(&node, "GET", &path, &Value::Null);
+    let changing = async {
+        // The poll waits already: both run on one thread, in this order.
+        tokio::task::yield_now().await;
+        fixture.as_role(Role::Analyst, "PUT", "/api/v1/policy/general", &json!({"mode": "block"})).await
+    };
+    let both = async { tokio::join!(waiting, changing) };
+    let (polled, _) = tokio::time::timeout(Duration::from_secs(25), both).await.expect("woken, not timed out");
+    let signed: SignedPolicy = serde_json::from_slice(&polled.body).unwrap();
+    let key = STANDARD.decode(fixture.app.policy.key().public_key).unwrap();
+    let message = ["weir policy v1\n", &signed.document].concat();
+    UnparsedPublicKey::new(&ED25519, key)
+        .verify(message.as_bytes(), &STANDARD.decode(signed.signature).unwrap())
+        .unwrap();
+}
+
+#[tokio::test]
+async fn nodes_get_nothing_that_they_do_not_understand() {
+    let fixture = Fixture::new().await;
+    let (new, old, ancient) =
+        (fixture.node(CAPABILITIES).await, fixture.node(&["policy.1", "dance.1"]).await, fixture.node(&[]).await);
+    let caller = fixture.caller(Role::Analyst).await;
+    let blob =
+        |name: &str| weir_protocol::node_api::Blob { name: name.into(), version: "1".into(), sha256: "0".repeat(64), bytes: 1 };
+    fixture
+        .app
+        .policy
+        .change(&caller.name(), "packs", |state| {
+            state.rule_packs = vec![blob("own")];
+            state.databases = vec![blob("country")];
+            Ok(())
+        })
+        .await
+        .unwrap();
+    let (full, less) = (fixture.poll(&new, 0).await.unwrap(), fixture.poll(&old, 0).await.unwrap());
+    assert_eq!((full.rule_packs.len(), full.databases.len(), full.requires.len()), (1, 1, 3));
+    assert_eq!((less.rule_packs.len(), less.databases.len()), (0, 0));
+    assert_eq!(less.requires, ["policy.1"]);
+    assert!(fixture.poll(&ancient, 0).await.is_none());
+    // A node that was upgraded says so with its heartbeat.
+    let beat = json!({"version": "2", "capabilities": CAPABILITIES});
+    fixture.bearer(&ancient, "POST", weir_protocol::node_api::HEARTBEAT, &beat).await;
+    assert_eq!(fixture.poll(&ancient, 0).await.unwrap().requires.len(), 3);
+}
+
+#[tokio::test]
+async fn packs_are_changed_by_administrators_alone_also_by_a_rollback() {
+    let fixture = Fixture::new().await;
+    let first = fixture.app.policy.head().version.serial;
+    let pack =
+        "- {id: rce.own, attack: rce, about: a, pattern: xyzzy, confidence: high, positive: [xyzzy], negative: [a]}";
+    let [admin, analyst] = [fixture.caller(Role::Administrator).await, fixture.caller(Role::Analyst).await];
+    let made = fixture.app.upload_pack(&admin, Kind::RulePack, "own", pack.into(), "", true).await.unwrap();
+    assert!(made.0.active);
+    let (cookie, csrf) = fixture.browser(Role::Administrator).await;
+    let headers = [("cookie", cookie.as_str()), ("x-csrf-token", csrf.as_str())];
+    let long = vec![b' '; crate::packs::MAX_PACK + 1];
+    let large = fixture.call("POST", "/api/v1/rule-packs/own", &headers, &long).await;
+    assert_eq!(large.status, StatusCode::PAYLOAD_TOO_LARGE, "{large:?}");
+    let refused = fixture.app.rollback(&analyst, first).await.unwrap_err();
+    assert!(matches!(refused, Error::Forbidden(_)), "{refused}");
+    assert_eq!(fixture.app.policy.head().state.rule_packs.len(), 1);
+    let trial = fixture.app.rule_files().await.unwrap();
+    assert!(
+        trial.iter().any(|(name, text)| name == "rule pack own" && text == pack),
+        "people try requests with it, too"
+    );
+    fixture.app.rollback(&admin, first).await.unwrap();
+    assert!(fixture.app.policy.head().state.rule_packs.is_empty());
+    let kept = fixture.app.remove_pack(&admin, Kind::RulePack, "own", 1).await.unwrap_err();
+    assert!(matches!(kept, Error::Conflict(_)), "a kept version of the policy names it: {kept}");
+}
+
+#[tokio::test]
+async fn groups_have_their_own_and_what_is_for_all() {
+    let fixture = Fixture::new().await;
+    let caller = fixture.caller(Role::Analyst).await;
+    let mut edge = rule(json!({"type": "disable_stamp", "stamp": "edge"}));
+    edge.groups = vec!["edge".into()];
+    fixture.app.create_rule(&caller, edge).await.unwrap();
+    fixture.app.create_rule(&caller, rule(json!({"type": "disable_stamp", "stamp": "all"}))).await.unwrap();
+    fixture.as_role(Role::Analyst, "PUT", "/api/v1/policy/general", &json!({"mode": "monitoring"})).await;
+    fixture.as_role(Role::Analyst, "PUT", "/api/v1/policy/groups/edge", &json!({"mode": "block"})).await;
+    let understands = crate::policy::Understands::all();
+    let stamps = async |group: &str| {
+        let signed = fixture.app.policy.signed(group, &understands).await.unwrap().unwrap();
+        let payload: weir_protocol::node_api::PolicyPayload = serde_json::from_str(&signed.document).unwrap();
+        let rules = payload.policy["rules"].as_array().unwrap().clone();
+        let stamps: Vec<String> = rules.iter().map(|rule| rule["stamp"].as_str().unwrap().to_owned()).collect();
+        (payload.policy["mode"].as_str().unwrap().to_owned(), stamps)
+    };
+    assert_eq!(stamps("edge").await, ("block".into(), vec!["edge".to_owned(), "all".into()]));
+    assert_eq!(stamps("default").await, ("monitoring".into(), vec!["all".to_owned()]));
+}
+
+#[tokio::test]
+async fn a_new_key_is_vouched_for_by_the_old_one_and_survives_a_restart() {
+    let fixture = Fixture::new().await;
+    let first = fixture.app.policy.key();
+    let rotated = fixture.as_role(Role::Administrator, "POST", "/api/v1/policy/rotate-key", &Value::Null).await;
+    assert_eq!(rotated.status, StatusCode::OK, "{rotated:?}");
+    let understands = crate::policy::Understands::all();
+    let signed = fixture.app.policy.signed("default", &understands).await.unwrap().unwrap();
+    assert_eq!((signed.chain.len(), &signed.chain[0].signed_by), (1, &first.key_id));
+    let new = STANDARD.decode(&signed.chain[0].key.public_key).unwrap();
+    let message = [b"weir policy key v1\n", new.as_slice()].concat();
+    let old = STANDARD.decode(&first.public_key).unwrap();
+    let signature = STANDARD.decode(&signed.chain[0].signature).unwrap();
+    UnparsedPublicKey::new(&ED25519, old).verify(&message, &signature).unwrap();
+    let other = Fixture::open(&fixture.dir, fixture.clock.clone()).await;
+    assert_eq!(other.policy.key(), signed.chain[0].key);
+    assert_eq!(other.policy.head().version.serial, fixture.app.policy.head().version.serial);
+    // A replica that runs takes both over.
+    fixture.as_role(Role::Administrator, "POST", "/api/v1/policy/rotate-key", &Value::Null).await;
+    other.policy.refresh().await.unwrap();
+    assert_eq!(other.policy.key(), fixture.app.policy.key());
+    assert_eq!(other.policy.head().version, fixture.app.policy.head().version);
+    let mode = std::os::unix::fs::PermissionsExt::mode(
+        &std::fs::metadata(fixture.dir.path().join("policy-key.pem")).unwrap().permissions(),
+    );
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[tokio::test]
+async fn a_key_that_is_not_the_one_in_use_stops_the_start() {
+    let fixture = Fixture::new().await;
+    let file = fixture.dir.path().join("policy-key.pem");
+    std::fs::remove_file(&file).unwrap();
+    let pool = fixture.app.store.control();
+    let missing = crate::policy::SigningKey::open(&file, pool, 0).await.unwrap_err();
+    assert!(missing.to_string().contains("policy-key.pem"), "{missing}");
+    let other = Fixture::new().await;
+    std::fs::copy(other.dir.path().join("policy-key.pem"), &file).unwrap();
+    let wrong = crate::policy::SigningKey::open(&file, pool, 0).await.unwrap_err();
+    assert!(wrong.to_string().contains("not the key that signs policies now"), "{wrong}");
+}
+
+#[tokio::test]
+async fn changes_of_two_replicas_are_both_kept() {
+    let fixture = Fixture::new().await;
+    let other = Fixture::open(&fixture.dir, fixture.clock.clone()).await;
+    let add = |name: &'static str| {
+        move |state: &mut PolicyState| {
+            let rule = rule(json!({"type": "disable_stamp", "stamp": name})).rule;
+            let id = state.next_rule;
+            state.next_rule += 1;
+            let (groups, from_hit, created_by) = (Vec::new(), String::new(), String::new());
+            state.rules.push(RuleEntry { id, groups, rule, from_hit, created_by, created_at: 0, updated_at: 0 });
+            Ok(())
+        }
+    };
+    for (one, two) in [("a", "b"), ("c", "d")] {
+        fixture.app.policy.change("x", "", add(one)).await.unwrap();
+        other.policy.change("y", "", add(two)).await.unwrap();
+    }
+    fixture.app.policy.refresh().await.unwrap();
+    let head = fixture.app.policy.head();
+    let stamps: Vec<&str> = head.state.rules.iter().map(|rule| rule.rule["stamp"].as_str().unwrap()).collect();
+    assert_eq!(stamps, ["a", "b", "c", "d"]);
+}
+
+#[tokio::test]
+async fn listed_values_are_imported_found_renewed_and_removed() {
+    let fixture = Fixture::new().await;
+    let (cookie, csrf) = fixture.browser(Role::Analyst).await;
+    let headers = [("cookie", cookie.as_str()), ("x-csrf-token", &csrf), ("content-type", "text/plain")];
+    let path = "/api/v1/ip-lists/import?list=deny&reason=feed";
+    let answer = fixture.call("POST", path, &headers, b"192.0.2.1\n# comment\n198.51.100.0/24\n").await;
+    assert_eq!(answer.json()["item"], json!({"added": 2, "renewed": 0}));
+    let again = json!([{"list": "deny", "value": "192.0.2.1", "expired_at": 4_000_000_000u64}]);
+    let answer = fixture.as_role(Role::Analyst, "POST", "/api/v1/ip-lists", &again).await;
+    assert_eq!(answer.json()["item"], json!({"added": 0, "renewed": 1}));
+    let found = fixture.as_role(Role::ReadOnly, "GET", "/api/v1/ip-lists?search=192.0", &Value::Null).await.json();
+    assert_eq!(found["items"][0]["expired_at"], 4_000_000_000u64);
+    let id = found["items"][0]["id"].as_u64().unwrap();
+    let first = fixture.as_role(Role::ReadOnly, "GET", "/api/v1/ip-lists?limit=1", &Value::Null).await.json();
+    let next = format!("/api/v1/ip-lists?limit=1&after={}", first["next"].as_str().unwrap());
+    let second = fixture.as_role(Role::ReadOnly, "GET", &next, &Value::Null).await.json();
+    assert_eq!((second["items"][0]["value"].as_str(), &second["next"]), (Some("198.51.100.0/24"), &Value::Null));
+    let removed = fixture.as_role(Role::Analyst, "DELETE", &format!("/api/v1/ip-lists/{id}"), &Value::Null).await;
+    assert_eq!(removed.status, StatusCode::OK);
+    let export = fixture.as_role(Role::ReadOnly, "GET", "/api/v1/ip-lists/export", &Value::Null).await;
+    assert!(String::from_utf8(export.body).unwrap().contains("deny,ip_range,198.51.100.0/24"));
+}
+
+#[tokio::test]
+async fn nodes_go_inactive_and_are_removed() {
+    let fixture = Fixture::new().await;
+    let node = fixture.node(CAPABILITIES).await;
+    let seen =
+        async || fixture.as_role(Role::ReadOnly, "GET", "/api/v1/nodes", &Value::Null).await.json()["items"].clone();
+    assert_eq!(seen().await[0]["active"], true);
+    fixture.clock.advance(120_000);
+    assert_eq!(seen().await[0]["active"], false);
+    fixture.bearer(&node, "POST", weir_protocol::node_api::HEARTBEAT, &json!({"version": "1"})).await;
+    assert_eq!(seen().await[0]["active"], true);
+    fixture.clock.advance(24 * 3_600_000);
+    assert_eq!(fixture.app.nodes.sweep().await.unwrap(), 1);
+    assert_eq!(
+        fixture.bearer(&node, "POST", weir_protocol::node_api::HEARTBEAT, &json!({})).await.status,
+        StatusCode::UNAUTHORIZED
+    );
+}

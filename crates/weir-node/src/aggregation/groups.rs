@@ -1,0 +1,127 @@
+//! The groups whose nodes are served: one upstream connection each.
+
+use super::Config;
+use super::group::Group;
+use super::metrics::AggregationMetrics;
+use super::replicas::Replicas;
+use weir_protocol::node_api::{CAPABILITIES, Heartbeat};
+use crate::sync::{self, SetupError, Sync, SyncMetrics, Vitals};
+use ring::digest::{SHA256, digest};
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+
+/// Most groups.
+pub const MAX_GROUPS: usize = 64;
+
+/// The groups.
+pub struct Groups {
+    config: Config,
+    sync_metrics: SyncMetrics,
+    metrics: AggregationMetrics,
+    replicas: Arc<Replicas>,
+    /// What waits here and was dropped here, for the heartbeat.
+    spooled: Arc<dyn Fn() -> (u64, u64) + Send + std::marker::Sync>,
+    open: RwLock<BTreeMap<String, Arc<Group>>>,
+    opening: Mutex<()>,
+    stop: CancellationToken,
+}
+
+/// Why there is no such group.
+#[derive(Debug)]
+pub enum NoGroup {
+    /// There are [`MAX_GROUPS`] already.
+    Full,
+    /// It cannot be opened.
+    Setup(SetupError),
+}
+
+impl Groups {
+    /// No groups yet.
+    pub fn new(
+        config: Config,
+        metrics: (SyncMetrics, AggregationMetrics),
+        replicas: Arc<Replicas>,
+        spooled: Arc<dyn Fn() -> (u64, u64) + Send + std::marker::Sync>,
+        stop: CancellationToken,
+    ) -> Self {
+        let (sync_metrics, metrics) = metrics;
+        let (open, opening) = (RwLock::default(), Mutex::default());
+        Self { config, sync_metrics, metrics, replicas, spooled, open, opening, stop }
+    }
+
+    /// The group called `name`, where it is open.
+    pub fn get(&self, name: &str) -> Option<Arc<Group>> {
+        self.open.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// The group called `name`, opened and joined upstream where it was not.
+    pub async fn ensure(&self, name: &str) -> Result<Arc<Group>, NoGroup> {
+        if let Some(group) = self.get(name) {
+            return Ok(group);
+        }
+        let _one = self.opening.lock().await;
+        if let Some(group) = self.get(name) {
+            return Ok(group);
+        }
+        if self.open.read().unwrap_or_else(PoisonError::into_inner).len() >= MAX_GROUPS {
+            return Err(NoGroup::Full);
+        }
+        let (config, metrics) = (self.upstream(name), self.sync_metrics.clone());
+        let opened = tokio::task::spawn_blocking(move || Sync::open(config, metrics).map(Group::new)).await;
+        let opened = opened.map_err(|error| NoGroup::Setup(SetupError::Client(error.to_string())))?;
+        let group = Arc::new(opened.map_err(NoGroup::Setup)?);
+        group.sync.start(Arc::clone(&group), self.vitals(name), self.stop.clone());
+        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+        open.insert(name.to_owned(), Arc::clone(&group));
+        self.metrics.groups.set(open.len() as i64);
+        Ok(group)
+    }
+
+    fn upstream(&self, name: &str) -> sync::Config {
+        // The name of a group may hold what the name of a file may not.
+        let id = sync::hex(&digest(&SHA256, name.as_bytes()).as_ref()[..8]);
+        let directory = self.config.directory.join("groups").join(id);
+        sync::Config { group: name.to_owned(), directory, role: "aggregation", ..self.config.upstream.clone() }
+    }
+
+    fn vitals(&self, name: &str) -> Vitals {
+        let (replicas, spooled, name) = (Arc::clone(&self.replicas), Arc::clone(&self.spooled), name.to_owned());
+        Arc::new(move || {
+            let replicas = replicas.beats(&name);
+            let (spooled, dropped) = spooled();
+            Heartbeat { capabilities: common(&replicas), spooled, dropped, replicas, ..Heartbeat::default() }
+        })
+    }
+}
+
+/// What all of `replicas` understand, so that nothing else is sent. A node that says nothing of itself does not count.
+fn common(replicas: &[(String, Heartbeat)]) -> Vec<String> {
+    let all = replicas.iter().map(|(_, beat)| &beat.capabilities).filter(|capabilities| !capabilities.is_empty());
+    let mut common: Option<Vec<String>> = None;
+    for capabilities in all {
+        match &mut common {
+            None => common = Some(capabilities.clone()),
+            Some(common) => common.retain(|name| capabilities.contains(name)),
+        }
+    }
+    common.unwrap_or_else(|| CAPABILITIES.iter().map(ToString::to_string).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_all_understand_is_asked_for() {
+        let node = |capabilities: &[&str]| {
+            let capabilities = capabilities.iter().map(ToString::to_string).collect();
+            (String::new(), Heartbeat { capabilities, ..Heartbeat::default() })
+        };
+        assert_eq!(common(&[]), CAPABILITIES);
+        assert_eq!(common(&[node(&[])]), CAPABILITIES);
+        assert_eq!(common(&[node(&["a", "b"]), node(&[]), node(&["b", "c"])]), ["b"]);
+        assert_eq!(common(&[node(&["a"]), node(&["b"])]), Vec::<String>::new());
+    }
+}

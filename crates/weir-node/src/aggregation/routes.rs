@@ -1,0 +1,211 @@
+//! The calls of nodes.
+
+use super::intake;
+use super::metrics::Call;
+use super::problem::Problem;
+use super::replicas::{NotTaken, Replica};
+use super::server::App;
+use super::tokens::Answer;
+use weir_protocol::node_api::{self, Ack, Heartbeat, MAX_BATCH_BYTES, MAX_WAIT_SECONDS, PolicyKey, Register, Registered};
+use axum::body::Body;
+use axum::extract::{Path, Query, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use std::time::Duration;
+
+/// Largest body of a call but for events: a heartbeat or counts of a node.
+const MAX_BODY: usize = 1 << 20;
+/// Longest credential.
+const MAX_CREDENTIAL: usize = 1 << 10;
+/// Longest name of a group, as a control plane takes it.
+const MAX_GROUP: usize = 64;
+/// Longest time to read a body.
+const BODY: Duration = Duration::from_secs(30);
+
+/// The routes.
+pub fn router(app: App) -> Router {
+    Router::new()
+        .route(node_api::REGISTER, post(async |s, h, r| told("register", &s, register(&s, h, r).await)))
+        .route(node_api::HEARTBEAT, post(async |s, h, r| told("heartbeat", &s, heartbeat(&s, h, r).await)))
+        .route(node_api::EVENTS, post(async |s, h, r| told("events", &s, events(&s, h, r).await)))
+        .route(node_api::STATISTICS, post(async |s, h, r| told("statistics", &s, statistics(&s, h, r).await)))
+        .route(node_api::POLICY, get(async |s, h, q| told("policy", &s, policy(&s, h, q).await)))
+        .route(&format!("{}/{{sha256}}", node_api::BLOBS), get(async |s, h, p| told("blobs", &s, blob(&s, h, p).await)))
+        .with_state(app)
+}
+
+/// Counts a call.
+fn told<T: IntoResponse>(call: &'static str, State(app): &State<App>, answer: Result<T, Problem>) -> Response {
+    let outcome = answer.as_ref().err().map_or("ok", |problem| problem.status().1);
+    app.metrics.calls.get_or_create(&Call { call, outcome }).inc();
+    match answer {
+        Ok(answer) => answer.into_response(),
+        Err(problem) => problem.into_response(),
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
+    let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let (scheme, given) = value.and_then(|value| value.split_once(' ')).ok_or(Problem::Unauthenticated)?;
+    let fits = scheme.eq_ignore_ascii_case("bearer") && given.len() <= MAX_CREDENTIAL;
+    if fits { Ok(given.trim()) } else { Err(Problem::Unauthenticated) }
+}
+
+/// The node that calls.
+fn node(app: &App, headers: &HeaderMap) -> Result<Replica, Problem> {
+    let (id, secret) = bearer(headers)?.split_once('.').ok_or(Problem::Unauthenticated)?;
+    app.replicas.verify(id, secret).ok_or(Problem::Unauthenticated)
+}
+
+/// The body, read whole. Callers are known by now, or hold one of few permits.
+async fn body(request: Request, most: usize) -> Result<Bytes, Problem> {
+    let read = tokio::time::timeout(BODY, Limited::new(request.into_body(), most).collect()).await;
+    match read {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::TooLarge(most)),
+        Ok(Err(error)) => Err(Problem::Invalid(format!("the body broke off: {error}"))),
+        Err(_) => Err(Problem::Invalid("the body did not come in time".into())),
+    }
+}
+
+fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(body).map_err(|error| Problem::Invalid(error.to_string()))
+}
+
+async fn register(State(app): &State<App>, headers: HeaderMap, request: Request) -> Result<Json<Registered>, Problem> {
+    let token = bearer(&headers)?;
+    let _one = app.registrations.try_acquire().map_err(|_| Problem::Busy("too many registrations at once", 1))?;
+    match app.tokens.ask(app.home.sync.link(), token).await {
+        Answer::Good => {}
+        Answer::Bad => return Err(Problem::Unauthenticated),
+        Answer::Unknown => {
+            return Err(Problem::Busy("the control plane is away, and the token was not seen of late", 5));
+        }
+    }
+    let asked: Register = json(&body(request, MAX_BODY).await?)?;
+    if asked.role != "processing" {
+        return Err(Problem::Invalid("`role`: an aggregation takes processing nodes only".into()));
+    }
+    if asked.group.is_empty() || asked.group.len() > MAX_GROUP {
+        return Err(Problem::Invalid(format!("`group`: 1 to {MAX_GROUP} octets are wanted")));
+    }
+    let group = app.groups.ensure(&asked.group).await.map_err(|error| {
+        tracing::error!(?error, group = asked.group, "a group cannot be served");
+        Problem::Busy("its group cannot be served", 60)
+    })?;
+    // The key that signs is the same for all groups.
+    let keys = [group.sync.key(), app.home.sync.key()];
+    let key = keys.into_iter().flatten().next().ok_or(Problem::Busy("the control plane was never reached", 5))?;
+    let policy_key = PolicyKey { key_id: key.id(), public_key: key.into() };
+    let replicas = std::sync::Arc::clone(&app.replicas);
+    let taken = tokio::task::spawn_blocking(move || replicas.take(&asked)).await;
+    let identity =
+        taken.map_err(|_| Problem::Busy("it failed here; the log tells why", 5))?.map_err(|why| match why {
+            NotTaken::Full => Problem::Busy("too many nodes", 60),
+            NotTaken::Io(error) => {
+                tracing::error!(%error, "a node could not be registered");
+                Problem::Busy("it could not be kept", 5)
+            }
+        })?;
+    app.metrics.replicas.set(app.replicas.count() as i64);
+    tracing::info!(node_id = identity.node_id, group = group.sync.link().group(), "a node registered");
+    Ok(Json(Registered { identity, policy_key, version: env!("CARGO_PKG_VERSION").into() }))
+}
+
+async fn heartbeat(State(app): &State<App>, headers: HeaderMap, request: Request) -> Result<StatusCode, Problem> {
+    let node = node(app, &headers)?;
+    let beat: Heartbeat = json(&body(request, MAX_BODY).await?)?;
+    // Opened here too: after a restart nodes are known before they register again.
+    let group = app.groups.ensure(&node.group).await.map_err(|_| Problem::Busy("its group cannot be served", 60))?;
+    if app.replicas.beat(&node.node_id, beat) {
+        group.sync.nudge();
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn events(State(app): &State<App>, headers: HeaderMap, request: Request) -> Result<Json<Ack>, Problem> {
+    let node = node(app, &headers)?;
+    let packed = headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding.as_bytes() == b"gzip");
+    // Before the body is read: this bounds memory. Nodes send one batch at a time and wait.
+    let turn = tokio::time::timeout(BODY, app.batches.acquire()).await;
+    let _turn = turn.map_err(|_| Problem::Busy("too many batches at once", 1))?;
+    let body = body(request, MAX_BATCH_BYTES).await?;
+    let ack = intake::store(&app.events, body, packed, node.node_id).await?;
+    app.metrics.records.inc_by(ack.stored);
+    Ok(Json(ack))
+}
+
+async fn statistics(State(app): &State<App>, headers: HeaderMap, request: Request) -> Result<StatusCode, Problem> {
+    let node = node(app, &headers)?;
+    let line = intake::statistics(&body(request, MAX_BODY).await?, &node.node_id)?;
+    match app.statistics.offer(vec![line]).await {
+        Ok(()) => Ok(StatusCode::NO_CONTENT),
+        Err(_) => Err(Problem::Busy("the spool takes nothing at the moment", 30)),
+    }
+}
+
+/// What a poll asks for.
+#[derive(Debug, Deserialize)]
+struct Asked {
+    #[serde(default)]
+    after: u64,
+    #[serde(default)]
+    wait: u64,
+}
+
+async fn policy(State(app): &State<App>, headers: HeaderMap, Query(asked): Query<Asked>) -> Result<Response, Problem> {
+    let node = node(app, &headers)?;
+    let _turn = app.polls.try_acquire().map_err(|_| Problem::Busy("too many nodes wait for a policy", 5))?;
+    let group = app.groups.ensure(&node.group).await.map_err(|_| Problem::Busy("its group cannot be served", 60))?;
+    let _counted = Waiting::new(app);
+    let mut news = group.watch();
+    let newer = news.wait_for(|policy| policy.as_ref().is_some_and(|policy| policy.payload.serial > asked.after));
+    let wait = Duration::from_secs(asked.wait.min(MAX_WAIT_SECONDS));
+    let text = tokio::select! {
+        newer = tokio::time::timeout(wait, newer) => match newer {
+            Ok(Ok(policy)) => policy.as_ref().map(|policy| policy.text.clone()),
+            _ => None,
+        },
+        () = app.stop.cancelled() => None,
+    };
+    Ok(match text {
+        Some(text) => ([(header::CONTENT_TYPE, "application/json")], text).into_response(),
+        None => StatusCode::NO_CONTENT.into_response(),
+    })
+}
+
+/// Counts a poll while it lasts, however it ends.
+struct Waiting<'a>(&'a App);
+
+impl<'a> Waiting<'a> {
+    fn new(app: &'a App) -> Self {
+        app.metrics.polls.inc();
+        Self(app)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.metrics.polls.dec();
+    }
+}
+
+async fn blob(State(app): &State<App>, headers: HeaderMap, Path(sha256): Path<String>) -> Result<Response, Problem> {
+    let node = node(app, &headers)?;
+    let group = app.groups.get(&node.group).ok_or(Problem::NotFound)?;
+    // Only what a policy names: the path is that of a hash, and of nothing else.
+    if !group.names(&sha256) {
+        return Err(Problem::NotFound);
+    }
+    let body = group.sync.cache().open_file(&sha256).await.map_err(|error| {
+        tracing::error!(%error, sha256, "a file of the policy cannot be read");
+        Problem::NotFound
+    })?;
+    Ok(([(header::CONTENT_TYPE, "application/octet-stream")], Body::new(body)).into_response())
+}

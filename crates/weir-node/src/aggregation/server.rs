@@ -1,0 +1,186 @@
+//! The parts of an aggregation, put together.
+
+use super::group::Group;
+use super::groups::{Groups, NoGroup};
+use super::metrics::AggregationMetrics;
+use super::replicas::{MAX_REPLICAS, Replicas};
+use super::tokens::Tokens;
+use super::{Config, routes};
+use crate::events::ship::Content;
+use crate::events::spool::{self, OpenError as SpoolError};
+use crate::events::{Shipper, Spool};
+use crate::sync::{SetupError, SyncMetrics, files};
+use weir_runtime::telemetry::Telemetry;
+use axum::Router;
+use std::fmt;
+use std::io;
+use std::ops::Deref;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// Batches in memory at once: each may take 16 MiB, packed and unpacked.
+const MAX_BATCHES: usize = 16;
+/// Registrations at once.
+const MAX_REGISTRATIONS: usize = 32;
+/// Polls at once: each node has one, and may have a broken one that is not noticed yet.
+const MAX_POLLS: usize = 2 * MAX_REPLICAS;
+/// Octets of counts that wait for the control plane.
+const STATISTICS_SPOOL: u64 = 32 << 20;
+
+/// Where an aggregation reports.
+pub struct Parts {
+    /// Spools and shippers.
+    pub telemetry: Arc<Telemetry>,
+    /// Calls upstream.
+    pub sync: SyncMetrics,
+    /// Calls of nodes.
+    pub metrics: AggregationMetrics,
+}
+
+/// What the calls work on.
+pub struct State {
+    pub(super) metrics: AggregationMetrics,
+    pub(super) replicas: Arc<Replicas>,
+    pub(super) tokens: Arc<Tokens>,
+    pub(super) groups: Groups,
+    /// The aggregation's own group.
+    pub(super) home: Arc<Group>,
+    pub(super) events: Spool,
+    pub(super) statistics: Spool,
+    pub(super) batches: Semaphore,
+    pub(super) registrations: Semaphore,
+    pub(super) polls: Semaphore,
+    pub(super) stop: CancellationToken,
+}
+
+/// Handle on it.
+#[derive(Clone)]
+pub struct App(Arc<State>);
+
+impl Deref for App {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.0
+    }
+}
+
+/// Why an aggregation does not start.
+#[derive(Debug)]
+pub enum OpenError {
+    /// A file cannot be used.
+    Io(PathBuf, io::Error),
+    /// A spool cannot be used.
+    Spool(SpoolError),
+    /// The control plane cannot be called.
+    Upstream(SetupError),
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OpenError::Io(path, error) => write!(f, "{}: {error}", path.display()),
+            OpenError::Spool(error) => error.fmt(f),
+            OpenError::Upstream(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for OpenError {}
+
+/// An aggregation that runs.
+pub struct Aggregation {
+    app: App,
+    shippers: JoinSet<()>,
+    drain: CancellationToken,
+    stop: CancellationToken,
+}
+
+impl Aggregation {
+    /// Opens what an earlier run left and joins the control plane. Polls end when `closing` does.
+    pub async fn open(config: Config, parts: Parts, closing: CancellationToken) -> Result<Self, OpenError> {
+        let Parts { telemetry, sync, metrics } = parts;
+        let at = |name: &str| config.directory.join(name);
+        let failed = |path: PathBuf| move |error| OpenError::Io(path, error);
+        files::make(&config.directory).map_err(failed(config.directory.clone()))?;
+        let replicas = Arc::new(Replicas::open(at("nodes.json")).map_err(failed(at("nodes.json")))?);
+        let tokens = Arc::new(Tokens::open(at("tokens.json")).map_err(failed(at("tokens.json")))?);
+        let spool =
+            |name, directory, size| spool::Config { directory, name, size, fsync_interval: config.fsync_interval };
+        let events = spool("aggregation", at("events"), config.spool_size);
+        let (events, events_reader) = Spool::open(events, Arc::clone(&telemetry)).map_err(OpenError::Spool)?;
+        let counts = spool("aggregation_statistics", at("statistics"), STATISTICS_SPOOL);
+        let (statistics, statistics_reader) = Spool::open(counts, Arc::clone(&telemetry)).map_err(OpenError::Spool)?;
+        metrics.replicas.set(replicas.count() as i64);
+        let stop = CancellationToken::new();
+        let spooled = {
+            let events = events.clone();
+            Arc::new(move || (events.status().records, events.status().dropped))
+        };
+        let own = config.upstream.group.clone();
+        let groups = Groups::new(config, (sync, metrics.clone()), Arc::clone(&replicas), spooled, stop.clone());
+        let home = groups.ensure(&own).await.map_err(|error| match error {
+            NoGroup::Setup(error) => OpenError::Upstream(error),
+            NoGroup::Full => OpenError::Upstream(SetupError::Client("no group may be served".into())),
+        })?;
+        for name in replicas.groups() {
+            if let Err(error) = groups.ensure(&name).await {
+                tracing::error!(?error, group = name, "a group cannot be served");
+            }
+        }
+        let (drain, link) = (CancellationToken::new(), Arc::clone(home.sync.link()));
+        let mut shippers = JoinSet::new();
+        for (reader, content) in [(events_reader, Content::Events), (statistics_reader, Content::Statistics)] {
+            let shipper = Shipper::new(reader, Arc::clone(&link), content, Arc::clone(&telemetry));
+            shippers.spawn(shipper.run(drain.clone()));
+        }
+        let app = App(Arc::new(State {
+            metrics,
+            replicas,
+            tokens,
+            groups,
+            home,
+            events,
+            statistics,
+            batches: Semaphore::new(MAX_BATCHES),
+            registrations: Semaphore::new(MAX_REGISTRATIONS),
+            polls: Semaphore::new(MAX_POLLS),
+            stop: closing,
+        }));
+        Ok(Self { app, shippers, drain, stop })
+    }
+
+    /// The calls that it answers.
+    pub fn router(&self) -> Router {
+        routes::router(self.app.clone())
+    }
+
+    /// Ships what is left, for at most `limit`, and closes the spools. True if nothing is left; what is stays on disk.
+    pub async fn close(mut self, limit: Duration) -> bool {
+        self.drain.cancel();
+        let shipped = async { while self.shippers.join_next().await.is_some() {} };
+        let shipped = tokio::time::timeout(limit, shipped).await.is_ok();
+        self.shippers.shutdown().await;
+        self.stop.cancel();
+        let app = self.app.clone();
+        let closed = tokio::task::spawn_blocking(move || {
+            app.events.close();
+            app.statistics.close();
+            if let Err(error) = app.replicas.keep() {
+                tracing::error!(%error, "when nodes were last heard of could not be kept");
+            }
+        });
+        if let Err(error) = closed.await {
+            tracing::error!(%error, "the spools were not closed in order");
+        }
+        let left = self.app.events.status().records;
+        if left > 0 {
+            tracing::warn!(records = left, "records stay in the spool; they are shipped at the next start");
+        }
+        shipped
+    }
+}

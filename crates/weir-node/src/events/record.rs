@@ -1,0 +1,169 @@
+//! From a verdict to a [`Hit`], masked.
+
+use super::redact::{Masked, Original, mask};
+use weir_core::model::bytes::printable;
+use weir_protocol::hit::{
+    HIT_VERSION, Hit, HitAnomaly, HitClient, HitFinding, HitGateway, HitLeg, HitRequest, HitResponse,
+};
+use weir_core::model::{Finding, MessageKind, PointPath, PointPattern};
+use weir_policy::source::SOURCE_KINDS;
+use weir_policy::{Action, Source, Verdict};
+use std::net::IpAddr;
+
+/// Findings in a record: who looks at more than this has seen enough.
+const MAX_FINDINGS: usize = 32;
+/// Octets of a host, a method, a name.
+const MAX_NAME: usize = 256;
+/// Octets of a path.
+const MAX_PATH: usize = 4096;
+
+/// A message that was judged, with what is known of it.
+#[derive(Clone, Debug)]
+pub struct Exchange<'a> {
+    /// Which message of the exchange.
+    pub leg: HitLeg,
+    /// When it was judged, in milliseconds since 1970.
+    pub time: u64,
+    /// `Inspector-Request-Id`.
+    pub request_id: &'a str,
+    /// `Inspector-Connector`.
+    pub connector: &'a str,
+    /// `Inspector-Attempt`.
+    pub attempt: u8,
+    /// Client address, where known.
+    pub client: Option<IpAddr>,
+    /// The gateway's socket peer.
+    pub peer: Option<IpAddr>,
+    /// What databases say about the client's address.
+    pub source: Source,
+    /// Application id.
+    pub application: i64,
+    /// `Inspector-Service`.
+    pub service: &'a str,
+    /// `Inspector-Route`.
+    pub route: &'a str,
+    /// `Inspector-Consumer`.
+    pub consumer: &'a str,
+    /// Method of the request.
+    pub method: &'a [u8],
+    /// `http` or `https`.
+    pub scheme: &'static str,
+    /// Host of the request.
+    pub host: &'a [u8],
+    /// Path of the request, decoded.
+    pub path: &'a [u8],
+    /// Protocol of the client.
+    pub protocol: &'a str,
+    /// Head of the message as received.
+    pub head: &'a [u8],
+    /// Its body, transfer coding removed.
+    pub body: &'a [u8],
+    /// Octets of the message as received.
+    pub bytes: usize,
+    /// The judgement.
+    pub verdict: &'a Verdict,
+    /// Points of `sensitive_data` rules for it.
+    pub sensitive: &'a [&'a PointPattern],
+    /// Serial of the policy in force.
+    pub policy_serial: u64,
+    /// The upstream's answer, on the response leg.
+    pub response: Option<HitResponse>,
+}
+
+/// Whether a message with this verdict becomes a record.
+pub fn is_hit(verdict: &Verdict) -> bool {
+    !verdict.attacks.is_empty() || verdict.action == Action::Block
+}
+
+/// The record of `exchange`, still without an id, with at most `max_body` octets of its body; and how many stretches of
+/// the message were masked.
+pub fn hit(exchange: &Exchange<'_>, max_body: usize) -> (Hit, u32) {
+    let verdict = exchange.verdict;
+    let attacked: Vec<&PointPath> = verdict.findings.iter().filter(|f| f.decisive).map(|f| &f.point).collect();
+    let masked = mask(&Original {
+        kind: if exchange.leg == HitLeg::Request { MessageKind::Request } else { MessageKind::Response },
+        head: exchange.head,
+        body: exchange.body,
+        max_body,
+        sensitive: exchange.sensitive,
+        attacked: &attacked,
+    });
+    let anomaly = |a: &weir_core::model::Anomaly| HitAnomaly { kind: a.kind, point: masked.point(&a.point) };
+    let hit = Hit {
+        version: HIT_VERSION,
+        id: String::new(),
+        time: exchange.time,
+        leg: exchange.leg,
+        request_id: exchange.request_id.to_owned(),
+        connector: exchange.connector.to_owned(),
+        attempt: u32::from(exchange.attempt),
+        node: String::new(),
+        client: client(exchange),
+        application: exchange.application,
+        gateway: gateway(exchange, &masked),
+        request: request(exchange, &masked),
+        attacks: verdict.attacks.clone(),
+        findings: findings(verdict, &masked),
+        anomalies: verdict.anomalies.iter().map(anomaly).collect(),
+        mode: verdict.mode.code().to_owned(),
+        action: verdict.action.code().to_owned(),
+        reason: verdict.reason.map_or("", |reason| reason.code()).to_owned(),
+        would_block: verdict.would_block,
+        list: verdict.list.as_ref().map_or("", |hit| hit.list.code()).to_owned(),
+        rules: verdict.rules.clone(),
+        policy_serial: exchange.policy_serial,
+        response: exchange.response,
+        folded: 0,
+    };
+    (hit, masked.places)
+}
+
+fn client(exchange: &Exchange<'_>) -> HitClient {
+    let text = |ip: Option<IpAddr>| ip.map(|ip| ip.to_string()).unwrap_or_default();
+    let source = &exchange.source;
+    HitClient {
+        ip: text(exchange.client),
+        peer: text(exchange.peer.filter(|peer| Some(*peer) != exchange.client)),
+        country: source.country.map(|code| code.to_string()).unwrap_or_default(),
+        region: source.region.map(|code| code.to_string()).unwrap_or_default(),
+        asn: source.asn.unwrap_or_default(),
+        source_types: source.kinds.members().map(|kind| SOURCE_KINDS[kind].to_owned()).collect(),
+    }
+}
+
+fn gateway(exchange: &Exchange<'_>, masked: &Masked<'_>) -> HitGateway {
+    HitGateway {
+        service: masked.text(exchange.service),
+        route: masked.text(exchange.route),
+        consumer: masked.text(exchange.consumer),
+    }
+}
+
+fn request(exchange: &Exchange<'_>, masked: &Masked<'_>) -> HitRequest {
+    let text = |octets: &[u8], max| masked.text(&printable(octets, max));
+    HitRequest {
+        method: text(exchange.method, MAX_NAME),
+        scheme: exchange.scheme.to_owned(),
+        host: text(exchange.host, MAX_NAME),
+        path: text(exchange.path, MAX_PATH),
+        protocol: masked.text(exchange.protocol),
+        raw: masked.base64(),
+        bytes: exchange.bytes as u64,
+        cut: masked.cut,
+        withheld: masked.withheld,
+    }
+}
+
+/// The findings, decisive ones first.
+fn findings(verdict: &Verdict, masked: &Masked<'_>) -> Vec<HitFinding> {
+    let (decisive, others): (Vec<&Finding>, Vec<&Finding>) = verdict.findings.iter().partition(|f| f.decisive);
+    let finding = |finding: &Finding| HitFinding {
+        attack: finding.attack,
+        rule: finding.rule.to_string(),
+        point: masked.point(&finding.point),
+        confidence: finding.confidence,
+        decisive: finding.decisive,
+        matched: masked.fragment(&finding.point, &finding.matched),
+    };
+    decisive.into_iter().chain(others).take(MAX_FINDINGS).map(finding).collect()
+}

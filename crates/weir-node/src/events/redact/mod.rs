@@ -1,0 +1,176 @@
+//! Masks what must not leave the node. Everything of a message that gets into a record comes from here.
+//!
+//! Secrets are: credentials and cookies, tokens, passwords and what else has a telling name ([`names`]), card numbers
+//! and other secrets with a look of their own ([`text`]), and the points of `sensitive_data` rules. They are masked in
+//! place, octet by octet, so that the message can still be taken apart and inspected again. Then the masked message
+//! *is* taken apart as an inspection does it: what is still readable in it, behind whatever encodings, is masked by its
+//! container; and where that cannot be done, the body, the query or the headers are withheld as a whole, and the record
+//! says so. Secrets found are masked in path, fragments and points too.
+//!
+//! Bounds: only the octets that are kept, and a little more, are looked at, under a budget of their own.
+
+mod clean;
+mod credentials;
+mod json_walk;
+mod leaf;
+mod leaves;
+mod look;
+mod names;
+mod needles;
+#[cfg(test)]
+mod tests;
+mod text;
+
+use weir_core::model::point::{OwnedKey, PathItem};
+use weir_core::model::{MessageKind, PointId, PointPath, PointPattern, PointTree, Tag};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use clean::Cleaner;
+use needles::Search;
+use text::{Span, Style};
+
+/// What takes the place of a fragment that is a secret as a whole: its length is none of the reader's business.
+const MASK: &str = "****";
+
+/// A message that is to be kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Original<'a> {
+    /// Request or response.
+    pub kind: MessageKind,
+    /// Its head as received, the empty line included.
+    pub head: &'a [u8],
+    /// Its body, transfer coding removed.
+    pub body: &'a [u8],
+    /// Octets of the body to keep.
+    pub max_body: usize,
+    /// Points of `sensitive_data` rules.
+    pub sensitive: &'a [&'a PointPattern],
+    /// Points of findings: what stands there is no needle, or an attack could hide itself behind a telling name.
+    pub attacked: &'a [&'a PointPath],
+}
+
+/// A message without its secrets.
+#[derive(Debug)]
+pub struct Masked<'a> {
+    /// Head and the kept part of the body, as `message/http`.
+    pub raw: Vec<u8>,
+    /// Octets of the body that are not in `raw`.
+    pub cut: u64,
+    /// Whether something was left out because a secret in it could not be masked in place.
+    pub withheld: bool,
+    /// Stretches masked.
+    pub places: u32,
+    search: Search,
+    sensitive: &'a [&'a PointPattern],
+}
+
+/// Masks `original`.
+pub fn mask<'a>(original: &Original<'a>) -> Masked<'a> {
+    let mut cleaner = Cleaner::new(original);
+    cleaner.leaves();
+    let clean = cleaner.repeat();
+    // Only now: a guess at the syntax of a text must not hide from a parser what that would have found.
+    let scanned = cleaner.scan();
+    if (scanned || !clean) && !cleaner.repeat() {
+        cleaner.give_up();
+    }
+    cleaner.finish()
+}
+
+impl Masked<'_> {
+    /// `text`, which is of the same message, without secrets.
+    pub fn text(&self, text: &str) -> String {
+        self.replace(text, false)
+    }
+
+    /// A fragment of the value at `point` without secrets.
+    pub fn fragment(&self, point: &PointPath, text: &str) -> String {
+        if is_secret_point(point, self.sensitive) { MASK.into() } else { self.replace(text, true) }
+    }
+
+    /// `point` with names without secrets.
+    pub fn point(&self, point: &PointPath) -> PointPath {
+        let item = |item: &PathItem| {
+            let key = match &item.key {
+                OwnedKey::Name(name) => OwnedKey::Name(self.text(name)),
+                key => key.clone(),
+            };
+            PathItem { tag: item.tag, key }
+        };
+        PointPath(point.0.iter().map(item).collect())
+    }
+
+    /// The octets in base64.
+    pub fn base64(&self) -> String {
+        STANDARD.encode(&self.raw)
+    }
+
+    fn replace(&self, text: &str, fragment: bool) -> String {
+        let octets = text.as_bytes();
+        let mut spans = text::scan(octets);
+        spans.extend(self.search.find(octets).into_iter().map(Span::star));
+        if fragment {
+            spans.extend(self.search.edges(octets).into_iter().map(Span::star));
+        }
+        if spans.is_empty() {
+            return text.to_owned();
+        }
+        let mut out = octets.to_vec();
+        spans.iter().for_each(|span| apply(&mut out, span));
+        String::from_utf8(out).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+    }
+}
+
+/// Masks one stretch.
+fn apply(octets: &mut [u8], span: &Span) {
+    for octet in &mut octets[span.range.clone()] {
+        match span.style {
+            Style::Star => *octet = b'*',
+            Style::Digit if octet.is_ascii_digit() => *octet = b'1',
+            Style::Digit => {}
+        }
+    }
+}
+
+/// Whether nothing of `value` is left to mask. The scheme of credentials may stand before it.
+fn is_masked(value: &[u8]) -> bool {
+    let value = credentials::credentials(value);
+    let (mut stars, mut ones, mut signs) = (false, false, false);
+    for octet in value {
+        match octet {
+            b'*' => stars = true,
+            b'1' => ones = true,
+            b'-' | b'+' | b'.' | b'e' | b'E' => signs = true,
+            b'"' | b'\'' | b',' | b';' | b' ' => {}
+            _ => return false,
+        }
+    }
+    if stars { !ones && !signs } else { ones || value.is_empty() }
+}
+
+/// Whether names in `point` or a rule say that the value there is a secret.
+fn is_secret_point(point: &PointPath, sensitive: &[&PointPattern]) -> bool {
+    let named = |item: &PathItem| match &item.key {
+        OwnedKey::Name(name) => names::is_secret_step(item.tag, name.as_bytes()),
+        _ => false,
+    };
+    point.0.iter().any(named) || sensitive.iter().any(|pattern| pattern.covers(point))
+}
+
+/// The same for a node of a tree. A cookie header holds names as well, and is looked at cookie by cookie.
+fn is_secret_node(tree: &PointTree<'_>, node: PointId, sensitive: &[&PointPattern]) -> bool {
+    let mut set_cookie = false;
+    let mut cookie: Option<&[u8]> = None;
+    for segment in tree.ancestors(node) {
+        let weir_core::model::Key::Name(name) = segment.key else { continue };
+        match segment.tag {
+            Tag::Cookie => cookie = Some(name),
+            Tag::Header if name == b"COOKIE" => {}
+            Tag::ResponseHeader if name == b"SET-COOKIE" => set_cookie = true,
+            tag if names::is_secret_step(tag, name) => return true,
+            _ => {}
+        }
+    }
+    cookie.is_some_and(|name| !(set_cookie && (name.is_empty() || names::is_cookie_attribute(name))))
+        || sensitive.iter().any(|pattern| pattern.covers_node(tree, node))
+}

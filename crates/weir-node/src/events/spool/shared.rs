@@ -1,0 +1,179 @@
+//! What the spool, its threads and its reader share, and what is told of it: losses, state, metrics.
+
+use super::disk::Disk;
+use super::entry::{Dropped, Entry};
+use super::index::{self, Index};
+use super::patience::Watched;
+use super::{Config, syncer, writer};
+use weir_runtime::telemetry::{Telemetry, metrics};
+use std::fs::File;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+
+/// Time between two complaints in the log about the same spool: a broken disk is told, not repeated a thousand times.
+const COMPLAINTS: Duration = Duration::from_secs(10);
+
+/// How a spool is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Status {
+    /// Records that are not delivered.
+    pub records: u64,
+    /// Octets of its segments.
+    pub octets: u64,
+    /// When the oldest record that is not delivered was written, in milliseconds since 1970.
+    pub oldest: Option<u64>,
+    /// Records dropped since the start.
+    pub dropped: u64,
+}
+
+/// Why records that were accepted will not be delivered, besides [`Dropped`].
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Loss {
+    /// The other side says that it can never store them.
+    Rejected,
+    /// A stretch of damage in a segment: at least one record.
+    Damaged,
+}
+
+/// What the spool, its threads and its reader share.
+pub(super) struct Shared {
+    pub config: Config,
+    pub disk: Box<dyn Disk>,
+    pub queue: Mutex<writer::Queue>,
+    pub filled: Condvar,
+    index: Mutex<Index>,
+    pub grown: Notify,
+    pub syncer: syncer::Syncer,
+    pub writer: Watched,
+    telemetry: Arc<Telemetry>,
+    dropped: AtomicU64,
+    complained: Mutex<Option<Instant>>,
+    _lock: File,
+}
+
+impl Shared {
+    pub fn new(config: Config, disk: Box<dyn Disk>, index: Index, lock: File, telemetry: Arc<Telemetry>) -> Shared {
+        Shared {
+            config,
+            disk,
+            queue: Mutex::default(),
+            filled: Condvar::new(),
+            index: Mutex::new(index),
+            grown: Notify::new(),
+            syncer: syncer::Syncer::default(),
+            writer: Watched::default(),
+            telemetry,
+            dropped: AtomicU64::new(0),
+            complained: Mutex::default(),
+            _lock: lock,
+        }
+    }
+
+    pub fn index(&self) -> MutexGuard<'_, Index> {
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets the reader see `records` more, up to `length`.
+    pub fn publish(&self, number: u64, length: u64, records: u64, void: Vec<u64>) {
+        let mut index = self.index();
+        if records > 0 && index.pending() == 0 {
+            index.oldest = Some(crate::events::now_ms());
+        }
+        if let Some(segment) = index.segments.get_mut(&number) {
+            segment.length = length;
+            segment.records += records;
+            segment.void.extend(void);
+        }
+        drop(index);
+        let metrics = &self.telemetry.metrics;
+        metrics.events_spooled.get_or_create(&self.label()).inc_by(records);
+        self.measure();
+        self.grown.notify_one();
+    }
+
+    fn label(&self) -> metrics::Spool {
+        metrics::Spool { spool: self.config.name }
+    }
+
+    /// Fails `entry` and counts its records, unless they are counted already.
+    pub fn fail(&self, entry: Entry, why: Dropped) {
+        let count = if entry.sole { entry.records.len() as u64 } else { 0 };
+        if entry.fail(why) {
+            self.lose(why.code(), count);
+        }
+    }
+
+    pub fn lose_as(&self, why: Dropped, count: u64) -> Dropped {
+        self.lose(why.code(), count);
+        why
+    }
+
+    pub fn lose(&self, reason: &'static str, count: u64) {
+        self.dropped.fetch_add(count, Ordering::Relaxed);
+        let label = metrics::SpoolLoss { spool: self.config.name, reason };
+        self.telemetry.metrics.events_dropped.get_or_create(&label).inc_by(count);
+    }
+
+    pub fn count(&self, loss: Loss, count: u64) {
+        let reason = match loss {
+            Loss::Rejected => "rejected",
+            Loss::Damaged => "damaged",
+        };
+        self.lose(reason, count);
+    }
+
+    pub fn delivered(&self, records: u64) {
+        self.telemetry.metrics.events_delivered.get_or_create(&self.label()).inc_by(records);
+    }
+
+    /// Tells of octets that are no record. A torn end was no accepted record unless the machine lost power.
+    pub fn damage(&self, segment: u64, from: u64, to: u64, torn: bool) {
+        if !torn {
+            self.count(Loss::Damaged, 1);
+        }
+        let (spool, octets) = (self.config.name, to.saturating_sub(from));
+        tracing::warn!(spool, segment, from, octets, torn, "octets in the spool that are no record were skipped");
+    }
+
+    /// Whether it is time to complain about the disk again.
+    pub fn complain(&self) -> bool {
+        let mut last = self.complained.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = last.is_none_or(|last| last.elapsed() >= COMPLAINTS);
+        if due {
+            *last = Some(Instant::now());
+        }
+        due
+    }
+
+    /// Deletes the segments that are delivered whole.
+    pub fn remove_delivered(&self) {
+        let done = self.index().take_delivered();
+        self.delete(&done);
+        self.measure();
+    }
+
+    pub fn delete(&self, segments: &[u64]) {
+        for &number in segments {
+            let path = index::path(&self.config.directory, number);
+            if let Err(error) = std::fs::remove_file(&path) {
+                tracing::error!(%error, path = %path.display(), "a delivered segment could not be deleted");
+            }
+        }
+    }
+
+    pub fn status(&self) -> Status {
+        let index = self.index();
+        let dropped = self.dropped.load(Ordering::Relaxed);
+        Status { records: index.pending(), octets: index.octets(), oldest: index.oldest, dropped }
+    }
+
+    pub fn measure(&self) {
+        let (status, metrics, label) = (self.status(), &self.telemetry.metrics, self.label());
+        let age = status.oldest.map_or(0, |oldest| crate::events::now_ms().saturating_sub(oldest) / 1000);
+        metrics.events_spool_records.get_or_create(&label).set(status.records as i64);
+        metrics.events_spool_bytes.get_or_create(&label).set(status.octets as i64);
+        metrics.events_spool_oldest.get_or_create(&label).set(age as i64);
+    }
+}

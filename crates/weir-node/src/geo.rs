@@ -1,0 +1,348 @@
+//! Where an address is: MMDB files (MaxMind DB format) become the [`Source`] that lists by location and source type ask for.
+//!
+//! A [`Geo`] never changes. A reload opens a new one with [`Geo::reopen`], which takes over the databases whose file is
+//! as it was, and swaps it in with the rest of the generation. Replace a file by renaming a new one over it, so that
+//! none is read half written.
+
+use weir_policy::{Country, Region, Source, SourceKinds};
+use maxminddb::{LookupResult, MaxMindDbError, PathElement, Reader};
+use serde::Deserialize;
+use std::fmt;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
+
+/// Largest database file: the complete commercial ones are under 500 MiB.
+const MAX_DATABASE: u64 = 1 << 30;
+
+/// The files to read; each is optional.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Files {
+    /// Countries and regions: `country.iso_code`, `subdivisions[0].iso_code` or `country_code`.
+    pub country: Option<PathBuf>,
+    /// Autonomous systems: `autonomous_system_number` or `asn`.
+    pub asn: Option<PathBuf>,
+    /// Source types: `is_tor_exit_node` and its like, `proxy_type`, or a list `source_types` of documented codes.
+    pub source_types: Option<PathBuf>,
+}
+
+/// A database that could not be opened.
+#[derive(Debug)]
+pub struct GeoError {
+    /// The file.
+    pub path: PathBuf,
+    /// Why.
+    pub why: GeoFault,
+}
+
+/// Why a database could not be opened.
+#[derive(Debug)]
+pub enum GeoFault {
+    /// It could not be read.
+    Io(std::io::Error),
+    /// It is larger than any database should be; its size in octets.
+    TooLarge(u64),
+    /// It is no MMDB file.
+    Format(MaxMindDbError),
+}
+
+impl fmt::Display for GeoError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.path.display())?;
+        match &self.why {
+            GeoFault::Io(error) => error.fmt(f),
+            GeoFault::TooLarge(bytes) => write!(f, "{bytes} octets are more than {MAX_DATABASE}"),
+            GeoFault::Format(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for GeoError {}
+
+/// One open database.
+#[derive(Clone, Debug)]
+struct Database {
+    path: PathBuf,
+    stamp: Stamp,
+    reader: Arc<Reader<Vec<u8>>>,
+}
+
+/// What tells a replaced file from the one that was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    modified: Option<SystemTime>,
+    bytes: u64,
+}
+
+/// The databases in use.
+#[derive(Debug, Default)]
+pub struct Geo {
+    country: Option<Database>,
+    asn: Option<Database>,
+    source_types: Option<Database>,
+    faults: AtomicU64,
+}
+
+impl Geo {
+    /// Opens `files`; every mistake is told at once.
+    pub fn open(files: &Files) -> Result<Geo, Vec<GeoError>> {
+        Geo::default().reopen(files)
+    }
+
+    /// Opens `files` anew; what did not change on disk is taken over.
+    pub fn reopen(&self, files: &Files) -> Result<Geo, Vec<GeoError>> {
+        let mut errors = Vec::new();
+        let mut open = |path: &Option<PathBuf>, known: &Option<Database>| {
+            let opened = Database::open(path.as_deref()?, known.as_ref());
+            opened.map_err(|why| errors.push(GeoError { path: path.clone().unwrap_or_default(), why })).ok()
+        };
+        let geo = Geo {
+            country: open(&files.country, &self.country),
+            asn: open(&files.asn, &self.asn),
+            source_types: open(&files.source_types, &self.source_types),
+            faults: AtomicU64::new(self.faults()),
+        };
+        if errors.is_empty() { Ok(geo) } else { Err(errors) }
+    }
+
+    /// What the databases say about `ip`. What they do not know, or cannot tell because a record is broken, stays open;
+    /// the latter is counted.
+    pub fn source(&self, ip: IpAddr) -> Source {
+        let ip = ip.to_canonical();
+        let mut source = Source::default();
+        if let Some(record) = self.record(&self.country, ip) {
+            source.country = country(&record);
+            source.region = source.country.and_then(|country| region(&record, country));
+        }
+        if let Some(record) = self.record(&self.asn, ip) {
+            source.asn = asn(&record);
+        }
+        if let Some(record) = self.record(&self.source_types, ip) {
+            source.kinds = self.told(record.decode::<Types<'_>>()).map(|types| types.kinds()).unwrap_or_default();
+        }
+        source
+    }
+
+    /// Records that could not be read since the first open.
+    pub fn faults(&self) -> u64 {
+        self.faults.load(Ordering::Relaxed)
+    }
+
+    fn record<'d>(&self, database: &'d Option<Database>, ip: IpAddr) -> Option<LookupResult<'d, Vec<u8>>> {
+        let reader = &database.as_ref()?.reader;
+        if ip.is_ipv6() && reader.metadata().ip_version == 4 {
+            return None;
+        }
+        self.told(reader.lookup(ip).map(Some)).filter(LookupResult::has_data)
+    }
+
+    fn told<T>(&self, result: Result<Option<T>, MaxMindDbError>) -> Option<T> {
+        result.unwrap_or_else(|_| {
+            self.faults.fetch_add(1, Ordering::Relaxed);
+            None
+        })
+    }
+}
+
+impl Database {
+    fn open(path: &Path, known: Option<&Database>) -> Result<Self, GeoFault> {
+        let meta = std::fs::metadata(path).map_err(GeoFault::Io)?;
+        let stamp = Stamp { modified: meta.modified().ok(), bytes: meta.len() };
+        if stamp.bytes > MAX_DATABASE {
+            return Err(GeoFault::TooLarge(stamp.bytes));
+        }
+        if let Some(known) = known.filter(|known| known.path == path && known.stamp == stamp) {
+            return Ok(known.clone());
+        }
+        let reader = Reader::from_source(std::fs::read(path).map_err(GeoFault::Io)?).map_err(GeoFault::Format)?;
+        Ok(Self { path: path.into(), stamp, reader: Arc::new(reader) })
+    }
+}
+
+/// Text at `path` of a record; none where the record has another shape there.
+fn text<'d>(record: &LookupResult<'d, Vec<u8>>, path: &[PathElement<'_>]) -> Option<&'d str> {
+    record.decode_path(path).ok().flatten()
+}
+
+fn country(record: &LookupResult<'_, Vec<u8>>) -> Option<Country> {
+    let nested = text(record, &[PathElement::Key("country"), PathElement::Key("iso_code")]);
+    let code = nested.or_else(|| text(record, &[PathElement::Key("country_code")]));
+    code.or_else(|| text(record, &[PathElement::Key("country")])).and_then(Country::new)
+}
+
+/// The first subdivision, told with its country as ISO 3166-2 has it.
+fn region(record: &LookupResult<'_, Vec<u8>>, country: Country) -> Option<Region> {
+    let path = [PathElement::Key("subdivisions"), PathElement::Index(0), PathElement::Key("iso_code")];
+    let code = text(record, &path).or_else(|| text(record, &[PathElement::Key("region_code")]))?;
+    Region::new(&format!("{country}-{code}"))
+}
+
+fn asn(record: &LookupResult<'_, Vec<u8>>) -> Option<u32> {
+    let number = |key| record.decode_path::<u32>(&[PathElement::Key(key)]).ok().flatten();
+    let named = || text(record, &[PathElement::Key("asn")])?.trim_start_matches("AS").parse().ok();
+    number("autonomous_system_number").or_else(|| number("asn")).or_else(named)
+}
+
+/// A record of source types, in any of the shapes that are known.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Types<'a> {
+    is_tor_exit_node: bool,
+    is_anonymous_vpn: bool,
+    is_public_proxy: bool,
+    is_residential_proxy: bool,
+    is_hosting_provider: bool,
+    #[serde(borrow)]
+    proxy_type: Option<&'a str>,
+    source_types: Vec<&'a str>,
+}
+
+impl Types<'_> {
+    fn kinds(&self) -> SourceKinds {
+        let flags = [
+            (self.is_tor_exit_node, "tor"),
+            (self.is_anonymous_vpn, "vpn"),
+            (self.is_public_proxy || self.is_residential_proxy, "pub"),
+            (self.is_hosting_provider, "dch"),
+        ];
+        let set = flags.into_iter().filter(|(is, _)| *is).map(|(_, code)| code);
+        let all = set.chain(self.proxy_type).chain(self.source_types.iter().copied());
+        all.filter_map(SourceKinds::from_code).fold(SourceKinds::NONE, SourceKinds::with)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use maxminddb_writer::Database as Writer;
+    use maxminddb_writer::paths::IpAddrWithMask;
+    use serde_json::json;
+
+    fn writer() -> Writer {
+        let mut writer = Writer::default();
+        writer.metadata.binary_format_major_version = 2;
+        writer.metadata.database_type = "Test".into();
+        writer
+    }
+
+    fn write(path: &Path, records: &[(&str, serde_json::Value)]) {
+        let mut writer = writer();
+        for (network, record) in records {
+            let data = writer.insert_value(record).unwrap();
+            writer.insert_node(network.parse::<IpAddrWithMask>().unwrap(), data);
+        }
+        std::fs::write(path, writer.write_to(Vec::new()).unwrap()).unwrap();
+    }
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn records_of_several_shapes_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| Some(dir.path().join(name));
+        let files = Files { country: path("c.mmdb"), asn: path("a.mmdb"), source_types: path("t.mmdb") };
+        write(
+            files.country.as_ref().unwrap(),
+            &[
+                ("192.0.2.0/25", json!({"country": {"iso_code": "DE"}, "subdivisions": [{"iso_code": "BY"}]})),
+                ("192.0.2.128/25", json!({"country_code": "us", "region_code": "CA"})),
+                ("198.51.100.0/24", json!({"country": "FR"})),
+                ("203.0.113.0/24", json!({"city": "nowhere"})),
+            ],
+        );
+        let numbers = [
+            ("192.0.2.0/24", json!({"autonomous_system_number": 64500_u32})),
+            ("198.51.100.0/24", json!({"asn": "AS64501"})),
+        ];
+        let numbers: Vec<_> = numbers.into_iter().collect();
+        write_numbers(files.asn.as_ref().unwrap(), &numbers);
+        write(
+            files.source_types.as_ref().unwrap(),
+            &[
+                ("192.0.2.0/24", json!({"is_tor_exit_node": true, "is_hosting_provider": true})),
+                ("198.51.100.0/24", json!({"proxy_type": "VPN", "other": "x"})),
+                ("203.0.113.0/24", json!({"source_types": ["aws", "unheard of"]})),
+            ],
+        );
+        let geo = Geo::open(&files).unwrap();
+        let first = geo.source(ip("::ffff:192.0.2.1"));
+        assert_eq!((first.country, first.region), (Country::new("DE"), Region::new("DE-BY")));
+        assert_eq!(first.asn, Some(64500));
+        let kinds = |codes: &[&str]| {
+            codes.iter().fold(SourceKinds::NONE, |all, c| all.with(SourceKinds::from_code(c).unwrap()))
+        };
+        assert_eq!(first.kinds, kinds(&["tor", "dch"]));
+        assert_eq!(geo.source(ip("192.0.2.200")).region, Region::new("US-CA"));
+        let second = geo.source(ip("198.51.100.9"));
+        assert_eq!((second.country, second.asn, second.kinds), (Country::new("FR"), Some(64501), kinds(&["vpn"])));
+        let third = geo.source(ip("203.0.113.9"));
+        assert_eq!((third.country, third.kinds), (None, kinds(&["aws"])));
+        assert_eq!(geo.source(ip("2001:db8::1")), Source::default());
+        assert_eq!(geo.source(ip("8.8.8.8")), Source::default());
+        assert_eq!(geo.faults(), 0);
+    }
+
+    /// JSON numbers would be written in a form of their own, so records with numbers are typed.
+    fn write_numbers(path: &Path, records: &[(&str, serde_json::Value)]) {
+        #[derive(serde::Serialize)]
+        struct Typed {
+            autonomous_system_number: u32,
+        }
+        let mut writer = writer();
+        for (network, record) in records {
+            let data = match record["autonomous_system_number"].as_u64() {
+                Some(number) => writer.insert_value(Typed { autonomous_system_number: number as u32 }).unwrap(),
+                None => writer.insert_value(record).unwrap(),
+            };
+            writer.insert_node(network.parse::<IpAddrWithMask>().unwrap(), data);
+        }
+        std::fs::write(path, writer.write_to(Vec::new()).unwrap()).unwrap();
+    }
+
+    #[test]
+    fn reopening_takes_over_what_did_not_change() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("c.mmdb");
+        let files = Files { country: Some(file.clone()), ..Files::default() };
+        write(&file, &[("192.0.2.0/24", json!({"country_code": "DE"}))]);
+        let first = Geo::open(&files).unwrap();
+        let same = first.reopen(&files).unwrap();
+        let reader = |geo: &Geo| Arc::clone(&geo.country.as_ref().unwrap().reader);
+        assert!(Arc::ptr_eq(&reader(&first), &reader(&same)));
+        let next = dir.path().join("next");
+        write(
+            &next,
+            &[("192.0.2.0/24", json!({"country_code": "FR"})), ("198.51.100.0/24", json!({"country_code": "FR"}))],
+        );
+        std::fs::rename(&next, &file).unwrap();
+        let fresh = same.reopen(&files).unwrap();
+        assert_eq!(fresh.source(ip("192.0.2.1")).country, Country::new("FR"));
+        assert_eq!(same.source(ip("192.0.2.1")).country, Country::new("DE"), "the old one lives on");
+    }
+
+    #[test]
+    fn every_bad_file_is_told_and_a_hostile_one_does_not_panic() {
+        let dir = tempfile::tempdir().unwrap();
+        let garbage = dir.path().join("garbage");
+        std::fs::write(&garbage, b"no database").unwrap();
+        let files = Files { country: Some(garbage), asn: Some(dir.path().join("absent")), source_types: None };
+        assert_eq!(Geo::open(&files).unwrap_err().len(), 2);
+        let good = dir.path().join("good");
+        write(&good, &[("0.0.0.0/1", json!({"country": {"iso_code": "DE"}}))]);
+        let bytes = std::fs::read(&good).unwrap();
+        let bad = dir.path().join("bad");
+        for at in 0..bytes.len() {
+            let mut broken = bytes.clone();
+            broken[at] ^= 0xff;
+            std::fs::write(&bad, &broken).unwrap();
+            if let Ok(geo) = Geo::open(&Files { country: Some(bad.clone()), ..Files::default() }) {
+                geo.source(ip("1.2.3.4"));
+                geo.source(ip("255.2.3.4"));
+            }
+        }
+    }
+}

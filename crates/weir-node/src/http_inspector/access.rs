@@ -1,0 +1,157 @@
+//! Who may call: keys, client certificates, networks; and for which hosts.
+
+use super::refusal::Refusal;
+use http::{HeaderMap, header};
+use ipnet::IpNet;
+use regex::bytes::Regex;
+use ring::digest::{SHA256, digest};
+use std::net::IpAddr;
+use subtle::ConstantTimeEq;
+
+/// Networks that may call where neither key nor client certificate is configured: loopback, private and link-local.
+const HOME_NETWORKS: &[&str] = &[
+    "127.0.0.0/8",
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "169.254.0.0/16",
+    "::1/128",
+    "fc00::/7",
+    "fe80::/10",
+];
+
+/// Who may call. Replaced as a whole by a reload.
+#[derive(Clone, Debug, Default)]
+pub struct Access {
+    /// SHA-256 of each valid key, so that comparing takes the same time for every guess.
+    keys: Vec<[u8; 32]>,
+    certificates: bool,
+    networks: Option<Vec<IpNet>>,
+    hosts: Vec<Regex>,
+}
+
+impl Access {
+    /// `keys`: bearer keys, all valid at once. `certificates`: whether client certificates are verified.
+    /// `networks`: none for the default. `hosts`: compiled globs of hosts of inner requests; empty for any.
+    pub fn new(keys: &[Vec<u8>], certificates: bool, networks: Option<Vec<IpNet>>, hosts: Vec<Regex>) -> Self {
+        let hash = |key: &Vec<u8>| digest(&SHA256, key).as_ref().try_into().expect("32 octets");
+        let home = || HOME_NETWORKS.iter().map(|n| n.parse().expect("a network")).collect();
+        let open = keys.is_empty() && !certificates;
+        Self {
+            keys: keys.iter().map(hash).collect(),
+            certificates,
+            networks: networks.or_else(|| open.then(home)),
+            hosts,
+        }
+    }
+
+    /// Whether callers need not prove who they are.
+    pub fn is_open(&self) -> bool {
+        self.keys.is_empty() && !self.certificates
+    }
+
+    /// Whether `peer` may call with these headers. True where it proved who it is; false where none need.
+    pub fn authenticate(&self, peer: IpAddr, certificate: bool, headers: &HeaderMap) -> Result<bool, Refusal> {
+        if let Some(networks) = &self.networks {
+            let peer = peer.to_canonical();
+            if !networks.iter().any(|network| network.contains(&peer)) {
+                return Err(Refusal::Network);
+            }
+        }
+        if self.is_open() {
+            return Ok(false);
+        }
+        if (self.certificates && certificate) || self.has_key(headers) {
+            return Ok(true);
+        }
+        Err(Refusal::Unauthenticated)
+    }
+
+    fn has_key(&self, headers: &HeaderMap) -> bool {
+        let mut values = headers.get_all(header::AUTHORIZATION).iter();
+        let (Some(value), None) = (values.next(), values.next()) else { return false };
+        let Some((scheme, key)) = value.as_bytes().split_at_checked(7) else { return false };
+        if !scheme.eq_ignore_ascii_case(b"bearer ") {
+            return false;
+        }
+        let hash = digest(&SHA256, key.trim_ascii());
+        let mut found = subtle::Choice::from(0);
+        for key in &self.keys {
+            found |= key[..].ct_eq(hash.as_ref());
+        }
+        found.into()
+    }
+
+    /// Whether requests for `host` (lower case, no port) are accepted.
+    pub fn allows_host(&self, host: &[u8]) -> bool {
+        self.hosts.is_empty() || self.hosts.iter().any(|glob| glob.is_match(host))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use weir_policy::pattern;
+    use http::HeaderValue;
+
+    fn bearer(key: &str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {key}")).unwrap());
+        headers
+    }
+
+    #[test]
+    fn open_access_is_for_home_networks() {
+        let access = Access::new(&[], false, None, Vec::new());
+        let ask = |peer: &str| access.authenticate(peer.parse().unwrap(), false, &HeaderMap::new());
+        for peer in ["127.0.0.1", "10.1.2.3", "::1", "::ffff:192.168.0.1", "fd00::1"] {
+            assert_eq!(ask(peer), Ok(false), "{peer}");
+        }
+        assert_eq!(ask("203.0.113.1"), Err(Refusal::Network));
+        assert_eq!(ask("2001:db8::1"), Err(Refusal::Network));
+    }
+
+    #[test]
+    fn two_keys_are_valid_at_once() {
+        let access = Access::new(&[b"new".to_vec(), b"old".to_vec()], false, None, Vec::new());
+        let peer = "203.0.113.1".parse().unwrap();
+        assert_eq!(access.authenticate(peer, false, &bearer("new")), Ok(true));
+        assert_eq!(access.authenticate(peer, false, &bearer("old")), Ok(true));
+        for headers in [bearer("other"), bearer(""), HeaderMap::new()] {
+            assert_eq!(access.authenticate(peer, true, &headers), Err(Refusal::Unauthenticated));
+        }
+        let mut two = bearer("new");
+        two.append(header::AUTHORIZATION, HeaderValue::from_static("Bearer old"));
+        assert_eq!(access.authenticate(peer, false, &two), Err(Refusal::Unauthenticated));
+    }
+
+    #[test]
+    fn either_key_or_certificate_suffices_within_the_networks() {
+        let networks = Some(vec!["192.0.2.0/24".parse().unwrap()]);
+        let access = Access::new(&[b"k".to_vec()], true, networks, Vec::new());
+        let inside = "192.0.2.7".parse().unwrap();
+        assert_eq!(access.authenticate(inside, true, &HeaderMap::new()), Ok(true));
+        assert_eq!(access.authenticate(inside, false, &bearer("k")), Ok(true));
+        assert_eq!(access.authenticate(inside, false, &HeaderMap::new()), Err(Refusal::Unauthenticated));
+        assert_eq!(access.authenticate("192.0.3.7".parse().unwrap(), true, &bearer("k")), Err(Refusal::Network));
+    }
+
+    #[test]
+    fn hosts_fit_globs() {
+        let hosts = ["*.example.com", "api-?.test", "[a-c][^x].test"].map(|glob| pattern::glob(glob).unwrap());
+        let access = Access::new(&[], false, None, hosts.into());
+        for (host, want) in [
+            ("a.example.com", true),
+            ("a.b.example.com", true),
+            ("example.com", false),
+            ("api-1.test", true),
+            ("api-12.test", false),
+            ("by.test", true),
+            ("bx.test", false),
+            ("", false),
+        ] {
+            assert_eq!(access.allows_host(host.as_bytes()), want, "{host}");
+        }
+        assert!(Access::default().allows_host(b"anything"));
+    }
+}

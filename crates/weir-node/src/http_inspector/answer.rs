@@ -1,0 +1,132 @@
+//! Verdicts on the wire. A pass allocates nothing but its context.
+
+use weir_policy::{self, Action, Reply};
+use axum::body::Body;
+use base64::Engine as _;
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use serde::Serialize;
+
+/// `pass`, `block` or `accepted`: what tells a verdict from an answer of something in between.
+pub const VERDICT: HeaderName = HeaderName::from_static("inspector-verdict");
+/// Attack types of a message that passes nevertheless.
+pub const ATTACK: HeaderName = HeaderName::from_static("inspector-attack");
+/// The token for the response leg.
+pub const CONTEXT: HeaderName = HeaderName::from_static("inspector-context");
+/// W3C trace context, as it came.
+pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// A verdict and what goes with it.
+#[derive(Debug)]
+pub struct Answer {
+    /// What the gateway is to do.
+    pub action: Action,
+    /// Types of attacks found.
+    pub attacks: Option<HeaderValue>,
+    /// Token for the response leg.
+    pub context: Option<HeaderValue>,
+    /// The JSON of a block.
+    pub body: Vec<u8>,
+}
+
+#[derive(Serialize)]
+struct Block<'a> {
+    verdict: &'static str,
+    request_id: &'a str,
+    reason: Option<&'static str>,
+    mode: &'static str,
+    attacks: Vec<AttackEntry<'a>>,
+    reply: ReplyEntry<'a>,
+}
+
+#[derive(Serialize)]
+struct AttackEntry<'a> {
+    r#type: &'static str,
+    point: &'a weir_core::model::PointPath,
+    rule: &'a str,
+}
+
+#[derive(Serialize)]
+struct ReplyEntry<'a> {
+    status: u16,
+    headers: &'a [(String, String)],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body_base64: Option<String>,
+}
+
+impl Answer {
+    /// The answer for `verdict`.
+    pub fn new(request_id: &str, verdict: &weir_policy::Verdict, context: Option<HeaderValue>) -> Self {
+        let body = if verdict.action == Action::Block { block(request_id, verdict) } else { Vec::new() };
+        Self { action: verdict.action, attacks: attack_types(verdict), context, body }
+    }
+
+    /// The answer on the wire; `trace` is the trace context of the call.
+    pub fn response(self, trace: Option<HeaderValue>) -> Response<Body> {
+        let blocked = self.action == Action::Block;
+        let mut response = Response::new(if blocked { Body::from(self.body) } else { Body::empty() });
+        let headers = response.headers_mut();
+        if blocked {
+            headers.insert(VERDICT, HeaderValue::from_static("block"));
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        } else {
+            headers.insert(VERDICT, HeaderValue::from_static("pass"));
+            if let Some(attacks) = self.attacks {
+                headers.insert(ATTACK, attacks);
+            }
+        }
+        if let Some(context) = self.context {
+            headers.insert(CONTEXT, context);
+        }
+        if let Some(trace) = trace {
+            headers.insert(TRACEPARENT, trace);
+        }
+        *response.status_mut() = if blocked { StatusCode::OK } else { StatusCode::NO_CONTENT };
+        response
+    }
+}
+
+/// The answer to an out-of-band copy.
+pub fn accepted(context: Option<HeaderValue>, trace: Option<HeaderValue>) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::ACCEPTED;
+    let headers = response.headers_mut();
+    headers.insert(VERDICT, HeaderValue::from_static("accepted"));
+    if let Some(context) = context {
+        headers.insert(CONTEXT, context);
+    }
+    if let Some(trace) = trace {
+        headers.insert(TRACEPARENT, trace);
+    }
+    response
+}
+
+fn attack_types(verdict: &weir_policy::Verdict) -> Option<HeaderValue> {
+    if verdict.attacks.is_empty() {
+        return None;
+    }
+    let codes: Vec<_> = verdict.attacks.iter().map(|attack| attack.code()).collect();
+    HeaderValue::try_from(codes.join(",")).ok()
+}
+
+fn block(request_id: &str, verdict: &weir_policy::Verdict) -> Vec<u8> {
+    let default = Reply { status: 403, headers: Vec::new(), body: weir_policy::reply::DEFAULT_BODY.into() };
+    let reply = verdict.reply.as_ref().unwrap_or(&default);
+    let text = std::str::from_utf8(&reply.body).ok();
+    let findings = verdict.findings.iter().filter(|f| f.decisive);
+    let block = Block {
+        verdict: "block",
+        request_id,
+        reason: verdict.reason.map(|reason| reason.code()),
+        mode: verdict.mode.code(),
+        attacks: findings.map(|f| AttackEntry { r#type: f.attack.code(), point: &f.point, rule: &f.rule }).collect(),
+        reply: ReplyEntry {
+            status: reply.status,
+            headers: &reply.headers,
+            body: text,
+            body_base64: text.is_none().then(|| base64::engine::general_purpose::STANDARD.encode(&reply.body)),
+        },
+    };
+    serde_json::to_vec(&block).expect("plain data")
+}

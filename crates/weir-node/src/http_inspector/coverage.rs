@@ -1,0 +1,347 @@
+//! Coverage counters of connectors: what they saw, and how much of it the node did. Cumulative for each instance and
+//! worker; the node keeps the last report and adds the difference to its metrics.
+
+use super::call::{is_id, is_product};
+use super::refusal::Refusal;
+use weir_runtime::telemetry::Metrics;
+use weir_runtime::telemetry::capped::OTHER;
+use weir_runtime::telemetry::metrics::{Dropped, Extent, State};
+use serde::Deserialize;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Reporters remembered: workers of every gateway.
+const MAX_REPORTERS: usize = 4096;
+/// Counters of one report.
+const MAX_COUNTERS: usize = 4096;
+/// Counters remembered of all reporters together: some tens of megabytes.
+const MAX_REMEMBERED: usize = 200_000;
+/// Routes that have series of their own; the rest share one.
+const MAX_ROUTES: usize = 100;
+/// Longest route or node name.
+const MAX_NAME: usize = 256;
+/// Why a body was not inspected, or not in full; any other reason is counted as `other`.
+pub const REASONS: &[&str] = &[
+    // Inspected in full.
+    "complete",
+    // Part of the body was kept back.
+    "prefix",
+    "too_large",
+    "stream",
+    "upgrade",
+    "error",
+    // No verdict was had.
+    "connect",
+    "timeout",
+    "reset",
+    "malformed",
+    "tls",
+    "status_5xx",
+    "shed",
+    "refused",
+    "bad_call",
+    "breaker_open",
+    "lua_error",
+    // A copy never left.
+    "queue",
+    "queue_full",
+];
+/// Parts of an exchange that a dropped copy was of.
+pub const LEGS: &[&str] = &["request", "response"];
+/// States of a circuit breaker.
+const BREAKER_STATES: &[&str] = &["closed", "open", "half_open"];
+
+#[derive(Deserialize)]
+struct Report {
+    instance: String,
+    #[serde(default)]
+    worker: i64,
+    connector: String,
+    #[serde(default)]
+    node: String,
+    #[serde(default)]
+    breaker: Option<String>,
+    #[serde(default)]
+    coverage: Vec<Counter>,
+    #[serde(default)]
+    dropped: Vec<DroppedCounter>,
+}
+
+#[derive(Deserialize)]
+struct Counter {
+    #[serde(default)]
+    route: String,
+    inspected: Inspected,
+    #[serde(default)]
+    reason: String,
+    requests: u64,
+    #[serde(default)]
+    bytes_inspected: u64,
+    #[serde(default)]
+    bytes_uninspected: u64,
+}
+
+#[derive(Deserialize)]
+struct DroppedCounter {
+    leg: String,
+    reason: String,
+    count: u64,
+}
+
+#[derive(Clone, Copy, Deserialize, PartialEq, Eq, Hash)]
+#[serde(rename_all = "lowercase")]
+enum Inspected {
+    Full,
+    Partial,
+    None,
+}
+
+impl Inspected {
+    const fn code(self) -> &'static str {
+        match self {
+            Inspected::Full => "full",
+            Inspected::Partial => "partial",
+            Inspected::None => "none",
+        }
+    }
+}
+
+type Key = (Arc<str>, Inspected, &'static str);
+type DroppedKey = (&'static str, &'static str);
+
+/// Last totals of one reporter: requests, octets inspected, octets not inspected; copies dropped.
+#[derive(Default)]
+struct Last {
+    totals: HashMap<Key, [u64; 3]>,
+    dropped: HashMap<DroppedKey, u64>,
+    breaker: Option<&'static str>,
+    seen: u64,
+}
+
+#[derive(Default)]
+struct Known {
+    reporters: HashMap<String, Last>,
+    routes: HashSet<Arc<str>>,
+    /// Counters in `reporters`.
+    remembered: usize,
+    clock: u64,
+}
+
+/// What every reporter said last.
+#[derive(Default)]
+pub struct Coverage {
+    known: Mutex<Known>,
+}
+
+impl Coverage {
+    /// Takes a report.
+    pub fn report(&self, json: &[u8], metrics: &Metrics) -> Result<(), Refusal> {
+        let report = check(json)?;
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let name = format!("{} {} {} {}", report.connector, report.instance, report.worker, report.node);
+        let mut last = known.take(&name, metrics);
+        let breaker = report.breaker.as_deref().map(|state| one_of(BREAKER_STATES, state));
+        breaker_gauge(metrics, last.breaker, breaker);
+        last.breaker = breaker;
+        let totals = known.totals(&report);
+        let fell = add_counters(&mut last, totals, metrics) | add_dropped(&mut last, &report, metrics);
+        known.keep(name, last);
+        let state = if fell { "fell" } else { "taken" };
+        metrics.coverage_reports.get_or_create(&State { state }).inc();
+        Ok(())
+    }
+}
+
+impl Known {
+    /// What `name` said last. Reporters not heard of for longest are forgotten where there is no room.
+    fn take(&mut self, name: &str, metrics: &Metrics) -> Last {
+        self.clock += 1;
+        let last = self.reporters.remove(name).unwrap_or_default();
+        self.remembered -= last.size();
+        while self.reporters.len() >= MAX_REPORTERS || self.remembered > MAX_REMEMBERED {
+            let oldest = self.reporters.iter().min_by_key(|(_, last)| last.seen).map(|(name, _)| name.clone());
+            let Some(gone) = oldest.and_then(|oldest| self.reporters.remove(&oldest)) else { break };
+            self.remembered -= gone.size();
+            breaker_gauge(metrics, gone.breaker, None);
+        }
+        last
+    }
+
+    fn keep(&mut self, name: String, last: Last) {
+        self.remembered += last.size();
+        self.reporters.insert(name, Last { seen: self.clock, ..last });
+    }
+
+    /// The counters of a report by what tells their series apart.
+    fn totals(&mut self, report: &Report) -> HashMap<Key, [u64; 3]> {
+        let mut totals: HashMap<Key, [u64; 3]> = HashMap::new();
+        for counter in &report.coverage {
+            let key = (self.route(&counter.route), counter.inspected, one_of(REASONS, &counter.reason));
+            let total = totals.entry(key).or_default();
+            let values = [counter.requests, counter.bytes_inspected, counter.bytes_uninspected];
+            total.iter_mut().zip(values).for_each(|(sum, value)| *sum = sum.saturating_add(value));
+        }
+        totals
+    }
+
+    fn route(&mut self, name: &str) -> Arc<str> {
+        if let Some(known) = self.routes.get(name) {
+            return Arc::clone(known);
+        }
+        if self.routes.len() >= MAX_ROUTES {
+            return OTHER.into();
+        }
+        let new: Arc<str> = name.into();
+        self.routes.insert(Arc::clone(&new));
+        new
+    }
+}
+
+impl Last {
+    fn size(&self) -> usize {
+        self.totals.len() + self.dropped.len()
+    }
+}
+
+fn check(json: &[u8]) -> Result<Report, Refusal> {
+    let report: Report = serde_json::from_slice(json).map_err(|e| Refusal::BadJson(format!("report: {e}")))?;
+    let bad = |why: &str| Err(Refusal::BadJson(format!("report: {why}")));
+    if !is_id(report.instance.as_bytes()) {
+        return bad("instance: 1 to 64 of A-Z a-z 0-9 _ -");
+    }
+    if !is_product(report.connector.as_bytes()) {
+        return bad("connector: a product and its version");
+    }
+    if report.coverage.len() > MAX_COUNTERS || report.dropped.len() > MAX_COUNTERS {
+        return bad("too many counters");
+    }
+    if report.node.len() > MAX_NAME || report.coverage.iter().any(|c| c.route.len() > MAX_NAME) {
+        return bad("a name is too long");
+    }
+    Ok(report)
+}
+
+/// The member of `known` that `text` is, else `other`.
+fn one_of(known: &[&'static str], text: &str) -> &'static str {
+    known.iter().copied().find(|known| *known == text).unwrap_or("other")
+}
+
+fn breaker_gauge(metrics: &Metrics, before: Option<&'static str>, after: Option<&'static str>) {
+    if let Some(state) = before {
+        metrics.coverage_breakers.get_or_create(&State { state }).dec();
+    }
+    if let Some(state) = after {
+        metrics.coverage_breakers.get_or_create(&State { state }).inc();
+    }
+}
+
+/// Adds what has come since the last report. True where a counter fell, which is then left as it was: a report that
+/// was overtaken by a later one must not count twice.
+fn add_counters(last: &mut Last, totals: HashMap<Key, [u64; 3]>, metrics: &Metrics) -> bool {
+    let mut fell = false;
+    for (key, total) in totals {
+        let label = Extent { route: key.0.to_string(), inspected: key.1.code(), reason: key.2 };
+        let before = last.totals.entry(key).or_default();
+        fell |= before.iter().zip(total).any(|(before, now)| now < *before);
+        let families = [&metrics.coverage_requests, &metrics.coverage_bytes, &metrics.coverage_bytes_uninspected];
+        for ((family, before), now) in families.into_iter().zip(before.iter_mut()).zip(total) {
+            family.get_or_create(&label).inc_by(now.saturating_sub(*before));
+            *before = now.max(*before);
+        }
+    }
+    fell
+}
+
+fn add_dropped(last: &mut Last, report: &Report, metrics: &Metrics) -> bool {
+    let mut totals: HashMap<DroppedKey, u64> = HashMap::new();
+    for dropped in &report.dropped {
+        let total = totals.entry((one_of(LEGS, &dropped.leg), one_of(REASONS, &dropped.reason))).or_default();
+        *total = total.saturating_add(dropped.count);
+    }
+    let mut fell = false;
+    for ((leg, reason), now) in totals {
+        let before = last.dropped.entry((leg, reason)).or_default();
+        fell |= now < *before;
+        metrics.coverage_dropped.get_or_create(&Dropped { leg, reason }).inc_by(now.saturating_sub(*before));
+        *before = now.max(*before);
+    }
+    fell
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(requests: u64) -> String {
+        format!(
+            r#"{{"instance":"gw-1","worker":0,"connector":"kong-lua/1.0.0","node":"http://n:5000","breaker":"closed",
+            "coverage":[{{"route":"a","inspected":"partial","reason":"too_large","requests":{requests},"bytes_inspected":10,"bytes_uninspected":5}},
+            {{"route":"b","inspected":"partial","reason":"never heard of","requests":1}}],
+            "dropped":[{{"leg":"response","reason":"queue","count":2}}]}}"#
+        )
+    }
+
+    fn count(metrics: &Metrics, route: &str, inspected: &'static str, reason: &'static str) -> u64 {
+        metrics.coverage_requests.get_or_create(&Extent { route: route.into(), inspected, reason }).get()
+    }
+
+    #[test]
+    fn differences_are_added_once() {
+        let (coverage, metrics) = (Coverage::default(), Metrics::unregistered());
+        for (requests, want) in [(3, 3), (7, 7), (7, 7), (5, 7), (9, 9)] {
+            coverage.report(report(requests).as_bytes(), &metrics).unwrap();
+            assert_eq!(count(&metrics, "a", "partial", "too_large"), want);
+        }
+        assert_eq!(count(&metrics, "b", "partial", "other"), 1);
+        assert_eq!(metrics.coverage_reports.get_or_create(&State { state: "fell" }).get(), 1);
+        assert_eq!(metrics.coverage_breakers.get_or_create(&State { state: "closed" }).get(), 1);
+        assert_eq!(metrics.coverage_dropped.get_or_create(&Dropped { leg: "response", reason: "queue" }).get(), 2);
+        let other = report(4).replace("\"worker\":0", "\"worker\":1");
+        coverage.report(other.as_bytes(), &metrics).unwrap();
+        assert_eq!(count(&metrics, "a", "partial", "too_large"), 13);
+    }
+
+    #[test]
+    fn a_connector_that_has_seen_nothing_yet_may_say_so() {
+        let (coverage, metrics) = (Coverage::default(), Metrics::unregistered());
+        coverage.report(br#"{"instance":"a","connector":"kong-lua/1","breaker":"open"}"#, &metrics).unwrap();
+        assert_eq!(metrics.coverage_breakers.get_or_create(&State { state: "open" }).get(), 1);
+    }
+
+    #[test]
+    fn bad_reports_are_refused_and_reporters_bounded() {
+        let (coverage, metrics) = (Coverage::default(), Metrics::unregistered());
+        for json in [
+            "",
+            "{}",
+            &report(1).replace("gw-1", "g w"),
+            &report(1).replace("/1.0.0", ""),
+            &report(1).replace("\"partial\"", "\"some\""),
+        ] {
+            assert!(matches!(coverage.report(json.as_bytes(), &metrics), Err(Refusal::BadJson(_))), "{json}");
+        }
+        for n in 0..MAX_REPORTERS + 10 {
+            let json = report(1).replace("gw-1", &format!("gw-{n}"));
+            coverage.report(json.as_bytes(), &metrics).unwrap();
+        }
+        let known = coverage.known.lock().unwrap();
+        assert_eq!((known.reporters.len(), known.remembered), (MAX_REPORTERS, MAX_REPORTERS * 3));
+        let closed = metrics.coverage_breakers.get_or_create(&State { state: "closed" }).get();
+        assert_eq!(closed, MAX_REPORTERS as i64);
+    }
+
+    #[test]
+    fn routes_and_counters_are_bounded() {
+        let (coverage, metrics) = (Coverage::default(), Metrics::unregistered());
+        for reporter in 0..60 {
+            let of = |n| format!(r#"{{"route":"r{reporter}-{n}","inspected":"none","reason":"tls","requests":1}}"#);
+            let counters = (0..MAX_COUNTERS).map(of).collect::<Vec<_>>().join(",");
+            let json = format!(r#"{{"instance":"i{reporter}","connector":"c/1","coverage":[{counters}]}}"#);
+            coverage.report(json.as_bytes(), &metrics).unwrap();
+        }
+        assert_eq!(coverage.known.lock().unwrap().routes.len(), MAX_ROUTES);
+        assert_eq!(count(&metrics, "r0-0", "none", "tls"), 1);
+        assert_eq!(count(&metrics, OTHER, "none", "tls"), (60 * MAX_COUNTERS - MAX_ROUTES) as u64);
+        assert!(coverage.known.lock().unwrap().remembered <= MAX_REMEMBERED + MAX_COUNTERS);
+    }
+}

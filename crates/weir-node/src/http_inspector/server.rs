@@ -1,0 +1,192 @@
+//! Connections: accepts, TLS, bounds, drain. What is said on them goes through [`weir_runtime::serve`].
+
+use super::config::Config;
+use super::service::Service;
+use weir_runtime::serve::{self, Conversation, Patience};
+use weir_runtime::telemetry::metrics::{Metrics, Reason};
+use weir_runtime::tls::Tls;
+use hyper::body::Incoming;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Streams of one h2 connection at once: a worker of a gateway shares one connection.
+const MAX_STREAMS: u32 = 250;
+/// Wait between two looks at the copies that are left when the node stops.
+const DRAIN_PAUSE: Duration = Duration::from_millis(50);
+/// Wait after a failed accept: out of file descriptors, mostly.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// One connection.
+pub struct Connection {
+    /// Who called.
+    pub peer: SocketAddr,
+    /// Whether it showed a valid client certificate.
+    pub certificate: bool,
+    /// Calls answered.
+    pub(super) calls: AtomicU64,
+    /// Octets received.
+    pub(super) bytes: AtomicU64,
+    ended: AtomicBool,
+    end: CancellationToken,
+}
+
+impl Connection {
+    fn new(peer: SocketAddr, certificate: bool, end: CancellationToken) -> Self {
+        let (calls, bytes, ended) = Default::default();
+        Self { peer, certificate, calls, bytes, ended, end }
+    }
+
+    /// Counts octets received.
+    pub fn received(&self, octets: usize) {
+        self.bytes.fetch_add(octets as u64, Ordering::Relaxed);
+    }
+
+    /// Ends the connection after the answers under way: `Connection: close`, GOAWAY.
+    pub fn end(&self) {
+        self.end.cancel();
+    }
+
+    /// Ends the connection and counts why, once.
+    pub fn end_because(&self, metrics: &Metrics, reason: &'static str) {
+        if !self.ended.swap(true, Ordering::Relaxed) {
+            metrics.connections_ended.get_or_create(&Reason { reason }).inc();
+        }
+        self.end();
+    }
+
+    /// Whether it ends after the answers under way.
+    pub fn is_ending(&self) -> bool {
+        self.end.is_cancelled()
+    }
+}
+
+/// The listening service.
+pub struct Server {
+    service: Arc<Service>,
+    tls: Option<Arc<Tls>>,
+    conversation: Conversation,
+    tasks: TaskTracker,
+}
+
+impl Server {
+    /// A server for `service`.
+    pub fn new(service: Arc<Service>, tls: Option<Arc<Tls>>) -> Self {
+        let mut builder = serve::builder(MAX_STREAMS);
+        builder.http1().pipeline_flush(true);
+        let conversation = Conversation::new(builder, patience(service.config()));
+        Self { service, tls, conversation, tasks: TaskTracker::new() }
+    }
+
+    /// Serves `listener` until `drain`, then answers what is under way, for at most the configured time.
+    /// True if nothing was left unanswered.
+    pub async fn serve(self, listener: TcpListener, drain: CancellationToken) -> bool {
+        let room = Arc::new(Semaphore::new(self.service.config().load.connections));
+        let probe = tokio::spawn(Arc::clone(self.service.admission()).probe());
+        let server = Arc::new(self);
+        loop {
+            tokio::select! {
+                biased;
+                () = drain.cancelled() => break,
+                accepted = accept(&listener, &room) => match accepted {
+                    Ok((stream, peer, permit)) => {
+                        let end = drain.child_token();
+                        let task = Arc::clone(&server).connection(stream, peer, end, permit);
+                        server.tasks.spawn(task);
+                    }
+                    Err(error) => {
+                        server.service.telemetry().metrics.accept_errors.inc();
+                        tracing::warn!(%error, "a connection could not be accepted");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+            }
+        }
+        drop(listener);
+        let drained = server.finish().await;
+        probe.abort();
+        drained
+    }
+
+    async fn finish(&self) -> bool {
+        self.tasks.close();
+        let limit = self.service.config().drain_timeout;
+        let rest = async {
+            self.tasks.wait().await;
+            while self.service.copies() > 0 {
+                tokio::time::sleep(DRAIN_PAUSE).await;
+            }
+        };
+        tokio::time::timeout(limit, rest).await.is_ok()
+    }
+
+    async fn connection(
+        self: Arc<Self>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        end: CancellationToken,
+        _permit: OwnedSemaphorePermit,
+    ) {
+        let metrics = &self.service.telemetry().metrics;
+        metrics.connections.inc();
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, %peer, "TCP_NODELAY");
+        }
+        match &self.tls {
+            None => self.talk(stream, Connection::new(peer, false, end)).await,
+            Some(tls) => match serve::shake_hands(tls, stream, peer, self.service.config().header_timeout).await {
+                Ok(stream) => {
+                    let certificate = stream.get_ref().1.peer_certificates().is_some_and(|c| !c.is_empty());
+                    self.talk(stream, Connection::new(peer, certificate, end)).await;
+                }
+                Err(_) => {
+                    metrics.tls_handshake_failures.inc();
+                }
+            },
+        }
+        metrics.connections.dec();
+    }
+
+    async fn talk<S>(&self, stream: S, connection: Connection)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let connection = Arc::new(connection);
+        let told = |reason| connection.end_because(&self.service.telemetry().metrics, reason);
+        let answer = |request: http::Request<Incoming>| {
+            let (service, connection) = (Arc::clone(&self.service), Arc::clone(&connection));
+            async move {
+                let http1 = request.version() < http::Version::HTTP_2;
+                let mut response = service.answer(request, &connection).await;
+                service.account(&connection, &mut response, http1);
+                response
+            }
+        };
+        self.conversation.hold(stream, connection.peer, &connection.end, told, answer).await;
+    }
+}
+
+/// How long connections may take. While a body is waited for nothing need move for as long as one may take.
+fn patience(config: &Config) -> Patience {
+    Patience {
+        head: config.header_timeout,
+        idle: config.idle_timeout,
+        still: serve::STILL + config.body_timeout,
+        age: config.per_connection.age,
+    }
+}
+
+async fn accept(
+    listener: &TcpListener,
+    room: &Arc<Semaphore>,
+) -> std::io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    let permit = Arc::clone(room).acquire_owned().await.map_err(std::io::Error::other)?;
+    let (stream, peer) = listener.accept().await?;
+    Ok((stream, peer, permit))
+}

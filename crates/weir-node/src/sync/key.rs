@@ -1,0 +1,116 @@
+//! Keys that sign policies: Ed25519, named by the hash of the key, each vouched for by the one before.
+
+use weir_protocol::node_api::{KEY_CONTEXT, MAX_CHAIN, PolicyKey, SuccessorKey};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ring::digest::{SHA256, digest};
+use ring::signature::{ED25519, UnparsedPublicKey};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Octets of a key.
+const KEY: usize = 32;
+/// Octets of its hash that name it.
+const ID: usize = 8;
+
+/// A public key. Written as base64 of its 32 octets.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct PublicKey([u8; KEY]);
+
+/// Why something is no key, or no key to trust.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BadKey {
+    /// It is not the base64 of 32 octets.
+    Form,
+    /// It does not have the id under which it is sent.
+    Name,
+    /// The chain of successors is longer than [`MAX_CHAIN`].
+    TooLong,
+    /// No chain leads from the trusted key to this one.
+    NotReached(String),
+}
+
+impl fmt::Display for BadKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BadKey::Form => f.write_str("not the base64 of the 32 octets of an Ed25519 key"),
+            BadKey::Name => f.write_str("a key does not have the id that it is called by"),
+            BadKey::TooLong => write!(f, "more than {MAX_CHAIN} successor keys"),
+            BadKey::NotReached(id) => write!(f, "the pinned key does not vouch for key {id}"),
+        }
+    }
+}
+
+impl std::error::Error for BadKey {}
+
+impl PublicKey {
+    /// The key in base64.
+    pub fn parse(text: &str) -> Result<Self, BadKey> {
+        let octets = STANDARD.decode(text.trim()).map_err(|_| BadKey::Form)?;
+        octets.try_into().map(Self).map_err(|_| BadKey::Form)
+    }
+
+    /// The key that `sent` describes.
+    pub fn of(sent: &PolicyKey) -> Result<Self, BadKey> {
+        let key = Self::parse(&sent.public_key)?;
+        if key.id() == sent.key_id { Ok(key) } else { Err(BadKey::Name) }
+    }
+
+    /// Its name: the first 16 hex digits of its SHA-256.
+    pub fn id(&self) -> String {
+        hex(&digest(&SHA256, &self.0).as_ref()[..ID])
+    }
+
+    /// Whether `signature` (base64) is this key's over `context` and `message`.
+    pub fn signed(&self, context: &[u8], message: &[u8], signature: &str) -> bool {
+        let Ok(signature) = STANDARD.decode(signature) else { return false };
+        let whole = [context, message].concat();
+        UnparsedPublicKey::new(&ED25519, &self.0).verify(&whole, &signature).is_ok()
+    }
+
+    /// The key called `id`, where a chain of successors leads to it from this one.
+    pub fn reach(&self, chain: &[SuccessorKey], id: &str) -> Result<PublicKey, BadKey> {
+        if chain.len() > MAX_CHAIN {
+            return Err(BadKey::TooLong);
+        }
+        let mut known = vec![*self];
+        for successor in chain {
+            let Some(signer) = known.iter().find(|key| key.id() == successor.signed_by) else { continue };
+            let key = PublicKey::of(&successor.key)?;
+            if signer.signed(KEY_CONTEXT, &key.0, &successor.signature) {
+                known.push(key);
+            }
+        }
+        known.into_iter().find(|key| key.id() == id).ok_or_else(|| BadKey::NotReached(id.chars().take(16).collect()))
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PublicKey({})", self.id())
+    }
+}
+
+impl TryFrom<String> for PublicKey {
+    type Error = BadKey;
+
+    fn try_from(text: String) -> Result<Self, BadKey> {
+        Self::parse(&text)
+    }
+}
+
+impl From<PublicKey> for String {
+    fn from(key: PublicKey) -> String {
+        STANDARD.encode(key.0)
+    }
+}
+
+/// Octets in lower-case hex.
+pub(crate) fn hex(octets: &[u8]) -> String {
+    use fmt::Write as _;
+    octets.iter().fold(String::with_capacity(2 * octets.len()), |mut text, octet| {
+        write!(text, "{octet:02x}").expect("String");
+        text
+    })
+}

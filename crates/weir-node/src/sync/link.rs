@@ -1,0 +1,224 @@
+//! The one way to the other side: an identity, got by registration where there is none or where it is not known there.
+
+use super::Config;
+use weir_runtime::backoff::Backoff;
+use super::call_error::CallError;
+use super::client::Client;
+use super::endpoint::SetupError;
+use super::key::PublicKey;
+use super::metrics::{Reason, SyncMetrics};
+use super::state::NodeState;
+use weir_protocol::node_api::{CAPABILITIES, Identity, Register, Registered};
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::sync::Mutex;
+
+/// Largest token file.
+const MAX_TOKEN: u64 = 16 << 10;
+
+/// With what a node registers.
+#[derive(Clone)]
+pub enum Token {
+    /// The token.
+    Text(String),
+    /// A file that holds it, read anew at each registration.
+    File(PathBuf),
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Token::Text(_) => f.write_str("Text(****)"),
+            Token::File(path) => write!(f, "File({})", path.display()),
+        }
+    }
+}
+
+impl Token {
+    fn read(&self) -> Result<String, CallError> {
+        let Token::File(path) = self else {
+            let Token::Text(text) = self else { unreachable!("the other kind") };
+            return Ok(text.clone());
+        };
+        let bad = |why: &dyn fmt::Display| CallError::Unregistered(format!("{}: {why}", path.display()));
+        let content = super::files::read(path, MAX_TOKEN).map_err(|error| bad(&error))?;
+        let text = content.and_then(|octets| String::from_utf8(octets).ok()).unwrap_or_default();
+        let text = text.trim();
+        if text.is_empty() { Err(bad(&"no token in it")) } else { Ok(text.to_owned()) }
+    }
+}
+
+/// When to try to register again.
+#[derive(Debug, Default)]
+struct Attempt {
+    backoff: Backoff,
+    not_before: Option<Instant>,
+    failure: String,
+}
+
+/// The way to a control plane or an aggregation.
+#[derive(Debug)]
+pub struct Link {
+    config: Config,
+    client: Client,
+    state: Arc<NodeState>,
+    attempt: Mutex<Attempt>,
+    metrics: SyncMetrics,
+}
+
+impl Link {
+    pub(super) fn new(config: Config, state: Arc<NodeState>, metrics: SyncMetrics) -> Result<Self, SetupError> {
+        let client = Client::new(&config.endpoint)?;
+        Ok(Self { config, client, state, attempt: Mutex::default(), metrics })
+    }
+
+    /// Calls with the node's identity, and once more with a new one where it is not known there.
+    pub async fn call<T, F, R>(&self, call: F) -> Result<T, CallError>
+    where
+        F: Fn(Client, Identity) -> R,
+        R: Future<Output = Result<T, CallError>>,
+    {
+        let result = self.attempt(call).await;
+        match &result {
+            // Whatever else it says, it was there to say it.
+            Ok(_) | Err(CallError::Refused(..) | CallError::Unknown(_)) => self.metrics.up.set(1),
+            Err(_) => self.metrics.up.set(0),
+        };
+        if let Err(error) = &result {
+            self.metrics.failures.get_or_create(&Reason { reason: error.code() }).inc();
+        }
+        result
+    }
+
+    async fn attempt<T, F, R>(&self, call: F) -> Result<T, CallError>
+    where
+        F: Fn(Client, Identity) -> R,
+        R: Future<Output = Result<T, CallError>>,
+    {
+        let identity = match self.state.identity() {
+            Some(identity) => identity,
+            None => self.renew(None).await?,
+        };
+        match call(self.client.clone(), identity.clone()).await {
+            Err(CallError::Unknown(_)) => {
+                let identity = self.renew(Some(identity)).await?;
+                call(self.client.clone(), identity).await
+            }
+            other => other,
+        }
+    }
+
+    /// Whether the other side takes `token` as one to register with: the node confirms its own identity with it, which
+    /// changes nothing.
+    pub async fn is_deploy_token(&self, token: &str) -> Result<(), CallError> {
+        let identity = match self.state.identity() {
+            Some(identity) => identity,
+            None => self.renew(None).await?,
+        };
+        let given = self.client.register(token, &self.body(Some(identity.clone()))).await?;
+        if given.identity != identity {
+            // The other side had forgotten the node.
+            self.adopt(&given).await?;
+        }
+        Ok(())
+    }
+
+    /// Id of the node, where it is registered.
+    pub fn node_id(&self) -> Option<String> {
+        self.state.identity().map(|identity| identity.node_id)
+    }
+
+    /// The group that it joins.
+    pub fn group(&self) -> &str {
+        &self.config.group
+    }
+
+    /// What it counts.
+    pub fn metrics(&self) -> &SyncMetrics {
+        &self.metrics
+    }
+
+    pub(super) fn state(&self) -> &Arc<NodeState> {
+        &self.state
+    }
+
+    /// An identity other than `stale`: registers, unless another task has done so meanwhile or it is too early to try again.
+    async fn renew(&self, stale: Option<Identity>) -> Result<Identity, CallError> {
+        let mut attempt = self.attempt.lock().await;
+        if let Some(known) = self.state.identity().filter(|known| Some(known) != stale.as_ref()) {
+            return Ok(known);
+        }
+        if attempt.not_before.is_some_and(|time| Instant::now() < time) {
+            return Err(CallError::Unregistered(attempt.failure.clone()));
+        }
+        match self.register(stale).await {
+            Ok(identity) => {
+                *attempt = Attempt::default();
+                Ok(identity)
+            }
+            Err(error) => {
+                let why = error.to_string();
+                if why != attempt.failure {
+                    tracing::warn!(error = why, host = self.config.endpoint.host, "the node could not register");
+                }
+                attempt.not_before = Some(Instant::now() + attempt.backoff.pause());
+                attempt.failure = why.clone();
+                Err(CallError::Unregistered(why))
+            }
+        }
+    }
+
+    async fn register(&self, stale: Option<Identity>) -> Result<Identity, CallError> {
+        let config = &self.config;
+        let token = config.token.as_ref().ok_or_else(|| {
+            CallError::Unregistered("no token; set api.token to an API token of usage Node deployment".into())
+        })?;
+        let given = self.client.register(&token.read()?, &self.body(stale)).await?;
+        self.adopt(&given).await?;
+        Ok(given.identity)
+    }
+
+    fn body(&self, identity: Option<Identity>) -> Register {
+        let config = &self.config;
+        Register {
+            identity,
+            group: config.group.clone(),
+            name: config.name.clone(),
+            role: config.role.into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            capabilities: CAPABILITIES.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    /// Keeps what a registration gave.
+    async fn adopt(&self, given: &Registered) -> Result<(), CallError> {
+        let (config, identity) = (&self.config, given.identity.clone());
+        let key = PublicKey::of(&given.policy_key).map_err(|error| CallError::BadAnswer(error.to_string()))?;
+        self.metrics.registrations.inc();
+        tracing::info!(node_id = identity.node_id, group = config.group, host = config.endpoint.host, "registered");
+        let (state, given) = (Arc::clone(&self.state), identity);
+        let kept = tokio::task::spawn_blocking(move || state.registered(given, Some(key))).await;
+        match kept.map_err(std::io::Error::other).flatten() {
+            Ok(true) => self.pinned(key),
+            Ok(false) => {}
+            Err(error) => tracing::error!(%error, "the identity could not be kept; it lasts until the node stops"),
+        }
+        Ok(())
+    }
+
+    fn pinned(&self, key: PublicKey) {
+        let (key_id, host) = (key.id(), &self.config.endpoint.host);
+        if self.config.endpoint.is_proven() {
+            tracing::info!(key_id, host, "policy key pinned");
+        } else {
+            tracing::warn!(
+                key_id,
+                host,
+                "policy key pinned over a connection that anybody on the way could have answered; compare the key id \
+                 with the one that the Console shows, or set api.policy_key"
+            );
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! A node's side of the control plane as a whole.
+
+use super::blobs::Cache;
+use super::endpoint::SetupError;
+use super::heartbeat::{self, Vitals};
+use super::key::PublicKey;
+use super::link::Link;
+use super::metrics::SyncMetrics;
+use super::pull::{Apply, Puller};
+use super::state::NodeState;
+use super::status::Status;
+use super::verify::{self, Verified};
+use super::{Config, files};
+use weir_protocol::node_api::MAX_POLICY_BYTES;
+use bytes::Bytes;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// Identity, policy and status of a node.
+#[derive(Debug)]
+pub struct Sync {
+    link: Arc<Link>,
+    status: Arc<Status>,
+    cache: Cache,
+    file: PathBuf,
+    nudged: Arc<Notify>,
+}
+
+impl Sync {
+    /// Reads what an earlier run left. Nothing is called yet.
+    pub fn open(config: Config, metrics: SyncMetrics) -> Result<Self, SetupError> {
+        let directory = config.directory.clone();
+        let failed = |error| SetupError::Directory(directory.clone(), error);
+        files::make(&directory).map_err(failed)?;
+        let state = NodeState::open(&directory, config.policy_key).map_err(failed)?;
+        let cache = Cache::open(directory.join("blobs")).map_err(failed)?;
+        let file = directory.join("policy.json");
+        let link = Arc::new(Link::new(config, Arc::new(state), metrics)?);
+        Ok(Self { link, status: Arc::default(), cache, file, nudged: Arc::default() })
+    }
+
+    /// The last good policy, verified anew by the pinned key. It never expires. One that does not verify, or whose
+    /// serial is lower than the last accepted one, is as none.
+    pub fn last_good(&self) -> Option<Arc<Verified>> {
+        let read = files::read(&self.file, 2 * MAX_POLICY_BYTES as u64);
+        let text = read.inspect_err(|error| tracing::error!(%error, "the last good policy cannot be read")).ok()??;
+        let (state, group) = (self.link.state(), self.link.group());
+        // Its own serial may be accepted again, an older one not.
+        let before = state.serial(group).saturating_sub(1);
+        let trust = state.trust().map(verify::from_root);
+        match verify::fresh(Bytes::from(text), trust, group, before) {
+            Ok(verified) => Some(Arc::new(verified)),
+            Err(error) => {
+                tracing::error!(%error, file = %self.file.display(), "the last good policy is not used");
+                None
+            }
+        }
+    }
+
+    /// The last good policy is in force again.
+    pub fn resume(&self, verified: &Verified) {
+        let serial = verified.payload.serial;
+        self.status.accept(serial);
+        self.link.metrics().serial.set(i64::try_from(serial).unwrap_or(i64::MAX));
+        // Where the process ended between the two files, this one is behind.
+        let group = self.link.group();
+        if self.link.state().serial(group) < serial
+            && let Err(error) = self.link.state().accepted(group, serial, verified.key)
+        {
+            tracing::error!(%error, "the serial of the last good policy could not be kept");
+        }
+    }
+
+    /// The way to the other side.
+    pub fn link(&self) -> &Arc<Link> {
+        &self.link
+    }
+
+    /// The key that signs policies, as far as is known.
+    pub fn key(&self) -> Option<PublicKey> {
+        self.link.state().trust().map(|trust| trust.reached)
+    }
+
+    /// Has the next heartbeat sent soon.
+    pub fn nudge(&self) {
+        self.nudged.notify_one();
+    }
+
+    /// Which policy is in force.
+    pub fn status(&self) -> &Arc<Status> {
+        &self.status
+    }
+
+    /// Files that policies name.
+    pub fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
+    /// Where the last good policy is kept.
+    pub fn file(&self) -> &PathBuf {
+        &self.file
+    }
+
+    /// Pulls policy and tells how the node is, until `stop`.
+    pub fn start<A: Apply>(&self, apply: Arc<A>, vitals: Vitals, stop: CancellationToken) -> [JoinHandle<()>; 2] {
+        let (link, status) = (Arc::clone(&self.link), Arc::clone(&self.status));
+        let puller = Puller { link, status, cache: self.cache.clone(), file: self.file.clone(), apply };
+        let pull = tokio::spawn(puller.run(stop.clone()));
+        let (link, status) = (Arc::clone(&self.link), Arc::clone(&self.status));
+        [pull, tokio::spawn(heartbeat::run(link, status, vitals, Arc::clone(&self.nudged), stop))]
+    }
+
+    /// Waits until the control plane was heard of or missed, but no longer than `limit`.
+    pub async fn asked(&self, limit: Duration) {
+        let mut asked = self.status.watch_asked();
+        if tokio::time::timeout(limit, asked.wait_for(|asked| *asked)).await.is_err() {
+            tracing::warn!("no answer from the control plane yet; the node starts without");
+        }
+    }
+}

@@ -1,0 +1,310 @@
+//! Conditions of a rule's action: which requests the rule is for.
+
+use super::pattern;
+use super::verdict::Head;
+use weir_core::model::Facts;
+use regex::bytes::Regex;
+use serde_json::Value;
+use std::borrow::Cow;
+
+/// Conditions that one action may have, as documented.
+pub const MAX_CONDITIONS: usize = 60;
+
+/// What a condition looks at.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Subject {
+    /// A header; repeated ones are joined by `, `. `HOST` is compared without port and without regard to case.
+    Header(String),
+    /// The method.
+    Method,
+    /// A path segment but for the last, decoded.
+    Path(u32),
+    /// The last path segment up to its first dot.
+    ActionName,
+    /// What follows the last dot of the last path segment.
+    ActionExt,
+    /// A query parameter; of a repeated one, any.
+    Query(String),
+    /// Protocol version, e.g. `1.1`.
+    Proto,
+    /// `http` or `https`.
+    Scheme,
+    /// Decoded path, then the query as sent.
+    Uri,
+    /// Application id.
+    Instance,
+}
+
+/// What must hold of it.
+#[derive(Clone, Debug)]
+pub enum Test {
+    /// It is exactly this.
+    Equal(Vec<u8>),
+    /// It is this, without regard to case; held in lower case.
+    Iequal(Vec<u8>),
+    /// The pattern is found in it.
+    Regex(Box<Regex>),
+    /// It is not there.
+    Absent,
+}
+
+/// One condition.
+#[derive(Clone, Debug)]
+pub struct Condition {
+    /// What it looks at.
+    pub subject: Subject,
+    /// What must hold.
+    pub test: Test,
+}
+
+impl Condition {
+    /// Reads `{type, point, value}`. For points without a name the value may stand in the point too.
+    pub fn read(value: &Value) -> Result<Self, (&'static str, String)> {
+        let Some(map) = value.as_object() else {
+            return Err(("", "a condition has `type`, `point` and `value`".into()));
+        };
+        if let Some(key) = map.keys().find(|key| !["type", "point", "value"].contains(&key.as_str())) {
+            return Err(("", format!("unknown key `{key}`; a condition has `type`, `point` and `value`")));
+        }
+        let (subject, in_point) = read_point(map.get("point")).map_err(|message| ("point", message))?;
+        let text = match map.get("value") {
+            None | Some(Value::Null) => in_point,
+            Some(Value::String(text)) if text.is_empty() && in_point.is_some() => in_point,
+            Some(Value::String(text)) => Some(text.clone()),
+            Some(Value::Number(number)) => Some(number.to_string()),
+            Some(_) => return Err(("value", "text is wanted".into())),
+        };
+        let kind = map.get("type").and_then(Value::as_str).unwrap_or_default();
+        let test = read_test(kind, &subject, text)?;
+        Ok(Self { subject, test })
+    }
+
+    /// Whether the condition holds for a request of `application`.
+    pub fn holds(&self, head: &Head<'_, '_>, application: i64) -> bool {
+        if let Subject::Query(name) = &self.subject {
+            let mut values = head.facts.query_values(name.as_bytes());
+            return match &self.test {
+                Test::Absent => values.next().is_none(),
+                test => values.any(|value| test.holds(value)),
+            };
+        }
+        match (self.subject.value(head, application), &self.test) {
+            (None, Test::Absent) => true,
+            (None, _) | (Some(_), Test::Absent) => false,
+            (Some(value), test) => test.holds(&value),
+        }
+    }
+}
+
+impl Test {
+    fn holds(&self, value: &[u8]) -> bool {
+        match self {
+            Test::Equal(want) => value == want,
+            Test::Iequal(want) => value.eq_ignore_ascii_case(want),
+            Test::Regex(regex) => regex.is_match(value),
+            Test::Absent => false,
+        }
+    }
+}
+
+impl Subject {
+    fn value<'h>(&self, head: &Head<'h, '_>, application: i64) -> Option<Cow<'h, [u8]>> {
+        let facts = head.facts;
+        match self {
+            Subject::Header(name) if name == "HOST" => {
+                (!facts.host.is_empty()).then_some(Cow::Borrowed(facts.host.as_ref()))
+            }
+            Subject::Header(name) => Facts::header(head.message, name),
+            Subject::Method => Some(Cow::Borrowed(facts.method)),
+            Subject::Path(at) => facts.segments.get(*at as usize).map(|segment| Cow::Borrowed(segment.as_ref())),
+            Subject::ActionName => Some(Cow::Borrowed(facts.action_name.as_ref())),
+            Subject::ActionExt => facts.action_ext.as_ref().map(|ext| Cow::Borrowed(ext.as_ref())),
+            Subject::Query(name) => facts.query_values(name.as_bytes()).next().map(|v| Cow::Owned(v.to_vec())),
+            Subject::Proto => Some(Cow::Borrowed(version(facts.proto))),
+            Subject::Scheme => Some(Cow::Borrowed(facts.scheme.as_str().as_bytes())),
+            Subject::Uri => Some(uri(facts)),
+            Subject::Instance => Some(Cow::Owned(application.to_string().into_bytes())),
+        }
+    }
+}
+
+/// `1.1` of `HTTP/1.1`.
+fn version(proto: &[u8]) -> &[u8] {
+    match proto.split_at_checked(5) {
+        Some((name, version)) if name.eq_ignore_ascii_case(b"http/") => version,
+        _ => proto,
+    }
+}
+
+fn uri<'h>(facts: &'h Facts<'_>) -> Cow<'h, [u8]> {
+    match memchr::memchr(b'?', &facts.uri) {
+        None => Cow::Borrowed(facts.path.as_ref()),
+        Some(at) => Cow::Owned([facts.path.as_ref(), &facts.uri[at..]].concat()),
+    }
+}
+
+fn read_point(point: Option<&Value>) -> Result<(Subject, Option<String>), String> {
+    let Some(items) = point.and_then(Value::as_array) else {
+        return Err("a point such as [\"header\", \"HOST\"] or [\"path\", 0] is wanted".into());
+    };
+    let tag = items.first().and_then(Value::as_str).unwrap_or_default();
+    let argument = match items.get(1) {
+        None | Some(Value::Null) => None,
+        Some(Value::String(text)) => Some(text.clone()),
+        Some(Value::Number(number)) => Some(number.to_string()),
+        Some(other) => return Err(format!("{other} cannot be part of a condition's point")),
+    };
+    if items.len() > 2 {
+        return Err("the point of a condition has a name and at most one argument".into());
+    }
+    let named = |what: &str| argument.clone().ok_or_else(|| format!("`{tag}` needs {what}"));
+    let subject = match tag {
+        "header" => return Ok((Subject::Header(named("the name of a header")?.to_ascii_uppercase()), None)),
+        "path" => {
+            let at = named("the number of a segment")?;
+            let at = at.parse().map_err(|_| format!("`{at}` is no number of a path segment"))?;
+            return Ok((Subject::Path(at), None));
+        }
+        "query" | "get" => return Ok((Subject::Query(named("the name of a parameter")?), None)),
+        "method" => Subject::Method,
+        "action_name" => Subject::ActionName,
+        "action_ext" => Subject::ActionExt,
+        "proto" => Subject::Proto,
+        "scheme" => Subject::Scheme,
+        "uri" => Subject::Uri,
+        "instance" | "application" => Subject::Instance,
+        _ => {
+            const KNOWN: &str = "header, method, path, action_name, action_ext, query, proto, scheme, uri, instance";
+            return Err(format!("unknown point `{tag}`; conditions know {KNOWN}"));
+        }
+    };
+    Ok((subject, argument))
+}
+
+fn read_test(kind: &str, subject: &Subject, text: Option<String>) -> Result<Test, (&'static str, String)> {
+    let text = text.map(|text| if *subject == Subject::Proto { strip_http(text) } else { text });
+    let host = *subject == Subject::Header("HOST".into());
+    match (kind, text) {
+        ("absent", None) => Ok(Test::Absent),
+        ("absent", Some(text)) if text.is_empty() => Ok(Test::Absent),
+        ("absent", Some(_)) => Err(("value", "`absent` takes no value".into())),
+        ("equal" | "iequal" | "regex", None) => Err(("value", format!("`{kind}` needs a value"))),
+        ("equal" | "iequal", Some(text)) if host => {
+            let name = match text.rsplit_once(':') {
+                Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name.to_owned(),
+                _ => text,
+            };
+            Ok(Test::Iequal(name.to_ascii_lowercase().into_bytes()))
+        }
+        ("equal", Some(text)) => Ok(Test::Equal(text.into_bytes())),
+        ("iequal", Some(text)) => Ok(Test::Iequal(text.to_ascii_lowercase().into_bytes())),
+        ("regex", Some(text)) => {
+            let regex = pattern::pire(&text).map_err(|message| ("value", message))?;
+            Ok(Test::Regex(Box::new(regex)))
+        }
+        _ => Err(("type", format!("`{kind}` is none of equal, iequal, regex, absent"))),
+    }
+}
+
+fn strip_http(text: String) -> String {
+    text.strip_prefix("HTTP/").map(str::to_owned).unwrap_or(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use weir_core::model::{Header, Message, Scheme};
+    use crate::Source;
+    use serde_json::json;
+
+    fn holds(condition: Value) -> bool {
+        let message = Message {
+            headers: vec![
+                Header { name: b"Host", value: b"Shop.Example:8080" },
+                Header { name: b"X-A", value: b"1" },
+                Header { name: b"x-a", value: b"2" },
+            ],
+            ..Message::default()
+        };
+        let owned = |text: &'static str| Cow::Borrowed(text.as_bytes());
+        let facts = Facts {
+            method: b"POST",
+            uri: owned("/%61pi/v1/login.php?q=1&q=2"),
+            host: owned("shop.example"),
+            path: owned("/api/v1/login.php"),
+            segments: vec![owned("api"), owned("v1")],
+            action_name: owned("login"),
+            action_ext: Some(owned("php")),
+            query: vec![(owned("q"), owned("1")), (owned("q"), owned("2"))],
+            proto: b"HTTP/1.1",
+            scheme: Scheme::Https,
+            application: 0,
+        };
+        let head = Head {
+            message: &message,
+            facts: &facts,
+            client: None,
+            source: Source::default(),
+            now: 0,
+            blocking: true,
+            request_id: "",
+        };
+        Condition::read(&condition).unwrap_or_else(|e| panic!("{condition}: {e:?}")).holds(&head, 7)
+    }
+
+    #[test]
+    fn every_point_and_test() {
+        let mut count = 0;
+        for (kind, point, value, want) in [
+            ("equal", json!(["header", "HOST"]), json!("SHOP.example"), true),
+            ("equal", json!(["header", "host"]), json!("shop.example:8080"), true),
+            ("regex", json!(["header", "HOST"]), json!("^shop[.]example$"), true),
+            ("equal", json!(["header", "X-A"]), json!("1, 2"), true),
+            ("iequal", json!(["header", "X-B"]), json!(""), false),
+            ("absent", json!(["header", "X-B"]), json!(""), true),
+            ("absent", json!(["header", "X-A"]), Value::Null, false),
+            ("equal", json!(["method"]), json!("POST"), true),
+            ("equal", json!(["method", "post"]), json!(""), false),
+            ("iequal", json!(["method", "post"]), json!(""), true),
+            ("equal", json!(["path", 0]), json!("api"), true),
+            ("equal", json!(["path", "1"]), json!("v1"), true),
+            ("absent", json!(["path", 2]), json!(""), true),
+            ("equal", json!(["action_name"]), json!("login"), true),
+            ("equal", json!(["action_name", "login"]), json!(""), true),
+            ("equal", json!(["action_ext"]), json!("php"), true),
+            ("absent", json!(["action_ext"]), json!(""), false),
+            ("equal", json!(["query", "q"]), json!("2"), true),
+            ("equal", json!(["get", "q"]), json!("3"), false),
+            ("absent", json!(["query", "z"]), json!(""), true),
+            ("equal", json!(["proto", "1.1"]), json!(""), true),
+            ("equal", json!(["proto"]), json!("HTTP/1.1"), true),
+            ("equal", json!(["scheme", "https"]), json!(""), true),
+            ("equal", json!(["uri"]), json!("/api/v1/login.php?q=1&q=2"), true),
+            ("regex", json!(["uri"]), json!("^/api/"), true),
+            ("equal", json!(["instance", 7]), json!(""), true),
+            ("equal", json!(["instance"]), json!("8"), false),
+        ] {
+            let condition = json!({"type": kind, "point": point, "value": value});
+            assert_eq!(holds(condition.clone()), want, "{condition}");
+            count += 1;
+        }
+        assert_eq!(count, 27);
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for (condition, key, message) in [
+            (json!({"type": "like", "point": ["method"], "value": "x"}), "type", "none of equal"),
+            (json!({"type": "equal", "point": ["cookie", "a"], "value": "x"}), "point", "unknown point `cookie`"),
+            (json!({"type": "equal", "point": ["path", "x"], "value": "x"}), "point", "no number"),
+            (json!({"type": "equal", "point": ["header"], "value": "x"}), "point", "needs the name"),
+            (json!({"type": "regex", "point": ["uri"], "value": "(~(a))"}), "value", "PIRE"),
+            (json!({"type": "equal", "point": ["uri"]}), "value", "needs a value"),
+            (json!({"type": "equal", "point": ["uri"], "value": "x", "ponit": 1}), "", "unknown key"),
+            (json!("x"), "", "a condition has"),
+        ] {
+            let (at, text) = Condition::read(&condition).unwrap_err();
+            assert!(at == key && text.contains(message), "{condition}: {at}: {text}");
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! From what was found to what is done about it.
+
+use super::Policy;
+use super::anomalies::{AnomalyAction, attack_of};
+use super::custom::CustomSignature;
+use super::list::List;
+use super::mode::{Cause, Mode, blocks};
+use super::rule::OwnMode;
+use super::rules::{UploadLimit, live};
+use super::settings::OverlimitMode;
+use super::verdict::{Action, Bypass, Head, Plan, Reason, Verdict};
+use weir_core::model::{AttackType, Confidence, Finding, Inspection, Message, PointPath, SkipReason};
+use std::collections::HashMap;
+
+impl Policy {
+    /// Judges a request by what its inspection found; `inspection` is none where the plan said not to inspect.
+    pub fn decide(&self, head: &Head<'_, '_>, plan: &Plan, inspection: Option<&Inspection>) -> Verdict {
+        let mut verdict = Verdict { mode: plan.mode, list: plan.list.clone(), ..Verdict::default() };
+        let denied = plan.listed() == Some(List::Deny);
+        let causes = match (plan.bypass, inspection) {
+            (Some(Bypass::ModeOff | Bypass::Allowlisted | Bypass::InputFilter), _) => return verdict,
+            (Some(Bypass::Denylisted), _) | (None, None) => Causes::default(),
+            (None, Some(inspection)) => Judge { policy: self, head, plan, verdict: &mut verdict }.judge(inspection),
+        };
+        let causes = Causes { denied, ..causes };
+        if denied {
+            add(&mut verdict.attacks, AttackType::BlockedSource);
+        }
+        // Where lists are consulted after inspection, monitoring does not block denylisted sources.
+        let spared = plan.bypass.is_none() && plan.mode == Mode::Monitoring;
+        verdict.reason = causes.reason(|cause| {
+            !(spared && cause == Cause::Denied) && blocks(plan.mode, plan.listed(), cause, head.blocking)
+        });
+        if verdict.reason.is_some() {
+            verdict.action = Action::Block;
+            verdict.reply = Some(self.replies[plan.reply].render(head.message, head.request_id));
+        } else {
+            verdict.reason = causes.reason(|cause| blocks(Mode::Block, plan.listed(), cause, true));
+            verdict.would_block = verdict.reason.is_some();
+        }
+        verdict
+    }
+}
+
+/// What speaks against a request.
+#[derive(Clone, Copy, Debug, Default)]
+struct Causes {
+    denied: bool,
+    vpatch: bool,
+    attack: bool,
+}
+
+impl Causes {
+    /// The first cause that `acts`, as the reason to tell.
+    fn reason(self, acts: impl Fn(Cause) -> bool) -> Option<Reason> {
+        let causes = [
+            (self.denied, Cause::Denied, Reason::Denylist),
+            (self.vpatch, Cause::Vpatch, Reason::Vpatch),
+            (self.attack, Cause::Attack, Reason::Attack),
+        ];
+        causes.into_iter().find(|&(there, cause, _)| there && acts(cause)).map(|(_, _, reason)| reason)
+    }
+}
+
+/// One judgement in the making.
+struct Judge<'j, 'h, 'a> {
+    policy: &'j Policy,
+    head: &'j Head<'h, 'a>,
+    plan: &'j Plan,
+    verdict: &'j mut Verdict,
+}
+
+impl Judge<'_, '_, '_> {
+    fn judge(mut self, inspection: &Inspection) -> Causes {
+        let mut causes = Causes::default();
+        self.findings(inspection);
+        for finding in self.verdict.findings.iter().filter(|f| f.decisive) {
+            causes.attack = true;
+            add(&mut self.verdict.attacks, finding.attack);
+        }
+        causes.vpatch = self.vpatches();
+        causes.attack |= self.anomalies(inspection);
+        causes.attack |= self.uploads(inspection);
+        causes.attack |= self.graphql(inspection);
+        causes.attack |= self.overlimit(inspection);
+        causes
+    }
+
+    /// Keeps the findings that no rule leaves out, and what they still amount to.
+    fn findings(&mut self, inspection: &Inspection) {
+        let (rules, plan, now) = (&self.policy.rules, self.plan, self.head.now);
+        let mut lost: Vec<(AttackType, PointPath)> = Vec::new();
+        for finding in &inspection.findings {
+            let custom = CustomSignature::rule_of(&finding.rule).map(|id| rules.custom(id, &plan.active, now));
+            let excepted = rules.of_request(&plan.active).any(|action| action.exceptions.cover(finding, now));
+            if excepted || matches!(custom, Some(None)) {
+                lost.push((finding.attack, finding.point.clone()));
+                continue;
+            }
+            let mut kept = finding.clone();
+            if custom.flatten().is_some_and(|signature| signature.experimental) {
+                kept.decisive = false;
+                lost.push((finding.attack, finding.point.clone()));
+            }
+            self.verdict.findings.push(kept);
+        }
+        if !lost.is_empty() {
+            weigh_again(&mut self.verdict.findings, &lost, |finding| {
+                let id = CustomSignature::rule_of(&finding.rule);
+                let custom = id.and_then(|id| rules.custom(id, &plan.active, now));
+                custom.is_some_and(|signature| signature.experimental)
+            });
+        }
+    }
+
+    /// Whether a virtual patch fits a finding.
+    fn vpatches(&mut self) -> bool {
+        let (now, verdict) = (self.head.now, &mut *self.verdict);
+        let decisive = || verdict.findings.iter().filter(|f| f.decisive);
+        let mut hit = decisive().any(|finding| finding.attack == AttackType::Vpatch);
+        for action in self.policy.rules.of_request(&self.plan.active) {
+            for vpatch in live(&action.vpatches, now) {
+                let fits = |f: &Finding| {
+                    vpatch.attack.is_none_or(|attack| attack == f.attack)
+                        && vpatch.point.as_ref().is_none_or(|point| point.covers(&f.point))
+                };
+                if decisive().any(fits) {
+                    verdict.rules.push(vpatch.rule);
+                    hit = true;
+                }
+            }
+        }
+        if hit {
+            add(&mut verdict.attacks, AttackType::Vpatch);
+        }
+        hit
+    }
+
+    /// Tells anomalies; true where one is an attack.
+    fn anomalies(&mut self, inspection: &Inspection) -> bool {
+        let (rules, now, mut attack) = (&self.policy.rules, self.head.now, false);
+        for anomaly in &inspection.anomalies {
+            let kind = attack_of(anomaly.kind);
+            let action = self.policy.anomalies.judge(anomaly.kind, self.head.message);
+            let excepted = || {
+                let mut actions = rules.of_request(&self.plan.active);
+                actions.any(|action| action.exceptions.cover_anomaly(anomaly.kind, kind, &anomaly.point, now))
+            };
+            if action == AnomalyAction::Ignore || excepted() {
+                continue;
+            }
+            self.verdict.anomalies.push(anomaly.clone());
+            if action == AnomalyAction::Block {
+                attack = true;
+                add(&mut self.verdict.attacks, kind);
+            }
+        }
+        attack
+    }
+
+    /// Holds body and uploads against their limits; true where one blocks.
+    fn uploads(&mut self, inspection: &Inspection) -> bool {
+        let (rules, active, now) = (&self.policy.rules, &self.plan.active, self.head.now);
+        let mut over: Vec<UploadLimit> = Vec::new();
+        over.extend(rules.body_limit(active, now).filter(|limit| body_bytes(self.head.message) > limit.bytes));
+        for action in rules.of_request(active) {
+            for (limit, point) in live(&action.upload_limits, now) {
+                let large = |upload: &weir_core::model::Upload| upload.bytes > limit.bytes && point.covers(&upload.point);
+                if inspection.uploads.iter().any(large) {
+                    over.push(*limit);
+                }
+            }
+        }
+        over.retain(|limit| limit.mode != OwnMode::Off);
+        for limit in &over {
+            self.verdict.rules.push(limit.rule);
+            add(&mut self.verdict.attacks, AttackType::FileUploadViolation);
+        }
+        over.iter().any(|limit| limit.mode == OwnMode::Block)
+    }
+
+    /// Holds GraphQL documents against their limits; true where going over blocks.
+    fn graphql(&mut self, inspection: &Inspection) -> bool {
+        let (rules, active, now) = (&self.policy.rules, &self.plan.active, self.head.now);
+        let (Some(facts), Some(limits)) = (&inspection.graphql, rules.graphql(active, now)) else { return false };
+        let excepted = |attack: &AttackType| {
+            rules.of_request(active).any(|action| action.exceptions.cover_attack(*attack, &facts.point, now))
+        };
+        let over: Vec<AttackType> = limits.violations(facts).filter(|attack| !excepted(attack)).collect();
+        over.iter().for_each(|&attack| add(&mut self.verdict.attacks, attack));
+        if !over.is_empty() {
+            self.verdict.rules.push(limits.rule);
+        }
+        !over.is_empty() && limits.mode == OwnMode::Block
+    }
+
+    /// Tells that a bound ended the inspection early; true where that is an attack.
+    fn overlimit(&mut self, inspection: &Inspection) -> bool {
+        if self.plan.overlimit == OverlimitMode::Off || !ended_early(inspection) {
+            return false;
+        }
+        add(&mut self.verdict.attacks, AttackType::OverlimitRes);
+        self.plan.overlimit == OverlimitMode::Blocking
+    }
+}
+
+/// Takes back that findings are decisive where, without those `lost` at the same point, they no longer add up.
+/// Costs one pass over the findings, of which there are at most `Limits::findings`.
+fn weigh_again(findings: &mut [Finding], lost: &[(AttackType, PointPath)], weightless: impl Fn(&Finding) -> bool) {
+    let mut sums: HashMap<(AttackType, PointPath), u32> = lost.iter().map(|key| (key.clone(), 0)).collect();
+    let key = |finding: &Finding| (finding.attack, finding.point.clone());
+    for finding in findings.iter().filter(|f| !weightless(f)) {
+        if let Some(sum) = sums.get_mut(&key(finding)) {
+            *sum += finding.confidence.weight();
+        }
+    }
+    for finding in findings {
+        if sums.get(&key(finding)).is_some_and(|&sum| sum < Confidence::ATTACK) {
+            finding.decisive = false;
+        }
+    }
+}
+
+/// Octets of the body: those sent, or those that the client declared where the connector sent fewer.
+fn body_bytes(message: &Message<'_>) -> u64 {
+    let declared = message.header("content-length").and_then(|text| std::str::from_utf8(text).ok()?.parse().ok());
+    (message.body.len() as u64).max(declared.unwrap_or(0))
+}
+
+/// Whether a bound on the whole inspection ended it before everything was seen.
+fn ended_early(inspection: &Inspection) -> bool {
+    inspection
+        .not_inspected
+        .iter()
+        .any(|gap| matches!(gap.reason, SkipReason::WorkLimit | SkipReason::TimeLimit | SkipReason::ValueLimit))
+}
+
+fn add(attacks: &mut Vec<AttackType>, attack: AttackType) {
+    if !attacks.contains(&attack) {
+        attacks.push(attack);
+    }
+}

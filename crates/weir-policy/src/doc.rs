@@ -1,0 +1,258 @@
+//! The policy document: what the control plane, or a local file, says. YAML or JSON, the same form in both.
+//!
+//! [`PolicyDoc::parse`] reads the syntax and keeps the place of every value; what the values mean is checked by
+//! `Policy::compile`, which tells every mistake at once.
+
+use super::error::PolicyError;
+use weir_core::model::distance::distance;
+use serde::Deserialize;
+use serde_json::Value;
+use serde_saphyr::Spanned;
+use std::collections::BTreeMap;
+
+/// Nodes that one document may have: 100,000 listed addresses and 10,000 rules fit many times over.
+const MAX_NODES: usize = 4_000_000;
+/// Octets of all its scalars.
+const MAX_SCALARS: usize = 256 << 20;
+
+/// A value and its place.
+pub(super) type Node = Spanned<Value>;
+/// A mapping and its place.
+pub(super) type Mapping = Spanned<BTreeMap<String, Node>>;
+
+/// A document, read but not yet checked.
+#[derive(Clone, Debug, Default)]
+pub struct PolicyDoc {
+    pub(super) name: String,
+    pub(super) top: BTreeMap<String, Node>,
+    pub(super) rules: Vec<Mapping>,
+    pub(super) ip_lists: Vec<Mapping>,
+    pub(super) anomalies: BTreeMap<String, Node>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    #[serde(default)]
+    version: Option<Node>,
+    #[serde(default)]
+    mode: Option<Node>,
+    #[serde(default)]
+    rules: Vec<Mapping>,
+    #[serde(default)]
+    ip_lists: Vec<Mapping>,
+    #[serde(default)]
+    anomalies: BTreeMap<String, Node>,
+}
+
+impl PolicyDoc {
+    /// Reads a document in YAML or JSON; `name` is what errors call it. An empty one says nothing.
+    pub fn parse(name: &str, text: &str) -> Result<PolicyDoc, Vec<PolicyError>> {
+        let mut budget = serde_saphyr::Budget::default();
+        (budget.max_nodes, budget.max_events) = (MAX_NODES, 2 * MAX_NODES);
+        budget.max_total_scalar_bytes = MAX_SCALARS;
+        let options = serde_saphyr::options! { budget: Some(budget), with_snippet: false };
+        let raw: Option<Raw> = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+            let (line, column) = error.location().map_or((0, 0), |l| (l.line() as usize, l.column() as usize));
+            let message = error.to_string();
+            vec![PolicyError { file: name.into(), line, column, at: String::new(), message }]
+        })?;
+        let Some(raw) = raw else { return Ok(PolicyDoc { name: name.into(), ..PolicyDoc::default() }) };
+        let top = [("version", raw.version), ("mode", raw.mode)];
+        let top = top.into_iter().filter_map(|(key, node)| Some((key.to_owned(), node?))).collect();
+        let (rules, ip_lists, anomalies) = (raw.rules, raw.ip_lists, raw.anomalies);
+        Ok(PolicyDoc { name: name.into(), top, rules, ip_lists, anomalies })
+    }
+
+    /// Reads a document that is JSON already.
+    pub fn from_json(name: &str, value: &Value) -> Result<PolicyDoc, Vec<PolicyError>> {
+        Self::parse(name, &escaped(&value.to_string()))
+    }
+}
+
+/// JSON text with what YAML does not take as it is written as escapes. Such characters stand in strings only.
+fn escaped(json: &str) -> String {
+    use std::fmt::Write as _;
+    let foreign = |c: char| matches!(c, '\u{7f}'..='\u{84}' | '\u{86}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}');
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        match foreign(c) {
+            true => write!(out, "\\u{:04x}", u32::from(c)).expect("String"),
+            false => out.push(c),
+        }
+    }
+    out
+}
+
+/// Reads the fields of one mapping, noting mistakes with their place.
+pub(super) struct Fields<'d, 'e> {
+    file: &'d str,
+    at: String,
+    place: (usize, usize),
+    map: &'d BTreeMap<String, Node>,
+    known: Vec<&'static str>,
+    tolerant: bool,
+    errors: &'e mut Vec<PolicyError>,
+}
+
+impl<'d, 'e> Fields<'d, 'e> {
+    /// Fields of `map`, which stands at key `at`.
+    pub fn new(doc: &'d PolicyDoc, at: String, map: &'d Mapping, errors: &'e mut Vec<PolicyError>) -> Self {
+        let place = (map.referenced.line() as usize, map.referenced.column() as usize);
+        Self { file: &doc.name, at, place, map: &map.value, known: Vec::new(), tolerant: false, errors }
+    }
+
+    /// Top-level fields of `doc`.
+    pub fn top(doc: &'d PolicyDoc, errors: &'e mut Vec<PolicyError>) -> Self {
+        Self {
+            file: &doc.name,
+            at: String::new(),
+            place: (1, 1),
+            map: &doc.top,
+            known: Vec::new(),
+            tolerant: false,
+            errors,
+        }
+    }
+
+    /// Notes a mistake at `key` (or a place within it), or at the mapping as a whole for an empty one.
+    pub fn error(&mut self, key: &str, message: impl Into<String>) {
+        let field = key.split(['[', '.']).next().unwrap_or_default();
+        let node = self.map.get(field);
+        let (line, column) =
+            node.map_or(self.place, |n| (n.referenced.line() as usize, n.referenced.column() as usize));
+        let dot = if self.at.is_empty() || key.is_empty() { "" } else { "." };
+        let at = format!("{}{dot}{key}", self.at);
+        self.errors.push(PolicyError { file: self.file.into(), line, column, at, message: message.into() });
+    }
+
+    /// A notice in the form of an error that is not noted as one.
+    pub fn notice(&self, message: impl Into<String>) -> PolicyError {
+        let (line, column) = self.place;
+        PolicyError { file: self.file.into(), line, column, at: self.at.clone(), message: message.into() }
+    }
+
+    /// The value of `key`; null counts as absent.
+    pub fn get(&mut self, key: &'static str) -> Option<&'d Value> {
+        self.known.push(key);
+        self.map.get(key).map(|node| &node.value).filter(|value| !value.is_null())
+    }
+
+    /// What `read` makes of `key`; otherwise a mistake that says `wanted`.
+    pub fn read<T>(&mut self, key: &'static str, wanted: &str, read: impl Fn(&'d Value) -> Option<T>) -> Option<T> {
+        let value = self.get(key)?;
+        let got = read(value);
+        if got.is_none() {
+            self.error(key, format!("{wanted} is wanted, not {}", shown(value)));
+        }
+        got
+    }
+
+    /// Like [`Self::read`]; absence is a mistake too.
+    pub fn need<T>(&mut self, key: &'static str, wanted: &str, read: impl Fn(&'d Value) -> Option<T>) -> Option<T> {
+        if self.get(key).is_none() {
+            self.error(key, format!("`{key}` is missing: {wanted} is wanted"));
+            return None;
+        }
+        self.read(key, wanted, read)
+    }
+
+    /// Text.
+    pub fn text(&mut self, key: &'static str) -> Option<&'d str> {
+        self.read(key, "text", Value::as_str)
+    }
+
+    /// True or false; `otherwise` where absent.
+    pub fn flag(&mut self, key: &'static str, otherwise: bool) -> bool {
+        self.read(key, "true or false", Value::as_bool).unwrap_or(otherwise)
+    }
+
+    /// A number within `range`.
+    pub fn number(&mut self, key: &'static str, range: std::ops::RangeInclusive<u64>) -> Option<u64> {
+        let wanted = format!("a number from {} to {}", range.start(), range.end());
+        self.read(key, &wanted, |value| value.as_u64().filter(|n| range.contains(n)))
+    }
+
+    /// One of `choices` by name.
+    pub fn choice<T: Copy>(&mut self, key: &'static str, choices: &[(&str, T)]) -> Option<T> {
+        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+        let find = |value: &Value| {
+            // YAML before 1.2 takes an unquoted `off` for false.
+            let text = if *value == Value::Bool(false) { "off" } else { value.as_str()? };
+            choices.iter().find(|(name, _)| *name == text).map(|(_, choice)| *choice)
+        };
+        self.read(key, &format!("one of {}", names.join(", ")), find)
+    }
+
+    /// Whether any mistake has been noted so far, here or before.
+    pub fn mistakes(&self) -> usize {
+        self.errors.len()
+    }
+
+    /// Keeps [`Self::finish`] from noting keys: which ones there may be is not known.
+    pub fn tolerate_all(&mut self) {
+        self.tolerant = true;
+    }
+
+    /// Notes every key that nobody asked for.
+    pub fn finish(mut self) {
+        if self.tolerant {
+            return;
+        }
+        let unknown: Vec<&String> = self.map.keys().filter(|key| !self.known.contains(&key.as_str())).collect();
+        for key in unknown {
+            let near = self.known.iter().min_by_key(|known| distance(known, key)).filter(|k| distance(k, key) <= 2);
+            let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            self.error(key, format!("unknown key{hint}"));
+        }
+    }
+}
+
+/// A value as shown in a message.
+pub(super) fn shown(value: &Value) -> String {
+    const MAX_SHOWN: usize = 60;
+    let text = value.to_string();
+    match text.char_indices().nth(MAX_SHOWN) {
+        Some((cut, _)) => format!("`{}…`", &text[..cut]),
+        None => format!("`{text}`"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn yaml_and_json_read_alike_and_keep_places() {
+        let yaml = PolicyDoc::parse("a.yaml", "mode: block\nrules:\n  - type: vpatch\n    id: 7\n").unwrap();
+        let json = PolicyDoc::parse("a.json", r#"{"mode": "block", "rules": [{"type": "vpatch", "id": 7}]}"#).unwrap();
+        assert_eq!(yaml.rules[0].value["id"].value, json.rules[0].value["id"].value);
+        assert_eq!(yaml.rules[0].value["id"].referenced.line(), 4);
+        assert_eq!(json.rules[0].value["id"].referenced.line(), 1);
+        assert!(PolicyDoc::parse("e", "").unwrap().rules.is_empty());
+        assert!(PolicyDoc::parse("e", "# nothing\n").unwrap().rules.is_empty());
+    }
+
+    #[test]
+    fn every_text_in_json_arrives() {
+        let all: String =
+            (0..=0x2fff).chain(0xfe00..=0x1_0010).chain(0x1_f600..0x1_f610).filter_map(char::from_u32).collect();
+        let doc = PolicyDoc::from_json("a", &serde_json::json!({"rules": [{"title": all}]})).unwrap();
+        assert_eq!(doc.rules[0].value["title"].value, all.as_str());
+    }
+
+    #[test]
+    fn syntax_errors_have_a_place() {
+        let errors = PolicyDoc::parse("p.yaml", "mode: block\nrulez: []\n").unwrap_err();
+        assert_eq!((errors[0].file.as_str(), errors[0].line), ("p.yaml", 2), "{errors:?}");
+        assert!(PolicyDoc::parse("p.yaml", "rules: [").is_err());
+        assert!(PolicyDoc::parse("p.yaml", "mode: a\nmode: b\n").is_err(), "duplicate keys");
+    }
+
+    #[test]
+    fn keys_are_suggested() {
+        assert_eq!(distance("point", "piont"), 1);
+        assert_eq!(distance("mode", "mode"), 0);
+        assert!(distance("mode", "overlimit_time") > 2);
+    }
+}

@@ -1,0 +1,99 @@
+//! Exceptions: findings that rules say are none.
+
+use super::custom::CustomSignature;
+use super::rule::{Except, FileType};
+use weir_core::model::{AnomalyKind, AttackType, Confidence, Finding, PointPath, PointPattern};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Where and until when an exception holds.
+#[derive(Debug)]
+struct Scope {
+    point: Option<PointPattern>,
+    expires: u64,
+}
+
+/// Exceptions of one action, by what they leave out, so that a finding is looked up and not compared with each.
+#[derive(Debug, Default)]
+pub(super) struct Exceptions {
+    by_stamp: HashMap<Arc<str>, Vec<Scope>>,
+    by_regex: HashMap<u64, Vec<Scope>>,
+    by_attack: HashMap<Option<AttackType>, Vec<Scope>>,
+    binary: Vec<Scope>,
+    uploads: Vec<(FileType, Scope)>,
+}
+
+impl Exceptions {
+    /// Adds one.
+    pub fn add(&mut self, what: Except, point: Option<PointPattern>, expires: u64) {
+        let scope = Scope { point, expires };
+        match what {
+            Except::Stamp(stamp) => self.by_stamp.entry(stamp).or_default().push(scope),
+            Except::Regex(id) => self.by_regex.entry(id).or_default().push(scope),
+            Except::Attack(attack) => self.by_attack.entry(attack).or_default().push(scope),
+            Except::Binary => self.binary.push(scope),
+            Except::Upload(file) => self.uploads.push((file, scope)),
+        }
+    }
+
+    /// Whether `finding` is left out.
+    pub fn cover(&self, finding: &Finding, now: u64) -> bool {
+        let any = |scopes: Option<&Vec<Scope>>| {
+            scopes.is_some_and(|scopes| scopes.iter().any(|scope| scope.holds(&finding.point, now)))
+        };
+        any(self.by_stamp.get(&*finding.rule))
+            || any(CustomSignature::rule_of(&finding.rule).and_then(|id| self.by_regex.get(&id)))
+            || self.cover_attack(finding.attack, &finding.point, now)
+            || (is_accidental(finding) && any(Some(&self.binary)))
+            || self.uploads.iter().any(|(file, scope)| file.may_hold(finding) && scope.holds(&finding.point, now))
+    }
+
+    /// Whether attacks of a type are left out at `point`.
+    pub fn cover_attack(&self, attack: AttackType, point: &PointPath, now: u64) -> bool {
+        [Some(attack), None]
+            .iter()
+            .filter_map(|key| self.by_attack.get(key))
+            .any(|scopes| scopes.iter().any(|scope| scope.holds(point, now)))
+    }
+
+    /// Whether an anomaly reported as `attack` is left out at `point`.
+    pub fn cover_anomaly(&self, kind: AnomalyKind, attack: AttackType, point: &PointPath, now: u64) -> bool {
+        let binary = || is_binary(kind) && self.binary.iter().any(|scope| scope.holds(point, now));
+        self.cover_attack(attack, point, now) || binary()
+    }
+}
+
+impl Scope {
+    fn holds(&self, point: &PointPath, now: u64) -> bool {
+        self.expires > now && self.point.as_ref().is_none_or(|pattern| pattern.covers(point))
+    }
+}
+
+impl FileType {
+    /// Whether a file of this type may well hold what was found: markup in HTML; in the formats that are not text,
+    /// whatever is not certain in itself.
+    fn may_hold(self, finding: &Finding) -> bool {
+        match self {
+            FileType::Html => matches!(finding.attack, AttackType::Xss | AttackType::Ssi),
+            FileType::Docs | FileType::Images | FileType::Music | FileType::Video => is_accidental(finding),
+        }
+    }
+}
+
+/// Whether random octets may look like it.
+fn is_accidental(finding: &Finding) -> bool {
+    finding.confidence < Confidence::High
+}
+
+/// Oddities that octets which are no text bring along.
+fn is_binary(kind: AnomalyKind) -> bool {
+    matches!(
+        kind,
+        AnomalyKind::NulByte
+            | AnomalyKind::ControlByte
+            | AnomalyKind::BadCharset
+            | AnomalyKind::OverlongUtf8
+            | AnomalyKind::BadUriByte
+            | AnomalyKind::BadPercent
+    )
+}

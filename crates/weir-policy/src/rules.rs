@@ -1,0 +1,269 @@
+//! The rules of a policy document, grouped by action and indexed.
+//!
+//! Rules with the same conditions share an action. Of the actions that fit a request the more specific one counts
+//! first: more conditions before fewer, then more exact ones (`equal`) before those without case (`iequal`) before
+//! regexes. Rules that set something (mode, time limit, parsers without a point, limits) override those of less specific
+//! actions; rules with a point apply independently of each other. Of two documents the control plane's rules count as
+//! the later ones.
+
+use super::condition::{Condition, Test};
+use super::custom::CustomSignature;
+use super::doc::{Fields, PolicyDoc};
+use super::error::PolicyError;
+use super::exceptions::Exceptions;
+use super::graphql::GraphqlLimits;
+use super::index::Index;
+use super::mode::Mode;
+use super::rule::{self, Kind, Origin, OwnMode, Rule};
+use super::settings::OverlimitMode;
+use super::verdict::{Active, Head};
+use weir_core::model::{AttackType, ParserSet, PointPattern};
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+/// From here up are ids of local rules that had to step aside: above what a control plane gives out, and below 2^53,
+/// so that readers of JSON that know floats only keep them.
+const LOCAL_IDS: u64 = 1 << 52;
+
+/// A setting until it expires.
+type Until<T> = (u64, T);
+
+/// Rules with the same conditions.
+#[derive(Debug, Default)]
+pub(super) struct Action {
+    conditions: Vec<Condition>,
+    modes: Vec<Until<(Origin, Option<Mode>)>>,
+    overlimits: Vec<Until<(Option<Duration>, OverlimitMode)>>,
+    graphql: Vec<Until<GraphqlLimits>>,
+    body_limits: Vec<Until<UploadLimit>>,
+    parsers: Vec<Until<(ParserSet, bool)>>,
+    /// Parser switches at a point.
+    pub parsers_at: Vec<Until<(ParserSet, bool, PointPattern)>>,
+    /// Upload limits at a point.
+    pub upload_limits: Vec<Until<(UploadLimit, PointPattern)>>,
+    /// Virtual patches.
+    pub vpatches: Vec<Until<Vpatch>>,
+    /// Points to mask.
+    pub sensitive: Vec<Until<PointPattern>>,
+    /// Exceptions.
+    pub exceptions: Exceptions,
+}
+
+/// A virtual patch.
+#[derive(Debug)]
+pub(super) struct Vpatch {
+    pub rule: u64,
+    pub attack: Option<AttackType>,
+    pub point: Option<PointPattern>,
+}
+
+/// A `file_upload_size_limit` rule.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct UploadLimit {
+    pub rule: u64,
+    pub bytes: u64,
+    pub mode: OwnMode,
+}
+
+/// What is known of a custom signature when its findings are judged.
+#[derive(Debug)]
+struct Custom {
+    action: u32,
+    expires: u64,
+    signature: CustomSignature,
+}
+
+/// All rules.
+#[derive(Debug, Default)]
+pub(super) struct Rules {
+    /// By specificity; the first has no conditions.
+    actions: Vec<Action>,
+    index: Index,
+    customs: HashMap<u64, Custom>,
+}
+
+impl Rules {
+    /// Reads and indexes the rules of both documents.
+    pub fn compile(
+        local: &PolicyDoc,
+        remote: &PolicyDoc,
+        errors: &mut Vec<PolicyError>,
+        notices: &mut Vec<PolicyError>,
+    ) -> Self {
+        let mut rules = read(local, Origin::Local, errors, notices);
+        let theirs = read(remote, Origin::Remote, errors, notices);
+        step_aside(&mut rules, &theirs);
+        rules.extend(theirs);
+        Self::of(rules)
+    }
+
+    fn of(rules: Vec<Rule>) -> Self {
+        let mut by_text: HashMap<String, usize> = HashMap::new();
+        let mut groups: Vec<(Vec<Condition>, Vec<Rule>)> = vec![(Vec::new(), Vec::new())];
+        by_text.insert(String::new(), 0);
+        for mut rule in rules {
+            let group = *by_text.entry(std::mem::take(&mut rule.action)).or_insert_with(|| {
+                groups.push((std::mem::take(&mut rule.conditions), Vec::new()));
+                groups.len() - 1
+            });
+            groups[group].1.push(rule);
+        }
+        groups.sort_by_key(|(conditions, _)| specificity(conditions));
+        let mut all = Self::default();
+        for (conditions, rules) in groups {
+            let number = all.actions.len() as u32;
+            let mut action = Action { conditions, ..Action::default() };
+            rules.into_iter().for_each(|rule| action.add(rule, number, &mut all.customs));
+            all.actions.push(action);
+        }
+        let filed = all.actions.iter().enumerate().skip(1);
+        all.index = Index::new(filed.map(|(number, action)| (number as u32, action.conditions.as_slice())));
+        all
+    }
+
+    /// Conditional actions that fit a request, from general to specific.
+    pub fn fitting(&self, head: &Head<'_, '_>, application: i64) -> Active {
+        let holds = |number: u32| {
+            self.actions[number as usize].conditions.iter().all(|condition| condition.holds(head, application))
+        };
+        self.index.find(head, application, holds)
+    }
+
+    /// The unconditional action and those in `active`, from general to specific.
+    pub fn of_request<'r>(&'r self, active: &'r Active) -> impl DoubleEndedIterator<Item = &'r Action> {
+        let first = self.actions.first().into_iter();
+        first.chain(active.iter().map(|&number| &self.actions[number as usize]))
+    }
+
+    /// What the most specific action says about something, at `now`.
+    pub fn setting<'r, T>(
+        &'r self,
+        active: &'r Active,
+        now: u64,
+        of: impl Fn(&'r Action) -> &'r Vec<Until<T>>,
+    ) -> Option<&'r T> {
+        self.of_request(active).rev().find_map(|action| live(of(action), now).next_back())
+    }
+
+    /// The mode that one document's rules give; an inner none falls back to what is around that document.
+    pub fn mode(&self, active: &Active, now: u64, origin: Origin) -> Option<Option<Mode>> {
+        let of = |action: &Action| {
+            let (_, mode) = live(&action.modes, now).rev().find(|(from, _)| *from == origin)?;
+            Some(*mode)
+        };
+        self.of_request(active).rev().find_map(of)
+    }
+
+    /// Time limit and what follows.
+    pub fn overlimit(&self, active: &Active, now: u64) -> Option<(Option<Duration>, OverlimitMode)> {
+        self.setting(active, now, |action| &action.overlimits).copied()
+    }
+
+    /// Bounds of GraphQL requests.
+    pub fn graphql(&self, active: &Active, now: u64) -> Option<GraphqlLimits> {
+        self.setting(active, now, |action| &action.graphql).copied()
+    }
+
+    /// Largest body.
+    pub fn body_limit(&self, active: &Active, now: u64) -> Option<UploadLimit> {
+        self.setting(active, now, |action| &action.body_limits).copied()
+    }
+
+    /// Switches parsers, everywhere and at points.
+    pub fn parsers(&self, active: &Active, now: u64, off: &mut ParserSet, at: &mut Vec<(ParserSet, PointPattern)>) {
+        for action in self.of_request(active) {
+            for &(parser, is_off) in live(&action.parsers, now) {
+                *off = if is_off { off.with(parser) } else { off.without(parser) };
+            }
+            for (parser, is_off, point) in live(&action.parsers_at, now) {
+                let entry = (*parser, point.clone());
+                match (at.iter().position(|known| *known == entry), is_off) {
+                    (None, true) => at.push(entry),
+                    (Some(known), false) => drop(at.remove(known)),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// The custom signature of rule `id` if its conditions hold and it has not expired.
+    pub fn custom(&self, id: u64, active: &Active, now: u64) -> Option<&CustomSignature> {
+        let custom = self.customs.get(&id)?;
+        let holds = custom.action == 0 || active.contains(&custom.action);
+        (holds && custom.expires > now).then_some(&custom.signature)
+    }
+
+    /// Every custom signature, by rule id.
+    pub fn custom_signatures(&self) -> Vec<&CustomSignature> {
+        let mut all: Vec<_> = self.customs.values().map(|custom| &custom.signature).collect();
+        all.sort_by_key(|signature| signature.rule);
+        all
+    }
+}
+
+fn read(doc: &PolicyDoc, origin: Origin, errors: &mut Vec<PolicyError>, notices: &mut Vec<PolicyError>) -> Vec<Rule> {
+    let mut rules: Vec<Rule> = Vec::new();
+    let mut ids: HashMap<u64, usize> = HashMap::new();
+    for (number, map) in doc.rules.iter().enumerate() {
+        let fields = Fields::new(doc, format!("rules[{number}]"), map, errors);
+        let Some(rule) = rule::read(fields, number, origin, notices) else { continue };
+        if let Some(other) = ids.insert(rule.id, number) {
+            let mut fields = Fields::new(doc, format!("rules[{number}]"), map, errors);
+            fields.error("id", format!("rules[{other}] has the id {} too", rule.id));
+        }
+        rules.push(rule);
+    }
+    rules
+}
+
+/// Gives rules of the node's own document whose id the control plane uses too, which knows nothing of that document, an
+/// id from [`LOCAL_IDS`] up.
+fn step_aside(local: &mut [Rule], remote: &[Rule]) {
+    let mut used: HashSet<u64> = remote.iter().map(|rule| rule.id).collect();
+    let both: Vec<u64> = local.iter().map(|rule| rule.id).filter(|id| used.contains(id)).collect();
+    used.extend(local.iter().map(|rule| rule.id));
+    let free = (LOCAL_IDS..).filter(|id| !used.contains(id));
+    let moved: HashMap<u64, u64> = both.into_iter().zip(free).collect();
+    if !moved.is_empty() {
+        local.iter_mut().for_each(|rule| rule.renumber(&moved));
+    }
+}
+
+/// Items that have not expired at `now`.
+pub(super) fn live<T>(items: &[Until<T>], now: u64) -> impl DoubleEndedIterator<Item = &T> {
+    items.iter().filter(move |(expires, _)| *expires > now).map(|(_, item)| item)
+}
+
+/// Sorts general before specific.
+fn specificity(conditions: &[Condition]) -> (usize, usize, usize) {
+    let equal = conditions.iter().filter(|c| matches!(c.test, Test::Equal(_))).count();
+    let iequal = conditions.iter().filter(|c| matches!(c.test, Test::Iequal(_))).count();
+    (conditions.len(), equal, iequal)
+}
+
+impl Action {
+    fn add(&mut self, rule: Rule, number: u32, customs: &mut HashMap<u64, Custom>) {
+        let Rule { origin, id, expires, kind, .. } = rule;
+        match kind {
+            Kind::Mode(mode) => self.modes.push((expires, (origin, mode))),
+            Kind::Overlimit { time, mode } => self.overlimits.push((expires, (time, mode))),
+            Kind::Graphql(limits) => self.graphql.push((expires, limits)),
+            Kind::Upload { bytes, mode, point } => {
+                let limit = UploadLimit { rule: id, bytes, mode };
+                match point {
+                    None => self.body_limits.push((expires, limit)),
+                    Some(point) => self.upload_limits.push((expires, (limit, point))),
+                }
+            }
+            Kind::Parser { parser, off, point: None } => self.parsers.push((expires, (parser, off))),
+            Kind::Parser { parser, off, point: Some(point) } => self.parsers_at.push((expires, (parser, off, point))),
+            Kind::Vpatch(attack, point) => self.vpatches.push((expires, Vpatch { rule: id, attack, point })),
+            Kind::Except(what, point) => self.exceptions.add(what, point, expires),
+            Kind::Ignored => {}
+            Kind::Sensitive(point) => self.sensitive.push((expires, point)),
+            Kind::Custom(signature) => {
+                customs.insert(id, Custom { action: number, expires, signature });
+            }
+        }
+    }
+}

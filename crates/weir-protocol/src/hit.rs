@@ -1,0 +1,171 @@
+//! A hit: the record of one malicious request, as it is spooled, shipped and stored.
+//!
+//! Version 1. Readers ignore members that they do not know, and give absent ones their default, so that a control plane
+//! of version N reads the hits of nodes N-1 and N. Only `weir_node::events` makes hits: it masks first.
+
+use weir_core::model::anomaly::AnomalyKind;
+use weir_core::model::attack::AttackType;
+use weir_core::model::finding::Confidence;
+use weir_core::model::point::PointPath;
+use serde::{Deserialize, Serialize};
+
+/// Version of the record that this build writes.
+pub const HIT_VERSION: u32 = 1;
+
+/// One malicious request. Everything in it is masked already.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Hit {
+    /// Version of the record, [`HIT_VERSION`].
+    pub version: u32,
+    /// UUIDv7, minted at spooling: the primary key in the store, and by its time the partition.
+    pub id: String,
+    /// When the message was judged, in milliseconds since 1970.
+    pub time: u64,
+    /// Which message carries the attack.
+    pub leg: HitLeg,
+    /// `Inspector-Request-Id`: what the client and the gateway's log show.
+    pub request_id: String,
+    /// `Inspector-Connector`, e.g. `kong-lua/1.0.0`.
+    pub connector: String,
+    /// `Inspector-Attempt`: 2 for a call that the connector repeated. Hits with the same connector and request id merge.
+    pub attempt: u32,
+    /// Id of the node that judged it; empty until registered.
+    pub node: String,
+    /// Where the request came from.
+    pub client: HitClient,
+    /// Application id, -1 for none.
+    pub application: i64,
+    /// What the gateway says of where the request was to go.
+    pub gateway: HitGateway,
+    /// The request, or for a response leg what is known of it.
+    pub request: HitRequest,
+    /// Attack types established, in order of first appearance.
+    pub attacks: Vec<AttackType>,
+    /// Findings that counted; the decisive ones first.
+    pub findings: Vec<HitFinding>,
+    /// Oddities of the message: kind and point.
+    pub anomalies: Vec<HitAnomaly>,
+    /// Mode in which it was judged: `monitoring`, `safe_blocking`, `block`.
+    pub mode: String,
+    /// What the gateway was told: `pass` or `block`.
+    pub action: String,
+    /// Why: `attack`, `denylist`, `vpatch`; empty for none.
+    pub reason: String,
+    /// It passed only because of its mode, or because the connector may not block.
+    pub would_block: bool,
+    /// The list that its source stands on: `allow`, `deny`, `gray`; empty for none.
+    pub list: String,
+    /// Ids of policy rules that spoke against it.
+    pub rules: Vec<u64>,
+    /// Serial of the policy in force; 0 for the local one alone.
+    pub policy_serial: u64,
+    /// The answer of the upstream, where the response leg told it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response: Option<HitResponse>,
+    /// How many identical hits this one stands for besides itself (sampling; 0 while it is off).
+    pub folded: u64,
+}
+
+/// Which message of an exchange.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HitLeg {
+    /// The request.
+    #[default]
+    Request,
+    /// The response.
+    Response,
+}
+
+/// The client, as trusted headers and databases tell.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HitClient {
+    /// Address in canonical text; empty where unknown.
+    pub ip: String,
+    /// The gateway's socket peer, where it differs.
+    pub peer: String,
+    /// ISO 3166-1 alpha-2 country; empty where unknown.
+    pub country: String,
+    /// ISO 3166-2 region; empty where unknown.
+    pub region: String,
+    /// Autonomous system number; 0 where unknown.
+    pub asn: u32,
+    /// Source types, e.g. `tor`, `aws`.
+    pub source_types: Vec<String>,
+}
+
+/// The gateway's view.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HitGateway {
+    /// `Inspector-Service`.
+    pub service: String,
+    /// `Inspector-Route`.
+    pub route: String,
+    /// `Inspector-Consumer`, known on the response leg only.
+    pub consumer: String,
+}
+
+/// The message, masked and cut.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HitRequest {
+    /// Method.
+    pub method: String,
+    /// `http` or `https`; empty where unknown.
+    pub scheme: String,
+    /// Host, normalised, without port.
+    pub host: String,
+    /// Decoded, normalised path, masked.
+    pub path: String,
+    /// Protocol as the client spoke it, e.g. `HTTP/2.0`.
+    pub protocol: String,
+    /// The message itself as `message/http` octets in base64: head, and the first octets of the body. Masked in place,
+    /// so that it can be inspected again (explain, preview of exceptions).
+    pub raw: String,
+    /// Octets of the whole message as received.
+    pub bytes: u64,
+    /// Octets of the body that are not in `raw`.
+    pub cut: u64,
+    /// Whether the body, or values of the head, are not in `raw` because a secret in them could not be masked in place.
+    pub withheld: bool,
+}
+
+/// A finding on a masked value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HitFinding {
+    /// Attack type.
+    #[serde(rename = "type")]
+    pub attack: AttackType,
+    /// Name of the signature or detector.
+    pub rule: String,
+    /// Where: the decoding steps are part of it.
+    pub point: PointPath,
+    /// How sure the rule is.
+    pub confidence: Confidence,
+    /// Whether it counted on its own or in sum.
+    pub decisive: bool,
+    /// The matched fragment, printable, cut and masked.
+    pub matched: String,
+}
+
+/// An anomaly that is told with a hit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HitAnomaly {
+    /// Kind.
+    pub kind: AnomalyKind,
+    /// Where.
+    #[serde(default)]
+    pub point: PointPath,
+}
+
+/// The upstream's answer to a request that is a hit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HitResponse {
+    /// Status code.
+    pub status: u16,
+    /// Milliseconds from the judgement of the request to that of the response.
+    pub after_ms: u64,
+}

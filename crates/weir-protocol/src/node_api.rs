@@ -1,0 +1,263 @@
+//! What nodes say to a control plane, or to an aggregation that stands for one: the same calls on both.
+//!
+//! All under `/node/v1`, JSON, over HTTP/1.1. `register` is authorised by a deploy token, everything else by
+//! `Authorization: Bearer NODE_ID.SECRET` of the identity that registration gave. Readers ignore members that they do
+//! not know: a control plane of version N serves nodes N-1 and N.
+
+use serde::{Deserialize, Serialize};
+
+/// `POST`: a [`Register`] for a [`Registered`].
+pub const REGISTER: &str = "/node/v1/register";
+/// `POST`: a [`Heartbeat`], 204. At least every [`HEARTBEAT_SECONDS`].
+pub const HEARTBEAT: &str = "/node/v1/heartbeat";
+/// `POST`: newline-separated JSON of [`crate::hit::Hit`] and [`HitUpdate`] records, for an [`Ack`]. May be gzip.
+pub const EVENTS: &str = "/node/v1/events";
+/// `POST`: [`Statistics`], for 204.
+pub const STATISTICS: &str = "/node/v1/statistics";
+/// `GET ?after=SERIAL&wait=SECONDS`: a [`SignedPolicy`] newer than SERIAL, or 204 when none came in time.
+pub const POLICY: &str = "/node/v1/policy";
+/// `GET /node/v1/blobs/SHA256`: a file that a policy names, by the hash of its content.
+pub const BLOBS: &str = "/node/v1/blobs";
+
+/// Seconds between heartbeats; a node is inactive after four are missing (2 minutes).
+pub const HEARTBEAT_SECONDS: u64 = 30;
+/// Longest wait for a policy, in seconds: below the idle limits of common proxies.
+pub const MAX_WAIT_SECONDS: u64 = 30;
+/// Most records in one batch.
+pub const MAX_BATCH: usize = 1_000;
+/// Most octets of one batch, before compression.
+pub const MAX_BATCH_BYTES: usize = 8 << 20;
+/// Largest policy document, in octets.
+pub const MAX_POLICY_BYTES: usize = 64 << 20;
+/// Largest rule pack, in octets: ten times the built-in rules.
+pub const MAX_PACK_BYTES: u64 = 16 << 20;
+/// Largest address database, in octets.
+pub const MAX_DATABASE_BYTES: u64 = 512 << 20;
+/// Most files that one policy names.
+pub const MAX_BLOBS: usize = 64;
+/// Most keys from a pinned one to the one in use.
+pub const MAX_CHAIN: usize = 64;
+/// What stands before a document when it is signed.
+pub const POLICY_CONTEXT: &[u8] = b"weir policy v1\n";
+/// What stands before a key when its predecessor signs it.
+pub const KEY_CONTEXT: &[u8] = b"weir policy key v1\n";
+/// What this build understands in a policy; sent at registration and with each heartbeat.
+pub const CAPABILITIES: &[&str] = &["policy.1", "rule_packs.1", "databases.1"];
+
+/// A node asks for an identity.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Register {
+    /// Identity that it had, to keep it; the secret proves it.
+    #[serde(default)]
+    pub identity: Option<Identity>,
+    /// Group to join.
+    pub group: String,
+    /// Name for people.
+    pub name: String,
+    /// `processing` or `aggregation`.
+    pub role: String,
+    /// Version of the program.
+    pub version: String,
+    /// [`CAPABILITIES`].
+    pub capabilities: Vec<String>,
+}
+
+/// Who a node is.
+#[derive(Clone, Serialize, Deserialize, PartialEq, Eq)]
+pub struct Identity {
+    /// Id of the node.
+    pub node_id: String,
+    /// Its secret.
+    pub secret: String,
+}
+
+impl std::fmt::Debug for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Identity({}, ****)", self.node_id)
+    }
+}
+
+/// The identity given, and the key that signs policies.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Registered {
+    /// The identity.
+    pub identity: Identity,
+    /// The key now in use.
+    pub policy_key: PolicyKey,
+    /// Version of the control plane.
+    pub version: String,
+}
+
+/// An Ed25519 public key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyKey {
+    /// First 16 hex digits of the SHA-256 of the key.
+    pub key_id: String,
+    /// The 32 octets, base64.
+    pub public_key: String,
+}
+
+/// A key and the signature of its predecessor on its 32 octets: a chain from a pinned key to the one in use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SuccessorKey {
+    /// The new key.
+    pub key: PolicyKey,
+    /// Id of the key that vouches for it.
+    pub signed_by: String,
+    /// Ed25519 signature over `weir policy key v1\\n` and the 32 octets of the new key, base64.
+    pub signature: String,
+}
+
+/// How a node is.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Heartbeat {
+    /// Version of the program.
+    pub version: String,
+    /// [`CAPABILITIES`].
+    pub capabilities: Vec<String>,
+    /// Serial of the policy in force, 0 for none.
+    pub policy_serial: u64,
+    /// Why the newest policy is not in force, where it is not.
+    pub policy_error: Option<String>,
+    /// Records in the spool that are not delivered yet.
+    pub spooled: u64,
+    /// Records dropped since the start.
+    pub dropped: u64,
+    /// Seconds since the start.
+    pub uptime: u64,
+    /// Signatures in use.
+    pub signatures: u64,
+    /// Name for people, where an aggregation speaks for the node.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// Nodes behind this one, where it is an aggregation: their heartbeats by node id.
+    pub replicas: Vec<(String, Heartbeat)>,
+}
+
+/// What becomes known of a hit after it was spooled.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HitUpdate {
+    /// Id of the hit.
+    pub hit: String,
+    /// The upstream's answer.
+    pub response: crate::hit::HitResponse,
+    /// `Inspector-Consumer`.
+    #[serde(default)]
+    pub consumer: String,
+}
+
+/// One line of a batch.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "record", rename_all = "snake_case")]
+pub enum Record {
+    /// A hit.
+    Hit(Box<crate::hit::Hit>),
+    /// News of one.
+    Update(HitUpdate),
+}
+
+/// The batch is stored. Until it comes the sender keeps the batch and sends it again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Ack {
+    /// Records that were new.
+    pub stored: u64,
+    /// Records that were there already.
+    pub duplicates: u64,
+    /// Records that can never be stored: line number from 0 and why. The sender counts them as dropped.
+    pub rejected: Vec<(u64, String)>,
+}
+
+/// What passed through a node in a stretch of time.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Statistics {
+    /// UUIDv7: sent again, it counts once.
+    pub id: String,
+    /// Id of the node; filled in by who authenticated it.
+    pub node: String,
+    /// First second, since 1970.
+    pub from: u64,
+    /// Length in seconds.
+    pub seconds: u32,
+    /// A row for each application and host.
+    pub rows: Vec<StatisticsRow>,
+}
+
+/// Upper bounds of the latency classes of [`StatisticsRow::latency`], in microseconds; the last class has none.
+pub const LATENCY_BOUNDS_US: &[u64] = &[50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 50_000, 250_000];
+
+/// Counts of one application and host.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StatisticsRow {
+    /// Application id.
+    pub application: i64,
+    /// Host; `*` for those past the limit of rows.
+    pub host: String,
+    /// Requests judged.
+    pub requests: u64,
+    /// Requests in which an attack was found.
+    pub attacks: u64,
+    /// Requests blocked.
+    pub blocked: u64,
+    /// Requests passed without inspection.
+    pub bypassed: u64,
+    /// Octets received.
+    pub bytes: u64,
+    /// Requests by time of inspection, classes of [`LATENCY_BOUNDS_US`].
+    pub latency: Vec<u64>,
+}
+
+/// A policy document as published.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SignedPolicy {
+    /// JSON text of a [`PolicyPayload`]: exactly the octets that are signed.
+    pub document: String,
+    /// Id of the signing key.
+    pub key_id: String,
+    /// Ed25519 signature over `weir policy v1\\n` and the document, base64.
+    pub signature: String,
+    /// Keys since the first one, each vouched for by the one before.
+    #[serde(default)]
+    pub chain: Vec<SuccessorKey>,
+}
+
+/// What is signed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PolicyPayload {
+    /// Version of this schema, 1.
+    pub schema: u32,
+    /// Rises with each publication; a lower one is refused.
+    pub serial: u64,
+    /// When it was published, in seconds since 1970.
+    pub published_at: u64,
+    /// Group that it is for.
+    pub group: String,
+    /// Capabilities without which a node must not use it.
+    #[serde(default)]
+    pub requires: Vec<String>,
+    /// The policy document, in the form of a local policy file.
+    pub policy: serde_json::Value,
+    /// Rule packs, each a file of `BLOBS` in the form of a rule file (rules/README.md). One called `builtin` takes the
+    /// place of the signatures that ship with the node.
+    #[serde(default)]
+    pub rule_packs: Vec<Blob>,
+    /// Address databases; `name` is `country`, `asn` or `source_type`.
+    #[serde(default)]
+    pub databases: Vec<Blob>,
+}
+
+/// A file by the hash of its content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Blob {
+    /// What it is called.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// SHA-256 in hex.
+    pub sha256: String,
+    /// Its length.
+    pub bytes: u64,
+}

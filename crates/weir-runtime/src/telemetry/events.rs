@@ -1,0 +1,231 @@
+//! Events of the verdict path.
+
+use super::logs::{ACCESS_TARGET, AccessLog};
+use super::metrics::{Attack, Kind, Leg, List, Metrics, Reason, Verdict};
+use super::{Telemetry, TraceParent};
+use weir_core::model::bytes::printable;
+use weir_core::model::{Inspection, NotInspected};
+use weir_policy::{self, Action, Bypass};
+use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// Octets of a host or path shown in a log line.
+const MAX_SHOWN: usize = 512;
+
+/// A message was judged.
+pub struct Judged<'a> {
+    /// `request` or `response`.
+    pub leg: &'static str,
+    /// Id given by the gateway.
+    pub request_id: &'a str,
+    /// Product token of the connector.
+    pub connector: &'a str,
+    /// Client address, if known.
+    pub client: Option<IpAddr>,
+    /// Method of the request.
+    pub method: &'a [u8],
+    /// Host of the request.
+    pub host: &'a [u8],
+    /// Path of the request, without parameters.
+    pub path: &'a [u8],
+    /// Application of the request.
+    pub application: i64,
+    /// Whether the gateway waits for the verdict.
+    pub blocking: bool,
+    /// Trace context of the call.
+    pub trace: Option<TraceParent<'a>>,
+    /// Why it was not inspected.
+    pub bypass: Option<Bypass>,
+    /// The judgement.
+    pub verdict: &'a weir_policy::Verdict,
+    /// What was found, if it was inspected.
+    pub inspection: Option<&'a Inspection>,
+    /// Octets of the message.
+    pub bytes: usize,
+    /// Time taken.
+    pub elapsed: Duration,
+}
+
+impl Judged<'_> {
+    /// Counts the event and writes its line.
+    pub fn emit(&self, telemetry: &Telemetry) {
+        self.count(&telemetry.metrics);
+        let interesting = !self.verdict.attacks.is_empty() || self.verdict.action == Action::Block;
+        match telemetry.access.get() {
+            AccessLog::Off => {}
+            AccessLog::Attacks if !interesting => {}
+            AccessLog::Attacks | AccessLog::All => self.log(false),
+            AccessLog::Verbose => self.log(true),
+        }
+    }
+
+    fn count(&self, metrics: &Metrics) {
+        let leg = Leg { leg: self.leg };
+        metrics.inspection.get_or_create(&leg).observe(self.elapsed.as_secs_f64());
+        metrics.bytes.get_or_create(&leg).inc_by(self.bytes as u64);
+        let blocking = if self.blocking { "true" } else { "false" };
+        let verdict = self.verdict.action.code();
+        let mode = self.verdict.mode.code();
+        metrics.verdicts.get_or_create(&Verdict { leg: self.leg, verdict, mode, blocking }).inc();
+        if self.leg == "request" {
+            metrics.hosts.inc(self.host);
+            self.count_application(metrics);
+        }
+        if let Some(bypass) = self.bypass {
+            metrics.bypassed.get_or_create(&Reason { reason: bypass.code() }).inc();
+        }
+        if let Some(hit) = &self.verdict.list {
+            metrics.lists.get_or_create(&List { list: hit.list.code() }).inc();
+        }
+        if self.verdict.action == Action::Block {
+            metrics.blocked_hosts.inc(self.host);
+        }
+        for attack in &self.verdict.attacks {
+            metrics.threats.get_or_create(&Attack { r#type: attack.code(), outcome: self.outcome() }).inc();
+        }
+        if let Some(inspection) = self.inspection {
+            count_gaps(metrics, inspection);
+        }
+    }
+
+    fn count_application(&self, metrics: &Metrics) {
+        let mut digits = [0u8; 20];
+        let mut rest = &mut digits[..];
+        let _fits = std::io::Write::write_fmt(&mut rest, format_args!("{}", self.application));
+        let left = rest.len();
+        metrics.applications.inc(&digits[..digits.len() - left]);
+    }
+
+    fn outcome(&self) -> &'static str {
+        match (self.verdict.action, self.verdict.would_block) {
+            (Action::Block, _) => "blocked",
+            (Action::Pass, true) => "would_block",
+            (Action::Pass, false) => "monitored",
+        }
+    }
+
+    fn log(&self, verbose: bool) {
+        if !tracing::enabled!(target: ACCESS_TARGET, tracing::Level::INFO) {
+            return;
+        }
+        let attacks = joined(self.verdict.attacks.iter().map(|a| a.code()));
+        let findings = verbose.then(|| {
+            joined(self.verdict.findings.iter().filter(|f| f.decisive).map(|f| format!("{}@{}", f.rule, f.point)))
+        });
+        let gaps = self.inspection.map(|i| i.not_inspected.as_slice()).unwrap_or_default();
+        let not_inspected = (!gaps.is_empty()).then(|| gaps_of(gaps, verbose));
+        tracing::info!(
+            target: ACCESS_TARGET,
+            request_id = self.request_id,
+            leg = self.leg,
+            connector = self.connector,
+            client = self.client.map(tracing::field::display),
+            method = printable(self.method, MAX_SHOWN),
+            host = printable(self.host, MAX_SHOWN),
+            path = printable(self.path, MAX_SHOWN),
+            application = self.application,
+            verdict = self.verdict.action.code(),
+            mode = self.verdict.mode.code(),
+            reason = self.verdict.reason.map(|r| r.code()),
+            would_block = self.verdict.would_block,
+            attacks = attacks,
+            bypass = self.bypass.map(|b| b.code()),
+            list = self.verdict.list.as_ref().map(|hit| hit.list.code()),
+            out_of_band = !self.blocking,
+            bytes = self.bytes,
+            time_us = self.elapsed.as_micros() as u64,
+            findings,
+            not_inspected,
+            trace_id = self.trace.map(|t| t.trace_id()),
+            "verdict"
+        );
+    }
+}
+
+fn count_gaps(metrics: &Metrics, inspection: &Inspection) {
+    for gap in &inspection.not_inspected {
+        metrics.not_inspected.get_or_create(&Reason { reason: gap.reason.code() }).inc();
+    }
+    for anomaly in &inspection.anomalies {
+        metrics.anomalies.get_or_create(&Kind { r#type: anomaly.kind.code() }).inc();
+    }
+    if inspection.findings_dropped > 0 {
+        metrics.findings_dropped.inc_by(u64::from(inspection.findings_dropped));
+    }
+}
+
+fn gaps_of(gaps: &[NotInspected], verbose: bool) -> String {
+    joined(
+        gaps.iter()
+            .map(|gap| if verbose { format!("{}@{}", gap.reason.code(), gap.point) } else { gap.reason.code().into() }),
+    )
+}
+
+fn joined<T: AsRef<str>>(items: impl Iterator<Item = T>) -> String {
+    let mut out = String::new();
+    for item in items {
+        let comma = if out.is_empty() { "" } else { "," };
+        write!(out, "{comma}{}", item.as_ref()).expect("String");
+    }
+    out
+}
+
+/// A call was refused.
+pub struct Refused<'a> {
+    /// Code of the problem.
+    pub code: &'static str,
+    /// Status of the answer.
+    pub status: u16,
+    /// What was exhausted, where load was shed.
+    pub shed: Option<&'static str>,
+    /// Address of the caller.
+    pub peer: IpAddr,
+    /// Id given by the gateway, where it is valid.
+    pub request_id: &'a str,
+    /// What is wrong.
+    pub detail: &'a str,
+}
+
+impl Refused<'_> {
+    /// Counts the event and writes its line. Shed load is counted only: logging it would add to the load.
+    pub fn emit(&self, telemetry: &Telemetry) {
+        let metrics = &telemetry.metrics;
+        metrics.messages_rejected.get_or_create(&Reason { reason: self.code }).inc();
+        if let Some(reason) = self.shed {
+            metrics.shed.get_or_create(&Reason { reason }).inc();
+            return;
+        }
+        let (code, status, request_id, detail) = (self.code, self.status, self.request_id, self.detail);
+        let peer = tracing::field::display(self.peer);
+        if status >= 500 {
+            tracing::error!(code, status, peer, request_id, detail, "call failed");
+        } else {
+            tracing::warn!(code, status, peer, request_id, detail, "call refused");
+        }
+    }
+}
+
+/// A reload came to an end.
+pub struct Reloaded<'a> {
+    /// What was reloaded: `rules and policy`, `certificate`...
+    pub what: &'static str,
+    /// The new generation, or every mistake.
+    pub outcome: Result<u64, &'a str>,
+}
+
+impl Reloaded<'_> {
+    /// Counts the event and writes its line.
+    pub fn emit(&self, metrics: &Metrics) {
+        match self.outcome {
+            Ok(generation) => {
+                metrics.reloads.inc();
+                tracing::info!(what = self.what, generation, "reloaded");
+            }
+            Err(errors) => {
+                metrics.reload_errors.inc();
+                tracing::error!(what = self.what, errors, "reload refused, the last good state stays");
+            }
+        }
+    }
+}
