@@ -201,16 +201,16 @@ fn main() {
     }
     let wanted = |recipe: &Recipe| arguments.is_empty() || arguments.iter().any(|name| name == recipe.name);
     println!("{} signatures, {} detectors", ruleset.signatures.len(), weir_core::detect::TABLE.len());
-    println!("{:16} {:>6} {:>9} {:>11} {:>9} {:>9}", "set", "n", "octets", "us/request", "MB/s", "attacks");
+    println!("{:16} {:>6} {:>9} {:>11} {:>9} {:>9}", "set", "n", "bytes", "us/request", "MB/s", "attacks");
     for set in recipes().iter().filter(|recipe| wanted(recipe)).map(|recipe| recipe.cook(usize::MAX)) {
-        let octets = set.requests.iter().map(Vec::len).sum::<usize>() / set.requests.len();
+        let bytes = set.requests.iter().map(Vec::len).sum::<usize>() / set.requests.len();
         let rounds: Vec<(f64, usize)> = (0..ROUNDS).map(|_| round(&set, &ruleset, &mut scratch)).collect();
         let best = rounds.iter().map(|r| r.0).fold(f64::INFINITY, f64::min);
         println!(
-            "{:16} {:>6} {octets:>9} {best:>11.2} {:>9.1} {:>9}",
+            "{:16} {:>6} {bytes:>9} {best:>11.2} {:>9.1} {:>9}",
             set.name,
             set.requests.len(),
-            octets as f64 / best,
+            bytes as f64 / best,
             rounds[0].1
         );
     }

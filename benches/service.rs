@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 const CONNECTIONS: usize = 32;
 /// Distinct calls.
 const DISTINCT: usize = 4000;
-/// Octets of JSON in each.
+/// Bytes of JSON in each.
 const BODY: usize = 1024;
 /// Rounds, and calls in each.
 const ROUNDS: usize = 5;
@@ -66,7 +66,7 @@ fn main() {
             }
         }
     }
-    println!("{calls} calls a round, {rounds} rounds, {CONNECTIONS} connections, {} octets a call", loads[0].len());
+    println!("{calls} calls a round, {rounds} rounds, {CONNECTIONS} connections, {} bytes a call", loads[0].len());
     println!(
         "{:22} {:>12} {:>10} {:>10} {:>12} {:>9} {:>9} {:>9}",
         "server", "CPU us/call", "user", "system", "calls/s", "of bare", "of off", "RSS MiB"

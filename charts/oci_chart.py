@@ -14,9 +14,9 @@ CONTENT = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
 FIELDS = ("apiVersion", "name", "version", "appVersion", "description", "type", "kubeVersion")
 
 
-def about(octets_of):
+def about(content_of):
     """The plain fields of Chart.yaml, which are one line each."""
-    with tarfile.open(octets_of) as tar:
+    with tarfile.open(content_of) as tar:
         text = tar.extractfile("weir/Chart.yaml").read().decode()
     found = {name: re.search(r"(?m)^%s: (.+)$" % name, text) for name in FIELDS}
     return {name: match.group(1).strip().strip("\"'") for name, match in found.items() if match}
@@ -26,12 +26,12 @@ def main():
     source, folder = sys.argv[1:]
     chart = about(source)
     with open(source, "rb") as file:
-        octets = file.read()
+        content = file.read()
     layout = oci.Layout(folder)
     annotations = {"org.opencontainers.image.title": chart["name"], "org.opencontainers.image.version": chart["version"],
                    "org.opencontainers.image.description": chart["description"]}
     manifest = {"schemaVersion": 2, "mediaType": oci.MANIFEST, "config": layout.json(chart, CONFIG),
-                "layers": [layout.blob(octets, CONTENT)], "annotations": annotations}
+                "layers": [layout.blob(content, CONTENT)], "annotations": annotations}
     descriptor = layout.json(manifest, oci.MANIFEST)
     # The registry's tag: a plus sign is not allowed in one.
     descriptor["annotations"] = {"org.opencontainers.image.ref.name": chart["version"].replace("+", "_")}

@@ -61,7 +61,7 @@ const DECLARED: &[(&str, &str)] = &[
     ("x-none", ""),
 ];
 
-/// A body under a declaration that the first octet chooses: every parser of values.
+/// A body under a declaration that the first byte chooses: every parser of values.
 pub fn body(data: &[u8]) {
     let Some((&choice, body)) = data.split_first() else { return };
     let (name, value) = DECLARED[choice as usize % DECLARED.len()];
@@ -94,7 +94,7 @@ pub fn rules(data: &[u8]) {
     }
 }
 
-/// A call of the http_inspector API: an octet whose lowest bit chooses the leg, header lines, an empty line and the
+/// A call of the http_inspector API: a byte whose lowest bit chooses the leg, header lines, an empty line and the
 /// body. Headers that every call needs are there unless the input has them. Read as the service reads it, then judged.
 #[cfg(feature = "node")]
 pub fn wire(data: &[u8]) {
@@ -112,7 +112,7 @@ pub fn wire(data: &[u8]) {
         (call::Form::Envelope, leg) => {
             let Ok(pieces) = envelope::read(leg, body) else { return };
             let message = pieces.message();
-            assert!(message.body.len() <= pieces.octets());
+            assert!(message.body.len() <= pieces.bytes());
             assert!(envelope::head(&message).ends_with(b"\r\n\r\n"));
             judge(&message);
         }

@@ -1,4 +1,4 @@
-"""Writes an OCI image layout from root filesystems. The same input gives the same octets: entries are sorted, and times are
+"""Writes an OCI image layout from root filesystems. The same input gives the same bytes: entries are sorted, and times are
 that of the commit."""
 import gzip
 import hashlib
@@ -19,11 +19,11 @@ class Layout:
         self.folder = folder
         os.makedirs(os.path.join(folder, "blobs", "sha256"))
 
-    def blob(self, octets, media, **more):
-        digest = hashlib.sha256(octets).hexdigest()
+    def blob(self, content, media, **more):
+        digest = hashlib.sha256(content).hexdigest()
         with open(os.path.join(self.folder, "blobs", "sha256", digest), "wb") as file:
-            file.write(octets)
-        return {"mediaType": media, "digest": "sha256:" + digest, "size": len(octets), **more}
+            file.write(content)
+        return {"mediaType": media, "digest": "sha256:" + digest, "size": len(content), **more}
 
     def json(self, document, media, **more):
         return self.blob(json.dumps(document, sort_keys=True).encode(), media, **more)
@@ -54,7 +54,7 @@ def members(root, keep):
 
 
 def layer(root, paths, owner_of, epoch):
-    """A tar of the paths: octets, and what they unpack to."""
+    """A tar of the paths: its bytes, and what they unpack to."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for path in paths:

@@ -153,7 +153,7 @@ fn same_answer_as_every_regex_on_all_samples() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
-    /// Samples glued, cut, upper-cased and with octets replaced.
+    /// Samples glued, cut, upper-cased and with bytes replaced.
     #[test]
     fn same_answer_as_every_regex(
         picks in proptest::collection::vec((any::<prop::sample::Index>(), 0usize..40, 0usize..60), 1..4),
@@ -168,10 +168,10 @@ proptest! {
             let from = from.min(sample.len()) * usize::from(from > 20);
             text.extend_from_slice(&sample[from..(from + len + 4).min(sample.len())]);
         }
-        for (at, octet) in edits {
+        for (at, byte) in edits {
             if !text.is_empty() {
                 let at = at.index(text.len());
-                text[at] = octet;
+                text[at] = byte;
             }
         }
         if upper {

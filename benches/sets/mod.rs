@@ -189,7 +189,7 @@ fn json_value(r: &mut Random) -> String {
     }
 }
 
-/// A document of about `size` octets whose member names are any two words: they hardly ever come again.
+/// A document of about `size` bytes whose member names are any two words: they hardly ever come again.
 pub fn json(r: &mut Random, size: usize) -> String {
     json_with(r, size, |r| format!("{}_{}", r.pick(WORDS), r.pick(WORDS)))
 }

@@ -61,7 +61,7 @@ impl Traffic {
         hit.request.path = format!("/api/v1/{}/{}", self.random.pick(crate::sets::WORDS), self.uneven(PATHS));
         hit.request.protocol = "HTTP/1.1".into();
         hit.request.bytes = 200 + self.random.below(2_000) as u64;
-        // Base64 of a message of 900 octets.
+        // Base64 of a message of 900 bytes.
         hit.request.raw = "R0VUIC8gSFRU".repeat(100);
         hit.mode = if blocked { "block" } else { "monitoring" }.into();
         hit.action = if blocked { "block" } else { "pass" }.into();

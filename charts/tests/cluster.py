@@ -61,40 +61,40 @@ def merged(old, patch):
     return out
 
 
-def fields(octets):
-    """Fields of a protobuf message: (number, value), where a value is octets or an integer."""
+def fields(content):
+    """Fields of a protobuf message: (number, value), where a value is bytes or an integer."""
     at = 0
 
     def varint():
         nonlocal at
         out, shift = 0, 0
         while True:
-            byte = octets[at]
+            byte = content[at]
             at += 1
             out |= (byte & 127) << shift
             shift += 7
             if byte < 128:
                 return out
 
-    while at < len(octets):
+    while at < len(content):
         key = varint()
         if key & 7 == 0:
             yield key >> 3, varint()
         else:
             assert key & 7 == 2, "a wire type that Secrets do not have"
             length = varint()
-            yield key >> 3, octets[at:at + length]
+            yield key >> 3, content[at:at + length]
             at += length
 
 
-def pairs(octets_of, message, number):
+def pairs(content_of, message, number):
     entries = [dict(fields(entry)) for at, entry in message if at == number]
-    return {entry[1].decode(): octets_of(entry.get(2, b"")) for entry in entries}
+    return {entry[1].decode(): content_of(entry.get(2, b"")) for entry in entries}
 
 
-def secret(octets):
+def secret(content):
     """A Secret in the protobuf form of Kubernetes, in which Helm writes its releases."""
-    envelope = dict(fields(octets[len(b"k8s\0"):]))
+    envelope = dict(fields(content[len(b"k8s\0"):]))
     message = list(fields(envelope[2]))
     meta = list(fields(dict(message)[1]))
     names = dict(meta)
@@ -121,21 +121,21 @@ class Cluster:
             def log_message(self, *_):
                 pass
 
-            def send(self, code, octets, media="application/json"):
+            def send(self, code, content, media="application/json"):
                 self.send_response(code)
                 self.send_header("Content-Type", media)
-                self.send_header("Content-Length", str(len(octets)))
+                self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
-                self.wfile.write(octets)
+                self.wfile.write(content)
 
             def answer(self):
                 if self.path.startswith("/openapi/v2"):
                     return self.send(200, NO_SCHEMAS, "application/octet-stream")
                 length = int(self.headers.get("content-length") or 0)
-                octets = self.rfile.read(length)
-                body = secret(octets) if octets.startswith(b"k8s\0") and self.command in ("POST", "PUT") else None
-                if octets and not octets.startswith(b"k8s\0"):
-                    body = json.loads(octets)
+                content = self.rfile.read(length)
+                body = secret(content) if content.startswith(b"k8s\0") and self.command in ("POST", "PUT") else None
+                if content and not content.startswith(b"k8s\0"):
+                    body = json.loads(content)
                 try:
                     with cluster.lock:
                         code, document = 200, cluster.answer(self.command, self.path, body)

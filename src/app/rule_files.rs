@@ -3,7 +3,7 @@
 use std::io::{Error, ErrorKind, Result};
 use std::path::{Path, PathBuf};
 
-/// Largest rule file read, in octets.
+/// Largest rule file read, in bytes.
 const MAX_FILE: u64 = 4 << 20;
 /// Most rule files read.
 const MAX_FILES: usize = 10_000;
@@ -30,7 +30,7 @@ pub fn read(path: &Path, files: &mut Vec<(String, String)>) -> Result<()> {
             return Err(fail(Error::new(ErrorKind::InvalidInput, format!("more than {MAX_FILES} rule files"))));
         }
         if std::fs::metadata(&path).map_err(fail)?.len() > MAX_FILE {
-            return Err(fail(Error::new(ErrorKind::InvalidInput, format!("larger than {MAX_FILE} octets"))));
+            return Err(fail(Error::new(ErrorKind::InvalidInput, format!("larger than {MAX_FILE} bytes"))));
         }
         files.push((path.display().to_string(), std::fs::read_to_string(&path).map_err(fail)?));
     }

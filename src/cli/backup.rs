@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tokio::io::BufWriter;
 
-/// Octets gathered before they are written.
+/// Bytes gathered before they are written.
 const BUFFER: usize = 1 << 20;
 
 /// What to back up, and where to. What its help says first is with the subcommand.

@@ -78,7 +78,7 @@ fn input(path: &Path) -> Result<Vec<u8>, String> {
     };
     read.map_err(|error| format!("{}: {error}", path.display()))?;
     if bytes.len() as u64 > readers::MAX_INPUT {
-        return Err(format!("{}: larger than {} octets", path.display(), readers::MAX_INPUT));
+        return Err(format!("{}: larger than {} bytes", path.display(), readers::MAX_INPUT));
     }
     Ok(bytes)
 }

@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// How often the line is drawn anew.
 const TICK: Duration = Duration::from_millis(200);
 
-/// What octets go through, counted.
+/// What bytes go through, counted.
 pub(super) struct Counted<T> {
     inner: T,
     bar: ProgressBar,
@@ -36,8 +36,8 @@ impl<T> Drop for Counted<T> {
 }
 
 impl<T: AsyncWrite + Unpin> AsyncWrite for Counted<T> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.inner).poll_write(cx, octets);
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.inner).poll_write(cx, bytes);
         if let Poll::Ready(Ok(count)) = written {
             self.bar.inc(count as u64);
         }

@@ -84,7 +84,7 @@ fn load(arguments: &Arguments) -> Result<Vec<Sample>, String> {
     for file in &arguments.files {
         let size = std::fs::metadata(file).map_err(|error| format!("{}: {error}", file.display()))?.len();
         if size > readers::MAX_INPUT {
-            return Err(format!("{}: larger than {} octets", file.display(), readers::MAX_INPUT));
+            return Err(format!("{}: larger than {} bytes", file.display(), readers::MAX_INPUT));
         }
         let bytes = std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
         samples.extend(readers::read(&bytes, arguments.form).map_err(|error| format!("{}: {error}", file.display()))?);

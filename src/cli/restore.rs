@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tokio::io::BufReader;
 
-/// Octets read at once.
+/// Bytes read at once.
 const BUFFER: usize = 1 << 20;
 
 /// What to restore, and where to. What its help says first is with the subcommand.

@@ -12,7 +12,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Longest sample shown, in octets.
+/// Longest sample shown, in bytes.
 const MAX_SAMPLE: usize = 200;
 
 /// What to do with the rules.

@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_and_control_octets_are_not_shown() {
+    fn secrets_and_control_bytes_are_not_shown() {
         let mut secret = at(1, 7, 5);
         secret.secret = true;
         let source = "name: hunter2\x1b[31m\n".to_owned();

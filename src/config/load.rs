@@ -103,9 +103,9 @@ fn whole(message: String, mark: Mark) -> Diagnostic {
 fn text_of(path: &Path) -> Result<String, String> {
     let fail = |error: std::io::Error| format!("the file cannot be read: {error}");
     let file = File::open(path).map_err(fail)?;
-    let mut octets = Vec::new();
-    file.take(MAX_FILE as u64 + 1).read_to_end(&mut octets).map_err(fail)?;
-    String::from_utf8(octets).map_err(|error| {
+    let mut bytes = Vec::new();
+    file.take(MAX_FILE as u64 + 1).read_to_end(&mut bytes).map_err(fail)?;
+    String::from_utf8(bytes).map_err(|error| {
         let line = error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|&&b| b == b'\n').count() + 1;
         format!("the file is not UTF-8, line {line}")
     })

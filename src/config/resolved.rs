@@ -90,7 +90,7 @@ pub struct Connector {
     pub app_reply_timeout_code: u16,
     /// How connectors prove who they are.
     pub auth: Auth,
-    /// Largest call accepted, head and body of the inner message together, in octets.
+    /// Largest call accepted, head and body of the inner message together, in bytes.
     pub max_call_bytes: usize,
 }
 
@@ -126,7 +126,7 @@ pub struct Auth {
 pub struct PerConnectionLimits {
     /// Calls.
     pub max_requests: Option<u64>,
-    /// Octets received.
+    /// Bytes received.
     pub max_received_bytes: Option<u64>,
     /// Age.
     pub max_duration: Option<Duration>,

@@ -7,7 +7,7 @@ use serde_saphyr::options::{DuplicateKeyPolicy, NonFiniteFloatPolicy};
 use serde_saphyr::{Location, Spanned};
 use std::fmt;
 
-/// Largest file read, in octets: a hundred thousand routes fit.
+/// Largest file read, in bytes: a hundred thousand routes fit.
 pub const MAX_FILE: usize = 4 << 20;
 /// Values and keys of one file, aliases counted as often as they are used: bounds what an alias bomb can make.
 const MAX_NODES: usize = 200_000;
@@ -83,7 +83,7 @@ pub struct SyntaxError {
 pub fn parse(text: &str) -> Result<Node, SyntaxError> {
     let empty = Node { mark: Mark::default(), value: Value::Null };
     if text.len() > MAX_FILE {
-        let message = format!("the file has {} octets, more than {MAX_FILE}", text.len());
+        let message = format!("the file has {} bytes, more than {MAX_FILE}", text.len());
         return Err(SyntaxError { mark: Mark::default(), message });
     }
     let blank = |line: &str| line.trim().is_empty() || line.trim_start().starts_with('#');

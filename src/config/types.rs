@@ -87,7 +87,7 @@ macro_rules! integers {
 }
 integers!(u8, u16, u32, u64, usize, i64);
 
-/// Longest text accepted, in octets: room for an HTML page, far below what hurts.
+/// Longest text accepted, in bytes: room for an HTML page, far below what hurts.
 const MAX_TEXT: usize = 256 << 10;
 
 impl Setting for String {
@@ -96,7 +96,7 @@ impl Setting for String {
     fn parse(text: &str) -> Result<Self, Bad> {
         match text.len() {
             0..=MAX_TEXT => Ok(text.to_owned()),
-            n => Err(Bad::new(format!("{n} octets of text, more than {MAX_TEXT}"))),
+            n => Err(Bad::new(format!("{n} bytes of text, more than {MAX_TEXT}"))),
         }
     }
 
@@ -200,7 +200,7 @@ impl Setting for HeaderName {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
-/// Shortest key accepted, in octets; 128 bits written as hexadecimal digits are 32.
+/// Shortest key accepted, in bytes; 128 bits written as hexadecimal digits are 32.
 const MIN_SECRET: usize = 16;
 
 impl Secret {

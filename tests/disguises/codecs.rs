@@ -3,7 +3,7 @@
 use flate2::Compression;
 use std::io::Write;
 
-/// Each octet as `%XX`.
+/// Each byte as `%XX`.
 pub fn percent(text: impl AsRef<[u8]>) -> String {
     text.as_ref().iter().map(|b| format!("%{b:02x}")).collect()
 }
@@ -77,14 +77,14 @@ pub fn brotli_stored(text: &str) -> Vec<u8> {
     [&head.to_le_bytes()[..3], text.as_bytes(), b"\x03"].concat()
 }
 
-/// Each character in four octets.
+/// Each character in four bytes.
 pub fn utf32le(text: &str) -> Vec<u8> {
     text.chars().flat_map(|c| (c as u32).to_le_bytes()).collect()
 }
 
 /// A field of Protocol Buffers.
-pub fn field(number: u8, octets: &[u8]) -> Vec<u8> {
-    [&[number << 3 | 2, octets.len() as u8], octets].concat()
+pub fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
+    [&[number << 3 | 2, bytes.len() as u8], bytes].concat()
 }
 
 /// A frame of gRPC.
@@ -133,11 +133,11 @@ pub fn ebcdic(text: &str) -> Vec<u8> {
         9..18 => base + 0x11 + (c - 9),
         _ => base + 0x22 + (c - 18),
     };
-    let octet = |c: char| match c {
+    let byte = |c: char| match c {
         'a'..='z' => letter(c as u8 - b'a', 0x80),
         'A'..='Z' => letter(c as u8 - b'A', 0xc0),
         '0'..='9' => 0xf0 + (c as u8 - b'0'),
         _ => SYNTAX.iter().find(|(s, _)| *s == c).unwrap_or_else(|| panic!("{c} has no place in the table")).1,
     };
-    text.chars().map(octet).collect()
+    text.chars().map(byte).collect()
 }

@@ -11,7 +11,7 @@ fn of_a_query_value() {
         ("plus for space", |p| Sent::target(format!("/?id={}", query(p).replace("%20", "+")))),
         ("twice", |p| Sent::target(format!("/?id={}", query(&query(p))))),
         ("three times", |p| Sent::target(format!("/?id={}", query(&query(&query(p)))))),
-        ("every octet", |p| Sent::target(format!("/?id={}", percent(p)))),
+        ("every byte", |p| Sent::target(format!("/?id={}", percent(p)))),
         ("%u", |p| Sent::target(format!("/?id={}", json_escaped(p).replace('\\', "%")))),
         ("%u of wide forms", |p| {
             let wide = |c: char| if c.is_ascii_punctuation() { c as u32 + 0xfee0 } else { c as u32 };

@@ -22,10 +22,10 @@ fn connect(from: Ipv4Addr, to: SocketAddr) -> TcpStream {
     stream
 }
 
-/// A connection that has sent `octets`, where the other side takes them.
-fn sent(from: Ipv4Addr, to: SocketAddr, octets: &[u8]) -> Option<TcpStream> {
+/// A connection that has sent `bytes`, where the other side takes them.
+fn sent(from: Ipv4Addr, to: SocketAddr, bytes: &[u8]) -> Option<TcpStream> {
     let mut stream = connect(from, to);
-    stream.write_all(octets).ok().map(|()| stream)
+    stream.write_all(bytes).ok().map(|()| stream)
 }
 
 /// Whether a call is answered.
@@ -33,11 +33,11 @@ fn is_answered(from: Ipv4Addr, to: SocketAddr) -> bool {
     let call = b"GET /nothing HTTP/1.1\r\nHost: weir\r\nConnection: close\r\n\r\n";
     let Some(mut stream) = sent(from, to, call) else { return false };
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    let mut octets = [0; 8];
-    stream.read_exact(&mut octets).is_ok() && octets == *b"HTTP/1.1"
+    let mut bytes = [0; 8];
+    stream.read_exact(&mut bytes).is_ok() && bytes == *b"HTTP/1.1"
 }
 
-/// Whether the other side has ended `stream`. Where it has not, one more octet of a head that never ends is sent.
+/// Whether the other side has ended `stream`. Where it has not, one more byte of a head that never ends is sent.
 fn is_over(stream: &mut TcpStream) -> bool {
     match stream.read(&mut [0; 4096]) {
         Ok(0) => true,

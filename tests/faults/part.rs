@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 
-/// Octets of a log that are shown when something went wrong.
+/// Bytes of a log that are shown when something went wrong.
 const SHOWN: usize = 6_000;
 
 pub struct Part {

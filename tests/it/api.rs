@@ -23,7 +23,7 @@ fn an_attack_is_blocked_with_the_exact_reply_and_a_benign_request_passes() {
 
 type Written<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], &'a [u8]);
 
-/// Requests that can be written in both forms: method, target, headers (code points stand for octets), body.
+/// Requests that can be written in both forms: method, target, headers (code points stand for bytes), body.
 const BOTH_FORMS: &[Written<'_>] = &[
     ("GET", "/etc/passwd", &[], b""),
     ("GET", "/products?id=7", &[], b""),

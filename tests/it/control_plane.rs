@@ -115,7 +115,7 @@ impl Browser<'_> {
     }
 
     /// Sends a file.
-    pub fn octets(&self, method: &str, path: &str, body: &[u8]) -> Answer {
+    pub fn bytes(&self, method: &str, path: &str, body: &[u8]) -> Answer {
         let headers = [("Cookie", self.cookie.as_str()), ("X-CSRF-Token", &self.csrf)];
         self.of.call(method, path, &headers, body)
     }

@@ -137,7 +137,7 @@ impl Drop for Node {
     }
 }
 
-/// The octets of a call.
+/// The bytes of a call.
 pub fn call(path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
     let mut all = vec![
         ("Content-Type", "message/http"),

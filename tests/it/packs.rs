@@ -21,7 +21,7 @@ fn pack(word: &str, about: &str) -> String {
 }
 
 fn upload(browser: &Browser<'_>, path: &str, content: &[u8]) -> crate::answer::Answer {
-    browser.octets("POST", path, content)
+    browser.bytes("POST", path, content)
 }
 
 fn blocks(of: &ControlPlane, word: &str) -> bool {

@@ -34,8 +34,8 @@ impl Signer {
     }
 
     pub fn key(&self) -> PolicyKey {
-        let octets = self.0.public_key().as_ref();
-        PolicyKey { key_id: hex(&digest(&SHA256, octets).as_ref()[..8]), public_key: STANDARD.encode(octets) }
+        let bytes = self.0.public_key().as_ref();
+        PolicyKey { key_id: hex(&digest(&SHA256, bytes).as_ref()[..8]), public_key: STANDARD.encode(bytes) }
     }
 
     fn sign(&self, context: &[u8], message: &[u8]) -> String {
@@ -61,8 +61,8 @@ pub fn payload(serial: u64, policy: Value) -> Value {
     json!({"schema": 1, "serial": serial, "published_at": 0, "group": "default", "policy": policy})
 }
 
-pub fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 pub fn sha256(content: &[u8]) -> String {

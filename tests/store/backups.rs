@@ -22,15 +22,15 @@ async fn filled(database: &Database) {
     let statistics =
         Statistics { id: id(now, 1), node: "n".into(), from: now as u64 / 1_000, seconds: 30, rows: vec![row] };
     database.record_statistics(&statistics).await.unwrap();
-    let octets: Vec<u8> = (0..PIECE).map(|n| (n * 7 % 251) as u8).collect();
+    let bytes: Vec<u8> = (0..PIECE).map(|n| (n * 7 % 251) as u8).collect();
     for number in 0..3i64 {
         let insert = sqlx::query("INSERT INTO blob_chunks (sha256, number, content) VALUES ($1, $2, $3)");
-        let insert = insert.bind("ab").bind(number).bind(octets.clone());
+        let insert = insert.bind("ab").bind(number).bind(bytes.clone());
         insert.execute(database.control().write()).await.unwrap();
     }
 }
 
-/// Octets of a piece of a rule pack or database.
+/// Bytes of a piece of a rule pack or database.
 const PIECE: usize = 256 << 10;
 
 /// The pieces of files.
@@ -88,7 +88,7 @@ both! {
             assert_eq!(restored.rows, done.rows);
             assert_eq!(told(&copy).await, expected, "{}", target.url);
             let (old, new) = (pieces(&database).await, pieces(&copy).await);
-            assert!(old.len() == 3 && old[2].len() == PIECE && old == new, "files come back octet by octet");
+            assert!(old.len() == 3 && old[2].len() == PIECE && old == new, "files come back byte by byte");
             // It goes on from there: news wait for their hit, duplicates are known.
             let ack = copy.insert(batch([hit(NOON, 0), hit(NOON, 999)]), "n").await.unwrap();
             assert_eq!((ack.stored, ack.duplicates), (1, 1));

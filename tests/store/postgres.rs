@@ -2,7 +2,7 @@
 //! process, however that ends: a shell holds the other end of a pipe.
 //!
 //! Root cannot run PostgreSQL, so root becomes the user `postgres` for it. Text sorts by an ICU collation, unlike
-//! SQLite's: what relies on the order of octets must say so.
+//! SQLite's: what relies on the order of bytes must say so.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};

@@ -72,12 +72,12 @@
 {{- fail (printf "processing.terminationGracePeriodSeconds is %d, but drainDelaySeconds and the drain, of calls and then of records, take up to %d: pods would be killed with calls under way. Raise it." (int .Values.processing.terminationGracePeriodSeconds) $needed) -}}
 {{- end -}}
 {{- with .Values.processing.spool -}}
-{{- if ge (include "weir.octets" .size | int64) (include "weir.octets" .sizeLimit | int64) -}}
+{{- if ge (include "weir.bytes" .size | int64) (include "weir.bytes" .sizeLimit | int64) -}}
 {{- fail (printf "processing.spool.size (%s) does not fit into processing.spool.sizeLimit (%s): the pod would be evicted when the spool fills. Leave a quarter free." .size .sizeLimit) -}}
 {{- end -}}
 {{- end -}}
 {{- with .Values.aggregation.spool -}}
-{{- if ge (include "weir.octets" .records | int64) (include "weir.octets" .size | int64) -}}
+{{- if ge (include "weir.bytes" .records | int64) (include "weir.bytes" .size | int64) -}}
 {{- fail (printf "aggregation.spool.records (%s) does not fit into aggregation.spool.size (%s). Leave a quarter free." .records .size) -}}
 {{- end -}}
 {{- end -}}
@@ -151,7 +151,7 @@
 {{- $new := get $is $key -}}
 {{- /* Kubernetes writes 1024Mi as 1Gi. */ -}}
 {{- $same := eq $old $new -}}
-{{- if and (eq $key "size") $old -}}{{- $same = eq (include "weir.octets" $old) (include "weir.octets" $new) -}}{{- end -}}
+{{- if and (eq $key "size") $old -}}{{- $same = eq (include "weir.bytes" $old) (include "weir.bytes" $new) -}}{{- end -}}
 {{- if and $claim (not $same) -}}
 {{- fail (printf "%s.%s is %q, but StatefulSet %s was made with %q, and Kubernetes does not change claim templates. Change the volume claims themselves, then: kubectl -n %s delete statefulset %s --cascade=orphan, and upgrade again." $.path $key $new $.name $old $.root.Release.Namespace $.name) -}}
 {{- end -}}

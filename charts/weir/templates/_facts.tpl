@@ -87,8 +87,8 @@ does, and then everything asked for is rendered. Takes root and api. */}}
 {{- if or ($versions.Has .api) (not ($versions.Has "apiregistration.k8s.io/v1")) -}}true{{- end -}}
 {{- end -}}
 
-{{/* Octets of a size, in the units of both Kubernetes and weir. */}}
-{{- define "weir.octets" -}}
+{{/* Bytes of a size, in the units of both Kubernetes and weir. */}}
+{{- define "weir.bytes" -}}
 {{- $text := toString . | replace "_" "" -}}
 {{- $number := regexFind "^[0-9]+([.][0-9]+)?" $text | float64 -}}
 {{- $unit := regexReplaceAll "^[0-9]+([.][0-9]+)?" $text "" | trimSuffix "B" -}}

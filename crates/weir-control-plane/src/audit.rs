@@ -9,7 +9,7 @@ use super::meta::{Pool, number, text};
 use serde::Serialize;
 use serde_json::Value;
 
-/// Longest text of one side of a change, in octets; what is longer is told by its length.
+/// Longest text of one side of a change, in bytes; what is longer is told by its length.
 const MAX_SIDE: usize = 16 << 10;
 /// Most rows of a page.
 pub const MAX_PAGE: u32 = 200;
@@ -126,5 +126,5 @@ fn side(value: impl Serialize) -> Result<String> {
     if text.len() <= MAX_SIDE {
         return Ok(text);
     }
-    Ok(serde_json::json!({"omitted": "too long for the log", "octets": text.len()}).to_string())
+    Ok(serde_json::json!({"omitted": "too long for the log", "bytes": text.len()}).to_string())
 }

@@ -37,7 +37,7 @@ pub enum Error {
     Throttled(u64),
     /// The call took too long.
     Timeout,
-    /// What was sent is larger than allowed, in octets.
+    /// What was sent is larger than allowed, in bytes.
     TooLarge(usize),
     /// The database failed.
     Database(sqlx::Error),
@@ -76,7 +76,7 @@ impl fmt::Display for Error {
             Error::Unauthenticated => f.write_str("log in, or send a valid token"),
             Error::Throttled(seconds) => write!(f, "too many attempts; try again in {seconds} s"),
             Error::Timeout => f.write_str("the call took too long; ask for less, or try again"),
-            Error::TooLarge(most) => write!(f, "larger than {most} octets"),
+            Error::TooLarge(most) => write!(f, "larger than {most} bytes"),
             Error::Database(error) => write!(f, "database: {error}"),
             Error::Store(error) => write!(f, "store: {error}"),
             Error::Internal(what) => f.write_str(what),

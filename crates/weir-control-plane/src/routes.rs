@@ -18,7 +18,7 @@ use std::time::Duration;
 
 /// Longest time for a call, its body included.
 const CALL_TIME: Duration = Duration::from_secs(30);
-/// Largest body, in octets, unless a route says otherwise.
+/// Largest body, in bytes, unless a route says otherwise.
 pub const BODY_LIMIT: usize = 1 << 20;
 /// Header that carries the CSRF token.
 pub const CSRF_HEADER: &str = "x-csrf-token";
@@ -105,7 +105,7 @@ impl Routes {
         self.add(Method::DELETE, path, access, BODY_LIMIT, handler)
     }
 
-    /// Adds a route with bodies of up to `body_limit` octets.
+    /// Adds a route with bodies of up to `body_limit` bytes.
     pub fn add<H: Handler<T, App>, T: 'static>(
         mut self,
         method: Method,

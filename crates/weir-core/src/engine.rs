@@ -15,7 +15,7 @@ use bumpalo::Bump;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-/// Longest value shown by `explain`, in octets.
+/// Longest value shown by `explain`, in bytes.
 const MAX_SHOWN: usize = 400;
 
 /// How one message is to be inspected: made by policy, obeyed here.

@@ -42,7 +42,7 @@ pub struct GeoError {
 pub enum GeoFault {
     /// It could not be read.
     Io(std::io::Error),
-    /// It is larger than any database should be; its size in octets.
+    /// It is larger than any database should be; its size in bytes.
     TooLarge(u64),
     /// It is no MMDB file.
     Format(MaxMindDbError),
@@ -53,7 +53,7 @@ impl fmt::Display for GeoError {
         write!(f, "{}: ", self.path.display())?;
         match &self.why {
             GeoFault::Io(error) => error.fmt(f),
-            GeoFault::TooLarge(bytes) => write!(f, "{bytes} octets are more than {MAX_DATABASE}"),
+            GeoFault::TooLarge(bytes) => write!(f, "{bytes} bytes are more than {MAX_DATABASE}"),
             GeoFault::Format(error) => error.fmt(f),
         }
     }

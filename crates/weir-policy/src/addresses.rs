@@ -290,12 +290,12 @@ mod tests {
         #[test]
         fn the_index_answers_as_trying_every_entry(
             entries in prop::collection::vec(any_entry(), 0..60),
-            v4 in any::<bool>(), octets in any::<u128>(), asn in 0u32..5, application in 0i64..4, now in 0u64..10,
+            v4 in any::<bool>(), bytes in any::<u128>(), asn in 0u32..5, application in 0i64..4, now in 0u64..10,
         ) {
             let ip: IpAddr = if v4 {
-                IpAddr::V4((octets as u32 & 0x0303_00ff).into())
+                IpAddr::V4((bytes as u32 & 0x0303_00ff).into())
             } else {
-                IpAddr::V6((octets & (0x3 << 120 | 0xff)).into())
+                IpAddr::V6((bytes & (0x3 << 120 | 0xff)).into())
             };
             let source = Source { asn: Some(asn), ..Source::default() };
             let all = Addresses::new(entries.iter().cloned());

@@ -67,7 +67,7 @@ impl AnomalyTable {
         self.0[kind as usize]
     }
 
-    /// The action for `kind` seen in `message`: a kind that is blocked is only reported where the octets show that
+    /// The action for `kind` seen in `message`: a kind that is blocked is only reported where the bytes show that
     /// nobody can read them differently.
     pub fn judge(&self, kind: AnomalyKind, message: &Message<'_>) -> AnomalyAction {
         match self.get(kind) {

@@ -17,7 +17,7 @@ use std::net::IpAddr;
 
 /// Hops looked at: real chains have two or three.
 pub const MAX_HOPS: usize = 32;
-/// Longest header line looked at, in octets from its right end: the nearest hops stand there.
+/// Longest header line looked at, in bytes from its right end: the nearest hops stand there.
 pub const MAX_LINE: usize = 8 << 10;
 
 /// One record of `proxy_headers`.
@@ -101,7 +101,7 @@ impl ClientRules {
     }
 
     /// The client behind `peer` (the address that the gateway saw), by the headers of its request.
-    /// Takes time proportional to the octets of the headers named by one record.
+    /// Takes time proportional to the bytes of the headers named by one record.
     pub fn find(&self, peer: IpAddr, headers: &[Header<'_>]) -> Client {
         let peer = peer.to_canonical();
         let mut client = Client { address: peer, found: Found::Peer, host: None, notes: Vec::new() };

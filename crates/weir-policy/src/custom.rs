@@ -16,7 +16,7 @@ pub struct CustomSignature {
     pub rule: u64,
     /// What a match is reported as; [`AttackType::Vpatch`] blocks like a virtual patch.
     pub attack: AttackType,
-    /// Pattern for crate `regex` on octets, with case, `.` taking line feeds, ASCII classes. It is known to compile.
+    /// Pattern for crate `regex` on bytes, with case, `.` taking line feeds, ASCII classes. It is known to compile.
     pub pattern: String,
     /// Points to which it is confined; none means any value.
     pub points: Vec<PointPattern>,

@@ -221,7 +221,7 @@ fn weigh_again(findings: &mut [Finding], lost: &[(AttackType, PointPath)], weigh
     }
 }
 
-/// Octets of the body: those sent, or those that the client declared where the connector sent fewer.
+/// Bytes of the body: those sent, or those that the client declared where the connector sent fewer.
 fn body_bytes(message: &Message<'_>) -> u64 {
     let declared = message.header("content-length").and_then(|text| std::str::from_utf8(text).ok()?.parse().ok());
     (message.body.len() as u64).max(declared.unwrap_or(0))

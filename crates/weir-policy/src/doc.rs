@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 /// Nodes that one document may have: 100,000 listed addresses and 10,000 rules fit many times over.
 const MAX_NODES: usize = 4_000_000;
-/// Octets of all its scalars.
+/// Bytes of all its scalars.
 const MAX_SCALARS: usize = 256 << 20;
 
 /// A value and its place.

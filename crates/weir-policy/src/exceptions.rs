@@ -80,12 +80,12 @@ impl FileType {
     }
 }
 
-/// Whether random octets may look like it.
+/// Whether random bytes may look like it.
 fn is_accidental(finding: &Finding) -> bool {
     finding.confidence < Confidence::High
 }
 
-/// Oddities that octets which are no text bring along.
+/// Oddities that bytes which are no text bring along.
 fn is_binary(kind: AnomalyKind) -> bool {
     matches!(
         kind,

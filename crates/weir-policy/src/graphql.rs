@@ -12,9 +12,9 @@ pub(super) struct GraphqlLimits {
     pub mode: OwnMode,
     /// Nesting of selections.
     pub depth: usize,
-    /// Octets of one value.
+    /// Bytes of one value.
     pub value_bytes: usize,
-    /// Octets of one document.
+    /// Bytes of one document.
     pub document_bytes: usize,
     /// Aliases in one document.
     pub aliases: usize,

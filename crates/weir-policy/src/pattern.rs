@@ -1,17 +1,17 @@
-//! Regular expressions and host globs of settings and rules: crate `regex`, on octets, linear in the input by construction.
+//! Regular expressions and host globs of settings and rules: crate `regex`, on bytes, linear in the input by construction.
 
 use regex::bytes::{Regex, RegexBuilder};
 
-/// Octets that one compiled pattern may take.
+/// Bytes that one compiled pattern may take.
 pub const REGEX_SIZE_LIMIT: usize = 1 << 20;
-/// Longest pattern, in octets.
+/// Longest pattern, in bytes.
 pub const MAX_PATTERN: usize = 4096;
 
 /// Compiles `pattern`. `\w`, `\d` and `\s` are ASCII, as in RE2; `.` also takes a line feed, so that no value hides
 /// behind one.
 pub fn regex(pattern: &str, ignore_case: bool) -> Result<Regex, String> {
     if pattern.len() > MAX_PATTERN {
-        return Err(format!("a pattern of {} octets; {MAX_PATTERN} are allowed", pattern.len()));
+        return Err(format!("a pattern of {} bytes; {MAX_PATTERN} are allowed", pattern.len()));
     }
     RegexBuilder::new(pattern)
         .unicode(false)
@@ -20,7 +20,7 @@ pub fn regex(pattern: &str, ignore_case: bool) -> Result<Regex, String> {
         .size_limit(REGEX_SIZE_LIMIT)
         .build()
         .map_err(|error| match error {
-            regex::Error::CompiledTooBig(limit) => format!("the pattern compiles to more than {limit} octets"),
+            regex::Error::CompiledTooBig(limit) => format!("the pattern compiles to more than {limit} bytes"),
             error => last_line(&error.to_string()),
         })
 }
@@ -58,7 +58,7 @@ pub fn is_literal_glob(glob: &str) -> bool {
     !glob.contains(['*', '?', '[', '\\'])
 }
 
-/// Compiles a glob as of Go's `path.Match`, without regard to case: `*` any run without `/`, `?` any octet but `/`,
+/// Compiles a glob as of Go's `path.Match`, without regard to case: `*` any run without `/`, `?` any byte but `/`,
 /// `[a-z]` and `[^a-z]` classes, `\` takes the next character as it is. The whole text must match.
 pub fn glob(glob: &str) -> Result<Regex, String> {
     let mut out = String::from("^(?:");
@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn patterns_are_bounded() {
         assert!(regex(&"a".repeat(MAX_PATTERN + 1), false).is_err());
-        assert!(regex("(?:a{1000}){1000}", false).unwrap_err().contains("octets"));
+        assert!(regex("(?:a{1000}){1000}", false).unwrap_err().contains("bytes"));
         assert_eq!(regex("(", false).unwrap_err(), "unclosed group");
     }
 }

@@ -7,7 +7,7 @@ use weir_core::model::{Facts, Message};
 pub const DEFAULT_BODY: &str = r#"{"error": {"code": 403, "message": "request blocked"}}"#;
 /// Default status.
 pub const DEFAULT_STATUS: u16 = 403;
-/// Longest body, in octets.
+/// Longest body, in bytes.
 pub const MAX_BODY: usize = 256 << 10;
 /// The one variable that bodies and header values may use.
 const REQUEST_ID: &str = "request_id";
@@ -40,7 +40,7 @@ pub struct Reply {
     pub status: u16,
     /// Header lines.
     pub headers: Vec<(String, String)>,
-    /// Body octets.
+    /// Body bytes.
     pub body: Vec<u8>,
 }
 
@@ -68,7 +68,7 @@ impl ReplyTemplate {
         }
         let mut text = |key: &str, source: &str| {
             if source.len() > MAX_BODY {
-                complain(key, format!("{} octets are more than {MAX_BODY}", source.len()));
+                complain(key, format!("{} bytes are more than {MAX_BODY}", source.len()));
             }
             Text::parse(source).unwrap_or_else(|message| {
                 complain(key, message);
@@ -142,7 +142,7 @@ fn bad_header(name: &str, value: &str) -> Option<String> {
         return Some(format!("`{name}` frames the answer and is set by the gateway"));
     }
     (!value.bytes().all(|b| b == b'\t' || (b' '..0x7f).contains(&b)))
-        .then(|| format!("the value of `{name}` holds octets that no header may have"))
+        .then(|| format!("the value of `{name}` holds bytes that no header may have"))
 }
 
 fn html_escaped(text: &str) -> String {

@@ -72,7 +72,7 @@ pub(super) enum Except {
     Attack(Option<AttackType>),
     /// A signature or detector by name.
     Stamp(Arc<str>),
-    /// Octets that are no text, and what matches them by accident.
+    /// Bytes that are no text, and what matches them by accident.
     Binary,
     /// What files of a type may hold.
     Upload(FileType),

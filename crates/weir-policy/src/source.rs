@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A short upper-case ASCII code of at most `N` octets.
+/// A short upper-case ASCII code of at most `N` bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Code<const N: usize>([u8; N]);
 

@@ -122,12 +122,12 @@ pub struct HitRequest {
     pub path: String,
     /// Protocol as the client spoke it, e.g. `HTTP/2.0`.
     pub protocol: String,
-    /// The message itself as `message/http` octets in base64: head, and the first octets of the body. Masked in place,
+    /// The message itself as `message/http` bytes in base64: head, and the first bytes of the body. Masked in place,
     /// so that it can be inspected again (explain, preview of exceptions).
     pub raw: String,
-    /// Octets of the whole message as received.
+    /// Bytes of the whole message as received.
     pub bytes: u64,
-    /// Octets of the body that are not in `raw`.
+    /// Bytes of the body that are not in `raw`.
     pub cut: u64,
     /// Whether the body, or values of the head, are not in `raw` because a secret in them could not be masked in place.
     pub withheld: bool,

@@ -25,13 +25,13 @@ pub const HEARTBEAT_SECONDS: u64 = 30;
 pub const MAX_WAIT_SECONDS: u64 = 30;
 /// Most records in one batch.
 pub const MAX_BATCH: usize = 1_000;
-/// Most octets of one batch, before compression.
+/// Most bytes of one batch, before compression.
 pub const MAX_BATCH_BYTES: usize = 8 << 20;
-/// Largest policy document, in octets.
+/// Largest policy document, in bytes.
 pub const MAX_POLICY_BYTES: usize = 64 << 20;
-/// Largest rule pack, in octets: ten times the built-in rules.
+/// Largest rule pack, in bytes: ten times the built-in rules.
 pub const MAX_PACK_BYTES: u64 = 16 << 20;
-/// Largest address database, in octets.
+/// Largest address database, in bytes.
 pub const MAX_DATABASE_BYTES: u64 = 512 << 20;
 /// Most files that one policy names.
 pub const MAX_BLOBS: usize = 64;
@@ -93,18 +93,18 @@ pub struct Registered {
 pub struct PolicyKey {
     /// First 16 hex digits of the SHA-256 of the key.
     pub key_id: String,
-    /// The 32 octets, base64.
+    /// The 32 bytes, base64.
     pub public_key: String,
 }
 
-/// A key and the signature of its predecessor on its 32 octets: a chain from a pinned key to the one in use.
+/// A key and the signature of its predecessor on its 32 bytes: a chain from a pinned key to the one in use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SuccessorKey {
     /// The new key.
     pub key: PolicyKey,
     /// Id of the key that vouches for it.
     pub signed_by: String,
-    /// Ed25519 signature over `weir policy key v1\\n` and the 32 octets of the new key, base64.
+    /// Ed25519 signature over `weir policy key v1\\n` and the 32 bytes of the new key, base64.
     pub signature: String,
 }
 
@@ -204,7 +204,7 @@ pub struct StatisticsRow {
     pub blocked: u64,
     /// Requests passed without inspection.
     pub bypassed: u64,
-    /// Octets received.
+    /// Bytes received.
     pub bytes: u64,
     /// Requests by time of inspection, classes of [`LATENCY_BOUNDS_US`].
     pub latency: Vec<u64>,
@@ -213,7 +213,7 @@ pub struct StatisticsRow {
 /// A policy document as published.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SignedPolicy {
-    /// JSON text of a [`PolicyPayload`]: exactly the octets that are signed.
+    /// JSON text of a [`PolicyPayload`]: exactly the bytes that are signed.
     pub document: String,
     /// Id of the signing key.
     pub key_id: String,

@@ -100,14 +100,14 @@ fn code(findings: &[Finding], by_hand: &[String], wrote: bool) -> u8 {
 
 fn read(path: &Path) -> Result<String, String> {
     let fail = |error: io::Error| format!("{}: {error}", path.display());
-    let mut octets = Vec::new();
+    let mut bytes = Vec::new();
     let limit = tree::MAX_FILE as u64 + 1;
     if path == Path::new("-") {
-        io::stdin().lock().take(limit).read_to_end(&mut octets).map_err(fail)?;
+        io::stdin().lock().take(limit).read_to_end(&mut bytes).map_err(fail)?;
     } else {
-        File::open(path).map_err(fail)?.take(limit).read_to_end(&mut octets).map_err(fail)?;
+        File::open(path).map_err(fail)?.take(limit).read_to_end(&mut bytes).map_err(fail)?;
     }
-    String::from_utf8(octets).map_err(|_| format!("{}: not UTF-8", path.display()))
+    String::from_utf8(bytes).map_err(|_| format!("{}: not UTF-8", path.display()))
 }
 
 /// Writes a file that only its owner reads: there is a token in it.

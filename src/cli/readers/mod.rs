@@ -1,4 +1,4 @@
-//! Reads requests from the forms that people have them in, each into raw `message/http` octets.
+//! Reads requests from the forms that people have them in, each into raw `message/http` bytes.
 
 mod curl;
 mod har;
@@ -6,7 +6,7 @@ mod jsonl;
 
 use std::fmt;
 
-/// Longest input read from one file, in octets.
+/// Longest input read from one file, in bytes.
 pub const MAX_INPUT: u64 = 256 << 20;
 
 /// The form of an input.
@@ -27,7 +27,7 @@ pub enum Form {
 /// A request read from a file, and what the file says about it.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Sample {
-    /// Raw `message/http` octets.
+    /// Raw `message/http` bytes.
     pub raw: Vec<u8>,
     /// Name within the file, if it has one.
     pub id: Option<String>,

@@ -19,17 +19,17 @@ fn is_host(host: &str) -> bool {
     name || host.parse::<std::net::IpAddr>().is_ok()
 }
 
-/// The key that signs policies: base64 of its 32 octets.
+/// The key that signs policies: base64 of its 32 bytes.
 fn policy_key(s: &mut Section<'_>) -> Option<String> {
     let meaning = "Base64 of the Ed25519 key that signs policies.";
     let key: Option<String> = s.optional("policy_key", OWN, "pinned at registration", meaning);
     let key = key.filter(|key| !key.is_empty())?;
-    if STANDARD.decode(key.trim()).is_ok_and(|octets| octets.len() == 32) {
+    if STANDARD.decode(key.trim()).is_ok_and(|bytes| bytes.len() == 32) {
         return Some(key);
     }
     s.error(
         "policy_key",
-        "not the base64 of 32 octets",
+        "not the base64 of 32 bytes",
         "copy it from the Console, or leave it out to pin it at registration",
     );
     None
@@ -111,7 +111,7 @@ pub fn events(root: &mut Section<'_>) -> Events {
                 "Longest time that the disk may hold up an answer for its record; past it the record is dropped and counted as \
                  `stalled`. Waiting for a core is no stall: then the answer waits, for a second at most."),
             max_body: s.bounded("max_body", OWN, ByteSize(16 << 10), ByteSize(0)..=ByteSize(1 << 20),
-                "Octets of a body that are kept in a record.").0,
+                "Bytes of a body that are kept in a record.").0,
             sampling: s.get("sampling", OWN, false, "Whether identical records past the fifth in an hour are counted only."),
         }
     })

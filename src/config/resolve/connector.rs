@@ -130,7 +130,7 @@ fn per_connection_limits(s: &mut Section<'_>) -> PerConnectionLimits {
     s.section("per_connection_limits", V4, meaning, |s| {
         let max_requests = s.optional::<u64>("max_requests", V4, "none", "Calls answered.");
         let max_received_bytes =
-            s.optional::<crate::config::types::ByteSize>("max_received_bytes", V4, "none", "Octets received.");
+            s.optional::<crate::config::types::ByteSize>("max_received_bytes", V4, "none", "Bytes received.");
         let max_duration = s.optional::<std::time::Duration>("max_duration", V4, "none", "Age of the connection.");
         for (name, zero) in [
             ("max_requests", max_requests == Some(0)),

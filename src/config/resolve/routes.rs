@@ -104,7 +104,7 @@ fn reply_keys(s: &mut Section<'_>) -> BlockReply {
     let html = s.optional("body_html", OWN, "the JSON body", "Body for clients whose Accept prefers HTML.");
     for (name, value) in &headers {
         if value.bytes().any(|b| b != b'\t' && (b < b' ' || b == 0x7f)) {
-            let message = format!("the value of `{}` holds control octets", name.0);
+            let message = format!("the value of `{}` holds control bytes", name.0);
             s.error("headers", message, "write it in one line");
         }
     }

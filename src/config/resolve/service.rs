@@ -36,7 +36,7 @@ pub fn load(root: &mut Section<'_>) -> Load {
             OWN,
             defaults::MAX_BUFFERED_BYTES,
             ByteSize(1 << 20)..=ByteSize(1 << 40),
-            "Octets of calls of connectors held in memory at once.",
+            "Bytes of calls of connectors held in memory at once.",
         );
         let inline = s.bounded(
             "inline_bytes",

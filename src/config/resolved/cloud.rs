@@ -36,13 +36,13 @@ pub struct Api {
 pub struct Events {
     /// Whether they are spooled and shipped.
     pub enabled: bool,
-    /// Octets of spool.
+    /// Bytes of spool.
     pub spool_size: u64,
     /// Longest time from write to fsync.
     pub fsync_interval: Duration,
     /// Longest time that the disk may hold up an answer for its record.
     pub stall: Duration,
-    /// Octets of a body kept in a record.
+    /// Bytes of a body kept in a record.
     pub max_body: u64,
     /// Whether identical records are folded.
     pub sampling: bool,

@@ -11,9 +11,9 @@ pub struct Load {
     pub max_connections: usize,
     /// Calls being read, inspected or answered at once.
     pub max_concurrent_calls: usize,
-    /// Octets of calls held in memory at once.
+    /// Bytes of calls held in memory at once.
     pub max_buffered_bytes: usize,
-    /// Messages up to this many octets are inspected at once on the runtime's worker; larger ones on the pool.
+    /// Messages up to this many bytes are inspected at once on the runtime's worker; larger ones on the pool.
     pub inline_bytes: usize,
     /// Larger messages that wait for a thread of the pool.
     pub queue: usize,

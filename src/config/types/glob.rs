@@ -6,7 +6,7 @@ use super::{Bad, Setting};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Glob(String);
 
-/// Longest host pattern, in octets: as long as a host name can be.
+/// Longest host pattern, in bytes: as long as a host name can be.
 const MAX_GLOB: usize = 255;
 
 impl Glob {

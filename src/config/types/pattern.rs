@@ -3,10 +3,10 @@
 use super::{Bad, Setting};
 use regex::bytes::{Regex, RegexBuilder};
 
-/// Compiled size of one expression, in octets: expressions of a configuration are short.
+/// Compiled size of one expression, in bytes: expressions of a configuration are short.
 const MAX_REGEX_SIZE: usize = 1 << 20;
 
-/// A regular expression in RE2-like syntax: linear time, no look-around, no back-references. Matches octets anywhere.
+/// A regular expression in RE2-like syntax: linear time, no look-around, no back-references. Matches bytes anywhere.
 #[derive(Clone, Debug)]
 pub struct Pattern {
     /// As written.

@@ -66,7 +66,7 @@ impl Setting for Duration {
     }
 }
 
-/// A number of octets.
+/// A number of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ByteSize(pub u64);
 
@@ -88,7 +88,7 @@ impl Setting for ByteSize {
     const TYPE: &'static str = "byte size";
 
     fn parse(text: &str) -> Result<Self, Bad> {
-        const HOW: &str = "write octets such as `640_000`, or a unit such as `512KiB`, `8MiB`, `1GiB`";
+        const HOW: &str = "write bytes such as `640_000`, or a unit such as `512KiB`, `8MiB`, `1GiB`";
         let digits = text.find(|c: char| !c.is_ascii_digit() && c != '_').unwrap_or(text.len());
         let (number, unit) = text.split_at(digits);
         let number: u64 = number.replace('_', "").parse().map_err(|_| Bad::with("not a byte size", HOW))?;
@@ -103,7 +103,7 @@ impl Setting for ByteSize {
                 .ok_or_else(|| Bad::with(format!("unknown unit `{unit}`"), HOW))?,
         };
         let bytes = number.checked_mul(factor).filter(|&n| n <= i64::MAX as u64);
-        bytes.map(ByteSize).ok_or_else(|| Bad::with("too many octets", HOW))
+        bytes.map(ByteSize).ok_or_else(|| Bad::with("too many bytes", HOW))
     }
 
     fn show(&self) -> String {

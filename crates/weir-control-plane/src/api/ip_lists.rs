@@ -1,6 +1,6 @@
 //! IP lists: search, add, remove, import and export.
 
-use super::json::{Json, Path, Query, changed, octets, page};
+use super::json::{Json, Path, Query, changed, bytes, page};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::error::{Error, Mistake, Result};
@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Largest import, in octets: 100,000 lines of a long reason each.
+/// Largest import, in bytes: 100,000 lines of a long reason each.
 pub const IMPORT_LIMIT: usize = 16 << 20;
 /// Mistakes of an import told at once.
 const MAX_MISTAKES: usize = 100;
@@ -104,7 +104,7 @@ pub async fn import(
 ) -> Result<axum::Json<Value>> {
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let body = octets(request, &()).await?;
+    let body = bytes(request, &()).await?;
     let new = match kind.as_str() {
         "text/csv" => of_csv(&body)?,
         "text/plain" => of_lines(&body, &said)?,

@@ -27,13 +27,13 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
         if kind.split(';').next().is_none_or(|kind| !kind.trim().eq_ignore_ascii_case("application/json")) {
             return Err(Error::invalid("", "a body of type application/json is wanted"));
         }
-        let body = octets(request, state).await?;
+        let body = bytes(request, state).await?;
         serde_json::from_slice(&body).map(Json).map_err(|error| Error::invalid("", error.to_string()))
     }
 }
 
 /// The whole body, within the route's limit.
-pub async fn octets<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes> {
+pub async fn bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes> {
     Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status().as_u16() {
         413 => Error::TooLarge(BODY_LIMIT),
         _ => Error::invalid("", "the body broke off"),

@@ -23,7 +23,7 @@ use super::routes::Access::{Anyone, Needs, Public};
 use super::routes::{Face, Routes};
 use axum::http::Method;
 
-/// Largest list of values or ids in a call, in octets.
+/// Largest list of values or ids in a call, in bytes.
 const BULK_LIMIT: usize = ip_lists::IMPORT_LIMIT;
 
 /// The routes.

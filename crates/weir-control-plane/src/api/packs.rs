@@ -24,7 +24,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Kind {
     }
 }
 
-/// A body of octets, within the route's limit.
+/// A body of bytes, within the route's limit.
 pub struct Content(Vec<u8>);
 
 impl<S: Send + Sync> FromRequest<S> for Content {
@@ -32,11 +32,11 @@ impl<S: Send + Sync> FromRequest<S> for Content {
 
     async fn from_request(request: Request, state: &S) -> Result<Self> {
         let most = if request.uri().path().contains("/rule-packs") { Kind::RulePack } else { Kind::Database }.most();
-        let octets = Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
+        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
             StatusCode::PAYLOAD_TOO_LARGE => Error::TooLarge(most),
             _ => Error::invalid("", "the body broke off"),
         })?;
-        Ok(Content(octets.into()))
+        Ok(Content(bytes.into()))
     }
 }
 

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::metrics::Login;
 use std::net::IpAddr;
 
-/// Longest login looked at, in octets: longer ones are nobody's.
+/// Longest login looked at, in bytes: longer ones are nobody's.
 const MAX_LOGIN: usize = 400;
 
 impl App {

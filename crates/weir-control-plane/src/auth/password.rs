@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 
 /// Shortest password, in characters (NIST SP 800-63B asks for 8 and advises 15).
 pub const MIN_PASSWORD: usize = 12;
-/// Longest, in octets: what is hashed must be bounded.
+/// Longest, in bytes: what is hashed must be bounded.
 pub const MAX_PASSWORD: usize = 256;
 /// Memory of one hash, KiB; passes; lanes: the first choice of OWASP's password storage advice.
 const COST: (u32, u32, u32) = (19 * 1024, 2, 1);
@@ -82,7 +82,7 @@ pub fn check(password: &str, login: &str) -> Result<()> {
     let wrong = if password.chars().count() < MIN_PASSWORD {
         format!("at least {MIN_PASSWORD} characters are wanted")
     } else if password.len() > MAX_PASSWORD {
-        format!("at most {MAX_PASSWORD} octets are taken")
+        format!("at most {MAX_PASSWORD} bytes are taken")
     } else if !login.is_empty() && password.to_lowercase().contains(&login.to_lowercase()) && login.len() >= 4 {
         "it must not contain the login".to_owned()
     } else if password.chars().all(|c| password.starts_with(c)) {

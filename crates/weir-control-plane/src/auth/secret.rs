@@ -7,14 +7,14 @@ use ring::digest;
 use ring::rand::{SecureRandom, SystemRandom};
 use subtle::ConstantTimeEq;
 
-/// Octets of randomness in a secret: 256 bits, so that a plain hash of it cannot be searched.
-const OCTETS: usize = 32;
+/// Bytes of randomness in a secret: 256 bits, so that a plain hash of it cannot be searched.
+const BYTES: usize = 32;
 
 /// A new secret: 43 characters of base64url.
 pub fn random() -> Result<String> {
-    let mut octets = [0; OCTETS];
-    SystemRandom::new().fill(&mut octets).map_err(|_| Error::internal("no randomness from the system"))?;
-    Ok(URL_SAFE_NO_PAD.encode(octets))
+    let mut bytes = [0; BYTES];
+    SystemRandom::new().fill(&mut bytes).map_err(|_| Error::internal("no randomness from the system"))?;
+    Ok(URL_SAFE_NO_PAD.encode(bytes))
 }
 
 /// SHA-256 of `text`, in hex.
@@ -22,9 +22,9 @@ pub fn hash(text: &str) -> String {
     hex(digest::digest(&digest::SHA256, text.as_bytes()).as_ref())
 }
 
-/// Octets in hex.
-pub fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+/// Bytes in hex.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Whether two texts are the same, in a time that tells nothing but their lengths.

@@ -22,7 +22,7 @@ const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-
                    form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 /// Cookie that keeps the colours.
 pub const THEME_COOKIE: &str = "weir_theme";
-/// Largest problem that is read to be shown as a page, in octets.
+/// Largest problem that is read to be shown as a page, in bytes.
 const MAX_PROBLEM: usize = 64 << 10;
 
 /// A page that is asked for: by whom, where, when.

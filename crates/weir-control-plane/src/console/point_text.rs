@@ -4,7 +4,7 @@
 use weir_core::model::point::{Argument, OwnedKey, PatternItem, PointPattern, Tag};
 use serde_json::{Value, json};
 
-/// Longest point, in octets.
+/// Longest point, in bytes.
 const MAX_POINT: usize = 4_096;
 /// Most steps.
 const MAX_STEPS: usize = 64;
@@ -13,7 +13,7 @@ const MAX_STEPS: usize = 64;
 pub fn read(text: &str) -> Result<Value, String> {
     let text = text.trim();
     if text.len() > MAX_POINT {
-        return Err(format!("it is longer than {MAX_POINT} octets"));
+        return Err(format!("it is longer than {MAX_POINT} bytes"));
     }
     // Outer brackets hold the steps of the form of policies.
     let inner = text.strip_prefix('[').map(str::trim_start).filter(|rest| rest.starts_with('['));

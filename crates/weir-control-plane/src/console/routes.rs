@@ -13,7 +13,7 @@ use crate::routes::Access::{Anyone, Needs, Public};
 use crate::routes::{Face, Routes};
 use axum::http::Method;
 
-/// Room of a form around its file, in octets.
+/// Room of a form around its file, in bytes.
 const FORM: usize = 64 << 10;
 
 /// The routes.

@@ -130,7 +130,7 @@ pub const KINDS: &[Kind] = &[
             "binary_data",
             "Allow binary data",
             "layers",
-            "Octets that are no text are no oddity; only what is certain counts.",
+            "Bytes that are no text are no oddity; only what is certain counts.",
         ),
         Some(false),
         &[],
@@ -222,7 +222,7 @@ pub const KINDS: &[Kind] = &[
             parameter(
                 "size_unit",
                 "Unit",
-                Shape::One(&[("mb", "MiB"), ("kb", "KiB"), ("gb", "GiB"), ("b", "octets")]),
+                Shape::One(&[("mb", "MiB"), ("kb", "KiB"), ("gb", "GiB"), ("b", "bytes")]),
                 "",
                 "mb",
             ),

@@ -13,7 +13,7 @@ use axum::extract::{ConnectInfo, FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 
-/// Longest credential, in octets.
+/// Longest credential, in bytes.
 const MAX_CREDENTIAL: usize = 256;
 
 /// The node that calls, by `Authorization: Bearer NODE_ID.SECRET`.

@@ -10,15 +10,15 @@ use std::time::Duration;
 
 /// Longest time for content or signature.
 const TIME: Duration = Duration::from_secs(300);
-/// Longest wait for the next octets.
+/// Longest wait for the next bytes.
 const IDLE: Duration = Duration::from_secs(30);
-/// Longest URL, in octets.
+/// Longest URL, in bytes.
 const MAX_URL: usize = 2_000;
-/// Longest ETag that is kept, in octets.
+/// Longest ETag that is kept, in bytes.
 const MAX_ETAG: usize = 256;
-/// Largest signature file: base64 of 64 octets and space around it.
+/// Largest signature file: base64 of 64 bytes and space around it.
 const MAX_SIGNATURE: usize = 1 << 10;
-/// Octets of an Ed25519 key.
+/// Bytes of an Ed25519 key.
 const KEY: usize = 32;
 
 /// What a look brought.
@@ -41,7 +41,7 @@ pub fn url(text: &str) -> Result<Url, String> {
     let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']').to_owned();
     let local = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback());
     if text.len() > MAX_URL || host.is_empty() {
-        return Err(format!("a URL with a host, of at most {MAX_URL} octets, is wanted"));
+        return Err(format!("a URL with a host, of at most {MAX_URL} bytes, is wanted"));
     }
     if !(url.scheme() == "https" || (url.scheme() == "http" && local)) {
         return Err("write a URL that begins with `https://`; `http://` is for this machine alone".into());
@@ -62,8 +62,8 @@ pub fn host(text: &str) -> String {
 
 /// The key in base64.
 pub fn key(text: &str) -> Result<Vec<u8>, String> {
-    let octets = STANDARD.decode(text.trim()).ok().filter(|octets| octets.len() == KEY);
-    octets.ok_or_else(|| "the base64 of the 32 octets of an Ed25519 public key is wanted".into())
+    let bytes = STANDARD.decode(text.trim()).ok().filter(|bytes| bytes.len() == KEY);
+    bytes.ok_or_else(|| "the base64 of the 32 bytes of an Ed25519 public key is wanted".into())
 }
 
 /// Looks at `from`, if it changed since `etag`.
@@ -97,7 +97,7 @@ async fn body(mut answer: Response, most: usize) -> Result<Vec<u8>, String> {
     let mut body = Vec::new();
     while let Some(chunk) = answer.chunk().await.map_err(told)? {
         if body.len() + chunk.len() > most {
-            return Err(format!("larger than {most} octets"));
+            return Err(format!("larger than {most} bytes"));
         }
         body.extend_from_slice(&chunk);
     }

@@ -19,7 +19,7 @@ const TICK: Duration = Duration::from_secs(2);
 const RETRY: i64 = 300;
 /// Shortest and longest period, in seconds.
 const PERIODS: std::ops::RangeInclusive<i64> = 60..=30 * 24 * 60 * 60;
-/// Longest error kept, in octets.
+/// Longest error kept, in bytes.
 const MAX_ERROR: usize = 500;
 /// Who brings what mirrors fetch.
 const AUTHOR: &str = "mirror";
@@ -35,7 +35,7 @@ pub struct Mirror {
     pub name: String,
     /// URL of the content; that of the signature has `.sig` after its path.
     pub url: String,
-    /// Ed25519 key that signs the content: base64 of its 32 octets.
+    /// Ed25519 key that signs the content: base64 of its 32 bytes.
     pub public_key: String,
     /// Seconds between looks.
     pub period: i64,

@@ -17,9 +17,9 @@ use weir_protocol::node_api::Blob;
 use weir_core::ruleset::MAX_FILE;
 use serde::Serialize;
 
-/// Largest rule pack, in octets: what nodes read of one rule file.
+/// Largest rule pack, in bytes: what nodes read of one rule file.
 pub const MAX_PACK: usize = MAX_FILE;
-/// Largest database that is taken, in octets: it is held in memory while it is checked. Country, AS and source type
+/// Largest database that is taken, in bytes: it is held in memory while it is checked. Country, AS and source type
 /// databases are under 100 MiB.
 pub const MAX_DATABASE: usize = 128 << 20;
 /// Most rule packs.
@@ -48,7 +48,7 @@ impl Kind {
         }
     }
 
-    /// Largest content, in octets.
+    /// Largest content, in bytes.
     pub const fn most(self) -> usize {
         match self {
             Kind::RulePack => MAX_PACK,

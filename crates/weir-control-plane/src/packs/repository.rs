@@ -7,7 +7,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe, Row};
 use std::collections::HashSet;
 
-/// Octets of one piece of content: a row that engines, backups and memory hold with ease.
+/// Bytes of one piece of content: a row that engines, backups and memory hold with ease.
 pub const CHUNK: usize = 256 << 10;
 
 const COLUMNS: &str = "name, version, sha256, octets, items, about, note, author, created";

@@ -24,7 +24,7 @@ pub fn compile_with(state: &PolicyState, group: &str, settings: &Settings) -> Re
     let assembled = assemble(state, group, &Understands::all(), 0);
     let text = assembled.policy.to_string();
     if text.len() + ENVELOPE > MAX_POLICY_BYTES {
-        let message = format!("the document would take {} octets; {MAX_POLICY_BYTES} are possible", text.len());
+        let message = format!("the document would take {} bytes; {MAX_POLICY_BYTES} are possible", text.len());
         return Err(vec![Mistake::new("", message)]);
     }
     let policy = PolicyDoc::parse("policy", &text).and_then(|doc| Policy::compile(settings, Some(&doc)));

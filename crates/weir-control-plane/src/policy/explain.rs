@@ -13,15 +13,15 @@ use weir_core::model::{AttackType, DecodeStep, PointPath};
 use weir_core::ruleset::Ruleset;
 use serde::Serialize;
 
-/// Octets of a request shown at most: head and the start of the body.
+/// Bytes of a request shown at most: head and the start of the body.
 const MAX_REQUEST: usize = 64 << 10;
 /// Places of one fragment that are marked in a request.
 const MAX_MARKS: usize = 100;
 
-/// A stretch of a text, in octets of UTF-8.
+/// A stretch of a text, in bytes of UTF-8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Stretch {
-    /// First octet.
+    /// First byte.
     pub start: usize,
     /// Past the last one.
     pub end: usize,
@@ -36,7 +36,7 @@ pub struct Step {
     pub view: Option<&'static str>,
     /// The value, printable and cut.
     pub value: String,
-    /// Its full length in octets.
+    /// Its full length in bytes.
     pub length: usize,
     /// Where the match is, where it can be seen.
     pub found: Option<Stretch>,
@@ -177,7 +177,7 @@ fn doc(ruleset: &Ruleset, name: &str) -> Option<RuleDoc> {
     })
 }
 
-/// The request as text: line ends kept, other control characters and octets that are no text escaped.
+/// The request as text: line ends kept, other control characters and bytes that are no text escaped.
 fn shown(raw: &[u8]) -> String {
     let lines = raw[..raw.len().min(MAX_REQUEST)].split(|&byte| byte == b'\n');
     let line = |line: &[u8]| printable(line.strip_suffix(b"\r").unwrap_or(line), MAX_REQUEST).replace("\\x09", "\t");

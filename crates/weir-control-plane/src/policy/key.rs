@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 const POLICY_CONTEXT: &[u8] = b"weir policy v1\n";
 /// What precedes a key where it is signed.
 const KEY_CONTEXT: &[u8] = b"weir policy key v1\n";
-/// Largest key file read, in octets.
+/// Largest key file read, in bytes.
 const MAX_FILE: u64 = 16 << 10;
 
 /// The key in use and its chain.
@@ -155,9 +155,9 @@ async fn insert(pool: &Pool, number: i64, key: &PolicyKey, signed_by: &str, sign
 }
 
 fn public(pair: &Ed25519KeyPair) -> PolicyKey {
-    let octets = pair.public_key().as_ref();
-    let digest = ring::digest::digest(&ring::digest::SHA256, octets);
-    PolicyKey { key_id: secret::hex(&digest.as_ref()[..8]), public_key: STANDARD.encode(octets) }
+    let bytes = pair.public_key().as_ref();
+    let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
+    PolicyKey { key_id: secret::hex(&digest.as_ref()[..8]), public_key: STANDARD.encode(bytes) }
 }
 
 fn generate() -> Result<(Vec<u8>, Ed25519KeyPair)> {
@@ -201,11 +201,11 @@ fn load(path: &Path) -> Result<Ed25519KeyPair> {
     if meta.permissions().mode() & 0o007 != 0 {
         tracing::warn!(path = %path.display(), "the signing key can be read by everybody; set its mode to 0600");
     }
-    let octets = std::fs::read(path).map_err(|error| file(path, error))?;
-    let der = match PrivatePkcs8KeyDer::from_pem_slice(&octets) {
+    let bytes = std::fs::read(path).map_err(|error| file(path, error))?;
+    let der = match PrivatePkcs8KeyDer::from_pem_slice(&bytes) {
         Ok(der) => der.secret_pkcs8_der().to_vec(),
         // No PEM: DER as it is.
-        Err(_) => octets,
+        Err(_) => bytes,
     };
     Ed25519KeyPair::from_pkcs8_maybe_unchecked(&der)
         .map_err(|_| Error::Conflict(format!("{}: no Ed25519 key in PKCS#8 (PEM or DER)", path.display())))

@@ -120,7 +120,7 @@ impl App {
         self.replays.run(move || trial.run(&app, &filter, this, since, &runtime)).await
     }
 
-    /// A stored hit with the octets of its request.
+    /// A stored hit with the bytes of its request.
     pub async fn replay_of(&self, id: &str) -> Result<Option<Replay>> {
         use base64::Engine as _;
         let Some(stored) = self.store.hit(id).await? else { return Ok(None) };

@@ -121,7 +121,7 @@ impl Material {
             return Err(Error::Conflict("nothing was found in this request that a rule could be about".into()));
         }
         let (path, path_conditions) = path(&facts);
-        let text = |octets: &[u8]| String::from_utf8(octets.to_vec()).ok().filter(|text| is_plain(text));
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok().filter(|text| is_plain(text));
         Ok(Self {
             counted: left::counted(hit, &subjects),
             subjects,
@@ -240,7 +240,7 @@ fn is_name(segment: &str) -> bool {
 
 /// The path with `*` for what is left open, and the conditions that fix the rest: names, and how long the path is.
 fn path(facts: &Facts<'_>) -> (String, Vec<Value>) {
-    let name = |octets: &[u8]| std::str::from_utf8(octets).ok().filter(|text| is_name(text)).map(str::to_owned);
+    let name = |bytes: &[u8]| std::str::from_utf8(bytes).ok().filter(|text| is_name(text)).map(str::to_owned);
     let (mut shown, mut conditions) = (String::new(), Vec::new());
     let equal = |point: Value, value: &str| json!({"type": "equal", "point": point, "value": value});
     for (number, segment) in facts.segments.iter().take(MAX_SEGMENTS).enumerate() {

@@ -288,7 +288,7 @@ fn sign(head: &Head, group: &str, understands: &Understands, signer: &SigningKey
     };
     let document = serde_json::to_string(&payload).map_err(Error::internal)?;
     if document.len() > MAX_POLICY_BYTES {
-        return Err(Error::internal(format!("a policy document of {} octets", document.len())));
+        return Err(Error::internal(format!("a policy document of {} bytes", document.len())));
     }
     let signature = signer.sign(&document);
     Ok(SignedPolicy { signature, document, key_id: signer.key().key_id.clone(), chain: signer.chain().to_vec() })

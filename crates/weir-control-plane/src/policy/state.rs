@@ -15,7 +15,7 @@ pub const MAX_IP_ENTRIES: usize = 200_000;
 pub const MAX_APPLICATIONS: usize = 10_000;
 /// Most groups: each is compiled with each change.
 pub const MAX_GROUPS: usize = 100;
-/// Longest rule, in octets of JSON: it holds a pattern of 4 KiB and 60 conditions with ease.
+/// Longest rule, in bytes of JSON: it holds a pattern of 4 KiB and 60 conditions with ease.
 pub const MAX_RULE_BYTES: usize = 64 << 10;
 /// Longest reason, title or name, in characters.
 pub const MAX_TEXT: usize = 500;

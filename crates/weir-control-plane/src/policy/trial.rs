@@ -11,7 +11,7 @@ use weir_protocol::hit::Hit;
 use serde::Serialize;
 use std::sync::Arc;
 
-/// Largest request, in octets.
+/// Largest request, in bytes.
 pub const MAX_REQUEST: usize = 256 << 10;
 
 /// A judgement in short.
@@ -77,7 +77,7 @@ fn judgement(judged: Judged) -> Judgement {
     Judgement { attack, patched, attacks: judged.verdict.attacks, findings: judged.verdict.findings }
 }
 
-/// Octets as they would be sent: the head with CRLF, the body as typed.
+/// Bytes as they would be sent: the head with CRLF, the body as typed.
 fn wire(request: &str) -> Vec<u8> {
     let text = request.replace("\r\n", "\n");
     match text.split_once("\n\n") {

@@ -11,7 +11,7 @@ use serde::Serialize;
 pub const KEPT: i64 = 20;
 /// Compression: fast, since a change waits for it.
 const LEVEL: i32 = 3;
-/// Largest state, in octets of JSON: the bounds on its parts stay below.
+/// Largest state, in bytes of JSON: the bounds on its parts stay below.
 const MAX_STATE: usize = 256 << 20;
 
 /// A version without what it holds.

@@ -111,7 +111,7 @@ impl HitFeed {
     }
 }
 
-/// A hit as it is delivered: everything but the request's octets.
+/// A hit as it is delivered: everything but the request's bytes.
 fn record(stored: &StoredHit) -> Result<serde_json::Value, StoreError> {
     let mut value = serde_json::to_value(&stored.hit).map_err(|error| StoreError::Value(error.to_string()))?;
     if let Some(request) = value.get_mut("request").and_then(serde_json::Value::as_object_mut) {

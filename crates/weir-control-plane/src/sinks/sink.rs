@@ -34,7 +34,7 @@ pub enum Format {
 pub enum Transport {
     /// One datagram a message (RFC 5426); what does not fit is cut by the receiver.
     Udp,
-    /// Octet counting (RFC 6587).
+    /// Byte counting (RFC 6587).
     Tcp,
     /// TLS (RFC 5425), certificate verified.
     Tls,

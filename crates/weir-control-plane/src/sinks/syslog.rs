@@ -75,7 +75,7 @@ async fn send(call: &Call<'_>, feed: FeedName, records: &[Value]) -> io::Result<
     }
 }
 
-/// Octet counting (RFC 6587 §3.4.1): a line break within a message ends nothing.
+/// Byte counting (RFC 6587 §3.4.1): a line break within a message ends nothing.
 async fn stream(mut to: impl AsyncWrite + Unpin, messages: impl Iterator<Item = String>) -> io::Result<()> {
     for text in messages {
         to.write_all(format!("{} {text}", text.len()).as_bytes()).await?;

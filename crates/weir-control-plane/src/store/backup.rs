@@ -159,7 +159,7 @@ fn key_of(row: &AnyRow, table: &Table) -> Result<Vec<Value>, StoreError> {
     table.key.iter().map(|name| restore::from_json(&to_json(row, place(name))?)).collect()
 }
 
-/// Column `n` as JSON; octets as `{"base64": ...}`.
+/// Column `n` as JSON; bytes as `{"base64": ...}`.
 fn to_json(row: &AnyRow, n: usize) -> Result<serde_json::Value, StoreError> {
     let raw = row.try_get_raw(n)?;
     if raw.is_null() {

@@ -50,7 +50,7 @@ pub(super) fn check(filter: &Filter) -> Result<(), StoreError> {
     }
     let long = |text: &String| text.len() > MAX_TERM || text.contains('\0');
     if texts.iter().any(|terms| terms.any.iter().chain(&terms.none).any(long)) {
-        return Err(StoreError::Input(format!("a value is longer than {MAX_TERM} octets, or holds NUL")));
+        return Err(StoreError::Input(format!("a value is longer than {MAX_TERM} bytes, or holds NUL")));
     }
     Ok(())
 }

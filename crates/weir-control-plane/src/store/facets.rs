@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 /// Most words kept: an attack is of one type at one point, which few signatures look for.
 const MAX_WORDS: usize = 24;
-/// Longest word kept, in octets.
+/// Longest word kept, in bytes.
 const MAX_WORD: usize = 80;
 /// Stands for any word.
 pub(super) const ANY: &str = "*";

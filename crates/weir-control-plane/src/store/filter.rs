@@ -164,7 +164,7 @@ pub struct Filter {
     pub actions: Terms<String>,
     /// Names of signatures, or ids of policy rules.
     pub rules: Terms<String>,
-    /// Octets of the request.
+    /// Bytes of the request.
     pub sizes: Terms<Span>,
     /// Status of the attack.
     pub statuses: Terms<AttackStatus>,

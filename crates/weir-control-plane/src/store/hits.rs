@@ -20,7 +20,7 @@ const PORTION: usize = 200;
 const COLUMNS: &str = "SELECT h.id, h.time, h.request_id, h.ip, h.country, h.method, h.host, h.path, h.status_code, \
     h.application, h.node, h.mode, h.action, h.attack_types, h.size, h.folded FROM hits h";
 
-/// A stored hit and the octets of its request, for trying a rule.
+/// A stored hit and the bytes of its request, for trying a rule.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Replay {
     /// The record.

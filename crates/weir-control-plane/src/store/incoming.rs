@@ -16,11 +16,11 @@ pub(super) const MAX_DOC: usize = 3 << 20;
 pub(super) const MAX_AHEAD: i64 = ids::DAY;
 /// Groups that one hit joins: beyond these it says nothing new.
 const MAX_GROUPS: usize = 16;
-/// Octets of a path that can be searched.
+/// Bytes of a path that can be searched.
 const MAX_PATH: usize = 1024;
-/// Octets of every other text that can be searched.
+/// Bytes of every other text that can be searched.
 const MAX_TEXT: usize = 256;
-/// Octets of each list.
+/// Bytes of each list.
 const MAX_LIST: usize = 2048;
 
 /// What may come in.
@@ -266,7 +266,7 @@ pub(super) fn connector(hit: &Hit) -> String {
     text(&hit.connector, MAX_TEXT)
 }
 
-/// `source` cut to `max` octets at a character, without NUL, which PostgreSQL cannot keep.
+/// `source` cut to `max` bytes at a character, without NUL, which PostgreSQL cannot keep.
 pub(super) fn text(source: &str, max: usize) -> String {
     source[..source.floor_char_boundary(max)].replace('\0', "\u{fffd}")
 }

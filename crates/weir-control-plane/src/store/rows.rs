@@ -64,7 +64,7 @@ pub struct HitRow {
     pub method: String,
     /// Host.
     pub host: String,
-    /// Path, cut at 1,024 octets.
+    /// Path, cut at 1,024 bytes.
     pub path: String,
     /// Status code of the upstream's answer; 0 where not known.
     pub status_code: u16,
@@ -78,7 +78,7 @@ pub struct HitRow {
     pub action: String,
     /// Attack types.
     pub attack_types: Vec<AttackType>,
-    /// Octets of the request.
+    /// Bytes of the request.
     pub size: u64,
     /// Further identical hits that it stands for.
     pub folded: u64,

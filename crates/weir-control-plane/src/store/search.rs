@@ -10,7 +10,7 @@ use weir_core::model::AttackType;
 use std::fmt;
 use words::{Word, split};
 
-/// Longest search, in octets.
+/// Longest search, in bytes.
 pub const MAX_SEARCH: usize = 2_048;
 
 /// What a search is read with.
@@ -57,7 +57,7 @@ fn wrong<T>(message: impl Into<String>, help: impl Into<String>) -> Result<T, Wr
 /// Reads a search.
 pub fn parse(text: &str, context: SearchContext<'_>) -> Result<Filter, SearchError> {
     if text.len() > MAX_SEARCH {
-        let message = format!("the search is longer than {MAX_SEARCH} octets");
+        let message = format!("the search is longer than {MAX_SEARCH} bytes");
         return Err(SearchError { column: 1, message, help: "ask for less at once".into() });
     }
     let words = split(text)?;

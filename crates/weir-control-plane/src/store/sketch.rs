@@ -86,8 +86,8 @@ impl Sketch {
     pub fn to_text(&self) -> String {
         match self {
             Sketch::Exact(hashes) => {
-                let octets: Vec<u8> = hashes.iter().flat_map(|hash| hash.to_be_bytes()).collect();
-                format!("x{}", BASE64.encode(octets))
+                let bytes: Vec<u8> = hashes.iter().flat_map(|hash| hash.to_be_bytes()).collect();
+                format!("x{}", BASE64.encode(bytes))
             }
             Sketch::Registers(registers) => format!("h{}", BASE64.encode(registers.as_slice())),
         }
@@ -96,13 +96,13 @@ impl Sketch {
     /// Reads [`Sketch::to_text`]; none for anything else.
     pub fn from_text(text: &str) -> Option<Sketch> {
         let (kind, rest) = text.split_at_checked(1)?;
-        let octets = BASE64.decode(rest).ok()?;
+        let bytes = BASE64.decode(rest).ok()?;
         match kind {
-            "x" if octets.len() % 8 == 0 && octets.len() <= EXACT * 8 => {
-                let hashes = octets.chunks_exact(8).map(|o| u64::from_be_bytes(o.try_into().unwrap_or_default()));
+            "x" if bytes.len() % 8 == 0 && bytes.len() <= EXACT * 8 => {
+                let hashes = bytes.chunks_exact(8).map(|o| u64::from_be_bytes(o.try_into().unwrap_or_default()));
                 Some(Sketch::Exact(hashes.collect()))
             }
-            "h" => Some(Sketch::Registers(octets.into_boxed_slice().try_into().ok()?)),
+            "h" => Some(Sketch::Registers(bytes.into_boxed_slice().try_into().ok()?)),
             _ => None,
         }
     }

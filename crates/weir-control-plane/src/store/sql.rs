@@ -141,7 +141,7 @@ impl Sql {
             Value::Text(text) => query.bind(text),
             Value::Float(bits) => query.bind(f64::from_bits(bits)),
             Value::Bool(yes) => query.bind(yes),
-            Value::Blob(octets) => query.bind(octets),
+            Value::Blob(bytes) => query.bind(bytes),
             // Written into the text.
             Value::Null => query,
         })

@@ -101,7 +101,7 @@ pub struct TrafficTotal {
     pub blocked: u64,
     /// Requests passed without inspection.
     pub bypassed: u64,
-    /// Octets received.
+    /// Bytes received.
     pub bytes: u64,
     /// Requests by time of inspection, classes of [`LATENCY_BOUNDS_US`].
     pub latency: Vec<u64>,

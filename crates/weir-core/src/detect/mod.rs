@@ -24,9 +24,9 @@ use std::cell::Cell;
 
 /// What a detector looks at: one value, in one of its forms.
 pub struct Subject<'s> {
-    /// The octets.
+    /// The bytes.
     pub bytes: &'s [u8],
-    /// Which kinds of octets occur.
+    /// Which kinds of bytes occur.
     pub chars: Chars,
     /// The value that this is, or is a form of.
     pub value: &'s Value<'s>,
@@ -79,9 +79,9 @@ pub struct Hit<'s> {
     pub attack: AttackType,
     /// How sure.
     pub confidence: Confidence,
-    /// First octet.
+    /// First byte.
     pub start: usize,
-    /// Past the last octet.
+    /// Past the last byte.
     pub end: usize,
 }
 
@@ -114,7 +114,7 @@ pub struct Detector {
     pub about: &'static str,
     /// Zones in which it runs.
     pub zones: Zone,
-    /// Kinds of octets without which no value is worth running it.
+    /// Kinds of bytes without which no value is worth running it.
     pub gate: Gate,
     /// The work: the first, or surest, match. Linear in the length of the subject.
     pub run: fn(&Subject<'_>) -> Option<Match>,
@@ -152,9 +152,9 @@ impl Detector {
 pub struct Match {
     /// How sure.
     pub confidence: Confidence,
-    /// First octet.
+    /// First byte.
     pub start: usize,
-    /// Past the last octet.
+    /// Past the last byte.
     pub end: usize,
 }
 
@@ -216,7 +216,7 @@ pub static TABLE: &[Detector] = &[
 /// The gates of [`TABLE`].
 static GATES: Gates = gate::gates!(TABLE);
 
-/// Detectors of [`TABLE`] that are worth running on a value of these kinds of octets in `zone`, in order.
+/// Detectors of [`TABLE`] that are worth running on a value of these kinds of bytes in `zone`, in order.
 #[inline]
 pub fn worth(chars: Chars, zone: Zone) -> impl Iterator<Item = &'static Detector> {
     gate::each(GATES.open(chars)).map(|line| &TABLE[line]).filter(move |detector| detector.zones.meets(zone))

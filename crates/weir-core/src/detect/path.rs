@@ -80,7 +80,7 @@ fn run(subject: &Subject<'_>) -> Option<Match> {
 
 /// Whether the normalised path may have two dots and a slash.
 ///
-/// **Safety.** Without octets that begin an encoding, normalisation only takes octets away and turns `\` into `/`; dots
+/// **Safety.** Without bytes that begin an encoding, normalisation only takes bytes away and turns `\` into `/`; dots
 /// come together only where they were together before. `same_answer_as_the_slow_path` holds it.
 fn may_climb(text: &[u8], chars: Chars) -> bool {
     const ENCODINGS: Chars = Chars::HIGH.with(Chars::PERCENT).with(Chars::CONTROL);

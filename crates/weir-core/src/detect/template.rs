@@ -53,9 +53,9 @@ pub const DETECTOR: Detector = Detector {
     },
 };
 
-/// Longest expression looked at, in octets.
+/// Longest expression looked at, in bytes.
 const MAX_EXPRESSION: usize = 1024;
-/// Expression octets looked at for each octet of the text, since marks may nest.
+/// Expression bytes looked at for each byte of the text, since marks may nest.
 const FUEL_RATIO: usize = 4;
 /// Opening marks and how the expression ends.
 const MARKS: &[(&[u8], &[u8])] = &[

@@ -71,7 +71,7 @@ pub const REDIRECT: Detector = Detector {
     },
 };
 
-/// Octets of a URL that are looked at.
+/// Bytes of a URL that are looked at.
 const MAX_URL: usize = 512;
 /// Schemes that only attacks ask a server to fetch.
 const SCHEMES: &[&[u8]] = &[b"gopher", b"dict", b"netdoc", b"jar", b"tftp", b"ogg", b"expect", b"rmi"];

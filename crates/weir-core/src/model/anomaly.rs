@@ -29,7 +29,7 @@ anomalies! {
     BadStatusLine = "bad_status_line";
     /// The head does not end with an empty line within the call.
     TruncatedHead = "truncated_head";
-    /// A header line without a colon, or with octets that a field name may not have (RFC 9110 §5.1).
+    /// A header line without a colon, or with bytes that a field name may not have (RFC 9110 §5.1).
     BadHeader = "bad_header";
     /// White space between field name and colon (RFC 9112 §5.1): a smuggling vector.
     SpaceBeforeColon = "space_before_colon";
@@ -37,9 +37,9 @@ anomalies! {
     ObsFold = "obs_fold";
     /// A bare LF or CR in the head.
     BareLineEnd = "bare_line_end";
-    /// A NUL octet in the head or the decoded target.
+    /// A NUL byte in the head or the decoded target.
     NulByte = "nul_byte";
-    /// Control octets in a header value or the target.
+    /// Control bytes in a header value or the target.
     ControlByte = "control_byte";
     /// Both Content-Length and Transfer-Encoding (RFC 9112 §6.3): request smuggling.
     ClTeConflict = "cl_te_conflict";
@@ -47,7 +47,7 @@ anomalies! {
     BadContentLength = "bad_content_length";
     /// A Transfer-Encoding other than exactly `chunked`.
     BadTransferEncoding = "bad_transfer_encoding";
-    /// Content-Length disagrees with the body octets that the connector sent and declared complete.
+    /// Content-Length disagrees with the body bytes that the connector sent and declared complete.
     LengthMismatch = "length_mismatch";
     /// Broken chunk framing in a body sent with `Inspector-Framing: raw`.
     BadChunk = "bad_chunk";
@@ -61,7 +61,7 @@ anomalies! {
     DuplicateHeader = "duplicate_header";
     /// `%` not followed by two hex digits in the target.
     BadPercent = "bad_percent";
-    /// Octets in the target that a URI may not have (RFC 3986 §2).
+    /// Bytes in the target that a URI may not have (RFC 3986 §2).
     BadUriByte = "bad_uri_byte";
     /// UTF-8 in an overlong form (RFC 3629 §3).
     OverlongUtf8 = "overlong_utf8";

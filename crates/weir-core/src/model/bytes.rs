@@ -1,9 +1,9 @@
-//! Showing octets to people: printable, bounded, reversible enough to recognise.
+//! Showing bytes to people: printable, bounded, reversible enough to recognise.
 
 use std::fmt::Write as _;
 
-/// `bytes` as text: valid UTF-8 kept, control and invalid octets as `\xNN`, a backslash as `\\`.
-/// At most `max` input octets are shown; an ellipsis marks the rest.
+/// `bytes` as text: valid UTF-8 kept, control and invalid bytes as `\xNN`, a backslash as `\\`.
+/// At most `max` input bytes are shown; an ellipsis marks the rest.
 pub fn printable(bytes: &[u8], max: usize) -> String {
     let cut = bytes.len() > max;
     let mut out = String::with_capacity(bytes.len().min(max) + 8);

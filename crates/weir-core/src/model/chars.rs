@@ -1,9 +1,9 @@
-//! Which kinds of octets occur in a value.
+//! Which kinds of bytes occur in a value.
 
 use super::bits::{bit_names, ones};
 
 bit_names! {
-    /// Which kinds of octets occur in a value: the cheap first question of every parser and detector.
+    /// Which kinds of bytes occur in a value: the cheap first question of every parser and detector.
     Chars(u64) {
         /// Letters.
         ALPHA = "alpha";
@@ -13,9 +13,9 @@ bit_names! {
         BLANK = "blank";
         /// CR and LF.
         NEWLINE = "newline";
-        /// Other control octets and DEL.
+        /// Other control bytes and DEL.
         CONTROL = "control";
-        /// Octets from 0x80 up.
+        /// Bytes from 0x80 up.
         HIGH = "high";
         /// `%`
         PERCENT = "%";
@@ -84,7 +84,7 @@ bit_names! {
     }
 }
 
-/// The bit of each octet.
+/// The bit of each byte.
 static CHAR_BITS: [u64; 256] = {
     let mut table = [0u64; 256];
     let mut b = 0usize;
@@ -148,7 +148,7 @@ impl Chars {
     /// Every kind.
     pub const ALL: Chars = Chars((1 << Chars::KINDS) - 1);
 
-    /// The kinds of octets that occur in `bytes`. Once all have, no more octets are looked at: binary content costs little.
+    /// The kinds of bytes that occur in `bytes`. Once all have, no more bytes are looked at: binary content costs little.
     #[inline]
     pub fn of(bytes: &[u8]) -> Chars {
         const BLOCK: usize = 1024;
@@ -201,7 +201,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn chars_sees_every_octet() {
+    fn chars_sees_every_byte() {
         for b in 0..=255u8 {
             assert_eq!(Chars::of(&[b]), chars_of(b));
             assert_eq!(Chars::of(&[b'a', b'a', b, b'a', b'a']), chars_of(b).with(Chars::ALPHA));

@@ -1,6 +1,6 @@
 //! How far a mistyped word is from a known one, for "did you mean".
 
-/// Longest word compared, in octets: the time grows with the product of both lengths.
+/// Longest word compared, in bytes: the time grows with the product of both lengths.
 const LONGEST: usize = 64;
 
 /// Edits (insert, delete, replace, swap of neighbours) that turn `a` into `b`; [`usize::MAX`] if either is longer than

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 /// A decoded name and value.
 pub type DecodedPair<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
 
-/// The decoded head of a request. Conditions of rules and routes are judged on this, never on raw octets.
+/// The decoded head of a request. Conditions of rules and routes are judged on this, never on raw bytes.
 #[derive(Clone, Debug, Default)]
 pub struct Facts<'a> {
     /// Method as sent.

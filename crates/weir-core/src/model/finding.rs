@@ -47,13 +47,13 @@ pub struct Finding {
     pub confidence: Confidence,
     /// Whether the sum on this value reached [`Confidence::ATTACK`]; findings that did not are kept for `explain`.
     pub decisive: bool,
-    /// First octet of the match within the value as decoded (or as normalised for the rule).
+    /// First byte of the match within the value as decoded (or as normalised for the rule).
     pub start: usize,
-    /// The matched octets, printable and cut. Personal data: mask before showing.
+    /// The matched bytes, printable and cut. Personal data: mask before showing.
     pub matched: String,
 }
 
-/// Longest fragment kept in a finding, in octets.
+/// Longest fragment kept in a finding, in bytes.
 pub const MAX_MATCHED: usize = 256;
 
 /// Why a part of a message was not inspected.
@@ -136,7 +136,7 @@ pub enum Coverage {
 pub struct Upload {
     /// Where.
     pub point: PointPath,
-    /// Its size in octets.
+    /// Its size in bytes.
     pub bytes: u64,
 }
 
@@ -147,7 +147,7 @@ pub struct DecodeStep {
     pub point: PointPath,
     /// The value, printable and cut.
     pub value: String,
-    /// Its full length in octets.
+    /// Its full length in bytes.
     pub length: usize,
     /// Whether detectors looked at it, or at what was decoded from it only.
     pub scanned: bool,

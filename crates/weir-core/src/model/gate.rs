@@ -1,11 +1,11 @@
-//! The cheap first question of every parser and detector: whether the kinds of octets in a value are worth it at all.
+//! The cheap first question of every parser and detector: whether the kinds of bytes in a value are worth it at all.
 //!
 //! A table asks it for all of its lines at once: for each kind that occurs, one look at which lines it speaks for.
 
 use super::bits::ones;
 use super::chars::Chars;
 
-/// What octets a value must have to be worth a line of a table.
+/// What bytes a value must have to be worth a line of a table.
 #[derive(Clone, Copy, Debug)]
 pub struct Gate {
     /// One of these occurs.
@@ -35,7 +35,7 @@ impl Gate {
         Self { within, ..self }
     }
 
-    /// Whether it is open to values with these kinds of octets. An empty value opens none.
+    /// Whether it is open to values with these kinds of bytes. An empty value opens none.
     pub const fn opens(&self, chars: Chars) -> bool {
         chars.meets(self.any) && chars.meets(self.also) && chars.without(self.within).is_empty()
     }
@@ -47,7 +47,7 @@ pub const MAX_GATES: usize = 32;
 /// Lines of a table, by number.
 pub type Lines = u32;
 
-/// The gates of a table, by kind of octet.
+/// The gates of a table, by kind of byte.
 #[derive(Debug)]
 pub struct Gates {
     any: [Lines; Chars::KINDS],
@@ -75,7 +75,7 @@ impl Gates {
         self
     }
 
-    /// The lines whose gates are open to values with these kinds of octets.
+    /// The lines whose gates are open to values with these kinds of bytes.
     #[inline]
     pub fn open(&self, chars: Chars) -> Lines {
         let (mut any, mut also, mut outside) = (0, 0, 0);

@@ -15,9 +15,9 @@ pub struct GraphqlFacts {
     pub depth: usize,
     /// Aliases in one document.
     pub aliases: usize,
-    /// Octets of one document.
+    /// Bytes of one document.
     pub document_bytes: usize,
-    /// Octets of one argument value or variable.
+    /// Bytes of one argument value or variable.
     pub value_bytes: usize,
     /// Whether the schema is asked for (`__schema`, `__type`).
     pub introspection: bool,

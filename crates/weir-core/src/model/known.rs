@@ -2,10 +2,10 @@
 //!
 //! An API's member names, parameter names and header values are few, and most of what a request consists of. Once one has
 //! been looked at, and neither a parser nor a detector nor a signature had anything to do with it, it is known, and is
-//! passed over where it comes again: same octets, same [`Place`], same ruleset. What depends on the point at which a value
+//! passed over where it comes again: same bytes, same [`Place`], same ruleset. What depends on the point at which a value
 //! stands is never known.
 //!
-//! Bounded: [`SETS`] times [`WAYS`] values of at most [`MAX_OCTETS`] octets each. A value is remembered when it comes the
+//! Bounded: [`SETS`] times [`WAYS`] values of at most [`MAX_BYTES`] bytes each. A value is remembered when it comes the
 //! second time, so that names which come but once, such as ids, drive none out; a client who fills the table with names of
 //! its own makes inspection as slow as it is without.
 
@@ -18,8 +18,8 @@ use std::hash::BuildHasher;
 const SETS: usize = 2048;
 /// Values in a set: the oldest makes way.
 const WAYS: usize = 2;
-/// Longest name or header remembered, in octets: user agents are among them.
-const MAX_OCTETS: usize = 192;
+/// Longest name or header remembered, in bytes: user agents are among them.
+const MAX_BYTES: usize = 192;
 /// Longest other value remembered: words such as `active`, codes of countries, segments of paths.
 const MAX_WORD: usize = 12;
 /// Bits that say which values have come once.
@@ -42,12 +42,12 @@ impl Place {
     /// Zones whose values come again whatever they are.
     const REPEATED: Zone = Zone::NAME.with(Zone::HEADER);
 
-    /// Whether values here of `length` octets are worth remembering.
+    /// Whether values here of `length` bytes are worth remembering.
     #[inline]
     pub const fn repeats(&self, length: usize) -> bool {
         // Uploaded files are counted, whatever they hold.
         let word = length <= MAX_WORD && self.zone.meets(Zone::PARAMETERS) && !self.zone.meets(Zone::FILE);
-        word || length <= MAX_OCTETS && self.zone.meets(Self::REPEATED)
+        word || length <= MAX_BYTES && self.zone.meets(Self::REPEATED)
     }
 }
 
@@ -55,7 +55,7 @@ impl Place {
 #[derive(Debug, Default)]
 struct Entry {
     place: Place,
-    octets: SmallVec<[u8; 24]>,
+    bytes: SmallVec<[u8; 24]>,
 }
 
 /// Values that are known to hold nothing.
@@ -79,28 +79,28 @@ impl Known {
         }
     }
 
-    /// Whether `octets` at `place` are known to hold nothing.
+    /// Whether `bytes` at `place` are known to hold nothing.
     #[inline]
-    pub fn holds(&self, octets: &[u8], place: Place) -> bool {
-        if self.tags.is_empty() || !place.repeats(octets.len()) {
+    pub fn holds(&self, bytes: &[u8], place: Place) -> bool {
+        if self.tags.is_empty() || !place.repeats(bytes.len()) {
             return false;
         }
-        let (at, tag) = set_and_tag(self.hasher.hash_one(octets));
+        let (at, tag) = set_and_tag(self.hasher.hash_one(bytes));
         let same = |way: usize| {
             let entry = &self.sets[at][way];
             // An empty entry holds the empty value, which holds nothing.
-            entry.octets.as_slice() == octets && entry.place == place
+            entry.bytes.as_slice() == bytes && entry.place == place
         };
         let tags = self.tags[at];
         (0..WAYS).any(|way| tags[way] == tag && same(way))
     }
 
-    /// `octets` at `place` hold nothing, which does not depend on their point.
-    pub fn learn(&mut self, octets: &[u8], place: Place) {
-        if !place.repeats(octets.len()) {
+    /// `bytes` at `place` hold nothing, which does not depend on their point.
+    pub fn learn(&mut self, bytes: &[u8], place: Place) {
+        if !place.repeats(bytes.len()) {
             return;
         }
-        let hash = self.hasher.hash_one(octets);
+        let hash = self.hasher.hash_one(bytes);
         if !self.came_before(hash) {
             return;
         }
@@ -112,7 +112,7 @@ impl Known {
         let (set, tags) = (&mut self.sets[at], &mut self.tags[at]);
         set.rotate_right(1);
         tags.rotate_right(1);
-        set[0] = Entry { place, octets: SmallVec::from_slice(octets) };
+        set[0] = Entry { place, bytes: SmallVec::from_slice(bytes) };
         tags[0] = tag;
     }
 
@@ -182,7 +182,7 @@ mod tests {
             }
         }
         assert_eq!(known.sets.len(), SETS);
-        let long = [b'a'; MAX_OCTETS + 1];
+        let long = [b'a'; MAX_BYTES + 1];
         for _ in 0..2 {
             known.learn(&long, NAME);
         }

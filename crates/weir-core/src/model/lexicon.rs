@@ -6,7 +6,7 @@
 #[derive(Debug)]
 pub struct Lexicon<V: 'static, const SLOTS: usize> {
     slots: [Option<(u64, &'static [u8], V)>; SLOTS],
-    /// Lengths of the words that begin with each octet, as bits; the last bit is for all longer ones.
+    /// Lengths of the words that begin with each byte, as bits; the last bit is for all longer ones.
     lengths: [u32; 256],
 }
 
@@ -75,10 +75,10 @@ const fn length(word: &[u8]) -> u32 {
     1 << if word.len() < 31 { word.len() } else { 31 }
 }
 
-/// A number that words equal but for case share: their length and up to eight octets, letters in lower case.
+/// A number that words equal but for case share: their length and up to eight bytes, letters in lower case.
 #[inline]
 const fn key(word: &[u8]) -> u64 {
-    let octets = if let (Some(first), Some(last)) = (word.first_chunk::<4>(), word.last_chunk::<4>()) {
+    let bytes = if let (Some(first), Some(last)) = (word.first_chunk::<4>(), word.last_chunk::<4>()) {
         (u32::from_le_bytes(*first) as u64) << 32 | u32::from_le_bytes(*last) as u64
     } else {
         match *word {
@@ -88,8 +88,8 @@ const fn key(word: &[u8]) -> u64 {
             [a, b, c, ..] => (a as u64) << 16 | (b as u64) << 8 | c as u64,
         }
     };
-    // The bit that tells lower from upper case; of other octets it only makes more alike.
-    (octets | 0x2020_2020_2020_2020) ^ (word.len() as u64).wrapping_mul(0x0100_0000_01b3)
+    // The bit that tells lower from upper case; of other bytes it only makes more alike.
+    (bytes | 0x2020_2020_2020_2020) ^ (word.len() as u64).wrapping_mul(0x0100_0000_01b3)
 }
 
 #[cfg(test)]

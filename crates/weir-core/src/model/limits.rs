@@ -1,19 +1,19 @@
 //! Named bounds of one inspection. Every loop and every allocation in `parse` and `detect` answers to one of them.
 
-/// Bounds for the inspection of one message. All sizes in octets.
+/// Bounds for the inspection of one message. All sizes in bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Work units an inspection may spend; a unit is about one octet looked at once by one pass.
+    /// Work units an inspection may spend; a unit is about one byte looked at once by one pass.
     pub work: u64,
     /// Parsers stacked on one value (`[base64][gzip][json_doc]` is three).
     pub depth: u8,
     /// Values extracted from one message.
     pub values: u32,
-    /// Octets made by decoders from one message, all together.
+    /// Bytes made by decoders from one message, all together.
     pub decoded_bytes: usize,
-    /// Octets of one decompressed stream.
+    /// Bytes of one decompressed stream.
     pub inflated_bytes: usize,
-    /// Output octets for each input octet of a decompressed stream, once past `inflate_grace`.
+    /// Output bytes for each input byte of a decompressed stream, once past `inflate_grace`.
     pub inflate_ratio: usize,
     /// Output below this size is never called a bomb.
     pub inflate_grace: usize,

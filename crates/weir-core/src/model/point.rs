@@ -125,7 +125,7 @@ tags! {
 pub enum Key<'a> {
     /// The tag has none.
     None,
-    /// A name from the message, octets as decoded.
+    /// A name from the message, bytes as decoded.
     Name(&'a [u8]),
     /// A position.
     Index(u32),
@@ -199,7 +199,7 @@ impl<'a> PointTree<'a> {
         self.nodes.reserve(nodes);
     }
 
-    /// Octets of memory that it has.
+    /// Bytes of memory that it has.
     pub fn memory(&self) -> usize {
         self.nodes.capacity() * size_of::<(PointId, Segment<'_>)>()
     }

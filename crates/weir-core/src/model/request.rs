@@ -1,4 +1,4 @@
-//! A message as the client sent it: borrowed octets, nothing decoded, nothing merged.
+//! A message as the client sent it: borrowed bytes, nothing decoded, nothing merged.
 
 use super::anomaly::AnomalyKind;
 
@@ -34,7 +34,7 @@ pub enum BodyState {
     /// All of it.
     #[default]
     Complete,
-    /// The first octets only.
+    /// The first bytes only.
     Prefix,
     /// None of it was read; why stands in the connector's declaration.
     Unread,
@@ -77,7 +77,7 @@ pub struct Message<'a> {
     pub headers: Vec<Header<'a>>,
     /// What was odd about the head when it was split into lines.
     pub oddities: Vec<AnomalyKind>,
-    /// Body octets, transfer coding removed, content coding kept.
+    /// Body bytes, transfer coding removed, content coding kept.
     pub body: &'a [u8],
     /// How much of the body this is.
     pub body_state: BodyState,

@@ -107,7 +107,7 @@ pub enum Hint<'a> {
 pub struct Value<'a> {
     /// Where it sits.
     pub point: PointId,
-    /// Its octets, decoded as far as its point says.
+    /// Its bytes, decoded as far as its point says.
     pub bytes: &'a [u8],
     /// What part of the message it comes from.
     pub zone: Zone,
@@ -119,15 +119,15 @@ pub struct Value<'a> {
     pub tried: bool,
     /// Whether other values hold all that is in this one, so that detectors need not look at it.
     pub covered: bool,
-    /// Which kinds of octets occur in `bytes`.
+    /// Which kinds of bytes occur in `bytes`.
     pub chars: Chars,
 }
 
-/// How many leading octets are sampled to tell binary from text.
+/// How many leading bytes are sampled to tell binary from text.
 const BINARY_SAMPLE: usize = 512;
 
 impl Value<'_> {
-    /// Whether `bytes` look like no text: a NUL or more than one control octet in sixteen within the first 512.
+    /// Whether `bytes` look like no text: a NUL or more than one control byte in sixteen within the first 512.
     pub fn looks_binary(bytes: &[u8]) -> bool {
         let sample = &bytes[..bytes.len().min(BINARY_SAMPLE)];
         let control = sample.iter().filter(|&&b| b < 0x20 && !matches!(b, b'\t' | b'\n' | b'\r' | 0x0c)).count();

@@ -10,7 +10,7 @@ const CONFIG: GeneralPurposeConfig = GeneralPurposeConfig::new()
     .with_decode_allow_trailing_bits(true);
 const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, CONFIG);
 
-/// What stands for an octet that no alphabet has.
+/// What stands for a byte that no alphabet has.
 const NONE: u8 = 0xff;
 
 /// Whether `byte` belongs to one of the alphabets, padding and white space aside.
@@ -36,7 +36,7 @@ static DIGITS: [u8; 256] = {
     table
 };
 
-/// The first three octets that `text` stands for: a cheap look before decoding it all.
+/// The first three bytes that `text` stands for: a cheap look before decoding it all.
 pub fn peek(text: &[u8]) -> Option<[u8; 3]> {
     let &[a, b, c, d] = text.first_chunk::<4>()?;
     let digit = |byte: u8| DIGITS[usize::from(byte)];
@@ -44,7 +44,7 @@ pub fn peek(text: &[u8]) -> Option<[u8; 3]> {
     (a | b | c | d < 64).then_some([a << 2 | b >> 4, b << 4 | c >> 2, c << 6 | d])
 }
 
-/// Decodes `text`; none if an octet is no digit, or the length is impossible. A blank between digits is the `+` that
+/// Decodes `text`; none if a byte is no digit, or the length is impossible. A blank between digits is the `+` that
 /// form decoding turned into it; line ends are dropped.
 pub fn decode(text: &[u8]) -> Option<Vec<u8>> {
     let text = text.trim_ascii();

@@ -31,7 +31,7 @@ pub enum Charset {
     Unknown,
 }
 
-/// Order of octets.
+/// Order of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Endian {
     /// Least significant first.
@@ -45,7 +45,7 @@ pub enum Endian {
 pub struct Decoded<'a> {
     /// The text; borrowed where it is the input.
     pub text: Cow<'a, [u8]>,
-    /// Whether some octets meant nothing in the character set.
+    /// Whether some bytes meant nothing in the character set.
     pub faulty: bool,
 }
 
@@ -82,7 +82,7 @@ pub fn named(label: &[u8]) -> Charset {
     }
 }
 
-/// Leading octets looked at for the pattern of UTF-16 and UTF-32.
+/// Leading bytes looked at for the pattern of UTF-16 and UTF-32.
 const SAMPLE: usize = 64;
 
 /// The character set that a byte order mark or the pattern of NULs shows, and the length of the mark.
@@ -138,13 +138,13 @@ pub fn decode(input: &[u8], charset: Charset) -> Decoded<'_> {
     Decoded { text: Cow::Owned(text), faulty }
 }
 
-fn latin1(octet: u8) -> impl Iterator<Item = u8> {
+fn latin1(byte: u8) -> impl Iterator<Item = u8> {
     let mut buffer = [0; 4];
-    let length = char::from(octet).encode_utf8(&mut buffer).len();
+    let length = char::from(byte).encode_utf8(&mut buffer).len();
     buffer.into_iter().take(length)
 }
 
-/// UTF-16 or UTF-32, by the size of a unit. Octets past the last whole unit are kept as they are.
+/// UTF-16 or UTF-32, by the size of a unit. Bytes past the last whole unit are kept as they are.
 fn units(input: &[u8], size: usize, endian: Endian) -> (Vec<u8>, bool) {
     let code = |unit: &[u8]| match endian {
         Endian::Little => unit.iter().rev().fold(0u32, |code, &b| code << 8 | u32::from(b)),

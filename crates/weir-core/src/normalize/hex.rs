@@ -2,7 +2,7 @@
 
 use super::percent;
 
-/// The octets that pairs of hex digits stand for; none if there is another octet or an odd one out.
+/// The bytes that pairs of hex digits stand for; none if there is another byte or an odd one out.
 pub fn decode(text: &[u8]) -> Option<Vec<u8>> {
     if !text.len().is_multiple_of(2) {
         return None;
@@ -10,7 +10,7 @@ pub fn decode(text: &[u8]) -> Option<Vec<u8>> {
     text.chunks_exact(2).map(|pair| Some(percent::hex(pair[0])? << 4 | percent::hex(pair[1])?)).collect()
 }
 
-/// Whether `bytes` are ASCII text: no control octet but tab and line ends.
+/// Whether `bytes` are ASCII text: no control byte but tab and line ends.
 pub fn is_ascii_text(bytes: &[u8]) -> bool {
     bytes.iter().all(|&b| matches!(b, b' '..=b'~' | b'\t' | b'\r' | b'\n'))
 }

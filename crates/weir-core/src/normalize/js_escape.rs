@@ -18,7 +18,7 @@ pub fn css(input: &[u8]) -> Cow<'_, [u8]> {
 struct Step {
     /// The character; none for a line continuation.
     char: Option<char>,
-    /// Octets used behind the backslash.
+    /// Bytes used behind the backslash.
     used: usize,
     /// Whether it can hide a character.
     hides: bool,
@@ -151,7 +151,7 @@ mod tests {
     proptest! {
         #[test]
         fn never_longer_and_never_panics(bytes in proptest::collection::vec(prop_oneof![Just(b'\\'), Just(b'u'), Just(b'{'), any::<u8>()], 0..80)) {
-            // A reference stands for at most three octets more than a two-digit escape has.
+            // A reference stands for at most three bytes more than a two-digit escape has.
             prop_assert!(js(&bytes).len() <= bytes.len() + bytes.len() / 2 && css(&bytes).len() <= bytes.len() * 2);
         }
     }

@@ -10,7 +10,7 @@
 pub enum Token<'a> {
     /// `{`, `}`, `[`, `]`, `:` or `,`
     Mark(u8),
-    /// The octets between the quotes, and whether there are escapes among them.
+    /// The bytes between the quotes, and whether there are escapes among them.
     Text(&'a [u8], bool),
     /// A number of the JSON grammar.
     Number(&'a [u8]),
@@ -41,7 +41,7 @@ impl<'a> Lexer<'a> {
         Self { input, at, broken: std::str::from_utf8(input).is_err() }
     }
 
-    /// Octets read so far.
+    /// Bytes read so far.
     pub fn position(&self) -> usize {
         self.at
     }
@@ -136,19 +136,19 @@ impl<'a> Iterator for Lexer<'a> {
     }
 }
 
-/// How many octets of `text` come before the first `quote`, backslash or control octet: eight are looked at at once, as most
+/// How many bytes of `text` come before the first `quote`, backslash or control byte: eight are looked at at once, as most
 /// strings are short.
 fn plain(text: &[u8], quote: u8) -> usize {
     const ONES: u64 = u64::MAX / 255;
     const HIGH: u64 = ONES << 7;
-    // The highest bit of each octet that is less than `than`. A borrow can only mark octets behind a right one.
-    let less = |octets: u64, than: u8| octets.wrapping_sub(ONES * u64::from(than)) & !octets & HIGH;
-    let is = |octets: u64, octet: u8| less(octets ^ (ONES * u64::from(octet)), 1);
+    // The highest bit of each byte that is less than `than`. A borrow can only mark bytes behind a right one.
+    let less = |bytes: u64, than: u8| bytes.wrapping_sub(ONES * u64::from(than)) & !bytes & HIGH;
+    let is = |bytes: u64, byte: u8| less(bytes ^ (ONES * u64::from(byte)), 1);
     let mut chunks = text.chunks_exact(8);
     let mut at = 0;
     for chunk in &mut chunks {
-        let octets = u64::from_le_bytes(chunk.try_into().expect("eight"));
-        let marks = less(octets, b' ') | is(octets, quote) | is(octets, b'\\');
+        let bytes = u64::from_le_bytes(chunk.try_into().expect("eight"));
+        let marks = less(bytes, b' ') | is(bytes, quote) | is(bytes, b'\\');
         if marks != 0 {
             return at + marks.trailing_zeros() as usize / 8;
         }
@@ -215,7 +215,7 @@ pub fn unescape(text: &[u8], mut put: impl FnMut(&[u8])) -> bool {
     strict
 }
 
-/// Decodes `uXXXX`, or a pair of surrogates, at the start of `rest`: octets used and whether it was well formed.
+/// Decodes `uXXXX`, or a pair of surrogates, at the start of `rest`: bytes used and whether it was well formed.
 fn unicode(rest: &[u8], put: &mut impl FnMut(&[u8])) -> (usize, bool) {
     let Some(first) = hex4(&rest[1..]) else {
         put(b"u");

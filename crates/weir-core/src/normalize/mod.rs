@@ -1,4 +1,4 @@
-//! Decodings: one a file, pure functions from octets to octets that say whether they changed anything.
+//! Decodings: one a file, pure functions from bytes to bytes that say whether they changed anything.
 //!
 //! Parsers use them to open a value; [`VIEWS`] lists those that detectors look through, made only where they change
 //! something. A decoder never fails: what it does not understand it leaves as it is.

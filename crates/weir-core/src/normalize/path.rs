@@ -6,18 +6,18 @@
 use super::percent::hex;
 use std::borrow::Cow;
 
-/// Lead octets of overlong UTF-8 forms and how many octets follow.
+/// Lead bytes of overlong UTF-8 forms and how many bytes follow.
 const LEAD_BYTES: [(u8, usize); 4] = [(0xe0, 2), (0xf0, 3), (0xf8, 4), (0xfc, 5)];
 
 /// `\` becomes `/`, sloppy encodings are undone, `//`, `/./` and `;...` path parameters before a `/` vanish.
 ///
-/// **Safety.** Most values have nothing to undo: [`changes`] finds the first octet that the slow path would treat
+/// **Safety.** Most values have nothing to undo: [`changes`] finds the first byte that the slow path would treat
 /// otherwise than by copying it, and without one the input is the answer. `same_answer_as_the_slow_path` holds both together.
 pub fn run(input: &[u8]) -> Cow<'_, [u8]> {
     if !changes(input) { Cow::Borrowed(input) } else { slow(input) }
 }
 
-/// What an octet may begin that is not copied as it is.
+/// What a byte may begin that is not copied as it is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Begin {
     /// Nothing.
@@ -30,17 +30,17 @@ enum Begin {
     Change,
 }
 
-/// What each octet may begin.
+/// What each byte may begin.
 static BEGINS: [Begin; 256] = {
     let mut table = [Begin::Nothing; 256];
     let mut b = 0;
     while b < 256 {
-        let octet = b as u8;
-        table[b] = match octet {
+        let byte = b as u8;
+        table[b] = match byte {
             b'\\' => Begin::Change,
             b'/' | b';' => Begin::Slash,
             b'0' | b'%' | 0x80.. => Begin::Encoding,
-            _ if is_dropped(octet) => Begin::Change,
+            _ if is_dropped(byte) => Begin::Change,
             _ => Begin::Nothing,
         };
         b += 1;
@@ -48,7 +48,7 @@ static BEGINS: [Begin; 256] = {
     table
 };
 
-/// Whether some octet of `input` is not copied as it is.
+/// Whether some byte of `input` is not copied as it is.
 fn changes(input: &[u8]) -> bool {
     input.iter().enumerate().any(|(at, &b)| match BEGINS[b as usize] {
         Begin::Nothing => false,
@@ -94,19 +94,19 @@ fn undo(input: &[u8]) -> Option<Vec<u8>> {
     let mut out = input[..first].to_vec();
     let mut at = first;
     while at < input.len() {
-        let (octet, used) = step(&input[at..]);
-        out.extend(octet);
+        let (byte, used) = step(&input[at..]);
+        out.extend(byte);
         at += used;
     }
     Some(out)
 }
 
-/// Control octets that end or vanish from a file name.
+/// Control bytes that end or vanish from a file name.
 const fn is_dropped(b: u8) -> bool {
     b < b'\t' || (b >= 0x0e && b < 0x20)
 }
 
-/// The octet meant at the start of `input`, if any, and how many octets spell it.
+/// The byte meant at the start of `input`, if any, and how many bytes spell it.
 fn step(input: &[u8]) -> (Option<u8>, usize) {
     match *input {
         [b, ..] if is_dropped(b) => (None, 1),
@@ -151,7 +151,7 @@ fn sloppy(a: u8, b: u8) -> u8 {
     digit(a).wrapping_mul(16).wrapping_add(digit(b))
 }
 
-/// An overlong form of more than two octets (RFC 3629 §3 forbids them).
+/// An overlong form of more than two bytes (RFC 3629 §3 forbids them).
 fn overlong(lead: u8, input: &[u8]) -> (Option<u8>, usize) {
     let following = LEAD_BYTES.iter().find(|(l, _)| *l == lead).map_or(0, |(_, n)| *n);
     match input.get(1..=following) {

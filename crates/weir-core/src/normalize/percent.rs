@@ -12,7 +12,7 @@ pub enum Plus {
     Space,
 }
 
-/// Decodes each escape once. Octets that a decoded escape makes are not looked at again.
+/// Decodes each escape once. Bytes that a decoded escape makes are not looked at again.
 pub fn decode(input: &[u8], plus: Plus) -> Cow<'_, [u8]> {
     let find = |from: &[u8]| if plus == Plus::Space { memchr2(b'%', b'+', from) } else { memchr(b'%', from) };
     let Some(first) = find(input) else { return Cow::Borrowed(input) };
@@ -52,14 +52,14 @@ pub fn has_bad_escape(input: &[u8]) -> bool {
 
 /// What an escape stands for.
 enum Decoded {
-    Octet(u8),
+    Byte(u8),
     Char(char),
 }
 
 impl Decoded {
     fn push_to(&self, out: &mut Vec<u8>) {
         match *self {
-            Decoded::Octet(octet) => out.push(octet),
+            Decoded::Byte(byte) => out.push(byte),
             Decoded::Char(c) => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
         }
     }
@@ -68,9 +68,9 @@ impl Decoded {
 /// The escape at the start of `input`, and its length.
 fn escape(input: &[u8], plus: Plus) -> Option<(Decoded, usize)> {
     match *input {
-        [b'+', ..] if plus == Plus::Space => Some((Decoded::Octet(b' '), 1)),
+        [b'+', ..] if plus == Plus::Space => Some((Decoded::Byte(b' '), 1)),
         [b'%', b'u' | b'U', ..] => wide(input),
-        [b'%', a, b, ..] => Some((Decoded::Octet(hex(a)? << 4 | hex(b)?), 3)),
+        [b'%', a, b, ..] => Some((Decoded::Byte(hex(a)? << 4 | hex(b)?), 3)),
         _ => None,
     }
 }

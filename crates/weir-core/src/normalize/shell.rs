@@ -15,7 +15,7 @@ pub fn run(input: &[u8]) -> Cow<'_, [u8]> {
     if out == input { Cow::Borrowed(input) } else { Cow::Owned(out) }
 }
 
-/// Appends what the shell makes of the octets at `at` and says how many they are.
+/// Appends what the shell makes of the bytes at `at` and says how many they are.
 fn step(input: &[u8], at: usize, out: &mut Vec<u8>) -> usize {
     let rest = &input[at..];
     let word = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'_' | b'-' | b'.'));

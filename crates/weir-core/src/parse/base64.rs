@@ -7,7 +7,7 @@ use crate::normalize::{base64, hex};
 
 /// Fewest digits that are decoded.
 const MIN_DIGITS: usize = 8;
-/// Octets from which on text may have letters beyond ASCII: shorter words decode to such text by chance.
+/// Bytes from which on text may have letters beyond ASCII: shorter words decode to such text by chance.
 const MIN_UNICODE: usize = 24;
 /// What base64 is made of, with white space and a `data:` prefix (RFC 2397).
 pub(super) const ALPHABET: Chars = Chars::TOKEN
@@ -19,7 +19,7 @@ pub(super) const ALPHABET: Chars = Chars::TOKEN
     .with(Chars::COLON)
     .with(Chars::SEMICOLON)
     .with(Chars::COMMA);
-/// First octets of containers worth opening: gzip, Java serialisation, .NET BinaryFormatter, Python pickle 2 to 5,
+/// First bytes of containers worth opening: gzip, Java serialisation, .NET BinaryFormatter, Python pickle 2 to 5,
 /// ASP.NET view state, ZIP, Zstandard, zlib.
 const CONTAINERS: &[&[u8]] = &[
     b"\x1f\x8b\x08",
@@ -62,11 +62,11 @@ fn begins_container(first: &[u8; 3]) -> bool {
     may && CONTAINERS.iter().any(|magic| magic.starts_with(&first[..magic.len().min(3)]))
 }
 
-/// Emits the decoded octets at `[base64]`.
+/// Emits the decoded bytes at `[base64]`.
 pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, Fail> {
     let text = payload(value.bytes).trim_ascii();
     em.budget.spend(text.len())?;
-    // A long value is given up at its first octets unless they decode to something.
+    // A long value is given up at its first bytes unless they decode to something.
     let head = base64::decode(&text[..text.len().min(64) & !3]).ok_or(Fail::NotMine)?;
     let container = CONTAINERS.iter().any(|magic| head.starts_with(magic));
     if text.len() < MIN_DIGITS || !(container || is_text(&head, text.len() > 64)) {
@@ -103,7 +103,7 @@ fn payload(bytes: &[u8]) -> &[u8] {
 
 /// A look at the first digits, without a copy: whether they may decode to text or a container.
 ///
-/// **Safety.** Control octets other than NUL (for UTF-16), tab and line ends are in no text that [`is_text`] takes, and
+/// **Safety.** Control bytes other than NUL (for UTF-16), tab and line ends are in no text that [`is_text`] takes, and
 /// letters beyond ASCII only in longer ones. `the_first_look_changes_no_answer` holds it.
 fn may_be_text(text: &[u8]) -> bool {
     const LOOK: usize = 24;
@@ -115,7 +115,7 @@ fn may_be_text(text: &[u8]) -> bool {
         || base64::peek(text).is_none_or(|head| begins_container(&head))
 }
 
-/// Whether decoded octets are text; `cut` where more follows.
+/// Whether decoded bytes are text; `cut` where more follows.
 fn is_text(bytes: &[u8], cut: bool) -> bool {
     if hex::is_ascii_text(bytes) || utf16(bytes).is_some() {
         return !bytes.is_empty();

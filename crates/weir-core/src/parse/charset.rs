@@ -6,7 +6,7 @@ use crate::model::{AnomalyKind, Chars, Segment, Stop, Tag, Value, Zone};
 use crate::normalize::charset::{self, Charset};
 use std::borrow::Cow;
 
-/// Values with a declared character set, and those with octets that ASCII text has not, or a `+`.
+/// Values with a declared character set, and those with bytes that ASCII text has not, or a `+`.
 pub fn suits(value: &Candidate<'_>) -> Suits {
     if value.tag == Tag::Charset {
         return Suits::No;
@@ -54,7 +54,7 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, F
     }
 }
 
-/// Overlong UTF-8 and UTF-7 within the value. Binary content is left alone: there such octets mean nothing.
+/// Overlong UTF-8 and UTF-7 within the value. Binary content is left alone: there such bytes mean nothing.
 fn disguised<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<bool, Stop> {
     if value.zone.meets(Zone::BODY.with(Zone::FILE)) && Value::looks_binary(value.bytes) {
         return Ok(false);

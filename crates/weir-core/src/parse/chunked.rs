@@ -16,7 +16,7 @@ pub struct Chunked<'a> {
     /// Trailer lines; see [`super::message::trailers`].
     pub trailers: &'a [u8],
     /// The framing is broken ([`crate::model::AnomalyKind::BadChunk`]): a size that is none, a bare line end, data of
-    /// another length than said, an extension with odd octets, or octets past the end.
+    /// another length than said, an extension with odd bytes, or bytes past the end.
     pub broken: bool,
 }
 

@@ -65,7 +65,7 @@ fn quoted<'a>(text: &'a [u8], em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
     Ok(())
 }
 
-/// Octets before the quote that ends a quoted string.
+/// Bytes before the quote that ends a quoted string.
 fn closing_quote(text: &[u8]) -> Option<usize> {
     let mut at = 0;
     loop {

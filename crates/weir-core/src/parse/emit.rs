@@ -27,7 +27,7 @@ pub struct Notes {
 
 /// The values, points and notes of one message while it is taken apart.
 pub struct Emit<'x, 'a> {
-    /// Memory for decoded octets; lives as long as the values.
+    /// Memory for decoded bytes; lives as long as the values.
     pub bump: &'a Bump,
     /// Bounds.
     pub limits: &'x Limits,
@@ -39,7 +39,7 @@ pub struct Emit<'x, 'a> {
     pub(super) at: PointId,
     pub(super) zone: Zone,
     pub(super) depth: u8,
-    /// Octets that decoders may still make.
+    /// Bytes that decoders may still make.
     pub(super) decoded_left: &'x mut usize,
     pub(super) known: Option<Acquainted<'x>>,
 }
@@ -248,7 +248,7 @@ impl<'a> Emit<'_, 'a> {
         Ok(self.bump.alloc_slice_copy(bytes))
     }
 
-    /// Takes `bytes` octets from what decoders may make, to be called before they are made.
+    /// Takes `bytes` bytes from what decoders may make, to be called before they are made.
     pub fn charge_decoded(&mut self, bytes: usize) -> Result<(), Stop> {
         if bytes > *self.decoded_left {
             self.skip(SkipReason::SizeLimit);

@@ -60,7 +60,7 @@ pub struct Room {
 }
 
 impl Room {
-    /// Octets that it has.
+    /// Bytes that it has.
     pub fn memory(&self) -> usize {
         self.tree.memory() + self.values.capacity() * size_of::<Value<'_>>()
     }
@@ -83,11 +83,11 @@ impl Extracted<'_> {
 
 /// Roughly how many values `message` will have: room for them is made at once.
 fn values_of(message: &Message<'_>) -> usize {
-    // Octets of JSON or a form for each name and each value.
-    const OCTETS: usize = 10;
+    // Bytes of JSON or a form for each name and each value.
+    const BYTES: usize = 10;
     // More than this is rare, and growing costs little beside looking at so many.
     const MOST: usize = 4096;
-    (16 + 2 * message.headers.len() + (message.target.len() + message.body.len()) / OCTETS).min(MOST)
+    (16 + 2 * message.headers.len() + (message.target.len() + message.body.len()) / BYTES).min(MOST)
 }
 
 /// Takes `message` apart. Ends early, with what was found so far, when the budget or a limit says so; that is noted.

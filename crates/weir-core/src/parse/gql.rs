@@ -53,7 +53,7 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, F
         return Err(Fail::NotMine);
     }
     let text = std::str::from_utf8(value.bytes).map_err(|_| Fail::NotMine)?;
-    // Lexing, parsing and the walk each look at every octet.
+    // Lexing, parsing and the walk each look at every byte.
     em.budget.spend(text.len().saturating_mul(3))?;
     let limits = em.limits;
     let tree = Parser::new(text).recursion_limit(limits.gql_depth).token_limit(limits.gql_tokens).parse();
@@ -196,7 +196,7 @@ impl<'a> Walk<'_, '_, 'a> {
         &rest[..rest.iter().position(|b| !b.is_ascii_alphanumeric() && *b != b'_').unwrap_or(rest.len())]
     }
 
-    /// The octets of `node`: the tree keeps every octet of a document without errors.
+    /// The bytes of `node`: the tree keeps every byte of a document without errors.
     fn slice(&self, node: &SyntaxNode) -> &'a [u8] {
         let range = node.text_range();
         self.text.get(range.start().into()..range.end().into()).unwrap_or_default()

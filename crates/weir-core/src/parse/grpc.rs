@@ -3,12 +3,12 @@
 use super::{Candidate, Emit, Fail, Parsed, Suits};
 use crate::model::{AnomalyKind, Chars, Hint, ParserSet, Segment, Tag};
 
-/// Octets before each message: a flag and a big-endian length.
+/// Bytes before each message: a flag and a big-endian length.
 const PREFIX: usize = 5;
 /// Bit of the flag that marks the trailers of gRPC-Web, which are header lines and no message.
 const TRAILERS: u8 = 0x80;
 
-/// Declared, or a binary body that is frames from its first octet to its last.
+/// Declared, or a binary body that is frames from its first byte to its last.
 pub fn suits(value: &Candidate<'_>) -> Suits {
     let types = ["application/grpc", "application/grpc+proto", "application/grpc-web", "application/grpc-web+proto"];
     if value.is_media(&types) {
@@ -51,7 +51,7 @@ fn frame(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     matches!(prefix[0], 0 | 1 | 0x80 | 0x81).then_some((prefix[0], frame, rest))
 }
 
-/// Whether `bytes` are complete frames, at least one, up to the last octet.
+/// Whether `bytes` are complete frames, at least one, up to the last byte.
 fn whole(bytes: &[u8]) -> bool {
     let mut rest = bytes;
     while let Some((_, message, after)) = frame(rest) {

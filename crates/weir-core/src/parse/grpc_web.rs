@@ -14,31 +14,31 @@ pub fn suits(value: &Candidate<'_>) -> Suits {
 /// Emits what the text stands for, declared as frames. What comes before the flaw of a broken text is emitted too.
 pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, Fail> {
     em.budget.spend(value.bytes.len())?;
-    let (octets, sound) = decode(value.bytes);
-    if !octets.is_empty() {
-        let octets = em.copy(&octets)?;
+    let (bytes, sound) = decode(value.bytes);
+    if !bytes.is_empty() {
+        let bytes = em.copy(&bytes)?;
         em.enter(Segment::plain(Tag::Base64))?;
-        let result = em.value_as(octets, em.zone(), Hint::Media(b"application/grpc-web"));
+        let result = em.value_as(bytes, em.zone(), Hint::Media(b"application/grpc-web"));
         em.leave();
         result?;
     }
     if sound { Ok(Parsed::Covered) } else { Err(Fail::Broken(AnomalyKind::BadGrpc)) }
 }
 
-/// The octets of every piece up to the first that is no base64, and whether none was.
+/// The bytes of every piece up to the first that is no base64, and whether none was.
 fn decode(text: &[u8]) -> (Vec<u8>, bool) {
-    let mut octets = Vec::with_capacity(text.len() / 4 * 3);
+    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
     let mut rest = text.trim_ascii();
     while !rest.is_empty() {
         let end = memchr::memchr(b'=', rest).unwrap_or(rest.len());
         let padding = rest[end..].iter().take_while(|&&b| b == b'=' || b.is_ascii_whitespace()).count();
         match base64::decode(&rest[..end]) {
-            Some(piece) => octets.extend_from_slice(&piece),
-            None => return (octets, false),
+            Some(piece) => bytes.extend_from_slice(&piece),
+            None => return (bytes, false),
         }
         rest = &rest[end + padding..];
     }
-    (octets, true)
+    (bytes, true)
 }
 
 #[cfg(test)]

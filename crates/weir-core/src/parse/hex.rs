@@ -24,7 +24,7 @@ pub fn suits(value: &Candidate<'_>) -> Suits {
 fn digits(bytes: &[u8]) -> Option<&[u8]> {
     match bytes {
         [b'0', b'x' | b'X', rest @ ..] => Some(rest).filter(|rest| rest.len() >= MIN_PREFIXED),
-        // Text begins with an octet of 0x20 to 0x7e, or white space.
+        // Text begins with a byte of 0x20 to 0x7e, or white space.
         [b'0' | b'2'..=b'7', ..] => Some(bytes).filter(|bytes| bytes.len() >= MIN_DIGITS),
         _ => None,
     }

@@ -1,4 +1,4 @@
-//! Compressed octets, by declared content coding (RFC 9110 §8.4) or by their first octets, at `[gzip]`, `[deflate]`,
+//! Compressed bytes, by declared content coding (RFC 9110 §8.4) or by their first bytes, at `[gzip]`, `[deflate]`,
 //! `[brotli]` and `[zstd]`. Output is bounded while it is made; what came out before a flaw or a limit is inspected.
 
 use super::{Candidate, Emit, Fail, Parsed, Suits};
@@ -7,12 +7,12 @@ use bumpalo::collections::Vec as BumpVec;
 use flate2::{Decompress, FlushDecompress, Status};
 use zstd::stream::raw::{DParameter, Operation as _};
 
-/// Octets of output made at a time, before the limits are looked at again.
+/// Bytes of output made at a time, before the limits are looked at again.
 const CHUNK: usize = 16 << 10;
 /// Largest window that a zstd frame may ask for, as a power of two: that of RFC 9659.
 const ZSTD_WINDOW_LOG: u32 = 23;
 
-/// A declared coding, or the first octets of gzip, zlib or zstd.
+/// A declared coding, or the first bytes of gzip, zlib or zstd.
 pub fn suits(value: &Candidate<'_>) -> Suits {
     if let Hint::Coding { .. } = value.hint {
         return Suits::Declared;
@@ -107,7 +107,7 @@ fn finish<'a>(
     }
 }
 
-/// Offers the octets as they are under their media type, unless they carry one already.
+/// Offers the bytes as they are under their media type, unless they carry one already.
 fn plain<'a>(value: &Candidate<'a>, media: &'a [u8], em: &mut Emit<'_, 'a>) -> Result<Parsed, Fail> {
     if !media.is_empty() {
         em.value_as(value.bytes, em.zone(), Hint::Media(media))?;
@@ -141,7 +141,7 @@ fn named(name: &[u8], bytes: &[u8]) -> Option<Coding> {
         ("zstd", Coding::Zstd),
     ];
     let named = known.iter().find(|(known, _)| name.eq_ignore_ascii_case(known.as_bytes())).map(|(_, coding)| *coding);
-    // First octets are surer than the declaration, but for brotli, which has none of its own.
+    // First bytes are surer than the declaration, but for brotli, which has none of its own.
     named.and_then(|coding| if coding == Coding::Brotli { Some(coding) } else { magic(bytes).or(Some(coding)) })
 }
 
@@ -395,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn found_by_first_octets_without_a_declaration() {
+    fn found_by_first_bytes_without_a_declaration() {
         for body in [gzip(JSON), zlib(JSON), zstd(JSON)] {
             let seen = open("text/plain", &body);
             assert!(seen.values.iter().any(|(_, v, _)| v == "evil"), "{seen:?}");
@@ -427,7 +427,7 @@ mod tests {
     }
 
     #[test]
-    fn trailing_octets_and_members_are_read() {
+    fn trailing_bytes_and_members_are_read() {
         let mut body = gzip(b"first ");
         body.extend(gzip(b"second"));
         body.extend(b"<script>");

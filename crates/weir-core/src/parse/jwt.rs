@@ -57,7 +57,7 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, F
     }
     let payload = base64::decode(payload).ok_or(Fail::NotMine)?;
     put(Tag::JwtPayload, &payload, em)?;
-    // Without a blank in it, the token itself has no octet that could carry anything.
+    // Without a blank in it, the token itself has no byte that could carry anything.
     Ok(if token.contains(&b' ') { Parsed::Added } else { Parsed::Covered })
 }
 

@@ -1,4 +1,4 @@
-//! `message/http` octets become a [`Message`]; oddities of the message as a whole become anomalies.
+//! `message/http` bytes become a [`Message`]; oddities of the message as a whole become anomalies.
 //!
 //! Nothing is refused here: whatever a client managed to send is inspected and judged. [`request`] and [`from_parts`]
 //! run the same checks on each word and line, so that both wire forms of one request give equal messages.
@@ -14,7 +14,7 @@ use memchr::{memchr, memrchr2};
 /// so that memory stays near the size of the input and nothing goes unseen.
 pub const MAX_HEADER_LINES: usize = 16_384;
 
-/// Splits raw request octets: the head ends at the first empty line, the body is every remaining octet.
+/// Splits raw request bytes: the head ends at the first empty line, the body is every remaining byte.
 pub fn request(raw: &[u8]) -> Message<'_> {
     let mut message = Message { kind: MessageKind::Request, ..Message::default() };
     let mut lines = Lines::new(raw);
@@ -31,7 +31,7 @@ pub fn request(raw: &[u8]) -> Message<'_> {
     message
 }
 
-/// Splits raw response octets.
+/// Splits raw response bytes.
 pub fn response(raw: &[u8]) -> Message<'_> {
     let mut message = Message { kind: MessageKind::Response, ..Message::default() };
     let mut lines = Lines::new(raw);
@@ -140,7 +140,7 @@ fn header<'a>(message: &mut Message<'a>, name: &'a [u8], value: &'a [u8]) {
     message.headers.push(Header { name: trimmed, value: trim_value(value) });
 }
 
-/// Notes control octets and line ends within a header value.
+/// Notes control bytes and line ends within a header value.
 #[cold]
 fn note_value(value: &[u8], oddities: &mut Vec<AnomalyKind>) {
     for (at, &b) in value.iter().enumerate() {
@@ -175,7 +175,7 @@ fn is_blank(b: u8) -> bool {
     b == b' ' || b == b'\t'
 }
 
-/// An octet of a token (RFC 9110 §5.6.2).
+/// A byte of a token (RFC 9110 §5.6.2).
 fn is_token(b: u8) -> bool {
     b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b)
 }

@@ -42,9 +42,9 @@ pub use emit::Emit;
 /// What a parser may know about a value before it is run.
 #[derive(Clone, Copy, Debug)]
 pub struct Candidate<'a> {
-    /// The octets.
+    /// The bytes.
     pub bytes: &'a [u8],
-    /// Which kinds of octets occur.
+    /// Which kinds of bytes occur.
     pub chars: Chars,
     /// Where in the message the value is.
     pub zone: Zone,
@@ -141,7 +141,7 @@ pub const SPELLINGS: ParserSet =
 pub struct Parser {
     /// The bit that switches it off.
     pub id: ParserSet,
-    /// Kinds of octets without which no undeclared value suits.
+    /// Kinds of bytes without which no undeclared value suits.
     ///
     /// **Safety.** It only repeats what `suits` asks; `gates_change_no_answer` holds both together.
     pub gate: Gate,
@@ -223,7 +223,7 @@ pub static TABLE: &[Parser] = &[
 /// The gates of [`TABLE`].
 static GATES: Gates = gate::gates!(TABLE);
 
-/// Parsers of [`TABLE`] that may want to try a value of these kinds of octets, in order. All of them may want one about
+/// Parsers of [`TABLE`] that may want to try a value of these kinds of bytes, in order. All of them may want one about
 /// which something is declared.
 #[inline]
 pub fn worth(chars: Chars, hint: Hint<'_>) -> impl Iterator<Item = &'static Parser> {

@@ -1,5 +1,5 @@
 //! MessagePack (github.com/msgpack/msgpack, spec.md) at `[msgpack]`: entries at `[hash,name]`, elements at `[array,i]`.
-//! Strings and octets are emitted; numbers carry no syntax and are not.
+//! Strings and bytes are emitted; numbers carry no syntax and are not.
 
 use super::{Candidate, Emit, Fail, Parsed, Suits};
 use crate::model::{AnomalyKind, Chars, Segment, SkipReason, Tag};
@@ -22,7 +22,7 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, F
     while !reader.rest.is_empty() {
         let before = reader.rest.len();
         item(&mut reader, em, depth).map_err(|fail| match fail {
-            // A first octet that is no MessagePack at all, where nothing declared it.
+            // A first byte that is no MessagePack at all, where nothing declared it.
             Fail::Broken(_) if before == value.bytes.len() && value.hint == crate::model::Hint::None => Fail::NotMine,
             fail => fail,
         })?;
@@ -44,12 +44,12 @@ impl<'a> Reader<'a> {
         Ok(head)
     }
 
-    fn number(&mut self, octets: usize) -> Result<usize, Fail> {
-        Ok(self.take(octets)?.iter().fold(0, |all, &b| all << 8 | usize::from(b)))
+    fn number(&mut self, bytes: usize) -> Result<usize, Fail> {
+        Ok(self.take(bytes)?.iter().fold(0, |all, &b| all << 8 | usize::from(b)))
     }
 }
 
-/// What the next item is, its own octets consumed up to the contents.
+/// What the next item is, its own bytes consumed up to the contents.
 enum Item<'a> {
     Scalar,
     Text(&'a [u8]),
@@ -84,14 +84,14 @@ fn next<'a>(reader: &mut Reader<'a>) -> Result<Item<'a>, Fail> {
     })
 }
 
-fn scalar<'a>(reader: &mut Reader<'a>, octets: usize) -> Result<Item<'a>, Fail> {
-    reader.take(octets)?;
+fn scalar<'a>(reader: &mut Reader<'a>, bytes: usize) -> Result<Item<'a>, Fail> {
+    reader.take(bytes)?;
     Ok(Item::Scalar)
 }
 
-/// A length of `octets`, a type of `kind` octets (extensions), then the contents.
-fn sized<'a>(reader: &mut Reader<'a>, octets: usize, kind: usize) -> Result<Item<'a>, Fail> {
-    let length = reader.number(octets)?;
+/// A length of `bytes`, a type of `kind` bytes (extensions), then the contents.
+fn sized<'a>(reader: &mut Reader<'a>, bytes: usize, kind: usize) -> Result<Item<'a>, Fail> {
+    let length = reader.number(bytes)?;
     reader.take(kind)?;
     Ok(Item::Text(reader.take(length)?))
 }

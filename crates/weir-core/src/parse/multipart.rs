@@ -19,7 +19,7 @@ const MAX_PART_HEADERS: usize = 32;
 const MAX_BOUNDARY: usize = 256;
 /// Boundaries tried where the declaration holds several.
 const MAX_BOUNDARIES: usize = 4;
-/// Octets in which an undeclared multipart body must show a part header.
+/// Bytes in which an undeclared multipart body must show a part header.
 const SNIFFED: usize = 1024;
 
 /// Declared bodies, and those that begin with a delimiter line and a Content-Disposition.
@@ -348,7 +348,7 @@ const MEDIA: Chars = Chars::TOKEN
 /// A header line with its folds.
 struct FoldedLine<'a> {
     text: &'a [u8],
-    /// Octets up to the next line.
+    /// Bytes up to the next line.
     length: usize,
     /// A bare LF, or a fold.
     odd: bool,

@@ -1,7 +1,7 @@
 //! Protocol Buffers without a descriptor: wire fields at `[protobuf,"NUMBER"]`, nested messages below.
 //!
 //! The wire format (protobuf.dev, "Encoding") says nothing about types. A length-delimited field that reads as text is
-//! emitted as text; one that reads as a message is opened too; any other is emitted as octets. Numbers carry no syntax
+//! emitted as text; one that reads as a message is opened too; any other is emitted as bytes. Numbers carry no syntax
 //! and are not emitted.
 
 use super::{Candidate, Emit, Fail, Parsed, Suits};
@@ -9,13 +9,13 @@ use crate::model::{AnomalyKind, Chars, ParserSet, Segment, SkipReason, Tag};
 
 /// Highest field number (protobuf.dev: 2^29 - 1).
 const MAX_FIELD: u64 = (1 << 29) - 1;
-/// Octets of the longest varint.
+/// Bytes of the longest varint.
 const MAX_VARINT: usize = 10;
 
 /// How the media types of gRPC begin, whose bodies are frames around messages.
 const FRAMED: &[u8] = b"application/grpc";
 
-/// Declared, or a binary body that is a message from its first octet to its last.
+/// Declared, or a binary body that is a message from its first byte to its last.
 pub fn suits(value: &Candidate<'_>) -> Suits {
     let types = ["application/x-protobuf", "application/protobuf", "application/vnd.google.protobuf", "+proto"];
     // `application/grpc+proto` speaks of the messages within the frames.
@@ -43,47 +43,47 @@ fn message<'a>(bytes: &'a [u8], em: &mut Emit<'_, 'a>, depth_left: usize) -> Res
     em.budget.spend(bytes.len())?;
     let mut rest = bytes;
     while let Some((number, wire)) = field(&mut rest) {
-        let Wire::Octets(octets) = wire else {
+        let Wire::Bytes(bytes) = wire else {
             em.budget.spend(1)?;
             continue;
         };
         let name = em.bump.alloc_str(&number.to_string()).as_bytes();
         em.enter(Segment::named(Tag::Protobuf, name))?;
-        let result = delimited(octets, em, depth_left);
+        let result = delimited(bytes, em, depth_left);
         em.leave();
         result?;
     }
     Ok(())
 }
 
-fn delimited<'a>(octets: &'a [u8], em: &mut Emit<'_, 'a>, depth_left: usize) -> Result<(), Fail> {
-    em.budget.spend(octets.len())?;
-    let nested = octets.len() > 1 && is_message(octets);
+fn delimited<'a>(bytes: &'a [u8], em: &mut Emit<'_, 'a>, depth_left: usize) -> Result<(), Fail> {
+    em.budget.spend(bytes.len())?;
+    let nested = bytes.len() > 1 && is_message(bytes);
     // Text is emitted whatever else it might be: `\n` opens both a line and the first field of a message.
-    if !nested || is_text(octets) {
-        em.value(octets)?;
+    if !nested || is_text(bytes) {
+        em.value(bytes)?;
     }
     match (nested, depth_left) {
         (true, 0) => {
             em.skip(SkipReason::DepthLimit);
-            em.value(octets)?;
+            em.value(bytes)?;
         }
-        (true, _) => message(octets, em, depth_left - 1)?,
+        (true, _) => message(bytes, em, depth_left - 1)?,
         (false, _) => {}
     }
     Ok(())
 }
 
-fn is_text(octets: &[u8]) -> bool {
-    !Chars::of(octets).meets(Chars::CONTROL) && std::str::from_utf8(octets).is_ok()
+fn is_text(bytes: &[u8]) -> bool {
+    !Chars::of(bytes).meets(Chars::CONTROL) && std::str::from_utf8(bytes).is_ok()
 }
 
 enum Wire<'a> {
     Number,
-    Octets(&'a [u8]),
+    Bytes(&'a [u8]),
 }
 
-/// Whether `bytes` are fields of known wire types up to the last octet, at least one.
+/// Whether `bytes` are fields of known wire types up to the last byte, at least one.
 fn is_message(bytes: &[u8]) -> bool {
     let mut rest = bytes;
     while !rest.is_empty() {
@@ -112,7 +112,7 @@ fn field<'a>(rest: &mut &'a [u8]) -> Option<(u64, Wire<'a>)> {
         }
         2 => {
             let length = usize::try_from(varint(rest)?).ok()?;
-            Wire::Octets(take(rest, length)?)
+            Wire::Bytes(take(rest, length)?)
         }
         5 => {
             take(rest, 4)?;
@@ -148,9 +148,9 @@ mod tests {
     use crate::parse::testing::alone;
     use proptest::prelude::*;
 
-    fn encode(number: u8, octets: &[u8]) -> Vec<u8> {
-        let mut out = vec![number << 3 | 2, octets.len() as u8];
-        out.extend_from_slice(octets);
+    fn encode(number: u8, bytes: &[u8]) -> Vec<u8> {
+        let mut out = vec![number << 3 | 2, bytes.len() as u8];
+        out.extend_from_slice(bytes);
         out
     }
 

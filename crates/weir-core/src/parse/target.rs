@@ -14,7 +14,7 @@ use std::borrow::Cow;
 const MAX_SEGMENTS: usize = 256;
 /// A segment of plain letters and digits from this length on may hold an encoding (base64, hex, a token).
 const MAYBE_ENCODED: usize = 20;
-/// What a URI may not have (RFC 3986 §2): such octets are sent by tools, not by browsers. `#` never is part of a target.
+/// What a URI may not have (RFC 3986 §2): such bytes are sent by tools, not by browsers. `#` never is part of a target.
 const NOT_IN_A_URI: Chars = Chars::HIGH
     .with(Chars::CONTROL)
     .with(Chars::BLANK)
@@ -77,7 +77,7 @@ fn authority(target: &[u8]) -> (&[u8], &[u8]) {
     rest.split_at(rest.iter().position(|b| b"/?#".contains(b)).unwrap_or(rest.len()))
 }
 
-/// Notes octets that do not belong in a target.
+/// Notes bytes that do not belong in a target.
 fn note(target: &[u8], em: &mut Emit<'_, '_>) {
     let chars = Chars::of(target);
     if chars.meets(NOT_IN_A_URI) {

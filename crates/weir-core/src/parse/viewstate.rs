@@ -6,10 +6,10 @@
 use super::{Candidate, Emit, Fail, Parsed, Suits};
 use crate::model::{Segment, SkipReason, Tag};
 
-/// The first octets of every view state.
+/// The first bytes of every view state.
 const MAGIC: &[u8] = b"\xff\x01";
 
-/// Whatever starts with the magic octets.
+/// Whatever starts with the magic bytes.
 pub fn suits(value: &Candidate<'_>) -> Suits {
     Suits::sniffed(value.bytes.starts_with(MAGIC) && value.bytes.len() > MAGIC.len())
 }
@@ -43,7 +43,7 @@ impl<'a> Reader<'a> {
         Ok(head)
     }
 
-    /// An integer of seven bits an octet, at most five octets.
+    /// An integer of seven bits a byte, at most five bytes.
     fn number(&mut self) -> Result<usize, Fail> {
         let mut out = 0usize;
         for at in 0..5 {

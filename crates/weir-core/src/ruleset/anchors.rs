@@ -1,19 +1,19 @@
 //! Finds which of many short literals occur in a text, without regard to ASCII case.
 //!
-//! Of each literal the four octets in a row that are rarest in ordinary text are its anchor; of a shorter one all of it.
+//! Of each literal the four bytes in a row that are rarest in ordinary text are its anchor; of a shorter one all of it.
 //! A scan asks of each position of the text whether an anchor can begin there, by one bit of a small table, and looks
 //! further only where it can. Looks at neighbouring positions do not wait for each other, as the steps of an automaton
-//! do, and the tables stay in the first-level cache. Most literals of fewer than four octets hold octets that ordinary
-//! values lack: these are looked for in a pass of their own, made only of texts that have such octets.
+//! do, and the tables stay in the first-level cache. Most literals of fewer than four bytes hold bytes that ordinary
+//! values lack: these are looked for in a pass of their own, made only of texts that have such bytes.
 //!
 //! Linear: at each position no more is compared than the literals that share the anchor there, each of bounded length.
 
 use super::needs::ORDINARY;
 use crate::model::Chars;
 
-/// Octets of an anchor.
+/// Bytes of an anchor.
 const QUAD: usize = 4;
-/// Sets the case bit of each octet of a key; octets that are no letters are told apart by the comparison.
+/// Sets the case bit of each byte of a key; bytes that are no letters are told apart by the comparison.
 const FOLD: u32 = 0x2020_2020;
 /// Lists by hash of keys.
 const LISTS: usize = 1 << 12;
@@ -21,18 +21,18 @@ const LISTS: usize = 1 << 12;
 /// What is looked for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Literal<'l> {
-    /// Its octets.
-    pub octets: &'l [u8],
-    /// Kinds of octets without which a text need not be told to hold it.
+    /// Its bytes.
+    pub bytes: &'l [u8],
+    /// Kinds of bytes without which a text need not be told to hold it.
     pub needs: Chars,
 }
 
 /// Where an anchor stands in a literal.
 #[derive(Clone, Copy, Debug)]
 struct Anchor {
-    /// Its octets with the case bit set, in the order of a little-endian number.
+    /// Its bytes with the case bit set, in the order of a little-endian number.
     key: u32,
-    /// Octets of it.
+    /// Bytes of it.
     width: usize,
     /// Number of the literal.
     literal: u32,
@@ -44,11 +44,11 @@ struct Anchor {
 #[derive(Debug)]
 pub(super) struct Anchors {
     literals: Vec<Box<[u8]>>,
-    /// Whether an anchor may begin with four octets, by hash.
+    /// Whether an anchor may begin with four bytes, by hash.
     quads: Bits<1024>,
-    /// Whether there is one of three octets among them, by hash; [`None`] where there is none at all.
+    /// Whether there is one of three bytes among them, by hash; [`None`] where there is none at all.
     threes: Option<Bits<1024>>,
-    /// Whether another of fewer than four may begin with two octets.
+    /// Whether another of fewer than four may begin with two bytes.
     shorts: Bits<1024>,
     /// A text without any of these has none of [`Self::shorts`] that it need be told to hold.
     marks: Chars,
@@ -80,14 +80,14 @@ impl<const N: usize> Bits<N> {
 impl Anchors {
     /// `literals` by number. An empty one is nowhere.
     pub fn new(literals: &[Literal<'_>]) -> Self {
-        let numbered = (0u32..).zip(literals).filter(|(_, literal)| !literal.octets.is_empty());
-        let mut anchors: Vec<Anchor> = numbered.map(|(number, literal)| anchor(number, literal.octets)).collect();
+        let numbered = (0u32..).zip(literals).filter(|(_, literal)| !literal.bytes.is_empty());
+        let mut anchors: Vec<Anchor> = numbered.map(|(number, literal)| anchor(number, literal.bytes)).collect();
         anchors.sort_by_key(|anchor| list(anchor.key));
         let mut begin = vec![0; LISTS + 1];
         anchors.iter().for_each(|anchor| begin[list(anchor.key) + 1] += 1);
         (0..LISTS).for_each(|at| begin[at + 1] += begin[at]);
         let mut new = Self {
-            literals: literals.iter().map(|literal| literal.octets.into()).collect(),
+            literals: literals.iter().map(|literal| literal.bytes.into()).collect(),
             quads: Bits::new(),
             threes: None,
             shorts: Bits::new(),
@@ -99,7 +99,7 @@ impl Anchors {
         Self { anchors, ..new }
     }
 
-    /// Notes where `anchor` can begin. `rare`: what texts have that need be told of it, beside ordinary octets.
+    /// Notes where `anchor` can begin. `rare`: what texts have that need be told of it, beside ordinary bytes.
     fn mark(&mut self, anchor: &Anchor, rare: Chars) {
         match anchor.width {
             QUAD => return self.quads.set(quad(anchor.key)),
@@ -116,11 +116,11 @@ impl Anchors {
     }
 
     /// Calls `found` with the number of each literal in `text` that is of use there, once or more.
-    /// `chars` are the kinds of octets in `text`.
+    /// `chars` are the kinds of bytes in `text`.
     #[inline]
     pub fn find(&self, text: &[u8], chars: Chars, mut found: impl FnMut(u32)) {
-        for (at, octets) in text.windows(QUAD).enumerate() {
-            let key = key(octets);
+        for (at, bytes) in text.windows(QUAD).enumerate() {
+            let key = key(bytes);
             if self.quads.holds(quad(key)) {
                 self.look(text, at, key, &mut found);
             }
@@ -139,10 +139,10 @@ impl Anchors {
         }
     }
 
-    /// The same, for literals of fewer than four octets with some that are rare.
+    /// The same, for literals of fewer than four bytes with some that are rare.
     fn find_short(&self, text: &[u8], found: &mut impl FnMut(u32)) {
         // Behind the end there are NULs.
-        let next = |at: usize| u32::from(text.get(at).map_or(0, |octet| octet | 0x20));
+        let next = |at: usize| u32::from(text.get(at).map_or(0, |byte| byte | 0x20));
         for at in 0..text.len() {
             let two = next(at) | next(at + 1) << 8;
             if self.shorts.holds(pair(two)) {
@@ -179,7 +179,7 @@ impl Anchors {
     }
 }
 
-/// The bit of an anchor of four octets.
+/// The bit of an anchor of four bytes.
 #[inline]
 const fn quad(key: u32) -> usize {
     (key.wrapping_mul(0x9e37_79b1) >> 16) as usize
@@ -198,12 +198,12 @@ fn anchor(number: u32, literal: &[u8]) -> Anchor {
     Anchor { key: key(&literal[offset..offset + width]), width, literal: number, offset }
 }
 
-/// Up to four octets as a number, with the case bits of these octets set; those that are missing are as NUL.
+/// Up to four bytes as a number, with the case bits of these bytes set; those that are missing are as NUL.
 #[inline]
-fn key(octets: &[u8]) -> u32 {
-    match octets.first_chunk::<QUAD>() {
+fn key(bytes: &[u8]) -> u32 {
+    match bytes.first_chunk::<QUAD>() {
         Some(four) => u32::from_le_bytes(*four) | FOLD,
-        None => octets.iter().rev().fold(0, |key, octet| key << 8 | u32::from(octet | 0x20)),
+        None => bytes.iter().rev().fold(0, |key, byte| key << 8 | u32::from(byte | 0x20)),
     }
 }
 
@@ -212,15 +212,15 @@ const fn list(key: u32) -> usize {
     (key.wrapping_mul(0x9e37_79b1) >> 20) as usize
 }
 
-/// Where the `width` octets of `literal` begin that are rarest in ordinary text.
+/// Where the `width` bytes of `literal` begin that are rarest in ordinary text.
 fn rarest(literal: &[u8], width: usize) -> usize {
-    let weight = |at: usize| literal[at..at + width].iter().map(|octet| commonness(*octet)).sum::<u32>();
+    let weight = |at: usize| literal[at..at + width].iter().map(|byte| commonness(*byte)).sum::<u32>();
     (0..=literal.len() - width).min_by_key(|at| weight(*at)).unwrap_or(0)
 }
 
-/// How common an octet is in what clients send, roughly as a logarithm.
-fn commonness(octet: u8) -> u32 {
-    match octet.to_ascii_lowercase() {
+/// How common a byte is in what clients send, roughly as a logarithm.
+fn commonness(byte: u8) -> u32 {
+    match byte.to_ascii_lowercase() {
         b'e' | b't' | b'a' | b'o' | b'i' | b'n' | b's' | b'r' => 9,
         b'l' | b'd' | b'c' | b'u' | b'm' | b'p' | b'h' | b'0' | b'1' | b' ' => 8,
         b'f' | b'g' | b'b' | b'y' | b'w' | b'v' | b'2'..=b'9' => 7,
@@ -237,7 +237,7 @@ mod tests {
 
     fn found(literals: &[&[u8]], text: &[u8]) -> Vec<u32> {
         let mut out = Vec::new();
-        let literals: Vec<Literal<'_>> = literals.iter().map(|l| Literal { octets: l, needs: Chars::of(l) }).collect();
+        let literals: Vec<Literal<'_>> = literals.iter().map(|l| Literal { bytes: l, needs: Chars::of(l) }).collect();
         Anchors::new(&literals).find(text, Chars::of(text), |number| out.push(number));
         out.sort_unstable();
         out.dedup();
@@ -265,13 +265,13 @@ mod tests {
         assert_eq!(found(&[b"\0"], b" "), [0u32; 0]);
     }
 
-    fn octets() -> impl Strategy<Value = Vec<u8>> {
+    fn bytes() -> impl Strategy<Value = Vec<u8>> {
         prop::collection::vec(prop::sample::select(&b"aAbB{[@`\0 \xc3"[..]), 0..40)
     }
 
     proptest! {
         #[test]
-        fn finds_what_a_plain_search_finds(literals in prop::collection::vec(octets(), 1..12), text in octets()) {
+        fn finds_what_a_plain_search_finds(literals in prop::collection::vec(bytes(), 1..12), text in bytes()) {
             let literals: Vec<Vec<u8>> = literals.into_iter().map(|l| l.into_iter().take(9).collect()).collect();
             let borrowed: Vec<&[u8]> = literals.iter().map(Vec::as_slice).collect();
             let mut want = Vec::new();

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-/// Octets that one compiled pattern may take.
+/// Bytes that one compiled pattern may take.
 const REGEX_SIZE_LIMIT: usize = 1 << 20;
 
 /// A mistake in a rule file.
@@ -133,14 +133,14 @@ fn required(
     if given.iter().any(Vec::is_empty) {
         mistakes.add(at, "`literals` holds an empty text, which is in every value");
     }
-    let with_needs = |octets| Literal { octets, needs: needs.clone() };
+    let with_needs = |bytes| Literal { bytes, needs: needs.clone() };
     let found =
         if given.is_empty() { literal::required(hir) } else { Some(given.into_iter().map(with_needs).collect()) };
     if found.is_none() {
         mistakes.add(
             at,
             format!(
-                "no literal of {} octets or more is in every match, so the pattern would be tried on every value; \
+                "no literal of {} bytes or more is in every match, so the pattern would be tried on every value; \
                  narrow it, give `literals`, or say `unfiltered: true`",
                 literal::MIN_LEN
             ),
@@ -173,7 +173,7 @@ fn check_samples(
 
 fn passes(signature: &Signature, required: &Required, form: &[u8]) -> bool {
     let (lower, chars) = (form.to_ascii_lowercase(), Chars::of(form));
-    let is_in = |l: &Literal| l.needs.met(chars) && memchr::memmem::find(&lower, &l.octets).is_some();
+    let is_in = |l: &Literal| l.needs.met(chars) && memchr::memmem::find(&lower, &l.bytes).is_some();
     let literal = required.as_ref().is_none_or(|set| set.iter().any(is_in));
     literal && signature.pattern.is_match(form) && signature.needs.met(chars)
 }
@@ -264,7 +264,7 @@ mod tests {
             assert!(got.iter().any(|e| e == expected), "{expected}\n{got:#?}");
         }
         let got = errors_with("'abc\\d'", "'[a-z]\\d'");
-        assert!(got[0].starts_with("a.yaml:4:12: no literal of 2 octets or more is in every match"), "{got:?}");
+        assert!(got[0].starts_with("a.yaml:4:12: no literal of 2 bytes or more is in every match"), "{got:?}");
         let got = errors_with("  about: x\n", "  about: x\n  points: [[[nope]]]\n");
         assert!(got[0].starts_with("a.yaml:4:12: not a point: unknown point tag `nope`"), "{got:?}");
     }

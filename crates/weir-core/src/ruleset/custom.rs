@@ -8,7 +8,7 @@ use crate::normalize::PLAIN;
 use regex::bytes::RegexBuilder;
 use std::sync::Arc;
 
-/// Octets that one compiled pattern may take.
+/// Bytes that one compiled pattern may take.
 const REGEX_SIZE_LIMIT: usize = 1 << 20;
 
 /// A signature of a user's, compiled: with case, `.` taking line feeds, in every zone unless points confine it, an attack

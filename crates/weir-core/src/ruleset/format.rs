@@ -22,7 +22,7 @@ pub struct SignatureDoc {
     pub points: Vec<PointPattern>,
     /// Views by name; `plain` unless given.
     pub views: Vec<String>,
-    /// Regular expression (crate `regex`, octets, case-insensitive unless `case: sensitive`).
+    /// Regular expression (crate `regex`, bytes, case-insensitive unless `case: sensitive`).
     pub pattern: String,
     /// `sensitive` where case matters.
     pub case: Case,

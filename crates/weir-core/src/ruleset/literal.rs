@@ -26,8 +26,8 @@ struct Info {
 /// One of a set of literals.
 #[derive(Clone, Debug)]
 pub struct Literal {
-    /// Its octets, in lower case.
-    pub octets: Vec<u8>,
+    /// Its bytes, in lower case.
+    pub bytes: Vec<u8>,
     /// What every match has besides that is to be found by it.
     pub needs: Needs,
 }
@@ -38,18 +38,18 @@ pub struct Literal {
 /// value without `:` if only `[a-z]:\\sam` matches by it.
 pub fn required(hir: &Hir) -> Option<Vec<Literal>> {
     let whole = with_needs(hir)?;
-    let shortest = |set: &[Literal]| shortest_of(set.iter().map(|l| &l.octets));
+    let shortest = |set: &[Literal]| shortest_of(set.iter().map(|l| &l.bytes));
     let parted = branches(hir).and_then(|branches| branches.map(|branch| with_needs(&branch)).collect());
     let parted = parted.map(|sets: Vec<_>| sets.concat()).filter(|set| shortest(set) >= shortest(&whole));
     let mut set = parted.unwrap_or(whole);
-    set.sort_by(|a, b| a.octets.cmp(&b.octets));
+    set.sort_by(|a, b| a.bytes.cmp(&b.bytes));
     Some(set)
 }
 
 fn with_needs(hir: &Hir) -> Option<Vec<Literal>> {
     let literals = in_every_match(hir)?;
     let needs = Needs::of(hir);
-    Some(literals.into_iter().map(|octets| Literal { octets, needs: needs.clone() }).collect())
+    Some(literals.into_iter().map(|bytes| Literal { bytes, needs: needs.clone() }).collect())
 }
 
 /// The pattern as a choice, if it has one at its outermost level: each branch with what stands before and behind it.
@@ -99,7 +99,7 @@ fn useful(set: Vec<Vec<u8>>) -> Option<Vec<Vec<u8>>> {
     (!set.is_empty() && set.len() <= MAX_ANY && set.iter().all(|l| l.len() >= MIN_LEN)).then_some(set)
 }
 
-/// Octets of the shortest literal of a set, as far as longer ones tell more.
+/// Bytes of the shortest literal of a set, as far as longer ones tell more.
 fn shortest_of<'l>(set: impl Iterator<Item = &'l Vec<u8>>) -> usize {
     set.map(Vec::len).min().unwrap_or(0).min(6)
 }
@@ -239,7 +239,7 @@ mod tests {
     }
 
     fn of(pattern: &str) -> Option<Vec<String>> {
-        required(&hir(pattern)).map(|set| set.into_iter().map(|l| String::from_utf8(l.octets).unwrap()).collect())
+        required(&hir(pattern)).map(|set| set.into_iter().map(|l| String::from_utf8(l.bytes).unwrap()).collect())
     }
 
     fn set(texts: &[&str]) -> Option<Vec<String>> {
@@ -260,7 +260,7 @@ mod tests {
     fn each_literal_goes_with_what_its_branch_needs() {
         let set = required(&hir(r"(?:^|/)(?:document\.cookie|[a-z]:\\(?:\w+\\)*(?:sam|ntds)|x?eval\s*\()")).unwrap();
         let found = |text: &str| {
-            let found = set.iter().filter(|l| text.contains(std::str::from_utf8(&l.octets).unwrap()));
+            let found = set.iter().filter(|l| text.contains(std::str::from_utf8(&l.bytes).unwrap()));
             found.map(|l| l.needs.met(Chars::of(text.as_bytes()))).collect::<Vec<_>>()
         };
         assert_eq!(found("a sample"), [false]);
@@ -281,7 +281,7 @@ mod tests {
             let Some(set) = required(&hir(&pattern)) else { return Ok(()) };
             if let Some(found) = regex.find(text.as_bytes()) {
                 let chars = Chars::of(found.as_bytes());
-                let is_in = |l: &Literal| l.needs.met(chars) && memchr::memmem::find(found.as_bytes(), &l.octets).is_some();
+                let is_in = |l: &Literal| l.needs.met(chars) && memchr::memmem::find(found.as_bytes(), &l.bytes).is_some();
                 prop_assert!(set.iter().any(is_in), "{} in {}: {:?}", pattern, text, set);
             }
         }

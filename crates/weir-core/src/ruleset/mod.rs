@@ -42,7 +42,7 @@ pub struct Signature {
     pub points: Vec<PointPattern>,
     /// Views it looks at, as bits of [`crate::normalize::VIEWS`] and [`crate::normalize::PLAIN`].
     pub views: u16,
-    /// Kinds of octets without which it cannot match.
+    /// Kinds of bytes without which it cannot match.
     pub needs: Needs,
     /// The confirmation.
     pub pattern: Regex,
@@ -101,7 +101,7 @@ impl Ruleset {
         self.viewed[number].meets(zone)
     }
 
-    /// Calls `found` with the number of each signature that may match `text`, each once. `chars` are the kinds of octets
+    /// Calls `found` with the number of each signature that may match `text`, each once. `chars` are the kinds of bytes
     /// in `text`, `zone` is where it comes from.
     pub fn candidates(&self, text: &[u8], chars: Chars, zone: Zone, seen: &mut Seen, found: impl FnMut(u32)) {
         seen.clear(self.signatures.len());

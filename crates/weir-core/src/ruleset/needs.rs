@@ -1,4 +1,4 @@
-//! Kinds of octets that every match of a pattern has: on a value without them there is nothing to confirm.
+//! Kinds of bytes that every match of a pattern has: on a value without them there is nothing to confirm.
 //!
 //! Computed bottom-up on the HIR as a list of clauses: of each, one kind at least is in every match.
 
@@ -35,7 +35,7 @@ impl Needs {
         }
     }
 
-    /// Whether a value of these kinds of octets may match.
+    /// Whether a value of these kinds of bytes may match.
     #[inline]
     pub fn met(&self, chars: Chars) -> bool {
         chars.holds(self.all) && self.one_of.iter().all(|clause| chars.meets(*clause))
@@ -81,11 +81,11 @@ fn cost(clause: Chars) -> u32 {
     clause.each().map(|kind| if ORDINARY.meets(kind) { COMMON } else { 1 }).sum()
 }
 
-/// The kinds that the octets of a class are of.
+/// The kinds that the bytes of a class are of.
 fn class_kinds(class: &Class) -> Option<Chars> {
     let Class::Bytes(class) = class else { return None };
-    let octets = class.ranges().iter().flat_map(|range| range.start()..=range.end());
-    octets.map(|octet| Chars::of(&[octet])).reduce(Chars::with)
+    let bytes = class.ranges().iter().flat_map(|range| range.start()..=range.end());
+    bytes.map(|byte| Chars::of(&[byte])).reduce(Chars::with)
 }
 
 #[cfg(test)]

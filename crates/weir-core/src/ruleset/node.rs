@@ -4,7 +4,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 use std::fmt;
 
-/// Octets of one rule file.
+/// Bytes of one rule file.
 pub const MAX_FILE: usize = 4 << 20;
 
 /// Line and column, from 1.
@@ -72,7 +72,7 @@ impl Node {
 /// Reads a file. The error is the syntax error of YAML, with its place where that is known.
 pub fn read(text: &str) -> Result<At<Node>, (Option<Place>, String)> {
     if text.len() > MAX_FILE {
-        return Err((None, format!("larger than {MAX_FILE} octets")));
+        return Err((None, format!("larger than {MAX_FILE} bytes")));
     }
     let place = |l: serde_saphyr::Location| Place { line: l.line() as usize, column: l.column() as usize };
     serde_saphyr::from_str::<Spanned<Node>>(text).map(at).map_err(|error| {

@@ -1,8 +1,8 @@
 //! Which signatures may match a text: one pass for the required literals of all of them.
 //!
 //! **Safety.** A signature is left out only where it cannot match: none of its required literals occurs, or a kind of
-//! octet that every match has ([`super::Signature::needs`]) does not, or it does not apply in the zone. Most values are
-//! made of few kinds of octets; for those of [`KINDS`] there are smaller sets, with only the signatures and literals
+//! byte that every match has ([`super::Signature::needs`]) does not, or it does not apply in the zone. Most values are
+//! made of few kinds of bytes; for those of [`KINDS`] there are smaller sets, with only the signatures and literals
 //! that such a value can have. `same_answer_as_every_regex` in `tests/rules.rs` holds this against the slow path.
 
 use super::anchors::{Anchors, Literal};
@@ -13,7 +13,7 @@ use std::collections::HashMap;
 
 /// What values are made of, fewest kinds first: tokens, prose and times of day, addresses and paths, anything.
 const KINDS: [Chars; 4] = [Chars::TOKEN, PROSE, PROSE.with(Chars::SLASH).with(Chars::AT), Chars::ALL];
-/// Octets of prose without brackets and double quotes.
+/// Bytes of prose without brackets and double quotes.
 const PROSE: Chars = Chars::TOKEN
     .with(Chars::BLANK)
     .with(Chars::COMMA)
@@ -52,7 +52,7 @@ impl Prefilter {
     #[inline]
     pub(super) fn candidates(&self, text: &[u8], chars: Chars, zone: Zone, seen: &mut Seen, found: impl FnMut(u32)) {
         let set = self.sets.iter().find(|(kinds, _)| chars.within(*kinds));
-        let (_, literals) = set.expect("the last set is for every kind of octet");
+        let (_, literals) = set.expect("the last set is for every kind of byte");
         if literals.zones.meets(zone) {
             literals.candidates(text, chars, seen, found);
         }
@@ -74,10 +74,10 @@ impl Literals {
                 unfiltered.push(number);
                 continue;
             };
-            for needed in required.iter().filter(|l| l.needs.met(kinds) && Chars::of(&l.octets).within(kinds)) {
-                let (octets, own) = (&needed.octets, Chars::of(&needed.octets));
-                let at = *by_literal.entry(octets).or_insert_with(|| {
-                    literals.push(Literal { octets, needs: Chars::ALL });
+            for needed in required.iter().filter(|l| l.needs.met(kinds) && Chars::of(&l.bytes).within(kinds)) {
+                let (bytes, own) = (&needed.bytes, Chars::of(&needed.bytes));
+                let at = *by_literal.entry(bytes).or_insert_with(|| {
+                    literals.push(Literal { bytes, needs: Chars::ALL });
                     wanted_by.push(Vec::new());
                     literals.len() - 1
                 });

@@ -48,7 +48,7 @@ pub fn read(body: &[u8], packed: bool, node_id: &str) -> Result<Batch, Problem> 
         return Err(Problem::TooLarge(MAX_BATCH_BYTES));
     }
     let mut batch = Batch::default();
-    let lines = lines.split(|octet| *octet == b'\n').filter(|line| !line.trim_ascii().is_empty());
+    let lines = lines.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
     for (number, line) in lines.enumerate() {
         if number >= MAX_BATCH {
             return Err(Problem::Invalid(format!("more than {MAX_BATCH} records in a batch")));
@@ -64,7 +64,7 @@ pub fn read(body: &[u8], packed: bool, node_id: &str) -> Result<Batch, Problem> 
 /// The record on a line, with the node that it came from: nobody speaks for another.
 fn record(line: &[u8], node_id: &str) -> Result<Vec<u8>, String> {
     if line.len() > MAX_PAYLOAD {
-        return Err(format!("larger than {MAX_PAYLOAD} octets"));
+        return Err(format!("larger than {MAX_PAYLOAD} bytes"));
     }
     let head: Head<'_> = serde_json::from_slice(line).map_err(|error| error.to_string())?;
     if head.record != "hit" || head.node == node_id {
@@ -73,7 +73,7 @@ fn record(line: &[u8], node_id: &str) -> Result<Vec<u8>, String> {
     let mut whole: Value = serde_json::from_slice(line).map_err(|error| error.to_string())?;
     whole["node"] = node_id.into();
     let line = whole.to_string().into_bytes();
-    if line.len() > MAX_PAYLOAD { Err(format!("larger than {MAX_PAYLOAD} octets")) } else { Ok(line) }
+    if line.len() > MAX_PAYLOAD { Err(format!("larger than {MAX_PAYLOAD} bytes")) } else { Ok(line) }
 }
 
 /// Puts a batch on the disk and answers for it.

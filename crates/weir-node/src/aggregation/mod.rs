@@ -39,7 +39,7 @@ pub struct Config {
     pub directory: PathBuf,
     /// The control plane, and the group of the aggregation itself. Its directory is not used.
     pub upstream: sync::Config,
-    /// Octets of records that wait for the control plane.
+    /// Bytes of records that wait for the control plane.
     pub spool_size: u64,
     /// Longest time from writing a record to forcing it to the disk, where nobody waits for that.
     pub fsync_interval: Duration,

@@ -35,7 +35,7 @@ impl Problem {
         match self {
             Problem::Unauthenticated => "a token of usage Node deployment or the identity of a node is wanted".into(),
             Problem::Invalid(why) => why.clone(),
-            Problem::TooLarge(most) => format!("more than {most} octets"),
+            Problem::TooLarge(most) => format!("more than {most} bytes"),
             Problem::Busy(why, _) => (*why).into(),
             Problem::NotFound => "there is no such thing".into(),
         }

@@ -173,9 +173,9 @@ impl Replicas {
 
 /// A new identity.
 fn fresh() -> io::Result<Identity> {
-    let mut octets = [0u8; 32];
-    SystemRandom::new().fill(&mut octets).map_err(|_| io::Error::other("no randomness from the system"))?;
-    Ok(Identity { node_id: Uuid::now_v7().to_string(), secret: crate::sync::hex(&octets) })
+    let mut bytes = [0u8; 32];
+    SystemRandom::new().fill(&mut bytes).map_err(|_| io::Error::other("no randomness from the system"))?;
+    Ok(Identity { node_id: Uuid::now_v7().to_string(), secret: crate::sync::hex(&bytes) })
 }
 
 fn hash(secret: &str) -> Vec<u8> {

@@ -93,7 +93,7 @@ async fn register(State(app): &State<App>, headers: HeaderMap, request: Request)
         return Err(Problem::Invalid("`role`: an aggregation takes processing nodes only".into()));
     }
     if asked.group.is_empty() || asked.group.len() > MAX_GROUP {
-        return Err(Problem::Invalid(format!("`group`: 1 to {MAX_GROUP} octets are wanted")));
+        return Err(Problem::Invalid(format!("`group`: 1 to {MAX_GROUP} bytes are wanted")));
     }
     let group = app.groups.ensure(&asked.group).await.map_err(|error| {
         tracing::error!(?error, group = asked.group, "a group cannot be served");

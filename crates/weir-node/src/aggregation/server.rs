@@ -28,7 +28,7 @@ const MAX_BATCHES: usize = 16;
 const MAX_REGISTRATIONS: usize = 32;
 /// Polls at once: each node has one, and may have a broken one that is not noticed yet.
 const MAX_POLLS: usize = 2 * MAX_REPLICAS;
-/// Octets of counts that wait for the control plane.
+/// Bytes of counts that wait for the control plane.
 const STATISTICS_SPOOL: u64 = 32 << 20;
 
 /// Where an aggregation reports.

@@ -57,7 +57,7 @@ fn batches_are_bounded() {
 
 proptest! {
     #[test]
-    fn any_octets_are_read_or_refused(body: Vec<u8>, packed: bool) {
+    fn any_bytes_are_read_or_refused(body: Vec<u8>, packed: bool) {
         if let Ok(batch) = intake::read(&body, packed, "me") {
             prop_assert!(batch.records.iter().all(|record| serde_json::from_slice::<Value>(record).is_ok()));
         }

@@ -32,9 +32,9 @@ impl Mint {
     /// last id, time stands still in ids; unless it is more than a minute behind. What tells ids of the same time apart
     /// then are 62 random bits.
     pub fn next(&self, now_ms: u64) -> Uuid {
-        let mut octets = [0; 10];
+        let mut bytes = [0; 10];
         // Without randomness from the system, ids of this process still differ by time and counter.
-        if self.random.fill(&mut octets).is_err() {
+        if self.random.fill(&mut bytes).is_err() {
             tracing::error!("no randomness from the system for an id");
         }
         let (ms, counter) = {
@@ -42,8 +42,8 @@ impl Mint {
             *last = after(*last, now_ms.min(MAX_MS));
             *last
         };
-        octets[..2].copy_from_slice(&counter.to_be_bytes());
-        uuid::Builder::from_unix_timestamp_millis(ms, &octets).into_uuid()
+        bytes[..2].copy_from_slice(&counter.to_be_bytes());
+        uuid::Builder::from_unix_timestamp_millis(ms, &bytes).into_uuid()
     }
 }
 
@@ -58,8 +58,8 @@ fn after(last: (u64, u16), now_ms: u64) -> (u64, u16) {
 
 /// The milliseconds since 1970 in a UUIDv7.
 pub fn time_of(id: &Uuid) -> u64 {
-    let octets = id.as_bytes();
-    octets[..6].iter().fold(0, |ms, &octet| ms << 8 | u64::from(octet))
+    let bytes = id.as_bytes();
+    bytes[..6].iter().fold(0, |ms, &byte| ms << 8 | u64::from(byte))
 }
 
 #[cfg(test)]

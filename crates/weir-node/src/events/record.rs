@@ -12,9 +12,9 @@ use std::net::IpAddr;
 
 /// Findings in a record: who looks at more than this has seen enough.
 const MAX_FINDINGS: usize = 32;
-/// Octets of a host, a method, a name.
+/// Bytes of a host, a method, a name.
 const MAX_NAME: usize = 256;
-/// Octets of a path.
+/// Bytes of a path.
 const MAX_PATH: usize = 4096;
 
 /// A message that was judged, with what is known of it.
@@ -58,7 +58,7 @@ pub struct Exchange<'a> {
     pub head: &'a [u8],
     /// Its body, transfer coding removed.
     pub body: &'a [u8],
-    /// Octets of the message as received.
+    /// Bytes of the message as received.
     pub bytes: usize,
     /// The judgement.
     pub verdict: &'a Verdict,
@@ -75,7 +75,7 @@ pub fn is_hit(verdict: &Verdict) -> bool {
     !verdict.attacks.is_empty() || verdict.action == Action::Block
 }
 
-/// The record of `exchange`, still without an id, with at most `max_body` octets of its body; and how many stretches of
+/// The record of `exchange`, still without an id, with at most `max_body` bytes of its body; and how many stretches of
 /// the message were masked.
 pub fn hit(exchange: &Exchange<'_>, max_body: usize) -> (Hit, u32) {
     let verdict = exchange.verdict;
@@ -140,7 +140,7 @@ fn gateway(exchange: &Exchange<'_>, masked: &Masked<'_>) -> HitGateway {
 }
 
 fn request(exchange: &Exchange<'_>, masked: &Masked<'_>) -> HitRequest {
-    let text = |octets: &[u8], max| masked.text(&printable(octets, max));
+    let text = |bytes: &[u8], max| masked.text(&printable(bytes, max));
     HitRequest {
         method: text(exchange.method, MAX_NAME),
         scheme: exchange.scheme.to_owned(),

@@ -18,7 +18,7 @@ use uuid::Uuid;
 pub struct Settings {
     /// Longest time that the disk may hold up an answer for its record.
     pub stall: Duration,
-    /// Octets of a body that are kept.
+    /// Bytes of a body that are kept.
     pub max_body: usize,
     /// Whether identical hits past the fifth in an hour are counted only.
     pub sampling: bool,

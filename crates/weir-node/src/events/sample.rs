@@ -16,7 +16,7 @@ const FIRST: u32 = 5;
 const WINDOW: Duration = Duration::from_secs(3600);
 /// Kinds of hits that are told apart; past this, hits are recorded each.
 const MAX_KINDS: usize = 16_384;
-/// Octets of records that wait for a flush; past this, hits are recorded each.
+/// Bytes of records that wait for a flush; past this, hits are recorded each.
 const MAX_WAITING: usize = 8 << 20;
 
 /// What identical hits have in common, hashed twice under keys of this process: equal for others by no one's choice.
@@ -44,7 +44,7 @@ struct Seen {
 #[derive(Debug, Default)]
 struct State {
     kinds: HashMap<Kind, Seen>,
-    /// About the octets of the samples.
+    /// About the bytes of the samples.
     waiting: usize,
 }
 
@@ -87,7 +87,7 @@ impl Sampler {
                 return Sampled::Record;
             }
             let hit = make();
-            *waiting += octets(&hit);
+            *waiting += bytes(&hit);
             seen.sample = Some(Box::new(hit));
         }
         seen.folded += 1;
@@ -107,8 +107,8 @@ impl Sampler {
     }
 }
 
-/// About the octets of a record: what in it can be long.
-fn octets(hit: &Hit) -> usize {
+/// About the bytes of a record: what in it can be long.
+fn bytes(hit: &Hit) -> usize {
     hit.request.raw.len()
         + hit.request.path.len()
         + hit.findings.iter().map(|f| f.matched.len() + 256).sum::<usize>()

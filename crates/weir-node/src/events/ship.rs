@@ -237,8 +237,8 @@ fn most(content: Content) -> usize {
 }
 
 fn batch(content: Content, records: &[Vec<u8>]) -> Batch {
-    let octets = records.iter().map(|record| record.len() + 1).sum();
-    let mut lines = BytesMut::with_capacity(octets);
+    let bytes = records.iter().map(|record| record.len() + 1).sum();
+    let mut lines = BytesMut::with_capacity(bytes);
     for record in records {
         lines.put_slice(record);
         lines.put_u8(b'\n');
@@ -249,7 +249,7 @@ fn batch(content: Content, records: &[Vec<u8>]) -> Batch {
 /// The wait after so many failures in a row: doubling, half of it random, so that nodes do not come back in step.
 fn backoff(failures: u32) -> Duration {
     let full = FIRST_WAIT.saturating_mul(1 << failures.min(16)).min(LONGEST_WAIT);
-    let random = u32::from_le_bytes(*uuid::Uuid::new_v4().as_bytes().first_chunk().expect("16 octets"));
+    let random = u32::from_le_bytes(*uuid::Uuid::new_v4().as_bytes().first_chunk().expect("16 bytes"));
     full / 2 + (full / 2).mul_f64(f64::from(random) / f64::from(u32::MAX))
 }
 

@@ -35,7 +35,7 @@ pub struct Sample<'a> {
     pub blocked: bool,
     /// Whether it passed without inspection.
     pub bypassed: bool,
-    /// Its octets.
+    /// Its bytes.
     pub bytes: usize,
     /// Time of its inspection.
     pub elapsed: Duration,

@@ -34,7 +34,7 @@ impl Access {
     /// `keys`: bearer keys, all valid at once. `certificates`: whether client certificates are verified.
     /// `networks`: none for the default. `hosts`: compiled globs of hosts of inner requests; empty for any.
     pub fn new(keys: &[Vec<u8>], certificates: bool, networks: Option<Vec<IpNet>>, hosts: Vec<Regex>) -> Self {
-        let hash = |key: &Vec<u8>| digest(&SHA256, key).as_ref().try_into().expect("32 octets");
+        let hash = |key: &Vec<u8>| digest(&SHA256, key).as_ref().try_into().expect("32 bytes");
         let home = || HOME_NETWORKS.iter().map(|n| n.parse().expect("a network")).collect();
         let open = keys.is_empty() && !certificates;
         Self {

@@ -1,4 +1,4 @@
-//! Load shedding: what is let in is bounded in number, in octets and by how far the runtime is behind.
+//! Load shedding: what is let in is bounded in number, in bytes and by how far the runtime is behind.
 
 use super::config::Load;
 use super::refusal::{Refusal, Shed};
@@ -65,14 +65,14 @@ impl Admission {
     }
 }
 
-/// A call that was let in, with the octets it holds. Given back when dropped.
+/// A call that was let in, with the bytes it holds. Given back when dropped.
 pub struct Entry {
     gate: Arc<Admission>,
     bytes: usize,
 }
 
 impl Entry {
-    /// Takes `more` octets of memory.
+    /// Takes `more` bytes of memory.
     pub fn grow(&mut self, more: usize) -> Result<(), Refusal> {
         let before = self.gate.bytes.fetch_add(more, Ordering::Relaxed);
         self.bytes += more;
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_and_octets_are_bounded_and_given_back() {
+    fn calls_and_bytes_are_bounded_and_given_back() {
         let gate = gate(Load { calls: 2, buffered_bytes: 100, ..Load::default() });
         let mut first = gate.enter().unwrap();
         let second = gate.enter().unwrap();

@@ -38,7 +38,7 @@ impl Leg {
 /// How the message is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// `message/http`: its octets.
+    /// `message/http`: its bytes.
     Raw,
     /// `application/json`: the envelope.
     Envelope,

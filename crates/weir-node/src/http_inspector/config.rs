@@ -8,7 +8,7 @@ pub const MAX_CALL_BYTES: usize = 8 << 20;
 pub const MAX_CONNECTIONS: usize = 8192;
 /// Calls under way: at a tenth of a millisecond each, far more than can be answered within any time-out.
 pub const MAX_CALLS: usize = 2048;
-/// Octets of calls in memory: leaves room in a container of 512 MiB.
+/// Bytes of calls in memory: leaves room in a container of 512 MiB.
 pub const MAX_BUFFERED_BYTES: usize = 192 << 20;
 /// Messages above this go to the pool: about a millisecond of inspection, which other connections would wait for.
 pub const INLINE_BYTES: usize = 32 << 10;
@@ -36,7 +36,7 @@ pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(25);
 pub struct PerConnection {
     /// Calls.
     pub requests: Option<u64>,
-    /// Octets received, heads and bodies of calls.
+    /// Bytes received, heads and bodies of calls.
     pub bytes: Option<u64>,
     /// Age.
     pub age: Option<Duration>,
@@ -49,7 +49,7 @@ pub struct Load {
     pub connections: usize,
     /// Calls under way.
     pub calls: usize,
-    /// Octets of calls in memory.
+    /// Bytes of calls in memory.
     pub buffered_bytes: usize,
     /// Messages up to this size are inspected on the runtime's worker.
     pub inline_bytes: usize,
@@ -84,7 +84,7 @@ impl Default for Load {
 /// Settings of the service that a reload does not change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// Largest call, in octets.
+    /// Largest call, in bytes.
     pub max_call_bytes: usize,
     /// When connections end.
     pub per_connection: PerConnection,

@@ -1,7 +1,7 @@
 //! `Inspector-Context`: what the response leg must know of its request, carried by the connector, sealed by the node.
 //!
-//! `base64url(version ‖ time ‖ application ‖ hit ‖ fields ‖ tag)`; each field is a 16-bit length and its octets,
-//! the tag the first 16 octets of HMAC-SHA-256 over all before it. Any replica with the same key can open it.
+//! `base64url(version ‖ time ‖ application ‖ hit ‖ fields ‖ tag)`; each field is a 16-bit length and its bytes,
+//! the tag the first 16 bytes of HMAC-SHA-256 over all before it. Any replica with the same key can open it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -13,9 +13,9 @@ pub const MAX_TOKEN: usize = 4096;
 const MAX_FIELD: usize = 700;
 /// Form of the token.
 const VERSION: u8 = 2;
-/// Octets of the tag.
+/// Bytes of the tag.
 const TAG: usize = 16;
-/// Octets before the fields: version, time, application, id of the hit.
+/// Bytes before the fields: version, time, application, id of the hit.
 const FIXED: usize = 1 + 8 + 8 + 16;
 /// Milliseconds for which a token is accepted: longer than any exchange should take.
 const MAX_AGE: u64 = 3_600_000;
@@ -118,7 +118,7 @@ pub fn open(keys: &Keys, token: &str, now: u64) -> Result<Context, BadContext> {
     if !genuine || sealed.len() < FIXED || sealed[0] != VERSION {
         return Err(BadContext::Forged);
     }
-    let number = |at: usize| u64::from_be_bytes(sealed[at..at + 8].try_into().expect("eight octets"));
+    let number = |at: usize| u64::from_be_bytes(sealed[at..at + 8].try_into().expect("eight bytes"));
     let mut rest = &sealed[FIXED..];
     let mut field = || -> Result<Vec<u8>, BadContext> {
         let (length, after) = rest.split_first_chunk::<2>().ok_or(BadContext::Forged)?;
@@ -133,7 +133,7 @@ pub fn open(keys: &Keys, token: &str, now: u64) -> Result<Context, BadContext> {
         return Err(BadContext::Expired);
     }
     let application = number(9) as i64;
-    let hit: [u8; 16] = sealed[17..FIXED].try_into().expect("sixteen octets");
+    let hit: [u8; 16] = sealed[17..FIXED].try_into().expect("sixteen bytes");
     Ok(Context { time, application, hit: Some(hit).filter(|id| *id != [0; 16]), request_id, method, host, path })
 }
 

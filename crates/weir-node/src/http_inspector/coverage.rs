@@ -109,7 +109,7 @@ impl Inspected {
 type Key = (Arc<str>, Inspected, &'static str);
 type DroppedKey = (&'static str, &'static str);
 
-/// Last totals of one reporter: requests, octets inspected, octets not inspected; copies dropped.
+/// Last totals of one reporter: requests, bytes inspected, bytes not inspected; copies dropped.
 #[derive(Default)]
 struct Last {
     totals: HashMap<Key, [u64; 3]>,

@@ -1,4 +1,4 @@
-//! The JSON form of a message, for callers that have no raw octets: its words and lines go through the same checks as
+//! The JSON form of a message, for callers that have no raw bytes: its words and lines go through the same checks as
 //! those of the raw form, so that both forms give the same verdict.
 
 use super::call::Leg;
@@ -54,13 +54,13 @@ fn protocol() -> Text<'static> {
     Text("HTTP/1.1".into())
 }
 
-type Octets<'a> = Cow<'a, [u8]>;
+type Bytes<'a> = Cow<'a, [u8]>;
 
 /// A message in pieces.
 #[derive(Debug)]
 pub struct Pieces<'a> {
     start: Start<'a>,
-    headers: Vec<(Octets<'a>, Octets<'a>)>,
+    headers: Vec<(Bytes<'a>, Bytes<'a>)>,
     /// Header lines beyond those that become a header each.
     rest: Vec<u8>,
     body: Vec<u8>,
@@ -68,8 +68,8 @@ pub struct Pieces<'a> {
 
 #[derive(Debug)]
 enum Start<'a> {
-    Request { method: Octets<'a>, target: Octets<'a>, protocol: Octets<'a> },
-    Response { protocol: Octets<'a>, status: u16 },
+    Request { method: Bytes<'a>, target: Bytes<'a>, protocol: Bytes<'a> },
+    Response { protocol: Bytes<'a>, status: u16 },
 }
 
 /// The head that `message`, which came in an envelope, would have had.
@@ -97,18 +97,18 @@ pub fn read(leg: Leg, json: &[u8]) -> Result<Pieces<'_>, Refusal> {
         serde_json::from_slice(json).map_err(|error| Refusal::BadJson(format!("envelope: {error}")))?;
     let (start, headers, body) = match (leg, envelope.request, envelope.response) {
         (Leg::Request, Some(Request { method, target, protocol, headers, body_base64 }), None) => {
-            let (method, target, protocol) = (method.octets()?, target.octets()?, protocol.octets()?);
+            let (method, target, protocol) = (method.bytes()?, target.bytes()?, protocol.bytes()?);
             (Start::Request { method, target, protocol }, headers, body_base64)
         }
         (Leg::Response, None, Some(Response { status, protocol, headers, body_base64 })) => {
-            (Start::Response { protocol: protocol.octets()?, status }, headers, body_base64)
+            (Start::Response { protocol: protocol.bytes()?, status }, headers, body_base64)
         }
         (leg, ..) => return Err(Refusal::BadJson(format!("envelope: exactly one member, `{}`", leg.code()))),
     };
     let body = base64::engine::general_purpose::STANDARD
         .decode(body.0.as_bytes())
         .map_err(|error| Refusal::BadJson(format!("envelope: body_base64: {error}")))?;
-    let mut headers = headers.into_iter().map(|(name, value)| Ok((name.octets()?, value.octets()?)));
+    let mut headers = headers.into_iter().map(|(name, value)| Ok((name.bytes()?, value.bytes()?)));
     let first = headers.by_ref().take(MAX_HEADER_LINES).collect::<Result<_, Refusal>>()?;
     let mut rest = Vec::new();
     for header in headers {
@@ -136,8 +136,8 @@ impl Pieces<'_> {
         message
     }
 
-    /// About the octets of the message.
-    pub fn octets(&self) -> usize {
+    /// About the bytes of the message.
+    pub fn bytes(&self) -> usize {
         let start = match &self.start {
             Start::Request { method, target, protocol } => method.len() + target.len() + protocol.len(),
             Start::Response { protocol, .. } => protocol.len(),
@@ -147,9 +147,9 @@ impl Pieces<'_> {
 }
 
 impl<'a> Text<'a> {
-    /// Code points U+0000 to U+00FF stand for octets. CR and LF are refused: they would end the line that holds them,
+    /// Code points U+0000 to U+00FF stand for bytes. CR and LF are refused: they would end the line that holds them,
     /// and no gateway has a message with them inside a target or a header.
-    fn octets(self) -> Result<Octets<'a>, Refusal> {
+    fn bytes(self) -> Result<Bytes<'a>, Refusal> {
         let bad = |why: &str| Refusal::BadJson(format!("envelope: {why} in the head"));
         if self.0.bytes().any(|b| b == b'\r' || b == b'\n') {
             return Err(bad("CR or LF"));
@@ -160,8 +160,8 @@ impl<'a> Text<'a> {
                 Cow::Owned(text) => Cow::Owned(text.into_bytes()),
             });
         }
-        let octets = self.0.chars().map(|c| u8::try_from(c).map_err(|_| bad("a code point above U+00FF")));
-        octets.collect::<Result<Vec<u8>, _>>().map(Cow::Owned)
+        let bytes = self.0.chars().map(|c| u8::try_from(c).map_err(|_| bad("a code point above U+00FF")));
+        bytes.collect::<Result<Vec<u8>, _>>().map(Cow::Owned)
     }
 }
 

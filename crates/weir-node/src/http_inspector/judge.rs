@@ -1,4 +1,4 @@
-//! From the octets of a call to its verdict: parse, plan, inspect, decide. Runs on a worker or on the pool.
+//! From the bytes of a call to its verdict: parse, plan, inspect, decide. Runs on a worker or on the pool.
 
 mod report;
 
@@ -58,9 +58,9 @@ struct Case<'c, 'a> {
     client: IpAddr,
     /// Milliseconds since 1970.
     now: u64,
-    /// Octets of the message as received.
-    octets: usize,
-    /// Octets of its head.
+    /// Bytes of the message as received.
+    bytes: usize,
+    /// Bytes of its head.
     head: usize,
     /// What the context tells, on a response leg.
     context: Option<&'c Context>,
@@ -75,9 +75,9 @@ impl Job {
     /// Judges the call.
     pub fn run(&self) -> Result<Judgement, Refusal> {
         self.guarded(|| {
-            self.with_message(|message, octets| match self.call.leg {
-                Leg::Request => self.request(message, octets),
-                Leg::Response => Ok(self.response(message, octets)),
+            self.with_message(|message, bytes| match self.call.leg {
+                Leg::Request => self.request(message, bytes),
+                Leg::Response => Ok(self.response(message, bytes)),
             })
         })
     }
@@ -108,27 +108,27 @@ impl Job {
         })
     }
 
-    /// Hands over the message of the call, and how many octets it has.
+    /// Hands over the message of the call, and how many bytes it has.
     fn with_message<T>(&self, then: impl FnOnce(Message<'_>, usize) -> Result<T, Refusal>) -> Result<T, Refusal> {
         match (self.call.form, self.call.leg) {
             (Form::Raw, Leg::Request) => then(message::request(&self.body), self.body.len()),
             (Form::Raw, Leg::Response) => then(message::response(&self.body), self.body.len()),
             (Form::Envelope, leg) => {
                 let pieces = envelope::read(leg, &self.body)?;
-                then(pieces.message(), pieces.octets())
+                then(pieces.message(), pieces.bytes())
             }
         }
     }
 
-    fn request(&self, message: Message<'_>, octets: usize) -> Result<Judgement, Refusal> {
-        let head = octets.saturating_sub(message.body.len());
+    fn request(&self, message: Message<'_>, bytes: usize) -> Result<Judgement, Refusal> {
+        let head = bytes.saturating_sub(message.body.len());
         let unchunked = self.unchunk(&message);
         let mut message = message;
         unchunked.iter().for_each(|chunked| set_body(chunked, &mut message));
         self.complete(&mut message);
         let client = self.client(&message);
         let (facts, now) = (self.facts(&message, &client)?, now());
-        let case = Case { message: &message, facts: &facts, client: client.address, now, octets, head, context: None };
+        let case = Case { message: &message, facts: &facts, client: client.address, now, bytes, head, context: None };
         let (verdict, plan) = self.verdict(&case);
         let recorded = self.record(&case, &verdict, &plan);
         let hit = recorded.as_ref().map(|recorded| *recorded.id.as_bytes());
@@ -152,10 +152,10 @@ impl Job {
         HeaderValue::from_maybe_shared(Bytes::from(token)).ok()
     }
 
-    fn response(&self, message: Message<'_>, octets: usize) -> Judgement {
+    fn response(&self, message: Message<'_>, bytes: usize) -> Judgement {
         let now = now();
         let context = self.context(now);
-        let head = octets.saturating_sub(message.body.len());
+        let head = bytes.saturating_sub(message.body.len());
         let unchunked = self.unchunk(&message);
         let mut message = message;
         unchunked.iter().for_each(|chunked| set_body(chunked, &mut message));
@@ -171,7 +171,7 @@ impl Job {
         };
         message.application = asked.application;
         let (facts, client, context) = (facts(&asked), self.call.client, context.as_ref());
-        let case = Case { message: &message, facts: &facts, client, now, octets, head, context };
+        let case = Case { message: &message, facts: &facts, client, now, bytes, head, context };
         let (verdict, plan) = self.verdict(&case);
         let recorded = self.record(&case, &verdict, &plan);
         self.update(&case);
@@ -197,7 +197,7 @@ impl Job {
         framed.then(|| chunked::decode(message.body))
     }
 
-    /// What the connector says about the message, besides its octets.
+    /// What the connector says about the message, besides its bytes.
     fn complete(&self, message: &mut Message<'_>) {
         message.body_state = self.call.body;
         message.scheme = self.call.scheme;
@@ -230,7 +230,7 @@ impl Job {
 
     fn verdict(&self, case: &Case<'_, '_>) -> (Verdict, Plan) {
         let begin = Instant::now();
-        let Case { message, facts, client, now, octets, .. } = *case;
+        let Case { message, facts, client, now, bytes, .. } = *case;
         let generation = &self.generation;
         let head = self.head(message, facts, client, now);
         let client = head.client;
@@ -254,7 +254,7 @@ impl Job {
             bypass: plan.bypass,
             verdict: &verdict,
             inspection: inspection.as_ref(),
-            bytes: octets,
+            bytes: bytes,
             elapsed,
         }
         .emit(&self.telemetry);

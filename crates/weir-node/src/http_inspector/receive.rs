@@ -7,7 +7,7 @@ use http_body::Body;
 use http_body_util::BodyExt;
 use std::time::Duration;
 
-/// The octets of `body`. One that arrives in one piece, as small ones do, is not copied.
+/// The bytes of `body`. One that arrives in one piece, as small ones do, is not copied.
 pub async fn receive<B>(body: &mut B, entry: &mut Entry, max: usize, patience: Duration) -> Result<Bytes, Refusal>
 where
     B: Body<Data = Bytes> + Unpin,

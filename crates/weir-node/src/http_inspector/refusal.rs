@@ -10,7 +10,7 @@ use std::time::Duration;
 pub enum Shed {
     /// Calls under way.
     Calls,
-    /// Octets of calls in memory.
+    /// Bytes of calls in memory.
     BufferedBytes,
     /// Large messages waiting for a thread, or the time one may wait.
     Queue,
@@ -58,7 +58,7 @@ pub enum Refusal {
     NotFound,
     /// Another method is needed.
     Method(&'static str),
-    /// The call is larger than this many octets.
+    /// The call is larger than this many bytes.
     TooLarge(usize),
     /// Load was shed.
     Overloaded(Shed, Duration),
@@ -144,7 +144,7 @@ impl Refusal {
             Refusal::Host => "the host of the request is none of connector.allowed_hosts".into(),
             Refusal::NotFound => "see /openapi.json".into(),
             Refusal::Method(allow) => format!("use {allow}").into(),
-            Refusal::TooLarge(max) => format!("a call may have {max} octets").into(),
+            Refusal::TooLarge(max) => format!("a call may have {max} bytes").into(),
             Refusal::Overloaded(shed, _) => format!("exhausted: {}", shed.code()).into(),
             Refusal::ReplyTimeout(_) => "connector.app_reply_timeout passed".into(),
             Refusal::Internal => "the node's log has more".into(),

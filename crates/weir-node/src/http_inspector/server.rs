@@ -31,7 +31,7 @@ pub struct Connection {
     pub certificate: bool,
     /// Calls answered.
     pub(super) calls: AtomicU64,
-    /// Octets received.
+    /// Bytes received.
     pub(super) bytes: AtomicU64,
     ended: AtomicBool,
     end: CancellationToken,
@@ -43,9 +43,9 @@ impl Connection {
         Self { peer, certificate, calls, bytes, ended, end }
     }
 
-    /// Counts octets received.
-    pub fn received(&self, octets: usize) {
-        self.bytes.fetch_add(octets as u64, Ordering::Relaxed);
+    /// Counts bytes received.
+    pub fn received(&self, bytes: usize) {
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
     /// Ends the connection after the answers under way: `Connection: close`, GOAWAY.

@@ -13,7 +13,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use tokio::io::AsyncWriteExt;
 
-/// Octets read at once.
+/// Bytes read at once.
 const CHUNK: usize = 256 << 10;
 
 /// A directory of files by hash. It holds what the policies in use name, and nothing else for long.

@@ -27,13 +27,13 @@ const SILENCE: Duration = Duration::from_secs(30);
 const IDLE_CONNECTIONS: usize = 4;
 /// Largest answer, policies and blobs apart.
 const MAX_ANSWER: usize = 4 << 20;
-/// Largest answer with a policy: the document as a JSON string, where an octet may take six, and keys beside it. Only
+/// Largest answer with a policy: the document as a JSON string, where a byte may take six, and keys beside it. Only
 /// control characters take six; twice the document leaves room for any real one.
 const MAX_POLICY_ANSWER: usize = 2 * MAX_POLICY_BYTES;
-/// Octets of a problem that are read, and shown.
+/// Bytes of a problem that are read, and shown.
 const MAX_PROBLEM: usize = 16 << 10;
 const MAX_SHOWN: usize = 300;
-/// Below this many octets compression does not pay.
+/// Below this many bytes compression does not pay.
 const MIN_GZIP: usize = 1024;
 /// Longest pause that the other side may ask for.
 const MAX_PAUSE: Duration = Duration::from_secs(60);
@@ -114,7 +114,7 @@ impl Client {
     fn call(&self, method: Method, path: &str, bearer: &str) -> Result<RequestBuilder, CallError> {
         let url = self.base.join(path).map_err(|error| CallError::BadAnswer(error.to_string()))?;
         let mut value = header::HeaderValue::from_str(&format!("Bearer {bearer}"))
-            .map_err(|_| CallError::Unregistered("the token holds octets that no header may have".into()))?;
+            .map_err(|_| CallError::Unregistered("the token holds bytes that no header may have".into()))?;
         value.set_sensitive(true);
         Ok(self.http.request(method, url).header(header::AUTHORIZATION, value).timeout(CALL))
     }
@@ -125,7 +125,7 @@ impl Client {
 pub struct Download(Response);
 
 impl Download {
-    /// Its next octets; none at the end.
+    /// Its next bytes; none at the end.
     pub async fn next(&mut self) -> Result<Option<Bytes>, CallError> {
         match tokio::time::timeout(SILENCE, self.0.chunk()).await {
             Ok(chunk) => Ok(chunk?),
@@ -139,7 +139,7 @@ struct Answer(Response);
 
 impl Answer {
     async fn bytes(mut self, most: usize) -> Result<Bytes, CallError> {
-        read(&mut self.0, most).await?.ok_or_else(|| CallError::BadAnswer(format!("larger than {most} octets")))
+        read(&mut self.0, most).await?.ok_or_else(|| CallError::BadAnswer(format!("larger than {most} bytes")))
     }
 }
 

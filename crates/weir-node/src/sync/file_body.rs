@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use tokio::fs::File;
 use tokio::io::{AsyncRead, ReadBuf};
 
-/// Octets read at once.
+/// Bytes read at once.
 const CHUNK: usize = 64 << 10;
 
 /// A file on its way out.

@@ -37,7 +37,7 @@ pub fn settle(fresh: &Path, path: &Path) -> io::Result<()> {
     }
 }
 
-/// The content of `path`, none where there is no such file; more than `most` octets are an error.
+/// The content of `path`, none where there is no such file; more than `most` bytes are an error.
 pub fn read(path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
     let file = match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -45,7 +45,7 @@ pub fn read(path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
     };
     let mut content = Vec::new();
     if file.take(most + 1).read_to_end(&mut content)? as u64 > most {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("larger than {most} octets")));
+        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("larger than {most} bytes")));
     }
     Ok(Some(content))
 }

@@ -8,12 +8,12 @@ use ring::signature::{ED25519, UnparsedPublicKey};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Octets of a key.
+/// Bytes of a key.
 const KEY: usize = 32;
-/// Octets of its hash that name it.
+/// Bytes of its hash that name it.
 const ID: usize = 8;
 
-/// A public key. Written as base64 of its 32 octets.
+/// A public key. Written as base64 of its 32 bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct PublicKey([u8; KEY]);
@@ -21,7 +21,7 @@ pub struct PublicKey([u8; KEY]);
 /// Why something is no key, or no key to trust.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BadKey {
-    /// It is not the base64 of 32 octets.
+    /// It is not the base64 of 32 bytes.
     Form,
     /// It does not have the id under which it is sent.
     Name,
@@ -34,7 +34,7 @@ pub enum BadKey {
 impl fmt::Display for BadKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            BadKey::Form => f.write_str("not the base64 of the 32 octets of an Ed25519 key"),
+            BadKey::Form => f.write_str("not the base64 of the 32 bytes of an Ed25519 key"),
             BadKey::Name => f.write_str("a key does not have the id that it is called by"),
             BadKey::TooLong => write!(f, "more than {MAX_CHAIN} successor keys"),
             BadKey::NotReached(id) => write!(f, "the pinned key does not vouch for key {id}"),
@@ -47,8 +47,8 @@ impl std::error::Error for BadKey {}
 impl PublicKey {
     /// The key in base64.
     pub fn parse(text: &str) -> Result<Self, BadKey> {
-        let octets = STANDARD.decode(text.trim()).map_err(|_| BadKey::Form)?;
-        octets.try_into().map(Self).map_err(|_| BadKey::Form)
+        let bytes = STANDARD.decode(text.trim()).map_err(|_| BadKey::Form)?;
+        bytes.try_into().map(Self).map_err(|_| BadKey::Form)
     }
 
     /// The key that `sent` describes.
@@ -106,11 +106,11 @@ impl From<PublicKey> for String {
     }
 }
 
-/// Octets in lower-case hex.
-pub(crate) fn hex(octets: &[u8]) -> String {
+/// Bytes in lower-case hex.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     use fmt::Write as _;
-    octets.iter().fold(String::with_capacity(2 * octets.len()), |mut text, octet| {
-        write!(text, "{octet:02x}").expect("String");
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("String");
         text
     })
 }

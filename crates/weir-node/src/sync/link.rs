@@ -44,7 +44,7 @@ impl Token {
         };
         let bad = |why: &dyn fmt::Display| CallError::Unregistered(format!("{}: {why}", path.display()));
         let content = super::files::read(path, MAX_TOKEN).map_err(|error| bad(&error))?;
-        let text = content.and_then(|octets| String::from_utf8(octets).ok()).unwrap_or_default();
+        let text = content.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
         let text = text.trim();
         if text.is_empty() { Err(bad(&"no token in it")) } else { Ok(text.to_owned()) }
     }

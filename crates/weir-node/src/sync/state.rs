@@ -131,9 +131,9 @@ mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
 
-    fn key(octet: u8) -> PublicKey {
+    fn key(byte: u8) -> PublicKey {
         use base64::Engine as _;
-        PublicKey::parse(&base64::engine::general_purpose::STANDARD.encode([octet; 32])).unwrap()
+        PublicKey::parse(&base64::engine::general_purpose::STANDARD.encode([byte; 32])).unwrap()
     }
 
     fn identity(id: &str) -> Identity {

@@ -12,7 +12,7 @@ use std::fmt;
 
 /// Version of the schema that is understood.
 const SCHEMA: u32 = 1;
-/// Octets of all files that one policy names.
+/// Bytes of all files that one policy names.
 const MAX_TOTAL: u64 = 1 << 30;
 /// What a database may be called.
 pub(super) const DATABASES: [&str; 3] = ["country", "asn", "source_type"];
@@ -123,7 +123,7 @@ pub fn genuine(text: Bytes, trusted: &PublicKey) -> Result<Verified, Unfit> {
     let form = |error: serde_json::Error| Unfit::Form(error.to_string());
     let signed: SignedPolicy = serde_json::from_slice(&text).map_err(form)?;
     if signed.document.len() > MAX_POLICY_BYTES {
-        return Err(Unfit::Form(format!("larger than {MAX_POLICY_BYTES} octets")));
+        return Err(Unfit::Form(format!("larger than {MAX_POLICY_BYTES} bytes")));
     }
     let key = trusted.reach(&signed.chain, &signed.key_id).map_err(Unfit::Key)?;
     if !key.signed(POLICY_CONTEXT, signed.document.as_bytes(), &signed.signature) {
@@ -174,10 +174,10 @@ pub fn blobs(verified: &Verified) -> Result<(), Unfit> {
     }
     let all = || packs.iter().map(|b| (b, MAX_PACK_BYTES)).chain(databases.iter().map(|b| (b, MAX_DATABASE_BYTES)));
     if let Some((blob, most)) = all().find(|(blob, most)| blob.bytes > *most || !is_hash(&blob.sha256)) {
-        return against(format!("file `{}`: not a hash, or larger than {most} octets", shown(blob)));
+        return against(format!("file `{}`: not a hash, or larger than {most} bytes", shown(blob)));
     }
     if all().map(|(blob, _)| blob.bytes).sum::<u64>() > MAX_TOTAL {
-        return against(format!("its files are larger than {MAX_TOTAL} octets together"));
+        return against(format!("its files are larger than {MAX_TOTAL} bytes together"));
     }
     if let Some(blob) = databases.iter().find(|blob| !DATABASES.contains(&blob.name.as_str())) {
         return against(format!("database `{}`: one of {} is wanted", shown(blob), DATABASES.join(", ")));

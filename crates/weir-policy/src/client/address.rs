@@ -3,7 +3,7 @@
 use super::Hop;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Longest text that can be an address with zone, brackets and port, in octets.
+/// Longest text that can be an address with zone, brackets and port, in bytes.
 const MAX_TEXT: usize = 128;
 
 /// An address and, where it was written, a port.
@@ -140,8 +140,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn octets_never_panic(octets in proptest::collection::vec(any::<u8>(), 0..64)) {
-            let _ = (parse_endpoint(&octets), hop(&octets));
+        fn bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+            let _ = (parse_endpoint(&bytes), hop(&bytes));
         }
 
         #[test]

@@ -74,7 +74,7 @@ pub(super) fn parameter<'e>(element: &'e [u8], name: &str) -> Option<Cow<'e, [u8
     found
 }
 
-/// The octets up to the next `;` outside quotes, and those after it. None if a quote stays open.
+/// The bytes up to the next `;` outside quotes, and those after it. None if a quote stays open.
 fn split_pair(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let (mut quoted, mut at) = (false, 0);
     while at < text.len() {
@@ -99,10 +99,10 @@ fn unquoted(value: &[u8]) -> Option<Cow<'_, [u8]>> {
         return Some(Cow::Borrowed(inner));
     }
     let mut out = Vec::with_capacity(inner.len());
-    let mut octets = inner.iter();
-    while let Some(&b) = octets.next() {
+    let mut bytes = inner.iter();
+    while let Some(&b) = bytes.next() {
         match b {
-            b'\\' => out.push(*octets.next()?),
+            b'\\' => out.push(*bytes.next()?),
             b'"' => return None,
             b => out.push(b),
         }
@@ -147,8 +147,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn octets_never_panic(octets in proptest::collection::vec(any::<u8>(), 0..64), quotes: bool) {
-            for element in elements_from_right(&octets, quotes) {
+        fn bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..64), quotes: bool) {
+            for element in elements_from_right(&bytes, quotes) {
                 let _ = hop(element);
             }
         }

@@ -1,6 +1,6 @@
 //! A host as a proxy tells it.
 
-/// Longest host name, in octets (RFC 1035 §2.3.4).
+/// Longest host name, in bytes (RFC 1035 §2.3.4).
 const MAX_HOST: usize = 255;
 
 /// The host of `host[:port]`, lower case, without a trailing dot. None if it is none.

@@ -22,7 +22,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
-/// Octets of the head of a call.
+/// Bytes of the head of a call.
 const MAX_HEAD: usize = 64 << 10;
 /// Header lines of the head of a call.
 const MAX_HEADERS: usize = 100;

@@ -16,11 +16,11 @@ use tokio::sync::oneshot;
 
 /// Longest time spent on throwing a body away.
 const DRAIN_TIME: Duration = Duration::from_secs(2);
-/// Most octets thrown away: twice the largest body of any route, uploads of packs apart. Whoever sends more is to notice
+/// Most bytes thrown away: twice the largest body of any route, uploads of packs apart. Whoever sends more is to notice
 /// the end of the connection.
-const DRAIN_OCTETS: usize = 32 << 20;
+const DRAIN_BYTES: usize = 32 << 20;
 
-/// Reads what is left of `body` and keeps nothing. True where it ended within `max` octets and the allowed time.
+/// Reads what is left of `body` and keeps nothing. True where it ended within `max` bytes and the allowed time.
 pub async fn drain<B>(body: &mut B, max: usize) -> bool
 where
     B: Body<Data = Bytes> + Unpin,
@@ -68,7 +68,7 @@ impl Leftover {
     pub async fn drain(mut self) -> bool {
         match self.back.try_recv() {
             Ok((body, asked)) if body.is_end_stream() || (self.waits && !asked) => true,
-            Ok((mut body, _)) => drain(&mut body, DRAIN_OCTETS).await,
+            Ok((mut body, _)) => drain(&mut body, DRAIN_BYTES).await,
             // The answer itself reads it.
             Err(_) => true,
         }

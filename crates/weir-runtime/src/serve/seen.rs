@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Longest time in which no octet moves though a call is under way: a long poll is silent for less.
+/// Longest time in which no byte moves though a call is under way: a long poll is silent for less.
 pub const STILL: Duration = Duration::from_secs(150);
 /// Least wait between two looks at a connection.
 const LEAST_WAIT: Duration = Duration::from_millis(50);
@@ -22,7 +22,7 @@ pub struct Patience {
     pub head: Duration,
     /// Without a call.
     pub idle: Duration,
-    /// Without an octet that moves, while a call is under way.
+    /// Without a byte that moves, while a call is under way.
     pub still: Duration,
     /// In all, where that is bounded.
     pub age: Option<Duration>,
@@ -47,9 +47,9 @@ pub(super) struct Seen {
     called: AtomicBool,
     /// When the last call ended.
     last: AtomicU64,
-    /// When the first octet came that may be the head of the next call.
+    /// When the first byte came that may be the head of the next call.
     head: AtomicU64,
-    /// When an octet moved last.
+    /// When a byte moved last.
     moved: AtomicU64,
     h2: AtomicBool,
 }
@@ -68,7 +68,7 @@ impl Seen {
         Duration::from_millis(self.now().saturating_sub(time.load(Ordering::Relaxed)))
     }
 
-    /// Octets came.
+    /// Bytes came.
     pub fn read(&self) {
         let now = self.now();
         self.moved.store(now, Ordering::Relaxed);
@@ -78,7 +78,7 @@ impl Seen {
         }
     }
 
-    /// Octets went.
+    /// Bytes went.
     pub fn wrote(&self) {
         self.moved.store(self.now(), Ordering::Relaxed);
     }
@@ -174,7 +174,7 @@ mod tests {
         drop(UnderWay::new(&seen, Version::HTTP_2));
         seen.read();
         seen.head.store(0, Ordering::Relaxed);
-        assert!(waits(seen.look(&PATIENCE, None)), "octets of h2 are no head");
+        assert!(waits(seen.look(&PATIENCE, None)), "bytes of h2 are no head");
     }
 
     #[test]

@@ -33,7 +33,7 @@ impl HttpBody for Answer {
     }
 }
 
-/// A stream whose octets are noticed.
+/// A stream whose bytes are noticed.
 pub(super) struct Watched<S> {
     pub stream: S,
     pub seen: Arc<Seen>,
@@ -51,17 +51,17 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.stream).poll_write(cx, octets);
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.noted(polled)
     }
 
     fn poll_write_vectored(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        octets: &[IoSlice<'_>],
+        bytes: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, octets);
+        let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, bytes);
         self.noted(polled)
     }
 

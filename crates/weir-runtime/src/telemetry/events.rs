@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// Octets of a host or path shown in a log line.
+/// Bytes of a host or path shown in a log line.
 const MAX_SHOWN: usize = 512;
 
 /// A message was judged.
@@ -41,7 +41,7 @@ pub struct Judged<'a> {
     pub verdict: &'a weir_policy::Verdict,
     /// What was found, if it was inspected.
     pub inspection: Option<&'a Inspection>,
-    /// Octets of the message.
+    /// Bytes of the message.
     pub bytes: usize,
     /// Time taken.
     pub elapsed: Duration,

@@ -1,5 +1,5 @@
 //! A log event as one line of JSON: the members of the library's own format, at a third of its price. The library hands
-//! its serializer's output on in pieces of an octet or two, each checked to be UTF-8; there is an access line a request.
+//! its serializer's output on in pieces of a byte or two, each checked to be UTF-8; there is an access line a request.
 
 use serde::Serialize;
 use std::fmt::{self, Debug};
@@ -10,7 +10,7 @@ use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::registry::LookupSpan;
 
-/// Octets of an ordinary line.
+/// Bytes of an ordinary line.
 const ORDINARY: usize = 512;
 
 /// Formats events: time, level, fields, target. Spans are not used here, and not shown.

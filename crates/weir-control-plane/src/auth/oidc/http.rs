@@ -41,7 +41,7 @@ pub async fn call(client: Client, request: HttpRequest) -> Result<HttpResponse, 
     let mut body = Vec::new();
     while let Some(chunk) = answer.chunk().await.map_err(wrong)? {
         if body.len() + chunk.len() > MAX_ANSWER {
-            return Err(HttpError(format!("an answer of more than {MAX_ANSWER} octets")));
+            return Err(HttpError(format!("an answer of more than {MAX_ANSWER} bytes")));
         }
         body.extend_from_slice(&chunk);
     }

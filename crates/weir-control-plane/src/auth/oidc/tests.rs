@@ -29,7 +29,7 @@ struct Provider {
 impl Provider {
     fn jwks(&self) -> Value {
         let point = self.key.public_key().as_ref();
-        let part = |octets: &[u8]| URL_SAFE_NO_PAD.encode(octets);
+        let part = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
         json!({"keys": [{"kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": "k1",
             "x": part(&point[1..33]), "y": part(&point[33..65])}]})
     }

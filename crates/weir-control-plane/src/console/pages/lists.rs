@@ -19,7 +19,7 @@ use axum::response::{IntoResponse, Response};
 
 /// Values of a page.
 const ROWS: usize = 100;
-/// Largest file that is imported, in octets.
+/// Largest file that is imported, in bytes.
 pub const IMPORT_LIMIT: usize = 16 << 20;
 /// Code, tab, meaning.
 const LISTS: [(&str, &str, &str); 3] = [

@@ -23,7 +23,7 @@ pub struct Step {
     pub label: Text,
     /// The value after it.
     pub value: Vec<Piece>,
-    /// Octets of the value.
+    /// Bytes of the value.
     pub length: String,
 }
 
@@ -92,7 +92,7 @@ pub struct HitPage {
     pub request: Vec<Piece>,
     /// What the message was.
     pub message: &'static str,
-    /// Octets of the body that are not shown.
+    /// Bytes of the body that are not shown.
     pub cut: Option<String>,
     /// Findings.
     pub findings: Vec<FindingView>,

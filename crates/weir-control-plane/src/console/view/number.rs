@@ -22,7 +22,7 @@ pub fn compact(n: u64) -> String {
     if whole < 10 && tenth > 0 { format!("{whole}.{tenth}{name}") } else { format!("{whole}{name}") }
 }
 
-/// Octets in binary units.
+/// Bytes in binary units.
 pub fn bytes(n: u64) -> String {
     const UNITS: &[(u64, &str)] = &[(1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
     let Some((unit, name)) = UNITS.iter().find(|(unit, _)| n >= *unit) else { return format!("{n} B") };

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Longest text taken over, in octets: pages stay small whatever the data is.
+/// Longest text taken over, in bytes: pages stay small whatever the data is.
 const MAX_TEXT: usize = 64 << 10;
 /// Characters shown of a long value before "more".
 const HEAD: usize = 120;
@@ -22,8 +22,8 @@ impl Text {
         Self(visible(data, true))
     }
 
-    /// Octets that may be no text, with their line ends and tabs.
-    pub fn octets(data: &[u8]) -> Self {
+    /// Bytes that may be no text, with their line ends and tabs.
+    pub fn bytes(data: &[u8]) -> Self {
         let mut out = String::new();
         for chunk in data[..data.len().min(MAX_TEXT)].utf8_chunks() {
             out.push_str(&visible(chunk.valid(), true));
@@ -100,7 +100,7 @@ mod tests {
     fn what_deceives_the_eye_is_shown_as_a_code() {
         assert_eq!(Text::new("a\u{202e}b\u{0}\n").as_str(), "a\u{2039}U+202E\u{203a}b\\x00\\x0a");
         assert_eq!(Text::block("a\r\n\tb\u{85}\r").as_str(), "a\n\tb\u{2039}U+0085\u{203a}\\x0d");
-        assert_eq!(Text::octets(b"a\xff\x1b").as_str(), "a\\xff\\x1b");
+        assert_eq!(Text::bytes(b"a\xff\x1b").as_str(), "a\\xff\\x1b");
         assert_eq!(Text::new("Grüße العربية 漢字").as_str(), "Grüße العربية 漢字");
     }
 

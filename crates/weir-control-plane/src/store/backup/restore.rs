@@ -17,9 +17,9 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
 
 /// Longest line: the largest record, quoted once more.
 const MAX_LINE: u64 = 16 << 20;
-/// Rows and octets written at once.
+/// Rows and bytes written at once.
 const MAX_ROWS: usize = 100;
-const MAX_OCTETS: usize = 8 << 20;
+const MAX_BYTES: usize = 8 << 20;
 
 /// Tables of hits, and what tells the time of a row: a column with an id, or with an hour.
 const HIT_TABLES: &[(&str, &str)] = &[
@@ -38,7 +38,7 @@ const HIT_TABLES: &[(&str, &str)] = &[
 struct Pending {
     table: Option<(Name, Vec<Name>)>,
     rows: Vec<Vec<Value>>,
-    octets: usize,
+    bytes: usize,
 }
 
 impl Database {
@@ -92,9 +92,9 @@ impl Database {
                     return Err(wrong("a row without its table"));
                 }
                 pending.rows.push(values.iter().map(from_json).collect::<Result<_, _>>()?);
-                pending.octets += text.len();
+                pending.bytes += text.len();
                 done.rows += 1;
-                if pending.rows.len() >= MAX_ROWS || pending.octets >= MAX_OCTETS {
+                if pending.rows.len() >= MAX_ROWS || pending.bytes >= MAX_BYTES {
                     self.write(&mut pending, control).await?;
                 }
                 continue;
@@ -115,7 +115,7 @@ impl Database {
 
     async fn write(&self, pending: &mut Pending, control: &mut AnyConnection) -> Result<(), StoreError> {
         let rows = std::mem::take(&mut pending.rows);
-        pending.octets = 0;
+        pending.bytes = 0;
         let Some((table, columns)) = pending.table.as_ref().filter(|_| !rows.is_empty()) else { return Ok(()) };
         let Some(time) = hit_table(table) else { return insert(control, table, columns, rows).await };
         let place = columns.iter().position(|column| column.as_str() == time);

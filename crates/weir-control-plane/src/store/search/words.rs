@@ -103,7 +103,7 @@ pub(super) fn span(text: &str) -> Result<Span, Wrong> {
     })
 }
 
-/// An address, a network, a range `a-b`, or IPv4 with `*` for its last octets.
+/// An address, a network, a range `a-b`, or IPv4 with `*` for its last bytes.
 pub(super) fn networks(text: &str) -> Result<Vec<IpNet>, Wrong> {
     let help = "write `203.0.113.7`, `203.0.113.0/24`, `203.0.113.0-203.0.113.9`, `203.0.113.*` or `2001:db8::/32`";
     let not = || wrong(format!("`{text}` is no address and no network"), help);
@@ -134,18 +134,18 @@ pub(super) fn networks(text: &str) -> Result<Vec<IpNet>, Wrong> {
     Ok(nets)
 }
 
-/// `192.168.*.*`: only last octets can be open.
+/// `192.168.*.*`: only last bytes can be open.
 fn stars(text: &str) -> Option<IpNet> {
     let parts: Vec<&str> = text.split('.').collect();
     let fixed = parts.iter().take_while(|part| **part != "*").count();
     if parts.len() != 4 || parts[fixed..].iter().any(|part| *part != "*") {
         return None;
     }
-    let mut octets = [0u8; 4];
-    for (octet, part) in octets.iter_mut().zip(&parts[..fixed]) {
-        *octet = part.parse().ok()?;
+    let mut bytes = [0u8; 4];
+    for (byte, part) in bytes.iter_mut().zip(&parts[..fixed]) {
+        *byte = part.parse().ok()?;
     }
-    IpNet::new(Ipv4Addr::from(octets).into(), u8::try_from(fixed * 8).ok()?).ok()
+    IpNet::new(Ipv4Addr::from(bytes).into(), u8::try_from(fixed * 8).ok()?).ok()
 }
 
 /// Whether a word without attribute is meant as an address.

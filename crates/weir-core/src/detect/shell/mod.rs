@@ -74,11 +74,11 @@ pub const DETECTOR: Detector = Detector {
     },
 };
 
-/// Octets skipped before a command.
+/// Bytes skipped before a command.
 const MAX_LEAD: usize = 16;
-/// Octets of a command's name and path.
+/// Bytes of a command's name and path.
 const MAX_NAME: usize = 128;
-/// Octets of one command line, and of what stands before it, that are looked at.
+/// Bytes of one command line, and of what stands before it, that are looked at.
 const MAX_LINE: usize = 384;
 /// Words behind a command among which its target is looked for.
 const TARGET_WORDS: usize = 4;
@@ -118,11 +118,11 @@ const NOISE: Chars = Chars::QUOTE
     .with(Chars::DOLLAR)
     .with(Chars::BACKTICK);
 
-/// Octets of which separators are made.
+/// Bytes of which separators are made.
 const SEPARATORS: Chars =
     Chars::SEMICOLON.with(Chars::PIPE).with(Chars::AMP).with(Chars::BACKTICK).with(Chars::NEWLINE);
 
-/// Whether some separator may be in a text of these octets.
+/// Whether some separator may be in a text of these bytes.
 fn may_separate(chars: Chars) -> bool {
     const BEFORE_PARENTHESIS: Chars = Chars::DOLLAR.with(Chars::LT).with(Chars::GT);
     chars.meets(SEPARATORS) || chars.meets(Chars::LPAREN) && chars.meets(BEFORE_PARENTHESIS)
@@ -130,11 +130,11 @@ fn may_separate(chars: Chars) -> bool {
 
 /// Whether a text without separators does not begin with a command once its noise is taken away.
 ///
-/// **Safety.** Cleaning only takes octets away or makes blanks of them, so it makes no separator; what is left to find is
-/// a command at the beginning, and its name lies within the first octets. `same_answer_as_the_slow_path` holds it.
+/// **Safety.** Cleaning only takes bytes away or makes blanks of them, so it makes no separator; what is left to find is
+/// a command at the beginning, and its name lies within the first bytes. `same_answer_as_the_slow_path` holds it.
 fn is_plain_behind_noise(text: &[u8], chars: Chars) -> bool {
     const HEAD: usize = 256;
-    // Octets before a cut that cleaning would treat otherwise if it saw what follows: it looks no further ahead.
+    // Bytes before a cut that cleaning would treat otherwise if it saw what follows: it looks no further ahead.
     const CUT: usize = 32;
     if may_separate(chars) {
         return false;
@@ -181,12 +181,12 @@ fn find(text: &[u8], chars: Chars, document: bool) -> Option<Match> {
     }
 }
 
-/// The octets that separators begin with.
+/// The bytes that separators begin with.
 static SEPARATES: [bool; 256] = {
     let mut table = [false; 256];
-    let (octets, mut at) = (b";|&`\n\r$<>", 0);
-    while at < octets.len() {
-        table[octets[at] as usize] = true;
+    let (bytes, mut at) = (b";|&`\n\r$<>", 0);
+    while at < bytes.len() {
+        table[bytes[at] as usize] = true;
         at += 1;
     }
     table
@@ -253,12 +253,12 @@ fn command(text: &[u8], chars: Chars, at: usize, before: Before, document: bool)
     (believed && !globbed).then_some(line_end.min(end + 64))
 }
 
-/// Octets that a shell skips before a command, or that an application puts there.
+/// Bytes that a shell skips before a command, or that an application puts there.
 fn is_lead(b: u8) -> bool {
     matches!(b, b' ' | b'\t' | b'+' | b'"' | b'\'' | b'(' | b'{' | b'@' | b'!' | 0x0b | 0x0c)
 }
 
-/// Octets of a command's name and path.
+/// Bytes of a command's name and path.
 fn is_word(b: u8) -> bool {
     b.is_ascii_alphanumeric() || matches!(b, b'/' | b'\\' | b'.' | b'_' | b'-' | b':' | b'~' | b'?' | b'*')
 }

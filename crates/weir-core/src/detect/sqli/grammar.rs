@@ -49,7 +49,7 @@ pub struct Operand {
 /// A condition after `or`, `where`...
 #[derive(Clone, Copy, Debug)]
 pub enum Condition {
-    /// `a = b`; whether the operator is a word, and whether both sides are the same octets.
+    /// `a = b`; whether the operator is a word, and whether both sides are the same bytes.
     Compared { left: Sort, right: Sort, by_word: bool, same: bool, end: usize },
     /// Just an operand.
     Bare(Operand),
@@ -110,8 +110,8 @@ impl Code<'_> {
         }
     }
 
-    /// Octets of token `i`.
-    pub fn octets(&self, i: usize) -> &[u8] {
+    /// Bytes of token `i`.
+    pub fn bytes(&self, i: usize) -> &[u8] {
         self.tokens.get(i).map_or(&[], |t| &self.text[t.start as usize..t.end as usize])
     }
 
@@ -160,7 +160,7 @@ impl Code<'_> {
                 return Some(Operand { sort: Sort::Soft, end: self.past_close(end) });
             }
             Kind::Number | Kind::Text | Kind::Open | Kind::Word(Word::Constant) => Sort::Literal,
-            Kind::Variable if self.octets(i).starts_with(b"@@") => Sort::Global,
+            Kind::Variable if self.bytes(i).starts_with(b"@@") => Sort::Global,
             Kind::Variable => Sort::Name,
             Kind::Word(Word::Select) => Sort::Query,
             Kind::Word(Word::Case) if matches!(self.word(end), Some(Word::Condition)) => Sort::Soft,
@@ -208,7 +208,7 @@ impl Code<'_> {
             at += 1;
         }
         let compared = |right: Sort, by_word: bool, from: usize, end: usize| {
-            let same = self.octets(i) == self.octets(from);
+            let same = self.bytes(i) == self.bytes(from);
             Some(Condition::Compared { left: left.sort, right, by_word, same, end })
         };
         match self.kind(at) {
@@ -253,7 +253,7 @@ impl Code<'_> {
     pub fn list(&self, mut i: usize) -> List {
         let mut list = List::default();
         while matches!(self.kind(i), Some(Kind::Left | Kind::Word(Word::Quantifier))) {
-            let top = self.octets(i).eq_ignore_ascii_case(b"top");
+            let top = self.bytes(i).eq_ignore_ascii_case(b"top");
             i += 1 + usize::from(top && self.kind(i + 1) == Some(Kind::Number));
         }
         if self.kind(i) == Some(Kind::Star) {
@@ -290,7 +290,7 @@ impl Code<'_> {
                     }
                     list.from = matches!(self.kind(at), Some(Kind::Word(_)));
                     let owner = self.kind(at + 1) == Some(Kind::Dot)
-                        && OWNERS.iter().any(|name| self.octets(at).eq_ignore_ascii_case(name));
+                        && OWNERS.iter().any(|name| self.bytes(at).eq_ignore_ascii_case(name));
                     list.catalogue = owner
                         || self.word(at) == Some(Word::Catalogue)
                         || (self.kind(at + 1) == Some(Kind::Dot) && self.word(at + 2) == Some(Word::Catalogue));

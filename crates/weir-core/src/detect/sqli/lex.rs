@@ -1,6 +1,6 @@
 //! SQL tokens, as lenient as all common databases together: what one of them would read as code is code here.
 //!
-//! Inline comments and every control octet are white space; `/*!50000 ... */` is its content. A line comment that ends
+//! Inline comments and every control byte are white space; `/*!50000 ... */` is its content. A line comment that ends
 //! the text, or a block comment without an end, is a [`Kind::Tail`]: it cuts off what the application appends.
 
 use super::words::{Word, meaning};
@@ -58,9 +58,9 @@ pub struct Token {
     pub kind: Kind,
     /// Whether an inline comment stands before it.
     pub glued: bool,
-    /// First octet.
+    /// First byte.
     pub start: u32,
-    /// Past the last octet.
+    /// Past the last byte.
     pub end: u32,
 }
 
@@ -138,9 +138,9 @@ impl<'t> Lexer<'t> {
         Token { kind, glued, start: start as u32, end: self.at as u32 }
     }
 
-    fn take(&mut self, kind: Kind, octets: usize) -> Token {
+    fn take(&mut self, kind: Kind, bytes: usize) -> Token {
         let start = self.at;
-        self.at += octets;
+        self.at += bytes;
         self.token(kind, start)
     }
 
@@ -198,7 +198,7 @@ impl<'t> Lexer<'t> {
         self.token(Kind::Word(Word::Plain), start)
     }
 
-    /// A literal in `quote` that begins at the current octet; doubled and escaped quotes belong to it.
+    /// A literal in `quote` that begins at the current byte; doubled and escaped quotes belong to it.
     fn text_literal(&mut self, quote: u8, start: usize) -> Token {
         self.at += 1;
         loop {

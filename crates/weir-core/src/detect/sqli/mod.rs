@@ -33,10 +33,10 @@ const WINDOW: usize = 4096;
 const OVERLAP: usize = 128;
 /// Tokens between a structure and a comment or open quote at the end that still belong together.
 const NEAR_END: usize = 16;
-/// Longest value that is handed to `libinjectionrs`, in octets: it reads no further than a few tokens anyway.
+/// Longest value that is handed to `libinjectionrs`, in bytes: it reads no further than a few tokens anyway.
 const MAX_LIBRARY: usize = 4096;
 
-/// Octets without which no value is injected SQL: letters, digits and the punctuation of tokens carry no syntax.
+/// Bytes without which no value is injected SQL: letters, digits and the punctuation of tokens carry no syntax.
 const GATE: Gate = Gate::any(
     Chars::ALL.without(Chars::TOKEN.with(Chars::HIGH).with(Chars::SLASH).with(Chars::COLON).with(Chars::COMMA)),
 );
@@ -366,9 +366,9 @@ mod tests {
         for unit in
             ["or ", "or(", "(", "1||", "$a$", "--", "/*!", "[a", "'", "select ", "union select(", "case when ", "@"]
         {
-            let looks = |octets: usize| {
+            let looks = |bytes: usize| {
                 grammar::LOOKS.set(0);
-                weight(unit.repeat(octets / unit.len()).as_bytes());
+                weight(unit.repeat(bytes / unit.len()).as_bytes());
                 grammar::LOOKS.get()
             };
             let (small, large) = (looks(1 << 15), looks(1 << 18));

@@ -71,12 +71,12 @@ fn by_word(code: &Code<'_>, i: usize, word: Word, place: Place) -> Option<Struct
         Word::Waitfor if code.word(i + 1) == Some(Word::Delay) => {
             matches!(code.kind(i + 2), Some(Kind::Text | Kind::Open | Kind::Variable)).then_some((9, i + 3))
         }
-        Word::Procedure if code.octets(i + 1).eq_ignore_ascii_case(b"analyse") => Some((8, i + 2)),
-        Word::In if place == Place::Break && code.octets(i + 1).eq_ignore_ascii_case(b"boolean") => Some((6, i + 2)),
+        Word::Procedure if code.bytes(i + 1).eq_ignore_ascii_case(b"analyse") => Some((8, i + 2)),
+        Word::In if place == Place::Break && code.bytes(i + 1).eq_ignore_ascii_case(b"boolean") => Some((6, i + 2)),
         Word::Declare if code.kind(i + 1) == Some(Kind::Variable) => Some((8, i + 2)),
         Word::If => conditional(code, i),
         Word::From
-            if code.word(i + 1) == Some(Word::Catalogue) && !code.octets(i + 1).eq_ignore_ascii_case(b"dual") =>
+            if code.word(i + 1) == Some(Word::Catalogue) && !code.bytes(i + 1).eq_ignore_ascii_case(b"dual") =>
         {
             Some((8, i + 2))
         }
@@ -114,7 +114,7 @@ fn logic(code: &Code<'_>, mut i: usize, joint: Joint) -> Option<Structure> {
                 Sort::Soft => 5,
                 Sort::Literal if low == Sort::Literal => 8 - u8::from(by_word),
                 _ if same => 5,
-                _ if code.octets(end - 1).starts_with(b"0x") => 6,
+                _ if code.bytes(end - 1).starts_with(b"0x") => 6,
                 _ => 3,
             };
             (weight, end)
@@ -147,15 +147,15 @@ fn is_text(code: &Code<'_>, i: usize, end: usize) -> bool {
 
 /// Whether the text at token `i` only serves to take up the application's own quote (`' or '1`); quoted words do not.
 fn is_closing(code: &Code<'_>, i: usize) -> bool {
-    let text = code.octets(i);
-    let empty_and = text.len() == 1 && i > 0 && code.octets(i - 1).eq_ignore_ascii_case(b"and");
+    let text = code.bytes(i);
+    let empty_and = text.len() == 1 && i > 0 && code.bytes(i - 1).eq_ignore_ascii_case(b"and");
     text.len() <= 3 && !empty_and
 }
 
 /// Whether token `i` is a number, or a text that only takes up the application's own quote.
 fn is_atom(code: &Code<'_>, i: usize) -> bool {
     code.kind(i) == Some(Kind::Number)
-        || (matches!(code.kind(i), Some(Kind::Text | Kind::Open)) && code.octets(i).len() <= 3)
+        || (matches!(code.kind(i), Some(Kind::Text | Kind::Open)) && code.bytes(i).len() <= 3)
 }
 
 /// Whether SQL functions or a query are nested in the condition: `ascii(substring(...))`.
@@ -164,7 +164,7 @@ fn is_probe(code: &Code<'_>, from: usize, to: usize) -> bool {
     let range = from..to.min(from + LOOK).min(code.tokens.len());
     let words = range.clone().filter_map(|at| code.word(at));
     words.filter(|word| matches!(word, Word::SoftCall | Word::StrongCall | Word::Select)).nth(1).is_some()
-        || range.clone().any(|at| code.kind(at) == Some(Kind::Variable) && code.octets(at).starts_with(b"@@"))
+        || range.clone().any(|at| code.kind(at) == Some(Kind::Variable) && code.bytes(at).starts_with(b"@@"))
 }
 
 fn is_joint(code: &Code<'_>, i: usize) -> bool {
@@ -335,7 +335,7 @@ fn call(code: &Code<'_>, i: usize) -> Option<Structure> {
     let operand = code.operand(i)?;
     let method = i > 0 && matches!(code.kind(i - 1), Some(Kind::Dot));
     let argument = (i + 1..i + 4).find(|&at| code.kind(at) == Some(Kind::Left)).map(|at| at + 1)?;
-    let hex = code.kind(argument) == Some(Kind::Number) && code.octets(argument).starts_with(b"0x");
+    let hex = code.kind(argument) == Some(Kind::Number) && code.bytes(argument).starts_with(b"0x");
     let weight = match operand.sort {
         Sort::Strong if !method => 7,
         Sort::Sleep if !method && code.kind(argument) == Some(Kind::Number) => 4,
@@ -347,10 +347,10 @@ fn call(code: &Code<'_>, i: usize) -> Option<Structure> {
     Some((weight, operand.end))
 }
 
-/// `char(65)||char(66)`: text built octet by octet.
+/// `char(65)||char(66)`: text built byte by byte.
 fn is_chain(code: &Code<'_>, i: usize) -> bool {
     let one = |at: usize| {
-        let name = code.octets(at);
+        let name = code.bytes(at);
         (name.eq_ignore_ascii_case(b"char") || name.eq_ignore_ascii_case(b"chr") || name.eq_ignore_ascii_case(b"nchar"))
             && code.kind(at + 2) == Some(Kind::Number)
     };
@@ -368,7 +368,7 @@ fn global(code: &Code<'_>, i: usize) -> Option<Structure> {
         b"@@language",
         b"@@global",
     ];
-    GLOBALS.iter().any(|name| code.octets(i).eq_ignore_ascii_case(name)).then_some((6, i + 1))
+    GLOBALS.iter().any(|name| code.bytes(i).eq_ignore_ascii_case(name)).then_some((6, i + 1))
 }
 
 /// `',null,null)--`: more values than the application meant to insert.

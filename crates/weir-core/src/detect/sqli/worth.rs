@@ -3,7 +3,7 @@
 //! **Safety.** [`is_worth`] answers no only where the grammar finds nothing that it would weigh: every structure of
 //! [`super::structure`] needs a keyword, a mark, or a mark at a place, and each of these is looked for here without regard
 //! to quotes and comments, which can only take words away. `what_is_not_worth_reading_weighs_nothing` in the tests of
-//! [`super`] holds it against the grammar. Most values that pass the test of their octets (sentences, addresses, URLs,
+//! [`super`] holds it against the grammar. Most values that pass the test of their bytes (sentences, addresses, URLs,
 //! user agents) end here.
 
 use super::lex::closing;
@@ -87,7 +87,7 @@ impl Words {
     }
 }
 
-/// Whether the grammar may find something in `text`, whose octets are of the kinds `chars`.
+/// Whether the grammar may find something in `text`, whose bytes are of the kinds `chars`.
 pub fn is_worth(text: &[u8], chars: Chars) -> bool {
     const PIPES: Chars = Chars::PIPE.with(Chars::AMP);
     let words = words(text);
@@ -183,7 +183,7 @@ fn skip_blanks(text: &[u8]) -> &[u8] {
     &text[text.iter().take_while(|b| **b <= b' ' || **b == 0x7f).count()..]
 }
 
-/// Octets that a word may go on with, those beyond ASCII aside: they only make words longer, and so plain.
+/// Bytes that a word may go on with, those beyond ASCII aside: they only make words longer, and so plain.
 fn is_inner(b: u8) -> bool {
     INNER[usize::from(b)]
 }
@@ -198,7 +198,7 @@ static INNER: [bool; 256] = {
     table
 };
 
-/// What an octet may begin.
+/// What a byte may begin.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Begin {
     Nothing,
@@ -207,7 +207,7 @@ enum Begin {
     Quote,
 }
 
-/// What each octet may begin.
+/// What each byte may begin.
 static BEGINS: [Begin; 256] = {
     let mut table = [Begin::Nothing; 256];
     let mut b = 0;

@@ -4,7 +4,7 @@ use super::super::Match;
 use super::script;
 use crate::model::Confidence;
 
-/// Octets looked at past the name of a handler outside a tag.
+/// Bytes looked at past the name of a handler outside a tag.
 const MAX_VALUE: usize = 1024;
 /// Shortest and longest name of an event handler past `on`.
 const HANDLER: std::ops::RangeInclusive<usize> = 3..=26;

@@ -66,7 +66,7 @@ const DATA: &[&[u8]] = &[
     b";",
     b"text/plain,",
 ];
-/// Octets between the letters of a scheme that browsers skip.
+/// Bytes between the letters of a scheme that browsers skip.
 const MAX_SKIPPED: usize = 48;
 /// Longest text read as the inside of a script; injections into one are short.
 const MAX_SCRIPT: usize = 4096;
@@ -96,7 +96,7 @@ fn is_void(rest: &[u8]) -> bool {
     matches!(&rest[..], b"" | b"void(0)" | b"void0" | b"//" | b"#")
 }
 
-/// Past the colon of a script scheme at the start of `text`, control octets between its letters skipped.
+/// Past the colon of a script scheme at the start of `text`, control bytes between its letters skipped.
 fn scheme_at(text: &[u8]) -> Option<usize> {
     let scheme = SCHEMES.iter().find(|s| text.first().is_some_and(|b| b.eq_ignore_ascii_case(&s[0])))?;
     let mut at = 0;
@@ -129,7 +129,7 @@ pub fn url_in(text: &[u8]) -> Option<Match> {
     None
 }
 
-/// Whether `rest` goes on like script within its first octets: a call, an assignment, a comment, a string.
+/// Whether `rest` goes on like script within its first bytes: a call, an assignment, a comment, a string.
 fn code_follows(rest: &[u8]) -> bool {
     let rest = &rest[..rest.len().min(256)];
     let word = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'$' | b'.' | b'\\' | b'{' | b'}' | b'%');
@@ -148,7 +148,7 @@ pub fn runs(value: &[u8]) -> bool {
         || value.iter().any(|b| matches!(b, b'(' | b'`' | b'=')) && value.iter().any(u8::is_ascii_alphabetic)
 }
 
-/// Whether the first octets of `text` name something that only a page's script names.
+/// Whether the first bytes of `text` name something that only a page's script names.
 pub fn has_sink(text: &[u8]) -> bool {
     let text = text[..text.len().min(512)].to_ascii_lowercase();
     OBJECTS.iter().any(|o| memchr::memmem::find(&text, o).is_some())

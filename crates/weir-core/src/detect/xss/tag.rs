@@ -5,11 +5,11 @@ use super::attribute::{self, Attribute, Attributes};
 use super::script;
 use crate::model::Confidence;
 
-/// Octets of one tag that are looked at.
+/// Bytes of one tag that are looked at.
 const MAX_TAG: usize = 2048;
-/// Tag octets looked at for each octet of the text, since a tag may open inside another's quotes.
+/// Tag bytes looked at for each byte of the text, since a tag may open inside another's quotes.
 const FUEL_RATIO: usize = 8;
-/// Octets of an element's content that are looked at.
+/// Bytes of an element's content that are looked at.
 const MAX_CONTENT: usize = 512;
 /// Attributes by which a fetched or embedded document takes part in the page.
 const LOADS: &[(&[u8], &[&[u8]])] = &[

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub enum OwnedKey {
     /// None.
     None,
-    /// A name; octets that are no text are shown as `\xNN`.
+    /// A name; bytes that are no text are shown as `\xNN`.
     Name(String),
     /// A position.
     Index(u32),
@@ -26,7 +26,7 @@ pub struct PathItem {
     pub key: OwnedKey,
 }
 
-/// Longest name kept in a reported point, in octets.
+/// Longest name kept in a reported point, in bytes.
 const MAX_REPORTED_NAME: usize = 256;
 
 impl From<Segment<'_>> for PathItem {

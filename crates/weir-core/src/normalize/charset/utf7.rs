@@ -30,8 +30,8 @@ pub fn utf7(input: &[u8], only_syntax: bool) -> Option<Vec<u8>> {
 }
 
 fn utf7_run(run: &[u8]) -> Option<String> {
-    let octets = base64::decode(run)?;
-    let units = octets.chunks_exact(2).map(|unit| u16::from_be_bytes([unit[0], unit[1]]));
+    let bytes = base64::decode(run)?;
+    let units = bytes.chunks_exact(2).map(|unit| u16::from_be_bytes([unit[0], unit[1]]));
     let text: String = char::decode_utf16(units).collect::<Result<_, _>>().ok()?;
-    (octets.len() >= 2 && octets.len() % 2 == 0 || octets.len() > 2).then_some(text)
+    (bytes.len() >= 2 && bytes.len() % 2 == 0 || bytes.len() > 2).then_some(text)
 }

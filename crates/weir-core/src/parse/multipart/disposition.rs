@@ -67,7 +67,7 @@ fn tail(text: &[u8], end: usize) -> &[u8] {
     text.get(end + 1..).unwrap_or_default()
 }
 
-/// Octets before the closing quote, a backslash hiding the octet behind it; and whether there is one.
+/// Bytes before the closing quote, a backslash hiding the byte behind it; and whether there is one.
 fn quoted_length(text: &[u8], quote: u8) -> (usize, bool) {
     let mut at = 0;
     while let Some(found) = text.get(at..).and_then(|rest| memchr::memchr2(quote, b'\\', rest)) {
@@ -164,10 +164,10 @@ impl<'a> Disposition<'a> {
 fn extended_value(value: &[u8]) -> Option<Vec<u8>> {
     let mut parts = value.splitn(3, |&b| b == b'\'');
     let (label, _, text) = (parts.next()?, parts.next()?, parts.next()?);
-    let octets = percent::decode(text, percent::Plus::Keep);
+    let bytes = percent::decode(text, percent::Plus::Keep);
     let media = [b"x;charset=", label].concat();
     let charset = charset::declared(Some(&media))?;
-    Some(charset::decode(&octets, charset).text.into_owned())
+    Some(charset::decode(&bytes, charset).text.into_owned())
 }
 
 /// `=?charset?B?text?=` (RFC 2047), decoded; words in a row are joined.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-/// Expansion of all references together from which on it is a bomb, in octets.
+/// Expansion of all references together from which on it is a bomb, in bytes.
 const MAX_EXPANSION: u64 = 1 << 20;
 /// Times that sizes are reckoned anew; entities that name each other in a circle grow with each.
 const MAX_ROUNDS: usize = 64;

@@ -80,7 +80,7 @@ fn decode<'a>(bytes: &'a [u8], em: &mut Emit<'_, 'a>) -> Result<(&'a str, bool),
         [0xff, 0xfe, ..] | [b'<', 0, ..] => encoding_rs::UTF_16LE,
         [0xfe, 0xff, ..] | [0, b'<', ..] => encoding_rs::UTF_16BE,
         _ => match label(bytes).map(encoding_rs::Encoding::for_label) {
-            // UTF-16 is told by its first octets; a declaration alone cannot be right, for it was read as ASCII.
+            // UTF-16 is told by its first bytes; a declaration alone cannot be right, for it was read as ASCII.
             Some(Some(encoding)) if encoding != encoding_rs::UTF_16LE && encoding != encoding_rs::UTF_16BE => encoding,
             None => encoding_rs::UTF_8,
             _ => return Ok((lossy(bytes, em)?, false)),
@@ -103,7 +103,7 @@ fn lossy<'a>(bytes: &'a [u8], em: &mut Emit<'_, 'a>) -> Result<&'a str, Stop> {
     }
 }
 
-/// The character set that the XML declaration names; one in EBCDIC is told by its first octets.
+/// The character set that the XML declaration names; one in EBCDIC is told by its first bytes.
 fn named(bytes: &[u8]) -> Charset {
     const DECLARATION: &[u8] = b"\x4c\x6f\xa7\x94\x93";
     match label(bytes) {
@@ -249,7 +249,7 @@ impl<'a> Walk<'_, '_, 'a> {
         Ok(())
     }
 
-    /// Emits a name once. The reader takes for a name whatever stands there: one with other octets than names have is
+    /// Emits a name once. The reader takes for a name whatever stands there: one with other bytes than names have is
     /// emitted even past [`MAX_NAMES`].
     fn name(&mut self, name: &'a str) -> Result<(), Stop> {
         if self.names.contains(name) {

@@ -131,7 +131,7 @@ proptest! {
     }
 
     #[test]
-    fn never_panics_on_octets(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
+    fn never_panics_on_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
         open("application/xml", &bytes);
         open("application/xml", &[&b"\xff\xfe<\0"[..], &bytes].concat());
     }

@@ -1,4 +1,4 @@
-//! The masking itself: what stands in the octets, then what parsers still find, until nothing is left.
+//! The masking itself: what stands in the bytes, then what parsers still find, until nothing is left.
 
 use super::leaf::{Coding, Leaf, range_in};
 use super::leaves;
@@ -11,9 +11,9 @@ use weir_core::parse::extract::{Options, extract};
 use weir_core::parse::message;
 use bumpalo::Bump;
 
-/// Octets of a head that are kept: beyond what servers accept.
+/// Bytes of a head that are kept: beyond what servers accept.
 pub(super) const MAX_HEAD: usize = 32 << 10;
-/// Octets behind those of a body that are kept which are looked at too, so that a secret is not missed because only
+/// Bytes behind those of a body that are kept which are looked at too, so that a secret is not missed because only
 /// its first half is kept.
 const AHEAD: usize = 4 << 10;
 /// Times a message is masked and taken apart again before what is left is withheld.
@@ -41,7 +41,7 @@ pub(super) struct Found {
     pub secrets: Vec<Vec<u8>>,
     /// Parts that could not be looked at to their end.
     pub hopeless: Vec<Part>,
-    /// Values to look for in the octets, for want of a better place.
+    /// Values to look for in the bytes, for want of a better place.
     pub unlocated: Vec<(Part, Vec<u8>)>,
 }
 
@@ -83,7 +83,7 @@ impl<'o, 'a> Cleaner<'o, 'a> {
         message
     }
 
-    /// Masks the values that stand in the octets by their own names.
+    /// Masks the values that stand in the bytes by their own names.
     pub fn leaves(&mut self) {
         let message = self.message();
         let (mut spans, mut secrets) = (Vec::new(), Vec::new());
@@ -102,7 +102,7 @@ impl<'o, 'a> Cleaner<'o, 'a> {
         secrets.iter().for_each(|secret| self.needles.add(secret));
     }
 
-    /// Masks the secrets that stand in the octets as in any text. True if there were some.
+    /// Masks the secrets that stand in the bytes as in any text. True if there were some.
     pub fn scan(&mut self) -> bool {
         let spans = text::scan(&self.raw);
         let secrets: Vec<_> = spans.iter().map(|span| self.raw[span.range.clone()].to_vec()).collect();

@@ -1,4 +1,4 @@
-//! A value where it stands in the octets of a message.
+//! A value where it stands in the bytes of a message.
 
 use weir_core::model::PointPath;
 use weir_core::normalize::json_text::unescape;
@@ -9,7 +9,7 @@ use std::ops::Range;
 /// A value and where it stands.
 #[derive(Clone, Debug)]
 pub struct Leaf<'m> {
-    /// Where it stands in the octets of the message.
+    /// Where it stands in the bytes of the message.
     pub range: Range<usize>,
     /// Its point.
     pub path: PointPath,
@@ -35,7 +35,7 @@ pub enum Coding {
 }
 
 impl Leaf<'_> {
-    /// Where in the octets of the message `part`, a stretch of the decoded value, stands.
+    /// Where in the bytes of the message `part`, a stretch of the decoded value, stands.
     pub fn locate(&self, raw: &[u8], part: &Range<usize>) -> Option<Range<usize>> {
         let text = &raw[self.range.clone()];
         let (mut at, mut decoded) = (0, 0);
@@ -48,14 +48,14 @@ impl Leaf<'_> {
                 break;
             }
             let used = atom(&text[at..], self.coding);
-            decoded += self.decoded_octets(&text[at..at + used]);
+            decoded += self.decoded_bytes(&text[at..at + used]);
             at += used;
         }
         let start = start.filter(|_| decoded == part.end)?;
         Some(self.range.start + start..self.range.start + at)
     }
 
-    fn decoded_octets(&self, atom: &[u8]) -> usize {
+    fn decoded_bytes(&self, atom: &[u8]) -> usize {
         match self.coding {
             Coding::Percent(plus) => percent::decode(atom, plus).len(),
             Coding::Json => unescaped(atom).len(),
@@ -64,7 +64,7 @@ impl Leaf<'_> {
     }
 }
 
-/// Octets of the first piece of `text` that is decoded on its own.
+/// Bytes of the first piece of `text` that is decoded on its own.
 fn atom(text: &[u8], coding: Coding) -> usize {
     let length = match (coding, text) {
         (Coding::Percent(_), [b'%', b'u' | b'U', ..]) => 6,

@@ -1,4 +1,4 @@
-//! The values of a message where they stand in its octets: targets, headers, cookies, forms and JSON, escapes and all.
+//! The values of a message where they stand in its bytes: targets, headers, cookies, forms and JSON, escapes and all.
 //!
 //! What these walkers do not know (XML, multipart, whatever is encoded) is found by taking the message apart as an
 //! inspection does, see [`super`].
@@ -16,7 +16,7 @@ use weir_core::normalize::json_text::{Lexer, Token};
 use weir_core::normalize::percent::{self, Plus};
 use std::borrow::Cow;
 
-/// Octets of a name in a path.
+/// Bytes of a name in a path.
 const MAX_NAME: usize = 256;
 
 /// The leaves of `message`, whose parts are slices of `raw`.
@@ -73,7 +73,7 @@ struct Leaves<'m> {
 }
 
 impl<'m> Leaves<'m> {
-    /// Adds `value`, a slice of the octets, as it is written.
+    /// Adds `value`, a slice of the bytes, as it is written.
     fn push(&mut self, value: &'m [u8], coding: Coding, path: Vec<PathItem>, secret: bool) {
         let decoded = match coding {
             Coding::Percent(plus) => percent::decode(value, plus),

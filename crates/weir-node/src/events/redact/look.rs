@@ -1,4 +1,4 @@
-//! Looks at the values that parsers find in a masked message, and says where in its octets the secret ones stand.
+//! Looks at the values that parsers find in a masked message, and says where in its bytes the secret ones stand.
 
 use super::clean::{Cleaner, Found, Part};
 use super::leaf::{Coding, Leaf, range_in};
@@ -47,12 +47,12 @@ impl<'l, 'o, 'a> Look<'l, 'o, 'a> {
                 self.mask(value.point, value.bytes, found);
             }
         } else if self.place(value.bytes).is_none() {
-            // What stands in the octets as it is, is scanned there.
+            // What stands in the bytes as it is, is scanned there.
             self.decoded(value, found);
         }
     }
 
-    /// Looks at a value that does not stand in the octets as it is.
+    /// Looks at a value that does not stand in the bytes as it is.
     fn decoded(&self, value: &Value<'_>, found: &mut Found) {
         let mut spans = text::scan(value.bytes);
         spans.retain(|span| !is_masked(&value.bytes[span.range.clone()]));
@@ -86,7 +86,7 @@ impl<'l, 'o, 'a> Look<'l, 'o, 'a> {
         leaves::of_json(value.bytes, &base).iter().any(|leaf| number(leaf) && secret(leaf))
     }
 
-    /// Where `bytes` stand in the octets of the message.
+    /// Where `bytes` stand in the bytes of the message.
     fn place(&self, bytes: &[u8]) -> Option<Range<usize>> {
         range_in(&self.cleaner.raw, bytes).filter(|range| !range.is_empty())
     }

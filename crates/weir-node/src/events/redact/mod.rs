@@ -2,12 +2,12 @@
 //!
 //! Secrets are: credentials and cookies, tokens, passwords and what else has a telling name ([`names`]), card numbers
 //! and other secrets with a look of their own ([`text`]), and the points of `sensitive_data` rules. They are masked in
-//! place, octet by octet, so that the message can still be taken apart and inspected again. Then the masked message
+//! place, byte by byte, so that the message can still be taken apart and inspected again. Then the masked message
 //! *is* taken apart as an inspection does it: what is still readable in it, behind whatever encodings, is masked by its
 //! container; and where that cannot be done, the body, the query or the headers are withheld as a whole, and the record
 //! says so. Secrets found are masked in path, fragments and points too.
 //!
-//! Bounds: only the octets that are kept, and a little more, are looked at, under a budget of their own.
+//! Bounds: only the bytes that are kept, and a little more, are looked at, under a budget of their own.
 
 mod clean;
 mod credentials;
@@ -41,7 +41,7 @@ pub struct Original<'a> {
     pub head: &'a [u8],
     /// Its body, transfer coding removed.
     pub body: &'a [u8],
-    /// Octets of the body to keep.
+    /// Bytes of the body to keep.
     pub max_body: usize,
     /// Points of `sensitive_data` rules.
     pub sensitive: &'a [&'a PointPattern],
@@ -54,7 +54,7 @@ pub struct Original<'a> {
 pub struct Masked<'a> {
     /// Head and the kept part of the body, as `message/http`.
     pub raw: Vec<u8>,
-    /// Octets of the body that are not in `raw`.
+    /// Bytes of the body that are not in `raw`.
     pub cut: u64,
     /// Whether something was left out because a secret in it could not be masked in place.
     pub withheld: bool,
@@ -100,33 +100,33 @@ impl Masked<'_> {
         PointPath(point.0.iter().map(item).collect())
     }
 
-    /// The octets in base64.
+    /// The bytes in base64.
     pub fn base64(&self) -> String {
         STANDARD.encode(&self.raw)
     }
 
     fn replace(&self, text: &str, fragment: bool) -> String {
-        let octets = text.as_bytes();
-        let mut spans = text::scan(octets);
-        spans.extend(self.search.find(octets).into_iter().map(Span::star));
+        let bytes = text.as_bytes();
+        let mut spans = text::scan(bytes);
+        spans.extend(self.search.find(bytes).into_iter().map(Span::star));
         if fragment {
-            spans.extend(self.search.edges(octets).into_iter().map(Span::star));
+            spans.extend(self.search.edges(bytes).into_iter().map(Span::star));
         }
         if spans.is_empty() {
             return text.to_owned();
         }
-        let mut out = octets.to_vec();
+        let mut out = bytes.to_vec();
         spans.iter().for_each(|span| apply(&mut out, span));
         String::from_utf8(out).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
     }
 }
 
 /// Masks one stretch.
-fn apply(octets: &mut [u8], span: &Span) {
-    for octet in &mut octets[span.range.clone()] {
+fn apply(bytes: &mut [u8], span: &Span) {
+    for byte in &mut bytes[span.range.clone()] {
         match span.style {
-            Style::Star => *octet = b'*',
-            Style::Digit if octet.is_ascii_digit() => *octet = b'1',
+            Style::Star => *byte = b'*',
+            Style::Digit if byte.is_ascii_digit() => *byte = b'1',
             Style::Digit => {}
         }
     }
@@ -136,8 +136,8 @@ fn apply(octets: &mut [u8], span: &Span) {
 fn is_masked(value: &[u8]) -> bool {
     let value = credentials::credentials(value);
     let (mut stars, mut ones, mut signs) = (false, false, false);
-    for octet in value {
-        match octet {
+    for byte in value {
+        match byte {
             b'*' => stars = true,
             b'1' => ones = true,
             b'-' | b'+' | b'.' | b'e' | b'E' => signs = true,

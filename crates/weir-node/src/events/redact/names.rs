@@ -4,7 +4,7 @@ use weir_core::model::Tag;
 use aho_corasick::{AhoCorasick, MatchKind};
 use std::sync::LazyLock;
 
-/// Octets of a name that are looked at: where it is longer, what stands in the rest does not matter to anyone.
+/// Bytes of a name that are looked at: where it is longer, what stands in the rest does not matter to anyone.
 const MAX_NAME: usize = 256;
 
 /// Words that give a name away wherever they stand in it, written without separators.

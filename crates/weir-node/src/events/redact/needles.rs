@@ -9,13 +9,13 @@ use std::ops::Range;
 
 /// Secrets kept; more than this is no ordinary message.
 const MAX_NEEDLES: usize = 256;
-/// Octets of a secret that are looked for.
+/// Bytes of a secret that are looked for.
 const MAX_LENGTH: usize = 1024;
 /// Shorter values stand in texts by chance.
 const MIN_LENGTH: usize = 4;
 /// Shorter values are looked for as a word of their own only.
 const MIN_WITHIN: usize = 6;
-/// Octets at the edge of a fragment that must be those of a secret to be masked as part of it.
+/// Bytes at the edge of a fragment that must be those of a secret to be masked as part of it.
 const MIN_EDGE: usize = 3;
 /// Words that clients send as secrets and that tell nothing where they stand elsewhere; masking them would hide paths
 /// and names instead.

@@ -297,7 +297,7 @@ proptest! {
     }
 
     #[test]
-    fn any_octets_are_fine(head in proptest::collection::vec(any::<u8>(), 0..300), body in proptest::collection::vec(any::<u8>(), 0..300)) {
+    fn any_bytes_are_fine(head in proptest::collection::vec(any::<u8>(), 0..300), body in proptest::collection::vec(any::<u8>(), 0..300)) {
         let original = Original { kind: MessageKind::Request, head: &head, body: &body, max_body: 100, sensitive: &[], attacked: &[] };
         let masked = mask(&original);
         prop_assert!(masked.raw.len() <= head.len() + 100);

@@ -7,7 +7,7 @@ use regex::bytes::Regex;
 use std::ops::Range;
 use std::sync::LazyLock;
 
-/// Octets of a name before a separator.
+/// Bytes of a name before a separator.
 const MAX_KEY: usize = 64;
 /// White space, quotes and backslashes between a name and its value.
 const MAX_GAP: usize = 8;
@@ -17,7 +17,7 @@ const CARD_DIGITS: std::ops::RangeInclusive<usize> = 13..=19;
 /// How a stretch is masked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
-    /// Each octet becomes a `*`.
+    /// Each byte becomes a `*`.
     Star,
     /// Each digit becomes a `1`: it stands where only a number may, as in JSON.
     Digit,
@@ -26,7 +26,7 @@ pub enum Style {
 /// A stretch to be masked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Span {
-    /// Its octets.
+    /// Its bytes.
     pub range: Range<usize>,
     /// How.
     pub style: Style,
@@ -152,7 +152,7 @@ fn value_after(text: &[u8], at: usize) -> Option<Span> {
     Some(Span { range: start..start + value.len(), style: if number { Style::Digit } else { Style::Star } })
 }
 
-/// Octets before the closing quote of a string whose opening one stands behind so many backslashes: within a string
+/// Bytes before the closing quote of a string whose opening one stands behind so many backslashes: within a string
 /// within a string, quotes are escaped, and those in them once more.
 fn quoted(text: &[u8], quote: u8, backslashes: usize) -> usize {
     let level = (backslashes + 1).next_power_of_two();
@@ -168,7 +168,7 @@ fn quoted(text: &[u8], quote: u8, backslashes: usize) -> usize {
     text.len()
 }
 
-/// Octets of a value without quotes. Behind the word of an authentication scheme it goes on.
+/// Bytes of a value without quotes. Behind the word of an authentication scheme it goes on.
 fn plain(text: &[u8]) -> usize {
     let ends = |b: &u8| b.is_ascii_whitespace() || b"&;,\"'`<>(){}[]".contains(b);
     let word = |from: usize| text[from..].iter().position(ends).map_or(text.len(), |length| from + length);
@@ -288,7 +288,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_octets_are_fine(text in proptest::collection::vec(any::<u8>(), 0..400)) {
+        fn any_bytes_are_fine(text in proptest::collection::vec(any::<u8>(), 0..400)) {
             for span in scan(&text) {
                 prop_assert!(span.range.start < span.range.end && span.range.end <= text.len());
             }

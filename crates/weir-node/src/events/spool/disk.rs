@@ -16,8 +16,8 @@ pub trait Disk: Send + Sync {
 
 /// A segment file that is written.
 pub trait SegmentFile: Send + Sync {
-    /// Writes all of `octets` at `offset`.
-    fn write(&self, octets: &[u8], offset: u64) -> io::Result<()>;
+    /// Writes all of `bytes` at `offset`.
+    fn write(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
     /// Cuts the file to `length`.
     fn cut(&self, length: u64) -> io::Result<()>;
     /// Forces what was written to the disk.
@@ -45,8 +45,8 @@ impl Disk for SystemDisk {
 }
 
 impl SegmentFile for File {
-    fn write(&self, octets: &[u8], offset: u64) -> io::Result<()> {
-        self.write_all_at(octets, offset)
+    fn write(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.write_all_at(bytes, offset)
     }
 
     fn cut(&self, length: u64) -> io::Result<()> {

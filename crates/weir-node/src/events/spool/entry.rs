@@ -97,8 +97,8 @@ impl Entry {
         (Entry { records, durable, sole, state: Arc::clone(&state), done }, Ticket { state, outcome, count })
     }
 
-    /// Octets that its frames take.
-    pub fn octets(&self) -> u64 {
+    /// Bytes that its frames take.
+    pub fn bytes(&self) -> u64 {
         self.records.iter().map(|record| (record.len() + FRAME) as u64).sum()
     }
 

@@ -1,18 +1,18 @@
-//! The octets of a segment file; see the module's doc for the picture.
+//! The bytes of a segment file; see the module's doc for the picture.
 
 use crc32fast::Hasher;
 
-/// First octets of a segment; the last one is the version of the format.
+/// First bytes of a segment; the last one is the version of the format.
 pub const MAGIC: [u8; 8] = *b"weirspl\x01";
-/// Octets of the header of a segment.
+/// Bytes of the header of a segment.
 pub const HEADER: u64 = 24;
-/// Octets of a frame before its payload.
+/// Bytes of a frame before its payload.
 pub const FRAME: usize = 20;
 /// Largest payload: a record of a message with the largest body kept, with room.
 pub const MAX_PAYLOAD: usize = 6 << 20;
 /// Where the checksum stands in a frame.
 const CHECKSUM: usize = 16;
-/// First octet of every frame. It occurs in no UTF-8 text, so that a search for the next frame finds frames only.
+/// First byte of every frame. It occurs in no UTF-8 text, so that a search for the next frame finds frames only.
 pub const MARK: u8 = 0xf5;
 
 /// What a frame holds.
@@ -38,7 +38,7 @@ impl Kind {
 pub struct Frame {
     /// What it holds.
     pub kind: Kind,
-    /// Octets of the payload.
+    /// Bytes of the payload.
     pub length: usize,
     /// When it was written, in milliseconds since 1970.
     pub time: u64,
@@ -56,13 +56,13 @@ pub enum State {
 }
 
 impl Frame {
-    /// The head in `octets`; none where it is none.
-    pub fn read(octets: &[u8; FRAME]) -> Option<Frame> {
-        let kind = [Kind::Record, Kind::End].into_iter().find(|kind| octets[..4] == kind.magic())?;
-        let length = u32::from_le_bytes(octets[4..8].try_into().ok()?) as usize;
-        let time = u64::from_le_bytes(octets[8..16].try_into().ok()?);
-        let checksum = u32::from_le_bytes(octets[CHECKSUM..].try_into().ok()?);
-        let head = octets[..CHECKSUM].try_into().ok()?;
+    /// The head in `bytes`; none where it is none.
+    pub fn read(bytes: &[u8; FRAME]) -> Option<Frame> {
+        let kind = [Kind::Record, Kind::End].into_iter().find(|kind| bytes[..4] == kind.magic())?;
+        let length = u32::from_le_bytes(bytes[4..8].try_into().ok()?) as usize;
+        let time = u64::from_le_bytes(bytes[8..16].try_into().ok()?);
+        let checksum = u32::from_le_bytes(bytes[CHECKSUM..].try_into().ok()?);
+        let head = bytes[..CHECKSUM].try_into().ok()?;
         (1..=MAX_PAYLOAD).contains(&length).then_some(Frame { kind, length, time, checksum, head })
     }
 
@@ -99,7 +99,7 @@ pub fn append(out: &mut Vec<u8>, kind: Kind, time: u64, payload: &[u8]) {
 pub fn voided(frame: &[u8]) -> (u64, [u8; 4]) {
     let mut sum = [0; 4];
     sum.copy_from_slice(&frame[CHECKSUM..FRAME]);
-    (CHECKSUM as u64, sum.map(|octet| !octet))
+    (CHECKSUM as u64, sum.map(|byte| !byte))
 }
 
 /// The header of segment `number`.
@@ -124,12 +124,12 @@ pub enum Head {
 }
 
 /// Reads the header of segment `number`.
-pub fn read_header(octets: &[u8], number: u64) -> Head {
-    match octets.first_chunk::<{ HEADER as usize }>() {
-        Some(octets) if *octets == header(number) => Head::Good,
-        Some(octets) if octets[..7] == MAGIC[..7] && octets[7] != MAGIC[7] => {
-            let sum = crc32fast::hash(&octets[..16]).to_le_bytes();
-            if octets[16..20] == sum { Head::Newer(octets[7]) } else { Head::Bad }
+pub fn read_header(bytes: &[u8], number: u64) -> Head {
+    match bytes.first_chunk::<{ HEADER as usize }>() {
+        Some(bytes) if *bytes == header(number) => Head::Good,
+        Some(bytes) if bytes[..7] == MAGIC[..7] && bytes[7] != MAGIC[7] => {
+            let sum = crc32fast::hash(&bytes[..16]).to_le_bytes();
+            if bytes[16..20] == sum { Head::Newer(bytes[7]) } else { Head::Bad }
         }
         _ => Head::Bad,
     }
@@ -140,9 +140,9 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn read(octets: &[u8]) -> Option<(Frame, Option<State>)> {
-        let frame = Frame::read(octets.first_chunk()?)?;
-        let payload = octets.get(FRAME..FRAME + frame.length)?;
+    fn read(bytes: &[u8]) -> Option<(Frame, Option<State>)> {
+        let frame = Frame::read(bytes.first_chunk()?)?;
+        let payload = bytes.get(FRAME..FRAME + frame.length)?;
         Some((frame, frame.check(payload)))
     }
 
@@ -170,8 +170,8 @@ mod tests {
             let (frame, state) = read(&out).unwrap();
             prop_assert_eq!((frame.length, frame.time, state), (payload.len(), 5, Some(State::Live)));
             let mut void = out.clone();
-            let (offset, octets) = voided(&out);
-            void[offset as usize..offset as usize + 4].copy_from_slice(&octets);
+            let (offset, bytes) = voided(&out);
+            void[offset as usize..offset as usize + 4].copy_from_slice(&bytes);
             prop_assert_eq!(read(&void).unwrap().1, Some(State::Void));
             let at = at.index(out.len());
             out[at] ^= 1 << bit;

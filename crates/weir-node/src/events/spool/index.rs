@@ -9,17 +9,17 @@ use std::path::{Path, PathBuf};
 
 /// Name of the file that holds the cursor.
 const CURSOR: &str = "cursor";
-/// First octets of that file.
+/// First bytes of that file.
 const CURSOR_MAGIC: [u8; 8] = *b"weircur\x01";
 /// Its length: magic, segment, offset, records, checksum.
-const CURSOR_OCTETS: usize = 36;
+const CURSOR_BYTES: usize = 36;
 
 /// A place between two records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cursor {
     /// Number of the segment.
     pub segment: u64,
-    /// Octet in it.
+    /// Byte in it.
     pub offset: u64,
     /// Records of the segment before it.
     pub records: u64,
@@ -28,31 +28,31 @@ pub struct Cursor {
 impl Cursor {
     /// The cursor stored in `directory`; none where there is none or it is damaged.
     pub fn load(directory: &Path) -> io::Result<Option<Cursor>> {
-        let octets = match std::fs::read(directory.join(CURSOR)) {
-            Ok(octets) => octets,
+        let bytes = match std::fs::read(directory.join(CURSOR)) {
+            Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        let Some(octets) = octets.first_chunk::<CURSOR_OCTETS>().filter(|_| octets.len() == CURSOR_OCTETS) else {
+        let Some(bytes) = bytes.first_chunk::<CURSOR_BYTES>().filter(|_| bytes.len() == CURSOR_BYTES) else {
             return Ok(None);
         };
-        let number = |at: usize| u64::from_le_bytes(octets[at..at + 8].try_into().expect("eight octets"));
-        let whole = octets[..8] == CURSOR_MAGIC && octets[32..] == crc32fast::hash(&octets[..32]).to_le_bytes();
+        let number = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"));
+        let whole = bytes[..8] == CURSOR_MAGIC && bytes[32..] == crc32fast::hash(&bytes[..32]).to_le_bytes();
         Ok(whole.then(|| Cursor { segment: number(8), offset: number(16), records: number(24) }))
     }
 
     /// Stores the cursor: whole or not at all.
     pub fn store(&self, directory: &Path) -> io::Result<()> {
-        let mut octets = Vec::with_capacity(CURSOR_OCTETS);
-        octets.extend_from_slice(&CURSOR_MAGIC);
+        let mut bytes = Vec::with_capacity(CURSOR_BYTES);
+        bytes.extend_from_slice(&CURSOR_MAGIC);
         for number in [self.segment, self.offset, self.records] {
-            octets.extend_from_slice(&number.to_le_bytes());
+            bytes.extend_from_slice(&number.to_le_bytes());
         }
-        let sum = crc32fast::hash(&octets);
-        octets.extend_from_slice(&sum.to_le_bytes());
+        let sum = crc32fast::hash(&bytes);
+        bytes.extend_from_slice(&sum.to_le_bytes());
         let next = directory.join("cursor.next");
         let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&next)?;
-        file.write_all(&octets)?;
+        file.write_all(&bytes)?;
         file.sync_data()?;
         std::fs::rename(&next, directory.join(CURSOR))
     }
@@ -61,7 +61,7 @@ impl Cursor {
 /// One segment.
 #[derive(Clone, Debug, Default)]
 pub struct Segment {
-    /// Octets that may be read.
+    /// Bytes that may be read.
     pub length: u64,
     /// Records in them that count.
     pub records: u64,
@@ -83,8 +83,8 @@ pub struct Index {
 }
 
 impl Index {
-    /// Octets of all segments.
-    pub fn octets(&self) -> u64 {
+    /// Bytes of all segments.
+    pub fn bytes(&self) -> u64 {
         self.segments.values().map(|segment| segment.length).sum()
     }
 
@@ -136,5 +136,5 @@ pub fn end_payload(records: u64) -> [u8; 8] {
     records.to_le_bytes()
 }
 
-/// Octets of an end frame.
-pub const END_OCTETS: u64 = (format::FRAME + 8) as u64;
+/// Bytes of an end frame.
+pub const END_BYTES: u64 = (format::FRAME + 8) as u64;

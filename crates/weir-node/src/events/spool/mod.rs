@@ -18,12 +18,12 @@
 //! # Segment
 //! All numbers are little-endian. Checksums are CRC-32 (ISO-HDLC, as in gzip).
 //! ```text
-//! header   "weirspl" 0x01 | number u64 | crc32 of the 16 octets before, u32 | 0 u32
+//! header   "weirspl" 0x01 | number u64 | crc32 of the 16 bytes before, u32 | 0 u32
 //! frame    0xF5 "REC"     | length u32 | time u64 ms since 1970 | crc32 u32 | payload
 //!          0xF5 "END"     | 8      u32 | time u64               | crc32 u32 | records in the segment u64
 //! ```
-//! The checksum of a frame is over its first 16 octets and its payload; inverted, it says that the record was withdrawn.
-//! `END` is the last frame of a segment that was closed in order. The octet 0xF5 occurs in no UTF-8 text: behind damage
+//! The checksum of a frame is over its first 16 bytes and its payload; inverted, it says that the record was withdrawn.
+//! `END` is the last frame of a segment that was closed in order. The byte 0xF5 occurs in no UTF-8 text: behind damage
 //! the next frame is found by it. A torn end (the process was killed, the machine lost power) reads as damage that
 //! reaches to the end of the file, and is skipped. `cursor` is `"weircur" 0x01 | segment u64 | offset u64 |
 //! records u64 | crc32 u32`, replaced as a whole.
@@ -59,8 +59,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// Octets of records that wait for the writer: what a disk takes in well under the time of a stall, several times.
-const MAX_QUEUED_OCTETS: u64 = 32 << 20;
+/// Bytes of records that wait for the writer: what a disk takes in well under the time of a stall, several times.
+const MAX_QUEUED_BYTES: u64 = 32 << 20;
 /// Largest segment: what a search behind damage reads, and what is not given back until all of it is delivered.
 const MAX_SEGMENT: u64 = 16 << 20;
 /// Smallest segment.
@@ -74,14 +74,14 @@ pub struct Config {
     pub directory: PathBuf,
     /// Its name in metrics and logs.
     pub name: &'static str,
-    /// Octets that its segments may take, at most.
+    /// Bytes that its segments may take, at most.
     pub size: u64,
     /// Longest time from writing a record to forcing it to the disk.
     pub fsync_interval: Duration,
 }
 
 impl Config {
-    fn segment_octets(&self) -> u64 {
+    fn segment_bytes(&self) -> u64 {
         (self.size / SEGMENTS).clamp(MIN_SEGMENT, MAX_SEGMENT)
     }
 }
@@ -186,12 +186,12 @@ impl Spool {
         if queue.closed {
             return Err(shared.lose_as(Dropped::Closed, count));
         }
-        let octets = entry.octets();
+        let bytes = entry.bytes();
         // One entry always fits, however large, so that a batch is not refused for ever.
-        if queue.octets > 0 && queue.octets + octets > MAX_QUEUED_OCTETS {
+        if queue.bytes > 0 && queue.bytes + bytes > MAX_QUEUED_BYTES {
             return Err(shared.lose_as(Dropped::Queue, count));
         }
-        queue.octets += octets;
+        queue.bytes += bytes;
         queue.waiting.push(entry);
         drop(queue);
         shared.filled.notify_one();

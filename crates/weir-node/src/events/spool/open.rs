@@ -1,7 +1,7 @@
 //! Takes possession of a directory: locks it, and finds what earlier processes left in it.
 
 use super::format::{FRAME, Frame, Kind, State};
-use super::index::{self, Cursor, END_OCTETS, Index, Segment};
+use super::index::{self, Cursor, END_BYTES, Index, Segment};
 use super::scan::{self, Item, Scan};
 use std::fmt;
 use std::fs::{DirBuilder, File, TryLockError};
@@ -122,11 +122,11 @@ impl Found {
 
 /// The number of records that the end frame of a segment tells, if it has one.
 fn counted(file: &File, start: u64, length: u64) -> io::Result<Option<u64>> {
-    let Some(at) = length.checked_sub(END_OCTETS).filter(|at| *at >= start) else { return Ok(None) };
-    let mut octets = [0; END_OCTETS as usize];
-    file.read_exact_at(&mut octets, at)?;
-    let (head, payload) = octets.split_first_chunk::<FRAME>().expect("an end frame is longer than its head");
+    let Some(at) = length.checked_sub(END_BYTES).filter(|at| *at >= start) else { return Ok(None) };
+    let mut bytes = [0; END_BYTES as usize];
+    file.read_exact_at(&mut bytes, at)?;
+    let (head, payload) = bytes.split_first_chunk::<FRAME>().expect("an end frame is longer than its head");
     let frame = Frame::read(head).filter(|frame| frame.kind == Kind::End && frame.length == payload.len());
     let whole = frame.and_then(|frame| frame.check(payload)) == Some(State::Live);
-    Ok(whole.then(|| u64::from_le_bytes(payload.try_into().expect("eight octets"))))
+    Ok(whole.then(|| u64::from_le_bytes(payload.try_into().expect("eight bytes"))))
 }

@@ -86,15 +86,15 @@ impl Watched {
 
     /// Whether the thread runs, or would if there was a core for it.
     fn wants_core(&self) -> bool {
-        let mut octets = [0; 128];
-        let read = self.thread.get().and_then(|file| file.read_at(&mut octets, 0).ok());
-        read.is_some_and(|length| state(&octets[..length]) == Some(b'R'))
+        let mut bytes = [0; 128];
+        let read = self.thread.get().and_then(|file| file.read_at(&mut bytes, 0).ok());
+        read.is_some_and(|length| state(&bytes[..length]) == Some(b'R'))
     }
 }
 
 /// The state in a `stat` of proc(5): `42 (name) R 1 ...`. The name may hold anything.
 fn state(stat: &[u8]) -> Option<u8> {
-    let name_ends = stat.iter().rposition(|&octet| octet == b')')?;
+    let name_ends = stat.iter().rposition(|&byte| byte == b')')?;
     stat.get(name_ends + 2).copied()
 }
 

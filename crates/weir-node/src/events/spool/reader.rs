@@ -27,15 +27,15 @@ pub struct Reader {
 /// How far a chunk may grow.
 struct Room {
     records: usize,
-    octets: usize,
+    bytes: usize,
 }
 
 impl Reader {
-    /// The records at the cursor: at most `records`, and at most `octets` of payloads with one more octet for each,
+    /// The records at the cursor: at most `records`, and at most `bytes` of payloads with one more byte for each,
     /// but at least one. Empty where none waits. The same records come again until they are acknowledged.
-    pub fn next(&mut self, records: usize, octets: usize) -> io::Result<Chunk> {
+    pub fn next(&mut self, records: usize, bytes: usize) -> io::Result<Chunk> {
         self.let_go();
-        let mut room = Room { records, octets };
+        let mut room = Room { records, bytes };
         let mut chunk = Chunk { end: self.shared.index().cursor, ..Chunk::default() };
         loop {
             let next = self.shared.index().next_after(chunk.end);
@@ -75,14 +75,14 @@ impl Reader {
                     if !segment.void.contains(&from) =>
                 {
                     let cost = scan.payload().len() + 1;
-                    if !chunk.records.is_empty() && (room.records == 0 || room.octets < cost) {
+                    if !chunk.records.is_empty() && (room.records == 0 || room.bytes < cost) {
                         return Ok(false);
                     }
                     if chunk.records.is_empty() {
                         self.shared.index().oldest = Some(time);
                     }
                     room.records = room.records.saturating_sub(1);
-                    room.octets = room.octets.saturating_sub(cost);
+                    room.bytes = room.bytes.saturating_sub(cost);
                     chunk.records.push(scan.payload().to_vec());
                     chunk.end = Cursor { offset: to, records: chunk.end.records + 1, ..chunk.end };
                 }
@@ -93,7 +93,7 @@ impl Reader {
                 }
             }
         }
-        Ok(room.records > 0 && room.octets > 0)
+        Ok(room.records > 0 && room.bytes > 0)
     }
 
     /// Notes that everything before `end`, that of a chunk, is delivered; `records` is how many that were. Segments

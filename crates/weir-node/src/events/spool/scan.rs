@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-/// Octets looked at in one step of a search.
+/// Bytes looked at in one step of a search.
 const WINDOW: usize = 64 << 10;
 /// Marks tried in one search that are followed by no whole frame. Text holds none, so more of them than this means
 /// that the file is no segment.
@@ -22,16 +22,16 @@ pub enum Item {
         state: State,
         /// When it was written.
         time: u64,
-        /// Its first octet.
+        /// Its first byte.
         from: u64,
-        /// The octet behind it.
+        /// The byte behind it.
         to: u64,
     },
-    /// Octets that are no frame.
+    /// Bytes that are no frame.
     Damage {
         /// Whether they reach to the end: then a write was interrupted, most likely.
         torn: bool,
-        /// The octet behind them.
+        /// The byte behind them.
         to: u64,
     },
 }

@@ -20,8 +20,8 @@ const COMPLAINTS: Duration = Duration::from_secs(10);
 pub struct Status {
     /// Records that are not delivered.
     pub records: u64,
-    /// Octets of its segments.
-    pub octets: u64,
+    /// Bytes of its segments.
+    pub bytes: u64,
     /// When the oldest record that is not delivered was written, in milliseconds since 1970.
     pub oldest: Option<u64>,
     /// Records dropped since the start.
@@ -128,13 +128,13 @@ impl Shared {
         self.telemetry.metrics.events_delivered.get_or_create(&self.label()).inc_by(records);
     }
 
-    /// Tells of octets that are no record. A torn end was no accepted record unless the machine lost power.
+    /// Tells of bytes that are no record. A torn end was no accepted record unless the machine lost power.
     pub fn damage(&self, segment: u64, from: u64, to: u64, torn: bool) {
         if !torn {
             self.count(Loss::Damaged, 1);
         }
-        let (spool, octets) = (self.config.name, to.saturating_sub(from));
-        tracing::warn!(spool, segment, from, octets, torn, "octets in the spool that are no record were skipped");
+        let (spool, bytes) = (self.config.name, to.saturating_sub(from));
+        tracing::warn!(spool, segment, from, bytes, torn, "bytes in the spool that are no record were skipped");
     }
 
     /// Whether it is time to complain about the disk again.
@@ -166,14 +166,14 @@ impl Shared {
     pub fn status(&self) -> Status {
         let index = self.index();
         let dropped = self.dropped.load(Ordering::Relaxed);
-        Status { records: index.pending(), octets: index.octets(), oldest: index.oldest, dropped }
+        Status { records: index.pending(), bytes: index.bytes(), oldest: index.oldest, dropped }
     }
 
     pub fn measure(&self) {
         let (status, metrics, label) = (self.status(), &self.telemetry.metrics, self.label());
         let age = status.oldest.map_or(0, |oldest| crate::events::now_ms().saturating_sub(oldest) / 1000);
         metrics.events_spool_records.get_or_create(&label).set(status.records as i64);
-        metrics.events_spool_bytes.get_or_create(&label).set(status.octets as i64);
+        metrics.events_spool_bytes.get_or_create(&label).set(status.bytes as i64);
         metrics.events_spool_oldest.get_or_create(&label).set(age as i64);
     }
 }

@@ -3,21 +3,21 @@
 use super::disk::{SegmentFile, is_full};
 use super::entry::{Dropped, Entry};
 use super::format::{self, HEADER, Kind};
-use super::index::{self, END_OCTETS, Segment};
+use super::index::{self, END_BYTES, Segment};
 use super::{Shared, syncer};
 use crate::events::now_ms;
 use std::io;
 use std::ops::Range;
 use std::sync::{Arc, PoisonError};
 
-/// Frames are written once this many octets have gathered, though more wait: bounds the memory of the writer.
+/// Frames are written once this many bytes have gathered, though more wait: bounds the memory of the writer.
 const CHUNK: usize = 4 << 20;
 
 /// Entries that wait for the writer.
 #[derive(Default)]
 pub(super) struct Queue {
     pub waiting: Vec<Entry>,
-    pub octets: u64,
+    pub bytes: u64,
     pub closed: bool,
 }
 
@@ -69,7 +69,7 @@ impl Writer {
         while queue.waiting.is_empty() && !queue.closed {
             queue = self.shared.filled.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
-        queue.octets = 0;
+        queue.bytes = 0;
         let entries = std::mem::take(&mut queue.waiting);
         (!entries.is_empty()).then_some(entries)
     }
@@ -79,7 +79,7 @@ impl Writer {
         if entry.is_withdrawn() {
             return;
         }
-        let need = entry.octets();
+        let need = entry.bytes();
         if let Err(why) = self.make_room(need) {
             return self.shared.fail(entry, why);
         }
@@ -93,10 +93,10 @@ impl Writer {
         self.placed.push(Placed { entry, frames });
     }
 
-    /// Sees to a segment that takes `need` more octets.
+    /// Sees to a segment that takes `need` more bytes.
     fn make_room(&mut self, need: u64) -> Result<(), Dropped> {
         let pending = self.buffer.len() as u64;
-        let fits = |active: &Active| active.length + pending + need <= self.shared.config.segment_octets();
+        let fits = |active: &Active| active.length + pending + need <= self.shared.config.segment_bytes();
         // An entry larger than a segment gets one of its own.
         let fresh = |active: &Active| active.length == HEADER && pending == 0;
         if !self.active.as_ref().is_some_and(|active| fits(active) || fresh(active)) {
@@ -104,13 +104,13 @@ impl Writer {
             self.seal();
             self.begin(need)?;
         }
-        let used = self.shared.index().octets() + self.buffer.len() as u64;
-        if used + need + END_OCTETS > self.shared.config.size { Err(Dropped::Full) } else { Ok(()) }
+        let used = self.shared.index().bytes() + self.buffer.len() as u64;
+        if used + need + END_BYTES > self.shared.config.size { Err(Dropped::Full) } else { Ok(()) }
     }
 
-    /// Begins a segment for an entry of `need` octets.
+    /// Begins a segment for an entry of `need` bytes.
     fn begin(&mut self, need: u64) -> Result<(), Dropped> {
-        if self.shared.index().octets() + HEADER + need + END_OCTETS > self.shared.config.size {
+        if self.shared.index().bytes() + HEADER + need + END_BYTES > self.shared.config.size {
             return Err(Dropped::Full);
         }
         let number = self.next;
@@ -171,8 +171,8 @@ impl Writer {
             }
             for frame in placed.frames {
                 let at = start + frame.start as u64;
-                let (offset, octets) = format::voided(&self.buffer[frame]);
-                if let Err(error) = self.shared.writer.on_disk(|| file.write(&octets, at + offset)) {
+                let (offset, bytes) = format::voided(&self.buffer[frame]);
+                if let Err(error) = self.shared.writer.on_disk(|| file.write(&bytes, at + offset)) {
                     tracing::error!(%error, "a withdrawn record could not be struck out on the disk");
                     void.push(at);
                 }
@@ -207,7 +207,7 @@ impl Writer {
         let mut index = self.shared.index();
         if let Some(segment) = index.segments.get_mut(&active.number) {
             segment.sealed = true;
-            segment.length += if written.is_ok() { END_OCTETS } else { 0 };
+            segment.length += if written.is_ok() { END_BYTES } else { 0 };
         }
         drop(index);
         self.shared.syncer.dirty(active.number, &active.file, false);

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 impl Job {
     /// The head of the message as received; of an envelope, as it would have been.
-    fn head_octets(&self, case: &Case<'_, '_>) -> Cow<'_, [u8]> {
+    fn head_bytes(&self, case: &Case<'_, '_>) -> Cow<'_, [u8]> {
         match self.call.form {
             Form::Raw => Cow::Borrowed(&self.body[..case.head.min(self.body.len())]),
             Form::Envelope => Cow::Owned(envelope::head(case.message)),
@@ -26,7 +26,7 @@ impl Job {
         let text = |token: &Option<Token>| token.as_ref().map(|token| token.as_str().to_owned());
         let [service, route, consumer, protocol] =
             [&self.call.service, &self.call.route, &self.call.consumer, &self.call.protocol].map(text);
-        let (sent, head) = (String::from_utf8_lossy(case.message.protocol), self.head_octets(case));
+        let (sent, head) = (String::from_utf8_lossy(case.message.protocol), self.head_bytes(case));
         let sensitive: Vec<_> = self.generation.policy.sensitive(plan, case.now / 1000).collect();
         recorder.record(&Exchange {
             leg: if self.call.leg == Leg::Request { HitLeg::Request } else { HitLeg::Response },
@@ -48,7 +48,7 @@ impl Job {
             protocol: protocol.as_deref().unwrap_or(&sent),
             head: &head,
             body: case.message.body,
-            bytes: case.octets,
+            bytes: case.bytes,
             verdict,
             sensitive: &sensitive,
             policy_serial: self.generation.policy_serial,
@@ -73,7 +73,7 @@ impl Job {
                 attack: !verdict.attacks.is_empty(),
                 blocked: verdict.action == Action::Block,
                 bypassed: plan.bypass.is_some(),
-                bytes: case.octets,
+                bytes: case.bytes,
                 elapsed,
             });
         }

@@ -19,7 +19,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header
 use hyper::body::Incoming;
 use std::sync::Arc;
 
-/// Largest coverage report, in octets.
+/// Largest coverage report, in bytes.
 const MAX_REPORT: usize = 1 << 20;
 
 impl Service {
@@ -206,7 +206,7 @@ fn valid_trace(value: &HeaderValue) -> bool {
     value.to_str().is_ok_and(|text| weir_runtime::telemetry::TraceParent::parse(text).is_some())
 }
 
-/// About the octets of the head of a call.
+/// About the bytes of the head of a call.
 fn head_size(headers: &HeaderMap) -> usize {
     headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum()
 }

@@ -96,7 +96,7 @@ fn delivered_segments_are_deleted_and_make_room() {
             accepted += 1;
             assert!(accepted < 10_000, "never full");
         }
-        assert!(spool.status().octets <= 512 << 10);
+        assert!(spool.status().bytes <= 512 << 10);
         let chunk = reader.next(20, usize::MAX).unwrap();
         accepted -= chunk.records.len();
         reader.acknowledge(chunk.end).unwrap();
@@ -160,10 +160,10 @@ fn without_its_cursor_a_spool_is_delivered_again() {
         reader.acknowledge(chunk.end).unwrap();
         drop((spool, reader));
         let cursor = dir.path().join("cursor");
-        let mut octets = std::fs::read(&cursor).unwrap();
-        octets[9] ^= 1;
+        let mut bytes = std::fs::read(&cursor).unwrap();
+        bytes[9] ^= 1;
         if damage {
-            std::fs::write(&cursor, octets).unwrap()
+            std::fs::write(&cursor, bytes).unwrap()
         } else {
             std::fs::remove_file(&cursor).unwrap()
         }
@@ -174,12 +174,12 @@ fn without_its_cursor_a_spool_is_delivered_again() {
 /// A spool as a killed process leaves it: no end, and then `tail`.
 fn killed(directory: &Path, records: &[&str], tail: &[u8]) {
     std::fs::create_dir_all(directory).unwrap();
-    let mut octets = format::header(1).to_vec();
+    let mut bytes = format::header(1).to_vec();
     for record in records {
-        format::append(&mut octets, format::Kind::Record, 1, record.as_bytes());
+        format::append(&mut bytes, format::Kind::Record, 1, record.as_bytes());
     }
-    octets.extend_from_slice(tail);
-    std::fs::write(index::path(directory, 1), octets).unwrap();
+    bytes.extend_from_slice(tail);
+    std::fs::write(index::path(directory, 1), bytes).unwrap();
 }
 
 #[test]
@@ -203,9 +203,9 @@ fn a_damaged_header_costs_nothing_but_the_header() {
     let dir = tempfile::tempdir().unwrap();
     killed(dir.path(), &["a", "b"], b"");
     let path = index::path(dir.path(), 1);
-    let mut octets = std::fs::read(&path).unwrap();
-    octets[..24].fill(0);
-    std::fs::write(&path, octets).unwrap();
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[..24].fill(0);
+    std::fs::write(&path, bytes).unwrap();
     let (spool, mut reader) = open_at(dir.path());
     assert_eq!(drain(&mut reader, 5), ["a", "b"]);
     assert_eq!(spool.status().dropped, 1, "the damage is told");
@@ -214,7 +214,7 @@ fn a_damaged_header_costs_nothing_but_the_header() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Whatever happens to octets of a segment, the records that they are not part of are delivered, and none is made up.
+    /// Whatever happens to bytes of a segment, the records that they are not part of are delivered, and none is made up.
     #[test]
     fn damage_costs_the_records_it_hits(
         sizes in proptest::collection::vec(1usize..300, 1..20),
@@ -228,7 +228,7 @@ proptest! {
         put(&spool, &texts.iter().map(String::as_str).collect::<Vec<_>>());
         drop((spool, reader));
         let path = &segments(dir.path())[0];
-        let mut octets = std::fs::read(path).unwrap();
+        let mut bytes = std::fs::read(path).unwrap();
         let mut hit = BTreeSet::new();
         let mut touched = BTreeSet::new();
         let mut spans = Vec::new();
@@ -238,19 +238,19 @@ proptest! {
             at += format::FRAME + text.len();
         }
         for (index, change) in flips {
-            let at = index.index(octets.len());
-            // Another flip of the same octet would undo the first.
+            let at = index.index(bytes.len());
+            // Another flip of the same byte would undo the first.
             if touched.insert(at) {
-                octets[at] ^= change;
+                bytes[at] ^= change;
                 hit.extend(spans.iter().position(|span| span.contains(&at)));
             }
         }
         if !sealed {
-            let length = cut.index(octets.len() + 1);
-            octets.truncate(length);
+            let length = cut.index(bytes.len() + 1);
+            bytes.truncate(length);
             hit.extend((0..spans.len()).filter(|&n| spans[n].end > length));
         }
-        std::fs::write(path, octets).unwrap();
+        std::fs::write(path, bytes).unwrap();
         let (spool, mut reader) = open_at(dir.path());
         let got = drain(&mut reader, 3);
         let want: Vec<_> = (0..texts.len()).filter(|n| !hit.contains(n)).map(|n| texts[n].clone()).collect();
@@ -287,14 +287,14 @@ impl Disk for BadDisk {
 }
 
 impl SegmentFile for BadFile {
-    fn write(&self, octets: &[u8], offset: u64) -> io::Result<()> {
+    fn write(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         if self.disk.full.load(Ordering::SeqCst) {
             // As a full disk does: some of it is written.
-            self.file.write(&octets[..octets.len() / 2], offset)?;
+            self.file.write(&bytes[..bytes.len() / 2], offset)?;
             return Err(io::ErrorKind::StorageFull.into());
         }
-        self.file.write(octets, offset)?;
-        if octets.len() > format::FRAME
+        self.file.write(bytes, offset)?;
+        if bytes.len() > format::FRAME
             && let Some((begun, go_on)) = self.disk.gate.lock().unwrap().take()
         {
             begun.send(()).unwrap();
