@@ -12,10 +12,6 @@ pub mod rule_files;
 mod settings;
 
 use crate::config::{Loaded, Report, Resolved, Sources, load};
-use weir_runtime::serve::{self, ServeMetrics};
-use weir_node::sync::SetupError;
-use weir_runtime::telemetry::{Health, logs, probes};
-use weir_runtime::tls::TlsError;
 use axum::Router;
 use prometheus_client::registry::Registry;
 use std::fmt;
@@ -24,6 +20,10 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use weir_node::sync::SetupError;
+use weir_runtime::serve::{self, ServeMetrics};
+use weir_runtime::telemetry::{Health, logs, probes};
+use weir_runtime::tls::TlsError;
 
 /// The description of the API, as written.
 pub const OPENAPI_YAML: &str = include_str!("../docs/openapi.yaml");

@@ -2,9 +2,9 @@
 
 use crate::sets::Random;
 use std::time::{SystemTime, UNIX_EPOCH};
-use weir_protocol::hit::{HitFinding, HitLeg};
 use weir_core::model::{AttackType, Confidence, PointPath};
 use weir_protocol::hit::Hit;
+use weir_protocol::hit::{HitFinding, HitLeg};
 use weir_protocol::node_api::Record;
 
 /// How far back hits lie, in milliseconds.

@@ -1,15 +1,15 @@
 //! `weir aggregation`: takes events from nodes and gives them policy.
 
 use super::{StartError, listen, local, on_stop_signal, probe_servers, reload, settings};
-use weir_node::aggregation::{Aggregation, AggregationMetrics, Config, OpenError, Parts};
 use crate::config::Resolved;
-use weir_runtime::serve::{self, ServeMetrics};
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+use weir_node::aggregation::{Aggregation, AggregationMetrics, Config, OpenError, Parts};
 use weir_node::sync::SyncMetrics;
+use weir_runtime::serve::{self, ServeMetrics};
 use weir_runtime::telemetry::logs::{self, AccessLog};
 use weir_runtime::telemetry::{Health, Metrics, Telemetry};
 use weir_runtime::tls::{Files, Tls};
-use std::sync::Arc;
-use tokio_util::sync::CancellationToken;
 
 /// Runs it until it is told to stop. True if nothing was left to be shipped.
 pub async fn run(resolved: Resolved) -> Result<bool, StartError> {

@@ -4,11 +4,11 @@
 use super::{StartError, control_plane, processing};
 use crate::config::types::{ListenAddress, Secret, Setting};
 use crate::config::{Resolved, Sources};
+use std::net::{IpAddr, Ipv4Addr};
+use tokio_util::sync::CancellationToken;
 use weir_control_plane::auth::secret;
 use weir_control_plane::metrics::ControlPlaneMetrics;
 use weir_runtime::serve::ServeMetrics;
-use std::net::{IpAddr, Ipv4Addr};
-use tokio_util::sync::CancellationToken;
 
 /// Where the Console is unless the configuration says otherwise: nobody asked for it to be reached from outside.
 const ADDRESS: ListenAddress = ListenAddress { ip: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)), port: 8088 };

@@ -3,12 +3,12 @@
 use super::control_plane::{database_url, key_file};
 use super::{StartError, configuration};
 use crate::config::{Resolved, Sources};
-use weir_runtime::clock::Clock;
-use weir_control_plane::policy::{SigningKey, key, version};
-use weir_control_plane::store::{Database, DatabaseUrl, Dumped};
 use std::path::PathBuf;
 use tokio::io::{AsyncBufRead, AsyncWrite};
 use tokio::runtime::Runtime;
+use weir_control_plane::policy::{SigningKey, key, version};
+use weir_control_plane::store::{Database, DatabaseUrl, Dumped};
+use weir_runtime::clock::Clock;
 
 /// Threads: reading and writing at once.
 const THREADS: usize = 2;

@@ -3,15 +3,15 @@
 
 use super::{StartError, configuration, settings};
 use crate::config::{Resolved, Sources};
+use std::sync::Arc;
+use tokio::sync::Mutex;
+use weir_core::ruleset::Ruleset;
 use weir_node::generation::{Current, Generation};
 use weir_node::geo::Geo;
 use weir_node::http_inspector::Access;
-use weir_policy::CustomSignature;
-use weir_core::ruleset::Ruleset;
 use weir_node::sync::{Apply, Cache, NotApplied, Remote, Status, Sync, Verified};
+use weir_policy::CustomSignature;
 use weir_runtime::telemetry::Telemetry;
-use std::sync::Arc;
-use tokio::sync::Mutex;
 
 /// What is built.
 pub struct Built {

@@ -3,23 +3,23 @@
 use super::{StartError, listen, local, on_stop_signal, probe_servers, reload, settings, system};
 use crate::config::Resolved;
 use crate::config::types::{ListenAddress, Secret};
-use weir_control_plane::app::FirstAdministrator;
-use weir_control_plane::auth::oidc;
-use weir_control_plane::auth::role::Role;
-use weir_runtime::clock::Clock;
-use weir_control_plane::metrics::ControlPlaneMetrics;
-use weir_control_plane::store::Database;
-use weir_control_plane::{App, Config, server};
-use weir_policy::client::{ClientRules, Record};
-use weir_runtime::serve::{self, ServeMetrics};
-use weir_runtime::telemetry::logs::{self, AccessLog};
-use weir_runtime::telemetry::{Health, Metrics, Telemetry};
-use weir_runtime::tls::{Files, Tls};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use weir_control_plane::app::FirstAdministrator;
+use weir_control_plane::auth::oidc;
+use weir_control_plane::auth::role::Role;
+use weir_control_plane::metrics::ControlPlaneMetrics;
+use weir_control_plane::store::Database;
+use weir_control_plane::{App, Config, server};
+use weir_policy::client::{ClientRules, Record};
+use weir_runtime::clock::Clock;
+use weir_runtime::serve::{self, ServeMetrics};
+use weir_runtime::telemetry::logs::{self, AccessLog};
+use weir_runtime::telemetry::{Health, Metrics, Telemetry};
+use weir_runtime::tls::{Files, Tls};
 
 /// Port of Console and API.
 const PORT: u16 = 8088;

@@ -2,15 +2,15 @@
 
 use super::{StartError, settings};
 use crate::config::Resolved;
-use weir_node::events::ship::Content;
-use weir_node::events::{Recorder, Shipper, Spool};
-use weir_node::sync::Link;
-use weir_runtime::telemetry::Telemetry;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
+use weir_node::events::ship::Content;
+use weir_node::events::{Recorder, Shipper, Spool};
+use weir_node::sync::Link;
+use weir_runtime::telemetry::Telemetry;
 
 /// Seconds that a row of statistics covers.
 const STATISTICS: Duration = Duration::from_secs(30);

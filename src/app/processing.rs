@@ -4,19 +4,19 @@ use super::compose::{self, Composer};
 use super::events::Events;
 use super::{ProbesAt, StartError, listen, local, on_stop_signal, openapi, probe_servers, reload, settings, system};
 use crate::config::{Resolved, Sources};
-use weir_control_plane::metrics::ControlPlaneMetrics;
-use weir_node::events::Spool;
-use weir_node::http_inspector::context::Keys;
-use weir_node::http_inspector::{Server, Service, service};
-use weir_protocol::node_api::Heartbeat;
-use weir_runtime::serve::ServeMetrics;
-use weir_node::sync::{Sync, SyncMetrics, Vitals};
-use weir_runtime::telemetry::{Health, Metrics, Telemetry, logs};
-use weir_runtime::tls::Tls;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use weir_control_plane::metrics::ControlPlaneMetrics;
+use weir_node::events::Spool;
+use weir_node::http_inspector::context::Keys;
+use weir_node::http_inspector::{Server, Service, service};
+use weir_node::sync::{Sync, SyncMetrics, Vitals};
+use weir_protocol::node_api::Heartbeat;
+use weir_runtime::serve::ServeMetrics;
+use weir_runtime::telemetry::{Health, Metrics, Telemetry, logs};
+use weir_runtime::tls::Tls;
 
 /// Longest wait of a node that has no policy yet for its control plane, before it says that it is ready.
 const FIRST_POLICY: Duration = Duration::from_secs(5);

@@ -4,11 +4,6 @@
 use super::compose::{self, Composer};
 use super::{StartError, rule_files, settings, system};
 use crate::config::{Resolved, Sources};
-use weir_node::http_inspector::Service;
-use weir_node::http_inspector::context::Keys;
-use weir_runtime::telemetry::events::Reloaded;
-use weir_runtime::telemetry::{Metrics, Telemetry, logs};
-use weir_runtime::tls::Tls;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -17,6 +12,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
+use weir_node::http_inspector::Service;
+use weir_node::http_inspector::context::Keys;
+use weir_runtime::telemetry::events::Reloaded;
+use weir_runtime::telemetry::{Metrics, Telemetry, logs};
+use weir_runtime::tls::Tls;
 
 /// Quiet time after which a burst of changes is taken to be over: editors and volume mounts write in steps.
 const DEBOUNCE: Duration = Duration::from_millis(300);

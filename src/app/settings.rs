@@ -11,17 +11,17 @@ pub use rules::{geo, rule_files, ruleset};
 use super::StartError;
 use crate::config::resolved::{self, Resolved};
 use crate::config::types::{LogTarget, Workers};
-use weir_node::events::{self, spool};
-use weir_node::http_inspector::{Access, Config, config};
-use weir_policy::client::{ClientRules, Record};
-use weir_policy::pattern;
-use weir_runtime::serve::{self, Limits, ServeMetrics};
-use weir_node::sync::{self, Endpoint, PublicKey, Token};
-use weir_runtime::telemetry::logs::{self, AccessLog, Output};
-use weir_runtime::tls::{self, Tls};
 use std::fmt::Display;
 use std::path::Path;
 use std::sync::Arc;
+use weir_node::events::{self, spool};
+use weir_node::http_inspector::{Access, Config, config};
+use weir_node::sync::{self, Endpoint, PublicKey, Token};
+use weir_policy::client::{ClientRules, Record};
+use weir_policy::pattern;
+use weir_runtime::serve::{self, Limits, ServeMetrics};
+use weir_runtime::telemetry::logs::{self, AccessLog, Output};
+use weir_runtime::tls::{self, Tls};
 
 /// Threads of the runtime and of the pool.
 pub fn threads(resolved: &Resolved) -> usize {

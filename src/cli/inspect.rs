@@ -2,17 +2,17 @@
 
 use super::readers::{self, Form, Sample};
 use super::rules;
-use weir_core::engine::{self, Scratch};
-use weir_core::model::bytes::printable;
-use weir_core::model::{Confidence, Inspection, Message};
-use weir_core::parse::{facts, message};
-use weir_policy::{Action, Head, Policy, PolicyDoc, Settings, Source, Verdict};
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use weir_core::engine::{self, Scratch};
+use weir_core::model::bytes::printable;
+use weir_core::model::{Confidence, Inspection, Message};
+use weir_core::parse::{facts, message};
+use weir_policy::{Action, Head, Policy, PolicyDoc, Settings, Source, Verdict};
 
 /// Arguments of `weir inspect`.
 #[derive(Debug, clap::Args)]

@@ -1,16 +1,16 @@
 //! `weir rules`: list, explain, check and test signatures and detectors.
 
 use crate::app::rule_files;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
 use weir_core::detect::{self, Samples};
 use weir_core::model::Confidence;
 use weir_core::model::bytes::printable;
 use weir_core::ruleset::compile::{RuleError, compile};
 use weir_core::ruleset::format::SignatureDoc;
 use weir_core::ruleset::{Ruleset, builtin};
-use std::fmt::Write as _;
-use std::io::Write as _;
-use std::path::PathBuf;
-use std::process::ExitCode;
 
 /// Longest sample shown, in bytes.
 const MAX_SAMPLE: usize = 200;

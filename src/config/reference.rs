@@ -3,8 +3,8 @@
 use super::reader::{KeyDoc, KeyKind, Reader, Section, Unset};
 use super::resolve::{ENV_ALIASES, ENV_IGNORED, MOVED, read};
 use super::tree::{Mark, Node, Value};
-use weir_core::model::{AnomalyKind, ParserSet};
 use std::fmt::Write as _;
+use weir_core::model::{AnomalyKind, ParserSet};
 
 /// Every key in the order of the page.
 pub fn keys() -> Vec<KeyDoc> {

@@ -2,10 +2,10 @@
 //! Components know nothing of this; `app` maps it to their own `Config` types.
 
 use super::types::{Glob, ListenAddress, Pattern, RoutePattern, Secret, Workers};
-use weir_core::model::{AnomalyKind, Limits, ParserSet};
 use ipnet::IpNet;
 use std::path::PathBuf;
 use std::time::Duration;
+use weir_core::model::{AnomalyKind, Limits, ParserSet};
 
 mod cloud;
 mod service;

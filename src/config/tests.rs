@@ -1,9 +1,9 @@
 use super::types::{ByteSize, LogLevel, LogTarget, Mode, RoutePattern, Setting, Workers};
 use super::*;
-use weir_core::model::{AnomalyKind, ParserSet};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::time::Duration;
+use weir_core::model::{AnomalyKind, ParserSet};
 
 fn check(text: &str, environment: &[(&str, &str)], flags: &[(&str, &str)]) -> Loaded {
     let environment: Vec<_> = environment.iter().map(|(name, text)| ((*name).into(), (*text).into())).collect();

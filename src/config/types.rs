@@ -14,9 +14,9 @@ pub use word::{
     AnomalyAction, ConnectorMode, LogLevel, LogTarget, Mode, ModeOverride, NodeMode, OverlimitMode, Workers,
 };
 
-use weir_core::model::{AnomalyKind, ParserSet};
 use ipnet::IpNet;
 use std::path::PathBuf;
+use weir_core::model::{AnomalyKind, ParserSet};
 
 /// Why a text is no value of the type, and what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::Path;
 use tokio::runtime::Runtime;
-use weir_protocol::node_api::{Ack, Heartbeat, Identity, Register, Registered};
 use weir_node::sync::client::Client;
 use weir_node::sync::{CallError, Endpoint};
+use weir_protocol::node_api::{Ack, Heartbeat, Identity, Register, Registered};
 
 const ATTACK: &[u8] = b"GET /etc/passwd HTTP/1.1\r\nHost: example.com\r\n\r\n";
 

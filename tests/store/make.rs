@@ -1,9 +1,9 @@
 //! Hits and batches for tests.
 
 use uuid::Uuid;
-use weir_protocol::hit::{HitFinding, HitLeg, HitResponse};
 use weir_core::model::{AttackType, Confidence, PointPath};
 use weir_protocol::hit::Hit;
+use weir_protocol::hit::{HitFinding, HitLeg, HitResponse};
 use weir_protocol::node_api::{HitUpdate, Record};
 
 pub const SECOND: i64 = 1_000;

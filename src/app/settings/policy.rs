@@ -3,11 +3,11 @@
 use super::{allowed_hosts, lines, read};
 use crate::config::resolved::{self, Resolved};
 use crate::config::types::RoutePattern;
+use weir_node::sync::Remote;
 use weir_policy::{
     AnomalyAction, FilterSettings, Mode, ModeOverride, OverlimitMode, Policy, PolicyDoc, ReplySettings, RouteSettings,
     Settings,
 };
-use weir_node::sync::Remote;
 
 /// The policy: settings of the configuration, the local policy file, the control plane's document.
 pub fn policy(resolved: &Resolved, remote: Option<&Remote>) -> Result<Policy, String> {

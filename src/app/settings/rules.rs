@@ -3,11 +3,11 @@
 use super::lines;
 use crate::app::rule_files;
 use crate::config::Resolved;
-use weir_node::geo::{Files, Geo};
-use weir_policy::CustomSignature;
 use weir_core::ruleset::custom::Custom;
 use weir_core::ruleset::{Ruleset, builtin, compile};
+use weir_node::geo::{Files, Geo};
 use weir_node::sync::{Pack, Remote};
+use weir_policy::CustomSignature;
 
 /// Name of the rule pack that takes the place of the built-in signatures.
 const BUILTIN_PACK: &str = "builtin";

@@ -7,10 +7,10 @@ use crate::config::diagnostic::Severity;
 use crate::config::reader::Section;
 use crate::config::resolved::{Aggregation, Api, ControlPlane, Events, Oidc, TlsFiles};
 use crate::config::types::{ByteSize, HeaderName, ListenAddress};
-use weir_core::model::vendor::is_vendor;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use std::time::Duration;
+use weir_core::model::vendor::is_vendor;
 
 /// Whether `host` is a name or an address and nothing else: no scheme, port, path, percent sign or letter that would be
 /// folded into another, behind which a host could hide from [`is_vendor`].

@@ -5,9 +5,9 @@ use crate::config::defaults;
 use crate::config::reader::Section;
 use crate::config::resolved::{Acl, Geo, HttpInspector, OverlimitMode, Rules};
 use crate::config::types::{ByteSize, HeaderName, Setting, Workers};
-use weir_core::model::{Limits, ParserSet};
 use std::path::PathBuf;
 use std::time::Duration;
+use weir_core::model::{Limits, ParserSet};
 
 /// Reads `http_inspector`, and the one header for the client's address that older files name there.
 pub fn http_inspector(root: &mut Section<'_>) -> (HttpInspector, Option<HeaderName>) {
