@@ -11,7 +11,7 @@ ROWS = [
             ("histogram_quantile(0.5, sum by (le) (rate(weir_http_inspector_inspection_duration_seconds_bucket{%s}[$__rate_interval])))", "p50"),
             ("histogram_quantile(0.95, sum by (le) (rate(weir_http_inspector_inspection_duration_seconds_bucket{%s}[$__rate_interval])))", "p95"),
             ("histogram_quantile(0.99, sum by (le) (rate(weir_http_inspector_inspection_duration_seconds_bucket{%s}[$__rate_interval])))", "p99")]),
-        ("Octets inspected", "Bps", [
+        ("Bytes inspected", "Bps", [
             ("sum by (leg) (rate(weir_http_inspector_bytes_processed_total{%s}[$__rate_interval]))", "{{leg}}")]),
     ]),
     ("Attacks", [

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes what the chart has from elsewhere: its schema, its page of values, the dashboard, the plugin's code.
+"""Writes the generated files of the chart: its schema, its page of values, the dashboard, the plugin's code.
 
     generate.py           writes the files
     generate.py --check   exits 1 where a file is not what would be written"""
@@ -15,11 +15,11 @@ import schema
 PLUGINS = os.path.join(os.path.dirname(schema.HERE), "connectors", "kong", "kong", "plugins")
 README_HEAD = """# Chart weir
 
-An API-security filtering node for gateways, with its aggregation and control plane. [docs/kubernetes.md](../../docs/kubernetes.md)
-says how to install and run it, [docs/upgrade-from-wallarm-node-next.md](../../docs/upgrade-from-wallarm-node-next.md) how to come
-from another chart.
+This chart installs an API-security filtering node for gateways, with its aggregation and control plane.
+[docs/kubernetes.md](../../docs/kubernetes.md) explains how to install and run it, and
+[docs/upgrade-from-wallarm-node-next.md](../../docs/upgrade-from-wallarm-node-next.md) how to upgrade from another chart.
 
-This page is written by `charts/generate.py`; a test keeps it fresh.
+`charts/generate.py` writes this page; a test keeps it fresh.
 
 ## Values
 

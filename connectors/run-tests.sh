@@ -1,6 +1,6 @@
 #!/bin/bash
-# Every test of the connectors. Installs nothing (install-test-deps.sh does); what
-# cannot run for want of a tool is named and counted as skipped.
+# Runs every test of the connectors. Installs nothing (install-test-deps.sh does). Tests
+# that cannot run because a tool is missing are named and counted as skipped.
 #   WEIR_BIN=path [WEIR_ARGS="... {port} ..."] also runs the matrix on a real node.
 set -u
 cd "$(dirname "$0")"

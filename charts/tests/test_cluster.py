@@ -190,7 +190,7 @@ class Neighbours(unittest.TestCase):
         asked = ["--set", "processing.metrics.serviceMonitor.enabled=true"]
         with Session() as session:
             out = session.upgrade("r", harness.CHART, *asked)
-            self.assertIn("does not know monitoring.coreos.com/v1: it is left out", out)
+            self.assertIn("does not know monitoring.coreos.com/v1: no ServiceMonitor is created", out)
             self.assertEqual(session.cluster.all("ServiceMonitor"), [])
         with Session(extensions=[MONITORING]) as session:
             session.upgrade("r", harness.CHART, *asked)

@@ -60,7 +60,7 @@ class Monitoring(unittest.TestCase):
         self.assertEqual(len(render(asked).of("ServiceMonitor")), 1, "a bare rendering knows nothing: it is rendered")
         self.assertEqual(render(asked, apis=real).of("ServiceMonitor"), [])
         self.assertEqual(len(render(asked, apis=real + ("monitoring.coreos.com/v1",)).of("ServiceMonitor")), 1)
-        self.assertIn("it is left out", harness.notes(asked, apis=real))
+        self.assertIn("no ServiceMonitor is created", harness.notes(asked, apis=real))
 
 
 if __name__ == "__main__":

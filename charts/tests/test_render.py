@@ -356,7 +356,7 @@ def matches(selector, labels):
 
 
 class Networks(unittest.TestCase):
-    """Who reaches whom with every restriction on, as a network plugin would decide it."""
+    """Which pods can reach each other with every restriction on, as a network plugin would decide it."""
 
     HERE = {"kubernetes.io/metadata.name": harness.NAMESPACE}
     VALUES = {"networkPolicy.egress": True, "networkPolicy.egressTo": [{"ports": [{"port": 5432}]}], "kong.namespace": "kong",
@@ -391,7 +391,7 @@ class Networks(unittest.TestCase):
         return (not inward or any(allowed(p["ingress"], "from", source) for p in inward)) and \
                (not outward or any(allowed(p["egress"], "to", target) for p in outward))
 
-    def test_who_reaches_whom(self):
+    def test_which_pods_reach_each_other(self):
         objects = render(self.VALUES)
         roles = ("processing", "aggregation", "control-plane")
         wanted = {("kong", "processing", "inspector"), ("test", "processing", "inspector"), ("processing", "aggregation", "aggregation"),
@@ -400,7 +400,7 @@ class Networks(unittest.TestCase):
         ports = {"processing": "inspector", "aggregation": "aggregation", "control-plane": "console"}
         found = {(source, role, port) for source in self.pods(objects) for role in roles for port in (ports[role], "metrics", "health")
                  if self.reaches(objects, source, role, port)}
-        # With egress bounded, pods of the release call nobody but the next one on the way.
+        # With egress restricted, each pod of the release can only call the next one on the way.
         inside = {(s, r, p) for s, r, p in wanted if s in roles and (s, r) not in {("processing", "aggregation"), ("aggregation", "control-plane")}}
         self.assertEqual(found, wanted - inside)
         for role in roles:

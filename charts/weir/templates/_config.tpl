@@ -39,7 +39,7 @@ health_check:
   listen_address: ":18080"
 {{- end -}}
 
-{{/* Whom a role speaks to. Takes root and to: aggregation or api. */}}
+{{/* The address to which a role connects. Takes root and to: aggregation or api. */}}
 {{- define "weir.config.api" -}}
 {{- $root := .root -}}
 {{- $api := $root.Values.config.api -}}

@@ -1,6 +1,6 @@
 {{/* What follows from the values. A condition answers "true" or nothing. */}}
 
-{{/* Helm drops the default of a key that a values file leaves empty (`extraEnvs:`): puts it back. Stands at the beginning of each
+{{/* Helm drops the default of a key that a values file leaves empty (`extraEnvs:`): puts it back. Must be at the beginning of each
 file, since whichever is rendered first has to find it done. Keys of the node that are empty are left out, at any depth. */}}
 {{- define "weir.values" -}}
 {{- include "weir.pruned" .Values.config -}}

@@ -9,7 +9,7 @@ labels:
 annotations:
   checksum/config: {{ include "weir.config" . | sha256sum }}
   {{- if eq .role "control-plane" }}
-  {{- /* Read once, at the start. Those of Secrets of yours are not known here. */}}
+  {{- /* Read once, at the start. The contents of existing Secrets are not known here. */}}
   {{- with list .root.Values.config.api.token .root.Values.controlPlane.postgresql.url | join "\n" | trim }}
   checksum/secrets: {{ sha256sum . }}
   {{- end }}

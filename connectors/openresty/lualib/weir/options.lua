@@ -1,10 +1,10 @@
--- Settings for plain nginx: the Kong plugin's schema is the one list of names,
--- defaults and bounds, so it is read here too instead of being repeated.
+-- Settings for plain nginx. The Kong plugin's schema is the only list of names,
+-- defaults and bounds, so this module reads it instead of repeating it.
 local options = {}
 
 local TYPEDEFS = "kong.db.schema.typedefs"
 
--- What only this adapter has, because Kong knows it from its own routes.
+-- Settings that only this adapter has; Kong knows them from its own routes.
 local OWN = {
   route = "string",      -- name under which this location is counted
   service = "string",
@@ -55,7 +55,7 @@ local function check(name, rule, value)
   end
 end
 
--- Returns a complete configuration, or throws naming the option at fault.
+-- Returns a complete configuration, or throws an error that names the wrong option.
 function options.resolve(given)
   local conf, known = { connector_name = "weir-nginx" }, {}
   for _, field in ipairs(load_fields()) do

@@ -1,17 +1,17 @@
--- A bounded queue of this worker, emptied by one timer: what Kong's own queue
--- does where there is no Kong. Full, it drops the oldest.
+-- A bounded queue of this worker, emptied by one timer. It replaces Kong's own queue
+-- where there is no Kong. When it is full, it drops the oldest entry.
 local spool = {}
 spool.__index = spool
 
 local FIRST_DELAY_S = 0.05
 local MAX_DELAY_S = 1
 
--- send(entry) returns true when done with the entry, or nil and an error to have
--- it tried again. dropped(entry, reason) is told of each entry given up.
+-- send(entry) returns true if the entry is finished, or nil and an error to try it
+-- again. The queue calls dropped(entry, reason) for each entry that it drops.
 function spool.new(max_entries, max_bytes, send, dropped)
   return setmetatable({
-    -- A ring. What is free holds false and not nil, so that the table keeps its
-    -- layout instead of being laid out anew as the entries move along.
+    -- A ring. Free places hold false and not nil, so that the table keeps its layout
+    -- as the entries move.
     entries = {}, first = 1, held = 0, bytes = 0, running = false,
     max_entries = max_entries, max_bytes = max_bytes, send = send, dropped = dropped,
   }, spool)
@@ -36,7 +36,7 @@ function spool:drain()
     local entry = self.entries[self.first]
     local ok, sent = pcall(self.send, entry)
     if not ok or sent then
-      -- It may have been dropped for room while it was on its way.
+      -- It may have been dropped to make room while it was being sent.
       if self.entries[self.first] == entry then
         self:shift()
       end
