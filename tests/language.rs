@@ -31,7 +31,11 @@ const PHRASES: &[Phrase] = &[
             "SELECT octets",
         ],
     },
-    Phrase { phrase: "(is|are|be|been|being|was|were) told", better: "is reported, or say who reports it", except: &[] },
+    Phrase {
+        phrase: "(is|are|be|been|being|was|were) told",
+        better: "is reported, or say who reports it",
+        except: &[],
+    },
     Phrase { phrase: "(told|tells) (of|about)", better: "reports", except: &[] },
     Phrase { phrase: "of (yours|ours)", better: "your, our", except: &[] },
     Phrase { phrase: "for want of", better: "because ... is missing", except: &[] },
