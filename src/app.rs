@@ -5,101 +5,100 @@ mod all;
 pub mod backup;
 mod compose;
 mod control_plane;
+pub mod error;
 mod events;
 mod processing;
 mod reload;
 pub mod rule_files;
-mod settings;
+pub mod settings;
+mod signals;
 
 use crate::config::{Loaded, Report, Resolved, Sources, load};
 use axum::Router;
 use prometheus_client::registry::Registry;
-use std::fmt;
+use signals::Signals;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use weir_node::sync::SetupError;
 use weir_runtime::serve::{self, ServeMetrics};
 use weir_runtime::telemetry::{Health, logs, probes};
-use weir_runtime::tls::TlsError;
 
 /// The description of the API, as written.
 pub const OPENAPI_YAML: &str = include_str!("../docs/openapi.yaml");
 
-pub use settings::mistakes;
-
-/// Why the node does not start.
-#[derive(Debug)]
-pub enum StartError {
-    /// The configuration, the rules or the policy are wrong: everything that is, in words.
-    Settings(String),
-    /// A certificate or key cannot be used.
-    Tls(TlsError),
-    /// An address cannot be listened on, a log cannot be opened, a thread cannot be started.
-    System(String, std::io::Error),
-    /// The control plane cannot be called.
-    Upstream(SetupError),
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            StartError::Settings(text) => f.write_str(text),
-            StartError::Tls(error) => error.fmt(f),
-            StartError::System(what, error) => write!(f, "{what}: {error}"),
-            StartError::Upstream(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for StartError {}
-
-fn system<T>(what: impl fmt::Display, result: std::io::Result<T>) -> Result<T, StartError> {
-    result.map_err(|error| StartError::System(what.to_string(), error))
-}
+pub use error::StartError;
 
 /// Reads the configuration; warnings are in the report.
 fn configuration(sources: &Sources) -> Result<(Resolved, Report), StartError> {
     let Loaded { resolved, report } = load(sources);
     match resolved {
         Some(resolved) => Ok((resolved, report)),
-        None => Err(StartError::Settings(report.render())),
+        None => Err(StartError::Configuration(Box::new(report))),
     }
 }
 
-/// What of weir a process runs.
+/// Which parts of weir a process runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Processing and control plane, joined over loopback.
+    /// Processing and control plane, connected over loopback.
     All,
     /// Inspection alone.
     Processing,
-    /// Between nodes and a control plane.
+    /// Collects events of nodes and serves them policy, on behalf of a control plane.
     Aggregation,
     /// Console, API and store.
     ControlPlane,
 }
 
-/// Runs until it is told to stop. True if every call under way was answered.
-pub fn run(sources: Sources, role: Role) -> Result<bool, StartError> {
+/// How a process ended that had started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Every call under way was answered, and nothing was lost.
+    Drained,
+    /// Calls under way were left unanswered, or a second signal ended the process at once.
+    Unanswered,
+}
+
+/// Runs `role` until SIGTERM or SIGINT. A second signal makes it return at once; the caller must then end the process,
+/// because threads of it may still run.
+pub fn run(sources: Sources, role: Role) -> Result<Outcome, StartError> {
     let (resolved, report) = configuration(&sources)?;
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads(settings::threads(&resolved)).enable_all().build();
-    let guard = system("log", logs::init(&settings::logs(&resolved)))?;
+    let guard = StartError::system("log", logs::init(&settings::logs(&resolved)))?;
     if !report.diagnostics.is_empty() {
         tracing::warn!("{}", report.render());
     }
-    let runtime = system("runtime", runtime)?;
-    let drained = match role {
-        Role::All => runtime.block_on(all::run(sources, resolved)),
-        Role::Processing => runtime.block_on(processing::run(sources, resolved)),
-        Role::Aggregation => runtime.block_on(aggregation::run(resolved)),
-        Role::ControlPlane => runtime.block_on(control_plane::run(resolved)),
+    let runtime = StartError::system("runtime", runtime)?;
+    let signals = Signals::default();
+    let abort = signals.abort().clone();
+    let mut running: Pin<Box<dyn Future<Output = Result<bool, StartError>>>> = match role {
+        Role::All => Box::pin(all::run(sources, resolved, signals)),
+        Role::Processing => Box::pin(processing::run(sources, resolved, signals)),
+        Role::Aggregation => Box::pin(aggregation::run(resolved, signals)),
+        Role::ControlPlane => Box::pin(control_plane::run(resolved, signals)),
+    };
+    let ended = runtime.block_on(async {
+        tokio::select! {
+            ended = &mut running => Some(ended),
+            () = abort.cancelled() => None,
+        }
+    });
+    let outcome = match ended {
+        Some(Ok(true)) => Ok(Outcome::Drained),
+        Some(Ok(false)) => Ok(Outcome::Unanswered),
+        Some(Err(error)) => Err(error),
+        None => {
+            // To drop these would wait for what the second signal must not wait for: queues, threads, the disk.
+            std::mem::forget(running);
+            runtime.shutdown_background();
+            Ok(Outcome::Unanswered)
+        }
     };
     drop(guard);
-    drained
+    outcome
 }
 
 /// Binds `address`; every address means IPv6 and IPv4, or IPv4 alone where the system has no IPv6.
@@ -110,7 +109,7 @@ async fn listen(address: crate::config::types::ListenAddress) -> Result<TcpListe
         }
         (bound, _) => bound,
     };
-    system(format!("listen on {address}"), bound)
+    StartError::system(format!("listen on {address}"), bound)
 }
 
 /// Where probes and metrics are served; `off` where they are not.
@@ -161,27 +160,6 @@ async fn probe_server(
     tracing::info!(address = %at, "probes and metrics");
     tokio::spawn(serve::serve(listener, settings, router, stop.clone()));
     Ok(at)
-}
-
-/// On the first SIGTERM or SIGINT the node drains, on the second it is gone.
-fn on_stop_signal(drain: CancellationToken, health: Arc<Health>) -> Result<(), StartError> {
-    let mut terminate = system("SIGTERM", signal(SignalKind::terminate()))?;
-    let mut interrupt = system("SIGINT", signal(SignalKind::interrupt()))?;
-    tokio::spawn(async move {
-        loop {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            if drain.is_cancelled() {
-                std::process::exit(crate::cli::EXIT_UNANSWERED.into());
-            }
-            tracing::info!("draining");
-            health.set_ready(false);
-            drain.cancel();
-        }
-    });
-    Ok(())
 }
 
 fn local(listener: &TcpListener) -> String {

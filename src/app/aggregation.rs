@@ -1,6 +1,8 @@
 //! `weir aggregation`: takes events from nodes and gives them policy.
 
-use super::{StartError, listen, local, on_stop_signal, probe_servers, reload, settings};
+use super::error::SettingsError;
+use super::signals::Signals;
+use super::{StartError, listen, local, probe_servers, reload, settings};
 use crate::config::Resolved;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -11,8 +13,8 @@ use weir_runtime::telemetry::logs::{self, AccessLog};
 use weir_runtime::telemetry::{Health, Metrics, Telemetry};
 use weir_runtime::tls::{Files, Tls};
 
-/// Runs it until it is told to stop. True if nothing was left to be shipped.
-pub async fn run(resolved: Resolved) -> Result<bool, StartError> {
+/// Runs it until a signal stops it. True if nothing was left to be shipped.
+pub async fn run(resolved: Resolved, signals: Signals) -> Result<bool, StartError> {
     let (metrics, mut registry) = Metrics::new(&resolved.metrics.namespace);
     let telemetry = Arc::new(Telemetry { metrics, access: AccessLog::Off.into() });
     logs::count_dropped_lines(Arc::clone(&telemetry));
@@ -22,9 +24,9 @@ pub async fn run(resolved: Resolved) -> Result<bool, StartError> {
     let opened = Aggregation::open(config(&resolved)?, parts, stop.clone()).await;
     let aggregation = opened.map_err(|error| match error {
         OpenError::Upstream(error) => StartError::Upstream(error),
-        error => StartError::Settings(format!("aggregation: {error}")),
+        error => StartError::Aggregation(error),
     })?;
-    let tls = tls(&resolved).map(Tls::load).transpose().map_err(StartError::Tls)?.map(Arc::new);
+    let tls = tls(&resolved).map(Tls::load).transpose()?.map(Arc::new);
     let listener = listen(resolved.aggregation.address).await?;
     let health = Arc::new(Health::default());
     let ended = CancellationToken::new();
@@ -36,7 +38,7 @@ pub async fn run(resolved: Resolved) -> Result<bool, StartError> {
     let address = local(&listener);
     tracing::info!(address, tls = tls.is_some(), "aggregation");
     eprintln!("weir {} aggregation listens on {address}", env!("CARGO_PKG_VERSION"));
-    on_stop_signal(stop.clone(), Arc::clone(&health))?;
+    signals.listen(stop.clone(), Arc::clone(&health))?;
     health.set_ready(true);
     let settings = settings::listener(&resolved, "aggregation", &counts, tls);
     serve::serve(listener, settings, aggregation.router(), stop).await;
@@ -47,9 +49,7 @@ pub async fn run(resolved: Resolved) -> Result<bool, StartError> {
 }
 
 fn config(resolved: &Resolved) -> Result<Config, StartError> {
-    let upstream = settings::upstream(resolved, "aggregation")?.ok_or_else(|| {
-        StartError::Settings("an aggregation needs a control plane: set api.host, api.port and api.token".into())
-    })?;
+    let upstream = settings::upstream(resolved, "aggregation")?.ok_or(SettingsError::NoUpstream)?;
     Ok(Config {
         directory: resolved.data_dir.join("aggregation"),
         upstream,

@@ -1,6 +1,7 @@
-//! `weir`: processing and control plane in one process, joined over loopback by a token of their own. The same code paths
-//! as apart: the node registers, ships and polls as any other.
+//! `weir`: processing and control plane in one process, connected over loopback with a token made at start. The code
+//! paths are those of separate processes: the node registers, ships and polls like any other.
 
+use super::signals::Signals;
 use super::{StartError, control_plane, processing};
 use crate::config::types::{ListenAddress, Secret, Setting};
 use crate::config::{Resolved, Sources};
@@ -10,19 +11,19 @@ use weir_control_plane::auth::secret;
 use weir_control_plane::metrics::ControlPlaneMetrics;
 use weir_runtime::serve::ServeMetrics;
 
-/// Where the Console is unless the configuration says otherwise: nobody asked for it to be reached from outside.
+/// Default address of the Console: reachable from this machine only.
 const ADDRESS: ListenAddress = ListenAddress { ip: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)), port: 8088 };
 
-/// Runs both until told to stop. True if every call under way was answered.
-pub async fn run(sources: Sources, mut resolved: Resolved) -> Result<bool, StartError> {
+/// Runs both until a signal stops them. True if every call under way was answered.
+pub async fn run(sources: Sources, mut resolved: Resolved, signals: Signals) -> Result<bool, StartError> {
     if !resolved.control_plane.enabled {
-        return processing::run(sources, resolved).await;
+        return processing::run(sources, resolved, signals).await;
     }
     if let Some(host) = &resolved.api.host {
         tracing::info!(host, "events go to `api.host`: no control plane runs in this process");
-        return processing::run(sources, resolved).await;
+        return processing::run(sources, resolved, signals).await;
     }
-    let token = secret::random().map_err(|error| StartError::Settings(error.to_string()))?;
+    let token = secret::random().map_err(StartError::control_plane)?;
     let address = resolved.control_plane.address.unwrap_or(ADDRESS);
     // Stopped after the node, so that what it spooled last is still taken.
     let stop = CancellationToken::new();
@@ -36,7 +37,7 @@ pub async fn run(sources: Sources, mut resolved: Resolved) -> Result<bool, Start
     api.token = Secret::parse(&token).ok();
     api.token_file = None;
     let beside = processing::Beside { counts, control_plane: Some(metrics), tls: running.tls.clone() };
-    let drained = processing::run_with(sources, resolved, beside).await;
+    let drained = processing::run_with(sources, resolved, beside, signals).await;
     stop.cancel();
     let stopped = running.wait().await;
     Ok(drained? && stopped)

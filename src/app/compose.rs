@@ -38,23 +38,23 @@ impl Kept {
 
 /// Builds from `resolved` and `remote`; what did not change is taken over from `before`.
 fn build(resolved: &Resolved, remote: Option<&Remote>, before: Option<(&Kept, &Geo)>) -> Result<Built, StartError> {
-    let policy = settings::policy(resolved, remote).map_err(StartError::Settings)?;
-    let files = settings::rule_files(resolved, remote).map_err(StartError::Settings)?;
+    let policy = settings::policy(resolved, remote)?;
+    let files = settings::rule_files(resolved, remote)?;
     let custom: Vec<CustomSignature> = policy.custom_signatures().into_iter().cloned().collect();
     let kept = match before {
         Some((kept, _)) if kept.fits(&files, &custom) => kept.clone(),
         _ => {
-            let ruleset = Arc::new(settings::ruleset(&files, &custom).map_err(StartError::Settings)?);
+            let ruleset = Arc::new(settings::ruleset(&files, &custom)?);
             Kept { files, custom, ruleset }
         }
     };
-    let geo = settings::geo(resolved, remote, before.map(|(_, geo)| geo)).map_err(StartError::Settings)?;
-    let keys = settings::keys(resolved).map_err(StartError::Settings)?;
+    let geo = settings::geo(resolved, remote, before.map(|(_, geo)| geo))?;
+    let keys = settings::keys(resolved)?;
     let clients = settings::client_rules(resolved);
     let ruleset = Arc::clone(&kept.ruleset);
     let mut generation = Generation::new(ruleset, policy, geo, clients, resolved.connector.blocking);
     generation.policy_serial = remote.map_or(0, |remote| remote.serial);
-    Ok(Built { generation, access: settings::access(resolved, &keys).map_err(StartError::Settings)?, kept })
+    Ok(Built { generation, access: settings::access(resolved, &keys)?, kept })
 }
 
 /// What is in force at first: the last good policy of the control plane joined in, where it can be.
@@ -79,7 +79,7 @@ pub fn first(resolved: &Resolved, sync: Option<&Sync>) -> Result<(Built, Option<
 }
 
 fn read(verified: &Verified, cache: &Cache) -> Result<Remote, StartError> {
-    Remote::read(verified, cache).map_err(|error| StartError::Settings(error.to_string()))
+    Remote::read(verified, cache).map_err(|error| StartError::RemotePolicy(error.to_string().into()))
 }
 
 /// Builds generations, one after the other, and puts them in use.
@@ -168,7 +168,7 @@ impl Composer {
     ) -> Result<T, StartError> {
         let (kept, generation) = (state.kept.clone(), self.current.get());
         let done = tokio::task::spawn_blocking(move || work((&kept, &generation.geo))).await;
-        done.map_err(|error| StartError::System("compile".into(), std::io::Error::other(error)))?
+        StartError::system("compile", done.map_err(std::io::Error::other))?
     }
 
     fn swap(&self, state: &mut State, built: Built) -> (u64, Access) {

@@ -1,6 +1,7 @@
 //! `weir control-plane`: Console, API and store.
 
-use super::{StartError, listen, local, on_stop_signal, probe_servers, reload, settings, system};
+use super::signals::Signals;
+use super::{StartError, listen, local, probe_servers, reload, settings};
 use crate::config::Resolved;
 use crate::config::types::{ListenAddress, Secret};
 use std::path::PathBuf;
@@ -45,8 +46,8 @@ impl Running {
     }
 }
 
-/// Runs it until it is told to stop.
-pub async fn run(resolved: Resolved) -> Result<bool, StartError> {
+/// Runs it until a signal stops it. True if nothing failed.
+pub async fn run(resolved: Resolved, signals: Signals) -> Result<bool, StartError> {
     let address = resolved.control_plane.address.unwrap_or(ListenAddress::any(PORT));
     let stop = CancellationToken::new();
     let health = Arc::new(Health::default());
@@ -62,7 +63,7 @@ pub async fn run(resolved: Resolved) -> Result<bool, StartError> {
         reload::certificates(Arc::clone(tls), telemetry)?;
     }
     health.set_ready(true);
-    on_stop_signal(stop, health)?;
+    signals.listen(stop, health)?;
     let done = running.wait().await;
     tracing::info!("stopped");
     Ok(done)
@@ -79,17 +80,16 @@ pub async fn start(
 ) -> Result<Running, StartError> {
     let own = &resolved.control_plane;
     let url = database_url(resolved);
-    let failed = |error: &dyn std::fmt::Display| StartError::Settings(format!("control_plane: {error}"));
-    let store = Database::open(&url).await.map_err(|error| failed(&error))?;
+    let store = Database::open(&url).await.map_err(StartError::control_plane)?;
     let config = config(resolved, in_process, metrics);
-    let (app, first) = App::start(config, store, Clock::System).await.map_err(|e| failed(&e))?;
+    let (app, first) = App::start(config, store, Clock::System).await.map_err(StartError::control_plane)?;
     let tls = own.tls.as_ref().map(|files| Files {
         cert: files.cert.clone(),
         key: files.key.clone(),
         client_ca: None,
         certificate_optional: false,
     });
-    let tls = tls.map(Tls::load).transpose().map_err(StartError::Tls)?.map(Arc::new);
+    let tls = tls.map(Tls::load).transpose()?.map(Arc::new);
     let listener = listen(address).await?;
     announce(&listener, tls.is_some(), first.as_ref());
     let settings = settings::listener(resolved, "control_plane", counts, tls.clone());
@@ -108,8 +108,8 @@ pub async fn join(
     counts: &ServeMetrics,
     stop: CancellationToken,
 ) -> Result<u16, StartError> {
-    let listener = system("listen on loopback", TcpListener::bind(("127.0.0.1", 0)).await)?;
-    let port = system("loopback", listener.local_addr())?.port();
+    let listener = StartError::system("listen on loopback", TcpListener::bind(("127.0.0.1", 0)).await)?;
+    let port = StartError::system("loopback", listener.local_addr())?.port();
     let router = server::nodes_only(&running.app);
     let settings = settings::listener(resolved, "in_process", counts, None);
     tokio::spawn(serve::serve(listener, settings, router, stop));

@@ -43,7 +43,7 @@ impl Events {
         let mut shipping = JoinSet::new();
         let mut open = |config, content| {
             let opened = Spool::open(config, Arc::clone(telemetry));
-            let (spool, reader) = opened.map_err(|error| StartError::Settings(error.to_string()))?;
+            let (spool, reader) = opened.map_err(|error| StartError::Spool(error.into()))?;
             shipping.spawn(Shipper::new(reader, Arc::clone(link), content, Arc::clone(telemetry)).run(drain.clone()));
             Ok::<_, StartError>(spool)
         };

@@ -1,8 +1,10 @@
 //! `weir processing`: the API for connectors, inspection, events.
 
 use super::compose::{self, Composer};
+use super::error::{SettingsError, StartError};
 use super::events::Events;
-use super::{ProbesAt, StartError, listen, local, on_stop_signal, openapi, probe_servers, reload, settings, system};
+use super::signals::Signals;
+use super::{ProbesAt, listen, local, openapi, probe_servers, reload, settings};
 use crate::config::{Resolved, Sources};
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,19 +34,24 @@ pub struct Beside {
     pub tls: Option<Arc<Tls>>,
 }
 
-/// Runs the node until it is told to stop: alone, or with the control plane or aggregation that `api` names. True if
+/// Runs the node until a signal stops it: alone, or with the control plane or aggregation that `api` names. True if
 /// every call under way was answered.
-pub async fn run(sources: Sources, resolved: Resolved) -> Result<bool, StartError> {
-    run_with(sources, resolved, Beside::default()).await
+pub async fn run(sources: Sources, resolved: Resolved, signals: Signals) -> Result<bool, StartError> {
+    run_with(sources, resolved, Beside::default(), signals).await
 }
 
 /// Like [`run`], beside something else.
-pub async fn run_with(sources: Sources, resolved: Resolved, beside: Beside) -> Result<bool, StartError> {
+pub async fn run_with(
+    sources: Sources,
+    resolved: Resolved,
+    beside: Beside,
+    signals: Signals,
+) -> Result<bool, StartError> {
     let (metrics, mut registry) = Metrics::new(&resolved.metrics.namespace);
     beside.control_plane.iter().for_each(|own| own.enlist(&mut registry));
     let upstream = settings::upstream(&resolved, "processing")?;
     let sync = upstream.map(|config| Sync::open(config, SyncMetrics::register(&mut registry)));
-    let sync = sync.transpose().map_err(StartError::Upstream)?;
+    let sync = sync.transpose()?;
     let telemetry = Arc::new(Telemetry { metrics, access: settings::access_log(&resolved).into() });
     let first = compose::first(&resolved, sync.as_ref())?;
     let status = sync.as_ref().map(|sync| Arc::clone(sync.status()));
@@ -55,8 +62,8 @@ pub async fn run_with(sources: Sources, resolved: Resolved, beside: Beside) -> R
         reload::certificates(tls, Arc::clone(&telemetry))?;
     }
     let health = Arc::new(Health::default());
-    let keys = settings::keys(&resolved).map_err(StartError::Settings)?;
-    let keys = Keys::new(&keys).map_err(|_| StartError::Settings("no randomness from the system".into()))?;
+    let keys = settings::keys(&resolved)?;
+    let keys = Keys::new(&keys).map_err(|_| SettingsError::NoRandomness)?;
     let open = access.is_open();
     let events = Events::open(&resolved, sync.as_ref().map(Sync::link), &telemetry)?;
     let parts = service::Parts {
@@ -69,8 +76,8 @@ pub async fn run_with(sources: Sources, resolved: Resolved, beside: Beside) -> R
         openapi: openapi().into(),
         recorder: events.as_ref().map(Events::recorder),
     };
-    let service = Arc::new(system("threads", Service::new(parts))?);
-    let tls = settings::tls(&resolved).map(Tls::load).transpose().map_err(StartError::Tls)?.map(Arc::new);
+    let service = Arc::new(StartError::system("threads", Service::new(parts))?);
+    let tls = settings::tls(&resolved).map(Tls::load).transpose()?.map(Arc::new);
     let listener = listen(resolved.connector.address).await?;
     let stop = CancellationToken::new();
     let probes = probe_servers(&resolved, &health, registry, &beside.counts, &stop).await?;
@@ -86,7 +93,7 @@ pub async fn run_with(sources: Sources, resolved: Resolved, beside: Beside) -> R
     announce(&listener, &resolved, &probes, tls.is_some(), open);
     health.set_ready(true);
     let drain = CancellationToken::new();
-    on_stop_signal(drain.clone(), Arc::clone(&health))?;
+    signals.listen(drain.clone(), Arc::clone(&health))?;
     let drained = Server::new(service, tls).serve(listener, drain).await;
     if let Some(events) = events {
         events.finish(resolved.load.drain_timeout).await;

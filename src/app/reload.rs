@@ -2,7 +2,7 @@
 //! not at all.
 
 use super::compose::{self, Composer};
-use super::{StartError, rule_files, settings, system};
+use super::{StartError, rule_files, settings};
 use crate::config::{Resolved, Sources};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,7 +45,7 @@ fn paths(sources: &Sources, resolved: &Resolved, tls: Option<&Tls>) -> BTreeSet<
 
 /// Reloads the certificate alone, on SIGHUP and when its files change: for parts with nothing else to reload.
 pub fn certificates(tls: Arc<Tls>, telemetry: Arc<Telemetry>) -> Result<(), StartError> {
-    let mut hangup = system("SIGHUP", signal(SignalKind::hangup()))?;
+    let mut hangup = StartError::system("SIGHUP", signal(SignalKind::hangup()))?;
     let (changed, mut changes) = mpsc::channel::<()>(1);
     let known: BTreeSet<PathBuf> = tls.paths().into_iter().collect();
     let watcher = watch(&known, changed);
@@ -80,7 +80,7 @@ async fn wait(hangup: &mut Signal, changes: &mut mpsc::Receiver<()>) -> bool {
 
 /// Starts to listen for SIGHUP and changes of files.
 pub fn start(watched: Watched, resolved: &Resolved) -> Result<(), StartError> {
-    let mut hangup = system("SIGHUP", signal(SignalKind::hangup()))?;
+    let mut hangup = StartError::system("SIGHUP", signal(SignalKind::hangup()))?;
     let (changed, mut changes) = mpsc::channel::<()>(1);
     let started = resolved.clone();
     let mut known = paths(&watched.sources, resolved, watched.tls.as_deref());
@@ -208,6 +208,6 @@ fn apply(watched: &Watched, resolved: &Resolved) {
         Ok(Some(Ok(keys))) => watched.service.set_keys(keys),
         Ok(Some(Err(_))) => tracing::error!("the keys of contexts stay as they were: no randomness from the system"),
         Ok(None) => {}
-        Err(error) => tracing::error!(error, "the keys of contexts stay as they were"),
+        Err(error) => tracing::error!(%error, "the keys of contexts stay as they were"),
     }
 }

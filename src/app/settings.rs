@@ -8,10 +8,9 @@ pub use policy::{mistakes, policy};
 pub use restart::restart_needed;
 pub use rules::{geo, rule_files, ruleset};
 
-use super::StartError;
+use super::error::SettingsError;
 use crate::config::resolved::{self, Resolved};
 use crate::config::types::{LogTarget, Workers};
-use std::fmt::Display;
 use std::path::Path;
 use std::sync::Arc;
 use weir_node::events::{self, spool};
@@ -64,7 +63,7 @@ pub fn service(resolved: &Resolved) -> Config {
     }
 }
 
-/// Settings of a listener beside that of the API, called `name` in metrics: the bounds of the service hold for it, too.
+/// Settings of a listener other than the API's, called `name` in metrics. It has the same limits as the API.
 pub fn listener(
     resolved: &Resolved,
     name: &'static str,
@@ -81,7 +80,7 @@ pub fn listener(
     serve::Settings { name, limits, metrics: counts.clone(), tls }
 }
 
-/// Room for statistics that are not delivered: days of an outage for some dozens of hosts.
+/// Bytes of spool for statistics that are not delivered: enough for days of an outage with some dozens of hosts.
 const STATISTICS_SPOOL: u64 = 16 << 20;
 
 /// Settings of records.
@@ -115,32 +114,33 @@ pub fn tls(resolved: &Resolved) -> Option<tls::Files> {
 }
 
 /// Bearer keys, those in files included.
-pub fn keys(resolved: &Resolved) -> Result<Vec<Vec<u8>>, String> {
+pub fn keys(resolved: &Resolved) -> Result<Vec<Vec<u8>>, SettingsError> {
     let auth = &resolved.connector.auth;
     let mut keys: Vec<_> = auth.keys.iter().map(|key| key.expose().as_bytes().to_vec()).collect();
     for path in &auth.key_files {
         let key = read(path)?;
         let key = key.trim();
         if key.is_empty() {
-            return Err(format!("{}: no key in it", path.display()));
+            return Err(SettingsError::EmptyKeyFile(path.clone()));
         }
         keys.push(key.as_bytes().to_vec());
     }
     Ok(keys)
 }
 
-/// Who may call.
-pub fn access(resolved: &Resolved, keys: &[Vec<u8>]) -> Result<Access, String> {
+/// Which callers the API accepts.
+pub fn access(resolved: &Resolved, keys: &[Vec<u8>]) -> Result<Access, SettingsError> {
     let connector = &resolved.connector;
     let hosts = allowed_hosts(resolved).collect::<Result<_, _>>()?;
     Ok(Access::new(keys, connector.auth.client_ca.is_some(), Some(connector.allowed_networks.clone()), hosts))
 }
 
-fn allowed_hosts(resolved: &Resolved) -> impl Iterator<Item = Result<regex::bytes::Regex, String>> {
-    resolved.connector.allowed_hosts.iter().map(|glob| pattern::glob(glob.as_str()))
+fn allowed_hosts(resolved: &Resolved) -> impl Iterator<Item = Result<regex::bytes::Regex, SettingsError>> {
+    let compile = |glob| pattern::glob(glob).map_err(|error| SettingsError::AllowedHost(error.to_string()));
+    resolved.connector.allowed_hosts.iter().map(move |glob| compile(glob.as_str()))
 }
 
-/// Whom to believe about the client's address.
+/// Which proxies are trusted to report the client's address.
 pub fn client_rules(resolved: &Resolved) -> ClientRules {
     let record = |from: &resolved::ProxyRecord| Record {
         trusted: from.trusted_networks.clone(),
@@ -170,7 +170,7 @@ fn output(target: &LogTarget) -> Output {
     }
 }
 
-/// What the access log says.
+/// Which calls the access log contains.
 pub fn access_log(resolved: &Resolved) -> AccessLog {
     match &resolved.log.access_log {
         None => AccessLog::Off,
@@ -180,7 +180,7 @@ pub fn access_log(resolved: &Resolved) -> AccessLog {
 }
 
 /// The control plane or aggregation, where one is configured.
-pub fn upstream(resolved: &Resolved, role: &'static str) -> Result<Option<sync::Config>, StartError> {
+pub fn upstream(resolved: &Resolved, role: &'static str) -> Result<Option<sync::Config>, SettingsError> {
     let api = &resolved.api;
     let Some(host) = &api.host else { return Ok(None) };
     let key = api.policy_key.as_deref().map(PublicKey::parse).transpose();
@@ -197,22 +197,18 @@ pub fn upstream(resolved: &Resolved, role: &'static str) -> Result<Option<sync::
         group: api.node_group.clone(),
         name: api.node_name.clone().unwrap_or_else(host_name),
         role,
-        policy_key: key.map_err(|error| StartError::Settings(format!("api.policy_key: {error}")))?,
+        policy_key: key.map_err(|error| SettingsError::PolicyKey(error.into()))?,
         directory: resolved.data_dir.join("sync"),
     }))
 }
 
-/// What this machine is called.
+/// The host name of this machine; `weir` if it has none.
 fn host_name() -> String {
-    let told = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let told = told.trim();
-    if told.is_empty() { "weir".into() } else { told.into() }
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() { "weir".into() } else { name.into() }
 }
 
-fn read(path: &Path) -> Result<String, String> {
-    std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
-}
-
-fn lines<E: Display>(errors: &[E]) -> String {
-    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+fn read(path: &Path) -> Result<String, SettingsError> {
+    std::fs::read_to_string(path).map_err(|source| SettingsError::Read { path: path.to_owned(), source })
 }

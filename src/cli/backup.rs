@@ -1,9 +1,10 @@
-//! `weir backup`: everything that a control plane stores, in one file.
+//! `weir backup`: writes everything that a control plane stores to one file.
 
+use super::error::CliError;
 use super::progress::Counted;
 use super::sources::SourceArgs;
 use super::{EXIT_FAILED, EXIT_OK};
-use crate::app::backup::{Backup, Done};
+use crate::app::backup::{Backup, BackupReport};
 use crate::config::Sources;
 use clap::Args;
 use std::fs::File;
@@ -14,72 +15,75 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tokio::io::BufWriter;
 
-/// Bytes gathered before they are written.
+/// Bytes buffered before they are written.
 const BUFFER: usize = 1 << 20;
 
-/// What to back up, and where to. What its help says first is with the subcommand.
+/// What to back up, and the file to write. The first lines of the help are at the subcommand.
 #[derive(Args, Debug)]
 #[command(after_help = "Exit codes:
-  0  the file is whole
-  1  it could not be written, or the store could not be read: nothing is left of it
+  0  the file is complete
+  1  the store could not be read or the file could not be written: no incomplete file is left
   2  the command line is wrong")]
 pub struct Arguments {
     /// File to write; `-` for standard output.
     file: PathBuf,
     #[command(flatten)]
     control_plane: SourceArgs,
-    /// Replace the file if it is there.
+    /// Overwrite the file if it exists.
     #[arg(long)]
     force: bool,
 }
 
-/// Backs up.
+/// Runs the subcommand.
 pub fn run(args: Arguments) -> ExitCode {
     let sources = args.control_plane.sources();
     match back_up(&sources, &args.file, args.force) {
-        Ok(done) => {
-            eprintln!("weir: {} rows of {} tables written", done.dumped.rows, done.dumped.tables);
-            if let Some(id) = done.key_id {
-                let place = done.key_file.display();
-                eprintln!("weir: not in it, keep it apart: the key `{id}` that signs policies, {place}");
+        Ok(report) => {
+            eprintln!("weir: {} rows of {} tables written", report.dumped.rows, report.dumped.tables);
+            if let Some(id) = report.key_id {
+                let place = report.key_file.display();
+                eprintln!(
+                    "weir: not included, keep a copy of it elsewhere: the key `{id}` that signs policies, {place}"
+                );
             }
             ExitCode::from(EXIT_OK)
         }
-        Err(why) => {
-            eprintln!("weir: {why}");
+        Err(error) => {
+            eprintln!("weir: {error}");
             ExitCode::from(EXIT_FAILED)
         }
     }
 }
 
-fn back_up(sources: &Sources, file: &Path, force: bool) -> Result<Done, String> {
-    let backup = Backup::new(sources).map_err(|error| error.to_string())?;
+fn back_up(sources: &Sources, file: &Path, force: bool) -> Result<BackupReport, CliError> {
+    let backup = Backup::new(sources)?;
     if file == Path::new("-") {
-        let out = io::stdout().as_fd().try_clone_to_owned().map_err(|error| format!("standard output: {error}"))?;
+        let out = io::stdout().as_fd().try_clone_to_owned();
+        let out = out.map_err(|source| CliError::File { name: "standard output".into(), source })?;
         return dump(&backup, File::from(out));
     }
-    let told = |error: io::Error| format!("{}: {error}", file.display());
     if !force && file.exists() {
-        return Err(format!("{} is there already: choose another name, or give `--force`", file.display()));
+        return Err(CliError::Exists(file.to_owned()));
     }
+    // Written beside the file and renamed when it is complete, so that `file` is never a part of a backup.
     let mut part = file.as_os_str().to_owned();
     part.push(format!(".{}.part", std::process::id()));
     let part = PathBuf::from(part);
-    let made = File::options().write(true).create_new(true).mode(0o600).open(&part).map_err(told)?;
-    let synced = made.try_clone().map_err(told)?;
-    let settled = dump(&backup, made).and_then(|done| {
-        synced.sync_all().and_then(|()| std::fs::rename(&part, file)).map_err(told)?;
-        Ok(done)
+    let opened = File::options().write(true).create_new(true).mode(0o600).open(&part).map_err(CliError::file(file))?;
+    let synced = opened.try_clone().map_err(CliError::file(file))?;
+    let written = dump(&backup, opened).and_then(|report| {
+        synced.sync_all().and_then(|()| std::fs::rename(&part, file)).map_err(CliError::file(file))?;
+        Ok(report)
     });
-    if settled.is_err()
+    if written.is_err()
         && let Err(error) = std::fs::remove_file(&part)
     {
         eprintln!("weir: {}: {error}", part.display());
     }
-    settled
+    written
 }
 
-fn dump(backup: &Backup, to: File) -> Result<Done, String> {
+fn dump(backup: &Backup, to: File) -> Result<BackupReport, CliError> {
     let to = BufWriter::with_capacity(BUFFER, tokio::fs::File::from_std(to));
-    backup.dump(&mut Counted::new(to, "written")).map_err(|error| error.to_string())
+    Ok(backup.dump(&mut Counted::new(to, "written"))?)
 }

@@ -1,5 +1,6 @@
 //! `weir inspect`: the verdict on a request, with every decoding step, point, finding and rule.
 
+use super::error::CliError;
 use super::readers::{self, Form, Sample};
 use super::rules;
 use std::fmt::Write as _;
@@ -43,17 +44,17 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> ExitCode {
     match judge_all(arguments) {
         Ok(blocked) => ExitCode::from(u8::from(blocked)),
-        Err(message) => {
-            eprintln!("error: {message}");
+        Err(error) => {
+            eprintln!("error: {error}");
             ExitCode::from(2)
         }
     }
 }
 
-fn judge_all(arguments: &Arguments) -> Result<bool, String> {
-    let samples = readers::read(&input(&arguments.file)?, arguments.form)
-        .map_err(|error| format!("{}: {error}", arguments.file.display()))?;
-    let ruleset = rules::load(&arguments.rules).map_err(|errors| lines(&errors))?;
+fn judge_all(arguments: &Arguments) -> Result<bool, CliError> {
+    let samples =
+        readers::read(&input(&arguments.file)?, arguments.form).map_err(CliError::requests(&arguments.file))?;
+    let ruleset = rules::load(&arguments.rules).map_err(CliError::Rules)?;
     let policy = policy(arguments.policy.as_deref())?;
     let mut scratch = Scratch::default();
     let mut stdout = std::io::stdout().lock();
@@ -69,31 +70,27 @@ fn judge_all(arguments: &Arguments) -> Result<bool, String> {
     Ok(blocked)
 }
 
-fn input(path: &Path) -> Result<Vec<u8>, String> {
+fn input(path: &Path) -> Result<Vec<u8>, CliError> {
     let mut bytes = Vec::new();
     let read = if path.as_os_str() == "-" {
         std::io::stdin().take(readers::MAX_INPUT + 1).read_to_end(&mut bytes)
     } else {
         std::fs::File::open(path).and_then(|file| file.take(readers::MAX_INPUT + 1).read_to_end(&mut bytes))
     };
-    read.map_err(|error| format!("{}: {error}", path.display()))?;
+    read.map_err(CliError::file(path))?;
     if bytes.len() as u64 > readers::MAX_INPUT {
-        return Err(format!("{}: larger than {} bytes", path.display(), readers::MAX_INPUT));
+        return Err(CliError::TooLarge { name: path.display().to_string(), limit: readers::MAX_INPUT });
     }
     Ok(bytes)
 }
 
-fn policy(path: Option<&Path>) -> Result<Policy, String> {
+fn policy(path: Option<&Path>) -> Result<Policy, CliError> {
     let Some(path) = path else {
-        return Policy::compile(&Settings::default(), None).map_err(|errors| lines(&errors));
+        return Policy::compile(&Settings::default(), None).map_err(CliError::Policy);
     };
-    let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let doc = PolicyDoc::parse(&path.display().to_string(), &text).map_err(|errors| lines(&errors))?;
-    Policy::compile(&Settings::default(), Some(&doc)).map_err(|errors| lines(&errors))
-}
-
-fn lines<E: std::fmt::Display>(errors: &[E]) -> String {
-    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\nerror: ")
+    let text = std::fs::read_to_string(path).map_err(CliError::file(path))?;
+    let doc = PolicyDoc::parse(&path.display().to_string(), &text).map_err(CliError::Policy)?;
+    Policy::compile(&Settings::default(), Some(&doc)).map_err(CliError::Policy)
 }
 
 /// A request and what was found out about it.

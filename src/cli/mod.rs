@@ -2,6 +2,7 @@
 
 mod backup;
 pub mod config;
+pub mod error;
 pub mod inspect;
 pub mod migrate;
 mod progress;
@@ -17,9 +18,9 @@ use clap::{Parser, Subcommand};
 use sources::SourceArgs;
 use std::process::ExitCode;
 
-/// Done.
+/// Success.
 pub const EXIT_OK: u8 = 0;
-/// Something went wrong: it is told on standard error.
+/// The command failed; the reason is on standard error.
 pub const EXIT_FAILED: u8 = 1;
 /// The command line is wrong.
 pub const EXIT_USAGE: u8 = 2;
@@ -92,16 +93,16 @@ pub fn main() -> ExitCode {
         Some(Command::Rules(command)) => rules::run(&command),
         Some(Command::Replay(args)) => replay::run(&args),
         Some(Command::Config(args)) => {
-            told(config::run(&args, crate::config::environment(), &mut std::io::stdout().lock()))
+            ignore_closed_pipe(config::run(&args, crate::config::environment(), &mut std::io::stdout().lock()))
         }
         Some(Command::Backup(args)) => backup::run(args),
         Some(Command::Restore(args)) => restore::run(args),
-        Some(Command::Migrate(args)) => told(migrate::run(&args, &mut std::io::stdout().lock())),
+        Some(Command::Migrate(args)) => ignore_closed_pipe(migrate::run(&args, &mut std::io::stdout().lock())),
     }
 }
 
-/// The exit code of a subcommand that fails only where its output cannot be written.
-fn told(result: std::io::Result<u8>) -> ExitCode {
+/// The exit code of a subcommand that fails only if its output cannot be written.
+fn ignore_closed_pipe(result: std::io::Result<u8>) -> ExitCode {
     match result {
         Ok(code) => ExitCode::from(code),
         // The reader went away, as `head` does: nothing is wrong.

@@ -1,5 +1,6 @@
 //! `weir replay`: sends a corpus to a running node and reports what it answered.
 
+use super::error::CliError;
 use super::readers::{self, Form, Sample};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
@@ -56,38 +57,43 @@ struct Answer {
 
 /// Runs it. Exit codes: 0 every request got a verdict, 1 some got none, 2 files or target are unusable.
 pub fn run(arguments: &Arguments) -> ExitCode {
-    let samples = match load(arguments) {
-        Ok(samples) => samples,
-        Err(message) => {
-            eprintln!("error: {message}");
-            return ExitCode::from(2);
-        }
-    };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
+    match replay(arguments) {
+        Ok(true) => ExitCode::from(0),
+        Ok(false) => ExitCode::from(1),
         Err(error) => {
-            eprintln!("error: cannot start: {error}");
-            return ExitCode::from(2);
+            eprintln!("error: {error}");
+            ExitCode::from(2)
         }
-    };
-    let begin = Instant::now();
-    let samples = Arc::new(samples);
-    let answers = runtime.block_on(send_all(arguments, &samples));
-    report(arguments, &samples, answers, begin.elapsed())
+    }
 }
 
-fn load(arguments: &Arguments) -> Result<Vec<Sample>, String> {
+/// Sends all requests and prints the report. True if each got a verdict.
+fn replay(arguments: &Arguments) -> Result<bool, CliError> {
+    let samples = Arc::new(load(arguments)?);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CliError::Runtime)?;
+    let begin = Instant::now();
+    let answers = runtime.block_on(send_all(arguments, &samples));
+    let report = Report::new(&samples, &answers, begin.elapsed());
+    if arguments.json {
+        report.print_json()
+    } else {
+        report.print_table()
+    }
+    Ok(report.failed == 0)
+}
+
+fn load(arguments: &Arguments) -> Result<Vec<Sample>, CliError> {
     if arguments.target.scheme_str() != Some("http") || arguments.target.host().is_none() {
-        return Err(format!("`{}` is no http:// URL", arguments.target));
+        return Err(CliError::Target(arguments.target.clone()));
     }
     let mut samples = Vec::new();
     for file in &arguments.files {
-        let size = std::fs::metadata(file).map_err(|error| format!("{}: {error}", file.display()))?.len();
+        let size = std::fs::metadata(file).map_err(CliError::file(file))?.len();
         if size > readers::MAX_INPUT {
-            return Err(format!("{}: larger than {} bytes", file.display(), readers::MAX_INPUT));
+            return Err(CliError::TooLarge { name: file.display().to_string(), limit: readers::MAX_INPUT });
         }
-        let bytes = std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
-        samples.extend(readers::read(&bytes, arguments.form).map_err(|error| format!("{}: {error}", file.display()))?);
+        let bytes = std::fs::read(file).map_err(CliError::file(file))?;
+        samples.extend(readers::read(&bytes, arguments.form).map_err(CliError::requests(file))?);
     }
     Ok(samples)
 }
@@ -144,56 +150,77 @@ async fn send(
     (verdict && matches!(status, 200 | 204)).then_some(status)
 }
 
-fn report(arguments: &Arguments, samples: &[Sample], answers: Vec<Answer>, took: Duration) -> ExitCode {
-    let mut groups: BTreeMap<(String, String), Counts> = BTreeMap::new();
-    let mut times: Vec<Duration> = Vec::with_capacity(answers.len());
-    let mut failed = 0;
-    for answer in &answers {
-        let sample = &samples[answer.sample];
-        let label = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".into());
-        let counts = groups.entry((label(&sample.source), label(&sample.class))).or_default();
-        match answer.status {
-            Some(200) => counts.blocked += 1,
-            Some(_) => counts.passed += 1,
-            None => {
-                counts.failed += 1;
-                failed += 1;
+/// Answers by source and class of the requests, and how long they took.
+struct Report {
+    groups: BTreeMap<(String, String), Counts>,
+    /// Sorted.
+    times: Vec<Duration>,
+    /// Requests without a verdict.
+    failed: u64,
+    took: Duration,
+}
+
+impl Report {
+    fn new(samples: &[Sample], answers: &[Answer], took: Duration) -> Self {
+        let mut groups: BTreeMap<(String, String), Counts> = BTreeMap::new();
+        let mut failed = 0;
+        for answer in answers {
+            let sample = &samples[answer.sample];
+            let label = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".into());
+            let counts = groups.entry((label(&sample.source), label(&sample.class))).or_default();
+            match answer.status {
+                Some(200) => counts.blocked += 1,
+                Some(_) => counts.passed += 1,
+                None => {
+                    counts.failed += 1;
+                    failed += 1;
+                }
             }
         }
-        times.push(answer.took);
+        let mut times: Vec<Duration> = answers.iter().map(|answer| answer.took).collect();
+        times.sort();
+        Self { groups, times, failed, took }
     }
-    times.sort();
-    let percentile = |p: usize| {
-        times.get((times.len() * p / 100).min(times.len().saturating_sub(1))).map_or(0.0, |t| t.as_secs_f64() * 1e3)
-    };
-    let rate = answers.len() as f64 / took.as_secs_f64().max(1e-9);
-    if arguments.json {
-        let groups: Vec<_> = groups
-            .iter()
-            .map(|((source, class), counts)| serde_json::json!({"source": source, "class": class, "counts": counts}))
-            .collect();
+
+    /// In milliseconds.
+    fn percentile(&self, p: usize) -> f64 {
+        let at = (self.times.len() * p / 100).min(self.times.len().saturating_sub(1));
+        self.times.get(at).map_or(0.0, |time| time.as_secs_f64() * 1e3)
+    }
+
+    /// Answers a second.
+    fn rate(&self) -> f64 {
+        self.times.len() as f64 / self.took.as_secs_f64().max(1e-9)
+    }
+
+    fn print_json(&self) {
+        let group = |((source, class), counts): (&(String, String), &Counts)| serde_json::json!({"source": source, "class": class, "counts": counts});
+        let groups: Vec<_> = self.groups.iter().map(group).collect();
         let out = serde_json::json!({
-            "requests": answers.len(), "without_verdict": failed, "per_second": rate.round(),
-            "milliseconds": {"p50": percentile(50), "p95": percentile(95), "p99": percentile(99)}, "groups": groups,
+            "requests": self.times.len(), "without_verdict": self.failed, "per_second": self.rate().round(),
+            "milliseconds": {"p50": self.percentile(50), "p95": self.percentile(95), "p99": self.percentile(99)},
+            "groups": groups,
         });
         println!("{out}");
-    } else {
+    }
+
+    fn print_table(&self) {
         println!(
             "{:24} {:16} {:>8} {:>8} {:>10} {:>10}",
             "source", "class", "blocked", "passed", "no verdict", "blocked %"
         );
-        for ((source, class), c) in &groups {
+        for ((source, class), c) in &self.groups {
             let share = 100.0 * c.blocked as f64 / (c.blocked + c.passed).max(1) as f64;
             println!("{source:24} {class:16} {:>8} {:>8} {:>10} {share:>10.2}", c.blocked, c.passed, c.failed);
         }
         println!(
-            "{} requests in {:.1} s, {rate:.0} a second; p50 {:.2} ms, p95 {:.2} ms, p99 {:.2} ms",
-            answers.len(),
-            took.as_secs_f64(),
-            percentile(50),
-            percentile(95),
-            percentile(99)
+            "{} requests in {:.1} s, {:.0} a second; p50 {:.2} ms, p95 {:.2} ms, p99 {:.2} ms",
+            self.times.len(),
+            self.took.as_secs_f64(),
+            self.rate(),
+            self.percentile(50),
+            self.percentile(95),
+            self.percentile(99)
         );
     }
-    ExitCode::from(u8::from(failed > 0))
 }

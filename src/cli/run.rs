@@ -2,14 +2,14 @@
 
 use super::sources::SourceArgs;
 use super::{EXIT_FAILED, EXIT_OK, EXIT_UNANSWERED};
-use crate::app::Role;
+use crate::app::{Outcome, Role};
 use std::process::ExitCode;
 
-/// Runs the node until it is told to stop.
+/// Runs `role` until a signal stops it.
 pub fn run(args: SourceArgs, role: Role) -> ExitCode {
     match crate::app::run(args.sources(), role) {
-        Ok(true) => ExitCode::from(EXIT_OK),
-        Ok(false) => ExitCode::from(EXIT_UNANSWERED),
+        Ok(Outcome::Drained) => ExitCode::from(EXIT_OK),
+        Ok(Outcome::Unanswered) => ExitCode::from(EXIT_UNANSWERED),
         Err(error) => {
             eprintln!("weir: {error}");
             ExitCode::from(EXIT_FAILED)

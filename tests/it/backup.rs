@@ -35,7 +35,7 @@ fn a_backup_of_a_running_control_plane_restores_into_a_new_store_and_no_other() 
     assert_eq!(std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(file).unwrap()) & 0o777, 0o600);
     assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 1, "no part is left");
     let again = weir(&["backup", file], old.path());
-    assert!(told(&again).contains("is there already") && again.status.code() == Some(1), "{}", told(&again));
+    assert!(told(&again).contains("already exists") && again.status.code() == Some(1), "{}", told(&again));
     drop(before);
 
     let used = weir(&["restore", file], old.path());

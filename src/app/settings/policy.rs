@@ -1,6 +1,7 @@
-//! What policy is made of.
+//! The policy, from the configuration, the local policy file and the control plane's document.
 
-use super::{allowed_hosts, lines, read};
+use super::{allowed_hosts, read};
+use crate::app::error::SettingsError;
 use crate::config::resolved::{self, Resolved};
 use crate::config::types::RoutePattern;
 use weir_node::sync::Remote;
@@ -10,24 +11,29 @@ use weir_policy::{
 };
 
 /// The policy: settings of the configuration, the local policy file, the control plane's document.
-pub fn policy(resolved: &Resolved, remote: Option<&Remote>) -> Result<Policy, String> {
+pub fn policy(resolved: &Resolved, remote: Option<&Remote>) -> Result<Policy, SettingsError> {
     let doc = match &resolved.policy_file {
         None => None,
-        Some(path) => Some(PolicyDoc::parse(&path.display().to_string(), &read(path)?).map_err(|e| lines(&e))?),
+        Some(path) => Some(PolicyDoc::parse(&path.display().to_string(), &read(path)?).map_err(SettingsError::Policy)?),
     };
     let theirs = remote.map(|remote| &remote.doc);
-    Policy::join(&policy_settings(resolved), doc.as_ref(), theirs).map_err(|errors| lines(&errors))
+    Policy::join(&policy_settings(resolved), doc.as_ref(), theirs).map_err(SettingsError::Policy)
 }
 
-/// What policy has against the configuration, apart from the files that it names: key and message of each mistake.
+/// Mistakes in the configuration that only the compilation of the policy finds: key and message of each. The policy file
+/// is not read.
 pub fn mistakes(resolved: &Resolved) -> Vec<(String, String)> {
-    // Policy calls these keys by their meaning.
+    // The policy has its own names for these keys.
     let key = |at: &str| {
         let at = if at.starts_with("reply") { format!("block_{at}") } else { at.replace(".reply.", ".block_reply.") };
         at.replace("block_reply.json", "block_reply.body_json").replace("block_reply.html", "block_reply.body_html")
     };
+    let host = |error: SettingsError| {
+        let SettingsError::AllowedHost(message) = error else { unreachable!("a pattern has no other error") };
+        ("connector.allowed_hosts".to_owned(), message)
+    };
     let errors = Policy::compile(&policy_settings(resolved), None).err().unwrap_or_default();
-    let hosts = allowed_hosts(resolved).filter_map(Result::err).map(|why| ("connector.allowed_hosts".to_owned(), why));
+    let hosts = allowed_hosts(resolved).filter_map(Result::err).map(host);
     errors.into_iter().map(|error| (key(&error.at), error.message)).chain(hosts).collect()
 }
 

@@ -1,6 +1,6 @@
 //! Rules and address databases: those of the node, of its configuration and of the control plane.
 
-use super::lines;
+use crate::app::error::SettingsError;
 use crate::app::rule_files;
 use crate::config::Resolved;
 use weir_core::ruleset::custom::Custom;
@@ -14,7 +14,7 @@ const BUILTIN_PACK: &str = "builtin";
 
 /// Rule files, name and text: those that ship with the node or the control plane's newer ones, those of directories,
 /// and further packs of the control plane.
-pub fn rule_files(resolved: &Resolved, remote: Option<&Remote>) -> Result<Vec<(String, String)>, String> {
+pub fn rule_files(resolved: &Resolved, remote: Option<&Remote>) -> Result<Vec<(String, String)>, SettingsError> {
     let packs = remote.map(|remote| remote.packs.as_slice()).unwrap_or_default();
     let named = |pack: &Pack| (format!("rule pack {}", pack.name), pack.text.clone());
     let newer = packs.iter().find(|pack| pack.name == BUILTIN_PACK);
@@ -24,24 +24,25 @@ pub fn rule_files(resolved: &Resolved, remote: Option<&Remote>) -> Result<Vec<(S
         None => builtin::files(),
     };
     for directory in &resolved.rules.directories {
-        rule_files::read(directory, &mut files).map_err(|error| error.to_string())?;
+        rule_files::read(directory, &mut files).map_err(SettingsError::RuleFiles)?;
     }
     files.extend(packs.iter().filter(|pack| pack.name != BUILTIN_PACK).map(named));
     Ok(files)
 }
 
-/// The signatures of `files` and of the policy. Every mistake is told.
-pub fn ruleset(files: &[(String, String)], custom: &[CustomSignature]) -> Result<Ruleset, String> {
+/// The signatures of `files` and of the policy. The error lists every mistake.
+pub fn ruleset(files: &[(String, String)], custom: &[CustomSignature]) -> Result<Ruleset, SettingsError> {
     let custom = custom.iter().map(|s| {
-        Custom::new(&s.name(), s.attack, &s.pattern, s.points.clone()).map_err(|error| format!("{}: {error}", s.name()))
+        Custom::new(&s.name(), s.attack, &s.pattern, s.points.clone())
+            .map_err(|source| SettingsError::CustomSignature { name: s.name(), source })
     });
     let custom = custom.collect::<Result<Vec<_>, _>>()?;
-    compile::compile_with(files, custom).map_err(|errors| lines(&errors))
+    compile::compile_with(files, custom).map_err(SettingsError::Rules)
 }
 
 /// The address databases: the configured ones, else those of the control plane. Those that did not change since `before`
 /// are taken over.
-pub fn geo(resolved: &Resolved, remote: Option<&Remote>, before: Option<&Geo>) -> Result<Geo, String> {
+pub fn geo(resolved: &Resolved, remote: Option<&Remote>, before: Option<&Geo>) -> Result<Geo, SettingsError> {
     let theirs = remote.map(|remote| remote.databases.clone()).unwrap_or_default();
     let own = resolved.geo.clone();
     let files = Files {
@@ -50,5 +51,5 @@ pub fn geo(resolved: &Resolved, remote: Option<&Remote>, before: Option<&Geo>) -
         source_types: own.source_type_database.or(theirs.source_type),
     };
     let opened = before.map_or_else(|| Geo::open(&files), |geo| geo.reopen(&files));
-    opened.map_err(|errors| lines(&errors))
+    opened.map_err(SettingsError::Geo)
 }

@@ -3,6 +3,7 @@
 use super::judge::{Fate, Finding, chart_of, judge};
 use super::table::{Chart, Known};
 use super::{edit, report};
+use crate::cli::error::CliError;
 use crate::config::tree;
 use clap::{Args, ValueEnum};
 use std::fs::{File, OpenOptions};
@@ -52,8 +53,8 @@ pub fn run(args: &ValuesArgs, out: &mut dyn Write) -> io::Result<u8> {
             out.write_all(text.as_bytes())?;
             Ok(code)
         }
-        Err(message) => {
-            eprintln!("error: {message}");
+        Err(error) => {
+            eprintln!("error: {error}");
             Ok(UNUSABLE)
         }
     }
@@ -64,16 +65,12 @@ struct Migrated {
     text: String,
 }
 
-fn migrate(args: &ValuesArgs) -> Result<Migrated, String> {
+fn migrate(args: &ValuesArgs) -> Result<Migrated, CliError> {
     let name = args.file.display().to_string();
     let source = read(&args.file)?;
-    let root = tree::parse(&source).map_err(|error| format!("{name}:{}: {}", error.mark.line, error.message))?;
-    let chart = args.from.or_else(|| chart_of(&root)).ok_or_else(|| {
-        format!(
-            "{name} does not tell which chart it is for: add --from next (wallarm-node-next) or --from native \
-             (wallarm-node-native)"
-        )
-    })?;
+    let root = tree::parse(&source).map_err(|error| CliError::Yaml { name: name.clone(), error })?;
+    let chart = args.from.or_else(|| chart_of(&root));
+    let chart = chart.ok_or_else(|| CliError::UnknownChart { name: name.clone() })?;
     let findings = judge(&Known::new(), chart, &root);
     let edited = edit::apply(&source, &root, &findings);
     let mut text = match args.format {
@@ -98,22 +95,22 @@ fn code(findings: &[Finding], by_hand: &[String], wrote: bool) -> u8 {
     if read || (wrote && !by_hand.is_empty()) { READ } else { CARRIES }
 }
 
-fn read(path: &Path) -> Result<String, String> {
-    let fail = |error: io::Error| format!("{}: {error}", path.display());
+fn read(path: &Path) -> Result<String, CliError> {
+    let fail = CliError::file(path);
     let mut bytes = Vec::new();
     let limit = tree::MAX_FILE as u64 + 1;
     if path == Path::new("-") {
-        io::stdin().lock().take(limit).read_to_end(&mut bytes).map_err(fail)?;
+        io::stdin().lock().take(limit).read_to_end(&mut bytes).map_err(&fail)?;
     } else {
-        File::open(path).map_err(fail)?.take(limit).read_to_end(&mut bytes).map_err(fail)?;
+        File::open(path).map_err(&fail)?.take(limit).read_to_end(&mut bytes).map_err(&fail)?;
     }
-    String::from_utf8(bytes).map_err(|_| format!("{}: not UTF-8", path.display()))
+    String::from_utf8(bytes).map_err(|_| CliError::Encoding { name: path.display().to_string() })
 }
 
 /// Writes a file that only its owner reads: there is a token in it.
-fn write(path: &Path, text: &str) -> Result<(), String> {
+fn write(path: &Path, text: &str) -> Result<(), CliError> {
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|error| format!("{}: {error}", path.display()))
+    file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(CliError::file(path))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Reads requests from the forms that people have them in, each into raw `message/http` bytes.
+//! Reads requests from common formats, each into raw `message/http` bytes.
 
 mod curl;
 mod har;
@@ -12,7 +12,7 @@ pub const MAX_INPUT: u64 = 256 << 20;
 /// The form of an input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Form {
-    /// Told from the content.
+    /// Detected from the content.
     Auto,
     /// One raw HTTP/1 request.
     Http,
@@ -31,14 +31,15 @@ pub struct Sample {
     pub raw: Vec<u8>,
     /// Name within the file, if it has one.
     pub id: Option<String>,
-    /// Where it is from, if told.
+    /// Where it is from, if the file says so.
     pub source: Option<String>,
-    /// Its label (`benign` or an attack class), if told.
+    /// Its label (`benign` or an attack class), if it has one.
     pub class: Option<String>,
 }
 
 /// An input that cannot be read as requests.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{}{message}", Line(*line))]
 pub struct ReadError {
     /// Line of the input, from 1; 0 for the input as a whole.
     pub line: usize,
@@ -52,16 +53,14 @@ impl ReadError {
     }
 }
 
-impl fmt::Display for ReadError {
+/// `line 3: `; nothing for line 0.
+struct Line(usize);
+
+impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.line {
-            0 => f.write_str(&self.message),
-            line => write!(f, "line {line}: {}", self.message),
-        }
+        if self.0 == 0 { Ok(()) } else { write!(f, "line {}: ", self.0) }
     }
 }
-
-impl std::error::Error for ReadError {}
 
 /// Reads every request of `input`.
 pub fn read(input: &[u8], form: Form) -> Result<Vec<Sample>, ReadError> {
