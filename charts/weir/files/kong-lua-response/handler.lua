@@ -1,7 +1,7 @@
--- Judges the upstream's answer before the client gets it. A plugin apart from
--- kong-lua because a `response` handler makes Kong buffer every answer of the
--- routes it is attached to: only routes that opt in should pay. Node address,
--- credentials and failure policy are those of kong-lua on the same route.
+-- Inspects the upstream's response before the client gets it. This is a separate
+-- plugin because a `response` handler makes Kong buffer every response of the
+-- routes it is attached to: only routes that opt in should pay for it. Node
+-- address, credentials and failure policy are those of kong-lua on the same route.
 local inspect = require "kong.plugins.kong-lua.inspect"
 local notice = require "kong.plugins.kong-lua.notice"
 local payload = require "kong.plugins.kong-lua.payload"

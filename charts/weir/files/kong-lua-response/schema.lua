@@ -11,12 +11,12 @@ return {
       type = "record",
       fields = {
         { response_max_body_bytes = {
-          description = "How much of the response body is judged. Kong itself buffers "
+          description = "How much of the response body is inspected. Kong itself buffers "
             .. "the whole body on routes with this plugin.",
           type = "integer", default = MIB, between = { 0, 64 * MIB },
         } },
         { timeout_ms = {
-          description = "Milliseconds that one judgement may take in all.",
+          description = "Limit in milliseconds for a whole inspection of a response.",
           type = "integer", default = 1000, between = { 1, 60000 },
         } },
       },

@@ -1,4 +1,4 @@
--- Reads the node's answer: bounded, strict, and with one clock over it all.
+-- Reads the node's response: strictly, with limits on size and one deadline.
 local budget = require "kong.plugins.kong-lua.budget"
 
 local answer = {}
@@ -8,17 +8,17 @@ local concat = table.concat
 local tonumber = tonumber
 local new_table = require "table.new"
 
--- An answer's head is a handful of short lines.
+-- The head of a response is a few short lines.
 local MAX_HEAD_BYTES = 16 * 1024
--- Block pages are small; anything larger is no verdict.
+-- Block pages are small; anything larger is not a valid verdict.
 local MAX_BODY_BYTES = 256 * 1024
 -- A problem document is read only so that its connection can be used again.
 local MAX_PROBLEM_BYTES = 16 * 1024
 local READ_BYTES = 16 * 1024
--- An interim answer is never asked for.
+-- The plugin never requests an interim response (100 Continue).
 local FIRST_FINAL_STATUS = 200
 
--- Room for those of most answers: a table that grows is copied.
+-- Sized for most responses, because a table that grows is copied.
 local ANSWER_FIELDS = 8
 
 local SPACE, TAB = 32, 9
@@ -33,9 +33,9 @@ local WANTED = {
   ["transfer-encoding"] = "transfer_encoding",
 }
 
--- Remembers the results of `work`, which looks at every byte by patterns: a node
--- answers with the same few status lines and header names again and again. What
--- is beyond `limit` is worked out each time.
+-- Caches the results of `work`, which reads every byte with patterns: a node sends
+-- the same few status lines and header names again and again. After `limit`
+-- entries, further inputs are computed each time.
 local function remembered(limit, work)
   local results, count = {}, 0
   return function(text)
@@ -60,8 +60,8 @@ local status_of = remembered(64, function(line)
   end
 end)
 
--- The field that a header is kept in, false where nobody asks for it, or nil
--- where it cannot be a name.
+-- The field in which a header is kept, false if the header is not needed, or nil
+-- if this is not a header name.
 local field_of = remembered(64, function(name)
   if not find(name, "^[!#-'*+.^-z|~%-%w]+$") then
     return nil
@@ -84,7 +84,7 @@ local function value_of(text, from, to)
   return value
 end
 
--- text: begins with a head, whose last byte is at `stop`.
+-- text: starts with a head, whose last byte is at `stop`.
 local function parse_head(text, stop)
   local at = find(text, "\r\n", 1, true) + 2
   local status = status_of(sub(text, 1, at - 1))
@@ -96,7 +96,7 @@ local function parse_head(text, stop)
   local last = stop - 1
   while at < last do
     local feed, colon = find(text, "\n", at, true), find(text, ":", at, true)
-    -- Neither half of a line's end may stand anywhere else.
+    -- CR and LF may occur only together, as a line end.
     if find(text, "\r", at, true) ~= feed - 1 or not colon or colon > feed then
       return nil, "malformed header line"
     end
@@ -114,8 +114,8 @@ local function parse_head(text, stop)
   return result
 end
 
--- Decodes as much of a chunked body as there is: the text and where it ended,
--- nil while incomplete, false when it cannot be one.
+-- Decodes as much of a chunked body as has arrived. Returns the text and where it
+-- ended, nil while it is incomplete, false if it is not valid.
 local function decode_chunked(buffer)
   local pieces, at = {}, 1
   while true do
@@ -157,8 +157,8 @@ local function receive_some(sock, conf, deadline, before, bytes)
   return sock:receiveany(bytes)
 end
 
--- Where a head that did not come at once ends: what was read and the head's last
--- byte; on failure nil and the error.
+-- Reads on until the end of a head that did not arrive at once. Returns what was
+-- read and the position of the head's last byte; on failure nil and the error.
 local function receive_rest_of_head(sock, conf, deadline, buffer)
   while #buffer <= MAX_HEAD_BYTES do
     local data, err = receive_some(sock, conf, deadline, nil, READ_BYTES)
@@ -175,8 +175,8 @@ local function receive_rest_of_head(sock, conf, deadline, buffer)
   return nil, "head too long"
 end
 
--- The answer's body, or nil. Sets keep to false unless the connection is left
--- exactly at the end of the answer. rest: what came after the head.
+-- Returns the body of the response, or nil. Sets keep to false unless the
+-- connection is exactly at the end of the response. rest: bytes after the head.
 local function receive_body(sock, conf, deadline, head, rest)
   local limit = head.status == 200 and MAX_BODY_BYTES or MAX_PROBLEM_BYTES
   if head.transfer_encoding then
@@ -218,9 +218,9 @@ local function receive_body(sock, conf, deadline, head, rest)
   return concat(pieces)
 end
 
--- Returns the answer; its `keep` tells whether the connection may be used again.
--- On failure nil, the error of the socket, and whether any byte had come; where
--- what came is no answer, false and what is wrong with it.
+-- Returns the response; its `keep` says whether the connection may be used again.
+-- On failure returns nil, the error of the socket, and whether any byte arrived.
+-- If the response is malformed, returns false and what is wrong with it.
 function answer.receive(sock, conf, deadline, before)
   local text, err = receive_some(sock, conf, deadline, before, READ_BYTES)
   if not text then

@@ -1,12 +1,12 @@
--- Reads what may be read of a request body, and says what was not.
+-- Reads a request body as far as the settings allow, and records what was not read.
 --
--- state.extent is "complete", "prefix" or "unread"; state.reason the token for
--- an unread one. state.data or state.file holds the bytes, state.size how many
--- of them are to be sent, state.total the whole length where it is known.
+-- state.extent is "complete", "prefix" or "unread"; state.reason is the token for
+-- an unread body. state.data or state.file holds the bytes, state.size is how many
+-- of them to send, and state.total is the whole length if it is known.
 local body = {}
 
--- One slice of a spilled body: long enough that a mebibyte takes few calls,
--- short enough that reading it never holds the worker for long.
+-- Slice of a body that nginx wrote to disk: long enough that a mebibyte takes few
+-- calls, short enough that reading it does not block the worker for long.
 local SLICE_BYTES = 64 * 1024
 
 local EMPTY = { extent = "complete", size = 0, total = 0 }
@@ -32,8 +32,8 @@ local function limited(state, limit, over_limit)
 end
 
 -- streaming: the gateway's own configuration says that bodies on this route may
--- never end. A client header alone never makes a request a stream, otherwise
--- sending that header would be the way past inspection.
+-- never end. A client header alone must not make a request a stream, because
+-- clients could then avoid inspection by sending that header.
 function body.read(conf, streaming)
   local var = ngx.var
   local limit, over_limit = conf.max_body_bytes, conf.over_limit
@@ -90,7 +90,7 @@ function body.read(conf, streaming)
   return limited({ extent = "unread", size = 0, file = file, total = total }, limit, over_limit)
 end
 
--- Hands the bytes to `write` slice by slice; may be called again for a retry.
+-- Calls `write` with the bytes, slice by slice. May be called again for a retry.
 function body.each(state, write)
   if state.data then
     return write(state.data)

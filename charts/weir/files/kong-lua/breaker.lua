@@ -1,8 +1,8 @@
 -- A circuit breaker per node address, shared by the workers of one gateway.
 --
--- Kept in a shared dictionary: a count of consecutive failures, and while open
--- the time at which the next probe may go. Losing an entry closes the breaker,
--- which is the safe direction: requests are inspected again.
+-- A shared dictionary holds the number of consecutive failures and, while the
+-- breaker is open, the time of the next probe. If an entry is lost, the breaker
+-- closes, which is the safe direction: requests are inspected again.
 local breaker = {}
 
 local now = ngx.now
@@ -12,22 +12,22 @@ local DEDICATED_DICT = "kong_lua"
 -- settings. Not its caches: those are flushed with every configuration change.
 local KONG_DICT = "kong"
 
--- A count that no failure has renewed for this long is forgotten.
+-- A count expires if no failure renews it for this long.
 local FAILURES_TTL_S = 60
--- An open breaker that nobody has probed for this long is forgotten.
+-- An open breaker closes if no request probes it for this long.
 local OPEN_TTL_S = 3600
--- A probe whose request vanished must not keep the breaker open for ever.
+-- A probe whose request disappeared must not keep the breaker open forever.
 local PROBE_GRACE_S = 1
 
--- A worker that has seen the node well does not look again for this long: that
--- late may it learn of failures that other workers had.
+-- A worker whose call succeeded does not read the dictionary again for this long,
+-- so it learns of the failures of other workers at most this late.
 local WELL_S = 0.02
 
--- By breaker key, until when this worker takes the node for well.
+-- By breaker key: until when this worker assumes that the node works.
 local well_until = {}
 
--- Stands in for a shared dictionary where there is none: then each worker
--- learns by itself.
+-- Replaces the shared dictionary if there is none: each worker then has its own
+-- breaker.
 local function worker_dict()
   local values, ends = {}, {}
   local dict = {}
@@ -71,8 +71,8 @@ function breaker.dict()
   return dict
 end
 
--- May the node be asked? Returns true, and "probe" where this request is the one
--- that tries whether an ailing node is well again.
+-- Whether the node may be called. Returns true, and "probe" if this request tests
+-- whether a failing node works again.
 function breaker.allow(set)
   if set.conf.breaker_failures == 0 then
     return true
@@ -99,7 +99,8 @@ function breaker.allow(set)
   return false
 end
 
--- Any answer that shows the node alive. Returns true where that closed it.
+-- Records a response that shows that the node works. Returns true if that closed
+-- the breaker.
 function breaker.success(set, probe)
   if set.conf.breaker_failures == 0 then
     return false
@@ -119,7 +120,8 @@ function breaker.success(set, probe)
   return false
 end
 
--- Returns true where this failure opened it, or kept it open after a probe.
+-- Records a failure. Returns true if it opened the breaker, or kept it open after a
+-- probe.
 function breaker.failure(set, probe)
   local threshold = set.conf.breaker_failures
   if threshold == 0 then

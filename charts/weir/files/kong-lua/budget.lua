@@ -1,5 +1,5 @@
--- The time of one call to the node: its steps have time-outs of their own, within
--- the deadline over them all.
+-- The time of one call to the node: each step has its own time-out, within one
+-- deadline for all of them.
 local budget = {}
 
 local now = ngx.now
@@ -8,10 +8,10 @@ local function at_most(limit, left)
   return left < limit and left or limit
 end
 
--- Sets the socket's time-outs to what is left. Returns the time it was then, to
--- be handed in again at the next step as `before`, or nil where none is left.
--- The server's clock stands still until the worker next waits, so that steps
--- which did not wait cost nothing here.
+-- Sets the socket's time-outs to the time that is left. Returns the current time,
+-- which the next step passes as `before`, or nil if no time is left. The server's
+-- clock does not advance until the worker next waits, so steps that did not wait
+-- cost nothing here.
 function budget.share(sock, conf, deadline, before)
   local at = now()
   if at == before then

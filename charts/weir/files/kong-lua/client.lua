@@ -1,8 +1,8 @@
--- One call to the node over HTTP/1.1: pooled connections, one deadline over
--- everything, a bounded and strict reading of the answer.
+-- One call to the node over HTTP/1.1: pooled connections, one deadline for
+-- everything, strict parsing of the response with limits.
 --
--- call() returns the answer, or nil, a reason token and a detail for the log.
--- The tokens are what failures are counted and logged under.
+-- call() returns the response, or nil, a reason token and a detail for the log.
+-- Failures are counted and logged under these tokens.
 local answers = require "kong.plugins.kong-lua.answer"
 local body = require "kong.plugins.kong-lua.body"
 local budget = require "kong.plugins.kong-lua.budget"
@@ -11,8 +11,8 @@ local client = {}
 
 local tcp = ngx.socket.tcp
 
--- The pool of a node that restarted is full of dead connections. Moving on to a
--- pool of another name leaves them all behind at once.
+-- After a node restarts, its pool is full of dead connections. A pool with another
+-- name avoids all of them at once.
 local generations = {}
 
 local function generation_of(pool)
@@ -20,7 +20,7 @@ local function generation_of(pool)
 end
 
 local function leave_pool(pool, generation)
-  -- Requests that were under way together must not each start a new pool.
+  -- Requests that ran at the same time must not each start a new pool.
   if generation_of(pool) == generation then
     generations[pool] = generation + 1
   end
@@ -36,8 +36,8 @@ local function pool_options(set, generation)
 end
 
 local function connect_by_name(sock, host, port, options, seconds)
-  -- A resolver has time-outs of its own, often longer than the whole budget;
-  -- only a race against a clock bounds it.
+  -- A resolver has its own time-outs, often longer than the whole budget; only a
+  -- second thread with a timer can limit it.
   local connecting = ngx.thread.spawn(function()
     return sock:connect(host, port, options)
   end)
@@ -160,8 +160,8 @@ local function send(sock, conf, deadline, fixed, lines, head, content)
   return ok, err
 end
 
--- One attempt. The fourth result tells that a pooled connection turned out dead
--- before any byte of the answer, which says nothing about the node.
+-- One attempt. The fourth result says that a pooled connection was dead before any
+-- byte of the response arrived, which says nothing about the node.
 local function attempt(set, fixed, lines, head, content, deadline)
   local conf = set.conf
   local sock, reused, generation, at = connect(set, deadline)

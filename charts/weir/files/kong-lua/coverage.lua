@@ -1,18 +1,18 @@
--- Counts what was inspected fully, partly or not at all, and reports it.
+-- Counts requests that were inspected fully, partly or not at all, and reports them.
 --
--- Counters live in plain tables of the worker, one set per node address, and
--- only rise. Each worker is an instance of its own, so a restarted one starts
--- a new series instead of making an old one fall.
+-- Counters are plain tables of the worker, one set per node address, and only
+-- rise. Each worker is a separate instance, so a restarted worker starts a new
+-- series instead of making an old one fall.
 local breaker = require "kong.plugins.kong-lua.breaker"
 
 local coverage = {}
 
--- Beyond this many routes the rest are counted together.
+-- Routes after this many are counted together.
 local MAX_ROUTES = 500
 local OTHER_ROUTE = "(other)"
 local NO_ROUTE = "(none)"
 local SNAPSHOT_PREFIX = "kong-lua:coverage:"
--- A worker that is gone disappears from the gateway's own view after this many
+-- A worker that has ended disappears from the gateway's own view after this many
 -- report intervals.
 local SNAPSHOT_INTERVALS = 6
 local LEAST_SNAPSHOT_TTL_S = 60
@@ -48,7 +48,7 @@ local function route_counters(found, route)
 end
 
 -- extent: "full", "partial" or "none"; reason: why not full; seen and unseen:
--- body bytes that the node did and did not get, where known.
+-- body bytes that the node got and did not get, if known.
 function coverage.count(node, route, extent, reason, seen, unseen)
   local by_reason = route_counters(counters(node), route)[extent]
   local entry = by_reason[reason]
@@ -98,7 +98,7 @@ function coverage.snapshot(set, instance)
   }
 end
 
--- Leaves the report where any worker of this gateway can show it.
+-- Stores the report where any worker of this gateway can read it.
 function coverage.publish(set, text)
   local ttl = math.max(LEAST_SNAPSHOT_TTL_S, SNAPSHOT_INTERVALS * set.conf.coverage_interval_s)
   local key = SNAPSHOT_PREFIX .. (ngx.worker.id() or 0) .. ":" .. set.node

@@ -1,6 +1,5 @@
--- Sends after the fact what need not be waited for: response legs and
--- out-of-band copies of requests. An entry is one string, so that queues can
--- bound what waits by bytes.
+-- Sends copies for which no client waits: responses, and requests out of band. An
+-- entry is one string, so that queues can limit their size in bytes.
 local coverage = require "kong.plugins.kong-lua.coverage"
 local inspect = require "kong.plugins.kong-lua.inspect"
 local notice = require "kong.plugins.kong-lua.notice"
@@ -9,8 +8,8 @@ local delivery = {}
 
 local find, sub = string.find, string.sub
 
--- Contexts of copied requests, for response legs that follow in the same queue.
--- Two generations bound them: the older one is dropped when the newer is full.
+-- Contexts of copied requests, for the responses that follow in the same queue. Two
+-- generations limit their number: the older is dropped when the newer is full.
 local CONTEXTS_PER_GENERATION = 2048
 
 local young, old, count = {}, {}, 0
@@ -23,13 +22,13 @@ local function remember(id, context)
   count = count + 1
 end
 
--- Reasons that trying again a little later may mend.
+-- Failures after which a later attempt may succeed.
 local TRANSIENT = { connect = true, timeout = true, reset = true, shed = true, status_5xx = true }
 
--- A copy that could not be delivered in this time is no longer news.
+-- A copy that could not be delivered in this time is dropped.
 local RETRY_S = 5
 
--- The entry being tried again, for each queue: queues send one at a time.
+-- For each queue, the entry that is being retried: queues send one entry at a time.
 local failing = setmetatable({}, { __mode = "k" })
 
 local function may_retry(set, entry)
@@ -49,7 +48,7 @@ function delivery.pack(leg, id, lines, content)
   return leg .. " " .. id .. " " .. #lines .. "\n" .. lines .. content
 end
 
--- What pack() put together.
+-- The reverse of pack().
 local function unpack_entry(entry)
   local leg_end = find(entry, " ", 1, true)
   local id_end = find(entry, " ", leg_end + 1, true)
@@ -59,13 +58,13 @@ local function unpack_entry(entry)
     sub(entry, lines_end + 1)
 end
 
--- Which part of the exchange an entry is of.
+-- Whether an entry is a copy of a request or of a response.
 function delivery.leg_of(entry)
   return entry:match("^%a+")
 end
 
--- Returns true when done with the entry, or nil and an error when the queue may
--- try it again.
+-- Returns true if the entry is finished, or nil and an error if the queue may try
+-- it again.
 function delivery.send(set, log, entry)
   local leg, id, lines, content = unpack_entry(entry)
   if leg == "responses" then
@@ -92,7 +91,7 @@ function delivery.send(set, log, entry)
   return true
 end
 
--- What the counters call the part of the exchange that a copy is of.
+-- The name under which the counters count a copy.
 local LEGS = { requests = "request", responses = "response" }
 
 function delivery.lost(set, log, leg, reason, detail)

@@ -13,7 +13,7 @@ local Handler = {
   VERSION = "1.0.0",
 }
 
--- delivery gives an entry up, and counts it, well before Kong's queue would.
+-- delivery drops an entry, and counts it, well before Kong's queue would.
 local QUEUE_RETRY_S = 60
 local QUEUE_FIRST_DELAY_S = 0.05
 local QUEUE_MAX_DELAY_S = 1
@@ -39,8 +39,8 @@ local function params_of(set)
   if not params then
     params = {
       name = set.queue_name,
-      -- One entry a batch: a batch is retried whole, and an entry that was
-      -- delivered must not be sent again because its neighbour failed.
+      -- One entry per batch: Kong retries a batch as a whole, and an entry that was
+      -- delivered must not be sent again because another one failed.
       max_batch_size = 1,
       max_coalescing_delay = 0,
       max_entries = set.conf.queue_max_entries,
@@ -64,7 +64,7 @@ local function only_grpc(protocols)
   return type(protocols) == "table" and (protocols[1] == "grpc" or protocols[1] == "grpcs")
 end
 
--- Whether a body may not end is read from Kong's configuration only.
+-- Only Kong's configuration decides whether a body may not end.
 local function about_request()
   local route = kong.router.get_route()
   local service = kong.router.get_service()
@@ -85,8 +85,8 @@ end
 local function tell_upstream(conf, outcome)
   local name = conf.upstream_verdict_header
   if name then
-    -- Kong lets underscores through in header names, and many applications
-    -- read both spellings as one header.
+    -- Kong accepts underscores in header names, and many applications read both
+    -- spellings as one header.
     kong.service.request.clear_header((name:gsub("-", "_")))
     kong.service.request.set_header(name, inspect.summary(outcome))
   end
@@ -121,7 +121,7 @@ local function prepare(conf, ctx)
   tell_log(outcome)
   if not outcome.reply then
     tell_upstream(conf, outcome)
-    -- For kong-lua-response, which may judge the answer before the client has it.
+    -- For kong-lua-response, which may inspect the response before the client gets it.
     kong.ctx.shared.kong_lua = outcome
   end
   return outcome
@@ -142,8 +142,8 @@ function Handler:access(conf)
   end
 end
 
--- The response leg is owed for requests that the node knows and the upstream
--- (or another plugin) answered.
+-- A copy of the response is sent for requests that the node has seen and that the
+-- upstream (or another plugin) answered.
 local function owed(conf)
   if not conf.inspect_response then
     return nil

@@ -1,15 +1,15 @@
--- One request from reading it to knowing what to do: the core that the Kong
--- plugin and the OpenResty adapter share.
+-- Inspection of one request, from reading it to the outcome. The Kong plugin and the
+-- OpenResty adapter share this module.
 --
 -- The outcome it returns:
---   id        minted here
---   verdict   "pass", "block", "accepted" or "bypass" (no verdict was had)
---   reason    why there was none
---   reply     what the client gets instead of the upstream's answer, or nil
+--   id        created here
+--   verdict   "pass", "block", "accepted" or "bypass" (there is no verdict)
+--   reason    why there is no verdict
+--   reply     what the client gets instead of the upstream's response, or nil
 --   inspected "full", "partial" or "none"; part, why not full
 --   attack    classes found in a request that was let through
 --   context   token for the response leg
---   lines     what the response leg says of the request again
+--   lines     header lines about the request that the response call repeats
 local body = require "kong.plugins.kong-lua.body"
 local breaker = require "kong.plugins.kong-lua.breaker"
 local client = require "kong.plugins.kong-lua.client"
@@ -25,14 +25,14 @@ local new_table = require "table.new"
 
 local now = ngx.now
 
--- Room for them from the start: a table that grows is copied several times over.
+-- Sized from the start, because a table that grows is copied several times.
 local OUTCOME_FIELDS = 16
 
 local UNAVAILABLE = "service unavailable"
 local TOO_LARGE = "request body too large"
 
--- Failures that say the node is ailing. Refused credentials, a call the node
--- finds malformed, load it sheds and faults of our own say nothing of the kind.
+-- Failures that show that the node does not work. Refused credentials, malformed
+-- calls, shed load and errors of the connector do not show this.
 local NODE_FAULTS = {
   connect = true, timeout = true, reset = true, malformed = true, tls = true, status_5xx = true,
 }
@@ -59,7 +59,7 @@ local function read_verdict(answer)
   return nil, "malformed"
 end
 
--- Asks the node under the breaker's eye. Returns the answer and the verdict, or
+-- Calls the node if the breaker allows it. Returns the response and the verdict, or
 -- nil, the reason token and a detail.
 function inspect.ask(set, log, fixed, lines, head, content, deadline)
   local allowed, probe = breaker.allow(set)
@@ -86,7 +86,7 @@ function inspect.ask(set, log, fixed, lines, head, content, deadline)
         .. set.conf.breaker_open_ms .. " ms after " .. reason)
     end
   elseif probe then
-    -- Whatever it said, it is there.
+    -- Any response shows that the node is reachable.
     breaker.success(set, probe)
   end
   return nil, reason, detail
@@ -152,7 +152,7 @@ local function ask_inline(set, log, about, outcome, head, rebuilt, content, why)
       return refuse(set.node, about, outcome, 413, TOO_LARGE, "too_large", content.total)
     end
     if content.size > 0 then
-      -- The node takes less than max_body_bytes: its head can still be judged.
+      -- The node accepts less than max_body_bytes: the head can still be inspected.
       body.close(content)
       content = { extent = "unread", reason = "too_large", size = 0, total = content.total }
       answer, verdict, detail = inspect.ask(set, log, set.requests,
@@ -161,7 +161,7 @@ local function ask_inline(set, log, about, outcome, head, rebuilt, content, why)
   end
 
   if answer and verdict == "accepted" then
-    -- Asked to judge, it only took a copy.
+    -- The connector asked for a verdict, but the node only accepted a copy.
     answer, verdict, detail = nil, "malformed", "accepted instead of judged"
   end
   if not answer then
@@ -195,14 +195,14 @@ local function copy_out_of_band(set, log, about, outcome, head, rebuilt, content
   return outcome
 end
 
--- about: scheme, service, route as the gateway knows them, and streaming where
--- its configuration says that bodies may not end. enqueue: the adapter's way to
--- send something after the fact. log: writes one line at warn.
+-- about: scheme, service and route as the gateway knows them, and streaming if its
+-- configuration says that bodies may not end. enqueue: the adapter's function that
+-- sends a copy later. log: writes one line at warn.
 local function guarded(conf, log, about, enqueue, outcome)
   outcome.id = payload.mint_id()
   local set = settings.of(conf)
   outcome.set = set
-  -- The head first: once the body is there, the server looks for the head's end in both.
+  -- The head first: once the body has arrived, the server searches both for the head's end.
   local head, rebuilt = payload.request_head()
   local content, why = body.read(conf, about.streaming)
   outcome.content = content
@@ -221,7 +221,7 @@ local function guarded(conf, log, about, enqueue, outcome)
   return ask_inline(set, log, about, outcome, head, rebuilt, content, why)
 end
 
--- Never throws: a fault of the connector is one more reason to have no verdict.
+-- Never throws: an error of the connector is one of the reasons for no verdict.
 function inspect.request(conf, log, about, enqueue)
   local outcome = new_table(0, OUTCOME_FIELDS)
   outcome.inspected, outcome.about = "none", about
@@ -236,7 +236,7 @@ function inspect.request(conf, log, about, enqueue)
   return outcome
 end
 
--- The outcome after a fault in the connector's own code.
+-- The outcome after an error in the connector's own code.
 function inspect.failed(conf, log, about, outcome, err)
   outcome.id = outcome.id or "unknown"
   local node = outcome.set and outcome.set.node or "unconfigured"

@@ -1,10 +1,10 @@
--- Log lines about the connector itself: never silent, never a flood. The first
--- of a kind is written at once; those that follow within the interval are
--- counted and named in the next one.
+-- Log lines about the connector itself, at a limited rate. The first line of a kind
+-- is written at once; further ones within the interval are counted, and the next
+-- line says how many there were.
 local notice = {}
 
 local INTERVAL_S = 1
--- Kinds are few by design; this holds even if a caller errs.
+-- There are few kinds; this limit holds even if a caller makes a mistake.
 local MAX_KINDS = 256
 
 local last, held, kinds = {}, {}, 0

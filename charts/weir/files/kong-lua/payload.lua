@@ -1,5 +1,5 @@
--- Turns the current request or response into what the node is sent: the
--- Inspector-* lines of the call, and the inner message head.
+-- Makes what the connector sends to the node from the current request or response:
+-- the Inspector-* lines of the call, and the head of the inner message.
 local base64url = require("ngx.base64").encode_base64url
 
 local payload = {}
@@ -10,7 +10,7 @@ local concat, sort = table.concat, table.sort
 -- Identifiers are cut from one long random text, so that one read of the system's
 -- generator and one encoding serve many requests.
 local ID_LENGTH = 22
--- A multiple of three, which leaves base64 nothing to pad; 128 identifiers.
+-- A multiple of three, so that base64 needs no padding; enough for 128 identifiers.
 local POOL_BYTES = 2112
 
 local pool, pool_at, pool_pid = "", 1, nil
@@ -20,7 +20,7 @@ local function refill()
   pool = base64url(source:read(POOL_BYTES))
   source:close()
   pool_at = 1
-  -- A text drawn before a fork would give every worker the same identifiers.
+  -- A text read before a fork would give every worker the same identifiers.
   pool_pid = ngx.worker.pid()
 end
 
@@ -33,7 +33,7 @@ function payload.mint_id()
   return id
 end
 
--- Names are few; this holds even where routes come and go.
+-- There are few names; this limit holds even if routes come and go.
 local MAX_TOKENS = 1024
 local tokens, token_count = {}, 0
 
@@ -41,8 +41,8 @@ local function percent_encoded(c)
   return format("%%%02X", byte(c))
 end
 
--- Names of routes and services are free text to the gateway: whatever cannot
--- stand in a header line is percent-encoded.
+-- Names of routes and services are free text in the gateway: bytes that a header
+-- line cannot contain are percent-encoded.
 function payload.token(text)
   local token = tokens[text]
   if not token then
@@ -73,8 +73,8 @@ local function endpoint(address, port)
   return address .. ":" .. port
 end
 
--- A header value can hold no line break: nginx refuses such requests. Checked
--- all the same where a value is put on a line of its own.
+-- A header value cannot contain a line break, because nginx refuses such requests.
+-- This is checked anyway where a value becomes a line of its own.
 local function one_line(text)
   return not find(text, "[\r\n%z]")
 end
@@ -128,7 +128,7 @@ end
 
 -- nginx overwrites the first of the spaces that end a header value, and the Lua
 -- module guesses a line feed back in its place. With a single such space that
--- makes an empty line in the middle of the head, behind which a node would read
+-- makes an empty line in the middle of the head, after which a node would read
 -- everything as body. No accepted head has an empty line before its end or a
 -- line that starts with a space, so both are known to be such guesses.
 local function restore_spaces(head)
@@ -148,8 +148,8 @@ function payload.request_head()
   local version = ngx.req.http_version() or 0
   if version >= 1 and version < 2 then
     local ok, head = pcall(ngx.req.raw_header)
-    -- Lines may end in a bare LF, and that is for the node to see; but a head
-    -- without its empty line would run into the body.
+    -- Lines may end in a bare LF, which the node must see. But a head without its
+    -- empty line would run into the body.
     if ok and head and (sub(head, -3) == "\n\r\n" or sub(head, -2) == "\n\n") then
       return restore_spaces(head), false
     end
@@ -157,7 +157,7 @@ function payload.request_head()
   return rebuilt_head(ngx.var), true
 end
 
--- Most requests say what a look into their first line finds sooner.
+-- For most requests the first line answers this with less work.
 local function protocol_in(head, var)
   local feed = head and find(head, "\n", 1, true)
   if feed and sub(head, feed - 10, feed) == " HTTP/1.1\r\n" then
@@ -179,8 +179,8 @@ local function body_line(state)
 end
 payload.body_line = body_line
 
--- Everything about a request that its response leg repeats. head: the request's,
--- where it is at hand.
+-- Everything about a request that the call about its response repeats. head: the
+-- request's head, if available.
 function payload.common_lines(id, about, head)
   local var = ngx.var
   local address, peer_address = var.remote_addr, var.realip_remote_addr
@@ -195,8 +195,8 @@ function payload.common_lines(id, about, head)
     .. "\r\n" .. traceparent_line(var.http_traceparent)
 end
 
--- The lines of a call about the request. rebuilt: its head is; content: the state
--- of its body.
+-- The lines of a call about the request. rebuilt: whether its head was rebuilt;
+-- content: the state of its body.
 function payload.request_lines(common, rebuilt, content)
   if not rebuilt and content.extent == "complete" then
     return common
@@ -204,7 +204,7 @@ function payload.request_lines(common, rebuilt, content)
   return common .. (rebuilt and "Inspector-Head: rebuilt\r\n" or "") .. body_line(content)
 end
 
--- consumer: who authentication found the client to be, known by now.
+-- consumer: the client's identity, which authentication has determined by now.
 function payload.response_lines(outcome, consumer)
   local context = outcome.context
   return (outcome.lines or payload.common_lines(outcome.id, outcome.about))
@@ -241,7 +241,7 @@ function payload.collect(outcome, limit, chunk)
   outcome.copied = have + #chunk
 end
 
--- Lines and content of the response leg, once the response has gone.
+-- Lines and content of the call about the response, after the response was sent.
 function payload.response_copy(outcome, consumer)
   local copied, passed = outcome.copied or 0, outcome.passed or 0
   local lines = payload.response_lines(outcome, consumer)

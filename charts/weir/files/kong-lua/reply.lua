@@ -1,4 +1,4 @@
--- What the client gets when a request does not go on.
+-- What the client gets when its request is not forwarded.
 local cjson = require "cjson.safe"
 
 local reply = {}
@@ -6,7 +6,7 @@ local reply = {}
 local find, gsub, format, byte, lower = string.find, string.gsub, string.format, string.byte, string.lower
 
 -- The same reply the node gives by default: used where a block verdict arrives
--- without a usable one. The verdict stands; only its wording is missing.
+-- without a usable one. The verdict is valid; only its text is missing.
 local DEFAULT_STATUS = 403
 local DEFAULT_BODY = '{"error": {"code": 403, "message": "request blocked"}}'
 local JSON = "application/json"
@@ -41,7 +41,7 @@ local function grpc_message(text)
 end
 
 -- A gRPC client reads its outcome from grpc-status in the headers of a body-less
--- answer whose HTTP status is 200; anything else shows as a transport fault.
+-- response whose HTTP status is 200; anything else looks like a transport error.
 local function grpc_reply(status, message, id, content_type)
   return {
     status = 200,
@@ -61,7 +61,7 @@ local function is_grpc(content_type)
   return content_type ~= nil and find(content_type, "^application/grpc") ~= nil
 end
 
--- A reply of the connector's own.
+-- A reply that the connector makes itself.
 function reply.own(status, message, id, content_type)
   if is_grpc(content_type) then
     return grpc_reply(status, message, id, content_type)
@@ -104,7 +104,7 @@ local function usable_headers(list)
   return headers
 end
 
--- text: the JSON of a block verdict, or nil where it never came whole.
+-- text: the JSON of a block verdict, or nil if it did not arrive completely.
 function reply.of_verdict(text, id, content_type)
   local verdict = text and cjson.decode(text)
   local wanted = type(verdict) == "table" and verdict.reply

@@ -8,9 +8,9 @@ local settings = require "kong.plugins.kong-lua.settings"
 
 local reporter = {}
 
--- The clock all intervals are multiples of.
+-- All intervals are multiples of this.
 local TICK_S = 1
--- Distinct nodes reported to from one gateway.
+-- Most nodes to which one gateway reports.
 local MAX_NODES = 64
 
 local instance
@@ -51,7 +51,7 @@ local function report(set, log)
   end
 end
 
--- Runs whatever is due. Reports do not touch the breaker: it is fed by verdicts.
+-- Sends the reports that are due. Reports do not change the breaker; verdicts do.
 function reporter.tick(log)
   local now = ngx.now()
   for i = 1, #order do

@@ -1,6 +1,6 @@
--- This file requires nothing but Kong's own typedefs: control planes that are
--- handed the schema alone (Konnect) must be able to load it. It is also the
--- one list of settings and defaults: the OpenResty adapter reads it too.
+-- This file requires nothing but Kong's own typedefs: control planes that get only
+-- the schema (Konnect) must be able to load it. It is also the only list of
+-- settings and defaults: the OpenResty adapter reads it too.
 local typedefs = require "kong.db.schema.typedefs"
 
 local MAX_TIMEOUT_MS = 60000
@@ -23,7 +23,7 @@ return {
           match = "^https?://[^%s/@?#]+[^%s@?#]*$",
         } },
         { timeout_ms = {
-          description = "Milliseconds that one inspection may take in all: name "
+          description = "Limit in milliseconds for a whole inspection: name "
             .. "resolution, connect, retry and reply together.",
           type = "integer", default = 1000, between = { 1, MAX_TIMEOUT_MS },
         } },
@@ -36,16 +36,16 @@ return {
           type = "integer", default = 1000, between = { 1, MAX_TIMEOUT_MS },
         } },
         { read_timeout_ms = {
-          description = "Milliseconds between two reads of the answer, within timeout_ms.",
+          description = "Milliseconds between two reads of the response, within timeout_ms.",
           type = "integer", default = 1000, between = { 1, MAX_TIMEOUT_MS },
         } },
         { blocking = {
-          description = "true waits for the verdict and acts on it. false sends the "
+          description = "true waits for the verdict and applies it. false sends the "
             .. "node a copy out of band and never blocks.",
           type = "boolean", default = true,
         } },
         { inspect_response = {
-          description = "Send status and headers of each response to the node after the fact.",
+          description = "Send a copy of status and headers of each response to the node afterwards.",
           type = "boolean", default = true,
         } },
         { inspect_response_body = {
@@ -58,7 +58,7 @@ return {
           type = "integer", default = 65536, between = { 0, 8 * MIB },
         } },
         { failure_mode = {
-          description = "What happens when no verdict can be had: fail_open forwards "
+          description = "What happens when there is no verdict: fail_open forwards "
             .. "the request uninspected, fail_closed answers failure_status.",
           type = "string", default = "fail_open", one_of = { "fail_open", "fail_closed" },
         } },
@@ -85,7 +85,7 @@ return {
         } },
         { breaker_failures = {
           description = "Consecutive failures, over all workers, after which the node is "
-            .. "not asked for a while. 0 switches the breaker off.",
+            .. "not called for a while. 0 switches the breaker off.",
           type = "integer", default = 5, between = { 0, 10000 },
         } },
         { breaker_open_ms = {
@@ -106,7 +106,7 @@ return {
           type = "boolean", default = true,
         } },
         { tls_server_name = {
-          description = "Name for SNI and verification, where it differs from the host "
+          description = "Name for SNI and verification, if it differs from the host "
             .. "of the address.",
           type = "string", len_max = 253, match = "^[%w._-]+$",
         } },
@@ -124,22 +124,22 @@ return {
           match = "^[!-~]+$",
         } },
         { upstream_verdict_header = {
-          description = "Name of a request header that tells the upstream the outcome. A "
+          description = "Name of a request header with the outcome for the upstream. A "
             .. "header of that name from the client is always removed. Unset: nothing "
             .. "is added.",
           type = "string", len_max = 64, match = "^%a[%w-]*$",
         } },
         { application_id = {
-          description = "Application under which the node files and judges these requests.",
+          description = "Application id of these requests.",
           type = "string", len_max = 64, match = "^[%w._-]+$",
         } },
         { queue_max_entries = {
-          description = "Entries waiting per worker for the node after the fact: response "
+          description = "Entries that may wait in each worker to be sent to the node: response "
             .. "copies and out-of-band requests. Beyond it the oldest are dropped.",
           type = "integer", default = 1000, between = { 1, 100000 },
         } },
         { queue_max_bytes = {
-          description = "Bytes waiting per worker for the node after the fact.",
+          description = "Bytes that may wait in each worker to be sent to the node.",
           type = "integer", default = 16 * MIB, between = { 65536, 1024 * MIB },
         } },
         { coverage_interval_s = {

@@ -1,5 +1,5 @@
--- One plugin configuration, worked out once: address parsed, constant header
--- lines joined, pool and queue named. Requests only read the result.
+-- Compiles a plugin configuration once: parses the address, joins constant header
+-- lines, names pool and queue. Requests only read the result.
 local settings = {
   VERSION = "1.0.0",
 }
@@ -83,14 +83,14 @@ function settings.compile(conf)
     node = node,
     host = host,
     port = port,
-    -- A numeric address needs no resolver, so its connect is bounded by the
-    -- socket's own timer and spares the two threads that a name costs.
+    -- A numeric address needs no resolver: the socket's own timer limits the
+    -- connect, without the two threads that a name needs.
     numeric = host:match("^%d+%.%d+%.%d+%.%d+$") ~= nil or host:sub(1, 1) == "[",
     tls = tls,
     server_name = server_name,
     certificate = tls and parse_client_certificate(conf) or nil,
-    -- Pooled TLS connections carry their verified identity with them, so
-    -- configurations that verify differently must not share a pool.
+    -- Pooled TLS connections keep their verified identity, so configurations that
+    -- verify differently must not share a pool.
     pool = "weir:" .. node .. (tls and ":" .. identity or ""),
     queue_name = "kong-lua:" .. node .. ":" .. identity,
     breaker_key = "kong-lua:breaker:" .. node,
@@ -100,9 +100,9 @@ function settings.compile(conf)
   }
 end
 
--- Keyed by the configuration table itself: the gateway hands out the same one
--- until the configuration changes, and drops it afterwards. Secrets that come
--- from a vault are the exception: a rotated one is written into the same table.
+-- The key is the configuration table itself: the gateway passes the same table until
+-- the configuration changes, and drops it afterwards. Secrets from a vault are the
+-- exception: the gateway writes a rotated secret into the same table.
 local compiled = setmetatable({}, { __mode = "k" })
 
 function settings.of(conf)
