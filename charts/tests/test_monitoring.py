@@ -15,7 +15,8 @@ SUFFIX = re.compile(r"_(total|bucket|count|sum|info)$")
 def families():
     """Names of families, as the sources register them."""
     out = set()
-    for path in glob.glob(os.path.join(harness.ROOT, "src", "**", "*.rs"), recursive=True):
+    sources = (os.path.join(harness.ROOT, "src"), os.path.join(harness.ROOT, "crates", "*", "src"))
+    for path in (path for folder in sources for path in glob.glob(os.path.join(folder, "**", "*.rs"), recursive=True)):
         with open(path) as file:
             text = file.read()
         if "prometheus_client" in text:
