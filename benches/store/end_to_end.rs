@@ -1,4 +1,4 @@
-//! Attacks over HTTP until the last one stands in the store.
+//! Attacks over HTTP, until the last one is in the store.
 
 use crate::control_plane::{Browser, ControlPlane};
 use crate::node;

@@ -1,5 +1,5 @@
-//! The parsers as an attacker tries them: known payloads behind one evasion each. Every one must be found, or the gap
-//! be told in `not_inspected`; the harmless twin of each evasion must not be called an attack.
+//! Evasions: known payloads, each behind one disguise. Each must be found, or the gap must be listed in `not_inspected`.
+//! The same disguise around harmless text must not be reported as an attack.
 
 mod bodies; // compressed and binary ones, character sets
 mod codecs; // what payloads are hidden in

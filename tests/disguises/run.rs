@@ -9,7 +9,7 @@ use weir_core::ruleset::{Ruleset, builtin, compile};
 pub const SQLI: &str = "1' UNION SELECT password FROM users-- -";
 pub const XSS: &str = "<script>alert(document.cookie)</script>";
 pub const PTRAV: &str = "../../../../etc/passwd";
-/// Stands in the place of a payload and means nothing.
+/// Harmless text in the place of a payload.
 pub const HARMLESS: &str = "a quiet day in the garden";
 
 fn ruleset() -> &'static Ruleset {

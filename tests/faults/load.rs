@@ -22,7 +22,7 @@ pub struct Known {
     pub blocked: BTreeSet<String>,
     /// Those answered with a pass and `Inspector-Attack`.
     pub reported: BTreeSet<String>,
-    /// Answers that are none of a verdict: shed, draining.
+    /// Responses that are not a verdict: shed, draining.
     pub refused: u64,
     /// Connections that broke before the answer was whole.
     pub broken: u64,

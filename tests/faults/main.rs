@@ -1,5 +1,5 @@
 //! Faults, counted: processing, aggregation and control plane as real processes, load over loopback, and an oracle that
-//! compares what clients were answered with what stands in the store.
+//! compares the responses that clients got with what the store has.
 //!
 //! The short form of each test runs with `cargo test`; `tests/chaos KILLS [SEED]` runs the long one.
 

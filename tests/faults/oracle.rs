@@ -1,5 +1,5 @@
-//! With no drop counted, each block or `Inspector-Attack` answer that a client received stands in the store exactly once;
-//! with drops counted, no more are missing than that.
+//! If no drop was counted, the store has each block or `Inspector-Attack` response that a client received exactly once.
+//! If drops were counted, no more are missing than were counted.
 
 use crate::fleet::{Fleet, Reader};
 use crate::load::Known;
@@ -15,11 +15,11 @@ pub struct Tally {
     pub stored: usize,
     /// Hits in the store whose answer no client saw: it was killed in between.
     pub unanswered: usize,
-    /// Ids that stand in the store more than once.
+    /// Ids that are in the store more than once.
     pub twice: Vec<String>,
-    /// Answered ids that do not stand in it.
+    /// Answered ids that are not in the store.
     pub lost: Vec<String>,
-    /// Hits whose action is not what the client was told.
+    /// Hits whose action differs from the response that the client got.
     pub wrong: Vec<String>,
     /// Drops that the spools counted.
     pub dropped: u64,
@@ -44,7 +44,7 @@ impl Tally {
             dropped: fleet.dropped(),
         };
         for (id, actions) in stored {
-            assert!(known.sent.contains(&id), "nobody sent {id}");
+            assert!(known.sent.contains(&id), "the store has {id}, which no client sent");
             let told = known.blocked.contains(&id).then_some("block");
             let told = told.or_else(|| known.reported.contains(&id).then_some("pass"));
             tally.unanswered += usize::from(told.is_none());
@@ -72,7 +72,7 @@ impl Tally {
             self.twice.len(),
             self.dropped
         );
-        assert!(self.blocked > 0 && self.reported > 0, "{what}: the load reached nobody");
+        assert!(self.blocked > 0 && self.reported > 0, "{what}: no request of the load was answered");
         assert!(self.twice.is_empty(), "{what}: stored twice: {:?}\n{}", self.twice, fleet.told());
         assert!(self.wrong.is_empty(), "{what}: another action is stored: {:?}", self.wrong);
         assert!(

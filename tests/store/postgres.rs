@@ -26,7 +26,7 @@ impl Server {
         Self::start_with(false, false)
     }
 
-    /// One that nobody drops: the shell removes its directory.
+    /// A server that lives until the end of the process: the shell removes its directory.
     pub fn start_shared() -> Option<Server> {
         Self::start_with(true, false)
     }
@@ -40,9 +40,9 @@ impl Server {
     fn start_with(shared: bool, durable: bool) -> Option<Server> {
         let Some(tools) = tools() else {
             assert!(std::env::var_os("WEIR_REQUIRE_POSTGRES").is_none(), "PostgreSQL is not installed");
-            // Past the capture of output, so that nobody takes the tests for run.
-            let told = std::fs::OpenOptions::new().append(true).open("/dev/stderr");
-            if let Ok(mut stderr) = told {
+            // Bypasses the capture of output, so that the log shows that these tests did not run.
+            let stderr = std::fs::OpenOptions::new().append(true).open("/dev/stderr");
+            if let Ok(mut stderr) = stderr {
                 use std::io::Write;
                 writeln!(stderr, "SKIPPED: the store on PostgreSQL (no initdb; install Debian's package postgresql)")
                     .unwrap();
