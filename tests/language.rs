@@ -178,28 +178,26 @@ fn phrases_are_found_across_lines_and_exceptions_are_not() {
 #[test]
 fn paths_in_documentation_exist() {
     let link = Regex::new(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)").unwrap();
-    let path = Regex::new(
-        r"`((?:\.ci|\.github|benches|charts|connectors|crates|docs|examples|fuzz|image|rules|src|tests|tools)/[\w./-]*\w/?)`",
-    )
-    .unwrap();
-    let mut wrong = Vec::new();
-    let mut checked = 0;
+    let folders = r"\.ci|\.github|benches|charts|connectors|crates|docs|examples|fuzz|image|rules|src|tests|tools";
+    let path = Regex::new(&format!(r"`((?:{folders})/[\w./-]*\w/?)`")).unwrap();
+    // The end of a path, where the text has named the folder before.
+    let end = Regex::new(r"`([\w-]+/[\w/-]+\.(?:rs|lua|html))`").unwrap();
+    let texts = texts();
+    let is_file =
+        |end: &str| root().join(end).exists() || texts.iter().any(|(name, _)| name.ends_with(&format!("/{end}")));
     // The head of docs/configuration.md: its links start there.
     let is_page = |name: &str| name.ends_with(".md") && name != "src/config/reference_head.md";
-    for (name, text) in texts().iter().filter(|(name, _)| is_page(name)) {
+    let (mut checked, mut wrong) = (0, Vec::new());
+    for (name, text) in texts.iter().filter(|(name, _)| is_page(name)) {
         let folder = root().join(name).parent().unwrap().to_path_buf();
-        for target in link.captures_iter(text).map(|captures| captures[1].to_owned()) {
-            checked += 1;
-            if !folder.join(&target).exists() {
-                wrong.push(format!("{name} links to {target}"));
-            }
-        }
-        for target in path.captures_iter(text).map(|captures| captures[1].to_owned()) {
-            checked += 1;
-            if !root().join(&target).exists() {
-                wrong.push(format!("{name} names {target}"));
-            }
-        }
+        let targets = |pattern: &Regex| -> Vec<String> {
+            pattern.captures_iter(text).map(|captures| captures[1].to_owned()).collect()
+        };
+        let (links, paths, ends) = (targets(&link), targets(&path), targets(&end));
+        checked += links.len() + paths.len() + ends.len();
+        wrong.extend(links.iter().filter(|to| !folder.join(to).exists()).map(|to| format!("{name} links to {to}")));
+        wrong.extend(paths.iter().filter(|to| !root().join(to).exists()).map(|to| format!("{name} names {to}")));
+        wrong.extend(ends.iter().filter(|to| !is_file(to)).map(|to| format!("{name} names {to}")));
     }
     assert!(checked > 100, "only {checked} links and paths found");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
