@@ -1,10 +1,12 @@
 //! Attacks over HTTP, until the last one is in the store.
 
-use crate::control_plane::{Browser, ControlPlane};
-use crate::node;
+use crate::WEIR;
 use std::io::{BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
+use weir_testkit::Session;
+use weir_testkit::http::read;
+use weir_testkit::node::call;
 
 const CONNECTIONS: u64 = 4;
 /// Attacks of each connection.
@@ -14,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(300);
 
 pub fn measure(places: &[&str]) {
     // The disk is shared with whatever else the machine does: that it stalls for a moment must not cost hits here.
-    let weir = ControlPlane::start_all(&[places, &["events.stall=1s"]].concat());
+    let weir = WEIR.all_in_one(&[places, &["events.stall=1s"]].concat());
     let browser = weir.login();
     let before = stored(&browser);
     let at = weir.node.expect("the node listens");
@@ -41,15 +43,15 @@ fn attack(at: SocketAddr, connection: u64) {
         let raw =
             format!("GET /{n}?q=1'+union+select+{connection},password+from+users-- HTTP/1.1\r\nHost: shop\r\n\r\n");
         let id = format!("bench-{connection}-{n}");
-        let call = node::call("/v1/requests", &[("Inspector-Request-Id", &id)], raw.as_bytes());
-        stream.get_mut().write_all(&call).expect("the call is taken");
-        let answer = node::read(&mut stream).expect("an answer");
+        let bytes = call("/v1/requests", &[("Inspector-Request-Id", &id)], raw.as_bytes());
+        stream.get_mut().write_all(&bytes).expect("the call is taken");
+        let answer = read(&mut stream).expect("an answer");
         assert_eq!(answer.header("inspector-verdict"), Some("block"), "{answer:?}");
     }
 }
 
 /// Hits of the last day.
-fn stored(browser: &Browser<'_>) -> u64 {
+fn stored(browser: &Session<'_>) -> u64 {
     let series = browser.get("/api/v1/statistics/hits").json();
     series["slots"].as_array().expect("slots").iter().filter_map(|slot| slot["hits"].as_u64()).sum()
 }

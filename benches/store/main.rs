@@ -11,20 +11,8 @@
 //! over four connections to the node, until the last one can be queried. Pages are those of the Console, over HTTP from
 //! `weir control-plane`, each opened several times. PostgreSQL writes to disk as it does in production (`fsync` on).
 
-#[allow(dead_code)]
-#[path = "../../tests/it/answer.rs"]
-mod answer;
-#[allow(dead_code)]
-#[path = "../../tests/it/control_plane.rs"]
-mod control_plane;
 mod end_to_end; // attacks until they are stored
-#[allow(dead_code)]
-#[path = "../../tests/it/node.rs"]
-mod node;
 mod pages; // how long pages take
-#[allow(dead_code)]
-#[path = "../../tests/store/postgres.rs"]
-mod postgres;
 #[allow(dead_code)]
 #[path = "../sets/mod.rs"]
 mod sets;
@@ -32,8 +20,12 @@ mod traffic; // hits as they are in life
 
 use std::time::Instant;
 use weir_control_plane::store::Database;
+use weir_testkit::Program;
+use weir_testkit::postgres::Server;
 
-/// Hits unless said otherwise.
+/// The program under measurement.
+const WEIR: Program = Program(env!("CARGO_BIN_EXE_weir"));
+/// Hits unless the command line says otherwise.
 const HITS: u64 = 100_000;
 /// Hits of one batch: about what a second of a busy attack brings.
 const BATCH: u64 = 500;
@@ -48,7 +40,7 @@ fn main() {
         run("SQLite", &format!("sqlite:{}", directory.path().display()), hits);
     }
     if wanted("postgres")
-        && let Some(server) = postgres::Server::start_durable()
+        && let Some(server) = Server::start_durable()
     {
         run("PostgreSQL", &server.create("bench"), hits);
     }

@@ -1,7 +1,8 @@
 //! How long pages of the Console take.
 
-use crate::control_plane::{Browser, ControlPlane};
+use crate::WEIR;
 use std::time::Instant;
+use weir_testkit::Session;
 
 /// Times that each page is opened.
 const TIMES: usize = 15;
@@ -31,7 +32,7 @@ const PAGES: &[(&str, &str)] = &[
 
 /// Opens each page in turn and prints median and longest time.
 pub fn measure(places: &[&str]) {
-    let control_plane = ControlPlane::start(places);
+    let control_plane = WEIR.control_plane(places);
     let browser = control_plane.login();
     let first = browser.get("/api/v1/attacks?limit=1").json();
     let attack = first["items"][0]["id"].as_str().map(|id| format!("/attacks/{id}")).expect("an attack");
@@ -47,7 +48,7 @@ pub fn measure(places: &[&str]) {
     }
 }
 
-fn open(browser: &Browser<'_>, path: &str) -> f64 {
+fn open(browser: &Session<'_>, path: &str) -> f64 {
     let begun = Instant::now();
     let answer = browser.get(path);
     let took = begun.elapsed().as_secs_f64() * 1e3;

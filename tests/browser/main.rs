@@ -4,9 +4,6 @@
 //! light and dark, wide and narrow. `cargo test --test browser people::times -- --ignored --nocapture` tells how long
 //! changes take.
 
-#[allow(dead_code)] // shared with the tests of the node
-#[path = "../it/answer.rs"]
-mod answer;
 mod driver; // the browser
 mod pages; // no page runs what attackers send, and each is accessible
 mod people; // pictures and times, on demand

@@ -1,12 +1,12 @@
 //! The real program, all in one process, in a directory of its own.
 
-use crate::answer::Answer;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::driver::PATIENCE;
+use weir_testkit::Response;
 
 /// The administrator's password.
 pub const PASSWORD: &str = "a-password-for-tests";
@@ -66,7 +66,7 @@ impl Weir {
             raw.len()
         );
         stream.write_all(&[head.as_bytes(), raw].concat()).unwrap();
-        let answer = Answer::read(&mut BufReader::new(stream)).unwrap();
+        let answer = Response::read(&mut BufReader::new(stream)).unwrap();
         answer.header("inspector-verdict").unwrap_or_else(|| panic!("no verdict: {answer:?}")).to_owned()
     }
 

@@ -1,12 +1,12 @@
 //! Clocks that jump: of the nodes, and of the control plane. libfaketime stands between a process and its clock.
 
 use crate::fleet::{Fleet, Options};
-use crate::http::skip;
 use crate::load::Load;
 use crate::oracle::Tally;
 use crate::outage::under_load;
 use crate::part::Part;
 use std::path::{Path, PathBuf};
+use weir_testkit::skip;
 
 /// Answers that come at each time.
 const ANSWERS: u64 = 40;

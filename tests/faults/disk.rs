@@ -1,12 +1,13 @@
 //! A disk that is full: a small file system of its own under the spool.
 
 use crate::fleet::{Fleet, Options};
-use crate::http::{skip, until};
+use crate::http::until;
 use crate::load::Load;
 use crate::oracle::Tally;
 use crate::outage::under_load;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use weir_testkit::skip;
 
 /// A file system of one MiB in memory.
 struct Small(tempfile::TempDir);

@@ -1,6 +1,6 @@
 //! Processing, aggregation and control plane, joined as in production.
 
-use crate::http::{self, Answer, until};
+use crate::http::{self, until};
 use crate::part::Part;
 use serde_json::Value;
 use std::net::SocketAddr;
@@ -132,7 +132,7 @@ pub struct Reader {
 
 impl Reader {
     pub fn get(&self, path: &str) -> Value {
-        let answer: Answer = http::call(self.at, &format!("GET {path}"), &[("Cookie", &self.cookie)], b"").unwrap();
+        let answer = http::call(self.at, &format!("GET {path}"), &[("Cookie", &self.cookie)], b"").unwrap();
         assert_eq!(answer.status, 200, "{path}: {answer:?}");
         answer.json()
     }

@@ -1,9 +1,9 @@
 //! Calls over loopback, and the wait for something.
 
-pub use crate::answer::Answer;
 use std::io::{self, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
+use weir_testkit::Response;
 
 /// Longest wait for anything: a debug build on a busy machine, and waits between tries that double.
 pub const PATIENCE: Duration = Duration::from_secs(180);
@@ -20,28 +20,21 @@ impl Connection {
     }
 
     /// Sends `head` lines and `body`, and reads the whole answer. An answer that breaks off is an error.
-    pub fn call(&mut self, line: &str, headers: &[(&str, &str)], body: &[u8]) -> io::Result<Answer> {
+    pub fn call(&mut self, line: &str, headers: &[(&str, &str)], body: &[u8]) -> io::Result<Response> {
         let mut out = format!("{line} HTTP/1.1\r\nHost: weir\r\nContent-Length: {}\r\n", body.len());
         headers.iter().for_each(|(name, value)| out.push_str(&format!("{name}: {value}\r\n")));
         out.push_str("\r\n");
         self.0.get_mut().write_all(&[out.as_bytes(), body].concat())?;
-        Answer::read(&mut self.0)
+        Response::read(&mut self.0)
     }
 }
 
 /// One call on a connection of its own.
-pub fn call(at: SocketAddr, line: &str, headers: &[(&str, &str)], body: &[u8]) -> io::Result<Answer> {
+pub fn call(at: SocketAddr, line: &str, headers: &[(&str, &str)], body: &[u8]) -> io::Result<Response> {
     Connection::open(at)?.call(line, headers, body)
 }
 
-/// Says past the capture of output that a test could not run.
-pub fn skip(what: &str) {
-    if let Ok(mut stderr) = std::fs::OpenOptions::new().append(true).open("/dev/stderr") {
-        writeln!(stderr, "SKIPPED: {what}").unwrap();
-    }
-}
-
-/// Waits until `done`; `why` tells what is the matter where that does not happen.
+/// Waits until `done`, at most [`PATIENCE`]; then fails with what `why` returns.
 pub fn until(what: &str, mut done: impl FnMut() -> bool, why: impl Fn() -> String) {
     let begun = Instant::now();
     while !done() {

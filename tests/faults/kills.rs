@@ -4,9 +4,9 @@ use crate::fleet::{Fleet, Options};
 use crate::http::until;
 use crate::load::Load;
 use crate::oracle::Tally;
-use crate::postgres::Server;
 use crate::random::Random;
 use std::time::Duration;
+use weir_testkit::postgres::Server;
 
 /// Kills in the short form.
 const SHORT: u64 = 12;

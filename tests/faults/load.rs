@@ -1,13 +1,14 @@
 //! Clients that send attacks, each with an id of its own, and remember what they were answered.
 
 use crate::fleet::WATCHED;
-use crate::http::{Answer, Connection};
+use crate::http::Connection;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
+use weir_testkit::Response;
 
 const CLIENTS: u64 = 2;
 /// Pause of a client between two calls: this load does not try to be a heavy one.
@@ -38,7 +39,7 @@ impl Known {
     }
 
     /// Takes in the answer to `id`, which was an attack on `host`.
-    fn answered(&mut self, id: String, host: &str, answer: &Answer) {
+    fn answered(&mut self, id: String, host: &str, answer: &Response) {
         let verdict = (answer.status, answer.header("inspector-verdict"), answer.header("inspector-attack"));
         match verdict {
             (200, Some("block"), _) if host != WATCHED => self.blocked.insert(id),

@@ -3,19 +3,14 @@
 //!
 //! The short form of each test runs with `cargo test`; `tests/chaos KILLS [SEED]` runs the long one.
 
-#[path = "../it/answer.rs"]
-mod answer;
 mod clock; // clocks that jump
 mod disk; // full disks
 mod fleet; // the three processes
 mod http; // calls
 mod kills; // kill -9 at random moments
-mod listeners; // connections that only take up room
+mod listeners; // connections that send nothing
 mod load; // clients
 mod oracle; // answered against stored
 mod outage; // the control plane is away
 mod part; // one process
-#[allow(dead_code)] // shared with the tests of the store
-#[path = "../store/postgres.rs"]
-mod postgres;
 mod random; // seeded

@@ -1,7 +1,7 @@
 //! An aggregation between nodes and a control plane of the test.
 
-use crate::node::Node;
-use crate::stub::{Signer, Stub, TOKEN, payload, sha256, until};
+use crate::WEIR;
+use crate::stub::{Signer, Stub, TOKEN, payload, sha256};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -9,6 +9,7 @@ use tokio::runtime::Runtime;
 use weir_node::sync::client::Client;
 use weir_node::sync::{CallError, Endpoint};
 use weir_protocol::node_api::{Ack, Heartbeat, Identity, Register, Registered};
+use weir_testkit::{Node, until};
 
 const ATTACK: &[u8] = b"GET /etc/passwd HTTP/1.1\r\nHost: example.com\r\n\r\n";
 
@@ -19,7 +20,7 @@ fn start(stub: &Stub, data: &Path) -> Node {
 fn start_at(stub: &Stub, data: &Path, address: &str) -> Node {
     let (sets, address) = (stub.sets(data), format!("aggregation.service_address={address}"));
     let sets: Vec<&str> = sets.iter().map(String::as_str).chain([address.as_str()]).collect();
-    Node::start_as(&["aggregation"], &[], &sets)
+    WEIR.node_as(&["aggregation"], &[], &sets)
 }
 
 /// A node behind `aggregation`.
@@ -32,11 +33,11 @@ fn replica(aggregation: &Node, data: &Path, more: &[&str]) -> Node {
         format!("data_dir={}", data.display()),
     ];
     let sets: Vec<&str> = sets.iter().map(String::as_str).chain(more.iter().copied()).collect();
-    Node::start_as(&["processing"], &[], &sets)
+    WEIR.node_as(&["processing"], &[], &sets)
 }
 
 fn blocks(node: &Node) -> bool {
-    node.judge(ATTACK).status == 200
+    node.inspect(ATTACK).status == 200
 }
 
 fn mode(serial: u64, mode: &str) -> Value {
@@ -302,7 +303,7 @@ fn files_of_a_policy_come_through_and_others_do_not() {
     let blob = json!({"name": "extra", "version": "1", "sha256": sha256(pack.as_bytes()), "bytes": pack.len()});
     policy["rule_packs"] = json!([blob]);
     stub.publish(signer.publish(&policy));
-    until("the pack", || node.judge(b"GET /?q=xyzzy-plugh HTTP/1.1\r\nHost: a\r\n\r\n").status == 200);
+    until("the pack", || node.inspect(b"GET /?q=xyzzy-plugh HTTP/1.1\r\nHost: a\r\n\r\n").status == 200);
     let speaker = Speaker::new(aggregation.api);
     let identity = speaker.register();
     let fetch = |name: &str| speaker.runtime.block_on(speaker.client.blob(&identity, name)).map(drop);

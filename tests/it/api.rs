@@ -1,6 +1,6 @@
-use crate::answer::Answer;
-use crate::node::Node;
+use crate::WEIR;
 use base64::Engine as _;
+use weir_testkit::Response;
 
 const ATTACK: &[u8] = b"GET /etc/passwd HTTP/1.1\r\nHost: example.com\r\n\r\n";
 const BENIGN: &[u8] = b"GET /products?id=7 HTTP/1.1\r\nHost: example.com\r\n\r\n";
@@ -8,15 +8,15 @@ const REPLY: &str = r#"{"error": {"code": 403, "message": "request blocked"}}"#;
 
 #[test]
 fn an_attack_is_blocked_with_the_exact_reply_and_a_benign_request_passes() {
-    let node = Node::start(&[]);
-    let blocked = node.judge(ATTACK);
+    let node = WEIR.node(&[]);
+    let blocked = node.inspect(ATTACK);
     assert_eq!((blocked.status, blocked.header("inspector-verdict")), (200, Some("block")));
     let json = blocked.json();
     assert_eq!(json["reply"]["body"], REPLY);
     assert_eq!(json["reply"]["status"], 403);
     assert_eq!(json["request_id"], "test-1");
     assert_eq!(json["attacks"][0]["type"], "ptrav");
-    let passed = node.judge(BENIGN);
+    let passed = node.inspect(BENIGN);
     assert_eq!((passed.status, passed.header("inspector-verdict")), (204, Some("pass")), "{passed:?}");
     assert!(passed.body.is_empty() && passed.header("inspector-context").is_some());
 }
@@ -45,7 +45,7 @@ const BOTH_FORMS: &[Written<'_>] = &[
 
 #[test]
 fn both_forms_give_the_same_verdict() {
-    let node = Node::start(&[]);
+    let node = WEIR.node(&[]);
     let latin = |text: &str| text.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect::<Vec<u8>>();
     let mut blocked = 0;
     for (method, target, headers, body) in BOTH_FORMS {
@@ -59,8 +59,8 @@ fn both_forms_give_the_same_verdict() {
         let envelope = serde_json::json!({"request": {"method": method, "target": target, "protocol": "HTTP/1.1",
             "headers": all, "body_base64": body}});
         let json = [("Content-Type", "application/json")];
-        let (one, other) = (node.judge(&raw), node.call("/v1/requests", &json, envelope.to_string().as_bytes()));
-        let seen = |answer: &Answer| (answer.status, answer.header("inspector-attack").map(str::to_owned));
+        let (one, other) = (node.inspect(&raw), node.call("/v1/requests", &json, envelope.to_string().as_bytes()));
+        let seen = |answer: &Response| (answer.status, answer.header("inspector-attack").map(str::to_owned));
         assert_eq!((seen(&one), &one.body), (seen(&other), &other.body), "{method} {target}");
         blocked += usize::from(one.status == 200);
     }
@@ -69,14 +69,14 @@ fn both_forms_give_the_same_verdict() {
 
 #[test]
 fn monitoring_passes_and_tells_the_attack() {
-    let node = Node::start(&["route_config.wallarm_mode=monitoring"]);
-    let answer = node.judge(ATTACK);
+    let node = WEIR.node(&["route_config.wallarm_mode=monitoring"]);
+    let answer = node.inspect(ATTACK);
     assert_eq!((answer.status, answer.header("inspector-attack")), (204, Some("ptrav")));
 }
 
 #[test]
 fn copies_are_accepted_with_a_context_and_the_response_leg_stands_alone() {
-    let node = Node::start(&[]);
+    let node = WEIR.node(&[]);
     let json = br#"{"request":{"method":"GET","target":"/etc/passwd","headers":[["Host","example.com"]]}}"#;
     let copies: [(&str, &[u8]); 2] = [("message/http", ATTACK), ("application/json", json)];
     for (number, (kind, body)) in copies.into_iter().enumerate() {
@@ -92,7 +92,7 @@ fn copies_are_accepted_with_a_context_and_the_response_leg_stands_alone() {
 
 #[test]
 fn malformed_copies_are_refused_and_not_accepted() {
-    let node = Node::start(&["connector.allowed_hosts=*.example.com,example.com"]);
+    let node = WEIR.node(&["connector.allowed_hosts=*.example.com,example.com"]);
     let blocking = ("Inspector-Blocking", "false");
     let large = format!("{{\"request\":{{\"method\":\"GET\",\"target\":\"/{}\"}}}}", "x".repeat(100_000));
     for json in ["{", "{}", r#"{"request":{"method":"GET","target":"/","headers":[],"body_base64":"!"}}"#, &large] {
@@ -105,7 +105,7 @@ fn malformed_copies_are_refused_and_not_accepted() {
 
 #[test]
 fn coverage_is_shown_by_route_and_reason() {
-    let node = Node::start(&[]);
+    let node = WEIR.node(&[]);
     let report = |requests: u32| {
         let json = serde_json::json!({"instance": "gw-1", "worker": 0, "connector": "kong-lua/1.0.0", "node": "n:5000",
             "breaker": "closed", "coverage": [{"route": "shop", "inspected": "partial", "reason": "prefix",
@@ -123,7 +123,7 @@ fn coverage_is_shown_by_route_and_reason() {
 
 #[test]
 fn refusals_are_problems_without_a_verdict() {
-    let node = Node::start(&["connector.max_call_bytes=64KiB", "connector.allowed_hosts=*.example.com,example.com"]);
+    let node = WEIR.node(&["connector.max_call_bytes=64KiB", "connector.allowed_hosts=*.example.com,example.com"]);
     let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     assert_eq!(node.call("/v1/requests", &[("traceparent", trace)], BENIGN).header("traceparent"), Some(trace));
     let big = vec![b'x'; 70_000];
@@ -150,7 +150,7 @@ fn refusals_are_problems_without_a_verdict() {
 
 #[test]
 fn keys_are_asked_for_and_two_are_valid() {
-    let node = Node::start(&["connector.auth.keys=0123456789abcdef-new,0123456789abcdef-old"]);
+    let node = WEIR.node(&["connector.auth.keys=0123456789abcdef-new,0123456789abcdef-old"]);
     for (value, status) in
         [("Bearer 0123456789abcdef-new", 204), ("Bearer 0123456789abcdef-old", 204), ("Bearer wrong", 401), ("", 401)]
     {

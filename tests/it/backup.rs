@@ -1,14 +1,14 @@
 //! `weir backup` and `weir restore`.
 
-use crate::control_plane::{ControlPlane, PASSWORD};
+use crate::WEIR;
 use serde_json::json;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
+use weir_testkit::control_plane::PASSWORD;
 
 fn weir(arguments: &[&str], store: &Path) -> Output {
     let store = format!("data_dir={}", store.display());
-    let output = Command::new(env!("CARGO_BIN_EXE_weir")).env_clear().args(arguments).args(["--set", &store]).output();
-    output.unwrap()
+    WEIR.command().args(arguments).args(["--set", &store]).output().unwrap()
 }
 
 fn told(output: &Output) -> String {
@@ -25,7 +25,7 @@ fn a_backup_of_a_running_control_plane_restores_into_a_new_store_and_no_other() 
     assert!(told(&nothing).contains("there is no store"), "{}", told(&nothing));
     assert!(!old.path().join("nowhere").exists(), "a backup makes no store");
 
-    let before = ControlPlane::start(&[&data]);
+    let before = WEIR.control_plane(&[&data]);
     let changed = before.login().send("PUT", "/api/v1/policy/general", &json!({"mode": "monitoring"}));
     assert_eq!(changed.status, 200, "{changed:?}");
     let serial = changed.json()["serial"].as_u64().unwrap();
@@ -51,7 +51,7 @@ fn a_backup_of_a_running_control_plane_restores_into_a_new_store_and_no_other() 
     assert!(told(&restored).contains("put the key"), "{}", told(&restored));
     std::fs::copy(old.path().join("policy-key.pem"), new.path().join("policy-key.pem")).unwrap();
     let data = format!("data_dir={}", new.path().display());
-    let after = ControlPlane::start(&[&data, &format!("control_plane.admin_password={PASSWORD}x")]);
+    let after = WEIR.control_plane(&[&data, &format!("control_plane.admin_password={PASSWORD}x")]);
     // The password is the old one: there was an administrator already.
     let policy = after.login().get("/api/v1/policy").json();
     assert_eq!(policy["general"]["mode"], "monitoring");

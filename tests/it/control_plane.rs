@@ -1,131 +1,13 @@
-//! A control plane of its own, called over TCP.
+//! A control plane as a process: accounts, nodes, policy, API.
 
-use crate::answer::Answer;
-use crate::node::read;
+use crate::WEIR;
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
-
-/// Longest wait for anything.
-const PATIENCE: Duration = Duration::from_secs(60);
-pub const TOKEN: &str = "deploy-token-of-the-tests";
-pub const PASSWORD: &str = "a-password-for-tests";
-
-/// A running control plane, perhaps with a node in the same process.
-pub struct ControlPlane {
-    child: Child,
-    pub api: SocketAddr,
-    /// Where the node of the process listens.
-    pub node: Option<SocketAddr>,
-    _dir: tempfile::TempDir,
-}
-
-impl ControlPlane {
-    /// `weir control-plane`.
-    pub fn start(sets: &[&str]) -> ControlPlane {
-        Self::start_in(tempfile::tempdir().unwrap(), &["control-plane"], sets)
-    }
-
-    /// `weir`.
-    pub fn start_all(sets: &[&str]) -> ControlPlane {
-        Self::start_in(tempfile::tempdir().unwrap(), &[], sets)
-    }
-
-    pub fn start_in(dir: tempfile::TempDir, arguments: &[&str], sets: &[&str]) -> ControlPlane {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
-        command.env_clear().args(arguments).current_dir(dir.path());
-        let token = format!("control_plane.deploy_token={TOKEN}");
-        let password = format!("control_plane.admin_password={PASSWORD}");
-        let fixed = [
-            "connector.address=127.0.0.1:0",
-            "control_plane.address=127.0.0.1:0",
-            "metrics.enabled=false",
-            "health_check.enabled=false",
-            &token,
-            &password,
-        ];
-        for set in fixed.iter().chain(sets) {
-            command.args(["--set", set]);
-        }
-        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let (mut told, mut api, mut node) = (String::new(), None, None);
-        while api.is_none() || (arguments.is_empty() && node.is_none()) {
-            let Some(Ok(line)) = lines.next() else { panic!("it did not start: {told}") };
-            told.push_str(&line);
-            told.push('\n');
-            if let Some((_, rest)) = line.split_once("Console and API are at ") {
-                api = rest.rsplit('/').next().unwrap().parse().ok();
-            } else if let Some((_, rest)) = line.split_once("listens on ") {
-                node = rest.split(' ').next().unwrap().parse().ok();
-            }
-        }
-        std::thread::spawn(move || lines.for_each(drop));
-        ControlPlane { child, api: api.unwrap(), node, _dir: dir }
-    }
-
-    /// Calls it.
-    pub fn call(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
-        let mut stream = TcpStream::connect(self.api).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let mut head = format!("{method} {path} HTTP/1.1\r\nHost: cp\r\nContent-Length: {}\r\n", body.len());
-        headers.iter().for_each(|(name, value)| head.push_str(&format!("{name}: {value}\r\n")));
-        head.push_str("\r\n");
-        stream.write_all(&[head.as_bytes(), body].concat()).unwrap();
-        read(&mut BufReader::new(stream)).expect("an answer")
-    }
-
-    /// Sends JSON with a bearer token.
-    pub fn json(&self, method: &str, path: &str, token: &str, body: &Value) -> Answer {
-        let authorization = format!("Bearer {token}");
-        let headers = [("Authorization", authorization.as_str()), ("Content-Type", "application/json")];
-        self.call(method, path, &headers, body.to_string().as_bytes())
-    }
-
-    /// Logs the administrator in.
-    pub fn login(&self) -> Browser<'_> {
-        let body = json!({"login": "admin", "password": PASSWORD}).to_string();
-        let answer = self.call("POST", "/api/v1/session", &[("Content-Type", "application/json")], body.as_bytes());
-        assert_eq!(answer.status, 200, "{answer:?}");
-        let cookie = answer.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
-        Browser { of: self, cookie, csrf: answer.json()["csrf"].as_str().unwrap().to_owned() }
-    }
-}
-
-impl Drop for ControlPlane {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ended = self.child.kill();
-        let _code = self.child.wait();
-    }
-}
-
-/// A session.
-pub struct Browser<'c> {
-    of: &'c ControlPlane,
-    pub cookie: String,
-    pub csrf: String,
-}
-
-impl Browser<'_> {
-    pub fn get(&self, path: &str) -> Answer {
-        self.of.call("GET", path, &[("Cookie", &self.cookie)], b"")
-    }
-
-    /// Sends a file.
-    pub fn bytes(&self, method: &str, path: &str, body: &[u8]) -> Answer {
-        let headers = [("Cookie", self.cookie.as_str()), ("X-CSRF-Token", &self.csrf)];
-        self.of.call(method, path, &headers, body)
-    }
-
-    pub fn send(&self, method: &str, path: &str, body: &Value) -> Answer {
-        let headers =
-            [("Cookie", self.cookie.as_str()), ("X-CSRF-Token", &self.csrf), ("Content-Type", "application/json")];
-        self.of.call(method, path, &headers, body.to_string().as_bytes())
-    }
-}
+use std::io::{BufReader, Write};
+use std::net::TcpStream;
+use weir_testkit::control_plane::{PASSWORD, TOKEN};
+use weir_testkit::http::read;
+use weir_testkit::node::call;
+use weir_testkit::{Program, eventually};
 
 fn registration() -> Value {
     json!({"group": "default", "name": "n1", "role": "processing", "version": "0.1.0",
@@ -135,7 +17,7 @@ fn registration() -> Value {
 #[test]
 fn a_node_registers_beats_and_polls_a_signed_policy() {
     use base64::Engine as _;
-    let cp = ControlPlane::start(&[]);
+    let cp = WEIR.control_plane(&[]);
     assert_eq!(cp.json("POST", "/node/v1/register", "wrong-token-wrong-token", &registration()).status, 401);
     let registered = cp.json("POST", "/node/v1/register", TOKEN, &registration());
     assert_eq!(registered.status, 200, "{registered:?}");
@@ -163,7 +45,7 @@ fn a_node_registers_beats_and_polls_a_signed_policy() {
 
 #[test]
 fn a_session_needs_its_csrf_token_and_ends() {
-    let cp = ControlPlane::start(&[]);
+    let cp = WEIR.control_plane(&[]);
     assert_eq!(cp.call("GET", "/api/v1/me", &[], b"").status, 401);
     let browser = cp.login();
     let me = browser.get("/api/v1/me").json();
@@ -186,7 +68,7 @@ fn a_session_needs_its_csrf_token_and_ends() {
 #[test]
 fn clients_behind_a_proxy_are_told_apart() {
     let cp =
-        ControlPlane::start(&["control_plane.trusted_proxies=127.0.0.0/8", "control_plane.real_ip_header=Forwarded"]);
+        WEIR.control_plane(&["control_plane.trusted_proxies=127.0.0.0/8", "control_plane.real_ip_header=Forwarded"]);
     let login = |client: &str, password: &str| {
         let body = json!({"login": "admin", "password": password}).to_string();
         let client = format!("for={client};proto=https");
@@ -212,8 +94,8 @@ fn metrics_of_a_control_plane_are_served_alone_and_beside_a_node() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let listen = format!("metrics.listen_address=127.0.0.1:{port}");
     let sets = ["metrics.enabled=true", listen.as_str()];
-    for start in [ControlPlane::start, ControlPlane::start_all] {
-        let cp = start(&sets);
+    for start in [Program::control_plane, Program::all_in_one] {
+        let cp = start(&WEIR, &sets);
         let page = || {
             let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
             stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: m\r\nConnection: close\r\n\r\n").unwrap();
@@ -233,11 +115,11 @@ fn metrics_of_a_control_plane_are_served_alone_and_beside_a_node() {
 
 #[test]
 fn what_one_process_blocks_stands_in_its_api_and_a_change_of_mode_acts() {
-    let both = ControlPlane::start_all(&[]);
+    let both = WEIR.all_in_one(&[]);
     let judge = || {
         let mut stream = TcpStream::connect(both.node.unwrap()).unwrap();
         let attack = b"GET /etc/passwd HTTP/1.1\r\nHost: shop.example\r\n\r\n";
-        stream.write_all(&crate::node::call("/v1/requests", &[], attack)).unwrap();
+        stream.write_all(&call("/v1/requests", &[], attack)).unwrap();
         read(&mut BufReader::new(stream)).unwrap().header("inspector-verdict").unwrap().to_owned()
     };
     assert_eq!(judge(), "block");
@@ -250,16 +132,4 @@ fn what_one_process_blocks_stands_in_its_api_and_a_change_of_mode_acts() {
     let changed = browser.send("PUT", "/api/v1/policy/general", &json!({"mode": "monitoring"}));
     assert_eq!(changed.status, 200, "{changed:?}");
     eventually("monitoring on the node", || (judge() == "pass").then_some(()));
-}
-
-/// Waits until `done` answers something.
-pub fn eventually<T>(what: &str, mut done: impl FnMut() -> Option<T>) -> T {
-    let begin = std::time::Instant::now();
-    loop {
-        if let Some(value) = done() {
-            return value;
-        }
-        assert!(begin.elapsed() < PATIENCE, "{what} did not happen");
-        std::thread::sleep(Duration::from_millis(50));
-    }
 }

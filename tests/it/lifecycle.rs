@@ -1,14 +1,16 @@
-use crate::node::{Node, call, read};
-use crate::stub::until;
+use crate::WEIR;
 use std::io::{BufReader, Write};
 use std::net::TcpStream;
+use weir_testkit::http::read;
+use weir_testkit::node::call;
+use weir_testkit::{PATIENCE, until};
 
 const BENIGN: &[u8] = b"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n";
 const ATTACK: &[u8] = b"GET /etc/passwd HTTP/1.1\r\nHost: example.com\r\n\r\n";
 
 #[test]
 fn a_connection_ends_after_its_share_of_calls() {
-    let node = Node::start(&["connector.per_connection_limits.max_requests=3"]);
+    let node = WEIR.node(&["connector.per_connection_limits.max_requests=3"]);
     let mut stream = BufReader::new(node.connect());
     for n in 1..=3 {
         stream.get_mut().write_all(&call("/v1/requests", &[], BENIGN)).unwrap();
@@ -21,24 +23,24 @@ fn a_connection_ends_after_its_share_of_calls() {
 
 #[test]
 fn more_calls_than_allowed_are_shed() {
-    let node = Node::start(&["load.max_concurrent_calls=1"]);
+    let node = WEIR.node(&["load.max_concurrent_calls=1"]);
     // The interim answer shows that the call is under way.
     let mut slow = BufReader::new(node.connect());
     let bytes = call("/v1/requests", &[("Expect", "100-continue")], BENIGN);
     let (head, body) = bytes.split_at(bytes.len() - BENIGN.len());
     slow.get_mut().write_all(head).unwrap();
     assert_eq!(read(&mut slow).unwrap().status, 100);
-    let shed = node.judge(BENIGN);
+    let shed = node.inspect(BENIGN);
     assert_eq!(shed.status, 503);
     assert_eq!((shed.header("retry-after"), shed.header("inspector-verdict")), (Some("1"), None));
     slow.get_mut().write_all(body).unwrap();
     assert_eq!(read(&mut slow).unwrap().status, 204);
-    assert_eq!(node.judge(BENIGN).status, 204);
+    assert_eq!(node.inspect(BENIGN).status, 204);
 }
 
 #[test]
 fn calls_under_way_are_answered_on_sigterm() {
-    let mut node = Node::start(&[]);
+    let mut node = WEIR.node(&[]);
     let mut stream = BufReader::new(node.connect());
     // The interim answer shows that the call is under way.
     let bytes = call("/v1/requests", &[("Expect", "100-continue")], ATTACK);
@@ -54,8 +56,23 @@ fn calls_under_way_are_answered_on_sigterm() {
 }
 
 #[test]
+fn a_second_signal_ends_the_process_at_once() {
+    let mut node = WEIR.node(&["load.drain_timeout=10m", "load.body_timeout=10m"]);
+    let mut stream = BufReader::new(node.connect());
+    let bytes = call("/v1/requests", &[("Expect", "100-continue")], ATTACK);
+    stream.get_mut().write_all(&bytes[..bytes.len() - ATTACK.len()]).unwrap();
+    assert_eq!(read(&mut stream).unwrap().status, 100, "the call is under way");
+    node.signal("TERM");
+    until("the node does not listen any more", || TcpStream::connect(node.api).is_err());
+    let begin = std::time::Instant::now();
+    node.signal("INT");
+    assert_eq!(node.wait(), Some(3), "the call under way is left unanswered");
+    assert!(begin.elapsed() < PATIENCE / 2, "it took {:?}", begin.elapsed());
+}
+
+#[test]
 fn accepted_copies_are_judged_before_the_node_is_gone() {
-    let mut node = Node::start(&["http_inspector.workers=1", "load.background_queue=100"]);
+    let mut node = WEIR.node(&["http_inspector.workers=1", "load.background_queue=100"]);
     let body = format!("{{\"a\":[{}\"/etc/passwd\"]}}", "\"x y z\",".repeat(8_000));
     let raw = format!("POST / HTTP/1.1\r\nHost: example.com\r\nContent-Type: application/json\r\n\r\n{body}");
     for n in 0..6 {
@@ -79,14 +96,14 @@ fn a_reload_takes_good_rules_and_keeps_the_last_good_on_a_bad_file() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("weir.yaml");
     std::fs::write(&file, "version: 4\nmode: connector-server\nroute_config:\n  wallarm_mode: monitoring\n").unwrap();
-    let node = Node::start_with(&["--config", file.to_str().unwrap()], &[]);
-    assert_eq!(node.judge(ATTACK).status, 204);
+    let node = WEIR.node_with(&["--config", file.to_str().unwrap()], &[]);
+    assert_eq!(node.inspect(ATTACK).status, 204);
     std::fs::write(&file, "version: 4\nmode: connector-server\nroute_config:\n  wallarm_mode: block\n").unwrap();
-    until("the new mode holds", || node.judge(ATTACK).status == 200);
+    until("the new mode holds", || node.inspect(ATTACK).status == 200);
     std::fs::write(&file, "route_config: [broken\n").unwrap();
     node.signal("HUP");
     until("the file is refused", || node.metric("application_config_reload_errors_total") >= 1.0);
-    assert_eq!(node.judge(ATTACK).status, 200);
+    assert_eq!(node.inspect(ATTACK).status, 200);
 }
 
 #[test]
@@ -97,7 +114,7 @@ fn a_reload_changes_keys_and_logs_and_names_what_needs_a_restart() {
         std::fs::write(&file, format!("connector: {{auth: {{keys: [{key}]}}}}\n{more}")).unwrap();
     };
     write("0123456789abcdef-old", "log: {access_log: {enabled: false}}\n");
-    let node = Node::start_with(&["--config", file.to_str().unwrap()], &[]);
+    let node = WEIR.node_with(&["--config", file.to_str().unwrap()], &[]);
     let ask = |key: &str, id: &str| {
         let key = format!("Bearer {key}");
         node.call("/v1/requests", &[("Authorization", &key), ("Inspector-Request-Id", id)], BENIGN)

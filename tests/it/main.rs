@@ -1,12 +1,10 @@
 //! The node from outside: the program is started, called over TCP and stopped.
 
 mod aggregation; // between nodes and a control plane
-mod answer; // of HTTP/1.1
 mod api; // verdicts, both forms, refusals, coverage
 mod backup; // the store of a control plane in a file, and back
 mod control_plane; // accounts, nodes, policy, API
 mod lifecycle; // limits of connections, reload, drain
-mod node; // starts nodes and calls them
 mod openapi; // the description and the code agree
 mod packs; // rule packs and databases, from upload to verdict
 mod pki; // certificates for tests, and a client that verifies them
@@ -15,3 +13,8 @@ mod refused_bodies; // what is still being sent when it is refused
 mod stub; // a control plane of the test
 mod sync; // registration, policy, last good policy
 mod transport; // TLS, client certificates, h2, time-outs
+
+use weir_testkit::Program;
+
+/// The program under test.
+const WEIR: Program = Program(env!("CARGO_BIN_EXE_weir"));

@@ -1,9 +1,9 @@
-use crate::answer::Answer;
-use crate::node::Node;
+use crate::WEIR;
 use std::collections::BTreeSet;
 use weir_node::http_inspector::call::headers_read;
 use weir_node::http_inspector::coverage::{LEGS, REASONS};
 use weir_node::http_inspector::service::ROUTES;
+use weir_testkit::Response;
 
 #[test]
 fn the_description_is_served_and_names_every_route_and_no_other() {
@@ -27,7 +27,7 @@ fn every_required_header_is_asked_for_and_every_described_one_is_read() {
     // The media type is described with the bodies that it is of.
     let read: BTreeSet<&str> = headers_read().filter(|name| *name != "Content-Type").collect();
     assert_eq!(names, read);
-    let node = Node::start(&[]);
+    let node = WEIR.node(&[]);
     let mut required = 0;
     for parameter in parameters("/v1/requests") {
         let name = parameter["name"].as_str().unwrap();
@@ -78,8 +78,8 @@ fn described() -> serde_json::Value {
 
 #[test]
 fn answers_carry_the_described_headers_and_no_other() {
-    let node = Node::start(&["connector.auth.keys=0123456789abcdef", "connector.max_call_bytes=64KiB"]);
-    let monitoring = Node::start(&["route_config.wallarm_mode=monitoring"]);
+    let node = WEIR.node(&["connector.auth.keys=0123456789abcdef", "connector.max_call_bytes=64KiB"]);
+    let monitoring = WEIR.node(&["route_config.wallarm_mode=monitoring"]);
     let described = described();
     let key = ("Authorization", "Bearer 0123456789abcdef");
     let trace = ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
@@ -108,7 +108,7 @@ fn answers_carry_the_described_headers_and_no_other() {
             assert!(there || about["required"] != true, "{status} lacks {name}");
         }
     }
-    let has = |answer: &Answer, name: &str| answer.header(name).is_some();
+    let has = |answer: &Response, name: &str| answer.header(name).is_some();
     assert!(has(&answers[0].1, "traceparent") && has(&answers[2].1, "inspector-context"));
     assert!(has(&answers[3].1, "inspector-attack") && !has(&answers[0].1, "inspector-attack"));
     let answer = node.call("/openapi.json", &[], b"");

@@ -1,7 +1,6 @@
 //! Rule packs and databases: brought to a running control plane, followed by its nodes, rolled back.
 
-use crate::control_plane::{Browser, ControlPlane, TOKEN, eventually};
-use crate::node::{Node, read};
+use crate::WEIR;
 use crate::policy::database;
 use crate::stub::sha256;
 use base64::Engine as _;
@@ -11,6 +10,10 @@ use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
+use weir_testkit::control_plane::TOKEN;
+use weir_testkit::http::read;
+use weir_testkit::node::call;
+use weir_testkit::{ControlPlane, Response, Session, eventually};
 
 /// A pack of one signature that no other one makes needless.
 fn pack(word: &str, about: &str) -> String {
@@ -20,20 +23,20 @@ fn pack(word: &str, about: &str) -> String {
     )
 }
 
-fn upload(browser: &Browser<'_>, path: &str, content: &[u8]) -> crate::answer::Answer {
+fn upload(browser: &Session<'_>, path: &str, content: &[u8]) -> Response {
     browser.bytes("POST", path, content)
 }
 
 fn blocks(of: &ControlPlane, word: &str) -> bool {
     let mut stream = TcpStream::connect(of.node.unwrap()).unwrap();
     let request = format!("GET /?q={word} HTTP/1.1\r\nHost: a\r\n\r\n");
-    stream.write_all(&crate::node::call("/v1/requests", &[], request.as_bytes())).unwrap();
+    stream.write_all(&call("/v1/requests", &[], request.as_bytes())).unwrap();
     read(&mut BufReader::new(stream)).unwrap().header("inspector-verdict").unwrap() == "block"
 }
 
 #[test]
 fn a_pack_acts_on_the_node_until_it_is_rolled_back() {
-    let both = ControlPlane::start_all(&[]);
+    let both = WEIR.all_in_one(&[]);
     let browser = both.login();
     assert!(!blocks(&both, "xyzzy-plugh"));
     let first = browser.get("/api/v1/policy").json()["serial"].as_u64().unwrap();
@@ -78,7 +81,7 @@ fn a_pack_acts_on_the_node_until_it_is_rolled_back() {
 
 #[test]
 fn a_bad_pack_is_refused_with_every_mistake_and_changes_nothing() {
-    let cp = ControlPlane::start(&[]);
+    let cp = WEIR.control_plane(&[]);
     let browser = cp.login();
     let serial = browser.get("/api/v1/policy").json()["serial"].clone();
     let first = pack("abc", "One.").replace("attack: rce", "attack: nonsense");
@@ -110,7 +113,7 @@ fn a_bad_pack_is_refused_with_every_mistake_and_changes_nothing() {
 
 #[test]
 fn nodes_alone_fetch_files_by_their_hash_and_old_nodes_are_not_told_of_them() {
-    let cp = ControlPlane::start(&[]);
+    let cp = WEIR.control_plane(&[]);
     let browser = cp.login();
     let content = pack("xyzzy-plugh", "One.");
     assert_eq!(upload(&browser, "/api/v1/rule-packs/own?activate=true", content.as_bytes()).status, 201);
@@ -176,7 +179,7 @@ fn serve(files: &Arc<Mutex<Files>>) -> String {
 
 #[test]
 fn a_mirror_takes_over_what_is_signed_and_keeps_the_last_good_otherwise() {
-    let both = ControlPlane::start_all(&[]);
+    let both = WEIR.all_in_one(&[]);
     let browser = both.login();
     let [key, other] = [[1u8; 32], [2; 32]].map(|seed| Ed25519KeyPair::from_seed_unchecked(&seed).unwrap());
     let files = Arc::<Mutex<Files>>::default();
@@ -226,7 +229,7 @@ fn a_mirror_takes_over_what_is_signed_and_keeps_the_last_good_otherwise() {
 
 #[test]
 fn a_database_and_a_pack_reach_a_node_behind_an_aggregation() {
-    let cp = ControlPlane::start(&[]);
+    let cp = WEIR.control_plane(&[]);
     let browser = cp.login();
     let data = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
     let joins = |to: std::net::SocketAddr, data: &tempfile::TempDir| {
@@ -239,9 +242,8 @@ fn a_database_and_a_pack_reach_a_node_behind_an_aggregation() {
             "aggregation.service_address=127.0.0.1:0".into(),
         ]
     };
-    let start = |role: &str, sets: &[String]| {
-        Node::start_as(&[role], &[], &sets.iter().map(String::as_str).collect::<Vec<_>>())
-    };
+    let start =
+        |role: &str, sets: &[String]| WEIR.node_as(&[role], &[], &sets.iter().map(String::as_str).collect::<Vec<_>>());
     let aggregation = start("aggregation", &joins(cp.api, &data[0]));
     let node = start("processing", &joins(aggregation.api, &data[1])[..5]);
     let from = |client: &str, query: &str| {

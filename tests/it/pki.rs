@@ -1,7 +1,5 @@
 //! Certificates made for a test, and a client that verifies them.
 
-use crate::answer::Answer;
-use crate::node::{PATIENCE, read};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
@@ -9,6 +7,8 @@ use std::io::{self, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use weir_testkit::http::read;
+use weir_testkit::{PATIENCE, Response};
 
 /// A certificate authority.
 pub struct Authority {
@@ -103,7 +103,7 @@ impl Client {
     }
 
     /// Sends one call; none where the connection ended without an answer.
-    pub fn call(&self, to: SocketAddr, bytes: &[u8]) -> io::Result<Option<Answer>> {
+    pub fn call(&self, to: SocketAddr, bytes: &[u8]) -> io::Result<Option<Response>> {
         let mut stream = self.connect(to)?;
         stream.write_all(bytes)?;
         Ok(read(&mut BufReader::new(stream)))

@@ -1,9 +1,9 @@
 //! Policy on a running node: custom signatures, lists, databases, switches of the configuration.
 
-use crate::node::Node;
-use crate::stub::until;
+use crate::WEIR;
 use maxminddb_writer::{Database, paths::IpAddrWithMask};
 use std::path::{Path, PathBuf};
+use weir_testkit::{Node, until};
 
 const REQUEST: &[u8] = b"GET /a?q=hello HTTP/1.1\r\nHost: example.com\r\n\r\n";
 
@@ -11,7 +11,7 @@ fn start(directory: &Path, policy: &str, more: &[&str]) -> (Node, PathBuf) {
     let file = directory.join("policy.yaml");
     std::fs::write(&file, policy).unwrap();
     let set = format!("policy.file={}", file.display());
-    (Node::start(&[&[set.as_str()], more].concat()), file)
+    (WEIR.node(&[&[set.as_str()], more].concat()), file)
 }
 
 /// The reason of a block; none for a pass.
@@ -32,7 +32,7 @@ fn a_custom_signature_blocks_where_it_looks_and_goes_with_its_rule() {
     let (node, file) = start(directory.path(), rule, &[]);
     let ask = |query: &str| {
         let raw = format!("GET /kitchen?{query} HTTP/1.1\r\nHost: example.com\r\n\r\n");
-        node.judge(raw.as_bytes())
+        node.inspect(raw.as_bytes())
     };
     let blocked = ask("pot=my-tea-pot42");
     assert_eq!(blocked.status, 200, "{blocked:?}");
@@ -86,13 +86,13 @@ fn a_hundred_thousand_listed_addresses_are_looked_up() {
 
 #[test]
 fn two_hosts_are_an_attack() {
-    let node = Node::start(&[]);
+    let node = WEIR.node(&[]);
     let two = b"GET /a HTTP/1.1\r\nHost: example.com\r\nHost: other.test\r\n\r\n";
     assert_eq!(reason(&node, "203.0.113.9", two).as_deref(), Some("attack"));
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("weir.yaml");
     std::fs::write(&file, "anomalies: {duplicate_host: report}\n").unwrap();
-    let node = Node::start_with(&["--config", file.to_str().unwrap()], &[]);
+    let node = WEIR.node_with(&["--config", file.to_str().unwrap()], &[]);
     assert_eq!(reason(&node, "203.0.113.9", two), None);
 }
 
@@ -106,7 +106,7 @@ fn routes_are_chosen_by_the_path_as_sent_where_that_is_wanted() {
             "connector: {{url_normalize: {normalize}}}\nroute_config:\n  routes:\n  - {{route: /shop/a, wallarm_mode: off}}\n"
         );
         std::fs::write(&file, text).unwrap();
-        let node = Node::start_with(&["--config", file.to_str().unwrap()], &[]);
-        assert_eq!(node.judge(attack).status, status, "{normalize}");
+        let node = WEIR.node_with(&["--config", file.to_str().unwrap()], &[]);
+        assert_eq!(node.inspect(attack).status, status, "{normalize}");
     }
 }

@@ -1,15 +1,17 @@
 //! Bodies that are refused while they are being sent: the client sees why, and can go on.
 
-use crate::control_plane::ControlPlane;
-use crate::node::{Node, PATIENCE, call, read};
+use crate::WEIR;
 use std::io::{BufReader, Write};
 use std::net::TcpStream;
+use weir_testkit::http::read;
+use weir_testkit::node::call;
+use weir_testkit::{ControlPlane, PATIENCE};
 
 const BENIGN: &[u8] = b"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n";
 
 #[test]
 fn refused_bodies_are_read_so_that_the_connection_goes_on() {
-    let node = Node::start(&["connector.max_call_bytes=1MiB", "connector.auth.keys=0123456789abcdef"]);
+    let node = WEIR.node(&["connector.max_call_bytes=1MiB", "connector.auth.keys=0123456789abcdef"]);
     let key = ("Authorization", "Bearer 0123456789abcdef");
     let mut stream = BufReader::new(node.connect());
     let large = vec![b'x'; 1_500_000];
@@ -36,7 +38,7 @@ fn refused_bodies_are_read_so_that_the_connection_goes_on() {
 
 #[test]
 fn who_waits_for_100_gets_the_refusal_at_once() {
-    let node = Node::start(&["connector.auth.keys=0123456789abcdef"]);
+    let node = WEIR.node(&["connector.auth.keys=0123456789abcdef"]);
     let mut stream = BufReader::new(node.connect());
     let bytes = call("/v1/requests", &[("Expect", "100-continue")], &[b'x'; 1000]);
     stream.get_mut().write_all(&bytes[..bytes.len() - 1000]).unwrap();
@@ -52,7 +54,7 @@ fn connect(cp: &ControlPlane) -> BufReader<TcpStream> {
 
 #[test]
 fn a_body_that_the_control_plane_refuses_is_read_so_that_the_answer_is_seen() {
-    let cp = ControlPlane::start(&[]);
+    let cp = WEIR.control_plane(&[]);
     let mut stream = connect(&cp);
     let large = vec![b' '; 8 << 20];
     let length = format!("Content-Length: {}\r\n\r\n", large.len());
@@ -75,7 +77,7 @@ fn a_body_that_the_control_plane_refuses_is_read_so_that_the_answer_is_seen() {
 
 #[test]
 fn a_body_without_end_ends_the_connection() {
-    let cp = ControlPlane::start(&[]);
+    let cp = WEIR.control_plane(&[]);
     let mut stream = connect(&cp);
     let head = b"POST /nothing HTTP/1.1\r\nHost: cp\r\nTransfer-Encoding: chunked\r\n\r\n";
     stream.get_mut().write_all(head).unwrap();

@@ -21,6 +21,7 @@ use tokio::sync::watch;
 use weir_protocol::node_api::{
     self, Ack, Heartbeat, Identity, PolicyKey, Record, Register, Registered, SignedPolicy, Statistics,
 };
+use weir_testkit::until;
 
 /// The deploy token.
 pub const TOKEN: &str = "deploy-token-of-the-test";
@@ -178,14 +179,6 @@ impl Drop for Stub {
 }
 
 /// Polls until `done`, with a generous limit.
-pub fn until(what: &str, mut done: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !done() {
-        assert!(Instant::now() < deadline, "waited in vain for {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
 type Plane = State<Arc<Shared>>;
 
 fn router(shared: Arc<Shared>) -> Router {

@@ -1,22 +1,23 @@
 //! A node and its control plane: registration, policy, what stays when it is away.
 
-use crate::node::Node;
-use crate::stub::{Signer, Stub, TOKEN, payload, sha256, until};
+use crate::WEIR;
+use crate::stub::{Signer, Stub, TOKEN, payload, sha256};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::Path;
+use weir_testkit::{Node, until};
 
 const ATTACK: &[u8] = b"GET /etc/passwd HTTP/1.1\r\nHost: example.com\r\n\r\n";
 
 fn start(stub: &Stub, data: &Path, more: &[&str]) -> Node {
     let sets = stub.sets(data);
     let sets: Vec<&str> = sets.iter().map(String::as_str).chain(more.iter().copied()).collect();
-    Node::start_as(&["processing"], &[], &sets)
+    WEIR.node_as(&["processing"], &[], &sets)
 }
 
 fn blocks(node: &Node) -> bool {
-    match node.judge(ATTACK).status {
+    match node.inspect(ATTACK).status {
         200 => true,
         204 => false,
         other => panic!("status {other}"),
@@ -235,7 +236,7 @@ fn rule_packs_come_with_the_policy_and_only_as_they_were_named() {
     let (signer, data) = (Signer::new(1), tempfile::tempdir().unwrap());
     let mut stub = Stub::start(&signer);
     let node = start(&stub, data.path(), &[]);
-    let hit = |node: &Node| node.judge(PACK_ATTACK).status == 200;
+    let hit = |node: &Node| node.inspect(PACK_ATTACK).status == 200;
     assert!(!hit(&node));
     let mut policy = mode(1, "block");
     policy["rule_packs"] = json!([blob("extra", PACK.as_bytes())]);
@@ -291,7 +292,7 @@ fn databases_come_with_the_policy() {
     stub.told(|told| told.blobs.insert(sha256(&content), content.clone()));
     stub.publish(signer.publish(&policy));
     let benign = b"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n";
-    until("the denylisted country", || node.judge(benign).status == 200);
+    until("the denylisted country", || node.inspect(benign).status == 200);
 }
 
 /// The vendor's host is read by a proxy of the environment before anything else would be: if anything were sent there, it
@@ -312,7 +313,7 @@ fn a_token_for_the_vendor_never_leaves() {
     };
     let start = |host: &str| {
         let host = format!("api.host={host}");
-        Node::start_as(&["processing"], &environment, &[&host, &token, &directory])
+        WEIR.node_as(&["processing"], &environment, &[&host, &token, &directory])
     };
     // That a call would be seen here:
     let other = std::thread::scope(|scope| {

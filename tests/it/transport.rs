@@ -1,11 +1,12 @@
-use crate::control_plane::ControlPlane;
-use crate::node::{Node, PATIENCE, call, read};
+use crate::WEIR;
 use crate::pki::{Authority, Client};
-use crate::stub::until;
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use std::io::{BufReader, Read, Write};
 use std::time::Duration;
+use weir_testkit::http::read;
+use weir_testkit::node::call;
+use weir_testkit::{PATIENCE, Program, until};
 
 const BENIGN: &[u8] = b"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n";
 const ATTACK: &[u8] = b"GET /etc/passwd HTTP/1.1\r\nHost: example.com\r\n\r\n";
@@ -19,7 +20,7 @@ fn a_new_certificate_is_used_without_a_restart_and_a_bad_one_is_not() {
     let directory = tempfile::tempdir().unwrap();
     let (first, second) = (Authority::new("first"), Authority::new("second"));
     let (cert, key) = first.issue(directory.path(), "node", "node.test");
-    let node = Node::start(&[&set("tls_cert", &cert), &set("tls_key", &key)]);
+    let node = WEIR.node(&[&set("tls_cert", &cert), &set("tls_key", &key)]);
     let mut kept = BufReader::new(Client::new(&first, None).connect(node.api).unwrap());
     let ask = |client: &Client| Some(client.call(node.api, &call("/v1/requests", &[], ATTACK)).ok()??.status);
     assert_eq!(ask(&Client::new(&first, None)), Some(200));
@@ -40,13 +41,13 @@ fn a_new_certificate_is_used_without_a_restart_and_a_bad_one_is_not() {
 
 #[test]
 fn a_control_plane_takes_up_a_new_certificate() {
-    for start in [ControlPlane::start, ControlPlane::start_all] {
+    for start in [Program::control_plane, Program::all_in_one] {
         let directory = tempfile::tempdir().unwrap();
         let (first, second) = (Authority::new("first"), Authority::new("second"));
         let (cert, key) = first.issue(directory.path(), "console", "node.test");
         let cert = format!("control_plane.tls_cert={}", cert.display());
         let key = format!("control_plane.tls_key={}", key.display());
-        let cp = start(&[&cert, &key]);
+        let cp = start(&WEIR, &[&cert, &key]);
         let asked = b"GET /login HTTP/1.1\r\nHost: console\r\n\r\n";
         let ask = |authority: &Authority| Some(Client::new(authority, None).call(cp.api, asked).ok()??.status);
         assert_eq!((ask(&first), ask(&second)), (Some(200), None));
@@ -63,7 +64,7 @@ fn client_certificates_are_asked_for() {
     let (cert, key) = authority.issue(directory.path(), "node", "node.test");
     let ca = authority.write(directory.path(), "ca");
     let sets = [set("tls_cert", &cert), set("tls_key", &key), set("auth.client_ca", &ca)];
-    let node = Node::start(&[&sets[0], &sets[1], &sets[2]]);
+    let node = WEIR.node(&[&sets[0], &sets[1], &sets[2]]);
     let ask = |from: Option<&Authority>| {
         let client = Client::new(&authority, from.map(|from| from.issue_key("connector")));
         client.call(node.api, &call("/v1/requests", &[], BENIGN)).ok().flatten().map(|answer| answer.status)
@@ -81,7 +82,7 @@ fn a_key_does_where_there_is_no_client_certificate() {
     let (cert, key) = authority.issue(directory.path(), "node", "node.test");
     let ca = authority.write(directory.path(), "ca");
     let sets = [set("tls_cert", &cert), set("tls_key", &key), set("auth.client_ca", &ca)];
-    let node = Node::start(&[&sets[0], &sets[1], &sets[2], "connector.auth.keys=0123456789abcdef"]);
+    let node = WEIR.node(&[&sets[0], &sets[1], &sets[2], "connector.auth.keys=0123456789abcdef"]);
     let ask = |certificate: bool, key: &str| {
         let client = Client::new(&authority, certificate.then(|| authority.issue_key("connector")));
         client.call(node.api, &call("/v1/requests", &[("Authorization", key)], BENIGN)).unwrap().unwrap().status
@@ -122,7 +123,7 @@ where
 
 #[tokio::test]
 async fn h2_is_spoken_with_prior_knowledge_and_ends_with_goaway() {
-    let node = Node::start(&["connector.per_connection_limits.max_requests=3"]);
+    let node = WEIR.node(&["connector.per_connection_limits.max_requests=3"]);
     let stream = tokio::net::TcpStream::connect(node.api).await.unwrap();
     let statuses = tokio::time::timeout(PATIENCE, h2_until_goodbye(stream)).await.unwrap();
     assert_eq!(statuses, [200, 200, 200]);
@@ -135,7 +136,7 @@ async fn h2_is_chosen_by_alpn() {
     let authority = Authority::new("ours");
     let (cert, key) = authority.issue(directory.path(), "node", "node.test");
     let limit = "connector.per_connection_limits.max_requests=3";
-    let node = Node::start(&[&set("tls_cert", &cert), &set("tls_key", &key), limit]);
+    let node = WEIR.node(&[&set("tls_cert", &cert), &set("tls_key", &key), limit]);
     let stream = tokio::net::TcpStream::connect(node.api).await.unwrap();
     let connector = tokio_rustls::TlsConnector::from(Client::new(&authority, None).config(&[b"h2"]));
     let stream = connector.connect("node.test".try_into().unwrap(), stream).await.unwrap();
@@ -146,7 +147,7 @@ async fn h2_is_chosen_by_alpn() {
 
 #[tokio::test]
 async fn idle_h2_connections_get_goaway_when_the_node_stops() {
-    let mut node = Node::start(&[]);
+    let mut node = WEIR.node(&[]);
     let stream = tokio::net::TcpStream::connect(node.api).await.unwrap();
     let (mut sender, connection) =
         hyper::client::conn::http2::handshake::<_, _, Full<bytes::Bytes>>(TokioExecutor::new(), TokioIo::new(stream))
@@ -165,7 +166,7 @@ async fn idle_h2_connections_get_goaway_when_the_node_stops() {
 
 #[test]
 fn idle_connections_are_closed() {
-    let node = Node::start(&["load.idle_timeout=200ms", "load.header_timeout=10m"]);
+    let node = WEIR.node(&["load.idle_timeout=200ms", "load.header_timeout=10m"]);
     let mut stream = BufReader::new(node.connect());
     stream.get_mut().write_all(&call("/v1/requests", &[], BENIGN)).unwrap();
     assert_eq!(read(&mut stream).unwrap().status, 204);
@@ -181,7 +182,7 @@ fn is_answered(stream: &mut BufReader<std::net::TcpStream>) -> bool {
 
 #[test]
 fn idle_connections_outlive_the_time_for_a_head() {
-    let node = Node::start(&["load.header_timeout=1s", "load.idle_timeout=10m"]);
+    let node = WEIR.node(&["load.header_timeout=1s", "load.idle_timeout=10m"]);
     until("a connection that was idle answers", || {
         let mut stream = BufReader::new(node.connect());
         if !is_answered(&mut stream) {
@@ -194,7 +195,7 @@ fn idle_connections_outlive_the_time_for_a_head() {
 
 #[test]
 fn a_further_head_has_the_time_for_a_head() {
-    let node = Node::start(&["load.header_timeout=1s", "load.idle_timeout=10m"]);
+    let node = WEIR.node(&["load.header_timeout=1s", "load.idle_timeout=10m"]);
     until("a connection is ended over its second head", || {
         let mut stream = BufReader::new(node.connect());
         let answered = is_answered(&mut stream);
@@ -210,7 +211,7 @@ fn a_further_head_has_the_time_for_a_head() {
 
 #[test]
 fn heads_and_bodies_that_do_not_come_end_the_connection() {
-    let node = Node::start(&["load.header_timeout=200ms", "load.body_timeout=200ms"]);
+    let node = WEIR.node(&["load.header_timeout=200ms", "load.body_timeout=200ms"]);
     let mut silent = node.connect();
     let mut slow_head = node.connect();
     slow_head.write_all(b"POST /v1/requests HTTP/1.1\r\nHost: n").unwrap();

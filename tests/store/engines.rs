@@ -1,9 +1,9 @@
 //! A fresh store for each test, on either engine.
 
-use crate::postgres::Server;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use weir_control_plane::store::Database;
+use weir_testkit::postgres::Server;
 
 /// A store of its own, and what must live as long.
 pub struct Fresh {

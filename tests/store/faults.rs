@@ -1,11 +1,11 @@
 //! What breaks in production: the server restarts, files are damaged, two processes share a directory.
 
 use crate::make::*;
-use crate::postgres::Server;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use weir_control_plane::store::{Database, Filter, Page, StoreError};
 use weir_protocol::hit::Hit;
+use weir_testkit::postgres::Server;
 
 const TASKS: u64 = 4;
 const BATCHES: u64 = 60;

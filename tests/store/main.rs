@@ -7,5 +7,4 @@ mod clocks; // clocks that are wrong
 mod faults; // restarts, damage
 mod ingest; // exactly once, in any order
 mod make; // hits and batches
-mod postgres; // a server of our own
 mod queries; // lists, filters, counts

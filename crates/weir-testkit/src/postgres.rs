@@ -1,16 +1,16 @@
-//! A PostgreSQL server that lives in a temporary directory, listens on a Unix socket there alone, and ends with the test
-//! process, however that ends: a shell holds the other end of a pipe.
+//! A PostgreSQL server in a temporary directory. It listens only on a Unix socket there, and ends with the test process,
+//! however that ends: a shell waits for the end of a pipe that the process holds open.
 //!
 //! Root cannot run PostgreSQL, so root becomes the user `postgres` for it. Text sorts by an ICU collation, unlike
 //! SQLite's: what relies on the order of bytes must say so.
 
+use crate::wait::{PATIENCE, skip};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Longest wait for the server: an idle machine needs a second.
-const PATIENCE: Duration = Duration::from_secs(60);
-
+/// A running server.
+#[derive(Debug)]
 pub struct Server {
     child: Option<Child>,
     tools: PathBuf,
@@ -21,7 +21,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts one; none where PostgreSQL is not installed. With `WEIR_REQUIRE_POSTGRES` set that is a failure.
+    /// Starts a server that ends with its value; none if PostgreSQL is not installed. With the environment variable
+    /// `WEIR_REQUIRE_POSTGRES`, a missing PostgreSQL is a failure.
     pub fn start() -> Option<Server> {
         Self::start_with(false, false)
     }
@@ -31,8 +32,7 @@ impl Server {
         Self::start_with(true, false)
     }
 
-    /// One that waits for the disk as in production: for the bench.
-    #[allow(dead_code)]
+    /// A server with `fsync` on, as in production: for the benches.
     pub fn start_durable() -> Option<Server> {
         Self::start_with(false, true)
     }
@@ -40,13 +40,7 @@ impl Server {
     fn start_with(shared: bool, durable: bool) -> Option<Server> {
         let Some(tools) = tools() else {
             assert!(std::env::var_os("WEIR_REQUIRE_POSTGRES").is_none(), "PostgreSQL is not installed");
-            // Bypasses the capture of output, so that the log shows that these tests did not run.
-            let stderr = std::fs::OpenOptions::new().append(true).open("/dev/stderr");
-            if let Ok(mut stderr) = stderr {
-                use std::io::Write;
-                writeln!(stderr, "SKIPPED: the store on PostgreSQL (no initdb; install Debian's package postgresql)")
-                    .unwrap();
-            }
+            skip("the store on PostgreSQL (no initdb; install Debian's package postgresql)");
             return None;
         };
         let keep = tempfile::Builder::new().prefix("weir-pg").tempdir().unwrap();
@@ -109,7 +103,7 @@ impl Server {
         }
     }
 
-    /// Stops the server as a crash does: nothing is written any more, and the next start recovers from its log.
+    /// Stops the server as a crash would: nothing more is written, and the next start recovers from its log.
     pub fn crash(&mut self) {
         let data = self.directory.join("data");
         let mut stop = self.tool("pg_ctl");
@@ -118,7 +112,7 @@ impl Server {
         self.stop();
     }
 
-    /// Makes a database and answers its URL.
+    /// Creates a database. Returns its URL.
     pub fn create(&self, name: &str) -> String {
         let output = self
             .tool("psql")
