@@ -4,6 +4,7 @@ mod aggregation; // between nodes and a control plane
 mod api; // verdicts, both forms, refusals, coverage
 mod backup; // the store of a control plane in a file, and back
 mod control_plane; // accounts, nodes, policy, API
+mod golden; // files of an older build
 mod lifecycle; // limits of connections, reload, drain
 mod openapi; // the description and the code agree
 mod packs; // rule packs and databases, from upload to verdict

@@ -36,6 +36,11 @@ impl Program {
         ControlPlane::start(*self, TempDir::new().unwrap(), &["control-plane"], sets)
     }
 
+    /// Starts `weir control-plane` in `directory`, which is removed at the end.
+    pub fn control_plane_in(&self, directory: TempDir, sets: &[&str]) -> ControlPlane {
+        ControlPlane::start(*self, directory, &["control-plane"], sets)
+    }
+
     /// Starts `weir`: a node and a control plane with a new store in one process.
     pub fn all_in_one(&self, sets: &[&str]) -> ControlPlane {
         ControlPlane::start(*self, TempDir::new().unwrap(), &[], sets)
