@@ -1,4 +1,4 @@
-{{/* Combinations that cannot work, each refused with a sentence. */}}
+{{/* Refuses combinations that cannot work, each with a sentence that says what to do. */}}
 {{- define "weir.checks" -}}
 {{- $connector := .Values.config.connector -}}
 {{- $plane := .Values.controlPlane -}}
@@ -6,19 +6,19 @@
 {{- $has := include "weir.hasControlPlane" . -}}
 
 {{- if eq $connector.mode "envoy-external-filter" -}}
-{{- fail "config.connector.mode is envoy-external-filter, but the Envoy filter protocol is not offered: use connector-server with a connector that speaks it." -}}
+{{- fail "config.connector.mode is envoy-external-filter, but weir does not support the Envoy filter protocol: use connector-server with one of its connectors." -}}
 {{- end -}}
 {{- if and $has $outside -}}
-{{- fail (printf "controlPlane.enabled is true, but config.api.host names another control plane (%s): empty config.api.host to use the one of this release, or set controlPlane.enabled=false." $outside) -}}
+{{- fail (printf "controlPlane.enabled is true, but config.api.host names another control plane (%s): remove config.api.host to use the one of this release, or set controlPlane.enabled=false." $outside) -}}
 {{- end -}}
 {{- if and .Values.aggregation.enabled (not (include "weir.hasApi" .)) -}}
-{{- fail "The aggregation has nowhere to send to: set config.api.host to your control plane, or controlPlane.enabled=true, or, for nodes that work alone, aggregation.enabled=false." -}}
+{{- fail "The aggregation has no control plane: set config.api.host to your control plane, or controlPlane.enabled=true, or, for nodes that work alone, aggregation.enabled=false." -}}
 {{- end -}}
 {{- if and $outside (not .Values.config.api.token) (not .Values.config.api.existingSecret.enabled) -}}
 {{- fail (printf "Nodes cannot register with %s without a token: set config.api.token, or config.api.existingSecret." $outside) -}}
 {{- end -}}
 {{- if and $has .Values.config.api.token (lt (len .Values.config.api.token) 16) -}}
-{{- fail "config.api.token has less than 16 characters, which the control plane does not take as its first Deploy token: choose a longer one, or none, and one is made." -}}
+{{- fail "config.api.token has fewer than 16 characters, and the control plane does not accept it as its first Deploy token: choose a longer one, or remove it to have one generated." -}}
 {{- end -}}
 {{- with .Values.config.api.existingSecret -}}
 {{- if and .enabled (not .secretName) -}}{{- fail "config.api.existingSecret is enabled, but names no Secret: set config.api.existingSecret.secretName." -}}{{- end -}}
@@ -30,19 +30,19 @@
 {{- if (get $connector.certificate $way).enabled -}}{{- $ways = append $ways $way -}}{{- end -}}
 {{- end -}}
 {{- if and .enabled (ne (len $ways) 1) -}}
-{{- fail (printf "config.connector.certificate is enabled with %d ways to get one (%s): enable exactly one of certManager, existingSecret, customSecret, certgen." (len $ways) (join ", " $ways | default "none")) -}}
+{{- fail (printf "config.connector.certificate is enabled with %d sources (%s): enable exactly one of certManager, existingSecret, customSecret, certgen." (len $ways) (join ", " $ways | default "none")) -}}
 {{- end -}}
 {{- if and .enabled .certManager.enabled (not .certManager.issuerRef.name) -}}{{- fail "config.connector.certificate.certManager needs issuerRef.name, the name of an Issuer." -}}{{- end -}}
 {{- if and .enabled .existingSecret.enabled (not .existingSecret.name) -}}{{- fail "config.connector.certificate.existingSecret needs name, the Secret with tls.crt and tls.key." -}}{{- end -}}
 {{- if and .enabled .customSecret.enabled (not (and .customSecret.crt .customSecret.key)) -}}{{- fail "config.connector.certificate.customSecret needs crt and key, base64 of PEM." -}}{{- end -}}
 {{- range $key := list "crt" "key" "ca" -}}
 {{- if not (regexMatch "^[A-Za-z0-9+/\\s]*[=\\s]*$" (get $connector.certificate.customSecret $key | toString)) -}}
-{{- fail (printf "config.connector.certificate.customSecret.%s is no base64: give what `base64 FILE` prints." $key) -}}
+{{- fail (printf "config.connector.certificate.customSecret.%s is not base64: use the output of `base64 FILE`." $key) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
 {{- if and $connector.auth.clientCaSecret (not $connector.certificate.enabled) -}}
-{{- fail "config.connector.auth.clientCaSecret asks connectors for certificates, which takes TLS: enable config.connector.certificate too." -}}
+{{- fail "config.connector.auth.clientCaSecret requires client certificates, which need TLS: enable config.connector.certificate too." -}}
 {{- end -}}
 {{- if and $connector.auth.keys $connector.auth.existingSecret -}}
 {{- fail "config.connector.auth has both keys and existingSecret: put all keys into one of them." -}}
@@ -50,7 +50,7 @@
 
 {{- if $has -}}
 {{- if and (gt (int $plane.replicaCount) 1) (not (include "weir.postgresql" .)) -}}
-{{- fail (printf "controlPlane.replicaCount is %d, but the embedded database serves one pod: give controlPlane.postgresql, or one replica." (int $plane.replicaCount)) -}}
+{{- fail (printf "controlPlane.replicaCount is %d, but the embedded database supports one pod: set controlPlane.postgresql, or use one replica." (int $plane.replicaCount)) -}}
 {{- end -}}
 {{- if and $plane.postgresql.url $plane.postgresql.existingSecret -}}
 {{- fail "controlPlane.postgresql has both url and existingSecret: keep one of them." -}}
@@ -69,7 +69,7 @@
 {{- $drain := include "weir.drain" (dict "root" . "role" "processing") | int | max 1 -}}
 {{- $needed := add (mul 2 $drain) .Values.processing.drainDelaySeconds | int -}}
 {{- if le (int .Values.processing.terminationGracePeriodSeconds) $needed -}}
-{{- fail (printf "processing.terminationGracePeriodSeconds is %d, but drainDelaySeconds and the drain, of calls and then of records, take up to %d: pods would be killed with calls under way. Raise it." (int .Values.processing.terminationGracePeriodSeconds) $needed) -}}
+{{- fail (printf "processing.terminationGracePeriodSeconds is %d, but drainDelaySeconds and the drain (of calls, then of records) take up to %d: pods would be killed with calls in progress. Increase it." (int .Values.processing.terminationGracePeriodSeconds) $needed) -}}
 {{- end -}}
 {{- with .Values.processing.spool -}}
 {{- if ge (include "weir.bytes" .size | int64) (include "weir.bytes" .sizeLimit | int64) -}}
@@ -114,10 +114,10 @@
 {{- if get $connector $key -}}{{- fail (printf "config.connector.%s is set by the chart: %s." $key $way) -}}{{- end -}}
 {{- end -}}
 {{- if and .Values.processing.service.headless (ne .Values.processing.service.type "ClusterIP") -}}
-{{- fail (printf "processing.service.headless is for type ClusterIP, but the type is %s, which needs an address of its own: leave one of them." .Values.processing.service.type) -}}
+{{- fail (printf "processing.service.headless needs type ClusterIP, but the type is %s, which needs its own address: remove one of them." .Values.processing.service.type) -}}
 {{- end -}}
 {{- if and .Values.kong.enabled .Values.kong.clusterPlugin (not (or .Values.kong.config.connector_key .Values.kong.connectorKeySecret.name $connector.auth.keys .Values.kong.config.client_certificate)) (or $connector.auth.existingSecret $connector.auth.clientCaSecret) -}}
-{{- fail "config.connector.auth asks connectors who they are, but the plugin has nothing to show, and Kong would forward everything uninspected: set kong.connectorKeySecret.name, or client_certificate and client_key of kong.config." -}}
+{{- fail "config.connector.auth requires connectors to authenticate, but the plugin has no credentials, and Kong would forward everything uninspected: set kong.connectorKeySecret.name, or client_certificate and client_key of kong.config." -}}
 {{- end -}}
 {{- if not (include "weir.aggregationPort" .) -}}
 {{- fail (printf "config.aggregation.serviceAddress is %q; write an address with its port, such as 0.0.0.0:3313." .Values.config.aggregation.serviceAddress) -}}
@@ -132,7 +132,7 @@
 {{- if $at -}}{{- fail (printf "config.node.%s is set by the chart: %s." $path $way) -}}{{- end -}}
 {{- end -}}
 {{- if eq (dig "health_check" "enabled" true $node | toString) "false" -}}
-{{- fail "config.node.health_check.enabled is false, but the probes ask for it: pods would be killed. Leave it out." -}}
+{{- fail "config.node.health_check.enabled is false, but the probes need it: pods would be killed. Remove it." -}}
 {{- end -}}
 {{- $metrics := .Values.processing.metrics.enabled -}}
 {{- if ne (dig "metrics" "enabled" $metrics $node) $metrics -}}
@@ -140,7 +140,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* A StatefulSet that is there keeps its claim templates whatever an upgrade says: Kubernetes would refuse with less of a sentence. */}}
+{{/* Kubernetes refuses changes to the claim templates of an existing StatefulSet; this refuses them earlier, and says what to do. */}}
 {{- define "weir.checks.claims" -}}
 {{- $there := lookup "apps/v1" "StatefulSet" .root.Release.Namespace .name -}}
 {{- if and $there (eq .root.Release.Name (dig "metadata" "annotations" "meta.helm.sh/release-name" "" $there)) -}}
@@ -153,7 +153,7 @@
 {{- $same := eq $old $new -}}
 {{- if and (eq $key "size") $old -}}{{- $same = eq (include "weir.bytes" $old) (include "weir.bytes" $new) -}}{{- end -}}
 {{- if and $claim (not $same) -}}
-{{- fail (printf "%s.%s is %q, but StatefulSet %s was made with %q, and Kubernetes does not change claim templates. Change the volume claims themselves, then: kubectl -n %s delete statefulset %s --cascade=orphan, and upgrade again." $.path $key $new $.name $old $.root.Release.Namespace $.name) -}}
+{{- fail (printf "%s.%s is %q, but StatefulSet %s was made with %q, and Kubernetes cannot change claim templates. Change the volume claims themselves, then run: kubectl -n %s delete statefulset %s --cascade=orphan, and upgrade again." $.path $key $new $.name $old $.root.Release.Namespace $.name) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

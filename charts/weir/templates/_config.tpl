@@ -64,7 +64,7 @@ token_file: /etc/weir/token/token
 node_group: {{ $api.nodeGroup | quote }}
 {{- end -}}
 
-{{/* connector: what the chart says itself, and what is passed on as it stands. */}}
+{{/* connector: keys that the chart sets, and keys that it passes on unchanged. */}}
 {{- define "weir.config.connector" -}}
 {{- $given := .Values.config.connector -}}
 {{- $own := list "mode" "blocking" "certificate" "auth" "route_config" "http_inspector" "proxy_headers" "input_filters" "log" "log_level" "real_ip_header" "disable_mesh" "mesh" "metrics" "health_check" "drop_on_overload" -}}

@@ -1,7 +1,7 @@
 {{/* What follows from the values. A condition answers "true" or nothing. */}}
 
 {{/* Helm drops the default of a key that a values file leaves empty (`extraEnvs:`): puts it back. Must be at the beginning of each
-file, since whichever is rendered first has to find it done. Keys of the node that are empty are left out, at any depth. */}}
+file, because any file may be rendered first. Keys of the node that are empty are left out, at any depth. */}}
 {{- define "weir.values" -}}
 {{- include "weir.pruned" .Values.config -}}
 {{- include "weir.filled" (dict "into" .Values "from" (.Files.Get "files/defaults.yaml" | fromYaml)) -}}
@@ -54,17 +54,17 @@ file, since whichever is rendered first has to find it done. Keys of the node th
 {{- end -}}
 {{- end -}}
 
-{{/* What runs the control plane: with a volume of its own a StatefulSet. */}}
+{{/* The kind of workload of the control plane: a StatefulSet if it has a volume. */}}
 {{- define "weir.controlPlaneKind" -}}
 {{- if and .Values.controlPlane.persistence.enabled (not (include "weir.postgresql" .)) -}}StatefulSet{{- else -}}Deployment{{- end -}}
 {{- end -}}
 
-{{/* Whether nodes have anything to talk to. */}}
+{{/* Whether nodes have a control plane. */}}
 {{- define "weir.hasApi" -}}
 {{- if or (include "weir.hasControlPlane" .) (include "weir.outside" .) -}}true{{- end -}}
 {{- end -}}
 
-{{/* The mode key of the chart stands for the master switch. */}}
+{{/* The mode key of the chart is the master switch for blocking. */}}
 {{- define "weir.blocking" -}}
 {{- with .Values.config.connector -}}
 {{- if kindIs "bool" .blocking -}}{{ .blocking }}{{- else -}}{{ ne .mode "monitoring" }}{{- end -}}
@@ -93,7 +93,7 @@ does, and then everything asked for is rendered. Takes root and api. */}}
 {{- $number := regexFind "^[0-9]+([.][0-9]+)?" $text | float64 -}}
 {{- $unit := regexReplaceAll "^[0-9]+([.][0-9]+)?" $text "" | trimSuffix "B" -}}
 {{- $factor := get (dict "" 1 "k" 1000 "K" 1000 "M" 1000000 "G" 1000000000 "T" 1000000000000 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "P" 1000000000000000 "Ti" 1099511627776 "Pi" 1125899906842624) $unit -}}
-{{- if not $factor -}}{{- fail (printf "%q is no size; write a number with Ki, Mi or Gi, such as 512Mi" $text) -}}{{- end -}}
+{{- if not $factor -}}{{- fail (printf "%q is not a size; write a number with Ki, Mi or Gi, such as 512Mi" $text) -}}{{- end -}}
 {{- mulf $number $factor | int64 -}}
 {{- end -}}
 

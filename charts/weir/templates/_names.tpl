@@ -13,7 +13,7 @@
 {{- else if not (contains $name .Release.Name) -}}
 {{- $full = printf "%s-%s" .Release.Name $name -}}
 {{- end -}}
-{{- /* A Service's name has no dots and begins with a letter, which that of a release need not. */ -}}
+{{- /* A Service's name has no dots and begins with a letter; a release's name need not. */ -}}
 {{- $full = regexReplaceAll "[._]" (lower $full) "-" -}}
 {{- if regexMatch "^[0-9]" $full -}}{{- $full = printf "r-%s" $full -}}{{- end -}}
 {{- $full | trunc 36 | regexFind "^.*[a-z0-9]" -}}

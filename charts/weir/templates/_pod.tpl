@@ -2,7 +2,7 @@
 
 {{- define "weir.pod.metadata" -}}
 labels:
-  {{- /* Without the chart's version: a new chart alone is no reason to replace pods. */}}
+  {{- /* Without the chart's version: a new chart alone must not replace pods. */}}
   {{- $own := merge (include "weir.selector" . | fromYaml) (dict "app.kubernetes.io/part-of" "weir") }}
   {{- $extra := mergeOverwrite (deepCopy .root.Values.extraLabels) .values.extraLabels .values.podLabels }}
   {{- toYaml (mergeOverwrite (deepCopy $extra) $own) | nindent 2 }}
@@ -123,13 +123,13 @@ securityContext:
 {{ $key }}:
   {{- $given := get $.values $key }}
   {{- range $.legacy }}{{- $given = get . $key | default $given }}{{- end }}
-  {{- /* Whoever gives a way to probe replaces ours; whoever gives times only keeps it. */}}
+  {{- /* A value with a probe handler replaces the default probe; a value with times only keeps its handler. */}}
   {{- if or $given.httpGet $given.tcpSocket $given.exec $given.grpc }}{{- $own = omit $own "httpGet" }}{{- end }}
   {{- toYaml (mergeOverwrite $own (deepCopy $given)) | nindent 2 }}
 {{- end }}
 {{- end -}}
 
-{{/* The file of the role, and the token of usage Node deployment. */}}
+{{/* The file of the role, and the Node deployment token. */}}
 {{- define "weir.mounts" -}}
 - name: config
   mountPath: /etc/weir/config
