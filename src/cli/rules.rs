@@ -1,16 +1,16 @@
 //! `weir rules`: list, explain, check and test signatures and detectors.
 
 use crate::app::rule_files;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
 use weir_core::detect::{self, Samples};
 use weir_core::model::Confidence;
 use weir_core::model::bytes::printable;
 use weir_core::ruleset::compile::{RuleError, compile};
 use weir_core::ruleset::format::SignatureDoc;
 use weir_core::ruleset::{Ruleset, builtin};
-use std::fmt::Write as _;
-use std::io::Write as _;
-use std::path::PathBuf;
-use std::process::ExitCode;
 
 /// Longest sample shown, in bytes.
 const MAX_SAMPLE: usize = 200;
@@ -215,8 +215,8 @@ fn test(rules: &Ruleset, selection: &Selection) -> Printed {
     }
     for detector in detect::TABLE.iter().filter(|d| chosen(d.name, d.attack.code(), selection)) {
         let Samples { positive, negative } = detector.samples;
-        positive.iter().for_each(|sample| judge(detector.name, sample, true, detector.hits(sample.as_bytes())));
-        negative.iter().for_each(|sample| judge(detector.name, sample, false, detector.hits(sample.as_bytes())));
+        positive.iter().for_each(|sample| judge(detector.name, sample, true, detector.matches(sample.as_bytes())));
+        negative.iter().for_each(|sample| judge(detector.name, sample, false, detector.matches(sample.as_bytes())));
     }
     let _ = writeln!(out, "{} passed, {failed} failed", ran - failed);
     (out, u8::from(failed > 0))

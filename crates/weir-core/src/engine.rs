@@ -9,7 +9,7 @@ use crate::model::{
     NotInspected, PointTree, SkipReason, Stop, Tag, Upload, Value, Zone,
 };
 use crate::normalize::{PLAIN, VIEWS};
-use crate::parse::extract::{Acquainted, Extracted, Options, Room, extract_in};
+use crate::parse::extract::{BenignLookup, Extracted, Options, ScratchBuffers, extract_with_buffers};
 use crate::ruleset::{Ruleset, Seen};
 use bumpalo::Bump;
 use std::borrow::Cow;
@@ -27,7 +27,7 @@ pub struct Plan<'p> {
     pub options: Options<'p>,
     /// Whether [`Inspection::steps`] is filled.
     pub explain: bool,
-    /// Whether libinjection is left out ([`detect::SECOND_OPINIONS`]).
+    /// Whether libinjection is left out ([`detect::LIBINJECTION_DETECTORS`]).
     pub grammar_only: bool,
 }
 
@@ -37,7 +37,7 @@ pub struct Scratch {
     bump: Bump,
     seen: Seen,
     known: Known,
-    room: Room,
+    room: ScratchBuffers,
 }
 
 /// Memory kept between inspections; above, it is given back.
@@ -50,7 +50,7 @@ impl Scratch {
             self.bump = Bump::new();
         }
         if self.room.memory() > SCRATCH_KEPT {
-            self.room = Room::default();
+            self.room = ScratchBuffers::default();
         }
     }
 }
@@ -70,9 +70,9 @@ pub fn inspect(
     known.by(ruleset.number);
     let looked_at = detect::TABLE.iter().fold(ruleset.zones, |all, detector| all.with(detector.zones));
     // Who wants an explanation wants to see every value.
-    let acquainted = (!plan.explain).then_some(Acquainted { with: known, grammar_only: plan.grammar_only });
-    let options = Options { unseen: Zone::ALL.without(looked_at), known: acquainted, ..plan.options };
-    let extracted = extract_in(message, &options, &plan.limits, &budget, bump, std::mem::take(room));
+    let benign_lookup = (!plan.explain).then_some(BenignLookup { cache: known, grammar_only: plan.grammar_only });
+    let options = Options { unscanned_zones: Zone::ALL.without(looked_at), benign: benign_lookup, ..plan.options };
+    let extracted = extract_with_buffers(message, &options, &plan.limits, &budget, bump, std::mem::take(room));
     let mut found = Found::new(&extracted.tree, plan);
     for value in &extracted.values {
         let looked = if value.covered {
@@ -97,7 +97,7 @@ pub fn inspect(
         }
     }
     let out = found.finish(&extracted, &budget);
-    *room = extracted.into_room();
+    *room = extracted.into_buffers();
     out
 }
 
@@ -123,11 +123,11 @@ fn look<'r>(
     let dropped = found.out.findings_dropped;
     let subject = Subject::new(value.bytes, value.chars, value, tree);
     let mut result = detect::signature::run(ruleset, &subject, PLAIN, budget, seen, &mut found.hits);
-    for detector in detect::worth(value.chars, value.zone) {
+    for detector in detect::candidates_for(value.chars, value.zone) {
         if result.is_err() {
             break;
         }
-        if found.plan.grammar_only && detect::SECOND_OPINIONS.contains(&detector.name) {
+        if found.plan.grammar_only && detect::LIBINJECTION_DETECTORS.contains(&detector.name) {
             continue;
         }
         result = budget.spend(value.bytes.len());
@@ -144,7 +144,7 @@ fn look<'r>(
         }
     }
     found.settle(value, value.bytes);
-    let mut placed = subject.is_placed();
+    let mut placed = subject.is_location_dependent();
     for (number, kind) in VIEWS.iter().enumerate() {
         if result.is_err() || !value.chars.meets(kind.needs) || !ruleset.views(number, value.zone) {
             continue;
@@ -154,7 +154,7 @@ fn look<'r>(
             let view = Subject::new(&bytes, Chars::of(&bytes), value, tree);
             result = result
                 .and_then(|()| detect::signature::run(ruleset, &view, 1 << number, budget, seen, &mut found.hits));
-            placed |= view.is_placed();
+            placed |= view.is_location_dependent();
             found.settle(value, &bytes);
         }
     }
@@ -263,7 +263,7 @@ impl<'r, 't> Found<'r, 't> {
             uploads.map(|file| Upload { point: self.tree.path(file.point), bytes: file.bytes.len() as u64 }).collect();
         out.graphql =
             extracted.notes.graphql.clone().map(|(facts, at)| GraphqlFacts { point: self.tree.path(at), ..facts });
-        out.values = extracted.values.len() as u32 + extracted.notes.passed_over;
+        out.values = extracted.values.len() as u32 + extracted.notes.benign_skipped;
         out.work = budget.spent();
         out
     }

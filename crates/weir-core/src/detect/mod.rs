@@ -39,9 +39,9 @@ pub struct Subject<'s> {
 #[derive(Default)]
 pub struct Memo {
     /// The SQL grammar found something, and is in doubt.
-    in_doubt: Cell<bool>,
+    sql_in_doubt: Cell<bool>,
     /// Somebody asked where the value stands.
-    placed: Cell<bool>,
+    location_dependent: Cell<bool>,
 }
 
 impl<'s> Subject<'s> {
@@ -53,20 +53,20 @@ impl<'s> Subject<'s> {
     /// Whether the value sits at, or below, one of `points`; true for an empty list.
     pub fn is_at(&self, points: &[PointPattern]) -> bool {
         points.is_empty() || {
-            self.memo.placed.set(true);
+            self.memo.location_dependent.set(true);
             points.iter().any(|p| p.covers_node(self.tree, self.value.point))
         }
     }
 
     /// The steps of the value's point, the last one first.
     pub fn ancestors(&self) -> impl Iterator<Item = Segment<'s>> {
-        self.memo.placed.set(true);
+        self.memo.location_dependent.set(true);
         self.tree.ancestors(self.value.point)
     }
 
     /// Whether anybody has asked where the value stands, so that elsewhere the answers may be others.
-    pub fn is_placed(&self) -> bool {
-        self.memo.placed.get()
+    pub fn is_location_dependent(&self) -> bool {
+        self.memo.location_dependent.get()
     }
 }
 
@@ -124,7 +124,7 @@ pub struct Detector {
 
 impl Detector {
     /// Whether it reports `text` as a parameter's value: what its samples are judged by.
-    pub fn hits(&self, text: &[u8]) -> bool {
+    pub fn matches(&self, text: &[u8]) -> bool {
         let chars = Chars::of(text);
         let value = Value {
             point: PointId::ROOT,
@@ -196,7 +196,7 @@ pub struct Samples {
 }
 
 /// Detectors that ask libinjection, which a node may leave out.
-pub const SECOND_OPINIONS: &[&str] = &[sqli::LIBRARY.name];
+pub const LIBINJECTION_DETECTORS: &[&str] = &[sqli::LIBRARY.name];
 
 /// Every detector that is code.
 pub static TABLE: &[Detector] = &[
@@ -218,7 +218,7 @@ static GATES: Gates = gate::gates!(TABLE);
 
 /// Detectors of [`TABLE`] that are worth running on a value of these kinds of bytes in `zone`, in order.
 #[inline]
-pub fn worth(chars: Chars, zone: Zone) -> impl Iterator<Item = &'static Detector> {
+pub fn candidates_for(chars: Chars, zone: Zone) -> impl Iterator<Item = &'static Detector> {
     gate::each(GATES.open(chars)).map(|line| &TABLE[line]).filter(move |detector| detector.zones.meets(zone))
 }
 
@@ -244,9 +244,9 @@ mod tests {
             let Samples { positive, negative } = detector.samples;
             assert!(names.insert(detector.name), "{} twice", detector.name);
             assert!(!positive.is_empty() && !negative.is_empty(), "{} lacks samples", detector.name);
-            let missed = positive.iter().filter(|text| !detector.hits(text.as_bytes()));
+            let missed = positive.iter().filter(|text| !detector.matches(text.as_bytes()));
             wrong.extend(missed.map(|text| format!("{} misses {text:?}", detector.name)));
-            let false_hits = negative.iter().filter(|text| detector.hits(text.as_bytes()));
+            let false_hits = negative.iter().filter(|text| detector.matches(text.as_bytes()));
             wrong.extend(false_hits.map(|text| format!("{} reports {text:?}", detector.name)));
         }
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));

@@ -2,7 +2,7 @@
 
 /// A name and a value as sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Piece<'a> {
+pub struct EncodedPair<'a> {
     /// What stands before the first `=`.
     pub name: &'a [u8],
     /// What stands behind it; empty without one.
@@ -10,22 +10,22 @@ pub struct Piece<'a> {
 }
 
 /// Pieces between `&`, without the empty ones.
-pub fn pieces(input: &[u8]) -> impl Iterator<Item = Piece<'_>> {
+pub fn encoded_pairs(input: &[u8]) -> impl Iterator<Item = EncodedPair<'_>> {
     input.split(|&b| b == b'&').filter(|piece| !piece.is_empty()).map(|piece| match memchr::memchr(b'=', piece) {
-        Some(at) => Piece { name: &piece[..at], value: &piece[at + 1..] },
-        None => Piece { name: piece, value: b"" },
+        Some(at) => EncodedPair { name: &piece[..at], value: &piece[at + 1..] },
+        None => EncodedPair { name: piece, value: b"" },
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::pieces;
+    use super::encoded_pairs;
 
     #[test]
     fn splits() {
         let split = |input: &'static str| -> Vec<(&str, &str)> {
             let text = |b| std::str::from_utf8(b).unwrap();
-            pieces(input.as_bytes()).map(|p| (text(p.name), text(p.value))).collect()
+            encoded_pairs(input.as_bytes()).map(|p| (text(p.name), text(p.value))).collect()
         };
         assert_eq!(split("a=1&b=2=3&&c&=d&"), [("a", "1"), ("b", "2=3"), ("c", ""), ("", "d")]);
         assert!(split("").is_empty());

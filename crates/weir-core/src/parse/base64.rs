@@ -1,7 +1,7 @@
 //! `[base64]` (RFC 4648, either alphabet): only where the decoding is text or a known container, because ordinary words
 //! are valid base64 too. The input stays in view.
 
-use super::{Candidate, Emit, Fail, Parsed, Suits};
+use super::{Applicability, Candidate, Emitter, ParseError, Parsed};
 use crate::model::{Chars, ParserSet, Segment, Tag};
 use crate::normalize::{base64, hex};
 
@@ -39,15 +39,15 @@ const CONTAINERS: &[&[u8]] = &[
 ];
 
 /// Values of base64 digits that begin like text or a container.
-pub fn suits(value: &Candidate<'_>) -> Suits {
+pub fn applicability(value: &Candidate<'_>) -> Applicability {
     if value.is_declared(ParserSet::BASE64) {
-        return Suits::Declared;
+        return Applicability::Declared;
     }
     if value.bytes.len() < MIN_DIGITS || !value.chars.within(ALPHABET) || !value.chars.meets(Chars::ALPHA) {
-        return Suits::No;
+        return Applicability::No;
     }
     let text = payload(value.bytes).trim_ascii();
-    Suits::sniffed(base64::peek(text).is_some_and(|first| begins_well(&first)) && may_be_text(text))
+    Applicability::sniffed(base64::peek(text).is_some_and(|first| begins_well(&first)) && may_be_text(text))
 }
 
 /// Whether a decoding that begins with `first` may be text, of eight or sixteen bits, or a container.
@@ -63,18 +63,18 @@ fn begins_container(first: &[u8; 3]) -> bool {
 }
 
 /// Emits the decoded bytes at `[base64]`.
-pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, Fail> {
+pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError> {
     let text = payload(value.bytes).trim_ascii();
     em.budget.spend(text.len())?;
     // A long value is given up at its first bytes unless they decode to something.
-    let head = base64::decode(&text[..text.len().min(64) & !3]).ok_or(Fail::NotMine)?;
+    let head = base64::decode(&text[..text.len().min(64) & !3]).ok_or(ParseError::NotApplicable)?;
     let container = CONTAINERS.iter().any(|magic| head.starts_with(magic));
     if text.len() < MIN_DIGITS || !(container || is_text(&head, text.len() > 64)) {
-        return Err(Fail::NotMine);
+        return Err(ParseError::NotApplicable);
     }
-    let decoded = base64::decode(text).ok_or(Fail::NotMine)?;
+    let decoded = base64::decode(text).ok_or(ParseError::NotApplicable)?;
     if !container && !is_text(&decoded, false) {
-        return Err(Fail::NotMine);
+        return Err(ParseError::NotApplicable);
     }
     let bytes = match utf16(&decoded) {
         Some(text) => em.copy(text.as_bytes())?,

@@ -1,26 +1,26 @@
 //! `[charset]`: a value in a character set other than UTF-8, by declaration, byte order mark or pattern; UTF-7 and
 //! overlong UTF-8, which need no declaration to reach a lenient decoder.
 
-use super::{Candidate, Emit, Fail, Parsed, Suits};
+use super::{Applicability, Candidate, Emitter, ParseError, Parsed};
 use crate::model::{AnomalyKind, Chars, Segment, Stop, Tag, Value, Zone};
 use crate::normalize::charset::{self, Charset};
 use std::borrow::Cow;
 
 /// Values with a declared character set, and those with bytes that ASCII text has not, or a `+`.
-pub fn suits(value: &Candidate<'_>) -> Suits {
+pub fn applicability(value: &Candidate<'_>) -> Applicability {
     if value.tag == Tag::Charset {
-        return Suits::No;
+        return Applicability::No;
     }
     if charset::declared(value.hint_media()).is_some() {
-        return Suits::Declared;
+        return Applicability::Declared;
     }
     // In a form `+` is a space, and each field is looked at once that is undone.
     let plus = if value.is_media(&["application/x-www-form-urlencoded"]) { Chars::NONE } else { Chars::PLUS };
-    Suits::sniffed(value.chars.meets(Chars::HIGH.with(Chars::CONTROL).with(plus)))
+    Applicability::sniffed(value.chars.meets(Chars::HIGH.with(Chars::CONTROL).with(plus)))
 }
 
 /// Emits the text as UTF-8. The input is looked at as well, unless only a byte order mark was taken away.
-pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, Fail> {
+pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError> {
     em.budget.spend(value.bytes.len())?;
     let declared = charset::declared(value.hint_media());
     let sniffed = charset::sniff(value.bytes);
@@ -50,12 +50,12 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, F
         (_, true) => Ok(Parsed::Covered),
         (true, _) => Ok(Parsed::Added),
         (false, _) if declared.is_some() => Ok(Parsed::Added),
-        (false, _) => Err(Fail::NotMine),
+        (false, _) => Err(ParseError::NotApplicable),
     }
 }
 
 /// Overlong UTF-8 and UTF-7 within the value. Binary content is left alone: there such bytes mean nothing.
-fn disguised<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<bool, Stop> {
+fn disguised<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<bool, Stop> {
     if value.zone.meets(Zone::BODY.with(Zone::FILE)) && Value::looks_binary(value.bytes) {
         return Ok(false);
     }
@@ -76,7 +76,7 @@ fn disguised<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<bool, S
     Ok(emitted)
 }
 
-fn emit<'a>(text: &[u8], value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
+fn emit<'a>(text: &[u8], value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<(), Stop> {
     let text = em.copy(text)?;
     em.enter(Segment::plain(Tag::Charset))?;
     let result = em.value_as(text, value.zone, value.hint);

@@ -13,7 +13,7 @@ const MAX_SIZE_DIGITS: usize = 15;
 pub struct Chunked<'a> {
     /// The data of all chunks; never longer than the input.
     pub body: Vec<u8>,
-    /// Trailer lines; see [`super::message::trailers`].
+    /// Trailer lines; see [`super::message::append_trailers`].
     pub trailers: &'a [u8],
     /// The framing is broken ([`crate::model::AnomalyKind::BadChunk`]): a size that is none, a bare line end, data of
     /// another length than said, an extension with odd bytes, or bytes past the end.

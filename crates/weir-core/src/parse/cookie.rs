@@ -3,18 +3,18 @@
 //! Servers disagree on quotes: to most a `;` ends a cookie wherever it stands, to some (RFC 2965) it is text within
 //! quotes, with backslash escapes. Both readings are emitted where they differ.
 
-use super::emit::{Emit, Pairs};
-use super::{Candidate, Fail, Parsed, Suits};
+use super::emitter::{Emitter, Pairs};
+use super::{Applicability, Candidate, ParseError, Parsed};
 use crate::model::{Hint, ParserSet, Segment, SkipReason, Stop, Tag};
 use memchr::memchr;
 
 /// Values that the headers part declares to be cookies.
-pub fn suits(value: &Candidate<'_>) -> Suits {
-    if value.is_declared(ParserSet::COOKIE) { Suits::Declared } else { Suits::No }
+pub fn applicability(value: &Candidate<'_>) -> Applicability {
+    if value.is_declared(ParserSet::COOKIE) { Applicability::Declared } else { Applicability::No }
 }
 
 /// Emits each cookie. What is left out are separators, white space around names and values, and quotes around values.
-pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, Fail> {
+pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError> {
     em.budget.spend(value.bytes.len())?;
     let mut pairs = Pairs::new();
     for piece in value.bytes.split(|&b| b == b';') {
@@ -22,7 +22,7 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, F
         if pair != (b"", b"") {
             if pairs.len() >= em.limits.values as usize {
                 em.skip(SkipReason::CountLimit);
-                return Err(Fail::Limit);
+                return Err(ParseError::Limit);
             }
             pairs.push(pair);
         }
@@ -43,7 +43,7 @@ fn split(piece: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// Emits the values in quotes that a `;` or an escape makes read differently by servers that honour quotes.
-fn quoted<'a>(text: &'a [u8], em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
+fn quoted<'a>(text: &'a [u8], em: &mut Emitter<'_, 'a>) -> Result<(), Stop> {
     let mut at = 0;
     while let Some(found) = memchr::memmem::find(&text[at..], b"=\"") {
         let name_end = at + found;

@@ -1,7 +1,7 @@
 //! The driver: opens a message and offers every value to every parser that suits it.
 
-use super::emit::{Emit, Notes};
-use super::{Candidate, Fail, Parsed, SPELLINGS, Suits, headers, message, target, worth};
+use super::emitter::{Emitter, Notes};
+use super::{Applicability, Candidate, ParseError, Parsed, RECODINGS, candidates_for, headers, message, target};
 use crate::model::known::Place;
 use crate::model::recycle::emptied;
 use crate::model::{
@@ -14,30 +14,30 @@ use bumpalo::Bump;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options<'o> {
     /// Zones at which nobody will look.
-    pub unseen: Zone,
+    pub unscanned_zones: Zone,
     /// Parsers switched off everywhere.
     pub parsers_off: ParserSet,
     /// Values that need not be looked at again.
-    pub known: Option<Acquainted<'o>>,
+    pub benign: Option<BenignLookup<'o>>,
     /// Parsers switched off at some points.
     pub parsers_off_at: &'o [(ParserSet, crate::model::PointPattern)],
 }
 
 /// Values known to hold nothing, for an inspection that leaves libinjection out or not.
 #[derive(Clone, Copy, Debug)]
-pub struct Acquainted<'o> {
+pub struct BenignLookup<'o> {
     /// The values.
-    pub with: &'o Known,
+    pub cache: &'o Known,
     /// Whether libinjection is left out.
     pub grammar_only: bool,
 }
 
-impl Acquainted<'_> {
+impl BenignLookup<'_> {
     /// Whether `bytes` in `zone` below a step called `tag` may be passed over.
     #[inline]
-    pub(super) fn passes(&self, bytes: &[u8], zone: Zone, tag: Option<Tag>) -> bool {
+    pub(super) fn contains(&self, bytes: &[u8], zone: Zone, tag: Option<Tag>) -> bool {
         let place = Place { zone, tag, grammar_only: self.grammar_only };
-        self.with.holds(bytes, place)
+        self.cache.holds(bytes, place)
     }
 }
 
@@ -54,12 +54,12 @@ pub struct Extracted<'a> {
 
 /// Memory for points and values, kept from one message to the next.
 #[derive(Debug, Default)]
-pub struct Room {
+pub struct ScratchBuffers {
     tree: PointTree<'static>,
     values: Vec<Value<'static>>,
 }
 
-impl Room {
+impl ScratchBuffers {
     /// Bytes that it has.
     pub fn memory(&self) -> usize {
         self.tree.memory() + self.values.capacity() * size_of::<Value<'_>>()
@@ -68,7 +68,7 @@ impl Room {
 
 impl Extracted<'_> {
     /// In `room`, enough for `values` values.
-    fn expecting(values: usize, room: Room) -> Self {
+    fn expecting(values: usize, room: ScratchBuffers) -> Self {
         let (mut tree, mut room) = (PointTree::in_memory_of(room.tree), emptied(room.values));
         tree.reserve(2 * values);
         room.reserve(values);
@@ -76,8 +76,8 @@ impl Extracted<'_> {
     }
 
     /// The memory, for another message.
-    pub fn into_room(self) -> Room {
-        Room { tree: PointTree::in_memory_of(self.tree), values: emptied(self.values) }
+    pub fn into_buffers(self) -> ScratchBuffers {
+        ScratchBuffers { tree: PointTree::in_memory_of(self.tree), values: emptied(self.values) }
     }
 }
 
@@ -98,17 +98,17 @@ pub fn extract<'a>(
     budget: &Budget<'_>,
     bump: &'a Bump,
 ) -> Extracted<'a> {
-    extract_in(message, options, limits, budget, bump, Room::default())
+    extract_with_buffers(message, options, limits, budget, bump, ScratchBuffers::default())
 }
 
 /// The same, in `room`.
-pub fn extract_in<'a>(
+pub fn extract_with_buffers<'a>(
     message: &Message<'a>,
     options: &Options<'_>,
     limits: &Limits,
     budget: &Budget<'_>,
     bump: &'a Bump,
-    room: Room,
+    room: ScratchBuffers,
 ) -> Extracted<'a> {
     let mut out = Extracted::expecting(values_of(message).min(limits.values as usize), room);
     let mut decoded_left = limits.decoded_bytes;
@@ -116,7 +116,7 @@ pub fn extract_in<'a>(
     let opened = open(message, &mut emit(&mut out, options, limits, budget, bump, &mut decoded_left));
     if opened.is_ok() {
         while at < out.values.len() {
-            if deepen(at, options, &mut out, limits, budget, bump, &mut decoded_left).is_err() {
+            if parse_value(at, options, &mut out, limits, budget, bump, &mut decoded_left).is_err() {
                 break;
             }
             at += 1;
@@ -132,8 +132,8 @@ fn emit<'x, 'a>(
     budget: &'x Budget<'x>,
     bump: &'a Bump,
     decoded_left: &'x mut usize,
-) -> Emit<'x, 'a> {
-    Emit {
+) -> Emitter<'x, 'a> {
+    Emitter {
         bump,
         limits,
         budget,
@@ -144,11 +144,11 @@ fn emit<'x, 'a>(
         zone: Zone::META,
         depth: 0,
         decoded_left,
-        known: options.known,
+        benign: options.benign,
     }
 }
 
-fn open<'a>(message: &Message<'a>, em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
+fn open<'a>(message: &Message<'a>, em: &mut Emitter<'_, 'a>) -> Result<(), Stop> {
     message::check(message, em);
     if message.kind == MessageKind::Request {
         em.zone = Zone::PATH;
@@ -165,7 +165,7 @@ fn open<'a>(message: &Message<'a>, em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
 }
 
 /// The body at `[post]` or `[response_body]`, with the declared content type as a hint.
-fn body<'a>(message: &Message<'a>, em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
+fn body<'a>(message: &Message<'a>, em: &mut Emitter<'_, 'a>) -> Result<(), Stop> {
     use crate::model::BodyState;
     let tag = if message.kind == MessageKind::Request { Tag::Post } else { Tag::ResponseBody };
     em.enter(Segment::plain(tag))?;
@@ -184,7 +184,7 @@ fn body<'a>(message: &Message<'a>, em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
 }
 
 /// The content codings of all header lines, in order (RFC 9110 §8.4).
-fn codings<'a>(message: &Message<'a>, em: &Emit<'_, 'a>) -> &'a [u8] {
+fn codings<'a>(message: &Message<'a>, em: &Emitter<'_, 'a>) -> &'a [u8] {
     let mut lines = message.headers_named("content-encoding");
     let first = lines.next().unwrap_or_default();
     let Some(second) = lines.next() else { return first };
@@ -197,7 +197,7 @@ fn codings<'a>(message: &Message<'a>, em: &Emit<'_, 'a>) -> &'a [u8] {
 }
 
 /// Offers value `at` to every parser.
-fn deepen<'a>(
+fn parse_value<'a>(
     at: usize,
     options: &Options<'_>,
     out: &mut Extracted<'a>,
@@ -216,13 +216,13 @@ fn deepen<'a>(
         depth: value.depth,
         covered: false,
     };
-    for parser in worth(value.chars, value.hint) {
+    for parser in candidates_for(value.chars, value.hint) {
         let suits = parser.tries(&candidate);
-        if suits == Suits::No {
+        if suits == Applicability::No {
             continue;
         }
         out.values[at].tried = true;
-        if options.unseen.holds(value.zone) && SPELLINGS.meets(parser.id) {
+        if options.unscanned_zones.holds(value.zone) && RECODINGS.meets(parser.id) {
             continue;
         }
         let off = options.parsers_off.meets(parser.id)
@@ -237,7 +237,7 @@ fn deepen<'a>(
             continue;
         }
         let (values, nodes, anomalies) = (em.values.len(), em.tree.len(), em.notes.anomalies.len());
-        let passed_over = em.notes.passed_over;
+        let benign_skipped = em.notes.benign_skipped;
         match (parser.run)(&candidate, &mut em) {
             Ok(Parsed::Covered) => {
                 out.values[at].covered = true;
@@ -247,20 +247,20 @@ fn deepen<'a>(
                     break;
                 }
             }
-            Ok(Parsed::Added) | Err(Fail::Limit) => {}
-            Err(Fail::NotMine) => {
+            Ok(Parsed::Added) | Err(ParseError::Limit) => {}
+            Err(ParseError::NotApplicable) => {
                 em.values.truncate(values);
                 em.tree.truncate(nodes);
                 em.notes.anomalies.truncate(anomalies);
-                em.notes.passed_over = passed_over;
+                em.notes.benign_skipped = benign_skipped;
             }
-            Err(Fail::Broken(kind)) => {
+            Err(ParseError::Broken(kind)) => {
                 em.at = value.point;
-                if suits == Suits::Declared {
+                if suits == Applicability::Declared {
                     em.anomaly(kind);
                 }
             }
-            Err(Fail::Stop(stop)) => return Err(stop),
+            Err(ParseError::Stop(stop)) => return Err(stop),
         }
     }
     Ok(())

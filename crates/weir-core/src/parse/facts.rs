@@ -67,7 +67,7 @@ fn host(authority: &[u8]) -> Cow<'_, [u8]> {
 
 fn query_facts(query: &[u8]) -> Vec<DecodedPair<'_>> {
     let decode = |text| percent::decode(text, percent::Plus::Space);
-    form::pieces(query).take(MAX_QUERY_FACTS).map(|piece| (decode(piece.name), decode(piece.value))).collect()
+    form::encoded_pairs(query).take(MAX_QUERY_FACTS).map(|piece| (decode(piece.name), decode(piece.value))).collect()
 }
 
 /// Removes `.` and `..` segments (RFC 3986 §5.2.4) and repeated slashes; `..` never climbs past the root.

@@ -1,7 +1,7 @@
 //! `application/x-www-form-urlencoded` bodies (WHATWG URL §5.1) at `[form_urlencoded, name]`.
 
-use super::emit::{Emit, Pair, Pairs};
-use super::{Candidate, Fail, Parsed, Suits};
+use super::emitter::{Emitter, Pair, Pairs};
+use super::{Applicability, Candidate, ParseError, Parsed};
 use crate::model::{Chars, Stop, Tag};
 use crate::normalize::charset::{self, Charset};
 
@@ -22,14 +22,16 @@ const NAME: Chars = Chars::TOKEN
     .with(Chars::BANG);
 
 /// Bodies that are declared so, or whose first field looks so.
-pub fn suits(value: &Candidate<'_>) -> Suits {
+pub fn applicability(value: &Candidate<'_>) -> Applicability {
     if !matches!(value.tag, Tag::Post | Tag::Gzip | Tag::Deflate | Tag::Brotli | Tag::Zstd | Tag::Charset) {
-        return Suits::No;
+        return Applicability::No;
     }
     if value.is_media(&["application/x-www-form-urlencoded"]) {
-        return Suits::Declared;
+        return Applicability::Declared;
     }
-    Suits::sniffed(value.chars.holds(Chars::EQUALS) && !value.chars.meets(Chars::CONTROL) && plausible(value.bytes))
+    Applicability::sniffed(
+        value.chars.holds(Chars::EQUALS) && !value.chars.meets(Chars::CONTROL) && plausible(value.bytes),
+    )
 }
 
 /// Whether the first field has a name such as forms have.
@@ -40,9 +42,9 @@ fn plausible(body: &[u8]) -> bool {
 
 /// Emits each pair. Where every name is such as forms have, the pairs hold all that a server will read.
 /// Otherwise (JSON or XML declared as a form) the text as a whole is looked at too.
-pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, Fail> {
+pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError> {
     if !value.chars.meets(Chars::EQUALS.with(Chars::AMP).with(Chars::PERCENT).with(Chars::PLUS)) {
-        return Err(Fail::NotMine);
+        return Err(ParseError::NotApplicable);
     }
     let pairs = em.split_form(value.bytes)?;
     em.pairs(Tag::FormUrlencoded, Tag::FormUrlencodedName, &pairs)?;
@@ -61,7 +63,7 @@ fn plausible_name(piece: &[u8]) -> bool {
 
 /// Emits what names and values are in a declared character set other than UTF-8: the encoding that some servers undo
 /// after the escapes (EBCDIC, UTF-16).
-fn recode<'a>(pairs: &[Pair<'a>], charset: Charset, em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
+fn recode<'a>(pairs: &[Pair<'a>], charset: Charset, em: &mut Emitter<'_, 'a>) -> Result<(), Stop> {
     let mut recoded = Pairs::new();
     for &(name, value) in pairs {
         let (new_name, new_value) = (text(name, charset, em)?, text(value, charset, em)?);
@@ -72,7 +74,7 @@ fn recode<'a>(pairs: &[Pair<'a>], charset: Charset, em: &mut Emit<'_, 'a>) -> Re
     em.pairs(Tag::FormUrlencoded, Tag::FormUrlencodedName, &recoded)
 }
 
-fn text<'a>(bytes: &'a [u8], charset: Charset, em: &mut Emit<'_, 'a>) -> Result<&'a [u8], Stop> {
+fn text<'a>(bytes: &'a [u8], charset: Charset, em: &mut Emitter<'_, 'a>) -> Result<&'a [u8], Stop> {
     em.budget.spend(bytes.len())?;
     match charset::decode(bytes, charset).text {
         std::borrow::Cow::Borrowed(same) => Ok(same),

@@ -3,7 +3,7 @@
 //! Operations, fields and arguments become steps of points; string, enum and odd number literals, and comments, become
 //! values. What is left is names and punctuation, so a document that parses is covered.
 
-use super::{Candidate, Emit, Fail, Parsed, Suits};
+use super::{Applicability, Candidate, Emitter, ParseError, Parsed};
 use crate::model::{AnomalyKind, Chars, GraphqlFacts, ParserSet, Segment, SkipReason, Stop, Tag};
 use crate::normalize::json_text::unescape;
 use apollo_parser::{Parser, SyntaxElement, SyntaxKind, SyntaxNode, SyntaxToken};
@@ -23,14 +23,14 @@ const MAX_PLAIN_NUMBER: usize = 32;
 const MAX_FRAGMENT_ROUNDS: usize = 32;
 
 /// Declared, or a parameter that begins as a document does.
-pub fn suits(value: &Candidate<'_>) -> Suits {
+pub fn applicability(value: &Candidate<'_>) -> Applicability {
     if value.is_declared(ParserSet::GQL) || value.is_media(MEDIA) {
-        return Suits::Declared;
+        return Applicability::Declared;
     }
     if !value.chars.holds(Chars::LBRACE.with(Chars::RBRACE)) {
-        return Suits::No;
+        return Applicability::No;
     }
-    Suits::sniffed(match value.tag {
+    Applicability::sniffed(match value.tag {
         Tag::Hash | Tag::Get | Tag::FormUrlencoded | Tag::Multipart => true,
         Tag::Post => begins_with_keyword(value.bytes),
         _ => false,
@@ -44,15 +44,15 @@ fn begins_with_keyword(bytes: &[u8]) -> bool {
 }
 
 /// Emits what the document carries and notes its measures.
-pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, Fail> {
-    let declared = suits(value) == Suits::Declared;
+pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError> {
+    let declared = applicability(value) == Applicability::Declared;
     let keyword = begins_with_keyword(value.bytes);
     let named = em.current_name().is_some_and(|name| NAMES.iter().any(|n| name.eq_ignore_ascii_case(n)));
     let begins = matches!(value.bytes.trim_ascii_start().first(), Some(b'{' | b'#')) || keyword;
     if !declared && !(begins && (named || value.tag == Tag::Post)) {
-        return Err(Fail::NotMine);
+        return Err(ParseError::NotApplicable);
     }
-    let text = std::str::from_utf8(value.bytes).map_err(|_| Fail::NotMine)?;
+    let text = std::str::from_utf8(value.bytes).map_err(|_| ParseError::NotApplicable)?;
     // Lexing, parsing and the walk each look at every byte.
     em.budget.spend(text.len().saturating_mul(3))?;
     let limits = em.limits;
@@ -62,10 +62,10 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, F
         em.skip(if too_deep { SkipReason::DepthLimit } else { SkipReason::CountLimit });
         let depth = if too_deep { limits.gql_depth + 1 } else { 0 };
         em.graphql(GraphqlFacts { documents: 1, depth, document_bytes: text.len(), ..GraphqlFacts::default() });
-        return Err(Fail::Limit);
+        return Err(ParseError::Limit);
     }
     if tree.errors().next().is_some() {
-        return Err(if declared { Fail::Broken(AnomalyKind::BadGraphql) } else { Fail::NotMine });
+        return Err(if declared { ParseError::Broken(AnomalyKind::BadGraphql) } else { ParseError::NotApplicable });
     }
     let root = tree.document();
     let root = apollo_parser::cst::CstNode::syntax(&root);
@@ -81,7 +81,7 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, F
 }
 
 struct Walk<'w, 'x, 'a> {
-    em: &'w mut Emit<'x, 'a>,
+    em: &'w mut Emitter<'x, 'a>,
     text: &'a [u8],
     facts: GraphqlFacts,
     depths: Depths<'a>,

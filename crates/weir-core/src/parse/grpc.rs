@@ -1,6 +1,6 @@
 //! gRPC frames (grpc.io, "gRPC over HTTP2"): each message of a body at `[grpc,i]`, handed on as Protocol Buffers.
 
-use super::{Candidate, Emit, Fail, Parsed, Suits};
+use super::{Applicability, Candidate, Emitter, ParseError, Parsed};
 use crate::model::{AnomalyKind, Chars, Hint, ParserSet, Segment, Tag};
 
 /// Bytes before each message: a flag and a big-endian length.
@@ -9,21 +9,21 @@ const PREFIX: usize = 5;
 const TRAILERS: u8 = 0x80;
 
 /// Declared, or a binary body that is frames from its first byte to its last.
-pub fn suits(value: &Candidate<'_>) -> Suits {
+pub fn applicability(value: &Candidate<'_>) -> Applicability {
     let types = ["application/grpc", "application/grpc+proto", "application/grpc-web", "application/grpc-web+proto"];
     if value.is_media(&types) {
-        return Suits::Declared;
+        return Applicability::Declared;
     }
-    Suits::sniffed(value.tag == Tag::Post && value.chars.meets(Chars::CONTROL) && whole(value.bytes))
+    Applicability::sniffed(value.tag == Tag::Post && value.chars.meets(Chars::CONTROL) && whole(value.bytes))
 }
 
 /// Emits every frame. A cut last frame is emitted as far as it goes.
-pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, Fail> {
+pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError> {
     let mut rest = value.bytes;
     let mut index = 0;
     while !rest.is_empty() {
         em.budget.spend(PREFIX)?;
-        let Some((flag, frame, after)) = frame(rest) else { return Err(Fail::Broken(AnomalyKind::BadGrpc)) };
+        let Some((flag, frame, after)) = frame(rest) else { return Err(ParseError::Broken(AnomalyKind::BadGrpc)) };
         let hint = match (flag & TRAILERS != 0, flag & 1 == 1) {
             (false, true) => Hint::Coding { codings: b"gzip", media: b"application/protobuf" },
             (false, false) => Hint::Parser(ParserSet::PROTOBUF),
@@ -38,7 +38,7 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, F
         rest = after;
         index += 1;
     }
-    if whole(value.bytes) { Ok(Parsed::Covered) } else { Err(Fail::Broken(AnomalyKind::BadGrpc)) }
+    if whole(value.bytes) { Ok(Parsed::Covered) } else { Err(ParseError::Broken(AnomalyKind::BadGrpc)) }
 }
 
 /// Flag, message and what follows; a message that is cut short is all that is left.
@@ -85,7 +85,7 @@ mod tests {
     fn keeps_a_cut_frame() {
         let got = alone(Tag::Post, b"\0\0\0\0\x09abc", "application/grpc", run);
         assert_eq!(got.values[0].1, "abc");
-        assert_eq!(got.outcome, Err(Fail::Broken(AnomalyKind::BadGrpc)));
+        assert_eq!(got.outcome, Err(ParseError::Broken(AnomalyKind::BadGrpc)));
     }
 
     #[test]

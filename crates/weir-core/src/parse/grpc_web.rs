@@ -1,18 +1,18 @@
 //! gRPC-Web as text (grpc.io, "gRPC Web"): base64 at `[base64]`, possibly of several pieces each with its own padding,
 //! and within it the frames of `grpc`.
 
-use super::{Candidate, Emit, Fail, Parsed, Suits};
+use super::{Applicability, Candidate, Emitter, ParseError, Parsed};
 use crate::model::{AnomalyKind, Hint, Segment, Tag};
 use crate::normalize::base64;
 
 /// Where it is declared.
-pub fn suits(value: &Candidate<'_>) -> Suits {
+pub fn applicability(value: &Candidate<'_>) -> Applicability {
     let types = ["application/grpc-web-text", "application/grpc-web-text+proto"];
-    if value.is_media(&types) { Suits::Declared } else { Suits::No }
+    if value.is_media(&types) { Applicability::Declared } else { Applicability::No }
 }
 
 /// Emits what the text stands for, declared as frames. What comes before the flaw of a broken text is emitted too.
-pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, Fail> {
+pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError> {
     em.budget.spend(value.bytes.len())?;
     let (bytes, sound) = decode(value.bytes);
     if !bytes.is_empty() {
@@ -22,7 +22,7 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, F
         em.leave();
         result?;
     }
-    if sound { Ok(Parsed::Covered) } else { Err(Fail::Broken(AnomalyKind::BadGrpc)) }
+    if sound { Ok(Parsed::Covered) } else { Err(ParseError::Broken(AnomalyKind::BadGrpc)) }
 }
 
 /// The bytes of every piece up to the first that is no base64, and whether none was.

@@ -2,12 +2,12 @@
 //!
 //! Cookie is left to the cookie parser, Authorization to the parsers of its schemes.
 
-use super::Emit;
+use super::Emitter;
 use crate::model::{AnomalyKind, Header, Hint, Message, MessageKind, ParserSet, Segment, Stop, Tag, Zone};
 use smallvec::SmallVec;
 
 /// Emits every header of `message`.
-pub fn run<'a>(message: &Message<'a>, em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
+pub fn run<'a>(message: &Message<'a>, em: &mut Emitter<'_, 'a>) -> Result<(), Stop> {
     let tag = if message.kind == MessageKind::Request { Tag::Header } else { Tag::ResponseHeader };
     let (apart, together) = message.headers.split_at(message.headers.len().min(em.limits.headers));
     let mut pairs: SmallVec<[_; 16]> = SmallVec::with_capacity(apart.len());
@@ -26,7 +26,7 @@ pub fn run<'a>(message: &Message<'a>, em: &mut Emit<'_, 'a>) -> Result<(), Stop>
     if together.is_empty() { Ok(()) } else { excess(tag, together, em) }
 }
 
-fn upper<'a>(name: &'a [u8], em: &mut Emit<'_, 'a>) -> Result<&'a [u8], Stop> {
+fn upper<'a>(name: &'a [u8], em: &mut Emitter<'_, 'a>) -> Result<&'a [u8], Stop> {
     em.budget.spend(name.len())?;
     let upper = em.bump.alloc_slice_copy(name);
     upper.make_ascii_uppercase();
@@ -34,7 +34,7 @@ fn upper<'a>(name: &'a [u8], em: &mut Emit<'_, 'a>) -> Result<&'a [u8], Stop> {
 }
 
 /// The Cookie headers as one value, joined as RFC 9113 §8.2.3 has it for HTTP/2.
-fn cookie<'a>(cookies: &[&'a [u8]], em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
+fn cookie<'a>(cookies: &[&'a [u8]], em: &mut Emitter<'_, 'a>) -> Result<(), Stop> {
     let whole = match cookies {
         [] => return Ok(()),
         [one] => *one,
@@ -49,7 +49,7 @@ fn cookie<'a>(cookies: &[&'a [u8]], em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
     result
 }
 
-fn set_cookie<'a>(value: &'a [u8], em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
+fn set_cookie<'a>(value: &'a [u8], em: &mut Emitter<'_, 'a>) -> Result<(), Stop> {
     em.enter(Segment::named(Tag::ResponseHeader, b"SET-COOKIE"))?;
     let result = em.value_as(value, em.zone(), Hint::Parser(ParserSet::COOKIE));
     em.leave();
@@ -57,7 +57,7 @@ fn set_cookie<'a>(value: &'a [u8], em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
 }
 
 /// Headers past [`crate::model::Limits::headers`] are looked at as one text: nothing is lost but their names in points.
-fn excess<'a>(tag: Tag, headers: &[Header<'a>], em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
+fn excess<'a>(tag: Tag, headers: &[Header<'a>], em: &mut Emitter<'_, 'a>) -> Result<(), Stop> {
     em.anomaly(AnomalyKind::TooManyHeaders);
     let size = headers.iter().map(|h| h.name.len() + h.value.len() + 3).sum();
     em.charge_decoded(size)?;

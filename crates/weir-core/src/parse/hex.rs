@@ -1,6 +1,6 @@
 //! `[hex]`: a value of nothing but hex digits, with or without `0x`, that stands for ASCII text.
 
-use super::{Candidate, Emit, Fail, Parsed, Suits};
+use super::{Applicability, Candidate, Emitter, ParseError, Parsed};
 use crate::model::{Chars, ParserSet, Segment, Tag};
 use crate::normalize::hex;
 
@@ -13,12 +13,12 @@ const MIN_PREFIXED: usize = 6;
 pub(super) const ALPHABET: Chars = Chars::ALPHA.with(Chars::DIGIT);
 
 /// Letters and digits only, an even number of them.
-pub fn suits(value: &Candidate<'_>) -> Suits {
+pub fn applicability(value: &Candidate<'_>) -> Applicability {
     if value.is_declared(ParserSet::HEX) {
-        return Suits::Declared;
+        return Applicability::Declared;
     }
     let looks = value.chars.within(ALPHABET) && value.chars.meets(Chars::DIGIT) && value.bytes.len().is_multiple_of(2);
-    Suits::sniffed(looks && digits(value.bytes).is_some())
+    Applicability::sniffed(looks && digits(value.bytes).is_some())
 }
 
 fn digits(bytes: &[u8]) -> Option<&[u8]> {
@@ -31,14 +31,14 @@ fn digits(bytes: &[u8]) -> Option<&[u8]> {
 }
 
 /// Emits the text at `[hex]`.
-pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, Fail> {
-    let digits = digits(value.bytes).ok_or(Fail::NotMine)?;
+pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError> {
+    let digits = digits(value.bytes).ok_or(ParseError::NotApplicable)?;
     em.budget.spend(digits.len())?;
-    let first = hex::decode(&digits[..digits.len().min(8) & !1]).ok_or(Fail::NotMine)?;
+    let first = hex::decode(&digits[..digits.len().min(8) & !1]).ok_or(ParseError::NotApplicable)?;
     if !hex::is_ascii_text(&first) {
-        return Err(Fail::NotMine);
+        return Err(ParseError::NotApplicable);
     }
-    let decoded = hex::decode(digits).filter(|bytes| hex::is_ascii_text(bytes)).ok_or(Fail::NotMine)?;
+    let decoded = hex::decode(digits).filter(|bytes| hex::is_ascii_text(bytes)).ok_or(ParseError::NotApplicable)?;
     let decoded = em.copy(&decoded)?;
     em.child(Segment::plain(Tag::Hex), decoded)?;
     Ok(Parsed::Added)

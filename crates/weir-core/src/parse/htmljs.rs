@@ -1,18 +1,18 @@
 //! `[htmljs]`: HTML character references, and escapes of JavaScript and CSS, decoded. The input stays in view, because
 //! a reader who does not decode sees it as it is.
 
-use super::{Candidate, Emit, Fail, Parsed, Suits};
+use super::{Applicability, Candidate, Emitter, ParseError, Parsed};
 use crate::model::{Chars, Segment, Tag};
 use crate::normalize::{hex, html_entities, js_escape};
 use std::borrow::Cow;
 
 /// Values with a `&` or a backslash, of which none is at the very end only.
-pub fn suits(value: &Candidate<'_>) -> Suits {
-    Suits::sniffed(value.chars.meets(Chars::AMP.with(Chars::BACKSLASH)) && value.bytes.len() > 2)
+pub fn applicability(value: &Candidate<'_>) -> Applicability {
+    Applicability::sniffed(value.chars.meets(Chars::AMP.with(Chars::BACKSLASH)) && value.bytes.len() > 2)
 }
 
 /// Emits what changes: references and JavaScript escapes undone together, CSS escapes on their own.
-pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, Fail> {
+pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError> {
     em.budget.spend(value.bytes.len())?;
     let html = html_entities::decode(value.bytes);
     let js = js_escape::js(&html);
@@ -22,7 +22,7 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, F
     let styled =
         matches!(css, Cow::Owned(_)) && css != js && (!hex::is_ascii_text(value.bytes) || hex::is_ascii_text(&css));
     if !changed && !styled {
-        return Err(Fail::NotMine);
+        return Err(ParseError::NotApplicable);
     }
     for text in [changed.then_some(&js), styled.then_some(&css)].into_iter().flatten() {
         let text = em.copy(text)?;

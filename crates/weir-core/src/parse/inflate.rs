@@ -1,7 +1,7 @@
 //! Compressed bytes, by declared content coding (RFC 9110 §8.4) or by their first bytes, at `[gzip]`, `[deflate]`,
 //! `[brotli]` and `[zstd]`. Output is bounded while it is made; what came out before a flaw or a limit is inspected.
 
-use super::{Candidate, Emit, Fail, Parsed, Suits};
+use super::{Applicability, Candidate, Emitter, ParseError, Parsed};
 use crate::model::{AnomalyKind, Chars, Hint, Segment, SkipReason, Stop, Tag};
 use bumpalo::collections::Vec as BumpVec;
 use flate2::{Decompress, FlushDecompress, Status};
@@ -13,11 +13,11 @@ const CHUNK: usize = 16 << 10;
 const ZSTD_WINDOW_LOG: u32 = 23;
 
 /// A declared coding, or the first bytes of gzip, zlib or zstd.
-pub fn suits(value: &Candidate<'_>) -> Suits {
+pub fn applicability(value: &Candidate<'_>) -> Applicability {
     if let Hint::Coding { .. } = value.hint {
-        return Suits::Declared;
+        return Applicability::Declared;
     }
-    Suits::sniffed(value.chars.meets(Chars::HIGH.with(Chars::CONTROL)) && magic(value.bytes).is_some())
+    Applicability::sniffed(value.chars.meets(Chars::HIGH.with(Chars::CONTROL)) && magic(value.bytes).is_some())
 }
 
 fn magic(bytes: &[u8]) -> Option<Coding> {
@@ -52,7 +52,7 @@ impl Coding {
 }
 
 /// Emits what the outermost coding holds, with the remaining codings or the media type as its declaration.
-pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, Fail> {
+pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError> {
     em.budget.spend(value.bytes.len())?;
     let (coding, inner) = match value.hint {
         Hint::Coding { codings, media } => match outermost(codings) {
@@ -78,11 +78,11 @@ fn finish<'a>(
     coding: Coding,
     inner: Hint<'a>,
     out: Unpacked<'a>,
-    em: &mut Emit<'_, 'a>,
-) -> Result<Parsed, Fail> {
+    em: &mut Emitter<'_, 'a>,
+) -> Result<Parsed, ParseError> {
     let declared = matches!(value.hint, Hint::Coding { .. });
     if out.bytes.is_empty() && out.end == End::Broken && !declared {
-        return Err(Fail::NotMine);
+        return Err(ParseError::NotApplicable);
     }
     em.enter(Segment::plain(coding.tag()))?;
     if !out.bytes.is_empty() {
@@ -102,13 +102,13 @@ fn finish<'a>(
     em.leave();
     match out.end {
         End::Clean => Ok(Parsed::Covered),
-        End::Broken => Err(Fail::Broken(AnomalyKind::BadCompression)),
-        End::Bomb => Err(Fail::Limit),
+        End::Broken => Err(ParseError::Broken(AnomalyKind::BadCompression)),
+        End::Bomb => Err(ParseError::Limit),
     }
 }
 
 /// Offers the bytes as they are under their media type, unless they carry one already.
-fn plain<'a>(value: &Candidate<'a>, media: &'a [u8], em: &mut Emit<'_, 'a>) -> Result<Parsed, Fail> {
+fn plain<'a>(value: &Candidate<'a>, media: &'a [u8], em: &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError> {
     if !media.is_empty() {
         em.value_as(value.bytes, em.zone(), Hint::Media(media))?;
     }
@@ -184,7 +184,7 @@ enum Progress {
 }
 
 /// Unpacks `input` and, for formats that may be concatenated, the streams that follow.
-fn unpack<'a>(coding: Coding, input: &[u8], em: &mut Emit<'_, 'a>) -> Result<Unpacked<'a>, Stop> {
+fn unpack<'a>(coding: Coding, input: &[u8], em: &mut Emitter<'_, 'a>) -> Result<Unpacked<'a>, Stop> {
     let mut out = Unpacked { bytes: BumpVec::new_in(em.bump), used: 0, end: End::Clean };
     loop {
         let before = out.used;
@@ -213,7 +213,7 @@ fn unpack<'a>(coding: Coding, input: &[u8], em: &mut Emit<'_, 'a>) -> Result<Unp
     }
 }
 
-fn deflate(mut stream: Decompress, input: &[u8], out: &mut Unpacked<'_>, em: &mut Emit<'_, '_>) -> Result<(), Stop> {
+fn deflate(mut stream: Decompress, input: &[u8], out: &mut Unpacked<'_>, em: &mut Emitter<'_, '_>) -> Result<(), Stop> {
     pump(input, out, em, |input, output| {
         let (before_in, before_out) = (stream.total_in(), stream.total_out());
         let status = stream.decompress(input, output, FlushDecompress::None);
@@ -231,7 +231,7 @@ fn deflate(mut stream: Decompress, input: &[u8], out: &mut Unpacked<'_>, em: &mu
     })
 }
 
-fn brotli(input: &[u8], out: &mut Unpacked<'_>, em: &mut Emit<'_, '_>) -> Result<(), Stop> {
+fn brotli(input: &[u8], out: &mut Unpacked<'_>, em: &mut Emitter<'_, '_>) -> Result<(), Stop> {
     use brotli::{BrotliDecompressStream, BrotliResult, BrotliState, HeapAlloc};
     let mut state =
         BrotliState::new(HeapAlloc::new(0u8), HeapAlloc::new(0u32), HeapAlloc::new(brotli::HuffmanCode::default()));
@@ -260,7 +260,7 @@ fn brotli(input: &[u8], out: &mut Unpacked<'_>, em: &mut Emit<'_, '_>) -> Result
     })
 }
 
-fn zstd(input: &[u8], out: &mut Unpacked<'_>, em: &mut Emit<'_, '_>) -> Result<(), Stop> {
+fn zstd(input: &[u8], out: &mut Unpacked<'_>, em: &mut Emitter<'_, '_>) -> Result<(), Stop> {
     let decoder = zstd::stream::raw::Decoder::new();
     let Ok(mut decoder) =
         decoder.and_then(|mut d| d.set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG)).map(|()| d))
@@ -282,7 +282,7 @@ fn zstd(input: &[u8], out: &mut Unpacked<'_>, em: &mut Emit<'_, '_>) -> Result<(
 fn pump(
     input: &[u8],
     out: &mut Unpacked<'_>,
-    em: &mut Emit<'_, '_>,
+    em: &mut Emitter<'_, '_>,
     mut step: impl FnMut(&[u8], &mut [u8]) -> (usize, usize, Progress),
 ) -> Result<(), Stop> {
     let limits = em.limits;

@@ -3,7 +3,7 @@
 //! One streaming pass that never builds a tree of values and never recurses. Text that is not strict JSON (comments,
 //! single quotes, trailing commas or garbage) gives the strings that can be found in it, and stays uncovered.
 
-use super::{Candidate, Emit, Fail, Parsed, Suits};
+use super::{Applicability, Candidate, Emitter, ParseError, Parsed};
 use crate::model::{AnomalyKind, Chars, ParserSet, Segment, SkipReason, Stop, Tag};
 use crate::normalize::json_text::{Lexer, Token, unescape};
 
@@ -23,23 +23,23 @@ const MAX_PLAIN_NUMBER: usize = 32;
 const FEW_NAMES: usize = 8;
 
 /// Declared by a JSON media type, or starting like an object, an array or a string.
-pub fn suits(value: &Candidate<'_>) -> Suits {
+pub fn applicability(value: &Candidate<'_>) -> Applicability {
     if value.is_declared(ParserSet::JSON_DOC) || value.is_media(MEDIA) || value.is_media(MEDIA_LINES) {
-        return Suits::Declared;
+        return Applicability::Declared;
     }
     if !value.chars.meets(Chars::LBRACE.with(Chars::LBRACKET).with(Chars::DQUOTE)) {
-        return Suits::No;
+        return Applicability::No;
     }
     let text = value.bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(value.bytes);
     let first = text.iter().find(|b| !b.is_ascii_whitespace() && **b != 0x1e);
-    Suits::sniffed(matches!(first, Some(b'{' | b'[' | b'"')))
+    Applicability::sniffed(matches!(first, Some(b'{' | b'[' | b'"')))
 }
 
 /// Emits every member name, every string, and numbers that are more than a plain number.
-pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, Fail> {
+pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError> {
     em.budget.spend(value.bytes.len())?;
     em.enter(Segment::plain(Tag::JsonDoc))?;
-    let declared = suits(value) == Suits::Declared;
+    let declared = applicability(value) == Applicability::Declared;
     let mut lexer = Lexer::new(value.bytes);
     let mut walk = Walk {
         em,
@@ -54,7 +54,7 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, F
     while let Some(token) = lexer.next() {
         if walk.frames.is_empty() && walk.documents == 1 && walk.scalar && !declared {
             // A text in quotes with something behind it is prose, not JSON.
-            return Err(Fail::NotMine);
+            return Err(ParseError::NotApplicable);
         }
         walk.token(token)?;
         // What comes behind a name or a value nearly always, without another token.
@@ -73,10 +73,10 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, F
     let garbage = several && (walk.documents == 0 || value.is_media(MEDIA));
     let (scalar, too_deep) = (walk.scalar, walk.too_deep);
     if lexer.broken || walk.broken || unclosed || garbage {
-        return Err(Fail::Broken(AnomalyKind::BadJson));
+        return Err(ParseError::Broken(AnomalyKind::BadJson));
     }
     if too_deep {
-        return Err(Fail::Limit);
+        return Err(ParseError::Limit);
     }
     // The quotes of a lone string may themselves be the attack (`"><script>"`).
     Ok(if scalar { Parsed::Added } else { Parsed::Covered })
@@ -102,7 +102,7 @@ struct Frame<'a> {
 }
 
 struct Walk<'w, 'x, 'a> {
-    em: &'w mut Emit<'x, 'a>,
+    em: &'w mut Emitter<'x, 'a>,
     frames: Vec<Frame<'a>>,
     /// Names of all open objects.
     names: Vec<&'a [u8]>,

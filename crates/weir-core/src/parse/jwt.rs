@@ -1,6 +1,6 @@
 //! JSON Web Tokens (RFC 7519) at `[jwt]`: header and payload decoded, then read as JSON.
 
-use super::{Candidate, Emit, Fail, Parsed, Suits};
+use super::{Applicability, Candidate, Emitter, ParseError, Parsed};
 use crate::model::{Chars, Hint, ParserSet, Segment, Tag};
 use crate::normalize::base64;
 
@@ -13,13 +13,13 @@ const BEGIN: &[u8] = b"ey";
 pub(super) const ALPHABET: Chars = Chars::TOKEN.with(Chars::BLANK).with(Chars::EQUALS);
 
 /// Something that begins as a token does, behind one of the known words or not.
-pub fn suits(value: &Candidate<'_>) -> Suits {
+pub fn applicability(value: &Candidate<'_>) -> Applicability {
     if value.is_declared(ParserSet::JWT) {
-        return Suits::Declared;
+        return Applicability::Declared;
     }
     let looks =
         value.chars.meets(Chars::DOT) && value.chars.within(ALPHABET) && split(value.bytes).1.starts_with(BEGIN);
-    Suits::sniffed(looks)
+    Applicability::sniffed(looks)
 }
 
 /// The word before the token, if any, and the token.
@@ -34,19 +34,20 @@ fn split(bytes: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// Emits prefix, header and payload. The signature is opaque; so is all but the header of an encrypted token (RFC 7516).
-pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, Fail> {
+pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError> {
     em.budget.spend(value.bytes.len())?;
     let (prefix, token) = split(value.bytes);
     let mut parts = token.split(|&b| b == b'.');
-    let (header, payload) = (parts.next().unwrap_or_default(), parts.next().ok_or(Fail::NotMine)?);
+    let (header, payload) = (parts.next().unwrap_or_default(), parts.next().ok_or(ParseError::NotApplicable)?);
     let rest: smallvec::SmallVec<[&[u8]; 4]> = parts.take(4).collect();
     if !matches!(rest.len(), 0 | 1 | 3)
         || !rest.iter().all(|part| part.iter().all(|&b| base64::is_digit(b) || b == b'='))
     {
-        return Err(Fail::NotMine);
+        return Err(ParseError::NotApplicable);
     }
-    let header =
-        base64::decode(header).filter(|text| text.starts_with(b"{") && text.contains(&b'"')).ok_or(Fail::NotMine)?;
+    let header = base64::decode(header)
+        .filter(|text| text.starts_with(b"{") && text.contains(&b'"'))
+        .ok_or(ParseError::NotApplicable)?;
     em.enter(Segment::plain(Tag::Jwt))?;
     if !prefix.is_empty() {
         em.child(Segment::plain(Tag::JwtPrefix), prefix)?;
@@ -55,13 +56,13 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, F
     if rest.len() == 3 {
         return Ok(Parsed::Added);
     }
-    let payload = base64::decode(payload).ok_or(Fail::NotMine)?;
+    let payload = base64::decode(payload).ok_or(ParseError::NotApplicable)?;
     put(Tag::JwtPayload, &payload, em)?;
     // Without a blank in it, the token itself has no byte that could carry anything.
     Ok(if token.contains(&b' ') { Parsed::Added } else { Parsed::Covered })
 }
 
-fn put<'a>(tag: Tag, text: &[u8], em: &mut Emit<'_, 'a>) -> Result<(), Fail> {
+fn put<'a>(tag: Tag, text: &[u8], em: &mut Emitter<'_, 'a>) -> Result<(), ParseError> {
     let text = em.copy(text)?;
     em.enter(Segment::plain(tag))?;
     em.value_as(text, em.zone(), Hint::Parser(ParserSet::JSON_DOC))?;

@@ -11,7 +11,7 @@ use crate::model::{AnomalyKind, Chars, Header, Message, MessageKind};
 use memchr::{memchr, memrchr2};
 
 /// Lines of a head that become a header each. Longer heads keep the rest as the value of one header without a name,
-/// so that memory stays near the size of the input and nothing goes unseen.
+/// so that memory stays near the size of the input and nothing goes unscanned_zones.
 pub const MAX_HEADER_LINES: usize = 16_384;
 
 /// Splits raw request bytes: the head ends at the first empty line, the body is every remaining byte.
@@ -74,13 +74,13 @@ pub fn response_from_parts<'a>(
 }
 
 /// Appends the lines of a head beyond [`MAX_HEADER_LINES`]: one value without a name.
-pub fn rest_of_head<'a>(lines: &'a [u8], message: &mut Message<'a>) {
+pub fn push_rest_of_head<'a>(lines: &'a [u8], message: &mut Message<'a>) {
     note(&mut message.oddities, AnomalyKind::TooManyHeaders);
     message.headers.push(Header { name: b"", value: trim_value(lines) });
 }
 
 /// Appends the trailer section of a chunked body (RFC 9112 §7.1.2) to the headers.
-pub fn trailers<'a>(section: &'a [u8], message: &mut Message<'a>) {
+pub fn append_trailers<'a>(section: &'a [u8], message: &mut Message<'a>) {
     let mut lines = Lines::new(section);
     let mut within = Message { body: message.body, ..Message::default() };
     lines.headers(&mut within);
@@ -305,7 +305,7 @@ impl<'a> Lines<'a> {
             let line = self.next();
             if line.text.is_empty() || line.open {
                 let end = if line.open { self.at } else { before };
-                rest_of_head(&self.raw[start..end], message);
+                push_rest_of_head(&self.raw[start..end], message);
                 return self.end(line, message);
             }
         }

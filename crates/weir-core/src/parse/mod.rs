@@ -10,7 +10,7 @@ pub mod base64;
 pub mod charset;
 pub mod chunked;
 pub mod cookie;
-pub mod emit;
+pub mod emitter;
 pub mod extract;
 pub mod facts;
 pub mod form_urlencoded;
@@ -37,7 +37,7 @@ pub mod viewstate;
 pub mod xml;
 
 use crate::model::{AnomalyKind, Chars, Gate, Gates, Hint, ParserSet, Stop, Tag, Zone, gate};
-pub use emit::Emit;
+pub use emitter::Emitter;
 
 /// What a parser may know about a value before it is run.
 #[derive(Clone, Copy, Debug)]
@@ -87,7 +87,7 @@ impl<'a> Candidate<'a> {
 
 /// Whether a parser wants to try a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Suits {
+pub enum Applicability {
     /// It cannot be this syntax.
     No,
     /// It looks like this syntax; when it is not, nothing happened.
@@ -96,10 +96,10 @@ pub enum Suits {
     Declared,
 }
 
-impl Suits {
+impl Applicability {
     /// Sniffed if `yes`.
-    pub fn sniffed(yes: bool) -> Suits {
-        if yes { Suits::Sniffed } else { Suits::No }
+    pub fn sniffed(yes: bool) -> Applicability {
+        if yes { Applicability::Sniffed } else { Applicability::No }
     }
 }
 
@@ -114,27 +114,27 @@ pub enum Parsed {
 
 /// Why a parser gave up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fail {
+pub enum ParseError {
     /// It is not this syntax: whatever was emitted is taken back.
-    NotMine,
+    NotApplicable,
     /// It is this syntax, but broken: what was emitted stays, the input itself is looked at too,
     /// and the anomaly is reported where the syntax was declared.
     Broken(AnomalyKind),
-    /// A limit of this parser: what was emitted stays; the limit has been noted by [`Emit::skip`].
+    /// A limit of this parser: what was emitted stays; the limit has been noted by [`Emitter::skip`].
     Limit,
     /// The budget or the time of the whole inspection is over.
     Stop(Stop),
 }
 
-impl From<Stop> for Fail {
+impl From<Stop> for ParseError {
     fn from(stop: Stop) -> Self {
-        Fail::Stop(stop)
+        ParseError::Stop(stop)
     }
 }
 
 /// Parsers that make of a value nothing but the same value in another spelling. In a zone at which nobody looks, such as
 /// the content of an uploaded file, they are left out.
-pub const SPELLINGS: ParserSet =
+pub const RECODINGS: ParserSet =
     ParserSet::PERCENT.with(ParserSet::HTMLJS).with(ParserSet::CHARSET).with(ParserSet::BASE64).with(ParserSet::HEX);
 
 /// One line of the parser table.
@@ -146,17 +146,17 @@ pub struct Parser {
     /// **Safety.** It only repeats what `suits` asks; `gates_change_no_answer` holds both together.
     pub gate: Gate,
     /// Cheap test of a value.
-    pub suits: fn(&Candidate<'_>) -> Suits,
+    pub applicability: fn(&Candidate<'_>) -> Applicability,
     /// The work: emits values below the current point.
-    pub run: for<'a> fn(&Candidate<'a>, &mut Emit<'_, 'a>) -> Result<Parsed, Fail>,
+    pub run: for<'a> fn(&Candidate<'a>, &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError>,
 }
 
 impl Parser {
-    /// Whether it wants to try `value`, of which [`worth`] thinks so.
+    /// Whether it wants to try `value`, of which [`candidates_for`] thinks so.
     #[inline]
-    pub fn tries(&self, value: &Candidate<'_>) -> Suits {
-        match (self.suits)(value) {
-            Suits::Sniffed if value.covered => Suits::No,
+    pub fn tries(&self, value: &Candidate<'_>) -> Applicability {
+        match (self.applicability)(value) {
+            Applicability::Sniffed if value.covered => Applicability::No,
             suits => suits,
         }
     }
@@ -165,59 +165,89 @@ impl Parser {
 /// Every parser of values, in the order in which they are tried: first those that take a whole body apart. Once one has
 /// covered a value only declared ones are asked, as others would but make of the whole what they make of its parts.
 pub static TABLE: &[Parser] = &[
-    Parser { id: ParserSet::COOKIE, gate: Gate::NEVER, suits: cookie::suits, run: cookie::run },
-    Parser { id: ParserSet::MULTIPART, gate: Gate::any(Chars::COLON), suits: multipart::suits, run: multipart::run },
+    Parser { id: ParserSet::COOKIE, gate: Gate::NEVER, applicability: cookie::applicability, run: cookie::run },
+    Parser {
+        id: ParserSet::MULTIPART,
+        gate: Gate::any(Chars::COLON),
+        applicability: multipart::applicability,
+        run: multipart::run,
+    },
     Parser {
         id: ParserSet::FORM_URLENCODED,
         gate: Gate::any(Chars::EQUALS),
-        suits: form_urlencoded::suits,
+        applicability: form_urlencoded::applicability,
         run: form_urlencoded::run,
     },
     Parser {
         id: ParserSet::JSON_DOC,
         gate: Gate::any(Chars::LBRACE.with(Chars::LBRACKET).with(Chars::DQUOTE)),
-        suits: json_doc::suits,
+        applicability: json_doc::applicability,
         run: json_doc::run,
     },
     Parser {
         id: ParserSet::CHARSET,
         gate: Gate::any(Chars::HIGH.with(Chars::CONTROL).with(Chars::PLUS)),
-        suits: charset::suits,
+        applicability: charset::applicability,
         run: charset::run,
     },
     Parser {
         id: ParserSet::PERCENT,
         gate: Gate::any(Chars::PERCENT.with(Chars::PLUS)),
-        suits: percent::suits,
+        applicability: percent::applicability,
         run: percent::run,
     },
-    Parser { id: ParserSet::XML, gate: Gate::any(Chars::GT), suits: xml::suits, run: xml::run },
-    Parser { id: ParserSet::GQL, gate: Gate::any(Chars::RBRACE), suits: gql::suits, run: gql::run },
-    Parser { id: ParserSet::JWT, gate: Gate::any(Chars::DOT).only(jwt::ALPHABET), suits: jwt::suits, run: jwt::run },
+    Parser { id: ParserSet::XML, gate: Gate::any(Chars::GT), applicability: xml::applicability, run: xml::run },
+    Parser { id: ParserSet::GQL, gate: Gate::any(Chars::RBRACE), applicability: gql::applicability, run: gql::run },
+    Parser {
+        id: ParserSet::JWT,
+        gate: Gate::any(Chars::DOT).only(jwt::ALPHABET),
+        applicability: jwt::applicability,
+        run: jwt::run,
+    },
     Parser {
         id: ParserSet::BASE64,
         gate: Gate::any(Chars::ALPHA).only(base64::ALPHABET),
-        suits: base64::suits,
+        applicability: base64::applicability,
         run: base64::run,
     },
-    Parser { id: ParserSet::HEX, gate: Gate::any(Chars::DIGIT).only(hex::ALPHABET), suits: hex::suits, run: hex::run },
+    Parser {
+        id: ParserSet::HEX,
+        gate: Gate::any(Chars::DIGIT).only(hex::ALPHABET),
+        applicability: hex::applicability,
+        run: hex::run,
+    },
     Parser {
         id: ParserSet::GZIP,
         gate: Gate::any(Chars::HIGH.with(Chars::CONTROL)),
-        suits: inflate::suits,
+        applicability: inflate::applicability,
         run: inflate::run,
     },
     Parser {
         id: ParserSet::HTMLJS,
         gate: Gate::any(Chars::AMP.with(Chars::BACKSLASH)),
-        suits: htmljs::suits,
+        applicability: htmljs::applicability,
         run: htmljs::run,
     },
-    Parser { id: ParserSet::GRPC, gate: Gate::any(Chars::CONTROL), suits: grpc::suits, run: grpc::run },
-    Parser { id: ParserSet::GRPC, gate: Gate::NEVER, suits: grpc_web::suits, run: grpc_web::run },
-    Parser { id: ParserSet::PROTOBUF, gate: Gate::any(Chars::CONTROL), suits: protobuf::suits, run: protobuf::run },
-    Parser { id: ParserSet::MSGPACK, gate: Gate::any(Chars::HIGH), suits: msgpack::suits, run: msgpack::run },
-    Parser { id: ParserSet::VIEWSTATE, gate: Gate::any(Chars::HIGH), suits: viewstate::suits, run: viewstate::run },
+    Parser { id: ParserSet::GRPC, gate: Gate::any(Chars::CONTROL), applicability: grpc::applicability, run: grpc::run },
+    Parser { id: ParserSet::GRPC, gate: Gate::NEVER, applicability: grpc_web::applicability, run: grpc_web::run },
+    Parser {
+        id: ParserSet::PROTOBUF,
+        gate: Gate::any(Chars::CONTROL),
+        applicability: protobuf::applicability,
+        run: protobuf::run,
+    },
+    Parser {
+        id: ParserSet::MSGPACK,
+        gate: Gate::any(Chars::HIGH),
+        applicability: msgpack::applicability,
+        run: msgpack::run,
+    },
+    Parser {
+        id: ParserSet::VIEWSTATE,
+        gate: Gate::any(Chars::HIGH),
+        applicability: viewstate::applicability,
+        run: viewstate::run,
+    },
 ];
 
 /// The gates of [`TABLE`].
@@ -226,7 +256,7 @@ static GATES: Gates = gate::gates!(TABLE);
 /// Parsers of [`TABLE`] that may want to try a value of these kinds of bytes, in order. All of them may want one about
 /// which something is declared.
 #[inline]
-pub fn worth(chars: Chars, hint: Hint<'_>) -> impl Iterator<Item = &'static Parser> {
+pub fn candidates_for(chars: Chars, hint: Hint<'_>) -> impl Iterator<Item = &'static Parser> {
     let lines = if hint == Hint::None { GATES.open(chars) } else { gate::below(TABLE.len()) };
     gate::each(lines).map(|line| &TABLE[line])
 }
@@ -244,7 +274,7 @@ mod tests {
                 let chars = Chars::of(bytes);
                 let value = Candidate { bytes, chars, zone: Zone::BODY, tag: Tag::ALL[tag], hint: Hint::None, depth: 0, covered: false };
                 for parser in TABLE.iter().filter(|parser| !parser.gate.opens(chars)) {
-                    prop_assert_eq!((parser.suits)(&value), Suits::No, "{:?}", parser.id);
+                    prop_assert_eq!((parser.applicability)(&value), Applicability::No, "{:?}", parser.id);
                 }
             }
         }

@@ -1,20 +1,20 @@
 //! MessagePack (github.com/msgpack/msgpack, spec.md) at `[msgpack]`: entries at `[hash,name]`, elements at `[array,i]`.
 //! Strings and bytes are emitted; numbers carry no syntax and are not.
 
-use super::{Candidate, Emit, Fail, Parsed, Suits};
+use super::{Applicability, Candidate, Emitter, ParseError, Parsed};
 use crate::model::{AnomalyKind, Chars, Segment, SkipReason, Tag};
 
 /// Declared, or a binary body that opens with a map or an array.
-pub fn suits(value: &Candidate<'_>) -> Suits {
+pub fn applicability(value: &Candidate<'_>) -> Applicability {
     if value.is_media(&["application/msgpack", "application/x-msgpack", "application/vnd.msgpack", "+msgpack"]) {
-        return Suits::Declared;
+        return Applicability::Declared;
     }
     let opens = matches!(value.bytes.first(), Some(0x81..=0x8f | 0x91..=0x9f | 0xdc..=0xdf));
-    Suits::sniffed(opens && value.tag == Tag::Post && value.chars.meets(Chars::HIGH))
+    Applicability::sniffed(opens && value.tag == Tag::Post && value.chars.meets(Chars::HIGH))
 }
 
 /// Emits every string.
-pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, Fail> {
+pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError> {
     em.budget.spend(value.bytes.len())?;
     em.enter(Segment::plain(Tag::Msgpack))?;
     let mut reader = Reader { rest: value.bytes };
@@ -23,7 +23,9 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, F
         let before = reader.rest.len();
         item(&mut reader, em, depth).map_err(|fail| match fail {
             // A first byte that is no MessagePack at all, where nothing declared it.
-            Fail::Broken(_) if before == value.bytes.len() && value.hint == crate::model::Hint::None => Fail::NotMine,
+            ParseError::Broken(_) if before == value.bytes.len() && value.hint == crate::model::Hint::None => {
+                ParseError::NotApplicable
+            }
             fail => fail,
         })?;
     }
@@ -31,20 +33,20 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, F
     Ok(Parsed::Covered)
 }
 
-const BROKEN: Fail = Fail::Broken(AnomalyKind::BadMsgpack);
+const BROKEN: ParseError = ParseError::Broken(AnomalyKind::BadMsgpack);
 
 struct Reader<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
-    fn take(&mut self, length: usize) -> Result<&'a [u8], Fail> {
+    fn take(&mut self, length: usize) -> Result<&'a [u8], ParseError> {
         let (head, tail) = self.rest.split_at_checked(length).ok_or(BROKEN)?;
         self.rest = tail;
         Ok(head)
     }
 
-    fn number(&mut self, bytes: usize) -> Result<usize, Fail> {
+    fn number(&mut self, bytes: usize) -> Result<usize, ParseError> {
         Ok(self.take(bytes)?.iter().fold(0, |all, &b| all << 8 | usize::from(b)))
     }
 }
@@ -57,7 +59,7 @@ enum Item<'a> {
     Map(usize),
 }
 
-fn next<'a>(reader: &mut Reader<'a>) -> Result<Item<'a>, Fail> {
+fn next<'a>(reader: &mut Reader<'a>) -> Result<Item<'a>, ParseError> {
     let kind = reader.take(1)?[0];
     let low = usize::from(kind & 0x0f);
     Ok(match kind {
@@ -84,26 +86,26 @@ fn next<'a>(reader: &mut Reader<'a>) -> Result<Item<'a>, Fail> {
     })
 }
 
-fn scalar<'a>(reader: &mut Reader<'a>, bytes: usize) -> Result<Item<'a>, Fail> {
+fn scalar<'a>(reader: &mut Reader<'a>, bytes: usize) -> Result<Item<'a>, ParseError> {
     reader.take(bytes)?;
     Ok(Item::Scalar)
 }
 
 /// A length of `bytes`, a type of `kind` bytes (extensions), then the contents.
-fn sized<'a>(reader: &mut Reader<'a>, bytes: usize, kind: usize) -> Result<Item<'a>, Fail> {
+fn sized<'a>(reader: &mut Reader<'a>, bytes: usize, kind: usize) -> Result<Item<'a>, ParseError> {
     let length = reader.number(bytes)?;
     reader.take(kind)?;
     Ok(Item::Text(reader.take(length)?))
 }
 
-fn item<'a>(reader: &mut Reader<'a>, em: &mut Emit<'_, 'a>, depth_left: usize) -> Result<(), Fail> {
+fn item<'a>(reader: &mut Reader<'a>, em: &mut Emitter<'_, 'a>, depth_left: usize) -> Result<(), ParseError> {
     em.budget.spend(1)?;
     match next(reader)? {
         Item::Scalar => Ok(()),
         Item::Text(text) => Ok(em.value(text)?),
         Item::Array(_) | Item::Map(_) if depth_left == 0 => {
             em.skip(SkipReason::DepthLimit);
-            Err(Fail::Limit)
+            Err(ParseError::Limit)
         }
         Item::Array(count) => {
             for index in 0..count {
@@ -119,7 +121,7 @@ fn item<'a>(reader: &mut Reader<'a>, em: &mut Emit<'_, 'a>, depth_left: usize) -
 }
 
 /// A key and its value. A key that is no string is emitted like a value, and the value stands below an empty name.
-fn entry<'a>(reader: &mut Reader<'a>, em: &mut Emit<'_, 'a>, depth_left: usize) -> Result<(), Fail> {
+fn entry<'a>(reader: &mut Reader<'a>, em: &mut Emitter<'_, 'a>, depth_left: usize) -> Result<(), ParseError> {
     let mut peek = Reader { rest: reader.rest };
     let name = match next(&mut peek)? {
         Item::Text(name) => {
@@ -170,7 +172,7 @@ mod tests {
     #[test]
     fn nesting_is_bounded_and_told() {
         let got = alone(Tag::Post, &[0x91; 500], "application/msgpack", run);
-        assert_eq!((got.outcome, got.skipped), (Err(Fail::Limit), vec![SkipReason::DepthLimit]));
+        assert_eq!((got.outcome, got.skipped), (Err(ParseError::Limit), vec![SkipReason::DepthLimit]));
     }
 
     proptest! {

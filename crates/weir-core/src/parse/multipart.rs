@@ -1,13 +1,13 @@
 //! `multipart/*` (RFC 2046 §5.1, RFC 7578): fields at `[multipart,name]`, file content at `[multipart,name][file]`.
 //!
 //! Servers read broken multipart in many ways, so this splitter is tolerant, and whenever a body could be read in more
-//! than one way it says so ([`Fail::Broken`]) and the text as a whole is looked at besides the parts. A field that only
+//! than one way it says so ([`ParseError::Broken`]) and the text as a whole is looked at besides the parts. A field that only
 //! some servers take for a file is in both zones.
 
 mod disposition;
 
-use super::emit::{Emit, Pairs};
-use super::{Candidate, Fail, Parsed, Suits};
+use super::emitter::{Emitter, Pairs};
+use super::{Applicability, Candidate, ParseError, Parsed};
 use crate::model::{AnomalyKind, Chars, Hint, Segment, SkipReason, Stop, Tag, Zone};
 use crate::normalize::{base64, quoted_printable};
 use disposition::Disposition;
@@ -23,22 +23,22 @@ const MAX_BOUNDARIES: usize = 4;
 const SNIFFED: usize = 1024;
 
 /// Declared bodies, and those that begin with a delimiter line and a Content-Disposition.
-pub fn suits(value: &Candidate<'_>) -> Suits {
+pub fn applicability(value: &Candidate<'_>) -> Applicability {
     if value.hint_media().is_some_and(|m| m.get(..10).is_some_and(|m| m.eq_ignore_ascii_case(b"multipart/"))) {
-        return Suits::Declared;
+        return Applicability::Declared;
     }
     let start = &value.bytes[..value.bytes.len().min(SNIFFED)];
     let looks = value.zone.meets(Zone::BODY.with(Zone::FILE))
         && start.trim_ascii_start().starts_with(b"--")
         && start.windows(20).any(|w| w.eq_ignore_ascii_case(b"content-disposition:"));
-    Suits::sniffed(looks)
+    Applicability::sniffed(looks)
 }
 
 /// Emits every part, the preamble and the epilogue.
-pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, Fail> {
+pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError> {
     if em.nesting(Tag::Multipart) >= usize::from(em.limits.multipart_depth) {
         em.skip(SkipReason::DepthLimit);
-        return Err(Fail::Limit);
+        return Err(ParseError::Limit);
     }
     let mut broken = false;
     let mut split = false;
@@ -52,12 +52,12 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, F
         emit_parts(&parts, &mut broken, em)?;
         if parts.too_many {
             em.skip(SkipReason::CountLimit);
-            return Err(Fail::Limit);
+            return Err(ParseError::Limit);
         }
     }
     match (split, broken) {
         (true, false) => Ok(Parsed::Covered),
-        _ => Err(Fail::Broken(AnomalyKind::BadMultipart)),
+        _ => Err(ParseError::Broken(AnomalyKind::BadMultipart)),
     }
 }
 
@@ -152,7 +152,7 @@ fn line_end(before: &[u8], broken: &mut bool) -> usize {
     }
 }
 
-fn emit_parts<'a>(parts: &Parts<'a>, broken: &mut bool, em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
+fn emit_parts<'a>(parts: &Parts<'a>, broken: &mut bool, em: &mut Emitter<'_, 'a>) -> Result<(), Stop> {
     for outer in [parts.preamble, parts.epilogue] {
         if !outer.trim_ascii().is_empty() {
             em.value(outer)?;
@@ -248,7 +248,7 @@ impl<'a> Part<'a> {
     }
 
     /// Emits what stands around the content: names, file names, headers.
-    fn outer(&self, name: &'a [u8], names: &[&'a [u8]], em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
+    fn outer(&self, name: &'a [u8], names: &[&'a [u8]], em: &mut Emitter<'_, 'a>) -> Result<(), Stop> {
         for other in names {
             em.name(Tag::MultipartName, other)?;
         }
@@ -258,7 +258,7 @@ impl<'a> Part<'a> {
         em.under_name(Tag::Multipart, name, |em, _| self.inner(em))
     }
 
-    fn inner(&self, em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
+    fn inner(&self, em: &mut Emitter<'_, 'a>) -> Result<(), Stop> {
         if self.disposition.ambiguous {
             em.anomaly(AnomalyKind::AmbiguousMultipart);
         }
@@ -282,7 +282,7 @@ impl<'a> Part<'a> {
     }
 
     /// Emits the content of a file, or of a field with something declared about it.
-    fn emit(&self, name: &'a [u8], em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
+    fn emit(&self, name: &'a [u8], em: &mut Emitter<'_, 'a>) -> Result<(), Stop> {
         em.name(Tag::MultipartName, name)?;
         em.under_name(Tag::Multipart, name, |em, element| {
             if !element {
@@ -295,7 +295,7 @@ impl<'a> Part<'a> {
         })
     }
 
-    fn content(&self, em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
+    fn content(&self, em: &mut Emitter<'_, 'a>) -> Result<(), Stop> {
         let hint = self.media.map(Hint::Media).unwrap_or_default();
         let zone = match (self.is_file(), self.disposition.odd) {
             (true, false) => Zone::FILE,
@@ -313,7 +313,7 @@ impl<'a> Part<'a> {
     }
 
     /// Emits the content without its transfer encoding, which RFC 7578 §4.7 deprecates but libraries still undo.
-    fn decoded(&self, zone: Zone, hint: Hint<'a>, em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
+    fn decoded(&self, zone: Zone, hint: Hint<'a>, em: &mut Emitter<'_, 'a>) -> Result<(), Stop> {
         let Some(coding) = self.coding else { return Ok(()) };
         em.budget.spend(self.content.len())?;
         let is_base64 = coding.eq_ignore_ascii_case(b"base64");

@@ -1,6 +1,6 @@
 //! `[percent]`: a value that is percent-encoded once more (double encoding, `%uXXXX`), and the path of the target.
 
-use super::{Candidate, Emit, Fail, Parsed, Suits};
+use super::{Applicability, Candidate, Emitter, ParseError, Parsed};
 use crate::model::{AnomalyKind, Chars, ParserSet, Segment, Tag, Zone};
 use crate::normalize::percent::{Plus, decode};
 use std::borrow::Cow;
@@ -10,20 +10,20 @@ const ORDINARY_LAYERS: usize = 2;
 
 /// Any value with a `%`, and cookies with a `+`, which servers that decode cookies take for a space. Declared forms and
 /// Cookie headers are decoded field by field.
-pub fn suits(value: &Candidate<'_>) -> Suits {
+pub fn applicability(value: &Candidate<'_>) -> Applicability {
     if value.is_declared(ParserSet::COOKIE) || value.is_media(&["application/x-www-form-urlencoded"]) {
-        return Suits::No;
+        return Applicability::No;
     }
     let plus = value.tag == Tag::Cookie && value.chars.meets(Chars::PLUS);
-    Suits::sniffed(value.chars.meets(Chars::PERCENT) || plus)
+    Applicability::sniffed(value.chars.meets(Chars::PERCENT) || plus)
 }
 
 /// Emits the decoded value at `[percent]`. The path is always decoded by servers, so its raw form need not be looked at;
 /// other values may reach code as they are, so both forms are.
-pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, Fail> {
+pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError> {
     em.budget.spend(value.bytes.len())?;
     let plus = if value.tag == Tag::Cookie { Plus::Space } else { Plus::Keep };
-    let Cow::Owned(decoded) = decode(value.bytes, plus) else { return Err(Fail::NotMine) };
+    let Cow::Owned(decoded) = decode(value.bytes, plus) else { return Err(ParseError::NotApplicable) };
     let decoded = em.copy(&decoded)?;
     let layers = em.nesting(Tag::Percent) + em.nesting(Tag::Get) + em.nesting(Tag::FormUrlencoded) + 1;
     if layers > ORDINARY_LAYERS {

@@ -4,7 +4,7 @@
 //! emitted as text; one that reads as a message is opened too; any other is emitted as bytes. Numbers carry no syntax
 //! and are not emitted.
 
-use super::{Candidate, Emit, Fail, Parsed, Suits};
+use super::{Applicability, Candidate, Emitter, ParseError, Parsed};
 use crate::model::{AnomalyKind, Chars, ParserSet, Segment, SkipReason, Tag};
 
 /// Highest field number (protobuf.dev: 2^29 - 1).
@@ -16,30 +16,30 @@ const MAX_VARINT: usize = 10;
 const FRAMED: &[u8] = b"application/grpc";
 
 /// Declared, or a binary body that is a message from its first byte to its last.
-pub fn suits(value: &Candidate<'_>) -> Suits {
+pub fn applicability(value: &Candidate<'_>) -> Applicability {
     let types = ["application/x-protobuf", "application/protobuf", "application/vnd.google.protobuf", "+proto"];
     // `application/grpc+proto` speaks of the messages within the frames.
     let framed = value
         .hint_media()
         .is_some_and(|media| media.get(..FRAMED.len()).is_some_and(|head| head.eq_ignore_ascii_case(FRAMED)));
     if (value.is_media(&types) && !framed) || value.is_declared(ParserSet::PROTOBUF) {
-        return Suits::Declared;
+        return Applicability::Declared;
     }
     let container = matches!(value.tag, Tag::Post | Tag::Gzip | Tag::Deflate | Tag::Base64 | Tag::Grpc);
-    Suits::sniffed(container && value.chars.meets(Chars::CONTROL) && is_message(value.bytes))
+    Applicability::sniffed(container && value.chars.meets(Chars::CONTROL) && is_message(value.bytes))
 }
 
 /// Emits every length-delimited field.
-pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, Fail> {
+pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError> {
     if !is_message(value.bytes) {
-        return Err(Fail::Broken(AnomalyKind::BadProtobuf));
+        return Err(ParseError::Broken(AnomalyKind::BadProtobuf));
     }
     message(value.bytes, em, em.limits.binary_depth)?;
     Ok(Parsed::Covered)
 }
 
 /// Opens one message; `is_message` holds for it.
-fn message<'a>(bytes: &'a [u8], em: &mut Emit<'_, 'a>, depth_left: usize) -> Result<(), Fail> {
+fn message<'a>(bytes: &'a [u8], em: &mut Emitter<'_, 'a>, depth_left: usize) -> Result<(), ParseError> {
     em.budget.spend(bytes.len())?;
     let mut rest = bytes;
     while let Some((number, wire)) = field(&mut rest) {
@@ -56,7 +56,7 @@ fn message<'a>(bytes: &'a [u8], em: &mut Emit<'_, 'a>, depth_left: usize) -> Res
     Ok(())
 }
 
-fn delimited<'a>(bytes: &'a [u8], em: &mut Emit<'_, 'a>, depth_left: usize) -> Result<(), Fail> {
+fn delimited<'a>(bytes: &'a [u8], em: &mut Emitter<'_, 'a>, depth_left: usize) -> Result<(), ParseError> {
     em.budget.spend(bytes.len())?;
     let nested = bytes.len() > 1 && is_message(bytes);
     // Text is emitted whatever else it might be: `\n` opens both a line and the first field of a message.
@@ -181,7 +181,7 @@ mod tests {
         for body in [&b"\x0a\x05abc"[..], b"\x00", b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", b"\x0b"] {
             assert!(!is_message(body));
             let got = alone(Tag::Post, body, "application/x-protobuf", run);
-            assert_eq!(got.outcome, Err(Fail::Broken(AnomalyKind::BadProtobuf)));
+            assert_eq!(got.outcome, Err(ParseError::Broken(AnomalyKind::BadProtobuf)));
         }
     }
 

@@ -4,7 +4,7 @@
 //! each query piece is a name and a value, and an authority with more than a host in it is a value at `[uri]` too.
 //! Segments are looked at apart only where they carry syntax, since the path as a whole is looked at anyway.
 
-use super::Emit;
+use super::Emitter;
 use crate::model::{AnomalyKind, Chars, Hint, Message, Segment, SkipReason, Stop, Tag, Zone};
 use crate::normalize::percent;
 use memchr::memchr;
@@ -33,7 +33,7 @@ const NOT_IN_A_URI: Chars = Chars::HIGH
 const AUTHORITY: Chars = Chars::TOKEN.with(Chars::COLON).with(Chars::LBRACKET).with(Chars::RBRACKET);
 
 /// Takes the request line apart.
-pub fn run<'a>(message: &Message<'a>, em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
+pub fn run<'a>(message: &Message<'a>, em: &mut Emitter<'_, 'a>) -> Result<(), Stop> {
     odd_words(message, em)?;
     em.zone = Zone::PATH;
     let (authority, rest) = authority(message.target);
@@ -56,7 +56,7 @@ pub fn run<'a>(message: &Message<'a>, em: &mut Emit<'_, 'a>) -> Result<(), Stop>
 }
 
 /// Methods and protocols that are no plain words are values: whatever a client can write is looked at.
-fn odd_words<'a>(message: &Message<'a>, em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
+fn odd_words<'a>(message: &Message<'a>, em: &mut Emitter<'_, 'a>) -> Result<(), Stop> {
     em.zone = Zone::META.with(Zone::HEADER);
     if !Chars::of(message.method).within(Chars::TOKEN) {
         em.child(Segment::plain(Tag::Method), message.method)?;
@@ -78,7 +78,7 @@ fn authority(target: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// Notes bytes that do not belong in a target.
-fn note(target: &[u8], em: &mut Emit<'_, '_>) {
+fn note(target: &[u8], em: &mut Emitter<'_, '_>) {
     let chars = Chars::of(target);
     if chars.meets(NOT_IN_A_URI) {
         em.anomaly(AnomalyKind::BadUriByte);
@@ -101,7 +101,7 @@ fn note(target: &[u8], em: &mut Emit<'_, '_>) {
 }
 
 /// Emits the segments that carry syntax, decoded.
-fn segments<'a>(path: &'a [u8], em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
+fn segments<'a>(path: &'a [u8], em: &mut Emitter<'_, 'a>) -> Result<(), Stop> {
     let mut parts = path.split(|&b| b == b'/').filter(|part| !part.is_empty()).peekable();
     let mut index = 0;
     while let Some(part) = parts.next() {
@@ -122,7 +122,7 @@ fn segments<'a>(path: &'a [u8], em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
 
 /// The last segment: its name up to the first dot, its extension past the last one, and whole where it has both
 /// and carries syntax, so that nothing is torn apart.
-fn action<'a>(segment: &'a [u8], index: u32, em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
+fn action<'a>(segment: &'a [u8], index: u32, em: &mut Emitter<'_, 'a>) -> Result<(), Stop> {
     let Some(first) = memchr(b'.', segment) else { return piece(Segment::plain(Tag::ActionName), segment, em) };
     let last = memchr::memrchr(b'.', segment).unwrap_or(first);
     piece(Segment::plain(Tag::ActionName), &segment[..first], em)?;
@@ -132,7 +132,7 @@ fn action<'a>(segment: &'a [u8], index: u32, em: &mut Emit<'_, 'a>) -> Result<()
 
 /// Emits `text` decoded where it is worth a look of its own, and apart from it what its `;` parameters hold
 /// (RFC 3986 §3.3).
-fn piece<'a>(segment: Segment<'a>, text: &'a [u8], em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
+fn piece<'a>(segment: Segment<'a>, text: &'a [u8], em: &mut Emitter<'_, 'a>) -> Result<(), Stop> {
     let chars = Chars::of(text);
     if chars.within(Chars::TOKEN) && text.len() < MAYBE_ENCODED {
         return Ok(());
@@ -149,7 +149,7 @@ fn piece<'a>(segment: Segment<'a>, text: &'a [u8], em: &mut Emit<'_, 'a>) -> Res
 }
 
 /// The values of `;name=value` parameters of a segment.
-fn parameters<'a>(text: &'a [u8], em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
+fn parameters<'a>(text: &'a [u8], em: &mut Emitter<'_, 'a>) -> Result<(), Stop> {
     for (count, parameter) in text.split(|&b| b == b';').skip(1).enumerate() {
         let value = memchr(b'=', parameter).map_or(parameter, |at| &parameter[at + 1..]);
         if Chars::of(value).within(Chars::TOKEN) {

@@ -1,8 +1,8 @@
 //! What the tests of parsers share: a body goes through the whole driver, and points are compared as text.
 
-use super::emit::{Emit, Notes};
+use super::emitter::{Emitter, Notes};
 use super::extract::{Options, extract};
-use super::{Candidate, Fail, Parsed};
+use super::{Candidate, ParseError, Parsed};
 use crate::model::bytes::printable;
 use crate::model::{
     Budget, Chars, GraphqlFacts, Header, Hint, Limits, Message, PointId, PointTree, Segment, SkipReason, Tag, Zone,
@@ -70,12 +70,12 @@ pub struct Outcome {
     /// Points and printable values, in order.
     pub values: Vec<(String, String)>,
     /// What the parser said.
-    pub outcome: Result<Parsed, Fail>,
+    pub outcome: Result<Parsed, ParseError>,
     /// Gaps noted.
     pub skipped: Vec<SkipReason>,
 }
 
-type Run = for<'a> fn(&Candidate<'a>, &mut Emit<'_, 'a>) -> Result<Parsed, Fail>;
+type Run = for<'a> fn(&Candidate<'a>, &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError>;
 
 /// Runs only `run`, on `bytes` at `[tag]`, declared as `media` unless that is empty.
 pub fn alone(tag: Tag, bytes: &[u8], media: &str, run: Run) -> Outcome {
@@ -89,7 +89,7 @@ pub fn alone(tag: Tag, bytes: &[u8], media: &str, run: Run) -> Outcome {
     let media = bump.alloc_str(media) as &str;
     let hint = if media.is_empty() { Hint::None } else { Hint::Media(media.as_bytes()) };
     let at = tree.child(PointId::ROOT, Segment::plain(tag));
-    let mut em = Emit {
+    let mut em = Emitter {
         bump: &bump,
         limits: &limits,
         budget: &budget,
@@ -100,7 +100,7 @@ pub fn alone(tag: Tag, bytes: &[u8], media: &str, run: Run) -> Outcome {
         zone: Zone::BODY,
         depth: 1,
         decoded_left: &mut decoded_left,
-        known: None,
+        benign: None,
     };
     let candidate = Candidate { bytes, chars: Chars::of(bytes), zone: Zone::BODY, tag, hint, depth: 0, covered: false };
     let outcome = run(&candidate, &mut em);

@@ -131,7 +131,7 @@ impl Pieces<'_> {
             }
         };
         if !self.rest.is_empty() {
-            message::rest_of_head(&self.rest, &mut message);
+            message::push_rest_of_head(&self.rest, &mut message);
         }
         message
     }

@@ -287,7 +287,7 @@ fn set_body<'b>(chunked: &'b Chunked<'b>, message: &mut Message<'b>) {
     if chunked.broken {
         message.oddities.push(AnomalyKind::BadChunk);
     }
-    message::trailers(chunked.trailers, message);
+    message::append_trailers(chunked.trailers, message);
 }
 
 /// Milliseconds since 1970.

@@ -10,9 +10,9 @@
 
 mod grammar;
 mod lex;
+mod prescan;
 mod structure;
 mod words;
-mod worth;
 
 use super::{Detector, Match, Samples, Subject};
 use crate::model::{AttackType, Chars, Confidence, Gate, Zone};
@@ -117,11 +117,11 @@ const LIBRARY_SAMPLES: Samples =
 
 /// The grammar's own verdict.
 fn grammar(subject: &Subject<'_>) -> Option<Match> {
-    if !worth::is_worth(subject.bytes, subject.chars) {
+    if !prescan::may_contain_sql(subject.bytes, subject.chars) {
         return None;
     }
     let found = weigh(subject);
-    subject.memo.in_doubt.set((DOUBT..CERTAIN).contains(&found.weight));
+    subject.memo.sql_in_doubt.set((DOUBT..CERTAIN).contains(&found.weight));
     let confidence = match found.weight {
         CERTAIN.. => Confidence::High,
         LIKELY.. => Confidence::Medium,
@@ -132,7 +132,7 @@ fn grammar(subject: &Subject<'_>) -> Option<Match> {
 
 /// The verdict of `libinjectionrs` on values that the grammar is in doubt about.
 fn library(subject: &Subject<'_>) -> Option<Match> {
-    if !subject.memo.in_doubt.get() || subject.bytes.len() > MAX_LIBRARY {
+    if !subject.memo.sql_in_doubt.get() || subject.bytes.len() > MAX_LIBRARY {
         return None;
     }
     let yes = libinjectionrs::detect_sqli(subject.bytes).is_injection();
@@ -530,7 +530,7 @@ mod tests {
 
         #[test]
         fn what_is_not_worth_reading_weighs_nothing(text in pieces()) {
-            if !worth::is_worth(text.as_bytes(), Chars::of(text.as_bytes())) {
+            if !prescan::may_contain_sql(text.as_bytes(), Chars::of(text.as_bytes())) {
                 prop_assert!(weight(text.as_bytes()) < DOUBT, "{text:?}");
             }
         }

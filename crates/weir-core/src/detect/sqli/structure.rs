@@ -75,9 +75,7 @@ fn by_word(code: &Code<'_>, i: usize, word: Word, place: Place) -> Option<Struct
         Word::In if place == Place::Break && code.bytes(i + 1).eq_ignore_ascii_case(b"boolean") => Some((6, i + 2)),
         Word::Declare if code.kind(i + 1) == Some(Kind::Variable) => Some((8, i + 2)),
         Word::If => conditional(code, i),
-        Word::From
-            if code.word(i + 1) == Some(Word::Catalogue) && !code.bytes(i + 1).eq_ignore_ascii_case(b"dual") =>
-        {
+        Word::From if code.word(i + 1) == Some(Word::Catalogue) && !code.bytes(i + 1).eq_ignore_ascii_case(b"dual") => {
             Some((8, i + 2))
         }
         Word::StrongCall | Word::SoftCall | Word::Sleep => call(code, i),

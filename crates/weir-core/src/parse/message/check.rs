@@ -1,7 +1,7 @@
 //! What the parts of a message say about each other: framing (RFC 9112 §6.3), host (§3.2), repeated headers.
 
 use crate::model::{AnomalyKind, BodyState, Message, MessageKind};
-use crate::parse::Emit;
+use crate::parse::Emitter;
 
 /// Methods of the IANA registry (RFC 9110 §16.1).
 #[rustfmt::skip]
@@ -52,7 +52,7 @@ struct Census<'a> {
 }
 
 /// Notes what is odd about `message`: what was seen when it was split, and what its parts say about each other.
-pub fn check(message: &Message<'_>, em: &mut Emit<'_, '_>) {
+pub fn check(message: &Message<'_>, em: &mut Emitter<'_, '_>) {
     message.oddities.iter().for_each(|&kind| em.anomaly(kind));
     if message.headers.len() > em.limits.headers {
         em.anomaly(AnomalyKind::TooManyHeaders);
@@ -101,7 +101,7 @@ fn content_length(value: &[u8]) -> Option<u64> {
     std::str::from_utf8(value).ok()?.parse().ok()
 }
 
-fn framing(message: &Message<'_>, census: &Census<'_>, em: &mut Emit<'_, '_>) {
+fn framing(message: &Message<'_>, census: &Census<'_>, em: &mut Emitter<'_, '_>) {
     if census.lengths > 0 && census.codings > 0 {
         em.anomaly(AnomalyKind::ClTeConflict);
     }
@@ -125,7 +125,7 @@ fn framing(message: &Message<'_>, census: &Census<'_>, em: &mut Emit<'_, '_>) {
     }
 }
 
-fn host(message: &Message<'_>, census: &Census<'_>, em: &mut Emit<'_, '_>) {
+fn host(message: &Message<'_>, census: &Census<'_>, em: &mut Emitter<'_, '_>) {
     let of_target = target_authority(message.target);
     if census.hosts > 1 || of_target.is_some_and(|a| census.hosts == 1 && !a.eq_ignore_ascii_case(census.host)) {
         em.anomaly(AnomalyKind::DuplicateHost);

@@ -124,7 +124,7 @@ fn many_headers_are_all_looked_at() {
 #[test]
 fn trailers_join_the_headers() {
     let mut message = request(b"POST / HTTP/1.1\r\nHost: h\r\n\r\n");
-    trailers(b"X: ' or 1=1\r\nHost : g\r\n", &mut message);
+    append_trailers(b"X: ' or 1=1\r\nHost : g\r\n", &mut message);
     assert_eq!(message.headers.len(), 3);
     assert_eq!(message.oddities, [K::SpaceBeforeColon]);
 }

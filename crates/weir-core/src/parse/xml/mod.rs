@@ -3,7 +3,7 @@
 
 mod dtd;
 
-use super::{Candidate, Emit, Fail, Parsed, Suits};
+use super::{Applicability, Candidate, Emitter, ParseError, Parsed};
 use crate::model::{AnomalyKind, Chars, ParserSet, Segment, SkipReason, Stop, Tag};
 use crate::normalize::charset::{self, Charset};
 use bumpalo::collections::Vec as BumpVec;
@@ -22,23 +22,23 @@ const MAX_NAMES: usize = 1_000;
 const BEGINNINGS: &[&[u8]] = &[b"<?xml", b"<!doctype", b"<!entity"];
 
 /// Declared, beginning like a prolog, or a body from `<` to `>`.
-pub fn suits(value: &Candidate<'_>) -> Suits {
+pub fn applicability(value: &Candidate<'_>) -> Applicability {
     if value.is_declared(ParserSet::XML) || value.is_media(MEDIA) {
-        return Suits::Declared;
+        return Applicability::Declared;
     }
     if !value.chars.holds(Chars::LT.with(Chars::GT)) {
-        return Suits::No;
+        return Applicability::No;
     }
     let text = value.bytes.trim_ascii();
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let prolog = |begin: &&[u8]| text.get(..begin.len()).is_some_and(|head| head.eq_ignore_ascii_case(begin));
     let wide = matches!(text, [0xff, 0xfe, b'<', 0, ..] | [0xfe, 0xff, 0, b'<', ..] | [b'<', 0, ..] | [0, b'<', ..]);
     let whole = value.tag == Tag::Post && text.first() == Some(&b'<') && text.last() == Some(&b'>');
-    Suits::sniffed(text.len() > 4 && (BEGINNINGS.iter().any(prolog) || wide || whole))
+    Applicability::sniffed(text.len() > 4 && (BEGINNINGS.iter().any(prolog) || wide || whole))
 }
 
 /// Emits every text, attribute, comment, instruction and declaration.
-pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, Fail> {
+pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError> {
     em.budget.spend(value.bytes.len().saturating_mul(2))?;
     let (text, readable) = decode(value.bytes, em)?;
     em.enter(Segment::plain(Tag::Xml))?;
@@ -60,16 +60,16 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, F
     walk.document(text)?;
     let (broken, too_deep) = (walk.broken || walk.roots != 1, walk.too_deep);
     if broken {
-        return Err(Fail::Broken(AnomalyKind::BadXml));
+        return Err(ParseError::Broken(AnomalyKind::BadXml));
     }
     if too_deep {
-        return Err(Fail::Limit);
+        return Err(ParseError::Limit);
     }
     Ok(if value.is_media(MEDIA) && !value.is_media(ACTIVE) { Parsed::Covered } else { Parsed::Added })
 }
 
 /// `bytes` as text in their declared encoding, and whether they are valid in it (XML 1.0 §4.3.3, appendix F).
-fn decode<'a>(bytes: &'a [u8], em: &mut Emit<'_, 'a>) -> Result<(&'a str, bool), Stop> {
+fn decode<'a>(bytes: &'a [u8], em: &mut Emitter<'_, 'a>) -> Result<(&'a str, bool), Stop> {
     if let charset @ (Charset::Utf7 | Charset::Ebcdic(_)) = named(bytes) {
         // Read as the parsers of Java and .NET that take them would, and odd all the same: no honest client sends them.
         let decoded = charset::decode(bytes, charset);
@@ -96,7 +96,7 @@ fn decode<'a>(bytes: &'a [u8], em: &mut Emit<'_, 'a>) -> Result<(&'a str, bool),
     Ok((std::str::from_utf8(copy).expect("copied from text"), !bad))
 }
 
-fn lossy<'a>(bytes: &'a [u8], em: &mut Emit<'_, 'a>) -> Result<&'a str, Stop> {
+fn lossy<'a>(bytes: &'a [u8], em: &mut Emitter<'_, 'a>) -> Result<&'a str, Stop> {
     match String::from_utf8_lossy(bytes) {
         Cow::Borrowed(text) => Ok(text),
         Cow::Owned(text) => Ok(std::str::from_utf8(em.copy(text.as_bytes())?).expect("copied from text")),
@@ -132,7 +132,7 @@ enum Text<'a> {
 }
 
 struct Walk<'w, 'x, 'a> {
-    em: &'w mut Emit<'x, 'a>,
+    em: &'w mut Emitter<'x, 'a>,
     /// Serial number of each open element, and whether it has a step of its own.
     open: Vec<(u32, bool)>,
     /// How often each name occurred in each element.

@@ -107,7 +107,7 @@ impl<'m> Leaves<'m> {
     }
 
     fn form(&mut self, text: &'m [u8], base: &[PathItem], tag: Tag) {
-        for piece in weir_core::normalize::form::pieces(text) {
+        for piece in weir_core::normalize::form::encoded_pairs(text) {
             let name = percent::decode(piece.name, Plus::Space);
             let path = [base, &steps_of(tag, &name)].concat();
             self.push(piece.value, Coding::Percent(Plus::Space), path, is_secret(&name));

@@ -1,6 +1,6 @@
 //! Whether a value can hold injected SQL at all: one pass over its words and marks, before any token is made.
 //!
-//! **Safety.** [`is_worth`] answers no only where the grammar finds nothing that it would weigh: every structure of
+//! **Safety.** [`may_contain_sql`] answers no only where the grammar finds nothing that it would weigh: every structure of
 //! [`super::structure`] needs a keyword, a mark, or a mark at a place, and each of these is looked for here without regard
 //! to quotes and comments, which can only take words away. `what_is_not_worth_reading_weighs_nothing` in the tests of
 //! [`super`] holds it against the grammar. Most values that pass the test of their bytes (sentences, addresses, URLs,
@@ -88,7 +88,7 @@ impl Words {
 }
 
 /// Whether the grammar may find something in `text`, whose bytes are of the kinds `chars`.
-pub fn is_worth(text: &[u8], chars: Chars) -> bool {
+pub fn may_contain_sql(text: &[u8], chars: Chars) -> bool {
     const PIPES: Chars = Chars::PIPE.with(Chars::AMP);
     let words = words(text);
     words.has(Words::TELLING)
@@ -283,7 +283,7 @@ fn number(text: &[u8], mut at: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::is_worth;
+    use super::may_contain_sql;
     use crate::model::Chars;
 
     #[test]
@@ -298,7 +298,7 @@ mod tests {
             "Don't wait for the children's party",
             "2nd of May, 10am",
         ] {
-            assert!(!is_worth(text.as_bytes(), Chars::of(text.as_bytes())), "{text}");
+            assert!(!may_contain_sql(text.as_bytes(), Chars::of(text.as_bytes())), "{text}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Where parsers put what they find.
 
-use super::extract::Acquainted;
+use super::extract::BenignLookup;
 use crate::model::{
     AnomalyKind, Budget, Chars, GraphqlFacts, Hint, Key, Limits, PointId, PointTree, Segment, SkipReason, Stop, Tag,
     Value, Zone,
@@ -22,11 +22,11 @@ pub struct Notes {
     /// Measures of the GraphQL documents, and where the first one sits.
     pub graphql: Option<(GraphqlFacts, PointId)>,
     /// Values passed over, as they are known to hold nothing.
-    pub passed_over: u32,
+    pub benign_skipped: u32,
 }
 
 /// The values, points and notes of one message while it is taken apart.
-pub struct Emit<'x, 'a> {
+pub struct Emitter<'x, 'a> {
     /// Memory for decoded bytes; lives as long as the values.
     pub bump: &'a Bump,
     /// Bounds.
@@ -41,7 +41,7 @@ pub struct Emit<'x, 'a> {
     pub(super) depth: u8,
     /// Bytes that decoders may still make.
     pub(super) decoded_left: &'x mut usize,
-    pub(super) known: Option<Acquainted<'x>>,
+    pub(super) benign: Option<BenignLookup<'x>>,
 }
 
 /// Pairs whose names are compared one by one; above, a map is made.
@@ -53,7 +53,7 @@ pub type Pair<'a> = (&'a [u8], &'a [u8]);
 /// A few names and values.
 pub type Pairs<'a> = SmallVec<[Pair<'a>; 8]>;
 
-impl<'a> Emit<'_, 'a> {
+impl<'a> Emitter<'_, 'a> {
     /// Goes one step down.
     pub fn enter(&mut self, segment: Segment<'a>) -> Result<(), Stop> {
         if self.tree.len() >= self.limits.values as usize * 2 {
@@ -86,7 +86,7 @@ impl<'a> Emit<'_, 'a> {
     #[inline]
     fn charge_value(&mut self, bytes: &[u8]) -> Result<(), Stop> {
         self.budget.spend(bytes.len() + 1)?;
-        if self.values.len() + self.notes.passed_over as usize >= self.limits.values as usize {
+        if self.values.len() + self.notes.benign_skipped as usize >= self.limits.values as usize {
             self.skip(SkipReason::ValueLimit);
             self.budget.spend(usize::MAX)?;
         }
@@ -96,8 +96,8 @@ impl<'a> Emit<'_, 'a> {
     /// Whether `bytes` are known to hold nothing where `tag` is the last step.
     #[inline]
     fn passes_over(&mut self, bytes: &[u8], zone: Zone, tag: Option<Tag>) -> bool {
-        let passes = self.known.is_some_and(|known| known.passes(bytes, zone, tag));
-        self.notes.passed_over += u32::from(passes);
+        let passes = self.benign.is_some_and(|benign| benign.contains(bytes, zone, tag));
+        self.notes.benign_skipped += u32::from(passes);
         passes
     }
 
@@ -225,7 +225,7 @@ impl<'a> Emit<'_, 'a> {
     pub fn split_form(&mut self, input: &'a [u8]) -> Result<Pairs<'a>, Stop> {
         self.budget.spend(input.len())?;
         let mut pairs = Pairs::new();
-        for piece in form::pieces(input) {
+        for piece in form::encoded_pairs(input) {
             if pairs.len() >= self.limits.values as usize {
                 self.skip(SkipReason::ValueLimit);
                 self.budget.spend(usize::MAX)?;
