@@ -1,6 +1,6 @@
 //! [`inspect`]: a message goes in, mode-blind facts come out. The one function to read first.
 
-use crate::detect::{self, Hit, Match, Rule, Subject};
+use crate::detect::{self, Match, RuleMatch, RuleName, Subject};
 use crate::model::bytes::printable;
 use crate::model::finding::MAX_MATCHED;
 use crate::model::known::Place;
@@ -9,7 +9,8 @@ use crate::model::{
     NotInspected, PointTree, SkipReason, Stop, Tag, Upload, Value, Zone,
 };
 use crate::normalize::{PLAIN, VIEWS};
-use crate::parse::extract::{BenignLookup, Extracted, Options, ScratchBuffers, extract_with_buffers};
+use crate::parse::benign_lookup::BenignLookup;
+use crate::parse::extract::{Extracted, Options, ScratchBuffers, extract_with_buffers};
 use crate::ruleset::{Ruleset, Seen};
 use bumpalo::Bump;
 use std::borrow::Cow;
@@ -134,8 +135,8 @@ fn look<'r>(
         if result.is_ok()
             && let Some(Match { confidence, start, end }) = (detector.run)(&subject)
         {
-            found.hits.push(Hit {
-                rule: Rule::Detector(detector.name),
+            found.hits.push(RuleMatch {
+                rule: RuleName::Detector(detector.name),
                 attack: detector.attack,
                 confidence,
                 start,
@@ -166,7 +167,7 @@ fn look<'r>(
 struct Found<'r, 't> {
     tree: &'t PointTree<'t>,
     plan: &'t Plan<'t>,
-    hits: Vec<Hit<'r>>,
+    hits: Vec<RuleMatch<'r>>,
     /// Where the findings of the current value begin.
     from: usize,
     out: Inspection,
@@ -196,8 +197,8 @@ impl<'r, 't> Found<'r, 't> {
                 continue;
             }
             let rule = match hit.rule {
-                Rule::Signature(id) => Arc::clone(id),
-                Rule::Detector(name) => name.into(),
+                RuleName::Signature(id) => Arc::clone(id),
+                RuleName::Detector(name) => name.into(),
             };
             self.out.findings.push(Finding {
                 attack: hit.attack,

@@ -72,9 +72,9 @@ impl<'s> Subject<'s> {
 
 /// A match in a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Hit<'s> {
+pub struct RuleMatch<'s> {
     /// Name of the signature or detector.
-    pub rule: Rule<'s>,
+    pub rule: RuleName<'s>,
     /// Attack class.
     pub attack: AttackType,
     /// How sure.
@@ -87,19 +87,19 @@ pub struct Hit<'s> {
 
 /// Who found it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rule<'s> {
+pub enum RuleName<'s> {
     /// A signature of the ruleset.
     Signature(&'s std::sync::Arc<str>),
     /// A detector of [`TABLE`].
     Detector(&'static str),
 }
 
-impl Rule<'_> {
+impl RuleName<'_> {
     /// Its name.
     pub fn name(&self) -> &str {
         match self {
-            Rule::Signature(id) => id,
-            Rule::Detector(name) => name,
+            RuleName::Signature(id) => id,
+            RuleName::Detector(name) => name,
         }
     }
 }

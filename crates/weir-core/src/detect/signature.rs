@@ -1,6 +1,6 @@
 //! Runs the ruleset on a value: one prefilter pass, then the regex of each candidate.
 
-use super::{Hit, Rule, Subject};
+use super::{RuleMatch, RuleName, Subject};
 use crate::model::{Budget, Stop};
 use crate::ruleset::{Ruleset, Seen, Signature};
 
@@ -11,7 +11,7 @@ pub fn run<'s>(
     view: u16,
     budget: &Budget<'_>,
     seen: &mut Seen,
-    hits: &mut Vec<Hit<'s>>,
+    hits: &mut Vec<RuleMatch<'s>>,
 ) -> Result<(), Stop> {
     budget.spend(subject.bytes.len())?;
     let mut result = Ok(());
@@ -28,8 +28,8 @@ pub fn run<'s>(
         if result.is_ok()
             && let Some(found) = signature.pattern.find(subject.bytes)
         {
-            hits.push(Hit {
-                rule: Rule::Signature(&signature.id),
+            hits.push(RuleMatch {
+                rule: RuleName::Signature(&signature.id),
                 attack: signature.attack,
                 confidence: signature.confidence,
                 start: found.start(),

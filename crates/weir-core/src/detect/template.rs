@@ -58,7 +58,7 @@ const MAX_EXPRESSION: usize = 1024;
 /// Expression bytes looked at for each byte of the text, since marks may nest.
 const FUEL_RATIO: usize = 4;
 /// Opening marks and how the expression ends.
-const MARKS: &[(&[u8], &[u8])] = &[
+const DELIMITERS: &[(&[u8], &[u8])] = &[
     (b"{{", b"}}"),
     (b"${", b"}"),
     (b"#{", b"}"),
@@ -78,7 +78,7 @@ const MARKS: &[(&[u8], &[u8])] = &[
     (b"<#", b">"),
 ];
 /// Words with which an expression leaves the sandbox of its template, lower case.
-const REACHES: &[&[u8]] = &[
+const SANDBOX_ESCAPES: &[&[u8]] = &[
     b"__class__",
     b"__mro__",
     b"__subclasses__",
@@ -154,7 +154,7 @@ const REACHES: &[&[u8]] = &[
     b"#set",
 ];
 /// Whole expressions that print the engine's own objects.
-const OBJECTS: &[&[u8]] = &[
+const ENGINE_OBJECTS: &[&[u8]] = &[
     b"self",
     b"config",
     b"_self",
@@ -184,7 +184,7 @@ fn find(text: &[u8]) -> Option<Match> {
     {
         let start = from + offset;
         from = start + 1;
-        let Some((open, close)) = MARKS.iter().find(|(open, _)| text[start..].starts_with(open)) else { continue };
+        let Some((open, close)) = DELIMITERS.iter().find(|(open, _)| text[start..].starts_with(open)) else { continue };
         let inside = &text[start + open.len()..];
         let window = &inside[..inside.len().min(MAX_EXPRESSION)];
         let Some(len) = memchr::memmem::find(window, close) else { continue };
@@ -216,10 +216,10 @@ fn judge(open: &[u8], inside: &[u8]) -> Option<Confidence> {
     if open == b"{$" {
         return expression.starts_with(b"smarty.").then_some(Confidence::High);
     }
-    if open == b"{{" && OBJECTS.contains(&&expression[..]) {
+    if open == b"{{" && ENGINE_OBJECTS.contains(&&expression[..]) {
         return Some(Confidence::High);
     }
-    let reaches = REACHES.iter().any(|word| *word != b"`" && memchr::memmem::find(&expression, word).is_some());
+    let reaches = SANDBOX_ESCAPES.iter().any(|word| *word != b"`" && memchr::memmem::find(&expression, word).is_some());
     let shell = matches!(open, b"<%" | b"#{" | b"${")
         && expression.iter().filter(|b| **b == b'`').count() == 2
         && open != b"${";

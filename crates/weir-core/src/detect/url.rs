@@ -74,11 +74,11 @@ pub const REDIRECT: Detector = Detector {
 /// Bytes of a URL that are looked at.
 const MAX_URL: usize = 512;
 /// Schemes that only attacks ask a server to fetch.
-const SCHEMES: &[&[u8]] = &[b"gopher", b"dict", b"netdoc", b"jar", b"tftp", b"ogg", b"expect", b"rmi"];
+const ATTACK_SCHEMES: &[&[u8]] = &[b"gopher", b"dict", b"netdoc", b"jar", b"tftp", b"ogg", b"expect", b"rmi"];
 /// Schemes of directories and file servers, which settings name; an attack points them at an address, not at a name.
-const SETTINGS: &[&[u8]] = &[b"ldap", b"ldaps", b"sftp"];
+const DIRECTORY_SCHEMES: &[&[u8]] = &[b"ldap", b"ldaps", b"sftp"];
 /// Hosts that answer with a cloud machine's credentials, or are the machine itself by another name.
-const HOSTS: &[&[u8]] = &[
+const INTERNAL_HOSTS: &[&[u8]] = &[
     b"169.254.169.254",
     b"metadata.google.internal",
     b"100.100.100.200",
@@ -107,7 +107,7 @@ const REBINDERS: &[&[u8]] = &[
     b".interact.sh",
 ];
 /// Parts of parameter names whose value a script includes.
-const INCLUDES: &[&[u8]] = &[
+const INCLUSION_PARAMETERS: &[&[u8]] = &[
     b"path",
     b"dir",
     b"root",
@@ -144,7 +144,7 @@ const SCRIPTS: &[&[u8]] = &[
     b".sh",
 ];
 /// Names of web shells without their ending.
-const SHELLS: &[&[u8]] = &[
+const WEB_SHELLS: &[&[u8]] = &[
     b"c99",
     b"r57",
     b"shell",
@@ -216,9 +216,9 @@ fn ssrf(url: &Url<'_>, name: &[u8]) -> Option<Confidence> {
     let scheme = url.scheme.to_ascii_lowercase();
     let strip = host.strip_suffix(b".").unwrap_or(&host);
     let addressed = strip == b"localhost" || strip.starts_with(b"[") || !strip.iter().any(u8::is_ascii_alphabetic);
-    if SCHEMES.contains(&&scheme[..])
-        || SETTINGS.contains(&&scheme[..]) && addressed
-        || HOSTS.contains(&strip)
+    if ATTACK_SCHEMES.contains(&&scheme[..])
+        || DIRECTORY_SCHEMES.contains(&&scheme[..]) && addressed
+        || INTERNAL_HOSTS.contains(&strip)
         || REBINDERS.iter().any(|r| strip.ends_with(r))
         || is_disguised(strip)
     {
@@ -264,8 +264,8 @@ fn inclusion(url: &Url<'_>, name: &[u8]) -> Option<Confidence> {
     let file = path.rsplit(|b| *b == b'/').next().unwrap_or_default();
     let stem = &file[..file.len() - ending.len()];
     let name = name.to_ascii_lowercase();
-    let includes = INCLUDES.iter().any(|i| memchr::memmem::find(&name, i).is_some());
-    let shell = SHELLS.contains(&stem);
+    let includes = INCLUSION_PARAMETERS.iter().any(|i| memchr::memmem::find(&name, i).is_some());
+    let shell = WEB_SHELLS.contains(&stem);
     let cut = url.query && url.path.len() > 1;
     match (shell, includes, *ending == b".txt") {
         (true, _, _) => Some(Confidence::High),
@@ -292,7 +292,7 @@ fn run_redirect(subject: &Subject<'_>) -> Option<Match> {
 }
 
 /// Names of parameters that say where to go.
-const GOES: &[&[u8]] = &[
+const REDIRECT_PARAMETERS: &[&[u8]] = &[
     b"url",
     b"next",
     b"redir",
@@ -334,7 +334,7 @@ fn redirect<'n>(text: &[u8], name: impl FnOnce() -> &'n [u8]) -> Option<Confiden
     if slashes >= 1 && (rest.starts_with(b"http:") || rest.starts_with(b"https:") || rest.starts_with(b"javascript:")) {
         return Some(Confidence::High);
     }
-    let goes = slashes == 2 && host && goes_somewhere(name());
+    let goes = slashes == 2 && host && is_redirect_parameter(name());
     // Only in the authority does an `@` hide where the URL goes (RFC 3986 §3.2.1).
     let authority = rest.split(|b| matches!(b, b'/' | b'?' | b'#')).next().unwrap_or_default();
     let disguised = authority.contains(&b'@');
@@ -351,9 +351,9 @@ fn redirect<'n>(text: &[u8], name: impl FnOnce() -> &'n [u8]) -> Option<Confiden
 }
 
 /// Whether a parameter of this name says where to go.
-fn goes_somewhere(name: &[u8]) -> bool {
+fn is_redirect_parameter(name: &[u8]) -> bool {
     let name = name.to_ascii_lowercase();
-    GOES.iter().any(|g| name == *g || g.len() > 3 && memchr::memmem::find(&name, g).is_some())
+    REDIRECT_PARAMETERS.iter().any(|g| name == *g || g.len() > 3 && memchr::memmem::find(&name, g).is_some())
 }
 
 /// Whether the authority of a URL is written to be taken for another.

@@ -15,7 +15,7 @@ pub fn css(input: &[u8]) -> Cow<'_, [u8]> {
 }
 
 /// What a backslash stands for.
-struct Step {
+struct DecodedEscape {
     /// The character; none for a line continuation.
     char: Option<char>,
     /// Bytes used behind the backslash.
@@ -24,7 +24,7 @@ struct Step {
     hides: bool,
 }
 
-fn decode(input: &[u8], step: fn(&[u8]) -> Option<Step>) -> Cow<'_, [u8]> {
+fn decode(input: &[u8], step: fn(&[u8]) -> Option<DecodedEscape>) -> Cow<'_, [u8]> {
     if memchr::memchr(b'\\', input).is_none() {
         return Cow::Borrowed(input);
     }
@@ -66,8 +66,8 @@ fn character(code: u32) -> Option<char> {
     Some(char::from_u32(code).unwrap_or('\u{fffd}'))
 }
 
-fn js_step(rest: &[u8]) -> Option<Step> {
-    let numeric = |code, used| Some(Step { char: character(code), used, hides: true });
+fn js_step(rest: &[u8]) -> Option<DecodedEscape> {
+    let numeric = |code, used| Some(DecodedEscape { char: character(code), used, hides: true });
     match rest {
         [b'x', a, b, ..] if hex(*a).is_some() && hex(*b).is_some() => numeric(digits(&rest[1..], 16, 2).0, 3),
         [b'u', b'{', tail @ ..] => {
@@ -90,8 +90,8 @@ fn js_step(rest: &[u8]) -> Option<Step> {
             let (code, used) = digits(rest, 8, if rest[0] < b'4' { 3 } else { 2 });
             numeric(code, used)
         }
-        [b'\r', b'\n', ..] => Some(Step { char: None, used: 2, hides: true }),
-        [b'\r' | b'\n', ..] => Some(Step { char: None, used: 1, hides: true }),
+        [b'\r', b'\n', ..] => Some(DecodedEscape { char: None, used: 2, hides: true }),
+        [b'\r' | b'\n', ..] => Some(DecodedEscape { char: None, used: 1, hides: true }),
         [plain, ..] if plain.is_ascii() => {
             let char = match plain {
                 b'b' => '\u{8}',
@@ -102,19 +102,19 @@ fn js_step(rest: &[u8]) -> Option<Step> {
                 b'v' => '\u{b}',
                 other => *other as char,
             };
-            Some(Step { char: Some(char), used: 1, hides: false })
+            Some(DecodedEscape { char: Some(char), used: 1, hides: false })
         }
         _ => None,
     }
 }
 
-fn css_step(rest: &[u8]) -> Option<Step> {
+fn css_step(rest: &[u8]) -> Option<DecodedEscape> {
     let (code, used) = digits(rest, 16, 6);
     if used < 2 {
         return None;
     }
     let space = usize::from(rest.get(used).is_some_and(u8::is_ascii_whitespace));
-    Some(Step { char: character(code), used: used + space, hides: true })
+    Some(DecodedEscape { char: character(code), used: used + space, hides: true })
 }
 
 #[cfg(test)]

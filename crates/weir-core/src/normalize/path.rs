@@ -19,7 +19,7 @@ pub fn run(input: &[u8]) -> Cow<'_, [u8]> {
 
 /// What a byte may begin that is not copied as it is.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Begin {
+enum ByteEffect {
     /// Nothing.
     Nothing,
     /// A sloppy encoding.
@@ -31,17 +31,17 @@ enum Begin {
 }
 
 /// What each byte may begin.
-static BEGINS: [Begin; 256] = {
-    let mut table = [Begin::Nothing; 256];
+static BYTE_EFFECTS: [ByteEffect; 256] = {
+    let mut table = [ByteEffect::Nothing; 256];
     let mut b = 0;
     while b < 256 {
         let byte = b as u8;
         table[b] = match byte {
-            b'\\' => Begin::Change,
-            b'/' | b';' => Begin::Slash,
-            b'0' | b'%' | 0x80.. => Begin::Encoding,
-            _ if is_dropped(byte) => Begin::Change,
-            _ => Begin::Nothing,
+            b'\\' => ByteEffect::Change,
+            b'/' | b';' => ByteEffect::Slash,
+            b'0' | b'%' | 0x80.. => ByteEffect::Encoding,
+            _ if is_dropped(byte) => ByteEffect::Change,
+            _ => ByteEffect::Nothing,
         };
         b += 1;
     }
@@ -50,16 +50,16 @@ static BEGINS: [Begin; 256] = {
 
 /// Whether some byte of `input` is not copied as it is.
 fn changes(input: &[u8]) -> bool {
-    input.iter().enumerate().any(|(at, &b)| match BEGINS[b as usize] {
-        Begin::Nothing => false,
-        Begin::Encoding => step(&input[at..]) != (Some(b), 1),
-        Begin::Slash => match input[at + 1..] {
+    input.iter().enumerate().any(|(at, &b)| match BYTE_EFFECTS[b as usize] {
+        ByteEffect::Nothing => false,
+        ByteEffect::Encoding => step(&input[at..]) != (Some(b), 1),
+        ByteEffect::Slash => match input[at + 1..] {
             // Behind `:/` a second slash stays; that is left to the slow path.
             [b'/', ..] => b == b'/' || input[..at].ends_with(b".."),
             [b'.', b'/' | b'\\', ..] => b == b'/',
             _ => false,
         },
-        Begin::Change => true,
+        ByteEffect::Change => true,
     })
 }
 

@@ -1,6 +1,6 @@
 //! Where parsers put what they find.
 
-use super::extract::BenignLookup;
+use super::benign_lookup::BenignLookup;
 use crate::model::{
     AnomalyKind, Budget, Chars, GraphqlFacts, Hint, Key, Limits, PointId, PointTree, Segment, SkipReason, Stop, Tag,
     Value, Zone,

@@ -1,12 +1,12 @@
 //! The driver: opens a message and offers every value to every parser that suits it.
 
+use super::benign_lookup::BenignLookup;
 use super::emitter::{Emitter, Notes};
 use super::{Applicability, Candidate, ParseError, Parsed, RECODINGS, candidates_for, headers, message, target};
-use crate::model::known::Place;
 use crate::model::recycle::emptied;
 use crate::model::{
-    Budget, Hint, Known, Limits, Message, MessageKind, ParserSet, PointId, PointTree, Segment, SkipReason, Stop, Tag,
-    Value, Zone,
+    Budget, Hint, Limits, Message, MessageKind, ParserSet, PointId, PointTree, Segment, SkipReason, Stop, Tag, Value,
+    Zone,
 };
 use bumpalo::Bump;
 
@@ -21,24 +21,6 @@ pub struct Options<'o> {
     pub benign: Option<BenignLookup<'o>>,
     /// Parsers switched off at some points.
     pub parsers_off_at: &'o [(ParserSet, crate::model::PointPattern)],
-}
-
-/// Values known to hold nothing, for an inspection that leaves libinjection out or not.
-#[derive(Clone, Copy, Debug)]
-pub struct BenignLookup<'o> {
-    /// The values.
-    pub cache: &'o Known,
-    /// Whether libinjection is left out.
-    pub grammar_only: bool,
-}
-
-impl BenignLookup<'_> {
-    /// Whether `bytes` in `zone` below a step called `tag` may be passed over.
-    #[inline]
-    pub(super) fn contains(&self, bytes: &[u8], zone: Zone, tag: Option<Tag>) -> bool {
-        let place = Place { zone, tag, grammar_only: self.grammar_only };
-        self.cache.holds(bytes, place)
-    }
 }
 
 /// The values of one message.

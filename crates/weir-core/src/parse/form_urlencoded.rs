@@ -84,7 +84,7 @@ fn text<'a>(bytes: &'a [u8], charset: Charset, em: &mut Emitter<'_, 'a>) -> Resu
 
 #[cfg(test)]
 mod tests {
-    use crate::parse::seen::see_body;
+    use crate::parse::testing::messages::extract_body;
     use proptest::prelude::*;
 
     const FORM: &str = "application/x-www-form-urlencoded";
@@ -110,8 +110,8 @@ mod tests {
             (FORM, "a[b=1", "[post][form_urlencoded,'a[b']=1"),
             ("application/x-www-form-urlencoded;charset=ibm037", "%89%84=%4c%a2", "[post][form_urlencoded,'id']=<s"),
         ] {
-            let seen = see_body(media, body.as_bytes());
-            assert!(seen.has(entry), "{media} {body}: {:?}", seen.values);
+            let parsed = extract_body(media, body.as_bytes());
+            assert!(parsed.has(entry), "{media} {body}: {:?}", parsed.values);
         }
     }
 
@@ -124,16 +124,16 @@ mod tests {
             (FORM, "a b=c", true),
             ("text/plain", "a=b", true),
         ] {
-            let seen = see_body(media, body.as_bytes());
-            assert_eq!(seen.values.contains(&format!("[post]={body}")), whole, "{body}: {:?}", seen.values);
+            let parsed = extract_body(media, body.as_bytes());
+            assert_eq!(parsed.values.contains(&format!("[post]={body}")), whole, "{body}: {:?}", parsed.values);
         }
     }
 
     #[test]
     fn prose_is_no_form() {
         for body in ["if a = b then c", "SELECT * FROM t WHERE a=1", "<a b=c>"] {
-            let seen = see_body("text/plain", body.as_bytes());
-            assert!(!seen.values.iter().any(|v| v.contains("form_urlencoded")), "{:?}", seen.values);
+            let parsed = extract_body("text/plain", body.as_bytes());
+            assert!(!parsed.values.iter().any(|v| v.contains("form_urlencoded")), "{:?}", parsed.values);
         }
     }
 
@@ -141,8 +141,8 @@ mod tests {
         #[test]
         fn nothing_is_lost(needle in "[a-z]{5}", before in "[&=;a<{\"'. +]{0,6}", after in "[&=;b+<}']{0,6}", declared: bool) {
             let body = format!("{before}{needle}{after}");
-            let seen = see_body(if declared { FORM } else { "text/plain" }, body.as_bytes());
-            prop_assert!(seen.looks_at(&needle), "{:?}", seen.values);
+            let parsed = extract_body(if declared { FORM } else { "text/plain" }, body.as_bytes());
+            prop_assert!(parsed.inspects(&needle), "{:?}", parsed.values);
         }
     }
 }

@@ -70,17 +70,18 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed
     let root = tree.document();
     let root = apollo_parser::cst::CstNode::syntax(&root);
     em.enter(Segment::plain(Tag::Gql))?;
-    let mut walk = Walk { em, text: value.bytes, facts: GraphqlFacts::default(), depths: Depths::default(), fields: 0 };
-    walk.all(root)?;
-    let depth = walk.depths.deepest();
-    let facts = GraphqlFacts { documents: 1, depth, document_bytes: text.len(), ..walk.facts };
+    let mut walker =
+        Walker { em, text: value.bytes, facts: GraphqlFacts::default(), depths: Depths::default(), fields: 0 };
+    walker.all(root)?;
+    let depth = walker.depths.deepest();
+    let facts = GraphqlFacts { documents: 1, depth, document_bytes: text.len(), ..walker.facts };
     em.leave();
     em.graphql(facts);
     // `{id,whoami}` is a document, and a shell's brace expansion too.
     Ok(if declared || keyword || value.tag == Tag::Hash { Parsed::Covered } else { Parsed::Added })
 }
 
-struct Walk<'w, 'x, 'a> {
+struct Walker<'w, 'x, 'a> {
     em: &'w mut Emitter<'x, 'a>,
     text: &'a [u8],
     facts: GraphqlFacts,
@@ -89,7 +90,7 @@ struct Walk<'w, 'x, 'a> {
     fields: usize,
 }
 
-impl<'a> Walk<'_, '_, 'a> {
+impl<'a> Walker<'_, '_, 'a> {
     /// Walks the tree without recursion.
     fn all(&mut self, root: &SyntaxNode) -> Result<(), Stop> {
         let mut open = vec![(root.children_with_tokens(), 0, false)];
@@ -287,7 +288,7 @@ impl<'a> Depths<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::open;
+    use super::super::testing::parse_body;
     use proptest::prelude::*;
 
     #[test]
@@ -295,19 +296,19 @@ mod tests {
         let text = r#"query Q($v: String = "dv") { a: user(id: "x\u0027", in: {k: ["l", ENUM]}) @inc(if: "d") { name ...F ... on T { f(b: """blk""") } } } # note
             fragment F on U { g(z: "frag") }"#;
         let body = serde_json::to_string(&serde_json::json!({ "query": text })).unwrap();
-        let seen = open("application/json", body.as_bytes());
+        let parsed = parse_body("application/json", body.as_bytes());
         let gql = "[post][json_doc][hash,'query'][gql]";
         let user = format!("{gql}[gql_query,'Q'][gql_alias,'a'][hash,'user']");
-        seen.has(&format!("{user}[gql_arg,'id']"), "x'");
-        seen.has(&format!("{user}[gql_arg,'in'][hash,'k']"), "l");
-        seen.has(&format!("{user}[gql_arg,'in'][hash,'k']"), "ENUM");
-        seen.has(&format!("{user}[gql_dir,'inc'][gql_arg,'if']"), "d");
-        seen.has(&format!("{user}[gql_inline][hash,'f'][gql_arg,'b']"), "blk");
-        seen.has(&format!("{gql}[gql_query,'Q'][gql_var,'v']"), "dv");
-        seen.has(&format!("{gql}[gql_fragment,'F'][hash,'g'][gql_arg,'z']"), "frag");
-        assert!(seen.values.iter().any(|(_, v, _)| v.starts_with("# note")), "{seen:#?}");
-        assert!(seen.covered("[post][json_doc][hash,'query']"));
-        let facts = seen.graphql.as_ref().unwrap();
+        parsed.has(&format!("{user}[gql_arg,'id']"), "x'");
+        parsed.has(&format!("{user}[gql_arg,'in'][hash,'k']"), "l");
+        parsed.has(&format!("{user}[gql_arg,'in'][hash,'k']"), "ENUM");
+        parsed.has(&format!("{user}[gql_dir,'inc'][gql_arg,'if']"), "d");
+        parsed.has(&format!("{user}[gql_inline][hash,'f'][gql_arg,'b']"), "blk");
+        parsed.has(&format!("{gql}[gql_query,'Q'][gql_var,'v']"), "dv");
+        parsed.has(&format!("{gql}[gql_fragment,'F'][hash,'g'][gql_arg,'z']"), "frag");
+        assert!(parsed.values.iter().any(|(_, v, _)| v.starts_with("# note")), "{parsed:#?}");
+        assert!(parsed.covered("[post][json_doc][hash,'query']"));
+        let facts = parsed.graphql.as_ref().unwrap();
         assert_eq!((facts.documents, facts.depth, facts.aliases, facts.introspection), (1, 2, 1, false));
         assert_eq!(facts.document_bytes, text.len());
     }
@@ -323,11 +324,14 @@ mod tests {
             ("application/json", r#"{"query":"{a b"}"#, false),
             ("application/json", r#"{"query":"what is {this} about"}"#, false),
         ] {
-            let seen = open(media, body.as_bytes());
-            assert_eq!(seen.graphql.is_some(), found, "{body}");
+            let parsed = parse_body(media, body.as_bytes());
+            assert_eq!(parsed.graphql.is_some(), found, "{body}");
         }
-        assert_eq!(open("application/json", br#"[{"query":"{a}"},{"query":"{b}"}]"#).graphql.unwrap().documents, 2);
-        assert_eq!(open("application/graphql", b"{a").anomalies, ["bad_graphql"]);
+        assert_eq!(
+            parse_body("application/json", br#"[{"query":"{a}"},{"query":"{b}"}]"#).graphql.unwrap().documents,
+            2
+        );
+        assert_eq!(parse_body("application/graphql", b"{a").anomalies, ["bad_graphql"]);
     }
 
     #[test]
@@ -341,37 +345,37 @@ mod tests {
             ("{a ...F} fragment F on T {b{...G}} fragment G on T {c{d}}", 3, 0, false, false),
             ("{a(debug: true)}", 1, 0, false, true),
         ] {
-            let facts = open("application/graphql", text.as_bytes()).graphql.unwrap();
+            let facts = parse_body("application/graphql", text.as_bytes()).graphql.unwrap();
             assert_eq!(
                 (facts.depth, facts.aliases, facts.introspection, facts.debug),
                 (depth, aliases, introspection, debug),
                 "{text}"
             );
         }
-        let circle = open("application/graphql", b"{...F} fragment F on T {a{...F}}").graphql.unwrap();
+        let circle = parse_body("application/graphql", b"{...F} fragment F on T {a{...F}}").graphql.unwrap();
         assert!(circle.depth > 10);
     }
 
     #[test]
     fn hostile_documents_are_bounded() {
         let deep = format!("query {{{}{}", "a{".repeat(5_000), "}".repeat(5_001));
-        let seen = open("application/graphql", deep.as_bytes());
+        let parsed = parse_body("application/graphql", deep.as_bytes());
         assert!(
-            seen.skipped.contains(&"depth_limit")
-                && seen.graphql.as_ref().unwrap().depth > 200
-                && !seen.covered("[post]")
+            parsed.skipped.contains(&"depth_limit")
+                && parsed.graphql.as_ref().unwrap().depth > 200
+                && !parsed.covered("[post]")
         );
         let long = format!("query {{{}}}", "a ".repeat(30_000));
-        assert!(open("application/graphql", long.as_bytes()).skipped.contains(&"count_limit"));
+        assert!(parse_body("application/graphql", long.as_bytes()).skipped.contains(&"count_limit"));
         for piece in ["{a(b:[", "{a(b:{c:", "query($a:[", "{a @b(c:"] {
-            open("application/graphql", piece.repeat(20_000).as_bytes());
+            parse_body("application/graphql", piece.repeat(20_000).as_bytes());
         }
     }
 
     proptest! {
         #[test]
         fn never_panics(text in "(query |fragment |\\{)[{}()\\[\\]:$@!.a \"#,é0-9on]{0,50}") {
-            open("application/graphql", text.as_bytes());
+            parse_body("application/graphql", text.as_bytes());
         }
     }
 }

@@ -70,12 +70,12 @@ fn whole(bytes: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::parse::testing::alone;
+    use crate::parse::testing::run_parser;
     use proptest::prelude::*;
 
     #[test]
     fn splits_frames() {
-        let got = alone(Tag::Post, b"\0\0\0\0\x02hi\0\0\0\0\x01!", "application/grpc", run);
+        let got = run_parser(Tag::Post, b"\0\0\0\0\x02hi\0\0\0\0\x01!", "application/grpc", run);
         let points: Vec<_> = got.values.iter().map(|(point, text)| format!("{point} {text}")).collect();
         assert_eq!(points, ["[post][grpc,0] hi", "[post][grpc,1] !"]);
         assert_eq!(got.outcome, Ok(Parsed::Covered));
@@ -83,21 +83,21 @@ mod tests {
 
     #[test]
     fn keeps_a_cut_frame() {
-        let got = alone(Tag::Post, b"\0\0\0\0\x09abc", "application/grpc", run);
+        let got = run_parser(Tag::Post, b"\0\0\0\0\x09abc", "application/grpc", run);
         assert_eq!(got.values[0].1, "abc");
         assert_eq!(got.outcome, Err(ParseError::Broken(AnomalyKind::BadGrpc)));
     }
 
     #[test]
     fn a_huge_length_is_no_allocation() {
-        let got = alone(Tag::Post, b"\0\xff\xff\xff\xffx", "application/grpc", run);
+        let got = run_parser(Tag::Post, b"\0\xff\xff\xff\xffx", "application/grpc", run);
         assert_eq!(got.values[0].1, "x");
     }
 
     proptest! {
         #[test]
         fn never_panics(body in proptest::collection::vec(any::<u8>(), 0..200)) {
-            alone(Tag::Post, &body, "application/grpc", run);
+            run_parser(Tag::Post, &body, "application/grpc", run);
         }
     }
 }

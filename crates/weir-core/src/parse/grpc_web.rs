@@ -44,7 +44,7 @@ fn decode(text: &[u8]) -> (Vec<u8>, bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::parse::testing::{alone, open};
+    use crate::parse::testing::{parse_body, run_parser};
     use ::base64::Engine as _;
     use ::base64::engine::general_purpose::STANDARD;
     use proptest::prelude::*;
@@ -69,27 +69,27 @@ mod tests {
             ("application/grpc-web-text", STANDARD.encode(&binary).into_bytes(), "[base64]"),
             ("application/grpc-web-text+proto", pieces.into_bytes(), "[base64]"),
         ] {
-            let seen = open(media, &body);
-            seen.has(&format!("[post]{above}[grpc,0][protobuf,'1']"), FIELD);
+            let parsed = parse_body(media, &body);
+            parsed.has(&format!("[post]{above}[grpc,0][protobuf,'1']"), FIELD);
             if media.contains("web") {
-                seen.has(&format!("[post]{above}[grpc,1]"), "grpc-status: 0\r\n");
+                parsed.has(&format!("[post]{above}[grpc,1]"), "grpc-status: 0\r\n");
             }
-            assert!(seen.anomalies.is_empty(), "{media}: {seen:#?}");
+            assert!(parsed.anomalies.is_empty(), "{media}: {parsed:#?}");
         }
     }
 
     #[test]
     fn a_flaw_hides_nothing_before_it() {
         let [message, _] = frames();
-        let seen = open("application/grpc-web-text", format!("{}=!!", STANDARD.encode(message)).as_bytes());
-        seen.has("[post][base64][grpc,0][protobuf,'1']", FIELD);
-        assert!(seen.anomalies.contains(&"bad_grpc"), "{seen:#?}");
+        let parsed = parse_body("application/grpc-web-text", format!("{}=!!", STANDARD.encode(message)).as_bytes());
+        parsed.has("[post][base64][grpc,0][protobuf,'1']", FIELD);
+        assert!(parsed.anomalies.contains(&"bad_grpc"), "{parsed:#?}");
     }
 
     proptest! {
         #[test]
         fn never_panics(body in "[A-Za-z0-9+/= \r\n!]{0,60}") {
-            alone(Tag::Post, body.as_bytes(), "application/grpc-web-text", run);
+            run_parser(Tag::Post, body.as_bytes(), "application/grpc-web-text", run);
         }
     }
 }

@@ -127,11 +127,11 @@ fn is_common(upper: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use crate::parse::message::response;
-    use crate::parse::seen::{see, see_raw};
+    use crate::parse::testing::messages::{extract_message, extract_raw};
 
     fn values(head: &str) -> Vec<String> {
-        let seen = see_raw(format!("GET / HTTP/1.1\r\n{head}\r\n\r\n").as_bytes());
-        seen.values.into_iter().filter(|v| !v.contains("[uri]")).collect()
+        let parsed = extract_raw(format!("GET / HTTP/1.1\r\n{head}\r\n\r\n").as_bytes());
+        parsed.values.into_iter().filter(|v| !v.contains("[uri]")).collect()
     }
 
     #[test]
@@ -194,8 +194,9 @@ mod tests {
 
     #[test]
     fn responses_have_points_of_their_own() {
-        let seen = see(&response(b"HTTP/1.1 200 OK\r\nServer: s\r\nSet-Cookie: a=b; Path=/\r\n\r\nhello"));
-        assert!(seen.has("[response_header,'SERVER']=s"), "{:?}", seen.values);
-        assert!(seen.has("[response_header,'SET-COOKIE'][cookie,'a']=b") && seen.has("[response_body]=hello"));
+        let parsed =
+            extract_message(&response(b"HTTP/1.1 200 OK\r\nServer: s\r\nSet-Cookie: a=b; Path=/\r\n\r\nhello"));
+        assert!(parsed.has("[response_header,'SERVER']=s"), "{:?}", parsed.values);
+        assert!(parsed.has("[response_header,'SET-COOKIE'][cookie,'a']=b") && parsed.has("[response_body]=hello"));
     }
 }

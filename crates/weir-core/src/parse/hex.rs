@@ -46,7 +46,7 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::open;
+    use super::super::testing::parse_body;
     use proptest::prelude::*;
 
     #[test]
@@ -60,10 +60,10 @@ mod tests {
             ("12345678901234567890", None),
             ("0xffff", None),
         ] {
-            let seen = open("text/plain", text.as_bytes());
+            let parsed = parse_body("text/plain", text.as_bytes());
             match want {
-                Some(want) => seen.has("[post][hex]", want),
-                None => assert!(!seen.any("[post][hex]"), "{text}"),
+                Some(want) => parsed.has("[post][hex]", want),
+                None => assert!(!parsed.has_point("[post][hex]"), "{text}"),
             }
         }
     }
@@ -71,7 +71,7 @@ mod tests {
     proptest! {
         #[test]
         fn never_panics(text in "(0x)?[0-9a-fA-F]{0,40}é?") {
-            open("text/plain", text.as_bytes());
+            parse_body("text/plain", text.as_bytes());
         }
     }
 }

@@ -41,7 +41,7 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed
     em.enter(Segment::plain(Tag::JsonDoc))?;
     let declared = applicability(value) == Applicability::Declared;
     let mut lexer = Lexer::new(value.bytes);
-    let mut walk = Walk {
+    let mut walker = Walker {
         em,
         frames: Vec::with_capacity(16),
         names: Vec::with_capacity(32),
@@ -52,27 +52,27 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed
         too_deep: false,
     };
     while let Some(token) = lexer.next() {
-        if walk.frames.is_empty() && walk.documents == 1 && walk.scalar && !declared {
+        if walker.frames.is_empty() && walker.documents == 1 && walker.scalar && !declared {
             // A text in quotes with something behind it is prose, not JSON.
             return Err(ParseError::NotApplicable);
         }
-        walk.token(token)?;
+        walker.token(token)?;
         // What comes behind a name or a value nearly always, without another token.
-        match walk.frames.last_mut() {
+        match walker.frames.last_mut() {
             Some(frame) if frame.key.is_some() && !frame.colon => frame.colon = lexer.next_is(b':'),
-            Some(frame) if frame.after_value && lexer.next_is(b',') => walk.comma(),
+            Some(frame) if frame.after_value && lexer.next_is(b',') => walker.comma(),
             _ => {}
         }
     }
-    let unclosed = !walk.frames.is_empty();
-    while !walk.frames.is_empty() {
-        walk.close();
+    let unclosed = !walker.frames.is_empty();
+    while !walker.frames.is_empty() {
+        walker.close();
     }
-    let several = walk.documents != 1 && !value.is_media(MEDIA_LINES);
+    let several = walker.documents != 1 && !value.is_media(MEDIA_LINES);
     // Lines of JSON without a declaration are read; one JSON text is what a JSON media type promises.
-    let garbage = several && (walk.documents == 0 || value.is_media(MEDIA));
-    let (scalar, too_deep) = (walk.scalar, walk.too_deep);
-    if lexer.broken || walk.broken || unclosed || garbage {
+    let garbage = several && (walker.documents == 0 || value.is_media(MEDIA));
+    let (scalar, too_deep) = (walker.scalar, walker.too_deep);
+    if lexer.broken || walker.broken || unclosed || garbage {
         return Err(ParseError::Broken(AnomalyKind::BadJson));
     }
     if too_deep {
@@ -101,7 +101,7 @@ struct Frame<'a> {
     names: usize,
 }
 
-struct Walk<'w, 'x, 'a> {
+struct Walker<'w, 'x, 'a> {
     em: &'w mut Emitter<'x, 'a>,
     frames: Vec<Frame<'a>>,
     /// Names of all open objects.
@@ -115,7 +115,7 @@ struct Walk<'w, 'x, 'a> {
     too_deep: bool,
 }
 
-impl<'a> Walk<'_, '_, 'a> {
+impl<'a> Walker<'_, '_, 'a> {
     fn token(&mut self, token: Token<'a>) -> Result<(), Stop> {
         match token {
             Token::Mark(b'{') => self.open(true),
@@ -269,22 +269,22 @@ fn has_duplicate(names: &mut [&[u8]]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Seen, open};
+    use super::super::testing::{ParsedBody, parse_body};
     use proptest::prelude::*;
 
-    fn json(text: &str) -> Seen {
-        open("application/json", text.as_bytes())
+    fn json(text: &str) -> ParsedBody {
+        parse_body("application/json", text.as_bytes())
     }
 
     #[test]
     fn members_and_elements_have_points() {
-        let seen = json(r#"{"user":{"name":"a\u0027b","tags":["x",{"y":"z"}]},"n":1e999}"#);
-        seen.has("[post][json_doc][hash,'user'][hash,'name']", "a'b");
-        seen.has("[post][json_doc][hash,'user'][hash,'tags'][array,0]", "x");
-        seen.has("[post][json_doc][hash,'user'][hash,'tags'][array,1][hash,'y']", "z");
-        seen.has("[post][json_doc][hash,'n']", "1e999");
-        seen.has("[post][json_doc][hash_name]", "user");
-        assert!(seen.covered("[post]") && seen.anomalies.is_empty(), "{seen:?}");
+        let parsed = json(r#"{"user":{"name":"a\u0027b","tags":["x",{"y":"z"}]},"n":1e999}"#);
+        parsed.has("[post][json_doc][hash,'user'][hash,'name']", "a'b");
+        parsed.has("[post][json_doc][hash,'user'][hash,'tags'][array,0]", "x");
+        parsed.has("[post][json_doc][hash,'user'][hash,'tags'][array,1][hash,'y']", "z");
+        parsed.has("[post][json_doc][hash,'n']", "1e999");
+        parsed.has("[post][json_doc][hash_name]", "user");
+        assert!(parsed.covered("[post]") && parsed.anomalies.is_empty(), "{parsed:?}");
     }
 
     #[test]
@@ -302,19 +302,19 @@ mod tests {
             r#"{"a":"\x41","q":"evil"}"#,
             "{\"a\":\"\u{1}\",\"q\":\"evil\"}",
         ] {
-            let seen = json(text);
-            seen.has("[post][json_doc][hash,'q']", "evil");
-            assert!(!seen.covered("[post]"), "{text}");
-            assert_eq!(seen.anomalies, ["bad_json"], "{text}");
+            let parsed = json(text);
+            parsed.has("[post][json_doc][hash,'q']", "evil");
+            assert!(!parsed.covered("[post]"), "{text}");
+            assert_eq!(parsed.anomalies, ["bad_json"], "{text}");
         }
     }
 
     #[test]
     fn duplicate_names_stay_apart_and_are_odd() {
-        let seen = json(r#"{"a":"one","a":"two"}"#);
-        seen.has("[post][json_doc][hash,'a']", "one");
-        seen.has("[post][json_doc][hash,'a']", "two");
-        assert_eq!(seen.anomalies, ["duplicate_json_key"]);
+        let parsed = json(r#"{"a":"one","a":"two"}"#);
+        parsed.has("[post][json_doc][hash,'a']", "one");
+        parsed.has("[post][json_doc][hash,'a']", "two");
+        assert_eq!(parsed.anomalies, ["duplicate_json_key"]);
         let many: Vec<String> = (0..20).map(|n| format!("\"k{}\":1", n % 19)).collect();
         assert_eq!(json(&format!("{{{}}}", many.join(","))).anomalies, ["duplicate_json_key"]);
         assert!(json(r#"{"a":{"a":{"a":"x"}}}"#).anomalies.is_empty());
@@ -322,18 +322,18 @@ mod tests {
 
     #[test]
     fn the_library_s_name_for_numbers_is_no_hiding_place() {
-        let seen = json(r#"{"$serde_json::private::Number":"evil"}"#);
-        seen.has("[post][json_doc][hash,'$serde_json::private::Number']", "evil");
+        let parsed = json(r#"{"$serde_json::private::Number":"evil"}"#);
+        parsed.has("[post][json_doc][hash,'$serde_json::private::Number']", "evil");
     }
 
     #[test]
     fn deep_nesting_is_reported_and_still_read() {
         for depth in [1_000, 100_000] {
             let text = format!("{}\"evil\"{}", "[".repeat(depth), "]".repeat(depth));
-            let seen = json(&text);
-            assert_eq!(seen.skipped, ["depth_limit"]);
-            assert!(!seen.covered("[post]") && seen.values.iter().any(|(_, v, _)| v == "evil"));
-            open("application/json", "[{\"a\":".repeat(depth).as_bytes());
+            let parsed = json(&text);
+            assert_eq!(parsed.skipped, ["depth_limit"]);
+            assert!(!parsed.covered("[post]") && parsed.values.iter().any(|(_, v, _)| v == "evil"));
+            parse_body("application/json", "[{\"a\":".repeat(depth).as_bytes());
         }
     }
 
@@ -343,20 +343,20 @@ mod tests {
         for (media, covered, odd) in
             [("application/x-ndjson", true, false), ("text/plain", true, false), ("application/json", false, true)]
         {
-            let seen = open(media, lines);
-            seen.has("[post][json_doc][hash,'a']", "x");
-            seen.has("[post][json_doc][hash,'a']", "y");
-            assert_eq!((seen.covered("[post]"), !seen.anomalies.is_empty()), (covered, odd), "{media}");
+            let parsed = parse_body(media, lines);
+            parsed.has("[post][json_doc][hash,'a']", "x");
+            parsed.has("[post][json_doc][hash,'a']", "y");
+            assert_eq!((parsed.covered("[post]"), !parsed.anomalies.is_empty()), (covered, odd), "{media}");
         }
     }
 
     #[test]
     fn json_is_found_whatever_is_declared_and_within_strings() {
-        let seen = open("text/plain", br#" {"a":"{\"b\":\"evil\"}"}"#);
-        seen.has("[post][json_doc][hash,'a'][json_doc][hash,'b']", "evil");
-        let seen = open("text/plain", br#""><script>""#);
-        assert!(!seen.covered("[post]"));
-        assert!(open("text/plain", br#""a" or "b""#).anomalies.is_empty());
+        let parsed = parse_body("text/plain", br#" {"a":"{\"b\":\"evil\"}"}"#);
+        parsed.has("[post][json_doc][hash,'a'][json_doc][hash,'b']", "evil");
+        let parsed = parse_body("text/plain", br#""><script>""#);
+        assert!(!parsed.covered("[post]"));
+        assert!(parse_body("text/plain", br#""a" or "b""#).anomalies.is_empty());
     }
 
     proptest! {

@@ -52,17 +52,17 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed
     if !prefix.is_empty() {
         em.child(Segment::plain(Tag::JwtPrefix), prefix)?;
     }
-    put(Tag::JwtHeader, &header, em)?;
+    emit_json(Tag::JwtHeader, &header, em)?;
     if rest.len() == 3 {
         return Ok(Parsed::Added);
     }
     let payload = base64::decode(payload).ok_or(ParseError::NotApplicable)?;
-    put(Tag::JwtPayload, &payload, em)?;
+    emit_json(Tag::JwtPayload, &payload, em)?;
     // Without a blank in it, the token itself has no byte that could carry anything.
     Ok(if token.contains(&b' ') { Parsed::Added } else { Parsed::Covered })
 }
 
-fn put<'a>(tag: Tag, text: &[u8], em: &mut Emitter<'_, 'a>) -> Result<(), ParseError> {
+fn emit_json<'a>(tag: Tag, text: &[u8], em: &mut Emitter<'_, 'a>) -> Result<(), ParseError> {
     let text = em.copy(text)?;
     em.enter(Segment::plain(tag))?;
     em.value_as(text, em.zone(), Hint::Parser(ParserSet::JSON_DOC))?;
@@ -72,7 +72,7 @@ fn put<'a>(tag: Tag, text: &[u8], em: &mut Emitter<'_, 'a>) -> Result<(), ParseE
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::open;
+    use super::super::testing::parse_body;
     use proptest::prelude::*;
 
     /// `{"alg":"none"}` and `{"sub":"' or 1=1"}`.
@@ -81,11 +81,11 @@ mod tests {
     #[test]
     fn claims_have_points() {
         for (text, prefix) in [(TOKEN.to_string(), false), (format!("bEaReR {TOKEN}"), true)] {
-            let seen = open("text/plain", text.as_bytes());
-            seen.has("[post][jwt][jwt_header][json_doc][hash,'alg']", "none");
-            seen.has("[post][jwt][jwt_payload][json_doc][hash,'sub']", "' or 1=1");
-            assert_eq!(seen.any("[post][jwt][jwt_prefix]"), prefix);
-            assert!(seen.covered("[post]"));
+            let parsed = parse_body("text/plain", text.as_bytes());
+            parsed.has("[post][jwt][jwt_header][json_doc][hash,'alg']", "none");
+            parsed.has("[post][jwt][jwt_payload][json_doc][hash,'sub']", "' or 1=1");
+            assert_eq!(parsed.has_point("[post][jwt][jwt_prefix]"), prefix);
+            assert!(parsed.covered("[post]"));
         }
     }
 
@@ -98,9 +98,9 @@ mod tests {
             "bearer www.example.com",
             "eyJhbGciOiJub25lIn0.y",
         ] {
-            assert!(!open("text/plain", text.as_bytes()).any("[post][jwt]"), "{text}");
+            assert!(!parse_body("text/plain", text.as_bytes()).has_point("[post][jwt]"), "{text}");
         }
-        let encrypted = open("text/plain", b"eyJhbGciOiJub25lIn0.a.b.c.d");
+        let encrypted = parse_body("text/plain", b"eyJhbGciOiJub25lIn0.a.b.c.d");
         encrypted.has("[post][jwt][jwt_header][json_doc][hash,'alg']", "none");
         assert!(!encrypted.covered("[post]"));
     }
@@ -108,7 +108,7 @@ mod tests {
     proptest! {
         #[test]
         fn never_panics(text in "(bearer )?eyJ[A-Za-z0-9._=-]{0,60}") {
-            open("text/plain", text.as_bytes());
+            parse_body("text/plain", text.as_bytes());
         }
     }
 }

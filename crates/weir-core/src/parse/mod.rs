@@ -7,6 +7,7 @@
 //! To add a parser: its module, one line in [`TABLE`], a bit in [`ParserSet`] if it can be switched off.
 
 pub mod base64;
+pub mod benign_lookup;
 pub mod charset;
 pub mod chunked;
 pub mod cookie;
@@ -26,141 +27,23 @@ pub mod jwt;
 pub mod message;
 pub mod msgpack;
 pub mod multipart;
+pub mod parser;
 pub mod percent;
 pub mod protobuf;
-#[cfg(test)]
-pub(crate) mod seen;
 pub mod target;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod viewstate;
 pub mod xml;
 
-use crate::model::{AnomalyKind, Chars, Gate, Gates, Hint, ParserSet, Stop, Tag, Zone, gate};
+use crate::model::{Chars, Gate, Gates, Hint, ParserSet, gate};
 pub use emitter::Emitter;
-
-/// What a parser may know about a value before it is run.
-#[derive(Clone, Copy, Debug)]
-pub struct Candidate<'a> {
-    /// The bytes.
-    pub bytes: &'a [u8],
-    /// Which kinds of bytes occur.
-    pub chars: Chars,
-    /// Where in the message the value is.
-    pub zone: Zone,
-    /// Tag of the last step of the value's point.
-    pub tag: Tag,
-    /// What is declared about the value.
-    pub hint: Hint<'a>,
-    /// Parsers stacked so far.
-    pub depth: u8,
-    /// Whether a parser has taken it apart whole, so that only what is declared is still to be tried.
-    pub covered: bool,
-}
-
-impl<'a> Candidate<'a> {
-    /// Whether the declared media type is one of `types` (lower case, without parameters).
-    /// An entry such as `+json` matches as a structured syntax suffix (RFC 6839).
-    pub fn is_media(&self, types: &[&str]) -> bool {
-        let Some(media) = self.hint_media() else { return false };
-        let essence = media.split(|&b| b == b';').next().unwrap_or_default().trim_ascii();
-        types.iter().any(|want| {
-            if want.starts_with('+') {
-                essence.len() >= want.len()
-                    && essence[essence.len() - want.len()..].eq_ignore_ascii_case(want.as_bytes())
-            } else {
-                essence.eq_ignore_ascii_case(want.as_bytes())
-            }
-        })
-    }
-
-    /// The declared media type with its parameters.
-    pub fn hint_media(&self) -> Option<&'a [u8]> {
-        if let Hint::Media(media) = self.hint { Some(media) } else { None }
-    }
-
-    /// Whether the message says that this parser is the right one.
-    pub fn is_declared(&self, parser: ParserSet) -> bool {
-        self.hint == Hint::Parser(parser)
-    }
-}
-
-/// Whether a parser wants to try a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Applicability {
-    /// It cannot be this syntax.
-    No,
-    /// It looks like this syntax; when it is not, nothing happened.
-    Sniffed,
-    /// The message says it is; when it is not, that is an anomaly.
-    Declared,
-}
-
-impl Applicability {
-    /// Sniffed if `yes`.
-    pub fn sniffed(yes: bool) -> Applicability {
-        if yes { Applicability::Sniffed } else { Applicability::No }
-    }
-}
-
-/// What became of a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Parsed {
-    /// The values emitted hold all that is in the input: detectors need not look at the input itself.
-    Covered,
-    /// Values were emitted, and the input itself is still worth a look.
-    Added,
-}
-
-/// Why a parser gave up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ParseError {
-    /// It is not this syntax: whatever was emitted is taken back.
-    NotApplicable,
-    /// It is this syntax, but broken: what was emitted stays, the input itself is looked at too,
-    /// and the anomaly is reported where the syntax was declared.
-    Broken(AnomalyKind),
-    /// A limit of this parser: what was emitted stays; the limit has been noted by [`Emitter::skip`].
-    Limit,
-    /// The budget or the time of the whole inspection is over.
-    Stop(Stop),
-}
-
-impl From<Stop> for ParseError {
-    fn from(stop: Stop) -> Self {
-        ParseError::Stop(stop)
-    }
-}
+pub use parser::{Applicability, Candidate, ParseError, Parsed, Parser};
 
 /// Parsers that make of a value nothing but the same value in another spelling. In a zone at which nobody looks, such as
 /// the content of an uploaded file, they are left out.
 pub const RECODINGS: ParserSet =
     ParserSet::PERCENT.with(ParserSet::HTMLJS).with(ParserSet::CHARSET).with(ParserSet::BASE64).with(ParserSet::HEX);
-
-/// One line of the parser table.
-pub struct Parser {
-    /// The bit that switches it off.
-    pub id: ParserSet,
-    /// Kinds of bytes without which no undeclared value suits.
-    ///
-    /// **Safety.** It only repeats what `suits` asks; `gates_change_no_answer` holds both together.
-    pub gate: Gate,
-    /// Cheap test of a value.
-    pub applicability: fn(&Candidate<'_>) -> Applicability,
-    /// The work: emits values below the current point.
-    pub run: for<'a> fn(&Candidate<'a>, &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError>,
-}
-
-impl Parser {
-    /// Whether it wants to try `value`, of which [`candidates_for`] thinks so.
-    #[inline]
-    pub fn tries(&self, value: &Candidate<'_>) -> Applicability {
-        match (self.applicability)(value) {
-            Applicability::Sniffed if value.covered => Applicability::No,
-            suits => suits,
-        }
-    }
-}
 
 /// Every parser of values, in the order in which they are tried: first those that take a whole body apart. Once one has
 /// covered a value only declared ones are asked, as others would but make of the whole what they make of its parts.
@@ -263,9 +146,55 @@ pub fn candidates_for(chars: Chars, hint: Hint<'_>) -> impl Iterator<Item = &'st
 
 #[cfg(test)]
 mod tests {
+    use super::extract::{Options, extract};
     use super::*;
-    use crate::model::Tag;
+    use crate::model::{Budget, Limits, SkipReason, Tag, Zone};
+    use bumpalo::Bump;
     use proptest::prelude::*;
+
+    /// A request for each parser of the table, and the tag of the points that it makes.
+    const SAMPLES: &[(&str, &str, &[u8])] = &[
+        ("percent", "percent", b"POST /?a=%252527 HTTP/1.1\r\n\r\n"),
+        ("json_doc", "json_doc", b"POST / HTTP/1.1\r\n\r\n{\"a\":\"b\"}"),
+        ("xml", "xml", b"POST / HTTP/1.1\r\n\r\n<a>b</a>"),
+        ("gql", "gql", b"POST / HTTP/1.1\r\n\r\n{\"query\":\"{a(b:X)}\"}"),
+        ("jwt", "jwt", b"POST / HTTP/1.1\r\nAuthorization: Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJhIn0.\r\n\r\n"),
+        ("base64", "base64", b"POST /?a=JyBvciAxPTEtLSA= HTTP/1.1\r\n\r\n"),
+        ("hex", "hex", b"POST /?a=0x2f6574632f706173737764 HTTP/1.1\r\n\r\n"),
+        ("gzip", "deflate", b"POST / HTTP/1.1\r\nContent-Encoding: deflate\r\n\r\n\x01\x03\x00\xfc\xffabc"),
+        ("htmljs", "htmljs", b"POST /?a=%26lt;b HTTP/1.1\r\n\r\n"),
+        ("form_urlencoded", "form_urlencoded", b"POST / HTTP/1.1\r\n\r\na=b"),
+        ("cookie", "cookie", b"POST / HTTP/1.1\r\nCookie: a=b\r\n\r\n"),
+        (
+            "multipart",
+            "multipart",
+            b"POST / HTTP/1.1\r\nContent-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nb\r\n--x--\r\n",
+        ),
+        ("charset", "charset", b"POST / HTTP/1.1\r\n\r\n\xff\xfea\0b\0c\0d\0"),
+        ("grpc", "grpc", b"POST / HTTP/1.1\r\nContent-Type: application/grpc\r\n\r\n\0\0\0\0\x03\x0a\x01a"),
+        ("protobuf", "protobuf", b"POST / HTTP/1.1\r\nContent-Type: application/x-protobuf\r\n\r\n\x0a\x01a"),
+        ("msgpack", "msgpack", b"POST / HTTP/1.1\r\nContent-Type: application/msgpack\r\n\r\n\x81\xa1a\xa1b"),
+        ("viewstate", "viewstate", b"POST / HTTP/1.1\r\n\r\n\xff\x01\x05\x04abcd"),
+    ];
+
+    #[test]
+    fn every_parser_of_the_table_has_a_sample_that_reaches_it() {
+        for parser in TABLE {
+            let sample = SAMPLES.iter().find(|(id, ..)| ParserSet::from_code(id) == Some(parser.id));
+            let (_, tag, raw) = sample.unwrap_or_else(|| panic!("{:?} has no line in SAMPLES", parser.id));
+            let points = |off| {
+                let (bump, limits) = (Bump::new(), Limits::default());
+                let budget = Budget::new(limits.work, &|| false);
+                let options = Options { parsers_off: off, ..Options::default() };
+                let out = extract(&message::request(raw), &options, &limits, &budget, &bump);
+                let tags = out.values.iter().flat_map(|v| out.tree.ancestors(v.point)).map(|s| s.tag.code());
+                let reached = tags.collect::<Vec<_>>().contains(tag);
+                (reached, out.notes.skipped.iter().any(|(reason, _)| *reason == SkipReason::ParserOff))
+            };
+            assert_eq!(points(ParserSet::NONE), (true, false), "{:?}", parser.id);
+            assert_eq!(points(parser.id), (false, true), "{:?} switched off", parser.id);
+        }
+    }
 
     proptest! {
         #[test]

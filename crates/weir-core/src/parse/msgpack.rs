@@ -143,14 +143,14 @@ fn entry<'a>(reader: &mut Reader<'a>, em: &mut Emitter<'_, 'a>, depth_left: usiz
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::parse::testing::alone;
+    use crate::parse::testing::run_parser;
     use proptest::prelude::*;
 
     #[test]
     fn walks_maps_and_arrays() {
         // {"id": [1, "' or 1=1--"], "ok": true}
         let body = b"\x82\xa2id\x92\x01\xaa' or 1=1--\xa2ok\xc3";
-        let got = alone(Tag::Post, body, "application/msgpack", run);
+        let got = run_parser(Tag::Post, body, "application/msgpack", run);
         let found = got.values.iter().map(|(point, text)| format!("{point} {text}")).collect::<Vec<_>>();
         assert_eq!(
             found,
@@ -164,21 +164,21 @@ mod tests {
 
     #[test]
     fn counts_are_claims_not_allocations() {
-        let got = alone(Tag::Post, b"\xdd\xff\xff\xff\xff\xa1x", "application/msgpack", run);
+        let got = run_parser(Tag::Post, b"\xdd\xff\xff\xff\xff\xa1x", "application/msgpack", run);
         assert_eq!(got.values[0].1, "x");
         assert_eq!(got.outcome, Err(BROKEN));
     }
 
     #[test]
     fn nesting_is_bounded_and_told() {
-        let got = alone(Tag::Post, &[0x91; 500], "application/msgpack", run);
+        let got = run_parser(Tag::Post, &[0x91; 500], "application/msgpack", run);
         assert_eq!((got.outcome, got.skipped), (Err(ParseError::Limit), vec![SkipReason::DepthLimit]));
     }
 
     proptest! {
         #[test]
         fn never_panics(body in proptest::collection::vec(any::<u8>(), 0..300)) {
-            alone(Tag::Post, &body, "application/msgpack", run);
+            run_parser(Tag::Post, &body, "application/msgpack", run);
         }
     }
 }

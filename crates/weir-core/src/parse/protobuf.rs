@@ -145,7 +145,7 @@ fn take<'a>(rest: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::parse::testing::alone;
+    use crate::parse::testing::run_parser;
     use proptest::prelude::*;
 
     fn encode(number: u8, bytes: &[u8]) -> Vec<u8> {
@@ -155,7 +155,7 @@ mod tests {
     }
 
     fn values(body: &[u8]) -> Vec<(String, String)> {
-        alone(Tag::Post, body, "application/x-protobuf", run).values
+        run_parser(Tag::Post, body, "application/x-protobuf", run).values
     }
 
     #[test]
@@ -180,7 +180,7 @@ mod tests {
     fn broken_messages_stay_uncovered() {
         for body in [&b"\x0a\x05abc"[..], b"\x00", b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", b"\x0b"] {
             assert!(!is_message(body));
-            let got = alone(Tag::Post, body, "application/x-protobuf", run);
+            let got = run_parser(Tag::Post, body, "application/x-protobuf", run);
             assert_eq!(got.outcome, Err(ParseError::Broken(AnomalyKind::BadProtobuf)));
         }
     }
@@ -191,14 +191,14 @@ mod tests {
         for _ in 0..60 {
             body = encode(1, &body);
         }
-        let got = alone(Tag::Post, &body, "application/x-protobuf", run);
+        let got = run_parser(Tag::Post, &body, "application/x-protobuf", run);
         assert_eq!(got.skipped, [SkipReason::DepthLimit]);
     }
 
     proptest! {
         #[test]
         fn never_panics(body in proptest::collection::vec(any::<u8>(), 0..300)) {
-            alone(Tag::Post, &body, "application/x-protobuf", run);
+            run_parser(Tag::Post, &body, "application/x-protobuf", run);
         }
     }
 }

@@ -167,7 +167,7 @@ fn parameters<'a>(text: &'a [u8], em: &mut Emitter<'_, 'a>) -> Result<(), Stop> 
 #[cfg(test)]
 mod tests {
     use crate::model::AnomalyKind as K;
-    use crate::parse::seen::{see_raw, see_target};
+    use crate::parse::testing::messages::{extract_raw, extract_target};
     use proptest::prelude::*;
 
     #[test]
@@ -200,8 +200,8 @@ mod tests {
             ("/a#b?c=d", vec!["[uri]=/a#b", "[action_name]=a#b", "[get_name]=c", "[get,'c']=d"]),
             ("host:443", vec!["[uri]=host:443", "[action_name]=host:443"]),
         ] {
-            let seen = see_target(target.as_bytes());
-            let got: Vec<_> = seen.values.iter().filter(|v| !v.contains("[header")).collect();
+            let parsed = extract_target(target.as_bytes());
+            let got: Vec<_> = parsed.values.iter().filter(|v| !v.contains("[header")).collect();
             assert_eq!(got, values.iter().collect::<Vec<_>>(), "{target}");
         }
     }
@@ -217,8 +217,8 @@ mod tests {
             ("/?f=%2BADw-script%2BAD4-", "[get,'f'][charset]=<script>"),
             ("/?f=%fe%ff%00<%00a", "[get,'f'][charset]=<a"),
         ] {
-            let seen = see_target(target.as_bytes());
-            assert!(seen.has(entry), "{target}: {:?}", seen.values);
+            let parsed = extract_target(target.as_bytes());
+            assert!(parsed.has(entry), "{target}: {:?}", parsed.values);
         }
     }
 
@@ -241,25 +241,25 @@ mod tests {
             ("/%25252e", K::DeepEncoding, true),
             ("/%c0%ae", K::OverlongUtf8, true),
         ] {
-            let seen = see_target(target.as_bytes());
-            assert_eq!(seen.odd(kind), odd, "{target:?} {:?}", seen.anomalies);
+            let parsed = extract_target(target.as_bytes());
+            assert_eq!(parsed.has_anomaly(kind), odd, "{target:?} {:?}", parsed.anomalies);
         }
     }
 
     #[test]
     fn odd_words_are_looked_at() {
-        let seen = see_raw(b"GET' / HTTP/1.1<\r\n\r\n");
-        assert!(seen.has("[method]=GET'") && seen.has("[proto]=HTTP/1.1<"), "{:?}", seen.values);
+        let parsed = extract_raw(b"GET' / HTTP/1.1<\r\n\r\n");
+        assert!(parsed.has("[method]=GET'") && parsed.has("[proto]=HTTP/1.1<"), "{:?}", parsed.values);
     }
 
     proptest! {
         /// A piece of a query, however it is written, is in some value.
         #[test]
         fn nothing_of_a_query_is_lost(needle in "[a-z]{5}", before in "[&=;a?/#'. ]{0,6}", after in "[&=;b?/#%']{0,6}") {
-            let seen = see_target(format!("/x?{before}{needle}{after}").as_bytes());
-            prop_assert!(seen.looks_at(&needle), "{:?}", seen.values);
-            let seen = see_target(format!("{before}{needle}{after}").as_bytes());
-            prop_assert!(seen.looks_at(&needle), "{:?}", seen.values);
+            let parsed = extract_target(format!("/x?{before}{needle}{after}").as_bytes());
+            prop_assert!(parsed.inspects(&needle), "{:?}", parsed.values);
+            let parsed = extract_target(format!("{before}{needle}{after}").as_bytes());
+            prop_assert!(parsed.inspects(&needle), "{:?}", parsed.values);
         }
     }
 }

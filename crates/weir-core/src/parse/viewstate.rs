@@ -170,11 +170,11 @@ fn type_reference<'a>(r: &mut Reader<'a>, em: &mut Emitter<'_, 'a>) -> Result<()
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::parse::testing::alone;
+    use crate::parse::testing::run_parser;
     use proptest::prelude::*;
 
     fn found(body: &[u8]) -> Vec<String> {
-        let got = alone(Tag::Base64, body, "", run);
+        let got = run_parser(Tag::Base64, body, "", run);
         got.values.iter().map(|(point, text)| format!("{point} {text}")).collect()
     }
 
@@ -198,13 +198,13 @@ mod tests {
     #[test]
     fn nesting_is_bounded_and_told() {
         let body = [MAGIC, &[15u8; 400][..]].concat();
-        assert_eq!(alone(Tag::Base64, &body, "", run).skipped, [SkipReason::DepthLimit]);
+        assert_eq!(run_parser(Tag::Base64, &body, "", run).skipped, [SkipReason::DepthLimit]);
     }
 
     proptest! {
         #[test]
         fn never_panics(body in proptest::collection::vec(any::<u8>(), 0..300)) {
-            alone(Tag::Base64, &[MAGIC, &body].concat(), "", run);
+            run_parser(Tag::Base64, &[MAGIC, &body].concat(), "", run);
         }
     }
 }

@@ -9,7 +9,7 @@ mod commands;
 use super::{Detector, Match, Samples, Subject, is_document};
 use crate::model::{AttackType, Chars, Confidence, Gate, Zone};
 use crate::normalize::shell as noise;
-use commands::Kind;
+use commands::NameClass;
 use std::borrow::Cow;
 
 /// The line of the table.
@@ -145,12 +145,12 @@ fn is_plain_behind_noise(text: &[u8], chars: Chars) -> bool {
     let word = &clean[start..];
     let len = word.iter().take(MAX_NAME).take_while(|b| is_word(**b)).count();
     let whole = head.len() == text.len() || len + CUT < word.len();
-    whole && commands::kind(program(split_path(&word[..len]).1)).is_none()
+    whole && commands::classify(program(split_path(&word[..len]).1)).is_none()
 }
 
 /// What stands in front of a command.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Before {
+enum Boundary {
     /// The value itself begins with it.
     Start,
     /// A line end.
@@ -165,10 +165,10 @@ enum Before {
     Substitution,
 }
 
-/// The first command of `text` that is believed; in a `document` few are.
+/// The first command of `text` that is accepted; in a `document` few are.
 fn find(text: &[u8], chars: Chars, document: bool) -> Option<Match> {
     let mut at = 0;
-    let mut before = Before::Start;
+    let mut before = Boundary::Start;
     loop {
         if let Some(end) = command(text, chars, at, before, document) {
             return Some(Match { confidence: Confidence::High, start: at, end });
@@ -182,7 +182,7 @@ fn find(text: &[u8], chars: Chars, document: bool) -> Option<Match> {
 }
 
 /// The bytes that separators begin with.
-static SEPARATES: [bool; 256] = {
+static STARTS_SEPARATOR: [bool; 256] = {
     let mut table = [false; 256];
     let (bytes, mut at) = (b";|&`\n\r$<>", 0);
     while at < bytes.len() {
@@ -193,27 +193,27 @@ static SEPARATES: [bool; 256] = {
 };
 
 /// The next separator from `at` on: where the command behind it may begin, and what it is.
-fn separator(text: &[u8], at: usize) -> Option<(usize, Before)> {
+fn separator(text: &[u8], at: usize) -> Option<(usize, Boundary)> {
     let mut from = at;
     loop {
-        let i = from + text[from..].iter().position(|b| SEPARATES[*b as usize])?;
+        let i = from + text[from..].iter().position(|b| STARTS_SEPARATOR[*b as usize])?;
         let next = text.get(i + 1);
         let doubled = next == Some(&text[i]);
         from = i + 1;
         return Some(match text[i] {
-            b'|' | b'&' if doubled => (i + 2, Before::Strong),
-            b'|' => (i + 1, Before::Strong),
-            b';' | b'&' => (i + 1, Before::Weak),
-            b'`' => (i + 1, Before::Tick),
-            b'\n' | b'\r' => (i + 1, Before::Line),
-            _ if next == Some(&b'(') => (i + 2, Before::Substitution),
+            b'|' | b'&' if doubled => (i + 2, Boundary::Strong),
+            b'|' => (i + 1, Boundary::Strong),
+            b';' | b'&' => (i + 1, Boundary::Weak),
+            b'`' => (i + 1, Boundary::Tick),
+            b'\n' | b'\r' => (i + 1, Boundary::Line),
+            _ if next == Some(&b'(') => (i + 2, Boundary::Substitution),
             _ => continue,
         });
     }
 }
 
-/// The end of the command line at `at`, if it is believed to be one.
-fn command(text: &[u8], chars: Chars, at: usize, before: Before, document: bool) -> Option<usize> {
+/// The end of the command line at `at`, if it is accepted to be one.
+fn command(text: &[u8], chars: Chars, at: usize, boundary: Boundary, document: bool) -> Option<usize> {
     let start = at + text[at..].iter().take(MAX_LEAD).take_while(|b| is_lead(**b)).count();
     // No command's name begins with a digit; its path may.
     let digit = text.get(start).is_some_and(u8::is_ascii_digit);
@@ -223,7 +223,7 @@ fn command(text: &[u8], chars: Chars, at: usize, before: Before, document: bool)
     let end = start + text[start..].iter().take(MAX_NAME).take_while(|b| is_word(**b)).count();
     let (path, name) = split_path(&text[start..end]);
     let name = program(name);
-    let kind = commands::kind(name)?;
+    let kind = commands::classify(name)?;
     if !ends_word(text, start, end) {
         return None;
     }
@@ -236,21 +236,21 @@ fn command(text: &[u8], chars: Chars, at: usize, before: Before, document: bool)
     let argument = argument(name, rest, braced);
     let rooted = is_program_path(path);
     let globbed = text[start..end].contains(&b'?');
-    let believed = match (before, kind) {
-        _ if document => rooted && before >= Before::Strong,
-        _ if rooted && before > Before::Start => argument != Argument::Text || kind > Kind::Word,
-        (Before::Substitution, Kind::Word) => argument != Argument::Text,
-        (Before::Substitution, _) => argument != Argument::Text || kind == Kind::Telling,
-        (Before::Tick, _) => ticked(text, at, kind, argument),
-        (Before::Start | Before::Line, kind) => alone(before, kind, argument, rooted, name, rest),
-        (Before::Strong | Before::Weak, Kind::Telling) => true,
-        (Before::Strong | Before::Weak, Kind::Word) => argument >= Argument::Option,
-        (Before::Strong, Kind::Name) => argument != Argument::Text,
-        (Before::Weak, Kind::Name) => {
+    let accepted = match (boundary, kind) {
+        _ if document => rooted && boundary >= Boundary::Strong,
+        _ if rooted && boundary > Boundary::Start => argument != Argument::Text || kind > NameClass::OrdinaryWord,
+        (Boundary::Substitution, NameClass::OrdinaryWord) => argument != Argument::Text,
+        (Boundary::Substitution, _) => argument != Argument::Text || kind == NameClass::Unmistakable,
+        (Boundary::Tick, _) => ticked(text, at, kind, argument),
+        (Boundary::Start | Boundary::Line, kind) => standalone(boundary, kind, argument, rooted, name, rest),
+        (Boundary::Strong | Boundary::Weak, NameClass::Unmistakable) => true,
+        (Boundary::Strong | Boundary::Weak, NameClass::OrdinaryWord) => argument >= Argument::Option,
+        (Boundary::Strong, NameClass::CommandName) => argument != Argument::Text,
+        (Boundary::Weak, NameClass::CommandName) => {
             argument != Argument::Text && (argument >= Argument::Option || tight(text, at, start))
         }
     };
-    (believed && !globbed).then_some(line_end.min(end + 64))
+    (accepted && !globbed).then_some(line_end.min(end + 64))
 }
 
 /// Bytes that a shell skips before a command, or that an application puts there.
@@ -283,33 +283,33 @@ fn tight(text: &[u8], at: usize, start: usize) -> bool {
 }
 
 /// Whether a command in backticks is a substitution and no Markdown, where backticks stand between blanks.
-fn ticked(text: &[u8], at: usize, kind: Kind, argument: Argument) -> bool {
+fn ticked(text: &[u8], at: usize, kind: NameClass, argument: Argument) -> bool {
     let Some(close) = memchr::memchr(b'`', &text[at..(at + MAX_LINE).min(text.len())]) else { return false };
     let blank_before = at >= 2 && text[at - 2] == b' ' && at > 3;
     let after = &text[at + close + 1..];
     let prose_after = after.len() > 1 && after[0] == b' ' && (after[1].is_ascii_alphabetic() || after[1] == b'|');
     let prose = blank_before && text[at - 3].is_ascii_alphanumeric() || prose_after || after.first() == Some(&b'`');
-    !prose && (kind >= Kind::Name || argument >= Argument::Option) && argument != Argument::Text
+    !prose && (kind >= NameClass::CommandName || argument >= Argument::Option) && argument != Argument::Text
 }
 
 /// Whether a command line without a separator in front is one.
-fn alone(before: Before, kind: Kind, argument: Argument, rooted: bool, name: &[u8], rest: &[u8]) -> bool {
+fn standalone(boundary: Boundary, kind: NameClass, argument: Argument, rooted: bool, name: &[u8], rest: &[u8]) -> bool {
     if rooted {
-        // A shell's path alone is a setting: what an account logs in with, what a container starts.
+        // A shell's path standalone is a setting: what an account logs in with, what a container starts.
         let shell = [&b"sh"[..], b"bash", b"zsh", b"dash", b"ksh", b"csh", b"tcsh"];
         let setting = argument == Argument::None && shell.iter().any(|s| name.eq_ignore_ascii_case(s));
         return argument != Argument::Text && !setting;
     }
-    if before == Before::Line && argument == Argument::None && kind >= Kind::Name {
+    if boundary == Boundary::Line && argument == Argument::None && kind >= NameClass::CommandName {
         return true;
     }
     let options = rest.split(|b| *b == b' ').filter(|w| w.len() > 1 && w[0] == b'-').count();
     match argument {
         Argument::Target => true,
         Argument::Option => {
-            kind == Kind::Telling
+            kind == NameClass::Unmistakable
                 || name.eq_ignore_ascii_case(b"cmd")
-                || options > 0 && strong_tail(rest)
+                || options > 0 && has_target_or_pipe(rest)
                 || name.eq_ignore_ascii_case(b"ls")
                 || name.eq_ignore_ascii_case(b"ping") && options > 0
         }
@@ -318,7 +318,7 @@ fn alone(before: Before, kind: Kind, argument: Argument, rooted: bool, name: &[u
 }
 
 /// Whether a command line goes on with an address, a path or a quoted program.
-fn strong_tail(rest: &[u8]) -> bool {
+fn has_target_or_pipe(rest: &[u8]) -> bool {
     rest.split(|b| *b == b' ').skip(2).any(|w| {
         matches!(w.first(), Some(b'/' | b'\'' | b'"' | b'~'))
             || w.iter().filter(|b| **b == b'.').count() == 3

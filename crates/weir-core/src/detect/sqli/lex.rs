@@ -1,7 +1,7 @@
 //! SQL tokens, as lenient as all common databases together: what one of them would read as code is code here.
 //!
 //! Inline comments and every control byte are white space; `/*!50000 ... */` is its content. A line comment that ends
-//! the text, or a block comment without an end, is a [`Kind::Tail`]: it cuts off what the application appends.
+//! the text, or a block comment without an end, is a [`TokenKind::Tail`]: it cuts off what the application appends.
 
 use super::words::{Word, meaning};
 
@@ -16,7 +16,7 @@ pub enum Context {
 
 /// What a token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum TokenKind {
     /// A word with its meaning.
     Word(Word),
     /// A number in any notation.
@@ -55,9 +55,9 @@ pub enum Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Token {
     /// What it is.
-    pub kind: Kind,
+    pub kind: TokenKind,
     /// Whether an inline comment stands before it.
-    pub glued: bool,
+    pub after_comment: bool,
     /// First byte.
     pub start: u32,
     /// Past the last byte.
@@ -68,7 +68,7 @@ pub struct Token {
 pub struct Lexer<'t> {
     text: &'t [u8],
     at: usize,
-    glued: bool,
+    after_comment: bool,
 }
 
 /// Longest `$tag$...$tag$` literal that is looked for, so that many openings cost no more than one.
@@ -84,7 +84,7 @@ impl<'t> Lexer<'t> {
             Context::Plain => 0,
             Context::Quoted(quote) => closing(text, quote)?,
         };
-        Some(Self { text, at, glued: false })
+        Some(Self { text, at, after_comment: false })
     }
 
     fn peek(&self, ahead: usize) -> u8 {
@@ -106,22 +106,22 @@ impl<'t> Lexer<'t> {
                 while self.peek(0).is_ascii_digit() && self.at - start < 9 {
                     self.at += 1;
                 }
-                self.glued = true;
+                self.after_comment = true;
             } else if rest.starts_with(b"*/") {
                 self.at += 2;
-                self.glued = true;
+                self.after_comment = true;
             } else if rest.starts_with(b"/*") {
                 match memchr::memmem::find(&rest[2..], b"*/") {
                     Some(end) => self.at += end + 4,
                     None => return Some(self.tail(start)),
                 }
-                self.glued = true;
+                self.after_comment = true;
             } else if b == b'#' || is_line_comment(rest) {
                 match memchr::memchr(b'\n', rest) {
                     Some(end) => self.at += end + 1,
                     None => return Some(self.tail(start)),
                 }
-                self.glued = true;
+                self.after_comment = true;
             } else {
                 return None;
             }
@@ -130,15 +130,15 @@ impl<'t> Lexer<'t> {
 
     fn tail(&mut self, start: usize) -> Token {
         self.at = self.text.len();
-        self.token(Kind::Tail, start)
+        self.token(TokenKind::Tail, start)
     }
 
-    fn token(&mut self, kind: Kind, start: usize) -> Token {
-        let glued = std::mem::take(&mut self.glued);
-        Token { kind, glued, start: start as u32, end: self.at as u32 }
+    fn token(&mut self, kind: TokenKind, start: usize) -> Token {
+        let after_comment = std::mem::take(&mut self.after_comment);
+        Token { kind, after_comment, start: start as u32, end: self.at as u32 }
     }
 
-    fn take(&mut self, kind: Kind, bytes: usize) -> Token {
+    fn take(&mut self, kind: TokenKind, bytes: usize) -> Token {
         let start = self.at;
         self.at += bytes;
         self.token(kind, start)
@@ -157,7 +157,7 @@ impl<'t> Lexer<'t> {
         if self.peek(0) == b'\'' && is_text_prefix(&self.text[start..self.at]) {
             return self.text_literal(b'\'', start);
         }
-        let kind = Kind::Word(meaning(&self.text[start..self.at]));
+        let kind = TokenKind::Word(meaning(&self.text[start..self.at]));
         self.token(kind, start)
     }
 
@@ -170,7 +170,7 @@ impl<'t> Lexer<'t> {
             while self.peek(0).is_ascii_hexdigit() {
                 self.at += 1;
             }
-            return self.token(Kind::Number, start);
+            return self.token(TokenKind::Number, start);
         }
         while self.peek(0).is_ascii_digit() || self.peek(0) == b'.' {
             self.at += 1;
@@ -187,15 +187,15 @@ impl<'t> Lexer<'t> {
             }
         }
         if !self.peek(0).is_ascii_alphabetic() && self.peek(0) != b'_' {
-            return self.token(Kind::Number, start);
+            return self.token(TokenKind::Number, start);
         }
         let letters = self.text[self.at..].iter().position(|b| !b.is_ascii_alphabetic());
         let letters = &self.text[self.at..self.at + letters.unwrap_or(self.text.len() - self.at)];
         if matches!(meaning(letters), Word::Logic | Word::Union | Word::Compare | Word::Select | Word::Condition) {
-            return self.token(Kind::Number, start);
+            return self.token(TokenKind::Number, start);
         }
         self.word();
-        self.token(Kind::Word(Word::Plain), start)
+        self.token(TokenKind::Word(Word::Plain), start)
     }
 
     /// A literal in `quote` that begins at the current byte; doubled and escaped quotes belong to it.
@@ -205,7 +205,7 @@ impl<'t> Lexer<'t> {
             match memchr::memchr2(quote, b'\\', &self.text[self.at..]) {
                 None => {
                     self.at = self.text.len();
-                    return self.token(Kind::Open, start);
+                    return self.token(TokenKind::Open, start);
                 }
                 Some(skip) => self.at += skip,
             }
@@ -215,7 +215,7 @@ impl<'t> Lexer<'t> {
                 self.at += 2;
             } else {
                 self.at += 1;
-                return self.token(Kind::Text, start);
+                return self.token(TokenKind::Text, start);
             }
         }
     }
@@ -223,7 +223,7 @@ impl<'t> Lexer<'t> {
     fn delimited(&mut self, close: u8) -> Option<Token> {
         let rest = &self.text[self.at + 1..];
         let len = rest.iter().position(|b| !(b.is_ascii_alphanumeric() || matches!(b, b'_' | b'$' | b' ')))?;
-        (len > 0 && rest[len] == close).then(|| self.take(Kind::Word(Word::Plain), len + 2))
+        (len > 0 && rest[len] == close).then(|| self.take(TokenKind::Word(Word::Plain), len + 2))
     }
 
     fn dollar(&mut self) -> Token {
@@ -236,30 +236,30 @@ impl<'t> Lexer<'t> {
             let mark = &self.text[self.at..self.at + tag + 2];
             let body = &self.text[self.at + mark.len()..];
             if let Some(end) = memchr::memmem::find(&body[..body.len().min(MAX_DOLLAR)], mark) {
-                return self.take(Kind::Text, end + 2 * mark.len());
+                return self.take(TokenKind::Text, end + 2 * mark.len());
             }
         }
-        self.take(Kind::Other, 1)
+        self.take(TokenKind::Other, 1)
     }
 
     fn symbol(&mut self, b: u8) -> Token {
         let next = self.peek(1);
         match b {
-            b'(' => self.take(Kind::Left, 1),
-            b')' => self.take(Kind::Right, 1),
-            b',' => self.take(Kind::Comma, 1),
-            b';' => self.take(Kind::Semicolon, 1),
-            b'*' => self.take(Kind::Star, 1),
-            b'|' if next == b'|' => self.take(Kind::Pipes, 2),
-            b'&' if next == b'&' => self.take(Kind::Pipes, 2),
-            b'<' if next == b'=' && self.peek(2) == b'>' => self.take(Kind::Compare, 3),
-            b'<' | b'>' | b'=' | b'!' | b'~' if next == b'=' => self.take(Kind::Compare, 2),
-            b'<' if next == b'>' => self.take(Kind::Compare, 2),
-            b':' if next == b'=' => self.take(Kind::Compare, 2),
-            b'=' | b'<' | b'>' => self.take(Kind::Compare, 1),
-            b'+' | b'-' | b'/' | b'%' | b'^' | b'|' | b'&' | b'~' | b'!' => self.take(Kind::Operator, 1),
-            b'.' => self.take(Kind::Dot, 1),
-            _ => self.take(Kind::Other, 1),
+            b'(' => self.take(TokenKind::Left, 1),
+            b')' => self.take(TokenKind::Right, 1),
+            b',' => self.take(TokenKind::Comma, 1),
+            b';' => self.take(TokenKind::Semicolon, 1),
+            b'*' => self.take(TokenKind::Star, 1),
+            b'|' if next == b'|' => self.take(TokenKind::Pipes, 2),
+            b'&' if next == b'&' => self.take(TokenKind::Pipes, 2),
+            b'<' if next == b'=' && self.peek(2) == b'>' => self.take(TokenKind::Compare, 3),
+            b'<' | b'>' | b'=' | b'!' | b'~' if next == b'=' => self.take(TokenKind::Compare, 2),
+            b'<' if next == b'>' => self.take(TokenKind::Compare, 2),
+            b':' if next == b'=' => self.take(TokenKind::Compare, 2),
+            b'=' | b'<' | b'>' => self.take(TokenKind::Compare, 1),
+            b'+' | b'-' | b'/' | b'%' | b'^' | b'|' | b'&' | b'~' | b'!' => self.take(TokenKind::Operator, 1),
+            b'.' => self.take(TokenKind::Dot, 1),
+            _ => self.take(TokenKind::Other, 1),
         }
     }
 
@@ -272,7 +272,7 @@ impl<'t> Lexer<'t> {
         while self.peek(0).is_ascii_alphanumeric() || matches!(self.peek(0), b'_' | b'$' | b'#') {
             self.at += 1;
         }
-        let kind = if self.at > name { Kind::Variable } else { Kind::Other };
+        let kind = if self.at > name { TokenKind::Variable } else { TokenKind::Other };
         self.token(kind, start)
     }
 }
@@ -290,12 +290,12 @@ impl Iterator for Lexer<'_> {
             b'.' if self.peek(1).is_ascii_digit() => self.number(),
             b'a'..=b'z' | b'A'..=b'Z' | b'_' => self.word(),
             0x80.. => match CURLY.iter().find(|quote| self.text[self.at..].starts_with(quote)) {
-                Some(quote) => self.take(Kind::Other, quote.len()),
+                Some(quote) => self.take(TokenKind::Other, quote.len()),
                 None => self.word(),
             },
             b'\'' | b'"' => self.text_literal(b, self.at),
-            b'`' => self.delimited(b'`').unwrap_or_else(|| self.take(Kind::Other, 1)),
-            b'[' => self.delimited(b']').unwrap_or_else(|| self.take(Kind::Other, 1)),
+            b'`' => self.delimited(b'`').unwrap_or_else(|| self.take(TokenKind::Other, 1)),
+            b'[' => self.delimited(b']').unwrap_or_else(|| self.take(TokenKind::Other, 1)),
             b'$' => self.dollar(),
             b'@' => self.variable(),
             _ => self.symbol(b),
@@ -338,13 +338,13 @@ fn is_text_prefix(word: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    fn kinds(text: &str, context: Context) -> Vec<Kind> {
+    fn kinds(text: &str, context: Context) -> Vec<TokenKind> {
         Lexer::new(text.as_bytes(), context).map(|l| l.map(|t| t.kind).collect()).unwrap_or_default()
     }
 
     #[test]
     fn comments_are_space_or_content_or_tail() {
-        use Kind::*;
+        use TokenKind::*;
         let union = [Number, Word(super::Word::Union), Word(super::Word::Select), Number, Tail];
         for text in [
             "1 union select 2--",
@@ -360,7 +360,7 @@ mod tests {
 
     #[test]
     fn quotes_close_the_context() {
-        use Kind::*;
+        use TokenKind::*;
         let got = kinds("x' or ''='", Context::Quoted(b'\''));
         assert_eq!(got, [Word(super::Word::Logic), Text, Compare, Open]);
         assert!(kinds("no quote", Context::Quoted(b'\'')).is_empty());
@@ -369,7 +369,7 @@ mod tests {
 
     #[test]
     fn literals_of_every_dialect() {
-        use Kind::*;
+        use TokenKind::*;
         for text in ["N'a'", "x'61'", "_latin1'a'", "$$a'b$$", "$t$a$t$", "'it''s'", r"'a\'b'", "\"a\""] {
             assert_eq!(kinds(text, Context::Plain), [Text], "{text}");
         }

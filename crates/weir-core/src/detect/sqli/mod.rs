@@ -17,8 +17,8 @@ mod words;
 use super::{Detector, Match, Samples, Subject};
 use crate::model::{AttackType, Chars, Confidence, Gate, Zone};
 use grammar::Code;
-use lex::{Context, Kind, Lexer, Token};
-use structure::Place;
+use lex::{Context, Lexer, Token, TokenKind};
+use structure::Position;
 use words::Word;
 
 /// Weight from which on a structure is an attack by itself.
@@ -141,14 +141,14 @@ fn library(subject: &Subject<'_>) -> Option<Match> {
 
 /// The most telling structure of a value.
 #[derive(Clone, Copy, Debug, Default)]
-struct Found {
+struct BestMatch {
     weight: u8,
     start: usize,
     end: usize,
 }
 
-fn weigh(subject: &Subject<'_>) -> Found {
-    let mut best = Found::default();
+fn weigh(subject: &Subject<'_>) -> BestMatch {
+    let mut best = BestMatch::default();
     let curly = subject.chars.meets(Chars::HIGH);
     let contexts = [
         (Context::Plain, true),
@@ -164,7 +164,7 @@ fn weigh(subject: &Subject<'_>) -> Found {
 }
 
 /// Reads `text` in `context`, window by window.
-fn read(text: &[u8], context: Context, best: &mut Found) {
+fn read(text: &[u8], context: Context, best: &mut BestMatch) {
     let Some(mut lexer) = Lexer::new(text, context) else { return };
     let mut tokens: Vec<Token> = Vec::with_capacity(32);
     let mut close: Vec<u32> = Vec::new();
@@ -189,10 +189,10 @@ fn read(text: &[u8], context: Context, best: &mut Found) {
 
 /// Takes out `+` beside a keyword: a space that was not decoded (`1+or+1=1`), as no database allows it there.
 fn join(tokens: &mut Vec<Token>, text: &[u8]) {
-    let plus = |t: &Token| t.kind == Kind::Operator && text[t.start as usize] == b'+';
+    let plus = |t: &Token| t.kind == TokenKind::Operator && text[t.start as usize] == b'+';
     let keyword = |t: Option<&Token>| {
         t.is_some_and(
-            |t| matches!(t.kind, Kind::Word(w) if !matches!(w, Word::Plain | Word::SoftCall | Word::Constant)),
+            |t| matches!(t.kind, TokenKind::Word(w) if !matches!(w, Word::Plain | Word::SoftCall | Word::Constant)),
         )
     };
     if !tokens.iter().any(plus) {
@@ -219,8 +219,8 @@ fn pair(tokens: &[Token], close: &mut Vec<u32>) {
     let mut open: smallvec::SmallVec<[u32; 32]> = smallvec::SmallVec::new();
     for (at, token) in tokens.iter().enumerate() {
         match token.kind {
-            Kind::Left => open.push(at as u32),
-            Kind::Right => {
+            TokenKind::Left => open.push(at as u32),
+            TokenKind::Right => {
                 if let Some(left) = open.pop() {
                     close[left as usize] = at as u32;
                 }
@@ -231,62 +231,64 @@ fn pair(tokens: &[Token], close: &mut Vec<u32>) {
 }
 
 /// Where the application's own code is complete: the token from which on injected code stands, and the place that is.
-fn head(code: &Code<'_>, context: Context) -> (usize, Place) {
+fn head(code: &Code<'_>, context: Context) -> (usize, Position) {
     let mut at = 0;
-    let mut place = Place::Start;
+    let mut place = Position::Start;
     if context == Context::Plain {
-        at += usize::from(code.kind(at) == Some(Kind::Operator));
+        at += usize::from(code.kind(at) == Some(TokenKind::Operator));
         match code.kind(at) {
-            Some(Kind::Number | Kind::Text | Kind::Word(Word::Constant)) => (at, place) = (at + 1, Place::Value),
-            Some(Kind::Word(Word::Plain)) => (at, place) = (at + 1, Place::Word),
+            Some(TokenKind::Number | TokenKind::Text | TokenKind::Word(Word::Constant)) => {
+                (at, place) = (at + 1, Position::Value)
+            }
+            Some(TokenKind::Word(Word::Plain)) => (at, place) = (at + 1, Position::Word),
             _ => at = 0,
         }
     } else {
-        place = Place::Break;
+        place = Position::Break;
     }
     let closed = at;
-    while code.kind(at) == Some(Kind::Right) {
+    while code.kind(at) == Some(TokenKind::Right) {
         at += 1;
     }
-    if at > closed && place == Place::Word {
-        place = Place::Value;
+    if at > closed && place == Position::Word {
+        place = Position::Value;
     }
     (at, place)
 }
 
 /// Looks for a structure at every token.
-fn scan(code: &Code<'_>, context: Context, first: bool, last: bool, best: &mut Found) {
-    let (head, place) = if first { head(code, context) } else { (usize::MAX, Place::Inside) };
+fn scan(code: &Code<'_>, context: Context, first: bool, last: bool, best: &mut BestMatch) {
+    let (head, place) = if first { head(code, context) } else { (usize::MAX, Position::Inside) };
     let ending = code.tokens.last().filter(|_| last).map(|t| t.kind);
     let mut previous: Option<(usize, u8)> = None;
     for at in 0..code.tokens.len() {
         let here = if at == head {
             place
-        } else if at == 0 && first && place != Place::Break {
-            Place::Start
+        } else if at == 0 && first && place != Position::Break {
+            Position::Start
         } else {
-            Place::Inside
+            Position::Inside
         };
         let Some((weight, end)) = structure::at(code, at, here) else { continue };
         let mut total = weight;
         total += match here {
-            Place::Break => 4,
+            Position::Break => 4,
             // A value that begins with `or` continues somebody's condition.
-            Place::Start if matches!(code.kind(at), Some(Kind::Word(Word::Logic))) => 4,
-            Place::Start | Place::Value => 2,
-            Place::Word => 1,
-            Place::Inside => 0,
+            Position::Start if matches!(code.kind(at), Some(TokenKind::Word(Word::Logic))) => 4,
+            Position::Start | Position::Value => 2,
+            Position::Word => 1,
+            Position::Inside => 0,
         };
         if code.tokens.len() <= end + NEAR_END {
             total += match ending {
-                Some(Kind::Tail) => 3,
-                Some(Kind::Open) if context != Context::Plain => 3,
-                Some(Kind::Open) => 2,
+                Some(TokenKind::Tail) => 3,
+                Some(TokenKind::Open) if context != Context::Plain => 3,
+                Some(TokenKind::Open) => 2,
                 _ => 0,
             };
         }
         let end = end.min(code.tokens.len());
-        total += 2 * u8::from(code.tokens[at + 1..end.max(at + 1)].iter().any(|t| t.glued));
+        total += 2 * u8::from(code.tokens[at + 1..end.max(at + 1)].iter().any(|t| t.after_comment));
         if weight >= LIKELY - 1 {
             if previous.is_some_and(|(before, kind)| at - before <= NEAR_END && kind >= LIKELY - 1) {
                 total += 2;
@@ -295,7 +297,7 @@ fn scan(code: &Code<'_>, context: Context, first: bool, last: bool, best: &mut F
         }
         if total > best.weight {
             let until = code.tokens[end.max(at + 1) - 1].end as usize;
-            *best = Found { weight: total, start: code.tokens[at].start as usize, end: until };
+            *best = BestMatch { weight: total, start: code.tokens[at].start as usize, end: until };
         }
         if best.weight >= CERTAIN {
             break;
@@ -304,7 +306,7 @@ fn scan(code: &Code<'_>, context: Context, first: bool, last: bool, best: &mut F
 }
 
 /// `admin'--`: a short value that closes the literal and cuts the rest of the statement off.
-fn truncation(text: &[u8], context: Context, best: &mut Found) {
+fn truncation(text: &[u8], context: Context, best: &mut BestMatch) {
     const MAX_BEFORE: usize = 40;
     const MAX_COMMENT: usize = 8;
     let Context::Quoted(quote) = context else { return };
@@ -321,7 +323,8 @@ fn truncation(text: &[u8], context: Context, best: &mut Found) {
     if name && short && best.weight < CERTAIN {
         let bare = at == 0 && comment.iter().all(|b| matches!(b, b' ' | b'-' | b'+'));
         let word = bare || text[..at].iter().any(u8::is_ascii_alphabetic);
-        *best = Found { weight: best.weight.max(if word { CERTAIN } else { LIKELY + 1 }), start: at, end: text.len() };
+        *best =
+            BestMatch { weight: best.weight.max(if word { CERTAIN } else { LIKELY + 1 }), start: at, end: text.len() };
     }
 }
 
@@ -367,16 +370,16 @@ mod tests {
             ["or ", "or(", "(", "1||", "$a$", "--", "/*!", "[a", "'", "select ", "union select(", "case when ", "@"]
         {
             let looks = |bytes: usize| {
-                grammar::LOOKS.set(0);
+                grammar::TOKEN_READS.set(0);
                 weight(unit.repeat(bytes / unit.len()).as_bytes());
-                grammar::LOOKS.get()
+                grammar::TOKEN_READS.get()
             };
             let (small, large) = (looks(1 << 15), looks(1 << 18));
             assert!(large <= small * 10 + 1000, "{unit}: {small} {large}");
         }
     }
 
-    /// Texts glued from what the grammar knows, and from what stands around it in ordinary text.
+    /// Texts after_comment from what the grammar knows, and from what stands around it in ordinary text.
     fn pieces() -> impl Strategy<Value = String> {
         const PIECES: &[&str] = &[
             " ",

@@ -12,11 +12,11 @@ use crate::model::Chars;
 
 /// What the words of a value are, as far as structures ask for it.
 #[derive(Clone, Copy, Default)]
-struct Words(u32);
+struct WordSet(u32);
 
-impl Words {
+impl WordSet {
     /// A word without which no structure has a certain form, and that is rare enough to read on.
-    const TELLING: u32 = 1;
+    const DISTINCTIVE: u32 = 1;
     /// `or`, `where`: a condition follows.
     const LOGIC: u32 = 1 << 1;
     /// `like`, `between`
@@ -25,7 +25,7 @@ impl Words {
     const SORT: u32 = 1 << 4;
     const BY: u32 = 1 << 5;
     const IF: u32 = 1 << 6;
-    /// Words that make an operand of a call: `concat(`.
+    /// WordSet that make an operand of a call: `concat(`.
     const CALL: u32 = 1 << 7;
     /// `into`, `set`, `declare`: a variable may follow.
     const STORE: u32 = 1 << 8;
@@ -68,7 +68,7 @@ impl Words {
             | Word::Catalogue
             | Word::StrongCall
             | Word::Shutdown
-            | Word::Execute => Self::TELLING,
+            | Word::Execute => Self::DISTINCTIVE,
             Word::Prefix
             | Word::Is
             | Word::Arithmetic
@@ -91,10 +91,10 @@ impl Words {
 pub fn may_contain_sql(text: &[u8], chars: Chars) -> bool {
     const PIPES: Chars = Chars::PIPE.with(Chars::AMP);
     let words = words(text);
-    words.has(Words::TELLING)
+    words.has(WordSet::DISTINCTIVE)
         || combine(words)
         || (chars.meets(PIPES) && text.windows(2).any(|w| w == b"||" || w == b"&&"))
-        || (chars.meets(Chars::AT) && (words.has(Words::STORE) || text.windows(2).any(|w| w == b"@@")))
+        || (chars.meets(Chars::AT) && (words.has(WordSet::STORE) || text.windows(2).any(|w| w == b"@@")))
         || condition(words, chars)
         || call(words, chars, text)
         || (chars.meets(Chars::LPAREN) && chars.meets(COMPARE) && opens_literal(text))
@@ -105,33 +105,33 @@ pub fn may_contain_sql(text: &[u8], chars: Chars) -> bool {
 const COMPARE: Chars = Chars::EQUALS.with(Chars::LT).with(Chars::GT);
 
 /// Statements that several words make.
-fn combine(words: Words) -> bool {
-    words.has(Words::SORT | Words::BY)
-        || words.has(Words::DEFINE | Words::OBJECT)
-        || words.has(Words::INSERT | Words::INTO)
-        || words.has(Words::UPDATE | Words::SET)
-        || words.has(Words::DELETE | Words::FROM)
+fn combine(words: WordSet) -> bool {
+    words.has(WordSet::SORT | WordSet::BY)
+        || words.has(WordSet::DEFINE | WordSet::OBJECT)
+        || words.has(WordSet::INSERT | WordSet::INTO)
+        || words.has(WordSet::UPDATE | WordSet::SET)
+        || words.has(WordSet::DELETE | WordSet::FROM)
 }
 
 /// A condition: a comparison, or a bare literal.
-fn condition(words: Words, chars: Chars) -> bool {
-    let compared = chars.meets(COMPARE) || words.has(Words::COMPARE);
-    if words.has(Words::LOGIC) {
-        let list = words.has(Words::IN) && chars.meets(Chars::LPAREN);
-        return compared || list || chars.meets(Chars::DIGIT.with(Chars::DOLLAR)) || words.has(Words::QUOTE);
+fn condition(words: WordSet, chars: Chars) -> bool {
+    let compared = chars.meets(COMPARE) || words.has(WordSet::COMPARE);
+    if words.has(WordSet::LOGIC) {
+        let list = words.has(WordSet::IN) && chars.meets(Chars::LPAREN);
+        return compared || list || chars.meets(Chars::DIGIT.with(Chars::DOLLAR)) || words.has(WordSet::QUOTE);
     }
-    words.has(Words::IF)
+    words.has(WordSet::IF)
         && chars.meets(Chars::LPAREN.with(Chars::DIGIT))
-        && (compared || words.has(Words::IN) || chars.meets(Chars::DOLLAR))
+        && (compared || words.has(WordSet::IN) || chars.meets(Chars::DOLLAR))
 }
 
 /// A call as an operand: in a condition, after a value or an operator at the beginning, or with a number in it.
-fn call(words: Words, chars: Chars, text: &[u8]) -> bool {
+fn call(words: WordSet, chars: Chars, text: &[u8]) -> bool {
     if !chars.meets(Chars::LPAREN) {
         return false;
     }
-    let called = words.has(Words::CALL);
-    called && (words.has(Words::LOGIC) || chars.meets(Chars::DIGIT))
+    let called = words.has(WordSet::CALL);
+    called && (words.has(WordSet::LOGIC) || chars.meets(Chars::DIGIT))
         || (called || chars.meets(Chars::DIGIT)) && begins_with_value(text)
 }
 
@@ -200,7 +200,7 @@ static INNER: [bool; 256] = {
 
 /// What a byte may begin.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Begin {
+enum TokenStart {
     Nothing,
     Word,
     Number,
@@ -208,15 +208,15 @@ enum Begin {
 }
 
 /// What each byte may begin.
-static BEGINS: [Begin; 256] = {
-    let mut table = [Begin::Nothing; 256];
+static TOKEN_STARTS: [TokenStart; 256] = {
+    let mut table = [TokenStart::Nothing; 256];
     let mut b = 0;
     while b < 256 {
         table[b] = match b as u8 {
-            b'a'..=b'z' | b'A'..=b'Z' | b'_' => Begin::Word,
-            b'0'..=b'9' => Begin::Number,
-            b'\'' | b'"' => Begin::Quote,
-            _ => Begin::Nothing,
+            b'a'..=b'z' | b'A'..=b'Z' | b'_' => TokenStart::Word,
+            b'0'..=b'9' => TokenStart::Number,
+            b'\'' | b'"' => TokenStart::Quote,
+            _ => TokenStart::Nothing,
         };
         b += 1;
     }
@@ -224,15 +224,15 @@ static BEGINS: [Begin; 256] = {
 };
 
 /// Everything that the words of `text` are. Ends early at a telling one.
-fn words(text: &[u8]) -> Words {
-    let mut all = Words::default();
+fn words(text: &[u8]) -> WordSet {
+    let mut all = WordSet::default();
     let mut at = 0;
     // Where the last word ended, if a quote behind it can be nothing but an apostrophe or the end of a literal.
     let mut plain_end = usize::MAX;
     while let Some(&b) = text.get(at) {
-        match BEGINS[b as usize] {
-            Begin::Nothing => at += 1,
-            Begin::Word => {
+        match TOKEN_STARTS[b as usize] {
+            TokenStart::Nothing => at += 1,
+            TokenStart::Word => {
                 let start = at;
                 at += text[at..].iter().position(|b| !is_inner(*b)).unwrap_or(text.len() - at);
                 let word = meaning(&text[start..at]);
@@ -240,15 +240,15 @@ fn words(text: &[u8]) -> Words {
                     plain_end = if at - start > 1 && b != b'_' { at } else { usize::MAX };
                     continue;
                 }
-                all.0 |= Words::of(word);
-                if all.has(Words::TELLING) {
+                all.0 |= WordSet::of(word);
+                if all.has(WordSet::DISTINCTIVE) {
                     break;
                 }
             }
-            Begin::Number => at = number(text, at),
-            Begin::Quote => {
+            TokenStart::Number => at = number(text, at),
+            TokenStart::Quote => {
                 if at != plain_end {
-                    all.0 |= Words::QUOTE;
+                    all.0 |= WordSet::QUOTE;
                 }
                 at += 1;
             }

@@ -33,7 +33,7 @@ const SINKS: &[&[u8]] = &[
 const PROOFS: &[&[u8]] =
     &[b"alert", b"confirm", b"prompt", b"eval", b"settimeout", b"setinterval", b"execscript", b"msgbox"];
 /// Words that only a page's script says.
-const OBJECTS: &[&[u8]] = &[
+const SCRIPT_WORDS: &[&[u8]] = &[
     b"document.",
     b"window.",
     b"location",
@@ -151,7 +151,7 @@ pub fn runs(value: &[u8]) -> bool {
 /// Whether the first bytes of `text` name something that only a page's script names.
 pub fn has_sink(text: &[u8]) -> bool {
     let text = text[..text.len().min(512)].to_ascii_lowercase();
-    OBJECTS.iter().any(|o| memchr::memmem::find(&text, o).is_some())
+    SCRIPT_WORDS.iter().any(|o| memchr::memmem::find(&text, o).is_some())
 }
 
 /// Calls and noise in `text`, read as the inside of a script.

@@ -68,34 +68,34 @@ fn judge(text: &[u8]) -> Option<(Option<Confidence>, usize)> {
     let name_end = at + window[at..].iter().take_while(letters).count();
     let name = window[at..name_end].to_ascii_lowercase();
     let local = name.rsplit(|&b| b == b':').next().unwrap_or_default();
-    let mut seen = Seen { opened: lead.is_empty() || lead == b"\0", ..Seen::default() };
+    let mut traits = TagTraits { opened: lead.is_empty() || lead == b"\0", ..TagTraits::default() };
     let mut attributes = Attributes { text: window, at: name_end, in_tag: true };
     for attribute in &mut attributes {
-        seen.add(local, &attribute);
+        traits.add(local, &attribute);
     }
     let end = attributes.at;
-    if seen.runs || seen.frame && !(seen.sized && window[..end].last() == Some(&b'>')) {
+    if traits.runs || traits.frame && !(traits.sized && window[..end].last() == Some(&b'>')) {
         return Some((Some(Confidence::High), end));
     }
     let content = &text[end..(end + MAX_CONTENT).min(text.len())];
     let whole = window[..end].last() == Some(&b'>');
-    let by_element = element(local, lead.contains(&b'/'), &seen, whole, content);
-    Some((by_element.max(seen.handler.then_some(Confidence::Low)), end))
+    let by_element = element(local, lead.contains(&b'/'), &traits, whole, content);
+    Some((by_element.max(traits.handler.then_some(Confidence::Low)), end))
 }
 
 /// What the element means by itself.
-fn element(local: &[u8], closing: bool, seen: &Seen, whole: bool, content: &[u8]) -> Option<Confidence> {
+fn element(local: &[u8], closing: bool, traits: &TagTraits, whole: bool, content: &[u8]) -> Option<Confidence> {
     let sure = |yes: bool| Some(if yes { Confidence::High } else { Confidence::Low });
     match local {
         b"script" if closing => Some(Confidence::Medium),
-        b"script" if seen.source || script_content(content, whole) => Some(Confidence::High),
+        b"script" if traits.source || script_content(content, whole) => Some(Confidence::High),
         b"script" => Some(Confidence::Medium),
         b"style" if !closing => sure(style_runs(content)),
-        b"meta" => sure(seen.http_equiv),
-        b"link" => sure(seen.sheet && seen.source),
-        b"import" => sure(seen.any),
-        b"xml-stylesheet" => sure(seen.source),
-        b"form" if seen.source => Some(Confidence::Low),
+        b"meta" => sure(traits.http_equiv),
+        b"link" => sure(traits.sheet && traits.source),
+        b"import" => sure(traits.any),
+        b"xml-stylesheet" => sure(traits.source),
+        b"form" if traits.source => Some(Confidence::Low),
         b"iframe" | b"object" | b"embed" | b"applet" | b"base" | b"frameset" if !closing => Some(Confidence::Low),
         _ => None,
     }
@@ -144,7 +144,7 @@ fn is_embed(url: &[u8]) -> bool {
 
 /// What the attributes of one tag say.
 #[derive(Default)]
-struct Seen {
+struct TagTraits {
     opened: bool,
     runs: bool,
     handler: bool,
@@ -161,7 +161,7 @@ struct Seen {
 /// Attributes that the markup of embedded players, maps and forms has, and a probe does without.
 const EMBED: &[&[u8]] = &[b"width", b"height", b"allow", b"allowfullscreen", b"loading", b"title", b"frameborder"];
 
-impl Seen {
+impl TagTraits {
     fn add(&mut self, element: &[u8], attribute: &Attribute<'_>) {
         let is = |name: &[u8]| attribute.name.eq_ignore_ascii_case(name);
         let filled = !attribute.value.is_empty();

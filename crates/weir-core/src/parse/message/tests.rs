@@ -1,5 +1,5 @@
 use super::*;
-use crate::parse::seen::{see, see_raw, see_within};
+use crate::parse::testing::messages::{extract_message, extract_message_within, extract_raw};
 use AnomalyKind as K;
 use proptest::prelude::*;
 
@@ -87,22 +87,25 @@ fn parts_contradict_each_other() {
         ("Host: h\r\nContent-Type: a/b\r\ncontent-type: c/d", K::DuplicateHeader, true),
         ("Host: h\r\nAccept: a\r\nAccept: b", K::DuplicateHeader, false),
     ] {
-        let seen = see_raw(format!("POST / HTTP/1.1\r\n{head}\r\n\r\nbody").as_bytes());
-        assert_eq!(seen.odd(kind), odd, "{head:?} {:?}", seen.anomalies);
+        let parsed = extract_raw(format!("POST / HTTP/1.1\r\n{head}\r\n\r\nbody").as_bytes());
+        assert_eq!(parsed.has_anomaly(kind), odd, "{head:?} {:?}", parsed.anomalies);
     }
-    assert!(see_raw(b"GET http://a/ HTTP/1.1\r\nHost: b\r\n\r\n").odd(K::DuplicateHost));
-    assert!(!see_raw(b"GET http://A:80/ HTTP/1.1\r\nHost: a:80\r\n\r\n").odd(K::DuplicateHost));
-    assert!(see_raw(b"get / HTTP/1.1\r\nHost: b\r\n\r\n").odd(K::UnknownMethod));
-    assert!(see_raw(b"GET / HTTP/1.0\r\nHost: b\r\nTransfer-Encoding: chunked\r\n\r\n").odd(K::BadTransferEncoding));
+    assert!(extract_raw(b"GET http://a/ HTTP/1.1\r\nHost: b\r\n\r\n").has_anomaly(K::DuplicateHost));
+    assert!(!extract_raw(b"GET http://A:80/ HTTP/1.1\r\nHost: a:80\r\n\r\n").has_anomaly(K::DuplicateHost));
+    assert!(extract_raw(b"get / HTTP/1.1\r\nHost: b\r\n\r\n").has_anomaly(K::UnknownMethod));
+    assert!(
+        extract_raw(b"GET / HTTP/1.0\r\nHost: b\r\nTransfer-Encoding: chunked\r\n\r\n")
+            .has_anomaly(K::BadTransferEncoding)
+    );
 }
 
 #[test]
 fn an_ordinary_request_is_not_odd() {
-    let seen = see_raw(
+    let parsed = extract_raw(
         b"POST /a/b.php?c=d%20e HTTP/1.1\r\nHost: example.com:8080\r\nUser-Agent: x/1 (y; z)\r\nAccept: */*\r\n\
           Cookie: a=b; c=\"d\"\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 7\r\n\r\na=b&c=d",
     );
-    assert_eq!((seen.anomalies, seen.skipped), (vec![], vec![]));
+    assert_eq!((parsed.anomalies, parsed.skipped), (vec![], vec![]));
 }
 
 #[test]
@@ -114,11 +117,11 @@ fn many_headers_are_all_looked_at() {
     raw.extend_from_slice(b"Evil: needle\r\n\r\nbody");
     let message = request(&raw);
     assert_eq!((message.headers.len(), message.body), (MAX_HEADER_LINES + 1, &b"body"[..]));
-    let seen = see(&message);
-    assert!(seen.odd(K::TooManyHeaders) && seen.looks_at("v20000") && seen.looks_at("needle"));
+    let parsed = extract_message(&message);
+    assert!(parsed.has_anomaly(K::TooManyHeaders) && parsed.inspects("v20000") && parsed.inspects("needle"));
     let few = crate::model::Limits { headers: 2, ..Default::default() };
-    let seen = see_within(&request(b"GET / HTTP/1.1\r\nHost: h\r\nA: b\r\nC: d\r\n\r\n"), &few);
-    assert!(seen.odd(K::TooManyHeaders) && seen.has("[header,'']=C: d\\x0a"), "{:?}", seen.values);
+    let parsed = extract_message_within(&request(b"GET / HTTP/1.1\r\nHost: h\r\nA: b\r\nC: d\r\n\r\n"), &few);
+    assert!(parsed.has_anomaly(K::TooManyHeaders) && parsed.has("[header,'']=C: d\\x0a"), "{:?}", parsed.values);
 }
 
 #[test]
@@ -141,13 +144,13 @@ fn raw_of(message: &Message<'_>, headers: &[(Vec<u8>, Vec<u8>)]) -> Vec<u8> {
 proptest! {
     #[test]
     fn never_panics(raw: Vec<u8>) {
-        see_raw(&raw);
+        extract_raw(&raw);
         response(&raw);
     }
 
     #[test]
     fn never_panics_on_heads(head in "(GET|[ A-Z]{0,3})[ \t]/[ a?=&%;#]{0,6} ?(HTTP/1.1)?(\r?\n([ A-Ca:\t\0]{0,3}:?[a \r]{0,4})){0,5}(\r\n)?\r\n") {
-        see_raw(head.as_bytes());
+        extract_raw(head.as_bytes());
     }
 
     /// Both wire forms of one request are one message, with one set of anomalies.
@@ -178,7 +181,7 @@ proptest! {
         a.sort();
         b.sort();
         prop_assert_eq!(a, b);
-        let (whole, parts) = (see(&whole), see(&parts));
+        let (whole, parts) = (extract_message(&whole), extract_message(&parts));
         prop_assert_eq!(whole.values, parts.values);
     }
 }

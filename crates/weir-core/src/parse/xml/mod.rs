@@ -42,7 +42,7 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed
     em.budget.spend(value.bytes.len().saturating_mul(2))?;
     let (text, readable) = decode(value.bytes, em)?;
     em.enter(Segment::plain(Tag::Xml))?;
-    let mut walk = Walk {
+    let mut walker = Walker {
         em,
         open: Vec::new(),
         counts: HashMap::new(),
@@ -57,8 +57,8 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed
         broken: !readable,
         too_deep: false,
     };
-    walk.document(text)?;
-    let (broken, too_deep) = (walk.broken || walk.roots != 1, walk.too_deep);
+    walker.document(text)?;
+    let (broken, too_deep) = (walker.broken || walker.roots != 1, walker.too_deep);
     if broken {
         return Err(ParseError::Broken(AnomalyKind::BadXml));
     }
@@ -131,7 +131,7 @@ enum Text<'a> {
     Joined(BumpVec<'a, u8>),
 }
 
-struct Walk<'w, 'x, 'a> {
+struct Walker<'w, 'x, 'a> {
     em: &'w mut Emitter<'x, 'a>,
     /// Serial number of each open element, and whether it has a step of its own.
     open: Vec<(u32, bool)>,
@@ -150,7 +150,7 @@ struct Walk<'w, 'x, 'a> {
     too_deep: bool,
 }
 
-impl<'a> Walk<'_, '_, 'a> {
+impl<'a> Walker<'_, '_, 'a> {
     fn document(&mut self, text: &'a str) -> Result<(), Stop> {
         let mut reader = Reader::from_str(text);
         reader.config_mut().allow_dangling_amp = true;

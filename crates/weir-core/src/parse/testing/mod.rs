@@ -1,5 +1,7 @@
 //! What the tests of parsers share: a body goes through the whole driver, and points are compared as text.
 
+pub mod messages;
+
 use super::emitter::{Emitter, Notes};
 use super::extract::{Options, extract};
 use super::{Candidate, ParseError, Parsed};
@@ -11,7 +13,7 @@ use bumpalo::Bump;
 
 /// What came of a body.
 #[derive(Debug, Default)]
-pub struct Seen {
+pub struct ParsedBody {
     /// Point, value, and whether the value is covered.
     pub values: Vec<(String, String, bool)>,
     /// Codes of the anomalies.
@@ -22,7 +24,7 @@ pub struct Seen {
     pub graphql: Option<GraphqlFacts>,
 }
 
-impl Seen {
+impl ParsedBody {
     /// Fails unless `value` was found at `point`.
     #[track_caller]
     pub fn has(&self, point: &str, value: &str) {
@@ -30,7 +32,7 @@ impl Seen {
     }
 
     /// Whether a value was found at or below `point`.
-    pub fn any(&self, point: &str) -> bool {
+    pub fn has_point(&self, point: &str) -> bool {
         self.values.iter().any(|(p, ..)| p.starts_with(point))
     }
 
@@ -41,12 +43,12 @@ impl Seen {
 }
 
 /// Opens a body declared as `media`, under the default limits.
-pub fn open(media: &str, body: &[u8]) -> Seen {
-    open_with(&[("Content-Type", media)], body, &Limits::default())
+pub fn parse_body(media: &str, body: &[u8]) -> ParsedBody {
+    parse_body_with(&[("Content-Type", media)], body, &Limits::default())
 }
 
 /// Opens a body with `headers` under `limits`.
-pub fn open_with(headers: &[(&str, &str)], body: &[u8], limits: &Limits) -> Seen {
+pub fn parse_body_with(headers: &[(&str, &str)], body: &[u8], limits: &Limits) -> ParsedBody {
     let headers = headers.iter().map(|(n, v)| Header { name: n.as_bytes(), value: v.as_bytes() }).collect();
     let message = Message { method: b"POST", target: b"/", protocol: b"HTTP/1.1", headers, body, ..Message::default() };
     let bump = Bump::new();
@@ -56,7 +58,7 @@ pub fn open_with(headers: &[(&str, &str)], body: &[u8], limits: &Limits) -> Seen
         (out.tree.path(v.point).to_string(), String::from_utf8_lossy(v.bytes).into_owned(), v.covered)
     };
     let below = |point| out.tree.path(point).to_string().starts_with("[post]");
-    Seen {
+    ParsedBody {
         values: out.values.iter().map(show).filter(|(p, ..)| p.starts_with("[post]")).collect(),
         anomalies: out.notes.anomalies.iter().filter(|(_, at)| below(*at)).map(|(kind, _)| kind.code()).collect(),
         skipped: out.notes.skipped.iter().filter(|(_, at)| below(*at)).map(|(reason, _)| reason.code()).collect(),
@@ -66,7 +68,7 @@ pub fn open_with(headers: &[(&str, &str)], body: &[u8], limits: &Limits) -> Seen
 
 /// What a parser made of a value.
 #[derive(Debug)]
-pub struct Outcome {
+pub struct ParserRun {
     /// Points and printable values, in order.
     pub values: Vec<(String, String)>,
     /// What the parser said.
@@ -78,7 +80,7 @@ pub struct Outcome {
 type Run = for<'a> fn(&Candidate<'a>, &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError>;
 
 /// Runs only `run`, on `bytes` at `[tag]`, declared as `media` unless that is empty.
-pub fn alone(tag: Tag, bytes: &[u8], media: &str, run: Run) -> Outcome {
+pub fn run_parser(tag: Tag, bytes: &[u8], media: &str, run: Run) -> ParserRun {
     let bump = Bump::new();
     let limits = Limits::default();
     let never = || false;
@@ -104,53 +106,9 @@ pub fn alone(tag: Tag, bytes: &[u8], media: &str, run: Run) -> Outcome {
     };
     let candidate = Candidate { bytes, chars: Chars::of(bytes), zone: Zone::BODY, tag, hint, depth: 0, covered: false };
     let outcome = run(&candidate, &mut em);
-    Outcome {
+    ParserRun {
         values: values.iter().map(|v| (tree.path(v.point).to_string(), printable(v.bytes, 4096))).collect(),
         outcome,
         skipped: notes.skipped.iter().map(|(reason, _)| *reason).collect(),
-    }
-}
-
-/// A request for each parser of the table, and the tag of the points that it makes.
-const SAMPLES: &[(&str, &str, &[u8])] = &[
-    ("percent", "percent", b"POST /?a=%252527 HTTP/1.1\r\n\r\n"),
-    ("json_doc", "json_doc", b"POST / HTTP/1.1\r\n\r\n{\"a\":\"b\"}"),
-    ("xml", "xml", b"POST / HTTP/1.1\r\n\r\n<a>b</a>"),
-    ("gql", "gql", b"POST / HTTP/1.1\r\n\r\n{\"query\":\"{a(b:X)}\"}"),
-    ("jwt", "jwt", b"POST / HTTP/1.1\r\nAuthorization: Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJhIn0.\r\n\r\n"),
-    ("base64", "base64", b"POST /?a=JyBvciAxPTEtLSA= HTTP/1.1\r\n\r\n"),
-    ("hex", "hex", b"POST /?a=0x2f6574632f706173737764 HTTP/1.1\r\n\r\n"),
-    ("gzip", "deflate", b"POST / HTTP/1.1\r\nContent-Encoding: deflate\r\n\r\n\x01\x03\x00\xfc\xffabc"),
-    ("htmljs", "htmljs", b"POST /?a=%26lt;b HTTP/1.1\r\n\r\n"),
-    ("form_urlencoded", "form_urlencoded", b"POST / HTTP/1.1\r\n\r\na=b"),
-    ("cookie", "cookie", b"POST / HTTP/1.1\r\nCookie: a=b\r\n\r\n"),
-    (
-        "multipart",
-        "multipart",
-        b"POST / HTTP/1.1\r\nContent-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nb\r\n--x--\r\n",
-    ),
-    ("charset", "charset", b"POST / HTTP/1.1\r\n\r\n\xff\xfea\0b\0c\0d\0"),
-    ("grpc", "grpc", b"POST / HTTP/1.1\r\nContent-Type: application/grpc\r\n\r\n\0\0\0\0\x03\x0a\x01a"),
-    ("protobuf", "protobuf", b"POST / HTTP/1.1\r\nContent-Type: application/x-protobuf\r\n\r\n\x0a\x01a"),
-    ("msgpack", "msgpack", b"POST / HTTP/1.1\r\nContent-Type: application/msgpack\r\n\r\n\x81\xa1a\xa1b"),
-    ("viewstate", "viewstate", b"POST / HTTP/1.1\r\n\r\n\xff\x01\x05\x04abcd"),
-];
-
-#[test]
-fn every_parser_of_the_table_has_a_sample_that_reaches_it() {
-    for parser in super::TABLE {
-        let sample = SAMPLES.iter().find(|(id, ..)| crate::model::ParserSet::from_code(id) == Some(parser.id));
-        let (_, tag, raw) = sample.unwrap_or_else(|| panic!("{:?} has no line in SAMPLES", parser.id));
-        let points = |off| {
-            let (bump, limits) = (Bump::new(), Limits::default());
-            let budget = Budget::new(limits.work, &|| false);
-            let options = Options { parsers_off: off, ..Options::default() };
-            let out = extract(&super::message::request(raw), &options, &limits, &budget, &bump);
-            let tags = out.values.iter().flat_map(|v| out.tree.ancestors(v.point)).map(|s| s.tag.code());
-            let reached = tags.collect::<Vec<_>>().contains(tag);
-            (reached, out.notes.skipped.iter().any(|(reason, _)| *reason == crate::model::SkipReason::ParserOff))
-        };
-        assert_eq!(points(crate::model::ParserSet::NONE), (true, false), "{:?}", parser.id);
-        assert_eq!(points(parser.id), (false, true), "{:?} switched off", parser.id);
     }
 }

@@ -1,45 +1,45 @@
 //! What the tests of parsers share: a message in, its points, values and anomalies as text out.
 
-use super::extract::{Extracted, Options, extract};
-use super::message;
 use crate::model::bytes::printable;
 use crate::model::{AnomalyKind, Budget, Limits, Message, SkipReason};
+use crate::parse::extract::{Extracted, Options, extract};
+use crate::parse::message;
 use bumpalo::Bump;
 
 /// What was extracted, as text.
 #[derive(Debug, Default)]
-pub(crate) struct Seen {
+pub(crate) struct ExtractedMessage {
     /// `point=value` of every value, in order; a value that is not looked at has a `-` before it.
     pub values: Vec<String>,
     pub anomalies: Vec<(AnomalyKind, String)>,
     pub skipped: Vec<(SkipReason, String)>,
 }
 
-impl Seen {
+impl ExtractedMessage {
     /// Whether there is a value `text` at `point`.
     pub fn has(&self, entry: &str) -> bool {
         self.values.iter().any(|v| v.strip_prefix('-').unwrap_or(v) == entry)
     }
 
     /// Whether detectors look at some value that holds `text`.
-    pub fn looks_at(&self, text: &str) -> bool {
+    pub fn inspects(&self, text: &str) -> bool {
         self.values.iter().any(|v| !v.starts_with('-') && v.split_once('=').unwrap().1.contains(text))
     }
 
     /// Whether `kind` was noted anywhere.
-    pub fn odd(&self, kind: AnomalyKind) -> bool {
+    pub fn has_anomaly(&self, kind: AnomalyKind) -> bool {
         self.anomalies.iter().any(|(k, _)| *k == kind)
     }
 }
 
 /// Takes `message` apart under `limits`.
-pub(crate) fn see_within(message: &Message<'_>, limits: &Limits) -> Seen {
+pub(crate) fn extract_message_within(message: &Message<'_>, limits: &Limits) -> ExtractedMessage {
     let bump = Bump::new();
     let never = || false;
     let budget = Budget::new(limits.work, &never);
     let Extracted { tree, values, notes } = extract(message, &Options::default(), limits, &budget, &bump);
     let at = |point| tree.path(point).to_string();
-    Seen {
+    ExtractedMessage {
         values: values
             .iter()
             .map(|v| {
@@ -53,22 +53,22 @@ pub(crate) fn see_within(message: &Message<'_>, limits: &Limits) -> Seen {
 }
 
 /// Takes `message` apart under the default limits.
-pub(crate) fn see(message: &Message<'_>) -> Seen {
-    see_within(message, &Limits::default())
+pub(crate) fn extract_message(message: &Message<'_>) -> ExtractedMessage {
+    extract_message_within(message, &Limits::default())
 }
 
 /// Takes a raw request apart.
-pub(crate) fn see_raw(raw: &[u8]) -> Seen {
-    see(&message::request(raw))
+pub(crate) fn extract_raw(raw: &[u8]) -> ExtractedMessage {
+    extract_message(&message::request(raw))
 }
 
 /// A GET of `target`.
-pub(crate) fn see_target(target: &[u8]) -> Seen {
-    see(&message::from_parts(b"GET", target, b"HTTP/1.1", [(&b"Host"[..], &b"h"[..])], b""))
+pub(crate) fn extract_target(target: &[u8]) -> ExtractedMessage {
+    extract_message(&message::from_parts(b"GET", target, b"HTTP/1.1", [(&b"Host"[..], &b"h"[..])], b""))
 }
 
 /// A POST of `body`, declared as `media`.
-pub(crate) fn see_body(media: &str, body: &[u8]) -> Seen {
+pub(crate) fn extract_body(media: &str, body: &[u8]) -> ExtractedMessage {
     let headers = [(&b"Host"[..], &b"h"[..]), (b"Content-Type", media.as_bytes())];
-    see(&message::from_parts(b"POST", b"/", b"HTTP/1.1", headers, body))
+    extract_message(&message::from_parts(b"POST", b"/", b"HTTP/1.1", headers, body))
 }
