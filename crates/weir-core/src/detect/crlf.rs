@@ -1,6 +1,6 @@
 //! Header injection: a line end inside a value, then a header field or a whole response (CWE-93, CWE-113).
 
-use super::{Detector, Match, Samples, Subject};
+use super::{Detector, Match, Samples, Subject, work};
 use crate::model::{AttackType, Chars, Confidence, Gate, Tag, Zone};
 
 /// The line of the table.
@@ -57,6 +57,8 @@ const FIELDS: &[&[u8]] = &[
 ];
 /// Lines from which on a value is a text that may quote headers.
 const DOCUMENT_LINES: usize = 6;
+/// Bytes behind a line end that are read as a header field or status line.
+const MAX_HEAD: usize = 64;
 
 const GATE: Gate = Gate::any(Chars::NEWLINE);
 
@@ -74,18 +76,24 @@ fn run(subject: &Subject<'_>) -> Option<Match> {
 fn find(text: &[u8]) -> Option<Match> {
     let lines = memchr::memchr_iter(b'\n', text).take(DOCUMENT_LINES + 1).count();
     let mut previous_empty = false;
+    // Past the white space behind a line end. It is skipped once for all line ends within it: skipping it again from
+    // each would take quadratic time on a text of nothing but blank lines.
+    let mut field_start = 0;
     for at in memchr::memchr2_iter(b'\n', b'\r', text) {
         let line = &text[at + 1..];
         if matches!(line.first(), Some(b'\n' | b'\r')) {
             previous_empty = true;
             continue;
         }
-        let start = at;
-        let trimmed = line.trim_ascii_start();
-        let head = &trimmed[..trimmed.len().min(64)];
+        if field_start <= at {
+            let blanks = line.iter().inspect(|_| work::count(1)).take_while(|b| b.is_ascii_whitespace()).count();
+            field_start = at + 1 + blanks;
+        }
+        let head = &text[field_start..text.len().min(field_start + MAX_HEAD)];
+        work::count(head.len());
         let confidence = judge(head, previous_empty && at < 200, lines);
         if let Some(confidence) = confidence {
-            return Some(Match { confidence, start, end: text.len().min(at + 65) });
+            return Some(Match { confidence, start: at, end: text.len().min(at + 1 + MAX_HEAD) });
         }
         previous_empty = false;
     }
@@ -110,5 +118,17 @@ fn judge(head: &[u8], after_empty: bool, lines: usize) -> Option<Confidence> {
         (true, _) => Some(Confidence::Low),
         (_, true) if !document => Some(Confidence::High),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{find, work};
+
+    #[test]
+    fn work_on_hostile_text_is_linear() {
+        for unit in ["\n ", "\n\t\n", "\r\n ", "\nabc", "\n  x", "\nlocation "] {
+            work::assert_linear(unit, 1 << 14, 70, find);
+        }
     }
 }

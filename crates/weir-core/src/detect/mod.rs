@@ -14,6 +14,7 @@ pub mod signature;
 pub mod sqli;
 pub mod template;
 pub mod url;
+mod work;
 pub mod xss;
 
 use crate::model::gate;
@@ -181,6 +182,7 @@ fn has_fence(text: &[u8]) -> bool {
     let mut fences = memchr::memmem::find_iter(text, b"```").filter(|&at| at == 0 || text[at - 1] == b'\n');
     let opens = |at: usize| {
         let info = text[at + 3..].split(|b| *b == b'\n').next().unwrap_or_default();
+        work::count(info.len());
         at + 3 + info.len() < text.len() && !info.contains(&b'`')
     };
     let closes = |at: usize| text[at + 3..].iter().find(|b| !matches!(b, b' ' | b'\t')).is_none_or(|b| *b < b' ');

@@ -3,7 +3,7 @@
 //! `{{name}}` and `${price}` are what users write when they write about templates; `{{7*7}}`, `{{''.__class__}}` and
 //! `${T(java.lang.Runtime)}` are not.
 
-use super::{Detector, Match, Samples, Subject};
+use super::{Detector, Match, Samples, Subject, work};
 use crate::model::{AttackType, Chars, Confidence, Gate, Zone};
 
 /// The line of the table.
@@ -184,10 +184,13 @@ fn find(text: &[u8]) -> Option<Match> {
     {
         let start = from + offset;
         from = start + 1;
+        work::count(offset + 1);
         let Some((open, close)) = DELIMITERS.iter().find(|(open, _)| text[start..].starts_with(open)) else { continue };
         let inside = &text[start + open.len()..];
         let window = &inside[..inside.len().min(MAX_EXPRESSION)];
-        let Some(len) = memchr::memmem::find(window, close) else { continue };
+        let found = memchr::memmem::find(window, close);
+        work::count(found.unwrap_or(window.len()));
+        let Some(len) = found else { continue };
         let end = start + open.len() + len + close.len();
         if len > fuel {
             from = end;
@@ -202,6 +205,7 @@ fn find(text: &[u8]) -> Option<Match> {
 }
 
 fn judge(open: &[u8], inside: &[u8]) -> Option<Confidence> {
+    work::count(inside.len());
     let expression: Vec<u8> = inside.iter().filter(|b| **b > b' ').map(u8::to_ascii_lowercase).collect();
     let braces = matches!(
         open,
@@ -248,7 +252,7 @@ fn literal(text: &[u8]) -> Option<&[u8]> {
 
 #[cfg(test)]
 mod tests {
-    use super::find;
+    use super::{find, work};
 
     proptest::proptest! {
         #[test]
@@ -259,10 +263,11 @@ mod tests {
         }
     }
 
+    /// An opening delimiter without its closing one costs a search through a whole window.
     #[test]
-    fn hostile_text_stays_linear() {
-        for unit in ["{{", "${", "<%", "@(", "{"] {
-            find(unit.repeat(50_000).as_bytes());
+    fn work_on_hostile_text_is_linear() {
+        for unit in ["{{", "${", "<%", "@(", "{", "{{a}", "{{a}}", "{{{{a}}", "[[ ", "{php}", "{{1 "] {
+            work::assert_linear(unit, 1 << 14, 1100, |text| find(text));
         }
     }
 }

@@ -6,7 +6,7 @@
 
 mod commands;
 
-use super::{Detector, Match, Samples, Subject, is_document};
+use super::{Detector, Match, Samples, Subject, is_document, work};
 use crate::model::{AttackType, Chars, Confidence, Gate, Zone};
 use crate::normalize::shell as noise;
 use commands::NameClass;
@@ -196,7 +196,7 @@ static STARTS_SEPARATOR: [bool; 256] = {
 fn separator(text: &[u8], at: usize) -> Option<(usize, Boundary)> {
     let mut from = at;
     loop {
-        let i = from + text[from..].iter().position(|b| STARTS_SEPARATOR[*b as usize])?;
+        let i = from + text[from..].iter().inspect(|_| work::count(1)).position(|b| STARTS_SEPARATOR[*b as usize])?;
         let next = text.get(i + 1);
         let doubled = next == Some(&text[i]);
         from = i + 1;
@@ -221,6 +221,7 @@ fn command(text: &[u8], chars: Chars, at: usize, boundary: Boundary, document: b
         return None;
     }
     let end = start + text[start..].iter().take(MAX_NAME).take_while(|b| is_word(**b)).count();
+    work::count(end + 1 - at);
     let (path, name) = split_path(&text[start..end]);
     let name = program(name);
     let kind = commands::classify(name)?;
@@ -229,6 +230,7 @@ fn command(text: &[u8], chars: Chars, at: usize, boundary: Boundary, document: b
     }
     let line = &text[start..(start + MAX_LINE).min(text.len())];
     let line_end = start + memchr::memchr2(b'\n', b'\r', line).unwrap_or(line.len());
+    work::count(line_end - start);
     // Brace expansion parts words by commas: `{cat,/etc/passwd}`.
     let braced = text.get(end) == Some(&b',');
     let end = end + usize::from(braced);
@@ -277,6 +279,7 @@ fn ends_word(text: &[u8], start: usize, end: usize) -> bool {
 fn tight(text: &[u8], at: usize, start: usize) -> bool {
     let before = text[at.saturating_sub(MAX_LINE)..at.saturating_sub(1)].trim_ascii();
     let words = before.iter().filter(|b| **b == b' ').count();
+    work::count(before.len());
     before.is_empty()
         || before.last().is_some_and(|b| !b.is_ascii_alphabetic())
         || words == 0 && (start == at || before.len() < 24)
@@ -358,6 +361,7 @@ fn argument(name: &[u8], rest: &[u8], parted: bool) -> Argument {
         b"127.0.0.1",
     ];
     let head = words(text, TARGET_WORDS).to_ascii_lowercase();
+    work::count(head.len());
     if blanks > 0 && target.iter().any(|t| memchr::memmem::find(&head, t).is_some()) {
         return Argument::Target;
     }
@@ -444,10 +448,25 @@ mod tests {
     }
 
     #[test]
-    fn hostile_text_stays_linear() {
-        for unit in [";", "; id x", "`ls", "$(", "|cat ", "\n"] {
-            let text = unit.repeat(300_000 / unit.len());
-            find(text.as_bytes(), Chars::of(text.as_bytes()), false);
+    fn work_on_hostile_text_is_linear() {
+        for unit in [
+            ";",
+            "; id x",
+            "`ls b ",
+            "$(",
+            "|cat b ",
+            "\n",
+            ";ls a b",
+            "& id x ",
+            "`a",
+            "<",
+            "    ",
+            ";/a/a",
+            "$(time b ",
+        ] {
+            work::assert_linear(unit, 1 << 14, 100, |text| {
+                assert_eq!(find(text, Chars::of(text), false), None, "{unit}")
+            });
         }
     }
 

@@ -90,6 +90,8 @@ pub struct Code<'t> {
     pub tokens: &'t [Token],
     /// For each `(`, the place of its `)`, or the number of tokens.
     pub close: &'t [u32],
+    /// For each `)`, `or`, `||` and the like, the place past the run of such tokens that it is part of.
+    pub run_end: &'t [u32],
 }
 
 impl Code<'_> {
@@ -124,12 +126,18 @@ impl Code<'_> {
         (self.close[left] as usize + 1).min(self.tokens.len())
     }
 
+    /// Past the run of closing parentheses, or of logical operators, that token `i` is part of. Runs are measured
+    /// beforehand: walking a long one again from each of its tokens would take quadratic time.
+    pub fn past_run(&self, i: usize) -> usize {
+        self.run_end[i] as usize
+    }
+
     /// The operand at token `i`, with what it is joined to by arithmetic or concatenation.
     pub fn operand(&self, i: usize) -> Option<Operand> {
         let mut all = self.atom(i)?;
         for _ in 0..MAX_CHAIN {
-            while self.kind(all.end) == Some(TokenKind::Right) {
-                all.end += 1;
+            if self.kind(all.end) == Some(TokenKind::Right) {
+                all.end = self.past_run(all.end);
             }
             let joined = match self.kind(all.end) {
                 Some(TokenKind::Operator | TokenKind::Star | TokenKind::Pipes | TokenKind::Word(Word::Arithmetic)) => {

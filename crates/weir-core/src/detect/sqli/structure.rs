@@ -98,13 +98,8 @@ enum Connector {
 }
 
 fn logic(code: &Code<'_>, mut i: usize, connector: Connector) -> Option<Structure> {
-    while matches!(code.kind(i), Some(TokenKind::Pipes | TokenKind::Word(Word::Logic)))
-        && connector != Connector::Condition
-    {
-        i += 1;
-        if i > 4096 {
-            break;
-        }
+    if connector != Connector::Condition && is_logical(code, i) {
+        i = code.past_run(i);
     }
     let (weight, end) = match code.condition(i)? {
         Condition::Compared { left, right, by_word, same, end } => {
@@ -167,6 +162,10 @@ fn is_probe(code: &Code<'_>, from: usize, to: usize) -> bool {
     let words = range.clone().filter_map(|at| code.word(at));
     words.filter(|word| matches!(word, Word::SoftCall | Word::StrongCall | Word::Select)).nth(1).is_some()
         || range.clone().any(|at| code.kind(at) == Some(TokenKind::Variable) && code.bytes(at).starts_with(b"@@"))
+}
+
+fn is_logical(code: &Code<'_>, i: usize) -> bool {
+    matches!(code.kind(i), Some(TokenKind::Pipes | TokenKind::Word(Word::Logic)))
 }
 
 fn is_connector(code: &Code<'_>, i: usize) -> bool {

@@ -1,6 +1,6 @@
 //! Attributes of a tag, read as leniently as browsers do (WHATWG HTML §13.2.5.32), and event handlers outside one.
 
-use super::super::Match;
+use super::super::{Match, work};
 use super::script;
 use crate::model::Confidence;
 
@@ -35,6 +35,7 @@ impl<'t> Attributes<'t> {
     fn skip(&mut self, what: impl Fn(u8) -> bool) {
         while self.text.get(self.at).is_some_and(|&b| what(b)) {
             self.at += 1;
+            work::count(1);
         }
     }
 
@@ -42,7 +43,11 @@ impl<'t> Attributes<'t> {
         let text = self.text;
         self.skip(|b| b <= b' ');
         if let Some(&quote @ (b'"' | b'\'' | b'`')) = text.get(self.at)
-            && let Some(len) = memchr::memchr(quote, &text[self.at + 1..])
+            && let Some(len) = {
+                let closing = memchr::memchr(quote, &text[self.at + 1..]);
+                work::count(closing.unwrap_or(text.len() - self.at));
+                closing
+            }
         {
             let value = &text[self.at + 1..self.at + 1 + len];
             self.at += len + 2;
@@ -109,6 +114,7 @@ pub fn outside_tag(text: &[u8]) -> Option<Match> {
     let mut quoted = false;
     while let Some(offset) = memchr::memchr(b'=', &text[from..]) {
         let equals = from + offset;
+        work::count(offset + 1);
         let piece = &text[from..equals];
         let was_quoted = quoted || piece.iter().any(|b| matches!(b, b'\'' | b'"' | b'`'));
         from = equals + 1;

@@ -101,6 +101,7 @@ fn keep(best: &mut Option<Match>, new: Option<Match>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::work;
     use super::*;
 
     fn high(text: &str) -> bool {
@@ -160,10 +161,28 @@ mod tests {
     }
 
     #[test]
-    fn hostile_text_stays_linear() {
-        for unit in ["<a \"", "<a on", "onload=x ", "alert(", "javascript:", ":::::jjj", "<script>", "<style>"] {
-            let text = unit.repeat(400_000 / unit.len());
-            find(text.as_bytes(), Chars::of(text.as_bytes()));
+    fn work_on_hostile_text_is_linear() {
+        const MARKUP: &[&str] = &[
+            "<a \"",
+            "<a on",
+            "onload=x ",
+            "onx=",
+            "javascript:",
+            ":::::jjj",
+            "<script>",
+            "<style>",
+            "<a b=\"",
+            "<a b=' c=\"",
+            "t:jjjj",
+            "[!+(",
+        ];
+        const CALLS: &[&str] = &["alert(", "!(", "a=alert ", "'alert (", "x = alert(", "alert x`"];
+        for unit in MARKUP {
+            work::assert_linear(unit, 1 << 14, 100, |text| find(text, Chars::of(text)));
+        }
+        // Calls are looked for in texts of at most 4 KiB.
+        for unit in CALLS {
+            work::assert_linear(unit, 1 << 10, 100, |text| find(text, Chars::of(text)));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Script: URLs that run it, calls that show it, and the noise that hides it.
 
-use super::super::{Match, is_document};
+use super::super::{Match, is_document, work};
 use crate::model::Confidence;
 
 /// Functions with which an injected script shows itself, loads more, or runs text. Lower case.
@@ -101,7 +101,8 @@ fn scheme_at(text: &[u8]) -> Option<usize> {
     let scheme = SCHEMES.iter().find(|s| text.first().is_some_and(|b| b.eq_ignore_ascii_case(&s[0])))?;
     let mut at = 0;
     for letter in *scheme {
-        at += text[at..].iter().take(MAX_SKIPPED).take_while(|b| **b < b' ').count();
+        work::count(1);
+        at += text[at..].iter().take(MAX_SKIPPED).take_while(|b| **b < b' ').inspect(|_| work::count(1)).count();
         if !text.get(at)?.eq_ignore_ascii_case(letter) {
             return None;
         }
@@ -114,7 +115,8 @@ fn scheme_at(text: &[u8]) -> Option<usize> {
 /// A script URL anywhere in `text` with code behind it.
 pub fn url_in(text: &[u8]) -> Option<Match> {
     for colon in memchr::memchr_iter(b':', text) {
-        let before = text[..colon].iter().rev().take(8).find(|b| **b > b' ');
+        work::count(1);
+        let before = text[..colon].iter().rev().take(8).inspect(|_| work::count(1)).find(|b| **b > b' ');
         if !before.is_some_and(|b| matches!(b, b't' | b'T' | b'a' | b'A')) {
             continue;
         }
@@ -151,6 +153,7 @@ pub fn runs(value: &[u8]) -> bool {
 /// Whether the first bytes of `text` name something that only a page's script names.
 pub fn has_sink(text: &[u8]) -> bool {
     let text = text[..text.len().min(512)].to_ascii_lowercase();
+    work::count(text.len());
     SCRIPT_WORDS.iter().any(|o| memchr::memmem::find(&text, o).is_some())
 }
 
@@ -193,6 +196,7 @@ fn judge(text: &[u8], start: usize, open: usize, name: &[u8]) -> Option<Confiden
     let argument_runs = has_sink(argument);
     let shown = argument_runs || is_literal(argument);
     let before = text[..start].trim_ascii_end();
+    work::count(start - before.len());
     let glued = open == start + name.len();
     if before.is_empty() {
         return match (proof && glued && shown, argument_runs) {
@@ -207,7 +211,7 @@ fn judge(text: &[u8], start: usize, open: usize, name: &[u8]) -> Option<Confiden
     let code = |b: &u8| b.is_ascii_punctuation() && !matches!(b, b'#' | b'$' | b'@' | b'_' | b'\\' | b'.');
     let member = before.ends_with(b".");
     let breaks = |b: &u8| matches!(b, b'\'' | b'"' | b'`' | b';' | b'}' | b'*' | b'{' | b'<' | b'(');
-    let broke_out = before.len() <= MAX_CONTEXT && before.iter().any(breaks);
+    let broke_out = before.len() <= MAX_CONTEXT && before.iter().inspect(|_| work::count(1)).any(breaks);
     let after_code = before.last().is_some_and(code);
     let short = text.len() <= MAX_SHORT && !member && glued;
     match (proof && shown, after_code && (broke_out || short), after_code && !member) {
@@ -243,6 +247,7 @@ fn noise(text: &[u8]) -> Option<Match> {
     const RUN: usize = 24;
     let (mut start, mut kinds) = (0, 0u8);
     for (at, b) in text.iter().enumerate() {
+        work::count(1);
         kinds |= match b {
             b'[' | b']' => 1,
             b'(' | b')' => 2,

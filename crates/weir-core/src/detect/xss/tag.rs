@@ -1,6 +1,6 @@
 //! Tags, read as leniently as browsers do (WHATWG HTML §13.2.5.6), and judged by what they run or load.
 
-use super::super::Match;
+use super::super::{Match, work};
 use super::attribute::{self, Attribute, Attributes};
 use super::script;
 use crate::model::Confidence;
@@ -37,6 +37,7 @@ pub fn find(text: &[u8]) -> Option<Match> {
     while let Some(offset) = memchr::memchr(b'<', &text[at..]) {
         let start = at + offset;
         at = start + 1;
+        work::count(offset + 1);
         let Some((confidence, len)) = judge(&text[start..]) else { continue };
         if confidence.is_some_and(|c| best.is_none_or(|b| c > b.confidence)) {
             best = confidence.map(|confidence| Match { confidence, start, end: start + len });
@@ -104,6 +105,7 @@ fn element(local: &[u8], closing: bool, traits: &TagTraits, whole: bool, content
 /// Whether what follows `<script>` is script rather than the rest of a sentence about the tag.
 fn script_content(content: &[u8], whole: bool) -> bool {
     let end = memchr::memmem::find(content, b"</").unwrap_or(content.len());
+    work::count(end);
     let body = content[..end].trim_ascii();
     let closed = content[end..].get(2..8).is_some_and(|name| name.eq_ignore_ascii_case(b"script"));
     let code = body.iter().any(|b| matches!(b, b'(' | b'=' | b'[' | b';' | b'$'));
@@ -114,6 +116,7 @@ fn script_content(content: &[u8], whole: bool) -> bool {
 /// Whether a style sheet loads or runs something.
 pub fn style_runs(css: &[u8]) -> bool {
     let squeezed = without_comments(css);
+    work::count(css.len().min(MAX_TAG));
     [&b"@import"[..], b"expression(", b"javascript:", b"-moz-binding", b"behavior:url", b"vbscript:", b"url(data:"]
         .iter()
         .any(|what| memchr::memmem::find(&squeezed, what).is_some())
