@@ -1,26 +1,28 @@
-//! The driver: opens a message and offers every value to every parser that suits it.
+//! The driver: parses a message into values, and offers every value to every parser that may apply to it.
 
 use super::benign_lookup::BenignLookup;
 use super::emitter::{Emitter, Notes};
-use super::{Applicability, Candidate, ParseError, Parsed, RECODINGS, candidates_for, headers, message, target};
+use super::{
+    Applicability, Candidate, ParseError, Parsed, Parser, RECODINGS, candidates_for, headers, message, target,
+};
 use crate::model::recycle::emptied;
 use crate::model::{
-    Budget, Hint, Limits, Message, MessageKind, ParserSet, PointId, PointTree, Segment, SkipReason, Stop, Tag, Value,
-    Zone,
+    BodyState, Budget, Hint, Limits, Message, MessageKind, ParserSet, PointId, PointPattern, PointTree, Segment,
+    SkipReason, Stop, Tag, Value, Zone,
 };
 use bumpalo::Bump;
 
-/// What to leave out.
+/// What an extraction leaves out.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options<'o> {
-    /// Zones at which nobody will look.
+    /// Zones in which no detector and no signature runs; parsers of [`RECODINGS`] are not run there.
     pub unscanned_zones: Zone,
     /// Parsers switched off everywhere.
     pub parsers_off: ParserSet,
-    /// Values that need not be looked at again.
+    /// Values that earlier inspections found nothing in: they are not emitted.
     pub benign: Option<BenignLookup<'o>>,
     /// Parsers switched off at some points.
-    pub parsers_off_at: &'o [(ParserSet, crate::model::PointPattern)],
+    pub parsers_off_at: &'o [(ParserSet, PointPattern)],
 }
 
 /// The values of one message.
@@ -30,11 +32,11 @@ pub struct Extracted<'a> {
     pub tree: PointTree<'a>,
     /// The values, in order of discovery.
     pub values: Vec<Value<'a>>,
-    /// Oddities and gaps.
+    /// Anomalies, and what was not inspected.
     pub notes: Notes,
 }
 
-/// Memory for points and values, kept from one message to the next.
+/// Memory for points and values, reused from one message to the next.
 #[derive(Debug, Default)]
 pub struct ScratchBuffers {
     tree: PointTree<'static>,
@@ -42,37 +44,40 @@ pub struct ScratchBuffers {
 }
 
 impl ScratchBuffers {
-    /// Bytes that it has.
+    /// Bytes allocated.
     pub fn memory(&self) -> usize {
         self.tree.memory() + self.values.capacity() * size_of::<Value<'_>>()
     }
 }
 
 impl Extracted<'_> {
-    /// In `room`, enough for `values` values.
-    fn expecting(values: usize, room: ScratchBuffers) -> Self {
-        let (mut tree, mut room) = (PointTree::in_memory_of(room.tree), emptied(room.values));
+    /// An empty extraction in the memory of `buffers`, enlarged to hold `values` values.
+    fn with_capacity(values: usize, buffers: ScratchBuffers) -> Self {
+        let mut tree = PointTree::in_memory_of(buffers.tree);
+        // A value takes about two points: one for its name, one for itself.
         tree.reserve(2 * values);
-        room.reserve(values);
-        Self { tree, values: room, notes: Notes::default() }
+        let mut list = emptied(buffers.values);
+        list.reserve(values);
+        Self { tree, values: list, notes: Notes::default() }
     }
 
-    /// The memory, for another message.
+    /// Gives the memory back for another message.
     pub fn into_buffers(self) -> ScratchBuffers {
         ScratchBuffers { tree: PointTree::in_memory_of(self.tree), values: emptied(self.values) }
     }
 }
 
-/// Roughly how many values `message` will have: room for them is made at once.
-fn values_of(message: &Message<'_>) -> usize {
-    // Bytes of JSON or a form for each name and each value.
-    const BYTES: usize = 10;
-    // More than this is rare, and growing costs little beside looking at so many.
-    const MOST: usize = 4096;
-    (16 + 2 * message.headers.len() + (message.target.len() + message.body.len()) / BYTES).min(MOST)
+/// Roughly how many values `message` will have, so that memory for them is reserved at once.
+fn estimated_values(message: &Message<'_>) -> usize {
+    // Bytes of JSON or of a form for each name and each value.
+    const BYTES_PER_VALUE: usize = 10;
+    // More values than this are rare, and growing the vector then costs little beside inspecting them.
+    const MAX_RESERVED: usize = 4096;
+    (16 + 2 * message.headers.len() + (message.target.len() + message.body.len()) / BYTES_PER_VALUE).min(MAX_RESERVED)
 }
 
-/// Takes `message` apart. Ends early, with what was found so far, when the budget or a limit says so; that is noted.
+/// Parses `message` into values at points. When the budget or a limit ends the extraction early, the result holds what
+/// was found until then, and its notes say so.
 pub fn extract<'a>(
     message: &Message<'a>,
     options: &Options<'_>,
@@ -83,54 +88,29 @@ pub fn extract<'a>(
     extract_with_buffers(message, options, limits, budget, bump, ScratchBuffers::default())
 }
 
-/// The same, in `room`.
+/// Like [`extract`], in the memory of `buffers`.
 pub fn extract_with_buffers<'a>(
     message: &Message<'a>,
     options: &Options<'_>,
     limits: &Limits,
     budget: &Budget<'_>,
     bump: &'a Bump,
-    room: ScratchBuffers,
+    buffers: ScratchBuffers,
 ) -> Extracted<'a> {
-    let mut out = Extracted::expecting(values_of(message).min(limits.values as usize), room);
-    let mut decoded_left = limits.decoded_bytes;
-    let mut at = 0;
-    let opened = open(message, &mut emit(&mut out, options, limits, budget, bump, &mut decoded_left));
-    if opened.is_ok() {
-        while at < out.values.len() {
-            if parse_value(at, options, &mut out, limits, budget, bump, &mut decoded_left).is_err() {
-                break;
-            }
+    let out = Extracted::with_capacity(estimated_values(message).min(limits.values as usize), buffers);
+    let mut extractor = Extractor { options, limits, budget, bump, out, decoded_left: limits.decoded_bytes };
+    if parse_message(message, &mut extractor.emitter()).is_ok() {
+        let mut at = 0;
+        // Parsers append values while this loop runs; those are offered to every parser in turn.
+        while at < extractor.out.values.len() && extractor.parse_value(at).is_ok() {
             at += 1;
         }
     }
-    out
+    extractor.out
 }
 
-fn emit<'x, 'a>(
-    out: &'x mut Extracted<'a>,
-    options: &Options<'x>,
-    limits: &'x Limits,
-    budget: &'x Budget<'x>,
-    bump: &'a Bump,
-    decoded_left: &'x mut usize,
-) -> Emitter<'x, 'a> {
-    Emitter {
-        bump,
-        limits,
-        budget,
-        tree: &mut out.tree,
-        values: &mut out.values,
-        notes: &mut out.notes,
-        at: PointId::ROOT,
-        zone: Zone::META,
-        depth: 0,
-        decoded_left,
-        benign: options.benign,
-    }
-}
-
-fn open<'a>(message: &Message<'a>, em: &mut Emitter<'_, 'a>) -> Result<(), Stop> {
+/// Emits the parts of `message`: target, headers, body.
+fn parse_message<'a>(message: &Message<'a>, em: &mut Emitter<'_, 'a>) -> Result<(), Stop> {
     message::check(message, em);
     if message.kind == MessageKind::Request {
         em.zone = Zone::PATH;
@@ -148,7 +128,6 @@ fn open<'a>(message: &Message<'a>, em: &mut Emitter<'_, 'a>) -> Result<(), Stop>
 
 /// The body at `[post]` or `[response_body]`, with the declared content type as a hint.
 fn body<'a>(message: &Message<'a>, em: &mut Emitter<'_, 'a>) -> Result<(), Stop> {
-    use crate::model::BodyState;
     let tag = if message.kind == MessageKind::Request { Tag::Post } else { Tag::ResponseBody };
     em.enter(Segment::plain(tag))?;
     if message.body_state != BodyState::Complete {
@@ -178,58 +157,103 @@ fn codings<'a>(message: &Message<'a>, em: &Emitter<'_, 'a>) -> &'a [u8] {
     joined.into_bump_slice()
 }
 
-/// Offers value `at` to every parser.
-fn parse_value<'a>(
-    at: usize,
-    options: &Options<'_>,
-    out: &mut Extracted<'a>,
-    limits: &Limits,
-    budget: &Budget<'_>,
+/// One extraction in progress.
+struct Extractor<'x, 'a> {
+    options: &'x Options<'x>,
+    limits: &'x Limits,
+    budget: &'x Budget<'x>,
     bump: &'a Bump,
-    decoded_left: &mut usize,
-) -> Result<(), Stop> {
-    let value = out.values[at];
-    let mut candidate = Candidate {
-        bytes: value.bytes,
-        chars: value.chars,
-        zone: value.zone,
-        tag: out.tree.segment(value.point).map_or(Tag::Uri, |s| s.tag),
-        hint: value.hint,
-        depth: value.depth,
-        covered: false,
-    };
-    for parser in candidates_for(value.chars, value.hint) {
-        let suits = parser.tries(&candidate);
-        if suits == Applicability::No {
-            continue;
+    out: Extracted<'a>,
+    /// Bytes that decoders may still produce.
+    decoded_left: usize,
+}
+
+impl<'a> Extractor<'_, 'a> {
+    /// An emitter at the root of the message.
+    fn emitter(&mut self) -> Emitter<'_, 'a> {
+        Emitter {
+            bump: self.bump,
+            limits: self.limits,
+            budget: self.budget,
+            tree: &mut self.out.tree,
+            values: &mut self.out.values,
+            notes: &mut self.out.notes,
+            at: PointId::ROOT,
+            zone: Zone::META,
+            depth: 0,
+            decoded_left: &mut self.decoded_left,
+            benign: self.options.benign,
         }
-        out.values[at].tried = true;
-        if options.unscanned_zones.holds(value.zone) && RECODINGS.meets(parser.id) {
-            continue;
-        }
-        let off = options.parsers_off.meets(parser.id)
-            || options
-                .parsers_off_at
-                .iter()
-                .any(|(id, at)| id.meets(parser.id) && at.covers_node(&out.tree, value.point));
-        let mut em = emit(out, options, limits, budget, bump, decoded_left);
+    }
+
+    /// An emitter of what a parser finds in `value`.
+    fn emitter_within(&mut self, value: &Value<'a>) -> Emitter<'_, 'a> {
+        let mut em = self.emitter();
         (em.at, em.zone, em.depth) = (value.point, value.zone, value.depth + 1);
-        if off || value.depth >= limits.depth {
-            em.skip(if off { SkipReason::ParserOff } else { SkipReason::DepthLimit });
-            continue;
-        }
-        let (values, nodes, anomalies) = (em.values.len(), em.tree.len(), em.notes.anomalies.len());
-        let benign_skipped = em.notes.benign_skipped;
-        match (parser.run)(&candidate, &mut em) {
-            Ok(Parsed::Covered) => {
-                out.values[at].covered = true;
+        em
+    }
+
+    /// Offers value `at` to every parser that may apply.
+    fn parse_value(&mut self, at: usize) -> Result<(), Stop> {
+        let value = self.out.values[at];
+        let mut candidate = Candidate {
+            bytes: value.bytes,
+            chars: value.chars,
+            zone: value.zone,
+            tag: self.out.tree.segment(value.point).map_or(Tag::Uri, |segment| segment.tag),
+            hint: value.hint,
+            depth: value.depth,
+            covered: false,
+        };
+        for parser in candidates_for(value.chars, value.hint) {
+            let applicability = parser.check(&candidate);
+            if applicability == Applicability::No {
+                continue;
+            }
+            self.out.values[at].tried = true;
+            if self.options.unscanned_zones.holds(value.zone) && RECODINGS.meets(parser.id) {
+                continue;
+            }
+            if let Some(reason) = self.skip_reason(parser, &value) {
+                self.emitter_within(&value).skip(reason);
+                continue;
+            }
+            if self.run(parser, applicability, &candidate, &value)? == Parsed::Covered {
+                self.out.values[at].covered = true;
                 candidate.covered = true;
+                // Only declared parsers apply to a covered value, and nothing is declared about this one.
                 if value.hint == Hint::None {
-                    // Only declared ones would still be asked.
                     break;
                 }
             }
-            Ok(Parsed::Added) | Err(ParseError::Limit) => {}
+        }
+        Ok(())
+    }
+
+    /// Why `parser` must not run on `value`, if so.
+    fn skip_reason(&self, parser: &Parser, value: &Value<'a>) -> Option<SkipReason> {
+        let off_here =
+            |(id, at): &(ParserSet, PointPattern)| id.meets(parser.id) && at.covers_node(&self.out.tree, value.point);
+        if self.options.parsers_off.meets(parser.id) || self.options.parsers_off_at.iter().any(off_here) {
+            return Some(SkipReason::ParserOff);
+        }
+        (value.depth >= self.limits.depth).then_some(SkipReason::DepthLimit)
+    }
+
+    /// Runs `parser` on `value`. What it emitted is taken back if the value does not have its syntax.
+    fn run(
+        &mut self,
+        parser: &Parser,
+        applicability: Applicability,
+        candidate: &Candidate<'a>,
+        value: &Value<'a>,
+    ) -> Result<Parsed, Stop> {
+        let mut em = self.emitter_within(value);
+        let (values, nodes, anomalies) = (em.values.len(), em.tree.len(), em.notes.anomalies.len());
+        let benign_skipped = em.notes.benign_skipped;
+        match (parser.run)(candidate, &mut em) {
+            Ok(parsed) => return Ok(parsed),
+            Err(ParseError::Limit) => {}
             Err(ParseError::NotApplicable) => {
                 em.values.truncate(values);
                 em.tree.truncate(nodes);
@@ -238,12 +262,12 @@ fn parse_value<'a>(
             }
             Err(ParseError::Broken(kind)) => {
                 em.at = value.point;
-                if suits == Applicability::Declared {
+                if applicability == Applicability::Declared {
                     em.anomaly(kind);
                 }
             }
             Err(ParseError::Stop(stop)) => return Err(stop),
         }
+        Ok(Parsed::Added)
     }
-    Ok(())
 }

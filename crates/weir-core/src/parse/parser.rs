@@ -111,12 +111,12 @@ pub struct Parser {
 }
 
 impl Parser {
-    /// Whether it wants to try `value`, of which [`candidates_for`] thinks so.
+    /// Whether the parser applies to `value`, which is one of its [`candidates`](super::candidates_for).
     #[inline]
-    pub fn tries(&self, value: &Candidate<'_>) -> Applicability {
+    pub fn check(&self, value: &Candidate<'_>) -> Applicability {
         match (self.applicability)(value) {
             Applicability::Sniffed if value.covered => Applicability::No,
-            suits => suits,
+            applicability => applicability,
         }
     }
 }
