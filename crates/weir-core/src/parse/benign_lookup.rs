@@ -1,22 +1,22 @@
 //! Which values the driver and the emitter leave out because an earlier inspection found nothing in them.
 
-use crate::model::known::Place;
-use crate::model::{Known, Tag, Zone};
+use crate::model::benign_cache::ValueContext;
+use crate::model::{BenignCache, Tag, Zone};
 
-/// Values known to hold nothing, for an inspection that leaves libinjection out or not.
+/// The cache of benign values, as one inspection uses it.
 #[derive(Clone, Copy, Debug)]
 pub struct BenignLookup<'o> {
-    /// The values.
-    pub cache: &'o Known,
-    /// Whether libinjection is left out.
-    pub grammar_only: bool,
+    /// Values in which no parser, signature or detector found anything.
+    pub cache: &'o BenignCache,
+    /// Whether the inspection leaves libinjection out: a value is benign only for inspections of the same kind.
+    pub skip_libinjection: bool,
 }
 
 impl BenignLookup<'_> {
-    /// Whether `bytes` in `zone` below a step called `tag` may be passed over.
+    /// Whether `bytes` in `zone`, at a point whose last step is `tag`, are known to be benign.
     #[inline]
     pub(super) fn contains(&self, bytes: &[u8], zone: Zone, tag: Option<Tag>) -> bool {
-        let place = Place { zone, tag, grammar_only: self.grammar_only };
-        self.cache.holds(bytes, place)
+        let place = ValueContext { zone, tag, skip_libinjection: self.skip_libinjection };
+        self.cache.contains(bytes, place)
     }
 }

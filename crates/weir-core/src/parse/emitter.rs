@@ -1,9 +1,9 @@
-//! Where parsers put what they find.
+//! [`Emitter`]: through it, parsers add values, points, anomalies and gaps to the result of an extraction.
 
 use super::benign_lookup::BenignLookup;
 use crate::model::{
-    AnomalyKind, Budget, Chars, GraphqlFacts, Hint, Key, Limits, PointId, PointTree, Segment, SkipReason, Stop, Tag,
-    Value, Zone,
+    AnomalyKind, Budget, ByteClasses, GraphqlStats, Hint, Key, Limits, PointId, PointTree, Segment, SkipReason, Stop,
+    Tag, Value, Zone,
 };
 use crate::normalize::brackets::{self, Step};
 use crate::normalize::{form, percent};
@@ -12,26 +12,26 @@ use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-/// Oddities and gaps of one message, by point.
+/// Anomalies of one message, and what was not inspected, by point.
 #[derive(Debug, Default)]
 pub struct Notes {
-    /// Anomalies in order; at most [`Limits::anomalies`].
+    /// Anomalies in order of discovery; at most [`Limits::anomalies`].
     pub anomalies: Vec<(AnomalyKind, PointId)>,
     /// What was not inspected; at most [`Limits::anomalies`].
     pub skipped: Vec<(SkipReason, PointId)>,
-    /// Measures of the GraphQL documents, and where the first one sits.
-    pub graphql: Option<(GraphqlFacts, PointId)>,
-    /// Values passed over, as they are known to hold nothing.
+    /// Measurements of the GraphQL documents, and the point of the first one.
+    pub graphql: Option<(GraphqlStats, PointId)>,
+    /// Values that were not emitted because they are known to be benign.
     pub benign_skipped: u32,
 }
 
-/// The values, points and notes of one message while it is taken apart.
+/// Adds to the values, points and notes of one message while it is parsed.
 pub struct Emitter<'x, 'a> {
-    /// Memory for decoded bytes; lives as long as the values.
+    /// Arena for decoded bytes; it lives as long as the values.
     pub bump: &'a Bump,
-    /// Bounds.
+    /// Limits of the inspection.
     pub limits: &'x Limits,
-    /// Work budget.
+    /// Work budget of the inspection.
     pub budget: &'x Budget<'x>,
     pub(super) tree: &'x mut PointTree<'a>,
     pub(super) values: &'x mut Vec<Value<'a>>,
@@ -39,12 +39,12 @@ pub struct Emitter<'x, 'a> {
     pub(super) at: PointId,
     pub(super) zone: Zone,
     pub(super) depth: u8,
-    /// Bytes that decoders may still make.
+    /// Bytes that decoders may still produce.
     pub(super) decoded_left: &'x mut usize,
     pub(super) benign: Option<BenignLookup<'x>>,
 }
 
-/// Pairs whose names are compared one by one; above, a map is made.
+/// Up to this many pairs, names are compared one by one; for more, a map is built.
 const FEW_PAIRS: usize = 16;
 
 /// A name and a value.
@@ -54,7 +54,7 @@ pub type Pair<'a> = (&'a [u8], &'a [u8]);
 pub type Pairs<'a> = SmallVec<[Pair<'a>; 8]>;
 
 impl<'a> Emitter<'_, 'a> {
-    /// Goes one step down.
+    /// Moves the current point one step down.
     pub fn enter(&mut self, segment: Segment<'a>) -> Result<(), Stop> {
         if self.tree.len() >= self.limits.values as usize * 2 {
             self.skip(SkipReason::ValueLimit);
@@ -64,7 +64,7 @@ impl<'a> Emitter<'_, 'a> {
         Ok(())
     }
 
-    /// Goes one step up.
+    /// Moves the current point one step up.
     pub fn leave(&mut self) {
         self.at = self.tree.parent(self.at);
     }
@@ -74,7 +74,7 @@ impl<'a> Emitter<'_, 'a> {
         self.value_as(bytes, self.zone, Hint::None)
     }
 
-    /// Emits `bytes` at the current point in another zone or with a declaration.
+    /// Emits `bytes` at the current point, in `zone` and with what is declared about them.
     pub fn value_as(&mut self, bytes: &'a [u8], zone: Zone, hint: Hint<'a>) -> Result<(), Stop> {
         self.charge_value(bytes)?;
         if hint != Hint::None || !self.passes_over(bytes, zone, self.tag()) {
@@ -93,7 +93,7 @@ impl<'a> Emitter<'_, 'a> {
         Ok(())
     }
 
-    /// Whether `bytes` are known to hold nothing where `tag` is the last step.
+    /// Whether `bytes` are known to be benign at a point whose last step is `tag`. Counts them if so.
     #[inline]
     fn passes_over(&mut self, bytes: &[u8], zone: Zone, tag: Option<Tag>) -> bool {
         let passes = self.benign.is_some_and(|benign| benign.contains(bytes, zone, tag));
@@ -103,8 +103,8 @@ impl<'a> Emitter<'_, 'a> {
 
     #[inline]
     fn push(&mut self, bytes: &'a [u8], zone: Zone, hint: Hint<'a>) {
-        let (point, depth, chars) = (self.at, self.depth, Chars::of(bytes));
-        self.values.push(Value { point, bytes, zone, hint, depth, tried: false, covered: false, chars });
+        let (point, depth, classes) = (self.at, self.depth, ByteClasses::of(bytes));
+        self.values.push(Value { point, bytes, zone, hint, depth, parser_reacted: false, covered: false, classes });
     }
 
     /// Emits `bytes` one step down.
@@ -129,26 +129,27 @@ impl<'a> Emitter<'_, 'a> {
         Ok(())
     }
 
-    /// Emits named values: each at `[tag, name]`, and where a name is repeated each at `[tag, name][array, i]`
-    /// and all joined by `,` at `[tag, name][pollution]`. Names are values of their own at `[name_tag]`, whole.
+    /// Emits named values at `[tag, name]`. The values of a repeated name are emitted each at `[tag, name][array, i]` and
+    /// joined by `,` at `[tag, name][pollution]`, because servers differ in which they use. Each name is emitted as a
+    /// value at `[name_tag]`.
     pub fn pairs(&mut self, tag: Tag, name_tag: Tag, pairs: &[Pair<'a>]) -> Result<(), Stop> {
         self.pairs_where(tag, name_tag, pairs, |_| true)
     }
 
-    /// Like [`Self::pairs`], with only those names emitted as values for which `announce` is true.
+    /// Like [`Self::pairs`], but emits as values only the names for which `emits_name` is true.
     pub fn pairs_where(
         &mut self,
         tag: Tag,
         name_tag: Tag,
         pairs: &[Pair<'a>],
-        announce: fn(&[u8]) -> bool,
+        emits_name: fn(&[u8]) -> bool,
     ) -> Result<(), Stop> {
         let next = same_names(pairs);
         for (at, &(name, value)) in pairs.iter().enumerate() {
             if next[at] & NOT_FIRST != 0 {
                 continue;
             }
-            if !name.is_empty() && announce(name) {
+            if !name.is_empty() && emits_name(name) {
                 self.name(name_tag, name)?;
             }
             self.under_name(tag, name, |em, element| match next[at] {
@@ -161,9 +162,9 @@ impl<'a> Emitter<'_, 'a> {
         Ok(())
     }
 
-    /// Emits what `inside` emits at the value called `name`: one step down, or in a query and a form one for each pair
-    /// of brackets too (`a[b][0]` is `[tag, a][hash, b][array, 0]`). `inside` is told whether the name ends in `[]`, so
-    /// that its values are elements.
+    /// Runs `inside` at the point of the value called `name`: one step down and, in queries and forms, a further step for
+    /// each pair of brackets (`a[b][0]` is `[tag, a][hash, b][array, 0]`). The argument of `inside` is true if the name
+    /// ends in `[]`, so that its values are elements of an array.
     pub fn under_name(
         &mut self,
         tag: Tag,
@@ -192,14 +193,14 @@ impl<'a> Emitter<'_, 'a> {
             self.enter(match step {
                 Step::Name(name) => Segment::named(Tag::Hash, name),
                 Step::Index(index) => Segment::indexed(Tag::Array, index),
-                // Which element it is depends on the server; all share the place of the first.
+                // The server decides the index; here all such elements share index 0.
                 Step::Next => Segment::indexed(Tag::Array, 0),
             })?;
         }
         Ok(element)
     }
 
-    /// The values of a repeated name, one by one and joined.
+    /// Emits the values of a repeated name, one by one and joined.
     fn values_of(&mut self, pairs: &[Pair<'a>], next: &[u32], first: usize) -> Result<(), Stop> {
         let mut joined = bumpalo::collections::Vec::new_in(self.bump);
         let (mut at, mut index) = (first, 0);
@@ -242,13 +243,13 @@ impl<'a> Emitter<'_, 'a> {
         }
     }
 
-    /// Copies `bytes` to memory that lives as long as the values.
+    /// Copies `bytes` to the arena. Fails if decoders have produced too many bytes.
     pub fn copy(&mut self, bytes: &[u8]) -> Result<&'a [u8], Stop> {
         self.charge_decoded(bytes.len())?;
         Ok(self.bump.alloc_slice_copy(bytes))
     }
 
-    /// Takes `bytes` bytes from what decoders may make, to be called before they are made.
+    /// Reserves `bytes` bytes of decoder output. To be called before they are produced, so that memory stays bounded.
     pub fn charge_decoded(&mut self, bytes: usize) -> Result<(), Stop> {
         if bytes > *self.decoded_left {
             self.skip(SkipReason::SizeLimit);
@@ -258,7 +259,7 @@ impl<'a> Emitter<'_, 'a> {
         self.budget.spend(bytes)
     }
 
-    /// Notes an oddity at the current point.
+    /// Records an anomaly at the current point.
     pub fn anomaly(&mut self, kind: AnomalyKind) {
         let entry = (kind, self.at);
         if self.notes.anomalies.len() < self.limits.anomalies && !self.notes.anomalies.contains(&entry) {
@@ -266,7 +267,7 @@ impl<'a> Emitter<'_, 'a> {
         }
     }
 
-    /// Notes that something at the current point is not inspected.
+    /// Records that something at the current point is not inspected.
     pub fn skip(&mut self, reason: SkipReason) {
         let entry = (reason, self.at);
         if self.notes.skipped.len() < self.limits.anomalies && !self.notes.skipped.contains(&entry) {
@@ -274,10 +275,11 @@ impl<'a> Emitter<'_, 'a> {
         }
     }
 
-    /// Notes the measures of a GraphQL document at the current point: documents are counted, the largest of the rest kept.
-    pub fn graphql(&mut self, facts: GraphqlFacts) {
+    /// Records the measurements of a GraphQL document at the current point. Documents are counted; of every other
+    /// measurement the maximum is kept.
+    pub fn graphql(&mut self, facts: GraphqlStats) {
         let at = self.at;
-        let (all, _) = self.notes.graphql.get_or_insert_with(|| (GraphqlFacts::default(), at));
+        let (all, _) = self.notes.graphql.get_or_insert_with(|| (GraphqlStats::default(), at));
         all.documents += facts.documents;
         all.depth = all.depth.max(facts.depth);
         all.aliases = all.aliases.max(facts.aliases);
@@ -287,7 +289,7 @@ impl<'a> Emitter<'_, 'a> {
         all.debug |= facts.debug;
     }
 
-    /// The zone that values are emitted in.
+    /// The zone in which values are emitted.
     pub fn zone(&self) -> Zone {
         self.zone
     }
@@ -297,7 +299,7 @@ impl<'a> Emitter<'_, 'a> {
         self.tree.segment(self.at).map(|segment| segment.tag)
     }
 
-    /// How many steps called `tag` lie above the current point.
+    /// How many steps to the current point have `tag`.
     pub fn nesting(&self, tag: Tag) -> usize {
         self.tree.ancestors(self.at).filter(|segment| segment.tag == tag).count()
     }
@@ -311,9 +313,9 @@ impl<'a> Emitter<'_, 'a> {
     }
 }
 
-/// Bit of a pair that is not the first of its name.
+/// Bit set for a pair that is not the first of its name.
 const NOT_FIRST: u32 = 1 << 31;
-/// No later pair has the name.
+/// Index that means that no later pair has the name.
 const LAST: u32 = NOT_FIRST - 1;
 
 /// For each pair the index of the next pair with the same name, or [`LAST`], and the bit [`NOT_FIRST`].
@@ -345,7 +347,7 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// The map finds what comparing one by one finds.
+        /// The map and the comparison one by one give the same links.
         #[test]
         fn links_every_name(names in proptest::collection::vec("[ab]{0,3}", 0..40)) {
             let pairs: Vec<Pair<'_>> = names.iter().map(|n| (n.as_bytes(), &b""[..])).collect();

@@ -5,7 +5,7 @@ use super::emitter::{Emitter, Notes};
 use super::{
     Applicability, Candidate, ParseError, Parsed, Parser, RECODINGS, candidates_for, headers, message, target,
 };
-use crate::model::recycle::emptied;
+use crate::model::recycle::reuse_allocation;
 use crate::model::{
     BodyState, Budget, Hint, Limits, Message, MessageKind, ParserSet, PointId, PointPattern, PointTree, Segment,
     SkipReason, Stop, Tag, Value, Zone,
@@ -14,7 +14,7 @@ use bumpalo::Bump;
 
 /// What an extraction leaves out.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Options<'o> {
+pub struct ParseOptions<'o> {
     /// Zones in which no detector and no signature runs; parsers of [`RECODINGS`] are not run there.
     pub unscanned_zones: Zone,
     /// Parsers switched off everywhere.
@@ -53,17 +53,17 @@ impl ScratchBuffers {
 impl Extracted<'_> {
     /// An empty extraction in the memory of `buffers`, enlarged to hold `values` values.
     fn with_capacity(values: usize, buffers: ScratchBuffers) -> Self {
-        let mut tree = PointTree::in_memory_of(buffers.tree);
+        let mut tree = PointTree::reusing(buffers.tree);
         // A value takes about two points: one for its name, one for itself.
         tree.reserve(2 * values);
-        let mut list = emptied(buffers.values);
+        let mut list = reuse_allocation(buffers.values);
         list.reserve(values);
         Self { tree, values: list, notes: Notes::default() }
     }
 
     /// Gives the memory back for another message.
     pub fn into_buffers(self) -> ScratchBuffers {
-        ScratchBuffers { tree: PointTree::in_memory_of(self.tree), values: emptied(self.values) }
+        ScratchBuffers { tree: PointTree::reusing(self.tree), values: reuse_allocation(self.values) }
     }
 }
 
@@ -80,7 +80,7 @@ fn estimated_values(message: &Message<'_>) -> usize {
 /// was found until then, and its notes say so.
 pub fn extract<'a>(
     message: &Message<'a>,
-    options: &Options<'_>,
+    options: &ParseOptions<'_>,
     limits: &Limits,
     budget: &Budget<'_>,
     bump: &'a Bump,
@@ -91,7 +91,7 @@ pub fn extract<'a>(
 /// Like [`extract`], in the memory of `buffers`.
 pub fn extract_with_buffers<'a>(
     message: &Message<'a>,
-    options: &Options<'_>,
+    options: &ParseOptions<'_>,
     limits: &Limits,
     budget: &Budget<'_>,
     bump: &'a Bump,
@@ -159,7 +159,7 @@ fn codings<'a>(message: &Message<'a>, em: &Emitter<'_, 'a>) -> &'a [u8] {
 
 /// One extraction in progress.
 struct Extractor<'x, 'a> {
-    options: &'x Options<'x>,
+    options: &'x ParseOptions<'x>,
     limits: &'x Limits,
     budget: &'x Budget<'x>,
     bump: &'a Bump,
@@ -198,20 +198,20 @@ impl<'a> Extractor<'_, 'a> {
         let value = self.out.values[at];
         let mut candidate = Candidate {
             bytes: value.bytes,
-            chars: value.chars,
+            classes: value.classes,
             zone: value.zone,
             tag: self.out.tree.segment(value.point).map_or(Tag::Uri, |segment| segment.tag),
             hint: value.hint,
             depth: value.depth,
             covered: false,
         };
-        for parser in candidates_for(value.chars, value.hint) {
+        for parser in candidates_for(value.classes, value.hint) {
             let applicability = parser.check(&candidate);
             if applicability == Applicability::No {
                 continue;
             }
-            self.out.values[at].tried = true;
-            if self.options.unscanned_zones.holds(value.zone) && RECODINGS.meets(parser.id) {
+            self.out.values[at].parser_reacted = true;
+            if self.options.unscanned_zones.contains(value.zone) && RECODINGS.intersects(parser.id) {
                 continue;
             }
             if let Some(reason) = self.skip_reason(parser, &value) {
@@ -232,9 +232,10 @@ impl<'a> Extractor<'_, 'a> {
 
     /// Why `parser` must not run on `value`, if so.
     fn skip_reason(&self, parser: &Parser, value: &Value<'a>) -> Option<SkipReason> {
-        let off_here =
-            |(id, at): &(ParserSet, PointPattern)| id.meets(parser.id) && at.covers_node(&self.out.tree, value.point);
-        if self.options.parsers_off.meets(parser.id) || self.options.parsers_off_at.iter().any(off_here) {
+        let off_here = |(id, at): &(ParserSet, PointPattern)| {
+            id.intersects(parser.id) && at.covers_node(&self.out.tree, value.point)
+        };
+        if self.options.parsers_off.intersects(parser.id) || self.options.parsers_off_at.iter().any(off_here) {
             return Some(SkipReason::ParserOff);
         }
         (value.depth >= self.limits.depth).then_some(SkipReason::DepthLimit)

@@ -1,10 +1,10 @@
 //! GraphQL executable documents (GraphQL specification, October 2021, §2) at `[gql]`.
 //!
-//! Operations, fields and arguments become steps of points; string, enum and odd number literals, and comments, become
-//! values. What is left is names and punctuation, so a document that parses is covered.
+//! Operations, fields and arguments become steps of points. String and enum literals, long number literals and comments
+//! become values. What remains is names and punctuation, so a valid document is covered.
 
 use super::{Applicability, Candidate, Emitter, ParseError, Parsed};
-use crate::model::{AnomalyKind, Chars, GraphqlFacts, ParserSet, Segment, SkipReason, Stop, Tag};
+use crate::model::{AnomalyKind, ByteClasses, GraphqlStats, ParserSet, Segment, SkipReason, Stop, Tag};
 use crate::normalize::json_text::unescape;
 use apollo_parser::{Parser, SyntaxElement, SyntaxKind, SyntaxNode, SyntaxToken};
 use std::collections::HashMap;
@@ -13,21 +13,21 @@ use std::collections::HashMap;
 const MEDIA: &[&str] = &["application/graphql", "application/graphql+json"];
 /// Parameters that hold documents.
 const NAMES: &[&[u8]] = &[b"query", b"mutation", b"subscription", b"graphql", b"gql", b"document"];
-/// How a document begins, but for `{`.
+/// Words that a document begins with, unless it begins with `{`.
 const KEYWORDS: &[&[u8]] = &[b"query", b"mutation", b"subscription", b"fragment"];
-/// Names of arguments and directives that switch debugging on.
+/// Names of arguments and directives that enable debugging.
 const DEBUG: &[&str] = &["debug", "_debug", "trace", "tracing"];
-/// Longest number that carries nothing but a number.
+/// Longest number that is not emitted, because it carries no syntax.
 const MAX_PLAIN_NUMBER: usize = 32;
-/// Rounds in which depths behind fragments are summed up; fragments in a circle would go on for ever.
+/// Rounds in which the depths of fragments are added up. Fragments that refer to each other in a cycle never end.
 const MAX_FRAGMENT_ROUNDS: usize = 32;
 
-/// Declared, or a parameter that begins as a document does.
+/// Values declared as GraphQL, and parameters and bodies that may be a document.
 pub fn applicability(value: &Candidate<'_>) -> Applicability {
     if value.is_declared(ParserSet::GQL) || value.is_media(MEDIA) {
         return Applicability::Declared;
     }
-    if !value.chars.holds(Chars::LBRACE.with(Chars::RBRACE)) {
+    if !value.classes.contains(ByteClasses::LBRACE.with(ByteClasses::RBRACE)) {
         return Applicability::No;
     }
     Applicability::sniffed(match value.tag {
@@ -43,7 +43,7 @@ fn begins_with_keyword(bytes: &[u8]) -> bool {
     KEYWORDS.iter().any(|word| text.strip_prefix(*word).is_some_and(ends))
 }
 
-/// Emits what the document carries and notes its measures.
+/// Emits the values of the document and records its measurements.
 pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError> {
     let declared = applicability(value) == Applicability::Declared;
     let keyword = begins_with_keyword(value.bytes);
@@ -53,7 +53,7 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed
         return Err(ParseError::NotApplicable);
     }
     let text = std::str::from_utf8(value.bytes).map_err(|_| ParseError::NotApplicable)?;
-    // Lexing, parsing and the walk each look at every byte.
+    // Lexing, parsing and the walk each examine every byte.
     em.budget.spend(text.len().saturating_mul(3))?;
     let limits = em.limits;
     let tree = Parser::new(text).recursion_limit(limits.gql_depth).token_limit(limits.gql_tokens).parse();
@@ -61,7 +61,7 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed
     if too_deep || tree.token_limit().high > limits.gql_tokens {
         em.skip(if too_deep { SkipReason::DepthLimit } else { SkipReason::CountLimit });
         let depth = if too_deep { limits.gql_depth + 1 } else { 0 };
-        em.graphql(GraphqlFacts { documents: 1, depth, document_bytes: text.len(), ..GraphqlFacts::default() });
+        em.graphql(GraphqlStats { documents: 1, depth, document_bytes: text.len(), ..GraphqlStats::default() });
         return Err(ParseError::Limit);
     }
     if tree.errors().next().is_some() {
@@ -71,22 +71,22 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed
     let root = apollo_parser::cst::CstNode::syntax(&root);
     em.enter(Segment::plain(Tag::Gql))?;
     let mut walker =
-        Walker { em, text: value.bytes, facts: GraphqlFacts::default(), depths: Depths::default(), fields: 0 };
+        Walker { em, text: value.bytes, facts: GraphqlStats::default(), depths: Depths::default(), fields: 0 };
     walker.all(root)?;
     let depth = walker.depths.deepest();
-    let facts = GraphqlFacts { documents: 1, depth, document_bytes: text.len(), ..walker.facts };
+    let facts = GraphqlStats { documents: 1, depth, document_bytes: text.len(), ..walker.facts };
     em.leave();
     em.graphql(facts);
-    // `{id,whoami}` is a document, and a shell's brace expansion too.
+    // `{id,whoami}` is a document, but also a brace expansion of a shell: inspect it unless GraphQL is certain.
     Ok(if declared || keyword || value.tag == Tag::Hash { Parsed::Covered } else { Parsed::Added })
 }
 
 struct Walker<'w, 'x, 'a> {
     em: &'w mut Emitter<'x, 'a>,
     text: &'a [u8],
-    facts: GraphqlFacts,
+    facts: GraphqlStats,
     depths: Depths<'a>,
-    /// Fields around the current node.
+    /// Number of fields that contain the current node.
     fields: usize,
 }
 
@@ -114,7 +114,7 @@ impl<'a> Walker<'_, '_, 'a> {
         Ok(())
     }
 
-    /// Goes down for `node`; answers how many steps.
+    /// Moves the current point down for `node`. Returns by how many steps.
     fn down(&mut self, node: &SyntaxNode) -> Result<u32, Stop> {
         let tag = match node.kind() {
             SyntaxKind::OPERATION_DEFINITION => {
@@ -188,7 +188,7 @@ impl<'a> Walker<'_, '_, 'a> {
         Ok(1)
     }
 
-    /// The name in the child of `node` of this kind; empty where there is none.
+    /// The name in the child of `node` of this kind; empty if there is none.
     fn name(&self, node: &SyntaxNode, kind: SyntaxKind) -> &'a [u8] {
         let Some(child) = node.children().find(|child| child.kind() == kind) else { return b"" };
         let text = self.slice(&child);
@@ -197,7 +197,7 @@ impl<'a> Walker<'_, '_, 'a> {
         &rest[..rest.iter().position(|b| !b.is_ascii_alphanumeric() && *b != b'_').unwrap_or(rest.len())]
     }
 
-    /// The bytes of `node`: the tree keeps every byte of a document without errors.
+    /// The bytes of `node`. The tree of a valid document keeps every byte.
     fn slice(&self, node: &SyntaxNode) -> &'a [u8] {
         let range = node.text_range();
         self.text.get(range.start().into()..range.end().into()).unwrap_or_default()
@@ -209,7 +209,7 @@ impl<'a> Walker<'_, '_, 'a> {
         if matches!(node.kind(), SyntaxKind::INT_VALUE | SyntaxKind::FLOAT_VALUE) && text.len() <= MAX_PLAIN_NUMBER {
             return Ok(());
         }
-        // A comment or comma behind the literal belongs to its node.
+        // The node of a literal includes a comment or comma after it.
         let Some(block) = text.strip_prefix(b"\"\"\"") else {
             let Some(inner) = text.strip_prefix(b"\"") else { return self.em.value(text) };
             let inner = &inner[..memchr::memrchr(b'"', inner).unwrap_or(inner.len())];
@@ -234,7 +234,7 @@ impl<'a> Walker<'_, '_, 'a> {
     }
 }
 
-/// Depth of each definition, with the spreads that add to it.
+/// Depth of each definition, and the fragment spreads that may add to it.
 #[derive(Default)]
 struct Depths<'a> {
     definitions: Vec<Definition<'a>>,
@@ -267,7 +267,7 @@ impl<'a> Depths<'a> {
         }
     }
 
-    /// The deepest definition with its fragments put in place.
+    /// The depth of the deepest definition, with all fragments expanded.
     fn deepest(&mut self) -> usize {
         for _ in 0..MAX_FRAGMENT_ROUNDS {
             let mut changed = false;
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn where_documents_are_looked_for() {
+    fn documents_are_found_in_known_parameters() {
         for (media, body, found) in [
             ("application/graphql", "mutation M { a(b: \"x\") }", true),
             ("text/plain", "query { a(b: \"x\") }", true),
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn measures() {
+    fn documents_are_measured() {
         for (text, depth, aliases, introspection, debug) in [
             ("{a{b{c}}}", 3, 0, false, false),
             ("{a:x b:x c:x}", 1, 3, false, false),

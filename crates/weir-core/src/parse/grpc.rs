@@ -1,23 +1,25 @@
-//! gRPC frames (grpc.io, "gRPC over HTTP2"): each message of a body at `[grpc,i]`, handed on as Protocol Buffers.
+//! gRPC frames (grpc.io, "gRPC over HTTP2"): each message of a body at `[grpc,i]`, declared as Protocol Buffers.
 
 use super::{Applicability, Candidate, Emitter, ParseError, Parsed};
-use crate::model::{AnomalyKind, Chars, Hint, ParserSet, Segment, Tag};
+use crate::model::{AnomalyKind, ByteClasses, Hint, ParserSet, Segment, Tag};
 
 /// Bytes before each message: a flag and a big-endian length.
 const PREFIX: usize = 5;
-/// Bit of the flag that marks the trailers of gRPC-Web, which are header lines and no message.
+/// Flag bit of the trailers of gRPC-Web: header lines instead of a message.
 const TRAILERS: u8 = 0x80;
 
-/// Declared, or a binary body that is frames from its first byte to its last.
+/// Bodies that are declared as gRPC, and binary bodies of frames from the first byte to the last.
 pub fn applicability(value: &Candidate<'_>) -> Applicability {
     let types = ["application/grpc", "application/grpc+proto", "application/grpc-web", "application/grpc-web+proto"];
     if value.is_media(&types) {
         return Applicability::Declared;
     }
-    Applicability::sniffed(value.tag == Tag::Post && value.chars.meets(Chars::CONTROL) && whole(value.bytes))
+    Applicability::sniffed(
+        value.tag == Tag::Post && value.classes.intersects(ByteClasses::CONTROL) && is_complete(value.bytes),
+    )
 }
 
-/// Emits every frame. A cut last frame is emitted as far as it goes.
+/// Emits every frame. Of a truncated last frame, the part that exists is emitted.
 pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError> {
     let mut rest = value.bytes;
     let mut index = 0;
@@ -38,21 +40,21 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed
         rest = after;
         index += 1;
     }
-    if whole(value.bytes) { Ok(Parsed::Covered) } else { Err(ParseError::Broken(AnomalyKind::BadGrpc)) }
+    if is_complete(value.bytes) { Ok(Parsed::Covered) } else { Err(ParseError::Broken(AnomalyKind::BadGrpc)) }
 }
 
-/// Flag, message and what follows; a message that is cut short is all that is left.
+/// Flag, message and the bytes after it. A truncated message is all that is left.
 fn frame(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let prefix: [u8; PREFIX] = *bytes.first_chunk()?;
     let length = u32::from_be_bytes([prefix[1], prefix[2], prefix[3], prefix[4]]) as usize;
     let body = &bytes[PREFIX..];
     let (frame, rest) = body.split_at(length.min(body.len()));
-    // Bits other than these two are not assigned.
+    // Only these two flag bits are assigned.
     matches!(prefix[0], 0 | 1 | 0x80 | 0x81).then_some((prefix[0], frame, rest))
 }
 
 /// Whether `bytes` are complete frames, at least one, up to the last byte.
-fn whole(bytes: &[u8]) -> bool {
+fn is_complete(bytes: &[u8]) -> bool {
     let mut rest = bytes;
     while let Some((_, message, after)) = frame(rest) {
         let declared = u32::from_be_bytes([rest[1], rest[2], rest[3], rest[4]]) as usize;
@@ -82,14 +84,14 @@ mod tests {
     }
 
     #[test]
-    fn keeps_a_cut_frame() {
+    fn emits_a_truncated_frame() {
         let got = run_parser(Tag::Post, b"\0\0\0\0\x09abc", "application/grpc", run);
         assert_eq!(got.values[0].1, "abc");
         assert_eq!(got.outcome, Err(ParseError::Broken(AnomalyKind::BadGrpc)));
     }
 
     #[test]
-    fn a_huge_length_is_no_allocation() {
+    fn a_huge_declared_length_allocates_nothing() {
         let got = run_parser(Tag::Post, b"\0\xff\xff\xff\xffx", "application/grpc", run);
         assert_eq!(got.values[0].1, "x");
     }

@@ -1,20 +1,20 @@
-//! gRPC-Web as text (grpc.io, "gRPC Web"): base64 at `[base64]`, possibly of several pieces each with its own padding,
-//! and within it the frames of `grpc`.
+//! gRPC-Web as text (grpc.io, "gRPC Web"): base64 at `[base64]`, possibly in several pieces each with its own padding. It
+//! contains the frames of [`super::grpc`].
 
 use super::{Applicability, Candidate, Emitter, ParseError, Parsed};
 use crate::model::{AnomalyKind, Hint, Segment, Tag};
 use crate::normalize::base64;
 
-/// Where it is declared.
+/// Values that are declared as gRPC-Web text.
 pub fn applicability(value: &Candidate<'_>) -> Applicability {
     let types = ["application/grpc-web-text", "application/grpc-web-text+proto"];
     if value.is_media(&types) { Applicability::Declared } else { Applicability::No }
 }
 
-/// Emits what the text stands for, declared as frames. What comes before the flaw of a broken text is emitted too.
+/// Emits the decoded bytes, declared as frames. If the text is broken, the bytes before the error are emitted.
 pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError> {
     em.budget.spend(value.bytes.len())?;
-    let (bytes, sound) = decode(value.bytes);
+    let (bytes, valid) = decode(value.bytes);
     if !bytes.is_empty() {
         let bytes = em.copy(&bytes)?;
         em.enter(Segment::plain(Tag::Base64))?;
@@ -22,10 +22,10 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed
         em.leave();
         result?;
     }
-    if sound { Ok(Parsed::Covered) } else { Err(ParseError::Broken(AnomalyKind::BadGrpc)) }
+    if valid { Ok(Parsed::Covered) } else { Err(ParseError::Broken(AnomalyKind::BadGrpc)) }
 }
 
-/// The bytes of every piece up to the first that is no base64, and whether none was.
+/// The bytes of every piece up to the first that is not base64, and whether all are base64.
 fn decode(text: &[u8]) -> (Vec<u8>, bool) {
     let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
     let mut rest = text.trim_ascii();
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_in_every_dress_come_apart() {
+    fn frames_of_every_media_type_are_split() {
         let [message, trailers] = frames();
         let binary = [&message[..], &trailers].concat();
         let pieces = STANDARD.encode(&message[..7]) + &STANDARD.encode(&message[7..]) + &STANDARD.encode(&trailers);
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flaw_hides_nothing_before_it() {
+    fn bytes_before_an_error_are_emitted() {
         let [message, _] = frames();
         let parsed = parse_body("application/grpc-web-text", format!("{}=!!", STANDARD.encode(message)).as_bytes());
         parsed.has("[post][base64][grpc,0][protobuf,'1']", FIELD);

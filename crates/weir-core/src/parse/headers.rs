@@ -1,6 +1,6 @@
 //! Headers at `[header,NAME]` or `[response_header,NAME]`, names in upper case; a repeated one as array and pollution.
 //!
-//! Cookie is left to the cookie parser, Authorization to the parsers of its schemes.
+//! Cookies are emitted whole, for the cookie parser; so is Authorization, for the parsers of its schemes.
 
 use super::Emitter;
 use crate::model::{AnomalyKind, Header, Hint, Message, MessageKind, ParserSet, Segment, Stop, Tag, Zone};
@@ -9,10 +9,10 @@ use smallvec::SmallVec;
 /// Emits every header of `message`.
 pub fn run<'a>(message: &Message<'a>, em: &mut Emitter<'_, 'a>) -> Result<(), Stop> {
     let tag = if message.kind == MessageKind::Request { Tag::Header } else { Tag::ResponseHeader };
-    let (apart, together) = message.headers.split_at(message.headers.len().min(em.limits.headers));
-    let mut pairs: SmallVec<[_; 16]> = SmallVec::with_capacity(apart.len());
+    let (separate, excess) = message.headers.split_at(message.headers.len().min(em.limits.headers));
+    let mut pairs: SmallVec<[_; 16]> = SmallVec::with_capacity(separate.len());
     let mut cookies: SmallVec<[&'a [u8]; 2]> = SmallVec::new();
-    for header in apart {
+    for header in separate {
         if header.is("cookie") && tag == Tag::Header {
             cookies.push(header.value);
         } else if header.is("set-cookie") && tag == Tag::ResponseHeader {
@@ -23,7 +23,7 @@ pub fn run<'a>(message: &Message<'a>, em: &mut Emitter<'_, 'a>) -> Result<(), St
     }
     em.pairs_where(tag, Tag::HeaderName, &pairs, |name| !is_common(name))?;
     cookie(&cookies, em)?;
-    if together.is_empty() { Ok(()) } else { excess(tag, together, em) }
+    if excess.is_empty() { Ok(()) } else { emit_excess(tag, excess, em) }
 }
 
 fn upper<'a>(name: &'a [u8], em: &mut Emitter<'_, 'a>) -> Result<&'a [u8], Stop> {
@@ -33,7 +33,7 @@ fn upper<'a>(name: &'a [u8], em: &mut Emitter<'_, 'a>) -> Result<&'a [u8], Stop>
     Ok(upper)
 }
 
-/// The Cookie headers as one value, joined as RFC 9113 §8.2.3 has it for HTTP/2.
+/// Emits the Cookie headers as one value, joined as RFC 9113 §8.2.3 prescribes for HTTP/2.
 fn cookie<'a>(cookies: &[&'a [u8]], em: &mut Emitter<'_, 'a>) -> Result<(), Stop> {
     let whole = match cookies {
         [] => return Ok(()),
@@ -56,8 +56,9 @@ fn set_cookie<'a>(value: &'a [u8], em: &mut Emitter<'_, 'a>) -> Result<(), Stop>
     result
 }
 
-/// Headers past [`crate::model::Limits::headers`] are looked at as one text: nothing is lost but their names in points.
-fn excess<'a>(tag: Tag, headers: &[Header<'a>], em: &mut Emitter<'_, 'a>) -> Result<(), Stop> {
+/// Emits the headers past [`crate::model::Limits::headers`] as one text, so that they are inspected, though without
+/// points of their own.
+fn emit_excess<'a>(tag: Tag, headers: &[Header<'a>], em: &mut Emitter<'_, 'a>) -> Result<(), Stop> {
     em.anomaly(AnomalyKind::TooManyHeaders);
     let size = headers.iter().map(|h| h.name.len() + h.value.len() + 3).sum();
     em.charge_decoded(size)?;
@@ -68,7 +69,7 @@ fn excess<'a>(tag: Tag, headers: &[Header<'a>], em: &mut Emitter<'_, 'a>) -> Res
     em.child(Segment::named(tag, b""), text.into_bump_slice())
 }
 
-/// Header names that every client sends: nothing can be hidden in them, so they are no values of their own.
+/// Whether every client sends this header. Such names carry no client data, so they are not emitted as values.
 fn is_common(upper: &[u8]) -> bool {
     matches!(
         upper,
@@ -135,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_stand_under_their_names() {
+    fn headers_are_emitted_under_their_names() {
         for (head, want) in [
             ("Host: h", vec!["[header,'HOST']=h"]),
             ("x-odd: v", vec!["[header_name]=X-ODD", "[header,'X-ODD']=v"]),

@@ -1,30 +1,32 @@
-//! `[hex]`: a value of nothing but hex digits, with or without `0x`, that stands for ASCII text.
+//! `[hex]`: a value of hex digits only, with or without `0x`, that decodes to ASCII text.
 
 use super::{Applicability, Candidate, Emitter, ParseError, Parsed};
-use crate::model::{Chars, ParserSet, Segment, Tag};
+use crate::model::{ByteClasses, ParserSet, Segment, Tag};
 use crate::normalize::hex;
 
-/// Fewest digits without a prefix: shorter ones are numbers and colours.
+/// Fewest digits without a prefix. Shorter values are numbers and colours.
 const MIN_DIGITS: usize = 16;
-/// Fewest digits behind `0x`.
+/// Fewest digits after `0x`.
 const MIN_PREFIXED: usize = 6;
 
-/// What hex is made of, with its prefix.
-pub(super) const ALPHABET: Chars = Chars::ALPHA.with(Chars::DIGIT);
+/// Bytes of hex digits and their prefix.
+pub(super) const ALPHABET: ByteClasses = ByteClasses::ALPHA.with(ByteClasses::DIGIT);
 
-/// Letters and digits only, an even number of them.
+/// Values of an even number of letters and digits.
 pub fn applicability(value: &Candidate<'_>) -> Applicability {
     if value.is_declared(ParserSet::HEX) {
         return Applicability::Declared;
     }
-    let looks = value.chars.within(ALPHABET) && value.chars.meets(Chars::DIGIT) && value.bytes.len().is_multiple_of(2);
+    let looks = value.classes.within(ALPHABET)
+        && value.classes.intersects(ByteClasses::DIGIT)
+        && value.bytes.len().is_multiple_of(2);
     Applicability::sniffed(looks && digits(value.bytes).is_some())
 }
 
 fn digits(bytes: &[u8]) -> Option<&[u8]> {
     match bytes {
         [b'0', b'x' | b'X', rest @ ..] => Some(rest).filter(|rest| rest.len() >= MIN_PREFIXED),
-        // Text begins with a byte of 0x20 to 0x7e, or white space.
+        // The first byte of text is 0x20 to 0x7e, or white space.
         [b'0' | b'2'..=b'7', ..] => Some(bytes).filter(|bytes| bytes.len() >= MIN_DIGITS),
         _ => None,
     }
@@ -50,7 +52,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn text_in_hex() {
+    fn text_in_hex_is_decoded() {
         for (text, want) in [
             ("0x2f6574632f706173737764", Some("/etc/passwd")),
             ("2F6574632f706173737764", Some("/etc/passwd")),

@@ -1,24 +1,27 @@
-//! `[htmljs]`: HTML character references, and escapes of JavaScript and CSS, decoded. The input stays in view, because
-//! a reader who does not decode sees it as it is.
+//! `[htmljs]`: HTML character references and escapes of JavaScript and CSS, decoded. The input itself is inspected too,
+//! because not every receiver decodes it.
 
 use super::{Applicability, Candidate, Emitter, ParseError, Parsed};
-use crate::model::{Chars, Segment, Tag};
+use crate::model::{ByteClasses, Segment, Tag};
 use crate::normalize::{hex, html_entities, js_escape};
 use std::borrow::Cow;
 
-/// Values with a `&` or a backslash, of which none is at the very end only.
+/// Values of at least three bytes with a `&` or a backslash.
 pub fn applicability(value: &Candidate<'_>) -> Applicability {
-    Applicability::sniffed(value.chars.meets(Chars::AMP.with(Chars::BACKSLASH)) && value.bytes.len() > 2)
+    Applicability::sniffed(
+        value.classes.intersects(ByteClasses::AMP.with(ByteClasses::BACKSLASH)) && value.bytes.len() > 2,
+    )
 }
 
-/// Emits what changes: references and JavaScript escapes undone together, CSS escapes on their own.
+/// Emits the decoded forms that differ from the value: references and JavaScript escapes decoded together, and
+/// references and CSS escapes.
 pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError> {
     em.budget.spend(value.bytes.len())?;
     let html = html_entities::decode(value.bytes);
     let js = js_escape::js(&html);
     let css = js_escape::css(&html);
     let changed = matches!(html, Cow::Owned(_)) || matches!(js, Cow::Owned(_));
-    // Escapes that stand for something else than text are no CSS, but the like of `\01` in a regular expression.
+    // If the escapes decode to something other than text, they are not CSS but, for example, `\01` of a regular expression.
     let styled =
         matches!(css, Cow::Owned(_)) && css != js && (!hex::is_ascii_text(value.bytes) || hex::is_ascii_text(&css));
     if !changed && !styled {
@@ -37,7 +40,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn what_a_browser_would_see() {
+    fn decodes_what_a_browser_decodes() {
         for (text, want) in [
             ("&lt;script&gt;alert\\u00281)", "<script>alert(1)"),
             ("<a href=&#106avascript&colon;x>", "<a href=javascript:x>"),
@@ -51,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_where_nothing_changes() {
+    fn emits_nothing_if_nothing_changes() {
         for text in ["a & b", r"C:\Users\me", r"^\d+\s$", "fish&chips"] {
             assert!(!parse_body("text/plain", text.as_bytes()).has_point("[post][htmljs]"), "{text}");
         }

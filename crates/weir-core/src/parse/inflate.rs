@@ -1,23 +1,25 @@
 //! Compressed bytes, by declared content coding (RFC 9110 §8.4) or by their first bytes, at `[gzip]`, `[deflate]`,
-//! `[brotli]` and `[zstd]`. Output is bounded while it is made; what came out before a flaw or a limit is inspected.
+//! `[brotli]` and `[zstd]`. Output is bounded while it is produced. Output before an error or a limit is inspected.
 
 use super::{Applicability, Candidate, Emitter, ParseError, Parsed};
-use crate::model::{AnomalyKind, Chars, Hint, Segment, SkipReason, Stop, Tag};
+use crate::model::{AnomalyKind, ByteClasses, Hint, Segment, SkipReason, Stop, Tag};
 use bumpalo::collections::Vec as BumpVec;
 use flate2::{Decompress, FlushDecompress, Status};
 use zstd::stream::raw::{DParameter, Operation as _};
 
-/// Bytes of output made at a time, before the limits are looked at again.
+/// Bytes of output produced at a time, before the limits are checked again.
 const CHUNK: usize = 16 << 10;
 /// Largest window that a zstd frame may ask for, as a power of two: that of RFC 9659.
 const ZSTD_WINDOW_LOG: u32 = 23;
 
-/// A declared coding, or the first bytes of gzip, zlib or zstd.
+/// Values with a declared content coding, and values that begin like gzip, zlib or zstd.
 pub fn applicability(value: &Candidate<'_>) -> Applicability {
     if let Hint::Coding { .. } = value.hint {
         return Applicability::Declared;
     }
-    Applicability::sniffed(value.chars.meets(Chars::HIGH.with(Chars::CONTROL)) && magic(value.bytes).is_some())
+    Applicability::sniffed(
+        value.classes.intersects(ByteClasses::HIGH.with(ByteClasses::CONTROL)) && magic(value.bytes).is_some(),
+    )
 }
 
 fn magic(bytes: &[u8]) -> Option<Coding> {
@@ -34,7 +36,7 @@ enum Coding {
     Gzip,
     /// `deflate` as specified: in a zlib wrapper (RFC 1950).
     Zlib,
-    /// `deflate` as often sent: bare (RFC 1951).
+    /// `deflate` as many clients send it: without a wrapper (RFC 1951).
     Raw,
     Brotli,
     Zstd,
@@ -51,7 +53,7 @@ impl Coding {
     }
 }
 
-/// Emits what the outermost coding holds, with the remaining codings or the media type as its declaration.
+/// Decodes the outermost coding, and emits the result with the remaining codings or the media type declared about it.
 pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError> {
     em.budget.spend(value.bytes.len())?;
     let (coding, inner) = match value.hint {
@@ -88,7 +90,7 @@ fn finish<'a>(
     if !out.bytes.is_empty() {
         em.value_as(out.bytes.into_bump_slice(), em.zone(), inner)?;
     } else if out.end == StreamEnd::Broken {
-        // Declared, but not compressed at all: a reader that does not care takes it as it is.
+        // Declared but not compressed: some receivers use the bytes as they are.
         em.value_as(value.bytes, em.zone(), inner)?;
     }
     let rest = &value.bytes[out.used..];
@@ -107,7 +109,7 @@ fn finish<'a>(
     }
 }
 
-/// Offers the bytes as they are under their media type, unless they carry one already.
+/// Emits the bytes as they are with `media` declared about them, if it is not empty.
 fn plain<'a>(value: &Candidate<'a>, media: &'a [u8], em: &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError> {
     if !media.is_empty() {
         em.value_as(value.bytes, em.zone(), Hint::Media(media))?;
@@ -115,7 +117,7 @@ fn plain<'a>(value: &Candidate<'a>, media: &'a [u8], em: &mut Emitter<'_, 'a>) -
     Ok(if media.is_empty() { Parsed::Added } else { Parsed::Covered })
 }
 
-/// The coding applied last and those before it; `identity` and empty members are left out.
+/// The coding applied last, and those before it. `identity` and empty members are skipped.
 fn outermost(mut codings: &[u8]) -> (&[u8], &[u8]) {
     loop {
         let (rest, last) = match memchr::memrchr(b',', codings) {
@@ -141,7 +143,7 @@ fn named(name: &[u8], bytes: &[u8]) -> Option<Coding> {
         ("zstd", Coding::Zstd),
     ];
     let named = known.iter().find(|(known, _)| name.eq_ignore_ascii_case(known.as_bytes())).map(|(_, coding)| *coding);
-    // First bytes are surer than the declaration, but for brotli, which has none of its own.
+    // The first bytes are more reliable than the declaration. Brotli has no magic bytes.
     named.and_then(|coding| if coding == Coding::Brotli { Some(coding) } else { magic(bytes).or(Some(coding)) })
 }
 
@@ -162,9 +164,9 @@ fn media_of(hint: Hint<'_>) -> &[u8] {
 /// How a stream ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum StreamEnd {
-    /// At its own end.
+    /// Complete.
     Clean,
-    /// Cut off or invalid.
+    /// Truncated or invalid.
     Broken,
     /// Past a limit.
     Bomb,
@@ -183,7 +185,7 @@ enum Progress {
     Failed,
 }
 
-/// Unpacks `input` and, for formats that may be concatenated, the streams that follow.
+/// Decompresses `input` and, for formats that may be concatenated, the streams that follow.
 fn decompress<'a>(coding: Coding, input: &[u8], em: &mut Emitter<'_, 'a>) -> Result<Decompressed<'a>, Stop> {
     let mut out = Decompressed { bytes: BumpVec::new_in(em.bump), used: 0, end: StreamEnd::Clean };
     loop {
@@ -193,7 +195,7 @@ fn decompress<'a>(coding: Coding, input: &[u8], em: &mut Emitter<'_, 'a>) -> Res
                 Some(header) => {
                     out.used += header;
                     deflate(Decompress::new(false), input, &mut out, em)?;
-                    // CRC and length behind the stream (RFC 1952 §2.3.1).
+                    // CRC and length after the stream (RFC 1952 §2.3.1).
                     out.end = if out.end == StreamEnd::Clean && input.len() < out.used + 8 {
                         StreamEnd::Broken
                     } else {
@@ -287,7 +289,7 @@ fn zstd(input: &[u8], out: &mut Decompressed<'_>, em: &mut Emitter<'_, '_>) -> R
     })
 }
 
-/// Runs `step` until its stream ends, is cut off, or a limit is reached.
+/// Calls `step` until its stream ends or is truncated, or a limit is reached.
 fn drive(
     input: &[u8],
     out: &mut Decompressed<'_>,
@@ -380,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn every_coding_with_the_media_type_within() {
+    fn every_coding_keeps_the_media_type() {
         for (coding, body, tag) in [
             ("gzip", gzip(JSON), "gzip"),
             ("X-GZIP", gzip(JSON), "gzip"),
@@ -412,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn flaws_keep_what_came_out() {
+    fn output_before_an_error_is_kept() {
         let long: Vec<u8> = (0..40_000u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
         for (coding, whole) in
             [("gzip", gzip(&long)), ("deflate", zlib(&long)), ("br", brotli(&long)), ("zstd", zstd(&long))]
@@ -424,7 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn a_false_declaration_hides_nothing() {
+    fn a_wrong_declaration_hides_nothing() {
         for coding in ["gzip", "br", "deflate", "zstd", "compress", "identity", "x-unknown"] {
             let parsed = coded(coding, JSON);
             assert!(
@@ -436,7 +438,7 @@ mod tests {
     }
 
     #[test]
-    fn trailing_bytes_and_members_are_read() {
+    fn trailing_bytes_and_members_are_emitted() {
         let mut body = gzip(b"first ");
         body.extend(gzip(b"second"));
         body.extend(b"<script>");

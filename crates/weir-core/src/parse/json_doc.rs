@@ -1,10 +1,10 @@
 //! JSON (RFC 8259) at `[json_doc]`: members at `[hash,name]`, elements at `[array,i]`. Duplicate names stay separate.
 //!
-//! One streaming pass that never builds a tree of values and never recurses. Text that is not strict JSON (comments,
-//! single quotes, trailing commas or garbage) gives the strings that can be found in it, and stays uncovered.
+//! One streaming pass without a tree of values and without recursion. If the text is not strict JSON (comments, single
+//! quotes, trailing commas or garbage), the strings found in it are emitted, and the text itself is inspected too.
 
 use super::{Applicability, Candidate, Emitter, ParseError, Parsed};
-use crate::model::{AnomalyKind, Chars, ParserSet, Segment, SkipReason, Stop, Tag};
+use crate::model::{AnomalyKind, ByteClasses, ParserSet, Segment, SkipReason, Stop, Tag};
 use crate::normalize::json_text::{Lexer, Token, unescape};
 
 /// Media types of one JSON text.
@@ -17,17 +17,17 @@ const MEDIA_LINES: &[&str] = &[
     "application/x-jsonlines",
     "application/json-seq",
 ];
-/// Longest number that carries nothing but a number.
+/// Longest number that is not emitted, because it carries no syntax.
 const MAX_PLAIN_NUMBER: usize = 32;
-/// Names of an object that are compared pairwise; more are sorted.
+/// Up to this many names of an object are compared pairwise; more are sorted.
 const FEW_NAMES: usize = 8;
 
-/// Declared by a JSON media type, or starting like an object, an array or a string.
+/// Values declared by a JSON media type, or beginning like an object, an array or a string.
 pub fn applicability(value: &Candidate<'_>) -> Applicability {
     if value.is_declared(ParserSet::JSON_DOC) || value.is_media(MEDIA) || value.is_media(MEDIA_LINES) {
         return Applicability::Declared;
     }
-    if !value.chars.meets(Chars::LBRACE.with(Chars::LBRACKET).with(Chars::DQUOTE)) {
+    if !value.classes.intersects(ByteClasses::LBRACE.with(ByteClasses::LBRACKET).with(ByteClasses::DQUOTE)) {
         return Applicability::No;
     }
     let text = value.bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(value.bytes);
@@ -48,16 +48,15 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed
         documents: 0,
         broken: false,
         scalar: false,
-        deep: 0,
         too_deep: false,
     };
     while let Some(token) = lexer.next() {
         if walker.frames.is_empty() && walker.documents == 1 && walker.scalar && !declared {
-            // A text in quotes with something behind it is prose, not JSON.
+            // A quoted text followed by something else is prose, not JSON.
             return Err(ParseError::NotApplicable);
         }
         walker.token(token)?;
-        // What comes behind a name or a value nearly always, without another token.
+        // A colon nearly always follows a name, and a comma a value: consume them without another token.
         match walker.frames.last_mut() {
             Some(frame) if frame.key.is_some() && !frame.colon => frame.colon = lexer.next_is(b':'),
             Some(frame) if frame.after_value && lexer.next_is(b',') => walker.comma(),
@@ -69,7 +68,7 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed
         walker.close();
     }
     let several = walker.documents != 1 && !value.is_media(MEDIA_LINES);
-    // Lines of JSON without a declaration are read; one JSON text is what a JSON media type promises.
+    // Several JSON texts in a row are accepted, except under a media type of exactly one JSON text.
     let garbage = several && (walker.documents == 0 || value.is_media(MEDIA));
     let (scalar, too_deep) = (walker.scalar, walker.too_deep);
     if lexer.broken || walker.broken || unclosed || garbage {
@@ -85,19 +84,19 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed
 /// An open object or array.
 struct Frame<'a> {
     object: bool,
-    /// Whether the walk went a step down for it; not so for a document or past the depth limit.
+    /// Whether the current point moved down for it. It does not for a document, nor past the depth limit.
     entered: bool,
-    /// Elements seen.
+    /// Elements read.
     index: u32,
-    /// The name of the member whose value comes.
+    /// The name of the member whose value comes next.
     key: Option<&'a [u8]>,
-    /// Whether the colon behind that name was seen.
+    /// Whether the colon after that name was read.
     colon: bool,
-    /// Whether a value was seen since the last comma.
+    /// Whether a value was read since the last comma.
     after_value: bool,
     /// Whether the last token was a comma.
     comma: bool,
-    /// Where its names begin.
+    /// Index of its first name in [`Walker::names`].
     names: usize,
 }
 
@@ -108,10 +107,8 @@ struct Walker<'w, 'x, 'a> {
     names: Vec<&'a [u8]>,
     documents: u32,
     broken: bool,
-    /// Whether a document was no object or array.
+    /// Whether a document was neither an object nor an array.
     scalar: bool,
-    /// Steps that the depth limit denied.
-    deep: usize,
     too_deep: bool,
 }
 
@@ -151,7 +148,7 @@ impl<'a> Walker<'_, '_, 'a> {
                 self.scalar(Some(text))
             }
             Token::Number(_) | Token::Constant => self.scalar(None),
-            // What is behind the flaw is still read, for readers that do.
+            // Parsing goes on after the error, because lenient backends do so too.
             Token::Word(word) => {
                 self.broken = true;
                 if self.frames.last().is_some_and(|frame| frame.object && !frame.colon) {
@@ -164,7 +161,7 @@ impl<'a> Walker<'_, '_, 'a> {
     }
 
     fn decode(&mut self, text: &[u8]) -> Result<&'a [u8], Stop> {
-        // No escape is shorter than what it stands for.
+        // No escape is shorter than the text that it encodes.
         self.em.charge_decoded(text.len())?;
         let mut out = bumpalo::collections::Vec::with_capacity_in(text.len(), self.em.bump);
         self.broken |= !unescape(text, |piece| out.extend_from_slice_copy(piece));
@@ -190,7 +187,7 @@ impl<'a> Walker<'_, '_, 'a> {
         self.em.name(Tag::HashName, name)
     }
 
-    /// The step to the value that comes now; none for a document of its own.
+    /// The step to the next value; `None` if it is a document.
     fn step(&mut self) -> Option<Segment<'a>> {
         let Some(frame) = self.frames.last_mut() else {
             self.documents += 1;
@@ -223,12 +220,11 @@ impl<'a> Walker<'_, '_, 'a> {
                 self.em.enter(segment)?;
                 entered = true;
             } else {
-                // Deeper strings are emitted at the deepest point allowed, and the text itself is looked at.
+                // Deeper strings are emitted at the deepest point allowed, and the text itself is inspected.
                 if !self.too_deep {
                     self.em.skip(SkipReason::DepthLimit);
                 }
                 self.too_deep = true;
-                self.deep += 1;
                 self.em.budget.spend(1)?;
             }
         }
@@ -288,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn text_that_only_lenient_readers_accept_is_read_and_stays_uncovered() {
+    fn text_that_only_lenient_parsers_accept_is_emitted_and_stays_inspected() {
         for text in [
             r#"{"q":"evil",}"#,
             r#"{'q':'evil'}"#,
@@ -310,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn duplicate_names_stay_apart_and_are_odd() {
+    fn duplicate_names_stay_separate_and_are_an_anomaly() {
         let parsed = json(r#"{"a":"one","a":"two"}"#);
         parsed.has("[post][json_doc][hash,'a']", "one");
         parsed.has("[post][json_doc][hash,'a']", "two");
@@ -321,13 +317,13 @@ mod tests {
     }
 
     #[test]
-    fn the_library_s_name_for_numbers_is_no_hiding_place() {
+    fn the_private_number_name_of_serde_json_is_an_ordinary_name() {
         let parsed = json(r#"{"$serde_json::private::Number":"evil"}"#);
         parsed.has("[post][json_doc][hash,'$serde_json::private::Number']", "evil");
     }
 
     #[test]
-    fn deep_nesting_is_reported_and_still_read() {
+    fn deep_nesting_is_reported_and_strings_are_still_emitted() {
         for depth in [1_000, 100_000] {
             let text = format!("{}\"evil\"{}", "[".repeat(depth), "]".repeat(depth));
             let parsed = json(&text);
@@ -338,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn several_documents() {
+    fn several_documents_are_read() {
         let lines = b"{\"a\":\"x\"}\n{\"a\":\"y\"}\n";
         for (media, covered, odd) in
             [("application/x-ndjson", true, false), ("text/plain", true, false), ("application/json", false, true)]
@@ -366,7 +362,7 @@ mod tests {
         }
 
         #[test]
-        fn strictness_is_that_of_serde_json(text in r#"[\[\]{}:,"a0.e\-]{0,12}"#) {
+        fn accepts_as_strict_what_serde_json_accepts(text in r#"[\[\]{}:,"a0.e\-]{0,12}"#) {
             let strict = serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok();
             prop_assert_eq!(!json(&text).anomalies.contains(&"bad_json"), strict || text.is_empty(), "{}", text);
         }

@@ -1,24 +1,25 @@
 //! JSON Web Tokens (RFC 7519) at `[jwt]`: header and payload decoded, then read as JSON.
 
 use super::{Applicability, Candidate, Emitter, ParseError, Parsed};
-use crate::model::{Chars, Hint, ParserSet, Segment, Tag};
+use crate::model::{ByteClasses, Hint, ParserSet, Segment, Tag};
 use crate::normalize::base64;
 
-/// Words that may stand before a token.
+/// Words that may precede a token.
 const PREFIXES: &[&str] = &["bearer", "lsapi2", "mobapp2", "jwt", "token"];
-/// How a header begins: `{"` in base64.
+/// The beginning of a header: `{"` in base64.
 const BEGIN: &[u8] = b"ey";
 
-/// What tokens are made of, and what stands before them.
-pub(super) const ALPHABET: Chars = Chars::TOKEN.with(Chars::BLANK).with(Chars::EQUALS);
+/// Bytes of tokens and of the words that precede them.
+pub(super) const ALPHABET: ByteClasses = ByteClasses::TOKEN.with(ByteClasses::BLANK).with(ByteClasses::EQUALS);
 
-/// Something that begins as a token does, behind one of the known words or not.
+/// Values that begin like a token, with or without one of the known words before it.
 pub fn applicability(value: &Candidate<'_>) -> Applicability {
     if value.is_declared(ParserSet::JWT) {
         return Applicability::Declared;
     }
-    let looks =
-        value.chars.meets(Chars::DOT) && value.chars.within(ALPHABET) && split(value.bytes).1.starts_with(BEGIN);
+    let looks = value.classes.intersects(ByteClasses::DOT)
+        && value.classes.within(ALPHABET)
+        && split(value.bytes).1.starts_with(BEGIN);
     Applicability::sniffed(looks)
 }
 
@@ -33,7 +34,8 @@ fn split(bytes: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
-/// Emits prefix, header and payload. The signature is opaque; so is all but the header of an encrypted token (RFC 7516).
+/// Emits prefix, header and payload. The signature is opaque, and so is everything but the header of an encrypted token
+/// (RFC 7516).
 pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError> {
     em.budget.spend(value.bytes.len())?;
     let (prefix, token) = split(value.bytes);
@@ -58,7 +60,7 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed
     }
     let payload = base64::decode(payload).ok_or(ParseError::NotApplicable)?;
     emit_json(Tag::JwtPayload, &payload, em)?;
-    // Without a blank in it, the token itself has no byte that could carry anything.
+    // A token without a blank has only bytes of base64 and dots, which carry no syntax.
     Ok(if token.contains(&b' ') { Parsed::Added } else { Parsed::Covered })
 }
 
@@ -90,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_token() {
+    fn other_texts_are_not_tokens() {
         for text in [
             "eyJhbGciOiJub25lIn0",
             "eyJhbGciOiJub25lIn0.a.b.c",

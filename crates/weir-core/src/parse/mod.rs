@@ -1,10 +1,11 @@
-//! Parsers: a message becomes values at points.
+//! Parsers turn a message into values at points.
 //!
-//! [`extract::extract`] opens the message (target, headers, body) and then offers every value, those made by parsers
-//! included, to each parser of [`TABLE`] that suits it. A declared content type is a hint that adds a parser to those
-//! tried; nothing that is declared ever takes one away. Parsers know nothing of each other.
+//! [`extract::extract`] splits the message (target, headers, body) and then offers every value, including those that
+//! parsers emit, to each parser of [`TABLE`] that applies to it. A declared content type adds a parser to those tried;
+//! no declaration removes one, because attackers choose declarations too. Parsers do not call each other.
 //!
-//! To add a parser: its module, one line in [`TABLE`], a bit in [`ParserSet`] if it can be switched off.
+//! To add a parser: write its module, add an entry to [`TABLE`] and, if it can be switched off, a bit to [`ParserSet`];
+//! add a sample to the tests of this module.
 
 pub mod base64;
 pub mod benign_lookup;
@@ -36,117 +37,142 @@ pub(crate) mod testing;
 pub mod viewstate;
 pub mod xml;
 
-use crate::model::{Chars, Gate, Gates, Hint, ParserSet, gate};
+use crate::model::{ByteClassFilter, ByteClasses, FilterTable, Hint, ParserSet, byte_class_filter};
 pub use emitter::Emitter;
 pub use parser::{Applicability, Candidate, ParseError, Parsed, Parser};
 
-/// Parsers that make of a value nothing but the same value in another spelling. In a zone at which nobody looks, such as
-/// the content of an uploaded file, they are left out.
+/// Parsers that only recode a value as a whole. They are skipped in zones where no detector runs, such as the content of
+/// an uploaded file: nothing would inspect the recoded value either.
 pub const RECODINGS: ParserSet =
     ParserSet::PERCENT.with(ParserSet::HTMLJS).with(ParserSet::CHARSET).with(ParserSet::BASE64).with(ParserSet::HEX);
 
-/// Every parser of values, in the order in which they are tried: first those that take a whole body apart. Once one has
-/// covered a value only declared ones are asked, as others would but make of the whole what they make of its parts.
+/// Every parser of values, in the order in which they are tried: those that split a whole body come first. Once one has
+/// covered a value, only declared parsers are still tried: others would find in the whole what they find in its parts.
 pub static TABLE: &[Parser] = &[
-    Parser { id: ParserSet::COOKIE, gate: Gate::NEVER, applicability: cookie::applicability, run: cookie::run },
+    Parser {
+        id: ParserSet::COOKIE,
+        filter: ByteClassFilter::NEVER,
+        applicability: cookie::applicability,
+        run: cookie::run,
+    },
     Parser {
         id: ParserSet::MULTIPART,
-        gate: Gate::any(Chars::COLON),
+        filter: ByteClassFilter::any(ByteClasses::COLON),
         applicability: multipart::applicability,
         run: multipart::run,
     },
     Parser {
         id: ParserSet::FORM_URLENCODED,
-        gate: Gate::any(Chars::EQUALS),
+        filter: ByteClassFilter::any(ByteClasses::EQUALS),
         applicability: form_urlencoded::applicability,
         run: form_urlencoded::run,
     },
     Parser {
         id: ParserSet::JSON_DOC,
-        gate: Gate::any(Chars::LBRACE.with(Chars::LBRACKET).with(Chars::DQUOTE)),
+        filter: ByteClassFilter::any(ByteClasses::LBRACE.with(ByteClasses::LBRACKET).with(ByteClasses::DQUOTE)),
         applicability: json_doc::applicability,
         run: json_doc::run,
     },
     Parser {
         id: ParserSet::CHARSET,
-        gate: Gate::any(Chars::HIGH.with(Chars::CONTROL).with(Chars::PLUS)),
+        filter: ByteClassFilter::any(ByteClasses::HIGH.with(ByteClasses::CONTROL).with(ByteClasses::PLUS)),
         applicability: charset::applicability,
         run: charset::run,
     },
     Parser {
         id: ParserSet::PERCENT,
-        gate: Gate::any(Chars::PERCENT.with(Chars::PLUS)),
+        filter: ByteClassFilter::any(ByteClasses::PERCENT.with(ByteClasses::PLUS)),
         applicability: percent::applicability,
         run: percent::run,
     },
-    Parser { id: ParserSet::XML, gate: Gate::any(Chars::GT), applicability: xml::applicability, run: xml::run },
-    Parser { id: ParserSet::GQL, gate: Gate::any(Chars::RBRACE), applicability: gql::applicability, run: gql::run },
+    Parser {
+        id: ParserSet::XML,
+        filter: ByteClassFilter::any(ByteClasses::GT),
+        applicability: xml::applicability,
+        run: xml::run,
+    },
+    Parser {
+        id: ParserSet::GQL,
+        filter: ByteClassFilter::any(ByteClasses::RBRACE),
+        applicability: gql::applicability,
+        run: gql::run,
+    },
     Parser {
         id: ParserSet::JWT,
-        gate: Gate::any(Chars::DOT).only(jwt::ALPHABET),
+        filter: ByteClassFilter::any(ByteClasses::DOT).only(jwt::ALPHABET),
         applicability: jwt::applicability,
         run: jwt::run,
     },
     Parser {
         id: ParserSet::BASE64,
-        gate: Gate::any(Chars::ALPHA).only(base64::ALPHABET),
+        filter: ByteClassFilter::any(ByteClasses::ALPHA).only(base64::ALPHABET),
         applicability: base64::applicability,
         run: base64::run,
     },
     Parser {
         id: ParserSet::HEX,
-        gate: Gate::any(Chars::DIGIT).only(hex::ALPHABET),
+        filter: ByteClassFilter::any(ByteClasses::DIGIT).only(hex::ALPHABET),
         applicability: hex::applicability,
         run: hex::run,
     },
     Parser {
         id: ParserSet::GZIP,
-        gate: Gate::any(Chars::HIGH.with(Chars::CONTROL)),
+        filter: ByteClassFilter::any(ByteClasses::HIGH.with(ByteClasses::CONTROL)),
         applicability: inflate::applicability,
         run: inflate::run,
     },
     Parser {
         id: ParserSet::HTMLJS,
-        gate: Gate::any(Chars::AMP.with(Chars::BACKSLASH)),
+        filter: ByteClassFilter::any(ByteClasses::AMP.with(ByteClasses::BACKSLASH)),
         applicability: htmljs::applicability,
         run: htmljs::run,
     },
-    Parser { id: ParserSet::GRPC, gate: Gate::any(Chars::CONTROL), applicability: grpc::applicability, run: grpc::run },
-    Parser { id: ParserSet::GRPC, gate: Gate::NEVER, applicability: grpc_web::applicability, run: grpc_web::run },
+    Parser {
+        id: ParserSet::GRPC,
+        filter: ByteClassFilter::any(ByteClasses::CONTROL),
+        applicability: grpc::applicability,
+        run: grpc::run,
+    },
+    Parser {
+        id: ParserSet::GRPC,
+        filter: ByteClassFilter::NEVER,
+        applicability: grpc_web::applicability,
+        run: grpc_web::run,
+    },
     Parser {
         id: ParserSet::PROTOBUF,
-        gate: Gate::any(Chars::CONTROL),
+        filter: ByteClassFilter::any(ByteClasses::CONTROL),
         applicability: protobuf::applicability,
         run: protobuf::run,
     },
     Parser {
         id: ParserSet::MSGPACK,
-        gate: Gate::any(Chars::HIGH),
+        filter: ByteClassFilter::any(ByteClasses::HIGH),
         applicability: msgpack::applicability,
         run: msgpack::run,
     },
     Parser {
         id: ParserSet::VIEWSTATE,
-        gate: Gate::any(Chars::HIGH),
+        filter: ByteClassFilter::any(ByteClasses::HIGH),
         applicability: viewstate::applicability,
         run: viewstate::run,
     },
 ];
 
 /// The gates of [`TABLE`].
-static GATES: Gates = gate::gates!(TABLE);
+static FILTERS: FilterTable = byte_class_filter::filter_table!(TABLE);
 
 /// Parsers of [`TABLE`] that may want to try a value of these kinds of bytes, in order. All of them may want one about
 /// which something is declared.
 #[inline]
-pub fn candidates_for(chars: Chars, hint: Hint<'_>) -> impl Iterator<Item = &'static Parser> {
-    let lines = if hint == Hint::None { GATES.open(chars) } else { gate::below(TABLE.len()) };
-    gate::each(lines).map(|line| &TABLE[line])
+pub fn candidates_for(classes: ByteClasses, hint: Hint<'_>) -> impl Iterator<Item = &'static Parser> {
+    let lines = if hint == Hint::None { FILTERS.matching(classes) } else { byte_class_filter::below(TABLE.len()) };
+    byte_class_filter::each(lines).map(|line| &TABLE[line])
 }
 
 #[cfg(test)]
 mod tests {
-    use super::extract::{Options, extract};
+    use super::extract::{ParseOptions, extract};
     use super::*;
     use crate::model::{Budget, Limits, SkipReason, Tag, Zone};
     use bumpalo::Bump;
@@ -185,7 +211,7 @@ mod tests {
             let points = |off| {
                 let (bump, limits) = (Bump::new(), Limits::default());
                 let budget = Budget::new(limits.work, &|| false);
-                let options = Options { parsers_off: off, ..Options::default() };
+                let options = ParseOptions { parsers_off: off, ..ParseOptions::default() };
                 let out = extract(&message::request(raw), &options, &limits, &budget, &bump);
                 let tags = out.values.iter().flat_map(|v| out.tree.ancestors(v.point)).map(|s| s.tag.code());
                 let reached = tags.collect::<Vec<_>>().contains(tag);
@@ -200,9 +226,9 @@ mod tests {
         #[test]
         fn gates_change_no_answer(bytes in "(<!?[?]xml>|--x\r\nContent-Disposition: form-data|\\{query|eyJ|\\PC|[ -~]|\x00){0,6}", raw: Vec<u8>, tag in 0..Tag::ALL.len()) {
             for bytes in [bytes.as_bytes(), &raw] {
-                let chars = Chars::of(bytes);
-                let value = Candidate { bytes, chars, zone: Zone::BODY, tag: Tag::ALL[tag], hint: Hint::None, depth: 0, covered: false };
-                for parser in TABLE.iter().filter(|parser| !parser.gate.opens(chars)) {
+                let classes = ByteClasses::of(bytes);
+                let value = Candidate { bytes, classes, zone: Zone::BODY, tag: Tag::ALL[tag], hint: Hint::None, depth: 0, covered: false };
+                for parser in TABLE.iter().filter(|parser| !parser.filter.matches(classes)) {
                     prop_assert_eq!((parser.applicability)(&value), Applicability::No, "{:?}", parser.id);
                 }
             }

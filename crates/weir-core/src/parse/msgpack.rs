@@ -1,16 +1,16 @@
-//! MessagePack (github.com/msgpack/msgpack, spec.md) at `[msgpack]`: entries at `[hash,name]`, elements at `[array,i]`.
-//! Strings and bytes are emitted; numbers carry no syntax and are not.
+//! MessagePack (github.com/msgpack/msgpack, spec.md) at `[msgpack]`: map entries at `[hash,name]`, elements at
+//! `[array,i]`. Strings and bytes are emitted; numbers carry no syntax and are not emitted.
 
 use super::{Applicability, Candidate, Emitter, ParseError, Parsed};
-use crate::model::{AnomalyKind, Chars, Segment, SkipReason, Tag};
+use crate::model::{AnomalyKind, ByteClasses, Segment, SkipReason, Tag};
 
-/// Declared, or a binary body that opens with a map or an array.
+/// Values declared as MessagePack, and binary bodies that begin with a map or an array.
 pub fn applicability(value: &Candidate<'_>) -> Applicability {
     if value.is_media(&["application/msgpack", "application/x-msgpack", "application/vnd.msgpack", "+msgpack"]) {
         return Applicability::Declared;
     }
     let opens = matches!(value.bytes.first(), Some(0x81..=0x8f | 0x91..=0x9f | 0xdc..=0xdf));
-    Applicability::sniffed(opens && value.tag == Tag::Post && value.chars.meets(Chars::HIGH))
+    Applicability::sniffed(opens && value.tag == Tag::Post && value.classes.intersects(ByteClasses::HIGH))
 }
 
 /// Emits every string.
@@ -22,7 +22,7 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed
     while !reader.rest.is_empty() {
         let before = reader.rest.len();
         item(&mut reader, em, depth).map_err(|fail| match fail {
-            // A first byte that is no MessagePack at all, where nothing declared it.
+            // Invalid from the first item on, and not declared: it is not MessagePack.
             ParseError::Broken(_) if before == value.bytes.len() && value.hint == crate::model::Hint::None => {
                 ParseError::NotApplicable
             }
@@ -51,7 +51,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// What the next item is, its own bytes consumed up to the contents.
+/// The next item; its own bytes are consumed, the elements of an array or map are not.
 enum Item<'a> {
     Scalar,
     Text(&'a [u8]),
@@ -91,7 +91,7 @@ fn scalar<'a>(reader: &mut Reader<'a>, bytes: usize) -> Result<Item<'a>, ParseEr
     Ok(Item::Scalar)
 }
 
-/// A length of `bytes`, a type of `kind` bytes (extensions), then the contents.
+/// Reads a length of `bytes` bytes, a type of `kind` bytes (extensions), then the contents.
 fn sized<'a>(reader: &mut Reader<'a>, bytes: usize, kind: usize) -> Result<Item<'a>, ParseError> {
     let length = reader.number(bytes)?;
     reader.take(kind)?;
@@ -120,7 +120,7 @@ fn item<'a>(reader: &mut Reader<'a>, em: &mut Emitter<'_, 'a>, depth_left: usize
     }
 }
 
-/// A key and its value. A key that is no string is emitted like a value, and the value stands below an empty name.
+/// Parses a key and its value. A key that is not a string is emitted like a value, and its value is below an empty name.
 fn entry<'a>(reader: &mut Reader<'a>, em: &mut Emitter<'_, 'a>, depth_left: usize) -> Result<(), ParseError> {
     let mut peek = Reader { rest: reader.rest };
     let name = match next(&mut peek)? {
@@ -147,7 +147,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn walks_maps_and_arrays() {
+    fn emits_strings_of_maps_and_arrays() {
         // {"id": [1, "' or 1=1--"], "ok": true}
         let body = b"\x82\xa2id\x92\x01\xaa' or 1=1--\xa2ok\xc3";
         let got = run_parser(Tag::Post, body, "application/msgpack", run);
@@ -163,14 +163,14 @@ mod tests {
     }
 
     #[test]
-    fn counts_are_claims_not_allocations() {
+    fn a_huge_declared_count_allocates_nothing() {
         let got = run_parser(Tag::Post, b"\xdd\xff\xff\xff\xff\xa1x", "application/msgpack", run);
         assert_eq!(got.values[0].1, "x");
         assert_eq!(got.outcome, Err(BROKEN));
     }
 
     #[test]
-    fn nesting_is_bounded_and_told() {
+    fn nesting_is_bounded_and_reported() {
         let got = run_parser(Tag::Post, &[0x91; 500], "application/msgpack", run);
         assert_eq!((got.outcome, got.skipped), (Err(ParseError::Limit), vec![SkipReason::DepthLimit]));
     }

@@ -1,24 +1,24 @@
 //! What a parser of values is: what it is given, what it answers, and its entry in the table.
 
 use super::emitter::Emitter;
-use crate::model::{AnomalyKind, Chars, Gate, Hint, ParserSet, Stop, Tag, Zone};
+use crate::model::{AnomalyKind, ByteClassFilter, ByteClasses, Hint, ParserSet, Stop, Tag, Zone};
 
-/// What a parser may know about a value before it is run.
+/// What a parser knows about a value before it runs.
 #[derive(Clone, Copy, Debug)]
 pub struct Candidate<'a> {
-    /// The bytes.
+    /// The bytes of the value.
     pub bytes: &'a [u8],
     /// Which kinds of bytes occur.
-    pub chars: Chars,
-    /// Where in the message the value is.
+    pub classes: ByteClasses,
+    /// The part of the message that the value comes from.
     pub zone: Zone,
     /// Tag of the last step of the value's point.
     pub tag: Tag,
     /// What is declared about the value.
     pub hint: Hint<'a>,
-    /// Parsers stacked so far.
+    /// How many parsers led to the value.
     pub depth: u8,
-    /// Whether a parser has taken it apart whole, so that only what is declared is still to be tried.
+    /// Whether a parser has covered the value ([`Parsed::Covered`]), so that only declared parsers are still tried.
     pub covered: bool,
 }
 
@@ -43,50 +43,50 @@ impl<'a> Candidate<'a> {
         if let Hint::Media(media) = self.hint { Some(media) } else { None }
     }
 
-    /// Whether the message says that this parser is the right one.
+    /// Whether the value is declared to have the syntax of `parser`.
     pub fn is_declared(&self, parser: ParserSet) -> bool {
         self.hint == Hint::Parser(parser)
     }
 }
 
-/// Whether a parser wants to try a value.
+/// Whether a parser applies to a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Applicability {
-    /// It cannot be this syntax.
+    /// The value cannot have this syntax.
     No,
-    /// It looks like this syntax; when it is not, nothing happened.
+    /// The value looks like this syntax. If it is not, the attempt leaves no trace.
     Sniffed,
-    /// The message says it is; when it is not, that is an anomaly.
+    /// The value is declared to have this syntax. If it does not, that is an anomaly.
     Declared,
 }
 
 impl Applicability {
-    /// Sniffed if `yes`.
+    /// [`Applicability::Sniffed`] if `yes`, otherwise [`Applicability::No`].
     pub fn sniffed(yes: bool) -> Applicability {
         if yes { Applicability::Sniffed } else { Applicability::No }
     }
 }
 
-/// What became of a value.
+/// What a parser did with a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Parsed {
-    /// The values emitted hold all that is in the input: detectors need not look at the input itself.
+    /// The emitted values contain everything in the input, so detectors need not inspect the input itself.
     Covered,
-    /// Values were emitted, and the input itself is still worth a look.
+    /// Values were emitted, and detectors inspect the input itself too.
     Added,
 }
 
-/// Why a parser gave up.
+/// Why a parser stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ParseError {
-    /// It is not this syntax: whatever was emitted is taken back.
+    /// The value does not have this syntax. What was emitted is taken back.
     NotApplicable,
-    /// It is this syntax, but broken: what was emitted stays, the input itself is looked at too,
-    /// and the anomaly is reported where the syntax was declared.
+    /// The value has this syntax with errors. What was emitted stays, the input itself is inspected too, and the anomaly
+    /// is reported if the syntax was declared.
     Broken(AnomalyKind),
-    /// A limit of this parser: what was emitted stays; the limit has been noted by [`Emitter::skip`].
+    /// A limit of this parser was reached, and the parser has recorded it with [`Emitter::skip`]. What was emitted stays.
     Limit,
-    /// The budget or the time of the whole inspection is over.
+    /// The work budget or the time of the whole inspection is used up.
     Stop(Stop),
 }
 
@@ -96,17 +96,17 @@ impl From<Stop> for ParseError {
     }
 }
 
-/// One line of the parser table.
+/// An entry of [`super::TABLE`].
 pub struct Parser {
-    /// The bit that switches it off.
+    /// The bit that switches the parser off.
     pub id: ParserSet,
     /// Kinds of bytes without which no undeclared value suits.
     ///
     /// **Safety.** It only repeats what `suits` asks; `gates_change_no_answer` holds both together.
-    pub gate: Gate,
-    /// Cheap test of a value.
+    pub filter: ByteClassFilter,
+    /// Cheap test of whether the parser applies to a value.
     pub applicability: fn(&Candidate<'_>) -> Applicability,
-    /// The work: emits values below the current point.
+    /// Parses the value and emits what it finds below the current point.
     pub run: for<'a> fn(&Candidate<'a>, &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError>,
 }
 

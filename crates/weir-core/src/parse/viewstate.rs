@@ -1,7 +1,7 @@
 //! ASP.NET view state (`ObjectStateFormatter`, as its open source writes it) at `[viewstate]`.
 //!
-//! It arrives base64-encoded in a form field and starts with FF 01. Strings, and the payloads of binary-serialised
-//! objects, are emitted; so is what follows a signature or an unknown token, since a MAC is appended by most servers.
+//! It is sent base64-encoded in a form field and starts with FF 01. Strings and the payloads of binary-serialised objects
+//! are emitted. Whatever follows the object or an unknown token is emitted as one value: most servers append a MAC.
 
 use super::{Applicability, Candidate, Emitter, ParseError, Parsed};
 use crate::model::{Segment, SkipReason, Tag};
@@ -9,7 +9,7 @@ use crate::model::{Segment, SkipReason, Tag};
 /// The first bytes of every view state.
 const MAGIC: &[u8] = b"\xff\x01";
 
-/// Whatever starts with the magic bytes.
+/// Values that start with the magic bytes.
 pub fn applicability(value: &Candidate<'_>) -> Applicability {
     Applicability::sniffed(value.bytes.starts_with(MAGIC) && value.bytes.len() > MAGIC.len())
 }
@@ -21,7 +21,7 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed
     let mut reader = Reader { rest: &value.bytes[MAGIC.len()..] };
     let outcome = object(&mut reader, em, em.limits.binary_depth);
     match outcome {
-        // The end of the object: what is left is the signature.
+        // After the object, or after what is understood of it, the rest is emitted as it is.
         Ok(()) | Err(ParseError::NotApplicable) => {
             if !reader.rest.is_empty() {
                 em.value(reader.rest)?;
@@ -43,7 +43,7 @@ impl<'a> Reader<'a> {
         Ok(head)
     }
 
-    /// An integer of seven bits a byte, at most five bytes.
+    /// An integer of seven bits per byte, at most five bytes.
     fn number(&mut self) -> Result<usize, ParseError> {
         let mut out = 0usize;
         for at in 0..5 {
@@ -62,7 +62,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// One object. `NotApplicable` means that the reader stands where nothing more is understood.
+/// Parses one object. On `NotApplicable`, the reader is at the first byte that is not understood.
 fn object<'a>(r: &mut Reader<'a>, em: &mut Emitter<'_, 'a>, depth: usize) -> Result<(), ParseError> {
     em.budget.spend(1)?;
     let Some(depth) = depth.checked_sub(1) else {
@@ -115,12 +115,12 @@ fn tuple<'a>(
     count: usize,
 ) -> Result<(), ParseError> {
     for index in 0..count {
-        within(Segment::indexed(tag, index as u32), r, em, depth)?;
+        object_at(Segment::indexed(tag, index as u32), r, em, depth)?;
     }
     Ok(())
 }
 
-fn within<'a>(
+fn object_at<'a>(
     segment: Segment<'a>,
     r: &mut Reader<'a>,
     em: &mut Emitter<'_, 'a>,
@@ -142,8 +142,8 @@ fn strings<'a>(r: &mut Reader<'a>, em: &mut Emitter<'_, 'a>) -> Result<(), Parse
 
 fn dictionary<'a>(r: &mut Reader<'a>, em: &mut Emitter<'_, 'a>, depth: usize) -> Result<(), ParseError> {
     for index in 0..r.number()? {
-        within(Segment::indexed(Tag::ViewstateDictKey, index as u32), r, em, depth)?;
-        within(Segment::indexed(Tag::ViewstateDictValue, index as u32), r, em, depth)?;
+        object_at(Segment::indexed(Tag::ViewstateDictKey, index as u32), r, em, depth)?;
+        object_at(Segment::indexed(Tag::ViewstateDictValue, index as u32), r, em, depth)?;
     }
     Ok(())
 }
@@ -153,12 +153,13 @@ fn sparse_array<'a>(r: &mut Reader<'a>, em: &mut Emitter<'_, 'a>, depth: usize) 
     r.number()?;
     for _ in 0..r.number()? {
         let index = r.number()?;
-        within(Segment::indexed(Tag::ViewstateSparseArray, index as u32), r, em, depth)?;
+        object_at(Segment::indexed(Tag::ViewstateSparseArray, index as u32), r, em, depth)?;
     }
     Ok(())
 }
 
-/// A type: its name, emitted since gadget chains name theirs here, or the number of one named before.
+/// Parses a type: its name, which is emitted because gadget chains name their types here, or the number of a type named
+/// before.
 fn type_reference<'a>(r: &mut Reader<'a>, em: &mut Emitter<'_, 'a>) -> Result<(), ParseError> {
     match r.take(1)?[0] {
         41 | 42 => Ok(em.value(r.text()?)?),
@@ -179,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn opens_pairs_strings_and_what_follows() {
+    fn emits_pairs_strings_and_what_follows() {
         assert_eq!(
             found(b"\xff\x01\x0f\x05\x02hi\x16\x01\x1e\x03abcSIGN"),
             [
@@ -196,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn nesting_is_bounded_and_told() {
+    fn nesting_is_bounded_and_reported() {
         let body = [MAGIC, &[15u8; 400][..]].concat();
         assert_eq!(run_parser(Tag::Base64, &body, "", run).skipped, [SkipReason::DepthLimit]);
     }

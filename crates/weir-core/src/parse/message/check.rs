@@ -1,4 +1,4 @@
-//! What the parts of a message say about each other: framing (RFC 9112 §6.3), host (§3.2), repeated headers.
+//! Contradictions between the parts of a message: framing (RFC 9112 §6.3), host (§3.2), repeated headers.
 
 use crate::model::{AnomalyKind, BodyState, Message, MessageKind};
 use crate::parse::Emitter;
@@ -13,7 +13,7 @@ const METHODS: &[&[u8]] = &[
     b"UPDATE", b"UPDATEREDIRECTREF", b"VERSION-CONTROL",
 ];
 
-/// Headers of which a message has one at most; two mean that two servers may each believe another.
+/// Headers that a message may have once. If it has two, two servers may each use a different one.
 const SINGLE: &[&str] = &[
     "authorization",
     "content-disposition",
@@ -36,7 +36,7 @@ const SINGLE: &[&str] = &[
     "user-agent",
 ];
 
-/// What one pass over the headers finds.
+/// What one pass over the headers collects.
 #[derive(Default)]
 struct HeaderSummary<'a> {
     /// A bit for each entry of [`SINGLE`] that was seen.
@@ -51,9 +51,9 @@ struct HeaderSummary<'a> {
     host: &'a [u8],
 }
 
-/// Notes what is odd about `message`: what was seen when it was split, and what its parts say about each other.
+/// Reports the anomalies of `message`: those found when it was split, and contradictions between its parts.
 pub fn check(message: &Message<'_>, em: &mut Emitter<'_, '_>) {
-    message.oddities.iter().for_each(|&kind| em.anomaly(kind));
+    message.anomalies.iter().for_each(|&kind| em.anomaly(kind));
     if message.headers.len() > em.limits.headers {
         em.anomaly(AnomalyKind::TooManyHeaders);
     }
@@ -93,7 +93,7 @@ fn summarise<'a>(message: &Message<'a>) -> HeaderSummary<'a> {
     summary
 }
 
-/// Digits only: no sign, no list, no more than fit.
+/// A length of digits only: no sign, no list, no overflow.
 fn content_length(value: &[u8]) -> Option<u64> {
     if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
         return None;
@@ -109,9 +109,9 @@ fn framing(message: &Message<'_>, summary: &HeaderSummary<'_>, em: &mut Emitter<
         em.anomaly(AnomalyKind::BadContentLength);
     }
     // Only HTTP/1.1 has transfer codings (RFC 9112 §6.1, RFC 9113 §8.2.2).
-    let knows_codings = message.protocol == b"HTTP/1.1";
+    let allows_codings = message.protocol == b"HTTP/1.1";
     if summary.codings > 1
-        || (summary.codings == 1 && !(knows_codings && summary.coding.eq_ignore_ascii_case(b"chunked")))
+        || (summary.codings == 1 && !(allows_codings && summary.coding.eq_ignore_ascii_case(b"chunked")))
     {
         em.anomaly(AnomalyKind::BadTransferEncoding);
     }

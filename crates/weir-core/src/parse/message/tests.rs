@@ -9,13 +9,13 @@ fn lines(raw: &str) -> (Vec<String>, Vec<K>) {
     let mut out = vec![format!("{} {} {}", text(message.method), text(message.target), text(message.protocol))];
     out.extend(message.headers.iter().map(|h| format!("{}: {}", text(h.name), text(h.value))));
     out.push(text(message.body));
-    (out, message.oddities)
+    (out, message.anomalies)
 }
 
 #[test]
 fn splits_heads_good_and_bad() {
     const GET: &str = "GET / HTTP/1.1";
-    for (raw, want, oddities) in [
+    for (raw, want, anomalies) in [
         ("GET / HTTP/1.1\r\nHost: h\r\n\r\nbody", vec![GET, "Host: h", "body"], vec![]),
         ("\r\nGET / HTTP/1.1\r\n\r\n", vec![GET, ""], vec![]),
         ("GET / HTTP/1.1\nHost: h\n\nbody", vec![GET, "Host: h", "body"], vec![K::BareLineEnd]),
@@ -40,23 +40,23 @@ fn splits_heads_good_and_bad() {
     ] {
         let (got, odd) = lines(raw);
         assert_eq!(got, want, "{raw:?}");
-        assert_eq!(odd, oddities, "{raw:?}");
+        assert_eq!(odd, anomalies, "{raw:?}");
     }
 }
 
 #[test]
 fn splits_responses() {
     let message = response(b"HTTP/1.1 404 Not Found\r\nA: b\r\n\r\nx");
-    assert_eq!((message.status, message.body, message.oddities.len()), (404, &b"x"[..], 0));
+    assert_eq!((message.status, message.body, message.anomalies.len()), (404, &b"x"[..], 0));
     for raw in
         ["HTTP/1.1 40 x\r\n\r\n", "HTTP/1.1 +20 x\r\n\r\n", "ICY 200 OK\r\n\r\n", "\r\n\r\n", "HTTP/1.1 099\r\n\r\n"]
     {
-        assert_eq!(response(raw.as_bytes()).oddities[0], K::BadStatusLine, "{raw:?}");
+        assert_eq!(response(raw.as_bytes()).anomalies[0], K::BadStatusLine, "{raw:?}");
     }
 }
 
 #[test]
-fn parts_contradict_each_other() {
+fn contradictions_between_parts_are_anomalies() {
     for (head, kind, odd) in [
         ("Host: h\r\nContent-Length: 4", K::LengthMismatch, false),
         ("Host: h\r\nContent-Length: 5", K::LengthMismatch, true),
@@ -100,7 +100,7 @@ fn parts_contradict_each_other() {
 }
 
 #[test]
-fn an_ordinary_request_is_not_odd() {
+fn an_ordinary_request_has_no_anomalies() {
     let parsed = extract_raw(
         b"POST /a/b.php?c=d%20e HTTP/1.1\r\nHost: example.com:8080\r\nUser-Agent: x/1 (y; z)\r\nAccept: */*\r\n\
           Cookie: a=b; c=\"d\"\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 7\r\n\r\na=b&c=d",
@@ -109,7 +109,7 @@ fn an_ordinary_request_is_not_odd() {
 }
 
 #[test]
-fn many_headers_are_all_looked_at() {
+fn all_of_many_headers_are_inspected() {
     let mut raw = b"GET / HTTP/1.1\r\nHost: h\r\n".to_vec();
     for number in 0..40_000 {
         raw.extend_from_slice(format!("X-{number}: v{number}\r\n").as_bytes());
@@ -129,7 +129,7 @@ fn trailers_join_the_headers() {
     let mut message = request(b"POST / HTTP/1.1\r\nHost: h\r\n\r\n");
     append_trailers(b"X: ' or 1=1\r\nHost : g\r\n", &mut message);
     assert_eq!(message.headers.len(), 3);
-    assert_eq!(message.oddities, [K::SpaceBeforeColon]);
+    assert_eq!(message.anomalies, [K::SpaceBeforeColon]);
 }
 
 /// The message as `message/http`.
@@ -153,7 +153,7 @@ proptest! {
         extract_raw(head.as_bytes());
     }
 
-    /// Both wire forms of one request are one message, with one set of anomalies.
+    /// Both wire forms of a request give the same message with the same anomalies.
     #[test]
     fn raw_and_parts_are_equal(
         method in "[A-Zg!\u{7f}]{1,6}",
@@ -166,9 +166,9 @@ proptest! {
             headers.into_iter().map(|(n, v)| (n.into_bytes(), v.into_bytes())).collect();
         let pairs = headers.iter().map(|(n, v)| (&n[..], &v[..]));
         let parts = from_parts(method.as_bytes(), target.as_bytes(), protocol.as_bytes(), pairs, &body);
-        // A first header that begins with a blank would be a fold of nothing either way; a later one would join a value.
+        // A header that begins with a blank continues the header before it in the raw form, so the forms would differ.
         prop_assume!(headers.iter().all(|(n, _)| !n.starts_with(b" ") && !n.starts_with(b"\t")));
-        // A target that begins or ends with blanks is kept trimmed, so write it as it was given.
+        // `parts` holds the target trimmed; the raw form needs it as it was given.
         let written = Message { target: target.as_bytes(), ..parts.clone() };
         let raw = raw_of(&written, &headers);
         let whole = request(&raw);
@@ -177,7 +177,7 @@ proptest! {
         prop_assert_eq!(whole.protocol, parts.protocol);
         prop_assert_eq!(&whole.headers, &parts.headers);
         prop_assert_eq!(whole.body, parts.body);
-        let (mut a, mut b) = (whole.oddities.clone(), parts.oddities.clone());
+        let (mut a, mut b) = (whole.anomalies.clone(), parts.anomalies.clone());
         a.sort();
         b.sort();
         prop_assert_eq!(a, b);

@@ -15,7 +15,7 @@ fn one(headers: &str, content: &str) -> String {
 }
 
 #[test]
-fn an_ordinary_body_comes_apart() {
+fn an_ordinary_body_is_split_into_fields_and_files() {
     let parsed = parse(
         "--B\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\none\r\ntwo\r\n--B\r\n\
          Content-Disposition: form-data; name=\"f\"; filename=\"x.png\"\r\nContent-Type: image/png\r\nX-Odd: y\r\n\r\n\
@@ -54,9 +54,9 @@ fn brackets_in_names_are_steps() {
     }
 }
 
-/// What could be read in another way is noted, and looked at as a whole too.
+/// A body that can be read in another way is an anomaly, and is inspected as a whole too.
 #[test]
-fn broken_bodies_are_still_looked_at() {
+fn broken_bodies_are_still_inspected() {
     const FIELD: &str = "Content-Disposition: form-data; name=\"a\"";
     for (what, body, entry) in [
         ("no final boundary", format!("--B\r\n{FIELD}\r\n\r\nevil\r\n"), "[post][multipart,'a']=evil\\x0d\\x0a"),
@@ -101,7 +101,7 @@ fn boundaries_are_found_however_declared() {
 }
 
 #[test]
-fn names_given_twice_are_ambiguous() {
+fn repeated_names_are_ambiguous() {
     for headers in [
         "Content-Disposition: form-data; name=\"a\"; name=\"b\"",
         "Content-Disposition: form-data; name=\"a\"; filename=\"x.png\"; filename=\"x.php\"",
@@ -118,7 +118,7 @@ fn names_given_twice_are_ambiguous() {
 }
 
 #[test]
-fn every_reading_of_a_file_name_is_looked_at() {
+fn every_reading_of_a_file_name_is_inspected() {
     let parsed =
         parse(&one("Content-Disposition: form-data; name=\"a\"; filename=\"x.png\"; filename*=utf-8''%2e%2e%2f", ""));
     assert!(parsed.has("[post][multipart,'a'][content_disp,'filename']=../"), "{:?}", parsed.values);
@@ -126,7 +126,7 @@ fn every_reading_of_a_file_name_is_looked_at() {
 }
 
 #[test]
-fn transfer_encodings_are_undone() {
+fn transfer_encodings_are_decoded() {
     for (coding, content, entry) in [
         ("base64", "PHNjcmlwdD4=", "[post][multipart,'a'][base64]=<script>"),
         ("Quoted-Printable", "=3Cscript=3E", "[post][multipart,'a']=<script>"),
@@ -138,14 +138,14 @@ fn transfer_encodings_are_undone() {
 }
 
 #[test]
-fn preamble_and_epilogue_are_looked_at() {
+fn preamble_and_epilogue_are_inspected() {
     let parsed =
         parse(&format!("before evil1\r\n{}after evil2", one("Content-Disposition: form-data; name=\"a\"", "x")));
     assert!(parsed.has("[post]=before evil1") && parsed.has("[post]=after evil2"), "{:?}", parsed.values);
 }
 
 #[test]
-fn nested_bodies_are_opened_to_the_limit() {
+fn nested_bodies_are_parsed_up_to_the_limit() {
     let inner = "--C\r\nContent-Disposition: attachment; name=\"i\"\r\n\r\nevil\r\n--C--";
     let middle = one("Content-Disposition: form-data; name=\"o\"\r\nContent-Type: multipart/mixed; boundary=C", inner);
     let parsed = parse(&middle);
@@ -158,7 +158,7 @@ fn nested_bodies_are_opened_to_the_limit() {
 }
 
 #[test]
-fn too_many_parts_are_looked_at_as_a_whole() {
+fn too_many_parts_are_inspected_as_a_whole() {
     let body = one("Content-Disposition: form-data; name=\"a\"", "x").replace("--B--\r\n", "").repeat(5) + "evil";
     let limits = Limits { multipart_parts: 3, ..Limits::default() };
     let headers = [(&b"Content-Type"[..], MEDIA.as_bytes())];
@@ -168,9 +168,9 @@ fn too_many_parts_are_looked_at_as_a_whole() {
 }
 
 proptest! {
-    /// Whatever the body, its text is in some value that is looked at.
+    /// Whatever the body is, its text is in some inspected value.
     #[test]
-    fn nothing_is_lost(
+    fn every_part_is_inspected(
         needle in "[a-z]{6}",
         before in "(--B|--|B|\r\n|\n|:| |\"|;|name=|Content-Disposition: form-data; |filename=x|a){0,12}",
         after in "(--B--|--B|\r\n|\n|\"|;|=|a){0,8}",

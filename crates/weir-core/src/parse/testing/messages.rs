@@ -1,43 +1,43 @@
-//! What the tests of parsers share: a message in, its points, values and anomalies as text out.
+//! Helpers for the tests of parsers: they extract a whole message and give its points, values and anomalies as text.
 
 use crate::model::bytes::printable;
 use crate::model::{AnomalyKind, Budget, Limits, Message, SkipReason};
-use crate::parse::extract::{Extracted, Options, extract};
+use crate::parse::extract::{Extracted, ParseOptions, extract};
 use crate::parse::message;
 use bumpalo::Bump;
 
-/// What was extracted, as text.
+/// The result of an extraction, as text.
 #[derive(Debug, Default)]
 pub(crate) struct ExtractedMessage {
-    /// `point=value` of every value, in order; a value that is not looked at has a `-` before it.
+    /// `point=value` of every value, in order; covered values, which are not inspected, begin with `-`.
     pub values: Vec<String>,
     pub anomalies: Vec<(AnomalyKind, String)>,
     pub skipped: Vec<(SkipReason, String)>,
 }
 
 impl ExtractedMessage {
-    /// Whether there is a value `text` at `point`.
+    /// Whether there is a value `point=text`, covered or not.
     pub fn has(&self, entry: &str) -> bool {
         self.values.iter().any(|v| v.strip_prefix('-').unwrap_or(v) == entry)
     }
 
-    /// Whether detectors look at some value that holds `text`.
+    /// Whether detectors inspect some value that contains `text`.
     pub fn inspects(&self, text: &str) -> bool {
         self.values.iter().any(|v| !v.starts_with('-') && v.split_once('=').unwrap().1.contains(text))
     }
 
-    /// Whether `kind` was noted anywhere.
+    /// Whether `kind` was reported at any point.
     pub fn has_anomaly(&self, kind: AnomalyKind) -> bool {
         self.anomalies.iter().any(|(k, _)| *k == kind)
     }
 }
 
-/// Takes `message` apart under `limits`.
+/// Extracts `message` under `limits`.
 pub(crate) fn extract_message_within(message: &Message<'_>, limits: &Limits) -> ExtractedMessage {
     let bump = Bump::new();
     let never = || false;
     let budget = Budget::new(limits.work, &never);
-    let Extracted { tree, values, notes } = extract(message, &Options::default(), limits, &budget, &bump);
+    let Extracted { tree, values, notes } = extract(message, &ParseOptions::default(), limits, &budget, &bump);
     let at = |point| tree.path(point).to_string();
     ExtractedMessage {
         values: values
@@ -52,22 +52,22 @@ pub(crate) fn extract_message_within(message: &Message<'_>, limits: &Limits) -> 
     }
 }
 
-/// Takes `message` apart under the default limits.
+/// Extracts `message` under the default limits.
 pub(crate) fn extract_message(message: &Message<'_>) -> ExtractedMessage {
     extract_message_within(message, &Limits::default())
 }
 
-/// Takes a raw request apart.
+/// Extracts a raw request.
 pub(crate) fn extract_raw(raw: &[u8]) -> ExtractedMessage {
     extract_message(&message::request(raw))
 }
 
-/// A GET of `target`.
+/// Extracts a GET of `target`.
 pub(crate) fn extract_target(target: &[u8]) -> ExtractedMessage {
     extract_message(&message::from_parts(b"GET", target, b"HTTP/1.1", [(&b"Host"[..], &b"h"[..])], b""))
 }
 
-/// A POST of `body`, declared as `media`.
+/// Extracts a POST of `body`, declared as `media`.
 pub(crate) fn extract_body(media: &str, body: &[u8]) -> ExtractedMessage {
     let headers = [(&b"Host"[..], &b"h"[..]), (b"Content-Type", media.as_bytes())];
     extract_message(&message::from_parts(b"POST", b"/", b"HTTP/1.1", headers, body))

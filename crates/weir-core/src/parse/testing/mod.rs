@@ -1,27 +1,28 @@
-//! What the tests of parsers share: a body goes through the whole driver, and points are compared as text.
+//! Helpers for the tests of parsers: they run a body through the whole driver and give points as text.
 
 pub mod messages;
 
 use super::emitter::{Emitter, Notes};
-use super::extract::{Options, extract};
+use super::extract::{ParseOptions, extract};
 use super::{Candidate, ParseError, Parsed};
 use crate::model::bytes::printable;
 use crate::model::{
-    Budget, Chars, GraphqlFacts, Header, Hint, Limits, Message, PointId, PointTree, Segment, SkipReason, Tag, Zone,
+    Budget, ByteClasses, GraphqlStats, Header, Hint, Limits, Message, PointId, PointTree, Segment, SkipReason, Tag,
+    Zone,
 };
 use bumpalo::Bump;
 
-/// What came of a body.
+/// The values extracted from a body.
 #[derive(Debug, Default)]
 pub struct ParsedBody {
     /// Point, value, and whether the value is covered.
     pub values: Vec<(String, String, bool)>,
     /// Codes of the anomalies.
     pub anomalies: Vec<&'static str>,
-    /// Codes of what was skipped.
+    /// Codes of the reasons why something was skipped.
     pub skipped: Vec<&'static str>,
-    /// Measures of GraphQL documents.
-    pub graphql: Option<GraphqlFacts>,
+    /// Measurements of GraphQL documents.
+    pub graphql: Option<GraphqlStats>,
 }
 
 impl ParsedBody {
@@ -42,18 +43,18 @@ impl ParsedBody {
     }
 }
 
-/// Opens a body declared as `media`, under the default limits.
+/// Parses a body declared as `media`, under the default limits.
 pub fn parse_body(media: &str, body: &[u8]) -> ParsedBody {
     parse_body_with(&[("Content-Type", media)], body, &Limits::default())
 }
 
-/// Opens a body with `headers` under `limits`.
+/// Parses a body with `headers` under `limits`.
 pub fn parse_body_with(headers: &[(&str, &str)], body: &[u8], limits: &Limits) -> ParsedBody {
     let headers = headers.iter().map(|(n, v)| Header { name: n.as_bytes(), value: v.as_bytes() }).collect();
     let message = Message { method: b"POST", target: b"/", protocol: b"HTTP/1.1", headers, body, ..Message::default() };
     let bump = Bump::new();
     let budget = Budget::new(limits.work, &|| false);
-    let out = extract(&message, &Options::default(), limits, &budget, &bump);
+    let out = extract(&message, &ParseOptions::default(), limits, &budget, &bump);
     let show = |v: &crate::model::Value<'_>| {
         (out.tree.path(v.point).to_string(), String::from_utf8_lossy(v.bytes).into_owned(), v.covered)
     };
@@ -66,14 +67,14 @@ pub fn parse_body_with(headers: &[(&str, &str)], body: &[u8], limits: &Limits) -
     }
 }
 
-/// What a parser made of a value.
+/// What one parser did with a value.
 #[derive(Debug)]
 pub struct ParserRun {
     /// Points and printable values, in order.
     pub values: Vec<(String, String)>,
-    /// What the parser said.
+    /// What the parser returned.
     pub outcome: Result<Parsed, ParseError>,
-    /// Gaps noted.
+    /// Why something was not inspected.
     pub skipped: Vec<SkipReason>,
 }
 
@@ -104,7 +105,8 @@ pub fn run_parser(tag: Tag, bytes: &[u8], media: &str, run: Run) -> ParserRun {
         decoded_left: &mut decoded_left,
         benign: None,
     };
-    let candidate = Candidate { bytes, chars: Chars::of(bytes), zone: Zone::BODY, tag, hint, depth: 0, covered: false };
+    let candidate =
+        Candidate { bytes, classes: ByteClasses::of(bytes), zone: Zone::BODY, tag, hint, depth: 0, covered: false };
     let outcome = run(&candidate, &mut em);
     ParserRun {
         values: values.iter().map(|v| (tree.path(v.point).to_string(), printable(v.bytes, 4096))).collect(),

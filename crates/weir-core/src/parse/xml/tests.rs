@@ -6,7 +6,7 @@ fn xml(text: &str) -> ParsedBody {
 }
 
 #[test]
-fn each_name_is_a_value_once() {
+fn each_name_is_emitted_once() {
     let parsed = xml("<r><i a='1'/><i a='2'/></r>");
     let mut names: Vec<_> =
         parsed.values.iter().filter(|(p, ..)| p.ends_with("[xml_tag_name]")).map(|(_, v, _)| v).collect();
@@ -33,7 +33,7 @@ fn elements_attributes_and_the_rest_have_points() {
 }
 
 #[test]
-fn external_entities_are_shown_and_not_resolved() {
+fn external_entities_are_emitted_and_not_resolved() {
     let doc = r#"<?xml version="1.0"?><!DOCTYPE r [<!ELEMENT r ANY><!ENTITY xxe SYSTEM "file:///etc/passwd"><!ENTITY % p "a>b">]><r xmlns:xi="http://www.w3.org/2001/XInclude">&xxe;<xi:include href="file:///x"/></r>"#;
     for media in ["application/xml", "text/plain", "application/json"] {
         let parsed = parse_body(media, doc.as_bytes());
@@ -49,7 +49,7 @@ fn external_entities_are_shown_and_not_resolved() {
 }
 
 #[test]
-fn entity_bombs() {
+fn entity_bombs_are_detected() {
     let mut nested = String::from("<!DOCTYPE r [<!ENTITY a0 \"ha\">");
     (1..12).for_each(|n| nested += &format!("<!ENTITY a{n} \"{}\">", format!("&a{};", n - 1).repeat(10)));
     let reversed: String = {
@@ -69,7 +69,7 @@ fn entity_bombs() {
 }
 
 #[test]
-fn broken_documents_are_odd_where_declared_and_stay_in_view() {
+fn broken_documents_are_anomalies_where_declared_and_stay_inspected() {
     for text in [
         "<a><b></a>",
         "<a",
@@ -90,7 +90,7 @@ fn broken_documents_are_odd_where_declared_and_stay_in_view() {
 }
 
 #[test]
-fn encodings() {
+fn declared_encodings_are_decoded() {
     let text = "<?xml version='1.0' encoding='UTF-16'?><a>evil</a>";
     let little: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
     let big: Vec<u8> = [0xfe, 0xff].into_iter().chain(text.encode_utf16().flat_map(u16::to_be_bytes)).collect();
@@ -103,7 +103,7 @@ fn encodings() {
 }
 
 #[test]
-fn markup_that_browsers_run_stays_in_view() {
+fn markup_that_browsers_execute_stays_inspected() {
     for media in ["image/svg+xml", "text/html", "text/plain"] {
         assert!(!parse_body(media, b"<svg onload='alert(1)'></svg>").covered("[post]"));
     }
