@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 use std::sync::OnceLock;
-use weir_core::engine::{Plan, Scratch, inspect};
+use weir_core::engine::{InspectionOptions, Scratch, inspect};
 use weir_core::model::{Header, Message, SkipReason};
 use weir_core::normalize::VIEWS;
 use weir_core::parse::{facts, message};
@@ -21,7 +21,7 @@ thread_local! {
 
 /// Inspects, as an explanation and as a node does: what was inspected before must change nothing.
 fn judge(message: &Message<'_>) {
-    let plan = Plan { explain: true, ..Plan::default() };
+    let plan = InspectionOptions { explain: true, ..InspectionOptions::default() };
     let inspection = inspect(message, ruleset(), &plan, &mut Scratch::default(), &|| false);
     serde_json::to_string(&inspection).expect("an inspection serialises");
     if inspection.not_inspected.iter().any(|gap| gap.reason == SkipReason::WorkLimit) {
@@ -29,7 +29,7 @@ fn judge(message: &Message<'_>) {
         return;
     }
     for _ in 0..3 {
-        let again = USED.with_borrow_mut(|used| inspect(message, ruleset(), &Plan::default(), used, &|| false));
+        let again = USED.with_borrow_mut(|used| inspect(message, ruleset(), &InspectionOptions::default(), used, &|| false));
         assert_eq!(again.findings, inspection.findings);
         assert_eq!((&again.anomalies, &again.not_inspected), (&inspection.anomalies, &inspection.not_inspected));
         assert_eq!((again.values, &again.uploads), (inspection.values, &inspection.uploads));

@@ -2,17 +2,17 @@
 
 use super::readers::{self, Form, Sample};
 use super::rules;
-use weir_core::engine::{self, Scratch};
-use weir_core::model::bytes::printable;
-use weir_core::model::{Confidence, Inspection, Message};
-use weir_core::parse::{facts, message};
-use weir_policy::{Action, Head, Policy, PolicyDoc, Settings, Source, Verdict};
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use weir_core::engine::{self, Scratch};
+use weir_core::model::bytes::printable;
+use weir_core::model::{Confidence, Inspection, Message};
+use weir_core::parse::{facts, message};
+use weir_policy::{Action, Head, Policy, PolicyDoc, Settings, Source, Verdict};
 
 /// Arguments of `weir inspect`.
 #[derive(Debug, clap::Args)]
@@ -129,14 +129,14 @@ impl<'s> Judged<'s> {
         let plan = policy.plan(&head);
         let begin = Instant::now();
         // Explaining takes its time: the steps are worth more here than the time limit of the service.
-        let orders = engine::Plan {
+        let orders = engine::InspectionOptions {
             limits: plan.limits.clone(),
-            options: weir_core::parse::extract::Options {
+            parsing: weir_core::parse::extract::ParseOptions {
                 parsers_off: plan.parsers_off,
                 parsers_off_at: &plan.parsers_off_at,
                 ..Default::default()
             },
-            grammar_only: !plan.libdetection,
+            skip_libinjection: !plan.libdetection,
             explain: !arguments.quiet,
         };
         let inspection = match plan.bypass {

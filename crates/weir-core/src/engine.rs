@@ -1,16 +1,16 @@
 //! [`inspect`]: a message goes in, mode-blind facts come out. The one function to read first.
 
 use crate::detect::{self, Match, RuleMatch, RuleName, Subject};
+use crate::model::benign_cache::ValueContext;
 use crate::model::bytes::printable;
 use crate::model::finding::MAX_MATCHED;
-use crate::model::known::Place;
 use crate::model::{
-    Anomaly, Budget, Chars, Confidence, DecodeStep, Finding, GraphqlFacts, Hint, Inspection, Known, Limits, Message,
-    NotInspected, PointTree, SkipReason, Stop, Tag, Upload, Value, Zone,
+    Anomaly, BenignCache, Budget, ByteClasses, Confidence, DecodeStep, Finding, GraphqlStats, Hint, Inspection, Limits,
+    Message, NotInspected, PointTree, SkipReason, Stop, Tag, Upload, Value, Zone,
 };
 use crate::normalize::{PLAIN, VIEWS};
 use crate::parse::benign_lookup::BenignLookup;
-use crate::parse::extract::{Extracted, Options, ScratchBuffers, extract_with_buffers};
+use crate::parse::extract::{Extracted, ParseOptions, ScratchBuffers, extract_with_buffers};
 use crate::ruleset::{Ruleset, Seen};
 use bumpalo::Bump;
 use std::borrow::Cow;
@@ -21,15 +21,15 @@ const MAX_SHOWN: usize = 400;
 
 /// How one message is to be inspected: made by policy, obeyed here.
 #[derive(Clone, Debug, Default)]
-pub struct Plan<'p> {
+pub struct InspectionOptions<'p> {
     /// Bounds.
     pub limits: Limits,
     /// Parsers left out.
-    pub options: Options<'p>,
+    pub parsing: ParseOptions<'p>,
     /// Whether [`Inspection::steps`] is filled.
     pub explain: bool,
     /// Whether libinjection is left out ([`detect::LIBINJECTION_DETECTORS`]).
-    pub grammar_only: bool,
+    pub skip_libinjection: bool,
 }
 
 /// Memory of an inspection, kept between inspections so that a small request allocates next to nothing.
@@ -37,7 +37,7 @@ pub struct Plan<'p> {
 pub struct Scratch {
     bump: Bump,
     seen: Seen,
-    known: Known,
+    known: BenignCache,
     room: ScratchBuffers,
 }
 
@@ -61,18 +61,19 @@ impl Scratch {
 pub fn inspect(
     message: &Message<'_>,
     ruleset: &Ruleset,
-    plan: &Plan<'_>,
+    plan: &InspectionOptions<'_>,
     scratch: &mut Scratch,
     stop: &dyn Fn() -> bool,
 ) -> Inspection {
     scratch.reset();
     let budget = Budget::new(plan.limits.work, stop);
     let Scratch { bump, seen, known, room } = scratch;
-    known.by(ruleset.number);
+    known.reset_for(ruleset.number);
     let looked_at = detect::TABLE.iter().fold(ruleset.zones, |all, detector| all.with(detector.zones));
     // Who wants an explanation wants to see every value.
-    let benign_lookup = (!plan.explain).then_some(BenignLookup { cache: known, grammar_only: plan.grammar_only });
-    let options = Options { unscanned_zones: Zone::ALL.without(looked_at), benign: benign_lookup, ..plan.options };
+    let benign_lookup =
+        (!plan.explain).then_some(BenignLookup { cache: known, skip_libinjection: plan.skip_libinjection });
+    let options = ParseOptions { unscanned_zones: Zone::ALL.without(looked_at), benign: benign_lookup, ..plan.parsing };
     let extracted = extract_with_buffers(message, &options, &plan.limits, &budget, bump, std::mem::take(room));
     let mut found = Found::new(&extracted.tree, plan);
     for value in &extracted.values {
@@ -85,13 +86,13 @@ pub fn inspect(
             found.explain(value);
         }
         match looked {
-            Ok(Looked::Nothing) if !value.tried && value.hint == Hint::None => {
-                let place = Place {
+            Ok(Looked::Nothing) if !value.parser_reacted && value.hint == Hint::None => {
+                let place = ValueContext {
                     zone: value.zone,
                     tag: extracted.tree.segment(value.point).map(|s| s.tag),
-                    grammar_only: plan.grammar_only,
+                    skip_libinjection: plan.skip_libinjection,
                 };
-                known.learn(value.bytes, place);
+                known.insert(value.bytes, place);
             }
             Ok(_) => {}
             Err(_) => break,
@@ -122,13 +123,13 @@ fn look<'r>(
 ) -> Result<Looked, Stop> {
     found.hits.clear();
     let dropped = found.out.findings_dropped;
-    let subject = Subject::new(value.bytes, value.chars, value, tree);
+    let subject = Subject::new(value.bytes, value.classes, value, tree);
     let mut result = detect::signature::run(ruleset, &subject, PLAIN, budget, seen, &mut found.hits);
-    for detector in detect::candidates_for(value.chars, value.zone) {
+    for detector in detect::candidates_for(value.classes, value.zone) {
         if result.is_err() {
             break;
         }
-        if found.plan.grammar_only && detect::LIBINJECTION_DETECTORS.contains(&detector.name) {
+        if found.plan.skip_libinjection && detect::LIBINJECTION_DETECTORS.contains(&detector.name) {
             continue;
         }
         result = budget.spend(value.bytes.len());
@@ -147,12 +148,12 @@ fn look<'r>(
     found.settle(value, value.bytes);
     let mut placed = subject.is_location_dependent();
     for (number, kind) in VIEWS.iter().enumerate() {
-        if result.is_err() || !value.chars.meets(kind.needs) || !ruleset.views(number, value.zone) {
+        if result.is_err() || !value.classes.intersects(kind.needs) || !ruleset.views(number, value.zone) {
             continue;
         }
         result = budget.spend(value.bytes.len());
         if let Cow::Owned(bytes) = (kind.run)(value.bytes) {
-            let view = Subject::new(&bytes, Chars::of(&bytes), value, tree);
+            let view = Subject::new(&bytes, ByteClasses::of(&bytes), value, tree);
             result = result
                 .and_then(|()| detect::signature::run(ruleset, &view, 1 << number, budget, seen, &mut found.hits));
             placed |= view.is_location_dependent();
@@ -166,7 +167,7 @@ fn look<'r>(
 /// Findings of the message so far.
 struct Found<'r, 't> {
     tree: &'t PointTree<'t>,
-    plan: &'t Plan<'t>,
+    plan: &'t InspectionOptions<'t>,
     hits: Vec<RuleMatch<'r>>,
     /// Where the findings of the current value begin.
     from: usize,
@@ -174,7 +175,7 @@ struct Found<'r, 't> {
 }
 
 impl<'r, 't> Found<'r, 't> {
-    fn new(tree: &'t PointTree<'t>, plan: &'t Plan<'t>) -> Self {
+    fn new(tree: &'t PointTree<'t>, plan: &'t InspectionOptions<'t>) -> Self {
         Self { tree, plan, hits: Vec::new(), from: 0, out: Inspection::default() }
     }
 
@@ -230,12 +231,11 @@ impl<'r, 't> Found<'r, 't> {
 
     fn explain(&mut self, value: &Value<'_>) {
         let views =
-            VIEWS.iter().filter(|kind| !value.covered && value.chars.meets(kind.needs)).filter_map(|kind| match (kind
-                .run)(
-                value.bytes,
-            ) {
-                Cow::Owned(bytes) => Some((kind.name, printable(&bytes, MAX_SHOWN))),
-                Cow::Borrowed(_) => None,
+            VIEWS.iter().filter(|kind| !value.covered && value.classes.intersects(kind.needs)).filter_map(|kind| {
+                match (kind.run)(value.bytes) {
+                    Cow::Owned(bytes) => Some((kind.name, printable(&bytes, MAX_SHOWN))),
+                    Cow::Borrowed(_) => None,
+                }
             });
         self.out.steps.push(DecodeStep {
             point: self.tree.path(value.point),
@@ -257,13 +257,13 @@ impl<'r, 't> Found<'r, 't> {
             out.not_inspected.push(NotInspected { point: Default::default(), reason });
         }
         let files = extracted.values.iter().filter(|value| {
-            value.zone.meets(Zone::FILE) && self.tree.segment(value.point).is_some_and(|s| s.tag == Tag::File)
+            value.zone.intersects(Zone::FILE) && self.tree.segment(value.point).is_some_and(|s| s.tag == Tag::File)
         });
         let uploads = files.take(self.plan.limits.multipart_parts);
         out.uploads =
             uploads.map(|file| Upload { point: self.tree.path(file.point), bytes: file.bytes.len() as u64 }).collect();
         out.graphql =
-            extracted.notes.graphql.clone().map(|(facts, at)| GraphqlFacts { point: self.tree.path(at), ..facts });
+            extracted.notes.graphql.clone().map(|(facts, at)| GraphqlStats { point: self.tree.path(at), ..facts });
         out.values = extracted.values.len() as u32 + extracted.notes.benign_skipped;
         out.work = budget.spent();
         out
@@ -285,7 +285,7 @@ mod tests {
             headers: vec![Header { name: b"Host", value: b"example.com" }],
             ..Message::default()
         };
-        let got = inspect(&message, &ruleset, &Plan::default(), &mut Scratch::default(), &|| false);
+        let got = inspect(&message, &ruleset, &InspectionOptions::default(), &mut Scratch::default(), &|| false);
         assert_eq!(got.findings[0].rule.as_ref(), "ptrav.etc-passwd");
         assert!(got.findings[0].decisive);
         assert_eq!(got.findings[0].point.to_string(), "[uri]");
@@ -317,8 +317,9 @@ mod tests {
                     let header = |name: &'static [u8]| Header { name, value: text.as_bytes() };
                     let message =
                         get(vec![header(b"X-One"), header(b"User-Agent"), header(b"Referer")], body.as_bytes());
-                    let inspect =
-                        |scratch: &mut Scratch| inspect(&message, &ruleset, &Plan::default(), scratch, &|| false);
+                    let inspect = |scratch: &mut Scratch| {
+                        inspect(&message, &ruleset, &InspectionOptions::default(), scratch, &|| false)
+                    };
                     let (got, want) = (inspect(&mut used), inspect(&mut Scratch::default()));
                     assert_eq!(got.findings, want.findings, "{text:?} in round {round}: {body}");
                     assert_eq!((got.anomalies, got.not_inspected), (want.anomalies, want.not_inspected), "{text:?}");

@@ -2,7 +2,7 @@
 
 use super::*;
 use weir_core::model::{
-    Anomaly, AnomalyKind, AttackType, Confidence, Facts, Finding, Header, Inspection, Message, NotInspected, ParserSet,
+    Anomaly, AnomalyKind, AttackType, Confidence, DecodedHead, Finding, Header, Inspection, Message, NotInspected, ParserSet,
     PointPath, PointPattern, SkipReason, Upload,
 };
 use std::borrow::Cow;
@@ -44,14 +44,14 @@ impl Case {
     fn ask<T>(&self, policy: &Policy, then: impl FnOnce(&Head<'_, '_>, Plan) -> T) -> T {
         let message = Message { headers: self.headers.clone(), ..Message::default() };
         let full = format!("/{}/{}", self.path.join("/"), self.name).into_bytes();
-        let facts = Facts {
+        let facts = DecodedHead {
             method: b"POST",
             uri: Cow::Owned(full.clone()),
             host: Cow::Borrowed(self.host.as_bytes()),
             path: Cow::Owned(full),
             segments: self.path.iter().map(|s| Cow::Borrowed(s.as_bytes())).collect(),
             action_name: Cow::Borrowed(self.name.as_bytes()),
-            ..Facts::default()
+            ..DecodedHead::default()
         };
         let head = Head {
             message: &message,
@@ -452,7 +452,7 @@ rules:
   - {id: 3, type: disable_attack_type, attack_type: gql_introspection}
 ";
     let policy = with_doc(&Settings::default(), doc);
-    let facts = weir_core::model::GraphqlFacts { depth: 4, introspection: true, ..Default::default() };
+    let facts = weir_core::model::GraphqlStats { depth: 4, introspection: true, ..Default::default() };
     let case = Case { inspection: Inspection { graphql: Some(facts), ..Inspection::default() }, ..Case::default() };
     let blocked = case.verdict(&policy);
     assert_eq!((blocked.action, blocked.attacks, blocked.rules), (Action::Block, vec![AttackType::GqlDepth], vec![2]));

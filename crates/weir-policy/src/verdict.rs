@@ -5,7 +5,7 @@ use super::mode::Mode;
 use super::reply::Reply;
 use super::settings::OverlimitMode;
 use super::source::Source;
-use weir_core::model::{Anomaly, AttackType, Facts, Finding, Limits, Message, ParserSet, PointPattern};
+use weir_core::model::{Anomaly, AttackType, DecodedHead, Finding, Limits, Message, ParserSet, PointPattern};
 use serde::Serialize;
 use smallvec::SmallVec;
 use std::net::IpAddr;
@@ -17,7 +17,7 @@ pub struct Head<'h, 'a> {
     /// The message.
     pub message: &'h Message<'a>,
     /// Its head, decoded.
-    pub facts: &'h Facts<'a>,
+    pub facts: &'h DecodedHead<'a>,
     /// The client's address, if it is known.
     pub client: Option<IpAddr>,
     /// What a database says about that address.

@@ -7,7 +7,7 @@ use weir_core::engine::{self, Scratch};
 use weir_protocol::hit::HitLeg;
 use weir_core::model::{AttackType, BodyState, Inspection, Limits, Message, ParserSet, Scheme};
 use weir_protocol::hit::Hit;
-use weir_core::parse::extract::Options;
+use weir_core::parse::extract::ParseOptions;
 use weir_core::parse::{facts, message};
 use weir_policy::{
     Action, Country, CustomSignature, Head, Mode, Policy, Region, Settings, Source, SourceKinds, Verdict,
@@ -148,11 +148,11 @@ impl Judge {
         };
         let plan = self.policy.plan(&head);
         let parsers_off = if hit.leg == HitLeg::Request { plan.parsers_off } else { ParserSet::default() };
-        let orders = engine::Plan {
+        let orders = engine::InspectionOptions {
             limits: Limits::clone(&plan.limits),
-            options: Options { parsers_off, parsers_off_at: &plan.parsers_off_at, ..Options::default() },
+            parsing: ParseOptions { parsers_off, parsers_off_at: &plan.parsers_off_at, ..ParseOptions::default() },
             explain,
-            grammar_only: !plan.libdetection,
+            skip_libinjection: !plan.libdetection,
         };
         let begin = Instant::now();
         let stop = || begin.elapsed() > TIME;

@@ -59,7 +59,7 @@ fn traversal(target: &str) -> Hit {
     let judged = weir_core::engine::inspect(
         &weir_core::parse::message::request(raw.as_bytes()),
         &weir_core::ruleset::compile::compile(&weir_core::ruleset::builtin::files()).unwrap(),
-        &weir_core::engine::Plan::default(),
+        &weir_core::engine::InspectionOptions::default(),
         &mut weir_core::engine::Scratch::default(),
         &|| false,
     );

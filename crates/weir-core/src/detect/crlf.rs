@@ -1,7 +1,7 @@
 //! Header injection: a line end inside a value, then a header field or a whole response (CWE-93, CWE-113).
 
 use super::{Detector, Match, Samples, Subject, work};
-use crate::model::{AttackType, Chars, Confidence, Gate, Tag, Zone};
+use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Tag, Zone};
 
 /// The line of the table.
 pub const DETECTOR: Detector = Detector {
@@ -9,7 +9,7 @@ pub const DETECTOR: Detector = Detector {
     attack: AttackType::Crlf,
     about: "A line end followed by a header field or a status line, which would split the response or a mail",
     zones: Zone::PARAMETERS,
-    gate: GATE,
+    filter: FILTER,
     run,
     samples: Samples {
         positive: &[
@@ -60,7 +60,7 @@ const DOCUMENT_LINES: usize = 6;
 /// Bytes behind a line end that are read as a header field or status line.
 const MAX_HEAD: usize = 64;
 
-const GATE: Gate = Gate::any(Chars::NEWLINE);
+const FILTER: ByteClassFilter = ByteClassFilter::any(ByteClasses::NEWLINE);
 
 fn run(subject: &Subject<'_>) -> Option<Match> {
     // A body as a whole, or a file, holds lines by its nature, and multipart has headers of its own.

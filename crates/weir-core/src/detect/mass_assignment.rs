@@ -3,7 +3,7 @@
 //! A merge of client data into an object follows these names to the prototype that all objects share (CWE-1321).
 
 use super::{Detector, Match, Samples, Subject};
-use crate::model::{AttackType, Chars, Confidence, Gate, Key, Zone};
+use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Key, Zone};
 
 /// The detector.
 pub const DETECTOR: Detector = Detector {
@@ -11,7 +11,7 @@ pub const DETECTOR: Detector = Detector {
     attack: AttackType::MassAssignment,
     about: "A parameter or member name that leads to the prototype all objects share (CWE-1321).",
     zones: Zone::NAME,
-    gate: GATE,
+    filter: FILTER,
     run: prototype,
     samples: SAMPLES,
 };
@@ -38,10 +38,10 @@ const SAMPLES: Samples = Samples {
 };
 
 /// Names with letters: the names looked for are words.
-const GATE: Gate = Gate::any(Chars::ALPHA);
+const FILTER: ByteClassFilter = ByteClassFilter::any(ByteClasses::ALPHA);
 
 /// What stands between the steps of a name.
-const SEPARATORS: Chars = Chars::LBRACKET.with(Chars::RBRACKET).with(Chars::DOT);
+const SEPARATORS: ByteClasses = ByteClasses::LBRACKET.with(ByteClasses::RBRACKET).with(ByteClasses::DOT);
 const PROTO: &[u8] = b"__proto__";
 const PROTOTYPE: &[u8] = b"prototype";
 
@@ -49,7 +49,7 @@ const PROTOTYPE: &[u8] = b"prototype";
 fn prototype(subject: &Subject<'_>) -> Option<Match> {
     let text = subject.bytes;
     let certain = |start: usize, end: usize| Match { confidence: Confidence::High, start, end };
-    if !subject.chars.meets(SEPARATORS) {
+    if !subject.classes.intersects(SEPARATORS) {
         // Most names are one step.
         let found = text.trim_ascii() == PROTO || text == PROTOTYPE && is_below_constructor(subject);
         return found.then(|| certain(0, text.len()));
@@ -87,9 +87,17 @@ mod tests {
         let outer = tree.child(PointId::ROOT, Segment::named(Tag::Hash, b"constructor"));
         let point = tree.child(outer, Segment::plain(Tag::HashName));
         let bytes = b"prototype";
-        let chars = Chars::of(bytes);
-        let value =
-            Value { point, bytes, zone: Zone::NAME, hint: Hint::None, depth: 0, tried: false, covered: false, chars };
-        assert!(prototype(&Subject::new(bytes, chars, &value, &tree)).is_some());
+        let classes = ByteClasses::of(bytes);
+        let value = Value {
+            point,
+            bytes,
+            zone: Zone::NAME,
+            hint: Hint::None,
+            depth: 0,
+            parser_reacted: false,
+            covered: false,
+            classes,
+        };
+        assert!(prototype(&Subject::new(bytes, classes, &value, &tree)).is_some());
     }
 }

@@ -17,9 +17,10 @@ pub mod url;
 mod work;
 pub mod xss;
 
-use crate::model::gate;
+use crate::model::byte_class_filter;
 use crate::model::{
-    AttackType, Chars, Confidence, Gate, Gates, Hint, PointId, PointPattern, PointTree, Segment, Value, Zone,
+    AttackType, ByteClassFilter, ByteClasses, Confidence, FilterTable, Hint, PointId, PointPattern, PointTree, Segment,
+    Value, Zone,
 };
 use std::cell::Cell;
 
@@ -28,7 +29,7 @@ pub struct Subject<'s> {
     /// The bytes.
     pub bytes: &'s [u8],
     /// Which kinds of bytes occur.
-    pub chars: Chars,
+    pub classes: ByteClasses,
     /// The value that this is, or is a form of.
     pub value: &'s Value<'s>,
     tree: &'s PointTree<'s>,
@@ -47,8 +48,8 @@ pub struct Memo {
 
 impl<'s> Subject<'s> {
     /// `bytes`, which are `value` or a form of it.
-    pub fn new(bytes: &'s [u8], chars: Chars, value: &'s Value<'s>, tree: &'s PointTree<'s>) -> Self {
-        Self { bytes, chars, value, tree, memo: Memo::default() }
+    pub fn new(bytes: &'s [u8], classes: ByteClasses, value: &'s Value<'s>, tree: &'s PointTree<'s>) -> Self {
+        Self { bytes, classes, value, tree, memo: Memo::default() }
     }
 
     /// Whether the value sits at, or below, one of `points`; true for an empty list.
@@ -116,7 +117,7 @@ pub struct Detector {
     /// Zones in which it runs.
     pub zones: Zone,
     /// Kinds of bytes without which no value is worth running it.
-    pub gate: Gate,
+    pub filter: ByteClassFilter,
     /// The work: the first, or surest, match. Linear in the length of the subject.
     pub run: fn(&Subject<'_>) -> Option<Match>,
     /// Values that it must report and values that it must not, held by a test.
@@ -126,25 +127,25 @@ pub struct Detector {
 impl Detector {
     /// Whether it reports `text` as a parameter's value: what its samples are judged by.
     pub fn matches(&self, text: &[u8]) -> bool {
-        let chars = Chars::of(text);
+        let classes = ByteClasses::of(text);
         let value = Value {
             point: PointId::ROOT,
             bytes: text,
             zone: self.zones,
             hint: Hint::None,
             depth: 0,
-            tried: false,
+            parser_reacted: false,
             covered: false,
-            chars,
+            classes,
         };
         let tree = PointTree::new();
-        let subject = Subject::new(text, chars, &value, &tree);
+        let subject = Subject::new(text, classes, &value, &tree);
         // Those before it in the table leave what it may need.
         let before = TABLE.iter().take_while(|other| other.name != self.name);
-        for earlier in before.filter(|other| other.gate.opens(chars)) {
+        for earlier in before.filter(|other| other.filter.matches(classes)) {
             (earlier.run)(&subject);
         }
-        self.gate.opens(chars) && (self.run)(&subject).is_some()
+        self.filter.matches(classes) && (self.run)(&subject).is_some()
     }
 }
 
@@ -216,12 +217,14 @@ pub static TABLE: &[Detector] = &[
 ];
 
 /// The gates of [`TABLE`].
-static GATES: Gates = gate::gates!(TABLE);
+static FILTERS: FilterTable = byte_class_filter::filter_table!(TABLE);
 
 /// Detectors of [`TABLE`] that are worth running on a value of these kinds of bytes in `zone`, in order.
 #[inline]
-pub fn candidates_for(chars: Chars, zone: Zone) -> impl Iterator<Item = &'static Detector> {
-    gate::each(GATES.open(chars)).map(|line| &TABLE[line]).filter(move |detector| detector.zones.meets(zone))
+pub fn candidates_for(classes: ByteClasses, zone: Zone) -> impl Iterator<Item = &'static Detector> {
+    byte_class_filter::each(FILTERS.matching(classes))
+        .map(|line| &TABLE[line])
+        .filter(move |detector| detector.zones.intersects(zone))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! Query languages that clients are meant to speak (`filters[name][$eq]=x`) say so in the name around them and pass.
 
 use super::{Detector, Match, Samples, Subject};
-use crate::model::{AttackType, Chars, Confidence, Gate, Key, Zone};
+use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Key, Zone};
 
 /// The detector.
 pub const DETECTOR: Detector = Detector {
@@ -12,7 +12,7 @@ pub const DETECTOR: Detector = Detector {
     attack: AttackType::Nosqli,
     about: "A query operator of a document database as the name of a parameter or member.",
     zones: Zone::NAME,
-    gate: GATE,
+    filter: FILTER,
     run: operator_name,
     samples: SAMPLES,
 };
@@ -24,7 +24,7 @@ const SAMPLES: Samples = Samples {
 };
 
 /// Only names with a dollar sign.
-const GATE: Gate = Gate::any(Chars::DOLLAR);
+const FILTER: ByteClassFilter = ByteClassFilter::any(ByteClasses::DOLLAR);
 
 /// The operator in a parameter's or member's name.
 fn operator_name(subject: &Subject<'_>) -> Option<Match> {
@@ -92,18 +92,18 @@ mod tests {
                 let member = tree.child(body, Segment::named(Tag::Hash, above));
                 let point = tree.child(member, Segment::plain(Tag::HashName));
                 let bytes = b"$gt";
-                let chars = Chars::of(bytes);
+                let classes = ByteClasses::of(bytes);
                 let value = Value {
                     point,
                     bytes,
                     zone: Zone::NAME,
                     hint: Hint::None,
                     depth: 0,
-                    tried: false,
+                    parser_reacted: false,
                     covered: false,
-                    chars,
+                    classes,
                 };
-                operator_name(&Subject::new(bytes, chars, &value, &tree)).is_some()
+                operator_name(&Subject::new(bytes, classes, &value, &tree)).is_some()
             })
             .collect();
         assert_eq!(found, [false, true]);

@@ -4,7 +4,7 @@
 //! `../images/a.png` inside a longer text is left alone: one climb is how documents refer to their neighbours.
 
 use super::{Detector, Match, Samples, Subject};
-use crate::model::{AttackType, Chars, Confidence, Gate, Zone};
+use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Zone};
 use crate::normalize::path as view;
 
 /// The line of the table.
@@ -13,7 +13,7 @@ pub const DETECTOR: Detector = Detector {
     attack: AttackType::Ptrav,
     about: "A path that climbs out of its directory, in any spelling that a file layer accepts",
     zones: Zone::PARAMETERS,
-    gate: GATE,
+    filter: FILTER,
     run,
     samples: Samples {
         positive: &[
@@ -55,14 +55,19 @@ const CLIMBS: usize = 2;
 /// The same inside a longer text.
 const CLIMBS_IN_TEXT: usize = 4;
 
-const GATE: Gate = Gate::any(DOTS.with(Chars::DIGIT))
-    .and(Chars::SLASH.with(Chars::BACKSLASH).with(Chars::PERCENT).with(Chars::HIGH).with(Chars::DOT));
+const FILTER: ByteClassFilter = ByteClassFilter::any(DOTS.with(ByteClasses::DIGIT)).and(
+    ByteClasses::SLASH
+        .with(ByteClasses::BACKSLASH)
+        .with(ByteClasses::PERCENT)
+        .with(ByteClasses::HIGH)
+        .with(ByteClasses::DOT),
+);
 /// Dots, as they are or in disguise.
-const DOTS: Chars = Chars::DOT.with(Chars::HIGH).with(Chars::PERCENT);
+const DOTS: ByteClasses = ByteClasses::DOT.with(ByteClasses::HIGH).with(ByteClasses::PERCENT);
 
 fn run(subject: &Subject<'_>) -> Option<Match> {
     let text = subject.bytes;
-    if !may_climb(text, subject.chars) {
+    if !may_climb(text, subject.classes) {
         return None;
     }
     let path = view::run(text);
@@ -82,12 +87,14 @@ fn run(subject: &Subject<'_>) -> Option<Match> {
 ///
 /// **Safety.** Without bytes that begin an encoding, normalisation only takes bytes away and turns `\` into `/`; dots
 /// come together only where they were together before. `same_answer_as_the_slow_path` holds it.
-fn may_climb(text: &[u8], chars: Chars) -> bool {
-    const ENCODINGS: Chars = Chars::HIGH.with(Chars::PERCENT).with(Chars::CONTROL);
+fn may_climb(text: &[u8], classes: ByteClasses) -> bool {
+    const ENCODINGS: ByteClasses = ByteClasses::HIGH.with(ByteClasses::PERCENT).with(ByteClasses::CONTROL);
     let dots = || memchr::memmem::find(text, b"..").is_some();
-    let slash = chars.meets(Chars::SLASH.with(Chars::BACKSLASH)) && chars.meets(Chars::DOT);
-    let spelled = chars.holds(Chars::DIGIT.with(Chars::ALPHA)) && memchr::memmem::find(text, b"0x").is_some();
-    chars.meets(ENCODINGS) || spelled || slash && dots()
+    let slash =
+        classes.intersects(ByteClasses::SLASH.with(ByteClasses::BACKSLASH)) && classes.intersects(ByteClasses::DOT);
+    let spelled =
+        classes.contains(ByteClasses::DIGIT.with(ByteClasses::ALPHA)) && memchr::memmem::find(text, b"0x").is_some();
+    classes.intersects(ENCODINGS) || spelled || slash && dots()
 }
 
 fn has_climb(path: &[u8]) -> bool {
@@ -159,8 +166,8 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn same_answer_as_the_slow_path(text in r"(\.\./|[./\\%;]|0x2f|0X2E|%c0|é|[a0]|\x00){0,20}") {
-            let chars = Chars::of(text.as_bytes());
-            if !may_climb(text.as_bytes(), chars) {
+            let classes = ByteClasses::of(text.as_bytes());
+            if !may_climb(text.as_bytes(), classes) {
                 proptest::prop_assert!(!has_climb(&view::run(text.as_bytes())), "{:?}", text);
             }
         }

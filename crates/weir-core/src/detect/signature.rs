@@ -15,11 +15,11 @@ pub fn run<'s>(
 ) -> Result<(), Stop> {
     budget.spend(subject.bytes.len())?;
     let mut result = Ok(());
-    ruleset.candidates(subject.bytes, subject.chars, subject.value.zone, seen, |number| {
+    ruleset.candidates(subject.bytes, subject.classes, subject.value.zone, seen, |number| {
         let signature = &ruleset.signatures[number as usize];
         let applies = signature.views & view != 0
-            && signature.zones.meets(subject.value.zone)
-            && signature.needs.met(subject.chars)
+            && signature.zones.intersects(subject.value.zone)
+            && signature.needs.met(subject.classes)
             && subject.is_at(&signature.points);
         if !applies || result.is_err() {
             return;

@@ -4,7 +4,7 @@
 //! `${T(java.lang.Runtime)}` are not.
 
 use super::{Detector, Match, Samples, Subject, work};
-use crate::model::{AttackType, Chars, Confidence, Gate, Zone};
+use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Zone};
 
 /// The line of the table.
 pub const DETECTOR: Detector = Detector {
@@ -12,7 +12,7 @@ pub const DETECTOR: Detector = Detector {
     attack: AttackType::Ssti,
     about: "A template expression that computes, calls, or reaches into the template engine",
     zones: Zone::PARAMETERS.with(Zone::HEADER),
-    gate: GATE,
+    filter: FILTER,
     run,
     samples: Samples {
         positive: &[
@@ -169,8 +169,9 @@ const ENGINE_OBJECTS: &[&[u8]] = &[
     b"_context",
 ];
 
-const GATE: Gate = Gate::any(Chars::LBRACE.with(Chars::LT).with(Chars::LBRACKET).with(Chars::AT))
-    .and(Chars::RBRACE.with(Chars::GT).with(Chars::RBRACKET).with(Chars::RPAREN));
+const FILTER: ByteClassFilter =
+    ByteClassFilter::any(ByteClasses::LBRACE.with(ByteClasses::LT).with(ByteClasses::LBRACKET).with(ByteClasses::AT))
+        .and(ByteClasses::RBRACE.with(ByteClasses::GT).with(ByteClasses::RBRACKET).with(ByteClasses::RPAREN));
 
 fn run(subject: &Subject<'_>) -> Option<Match> {
     find(subject.bytes)

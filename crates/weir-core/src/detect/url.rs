@@ -5,7 +5,7 @@
 //! variants, userinfo that looks like a host, hosts written as numbers), and script to be included.
 
 use super::{Detector, Match, Samples, Subject};
-use crate::model::{AttackType, Chars, Confidence, Gate, Key, Tag, Zone};
+use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Key, Tag, Zone};
 
 /// Requests that the server is to make.
 pub const SSRF: Detector = Detector {
@@ -13,7 +13,7 @@ pub const SSRF: Detector = Detector {
     attack: AttackType::Ssrf,
     about: "A URL to an internal or disguised host, with an odd scheme, or to script that the server would include",
     zones: Zone::QUERY.with(Zone::BODY).with(Zone::COOKIE).with(Zone::NAME),
-    gate: GATE,
+    filter: FILTER,
     run: run_ssrf,
     samples: Samples {
         positive: &[
@@ -46,7 +46,7 @@ pub const REDIRECT: Detector = Detector {
     attack: AttackType::Redir,
     about: "A URL spelled so that a check takes it for local or trusted while a browser leaves the site",
     zones: Zone::QUERY.with(Zone::BODY).with(Zone::COOKIE),
-    gate: GATE,
+    filter: FILTER,
     run: run_redirect,
     samples: Samples {
         positive: &[
@@ -160,7 +160,8 @@ const WEB_SHELLS: &[&[u8]] = &[
     b"rfi",
 ];
 
-const GATE: Gate = Gate::any(Chars::SLASH.with(Chars::COLON)).and(Chars::DOT.with(Chars::DIGIT).with(Chars::ALPHA));
+const FILTER: ByteClassFilter = ByteClassFilter::any(ByteClasses::SLASH.with(ByteClasses::COLON))
+    .and(ByteClasses::DOT.with(ByteClasses::DIGIT).with(ByteClasses::ALPHA));
 
 /// A URL taken apart (WHATWG URL §4.4, as browsers forgive).
 struct Url<'t> {
@@ -205,7 +206,8 @@ fn name_of<'s>(subject: &'s Subject<'_>) -> &'s [u8] {
 fn run_ssrf(subject: &Subject<'_>) -> Option<Match> {
     let text = subject.bytes.trim_ascii();
     // A name holds the URL behind the parameter's own name where `=` is missing; a value begins with it.
-    let start = if subject.value.zone.meets(Zone::NAME) { memchr::memmem::find(text, b"http").unwrap_or(0) } else { 0 };
+    let start =
+        if subject.value.zone.intersects(Zone::NAME) { memchr::memmem::find(text, b"http").unwrap_or(0) } else { 0 };
     let url = parse(&text[start..])?;
     let end = subject.bytes.len().min(MAX_URL);
     ssrf(&url, name_of(subject)).map(|confidence| Match { confidence, start: 0, end })

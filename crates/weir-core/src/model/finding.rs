@@ -2,7 +2,7 @@
 
 use super::anomaly::Anomaly;
 use super::attack::AttackType;
-use super::graphql::GraphqlFacts;
+use super::graphql::GraphqlStats;
 use super::point::PointPath;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -168,7 +168,7 @@ pub struct Inspection {
     pub uploads: Vec<Upload>,
     /// Measures of its GraphQL documents, if it has any.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub graphql: Option<GraphqlFacts>,
+    pub graphql: Option<GraphqlStats>,
     /// Values extracted.
     pub values: u32,
     /// Work units spent.

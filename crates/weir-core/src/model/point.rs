@@ -6,7 +6,7 @@
 mod path;
 mod pattern;
 
-use super::recycle::emptied;
+use super::recycle::reuse_allocation;
 pub use path::{OwnedKey, PathItem, PointPath};
 pub use pattern::{PatternItem, PointPattern};
 
@@ -188,8 +188,8 @@ impl<'a> PointTree<'a> {
     }
 
     /// A tree with only the root, in the memory of one that is no longer needed.
-    pub fn in_memory_of(old: PointTree<'_>) -> Self {
-        let mut nodes = emptied(old.nodes);
+    pub fn reusing(old: PointTree<'_>) -> Self {
+        let mut nodes = reuse_allocation(old.nodes);
         nodes.push(ROOT);
         Self { nodes }
     }

@@ -76,7 +76,7 @@ pub struct Message<'a> {
     /// Header lines in order, duplicates kept.
     pub headers: Vec<Header<'a>>,
     /// What was odd about the head when it was split into lines.
-    pub oddities: Vec<AnomalyKind>,
+    pub anomalies: Vec<AnomalyKind>,
     /// Body bytes, transfer coding removed, content coding kept.
     pub body: &'a [u8],
     /// How much of the body this is.

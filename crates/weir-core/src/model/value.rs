@@ -1,7 +1,7 @@
 //! Values: the pieces of a message that detectors look at.
 
 use super::bits::bit_names;
-use super::chars::Chars;
+use super::byte_classes::ByteClasses;
 use super::point::PointId;
 
 bit_names! {
@@ -116,11 +116,11 @@ pub struct Value<'a> {
     /// Parsers stacked so far.
     pub depth: u8,
     /// Whether a parser had anything to do with it.
-    pub tried: bool,
+    pub parser_reacted: bool,
     /// Whether other values hold all that is in this one, so that detectors need not look at it.
     pub covered: bool,
     /// Which kinds of bytes occur in `bytes`.
-    pub chars: Chars,
+    pub classes: ByteClasses,
 }
 
 /// How many leading bytes are sampled to tell binary from text.

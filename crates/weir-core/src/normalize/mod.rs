@@ -17,7 +17,7 @@ pub mod percent;
 pub mod quoted_printable;
 pub mod shell;
 
-use crate::model::Chars;
+use crate::model::ByteClasses;
 use std::borrow::Cow;
 
 /// A normalised form of a value that detectors look at besides the value itself.
@@ -25,7 +25,7 @@ pub struct ViewKind {
     /// Name as written in a signature's `views`.
     pub name: &'static str,
     /// The view is made only of values with one of these.
-    pub needs: Chars,
+    pub needs: ByteClasses,
     /// The normalisation; `Borrowed` means nothing changed.
     pub run: fn(&[u8]) -> Cow<'_, [u8]>,
 }
@@ -34,17 +34,20 @@ pub struct ViewKind {
 pub static VIEWS: &[ViewKind] = &[
     ViewKind { name: "path", needs: PATH_MARKS, run: path::run },
     ViewKind { name: "shell", needs: SHELL_MARKS, run: shell::run },
-    ViewKind { name: "fold", needs: Chars::HIGH, run: fold::run },
+    ViewKind { name: "fold", needs: ByteClasses::HIGH, run: fold::run },
 ];
 
-const PATH_MARKS: Chars =
-    Chars::BACKSLASH.with(Chars::HIGH).with(Chars::PERCENT).with(Chars::SLASH).with(Chars::CONTROL);
-const SHELL_MARKS: Chars = Chars::BACKSLASH
-    .with(Chars::DOLLAR)
-    .with(Chars::CARET)
-    .with(Chars::QUOTE)
-    .with(Chars::DQUOTE)
-    .with(Chars::BACKTICK);
+const PATH_MARKS: ByteClasses = ByteClasses::BACKSLASH
+    .with(ByteClasses::HIGH)
+    .with(ByteClasses::PERCENT)
+    .with(ByteClasses::SLASH)
+    .with(ByteClasses::CONTROL);
+const SHELL_MARKS: ByteClasses = ByteClasses::BACKSLASH
+    .with(ByteClasses::DOLLAR)
+    .with(ByteClasses::CARET)
+    .with(ByteClasses::QUOTE)
+    .with(ByteClasses::DQUOTE)
+    .with(ByteClasses::BACKTICK);
 
 /// Bit of the value itself in a set of views.
 pub const PLAIN: u16 = 1 << 15;

@@ -6,7 +6,7 @@ use super::literal::{self, Literal};
 use super::node::{self, Place};
 use super::read::{self, Mistakes, Read};
 use super::{Needs, Ruleset, Signature};
-use crate::model::Chars;
+use crate::model::ByteClasses;
 use regex::bytes::RegexBuilder;
 use std::collections::HashMap;
 use std::fmt;
@@ -172,10 +172,10 @@ fn check_samples(
 }
 
 fn passes(signature: &Signature, required: &Required, form: &[u8]) -> bool {
-    let (lower, chars) = (form.to_ascii_lowercase(), Chars::of(form));
-    let is_in = |l: &Literal| l.needs.met(chars) && memchr::memmem::find(&lower, &l.bytes).is_some();
+    let (lower, classes) = (form.to_ascii_lowercase(), ByteClasses::of(form));
+    let is_in = |l: &Literal| l.needs.met(classes) && memchr::memmem::find(&lower, &l.bytes).is_some();
     let literal = required.as_ref().is_none_or(|set| set.iter().any(is_in));
-    literal && signature.pattern.is_match(form) && signature.needs.met(chars)
+    literal && signature.pattern.is_match(form) && signature.needs.met(classes)
 }
 
 /// A syntax error of a pattern with its position.

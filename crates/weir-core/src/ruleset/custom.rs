@@ -65,7 +65,7 @@ fn doc(id: &str, attack: AttackType, pattern: &str, points: Vec<PointPattern>) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::{Plan, Scratch, inspect};
+    use crate::engine::{InspectionOptions, Scratch, inspect};
     use crate::model::{Header, Message};
     use crate::ruleset::compile::compile_with;
 
@@ -82,7 +82,7 @@ mod tests {
         let found = |target: &'static [u8]| -> Vec<String> {
             let headers = vec![Header { name: b"x-a", value: b"Forbidden" }];
             let message = Message { method: b"GET", target, protocol: b"HTTP/1.1", headers, ..Message::default() };
-            let got = inspect(&message, &ruleset, &Plan::default(), &mut Scratch::default(), &|| false);
+            let got = inspect(&message, &ruleset, &InspectionOptions::default(), &mut Scratch::default(), &|| false);
             let mut all: Vec<_> = got.findings.iter().map(|f| format!("{} {}", f.rule, f.point)).collect();
             all.sort();
             all.dedup();

@@ -230,7 +230,7 @@ fn alternation(parts: &[Hir]) -> Info {
 #[cfg(test)]
 mod tests {
     use super::{Literal, required};
-    use crate::model::Chars;
+    use crate::model::ByteClasses;
     use proptest::prelude::*;
 
     fn hir(pattern: &str) -> regex_syntax::hir::Hir {
@@ -261,7 +261,7 @@ mod tests {
         let set = required(&hir(r"(?:^|/)(?:document\.cookie|[a-z]:\\(?:\w+\\)*(?:sam|ntds)|x?eval\s*\()")).unwrap();
         let found = |text: &str| {
             let found = set.iter().filter(|l| text.contains(std::str::from_utf8(&l.bytes).unwrap()));
-            found.map(|l| l.needs.met(Chars::of(text.as_bytes()))).collect::<Vec<_>>()
+            found.map(|l| l.needs.met(ByteClasses::of(text.as_bytes()))).collect::<Vec<_>>()
         };
         assert_eq!(found("a sample"), [false]);
         assert_eq!(found(r"c:\sam"), [true]);
@@ -280,8 +280,8 @@ mod tests {
             let Ok(regex) = regex::bytes::RegexBuilder::new(&pattern).unicode(false).build() else { return Ok(()) };
             let Some(set) = required(&hir(&pattern)) else { return Ok(()) };
             if let Some(found) = regex.find(text.as_bytes()) {
-                let chars = Chars::of(found.as_bytes());
-                let is_in = |l: &Literal| l.needs.met(chars) && memchr::memmem::find(found.as_bytes(), &l.bytes).is_some();
+                let classes = ByteClasses::of(found.as_bytes());
+                let is_in = |l: &Literal| l.needs.met(classes) && memchr::memmem::find(found.as_bytes(), &l.bytes).is_some();
                 prop_assert!(set.iter().any(is_in), "{} in {}: {:?}", pattern, text, set);
             }
         }

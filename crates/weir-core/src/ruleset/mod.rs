@@ -6,12 +6,12 @@
 //! answer; `tests` hold that against the slow path. A pattern without such literals is an error unless it says
 //! `unfiltered: true`.
 
-mod anchors;
 pub mod builtin;
 pub mod compile;
 pub mod custom;
 pub mod format;
 pub mod literal;
+mod literal_matcher;
 mod needs;
 mod node;
 mod prefilter;
@@ -20,7 +20,7 @@ mod read;
 pub use needs::Needs;
 pub use node::MAX_FILE;
 
-use crate::model::{AttackType, Chars, Confidence, PointPattern, Zone};
+use crate::model::{AttackType, ByteClasses, Confidence, PointPattern, Zone};
 use crate::normalize::{PLAIN, VIEWS};
 use regex::bytes::Regex;
 use std::borrow::Cow;
@@ -98,14 +98,14 @@ impl Ruleset {
 
     /// Whether some signature looks at view `number` of values in `zone`; otherwise there is no need to make it.
     pub fn views(&self, number: usize, zone: Zone) -> bool {
-        self.viewed[number].meets(zone)
+        self.viewed[number].intersects(zone)
     }
 
-    /// Calls `found` with the number of each signature that may match `text`, each once. `chars` are the kinds of bytes
+    /// Calls `found` with the number of each signature that may match `text`, each once. `classes` are the kinds of bytes
     /// in `text`, `zone` is where it comes from.
-    pub fn candidates(&self, text: &[u8], chars: Chars, zone: Zone, seen: &mut Seen, found: impl FnMut(u32)) {
+    pub fn candidates(&self, text: &[u8], classes: ByteClasses, zone: Zone, seen: &mut Seen, found: impl FnMut(u32)) {
         seen.clear(self.signatures.len());
-        self.prefilter.candidates(text, chars, zone, seen, found);
+        self.prefilter.candidates(text, classes, zone, seen, found);
     }
 }
 

@@ -5,35 +5,36 @@
 //! made of few kinds of bytes; for those of [`KINDS`] there are smaller sets, with only the signatures and literals
 //! that such a value can have. `same_answer_as_every_regex` in `tests/rules.rs` holds this against the slow path.
 
-use super::anchors::{Anchors, Literal};
 use super::compile::Required;
+use super::literal_matcher::{Literal, LiteralMatcher};
 use super::{Needs, Seen, Signature};
-use crate::model::{Chars, Zone};
+use crate::model::{ByteClasses, Zone};
 use std::collections::HashMap;
 
 /// What values are made of, fewest kinds first: tokens, prose and times of day, addresses and paths, anything.
-const KINDS: [Chars; 4] = [Chars::TOKEN, PROSE, PROSE.with(Chars::SLASH).with(Chars::AT), Chars::ALL];
+const KINDS: [ByteClasses; 4] =
+    [ByteClasses::TOKEN, PROSE, PROSE.with(ByteClasses::SLASH).with(ByteClasses::AT), ByteClasses::ALL];
 /// Bytes of prose without brackets and double quotes.
-const PROSE: Chars = Chars::TOKEN
-    .with(Chars::BLANK)
-    .with(Chars::COMMA)
-    .with(Chars::QUOTE)
-    .with(Chars::COLON)
-    .with(Chars::PLUS)
-    .with(Chars::BANG)
-    .with(Chars::QUESTION);
+const PROSE: ByteClasses = ByteClasses::TOKEN
+    .with(ByteClasses::BLANK)
+    .with(ByteClasses::COMMA)
+    .with(ByteClasses::QUOTE)
+    .with(ByteClasses::COLON)
+    .with(ByteClasses::PLUS)
+    .with(ByteClasses::BANG)
+    .with(ByteClasses::QUESTION);
 
 /// The literals of all signatures.
 #[derive(Debug)]
 pub struct Prefilter {
     /// Sets by what values are made of.
-    sets: [(Chars, Literals); KINDS.len()],
+    sets: [(ByteClasses, Literals); KINDS.len()],
 }
 
 /// One set.
 #[derive(Debug)]
 struct Literals {
-    anchors: Anchors,
+    anchors: LiteralMatcher,
     /// Signatures that ask for each literal, and what else they need to match by it.
     wanted_by: Vec<Vec<(u32, Needs)>>,
     /// Signatures to be tried on every value.
@@ -50,18 +51,25 @@ impl Prefilter {
 
     /// Calls `found` with the number of each signature that may match `text`, each once.
     #[inline]
-    pub(super) fn candidates(&self, text: &[u8], chars: Chars, zone: Zone, seen: &mut Seen, found: impl FnMut(u32)) {
-        let set = self.sets.iter().find(|(kinds, _)| chars.within(*kinds));
+    pub(super) fn candidates(
+        &self,
+        text: &[u8],
+        classes: ByteClasses,
+        zone: Zone,
+        seen: &mut Seen,
+        found: impl FnMut(u32),
+    ) {
+        let set = self.sets.iter().find(|(kinds, _)| classes.within(*kinds));
         let (_, literals) = set.expect("the last set is for every kind of byte");
-        if literals.zones.meets(zone) {
-            literals.candidates(text, chars, seen, found);
+        if literals.zones.intersects(zone) {
+            literals.candidates(text, classes, seen, found);
         }
     }
 }
 
 impl Literals {
     /// Those that a value made of `kinds` can have.
-    fn new(signatures: &[Signature], required: &[Required], kinds: Chars) -> Self {
+    fn new(signatures: &[Signature], required: &[Required], kinds: ByteClasses) -> Self {
         let mut by_literal: HashMap<&[u8], usize> = HashMap::new();
         let mut literals: Vec<Literal<'_>> = Vec::new();
         let mut wanted_by: Vec<Vec<(u32, Needs)>> = Vec::new();
@@ -74,25 +82,25 @@ impl Literals {
                 unfiltered.push(number);
                 continue;
             };
-            for needed in required.iter().filter(|l| l.needs.met(kinds) && Chars::of(&l.bytes).within(kinds)) {
-                let (bytes, own) = (&needed.bytes, Chars::of(&needed.bytes));
+            for needed in required.iter().filter(|l| l.needs.met(kinds) && ByteClasses::of(&l.bytes).within(kinds)) {
+                let (bytes, own) = (&needed.bytes, ByteClasses::of(&needed.bytes));
                 let at = *by_literal.entry(bytes).or_insert_with(|| {
-                    literals.push(Literal { bytes, needs: Chars::ALL });
+                    literals.push(Literal { bytes, needs: ByteClasses::ALL });
                     wanted_by.push(Vec::new());
                     literals.len() - 1
                 });
                 // What all that want it need.
-                literals[at].needs = literals[at].needs.both(needed.needs.all.with(own));
+                literals[at].needs = literals[at].needs.intersection(needed.needs.all.with(own));
                 wanted_by[at].push((number, needed.needs.clone()));
             }
         }
-        Self { anchors: Anchors::new(&literals), wanted_by, unfiltered, zones }
+        Self { anchors: LiteralMatcher::new(&literals), wanted_by, unfiltered, zones }
     }
 
-    fn candidates(&self, text: &[u8], chars: Chars, seen: &mut Seen, mut found: impl FnMut(u32)) {
-        self.anchors.find(text, chars, |literal| {
+    fn candidates(&self, text: &[u8], classes: ByteClasses, seen: &mut Seen, mut found: impl FnMut(u32)) {
+        self.anchors.find(text, classes, |literal| {
             for (signature, needs) in &self.wanted_by[literal as usize] {
-                if needs.met(chars) && seen.first(*signature) {
+                if needs.met(classes) && seen.first(*signature) {
                     found(*signature);
                 }
             }

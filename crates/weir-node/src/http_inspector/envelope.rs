@@ -190,7 +190,7 @@ mod tests {
         let json = serde_json::json!({"request": {"method": "GET", "target": "/", "headers": lines}}).to_string();
         let pieces = read(Leg::Request, json.as_bytes()).unwrap();
         let (one, other) = (message::request(raw.as_bytes()), pieces.message());
-        assert_eq!((one.headers, one.oddities), (other.headers, other.oddities));
+        assert_eq!((one.headers, one.anomalies), (other.headers, other.anomalies));
     }
 
     #[test]

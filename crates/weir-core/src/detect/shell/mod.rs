@@ -7,7 +7,7 @@
 mod commands;
 
 use super::{Detector, Match, Samples, Subject, is_document, work};
-use crate::model::{AttackType, Chars, Confidence, Gate, Zone};
+use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Zone};
 use crate::normalize::shell as noise;
 use commands::NameClass;
 use std::borrow::Cow;
@@ -18,7 +18,7 @@ pub const DETECTOR: Detector = Detector {
     attack: AttackType::Rce,
     about: "A shell command behind a separator or inside a substitution, or a command line as the whole value",
     zones: Zone::PARAMETERS,
-    gate: GATE,
+    filter: FILTER,
     run,
     samples: Samples {
         positive: &[
@@ -83,60 +83,63 @@ const MAX_LINE: usize = 384;
 /// Words behind a command among which its target is looked for.
 const TARGET_WORDS: usize = 4;
 
-const GATE: Gate = Gate::any(Chars::ALPHA).and(
-    Chars::SEMICOLON
-        .with(Chars::PIPE)
-        .with(Chars::AMP)
-        .with(Chars::BACKTICK)
-        .with(Chars::DOLLAR)
-        .with(Chars::NEWLINE)
-        .with(Chars::SLASH)
-        .with(Chars::DASH)
-        .with(Chars::LPAREN)
-        .with(Chars::LT),
+const FILTER: ByteClassFilter = ByteClassFilter::any(ByteClasses::ALPHA).and(
+    ByteClasses::SEMICOLON
+        .with(ByteClasses::PIPE)
+        .with(ByteClasses::AMP)
+        .with(ByteClasses::BACKTICK)
+        .with(ByteClasses::DOLLAR)
+        .with(ByteClasses::NEWLINE)
+        .with(ByteClasses::SLASH)
+        .with(ByteClasses::DASH)
+        .with(ByteClasses::LPAREN)
+        .with(ByteClasses::LT),
 );
 
 fn run(subject: &Subject<'_>) -> Option<Match> {
     let document = is_document(subject.bytes);
-    let plain = find(subject.bytes, subject.chars, document);
-    if plain.is_some() || !subject.chars.meets(NOISE) || is_plain_behind_noise(subject.bytes, subject.chars) {
+    let plain = find(subject.bytes, subject.classes, document);
+    if plain.is_some() || !subject.classes.intersects(NOISE) || is_plain_behind_noise(subject.bytes, subject.classes) {
         return plain;
     }
     match noise::run(subject.bytes) {
         // Positions within the cleaned text mean nothing in the value: report the value.
         Cow::Owned(clean) => {
-            find(&clean, Chars::of(&clean), document).map(|m| Match { start: 0, end: subject.bytes.len(), ..m })
+            find(&clean, ByteClasses::of(&clean), document).map(|m| Match { start: 0, end: subject.bytes.len(), ..m })
         }
         Cow::Borrowed(_) => None,
     }
 }
 
-const NOISE: Chars = Chars::QUOTE
-    .with(Chars::DQUOTE)
-    .with(Chars::BACKSLASH)
-    .with(Chars::CARET)
-    .with(Chars::DOLLAR)
-    .with(Chars::BACKTICK);
+const NOISE: ByteClasses = ByteClasses::QUOTE
+    .with(ByteClasses::DQUOTE)
+    .with(ByteClasses::BACKSLASH)
+    .with(ByteClasses::CARET)
+    .with(ByteClasses::DOLLAR)
+    .with(ByteClasses::BACKTICK);
 
 /// Bytes of which separators are made.
-const SEPARATORS: Chars =
-    Chars::SEMICOLON.with(Chars::PIPE).with(Chars::AMP).with(Chars::BACKTICK).with(Chars::NEWLINE);
+const SEPARATORS: ByteClasses = ByteClasses::SEMICOLON
+    .with(ByteClasses::PIPE)
+    .with(ByteClasses::AMP)
+    .with(ByteClasses::BACKTICK)
+    .with(ByteClasses::NEWLINE);
 
 /// Whether some separator may be in a text of these bytes.
-fn may_separate(chars: Chars) -> bool {
-    const BEFORE_PARENTHESIS: Chars = Chars::DOLLAR.with(Chars::LT).with(Chars::GT);
-    chars.meets(SEPARATORS) || chars.meets(Chars::LPAREN) && chars.meets(BEFORE_PARENTHESIS)
+fn may_separate(classes: ByteClasses) -> bool {
+    const BEFORE_PARENTHESIS: ByteClasses = ByteClasses::DOLLAR.with(ByteClasses::LT).with(ByteClasses::GT);
+    classes.intersects(SEPARATORS) || classes.intersects(ByteClasses::LPAREN) && classes.intersects(BEFORE_PARENTHESIS)
 }
 
 /// Whether a text without separators does not begin with a command once its noise is taken away.
 ///
 /// **Safety.** Cleaning only takes bytes away or makes blanks of them, so it makes no separator; what is left to find is
 /// a command at the beginning, and its name lies within the first bytes. `same_answer_as_the_slow_path` holds it.
-fn is_plain_behind_noise(text: &[u8], chars: Chars) -> bool {
+fn is_plain_behind_noise(text: &[u8], classes: ByteClasses) -> bool {
     const HEAD: usize = 256;
     // Bytes before a cut that cleaning would treat otherwise if it saw what follows: it looks no further ahead.
     const CUT: usize = 32;
-    if may_separate(chars) {
+    if may_separate(classes) {
         return false;
     }
     let head = &text[..text.len().min(HEAD)];
@@ -166,14 +169,14 @@ enum Boundary {
 }
 
 /// The first command of `text` that is accepted; in a `document` few are.
-fn find(text: &[u8], chars: Chars, document: bool) -> Option<Match> {
+fn find(text: &[u8], classes: ByteClasses, document: bool) -> Option<Match> {
     let mut at = 0;
     let mut before = Boundary::Start;
     loop {
-        if let Some(end) = command(text, chars, at, before, document) {
+        if let Some(end) = command(text, classes, at, before, document) {
             return Some(Match { confidence: Confidence::High, start: at, end });
         }
-        if !may_separate(chars) {
+        if !may_separate(classes) {
             return None;
         }
         let (next, what) = separator(text, at)?;
@@ -213,11 +216,11 @@ fn separator(text: &[u8], at: usize) -> Option<(usize, Boundary)> {
 }
 
 /// The end of the command line at `at`, if it is accepted to be one.
-fn command(text: &[u8], chars: Chars, at: usize, boundary: Boundary, document: bool) -> Option<usize> {
+fn command(text: &[u8], classes: ByteClasses, at: usize, boundary: Boundary, document: bool) -> Option<usize> {
     let start = at + text[at..].iter().take(MAX_LEAD).take_while(|b| is_lead(**b)).count();
     // No command's name begins with a digit; its path may.
     let digit = text.get(start).is_some_and(u8::is_ascii_digit);
-    if digit && !chars.meets(Chars::SLASH.with(Chars::BACKSLASH)) {
+    if digit && !classes.intersects(ByteClasses::SLASH.with(ByteClasses::BACKSLASH)) {
         return None;
     }
     let end = start + text[start..].iter().take(MAX_NAME).take_while(|b| is_word(**b)).count();
@@ -444,7 +447,7 @@ mod tests {
     fn documents_may_show_commands() {
         let text = "Install\n\n```\ncd foo && npm install\nls -la | grep x\ncurl -O example.com\n```\n\nThen run `ls` and enjoy.\n".repeat(5);
         let bytes = text.as_bytes();
-        assert_eq!(find(bytes, Chars::of(bytes), is_document(bytes)), None);
+        assert_eq!(find(bytes, ByteClasses::of(bytes), is_document(bytes)), None);
     }
 
     #[test]
@@ -465,7 +468,7 @@ mod tests {
             "$(time b ",
         ] {
             work::assert_linear(unit, 1 << 14, 100, |text| {
-                assert_eq!(find(text, Chars::of(text), false), None, "{unit}")
+                assert_eq!(find(text, ByteClasses::of(text), false), None, "{unit}")
             });
         }
     }
@@ -473,17 +476,17 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn same_answer_as_the_slow_path(text in r#"([ +"'({@!]{0,9}(id|ls|l''s|cat|c\\at|who\$@ami|cmd\.exe|sl"e"ep|it's|x)?([ "'\\^$@(0-9a-z/.-]|\$IFS|é){0,20}|[;|&`\n<]){0,2}( [a-z']{100,300})?"#) {
-            let (bytes, chars) = (text.as_bytes(), Chars::of(text.as_bytes()));
-            if is_plain_behind_noise(bytes, chars) {
-                proptest::prop_assert_eq!(find(&noise::run(bytes), Chars::of(&noise::run(bytes)), false), None);
+            let (bytes, classes) = (text.as_bytes(), ByteClasses::of(text.as_bytes()));
+            if is_plain_behind_noise(bytes, classes) {
+                proptest::prop_assert_eq!(find(&noise::run(bytes), ByteClasses::of(&noise::run(bytes)), false), None);
             }
             let always = SEPARATORS;
-            proptest::prop_assert_eq!(find(bytes, chars, false), find(bytes, chars.with(always), false));
+            proptest::prop_assert_eq!(find(bytes, classes, false), find(bytes, classes.with(always), false));
         }
 
         #[test]
         fn never_panics(text in r#"[;|&`$(){}\n idlscat/etc\\.'"^0-9-]{0,120}"#) {
-            if let Some(m) = find(text.as_bytes(), Chars::of(text.as_bytes()), false) {
+            if let Some(m) = find(text.as_bytes(), ByteClasses::of(text.as_bytes()), false) {
                 proptest::prop_assert!(m.start <= m.end && m.end <= text.len());
             }
         }

@@ -15,7 +15,7 @@ mod structure;
 mod words;
 
 use super::{Detector, Match, Samples, Subject};
-use crate::model::{AttackType, Chars, Confidence, Gate, Zone};
+use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Zone};
 use grammar::Code;
 use lex::{Context, Lexer, Token, TokenKind};
 use structure::Position;
@@ -37,8 +37,14 @@ const NEAR_END: usize = 16;
 const MAX_LIBRARY: usize = 4096;
 
 /// Bytes without which no value is injected SQL: letters, digits and the punctuation of tokens carry no syntax.
-const GATE: Gate = Gate::any(
-    Chars::ALL.without(Chars::TOKEN.with(Chars::HIGH).with(Chars::SLASH).with(Chars::COLON).with(Chars::COMMA)),
+const FILTER: ByteClassFilter = ByteClassFilter::any(
+    ByteClasses::ALL.without(
+        ByteClasses::TOKEN
+            .with(ByteClasses::HIGH)
+            .with(ByteClasses::SLASH)
+            .with(ByteClasses::COLON)
+            .with(ByteClasses::COMMA),
+    ),
 );
 
 /// The grammar's own verdict.
@@ -48,7 +54,7 @@ pub const GRAMMAR: Detector = Detector {
     about: "Injected SQL: the value, read as code in each place where a statement may hold it, adds a condition, a \
             query or a statement, or cuts the statement off.",
     zones: Zone::PARAMETERS.with(Zone::HEADER),
-    gate: GATE,
+    filter: FILTER,
     run: grammar,
     samples: GRAMMAR_SAMPLES,
 };
@@ -59,7 +65,7 @@ pub const LIBRARY: Detector = Detector {
     attack: AttackType::Sqli,
     about: "libinjection's verdict, asked where the grammar is in doubt. A signal, never the judge.",
     zones: Zone::PARAMETERS.with(Zone::HEADER),
-    gate: GATE,
+    filter: FILTER,
     run: library,
     samples: LIBRARY_SAMPLES,
 };
@@ -117,7 +123,7 @@ const LIBRARY_SAMPLES: Samples =
 
 /// The grammar's own verdict.
 fn grammar(subject: &Subject<'_>) -> Option<Match> {
-    if !prescan::may_contain_sql(subject.bytes, subject.chars) {
+    if !prescan::may_contain_sql(subject.bytes, subject.classes) {
         return None;
     }
     let found = weigh(subject);
@@ -149,11 +155,11 @@ struct BestMatch {
 
 fn weigh(subject: &Subject<'_>) -> BestMatch {
     let mut best = BestMatch::default();
-    let curly = subject.chars.meets(Chars::HIGH);
+    let curly = subject.classes.intersects(ByteClasses::HIGH);
     let contexts = [
         (Context::Plain, true),
-        (Context::Quoted(b'\''), curly || subject.chars.meets(Chars::QUOTE)),
-        (Context::Quoted(b'"'), subject.chars.meets(Chars::DQUOTE)),
+        (Context::Quoted(b'\''), curly || subject.classes.intersects(ByteClasses::QUOTE)),
+        (Context::Quoted(b'"'), subject.classes.intersects(ByteClasses::DQUOTE)),
     ];
     for (context, worth) in contexts {
         if worth && best.weight < CERTAIN {
@@ -355,18 +361,18 @@ mod tests {
     use proptest::prelude::*;
 
     fn weight(text: &[u8]) -> u8 {
-        let chars = Chars::of(text);
+        let classes = ByteClasses::of(text);
         let value = Value {
             point: PointId::ROOT,
             bytes: text,
             zone: Zone::QUERY,
             hint: Hint::None,
             depth: 0,
-            tried: false,
+            parser_reacted: false,
             covered: false,
-            chars,
+            classes,
         };
-        weigh(&Subject::new(text, chars, &value, &PointTree::new())).weight
+        weigh(&Subject::new(text, classes, &value, &PointTree::new())).weight
     }
 
     #[test]
@@ -572,14 +578,14 @@ mod tests {
 
         #[test]
         fn what_is_not_worth_reading_weighs_nothing(text in pieces()) {
-            if !prescan::may_contain_sql(text.as_bytes(), Chars::of(text.as_bytes())) {
+            if !prescan::may_contain_sql(text.as_bytes(), ByteClasses::of(text.as_bytes())) {
                 prop_assert!(weight(text.as_bytes()) < DOUBT, "{text:?}");
             }
         }
 
         #[test]
         fn the_gate_changes_no_answer(text in "[A-Za-z0-9_.:,/-]{0,40}") {
-            if !GATE.opens(Chars::of(text.as_bytes())) {
+            if !FILTER.matches(ByteClasses::of(text.as_bytes())) {
                 prop_assert!(weight(text.as_bytes()) < LIKELY);
             }
         }

@@ -8,7 +8,7 @@
 
 use super::lex::closing;
 use super::words::{Word, meaning};
-use crate::model::Chars;
+use crate::model::ByteClasses;
 
 /// What the words of a value are, as far as structures ask for it.
 #[derive(Clone, Copy, Default)]
@@ -87,22 +87,22 @@ impl WordSet {
     }
 }
 
-/// Whether the grammar may find something in `text`, whose bytes are of the kinds `chars`.
-pub fn may_contain_sql(text: &[u8], chars: Chars) -> bool {
-    const PIPES: Chars = Chars::PIPE.with(Chars::AMP);
+/// Whether the grammar may find something in `text`, whose bytes are of the kinds `classes`.
+pub fn may_contain_sql(text: &[u8], classes: ByteClasses) -> bool {
+    const PIPES: ByteClasses = ByteClasses::PIPE.with(ByteClasses::AMP);
     let words = words(text);
     words.has(WordSet::DISTINCTIVE)
         || combine(words)
-        || (chars.meets(PIPES) && text.windows(2).any(|w| w == b"||" || w == b"&&"))
-        || (chars.meets(Chars::AT) && (words.has(WordSet::STORE) || text.windows(2).any(|w| w == b"@@")))
-        || condition(words, chars)
-        || call(words, chars, text)
-        || (chars.meets(Chars::LPAREN) && chars.meets(COMPARE) && opens_literal(text))
-        || breaks(text, chars)
+        || (classes.intersects(PIPES) && text.windows(2).any(|w| w == b"||" || w == b"&&"))
+        || (classes.intersects(ByteClasses::AT) && (words.has(WordSet::STORE) || text.windows(2).any(|w| w == b"@@")))
+        || condition(words, classes)
+        || call(words, classes, text)
+        || (classes.intersects(ByteClasses::LPAREN) && classes.intersects(COMPARE) && opens_literal(text))
+        || breaks(text, classes)
 }
 
 /// Marks of which comparisons are made.
-const COMPARE: Chars = Chars::EQUALS.with(Chars::LT).with(Chars::GT);
+const COMPARE: ByteClasses = ByteClasses::EQUALS.with(ByteClasses::LT).with(ByteClasses::GT);
 
 /// Statements that several words make.
 fn combine(words: WordSet) -> bool {
@@ -114,25 +114,28 @@ fn combine(words: WordSet) -> bool {
 }
 
 /// A condition: a comparison, or a bare literal.
-fn condition(words: WordSet, chars: Chars) -> bool {
-    let compared = chars.meets(COMPARE) || words.has(WordSet::COMPARE);
+fn condition(words: WordSet, classes: ByteClasses) -> bool {
+    let compared = classes.intersects(COMPARE) || words.has(WordSet::COMPARE);
     if words.has(WordSet::LOGIC) {
-        let list = words.has(WordSet::IN) && chars.meets(Chars::LPAREN);
-        return compared || list || chars.meets(Chars::DIGIT.with(Chars::DOLLAR)) || words.has(WordSet::QUOTE);
+        let list = words.has(WordSet::IN) && classes.intersects(ByteClasses::LPAREN);
+        return compared
+            || list
+            || classes.intersects(ByteClasses::DIGIT.with(ByteClasses::DOLLAR))
+            || words.has(WordSet::QUOTE);
     }
     words.has(WordSet::IF)
-        && chars.meets(Chars::LPAREN.with(Chars::DIGIT))
-        && (compared || words.has(WordSet::IN) || chars.meets(Chars::DOLLAR))
+        && classes.intersects(ByteClasses::LPAREN.with(ByteClasses::DIGIT))
+        && (compared || words.has(WordSet::IN) || classes.intersects(ByteClasses::DOLLAR))
 }
 
 /// A call as an operand: in a condition, after a value or an operator at the beginning, or with a number in it.
-fn call(words: WordSet, chars: Chars, text: &[u8]) -> bool {
-    if !chars.meets(Chars::LPAREN) {
+fn call(words: WordSet, classes: ByteClasses, text: &[u8]) -> bool {
+    if !classes.intersects(ByteClasses::LPAREN) {
         return false;
     }
     let called = words.has(WordSet::CALL);
-    called && (words.has(WordSet::LOGIC) || chars.meets(Chars::DIGIT))
-        || (called || chars.meets(Chars::DIGIT)) && begins_with_value(text)
+    called && (words.has(WordSet::LOGIC) || classes.intersects(ByteClasses::DIGIT))
+        || (called || classes.intersects(ByteClasses::DIGIT)) && begins_with_value(text)
 }
 
 /// Whether the text may begin with an operator or a whole value, behind which code goes on.
@@ -160,9 +163,10 @@ fn opens_literal(text: &[u8]) -> bool {
 }
 
 /// Whether something stands behind the quote that a value would close that goes on with the statement around it.
-fn breaks(text: &[u8], chars: Chars) -> bool {
+fn breaks(text: &[u8], classes: ByteClasses) -> bool {
     let after = |quote: u8| closing(text, quote).is_some_and(|at| goes_on(&text[at..]));
-    (chars.meets(Chars::QUOTE.with(Chars::HIGH)) && after(b'\'')) || (chars.meets(Chars::DQUOTE) && after(b'"'))
+    (classes.intersects(ByteClasses::QUOTE.with(ByteClasses::HIGH)) && after(b'\''))
+        || (classes.intersects(ByteClasses::DQUOTE) && after(b'"'))
 }
 
 fn goes_on(rest: &[u8]) -> bool {
@@ -284,7 +288,7 @@ fn number(text: &[u8], mut at: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::may_contain_sql;
-    use crate::model::Chars;
+    use crate::model::ByteClasses;
 
     #[test]
     fn ordinary_text_ends_here() {
@@ -298,7 +302,7 @@ mod tests {
             "Don't wait for the children's party",
             "2nd of May, 10am",
         ] {
-            assert!(!may_contain_sql(text.as_bytes(), Chars::of(text.as_bytes())), "{text}");
+            assert!(!may_contain_sql(text.as_bytes(), ByteClasses::of(text.as_bytes())), "{text}");
         }
     }
 }

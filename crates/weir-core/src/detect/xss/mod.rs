@@ -8,7 +8,7 @@ mod script;
 mod tag;
 
 use super::{Detector, Match, Samples, Subject};
-use crate::model::{AttackType, Chars, Confidence, Gate, Zone};
+use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Zone};
 use crate::normalize::fold;
 
 /// The line of the table.
@@ -17,7 +17,7 @@ pub const DETECTOR: Detector = Detector {
     attack: AttackType::Xss,
     about: "Markup or script that a browser would execute when the value is shown to it",
     zones: Zone::PARAMETERS.with(Zone::HEADER),
-    gate: GATE,
+    filter: FILTER,
     run,
     samples: Samples {
         positive: &[
@@ -53,37 +53,42 @@ pub const DETECTOR: Detector = Detector {
 };
 
 /// Marks of markup and script. Their full-width forms are letters beyond ASCII.
-const GATE: Gate = Gate::any(
-    Chars::LT.with(Chars::EQUALS).with(Chars::LPAREN).with(Chars::BACKTICK).with(Chars::COLON).with(Chars::HIGH),
+const FILTER: ByteClassFilter = ByteClassFilter::any(
+    ByteClasses::LT
+        .with(ByteClasses::EQUALS)
+        .with(ByteClasses::LPAREN)
+        .with(ByteClasses::BACKTICK)
+        .with(ByteClasses::COLON)
+        .with(ByteClasses::HIGH),
 )
-.and(Chars::ALPHA.with(Chars::LPAREN).with(Chars::HIGH));
+.and(ByteClasses::ALPHA.with(ByteClasses::LPAREN).with(ByteClasses::HIGH));
 
 fn run(subject: &Subject<'_>) -> Option<Match> {
-    let found = find(subject.bytes, subject.chars);
+    let found = find(subject.bytes, subject.classes);
     if found.is_none_or(|m| m.confidence < Confidence::High)
-        && subject.chars.meets(Chars::HIGH)
+        && subject.classes.intersects(ByteClasses::HIGH)
         && let std::borrow::Cow::Owned(folded) = fold::run(subject.bytes)
     {
         // Positions within the folded text mean nothing in the value: report the value.
-        let wide = find(&folded, Chars::of(&folded)).map(|m| Match { start: 0, end: subject.bytes.len(), ..m });
+        let wide = find(&folded, ByteClasses::of(&folded)).map(|m| Match { start: 0, end: subject.bytes.len(), ..m });
         return wide.filter(|m| found.is_none_or(|narrow| m.confidence > narrow.confidence)).or(found);
     }
     found
 }
 
 /// The surest match in `text`.
-fn find(text: &[u8], chars: Chars) -> Option<Match> {
+fn find(text: &[u8], classes: ByteClasses) -> Option<Match> {
     let mut best = None;
-    if chars.meets(Chars::LT) && keep(&mut best, tag::find(text)) {
+    if classes.intersects(ByteClasses::LT) && keep(&mut best, tag::find(text)) {
         return best;
     }
-    if chars.meets(Chars::EQUALS) && keep(&mut best, attribute::outside_tag(text)) {
+    if classes.intersects(ByteClasses::EQUALS) && keep(&mut best, attribute::outside_tag(text)) {
         return best;
     }
-    if chars.meets(Chars::COLON) && keep(&mut best, script::url_in(text)) {
+    if classes.intersects(ByteClasses::COLON) && keep(&mut best, script::url_in(text)) {
         return best;
     }
-    if chars.meets(Chars::LPAREN.with(Chars::BACKTICK)) {
+    if classes.intersects(ByteClasses::LPAREN.with(ByteClasses::BACKTICK)) {
         keep(&mut best, script::find(text));
     }
     best
@@ -105,7 +110,7 @@ mod tests {
     use super::*;
 
     fn high(text: &str) -> bool {
-        find(text.as_bytes(), Chars::of(text.as_bytes())).is_some_and(|m| m.confidence == Confidence::High)
+        find(text.as_bytes(), ByteClasses::of(text.as_bytes())).is_some_and(|m| m.confidence == Confidence::High)
     }
 
     #[test]
@@ -154,7 +159,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn never_panics(text in r#"[<>/ a-z"'=`(){}\[\]:;on\\&#\x00\x0b-]{0,200}"#) {
-            if let Some(m) = find(text.as_bytes(), Chars::of(text.as_bytes())) {
+            if let Some(m) = find(text.as_bytes(), ByteClasses::of(text.as_bytes())) {
                 proptest::prop_assert!(m.start <= m.end && m.end <= text.len());
             }
         }
@@ -178,11 +183,11 @@ mod tests {
         ];
         const CALLS: &[&str] = &["alert(", "!(", "a=alert ", "'alert (", "x = alert(", "alert x`"];
         for unit in MARKUP {
-            work::assert_linear(unit, 1 << 14, 100, |text| find(text, Chars::of(text)));
+            work::assert_linear(unit, 1 << 14, 100, |text| find(text, ByteClasses::of(text)));
         }
         // Calls are looked for in texts of at most 4 KiB.
         for unit in CALLS {
-            work::assert_linear(unit, 1 << 10, 100, |text| find(text, Chars::of(text)));
+            work::assert_linear(unit, 1 << 10, 100, |text| find(text, ByteClasses::of(text)));
         }
     }
 }

@@ -41,7 +41,7 @@ impl<'l, 'o, 'a> Look<'l, 'o, 'a> {
     /// Looks at one value.
     pub fn at(&self, value: &Value<'_>, found: &mut Found) {
         // Names below a secret say what it is made of; exceptions need them.
-        let is_name = value.zone.meets(Zone::NAME);
+        let is_name = value.zone.intersects(Zone::NAME);
         if !is_name && is_secret_node(&self.extracted.tree, value.point, self.cleaner.original.sensitive) {
             if !is_masked(value.bytes) {
                 self.mask(value.point, value.bytes, found);
