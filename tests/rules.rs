@@ -6,7 +6,7 @@ use weir_core::detect::TABLE;
 use weir_core::engine::{InspectionOptions, Scratch, inspect};
 use weir_core::model::{Budget, ByteClasses, Header, Hint, Message, MessageKind, PointId, PointTree, Value, Zone};
 use weir_core::normalize::PLAIN;
-use weir_core::ruleset::{Ruleset, Seen, builtin, compile};
+use weir_core::ruleset::{Ruleset, CandidateSet, builtin, compile};
 
 fn ruleset() -> &'static Ruleset {
     static RULESET: OnceLock<Ruleset> = OnceLock::new();
@@ -122,7 +122,7 @@ fn both_ways(text: &[u8], zone: Zone) -> (Vec<String>, Vec<String>) {
     let subject = weir_core::detect::Subject::new(text, classes, &value, &tree);
     let budget = Budget::new(u64::MAX, &|| false);
     let mut hits = Vec::new();
-    weir_core::detect::signature::run(rules, &subject, PLAIN, &budget, &mut Seen::default(), &mut hits).unwrap();
+    weir_core::detect::signature::run(rules, &subject, PLAIN, &budget, &mut CandidateSet::default(), &mut hits).unwrap();
     let mut fast: Vec<_> = hits.iter().map(|hit| hit.rule.name().to_string()).collect();
     let applies = |s: &&weir_core::ruleset::Signature| {
         s.views & PLAIN != 0 && s.zones.intersects(zone) && subject.is_at(&s.points) && s.pattern.is_match(text)

@@ -8,7 +8,8 @@ use std::process::ExitCode;
 use weir_core::detect::{self, Samples};
 use weir_core::model::Confidence;
 use weir_core::model::bytes::printable;
-use weir_core::ruleset::compile::{RuleError, compile};
+use weir_core::ruleset::RuleError;
+use weir_core::ruleset::compile::compile;
 use weir_core::ruleset::format::SignatureDoc;
 use weir_core::ruleset::{Ruleset, builtin};
 

@@ -11,7 +11,7 @@ use crate::model::{
 use crate::normalize::{PLAIN, VIEWS};
 use crate::parse::benign_lookup::BenignLookup;
 use crate::parse::extract::{Extracted, ParseOptions, ScratchBuffers, extract_with_buffers};
-use crate::ruleset::{Ruleset, Seen};
+use crate::ruleset::{CandidateSet, Ruleset};
 use bumpalo::Bump;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ pub struct InspectionOptions<'p> {
 #[derive(Debug, Default)]
 pub struct Scratch {
     bump: Bump,
-    seen: Seen,
+    seen: CandidateSet,
     known: BenignCache,
     room: ScratchBuffers,
 }
@@ -68,7 +68,7 @@ pub fn inspect(
     scratch.reset();
     let budget = Budget::new(plan.limits.work, stop);
     let Scratch { bump, seen, known, room } = scratch;
-    known.reset_for(ruleset.number);
+    known.reset_for(ruleset.id);
     let looked_at = detect::TABLE.iter().fold(ruleset.zones, |all, detector| all.with(detector.zones));
     // Who wants an explanation wants to see every value.
     let benign_lookup =
@@ -118,7 +118,7 @@ fn look<'r>(
     tree: &PointTree<'_>,
     ruleset: &'r Ruleset,
     budget: &Budget<'_>,
-    seen: &mut Seen,
+    seen: &mut CandidateSet,
     found: &mut Found<'r, '_>,
 ) -> Result<Looked, Stop> {
     found.hits.clear();

@@ -3,11 +3,11 @@
 use super::lines;
 use crate::app::rule_files;
 use crate::config::Resolved;
-use weir_node::geo::{Files, Geo};
-use weir_policy::CustomSignature;
-use weir_core::ruleset::custom::Custom;
+use weir_core::ruleset::custom::CompiledSignature;
 use weir_core::ruleset::{Ruleset, builtin, compile};
+use weir_node::geo::{Files, Geo};
 use weir_node::sync::{Pack, Remote};
+use weir_policy::CustomSignature;
 
 /// Name of the rule pack that takes the place of the built-in signatures.
 const BUILTIN_PACK: &str = "builtin";
@@ -33,7 +33,7 @@ pub fn rule_files(resolved: &Resolved, remote: Option<&Remote>) -> Result<Vec<(S
 /// The signatures of `files` and of the policy. Every mistake is told.
 pub fn ruleset(files: &[(String, String)], custom: &[CustomSignature]) -> Result<Ruleset, String> {
     let custom = custom.iter().map(|s| {
-        Custom::new(&s.name(), s.attack, &s.pattern, s.points.clone()).map_err(|error| format!("{}: {error}", s.name()))
+        CompiledSignature::new(&s.name(), s.attack, &s.pattern, s.points.clone()).map_err(|error| format!("{}: {error}", s.name()))
     });
     let custom = custom.collect::<Result<Vec<_>, _>>()?;
     compile::compile_with(files, custom).map_err(|errors| lines(&errors))

@@ -2,7 +2,7 @@
 
 use super::{DATABASES, Kind, MAX_NOTE};
 use crate::error::{Error, Mistake, Result};
-use weir_core::ruleset::compile::{self, RuleError};
+use weir_core::ruleset::{RuleError, compile};
 use maxminddb::Reader;
 
 /// Mistakes told at once.

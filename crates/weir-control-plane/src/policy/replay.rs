@@ -12,7 +12,7 @@ use weir_core::parse::{facts, message};
 use weir_policy::{
     Action, Country, CustomSignature, Head, Mode, Policy, Region, Settings, Source, SourceKinds, Verdict,
 };
-use weir_core::ruleset::custom::Custom;
+use weir_core::ruleset::custom::CompiledSignature;
 use weir_core::ruleset::{Ruleset, compile};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -68,7 +68,7 @@ impl Replays {
             return Ok(Arc::clone(known));
         }
         let made = |own: &CustomSignature| {
-            Custom::new(&own.name(), own.attack, &own.pattern, own.points.clone())
+            CompiledSignature::new(&own.name(), own.attack, &own.pattern, own.points.clone())
                 .map_err(|error| Error::invalid(format!("rules/{}/regex", own.rule), error.to_string()))
         };
         let compiled = custom.iter().map(made).collect::<Result<Vec<_>>>()?;

@@ -1,16 +1,17 @@
-//! Runs the ruleset on a value: one prefilter pass, then the regex of each candidate.
+//! Runs the ruleset on a value: one pass of the prefilter, then the pattern of each candidate signature.
 
 use super::{RuleMatch, RuleName, Subject};
 use crate::model::{Budget, Stop};
-use crate::ruleset::{Ruleset, Seen, Signature};
+use crate::ruleset::{CandidateSet, Ruleset, Signature};
 
-/// Appends a hit for every signature that matches `subject`, whose form is `view` (a bit of a signature's views).
+/// Appends a match to `hits` for every signature that matches `subject`, whose form is `view` (a bit of a signature's
+/// views). Fails when the work budget or the time is used up.
 pub fn run<'s>(
     ruleset: &'s Ruleset,
     subject: &Subject<'_>,
     view: u16,
     budget: &Budget<'_>,
-    seen: &mut Seen,
+    seen: &mut CandidateSet,
     hits: &mut Vec<RuleMatch<'s>>,
 ) -> Result<(), Stop> {
     budget.spend(subject.bytes.len())?;
@@ -19,7 +20,7 @@ pub fn run<'s>(
         let signature = &ruleset.signatures[number as usize];
         let applies = signature.views & view != 0
             && signature.zones.intersects(subject.value.zone)
-            && signature.needs.met(subject.classes)
+            && signature.needs.satisfied_by(subject.classes)
             && subject.is_at(&signature.points);
         if !applies || result.is_err() {
             return;
@@ -40,7 +41,7 @@ pub fn run<'s>(
     result
 }
 
-/// Whether `signature` matches `text` in one of the forms that it looks at: what its samples are judged by.
+/// Whether `signature` matches `text` in one of its views. The samples of signatures are tested with this.
 pub fn matches(signature: &Signature, text: &[u8]) -> bool {
     signature.matches(text)
 }

@@ -11,7 +11,6 @@ pub mod byte_class_filter;
 pub mod byte_classes;
 pub mod bytes;
 pub mod decoded_head;
-pub mod distance;
 pub mod finding;
 pub mod graphql;
 pub mod lexicon;

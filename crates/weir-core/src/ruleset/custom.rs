@@ -1,8 +1,8 @@
 //! Signatures that come with a policy instead of a rule file.
 
-use super::compile::Required;
 use super::format::{Case, SignatureDoc};
-use super::{Needs, Signature, literal};
+use super::literal::{self, RequiredLiterals};
+use super::{RequiredClasses, Signature};
 use crate::model::{AttackType, Confidence, PointPattern, Zone};
 use crate::normalize::PLAIN;
 use regex::bytes::RegexBuilder;
@@ -14,12 +14,12 @@ const REGEX_SIZE_LIMIT: usize = 1 << 20;
 /// A signature of a user's, compiled: with case, `.` taking line feeds, in every zone unless points confine it, an attack
 /// by itself. One whose pattern requires no literal is tried on every value.
 #[derive(Debug)]
-pub struct Custom {
+pub struct CompiledSignature {
     pub(super) signature: Signature,
-    pub(super) required: Required,
+    pub(super) required: RequiredLiterals,
 }
 
-impl Custom {
+impl CompiledSignature {
     /// Compiles one. The error is that of the pattern.
     pub fn new(id: &str, attack: AttackType, pattern: &str, points: Vec<PointPattern>) -> Result<Self, regex::Error> {
         let mut parser = regex_syntax::ParserBuilder::new();
@@ -34,7 +34,7 @@ impl Custom {
             zones: Zone::NAMED.iter().fold(Zone::NONE, |all, (_, zone)| all.with(*zone)),
             points: points.clone(),
             views: PLAIN,
-            needs: Needs::of(&hir),
+            needs: RequiredClasses::of(&hir),
             pattern: regex,
             doc: Arc::new(doc(id, attack, pattern, points)),
         };
@@ -73,9 +73,9 @@ mod tests {
     fn custom_signatures_find_with_and_without_literals_and_at_their_points() {
         let point = |text: &str| serde_json::from_str::<PointPattern>(text).unwrap();
         let custom = [
-            Custom::new("custom.1", AttackType::Sqli, "evil[0-9]+", vec![point(r#"[["get","id"]]"#)]),
-            Custom::new("custom.2", AttackType::Vpatch, "^[0-9]{6}$", Vec::new()),
-            Custom::new("custom.3", AttackType::Rce, "Forbidden", vec![point(r#"[["header","X-A"]]"#)]),
+            CompiledSignature::new("custom.1", AttackType::Sqli, "evil[0-9]+", vec![point(r#"[["get","id"]]"#)]),
+            CompiledSignature::new("custom.2", AttackType::Vpatch, "^[0-9]{6}$", Vec::new()),
+            CompiledSignature::new("custom.3", AttackType::Rce, "Forbidden", vec![point(r#"[["header","X-A"]]"#)]),
         ];
         let custom = custom.into_iter().map(Result::unwrap).collect();
         let ruleset = compile_with(&[], custom).unwrap();
@@ -92,6 +92,6 @@ mod tests {
         assert_eq!(found(b"/?id=evil7"), ["custom.1 [get,'id']", header]);
         assert_eq!(found(b"/?other=evil7"), [header]);
         assert_eq!(found(b"/?n=123456"), ["custom.2 [get,'n']", header]);
-        assert!(Custom::new("custom.4", AttackType::Rce, "(", Vec::new()).is_err());
+        assert!(CompiledSignature::new("custom.4", AttackType::Rce, "(", Vec::new()).is_err());
     }
 }

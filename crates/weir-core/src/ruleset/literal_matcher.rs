@@ -8,7 +8,7 @@
 //!
 //! Linear: at each position no more is compared than the literals that share the anchor there, each of bounded length.
 
-use super::needs::ORDINARY;
+use super::required_classes::ORDINARY;
 use crate::model::ByteClasses;
 
 /// Bytes of an anchor.

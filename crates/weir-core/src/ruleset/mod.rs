@@ -9,16 +9,18 @@
 pub mod builtin;
 pub mod compile;
 pub mod custom;
+mod error;
 pub mod format;
 pub mod literal;
 mod literal_matcher;
-mod needs;
-mod node;
 mod prefilter;
 mod read;
+mod required_classes;
+mod yaml_tree;
 
-pub use needs::Needs;
-pub use node::MAX_FILE;
+pub use error::RuleError;
+pub use required_classes::RequiredClasses;
+pub use yaml_tree::MAX_FILE;
 
 use crate::model::{AttackType, ByteClasses, Confidence, PointPattern, Zone};
 use crate::normalize::{PLAIN, VIEWS};
@@ -43,7 +45,7 @@ pub struct Signature {
     /// Views it looks at, as bits of [`crate::normalize::VIEWS`] and [`crate::normalize::PLAIN`].
     pub views: u16,
     /// Kinds of bytes without which it cannot match.
-    pub needs: Needs,
+    pub needs: RequiredClasses,
     /// The confirmation.
     pub pattern: Regex,
     /// What people and tests know about it.
@@ -53,8 +55,8 @@ pub struct Signature {
 /// All signatures, compiled. Cheap to share, never changed.
 #[derive(Debug)]
 pub struct Ruleset {
-    /// Tells it from every other ruleset of the process.
-    pub number: u64,
+    /// Differs from the id of every other ruleset of this process.
+    pub id: u64,
     /// Signatures by number.
     pub signatures: Vec<Signature>,
     prefilter: prefilter::Prefilter,
@@ -85,15 +87,15 @@ impl Ruleset {
         self.signatures.iter().find(|s| &*s.id == id)
     }
 
-    fn assemble(signatures: Vec<Signature>, required: Vec<compile::Required>) -> Self {
+    fn assemble(signatures: Vec<Signature>, required: Vec<literal::RequiredLiterals>) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
         let prefilter = prefilter::Prefilter::new(&signatures, &required);
         let views = (0..VIEWS.len()).map(|number| 1u16 << number);
         let looking = |view| signatures.iter().filter(move |s: &&Signature| s.views & view != 0);
         let viewed = views.map(|view| looking(view).fold(Zone::NONE, |all, s| all.with(s.zones))).collect();
         let zones = signatures.iter().fold(Zone::NONE, |all, s| all.with(s.zones));
-        Self { number, signatures, prefilter, viewed, zones }
+        Self { id, signatures, prefilter, viewed, zones }
     }
 
     /// Whether some signature looks at view `number` of values in `zone`; otherwise there is no need to make it.
@@ -103,20 +105,27 @@ impl Ruleset {
 
     /// Calls `found` with the number of each signature that may match `text`, each once. `classes` are the kinds of bytes
     /// in `text`, `zone` is where it comes from.
-    pub fn candidates(&self, text: &[u8], classes: ByteClasses, zone: Zone, seen: &mut Seen, found: impl FnMut(u32)) {
+    pub fn candidates(
+        &self,
+        text: &[u8],
+        classes: ByteClasses,
+        zone: Zone,
+        seen: &mut CandidateSet,
+        found: impl FnMut(u32),
+    ) {
         seen.clear(self.signatures.len());
         self.prefilter.candidates(text, classes, zone, seen, found);
     }
 }
 
-/// Which signatures were seen on the current text.
+/// Signatures already reported for the current text, so that each is a candidate once. Reused between texts.
 #[derive(Debug, Default)]
-pub struct Seen {
+pub struct CandidateSet {
     bits: Vec<u64>,
     dirty: bool,
 }
 
-impl Seen {
+impl CandidateSet {
     fn clear(&mut self, len: usize) {
         if self.dirty || self.bits.len() * 64 < len {
             self.bits.clear();

@@ -5,9 +5,9 @@
 //! made of few kinds of bytes; for those of [`KINDS`] there are smaller sets, with only the signatures and literals
 //! that such a value can have. `same_answer_as_every_regex` in `tests/rules.rs` holds this against the slow path.
 
-use super::compile::Required;
+use super::literal::RequiredLiterals;
 use super::literal_matcher::{Literal, LiteralMatcher};
-use super::{Needs, Seen, Signature};
+use super::{CandidateSet, RequiredClasses, Signature};
 use crate::model::{ByteClasses, Zone};
 use std::collections::HashMap;
 
@@ -36,7 +36,7 @@ pub struct Prefilter {
 struct Literals {
     anchors: LiteralMatcher,
     /// Signatures that ask for each literal, and what else they need to match by it.
-    wanted_by: Vec<Vec<(u32, Needs)>>,
+    wanted_by: Vec<Vec<(u32, RequiredClasses)>>,
     /// Signatures to be tried on every value.
     unfiltered: Vec<u32>,
     /// Zones in which any of the signatures applies.
@@ -45,7 +45,7 @@ struct Literals {
 
 impl Prefilter {
     /// Sets for `signatures` with their required literals.
-    pub(super) fn new(signatures: &[Signature], required: &[Required]) -> Self {
+    pub(super) fn new(signatures: &[Signature], required: &[RequiredLiterals]) -> Self {
         Self { sets: KINDS.map(|kinds| (kinds, Literals::new(signatures, required, kinds))) }
     }
 
@@ -56,7 +56,7 @@ impl Prefilter {
         text: &[u8],
         classes: ByteClasses,
         zone: Zone,
-        seen: &mut Seen,
+        seen: &mut CandidateSet,
         found: impl FnMut(u32),
     ) {
         let set = self.sets.iter().find(|(kinds, _)| classes.within(*kinds));
@@ -69,20 +69,22 @@ impl Prefilter {
 
 impl Literals {
     /// Those that a value made of `kinds` can have.
-    fn new(signatures: &[Signature], required: &[Required], kinds: ByteClasses) -> Self {
+    fn new(signatures: &[Signature], required: &[RequiredLiterals], kinds: ByteClasses) -> Self {
         let mut by_literal: HashMap<&[u8], usize> = HashMap::new();
         let mut literals: Vec<Literal<'_>> = Vec::new();
-        let mut wanted_by: Vec<Vec<(u32, Needs)>> = Vec::new();
+        let mut wanted_by: Vec<Vec<(u32, RequiredClasses)>> = Vec::new();
         let mut unfiltered = Vec::new();
         let mut zones = Zone::NONE;
         let all = (0u32..).zip(signatures.iter().zip(required));
-        for (number, (signature, required)) in all.filter(|(_, (s, _))| s.needs.met(kinds)) {
+        for (number, (signature, required)) in all.filter(|(_, (s, _))| s.needs.satisfied_by(kinds)) {
             zones = zones.with(signature.zones);
             let Some(required) = required else {
                 unfiltered.push(number);
                 continue;
             };
-            for needed in required.iter().filter(|l| l.needs.met(kinds) && ByteClasses::of(&l.bytes).within(kinds)) {
+            for needed in
+                required.iter().filter(|l| l.needs.satisfied_by(kinds) && ByteClasses::of(&l.bytes).within(kinds))
+            {
                 let (bytes, own) = (&needed.bytes, ByteClasses::of(&needed.bytes));
                 let at = *by_literal.entry(bytes).or_insert_with(|| {
                     literals.push(Literal { bytes, needs: ByteClasses::ALL });
@@ -97,10 +99,10 @@ impl Literals {
         Self { anchors: LiteralMatcher::new(&literals), wanted_by, unfiltered, zones }
     }
 
-    fn candidates(&self, text: &[u8], classes: ByteClasses, seen: &mut Seen, mut found: impl FnMut(u32)) {
+    fn candidates(&self, text: &[u8], classes: ByteClasses, seen: &mut CandidateSet, mut found: impl FnMut(u32)) {
         self.anchors.find(text, classes, |literal| {
             for (signature, needs) in &self.wanted_by[literal as usize] {
-                if needs.met(classes) && seen.first(*signature) {
+                if needs.satisfied_by(classes) && seen.first(*signature) {
                     found(*signature);
                 }
             }
