@@ -3,7 +3,7 @@
 use super::{Detector, Match, Samples, Subject, work};
 use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Tag, Zone};
 
-/// The line of the table.
+/// The detector.
 pub const DETECTOR: Detector = Detector {
     name: "crlf.header",
     attack: AttackType::Crlf,
@@ -55,7 +55,7 @@ const FIELDS: &[&[u8]] = &[
     b"authorization",
     b"content-encoding",
 ];
-/// Lines from which on a value is a text that may quote headers.
+/// Most lines of a value that is not a document. A document may quote headers.
 const DOCUMENT_LINES: usize = 6;
 /// Bytes behind a line end that are read as a header field or status line.
 const MAX_HEAD: usize = 64;
@@ -63,7 +63,7 @@ const MAX_HEAD: usize = 64;
 const FILTER: ByteClassFilter = ByteClassFilter::any(ByteClasses::NEWLINE);
 
 fn run(subject: &Subject<'_>) -> Option<Match> {
-    // A body as a whole, or a file, holds lines by its nature, and multipart has headers of its own.
+    // Whole bodies and files ordinarily have lines, and multipart has headers of its own.
     let mut steps = subject.ancestors().map(|s| s.tag).skip_while(|t| *t == Tag::Percent);
     if matches!(steps.next(), Some(Tag::Post | Tag::File))
         || memchr::memmem::find(subject.bytes, b"form-data;").is_some()
@@ -91,7 +91,7 @@ fn find(text: &[u8]) -> Option<Match> {
         }
         let head = &text[field_start..text.len().min(field_start + MAX_HEAD)];
         work::count(head.len());
-        let confidence = judge(head, previous_empty && at < 200, lines);
+        let confidence = classify(head, previous_empty && at < 200, lines);
         if let Some(confidence) = confidence {
             return Some(Match { confidence, start: at, end: text.len().min(at + 1 + MAX_HEAD) });
         }
@@ -100,7 +100,7 @@ fn find(text: &[u8]) -> Option<Match> {
     None
 }
 
-fn judge(head: &[u8], after_empty: bool, lines: usize) -> Option<Confidence> {
+fn classify(head: &[u8], after_empty: bool, lines: usize) -> Option<Confidence> {
     let lower = head.to_ascii_lowercase();
     let lower = lower.strip_prefix(b"0a").or(lower.strip_prefix(b"0d")).unwrap_or(&lower);
     let document = lines > DOCUMENT_LINES;

@@ -1,6 +1,6 @@
 //! Prototype pollution by parameter and member names: `__proto__[x]=1`, `{"constructor": {"prototype": {}}}`.
 //!
-//! A merge of client data into an object follows these names to the prototype that all objects share (CWE-1321).
+//! Code that merges client data into an object follows these names to the prototype that all objects share (CWE-1321).
 
 use super::{Detector, Match, Samples, Subject};
 use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Key, Zone};
@@ -37,10 +37,10 @@ const SAMPLES: Samples = Samples {
     ],
 };
 
-/// Names with letters: the names looked for are words.
+/// Only names with letters can match.
 const FILTER: ByteClassFilter = ByteClassFilter::any(ByteClasses::ALPHA);
 
-/// What stands between the steps of a name.
+/// Bytes between the steps of a name.
 const SEPARATORS: ByteClasses = ByteClasses::LBRACKET.with(ByteClasses::RBRACKET).with(ByteClasses::DOT);
 const PROTO: &[u8] = b"__proto__";
 const PROTOTYPE: &[u8] = b"prototype";
@@ -50,7 +50,7 @@ fn prototype(subject: &Subject<'_>) -> Option<Match> {
     let text = subject.bytes;
     let certain = |start: usize, end: usize| Match { confidence: Confidence::High, start, end };
     if !subject.classes.intersects(SEPARATORS) {
-        // Most names are one step.
+        // The name has one step, as most names do.
         let found = text.trim_ascii() == PROTO || text == PROTOTYPE && is_below_constructor(subject);
         return found.then(|| certain(0, text.len()));
     }
@@ -82,7 +82,7 @@ mod tests {
     use crate::model::{Hint, PointId, PointTree, Segment, Tag, Value};
 
     #[test]
-    fn nested_members_are_seen_through_their_points() {
+    fn nested_members_are_found_by_their_points() {
         let mut tree = PointTree::new();
         let outer = tree.child(PointId::ROOT, Segment::named(Tag::Hash, b"constructor"));
         let point = tree.child(outer, Segment::plain(Tag::HashName));

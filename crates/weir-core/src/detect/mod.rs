@@ -1,9 +1,10 @@
-//! Detectors: what looks at a value and says what attack it carries.
+//! Detectors inspect a value and report the attack that it contains.
 //!
-//! [`signature`] runs the ruleset. The others are code, because their attacks have a grammar: each stands in [`TABLE`]
-//! with a cheap gate, and sees one value at a time. Detectors know no mode, no message, and nothing of each other.
+//! [`signature`] runs the ruleset. The other detectors are code, because their attacks have a grammar. Each is an entry of
+//! [`TABLE`] with a cheap prefilter, and inspects one value at a time. Detectors know neither the mode nor the message, and
+//! do not call each other.
 //!
-//! To add a detector: its module, one line in [`TABLE`].
+//! To add a detector: write its module and add an entry to [`TABLE`].
 
 pub mod crlf;
 pub mod mass_assignment;
@@ -24,35 +25,35 @@ use crate::model::{
 };
 use std::cell::Cell;
 
-/// What a detector looks at: one value, in one of its forms.
+/// The input of a detector: one value, in one of its forms.
 pub struct Subject<'s> {
     /// The bytes.
     pub bytes: &'s [u8],
     /// Which kinds of bytes occur.
     pub classes: ByteClasses,
-    /// The value that this is, or is a form of.
+    /// The value itself, of which `bytes` are the plain or a normalised form.
     pub value: &'s Value<'s>,
     tree: &'s PointTree<'s>,
-    /// What earlier detectors of the table left.
+    /// Results of earlier detectors of the table.
     pub memo: Memo,
 }
 
-/// What a detector leaves about the current subject for those behind it in the table, so that nothing is worked out twice.
+/// What detectors store about the current subject for later detectors and for the engine.
 #[derive(Default)]
 pub struct Memo {
-    /// The SQL grammar found something, and is in doubt.
+    /// The SQL grammar found something but is not certain.
     sql_in_doubt: Cell<bool>,
-    /// Somebody asked where the value stands.
+    /// A detector or signature read the location of the value, so the result holds only there and must not be cached.
     location_dependent: Cell<bool>,
 }
 
 impl<'s> Subject<'s> {
-    /// `bytes`, which are `value` or a form of it.
+    /// A subject of `bytes`, which are `value` or a normalised form of it.
     pub fn new(bytes: &'s [u8], classes: ByteClasses, value: &'s Value<'s>, tree: &'s PointTree<'s>) -> Self {
         Self { bytes, classes, value, tree, memo: Memo::default() }
     }
 
-    /// Whether the value sits at, or below, one of `points`; true for an empty list.
+    /// Whether the value is at, or below, one of `points`; true for an empty list.
     pub fn is_at(&self, points: &[PointPattern]) -> bool {
         points.is_empty() || {
             self.memo.location_dependent.set(true);
@@ -66,7 +67,7 @@ impl<'s> Subject<'s> {
         self.tree.ancestors(self.value.point)
     }
 
-    /// Whether anybody has asked where the value stands, so that elsewhere the answers may be others.
+    /// Whether a detector or signature read the location of the value, so that results may differ at another location.
     pub fn is_location_dependent(&self) -> bool {
         self.memo.location_dependent.get()
     }
@@ -87,7 +88,7 @@ pub struct RuleMatch<'s> {
     pub end: usize,
 }
 
-/// Who found it.
+/// The signature or detector that matched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RuleName<'s> {
     /// A signature of the ruleset.
@@ -97,7 +98,7 @@ pub enum RuleName<'s> {
 }
 
 impl RuleName<'_> {
-    /// Its name.
+    /// Name of the signature or detector.
     pub fn name(&self) -> &str {
         match self {
             RuleName::Signature(id) => id,
@@ -106,26 +107,26 @@ impl RuleName<'_> {
     }
 }
 
-/// One line of the detector table.
+/// An entry of [`TABLE`].
 pub struct Detector {
-    /// Name, e.g. `sqli.grammar`; exceptions name it like a signature.
+    /// Name, e.g. `sqli.grammar`. Exceptions refer to it as to a signature.
     pub name: &'static str,
     /// Attack class.
     pub attack: AttackType,
-    /// What it knows and reports, for people.
+    /// What it detects, in a sentence for users.
     pub about: &'static str,
     /// Zones in which it runs.
     pub zones: Zone,
     /// Kinds of bytes without which no value is worth running it.
     pub filter: ByteClassFilter,
-    /// The work: the first, or surest, match. Linear in the length of the subject.
+    /// Finds the first match, or the one of highest confidence. Takes time linear in the length of the subject.
     pub run: fn(&Subject<'_>) -> Option<Match>,
-    /// Values that it must report and values that it must not, held by a test.
+    /// Values that it must report, and values that it must not report. A test checks them.
     pub samples: Samples,
 }
 
 impl Detector {
-    /// Whether it reports `text` as a parameter's value: what its samples are judged by.
+    /// Whether it reports `text` as the value of a parameter. Its samples are tested with this.
     pub fn matches(&self, text: &[u8]) -> bool {
         let classes = ByteClasses::of(text);
         let value = Value {
@@ -140,7 +141,7 @@ impl Detector {
         };
         let tree = PointTree::new();
         let subject = Subject::new(text, classes, &value, &tree);
-        // Those before it in the table leave what it may need.
+        // Earlier detectors of the table may leave results that it needs.
         let before = TABLE.iter().take_while(|other| other.name != self.name);
         for earlier in before.filter(|other| other.filter.matches(classes)) {
             (earlier.run)(&subject);
@@ -160,16 +161,15 @@ pub struct Match {
     pub end: usize,
 }
 
-/// Line ends from which on a text is a document.
+/// Fewest line ends of a document.
 const DOCUMENT_LINES: usize = 4;
-/// Lines with something on them that a document has at least.
+/// Fewest lines of a document that are not blank.
 const FILLED_LINES: usize = 3;
 
-/// Whether a text is a document that may well show code or commands: several lines, or Markdown with a fenced block.
-///
-/// Detectors of code that stands in the open ask more of such a text before they believe it.
+/// Whether a text is a document that may legitimately show code or commands: it has several lines, or is Markdown with a
+/// fenced block. Detectors of code outside of any markup need stronger evidence in such a text.
 fn is_document(text: &[u8]) -> bool {
-    // Both have line ends; most values have none, and detectors ask of every value.
+    // Both kinds have line ends. Most values have none, so this decides most calls.
     if memchr::memchr(b'\n', text).is_none() {
         return false;
     }
@@ -198,7 +198,7 @@ pub struct Samples {
     pub negative: &'static [&'static str],
 }
 
-/// Detectors that ask libinjection, which a node may leave out.
+/// Detectors that use libinjection, which a node may switch off.
 pub const LIBINJECTION_DETECTORS: &[&str] = &[sqli::LIBRARY.name];
 
 /// Every detector that is code.
@@ -232,7 +232,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn documents_are_told_from_padding() {
+    fn documents_are_distinguished_from_padding() {
         for text in ["a\nb\nc\n\nd", "```bash\nls && id\n```", "See:\n```\nls\n```\n", "```c\r\nx\r\n```\r\n"] {
             assert!(is_document(text.as_bytes()), "{text:?}");
         }
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn every_detector_judges_its_samples_as_it_says() {
+    fn every_detector_classifies_its_samples_correctly() {
         let mut wrong = Vec::new();
         let mut names = std::collections::HashSet::new();
         for detector in TABLE {

@@ -1,12 +1,12 @@
-//! Server-side templates: an expression between template marks that computes or reaches into the engine.
+//! Server-side template injection: an expression in template delimiters that computes or accesses the template engine.
 //!
-//! `{{name}}` and `${price}` are what users write when they write about templates; `{{7*7}}`, `{{''.__class__}}` and
-//! `${T(java.lang.Runtime)}` are not.
+//! Users who write about templates write `{{name}}` and `${price}`. They do not write `{{7*7}}`, `{{''.__class__}}` and
+//! `${T(java.lang.Runtime)}`.
 
 use super::{Detector, Match, Samples, Subject, work};
 use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Zone};
 
-/// The line of the table.
+/// The detector.
 pub const DETECTOR: Detector = Detector {
     name: "ssti.expression",
     attack: AttackType::Ssti,
@@ -53,11 +53,11 @@ pub const DETECTOR: Detector = Detector {
     },
 };
 
-/// Longest expression looked at, in bytes.
+/// Longest expression inspected, in bytes.
 const MAX_EXPRESSION: usize = 1024;
-/// Expression bytes looked at for each byte of the text, since marks may nest.
+/// Bytes of expressions inspected per byte of the text. Delimiters may nest, so expressions may overlap.
 const FUEL_RATIO: usize = 4;
-/// Opening marks and how the expression ends.
+/// Opening and closing delimiters.
 const DELIMITERS: &[(&[u8], &[u8])] = &[
     (b"{{", b"}}"),
     (b"${", b"}"),
@@ -77,7 +77,7 @@ const DELIMITERS: &[(&[u8], &[u8])] = &[
     (b"[=", b"]"),
     (b"<#", b">"),
 ];
-/// Words with which an expression leaves the sandbox of its template, lower case.
+/// Words with which an expression escapes the sandbox of its template, lower case.
 const SANDBOX_ESCAPES: &[&[u8]] = &[
     b"__class__",
     b"__mro__",
@@ -198,14 +198,14 @@ fn find(text: &[u8]) -> Option<Match> {
             continue;
         }
         fuel -= len;
-        if let Some(confidence) = judge(open, &text[start + open.len()..end - close.len()]) {
+        if let Some(confidence) = classify(open, &text[start + open.len()..end - close.len()]) {
             return Some(Match { confidence, start, end });
         }
     }
     None
 }
 
-fn judge(open: &[u8], inside: &[u8]) -> Option<Confidence> {
+fn classify(open: &[u8], inside: &[u8]) -> Option<Confidence> {
     work::count(inside.len());
     let expression: Vec<u8> = inside.iter().filter(|b| **b > b' ').map(u8::to_ascii_lowercase).collect();
     let braces = matches!(
@@ -242,7 +242,7 @@ fn is_arithmetic(expression: &[u8]) -> bool {
         && literal(rest).is_some_and(|tail| tail.first().is_none_or(|b| !b.is_ascii_alphabetic()))
 }
 
-/// What follows a number or a quoted text at the start of `text`.
+/// The part after a number or a quoted text at the start of `text`; `None` if there is neither.
 fn literal(text: &[u8]) -> Option<&[u8]> {
     match text.first()? {
         quote @ (b'\'' | b'"') => memchr::memchr(*quote, &text[1..]).map(|end| &text[end + 2..]),

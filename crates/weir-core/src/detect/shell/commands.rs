@@ -1,19 +1,19 @@
-//! Commands that injections run, by how much a line that begins with one must say to be accepted.
+//! Commands that injections run, by how much evidence a line needs that begins with one.
 
 use crate::model::Lexicon;
 
-/// How telling a command's name is.
+/// How much the name of a command says about the line that begins with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum NameClass {
-    /// A word of ordinary language: needs an argument that only a command takes.
+    /// A word of ordinary language. The line needs an argument that only a command takes.
     OrdinaryWord,
-    /// A command's name that may end a sentence of its own: standalone behind a separator it is accepted.
+    /// The name of a command that is rarely a word. After a separator it needs no argument.
     CommandName,
-    /// No word of any language: behind a separator it needs nothing.
+    /// No word of any language. After a separator it is sufficient by itself.
     Unmistakable,
 }
 
-/// Every command known. No name begins with a digit: whoever looks one up may count on it.
+/// Every known command. No name begins with a digit; callers rely on this.
 const NAMES: &[(NameClass, &[&str])] = &[
     (
         NameClass::Unmistakable,
@@ -113,7 +113,7 @@ const NAMES: &[(NameClass, &[&str])] = &[
 
 static COMMANDS: Lexicon<NameClass, 512> = Lexicon::new(NAMES);
 
-/// What `name` (in any case, without path and `.exe`) is, if it is a command.
+/// The class of `name` (in any case, without path and `.exe`), if it is a command.
 #[inline]
 pub fn classify(name: &[u8]) -> Option<NameClass> {
     COMMANDS.get(name)

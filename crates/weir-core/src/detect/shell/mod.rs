@@ -1,8 +1,8 @@
-//! Commands handed to a shell: a separator or substitution, then a command with an argument that a command takes.
+//! Shell command injection: a separator or substitution, then a command with an argument that only commands take.
 //!
-//! Prose has semicolons, ampersands and words such as `cat` too; what it has not is a command behind a separator that
-//! goes on with an option, a path, an address or the end of the line. Texts of several lines are documents that may
-//! show commands, so there only a path to a program or a sensitive target counts.
+//! Prose has semicolons, ampersands and words such as `cat` too. It does not have a command after a separator that is
+//! followed by an option, a path, an address or the end of the line. Texts of several lines may be documents that show
+//! commands; in these, only a command with the path of a program counts.
 
 mod commands;
 
@@ -12,7 +12,7 @@ use crate::normalize::shell as noise;
 use commands::NameClass;
 use std::borrow::Cow;
 
-/// The line of the table.
+/// The detector.
 pub const DETECTOR: Detector = Detector {
     name: "rce.shell",
     attack: AttackType::Rce,
@@ -74,13 +74,13 @@ pub const DETECTOR: Detector = Detector {
     },
 };
 
-/// Bytes skipped before a command.
+/// Most bytes skipped before a command.
 const MAX_LEAD: usize = 16;
-/// Bytes of a command's name and path.
+/// Most bytes of the name and path of a command.
 const MAX_NAME: usize = 128;
-/// Bytes of one command line, and of what stands before it, that are looked at.
+/// Most bytes inspected of a command line, and of the text before it.
 const MAX_LINE: usize = 384;
-/// Words behind a command among which its target is looked for.
+/// Words after a command among which a sensitive target is looked for.
 const TARGET_WORDS: usize = 4;
 
 const FILTER: ByteClassFilter = ByteClassFilter::any(ByteClasses::ALPHA).and(
@@ -103,7 +103,7 @@ fn run(subject: &Subject<'_>) -> Option<Match> {
         return plain;
     }
     match noise::run(subject.bytes) {
-        // Positions within the cleaned text mean nothing in the value: report the value.
+        // Positions in the cleaned text do not apply to the value: report the whole value.
         Cow::Owned(clean) => {
             find(&clean, ByteClasses::of(&clean), document).map(|m| Match { start: 0, end: subject.bytes.len(), ..m })
         }
@@ -118,26 +118,26 @@ const NOISE: ByteClasses = ByteClasses::QUOTE
     .with(ByteClasses::DOLLAR)
     .with(ByteClasses::BACKTICK);
 
-/// Bytes of which separators are made.
+/// Bytes of separators.
 const SEPARATORS: ByteClasses = ByteClasses::SEMICOLON
     .with(ByteClasses::PIPE)
     .with(ByteClasses::AMP)
     .with(ByteClasses::BACKTICK)
     .with(ByteClasses::NEWLINE);
 
-/// Whether some separator may be in a text of these bytes.
+/// Whether a text of these byte classes may contain a separator.
 fn may_separate(classes: ByteClasses) -> bool {
     const BEFORE_PARENTHESIS: ByteClasses = ByteClasses::DOLLAR.with(ByteClasses::LT).with(ByteClasses::GT);
     classes.intersects(SEPARATORS) || classes.intersects(ByteClasses::LPAREN) && classes.intersects(BEFORE_PARENTHESIS)
 }
 
-/// Whether a text without separators does not begin with a command once its noise is taken away.
+/// Whether a text without separators, once its noise is removed, does not begin with a command.
 ///
-/// **Safety.** Cleaning only takes bytes away or makes blanks of them, so it makes no separator; what is left to find is
-/// a command at the beginning, and its name lies within the first bytes. `same_answer_as_the_slow_path` holds it.
+/// **Correctness.** Cleaning only removes bytes or replaces them by blanks, so it creates no separator. Then only a command
+/// at the beginning can be found, and its name is within the first bytes. `shortcuts_change_no_result` tests this.
 fn is_plain_behind_noise(text: &[u8], classes: ByteClasses) -> bool {
     const HEAD: usize = 256;
-    // Bytes before a cut that cleaning would treat otherwise if it saw what follows: it looks no further ahead.
+    // Cleaning looks ahead at most this many bytes, so before them the end of `head` has no influence.
     const CUT: usize = 32;
     if may_separate(classes) {
         return false;
@@ -151,24 +151,24 @@ fn is_plain_behind_noise(text: &[u8], classes: ByteClasses) -> bool {
     whole && commands::classify(program(split_path(&word[..len]).1)).is_none()
 }
 
-/// What stands in front of a command.
+/// What precedes a command.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Boundary {
-    /// The value itself begins with it.
+    /// Nothing: the value begins with the command.
     Start,
     /// A line end.
     Line,
-    /// `;` or a single `&`: prose has these.
+    /// `;` or a single `&`, which prose has too.
     Weak,
     /// `|`, `||`, `&&`.
     Strong,
-    /// `` ` ``: Markdown has these.
+    /// `` ` ``, which Markdown has too.
     Tick,
     /// `$(`, `<(`, `>(`.
     Substitution,
 }
 
-/// The first command of `text` that is accepted; in a `document` few are.
+/// The first command in `text` with enough evidence. A `document` needs more.
 fn find(text: &[u8], classes: ByteClasses, document: bool) -> Option<Match> {
     let mut at = 0;
     let mut before = Boundary::Start;
@@ -184,7 +184,7 @@ fn find(text: &[u8], classes: ByteClasses, document: bool) -> Option<Match> {
     }
 }
 
-/// The bytes that separators begin with.
+/// Whether each byte may begin a separator.
 static STARTS_SEPARATOR: [bool; 256] = {
     let mut table = [false; 256];
     let (bytes, mut at) = (b";|&`\n\r$<>", 0);
@@ -195,7 +195,7 @@ static STARTS_SEPARATOR: [bool; 256] = {
     table
 };
 
-/// The next separator from `at` on: where the command behind it may begin, and what it is.
+/// The next separator from `at` on: where the command after it may begin, and the kind of separator.
 fn separator(text: &[u8], at: usize) -> Option<(usize, Boundary)> {
     let mut from = at;
     loop {
@@ -215,10 +215,10 @@ fn separator(text: &[u8], at: usize) -> Option<(usize, Boundary)> {
     }
 }
 
-/// The end of the command line at `at`, if it is accepted to be one.
+/// The end of the command line at `at`, if there is enough evidence that it is one.
 fn command(text: &[u8], classes: ByteClasses, at: usize, boundary: Boundary, document: bool) -> Option<usize> {
     let start = at + text[at..].iter().take(MAX_LEAD).take_while(|b| is_lead(**b)).count();
-    // No command's name begins with a digit; its path may.
+    // The name of a command never begins with a digit, but its path may.
     let digit = text.get(start).is_some_and(u8::is_ascii_digit);
     if digit && !classes.intersects(ByteClasses::SLASH.with(ByteClasses::BACKSLASH)) {
         return None;
@@ -234,7 +234,7 @@ fn command(text: &[u8], classes: ByteClasses, at: usize, boundary: Boundary, doc
     let line = &text[start..(start + MAX_LINE).min(text.len())];
     let line_end = start + memchr::memchr2(b'\n', b'\r', line).unwrap_or(line.len());
     work::count(line_end - start);
-    // Brace expansion parts words by commas: `{cat,/etc/passwd}`.
+    // Brace expansion separates words by commas: `{cat,/etc/passwd}`.
     let braced = text.get(end) == Some(&b',');
     let end = end + usize::from(braced);
     let rest = &text[end.min(line_end)..line_end.min(end + 256)];
@@ -258,18 +258,18 @@ fn command(text: &[u8], classes: ByteClasses, at: usize, boundary: Boundary, doc
     (accepted && !globbed).then_some(line_end.min(end + 64))
 }
 
-/// Bytes that a shell skips before a command, or that an application puts there.
+/// Whether a shell skips this byte before a command, or an application may put it there.
 fn is_lead(b: u8) -> bool {
     matches!(b, b' ' | b'\t' | b'+' | b'"' | b'\'' | b'(' | b'{' | b'@' | b'!' | 0x0b | 0x0c)
 }
 
-/// Bytes of a command's name and path.
+/// Whether this byte may be part of the name and path of a command.
 fn is_word(b: u8) -> bool {
     b.is_ascii_alphanumeric() || matches!(b, b'/' | b'\\' | b'.' | b'_' | b'-' | b':' | b'~' | b'?' | b'*')
 }
 
-/// Whether a shell would end the word `start..end` there: `base64,` of a data URL, `id=5` and `exec(x)` are no commands,
-/// but `{cat,/etc/passwd}` is one.
+/// Whether a shell ends the word `start..end` there. `base64,` of a data URL, `id=5` and `exec(x)` are not commands, but
+/// `{cat,/etc/passwd}` is one.
 fn ends_word(text: &[u8], start: usize, end: usize) -> bool {
     match text.get(end) {
         Some(b',') => start > 0 && text[start - 1] == b'{',
@@ -278,7 +278,8 @@ fn ends_word(text: &[u8], start: usize, end: usize) -> bool {
     }
 }
 
-/// Whether a lone command behind a weak separator is no end of a sentence: nothing before it, or no blank between.
+/// Whether a single command after a weak separator is unlikely to end a sentence: there is nothing before it, or no blank
+/// between.
 fn tight(text: &[u8], at: usize, start: usize) -> bool {
     let before = text[at.saturating_sub(MAX_LINE)..at.saturating_sub(1)].trim_ascii();
     let words = before.iter().filter(|b| **b == b' ').count();
@@ -288,7 +289,7 @@ fn tight(text: &[u8], at: usize, start: usize) -> bool {
         || words == 0 && (start == at || before.len() < 24)
 }
 
-/// Whether a command in backticks is a substitution and no Markdown, where backticks stand between blanks.
+/// Whether a command in backticks is a substitution rather than Markdown, in which blanks surround the backticks.
 fn ticked(text: &[u8], at: usize, kind: NameClass, argument: Argument) -> bool {
     let Some(close) = memchr::memchr(b'`', &text[at..(at + MAX_LINE).min(text.len())]) else { return false };
     let blank_before = at >= 2 && text[at - 2] == b' ' && at > 3;
@@ -298,10 +299,10 @@ fn ticked(text: &[u8], at: usize, kind: NameClass, argument: Argument) -> bool {
     !prose && (kind >= NameClass::CommandName || argument >= Argument::Option) && argument != Argument::Text
 }
 
-/// Whether a command line without a separator in front is one.
+/// Whether a line is a command line although no separator precedes it.
 fn standalone(boundary: Boundary, kind: NameClass, argument: Argument, rooted: bool, name: &[u8], rest: &[u8]) -> bool {
     if rooted {
-        // A shell's path standalone is a setting: what an account logs in with, what a container starts.
+        // The path of a shell by itself is a setting: the login shell of an account, the entry point of a container.
         let shell = [&b"sh"[..], b"bash", b"zsh", b"dash", b"ksh", b"csh", b"tcsh"];
         let setting = argument == Argument::None && shell.iter().any(|s| name.eq_ignore_ascii_case(s));
         return argument != Argument::Text && !setting;
@@ -323,7 +324,7 @@ fn standalone(boundary: Boundary, kind: NameClass, argument: Argument, rooted: b
     }
 }
 
-/// Whether a command line goes on with an address, a path or a quoted program.
+/// Whether a command line continues with an address, a path, a quoted program, a pipe or a redirection.
 fn has_target_or_pipe(rest: &[u8]) -> bool {
     rest.split(|b| *b == b' ').skip(2).any(|w| {
         matches!(w.first(), Some(b'/' | b'\'' | b'"' | b'~'))
@@ -335,21 +336,21 @@ fn has_target_or_pipe(rest: &[u8]) -> bool {
 /// What follows a command's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Argument {
-    /// Something that prose may go on with.
+    /// Something that may follow in prose.
     Text,
     /// Nothing: the line, the value or the command ends.
     None,
     /// An option, a number, a variable, a path, an address.
     Option,
-    /// A file or program that only attacks name.
+    /// A file, program or address that attacks aim at.
     Target,
 }
 
-/// What follows a command's name; `parted`: something that stands for a blank did already.
-fn argument(name: &[u8], rest: &[u8], parted: bool) -> Argument {
+/// Classifies what follows the name of a command. `separated`: something other than a blank already separates it.
+fn argument(name: &[u8], rest: &[u8], separated: bool) -> Argument {
     let skipped = rest.iter().take_while(|b| matches!(b, b' ' | b'\t' | b'+')).count();
     let text = &rest[skipped..];
-    let blanks = skipped + usize::from(parted);
+    let blanks = skipped + usize::from(separated);
     let target = [
         &b"/etc/"[..],
         b"/bin/",
@@ -388,14 +389,15 @@ fn argument(name: &[u8], rest: &[u8], parted: bool) -> Argument {
     }
 }
 
-/// The first `count` words of `text`, bounded.
+/// The first `count` words of `text`, at most [`MAX_LINE`] bytes.
 fn words(text: &[u8], count: usize) -> &[u8] {
     let mut blanks = text.iter().enumerate().filter(|(_, b)| matches!(b, b' ' | b'+')).map(|(at, _)| at);
     let end = blanks.nth(count - 1).unwrap_or(text.len());
     &text[..end.min(MAX_LINE)]
 }
 
-/// An address, or the number that a command such as `sleep` takes, at the end of the command.
+/// Classifies an argument that begins with a digit: an address, or the number that a command such as `sleep` takes, counts
+/// at the end of the command.
 fn number(name: &[u8], text: &[u8]) -> Argument {
     let digits = text.iter().take_while(|b| b.is_ascii_digit() || **b == b'.').count();
     let address = text[..digits].iter().filter(|b| **b == b'.').count() == 3;
@@ -406,7 +408,7 @@ fn number(name: &[u8], text: &[u8]) -> Argument {
     }
 }
 
-/// A word that holds a drive, a dotted file or host name up to its end.
+/// Classifies an argument that begins with a letter: a path with a drive, or a dotted file or host name, counts.
 fn named_host(text: &[u8]) -> Argument {
     let word = text.split(|b| matches!(b, b' ' | b';' | b'|' | b'&' | b'`' | b')')).next().unwrap_or_default();
     let drive = word.len() >= 2 && word[1] == b':';
@@ -417,7 +419,7 @@ fn named_host(text: &[u8]) -> Argument {
     if drive || dotted && closed { Argument::Option } else { Argument::Text }
 }
 
-/// Directory and file name.
+/// Splits a word into directory and file name.
 fn split_path(word: &[u8]) -> (&[u8], &[u8]) {
     match word.iter().rposition(|b| matches!(b, b'/' | b'\\')) {
         Some(at) => (&word[..=at], &word[at + 1..]),
@@ -431,7 +433,7 @@ fn is_program_path(path: &[u8]) -> bool {
     [&b"/bin/"[..], b"/sbin/", b"\\system32\\", b"/system32/", b"\\windows\\"].iter().any(|dir| path.ends_with(dir))
 }
 
-/// The command's name without `.exe`.
+/// The name of a command without `.exe` or `.com`.
 fn program(name: &[u8]) -> &[u8] {
     match name.split_last_chunk::<4>() {
         Some((stem, ending)) if ending.eq_ignore_ascii_case(b".exe") || ending.eq_ignore_ascii_case(b".com") => stem,
@@ -475,7 +477,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn same_answer_as_the_slow_path(text in r#"([ +"'({@!]{0,9}(id|ls|l''s|cat|c\\at|who\$@ami|cmd\.exe|sl"e"ep|it's|x)?([ "'\\^$@(0-9a-z/.-]|\$IFS|é){0,20}|[;|&`\n<]){0,2}( [a-z']{100,300})?"#) {
+        fn shortcuts_change_no_result(text in r#"([ +"'({@!]{0,9}(id|ls|l''s|cat|c\\at|who\$@ami|cmd\.exe|sl"e"ep|it's|x)?([ "'\\^$@(0-9a-z/.-]|\$IFS|é){0,20}|[;|&`\n<]){0,2}( [a-z']{100,300})?"#) {
             let (bytes, classes) = (text.as_bytes(), ByteClasses::of(text.as_bytes()));
             if is_plain_behind_noise(bytes, classes) {
                 proptest::prop_assert_eq!(find(&noise::run(bytes), ByteClasses::of(&noise::run(bytes)), false), None);
