@@ -1,31 +1,31 @@
-//! Operands, conditions and select lists: the pieces from which injected code is built.
+//! Operands, conditions and select lists: the parts of injected code.
 //!
-//! Nothing here backtracks: an operand is read once from where it begins, chains and look-ahead are cut at a named
-//! length, and parentheses are matched beforehand, so that a scan of all tokens is linear.
+//! Nothing here backtracks. An operand is parsed once from its beginning, chains and look-ahead have a named maximum, and
+//! parentheses and runs are measured beforehand, so a scan of all tokens takes linear time.
 
 use super::lex::{Token, TokenKind};
 use super::words::Word;
 
-/// Links of `a + b || c ...` that are followed.
+/// Most links of `a + b || c ...` that are followed.
 const MAX_CHAIN: usize = 16;
-/// Opening parentheses and prefixes before an operand that are followed.
+/// Most opening parentheses and prefixes that are skipped before an operand.
 const MAX_PREFIX: usize = 32;
-/// Tokens of a select list that are looked through for its `from`.
+/// Most tokens of a select list among which its `from` is looked for.
 const MAX_LIST: usize = 64;
 
-/// Schemas that hold a database's own tables.
+/// Schemas of the system tables of databases.
 const OWNERS: [&[u8]; 4] = [b"mysql", b"master", b"sys", b"performance_schema"];
 
-/// What kind of thing an operand is, from harmless to telling.
+/// The kind of an operand, ordered by how much it suggests an attack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum OperandKind {
     /// A column, or any word.
     Name,
-    /// A call of a function that is none of SQL's.
+    /// A call of a function that SQL does not have.
     Call,
     /// A number, a text, `null`.
     Literal,
-    /// A call of a function that SQL has too.
+    /// A call of a function that SQL has, and other languages may have too.
     Soft,
     /// `sleep(...)`
     Sleep,
@@ -33,7 +33,7 @@ pub enum OperandKind {
     Global,
     /// A subquery.
     Query,
-    /// A call that only makes sense in an attack on SQL.
+    /// A call that only makes sense in a SQL injection.
     Strong,
 }
 
@@ -49,16 +49,16 @@ pub struct Operand {
 /// A condition after `or`, `where`...
 #[derive(Clone, Copy, Debug)]
 pub enum Condition {
-    /// `a = b`; whether the operator is a word, and whether both sides are the same bytes.
+    /// `a = b`. `by_word`: the operator is a word. `same`: both sides are the same bytes.
     Compared { left: OperandKind, right: OperandKind, by_word: bool, same: bool, end: usize },
-    /// Just an operand.
+    /// An operand by itself.
     Bare(Operand),
 }
 
 /// A select list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct List {
-    /// Whether it begins with what no sentence has there: a number, a call, `*`, `@@x`...
+    /// Whether it begins with something that no sentence has there: a number, a call, `*`, `@@x`...
     pub strong: bool,
     /// Whether it has a comma.
     pub several: bool,
@@ -70,15 +70,15 @@ pub struct List {
     pub catalogue: bool,
     /// Whether the statement ends after a name: by the end of the value, a comment, `;`, `)`.
     pub ended: bool,
-    /// Whether there is any item at all.
+    /// Whether there is at least one item.
     pub any: bool,
-    /// Past the last token looked at.
+    /// Past the last token inspected.
     pub end: usize,
 }
 
 #[cfg(test)]
 thread_local! {
-    /// How often a token was looked at: by this, tests know that the work stays linear.
+    /// How many tokens were read, so that tests can check that the work is linear.
     pub static TOKEN_READS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
 }
 
@@ -132,7 +132,7 @@ impl Code<'_> {
         self.run_end[i] as usize
     }
 
-    /// The operand at token `i`, with what it is joined to by arithmetic or concatenation.
+    /// The operand at token `i`, including what arithmetic or concatenation joins to it.
     pub fn operand(&self, i: usize) -> Option<Operand> {
         let mut all = self.atom(i)?;
         for _ in 0..MAX_CHAIN {
@@ -180,7 +180,7 @@ impl Code<'_> {
         Some(Operand { kind, end })
     }
 
-    /// A column, or a call, perhaps qualified: `a.b.c(...)`.
+    /// A column or a call, possibly qualified: `a.b.c(...)`.
     fn named(&self, i: usize, first: Word) -> Option<Operand> {
         let (mut end, mut last) = (i + 1, first);
         while self.kind(end) == Some(TokenKind::Dot)

@@ -1,16 +1,16 @@
-//! SQL tokens, as lenient as all common databases together: what one of them would read as code is code here.
+//! SQL tokens, as lenient as all common databases together: whatever one of them reads as code is code here.
 //!
-//! Inline comments and every control byte are white space; `/*!50000 ... */` is its content. A line comment that ends
-//! the text, or a block comment without an end, is a [`TokenKind::Tail`]: it cuts off what the application appends.
+//! Inline comments and control bytes are white space; of `/*!50000 ... */` the content counts. A line comment at the end of
+//! the text, or a block comment without an end, is a [`TokenKind::Tail`]: it hides what the application appends.
 
 use super::words::{Word, meaning};
 
-/// Where in the application's statement the value is taken to land.
+/// Where in the statement of the application the value is assumed to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Context {
     /// Outside of any literal: `id = VALUE`.
     Plain,
-    /// Inside of a literal in this quote: the code begins after the first such quote in the value.
+    /// Inside of a literal in these quotes: the code begins after the first such quote in the value.
     Quoted(u8),
 }
 
@@ -23,7 +23,7 @@ pub enum TokenKind {
     Number,
     /// A closed text literal.
     Text,
-    /// A text literal that the value leaves open, to be closed by the application's own quote.
+    /// A text literal that the value leaves open. The closing quote of the application closes it.
     Open,
     /// `@x`, `@@x`, `:x`
     Variable,
@@ -56,7 +56,7 @@ pub enum TokenKind {
 pub struct Token {
     /// What it is.
     pub kind: TokenKind,
-    /// Whether an inline comment stands before it.
+    /// Whether an inline comment precedes it.
     pub after_comment: bool,
     /// First byte.
     pub start: u32,
@@ -71,14 +71,14 @@ pub struct Lexer<'t> {
     after_comment: bool,
 }
 
-/// Longest `$tag$...$tag$` literal that is looked for, so that many openings cost no more than one.
+/// Longest `$tag$...$tag$` literal that is recognised. The bound keeps many openings from taking quadratic time.
 const MAX_DOLLAR: usize = 128;
 
-/// Quotes of typographers that careless applications and databases fold to `'`.
+/// Typographic quotes, which some applications and databases convert to `'`.
 const CURLY: [&[u8]; 4] = ["\u{2018}".as_bytes(), "\u{2019}".as_bytes(), "\u{2bc}".as_bytes(), "\u{ff07}".as_bytes()];
 
 impl<'t> Lexer<'t> {
-    /// A lexer for `text` in `context`; none where the text does not close the context's quote.
+    /// A lexer for `text` in `context`; `None` if the text does not contain the closing quote of the context.
     pub fn new(text: &'t [u8], context: Context) -> Option<Self> {
         let at = match context {
             Context::Plain => 0,
@@ -91,7 +91,7 @@ impl<'t> Lexer<'t> {
         self.text.get(self.at + ahead).copied().unwrap_or(0)
     }
 
-    /// Skips white space and inline comments; a comment up to the end becomes a token.
+    /// Skips white space and inline comments. A comment up to the end of the text becomes a token.
     fn skip(&mut self) -> Option<Token> {
         loop {
             let b = *self.text.get(self.at)?;
@@ -304,7 +304,7 @@ impl Iterator for Lexer<'_> {
     }
 }
 
-/// Past the first `quote` in `text`; for `'`, also past the first of its typographic forms.
+/// The place after the first `quote` in `text`; for `'` if there is none, after the first typographic quote.
 pub fn closing(text: &[u8], quote: u8) -> Option<usize> {
     let straight = memchr::memchr(quote, text).map(|at| at + 1);
     if straight.is_some() || quote != b'\'' {
@@ -318,8 +318,8 @@ fn is_space_or_quote(text: &[u8]) -> bool {
     text.starts_with(b"\xc2\xa0") || CURLY.iter().any(|quote| text.starts_with(quote))
 }
 
-/// Whether `--` begins a comment here. MySQL wants white space after it, others do not; so that `1--1 or 2` hides nothing,
-/// what follows without space must be one word up to the end of the line.
+/// Whether `--` begins a comment here. MySQL requires white space after it, other databases do not. To not let `1--1 or 2`
+/// hide code, text that follows without white space must be a single word up to the end of the line.
 fn is_line_comment(rest: &[u8]) -> bool {
     let Some(after) = rest.strip_prefix(b"--") else { return false };
     let word = after.iter().position(|b| !(b.is_ascii_alphanumeric() || *b == b'_')).unwrap_or(after.len());
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn comments_are_space_or_content_or_tail() {
+    fn comments_are_white_space_content_or_tail() {
         use TokenKind::*;
         let union = [Number, Word(super::Word::Union), Word(super::Word::Select), Number, Tail];
         for text in [
@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn literals_of_every_dialect() {
+    fn literals_of_every_dialect_are_tokens() {
         use TokenKind::*;
         for text in ["N'a'", "x'61'", "_latin1'a'", "$$a'b$$", "$t$a$t$", "'it''s'", r"'a\'b'", "\"a\""] {
             assert_eq!(kinds(text, Context::Plain), [Text], "{text}");

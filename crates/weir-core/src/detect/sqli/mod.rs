@@ -1,10 +1,10 @@
-//! SQL injection: reads a value as the code it would become in a statement.
+//! SQL injection: parses a value as the code that it would become in a statement.
 //!
-//! The value is read in each place where an application may put it: outside of a literal, inside `'...'`, inside
-//! `"..."` ([`lex::Context`]). In each, structures that only injected code has are looked for ([`structure`]) and
-//! weighed: by themselves, and by where they stand. A fragment that no database would run, such as
-//! `1' UNION SELECT` alone, is no structure. `libinjectionrs` is asked only about values in doubt: its verdict is one
-//! signal of medium confidence, as it also reports fragments and sentences.
+//! The value is parsed in each context in which an application may put it: outside of a literal, inside `'...'`, inside
+//! `"..."` ([`lex::Context`]). In each context, [`structure`] finds structures that only injected code has. Their weight
+//! depends on the structure and on its position. A fragment that no database would execute, such as `1' UNION SELECT`
+//! alone, is not a structure. `libinjectionrs` runs only on values about which the grammar is not certain. Its result is
+//! a signal of medium confidence, because it also reports fragments and sentences.
 //!
 //! CWE-89. Linear in the length of the value; a window of [`WINDOW`] tokens bounds memory.
 
@@ -21,22 +21,22 @@ use lex::{Context, Lexer, Token, TokenKind};
 use structure::Position;
 use words::Word;
 
-/// Weight from which on a structure is an attack by itself.
+/// Least weight of a structure that is an attack by itself.
 const CERTAIN: u8 = 10;
-/// Weight from which on a structure is a medium signal.
+/// Least weight of a structure that is a signal of medium confidence.
 const LIKELY: u8 = 6;
-/// Weight from which on `libinjectionrs` is asked.
+/// Least weight of a structure for which `libinjectionrs` runs.
 const DOUBT: u8 = 3;
 /// Tokens held at once.
 const WINDOW: usize = 4096;
-/// Tokens of one window that are looked at again with the next.
+/// Tokens of one window that are inspected again with the next.
 const OVERLAP: usize = 128;
-/// Tokens between a structure and a comment or open quote at the end that still belong together.
+/// Most tokens between a structure and the comment or open quote at the end that belongs to it.
 const NEAR_END: usize = 16;
-/// Longest value that is handed to `libinjectionrs`, in bytes: it reads no further than a few tokens anyway.
+/// Longest value that `libinjectionrs` runs on, in bytes. It reads only a few tokens anyway.
 const MAX_LIBRARY: usize = 4096;
 
-/// Bytes without which no value is injected SQL: letters, digits and the punctuation of tokens carry no syntax.
+/// Bytes of which injected SQL needs at least one: letters, digits and the punctuation of tokens carry no syntax.
 const FILTER: ByteClassFilter = ByteClassFilter::any(
     ByteClasses::ALL.without(
         ByteClasses::TOKEN
@@ -47,7 +47,7 @@ const FILTER: ByteClassFilter = ByteClassFilter::any(
     ),
 );
 
-/// The grammar's own verdict.
+/// The detector that uses the grammar alone.
 pub const GRAMMAR: Detector = Detector {
     name: "sqli.grammar",
     attack: AttackType::Sqli,
@@ -59,7 +59,7 @@ pub const GRAMMAR: Detector = Detector {
     samples: GRAMMAR_SAMPLES,
 };
 
-/// The verdict of `libinjectionrs` where the grammar is in doubt.
+/// The detector that uses `libinjectionrs` if the grammar is not certain.
 pub const LIBRARY: Detector = Detector {
     name: "sqli.libinjection",
     attack: AttackType::Sqli,
@@ -121,7 +121,7 @@ const GRAMMAR_SAMPLES: Samples = Samples {
 const LIBRARY_SAMPLES: Samples =
     Samples { positive: &["x' or 1"], negative: &["1' UNION SELECT", "O'Brien", "rock 'n' roll"] };
 
-/// The grammar's own verdict.
+/// The result of the grammar.
 fn grammar(subject: &Subject<'_>) -> Option<Match> {
     if !prescan::may_contain_sql(subject.bytes, subject.classes) {
         return None;
@@ -136,7 +136,7 @@ fn grammar(subject: &Subject<'_>) -> Option<Match> {
     Some(Match { confidence, start: found.start, end: found.end })
 }
 
-/// The verdict of `libinjectionrs` on values that the grammar is in doubt about.
+/// The result of `libinjectionrs` on values about which the grammar is not certain.
 fn library(subject: &Subject<'_>) -> Option<Match> {
     if !subject.memo.sql_in_doubt.get() || subject.bytes.len() > MAX_LIBRARY {
         return None;
@@ -145,7 +145,7 @@ fn library(subject: &Subject<'_>) -> Option<Match> {
     yes.then_some(Match { confidence: Confidence::Medium, start: 0, end: subject.bytes.len() })
 }
 
-/// The most telling structure of a value.
+/// The structure of greatest weight in a value.
 #[derive(Clone, Copy, Debug, Default)]
 struct BestMatch {
     weight: u8,
@@ -169,7 +169,7 @@ fn weigh(subject: &Subject<'_>) -> BestMatch {
     best
 }
 
-/// Reads `text` in `context`, window by window.
+/// Parses `text` in `context`, window by window.
 fn read(text: &[u8], context: Context, best: &mut BestMatch) {
     let Some(mut lexer) = Lexer::new(text, context) else { return };
     let mut tokens: Vec<Token> = Vec::with_capacity(32);
@@ -195,7 +195,7 @@ fn read(text: &[u8], context: Context, best: &mut BestMatch) {
     truncation(text, context, best);
 }
 
-/// Takes out `+` beside a keyword: a space that was not decoded (`1+or+1=1`), as no database allows it there.
+/// Removes each `+` beside a keyword. It is a space that was not decoded (`1+or+1=1`): no database allows a `+` there.
 fn join(tokens: &mut Vec<Token>, text: &[u8]) {
     let plus = |t: &Token| t.kind == TokenKind::Operator && text[t.start as usize] == b'+';
     let keyword = |t: Option<&Token>| {
@@ -220,7 +220,7 @@ fn join(tokens: &mut Vec<Token>, text: &[u8]) {
     tokens.truncate(kept);
 }
 
-/// Fills `close` with the place of each parenthesis's partner.
+/// Fills `close` with the index of the `)` of each `(`.
 fn pair(tokens: &[Token], close: &mut Vec<u32>) {
     close.clear();
     close.resize(tokens.len(), tokens.len() as u32);
@@ -256,7 +256,7 @@ fn measure_runs(tokens: &[Token], run_end: &mut Vec<u32>) {
     }
 }
 
-/// Where the application's own code is complete: the token from which on injected code stands, and the place that is.
+/// Where the code of the application is complete: the index of the first token that may be injected, and its position.
 fn head(code: &Code<'_>, context: Context) -> (usize, Position) {
     let mut at = 0;
     let mut place = Position::Start;
@@ -299,7 +299,7 @@ fn scan(code: &Code<'_>, context: Context, first: bool, last: bool, best: &mut B
         let mut total = weight;
         total += match here {
             Position::Break => 4,
-            // A value that begins with `or` continues somebody's condition.
+            // A value that begins with `or` continues a condition of the application.
             Position::Start if matches!(code.kind(at), Some(TokenKind::Word(Word::Logic))) => 4,
             Position::Start | Position::Value => 2,
             Position::Word => 1,
@@ -331,7 +331,7 @@ fn scan(code: &Code<'_>, context: Context, first: bool, last: bool, best: &mut B
     }
 }
 
-/// `admin'--`: a short value that closes the literal and cuts the rest of the statement off.
+/// Rates `admin'--`: a short value that closes the literal and comments out the rest of the statement.
 fn truncation(text: &[u8], context: Context, best: &mut BestMatch) {
     const MAX_BEFORE: usize = 40;
     const MAX_COMMENT: usize = 8;
@@ -424,7 +424,7 @@ mod tests {
         }
     }
 
-    /// Texts joined from what the grammar knows, and from what stands around it in ordinary text.
+    /// Texts joined from pieces that the grammar knows and pieces of ordinary text.
     fn pieces() -> impl Strategy<Value = String> {
         const PIECES: &[&str] = &[
             " ",
@@ -577,7 +577,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_not_worth_reading_weighs_nothing(text in pieces()) {
+        fn texts_rejected_by_the_prescan_weigh_nothing(text in pieces()) {
             if !prescan::may_contain_sql(text.as_bytes(), ByteClasses::of(text.as_bytes())) {
                 prop_assert!(weight(text.as_bytes()) < DOUBT, "{text:?}");
             }

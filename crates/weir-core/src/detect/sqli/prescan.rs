@@ -1,21 +1,21 @@
-//! Whether a value can hold injected SQL at all: one pass over its words and marks, before any token is made.
+//! Whether a value may contain injected SQL: one pass over its words and symbols, before tokens are made.
 //!
-//! **Safety.** [`may_contain_sql`] answers no only where the grammar finds nothing that it would weigh: every structure of
-//! [`super::structure`] needs a keyword, a mark, or a mark at a place, and each of these is looked for here without regard
-//! to quotes and comments, which can only take words away. `what_is_not_worth_reading_weighs_nothing` in the tests of
-//! [`super`] holds it against the grammar. Most values that pass the test of their bytes (sentences, addresses, URLs,
-//! user agents) end here.
+//! **Correctness.** [`may_contain_sql`] is false only for values in which the grammar finds no structure of any weight.
+//! Every structure of [`super::structure`] needs a keyword, a symbol, or a symbol at a certain position. These are looked
+//! for here without regard to quotes and comments, which can only remove words. The test
+//! `texts_rejected_by_the_prescan_weigh_nothing` of [`super`] compares both. Most values that pass the prefilter
+//! (sentences, addresses, URLs, user agents) are rejected here.
 
 use super::lex::closing;
 use super::words::{Word, meaning};
 use crate::model::ByteClasses;
 
-/// What the words of a value are, as far as structures ask for it.
+/// Which kinds of words a value contains, as far as structures depend on it.
 #[derive(Clone, Copy, Default)]
 struct WordSet(u32);
 
 impl WordSet {
-    /// A word without which no structure has a certain form, and that is rare enough to read on.
+    /// A word that is rare in ordinary text and part of some structure: sufficient to parse the value.
     const DISTINCTIVE: u32 = 1;
     /// `or`, `where`: a condition follows.
     const LOGIC: u32 = 1 << 1;
@@ -37,7 +37,7 @@ impl WordSet {
     const SET: u32 = 1 << 14;
     const DELETE: u32 = 1 << 15;
     const FROM: u32 = 1 << 16;
-    /// A quote that no word stands before.
+    /// A quote that does not follow a word.
     const QUOTE: u32 = 1 << 17;
 
     fn of(word: Word) -> u32 {
@@ -101,10 +101,10 @@ pub fn may_contain_sql(text: &[u8], classes: ByteClasses) -> bool {
         || breaks(text, classes)
 }
 
-/// Marks of which comparisons are made.
+/// Symbols of comparisons.
 const COMPARE: ByteClasses = ByteClasses::EQUALS.with(ByteClasses::LT).with(ByteClasses::GT);
 
-/// Statements that several words make.
+/// Whether two words occur that only together form a structure.
 fn combine(words: WordSet) -> bool {
     words.has(WordSet::SORT | WordSet::BY)
         || words.has(WordSet::DEFINE | WordSet::OBJECT)
@@ -113,7 +113,7 @@ fn combine(words: WordSet) -> bool {
         || words.has(WordSet::DELETE | WordSet::FROM)
 }
 
-/// A condition: a comparison, or a bare literal.
+/// Whether there may be a condition: a comparison, or a literal by itself.
 fn condition(words: WordSet, classes: ByteClasses) -> bool {
     let compared = classes.intersects(COMPARE) || words.has(WordSet::COMPARE);
     if words.has(WordSet::LOGIC) {
@@ -128,7 +128,8 @@ fn condition(words: WordSet, classes: ByteClasses) -> bool {
         && (compared || words.has(WordSet::IN) || classes.intersects(ByteClasses::DOLLAR))
 }
 
-/// A call as an operand: in a condition, after a value or an operator at the beginning, or with a number in it.
+/// Whether there may be a call as an operand: in a condition, after a value or operator at the beginning, or with a number
+/// in it.
 fn call(words: WordSet, classes: ByteClasses, text: &[u8]) -> bool {
     if !classes.intersects(ByteClasses::LPAREN) {
         return false;
@@ -138,7 +139,7 @@ fn call(words: WordSet, classes: ByteClasses, text: &[u8]) -> bool {
         || (called || classes.intersects(ByteClasses::DIGIT)) && begins_with_value(text)
 }
 
-/// Whether the text may begin with an operator or a whole value, behind which code goes on.
+/// Whether the text may begin with an operator or a complete value that code follows.
 fn begins_with_value(text: &[u8]) -> bool {
     let text = skip_blanks(text);
     if !text.first().is_some_and(u8::is_ascii_alphabetic) {
@@ -153,7 +154,7 @@ fn begins_with_value(text: &[u8]) -> bool {
     matches!(rest, [b')' | b'#' | 0x80.., ..] | [b'/', b'*', ..] | [b'*', b'/', ..] | [b'-', b'-', ..])
 }
 
-/// Whether some `(` may have a number or text behind it.
+/// Whether a number or text may follow some `(`.
 fn opens_literal(text: &[u8]) -> bool {
     memchr::memchr_iter(b'(', text).any(|at| match skip_blanks(&text[at + 1..]) {
         [] | [b')', ..] => false,
@@ -162,14 +163,14 @@ fn opens_literal(text: &[u8]) -> bool {
     })
 }
 
-/// Whether something stands behind the quote that a value would close that goes on with the statement around it.
+/// Whether code that continues the statement may follow the quote that closes the literal around the value.
 fn breaks(text: &[u8], classes: ByteClasses) -> bool {
-    let after = |quote: u8| closing(text, quote).is_some_and(|at| goes_on(&text[at..]));
+    let after = |quote: u8| closing(text, quote).is_some_and(|at| continues_statement(&text[at..]));
     (classes.intersects(ByteClasses::QUOTE.with(ByteClasses::HIGH)) && after(b'\''))
         || (classes.intersects(ByteClasses::DQUOTE) && after(b'"'))
 }
 
-fn goes_on(rest: &[u8]) -> bool {
+fn continues_statement(rest: &[u8]) -> bool {
     let skipped = rest.iter().take_while(|b| **b <= b' ' || matches!(b, b')' | 0x7f)).count();
     let rest = &rest[skipped..];
     match rest.first() {
@@ -178,7 +179,7 @@ fn goes_on(rest: &[u8]) -> bool {
             let word = rest.iter().position(|b| !is_inner(*b)).unwrap_or(rest.len());
             matches!(meaning(&rest[..word]), Word::In | Word::Limit | Word::Compare)
         }
-        // Letters beyond ASCII; no-break spaces and typographic quotes begin with the others.
+        // Bytes from 0x80 on begin letters, except these, which begin no-break spaces and typographic quotes.
         Some(b) => *b < 0x80 || matches!(b, 0xa0 | 0xc2 | 0xca | 0xe2 | 0xef),
     }
 }
@@ -187,7 +188,7 @@ fn skip_blanks(text: &[u8]) -> &[u8] {
     &text[text.iter().take_while(|b| **b <= b' ' || **b == 0x7f).count()..]
 }
 
-/// Bytes that a word may go on with, those beyond ASCII aside: they only make words longer, and so plain.
+/// Whether an ASCII byte may continue a word. Others may too, but they only turn keywords into plain words.
 fn is_inner(b: u8) -> bool {
     INNER[usize::from(b)]
 }
@@ -227,11 +228,11 @@ static TOKEN_STARTS: [TokenStart; 256] = {
     table
 };
 
-/// Everything that the words of `text` are. Ends early at a telling one.
+/// The kinds of all words of `text`. Stops at a distinctive one.
 fn words(text: &[u8]) -> WordSet {
     let mut all = WordSet::default();
     let mut at = 0;
-    // Where the last word ended, if a quote behind it can be nothing but an apostrophe or the end of a literal.
+    // End of the last word, if a quote right after it can only be an apostrophe or the end of a literal.
     let mut plain_end = usize::MAX;
     while let Some(&b) = text.get(at) {
         match TOKEN_STARTS[b as usize] {
@@ -261,7 +262,7 @@ fn words(text: &[u8]) -> WordSet {
     all
 }
 
-/// Past the number at `at`, and past letters that run into it without being a keyword: as the lexer has it.
+/// The end of the number at `at`, including letters that follow directly without being a keyword, as in the lexer.
 fn number(text: &[u8], mut at: usize) -> usize {
     let peek = |at: usize| text.get(at).copied().unwrap_or(0);
     let run = |at: usize, what: fn(u8) -> bool| at + text[at..].iter().take_while(|b| what(**b)).count();
@@ -291,7 +292,7 @@ mod tests {
     use crate::model::ByteClasses;
 
     #[test]
-    fn ordinary_text_ends_here() {
+    fn ordinary_text_is_rejected() {
         for text in [
             "payment order region, and it's winter.",
             "someone@example.com",

@@ -1,37 +1,36 @@
-//! Injected structures: what stands at a token, and how telling it is on its own.
+//! Structures of injected code, and the weight of each by itself.
 //!
-//! Weights are on one scale: [`super::CERTAIN`] is an attack. A structure below that becomes certain by where it stands
-//! (just after a quote that the value closes, at its beginning, before a comment that cuts the rest off), which
-//! [`super`] adds.
+//! All weights are on one scale, on which [`super::CERTAIN`] is an attack. The position of a structure (just after a quote
+//! that the value closes, at the beginning, before a comment that hides the rest) adds weight; [`super`] adds it.
 
 use super::grammar::{Code, Condition, List, OperandKind};
 use super::lex::TokenKind;
 use super::words::Word;
 
-/// Where a structure begins in the code of a value.
+/// Where in the code of a value a structure begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Position {
-    /// Just after the quote that the value closes, closing parentheses aside.
+    /// Just after the quote that closes the literal of the application, and closing parentheses.
     Break,
-    /// At the beginning of a value that lands outside of any literal.
+    /// At the beginning of a value that is outside of any literal.
     Start,
-    /// After one number or literal, which completes the application's own code.
+    /// After one number or literal, which completes the code of the application.
     Value,
     /// After one word.
     Word,
-    /// Deeper.
+    /// Further inside.
     Inside,
 }
 
-/// A recognised structure: weight, and the token past its end.
+/// A recognised structure: its weight, and the index of the token after it.
 pub type Structure = (u8, usize);
 
-/// Keys of an `order by` that are looked at.
+/// Most keys of an `order by` that are inspected.
 const MAX_KEYS: usize = 64;
-/// Tokens up to which a value is taken whole as arithmetic on literals (`'-0-'`).
+/// Most tokens of a value that is recognised as arithmetic on literals (`'-0-'`).
 const SHORT: usize = 8;
 
-/// The most telling structure that begins at token `i`.
+/// The structure of greatest weight that begins at token `i`.
 pub fn at(code: &Code<'_>, i: usize, place: Position) -> Option<Structure> {
     let found = match code.kind(i)? {
         TokenKind::Word(word) => by_word(code, i, word, place),
@@ -86,7 +85,7 @@ fn by_word(code: &Code<'_>, i: usize, word: Word, place: Position) -> Option<Str
     }
 }
 
-/// What a condition is joined by.
+/// What joins a condition to the code before it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Connector {
     /// `or`
@@ -142,14 +141,14 @@ fn is_text(code: &Code<'_>, i: usize, end: usize) -> bool {
     end == i + 1 && matches!(code.kind(i), Some(TokenKind::Text | TokenKind::Open))
 }
 
-/// Whether the text at token `i` only serves to take up the application's own quote (`' or '1`); quoted words do not.
+/// Whether the text at token `i` only serves to pair the closing quote of the application (`' or '1`). Quoted words do not.
 fn is_closing(code: &Code<'_>, i: usize) -> bool {
     let text = code.bytes(i);
     let empty_and = text.len() == 1 && i > 0 && code.bytes(i - 1).eq_ignore_ascii_case(b"and");
     text.len() <= 3 && !empty_and
 }
 
-/// Whether token `i` is a number, or a text that only takes up the application's own quote.
+/// Whether token `i` is a number, or a text that only pairs the closing quote of the application.
 fn is_atom(code: &Code<'_>, i: usize) -> bool {
     code.kind(i) == Some(TokenKind::Number)
         || (matches!(code.kind(i), Some(TokenKind::Text | TokenKind::Open)) && code.bytes(i).len() <= 3)
@@ -193,7 +192,7 @@ fn joined(code: &Code<'_>, i: usize, place: Position) -> Option<Structure> {
     Some((weight, operand.end))
 }
 
-/// `union select` with a select list. Without one it is a fragment that no database runs, and no attack.
+/// `union select` with a select list. Without the list it is a fragment that no database executes.
 fn union(code: &Code<'_>, i: usize) -> Option<Structure> {
     let mut at = i + 1;
     while matches!(code.kind(at), Some(TokenKind::Left | TokenKind::Word(Word::Quantifier))) {
@@ -304,7 +303,7 @@ fn sort(code: &Code<'_>, i: usize, place: Position) -> Option<Structure> {
         let weight = match key.kind {
             OperandKind::Strong | OperandKind::Query | OperandKind::Sleep => 9,
             OperandKind::Soft => 4,
-            // Nobody but a probe says this and nothing else.
+            // Only a probe consists of nothing else.
             OperandKind::Literal if place == Position::Start && code.kind(key.end).is_none() => 8,
             OperandKind::Literal if code.ends(key.end) || code.kind(key.end) == Some(TokenKind::Comma) => 5,
             OperandKind::Name if code.kind(key.end) == Some(TokenKind::Tail) => 2,

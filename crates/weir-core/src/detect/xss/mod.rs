@@ -1,4 +1,4 @@
-//! Cross-site scripting: markup, attributes, URLs and script that a browser would run, whatever context they land in.
+//! Cross-site scripting: markup, attributes, URLs and script that a browser would execute, in any context of a page.
 //!
 //! The value is read as HTML text ([`tag`]), as the inside of an attribute (a quote, then an event handler), and as
 //! the inside of a script ([`script`]). Handlers are any `on...` attribute of a tag, not a list.
@@ -11,7 +11,7 @@ use super::{Detector, Match, Samples, Subject};
 use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Zone};
 use crate::normalize::fold;
 
-/// The line of the table.
+/// The detector.
 pub const DETECTOR: Detector = Detector {
     name: "xss.grammar",
     attack: AttackType::Xss,
@@ -52,7 +52,7 @@ pub const DETECTOR: Detector = Detector {
     },
 };
 
-/// Marks of markup and script. Their full-width forms are letters beyond ASCII.
+/// Delimiters of markup and script. Their full-width forms are bytes beyond ASCII.
 const FILTER: ByteClassFilter = ByteClassFilter::any(
     ByteClasses::LT
         .with(ByteClasses::EQUALS)
@@ -69,14 +69,14 @@ fn run(subject: &Subject<'_>) -> Option<Match> {
         && subject.classes.intersects(ByteClasses::HIGH)
         && let std::borrow::Cow::Owned(folded) = fold::run(subject.bytes)
     {
-        // Positions within the folded text mean nothing in the value: report the value.
+        // Positions in the folded text do not apply to the value: report the whole value.
         let wide = find(&folded, ByteClasses::of(&folded)).map(|m| Match { start: 0, end: subject.bytes.len(), ..m });
         return wide.filter(|m| found.is_none_or(|narrow| m.confidence > narrow.confidence)).or(found);
     }
     found
 }
 
-/// The surest match in `text`.
+/// The match of highest confidence in `text`.
 fn find(text: &[u8], classes: ByteClasses) -> Option<Match> {
     let mut best = None;
     if classes.intersects(ByteClasses::LT) && keep(&mut best, tag::find(text)) {
@@ -94,7 +94,7 @@ fn find(text: &[u8], classes: ByteClasses) -> Option<Match> {
     best
 }
 
-/// Keeps the surer of both; true once nothing surer can come.
+/// Keeps the match of higher confidence. True if it cannot be surpassed.
 fn keep(best: &mut Option<Match>, new: Option<Match>) -> bool {
     if let Some(new) = new
         && best.is_none_or(|old| new.confidence > old.confidence)
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn contexts_and_evasions() {
+    fn injections_are_found_in_every_context() {
         for text in [
             "<ScRiPt\x0c>alert(1)</sCrIpT>",
             "</title><svg/onload=alert(1)>",
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn markup_without_script_is_no_attack() {
+    fn markup_without_script_is_not_reported() {
         for text in [
             "<h1>Title</h1><ul><li>one</li></ul>",
             "use `<script>` tags sparingly",

@@ -1,17 +1,17 @@
-//! Tags, read as leniently as browsers do (WHATWG HTML §13.2.5.6), and judged by what they run or load.
+//! Tags, parsed as leniently as browsers do (WHATWG HTML §13.2.5.6), and rated by what they execute or load.
 
 use super::super::{Match, work};
 use super::attribute::{self, Attribute, Attributes};
 use super::script;
 use crate::model::Confidence;
 
-/// Bytes of one tag that are looked at.
+/// Most bytes inspected of one tag.
 const MAX_TAG: usize = 2048;
-/// Tag bytes looked at for each byte of the text, since a tag may open inside another's quotes.
+/// Bytes of tags inspected per byte of the text. A tag may begin within the quotes of another, so tags may overlap.
 const FUEL_RATIO: usize = 8;
-/// Bytes of an element's content that are looked at.
+/// Most bytes inspected of the content of an element.
 const MAX_CONTENT: usize = 512;
-/// Attributes by which a fetched or embedded document takes part in the page.
+/// Elements that load code or documents into the page, and the attributes that say from where.
 const LOADS: &[(&[u8], &[&[u8]])] = &[
     (b"object", &[b"data", b"classid", b"codebase"]),
     (b"embed", &[b"src", b"code"]),
@@ -29,7 +29,7 @@ const LOADS: &[(&[u8], &[&[u8]])] = &[
     (b"vmlframe", &[b"src"]),
 ];
 
-/// The surest match among the tags of `text`.
+/// The match of highest confidence among the tags of `text`.
 pub fn find(text: &[u8]) -> Option<Match> {
     let mut best: Option<Match> = None;
     let mut fuel = text.len() * FUEL_RATIO + MAX_TAG;
@@ -38,7 +38,7 @@ pub fn find(text: &[u8]) -> Option<Match> {
         let start = at + offset;
         at = start + 1;
         work::count(offset + 1);
-        let Some((confidence, len)) = judge(&text[start..]) else { continue };
+        let Some((confidence, len)) = classify(&text[start..]) else { continue };
         if confidence.is_some_and(|c| best.is_none_or(|b| c > b.confidence)) {
             best = confidence.map(|confidence| Match { confidence, start, end: start + len });
         }
@@ -54,8 +54,8 @@ pub fn find(text: &[u8]) -> Option<Match> {
     best
 }
 
-/// How sure the tag at the start of `text` is to run script, and its length; none where no tag begins.
-fn judge(text: &[u8]) -> Option<(Option<Confidence>, usize)> {
+/// The confidence that the tag at the start of `text` executes script, and its length; `None` if no tag begins there.
+fn classify(text: &[u8]) -> Option<(Option<Confidence>, usize)> {
     let window = &text[..text.len().min(MAX_TAG)];
     let mut at = 1;
     while at < 8 && matches!(window.get(at), Some(0..=b' ' | b'/' | b'?' | b'!' | b'\\' | b'%' | 0x7f)) {
@@ -84,7 +84,7 @@ fn judge(text: &[u8]) -> Option<(Option<Confidence>, usize)> {
     Some((by_element.max(traits.handler.then_some(Confidence::Low)), end))
 }
 
-/// What the element means by itself.
+/// The confidence that follows from the kind of element.
 fn element(local: &[u8], closing: bool, traits: &TagTraits, whole: bool, content: &[u8]) -> Option<Confidence> {
     let sure = |yes: bool| Some(if yes { Confidence::High } else { Confidence::Low });
     match local {
@@ -102,7 +102,7 @@ fn element(local: &[u8], closing: bool, traits: &TagTraits, whole: bool, content
     }
 }
 
-/// Whether what follows `<script>` is script rather than the rest of a sentence about the tag.
+/// Whether script follows `<script>`, rather than the rest of a sentence about the tag.
 fn script_content(content: &[u8], whole: bool) -> bool {
     let end = memchr::memmem::find(content, b"</").unwrap_or(content.len());
     work::count(end);
@@ -113,7 +113,7 @@ fn script_content(content: &[u8], whole: bool) -> bool {
     (closed && !body.is_empty()) || (whole && code && !mention)
 }
 
-/// Whether a style sheet loads or runs something.
+/// Whether a style sheet loads or executes something.
 pub fn style_runs(css: &[u8]) -> bool {
     let squeezed = without_comments(css);
     work::count(css.len().min(MAX_TAG));
@@ -145,23 +145,29 @@ fn is_embed(url: &[u8]) -> bool {
         && url[8..].iter().all(|b| b.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&()*+,;=%".contains(b))
 }
 
-/// What the attributes of one tag say.
+/// What the attributes of a tag do.
 #[derive(Default)]
 struct TagTraits {
+    /// Whether the name follows the `<` directly, so that the element is created.
     opened: bool,
+    /// Whether an attribute executes script.
     runs: bool,
+    /// Whether there is an event handler.
     handler: bool,
+    /// Whether an attribute refers to a URL.
     source: bool,
     http_equiv: bool,
+    /// Whether a link refers to a style sheet or an import.
     sheet: bool,
+    /// Whether there is any attribute.
     any: bool,
-    /// A frame that shows a document of another site over TLS, as players and maps are embedded...
+    /// Whether a frame shows a document of another site over TLS, as embedded players and maps do.
     frame: bool,
-    /// ...with the attributes that such markup has. Both together run nothing in the page.
+    /// Whether there are the attributes that markup of embedded players has. A frame with both executes nothing in the page.
     sized: bool,
 }
 
-/// Attributes that the markup of embedded players, maps and forms has, and a probe does without.
+/// Attributes that the markup of embedded players, maps and forms has, and that attack probes leave out.
 const EMBED: &[&[u8]] = &[b"width", b"height", b"allow", b"allowfullscreen", b"loading", b"title", b"frameborder"];
 
 impl TagTraits {
