@@ -114,6 +114,7 @@ fn both_ways(text: &[u8], zone: Zone) -> (Vec<String>, Vec<String>) {
         zone,
         hint: Hint::None,
         depth: 0,
+        form: Default::default(),
         parser_reacted: false,
         covered: false,
         classes,

@@ -94,6 +94,7 @@ mod tests {
             zone: Zone::NAME,
             hint: Hint::None,
             depth: 0,
+            form: Default::default(),
             parser_reacted: false,
             covered: false,
             classes,

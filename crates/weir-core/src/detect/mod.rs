@@ -135,6 +135,7 @@ impl Detector {
             zone: self.zones,
             hint: Hint::None,
             depth: 0,
+            form: Default::default(),
             parser_reacted: false,
             covered: false,
             classes,

@@ -34,4 +34,4 @@ pub use lexicon::Lexicon;
 pub use limits::Limits;
 pub use point::{Key, PointId, PointPath, PointPattern, PointTree, Segment, Tag};
 pub use request::{BodyState, Header, Message, MessageKind, Scheme};
-pub use value::{Hint, ParserId, ParserSet, Value, Zone};
+pub use value::{FormId, Hint, ParserId, ParserSet, Value, Zone};

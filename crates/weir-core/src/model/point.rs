@@ -164,6 +164,11 @@ pub struct PointId(u32);
 impl PointId {
     /// The message itself: the empty point.
     pub const ROOT: PointId = PointId(0);
+
+    /// Index of the node in its tree. A node is made after its ancestors.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
 }
 
 /// All points of one message, as nodes that know their parent.

@@ -93,6 +93,11 @@ impl<'a> Message<'a> {
         self.headers.iter().filter(move |h| h.is(name)).map(|h| h.value)
     }
 
+    /// Bytes of target and headers, as they stand in HTTP/1.1.
+    pub fn head_len(&self) -> usize {
+        self.target.len() + self.headers.iter().map(|h| h.name.len() + h.value.len() + 4).sum::<usize>()
+    }
+
     /// The first header called `name`.
     pub fn header(&self, name: &str) -> Option<&'a [u8]> {
         self.headers.iter().find(|h| h.is(name)).map(|h| h.value)

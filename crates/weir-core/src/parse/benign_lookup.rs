@@ -2,12 +2,13 @@
 
 use crate::model::benign_cache::ValueContext;
 use crate::model::{BenignCache, Tag, Zone};
+use std::cell::RefCell;
 
 /// The cache of benign values, as one inspection uses it.
 #[derive(Clone, Copy, Debug)]
 pub struct BenignLookup<'o> {
     /// Values in which no parser, signature or detector found anything.
-    pub cache: &'o BenignCache,
+    pub cache: &'o RefCell<BenignCache>,
     /// Whether the inspection leaves libinjection out: a value is benign only for inspections of the same kind.
     pub skip_libinjection: bool,
 }
@@ -17,6 +18,6 @@ impl BenignLookup<'_> {
     #[inline]
     pub(super) fn contains(&self, bytes: &[u8], zone: Zone, tag: Option<Tag>) -> bool {
         let place = ValueContext { zone, tag, skip_libinjection: self.skip_libinjection };
-        self.cache.contains(bytes, place)
+        self.cache.borrow().contains(bytes, place)
     }
 }

@@ -1,9 +1,11 @@
 //! [`Emitter`]: through it, parsers add values, points, anomalies and gaps to the result of an extraction.
 
-use super::benign_lookup::BenignLookup;
+use super::extract::{ParseOptions, drain};
+use super::state::ParseState;
+use super::visitor::ValueVisitor;
 use crate::model::{
-    AnomalyKind, Budget, ByteClasses, GraphqlStats, Hint, Key, Limits, PointId, PointTree, Segment, SkipReason, Stop,
-    Tag, Value, Zone,
+    AnomalyKind, Budget, ByteClasses, FormId, GraphqlStats, Hint, Key, Limits, PointId, Segment, SkipReason, Stop, Tag,
+    Value, Zone,
 };
 use crate::normalize::brackets::{self, Step};
 use crate::normalize::{form, percent};
@@ -11,19 +13,6 @@ use bumpalo::Bump;
 use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::collections::HashMap;
-
-/// Anomalies of one message, and what was not inspected, by point.
-#[derive(Debug, Default)]
-pub struct Notes {
-    /// Anomalies in order of discovery; at most [`Limits::anomalies`].
-    pub anomalies: Vec<(AnomalyKind, PointId)>,
-    /// What was not inspected; at most [`Limits::anomalies`].
-    pub skipped: Vec<(SkipReason, PointId)>,
-    /// Measurements of the GraphQL documents, and the point of the first one.
-    pub graphql: Option<(GraphqlStats, PointId)>,
-    /// Values that were not emitted because they are known to be benign.
-    pub benign_skipped: u32,
-}
 
 /// Adds to the values, points and notes of one message while it is parsed.
 pub struct Emitter<'x, 'a> {
@@ -33,16 +22,25 @@ pub struct Emitter<'x, 'a> {
     pub limits: &'x Limits,
     /// Work budget of the inspection.
     pub budget: &'x Budget<'x>,
-    pub(super) tree: &'x mut PointTree<'a>,
-    pub(super) values: &'x mut Vec<Value<'a>>,
-    pub(super) notes: &'x mut Notes,
+    pub(super) options: &'x ParseOptions<'x>,
+    pub(super) state: &'x mut ParseState<'a>,
+    pub(super) visitor: &'x mut (dyn ValueVisitor<'a> + 'x),
     pub(super) at: PointId,
     pub(super) zone: Zone,
     pub(super) depth: u8,
-    /// Bytes that decoders may still produce.
-    pub(super) decoded_left: &'x mut usize,
-    pub(super) benign: Option<BenignLookup<'x>>,
+    /// The form that the running parser decodes; none if it takes its input apart instead.
+    pub(super) recodes: Option<FormId>,
+    /// Index of the first value that the running parser emitted.
+    pub(super) batch: usize,
 }
+
+/// Values that wait at once: when a parser has emitted as many, they are inspected before it goes on, so that memory
+/// does not depend on how many values a message has.
+const BATCH: usize = 4096;
+
+/// Work units of a value besides those of its bytes: its point, its byte classes, and the filters of all parsers and
+/// detectors.
+const VALUE_COST: usize = 32;
 
 /// Up to this many pairs, names are compared one by one; for more, a map is built.
 const FEW_PAIRS: usize = 16;
@@ -54,19 +52,45 @@ pub type Pair<'a> = (&'a [u8], &'a [u8]);
 pub type Pairs<'a> = SmallVec<[Pair<'a>; 8]>;
 
 impl<'a> Emitter<'_, 'a> {
+    /// An emitter of the same message for what is found in `value`; at the root of the message without one.
+    pub(super) fn within(&mut self, value: Option<&Value<'a>>) -> Emitter<'_, 'a> {
+        let (at, zone, depth) =
+            value.map_or((PointId::ROOT, Zone::META, 0), |value| (value.point, value.zone, value.depth + 1));
+        Emitter {
+            bump: self.bump,
+            limits: self.limits,
+            budget: self.budget,
+            options: self.options,
+            batch: self.state.values.len(),
+            state: self.state,
+            visitor: self.visitor,
+            at,
+            zone,
+            depth,
+            recodes: None,
+        }
+    }
+
+    /// Inspects the values that the running parser has emitted, and forgets them and their points.
+    #[cold]
+    fn flush(&mut self) -> Result<(), Stop> {
+        let from = self.batch;
+        drain(&mut self.within(None), from)?;
+        self.state.values.truncate(from);
+        // The points above the current one are older than it.
+        self.state.tree.truncate(self.at.index() + 1);
+        Ok(())
+    }
+
     /// Moves the current point one step down.
     pub fn enter(&mut self, segment: Segment<'a>) -> Result<(), Stop> {
-        if self.tree.len() >= self.limits.values as usize * 2 {
-            self.skip(SkipReason::ValueLimit);
-            self.budget.spend(usize::MAX)?;
-        }
-        self.at = self.tree.child(self.at, segment);
+        self.at = self.state.tree.child(self.at, segment);
         Ok(())
     }
 
     /// Moves the current point one step up.
     pub fn leave(&mut self) {
-        self.at = self.tree.parent(self.at);
+        self.at = self.state.tree.parent(self.at);
     }
 
     /// Emits `bytes` at the current point.
@@ -78,33 +102,50 @@ impl<'a> Emitter<'_, 'a> {
     pub fn value_as(&mut self, bytes: &'a [u8], zone: Zone, hint: Hint<'a>) -> Result<(), Stop> {
         self.charge_value(bytes)?;
         if hint != Hint::None || !self.passes_over(bytes, zone, self.tag()) {
-            self.push(bytes, zone, hint);
+            self.push(bytes, zone, hint)?;
         }
         Ok(())
     }
 
     #[inline]
     fn charge_value(&mut self, bytes: &[u8]) -> Result<(), Stop> {
-        self.budget.spend(bytes.len() + 1)?;
-        if self.values.len() + self.notes.benign_skipped as usize >= self.limits.values as usize {
-            self.skip(SkipReason::ValueLimit);
-            self.budget.spend(usize::MAX)?;
+        self.budget.spend(bytes.len() + VALUE_COST)?;
+        if self.state.notes.values >= self.limits.values {
+            return self.limit(SkipReason::ValueLimit);
         }
+        self.state.notes.values += 1;
         Ok(())
     }
 
-    /// Whether `bytes` are known to be benign at a point whose last step is `tag`. Counts them if so.
+    /// Ends the running parser, and only it. What it leaves is inspected as it is.
+    #[cold]
+    fn limit(&mut self, reason: SkipReason) -> Result<(), Stop> {
+        self.skip(reason);
+        Err(Stop::Limit)
+    }
+
+    /// Whether `bytes` are known to be benign at a point whose last step is `tag`.
     #[inline]
-    fn passes_over(&mut self, bytes: &[u8], zone: Zone, tag: Option<Tag>) -> bool {
-        let passes = self.benign.is_some_and(|benign| benign.contains(bytes, zone, tag));
-        self.notes.benign_skipped += u32::from(passes);
-        passes
+    fn passes_over(&self, bytes: &[u8], zone: Zone, tag: Option<Tag>) -> bool {
+        self.options.benign.is_some_and(|benign| benign.contains(bytes, zone, tag))
     }
 
     #[inline]
-    fn push(&mut self, bytes: &'a [u8], zone: Zone, hint: Hint<'a>) {
+    fn push(&mut self, bytes: &'a [u8], zone: Zone, hint: Hint<'a>) -> Result<(), Stop> {
+        let form = match self.recodes {
+            None => self.state.forms.root(),
+            Some(of) => match self.state.forms.decoded(of, bytes, zone, hint) {
+                Ok(new) => new,
+                Err(known) => {
+                    self.visitor.reached_again(known, self.at, &self.state.tree);
+                    return Ok(());
+                }
+            },
+        };
         let (point, depth, classes) = (self.at, self.depth, ByteClasses::of(bytes));
-        self.values.push(Value { point, bytes, zone, hint, depth, parser_reacted: false, covered: false, classes });
+        let value = Value { point, bytes, zone, hint, depth, form, parser_reacted: false, covered: false, classes };
+        self.state.values.push(value);
+        if self.state.values.len() - self.batch >= BATCH { self.flush() } else { Ok(()) }
     }
 
     /// Emits `bytes` one step down.
@@ -124,7 +165,7 @@ impl<'a> Emitter<'_, 'a> {
             return Ok(());
         }
         self.enter(Segment::plain(tag))?;
-        self.push(name, zone, Hint::None);
+        self.push(name, zone, Hint::None)?;
         self.leave();
         Ok(())
     }
@@ -227,9 +268,10 @@ impl<'a> Emitter<'_, 'a> {
         self.budget.spend(input.len())?;
         let mut pairs = Pairs::new();
         for piece in form::encoded_pairs(input) {
-            if pairs.len() >= self.limits.values as usize {
+            if pairs.len() >= self.limits.members {
+                // The pairs so far are emitted; the caller's input is inspected as it is, too.
                 self.skip(SkipReason::ValueLimit);
-                self.budget.spend(usize::MAX)?;
+                break;
             }
             pairs.push((self.unescape(piece.name)?, self.unescape(piece.value)?));
         }
@@ -251,35 +293,53 @@ impl<'a> Emitter<'_, 'a> {
 
     /// Reserves `bytes` bytes of decoder output. To be called before they are produced, so that memory stays bounded.
     pub fn charge_decoded(&mut self, bytes: usize) -> Result<(), Stop> {
-        if bytes > *self.decoded_left {
-            self.skip(SkipReason::SizeLimit);
-            return self.budget.spend(usize::MAX);
+        if bytes > self.state.decoded_left {
+            return self.limit(SkipReason::Recodings);
         }
-        *self.decoded_left -= bytes;
+        self.state.decoded_left -= bytes;
         self.budget.spend(bytes)
+    }
+
+    /// Reserves `bytes` bytes of decompressor output; false past the limit. Decompressed bytes count as input: they
+    /// bring the work and the decoder output that input of their size may have.
+    pub fn charge_inflated(&mut self, bytes: usize) -> bool {
+        if bytes > self.state.inflate_left {
+            return false;
+        }
+        self.state.inflate_left -= bytes;
+        self.state.decoded_left = self.state.decoded_left.saturating_add(Limits::DECODED_PER_BYTE * bytes);
+        self.budget.grant(Limits::WORK_PER_BYTE * bytes as u64);
+        true
     }
 
     /// Records an anomaly at the current point.
     pub fn anomaly(&mut self, kind: AnomalyKind) {
-        let entry = (kind, self.at);
-        if self.notes.anomalies.len() < self.limits.anomalies && !self.notes.anomalies.contains(&entry) {
-            self.notes.anomalies.push(entry);
+        let anomalies = &mut self.state.notes.anomalies;
+        if anomalies.len() < self.limits.anomalies {
+            let entry = (kind, self.state.tree.path(self.at));
+            if !anomalies.contains(&entry) {
+                anomalies.push(entry);
+            }
         }
     }
 
     /// Records that something at the current point is not inspected.
     pub fn skip(&mut self, reason: SkipReason) {
-        let entry = (reason, self.at);
-        if self.notes.skipped.len() < self.limits.anomalies && !self.notes.skipped.contains(&entry) {
-            self.notes.skipped.push(entry);
+        let skipped = &mut self.state.notes.skipped;
+        // Policy decides by reason, so none may be lost because there are many others.
+        if skipped.len() < self.limits.anomalies || !skipped.iter().any(|(other, _)| *other == reason) {
+            let entry = (reason, self.state.tree.path(self.at));
+            if !skipped.contains(&entry) {
+                skipped.push(entry);
+            }
         }
     }
 
     /// Records the measurements of a GraphQL document at the current point. Documents are counted; of every other
     /// measurement the maximum is kept.
     pub fn graphql(&mut self, facts: GraphqlStats) {
-        let at = self.at;
-        let (all, _) = self.notes.graphql.get_or_insert_with(|| (GraphqlStats::default(), at));
+        let (tree, at) = (&self.state.tree, self.at);
+        let (all, _) = self.state.notes.graphql.get_or_insert_with(|| (GraphqlStats::default(), tree.path(at)));
         all.documents += facts.documents;
         all.depth = all.depth.max(facts.depth);
         all.aliases = all.aliases.max(facts.aliases);
@@ -296,17 +356,17 @@ impl<'a> Emitter<'_, 'a> {
 
     /// The last step of the current point.
     pub fn tag(&self) -> Option<Tag> {
-        self.tree.segment(self.at).map(|segment| segment.tag)
+        self.state.tree.segment(self.at).map(|segment| segment.tag)
     }
 
     /// How many steps to the current point have `tag`.
     pub fn nesting(&self, tag: Tag) -> usize {
-        self.tree.ancestors(self.at).filter(|segment| segment.tag == tag).count()
+        self.state.tree.ancestors(self.at).filter(|segment| segment.tag == tag).count()
     }
 
     /// The name in the last step of the current point.
     pub fn current_name(&self) -> Option<&'a [u8]> {
-        match self.tree.segment(self.at)?.key {
+        match self.state.tree.segment(self.at)?.key {
             Key::Name(name) => Some(name),
             _ => None,
         }

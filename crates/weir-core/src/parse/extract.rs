@@ -1,7 +1,10 @@
 //! The driver: parses a message into values, and offers every value to every parser that may apply to it.
 
 use super::benign_lookup::BenignLookup;
-use super::emitter::{Emitter, Notes};
+use super::emitter::Emitter;
+pub use super::state::Notes;
+use super::state::ParseState;
+use super::visitor::{Collect, ValueVisitor};
 use super::{
     Applicability, Candidate, ParseError, Parsed, Parser, RECODINGS, candidates_for, headers, message, target,
 };
@@ -30,7 +33,7 @@ pub struct ParseOptions<'o> {
 pub struct Extracted<'a> {
     /// Points of the values.
     pub tree: PointTree<'a>,
-    /// The values, in order of discovery.
+    /// The values, in order of discovery. Of a message with several thousands, only those of the last batch.
     pub values: Vec<Value<'a>>,
     /// Anomalies, and what was not inspected.
     pub notes: Notes,
@@ -51,20 +54,20 @@ impl ScratchBuffers {
 }
 
 impl Extracted<'_> {
-    /// An empty extraction in the memory of `buffers`, enlarged to hold `values` values.
-    fn with_capacity(values: usize, buffers: ScratchBuffers) -> Self {
-        let mut tree = PointTree::reusing(buffers.tree);
-        // A value takes about two points: one for its name, one for itself.
-        tree.reserve(2 * values);
-        let mut list = reuse_allocation(buffers.values);
-        list.reserve(values);
-        Self { tree, values: list, notes: Notes::default() }
-    }
-
     /// Gives the memory back for another message.
     pub fn into_buffers(self) -> ScratchBuffers {
         ScratchBuffers { tree: PointTree::reusing(self.tree), values: reuse_allocation(self.values) }
     }
+}
+
+/// An empty state in the memory of `buffers`, enlarged to hold `values` values.
+fn state_with_capacity<'a>(values: usize, buffers: ScratchBuffers) -> ParseState<'a> {
+    let mut tree = PointTree::reusing(buffers.tree);
+    // A value takes about two points: one for its name, one for itself.
+    tree.reserve(2 * values);
+    let mut list = reuse_allocation(buffers.values);
+    list.reserve(values);
+    ParseState { tree, values: list, ..ParseState::default() }
 }
 
 /// Roughly how many values `message` will have, so that memory for them is reserved at once.
@@ -76,8 +79,8 @@ fn estimated_values(message: &Message<'_>) -> usize {
     (16 + 2 * message.headers.len() + (message.target.len() + message.body.len()) / BYTES_PER_VALUE).min(MAX_RESERVED)
 }
 
-/// Parses `message` into values at points. When the budget or a limit ends the extraction early, the result holds what
-/// was found until then, and its notes say so.
+/// Parses `message` into values at points. When the budget or a limit ends a part of the extraction early, the result
+/// holds what was found until then, and its notes say so.
 pub fn extract<'a>(
     message: &Message<'a>,
     options: &ParseOptions<'_>,
@@ -85,10 +88,12 @@ pub fn extract<'a>(
     budget: &Budget<'_>,
     bump: &'a Bump,
 ) -> Extracted<'a> {
-    extract_with_buffers(message, options, limits, budget, bump, ScratchBuffers::default())
+    extract_with_buffers(message, options, limits, budget, bump, ScratchBuffers::default(), &mut Collect)
 }
 
-/// Like [`extract`], in the memory of `buffers`.
+/// Like [`extract`], in the memory of `buffers`, and shows each value to `visitor` once parsers have seen it.
+///
+/// Target and headers come first, with a work budget of their own that no body can take, and no time limit ends them.
 pub fn extract_with_buffers<'a>(
     message: &Message<'a>,
     options: &ParseOptions<'_>,
@@ -96,38 +101,87 @@ pub fn extract_with_buffers<'a>(
     budget: &Budget<'_>,
     bump: &'a Bump,
     buffers: ScratchBuffers,
+    visitor: &mut dyn ValueVisitor<'a>,
 ) -> Extracted<'a> {
-    let out = Extracted::with_capacity(estimated_values(message).min(limits.values as usize), buffers);
-    let mut extractor = Extractor { options, limits, budget, bump, out, decoded_left: limits.decoded_bytes };
-    if parse_message(message, &mut extractor.emitter()).is_ok() {
-        let mut at = 0;
-        // Parsers append values while this loop runs; those are offered to every parser in turn.
-        while at < extractor.out.values.len() && extractor.parse_value(at).is_ok() {
-            at += 1;
+    let mut state = state_with_capacity(estimated_values(message), buffers);
+    state.inflate_left = limits.inflated_for(message.body.len());
+    let (at, zone, depth) = (PointId::ROOT, Zone::META, 0);
+    let mut em =
+        Emitter { bump, limits, budget, options, state: &mut state, visitor, at, zone, depth, recodes: None, batch: 0 };
+    em.begin(message.head_len(), false);
+    parse_head(message, &mut em);
+    em.finish(0);
+    em.begin(message.body.len(), true);
+    let body = em.state.values.len();
+    if parse_body(message, &mut em).is_ok() {
+        em.finish(body);
+    }
+    Extracted { tree: state.tree, values: state.values, notes: state.notes }
+}
+
+impl Emitter<'_, '_> {
+    /// Begins a part of the message of `bytes` bytes, which brings its own work and decoder output.
+    fn begin(&mut self, bytes: usize, interruptible: bool) {
+        self.budget.begin(self.limits.work_for(bytes), interruptible);
+        let decoded = self.state.decoded_left.saturating_add(self.limits.decoded_for(bytes));
+        self.state.decoded_left = decoded.min(self.limits.decoded_bytes);
+    }
+
+    /// Parses and visits the values from index `from` on. Reports what the budget did not allow.
+    fn finish(&mut self, from: usize) {
+        let result = drain(self, from);
+        self.at = PointId::ROOT;
+        match result {
+            Err(Stop::Work) => {
+                self.skip(SkipReason::WorkLimit);
+                self.visit_unparsed(from);
+            }
+            Err(Stop::Time) => self.skip(SkipReason::TimeLimit),
+            Ok(()) | Err(Stop::Limit) => {}
         }
     }
-    extractor.out
 }
 
-/// Emits the parts of `message`: target, headers, body.
-fn parse_message<'a>(message: &Message<'a>, em: &mut Emitter<'_, 'a>) -> Result<(), Stop> {
+impl Emitter<'_, '_> {
+    /// Visits value `at` as it is, with work set aside for that: where parsing it took the whole budget, what is in
+    /// clear is still found.
+    fn visit_unparsed(&mut self, at: usize) {
+        let Some(value) = self.state.values.get(at).copied() else { return };
+        self.budget.begin(Limits::WORK_UNPARSED_PER_BYTE * value.bytes.len() as u64, true);
+        let value = Value { covered: false, ..value };
+        // Whatever this does not reach is reported already.
+        let _already_reported = self.visitor.visit(&value, &self.state.tree);
+    }
+}
+
+/// Parses and visits the values from index `from` on, and all that parsers find in them.
+pub(super) fn drain<'a>(em: &mut Emitter<'_, 'a>, from: usize) -> Result<(), Stop> {
+    let mut at = from;
+    while at < em.state.values.len() {
+        em.parse_value(at)?;
+        let value = em.state.values[at];
+        em.visitor.visit(&value, &em.state.tree)?;
+        at += 1;
+    }
+    Ok(())
+}
+
+/// Emits target and headers. A limit that one reaches does not keep the other from being emitted.
+fn parse_head<'a>(message: &Message<'a>, em: &mut Emitter<'_, 'a>) {
     message::check(message, em);
+    em.zone = Zone::RESPONSE_HEADER;
     if message.kind == MessageKind::Request {
         em.zone = Zone::PATH;
-        target::run(message, em)?;
-        em.zone = Zone::HEADER;
-        headers::run(message, em)?;
-        em.zone = Zone::BODY;
-    } else {
-        em.zone = Zone::RESPONSE_HEADER;
-        headers::run(message, em)?;
-        em.zone = Zone::RESPONSE_BODY;
+        let _already_reported = target::run(message, em);
+        (em.at, em.zone) = (PointId::ROOT, Zone::HEADER);
     }
-    body(message, em)
+    let _already_reported = headers::run(message, em);
+    em.at = PointId::ROOT;
 }
 
-/// The body at `[post]` or `[response_body]`, with the declared content type as a hint.
-fn body<'a>(message: &Message<'a>, em: &mut Emitter<'_, 'a>) -> Result<(), Stop> {
+/// Emits the body at `[post]` or `[response_body]`, with the declared content type as a hint.
+fn parse_body<'a>(message: &Message<'a>, em: &mut Emitter<'_, 'a>) -> Result<(), Stop> {
+    em.zone = if message.kind == MessageKind::Request { Zone::BODY } else { Zone::RESPONSE_BODY };
     let tag = if message.kind == MessageKind::Request { Tag::Post } else { Tag::ResponseBody };
     em.enter(Segment::plain(tag))?;
     if message.body_state != BodyState::Complete {
@@ -157,50 +211,15 @@ fn codings<'a>(message: &Message<'a>, em: &Emitter<'_, 'a>) -> &'a [u8] {
     joined.into_bump_slice()
 }
 
-/// One extraction in progress.
-struct Extractor<'x, 'a> {
-    options: &'x ParseOptions<'x>,
-    limits: &'x Limits,
-    budget: &'x Budget<'x>,
-    bump: &'a Bump,
-    out: Extracted<'a>,
-    /// Bytes that decoders may still produce.
-    decoded_left: usize,
-}
-
-impl<'a> Extractor<'_, 'a> {
-    /// An emitter at the root of the message.
-    fn emitter(&mut self) -> Emitter<'_, 'a> {
-        Emitter {
-            bump: self.bump,
-            limits: self.limits,
-            budget: self.budget,
-            tree: &mut self.out.tree,
-            values: &mut self.out.values,
-            notes: &mut self.out.notes,
-            at: PointId::ROOT,
-            zone: Zone::META,
-            depth: 0,
-            decoded_left: &mut self.decoded_left,
-            benign: self.options.benign,
-        }
-    }
-
-    /// An emitter of what a parser finds in `value`.
-    fn emitter_within(&mut self, value: &Value<'a>) -> Emitter<'_, 'a> {
-        let mut em = self.emitter();
-        (em.at, em.zone, em.depth) = (value.point, value.zone, value.depth + 1);
-        em
-    }
-
+impl<'a> Emitter<'_, 'a> {
     /// Offers value `at` to every parser that may apply.
     fn parse_value(&mut self, at: usize) -> Result<(), Stop> {
-        let value = self.out.values[at];
+        let value = self.state.values[at];
         let mut candidate = Candidate {
             bytes: value.bytes,
             classes: value.classes,
             zone: value.zone,
-            tag: self.out.tree.segment(value.point).map_or(Tag::Uri, |segment| segment.tag),
+            tag: self.state.tree.segment(value.point).map_or(Tag::Uri, |segment| segment.tag),
             hint: value.hint,
             depth: value.depth,
             covered: false,
@@ -210,16 +229,16 @@ impl<'a> Extractor<'_, 'a> {
             if applicability == Applicability::No {
                 continue;
             }
-            self.out.values[at].parser_reacted = true;
+            self.state.values[at].parser_reacted = true;
             if self.options.unscanned_zones.contains(value.zone) && RECODINGS.intersects(parser.id) {
                 continue;
             }
             if let Some(reason) = self.skip_reason(parser, &value) {
-                self.emitter_within(&value).skip(reason);
+                self.within(Some(&value)).skip(reason);
                 continue;
             }
             if self.run(parser, applicability, &candidate, &value)? == Parsed::Covered {
-                self.out.values[at].covered = true;
+                self.state.values[at].covered = true;
                 candidate.covered = true;
                 // Only declared parsers apply to a covered value, and nothing is declared about this one.
                 if value.hint == Hint::None {
@@ -233,7 +252,7 @@ impl<'a> Extractor<'_, 'a> {
     /// Why `parser` must not run on `value`, if so.
     fn skip_reason(&self, parser: &Parser, value: &Value<'a>) -> Option<SkipReason> {
         let off_here = |(id, at): &(ParserSet, PointPattern)| {
-            id.intersects(parser.id) && at.covers_node(&self.out.tree, value.point)
+            id.intersects(parser.id) && at.covers_node(&self.state.tree, value.point)
         };
         if self.options.parsers_off.intersects(parser.id) || self.options.parsers_off_at.iter().any(off_here) {
             return Some(SkipReason::ParserOff);
@@ -241,7 +260,8 @@ impl<'a> Extractor<'_, 'a> {
         (value.depth >= self.limits.depth).then_some(SkipReason::DepthLimit)
     }
 
-    /// Runs `parser` on `value`. What it emitted is taken back if the value does not have its syntax.
+    /// Runs `parser` on `value`. What it emitted is taken back if the value does not have its syntax. A limit ends only
+    /// the parser: the value is then inspected as it is.
     fn run(
         &mut self,
         parser: &Parser,
@@ -249,17 +269,15 @@ impl<'a> Extractor<'_, 'a> {
         candidate: &Candidate<'a>,
         value: &Value<'a>,
     ) -> Result<Parsed, Stop> {
-        let mut em = self.emitter_within(value);
-        let (values, nodes, anomalies) = (em.values.len(), em.tree.len(), em.notes.anomalies.len());
-        let benign_skipped = em.notes.benign_skipped;
+        let (before, recorded) = (self.state.position(), self.visitor.position());
+        let mut em = self.within(Some(value));
+        em.recodes = RECODINGS.intersects(parser.id).then_some(value.form);
         match (parser.run)(candidate, &mut em) {
             Ok(parsed) => return Ok(parsed),
             Err(ParseError::Limit) => {}
             Err(ParseError::NotApplicable) => {
-                em.values.truncate(values);
-                em.tree.truncate(nodes);
-                em.notes.anomalies.truncate(anomalies);
-                em.notes.benign_skipped = benign_skipped;
+                self.state.rollback(before);
+                self.visitor.rollback(recorded);
             }
             Err(ParseError::Broken(kind)) => {
                 em.at = value.point;

@@ -31,10 +31,12 @@ pub mod multipart;
 pub mod parser;
 pub mod percent;
 pub mod protobuf;
+mod state;
 pub mod target;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod viewstate;
+pub mod visitor;
 pub mod xml;
 
 use crate::model::{ByteClassFilter, ByteClasses, FilterTable, Hint, ParserSet, byte_class_filter};

@@ -92,7 +92,7 @@ pub enum ParseError {
 
 impl From<Stop> for ParseError {
     fn from(stop: Stop) -> Self {
-        ParseError::Stop(stop)
+        if stop == Stop::Limit { ParseError::Limit } else { ParseError::Stop(stop) }
     }
 }
 

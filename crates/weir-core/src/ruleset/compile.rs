@@ -4,16 +4,13 @@ use super::custom::CompiledSignature;
 use super::error::{FileErrors, RuleError};
 use super::format::{Case, SignatureDoc};
 use super::literal::{self, Literal, RequiredLiterals};
+use super::pattern::{Pattern, Syntax};
 use super::read::{self, ParsedSignature};
 use super::yaml_tree::{self, Location};
 use super::{RequiredClasses, Ruleset, Signature};
 use crate::model::ByteClasses;
-use regex::bytes::RegexBuilder;
 use std::collections::HashMap;
 use std::sync::Arc;
-
-/// Bytes that one compiled pattern may take.
-const REGEX_SIZE_LIMIT: usize = 1 << 20;
 
 /// Compiles `files` (name and text, built-in ones and a user's alike). Either all of them are right, or every mistake
 /// of every file is reported.
@@ -67,11 +64,7 @@ fn signature(read: ParsedSignature, errors: &mut FileErrors<'_>) -> Option<(Sign
         .parse(&doc.pattern)
         .map_err(|error| errors.add(pattern_at, explain(&error)))
         .ok()?;
-    let pattern = RegexBuilder::new(&doc.pattern)
-        .unicode(false)
-        .case_insensitive(insensitive)
-        .size_limit(REGEX_SIZE_LIMIT)
-        .build()
+    let pattern = Pattern::new(&doc.pattern, Syntax { case_insensitive: insensitive, ..Syntax::default() })
         .map_err(|error| errors.add(pattern_at, format!("pattern: {error}")))
         .ok()?;
     if pattern.is_match(b"") {

@@ -2,14 +2,11 @@
 
 use super::format::{Case, SignatureDoc};
 use super::literal::{self, RequiredLiterals};
+use super::pattern::{Pattern, Syntax};
 use super::{RequiredClasses, Signature};
 use crate::model::{AttackType, Confidence, PointPattern, Zone};
 use crate::normalize::PLAIN;
-use regex::bytes::RegexBuilder;
 use std::sync::Arc;
-
-/// Bytes that one compiled pattern may take.
-const REGEX_SIZE_LIMIT: usize = 1 << 20;
 
 /// A signature of a user's, compiled: with case, `.` taking line feeds, in every zone unless points confine it, an attack
 /// by itself. One whose pattern requires no literal is tried on every value.
@@ -25,8 +22,7 @@ impl CompiledSignature {
         let mut parser = regex_syntax::ParserBuilder::new();
         let hir = parser.unicode(false).utf8(false).dot_matches_new_line(true).build().parse(pattern);
         let hir = hir.map_err(|error| regex::Error::Syntax(error.to_string()))?;
-        let mut builder = RegexBuilder::new(pattern);
-        let regex = builder.unicode(false).dot_matches_new_line(true).size_limit(REGEX_SIZE_LIMIT).build()?;
+        let compiled = Pattern::new(pattern, Syntax { dot_matches_new_line: true, ..Syntax::default() })?;
         let signature = Signature {
             id: id.into(),
             attack,
@@ -35,7 +31,7 @@ impl CompiledSignature {
             points: points.clone(),
             views: PLAIN,
             needs: RequiredClasses::of(&hir),
-            pattern: regex,
+            pattern: compiled,
             doc: Arc::new(doc(id, attack, pattern, points)),
         };
         Ok(Self { signature, required: literal::required(&hir) })

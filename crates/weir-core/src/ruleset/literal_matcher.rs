@@ -115,10 +115,10 @@ impl LiteralMatcher {
         }
     }
 
-    /// Calls `found` with the number of each literal in `text` that is of use there, once or more.
+    /// Calls `found` with the number and position of each literal in `text` that is of use there, once or more.
     /// `classes` are the kinds of bytes in `text`.
     #[inline]
-    pub fn find(&self, text: &[u8], classes: ByteClasses, mut found: impl FnMut(u32)) {
+    pub fn find(&self, text: &[u8], classes: ByteClasses, mut found: impl FnMut(u32, usize)) {
         for (at, bytes) in text.windows(QUAD).enumerate() {
             let key = key(bytes);
             if self.quads.contains(quad(key)) {
@@ -140,7 +140,7 @@ impl LiteralMatcher {
     }
 
     /// The same, for literals of fewer than four bytes with some that are rare.
-    fn find_short(&self, text: &[u8], found: &mut impl FnMut(u32)) {
+    fn find_short(&self, text: &[u8], found: &mut impl FnMut(u32, usize)) {
         // Behind the end there are NULs.
         let next = |at: usize| u32::from(text.get(at).map_or(0, |byte| byte | 0x20));
         for at in 0..text.len() {
@@ -156,7 +156,7 @@ impl LiteralMatcher {
 
     /// Literals whose anchor is at `at`, where the text's key is `key`.
     #[inline(never)]
-    fn look(&self, text: &[u8], at: usize, key: u32, found: &mut impl FnMut(u32)) {
+    fn look(&self, text: &[u8], at: usize, key: u32, found: &mut impl FnMut(u32, usize)) {
         self.compare(text, at, key, QUAD, found);
         let three = key & 0xff_ffff;
         if self.threes.as_ref().is_some_and(|threes| threes.contains(quad(three))) {
@@ -166,14 +166,14 @@ impl LiteralMatcher {
 
     /// Literals whose anchor has this key and width, and is at `at`.
     #[inline]
-    fn compare(&self, text: &[u8], at: usize, key: u32, width: usize, found: &mut impl FnMut(u32)) {
+    fn compare(&self, text: &[u8], at: usize, key: u32, width: usize, found: &mut impl FnMut(u32, usize)) {
         let here = &self.anchors[self.begin[list(key)] as usize..self.begin[list(key) + 1] as usize];
         for anchor in here.iter().filter(|anchor| anchor.key == key && anchor.width == width) {
             let literal = &self.literals[anchor.literal as usize];
             let begin = at.checked_sub(anchor.offset);
             let there = begin.and_then(|begin| text.get(begin..begin + literal.len()));
             if there.is_some_and(|there| there.eq_ignore_ascii_case(literal)) {
-                found(anchor.literal);
+                found(anchor.literal, begin.unwrap_or(0));
             }
         }
     }
@@ -239,7 +239,7 @@ mod tests {
         let mut out = Vec::new();
         let literals: Vec<Literal<'_>> =
             literals.iter().map(|l| Literal { bytes: l, needs: ByteClasses::of(l) }).collect();
-        LiteralMatcher::new(&literals).find(text, ByteClasses::of(text), |number| out.push(number));
+        LiteralMatcher::new(&literals).find(text, ByteClasses::of(text), |number, _| out.push(number));
         out.sort_unstable();
         out.dedup();
         out

@@ -7,24 +7,27 @@
 //! `unfiltered: true`.
 
 pub mod builtin;
+mod candidate_set;
 pub mod compile;
 pub mod custom;
 mod error;
 pub mod format;
 pub mod literal;
 mod literal_matcher;
+pub mod pattern;
 mod prefilter;
 mod read;
 mod required_classes;
 mod yaml_tree;
 
+pub use candidate_set::{CandidateSet, Window};
 pub use error::RuleError;
+pub use pattern::Pattern;
 pub use required_classes::RequiredClasses;
 pub use yaml_tree::MAX_FILE;
 
 use crate::model::{AttackType, ByteClasses, Confidence, PointPattern, Zone};
 use crate::normalize::{PLAIN, VIEWS};
-use regex::bytes::Regex;
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -47,7 +50,7 @@ pub struct Signature {
     /// Kinds of bytes without which it cannot match.
     pub needs: RequiredClasses,
     /// The confirmation.
-    pub pattern: Regex,
+    pub pattern: Pattern,
     /// What people and tests know about it.
     pub doc: Arc<format::SignatureDoc>,
 }
@@ -103,42 +106,12 @@ impl Ruleset {
         self.viewed[number].intersects(zone)
     }
 
-    /// Calls `found` with the number of each signature that may match `text`, each once. `classes` are the kinds of bytes
-    /// in `text`, `zone` is where it comes from.
-    pub fn candidates(
-        &self,
-        text: &[u8],
-        classes: ByteClasses,
-        zone: Zone,
-        seen: &mut CandidateSet,
-        found: impl FnMut(u32),
-    ) {
-        seen.clear(self.signatures.len());
-        self.prefilter.candidates(text, classes, zone, seen, found);
-    }
-}
-
-/// Signatures already reported for the current text, so that each is a candidate once. Reused between texts.
-#[derive(Debug, Default)]
-pub struct CandidateSet {
-    bits: Vec<u64>,
-    dirty: bool,
-}
-
-impl CandidateSet {
-    fn clear(&mut self, len: usize) {
-        if self.dirty || self.bits.len() * 64 < len {
-            self.bits.clear();
-            self.bits.resize(len.div_ceil(64), 0);
-            self.dirty = false;
-        }
-    }
-
-    fn first(&mut self, at: u32) -> bool {
-        self.dirty = true;
-        let (word, bit) = (at as usize / 64, 1u64 << (at % 64));
-        let first = self.bits[word] & bit == 0;
-        self.bits[word] |= bit;
-        first
+    /// Fills `set` with the signatures that may match `text`, and the windows of it in which they may. `classes` are the
+    /// kinds of bytes in `text`, `zone` is where it comes from.
+    pub fn candidates(&self, text: &[u8], classes: ByteClasses, zone: Zone, set: &mut CandidateSet) {
+        set.clear(self.signatures.len(), text.len());
+        self.prefilter.candidates(text, classes, zone, |number, at| {
+            set.add(number, at, self.signatures[number as usize].pattern.reach());
+        });
     }
 }

@@ -7,7 +7,7 @@
 
 use super::literal::RequiredLiterals;
 use super::literal_matcher::{Literal, LiteralMatcher};
-use super::{CandidateSet, RequiredClasses, Signature};
+use super::{RequiredClasses, Signature};
 use crate::model::{ByteClasses, Zone};
 use std::collections::HashMap;
 
@@ -49,20 +49,20 @@ impl Prefilter {
         Self { sets: KINDS.map(|kinds| (kinds, Literals::new(signatures, required, kinds))) }
     }
 
-    /// Calls `found` with the number of each signature that may match `text`, each once.
+    /// Calls `found` with each signature that may match `text` and the position of one of its literals, once or more; without
+    /// a position if the signature may match anywhere.
     #[inline]
     pub(super) fn candidates(
         &self,
         text: &[u8],
         classes: ByteClasses,
         zone: Zone,
-        seen: &mut CandidateSet,
-        found: impl FnMut(u32),
+        found: impl FnMut(u32, Option<usize>),
     ) {
         let set = self.sets.iter().find(|(kinds, _)| classes.within(*kinds));
         let (_, literals) = set.expect("the last set is for every kind of byte");
         if literals.zones.intersects(zone) {
-            literals.candidates(text, classes, seen, found);
+            literals.candidates(text, classes, found);
         }
     }
 }
@@ -99,14 +99,14 @@ impl Literals {
         Self { anchors: LiteralMatcher::new(&literals), wanted_by, unfiltered, zones }
     }
 
-    fn candidates(&self, text: &[u8], classes: ByteClasses, seen: &mut CandidateSet, mut found: impl FnMut(u32)) {
-        self.anchors.find(text, classes, |literal| {
+    fn candidates(&self, text: &[u8], classes: ByteClasses, mut found: impl FnMut(u32, Option<usize>)) {
+        self.anchors.find(text, classes, |literal, at| {
             for (signature, needs) in &self.wanted_by[literal as usize] {
-                if needs.satisfied_by(classes) && seen.first(*signature) {
-                    found(*signature);
+                if needs.satisfied_by(classes) {
+                    found(*signature, Some(at));
                 }
             }
         });
-        self.unfiltered.iter().for_each(|&signature| found(signature));
+        self.unfiltered.iter().for_each(|&signature| found(signature, None));
     }
 }

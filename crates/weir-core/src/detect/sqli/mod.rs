@@ -368,6 +368,7 @@ mod tests {
             zone: Zone::QUERY,
             hint: Hint::None,
             depth: 0,
+            form: Default::default(),
             parser_reacted: false,
             covered: false,
             classes,

@@ -47,8 +47,8 @@ pub(crate) fn extract_message_within(message: &Message<'_>, limits: &Limits) -> 
                 format!("{covered}{}={}", at(v.point), printable(v.bytes, usize::MAX))
             })
             .collect(),
-        anomalies: notes.anomalies.iter().map(|&(kind, point)| (kind, at(point))).collect(),
-        skipped: notes.skipped.iter().map(|&(why, point)| (why, at(point))).collect(),
+        anomalies: notes.anomalies.iter().map(|(kind, point)| (*kind, point.to_string())).collect(),
+        skipped: notes.skipped.iter().map(|(why, point)| (*why, point.to_string())).collect(),
     }
 }
 

@@ -2,12 +2,14 @@
 
 pub mod messages;
 
-use super::emitter::{Emitter, Notes};
+use super::emitter::Emitter;
 use super::extract::{ParseOptions, extract};
+use super::state::ParseState;
+use super::visitor::Collect;
 use super::{Candidate, ParseError, Parsed};
 use crate::model::bytes::printable;
 use crate::model::{
-    Budget, ByteClasses, GraphqlStats, Header, Hint, Limits, Message, PointId, PointTree, Segment, SkipReason, Tag,
+    Budget, ByteClasses, GraphqlStats, Header, Hint, Limits, Message, PointId, PointPath, Segment, SkipReason, Tag,
     Zone,
 };
 use bumpalo::Bump;
@@ -58,11 +60,11 @@ pub fn parse_body_with(headers: &[(&str, &str)], body: &[u8], limits: &Limits) -
     let show = |v: &crate::model::Value<'_>| {
         (out.tree.path(v.point).to_string(), String::from_utf8_lossy(v.bytes).into_owned(), v.covered)
     };
-    let below = |point| out.tree.path(point).to_string().starts_with("[post]");
+    let below = |point: &PointPath| point.to_string().starts_with("[post]");
     ParsedBody {
         values: out.values.iter().map(show).filter(|(p, ..)| p.starts_with("[post]")).collect(),
-        anomalies: out.notes.anomalies.iter().filter(|(_, at)| below(*at)).map(|(kind, _)| kind.code()).collect(),
-        skipped: out.notes.skipped.iter().filter(|(_, at)| below(*at)).map(|(reason, _)| reason.code()).collect(),
+        anomalies: out.notes.anomalies.iter().filter(|(_, at)| below(at)).map(|(kind, _)| kind.code()).collect(),
+        skipped: out.notes.skipped.iter().filter(|(_, at)| below(at)).map(|(reason, _)| reason.code()).collect(),
         graphql: out.notes.graphql.as_ref().map(|(facts, _)| facts.clone()),
     }
 }
@@ -86,31 +88,31 @@ pub fn run_parser(tag: Tag, bytes: &[u8], media: &str, run: Run) -> ParserRun {
     let limits = Limits::default();
     let never = || false;
     let budget = Budget::new(limits.work, &never);
-    let (mut tree, mut values, mut notes) = (PointTree::new(), Vec::new(), Notes::default());
-    let mut decoded_left = limits.decoded_bytes;
+    let mut state =
+        ParseState { decoded_left: limits.decoded_bytes, inflate_left: limits.inflated_bytes, ..ParseState::default() };
     let bytes = bump.alloc_slice_copy(bytes) as &[u8];
     let media = bump.alloc_str(media) as &str;
     let hint = if media.is_empty() { Hint::None } else { Hint::Media(media.as_bytes()) };
-    let at = tree.child(PointId::ROOT, Segment::plain(tag));
+    let at = state.tree.child(PointId::ROOT, Segment::plain(tag));
     let mut em = Emitter {
         bump: &bump,
         limits: &limits,
         budget: &budget,
-        tree: &mut tree,
-        values: &mut values,
-        notes: &mut notes,
+        options: &ParseOptions::default(),
+        state: &mut state,
+        visitor: &mut Collect,
         at,
         zone: Zone::BODY,
         depth: 1,
-        decoded_left: &mut decoded_left,
-        benign: None,
+        recodes: None,
+        batch: 0,
     };
     let candidate =
         Candidate { bytes, classes: ByteClasses::of(bytes), zone: Zone::BODY, tag, hint, depth: 0, covered: false };
     let outcome = run(&candidate, &mut em);
     ParserRun {
-        values: values.iter().map(|v| (tree.path(v.point).to_string(), printable(v.bytes, 4096))).collect(),
+        values: state.values.iter().map(|v| (state.tree.path(v.point).to_string(), printable(v.bytes, 4096))).collect(),
         outcome,
-        skipped: notes.skipped.iter().map(|(reason, _)| *reason).collect(),
+        skipped: state.notes.skipped.iter().map(|(reason, _)| *reason).collect(),
     }
 }
