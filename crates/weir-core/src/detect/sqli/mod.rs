@@ -36,7 +36,7 @@ const NEAR_END: usize = 16;
 /// Longest value that `libinjectionrs` runs on, in bytes. It reads only a few tokens anyway.
 const MAX_LIBRARY: usize = 4096;
 
-/// Bytes of which injected SQL needs at least one: letters, digits and the punctuation of tokens carry no syntax.
+/// Injected SQL needs at least one of these bytes: letters, digits and the punctuation of tokens carry no syntax.
 const FILTER: ByteClassFilter = ByteClassFilter::any(
     ByteClasses::ALL.without(
         ByteClasses::TOKEN
@@ -238,8 +238,8 @@ fn pair(tokens: &[Token], close: &mut Vec<u32>) {
     }
 }
 
-/// Fills `run_end` with the place past the run of `)`, or of logical operators, that each token is part of; of other
-/// tokens, with their own place.
+/// Fills `run_end`: for each `)` and each logical operator with the index past the run of such tokens, and for each other
+/// token with its own index.
 fn measure_runs(tokens: &[Token], run_end: &mut Vec<u32>) {
     let logical = |kind: TokenKind| matches!(kind, TokenKind::Pipes | TokenKind::Word(Word::Logic));
     run_end.clear();
@@ -410,7 +410,7 @@ mod tests {
             "case when ",
             "@",
         ];
-        // Runs of which each token might be a beginning, before and behind an operand.
+        // Long runs before and after an operand: each token of them might begin a structure or extend one.
         let runs = ["or ".repeat(WINDOW / 2), "1".to_owned(), ")".repeat(WINDOW / 2 - 1)].concat();
         for unit in UNITS.iter().copied().chain([&runs[..]]) {
             let reads = |bytes: usize| {
@@ -584,7 +584,7 @@ mod tests {
         }
 
         #[test]
-        fn the_gate_changes_no_answer(text in "[A-Za-z0-9_.:,/-]{0,40}") {
+        fn the_byte_class_filter_rejects_no_injection(text in "[A-Za-z0-9_.:,/-]{0,40}") {
             if !FILTER.matches(ByteClasses::of(text.as_bytes())) {
                 prop_assert!(weight(text.as_bytes()) < LIKELY);
             }
