@@ -1,4 +1,4 @@
-//! [`inspect`]: a message goes in, mode-blind facts come out. The one function to read first.
+//! [`inspect`]: a message goes in, findings come out, whatever the mode. Read this function first.
 
 use crate::detect::{self, Match, RuleMatch, RuleName, Subject};
 use crate::model::benign_cache::ValueContext;
@@ -19,16 +19,16 @@ use std::sync::Arc;
 /// Longest value shown by `explain`, in bytes.
 const MAX_SHOWN: usize = 400;
 
-/// How one message is to be inspected: made by policy, obeyed here.
+/// How to inspect one message. The default inspects everything within the default [`Limits`].
 #[derive(Clone, Debug, Default)]
 pub struct InspectionOptions<'p> {
-    /// Bounds.
+    /// Bounds of work and memory.
     pub limits: Limits,
-    /// Parsers left out.
+    /// Parsers that are switched off, everywhere or at some points.
     pub parsing: ParseOptions<'p>,
     /// Whether [`Inspection::steps`] is filled.
     pub explain: bool,
-    /// Whether libinjection is left out ([`detect::LIBINJECTION_DETECTORS`]).
+    /// Skips the detectors that call libinjection ([`detect::LIBINJECTION_DETECTORS`]).
     pub skip_libinjection: bool,
 }
 
@@ -41,7 +41,7 @@ pub struct Scratch {
     room: ScratchBuffers,
 }
 
-/// Memory kept between inspections; above, it is given back.
+/// Bytes that a [`Scratch`] keeps between inspections. What a large message allocated beyond is freed.
 const SCRATCH_KEPT: usize = 1 << 20;
 
 impl Scratch {
@@ -56,8 +56,8 @@ impl Scratch {
     }
 }
 
-/// Inspects `message` with `ruleset` as `plan` says. `stop` answers true when time is over.
-/// Never fails and never panics on input: what could not be inspected is listed in the result.
+/// Inspects `message` with `ruleset`. The inspection ends early once `stop` returns true, e.g. at a time limit.
+/// Never fails and never panics on input: [`Inspection::not_inspected`] lists what could not be inspected.
 pub fn inspect(
     message: &Message<'_>,
     ruleset: &Ruleset,
@@ -70,15 +70,15 @@ pub fn inspect(
     let Scratch { bump, seen, known, room } = scratch;
     known.reset_for(ruleset.id);
     let looked_at = detect::TABLE.iter().fold(ruleset.zones, |all, detector| all.with(detector.zones));
-    // Who wants an explanation wants to see every value.
+    // An explanation lists every value, so none may be skipped as known benign.
     let benign_lookup =
         (!plan.explain).then_some(BenignLookup { cache: known, skip_libinjection: plan.skip_libinjection });
     let options = ParseOptions { unscanned_zones: Zone::ALL.without(looked_at), benign: benign_lookup, ..plan.parsing };
     let extracted = extract_with_buffers(message, &options, &plan.limits, &budget, bump, std::mem::take(room));
-    let mut found = Found::new(&extracted.tree, plan);
+    let mut found = FindingCollector::new(&extracted.tree, plan);
     for value in &extracted.values {
         let looked = if value.covered {
-            Ok(Looked::Found)
+            Ok(ScanOutcome::NotCacheable)
         } else {
             look(value, &extracted.tree, ruleset, &budget, seen, &mut found)
         };
@@ -86,7 +86,7 @@ pub fn inspect(
             found.explain(value);
         }
         match looked {
-            Ok(Looked::Nothing) if !value.parser_reacted && value.hint == Hint::None => {
+            Ok(ScanOutcome::Benign) if !value.parser_reacted && value.hint == Hint::None => {
                 let place = ValueContext {
                     zone: value.zone,
                     tag: extracted.tree.segment(value.point).map(|s| s.tag),
@@ -103,13 +103,13 @@ pub fn inspect(
     out
 }
 
-/// What a look at a value gave.
+/// Result of scanning one value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Looked {
-    /// Nothing, and so it would at any other point.
-    Nothing,
-    /// Nothing here, or something.
-    Found,
+enum ScanOutcome {
+    /// Nothing matched, and the location played no part: the value may be cached as benign.
+    Benign,
+    /// Something matched, or a detector read the location: the value must be scanned again next time.
+    NotCacheable,
 }
 
 /// Runs every detector on every form of one value.
@@ -119,8 +119,8 @@ fn look<'r>(
     ruleset: &'r Ruleset,
     budget: &Budget<'_>,
     seen: &mut CandidateSet,
-    found: &mut Found<'r, '_>,
-) -> Result<Looked, Stop> {
+    found: &mut FindingCollector<'r, '_>,
+) -> Result<ScanOutcome, Stop> {
     found.hits.clear();
     let dropped = found.out.findings_dropped;
     let subject = Subject::new(value.bytes, value.classes, value, tree);
@@ -145,8 +145,8 @@ fn look<'r>(
             });
         }
     }
-    found.settle(value, value.bytes);
-    let mut placed = subject.is_location_dependent();
+    found.record_findings(value, value.bytes);
+    let mut location_dependent = subject.is_location_dependent();
     for (number, kind) in VIEWS.iter().enumerate() {
         if result.is_err() || !value.classes.intersects(kind.needs) || !ruleset.views(number, value.zone) {
             continue;
@@ -156,16 +156,16 @@ fn look<'r>(
             let view = Subject::new(&bytes, ByteClasses::of(&bytes), value, tree);
             result = result
                 .and_then(|()| detect::signature::run(ruleset, &view, 1 << number, budget, seen, &mut found.hits));
-            placed |= view.is_location_dependent();
-            found.settle(value, &bytes);
+            location_dependent |= view.is_location_dependent();
+            found.record_findings(value, &bytes);
         }
     }
     let nothing = found.judge() == 0 && found.out.findings_dropped == dropped;
-    result.map(|()| if nothing && !placed { Looked::Nothing } else { Looked::Found })
+    result.map(|()| if nothing && !location_dependent { ScanOutcome::Benign } else { ScanOutcome::NotCacheable })
 }
 
 /// Findings of the message so far.
-struct Found<'r, 't> {
+struct FindingCollector<'r, 't> {
     tree: &'t PointTree<'t>,
     plan: &'t InspectionOptions<'t>,
     hits: Vec<RuleMatch<'r>>,
@@ -174,20 +174,20 @@ struct Found<'r, 't> {
     out: Inspection,
 }
 
-impl<'r, 't> Found<'r, 't> {
+impl<'r, 't> FindingCollector<'r, 't> {
     fn new(tree: &'t PointTree<'t>, plan: &'t InspectionOptions<'t>) -> Self {
         Self { tree, plan, hits: Vec::new(), from: 0, out: Inspection::default() }
     }
 
     /// Turns the hits on one form of `value` into findings.
     #[inline]
-    fn settle(&mut self, value: &Value<'_>, text: &[u8]) {
+    fn record_findings(&mut self, value: &Value<'_>, text: &[u8]) {
         if !self.hits.is_empty() {
-            self.settle_hits(value, text);
+            self.add_findings(value, text);
         }
     }
 
-    fn settle_hits(&mut self, value: &Value<'_>, text: &[u8]) {
+    fn add_findings(&mut self, value: &Value<'_>, text: &[u8]) {
         for hit in self.hits.drain(..) {
             let known = self.out.findings[self.from..].iter().any(|f| *f.rule == *hit.rule.name());
             if known {
