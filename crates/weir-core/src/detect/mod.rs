@@ -31,7 +31,7 @@ pub struct Subject<'s> {
     pub bytes: &'s [u8],
     /// Which kinds of bytes occur.
     pub classes: ByteClasses,
-    /// The value itself, of which `bytes` are the plain or a normalised form.
+    /// The value that `bytes` are, or are a normalised form of.
     pub value: &'s Value<'s>,
     tree: &'s PointTree<'s>,
     /// Results of earlier detectors of the table.

@@ -424,144 +424,23 @@ mod tests {
         }
     }
 
-    /// Texts joined from pieces that the grammar knows and pieces of ordinary text.
+    /// Pieces of SQL that the grammar knows, and pieces of ordinary text.
+    #[rustfmt::skip]
+    const PIECES: &[&str] = &[
+        " ", " ", " ", " ", "\t", "\n", "'", "'", "\"", "`", "[", "]", "(", "(", ")", ")", ",", ";", "=", "<", ">",
+        "!", "+", "-", "*", "/", "%", "|", "||", "&", "&&", "@", "@@", "$", "$$", "#", "--", "/*", "*/", "/*!",
+        "\\", ".", ":", ":=", "?", "_", "^", "~", "\u{2019}", "\u{2018}", "\u{2bc}", "\u{a0}", "é", "日", "\0", "0",
+        "1", "12", "1.", "1e", "1.e(", "5e3", "0x", "0x6f", "n'", "x'", "_a'", "a", "b", "it", "it's", "don't",
+        "name", "user's", "or", "and", "xor", "where", "when", "on", "not", "binary", "like", "regexp", "in",
+        "between", "is", "null", "true", "div", "union", "all", "select", "from", "into", "outfile", "order",
+        "group", "by", "limit", "as", "case", "then", "if", "while", "insert", "replace", "update", "delete",
+        "drop", "create", "table", "user", "exec", "call", "declare", "print", "set", "values", "shutdown",
+        "waitfor", "delay", "procedure", "analyse", "boolean", "sleep", "concat", "char", "count", "version",
+        "domain", "benchmark", "xp_x", "sqlite_master",
+    ];
+
+    /// Texts joined from [`PIECES`].
     fn pieces() -> impl Strategy<Value = String> {
-        const PIECES: &[&str] = &[
-            " ",
-            " ",
-            " ",
-            " ",
-            "\t",
-            "\n",
-            "'",
-            "'",
-            "\"",
-            "`",
-            "[",
-            "]",
-            "(",
-            "(",
-            ")",
-            ")",
-            ",",
-            ";",
-            "=",
-            "<",
-            ">",
-            "!",
-            "+",
-            "-",
-            "*",
-            "/",
-            "%",
-            "|",
-            "||",
-            "&",
-            "&&",
-            "@",
-            "@@",
-            "$",
-            "$$",
-            "#",
-            "--",
-            "/*",
-            "*/",
-            "/*!",
-            "\\",
-            ".",
-            ":",
-            ":=",
-            "?",
-            "_",
-            "^",
-            "~",
-            "\u{2019}",
-            "\u{2018}",
-            "\u{2bc}",
-            "\u{a0}",
-            "é",
-            "日",
-            "\0",
-            "0",
-            "1",
-            "12",
-            "1.",
-            "1e",
-            "1.e(",
-            "5e3",
-            "0x",
-            "0x6f",
-            "n'",
-            "x'",
-            "_a'",
-            "a",
-            "b",
-            "it",
-            "it's",
-            "don't",
-            "name",
-            "user's",
-            "or",
-            "and",
-            "xor",
-            "where",
-            "when",
-            "on",
-            "not",
-            "binary",
-            "like",
-            "regexp",
-            "in",
-            "between",
-            "is",
-            "null",
-            "true",
-            "div",
-            "union",
-            "all",
-            "select",
-            "from",
-            "into",
-            "outfile",
-            "order",
-            "group",
-            "by",
-            "limit",
-            "as",
-            "case",
-            "then",
-            "if",
-            "while",
-            "insert",
-            "replace",
-            "update",
-            "delete",
-            "drop",
-            "create",
-            "table",
-            "user",
-            "exec",
-            "call",
-            "declare",
-            "print",
-            "set",
-            "values",
-            "shutdown",
-            "waitfor",
-            "delay",
-            "procedure",
-            "analyse",
-            "boolean",
-            "sleep",
-            "concat",
-            "char",
-            "count",
-            "version",
-            "domain",
-            "benchmark",
-            "xp_x",
-            "sqlite_master",
-        ];
         proptest::collection::vec(proptest::sample::select(PIECES), 0..14).prop_map(|pieces| pieces.concat())
     }
 
@@ -574,6 +453,22 @@ mod tests {
         #[test]
         fn never_panics_on_code(text in "([a-z]{1,3}|or|and|union|select|from|[0-9]|[ '\"(),;*=<>|&@$#/-]|/\\*|--|sleep|\u{2018}){0,60}") {
             weight(text.as_bytes());
+        }
+
+        #[test]
+        fn measured_runs_are_those_found_by_walking(text in r"(\) |or |\|\| |1 |\( ){0,20}") {
+            let tokens: Vec<Token> = Lexer::new(text.as_bytes(), Context::Plain).unwrap().collect();
+            let logical = |kind: TokenKind| matches!(kind, TokenKind::Pipes | TokenKind::Word(Word::Logic));
+            let mut run_end = Vec::new();
+            measure_runs(&tokens, &mut run_end);
+            for (at, token) in tokens.iter().enumerate() {
+                let same = |other: &&Token| match token.kind {
+                    TokenKind::Right => other.kind == TokenKind::Right,
+                    kind => logical(kind) && logical(other.kind),
+                };
+                let length = tokens[at..].iter().take_while(same).count();
+                prop_assert_eq!(run_end[at] as usize, at + length);
+            }
         }
 
         #[test]
