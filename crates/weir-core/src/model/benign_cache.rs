@@ -5,7 +5,7 @@
 //! passed over where it comes again: same bytes, same [`ValueContext`], same ruleset. What depends on the point at which a value
 //! stands is never known.
 //!
-//! Bounded: [`SETS`] times [`WAYS`] values of at most [`MAX_BYTES`] bytes each. A value is remembered when it comes the
+//! Bounded: `SETS` times `WAYS` values of at most `MAX_BYTES` bytes each. A value is remembered when it comes the
 //! second time, so that names which come but once, such as ids, drive none out; a client who fills the table with names of
 //! its own makes inspection as slow as it is without.
 
