@@ -1,7 +1,7 @@
 //! Judges a labelled corpus in process and writes what was blocked, for tuning signatures.
 //!
 //! ```text
-//! cargo run --release --no-default-features --example evaluate -- [--rules DIR] OUT_DIR CORPUS.jsonl...
+//! cargo run --release --example evaluate -- [--rules DIR] OUT_DIR CORPUS.jsonl...
 //! ```
 //!
 //! A corpus line is one request: `{id, source, class, method, path, headers, body_b64, raw_b64?, meta}`.

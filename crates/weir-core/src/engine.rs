@@ -1,4 +1,4 @@
-//! [`inspect`]: a message goes in, mode-blind facts come out. The one function to read first.
+//! [`inspect`]: a message goes in, findings come out, whatever the mode. Read this function first.
 //!
 //! The message is parsed into values, and each value is scanned as soon as parsers have seen it: first those of target
 //! and headers, then those of the body. A limit ends only the branch of the message that reached it.
@@ -14,16 +14,16 @@ use bumpalo::Bump;
 use scanner::Scanner;
 use std::cell::RefCell;
 
-/// How one message is to be inspected: made by policy, obeyed here.
+/// How to inspect one message. The default inspects everything within the default [`Limits`].
 #[derive(Clone, Debug, Default)]
 pub struct InspectionOptions<'p> {
-    /// Bounds.
+    /// Bounds of work and memory.
     pub limits: Limits,
-    /// Parsers left out.
+    /// Parsers that are switched off, everywhere or at some points.
     pub parsing: ParseOptions<'p>,
     /// Whether [`Inspection::steps`] is filled.
     pub explain: bool,
-    /// Whether libinjection is left out ([`detect::LIBINJECTION_DETECTORS`]).
+    /// Skips the detectors that call libinjection ([`detect::LIBINJECTION_DETECTORS`]).
     pub skip_libinjection: bool,
 }
 
@@ -36,7 +36,7 @@ pub struct Scratch {
     buffers: ScratchBuffers,
 }
 
-/// Memory kept between inspections; above, it is given back.
+/// Bytes that a [`Scratch`] keeps between inspections. What a large message allocated beyond is freed.
 const SCRATCH_KEPT: usize = 1 << 20;
 
 impl Scratch {
@@ -51,12 +51,12 @@ impl Scratch {
     }
 }
 
-/// Inspects `message` with `ruleset` as `plan` says. `stop` answers true when time is over.
-/// Never fails and never panics on input: what could not be inspected is listed in the result.
+/// Inspects `message` with `ruleset`. The inspection of the body ends early once `stop` returns true, e.g. at a time
+/// limit. Never fails and never panics on input: [`Inspection::not_inspected`] lists what could not be inspected.
 pub fn inspect(
     message: &Message<'_>,
     ruleset: &Ruleset,
-    plan: &InspectionOptions<'_>,
+    options: &InspectionOptions<'_>,
     scratch: &mut Scratch,
     stop: &dyn Fn() -> bool,
 ) -> Inspection {
@@ -67,11 +67,12 @@ pub fn inspect(
     let benign = &*benign;
     let scanned = detect::TABLE.iter().fold(ruleset.zones, |all, detector| all.with(detector.zones));
     // An explanation shows every value, those known to be benign included.
-    let lookup = (!plan.explain).then_some(BenignLookup { cache: benign, skip_libinjection: plan.skip_libinjection });
-    let options = ParseOptions { unscanned_zones: Zone::ALL.without(scanned), benign: lookup, ..plan.parsing };
-    let mut scanner = Scanner::new(ruleset, plan, &budget, candidates, benign);
+    let lookup =
+        (!options.explain).then_some(BenignLookup { cache: benign, skip_libinjection: options.skip_libinjection });
+    let parsing = ParseOptions { unscanned_zones: Zone::ALL.without(scanned), benign: lookup, ..options.parsing };
+    let mut scanner = Scanner::new(ruleset, options, &budget, candidates, benign);
     let buffered = std::mem::take(buffers);
-    let extracted = extract_with_buffers(message, &options, &plan.limits, &budget, bump, buffered, &mut scanner);
+    let extracted = extract_with_buffers(message, &parsing, &options.limits, &budget, bump, buffered, &mut scanner);
     let inspection = scanner.finish(&extracted.notes);
     *buffers = extracted.into_buffers();
     inspection

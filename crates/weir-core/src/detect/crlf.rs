@@ -57,7 +57,7 @@ const FIELDS: &[&[u8]] = &[
 ];
 /// Most lines of a value that is not a document. A document may quote headers.
 const DOCUMENT_LINES: usize = 6;
-/// Bytes behind a line end that are read as a header field or status line.
+/// Bytes after a line end that are read as a header field or status line.
 const MAX_HEAD: usize = 64;
 
 const FILTER: ByteClassFilter = ByteClassFilter::any(ByteClasses::NEWLINE);
@@ -76,8 +76,8 @@ fn run(subject: &Subject<'_>) -> Option<Match> {
 fn find(text: &[u8]) -> Option<Match> {
     let lines = memchr::memchr_iter(b'\n', text).take(DOCUMENT_LINES + 1).count();
     let mut previous_empty = false;
-    // Past the white space behind a line end. It is skipped once for all line ends within it: skipping it again from
-    // each would take quadratic time on a text of nothing but blank lines.
+    // End of the white space after a line end. It is measured once for all line ends within it: measuring it again from
+    // each of them would take quadratic time on a text of blank lines.
     let mut field_start = 0;
     for at in memchr::memchr2_iter(b'\n', b'\r', text) {
         let line = &text[at + 1..];

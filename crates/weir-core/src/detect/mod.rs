@@ -31,7 +31,7 @@ pub struct Subject<'s> {
     pub bytes: &'s [u8],
     /// Which kinds of bytes occur.
     pub classes: ByteClasses,
-    /// The value itself, of which `bytes` are the plain or a normalised form.
+    /// The value that `bytes` are, or are a normalised form of.
     pub value: &'s Value<'s>,
     tree: &'s PointTree<'s>,
     /// Results of earlier detectors of the table.
@@ -73,18 +73,18 @@ impl<'s> Subject<'s> {
     }
 }
 
-/// A match in a value.
+/// A match of a signature or detector in a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RuleMatch<'s> {
     /// Name of the signature or detector.
     pub rule: RuleName<'s>,
     /// Attack class.
     pub attack: AttackType,
-    /// How sure.
+    /// How certain it is that the value is an attack.
     pub confidence: Confidence,
-    /// First byte.
+    /// Index of the first byte.
     pub start: usize,
-    /// Past the last byte.
+    /// Index past the last byte.
     pub end: usize,
 }
 
@@ -117,7 +117,7 @@ pub struct Detector {
     pub about: &'static str,
     /// Zones in which it runs.
     pub zones: Zone,
-    /// Kinds of bytes without which no value is worth running it.
+    /// Byte classes without which it matches no value.
     pub filter: ByteClassFilter,
     /// Finds the first match, or the one of highest confidence. Takes time linear in the length of the subject.
     pub run: fn(&Subject<'_>) -> Option<Match>,
@@ -154,11 +154,11 @@ impl Detector {
 /// What a detector of [`TABLE`] reports about a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Match {
-    /// How sure.
+    /// How certain it is that the value is an attack.
     pub confidence: Confidence,
-    /// First byte.
+    /// Index of the first byte.
     pub start: usize,
-    /// Past the last byte.
+    /// Index past the last byte.
     pub end: usize,
 }
 
@@ -217,10 +217,10 @@ pub static TABLE: &[Detector] = &[
     url::REDIRECT,
 ];
 
-/// The gates of [`TABLE`].
+/// The byte class filters of [`TABLE`].
 static FILTERS: FilterTable = byte_class_filter::filter_table!(TABLE);
 
-/// Detectors of [`TABLE`] that are worth running on a value of these kinds of bytes in `zone`, in order.
+/// Detectors of [`TABLE`] that may match a value of these byte classes in `zone`, in order of the table.
 #[inline]
 pub fn candidates_for(classes: ByteClasses, zone: Zone) -> impl Iterator<Item = &'static Detector> {
     byte_class_filter::each(FILTERS.matching(classes))

@@ -25,7 +25,7 @@ const MAX_ALSO_AT: usize = 16;
 /// Scans the values of one message.
 pub(super) struct Scanner<'r, 'p> {
     ruleset: &'r Ruleset,
-    plan: &'p InspectionOptions<'p>,
+    options: &'p InspectionOptions<'p>,
     budget: &'p Budget<'p>,
     candidates: &'p mut CandidateSet,
     benign: &'p RefCell<BenignCache>,
@@ -49,7 +49,7 @@ enum ScanOutcome {
 impl<'a> ValueVisitor<'a> for Scanner<'_, '_> {
     fn visit(&mut self, value: &Value<'a>, tree: &PointTree<'a>) -> Result<(), Stop> {
         let outcome = if value.covered { Ok(ScanOutcome::Other) } else { self.scan(value, tree) };
-        if self.plan.explain {
+        if self.options.explain {
             self.explain(value, tree);
         }
         if value.zone.intersects(Zone::FILE) {
@@ -59,7 +59,7 @@ impl<'a> ValueVisitor<'a> for Scanner<'_, '_> {
             let context = ValueContext {
                 zone: value.zone,
                 tag: tree.segment(value.point).map(|segment| segment.tag),
-                skip_libinjection: self.plan.skip_libinjection,
+                skip_libinjection: self.options.skip_libinjection,
             };
             self.benign.borrow_mut().insert(value.bytes, context);
         }
@@ -88,13 +88,13 @@ impl<'a> ValueVisitor<'a> for Scanner<'_, '_> {
 impl<'r, 'p> Scanner<'r, 'p> {
     pub fn new(
         ruleset: &'r Ruleset,
-        plan: &'p InspectionOptions<'p>,
+        options: &'p InspectionOptions<'p>,
         budget: &'p Budget<'p>,
         candidates: &'p mut CandidateSet,
         benign: &'p RefCell<BenignCache>,
     ) -> Self {
         let (matches, forms, out) = (Vec::new(), Vec::new(), Inspection::default());
-        Self { ruleset, plan, budget, candidates, benign, matches, from: 0, forms, out }
+        Self { ruleset, options, budget, candidates, benign, matches, from: 0, forms, out }
     }
 
     /// Runs signatures and detectors on `value`, and signatures on its normalized views.
@@ -140,14 +140,14 @@ impl<'r, 'p> Scanner<'r, 'p> {
 
     #[cold]
     fn record_gap(&mut self, point: PointId, tree: &PointTree<'_>) {
-        if self.out.not_inspected.len() < self.plan.limits.anomalies {
+        if self.out.not_inspected.len() < self.options.limits.anomalies {
             self.out.not_inspected.push(NotInspected { point: tree.path(point), reason: SkipReason::WorkLimit });
         }
     }
 
     fn detectors(&mut self, subject: &Subject<'_>) -> Result<(), Stop> {
         for detector in detect::candidates_for(subject.classes, subject.value.zone) {
-            if self.plan.skip_libinjection && detect::LIBINJECTION_DETECTORS.contains(&detector.name) {
+            if self.options.skip_libinjection && detect::LIBINJECTION_DETECTORS.contains(&detector.name) {
                 continue;
             }
             self.budget.spend(subject.bytes.len())?;
@@ -162,7 +162,7 @@ impl<'r, 'p> Scanner<'r, 'p> {
     #[cold]
     fn record_upload(&mut self, value: &Value<'_>, tree: &PointTree<'_>) {
         let is_file = tree.segment(value.point).is_some_and(|segment| segment.tag == Tag::File);
-        if is_file && self.out.uploads.len() < self.plan.limits.multipart_parts {
+        if is_file && self.out.uploads.len() < self.options.limits.multipart_parts {
             self.out.uploads.push(Upload { point: tree.path(value.point), bytes: value.bytes.len() as u64 });
         }
     }
@@ -180,7 +180,7 @@ impl<'r, 'p> Scanner<'r, 'p> {
             if self.out.findings[self.from..].iter().any(|other| *other.rule == *found.rule.name()) {
                 continue;
             }
-            if self.out.findings.len() >= self.plan.limits.findings {
+            if self.out.findings.len() >= self.options.limits.findings {
                 self.out.findings_dropped += 1;
                 continue;
             }

@@ -1,13 +1,13 @@
-//! Values that hold nothing, wherever they stand: names and headers come again with every request.
+//! Per-thread cache of values that nothing reacted to: the names and headers that come with every request.
 //!
-//! An API's member names, parameter names and header values are few, and most of what a request consists of. Once one has
-//! been looked at, and neither a parser nor a detector nor a signature had anything to do with it, it is known, and is
-//! passed over where it comes again: same bytes, same [`ValueContext`], same ruleset. What depends on the point at which a value
-//! stands is never known.
+//! The member names, parameter names and header values of an API are few, and most of what a request consists of. Once a
+//! value has been scanned and no parser, detector or signature reacted, the cache lets the same bytes in the same
+//! [`ValueContext`] and under the same ruleset be skipped. Results that depend on the location of the value are never
+//! cached.
 //!
-//! Bounded: [`SETS`] times [`WAYS`] values of at most [`MAX_BYTES`] bytes each. A value is remembered when it comes the
-//! second time, so that names which come but once, such as ids, drive none out; a client who fills the table with names of
-//! its own makes inspection as slow as it is without.
+//! Bounded: `SETS` times `WAYS` values of at most `MAX_BYTES` bytes each. A value is stored when it comes the second
+//! time, so that values which come once, such as ids, evict none. A client that fills the cache with names of its own
+//! makes inspection as slow as it is without the cache.
 
 use super::point::Tag;
 use super::value::Zone;
@@ -27,7 +27,7 @@ const ONCE_BITS: usize = 1 << 16;
 /// Values noted in them before they are cleared.
 const MAX_ONCE: usize = ONCE_BITS / 8;
 
-/// Where a value stands, as far as parsers and detectors ask without looking at its point, and how it is looked at.
+/// What the result of scanning a value depends on besides its bytes, the ruleset and its full location.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct ValueContext {
     /// Zone of the value.

@@ -4,23 +4,23 @@ use super::percent::hex;
 use std::borrow::Cow;
 
 /// Decodes `\uXXXX`, `\u{X}`, `\xNN`, octal, line continuations and single-character escapes.
-/// `Borrowed` unless one of the first five occurs: a backslash before a letter alone hides nothing.
+/// `Borrowed` unless one of the first five occurs: a single-character escape hides nothing.
 pub fn js(input: &[u8]) -> Cow<'_, [u8]> {
     decode(input, js_step)
 }
 
-/// Decodes `\` with one to six hex digits and one white space behind them. `Borrowed` unless one occurs.
+/// Decodes `\` followed by two to six hex digits and at most one white space. `Borrowed` unless one occurs.
 pub fn css(input: &[u8]) -> Cow<'_, [u8]> {
     decode(input, css_step)
 }
 
-/// What a backslash stands for.
+/// A decoded escape.
 struct DecodedEscape {
-    /// The character; none for a line continuation.
+    /// The character; `None` for a line continuation.
     char: Option<char>,
-    /// Bytes used behind the backslash.
+    /// Length of the escape after the backslash, in bytes.
     used: usize,
-    /// Whether it can hide a character.
+    /// Whether attackers can hide a character with it.
     hides: bool,
 }
 
@@ -49,7 +49,7 @@ fn decode(input: &[u8], step: fn(&[u8]) -> Option<DecodedEscape>) -> Cow<'_, [u8
     if hides { Cow::Owned(out) } else { Cow::Borrowed(input) }
 }
 
-/// The number in the first digits of `text`, at most `max` of them, and how many there are.
+/// The number in the first digits of `text`, at most `max` of them, and the number of digits.
 fn digits(text: &[u8], radix: u32, max: usize) -> (u32, usize) {
     let mut code = 0;
     let mut used = 0;
@@ -123,7 +123,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn escapes_of_javascript() {
+    fn decodes_escapes_of_javascript() {
         for (text, want) in [
             (r"al\u0065rt", "alert"),
             (r"al\u{0000065}rt\u{28}1)", "alert(1)"),
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn escapes_of_css() {
+    fn decodes_escapes_of_css() {
         assert_eq!(&*css(br"\6a avascript\00003aalert"), b"javascript:alert");
         assert!(matches!(css(br"C:\new"), Cow::Borrowed(_)));
     }
@@ -151,7 +151,7 @@ mod tests {
     proptest! {
         #[test]
         fn never_longer_and_never_panics(bytes in proptest::collection::vec(prop_oneof![Just(b'\\'), Just(b'u'), Just(b'{'), any::<u8>()], 0..80)) {
-            // A reference stands for at most three bytes more than a two-digit escape has.
+            // U+FFFD has three bytes, and the shortest numeric escape has two.
             prop_assert!(js(&bytes).len() <= bytes.len() + bytes.len() / 2 && css(&bytes).len() <= bytes.len() * 2);
         }
     }

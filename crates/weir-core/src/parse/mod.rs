@@ -161,7 +161,7 @@ pub static TABLE: &[Parser] = &[
     },
 ];
 
-/// The gates of [`TABLE`].
+/// The byte class filters of [`TABLE`].
 static FILTERS: FilterTable = byte_class_filter::filter_table!(TABLE);
 
 /// Parsers of [`TABLE`] that may want to try a value of these kinds of bytes, in order. All of them may want one about
@@ -226,7 +226,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn gates_change_no_answer(bytes in "(<!?[?]xml>|--x\r\nContent-Disposition: form-data|\\{query|eyJ|\\PC|[ -~]|\x00){0,6}", raw: Vec<u8>, tag in 0..Tag::ALL.len()) {
+        fn filters_reject_only_values_that_no_parser_applies_to(bytes in "(<!?[?]xml>|--x\r\nContent-Disposition: form-data|\\{query|eyJ|\\PC|[ -~]|\x00){0,6}", raw: Vec<u8>, tag in 0..Tag::ALL.len()) {
             for bytes in [bytes.as_bytes(), &raw] {
                 let classes = ByteClasses::of(bytes);
                 let value = Candidate { bytes, classes, zone: Zone::BODY, tag: Tag::ALL[tag], hint: Hint::None, depth: 0, covered: false };

@@ -1,4 +1,4 @@
-//! What a parser of values is: what it is given, what it answers, and its entry in the table.
+//! The interface of parsers: their input, their result, and their entry in the table.
 
 use super::emitter::Emitter;
 use crate::model::{AnomalyKind, ByteClassFilter, ByteClasses, Hint, ParserSet, Stop, Tag, Zone};
@@ -100,9 +100,10 @@ impl From<Stop> for ParseError {
 pub struct Parser {
     /// The bit that switches the parser off.
     pub id: ParserSet,
-    /// Kinds of bytes without which no undeclared value suits.
+    /// Byte classes without which the parser applies to no undeclared value.
     ///
-    /// **Safety.** It only repeats what `suits` asks; `gates_change_no_answer` holds both together.
+    /// **Correctness.** It must not reject a value that `applicability` accepts. The test
+    /// `filters_reject_only_values_that_no_parser_applies_to` checks this.
     pub filter: ByteClassFilter,
     /// Cheap test of whether the parser applies to a value.
     pub applicability: fn(&Candidate<'_>) -> Applicability,

@@ -90,12 +90,12 @@ pub struct Code<'t> {
     pub tokens: &'t [Token],
     /// For each `(`, the place of its `)`, or the number of tokens.
     pub close: &'t [u32],
-    /// For each `)`, `or`, `||` and the like, the place past the run of such tokens that it is part of.
+    /// For each `)`, `or`, `||` and the like, the index past the run of such tokens that it is part of.
     pub run_end: &'t [u32],
 }
 
 impl Code<'_> {
-    /// TokenKind of token `i`, none past the end.
+    /// Kind of token `i`; `None` past the end.
     #[inline]
     pub fn kind(&self, i: usize) -> Option<TokenKind> {
         #[cfg(test)]
@@ -126,8 +126,8 @@ impl Code<'_> {
         (self.close[left] as usize + 1).min(self.tokens.len())
     }
 
-    /// Past the run of closing parentheses, or of logical operators, that token `i` is part of. Runs are measured
-    /// beforehand: walking a long one again from each of its tokens would take quadratic time.
+    /// Index past the run of closing parentheses, or of logical operators, that token `i` is part of. Runs are measured
+    /// beforehand, because walking a long run again from each of its tokens would take quadratic time.
     pub fn past_run(&self, i: usize) -> usize {
         self.run_end[i] as usize
     }

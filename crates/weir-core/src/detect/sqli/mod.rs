@@ -36,7 +36,7 @@ const NEAR_END: usize = 16;
 /// Longest value that `libinjectionrs` runs on, in bytes. It reads only a few tokens anyway.
 const MAX_LIBRARY: usize = 4096;
 
-/// Bytes of which injected SQL needs at least one: letters, digits and the punctuation of tokens carry no syntax.
+/// Injected SQL needs at least one of these bytes: letters, digits and the punctuation of tokens carry no syntax.
 const FILTER: ByteClassFilter = ByteClassFilter::any(
     ByteClasses::ALL.without(
         ByteClasses::TOKEN
@@ -238,8 +238,8 @@ fn pair(tokens: &[Token], close: &mut Vec<u32>) {
     }
 }
 
-/// Fills `run_end` with the place past the run of `)`, or of logical operators, that each token is part of; of other
-/// tokens, with their own place.
+/// Fills `run_end`: for each `)` and each logical operator with the index past the run of such tokens, and for each other
+/// token with its own index.
 fn measure_runs(tokens: &[Token], run_end: &mut Vec<u32>) {
     let logical = |kind: TokenKind| matches!(kind, TokenKind::Pipes | TokenKind::Word(Word::Logic));
     run_end.clear();
@@ -411,7 +411,7 @@ mod tests {
             "case when ",
             "@",
         ];
-        // Runs of which each token might be a beginning, before and behind an operand.
+        // Long runs before and after an operand: each token of them might begin a structure or extend one.
         let runs = ["or ".repeat(WINDOW / 2), "1".to_owned(), ")".repeat(WINDOW / 2 - 1)].concat();
         for unit in UNITS.iter().copied().chain([&runs[..]]) {
             let reads = |bytes: usize| {
@@ -425,144 +425,23 @@ mod tests {
         }
     }
 
-    /// Texts joined from pieces that the grammar knows and pieces of ordinary text.
+    /// Pieces of SQL that the grammar knows, and pieces of ordinary text.
+    #[rustfmt::skip]
+    const PIECES: &[&str] = &[
+        " ", " ", " ", " ", "\t", "\n", "'", "'", "\"", "`", "[", "]", "(", "(", ")", ")", ",", ";", "=", "<", ">",
+        "!", "+", "-", "*", "/", "%", "|", "||", "&", "&&", "@", "@@", "$", "$$", "#", "--", "/*", "*/", "/*!",
+        "\\", ".", ":", ":=", "?", "_", "^", "~", "\u{2019}", "\u{2018}", "\u{2bc}", "\u{a0}", "é", "日", "\0", "0",
+        "1", "12", "1.", "1e", "1.e(", "5e3", "0x", "0x6f", "n'", "x'", "_a'", "a", "b", "it", "it's", "don't",
+        "name", "user's", "or", "and", "xor", "where", "when", "on", "not", "binary", "like", "regexp", "in",
+        "between", "is", "null", "true", "div", "union", "all", "select", "from", "into", "outfile", "order",
+        "group", "by", "limit", "as", "case", "then", "if", "while", "insert", "replace", "update", "delete",
+        "drop", "create", "table", "user", "exec", "call", "declare", "print", "set", "values", "shutdown",
+        "waitfor", "delay", "procedure", "analyse", "boolean", "sleep", "concat", "char", "count", "version",
+        "domain", "benchmark", "xp_x", "sqlite_master",
+    ];
+
+    /// Texts joined from [`PIECES`].
     fn pieces() -> impl Strategy<Value = String> {
-        const PIECES: &[&str] = &[
-            " ",
-            " ",
-            " ",
-            " ",
-            "\t",
-            "\n",
-            "'",
-            "'",
-            "\"",
-            "`",
-            "[",
-            "]",
-            "(",
-            "(",
-            ")",
-            ")",
-            ",",
-            ";",
-            "=",
-            "<",
-            ">",
-            "!",
-            "+",
-            "-",
-            "*",
-            "/",
-            "%",
-            "|",
-            "||",
-            "&",
-            "&&",
-            "@",
-            "@@",
-            "$",
-            "$$",
-            "#",
-            "--",
-            "/*",
-            "*/",
-            "/*!",
-            "\\",
-            ".",
-            ":",
-            ":=",
-            "?",
-            "_",
-            "^",
-            "~",
-            "\u{2019}",
-            "\u{2018}",
-            "\u{2bc}",
-            "\u{a0}",
-            "é",
-            "日",
-            "\0",
-            "0",
-            "1",
-            "12",
-            "1.",
-            "1e",
-            "1.e(",
-            "5e3",
-            "0x",
-            "0x6f",
-            "n'",
-            "x'",
-            "_a'",
-            "a",
-            "b",
-            "it",
-            "it's",
-            "don't",
-            "name",
-            "user's",
-            "or",
-            "and",
-            "xor",
-            "where",
-            "when",
-            "on",
-            "not",
-            "binary",
-            "like",
-            "regexp",
-            "in",
-            "between",
-            "is",
-            "null",
-            "true",
-            "div",
-            "union",
-            "all",
-            "select",
-            "from",
-            "into",
-            "outfile",
-            "order",
-            "group",
-            "by",
-            "limit",
-            "as",
-            "case",
-            "then",
-            "if",
-            "while",
-            "insert",
-            "replace",
-            "update",
-            "delete",
-            "drop",
-            "create",
-            "table",
-            "user",
-            "exec",
-            "call",
-            "declare",
-            "print",
-            "set",
-            "values",
-            "shutdown",
-            "waitfor",
-            "delay",
-            "procedure",
-            "analyse",
-            "boolean",
-            "sleep",
-            "concat",
-            "char",
-            "count",
-            "version",
-            "domain",
-            "benchmark",
-            "xp_x",
-            "sqlite_master",
-        ];
         proptest::collection::vec(proptest::sample::select(PIECES), 0..14).prop_map(|pieces| pieces.concat())
     }
 
@@ -578,6 +457,22 @@ mod tests {
         }
 
         #[test]
+        fn measured_runs_are_those_found_by_walking(text in r"(\) |or |\|\| |1 |\( ){0,20}") {
+            let tokens: Vec<Token> = Lexer::new(text.as_bytes(), Context::Plain).unwrap().collect();
+            let logical = |kind: TokenKind| matches!(kind, TokenKind::Pipes | TokenKind::Word(Word::Logic));
+            let mut run_end = Vec::new();
+            measure_runs(&tokens, &mut run_end);
+            for (at, token) in tokens.iter().enumerate() {
+                let same = |other: &&Token| match token.kind {
+                    TokenKind::Right => other.kind == TokenKind::Right,
+                    kind => logical(kind) && logical(other.kind),
+                };
+                let length = tokens[at..].iter().take_while(same).count();
+                prop_assert_eq!(run_end[at] as usize, at + length);
+            }
+        }
+
+        #[test]
         fn texts_rejected_by_the_prescan_weigh_nothing(text in pieces()) {
             if !prescan::may_contain_sql(text.as_bytes(), ByteClasses::of(text.as_bytes())) {
                 prop_assert!(weight(text.as_bytes()) < DOUBT, "{text:?}");
@@ -585,7 +480,7 @@ mod tests {
         }
 
         #[test]
-        fn the_gate_changes_no_answer(text in "[A-Za-z0-9_.:,/-]{0,40}") {
+        fn the_byte_class_filter_rejects_no_injection(text in "[A-Za-z0-9_.:,/-]{0,40}") {
             if !FILTER.matches(ByteClasses::of(text.as_bytes())) {
                 prop_assert!(weight(text.as_bytes()) < LIKELY);
             }

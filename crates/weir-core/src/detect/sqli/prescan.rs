@@ -25,7 +25,7 @@ impl WordSet {
     const SORT: u32 = 1 << 4;
     const BY: u32 = 1 << 5;
     const IF: u32 = 1 << 6;
-    /// WordSet that make an operand of a call: `concat(`.
+    /// A word that may be called as a function: `concat(`.
     const CALL: u32 = 1 << 7;
     /// `into`, `set`, `declare`: a variable may follow.
     const STORE: u32 = 1 << 8;
@@ -87,7 +87,7 @@ impl WordSet {
     }
 }
 
-/// Whether the grammar may find something in `text`, whose bytes are of the kinds `classes`.
+/// Whether the grammar may find a structure in `text`, whose byte classes are `classes`.
 pub fn may_contain_sql(text: &[u8], classes: ByteClasses) -> bool {
     const PIPES: ByteClasses = ByteClasses::PIPE.with(ByteClasses::AMP);
     let words = words(text);

@@ -17,7 +17,7 @@ const WORDS: &[&[u8]] = &[
 pub struct Attribute<'t> {
     /// Name as written.
     pub name: &'t [u8],
-    /// Value without quotes; empty where there is none.
+    /// Value without quotes; empty if there is none.
     pub value: &'t [u8],
 }
 

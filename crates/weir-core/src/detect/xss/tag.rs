@@ -11,7 +11,7 @@ const MAX_TAG: usize = 2048;
 const FUEL_RATIO: usize = 8;
 /// Most bytes inspected of the content of an element.
 const MAX_CONTENT: usize = 512;
-/// Elements that load code or documents into the page, and the attributes that say from where.
+/// Elements that load code or documents into the page, and the attributes with their source.
 const LOADS: &[(&[u8], &[&[u8]])] = &[
     (b"object", &[b"data", b"classid", b"codebase"]),
     (b"embed", &[b"src", b"code"]),

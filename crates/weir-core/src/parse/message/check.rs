@@ -39,7 +39,7 @@ const SINGLE: &[&str] = &[
 /// What one pass over the headers collects.
 #[derive(Default)]
 struct HeaderSummary<'a> {
-    /// A bit for each entry of [`SINGLE`] that was seen.
+    /// A bit for each entry of [`SINGLE`] that occurs.
     seen: u32,
     repeated: bool,
     lengths: u32,
