@@ -14,7 +14,7 @@ mod sets;
 use sets::{Random, WORDS, get, json, json_of_api, post, sentence};
 use std::hint::black_box;
 use std::time::Instant;
-use weir_core::engine::{Plan, Scratch, inspect};
+use weir_core::engine::{InspectionOptions, Scratch, inspect};
 use weir_core::parse::message;
 use weir_core::ruleset::{Ruleset, builtin, compile};
 
@@ -162,7 +162,7 @@ fn recipes() -> Vec<Recipe> {
 }
 
 fn round(set: &Set, ruleset: &Ruleset, scratch: &mut Scratch) -> (f64, usize) {
-    let plan = Plan::default();
+    let plan = InspectionOptions::default();
     let begin = Instant::now();
     let mut attacks = 0;
     for raw in &set.requests {

@@ -1,7 +1,7 @@
 //! Judges a labelled corpus in process and writes what was blocked, for tuning signatures.
 //!
 //! ```text
-//! cargo run --release --no-default-features --example evaluate -- [--rules DIR] OUT_DIR CORPUS.jsonl...
+//! cargo run --release --example evaluate -- [--rules DIR] OUT_DIR CORPUS.jsonl...
 //! ```
 //!
 //! A corpus line is one request: `{id, source, class, method, path, headers, body_b64, raw_b64?, meta}`.
@@ -15,7 +15,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::Path;
 use std::time::Instant;
-use weir_core::engine::{Plan, Scratch, inspect};
+use weir_core::engine::{InspectionOptions, Scratch, inspect};
 use weir_core::model::Inspection;
 use weir_core::ruleset::{Ruleset, builtin, compile};
 
@@ -113,7 +113,7 @@ fn files_below(dir: &Path) -> Vec<(String, String)> {
 
 fn judge(raw: &[u8], ruleset: &Ruleset, scratch: &mut Scratch) -> Inspection {
     let message = weir_core::parse::message::request(raw);
-    inspect(&message, ruleset, &Plan::default(), scratch, &|| false)
+    inspect(&message, ruleset, &InspectionOptions::default(), scratch, &|| false)
 }
 
 fn report(out: &mut impl Write, record: &Record, inspection: &Inspection) {

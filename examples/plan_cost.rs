@@ -1,6 +1,6 @@
 //! Measures what `Policy::plan` costs.
 use std::{hint::black_box, time::Instant};
-use weir_core::model::{Facts, Message};
+use weir_core::model::{DecodedHead, Message};
 use weir_policy::{Head, Policy, PolicyDoc, Settings, Source};
 fn main() {
     let lists: String = (0..100_000u32)
@@ -28,15 +28,15 @@ fn main() {
         let heads: Vec<_> = (0..1000u32)
             .map(|i| (format!("h{}.example", i % 100), format!("p{}", i * 7), format!("/p{}/x/login", i * 7), i))
             .collect();
-        let facts: Vec<Facts> = heads
+        let facts: Vec<DecodedHead> = heads
             .iter()
-            .map(|(h, p, full, _)| Facts {
+            .map(|(h, p, full, _)| DecodedHead {
                 host: h.as_bytes().into(),
                 path: full.as_bytes().into(),
                 uri: full.as_bytes().into(),
                 segments: vec![p.as_bytes().into(), b"x"[..].into()],
                 action_name: b"login"[..].into(),
-                ..Facts::default()
+                ..DecodedHead::default()
             })
             .collect();
         let message = Message::default();

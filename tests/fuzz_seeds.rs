@@ -1,7 +1,9 @@
-//! Replays the minimised fuzzing corpora on a stable toolchain: what once was found stays fixed.
+//! Replays the minimised fuzzing corpora on a stable toolchain, so that bugs found by fuzzing stay fixed.
 
 #[path = "../fuzz/targets.rs"]
 mod targets;
+#[path = "../fuzz/wire.rs"]
+mod wire;
 
 use std::fs;
 use std::path::PathBuf;
@@ -39,8 +41,7 @@ fn rules() {
     replay("rules", targets::rules);
 }
 
-#[cfg(feature = "node")]
 #[test]
-fn wire() {
-    replay("wire", targets::wire);
+fn calls_on_the_wire() {
+    replay("wire", wire::wire);
 }

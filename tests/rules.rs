@@ -3,10 +3,10 @@
 use proptest::prelude::*;
 use std::sync::OnceLock;
 use weir_core::detect::TABLE;
-use weir_core::engine::{Plan, Scratch, inspect};
-use weir_core::model::{Budget, Chars, Header, Hint, Message, MessageKind, PointId, PointTree, Value, Zone};
+use weir_core::engine::{InspectionOptions, Scratch, inspect};
+use weir_core::model::{Budget, ByteClasses, Header, Hint, Message, MessageKind, PointId, PointTree, Value, Zone};
 use weir_core::normalize::PLAIN;
-use weir_core::ruleset::{Ruleset, Seen, builtin, compile};
+use weir_core::ruleset::{CandidateSet, Ruleset, builtin, compile};
 
 fn ruleset() -> &'static Ruleset {
     static RULESET: OnceLock<Ruleset> = OnceLock::new();
@@ -27,30 +27,30 @@ fn found(text: &str, zones: Zone) -> Option<Vec<String>> {
     let escaped = escape(text);
     let mut message = Message { method: b"POST", protocol: b"HTTP/1.1", target: b"/", ..Message::default() };
     let (target, body, cookie);
-    if zones.meets(Zone::QUERY) {
+    if zones.intersects(Zone::QUERY) {
         target = format!("/?v={escaped}");
         message.target = target.as_bytes();
-    } else if zones.meets(Zone::BODY) {
+    } else if zones.intersects(Zone::BODY) {
         body = format!("v={escaped}");
         message.headers.push(Header { name: b"Content-Type", value: b"application/x-www-form-urlencoded" });
         message.body = body.as_bytes();
-    } else if zones.meets(Zone::NAME) {
+    } else if zones.intersects(Zone::NAME) {
         target = format!("/?{escaped}=1");
         message.target = target.as_bytes();
-    } else if zones.meets(Zone::PATH) {
+    } else if zones.intersects(Zone::PATH) {
         target = format!("/{escaped}");
         message.target = target.as_bytes();
-    } else if zones.meets(Zone::HEADER) {
+    } else if zones.intersects(Zone::HEADER) {
         message.headers.push(Header { name: b"X-Sample", value: text.as_bytes() });
-    } else if zones.meets(Zone::COOKIE) {
+    } else if zones.intersects(Zone::COOKIE) {
         cookie = format!("v={text}");
         message.headers.push(Header { name: b"Cookie", value: cookie.as_bytes() });
-    } else if zones.meets(Zone::RESPONSE_BODY) {
+    } else if zones.intersects(Zone::RESPONSE_BODY) {
         message = Message { kind: MessageKind::Response, status: 200, body: text.as_bytes(), ..Message::default() };
     } else {
         return None;
     }
-    let got = inspect(&message, ruleset(), &Plan::default(), &mut Scratch::default(), &|| false);
+    let got = inspect(&message, ruleset(), &InspectionOptions::default(), &mut Scratch::default(), &|| false);
     Some(got.findings.iter().map(|f| f.rule.to_string()).collect())
 }
 
@@ -107,25 +107,27 @@ fn every_sample_of_every_detector_passes_through_the_engine() {
 /// Signatures that report `text` in `zone`: by the prefilter, and by trying every regex.
 fn both_ways(text: &[u8], zone: Zone) -> (Vec<String>, Vec<String>) {
     let rules = ruleset();
-    let chars = Chars::of(text);
+    let classes = ByteClasses::of(text);
     let value = Value {
         point: PointId::ROOT,
         bytes: text,
         zone,
         hint: Hint::None,
         depth: 0,
-        tried: false,
+        form: Default::default(),
+        parser_reacted: false,
         covered: false,
-        chars,
+        classes,
     };
     let tree = PointTree::new();
-    let subject = weir_core::detect::Subject::new(text, chars, &value, &tree);
+    let subject = weir_core::detect::Subject::new(text, classes, &value, &tree);
     let budget = Budget::new(u64::MAX, &|| false);
     let mut hits = Vec::new();
-    weir_core::detect::signature::run(rules, &subject, PLAIN, &budget, &mut Seen::default(), &mut hits).unwrap();
+    weir_core::detect::signature::run(rules, &subject, PLAIN, &budget, &mut CandidateSet::default(), &mut hits)
+        .unwrap();
     let mut fast: Vec<_> = hits.iter().map(|hit| hit.rule.name().to_string()).collect();
     let applies = |s: &&weir_core::ruleset::Signature| {
-        s.views & PLAIN != 0 && s.zones.meets(zone) && subject.is_at(&s.points) && s.pattern.is_match(text)
+        s.views & PLAIN != 0 && s.zones.intersects(zone) && subject.is_at(&s.points) && s.pattern.is_match(text)
     };
     let mut slow: Vec<_> = rules.signatures.iter().filter(applies).map(|s| s.id.to_string()).collect();
     fast.sort();

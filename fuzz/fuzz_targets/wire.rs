@@ -3,5 +3,7 @@
 #[path = "../targets.rs"]
 #[allow(dead_code)]
 mod targets;
+#[path = "../wire.rs"]
+mod wire;
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::wire(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| wire::wire(data));

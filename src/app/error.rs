@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::io;
 use std::path::PathBuf;
 use thiserror::Error;
-use weir_core::ruleset::compile::RuleError;
+use weir_core::ruleset::RuleError;
 use weir_node::aggregation::OpenError;
 use weir_node::geo::GeoError;
 use weir_node::sync::SetupError;

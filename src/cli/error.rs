@@ -7,7 +7,7 @@ use std::fmt::Display;
 use std::io;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
-use weir_core::ruleset::compile::RuleError;
+use weir_core::ruleset::RuleError;
 use weir_policy::PolicyError;
 
 /// Why a subcommand failed; the text goes to standard error.

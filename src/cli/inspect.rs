@@ -126,14 +126,14 @@ impl<'s> Judged<'s> {
         let plan = policy.plan(&head);
         let begin = Instant::now();
         // Explaining takes its time: the steps are worth more here than the time limit of the service.
-        let orders = engine::Plan {
+        let orders = engine::InspectionOptions {
             limits: plan.limits.clone(),
-            options: weir_core::parse::extract::Options {
+            parsing: weir_core::parse::extract::ParseOptions {
                 parsers_off: plan.parsers_off,
                 parsers_off_at: &plan.parsers_off_at,
                 ..Default::default()
             },
-            grammar_only: !plan.libdetection,
+            skip_libinjection: !plan.libdetection,
             explain: !arguments.quiet,
         };
         let inspection = match plan.bypass {

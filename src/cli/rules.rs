@@ -8,7 +8,8 @@ use std::process::ExitCode;
 use weir_core::detect::{self, Samples};
 use weir_core::model::Confidence;
 use weir_core::model::bytes::printable;
-use weir_core::ruleset::compile::{RuleError, compile};
+use weir_core::ruleset::RuleError;
+use weir_core::ruleset::compile::compile;
 use weir_core::ruleset::format::SignatureDoc;
 use weir_core::ruleset::{Ruleset, builtin};
 
@@ -215,8 +216,8 @@ fn test(rules: &Ruleset, selection: &Selection) -> Printed {
     }
     for detector in detect::TABLE.iter().filter(|d| chosen(d.name, d.attack.code(), selection)) {
         let Samples { positive, negative } = detector.samples;
-        positive.iter().for_each(|sample| judge(detector.name, sample, true, detector.hits(sample.as_bytes())));
-        negative.iter().for_each(|sample| judge(detector.name, sample, false, detector.hits(sample.as_bytes())));
+        positive.iter().for_each(|sample| judge(detector.name, sample, true, detector.matches(sample.as_bytes())));
+        negative.iter().for_each(|sample| judge(detector.name, sample, false, detector.matches(sample.as_bytes())));
     }
     let _ = writeln!(out, "{} passed, {failed} failed", ran - failed);
     (out, u8::from(failed > 0))

@@ -5,12 +5,12 @@ use super::types::{Glob, ListenAddress, Pattern, RoutePattern, Secret, Workers};
 use ipnet::IpNet;
 use std::path::PathBuf;
 use std::time::Duration;
-use weir_core::model::{AnomalyKind, Limits, ParserSet};
+use weir_core::model::{AnomalyKind, Limits, ParserSet, SkipReason};
 
 mod cloud;
 mod service;
 
-pub use super::types::{AnomalyAction, Mode, ModeOverride, OverlimitMode};
+pub use super::types::{AnomalyAction, Mode, ModeOverride, OverlimitAction, OverlimitMode};
 pub use cloud::{Aggregation, Api, ControlPlane, Events, Oidc};
 pub use service::{AccessLog, HealthCheck, Load, Log, Metrics};
 
@@ -42,7 +42,7 @@ pub struct Resolved {
     /// Anomalies whose treatment differs from the built-in one.
     pub anomalies: Vec<(AnomalyKind, AnomalyAction)>,
     /// What a request means that could not be inspected within its limits.
-    pub overlimit: OverlimitMode,
+    pub overlimit: Overlimit,
     /// Bounds of the service as a whole.
     pub load: Load,
     /// Logs.
@@ -254,4 +254,13 @@ pub struct BlockReply {
     pub json: String,
     /// Body for clients whose Accept prefers HTML; the JSON one without.
     pub html: Option<String>,
+}
+
+/// What happens to requests of which a part was not inspected.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Overlimit {
+    /// One action for all reasons; none leaves each at its default.
+    pub mode: Option<OverlimitMode>,
+    /// Actions for single reasons, over `mode`.
+    pub reasons: Vec<(SkipReason, OverlimitAction)>,
 }

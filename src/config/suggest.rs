@@ -1,6 +1,6 @@
 //! The nearest known name to a mistyped one.
 
-use weir_core::model::distance::distance;
+use strsim::osa_distance;
 
 /// The member of `known` that `name` was probably meant to be.
 pub fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
@@ -8,7 +8,9 @@ pub fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Opti
     let allowed = (wanted.len() / 3).max(1);
     known
         .into_iter()
-        .map(|candidate| (distance(&wanted, &folded(candidate)), candidate))
+        // The distance is at least the difference of the lengths: a long name is never compared with a short one.
+        .filter(|candidate| candidate.len().abs_diff(wanted.len()) <= allowed)
+        .map(|candidate| (osa_distance(&wanted, &folded(candidate)), candidate))
         .filter(|&(d, _)| d <= allowed)
         .min_by_key(|&(d, _)| d)
         .map(|(_, candidate)| candidate)

@@ -382,10 +382,13 @@ fn own_keys_are_read() {
     assert_eq!((r.block_reply.status, r.block_reply.headers[1].1.as_str()), (451, "1.10"));
     let route = &r.route_config.routes[0];
     assert_eq!(route.block_reply.as_ref().unwrap().status, 404);
-    assert!(route.parsers_off.meets(ParserSet::XML) && !route.parsers_off.meets(ParserSet::JSON_DOC));
+    assert!(route.parsers_off.intersects(ParserSet::XML) && !route.parsers_off.intersects(ParserSet::JSON_DOC));
     assert_eq!((r.limits.inflated_bytes, r.limits.depth), (1 << 20, 4));
     assert_eq!(r.anomalies, [(AnomalyKind::DuplicateHost, types::AnomalyAction::Block)]);
-    assert_eq!((r.overlimit, r.load.queue), (types::OverlimitMode::Block, 9));
+    assert_eq!(
+        (r.overlimit.clone(), r.load.queue),
+        (resolved::Overlimit { mode: Some(types::OverlimitMode::Block), reasons: Vec::new() }, 9)
+    );
     assert_eq!(r.connector.max_call_bytes, 1 << 20);
 }
 

@@ -11,12 +11,13 @@ pub use glob::Glob;
 pub use pattern::{Pattern, RoutePattern};
 pub use quantity::ByteSize;
 pub use word::{
-    AnomalyAction, ConnectorMode, LogLevel, LogTarget, Mode, ModeOverride, NodeMode, OverlimitMode, Workers,
+    AnomalyAction, ConnectorMode, LogLevel, LogTarget, Mode, ModeOverride, NodeMode, OverlimitAction, OverlimitMode,
+    Workers,
 };
 
 use ipnet::IpNet;
 use std::path::PathBuf;
-use weir_core::model::{AnomalyKind, ParserSet};
+use weir_core::model::{AnomalyKind, ParserSet, SkipReason};
 
 /// Why a text is no value of the type, and what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -154,7 +155,7 @@ impl Setting for ParserSet {
     }
 
     fn show(&self) -> String {
-        let members = ParserSet::NAMED.iter().filter(|(_, member)| self.meets(*member));
+        let members = ParserSet::NAMED.iter().filter(|(_, member)| self.intersects(*member));
         members.map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
     }
 }
@@ -168,6 +169,21 @@ impl Setting for AnomalyKind {
             let codes: Vec<&str> = AnomalyKind::ALL.iter().map(|kind| kind.code()).collect();
             let near = super::suggest::nearest(text, codes.iter().copied());
             Bad { message: "not an anomaly".into(), help: near.map(|code| format!("did you mean `{code}`?")) }
+        })
+    }
+
+    fn show(&self) -> String {
+        self.code().to_owned()
+    }
+}
+
+impl Setting for SkipReason {
+    const TYPE: &'static str = "reason";
+
+    fn parse(text: &str) -> Result<Self, Bad> {
+        let known = SkipReason::ALL.iter().copied().find(|reason| reason.code() == text);
+        known.ok_or_else(|| {
+            word::not_among(text, &SkipReason::ALL.iter().map(|reason| reason.code()).collect::<Vec<_>>())
         })
     }
 

@@ -1,7 +1,7 @@
 //! What the tables share: a request goes through the engine with the built-in rules.
 
 use std::sync::OnceLock;
-use weir_core::engine::{Plan, Scratch, inspect};
+use weir_core::engine::{InspectionOptions, Scratch, inspect};
 use weir_core::model::{AttackType, Inspection, Message};
 use weir_core::parse::message;
 use weir_core::ruleset::{Ruleset, builtin, compile};
@@ -18,7 +18,7 @@ fn ruleset() -> &'static Ruleset {
 }
 
 pub fn look(message: &Message<'_>) -> Inspection {
-    inspect(message, ruleset(), &Plan::default(), &mut Scratch::default(), &|| false)
+    inspect(message, ruleset(), &InspectionOptions::default(), &mut Scratch::default(), &|| false)
 }
 
 /// A request of one row: target, headers, body.

@@ -1,46 +1,42 @@
-//! [`inspect`]: a message goes in, mode-blind facts come out. The one function to read first.
+//! [`inspect`]: a message goes in, findings come out, whatever the mode. Read this function first.
+//!
+//! The message is parsed into values, and each value is scanned as soon as parsers have seen it: first those of target
+//! and headers, then those of the body. A limit ends only the branch of the message that reached it.
 
-use crate::detect::{self, Hit, Match, Rule, Subject};
-use crate::model::bytes::printable;
-use crate::model::finding::MAX_MATCHED;
-use crate::model::known::Place;
-use crate::model::{
-    Anomaly, Budget, Chars, Confidence, DecodeStep, Finding, GraphqlFacts, Hint, Inspection, Known, Limits, Message,
-    NotInspected, PointTree, SkipReason, Stop, Tag, Upload, Value, Zone,
-};
-use crate::normalize::{PLAIN, VIEWS};
-use crate::parse::extract::{Acquainted, Extracted, Options, Room, extract_in};
-use crate::ruleset::{Ruleset, Seen};
+mod scanner;
+
+use crate::detect;
+use crate::model::{BenignCache, Budget, Inspection, Limits, Message, Zone};
+use crate::parse::benign_lookup::BenignLookup;
+use crate::parse::extract::{ParseOptions, ScratchBuffers, extract_with_buffers};
+use crate::ruleset::{CandidateSet, Ruleset};
 use bumpalo::Bump;
-use std::borrow::Cow;
-use std::sync::Arc;
+use scanner::Scanner;
+use std::cell::RefCell;
 
-/// Longest value shown by `explain`, in bytes.
-const MAX_SHOWN: usize = 400;
-
-/// How one message is to be inspected: made by policy, obeyed here.
+/// How to inspect one message. The default inspects everything within the default [`Limits`].
 #[derive(Clone, Debug, Default)]
-pub struct Plan<'p> {
-    /// Bounds.
+pub struct InspectionOptions<'p> {
+    /// Bounds of work and memory.
     pub limits: Limits,
-    /// Parsers left out.
-    pub options: Options<'p>,
+    /// Parsers that are switched off, everywhere or at some points.
+    pub parsing: ParseOptions<'p>,
     /// Whether [`Inspection::steps`] is filled.
     pub explain: bool,
-    /// Whether libinjection is left out ([`detect::SECOND_OPINIONS`]).
-    pub grammar_only: bool,
+    /// Skips the detectors that call libinjection ([`detect::LIBINJECTION_DETECTORS`]).
+    pub skip_libinjection: bool,
 }
 
 /// Memory of an inspection, kept between inspections so that a small request allocates next to nothing.
 #[derive(Debug, Default)]
 pub struct Scratch {
     bump: Bump,
-    seen: Seen,
-    known: Known,
-    room: Room,
+    candidates: CandidateSet,
+    benign: RefCell<BenignCache>,
+    buffers: ScratchBuffers,
 }
 
-/// Memory kept between inspections; above, it is given back.
+/// Bytes that a [`Scratch`] keeps between inspections. What a large message allocated beyond is freed.
 const SCRATCH_KEPT: usize = 1 << 20;
 
 impl Scratch {
@@ -49,224 +45,37 @@ impl Scratch {
         if self.bump.allocated_bytes() > SCRATCH_KEPT {
             self.bump = Bump::new();
         }
-        if self.room.memory() > SCRATCH_KEPT {
-            self.room = Room::default();
+        if self.buffers.memory() > SCRATCH_KEPT {
+            self.buffers = ScratchBuffers::default();
         }
     }
 }
 
-/// Inspects `message` with `ruleset` as `plan` says. `stop` answers true when time is over.
-/// Never fails and never panics on input: what could not be inspected is listed in the result.
+/// Inspects `message` with `ruleset`. The inspection of the body ends early once `stop` returns true, e.g. at a time
+/// limit. Never fails and never panics on input: [`Inspection::not_inspected`] lists what could not be inspected.
 pub fn inspect(
     message: &Message<'_>,
     ruleset: &Ruleset,
-    plan: &Plan<'_>,
+    options: &InspectionOptions<'_>,
     scratch: &mut Scratch,
     stop: &dyn Fn() -> bool,
 ) -> Inspection {
     scratch.reset();
-    let budget = Budget::new(plan.limits.work, stop);
-    let Scratch { bump, seen, known, room } = scratch;
-    known.by(ruleset.number);
-    let looked_at = detect::TABLE.iter().fold(ruleset.zones, |all, detector| all.with(detector.zones));
-    // Who wants an explanation wants to see every value.
-    let acquainted = (!plan.explain).then_some(Acquainted { with: known, grammar_only: plan.grammar_only });
-    let options = Options { unseen: Zone::ALL.without(looked_at), known: acquainted, ..plan.options };
-    let extracted = extract_in(message, &options, &plan.limits, &budget, bump, std::mem::take(room));
-    let mut found = Found::new(&extracted.tree, plan);
-    for value in &extracted.values {
-        let looked = if value.covered {
-            Ok(Looked::Found)
-        } else {
-            look(value, &extracted.tree, ruleset, &budget, seen, &mut found)
-        };
-        if plan.explain {
-            found.explain(value);
-        }
-        match looked {
-            Ok(Looked::Nothing) if !value.tried && value.hint == Hint::None => {
-                let place = Place {
-                    zone: value.zone,
-                    tag: extracted.tree.segment(value.point).map(|s| s.tag),
-                    grammar_only: plan.grammar_only,
-                };
-                known.learn(value.bytes, place);
-            }
-            Ok(_) => {}
-            Err(_) => break,
-        }
-    }
-    let out = found.finish(&extracted, &budget);
-    *room = extracted.into_room();
-    out
-}
-
-/// What a look at a value gave.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Looked {
-    /// Nothing, and so it would at any other point.
-    Nothing,
-    /// Nothing here, or something.
-    Found,
-}
-
-/// Runs every detector on every form of one value.
-fn look<'r>(
-    value: &Value<'_>,
-    tree: &PointTree<'_>,
-    ruleset: &'r Ruleset,
-    budget: &Budget<'_>,
-    seen: &mut Seen,
-    found: &mut Found<'r, '_>,
-) -> Result<Looked, Stop> {
-    found.hits.clear();
-    let dropped = found.out.findings_dropped;
-    let subject = Subject::new(value.bytes, value.chars, value, tree);
-    let mut result = detect::signature::run(ruleset, &subject, PLAIN, budget, seen, &mut found.hits);
-    for detector in detect::worth(value.chars, value.zone) {
-        if result.is_err() {
-            break;
-        }
-        if found.plan.grammar_only && detect::SECOND_OPINIONS.contains(&detector.name) {
-            continue;
-        }
-        result = budget.spend(value.bytes.len());
-        if result.is_ok()
-            && let Some(Match { confidence, start, end }) = (detector.run)(&subject)
-        {
-            found.hits.push(Hit {
-                rule: Rule::Detector(detector.name),
-                attack: detector.attack,
-                confidence,
-                start,
-                end,
-            });
-        }
-    }
-    found.settle(value, value.bytes);
-    let mut placed = subject.is_placed();
-    for (number, kind) in VIEWS.iter().enumerate() {
-        if result.is_err() || !value.chars.meets(kind.needs) || !ruleset.views(number, value.zone) {
-            continue;
-        }
-        result = budget.spend(value.bytes.len());
-        if let Cow::Owned(bytes) = (kind.run)(value.bytes) {
-            let view = Subject::new(&bytes, Chars::of(&bytes), value, tree);
-            result = result
-                .and_then(|()| detect::signature::run(ruleset, &view, 1 << number, budget, seen, &mut found.hits));
-            placed |= view.is_placed();
-            found.settle(value, &bytes);
-        }
-    }
-    let nothing = found.judge() == 0 && found.out.findings_dropped == dropped;
-    result.map(|()| if nothing && !placed { Looked::Nothing } else { Looked::Found })
-}
-
-/// Findings of the message so far.
-struct Found<'r, 't> {
-    tree: &'t PointTree<'t>,
-    plan: &'t Plan<'t>,
-    hits: Vec<Hit<'r>>,
-    /// Where the findings of the current value begin.
-    from: usize,
-    out: Inspection,
-}
-
-impl<'r, 't> Found<'r, 't> {
-    fn new(tree: &'t PointTree<'t>, plan: &'t Plan<'t>) -> Self {
-        Self { tree, plan, hits: Vec::new(), from: 0, out: Inspection::default() }
-    }
-
-    /// Turns the hits on one form of `value` into findings.
-    #[inline]
-    fn settle(&mut self, value: &Value<'_>, text: &[u8]) {
-        if !self.hits.is_empty() {
-            self.settle_hits(value, text);
-        }
-    }
-
-    fn settle_hits(&mut self, value: &Value<'_>, text: &[u8]) {
-        for hit in self.hits.drain(..) {
-            let known = self.out.findings[self.from..].iter().any(|f| *f.rule == *hit.rule.name());
-            if known {
-                continue;
-            }
-            if self.out.findings.len() >= self.plan.limits.findings {
-                self.out.findings_dropped += 1;
-                continue;
-            }
-            let rule = match hit.rule {
-                Rule::Signature(id) => Arc::clone(id),
-                Rule::Detector(name) => name.into(),
-            };
-            self.out.findings.push(Finding {
-                attack: hit.attack,
-                rule,
-                point: self.tree.path(value.point),
-                confidence: hit.confidence,
-                decisive: false,
-                start: hit.start,
-                matched: printable(&text[hit.start..hit.end], MAX_MATCHED),
-            });
-        }
-    }
-
-    /// Sums up the findings of the current value by attack type. Answers how many there are.
-    fn judge(&mut self) -> usize {
-        let count = self.out.findings.len() - self.from;
-        if count == 0 {
-            return 0;
-        }
-        let findings = &mut self.out.findings[self.from..];
-        for at in 0..findings.len() {
-            let attack = findings[at].attack;
-            let sum: u32 = findings.iter().filter(|f| f.attack == attack).map(|f| f.confidence.weight()).sum();
-            findings[at].decisive = sum >= Confidence::ATTACK;
-        }
-        self.from = self.out.findings.len();
-        count
-    }
-
-    fn explain(&mut self, value: &Value<'_>) {
-        let views =
-            VIEWS.iter().filter(|kind| !value.covered && value.chars.meets(kind.needs)).filter_map(|kind| match (kind
-                .run)(
-                value.bytes,
-            ) {
-                Cow::Owned(bytes) => Some((kind.name, printable(&bytes, MAX_SHOWN))),
-                Cow::Borrowed(_) => None,
-            });
-        self.out.steps.push(DecodeStep {
-            point: self.tree.path(value.point),
-            value: printable(value.bytes, MAX_SHOWN),
-            length: value.bytes.len(),
-            scanned: !value.covered,
-            views: views.collect(),
-        });
-    }
-
-    fn finish(self, extracted: &Extracted<'_>, budget: &Budget<'_>) -> Inspection {
-        let mut out = self.out;
-        let anomalies = extracted.notes.anomalies.iter();
-        out.anomalies = anomalies.map(|&(kind, at)| Anomaly { kind, point: self.tree.path(at) }).collect();
-        let skipped = extracted.notes.skipped.iter();
-        out.not_inspected = skipped.map(|&(reason, at)| NotInspected { point: self.tree.path(at), reason }).collect();
-        if let Some(stop) = budget.stopped() {
-            let reason = if stop == Stop::Time { SkipReason::TimeLimit } else { SkipReason::WorkLimit };
-            out.not_inspected.push(NotInspected { point: Default::default(), reason });
-        }
-        let files = extracted.values.iter().filter(|value| {
-            value.zone.meets(Zone::FILE) && self.tree.segment(value.point).is_some_and(|s| s.tag == Tag::File)
-        });
-        let uploads = files.take(self.plan.limits.multipart_parts);
-        out.uploads =
-            uploads.map(|file| Upload { point: self.tree.path(file.point), bytes: file.bytes.len() as u64 }).collect();
-        out.graphql =
-            extracted.notes.graphql.clone().map(|(facts, at)| GraphqlFacts { point: self.tree.path(at), ..facts });
-        out.values = extracted.values.len() as u32 + extracted.notes.passed_over;
-        out.work = budget.spent();
-        out
-    }
+    let budget = Budget::new(0, stop);
+    let Scratch { bump, candidates, benign, buffers } = scratch;
+    benign.get_mut().reset_for(ruleset.id);
+    let benign = &*benign;
+    let scanned = detect::TABLE.iter().fold(ruleset.zones, |all, detector| all.with(detector.zones));
+    // An explanation shows every value, those known to be benign included.
+    let lookup =
+        (!options.explain).then_some(BenignLookup { cache: benign, skip_libinjection: options.skip_libinjection });
+    let parsing = ParseOptions { unscanned_zones: Zone::ALL.without(scanned), benign: lookup, ..options.parsing };
+    let mut scanner = Scanner::new(ruleset, options, &budget, candidates, benign);
+    let buffered = std::mem::take(buffers);
+    let extracted = extract_with_buffers(message, &parsing, &options.limits, &budget, bump, buffered, &mut scanner);
+    let inspection = scanner.finish(&extracted.notes);
+    *buffers = extracted.into_buffers();
+    inspection
 }
 
 #[cfg(test)]
@@ -284,7 +93,7 @@ mod tests {
             headers: vec![Header { name: b"Host", value: b"example.com" }],
             ..Message::default()
         };
-        let got = inspect(&message, &ruleset, &Plan::default(), &mut Scratch::default(), &|| false);
+        let got = inspect(&message, &ruleset, &InspectionOptions::default(), &mut Scratch::default(), &|| false);
         assert_eq!(got.findings[0].rule.as_ref(), "ptrav.etc-passwd");
         assert!(got.findings[0].decisive);
         assert_eq!(got.findings[0].point.to_string(), "[uri]");
@@ -316,8 +125,9 @@ mod tests {
                     let header = |name: &'static [u8]| Header { name, value: text.as_bytes() };
                     let message =
                         get(vec![header(b"X-One"), header(b"User-Agent"), header(b"Referer")], body.as_bytes());
-                    let inspect =
-                        |scratch: &mut Scratch| inspect(&message, &ruleset, &Plan::default(), scratch, &|| false);
+                    let inspect = |scratch: &mut Scratch| {
+                        inspect(&message, &ruleset, &InspectionOptions::default(), scratch, &|| false)
+                    };
                     let (got, want) = (inspect(&mut used), inspect(&mut Scratch::default()));
                     assert_eq!(got.findings, want.findings, "{text:?} in round {round}: {body}");
                     assert_eq!((got.anomalies, got.not_inspected), (want.anomalies, want.not_inspected), "{text:?}");

@@ -2,10 +2,10 @@
 
 use super::pattern;
 use super::verdict::Head;
-use weir_core::model::Facts;
 use regex::bytes::Regex;
 use serde_json::Value;
 use std::borrow::Cow;
+use weir_core::model::DecodedHead;
 
 /// Conditions that one action may have, as documented.
 pub const MAX_CONDITIONS: usize = 60;
@@ -114,7 +114,7 @@ impl Subject {
             Subject::Header(name) if name == "HOST" => {
                 (!facts.host.is_empty()).then_some(Cow::Borrowed(facts.host.as_ref()))
             }
-            Subject::Header(name) => Facts::header(head.message, name),
+            Subject::Header(name) => DecodedHead::header(head.message, name),
             Subject::Method => Some(Cow::Borrowed(facts.method)),
             Subject::Path(at) => facts.segments.get(*at as usize).map(|segment| Cow::Borrowed(segment.as_ref())),
             Subject::ActionName => Some(Cow::Borrowed(facts.action_name.as_ref())),
@@ -136,7 +136,7 @@ fn version(proto: &[u8]) -> &[u8] {
     }
 }
 
-fn uri<'h>(facts: &'h Facts<'_>) -> Cow<'h, [u8]> {
+fn uri<'h>(facts: &'h DecodedHead<'_>) -> Cow<'h, [u8]> {
     match memchr::memchr(b'?', &facts.uri) {
         None => Cow::Borrowed(facts.path.as_ref()),
         Some(at) => Cow::Owned([facts.path.as_ref(), &facts.uri[at..]].concat()),
@@ -213,9 +213,9 @@ fn strip_http(text: String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use weir_core::model::{Header, Message, Scheme};
     use crate::Source;
     use serde_json::json;
+    use weir_core::model::{Header, Message, Scheme};
 
     fn holds(condition: Value) -> bool {
         let message = Message {
@@ -227,7 +227,7 @@ mod tests {
             ..Message::default()
         };
         let owned = |text: &'static str| Cow::Borrowed(text.as_bytes());
-        let facts = Facts {
+        let facts = DecodedHead {
             method: b"POST",
             uri: owned("/%61pi/v1/login.php?q=1&q=2"),
             host: owned("shop.example"),

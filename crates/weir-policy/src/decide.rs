@@ -5,12 +5,12 @@ use super::anomalies::{AnomalyAction, attack_of};
 use super::custom::CustomSignature;
 use super::list::List;
 use super::mode::{Cause, Mode, blocks};
+use super::overlimit::OverlimitAction;
 use super::rule::OwnMode;
 use super::rules::{UploadLimit, live};
-use super::settings::OverlimitMode;
 use super::verdict::{Action, Bypass, Head, Plan, Reason, Verdict};
-use weir_core::model::{AttackType, Confidence, Finding, Inspection, Message, PointPath, SkipReason};
 use std::collections::HashMap;
+use weir_core::model::{AttackType, Confidence, Finding, Inspection, Message, PointPath};
 
 impl Policy {
     /// Judges a request by what its inspection found; `inspection` is none where the plan said not to inspect.
@@ -165,7 +165,8 @@ impl Judge<'_, '_, '_> {
         over.extend(rules.body_limit(active, now).filter(|limit| body_bytes(self.head.message) > limit.bytes));
         for action in rules.of_request(active) {
             for (limit, point) in live(&action.upload_limits, now) {
-                let large = |upload: &weir_core::model::Upload| upload.bytes > limit.bytes && point.covers(&upload.point);
+                let large =
+                    |upload: &weir_core::model::Upload| upload.bytes > limit.bytes && point.covers(&upload.point);
                 if inspection.uploads.iter().any(large) {
                     over.push(*limit);
                 }
@@ -194,13 +195,19 @@ impl Judge<'_, '_, '_> {
         !over.is_empty() && limits.mode == OwnMode::Block
     }
 
-    /// Tells that a bound ended the inspection early; true where that is an attack.
+    /// Reports that a part of the message was not inspected; true where that is an attack.
     fn overlimit(&mut self, inspection: &Inspection) -> bool {
-        if self.plan.overlimit == OverlimitMode::Off || !ended_early(inspection) {
-            return false;
+        let (rules, active, now) = (&self.policy.rules, &self.plan.active, self.head.now);
+        let excepted = |point: &PointPath| {
+            let mut actions = rules.of_request(active);
+            actions.any(|action| action.exceptions.cover_attack(AttackType::OverlimitRes, point, now))
+        };
+        let gaps = inspection.not_inspected.iter().filter(|gap| !excepted(&gap.point));
+        let action = self.plan.overlimit.decide(gaps.map(|gap| gap.reason));
+        if action != OverlimitAction::Pass {
+            add(&mut self.verdict.attacks, AttackType::OverlimitRes);
         }
-        add(&mut self.verdict.attacks, AttackType::OverlimitRes);
-        self.plan.overlimit == OverlimitMode::Blocking
+        action == OverlimitAction::Block
     }
 }
 
@@ -225,14 +232,6 @@ fn weigh_again(findings: &mut [Finding], lost: &[(AttackType, PointPath)], weigh
 fn body_bytes(message: &Message<'_>) -> u64 {
     let declared = message.header("content-length").and_then(|text| std::str::from_utf8(text).ok()?.parse().ok());
     (message.body.len() as u64).max(declared.unwrap_or(0))
-}
-
-/// Whether a bound on the whole inspection ended it before everything was seen.
-fn ended_early(inspection: &Inspection) -> bool {
-    inspection
-        .not_inspected
-        .iter()
-        .any(|gap| matches!(gap.reason, SkipReason::WorkLimit | SkipReason::TimeLimit | SkipReason::ValueLimit))
 }
 
 fn add(attacks: &mut Vec<AttackType>, attack: AttackType) {

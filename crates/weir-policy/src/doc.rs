@@ -4,16 +4,19 @@
 //! `Policy::compile`, which tells every mistake at once.
 
 use super::error::PolicyError;
-use weir_core::model::distance::distance;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_saphyr::Spanned;
 use std::collections::BTreeMap;
+use strsim::osa_distance;
 
 /// Nodes that one document may have: 100,000 listed addresses and 10,000 rules fit many times over.
 const MAX_NODES: usize = 4_000_000;
 /// Bytes of all its scalars.
 const MAX_SCALARS: usize = 256 << 20;
+
+/// Edits within which a known key is suggested for an unknown one.
+const MAX_DISTANCE: usize = 2;
 
 /// A value and its place.
 pub(super) type Node = Spanned<Value>;
@@ -201,7 +204,10 @@ impl<'d, 'e> Fields<'d, 'e> {
         }
         let unknown: Vec<&String> = self.map.keys().filter(|key| !self.known.contains(&key.as_str())).collect();
         for key in unknown {
-            let near = self.known.iter().min_by_key(|known| distance(known, key)).filter(|k| distance(k, key) <= 2);
+            // The distance is at least the difference of the lengths: a long key is never compared.
+            let near = self.known.iter().filter(|known| known.len().abs_diff(key.len()) <= MAX_DISTANCE);
+            let near = near.min_by_key(|known| osa_distance(known, key));
+            let near = near.filter(|known| osa_distance(known, key) <= MAX_DISTANCE);
             let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
             self.error(key, format!("unknown key{hint}"));
         }
@@ -251,8 +257,8 @@ mod tests {
 
     #[test]
     fn keys_are_suggested() {
-        assert_eq!(distance("point", "piont"), 1);
-        assert_eq!(distance("mode", "mode"), 0);
-        assert!(distance("mode", "overlimit_time") > 2);
+        assert_eq!(osa_distance("point", "piont"), 1);
+        assert_eq!(osa_distance("mode", "mode"), 0);
+        assert!(osa_distance("mode", "overlimit_time") > 2);
     }
 }

@@ -2,9 +2,9 @@
 
 use super::custom::CustomSignature;
 use super::rule::{Except, FileType};
-use weir_core::model::{AnomalyKind, AttackType, Confidence, Finding, PointPath, PointPattern};
 use std::collections::HashMap;
 use std::sync::Arc;
+use weir_core::model::{AnomalyKind, AttackType, Confidence, Finding, PointPath, PointPattern};
 
 /// Where and until when an exception holds.
 #[derive(Debug)]
@@ -38,14 +38,15 @@ impl Exceptions {
 
     /// Whether `finding` is left out.
     pub fn cover(&self, finding: &Finding, now: u64) -> bool {
-        let any = |scopes: Option<&Vec<Scope>>| {
-            scopes.is_some_and(|scopes| scopes.iter().any(|scope| scope.holds(&finding.point, now)))
-        };
+        // The same bytes were inspected once, whichever decodings led to them: an exception for any of these applies.
+        let points = || std::iter::once(&finding.point).chain(&finding.also_at);
+        let holds = |scope: &Scope| points().any(|point| scope.holds(point, now));
+        let any = |scopes: Option<&Vec<Scope>>| scopes.is_some_and(|scopes| scopes.iter().any(holds));
         any(self.by_stamp.get(&*finding.rule))
             || any(CustomSignature::rule_of(&finding.rule).and_then(|id| self.by_regex.get(&id)))
-            || self.cover_attack(finding.attack, &finding.point, now)
+            || points().any(|point| self.cover_attack(finding.attack, point, now))
             || (is_accidental(finding) && any(Some(&self.binary)))
-            || self.uploads.iter().any(|(file, scope)| file.may_hold(finding) && scope.holds(&finding.point, now))
+            || self.uploads.iter().any(|(file, scope)| file.may_hold(finding) && holds(scope))
     }
 
     /// Whether attacks of a type are left out at `point`.

@@ -4,10 +4,10 @@ use super::error::PolicyError;
 use super::pattern;
 use super::settings::{FilterSettings, Settings};
 use super::verdict::Head;
-use weir_core::model::Facts;
 use ipnet::IpNet;
 use regex::bytes::Regex;
 use std::net::IpAddr;
+use weir_core::model::DecodedHead;
 
 /// Items of `inspect` and `bypass`, compiled.
 #[derive(Debug, Default)]
@@ -75,16 +75,15 @@ impl Filter {
         let facts = head.facts;
         (self.networks.is_empty() || head.client.is_some_and(|ip| contains(&self.networks, ip)))
             && self.path.as_ref().is_none_or(|path| path.is_match(&facts.path))
-            && self
-                .headers
-                .iter()
-                .all(|(name, regex)| Facts::header(head.message, name).is_some_and(|value| regex.is_match(&value)))
+            && self.headers.iter().all(|(name, regex)| {
+                DecodedHead::header(head.message, name).is_some_and(|value| regex.is_match(&value))
+            })
             && self.url.as_ref().is_none_or(|url| url.is_match(&full_url(facts)))
     }
 }
 
 /// `host/path?query`: the path decoded, the query as sent.
-fn full_url(facts: &Facts<'_>) -> Vec<u8> {
+fn full_url(facts: &DecodedHead<'_>) -> Vec<u8> {
     let mut url = [&*facts.host, &*facts.path].concat();
     if let Some(at) = memchr::memchr(b'?', &facts.uri) {
         url.extend_from_slice(&facts.uri[at..]);
@@ -113,8 +112,8 @@ fn contains(networks: &[IpNet], ip: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use weir_core::model::{Header, Message};
     use crate::Source;
+    use weir_core::model::{Header, Message};
 
     fn compiled(inspect: Vec<FilterSettings>, bypass: Vec<FilterSettings>) -> Result<Filters, Vec<PolicyError>> {
         let mut errors = Vec::new();
@@ -124,11 +123,11 @@ mod tests {
 
     fn left_alone(filters: &Filters, path: &'static str, client: &str) -> bool {
         let message = Message { headers: vec![Header { name: b"API-Version", value: b"v2" }], ..Message::default() };
-        let facts = Facts {
+        let facts = DecodedHead {
             host: b"shop.example"[..].into(),
             path: path.as_bytes().into(),
             uri: b"/raw?q=1"[..].into(),
-            ..Facts::default()
+            ..DecodedHead::default()
         };
         filters.leave_alone(&Head {
             message: &message,

@@ -1,7 +1,7 @@
 //! Bounds of GraphQL requests (`graphql_detection`).
 
 use super::rule::OwnMode;
-use weir_core::model::{AttackType, GraphqlFacts};
+use weir_core::model::{AttackType, GraphqlStats};
 
 /// What a GraphQL request may have. Defaults are the documented ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ impl Default for GraphqlLimits {
 
 impl GraphqlLimits {
     /// What goes over, by attack type.
-    pub fn violations(&self, facts: &GraphqlFacts) -> impl Iterator<Item = AttackType> + use<> {
+    pub fn violations(&self, facts: &GraphqlStats) -> impl Iterator<Item = AttackType> + use<> {
         let all = [
             (facts.depth > self.depth, AttackType::GqlDepth),
             (facts.value_bytes > self.value_bytes, AttackType::GqlValueSize),
@@ -66,16 +66,16 @@ mod tests {
     #[test]
     fn each_bound_has_its_attack_type() {
         let limits = GraphqlLimits::default();
-        let at_limit = GraphqlFacts {
+        let at_limit = GraphqlStats {
             depth: 10,
             value_bytes: 10 << 10,
             aliases: 5,
             document_bytes: 100 << 10,
             documents: 10,
-            ..GraphqlFacts::default()
+            ..GraphqlStats::default()
         };
         assert_eq!(limits.violations(&at_limit).count(), 0);
-        let over = GraphqlFacts {
+        let over = GraphqlStats {
             depth: 11,
             value_bytes: (10 << 10) + 1,
             aliases: 6,
@@ -83,7 +83,7 @@ mod tests {
             documents: 11,
             introspection: true,
             debug: true,
-            ..GraphqlFacts::default()
+            ..GraphqlStats::default()
         };
         assert_eq!(limits.violations(&over).count(), 7);
         let lenient = GraphqlLimits { introspection: false, debug: false, ..limits };

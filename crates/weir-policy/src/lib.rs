@@ -20,6 +20,7 @@ mod index;
 pub mod list;
 mod listing;
 pub mod mode;
+pub mod overlimit;
 pub mod pattern;
 mod plan;
 pub mod reply;
@@ -36,6 +37,7 @@ pub use doc::PolicyDoc;
 pub use error::PolicyError;
 pub use list::{List, ListHit, MatchedBy};
 pub use mode::{Mode, ModeOverride};
+pub use overlimit::{OverlimitAction, OverlimitPolicy};
 pub use reply::{Reply, ReplySettings};
 pub use settings::{FilterSettings, OverlimitMode, RouteSettings, Settings};
 pub use source::{Country, Region, Source, SourceKinds};
@@ -44,8 +46,8 @@ pub use verdict::{Action, Bypass, Head, Plan, Reason, Verdict};
 #[cfg(test)]
 mod tests;
 
-use weir_core::model::{Limits, PointPattern};
 use std::time::Duration;
+use weir_core::model::{Limits, PointPattern};
 
 /// A policy, checked and indexed. Never changed: a new one replaces it as a whole.
 #[derive(Debug)]
@@ -58,7 +60,7 @@ pub struct Policy {
     remote_mode: Option<Mode>,
     limits: Limits,
     time_limit: Duration,
-    overlimit: OverlimitMode,
+    overlimit: OverlimitPolicy,
     libdetection: bool,
     url_normalize: bool,
     lists_before_inspection: bool,

@@ -64,7 +64,7 @@ impl Policy {
         self.rules.parsers(&plan.active, head.now, &mut plan.parsers_off, &mut plan.parsers_off_at);
         if let Some((time, mode)) = self.rules.overlimit(&plan.active, head.now) {
             plan.time_limit = time.unwrap_or(plan.time_limit);
-            plan.overlimit = mode;
+            plan.overlimit = mode.into();
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The answer to a blocked client. It says nothing about what was found.
 
 use super::error::PolicyError;
-use weir_core::model::{Facts, Message};
+use weir_core::model::{DecodedHead, Message};
 
 /// Body of the default answer, byte for byte.
 pub const DEFAULT_BODY: &str = r#"{"error": {"code": 403, "message": "request blocked"}}"#;
@@ -92,7 +92,7 @@ impl ReplyTemplate {
 
     /// The answer to `message`.
     pub fn render(&self, message: &Message<'_>, request_id: &str) -> Reply {
-        let accept = self.html.as_ref().and_then(|_| Facts::header(message, "accept"));
+        let accept = self.html.as_ref().and_then(|_| DecodedHead::header(message, "accept"));
         let html = self.html.as_ref().filter(|_| accept.is_some_and(|accept| prefers_html(&accept)));
         let (body, content_type) = match html {
             Some(html) => (html.fill(&html_escaped(request_id)), "text/html; charset=utf-8"),

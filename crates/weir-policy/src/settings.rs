@@ -2,10 +2,11 @@
 
 use super::anomalies::AnomalyAction;
 use super::mode::{Mode, ModeOverride};
+use super::overlimit::OverlimitPolicy;
 use super::reply::ReplySettings;
-use weir_core::model::{AnomalyKind, Limits, ParserSet};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
+use weir_core::model::{AnomalyKind, Limits, ParserSet};
 
 /// Application of requests that no route claims.
 pub const DEFAULT_APPLICATION: i64 = -1;
@@ -36,8 +37,8 @@ pub struct Settings {
     pub limits: Limits,
     /// `http_inspector.wallarm_process_time_limit`: time for one inspection.
     pub time_limit: Duration,
-    /// What to do when a bound ended an inspection early.
-    pub overlimit: OverlimitMode,
+    /// What happens to requests of which a part was not inspected.
+    pub overlimit: OverlimitPolicy,
     /// Parsers switched off for every request.
     pub parsers_off: ParserSet,
     /// `http_inspector.libdetection_enabled`: whether libinjection is asked where the grammar is in doubt.
@@ -65,7 +66,7 @@ impl Default for Settings {
             anomalies: Vec::new(),
             limits: Limits::default(),
             time_limit: DEFAULT_TIME_LIMIT,
-            overlimit: OverlimitMode::default(),
+            overlimit: OverlimitPolicy::default(),
             parsers_off: ParserSet::NONE,
             libdetection: true,
             url_normalize: true,

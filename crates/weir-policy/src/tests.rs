@@ -1,12 +1,12 @@
 //! From head and inspection to verdict.
 
 use super::*;
-use weir_core::model::{
-    Anomaly, AnomalyKind, AttackType, Confidence, Facts, Finding, Header, Inspection, Message, NotInspected, ParserSet,
-    PointPath, PointPattern, SkipReason, Upload,
-};
 use std::borrow::Cow;
 use std::time::Duration;
+use weir_core::model::{
+    Anomaly, AnomalyKind, AttackType, Confidence, DecodedHead, Finding, Header, Inspection, Message, NotInspected,
+    ParserSet, PointPath, PointPattern, SkipReason, Upload,
+};
 
 /// A request to judge, with the parts that tests vary.
 #[derive(Clone)]
@@ -44,14 +44,14 @@ impl Case {
     fn ask<T>(&self, policy: &Policy, then: impl FnOnce(&Head<'_, '_>, Plan) -> T) -> T {
         let message = Message { headers: self.headers.clone(), ..Message::default() };
         let full = format!("/{}/{}", self.path.join("/"), self.name).into_bytes();
-        let facts = Facts {
+        let facts = DecodedHead {
             method: b"POST",
             uri: Cow::Owned(full.clone()),
             host: Cow::Borrowed(self.host.as_bytes()),
             path: Cow::Owned(full),
             segments: self.path.iter().map(|s| Cow::Borrowed(s.as_bytes())).collect(),
             action_name: Cow::Borrowed(self.name.as_bytes()),
-            ..Facts::default()
+            ..DecodedHead::default()
         };
         let head = Head {
             message: &message,
@@ -99,7 +99,16 @@ fn point(text: &str) -> PointPath {
 
 fn at(attack: AttackType, rule: &str, confidence: Confidence, place: &str) -> Finding {
     let (point, decisive) = (point(place), true);
-    Finding { attack, rule: rule.into(), point, confidence, decisive, start: 0, matched: String::new() }
+    Finding {
+        attack,
+        rule: rule.into(),
+        point,
+        also_at: Vec::new(),
+        confidence,
+        decisive,
+        start: 0,
+        matched: String::new(),
+    }
 }
 
 fn finding(attack: AttackType, decisive: bool) -> Finding {
@@ -233,7 +242,7 @@ fn an_inspection_that_a_bound_ended_is_told_and_passes_by_default() {
         (OverlimitMode::Monitoring, Action::Pass, 1),
         (OverlimitMode::Blocking, Action::Block, 1),
     ] {
-        let policy = Policy::compile(&Settings { overlimit, ..Settings::default() }, None).unwrap();
+        let policy = Policy::compile(&Settings { overlimit: overlimit.into(), ..Settings::default() }, None).unwrap();
         let verdict = case.verdict(&policy);
         assert_eq!((verdict.action, verdict.attacks.len()), (action, attacks), "{overlimit:?}");
     }
@@ -246,6 +255,46 @@ rules:
     assert_eq!(case.verdict(&policy).action, Action::Block);
     let other = Case { path: vec!["x"], ..case };
     assert_eq!((other.plan(&policy).time_limit, other.verdict(&policy).action), (Duration::from_secs(1), Action::Pass));
+}
+
+#[test]
+fn what_was_not_inspected_is_decided_by_reason() {
+    let body = point(r#"[["post"],["json_doc"],["hash","q"]]"#);
+    let verdict = |reason, doc: &str| {
+        let not_inspected = vec![NotInspected { point: body.clone(), reason }];
+        let case = Case { inspection: Inspection { not_inspected, ..Inspection::default() }, ..Case::default() };
+        let verdict = case.verdict(&with_doc(&Settings::default(), doc));
+        (verdict.action, verdict.attacks)
+    };
+    let overlimit = vec![AttackType::OverlimitRes];
+    for (reason, want) in [
+        (SkipReason::NotSent, (Action::Pass, overlimit.clone())),
+        (SkipReason::TimeLimit, (Action::Pass, overlimit.clone())),
+        (SkipReason::Undecodable, (Action::Pass, overlimit.clone())),
+        (SkipReason::ParserOff, (Action::Pass, Vec::new())),
+        (SkipReason::WorkLimit, (Action::Block, overlimit.clone())),
+        (SkipReason::DepthLimit, (Action::Block, overlimit.clone())),
+        (SkipReason::Recodings, (Action::Block, overlimit.clone())),
+        (SkipReason::Decompression, (Action::Block, overlimit)),
+    ] {
+        assert_eq!(verdict(reason, "rules: []"), want, "{reason:?}");
+    }
+    let excepted = "rules: [{type: disable_attack_type, attack_type: overlimit_res, point: [[post], [json_doc]]}]";
+    assert_eq!(verdict(SkipReason::DepthLimit, excepted), (Action::Pass, Vec::new()));
+}
+
+#[test]
+fn an_exception_for_any_path_to_the_same_bytes_applies() {
+    let mut found = at(AttackType::Sqli, "sqli.grammar", Confidence::High, r#"[["get","q"]]"#);
+    let doc = r#"rules: [{type: disable_stamp, stamp: sqli.grammar, point: [[get, q], [percent], [htmljs]]}]"#;
+    let policy = with_doc(&Settings::default(), doc);
+    let action = |finding: &Finding| {
+        let inspection = Inspection { findings: vec![finding.clone()], ..Inspection::default() };
+        Case { inspection, ..Case::default() }.verdict(&policy).action
+    };
+    assert_eq!(action(&found), Action::Block);
+    found.also_at.push(point(r#"[["get","q"],["percent"],["htmljs"]]"#));
+    assert_eq!(action(&found), Action::Pass);
 }
 
 #[test]
@@ -452,7 +501,7 @@ rules:
   - {id: 3, type: disable_attack_type, attack_type: gql_introspection}
 ";
     let policy = with_doc(&Settings::default(), doc);
-    let facts = weir_core::model::GraphqlFacts { depth: 4, introspection: true, ..Default::default() };
+    let facts = weir_core::model::GraphqlStats { depth: 4, introspection: true, ..Default::default() };
     let case = Case { inspection: Inspection { graphql: Some(facts), ..Inspection::default() }, ..Case::default() };
     let blocked = case.verdict(&policy);
     assert_eq!((blocked.action, blocked.attacks, blocked.rules), (Action::Block, vec![AttackType::GqlDepth], vec![2]));

@@ -2,14 +2,14 @@
 
 use super::list::{List, ListHit};
 use super::mode::Mode;
+use super::overlimit::OverlimitPolicy;
 use super::reply::Reply;
-use super::settings::OverlimitMode;
 use super::source::Source;
-use weir_core::model::{Anomaly, AttackType, Facts, Finding, Limits, Message, ParserSet, PointPattern};
 use serde::Serialize;
 use smallvec::SmallVec;
 use std::net::IpAddr;
 use std::time::Duration;
+use weir_core::model::{Anomaly, AttackType, DecodedHead, Finding, Limits, Message, ParserSet, PointPattern};
 
 /// What is known of a request before it is inspected.
 #[derive(Clone, Copy, Debug)]
@@ -17,7 +17,7 @@ pub struct Head<'h, 'a> {
     /// The message.
     pub message: &'h Message<'a>,
     /// Its head, decoded.
-    pub facts: &'h Facts<'a>,
+    pub facts: &'h DecodedHead<'a>,
     /// The client's address, if it is known.
     pub client: Option<IpAddr>,
     /// What a database says about that address.
@@ -81,8 +81,8 @@ pub struct Plan {
     pub parsers_off_at: Vec<(ParserSet, PointPattern)>,
     /// Time for its inspection.
     pub time_limit: Duration,
-    /// What to do when a bound ends its inspection early.
-    pub overlimit: OverlimitMode,
+    /// What happens if a part of it is not inspected.
+    pub overlimit: OverlimitPolicy,
     /// Whether libinjection is asked.
     pub libdetection: bool,
     /// Which configured reply a block gets.

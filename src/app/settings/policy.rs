@@ -6,8 +6,8 @@ use crate::config::resolved::{self, Resolved};
 use crate::config::types::RoutePattern;
 use weir_node::sync::Remote;
 use weir_policy::{
-    AnomalyAction, FilterSettings, Mode, ModeOverride, OverlimitMode, Policy, PolicyDoc, ReplySettings, RouteSettings,
-    Settings,
+    AnomalyAction, FilterSettings, Mode, ModeOverride, OverlimitAction, OverlimitMode, OverlimitPolicy, Policy,
+    PolicyDoc, ReplySettings, RouteSettings, Settings,
 };
 
 /// The policy: settings of the configuration, the local policy file, the control plane's document.
@@ -60,11 +60,7 @@ fn policy_settings(resolved: &Resolved) -> Settings {
         anomalies: resolved.anomalies.iter().map(|&(kind, action)| (kind, anomaly(action))).collect(),
         limits: resolved.limits.clone(),
         time_limit: resolved.http_inspector.process_time_limit,
-        overlimit: match resolved.overlimit {
-            resolved::OverlimitMode::Off => OverlimitMode::Off,
-            resolved::OverlimitMode::Monitoring => OverlimitMode::Monitoring,
-            resolved::OverlimitMode::Block => OverlimitMode::Blocking,
-        },
+        overlimit: overlimit(&resolved.overlimit),
         parsers_off: resolved.http_inspector.parsers_off,
         libdetection: resolved.http_inspector.libdetection_enabled,
         url_normalize: resolved.connector.url_normalize,
@@ -116,4 +112,24 @@ fn filter(from: &resolved::InputFilter) -> FilterSettings {
         headers: from.headers.iter().map(|(name, pattern)| (name.clone(), pattern.text.clone())).collect(),
         ip_addresses: from.ip_addresses.iter().map(ToString::to_string).collect(),
     }
+}
+
+/// What happens to requests of which a part was not inspected.
+fn overlimit(settings: &resolved::Overlimit) -> OverlimitPolicy {
+    let mut policy = settings.mode.map_or_else(OverlimitPolicy::default, |mode| match mode {
+        resolved::OverlimitMode::Off => OverlimitMode::Off.into(),
+        resolved::OverlimitMode::Monitoring => OverlimitMode::Monitoring.into(),
+        resolved::OverlimitMode::Block => OverlimitMode::Blocking.into(),
+    });
+    for &(reason, action) in &settings.reasons {
+        policy.set(
+            reason,
+            match action {
+                resolved::OverlimitAction::Pass => OverlimitAction::Pass,
+                resolved::OverlimitAction::Report => OverlimitAction::Report,
+                resolved::OverlimitAction::Block => OverlimitAction::Block,
+            },
+        );
+    }
+    policy
 }

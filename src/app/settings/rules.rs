@@ -3,7 +3,7 @@
 use crate::app::error::SettingsError;
 use crate::app::rule_files;
 use crate::config::Resolved;
-use weir_core::ruleset::custom::Custom;
+use weir_core::ruleset::custom::CompiledSignature;
 use weir_core::ruleset::{Ruleset, builtin, compile};
 use weir_node::geo::{Files, Geo};
 use weir_node::sync::{Pack, Remote};
@@ -33,7 +33,7 @@ pub fn rule_files(resolved: &Resolved, remote: Option<&Remote>) -> Result<Vec<(S
 /// The signatures of `files` and of the policy. The error lists every mistake.
 pub fn ruleset(files: &[(String, String)], custom: &[CustomSignature]) -> Result<Ruleset, SettingsError> {
     let custom = custom.iter().map(|s| {
-        Custom::new(&s.name(), s.attack, &s.pattern, s.points.clone())
+        CompiledSignature::new(&s.name(), s.attack, &s.pattern, s.points.clone())
             .map_err(|source| SettingsError::CustomSignature { name: s.name(), source })
     });
     let custom = custom.collect::<Result<Vec<_>, _>>()?;

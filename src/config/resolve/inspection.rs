@@ -3,7 +3,7 @@
 use super::{NO_OPENAPI, OLD, OWN, V4};
 use crate::config::defaults;
 use crate::config::reader::Section;
-use crate::config::resolved::{Acl, Geo, HttpInspector, OverlimitMode, Rules};
+use crate::config::resolved::{Acl, Geo, HttpInspector, Overlimit, Rules};
 use crate::config::types::{ByteSize, HeaderName, Setting, Workers};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -99,11 +99,20 @@ pub fn geo(root: &mut Section<'_>) -> Geo {
 }
 
 /// Reads `overlimit`.
-pub fn overlimit(root: &mut Section<'_>) -> OverlimitMode {
-    root.section("overlimit", OWN, "Requests that could not be inspected within their limits.", |s| {
-        let meaning = "`off`: they pass. `monitoring`: they pass and are reported as `overlimit_res`. `block`: they are \
-                       treated as an attack.";
-        s.get("mode", OWN, OverlimitMode::Monitoring, meaning)
+pub fn overlimit(root: &mut Section<'_>) -> Overlimit {
+    root.section("overlimit", OWN, "Requests of which a part was not inspected.", |s| {
+        let meaning = "One action for every reason. `off`: they pass. `monitoring`: they pass and are reported as \
+                       `overlimit_res`. `block`: they are treated as an attack.";
+        let reasons = "What happens for a single reason: `pass`, `report` or `block`. The connector did not send it: \
+                       `not_sent`. The time limit: `time_limit`. A coding or framing that cannot be undone: \
+                       `undecodable`. Limits that ordinary clients do not reach: `work_limit`, `value_limit`, \
+                       `depth_limit`, `count_limit`, `size_limit`, `recodings` (stacked encodings), `decompression`.";
+        let unset =
+            "`report` for `not_sent`, `time_limit`, `size_limit`, `undecodable`; `pass` for `parser_off`; else `block`";
+        Overlimit {
+            mode: s.optional("mode", OWN, "each reason has its own action", meaning),
+            reasons: s.named("reasons", OWN, unset, reasons),
+        }
     })
 }
 
@@ -117,20 +126,26 @@ pub fn limits(root: &mut Section<'_>) -> Limits {
                 "work",
                 d.work,
                 1 << 10,
-                "Work units; a unit is about one byte looked at once by one pass.",
+                "Most work units for each part of a message, whatever its size; a unit is about one byte read once.",
             ),
             depth: nesting(s, "depth", d.depth, "Parsers stacked on one value: base64 in JSON in gzip is three."),
             values: at_least(s, "values", d.values, 1, "Values extracted from one message."),
+            members: at_least(s, "members", d.members, 1, "Pairs of one form."),
             decoded_bytes: size(s, "decoded_bytes", d.decoded_bytes, "Bytes made by decoders from one message."),
-            inflated_bytes: size(s, "inflated_bytes", d.inflated_bytes, "Bytes of one decompressed stream."),
+            inflated_bytes: size(s, "inflated_bytes", d.inflated_bytes, "Bytes decompressed from one message."),
             inflate_ratio: at_least(
                 s,
                 "inflate_ratio",
                 d.inflate_ratio,
                 2,
-                "Output for each input byte of a decompressed stream.",
+                "Bytes that may be decompressed for each byte of the body, besides `inflate_grace`.",
             ),
-            inflate_grace: size(s, "inflate_grace", d.inflate_grace, "Output below this size is never called a bomb."),
+            inflate_grace: size(
+                s,
+                "inflate_grace",
+                d.inflate_grace,
+                "Bytes that may be decompressed whatever the size of the body.",
+            ),
             headers: at_least(s, "headers", d.headers, 1, "Header lines of one message."),
             json_depth: nesting(s, "json_depth", d.json_depth, "Nesting of JSON arrays and objects."),
             xml_depth: nesting(s, "xml_depth", d.xml_depth, "Nesting of XML elements."),

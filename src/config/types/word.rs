@@ -82,6 +82,16 @@ words! {
         Block = "block" | "blocking";
     }
 
+    /// What happens to a request of which a part was not inspected, for one reason.
+    OverlimitAction ("`pass`, `report` or `block`") {
+        /// It passes, unreported.
+        Pass = "pass";
+        /// It passes and is reported as `overlimit_res`.
+        Report = "report";
+        /// It is treated as an attack of type `overlimit_res`.
+        Block = "block";
+    }
+
     /// `connector.mode` of older Helm charts.
     ConnectorMode ("`block`, `monitoring` or `connector-server`") {
         /// The same as `blocking: true`.

@@ -1,8 +1,8 @@
 //! Points as people write them: as they stand in hits, `[post][json_doc][hash,'user']`, or as in policies,
 //! `[[post], [json_doc], [hash, user]]`.
 
-use weir_core::model::point::{Argument, OwnedKey, PatternItem, PointPattern, Tag};
 use serde_json::{Value, json};
+use weir_core::model::point::{Argument, OwnedKey, PatternItem, PointPattern, Tag};
 
 /// Longest point, in bytes.
 const MAX_POINT: usize = 4_096;
@@ -83,9 +83,13 @@ fn head(text: &str) -> String {
 }
 
 fn unknown(tag: &str) -> String {
-    use weir_core::model::distance::distance;
-    let near = Tag::ALL.iter().map(|known| known.code()).min_by_key(|code| distance(code, tag));
-    let near = near.filter(|code| distance(code, tag) <= 3).map(|code| format!(": did you mean `{code}`?"));
+    const MAX_DISTANCE: usize = 3;
+    // The distance is at least the difference of the lengths: a long tag is never compared.
+    let near = Tag::ALL.iter().map(|known| known.code()).filter(|code| code.len().abs_diff(tag.len()) <= MAX_DISTANCE);
+    let near = near.min_by_key(|code| strsim::osa_distance(code, tag));
+    let near = near
+        .filter(|code| strsim::osa_distance(code, tag) <= MAX_DISTANCE)
+        .map(|code| format!(": did you mean `{code}`?"));
     format!("`{}` is no step of a point{}", head(tag), near.unwrap_or_default())
 }
 

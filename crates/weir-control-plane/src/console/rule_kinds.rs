@@ -2,8 +2,8 @@
 
 use super::view::form::{Control, Field};
 use super::view::rules::RuleKind;
-use weir_core::model::AttackType;
 use serde_json::{Value, json};
+use weir_core::model::AttackType;
 
 /// What a parameter is, in the rule.
 #[derive(Clone, Copy, Debug)]

@@ -5,9 +5,9 @@ use super::state::{
     DEFAULT_GROUP, MAX_APPLICATIONS, MAX_GROUPS, MAX_IP_ENTRIES, MAX_RULE_BYTES, MAX_RULES, MAX_TEXT, PolicyState,
 };
 use crate::error::{Error, Mistake, Result};
-use weir_protocol::node_api::MAX_POLICY_BYTES;
+use weir_core::ruleset::custom::CompiledSignature;
 use weir_policy::{Policy, PolicyDoc, PolicyError, Settings};
-use weir_core::ruleset::custom::Custom;
+use weir_protocol::node_api::MAX_POLICY_BYTES;
 
 /// Mistakes told at once; more would not be read.
 const MAX_MISTAKES: usize = 100;
@@ -33,7 +33,7 @@ pub fn compile_with(state: &PolicyState, group: &str, settings: &Settings) -> Re
         .custom_signatures()
         .into_iter()
         .filter_map(|own| {
-            let made = Custom::new(&own.name(), own.attack, &own.pattern, own.points.clone());
+            let made = CompiledSignature::new(&own.name(), own.attack, &own.pattern, own.points.clone());
             Some(Mistake::new(format!("rules/{}/regex", own.rule), made.err()?.to_string()))
         })
         .collect();

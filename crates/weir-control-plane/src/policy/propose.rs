@@ -2,14 +2,14 @@
 
 use super::left::{self, Counted};
 use crate::error::{Error, Result};
-use weir_protocol::hit::HitLeg;
-use weir_core::model::point::{OwnedKey, PatternItem};
-use weir_core::model::{AttackType, Facts, PointPath, PointPattern, Tag};
-use weir_protocol::hit::Hit;
-use weir_core::parse::{facts, message};
-use weir_policy::CustomSignature;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use weir_core::model::point::{OwnedKey, PatternItem};
+use weir_core::model::{AttackType, DecodedHead, PointPath, PointPattern, Tag};
+use weir_core::parse::{facts, message};
+use weir_policy::CustomSignature;
+use weir_protocol::hit::Hit;
+use weir_protocol::hit::HitLeg;
 
 /// Path segments that become conditions; those further down are left open.
 const MAX_SEGMENTS: usize = 20;
@@ -239,7 +239,7 @@ fn is_name(segment: &str) -> bool {
 }
 
 /// The path with `*` for what is left open, and the conditions that fix the rest: names, and how long the path is.
-fn path(facts: &Facts<'_>) -> (String, Vec<Value>) {
+fn path(facts: &DecodedHead<'_>) -> (String, Vec<Value>) {
     let name = |bytes: &[u8]| std::str::from_utf8(bytes).ok().filter(|text| is_name(text)).map(str::to_owned);
     let (mut shown, mut conditions) = (String::new(), Vec::new());
     let equal = |point: Value, value: &str| json!({"type": "equal", "point": point, "value": value});

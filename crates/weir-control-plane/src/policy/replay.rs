@@ -3,20 +3,20 @@
 use super::check::compile_with;
 use super::state::PolicyState;
 use crate::error::{Error, Mistake, Result};
-use weir_core::engine::{self, Scratch};
-use weir_protocol::hit::HitLeg;
-use weir_core::model::{AttackType, BodyState, Inspection, Limits, Message, ParserSet, Scheme};
-use weir_protocol::hit::Hit;
-use weir_core::parse::extract::Options;
-use weir_core::parse::{facts, message};
-use weir_policy::{
-    Action, Country, CustomSignature, Head, Mode, Policy, Region, Settings, Source, SourceKinds, Verdict,
-};
-use weir_core::ruleset::custom::Custom;
-use weir_core::ruleset::{Ruleset, compile};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
+use weir_core::engine::{self, Scratch};
+use weir_core::model::{AttackType, BodyState, Inspection, Limits, Message, ParserSet, Scheme};
+use weir_core::parse::extract::ParseOptions;
+use weir_core::parse::{facts, message};
+use weir_core::ruleset::custom::CompiledSignature;
+use weir_core::ruleset::{Ruleset, compile};
+use weir_policy::{
+    Action, Country, CustomSignature, Head, Mode, Policy, Region, Settings, Source, SourceKinds, Verdict,
+};
+use weir_protocol::hit::Hit;
+use weir_protocol::hit::HitLeg;
 
 /// Longest time for one request: nobody waits for its answer, but people for the page.
 const TIME: Duration = Duration::from_secs(1);
@@ -68,7 +68,7 @@ impl Replays {
             return Ok(Arc::clone(known));
         }
         let made = |own: &CustomSignature| {
-            Custom::new(&own.name(), own.attack, &own.pattern, own.points.clone())
+            CompiledSignature::new(&own.name(), own.attack, &own.pattern, own.points.clone())
                 .map_err(|error| Error::invalid(format!("rules/{}/regex", own.rule), error.to_string()))
         };
         let compiled = custom.iter().map(made).collect::<Result<Vec<_>>>()?;
@@ -148,11 +148,11 @@ impl Judge {
         };
         let plan = self.policy.plan(&head);
         let parsers_off = if hit.leg == HitLeg::Request { plan.parsers_off } else { ParserSet::default() };
-        let orders = engine::Plan {
+        let orders = engine::InspectionOptions {
             limits: Limits::clone(&plan.limits),
-            options: Options { parsers_off, parsers_off_at: &plan.parsers_off_at, ..Options::default() },
+            parsing: ParseOptions { parsers_off, parsers_off_at: &plan.parsers_off_at, ..ParseOptions::default() },
             explain,
-            grammar_only: !plan.libdetection,
+            skip_libinjection: !plan.libdetection,
         };
         let begin = Instant::now();
         let stop = || begin.elapsed() > TIME;

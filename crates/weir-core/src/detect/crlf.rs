@@ -1,15 +1,15 @@
 //! Header injection: a line end inside a value, then a header field or a whole response (CWE-93, CWE-113).
 
-use super::{Detector, Match, Samples, Subject};
-use crate::model::{AttackType, Chars, Confidence, Gate, Tag, Zone};
+use super::{Detector, Match, Samples, Subject, work};
+use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Tag, Zone};
 
-/// The line of the table.
+/// The detector.
 pub const DETECTOR: Detector = Detector {
     name: "crlf.header",
     attack: AttackType::Crlf,
     about: "A line end followed by a header field or a status line, which would split the response or a mail",
     zones: Zone::PARAMETERS,
-    gate: GATE,
+    filter: FILTER,
     run,
     samples: Samples {
         positive: &[
@@ -55,13 +55,15 @@ const FIELDS: &[&[u8]] = &[
     b"authorization",
     b"content-encoding",
 ];
-/// Lines from which on a value is a text that may quote headers.
+/// Most lines of a value that is not a document. A document may quote headers.
 const DOCUMENT_LINES: usize = 6;
+/// Bytes after a line end that are read as a header field or status line.
+const MAX_HEAD: usize = 64;
 
-const GATE: Gate = Gate::any(Chars::NEWLINE);
+const FILTER: ByteClassFilter = ByteClassFilter::any(ByteClasses::NEWLINE);
 
 fn run(subject: &Subject<'_>) -> Option<Match> {
-    // A body as a whole, or a file, holds lines by its nature, and multipart has headers of its own.
+    // Whole bodies and files ordinarily have lines, and multipart has headers of its own.
     let mut steps = subject.ancestors().map(|s| s.tag).skip_while(|t| *t == Tag::Percent);
     if matches!(steps.next(), Some(Tag::Post | Tag::File))
         || memchr::memmem::find(subject.bytes, b"form-data;").is_some()
@@ -74,25 +76,31 @@ fn run(subject: &Subject<'_>) -> Option<Match> {
 fn find(text: &[u8]) -> Option<Match> {
     let lines = memchr::memchr_iter(b'\n', text).take(DOCUMENT_LINES + 1).count();
     let mut previous_empty = false;
+    // End of the white space after a line end. It is measured once for all line ends within it: measuring it again from
+    // each of them would take quadratic time on a text of blank lines.
+    let mut field_start = 0;
     for at in memchr::memchr2_iter(b'\n', b'\r', text) {
         let line = &text[at + 1..];
         if matches!(line.first(), Some(b'\n' | b'\r')) {
             previous_empty = true;
             continue;
         }
-        let start = at;
-        let trimmed = line.trim_ascii_start();
-        let head = &trimmed[..trimmed.len().min(64)];
-        let confidence = judge(head, previous_empty && at < 200, lines);
+        if field_start <= at {
+            let blanks = line.iter().inspect(|_| work::count(1)).take_while(|b| b.is_ascii_whitespace()).count();
+            field_start = at + 1 + blanks;
+        }
+        let head = &text[field_start..text.len().min(field_start + MAX_HEAD)];
+        work::count(head.len());
+        let confidence = classify(head, previous_empty && at < 200, lines);
         if let Some(confidence) = confidence {
-            return Some(Match { confidence, start, end: text.len().min(at + 65) });
+            return Some(Match { confidence, start: at, end: text.len().min(at + 1 + MAX_HEAD) });
         }
         previous_empty = false;
     }
     None
 }
 
-fn judge(head: &[u8], after_empty: bool, lines: usize) -> Option<Confidence> {
+fn classify(head: &[u8], after_empty: bool, lines: usize) -> Option<Confidence> {
     let lower = head.to_ascii_lowercase();
     let lower = lower.strip_prefix(b"0a").or(lower.strip_prefix(b"0d")).unwrap_or(&lower);
     let document = lines > DOCUMENT_LINES;
@@ -110,5 +118,17 @@ fn judge(head: &[u8], after_empty: bool, lines: usize) -> Option<Confidence> {
         (true, _) => Some(Confidence::Low),
         (_, true) if !document => Some(Confidence::High),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{find, work};
+
+    #[test]
+    fn work_on_hostile_text_is_linear() {
+        for unit in ["\n ", "\n\t\n", "\r\n ", "\nabc", "\n  x", "\nlocation "] {
+            work::assert_linear(unit, 1 << 14, 70, find);
+        }
     }
 }

@@ -1,9 +1,9 @@
 //! Prototype pollution by parameter and member names: `__proto__[x]=1`, `{"constructor": {"prototype": {}}}`.
 //!
-//! A merge of client data into an object follows these names to the prototype that all objects share (CWE-1321).
+//! Code that merges client data into an object follows these names to the prototype that all objects share (CWE-1321).
 
 use super::{Detector, Match, Samples, Subject};
-use crate::model::{AttackType, Chars, Confidence, Gate, Key, Zone};
+use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Key, Zone};
 
 /// The detector.
 pub const DETECTOR: Detector = Detector {
@@ -11,7 +11,7 @@ pub const DETECTOR: Detector = Detector {
     attack: AttackType::MassAssignment,
     about: "A parameter or member name that leads to the prototype all objects share (CWE-1321).",
     zones: Zone::NAME,
-    gate: GATE,
+    filter: FILTER,
     run: prototype,
     samples: SAMPLES,
 };
@@ -37,11 +37,11 @@ const SAMPLES: Samples = Samples {
     ],
 };
 
-/// Names with letters: the names looked for are words.
-const GATE: Gate = Gate::any(Chars::ALPHA);
+/// Only names with letters can match.
+const FILTER: ByteClassFilter = ByteClassFilter::any(ByteClasses::ALPHA);
 
-/// What stands between the steps of a name.
-const SEPARATORS: Chars = Chars::LBRACKET.with(Chars::RBRACKET).with(Chars::DOT);
+/// Bytes between the steps of a name.
+const SEPARATORS: ByteClasses = ByteClasses::LBRACKET.with(ByteClasses::RBRACKET).with(ByteClasses::DOT);
 const PROTO: &[u8] = b"__proto__";
 const PROTOTYPE: &[u8] = b"prototype";
 
@@ -49,8 +49,8 @@ const PROTOTYPE: &[u8] = b"prototype";
 fn prototype(subject: &Subject<'_>) -> Option<Match> {
     let text = subject.bytes;
     let certain = |start: usize, end: usize| Match { confidence: Confidence::High, start, end };
-    if !subject.chars.meets(SEPARATORS) {
-        // Most names are one step.
+    if !subject.classes.intersects(SEPARATORS) {
+        // The name has one step, as most names do.
         let found = text.trim_ascii() == PROTO || text == PROTOTYPE && is_below_constructor(subject);
         return found.then(|| certain(0, text.len()));
     }
@@ -82,14 +82,23 @@ mod tests {
     use crate::model::{Hint, PointId, PointTree, Segment, Tag, Value};
 
     #[test]
-    fn nested_members_are_seen_through_their_points() {
+    fn nested_members_are_found_by_their_points() {
         let mut tree = PointTree::new();
         let outer = tree.child(PointId::ROOT, Segment::named(Tag::Hash, b"constructor"));
         let point = tree.child(outer, Segment::plain(Tag::HashName));
         let bytes = b"prototype";
-        let chars = Chars::of(bytes);
-        let value =
-            Value { point, bytes, zone: Zone::NAME, hint: Hint::None, depth: 0, tried: false, covered: false, chars };
-        assert!(prototype(&Subject::new(bytes, chars, &value, &tree)).is_some());
+        let classes = ByteClasses::of(bytes);
+        let value = Value {
+            point,
+            bytes,
+            zone: Zone::NAME,
+            hint: Hint::None,
+            depth: 0,
+            form: Default::default(),
+            parser_reacted: false,
+            covered: false,
+            classes,
+        };
+        assert!(prototype(&Subject::new(bytes, classes, &value, &tree)).is_some());
     }
 }

@@ -1,9 +1,10 @@
-//! Detectors: what looks at a value and says what attack it carries.
+//! Detectors inspect a value and report the attack that it contains.
 //!
-//! [`signature`] runs the ruleset. The others are code, because their attacks have a grammar: each stands in [`TABLE`]
-//! with a cheap gate, and sees one value at a time. Detectors know no mode, no message, and nothing of each other.
+//! [`signature`] runs the ruleset. The other detectors are code, because their attacks have a grammar. Each is an entry of
+//! [`TABLE`] with a cheap prefilter, and inspects one value at a time. Detectors know neither the mode nor the message, and
+//! do not call each other.
 //!
-//! To add a detector: its module, one line in [`TABLE`].
+//! To add a detector: write its module and add an entry to [`TABLE`].
 
 pub mod crlf;
 pub mod mass_assignment;
@@ -14,160 +15,162 @@ pub mod signature;
 pub mod sqli;
 pub mod template;
 pub mod url;
+mod work;
 pub mod xss;
 
-use crate::model::gate;
+use crate::model::byte_class_filter;
 use crate::model::{
-    AttackType, Chars, Confidence, Gate, Gates, Hint, PointId, PointPattern, PointTree, Segment, Value, Zone,
+    AttackType, ByteClassFilter, ByteClasses, Confidence, FilterTable, Hint, PointId, PointPattern, PointTree, Segment,
+    Value, Zone,
 };
 use std::cell::Cell;
 
-/// What a detector looks at: one value, in one of its forms.
+/// The input of a detector: one value, in one of its forms.
 pub struct Subject<'s> {
     /// The bytes.
     pub bytes: &'s [u8],
     /// Which kinds of bytes occur.
-    pub chars: Chars,
-    /// The value that this is, or is a form of.
+    pub classes: ByteClasses,
+    /// The value that `bytes` are, or are a normalised form of.
     pub value: &'s Value<'s>,
     tree: &'s PointTree<'s>,
-    /// What earlier detectors of the table left.
+    /// Results of earlier detectors of the table.
     pub memo: Memo,
 }
 
-/// What a detector leaves about the current subject for those behind it in the table, so that nothing is worked out twice.
+/// What detectors store about the current subject for later detectors and for the engine.
 #[derive(Default)]
 pub struct Memo {
-    /// The SQL grammar found something, and is in doubt.
-    in_doubt: Cell<bool>,
-    /// Somebody asked where the value stands.
-    placed: Cell<bool>,
+    /// The SQL grammar found something but is not certain.
+    sql_in_doubt: Cell<bool>,
+    /// A detector or signature read the location of the value, so the result holds only there and must not be cached.
+    location_dependent: Cell<bool>,
 }
 
 impl<'s> Subject<'s> {
-    /// `bytes`, which are `value` or a form of it.
-    pub fn new(bytes: &'s [u8], chars: Chars, value: &'s Value<'s>, tree: &'s PointTree<'s>) -> Self {
-        Self { bytes, chars, value, tree, memo: Memo::default() }
+    /// A subject of `bytes`, which are `value` or a normalised form of it.
+    pub fn new(bytes: &'s [u8], classes: ByteClasses, value: &'s Value<'s>, tree: &'s PointTree<'s>) -> Self {
+        Self { bytes, classes, value, tree, memo: Memo::default() }
     }
 
-    /// Whether the value sits at, or below, one of `points`; true for an empty list.
+    /// Whether the value is at, or below, one of `points`; true for an empty list.
     pub fn is_at(&self, points: &[PointPattern]) -> bool {
         points.is_empty() || {
-            self.memo.placed.set(true);
+            self.memo.location_dependent.set(true);
             points.iter().any(|p| p.covers_node(self.tree, self.value.point))
         }
     }
 
     /// The steps of the value's point, the last one first.
     pub fn ancestors(&self) -> impl Iterator<Item = Segment<'s>> {
-        self.memo.placed.set(true);
+        self.memo.location_dependent.set(true);
         self.tree.ancestors(self.value.point)
     }
 
-    /// Whether anybody has asked where the value stands, so that elsewhere the answers may be others.
-    pub fn is_placed(&self) -> bool {
-        self.memo.placed.get()
+    /// Whether a detector or signature read the location of the value, so that results may differ at another location.
+    pub fn is_location_dependent(&self) -> bool {
+        self.memo.location_dependent.get()
     }
 }
 
-/// A match in a value.
+/// A match of a signature or detector in a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Hit<'s> {
+pub struct RuleMatch<'s> {
     /// Name of the signature or detector.
-    pub rule: Rule<'s>,
+    pub rule: RuleName<'s>,
     /// Attack class.
     pub attack: AttackType,
-    /// How sure.
+    /// How certain it is that the value is an attack.
     pub confidence: Confidence,
-    /// First byte.
+    /// Index of the first byte.
     pub start: usize,
-    /// Past the last byte.
+    /// Index past the last byte.
     pub end: usize,
 }
 
-/// Who found it.
+/// The signature or detector that matched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rule<'s> {
+pub enum RuleName<'s> {
     /// A signature of the ruleset.
     Signature(&'s std::sync::Arc<str>),
     /// A detector of [`TABLE`].
     Detector(&'static str),
 }
 
-impl Rule<'_> {
-    /// Its name.
+impl RuleName<'_> {
+    /// Name of the signature or detector.
     pub fn name(&self) -> &str {
         match self {
-            Rule::Signature(id) => id,
-            Rule::Detector(name) => name,
+            RuleName::Signature(id) => id,
+            RuleName::Detector(name) => name,
         }
     }
 }
 
-/// One line of the detector table.
+/// An entry of [`TABLE`].
 pub struct Detector {
-    /// Name, e.g. `sqli.grammar`; exceptions name it like a signature.
+    /// Name, e.g. `sqli.grammar`. Exceptions refer to it as to a signature.
     pub name: &'static str,
     /// Attack class.
     pub attack: AttackType,
-    /// What it knows and reports, for people.
+    /// What it detects, in a sentence for users.
     pub about: &'static str,
     /// Zones in which it runs.
     pub zones: Zone,
-    /// Kinds of bytes without which no value is worth running it.
-    pub gate: Gate,
-    /// The work: the first, or surest, match. Linear in the length of the subject.
+    /// Byte classes without which it matches no value.
+    pub filter: ByteClassFilter,
+    /// Finds the first match, or the one of highest confidence. Takes time linear in the length of the subject.
     pub run: fn(&Subject<'_>) -> Option<Match>,
-    /// Values that it must report and values that it must not, held by a test.
+    /// Values that it must report, and values that it must not report. A test checks them.
     pub samples: Samples,
 }
 
 impl Detector {
-    /// Whether it reports `text` as a parameter's value: what its samples are judged by.
-    pub fn hits(&self, text: &[u8]) -> bool {
-        let chars = Chars::of(text);
+    /// Whether it reports `text` as the value of a parameter. Its samples are tested with this.
+    pub fn matches(&self, text: &[u8]) -> bool {
+        let classes = ByteClasses::of(text);
         let value = Value {
             point: PointId::ROOT,
             bytes: text,
             zone: self.zones,
             hint: Hint::None,
             depth: 0,
-            tried: false,
+            form: Default::default(),
+            parser_reacted: false,
             covered: false,
-            chars,
+            classes,
         };
         let tree = PointTree::new();
-        let subject = Subject::new(text, chars, &value, &tree);
-        // Those before it in the table leave what it may need.
+        let subject = Subject::new(text, classes, &value, &tree);
+        // Earlier detectors of the table may leave results that it needs.
         let before = TABLE.iter().take_while(|other| other.name != self.name);
-        for earlier in before.filter(|other| other.gate.opens(chars)) {
+        for earlier in before.filter(|other| other.filter.matches(classes)) {
             (earlier.run)(&subject);
         }
-        self.gate.opens(chars) && (self.run)(&subject).is_some()
+        self.filter.matches(classes) && (self.run)(&subject).is_some()
     }
 }
 
 /// What a detector of [`TABLE`] reports about a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Match {
-    /// How sure.
+    /// How certain it is that the value is an attack.
     pub confidence: Confidence,
-    /// First byte.
+    /// Index of the first byte.
     pub start: usize,
-    /// Past the last byte.
+    /// Index past the last byte.
     pub end: usize,
 }
 
-/// Line ends from which on a text is a document.
+/// Fewest line ends of a document.
 const DOCUMENT_LINES: usize = 4;
-/// Lines with something on them that a document has at least.
+/// Fewest lines of a document that are not blank.
 const FILLED_LINES: usize = 3;
 
-/// Whether a text is a document that may well show code or commands: several lines, or Markdown with a fenced block.
-///
-/// Detectors of code that stands in the open ask more of such a text before they believe it.
+/// Whether a text is a document that may legitimately show code or commands: it has several lines, or is Markdown with a
+/// fenced block. Detectors of code outside of any markup need stronger evidence in such a text.
 fn is_document(text: &[u8]) -> bool {
-    // Both have line ends; most values have none, and detectors ask of every value.
+    // Both kinds have line ends. Most values have none, so this decides most calls.
     if memchr::memchr(b'\n', text).is_none() {
         return false;
     }
@@ -181,6 +184,7 @@ fn has_fence(text: &[u8]) -> bool {
     let mut fences = memchr::memmem::find_iter(text, b"```").filter(|&at| at == 0 || text[at - 1] == b'\n');
     let opens = |at: usize| {
         let info = text[at + 3..].split(|b| *b == b'\n').next().unwrap_or_default();
+        work::count(info.len());
         at + 3 + info.len() < text.len() && !info.contains(&b'`')
     };
     let closes = |at: usize| text[at + 3..].iter().find(|b| !matches!(b, b' ' | b'\t')).is_none_or(|b| *b < b' ');
@@ -195,8 +199,8 @@ pub struct Samples {
     pub negative: &'static [&'static str],
 }
 
-/// Detectors that ask libinjection, which a node may leave out.
-pub const SECOND_OPINIONS: &[&str] = &[sqli::LIBRARY.name];
+/// Detectors that use libinjection, which a node may switch off.
+pub const LIBINJECTION_DETECTORS: &[&str] = &[sqli::LIBRARY.name];
 
 /// Every detector that is code.
 pub static TABLE: &[Detector] = &[
@@ -213,13 +217,15 @@ pub static TABLE: &[Detector] = &[
     url::REDIRECT,
 ];
 
-/// The gates of [`TABLE`].
-static GATES: Gates = gate::gates!(TABLE);
+/// The byte class filters of [`TABLE`].
+static FILTERS: FilterTable = byte_class_filter::filter_table!(TABLE);
 
-/// Detectors of [`TABLE`] that are worth running on a value of these kinds of bytes in `zone`, in order.
+/// Detectors of [`TABLE`] that may match a value of these byte classes in `zone`, in order of the table.
 #[inline]
-pub fn worth(chars: Chars, zone: Zone) -> impl Iterator<Item = &'static Detector> {
-    gate::each(GATES.open(chars)).map(|line| &TABLE[line]).filter(move |detector| detector.zones.meets(zone))
+pub fn candidates_for(classes: ByteClasses, zone: Zone) -> impl Iterator<Item = &'static Detector> {
+    byte_class_filter::each(FILTERS.matching(classes))
+        .map(|line| &TABLE[line])
+        .filter(move |detector| detector.zones.intersects(zone))
 }
 
 #[cfg(test)]
@@ -227,7 +233,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn documents_are_told_from_padding() {
+    fn documents_are_distinguished_from_padding() {
         for text in ["a\nb\nc\n\nd", "```bash\nls && id\n```", "See:\n```\nls\n```\n", "```c\r\nx\r\n```\r\n"] {
             assert!(is_document(text.as_bytes()), "{text:?}");
         }
@@ -237,16 +243,16 @@ mod tests {
     }
 
     #[test]
-    fn every_detector_judges_its_samples_as_it_says() {
+    fn every_detector_classifies_its_samples_correctly() {
         let mut wrong = Vec::new();
         let mut names = std::collections::HashSet::new();
         for detector in TABLE {
             let Samples { positive, negative } = detector.samples;
             assert!(names.insert(detector.name), "{} twice", detector.name);
             assert!(!positive.is_empty() && !negative.is_empty(), "{} lacks samples", detector.name);
-            let missed = positive.iter().filter(|text| !detector.hits(text.as_bytes()));
+            let missed = positive.iter().filter(|text| !detector.matches(text.as_bytes()));
             wrong.extend(missed.map(|text| format!("{} misses {text:?}", detector.name)));
-            let false_hits = negative.iter().filter(|text| detector.hits(text.as_bytes()));
+            let false_hits = negative.iter().filter(|text| detector.matches(text.as_bytes()));
             wrong.extend(false_hits.map(|text| format!("{} reports {text:?}", detector.name)));
         }
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));

@@ -1,10 +1,11 @@
 //! NoSQL injection by operator names: `user[$ne]=1`, `{"user": {"$gt": ""}}`.
 //!
-//! A parser that turns brackets or JSON members into a query object hands the operators to the database (CWE-943).
-//! Query languages that clients are meant to speak (`filters[name][$eq]=x`) say so in the name around them and pass.
+//! If an application turns brackets or JSON members into a query object, the operators reach the database (CWE-943).
+//! Operators below a name such as `filters` (`filters[name][$eq]=x`) belong to a documented query language of an API, and
+//! are not reported.
 
 use super::{Detector, Match, Samples, Subject};
-use crate::model::{AttackType, Chars, Confidence, Gate, Key, Zone};
+use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Key, Zone};
 
 /// The detector.
 pub const DETECTOR: Detector = Detector {
@@ -12,7 +13,7 @@ pub const DETECTOR: Detector = Detector {
     attack: AttackType::Nosqli,
     about: "A query operator of a document database as the name of a parameter or member.",
     zones: Zone::NAME,
-    gate: GATE,
+    filter: FILTER,
     run: operator_name,
     samples: SAMPLES,
 };
@@ -23,8 +24,8 @@ const SAMPLES: Samples = Samples {
     negative: &["$ref", "$schema", "$id", "filters[price][$gt]", "price$", "US$", "$set", "$gte2", "$type", "cost[$]"],
 };
 
-/// Only names with a dollar sign.
-const GATE: Gate = Gate::any(Chars::DOLLAR);
+/// Only names with a dollar sign can match.
+const FILTER: ByteClassFilter = ByteClassFilter::any(ByteClasses::DOLLAR);
 
 /// The operator in a parameter's or member's name.
 fn operator_name(subject: &Subject<'_>) -> Option<Match> {
@@ -43,7 +44,7 @@ fn operator_name(subject: &Subject<'_>) -> Option<Match> {
     Some(Match { confidence, start, end: start + 1 + len })
 }
 
-/// How sure an operator is: those that compare with anything, or run code, are what injections use.
+/// Confidence of an operator. Injections use those that match any value or run code.
 fn operator(name: &[u8]) -> Option<Confidence> {
     const LONGEST: usize = 14;
     if name.len() > LONGEST {
@@ -83,7 +84,7 @@ mod tests {
     use crate::model::{Hint, PointId, PointTree, Segment, Tag, Value};
 
     #[test]
-    fn a_filter_around_the_member_makes_it_a_query_language() {
+    fn operators_below_a_filter_are_not_reported() {
         let mut tree = PointTree::new();
         let body = tree.child(PointId::ROOT, Segment::plain(Tag::JsonDoc));
         let found: Vec<bool> = [&b"filter"[..], b"user"]
@@ -92,18 +93,19 @@ mod tests {
                 let member = tree.child(body, Segment::named(Tag::Hash, above));
                 let point = tree.child(member, Segment::plain(Tag::HashName));
                 let bytes = b"$gt";
-                let chars = Chars::of(bytes);
+                let classes = ByteClasses::of(bytes);
                 let value = Value {
                     point,
                     bytes,
                     zone: Zone::NAME,
                     hint: Hint::None,
                     depth: 0,
-                    tried: false,
+                    form: Default::default(),
+                    parser_reacted: false,
                     covered: false,
-                    chars,
+                    classes,
                 };
-                operator_name(&Subject::new(bytes, chars, &value, &tree)).is_some()
+                operator_name(&Subject::new(bytes, classes, &value, &tree)).is_some()
             })
             .collect();
         assert_eq!(found, [false, true]);

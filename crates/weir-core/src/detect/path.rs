@@ -1,19 +1,19 @@
-//! Path traversal: a path that climbs, judged after normalisation.
+//! Path traversal: a path with `..` segments, checked after normalisation.
 //!
-//! Names of sensitive files are signatures; this detector knows only the climbing itself. A relative path such as
-//! `../images/a.png` inside a longer text is left alone: one climb is how documents refer to their neighbours.
+//! Names of sensitive files are signatures; this detector only finds the traversal itself. A relative path such as
+//! `../images/a.png` inside a longer text is not reported: documents refer to neighbouring files with one `..`.
 
 use super::{Detector, Match, Samples, Subject};
-use crate::model::{AttackType, Chars, Confidence, Gate, Zone};
+use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Zone};
 use crate::normalize::path as view;
 
-/// The line of the table.
+/// The detector.
 pub const DETECTOR: Detector = Detector {
     name: "ptrav.climb",
     attack: AttackType::Ptrav,
     about: "A path that climbs out of its directory, in any spelling that a file layer accepts",
     zones: Zone::PARAMETERS,
-    gate: GATE,
+    filter: FILTER,
     run,
     samples: Samples {
         positive: &[
@@ -50,52 +50,59 @@ pub const DETECTOR: Detector = Detector {
     },
 };
 
-/// Shortest run of climbs that no honest parameter holds.
+/// Fewest `..` segments in a row that are reported.
 const CLIMBS: usize = 2;
-/// The same inside a longer text.
+/// Fewest `..` segments in a row that are reported within prose.
 const CLIMBS_IN_TEXT: usize = 4;
 
-const GATE: Gate = Gate::any(DOTS.with(Chars::DIGIT))
-    .and(Chars::SLASH.with(Chars::BACKSLASH).with(Chars::PERCENT).with(Chars::HIGH).with(Chars::DOT));
-/// Dots, as they are or in disguise.
-const DOTS: Chars = Chars::DOT.with(Chars::HIGH).with(Chars::PERCENT);
+const FILTER: ByteClassFilter = ByteClassFilter::any(DOTS.with(ByteClasses::DIGIT)).and(
+    ByteClasses::SLASH
+        .with(ByteClasses::BACKSLASH)
+        .with(ByteClasses::PERCENT)
+        .with(ByteClasses::HIGH)
+        .with(ByteClasses::DOT),
+);
+/// Dots, plain or encoded.
+const DOTS: ByteClasses = ByteClasses::DOT.with(ByteClasses::HIGH).with(ByteClasses::PERCENT);
 
 fn run(subject: &Subject<'_>) -> Option<Match> {
     let text = subject.bytes;
-    if !may_climb(text, subject.chars) {
+    if !may_climb(text, subject.classes) {
         return None;
     }
     let path = view::run(text);
-    if !worth(&path) {
+    if !has_climb(&path) {
         return None;
     }
     let spelled = path.windows(3).filter(|w| **w == b"../"[..]).count()
         > text.windows(3).filter(|w| matches!(w, [b'.', b'.', b'/' | b'\\'])).count();
     let prose = text.iter().filter(|b| matches!(b, b' ' | b'\n')).count();
-    // A NUL cuts off whatever ending a path shows.
+    // A NUL ends a path early in C code, so the extension after it does not count.
     let disguised = spelled || text.contains(&0);
-    let confidence = judge(&path, disguised, prose > 2)?;
+    let confidence = classify(&path, disguised, prose > 2)?;
     Some(Match { confidence, start: 0, end: text.len() })
 }
 
 /// Whether the normalised path may have two dots and a slash.
 ///
-/// **Safety.** Without bytes that begin an encoding, normalisation only takes bytes away and turns `\` into `/`; dots
-/// come together only where they were together before. `same_answer_as_the_slow_path` holds it.
-fn may_climb(text: &[u8], chars: Chars) -> bool {
-    const ENCODINGS: Chars = Chars::HIGH.with(Chars::PERCENT).with(Chars::CONTROL);
+/// **Correctness.** Without bytes that begin an encoding, normalisation only removes bytes and turns `\` into `/`, and dots
+/// become adjacent only if they were adjacent before. `skipped_values_have_no_climb` tests this.
+fn may_climb(text: &[u8], classes: ByteClasses) -> bool {
+    const ENCODINGS: ByteClasses = ByteClasses::HIGH.with(ByteClasses::PERCENT).with(ByteClasses::CONTROL);
     let dots = || memchr::memmem::find(text, b"..").is_some();
-    let slash = chars.meets(Chars::SLASH.with(Chars::BACKSLASH)) && chars.meets(Chars::DOT);
-    let spelled = chars.holds(Chars::DIGIT.with(Chars::ALPHA)) && memchr::memmem::find(text, b"0x").is_some();
-    chars.meets(ENCODINGS) || spelled || slash && dots()
+    let slash =
+        classes.intersects(ByteClasses::SLASH.with(ByteClasses::BACKSLASH)) && classes.intersects(ByteClasses::DOT);
+    let spelled =
+        classes.contains(ByteClasses::DIGIT.with(ByteClasses::ALPHA)) && memchr::memmem::find(text, b"0x").is_some();
+    classes.intersects(ENCODINGS) || spelled || slash && dots()
 }
 
-fn worth(path: &[u8]) -> bool {
+fn has_climb(path: &[u8]) -> bool {
     memchr::memmem::find(path, b"..").is_some() && memchr::memchr(b'/', path).is_some()
 }
 
-/// Judges a normalised path. `disguised`: climbs came to light only by normalisation. `prose`: it sits in a text.
-fn judge(path: &[u8], disguised: bool, prose: bool) -> Option<Confidence> {
+/// Rates a normalised path. `disguised`: normalisation revealed `..` segments. `prose`: the path is part of a text.
+fn classify(path: &[u8], disguised: bool, prose: bool) -> Option<Confidence> {
     let mut run = 0;
     let mut longest = 0;
     let mut dots = 0;
@@ -126,14 +133,14 @@ fn judge(path: &[u8], disguised: bool, prose: bool) -> Option<Confidence> {
     None
 }
 
-/// Endings of files that pages load and that hold nothing to steal.
+/// Extensions of files that pages load and that hold no secrets.
 const ASSETS: &[&[u8]] = &[
     b"png", b"jpg", b"jpeg", b"gif", b"svg", b"webp", b"avif", b"ico", b"css", b"scss", b"less", b"woff", b"woff2",
     b"ttf", b"eot", b"mp3", b"mp4", b"webm",
 ];
 
-/// Whether the path ends in a picture, style sheet, font or film, as style sheets and documents refer to them from
-/// however deep they lie.
+/// Whether the path ends in an image, style sheet, font or video. Style sheets and documents refer to these with any number
+/// of `..` segments.
 fn is_asset(path: &[u8]) -> bool {
     let end = path.iter().position(|b| matches!(b, b'?' | b'#')).unwrap_or(path.len());
     let Some(dot) = path[..end].iter().rposition(|b| *b == b'.') else { return false };
@@ -147,27 +154,27 @@ mod tests {
 
     fn sure(text: &str) -> bool {
         let path = view::run(text.as_bytes());
-        judge(&path, false, text.contains("  ")) == Some(Confidence::High)
+        classify(&path, false, text.contains("  ")) == Some(Confidence::High)
     }
 
     #[test]
-    fn one_climb_is_a_neighbour_and_two_are_not() {
+    fn one_climb_is_not_reported_and_two_are() {
         assert!(!sure("../a") && !sure("a/../b"));
         assert!(sure("../../a") && sure("a/../../b") && sure("..\\..\\a"));
     }
 
     proptest::proptest! {
         #[test]
-        fn same_answer_as_the_slow_path(text in r"(\.\./|[./\\%;]|0x2f|0X2E|%c0|é|[a0]|\x00){0,20}") {
-            let chars = Chars::of(text.as_bytes());
-            if !may_climb(text.as_bytes(), chars) {
-                proptest::prop_assert!(!worth(&view::run(text.as_bytes())), "{:?}", text);
+        fn skipped_values_have_no_climb(text in r"(\.\./|[./\\%;]|0x2f|0X2E|%c0|é|[a0]|\x00){0,20}") {
+            let classes = ByteClasses::of(text.as_bytes());
+            if !may_climb(text.as_bytes(), classes) {
+                proptest::prop_assert!(!has_climb(&view::run(text.as_bytes())), "{:?}", text);
             }
         }
 
         #[test]
         fn never_panics(text in r"[./\\%c0af;x -]{0,80}") {
-            judge(&view::run(text.as_bytes()), true, false);
+            classify(&view::run(text.as_bytes()), true, false);
         }
     }
 }

@@ -1,46 +1,63 @@
-//! Runs the ruleset on a value: one prefilter pass, then the regex of each candidate.
+//! Runs the ruleset on a value: one pass of the prefilter, then the pattern of each candidate signature.
 
-use super::{Hit, Rule, Subject};
+use super::{RuleMatch, RuleName, Subject};
 use crate::model::{Budget, Stop};
-use crate::ruleset::{Ruleset, Seen, Signature};
+use crate::ruleset::{CandidateSet, Ruleset, Signature};
 
-/// Appends a hit for every signature that matches `subject`, whose form is `view` (a bit of a signature's views).
+/// Work units of a confirmation besides those of the bytes that it reads.
+const CONFIRM_COST: usize = 100;
+/// Work units that the confirmations on one value may take whatever its length.
+const CONFIRM_BASE: usize = 128 << 10;
+/// Further work units that they may take for each byte of the value.
+const CONFIRM_PER_BYTE: usize = 24;
+
+/// Appends a match to `hits` for every signature that matches `subject`, whose form is `view` (a bit of a signature's
+/// views). Fails when the work budget or the time is used up, and with [`Stop::Limit`] when the value has so many
+/// candidates that confirming the rest would cost more than a multiple of its length.
 pub fn run<'s>(
     ruleset: &'s Ruleset,
     subject: &Subject<'_>,
     view: u16,
     budget: &Budget<'_>,
-    seen: &mut Seen,
-    hits: &mut Vec<Hit<'s>>,
+    set: &mut CandidateSet,
+    hits: &mut Vec<RuleMatch<'s>>,
 ) -> Result<(), Stop> {
-    budget.spend(subject.bytes.len())?;
-    let mut result = Ok(());
-    ruleset.candidates(subject.bytes, subject.chars, subject.value.zone, seen, |number| {
-        let signature = &ruleset.signatures[number as usize];
+    let length = subject.bytes.len();
+    budget.spend(length)?;
+    ruleset.candidates(subject.bytes, subject.classes, subject.value.zone, set);
+    let mut left = CONFIRM_BASE + CONFIRM_PER_BYTE * length;
+    let mut at = 0;
+    while let Some(window) = set.window(at) {
+        at += 1;
+        let signature = &ruleset.signatures[window.signature as usize];
         let applies = signature.views & view != 0
-            && signature.zones.meets(subject.value.zone)
-            && signature.needs.met(subject.chars)
+            && signature.zones.intersects(subject.value.zone)
+            && signature.needs.satisfied_by(subject.classes)
             && subject.is_at(&signature.points);
-        if !applies || result.is_err() {
-            return;
+        if !applies || set.has_matched(window) {
+            continue;
         }
-        result = budget.spend(subject.bytes.len());
-        if result.is_ok()
-            && let Some(found) = signature.pattern.find(subject.bytes)
-        {
-            hits.push(Hit {
-                rule: Rule::Signature(&signature.id),
+        let cost = CONFIRM_COST + window.end - window.start;
+        if cost > left {
+            return Err(Stop::Limit);
+        }
+        left -= cost;
+        budget.spend(cost)?;
+        if let Some(found) = signature.pattern.find_in(subject.bytes, window.start..window.end) {
+            set.set_matched(window);
+            hits.push(RuleMatch {
+                rule: RuleName::Signature(&signature.id),
                 attack: signature.attack,
                 confidence: signature.confidence,
                 start: found.start(),
                 end: found.end(),
             });
         }
-    });
-    result
+    }
+    Ok(())
 }
 
-/// Whether `signature` matches `text` in one of the forms that it looks at: what its samples are judged by.
+/// Whether `signature` matches `text` in one of its views. The samples of signatures are tested with this.
 pub fn matches(signature: &Signature, text: &[u8]) -> bool {
     signature.matches(text)
 }

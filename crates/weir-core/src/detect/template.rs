@@ -1,18 +1,18 @@
-//! Server-side templates: an expression between template marks that computes or reaches into the engine.
+//! Server-side template injection: an expression in template delimiters that computes or accesses the template engine.
 //!
-//! `{{name}}` and `${price}` are what users write when they write about templates; `{{7*7}}`, `{{''.__class__}}` and
-//! `${T(java.lang.Runtime)}` are not.
+//! Users who write about templates write `{{name}}` and `${price}`. They do not write `{{7*7}}`, `{{''.__class__}}` and
+//! `${T(java.lang.Runtime)}`.
 
-use super::{Detector, Match, Samples, Subject};
-use crate::model::{AttackType, Chars, Confidence, Gate, Zone};
+use super::{Detector, Match, Samples, Subject, work};
+use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Zone};
 
-/// The line of the table.
+/// The detector.
 pub const DETECTOR: Detector = Detector {
     name: "ssti.expression",
     attack: AttackType::Ssti,
     about: "A template expression that computes, calls, or reaches into the template engine",
     zones: Zone::PARAMETERS.with(Zone::HEADER),
-    gate: GATE,
+    filter: FILTER,
     run,
     samples: Samples {
         positive: &[
@@ -53,12 +53,12 @@ pub const DETECTOR: Detector = Detector {
     },
 };
 
-/// Longest expression looked at, in bytes.
+/// Longest expression inspected, in bytes.
 const MAX_EXPRESSION: usize = 1024;
-/// Expression bytes looked at for each byte of the text, since marks may nest.
+/// Bytes of expressions inspected per byte of the text. Delimiters may nest, so expressions may overlap.
 const FUEL_RATIO: usize = 4;
-/// Opening marks and how the expression ends.
-const MARKS: &[(&[u8], &[u8])] = &[
+/// Opening and closing delimiters.
+const DELIMITERS: &[(&[u8], &[u8])] = &[
     (b"{{", b"}}"),
     (b"${", b"}"),
     (b"#{", b"}"),
@@ -77,8 +77,8 @@ const MARKS: &[(&[u8], &[u8])] = &[
     (b"[=", b"]"),
     (b"<#", b">"),
 ];
-/// Words with which an expression leaves the sandbox of its template, lower case.
-const REACHES: &[&[u8]] = &[
+/// Words with which an expression escapes the sandbox of its template, lower case.
+const SANDBOX_ESCAPES: &[&[u8]] = &[
     b"__class__",
     b"__mro__",
     b"__subclasses__",
@@ -154,7 +154,7 @@ const REACHES: &[&[u8]] = &[
     b"#set",
 ];
 /// Whole expressions that print the engine's own objects.
-const OBJECTS: &[&[u8]] = &[
+const ENGINE_OBJECTS: &[&[u8]] = &[
     b"self",
     b"config",
     b"_self",
@@ -169,8 +169,9 @@ const OBJECTS: &[&[u8]] = &[
     b"_context",
 ];
 
-const GATE: Gate = Gate::any(Chars::LBRACE.with(Chars::LT).with(Chars::LBRACKET).with(Chars::AT))
-    .and(Chars::RBRACE.with(Chars::GT).with(Chars::RBRACKET).with(Chars::RPAREN));
+const FILTER: ByteClassFilter =
+    ByteClassFilter::any(ByteClasses::LBRACE.with(ByteClasses::LT).with(ByteClasses::LBRACKET).with(ByteClasses::AT))
+        .and(ByteClasses::RBRACE.with(ByteClasses::GT).with(ByteClasses::RBRACKET).with(ByteClasses::RPAREN));
 
 fn run(subject: &Subject<'_>) -> Option<Match> {
     find(subject.bytes)
@@ -184,24 +185,28 @@ fn find(text: &[u8]) -> Option<Match> {
     {
         let start = from + offset;
         from = start + 1;
-        let Some((open, close)) = MARKS.iter().find(|(open, _)| text[start..].starts_with(open)) else { continue };
+        work::count(offset + 1);
+        let Some((open, close)) = DELIMITERS.iter().find(|(open, _)| text[start..].starts_with(open)) else { continue };
         let inside = &text[start + open.len()..];
         let window = &inside[..inside.len().min(MAX_EXPRESSION)];
-        let Some(len) = memchr::memmem::find(window, close) else { continue };
+        let found = memchr::memmem::find(window, close);
+        work::count(found.unwrap_or(window.len()));
+        let Some(len) = found else { continue };
         let end = start + open.len() + len + close.len();
         if len > fuel {
             from = end;
             continue;
         }
         fuel -= len;
-        if let Some(confidence) = judge(open, &text[start + open.len()..end - close.len()]) {
+        if let Some(confidence) = classify(open, &text[start + open.len()..end - close.len()]) {
             return Some(Match { confidence, start, end });
         }
     }
     None
 }
 
-fn judge(open: &[u8], inside: &[u8]) -> Option<Confidence> {
+fn classify(open: &[u8], inside: &[u8]) -> Option<Confidence> {
+    work::count(inside.len());
     let expression: Vec<u8> = inside.iter().filter(|b| **b > b' ').map(u8::to_ascii_lowercase).collect();
     let braces = matches!(
         open,
@@ -216,10 +221,10 @@ fn judge(open: &[u8], inside: &[u8]) -> Option<Confidence> {
     if open == b"{$" {
         return expression.starts_with(b"smarty.").then_some(Confidence::High);
     }
-    if open == b"{{" && OBJECTS.contains(&&expression[..]) {
+    if open == b"{{" && ENGINE_OBJECTS.contains(&&expression[..]) {
         return Some(Confidence::High);
     }
-    let reaches = REACHES.iter().any(|word| *word != b"`" && memchr::memmem::find(&expression, word).is_some());
+    let reaches = SANDBOX_ESCAPES.iter().any(|word| *word != b"`" && memchr::memmem::find(&expression, word).is_some());
     let shell = matches!(open, b"<%" | b"#{" | b"${")
         && expression.iter().filter(|b| **b == b'`').count() == 2
         && open != b"${";
@@ -237,7 +242,7 @@ fn is_arithmetic(expression: &[u8]) -> bool {
         && literal(rest).is_some_and(|tail| tail.first().is_none_or(|b| !b.is_ascii_alphabetic()))
 }
 
-/// What follows a number or a quoted text at the start of `text`.
+/// The part after a number or a quoted text at the start of `text`; `None` if there is neither.
 fn literal(text: &[u8]) -> Option<&[u8]> {
     match text.first()? {
         quote @ (b'\'' | b'"') => memchr::memchr(*quote, &text[1..]).map(|end| &text[end + 2..]),
@@ -248,7 +253,7 @@ fn literal(text: &[u8]) -> Option<&[u8]> {
 
 #[cfg(test)]
 mod tests {
-    use super::find;
+    use super::{find, work};
 
     proptest::proptest! {
         #[test]
@@ -259,10 +264,11 @@ mod tests {
         }
     }
 
+    /// An opening delimiter without its closing one costs a search through a whole window.
     #[test]
-    fn hostile_text_stays_linear() {
-        for unit in ["{{", "${", "<%", "@(", "{"] {
-            find(unit.repeat(50_000).as_bytes());
+    fn work_on_hostile_text_is_linear() {
+        for unit in ["{{", "${", "<%", "@(", "{", "{{a}", "{{a}}", "{{{{a}}", "[[ ", "{php}", "{{1 "] {
+            work::assert_linear(unit, 1 << 14, 1100, find);
         }
     }
 }

@@ -1,19 +1,19 @@
-//! URLs in parameters: where would a server, or a browser, that trusts them be sent?
+//! URLs in parameters that a server would request, or that a browser would be redirected to.
 //!
-//! A plain `https://example.com/` is what such parameters are for. What is reported is a target that no user needs
-//! (the loopback in disguise, cloud metadata, odd schemes), a spelling that exists to fool a check (`//host` and its
-//! variants, userinfo that looks like a host, hosts written as numbers), and script to be included.
+//! Parameters legitimately contain URLs such as `https://example.com/`. Reported are targets that no user needs (the
+//! loopback address in unusual notation, cloud metadata, unusual schemes), notations that exist to deceive a check
+//! (`//host` and its variants, userinfo that looks like a host, hosts written as numbers), and script to be included.
 
 use super::{Detector, Match, Samples, Subject};
-use crate::model::{AttackType, Chars, Confidence, Gate, Key, Tag, Zone};
+use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Key, Tag, Zone};
 
-/// Requests that the server is to make.
+/// The detector of URLs that make the server send a request.
 pub const SSRF: Detector = Detector {
     name: "ssrf.target",
     attack: AttackType::Ssrf,
     about: "A URL to an internal or disguised host, with an odd scheme, or to script that the server would include",
     zones: Zone::QUERY.with(Zone::BODY).with(Zone::COOKIE).with(Zone::NAME),
-    gate: GATE,
+    filter: FILTER,
     run: run_ssrf,
     samples: Samples {
         positive: &[
@@ -40,13 +40,13 @@ pub const SSRF: Detector = Detector {
     },
 };
 
-/// Redirects that the browser is to follow.
+/// The detector of URLs that make the browser leave the site.
 pub const REDIRECT: Detector = Detector {
     name: "redir.disguise",
     attack: AttackType::Redir,
     about: "A URL spelled so that a check takes it for local or trusted while a browser leaves the site",
     zones: Zone::QUERY.with(Zone::BODY).with(Zone::COOKIE),
-    gate: GATE,
+    filter: FILTER,
     run: run_redirect,
     samples: Samples {
         positive: &[
@@ -71,14 +71,14 @@ pub const REDIRECT: Detector = Detector {
     },
 };
 
-/// Bytes of a URL that are looked at.
+/// Most bytes inspected of a URL.
 const MAX_URL: usize = 512;
-/// Schemes that only attacks ask a server to fetch.
-const SCHEMES: &[&[u8]] = &[b"gopher", b"dict", b"netdoc", b"jar", b"tftp", b"ogg", b"expect", b"rmi"];
-/// Schemes of directories and file servers, which settings name; an attack points them at an address, not at a name.
-const SETTINGS: &[&[u8]] = &[b"ldap", b"ldaps", b"sftp"];
-/// Hosts that answer with a cloud machine's credentials, or are the machine itself by another name.
-const HOSTS: &[&[u8]] = &[
+/// Schemes that only attacks make a server request.
+const ATTACK_SCHEMES: &[&[u8]] = &[b"gopher", b"dict", b"netdoc", b"jar", b"tftp", b"ogg", b"expect", b"rmi"];
+/// Schemes of directories and file servers, which occur in legitimate settings with a host name. Attacks use an address.
+const DIRECTORY_SCHEMES: &[&[u8]] = &[b"ldap", b"ldaps", b"sftp"];
+/// Hosts that return the credentials of a cloud machine, and other names of the machine itself.
+const INTERNAL_HOSTS: &[&[u8]] = &[
     b"169.254.169.254",
     b"metadata.google.internal",
     b"100.100.100.200",
@@ -96,7 +96,7 @@ const HOSTS: &[&[u8]] = &[
     b"burpcollaborator.net",
     b"spoofed.burpcollaborator.net",
 ];
-/// Endings of host names that resolve to whatever address they spell.
+/// Suffixes of host names that resolve to an address chosen by the attacker.
 const REBINDERS: &[&[u8]] = &[
     b".nip.io",
     b".xip.io",
@@ -106,8 +106,8 @@ const REBINDERS: &[&[u8]] = &[
     b".oastify.com",
     b".interact.sh",
 ];
-/// Parts of parameter names whose value a script includes.
-const INCLUDES: &[&[u8]] = &[
+/// Parts of the names of parameters that say which file a script includes.
+const INCLUSION_PARAMETERS: &[&[u8]] = &[
     b"path",
     b"dir",
     b"root",
@@ -138,13 +138,13 @@ const INCLUDES: &[&[u8]] = &[
     b"doc",
     b"plugin",
 ];
-/// Endings of files that a server would run, or include as text.
+/// Extensions of files that a server would execute, or include as text.
 const SCRIPTS: &[&[u8]] = &[
     b".php", b".txt", b".inc", b".phtml", b".asp", b".aspx", b".jsp", b".cgi", b".pl", b".php5", b".phar", b".py",
     b".sh",
 ];
-/// Names of web shells without their ending.
-const SHELLS: &[&[u8]] = &[
+/// Names of web shells without extension.
+const WEB_SHELLS: &[&[u8]] = &[
     b"c99",
     b"r57",
     b"shell",
@@ -160,9 +160,10 @@ const SHELLS: &[&[u8]] = &[
     b"rfi",
 ];
 
-const GATE: Gate = Gate::any(Chars::SLASH.with(Chars::COLON)).and(Chars::DOT.with(Chars::DIGIT).with(Chars::ALPHA));
+const FILTER: ByteClassFilter = ByteClassFilter::any(ByteClasses::SLASH.with(ByteClasses::COLON))
+    .and(ByteClasses::DOT.with(ByteClasses::DIGIT).with(ByteClasses::ALPHA));
 
-/// A URL taken apart (WHATWG URL §4.4, as browsers forgive).
+/// The parts of a URL (WHATWG URL §4.4, as lenient as browsers).
 struct Url<'t> {
     scheme: &'t [u8],
     host: &'t [u8],
@@ -204,8 +205,9 @@ fn name_of<'s>(subject: &'s Subject<'_>) -> &'s [u8] {
 
 fn run_ssrf(subject: &Subject<'_>) -> Option<Match> {
     let text = subject.bytes.trim_ascii();
-    // A name holds the URL behind the parameter's own name where `=` is missing; a value begins with it.
-    let start = if subject.value.zone.meets(Zone::NAME) { memchr::memmem::find(text, b"http").unwrap_or(0) } else { 0 };
+    // Without a `=`, the URL is part of the name, after the actual name of the parameter.
+    let start =
+        if subject.value.zone.intersects(Zone::NAME) { memchr::memmem::find(text, b"http").unwrap_or(0) } else { 0 };
     let url = parse(&text[start..])?;
     let end = subject.bytes.len().min(MAX_URL);
     ssrf(&url, name_of(subject)).map(|confidence| Match { confidence, start: 0, end })
@@ -216,9 +218,9 @@ fn ssrf(url: &Url<'_>, name: &[u8]) -> Option<Confidence> {
     let scheme = url.scheme.to_ascii_lowercase();
     let strip = host.strip_suffix(b".").unwrap_or(&host);
     let addressed = strip == b"localhost" || strip.starts_with(b"[") || !strip.iter().any(u8::is_ascii_alphabetic);
-    if SCHEMES.contains(&&scheme[..])
-        || SETTINGS.contains(&&scheme[..]) && addressed
-        || HOSTS.contains(&strip)
+    if ATTACK_SCHEMES.contains(&&scheme[..])
+        || DIRECTORY_SCHEMES.contains(&&scheme[..]) && addressed
+        || INTERNAL_HOSTS.contains(&strip)
         || REBINDERS.iter().any(|r| strip.ends_with(r))
         || is_disguised(strip)
     {
@@ -237,7 +239,8 @@ fn ssrf(url: &Url<'_>, name: &[u8]) -> Option<Confidence> {
     local.then_some(Confidence::Medium)
 }
 
-/// A host written as anything but dotted decimals, yet an address: `2130706433`, `0x7f.1`, `0177.0.0.1`, IPv4 in IPv6.
+/// Whether a host is an address in another notation than dotted decimals: `2130706433`, `0x7f.1`, `0177.0.0.1`, IPv4 in
+/// IPv6.
 fn is_disguised(host: &[u8]) -> bool {
     if host.starts_with(b"[") {
         return memchr::memmem::find(host, b"::ffff:").is_some() || host.contains(&b'.') && host.contains(&b':');
@@ -257,19 +260,19 @@ fn is_disguised(host: &[u8]) -> bool {
     odd || parts < 4
 }
 
-/// Remote file inclusion: a remote file that a script would run, in a parameter that names what to include.
+/// Remote file inclusion: the URL of a file that a script would execute, in a parameter that says what to include.
 fn inclusion(url: &Url<'_>, name: &[u8]) -> Option<Confidence> {
     let path = url.path.trim_ascii_end().to_ascii_lowercase();
     let ending = SCRIPTS.iter().find(|e| path.ends_with(e))?;
     let file = path.rsplit(|b| *b == b'/').next().unwrap_or_default();
     let stem = &file[..file.len() - ending.len()];
     let name = name.to_ascii_lowercase();
-    let includes = INCLUDES.iter().any(|i| memchr::memmem::find(&name, i).is_some());
-    let shell = SHELLS.contains(&stem);
+    let includes = INCLUSION_PARAMETERS.iter().any(|i| memchr::memmem::find(&name, i).is_some());
+    let shell = WEB_SHELLS.contains(&stem);
     let cut = url.query && url.path.len() > 1;
     match (shell, includes, *ending == b".txt") {
         (true, _, _) => Some(Confidence::High),
-        // A question mark cuts off what the script appends; without one it may be a document that a field links to.
+        // A question mark cuts off what the script appends. Without one, it may be a link to a document.
         (_, true, true) if url.query => Some(Confidence::High),
         (_, true, true) => Some(Confidence::Medium),
         (_, true, false) => Some(Confidence::Medium),
@@ -279,7 +282,7 @@ fn inclusion(url: &Url<'_>, name: &[u8]) -> Option<Confidence> {
 }
 
 fn run_redirect(subject: &Subject<'_>) -> Option<Match> {
-    // Nothing below reports what begins neither with a slash nor with a scheme; most values begin with neither.
+    // Only texts that begin with a slash or a scheme can match, and most values begin with neither.
     if !matches!(subject.bytes.first(), Some(b'/' | b'\\' | b'\t' | 0x0b | b'h' | b'H')) {
         return None;
     }
@@ -291,8 +294,8 @@ fn run_redirect(subject: &Subject<'_>) -> Option<Match> {
     redirect(text, || name_of(subject)).map(|confidence| Match { confidence, start: 0, end: text.len() })
 }
 
-/// Names of parameters that say where to go.
-const GOES: &[&[u8]] = &[
+/// Names of parameters that contain the target of a redirect.
+const REDIRECT_PARAMETERS: &[&[u8]] = &[
     b"url",
     b"next",
     b"redir",
@@ -334,12 +337,16 @@ fn redirect<'n>(text: &[u8], name: impl FnOnce() -> &'n [u8]) -> Option<Confiden
     if slashes >= 1 && (rest.starts_with(b"http:") || rest.starts_with(b"https:") || rest.starts_with(b"javascript:")) {
         return Some(Confidence::High);
     }
-    let goes = slashes == 2 && host && goes_somewhere(name());
-    // Only in the authority does an `@` hide where the URL goes (RFC 3986 §3.2.1).
+    let redirects = slashes == 2 && host && is_redirect_parameter(name());
+    // An `@` hides the host of a URL only within the authority (RFC 3986 §3.2.1).
     let authority = rest.split(|b| matches!(b, b'/' | b'?' | b'#')).next().unwrap_or_default();
     let disguised = authority.contains(&b'@');
-    if slashes == 2 && host && (goes || disguised || rest.ends_with(b"/..")) {
-        return Some(if goes || disguised || rest.ends_with(b"..") { Confidence::High } else { Confidence::Medium });
+    if slashes == 2 && host && (redirects || disguised || rest.ends_with(b"/..")) {
+        return Some(if redirects || disguised || rest.ends_with(b"..") {
+            Confidence::High
+        } else {
+            Confidence::Medium
+        });
     }
     let after = rest.strip_prefix(b"https:").or(rest.strip_prefix(b"http:"))?;
     let proper = after.strip_prefix(b"//");
@@ -350,13 +357,13 @@ fn redirect<'n>(text: &[u8], name: impl FnOnce() -> &'n [u8]) -> Option<Confiden
     }
 }
 
-/// Whether a parameter of this name says where to go.
-fn goes_somewhere(name: &[u8]) -> bool {
+/// Whether a parameter of this name contains the target of a redirect.
+fn is_redirect_parameter(name: &[u8]) -> bool {
     let name = name.to_ascii_lowercase();
-    GOES.iter().any(|g| name == *g || g.len() > 3 && memchr::memmem::find(&name, g).is_some())
+    REDIRECT_PARAMETERS.iter().any(|g| name == *g || g.len() > 3 && memchr::memmem::find(&name, g).is_some())
 }
 
-/// Whether the authority of a URL is written to be taken for another.
+/// Whether the authority of a URL is written so that a check may take it for another.
 fn odd_authority(after: &[u8]) -> bool {
     let end = after.iter().position(|b| matches!(b, b'/' | b'?' | b'#')).unwrap_or(after.len());
     let (authority, tail) = after.split_at(end);
@@ -401,7 +408,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hosts_in_disguise() {
+    fn hosts_in_unusual_notations_are_recognised() {
         for host in ["2130706433", "0x7f.1", "0177.0.0.1", "127.1", "[::ffff:10.0.0.1]", "472.314.470.462"] {
             assert!(is_disguised(host.as_bytes()), "{host}");
         }
@@ -411,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn user_and_path_are_kept_apart() {
+    fn urls_are_split_into_parts() {
         let url = parse(b"https://a:b@host.example:8443/p/q.txt?x").unwrap();
         assert_eq!((url.host, url.path, url.query), (&b"host.example"[..], &b"/p/q.txt"[..], true));
     }

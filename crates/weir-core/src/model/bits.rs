@@ -31,11 +31,11 @@ macro_rules! bit_names {
             /// Members of self that are not in `other`.
             pub const fn without(self, other: $set) -> $set { $set(self.0 & !other.0) }
             /// Members of self that are in `other` too.
-            pub const fn both(self, other: $set) -> $set { $set(self.0 & other.0) }
+            pub const fn intersection(self, other: $set) -> $set { $set(self.0 & other.0) }
             /// Whether any member is shared.
-            pub const fn meets(self, other: $set) -> bool { self.0 & other.0 != 0 }
+            pub const fn intersects(self, other: $set) -> bool { self.0 & other.0 != 0 }
             /// Whether every member of `other` is one of self.
-            pub const fn holds(self, other: $set) -> bool { other.0 & !self.0 == 0 }
+            pub const fn contains(self, other: $set) -> bool { other.0 & !self.0 == 0 }
             /// Whether there is no member.
             pub const fn is_empty(self) -> bool { self.0 == 0 }
             /// The member called `code`.
@@ -46,7 +46,7 @@ macro_rules! bit_names {
 
         impl std::fmt::Debug for $set {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.debug_set().entries(Self::NAMED.iter().filter(|(_, m)| self.meets(*m)).map(|(name, _)| name)).finish()
+                f.debug_set().entries(Self::NAMED.iter().filter(|(_, m)| self.intersects(*m)).map(|(name, _)| name)).finish()
             }
         }
     };

@@ -5,6 +5,8 @@ use std::cell::Cell;
 /// Why an inspection ended early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
+    /// A limit of one branch: the running parser ends, and what it leaves is inspected as it is.
+    Limit,
     /// The work budget is spent.
     Work,
     /// The caller's stop signal: the time limit.
@@ -12,14 +14,15 @@ pub enum Stop {
 }
 
 /// How often the stop signal is asked, in work units.
-const STOP_CHECK_INTERVAL: u64 = 16 << 10;
+const STOP_CHECK_INTERVAL: u64 = 4 << 10;
 
 /// Counts work units down and asks the caller's stop signal now and then, so that a time limit holds without a clock here.
 pub struct Budget<'s> {
     left: Cell<u64>,
     next_check: Cell<u64>,
     stopped: Cell<Option<Stop>>,
-    total: u64,
+    granted: Cell<u64>,
+    interruptible: Cell<bool>,
     signal: &'s dyn Fn() -> bool,
 }
 
@@ -30,9 +33,26 @@ impl<'s> Budget<'s> {
             left: Cell::new(work),
             next_check: Cell::new(work.saturating_sub(STOP_CHECK_INTERVAL)),
             stopped: Cell::new(None),
-            total: work,
+            granted: Cell::new(work),
+            interruptible: Cell::new(true),
             signal,
         }
+    }
+
+    /// Begins another part of the inspection with `work` units besides those that are left. `interruptible` says whether
+    /// the stop signal can end it.
+    pub fn begin(&self, work: u64, interruptible: bool) {
+        self.grant(work);
+        self.next_check.set(self.left.get().saturating_sub(STOP_CHECK_INTERVAL));
+        self.interruptible.set(interruptible);
+        self.stopped.set(None);
+    }
+
+    /// Adds `work` units, for input that has come to light.
+    pub fn grant(&self, work: u64) {
+        self.left.set(self.left.get().saturating_add(work));
+        self.granted.set(self.granted.get().saturating_add(work));
+        self.next_check.set(self.next_check.get().saturating_add(work));
     }
 
     /// Takes `units`. Once this has failed it fails for good.
@@ -54,7 +74,7 @@ impl<'s> Budget<'s> {
     #[cold]
     fn check(&self, left: u64) -> Result<(), Stop> {
         self.next_check.set(left.saturating_sub(STOP_CHECK_INTERVAL));
-        if (self.signal)() {
+        if self.interruptible.get() && (self.signal)() {
             return Err(self.stop(Stop::Time));
         }
         Ok(())
@@ -74,7 +94,7 @@ impl<'s> Budget<'s> {
 
     /// Units spent so far.
     pub fn spent(&self) -> u64 {
-        self.total - self.left.get()
+        self.granted.get() - self.left.get()
     }
 }
 

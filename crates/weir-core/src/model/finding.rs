@@ -2,7 +2,7 @@
 
 use super::anomaly::Anomaly;
 use super::attack::AttackType;
-use super::graphql::GraphqlFacts;
+use super::graphql::GraphqlStats;
 use super::point::PointPath;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -43,6 +43,9 @@ pub struct Finding {
     pub rule: Arc<str>,
     /// Where the value sits.
     pub point: PointPath,
+    /// Other points at which decoding led to the same bytes: exceptions for these apply, too.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub also_at: Vec<PointPath>,
     /// How sure the rule is.
     pub confidence: Confidence,
     /// Whether the sum on this value reached [`Confidence::ATTACK`]; findings that did not are kept for `explain`.
@@ -74,6 +77,10 @@ pub enum SkipReason {
     CountLimit,
     /// Larger than allowed once decoded.
     SizeLimit,
+    /// Encodings stacked so that decoding them all would produce too many bytes.
+    Recodings,
+    /// A compressed stream that unpacks to more than allowed.
+    Decompression,
     /// The parser is switched off by policy.
     ParserOff,
     /// A content coding or framing that cannot be undone.
@@ -90,6 +97,8 @@ impl SkipReason {
         SkipReason::DepthLimit,
         SkipReason::CountLimit,
         SkipReason::SizeLimit,
+        SkipReason::Recodings,
+        SkipReason::Decompression,
         SkipReason::ParserOff,
         SkipReason::Undecodable,
     ];
@@ -104,6 +113,8 @@ impl SkipReason {
             SkipReason::DepthLimit => "depth_limit",
             SkipReason::CountLimit => "count_limit",
             SkipReason::SizeLimit => "size_limit",
+            SkipReason::Recodings => "recodings",
+            SkipReason::Decompression => "decompression",
             SkipReason::ParserOff => "parser_off",
             SkipReason::Undecodable => "undecodable",
         }
@@ -168,7 +179,7 @@ pub struct Inspection {
     pub uploads: Vec<Upload>,
     /// Measures of its GraphQL documents, if it has any.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub graphql: Option<GraphqlFacts>,
+    pub graphql: Option<GraphqlStats>,
     /// Values extracted.
     pub values: u32,
     /// Work units spent.

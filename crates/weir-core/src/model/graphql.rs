@@ -5,7 +5,7 @@ use serde::Serialize;
 
 /// Measures of the GraphQL documents in one request: the largest of each where there are several.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct GraphqlFacts {
+pub struct GraphqlStats {
     /// Where the first document sits.
     pub point: PointPath,
     /// Documents sent together in one batch.

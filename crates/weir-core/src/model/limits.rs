@@ -9,13 +9,15 @@ pub struct Limits {
     pub depth: u8,
     /// Values extracted from one message.
     pub values: u32,
+    /// Pairs of one form that are collected before they are inspected.
+    pub members: usize,
     /// Bytes made by decoders from one message, all together.
     pub decoded_bytes: usize,
-    /// Bytes of one decompressed stream.
+    /// Bytes decompressed from one message, all together.
     pub inflated_bytes: usize,
-    /// Output bytes for each input byte of a decompressed stream, once past `inflate_grace`.
+    /// Bytes that may be decompressed for each byte of the body, besides `inflate_grace`.
     pub inflate_ratio: usize,
-    /// Output below this size is never called a bomb.
+    /// Bytes that may be decompressed whatever the size of the body.
     pub inflate_grace: usize,
     /// Header lines of one message.
     pub headers: usize,
@@ -39,17 +41,51 @@ pub struct Limits {
     pub anomalies: usize,
 }
 
+impl Limits {
+    /// Work units that each part of a message may take whatever its size.
+    pub const WORK_BASE: u64 = 500_000;
+    /// Further work units for each byte of a part.
+    pub const WORK_PER_BYTE: u64 = 24;
+    /// Further work units for each of the first [`Self::DENSE_BYTES`] bytes: in small messages, several decodings and
+    /// many signatures may meet on every byte.
+    pub const WORK_PER_DENSE_BYTE: u64 = 76;
+    /// See [`Self::WORK_PER_DENSE_BYTE`].
+    pub const DENSE_BYTES: usize = 256 << 10;
+    /// Work units for each byte of a body whose parsing took its whole budget, to inspect it unparsed.
+    pub const WORK_UNPARSED_PER_BYTE: u64 = 24;
+    /// Bytes that decoders may produce from each part of a message whatever its size.
+    pub const DECODED_BASE: usize = 64 << 10;
+    /// Further bytes that they may produce for each byte of a part.
+    pub const DECODED_PER_BYTE: usize = 8;
+
+    /// Work units that the inspection of `bytes` bytes may take: linear, and far above what ordinary messages take.
+    pub fn work_for(&self, bytes: usize) -> u64 {
+        let dense = Self::WORK_PER_DENSE_BYTE * bytes.min(Self::DENSE_BYTES) as u64;
+        self.work.min(Self::WORK_BASE + dense + Self::WORK_PER_BYTE * bytes as u64)
+    }
+
+    /// Bytes that decoders may produce from `bytes` bytes.
+    pub fn decoded_for(&self, bytes: usize) -> usize {
+        self.decoded_bytes.min(Self::DECODED_BASE + Self::DECODED_PER_BYTE * bytes)
+    }
+
+    /// Bytes that decompressors may produce from a body of `bytes` bytes.
+    pub fn inflated_for(&self, bytes: usize) -> usize {
+        self.inflated_bytes.min(self.inflate_grace + self.inflate_ratio.saturating_mul(bytes))
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            // About 0.4 s of scanning on a slow core; the time limit of policy usually ends it first.
-            work: 256 << 20,
+            work: 1 << 30,
             depth: 8,
-            values: 20_000,
-            decoded_bytes: 16 << 20,
-            inflated_bytes: 8 << 20,
-            inflate_ratio: 100,
-            inflate_grace: 64 << 10,
+            values: 4 << 20,
+            members: 256 << 10,
+            decoded_bytes: 32 << 20,
+            inflated_bytes: 32 << 20,
+            inflate_ratio: 32,
+            inflate_grace: 1 << 20,
             headers: 1_000,
             json_depth: 256,
             xml_depth: 256,

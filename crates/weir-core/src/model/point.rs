@@ -6,7 +6,7 @@
 mod path;
 mod pattern;
 
-use super::recycle::emptied;
+use super::recycle::reuse_allocation;
 pub use path::{OwnedKey, PathItem, PointPath};
 pub use pattern::{PatternItem, PointPattern};
 
@@ -164,6 +164,11 @@ pub struct PointId(u32);
 impl PointId {
     /// The message itself: the empty point.
     pub const ROOT: PointId = PointId(0);
+
+    /// Index of the node in its tree. A node is made after its ancestors.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
 }
 
 /// All points of one message, as nodes that know their parent.
@@ -188,8 +193,8 @@ impl<'a> PointTree<'a> {
     }
 
     /// A tree with only the root, in the memory of one that is no longer needed.
-    pub fn in_memory_of(old: PointTree<'_>) -> Self {
-        let mut nodes = emptied(old.nodes);
+    pub fn reusing(old: PointTree<'_>) -> Self {
+        let mut nodes = reuse_allocation(old.nodes);
         nodes.push(ROOT);
         Self { nodes }
     }

@@ -76,7 +76,7 @@ pub struct Message<'a> {
     /// Header lines in order, duplicates kept.
     pub headers: Vec<Header<'a>>,
     /// What was odd about the head when it was split into lines.
-    pub oddities: Vec<AnomalyKind>,
+    pub anomalies: Vec<AnomalyKind>,
     /// Body bytes, transfer coding removed, content coding kept.
     pub body: &'a [u8],
     /// How much of the body this is.
@@ -91,6 +91,11 @@ impl<'a> Message<'a> {
     /// Values of every header called `name`, in order.
     pub fn headers_named<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'a [u8]> + 's {
         self.headers.iter().filter(move |h| h.is(name)).map(|h| h.value)
+    }
+
+    /// Bytes of target and headers, as they stand in HTTP/1.1.
+    pub fn head_len(&self) -> usize {
+        self.target.len() + self.headers.iter().map(|h| h.name.len() + h.value.len() + 4).sum::<usize>()
     }
 
     /// The first header called `name`.

@@ -1,7 +1,7 @@
 //! Values: the pieces of a message that detectors look at.
 
 use super::bits::bit_names;
-use super::chars::Chars;
+use super::byte_classes::ByteClasses;
 use super::point::PointId;
 
 bit_names! {
@@ -84,7 +84,7 @@ bit_names! {
 pub type ParserId = ParserSet;
 
 /// What the message declares about a value's syntax. A hint adds a parser to those tried, it never takes one away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum Hint<'a> {
     /// Nothing is declared.
     #[default]
@@ -102,6 +102,15 @@ pub enum Hint<'a> {
     Parser(ParserId),
 }
 
+/// Identifies a form of a value within one inspection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct FormId {
+    /// Number of the value from which this form was decoded; its own number if it was not decoded.
+    pub root: u32,
+    /// Number of the form itself.
+    pub number: u32,
+}
+
 /// A piece of a message and the point where it sits.
 #[derive(Clone, Copy, Debug)]
 pub struct Value<'a> {
@@ -115,12 +124,14 @@ pub struct Value<'a> {
     pub hint: Hint<'a>,
     /// Parsers stacked so far.
     pub depth: u8,
+    /// Which form of which value this is.
+    pub form: FormId,
     /// Whether a parser had anything to do with it.
-    pub tried: bool,
+    pub parser_reacted: bool,
     /// Whether other values hold all that is in this one, so that detectors need not look at it.
     pub covered: bool,
     /// Which kinds of bytes occur in `bytes`.
-    pub chars: Chars,
+    pub classes: ByteClasses,
 }
 
 /// How many leading bytes are sampled to tell binary from text.

@@ -1,4 +1,4 @@
-//! Base64 (RFC 4648 §4, §5) as decoders in the wild accept it: either alphabet, padding or none, white space within.
+//! Base64 (RFC 4648 §4, §5) as lenient decoders accept it: either alphabet, with or without padding and white space.
 
 use base64::Engine as _;
 use base64::alphabet;
@@ -10,10 +10,10 @@ const CONFIG: GeneralPurposeConfig = GeneralPurposeConfig::new()
     .with_decode_allow_trailing_bits(true);
 const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, CONFIG);
 
-/// What stands for a byte that no alphabet has.
+/// Entry of [`DIGITS`] for bytes of neither alphabet.
 const NONE: u8 = 0xff;
 
-/// Whether `byte` belongs to one of the alphabets, padding and white space aside.
+/// Whether `byte` is a digit of one of the alphabets. Padding and white space are not.
 pub fn is_digit(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_')
 }
@@ -36,7 +36,7 @@ static DIGITS: [u8; 256] = {
     table
 };
 
-/// The first three bytes that `text` stands for: a cheap look before decoding it all.
+/// Decodes the first three bytes of `text`: a cheap check before decoding all of it.
 pub fn peek(text: &[u8]) -> Option<[u8; 3]> {
     let &[a, b, c, d] = text.first_chunk::<4>()?;
     let digit = |byte: u8| DIGITS[usize::from(byte)];
@@ -44,8 +44,8 @@ pub fn peek(text: &[u8]) -> Option<[u8; 3]> {
     (a | b | c | d < 64).then_some([a << 2 | b >> 4, b << 4 | c >> 2, c << 6 | d])
 }
 
-/// Decodes `text`; none if a byte is no digit, or the length is impossible. A blank between digits is the `+` that
-/// form decoding turned into it; line ends are dropped.
+/// Decodes `text`; `None` if a byte is not a digit or the length is impossible. A blank is read as `+`, because form
+/// decoding turns `+` into a blank. Line ends and tabs are skipped.
 pub fn decode(text: &[u8]) -> Option<Vec<u8>> {
     let text = text.trim_ascii();
     let end = text.iter().rposition(|&b| b != b'=').map_or(0, |at| at + 1);
@@ -70,7 +70,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn decodes_what_decoders_accept() {
+    fn decodes_what_lenient_decoders_accept() {
         for (text, want) in [
             ("PD94bWw+", Some(&b"<?xml>"[..])),
             ("PD94bWw-", Some(b"<?xml>")),
@@ -91,7 +91,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn undoes_encoding(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
+        fn decodes_what_was_encoded(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
             let text = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(&bytes);
             prop_assert_eq!(decode(text.as_bytes()).unwrap(), &bytes[..]);
             if bytes.len() >= 3 {

@@ -1,10 +1,10 @@
-//! Parameter names with brackets (`a[b][]`) as PHP, Rails and `qs` read them: a base name and steps into its value.
+//! Parameter names with brackets (`a[b][]`) as PHP, Rails and `qs` parse them: a base name and steps into its value.
 
 use smallvec::SmallVec;
 
-/// Brackets that are followed; a name with more stays one name. The `qs` library follows five, Rack about a hundred.
+/// Most pairs of brackets of a name. A name with more is not split. The `qs` library follows five, Rack about a hundred.
 const MAX_STEPS: usize = 8;
-/// Digits of the longest index; longer numbers are names.
+/// Most digits of an index. Longer numbers are names.
 const MAX_DIGITS: usize = 9;
 
 /// One pair of brackets.
@@ -21,8 +21,8 @@ pub enum Step<'n> {
 /// The steps of a name.
 pub type Steps<'n> = SmallVec<[Step<'n>; 4]>;
 
-/// The base name and the steps of `name`; none unless it is a base followed by nothing but at most eight closed pairs
-/// of brackets.
+/// The base name and the steps of `name`; `None` unless it is a base followed only by one to eight closed pairs of
+/// brackets.
 pub fn split(name: &[u8]) -> Option<(&[u8], Steps<'_>)> {
     if name.last() != Some(&b']') {
         return None;
@@ -55,7 +55,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn names_come_apart() {
+    fn names_are_split_into_steps() {
         for (name, base, steps) in [
             ("a[b]", "a", &[Step::Name(b"b")][..]),
             ("a[]", "a", &[Step::Next]),
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn other_names_stay_whole() {
+    fn other_names_are_not_split() {
         let deep = format!("a{}", "[b]".repeat(MAX_STEPS + 1));
         for name in ["", "a", "[a]", "a[b", "a]b[", "a[b]c", "a[b]c[d]", "a[b]]", &deep] {
             assert_eq!(split(name.as_bytes()), None, "{name}");
@@ -78,7 +78,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_is_lost(name in "[ab\\[\\]0]{0,12}") {
+        fn steps_contain_the_whole_name(name in "[ab\\[\\]0]{0,12}") {
             if let Some((base, steps)) = split(name.as_bytes()) {
                 let steps = steps.iter().map(|step| match step {
                     Step::Name(text) => format!("[{}]", String::from_utf8_lossy(text)),

@@ -1,5 +1,4 @@
-//! Character sets other than UTF-8: what a value says to a server that believes a declaration, a byte order mark or
-//! its own guess.
+//! Character sets other than UTF-8. A server may decode a value by a declaration, by a byte order mark or by guessing.
 
 mod ebcdic;
 mod overlong;
@@ -25,9 +24,9 @@ pub enum Charset {
     Utf32(Endian),
     /// EBCDIC, as some Java and .NET servers accept it in a declaration.
     Ebcdic(&'static [u8; 256]),
-    /// One of the Encoding Standard.
+    /// A character set of the WHATWG Encoding Standard.
     Listed(&'static Encoding),
-    /// A name that none of these has.
+    /// A character set with an unknown name.
     Unknown,
 }
 
@@ -43,9 +42,9 @@ pub enum Endian {
 /// Text as UTF-8.
 #[derive(Debug)]
 pub struct Decoded<'a> {
-    /// The text; borrowed where it is the input.
+    /// The text; borrowed if it equals the input.
     pub text: Cow<'a, [u8]>,
-    /// Whether some bytes meant nothing in the character set.
+    /// Whether some bytes are invalid in the character set.
     pub faulty: bool,
 }
 
@@ -59,7 +58,7 @@ pub fn declared(media: Option<&[u8]>) -> Option<Charset> {
     Some(named(at.trim_ascii().trim_ascii_start().strip_prefix(b"\"").unwrap_or(at.trim_ascii())))
 }
 
-/// The character set with this label, in any case, an ending quote ignored.
+/// The character set with this label, in any case. A quote at the end is ignored.
 pub fn named(label: &[u8]) -> Charset {
     let label = label.strip_suffix(b"\"").unwrap_or(label).to_ascii_lowercase();
     match label.as_slice() {
@@ -82,10 +81,10 @@ pub fn named(label: &[u8]) -> Charset {
     }
 }
 
-/// Leading bytes looked at for the pattern of UTF-16 and UTF-32.
+/// Leading bytes examined for the pattern of UTF-16 and UTF-32.
 const SAMPLE: usize = 64;
 
-/// The character set that a byte order mark or the pattern of NULs shows, and the length of the mark.
+/// The character set recognised by a byte order mark or by the pattern of NULs, and the length of the mark.
 pub fn sniff(input: &[u8]) -> Option<(Charset, usize)> {
     match *input {
         [0xff, 0xfe, 0, 0, ..] => return Some((Charset::Utf32(Endian::Little), 4)),
@@ -144,7 +143,7 @@ fn latin1(byte: u8) -> impl Iterator<Item = u8> {
     buffer.into_iter().take(length)
 }
 
-/// UTF-16 or UTF-32, by the size of a unit. Bytes past the last whole unit are kept as they are.
+/// Decodes UTF-16 or UTF-32, by the size of a unit in bytes. Bytes after the last whole unit are kept as they are.
 fn units(input: &[u8], size: usize, endian: Endian) -> (Vec<u8>, bool) {
     let code = |unit: &[u8]| match endian {
         Endian::Little => unit.iter().rev().fold(0u32, |code, &b| code << 8 | u32::from(b)),
@@ -228,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn ordinary_pluses_are_no_utf7() {
+    fn ordinary_pluses_are_not_utf7() {
         for text in ["a+b", "C++ and +1", "2+AB=", "x+ACE", "+49 151"] {
             assert_eq!(utf7(text.as_bytes(), true), (text == "x+ACE").then(|| b"x!".to_vec()), "{text}");
         }
@@ -236,7 +235,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn utf16_and_32_come_back(text in "\\PC{0,20}") {
+        fn decodes_what_was_encoded_as_utf16_or_utf32(text in "\\PC{0,20}") {
             let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
             prop_assert_eq!(decode(&wide, Charset::Utf16(Endian::Big)).text.into_owned(), text.as_bytes());
             let wider: Vec<u8> = text.chars().flat_map(|c| (c as u32).to_le_bytes()).collect();

@@ -1,8 +1,8 @@
-//! Full-width forms (U+FF01 to U+FF5E) folded to the ASCII that best-fit conversions make of them.
+//! Full-width forms (U+FF01 to U+FF5E) folded to ASCII, as best-fit conversions of some platforms do.
 
 use std::borrow::Cow;
 
-/// Folds full-width ASCII. Typographic quotes stay: in prose they are no syntax.
+/// Folds full-width ASCII. Typographic quotes are kept, because prose uses them.
 pub fn run(input: &[u8]) -> Cow<'_, [u8]> {
     let wide = |at: &usize| input.get(*at..at + 3).is_some_and(|w| ascii(w).is_some());
     let Some(first) = memchr::memchr_iter(0xef, input).find(wide) else { return Cow::Borrowed(input) };

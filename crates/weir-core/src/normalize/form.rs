@@ -1,31 +1,31 @@
-//! Splitting of `application/x-www-form-urlencoded` text (WHATWG URL §5.1), still encoded.
+//! Splits `application/x-www-form-urlencoded` text (WHATWG URL §5.1) into pairs, without decoding them.
 
-/// A name and a value as sent.
+/// A name and a value, still percent-encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Piece<'a> {
-    /// What stands before the first `=`.
+pub struct EncodedPair<'a> {
+    /// The part before the first `=`.
     pub name: &'a [u8],
-    /// What stands behind it; empty without one.
+    /// The part after the first `=`; empty without one.
     pub value: &'a [u8],
 }
 
-/// Pieces between `&`, without the empty ones.
-pub fn pieces(input: &[u8]) -> impl Iterator<Item = Piece<'_>> {
+/// The pairs between `&`, without empty ones.
+pub fn encoded_pairs(input: &[u8]) -> impl Iterator<Item = EncodedPair<'_>> {
     input.split(|&b| b == b'&').filter(|piece| !piece.is_empty()).map(|piece| match memchr::memchr(b'=', piece) {
-        Some(at) => Piece { name: &piece[..at], value: &piece[at + 1..] },
-        None => Piece { name: piece, value: b"" },
+        Some(at) => EncodedPair { name: &piece[..at], value: &piece[at + 1..] },
+        None => EncodedPair { name: piece, value: b"" },
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::pieces;
+    use super::encoded_pairs;
 
     #[test]
-    fn splits() {
+    fn splits_at_ampersands_and_the_first_equals_sign() {
         let split = |input: &'static str| -> Vec<(&str, &str)> {
             let text = |b| std::str::from_utf8(b).unwrap();
-            pieces(input.as_bytes()).map(|p| (text(p.name), text(p.value))).collect()
+            encoded_pairs(input.as_bytes()).map(|p| (text(p.name), text(p.value))).collect()
         };
         assert_eq!(split("a=1&b=2=3&&c&=d&"), [("a", "1"), ("b", "2=3"), ("c", ""), ("", "d")]);
         assert!(split("").is_empty());

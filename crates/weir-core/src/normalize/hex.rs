@@ -2,7 +2,7 @@
 
 use super::percent;
 
-/// The bytes that pairs of hex digits stand for; none if there is another byte or an odd one out.
+/// Decodes pairs of hex digits; `None` if there is another byte or an odd number of digits.
 pub fn decode(text: &[u8]) -> Option<Vec<u8>> {
     if !text.len().is_multiple_of(2) {
         return None;
@@ -10,7 +10,7 @@ pub fn decode(text: &[u8]) -> Option<Vec<u8>> {
     text.chunks_exact(2).map(|pair| Some(percent::hex(pair[0])? << 4 | percent::hex(pair[1])?)).collect()
 }
 
-/// Whether `bytes` are ASCII text: no control byte but tab and line ends.
+/// Whether `bytes` are ASCII text: no control bytes except tab and line ends.
 pub fn is_ascii_text(bytes: &[u8]) -> bool {
     bytes.iter().all(|&b| matches!(b, b' '..=b'~' | b'\t' | b'\r' | b'\n'))
 }
@@ -20,7 +20,7 @@ mod tests {
     use super::decode;
 
     #[test]
-    fn pairs_of_digits() {
+    fn decodes_pairs_of_digits() {
         for (text, want) in [("3c73", Some(&b"<s"[..])), ("3C7", None), ("3g", None), ("", Some(b"")), ("é", None)] {
             assert_eq!(decode(text.as_bytes()).as_deref(), want, "{text}");
         }

@@ -1,8 +1,8 @@
-//! HTML character references (WHATWG HTML §13.2.5.72), those without a semicolon included.
+//! HTML character references (WHATWG HTML §13.2.5.72), including those without a semicolon.
 
 use std::borrow::Cow;
 
-/// Decodes each reference once.
+/// Decodes each reference once; `Borrowed` if nothing changes.
 pub fn decode(input: &[u8]) -> Cow<'_, [u8]> {
     let begins = |at: usize| input.get(at + 1).is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'#');
     if !memchr::memchr_iter(b'&', input).any(begins) {
@@ -19,7 +19,7 @@ mod tests {
     use super::decode;
 
     #[test]
-    fn references_as_browsers_read_them() {
+    fn decodes_references_as_browsers_do() {
         for (text, want) in [
             ("&lt;script&gt;", "<script>"),
             ("&ltscript", "<script"),

@@ -4,27 +4,27 @@ use super::percent::hex;
 use std::borrow::Cow;
 
 /// Decodes `\uXXXX`, `\u{X}`, `\xNN`, octal, line continuations and single-character escapes.
-/// `Borrowed` unless one of the first five occurs: a backslash before a letter alone hides nothing.
+/// `Borrowed` unless one of the first five occurs: a single-character escape hides nothing.
 pub fn js(input: &[u8]) -> Cow<'_, [u8]> {
     decode(input, js_step)
 }
 
-/// Decodes `\` with one to six hex digits and one white space behind them. `Borrowed` unless one occurs.
+/// Decodes `\` followed by two to six hex digits and at most one white space. `Borrowed` unless one occurs.
 pub fn css(input: &[u8]) -> Cow<'_, [u8]> {
     decode(input, css_step)
 }
 
-/// What a backslash stands for.
-struct Step {
-    /// The character; none for a line continuation.
+/// A decoded escape.
+struct DecodedEscape {
+    /// The character; `None` for a line continuation.
     char: Option<char>,
-    /// Bytes used behind the backslash.
+    /// Length of the escape after the backslash, in bytes.
     used: usize,
-    /// Whether it can hide a character.
+    /// Whether attackers can hide a character with it.
     hides: bool,
 }
 
-fn decode(input: &[u8], step: fn(&[u8]) -> Option<Step>) -> Cow<'_, [u8]> {
+fn decode(input: &[u8], step: fn(&[u8]) -> Option<DecodedEscape>) -> Cow<'_, [u8]> {
     if memchr::memchr(b'\\', input).is_none() {
         return Cow::Borrowed(input);
     }
@@ -49,7 +49,7 @@ fn decode(input: &[u8], step: fn(&[u8]) -> Option<Step>) -> Cow<'_, [u8]> {
     if hides { Cow::Owned(out) } else { Cow::Borrowed(input) }
 }
 
-/// The number in the first digits of `text`, at most `max` of them, and how many there are.
+/// The number in the first digits of `text`, at most `max` of them, and the number of digits.
 fn digits(text: &[u8], radix: u32, max: usize) -> (u32, usize) {
     let mut code = 0;
     let mut used = 0;
@@ -66,8 +66,8 @@ fn character(code: u32) -> Option<char> {
     Some(char::from_u32(code).unwrap_or('\u{fffd}'))
 }
 
-fn js_step(rest: &[u8]) -> Option<Step> {
-    let numeric = |code, used| Some(Step { char: character(code), used, hides: true });
+fn js_step(rest: &[u8]) -> Option<DecodedEscape> {
+    let numeric = |code, used| Some(DecodedEscape { char: character(code), used, hides: true });
     match rest {
         [b'x', a, b, ..] if hex(*a).is_some() && hex(*b).is_some() => numeric(digits(&rest[1..], 16, 2).0, 3),
         [b'u', b'{', tail @ ..] => {
@@ -90,8 +90,8 @@ fn js_step(rest: &[u8]) -> Option<Step> {
             let (code, used) = digits(rest, 8, if rest[0] < b'4' { 3 } else { 2 });
             numeric(code, used)
         }
-        [b'\r', b'\n', ..] => Some(Step { char: None, used: 2, hides: true }),
-        [b'\r' | b'\n', ..] => Some(Step { char: None, used: 1, hides: true }),
+        [b'\r', b'\n', ..] => Some(DecodedEscape { char: None, used: 2, hides: true }),
+        [b'\r' | b'\n', ..] => Some(DecodedEscape { char: None, used: 1, hides: true }),
         [plain, ..] if plain.is_ascii() => {
             let char = match plain {
                 b'b' => '\u{8}',
@@ -102,19 +102,19 @@ fn js_step(rest: &[u8]) -> Option<Step> {
                 b'v' => '\u{b}',
                 other => *other as char,
             };
-            Some(Step { char: Some(char), used: 1, hides: false })
+            Some(DecodedEscape { char: Some(char), used: 1, hides: false })
         }
         _ => None,
     }
 }
 
-fn css_step(rest: &[u8]) -> Option<Step> {
+fn css_step(rest: &[u8]) -> Option<DecodedEscape> {
     let (code, used) = digits(rest, 16, 6);
     if used < 2 {
         return None;
     }
     let space = usize::from(rest.get(used).is_some_and(u8::is_ascii_whitespace));
-    Some(Step { char: character(code), used: used + space, hides: true })
+    Some(DecodedEscape { char: character(code), used: used + space, hides: true })
 }
 
 #[cfg(test)]
@@ -123,7 +123,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn escapes_of_javascript() {
+    fn decodes_escapes_of_javascript() {
         for (text, want) in [
             (r"al\u0065rt", "alert"),
             (r"al\u{0000065}rt\u{28}1)", "alert(1)"),
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn escapes_of_css() {
+    fn decodes_escapes_of_css() {
         assert_eq!(&*css(br"\6a avascript\00003aalert"), b"javascript:alert");
         assert!(matches!(css(br"C:\new"), Cow::Borrowed(_)));
     }
@@ -151,7 +151,7 @@ mod tests {
     proptest! {
         #[test]
         fn never_longer_and_never_panics(bytes in proptest::collection::vec(prop_oneof![Just(b'\\'), Just(b'u'), Just(b'{'), any::<u8>()], 0..80)) {
-            // A reference stands for at most three bytes more than a two-digit escape has.
+            // U+FFFD has three bytes, and the shortest numeric escape has two.
             prop_assert!(js(&bytes).len() <= bytes.len() + bytes.len() / 2 && css(&bytes).len() <= bytes.len() * 2);
         }
     }

@@ -1,16 +1,16 @@
-//! Tokens of JSON text (RFC 8259) as lenient readers accept it: comments, single quotes and bare words are tokens too,
-//! and [`Lexer::broken`] tells that the text was not strict JSON.
+//! Tokens of JSON text (RFC 8259) as lenient parsers accept it: comments, single quotes and bare words are tokens too.
+//! [`Lexer::broken`] says whether the text is strict JSON.
 //!
-//! A tokeniser of our own, because a strict reader stops at the first flaw, and what a lenient backend would read
-//! behind that flaw is exactly what must be looked at. It makes one pass without recursion and without copies; tests
-//! hold it to the answers of `serde_json` on strict JSON.
+//! This lexer exists because a strict parser stops at the first error, while a lenient backend reads on: the text after the
+//! error must be inspected. It makes one pass without recursion and without copies. Tests compare its results on strict
+//! JSON with those of `serde_json`.
 
 /// One token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Token<'a> {
     /// `{`, `}`, `[`, `]`, `:` or `,`
     Mark(u8),
-    /// The bytes between the quotes, and whether there are escapes among them.
+    /// The bytes between the quotes, and whether they contain escapes.
     Text(&'a [u8], bool),
     /// A number of the JSON grammar.
     Number(&'a [u8]),
@@ -20,12 +20,12 @@ pub enum Token<'a> {
     Word(&'a [u8]),
 }
 
-/// Reads tokens one after the other.
+/// Iterates over the tokens of a text.
 #[derive(Clone, Debug)]
 pub struct Lexer<'a> {
     input: &'a [u8],
     at: usize,
-    /// Whether something was seen that strict JSON does not have.
+    /// Whether the text read so far is not strict JSON.
     pub broken: bool,
 }
 
@@ -35,7 +35,7 @@ const BOM: &[u8] = b"\xef\xbb\xbf";
 const RECORD_SEPARATOR: u8 = 0x1e;
 
 impl<'a> Lexer<'a> {
-    /// Reads `input`; text that is no UTF-8 counts as broken.
+    /// A lexer for `input`. Text that is not UTF-8 counts as broken.
     pub fn new(input: &'a [u8]) -> Self {
         let at = if input.starts_with(BOM) { BOM.len() } else { 0 };
         Self { input, at, broken: std::str::from_utf8(input).is_err() }
@@ -46,7 +46,8 @@ impl<'a> Lexer<'a> {
         self.at
     }
 
-    /// Reads `mark` if it comes next, without white space before it, as most JSON has it.
+    /// Consumes `mark` if it is the next byte, without white space before it. This is faster than reading a token, and most
+    /// JSON has no white space there.
     #[inline]
     pub fn next_is(&mut self, mark: u8) -> bool {
         let comes = self.input.get(self.at) == Some(&mark);
@@ -136,12 +137,13 @@ impl<'a> Iterator for Lexer<'a> {
     }
 }
 
-/// How many bytes of `text` come before the first `quote`, backslash or control byte: eight are looked at at once, as most
-/// strings are short.
+/// Number of bytes of `text` before the first `quote`, backslash or control byte. Eight bytes are examined at a time: most
+/// strings are too short for the setup cost of a vectorised search.
 fn plain(text: &[u8], quote: u8) -> usize {
     const ONES: u64 = u64::MAX / 255;
     const HIGH: u64 = ONES << 7;
-    // The highest bit of each byte that is less than `than`. A borrow can only mark bytes behind a right one.
+    // Sets the highest bit of each byte that is less than `than`. A borrow may set it wrongly, but only in bytes after a
+    // correct one, and only the first one is used.
     let less = |bytes: u64, than: u8| bytes.wrapping_sub(ONES * u64::from(than)) & !bytes & HIGH;
     let is = |bytes: u64, byte: u8| less(bytes ^ (ONES * u64::from(byte)), 1);
     let mut chunks = text.chunks_exact(8);
@@ -181,8 +183,8 @@ fn is_number(text: &[u8]) -> bool {
     rest.is_empty()
 }
 
-/// Appends `text`, the inside of a string with escapes, decoded. Answers whether every escape was strict JSON.
-/// A surrogate without its other half becomes U+FFFD; an unknown escape stands for the character behind the backslash.
+/// Passes the decoded pieces of `text`, the content of a string, to `put`. Returns whether every escape is strict JSON.
+/// A lone surrogate becomes U+FFFD, and an unknown escape the character after the backslash.
 pub fn unescape(text: &[u8], mut put: impl FnMut(&[u8])) -> bool {
     let mut strict = true;
     let mut rest = text;
@@ -215,7 +217,7 @@ pub fn unescape(text: &[u8], mut put: impl FnMut(&[u8])) -> bool {
     strict
 }
 
-/// Decodes `uXXXX`, or a pair of surrogates, at the start of `rest`: bytes used and whether it was well formed.
+/// Decodes `uXXXX`, or a pair of surrogates, at the start of `rest`. Returns its length, and whether it is well-formed.
 fn unicode(rest: &[u8], put: &mut impl FnMut(&[u8])) -> (usize, bool) {
     let Some(first) = hex4(&rest[1..]) else {
         put(b"u");
@@ -252,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn escapes() {
+    fn decodes_escapes() {
         for (text, want, strict) in [
             (r"a\u0027b", "a'b", true),
             (r"\ud83d\ude00", "😀", true),
@@ -268,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_strict() {
+    fn recognises_strict_json() {
         for (text, broken) in [
             (r#"{"a":[1,-0.5e+3,true,null,"x"]}"#, false),
             ("\u{feff}[1]", false),

@@ -1,7 +1,7 @@
-//! Decodings: one a file, pure functions from bytes to bytes that say whether they changed anything.
+//! Decoders: pure functions from bytes to bytes, one per file. Their results say whether they changed anything.
 //!
-//! Parsers use them to open a value; [`VIEWS`] lists those that detectors look through, made only where they change
-//! something. A decoder never fails: what it does not understand it leaves as it is.
+//! Parsers use them to parse a value. [`VIEWS`] lists the decoders whose results detectors inspect besides the value, if
+//! they change it. A decoder never fails: it leaves what it does not understand as it is.
 
 pub mod base64;
 pub mod brackets;
@@ -17,34 +17,37 @@ pub mod percent;
 pub mod quoted_printable;
 pub mod shell;
 
-use crate::model::Chars;
+use crate::model::ByteClasses;
 use std::borrow::Cow;
 
-/// A normalised form of a value that detectors look at besides the value itself.
+/// A normalised form of a value that signatures inspect besides the value itself.
 pub struct ViewKind {
     /// Name as written in a signature's `views`.
     pub name: &'static str,
-    /// The view is made only of values with one of these.
-    pub needs: Chars,
-    /// The normalisation; `Borrowed` means nothing changed.
+    /// The view is made only of values with one of these byte classes.
+    pub needs: ByteClasses,
+    /// The normalisation; `Borrowed` means that nothing changed.
     pub run: fn(&[u8]) -> Cow<'_, [u8]>,
 }
 
-/// The views, by number. A signature's bit `1 << n` says that it looks at view `n`; the value itself is `plain`.
+/// The views, by number. Bit `1 << n` of a signature's views selects view `n`; [`PLAIN`] selects the value itself.
 pub static VIEWS: &[ViewKind] = &[
     ViewKind { name: "path", needs: PATH_MARKS, run: path::run },
     ViewKind { name: "shell", needs: SHELL_MARKS, run: shell::run },
-    ViewKind { name: "fold", needs: Chars::HIGH, run: fold::run },
+    ViewKind { name: "fold", needs: ByteClasses::HIGH, run: fold::run },
 ];
 
-const PATH_MARKS: Chars =
-    Chars::BACKSLASH.with(Chars::HIGH).with(Chars::PERCENT).with(Chars::SLASH).with(Chars::CONTROL);
-const SHELL_MARKS: Chars = Chars::BACKSLASH
-    .with(Chars::DOLLAR)
-    .with(Chars::CARET)
-    .with(Chars::QUOTE)
-    .with(Chars::DQUOTE)
-    .with(Chars::BACKTICK);
+const PATH_MARKS: ByteClasses = ByteClasses::BACKSLASH
+    .with(ByteClasses::HIGH)
+    .with(ByteClasses::PERCENT)
+    .with(ByteClasses::SLASH)
+    .with(ByteClasses::CONTROL);
+const SHELL_MARKS: ByteClasses = ByteClasses::BACKSLASH
+    .with(ByteClasses::DOLLAR)
+    .with(ByteClasses::CARET)
+    .with(ByteClasses::QUOTE)
+    .with(ByteClasses::DQUOTE)
+    .with(ByteClasses::BACKTICK);
 
 /// Bit of the value itself in a set of views.
 pub const PLAIN: u16 = 1 << 15;

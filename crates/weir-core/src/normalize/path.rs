@@ -1,7 +1,7 @@
-//! File paths as a server's file layer ends up reading them: one separator, no fillers, sloppy encodings undone.
+//! File paths as the file system of a server resolves them: one separator, no redundant parts, invalid encodings decoded.
 //!
-//! Undone here are spellings that only broken decoders accept and that a strict percent or UTF-8 decoder therefore
-//! leaves: overlong UTF-8, hex escapes with digits past `f` (`%qf`), textual `0x2f`, look-alike dots and slashes.
+//! The encodings decoded here are accepted only by broken decoders, so strict percent and UTF-8 decoders leave them:
+//! overlong UTF-8, hex escapes with digits past `f` (`%qf`), textual `0x2f`, and characters that look like dots and slashes.
 
 use super::percent::hex;
 use std::borrow::Cow;
@@ -9,39 +9,39 @@ use std::borrow::Cow;
 /// Lead bytes of overlong UTF-8 forms and how many bytes follow.
 const LEAD_BYTES: [(u8, usize); 4] = [(0xe0, 2), (0xf0, 3), (0xf8, 4), (0xfc, 5)];
 
-/// `\` becomes `/`, sloppy encodings are undone, `//`, `/./` and `;...` path parameters before a `/` vanish.
+/// Replaces `\` by `/`, decodes invalid encodings, and removes `//`, `/./` and the `;` of `..;/`.
 ///
-/// **Safety.** Most values have nothing to undo: [`changes`] finds the first byte that the slow path would treat
-/// otherwise than by copying it, and without one the input is the answer. `same_answer_as_the_slow_path` holds both together.
+/// **Correctness.** Most values need no change. [`changes`] looks for a byte that [`slow`] would not just copy; without one,
+/// the result is the input. `the_fast_path_and_the_slow_path_agree` tests this.
 pub fn run(input: &[u8]) -> Cow<'_, [u8]> {
     if !changes(input) { Cow::Borrowed(input) } else { slow(input) }
 }
 
-/// What a byte may begin that is not copied as it is.
+/// What may happen to a byte other than that it is copied.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Begin {
-    /// Nothing.
+enum ByteEffect {
+    /// Nothing: it is copied.
     Nothing,
-    /// A sloppy encoding.
+    /// It may begin an invalid encoding.
     Encoding,
-    /// A slash or parameter that may vanish.
+    /// It is a slash or `;` that may be removed.
     Slash,
-    /// A backslash.
+    /// It is replaced or removed.
     Change,
 }
 
-/// What each byte may begin.
-static BEGINS: [Begin; 256] = {
-    let mut table = [Begin::Nothing; 256];
+/// The effect of each byte.
+static BYTE_EFFECTS: [ByteEffect; 256] = {
+    let mut table = [ByteEffect::Nothing; 256];
     let mut b = 0;
     while b < 256 {
         let byte = b as u8;
         table[b] = match byte {
-            b'\\' => Begin::Change,
-            b'/' | b';' => Begin::Slash,
-            b'0' | b'%' | 0x80.. => Begin::Encoding,
-            _ if is_dropped(byte) => Begin::Change,
-            _ => Begin::Nothing,
+            b'\\' => ByteEffect::Change,
+            b'/' | b';' => ByteEffect::Slash,
+            b'0' | b'%' | 0x80.. => ByteEffect::Encoding,
+            _ if is_dropped(byte) => ByteEffect::Change,
+            _ => ByteEffect::Nothing,
         };
         b += 1;
     }
@@ -50,21 +50,21 @@ static BEGINS: [Begin; 256] = {
 
 /// Whether some byte of `input` is not copied as it is.
 fn changes(input: &[u8]) -> bool {
-    input.iter().enumerate().any(|(at, &b)| match BEGINS[b as usize] {
-        Begin::Nothing => false,
-        Begin::Encoding => step(&input[at..]) != (Some(b), 1),
-        Begin::Slash => match input[at + 1..] {
-            // Behind `:/` a second slash stays; that is left to the slow path.
+    input.iter().enumerate().any(|(at, &b)| match BYTE_EFFECTS[b as usize] {
+        ByteEffect::Nothing => false,
+        ByteEffect::Encoding => step(&input[at..]) != (Some(b), 1),
+        ByteEffect::Slash => match input[at + 1..] {
+            // After `:/` a second slash is kept; the slow path decides that.
             [b'/', ..] => b == b'/' || input[..at].ends_with(b".."),
             [b'.', b'/' | b'\\', ..] => b == b'/',
             _ => false,
         },
-        Begin::Change => true,
+        ByteEffect::Change => true,
     })
 }
 
 fn slow(input: &[u8]) -> Cow<'_, [u8]> {
-    let decoded = undo(input);
+    let decoded = decode_invalid(input);
     let text: &[u8] = decoded.as_deref().unwrap_or(input);
     let mut out: Vec<u8> = Vec::with_capacity(text.len());
     let mut at = 0;
@@ -84,8 +84,8 @@ fn slow(input: &[u8]) -> Cow<'_, [u8]> {
     if out == input { Cow::Borrowed(input) } else { Cow::Owned(out) }
 }
 
-/// The input with sloppy encodings undone; none where there are none.
-fn undo(input: &[u8]) -> Option<Vec<u8>> {
+/// The input with invalid encodings decoded; `None` if there are none.
+fn decode_invalid(input: &[u8]) -> Option<Vec<u8>> {
     let first = input
         .iter()
         .position(|&b| b >= 0x80 || b == b'%' || is_dropped(b))
@@ -101,12 +101,12 @@ fn undo(input: &[u8]) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// Control bytes that end or vanish from a file name.
+/// Whether a control byte is dropped, because file names end at it or lose it.
 const fn is_dropped(b: u8) -> bool {
     b < b'\t' || (b >= 0x0e && b < 0x20)
 }
 
-/// The byte meant at the start of `input`, if any, and how many bytes spell it.
+/// The byte encoded at the start of `input`, if any, and the length of its encoding.
 fn step(input: &[u8]) -> (Option<u8>, usize) {
     match *input {
         [b, ..] if is_dropped(b) => (None, 1),
@@ -114,18 +114,18 @@ fn step(input: &[u8]) -> (Option<u8>, usize) {
             (Some(a), Some(b)) if matches!(a << 4 | b, b'.' | b'/' | b'\\') => (Some(a << 4 | b), 4),
             _ => (Some(b'0'), 1),
         },
-        [b'%', a, b'%', b, ..] if hex(a).is_some() && hex(b).is_some() => (Some(sloppy(a, b)), 4),
+        [b'%', a, b'%', b, ..] if hex(a).is_some() && hex(b).is_some() => (Some(unchecked_hex(a, b)), 4),
         [b'%', a, b, ..] if a.is_ascii_alphanumeric() && b.is_ascii_alphanumeric() => {
-            let lead = sloppy(a, b);
+            let lead = unchecked_hex(a, b);
             match input[3..] {
                 [b'%', c, d, ..] if lead & 0xfe == 0xc0 && c.is_ascii_alphanumeric() && d.is_ascii_alphanumeric() => {
-                    (Some((lead & 1) << 6 | sloppy(c, d) & 0x3f), 6)
+                    (Some((lead & 1) << 6 | unchecked_hex(c, d) & 0x3f), 6)
                 }
                 _ => (Some(lead), 3),
             }
         }
         [lead @ (0xc0 | 0xc1), b'%', a, b, ..] if a.is_ascii_alphanumeric() && b.is_ascii_alphanumeric() => {
-            (Some((lead & 1) << 6 | sloppy(a, b) & 0x3f), 4)
+            (Some((lead & 1) << 6 | unchecked_hex(a, b) & 0x3f), 4)
         }
         [0xc0 | 0xc1, b'/' | b'\\', ..] => (None, 1),
         [lead @ (0xc0 | 0xc1), next, ..] => (Some((lead & 1) << 6 | next & 0x3f), 2),
@@ -145,8 +145,8 @@ fn step(input: &[u8]) -> (Option<u8>, usize) {
     }
 }
 
-/// `%` and two digits as a decoder that does not check them computes it.
-fn sloppy(a: u8, b: u8) -> u8 {
+/// The value of two hex digits as computed by a decoder that does not check them.
+fn unchecked_hex(a: u8, b: u8) -> u8 {
     let digit = |d: u8| if d.is_ascii_digit() { d - b'0' } else { (d | 0x20).wrapping_sub(b'a').wrapping_add(10) };
     digit(a).wrapping_mul(16).wrapping_add(digit(b))
 }
@@ -167,7 +167,7 @@ mod tests {
     use super::run;
 
     #[test]
-    fn spells_a_path_one_way() {
+    fn normalises_every_spelling_of_a_path() {
         for (from, to) in [
             (&b"..\\..\\etc\\passwd"[..], "../../etc/passwd"),
             (b"/etc/.//./passwd", "/etc/passwd"),
@@ -187,7 +187,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn same_answer_as_the_slow_path(input in r"(//|/\./|\.\.;/|:/|[a-z/.;:\\%0x2f]|\xc0|\xaf|\xe2\x88\x95|é|．|\x01|%c0%af|0x2f){0,24}") {
+        fn the_fast_path_and_the_slow_path_agree(input in r"(//|/\./|\.\.;/|:/|[a-z/.;:\\%0x2f]|\xc0|\xaf|\xe2\x88\x95|é|．|\x01|%c0%af|0x2f){0,24}") {
             let bytes = input.as_bytes();
             proptest::prop_assert_eq!(run(bytes), super::slow(bytes));
             let latin: Vec<u8> = input.chars().map(|c| c as u8).collect();

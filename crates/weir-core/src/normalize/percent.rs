@@ -1,18 +1,18 @@
-//! Percent-decoding (RFC 3986 §2.1) as hostile clients rely on it: `%uXXXX` too, bad escapes kept as they are.
+//! Percent-decoding (RFC 3986 §2.1) as lenient servers do it: `%uXXXX` is decoded too, invalid escapes are kept as they are.
 
 use memchr::{memchr, memchr2};
 use std::borrow::Cow;
 
-/// What a `+` means.
+/// How a `+` is decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Plus {
-    /// Itself: paths, headers.
+    /// As itself: in paths and headers.
     Keep,
-    /// A space: queries, forms, cookies.
+    /// As a space: in queries, forms and cookies.
     Space,
 }
 
-/// Decodes each escape once. Bytes that a decoded escape makes are not looked at again.
+/// Decodes each escape once. The decoded bytes are not decoded again.
 pub fn decode(input: &[u8], plus: Plus) -> Cow<'_, [u8]> {
     let find = |from: &[u8]| if plus == Plus::Space { memchr2(b'%', b'+', from) } else { memchr(b'%', from) };
     let Some(first) = find(input) else { return Cow::Borrowed(input) };
@@ -45,12 +45,12 @@ pub fn decode(input: &[u8], plus: Plus) -> Cow<'_, [u8]> {
     Cow::Owned(out)
 }
 
-/// Whether some `%` begins no escape.
+/// Whether there is a `%` that does not begin a valid escape.
 pub fn has_bad_escape(input: &[u8]) -> bool {
     memchr::memchr_iter(b'%', input).any(|at| escape(&input[at..], Plus::Keep).is_none())
 }
 
-/// What an escape stands for.
+/// A decoded escape.
 enum Decoded {
     Byte(u8),
     Char(char),
@@ -75,7 +75,7 @@ fn escape(input: &[u8], plus: Plus) -> Option<(Decoded, usize)> {
     }
 }
 
-/// `%uXXXX`, or two of them that are a surrogate pair. A surrogate alone becomes U+FFFD.
+/// Decodes `%uXXXX`, or two of them that form a surrogate pair. A lone surrogate becomes U+FFFD.
 fn wide(input: &[u8]) -> Option<(Decoded, usize)> {
     let first = unit(input)?;
     if (0xd800..0xdc00).contains(&first)
@@ -108,7 +108,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn decodes_once_and_keeps_what_is_no_escape() {
+    fn decodes_once_and_keeps_invalid_escapes() {
         for (input, plus, want) in [
             ("%2e%2E/", Plus::Keep, "../"),
             ("a+b%20c", Plus::Keep, "a+b c"),
@@ -132,13 +132,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_encoded_text_comes_back(text: Vec<u8>) {
+        fn decodes_what_was_encoded(text: Vec<u8>) {
             let encoded: String = text.iter().map(|b| format!("%{b:02x}")).collect();
             prop_assert_eq!(decode(encoded.as_bytes(), Plus::Space).into_owned(), text);
         }
 
         #[test]
-        fn owned_means_changed(text in "[%+u0-9a-f ]{0,40}") {
+        fn an_owned_result_differs_from_the_input(text in "[%+u0-9a-f ]{0,40}") {
             if let Cow::Owned(out) = decode(text.as_bytes(), Plus::Space) {
                 prop_assert_ne!(out, text.into_bytes());
             }

@@ -2,7 +2,7 @@
 
 use super::percent::hex;
 
-/// `=XX` and soft line breaks; anything else stays. None where nothing changes.
+/// Decodes `=XX` and removes soft line breaks. Anything else is kept. `None` if nothing changes.
 pub fn decode(input: &[u8]) -> Option<Vec<u8>> {
     memchr::memchr(b'=', input)?;
     let mut out = Vec::with_capacity(input.len());
@@ -37,7 +37,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn undoes_the_encoding(bytes in proptest::collection::vec(any::<u8>(), 1..99)) {
+        fn decodes_what_was_encoded(bytes in proptest::collection::vec(any::<u8>(), 1..99)) {
             let quoted: String = bytes.iter().map(|b| format!("={b:02X}")).collect();
             prop_assert_eq!(decode(quoted.as_bytes()), Some(bytes));
         }

@@ -1,11 +1,11 @@
-//! Command lines without the noise that a shell drops: quotes inside words, escapes, carets, `${IFS}`, empty variables.
+//! Command lines without the syntax that a shell removes: quotes inside words, escapes, carets, `${IFS}`, empty variables.
 
 use std::borrow::Cow;
 
-/// Spellings that a POSIX shell expands to white space, longest first.
+/// Expressions that a shell expands to white space, longest first.
 const BLANKS: &[&[u8]] = &[b"${IFS}", b"$IFS$9", b"$IFS", b"%ProgramFiles:~10,1%"];
 
-/// The command line as the shell's parser sees it.
+/// The command line after the shell has removed quotes and expanded variables.
 pub fn run(input: &[u8]) -> Cow<'_, [u8]> {
     let mut out = Vec::with_capacity(input.len());
     let mut at = 0;
@@ -15,7 +15,7 @@ pub fn run(input: &[u8]) -> Cow<'_, [u8]> {
     if out == input { Cow::Borrowed(input) } else { Cow::Owned(out) }
 }
 
-/// Appends what the shell makes of the bytes at `at` and says how many they are.
+/// Appends the result of the syntax at `at`, and returns its length in the input.
 fn step(input: &[u8], at: usize, out: &mut Vec<u8>) -> usize {
     let rest = &input[at..];
     let word = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'_' | b'-' | b'.'));
@@ -27,10 +27,7 @@ fn step(input: &[u8], at: usize, out: &mut Vec<u8>) -> usize {
             }
             match rest.get(1) {
                 Some(b'@' | b'*' | b'0'..=b'9' | b'!') if word(out.last()) || word(rest.get(2)) => 2,
-                Some(quote @ (b'\'' | b'"')) if word(rest.get(2)) => {
-                    let _ = quote;
-                    1
-                }
+                Some(b'\'' | b'"') if word(rest.get(2)) => 1,
                 _ => {
                     out.push(b'$');
                     1
@@ -56,7 +53,7 @@ mod tests {
     use super::run;
 
     #[test]
-    fn drops_noise() {
+    fn removes_quotes_and_expansions() {
         for (from, to) in [
             ("c'a't /etc/pas\"s\"wd", "cat /etc/passwd"),
             ("w\\ho\\ami", "whoami"),

@@ -1,25 +1,25 @@
-//! `[base64]` (RFC 4648, either alphabet): only where the decoding is text or a known container, because ordinary words
-//! are valid base64 too. The input stays in view.
+//! `[base64]` (RFC 4648, either alphabet): emitted only if it decodes to text or a known container, because ordinary
+//! words are valid base64 too. The input itself is inspected as well.
 
-use super::{Candidate, Emit, Fail, Parsed, Suits};
-use crate::model::{Chars, ParserSet, Segment, Tag};
+use super::{Applicability, Candidate, Emitter, ParseError, Parsed};
+use crate::model::{ByteClasses, ParserSet, Segment, Tag};
 use crate::normalize::{base64, hex};
 
 /// Fewest digits that are decoded.
 const MIN_DIGITS: usize = 8;
-/// Bytes from which on text may have letters beyond ASCII: shorter words decode to such text by chance.
+/// Fewest bytes of decoded text with letters beyond ASCII. Shorter words decode to such text by chance.
 const MIN_UNICODE: usize = 24;
-/// What base64 is made of, with white space and a `data:` prefix (RFC 2397).
-pub(super) const ALPHABET: Chars = Chars::TOKEN
-    .with(Chars::PLUS)
-    .with(Chars::SLASH)
-    .with(Chars::EQUALS)
-    .with(Chars::BLANK)
-    .with(Chars::NEWLINE)
-    .with(Chars::COLON)
-    .with(Chars::SEMICOLON)
-    .with(Chars::COMMA);
-/// First bytes of containers worth opening: gzip, Java serialisation, .NET BinaryFormatter, Python pickle 2 to 5,
+/// Bytes of base64, white space and a `data:` prefix (RFC 2397).
+pub(super) const ALPHABET: ByteClasses = ByteClasses::TOKEN
+    .with(ByteClasses::PLUS)
+    .with(ByteClasses::SLASH)
+    .with(ByteClasses::EQUALS)
+    .with(ByteClasses::BLANK)
+    .with(ByteClasses::NEWLINE)
+    .with(ByteClasses::COLON)
+    .with(ByteClasses::SEMICOLON)
+    .with(ByteClasses::COMMA);
+/// First bytes of containers that other parsers or signatures know: gzip, Java serialisation, .NET BinaryFormatter, Python pickle 2 to 5,
 /// ASP.NET view state, ZIP, Zstandard, zlib.
 const CONTAINERS: &[&[u8]] = &[
     b"\x1f\x8b\x08",
@@ -38,20 +38,23 @@ const CONTAINERS: &[&[u8]] = &[
     b"\x78\xda",
 ];
 
-/// Values of base64 digits that begin like text or a container.
-pub fn suits(value: &Candidate<'_>) -> Suits {
+/// Values of base64 digits that decode to the beginning of text or of a container.
+pub fn applicability(value: &Candidate<'_>) -> Applicability {
     if value.is_declared(ParserSet::BASE64) {
-        return Suits::Declared;
+        return Applicability::Declared;
     }
-    if value.bytes.len() < MIN_DIGITS || !value.chars.within(ALPHABET) || !value.chars.meets(Chars::ALPHA) {
-        return Suits::No;
+    if value.bytes.len() < MIN_DIGITS
+        || !value.classes.within(ALPHABET)
+        || !value.classes.intersects(ByteClasses::ALPHA)
+    {
+        return Applicability::No;
     }
     let text = payload(value.bytes).trim_ascii();
-    Suits::sniffed(base64::peek(text).is_some_and(|first| begins_well(&first)) && may_be_text(text))
+    Applicability::sniffed(base64::peek(text).is_some_and(|first| begins_plausibly(&first)) && may_be_text(text))
 }
 
 /// Whether a decoding that begins with `first` may be text, of eight or sixteen bits, or a container.
-fn begins_well(first: &[u8; 3]) -> bool {
+fn begins_plausibly(first: &[u8; 3]) -> bool {
     let wide = first[1] == 0 && hex::is_ascii_text(&first[..1]);
     hex::is_ascii_text(first) || first[0] >= 0xc2 || wide || begins_container(first)
 }
@@ -63,18 +66,18 @@ fn begins_container(first: &[u8; 3]) -> bool {
 }
 
 /// Emits the decoded bytes at `[base64]`.
-pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, Fail> {
+pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError> {
     let text = payload(value.bytes).trim_ascii();
     em.budget.spend(text.len())?;
-    // A long value is given up at its first bytes unless they decode to something.
-    let head = base64::decode(&text[..text.len().min(64) & !3]).ok_or(Fail::NotMine)?;
+    // Decode the first bytes only, to reject most long values cheaply.
+    let head = base64::decode(&text[..text.len().min(64) & !3]).ok_or(ParseError::NotApplicable)?;
     let container = CONTAINERS.iter().any(|magic| head.starts_with(magic));
     if text.len() < MIN_DIGITS || !(container || is_text(&head, text.len() > 64)) {
-        return Err(Fail::NotMine);
+        return Err(ParseError::NotApplicable);
     }
-    let decoded = base64::decode(text).ok_or(Fail::NotMine)?;
+    let decoded = base64::decode(text).ok_or(ParseError::NotApplicable)?;
     if !container && !is_text(&decoded, false) {
-        return Err(Fail::NotMine);
+        return Err(ParseError::NotApplicable);
     }
     let bytes = match utf16(&decoded) {
         Some(text) => em.copy(text.as_bytes())?,
@@ -84,7 +87,7 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, F
     Ok(Parsed::Added)
 }
 
-/// What follows `data:...;base64,` or an authentication scheme.
+/// The part after `data:...;base64,` or an authentication scheme, if there is one.
 fn payload(bytes: &[u8]) -> &[u8] {
     if !matches!(bytes.first(), Some(b'b' | b'B' | b'd' | b'D')) {
         return bytes;
@@ -101,33 +104,33 @@ fn payload(bytes: &[u8]) -> &[u8] {
     }
 }
 
-/// A look at the first digits, without a copy: whether they may decode to text or a container.
+/// Whether the first digits may decode to text or a container. Makes no copy.
 ///
-/// **Safety.** Control bytes other than NUL (for UTF-16), tab and line ends are in no text that [`is_text`] takes, and
-/// letters beyond ASCII only in longer ones. `the_first_look_changes_no_answer` holds it.
+/// **Correctness.** Text that [`is_text`] accepts has no control bytes other than NUL (for UTF-16), tab and line ends, and
+/// letters beyond ASCII only if it is long. `the_first_check_rejects_no_text` tests this.
 fn may_be_text(text: &[u8]) -> bool {
-    const LOOK: usize = 24;
+    const HEAD: usize = 24;
     let short = text.len() < MIN_UNICODE;
-    let text = &text[..text.len().min(LOOK)];
+    let text = &text[..text.len().min(HEAD)];
     let odd = |b: u8| b < b' ' && !matches!(b, 0 | b'\t' | b'\n' | b'\r') || b >= 0x80 && short;
     let odd = |[a, b, c]: [u8; 3]| odd(a) || odd(b) || odd(c);
     !text.chunks_exact(4).map_while(base64::peek).any(odd)
         || base64::peek(text).is_none_or(|head| begins_container(&head))
 }
 
-/// Whether decoded bytes are text; `cut` where more follows.
-fn is_text(bytes: &[u8], cut: bool) -> bool {
+/// Whether decoded bytes are text. `truncated`: more bytes follow.
+fn is_text(bytes: &[u8], truncated: bool) -> bool {
     if hex::is_ascii_text(bytes) || utf16(bytes).is_some() {
         return !bytes.is_empty();
     }
     let valid = match std::str::from_utf8(bytes) {
         Ok(_) => true,
-        Err(error) => cut && error.error_len().is_none(),
+        Err(error) => truncated && error.error_len().is_none(),
     };
     valid && bytes.len() >= MIN_UNICODE && !bytes.iter().any(|&b| b < b' ' && !matches!(b, b'\t' | b'\r' | b'\n'))
 }
 
-/// ASCII text in UTF-16LE, as PowerShell takes its commands.
+/// ASCII text in UTF-16LE, the encoding in which PowerShell accepts commands.
 fn utf16(bytes: &[u8]) -> Option<String> {
     let wide = bytes.len() >= 6
         && bytes.len().is_multiple_of(2)
@@ -137,12 +140,12 @@ fn utf16(bytes: &[u8]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::open;
+    use super::super::testing::parse_body;
     use ::base64::Engine as _;
     use proptest::prelude::*;
 
     #[test]
-    fn attacks_in_base64_come_out() {
+    fn attacks_in_base64_are_decoded() {
         for (text, want) in [
             ("JyBvciAxPTEtLSA=", "' or 1=1-- "),
             ("JyBvciAxPTEtLSA", "' or 1=1-- "),
@@ -152,24 +155,24 @@ mod tests {
             ("aQBlAHgAIAAxAA==", "iex 1"),
             ("Pz8/Pj4-", "???>>>"),
         ] {
-            let seen = open("text/plain", text.as_bytes());
-            seen.has("[post][base64]", want);
-            assert!(!seen.covered("[post]"));
+            let parsed = parse_body("text/plain", text.as_bytes());
+            parsed.has("[post][base64]", want);
+            assert!(!parsed.covered("[post]"));
         }
     }
 
     #[test]
-    fn containers_come_out() {
+    fn containers_are_decoded() {
         for magic in super::CONTAINERS {
             let mut bytes = magic.to_vec();
             bytes.extend_from_slice(b"\x00\x01\x02\x90rest of it");
             let text = ::base64::engine::general_purpose::STANDARD.encode(&bytes);
-            assert!(open("text/plain", text.as_bytes()).any("[post][base64]"), "{magic:x?}");
+            assert!(parse_body("text/plain", text.as_bytes()).has_point("[post][base64]"), "{magic:x?}");
         }
     }
 
     #[test]
-    fn ordinary_words_are_left_alone() {
+    fn ordinary_words_are_not_decoded() {
         for text in [
             "description",
             "application",
@@ -188,13 +191,13 @@ mod tests {
             "aaaaaaaaaaaaaaaa",
             "John Smith",
         ] {
-            assert!(!open("text/plain", text.as_bytes()).any("[post][base64]"), "{text}");
+            assert!(!parse_body("text/plain", text.as_bytes()).has_point("[post][base64]"), "{text}");
         }
     }
 
     proptest! {
         #[test]
-        fn the_first_look_changes_no_answer(text in "[A-Za-z0-9+/_ -]{8,70}={0,2}", bytes: Vec<u8>, words in "[a-z é]{6,50}") {
+        fn the_first_check_rejects_no_text(text in "[A-Za-z0-9+/_ -]{8,70}={0,2}", bytes: Vec<u8>, words in "[a-z é]{6,50}") {
             let encode = |bytes: &[u8]| ::base64::engine::general_purpose::STANDARD.encode(bytes);
             for text in [text, encode(&bytes), encode(words.as_bytes())] {
                 let text = text.as_bytes().trim_ascii();
@@ -208,7 +211,7 @@ mod tests {
 
         #[test]
         fn never_panics(text in "[A-Za-z0-9+/=_ :;,-]{0,90}") {
-            open("text/plain", text.as_bytes());
+            parse_body("text/plain", text.as_bytes());
         }
     }
 }

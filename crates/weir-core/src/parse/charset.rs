@@ -1,37 +1,38 @@
 //! `[charset]`: a value in a character set other than UTF-8, by declaration, byte order mark or pattern; UTF-7 and
 //! overlong UTF-8, which need no declaration to reach a lenient decoder.
 
-use super::{Candidate, Emit, Fail, Parsed, Suits};
-use crate::model::{AnomalyKind, Chars, Segment, Stop, Tag, Value, Zone};
+use super::{Applicability, Candidate, Emitter, ParseError, Parsed};
+use crate::model::{AnomalyKind, ByteClasses, Segment, Stop, Tag, Value, Zone};
 use crate::normalize::charset::{self, Charset};
 use std::borrow::Cow;
 
-/// Values with a declared character set, and those with bytes that ASCII text has not, or a `+`.
-pub fn suits(value: &Candidate<'_>) -> Suits {
+/// Values with a declared character set, and values with non-ASCII bytes, control bytes or a `+`.
+pub fn applicability(value: &Candidate<'_>) -> Applicability {
     if value.tag == Tag::Charset {
-        return Suits::No;
+        return Applicability::No;
     }
     if charset::declared(value.hint_media()).is_some() {
-        return Suits::Declared;
+        return Applicability::Declared;
     }
-    // In a form `+` is a space, and each field is looked at once that is undone.
-    let plus = if value.is_media(&["application/x-www-form-urlencoded"]) { Chars::NONE } else { Chars::PLUS };
-    Suits::sniffed(value.chars.meets(Chars::HIGH.with(Chars::CONTROL).with(plus)))
+    // In a form `+` is a space. Each field is tried for UTF-7 after it is decoded.
+    let plus =
+        if value.is_media(&["application/x-www-form-urlencoded"]) { ByteClasses::NONE } else { ByteClasses::PLUS };
+    Applicability::sniffed(value.classes.intersects(ByteClasses::HIGH.with(ByteClasses::CONTROL).with(plus)))
 }
 
-/// Emits the text as UTF-8. The input is looked at as well, unless only a byte order mark was taken away.
-pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, Fail> {
+/// Emits the text as UTF-8. The input is inspected too, unless only a byte order mark was removed.
+pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError> {
     em.budget.spend(value.bytes.len())?;
     let declared = charset::declared(value.hint_media());
     let sniffed = charset::sniff(value.bytes);
-    let wanted = match (sniffed, declared) {
+    let charset_and_mark = match (sniffed, declared) {
         (Some((charset, mark)), _) => Some((charset, mark)),
         (None, Some(charset)) => Some((charset, 0)),
         (None, None) => None,
     };
     let mut emitted = false;
     let mut only_mark = false;
-    if let Some((charset, mark)) = wanted {
+    if let Some((charset, mark)) = charset_and_mark {
         let decoded = charset::decode(&value.bytes[mark..], charset);
         let is_text = charset != Charset::Utf8 || !Value::looks_binary(value.bytes);
         if declared == Some(Charset::Unknown) || (declared == Some(charset) && decoded.faulty && is_text) {
@@ -44,30 +45,30 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, F
         }
     }
     if !only_mark && !value.covered {
-        emitted |= disguised(value, em)?;
+        emitted |= undeclared_encodings(value, em)?;
     }
     match (emitted, only_mark) {
         (_, true) => Ok(Parsed::Covered),
         (true, _) => Ok(Parsed::Added),
         (false, _) if declared.is_some() => Ok(Parsed::Added),
-        (false, _) => Err(Fail::NotMine),
+        (false, _) => Err(ParseError::NotApplicable),
     }
 }
 
-/// Overlong UTF-8 and UTF-7 within the value. Binary content is left alone: there such bytes mean nothing.
-fn disguised<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<bool, Stop> {
-    if value.zone.meets(Zone::BODY.with(Zone::FILE)) && Value::looks_binary(value.bytes) {
+/// Emits the value with overlong UTF-8 or UTF-7 decoded. Binary content is skipped: there such bytes occur by chance.
+fn undeclared_encodings<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<bool, Stop> {
+    if value.zone.intersects(Zone::BODY.with(Zone::FILE)) && Value::looks_binary(value.bytes) {
         return Ok(false);
     }
     let mut emitted = false;
-    if value.chars.meets(Chars::HIGH)
+    if value.classes.intersects(ByteClasses::HIGH)
         && let Some(text) = charset::overlong(value.bytes)
     {
         em.anomaly(AnomalyKind::OverlongUtf8);
         emit(&text, value, em)?;
         emitted = true;
     }
-    if value.chars.meets(Chars::PLUS)
+    if value.classes.intersects(ByteClasses::PLUS)
         && let Some(text) = charset::utf7(value.bytes, true)
     {
         emit(&text, value, em)?;
@@ -76,7 +77,7 @@ fn disguised<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<bool, S
     Ok(emitted)
 }
 
-fn emit<'a>(text: &[u8], value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
+fn emit<'a>(text: &[u8], value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<(), Stop> {
     let text = em.copy(text)?;
     em.enter(Segment::plain(Tag::Charset))?;
     let result = em.value_as(text, value.zone, value.hint);

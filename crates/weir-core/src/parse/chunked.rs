@@ -1,11 +1,11 @@
 //! The chunked transfer coding (RFC 9112 §7.1), for bodies that a connector sends with their framing.
 //!
-//! Tolerant: what follows broken framing is kept as it is, so that it is inspected all the same.
+//! What follows broken framing is kept as it is, so that it is inspected too.
 
 use crate::normalize::percent::hex;
 use memchr::memchr;
 
-/// Digits of a chunk size; more never fit.
+/// Digits of the longest chunk size, so that it fits in 64 bits.
 const MAX_SIZE_DIGITS: usize = 15;
 
 /// A body without its framing.
@@ -13,14 +13,14 @@ const MAX_SIZE_DIGITS: usize = 15;
 pub struct Chunked<'a> {
     /// The data of all chunks; never longer than the input.
     pub body: Vec<u8>,
-    /// Trailer lines; see [`super::message::trailers`].
+    /// Trailer lines; see [`super::message::append_trailers`].
     pub trailers: &'a [u8],
-    /// The framing is broken ([`crate::model::AnomalyKind::BadChunk`]): a size that is none, a bare line end, data of
-    /// another length than said, an extension with odd bytes, or bytes past the end.
+    /// The framing is broken ([`crate::model::AnomalyKind::BadChunk`]): an invalid size, a bare line end, data of
+    /// another length than declared, an extension with control bytes, or bytes past the end.
     pub broken: bool,
 }
 
-/// Takes the chunk framing off `raw`.
+/// Removes the chunk framing from `raw`.
 pub fn decode(raw: &[u8]) -> Chunked<'_> {
     let mut out = Chunked { body: Vec::with_capacity(raw.len()), ..Chunked::default() };
     let mut rest = raw;
@@ -56,7 +56,7 @@ pub fn decode(raw: &[u8]) -> Chunked<'_> {
     }
 }
 
-/// The size at the start of `input`, and what follows its line.
+/// The size at the start of `input`, and the bytes after its line.
 fn size_line<'a>(input: &'a [u8], broken: &mut bool) -> Option<(u64, &'a [u8])> {
     let end = memchr(b'\n', input)?;
     let line = input[..end].strip_suffix(b"\r");
@@ -72,7 +72,7 @@ fn size_line<'a>(input: &'a [u8], broken: &mut bool) -> Option<(u64, &'a [u8])> 
     Some((size, &input[end + 1..]))
 }
 
-/// The trailers behind the last chunk. What follows them belongs to no message and is kept as body.
+/// Reads the trailers after the last chunk. Bytes after them belong to no message and are kept as body.
 fn end<'a>(after: &'a [u8], out: &mut Chunked<'a>) {
     let mut at = 0;
     while let Some(length) = memchr(b'\n', &after[at..]) {
@@ -95,7 +95,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn takes_the_framing_off() {
+    fn removes_the_framing() {
         for (raw, body, trailers, broken) in [
             ("4\r\nWiki\r\n5\r\npedia\r\n0\r\n\r\n", "Wikipedia", "", false),
             ("0\r\n\r\n", "", "", false),
@@ -129,7 +129,7 @@ mod tests {
         }
 
         #[test]
-        fn undoes_the_coding(chunks in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 1..40), 0..6)) {
+        fn decodes_what_was_encoded(chunks in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 1..40), 0..6)) {
             let mut raw = Vec::new();
             for chunk in &chunks {
                 raw.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());

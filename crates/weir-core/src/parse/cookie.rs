@@ -1,20 +1,20 @@
 //! Cookie (RFC 6265 §5.4) and Set-Cookie, read as leniently as servers do: `[header,COOKIE][cookie,name]`.
 //!
-//! Servers disagree on quotes: to most a `;` ends a cookie wherever it stands, to some (RFC 2965) it is text within
-//! quotes, with backslash escapes. Both readings are emitted where they differ.
+//! Servers differ on quotes: for most, a `;` always ends a cookie; for some (RFC 2965), a `;` within quotes is text, and
+//! backslashes escape. Both readings are emitted if they differ.
 
-use super::emit::{Emit, Pairs};
-use super::{Candidate, Fail, Parsed, Suits};
+use super::emitter::{Emitter, Pairs};
+use super::{Applicability, Candidate, ParseError, Parsed};
 use crate::model::{Hint, ParserSet, Segment, SkipReason, Stop, Tag};
 use memchr::memchr;
 
-/// Values that the headers part declares to be cookies.
-pub fn suits(value: &Candidate<'_>) -> Suits {
-    if value.is_declared(ParserSet::COOKIE) { Suits::Declared } else { Suits::No }
+/// Values that the parser of headers declares as cookies.
+pub fn applicability(value: &Candidate<'_>) -> Applicability {
+    if value.is_declared(ParserSet::COOKIE) { Applicability::Declared } else { Applicability::No }
 }
 
-/// Emits each cookie. What is left out are separators, white space around names and values, and quotes around values.
-pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, Fail> {
+/// Emits each cookie, without separators, white space around names and values, and quotes around values.
+pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError> {
     em.budget.spend(value.bytes.len())?;
     let mut pairs = Pairs::new();
     for piece in value.bytes.split(|&b| b == b';') {
@@ -22,7 +22,7 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, F
         if pair != (b"", b"") {
             if pairs.len() >= em.limits.values as usize {
                 em.skip(SkipReason::CountLimit);
-                return Err(Fail::Limit);
+                return Err(ParseError::Limit);
             }
             pairs.push(pair);
         }
@@ -32,7 +32,7 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, F
     Ok(Parsed::Covered)
 }
 
-/// Name and value of one cookie. Text without `=` is the value of a cookie without a name, as browsers have it.
+/// Name and value of one cookie. Text without `=` is the value of a cookie without a name, as in browsers.
 fn split(piece: &[u8]) -> (&[u8], &[u8]) {
     let (name, value) = match memchr(b'=', piece) {
         Some(at) => (piece[..at].trim_ascii(), piece[at + 1..].trim_ascii()),
@@ -42,8 +42,8 @@ fn split(piece: &[u8]) -> (&[u8], &[u8]) {
     (name, inner.unwrap_or(value))
 }
 
-/// Emits the values in quotes that a `;` or an escape makes read differently by servers that honour quotes.
-fn quoted<'a>(text: &'a [u8], em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
+/// Emits the quoted values with a `;` or an escape, as servers that honour quotes read them.
+fn quoted<'a>(text: &'a [u8], em: &mut Emitter<'_, 'a>) -> Result<(), Stop> {
     let mut at = 0;
     while let Some(found) = memchr::memmem::find(&text[at..], b"=\"") {
         let name_end = at + found;
@@ -51,7 +51,7 @@ fn quoted<'a>(text: &'a [u8], em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
         let Some(length) = closing_quote(&text[start..]) else { return Ok(()) };
         let inner = &text[start..start + length];
         if memchr::memchr2(b';', b'\\', inner).is_some() {
-            // Only back to the end of the cookie before: the whole text again and again would be quadratic.
+            // Search back only to the end of the cookie before: searching the whole text each time would be quadratic.
             let name_start = text[at..name_end].iter().rposition(|b| b";,".contains(b)).map_or(at, |p| at + p + 1);
             let name = text[name_start..name_end].trim_ascii();
             let value = if memchr(b'\\', inner).is_some() { em.copy(&unescape(inner))? } else { inner };
@@ -65,7 +65,7 @@ fn quoted<'a>(text: &'a [u8], em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
     Ok(())
 }
 
-/// Bytes before the quote that ends a quoted string.
+/// Number of bytes before the quote that ends a quoted string; `None` if no quote ends it.
 fn closing_quote(text: &[u8]) -> Option<usize> {
     let mut at = 0;
     loop {
@@ -77,7 +77,7 @@ fn closing_quote(text: &[u8]) -> Option<usize> {
     }
 }
 
-/// Undoes `\x` and `\ooo` (octal, as Python's `http.cookies` writes it).
+/// Decodes `\x` and `\ooo` (octal, as Python's `http.cookies` writes it).
 fn unescape(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;

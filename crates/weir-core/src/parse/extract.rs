@@ -1,44 +1,31 @@
-//! The driver: opens a message and offers every value to every parser that suits it.
+//! The driver: parses a message into values, and offers every value to every parser that may apply to it.
 
-use super::emit::{Emit, Notes};
-use super::{Candidate, Fail, Parsed, SPELLINGS, Suits, headers, message, target, worth};
-use crate::model::known::Place;
-use crate::model::recycle::emptied;
+use super::benign_lookup::BenignLookup;
+use super::emitter::Emitter;
+pub use super::state::Notes;
+use super::state::ParseState;
+use super::visitor::{Collect, ValueVisitor};
+use super::{
+    Applicability, Candidate, ParseError, Parsed, Parser, RECODINGS, candidates_for, headers, message, target,
+};
+use crate::model::recycle::reuse_allocation;
 use crate::model::{
-    Budget, Hint, Known, Limits, Message, MessageKind, ParserSet, PointId, PointTree, Segment, SkipReason, Stop, Tag,
-    Value, Zone,
+    BodyState, Budget, Hint, Limits, Message, MessageKind, ParserSet, PointId, PointPattern, PointTree, Segment,
+    SkipReason, Stop, Tag, Value, Zone,
 };
 use bumpalo::Bump;
 
-/// What to leave out.
+/// What an extraction leaves out.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Options<'o> {
-    /// Zones at which nobody will look.
-    pub unseen: Zone,
+pub struct ParseOptions<'o> {
+    /// Zones in which no detector and no signature runs; parsers of [`RECODINGS`] are not run there.
+    pub unscanned_zones: Zone,
     /// Parsers switched off everywhere.
     pub parsers_off: ParserSet,
-    /// Values that need not be looked at again.
-    pub known: Option<Acquainted<'o>>,
+    /// Values that earlier inspections found nothing in: they are not emitted.
+    pub benign: Option<BenignLookup<'o>>,
     /// Parsers switched off at some points.
-    pub parsers_off_at: &'o [(ParserSet, crate::model::PointPattern)],
-}
-
-/// Values known to hold nothing, for an inspection that leaves libinjection out or not.
-#[derive(Clone, Copy, Debug)]
-pub struct Acquainted<'o> {
-    /// The values.
-    pub with: &'o Known,
-    /// Whether libinjection is left out.
-    pub grammar_only: bool,
-}
-
-impl Acquainted<'_> {
-    /// Whether `bytes` in `zone` below a step called `tag` may be passed over.
-    #[inline]
-    pub(super) fn passes(&self, bytes: &[u8], zone: Zone, tag: Option<Tag>) -> bool {
-        let place = Place { zone, tag, grammar_only: self.grammar_only };
-        self.with.holds(bytes, place)
-    }
+    pub parsers_off_at: &'o [(ParserSet, PointPattern)],
 }
 
 /// The values of one message.
@@ -46,127 +33,155 @@ impl Acquainted<'_> {
 pub struct Extracted<'a> {
     /// Points of the values.
     pub tree: PointTree<'a>,
-    /// The values, in order of discovery.
+    /// The values, in order of discovery. Of a message with several thousands, only those of the last batch.
     pub values: Vec<Value<'a>>,
-    /// Oddities and gaps.
+    /// Anomalies, and what was not inspected.
     pub notes: Notes,
 }
 
-/// Memory for points and values, kept from one message to the next.
+/// Memory for points and values, reused from one message to the next.
 #[derive(Debug, Default)]
-pub struct Room {
+pub struct ScratchBuffers {
     tree: PointTree<'static>,
     values: Vec<Value<'static>>,
 }
 
-impl Room {
-    /// Bytes that it has.
+impl ScratchBuffers {
+    /// Bytes allocated.
     pub fn memory(&self) -> usize {
         self.tree.memory() + self.values.capacity() * size_of::<Value<'_>>()
     }
 }
 
 impl Extracted<'_> {
-    /// In `room`, enough for `values` values.
-    fn expecting(values: usize, room: Room) -> Self {
-        let (mut tree, mut room) = (PointTree::in_memory_of(room.tree), emptied(room.values));
-        tree.reserve(2 * values);
-        room.reserve(values);
-        Self { tree, values: room, notes: Notes::default() }
-    }
-
-    /// The memory, for another message.
-    pub fn into_room(self) -> Room {
-        Room { tree: PointTree::in_memory_of(self.tree), values: emptied(self.values) }
+    /// Gives the memory back for another message.
+    pub fn into_buffers(self) -> ScratchBuffers {
+        ScratchBuffers { tree: PointTree::reusing(self.tree), values: reuse_allocation(self.values) }
     }
 }
 
-/// Roughly how many values `message` will have: room for them is made at once.
-fn values_of(message: &Message<'_>) -> usize {
-    // Bytes of JSON or a form for each name and each value.
-    const BYTES: usize = 10;
-    // More than this is rare, and growing costs little beside looking at so many.
-    const MOST: usize = 4096;
-    (16 + 2 * message.headers.len() + (message.target.len() + message.body.len()) / BYTES).min(MOST)
+/// An empty state in the memory of `buffers`, enlarged to hold `values` values.
+fn state_with_capacity<'a>(values: usize, buffers: ScratchBuffers) -> ParseState<'a> {
+    let mut tree = PointTree::reusing(buffers.tree);
+    // A value takes about two points: one for its name, one for itself.
+    tree.reserve(2 * values);
+    let mut list = reuse_allocation(buffers.values);
+    list.reserve(values);
+    ParseState { tree, values: list, ..ParseState::default() }
 }
 
-/// Takes `message` apart. Ends early, with what was found so far, when the budget or a limit says so; that is noted.
+/// Roughly how many values `message` will have, so that memory for them is reserved at once.
+fn estimated_values(message: &Message<'_>) -> usize {
+    // Bytes of JSON or of a form for each name and each value.
+    const BYTES_PER_VALUE: usize = 10;
+    // More values than this are rare, and growing the vector then costs little beside inspecting them.
+    const MAX_RESERVED: usize = 4096;
+    (16 + 2 * message.headers.len() + (message.target.len() + message.body.len()) / BYTES_PER_VALUE).min(MAX_RESERVED)
+}
+
+/// Parses `message` into values at points. When the budget or a limit ends a part of the extraction early, the result
+/// holds what was found until then, and its notes say so.
 pub fn extract<'a>(
     message: &Message<'a>,
-    options: &Options<'_>,
+    options: &ParseOptions<'_>,
     limits: &Limits,
     budget: &Budget<'_>,
     bump: &'a Bump,
 ) -> Extracted<'a> {
-    extract_in(message, options, limits, budget, bump, Room::default())
+    extract_with_buffers(message, options, limits, budget, bump, ScratchBuffers::default(), &mut Collect)
 }
 
-/// The same, in `room`.
-pub fn extract_in<'a>(
+/// Like [`extract`], in the memory of `buffers`, and shows each value to `visitor` once parsers have seen it.
+///
+/// Target and headers come first, with a work budget of their own that no body can take, and no time limit ends them.
+pub fn extract_with_buffers<'a>(
     message: &Message<'a>,
-    options: &Options<'_>,
+    options: &ParseOptions<'_>,
     limits: &Limits,
     budget: &Budget<'_>,
     bump: &'a Bump,
-    room: Room,
+    buffers: ScratchBuffers,
+    visitor: &mut dyn ValueVisitor<'a>,
 ) -> Extracted<'a> {
-    let mut out = Extracted::expecting(values_of(message).min(limits.values as usize), room);
-    let mut decoded_left = limits.decoded_bytes;
-    let mut at = 0;
-    let opened = open(message, &mut emit(&mut out, options, limits, budget, bump, &mut decoded_left));
-    if opened.is_ok() {
-        while at < out.values.len() {
-            if deepen(at, options, &mut out, limits, budget, bump, &mut decoded_left).is_err() {
-                break;
+    let mut state = state_with_capacity(estimated_values(message), buffers);
+    state.inflate_left = limits.inflated_for(message.body.len());
+    let (at, zone, depth) = (PointId::ROOT, Zone::META, 0);
+    let mut em =
+        Emitter { bump, limits, budget, options, state: &mut state, visitor, at, zone, depth, recodes: None, batch: 0 };
+    em.begin(message.head_len(), false);
+    parse_head(message, &mut em);
+    em.finish(0);
+    em.begin(message.body.len(), true);
+    let body = em.state.values.len();
+    if parse_body(message, &mut em).is_ok() {
+        em.finish(body);
+    }
+    Extracted { tree: state.tree, values: state.values, notes: state.notes }
+}
+
+impl Emitter<'_, '_> {
+    /// Begins a part of the message of `bytes` bytes, which brings its own work and decoder output.
+    fn begin(&mut self, bytes: usize, interruptible: bool) {
+        self.budget.begin(self.limits.work_for(bytes), interruptible);
+        let decoded = self.state.decoded_left.saturating_add(self.limits.decoded_for(bytes));
+        self.state.decoded_left = decoded.min(self.limits.decoded_bytes);
+    }
+
+    /// Parses and visits the values from index `from` on. Reports what the budget did not allow.
+    fn finish(&mut self, from: usize) {
+        let result = drain(self, from);
+        self.at = PointId::ROOT;
+        match result {
+            Err(Stop::Work) => {
+                self.skip(SkipReason::WorkLimit);
+                self.visit_unparsed(from);
             }
-            at += 1;
+            Err(Stop::Time) => self.skip(SkipReason::TimeLimit),
+            Ok(()) | Err(Stop::Limit) => {}
         }
     }
-    out
 }
 
-fn emit<'x, 'a>(
-    out: &'x mut Extracted<'a>,
-    options: &Options<'x>,
-    limits: &'x Limits,
-    budget: &'x Budget<'x>,
-    bump: &'a Bump,
-    decoded_left: &'x mut usize,
-) -> Emit<'x, 'a> {
-    Emit {
-        bump,
-        limits,
-        budget,
-        tree: &mut out.tree,
-        values: &mut out.values,
-        notes: &mut out.notes,
-        at: PointId::ROOT,
-        zone: Zone::META,
-        depth: 0,
-        decoded_left,
-        known: options.known,
+impl Emitter<'_, '_> {
+    /// Visits value `at` as it is, with work set aside for that: where parsing it took the whole budget, what is in
+    /// clear is still found.
+    fn visit_unparsed(&mut self, at: usize) {
+        let Some(value) = self.state.values.get(at).copied() else { return };
+        self.budget.begin(Limits::WORK_UNPARSED_PER_BYTE * value.bytes.len() as u64, true);
+        let value = Value { covered: false, ..value };
+        // Whatever this does not reach is reported already.
+        let _already_reported = self.visitor.visit(&value, &self.state.tree);
     }
 }
 
-fn open<'a>(message: &Message<'a>, em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
+/// Parses and visits the values from index `from` on, and all that parsers find in them.
+pub(super) fn drain<'a>(em: &mut Emitter<'_, 'a>, from: usize) -> Result<(), Stop> {
+    let mut at = from;
+    while at < em.state.values.len() {
+        em.parse_value(at)?;
+        let value = em.state.values[at];
+        em.visitor.visit(&value, &em.state.tree)?;
+        at += 1;
+    }
+    Ok(())
+}
+
+/// Emits target and headers. A limit that one reaches does not keep the other from being emitted.
+fn parse_head<'a>(message: &Message<'a>, em: &mut Emitter<'_, 'a>) {
     message::check(message, em);
+    em.zone = Zone::RESPONSE_HEADER;
     if message.kind == MessageKind::Request {
         em.zone = Zone::PATH;
-        target::run(message, em)?;
-        em.zone = Zone::HEADER;
-        headers::run(message, em)?;
-        em.zone = Zone::BODY;
-    } else {
-        em.zone = Zone::RESPONSE_HEADER;
-        headers::run(message, em)?;
-        em.zone = Zone::RESPONSE_BODY;
+        let _already_reported = target::run(message, em);
+        (em.at, em.zone) = (PointId::ROOT, Zone::HEADER);
     }
-    body(message, em)
+    let _already_reported = headers::run(message, em);
+    em.at = PointId::ROOT;
 }
 
-/// The body at `[post]` or `[response_body]`, with the declared content type as a hint.
-fn body<'a>(message: &Message<'a>, em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
-    use crate::model::BodyState;
+/// Emits the body at `[post]` or `[response_body]`, with the declared content type as a hint.
+fn parse_body<'a>(message: &Message<'a>, em: &mut Emitter<'_, 'a>) -> Result<(), Stop> {
+    em.zone = if message.kind == MessageKind::Request { Zone::BODY } else { Zone::RESPONSE_BODY };
     let tag = if message.kind == MessageKind::Request { Tag::Post } else { Tag::ResponseBody };
     em.enter(Segment::plain(tag))?;
     if message.body_state != BodyState::Complete {
@@ -184,7 +199,7 @@ fn body<'a>(message: &Message<'a>, em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
 }
 
 /// The content codings of all header lines, in order (RFC 9110 §8.4).
-fn codings<'a>(message: &Message<'a>, em: &Emit<'_, 'a>) -> &'a [u8] {
+fn codings<'a>(message: &Message<'a>, em: &Emitter<'_, 'a>) -> &'a [u8] {
     let mut lines = message.headers_named("content-encoding");
     let first = lines.next().unwrap_or_default();
     let Some(second) = lines.next() else { return first };
@@ -196,72 +211,82 @@ fn codings<'a>(message: &Message<'a>, em: &Emit<'_, 'a>) -> &'a [u8] {
     joined.into_bump_slice()
 }
 
-/// Offers value `at` to every parser.
-fn deepen<'a>(
-    at: usize,
-    options: &Options<'_>,
-    out: &mut Extracted<'a>,
-    limits: &Limits,
-    budget: &Budget<'_>,
-    bump: &'a Bump,
-    decoded_left: &mut usize,
-) -> Result<(), Stop> {
-    let value = out.values[at];
-    let mut candidate = Candidate {
-        bytes: value.bytes,
-        chars: value.chars,
-        zone: value.zone,
-        tag: out.tree.segment(value.point).map_or(Tag::Uri, |s| s.tag),
-        hint: value.hint,
-        depth: value.depth,
-        covered: false,
-    };
-    for parser in worth(value.chars, value.hint) {
-        let suits = parser.tries(&candidate);
-        if suits == Suits::No {
-            continue;
-        }
-        out.values[at].tried = true;
-        if options.unseen.holds(value.zone) && SPELLINGS.meets(parser.id) {
-            continue;
-        }
-        let off = options.parsers_off.meets(parser.id)
-            || options
-                .parsers_off_at
-                .iter()
-                .any(|(id, at)| id.meets(parser.id) && at.covers_node(&out.tree, value.point));
-        let mut em = emit(out, options, limits, budget, bump, decoded_left);
-        (em.at, em.zone, em.depth) = (value.point, value.zone, value.depth + 1);
-        if off || value.depth >= limits.depth {
-            em.skip(if off { SkipReason::ParserOff } else { SkipReason::DepthLimit });
-            continue;
-        }
-        let (values, nodes, anomalies) = (em.values.len(), em.tree.len(), em.notes.anomalies.len());
-        let passed_over = em.notes.passed_over;
-        match (parser.run)(&candidate, &mut em) {
-            Ok(Parsed::Covered) => {
-                out.values[at].covered = true;
+impl<'a> Emitter<'_, 'a> {
+    /// Offers value `at` to every parser that may apply.
+    fn parse_value(&mut self, at: usize) -> Result<(), Stop> {
+        let value = self.state.values[at];
+        let mut candidate = Candidate {
+            bytes: value.bytes,
+            classes: value.classes,
+            zone: value.zone,
+            tag: self.state.tree.segment(value.point).map_or(Tag::Uri, |segment| segment.tag),
+            hint: value.hint,
+            depth: value.depth,
+            covered: false,
+        };
+        for parser in candidates_for(value.classes, value.hint) {
+            let applicability = parser.check(&candidate);
+            if applicability == Applicability::No {
+                continue;
+            }
+            self.state.values[at].parser_reacted = true;
+            if self.options.unscanned_zones.contains(value.zone) && RECODINGS.intersects(parser.id) {
+                continue;
+            }
+            if let Some(reason) = self.skip_reason(parser, &value) {
+                self.within(Some(&value)).skip(reason);
+                continue;
+            }
+            if self.run(parser, applicability, &candidate, &value)? == Parsed::Covered {
+                self.state.values[at].covered = true;
                 candidate.covered = true;
+                // Only declared parsers apply to a covered value, and nothing is declared about this one.
                 if value.hint == Hint::None {
-                    // Only declared ones would still be asked.
                     break;
                 }
             }
-            Ok(Parsed::Added) | Err(Fail::Limit) => {}
-            Err(Fail::NotMine) => {
-                em.values.truncate(values);
-                em.tree.truncate(nodes);
-                em.notes.anomalies.truncate(anomalies);
-                em.notes.passed_over = passed_over;
+        }
+        Ok(())
+    }
+
+    /// Why `parser` must not run on `value`, if so.
+    fn skip_reason(&self, parser: &Parser, value: &Value<'a>) -> Option<SkipReason> {
+        let off_here = |(id, at): &(ParserSet, PointPattern)| {
+            id.intersects(parser.id) && at.covers_node(&self.state.tree, value.point)
+        };
+        if self.options.parsers_off.intersects(parser.id) || self.options.parsers_off_at.iter().any(off_here) {
+            return Some(SkipReason::ParserOff);
+        }
+        (value.depth >= self.limits.depth).then_some(SkipReason::DepthLimit)
+    }
+
+    /// Runs `parser` on `value`. What it emitted is taken back if the value does not have its syntax. A limit ends only
+    /// the parser: the value is then inspected as it is.
+    fn run(
+        &mut self,
+        parser: &Parser,
+        applicability: Applicability,
+        candidate: &Candidate<'a>,
+        value: &Value<'a>,
+    ) -> Result<Parsed, Stop> {
+        let (before, recorded) = (self.state.position(), self.visitor.position());
+        let mut em = self.within(Some(value));
+        em.recodes = RECODINGS.intersects(parser.id).then_some(value.form);
+        match (parser.run)(candidate, &mut em) {
+            Ok(parsed) => return Ok(parsed),
+            Err(ParseError::Limit) => {}
+            Err(ParseError::NotApplicable) => {
+                self.state.rollback(before);
+                self.visitor.rollback(recorded);
             }
-            Err(Fail::Broken(kind)) => {
+            Err(ParseError::Broken(kind)) => {
                 em.at = value.point;
-                if suits == Suits::Declared {
+                if applicability == Applicability::Declared {
                     em.anomaly(kind);
                 }
             }
-            Err(Fail::Stop(stop)) => return Err(stop),
+            Err(ParseError::Stop(stop)) => return Err(stop),
         }
+        Ok(Parsed::Added)
     }
-    Ok(())
 }

@@ -1,21 +1,21 @@
-//! [`Facts`] of a request head for policy conditions.
+//! [`DecodedHead`] of a request head, on which policy conditions are evaluated.
 
-use crate::model::facts::DecodedPair;
-use crate::model::{Facts, Message};
+use crate::model::decoded_head::DecodedPair;
+use crate::model::{DecodedHead, Message};
 use crate::normalize::{form, percent};
 use std::borrow::Cow;
 
-/// Query parameters that conditions are judged on; later ones are inspected but name no fact.
+/// Query parameters that conditions are evaluated on. Later ones are inspected, but conditions do not see them.
 const MAX_QUERY_FACTS: usize = 1_000;
 
-/// Decodes the head of `message`.
-pub fn facts<'a>(message: &Message<'a>) -> Facts<'a> {
+/// The facts of the head of `message`, decoded and normalised.
+pub fn facts<'a>(message: &Message<'a>) -> DecodedHead<'a> {
     let (authority, uri) = split_target(message.target);
     let path_end = uri.iter().position(|b| b"?#".contains(b)).unwrap_or(uri.len());
     let query = if uri.get(path_end) == Some(&b'?') { &uri[path_end + 1..] } else { b"" };
     let query = &query[..memchr::memchr(b'#', query).unwrap_or(query.len())];
     let path = normalise_path(percent::decode(&uri[..path_end], percent::Plus::Keep));
-    let mut facts = Facts {
+    let mut facts = DecodedHead {
         method: message.method,
         uri: if uri.is_empty() { Cow::Borrowed(b"/") } else { Cow::Borrowed(uri) },
         host: host(authority.or_else(|| message.header("host")).unwrap_or_default()),
@@ -23,7 +23,7 @@ pub fn facts<'a>(message: &Message<'a>) -> Facts<'a> {
         proto: message.protocol,
         scheme: message.scheme,
         application: message.application,
-        ..Facts::default()
+        ..DecodedHead::default()
     };
     match path {
         Cow::Borrowed(path) => {
@@ -67,7 +67,7 @@ fn host(authority: &[u8]) -> Cow<'_, [u8]> {
 
 fn query_facts(query: &[u8]) -> Vec<DecodedPair<'_>> {
     let decode = |text| percent::decode(text, percent::Plus::Space);
-    form::pieces(query).take(MAX_QUERY_FACTS).map(|piece| (decode(piece.name), decode(piece.value))).collect()
+    form::encoded_pairs(query).take(MAX_QUERY_FACTS).map(|piece| (decode(piece.name), decode(piece.value))).collect()
 }
 
 /// Removes `.` and `..` segments (RFC 3986 §5.2.4) and repeated slashes; `..` never climbs past the root.
@@ -109,7 +109,7 @@ fn normalise_path(path: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
     Cow::Owned(out)
 }
 
-/// Segments but for the last, and the last up to its first dot and past its last one.
+/// All segments but the last, and of the last the part before its first dot and the part after its last dot.
 fn split_path(path: &[u8]) -> (Vec<&[u8]>, &[u8], Option<&[u8]>) {
     let mut segments: Vec<&[u8]> = path.strip_prefix(b"/").unwrap_or(path).split(|&b| b == b'/').collect();
     let last = segments.pop().unwrap_or_default();
@@ -123,7 +123,7 @@ mod tests {
     use crate::model::Header;
     use proptest::prelude::*;
 
-    fn of<'a>(target: &'a str, host: &'a str) -> Facts<'a> {
+    fn of<'a>(target: &'a str, host: &'a str) -> DecodedHead<'a> {
         let headers = vec![Header { name: b"host", value: host.as_bytes() }];
         facts(&Message { target: target.as_bytes(), headers, ..Message::default() })
     }
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn hosts_are_bare_names() {
+    fn hosts_have_no_userinfo_port_or_trailing_dot() {
         for (host, want) in [
             ("Example.COM:8080", "example.com"),
             ("example.com.", "example.com"),
@@ -183,7 +183,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_normal_path_stays_as_it_is(target in "/[a./%2e]{0,20}") {
+        fn normalising_a_normal_path_changes_nothing(target in "/[a./%2e]{0,20}") {
             let path = normalise_path(Cow::Borrowed(target.as_bytes())).into_owned();
             prop_assert_eq!(normalise_path(Cow::Borrowed(&path[..])).into_owned(), path.clone());
             prop_assert!(!path.split(|&b| b == b'/').any(|s| s == b".." || s == b"."));

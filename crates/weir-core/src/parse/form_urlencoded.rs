@@ -1,48 +1,55 @@
 //! `application/x-www-form-urlencoded` bodies (WHATWG URL §5.1) at `[form_urlencoded, name]`.
 
-use super::emit::{Emit, Pair, Pairs};
-use super::{Candidate, Fail, Parsed, Suits};
-use crate::model::{Chars, Stop, Tag};
+use super::emitter::{Emitter, Pair, Pairs};
+use super::{Applicability, Candidate, ParseError, Parsed};
+use crate::model::{ByteClasses, Stop, Tag};
 use crate::normalize::charset::{self, Charset};
 
 /// Longest name by which an undeclared form is recognised.
 const MAX_SNIFFED_NAME: usize = 128;
 
-/// What names of form fields are made of, encoded or not.
-const NAME: Chars = Chars::TOKEN
-    .with(Chars::PERCENT)
-    .with(Chars::PLUS)
-    .with(Chars::LBRACKET)
-    .with(Chars::RBRACKET)
-    .with(Chars::COLON)
-    .with(Chars::DOLLAR)
-    .with(Chars::STAR)
-    .with(Chars::AT)
-    .with(Chars::TILDE)
-    .with(Chars::BANG);
+/// Bytes of ordinary names of form fields, encoded or not.
+const NAME: ByteClasses = ByteClasses::TOKEN
+    .with(ByteClasses::PERCENT)
+    .with(ByteClasses::PLUS)
+    .with(ByteClasses::LBRACKET)
+    .with(ByteClasses::RBRACKET)
+    .with(ByteClasses::COLON)
+    .with(ByteClasses::DOLLAR)
+    .with(ByteClasses::STAR)
+    .with(ByteClasses::AT)
+    .with(ByteClasses::TILDE)
+    .with(ByteClasses::BANG);
 
-/// Bodies that are declared so, or whose first field looks so.
-pub fn suits(value: &Candidate<'_>) -> Suits {
+/// Bodies that are declared as forms, or whose first field has the name of a form field.
+pub fn applicability(value: &Candidate<'_>) -> Applicability {
     if !matches!(value.tag, Tag::Post | Tag::Gzip | Tag::Deflate | Tag::Brotli | Tag::Zstd | Tag::Charset) {
-        return Suits::No;
+        return Applicability::No;
     }
     if value.is_media(&["application/x-www-form-urlencoded"]) {
-        return Suits::Declared;
+        return Applicability::Declared;
     }
-    Suits::sniffed(value.chars.holds(Chars::EQUALS) && !value.chars.meets(Chars::CONTROL) && plausible(value.bytes))
+    Applicability::sniffed(
+        value.classes.contains(ByteClasses::EQUALS)
+            && !value.classes.intersects(ByteClasses::CONTROL)
+            && begins_with_field(value.bytes),
+    )
 }
 
-/// Whether the first field has a name such as forms have.
-fn plausible(body: &[u8]) -> bool {
+/// Whether the first field has an ordinary name.
+fn begins_with_field(body: &[u8]) -> bool {
     let head = &body[..body.len().min(MAX_SNIFFED_NAME)];
-    memchr::memchr2(b'=', b'&', head).is_some_and(|at| at > 0 && Chars::of(&head[..at]).within(NAME))
+    memchr::memchr2(b'=', b'&', head).is_some_and(|at| at > 0 && ByteClasses::of(&head[..at]).within(NAME))
 }
 
-/// Emits each pair. Where every name is such as forms have, the pairs hold all that a server will read.
-/// Otherwise (JSON or XML declared as a form) the text as a whole is looked at too.
-pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, Fail> {
-    if !value.chars.meets(Chars::EQUALS.with(Chars::AMP).with(Chars::PERCENT).with(Chars::PLUS)) {
-        return Err(Fail::NotMine);
+/// Emits each pair. If every name is an ordinary one, the pairs contain everything that a server reads. Otherwise (JSON
+/// or XML declared as a form) the whole text is inspected too.
+pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError> {
+    if !value
+        .classes
+        .intersects(ByteClasses::EQUALS.with(ByteClasses::AMP).with(ByteClasses::PERCENT).with(ByteClasses::PLUS))
+    {
+        return Err(ParseError::NotApplicable);
     }
     let pairs = em.split_form(value.bytes)?;
     em.pairs(Tag::FormUrlencoded, Tag::FormUrlencodedName, &pairs)?;
@@ -51,17 +58,17 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, F
         return Ok(Parsed::Added);
     }
     let is_form = value.is_media(&["application/x-www-form-urlencoded"])
-        && value.bytes.split(|&b| b == b'&').all(|piece| piece.is_empty() || plausible_name(piece));
+        && value.bytes.split(|&b| b == b'&').all(|piece| piece.is_empty() || has_ordinary_name(piece));
     Ok(if is_form { Parsed::Covered } else { Parsed::Added })
 }
 
-fn plausible_name(piece: &[u8]) -> bool {
-    memchr::memchr(b'=', piece).is_some_and(|at| Chars::of(&piece[..at]).within(NAME))
+fn has_ordinary_name(piece: &[u8]) -> bool {
+    memchr::memchr(b'=', piece).is_some_and(|at| ByteClasses::of(&piece[..at]).within(NAME))
 }
 
-/// Emits what names and values are in a declared character set other than UTF-8: the encoding that some servers undo
-/// after the escapes (EBCDIC, UTF-16).
-fn recode<'a>(pairs: &[Pair<'a>], charset: Charset, em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
+/// Emits names and values decoded from a declared character set other than UTF-8. Some servers decode it (EBCDIC,
+/// UTF-16) after the percent escapes.
+fn recode<'a>(pairs: &[Pair<'a>], charset: Charset, em: &mut Emitter<'_, 'a>) -> Result<(), Stop> {
     let mut recoded = Pairs::new();
     for &(name, value) in pairs {
         let (new_name, new_value) = (text(name, charset, em)?, text(value, charset, em)?);
@@ -72,7 +79,7 @@ fn recode<'a>(pairs: &[Pair<'a>], charset: Charset, em: &mut Emit<'_, 'a>) -> Re
     em.pairs(Tag::FormUrlencoded, Tag::FormUrlencodedName, &recoded)
 }
 
-fn text<'a>(bytes: &'a [u8], charset: Charset, em: &mut Emit<'_, 'a>) -> Result<&'a [u8], Stop> {
+fn text<'a>(bytes: &'a [u8], charset: Charset, em: &mut Emitter<'_, 'a>) -> Result<&'a [u8], Stop> {
     em.budget.spend(bytes.len())?;
     match charset::decode(bytes, charset).text {
         std::borrow::Cow::Borrowed(same) => Ok(same),
@@ -82,13 +89,13 @@ fn text<'a>(bytes: &'a [u8], charset: Charset, em: &mut Emit<'_, 'a>) -> Result<
 
 #[cfg(test)]
 mod tests {
-    use crate::parse::seen::see_body;
+    use crate::parse::testing::messages::extract_body;
     use proptest::prelude::*;
 
     const FORM: &str = "application/x-www-form-urlencoded";
 
     #[test]
-    fn forms_come_apart() {
+    fn forms_are_split_into_values() {
         for (media, body, entry) in [
             (FORM, "a=1'+or+%271", "[post][form_urlencoded,'a']=1' or '1"),
             (FORM, "a", "[post]=a"),
@@ -108,13 +115,13 @@ mod tests {
             (FORM, "a[b=1", "[post][form_urlencoded,'a[b']=1"),
             ("application/x-www-form-urlencoded;charset=ibm037", "%89%84=%4c%a2", "[post][form_urlencoded,'id']=<s"),
         ] {
-            let seen = see_body(media, body.as_bytes());
-            assert!(seen.has(entry), "{media} {body}: {:?}", seen.values);
+            let parsed = extract_body(media, body.as_bytes());
+            assert!(parsed.has(entry), "{media} {body}: {:?}", parsed.values);
         }
     }
 
     #[test]
-    fn the_whole_is_looked_at_unless_the_fields_hold_it() {
+    fn the_whole_body_is_inspected_unless_the_fields_contain_it() {
         for (media, body, whole) in [
             (FORM, "a=b&c[d]=e", false),
             (FORM, "<?xml version=\"1.0\"?><a b=\"c\"/>", true),
@@ -122,25 +129,25 @@ mod tests {
             (FORM, "a b=c", true),
             ("text/plain", "a=b", true),
         ] {
-            let seen = see_body(media, body.as_bytes());
-            assert_eq!(seen.values.contains(&format!("[post]={body}")), whole, "{body}: {:?}", seen.values);
+            let parsed = extract_body(media, body.as_bytes());
+            assert_eq!(parsed.values.contains(&format!("[post]={body}")), whole, "{body}: {:?}", parsed.values);
         }
     }
 
     #[test]
-    fn prose_is_no_form() {
+    fn prose_is_not_a_form() {
         for body in ["if a = b then c", "SELECT * FROM t WHERE a=1", "<a b=c>"] {
-            let seen = see_body("text/plain", body.as_bytes());
-            assert!(!seen.values.iter().any(|v| v.contains("form_urlencoded")), "{:?}", seen.values);
+            let parsed = extract_body("text/plain", body.as_bytes());
+            assert!(!parsed.values.iter().any(|v| v.contains("form_urlencoded")), "{:?}", parsed.values);
         }
     }
 
     proptest! {
         #[test]
-        fn nothing_is_lost(needle in "[a-z]{5}", before in "[&=;a<{\"'. +]{0,6}", after in "[&=;b+<}']{0,6}", declared: bool) {
+        fn every_part_is_inspected(needle in "[a-z]{5}", before in "[&=;a<{\"'. +]{0,6}", after in "[&=;b+<}']{0,6}", declared: bool) {
             let body = format!("{before}{needle}{after}");
-            let seen = see_body(if declared { FORM } else { "text/plain" }, body.as_bytes());
-            prop_assert!(seen.looks_at(&needle), "{:?}", seen.values);
+            let parsed = extract_body(if declared { FORM } else { "text/plain" }, body.as_bytes());
+            prop_assert!(parsed.inspects(&needle), "{:?}", parsed.values);
         }
     }
 }

@@ -1,10 +1,10 @@
 //! GraphQL executable documents (GraphQL specification, October 2021, §2) at `[gql]`.
 //!
-//! Operations, fields and arguments become steps of points; string, enum and odd number literals, and comments, become
-//! values. What is left is names and punctuation, so a document that parses is covered.
+//! Operations, fields and arguments become steps of points. String and enum literals, long number literals and comments
+//! become values. What remains is names and punctuation, so a valid document is covered.
 
-use super::{Candidate, Emit, Fail, Parsed, Suits};
-use crate::model::{AnomalyKind, Chars, GraphqlFacts, ParserSet, Segment, SkipReason, Stop, Tag};
+use super::{Applicability, Candidate, Emitter, ParseError, Parsed};
+use crate::model::{AnomalyKind, ByteClasses, GraphqlStats, ParserSet, Segment, SkipReason, Stop, Tag};
 use crate::normalize::json_text::unescape;
 use apollo_parser::{Parser, SyntaxElement, SyntaxKind, SyntaxNode, SyntaxToken};
 use std::collections::HashMap;
@@ -13,24 +13,24 @@ use std::collections::HashMap;
 const MEDIA: &[&str] = &["application/graphql", "application/graphql+json"];
 /// Parameters that hold documents.
 const NAMES: &[&[u8]] = &[b"query", b"mutation", b"subscription", b"graphql", b"gql", b"document"];
-/// How a document begins, but for `{`.
+/// Words that a document begins with, unless it begins with `{`.
 const KEYWORDS: &[&[u8]] = &[b"query", b"mutation", b"subscription", b"fragment"];
-/// Names of arguments and directives that switch debugging on.
+/// Names of arguments and directives that enable debugging.
 const DEBUG: &[&str] = &["debug", "_debug", "trace", "tracing"];
-/// Longest number that carries nothing but a number.
+/// Longest number that is not emitted, because it carries no syntax.
 const MAX_PLAIN_NUMBER: usize = 32;
-/// Rounds in which depths behind fragments are summed up; fragments in a circle would go on for ever.
+/// Rounds in which the depths of fragments are added up. Fragments that refer to each other in a cycle never end.
 const MAX_FRAGMENT_ROUNDS: usize = 32;
 
-/// Declared, or a parameter that begins as a document does.
-pub fn suits(value: &Candidate<'_>) -> Suits {
+/// Values declared as GraphQL, and parameters and bodies that may be a document.
+pub fn applicability(value: &Candidate<'_>) -> Applicability {
     if value.is_declared(ParserSet::GQL) || value.is_media(MEDIA) {
-        return Suits::Declared;
+        return Applicability::Declared;
     }
-    if !value.chars.holds(Chars::LBRACE.with(Chars::RBRACE)) {
-        return Suits::No;
+    if !value.classes.contains(ByteClasses::LBRACE.with(ByteClasses::RBRACE)) {
+        return Applicability::No;
     }
-    Suits::sniffed(match value.tag {
+    Applicability::sniffed(match value.tag {
         Tag::Hash | Tag::Get | Tag::FormUrlencoded | Tag::Multipart => true,
         Tag::Post => begins_with_keyword(value.bytes),
         _ => false,
@@ -43,17 +43,17 @@ fn begins_with_keyword(bytes: &[u8]) -> bool {
     KEYWORDS.iter().any(|word| text.strip_prefix(*word).is_some_and(ends))
 }
 
-/// Emits what the document carries and notes its measures.
-pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, Fail> {
-    let declared = suits(value) == Suits::Declared;
+/// Emits the values of the document and records its measurements.
+pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError> {
+    let declared = applicability(value) == Applicability::Declared;
     let keyword = begins_with_keyword(value.bytes);
     let named = em.current_name().is_some_and(|name| NAMES.iter().any(|n| name.eq_ignore_ascii_case(n)));
     let begins = matches!(value.bytes.trim_ascii_start().first(), Some(b'{' | b'#')) || keyword;
     if !declared && !(begins && (named || value.tag == Tag::Post)) {
-        return Err(Fail::NotMine);
+        return Err(ParseError::NotApplicable);
     }
-    let text = std::str::from_utf8(value.bytes).map_err(|_| Fail::NotMine)?;
-    // Lexing, parsing and the walk each look at every byte.
+    let text = std::str::from_utf8(value.bytes).map_err(|_| ParseError::NotApplicable)?;
+    // Lexing, parsing and the walk each examine every byte.
     em.budget.spend(text.len().saturating_mul(3))?;
     let limits = em.limits;
     let tree = Parser::new(text).recursion_limit(limits.gql_depth).token_limit(limits.gql_tokens).parse();
@@ -61,35 +61,36 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, F
     if too_deep || tree.token_limit().high > limits.gql_tokens {
         em.skip(if too_deep { SkipReason::DepthLimit } else { SkipReason::CountLimit });
         let depth = if too_deep { limits.gql_depth + 1 } else { 0 };
-        em.graphql(GraphqlFacts { documents: 1, depth, document_bytes: text.len(), ..GraphqlFacts::default() });
-        return Err(Fail::Limit);
+        em.graphql(GraphqlStats { documents: 1, depth, document_bytes: text.len(), ..GraphqlStats::default() });
+        return Err(ParseError::Limit);
     }
     if tree.errors().next().is_some() {
-        return Err(if declared { Fail::Broken(AnomalyKind::BadGraphql) } else { Fail::NotMine });
+        return Err(if declared { ParseError::Broken(AnomalyKind::BadGraphql) } else { ParseError::NotApplicable });
     }
     let root = tree.document();
     let root = apollo_parser::cst::CstNode::syntax(&root);
     em.enter(Segment::plain(Tag::Gql))?;
-    let mut walk = Walk { em, text: value.bytes, facts: GraphqlFacts::default(), depths: Depths::default(), fields: 0 };
-    walk.all(root)?;
-    let depth = walk.depths.deepest();
-    let facts = GraphqlFacts { documents: 1, depth, document_bytes: text.len(), ..walk.facts };
+    let mut walker =
+        Walker { em, text: value.bytes, facts: GraphqlStats::default(), depths: Depths::default(), fields: 0 };
+    walker.all(root)?;
+    let depth = walker.depths.deepest();
+    let facts = GraphqlStats { documents: 1, depth, document_bytes: text.len(), ..walker.facts };
     em.leave();
     em.graphql(facts);
-    // `{id,whoami}` is a document, and a shell's brace expansion too.
+    // `{id,whoami}` is a document, but also a brace expansion of a shell: inspect it unless GraphQL is certain.
     Ok(if declared || keyword || value.tag == Tag::Hash { Parsed::Covered } else { Parsed::Added })
 }
 
-struct Walk<'w, 'x, 'a> {
-    em: &'w mut Emit<'x, 'a>,
+struct Walker<'w, 'x, 'a> {
+    em: &'w mut Emitter<'x, 'a>,
     text: &'a [u8],
-    facts: GraphqlFacts,
+    facts: GraphqlStats,
     depths: Depths<'a>,
-    /// Fields around the current node.
+    /// Number of fields that contain the current node.
     fields: usize,
 }
 
-impl<'a> Walk<'_, '_, 'a> {
+impl<'a> Walker<'_, '_, 'a> {
     /// Walks the tree without recursion.
     fn all(&mut self, root: &SyntaxNode) -> Result<(), Stop> {
         let mut open = vec![(root.children_with_tokens(), 0, false)];
@@ -113,7 +114,7 @@ impl<'a> Walk<'_, '_, 'a> {
         Ok(())
     }
 
-    /// Goes down for `node`; answers how many steps.
+    /// Moves the current point down for `node`. Returns by how many steps.
     fn down(&mut self, node: &SyntaxNode) -> Result<u32, Stop> {
         let tag = match node.kind() {
             SyntaxKind::OPERATION_DEFINITION => {
@@ -187,7 +188,7 @@ impl<'a> Walk<'_, '_, 'a> {
         Ok(1)
     }
 
-    /// The name in the child of `node` of this kind; empty where there is none.
+    /// The name in the child of `node` of this kind; empty if there is none.
     fn name(&self, node: &SyntaxNode, kind: SyntaxKind) -> &'a [u8] {
         let Some(child) = node.children().find(|child| child.kind() == kind) else { return b"" };
         let text = self.slice(&child);
@@ -196,7 +197,7 @@ impl<'a> Walk<'_, '_, 'a> {
         &rest[..rest.iter().position(|b| !b.is_ascii_alphanumeric() && *b != b'_').unwrap_or(rest.len())]
     }
 
-    /// The bytes of `node`: the tree keeps every byte of a document without errors.
+    /// The bytes of `node`. The tree of a valid document keeps every byte.
     fn slice(&self, node: &SyntaxNode) -> &'a [u8] {
         let range = node.text_range();
         self.text.get(range.start().into()..range.end().into()).unwrap_or_default()
@@ -208,7 +209,7 @@ impl<'a> Walk<'_, '_, 'a> {
         if matches!(node.kind(), SyntaxKind::INT_VALUE | SyntaxKind::FLOAT_VALUE) && text.len() <= MAX_PLAIN_NUMBER {
             return Ok(());
         }
-        // A comment or comma behind the literal belongs to its node.
+        // The node of a literal includes a comment or comma after it.
         let Some(block) = text.strip_prefix(b"\"\"\"") else {
             let Some(inner) = text.strip_prefix(b"\"") else { return self.em.value(text) };
             let inner = &inner[..memchr::memrchr(b'"', inner).unwrap_or(inner.len())];
@@ -233,7 +234,7 @@ impl<'a> Walk<'_, '_, 'a> {
     }
 }
 
-/// Depth of each definition, with the spreads that add to it.
+/// Depth of each definition, and the fragment spreads that may add to it.
 #[derive(Default)]
 struct Depths<'a> {
     definitions: Vec<Definition<'a>>,
@@ -266,7 +267,7 @@ impl<'a> Depths<'a> {
         }
     }
 
-    /// The deepest definition with its fragments put in place.
+    /// The depth of the deepest definition, with all fragments expanded.
     fn deepest(&mut self) -> usize {
         for _ in 0..MAX_FRAGMENT_ROUNDS {
             let mut changed = false;
@@ -287,7 +288,7 @@ impl<'a> Depths<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::open;
+    use super::super::testing::parse_body;
     use proptest::prelude::*;
 
     #[test]
@@ -295,25 +296,25 @@ mod tests {
         let text = r#"query Q($v: String = "dv") { a: user(id: "x\u0027", in: {k: ["l", ENUM]}) @inc(if: "d") { name ...F ... on T { f(b: """blk""") } } } # note
             fragment F on U { g(z: "frag") }"#;
         let body = serde_json::to_string(&serde_json::json!({ "query": text })).unwrap();
-        let seen = open("application/json", body.as_bytes());
+        let parsed = parse_body("application/json", body.as_bytes());
         let gql = "[post][json_doc][hash,'query'][gql]";
         let user = format!("{gql}[gql_query,'Q'][gql_alias,'a'][hash,'user']");
-        seen.has(&format!("{user}[gql_arg,'id']"), "x'");
-        seen.has(&format!("{user}[gql_arg,'in'][hash,'k']"), "l");
-        seen.has(&format!("{user}[gql_arg,'in'][hash,'k']"), "ENUM");
-        seen.has(&format!("{user}[gql_dir,'inc'][gql_arg,'if']"), "d");
-        seen.has(&format!("{user}[gql_inline][hash,'f'][gql_arg,'b']"), "blk");
-        seen.has(&format!("{gql}[gql_query,'Q'][gql_var,'v']"), "dv");
-        seen.has(&format!("{gql}[gql_fragment,'F'][hash,'g'][gql_arg,'z']"), "frag");
-        assert!(seen.values.iter().any(|(_, v, _)| v.starts_with("# note")), "{seen:#?}");
-        assert!(seen.covered("[post][json_doc][hash,'query']"));
-        let facts = seen.graphql.as_ref().unwrap();
+        parsed.has(&format!("{user}[gql_arg,'id']"), "x'");
+        parsed.has(&format!("{user}[gql_arg,'in'][hash,'k']"), "l");
+        parsed.has(&format!("{user}[gql_arg,'in'][hash,'k']"), "ENUM");
+        parsed.has(&format!("{user}[gql_dir,'inc'][gql_arg,'if']"), "d");
+        parsed.has(&format!("{user}[gql_inline][hash,'f'][gql_arg,'b']"), "blk");
+        parsed.has(&format!("{gql}[gql_query,'Q'][gql_var,'v']"), "dv");
+        parsed.has(&format!("{gql}[gql_fragment,'F'][hash,'g'][gql_arg,'z']"), "frag");
+        assert!(parsed.values.iter().any(|(_, v, _)| v.starts_with("# note")), "{parsed:#?}");
+        assert!(parsed.covered("[post][json_doc][hash,'query']"));
+        let facts = parsed.graphql.as_ref().unwrap();
         assert_eq!((facts.documents, facts.depth, facts.aliases, facts.introspection), (1, 2, 1, false));
         assert_eq!(facts.document_bytes, text.len());
     }
 
     #[test]
-    fn where_documents_are_looked_for() {
+    fn documents_are_found_in_known_parameters() {
         for (media, body, found) in [
             ("application/graphql", "mutation M { a(b: \"x\") }", true),
             ("text/plain", "query { a(b: \"x\") }", true),
@@ -323,15 +324,18 @@ mod tests {
             ("application/json", r#"{"query":"{a b"}"#, false),
             ("application/json", r#"{"query":"what is {this} about"}"#, false),
         ] {
-            let seen = open(media, body.as_bytes());
-            assert_eq!(seen.graphql.is_some(), found, "{body}");
+            let parsed = parse_body(media, body.as_bytes());
+            assert_eq!(parsed.graphql.is_some(), found, "{body}");
         }
-        assert_eq!(open("application/json", br#"[{"query":"{a}"},{"query":"{b}"}]"#).graphql.unwrap().documents, 2);
-        assert_eq!(open("application/graphql", b"{a").anomalies, ["bad_graphql"]);
+        assert_eq!(
+            parse_body("application/json", br#"[{"query":"{a}"},{"query":"{b}"}]"#).graphql.unwrap().documents,
+            2
+        );
+        assert_eq!(parse_body("application/graphql", b"{a").anomalies, ["bad_graphql"]);
     }
 
     #[test]
-    fn measures() {
+    fn documents_are_measured() {
         for (text, depth, aliases, introspection, debug) in [
             ("{a{b{c}}}", 3, 0, false, false),
             ("{a:x b:x c:x}", 1, 3, false, false),
@@ -341,37 +345,37 @@ mod tests {
             ("{a ...F} fragment F on T {b{...G}} fragment G on T {c{d}}", 3, 0, false, false),
             ("{a(debug: true)}", 1, 0, false, true),
         ] {
-            let facts = open("application/graphql", text.as_bytes()).graphql.unwrap();
+            let facts = parse_body("application/graphql", text.as_bytes()).graphql.unwrap();
             assert_eq!(
                 (facts.depth, facts.aliases, facts.introspection, facts.debug),
                 (depth, aliases, introspection, debug),
                 "{text}"
             );
         }
-        let circle = open("application/graphql", b"{...F} fragment F on T {a{...F}}").graphql.unwrap();
+        let circle = parse_body("application/graphql", b"{...F} fragment F on T {a{...F}}").graphql.unwrap();
         assert!(circle.depth > 10);
     }
 
     #[test]
     fn hostile_documents_are_bounded() {
         let deep = format!("query {{{}{}", "a{".repeat(5_000), "}".repeat(5_001));
-        let seen = open("application/graphql", deep.as_bytes());
+        let parsed = parse_body("application/graphql", deep.as_bytes());
         assert!(
-            seen.skipped.contains(&"depth_limit")
-                && seen.graphql.as_ref().unwrap().depth > 200
-                && !seen.covered("[post]")
+            parsed.skipped.contains(&"depth_limit")
+                && parsed.graphql.as_ref().unwrap().depth > 200
+                && !parsed.covered("[post]")
         );
         let long = format!("query {{{}}}", "a ".repeat(30_000));
-        assert!(open("application/graphql", long.as_bytes()).skipped.contains(&"count_limit"));
+        assert!(parse_body("application/graphql", long.as_bytes()).skipped.contains(&"count_limit"));
         for piece in ["{a(b:[", "{a(b:{c:", "query($a:[", "{a @b(c:"] {
-            open("application/graphql", piece.repeat(20_000).as_bytes());
+            parse_body("application/graphql", piece.repeat(20_000).as_bytes());
         }
     }
 
     proptest! {
         #[test]
         fn never_panics(text in "(query |fragment |\\{)[{}()\\[\\]:$@!.a \"#,é0-9on]{0,50}") {
-            open("application/graphql", text.as_bytes());
+            parse_body("application/graphql", text.as_bytes());
         }
     }
 }

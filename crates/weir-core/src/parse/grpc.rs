@@ -1,29 +1,31 @@
-//! gRPC frames (grpc.io, "gRPC over HTTP2"): each message of a body at `[grpc,i]`, handed on as Protocol Buffers.
+//! gRPC frames (grpc.io, "gRPC over HTTP2"): each message of a body at `[grpc,i]`, declared as Protocol Buffers.
 
-use super::{Candidate, Emit, Fail, Parsed, Suits};
-use crate::model::{AnomalyKind, Chars, Hint, ParserSet, Segment, Tag};
+use super::{Applicability, Candidate, Emitter, ParseError, Parsed};
+use crate::model::{AnomalyKind, ByteClasses, Hint, ParserSet, Segment, Tag};
 
 /// Bytes before each message: a flag and a big-endian length.
 const PREFIX: usize = 5;
-/// Bit of the flag that marks the trailers of gRPC-Web, which are header lines and no message.
+/// Flag bit of the trailers of gRPC-Web: header lines instead of a message.
 const TRAILERS: u8 = 0x80;
 
-/// Declared, or a binary body that is frames from its first byte to its last.
-pub fn suits(value: &Candidate<'_>) -> Suits {
+/// Bodies that are declared as gRPC, and binary bodies of frames from the first byte to the last.
+pub fn applicability(value: &Candidate<'_>) -> Applicability {
     let types = ["application/grpc", "application/grpc+proto", "application/grpc-web", "application/grpc-web+proto"];
     if value.is_media(&types) {
-        return Suits::Declared;
+        return Applicability::Declared;
     }
-    Suits::sniffed(value.tag == Tag::Post && value.chars.meets(Chars::CONTROL) && whole(value.bytes))
+    Applicability::sniffed(
+        value.tag == Tag::Post && value.classes.intersects(ByteClasses::CONTROL) && is_complete(value.bytes),
+    )
 }
 
-/// Emits every frame. A cut last frame is emitted as far as it goes.
-pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, Fail> {
+/// Emits every frame. Of a truncated last frame, the part that exists is emitted.
+pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError> {
     let mut rest = value.bytes;
     let mut index = 0;
     while !rest.is_empty() {
         em.budget.spend(PREFIX)?;
-        let Some((flag, frame, after)) = frame(rest) else { return Err(Fail::Broken(AnomalyKind::BadGrpc)) };
+        let Some((flag, frame, after)) = frame(rest) else { return Err(ParseError::Broken(AnomalyKind::BadGrpc)) };
         let hint = match (flag & TRAILERS != 0, flag & 1 == 1) {
             (false, true) => Hint::Coding { codings: b"gzip", media: b"application/protobuf" },
             (false, false) => Hint::Parser(ParserSet::PROTOBUF),
@@ -38,21 +40,21 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, F
         rest = after;
         index += 1;
     }
-    if whole(value.bytes) { Ok(Parsed::Covered) } else { Err(Fail::Broken(AnomalyKind::BadGrpc)) }
+    if is_complete(value.bytes) { Ok(Parsed::Covered) } else { Err(ParseError::Broken(AnomalyKind::BadGrpc)) }
 }
 
-/// Flag, message and what follows; a message that is cut short is all that is left.
+/// Flag, message and the bytes after it. A truncated message is all that is left.
 fn frame(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let prefix: [u8; PREFIX] = *bytes.first_chunk()?;
     let length = u32::from_be_bytes([prefix[1], prefix[2], prefix[3], prefix[4]]) as usize;
     let body = &bytes[PREFIX..];
     let (frame, rest) = body.split_at(length.min(body.len()));
-    // Bits other than these two are not assigned.
+    // Only these two flag bits are assigned.
     matches!(prefix[0], 0 | 1 | 0x80 | 0x81).then_some((prefix[0], frame, rest))
 }
 
 /// Whether `bytes` are complete frames, at least one, up to the last byte.
-fn whole(bytes: &[u8]) -> bool {
+fn is_complete(bytes: &[u8]) -> bool {
     let mut rest = bytes;
     while let Some((_, message, after)) = frame(rest) {
         let declared = u32::from_be_bytes([rest[1], rest[2], rest[3], rest[4]]) as usize;
@@ -70,34 +72,34 @@ fn whole(bytes: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::parse::testing::alone;
+    use crate::parse::testing::run_parser;
     use proptest::prelude::*;
 
     #[test]
     fn splits_frames() {
-        let got = alone(Tag::Post, b"\0\0\0\0\x02hi\0\0\0\0\x01!", "application/grpc", run);
+        let got = run_parser(Tag::Post, b"\0\0\0\0\x02hi\0\0\0\0\x01!", "application/grpc", run);
         let points: Vec<_> = got.values.iter().map(|(point, text)| format!("{point} {text}")).collect();
         assert_eq!(points, ["[post][grpc,0] hi", "[post][grpc,1] !"]);
         assert_eq!(got.outcome, Ok(Parsed::Covered));
     }
 
     #[test]
-    fn keeps_a_cut_frame() {
-        let got = alone(Tag::Post, b"\0\0\0\0\x09abc", "application/grpc", run);
+    fn emits_a_truncated_frame() {
+        let got = run_parser(Tag::Post, b"\0\0\0\0\x09abc", "application/grpc", run);
         assert_eq!(got.values[0].1, "abc");
-        assert_eq!(got.outcome, Err(Fail::Broken(AnomalyKind::BadGrpc)));
+        assert_eq!(got.outcome, Err(ParseError::Broken(AnomalyKind::BadGrpc)));
     }
 
     #[test]
-    fn a_huge_length_is_no_allocation() {
-        let got = alone(Tag::Post, b"\0\xff\xff\xff\xffx", "application/grpc", run);
+    fn a_huge_declared_length_allocates_nothing() {
+        let got = run_parser(Tag::Post, b"\0\xff\xff\xff\xffx", "application/grpc", run);
         assert_eq!(got.values[0].1, "x");
     }
 
     proptest! {
         #[test]
         fn never_panics(body in proptest::collection::vec(any::<u8>(), 0..200)) {
-            alone(Tag::Post, &body, "application/grpc", run);
+            run_parser(Tag::Post, &body, "application/grpc", run);
         }
     }
 }

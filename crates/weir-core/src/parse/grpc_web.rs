@@ -1,20 +1,20 @@
-//! gRPC-Web as text (grpc.io, "gRPC Web"): base64 at `[base64]`, possibly of several pieces each with its own padding,
-//! and within it the frames of `grpc`.
+//! gRPC-Web as text (grpc.io, "gRPC Web"): base64 at `[base64]`, possibly in several pieces each with its own padding. It
+//! contains the frames of [`super::grpc`].
 
-use super::{Candidate, Emit, Fail, Parsed, Suits};
+use super::{Applicability, Candidate, Emitter, ParseError, Parsed};
 use crate::model::{AnomalyKind, Hint, Segment, Tag};
 use crate::normalize::base64;
 
-/// Where it is declared.
-pub fn suits(value: &Candidate<'_>) -> Suits {
+/// Values that are declared as gRPC-Web text.
+pub fn applicability(value: &Candidate<'_>) -> Applicability {
     let types = ["application/grpc-web-text", "application/grpc-web-text+proto"];
-    if value.is_media(&types) { Suits::Declared } else { Suits::No }
+    if value.is_media(&types) { Applicability::Declared } else { Applicability::No }
 }
 
-/// Emits what the text stands for, declared as frames. What comes before the flaw of a broken text is emitted too.
-pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, Fail> {
+/// Emits the decoded bytes, declared as frames. If the text is broken, the bytes before the error are emitted.
+pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError> {
     em.budget.spend(value.bytes.len())?;
-    let (bytes, sound) = decode(value.bytes);
+    let (bytes, valid) = decode(value.bytes);
     if !bytes.is_empty() {
         let bytes = em.copy(&bytes)?;
         em.enter(Segment::plain(Tag::Base64))?;
@@ -22,10 +22,10 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, F
         em.leave();
         result?;
     }
-    if sound { Ok(Parsed::Covered) } else { Err(Fail::Broken(AnomalyKind::BadGrpc)) }
+    if valid { Ok(Parsed::Covered) } else { Err(ParseError::Broken(AnomalyKind::BadGrpc)) }
 }
 
-/// The bytes of every piece up to the first that is no base64, and whether none was.
+/// The bytes of every piece up to the first that is not base64, and whether all are base64.
 fn decode(text: &[u8]) -> (Vec<u8>, bool) {
     let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
     let mut rest = text.trim_ascii();
@@ -44,7 +44,7 @@ fn decode(text: &[u8]) -> (Vec<u8>, bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::parse::testing::{alone, open};
+    use crate::parse::testing::{parse_body, run_parser};
     use ::base64::Engine as _;
     use ::base64::engine::general_purpose::STANDARD;
     use proptest::prelude::*;
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_in_every_dress_come_apart() {
+    fn frames_of_every_media_type_are_split() {
         let [message, trailers] = frames();
         let binary = [&message[..], &trailers].concat();
         let pieces = STANDARD.encode(&message[..7]) + &STANDARD.encode(&message[7..]) + &STANDARD.encode(&trailers);
@@ -69,27 +69,27 @@ mod tests {
             ("application/grpc-web-text", STANDARD.encode(&binary).into_bytes(), "[base64]"),
             ("application/grpc-web-text+proto", pieces.into_bytes(), "[base64]"),
         ] {
-            let seen = open(media, &body);
-            seen.has(&format!("[post]{above}[grpc,0][protobuf,'1']"), FIELD);
+            let parsed = parse_body(media, &body);
+            parsed.has(&format!("[post]{above}[grpc,0][protobuf,'1']"), FIELD);
             if media.contains("web") {
-                seen.has(&format!("[post]{above}[grpc,1]"), "grpc-status: 0\r\n");
+                parsed.has(&format!("[post]{above}[grpc,1]"), "grpc-status: 0\r\n");
             }
-            assert!(seen.anomalies.is_empty(), "{media}: {seen:#?}");
+            assert!(parsed.anomalies.is_empty(), "{media}: {parsed:#?}");
         }
     }
 
     #[test]
-    fn a_flaw_hides_nothing_before_it() {
+    fn bytes_before_an_error_are_emitted() {
         let [message, _] = frames();
-        let seen = open("application/grpc-web-text", format!("{}=!!", STANDARD.encode(message)).as_bytes());
-        seen.has("[post][base64][grpc,0][protobuf,'1']", FIELD);
-        assert!(seen.anomalies.contains(&"bad_grpc"), "{seen:#?}");
+        let parsed = parse_body("application/grpc-web-text", format!("{}=!!", STANDARD.encode(message)).as_bytes());
+        parsed.has("[post][base64][grpc,0][protobuf,'1']", FIELD);
+        assert!(parsed.anomalies.contains(&"bad_grpc"), "{parsed:#?}");
     }
 
     proptest! {
         #[test]
         fn never_panics(body in "[A-Za-z0-9+/= \r\n!]{0,60}") {
-            alone(Tag::Post, body.as_bytes(), "application/grpc-web-text", run);
+            run_parser(Tag::Post, body.as_bytes(), "application/grpc-web-text", run);
         }
     }
 }

@@ -1,18 +1,18 @@
 //! Headers at `[header,NAME]` or `[response_header,NAME]`, names in upper case; a repeated one as array and pollution.
 //!
-//! Cookie is left to the cookie parser, Authorization to the parsers of its schemes.
+//! Cookies are emitted whole, for the cookie parser; so is Authorization, for the parsers of its schemes.
 
-use super::Emit;
+use super::Emitter;
 use crate::model::{AnomalyKind, Header, Hint, Message, MessageKind, ParserSet, Segment, Stop, Tag, Zone};
 use smallvec::SmallVec;
 
 /// Emits every header of `message`.
-pub fn run<'a>(message: &Message<'a>, em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
+pub fn run<'a>(message: &Message<'a>, em: &mut Emitter<'_, 'a>) -> Result<(), Stop> {
     let tag = if message.kind == MessageKind::Request { Tag::Header } else { Tag::ResponseHeader };
-    let (apart, together) = message.headers.split_at(message.headers.len().min(em.limits.headers));
-    let mut pairs: SmallVec<[_; 16]> = SmallVec::with_capacity(apart.len());
+    let (separate, excess) = message.headers.split_at(message.headers.len().min(em.limits.headers));
+    let mut pairs: SmallVec<[_; 16]> = SmallVec::with_capacity(separate.len());
     let mut cookies: SmallVec<[&'a [u8]; 2]> = SmallVec::new();
-    for header in apart {
+    for header in separate {
         if header.is("cookie") && tag == Tag::Header {
             cookies.push(header.value);
         } else if header.is("set-cookie") && tag == Tag::ResponseHeader {
@@ -23,18 +23,18 @@ pub fn run<'a>(message: &Message<'a>, em: &mut Emit<'_, 'a>) -> Result<(), Stop>
     }
     em.pairs_where(tag, Tag::HeaderName, &pairs, |name| !is_common(name))?;
     cookie(&cookies, em)?;
-    if together.is_empty() { Ok(()) } else { excess(tag, together, em) }
+    if excess.is_empty() { Ok(()) } else { emit_excess(tag, excess, em) }
 }
 
-fn upper<'a>(name: &'a [u8], em: &mut Emit<'_, 'a>) -> Result<&'a [u8], Stop> {
+fn upper<'a>(name: &'a [u8], em: &mut Emitter<'_, 'a>) -> Result<&'a [u8], Stop> {
     em.budget.spend(name.len())?;
     let upper = em.bump.alloc_slice_copy(name);
     upper.make_ascii_uppercase();
     Ok(upper)
 }
 
-/// The Cookie headers as one value, joined as RFC 9113 §8.2.3 has it for HTTP/2.
-fn cookie<'a>(cookies: &[&'a [u8]], em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
+/// Emits the Cookie headers as one value, joined as RFC 9113 §8.2.3 prescribes for HTTP/2.
+fn cookie<'a>(cookies: &[&'a [u8]], em: &mut Emitter<'_, 'a>) -> Result<(), Stop> {
     let whole = match cookies {
         [] => return Ok(()),
         [one] => *one,
@@ -49,15 +49,16 @@ fn cookie<'a>(cookies: &[&'a [u8]], em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
     result
 }
 
-fn set_cookie<'a>(value: &'a [u8], em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
+fn set_cookie<'a>(value: &'a [u8], em: &mut Emitter<'_, 'a>) -> Result<(), Stop> {
     em.enter(Segment::named(Tag::ResponseHeader, b"SET-COOKIE"))?;
     let result = em.value_as(value, em.zone(), Hint::Parser(ParserSet::COOKIE));
     em.leave();
     result
 }
 
-/// Headers past [`crate::model::Limits::headers`] are looked at as one text: nothing is lost but their names in points.
-fn excess<'a>(tag: Tag, headers: &[Header<'a>], em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
+/// Emits the headers past [`crate::model::Limits::headers`] as one text, so that they are inspected, though without
+/// points of their own.
+fn emit_excess<'a>(tag: Tag, headers: &[Header<'a>], em: &mut Emitter<'_, 'a>) -> Result<(), Stop> {
     em.anomaly(AnomalyKind::TooManyHeaders);
     let size = headers.iter().map(|h| h.name.len() + h.value.len() + 3).sum();
     em.charge_decoded(size)?;
@@ -68,7 +69,7 @@ fn excess<'a>(tag: Tag, headers: &[Header<'a>], em: &mut Emit<'_, 'a>) -> Result
     em.child(Segment::named(tag, b""), text.into_bump_slice())
 }
 
-/// Header names that every client sends: nothing can be hidden in them, so they are no values of their own.
+/// Whether every client sends this header. Such names carry no client data, so they are not emitted as values.
 fn is_common(upper: &[u8]) -> bool {
     matches!(
         upper,
@@ -127,15 +128,15 @@ fn is_common(upper: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use crate::parse::message::response;
-    use crate::parse::seen::{see, see_raw};
+    use crate::parse::testing::messages::{extract_message, extract_raw};
 
     fn values(head: &str) -> Vec<String> {
-        let seen = see_raw(format!("GET / HTTP/1.1\r\n{head}\r\n\r\n").as_bytes());
-        seen.values.into_iter().filter(|v| !v.contains("[uri]")).collect()
+        let parsed = extract_raw(format!("GET / HTTP/1.1\r\n{head}\r\n\r\n").as_bytes());
+        parsed.values.into_iter().filter(|v| !v.contains("[uri]")).collect()
     }
 
     #[test]
-    fn headers_stand_under_their_names() {
+    fn headers_are_emitted_under_their_names() {
         for (head, want) in [
             ("Host: h", vec!["[header,'HOST']=h"]),
             ("x-odd: v", vec!["[header_name]=X-ODD", "[header,'X-ODD']=v"]),
@@ -194,8 +195,9 @@ mod tests {
 
     #[test]
     fn responses_have_points_of_their_own() {
-        let seen = see(&response(b"HTTP/1.1 200 OK\r\nServer: s\r\nSet-Cookie: a=b; Path=/\r\n\r\nhello"));
-        assert!(seen.has("[response_header,'SERVER']=s"), "{:?}", seen.values);
-        assert!(seen.has("[response_header,'SET-COOKIE'][cookie,'a']=b") && seen.has("[response_body]=hello"));
+        let parsed =
+            extract_message(&response(b"HTTP/1.1 200 OK\r\nServer: s\r\nSet-Cookie: a=b; Path=/\r\n\r\nhello"));
+        assert!(parsed.has("[response_header,'SERVER']=s"), "{:?}", parsed.values);
+        assert!(parsed.has("[response_header,'SET-COOKIE'][cookie,'a']=b") && parsed.has("[response_body]=hello"));
     }
 }

@@ -1,44 +1,46 @@
-//! `[hex]`: a value of nothing but hex digits, with or without `0x`, that stands for ASCII text.
+//! `[hex]`: a value of hex digits only, with or without `0x`, that decodes to ASCII text.
 
-use super::{Candidate, Emit, Fail, Parsed, Suits};
-use crate::model::{Chars, ParserSet, Segment, Tag};
+use super::{Applicability, Candidate, Emitter, ParseError, Parsed};
+use crate::model::{ByteClasses, ParserSet, Segment, Tag};
 use crate::normalize::hex;
 
-/// Fewest digits without a prefix: shorter ones are numbers and colours.
+/// Fewest digits without a prefix. Shorter values are numbers and colours.
 const MIN_DIGITS: usize = 16;
-/// Fewest digits behind `0x`.
+/// Fewest digits after `0x`.
 const MIN_PREFIXED: usize = 6;
 
-/// What hex is made of, with its prefix.
-pub(super) const ALPHABET: Chars = Chars::ALPHA.with(Chars::DIGIT);
+/// Bytes of hex digits and their prefix.
+pub(super) const ALPHABET: ByteClasses = ByteClasses::ALPHA.with(ByteClasses::DIGIT);
 
-/// Letters and digits only, an even number of them.
-pub fn suits(value: &Candidate<'_>) -> Suits {
+/// Values of an even number of letters and digits.
+pub fn applicability(value: &Candidate<'_>) -> Applicability {
     if value.is_declared(ParserSet::HEX) {
-        return Suits::Declared;
+        return Applicability::Declared;
     }
-    let looks = value.chars.within(ALPHABET) && value.chars.meets(Chars::DIGIT) && value.bytes.len().is_multiple_of(2);
-    Suits::sniffed(looks && digits(value.bytes).is_some())
+    let looks = value.classes.within(ALPHABET)
+        && value.classes.intersects(ByteClasses::DIGIT)
+        && value.bytes.len().is_multiple_of(2);
+    Applicability::sniffed(looks && digits(value.bytes).is_some())
 }
 
 fn digits(bytes: &[u8]) -> Option<&[u8]> {
     match bytes {
         [b'0', b'x' | b'X', rest @ ..] => Some(rest).filter(|rest| rest.len() >= MIN_PREFIXED),
-        // Text begins with a byte of 0x20 to 0x7e, or white space.
+        // The first byte of text is 0x20 to 0x7e, or white space.
         [b'0' | b'2'..=b'7', ..] => Some(bytes).filter(|bytes| bytes.len() >= MIN_DIGITS),
         _ => None,
     }
 }
 
 /// Emits the text at `[hex]`.
-pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, Fail> {
-    let digits = digits(value.bytes).ok_or(Fail::NotMine)?;
+pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError> {
+    let digits = digits(value.bytes).ok_or(ParseError::NotApplicable)?;
     em.budget.spend(digits.len())?;
-    let first = hex::decode(&digits[..digits.len().min(8) & !1]).ok_or(Fail::NotMine)?;
+    let first = hex::decode(&digits[..digits.len().min(8) & !1]).ok_or(ParseError::NotApplicable)?;
     if !hex::is_ascii_text(&first) {
-        return Err(Fail::NotMine);
+        return Err(ParseError::NotApplicable);
     }
-    let decoded = hex::decode(digits).filter(|bytes| hex::is_ascii_text(bytes)).ok_or(Fail::NotMine)?;
+    let decoded = hex::decode(digits).filter(|bytes| hex::is_ascii_text(bytes)).ok_or(ParseError::NotApplicable)?;
     let decoded = em.copy(&decoded)?;
     em.child(Segment::plain(Tag::Hex), decoded)?;
     Ok(Parsed::Added)
@@ -46,11 +48,11 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, F
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::open;
+    use super::super::testing::parse_body;
     use proptest::prelude::*;
 
     #[test]
-    fn text_in_hex() {
+    fn text_in_hex_is_decoded() {
         for (text, want) in [
             ("0x2f6574632f706173737764", Some("/etc/passwd")),
             ("2F6574632f706173737764", Some("/etc/passwd")),
@@ -60,10 +62,10 @@ mod tests {
             ("12345678901234567890", None),
             ("0xffff", None),
         ] {
-            let seen = open("text/plain", text.as_bytes());
+            let parsed = parse_body("text/plain", text.as_bytes());
             match want {
-                Some(want) => seen.has("[post][hex]", want),
-                None => assert!(!seen.any("[post][hex]"), "{text}"),
+                Some(want) => parsed.has("[post][hex]", want),
+                None => assert!(!parsed.has_point("[post][hex]"), "{text}"),
             }
         }
     }
@@ -71,7 +73,7 @@ mod tests {
     proptest! {
         #[test]
         fn never_panics(text in "(0x)?[0-9a-fA-F]{0,40}é?") {
-            open("text/plain", text.as_bytes());
+            parse_body("text/plain", text.as_bytes());
         }
     }
 }

@@ -1,28 +1,31 @@
-//! `[htmljs]`: HTML character references, and escapes of JavaScript and CSS, decoded. The input stays in view, because
-//! a reader who does not decode sees it as it is.
+//! `[htmljs]`: HTML character references and escapes of JavaScript and CSS, decoded. The input itself is inspected too,
+//! because not every receiver decodes it.
 
-use super::{Candidate, Emit, Fail, Parsed, Suits};
-use crate::model::{Chars, Segment, Tag};
+use super::{Applicability, Candidate, Emitter, ParseError, Parsed};
+use crate::model::{ByteClasses, Segment, Tag};
 use crate::normalize::{hex, html_entities, js_escape};
 use std::borrow::Cow;
 
-/// Values with a `&` or a backslash, of which none is at the very end only.
-pub fn suits(value: &Candidate<'_>) -> Suits {
-    Suits::sniffed(value.chars.meets(Chars::AMP.with(Chars::BACKSLASH)) && value.bytes.len() > 2)
+/// Values of at least three bytes with a `&` or a backslash.
+pub fn applicability(value: &Candidate<'_>) -> Applicability {
+    Applicability::sniffed(
+        value.classes.intersects(ByteClasses::AMP.with(ByteClasses::BACKSLASH)) && value.bytes.len() > 2,
+    )
 }
 
-/// Emits what changes: references and JavaScript escapes undone together, CSS escapes on their own.
-pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, Fail> {
+/// Emits the decoded forms that differ from the value: references and JavaScript escapes decoded together, and
+/// references and CSS escapes.
+pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError> {
     em.budget.spend(value.bytes.len())?;
     let html = html_entities::decode(value.bytes);
     let js = js_escape::js(&html);
     let css = js_escape::css(&html);
     let changed = matches!(html, Cow::Owned(_)) || matches!(js, Cow::Owned(_));
-    // Escapes that stand for something else than text are no CSS, but the like of `\01` in a regular expression.
+    // If the escapes decode to something other than text, they are not CSS but, for example, `\01` of a regular expression.
     let styled =
         matches!(css, Cow::Owned(_)) && css != js && (!hex::is_ascii_text(value.bytes) || hex::is_ascii_text(&css));
     if !changed && !styled {
-        return Err(Fail::NotMine);
+        return Err(ParseError::NotApplicable);
     }
     for text in [changed.then_some(&js), styled.then_some(&css)].into_iter().flatten() {
         let text = em.copy(text)?;
@@ -33,34 +36,34 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, F
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::open;
+    use super::super::testing::parse_body;
     use proptest::prelude::*;
 
     #[test]
-    fn what_a_browser_would_see() {
+    fn decodes_what_a_browser_decodes() {
         for (text, want) in [
             ("&lt;script&gt;alert\\u00281)", "<script>alert(1)"),
             ("<a href=&#106avascript&colon;x>", "<a href=javascript:x>"),
             (r"\6a avascript:", "javascript:"),
             (r"&bsol;x61lert", "alert"),
         ] {
-            let seen = open("text/plain", text.as_bytes());
-            seen.has("[post][htmljs]", want);
-            assert!(!seen.covered("[post]"));
+            let parsed = parse_body("text/plain", text.as_bytes());
+            parsed.has("[post][htmljs]", want);
+            assert!(!parsed.covered("[post]"));
         }
     }
 
     #[test]
-    fn nothing_where_nothing_changes() {
+    fn emits_nothing_if_nothing_changes() {
         for text in ["a & b", r"C:\Users\me", r"^\d+\s$", "fish&chips"] {
-            assert!(!open("text/plain", text.as_bytes()).any("[post][htmljs]"), "{text}");
+            assert!(!parse_body("text/plain", text.as_bytes()).has_point("[post][htmljs]"), "{text}");
         }
     }
 
     proptest! {
         #[test]
         fn never_panics(text in r"[&#x0-9a-f;\\u{}]{0,60}") {
-            open("text/plain", text.as_bytes());
+            parse_body("text/plain", text.as_bytes());
         }
     }
 }

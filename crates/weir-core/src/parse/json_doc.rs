@@ -1,10 +1,10 @@
 //! JSON (RFC 8259) at `[json_doc]`: members at `[hash,name]`, elements at `[array,i]`. Duplicate names stay separate.
 //!
-//! One streaming pass that never builds a tree of values and never recurses. Text that is not strict JSON (comments,
-//! single quotes, trailing commas or garbage) gives the strings that can be found in it, and stays uncovered.
+//! One streaming pass without a tree of values and without recursion. If the text is not strict JSON (comments, single
+//! quotes, trailing commas or garbage), the strings found in it are emitted, and the text itself is inspected too.
 
-use super::{Candidate, Emit, Fail, Parsed, Suits};
-use crate::model::{AnomalyKind, Chars, ParserSet, Segment, SkipReason, Stop, Tag};
+use super::{Applicability, Candidate, Emitter, ParseError, Parsed};
+use crate::model::{AnomalyKind, ByteClasses, ParserSet, Segment, SkipReason, Stop, Tag};
 use crate::normalize::json_text::{Lexer, Token, unescape};
 
 /// Media types of one JSON text.
@@ -17,66 +17,65 @@ const MEDIA_LINES: &[&str] = &[
     "application/x-jsonlines",
     "application/json-seq",
 ];
-/// Longest number that carries nothing but a number.
+/// Longest number that is not emitted, because it carries no syntax.
 const MAX_PLAIN_NUMBER: usize = 32;
-/// Names of an object that are compared pairwise; more are sorted.
+/// Up to this many names of an object are compared pairwise; more are sorted.
 const FEW_NAMES: usize = 8;
 
-/// Declared by a JSON media type, or starting like an object, an array or a string.
-pub fn suits(value: &Candidate<'_>) -> Suits {
+/// Values declared by a JSON media type, or beginning like an object, an array or a string.
+pub fn applicability(value: &Candidate<'_>) -> Applicability {
     if value.is_declared(ParserSet::JSON_DOC) || value.is_media(MEDIA) || value.is_media(MEDIA_LINES) {
-        return Suits::Declared;
+        return Applicability::Declared;
     }
-    if !value.chars.meets(Chars::LBRACE.with(Chars::LBRACKET).with(Chars::DQUOTE)) {
-        return Suits::No;
+    if !value.classes.intersects(ByteClasses::LBRACE.with(ByteClasses::LBRACKET).with(ByteClasses::DQUOTE)) {
+        return Applicability::No;
     }
     let text = value.bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(value.bytes);
     let first = text.iter().find(|b| !b.is_ascii_whitespace() && **b != 0x1e);
-    Suits::sniffed(matches!(first, Some(b'{' | b'[' | b'"')))
+    Applicability::sniffed(matches!(first, Some(b'{' | b'[' | b'"')))
 }
 
 /// Emits every member name, every string, and numbers that are more than a plain number.
-pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, Fail> {
+pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError> {
     em.budget.spend(value.bytes.len())?;
     em.enter(Segment::plain(Tag::JsonDoc))?;
-    let declared = suits(value) == Suits::Declared;
+    let declared = applicability(value) == Applicability::Declared;
     let mut lexer = Lexer::new(value.bytes);
-    let mut walk = Walk {
+    let mut walker = Walker {
         em,
         frames: Vec::with_capacity(16),
         names: Vec::with_capacity(32),
         documents: 0,
         broken: false,
         scalar: false,
-        deep: 0,
         too_deep: false,
     };
     while let Some(token) = lexer.next() {
-        if walk.frames.is_empty() && walk.documents == 1 && walk.scalar && !declared {
-            // A text in quotes with something behind it is prose, not JSON.
-            return Err(Fail::NotMine);
+        if walker.frames.is_empty() && walker.documents == 1 && walker.scalar && !declared {
+            // A quoted text followed by something else is prose, not JSON.
+            return Err(ParseError::NotApplicable);
         }
-        walk.token(token)?;
-        // What comes behind a name or a value nearly always, without another token.
-        match walk.frames.last_mut() {
+        walker.token(token)?;
+        // A colon nearly always follows a name, and a comma a value: consume them without another token.
+        match walker.frames.last_mut() {
             Some(frame) if frame.key.is_some() && !frame.colon => frame.colon = lexer.next_is(b':'),
-            Some(frame) if frame.after_value && lexer.next_is(b',') => walk.comma(),
+            Some(frame) if frame.after_value && lexer.next_is(b',') => walker.comma(),
             _ => {}
         }
     }
-    let unclosed = !walk.frames.is_empty();
-    while !walk.frames.is_empty() {
-        walk.close();
+    let unclosed = !walker.frames.is_empty();
+    while !walker.frames.is_empty() {
+        walker.close();
     }
-    let several = walk.documents != 1 && !value.is_media(MEDIA_LINES);
-    // Lines of JSON without a declaration are read; one JSON text is what a JSON media type promises.
-    let garbage = several && (walk.documents == 0 || value.is_media(MEDIA));
-    let (scalar, too_deep) = (walk.scalar, walk.too_deep);
-    if lexer.broken || walk.broken || unclosed || garbage {
-        return Err(Fail::Broken(AnomalyKind::BadJson));
+    let several = walker.documents != 1 && !value.is_media(MEDIA_LINES);
+    // Several JSON texts in a row are accepted, except under a media type of exactly one JSON text.
+    let garbage = several && (walker.documents == 0 || value.is_media(MEDIA));
+    let (scalar, too_deep) = (walker.scalar, walker.too_deep);
+    if lexer.broken || walker.broken || unclosed || garbage {
+        return Err(ParseError::Broken(AnomalyKind::BadJson));
     }
     if too_deep {
-        return Err(Fail::Limit);
+        return Err(ParseError::Limit);
     }
     // The quotes of a lone string may themselves be the attack (`"><script>"`).
     Ok(if scalar { Parsed::Added } else { Parsed::Covered })
@@ -85,37 +84,35 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, F
 /// An open object or array.
 struct Frame<'a> {
     object: bool,
-    /// Whether the walk went a step down for it; not so for a document or past the depth limit.
+    /// Whether the current point moved down for it. It does not for a document, nor past the depth limit.
     entered: bool,
-    /// Elements seen.
+    /// Elements read.
     index: u32,
-    /// The name of the member whose value comes.
+    /// The name of the member whose value comes next.
     key: Option<&'a [u8]>,
-    /// Whether the colon behind that name was seen.
+    /// Whether the colon after that name was read.
     colon: bool,
-    /// Whether a value was seen since the last comma.
+    /// Whether a value was read since the last comma.
     after_value: bool,
     /// Whether the last token was a comma.
     comma: bool,
-    /// Where its names begin.
+    /// Index of its first name in [`Walker::names`].
     names: usize,
 }
 
-struct Walk<'w, 'x, 'a> {
-    em: &'w mut Emit<'x, 'a>,
+struct Walker<'w, 'x, 'a> {
+    em: &'w mut Emitter<'x, 'a>,
     frames: Vec<Frame<'a>>,
     /// Names of all open objects.
     names: Vec<&'a [u8]>,
     documents: u32,
     broken: bool,
-    /// Whether a document was no object or array.
+    /// Whether a document was neither an object nor an array.
     scalar: bool,
-    /// Steps that the depth limit denied.
-    deep: usize,
     too_deep: bool,
 }
 
-impl<'a> Walk<'_, '_, 'a> {
+impl<'a> Walker<'_, '_, 'a> {
     fn token(&mut self, token: Token<'a>) -> Result<(), Stop> {
         match token {
             Token::Mark(b'{') => self.open(true),
@@ -151,7 +148,7 @@ impl<'a> Walk<'_, '_, 'a> {
                 self.scalar(Some(text))
             }
             Token::Number(_) | Token::Constant => self.scalar(None),
-            // What is behind the flaw is still read, for readers that do.
+            // Parsing goes on after the error, because lenient backends do so too.
             Token::Word(word) => {
                 self.broken = true;
                 if self.frames.last().is_some_and(|frame| frame.object && !frame.colon) {
@@ -164,7 +161,7 @@ impl<'a> Walk<'_, '_, 'a> {
     }
 
     fn decode(&mut self, text: &[u8]) -> Result<&'a [u8], Stop> {
-        // No escape is shorter than what it stands for.
+        // No escape is shorter than the text that it encodes.
         self.em.charge_decoded(text.len())?;
         let mut out = bumpalo::collections::Vec::with_capacity_in(text.len(), self.em.bump);
         self.broken |= !unescape(text, |piece| out.extend_from_slice_copy(piece));
@@ -190,7 +187,7 @@ impl<'a> Walk<'_, '_, 'a> {
         self.em.name(Tag::HashName, name)
     }
 
-    /// The step to the value that comes now; none for a document of its own.
+    /// The step to the next value; `None` if it is a document.
     fn step(&mut self) -> Option<Segment<'a>> {
         let Some(frame) = self.frames.last_mut() else {
             self.documents += 1;
@@ -223,12 +220,11 @@ impl<'a> Walk<'_, '_, 'a> {
                 self.em.enter(segment)?;
                 entered = true;
             } else {
-                // Deeper strings are emitted at the deepest point allowed, and the text itself is looked at.
+                // Deeper strings are emitted at the deepest point allowed, and the text itself is inspected.
                 if !self.too_deep {
                     self.em.skip(SkipReason::DepthLimit);
                 }
                 self.too_deep = true;
-                self.deep += 1;
                 self.em.budget.spend(1)?;
             }
         }
@@ -269,26 +265,26 @@ fn has_duplicate(names: &mut [&[u8]]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Seen, open};
+    use super::super::testing::{ParsedBody, parse_body};
     use proptest::prelude::*;
 
-    fn json(text: &str) -> Seen {
-        open("application/json", text.as_bytes())
+    fn json(text: &str) -> ParsedBody {
+        parse_body("application/json", text.as_bytes())
     }
 
     #[test]
     fn members_and_elements_have_points() {
-        let seen = json(r#"{"user":{"name":"a\u0027b","tags":["x",{"y":"z"}]},"n":1e999}"#);
-        seen.has("[post][json_doc][hash,'user'][hash,'name']", "a'b");
-        seen.has("[post][json_doc][hash,'user'][hash,'tags'][array,0]", "x");
-        seen.has("[post][json_doc][hash,'user'][hash,'tags'][array,1][hash,'y']", "z");
-        seen.has("[post][json_doc][hash,'n']", "1e999");
-        seen.has("[post][json_doc][hash_name]", "user");
-        assert!(seen.covered("[post]") && seen.anomalies.is_empty(), "{seen:?}");
+        let parsed = json(r#"{"user":{"name":"a\u0027b","tags":["x",{"y":"z"}]},"n":1e999}"#);
+        parsed.has("[post][json_doc][hash,'user'][hash,'name']", "a'b");
+        parsed.has("[post][json_doc][hash,'user'][hash,'tags'][array,0]", "x");
+        parsed.has("[post][json_doc][hash,'user'][hash,'tags'][array,1][hash,'y']", "z");
+        parsed.has("[post][json_doc][hash,'n']", "1e999");
+        parsed.has("[post][json_doc][hash_name]", "user");
+        assert!(parsed.covered("[post]") && parsed.anomalies.is_empty(), "{parsed:?}");
     }
 
     #[test]
-    fn text_that_only_lenient_readers_accept_is_read_and_stays_uncovered() {
+    fn text_that_only_lenient_parsers_accept_is_emitted_and_stays_inspected() {
         for text in [
             r#"{"q":"evil",}"#,
             r#"{'q':'evil'}"#,
@@ -302,61 +298,61 @@ mod tests {
             r#"{"a":"\x41","q":"evil"}"#,
             "{\"a\":\"\u{1}\",\"q\":\"evil\"}",
         ] {
-            let seen = json(text);
-            seen.has("[post][json_doc][hash,'q']", "evil");
-            assert!(!seen.covered("[post]"), "{text}");
-            assert_eq!(seen.anomalies, ["bad_json"], "{text}");
+            let parsed = json(text);
+            parsed.has("[post][json_doc][hash,'q']", "evil");
+            assert!(!parsed.covered("[post]"), "{text}");
+            assert_eq!(parsed.anomalies, ["bad_json"], "{text}");
         }
     }
 
     #[test]
-    fn duplicate_names_stay_apart_and_are_odd() {
-        let seen = json(r#"{"a":"one","a":"two"}"#);
-        seen.has("[post][json_doc][hash,'a']", "one");
-        seen.has("[post][json_doc][hash,'a']", "two");
-        assert_eq!(seen.anomalies, ["duplicate_json_key"]);
+    fn duplicate_names_stay_separate_and_are_an_anomaly() {
+        let parsed = json(r#"{"a":"one","a":"two"}"#);
+        parsed.has("[post][json_doc][hash,'a']", "one");
+        parsed.has("[post][json_doc][hash,'a']", "two");
+        assert_eq!(parsed.anomalies, ["duplicate_json_key"]);
         let many: Vec<String> = (0..20).map(|n| format!("\"k{}\":1", n % 19)).collect();
         assert_eq!(json(&format!("{{{}}}", many.join(","))).anomalies, ["duplicate_json_key"]);
         assert!(json(r#"{"a":{"a":{"a":"x"}}}"#).anomalies.is_empty());
     }
 
     #[test]
-    fn the_library_s_name_for_numbers_is_no_hiding_place() {
-        let seen = json(r#"{"$serde_json::private::Number":"evil"}"#);
-        seen.has("[post][json_doc][hash,'$serde_json::private::Number']", "evil");
+    fn the_private_number_name_of_serde_json_is_an_ordinary_name() {
+        let parsed = json(r#"{"$serde_json::private::Number":"evil"}"#);
+        parsed.has("[post][json_doc][hash,'$serde_json::private::Number']", "evil");
     }
 
     #[test]
-    fn deep_nesting_is_reported_and_still_read() {
+    fn deep_nesting_is_reported_and_strings_are_still_emitted() {
         for depth in [1_000, 100_000] {
             let text = format!("{}\"evil\"{}", "[".repeat(depth), "]".repeat(depth));
-            let seen = json(&text);
-            assert_eq!(seen.skipped, ["depth_limit"]);
-            assert!(!seen.covered("[post]") && seen.values.iter().any(|(_, v, _)| v == "evil"));
-            open("application/json", "[{\"a\":".repeat(depth).as_bytes());
+            let parsed = json(&text);
+            assert_eq!(parsed.skipped, ["depth_limit"]);
+            assert!(!parsed.covered("[post]") && parsed.values.iter().any(|(_, v, _)| v == "evil"));
+            parse_body("application/json", "[{\"a\":".repeat(depth).as_bytes());
         }
     }
 
     #[test]
-    fn several_documents() {
+    fn several_documents_are_read() {
         let lines = b"{\"a\":\"x\"}\n{\"a\":\"y\"}\n";
         for (media, covered, odd) in
             [("application/x-ndjson", true, false), ("text/plain", true, false), ("application/json", false, true)]
         {
-            let seen = open(media, lines);
-            seen.has("[post][json_doc][hash,'a']", "x");
-            seen.has("[post][json_doc][hash,'a']", "y");
-            assert_eq!((seen.covered("[post]"), !seen.anomalies.is_empty()), (covered, odd), "{media}");
+            let parsed = parse_body(media, lines);
+            parsed.has("[post][json_doc][hash,'a']", "x");
+            parsed.has("[post][json_doc][hash,'a']", "y");
+            assert_eq!((parsed.covered("[post]"), !parsed.anomalies.is_empty()), (covered, odd), "{media}");
         }
     }
 
     #[test]
     fn json_is_found_whatever_is_declared_and_within_strings() {
-        let seen = open("text/plain", br#" {"a":"{\"b\":\"evil\"}"}"#);
-        seen.has("[post][json_doc][hash,'a'][json_doc][hash,'b']", "evil");
-        let seen = open("text/plain", br#""><script>""#);
-        assert!(!seen.covered("[post]"));
-        assert!(open("text/plain", br#""a" or "b""#).anomalies.is_empty());
+        let parsed = parse_body("text/plain", br#" {"a":"{\"b\":\"evil\"}"}"#);
+        parsed.has("[post][json_doc][hash,'a'][json_doc][hash,'b']", "evil");
+        let parsed = parse_body("text/plain", br#""><script>""#);
+        assert!(!parsed.covered("[post]"));
+        assert!(parse_body("text/plain", br#""a" or "b""#).anomalies.is_empty());
     }
 
     proptest! {
@@ -366,7 +362,7 @@ mod tests {
         }
 
         #[test]
-        fn strictness_is_that_of_serde_json(text in r#"[\[\]{}:,"a0.e\-]{0,12}"#) {
+        fn accepts_as_strict_what_serde_json_accepts(text in r#"[\[\]{}:,"a0.e\-]{0,12}"#) {
             let strict = serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok();
             prop_assert_eq!(!json(&text).anomalies.contains(&"bad_json"), strict || text.is_empty(), "{}", text);
         }

@@ -1,41 +1,41 @@
-//! `message/http` bytes become a [`Message`]; oddities of the message as a whole become anomalies.
+//! Splits `message/http` bytes into a [`Message`], and reports anomalies of the message as a whole.
 //!
-//! Nothing is refused here: whatever a client managed to send is inspected and judged. [`request`] and [`from_parts`]
-//! run the same checks on each word and line, so that both wire forms of one request give equal messages.
+//! Nothing is rejected here: whatever a client managed to send is inspected. [`request`] and [`from_parts`] run the same
+//! checks on each word and line, so that both wire forms of a request give equal messages.
 
 mod check;
 
 pub use check::check;
 
-use crate::model::{AnomalyKind, Chars, Header, Message, MessageKind};
+use crate::model::{AnomalyKind, ByteClasses, Header, Message, MessageKind};
 use memchr::{memchr, memrchr2};
 
-/// Lines of a head that become a header each. Longer heads keep the rest as the value of one header without a name,
-/// so that memory stays near the size of the input and nothing goes unseen.
+/// Lines of a head that become a header each. The rest of a longer head becomes the value of one header without a name,
+/// so that memory stays near the size of the input and everything is inspected.
 pub const MAX_HEADER_LINES: usize = 16_384;
 
-/// Splits raw request bytes: the head ends at the first empty line, the body is every remaining byte.
+/// Splits a raw request: the head ends at the first empty line, and all remaining bytes are the body.
 pub fn request(raw: &[u8]) -> Message<'_> {
     let mut message = Message { kind: MessageKind::Request, ..Message::default() };
     let mut lines = Lines::new(raw);
-    let first = lines.start_line(&mut message.oddities);
+    let first = lines.start_line(&mut message.anomalies);
     let (method, rest) = first.split_at(first.iter().position(|b| is_blank(*b)).unwrap_or(first.len()));
     let rest = rest.get(1..).unwrap_or_default();
     let at = memrchr2(b' ', b'\t', rest).filter(|&at| is_http(&rest[at + 1..]));
     let (target, protocol) = at.map_or((rest, &b""[..]), |at| (&rest[..at], &rest[at + 1..]));
     request_line(&mut message, method, target, protocol);
     if memchr(b'\t', first).is_some() {
-        note(&mut message.oddities, AnomalyKind::BadRequestLine);
+        note(&mut message.anomalies, AnomalyKind::BadRequestLine);
     }
     lines.headers(&mut message);
     message
 }
 
-/// Splits raw response bytes.
+/// Splits a raw response.
 pub fn response(raw: &[u8]) -> Message<'_> {
     let mut message = Message { kind: MessageKind::Response, ..Message::default() };
     let mut lines = Lines::new(raw);
-    let first = lines.start_line(&mut message.oddities);
+    let first = lines.start_line(&mut message.anomalies);
     let mut words = first.splitn(3, |&b| is_blank(b));
     let protocol = words.next().unwrap_or_default();
     let status = words.next().unwrap_or_default();
@@ -45,7 +45,7 @@ pub fn response(raw: &[u8]) -> Message<'_> {
     message
 }
 
-/// A request from words and lines that are already apart, as in the JSON form of a call. Where the same request can be
+/// A request from words and lines that are already split, as in the JSON form of a call. If the same request can be
 /// written as `message/http`, [`request`] gives an equal message.
 pub fn from_parts<'a>(
     method: &'a [u8],
@@ -60,7 +60,7 @@ pub fn from_parts<'a>(
     message
 }
 
-/// The same for a response.
+/// A response from words and lines that are already split.
 pub fn response_from_parts<'a>(
     protocol: &'a [u8],
     status: u16,
@@ -73,26 +73,26 @@ pub fn response_from_parts<'a>(
     message
 }
 
-/// Appends the lines of a head beyond [`MAX_HEADER_LINES`]: one value without a name.
-pub fn rest_of_head<'a>(lines: &'a [u8], message: &mut Message<'a>) {
-    note(&mut message.oddities, AnomalyKind::TooManyHeaders);
+/// Appends the lines of a head past [`MAX_HEADER_LINES`], as one value without a name.
+pub fn push_rest_of_head<'a>(lines: &'a [u8], message: &mut Message<'a>) {
+    note(&mut message.anomalies, AnomalyKind::TooManyHeaders);
     message.headers.push(Header { name: b"", value: trim_value(lines) });
 }
 
 /// Appends the trailer section of a chunked body (RFC 9112 §7.1.2) to the headers.
-pub fn trailers<'a>(section: &'a [u8], message: &mut Message<'a>) {
+pub fn append_trailers<'a>(section: &'a [u8], message: &mut Message<'a>) {
     let mut lines = Lines::new(section);
     let mut within = Message { body: message.body, ..Message::default() };
     lines.headers(&mut within);
     message.headers.append(&mut within.headers);
     within
-        .oddities
+        .anomalies
         .into_iter()
         .filter(|&k| k != AnomalyKind::TruncatedHead)
-        .for_each(|k| note(&mut message.oddities, k));
+        .for_each(|k| note(&mut message.anomalies, k));
 }
 
-/// Sets the words of the request line, and notes what is odd about them.
+/// Sets the words of the request line, and reports their anomalies.
 fn request_line<'a>(message: &mut Message<'a>, method: &'a [u8], target: &'a [u8], protocol: &'a [u8]) {
     message.method = method;
     message.target = trim_blanks(target);
@@ -101,73 +101,73 @@ fn request_line<'a>(message: &mut Message<'a>, method: &'a [u8], target: &'a [u8
         || !method.iter().all(|&b| is_token(b))
         || message.target.is_empty()
         || message.target.len() != target.len()
-        || Chars::of(target).meets(Chars::BLANK)
+        || ByteClasses::of(target).intersects(ByteClasses::BLANK)
         || !is_known_http(protocol);
     if bad {
-        note(&mut message.oddities, AnomalyKind::BadRequestLine);
+        note(&mut message.anomalies, AnomalyKind::BadRequestLine);
     }
     for word in [method, protocol] {
         if memchr(0, word).is_some() {
-            note(&mut message.oddities, AnomalyKind::NulByte);
+            note(&mut message.anomalies, AnomalyKind::NulByte);
         }
     }
 }
 
-/// Sets the words of the status line; a status that is none stays 0.
+/// Sets the words of the status line. An invalid status stays 0.
 fn status_line<'a>(message: &mut Message<'a>, protocol: &'a [u8], status: u16) {
     message.protocol = protocol;
     match status {
         100..=999 if is_known_http(protocol) => message.status = status,
-        _ => note(&mut message.oddities, AnomalyKind::BadStatusLine),
+        _ => note(&mut message.anomalies, AnomalyKind::BadStatusLine),
     }
 }
 
-/// Appends a header, and notes what is odd about it.
+/// Appends a header, and reports its anomalies.
 fn header<'a>(message: &mut Message<'a>, name: &'a [u8], value: &'a [u8]) {
     let trimmed = trim_blanks(name);
     if name.last().is_some_and(|&b| is_blank(b)) {
-        note(&mut message.oddities, AnomalyKind::SpaceBeforeColon);
+        note(&mut message.anomalies, AnomalyKind::SpaceBeforeColon);
     }
     if trimmed.is_empty() || name.first().is_some_and(|&b| is_blank(b)) || !trimmed.iter().all(|&b| is_token(b)) {
-        note(&mut message.oddities, AnomalyKind::BadHeader);
+        note(&mut message.anomalies, AnomalyKind::BadHeader);
     }
-    if Chars::of(value).meets(Chars::CONTROL.with(Chars::NEWLINE)) {
-        note_value(value, &mut message.oddities);
+    if ByteClasses::of(value).intersects(ByteClasses::CONTROL.with(ByteClasses::NEWLINE)) {
+        note_value(value, &mut message.anomalies);
     }
     if memchr(0, name).is_some() {
-        note(&mut message.oddities, AnomalyKind::NulByte);
+        note(&mut message.anomalies, AnomalyKind::NulByte);
     }
     message.headers.push(Header { name: trimmed, value: trim_value(value) });
 }
 
-/// Notes control bytes and line ends within a header value.
+/// Reports control bytes and line ends within a header value.
 #[cold]
-fn note_value(value: &[u8], oddities: &mut Vec<AnomalyKind>) {
+fn note_value(value: &[u8], anomalies: &mut Vec<AnomalyKind>) {
     for (at, &b) in value.iter().enumerate() {
         let folds = || value.get(at + 1).is_some_and(|&b| is_blank(b));
         match b {
-            0 => note(oddities, AnomalyKind::NulByte),
+            0 => note(anomalies, AnomalyKind::NulByte),
             b'\t' => {}
             b'\r' if value.get(at + 1) == Some(&b'\n') => {}
             b'\n' => {
                 let bare = at == 0 || value[at - 1] != b'\r';
                 if folds() {
-                    note(oddities, AnomalyKind::ObsFold);
+                    note(anomalies, AnomalyKind::ObsFold);
                 }
                 if bare || !folds() {
-                    note(oddities, AnomalyKind::BareLineEnd);
+                    note(anomalies, AnomalyKind::BareLineEnd);
                 }
             }
-            b'\r' => note(oddities, AnomalyKind::BareLineEnd),
-            b if b.is_ascii_control() => note(oddities, AnomalyKind::ControlByte),
+            b'\r' => note(anomalies, AnomalyKind::BareLineEnd),
+            b if b.is_ascii_control() => note(anomalies, AnomalyKind::ControlByte),
             _ => {}
         }
     }
 }
 
-fn note(oddities: &mut Vec<AnomalyKind>, kind: AnomalyKind) {
-    if !oddities.contains(&kind) {
-        oddities.push(kind);
+fn note(anomalies: &mut Vec<AnomalyKind>, kind: AnomalyKind) {
+    if !anomalies.contains(&kind) {
+        anomalies.push(kind);
     }
 }
 
@@ -203,7 +203,7 @@ fn trim_blanks(mut text: &[u8]) -> &[u8] {
     text
 }
 
-/// Takes outer white space off, with the line ends of folds that hold nothing else.
+/// Removes white space at both ends, and folded lines there that hold nothing else.
 fn trim_value(value: &[u8]) -> &[u8] {
     let mut text = trim_blanks(value);
     while let Some(rest) = text.strip_suffix(b"\n").map(|t| t.strip_suffix(b"\r").unwrap_or(t)) {
@@ -246,22 +246,22 @@ impl<'a> Lines<'a> {
         Line { text, end: start + text.len(), bare: !open && text.len() == line.len(), open }
     }
 
-    /// The first line, past an empty one, which servers skip (RFC 9112 §2.2).
-    fn start_line(&mut self, oddities: &mut Vec<AnomalyKind>) -> &'a [u8] {
+    /// The first line. An empty line before it is skipped, as servers do (RFC 9112 §2.2).
+    fn start_line(&mut self, anomalies: &mut Vec<AnomalyKind>) -> &'a [u8] {
         let mut line = self.next();
         if line.text.is_empty() && !line.open {
             line = self.next();
         }
         if line.bare {
-            note(oddities, AnomalyKind::BareLineEnd);
+            note(anomalies, AnomalyKind::BareLineEnd);
         }
         if memchr(b'\r', line.text).is_some() {
-            note(oddities, AnomalyKind::BareLineEnd);
+            note(anomalies, AnomalyKind::BareLineEnd);
         }
         line.text
     }
 
-    /// The header lines up to the empty line, and the body behind it.
+    /// Reads the header lines up to the empty line, and the body after it.
     fn headers(&mut self, message: &mut Message<'a>) {
         loop {
             let start = self.at;
@@ -278,21 +278,21 @@ impl<'a> Lines<'a> {
                 any_bare |= line.bare;
             }
             if any_bare {
-                note(&mut message.oddities, AnomalyKind::BareLineEnd);
+                note(&mut message.anomalies, AnomalyKind::BareLineEnd);
             }
             split_line(&self.raw[start..line.end], message);
             if line.open {
-                break note(&mut message.oddities, AnomalyKind::TruncatedHead);
+                break note(&mut message.anomalies, AnomalyKind::TruncatedHead);
             }
         }
     }
 
     fn end(&mut self, line: Line<'a>, message: &mut Message<'a>) {
         if line.open {
-            note(&mut message.oddities, AnomalyKind::TruncatedHead);
+            note(&mut message.anomalies, AnomalyKind::TruncatedHead);
         }
         if line.bare {
-            note(&mut message.oddities, AnomalyKind::BareLineEnd);
+            note(&mut message.anomalies, AnomalyKind::BareLineEnd);
         }
         message.body = &self.raw[self.at..];
     }
@@ -305,19 +305,19 @@ impl<'a> Lines<'a> {
             let line = self.next();
             if line.text.is_empty() || line.open {
                 let end = if line.open { self.at } else { before };
-                rest_of_head(&self.raw[start..end], message);
+                push_rest_of_head(&self.raw[start..end], message);
                 return self.end(line, message);
             }
         }
     }
 }
 
-/// Splits a line, with its folds, at the first colon. Without one the line is a name, so that it is looked at.
+/// Splits a line, with its folds, at the first colon. A line without a colon becomes a name, so that it is inspected.
 fn split_line<'a>(line: &'a [u8], message: &mut Message<'a>) {
     match memchr(b':', line) {
         Some(at) => header(message, &line[..at], &line[at + 1..]),
         None => {
-            note(&mut message.oddities, AnomalyKind::BadHeader);
+            note(&mut message.anomalies, AnomalyKind::BadHeader);
             header(message, line, b"");
         }
     }

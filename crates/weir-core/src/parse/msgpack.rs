@@ -1,20 +1,20 @@
-//! MessagePack (github.com/msgpack/msgpack, spec.md) at `[msgpack]`: entries at `[hash,name]`, elements at `[array,i]`.
-//! Strings and bytes are emitted; numbers carry no syntax and are not.
+//! MessagePack (github.com/msgpack/msgpack, spec.md) at `[msgpack]`: map entries at `[hash,name]`, elements at
+//! `[array,i]`. Strings and bytes are emitted; numbers carry no syntax and are not emitted.
 
-use super::{Candidate, Emit, Fail, Parsed, Suits};
-use crate::model::{AnomalyKind, Chars, Segment, SkipReason, Tag};
+use super::{Applicability, Candidate, Emitter, ParseError, Parsed};
+use crate::model::{AnomalyKind, ByteClasses, Segment, SkipReason, Tag};
 
-/// Declared, or a binary body that opens with a map or an array.
-pub fn suits(value: &Candidate<'_>) -> Suits {
+/// Values declared as MessagePack, and binary bodies that begin with a map or an array.
+pub fn applicability(value: &Candidate<'_>) -> Applicability {
     if value.is_media(&["application/msgpack", "application/x-msgpack", "application/vnd.msgpack", "+msgpack"]) {
-        return Suits::Declared;
+        return Applicability::Declared;
     }
     let opens = matches!(value.bytes.first(), Some(0x81..=0x8f | 0x91..=0x9f | 0xdc..=0xdf));
-    Suits::sniffed(opens && value.tag == Tag::Post && value.chars.meets(Chars::HIGH))
+    Applicability::sniffed(opens && value.tag == Tag::Post && value.classes.intersects(ByteClasses::HIGH))
 }
 
 /// Emits every string.
-pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, Fail> {
+pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError> {
     em.budget.spend(value.bytes.len())?;
     em.enter(Segment::plain(Tag::Msgpack))?;
     let mut reader = Reader { rest: value.bytes };
@@ -22,8 +22,10 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, F
     while !reader.rest.is_empty() {
         let before = reader.rest.len();
         item(&mut reader, em, depth).map_err(|fail| match fail {
-            // A first byte that is no MessagePack at all, where nothing declared it.
-            Fail::Broken(_) if before == value.bytes.len() && value.hint == crate::model::Hint::None => Fail::NotMine,
+            // Invalid from the first item on, and not declared: it is not MessagePack.
+            ParseError::Broken(_) if before == value.bytes.len() && value.hint == crate::model::Hint::None => {
+                ParseError::NotApplicable
+            }
             fail => fail,
         })?;
     }
@@ -31,25 +33,25 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, F
     Ok(Parsed::Covered)
 }
 
-const BROKEN: Fail = Fail::Broken(AnomalyKind::BadMsgpack);
+const BROKEN: ParseError = ParseError::Broken(AnomalyKind::BadMsgpack);
 
 struct Reader<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
-    fn take(&mut self, length: usize) -> Result<&'a [u8], Fail> {
+    fn take(&mut self, length: usize) -> Result<&'a [u8], ParseError> {
         let (head, tail) = self.rest.split_at_checked(length).ok_or(BROKEN)?;
         self.rest = tail;
         Ok(head)
     }
 
-    fn number(&mut self, bytes: usize) -> Result<usize, Fail> {
+    fn number(&mut self, bytes: usize) -> Result<usize, ParseError> {
         Ok(self.take(bytes)?.iter().fold(0, |all, &b| all << 8 | usize::from(b)))
     }
 }
 
-/// What the next item is, its own bytes consumed up to the contents.
+/// The next item; its own bytes are consumed, the elements of an array or map are not.
 enum Item<'a> {
     Scalar,
     Text(&'a [u8]),
@@ -57,7 +59,7 @@ enum Item<'a> {
     Map(usize),
 }
 
-fn next<'a>(reader: &mut Reader<'a>) -> Result<Item<'a>, Fail> {
+fn next<'a>(reader: &mut Reader<'a>) -> Result<Item<'a>, ParseError> {
     let kind = reader.take(1)?[0];
     let low = usize::from(kind & 0x0f);
     Ok(match kind {
@@ -84,26 +86,26 @@ fn next<'a>(reader: &mut Reader<'a>) -> Result<Item<'a>, Fail> {
     })
 }
 
-fn scalar<'a>(reader: &mut Reader<'a>, bytes: usize) -> Result<Item<'a>, Fail> {
+fn scalar<'a>(reader: &mut Reader<'a>, bytes: usize) -> Result<Item<'a>, ParseError> {
     reader.take(bytes)?;
     Ok(Item::Scalar)
 }
 
-/// A length of `bytes`, a type of `kind` bytes (extensions), then the contents.
-fn sized<'a>(reader: &mut Reader<'a>, bytes: usize, kind: usize) -> Result<Item<'a>, Fail> {
+/// Reads a length of `bytes` bytes, a type of `kind` bytes (extensions), then the contents.
+fn sized<'a>(reader: &mut Reader<'a>, bytes: usize, kind: usize) -> Result<Item<'a>, ParseError> {
     let length = reader.number(bytes)?;
     reader.take(kind)?;
     Ok(Item::Text(reader.take(length)?))
 }
 
-fn item<'a>(reader: &mut Reader<'a>, em: &mut Emit<'_, 'a>, depth_left: usize) -> Result<(), Fail> {
+fn item<'a>(reader: &mut Reader<'a>, em: &mut Emitter<'_, 'a>, depth_left: usize) -> Result<(), ParseError> {
     em.budget.spend(1)?;
     match next(reader)? {
         Item::Scalar => Ok(()),
         Item::Text(text) => Ok(em.value(text)?),
         Item::Array(_) | Item::Map(_) if depth_left == 0 => {
             em.skip(SkipReason::DepthLimit);
-            Err(Fail::Limit)
+            Err(ParseError::Limit)
         }
         Item::Array(count) => {
             for index in 0..count {
@@ -118,8 +120,8 @@ fn item<'a>(reader: &mut Reader<'a>, em: &mut Emit<'_, 'a>, depth_left: usize) -
     }
 }
 
-/// A key and its value. A key that is no string is emitted like a value, and the value stands below an empty name.
-fn entry<'a>(reader: &mut Reader<'a>, em: &mut Emit<'_, 'a>, depth_left: usize) -> Result<(), Fail> {
+/// Parses a key and its value. A key that is not a string is emitted like a value, and its value is below an empty name.
+fn entry<'a>(reader: &mut Reader<'a>, em: &mut Emitter<'_, 'a>, depth_left: usize) -> Result<(), ParseError> {
     let mut peek = Reader { rest: reader.rest };
     let name = match next(&mut peek)? {
         Item::Text(name) => {
@@ -141,14 +143,14 @@ fn entry<'a>(reader: &mut Reader<'a>, em: &mut Emit<'_, 'a>, depth_left: usize) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::parse::testing::alone;
+    use crate::parse::testing::run_parser;
     use proptest::prelude::*;
 
     #[test]
-    fn walks_maps_and_arrays() {
+    fn emits_strings_of_maps_and_arrays() {
         // {"id": [1, "' or 1=1--"], "ok": true}
         let body = b"\x82\xa2id\x92\x01\xaa' or 1=1--\xa2ok\xc3";
-        let got = alone(Tag::Post, body, "application/msgpack", run);
+        let got = run_parser(Tag::Post, body, "application/msgpack", run);
         let found = got.values.iter().map(|(point, text)| format!("{point} {text}")).collect::<Vec<_>>();
         assert_eq!(
             found,
@@ -161,22 +163,22 @@ mod tests {
     }
 
     #[test]
-    fn counts_are_claims_not_allocations() {
-        let got = alone(Tag::Post, b"\xdd\xff\xff\xff\xff\xa1x", "application/msgpack", run);
+    fn a_huge_declared_count_allocates_nothing() {
+        let got = run_parser(Tag::Post, b"\xdd\xff\xff\xff\xff\xa1x", "application/msgpack", run);
         assert_eq!(got.values[0].1, "x");
         assert_eq!(got.outcome, Err(BROKEN));
     }
 
     #[test]
-    fn nesting_is_bounded_and_told() {
-        let got = alone(Tag::Post, &[0x91; 500], "application/msgpack", run);
-        assert_eq!((got.outcome, got.skipped), (Err(Fail::Limit), vec![SkipReason::DepthLimit]));
+    fn nesting_is_bounded_and_reported() {
+        let got = run_parser(Tag::Post, &[0x91; 500], "application/msgpack", run);
+        assert_eq!((got.outcome, got.skipped), (Err(ParseError::Limit), vec![SkipReason::DepthLimit]));
     }
 
     proptest! {
         #[test]
         fn never_panics(body in proptest::collection::vec(any::<u8>(), 0..300)) {
-            alone(Tag::Post, &body, "application/msgpack", run);
+            run_parser(Tag::Post, &body, "application/msgpack", run);
         }
     }
 }

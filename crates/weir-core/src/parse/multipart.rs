@@ -1,44 +1,44 @@
 //! `multipart/*` (RFC 2046 §5.1, RFC 7578): fields at `[multipart,name]`, file content at `[multipart,name][file]`.
 //!
-//! Servers read broken multipart in many ways, so this splitter is tolerant, and whenever a body could be read in more
-//! than one way it says so ([`Fail::Broken`]) and the text as a whole is looked at besides the parts. A field that only
-//! some servers take for a file is in both zones.
+//! Servers read broken multipart in different ways. This parser is therefore lenient, and whenever a body can be read in
+//! more than one way, it reports so ([`ParseError::Broken`]) and the whole body is inspected besides the parts. A field
+//! that only some servers treat as a file is in both zones.
 
 mod disposition;
 
-use super::emit::{Emit, Pairs};
-use super::{Candidate, Fail, Parsed, Suits};
-use crate::model::{AnomalyKind, Chars, Hint, Segment, SkipReason, Stop, Tag, Zone};
+use super::emitter::{Emitter, Pairs};
+use super::{Applicability, Candidate, ParseError, Parsed};
+use crate::model::{AnomalyKind, ByteClasses, Hint, Segment, SkipReason, Stop, Tag, Zone};
 use crate::normalize::{base64, quoted_printable};
 use disposition::Disposition;
 use memchr::{memchr, memmem};
 
-/// Header lines of one part; later ones are looked at as part of the text only.
+/// Header lines read of one part. Later ones are inspected as part of the whole body only.
 const MAX_PART_HEADERS: usize = 32;
 /// Longest boundary; RFC 2046 allows 70.
 const MAX_BOUNDARY: usize = 256;
-/// Boundaries tried where the declaration holds several.
+/// Boundaries tried if several are declared.
 const MAX_BOUNDARIES: usize = 4;
-/// Bytes in which an undeclared multipart body must show a part header.
+/// Bytes in which an undeclared multipart body must have a part header.
 const SNIFFED: usize = 1024;
 
-/// Declared bodies, and those that begin with a delimiter line and a Content-Disposition.
-pub fn suits(value: &Candidate<'_>) -> Suits {
+/// Bodies declared as multipart, and bodies that begin with a delimiter line and a Content-Disposition.
+pub fn applicability(value: &Candidate<'_>) -> Applicability {
     if value.hint_media().is_some_and(|m| m.get(..10).is_some_and(|m| m.eq_ignore_ascii_case(b"multipart/"))) {
-        return Suits::Declared;
+        return Applicability::Declared;
     }
     let start = &value.bytes[..value.bytes.len().min(SNIFFED)];
-    let looks = value.zone.meets(Zone::BODY.with(Zone::FILE))
+    let looks = value.zone.intersects(Zone::BODY.with(Zone::FILE))
         && start.trim_ascii_start().starts_with(b"--")
         && start.windows(20).any(|w| w.eq_ignore_ascii_case(b"content-disposition:"));
-    Suits::sniffed(looks)
+    Applicability::sniffed(looks)
 }
 
 /// Emits every part, the preamble and the epilogue.
-pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, Fail> {
+pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError> {
     if em.nesting(Tag::Multipart) >= usize::from(em.limits.multipart_depth) {
         em.skip(SkipReason::DepthLimit);
-        return Err(Fail::Limit);
+        return Err(ParseError::Limit);
     }
     let mut broken = false;
     let mut split = false;
@@ -52,16 +52,16 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, F
         emit_parts(&parts, &mut broken, em)?;
         if parts.too_many {
             em.skip(SkipReason::CountLimit);
-            return Err(Fail::Limit);
+            return Err(ParseError::Limit);
         }
     }
     match (split, broken) {
         (true, false) => Ok(Parsed::Covered),
-        _ => Err(Fail::Broken(AnomalyKind::BadMultipart)),
+        _ => Err(ParseError::Broken(AnomalyKind::BadMultipart)),
     }
 }
 
-/// The boundaries to try: every one that is declared, and the first line where none of these occurs.
+/// The boundaries to try: all that are declared or, if none of these occurs in the body, its first line.
 fn boundaries<'a>(value: &Candidate<'a>, broken: &mut bool) -> Vec<&'a [u8]> {
     let mut found: Vec<&'a [u8]> = Vec::new();
     for parameter in disposition::parameters(value.hint_media().unwrap_or_default()).0 {
@@ -88,7 +88,7 @@ fn boundaries<'a>(value: &Candidate<'a>, broken: &mut bool) -> Vec<&'a [u8]> {
     found
 }
 
-/// A body cut at its delimiter lines.
+/// A body split at its delimiter lines.
 struct Parts<'a> {
     preamble: &'a [u8],
     /// Parts with their headers.
@@ -97,7 +97,8 @@ struct Parts<'a> {
     too_many: bool,
 }
 
-/// Cuts `body` at lines that begin with `--` and `boundary`. Text behind the boundary on such a line is odd, but cuts.
+/// Splits `body` at lines that begin with `--` and `boundary`. Text after the boundary on such a line makes the body
+/// broken, but the line still delimits.
 fn split_parts<'a>(body: &'a [u8], boundary: &[u8], max: usize, broken: &mut bool) -> Parts<'a> {
     let mut parts = Parts { preamble: b"", pieces: Vec::new(), epilogue: b"", too_many: false };
     let delimiter = [b"--", boundary].concat();
@@ -140,7 +141,7 @@ fn split_parts<'a>(body: &'a [u8], boundary: &[u8], max: usize, broken: &mut boo
     parts
 }
 
-/// Where the text before a delimiter line ends: the line end belongs to the delimiter.
+/// The end of the text before a delimiter line. The line end before the delimiter belongs to the delimiter.
 fn line_end(before: &[u8], broken: &mut bool) -> usize {
     match before {
         [.., b'\r', b'\n'] => before.len() - 2,
@@ -152,7 +153,7 @@ fn line_end(before: &[u8], broken: &mut bool) -> usize {
     }
 }
 
-fn emit_parts<'a>(parts: &Parts<'a>, broken: &mut bool, em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
+fn emit_parts<'a>(parts: &Parts<'a>, broken: &mut bool, em: &mut Emitter<'_, 'a>) -> Result<(), Stop> {
     for outer in [parts.preamble, parts.epilogue] {
         if !outer.trim_ascii().is_empty() {
             em.value(outer)?;
@@ -163,7 +164,7 @@ fn emit_parts<'a>(parts: &Parts<'a>, broken: &mut bool, em: &mut Emit<'_, 'a>) -
         let part = Part::read(piece, broken);
         let (name, names) = part.disposition.names.split_first().map_or((&b""[..], &[][..]), |(n, rest)| (*n, rest));
         let is_plain = !part.is_file() && part.media.is_none() && part.coding.is_none();
-        part.outer(name, names, em)?;
+        part.emit_headers(name, names, em)?;
         if is_plain && !part.disposition.odd {
             fields.push((name, part.content));
         } else {
@@ -180,12 +181,12 @@ struct Part<'a> {
     disposition: Disposition<'a>,
     media: Option<&'a [u8]>,
     coding: Option<&'a [u8]>,
-    /// Headers to be looked at: all but Content-Disposition and ordinary media types.
+    /// Headers to be inspected: all but unambiguous Content-Dispositions and ordinary media types.
     headers: Vec<(&'a [u8], &'a [u8])>,
 }
 
 impl<'a> Part<'a> {
-    /// Headers end at the first empty line; without one the whole part is content.
+    /// Reads a part. Its headers end at the first empty line; without one, the whole part is content.
     fn read(piece: &'a [u8], broken: &mut bool) -> Self {
         let mut part = Part {
             content: piece,
@@ -201,7 +202,7 @@ impl<'a> Part<'a> {
                 *broken = true;
                 break;
             };
-            *broken |= line.odd;
+            *broken |= line.ambiguous;
             at += line.length;
             if line.text.is_empty() {
                 part.content = &piece[at..];
@@ -234,7 +235,7 @@ impl<'a> Part<'a> {
             }
         } else if is(b"content-type") {
             *broken |= self.media.replace(value).is_some_and(|other| other != value);
-            if Chars::of(value).within(MEDIA) {
+            if ByteClasses::of(value).within(MEDIA) {
                 return;
             }
         } else if is(b"content-transfer-encoding") {
@@ -247,18 +248,18 @@ impl<'a> Part<'a> {
         !self.disposition.files.is_empty()
     }
 
-    /// Emits what stands around the content: names, file names, headers.
-    fn outer(&self, name: &'a [u8], names: &[&'a [u8]], em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
+    /// Emits everything but the content: names, file names, headers.
+    fn emit_headers(&self, name: &'a [u8], names: &[&'a [u8]], em: &mut Emitter<'_, 'a>) -> Result<(), Stop> {
         for other in names {
             em.name(Tag::MultipartName, other)?;
         }
         if self.headers.is_empty() && !self.is_file() && !self.disposition.ambiguous {
             return Ok(());
         }
-        em.under_name(Tag::Multipart, name, |em, _| self.inner(em))
+        em.under_name(Tag::Multipart, name, |em, _| self.emit_files_and_headers(em))
     }
 
-    fn inner(&self, em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
+    fn emit_files_and_headers(&self, em: &mut Emitter<'_, 'a>) -> Result<(), Stop> {
         if self.disposition.ambiguous {
             em.anomaly(AnomalyKind::AmbiguousMultipart);
         }
@@ -281,8 +282,8 @@ impl<'a> Part<'a> {
         Ok(())
     }
 
-    /// Emits the content of a file, or of a field with something declared about it.
-    fn emit(&self, name: &'a [u8], em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
+    /// Emits the content of a file, or of a field with declarations about it.
+    fn emit(&self, name: &'a [u8], em: &mut Emitter<'_, 'a>) -> Result<(), Stop> {
         em.name(Tag::MultipartName, name)?;
         em.under_name(Tag::Multipart, name, |em, element| {
             if !element {
@@ -295,7 +296,7 @@ impl<'a> Part<'a> {
         })
     }
 
-    fn content(&self, em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
+    fn content(&self, em: &mut Emitter<'_, 'a>) -> Result<(), Stop> {
         let hint = self.media.map(Hint::Media).unwrap_or_default();
         let zone = match (self.is_file(), self.disposition.odd) {
             (true, false) => Zone::FILE,
@@ -312,8 +313,8 @@ impl<'a> Part<'a> {
         result
     }
 
-    /// Emits the content without its transfer encoding, which RFC 7578 §4.7 deprecates but libraries still undo.
-    fn decoded(&self, zone: Zone, hint: Hint<'a>, em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
+    /// Emits the content decoded from its transfer encoding, which RFC 7578 §4.7 deprecates but libraries still decode.
+    fn decoded(&self, zone: Zone, hint: Hint<'a>, em: &mut Emitter<'_, 'a>) -> Result<(), Stop> {
         let Some(coding) = self.coding else { return Ok(()) };
         em.budget.spend(self.content.len())?;
         let is_base64 = coding.eq_ignore_ascii_case(b"base64");
@@ -336,38 +337,38 @@ impl<'a> Part<'a> {
     }
 }
 
-/// What an ordinary media type is made of.
-const MEDIA: Chars = Chars::TOKEN
-    .with(Chars::SLASH)
-    .with(Chars::PLUS)
-    .with(Chars::SEMICOLON)
-    .with(Chars::EQUALS)
-    .with(Chars::BLANK)
-    .with(Chars::DQUOTE);
+/// Bytes of ordinary media types.
+const MEDIA: ByteClasses = ByteClasses::TOKEN
+    .with(ByteClasses::SLASH)
+    .with(ByteClasses::PLUS)
+    .with(ByteClasses::SEMICOLON)
+    .with(ByteClasses::EQUALS)
+    .with(ByteClasses::BLANK)
+    .with(ByteClasses::DQUOTE);
 
 /// A header line with its folds.
 struct FoldedLine<'a> {
     text: &'a [u8],
     /// Bytes up to the next line.
     length: usize,
-    /// A bare LF, or a fold.
-    odd: bool,
+    /// Whether it ends in a bare LF or has folds, which servers read differently.
+    ambiguous: bool,
 }
 
-/// The first line of `input`; none where it does not end.
+/// The first line of `input`; `None` if it has no end.
 fn folded_line(input: &[u8]) -> Option<FoldedLine<'_>> {
-    let mut odd = false;
+    let mut ambiguous = false;
     let mut from = 0;
     loop {
         let end = from + memchr(b'\n', &input[from..])?;
         let text = input[..end].strip_suffix(b"\r");
-        odd |= text.is_none();
+        ambiguous |= text.is_none();
         let text = text.unwrap_or(&input[..end]);
         let folds = !text.is_empty() && matches!(input.get(end + 1), Some(b' ' | b'\t'));
         if !folds {
-            return Some(FoldedLine { text, length: end + 1, odd });
+            return Some(FoldedLine { text, length: end + 1, ambiguous });
         }
-        odd = true;
+        ambiguous = true;
         from = end + 1;
     }
 }

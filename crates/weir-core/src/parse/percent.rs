@@ -1,34 +1,34 @@
-//! `[percent]`: a value that is percent-encoded once more (double encoding, `%uXXXX`), and the path of the target.
+//! `[percent]`: a value that is percent-encoded again (double encoding, `%uXXXX`), and the path of the target.
 
-use super::{Candidate, Emit, Fail, Parsed, Suits};
-use crate::model::{AnomalyKind, Chars, ParserSet, Segment, Tag, Zone};
+use super::{Applicability, Candidate, Emitter, ParseError, Parsed};
+use crate::model::{AnomalyKind, ByteClasses, ParserSet, Segment, Tag, Zone};
 use crate::normalize::percent::{Plus, decode};
 use std::borrow::Cow;
 
-/// Layers of encoding that ordinary clients produce: a URL in a parameter of a URL.
+/// Layers of encoding that ordinary clients produce, as for a URL in a parameter of a URL. More are an anomaly.
 const ORDINARY_LAYERS: usize = 2;
 
-/// Any value with a `%`, and cookies with a `+`, which servers that decode cookies take for a space. Declared forms and
-/// Cookie headers are decoded field by field.
-pub fn suits(value: &Candidate<'_>) -> Suits {
+/// Values with a `%`, and cookies with a `+`, which servers that decode cookies read as a space. Declared forms and
+/// Cookie headers are not decoded here but field by field.
+pub fn applicability(value: &Candidate<'_>) -> Applicability {
     if value.is_declared(ParserSet::COOKIE) || value.is_media(&["application/x-www-form-urlencoded"]) {
-        return Suits::No;
+        return Applicability::No;
     }
-    let plus = value.tag == Tag::Cookie && value.chars.meets(Chars::PLUS);
-    Suits::sniffed(value.chars.meets(Chars::PERCENT) || plus)
+    let plus = value.tag == Tag::Cookie && value.classes.intersects(ByteClasses::PLUS);
+    Applicability::sniffed(value.classes.intersects(ByteClasses::PERCENT) || plus)
 }
 
-/// Emits the decoded value at `[percent]`. The path is always decoded by servers, so its raw form need not be looked at;
-/// other values may reach code as they are, so both forms are.
-pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, Fail> {
+/// Emits the decoded value at `[percent]`. Servers always decode the path, so its raw form is covered. Other values may
+/// reach the application undecoded, so both forms are inspected.
+pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError> {
     em.budget.spend(value.bytes.len())?;
     let plus = if value.tag == Tag::Cookie { Plus::Space } else { Plus::Keep };
-    let Cow::Owned(decoded) = decode(value.bytes, plus) else { return Err(Fail::NotMine) };
+    let Cow::Owned(decoded) = decode(value.bytes, plus) else { return Err(ParseError::NotApplicable) };
     let decoded = em.copy(&decoded)?;
     let layers = em.nesting(Tag::Percent) + em.nesting(Tag::Get) + em.nesting(Tag::FormUrlencoded) + 1;
     if layers > ORDINARY_LAYERS {
         em.anomaly(AnomalyKind::DeepEncoding);
     }
     em.child(Segment::plain(Tag::Percent), decoded)?;
-    Ok(if value.zone.meets(Zone::PATH) { Parsed::Covered } else { Parsed::Added })
+    Ok(if value.zone.intersects(Zone::PATH) { Parsed::Covered } else { Parsed::Added })
 }

@@ -1,45 +1,45 @@
 //! Protocol Buffers without a descriptor: wire fields at `[protobuf,"NUMBER"]`, nested messages below.
 //!
-//! The wire format (protobuf.dev, "Encoding") says nothing about types. A length-delimited field that reads as text is
-//! emitted as text; one that reads as a message is opened too; any other is emitted as bytes. Numbers carry no syntax
-//! and are not emitted.
+//! The wire format (protobuf.dev, "Encoding") does not tell types apart. A length-delimited field that is valid text is
+//! emitted as text; one that is a valid message is parsed too; any other is emitted as bytes. Numbers carry no syntax and
+//! are not emitted.
 
-use super::{Candidate, Emit, Fail, Parsed, Suits};
-use crate::model::{AnomalyKind, Chars, ParserSet, Segment, SkipReason, Tag};
+use super::{Applicability, Candidate, Emitter, ParseError, Parsed};
+use crate::model::{AnomalyKind, ByteClasses, ParserSet, Segment, SkipReason, Tag};
 
 /// Highest field number (protobuf.dev: 2^29 - 1).
 const MAX_FIELD: u64 = (1 << 29) - 1;
 /// Bytes of the longest varint.
 const MAX_VARINT: usize = 10;
 
-/// How the media types of gRPC begin, whose bodies are frames around messages.
+/// Beginning of the media types of gRPC, whose bodies are frames around messages.
 const FRAMED: &[u8] = b"application/grpc";
 
-/// Declared, or a binary body that is a message from its first byte to its last.
-pub fn suits(value: &Candidate<'_>) -> Suits {
+/// Values that are declared as Protocol Buffers, and binary bodies that are a message from the first byte to the last.
+pub fn applicability(value: &Candidate<'_>) -> Applicability {
     let types = ["application/x-protobuf", "application/protobuf", "application/vnd.google.protobuf", "+proto"];
-    // `application/grpc+proto` speaks of the messages within the frames.
+    // In `application/grpc+proto`, the suffix describes the messages within the frames.
     let framed = value
         .hint_media()
         .is_some_and(|media| media.get(..FRAMED.len()).is_some_and(|head| head.eq_ignore_ascii_case(FRAMED)));
     if (value.is_media(&types) && !framed) || value.is_declared(ParserSet::PROTOBUF) {
-        return Suits::Declared;
+        return Applicability::Declared;
     }
     let container = matches!(value.tag, Tag::Post | Tag::Gzip | Tag::Deflate | Tag::Base64 | Tag::Grpc);
-    Suits::sniffed(container && value.chars.meets(Chars::CONTROL) && is_message(value.bytes))
+    Applicability::sniffed(container && value.classes.intersects(ByteClasses::CONTROL) && is_message(value.bytes))
 }
 
 /// Emits every length-delimited field.
-pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, Fail> {
+pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError> {
     if !is_message(value.bytes) {
-        return Err(Fail::Broken(AnomalyKind::BadProtobuf));
+        return Err(ParseError::Broken(AnomalyKind::BadProtobuf));
     }
     message(value.bytes, em, em.limits.binary_depth)?;
     Ok(Parsed::Covered)
 }
 
-/// Opens one message; `is_message` holds for it.
-fn message<'a>(bytes: &'a [u8], em: &mut Emit<'_, 'a>, depth_left: usize) -> Result<(), Fail> {
+/// Parses one message, for which [`is_message`] is true.
+fn message<'a>(bytes: &'a [u8], em: &mut Emitter<'_, 'a>, depth_left: usize) -> Result<(), ParseError> {
     em.budget.spend(bytes.len())?;
     let mut rest = bytes;
     while let Some((number, wire)) = field(&mut rest) {
@@ -56,10 +56,10 @@ fn message<'a>(bytes: &'a [u8], em: &mut Emit<'_, 'a>, depth_left: usize) -> Res
     Ok(())
 }
 
-fn delimited<'a>(bytes: &'a [u8], em: &mut Emit<'_, 'a>, depth_left: usize) -> Result<(), Fail> {
+fn delimited<'a>(bytes: &'a [u8], em: &mut Emitter<'_, 'a>, depth_left: usize) -> Result<(), ParseError> {
     em.budget.spend(bytes.len())?;
     let nested = bytes.len() > 1 && is_message(bytes);
-    // Text is emitted whatever else it might be: `\n` opens both a line and the first field of a message.
+    // Text is emitted even if it is a valid message too: `\n` begins both a line and the first field of a message.
     if !nested || is_text(bytes) {
         em.value(bytes)?;
     }
@@ -75,7 +75,7 @@ fn delimited<'a>(bytes: &'a [u8], em: &mut Emit<'_, 'a>, depth_left: usize) -> R
 }
 
 fn is_text(bytes: &[u8]) -> bool {
-    !Chars::of(bytes).meets(Chars::CONTROL) && std::str::from_utf8(bytes).is_ok()
+    !ByteClasses::of(bytes).intersects(ByteClasses::CONTROL) && std::str::from_utf8(bytes).is_ok()
 }
 
 enum Wire<'a> {
@@ -94,7 +94,7 @@ fn is_message(bytes: &[u8]) -> bool {
     !bytes.is_empty()
 }
 
-/// The next field; none at the end or where it is broken.
+/// The next field; `None` at the end or if the field is broken.
 fn field<'a>(rest: &mut &'a [u8]) -> Option<(u64, Wire<'a>)> {
     let key = varint(rest)?;
     let number = key >> 3;
@@ -145,7 +145,7 @@ fn take<'a>(rest: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::parse::testing::alone;
+    use crate::parse::testing::run_parser;
     use proptest::prelude::*;
 
     fn encode(number: u8, bytes: &[u8]) -> Vec<u8> {
@@ -155,11 +155,11 @@ mod tests {
     }
 
     fn values(body: &[u8]) -> Vec<(String, String)> {
-        alone(Tag::Post, body, "application/x-protobuf", run).values
+        run_parser(Tag::Post, body, "application/x-protobuf", run).values
     }
 
     #[test]
-    fn opens_nested_messages() {
+    fn parses_nested_messages() {
         let inner = encode(2, b"' or 1=1--");
         let body = [encode(1, b"hello"), vec![0x18, 0x96, 0x01], encode(4, &inner)].concat();
         let pair = |point: &str, text: &str| (point.to_string(), text.to_string());
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn keeps_text_that_also_reads_as_a_message() {
+    fn emits_text_that_is_also_a_valid_message() {
         // 0x0a is both a line feed and the key of field 1.
         let both = b"\n\x20' union select password from users";
         assert!(values(&encode(1, &both[..34])).iter().any(|(_, text)| text.contains("union select")));
@@ -180,25 +180,25 @@ mod tests {
     fn broken_messages_stay_uncovered() {
         for body in [&b"\x0a\x05abc"[..], b"\x00", b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", b"\x0b"] {
             assert!(!is_message(body));
-            let got = alone(Tag::Post, body, "application/x-protobuf", run);
-            assert_eq!(got.outcome, Err(Fail::Broken(AnomalyKind::BadProtobuf)));
+            let got = run_parser(Tag::Post, body, "application/x-protobuf", run);
+            assert_eq!(got.outcome, Err(ParseError::Broken(AnomalyKind::BadProtobuf)));
         }
     }
 
     #[test]
-    fn nesting_is_bounded_and_told() {
+    fn nesting_is_bounded_and_reported() {
         let mut body = encode(1, b"x\x01");
         for _ in 0..60 {
             body = encode(1, &body);
         }
-        let got = alone(Tag::Post, &body, "application/x-protobuf", run);
+        let got = run_parser(Tag::Post, &body, "application/x-protobuf", run);
         assert_eq!(got.skipped, [SkipReason::DepthLimit]);
     }
 
     proptest! {
         #[test]
         fn never_panics(body in proptest::collection::vec(any::<u8>(), 0..300)) {
-            alone(Tag::Post, &body, "application/x-protobuf", run);
+            run_parser(Tag::Post, &body, "application/x-protobuf", run);
         }
     }
 }

@@ -1,45 +1,46 @@
-//! The request line: `[uri]`, `[path,i]`, `[action_name]`, `[action_ext]`, `[get,name]`, and odd `[method]` and `[proto]`.
+//! The request line at `[uri]`, `[path,i]`, `[action_name]`, `[action_ext]`, `[get,name]`, `[method]` and `[proto]`.
 //!
-//! Nothing of the target is lost: the path as sent is one value at `[uri]` (a fragment that a client sent stays in it),
-//! each query piece is a name and a value, and an authority with more than a host in it is a value at `[uri]` too.
-//! Segments are looked at apart only where they carry syntax, since the path as a whole is looked at anyway.
+//! Every byte of the target is in some value: the path as sent is one value at `[uri]` (including a fragment, if a client
+//! sends one), each piece of the query is a name and a value, and an authority that holds more than a host is a value at
+//! `[uri]` too. Segments are emitted separately only if they contain syntax, because the whole path is inspected anyway.
 
-use super::Emit;
-use crate::model::{AnomalyKind, Chars, Hint, Message, Segment, SkipReason, Stop, Tag, Zone};
+use super::Emitter;
+use crate::model::{AnomalyKind, ByteClasses, Hint, Message, Segment, SkipReason, Stop, Tag, Zone};
 use crate::normalize::percent;
 use memchr::memchr;
 use std::borrow::Cow;
 
-/// Path segments looked at apart; later ones are seen in the whole path only.
+/// Path segments emitted as values of their own. Later ones are inspected within the whole path only.
 const MAX_SEGMENTS: usize = 256;
 /// A segment of plain letters and digits from this length on may hold an encoding (base64, hex, a token).
 const MAYBE_ENCODED: usize = 20;
-/// What a URI may not have (RFC 3986 §2): such bytes are sent by tools, not by browsers. `#` never is part of a target.
-const NOT_IN_A_URI: Chars = Chars::HIGH
-    .with(Chars::CONTROL)
-    .with(Chars::BLANK)
-    .with(Chars::NEWLINE)
-    .with(Chars::DQUOTE)
-    .with(Chars::LT)
-    .with(Chars::GT)
-    .with(Chars::BACKSLASH)
-    .with(Chars::BACKTICK)
-    .with(Chars::CARET)
-    .with(Chars::LBRACE)
-    .with(Chars::RBRACE)
-    .with(Chars::PIPE)
-    .with(Chars::HASH);
-/// What a plain authority is made of.
-const AUTHORITY: Chars = Chars::TOKEN.with(Chars::COLON).with(Chars::LBRACKET).with(Chars::RBRACKET);
+/// Bytes that a URI must not contain (RFC 3986 §2). Browsers encode them, attack tools often do not.
+const NOT_IN_A_URI: ByteClasses = ByteClasses::HIGH
+    .with(ByteClasses::CONTROL)
+    .with(ByteClasses::BLANK)
+    .with(ByteClasses::NEWLINE)
+    .with(ByteClasses::DQUOTE)
+    .with(ByteClasses::LT)
+    .with(ByteClasses::GT)
+    .with(ByteClasses::BACKSLASH)
+    .with(ByteClasses::BACKTICK)
+    .with(ByteClasses::CARET)
+    .with(ByteClasses::LBRACE)
+    .with(ByteClasses::RBRACE)
+    .with(ByteClasses::PIPE)
+    .with(ByteClasses::HASH);
+/// Bytes of a plain authority: a host and a port.
+const AUTHORITY: ByteClasses =
+    ByteClasses::TOKEN.with(ByteClasses::COLON).with(ByteClasses::LBRACKET).with(ByteClasses::RBRACKET);
 
-/// Takes the request line apart.
-pub fn run<'a>(message: &Message<'a>, em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
-    odd_words(message, em)?;
+/// Emits the parts of the request line.
+pub fn run<'a>(message: &Message<'a>, em: &mut Emitter<'_, 'a>) -> Result<(), Stop> {
+    unusual_words(message, em)?;
     em.zone = Zone::PATH;
     let (authority, rest) = authority(message.target);
     em.enter(Segment::plain(Tag::Uri))?;
-    note(message.target, em);
-    if !Chars::of(authority).within(AUTHORITY) {
+    report_bad_bytes(message.target, em);
+    if !ByteClasses::of(authority).within(AUTHORITY) {
         em.value(authority)?;
     }
     let (path, query) = match memchr(b'?', rest) {
@@ -55,13 +56,13 @@ pub fn run<'a>(message: &Message<'a>, em: &mut Emit<'_, 'a>) -> Result<(), Stop>
     em.pairs(Tag::Get, Tag::GetName, &pairs)
 }
 
-/// Methods and protocols that are no plain words are values: whatever a client can write is looked at.
-fn odd_words<'a>(message: &Message<'a>, em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
+/// Emits a method or protocol with other bytes than a plain word: whatever a client can write is inspected.
+fn unusual_words<'a>(message: &Message<'a>, em: &mut Emitter<'_, 'a>) -> Result<(), Stop> {
     em.zone = Zone::META.with(Zone::HEADER);
-    if !Chars::of(message.method).within(Chars::TOKEN) {
+    if !ByteClasses::of(message.method).within(ByteClasses::TOKEN) {
         em.child(Segment::plain(Tag::Method), message.method)?;
     }
-    if !Chars::of(message.protocol).within(Chars::TOKEN.with(Chars::SLASH)) {
+    if !ByteClasses::of(message.protocol).within(ByteClasses::TOKEN.with(ByteClasses::SLASH)) {
         em.child(Segment::plain(Tag::Proto), message.protocol)?;
     }
     Ok(())
@@ -77,19 +78,21 @@ fn authority(target: &[u8]) -> (&[u8], &[u8]) {
     rest.split_at(rest.iter().position(|b| b"/?#".contains(b)).unwrap_or(rest.len()))
 }
 
-/// Notes bytes that do not belong in a target.
-fn note(target: &[u8], em: &mut Emit<'_, '_>) {
-    let chars = Chars::of(target);
-    if chars.meets(NOT_IN_A_URI) {
+/// Reports bytes that do not belong in a target.
+fn report_bad_bytes(target: &[u8], em: &mut Emitter<'_, '_>) {
+    let classes = ByteClasses::of(target);
+    if classes.intersects(NOT_IN_A_URI) {
         em.anomaly(AnomalyKind::BadUriByte);
     }
-    if chars.meets(Chars::CONTROL) && memchr(0, target).is_some() {
+    if classes.intersects(ByteClasses::CONTROL) && memchr(0, target).is_some() {
         em.anomaly(AnomalyKind::NulByte);
     }
-    if chars.meets(Chars::CONTROL.with(Chars::NEWLINE)) && target.iter().any(|b| b.is_ascii_control() && *b != 0) {
+    if classes.intersects(ByteClasses::CONTROL.with(ByteClasses::NEWLINE))
+        && target.iter().any(|b| b.is_ascii_control() && *b != 0)
+    {
         em.anomaly(AnomalyKind::ControlByte);
     }
-    if !chars.meets(Chars::PERCENT) {
+    if !classes.intersects(ByteClasses::PERCENT) {
         return;
     }
     if percent::has_bad_escape(target) {
@@ -100,8 +103,8 @@ fn note(target: &[u8], em: &mut Emit<'_, '_>) {
     }
 }
 
-/// Emits the segments that carry syntax, decoded.
-fn segments<'a>(path: &'a [u8], em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
+/// Emits the segments that contain syntax, decoded.
+fn segments<'a>(path: &'a [u8], em: &mut Emitter<'_, 'a>) -> Result<(), Stop> {
     let mut parts = path.split(|&b| b == b'/').filter(|part| !part.is_empty()).peekable();
     let mut index = 0;
     while let Some(part) = parts.next() {
@@ -120,9 +123,9 @@ fn segments<'a>(path: &'a [u8], em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
     Ok(())
 }
 
-/// The last segment: its name up to the first dot, its extension past the last one, and whole where it has both
-/// and carries syntax, so that nothing is torn apart.
-fn action<'a>(segment: &'a [u8], index: u32, em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
+/// Emits the last segment: its name up to the first dot, its extension past the last dot and, if it has dots, the whole
+/// segment too, so that an attack with a dot in it is not split.
+fn action<'a>(segment: &'a [u8], index: u32, em: &mut Emitter<'_, 'a>) -> Result<(), Stop> {
     let Some(first) = memchr(b'.', segment) else { return piece(Segment::plain(Tag::ActionName), segment, em) };
     let last = memchr::memrchr(b'.', segment).unwrap_or(first);
     piece(Segment::plain(Tag::ActionName), &segment[..first], em)?;
@@ -130,11 +133,10 @@ fn action<'a>(segment: &'a [u8], index: u32, em: &mut Emit<'_, 'a>) -> Result<()
     piece(Segment::indexed(Tag::Path, index), segment, em)
 }
 
-/// Emits `text` decoded where it is worth a look of its own, and apart from it what its `;` parameters hold
-/// (RFC 3986 §3.3).
-fn piece<'a>(segment: Segment<'a>, text: &'a [u8], em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
-    let chars = Chars::of(text);
-    if chars.within(Chars::TOKEN) && text.len() < MAYBE_ENCODED {
+/// Emits `text` decoded unless it is a plain word, and then the values of its `;` parameters (RFC 3986 §3.3).
+fn piece<'a>(segment: Segment<'a>, text: &'a [u8], em: &mut Emitter<'_, 'a>) -> Result<(), Stop> {
+    let classes = ByteClasses::of(text);
+    if classes.within(ByteClasses::TOKEN) && text.len() < MAYBE_ENCODED {
         return Ok(());
     }
     em.budget.spend(text.len())?;
@@ -149,10 +151,10 @@ fn piece<'a>(segment: Segment<'a>, text: &'a [u8], em: &mut Emit<'_, 'a>) -> Res
 }
 
 /// The values of `;name=value` parameters of a segment.
-fn parameters<'a>(text: &'a [u8], em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
+fn parameters<'a>(text: &'a [u8], em: &mut Emitter<'_, 'a>) -> Result<(), Stop> {
     for (count, parameter) in text.split(|&b| b == b';').skip(1).enumerate() {
         let value = memchr(b'=', parameter).map_or(parameter, |at| &parameter[at + 1..]);
-        if Chars::of(value).within(Chars::TOKEN) {
+        if ByteClasses::of(value).within(ByteClasses::TOKEN) {
             continue;
         }
         if count >= MAX_SEGMENTS {
@@ -167,11 +169,11 @@ fn parameters<'a>(text: &'a [u8], em: &mut Emit<'_, 'a>) -> Result<(), Stop> {
 #[cfg(test)]
 mod tests {
     use crate::model::AnomalyKind as K;
-    use crate::parse::seen::{see_raw, see_target};
+    use crate::parse::testing::messages::{extract_raw, extract_target};
     use proptest::prelude::*;
 
     #[test]
-    fn targets_come_apart() {
+    fn targets_are_split_into_values() {
         for (target, values) in [
             ("/", vec!["[uri]=/"]),
             ("*", vec!["[uri]=*", "[action_name]=*"]),
@@ -200,14 +202,14 @@ mod tests {
             ("/a#b?c=d", vec!["[uri]=/a#b", "[action_name]=a#b", "[get_name]=c", "[get,'c']=d"]),
             ("host:443", vec!["[uri]=host:443", "[action_name]=host:443"]),
         ] {
-            let seen = see_target(target.as_bytes());
-            let got: Vec<_> = seen.values.iter().filter(|v| !v.contains("[header")).collect();
+            let parsed = extract_target(target.as_bytes());
+            let got: Vec<_> = parsed.values.iter().filter(|v| !v.contains("[header")).collect();
             assert_eq!(got, values.iter().collect::<Vec<_>>(), "{target}");
         }
     }
 
     #[test]
-    fn evasions_are_undone() {
+    fn encodings_of_evasions_are_decoded() {
         for (target, entry) in [
             ("/%c0%ae%c0%ae/etc", "[uri][percent][charset]=/../etc"),
             ("/?f=%c0%ae%c0%ae%c0%af", "[get,'f'][charset]=../"),
@@ -217,13 +219,13 @@ mod tests {
             ("/?f=%2BADw-script%2BAD4-", "[get,'f'][charset]=<script>"),
             ("/?f=%fe%ff%00<%00a", "[get,'f'][charset]=<a"),
         ] {
-            let seen = see_target(target.as_bytes());
-            assert!(seen.has(entry), "{target}: {:?}", seen.values);
+            let parsed = extract_target(target.as_bytes());
+            assert!(parsed.has(entry), "{target}: {:?}", parsed.values);
         }
     }
 
     #[test]
-    fn odd_targets_are_noted() {
+    fn bad_targets_are_anomalies() {
         for (target, kind, odd) in [
             ("/a%2", K::BadPercent, true),
             ("/a%20b[0]", K::BadUriByte, false),
@@ -241,25 +243,25 @@ mod tests {
             ("/%25252e", K::DeepEncoding, true),
             ("/%c0%ae", K::OverlongUtf8, true),
         ] {
-            let seen = see_target(target.as_bytes());
-            assert_eq!(seen.odd(kind), odd, "{target:?} {:?}", seen.anomalies);
+            let parsed = extract_target(target.as_bytes());
+            assert_eq!(parsed.has_anomaly(kind), odd, "{target:?} {:?}", parsed.anomalies);
         }
     }
 
     #[test]
-    fn odd_words_are_looked_at() {
-        let seen = see_raw(b"GET' / HTTP/1.1<\r\n\r\n");
-        assert!(seen.has("[method]=GET'") && seen.has("[proto]=HTTP/1.1<"), "{:?}", seen.values);
+    fn unusual_methods_and_protocols_are_emitted() {
+        let parsed = extract_raw(b"GET' / HTTP/1.1<\r\n\r\n");
+        assert!(parsed.has("[method]=GET'") && parsed.has("[proto]=HTTP/1.1<"), "{:?}", parsed.values);
     }
 
     proptest! {
-        /// A piece of a query, however it is written, is in some value.
+        /// Every part of a target is in some inspected value, however it is written.
         #[test]
-        fn nothing_of_a_query_is_lost(needle in "[a-z]{5}", before in "[&=;a?/#'. ]{0,6}", after in "[&=;b?/#%']{0,6}") {
-            let seen = see_target(format!("/x?{before}{needle}{after}").as_bytes());
-            prop_assert!(seen.looks_at(&needle), "{:?}", seen.values);
-            let seen = see_target(format!("{before}{needle}{after}").as_bytes());
-            prop_assert!(seen.looks_at(&needle), "{:?}", seen.values);
+        fn every_part_of_a_target_is_inspected(needle in "[a-z]{5}", before in "[&=;a?/#'. ]{0,6}", after in "[&=;b?/#%']{0,6}") {
+            let parsed = extract_target(format!("/x?{before}{needle}{after}").as_bytes());
+            prop_assert!(parsed.inspects(&needle), "{:?}", parsed.values);
+            let parsed = extract_target(format!("{before}{needle}{after}").as_bytes());
+            prop_assert!(parsed.inspects(&needle), "{:?}", parsed.values);
         }
     }
 }

@@ -1,43 +1,16 @@
 //! From rule files to a [`Ruleset`], reporting every mistake at once.
 
-use super::custom::Custom;
+use super::custom::CompiledSignature;
+use super::error::{FileErrors, RuleError};
 use super::format::{Case, SignatureDoc};
-use super::literal::{self, Literal};
-use super::node::{self, Place};
-use super::read::{self, Mistakes, Read};
-use super::{Needs, Ruleset, Signature};
-use crate::model::Chars;
-use regex::bytes::RegexBuilder;
+use super::literal::{self, Literal, RequiredLiterals};
+use super::pattern::{Pattern, Syntax};
+use super::read::{self, ParsedSignature};
+use super::yaml_tree::{self, Location};
+use super::{RequiredClasses, Ruleset, Signature};
+use crate::model::ByteClasses;
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::Arc;
-
-/// Bytes that one compiled pattern may take.
-const REGEX_SIZE_LIMIT: usize = 1 << 20;
-
-/// A mistake in a rule file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RuleError {
-    /// File as named by the caller.
-    pub file: String,
-    /// Line, from 1; 0 where unknown.
-    pub line: usize,
-    /// Column, from 1; 0 where unknown.
-    pub column: usize,
-    /// What is wrong and what would be right.
-    pub message: String,
-}
-
-impl fmt::Display for RuleError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}: {}", self.file, self.line, self.column, self.message)
-    }
-}
-
-impl std::error::Error for RuleError {}
-
-/// Required literals of a signature; none for an unfiltered one.
-pub(super) type Required = Option<Vec<Literal>>;
 
 /// Compiles `files` (name and text, built-in ones and a user's alike). Either all of them are right, or every mistake
 /// of every file is reported.
@@ -46,42 +19,42 @@ pub fn compile(files: &[(String, String)]) -> Result<Ruleset, Vec<RuleError>> {
 }
 
 /// Compiles `files`, and beside them the signatures of a policy.
-pub fn compile_with(files: &[(String, String)], custom: Vec<Custom>) -> Result<Ruleset, Vec<RuleError>> {
-    let mut errors = Vec::new();
+pub fn compile_with(files: &[(String, String)], custom: Vec<CompiledSignature>) -> Result<Ruleset, Vec<RuleError>> {
+    let mut all_errors = Vec::new();
     let mut signatures = Vec::new();
-    let mut literals: Vec<Required> = Vec::new();
-    let mut known: HashMap<String, (String, Place)> = HashMap::new();
+    let mut literals: Vec<RequiredLiterals> = Vec::new();
+    let mut known: HashMap<String, (String, Location)> = HashMap::new();
     for (file, text) in files {
-        let mut mistakes = Mistakes { file, errors: Vec::new() };
-        match node::read(text) {
-            Err((place, message)) => mistakes.add(place.unwrap_or(Place { line: 0, column: 0 }), message),
+        let mut errors = FileErrors::new(file);
+        match yaml_tree::parse(text) {
+            Err((place, message)) => errors.add(place.unwrap_or(Location { line: 0, column: 0 }), message),
             Ok(root) => {
-                for read in read::signatures(&root, &mut mistakes) {
+                for read in read::signatures(&root, &mut errors) {
                     let (id, id_at) = (read.doc.id.clone(), read.id_at);
-                    if let Some((file, Place { line, column })) = known.get(&id) {
-                        mistakes
+                    if let Some((file, Location { line, column })) = known.get(&id) {
+                        errors
                             .add(id_at, format!("id `{id}` is taken at {file}:{line}:{column}; give it another name"));
                     }
                     known.entry(id).or_insert((file.clone(), id_at));
-                    if let Some((signature, required)) = signature(read, &mut mistakes) {
+                    if let Some((signature, required)) = signature(read, &mut errors) {
                         signatures.push(signature);
                         literals.push(required);
                     }
                 }
             }
         }
-        errors.append(&mut mistakes.errors);
+        all_errors.append(&mut errors.found);
     }
-    for Custom { signature, required } in custom {
+    for CompiledSignature { signature, required } in custom {
         signatures.push(signature);
         literals.push(required);
     }
-    if errors.is_empty() { Ok(Ruleset::assemble(signatures, literals)) } else { Err(errors) }
+    if all_errors.is_empty() { Ok(Ruleset::assemble(signatures, literals)) } else { Err(all_errors) }
 }
 
-fn signature(read: Read, mistakes: &mut Mistakes<'_>) -> Option<(Signature, Required)> {
-    let before = mistakes.errors.len();
-    let Read { doc, zones, views, pattern_at, positive_at, negative_at, .. } = read;
+fn signature(read: ParsedSignature, errors: &mut FileErrors<'_>) -> Option<(Signature, RequiredLiterals)> {
+    let before = errors.found.len();
+    let ParsedSignature { doc, zones, views, pattern_at, positive_at, negative_at, .. } = read;
     let insensitive = doc.case == Case::Insensitive;
     let hir = regex_syntax::ParserBuilder::new()
         .unicode(false)
@@ -89,20 +62,16 @@ fn signature(read: Read, mistakes: &mut Mistakes<'_>) -> Option<(Signature, Requ
         .case_insensitive(insensitive)
         .build()
         .parse(&doc.pattern)
-        .map_err(|error| mistakes.add(pattern_at, explain(&error)))
+        .map_err(|error| errors.add(pattern_at, explain(&error)))
         .ok()?;
-    let pattern = RegexBuilder::new(&doc.pattern)
-        .unicode(false)
-        .case_insensitive(insensitive)
-        .size_limit(REGEX_SIZE_LIMIT)
-        .build()
-        .map_err(|error| mistakes.add(pattern_at, format!("pattern: {error}")))
+    let pattern = Pattern::new(&doc.pattern, Syntax { case_insensitive: insensitive, ..Syntax::default() })
+        .map_err(|error| errors.add(pattern_at, format!("pattern: {error}")))
         .ok()?;
     if pattern.is_match(b"") {
-        mistakes.add(pattern_at, "the pattern matches the empty text, so it would match everywhere");
+        errors.add(pattern_at, "the pattern matches the empty text, so it would match everywhere");
     }
-    let needs = Needs::of(&hir);
-    let required = required(&doc, &hir, &needs, pattern_at, mistakes);
+    let needs = RequiredClasses::of(&hir);
+    let required = required(&doc, &hir, &needs, pattern_at, errors);
     let signature = Signature {
         id: doc.id.as_str().into(),
         attack: doc.attack,
@@ -114,30 +83,30 @@ fn signature(read: Read, mistakes: &mut Mistakes<'_>) -> Option<(Signature, Requ
         pattern,
         doc: Arc::new(doc),
     };
-    check_samples(&signature, &required, &positive_at, &negative_at, mistakes);
-    (mistakes.errors.len() == before).then_some((signature, required))
+    check_samples(&signature, &required, &positive_at, &negative_at, errors);
+    (errors.found.len() == before).then_some((signature, required))
 }
 
 /// The literals by which the prefilter finds candidates.
 fn required(
     doc: &SignatureDoc,
     hir: &regex_syntax::hir::Hir,
-    needs: &Needs,
-    at: Place,
-    mistakes: &mut Mistakes<'_>,
-) -> Required {
+    needs: &RequiredClasses,
+    at: Location,
+    errors: &mut FileErrors<'_>,
+) -> RequiredLiterals {
     if doc.unfiltered {
         return None;
     }
     let given: Vec<Vec<u8>> = doc.literals.iter().map(|l| l.to_ascii_lowercase().into_bytes()).collect();
     if given.iter().any(Vec::is_empty) {
-        mistakes.add(at, "`literals` holds an empty text, which is in every value");
+        errors.add(at, "`literals` holds an empty text, which is in every value");
     }
     let with_needs = |bytes| Literal { bytes, needs: needs.clone() };
     let found =
         if given.is_empty() { literal::required(hir) } else { Some(given.into_iter().map(with_needs).collect()) };
     if found.is_none() {
-        mistakes.add(
+        errors.add(
             at,
             format!(
                 "no literal of {} bytes or more is in every match, so the pattern would be tried on every value; \
@@ -152,30 +121,30 @@ fn required(
 /// Samples are the contract of a signature: it does not load without keeping it.
 fn check_samples(
     s: &Signature,
-    required: &Required,
-    positive: &[Place],
-    negative: &[Place],
-    mistakes: &mut Mistakes<'_>,
+    required: &RequiredLiterals,
+    positive: &[Location],
+    negative: &[Location],
+    errors: &mut FileErrors<'_>,
 ) {
     for (sample, at) in s.doc.positive.iter().zip(positive) {
         if !s.matches(sample.as_bytes()) {
-            mistakes.add(*at, format!("{} does not match its positive sample {sample:?}", s.id));
+            errors.add(*at, format!("{} does not match its positive sample {sample:?}", s.id));
         } else if !s.forms(sample.as_bytes()).any(|form| passes(s, required, &form)) {
-            mistakes.add(*at, format!("{} matches {sample:?}, but none of its `literals` is in it", s.id));
+            errors.add(*at, format!("{} matches {sample:?}, but none of its `literals` is in it", s.id));
         }
     }
     for (sample, at) in s.doc.negative.iter().zip(negative) {
         if s.matches(sample.as_bytes()) {
-            mistakes.add(*at, format!("{} matches its negative sample {sample:?}", s.id));
+            errors.add(*at, format!("{} matches its negative sample {sample:?}", s.id));
         }
     }
 }
 
-fn passes(signature: &Signature, required: &Required, form: &[u8]) -> bool {
-    let (lower, chars) = (form.to_ascii_lowercase(), Chars::of(form));
-    let is_in = |l: &Literal| l.needs.met(chars) && memchr::memmem::find(&lower, &l.bytes).is_some();
+fn passes(signature: &Signature, required: &RequiredLiterals, form: &[u8]) -> bool {
+    let (lower, classes) = (form.to_ascii_lowercase(), ByteClasses::of(form));
+    let is_in = |l: &Literal| l.needs.satisfied_by(classes) && memchr::memmem::find(&lower, &l.bytes).is_some();
     let literal = required.as_ref().is_none_or(|set| set.iter().any(is_in));
-    literal && signature.pattern.is_match(form) && signature.needs.met(chars)
+    literal && signature.pattern.is_match(form) && signature.needs.satisfied_by(classes)
 }
 
 /// A syntax error of a pattern with its position.

@@ -3,7 +3,7 @@
 //! Computed bottom-up on the HIR. `exact` is the full set of texts that a node can match, while that is small;
 //! `any` is the best set found so far of which one must occur. Letters are lower-cased: the prefilter ignores case.
 
-use super::Needs;
+use super::RequiredClasses;
 use regex_syntax::hir::{Class, Hir, HirKind};
 use std::cmp::Reverse;
 
@@ -29,14 +29,17 @@ pub struct Literal {
     /// Its bytes, in lower case.
     pub bytes: Vec<u8>,
     /// What every match has besides that is to be found by it.
-    pub needs: Needs,
+    pub needs: RequiredClasses,
 }
+
+/// The literals of a signature by which the prefilter finds candidates; [`None`] for one that is tried on every value.
+pub type RequiredLiterals = Option<Vec<Literal>>;
 
 /// Literals of which at least one occurs, in lower case, in every match of `hir`; none where there is no useful set.
 ///
 /// Where the pattern is a choice, each literal goes with what its own branch needs: `sam` is looked for in vain in a
 /// value without `:` if only `[a-z]:\\sam` matches by it.
-pub fn required(hir: &Hir) -> Option<Vec<Literal>> {
+pub fn required(hir: &Hir) -> RequiredLiterals {
     let whole = with_needs(hir)?;
     let shortest = |set: &[Literal]| shortest_of(set.iter().map(|l| &l.bytes));
     let parted = branches(hir).and_then(|branches| branches.map(|branch| with_needs(&branch)).collect());
@@ -48,7 +51,7 @@ pub fn required(hir: &Hir) -> Option<Vec<Literal>> {
 
 fn with_needs(hir: &Hir) -> Option<Vec<Literal>> {
     let literals = in_every_match(hir)?;
-    let needs = Needs::of(hir);
+    let needs = RequiredClasses::of(hir);
     Some(literals.into_iter().map(|bytes| Literal { bytes, needs: needs.clone() }).collect())
 }
 
@@ -230,7 +233,7 @@ fn alternation(parts: &[Hir]) -> Info {
 #[cfg(test)]
 mod tests {
     use super::{Literal, required};
-    use crate::model::Chars;
+    use crate::model::ByteClasses;
     use proptest::prelude::*;
 
     fn hir(pattern: &str) -> regex_syntax::hir::Hir {
@@ -261,7 +264,7 @@ mod tests {
         let set = required(&hir(r"(?:^|/)(?:document\.cookie|[a-z]:\\(?:\w+\\)*(?:sam|ntds)|x?eval\s*\()")).unwrap();
         let found = |text: &str| {
             let found = set.iter().filter(|l| text.contains(std::str::from_utf8(&l.bytes).unwrap()));
-            found.map(|l| l.needs.met(Chars::of(text.as_bytes()))).collect::<Vec<_>>()
+            found.map(|l| l.needs.satisfied_by(ByteClasses::of(text.as_bytes()))).collect::<Vec<_>>()
         };
         assert_eq!(found("a sample"), [false]);
         assert_eq!(found(r"c:\sam"), [true]);
@@ -280,8 +283,8 @@ mod tests {
             let Ok(regex) = regex::bytes::RegexBuilder::new(&pattern).unicode(false).build() else { return Ok(()) };
             let Some(set) = required(&hir(&pattern)) else { return Ok(()) };
             if let Some(found) = regex.find(text.as_bytes()) {
-                let chars = Chars::of(found.as_bytes());
-                let is_in = |l: &Literal| l.needs.met(chars) && memchr::memmem::find(found.as_bytes(), &l.bytes).is_some();
+                let classes = ByteClasses::of(found.as_bytes());
+                let is_in = |l: &Literal| l.needs.satisfied_by(classes) && memchr::memmem::find(found.as_bytes(), &l.bytes).is_some();
                 prop_assert!(set.iter().any(is_in), "{} in {}: {:?}", pattern, text, set);
             }
         }

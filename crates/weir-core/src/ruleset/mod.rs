@@ -6,23 +6,28 @@
 //! answer; `tests` hold that against the slow path. A pattern without such literals is an error unless it says
 //! `unfiltered: true`.
 
-mod anchors;
 pub mod builtin;
+mod candidate_set;
 pub mod compile;
 pub mod custom;
+mod error;
 pub mod format;
 pub mod literal;
-mod needs;
-mod node;
+mod literal_matcher;
+pub mod pattern;
 mod prefilter;
 mod read;
+mod required_classes;
+mod yaml_tree;
 
-pub use needs::Needs;
-pub use node::MAX_FILE;
+pub use candidate_set::{CandidateSet, Window};
+pub use error::RuleError;
+pub use pattern::Pattern;
+pub use required_classes::RequiredClasses;
+pub use yaml_tree::MAX_FILE;
 
-use crate::model::{AttackType, Chars, Confidence, PointPattern, Zone};
+use crate::model::{AttackType, ByteClasses, Confidence, PointPattern, Zone};
 use crate::normalize::{PLAIN, VIEWS};
-use regex::bytes::Regex;
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -43,9 +48,9 @@ pub struct Signature {
     /// Views it looks at, as bits of [`crate::normalize::VIEWS`] and [`crate::normalize::PLAIN`].
     pub views: u16,
     /// Kinds of bytes without which it cannot match.
-    pub needs: Needs,
+    pub needs: RequiredClasses,
     /// The confirmation.
-    pub pattern: Regex,
+    pub pattern: Pattern,
     /// What people and tests know about it.
     pub doc: Arc<format::SignatureDoc>,
 }
@@ -53,8 +58,8 @@ pub struct Signature {
 /// All signatures, compiled. Cheap to share, never changed.
 #[derive(Debug)]
 pub struct Ruleset {
-    /// Tells it from every other ruleset of the process.
-    pub number: u64,
+    /// Differs from the id of every other ruleset of this process.
+    pub id: u64,
     /// Signatures by number.
     pub signatures: Vec<Signature>,
     prefilter: prefilter::Prefilter,
@@ -85,51 +90,28 @@ impl Ruleset {
         self.signatures.iter().find(|s| &*s.id == id)
     }
 
-    fn assemble(signatures: Vec<Signature>, required: Vec<compile::Required>) -> Self {
+    fn assemble(signatures: Vec<Signature>, required: Vec<literal::RequiredLiterals>) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
         let prefilter = prefilter::Prefilter::new(&signatures, &required);
         let views = (0..VIEWS.len()).map(|number| 1u16 << number);
         let looking = |view| signatures.iter().filter(move |s: &&Signature| s.views & view != 0);
         let viewed = views.map(|view| looking(view).fold(Zone::NONE, |all, s| all.with(s.zones))).collect();
         let zones = signatures.iter().fold(Zone::NONE, |all, s| all.with(s.zones));
-        Self { number, signatures, prefilter, viewed, zones }
+        Self { id, signatures, prefilter, viewed, zones }
     }
 
     /// Whether some signature looks at view `number` of values in `zone`; otherwise there is no need to make it.
     pub fn views(&self, number: usize, zone: Zone) -> bool {
-        self.viewed[number].meets(zone)
+        self.viewed[number].intersects(zone)
     }
 
-    /// Calls `found` with the number of each signature that may match `text`, each once. `chars` are the kinds of bytes
-    /// in `text`, `zone` is where it comes from.
-    pub fn candidates(&self, text: &[u8], chars: Chars, zone: Zone, seen: &mut Seen, found: impl FnMut(u32)) {
-        seen.clear(self.signatures.len());
-        self.prefilter.candidates(text, chars, zone, seen, found);
-    }
-}
-
-/// Which signatures were seen on the current text.
-#[derive(Debug, Default)]
-pub struct Seen {
-    bits: Vec<u64>,
-    dirty: bool,
-}
-
-impl Seen {
-    fn clear(&mut self, len: usize) {
-        if self.dirty || self.bits.len() * 64 < len {
-            self.bits.clear();
-            self.bits.resize(len.div_ceil(64), 0);
-            self.dirty = false;
-        }
-    }
-
-    fn first(&mut self, at: u32) -> bool {
-        self.dirty = true;
-        let (word, bit) = (at as usize / 64, 1u64 << (at % 64));
-        let first = self.bits[word] & bit == 0;
-        self.bits[word] |= bit;
-        first
+    /// Fills `set` with the signatures that may match `text`, and the windows of it in which they may. `classes` are the
+    /// kinds of bytes in `text`, `zone` is where it comes from.
+    pub fn candidates(&self, text: &[u8], classes: ByteClasses, zone: Zone, set: &mut CandidateSet) {
+        set.clear(self.signatures.len(), text.len());
+        self.prefilter.candidates(text, classes, zone, |number, at| {
+            set.add(number, at, self.signatures[number as usize].pattern.reach());
+        });
     }
 }

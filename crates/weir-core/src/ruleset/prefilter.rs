@@ -5,37 +5,38 @@
 //! made of few kinds of bytes; for those of [`KINDS`] there are smaller sets, with only the signatures and literals
 //! that such a value can have. `same_answer_as_every_regex` in `tests/rules.rs` holds this against the slow path.
 
-use super::anchors::{Anchors, Literal};
-use super::compile::Required;
-use super::{Needs, Seen, Signature};
-use crate::model::{Chars, Zone};
+use super::literal::RequiredLiterals;
+use super::literal_matcher::{Literal, LiteralMatcher};
+use super::{RequiredClasses, Signature};
+use crate::model::{ByteClasses, Zone};
 use std::collections::HashMap;
 
 /// What values are made of, fewest kinds first: tokens, prose and times of day, addresses and paths, anything.
-const KINDS: [Chars; 4] = [Chars::TOKEN, PROSE, PROSE.with(Chars::SLASH).with(Chars::AT), Chars::ALL];
+const KINDS: [ByteClasses; 4] =
+    [ByteClasses::TOKEN, PROSE, PROSE.with(ByteClasses::SLASH).with(ByteClasses::AT), ByteClasses::ALL];
 /// Bytes of prose without brackets and double quotes.
-const PROSE: Chars = Chars::TOKEN
-    .with(Chars::BLANK)
-    .with(Chars::COMMA)
-    .with(Chars::QUOTE)
-    .with(Chars::COLON)
-    .with(Chars::PLUS)
-    .with(Chars::BANG)
-    .with(Chars::QUESTION);
+const PROSE: ByteClasses = ByteClasses::TOKEN
+    .with(ByteClasses::BLANK)
+    .with(ByteClasses::COMMA)
+    .with(ByteClasses::QUOTE)
+    .with(ByteClasses::COLON)
+    .with(ByteClasses::PLUS)
+    .with(ByteClasses::BANG)
+    .with(ByteClasses::QUESTION);
 
 /// The literals of all signatures.
 #[derive(Debug)]
 pub struct Prefilter {
     /// Sets by what values are made of.
-    sets: [(Chars, Literals); KINDS.len()],
+    sets: [(ByteClasses, Literals); KINDS.len()],
 }
 
 /// One set.
 #[derive(Debug)]
 struct Literals {
-    anchors: Anchors,
+    anchors: LiteralMatcher,
     /// Signatures that ask for each literal, and what else they need to match by it.
-    wanted_by: Vec<Vec<(u32, Needs)>>,
+    wanted_by: Vec<Vec<(u32, RequiredClasses)>>,
     /// Signatures to be tried on every value.
     unfiltered: Vec<u32>,
     /// Zones in which any of the signatures applies.
@@ -44,59 +45,68 @@ struct Literals {
 
 impl Prefilter {
     /// Sets for `signatures` with their required literals.
-    pub(super) fn new(signatures: &[Signature], required: &[Required]) -> Self {
+    pub(super) fn new(signatures: &[Signature], required: &[RequiredLiterals]) -> Self {
         Self { sets: KINDS.map(|kinds| (kinds, Literals::new(signatures, required, kinds))) }
     }
 
-    /// Calls `found` with the number of each signature that may match `text`, each once.
+    /// Calls `found` with each signature that may match `text` and the position of one of its literals, once or more; without
+    /// a position if the signature may match anywhere.
     #[inline]
-    pub(super) fn candidates(&self, text: &[u8], chars: Chars, zone: Zone, seen: &mut Seen, found: impl FnMut(u32)) {
-        let set = self.sets.iter().find(|(kinds, _)| chars.within(*kinds));
+    pub(super) fn candidates(
+        &self,
+        text: &[u8],
+        classes: ByteClasses,
+        zone: Zone,
+        found: impl FnMut(u32, Option<usize>),
+    ) {
+        let set = self.sets.iter().find(|(kinds, _)| classes.within(*kinds));
         let (_, literals) = set.expect("the last set is for every kind of byte");
-        if literals.zones.meets(zone) {
-            literals.candidates(text, chars, seen, found);
+        if literals.zones.intersects(zone) {
+            literals.candidates(text, classes, found);
         }
     }
 }
 
 impl Literals {
     /// Those that a value made of `kinds` can have.
-    fn new(signatures: &[Signature], required: &[Required], kinds: Chars) -> Self {
+    fn new(signatures: &[Signature], required: &[RequiredLiterals], kinds: ByteClasses) -> Self {
         let mut by_literal: HashMap<&[u8], usize> = HashMap::new();
         let mut literals: Vec<Literal<'_>> = Vec::new();
-        let mut wanted_by: Vec<Vec<(u32, Needs)>> = Vec::new();
+        let mut wanted_by: Vec<Vec<(u32, RequiredClasses)>> = Vec::new();
         let mut unfiltered = Vec::new();
         let mut zones = Zone::NONE;
         let all = (0u32..).zip(signatures.iter().zip(required));
-        for (number, (signature, required)) in all.filter(|(_, (s, _))| s.needs.met(kinds)) {
+        for (number, (signature, required)) in all.filter(|(_, (s, _))| s.needs.satisfied_by(kinds)) {
             zones = zones.with(signature.zones);
             let Some(required) = required else {
                 unfiltered.push(number);
                 continue;
             };
-            for needed in required.iter().filter(|l| l.needs.met(kinds) && Chars::of(&l.bytes).within(kinds)) {
-                let (bytes, own) = (&needed.bytes, Chars::of(&needed.bytes));
+            for needed in
+                required.iter().filter(|l| l.needs.satisfied_by(kinds) && ByteClasses::of(&l.bytes).within(kinds))
+            {
+                let (bytes, own) = (&needed.bytes, ByteClasses::of(&needed.bytes));
                 let at = *by_literal.entry(bytes).or_insert_with(|| {
-                    literals.push(Literal { bytes, needs: Chars::ALL });
+                    literals.push(Literal { bytes, needs: ByteClasses::ALL });
                     wanted_by.push(Vec::new());
                     literals.len() - 1
                 });
                 // What all that want it need.
-                literals[at].needs = literals[at].needs.both(needed.needs.all.with(own));
+                literals[at].needs = literals[at].needs.intersection(needed.needs.all.with(own));
                 wanted_by[at].push((number, needed.needs.clone()));
             }
         }
-        Self { anchors: Anchors::new(&literals), wanted_by, unfiltered, zones }
+        Self { anchors: LiteralMatcher::new(&literals), wanted_by, unfiltered, zones }
     }
 
-    fn candidates(&self, text: &[u8], chars: Chars, seen: &mut Seen, mut found: impl FnMut(u32)) {
-        self.anchors.find(text, chars, |literal| {
+    fn candidates(&self, text: &[u8], classes: ByteClasses, mut found: impl FnMut(u32, Option<usize>)) {
+        self.anchors.find(text, classes, |literal, at| {
             for (signature, needs) in &self.wanted_by[literal as usize] {
-                if needs.met(chars) && seen.first(*signature) {
-                    found(*signature);
+                if needs.satisfied_by(classes) {
+                    found(*signature, Some(at));
                 }
             }
         });
-        self.unfiltered.iter().for_each(|&signature| found(signature));
+        self.unfiltered.iter().for_each(|&signature| found(signature, None));
     }
 }

@@ -3,11 +3,11 @@
 
 use super::call::Leg;
 use super::refusal::Refusal;
-use weir_core::model::{Message, MessageKind};
-use weir_core::parse::message::{self, MAX_HEADER_LINES};
 use base64::Engine as _;
 use serde::Deserialize;
 use std::borrow::Cow;
+use weir_core::model::{Message, MessageKind};
+use weir_core::parse::message::{self, MAX_HEADER_LINES};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -131,7 +131,7 @@ impl Pieces<'_> {
             }
         };
         if !self.rest.is_empty() {
-            message::rest_of_head(&self.rest, &mut message);
+            message::push_rest_of_head(&self.rest, &mut message);
         }
         message
     }
@@ -190,7 +190,7 @@ mod tests {
         let json = serde_json::json!({"request": {"method": "GET", "target": "/", "headers": lines}}).to_string();
         let pieces = read(Leg::Request, json.as_bytes()).unwrap();
         let (one, other) = (message::request(raw.as_bytes()), pieces.message());
-        assert_eq!((one.headers, one.oddities), (other.headers, other.oddities));
+        assert_eq!((one.headers, one.anomalies), (other.headers, other.anomalies));
     }
 
     #[test]

@@ -7,16 +7,8 @@ use super::call::{Call, Form, Leg};
 use super::context::{self, Context, Keys, Parts};
 use super::envelope;
 use super::refusal::Refusal;
-use weir_core::engine::{self, Scratch, inspect};
 use crate::events::{Recorded, Recorder};
 use crate::generation::Generation;
-use weir_core::model::{AnomalyKind, Facts, Header, Inspection, Message};
-use weir_core::parse::chunked::{self, Chunked};
-use weir_core::parse::extract::Options;
-use weir_core::parse::{facts::facts, message};
-use weir_policy::client::Client;
-use weir_policy::{Head, Plan, Verdict};
-use weir_runtime::telemetry::{Judged, Telemetry, TraceParent};
 use bytes::Bytes;
 use http::HeaderValue;
 use std::cell::Cell;
@@ -24,6 +16,14 @@ use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use weir_core::engine::{self, Scratch, inspect};
+use weir_core::model::{AnomalyKind, DecodedHead, Header, Inspection, Message};
+use weir_core::parse::chunked::{self, Chunked};
+use weir_core::parse::extract::ParseOptions;
+use weir_core::parse::{facts::facts, message};
+use weir_policy::client::Client;
+use weir_policy::{Head, Plan, Verdict};
+use weir_runtime::telemetry::{Judged, Telemetry, TraceParent};
 
 /// A call with all that its verdict depends on.
 pub struct Job {
@@ -54,7 +54,7 @@ pub struct Judgement {
 /// One message in the making of its verdict.
 struct Case<'c, 'a> {
     message: &'c Message<'a>,
-    facts: &'c Facts<'a>,
+    facts: &'c DecodedHead<'a>,
     client: IpAddr,
     /// Milliseconds since 1970.
     now: u64,
@@ -137,7 +137,7 @@ impl Job {
     }
 
     /// What policy asks about a request, with the host that a trusted proxy tells.
-    fn facts<'m>(&self, message: &Message<'m>, client: &Client) -> Result<Facts<'m>, Refusal> {
+    fn facts<'m>(&self, message: &Message<'m>, client: &Client) -> Result<DecodedHead<'m>, Refusal> {
         let mut facts = facts(message);
         if let Some(host) = &client.host {
             facts.host = host.clone().into_bytes().into();
@@ -145,7 +145,7 @@ impl Job {
         if self.access.allows_host(&facts.host) { Ok(facts) } else { Err(Refusal::Host) }
     }
 
-    fn seal(&self, facts: &Facts<'_>, application: i64, hit: Option<[u8; 16]>, now: u64) -> Option<HeaderValue> {
+    fn seal(&self, facts: &DecodedHead<'_>, application: i64, hit: Option<[u8; 16]>, now: u64) -> Option<HeaderValue> {
         let id = self.call.request_id.as_str().as_bytes();
         let fields = [id, facts.method, &facts.host, facts.raw_path()];
         let token = context::seal(&self.keys, &Parts { time: now, application, hit, fields });
@@ -213,7 +213,7 @@ impl Job {
     fn head<'h, 'a>(
         &'h self,
         message: &'h Message<'a>,
-        facts: &'h Facts<'a>,
+        facts: &'h DecodedHead<'a>,
         client: IpAddr,
         now: u64,
     ) -> Head<'h, 'a> {
@@ -264,15 +264,15 @@ impl Job {
     fn inspect(&self, message: &Message<'_>, plan: &Plan, begin: Instant) -> Inspection {
         let limit = plan.time_limit;
         let stop = || begin.elapsed() >= limit;
-        let how = engine::Plan {
+        let how = engine::InspectionOptions {
             limits: plan.limits.clone(),
-            options: Options {
+            parsing: ParseOptions {
                 parsers_off: plan.parsers_off,
                 parsers_off_at: &plan.parsers_off_at,
-                ..Options::default()
+                ..ParseOptions::default()
             },
             explain: false,
-            grammar_only: !plan.libdetection,
+            skip_libinjection: !plan.libdetection,
         };
         let mut scratch = SCRATCH.take().unwrap_or_default();
         let inspection = inspect(message, &self.generation.ruleset, &how, &mut scratch, &stop);
@@ -285,9 +285,9 @@ impl Job {
 fn set_body<'b>(chunked: &'b Chunked<'b>, message: &mut Message<'b>) {
     message.body = &chunked.body;
     if chunked.broken {
-        message.oddities.push(AnomalyKind::BadChunk);
+        message.anomalies.push(AnomalyKind::BadChunk);
     }
-    message::trailers(chunked.trailers, message);
+    message::append_trailers(chunked.trailers, message);
 }
 
 /// Milliseconds since 1970.
@@ -298,8 +298,8 @@ fn now() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use weir_runtime::telemetry::{Metrics, logs::AccessLog};
     use http::HeaderMap;
+    use weir_runtime::telemetry::{Metrics, logs::AccessLog};
 
     fn job() -> Job {
         let mut headers = HeaderMap::new();

@@ -2,9 +2,6 @@
 
 use super::config::Config;
 use super::service::Service;
-use weir_runtime::serve::{self, Conversation, Patience};
-use weir_runtime::telemetry::metrics::{Metrics, Reason};
-use weir_runtime::tls::Tls;
 use hyper::body::Incoming;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,6 +12,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use weir_runtime::serve::{self, Conversation, Patience};
+use weir_runtime::telemetry::metrics::{Metrics, Reason};
+use weir_runtime::tls::Tls;
 
 /// Streams of one h2 connection at once: a worker of a gateway shares one connection.
 const MAX_STREAMS: u32 = 250;

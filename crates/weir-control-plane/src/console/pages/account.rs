@@ -11,10 +11,10 @@ use crate::console::view::text::Text;
 use crate::console::view::users::Account;
 use crate::error::{Error, Mistake, Result};
 use crate::routes::{cookie, cookie_name, is_foreign};
-use weir_runtime::serve::Peer;
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use weir_runtime::serve::Peer;
 
 /// Seconds for which colours are kept: a year.
 const THEME_AGE: u32 = 31_536_000;

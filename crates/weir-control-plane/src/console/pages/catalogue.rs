@@ -8,12 +8,12 @@ use crate::console::view::shell::Place;
 use crate::console::view::text::Text;
 use crate::console::view::ui::{href, segment};
 use crate::error::{Error, Result};
-use weir_core::detect;
-use weir_core::model::{AttackType, Confidence};
-use weir_core::ruleset::{Ruleset, builtin, compile};
 use axum::extract::Path;
 use axum::response::Response;
 use std::sync::LazyLock;
+use weir_core::detect;
+use weir_core::model::{AttackType, Confidence};
+use weir_core::ruleset::{Ruleset, builtin, compile};
 
 /// The signatures that are built in.
 static BUILTIN: LazyLock<Ruleset> =

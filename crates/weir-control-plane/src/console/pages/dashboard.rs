@@ -17,9 +17,9 @@ use crate::console::view::ui::href;
 use crate::error::{Error, Result};
 use crate::nodes::Node;
 use crate::store::{Count, Dimension, Filter, Page as Rows, Terms, TrafficFilter, TrafficSlot};
+use axum::response::Response;
 use weir_core::model::AttackType;
 use weir_protocol::node_api::LATENCY_BOUNDS_US;
-use axum::response::Response;
 
 /// Lines of a ranking.
 const RANKED: usize = 8;

@@ -13,12 +13,12 @@ use crate::console::view::ui::href;
 use crate::error::{Error, Result};
 use crate::policy::explain::{self, Explained, Explanation};
 use crate::store::{self, StoredHit};
-use weir_protocol::hit::HitLeg;
-use weir_core::model::point::{OwnedKey, PathItem};
-use weir_core::model::PointPath;
-use weir_protocol::hit::Hit;
 use axum::extract::Path;
 use axum::response::Response;
+use weir_core::model::PointPath;
+use weir_core::model::point::{OwnedKey, PathItem};
+use weir_protocol::hit::Hit;
+use weir_protocol::hit::HitLeg;
 
 /// `GET /hits/{id}`
 pub async fn hit(page: Page, Path(id): Path<String>) -> Result<Response> {

@@ -7,15 +7,15 @@ use crate::routes::{Access, Face};
 use crate::server;
 use crate::store::{Filter, Page};
 use crate::testing::{Answer, Fixture, PASSWORD};
-use weir_protocol::hit::{HitAnomaly, HitClient, HitFinding, HitGateway, HitRequest, HitResponse};
-use weir_core::model::point::{OwnedKey, PathItem};
-use weir_core::model::{AnomalyKind, AttackType, Confidence, PointPath, Tag};
-use weir_protocol::hit::Hit;
-use weir_protocol::node_api::Record;
 use axum::http::StatusCode;
 use base64::Engine as _;
 use serde_json::json;
 use std::time::{SystemTime, UNIX_EPOCH};
+use weir_core::model::point::{OwnedKey, PathItem};
+use weir_core::model::{AnomalyKind, AttackType, Confidence, PointPath, Tag};
+use weir_protocol::hit::Hit;
+use weir_protocol::hit::{HitAnomaly, HitClient, HitFinding, HitGateway, HitRequest, HitResponse};
+use weir_protocol::node_api::Record;
 
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64

@@ -1,22 +1,22 @@
-//! Commands that injections run, by how much a line that begins with one must say to be believed.
+//! Commands that injections run, by how much evidence a line needs that begins with one.
 
 use crate::model::Lexicon;
 
-/// How telling a command's name is.
+/// How much the name of a command says about the line that begins with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
-    /// A word of ordinary language: needs an argument that only a command takes.
-    Word,
-    /// A command's name that may end a sentence of its own: alone behind a separator it is believed.
-    Name,
-    /// No word of any language: behind a separator it needs nothing.
-    Telling,
+pub enum NameClass {
+    /// A word of ordinary language. The line needs an argument that only a command takes.
+    OrdinaryWord,
+    /// The name of a command that is rarely a word. After a separator it needs no argument.
+    CommandName,
+    /// No word of any language. After a separator it is sufficient by itself.
+    Unmistakable,
 }
 
-/// Every command known. No name begins with a digit: whoever looks one up may count on it.
-const NAMES: &[(Kind, &[&str])] = &[
+/// Every known command. No name begins with a digit; callers rely on this.
+const NAMES: &[(NameClass, &[&str])] = &[
     (
-        Kind::Telling,
+        NameClass::Unmistakable,
         &[
             "arp",
             "base64",
@@ -88,7 +88,7 @@ const NAMES: &[(Kind, &[&str])] = &[
         ],
     ),
     (
-        Kind::Name,
+        NameClass::CommandName,
         &[
             "bash", "cat", "cmd", "curl", "df", "dir", "env", "history", "hostname", "id", "ls", "nc", "perl", "php",
             "phpinfo", "ping", "ps", "pwd", "python", "reboot", "route", "set", "sh", "shutdown", "uptime", "ver", "w",
@@ -96,7 +96,7 @@ const NAMES: &[(Kind, &[&str])] = &[
         ],
     ),
     (
-        Kind::Word,
+        NameClass::OrdinaryWord,
         &[
             "at", "awk", "base", "cd", "chmod", "compress", "convert", "copy", "cp", "crontab", "cut", "date", "dd",
             "del", "diff", "dig", "do", "du", "echo", "exec", "export", "expr", "file", "find", "fold", "for", "ftp",
@@ -111,11 +111,11 @@ const NAMES: &[(Kind, &[&str])] = &[
     ),
 ];
 
-static COMMANDS: Lexicon<Kind, 512> = Lexicon::new(NAMES);
+static COMMANDS: Lexicon<NameClass, 512> = Lexicon::new(NAMES);
 
-/// What `name` (in any case, without path and `.exe`) is, if it is a command.
+/// The class of `name` (in any case, without path and `.exe`), if it is a command.
 #[inline]
-pub fn kind(name: &[u8]) -> Option<Kind> {
+pub fn classify(name: &[u8]) -> Option<NameClass> {
     COMMANDS.get(name)
 }
 

@@ -1,31 +1,31 @@
-//! Operands, conditions and select lists: the pieces from which injected code is built.
+//! Operands, conditions and select lists: the parts of injected code.
 //!
-//! Nothing here backtracks: an operand is read once from where it begins, chains and look-ahead are cut at a named
-//! length, and parentheses are matched beforehand, so that a scan of all tokens is linear.
+//! Nothing here backtracks. An operand is parsed once from its beginning, chains and look-ahead have a named maximum, and
+//! parentheses and runs are measured beforehand, so a scan of all tokens takes linear time.
 
-use super::lex::{Kind, Token};
+use super::lex::{Token, TokenKind};
 use super::words::Word;
 
-/// Links of `a + b || c ...` that are followed.
+/// Most links of `a + b || c ...` that are followed.
 const MAX_CHAIN: usize = 16;
-/// Opening parentheses and prefixes before an operand that are followed.
+/// Most opening parentheses and prefixes that are skipped before an operand.
 const MAX_PREFIX: usize = 32;
-/// Tokens of a select list that are looked through for its `from`.
+/// Most tokens of a select list among which its `from` is looked for.
 const MAX_LIST: usize = 64;
 
-/// Schemas that hold a database's own tables.
+/// Schemas of the system tables of databases.
 const OWNERS: [&[u8]; 4] = [b"mysql", b"master", b"sys", b"performance_schema"];
 
-/// What kind of thing an operand is, from harmless to telling.
+/// The kind of an operand, ordered by how much it suggests an attack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Sort {
+pub enum OperandKind {
     /// A column, or any word.
     Name,
-    /// A call of a function that is none of SQL's.
+    /// A call of a function that SQL does not have.
     Call,
     /// A number, a text, `null`.
     Literal,
-    /// A call of a function that SQL has too.
+    /// A call of a function that SQL has, and other languages may have too.
     Soft,
     /// `sleep(...)`
     Sleep,
@@ -33,7 +33,7 @@ pub enum Sort {
     Global,
     /// A subquery.
     Query,
-    /// A call that only makes sense in an attack on SQL.
+    /// A call that only makes sense in a SQL injection.
     Strong,
 }
 
@@ -41,7 +41,7 @@ pub enum Sort {
 #[derive(Clone, Copy, Debug)]
 pub struct Operand {
     /// What it is.
-    pub sort: Sort,
+    pub kind: OperandKind,
     /// Past its last token.
     pub end: usize,
 }
@@ -49,37 +49,37 @@ pub struct Operand {
 /// A condition after `or`, `where`...
 #[derive(Clone, Copy, Debug)]
 pub enum Condition {
-    /// `a = b`; whether the operator is a word, and whether both sides are the same bytes.
-    Compared { left: Sort, right: Sort, by_word: bool, same: bool, end: usize },
-    /// Just an operand.
+    /// `a = b`. `by_word`: the operator is a word. `same`: both sides are the same bytes.
+    Compared { left: OperandKind, right: OperandKind, by_word: bool, same: bool, end: usize },
+    /// An operand by itself.
     Bare(Operand),
 }
 
 /// A select list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct List {
-    /// Whether it begins with what no sentence has there: a number, a call, `*`, `@@x`...
+    /// Whether it begins with something that no sentence has there: a number, a call, `*`, `@@x`...
     pub strong: bool,
     /// Whether it has a comma.
     pub several: bool,
     /// Whether a `from` with a name follows.
     pub from: bool,
     /// Whether it begins with a call that only an attack makes.
-    pub telling: bool,
+    pub attack_only_call: bool,
     /// Whether it reads from a catalogue.
     pub catalogue: bool,
     /// Whether the statement ends after a name: by the end of the value, a comment, `;`, `)`.
     pub ended: bool,
-    /// Whether there is any item at all.
+    /// Whether there is at least one item.
     pub any: bool,
-    /// Past the last token looked at.
+    /// Past the last token inspected.
     pub end: usize,
 }
 
 #[cfg(test)]
 thread_local! {
-    /// How often a token was looked at: by this, tests know that the work stays linear.
-    pub static LOOKS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+    /// How many tokens were read, so that tests can check that the work is linear.
+    pub static TOKEN_READS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
 }
 
 /// Tokens of a value in one context.
@@ -90,14 +90,16 @@ pub struct Code<'t> {
     pub tokens: &'t [Token],
     /// For each `(`, the place of its `)`, or the number of tokens.
     pub close: &'t [u32],
+    /// For each `)`, `or`, `||` and the like, the index past the run of such tokens that it is part of.
+    pub run_end: &'t [u32],
 }
 
 impl Code<'_> {
-    /// Kind of token `i`, none past the end.
+    /// Kind of token `i`; `None` past the end.
     #[inline]
-    pub fn kind(&self, i: usize) -> Option<Kind> {
+    pub fn kind(&self, i: usize) -> Option<TokenKind> {
         #[cfg(test)]
-        LOOKS.with(|looks| looks.set(looks.get() + 1));
+        TOKEN_READS.with(|looks| looks.set(looks.get() + 1));
         self.tokens.get(i).map(|t| t.kind)
     }
 
@@ -105,7 +107,7 @@ impl Code<'_> {
     #[inline]
     pub fn word(&self, i: usize) -> Option<Word> {
         match self.kind(i) {
-            Some(Kind::Word(word)) => Some(word),
+            Some(TokenKind::Word(word)) => Some(word),
             _ => None,
         }
     }
@@ -117,28 +119,34 @@ impl Code<'_> {
 
     /// Whether code may end before token `i`.
     pub fn ends(&self, i: usize) -> bool {
-        matches!(self.kind(i), None | Some(Kind::Tail | Kind::Semicolon | Kind::Right))
+        matches!(self.kind(i), None | Some(TokenKind::Tail | TokenKind::Semicolon | TokenKind::Right))
     }
 
     fn past_close(&self, left: usize) -> usize {
         (self.close[left] as usize + 1).min(self.tokens.len())
     }
 
-    /// The operand at token `i`, with what it is joined to by arithmetic or concatenation.
+    /// Index past the run of closing parentheses, or of logical operators, that token `i` is part of. Runs are measured
+    /// beforehand, because walking a long run again from each of its tokens would take quadratic time.
+    pub fn past_run(&self, i: usize) -> usize {
+        self.run_end[i] as usize
+    }
+
+    /// The operand at token `i`, including what arithmetic or concatenation joins to it.
     pub fn operand(&self, i: usize) -> Option<Operand> {
         let mut all = self.atom(i)?;
         for _ in 0..MAX_CHAIN {
-            while self.kind(all.end) == Some(Kind::Right) {
-                all.end += 1;
+            if self.kind(all.end) == Some(TokenKind::Right) {
+                all.end = self.past_run(all.end);
             }
             let joined = match self.kind(all.end) {
-                Some(Kind::Operator | Kind::Star | Kind::Pipes | Kind::Word(Word::Arithmetic)) => {
+                Some(TokenKind::Operator | TokenKind::Star | TokenKind::Pipes | TokenKind::Word(Word::Arithmetic)) => {
                     self.atom(all.end + 1)
                 }
                 _ => None,
             };
             let Some(next) = joined else { break };
-            all = Operand { sort: all.sort.max(next.sort), end: next.end };
+            all = Operand { kind: all.kind.max(next.kind), end: next.end };
         }
         Some(all)
     }
@@ -146,46 +154,50 @@ impl Code<'_> {
     fn atom(&self, mut i: usize) -> Option<Operand> {
         for _ in 0..MAX_PREFIX {
             match self.kind(i)? {
-                Kind::Operator | Kind::Word(Word::Prefix | Word::Quantifier) => i += 1,
-                Kind::Left if self.word(i + 1) == Some(Word::Select) => {
-                    return Some(Operand { sort: Sort::Query, end: self.past_close(i) });
+                TokenKind::Operator | TokenKind::Word(Word::Prefix | Word::Quantifier) => i += 1,
+                TokenKind::Left if self.word(i + 1) == Some(Word::Select) => {
+                    return Some(Operand { kind: OperandKind::Query, end: self.past_close(i) });
                 }
-                Kind::Left => i += 1,
+                TokenKind::Left => i += 1,
                 _ => break,
             }
         }
         let end = i + 1;
-        let sort = match self.kind(i)? {
-            Kind::Number if self.kind(end) == Some(Kind::Left) => {
-                return Some(Operand { sort: Sort::Soft, end: self.past_close(end) });
+        let kind = match self.kind(i)? {
+            TokenKind::Number if self.kind(end) == Some(TokenKind::Left) => {
+                return Some(Operand { kind: OperandKind::Soft, end: self.past_close(end) });
             }
-            Kind::Number | Kind::Text | Kind::Open | Kind::Word(Word::Constant) => Sort::Literal,
-            Kind::Variable if self.bytes(i).starts_with(b"@@") => Sort::Global,
-            Kind::Variable => Sort::Name,
-            Kind::Word(Word::Select) => Sort::Query,
-            Kind::Word(Word::Case) if matches!(self.word(end), Some(Word::Condition)) => Sort::Soft,
-            Kind::Word(word) => return self.named(i, word),
+            TokenKind::Number | TokenKind::Text | TokenKind::Open | TokenKind::Word(Word::Constant) => {
+                OperandKind::Literal
+            }
+            TokenKind::Variable if self.bytes(i).starts_with(b"@@") => OperandKind::Global,
+            TokenKind::Variable => OperandKind::Name,
+            TokenKind::Word(Word::Select) => OperandKind::Query,
+            TokenKind::Word(Word::Case) if matches!(self.word(end), Some(Word::Condition)) => OperandKind::Soft,
+            TokenKind::Word(word) => return self.named(i, word),
             _ => return None,
         };
-        Some(Operand { sort, end })
+        Some(Operand { kind, end })
     }
 
-    /// A column, or a call, perhaps qualified: `a.b.c(...)`.
+    /// A column or a call, possibly qualified: `a.b.c(...)`.
     fn named(&self, i: usize, first: Word) -> Option<Operand> {
         let (mut end, mut last) = (i + 1, first);
-        while self.kind(end) == Some(Kind::Dot) && self.kind(end + 1).is_some_and(|k| matches!(k, Kind::Word(_))) {
+        while self.kind(end) == Some(TokenKind::Dot)
+            && self.kind(end + 1).is_some_and(|k| matches!(k, TokenKind::Word(_)))
+        {
             last = self.word(end + 1)?;
             end += 2;
         }
-        if self.kind(end) == Some(Kind::Left) {
-            let sort = match (first, last) {
-                (Word::StrongCall, _) | (_, Word::StrongCall) => Sort::Strong,
-                (_, Word::Sleep) => Sort::Sleep,
-                (_, Word::SoftCall | Word::If | Word::Insert | Word::Object | Word::Execute) => Sort::Soft,
-                (_, Word::Plain | Word::Constant | Word::Delay | Word::Values) => Sort::Call,
+        if self.kind(end) == Some(TokenKind::Left) {
+            let kind = match (first, last) {
+                (Word::StrongCall, _) | (_, Word::StrongCall) => OperandKind::Strong,
+                (_, Word::Sleep) => OperandKind::Sleep,
+                (_, Word::SoftCall | Word::If | Word::Insert | Word::Object | Word::Execute) => OperandKind::Soft,
+                (_, Word::Plain | Word::Constant | Word::Delay | Word::Values) => OperandKind::Call,
                 _ => return None,
             };
-            return Some(Operand { sort, end: self.past_close(end) });
+            return Some(Operand { kind, end: self.past_close(end) });
         }
         let column = matches!(
             first,
@@ -197,7 +209,7 @@ impl Code<'_> {
                 | Word::Sleep
                 | Word::Delay
         );
-        column.then_some(Operand { sort: Sort::Name, end })
+        column.then_some(Operand { kind: OperandKind::Name, end })
     }
 
     /// The condition at token `i`.
@@ -207,41 +219,41 @@ impl Code<'_> {
         if self.word(at) == Some(Word::Prefix) {
             at += 1;
         }
-        let compared = |right: Sort, by_word: bool, from: usize, end: usize| {
+        let compared = |right: OperandKind, by_word: bool, from: usize, end: usize| {
             let same = self.bytes(i) == self.bytes(from);
-            Some(Condition::Compared { left: left.sort, right, by_word, same, end })
+            Some(Condition::Compared { left: left.kind, right, by_word, same, end })
         };
         match self.kind(at) {
-            Some(Kind::Compare) => {
-                while matches!(self.kind(at), Some(Kind::Compare)) {
+            Some(TokenKind::Compare) => {
+                while matches!(self.kind(at), Some(TokenKind::Compare)) {
                     at += 1;
                 }
                 if let Some(right) = self.operand(at) {
-                    return compared(right.sort, false, at, right.end);
+                    return compared(right.kind, false, at, right.end);
                 }
             }
-            Some(Kind::Word(Word::Compare)) => {
+            Some(TokenKind::Word(Word::Compare)) => {
                 at += 1 + usize::from(self.word(at + 1) == Some(Word::Compare));
                 if let Some(right) = self.operand(at) {
-                    return compared(right.sort, true, at, right.end);
+                    return compared(right.kind, true, at, right.end);
                 }
             }
-            Some(Kind::Word(Word::In)) if self.kind(at + 1) == Some(Kind::Left) => {
+            Some(TokenKind::Word(Word::In)) if self.kind(at + 1) == Some(TokenKind::Left) => {
                 if let Some(right) = self.operand(at + 1) {
-                    return compared(right.sort, true, at + 1, right.end);
+                    return compared(right.kind, true, at + 1, right.end);
                 }
             }
-            Some(Kind::Word(Word::Between)) => {
+            Some(TokenKind::Word(Word::Between)) => {
                 if let Some(right) = self.operand(at + 1)
                     && self.word(right.end) == Some(Word::Logic)
                 {
-                    return compared(right.sort, true, at + 1, right.end + 2);
+                    return compared(right.kind, true, at + 1, right.end + 2);
                 }
             }
-            Some(Kind::Word(Word::Is)) => {
+            Some(TokenKind::Word(Word::Is)) => {
                 let value = at + 1 + usize::from(self.word(at + 1) == Some(Word::Prefix));
                 if self.word(value) == Some(Word::Constant) {
-                    return compared(Sort::Literal, true, value, value + 1);
+                    return compared(OperandKind::Literal, true, value, value + 1);
                 }
             }
             _ => {}
@@ -252,21 +264,23 @@ impl Code<'_> {
     /// The select list at token `i`, just after `select`.
     pub fn list(&self, mut i: usize) -> List {
         let mut list = List::default();
-        while matches!(self.kind(i), Some(Kind::Left | Kind::Word(Word::Quantifier))) {
+        while matches!(self.kind(i), Some(TokenKind::Left | TokenKind::Word(Word::Quantifier))) {
             let top = self.bytes(i).eq_ignore_ascii_case(b"top");
-            i += 1 + usize::from(top && self.kind(i + 1) == Some(Kind::Number));
+            i += 1 + usize::from(top && self.kind(i + 1) == Some(TokenKind::Number));
         }
-        if self.kind(i) == Some(Kind::Star) {
+        if self.kind(i) == Some(TokenKind::Star) {
             (list.any, list.strong, list.end) = (true, self.word(i + 1) == Some(Word::From), i + 1);
         } else if let Some(first) = self.operand(i) {
             list.any = true;
             list.end = first.end;
-            let sentence = first.sort == Sort::Literal && self.word(first.end) == Some(Word::Plain);
-            let text = first.sort == Sort::Literal && matches!(self.kind(i), Some(Kind::Text | Kind::Open));
-            let variable = self.kind(i) == Some(Kind::Variable);
+            let sentence = first.kind == OperandKind::Literal && self.word(first.end) == Some(Word::Plain);
+            let text =
+                first.kind == OperandKind::Literal && matches!(self.kind(i), Some(TokenKind::Text | TokenKind::Open));
+            let variable = self.kind(i) == Some(TokenKind::Variable);
             list.strong =
-                (first.sort >= Sort::Literal || variable) && !sentence && !(text && self.tokens.len() <= i + 1);
-            list.telling = matches!(first.sort, Sort::Strong | Sort::Sleep | Sort::Global);
+                (first.kind >= OperandKind::Literal || variable) && !sentence && !(text && self.tokens.len() <= i + 1);
+            list.attack_only_call =
+                matches!(first.kind, OperandKind::Strong | OperandKind::Sleep | OperandKind::Global);
         } else {
             list.end = i;
             return list;
@@ -277,29 +291,30 @@ impl Code<'_> {
 
     fn rest_of_list(&self, list: &mut List) {
         list.ended = self.ends(list.end);
-        list.several = self.kind(list.end) == Some(Kind::Comma);
+        list.several = self.kind(list.end) == Some(TokenKind::Comma);
         let mut at = list.end;
         for _ in 0..MAX_LIST {
             match self.kind(at) {
-                None | Some(Kind::Tail | Kind::Semicolon | Kind::Right) => break,
-                Some(Kind::Left) => at = self.past_close(at),
-                Some(Kind::Word(Word::From)) => {
+                None | Some(TokenKind::Tail | TokenKind::Semicolon | TokenKind::Right) => break,
+                Some(TokenKind::Left) => at = self.past_close(at),
+                Some(TokenKind::Word(Word::From)) => {
                     at += 1;
-                    while matches!(self.kind(at), Some(Kind::Left)) {
+                    while matches!(self.kind(at), Some(TokenKind::Left)) {
                         at += 1;
                     }
-                    list.from = matches!(self.kind(at), Some(Kind::Word(_)));
-                    let owner = self.kind(at + 1) == Some(Kind::Dot)
+                    list.from = matches!(self.kind(at), Some(TokenKind::Word(_)));
+                    let owner = self.kind(at + 1) == Some(TokenKind::Dot)
                         && OWNERS.iter().any(|name| self.bytes(at).eq_ignore_ascii_case(name));
                     list.catalogue = owner
                         || self.word(at) == Some(Word::Catalogue)
-                        || (self.kind(at + 1) == Some(Kind::Dot) && self.word(at + 2) == Some(Word::Catalogue));
+                        || (self.kind(at + 1) == Some(TokenKind::Dot) && self.word(at + 2) == Some(Word::Catalogue));
                     at += 1;
-                    while self.kind(at) == Some(Kind::Dot) && matches!(self.kind(at + 1), Some(Kind::Word(_))) {
+                    while self.kind(at) == Some(TokenKind::Dot) && matches!(self.kind(at + 1), Some(TokenKind::Word(_)))
+                    {
                         at += 2;
                     }
                     let more = matches!(self.word(at), Some(Word::Condition | Word::Limit | Word::Sort | Word::As));
-                    list.ended = more || self.ends(at) || self.kind(at) == Some(Kind::Comma);
+                    list.ended = more || self.ends(at) || self.kind(at) == Some(TokenKind::Comma);
                     break;
                 }
                 _ => at += 1,

@@ -1,29 +1,29 @@
-//! SQL tokens, as lenient as all common databases together: what one of them would read as code is code here.
+//! SQL tokens, as lenient as all common databases together: whatever one of them reads as code is code here.
 //!
-//! Inline comments and every control byte are white space; `/*!50000 ... */` is its content. A line comment that ends
-//! the text, or a block comment without an end, is a [`Kind::Tail`]: it cuts off what the application appends.
+//! Inline comments and control bytes are white space; of `/*!50000 ... */` the content counts. A line comment at the end of
+//! the text, or a block comment without an end, is a [`TokenKind::Tail`]: it hides what the application appends.
 
 use super::words::{Word, meaning};
 
-/// Where in the application's statement the value is taken to land.
+/// Where in the statement of the application the value is assumed to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Context {
     /// Outside of any literal: `id = VALUE`.
     Plain,
-    /// Inside of a literal in this quote: the code begins after the first such quote in the value.
+    /// Inside of a literal in these quotes: the code begins after the first such quote in the value.
     Quoted(u8),
 }
 
 /// What a token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum TokenKind {
     /// A word with its meaning.
     Word(Word),
     /// A number in any notation.
     Number,
     /// A closed text literal.
     Text,
-    /// A text literal that the value leaves open, to be closed by the application's own quote.
+    /// A text literal that the value leaves open. The closing quote of the application closes it.
     Open,
     /// `@x`, `@@x`, `:x`
     Variable,
@@ -55,9 +55,9 @@ pub enum Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Token {
     /// What it is.
-    pub kind: Kind,
-    /// Whether an inline comment stands before it.
-    pub glued: bool,
+    pub kind: TokenKind,
+    /// Whether an inline comment precedes it.
+    pub after_comment: bool,
     /// First byte.
     pub start: u32,
     /// Past the last byte.
@@ -68,30 +68,30 @@ pub struct Token {
 pub struct Lexer<'t> {
     text: &'t [u8],
     at: usize,
-    glued: bool,
+    after_comment: bool,
 }
 
-/// Longest `$tag$...$tag$` literal that is looked for, so that many openings cost no more than one.
+/// Longest `$tag$...$tag$` literal that is recognised. The bound keeps many openings from taking quadratic time.
 const MAX_DOLLAR: usize = 128;
 
-/// Quotes of typographers that careless applications and databases fold to `'`.
+/// Typographic quotes, which some applications and databases convert to `'`.
 const CURLY: [&[u8]; 4] = ["\u{2018}".as_bytes(), "\u{2019}".as_bytes(), "\u{2bc}".as_bytes(), "\u{ff07}".as_bytes()];
 
 impl<'t> Lexer<'t> {
-    /// A lexer for `text` in `context`; none where the text does not close the context's quote.
+    /// A lexer for `text` in `context`; `None` if the text does not contain the closing quote of the context.
     pub fn new(text: &'t [u8], context: Context) -> Option<Self> {
         let at = match context {
             Context::Plain => 0,
             Context::Quoted(quote) => closing(text, quote)?,
         };
-        Some(Self { text, at, glued: false })
+        Some(Self { text, at, after_comment: false })
     }
 
     fn peek(&self, ahead: usize) -> u8 {
         self.text.get(self.at + ahead).copied().unwrap_or(0)
     }
 
-    /// Skips white space and inline comments; a comment up to the end becomes a token.
+    /// Skips white space and inline comments. A comment up to the end of the text becomes a token.
     fn skip(&mut self) -> Option<Token> {
         loop {
             let b = *self.text.get(self.at)?;
@@ -106,22 +106,22 @@ impl<'t> Lexer<'t> {
                 while self.peek(0).is_ascii_digit() && self.at - start < 9 {
                     self.at += 1;
                 }
-                self.glued = true;
+                self.after_comment = true;
             } else if rest.starts_with(b"*/") {
                 self.at += 2;
-                self.glued = true;
+                self.after_comment = true;
             } else if rest.starts_with(b"/*") {
                 match memchr::memmem::find(&rest[2..], b"*/") {
                     Some(end) => self.at += end + 4,
                     None => return Some(self.tail(start)),
                 }
-                self.glued = true;
+                self.after_comment = true;
             } else if b == b'#' || is_line_comment(rest) {
                 match memchr::memchr(b'\n', rest) {
                     Some(end) => self.at += end + 1,
                     None => return Some(self.tail(start)),
                 }
-                self.glued = true;
+                self.after_comment = true;
             } else {
                 return None;
             }
@@ -130,15 +130,15 @@ impl<'t> Lexer<'t> {
 
     fn tail(&mut self, start: usize) -> Token {
         self.at = self.text.len();
-        self.token(Kind::Tail, start)
+        self.token(TokenKind::Tail, start)
     }
 
-    fn token(&mut self, kind: Kind, start: usize) -> Token {
-        let glued = std::mem::take(&mut self.glued);
-        Token { kind, glued, start: start as u32, end: self.at as u32 }
+    fn token(&mut self, kind: TokenKind, start: usize) -> Token {
+        let after_comment = std::mem::take(&mut self.after_comment);
+        Token { kind, after_comment, start: start as u32, end: self.at as u32 }
     }
 
-    fn take(&mut self, kind: Kind, bytes: usize) -> Token {
+    fn take(&mut self, kind: TokenKind, bytes: usize) -> Token {
         let start = self.at;
         self.at += bytes;
         self.token(kind, start)
@@ -157,7 +157,7 @@ impl<'t> Lexer<'t> {
         if self.peek(0) == b'\'' && is_text_prefix(&self.text[start..self.at]) {
             return self.text_literal(b'\'', start);
         }
-        let kind = Kind::Word(meaning(&self.text[start..self.at]));
+        let kind = TokenKind::Word(meaning(&self.text[start..self.at]));
         self.token(kind, start)
     }
 
@@ -170,7 +170,7 @@ impl<'t> Lexer<'t> {
             while self.peek(0).is_ascii_hexdigit() {
                 self.at += 1;
             }
-            return self.token(Kind::Number, start);
+            return self.token(TokenKind::Number, start);
         }
         while self.peek(0).is_ascii_digit() || self.peek(0) == b'.' {
             self.at += 1;
@@ -187,15 +187,15 @@ impl<'t> Lexer<'t> {
             }
         }
         if !self.peek(0).is_ascii_alphabetic() && self.peek(0) != b'_' {
-            return self.token(Kind::Number, start);
+            return self.token(TokenKind::Number, start);
         }
         let letters = self.text[self.at..].iter().position(|b| !b.is_ascii_alphabetic());
         let letters = &self.text[self.at..self.at + letters.unwrap_or(self.text.len() - self.at)];
         if matches!(meaning(letters), Word::Logic | Word::Union | Word::Compare | Word::Select | Word::Condition) {
-            return self.token(Kind::Number, start);
+            return self.token(TokenKind::Number, start);
         }
         self.word();
-        self.token(Kind::Word(Word::Plain), start)
+        self.token(TokenKind::Word(Word::Plain), start)
     }
 
     /// A literal in `quote` that begins at the current byte; doubled and escaped quotes belong to it.
@@ -205,7 +205,7 @@ impl<'t> Lexer<'t> {
             match memchr::memchr2(quote, b'\\', &self.text[self.at..]) {
                 None => {
                     self.at = self.text.len();
-                    return self.token(Kind::Open, start);
+                    return self.token(TokenKind::Open, start);
                 }
                 Some(skip) => self.at += skip,
             }
@@ -215,7 +215,7 @@ impl<'t> Lexer<'t> {
                 self.at += 2;
             } else {
                 self.at += 1;
-                return self.token(Kind::Text, start);
+                return self.token(TokenKind::Text, start);
             }
         }
     }
@@ -223,7 +223,7 @@ impl<'t> Lexer<'t> {
     fn delimited(&mut self, close: u8) -> Option<Token> {
         let rest = &self.text[self.at + 1..];
         let len = rest.iter().position(|b| !(b.is_ascii_alphanumeric() || matches!(b, b'_' | b'$' | b' ')))?;
-        (len > 0 && rest[len] == close).then(|| self.take(Kind::Word(Word::Plain), len + 2))
+        (len > 0 && rest[len] == close).then(|| self.take(TokenKind::Word(Word::Plain), len + 2))
     }
 
     fn dollar(&mut self) -> Token {
@@ -236,30 +236,30 @@ impl<'t> Lexer<'t> {
             let mark = &self.text[self.at..self.at + tag + 2];
             let body = &self.text[self.at + mark.len()..];
             if let Some(end) = memchr::memmem::find(&body[..body.len().min(MAX_DOLLAR)], mark) {
-                return self.take(Kind::Text, end + 2 * mark.len());
+                return self.take(TokenKind::Text, end + 2 * mark.len());
             }
         }
-        self.take(Kind::Other, 1)
+        self.take(TokenKind::Other, 1)
     }
 
     fn symbol(&mut self, b: u8) -> Token {
         let next = self.peek(1);
         match b {
-            b'(' => self.take(Kind::Left, 1),
-            b')' => self.take(Kind::Right, 1),
-            b',' => self.take(Kind::Comma, 1),
-            b';' => self.take(Kind::Semicolon, 1),
-            b'*' => self.take(Kind::Star, 1),
-            b'|' if next == b'|' => self.take(Kind::Pipes, 2),
-            b'&' if next == b'&' => self.take(Kind::Pipes, 2),
-            b'<' if next == b'=' && self.peek(2) == b'>' => self.take(Kind::Compare, 3),
-            b'<' | b'>' | b'=' | b'!' | b'~' if next == b'=' => self.take(Kind::Compare, 2),
-            b'<' if next == b'>' => self.take(Kind::Compare, 2),
-            b':' if next == b'=' => self.take(Kind::Compare, 2),
-            b'=' | b'<' | b'>' => self.take(Kind::Compare, 1),
-            b'+' | b'-' | b'/' | b'%' | b'^' | b'|' | b'&' | b'~' | b'!' => self.take(Kind::Operator, 1),
-            b'.' => self.take(Kind::Dot, 1),
-            _ => self.take(Kind::Other, 1),
+            b'(' => self.take(TokenKind::Left, 1),
+            b')' => self.take(TokenKind::Right, 1),
+            b',' => self.take(TokenKind::Comma, 1),
+            b';' => self.take(TokenKind::Semicolon, 1),
+            b'*' => self.take(TokenKind::Star, 1),
+            b'|' if next == b'|' => self.take(TokenKind::Pipes, 2),
+            b'&' if next == b'&' => self.take(TokenKind::Pipes, 2),
+            b'<' if next == b'=' && self.peek(2) == b'>' => self.take(TokenKind::Compare, 3),
+            b'<' | b'>' | b'=' | b'!' | b'~' if next == b'=' => self.take(TokenKind::Compare, 2),
+            b'<' if next == b'>' => self.take(TokenKind::Compare, 2),
+            b':' if next == b'=' => self.take(TokenKind::Compare, 2),
+            b'=' | b'<' | b'>' => self.take(TokenKind::Compare, 1),
+            b'+' | b'-' | b'/' | b'%' | b'^' | b'|' | b'&' | b'~' | b'!' => self.take(TokenKind::Operator, 1),
+            b'.' => self.take(TokenKind::Dot, 1),
+            _ => self.take(TokenKind::Other, 1),
         }
     }
 
@@ -272,7 +272,7 @@ impl<'t> Lexer<'t> {
         while self.peek(0).is_ascii_alphanumeric() || matches!(self.peek(0), b'_' | b'$' | b'#') {
             self.at += 1;
         }
-        let kind = if self.at > name { Kind::Variable } else { Kind::Other };
+        let kind = if self.at > name { TokenKind::Variable } else { TokenKind::Other };
         self.token(kind, start)
     }
 }
@@ -290,12 +290,12 @@ impl Iterator for Lexer<'_> {
             b'.' if self.peek(1).is_ascii_digit() => self.number(),
             b'a'..=b'z' | b'A'..=b'Z' | b'_' => self.word(),
             0x80.. => match CURLY.iter().find(|quote| self.text[self.at..].starts_with(quote)) {
-                Some(quote) => self.take(Kind::Other, quote.len()),
+                Some(quote) => self.take(TokenKind::Other, quote.len()),
                 None => self.word(),
             },
             b'\'' | b'"' => self.text_literal(b, self.at),
-            b'`' => self.delimited(b'`').unwrap_or_else(|| self.take(Kind::Other, 1)),
-            b'[' => self.delimited(b']').unwrap_or_else(|| self.take(Kind::Other, 1)),
+            b'`' => self.delimited(b'`').unwrap_or_else(|| self.take(TokenKind::Other, 1)),
+            b'[' => self.delimited(b']').unwrap_or_else(|| self.take(TokenKind::Other, 1)),
             b'$' => self.dollar(),
             b'@' => self.variable(),
             _ => self.symbol(b),
@@ -304,7 +304,7 @@ impl Iterator for Lexer<'_> {
     }
 }
 
-/// Past the first `quote` in `text`; for `'`, also past the first of its typographic forms.
+/// The place after the first `quote` in `text`; for `'` if there is none, after the first typographic quote.
 pub fn closing(text: &[u8], quote: u8) -> Option<usize> {
     let straight = memchr::memchr(quote, text).map(|at| at + 1);
     if straight.is_some() || quote != b'\'' {
@@ -318,8 +318,8 @@ fn is_space_or_quote(text: &[u8]) -> bool {
     text.starts_with(b"\xc2\xa0") || CURLY.iter().any(|quote| text.starts_with(quote))
 }
 
-/// Whether `--` begins a comment here. MySQL wants white space after it, others do not; so that `1--1 or 2` hides nothing,
-/// what follows without space must be one word up to the end of the line.
+/// Whether `--` begins a comment here. MySQL requires white space after it, other databases do not. To not let `1--1 or 2`
+/// hide code, text that follows without white space must be a single word up to the end of the line.
 fn is_line_comment(rest: &[u8]) -> bool {
     let Some(after) = rest.strip_prefix(b"--") else { return false };
     let word = after.iter().position(|b| !(b.is_ascii_alphanumeric() || *b == b'_')).unwrap_or(after.len());
@@ -338,13 +338,13 @@ fn is_text_prefix(word: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    fn kinds(text: &str, context: Context) -> Vec<Kind> {
+    fn kinds(text: &str, context: Context) -> Vec<TokenKind> {
         Lexer::new(text.as_bytes(), context).map(|l| l.map(|t| t.kind).collect()).unwrap_or_default()
     }
 
     #[test]
-    fn comments_are_space_or_content_or_tail() {
-        use Kind::*;
+    fn comments_are_white_space_content_or_tail() {
+        use TokenKind::*;
         let union = [Number, Word(super::Word::Union), Word(super::Word::Select), Number, Tail];
         for text in [
             "1 union select 2--",
@@ -360,7 +360,7 @@ mod tests {
 
     #[test]
     fn quotes_close_the_context() {
-        use Kind::*;
+        use TokenKind::*;
         let got = kinds("x' or ''='", Context::Quoted(b'\''));
         assert_eq!(got, [Word(super::Word::Logic), Text, Compare, Open]);
         assert!(kinds("no quote", Context::Quoted(b'\'')).is_empty());
@@ -368,8 +368,8 @@ mod tests {
     }
 
     #[test]
-    fn literals_of_every_dialect() {
-        use Kind::*;
+    fn literals_of_every_dialect_are_tokens() {
+        use TokenKind::*;
         for text in ["N'a'", "x'61'", "_latin1'a'", "$$a'b$$", "$t$a$t$", "'it''s'", r"'a\'b'", "\"a\""] {
             assert_eq!(kinds(text, Context::Plain), [Text], "{text}");
         }

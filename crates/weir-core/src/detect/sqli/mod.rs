@@ -1,65 +1,71 @@
-//! SQL injection: reads a value as the code it would become in a statement.
+//! SQL injection: parses a value as the code that it would become in a statement.
 //!
-//! The value is read in each place where an application may put it: outside of a literal, inside `'...'`, inside
-//! `"..."` ([`lex::Context`]). In each, structures that only injected code has are looked for ([`structure`]) and
-//! weighed: by themselves, and by where they stand. A fragment that no database would run, such as
-//! `1' UNION SELECT` alone, is no structure. `libinjectionrs` is asked only about values in doubt: its verdict is one
-//! signal of medium confidence, as it also reports fragments and sentences.
+//! The value is parsed in each context in which an application may put it: outside of a literal, inside `'...'`, inside
+//! `"..."` ([`lex::Context`]). In each context, [`structure`] finds structures that only injected code has. Their weight
+//! depends on the structure and on its position. A fragment that no database would execute, such as `1' UNION SELECT`
+//! alone, is not a structure. `libinjectionrs` runs only on values about which the grammar is not certain. Its result is
+//! a signal of medium confidence, because it also reports fragments and sentences.
 //!
 //! CWE-89. Linear in the length of the value; a window of [`WINDOW`] tokens bounds memory.
 
 mod grammar;
 mod lex;
+mod prescan;
 mod structure;
 mod words;
-mod worth;
 
 use super::{Detector, Match, Samples, Subject};
-use crate::model::{AttackType, Chars, Confidence, Gate, Zone};
+use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Zone};
 use grammar::Code;
-use lex::{Context, Kind, Lexer, Token};
-use structure::Place;
+use lex::{Context, Lexer, Token, TokenKind};
+use structure::Position;
 use words::Word;
 
-/// Weight from which on a structure is an attack by itself.
+/// Least weight of a structure that is an attack by itself.
 const CERTAIN: u8 = 10;
-/// Weight from which on a structure is a medium signal.
+/// Least weight of a structure that is a signal of medium confidence.
 const LIKELY: u8 = 6;
-/// Weight from which on `libinjectionrs` is asked.
+/// Least weight of a structure for which `libinjectionrs` runs.
 const DOUBT: u8 = 3;
 /// Tokens held at once.
 const WINDOW: usize = 4096;
-/// Tokens of one window that are looked at again with the next.
+/// Tokens of one window that are inspected again with the next.
 const OVERLAP: usize = 128;
-/// Tokens between a structure and a comment or open quote at the end that still belong together.
+/// Most tokens between a structure and the comment or open quote at the end that belongs to it.
 const NEAR_END: usize = 16;
-/// Longest value that is handed to `libinjectionrs`, in bytes: it reads no further than a few tokens anyway.
+/// Longest value that `libinjectionrs` runs on, in bytes. It reads only a few tokens anyway.
 const MAX_LIBRARY: usize = 4096;
 
-/// Bytes without which no value is injected SQL: letters, digits and the punctuation of tokens carry no syntax.
-const GATE: Gate = Gate::any(
-    Chars::ALL.without(Chars::TOKEN.with(Chars::HIGH).with(Chars::SLASH).with(Chars::COLON).with(Chars::COMMA)),
+/// Injected SQL needs at least one of these bytes: letters, digits and the punctuation of tokens carry no syntax.
+const FILTER: ByteClassFilter = ByteClassFilter::any(
+    ByteClasses::ALL.without(
+        ByteClasses::TOKEN
+            .with(ByteClasses::HIGH)
+            .with(ByteClasses::SLASH)
+            .with(ByteClasses::COLON)
+            .with(ByteClasses::COMMA),
+    ),
 );
 
-/// The grammar's own verdict.
+/// The detector that uses the grammar alone.
 pub const GRAMMAR: Detector = Detector {
     name: "sqli.grammar",
     attack: AttackType::Sqli,
     about: "Injected SQL: the value, read as code in each place where a statement may hold it, adds a condition, a \
             query or a statement, or cuts the statement off.",
     zones: Zone::PARAMETERS.with(Zone::HEADER),
-    gate: GATE,
+    filter: FILTER,
     run: grammar,
     samples: GRAMMAR_SAMPLES,
 };
 
-/// The verdict of `libinjectionrs` where the grammar is in doubt.
+/// The detector that uses `libinjectionrs` if the grammar is not certain.
 pub const LIBRARY: Detector = Detector {
     name: "sqli.libinjection",
     attack: AttackType::Sqli,
     about: "libinjection's verdict, asked where the grammar is in doubt. A signal, never the judge.",
     zones: Zone::PARAMETERS.with(Zone::HEADER),
-    gate: GATE,
+    filter: FILTER,
     run: library,
     samples: LIBRARY_SAMPLES,
 };
@@ -115,13 +121,13 @@ const GRAMMAR_SAMPLES: Samples = Samples {
 const LIBRARY_SAMPLES: Samples =
     Samples { positive: &["x' or 1"], negative: &["1' UNION SELECT", "O'Brien", "rock 'n' roll"] };
 
-/// The grammar's own verdict.
+/// The result of the grammar.
 fn grammar(subject: &Subject<'_>) -> Option<Match> {
-    if !worth::is_worth(subject.bytes, subject.chars) {
+    if !prescan::may_contain_sql(subject.bytes, subject.classes) {
         return None;
     }
     let found = weigh(subject);
-    subject.memo.in_doubt.set((DOUBT..CERTAIN).contains(&found.weight));
+    subject.memo.sql_in_doubt.set((DOUBT..CERTAIN).contains(&found.weight));
     let confidence = match found.weight {
         CERTAIN.. => Confidence::High,
         LIKELY.. => Confidence::Medium,
@@ -130,30 +136,30 @@ fn grammar(subject: &Subject<'_>) -> Option<Match> {
     Some(Match { confidence, start: found.start, end: found.end })
 }
 
-/// The verdict of `libinjectionrs` on values that the grammar is in doubt about.
+/// The result of `libinjectionrs` on values about which the grammar is not certain.
 fn library(subject: &Subject<'_>) -> Option<Match> {
-    if !subject.memo.in_doubt.get() || subject.bytes.len() > MAX_LIBRARY {
+    if !subject.memo.sql_in_doubt.get() || subject.bytes.len() > MAX_LIBRARY {
         return None;
     }
     let yes = libinjectionrs::detect_sqli(subject.bytes).is_injection();
     yes.then_some(Match { confidence: Confidence::Medium, start: 0, end: subject.bytes.len() })
 }
 
-/// The most telling structure of a value.
+/// The structure of greatest weight in a value.
 #[derive(Clone, Copy, Debug, Default)]
-struct Found {
+struct BestMatch {
     weight: u8,
     start: usize,
     end: usize,
 }
 
-fn weigh(subject: &Subject<'_>) -> Found {
-    let mut best = Found::default();
-    let curly = subject.chars.meets(Chars::HIGH);
+fn weigh(subject: &Subject<'_>) -> BestMatch {
+    let mut best = BestMatch::default();
+    let curly = subject.classes.intersects(ByteClasses::HIGH);
     let contexts = [
         (Context::Plain, true),
-        (Context::Quoted(b'\''), curly || subject.chars.meets(Chars::QUOTE)),
-        (Context::Quoted(b'"'), subject.chars.meets(Chars::DQUOTE)),
+        (Context::Quoted(b'\''), curly || subject.classes.intersects(ByteClasses::QUOTE)),
+        (Context::Quoted(b'"'), subject.classes.intersects(ByteClasses::DQUOTE)),
     ];
     for (context, worth) in contexts {
         if worth && best.weight < CERTAIN {
@@ -163,11 +169,12 @@ fn weigh(subject: &Subject<'_>) -> Found {
     best
 }
 
-/// Reads `text` in `context`, window by window.
-fn read(text: &[u8], context: Context, best: &mut Found) {
+/// Parses `text` in `context`, window by window.
+fn read(text: &[u8], context: Context, best: &mut BestMatch) {
     let Some(mut lexer) = Lexer::new(text, context) else { return };
     let mut tokens: Vec<Token> = Vec::with_capacity(32);
     let mut close: Vec<u32> = Vec::new();
+    let mut run_end: Vec<u32> = Vec::new();
     let mut first = true;
     loop {
         let more = WINDOW - tokens.len();
@@ -175,7 +182,8 @@ fn read(text: &[u8], context: Context, best: &mut Found) {
         let last = tokens.len() < WINDOW;
         join(&mut tokens, text);
         pair(&tokens, &mut close);
-        let code = Code { text, tokens: &tokens, close: &close };
+        measure_runs(&tokens, &mut run_end);
+        let code = Code { text, tokens: &tokens, close: &close, run_end: &run_end };
         scan(&code, context, first, last, best);
         if last || best.weight >= CERTAIN {
             break;
@@ -187,12 +195,12 @@ fn read(text: &[u8], context: Context, best: &mut Found) {
     truncation(text, context, best);
 }
 
-/// Takes out `+` beside a keyword: a space that was not decoded (`1+or+1=1`), as no database allows it there.
+/// Removes each `+` beside a keyword. It is a space that was not decoded (`1+or+1=1`): no database allows a `+` there.
 fn join(tokens: &mut Vec<Token>, text: &[u8]) {
-    let plus = |t: &Token| t.kind == Kind::Operator && text[t.start as usize] == b'+';
+    let plus = |t: &Token| t.kind == TokenKind::Operator && text[t.start as usize] == b'+';
     let keyword = |t: Option<&Token>| {
         t.is_some_and(
-            |t| matches!(t.kind, Kind::Word(w) if !matches!(w, Word::Plain | Word::SoftCall | Word::Constant)),
+            |t| matches!(t.kind, TokenKind::Word(w) if !matches!(w, Word::Plain | Word::SoftCall | Word::Constant)),
         )
     };
     if !tokens.iter().any(plus) {
@@ -212,15 +220,15 @@ fn join(tokens: &mut Vec<Token>, text: &[u8]) {
     tokens.truncate(kept);
 }
 
-/// Fills `close` with the place of each parenthesis's partner.
+/// Fills `close` with the index of the `)` of each `(`.
 fn pair(tokens: &[Token], close: &mut Vec<u32>) {
     close.clear();
     close.resize(tokens.len(), tokens.len() as u32);
     let mut open: smallvec::SmallVec<[u32; 32]> = smallvec::SmallVec::new();
     for (at, token) in tokens.iter().enumerate() {
         match token.kind {
-            Kind::Left => open.push(at as u32),
-            Kind::Right => {
+            TokenKind::Left => open.push(at as u32),
+            TokenKind::Right => {
                 if let Some(left) = open.pop() {
                     close[left as usize] = at as u32;
                 }
@@ -230,63 +238,83 @@ fn pair(tokens: &[Token], close: &mut Vec<u32>) {
     }
 }
 
-/// Where the application's own code is complete: the token from which on injected code stands, and the place that is.
-fn head(code: &Code<'_>, context: Context) -> (usize, Place) {
+/// Fills `run_end`: for each `)` and each logical operator with the index past the run of such tokens, and for each other
+/// token with its own index.
+fn measure_runs(tokens: &[Token], run_end: &mut Vec<u32>) {
+    let logical = |kind: TokenKind| matches!(kind, TokenKind::Pipes | TokenKind::Word(Word::Logic));
+    run_end.clear();
+    run_end.extend(0..tokens.len() as u32);
+    for at in (0..tokens.len()).rev() {
+        let kind = tokens[at].kind;
+        if kind != TokenKind::Right && !logical(kind) {
+            continue;
+        }
+        let goes_on = tokens
+            .get(at + 1)
+            .is_some_and(|next| if kind == TokenKind::Right { next.kind == kind } else { logical(next.kind) });
+        run_end[at] = if goes_on { run_end[at + 1] } else { at as u32 + 1 };
+    }
+}
+
+/// Where the code of the application is complete: the index of the first token that may be injected, and its position.
+fn head(code: &Code<'_>, context: Context) -> (usize, Position) {
     let mut at = 0;
-    let mut place = Place::Start;
+    let mut place = Position::Start;
     if context == Context::Plain {
-        at += usize::from(code.kind(at) == Some(Kind::Operator));
+        at += usize::from(code.kind(at) == Some(TokenKind::Operator));
         match code.kind(at) {
-            Some(Kind::Number | Kind::Text | Kind::Word(Word::Constant)) => (at, place) = (at + 1, Place::Value),
-            Some(Kind::Word(Word::Plain)) => (at, place) = (at + 1, Place::Word),
+            Some(TokenKind::Number | TokenKind::Text | TokenKind::Word(Word::Constant)) => {
+                (at, place) = (at + 1, Position::Value)
+            }
+            Some(TokenKind::Word(Word::Plain)) => (at, place) = (at + 1, Position::Word),
             _ => at = 0,
         }
     } else {
-        place = Place::Break;
+        place = Position::Break;
     }
     let closed = at;
-    while code.kind(at) == Some(Kind::Right) {
+    while code.kind(at) == Some(TokenKind::Right) {
         at += 1;
     }
-    if at > closed && place == Place::Word {
-        place = Place::Value;
+    if at > closed && place == Position::Word {
+        place = Position::Value;
     }
     (at, place)
 }
 
 /// Looks for a structure at every token.
-fn scan(code: &Code<'_>, context: Context, first: bool, last: bool, best: &mut Found) {
-    let (head, place) = if first { head(code, context) } else { (usize::MAX, Place::Inside) };
+fn scan(code: &Code<'_>, context: Context, first: bool, last: bool, best: &mut BestMatch) {
+    let (head, place) = if first { head(code, context) } else { (usize::MAX, Position::Inside) };
     let ending = code.tokens.last().filter(|_| last).map(|t| t.kind);
     let mut previous: Option<(usize, u8)> = None;
     for at in 0..code.tokens.len() {
         let here = if at == head {
             place
-        } else if at == 0 && first && place != Place::Break {
-            Place::Start
+        } else if at == 0 && first && place != Position::Break {
+            Position::Start
         } else {
-            Place::Inside
+            Position::Inside
         };
         let Some((weight, end)) = structure::at(code, at, here) else { continue };
         let mut total = weight;
         total += match here {
-            Place::Break => 4,
-            // A value that begins with `or` continues somebody's condition.
-            Place::Start if matches!(code.kind(at), Some(Kind::Word(Word::Logic))) => 4,
-            Place::Start | Place::Value => 2,
-            Place::Word => 1,
-            Place::Inside => 0,
+            Position::Break => 4,
+            // A value that begins with `or` continues a condition of the application.
+            Position::Start if matches!(code.kind(at), Some(TokenKind::Word(Word::Logic))) => 4,
+            Position::Start | Position::Value => 2,
+            Position::Word => 1,
+            Position::Inside => 0,
         };
         if code.tokens.len() <= end + NEAR_END {
             total += match ending {
-                Some(Kind::Tail) => 3,
-                Some(Kind::Open) if context != Context::Plain => 3,
-                Some(Kind::Open) => 2,
+                Some(TokenKind::Tail) => 3,
+                Some(TokenKind::Open) if context != Context::Plain => 3,
+                Some(TokenKind::Open) => 2,
                 _ => 0,
             };
         }
         let end = end.min(code.tokens.len());
-        total += 2 * u8::from(code.tokens[at + 1..end.max(at + 1)].iter().any(|t| t.glued));
+        total += 2 * u8::from(code.tokens[at + 1..end.max(at + 1)].iter().any(|t| t.after_comment));
         if weight >= LIKELY - 1 {
             if previous.is_some_and(|(before, kind)| at - before <= NEAR_END && kind >= LIKELY - 1) {
                 total += 2;
@@ -295,7 +323,7 @@ fn scan(code: &Code<'_>, context: Context, first: bool, last: bool, best: &mut F
         }
         if total > best.weight {
             let until = code.tokens[end.max(at + 1) - 1].end as usize;
-            *best = Found { weight: total, start: code.tokens[at].start as usize, end: until };
+            *best = BestMatch { weight: total, start: code.tokens[at].start as usize, end: until };
         }
         if best.weight >= CERTAIN {
             break;
@@ -303,8 +331,8 @@ fn scan(code: &Code<'_>, context: Context, first: bool, last: bool, best: &mut F
     }
 }
 
-/// `admin'--`: a short value that closes the literal and cuts the rest of the statement off.
-fn truncation(text: &[u8], context: Context, best: &mut Found) {
+/// Rates `admin'--`: a short value that closes the literal and comments out the rest of the statement.
+fn truncation(text: &[u8], context: Context, best: &mut BestMatch) {
     const MAX_BEFORE: usize = 40;
     const MAX_COMMENT: usize = 8;
     let Context::Quoted(quote) = context else { return };
@@ -321,7 +349,8 @@ fn truncation(text: &[u8], context: Context, best: &mut Found) {
     if name && short && best.weight < CERTAIN {
         let bare = at == 0 && comment.iter().all(|b| matches!(b, b' ' | b'-' | b'+'));
         let word = bare || text[..at].iter().any(u8::is_ascii_alphabetic);
-        *best = Found { weight: best.weight.max(if word { CERTAIN } else { LIKELY + 1 }), start: at, end: text.len() };
+        *best =
+            BestMatch { weight: best.weight.max(if word { CERTAIN } else { LIKELY + 1 }), start: at, end: text.len() };
     }
 }
 
@@ -332,18 +361,19 @@ mod tests {
     use proptest::prelude::*;
 
     fn weight(text: &[u8]) -> u8 {
-        let chars = Chars::of(text);
+        let classes = ByteClasses::of(text);
         let value = Value {
             point: PointId::ROOT,
             bytes: text,
             zone: Zone::QUERY,
             hint: Hint::None,
             depth: 0,
-            tried: false,
+            form: Default::default(),
+            parser_reacted: false,
             covered: false,
-            chars,
+            classes,
         };
-        weigh(&Subject::new(text, chars, &value, &PointTree::new())).weight
+        weigh(&Subject::new(text, classes, &value, &PointTree::new())).weight
     }
 
     #[test]
@@ -362,158 +392,56 @@ mod tests {
     }
 
     #[test]
-    fn hostile_input_stays_linear() {
-        for unit in
-            ["or ", "or(", "(", "1||", "$a$", "--", "/*!", "[a", "'", "select ", "union select(", "case when ", "@"]
-        {
-            let looks = |bytes: usize| {
-                grammar::LOOKS.set(0);
-                weight(unit.repeat(bytes / unit.len()).as_bytes());
-                grammar::LOOKS.get()
+    fn work_on_hostile_text_is_linear() {
+        const UNITS: &[&str] = &[
+            "or ",
+            "or(",
+            "(",
+            ")",
+            "1||",
+            "1)",
+            "or 1)",
+            "$a$",
+            "--",
+            "/*!",
+            "[a",
+            "'",
+            "select ",
+            "union select(",
+            "case when ",
+            "@",
+        ];
+        // Long runs before and after an operand: each token of them might begin a structure or extend one.
+        let runs = ["or ".repeat(WINDOW / 2), "1".to_owned(), ")".repeat(WINDOW / 2 - 1)].concat();
+        for unit in UNITS.iter().copied().chain([&runs[..]]) {
+            let reads = |bytes: usize| {
+                grammar::TOKEN_READS.set(0);
+                weight(unit.repeat(bytes.div_ceil(unit.len())).as_bytes());
+                grammar::TOKEN_READS.get()
             };
-            let (small, large) = (looks(1 << 15), looks(1 << 18));
-            assert!(large <= small * 10 + 1000, "{unit}: {small} {large}");
+            let (small, large) = (reads(1 << 15), reads(1 << 18));
+            assert!(large <= small * 9 + 1000, "{unit:.20}: {small} {large}");
+            assert!(large <= 40 << 18, "{unit:.20}: {large}");
         }
     }
 
-    /// Texts glued from what the grammar knows, and from what stands around it in ordinary text.
+    /// Pieces of SQL that the grammar knows, and pieces of ordinary text.
+    #[rustfmt::skip]
+    const PIECES: &[&str] = &[
+        " ", " ", " ", " ", "\t", "\n", "'", "'", "\"", "`", "[", "]", "(", "(", ")", ")", ",", ";", "=", "<", ">",
+        "!", "+", "-", "*", "/", "%", "|", "||", "&", "&&", "@", "@@", "$", "$$", "#", "--", "/*", "*/", "/*!",
+        "\\", ".", ":", ":=", "?", "_", "^", "~", "\u{2019}", "\u{2018}", "\u{2bc}", "\u{a0}", "é", "日", "\0", "0",
+        "1", "12", "1.", "1e", "1.e(", "5e3", "0x", "0x6f", "n'", "x'", "_a'", "a", "b", "it", "it's", "don't",
+        "name", "user's", "or", "and", "xor", "where", "when", "on", "not", "binary", "like", "regexp", "in",
+        "between", "is", "null", "true", "div", "union", "all", "select", "from", "into", "outfile", "order",
+        "group", "by", "limit", "as", "case", "then", "if", "while", "insert", "replace", "update", "delete",
+        "drop", "create", "table", "user", "exec", "call", "declare", "print", "set", "values", "shutdown",
+        "waitfor", "delay", "procedure", "analyse", "boolean", "sleep", "concat", "char", "count", "version",
+        "domain", "benchmark", "xp_x", "sqlite_master",
+    ];
+
+    /// Texts joined from [`PIECES`].
     fn pieces() -> impl Strategy<Value = String> {
-        const PIECES: &[&str] = &[
-            " ",
-            " ",
-            " ",
-            " ",
-            "\t",
-            "\n",
-            "'",
-            "'",
-            "\"",
-            "`",
-            "[",
-            "]",
-            "(",
-            "(",
-            ")",
-            ")",
-            ",",
-            ";",
-            "=",
-            "<",
-            ">",
-            "!",
-            "+",
-            "-",
-            "*",
-            "/",
-            "%",
-            "|",
-            "||",
-            "&",
-            "&&",
-            "@",
-            "@@",
-            "$",
-            "$$",
-            "#",
-            "--",
-            "/*",
-            "*/",
-            "/*!",
-            "\\",
-            ".",
-            ":",
-            ":=",
-            "?",
-            "_",
-            "^",
-            "~",
-            "\u{2019}",
-            "\u{2018}",
-            "\u{2bc}",
-            "\u{a0}",
-            "é",
-            "日",
-            "\0",
-            "0",
-            "1",
-            "12",
-            "1.",
-            "1e",
-            "1.e(",
-            "5e3",
-            "0x",
-            "0x6f",
-            "n'",
-            "x'",
-            "_a'",
-            "a",
-            "b",
-            "it",
-            "it's",
-            "don't",
-            "name",
-            "user's",
-            "or",
-            "and",
-            "xor",
-            "where",
-            "when",
-            "on",
-            "not",
-            "binary",
-            "like",
-            "regexp",
-            "in",
-            "between",
-            "is",
-            "null",
-            "true",
-            "div",
-            "union",
-            "all",
-            "select",
-            "from",
-            "into",
-            "outfile",
-            "order",
-            "group",
-            "by",
-            "limit",
-            "as",
-            "case",
-            "then",
-            "if",
-            "while",
-            "insert",
-            "replace",
-            "update",
-            "delete",
-            "drop",
-            "create",
-            "table",
-            "user",
-            "exec",
-            "call",
-            "declare",
-            "print",
-            "set",
-            "values",
-            "shutdown",
-            "waitfor",
-            "delay",
-            "procedure",
-            "analyse",
-            "boolean",
-            "sleep",
-            "concat",
-            "char",
-            "count",
-            "version",
-            "domain",
-            "benchmark",
-            "xp_x",
-            "sqlite_master",
-        ];
         proptest::collection::vec(proptest::sample::select(PIECES), 0..14).prop_map(|pieces| pieces.concat())
     }
 
@@ -529,15 +457,31 @@ mod tests {
         }
 
         #[test]
-        fn what_is_not_worth_reading_weighs_nothing(text in pieces()) {
-            if !worth::is_worth(text.as_bytes(), Chars::of(text.as_bytes())) {
+        fn measured_runs_are_those_found_by_walking(text in r"(\) |or |\|\| |1 |\( ){0,20}") {
+            let tokens: Vec<Token> = Lexer::new(text.as_bytes(), Context::Plain).unwrap().collect();
+            let logical = |kind: TokenKind| matches!(kind, TokenKind::Pipes | TokenKind::Word(Word::Logic));
+            let mut run_end = Vec::new();
+            measure_runs(&tokens, &mut run_end);
+            for (at, token) in tokens.iter().enumerate() {
+                let same = |other: &&Token| match token.kind {
+                    TokenKind::Right => other.kind == TokenKind::Right,
+                    kind => logical(kind) && logical(other.kind),
+                };
+                let length = tokens[at..].iter().take_while(same).count();
+                prop_assert_eq!(run_end[at] as usize, at + length);
+            }
+        }
+
+        #[test]
+        fn texts_rejected_by_the_prescan_weigh_nothing(text in pieces()) {
+            if !prescan::may_contain_sql(text.as_bytes(), ByteClasses::of(text.as_bytes())) {
                 prop_assert!(weight(text.as_bytes()) < DOUBT, "{text:?}");
             }
         }
 
         #[test]
-        fn the_gate_changes_no_answer(text in "[A-Za-z0-9_.:,/-]{0,40}") {
-            if !GATE.opens(Chars::of(text.as_bytes())) {
+        fn the_byte_class_filter_rejects_no_injection(text in "[A-Za-z0-9_.:,/-]{0,40}") {
+            if !FILTER.matches(ByteClasses::of(text.as_bytes())) {
                 prop_assert!(weight(text.as_bytes()) < LIKELY);
             }
         }

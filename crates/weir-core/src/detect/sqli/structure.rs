@@ -1,50 +1,49 @@
-//! Injected structures: what stands at a token, and how telling it is on its own.
+//! Structures of injected code, and the weight of each by itself.
 //!
-//! Weights are on one scale: [`super::CERTAIN`] is an attack. A structure below that becomes certain by where it stands
-//! (just after a quote that the value closes, at its beginning, before a comment that cuts the rest off), which
-//! [`super`] adds.
+//! All weights are on one scale, on which [`super::CERTAIN`] is an attack. The position of a structure (just after a quote
+//! that the value closes, at the beginning, before a comment that hides the rest) adds weight; [`super`] adds it.
 
-use super::grammar::{Code, Condition, List, Sort};
-use super::lex::Kind;
+use super::grammar::{Code, Condition, List, OperandKind};
+use super::lex::TokenKind;
 use super::words::Word;
 
-/// Where a structure begins in the code of a value.
+/// Where in the code of a value a structure begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// Just after the quote that the value closes, closing parentheses aside.
+pub enum Position {
+    /// Just after the quote that closes the literal of the application, and closing parentheses.
     Break,
-    /// At the beginning of a value that lands outside of any literal.
+    /// At the beginning of a value that is outside of any literal.
     Start,
-    /// After one number or literal, which completes the application's own code.
+    /// After one number or literal, which completes the code of the application.
     Value,
     /// After one word.
     Word,
-    /// Deeper.
+    /// Further inside.
     Inside,
 }
 
-/// A recognised structure: weight, and the token past its end.
+/// A recognised structure: its weight, and the index of the token after it.
 pub type Structure = (u8, usize);
 
-/// Keys of an `order by` that are looked at.
+/// Most keys of an `order by` that are inspected.
 const MAX_KEYS: usize = 64;
-/// Tokens up to which a value is taken whole as arithmetic on literals (`'-0-'`).
+/// Most tokens of a value that is recognised as arithmetic on literals (`'-0-'`).
 const SHORT: usize = 8;
 
-/// The most telling structure that begins at token `i`.
-pub fn at(code: &Code<'_>, i: usize, place: Place) -> Option<Structure> {
+/// The structure of greatest weight that begins at token `i`.
+pub fn at(code: &Code<'_>, i: usize, place: Position) -> Option<Structure> {
     let found = match code.kind(i)? {
-        Kind::Word(word) => by_word(code, i, word, place),
-        Kind::Pipes => logic(code, i + 1, Joint::Pipes).or_else(|| joined(code, i, place)),
-        Kind::Operator | Kind::Compare => joined(code, i, place),
-        Kind::Semicolon => statement(code, i + 1).map(|(weight, end)| (weight + 1, end)),
-        Kind::Left => parenthesis(code, i),
-        Kind::Variable => global(code, i),
-        Kind::Comma if place == Place::Break => more_values(code, i),
+        TokenKind::Word(word) => by_word(code, i, word, place),
+        TokenKind::Pipes => logic(code, i + 1, Connector::Pipes).or_else(|| joined(code, i, place)),
+        TokenKind::Operator | TokenKind::Compare => joined(code, i, place),
+        TokenKind::Semicolon => statement(code, i + 1).map(|(weight, end)| (weight + 1, end)),
+        TokenKind::Left => parenthesis(code, i),
+        TokenKind::Variable => global(code, i),
+        TokenKind::Comma if place == Position::Break => more_values(code, i),
         _ => None,
     };
     match place {
-        Place::Break | Place::Start => better(found, statement(code, i)),
+        Position::Break | Position::Start => better(found, statement(code, i)),
         _ => found,
     }
 }
@@ -56,28 +55,28 @@ fn better(a: Option<Structure>, b: Option<Structure>) -> Option<Structure> {
     }
 }
 
-fn by_word(code: &Code<'_>, i: usize, word: Word, place: Place) -> Option<Structure> {
+fn by_word(code: &Code<'_>, i: usize, word: Word, place: Position) -> Option<Structure> {
     match word {
-        Word::Logic => logic(code, i + 1, Joint::Word),
-        Word::Condition => logic(code, i + 1, Joint::Condition),
-        Word::Compare if matches!(place, Place::Break | Place::Value) => joined(code, i, place),
+        Word::Logic => logic(code, i + 1, Connector::Word),
+        Word::Condition => logic(code, i + 1, Connector::Condition),
+        Word::Compare if matches!(place, Position::Break | Position::Value) => joined(code, i, place),
         Word::Union => union(code, i),
         Word::Sort => sort(code, i, place),
-        Word::Limit if place == Place::Break && code.kind(i + 1) == Some(Kind::Number) => Some((5, i + 2)),
+        Word::Limit if place == Position::Break && code.kind(i + 1) == Some(TokenKind::Number) => Some((5, i + 2)),
         Word::Into if code.word(i + 1) == Some(Word::File) => {
-            matches!(code.kind(i + 2), Some(Kind::Text | Kind::Open | Kind::Number)).then_some((8, i + 3))
+            matches!(code.kind(i + 2), Some(TokenKind::Text | TokenKind::Open | TokenKind::Number))
+                .then_some((8, i + 3))
         }
-        Word::Into if code.kind(i + 1) == Some(Kind::Variable) => Some((4, i + 2)),
+        Word::Into if code.kind(i + 1) == Some(TokenKind::Variable) => Some((4, i + 2)),
         Word::Waitfor if code.word(i + 1) == Some(Word::Delay) => {
-            matches!(code.kind(i + 2), Some(Kind::Text | Kind::Open | Kind::Variable)).then_some((9, i + 3))
+            matches!(code.kind(i + 2), Some(TokenKind::Text | TokenKind::Open | TokenKind::Variable))
+                .then_some((9, i + 3))
         }
         Word::Procedure if code.bytes(i + 1).eq_ignore_ascii_case(b"analyse") => Some((8, i + 2)),
-        Word::In if place == Place::Break && code.bytes(i + 1).eq_ignore_ascii_case(b"boolean") => Some((6, i + 2)),
-        Word::Declare if code.kind(i + 1) == Some(Kind::Variable) => Some((8, i + 2)),
+        Word::In if place == Position::Break && code.bytes(i + 1).eq_ignore_ascii_case(b"boolean") => Some((6, i + 2)),
+        Word::Declare if code.kind(i + 1) == Some(TokenKind::Variable) => Some((8, i + 2)),
         Word::If => conditional(code, i),
-        Word::From
-            if code.word(i + 1) == Some(Word::Catalogue) && !code.bytes(i + 1).eq_ignore_ascii_case(b"dual") =>
-        {
+        Word::From if code.word(i + 1) == Some(Word::Catalogue) && !code.bytes(i + 1).eq_ignore_ascii_case(b"dual") => {
             Some((8, i + 2))
         }
         Word::StrongCall | Word::SoftCall | Word::Sleep => call(code, i),
@@ -86,9 +85,9 @@ fn by_word(code: &Code<'_>, i: usize, word: Word, place: Place) -> Option<Struct
     }
 }
 
-/// What a condition is joined by.
+/// What joins a condition to the code before it.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Joint {
+enum Connector {
     /// `or`
     Word,
     /// `||`
@@ -97,22 +96,19 @@ enum Joint {
     Condition,
 }
 
-fn logic(code: &Code<'_>, mut i: usize, joint: Joint) -> Option<Structure> {
-    while matches!(code.kind(i), Some(Kind::Pipes | Kind::Word(Word::Logic))) && joint != Joint::Condition {
-        i += 1;
-        if i > 4096 {
-            break;
-        }
+fn logic(code: &Code<'_>, mut i: usize, connector: Connector) -> Option<Structure> {
+    if connector != Connector::Condition && is_logical(code, i) {
+        i = code.past_run(i);
     }
     let (weight, end) = match code.condition(i)? {
         Condition::Compared { left, right, by_word, same, end } => {
             let (low, high) = (left.min(right), left.max(right));
             let weight = match high {
-                Sort::Strong | Sort::Query => 9,
-                Sort::Sleep | Sort::Global => 8,
-                Sort::Soft if low == Sort::Literal => 7 + u8::from(is_probe(code, i, end)),
-                Sort::Soft => 5,
-                Sort::Literal if low == Sort::Literal => 8 - u8::from(by_word),
+                OperandKind::Strong | OperandKind::Query => 9,
+                OperandKind::Sleep | OperandKind::Global => 8,
+                OperandKind::Soft if low == OperandKind::Literal => 7 + u8::from(is_probe(code, i, end)),
+                OperandKind::Soft => 5,
+                OperandKind::Literal if low == OperandKind::Literal => 8 - u8::from(by_word),
                 _ if same => 5,
                 _ if code.bytes(end - 1).starts_with(b"0x") => 6,
                 _ => 3,
@@ -120,42 +116,42 @@ fn logic(code: &Code<'_>, mut i: usize, joint: Joint) -> Option<Structure> {
             (weight, end)
         }
         Condition::Bare(operand) => {
-            let weight = match operand.sort {
-                Sort::Strong => 9,
-                Sort::Query | Sort::Sleep | Sort::Global => 7,
-                Sort::Soft => 4,
-                Sort::Literal if is_text(code, i, operand.end) && !is_closing(code, i) => return None,
-                Sort::Literal if code.ends(operand.end) || is_joint(code, operand.end) => 3,
+            let weight = match operand.kind {
+                OperandKind::Strong => 9,
+                OperandKind::Query | OperandKind::Sleep | OperandKind::Global => 7,
+                OperandKind::Soft => 4,
+                OperandKind::Literal if is_text(code, i, operand.end) && !is_closing(code, i) => return None,
+                OperandKind::Literal if code.ends(operand.end) || is_connector(code, operand.end) => 3,
                 _ => return None,
             };
             (weight, operand.end)
         }
     };
-    let weight = match joint {
-        Joint::Word => weight,
-        Joint::Pipes if weight < 8 => weight.saturating_sub(2),
-        Joint::Pipes => weight,
-        Joint::Condition if weight >= 8 => weight,
-        Joint::Condition => weight / 3,
+    let weight = match connector {
+        Connector::Word => weight,
+        Connector::Pipes if weight < 8 => weight.saturating_sub(2),
+        Connector::Pipes => weight,
+        Connector::Condition if weight >= 8 => weight,
+        Connector::Condition => weight / 3,
     };
     Some((weight, end))
 }
 
 fn is_text(code: &Code<'_>, i: usize, end: usize) -> bool {
-    end == i + 1 && matches!(code.kind(i), Some(Kind::Text | Kind::Open))
+    end == i + 1 && matches!(code.kind(i), Some(TokenKind::Text | TokenKind::Open))
 }
 
-/// Whether the text at token `i` only serves to take up the application's own quote (`' or '1`); quoted words do not.
+/// Whether the text at token `i` only serves to pair the closing quote of the application (`' or '1`). Quoted words do not.
 fn is_closing(code: &Code<'_>, i: usize) -> bool {
     let text = code.bytes(i);
     let empty_and = text.len() == 1 && i > 0 && code.bytes(i - 1).eq_ignore_ascii_case(b"and");
     text.len() <= 3 && !empty_and
 }
 
-/// Whether token `i` is a number, or a text that only takes up the application's own quote.
+/// Whether token `i` is a number, or a text that only pairs the closing quote of the application.
 fn is_atom(code: &Code<'_>, i: usize) -> bool {
-    code.kind(i) == Some(Kind::Number)
-        || (matches!(code.kind(i), Some(Kind::Text | Kind::Open)) && code.bytes(i).len() <= 3)
+    code.kind(i) == Some(TokenKind::Number)
+        || (matches!(code.kind(i), Some(TokenKind::Text | TokenKind::Open)) && code.bytes(i).len() <= 3)
 }
 
 /// Whether SQL functions or a query are nested in the condition: `ascii(substring(...))`.
@@ -164,34 +160,42 @@ fn is_probe(code: &Code<'_>, from: usize, to: usize) -> bool {
     let range = from..to.min(from + LOOK).min(code.tokens.len());
     let words = range.clone().filter_map(|at| code.word(at));
     words.filter(|word| matches!(word, Word::SoftCall | Word::StrongCall | Word::Select)).nth(1).is_some()
-        || range.clone().any(|at| code.kind(at) == Some(Kind::Variable) && code.bytes(at).starts_with(b"@@"))
+        || range.clone().any(|at| code.kind(at) == Some(TokenKind::Variable) && code.bytes(at).starts_with(b"@@"))
 }
 
-fn is_joint(code: &Code<'_>, i: usize) -> bool {
-    matches!(code.kind(i), Some(Kind::Pipes | Kind::Word(Word::Logic | Word::Union)))
+fn is_logical(code: &Code<'_>, i: usize) -> bool {
+    matches!(code.kind(i), Some(TokenKind::Pipes | TokenKind::Word(Word::Logic)))
+}
+
+fn is_connector(code: &Code<'_>, i: usize) -> bool {
+    matches!(code.kind(i), Some(TokenKind::Pipes | TokenKind::Word(Word::Logic | Word::Union)))
 }
 
 /// `'+(select ...)`, `1-sleep(5)`, `'=sleep(5)='`, `' rlike (select ...)`: an operator that continues the literal.
-fn joined(code: &Code<'_>, i: usize, place: Place) -> Option<Structure> {
-    if !matches!(place, Place::Break | Place::Value | Place::Start) {
+fn joined(code: &Code<'_>, i: usize, place: Position) -> Option<Structure> {
+    if !matches!(place, Position::Break | Position::Value | Position::Start) {
         return None;
     }
     let operand = code.operand(i + 1)?;
-    let weight = match operand.sort {
-        Sort::Strong | Sort::Query => 8,
-        Sort::Sleep | Sort::Global => 7,
-        Sort::Soft => 4 + 2 * u8::from(is_probe(code, i, operand.end)),
-        Sort::Literal if place == Place::Break && code.tokens.len() <= SHORT && is_atom(code, i + 1) => 2,
-        Sort::Literal if code.word(i + 1) == Some(Word::Constant) && code.kind(i) == Some(Kind::Operator) => 8,
+    let weight = match operand.kind {
+        OperandKind::Strong | OperandKind::Query => 8,
+        OperandKind::Sleep | OperandKind::Global => 7,
+        OperandKind::Soft => 4 + 2 * u8::from(is_probe(code, i, operand.end)),
+        OperandKind::Literal if place == Position::Break && code.tokens.len() <= SHORT && is_atom(code, i + 1) => 2,
+        OperandKind::Literal
+            if code.word(i + 1) == Some(Word::Constant) && code.kind(i) == Some(TokenKind::Operator) =>
+        {
+            8
+        }
         _ => return None,
     };
     Some((weight, operand.end))
 }
 
-/// `union select` with a select list. Without one it is a fragment that no database runs, and no attack.
+/// `union select` with a select list. Without the list it is a fragment that no database executes.
 fn union(code: &Code<'_>, i: usize) -> Option<Structure> {
     let mut at = i + 1;
-    while matches!(code.kind(at), Some(Kind::Left | Kind::Word(Word::Quantifier))) {
+    while matches!(code.kind(at), Some(TokenKind::Left | TokenKind::Word(Word::Quantifier))) {
         at += 1;
     }
     if code.word(at) != Some(Word::Select) {
@@ -215,7 +219,7 @@ fn union(code: &Code<'_>, i: usize) -> Option<Structure> {
 
 fn query(list: &List) -> u8 {
     match list {
-        List { catalogue: true, .. } | List { telling: true, .. } => 9,
+        List { catalogue: true, .. } | List { attack_only_call: true, .. } => 9,
         List { strong: true, from: true, .. } => 8,
         List { several: true, from: true, ended: true, .. } => 6,
         List { strong: true, .. } => 5,
@@ -230,11 +234,13 @@ fn parenthesis(code: &Code<'_>, i: usize) -> Option<Structure> {
         let weight = query(&list);
         return (weight > 0).then_some((weight.saturating_sub(1), list.end));
     }
-    if !matches!(code.kind(i + 1), Some(Kind::Number | Kind::Text)) {
+    if !matches!(code.kind(i + 1), Some(TokenKind::Number | TokenKind::Text)) {
         return None;
     }
     match code.condition(i + 1)? {
-        Condition::Compared { left: Sort::Literal, right: Sort::Literal, by_word: false, end, .. } => Some((5, end)),
+        Condition::Compared {
+            left: OperandKind::Literal, right: OperandKind::Literal, by_word: false, end, ..
+        } => Some((5, end)),
         _ => None,
     }
 }
@@ -242,7 +248,7 @@ fn parenthesis(code: &Code<'_>, i: usize) -> Option<Structure> {
 /// A whole statement at token `i`.
 fn statement(code: &Code<'_>, i: usize) -> Option<Structure> {
     let next = code.word(i + 1);
-    let named = |at: usize| matches!(code.kind(at), Some(Kind::Word(_)));
+    let named = |at: usize| matches!(code.kind(at), Some(TokenKind::Word(_)));
     match code.word(i)? {
         Word::Select => {
             let list = code.list(i + 1);
@@ -251,23 +257,24 @@ fn statement(code: &Code<'_>, i: usize) -> Option<Structure> {
         }
         Word::Define => {
             let object = (i + 1..i + 4).find(|&at| code.word(at) == Some(Word::Object))?;
-            let weight = if code.kind(object + 2) == Some(Kind::Left) { 8 } else { 6 };
+            let weight = if code.kind(object + 2) == Some(TokenKind::Left) { 8 } else { 6 };
             named(object + 1).then_some((weight, object + 2))
         }
         Word::Insert if next == Some(Word::Into) && named(i + 2) => {
-            let at = (i + 3..i + 6).find(|&at| matches!(code.kind(at), Some(Kind::Left | Kind::Word(Word::Values))))?;
+            let at = (i + 3..i + 6)
+                .find(|&at| matches!(code.kind(at), Some(TokenKind::Left | TokenKind::Word(Word::Values))))?;
             Some((6, at))
         }
         Word::Update if code.word(i + 2) == Some(Word::Set) => {
-            (code.kind(i + 4) == Some(Kind::Compare)).then_some((6, i + 5))
+            (code.kind(i + 4) == Some(TokenKind::Compare)).then_some((6, i + 5))
         }
         Word::Delete if next == Some(Word::From) && named(i + 2) => {
             (code.ends(i + 3) || code.word(i + 3) == Some(Word::Condition)).then_some((5, i + 3))
         }
         Word::Execute => execute(code, i),
-        Word::Declare | Word::Set if code.kind(i + 1) == Some(Kind::Variable) => Some((8, i + 2)),
+        Word::Declare | Word::Set if code.kind(i + 1) == Some(TokenKind::Variable) => Some((8, i + 2)),
         Word::Shutdown if code.ends(i + 1) => Some((4, i + 1)),
-        Word::Waitfor | Word::If => by_word(code, i, code.word(i)?, Place::Inside),
+        Word::Waitfor | Word::If => by_word(code, i, code.word(i)?, Position::Inside),
         Word::Sleep | Word::StrongCall => call(code, i),
         Word::Procedure | Word::Values => None,
         _ => None,
@@ -276,16 +283,16 @@ fn statement(code: &Code<'_>, i: usize) -> Option<Structure> {
 
 fn execute(code: &Code<'_>, i: usize) -> Option<Structure> {
     match code.kind(i + 1)? {
-        Kind::Word(Word::StrongCall) => Some((9, i + 2)),
-        Kind::Variable => Some((7, i + 2)),
-        Kind::Left if matches!(code.kind(i + 2), Some(Kind::Text | Kind::Variable)) => Some((6, i + 3)),
-        Kind::Word(_) if code.kind(i + 2) == Some(Kind::Dot) => Some((6, i + 3)),
-        Kind::Word(_) if code.kind(i + 2) == Some(Kind::Text) => Some((6, i + 3)),
+        TokenKind::Word(Word::StrongCall) => Some((9, i + 2)),
+        TokenKind::Variable => Some((7, i + 2)),
+        TokenKind::Left if matches!(code.kind(i + 2), Some(TokenKind::Text | TokenKind::Variable)) => Some((6, i + 3)),
+        TokenKind::Word(_) if code.kind(i + 2) == Some(TokenKind::Dot) => Some((6, i + 3)),
+        TokenKind::Word(_) if code.kind(i + 2) == Some(TokenKind::Text) => Some((6, i + 3)),
         _ => None,
     }
 }
 
-fn sort(code: &Code<'_>, i: usize, place: Place) -> Option<Structure> {
+fn sort(code: &Code<'_>, i: usize, place: Position) -> Option<Structure> {
     if code.word(i + 1) != Some(Word::By) {
         return None;
     }
@@ -293,20 +300,20 @@ fn sort(code: &Code<'_>, i: usize, place: Place) -> Option<Structure> {
     let mut best = None;
     for _ in 0..MAX_KEYS {
         let Some(key) = code.operand(at) else { break };
-        let weight = match key.sort {
-            Sort::Strong | Sort::Query | Sort::Sleep => 9,
-            Sort::Soft => 4,
-            // Nobody but a probe says this and nothing else.
-            Sort::Literal if place == Place::Start && code.kind(key.end).is_none() => 8,
-            Sort::Literal if code.ends(key.end) || code.kind(key.end) == Some(Kind::Comma) => 5,
-            Sort::Name if code.kind(key.end) == Some(Kind::Tail) => 2,
-            Sort::Name if code.word(key.end) == Some(Word::Condition) => 4,
+        let weight = match key.kind {
+            OperandKind::Strong | OperandKind::Query | OperandKind::Sleep => 9,
+            OperandKind::Soft => 4,
+            // Only a probe consists of nothing else.
+            OperandKind::Literal if place == Position::Start && code.kind(key.end).is_none() => 8,
+            OperandKind::Literal if code.ends(key.end) || code.kind(key.end) == Some(TokenKind::Comma) => 5,
+            OperandKind::Name if code.kind(key.end) == Some(TokenKind::Tail) => 2,
+            OperandKind::Name if code.word(key.end) == Some(Word::Condition) => 4,
             _ => 0,
         };
         if weight > 0 {
             best = better(best, Some((weight, key.end)));
         }
-        if code.kind(key.end) != Some(Kind::Comma) {
+        if code.kind(key.end) != Some(TokenKind::Comma) {
             break;
         }
         at = key.end + 1;
@@ -316,32 +323,32 @@ fn sort(code: &Code<'_>, i: usize, place: Place) -> Option<Structure> {
 
 /// `if(1=1, ...)`, `iif(...)`, `if (...) waitfor`.
 fn conditional(code: &Code<'_>, i: usize) -> Option<Structure> {
-    if code.kind(i + 1) != Some(Kind::Left) && code.kind(i + 1) != Some(Kind::Number) {
+    if code.kind(i + 1) != Some(TokenKind::Left) && code.kind(i + 1) != Some(TokenKind::Number) {
         return None;
     }
     match code.condition(i + 1)? {
         Condition::Compared { left, right, end, .. } => match left.max(right) {
-            Sort::Literal if left.min(right) == Sort::Literal => Some((7, end)),
-            Sort::Strong | Sort::Query | Sort::Global => Some((8, end)),
-            Sort::Soft if left.min(right) == Sort::Literal => Some((5, end)),
+            OperandKind::Literal if left.min(right) == OperandKind::Literal => Some((7, end)),
+            OperandKind::Strong | OperandKind::Query | OperandKind::Global => Some((8, end)),
+            OperandKind::Soft if left.min(right) == OperandKind::Literal => Some((5, end)),
             _ => None,
         },
-        Condition::Bare(operand) if operand.sort >= Sort::Strong => Some((8, operand.end)),
+        Condition::Bare(operand) if operand.kind >= OperandKind::Strong => Some((8, operand.end)),
         Condition::Bare(_) => None,
     }
 }
 
 fn call(code: &Code<'_>, i: usize) -> Option<Structure> {
     let operand = code.operand(i)?;
-    let method = i > 0 && matches!(code.kind(i - 1), Some(Kind::Dot));
-    let argument = (i + 1..i + 4).find(|&at| code.kind(at) == Some(Kind::Left)).map(|at| at + 1)?;
-    let hex = code.kind(argument) == Some(Kind::Number) && code.bytes(argument).starts_with(b"0x");
-    let weight = match operand.sort {
-        Sort::Strong if !method => 7,
-        Sort::Sleep if !method && code.kind(argument) == Some(Kind::Number) => 4,
-        Sort::Query => 6,
-        Sort::Soft if hex && !method => 6,
-        Sort::Soft if !method && is_chain(code, i) => 7,
+    let method = i > 0 && matches!(code.kind(i - 1), Some(TokenKind::Dot));
+    let argument = (i + 1..i + 4).find(|&at| code.kind(at) == Some(TokenKind::Left)).map(|at| at + 1)?;
+    let hex = code.kind(argument) == Some(TokenKind::Number) && code.bytes(argument).starts_with(b"0x");
+    let weight = match operand.kind {
+        OperandKind::Strong if !method => 7,
+        OperandKind::Sleep if !method && code.kind(argument) == Some(TokenKind::Number) => 4,
+        OperandKind::Query => 6,
+        OperandKind::Soft if hex && !method => 6,
+        OperandKind::Soft if !method && is_chain(code, i) => 7,
         _ => return None,
     };
     Some((weight, operand.end))
@@ -352,9 +359,9 @@ fn is_chain(code: &Code<'_>, i: usize) -> bool {
     let one = |at: usize| {
         let name = code.bytes(at);
         (name.eq_ignore_ascii_case(b"char") || name.eq_ignore_ascii_case(b"chr") || name.eq_ignore_ascii_case(b"nchar"))
-            && code.kind(at + 2) == Some(Kind::Number)
+            && code.kind(at + 2) == Some(TokenKind::Number)
     };
-    one(i) && matches!(code.kind(i + 4), Some(Kind::Pipes | Kind::Operator | Kind::Comma)) && one(i + 5)
+    one(i) && matches!(code.kind(i + 4), Some(TokenKind::Pipes | TokenKind::Operator | TokenKind::Comma)) && one(i + 5)
 }
 
 fn global(code: &Code<'_>, i: usize) -> Option<Structure> {
@@ -374,9 +381,9 @@ fn global(code: &Code<'_>, i: usize) -> Option<Structure> {
 /// `',null,null)--`: more values than the application meant to insert.
 fn more_values(code: &Code<'_>, i: usize) -> Option<Structure> {
     let mut at = i;
-    while code.kind(at) == Some(Kind::Comma) {
+    while code.kind(at) == Some(TokenKind::Comma) {
         let value = code.operand(at + 1)?;
-        if value.sort < Sort::Literal || matches!(code.kind(at + 1), Some(Kind::Text | Kind::Open)) {
+        if value.kind < OperandKind::Literal || matches!(code.kind(at + 1), Some(TokenKind::Text | TokenKind::Open)) {
             return None;
         }
         at = value.end;

@@ -1,4 +1,4 @@
-//! The words of SQL that matter for recognising injected code, over MySQL, PostgreSQL, SQL Server, Oracle and SQLite.
+//! The words of SQL by which injected code is recognised, in MySQL, PostgreSQL, SQL Server, Oracle and SQLite.
 
 use crate::model::Lexicon;
 
@@ -9,7 +9,7 @@ pub enum Word {
     Logic,
     /// `where`, `having`, `when`, `on`: a condition follows, as after `and`.
     Condition,
-    /// `not`, `binary` and the like: stands before an operand and changes nothing.
+    /// `not`, `binary` and the like: may precede an operand and is skipped.
     Prefix,
     /// `like`, `regexp`...: compares two operands.
     Compare,
@@ -75,9 +75,9 @@ pub enum Word {
     Delay,
     /// `procedure`
     Procedure,
-    /// Name of a function that only attacks on SQL use where clients type.
+    /// Name of a function that clients only send in SQL injections.
     StrongCall,
-    /// Name of a function that SQL has, and other languages or prose may have too.
+    /// Name of a function of SQL that occurs in other languages or prose too.
     SoftCall,
     /// `sleep`: a delay in SQL, and a function of many languages.
     Sleep,
@@ -336,9 +336,9 @@ static LEXICON: Lexicon<Word, 1024> = Lexicon::new(&[
     ),
 ]);
 
-/// Longest word that means anything.
+/// Longest word that is looked up.
 const MAX_WORD: usize = 26;
-/// Beginnings of the names of procedures that only a database has.
+/// Prefixes of the names of procedures that only databases have.
 const STRONG_PREFIXES: [&[u8]; 4] = [b"sp_", b"xp_", b"utl_", b"dbms_"];
 
 /// The meaning of `word`, without regard to case.

@@ -1,14 +1,14 @@
-//! Attributes of a tag, read as leniently as browsers do (WHATWG HTML §13.2.5.32), and event handlers outside one.
+//! Attributes of a tag, parsed as leniently as browsers do (WHATWG HTML §13.2.5.32), and event handlers outside a tag.
 
-use super::super::Match;
+use super::super::{Match, work};
 use super::script;
 use crate::model::Confidence;
 
-/// Bytes looked at past the name of a handler outside a tag.
+/// Most bytes inspected after the name of a handler outside a tag.
 const MAX_VALUE: usize = 1024;
-/// Shortest and longest name of an event handler past `on`.
+/// Shortest and longest name of an event handler, without `on`.
 const HANDLER: std::ops::RangeInclusive<usize> = 3..=26;
-/// Words that begin with `on` and are no event.
+/// Words that begin with `on` and are not events.
 const WORDS: &[&[u8]] = &[
     b"once", b"only", b"online", b"ongoing", b"onion", b"onward", b"onwards", b"onsite", b"onboard", b"onset", b"onyx",
 ];
@@ -17,15 +17,15 @@ const WORDS: &[&[u8]] = &[
 pub struct Attribute<'t> {
     /// Name as written.
     pub name: &'t [u8],
-    /// Value without quotes; empty where there is none.
+    /// Value without quotes; empty if there is none.
     pub value: &'t [u8],
 }
 
-/// Attributes from `at` on; past the last, `at` is the end of the tag.
+/// Iterates over the attributes from `at` on. After the last one, `at` is the end of the tag.
 pub struct Attributes<'t> {
     /// The text that the tag is in.
     pub text: &'t [u8],
-    /// Where to go on.
+    /// Where to continue.
     pub at: usize,
     /// Whether `>` ends an unquoted value.
     pub in_tag: bool,
@@ -35,6 +35,7 @@ impl<'t> Attributes<'t> {
     fn skip(&mut self, what: impl Fn(u8) -> bool) {
         while self.text.get(self.at).is_some_and(|&b| what(b)) {
             self.at += 1;
+            work::count(1);
         }
     }
 
@@ -42,7 +43,11 @@ impl<'t> Attributes<'t> {
         let text = self.text;
         self.skip(|b| b <= b' ');
         if let Some(&quote @ (b'"' | b'\'' | b'`')) = text.get(self.at)
-            && let Some(len) = memchr::memchr(quote, &text[self.at + 1..])
+            && let Some(len) = {
+                let closing = memchr::memchr(quote, &text[self.at + 1..]);
+                work::count(closing.unwrap_or(text.len() - self.at));
+                closing
+            }
         {
             let value = &text[self.at + 1..self.at + 1 + len];
             self.at += len + 2;
@@ -81,7 +86,7 @@ impl<'t> Iterator for Attributes<'t> {
     }
 }
 
-/// Whether `name` names an event handler: any attribute that begins with `on`, words aside.
+/// Whether `name` is that of an event handler: it begins with `on` and is not an ordinary word.
 pub fn is_handler(name: &[u8]) -> bool {
     name.len() > 2
         && name[..2].eq_ignore_ascii_case(b"on")
@@ -90,12 +95,12 @@ pub fn is_handler(name: &[u8]) -> bool {
         && !WORDS.iter().any(|w| name.eq_ignore_ascii_case(w))
 }
 
-/// Whether an attribute hands script to an event.
+/// Whether an attribute is an event handler with script.
 pub fn handles(attribute: &Attribute<'_>) -> bool {
     is_handler(attribute.name) && !attribute.value.is_empty() && !is_jsx_reference(attribute.value)
 }
 
-/// `{name.of.a.function}`: a reference of a component template, which as script does nothing.
+/// Whether `value` is `{name.of.a.function}`: a reference in a JSX template, which does nothing as script.
 fn is_jsx_reference(value: &[u8]) -> bool {
     let inner = value.strip_prefix(b"{").map(|v| v.strip_suffix(b"}").unwrap_or(v));
     inner.is_some_and(|v| {
@@ -103,12 +108,14 @@ fn is_jsx_reference(value: &[u8]) -> bool {
     })
 }
 
-/// An event handler outside any tag of the value: the value lands inside an attribute and a quote or blank ends it.
+/// An event handler outside of any tag in the value: the page puts the value into an attribute, and a quote or blank ends
+/// that attribute.
 pub fn outside_tag(text: &[u8]) -> Option<Match> {
     let mut from = 0;
     let mut quoted = false;
     while let Some(offset) = memchr::memchr(b'=', &text[from..]) {
         let equals = from + offset;
+        work::count(offset + 1);
         let piece = &text[from..equals];
         let was_quoted = quoted || piece.iter().any(|b| matches!(b, b'\'' | b'"' | b'`'));
         from = equals + 1;
@@ -121,7 +128,7 @@ pub fn outside_tag(text: &[u8]) -> Option<Match> {
         if !is_handler(&text[start..name_end]) {
             continue;
         }
-        let parted = match start.checked_sub(1).map(|i| text[i]) {
+        let separated = match start.checked_sub(1).map(|i| text[i]) {
             None => true,
             Some(b) => {
                 b <= b' ' || b >= 0x7f || matches!(b, b'\'' | b'"' | b'/' | b'`' | b'>' | b';' | b',' | b'+' | b'%')
@@ -130,7 +137,8 @@ pub fn outside_tag(text: &[u8]) -> Option<Match> {
         let mut attributes =
             Attributes { text: &text[..(equals + MAX_VALUE).min(text.len())], at: start, in_tag: false };
         let Some(attribute) = attributes.next() else { continue };
-        if parted && script::runs(attribute.value) && (was_quoted || start <= 2 || script::has_sink(attribute.value)) {
+        if separated && script::runs(attribute.value) && (was_quoted || start <= 2 || script::has_sink(attribute.value))
+        {
             let end = attributes.at.clamp(name_end, text.len());
             return Some(Match { confidence: Confidence::High, start, end });
         }

@@ -1,4 +1,4 @@
-//! Cross-site scripting: markup, attributes, URLs and script that a browser would run, whatever context they land in.
+//! Cross-site scripting: markup, attributes, URLs and script that a browser would execute, in any context of a page.
 //!
 //! The value is read as HTML text ([`tag`]), as the inside of an attribute (a quote, then an event handler), and as
 //! the inside of a script ([`script`]). Handlers are any `on...` attribute of a tag, not a list.
@@ -8,16 +8,16 @@ mod script;
 mod tag;
 
 use super::{Detector, Match, Samples, Subject};
-use crate::model::{AttackType, Chars, Confidence, Gate, Zone};
+use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Zone};
 use crate::normalize::fold;
 
-/// The line of the table.
+/// The detector.
 pub const DETECTOR: Detector = Detector {
     name: "xss.grammar",
     attack: AttackType::Xss,
     about: "Markup or script that a browser would execute when the value is shown to it",
     zones: Zone::PARAMETERS.with(Zone::HEADER),
-    gate: GATE,
+    filter: FILTER,
     run,
     samples: Samples {
         positive: &[
@@ -52,44 +52,49 @@ pub const DETECTOR: Detector = Detector {
     },
 };
 
-/// Marks of markup and script. Their full-width forms are letters beyond ASCII.
-const GATE: Gate = Gate::any(
-    Chars::LT.with(Chars::EQUALS).with(Chars::LPAREN).with(Chars::BACKTICK).with(Chars::COLON).with(Chars::HIGH),
+/// Delimiters of markup and script. Their full-width forms are bytes beyond ASCII.
+const FILTER: ByteClassFilter = ByteClassFilter::any(
+    ByteClasses::LT
+        .with(ByteClasses::EQUALS)
+        .with(ByteClasses::LPAREN)
+        .with(ByteClasses::BACKTICK)
+        .with(ByteClasses::COLON)
+        .with(ByteClasses::HIGH),
 )
-.and(Chars::ALPHA.with(Chars::LPAREN).with(Chars::HIGH));
+.and(ByteClasses::ALPHA.with(ByteClasses::LPAREN).with(ByteClasses::HIGH));
 
 fn run(subject: &Subject<'_>) -> Option<Match> {
-    let found = find(subject.bytes, subject.chars);
+    let found = find(subject.bytes, subject.classes);
     if found.is_none_or(|m| m.confidence < Confidence::High)
-        && subject.chars.meets(Chars::HIGH)
+        && subject.classes.intersects(ByteClasses::HIGH)
         && let std::borrow::Cow::Owned(folded) = fold::run(subject.bytes)
     {
-        // Positions within the folded text mean nothing in the value: report the value.
-        let wide = find(&folded, Chars::of(&folded)).map(|m| Match { start: 0, end: subject.bytes.len(), ..m });
+        // Positions in the folded text do not apply to the value: report the whole value.
+        let wide = find(&folded, ByteClasses::of(&folded)).map(|m| Match { start: 0, end: subject.bytes.len(), ..m });
         return wide.filter(|m| found.is_none_or(|narrow| m.confidence > narrow.confidence)).or(found);
     }
     found
 }
 
-/// The surest match in `text`.
-fn find(text: &[u8], chars: Chars) -> Option<Match> {
+/// The match of highest confidence in `text`.
+fn find(text: &[u8], classes: ByteClasses) -> Option<Match> {
     let mut best = None;
-    if chars.meets(Chars::LT) && keep(&mut best, tag::find(text)) {
+    if classes.intersects(ByteClasses::LT) && keep(&mut best, tag::find(text)) {
         return best;
     }
-    if chars.meets(Chars::EQUALS) && keep(&mut best, attribute::outside_tag(text)) {
+    if classes.intersects(ByteClasses::EQUALS) && keep(&mut best, attribute::outside_tag(text)) {
         return best;
     }
-    if chars.meets(Chars::COLON) && keep(&mut best, script::url_in(text)) {
+    if classes.intersects(ByteClasses::COLON) && keep(&mut best, script::url_in(text)) {
         return best;
     }
-    if chars.meets(Chars::LPAREN.with(Chars::BACKTICK)) {
+    if classes.intersects(ByteClasses::LPAREN.with(ByteClasses::BACKTICK)) {
         keep(&mut best, script::find(text));
     }
     best
 }
 
-/// Keeps the surer of both; true once nothing surer can come.
+/// Keeps the match of higher confidence. True if it cannot be surpassed.
 fn keep(best: &mut Option<Match>, new: Option<Match>) -> bool {
     if let Some(new) = new
         && best.is_none_or(|old| new.confidence > old.confidence)
@@ -101,14 +106,15 @@ fn keep(best: &mut Option<Match>, new: Option<Match>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::work;
     use super::*;
 
     fn high(text: &str) -> bool {
-        find(text.as_bytes(), Chars::of(text.as_bytes())).is_some_and(|m| m.confidence == Confidence::High)
+        find(text.as_bytes(), ByteClasses::of(text.as_bytes())).is_some_and(|m| m.confidence == Confidence::High)
     }
 
     #[test]
-    fn contexts_and_evasions() {
+    fn injections_are_found_in_every_context() {
         for text in [
             "<ScRiPt\x0c>alert(1)</sCrIpT>",
             "</title><svg/onload=alert(1)>",
@@ -132,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn markup_without_script_is_no_attack() {
+    fn markup_without_script_is_not_reported() {
         for text in [
             "<h1>Title</h1><ul><li>one</li></ul>",
             "use `<script>` tags sparingly",
@@ -153,17 +159,35 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn never_panics(text in r#"[<>/ a-z"'=`(){}\[\]:;on\\&#\x00\x0b-]{0,200}"#) {
-            if let Some(m) = find(text.as_bytes(), Chars::of(text.as_bytes())) {
+            if let Some(m) = find(text.as_bytes(), ByteClasses::of(text.as_bytes())) {
                 proptest::prop_assert!(m.start <= m.end && m.end <= text.len());
             }
         }
     }
 
     #[test]
-    fn hostile_text_stays_linear() {
-        for unit in ["<a \"", "<a on", "onload=x ", "alert(", "javascript:", ":::::jjj", "<script>", "<style>"] {
-            let text = unit.repeat(400_000 / unit.len());
-            find(text.as_bytes(), Chars::of(text.as_bytes()));
+    fn work_on_hostile_text_is_linear() {
+        const MARKUP: &[&str] = &[
+            "<a \"",
+            "<a on",
+            "onload=x ",
+            "onx=",
+            "javascript:",
+            ":::::jjj",
+            "<script>",
+            "<style>",
+            "<a b=\"",
+            "<a b=' c=\"",
+            "t:jjjj",
+            "[!+(",
+        ];
+        const CALLS: &[&str] = &["alert(", "!(", "a=alert ", "'alert (", "x = alert(", "alert x`"];
+        for unit in MARKUP {
+            work::assert_linear(unit, 1 << 14, 100, |text| find(text, ByteClasses::of(text)));
+        }
+        // Calls are looked for in texts of at most 4 KiB.
+        for unit in CALLS {
+            work::assert_linear(unit, 1 << 10, 100, |text| find(text, ByteClasses::of(text)));
         }
     }
 }

@@ -1,9 +1,9 @@
-//! Script: URLs that run it, calls that show it, and the noise that hides it.
+//! Script: URLs that execute it, calls of typical functions, and obfuscated script without letters.
 
-use super::super::{Match, is_document};
+use super::super::{Match, is_document, work};
 use crate::model::Confidence;
 
-/// Functions with which an injected script shows itself, loads more, or runs text. Lower case.
+/// Functions with which injected script shows a message, loads more script, or executes text. Lower case.
 const SINKS: &[&[u8]] = &[
     b"alert",
     b"confirm",
@@ -29,11 +29,11 @@ const SINKS: &[&[u8]] = &[
     b"getscript",
     b"defineproperty",
 ];
-/// Of those, the ones that prove an injection where a statement begins.
+/// Those of [`SINKS`] that prove an injection at the beginning of a statement.
 const PROOFS: &[&[u8]] =
     &[b"alert", b"confirm", b"prompt", b"eval", b"settimeout", b"setinterval", b"execscript", b"msgbox"];
-/// Words that only a page's script says.
-const OBJECTS: &[&[u8]] = &[
+/// Words that occur in the script of pages, and hardly anywhere else.
+const SCRIPT_WORDS: &[&[u8]] = &[
     b"document.",
     b"window.",
     b"location",
@@ -52,7 +52,7 @@ const OBJECTS: &[&[u8]] = &[
     b"innerhtml",
     b"xmlhttprequest",
 ];
-/// Schemes whose URLs run script.
+/// Schemes whose URLs execute script.
 const SCHEMES: &[&[u8]] = &[b"javascript", b"vbscript", b"livescript", b"mocha", b"jscript"];
 /// `data:` media types whose documents hold script.
 const DATA: &[&[u8]] = &[
@@ -66,16 +66,17 @@ const DATA: &[&[u8]] = &[
     b";",
     b"text/plain,",
 ];
-/// Bytes between the letters of a scheme that browsers skip.
+/// Most bytes skipped between the letters of a scheme. Browsers skip control bytes there.
 const MAX_SKIPPED: usize = 48;
-/// Longest text read as the inside of a script; injections into one are short.
+/// Longest text that is read as part of a script. Injections into scripts are short.
 const MAX_SCRIPT: usize = 4096;
-/// Longest text in front of a call that still counts as the end of the context it broke out of.
+/// Longest text before a call that still counts as the end of the context that the call broke out of.
 const MAX_CONTEXT: usize = 400;
-/// Text this short that ends with a bare call after an operator is no prose.
+/// A text of at most this length that ends with a call after an operator is not prose.
 const MAX_SHORT: usize = 100;
 
-/// Whether a URL attribute's value runs script: a script scheme, or a `data:` document that can hold it.
+/// Whether the value of a URL attribute executes script: it has a script scheme, or is a `data:` document that may contain
+/// script.
 pub fn is_script_url(value: &[u8]) -> bool {
     let start = value.iter().position(u8::is_ascii_alphabetic).unwrap_or(value.len());
     let text = &value[start..];
@@ -89,19 +90,20 @@ pub fn is_script_url(value: &[u8]) -> bool {
     url_in(value).is_some()
 }
 
-/// `javascript:void(0)` and nothing else does nothing.
+/// Whether the code after `javascript:` does nothing, as `void(0)`.
 fn is_void(rest: &[u8]) -> bool {
     let rest: Vec<u8> =
         rest.iter().take(12).filter(|b| **b > b' ' && **b != b';').map(u8::to_ascii_lowercase).collect();
     matches!(&rest[..], b"" | b"void(0)" | b"void0" | b"//" | b"#")
 }
 
-/// Past the colon of a script scheme at the start of `text`, control bytes between its letters skipped.
+/// The place after the colon of a script scheme at the start of `text`. Control bytes between its letters are skipped.
 fn scheme_at(text: &[u8]) -> Option<usize> {
     let scheme = SCHEMES.iter().find(|s| text.first().is_some_and(|b| b.eq_ignore_ascii_case(&s[0])))?;
     let mut at = 0;
     for letter in *scheme {
-        at += text[at..].iter().take(MAX_SKIPPED).take_while(|b| **b < b' ').count();
+        work::count(1);
+        at += text[at..].iter().take(MAX_SKIPPED).take_while(|b| **b < b' ').inspect(|_| work::count(1)).count();
         if !text.get(at)?.eq_ignore_ascii_case(letter) {
             return None;
         }
@@ -111,10 +113,11 @@ fn scheme_at(text: &[u8]) -> Option<usize> {
     (text.get(at) == Some(&b':')).then_some(at + 1)
 }
 
-/// A script URL anywhere in `text` with code behind it.
+/// A script URL anywhere in `text`, followed by code.
 pub fn url_in(text: &[u8]) -> Option<Match> {
     for colon in memchr::memchr_iter(b':', text) {
-        let before = text[..colon].iter().rev().take(8).find(|b| **b > b' ');
+        work::count(1);
+        let before = text[..colon].iter().rev().take(8).inspect(|_| work::count(1)).find(|b| **b > b' ');
         if !before.is_some_and(|b| matches!(b, b't' | b'T' | b'a' | b'A')) {
             continue;
         }
@@ -129,7 +132,7 @@ pub fn url_in(text: &[u8]) -> Option<Match> {
     None
 }
 
-/// Whether `rest` goes on like script within its first bytes: a call, an assignment, a comment, a string.
+/// Whether the first bytes of `rest` look like script: a call, an assignment, a comment, a string.
 fn code_follows(rest: &[u8]) -> bool {
     let rest = &rest[..rest.len().min(256)];
     let word = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'$' | b'.' | b'\\' | b'{' | b'}' | b'%');
@@ -142,7 +145,7 @@ fn code_follows(rest: &[u8]) -> bool {
     }
 }
 
-/// Whether an event handler's value is script at all.
+/// Whether the value of an event handler is script.
 pub fn runs(value: &[u8]) -> bool {
     has_sink(value)
         || value.iter().any(|b| matches!(b, b'(' | b'`' | b'=')) && value.iter().any(u8::is_ascii_alphabetic)
@@ -151,10 +154,11 @@ pub fn runs(value: &[u8]) -> bool {
 /// Whether the first bytes of `text` name something that only a page's script names.
 pub fn has_sink(text: &[u8]) -> bool {
     let text = text[..text.len().min(512)].to_ascii_lowercase();
-    OBJECTS.iter().any(|o| memchr::memmem::find(&text, o).is_some())
+    work::count(text.len());
+    SCRIPT_WORDS.iter().any(|o| memchr::memmem::find(&text, o).is_some())
 }
 
-/// Calls and noise in `text`, read as the inside of a script.
+/// Calls and obfuscated script in `text`, read as part of a script.
 pub fn find(text: &[u8]) -> Option<Match> {
     if let Some(noise) = noise(text) {
         return Some(noise);
@@ -165,7 +169,7 @@ pub fn find(text: &[u8]) -> Option<Match> {
     let mut best: Option<Match> = None;
     for open in memchr::memchr2_iter(b'(', b'`', text) {
         let Some((start, name)) = called(text, open) else { continue };
-        let confidence = judge(text, start, open, name);
+        let confidence = classify(text, start, open, name);
         if confidence.is_some_and(|c| best.is_none_or(|b| c > b.confidence)) {
             best = confidence.map(|confidence| Match { confidence, start, end: (open + 32).min(text.len()) });
         }
@@ -186,13 +190,15 @@ fn called(text: &[u8], open: usize) -> Option<(usize, &[u8])> {
     SINKS.iter().any(|s| name.eq_ignore_ascii_case(s)).then_some((end - letters, name))
 }
 
-/// How sure the call is an injection: it must stand where a context was broken out of, or be the whole value.
-fn judge(text: &[u8], start: usize, open: usize, name: &[u8]) -> Option<Confidence> {
+/// The confidence that a call is an injection: it must follow the end of a context that it broke out of, or be the whole
+/// value.
+fn classify(text: &[u8], start: usize, open: usize, name: &[u8]) -> Option<Confidence> {
     let proof = PROOFS.iter().any(|p| name.eq_ignore_ascii_case(p));
     let argument = &text[open + 1..(open + 80).min(text.len())];
     let argument_runs = has_sink(argument);
     let shown = argument_runs || is_literal(argument);
     let before = text[..start].trim_ascii_end();
+    work::count(start - before.len());
     let glued = open == start + name.len();
     if before.is_empty() {
         return match (proof && glued && shown, argument_runs) {
@@ -207,7 +213,7 @@ fn judge(text: &[u8], start: usize, open: usize, name: &[u8]) -> Option<Confiden
     let code = |b: &u8| b.is_ascii_punctuation() && !matches!(b, b'#' | b'$' | b'@' | b'_' | b'\\' | b'.');
     let member = before.ends_with(b".");
     let breaks = |b: &u8| matches!(b, b'\'' | b'"' | b'`' | b';' | b'}' | b'*' | b'{' | b'<' | b'(');
-    let broke_out = before.len() <= MAX_CONTEXT && before.iter().any(breaks);
+    let broke_out = before.len() <= MAX_CONTEXT && before.iter().inspect(|_| work::count(1)).any(breaks);
     let after_code = before.last().is_some_and(code);
     let short = text.len() <= MAX_SHORT && !member && glued;
     match (proof && shown, after_code && (broke_out || short), after_code && !member) {
@@ -218,14 +224,15 @@ fn judge(text: &[u8], start: usize, open: usize, name: &[u8]) -> Option<Confiden
     }
 }
 
-/// Whether `before` ends with a tag of HTML behind which a document shows code. As script it compares with a name that
-/// no page defines, and stops there.
+/// Whether `before` ends with an HTML tag after which documents show code. Executed as script, such a tag would be a
+/// comparison with an undefined name, which fails.
 fn is_quoted_code(before: &[u8]) -> bool {
     const TAGS: &[&[u8]] = &[b"<code>", b"<pre>", b"<kbd>", b"<samp>", b"<tt>"];
     TAGS.iter().any(|tag| before.len() >= tag.len() && before[before.len() - tag.len()..].eq_ignore_ascii_case(tag))
 }
 
-/// A first argument that proofs of concept use: nothing, a number, a string, a regular expression, a name.
+/// Whether the first argument is one that proofs of concept use: nothing, a number, a string, a regular expression or a
+/// name.
 fn is_literal(argument: &[u8]) -> bool {
     let argument = argument.trim_ascii_start();
     match argument.first() {
@@ -243,6 +250,7 @@ fn noise(text: &[u8]) -> Option<Match> {
     const RUN: usize = 24;
     let (mut start, mut kinds) = (0, 0u8);
     for (at, b) in text.iter().enumerate() {
+        work::count(1);
         kinds |= match b {
             b'[' | b']' => 1,
             b'(' | b')' => 2,

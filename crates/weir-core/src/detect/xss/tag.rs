@@ -1,17 +1,17 @@
-//! Tags, read as leniently as browsers do (WHATWG HTML §13.2.5.6), and judged by what they run or load.
+//! Tags, parsed as leniently as browsers do (WHATWG HTML §13.2.5.6), and rated by what they execute or load.
 
-use super::super::Match;
+use super::super::{Match, work};
 use super::attribute::{self, Attribute, Attributes};
 use super::script;
 use crate::model::Confidence;
 
-/// Bytes of one tag that are looked at.
+/// Most bytes inspected of one tag.
 const MAX_TAG: usize = 2048;
-/// Tag bytes looked at for each byte of the text, since a tag may open inside another's quotes.
+/// Bytes of tags inspected per byte of the text. A tag may begin within the quotes of another, so tags may overlap.
 const FUEL_RATIO: usize = 8;
-/// Bytes of an element's content that are looked at.
+/// Most bytes inspected of the content of an element.
 const MAX_CONTENT: usize = 512;
-/// Attributes by which a fetched or embedded document takes part in the page.
+/// Elements that load code or documents into the page, and the attributes with their source.
 const LOADS: &[(&[u8], &[&[u8]])] = &[
     (b"object", &[b"data", b"classid", b"codebase"]),
     (b"embed", &[b"src", b"code"]),
@@ -29,7 +29,7 @@ const LOADS: &[(&[u8], &[&[u8]])] = &[
     (b"vmlframe", &[b"src"]),
 ];
 
-/// The surest match among the tags of `text`.
+/// The match of highest confidence among the tags of `text`.
 pub fn find(text: &[u8]) -> Option<Match> {
     let mut best: Option<Match> = None;
     let mut fuel = text.len() * FUEL_RATIO + MAX_TAG;
@@ -37,7 +37,8 @@ pub fn find(text: &[u8]) -> Option<Match> {
     while let Some(offset) = memchr::memchr(b'<', &text[at..]) {
         let start = at + offset;
         at = start + 1;
-        let Some((confidence, len)) = judge(&text[start..]) else { continue };
+        work::count(offset + 1);
+        let Some((confidence, len)) = classify(&text[start..]) else { continue };
         if confidence.is_some_and(|c| best.is_none_or(|b| c > b.confidence)) {
             best = confidence.map(|confidence| Match { confidence, start, end: start + len });
         }
@@ -53,8 +54,8 @@ pub fn find(text: &[u8]) -> Option<Match> {
     best
 }
 
-/// How sure the tag at the start of `text` is to run script, and its length; none where no tag begins.
-fn judge(text: &[u8]) -> Option<(Option<Confidence>, usize)> {
+/// The confidence that the tag at the start of `text` executes script, and its length; `None` if no tag begins there.
+fn classify(text: &[u8]) -> Option<(Option<Confidence>, usize)> {
     let window = &text[..text.len().min(MAX_TAG)];
     let mut at = 1;
     while at < 8 && matches!(window.get(at), Some(0..=b' ' | b'/' | b'?' | b'!' | b'\\' | b'%' | 0x7f)) {
@@ -68,42 +69,43 @@ fn judge(text: &[u8]) -> Option<(Option<Confidence>, usize)> {
     let name_end = at + window[at..].iter().take_while(letters).count();
     let name = window[at..name_end].to_ascii_lowercase();
     let local = name.rsplit(|&b| b == b':').next().unwrap_or_default();
-    let mut seen = Seen { opened: lead.is_empty() || lead == b"\0", ..Seen::default() };
+    let mut traits = TagTraits { opened: lead.is_empty() || lead == b"\0", ..TagTraits::default() };
     let mut attributes = Attributes { text: window, at: name_end, in_tag: true };
     for attribute in &mut attributes {
-        seen.add(local, &attribute);
+        traits.add(local, &attribute);
     }
     let end = attributes.at;
-    if seen.runs || seen.frame && !(seen.sized && window[..end].last() == Some(&b'>')) {
+    if traits.runs || traits.frame && !(traits.sized && window[..end].last() == Some(&b'>')) {
         return Some((Some(Confidence::High), end));
     }
     let content = &text[end..(end + MAX_CONTENT).min(text.len())];
     let whole = window[..end].last() == Some(&b'>');
-    let by_element = element(local, lead.contains(&b'/'), &seen, whole, content);
-    Some((by_element.max(seen.handler.then_some(Confidence::Low)), end))
+    let by_element = element(local, lead.contains(&b'/'), &traits, whole, content);
+    Some((by_element.max(traits.handler.then_some(Confidence::Low)), end))
 }
 
-/// What the element means by itself.
-fn element(local: &[u8], closing: bool, seen: &Seen, whole: bool, content: &[u8]) -> Option<Confidence> {
+/// The confidence that follows from the kind of element.
+fn element(local: &[u8], closing: bool, traits: &TagTraits, whole: bool, content: &[u8]) -> Option<Confidence> {
     let sure = |yes: bool| Some(if yes { Confidence::High } else { Confidence::Low });
     match local {
         b"script" if closing => Some(Confidence::Medium),
-        b"script" if seen.source || script_content(content, whole) => Some(Confidence::High),
+        b"script" if traits.source || script_content(content, whole) => Some(Confidence::High),
         b"script" => Some(Confidence::Medium),
         b"style" if !closing => sure(style_runs(content)),
-        b"meta" => sure(seen.http_equiv),
-        b"link" => sure(seen.sheet && seen.source),
-        b"import" => sure(seen.any),
-        b"xml-stylesheet" => sure(seen.source),
-        b"form" if seen.source => Some(Confidence::Low),
+        b"meta" => sure(traits.http_equiv),
+        b"link" => sure(traits.sheet && traits.source),
+        b"import" => sure(traits.any),
+        b"xml-stylesheet" => sure(traits.source),
+        b"form" if traits.source => Some(Confidence::Low),
         b"iframe" | b"object" | b"embed" | b"applet" | b"base" | b"frameset" if !closing => Some(Confidence::Low),
         _ => None,
     }
 }
 
-/// Whether what follows `<script>` is script rather than the rest of a sentence about the tag.
+/// Whether script follows `<script>`, rather than the rest of a sentence about the tag.
 fn script_content(content: &[u8], whole: bool) -> bool {
     let end = memchr::memmem::find(content, b"</").unwrap_or(content.len());
+    work::count(end);
     let body = content[..end].trim_ascii();
     let closed = content[end..].get(2..8).is_some_and(|name| name.eq_ignore_ascii_case(b"script"));
     let code = body.iter().any(|b| matches!(b, b'(' | b'=' | b'[' | b';' | b'$'));
@@ -111,9 +113,10 @@ fn script_content(content: &[u8], whole: bool) -> bool {
     (closed && !body.is_empty()) || (whole && code && !mention)
 }
 
-/// Whether a style sheet loads or runs something.
+/// Whether a style sheet loads or executes something.
 pub fn style_runs(css: &[u8]) -> bool {
     let squeezed = without_comments(css);
+    work::count(css.len().min(MAX_TAG));
     [&b"@import"[..], b"expression(", b"javascript:", b"-moz-binding", b"behavior:url", b"vbscript:", b"url(data:"]
         .iter()
         .any(|what| memchr::memmem::find(&squeezed, what).is_some())
@@ -142,26 +145,32 @@ fn is_embed(url: &[u8]) -> bool {
         && url[8..].iter().all(|b| b.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&()*+,;=%".contains(b))
 }
 
-/// What the attributes of one tag say.
+/// What the attributes of a tag do.
 #[derive(Default)]
-struct Seen {
+struct TagTraits {
+    /// Whether the name follows the `<` directly, so that the element is created.
     opened: bool,
+    /// Whether an attribute executes script.
     runs: bool,
+    /// Whether there is an event handler.
     handler: bool,
+    /// Whether an attribute refers to a URL.
     source: bool,
     http_equiv: bool,
+    /// Whether a link refers to a style sheet or an import.
     sheet: bool,
+    /// Whether there is any attribute.
     any: bool,
-    /// A frame that shows a document of another site over TLS, as players and maps are embedded...
+    /// Whether a frame shows a document of another site over TLS, as embedded players and maps do.
     frame: bool,
-    /// ...with the attributes that such markup has. Both together run nothing in the page.
+    /// Whether there are the attributes that markup of embedded players has. A frame with both executes nothing in the page.
     sized: bool,
 }
 
-/// Attributes that the markup of embedded players, maps and forms has, and a probe does without.
+/// Attributes that the markup of embedded players, maps and forms has, and that attack probes leave out.
 const EMBED: &[&[u8]] = &[b"width", b"height", b"allow", b"allowfullscreen", b"loading", b"title", b"frameborder"];
 
-impl Seen {
+impl TagTraits {
     fn add(&mut self, element: &[u8], attribute: &Attribute<'_>) {
         let is = |name: &[u8]| attribute.name.eq_ignore_ascii_case(name);
         let filled = !attribute.value.is_empty();

@@ -1,7 +1,7 @@
 //! Overlong forms of UTF-8.
 
-/// UTF-8 with overlong forms (RFC 3629 §3) folded to what lenient decoders make of them; none where there are none.
-/// `C0` and `C1` before the bytes that an old server accepted for a continuation are folded too.
+/// `input` with overlong forms (RFC 3629 §3) replaced by the characters that lenient decoders read; `None` if there are
+/// none. `C0` and `C1` before a byte of [`FALSE_CONTINUATIONS`] are replaced too.
 pub fn overlong(input: &[u8]) -> Option<Vec<u8>> {
     if std::str::from_utf8(input).is_ok() {
         return None;
@@ -16,7 +16,7 @@ pub fn overlong(input: &[u8]) -> Option<Vec<u8>> {
                 at += used;
                 done = at;
             }
-            // No overlong form begins with a smaller byte.
+            // Every overlong form begins with a byte from 0xc0 on.
             None => at += 1 + input[at + 1..].iter().take_while(|b| **b < 0xc0).count(),
         }
     }
@@ -27,7 +27,7 @@ pub fn overlong(input: &[u8]) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// Bytes that were taken for a continuation of `C0` or `C1` although they are none: `%c0%2f`, `%c1%1c`.
+/// Bytes that old servers accepted as a continuation of `C0` or `C1` although they are not: `%c0%2f`, `%c1%1c`.
 const FALSE_CONTINUATIONS: &[u8] = &[0x1c, 0x2e, 0x2f, 0x5c];
 
 fn overlong_char(input: &[u8]) -> Option<(char, usize)> {

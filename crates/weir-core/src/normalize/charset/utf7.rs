@@ -2,8 +2,8 @@
 
 use crate::normalize::base64;
 
-/// UTF-7 decoded; none where nothing changes. With `only_syntax` an encoded run counts only when it makes ASCII that
-/// needs no encoding but has a meaning to parsers (`<`, `'`...): ordinary text with a `+` in it never does.
+/// `input` decoded as UTF-7; `None` if nothing changes. With `only_syntax`, an encoded run is decoded only if the result
+/// contains punctuation that has a meaning to parsers (`<`, `'`...). Ordinary text with a `+` hardly ever does.
 pub fn utf7(input: &[u8], only_syntax: bool) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     let mut done = 0;

@@ -1,7 +1,7 @@
-//! What the parts of a message say about each other: framing (RFC 9112 §6.3), host (§3.2), repeated headers.
+//! Contradictions between the parts of a message: framing (RFC 9112 §6.3), host (§3.2), repeated headers.
 
 use crate::model::{AnomalyKind, BodyState, Message, MessageKind};
-use crate::parse::Emit;
+use crate::parse::Emitter;
 
 /// Methods of the IANA registry (RFC 9110 §16.1).
 #[rustfmt::skip]
@@ -13,7 +13,7 @@ const METHODS: &[&[u8]] = &[
     b"UPDATE", b"UPDATEREDIRECTREF", b"VERSION-CONTROL",
 ];
 
-/// Headers of which a message has one at most; two mean that two servers may each believe another.
+/// Headers that a message may have once. If it has two, two servers may each use a different one.
 const SINGLE: &[&str] = &[
     "authorization",
     "content-disposition",
@@ -36,10 +36,10 @@ const SINGLE: &[&str] = &[
     "user-agent",
 ];
 
-/// What one pass over the headers finds.
+/// What one pass over the headers collects.
 #[derive(Default)]
-struct Census<'a> {
-    /// A bit for each entry of [`SINGLE`] that was seen.
+struct HeaderSummary<'a> {
+    /// A bit for each entry of [`SINGLE`] that occurs.
     seen: u32,
     repeated: bool,
     lengths: u32,
@@ -51,49 +51,49 @@ struct Census<'a> {
     host: &'a [u8],
 }
 
-/// Notes what is odd about `message`: what was seen when it was split, and what its parts say about each other.
-pub fn check(message: &Message<'_>, em: &mut Emit<'_, '_>) {
-    message.oddities.iter().for_each(|&kind| em.anomaly(kind));
+/// Reports the anomalies of `message`: those found when it was split, and contradictions between its parts.
+pub fn check(message: &Message<'_>, em: &mut Emitter<'_, '_>) {
+    message.anomalies.iter().for_each(|&kind| em.anomaly(kind));
     if message.headers.len() > em.limits.headers {
         em.anomaly(AnomalyKind::TooManyHeaders);
     }
-    let census = census(message);
-    if census.repeated {
+    let summary = summarise(message);
+    if summary.repeated {
         em.anomaly(AnomalyKind::DuplicateHeader);
     }
-    framing(message, &census, em);
+    framing(message, &summary, em);
     if message.kind == MessageKind::Request {
-        host(message, &census, em);
+        host(message, &summary, em);
         if !METHODS.contains(&message.method) {
             em.anomaly(AnomalyKind::UnknownMethod);
         }
     }
 }
 
-fn census<'a>(message: &Message<'a>) -> Census<'a> {
-    let mut census = Census::default();
+fn summarise<'a>(message: &Message<'a>) -> HeaderSummary<'a> {
+    let mut summary = HeaderSummary::default();
     for header in &message.headers {
         if header.is("host") {
-            census.hosts += 1;
-            census.host = header.value;
+            summary.hosts += 1;
+            summary.host = header.value;
         } else if header.is("transfer-encoding") {
-            census.codings += 1;
-            census.coding = header.value;
+            summary.codings += 1;
+            summary.coding = header.value;
         } else if let Some(at) = SINGLE.iter().position(|name| name.len() == header.name.len() && header.is(name)) {
-            census.repeated |= census.seen & 1 << at != 0;
-            census.seen |= 1 << at;
+            summary.repeated |= summary.seen & 1 << at != 0;
+            summary.seen |= 1 << at;
             if header.is("content-length") {
                 let length = content_length(header.value);
-                census.bad_length |= length.is_none() || (census.lengths > 0 && census.length != length);
-                census.lengths += 1;
-                census.length = length;
+                summary.bad_length |= length.is_none() || (summary.lengths > 0 && summary.length != length);
+                summary.lengths += 1;
+                summary.length = length;
             }
         }
     }
-    census
+    summary
 }
 
-/// Digits only: no sign, no list, no more than fit.
+/// A length of digits only: no sign, no list, no overflow.
 fn content_length(value: &[u8]) -> Option<u64> {
     if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
         return None;
@@ -101,39 +101,40 @@ fn content_length(value: &[u8]) -> Option<u64> {
     std::str::from_utf8(value).ok()?.parse().ok()
 }
 
-fn framing(message: &Message<'_>, census: &Census<'_>, em: &mut Emit<'_, '_>) {
-    if census.lengths > 0 && census.codings > 0 {
+fn framing(message: &Message<'_>, summary: &HeaderSummary<'_>, em: &mut Emitter<'_, '_>) {
+    if summary.lengths > 0 && summary.codings > 0 {
         em.anomaly(AnomalyKind::ClTeConflict);
     }
-    if census.bad_length {
+    if summary.bad_length {
         em.anomaly(AnomalyKind::BadContentLength);
     }
     // Only HTTP/1.1 has transfer codings (RFC 9112 §6.1, RFC 9113 §8.2.2).
-    let knows_codings = message.protocol == b"HTTP/1.1";
-    if census.codings > 1 || (census.codings == 1 && !(knows_codings && census.coding.eq_ignore_ascii_case(b"chunked")))
+    let allows_codings = message.protocol == b"HTTP/1.1";
+    if summary.codings > 1
+        || (summary.codings == 1 && !(allows_codings && summary.coding.eq_ignore_ascii_case(b"chunked")))
     {
         em.anomaly(AnomalyKind::BadTransferEncoding);
     }
     let has_body = message.kind == MessageKind::Request || !message.body.is_empty();
-    if census.codings == 0
+    if summary.codings == 0
         && has_body
         && message.body_state == BodyState::Complete
-        && let Some(length) = census.length
+        && let Some(length) = summary.length
         && length != message.body.len() as u64
     {
         em.anomaly(AnomalyKind::LengthMismatch);
     }
 }
 
-fn host(message: &Message<'_>, census: &Census<'_>, em: &mut Emit<'_, '_>) {
+fn host(message: &Message<'_>, summary: &HeaderSummary<'_>, em: &mut Emitter<'_, '_>) {
     let of_target = target_authority(message.target);
-    if census.hosts > 1 || of_target.is_some_and(|a| census.hosts == 1 && !a.eq_ignore_ascii_case(census.host)) {
+    if summary.hosts > 1 || of_target.is_some_and(|a| summary.hosts == 1 && !a.eq_ignore_ascii_case(summary.host)) {
         em.anomaly(AnomalyKind::DuplicateHost);
     }
-    if census.hosts == 0 && message.protocol == b"HTTP/1.1" {
+    if summary.hosts == 0 && message.protocol == b"HTTP/1.1" {
         em.anomaly(AnomalyKind::MissingHost);
     }
-    if census.hosts > 0 && !message.headers_named("host").all(is_authority) {
+    if summary.hosts > 0 && !message.headers_named("host").all(is_authority) {
         em.anomaly(AnomalyKind::BadHost);
     }
 }

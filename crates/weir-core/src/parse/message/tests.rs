@@ -1,5 +1,5 @@
 use super::*;
-use crate::parse::seen::{see, see_raw, see_within};
+use crate::parse::testing::messages::{extract_message, extract_message_within, extract_raw};
 use AnomalyKind as K;
 use proptest::prelude::*;
 
@@ -9,13 +9,13 @@ fn lines(raw: &str) -> (Vec<String>, Vec<K>) {
     let mut out = vec![format!("{} {} {}", text(message.method), text(message.target), text(message.protocol))];
     out.extend(message.headers.iter().map(|h| format!("{}: {}", text(h.name), text(h.value))));
     out.push(text(message.body));
-    (out, message.oddities)
+    (out, message.anomalies)
 }
 
 #[test]
 fn splits_heads_good_and_bad() {
     const GET: &str = "GET / HTTP/1.1";
-    for (raw, want, oddities) in [
+    for (raw, want, anomalies) in [
         ("GET / HTTP/1.1\r\nHost: h\r\n\r\nbody", vec![GET, "Host: h", "body"], vec![]),
         ("\r\nGET / HTTP/1.1\r\n\r\n", vec![GET, ""], vec![]),
         ("GET / HTTP/1.1\nHost: h\n\nbody", vec![GET, "Host: h", "body"], vec![K::BareLineEnd]),
@@ -40,23 +40,23 @@ fn splits_heads_good_and_bad() {
     ] {
         let (got, odd) = lines(raw);
         assert_eq!(got, want, "{raw:?}");
-        assert_eq!(odd, oddities, "{raw:?}");
+        assert_eq!(odd, anomalies, "{raw:?}");
     }
 }
 
 #[test]
 fn splits_responses() {
     let message = response(b"HTTP/1.1 404 Not Found\r\nA: b\r\n\r\nx");
-    assert_eq!((message.status, message.body, message.oddities.len()), (404, &b"x"[..], 0));
+    assert_eq!((message.status, message.body, message.anomalies.len()), (404, &b"x"[..], 0));
     for raw in
         ["HTTP/1.1 40 x\r\n\r\n", "HTTP/1.1 +20 x\r\n\r\n", "ICY 200 OK\r\n\r\n", "\r\n\r\n", "HTTP/1.1 099\r\n\r\n"]
     {
-        assert_eq!(response(raw.as_bytes()).oddities[0], K::BadStatusLine, "{raw:?}");
+        assert_eq!(response(raw.as_bytes()).anomalies[0], K::BadStatusLine, "{raw:?}");
     }
 }
 
 #[test]
-fn parts_contradict_each_other() {
+fn contradictions_between_parts_are_anomalies() {
     for (head, kind, odd) in [
         ("Host: h\r\nContent-Length: 4", K::LengthMismatch, false),
         ("Host: h\r\nContent-Length: 5", K::LengthMismatch, true),
@@ -87,26 +87,29 @@ fn parts_contradict_each_other() {
         ("Host: h\r\nContent-Type: a/b\r\ncontent-type: c/d", K::DuplicateHeader, true),
         ("Host: h\r\nAccept: a\r\nAccept: b", K::DuplicateHeader, false),
     ] {
-        let seen = see_raw(format!("POST / HTTP/1.1\r\n{head}\r\n\r\nbody").as_bytes());
-        assert_eq!(seen.odd(kind), odd, "{head:?} {:?}", seen.anomalies);
+        let parsed = extract_raw(format!("POST / HTTP/1.1\r\n{head}\r\n\r\nbody").as_bytes());
+        assert_eq!(parsed.has_anomaly(kind), odd, "{head:?} {:?}", parsed.anomalies);
     }
-    assert!(see_raw(b"GET http://a/ HTTP/1.1\r\nHost: b\r\n\r\n").odd(K::DuplicateHost));
-    assert!(!see_raw(b"GET http://A:80/ HTTP/1.1\r\nHost: a:80\r\n\r\n").odd(K::DuplicateHost));
-    assert!(see_raw(b"get / HTTP/1.1\r\nHost: b\r\n\r\n").odd(K::UnknownMethod));
-    assert!(see_raw(b"GET / HTTP/1.0\r\nHost: b\r\nTransfer-Encoding: chunked\r\n\r\n").odd(K::BadTransferEncoding));
+    assert!(extract_raw(b"GET http://a/ HTTP/1.1\r\nHost: b\r\n\r\n").has_anomaly(K::DuplicateHost));
+    assert!(!extract_raw(b"GET http://A:80/ HTTP/1.1\r\nHost: a:80\r\n\r\n").has_anomaly(K::DuplicateHost));
+    assert!(extract_raw(b"get / HTTP/1.1\r\nHost: b\r\n\r\n").has_anomaly(K::UnknownMethod));
+    assert!(
+        extract_raw(b"GET / HTTP/1.0\r\nHost: b\r\nTransfer-Encoding: chunked\r\n\r\n")
+            .has_anomaly(K::BadTransferEncoding)
+    );
 }
 
 #[test]
-fn an_ordinary_request_is_not_odd() {
-    let seen = see_raw(
+fn an_ordinary_request_has_no_anomalies() {
+    let parsed = extract_raw(
         b"POST /a/b.php?c=d%20e HTTP/1.1\r\nHost: example.com:8080\r\nUser-Agent: x/1 (y; z)\r\nAccept: */*\r\n\
           Cookie: a=b; c=\"d\"\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 7\r\n\r\na=b&c=d",
     );
-    assert_eq!((seen.anomalies, seen.skipped), (vec![], vec![]));
+    assert_eq!((parsed.anomalies, parsed.skipped), (vec![], vec![]));
 }
 
 #[test]
-fn many_headers_are_all_looked_at() {
+fn all_of_many_headers_are_inspected() {
     let mut raw = b"GET / HTTP/1.1\r\nHost: h\r\n".to_vec();
     for number in 0..40_000 {
         raw.extend_from_slice(format!("X-{number}: v{number}\r\n").as_bytes());
@@ -114,19 +117,19 @@ fn many_headers_are_all_looked_at() {
     raw.extend_from_slice(b"Evil: needle\r\n\r\nbody");
     let message = request(&raw);
     assert_eq!((message.headers.len(), message.body), (MAX_HEADER_LINES + 1, &b"body"[..]));
-    let seen = see(&message);
-    assert!(seen.odd(K::TooManyHeaders) && seen.looks_at("v20000") && seen.looks_at("needle"));
+    let parsed = extract_message(&message);
+    assert!(parsed.has_anomaly(K::TooManyHeaders) && parsed.inspects("v20000") && parsed.inspects("needle"));
     let few = crate::model::Limits { headers: 2, ..Default::default() };
-    let seen = see_within(&request(b"GET / HTTP/1.1\r\nHost: h\r\nA: b\r\nC: d\r\n\r\n"), &few);
-    assert!(seen.odd(K::TooManyHeaders) && seen.has("[header,'']=C: d\\x0a"), "{:?}", seen.values);
+    let parsed = extract_message_within(&request(b"GET / HTTP/1.1\r\nHost: h\r\nA: b\r\nC: d\r\n\r\n"), &few);
+    assert!(parsed.has_anomaly(K::TooManyHeaders) && parsed.has("[header,'']=C: d\\x0a"), "{:?}", parsed.values);
 }
 
 #[test]
 fn trailers_join_the_headers() {
     let mut message = request(b"POST / HTTP/1.1\r\nHost: h\r\n\r\n");
-    trailers(b"X: ' or 1=1\r\nHost : g\r\n", &mut message);
+    append_trailers(b"X: ' or 1=1\r\nHost : g\r\n", &mut message);
     assert_eq!(message.headers.len(), 3);
-    assert_eq!(message.oddities, [K::SpaceBeforeColon]);
+    assert_eq!(message.anomalies, [K::SpaceBeforeColon]);
 }
 
 /// The message as `message/http`.
@@ -141,16 +144,16 @@ fn raw_of(message: &Message<'_>, headers: &[(Vec<u8>, Vec<u8>)]) -> Vec<u8> {
 proptest! {
     #[test]
     fn never_panics(raw: Vec<u8>) {
-        see_raw(&raw);
+        extract_raw(&raw);
         response(&raw);
     }
 
     #[test]
     fn never_panics_on_heads(head in "(GET|[ A-Z]{0,3})[ \t]/[ a?=&%;#]{0,6} ?(HTTP/1.1)?(\r?\n([ A-Ca:\t\0]{0,3}:?[a \r]{0,4})){0,5}(\r\n)?\r\n") {
-        see_raw(head.as_bytes());
+        extract_raw(head.as_bytes());
     }
 
-    /// Both wire forms of one request are one message, with one set of anomalies.
+    /// Both wire forms of a request give the same message with the same anomalies.
     #[test]
     fn raw_and_parts_are_equal(
         method in "[A-Zg!\u{7f}]{1,6}",
@@ -163,9 +166,9 @@ proptest! {
             headers.into_iter().map(|(n, v)| (n.into_bytes(), v.into_bytes())).collect();
         let pairs = headers.iter().map(|(n, v)| (&n[..], &v[..]));
         let parts = from_parts(method.as_bytes(), target.as_bytes(), protocol.as_bytes(), pairs, &body);
-        // A first header that begins with a blank would be a fold of nothing either way; a later one would join a value.
+        // A header that begins with a blank continues the header before it in the raw form, so the forms would differ.
         prop_assume!(headers.iter().all(|(n, _)| !n.starts_with(b" ") && !n.starts_with(b"\t")));
-        // A target that begins or ends with blanks is kept trimmed, so write it as it was given.
+        // `parts` holds the target trimmed; the raw form needs it as it was given.
         let written = Message { target: target.as_bytes(), ..parts.clone() };
         let raw = raw_of(&written, &headers);
         let whole = request(&raw);
@@ -174,11 +177,11 @@ proptest! {
         prop_assert_eq!(whole.protocol, parts.protocol);
         prop_assert_eq!(&whole.headers, &parts.headers);
         prop_assert_eq!(whole.body, parts.body);
-        let (mut a, mut b) = (whole.oddities.clone(), parts.oddities.clone());
+        let (mut a, mut b) = (whole.anomalies.clone(), parts.anomalies.clone());
         a.sort();
         b.sort();
         prop_assert_eq!(a, b);
-        let (whole, parts) = (see(&whole), see(&parts));
+        let (whole, parts) = (extract_message(&whole), extract_message(&parts));
         prop_assert_eq!(whole.values, parts.values);
     }
 }

@@ -1,10 +1,10 @@
-//! Content-Disposition (RFC 6266, RFC 7578 §4.2) and parameters of media types, read in every way that servers do.
+//! Content-Disposition (RFC 6266, RFC 7578 §4.2) and parameters of media types, in every reading that servers have.
 
 use crate::normalize::{base64, charset, percent, quoted_printable};
 use memchr::memchr;
 use std::borrow::Cow;
 
-/// Parameters of one header value; later ones make it odd.
+/// Parameters read of one header value. More make it ambiguous.
 const MAX_PARAMETERS: usize = 32;
 
 /// A parameter of a header value.
@@ -13,11 +13,11 @@ pub(super) struct Parameter<'a> {
     pub name: &'a [u8],
     /// Without quotes, escapes kept.
     pub value: &'a [u8],
-    /// Quoting that servers read differently.
+    /// Whether servers read its quoting differently.
     pub odd: bool,
 }
 
-/// The parameters behind the first `;` of `text`, and whether there were too many.
+/// The parameters after the first `;` of `text`, and whether there were too many.
 pub(super) fn parameters(text: &[u8]) -> (Vec<Parameter<'_>>, bool) {
     let mut out = Vec::new();
     let Some(start) = memchr(b';', text) else { return (out, false) };
@@ -67,7 +67,7 @@ fn tail(text: &[u8], end: usize) -> &[u8] {
     text.get(end + 1..).unwrap_or_default()
 }
 
-/// Bytes before the closing quote, a backslash hiding the byte behind it; and whether there is one.
+/// Bytes before the closing quote, and whether there is one. A backslash escapes the byte after it.
 fn quoted_length(text: &[u8], quote: u8) -> (usize, bool) {
     let mut at = 0;
     while let Some(found) = text.get(at..).and_then(|rest| memchr::memchr2(quote, b'\\', rest)) {
@@ -80,22 +80,22 @@ fn quoted_length(text: &[u8], quote: u8) -> (usize, bool) {
     (text.len(), false)
 }
 
-/// What a Content-Disposition says.
+/// The contents of all Content-Disposition headers of a part.
 #[derive(Debug, Default)]
 pub(super) struct Disposition<'a> {
     /// Field names, the first one first.
     pub names: Vec<&'a [u8]>,
-    /// File names in every reading; not empty where the part is a file.
+    /// File names in every reading; not empty if the part is a file.
     pub files: Vec<Cow<'a, [u8]>>,
-    /// Names a field or a file twice over.
+    /// Whether a field name or a file name is given more than once.
     pub ambiguous: bool,
-    /// Servers may read it differently; true of what is ambiguous too.
+    /// Whether servers may read it differently. True also if it is [`Self::ambiguous`].
     pub odd: bool,
     seen: bool,
 }
 
 impl<'a> Disposition<'a> {
-    /// Adds what one header says.
+    /// Adds one header value.
     pub(super) fn read(&mut self, value: &'a [u8]) {
         self.ambiguous |= std::mem::replace(&mut self.seen, true);
         let (parameters, too_many) = parameters(value);
@@ -114,7 +114,7 @@ impl<'a> Disposition<'a> {
             } else if base.eq_ignore_ascii_case(b"filename") {
                 let is_continued = parameter.name.get(base.len() + 1).is_some_and(u8::is_ascii_digit);
                 files += usize::from(!extended);
-                // A backslash is ordinary here: it parts directories in what old browsers send.
+                // A backslash is ordinary here: old browsers send paths with it as the separator.
                 self.odd |= (parameter.odd && memchr(b'\\', parameter.value).is_none()) || is_continued;
                 if is_continued {
                     continued.extend_from_slice(&percent::decode(parameter.value, percent::Plus::Keep));

@@ -1,12 +1,12 @@
 use crate::model::{AnomalyKind as K, Limits, SkipReason};
 use crate::parse::message::from_parts;
-use crate::parse::seen::{Seen, see_body, see_within};
+use crate::parse::testing::messages::{ExtractedMessage, extract_body, extract_message_within};
 use proptest::prelude::*;
 
 const MEDIA: &str = "multipart/form-data; boundary=B";
 
-fn see(body: &str) -> Seen {
-    see_body(MEDIA, body.as_bytes())
+fn parse(body: &str) -> ExtractedMessage {
+    extract_body(MEDIA, body.as_bytes())
 }
 
 /// A body of one part with these headers and this content.
@@ -15,31 +15,33 @@ fn one(headers: &str, content: &str) -> String {
 }
 
 #[test]
-fn an_ordinary_body_comes_apart() {
-    let seen = see("--B\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\none\r\ntwo\r\n--B\r\n\
+fn an_ordinary_body_is_split_into_fields_and_files() {
+    let parsed = parse(
+        "--B\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\none\r\ntwo\r\n--B\r\n\
          Content-Disposition: form-data; name=\"f\"; filename=\"x.png\"\r\nContent-Type: image/png\r\nX-Odd: y\r\n\r\n\
-         \u{1}data\r\n--B--\r\n");
-    assert!(seen.has("[post][multipart,'a']=one\\x0d\\x0atwo"), "{:?}", seen.values);
-    assert!(seen.has("[post][multipart,'f'][file]=\\x01data"));
-    assert!(seen.has("[post][multipart,'f'][content_disp,'filename']=x.png"));
-    assert!(seen.has("[post][multipart,'f'][header,'X-ODD']=y"));
-    assert!(seen.has("[post][multipart_name]=a") && seen.has("[post][multipart_name]=f"));
-    assert!(!seen.looks_at("Content-Disposition"), "the parts hold everything");
-    assert_eq!((seen.anomalies.len(), seen.skipped.len()), (0, 0), "{:?}", seen.anomalies);
+         \u{1}data\r\n--B--\r\n",
+    );
+    assert!(parsed.has("[post][multipart,'a']=one\\x0d\\x0atwo"), "{:?}", parsed.values);
+    assert!(parsed.has("[post][multipart,'f'][file]=\\x01data"));
+    assert!(parsed.has("[post][multipart,'f'][content_disp,'filename']=x.png"));
+    assert!(parsed.has("[post][multipart,'f'][header,'X-ODD']=y"));
+    assert!(parsed.has("[post][multipart_name]=a") && parsed.has("[post][multipart_name]=f"));
+    assert!(!parsed.inspects("Content-Disposition"), "the parts hold everything");
+    assert_eq!((parsed.anomalies.len(), parsed.skipped.len()), (0, 0), "{:?}", parsed.anomalies);
 }
 
 #[test]
 fn repeated_fields_are_arrays() {
     let field = |value| format!("--B\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n{value}\r\n");
-    let seen = see(&format!("{}{}--B--", field("1"), field("2")));
-    assert!(seen.has("[post][multipart,'a'][array,1]=2") && seen.has("[post][multipart,'a'][pollution]=1,2"));
+    let parsed = parse(&format!("{}{}--B--", field("1"), field("2")));
+    assert!(parsed.has("[post][multipart,'a'][array,1]=2") && parsed.has("[post][multipart,'a'][pollution]=1,2"));
 }
 
 #[test]
 fn brackets_in_names_are_steps() {
     let field = |name, value| format!("--B\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
     let file = "--B\r\nContent-Disposition: form-data; name=\"f[]\"; filename=\"x\"\r\nX-Odd: y\r\n\r\ndata\r\n";
-    let seen = see(&[&field("a[b][0]", "1"), &field("c[]", "2"), &field("d[", "3"), file, "--B--\r\n"].concat());
+    let parsed = parse(&[&field("a[b][0]", "1"), &field("c[]", "2"), &field("d[", "3"), file, "--B--\r\n"].concat());
     for entry in [
         "[post][multipart,'a'][hash,'b'][array,0]=1",
         "[post][multipart,'c'][array,0]=2",
@@ -48,13 +50,13 @@ fn brackets_in_names_are_steps() {
         "[post][multipart,'f'][header,'X-ODD']=y",
         "[post][multipart_name]=a[b][0]",
     ] {
-        assert!(seen.has(entry), "{entry}: {:?}", seen.values);
+        assert!(parsed.has(entry), "{entry}: {:?}", parsed.values);
     }
 }
 
-/// What could be read in another way is noted, and looked at as a whole too.
+/// A body that can be read in another way is an anomaly, and is inspected as a whole too.
 #[test]
-fn broken_bodies_are_still_looked_at() {
+fn broken_bodies_are_still_inspected() {
     const FIELD: &str = "Content-Disposition: form-data; name=\"a\"";
     for (what, body, entry) in [
         ("no final boundary", format!("--B\r\n{FIELD}\r\n\r\nevil\r\n"), "[post][multipart,'a']=evil\\x0d\\x0a"),
@@ -69,10 +71,10 @@ fn broken_bodies_are_still_looked_at() {
         ("single quotes", one(&FIELD.replace('"', "'"), "evil"), "[post][multipart,'a']=evil"),
         ("open quote", one("Content-Disposition: form-data; name=\"a", "evil"), "[post][multipart,'a']=evil"),
     ] {
-        let seen = see(&body);
-        assert!(seen.odd(K::BadMultipart), "{what}: {:?}", seen.anomalies);
-        assert!(entry.is_empty() || seen.has(entry), "{what}: {:?}", seen.values);
-        assert!(seen.values.iter().any(|v| v.starts_with("[post]=")), "{what}: {:?}", seen.values);
+        let parsed = parse(&body);
+        assert!(parsed.has_anomaly(K::BadMultipart), "{what}: {:?}", parsed.anomalies);
+        assert!(entry.is_empty() || parsed.has(entry), "{what}: {:?}", parsed.values);
+        assert!(parsed.values.iter().any(|v| v.starts_with("[post]=")), "{what}: {:?}", parsed.values);
     }
 }
 
@@ -92,92 +94,97 @@ fn boundaries_are_found_however_declared() {
         ("text/plain", false),
         ("application/json", false),
     ] {
-        let seen = see_body(media, body.as_bytes());
-        assert!(seen.has("[post][multipart,'a']=evil"), "{media}: {:?}", seen.values);
-        assert_eq!(seen.odd(K::BadMultipart), odd, "{media}: {:?}", seen.anomalies);
+        let parsed = extract_body(media, body.as_bytes());
+        assert!(parsed.has("[post][multipart,'a']=evil"), "{media}: {:?}", parsed.values);
+        assert_eq!(parsed.has_anomaly(K::BadMultipart), odd, "{media}: {:?}", parsed.anomalies);
     }
 }
 
 #[test]
-fn names_given_twice_are_ambiguous() {
+fn repeated_names_are_ambiguous() {
     for headers in [
         "Content-Disposition: form-data; name=\"a\"; name=\"b\"",
         "Content-Disposition: form-data; name=\"a\"; filename=\"x.png\"; filename=\"x.php\"",
         "Content-Disposition: form-data; name=\"a\"\r\nContent-Disposition: form-data; name=\"b\"",
     ] {
-        let seen = see(&one(headers, "evil"));
-        assert!(seen.odd(K::AmbiguousMultipart) && seen.odd(K::BadMultipart), "{headers}: {:?}", seen.anomalies);
-        assert!(seen.looks_at("evil"));
+        let parsed = parse(&one(headers, "evil"));
+        assert!(
+            parsed.has_anomaly(K::AmbiguousMultipart) && parsed.has_anomaly(K::BadMultipart),
+            "{headers}: {:?}",
+            parsed.anomalies
+        );
+        assert!(parsed.inspects("evil"));
     }
 }
 
 #[test]
-fn every_reading_of_a_file_name_is_looked_at() {
-    let seen =
-        see(&one("Content-Disposition: form-data; name=\"a\"; filename=\"x.png\"; filename*=utf-8''%2e%2e%2f", ""));
-    assert!(seen.has("[post][multipart,'a'][content_disp,'filename']=../"), "{:?}", seen.values);
-    assert!(seen.has("[post][multipart,'a'][content_disp,'filename']=x.png"));
+fn every_reading_of_a_file_name_is_inspected() {
+    let parsed =
+        parse(&one("Content-Disposition: form-data; name=\"a\"; filename=\"x.png\"; filename*=utf-8''%2e%2e%2f", ""));
+    assert!(parsed.has("[post][multipart,'a'][content_disp,'filename']=../"), "{:?}", parsed.values);
+    assert!(parsed.has("[post][multipart,'a'][content_disp,'filename']=x.png"));
 }
 
 #[test]
-fn transfer_encodings_are_undone() {
+fn transfer_encodings_are_decoded() {
     for (coding, content, entry) in [
         ("base64", "PHNjcmlwdD4=", "[post][multipart,'a'][base64]=<script>"),
         ("Quoted-Printable", "=3Cscript=3E", "[post][multipart,'a']=<script>"),
     ] {
         let headers = format!("Content-Disposition: form-data; name=\"a\"\r\nContent-Transfer-Encoding: {coding}");
-        let seen = see(&one(&headers, content));
-        assert!(seen.has(entry), "{:?}", seen.values);
+        let parsed = parse(&one(&headers, content));
+        assert!(parsed.has(entry), "{:?}", parsed.values);
     }
 }
 
 #[test]
-fn preamble_and_epilogue_are_looked_at() {
-    let seen = see(&format!("before evil1\r\n{}after evil2", one("Content-Disposition: form-data; name=\"a\"", "x")));
-    assert!(seen.has("[post]=before evil1") && seen.has("[post]=after evil2"), "{:?}", seen.values);
+fn preamble_and_epilogue_are_inspected() {
+    let parsed =
+        parse(&format!("before evil1\r\n{}after evil2", one("Content-Disposition: form-data; name=\"a\"", "x")));
+    assert!(parsed.has("[post]=before evil1") && parsed.has("[post]=after evil2"), "{:?}", parsed.values);
 }
 
 #[test]
-fn nested_bodies_are_opened_to_the_limit() {
+fn nested_bodies_are_parsed_up_to_the_limit() {
     let inner = "--C\r\nContent-Disposition: attachment; name=\"i\"\r\n\r\nevil\r\n--C--";
     let middle = one("Content-Disposition: form-data; name=\"o\"\r\nContent-Type: multipart/mixed; boundary=C", inner);
-    let seen = see(&middle);
-    assert!(seen.has("[post][multipart,'o'][multipart,'i']=evil"), "{:?}", seen.values);
+    let parsed = parse(&middle);
+    assert!(parsed.has("[post][multipart,'o'][multipart,'i']=evil"), "{:?}", parsed.values);
     let deep = middle.replace("--C", "--D").replace("boundary=C", "boundary=D").replace("--B", "--C");
     let deep = one("Content-Type: multipart/mixed; boundary=C", &deep);
-    let seen = see(&deep);
-    assert_eq!(seen.skipped[0].0, SkipReason::DepthLimit);
-    assert!(seen.looks_at("evil"));
+    let parsed = parse(&deep);
+    assert_eq!(parsed.skipped[0].0, SkipReason::DepthLimit);
+    assert!(parsed.inspects("evil"));
 }
 
 #[test]
-fn too_many_parts_are_looked_at_as_a_whole() {
+fn too_many_parts_are_inspected_as_a_whole() {
     let body = one("Content-Disposition: form-data; name=\"a\"", "x").replace("--B--\r\n", "").repeat(5) + "evil";
     let limits = Limits { multipart_parts: 3, ..Limits::default() };
     let headers = [(&b"Content-Type"[..], MEDIA.as_bytes())];
-    let seen = see_within(&from_parts(b"POST", b"/", b"HTTP/1.1", headers, body.as_bytes()), &limits);
-    assert_eq!(seen.skipped[0].0, SkipReason::CountLimit);
-    assert!(seen.looks_at("evil"));
+    let parsed = extract_message_within(&from_parts(b"POST", b"/", b"HTTP/1.1", headers, body.as_bytes()), &limits);
+    assert_eq!(parsed.skipped[0].0, SkipReason::CountLimit);
+    assert!(parsed.inspects("evil"));
 }
 
 proptest! {
-    /// Whatever the body, its text is in some value that is looked at.
+    /// Whatever the body is, its text is in some inspected value.
     #[test]
-    fn nothing_is_lost(
+    fn every_part_is_inspected(
         needle in "[a-z]{6}",
         before in "(--B|--|B|\r\n|\n|:| |\"|;|name=|Content-Disposition: form-data; |filename=x|a){0,12}",
         after in "(--B--|--B|\r\n|\n|\"|;|=|a){0,8}",
         declared: bool,
     ) {
         let body = format!("--B\r\n{before}{needle}{after}");
-        let seen = see_body(if declared { MEDIA } else { "text/plain" }, body.as_bytes());
-        let found = seen.looks_at(&needle) || seen.values.iter().any(|v| v.to_ascii_lowercase().contains(&format!("'{needle}")));
-        prop_assert!(found, "{body:?} {:?}", seen.values);
+        let parsed = extract_body(if declared { MEDIA } else { "text/plain" }, body.as_bytes());
+        let found = parsed.inspects(&needle) || parsed.values.iter().any(|v| v.to_ascii_lowercase().contains(&format!("'{needle}")));
+        prop_assert!(found, "{body:?} {:?}", parsed.values);
     }
 
     #[test]
     fn never_panics(media in "multipart/x(; ?boundary\\*?=[\"']?[Ba-c\\\\]{0,3}[\"']?){0,3}", body: Vec<u8>) {
-        see_body(&media, &body);
-        see_body(&media, &[b"--B\r\n", &body[..], b"\r\n--B"].concat());
+        extract_body(&media, &body);
+        extract_body(&media, &[b"--B\r\n", &body[..], b"\r\n--B"].concat());
     }
 }

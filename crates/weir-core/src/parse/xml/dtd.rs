@@ -1,12 +1,12 @@
-//! Entity declarations (XML 1.0 §4.2), read but never expanded: only how large they would become is reckoned.
+//! Entity declarations (XML 1.0 §4.2). They are never expanded; only the size of their expansion is computed.
 
 use std::collections::HashMap;
 
-/// Expansion of all references together from which on it is a bomb, in bytes.
+/// Largest expansion of all references together, in bytes. A document that exceeds it is an entity bomb.
 const MAX_EXPANSION: u64 = 1 << 20;
-/// Times that sizes are reckoned anew; entities that name each other in a circle grow with each.
+/// Rounds in which sizes are computed. Entities that refer to each other in a cycle grow in each round.
 const MAX_ROUNDS: usize = 64;
-/// Entities and references reckoned with; a document with more is called a bomb.
+/// Entities and references that sizes are computed for. A document with more counts as an entity bomb.
 const MAX_ENTITIES: usize = 1_000;
 
 /// The entity declarations in a document type, each as written.
@@ -36,7 +36,7 @@ pub(super) fn entities(doctype: &str) -> impl Iterator<Item = &str> {
 pub(super) struct Entities<'a> {
     /// Length of the literal text and names of the references in it.
     declared: HashMap<&'a str, (u64, Vec<&'a str>)>,
-    /// How often the document names each.
+    /// How often the content refers to each.
     used: HashMap<String, u64>,
     references: usize,
     too_many: bool,
@@ -58,7 +58,7 @@ impl<'a> Entities<'a> {
             self.too_many = true;
             return;
         }
-        // The first declaration of a name is the one that holds (XML 1.0 §4.2).
+        // The first declaration of a name is binding (XML 1.0 §4.2).
         self.declared.entry(name).or_insert((literal.len() as u64, references));
     }
 
@@ -69,8 +69,8 @@ impl<'a> Entities<'a> {
         }
     }
 
-    /// Whether all references together, or one entity alone, would expand past the limit.
-    pub fn expands_without_measure(&self) -> bool {
+    /// Whether all references together, or a single entity, would expand past [`MAX_EXPANSION`].
+    pub fn is_expansion_bomb(&self) -> bool {
         if self.too_many {
             return true;
         }

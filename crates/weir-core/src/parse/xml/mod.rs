@@ -1,10 +1,10 @@
 //! XML (W3C XML 1.0) at `[xml]`: elements at `[xml_tag,name]`, attributes at `[xml_attr,name]`, and comments, processing
-//! instructions and the document type as written. No entity is ever expanded and nothing is ever fetched.
+//! instructions and the document type as written. Entities are never expanded, and nothing is ever fetched.
 
 mod dtd;
 
-use super::{Candidate, Emit, Fail, Parsed, Suits};
-use crate::model::{AnomalyKind, Chars, ParserSet, Segment, SkipReason, Stop, Tag};
+use super::{Applicability, Candidate, Emitter, ParseError, Parsed};
+use crate::model::{AnomalyKind, ByteClasses, ParserSet, Segment, SkipReason, Stop, Tag};
 use crate::normalize::charset::{self, Charset};
 use bumpalo::collections::Vec as BumpVec;
 use quick_xml::Reader;
@@ -14,35 +14,35 @@ use std::collections::{HashMap, HashSet};
 
 /// Media types of data in XML.
 const MEDIA: &[&str] = &["application/xml", "text/xml", "+xml"];
-/// Media types of XML that browsers run: the markup itself must stay in view.
+/// Media types of XML that browsers execute: detectors must inspect the markup itself.
 const ACTIVE: &[&str] = &["image/svg+xml", "application/xhtml+xml"];
-/// Distinct names of elements and attributes of one document that are values of their own.
+/// Distinct names of elements and attributes of one document that are emitted as values.
 const MAX_NAMES: usize = 1_000;
-/// How XML begins, for sure.
+/// Beginnings that only XML has.
 const BEGINNINGS: &[&[u8]] = &[b"<?xml", b"<!doctype", b"<!entity"];
 
-/// Declared, beginning like a prolog, or a body from `<` to `>`.
-pub fn suits(value: &Candidate<'_>) -> Suits {
+/// Values that are declared as XML or begin like a prolog, and bodies from `<` to `>`.
+pub fn applicability(value: &Candidate<'_>) -> Applicability {
     if value.is_declared(ParserSet::XML) || value.is_media(MEDIA) {
-        return Suits::Declared;
+        return Applicability::Declared;
     }
-    if !value.chars.holds(Chars::LT.with(Chars::GT)) {
-        return Suits::No;
+    if !value.classes.contains(ByteClasses::LT.with(ByteClasses::GT)) {
+        return Applicability::No;
     }
     let text = value.bytes.trim_ascii();
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let prolog = |begin: &&[u8]| text.get(..begin.len()).is_some_and(|head| head.eq_ignore_ascii_case(begin));
     let wide = matches!(text, [0xff, 0xfe, b'<', 0, ..] | [0xfe, 0xff, 0, b'<', ..] | [b'<', 0, ..] | [0, b'<', ..]);
     let whole = value.tag == Tag::Post && text.first() == Some(&b'<') && text.last() == Some(&b'>');
-    Suits::sniffed(text.len() > 4 && (BEGINNINGS.iter().any(prolog) || wide || whole))
+    Applicability::sniffed(text.len() > 4 && (BEGINNINGS.iter().any(prolog) || wide || whole))
 }
 
 /// Emits every text, attribute, comment, instruction and declaration.
-pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, Fail> {
+pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError> {
     em.budget.spend(value.bytes.len().saturating_mul(2))?;
     let (text, readable) = decode(value.bytes, em)?;
     em.enter(Segment::plain(Tag::Xml))?;
-    let mut walk = Walk {
+    let mut walker = Walker {
         em,
         open: Vec::new(),
         counts: HashMap::new(),
@@ -57,21 +57,21 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emit<'_, 'a>) -> Result<Parsed, F
         broken: !readable,
         too_deep: false,
     };
-    walk.document(text)?;
-    let (broken, too_deep) = (walk.broken || walk.roots != 1, walk.too_deep);
+    walker.document(text)?;
+    let (broken, too_deep) = (walker.broken || walker.roots != 1, walker.too_deep);
     if broken {
-        return Err(Fail::Broken(AnomalyKind::BadXml));
+        return Err(ParseError::Broken(AnomalyKind::BadXml));
     }
     if too_deep {
-        return Err(Fail::Limit);
+        return Err(ParseError::Limit);
     }
     Ok(if value.is_media(MEDIA) && !value.is_media(ACTIVE) { Parsed::Covered } else { Parsed::Added })
 }
 
 /// `bytes` as text in their declared encoding, and whether they are valid in it (XML 1.0 §4.3.3, appendix F).
-fn decode<'a>(bytes: &'a [u8], em: &mut Emit<'_, 'a>) -> Result<(&'a str, bool), Stop> {
+fn decode<'a>(bytes: &'a [u8], em: &mut Emitter<'_, 'a>) -> Result<(&'a str, bool), Stop> {
     if let charset @ (Charset::Utf7 | Charset::Ebcdic(_)) = named(bytes) {
-        // Read as the parsers of Java and .NET that take them would, and odd all the same: no honest client sends them.
+        // Decoded as parsers of Java and .NET do, but reported as broken: no legitimate client sends these encodings.
         let decoded = charset::decode(bytes, charset);
         let copy = em.copy(String::from_utf8_lossy(&decoded.text).as_bytes())?;
         return Ok((std::str::from_utf8(copy).expect("copied from text"), false));
@@ -80,7 +80,7 @@ fn decode<'a>(bytes: &'a [u8], em: &mut Emit<'_, 'a>) -> Result<(&'a str, bool),
         [0xff, 0xfe, ..] | [b'<', 0, ..] => encoding_rs::UTF_16LE,
         [0xfe, 0xff, ..] | [0, b'<', ..] => encoding_rs::UTF_16BE,
         _ => match label(bytes).map(encoding_rs::Encoding::for_label) {
-            // UTF-16 is told by its first bytes; a declaration alone cannot be right, for it was read as ASCII.
+            // UTF-16 is recognised by its first bytes. A declaration of UTF-16 that is readable as ASCII must be wrong.
             Some(Some(encoding)) if encoding != encoding_rs::UTF_16LE && encoding != encoding_rs::UTF_16BE => encoding,
             None => encoding_rs::UTF_8,
             _ => return Ok((lossy(bytes, em)?, false)),
@@ -96,14 +96,14 @@ fn decode<'a>(bytes: &'a [u8], em: &mut Emit<'_, 'a>) -> Result<(&'a str, bool),
     Ok((std::str::from_utf8(copy).expect("copied from text"), !bad))
 }
 
-fn lossy<'a>(bytes: &'a [u8], em: &mut Emit<'_, 'a>) -> Result<&'a str, Stop> {
+fn lossy<'a>(bytes: &'a [u8], em: &mut Emitter<'_, 'a>) -> Result<&'a str, Stop> {
     match String::from_utf8_lossy(bytes) {
         Cow::Borrowed(text) => Ok(text),
         Cow::Owned(text) => Ok(std::str::from_utf8(em.copy(text.as_bytes())?).expect("copied from text")),
     }
 }
 
-/// The character set that the XML declaration names; one in EBCDIC is told by its first bytes.
+/// The character set that the XML declaration names. A declaration in EBCDIC is recognised by its first bytes.
 fn named(bytes: &[u8]) -> Charset {
     const DECLARATION: &[u8] = b"\x4c\x6f\xa7\x94\x93";
     match label(bytes) {
@@ -131,13 +131,13 @@ enum Text<'a> {
     Joined(BumpVec<'a, u8>),
 }
 
-struct Walk<'w, 'x, 'a> {
-    em: &'w mut Emit<'x, 'a>,
-    /// Serial number of each open element, and whether it has a step of its own.
+struct Walker<'w, 'x, 'a> {
+    em: &'w mut Emitter<'x, 'a>,
+    /// Serial number of each open element, and whether it has an index step, as a repeated element.
     open: Vec<(u32, bool)>,
     /// How often each name occurred in each element.
     counts: HashMap<(u32, &'a str), u32>,
-    /// Names of elements and attributes already emitted.
+    /// Names of elements and attributes that were emitted.
     names: HashSet<&'a str>,
     text: Text<'a>,
     entities: dtd::Entities<'a>,
@@ -150,7 +150,7 @@ struct Walk<'w, 'x, 'a> {
     too_deep: bool,
 }
 
-impl<'a> Walk<'_, '_, 'a> {
+impl<'a> Walker<'_, '_, 'a> {
     fn document(&mut self, text: &'a str) -> Result<(), Stop> {
         let mut reader = Reader::from_str(text);
         reader.config_mut().allow_dangling_amp = true;
@@ -170,7 +170,7 @@ impl<'a> Walk<'_, '_, 'a> {
         while !self.open.is_empty() {
             self.close();
         }
-        if self.entities.expands_without_measure() {
+        if self.entities.is_expansion_bomb() {
             self.em.anomaly(AnomalyKind::EntityBomb);
         }
         Ok(())
@@ -219,7 +219,7 @@ impl<'a> Walk<'_, '_, 'a> {
             *count += 1;
             self.em.enter(Segment::named(Tag::XmlTag, name.as_bytes()))?;
             if index > 0 {
-                // One step more for repeats; the point stays that of the last step.
+                // Repeated elements have one step more, for their index.
                 self.em.enter(Segment::indexed(Tag::XmlTagArray, index))?;
             }
             self.open.push((self.serial, index > 0));
@@ -234,7 +234,7 @@ impl<'a> Walk<'_, '_, 'a> {
     }
 
     fn attributes(&mut self, tag: &BytesStart<'a>) -> Result<(), Stop> {
-        // Looking for duplicates would compare each attribute with each other one.
+        // The library finds duplicates by comparing all pairs of attributes, which takes quadratic time.
         for attribute in tag.attributes().with_checks(false) {
             let Ok(attribute) = attribute else {
                 self.broken = true;
@@ -249,15 +249,17 @@ impl<'a> Walk<'_, '_, 'a> {
         Ok(())
     }
 
-    /// Emits a name once. The reader takes for a name whatever stands there: one with other bytes than names have is
-    /// emitted even past [`MAX_NAMES`].
+    /// Emits a name once. The library accepts any bytes as a name, so names with unusual bytes are emitted even past
+    /// [`MAX_NAMES`].
     fn name(&mut self, name: &'a str) -> Result<(), Stop> {
         if self.names.contains(name) {
             return Ok(());
         }
         if self.names.len() < MAX_NAMES {
             self.names.insert(name);
-        } else if Chars::of(name.as_bytes()).within(Chars::TOKEN.with(Chars::COLON).with(Chars::HIGH)) {
+        } else if ByteClasses::of(name.as_bytes())
+            .within(ByteClasses::TOKEN.with(ByteClasses::COLON).with(ByteClasses::HIGH))
+        {
             self.em.skip(SkipReason::ValueLimit);
             return Ok(());
         }

@@ -1,55 +1,55 @@
-use super::super::testing::{Seen, open};
+use super::super::testing::{ParsedBody, parse_body};
 use proptest::prelude::*;
 
-fn xml(text: &str) -> Seen {
-    open("application/xml", text.as_bytes())
+fn xml(text: &str) -> ParsedBody {
+    parse_body("application/xml", text.as_bytes())
 }
 
 #[test]
-fn each_name_is_a_value_once() {
-    let seen = xml("<r><i a='1'/><i a='2'/></r>");
+fn each_name_is_emitted_once() {
+    let parsed = xml("<r><i a='1'/><i a='2'/></r>");
     let mut names: Vec<_> =
-        seen.values.iter().filter(|(p, ..)| p.ends_with("[xml_tag_name]")).map(|(_, v, _)| v).collect();
+        parsed.values.iter().filter(|(p, ..)| p.ends_with("[xml_tag_name]")).map(|(_, v, _)| v).collect();
     names.sort();
     assert_eq!(names, ["a", "i", "r"]);
     let many: String = (0..2_000).map(|n| format!("<n{n}/>")).collect();
-    let seen = xml(&format!("<r>{many}<x'or'1/></r>"));
-    assert_eq!(seen.values.iter().filter(|(p, ..)| p.ends_with("[xml_tag_name]")).count(), super::MAX_NAMES + 1);
-    assert!(seen.skipped.contains(&"value_limit"), "{:?}", seen.skipped);
+    let parsed = xml(&format!("<r>{many}<x'or'1/></r>"));
+    assert_eq!(parsed.values.iter().filter(|(p, ..)| p.ends_with("[xml_tag_name]")).count(), super::MAX_NAMES + 1);
+    assert!(parsed.skipped.contains(&"value_limit"), "{:?}", parsed.skipped);
 }
 
 #[test]
 fn elements_attributes_and_the_rest_have_points() {
-    let seen = xml(
+    let parsed = xml(
         "<?xml version='1.0'?><!-- top --><r a='1&lt;2'><i>one</i><i>t<![CDATA[w]]><!-- c -->o&amp;&#x41;</i><?pi do?></r>",
     );
-    seen.has("[post][xml][xml_tag,'r'][xml_attr,'a']", "1<2");
-    seen.has("[post][xml][xml_tag,'r'][xml_tag,'i']", "one");
-    seen.has("[post][xml][xml_tag,'r'][xml_tag,'i'][xml_tag_array,1]", "two&A");
-    seen.has("[post][xml][xml_comment,0]", " top ");
-    seen.has("[post][xml][xml_tag,'r'][xml_tag,'i'][xml_tag_array,1][xml_comment,1]", " c ");
-    seen.has("[post][xml][xml_tag,'r'][xml_pi,0]", "pi do");
-    assert!(seen.covered("[post]") && seen.anomalies.is_empty(), "{seen:#?}");
+    parsed.has("[post][xml][xml_tag,'r'][xml_attr,'a']", "1<2");
+    parsed.has("[post][xml][xml_tag,'r'][xml_tag,'i']", "one");
+    parsed.has("[post][xml][xml_tag,'r'][xml_tag,'i'][xml_tag_array,1]", "two&A");
+    parsed.has("[post][xml][xml_comment,0]", " top ");
+    parsed.has("[post][xml][xml_tag,'r'][xml_tag,'i'][xml_tag_array,1][xml_comment,1]", " c ");
+    parsed.has("[post][xml][xml_tag,'r'][xml_pi,0]", "pi do");
+    assert!(parsed.covered("[post]") && parsed.anomalies.is_empty(), "{parsed:#?}");
 }
 
 #[test]
-fn external_entities_are_shown_and_not_resolved() {
+fn external_entities_are_emitted_and_not_resolved() {
     let doc = r#"<?xml version="1.0"?><!DOCTYPE r [<!ELEMENT r ANY><!ENTITY xxe SYSTEM "file:///etc/passwd"><!ENTITY % p "a>b">]><r xmlns:xi="http://www.w3.org/2001/XInclude">&xxe;<xi:include href="file:///x"/></r>"#;
     for media in ["application/xml", "text/plain", "application/json"] {
-        let seen = open(media, doc.as_bytes());
-        seen.has("[post][xml][xml_dtd_entity,0]", r#"<!ENTITY xxe SYSTEM "file:///etc/passwd">"#);
-        seen.has("[post][xml][xml_dtd_entity,1]", r#"<!ENTITY % p "a>b">"#);
-        assert!(seen.any("[post][xml][xml_dtd]"));
-        seen.has("[post][xml][xml_tag,'r']", "&xxe;");
-        seen.has("[post][xml][xml_tag,'r'][xml_attr,'xmlns:xi']", "http://www.w3.org/2001/XInclude");
-        seen.has("[post][xml][xml_tag,'r'][xml_tag,'xi:include'][xml_attr,'href']", "file:///x");
-        assert!(!seen.anomalies.contains(&"entity_bomb"));
-        assert_eq!(seen.covered("[post]"), media == "application/xml");
+        let parsed = parse_body(media, doc.as_bytes());
+        parsed.has("[post][xml][xml_dtd_entity,0]", r#"<!ENTITY xxe SYSTEM "file:///etc/passwd">"#);
+        parsed.has("[post][xml][xml_dtd_entity,1]", r#"<!ENTITY % p "a>b">"#);
+        assert!(parsed.has_point("[post][xml][xml_dtd]"));
+        parsed.has("[post][xml][xml_tag,'r']", "&xxe;");
+        parsed.has("[post][xml][xml_tag,'r'][xml_attr,'xmlns:xi']", "http://www.w3.org/2001/XInclude");
+        parsed.has("[post][xml][xml_tag,'r'][xml_tag,'xi:include'][xml_attr,'href']", "file:///x");
+        assert!(!parsed.anomalies.contains(&"entity_bomb"));
+        assert_eq!(parsed.covered("[post]"), media == "application/xml");
     }
 }
 
 #[test]
-fn entity_bombs() {
+fn entity_bombs_are_detected() {
     let mut nested = String::from("<!DOCTYPE r [<!ENTITY a0 \"ha\">");
     (1..12).for_each(|n| nested += &format!("<!ENTITY a{n} \"{}\">", format!("&a{};", n - 1).repeat(10)));
     let reversed: String = {
@@ -62,14 +62,14 @@ fn entity_bombs() {
     for (doctype, body) in
         [(nested, "&a11;".into()), (reversed, "x".into()), (circle.into(), "x".into()), (large, "&a;".repeat(100))]
     {
-        let seen = xml(&format!("{doctype}]><r>{body}</r>"));
-        assert!(seen.anomalies.contains(&"entity_bomb"), "{}", &doctype[..80]);
+        let parsed = xml(&format!("{doctype}]><r>{body}</r>"));
+        assert!(parsed.anomalies.contains(&"entity_bomb"), "{}", &doctype[..80]);
     }
     assert!(xml("<!DOCTYPE r [<!ENTITY a \"x\"><!ENTITY b \"&a;&a;\">]><r>&b;</r>").anomalies.is_empty());
 }
 
 #[test]
-fn broken_documents_are_odd_where_declared_and_stay_in_view() {
+fn broken_documents_are_anomalies_where_declared_and_stay_inspected() {
     for text in [
         "<a><b></a>",
         "<a",
@@ -81,31 +81,31 @@ fn broken_documents_are_odd_where_declared_and_stay_in_view() {
         "<a>\u{0}",
         "",
     ] {
-        let seen = xml(&format!("{text} "));
-        assert!(!seen.covered("[post]") && seen.anomalies == ["bad_xml"], "{text} {seen:?}");
-        assert!(!open("text/plain", text.as_bytes()).anomalies.contains(&"bad_xml"));
+        let parsed = xml(&format!("{text} "));
+        assert!(!parsed.covered("[post]") && parsed.anomalies == ["bad_xml"], "{text} {parsed:?}");
+        assert!(!parse_body("text/plain", text.as_bytes()).anomalies.contains(&"bad_xml"));
     }
-    let seen = open("application/xml", b"<a>\xff</a>");
-    assert!(!seen.covered("[post]") && seen.anomalies == ["bad_xml"]);
+    let parsed = parse_body("application/xml", b"<a>\xff</a>");
+    assert!(!parsed.covered("[post]") && parsed.anomalies == ["bad_xml"]);
 }
 
 #[test]
-fn encodings() {
+fn declared_encodings_are_decoded() {
     let text = "<?xml version='1.0' encoding='UTF-16'?><a>evil</a>";
     let little: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
     let big: Vec<u8> = [0xfe, 0xff].into_iter().chain(text.encode_utf16().flat_map(u16::to_be_bytes)).collect();
     let latin = b"<?xml version='1.0' encoding='iso-8859-1'?><a>evil</a><!--\xe9-->".to_vec();
     for body in [little, big, latin] {
         for media in ["application/xml", "text/plain"] {
-            open(media, &body).has("[post][xml][xml_tag,'a']", "evil");
+            parse_body(media, &body).has("[post][xml][xml_tag,'a']", "evil");
         }
     }
 }
 
 #[test]
-fn markup_that_browsers_run_stays_in_view() {
+fn markup_that_browsers_execute_stays_inspected() {
     for media in ["image/svg+xml", "text/html", "text/plain"] {
-        assert!(!open(media, b"<svg onload='alert(1)'></svg>").covered("[post]"));
+        assert!(!parse_body(media, b"<svg onload='alert(1)'></svg>").covered("[post]"));
     }
     xml("<a'or'1/>").has("[post][xml][xml_tag_name]", "a'or'1");
 }
@@ -113,9 +113,9 @@ fn markup_that_browsers_run_stays_in_view() {
 #[test]
 fn deep_and_wide_documents_are_bounded() {
     let deep = format!("{}evil{}", "<a>".repeat(5_000), "</a>".repeat(5_000));
-    let seen = xml(&deep);
-    assert_eq!(seen.skipped, ["depth_limit"]);
-    assert!(!seen.covered("[post]") && seen.values.iter().any(|(_, v, _)| v == "evil"));
+    let parsed = xml(&deep);
+    assert_eq!(parsed.skipped, ["depth_limit"]);
+    assert!(!parsed.covered("[post]") && parsed.values.iter().any(|(_, v, _)| v == "evil"));
     xml(&format!("<a {}/>", "b='1' ".repeat(50_000)));
     xml(&"<a>".repeat(100_000));
     xml(&"<!--".repeat(100_000));
@@ -132,7 +132,7 @@ proptest! {
 
     #[test]
     fn never_panics_on_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
-        open("application/xml", &bytes);
-        open("application/xml", &[&b"\xff\xfe<\0"[..], &bytes].concat());
+        parse_body("application/xml", &bytes);
+        parse_body("application/xml", &[&b"\xff\xfe<\0"[..], &bytes].concat());
     }
 }

@@ -6,10 +6,10 @@ use super::look::Look;
 use super::needles::Needles;
 use super::text::{self, Span, Style};
 use super::{Masked, Original, apply};
-use weir_core::model::{Budget, Header, Limits, Message, MessageKind, PointPath, SkipReason};
-use weir_core::parse::extract::{Options, extract};
-use weir_core::parse::message;
 use bumpalo::Bump;
+use weir_core::model::{Budget, Header, Limits, Message, MessageKind, PointPath, SkipReason};
+use weir_core::parse::extract::{ParseOptions, extract};
+use weir_core::parse::message;
 
 /// Bytes of a head that are kept: beyond what servers accept.
 pub(super) const MAX_HEAD: usize = 32 << 10;
@@ -209,7 +209,7 @@ impl<'o, 'a> Cleaner<'o, 'a> {
         let limits =
             Limits { work: WORK, values: VALUES, decoded_bytes: 4 << 20, inflated_bytes: 1 << 20, ..Limits::default() };
         let budget = Budget::new(limits.work, &|| false);
-        let extracted = extract(message, &Options::default(), &limits, &budget, &bump);
+        let extracted = extract(message, &ParseOptions::default(), &limits, &budget, &bump);
         let unseen = |reason: &SkipReason| !matches!(reason, SkipReason::NotSent | SkipReason::ParserOff);
         if budget.stopped().is_some() || extracted.notes.skipped.iter().any(|(reason, _)| unseen(reason)) {
             found.hopeless.push(part);

@@ -8,13 +8,13 @@ use super::json_walk::Walk;
 use super::leaf::{Coding, Leaf, range_in, unescaped};
 use super::names::{is_cookie_attribute, is_secret, is_secret_header};
 use super::text;
+use std::borrow::Cow;
 use weir_core::model::bytes::printable;
 use weir_core::model::point::{OwnedKey, PathItem};
 use weir_core::model::{Message, MessageKind, PointPath, Tag};
 use weir_core::normalize::brackets::{self, Step};
 use weir_core::normalize::json_text::{Lexer, Token};
 use weir_core::normalize::percent::{self, Plus};
-use std::borrow::Cow;
 
 /// Bytes of a name in a path.
 const MAX_NAME: usize = 256;
@@ -107,7 +107,7 @@ impl<'m> Leaves<'m> {
     }
 
     fn form(&mut self, text: &'m [u8], base: &[PathItem], tag: Tag) {
-        for piece in weir_core::normalize::form::pieces(text) {
+        for piece in weir_core::normalize::form::encoded_pairs(text) {
             let name = percent::decode(piece.name, Plus::Space);
             let path = [base, &steps_of(tag, &name)].concat();
             self.push(piece.value, Coding::Percent(Plus::Space), path, is_secret(&name));

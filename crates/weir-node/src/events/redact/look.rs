@@ -5,10 +5,10 @@ use super::leaf::{Coding, Leaf, range_in};
 use super::leaves;
 use super::text::{self, Span};
 use super::{is_masked, is_secret_node};
-use weir_core::model::{PointId, Value, Zone};
-use weir_core::parse::extract::Extracted;
 use std::collections::HashMap;
 use std::ops::Range;
+use weir_core::model::{PointId, Value, Zone};
+use weir_core::parse::extract::Extracted;
 
 /// Values at one point that are tried as a container: more are several readings of the same text.
 const READINGS: usize = 8;
@@ -41,7 +41,7 @@ impl<'l, 'o, 'a> Look<'l, 'o, 'a> {
     /// Looks at one value.
     pub fn at(&self, value: &Value<'_>, found: &mut Found) {
         // Names below a secret say what it is made of; exceptions need them.
-        let is_name = value.zone.meets(Zone::NAME);
+        let is_name = value.zone.intersects(Zone::NAME);
         if !is_name && is_secret_node(&self.extracted.tree, value.point, self.cleaner.original.sensitive) {
             if !is_masked(value.bytes) {
                 self.mask(value.point, value.bytes, found);

@@ -1,11 +1,11 @@
 //! Secrets that were found, to be masked wherever else they stand.
 
-use weir_core::model::Chars;
-use weir_core::model::bytes::printable;
-use weir_core::normalize::VIEWS;
 use aho_corasick::{AhoCorasick, MatchKind};
 use std::borrow::Cow;
 use std::ops::Range;
+use weir_core::model::ByteClasses;
+use weir_core::model::bytes::printable;
+use weir_core::normalize::VIEWS;
 
 /// Secrets kept; more than this is no ordinary message.
 const MAX_NEEDLES: usize = 256;
@@ -52,8 +52,8 @@ impl Needles {
     pub fn add(&mut self, secret: &[u8]) {
         let secret = secret.trim_ascii();
         self.add_form(secret);
-        let chars = Chars::of(secret);
-        for view in VIEWS.iter().filter(|view| chars.meets(view.needs)) {
+        let chars = ByteClasses::of(secret);
+        for view in VIEWS.iter().filter(|view| chars.intersects(view.needs)) {
             if let Cow::Owned(form) = (view.run)(secret) {
                 self.add_form(&form);
             }

@@ -6,8 +6,8 @@ use crate::console::view::parts::Kind;
 use crate::console::view::text::Text;
 use crate::policy::propose::By;
 use crate::policy::{Choice, Left, Purpose};
-use weir_core::model::point::PatternItem;
 use serde_json::json;
+use weir_core::model::point::PatternItem;
 
 impl Asked {
     /// What still makes the request an attack; empty where nothing does.

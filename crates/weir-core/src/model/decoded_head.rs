@@ -8,7 +8,7 @@ pub type DecodedPair<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
 
 /// The decoded head of a request. Conditions of rules and routes are judged on this, never on raw bytes.
 #[derive(Clone, Debug, Default)]
-pub struct Facts<'a> {
+pub struct DecodedHead<'a> {
     /// Method as sent.
     pub method: &'a [u8],
     /// Target as sent, without scheme and authority.
@@ -33,7 +33,7 @@ pub struct Facts<'a> {
     pub application: i64,
 }
 
-impl<'a> Facts<'a> {
+impl<'a> DecodedHead<'a> {
     /// The header called `name` in `message`, values joined by `, ` where it is repeated (RFC 9110 §5.3).
     pub fn header<'m>(message: &Message<'m>, name: &str) -> Option<Cow<'m, [u8]>> {
         let mut values = message.headers_named(name);

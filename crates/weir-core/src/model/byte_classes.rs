@@ -4,7 +4,7 @@ use super::bits::{bit_names, ones};
 
 bit_names! {
     /// Which kinds of bytes occur in a value: the cheap first question of every parser and detector.
-    Chars(u64) {
+    ByteClasses(u64) {
         /// Letters.
         ALPHA = "alpha";
         /// Digits.
@@ -85,77 +85,81 @@ bit_names! {
 }
 
 /// The bit of each byte.
-static CHAR_BITS: [u64; 256] = {
+static CLASS_BITS: [u64; 256] = {
     let mut table = [0u64; 256];
     let mut b = 0usize;
     while b < 256 {
-        table[b] = chars_of(b as u8).0;
+        table[b] = class_of(b as u8).0;
         b += 1;
     }
     table
 };
 
-const fn chars_of(b: u8) -> Chars {
+const fn class_of(b: u8) -> ByteClasses {
     match b {
-        b'a'..=b'z' | b'A'..=b'Z' => Chars::ALPHA,
-        b'0'..=b'9' => Chars::DIGIT,
-        b' ' | b'\t' => Chars::BLANK,
-        b'\r' | b'\n' => Chars::NEWLINE,
-        0x80..=0xff => Chars::HIGH,
-        b'%' => Chars::PERCENT,
-        b'+' => Chars::PLUS,
-        b'<' => Chars::LT,
-        b'>' => Chars::GT,
-        b'&' => Chars::AMP,
-        b'\'' => Chars::QUOTE,
-        b'"' => Chars::DQUOTE,
-        b'`' => Chars::BACKTICK,
-        b';' => Chars::SEMICOLON,
-        b'|' => Chars::PIPE,
-        b'$' => Chars::DOLLAR,
-        b'\\' => Chars::BACKSLASH,
-        b'/' => Chars::SLASH,
-        b':' => Chars::COLON,
-        b'=' => Chars::EQUALS,
-        b'(' => Chars::LPAREN,
-        b')' => Chars::RPAREN,
-        b'{' => Chars::LBRACE,
-        b'}' => Chars::RBRACE,
-        b'[' => Chars::LBRACKET,
-        b']' => Chars::RBRACKET,
-        b'#' => Chars::HASH,
-        b'@' => Chars::AT,
-        b'.' => Chars::DOT,
-        b'-' => Chars::DASH,
-        b'*' => Chars::STAR,
-        b',' => Chars::COMMA,
-        b'!' => Chars::BANG,
-        b'?' => Chars::QUESTION,
-        b'^' => Chars::CARET,
-        b'~' => Chars::TILDE,
-        b'_' => Chars::UNDERSCORE,
-        _ => Chars::CONTROL,
+        b'a'..=b'z' | b'A'..=b'Z' => ByteClasses::ALPHA,
+        b'0'..=b'9' => ByteClasses::DIGIT,
+        b' ' | b'\t' => ByteClasses::BLANK,
+        b'\r' | b'\n' => ByteClasses::NEWLINE,
+        0x80..=0xff => ByteClasses::HIGH,
+        b'%' => ByteClasses::PERCENT,
+        b'+' => ByteClasses::PLUS,
+        b'<' => ByteClasses::LT,
+        b'>' => ByteClasses::GT,
+        b'&' => ByteClasses::AMP,
+        b'\'' => ByteClasses::QUOTE,
+        b'"' => ByteClasses::DQUOTE,
+        b'`' => ByteClasses::BACKTICK,
+        b';' => ByteClasses::SEMICOLON,
+        b'|' => ByteClasses::PIPE,
+        b'$' => ByteClasses::DOLLAR,
+        b'\\' => ByteClasses::BACKSLASH,
+        b'/' => ByteClasses::SLASH,
+        b':' => ByteClasses::COLON,
+        b'=' => ByteClasses::EQUALS,
+        b'(' => ByteClasses::LPAREN,
+        b')' => ByteClasses::RPAREN,
+        b'{' => ByteClasses::LBRACE,
+        b'}' => ByteClasses::RBRACE,
+        b'[' => ByteClasses::LBRACKET,
+        b']' => ByteClasses::RBRACKET,
+        b'#' => ByteClasses::HASH,
+        b'@' => ByteClasses::AT,
+        b'.' => ByteClasses::DOT,
+        b'-' => ByteClasses::DASH,
+        b'*' => ByteClasses::STAR,
+        b',' => ByteClasses::COMMA,
+        b'!' => ByteClasses::BANG,
+        b'?' => ByteClasses::QUESTION,
+        b'^' => ByteClasses::CARET,
+        b'~' => ByteClasses::TILDE,
+        b'_' => ByteClasses::UNDERSCORE,
+        _ => ByteClasses::CONTROL,
     }
 }
 
-impl Chars {
+impl ByteClasses {
     /// Letters, digits and the punctuation of plain tokens: values of only these carry no syntax.
-    pub const TOKEN: Chars = Chars::ALPHA.with(Chars::DIGIT).with(Chars::DASH).with(Chars::UNDERSCORE).with(Chars::DOT);
+    pub const TOKEN: ByteClasses = ByteClasses::ALPHA
+        .with(ByteClasses::DIGIT)
+        .with(ByteClasses::DASH)
+        .with(ByteClasses::UNDERSCORE)
+        .with(ByteClasses::DOT);
 
     /// How many kinds there are.
-    pub const KINDS: usize = Chars::NAMED.len();
+    pub const KINDS: usize = ByteClasses::NAMED.len();
 
     /// Every kind.
-    pub const ALL: Chars = Chars((1 << Chars::KINDS) - 1);
+    pub const ALL: ByteClasses = ByteClasses((1 << ByteClasses::KINDS) - 1);
 
     /// The kinds of bytes that occur in `bytes`. Once all have, no more bytes are looked at: binary content costs little.
     #[inline]
-    pub fn of(bytes: &[u8]) -> Chars {
+    pub fn of(bytes: &[u8]) -> ByteClasses {
         const BLOCK: usize = 1024;
         if bytes.len() <= BLOCK {
             return Self::of_block(bytes);
         }
-        let mut found = Chars::NONE;
+        let mut found = ByteClasses::NONE;
         for block in bytes.chunks(BLOCK) {
             found = found.with(Self::of_block(block));
             if found == Self::ALL {
@@ -166,17 +170,17 @@ impl Chars {
     }
 
     #[inline]
-    fn of_block(bytes: &[u8]) -> Chars {
+    fn of_block(bytes: &[u8]) -> ByteClasses {
         let (mut a, mut b, mut c, mut d) = (0, 0, 0, 0);
         let mut chunks = bytes.chunks_exact(4);
         for chunk in &mut chunks {
-            a |= CHAR_BITS[chunk[0] as usize];
-            b |= CHAR_BITS[chunk[1] as usize];
-            c |= CHAR_BITS[chunk[2] as usize];
-            d |= CHAR_BITS[chunk[3] as usize];
+            a |= CLASS_BITS[chunk[0] as usize];
+            b |= CLASS_BITS[chunk[1] as usize];
+            c |= CLASS_BITS[chunk[2] as usize];
+            d |= CLASS_BITS[chunk[3] as usize];
         }
-        chunks.remainder().iter().for_each(|&byte| a |= CHAR_BITS[byte as usize]);
-        Chars(a | b | c | d)
+        chunks.remainder().iter().for_each(|&byte| a |= CLASS_BITS[byte as usize]);
+        ByteClasses(a | b | c | d)
     }
 
     /// Numbers of the kinds that occur: their places in [`Self::NAMED`].
@@ -186,12 +190,12 @@ impl Chars {
     }
 
     /// The kinds that occur, each as a set of its own.
-    pub fn each(self) -> impl Iterator<Item = Chars> {
+    pub fn each(self) -> impl Iterator<Item = ByteClasses> {
         self.kinds().map(|kind| Self::NAMED[kind].1)
     }
 
     /// Whether nothing but members of `other` occurs.
-    pub const fn within(self, other: Chars) -> bool {
+    pub const fn within(self, other: ByteClasses) -> bool {
         self.without(other).is_empty()
     }
 }
@@ -201,10 +205,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn chars_sees_every_byte() {
+    fn every_byte_has_a_class() {
         for b in 0..=255u8 {
-            assert_eq!(Chars::of(&[b]), chars_of(b));
-            assert_eq!(Chars::of(&[b'a', b'a', b, b'a', b'a']), chars_of(b).with(Chars::ALPHA));
+            assert_eq!(ByteClasses::of(&[b]), class_of(b));
+            assert_eq!(ByteClasses::of(&[b'a', b'a', b, b'a', b'a']), class_of(b).with(ByteClasses::ALPHA));
         }
     }
 }

@@ -8,8 +8,8 @@
 //!
 //! Linear: at each position no more is compared than the literals that share the anchor there, each of bounded length.
 
-use super::needs::ORDINARY;
-use crate::model::Chars;
+use super::required_classes::ORDINARY;
+use crate::model::ByteClasses;
 
 /// Bytes of an anchor.
 const QUAD: usize = 4;
@@ -24,7 +24,7 @@ pub(super) struct Literal<'l> {
     /// Its bytes.
     pub bytes: &'l [u8],
     /// Kinds of bytes without which a text need not be told to hold it.
-    pub needs: Chars,
+    pub needs: ByteClasses,
 }
 
 /// Where an anchor stands in a literal.
@@ -42,7 +42,7 @@ struct Anchor {
 
 /// Literals, ready to be looked for.
 #[derive(Debug)]
-pub(super) struct Anchors {
+pub(super) struct LiteralMatcher {
     literals: Vec<Box<[u8]>>,
     /// Whether an anchor may begin with four bytes, by hash.
     quads: Bits<1024>,
@@ -51,8 +51,8 @@ pub(super) struct Anchors {
     /// Whether another of fewer than four may begin with two bytes.
     shorts: Bits<1024>,
     /// A text without any of these has none of [`Self::shorts`] that it need be told to hold.
-    marks: Chars,
-    /// Anchors by hash, those of a hash in a row.
+    marks: ByteClasses,
+    /// LiteralMatcher by hash, those of a hash in a row.
     anchors: Vec<Anchor>,
     /// Where those of each hash begin; one more at the end.
     begin: Vec<u32>,
@@ -72,12 +72,12 @@ impl<const N: usize> Bits<N> {
     }
 
     #[inline]
-    fn holds(&self, at: usize) -> bool {
+    fn contains(&self, at: usize) -> bool {
         self.0[at / 64] & 1 << (at % 64) != 0
     }
 }
 
-impl Anchors {
+impl LiteralMatcher {
     /// `literals` by number. An empty one is nowhere.
     pub fn new(literals: &[Literal<'_>]) -> Self {
         let numbered = (0u32..).zip(literals).filter(|(_, literal)| !literal.bytes.is_empty());
@@ -91,7 +91,7 @@ impl Anchors {
             quads: Bits::new(),
             threes: None,
             shorts: Bits::new(),
-            marks: Chars::NONE,
+            marks: ByteClasses::NONE,
             anchors: Vec::new(),
             begin,
         };
@@ -100,7 +100,7 @@ impl Anchors {
     }
 
     /// Notes where `anchor` can begin. `rare`: what texts have that need be told of it, beside ordinary bytes.
-    fn mark(&mut self, anchor: &Anchor, rare: Chars) {
+    fn mark(&mut self, anchor: &Anchor, rare: ByteClasses) {
         match anchor.width {
             QUAD => return self.quads.set(quad(anchor.key)),
             3 if rare.is_empty() => {
@@ -110,18 +110,18 @@ impl Anchors {
             1 => (0..=0xff).for_each(|next| self.shorts.set(pair(anchor.key | next << 8))),
             _ => self.shorts.set(pair(anchor.key)),
         }
-        if !rare.meets(self.marks) {
-            self.marks = self.marks.with(rare.each().next().unwrap_or(Chars::ALL));
+        if !rare.intersects(self.marks) {
+            self.marks = self.marks.with(rare.each().next().unwrap_or(ByteClasses::ALL));
         }
     }
 
-    /// Calls `found` with the number of each literal in `text` that is of use there, once or more.
-    /// `chars` are the kinds of bytes in `text`.
+    /// Calls `found` with the number and position of each literal in `text` that is of use there, once or more.
+    /// `classes` are the kinds of bytes in `text`.
     #[inline]
-    pub fn find(&self, text: &[u8], chars: Chars, mut found: impl FnMut(u32)) {
+    pub fn find(&self, text: &[u8], classes: ByteClasses, mut found: impl FnMut(u32, usize)) {
         for (at, bytes) in text.windows(QUAD).enumerate() {
             let key = key(bytes);
-            if self.quads.holds(quad(key)) {
+            if self.quads.contains(quad(key)) {
                 self.look(text, at, key, &mut found);
             }
         }
@@ -130,22 +130,22 @@ impl Anchors {
         {
             // At the last place only one of three can begin.
             let key = key(&text[at..]);
-            if self.quads.holds(quad(key | FOLD)) {
+            if self.quads.contains(quad(key | FOLD)) {
                 self.compare(text, at, key, 3, &mut found);
             }
         }
-        if chars.meets(self.marks) {
+        if classes.intersects(self.marks) {
             self.find_short(text, &mut found);
         }
     }
 
     /// The same, for literals of fewer than four bytes with some that are rare.
-    fn find_short(&self, text: &[u8], found: &mut impl FnMut(u32)) {
+    fn find_short(&self, text: &[u8], found: &mut impl FnMut(u32, usize)) {
         // Behind the end there are NULs.
         let next = |at: usize| u32::from(text.get(at).map_or(0, |byte| byte | 0x20));
         for at in 0..text.len() {
             let two = next(at) | next(at + 1) << 8;
-            if self.shorts.holds(pair(two)) {
+            if self.shorts.contains(pair(two)) {
                 let key = two | next(at + 2) << 16;
                 for width in 1..QUAD {
                     self.compare(text, at, key & ((1 << (8 * width)) - 1), width, found);
@@ -156,24 +156,24 @@ impl Anchors {
 
     /// Literals whose anchor is at `at`, where the text's key is `key`.
     #[inline(never)]
-    fn look(&self, text: &[u8], at: usize, key: u32, found: &mut impl FnMut(u32)) {
+    fn look(&self, text: &[u8], at: usize, key: u32, found: &mut impl FnMut(u32, usize)) {
         self.compare(text, at, key, QUAD, found);
         let three = key & 0xff_ffff;
-        if self.threes.as_ref().is_some_and(|threes| threes.holds(quad(three))) {
+        if self.threes.as_ref().is_some_and(|threes| threes.contains(quad(three))) {
             self.compare(text, at, three, 3, found);
         }
     }
 
     /// Literals whose anchor has this key and width, and is at `at`.
     #[inline]
-    fn compare(&self, text: &[u8], at: usize, key: u32, width: usize, found: &mut impl FnMut(u32)) {
+    fn compare(&self, text: &[u8], at: usize, key: u32, width: usize, found: &mut impl FnMut(u32, usize)) {
         let here = &self.anchors[self.begin[list(key)] as usize..self.begin[list(key) + 1] as usize];
         for anchor in here.iter().filter(|anchor| anchor.key == key && anchor.width == width) {
             let literal = &self.literals[anchor.literal as usize];
             let begin = at.checked_sub(anchor.offset);
             let there = begin.and_then(|begin| text.get(begin..begin + literal.len()));
             if there.is_some_and(|there| there.eq_ignore_ascii_case(literal)) {
-                found(anchor.literal);
+                found(anchor.literal, begin.unwrap_or(0));
             }
         }
     }
@@ -237,8 +237,9 @@ mod tests {
 
     fn found(literals: &[&[u8]], text: &[u8]) -> Vec<u32> {
         let mut out = Vec::new();
-        let literals: Vec<Literal<'_>> = literals.iter().map(|l| Literal { bytes: l, needs: Chars::of(l) }).collect();
-        Anchors::new(&literals).find(text, Chars::of(text), |number| out.push(number));
+        let literals: Vec<Literal<'_>> =
+            literals.iter().map(|l| Literal { bytes: l, needs: ByteClasses::of(l) }).collect();
+        LiteralMatcher::new(&literals).find(text, ByteClasses::of(text), |number, _| out.push(number));
         out.sort_unstable();
         out.dedup();
         out

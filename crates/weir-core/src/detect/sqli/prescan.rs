@@ -1,22 +1,22 @@
-//! Whether a value can hold injected SQL at all: one pass over its words and marks, before any token is made.
+//! Whether a value may contain injected SQL: one pass over its words and symbols, before tokens are made.
 //!
-//! **Safety.** [`is_worth`] answers no only where the grammar finds nothing that it would weigh: every structure of
-//! [`super::structure`] needs a keyword, a mark, or a mark at a place, and each of these is looked for here without regard
-//! to quotes and comments, which can only take words away. `what_is_not_worth_reading_weighs_nothing` in the tests of
-//! [`super`] holds it against the grammar. Most values that pass the test of their bytes (sentences, addresses, URLs,
-//! user agents) end here.
+//! **Correctness.** [`may_contain_sql`] is false only for values in which the grammar finds no structure of any weight.
+//! Every structure of [`super::structure`] needs a keyword, a symbol, or a symbol at a certain position. These are looked
+//! for here without regard to quotes and comments, which can only remove words. The test
+//! `texts_rejected_by_the_prescan_weigh_nothing` of [`super`] compares both. Most values that pass the prefilter
+//! (sentences, addresses, URLs, user agents) are rejected here.
 
 use super::lex::closing;
 use super::words::{Word, meaning};
-use crate::model::Chars;
+use crate::model::ByteClasses;
 
-/// What the words of a value are, as far as structures ask for it.
+/// Which kinds of words a value contains, as far as structures depend on it.
 #[derive(Clone, Copy, Default)]
-struct Words(u32);
+struct WordSet(u32);
 
-impl Words {
-    /// A word without which no structure has a certain form, and that is rare enough to read on.
-    const TELLING: u32 = 1;
+impl WordSet {
+    /// A word that is rare in ordinary text and part of some structure: sufficient to parse the value.
+    const DISTINCTIVE: u32 = 1;
     /// `or`, `where`: a condition follows.
     const LOGIC: u32 = 1 << 1;
     /// `like`, `between`
@@ -25,7 +25,7 @@ impl Words {
     const SORT: u32 = 1 << 4;
     const BY: u32 = 1 << 5;
     const IF: u32 = 1 << 6;
-    /// Words that make an operand of a call: `concat(`.
+    /// A word that may be called as a function: `concat(`.
     const CALL: u32 = 1 << 7;
     /// `into`, `set`, `declare`: a variable may follow.
     const STORE: u32 = 1 << 8;
@@ -37,7 +37,7 @@ impl Words {
     const SET: u32 = 1 << 14;
     const DELETE: u32 = 1 << 15;
     const FROM: u32 = 1 << 16;
-    /// A quote that no word stands before.
+    /// A quote that does not follow a word.
     const QUOTE: u32 = 1 << 17;
 
     fn of(word: Word) -> u32 {
@@ -68,7 +68,7 @@ impl Words {
             | Word::Catalogue
             | Word::StrongCall
             | Word::Shutdown
-            | Word::Execute => Self::TELLING,
+            | Word::Execute => Self::DISTINCTIVE,
             Word::Prefix
             | Word::Is
             | Word::Arithmetic
@@ -87,55 +87,59 @@ impl Words {
     }
 }
 
-/// Whether the grammar may find something in `text`, whose bytes are of the kinds `chars`.
-pub fn is_worth(text: &[u8], chars: Chars) -> bool {
-    const PIPES: Chars = Chars::PIPE.with(Chars::AMP);
+/// Whether the grammar may find a structure in `text`, whose byte classes are `classes`.
+pub fn may_contain_sql(text: &[u8], classes: ByteClasses) -> bool {
+    const PIPES: ByteClasses = ByteClasses::PIPE.with(ByteClasses::AMP);
     let words = words(text);
-    words.has(Words::TELLING)
+    words.has(WordSet::DISTINCTIVE)
         || combine(words)
-        || (chars.meets(PIPES) && text.windows(2).any(|w| w == b"||" || w == b"&&"))
-        || (chars.meets(Chars::AT) && (words.has(Words::STORE) || text.windows(2).any(|w| w == b"@@")))
-        || condition(words, chars)
-        || call(words, chars, text)
-        || (chars.meets(Chars::LPAREN) && chars.meets(COMPARE) && opens_literal(text))
-        || breaks(text, chars)
+        || (classes.intersects(PIPES) && text.windows(2).any(|w| w == b"||" || w == b"&&"))
+        || (classes.intersects(ByteClasses::AT) && (words.has(WordSet::STORE) || text.windows(2).any(|w| w == b"@@")))
+        || condition(words, classes)
+        || call(words, classes, text)
+        || (classes.intersects(ByteClasses::LPAREN) && classes.intersects(COMPARE) && opens_literal(text))
+        || breaks(text, classes)
 }
 
-/// Marks of which comparisons are made.
-const COMPARE: Chars = Chars::EQUALS.with(Chars::LT).with(Chars::GT);
+/// Symbols of comparisons.
+const COMPARE: ByteClasses = ByteClasses::EQUALS.with(ByteClasses::LT).with(ByteClasses::GT);
 
-/// Statements that several words make.
-fn combine(words: Words) -> bool {
-    words.has(Words::SORT | Words::BY)
-        || words.has(Words::DEFINE | Words::OBJECT)
-        || words.has(Words::INSERT | Words::INTO)
-        || words.has(Words::UPDATE | Words::SET)
-        || words.has(Words::DELETE | Words::FROM)
+/// Whether two words occur that only together form a structure.
+fn combine(words: WordSet) -> bool {
+    words.has(WordSet::SORT | WordSet::BY)
+        || words.has(WordSet::DEFINE | WordSet::OBJECT)
+        || words.has(WordSet::INSERT | WordSet::INTO)
+        || words.has(WordSet::UPDATE | WordSet::SET)
+        || words.has(WordSet::DELETE | WordSet::FROM)
 }
 
-/// A condition: a comparison, or a bare literal.
-fn condition(words: Words, chars: Chars) -> bool {
-    let compared = chars.meets(COMPARE) || words.has(Words::COMPARE);
-    if words.has(Words::LOGIC) {
-        let list = words.has(Words::IN) && chars.meets(Chars::LPAREN);
-        return compared || list || chars.meets(Chars::DIGIT.with(Chars::DOLLAR)) || words.has(Words::QUOTE);
+/// Whether there may be a condition: a comparison, or a literal by itself.
+fn condition(words: WordSet, classes: ByteClasses) -> bool {
+    let compared = classes.intersects(COMPARE) || words.has(WordSet::COMPARE);
+    if words.has(WordSet::LOGIC) {
+        let list = words.has(WordSet::IN) && classes.intersects(ByteClasses::LPAREN);
+        return compared
+            || list
+            || classes.intersects(ByteClasses::DIGIT.with(ByteClasses::DOLLAR))
+            || words.has(WordSet::QUOTE);
     }
-    words.has(Words::IF)
-        && chars.meets(Chars::LPAREN.with(Chars::DIGIT))
-        && (compared || words.has(Words::IN) || chars.meets(Chars::DOLLAR))
+    words.has(WordSet::IF)
+        && classes.intersects(ByteClasses::LPAREN.with(ByteClasses::DIGIT))
+        && (compared || words.has(WordSet::IN) || classes.intersects(ByteClasses::DOLLAR))
 }
 
-/// A call as an operand: in a condition, after a value or an operator at the beginning, or with a number in it.
-fn call(words: Words, chars: Chars, text: &[u8]) -> bool {
-    if !chars.meets(Chars::LPAREN) {
+/// Whether there may be a call as an operand: in a condition, after a value or operator at the beginning, or with a number
+/// in it.
+fn call(words: WordSet, classes: ByteClasses, text: &[u8]) -> bool {
+    if !classes.intersects(ByteClasses::LPAREN) {
         return false;
     }
-    let called = words.has(Words::CALL);
-    called && (words.has(Words::LOGIC) || chars.meets(Chars::DIGIT))
-        || (called || chars.meets(Chars::DIGIT)) && begins_with_value(text)
+    let called = words.has(WordSet::CALL);
+    called && (words.has(WordSet::LOGIC) || classes.intersects(ByteClasses::DIGIT))
+        || (called || classes.intersects(ByteClasses::DIGIT)) && begins_with_value(text)
 }
 
-/// Whether the text may begin with an operator or a whole value, behind which code goes on.
+/// Whether the text may begin with an operator or a complete value that code follows.
 fn begins_with_value(text: &[u8]) -> bool {
     let text = skip_blanks(text);
     if !text.first().is_some_and(u8::is_ascii_alphabetic) {
@@ -150,7 +154,7 @@ fn begins_with_value(text: &[u8]) -> bool {
     matches!(rest, [b')' | b'#' | 0x80.., ..] | [b'/', b'*', ..] | [b'*', b'/', ..] | [b'-', b'-', ..])
 }
 
-/// Whether some `(` may have a number or text behind it.
+/// Whether a number or text may follow some `(`.
 fn opens_literal(text: &[u8]) -> bool {
     memchr::memchr_iter(b'(', text).any(|at| match skip_blanks(&text[at + 1..]) {
         [] | [b')', ..] => false,
@@ -159,13 +163,14 @@ fn opens_literal(text: &[u8]) -> bool {
     })
 }
 
-/// Whether something stands behind the quote that a value would close that goes on with the statement around it.
-fn breaks(text: &[u8], chars: Chars) -> bool {
-    let after = |quote: u8| closing(text, quote).is_some_and(|at| goes_on(&text[at..]));
-    (chars.meets(Chars::QUOTE.with(Chars::HIGH)) && after(b'\'')) || (chars.meets(Chars::DQUOTE) && after(b'"'))
+/// Whether code that continues the statement may follow the quote that closes the literal around the value.
+fn breaks(text: &[u8], classes: ByteClasses) -> bool {
+    let after = |quote: u8| closing(text, quote).is_some_and(|at| continues_statement(&text[at..]));
+    (classes.intersects(ByteClasses::QUOTE.with(ByteClasses::HIGH)) && after(b'\''))
+        || (classes.intersects(ByteClasses::DQUOTE) && after(b'"'))
 }
 
-fn goes_on(rest: &[u8]) -> bool {
+fn continues_statement(rest: &[u8]) -> bool {
     let skipped = rest.iter().take_while(|b| **b <= b' ' || matches!(b, b')' | 0x7f)).count();
     let rest = &rest[skipped..];
     match rest.first() {
@@ -174,7 +179,7 @@ fn goes_on(rest: &[u8]) -> bool {
             let word = rest.iter().position(|b| !is_inner(*b)).unwrap_or(rest.len());
             matches!(meaning(&rest[..word]), Word::In | Word::Limit | Word::Compare)
         }
-        // Letters beyond ASCII; no-break spaces and typographic quotes begin with the others.
+        // Bytes from 0x80 on begin letters, except these, which begin no-break spaces and typographic quotes.
         Some(b) => *b < 0x80 || matches!(b, 0xa0 | 0xc2 | 0xca | 0xe2 | 0xef),
     }
 }
@@ -183,7 +188,7 @@ fn skip_blanks(text: &[u8]) -> &[u8] {
     &text[text.iter().take_while(|b| **b <= b' ' || **b == 0x7f).count()..]
 }
 
-/// Bytes that a word may go on with, those beyond ASCII aside: they only make words longer, and so plain.
+/// Whether an ASCII byte may continue a word. Others may too, but they only turn keywords into plain words.
 fn is_inner(b: u8) -> bool {
     INNER[usize::from(b)]
 }
@@ -200,7 +205,7 @@ static INNER: [bool; 256] = {
 
 /// What a byte may begin.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Begin {
+enum TokenStart {
     Nothing,
     Word,
     Number,
@@ -208,31 +213,31 @@ enum Begin {
 }
 
 /// What each byte may begin.
-static BEGINS: [Begin; 256] = {
-    let mut table = [Begin::Nothing; 256];
+static TOKEN_STARTS: [TokenStart; 256] = {
+    let mut table = [TokenStart::Nothing; 256];
     let mut b = 0;
     while b < 256 {
         table[b] = match b as u8 {
-            b'a'..=b'z' | b'A'..=b'Z' | b'_' => Begin::Word,
-            b'0'..=b'9' => Begin::Number,
-            b'\'' | b'"' => Begin::Quote,
-            _ => Begin::Nothing,
+            b'a'..=b'z' | b'A'..=b'Z' | b'_' => TokenStart::Word,
+            b'0'..=b'9' => TokenStart::Number,
+            b'\'' | b'"' => TokenStart::Quote,
+            _ => TokenStart::Nothing,
         };
         b += 1;
     }
     table
 };
 
-/// Everything that the words of `text` are. Ends early at a telling one.
-fn words(text: &[u8]) -> Words {
-    let mut all = Words::default();
+/// The kinds of all words of `text`. Stops at a distinctive one.
+fn words(text: &[u8]) -> WordSet {
+    let mut all = WordSet::default();
     let mut at = 0;
-    // Where the last word ended, if a quote behind it can be nothing but an apostrophe or the end of a literal.
+    // End of the last word, if a quote right after it can only be an apostrophe or the end of a literal.
     let mut plain_end = usize::MAX;
     while let Some(&b) = text.get(at) {
-        match BEGINS[b as usize] {
-            Begin::Nothing => at += 1,
-            Begin::Word => {
+        match TOKEN_STARTS[b as usize] {
+            TokenStart::Nothing => at += 1,
+            TokenStart::Word => {
                 let start = at;
                 at += text[at..].iter().position(|b| !is_inner(*b)).unwrap_or(text.len() - at);
                 let word = meaning(&text[start..at]);
@@ -240,15 +245,15 @@ fn words(text: &[u8]) -> Words {
                     plain_end = if at - start > 1 && b != b'_' { at } else { usize::MAX };
                     continue;
                 }
-                all.0 |= Words::of(word);
-                if all.has(Words::TELLING) {
+                all.0 |= WordSet::of(word);
+                if all.has(WordSet::DISTINCTIVE) {
                     break;
                 }
             }
-            Begin::Number => at = number(text, at),
-            Begin::Quote => {
+            TokenStart::Number => at = number(text, at),
+            TokenStart::Quote => {
                 if at != plain_end {
-                    all.0 |= Words::QUOTE;
+                    all.0 |= WordSet::QUOTE;
                 }
                 at += 1;
             }
@@ -257,7 +262,7 @@ fn words(text: &[u8]) -> Words {
     all
 }
 
-/// Past the number at `at`, and past letters that run into it without being a keyword: as the lexer has it.
+/// The end of the number at `at`, including letters that follow directly without being a keyword, as in the lexer.
 fn number(text: &[u8], mut at: usize) -> usize {
     let peek = |at: usize| text.get(at).copied().unwrap_or(0);
     let run = |at: usize, what: fn(u8) -> bool| at + text[at..].iter().take_while(|b| what(**b)).count();
@@ -283,11 +288,11 @@ fn number(text: &[u8], mut at: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::is_worth;
-    use crate::model::Chars;
+    use super::may_contain_sql;
+    use crate::model::ByteClasses;
 
     #[test]
-    fn ordinary_text_ends_here() {
+    fn ordinary_text_is_rejected() {
         for text in [
             "payment order region, and it's winter.",
             "someone@example.com",
@@ -298,7 +303,7 @@ mod tests {
             "Don't wait for the children's party",
             "2nd of May, 10am",
         ] {
-            assert!(!is_worth(text.as_bytes(), Chars::of(text.as_bytes())), "{text}");
+            assert!(!may_contain_sql(text.as_bytes(), ByteClasses::of(text.as_bytes())), "{text}");
         }
     }
 }

@@ -1,8 +1,10 @@
-//! Where parsers put what they find.
+//! [`Emitter`]: through it, parsers add values, points, anomalies and gaps to the result of an extraction.
 
-use super::extract::Acquainted;
+use super::extract::{ParseOptions, drain};
+use super::state::ParseState;
+use super::visitor::ValueVisitor;
 use crate::model::{
-    AnomalyKind, Budget, Chars, GraphqlFacts, Hint, Key, Limits, PointId, PointTree, Segment, SkipReason, Stop, Tag,
+    AnomalyKind, Budget, ByteClasses, FormId, GraphqlStats, Hint, Key, Limits, PointId, Segment, SkipReason, Stop, Tag,
     Value, Zone,
 };
 use crate::normalize::brackets::{self, Step};
@@ -12,39 +14,35 @@ use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-/// Oddities and gaps of one message, by point.
-#[derive(Debug, Default)]
-pub struct Notes {
-    /// Anomalies in order; at most [`Limits::anomalies`].
-    pub anomalies: Vec<(AnomalyKind, PointId)>,
-    /// What was not inspected; at most [`Limits::anomalies`].
-    pub skipped: Vec<(SkipReason, PointId)>,
-    /// Measures of the GraphQL documents, and where the first one sits.
-    pub graphql: Option<(GraphqlFacts, PointId)>,
-    /// Values passed over, as they are known to hold nothing.
-    pub passed_over: u32,
-}
-
-/// The values, points and notes of one message while it is taken apart.
-pub struct Emit<'x, 'a> {
-    /// Memory for decoded bytes; lives as long as the values.
+/// Adds to the values, points and notes of one message while it is parsed.
+pub struct Emitter<'x, 'a> {
+    /// Arena for decoded bytes; it lives as long as the values.
     pub bump: &'a Bump,
-    /// Bounds.
+    /// Limits of the inspection.
     pub limits: &'x Limits,
-    /// Work budget.
+    /// Work budget of the inspection.
     pub budget: &'x Budget<'x>,
-    pub(super) tree: &'x mut PointTree<'a>,
-    pub(super) values: &'x mut Vec<Value<'a>>,
-    pub(super) notes: &'x mut Notes,
+    pub(super) options: &'x ParseOptions<'x>,
+    pub(super) state: &'x mut ParseState<'a>,
+    pub(super) visitor: &'x mut (dyn ValueVisitor<'a> + 'x),
     pub(super) at: PointId,
     pub(super) zone: Zone,
     pub(super) depth: u8,
-    /// Bytes that decoders may still make.
-    pub(super) decoded_left: &'x mut usize,
-    pub(super) known: Option<Acquainted<'x>>,
+    /// The form that the running parser decodes; none if it takes its input apart instead.
+    pub(super) recodes: Option<FormId>,
+    /// Index of the first value that the running parser emitted.
+    pub(super) batch: usize,
 }
 
-/// Pairs whose names are compared one by one; above, a map is made.
+/// Values that wait at once: when a parser has emitted as many, they are inspected before it goes on, so that memory
+/// does not depend on how many values a message has.
+const BATCH: usize = 4096;
+
+/// Work units of a value besides those of its bytes: its point, its byte classes, and the filters of all parsers and
+/// detectors.
+const VALUE_COST: usize = 32;
+
+/// Up to this many pairs, names are compared one by one; for more, a map is built.
 const FEW_PAIRS: usize = 16;
 
 /// A name and a value.
@@ -53,20 +51,46 @@ pub type Pair<'a> = (&'a [u8], &'a [u8]);
 /// A few names and values.
 pub type Pairs<'a> = SmallVec<[Pair<'a>; 8]>;
 
-impl<'a> Emit<'_, 'a> {
-    /// Goes one step down.
-    pub fn enter(&mut self, segment: Segment<'a>) -> Result<(), Stop> {
-        if self.tree.len() >= self.limits.values as usize * 2 {
-            self.skip(SkipReason::ValueLimit);
-            self.budget.spend(usize::MAX)?;
+impl<'a> Emitter<'_, 'a> {
+    /// An emitter of the same message for what is found in `value`; at the root of the message without one.
+    pub(super) fn within(&mut self, value: Option<&Value<'a>>) -> Emitter<'_, 'a> {
+        let (at, zone, depth) =
+            value.map_or((PointId::ROOT, Zone::META, 0), |value| (value.point, value.zone, value.depth + 1));
+        Emitter {
+            bump: self.bump,
+            limits: self.limits,
+            budget: self.budget,
+            options: self.options,
+            batch: self.state.values.len(),
+            state: self.state,
+            visitor: self.visitor,
+            at,
+            zone,
+            depth,
+            recodes: None,
         }
-        self.at = self.tree.child(self.at, segment);
+    }
+
+    /// Inspects the values that the running parser has emitted, and forgets them and their points.
+    #[cold]
+    fn flush(&mut self) -> Result<(), Stop> {
+        let from = self.batch;
+        drain(&mut self.within(None), from)?;
+        self.state.values.truncate(from);
+        // The points above the current one are older than it.
+        self.state.tree.truncate(self.at.index() + 1);
         Ok(())
     }
 
-    /// Goes one step up.
+    /// Moves the current point one step down.
+    pub fn enter(&mut self, segment: Segment<'a>) -> Result<(), Stop> {
+        self.at = self.state.tree.child(self.at, segment);
+        Ok(())
+    }
+
+    /// Moves the current point one step up.
     pub fn leave(&mut self) {
-        self.at = self.tree.parent(self.at);
+        self.at = self.state.tree.parent(self.at);
     }
 
     /// Emits `bytes` at the current point.
@@ -74,37 +98,54 @@ impl<'a> Emit<'_, 'a> {
         self.value_as(bytes, self.zone, Hint::None)
     }
 
-    /// Emits `bytes` at the current point in another zone or with a declaration.
+    /// Emits `bytes` at the current point, in `zone` and with what is declared about them.
     pub fn value_as(&mut self, bytes: &'a [u8], zone: Zone, hint: Hint<'a>) -> Result<(), Stop> {
         self.charge_value(bytes)?;
         if hint != Hint::None || !self.passes_over(bytes, zone, self.tag()) {
-            self.push(bytes, zone, hint);
+            self.push(bytes, zone, hint)?;
         }
         Ok(())
     }
 
     #[inline]
     fn charge_value(&mut self, bytes: &[u8]) -> Result<(), Stop> {
-        self.budget.spend(bytes.len() + 1)?;
-        if self.values.len() + self.notes.passed_over as usize >= self.limits.values as usize {
-            self.skip(SkipReason::ValueLimit);
-            self.budget.spend(usize::MAX)?;
+        self.budget.spend(bytes.len() + VALUE_COST)?;
+        if self.state.notes.values >= self.limits.values {
+            return self.limit(SkipReason::ValueLimit);
         }
+        self.state.notes.values += 1;
         Ok(())
     }
 
-    /// Whether `bytes` are known to hold nothing where `tag` is the last step.
+    /// Ends the running parser, and only it. What it leaves is inspected as it is.
+    #[cold]
+    fn limit(&mut self, reason: SkipReason) -> Result<(), Stop> {
+        self.skip(reason);
+        Err(Stop::Limit)
+    }
+
+    /// Whether `bytes` are known to be benign at a point whose last step is `tag`.
     #[inline]
-    fn passes_over(&mut self, bytes: &[u8], zone: Zone, tag: Option<Tag>) -> bool {
-        let passes = self.known.is_some_and(|known| known.passes(bytes, zone, tag));
-        self.notes.passed_over += u32::from(passes);
-        passes
+    fn passes_over(&self, bytes: &[u8], zone: Zone, tag: Option<Tag>) -> bool {
+        self.options.benign.is_some_and(|benign| benign.contains(bytes, zone, tag))
     }
 
     #[inline]
-    fn push(&mut self, bytes: &'a [u8], zone: Zone, hint: Hint<'a>) {
-        let (point, depth, chars) = (self.at, self.depth, Chars::of(bytes));
-        self.values.push(Value { point, bytes, zone, hint, depth, tried: false, covered: false, chars });
+    fn push(&mut self, bytes: &'a [u8], zone: Zone, hint: Hint<'a>) -> Result<(), Stop> {
+        let form = match self.recodes {
+            None => self.state.forms.root(),
+            Some(of) => match self.state.forms.decoded(of, bytes, zone, hint) {
+                Ok(new) => new,
+                Err(known) => {
+                    self.visitor.reached_again(known, self.at, &self.state.tree);
+                    return Ok(());
+                }
+            },
+        };
+        let (point, depth, classes) = (self.at, self.depth, ByteClasses::of(bytes));
+        let value = Value { point, bytes, zone, hint, depth, form, parser_reacted: false, covered: false, classes };
+        self.state.values.push(value);
+        if self.state.values.len() - self.batch >= BATCH { self.flush() } else { Ok(()) }
     }
 
     /// Emits `bytes` one step down.
@@ -124,31 +165,32 @@ impl<'a> Emit<'_, 'a> {
             return Ok(());
         }
         self.enter(Segment::plain(tag))?;
-        self.push(name, zone, Hint::None);
+        self.push(name, zone, Hint::None)?;
         self.leave();
         Ok(())
     }
 
-    /// Emits named values: each at `[tag, name]`, and where a name is repeated each at `[tag, name][array, i]`
-    /// and all joined by `,` at `[tag, name][pollution]`. Names are values of their own at `[name_tag]`, whole.
+    /// Emits named values at `[tag, name]`. The values of a repeated name are emitted each at `[tag, name][array, i]` and
+    /// joined by `,` at `[tag, name][pollution]`, because servers differ in which they use. Each name is emitted as a
+    /// value at `[name_tag]`.
     pub fn pairs(&mut self, tag: Tag, name_tag: Tag, pairs: &[Pair<'a>]) -> Result<(), Stop> {
         self.pairs_where(tag, name_tag, pairs, |_| true)
     }
 
-    /// Like [`Self::pairs`], with only those names emitted as values for which `announce` is true.
+    /// Like [`Self::pairs`], but emits as values only the names for which `emits_name` is true.
     pub fn pairs_where(
         &mut self,
         tag: Tag,
         name_tag: Tag,
         pairs: &[Pair<'a>],
-        announce: fn(&[u8]) -> bool,
+        emits_name: fn(&[u8]) -> bool,
     ) -> Result<(), Stop> {
         let next = same_names(pairs);
         for (at, &(name, value)) in pairs.iter().enumerate() {
             if next[at] & NOT_FIRST != 0 {
                 continue;
             }
-            if !name.is_empty() && announce(name) {
+            if !name.is_empty() && emits_name(name) {
                 self.name(name_tag, name)?;
             }
             self.under_name(tag, name, |em, element| match next[at] {
@@ -161,9 +203,9 @@ impl<'a> Emit<'_, 'a> {
         Ok(())
     }
 
-    /// Emits what `inside` emits at the value called `name`: one step down, or in a query and a form one for each pair
-    /// of brackets too (`a[b][0]` is `[tag, a][hash, b][array, 0]`). `inside` is told whether the name ends in `[]`, so
-    /// that its values are elements.
+    /// Runs `inside` at the point of the value called `name`: one step down and, in queries and forms, a further step for
+    /// each pair of brackets (`a[b][0]` is `[tag, a][hash, b][array, 0]`). The argument of `inside` is true if the name
+    /// ends in `[]`, so that its values are elements of an array.
     pub fn under_name(
         &mut self,
         tag: Tag,
@@ -192,14 +234,14 @@ impl<'a> Emit<'_, 'a> {
             self.enter(match step {
                 Step::Name(name) => Segment::named(Tag::Hash, name),
                 Step::Index(index) => Segment::indexed(Tag::Array, index),
-                // Which element it is depends on the server; all share the place of the first.
+                // The server decides the index; here all such elements share index 0.
                 Step::Next => Segment::indexed(Tag::Array, 0),
             })?;
         }
         Ok(element)
     }
 
-    /// The values of a repeated name, one by one and joined.
+    /// Emits the values of a repeated name, one by one and joined.
     fn values_of(&mut self, pairs: &[Pair<'a>], next: &[u32], first: usize) -> Result<(), Stop> {
         let mut joined = bumpalo::collections::Vec::new_in(self.bump);
         let (mut at, mut index) = (first, 0);
@@ -225,10 +267,11 @@ impl<'a> Emit<'_, 'a> {
     pub fn split_form(&mut self, input: &'a [u8]) -> Result<Pairs<'a>, Stop> {
         self.budget.spend(input.len())?;
         let mut pairs = Pairs::new();
-        for piece in form::pieces(input) {
-            if pairs.len() >= self.limits.values as usize {
+        for piece in form::encoded_pairs(input) {
+            if pairs.len() >= self.limits.members {
+                // The pairs so far are emitted; the caller's input is inspected as it is, too.
                 self.skip(SkipReason::ValueLimit);
-                self.budget.spend(usize::MAX)?;
+                break;
             }
             pairs.push((self.unescape(piece.name)?, self.unescape(piece.value)?));
         }
@@ -242,42 +285,61 @@ impl<'a> Emit<'_, 'a> {
         }
     }
 
-    /// Copies `bytes` to memory that lives as long as the values.
+    /// Copies `bytes` to the arena. Fails if decoders have produced too many bytes.
     pub fn copy(&mut self, bytes: &[u8]) -> Result<&'a [u8], Stop> {
         self.charge_decoded(bytes.len())?;
         Ok(self.bump.alloc_slice_copy(bytes))
     }
 
-    /// Takes `bytes` bytes from what decoders may make, to be called before they are made.
+    /// Reserves `bytes` bytes of decoder output. To be called before they are produced, so that memory stays bounded.
     pub fn charge_decoded(&mut self, bytes: usize) -> Result<(), Stop> {
-        if bytes > *self.decoded_left {
-            self.skip(SkipReason::SizeLimit);
-            return self.budget.spend(usize::MAX);
+        if bytes > self.state.decoded_left {
+            return self.limit(SkipReason::Recodings);
         }
-        *self.decoded_left -= bytes;
+        self.state.decoded_left -= bytes;
         self.budget.spend(bytes)
     }
 
-    /// Notes an oddity at the current point.
+    /// Reserves `bytes` bytes of decompressor output; false past the limit. Decompressed bytes count as input: they
+    /// bring the work and the decoder output that input of their size may have.
+    pub fn charge_inflated(&mut self, bytes: usize) -> bool {
+        if bytes > self.state.inflate_left {
+            return false;
+        }
+        self.state.inflate_left -= bytes;
+        self.state.decoded_left = self.state.decoded_left.saturating_add(Limits::DECODED_PER_BYTE * bytes);
+        self.budget.grant(Limits::WORK_PER_BYTE * bytes as u64);
+        true
+    }
+
+    /// Records an anomaly at the current point.
     pub fn anomaly(&mut self, kind: AnomalyKind) {
-        let entry = (kind, self.at);
-        if self.notes.anomalies.len() < self.limits.anomalies && !self.notes.anomalies.contains(&entry) {
-            self.notes.anomalies.push(entry);
+        let anomalies = &mut self.state.notes.anomalies;
+        if anomalies.len() < self.limits.anomalies {
+            let entry = (kind, self.state.tree.path(self.at));
+            if !anomalies.contains(&entry) {
+                anomalies.push(entry);
+            }
         }
     }
 
-    /// Notes that something at the current point is not inspected.
+    /// Records that something at the current point is not inspected.
     pub fn skip(&mut self, reason: SkipReason) {
-        let entry = (reason, self.at);
-        if self.notes.skipped.len() < self.limits.anomalies && !self.notes.skipped.contains(&entry) {
-            self.notes.skipped.push(entry);
+        let skipped = &mut self.state.notes.skipped;
+        // Policy decides by reason, so none may be lost because there are many others.
+        if skipped.len() < self.limits.anomalies || !skipped.iter().any(|(other, _)| *other == reason) {
+            let entry = (reason, self.state.tree.path(self.at));
+            if !skipped.contains(&entry) {
+                skipped.push(entry);
+            }
         }
     }
 
-    /// Notes the measures of a GraphQL document at the current point: documents are counted, the largest of the rest kept.
-    pub fn graphql(&mut self, facts: GraphqlFacts) {
-        let at = self.at;
-        let (all, _) = self.notes.graphql.get_or_insert_with(|| (GraphqlFacts::default(), at));
+    /// Records the measurements of a GraphQL document at the current point. Documents are counted; of every other
+    /// measurement the maximum is kept.
+    pub fn graphql(&mut self, facts: GraphqlStats) {
+        let (tree, at) = (&self.state.tree, self.at);
+        let (all, _) = self.state.notes.graphql.get_or_insert_with(|| (GraphqlStats::default(), tree.path(at)));
         all.documents += facts.documents;
         all.depth = all.depth.max(facts.depth);
         all.aliases = all.aliases.max(facts.aliases);
@@ -287,33 +349,33 @@ impl<'a> Emit<'_, 'a> {
         all.debug |= facts.debug;
     }
 
-    /// The zone that values are emitted in.
+    /// The zone in which values are emitted.
     pub fn zone(&self) -> Zone {
         self.zone
     }
 
     /// The last step of the current point.
     pub fn tag(&self) -> Option<Tag> {
-        self.tree.segment(self.at).map(|segment| segment.tag)
+        self.state.tree.segment(self.at).map(|segment| segment.tag)
     }
 
-    /// How many steps called `tag` lie above the current point.
+    /// How many steps to the current point have `tag`.
     pub fn nesting(&self, tag: Tag) -> usize {
-        self.tree.ancestors(self.at).filter(|segment| segment.tag == tag).count()
+        self.state.tree.ancestors(self.at).filter(|segment| segment.tag == tag).count()
     }
 
     /// The name in the last step of the current point.
     pub fn current_name(&self) -> Option<&'a [u8]> {
-        match self.tree.segment(self.at)?.key {
+        match self.state.tree.segment(self.at)?.key {
             Key::Name(name) => Some(name),
             _ => None,
         }
     }
 }
 
-/// Bit of a pair that is not the first of its name.
+/// Bit set for a pair that is not the first of its name.
 const NOT_FIRST: u32 = 1 << 31;
-/// No later pair has the name.
+/// Index that means that no later pair has the name.
 const LAST: u32 = NOT_FIRST - 1;
 
 /// For each pair the index of the next pair with the same name, or [`LAST`], and the bit [`NOT_FIRST`].
@@ -345,7 +407,7 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// The map finds what comparing one by one finds.
+        /// The map and the comparison one by one give the same links.
         #[test]
         fn links_every_name(names in proptest::collection::vec("[ab]{0,3}", 0..40)) {
             let pairs: Vec<Pair<'_>> = names.iter().map(|n| (n.as_bytes(), &b""[..])).collect();

@@ -1,13 +1,13 @@
-//! Values that hold nothing, wherever they stand: names and headers come again with every request.
+//! Per-thread cache of values that nothing reacted to: the names and headers that come with every request.
 //!
-//! An API's member names, parameter names and header values are few, and most of what a request consists of. Once one has
-//! been looked at, and neither a parser nor a detector nor a signature had anything to do with it, it is known, and is
-//! passed over where it comes again: same bytes, same [`Place`], same ruleset. What depends on the point at which a value
-//! stands is never known.
+//! The member names, parameter names and header values of an API are few, and most of what a request consists of. Once a
+//! value has been scanned and no parser, detector or signature reacted, the cache lets the same bytes in the same
+//! [`ValueContext`] and under the same ruleset be skipped. Results that depend on the location of the value are never
+//! cached.
 //!
-//! Bounded: [`SETS`] times [`WAYS`] values of at most [`MAX_BYTES`] bytes each. A value is remembered when it comes the
-//! second time, so that names which come but once, such as ids, drive none out; a client who fills the table with names of
-//! its own makes inspection as slow as it is without.
+//! Bounded: `SETS` times `WAYS` values of at most `MAX_BYTES` bytes each. A value is stored when it comes the second
+//! time, so that values which come once, such as ids, evict none. A client that fills the cache with names of its own
+//! makes inspection as slow as it is without the cache.
 
 use super::point::Tag;
 use super::value::Zone;
@@ -27,40 +27,40 @@ const ONCE_BITS: usize = 1 << 16;
 /// Values noted in them before they are cleared.
 const MAX_ONCE: usize = ONCE_BITS / 8;
 
-/// Where a value stands, as far as parsers and detectors ask without looking at its point, and how it is looked at.
+/// What the result of scanning a value depends on besides its bytes, the ruleset and its full location.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct Place {
+pub struct ValueContext {
     /// Zone of the value.
     pub zone: Zone,
     /// Tag of the last step of its point.
     pub tag: Option<Tag>,
     /// Whether libinjection is left out.
-    pub grammar_only: bool,
+    pub skip_libinjection: bool,
 }
 
-impl Place {
+impl ValueContext {
     /// Zones whose values come again whatever they are.
     const REPEATED: Zone = Zone::NAME.with(Zone::HEADER);
 
     /// Whether values here of `length` bytes are worth remembering.
     #[inline]
-    pub const fn repeats(&self, length: usize) -> bool {
+    pub const fn is_cacheable(&self, length: usize) -> bool {
         // Uploaded files are counted, whatever they hold.
-        let word = length <= MAX_WORD && self.zone.meets(Zone::PARAMETERS) && !self.zone.meets(Zone::FILE);
-        word || length <= MAX_BYTES && self.zone.meets(Self::REPEATED)
+        let word = length <= MAX_WORD && self.zone.intersects(Zone::PARAMETERS) && !self.zone.intersects(Zone::FILE);
+        word || length <= MAX_BYTES && self.zone.intersects(Self::REPEATED)
     }
 }
 
 /// A value that is known.
 #[derive(Debug, Default)]
 struct Entry {
-    place: Place,
+    place: ValueContext,
     bytes: SmallVec<[u8; 24]>,
 }
 
 /// Values that are known to hold nothing.
 #[derive(Debug, Default)]
-pub struct Known {
+pub struct BenignCache {
     /// Ruleset by which they were looked at.
     ruleset: u64,
     hasher: foldhash::fast::RandomState,
@@ -71,9 +71,9 @@ pub struct Known {
     noted: usize,
 }
 
-impl Known {
+impl BenignCache {
     /// Forgets what was learnt by another ruleset than number `ruleset`.
-    pub fn by(&mut self, ruleset: u64) {
+    pub fn reset_for(&mut self, ruleset: u64) {
         if self.ruleset != ruleset {
             *self = Self { ruleset, ..Self::default() };
         }
@@ -81,8 +81,8 @@ impl Known {
 
     /// Whether `bytes` at `place` are known to hold nothing.
     #[inline]
-    pub fn holds(&self, bytes: &[u8], place: Place) -> bool {
-        if self.tags.is_empty() || !place.repeats(bytes.len()) {
+    pub fn contains(&self, bytes: &[u8], place: ValueContext) -> bool {
+        if self.tags.is_empty() || !place.is_cacheable(bytes.len()) {
             return false;
         }
         let (at, tag) = set_and_tag(self.hasher.hash_one(bytes));
@@ -96,8 +96,8 @@ impl Known {
     }
 
     /// `bytes` at `place` hold nothing, which does not depend on their point.
-    pub fn learn(&mut self, bytes: &[u8], place: Place) {
-        if !place.repeats(bytes.len()) {
+    pub fn insert(&mut self, bytes: &[u8], place: ValueContext) {
+        if !place.is_cacheable(bytes.len()) {
             return;
         }
         let hash = self.hasher.hash_one(bytes);
@@ -143,50 +143,50 @@ fn set_and_tag(hash: u64) -> (usize, u16) {
 mod tests {
     use super::*;
 
-    const NAME: Place = Place { zone: Zone::NAME, tag: Some(Tag::HashName), grammar_only: false };
+    const NAME: ValueContext = ValueContext { zone: Zone::NAME, tag: Some(Tag::HashName), skip_libinjection: false };
 
     #[test]
     fn what_came_twice_is_known_at_its_place_and_by_its_ruleset() {
-        let mut known = Known::default();
-        known.by(1);
-        known.learn(b"customer_id", NAME);
-        assert!(!known.holds(b"customer_id", NAME));
-        known.learn(b"customer_id", NAME);
-        assert!(known.holds(b"customer_id", NAME));
-        assert!(!known.holds(b"customer_ix", NAME) && !known.holds(b"customer_i", NAME));
+        let mut known = BenignCache::default();
+        known.reset_for(1);
+        known.insert(b"customer_id", NAME);
+        assert!(!known.contains(b"customer_id", NAME));
+        known.insert(b"customer_id", NAME);
+        assert!(known.contains(b"customer_id", NAME));
+        assert!(!known.contains(b"customer_ix", NAME) && !known.contains(b"customer_i", NAME));
         for other in [
-            Place { zone: Zone::HEADER, ..NAME },
-            Place { tag: Some(Tag::GetName), ..NAME },
-            Place { grammar_only: true, ..NAME },
+            ValueContext { zone: Zone::HEADER, ..NAME },
+            ValueContext { tag: Some(Tag::GetName), ..NAME },
+            ValueContext { skip_libinjection: true, ..NAME },
         ] {
-            assert!(!known.holds(b"customer_id", other), "{other:?}");
+            assert!(!known.contains(b"customer_id", other), "{other:?}");
         }
-        known.by(1);
-        assert!(known.holds(b"customer_id", NAME));
-        known.by(2);
-        assert!(!known.holds(b"customer_id", NAME));
+        known.reset_for(1);
+        assert!(known.contains(b"customer_id", NAME));
+        known.reset_for(2);
+        assert!(!known.contains(b"customer_id", NAME));
     }
 
     #[test]
     fn what_comes_once_drives_nothing_out_and_memory_is_bounded() {
-        let mut known = Known::default();
+        let mut known = BenignCache::default();
         for _ in 0..2 {
-            known.learn(b"name", NAME);
+            known.insert(b"name", NAME);
         }
         // Some are taken to have come before, as they share a bit: seldom enough for the set of `name` to stay.
-        (0..MAX_ONCE / 16).for_each(|id| known.learn(format!("id-{id}").as_bytes(), NAME));
-        assert!(known.holds(b"name", NAME));
+        (0..MAX_ONCE / 16).for_each(|id| known.insert(format!("id-{id}").as_bytes(), NAME));
+        assert!(known.contains(b"name", NAME));
         for id in 0..8 * SETS * WAYS {
             for _ in 0..2 {
-                known.learn(format!("id-{id}").as_bytes(), NAME);
+                known.insert(format!("id-{id}").as_bytes(), NAME);
             }
         }
         assert_eq!(known.sets.len(), SETS);
         let long = [b'a'; MAX_BYTES + 1];
         for _ in 0..2 {
-            known.learn(&long, NAME);
+            known.insert(&long, NAME);
         }
-        assert!(!known.holds(&long, NAME));
+        assert!(!known.contains(&long, NAME));
         assert!(known.noted <= MAX_ONCE);
     }
 }

@@ -2,14 +2,15 @@
 //!
 //! Computed bottom-up on the HIR as a list of clauses: of each, one kind at least is in every match.
 
-use crate::model::Chars;
+use crate::model::ByteClasses;
 use regex_syntax::hir::{Class, Hir, HirKind};
 use smallvec::SmallVec;
 
 /// Clauses kept of one node: the rarest.
 const MAX_CLAUSES: usize = 12;
 /// Kinds that most values have.
-pub(super) const ORDINARY: Chars = Chars::TOKEN.with(Chars::BLANK).with(Chars::COMMA).with(Chars::HIGH);
+pub(super) const ORDINARY: ByteClasses =
+    ByteClasses::TOKEN.with(ByteClasses::BLANK).with(ByteClasses::COMMA).with(ByteClasses::HIGH);
 /// What one ordinary kind in a clause costs, in kinds that are not.
 const COMMON: u32 = 8;
 /// From this cost on a clause tells next to nothing.
@@ -17,35 +18,35 @@ const MAX_COST: u32 = 2 * COMMON;
 
 /// What every match of a pattern has.
 #[derive(Clone, Debug, Default)]
-pub struct Needs {
+pub struct RequiredClasses {
     /// Each of these kinds.
-    pub all: Chars,
+    pub all: ByteClasses,
     /// Of each of these sets, one kind or more.
-    pub one_of: SmallVec<[Chars; 4]>,
+    pub one_of: SmallVec<[ByteClasses; 4]>,
 }
 
-impl Needs {
+impl RequiredClasses {
     /// What every match of `hir` has.
     pub fn of(hir: &Hir) -> Self {
-        let (single, several): (Vec<Chars>, Vec<Chars>) =
+        let (single, several): (Vec<ByteClasses>, Vec<ByteClasses>) =
             clauses(hir).into_iter().partition(|c| c.kinds().count() == 1);
         Self {
-            all: single.into_iter().fold(Chars::NONE, Chars::with),
+            all: single.into_iter().fold(ByteClasses::NONE, ByteClasses::with),
             one_of: several.into_iter().filter(|clause| cost(*clause) < MAX_COST).collect(),
         }
     }
 
     /// Whether a value of these kinds of bytes may match.
     #[inline]
-    pub fn met(&self, chars: Chars) -> bool {
-        chars.holds(self.all) && self.one_of.iter().all(|clause| chars.meets(*clause))
+    pub fn satisfied_by(&self, classes: ByteClasses) -> bool {
+        classes.contains(self.all) && self.one_of.iter().all(|clause| classes.intersects(*clause))
     }
 }
 
-fn clauses(hir: &Hir) -> Vec<Chars> {
+fn clauses(hir: &Hir) -> Vec<ByteClasses> {
     match hir.kind() {
         HirKind::Empty | HirKind::Look(_) => Vec::new(),
-        HirKind::Literal(literal) => least(Chars::of(&literal.0).each().collect()),
+        HirKind::Literal(literal) => least(ByteClasses::of(&literal.0).each().collect()),
         HirKind::Class(class) => class_kinds(class).into_iter().collect(),
         HirKind::Capture(capture) => clauses(&capture.sub),
         HirKind::Repetition(rep) if rep.min > 0 => clauses(&rep.sub),
@@ -56,18 +57,19 @@ fn clauses(hir: &Hir) -> Vec<Chars> {
 }
 
 /// What holds whichever of `branches` is taken: clauses that each of them has, and one made of the rarest of each.
-fn either(branches: &[Vec<Chars>]) -> Vec<Chars> {
-    let everywhere = |clause: &Chars| branches.iter().all(|branch| branch.iter().any(|other| other.within(*clause)));
-    let mut all: Vec<Chars> = branches.iter().flatten().copied().filter(everywhere).collect();
+fn either(branches: &[Vec<ByteClasses>]) -> Vec<ByteClasses> {
+    let everywhere =
+        |clause: &ByteClasses| branches.iter().all(|branch| branch.iter().any(|other| other.within(*clause)));
+    let mut all: Vec<ByteClasses> = branches.iter().flatten().copied().filter(everywhere).collect();
     let rarest = branches.iter().map(|branch| branch.iter().copied().min_by_key(|clause| cost(*clause)));
     all.extend(rarest.reduce(|a, b| Some(a?.with(b?))).flatten());
     least(all)
 }
 
 /// The rarest clauses, none of which follows from another.
-fn least(mut all: Vec<Chars>) -> Vec<Chars> {
+fn least(mut all: Vec<ByteClasses>) -> Vec<ByteClasses> {
     all.sort_by_key(|clause| cost(*clause));
-    let mut kept: Vec<Chars> = Vec::new();
+    let mut kept: Vec<ByteClasses> = Vec::new();
     for clause in all {
         if kept.len() < MAX_CLAUSES && !kept.iter().any(|other| other.within(clause)) {
             kept.push(clause);
@@ -77,21 +79,21 @@ fn least(mut all: Vec<Chars>) -> Vec<Chars> {
 }
 
 /// How much of ordinary text a clause holds for.
-fn cost(clause: Chars) -> u32 {
-    clause.each().map(|kind| if ORDINARY.meets(kind) { COMMON } else { 1 }).sum()
+fn cost(clause: ByteClasses) -> u32 {
+    clause.each().map(|kind| if ORDINARY.intersects(kind) { COMMON } else { 1 }).sum()
 }
 
 /// The kinds that the bytes of a class are of.
-fn class_kinds(class: &Class) -> Option<Chars> {
+fn class_kinds(class: &Class) -> Option<ByteClasses> {
     let Class::Bytes(class) = class else { return None };
     let bytes = class.ranges().iter().flat_map(|range| range.start()..=range.end());
-    bytes.map(|byte| Chars::of(&[byte])).reduce(Chars::with)
+    bytes.map(|byte| ByteClasses::of(&[byte])).reduce(ByteClasses::with)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Needs;
-    use crate::model::Chars;
+    use super::RequiredClasses;
+    use crate::model::ByteClasses;
     use proptest::prelude::*;
 
     fn hir(pattern: &str) -> regex_syntax::hir::Hir {
@@ -99,19 +101,25 @@ mod tests {
         builder.unicode(false).utf8(false).case_insensitive(true).build().parse(pattern).unwrap()
     }
 
-    fn of(pattern: &str) -> (Chars, Vec<Chars>) {
-        let needs = Needs::of(&hir(pattern));
+    fn of(pattern: &str) -> (ByteClasses, Vec<ByteClasses>) {
+        let needs = RequiredClasses::of(&hir(pattern));
         (needs.all, needs.one_of.to_vec())
     }
 
     #[test]
     fn needs_are_the_kinds_that_no_match_lacks() {
-        assert_eq!(of(r"a\s*\(x|b\(\d+"), (Chars::ALPHA.with(Chars::LPAREN), vec![]));
-        assert_eq!(of(r"(?:=)?[<>]a*"), (Chars::NONE, vec![Chars::LT.with(Chars::GT)]));
-        assert_eq!(of(r"[a-f]+\d{2}"), (Chars::ALPHA.with(Chars::DIGIT), vec![]));
-        assert_eq!(of(r#"['"]\s*(?:or|and)"#), (Chars::ALPHA, vec![Chars::QUOTE.with(Chars::DQUOTE)]));
-        assert_eq!(of(r"(?:&lt;|\\x3c|%3c)svg").1, [Chars::AMP.with(Chars::BACKSLASH).with(Chars::PERCENT)]);
-        assert_eq!(of(r"a|"), (Chars::NONE, vec![]));
+        assert_eq!(of(r"a\s*\(x|b\(\d+"), (ByteClasses::ALPHA.with(ByteClasses::LPAREN), vec![]));
+        assert_eq!(of(r"(?:=)?[<>]a*"), (ByteClasses::NONE, vec![ByteClasses::LT.with(ByteClasses::GT)]));
+        assert_eq!(of(r"[a-f]+\d{2}"), (ByteClasses::ALPHA.with(ByteClasses::DIGIT), vec![]));
+        assert_eq!(
+            of(r#"['"]\s*(?:or|and)"#),
+            (ByteClasses::ALPHA, vec![ByteClasses::QUOTE.with(ByteClasses::DQUOTE)])
+        );
+        assert_eq!(
+            of(r"(?:&lt;|\\x3c|%3c)svg").1,
+            [ByteClasses::AMP.with(ByteClasses::BACKSLASH).with(ByteClasses::PERCENT)]
+        );
+        assert_eq!(of(r"a|"), (ByteClasses::NONE, vec![]));
     }
 
     proptest! {
@@ -122,7 +130,7 @@ mod tests {
             for pattern in [parts.concat(), pattern] {
                 let Ok(regex) = regex::bytes::RegexBuilder::new(&pattern).unicode(false).build() else { continue };
                 if let Some(found) = regex.find(text.as_bytes()) {
-                    prop_assert!(Needs::of(&hir(&pattern)).met(Chars::of(found.as_bytes())), "{} in {}", pattern, text);
+                    prop_assert!(RequiredClasses::of(&hir(&pattern)).satisfied_by(ByteClasses::of(found.as_bytes())), "{} in {}", pattern, text);
                 }
             }
         }

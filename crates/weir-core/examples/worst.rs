@@ -1,0 +1,523 @@
+//! Searches for the inputs that cost most CPU per byte, and prints them beside the bound that every input must keep:
+//! 200 µs + 25 ns a byte.
+//!
+//! ```text
+//! cargo bench --bench worst                  # known inputs and a short search
+//! cargo bench --bench worst -- --seconds 600 # a longer search
+//! cargo bench --bench worst -- --save FILE   # writes the table as Markdown, too
+//! ```
+//!
+//! Known inputs are those that once switched inspection off or starved it. The search glues fragments of every syntax
+//! that a parser or detector reads, keeps what costs more than its parent, and tries the winners at other sizes.
+//! Time is the CPU time of this thread (`/proc/thread-self/schedstat`), the least of several runs, so that a busy
+//! machine changes little.
+
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+use weir_core::engine::{InspectionOptions, Scratch, inspect};
+use weir_core::model::SkipReason;
+use weir_core::parse::message;
+use weir_core::ruleset::{Ruleset, builtin, compile};
+
+/// Fixed share of the bound, in nanoseconds.
+const BASE_NS: f64 = 200_000.0;
+/// Share of the bound for each byte, in nanoseconds.
+const BYTE_NS: f64 = 25.0;
+/// Runs of one input, of which the fastest counts.
+const RUNS: usize = 3;
+
+/// A request and what it is.
+struct Input {
+    name: String,
+    raw: Vec<u8>,
+}
+
+/// What an inspection cost.
+#[derive(Clone, Copy)]
+struct Cost {
+    nanos: f64,
+    decided: bool,
+    limited: bool,
+    work: u64,
+}
+
+impl Cost {
+    /// Cost as a share of the bound; above 1 it is broken.
+    fn share(&self, bytes: usize) -> f64 {
+        self.nanos / (BASE_NS + BYTE_NS * bytes as f64)
+    }
+}
+
+/// CPU time of this thread, in nanoseconds.
+fn cpu_nanos() -> u64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux");
+    text.split(' ').next().and_then(|word| word.parse().ok()).expect("schedstat")
+}
+
+fn measure(raw: &[u8], ruleset: &Ruleset, scratch: &mut Scratch, runs: usize) -> Cost {
+    let mut best = Cost { nanos: f64::MAX, decided: false, limited: false, work: 0 };
+    for _ in 0..runs {
+        let before = cpu_nanos();
+        let message = message::request(raw);
+        let found = inspect(&message, ruleset, &InspectionOptions::default(), scratch, &|| false);
+        let nanos = (cpu_nanos() - before) as f64;
+        if nanos < best.nanos {
+            let limited = found.not_inspected.iter().any(|gap| gap.reason != SkipReason::NotSent);
+            best = Cost { nanos, decided: !found.attacks().is_empty(), limited, work: found.work };
+        }
+        if nanos > 2e9 {
+            break;
+        }
+    }
+    best
+}
+
+fn body(media: &str, extra: &str, body: &[u8]) -> Vec<u8> {
+    let mut raw =
+        format!("POST /api HTTP/1.1\r\nHost: shop.example\r\nContent-Type: {media}\r\n{extra}\r\n").into_bytes();
+    raw.extend_from_slice(body);
+    raw
+}
+
+fn header(value: &[u8]) -> Vec<u8> {
+    let mut raw = b"GET /api HTTP/1.1\r\nHost: shop.example\r\nX-Note: ".to_vec();
+    raw.extend_from_slice(value);
+    raw.extend_from_slice(b"\r\n\r\n");
+    raw
+}
+
+fn query(value: &[u8]) -> Vec<u8> {
+    let mut raw = b"GET /api?q=".to_vec();
+    raw.extend(value.iter().map(|&b| if b <= b' ' { b'+' } else { b }));
+    raw.extend_from_slice(b" HTTP/1.1\r\nHost: shop.example\r\n\r\n");
+    raw
+}
+
+/// `unit` again and again up to about `bytes`.
+fn repeated(unit: &[u8], bytes: usize) -> Vec<u8> {
+    unit.repeat((bytes / unit.len()).max(1))
+}
+
+/// A ladder of percent and of entities around `middle`.
+fn ladder(depth: usize, middle: &[u8]) -> Vec<u8> {
+    let mut out = b"%".to_vec();
+    out.extend(b"25".repeat(depth));
+    out.extend(b"41");
+    out.extend_from_slice(middle);
+    out.extend(b"&");
+    out.extend(b"amp;".repeat(depth));
+    out.extend(b"lt;");
+    out
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    use std::io::Write as _;
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(bytes).expect("memory");
+    encoder.finish().expect("memory")
+}
+
+/// Inputs that were found by reading the source or by earlier searches.
+fn known() -> Vec<Input> {
+    let mut out = Vec::new();
+    let mut add = |name: &str, raw: Vec<u8>| out.push(Input { name: name.to_owned(), raw });
+    const FORM: &str = "application/x-www-form-urlencoded";
+    const JSON: &str = "application/json";
+    const TEXT: &str = "text/plain";
+    const MIB: usize = 1 << 20;
+    for bytes in [2 << 10, 40 << 10, MIB, 8 * MIB] {
+        let size = if bytes < MIB { format!("{} KiB", bytes >> 10) } else { format!("{} MiB", bytes / MIB) };
+        let mut unit = |name: &str, media: &str, unit: &str| {
+            add(&format!("{name}, {size}"), body(media, "", &repeated(unit.as_bytes(), bytes)));
+        };
+        unit("form a&", FORM, "a&");
+        unit("form a=1&", FORM, "a=1&");
+        unit("||&&", TEXT, "||&&");
+        unit("select(", TEXT, "select(");
+        unit("${${lower:j}", TEXT, "${${lower:j}");
+        unit("%25252527", TEXT, "%25252527");
+        unit("&amp;", TEXT, "&amp;amp;amp;amp;amp;lt;");
+        unit("graphql braces", "application/graphql", "query{a{");
+        unit("broken JSON template", JSON, "{{a.__class__");
+        unit("shift_jis", "text/plain; charset=shift_jis", "\u{83}\\");
+        unit("iso-2022-jp", "text/plain; charset=iso-2022-jp", "\x1b$B!!\x1b(B");
+        unit("backslashes", JSON, "\\u005cu005c");
+        unit("XML elements", "application/xml", "<a/>");
+        unit("tags", TEXT, "<a href=javascript:");
+        unit("base64", TEXT, "PHNjcmlwdD5hbGVydCgxKTwvc2NyaXB0Pg==");
+        unit("cookies", TEXT, "a=b; c=d; ");
+        unit(
+            "multipart",
+            "multipart/form-data; boundary=x",
+            "--x\r\nContent-Disposition: form-data; name=a\r\n\r\n1\r\n",
+        );
+        unit("shell", TEXT, ";a|b&$(c)`d`");
+        unit("dots", TEXT, "../..\\");
+        unit("closing", TEXT, "))))))))=");
+        unit("quotes", TEXT, "'\"`");
+        unit("comments", TEXT, "/*!/**/--");
+        add(
+            &format!("JSON array of empty strings, {size}"),
+            body(JSON, "", &[b"[".to_vec(), repeated(b"\"\",", bytes), b"1]".to_vec()].concat()),
+        );
+        add(
+            &format!("JSON array of arrays, {size}"),
+            body(JSON, "", &[b"[".to_vec(), repeated(b"[],", bytes), b"1]".to_vec()].concat()),
+        );
+        add(&format!("JSON [[[, {size}"), body(JSON, "", &repeated(b"[", bytes)));
+        add(
+            &format!("JSON strings with &amp;, {size}"),
+            body(JSON, "", &[b"{\"a\":\"".to_vec(), repeated(b"&amp;", bytes), b"\"}".to_vec()].concat()),
+        );
+        add(&format!("gzip members, {size}"), body(TEXT, "Content-Encoding: gzip\r\n", &repeated(&gzip(b"a"), bytes)));
+        add(&format!("view state, {size}"), body(TEXT, "", &[b"\xff\x01".to_vec(), repeated(b"\x0f", bytes)].concat()));
+    }
+    for (bytes, depth) in [(600, 8), (2_100, 8), (4_200, 8), (8_300, 8)] {
+        let middle = repeated(b"||&&", bytes);
+        add(&format!("ladder around ||&&, body, {bytes} B"), body(TEXT, "", &ladder(depth, &middle)));
+        add(&format!("ladder around ||&&, header, {bytes} B"), header(&ladder(depth, &middle)));
+        add(&format!("ladder around ||&&, query, {bytes} B"), query(&ladder(depth, &middle)));
+    }
+    add("ladder around x, 32 KiB", body(TEXT, "", &ladder(8, &repeated(b"x", 32 << 10))));
+    let four: Vec<u8> = (0..4)
+        .flat_map(|n| {
+            [format!("X-{n}: ").into_bytes(), ladder(8, &repeated(b"||&&", 6_000)), b"\r\n".to_vec()].concat()
+        })
+        .collect();
+    add(
+        "four headers of 6 KB with ladders",
+        [b"GET / HTTP/1.1\r\nHost: h\r\n".to_vec(), four, b"\r\n".to_vec()].concat(),
+    );
+    let mixed: String =
+        (0..4000).map(|n| format!("{}{}", "&amp;lt;".repeat(n % 3), "%2525u0027'||".repeat(n % 2))).collect();
+    add(
+        "gzip that inflates to runs",
+        body(TEXT, "Content-Encoding: gzip\r\n", &gzip(&repeated(mixed.as_bytes(), 480 << 10))),
+    );
+    add(
+        "gzip of 64 KiB that inflates to 60 MiB",
+        body(TEXT, "Content-Encoding: gzip\r\n", &gzip(&vec![b'a'; 60 << 20])),
+    );
+    add(
+        "gzip of 64 KiB that inflates to 60 MiB of ||&&",
+        body(TEXT, "Content-Encoding: gzip\r\n", &gzip(&repeated(b"||&&", 60 << 20))),
+    );
+    out
+}
+
+/// Fragments of everything that some parser or detector reads.
+const FRAGMENTS: &[&str] = &[
+    "%25",
+    "%2525",
+    "%u0027",
+    "%c0%af",
+    "&amp;",
+    "&lt;",
+    "&#x27;",
+    "\\u0027",
+    "\\x27",
+    "\\\\",
+    "+AHw-",
+    "'",
+    "\"",
+    "`",
+    "(",
+    ")",
+    "{",
+    "}",
+    "[",
+    "]",
+    "<",
+    ">",
+    "=",
+    "&",
+    "|",
+    "||",
+    "&&",
+    ";",
+    ",",
+    ".",
+    "/",
+    "../",
+    "..\\",
+    "//",
+    "--",
+    "#",
+    "/*",
+    "*/",
+    "/*!",
+    "@@",
+    "$",
+    "${",
+    "${jndi:",
+    "${${lower:",
+    "{{",
+    "}}",
+    "{%",
+    "<%",
+    "<?",
+    "<!--",
+    "<![CDATA[",
+    "<a ",
+    "<svg/onload=",
+    "<script>",
+    "javascript:",
+    "select ",
+    "select(",
+    "union ",
+    "union all select ",
+    "or ",
+    "and ",
+    "or(",
+    "from ",
+    "case when ",
+    "1=1",
+    "1,",
+    "0x",
+    "in(",
+    "between ",
+    "like ",
+    "concat(",
+    "sleep(",
+    "waitfor delay ",
+    "exec ",
+    "$(",
+    "`id`",
+    "|id",
+    ";cat ",
+    "/etc/",
+    "/bin/",
+    "?",
+    "*",
+    "??",
+    "eval(",
+    "constructor",
+    "__proto__",
+    "prototype",
+    "\"a\":",
+    "{\"a\":[",
+    "[\"",
+    "\",\"",
+    "a=",
+    "a[b]=",
+    "a[]=",
+    "\r\n",
+    "\n",
+    "\t",
+    " ",
+    "\0",
+    "\u{7f}",
+    "é",
+    "＜",
+    "－",
+    "http://",
+    "https://127.0.0.1/",
+    "file:///",
+    "gopher://",
+    "Content-Type: ",
+    "Set-Cookie:",
+    "HTTP/1.1",
+    "<!DOCTYPE a [",
+    "<!ENTITY a ",
+    "query{",
+    "mutation{a(b:",
+    "fragment a on b{",
+    "eyJhbGciOi",
+    "PHNjcmlwdD4",
+    "H4sIAAAA",
+    "rO0ABX",
+    "JTI1",
+    "aaaa",
+    "a",
+    "b",
+    "1",
+    "9",
+    "-1",
+    "$ne",
+    "$where",
+    "*)(",
+    "objectClass",
+    "<!--#exec",
+    "phpinfo(",
+    "system(",
+    "T(java.lang",
+    "%{",
+    "#{",
+    "*{",
+];
+
+/// Where the search puts what it glues.
+const PLACES: &[&str] = &[
+    "text/plain",
+    "application/json",
+    "application/x-www-form-urlencoded",
+    "application/xml",
+    "multipart/form-data; boundary=x",
+    "application/graphql",
+    "query",
+    "header",
+    "json string",
+];
+
+fn place(at: usize, text: &[u8]) -> Vec<u8> {
+    match PLACES[at] {
+        "query" => query(text),
+        "header" => header(&text.iter().map(|&b| if b < b' ' { b' ' } else { b }).collect::<Vec<_>>()),
+        "json string" => {
+            let text = String::from_utf8_lossy(text);
+            body("application/json", "", serde_json::json!({ "a": text }).to_string().as_bytes())
+        }
+        media => body(media, "", text),
+    }
+}
+
+/// A small random number generator: the search must be the same on every run (xorshift64*).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, n: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % n
+    }
+}
+
+/// What the search varies: a head, a unit that is repeated, a tail.
+#[derive(Clone)]
+struct Shape {
+    parts: [Vec<usize>; 3],
+    place: usize,
+    bytes: usize,
+}
+
+impl Shape {
+    fn random(random: &mut Random, bytes: usize) -> Self {
+        let mut part = |most: usize| (0..random.below(most + 1)).map(|_| random.below(FRAGMENTS.len())).collect();
+        let parts = [part(3), part(4), part(3)];
+        Self { parts, place: random.below(PLACES.len()), bytes }
+    }
+
+    fn mutate(&self, random: &mut Random) -> Self {
+        let mut new = self.clone();
+        let part = &mut new.parts[[0, 1, 1, 1, 2][random.below(5)]];
+        let fragment = random.below(FRAGMENTS.len());
+        match (random.below(5), part.len()) {
+            (0, 1..) => drop(part.remove(random.below(part.len()))),
+            (1, 1..) => {
+                let at = random.below(part.len());
+                part[at] = fragment;
+            }
+            (2, 1..) if part.len() < 12 => part.extend(part.clone()),
+            (3, _) => new.place = random.below(PLACES.len()),
+            (_, length) if length < 16 => part.insert(random.below(length + 1), fragment),
+            _ => {}
+        }
+        new
+    }
+
+    fn raw(&self) -> Vec<u8> {
+        let glue = |part: &[usize]| part.iter().map(|&at| FRAGMENTS[at]).collect::<String>().into_bytes();
+        let [head, unit, tail] = [0, 1, 2].map(|at| glue(&self.parts[at]));
+        let middle = if unit.is_empty() {
+            Vec::new()
+        } else {
+            repeated(&unit, self.bytes.saturating_sub(head.len() + tail.len()))
+        };
+        place(self.place, &[head, middle, tail].concat())
+    }
+
+    fn name(&self) -> String {
+        let glue = |part: &[usize]| part.iter().map(|&at| FRAGMENTS[at]).collect::<String>();
+        format!(
+            "{:?} + n x {:?} + {:?} in {}",
+            glue(&self.parts[0]),
+            glue(&self.parts[1]),
+            glue(&self.parts[2]),
+            PLACES[self.place]
+        )
+    }
+}
+
+/// Hill-climbs from random shapes until `end`.
+fn search(ruleset: &Ruleset, scratch: &mut Scratch, end: Instant) -> Vec<(Input, Cost)> {
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let mut winners: Vec<(Input, Cost)> = Vec::new();
+    while Instant::now() < end {
+        let bytes = [512, 2 << 10, 16 << 10, 128 << 10][random.below(4)];
+        let mut best = Shape::random(&mut random, bytes);
+        let raw = best.raw();
+        let mut share = measure(&raw, ruleset, scratch, 1).share(raw.len());
+        let mut since = 0;
+        while since < 60 && Instant::now() < end {
+            let next = best.mutate(&mut random);
+            let raw = next.raw();
+            let cost = measure(&raw, ruleset, scratch, 1).share(raw.len());
+            since += 1;
+            // Twice, so that a disturbance of the machine is no progress.
+            if cost > share * 1.02 && measure(&raw, ruleset, scratch, 2).share(raw.len()) > share * 1.02 {
+                (best, share, since) = (next, cost, 0);
+            }
+        }
+        for bytes in [best.bytes, 64 << 10, 1 << 20] {
+            let shape = Shape { bytes, ..best.clone() };
+            let raw = shape.raw();
+            let cost = measure(&raw, ruleset, scratch, RUNS);
+            winners.push((Input { name: shape.name(), raw }, cost));
+        }
+        winners.sort_by(|a, b| b.1.share(b.0.raw.len()).total_cmp(&a.1.share(a.0.raw.len())));
+        winners.truncate(15);
+    }
+    winners
+}
+
+fn row(input: &Input, cost: Cost) -> String {
+    let bytes = input.raw.len();
+    let marks = [(cost.decided, "attack"), (cost.limited, "limit")]
+        .iter()
+        .filter(|m| m.0)
+        .map(|m| m.1)
+        .collect::<Vec<_>>()
+        .join(", ");
+    let name: String = input.name.chars().take(90).collect();
+    format!(
+        "| {} | {} | {:.3} | {:.1} | {:.2} | {:.1} | {:.2} | {} |",
+        name.replace('|', "\\|"),
+        bytes,
+        cost.nanos / 1e6,
+        cost.nanos / bytes as f64,
+        cost.share(bytes),
+        cost.work as f64 / bytes as f64,
+        cost.nanos / cost.work as f64,
+        marks
+    )
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    let value = |name: &str| arguments.iter().position(|a| a == name).and_then(|at| arguments.get(at + 1));
+    let seconds = value("--seconds").map_or(20, |text| text.parse().expect("--seconds takes a number"));
+    let ruleset = compile::compile(&builtin::files()).expect("built-in rules compile");
+    let mut scratch = Scratch::default();
+    let mut rows: Vec<(Input, Cost)> = known()
+        .into_iter()
+        .map(|input| {
+            let cost = measure(&input.raw, &ruleset, &mut scratch, RUNS);
+            (input, cost)
+        })
+        .collect();
+    rows.extend(search(&ruleset, &mut scratch, Instant::now() + Duration::from_secs(seconds)));
+    rows.sort_by(|a, b| b.1.share(b.0.raw.len()).total_cmp(&a.1.share(a.0.raw.len())));
+    let mut table = String::from(
+        "| input | bytes | CPU ms | ns/byte | share of the bound | units/byte | ns/unit | |\n|---|---|---|---|---|---|---|---|\n",
+    );
+    for (input, cost) in rows.iter().take(60) {
+        writeln!(table, "{}", row(input, *cost)).expect("String");
+    }
+    let over = rows.iter().filter(|(input, cost)| cost.share(input.raw.len()) > 1.0).count();
+    writeln!(table, "\n{} inputs, {over} above the bound of 200 µs + 25 ns a byte.", rows.len()).expect("String");
+    print!("{table}");
+    if let Some(file) = value("--save") {
+        std::fs::write(file, table).expect("--save");
+    }
+}

@@ -1,0 +1,249 @@
+//! [`Scanner`]: runs signatures and detectors on each value, and records what they find.
+
+use super::InspectionOptions;
+use crate::detect::{self, Match, RuleMatch, RuleName, Subject};
+use crate::model::benign_cache::ValueContext;
+use crate::model::bytes::printable;
+use crate::model::finding::MAX_MATCHED;
+use crate::model::{
+    Anomaly, BenignCache, Budget, ByteClasses, Confidence, DecodeStep, Finding, FormId, GraphqlStats, Hint, Inspection,
+    NotInspected, PointId, PointTree, SkipReason, Stop, Tag, Upload, Value, Zone,
+};
+use crate::normalize::{PLAIN, VIEWS};
+use crate::parse::extract::Notes;
+use crate::parse::visitor::ValueVisitor;
+use crate::ruleset::{CandidateSet, Ruleset};
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::sync::Arc;
+
+/// Longest value shown by `explain`, in bytes.
+const MAX_SHOWN: usize = 400;
+/// Other points kept of one finding.
+const MAX_ALSO_AT: usize = 16;
+
+/// Scans the values of one message.
+pub(super) struct Scanner<'r, 'p> {
+    ruleset: &'r Ruleset,
+    options: &'p InspectionOptions<'p>,
+    budget: &'p Budget<'p>,
+    candidates: &'p mut CandidateSet,
+    benign: &'p RefCell<BenignCache>,
+    matches: Vec<RuleMatch<'r>>,
+    /// Index of the first finding of the current value.
+    from: usize,
+    /// For each finding, the form of the value that it is on.
+    forms: Vec<FormId>,
+    out: Inspection,
+}
+
+/// What a scan of a value found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ScanOutcome {
+    /// Nothing, and it would find nothing in the same bytes at any other point.
+    Benign,
+    /// Something, or nothing at this point.
+    Other,
+}
+
+impl<'a> ValueVisitor<'a> for Scanner<'_, '_> {
+    fn visit(&mut self, value: &Value<'a>, tree: &PointTree<'a>) -> Result<(), Stop> {
+        let outcome = if value.covered { Ok(ScanOutcome::Other) } else { self.scan(value, tree) };
+        if self.options.explain {
+            self.explain(value, tree);
+        }
+        if value.zone.intersects(Zone::FILE) {
+            self.record_upload(value, tree);
+        }
+        if outcome? == ScanOutcome::Benign && !value.parser_reacted && value.hint == Hint::None {
+            let context = ValueContext {
+                zone: value.zone,
+                tag: tree.segment(value.point).map(|segment| segment.tag),
+                skip_libinjection: self.options.skip_libinjection,
+            };
+            self.benign.borrow_mut().insert(value.bytes, context);
+        }
+        Ok(())
+    }
+
+    fn reached_again(&mut self, form: FormId, point: PointId, tree: &PointTree<'a>) {
+        for (finding, _) in self.out.findings.iter_mut().zip(&self.forms).filter(|(_, on)| **on == form) {
+            if finding.also_at.len() < MAX_ALSO_AT {
+                finding.also_at.push(tree.path(point));
+            }
+        }
+    }
+
+    fn position(&self) -> usize {
+        self.out.findings.len()
+    }
+
+    fn rollback(&mut self, position: usize) {
+        self.out.findings.truncate(position);
+        self.forms.truncate(position);
+        self.from = position;
+    }
+}
+
+impl<'r, 'p> Scanner<'r, 'p> {
+    pub fn new(
+        ruleset: &'r Ruleset,
+        options: &'p InspectionOptions<'p>,
+        budget: &'p Budget<'p>,
+        candidates: &'p mut CandidateSet,
+        benign: &'p RefCell<BenignCache>,
+    ) -> Self {
+        let (matches, forms, out) = (Vec::new(), Vec::new(), Inspection::default());
+        Self { ruleset, options, budget, candidates, benign, matches, from: 0, forms, out }
+    }
+
+    /// Runs signatures and detectors on `value`, and signatures on its normalized views.
+    fn scan(&mut self, value: &Value<'_>, tree: &PointTree<'_>) -> Result<ScanOutcome, Stop> {
+        self.matches.clear();
+        let dropped = self.out.findings_dropped;
+        let subject = Subject::new(value.bytes, value.classes, value, tree);
+        let mut result = self.signatures(&subject, PLAIN, tree);
+        if result.is_ok() {
+            result = self.detectors(&subject);
+        }
+        self.record_matches(value, tree, value.bytes);
+        let mut location_dependent = subject.is_location_dependent();
+        for (number, kind) in VIEWS.iter().enumerate() {
+            let used = value.classes.intersects(kind.needs) && self.ruleset.views(number, value.zone);
+            if result.is_err() || !used {
+                continue;
+            }
+            result = self.budget.spend(value.bytes.len());
+            if let Cow::Owned(bytes) = (kind.run)(value.bytes) {
+                let view = Subject::new(&bytes, ByteClasses::of(&bytes), value, tree);
+                result = result.and_then(|()| self.signatures(&view, 1 << number, tree));
+                location_dependent |= view.is_location_dependent();
+                self.record_matches(value, tree, &bytes);
+            }
+        }
+        let benign = self.weigh() == 0 && self.out.findings_dropped == dropped && !location_dependent;
+        result.map(|()| if benign { ScanOutcome::Benign } else { ScanOutcome::Other })
+    }
+
+    /// Runs signatures on one form of a value. If there are more candidates than are confirmed, that is reported, and
+    /// the scan goes on with detectors.
+    #[inline]
+    fn signatures(&mut self, subject: &Subject<'_>, view: u16, tree: &PointTree<'_>) -> Result<(), Stop> {
+        match detect::signature::run(self.ruleset, subject, view, self.budget, self.candidates, &mut self.matches) {
+            Err(Stop::Limit) => {
+                self.record_gap(subject.value.point, tree);
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
+    #[cold]
+    fn record_gap(&mut self, point: PointId, tree: &PointTree<'_>) {
+        if self.out.not_inspected.len() < self.options.limits.anomalies {
+            self.out.not_inspected.push(NotInspected { point: tree.path(point), reason: SkipReason::WorkLimit });
+        }
+    }
+
+    fn detectors(&mut self, subject: &Subject<'_>) -> Result<(), Stop> {
+        for detector in detect::candidates_for(subject.classes, subject.value.zone) {
+            if self.options.skip_libinjection && detect::LIBINJECTION_DETECTORS.contains(&detector.name) {
+                continue;
+            }
+            self.budget.spend(subject.bytes.len())?;
+            if let Some(Match { confidence, start, end }) = (detector.run)(subject) {
+                let rule = RuleName::Detector(detector.name);
+                self.matches.push(RuleMatch { rule, attack: detector.attack, confidence, start, end });
+            }
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn record_upload(&mut self, value: &Value<'_>, tree: &PointTree<'_>) {
+        let is_file = tree.segment(value.point).is_some_and(|segment| segment.tag == Tag::File);
+        if is_file && self.out.uploads.len() < self.options.limits.multipart_parts {
+            self.out.uploads.push(Upload { point: tree.path(value.point), bytes: value.bytes.len() as u64 });
+        }
+    }
+
+    /// Turns the matches on one form of `value` into findings.
+    #[inline]
+    fn record_matches(&mut self, value: &Value<'_>, tree: &PointTree<'_>, text: &[u8]) {
+        if !self.matches.is_empty() {
+            self.record_findings(value, tree, text);
+        }
+    }
+
+    fn record_findings(&mut self, value: &Value<'_>, tree: &PointTree<'_>, text: &[u8]) {
+        for found in self.matches.drain(..) {
+            if self.out.findings[self.from..].iter().any(|other| *other.rule == *found.rule.name()) {
+                continue;
+            }
+            if self.out.findings.len() >= self.options.limits.findings {
+                self.out.findings_dropped += 1;
+                continue;
+            }
+            let rule = match found.rule {
+                RuleName::Signature(id) => Arc::clone(id),
+                RuleName::Detector(name) => name.into(),
+            };
+            self.forms.push(value.form);
+            self.out.findings.push(Finding {
+                attack: found.attack,
+                rule,
+                point: tree.path(value.point),
+                also_at: Vec::new(),
+                confidence: found.confidence,
+                decisive: false,
+                start: found.start,
+                matched: printable(&text[found.start..found.end], MAX_MATCHED),
+            });
+        }
+    }
+
+    /// Decides which findings of the current value are decisive: their confidences are added up by attack type. Returns
+    /// how many findings there are.
+    fn weigh(&mut self) -> usize {
+        let count = self.out.findings.len() - self.from;
+        if count == 0 {
+            return 0;
+        }
+        let findings = &mut self.out.findings[self.from..];
+        for at in 0..findings.len() {
+            let attack = findings[at].attack;
+            let sum: u32 = findings.iter().filter(|f| f.attack == attack).map(|f| f.confidence.weight()).sum();
+            findings[at].decisive = sum >= Confidence::ATTACK;
+        }
+        self.from = self.out.findings.len();
+        count
+    }
+
+    fn explain(&mut self, value: &Value<'_>, tree: &PointTree<'_>) {
+        let applicable = VIEWS.iter().filter(|kind| !value.covered && value.classes.intersects(kind.needs));
+        let views = applicable.filter_map(|kind| match (kind.run)(value.bytes) {
+            Cow::Owned(bytes) => Some((kind.name, printable(&bytes, MAX_SHOWN))),
+            Cow::Borrowed(_) => None,
+        });
+        self.out.steps.push(DecodeStep {
+            point: tree.path(value.point),
+            value: printable(value.bytes, MAX_SHOWN),
+            length: value.bytes.len(),
+            scanned: !value.covered,
+            views: views.collect(),
+        });
+    }
+
+    /// The inspection, with what parsers have noted.
+    pub fn finish(self, notes: &Notes) -> Inspection {
+        let mut out = self.out;
+        out.anomalies =
+            notes.anomalies.iter().map(|(kind, point)| Anomaly { kind: *kind, point: point.clone() }).collect();
+        let skipped = notes.skipped.iter();
+        out.not_inspected.extend(skipped.map(|(reason, at)| NotInspected { point: at.clone(), reason: *reason }));
+        out.graphql = notes.graphql.clone().map(|(stats, point)| GraphqlStats { point, ..stats });
+        out.values = notes.values;
+        out.work = self.budget.spent();
+        out
+    }
+}

@@ -1,0 +1,23 @@
+//! Which values the driver and the emitter leave out because an earlier inspection found nothing in them.
+
+use crate::model::benign_cache::ValueContext;
+use crate::model::{BenignCache, Tag, Zone};
+use std::cell::RefCell;
+
+/// The cache of benign values, as one inspection uses it.
+#[derive(Clone, Copy, Debug)]
+pub struct BenignLookup<'o> {
+    /// Values in which no parser, signature or detector found anything.
+    pub cache: &'o RefCell<BenignCache>,
+    /// Whether the inspection leaves libinjection out: a value is benign only for inspections of the same kind.
+    pub skip_libinjection: bool,
+}
+
+impl BenignLookup<'_> {
+    /// Whether `bytes` in `zone`, at a point whose last step is `tag`, are known to be benign.
+    #[inline]
+    pub(super) fn contains(&self, bytes: &[u8], zone: Zone, tag: Option<Tag>) -> bool {
+        let place = ValueContext { zone, tag, skip_libinjection: self.skip_libinjection };
+        self.cache.borrow().contains(bytes, place)
+    }
+}

@@ -1,0 +1,120 @@
+//! A compiled pattern, searched in a window around a literal that every match contains.
+
+use regex_automata::meta;
+use regex_automata::util::syntax;
+use regex_automata::{Input, Match};
+use regex_syntax::hir::{Hir, HirKind};
+use std::ops::Range;
+
+/// Bytes that one compiled pattern may take.
+const SIZE_LIMIT: usize = 1 << 20;
+/// How far a repetition without an upper bound is followed, in bytes.
+const GAP: usize = 128;
+/// How far any match is followed from its literal, in bytes.
+const MAX_REACH: usize = 1024;
+
+/// A compiled pattern.
+#[derive(Debug)]
+pub struct Pattern {
+    regex: meta::Regex,
+    reach: usize,
+    bounded: bool,
+}
+
+/// Options of a pattern's syntax. Patterns are read as bytes, without Unicode classes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Syntax {
+    /// Whether letters match both cases.
+    pub case_insensitive: bool,
+    /// Whether `.` matches a line feed.
+    pub dot_matches_new_line: bool,
+}
+
+impl Pattern {
+    /// Compiles `pattern`. The error says what is wrong with it, or that it takes too much memory.
+    pub fn new(pattern: &str, options: Syntax) -> Result<Self, regex::Error> {
+        let config_syntax = syntax::Config::new()
+            .unicode(false)
+            .utf8(false)
+            .case_insensitive(options.case_insensitive)
+            .dot_matches_new_line(options.dot_matches_new_line);
+        let config = meta::Config::new().utf8_empty(false).nfa_size_limit(Some(SIZE_LIMIT));
+        let regex = meta::Regex::builder().syntax(config_syntax).configure(config).build(pattern).map_err(error)?;
+        let hir =
+            syntax::parse_with(pattern, &config_syntax).map_err(|error| regex::Error::Syntax(error.to_string()))?;
+        let reach = reach(&hir).min(MAX_REACH);
+        Ok(Self { regex, reach, bounded: hir.properties().maximum_len().is_some_and(|longest| longest <= reach) })
+    }
+
+    /// Whether no match is longer than [`Self::reach`].
+    pub fn is_bounded(&self) -> bool {
+        self.bounded
+    }
+
+    /// How far from its literal a match is looked for, in bytes.
+    pub fn reach(&self) -> usize {
+        self.reach
+    }
+
+    /// Whether it matches somewhere in `text`.
+    pub fn is_match(&self, text: &[u8]) -> bool {
+        self.regex.is_match(text)
+    }
+
+    /// The first match within `window` of `text`. What is around the window counts for `^`, `$` and `\b`.
+    pub fn find_in(&self, text: &[u8], window: Range<usize>) -> Option<Match> {
+        self.regex.find(Input::new(text).span(window))
+    }
+}
+
+/// How long a match is at most, with [`GAP`] for what has no bound.
+fn reach(hir: &Hir) -> usize {
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => 0,
+        HirKind::Literal(literal) => literal.0.len(),
+        HirKind::Class(_) => 1,
+        HirKind::Capture(capture) => reach(&capture.sub),
+        HirKind::Repetition(repetition) => {
+            let times = |times: u32| reach(&repetition.sub).saturating_mul(times as usize);
+            repetition.max.map_or_else(|| times(repetition.min).saturating_add(GAP), times)
+        }
+        HirKind::Concat(parts) => parts.iter().map(reach).fold(0, usize::saturating_add),
+        HirKind::Alternation(parts) => parts.iter().map(reach).max().unwrap_or(0),
+    }
+}
+
+fn error(error: meta::BuildError) -> regex::Error {
+    match (error.size_limit(), error.syntax_error()) {
+        (Some(limit), _) => regex::Error::CompiledTooBig(limit),
+        (None, Some(syntax)) => regex::Error::Syntax(syntax.to_string()),
+        (None, None) => regex::Error::Syntax(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_surroundings_of_a_window_count() {
+        let pattern = Pattern::new(r"\bor\b$|^x", Syntax::default()).unwrap();
+        assert!(pattern.find_in(b"x for", 3..5).is_none());
+        assert!(pattern.find_in(b"x or y", 2..4).is_none());
+        assert!(pattern.find_in(b"ax", 1..2).is_none());
+        assert_eq!(pattern.find_in(b"x or", 2..4).map(|found| found.range()), Some(2..4));
+    }
+
+    #[test]
+    fn bounds_are_those_of_the_pattern() {
+        let reach = |text| Pattern::new(text, Syntax::default()).map(|p| (p.is_bounded(), p.reach())).unwrap();
+        assert_eq!(reach("ab{2,9}"), (true, 10));
+        assert_eq!(reach("ab*"), (false, 1 + GAP));
+        assert_eq!(reach("a.{0,5000}b"), (false, MAX_REACH));
+    }
+
+    #[test]
+    fn errors_are_those_of_the_pattern() {
+        assert!(matches!(Pattern::new("a(", Syntax::default()), Err(regex::Error::Syntax(_))));
+        assert!(matches!(Pattern::new("(?:.{1000}){900}", Syntax::default()), Err(regex::Error::CompiledTooBig(_))));
+    }
+}
