@@ -91,6 +91,8 @@ const SKIPPED: &[&str] = &[
     "crates/weir-core/rules",
     "fuzz/seeds",
     "fuzz/target",
+    "tests/golden/node",
+    "tests/golden/store",
     "tests/language.rs",
 ];
 
