@@ -1,8 +1,8 @@
-//! Points as people write them: as they stand in hits, `[post][json_doc][hash,'user']`, or as in policies,
+//! Points as users write them: as shown in hits, `[post][json_doc][hash,'user']`, or as in policies,
 //! `[[post], [json_doc], [hash, user]]`.
 
-use weir_core::model::point::{Argument, OwnedKey, PatternItem, PointPattern, Tag};
 use serde_json::{Value, json};
+use weir_core::model::point::{Argument, OwnedKey, PatternItem, PointPattern, Tag};
 
 /// Longest point, in bytes.
 const MAX_POINT: usize = 4_096;

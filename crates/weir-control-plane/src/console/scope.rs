@@ -1,6 +1,7 @@
-//! Where a rule holds, as people write it: host, path with `*` and `**`, method. Everything else are further conditions.
+//! The requests that a rule applies to, as users write them: host, path with `*` and `**`, method. All other conditions
+//! are additional conditions.
 
-use super::given::Given;
+use super::form_fields::FormFields;
 use super::view::rules::ConditionRow;
 use serde_json::{Value, json};
 
@@ -9,7 +10,7 @@ const MAX_SEGMENTS: usize = 40;
 
 /// Host, path, method and what else must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Scope {
+pub struct RuleScope {
     /// Host; `*` and `?` stand for anything; empty for any.
     pub host: String,
     /// Path; empty for any.
@@ -23,9 +24,9 @@ pub const POINTS: &[(&str, &str)] = &[
     ("", "–"),
     ("header", "Header"),
     ("query", "Query parameter"),
-    ("path", "Path segment, from 0"),
-    ("action_name", "Last segment, name"),
-    ("action_ext", "Last segment, extension"),
+    ("path", "Path segment (index from 0)"),
+    ("action_name", "Last path segment: name"),
+    ("action_ext", "Last path segment: extension"),
     ("uri", "Path and query"),
     ("method", "Method"),
     ("scheme", "Scheme"),
@@ -70,7 +71,7 @@ fn word(point: Value, text: &str) -> Option<Value> {
     }
 }
 
-impl Scope {
+impl RuleScope {
     /// The conditions, or what is wrong with the path.
     pub fn conditions(&self) -> Result<Vec<Value>, String> {
         let mut out = Vec::new();
@@ -87,8 +88,8 @@ impl Scope {
     }
 
     /// Host, path and method of conditions, and those that are neither.
-    pub fn of(action: &[Value]) -> (Scope, Vec<ConditionRow>) {
-        let mut scope = Scope::default();
+    pub fn of(action: &[Value]) -> (RuleScope, Vec<ConditionRow>) {
+        let mut scope = RuleScope::default();
         let mut rest: Vec<&Value> = action.iter().collect();
         let mut take = |point: Value| {
             let at = rest.iter().position(|c| c["type"] == "equal" && c["point"] == point && c["value"].is_string())?;
@@ -106,7 +107,7 @@ impl Scope {
     pub fn describe(&self) -> String {
         let space = if self.method.is_empty() { "" } else { " " };
         match (self.host.as_str(), self.path.as_str(), self.method.as_str()) {
-            ("", "", "") => "everywhere".into(),
+            ("", "", "") => "All requests".into(),
             ("", path, method) => format!("{method}{space}{}", if path.is_empty() { "*" } else { path }),
             (host, path, method) => format!("{method}{space}{host}{path}"),
         }
@@ -118,23 +119,23 @@ fn path(text: &str) -> Result<Vec<Value>, String> {
     if text.is_empty() || text == "*" || text == "/**" || text == "**" {
         return Ok(Vec::new());
     }
-    let Some(inner) = text.strip_prefix('/') else { return Err("a path begins with `/`".into()) };
+    let Some(inner) = text.strip_prefix('/') else { return Err("the path must begin with `/`".into()) };
     if text.contains('?') {
-        return Err("leave the query out, or make it a further condition".into());
+        return Err("remove the query string; use an additional condition for query parameters".into());
     }
     let mut segments: Vec<&str> = inner.split('/').collect();
     let last = segments.pop().unwrap_or_default();
     if segments.len() > MAX_SEGMENTS {
-        return Err(format!("more than {MAX_SEGMENTS} segments"));
+        return Err(format!("the path has more than {MAX_SEGMENTS} segments"));
     }
     let mut out = Vec::new();
     let open = segments.iter().position(|segment| *segment == "**");
     if open.is_some_and(|at| at + 1 < segments.len()) {
-        return Err("`**` stands before the last segment, or last".into());
+        return Err("`**` must be the last or the second-to-last segment".into());
     }
     for (at, segment) in segments.iter().enumerate().filter(|(_, segment)| **segment != "**") {
         if segment.is_empty() {
-            return Err("a segment is empty: slashes are not repeated".into());
+            return Err("the path has an empty segment; remove repeated slashes".into());
         }
         out.extend(word(json!(["path", at]), segment));
     }
@@ -211,7 +212,7 @@ fn path_of<'c>(all: &[&'c Value]) -> Option<(String, Vec<&'c Value>)> {
         }
         _ => return None,
     }
-    // What is written must mean what stood there.
+    // The written path must use every path condition, or it would mean something else.
     (used == mine.len()).then_some((out, rest))
 }
 
@@ -231,7 +232,7 @@ fn row(condition: &Value) -> ConditionRow {
 }
 
 /// Further conditions of a form.
-pub fn rows(given: &Given) -> Vec<ConditionRow> {
+pub fn rows(given: &FormFields) -> Vec<ConditionRow> {
     let column = |name: &str| given.all(name).into_iter().map(str::to_owned).collect::<Vec<_>>();
     let (points, names, hows, values) = (column("c_point"), column("c_name"), column("c_how"), column("c_value"));
     let at = |column: &[String], n: usize| column.get(n).cloned().unwrap_or_default();
@@ -260,8 +261,8 @@ pub fn of_row(row: &ConditionRow) -> Value {
 mod tests {
     use super::*;
 
-    fn scope(host: &str, path: &str, method: &str) -> Scope {
-        Scope { host: host.into(), path: path.into(), method: method.into() }
+    fn scope(host: &str, path: &str, method: &str) -> RuleScope {
+        RuleScope { host: host.into(), path: path.into(), method: method.into() }
     }
 
     #[test]
@@ -276,7 +277,7 @@ mod tests {
             scope("", "", ""),
         ] {
             let conditions = one.conditions().unwrap();
-            let (back, rest) = Scope::of(&conditions);
+            let (back, rest) = RuleScope::of(&conditions);
             assert_eq!((&back, rest.len()), (&one, 0), "{conditions:?}");
         }
     }
@@ -284,7 +285,7 @@ mod tests {
     #[test]
     fn conditions_that_spell_no_path_stay_conditions() {
         let odd = json!([{"type": "regex", "point": ["path", 1], "value": "^a"}, {"type": "equal", "point": ["method"], "value": "GET"}]);
-        let (scope, rest) = Scope::of(odd.as_array().unwrap());
+        let (scope, rest) = RuleScope::of(odd.as_array().unwrap());
         assert_eq!((scope.method.as_str(), scope.path.as_str(), rest.len()), ("GET", "", 1));
         assert_eq!(of_row(&rest[0]), odd[0]);
         let absent = json!({"type": "absent", "point": ["header", "X-A"]});
@@ -305,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_in_paths_are_told() {
+    fn invalid_paths_are_rejected() {
         for wrong in ["api", "/a//b", "/a?b=1", "/**/a/b"] {
             assert!(path(wrong).is_err(), "{wrong}");
         }
@@ -313,7 +314,7 @@ mod tests {
 
     #[test]
     fn places_are_described() {
-        assert_eq!(scope("", "", "").describe(), "everywhere");
+        assert_eq!(scope("", "", "").describe(), "All requests");
         assert_eq!(scope("h", "/a", "GET").describe(), "GET h/a");
         assert_eq!(scope("", "/a", "").describe(), "/a");
         assert_eq!(scope("", "", "GET").describe(), "GET *");

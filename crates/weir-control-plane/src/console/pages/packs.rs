@@ -1,8 +1,8 @@
 //! Rule packs, address databases, mirrors.
 
 use super::packs_form::{self, Uploaded};
-use crate::console::given::Given;
-use crate::console::notice::say;
+use crate::console::form_fields::FormFields;
+use crate::console::notice::with_notice;
 use crate::console::page::{Page, html, html_with, mistakes, see_other};
 use crate::console::rule_text::yaml;
 use crate::console::view::packs::{Comparison, MirrorRow, Packs, Section, VersionRow};
@@ -37,11 +37,11 @@ fn kind_of(code: &str) -> Result<Kind> {
 }
 
 /// What a form is told again with: which one it was, what it said, what was wrong.
-struct Again<'a>(&'a str, &'a Given, &'a [Mistake]);
+struct Again<'a>(&'a str, &'a FormFields, &'a [Mistake]);
 
 /// `GET /packs`
 pub async fn packs(page: Page) -> Result<Response> {
-    html(&list(&page, &Again("", &Given::default(), &[])).await?)
+    html(&list(&page, &Again("", &FormFields::default(), &[])).await?)
 }
 
 async fn list(page: &Page, again: &Again<'_>) -> Result<Packs> {
@@ -50,13 +50,13 @@ async fn list(page: &Page, again: &Again<'_>) -> Result<Packs> {
     for kind in [Kind::RulePack, Kind::Database] {
         let all = page.app.packs(kind).await?;
         let here = *form == code(kind);
-        let none = (&Given::default(), &[][..]);
+        let none = (&FormFields::default(), &[][..]);
         let (given, wrong) = if here { (*given, *wrong) } else { none };
         let rows = all.iter().map(|one| row(page, kind, one)).collect();
         sections.push(Section { open: here, ..packs_form::section(kind, code(kind), rows, given, wrong) });
     }
     let here = *form == "mirrors";
-    let (given, wrong) = if here { (*given, *wrong) } else { (&Given::default(), &[][..]) };
+    let (given, wrong) = if here { (*given, *wrong) } else { (&FormFields::default(), &[][..]) };
     let mirrors = page.app.mirrors().await?;
     Ok(Packs {
         shell: page.shell("Packs and databases", Place::Packs),
@@ -88,9 +88,9 @@ fn row(page: &Page, kind: Kind, one: &Stored) -> VersionRow {
 
 fn mirror(page: &Page, one: &Mirror) -> MirrorRow {
     let state = match (one.checked, one.last_error.as_str()) {
-        (0, _) => (Tone::Note, Text::new("Not looked at yet")),
-        (_, "") => (Tone::Good, Text::new("Good")),
-        (_, why) => (Tone::Bad, Text::new(&format!("Fails: {why}"))),
+        (0, _) => (Tone::Note, Text::new("Not checked yet")),
+        (_, "") => (Tone::Good, Text::new("Up to date")),
+        (_, why) => (Tone::Bad, Text::new(&format!("Failed: {why}"))),
     };
     MirrorRow {
         path: format!("{}/{}", code(one.kind), segment(&one.name)),
@@ -102,9 +102,9 @@ fn mirror(page: &Page, one: &Mirror) -> MirrorRow {
     }
 }
 
-async fn answer<T>(page: &Page, again: (&str, &Given), done: Result<T>, said: &'static str) -> Result<Response> {
+async fn answer<T>(page: &Page, again: (&str, &FormFields), done: Result<T>, said: &'static str) -> Result<Response> {
     match mistakes(done)? {
-        Ok(_) => Ok(see_other(&say("/packs", said, 0))),
+        Ok(_) => Ok(see_other(&with_notice("/packs", said, 0))),
         Err(wrong) => {
             let shown = list(page, &Again(again.0, again.1, &wrong)).await?;
             html_with(StatusCode::UNPROCESSABLE_ENTITY, &shown)
@@ -126,25 +126,25 @@ pub async fn upload(page: Page, kind: Kind, request: Request) -> Result<Response
 pub async fn activate(page: Page, Path((kind, name, version)): Path<(String, String, u64)>) -> Result<Response> {
     let kind = kind_of(&kind)?;
     let done = page.app.activate_pack(&page.caller, kind, &name, version).await;
-    answer(&page, (code(kind), &Given::default()), done, "pack-used").await
+    answer(&page, (code(kind), &FormFields::default()), done, "pack-used").await
 }
 
 /// `POST /packs/{kind}/{name}/{version}/deactivate`
 pub async fn deactivate(page: Page, Path((kind, name, _)): Path<(String, String, u64)>) -> Result<Response> {
     let kind = kind_of(&kind)?;
     let done = page.app.deactivate_pack(&page.caller, kind, &name).await;
-    answer(&page, (code(kind), &Given::default()), done, "pack-unused").await
+    answer(&page, (code(kind), &FormFields::default()), done, "pack-unused").await
 }
 
 /// `POST /packs/{kind}/{name}/{version}/delete`
 pub async fn delete(page: Page, Path((kind, name, version)): Path<(String, String, u64)>) -> Result<Response> {
     let kind = kind_of(&kind)?;
     let done = page.app.remove_pack(&page.caller, kind, &name, version).await;
-    answer(&page, (code(kind), &Given::default()), done, "pack-gone").await
+    answer(&page, (code(kind), &FormFields::default()), done, "pack-gone").await
 }
 
 /// `POST /packs/mirrors`
-pub async fn set_mirror(page: Page, given: Given) -> Result<Response> {
+pub async fn set_mirror(page: Page, given: FormFields) -> Result<Response> {
     let done = async {
         let (kind, name) = packs_form::target(&given);
         let minutes: i64 = given.number("period")?.unwrap_or(60);
@@ -162,7 +162,7 @@ pub async fn set_mirror(page: Page, given: Given) -> Result<Response> {
 /// `POST /packs/{kind}/{name}/unmirror`
 pub async fn unmirror(page: Page, Path((kind, name)): Path<(String, String)>) -> Result<Response> {
     let done = page.app.remove_mirror(&page.caller, kind_of(&kind)?, &name).await;
-    answer(&page, ("mirrors", &Given::default()), done, "mirror-gone").await
+    answer(&page, ("mirrors", &FormFields::default()), done, "mirror-gone").await
 }
 
 /// `GET /packs/rule-packs/{name}/{version}`

@@ -1,7 +1,7 @@
 //! One attack: what it is, who sends it, its hits.
 
 use super::attacks::AttackRow;
-use super::parts::{Kind, Mark, Pager};
+use super::parts::{AttackKind, Mark, Pager};
 use super::plot::stacked::Stacked;
 use super::shell::Shell;
 use super::text::Text;
@@ -57,6 +57,6 @@ pub struct AttackPage {
 }
 
 /// What kinds of pages call an attack of this kind.
-pub fn title(kind: Kind, host: &str) -> String {
+pub fn title(kind: AttackKind, host: &str) -> String {
     if host.is_empty() { kind.name.to_owned() } else { format!("{} on {host}", kind.name) }
 }

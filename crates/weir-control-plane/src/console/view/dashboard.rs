@@ -1,6 +1,6 @@
 //! The dashboard: what happens, where it comes from, whether the nodes are well.
 
-use super::parts::{Choice, Kind};
+use super::parts::{AttackKind, Choice};
 use super::plot::lines::Lines;
 use super::plot::stacked::Stacked;
 use super::shell::Shell;
@@ -89,13 +89,13 @@ pub struct Dashboard {
 impl Dashboard {
     /// The rankings with their headings.
     pub fn rankings(&self) -> [(&'static str, &[Ranked]); 3] {
-        [("By type", &self.kinds), ("Top sources", &self.sources), ("Top targets", &self.targets)]
+        [("Top attack types", &self.kinds), ("Top sources", &self.sources), ("Top targets", &self.targets)]
     }
 }
 
 impl Ranked {
     /// A row for an attack type.
-    pub fn kind(kind: Kind, hits: u64, largest: u64, range: &str) -> Self {
+    pub fn kind(kind: AttackKind, hits: u64, largest: u64, range: &str) -> Self {
         Self {
             label: Text::new(kind.name),
             note: Text::new(kind.code),

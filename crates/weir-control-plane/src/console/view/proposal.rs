@@ -1,7 +1,7 @@
 //! From a hit to a rule: an exception or a virtual patch, shown as what it will become and what it would change.
 
 use super::form::{Control, Field};
-use super::parts::Kind;
+use super::parts::AttackKind;
 use super::shell::{Shell, Tone};
 use super::text::Text;
 use super::time::Moment;
@@ -25,7 +25,7 @@ pub struct Changed {
     /// When.
     pub time: Moment,
     /// Types.
-    pub kinds: Vec<Kind>,
+    pub kinds: Vec<AttackKind>,
     /// Method, host, path.
     pub line: Text,
     /// Address.

@@ -22,22 +22,32 @@ pub struct ModeChoice {
 pub const MODES: &[ModeChoice] = &[
     ModeChoice {
         code: "default",
-        label: "As each node is configured",
-        about: "The Console leaves the mode to the nodes.",
+        label: "Configured on each node",
+        about: "Each node uses the mode from its local configuration.",
     },
-    ModeChoice { code: "off", label: "Off", about: "Nothing is inspected, nothing is blocked, lists do not count." },
+    ModeChoice {
+        code: "off",
+        label: "Off",
+        about: "Requests are not inspected and never blocked. IP lists and rules have no effect.",
+    },
     ModeChoice {
         code: "monitoring",
         label: "Monitoring",
-        about: "Attacks are told and pass. Virtual patches and the denylist block.",
+        about: "Attacks are reported but not blocked. Virtual patches and the denylist still block.",
     },
     ModeChoice {
         code: "safe_blocking",
         label: "Safe blocking",
-        about: "Attacks from graylisted sources are blocked, others pass.",
+        about: "Attacks from graylisted sources are blocked; all others are only reported.",
     },
-    ModeChoice { code: "block", label: "Blocking", about: "Attacks are blocked." },
+    ModeChoice { code: "block", label: "Blocking", about: "All attacks are blocked." },
 ];
+
+/// Label of the mode with this code; without a code, of the mode that leaves the choice to the nodes.
+pub fn mode_label(mode: Option<&str>) -> &'static str {
+    let code = mode.unwrap_or("default");
+    MODES.iter().find(|mode| mode.code == code).map_or("unknown", |mode| mode.label)
+}
 
 /// An application.
 #[derive(Clone, Debug)]
