@@ -150,7 +150,7 @@ pub const RULE_TYPES: &[RuleType] = &[
             "binary_data",
             "Allow binary data",
             "layers",
-            "Binary content is not an anomaly here; only high-confidence matches count.",
+            "Does not treat binary content as an anomaly; only high-confidence matches count.",
         ),
         Some(false),
         &[],
@@ -180,7 +180,7 @@ pub const RULE_TYPES: &[RuleType] = &[
     ),
     kind(
         DETECTION,
-        ("regex", "Custom signature", "code", "Reports requests that match your regular expression as an attack."),
+        ("regex", "Custom signature", "code", "Treats requests that match your regular expression as attacks."),
         Some(false),
         &[
             parameter(

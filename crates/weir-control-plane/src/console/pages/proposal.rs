@@ -9,7 +9,7 @@ use crate::console::rule_form::field;
 use crate::console::view::form::{Control, Field};
 use crate::console::view::number::grouped;
 use crate::console::view::parts::AttackKind;
-use crate::console::view::proposal::{Changed, Preview, Proposal, Proposed};
+use crate::console::view::proposal::{BoundOption, Changed, PointOption, Preview, Proposal, Proposed, SubjectOption};
 use crate::console::view::shell::{Place, Tone};
 use crate::console::view::text::Text;
 use crate::console::{point_text, rule_text};
@@ -148,6 +148,7 @@ async fn show(page: &Page, asked: RuleProposal, status: StatusCode, wrong: &[Mis
                     .with(asked.choice.comment.clone()),
             ],
             mistakes: said.collect(),
+            sentence: Text::new(&rule_text::sentence(&new.rule)),
             effect: effect::of(&asked),
             rule: Text::block(&rule_text::yaml(&Value::Object(new.rule))),
             preview,
@@ -155,43 +156,51 @@ async fn show(page: &Page, asked: RuleProposal, status: StatusCode, wrong: &[Mis
     )
 }
 
-/// What the rule can be about: each finding, and each type.
-fn subjects(asked: &RuleProposal) -> Vec<(String, Text, Text, bool)> {
-    let mut out = Vec::new();
+/// What the rule can ignore or block: each signature with a finding, and each attack type.
+fn subjects(asked: &RuleProposal) -> Vec<SubjectOption> {
+    let mut out: Vec<SubjectOption> = Vec::new();
+    let exception = asked.purpose == Purpose::Exception;
     let chosen = asked.chosen();
     for (number, subject) in asked.material.subjects.iter().enumerate() {
-        let kind = AttackKind::of(subject.attack);
         let at = effect::at(&subject.point.0);
         let is = |by| chosen == (number, by);
-        let exception = asked.purpose == Purpose::Exception;
         if let (Some(stamp), true) = (&subject.stamp, exception) {
-            let about = format!("Only this signature, {at}. {}", asked.enough(number, By::Stamp));
-            out.push((format!("{number}:stamp"), Text::new(stamp), Text::new(&about), is(By::Stamp)));
+            out.push(SubjectOption {
+                value: format!("{number}:stamp"),
+                label: Text::new(stamp),
+                about: Text::new(&format!("Only this signature, {at}. {}", asked.enough(number, By::Stamp))),
+                chosen: is(By::Stamp),
+            });
         }
-        let value = format!("{number}:type");
-        // One line for each type and point.
         let enough = if exception { asked.enough(number, By::Type) } else { String::new() };
-        let line = (Text::new(kind.name), Text::new(&format!("All attacks of this type, {at}. {enough}")));
-        let twice =
-            out.iter().any(|(_, label, about, _): &(String, Text, Text, bool)| (label, about) == (&line.0, &line.1));
-        if !twice {
-            let current = is(By::Type) || (number == chosen.0 && (!exception || subject.stamp.is_none()));
-            out.push((value, line.0, line.1, current));
+        let option = SubjectOption {
+            value: format!("{number}:type"),
+            label: Text::new(AttackKind::of(subject.attack).name),
+            about: Text::new(&format!("All attacks of this type, {at}. {enough}")),
+            chosen: is(By::Type) || (number == chosen.0 && (!exception || subject.stamp.is_none())),
+        };
+        // Several findings of one type in one location lead to the same rule.
+        if !out.iter().any(|known| (&known.label, &known.about) == (&option.label, &option.about)) {
+            out.push(option);
         }
     }
     out
 }
 
-/// The point of the subject with ever fewer steps.
-fn points(asked: &RuleProposal) -> Vec<(String, Text, bool)> {
+/// The location of the chosen subject, with ever fewer steps.
+fn points(asked: &RuleProposal) -> Vec<PointOption> {
     let Some(subject) = asked.material.subjects.get(asked.chosen().0) else { return Vec::new() };
     let steps = &subject.point.0;
     let chosen = asked.choice.steps.unwrap_or(steps.len()).clamp(1, steps.len().max(1));
-    let at = |kept: usize| point_text::write(&json!(&steps[..kept]));
-    (1..=steps.len()).rev().map(|kept| (kept.to_string(), Text::new(&at(kept)), kept == chosen)).collect()
+    let option = |kept: usize| PointOption {
+        value: kept.to_string(),
+        point: Text::new(&point_text::write(&json!(&steps[..kept]))),
+        chosen: kept == chosen,
+    };
+    (1..=steps.len()).rev().map(option).collect()
 }
 
-fn bounds(asked: &RuleProposal) -> Vec<(&'static str, &'static str, Text, bool)> {
+fn bounds(asked: &RuleProposal) -> Vec<BoundOption> {
     let (material, choice) = (&asked.material, &asked.choice);
     let all = [
         ("host", "Host", material.host.as_str(), choice.host),
@@ -199,7 +208,7 @@ fn bounds(asked: &RuleProposal) -> Vec<(&'static str, &'static str, Text, bool)>
         ("method", "Method", material.method.as_str(), choice.method),
     ];
     let known = all.into_iter().filter(|(.., value, _)| !value.is_empty());
-    known.map(|(name, label, value, bound)| (name, label, Text::new(value), bound)).collect()
+    known.map(|(name, label, value, bound)| BoundOption { name, label, value: Text::new(value), bound }).collect()
 }
 
 fn shown(page: &Page, preview: &policy::Preview, asked: &RuleProposal) -> Preview {

@@ -6,7 +6,7 @@ use crate::console::page::{self, Page, html, html_with, mistakes, see_other};
 use crate::console::rule_form::{RuleDraft, field};
 use crate::console::rule_types::{RuleType, find, groups};
 use crate::console::view::parts::{self, Choice};
-use crate::console::view::rules::{RuleCheck, RuleForm, RuleRow, RuleTypes, Rules, TestResult};
+use crate::console::view::rules::{RuleCheck, RuleForm, RuleRow, RuleTypes, Rules, TestFinding, TestResult};
 use crate::console::view::shell::{Place, Tone};
 use crate::console::view::text::Text;
 use crate::console::view::ui::href;
@@ -223,7 +223,9 @@ async fn check(page: &Page, kind: &'static RuleType, filled: &RuleDraft, old: Op
     };
     let Some(new) = new else { return Ok(out) };
     out.rule = Text::block(&rule_text::yaml(&Value::Object(new.rule.clone())));
-    out.says = Text::new(&rule_text::sentence(&new.rule));
+    if wrong.is_empty() {
+        out.says = Text::new(&rule_text::sentence(&new.rule));
+    }
     if wrong.is_empty() && !request.trim().is_empty() {
         match mistakes(
             page.app.try_request(&request, new.groups.first().map(String::as_str), Some((&new, replaces))).await,
@@ -253,18 +255,17 @@ fn result(trial: &Trial) -> TestResult {
     let mut findings = Vec::new();
     for (judgement, counts) in [(after, true), (&trial.before, false)] {
         for one in &judgement.findings {
-            let line = (
-                parts::AttackKind::of(one.attack),
-                Text::new(&one.rule),
-                Text::new(&one.point.to_string()),
-                Text::new(&one.matched),
+            let finding = TestFinding {
+                kind: parts::AttackKind::of(one.attack),
+                rule: Text::new(&one.rule),
+                point: Text::new(&one.point.to_string()),
+                matched: Text::new(&one.matched),
                 counts,
-            );
-            let known = findings
-                .iter()
-                .any(|(_, rule, point, ..): &(_, Text, Text, Text, bool)| *rule == line.1 && *point == line.2);
+            };
+            let known =
+                findings.iter().any(|known: &TestFinding| known.rule == finding.rule && known.point == finding.point);
             if !known {
-                findings.push(line);
+                findings.push(finding);
             }
         }
     }

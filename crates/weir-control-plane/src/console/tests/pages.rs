@@ -292,7 +292,11 @@ async fn a_form_creates_a_rule_and_shows_its_errors() {
         "attack_type=sqli&host=h&point=%5Bpost%5D&test=POST+/+HTTP/1.1%0AHost:+h%0A%0Aid%3D1%27+or+%271%27%3D%271",
     )
     .await;
-    assert!(text(&live).contains("Blocks SQL injection in [post] of requests to h, in every filtration mode except off."), "{}", text(&live));
+    assert!(
+        text(&live).contains("Blocks SQL injection in [post] of requests to h, in every filtration mode except off."),
+        "{}",
+        text(&live)
+    );
     assert!(text(&live).contains("blocked in every mode except off</b>"), "test result: {}", text(&live));
     let made = post("/rules/new/vpatch", "attack_type=sqli&host=h&point=%5Bpost%5D").await;
     assert_eq!((made.status, made.header("location")), (StatusCode::SEE_OTHER, "/rules?done=rule&n=1"));

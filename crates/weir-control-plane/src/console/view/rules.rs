@@ -98,8 +98,23 @@ pub struct TestResult {
     pub after: (Tone, &'static str),
     /// In a sentence.
     pub says: &'static str,
-    /// Findings: type, rule, point, matched, whether it still counts with the rule.
-    pub findings: Vec<(AttackKind, Text, Text, Text, bool)>,
+    /// Findings with the rule, then those that only occur without it.
+    pub findings: Vec<TestFinding>,
+}
+
+/// A finding in a tested request.
+#[derive(Clone, Debug)]
+pub struct TestFinding {
+    /// Attack type.
+    pub kind: AttackKind,
+    /// Name of the signature or detector.
+    pub rule: Text,
+    /// Location.
+    pub point: Text,
+    /// What matched.
+    pub matched: Text,
+    /// Whether it still counts with the rule.
+    pub counts: bool,
 }
 
 /// What live validation shows: mistakes, the rule as written, the test.

@@ -28,7 +28,7 @@ pub const MODES: &[ModeChoice] = &[
     ModeChoice {
         code: "off",
         label: "Off",
-        about: "Requests are not inspected and never blocked. IP lists and rules have no effect.",
+        about: "Requests are neither inspected nor blocked. IP lists have no effect.",
     },
     ModeChoice {
         code: "monitoring",

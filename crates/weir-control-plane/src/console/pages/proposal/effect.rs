@@ -3,6 +3,7 @@
 use super::RuleProposal;
 use crate::console::point_text;
 use crate::console::view::parts::AttackKind;
+use crate::console::view::proposal::ExceptionEffect;
 use crate::console::view::text::Text;
 use crate::policy::propose::By;
 use crate::policy::{Choice, Left, Purpose};
@@ -40,22 +41,22 @@ pub fn at(steps: &[PatternItem]) -> String {
 }
 
 /// What the exception ignores, and what is still detected.
-pub fn of(asked: &RuleProposal) -> Option<[Text; 2]> {
+pub fn of(asked: &RuleProposal) -> Option<ExceptionEffect> {
     let (number, by) = asked.chosen();
     let subject = asked.material.subjects.get(number).filter(|_| asked.purpose == Purpose::Exception)?;
     let kept = asked.choice.steps.unwrap_or(usize::MAX).max(1).min(subject.point.0.len());
     let (kind, at) = (AttackKind::of(subject.attack).name, at(&subject.point.0[..kept]));
-    let (passes, stays) = match (&subject.stamp, by) {
+    let (ignored, stays) = match (&subject.stamp, by) {
         (Some(stamp), By::Stamp) => (
-            format!("matches of {stamp} {at}, including decoded values"),
-            "matches of other signatures there, and attacks in all other places".to_owned(),
+            format!("Matches of {stamp} {at}, including decoded values"),
+            "Matches of other signatures there, and attacks in all other places".to_owned(),
         ),
         _ => (
-            format!("all attacks of type {kind} {at}, including decoded values"),
-            "attacks of other types there, and attacks in all other places".to_owned(),
+            format!("All attacks of type {kind} {at}, including decoded values"),
+            "Attacks of other types there, and attacks in all other places".to_owned(),
         ),
     };
     let left = asked.left();
     let stays = if left.is_empty() { format!("{stays}.") } else { format!("{stays}. In this request, {left}.") };
-    Some([Text::new(&format!("{passes}.")), Text::new(&stays)])
+    Some(ExceptionEffect { ignored: Text::new(&format!("{ignored}.")), detected: Text::new(&stays) })
 }
