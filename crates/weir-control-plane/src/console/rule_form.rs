@@ -19,7 +19,7 @@ const EMPTY_ROWS: usize = 1;
 pub struct RuleDraft {
     /// Values of fields by name.
     pub given: FormFields,
-    /// Further conditions.
+    /// Additional conditions.
     pub rows: Vec<ConditionRow>,
 }
 
@@ -50,7 +50,7 @@ impl RuleDraft {
         Self { given, rows }
     }
 
-    /// The rule, with what the form cannot show of `old`, or all mistakes.
+    /// The rule, with those fields of `old` that the form does not show; or all errors of the form.
     pub fn rule(&self, kind: &RuleType, old: Option<&RuleEntry>) -> Result<NewRule, Vec<Mistake>> {
         let (mut rule, mut wrong) = (Map::new(), Vec::new());
         rule.insert("type".into(), json!(kind.shown.code));
@@ -68,14 +68,14 @@ impl RuleDraft {
                     rule.insert("action".into(), Value::Array(action));
                 }
             }
-            Err(message) => wrong.push(Mistake::new("path", message)),
+            Err(message) => wrong.push(Mistake::new("path", message.to_string())),
         }
         match (kind.point, self.given.get("point")) {
             (None, _) | (Some(false), "") => {}
             (Some(true), "") => wrong.push(Mistake::new("point", "enter the location of the value to mask")),
             (Some(_), text) => match point_text::read(text) {
                 Ok(point) => drop(rule.insert("point".into(), point)),
-                Err(message) => wrong.push(Mistake::new("point", message)),
+                Err(message) => wrong.push(Mistake::new("point", message.to_string())),
             },
         }
         match self.given.get("expires") {
@@ -141,7 +141,7 @@ impl RuleDraft {
         ]
     }
 
-    /// Further conditions, with room for another.
+    /// Additional conditions, with room for another.
     pub fn shown_rows(&self) -> Vec<ConditionRow> {
         let mut rows = self.rows.clone();
         rows.extend(std::iter::repeat_n(ConditionRow::default(), EMPTY_ROWS));

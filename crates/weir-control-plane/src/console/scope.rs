@@ -8,7 +8,27 @@ use serde_json::{Value, json};
 /// Most segments of a path.
 const MAX_SEGMENTS: usize = 40;
 
-/// Host, path, method and what else must hold.
+/// Why a text is not a path pattern.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PathError {
+    /// It does not begin with a slash.
+    #[error("the path must begin with `/`")]
+    NoSlash,
+    /// It has a query string.
+    #[error("remove the query string; use an additional condition for query parameters")]
+    Query,
+    /// It has more than [`MAX_SEGMENTS`] segments.
+    #[error("the path has more than {MAX_SEGMENTS} segments")]
+    TooManySegments,
+    /// `**` is in a place where it cannot be expressed as conditions.
+    #[error("`**` must be the last or the second-to-last segment")]
+    MisplacedWildcard,
+    /// A segment is empty.
+    #[error("the path has an empty segment; remove repeated slashes")]
+    EmptySegment,
+}
+
+/// Host, path and method of the requests that a rule applies to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RuleScope {
     /// Host; `*` and `?` stand for anything; empty for any.
@@ -72,8 +92,8 @@ fn word(point: Value, text: &str) -> Option<Value> {
 }
 
 impl RuleScope {
-    /// The conditions, or what is wrong with the path.
-    pub fn conditions(&self) -> Result<Vec<Value>, String> {
+    /// The conditions of a rule.
+    pub fn conditions(&self) -> Result<Vec<Value>, PathError> {
         let mut out = Vec::new();
         let host = self.host.trim().trim_end_matches('.').to_lowercase();
         if !host.is_empty() && host != "*" {
@@ -87,7 +107,7 @@ impl RuleScope {
         Ok(out)
     }
 
-    /// Host, path and method of conditions, and those that are neither.
+    /// Splits the conditions of a rule into host, path, method and the remaining conditions.
     pub fn of(action: &[Value]) -> (RuleScope, Vec<ConditionRow>) {
         let mut scope = RuleScope::default();
         let mut rest: Vec<&Value> = action.iter().collect();
@@ -115,27 +135,27 @@ impl RuleScope {
 }
 
 /// Conditions of a path with `*` for a segment and `**` for any number of them.
-fn path(text: &str) -> Result<Vec<Value>, String> {
+fn path(text: &str) -> Result<Vec<Value>, PathError> {
     if text.is_empty() || text == "*" || text == "/**" || text == "**" {
         return Ok(Vec::new());
     }
-    let Some(inner) = text.strip_prefix('/') else { return Err("the path must begin with `/`".into()) };
+    let Some(inner) = text.strip_prefix('/') else { return Err(PathError::NoSlash) };
     if text.contains('?') {
-        return Err("remove the query string; use an additional condition for query parameters".into());
+        return Err(PathError::Query);
     }
     let mut segments: Vec<&str> = inner.split('/').collect();
     let last = segments.pop().unwrap_or_default();
     if segments.len() > MAX_SEGMENTS {
-        return Err(format!("the path has more than {MAX_SEGMENTS} segments"));
+        return Err(PathError::TooManySegments);
     }
     let mut out = Vec::new();
     let open = segments.iter().position(|segment| *segment == "**");
     if open.is_some_and(|at| at + 1 < segments.len()) {
-        return Err("`**` must be the last or the second-to-last segment".into());
+        return Err(PathError::MisplacedWildcard);
     }
     for (at, segment) in segments.iter().enumerate().filter(|(_, segment)| **segment != "**") {
         if segment.is_empty() {
-            return Err("the path has an empty segment; remove repeated slashes".into());
+            return Err(PathError::EmptySegment);
         }
         out.extend(word(json!(["path", at]), segment));
     }
@@ -160,7 +180,7 @@ fn path(text: &str) -> Result<Vec<Value>, String> {
     Ok(out)
 }
 
-/// The path that conditions spell, and the conditions that are not part of it; none where they spell none.
+/// The path that conditions express, and the conditions that are not part of it; none if they express no path.
 fn path_of<'c>(all: &[&'c Value]) -> Option<(String, Vec<&'c Value>)> {
     let is_path = |c: &Value| matches!(c["point"][0].as_str(), Some("path" | "action_name" | "action_ext"));
     let (mine, rest): (Vec<&Value>, Vec<&Value>) = all.iter().partition(|c| is_path(c));
@@ -231,7 +251,7 @@ fn row(condition: &Value) -> ConditionRow {
     ConditionRow { how: text(&condition["type"]), point, name, value }
 }
 
-/// Further conditions of a form.
+/// The additional conditions of a form.
 pub fn rows(given: &FormFields) -> Vec<ConditionRow> {
     let column = |name: &str| given.all(name).into_iter().map(str::to_owned).collect::<Vec<_>>();
     let (points, names, hows, values) = (column("c_point"), column("c_name"), column("c_how"), column("c_value"));
@@ -307,8 +327,13 @@ mod tests {
 
     #[test]
     fn invalid_paths_are_rejected() {
-        for wrong in ["api", "/a//b", "/a?b=1", "/**/a/b"] {
-            assert!(path(wrong).is_err(), "{wrong}");
+        for (wrong, error) in [
+            ("api", PathError::NoSlash),
+            ("/a//b", PathError::EmptySegment),
+            ("/a?b=1", PathError::Query),
+            ("/**/a/b", PathError::MisplacedWildcard),
+        ] {
+            assert_eq!(path(wrong), Err(error), "{wrong}");
         }
     }
 

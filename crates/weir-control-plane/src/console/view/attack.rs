@@ -36,7 +36,7 @@ pub struct HitLine {
 #[derive(Debug, Template)]
 #[template(path = "attack.html")]
 pub struct AttackPage {
-    /// Around it.
+    /// Page frame: navigation, user, notice.
     pub shell: Shell,
     /// The attack.
     pub attack: AttackRow,

@@ -34,9 +34,9 @@ pub struct AttackRow {
     pub blocked: String,
     /// What became of them.
     pub status: Status,
-    /// What a person thinks of it.
+    /// Mark set by a user.
     pub mark: Mark,
-    /// Whose mark that is.
+    /// Who set the mark.
     pub marked_by: Text,
     /// First hit.
     pub first: Moment,
@@ -79,7 +79,7 @@ impl askama::filters::HtmlSafe for AttackRows {}
 #[derive(Debug, Template)]
 #[template(path = "attacks.html")]
 pub struct Attacks {
-    /// Around it.
+    /// Page frame: navigation, user, notice.
     pub shell: Shell,
     /// The search as written.
     pub query: String,
@@ -87,9 +87,9 @@ pub struct Attacks {
     pub wrong: Option<Text>,
     /// Its terms.
     pub chips: Vec<Chip>,
-    /// Stretches of time.
+    /// Time ranges.
     pub ranges: Vec<Choice>,
-    /// Code of the present stretch of time.
+    /// Code of the selected time range.
     pub range: String,
     /// Statuses to choose from.
     pub statuses: Vec<Choice>,

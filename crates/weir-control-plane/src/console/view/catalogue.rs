@@ -25,7 +25,7 @@ pub struct CatalogueRow {
 #[derive(Debug, Template)]
 #[template(path = "catalogue.html")]
 pub struct Catalogue {
-    /// Around it.
+    /// Page frame: navigation, user, notice.
     pub shell: Shell,
     /// What was searched for.
     pub query: String,
@@ -41,7 +41,7 @@ pub struct Catalogue {
 #[derive(Debug, Template)]
 #[template(path = "signature.html")]
 pub struct SignaturePage {
-    /// Around it.
+    /// Page frame: navigation, user, notice.
     pub shell: Shell,
     /// Name.
     pub name: Text,

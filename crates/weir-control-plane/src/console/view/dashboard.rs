@@ -16,11 +16,11 @@ pub struct Figure {
     pub label: &'static str,
     /// How much.
     pub value: String,
-    /// What stands below it.
+    /// Note below the value.
     pub note: String,
     /// Where it leads.
     pub href: Option<String>,
-    /// Whether somebody should look.
+    /// Whether it needs attention.
     pub alarm: bool,
 }
 
@@ -29,7 +29,7 @@ pub struct Figure {
 pub struct Ranked {
     /// What.
     pub label: Text,
-    /// What stands behind it.
+    /// Note after the label.
     pub note: Text,
     /// Where it leads.
     pub href: String,
@@ -46,11 +46,11 @@ pub struct Ranked {
 pub struct NodeLine {
     /// Name.
     pub name: Text,
-    /// Whether it is heard of.
+    /// Whether it sends heartbeats.
     pub active: bool,
-    /// What is to be known of it.
+    /// Policy and queue of the node.
     pub note: String,
-    /// When it was last heard of.
+    /// Last heartbeat.
     pub seen: Moment,
 }
 
@@ -58,9 +58,9 @@ pub struct NodeLine {
 #[derive(Debug, Template)]
 #[template(path = "dashboard.html")]
 pub struct Dashboard {
-    /// Around it.
+    /// Page frame: navigation, user, notice.
     pub shell: Shell,
-    /// Stretches of time to choose from.
+    /// Time ranges to choose from.
     pub ranges: Vec<Choice>,
     /// The general filtration mode, in words.
     pub mode: &'static str,

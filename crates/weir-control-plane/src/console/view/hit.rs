@@ -59,7 +59,7 @@ pub struct ParentAttack {
     pub kind: AttackKind,
     /// Its mark.
     pub mark: Mark,
-    /// Whose mark that is.
+    /// Who set the mark.
     pub marked_by: Text,
 }
 
@@ -70,19 +70,19 @@ pub type Fact = (&'static str, Text, Option<String>);
 #[derive(Debug, Template)]
 #[template(path = "hit.html")]
 pub struct HitPage {
-    /// Around it.
+    /// Page frame: navigation, user, notice.
     pub shell: Shell,
     /// Id, checked to be one.
     pub id: String,
     /// Attack types.
     pub kinds: Vec<AttackKind>,
-    /// When it was judged.
+    /// When it was inspected.
     pub time: Moment,
     /// Whether it was blocked.
     pub blocked: bool,
     /// Whether it passed only because of its mode.
     pub would_block: bool,
-    /// Why it was blocked or told, in words.
+    /// Why it was blocked or reported, in words.
     pub why: Text,
     /// Method and path.
     pub line: Text,

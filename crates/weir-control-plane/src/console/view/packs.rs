@@ -81,7 +81,7 @@ pub struct Section {
 #[derive(Debug, Template)]
 #[template(path = "packs.html")]
 pub struct Packs {
-    /// Around it.
+    /// Page frame: navigation, user, notice.
     pub shell: Shell,
     /// Rule packs, databases.
     pub sections: Vec<Section>,
@@ -97,7 +97,7 @@ pub struct Packs {
 #[derive(Debug, Template)]
 #[template(path = "pack.html")]
 pub struct Comparison {
-    /// Around it.
+    /// Page frame: navigation, user, notice.
     pub shell: Shell,
     /// The version.
     pub row: VersionRow,

@@ -93,7 +93,7 @@ impl Status {
     }
 }
 
-/// What a person thinks of an attack.
+/// Mark set by a user.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mark {
     /// Nothing yet.

@@ -103,7 +103,7 @@ pub struct ExceptionEffect {
 #[derive(Debug, Template)]
 #[template(path = "proposal.html")]
 pub struct Proposal {
-    /// Around it.
+    /// Page frame: navigation, user, notice.
     pub shell: Shell,
     /// What is proposed.
     pub what: Proposed,
@@ -119,7 +119,7 @@ pub struct Proposal {
     pub bounds: Vec<BoundOption>,
     /// Expiry and comment.
     pub fields: Vec<Field>,
-    /// Mistakes that belong to no field.
+    /// Errors that belong to no field.
     pub mistakes: Vec<Text>,
     /// The rule in a sentence.
     pub sentence: Text,

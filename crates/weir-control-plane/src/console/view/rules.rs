@@ -29,9 +29,9 @@ pub struct RuleRow {
     pub enabled: bool,
     /// When it ends.
     pub expires: Option<Moment>,
-    /// Whether that has come.
+    /// Whether it has expired.
     pub ended: bool,
-    /// Whose it is.
+    /// Author.
     pub author: Text,
     /// Since when it is as it is.
     pub changed: Moment,
@@ -41,7 +41,7 @@ pub struct RuleRow {
 #[derive(Debug, Template)]
 #[template(path = "rules.html")]
 pub struct Rules {
-    /// Around it.
+    /// Page frame: navigation, user, notice.
     pub shell: Shell,
     /// What was searched for.
     pub query: String,
@@ -70,7 +70,7 @@ pub struct RuleTypeInfo {
 #[derive(Debug, Template)]
 #[template(path = "rule_types.html")]
 pub struct RuleTypes {
-    /// Around it.
+    /// Page frame: navigation, user, notice.
     pub shell: Shell,
     /// Groups of types.
     pub groups: Vec<(&'static str, Vec<RuleTypeInfo>)>,
@@ -142,7 +142,7 @@ impl askama::filters::HtmlSafe for RuleCheck {}
 #[derive(Debug, Template)]
 #[template(path = "rule_form.html")]
 pub struct RuleForm {
-    /// Around it.
+    /// Page frame: navigation, user, notice.
     pub shell: Shell,
     /// Id of a rule that is there already.
     pub id: Option<u64>,

@@ -52,7 +52,7 @@ pub fn mode_label(mode: Option<&str>) -> &'static str {
 /// An application.
 #[derive(Clone, Debug)]
 pub struct ApplicationRow {
-    /// Id, as nodes tell it.
+    /// Id, as reported by nodes.
     pub id: i64,
     /// Name.
     pub name: Text,
@@ -71,13 +71,13 @@ pub struct SinkRow {
     pub name: Text,
     /// Where it leads.
     pub to: Text,
-    /// What it is told, in words.
+    /// Events sent to it, in words.
     pub events: Text,
     /// Whether calls are signed.
     pub signed: bool,
     /// Records delivered.
     pub delivered: u64,
-    /// How it is.
+    /// Status.
     pub state: (Tone, Text),
     /// Whether it is switched on.
     pub active: bool,
@@ -89,7 +89,7 @@ pub struct SinkRow {
 #[derive(Debug, Template)]
 #[template(path = "settings.html")]
 pub struct Settings {
-    /// Around it.
+    /// Page frame: navigation, user, notice.
     pub shell: Shell,
     /// Code of the present mode.
     pub mode: String,
@@ -107,7 +107,7 @@ pub struct Settings {
     pub sink_fields: [Vec<Field>; 2],
     /// Which of the two is open.
     pub sink_open: (bool, bool),
-    /// Mistakes that belong to no field.
+    /// Errors that belong to no field.
     pub mistakes: Vec<Text>,
 }
 
