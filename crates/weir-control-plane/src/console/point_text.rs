@@ -30,7 +30,7 @@ pub enum PointError {
     /// A step does not begin with a bracket; with its first characters.
     #[error("a step begins with `[`, not `{0}`")]
     NoBracket(String),
-    /// An argument that must be a number is none.
+    /// An argument that must be a number is not one.
     #[error("`{tag}` takes a number, not `{argument}`")]
     NotANumber {
         /// The tag of the step.

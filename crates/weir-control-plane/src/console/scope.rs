@@ -39,7 +39,7 @@ pub struct RuleScope {
     pub method: String,
 }
 
-/// Kinds of points of conditions: as in policies, for people, whether a name or number is wanted.
+/// Request parts that conditions can test: code and label.
 pub const POINTS: &[(&str, &str)] = &[
     ("", "–"),
     ("header", "Header"),

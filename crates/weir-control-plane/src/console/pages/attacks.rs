@@ -135,7 +135,7 @@ fn kinds(asked: &AttackQuery) -> Vec<(AttackKind, String)> {
     AttackKind::all().into_iter().map(|kind| (kind, to(&kind))).collect()
 }
 
-/// A page of the list, and a tag of what stands in it.
+/// A page of the list and its entity tag.
 async fn listing(page: &Page, asked: &AttackQuery, filter: &Filter) -> Result<(AttackRows, String)> {
     let listing = page.app.store.attacks(filter, &asked.rows(ATTACKS)?).await?;
     let tag = tag(&listing);

@@ -177,80 +177,104 @@ fn label(point: &PointPath) -> String {
     format!("{word}{name}")
 }
 
+/// A fact without a link.
+fn fact(name: &'static str, value: impl AsRef<str>) -> Fact {
+    Fact { name, value: Text::new(value.as_ref()), href: None }
+}
+
+/// A fact that links to the attacks with this value of a search attribute.
+fn searchable(name: &'static str, shown: &str, attribute: &str, value: &str) -> Fact {
+    let search = href("/attacks", &[("q", &term(attribute, value)), ("range", "30d")]);
+    Fact { href: Some(search), ..fact(name, shown) }
+}
+
+/// The facts beside the request; empty ones are left out.
 fn facts(page: &Page, hit: &Hit, node: Option<String>) -> Vec<(&'static str, Vec<Fact>)> {
-    let mut groups = Vec::new();
-    let mut group = |heading, facts: Vec<(&'static str, String, Option<String>)>| {
-        let kept = facts.into_iter().filter(|(_, value, _)| !value.is_empty());
-        let kept: Vec<Fact> = kept.map(|(name, value, href)| (name, Text::new(&value), href)).collect();
-        if !kept.is_empty() {
-            groups.push((heading, kept));
-        }
-    };
-    let search =
-        |attribute: &str, value: &str| Some(href("/attacks", &[("q", &term(attribute, value)), ("range", "30d")]));
+    let groups = [
+        ("Request", request_facts(page, hit)),
+        ("Source", source_facts(hit)),
+        ("Gateway", gateway_facts(page, hit)),
+        ("Decision", decision_facts(page, hit, node)),
+    ];
+    let known = |facts: Vec<Fact>| facts.into_iter().filter(|fact| !fact.value.is_empty()).collect::<Vec<_>>();
+    let groups = groups.into_iter().map(|(heading, facts)| (heading, known(facts)));
+    groups.filter(|(_, facts)| !facts.is_empty()).collect()
+}
+
+fn request_facts(page: &Page, hit: &Hit) -> Vec<Fact> {
     let time = page.moment(i64::try_from(hit.time).unwrap_or(i64::MAX));
     let response = hit.response.map(|one| format!("{} after {} ms", one.status, grouped(one.after_ms)));
-    group(
-        "Request",
-        vec![
-            ("Time", format!("{time} UTC"), None),
-            ("Request ID", hit.request_id.clone(), search("request_id", &hit.request_id)),
-            ("Protocol", hit.request.protocol.clone(), None),
-            ("Size", bytes(hit.request.bytes), None),
-            ("Response", response.unwrap_or_default(), None),
-            (
-                "Similar hits",
-                if hit.folded > 0 { format!("{} (counted, not stored)", grouped(hit.folded)) } else { String::new() },
-                None,
-            ),
-        ],
-    );
+    let similar = if hit.folded > 0 { format!("{} (counted, not stored)", grouped(hit.folded)) } else { String::new() };
+    vec![
+        fact("Time", format!("{time} UTC")),
+        searchable("Request ID", &hit.request_id, "request_id", &hit.request_id),
+        fact("Protocol", &hit.request.protocol),
+        fact("Size", bytes(hit.request.bytes)),
+        fact("Response", response.unwrap_or_default()),
+        fact("Similar hits", similar),
+    ]
+}
+
+fn source_facts(hit: &Hit) -> Vec<Fact> {
     let client = &hit.client;
-    let asn = if client.asn == 0 { String::new() } else { format!("AS{}", client.asn) };
-    group(
-        "Source",
-        vec![
-            ("Address", client.ip.clone(), search("ip", &client.ip)),
-            ("Peer", client.peer.clone(), None),
-            (
-                "Country",
-                [client.country.as_str(), client.region.as_str()].join(" ").trim().to_owned(),
-                search("country", &client.country),
-            ),
-            ("ASN", asn, None),
-            ("Source type", client.source_types.join(", "), None),
-            ("IP list", hit.list.clone(), None),
-        ],
-    );
+    let country = [client.country.as_str(), client.region.as_str()].join(" ");
+    vec![
+        searchable("Address", &client.ip, "ip", &client.ip),
+        fact("Peer", &client.peer),
+        searchable("Country", country.trim(), "country", &client.country),
+        fact("ASN", if client.asn == 0 { String::new() } else { format!("AS{}", client.asn) }),
+        fact("Source type", client.source_types.join(", ")),
+        fact("IP list", &hit.list),
+    ]
+}
+
+fn gateway_facts(page: &Page, hit: &Hit) -> Vec<Fact> {
     let head = page.app.policy.head();
     let application = match (hit.application, head.state.applications.get(&hit.application)) {
         (-1, _) => String::new(),
         (id, None) => id.to_string(),
         (id, Some(one)) => format!("{id}, {}", one.name),
     };
-    group(
-        "Gateway",
-        vec![
-            ("Service", hit.gateway.service.clone(), None),
-            ("Route", hit.gateway.route.clone(), None),
-            ("Consumer", hit.gateway.consumer.clone(), None),
-            ("Application", application, search("app", &hit.application.to_string())),
-            ("Connector", hit.connector.clone(), None),
-        ],
-    );
+    vec![
+        fact("Service", &hit.gateway.service),
+        fact("Route", &hit.gateway.route),
+        fact("Consumer", &hit.gateway.consumer),
+        searchable("Application", &application, "app", &hit.application.to_string()),
+        fact("Connector", &hit.connector),
+    ]
+}
+
+fn decision_facts(page: &Page, hit: &Hit, node: Option<String>) -> Vec<Fact> {
+    let head = page.app.policy.head();
     let rules: Vec<String> = hit.rules.iter().map(ToString::to_string).collect();
     let rule = hit.rules.first().filter(|id| head.state.rule(**id).is_some()).map(|id| format!("/rules/{id}"));
     let policy =
         if hit.policy_serial == 0 { "local configuration".into() } else { format!("version {}", hit.policy_serial) };
-    group(
-        "Decision",
-        vec![
-            ("Node", node.unwrap_or_else(|| hit.node.clone()), search("node_uuid", &hit.node)),
-            ("Mode", mode_label(Some(&hit.mode)).to_owned(), None),
-            ("Action", hit.action.clone(), None),
-            ("Rules", rules.join(", "), rule),
-            ("Policy", policy, None),
-        ],
-    );
-    groups
+    vec![
+        searchable("Node", node.as_ref().unwrap_or(&hit.node), "node_uuid", &hit.node),
+        fact("Mode", mode_label(Some(&hit.mode))),
+        fact("Action", &hit.action),
+        Fact { href: rule, ..fact("Rules", rules.join(", ")) },
+        fact("Policy", policy),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use weir_core::model::{AnomalyKind, AttackType};
+    use weir_protocol::hit::HitAnomaly;
+
+    #[test]
+    fn a_hit_without_findings_says_why_it_was_reported() {
+        let anomaly = HitAnomaly { kind: AnomalyKind::ClTeConflict, point: PointPath(Vec::new()) };
+        let smuggled = Hit { attacks: vec![AttackType::Xxe], anomalies: vec![anomaly], ..Hit::default() };
+        let kind = AttackType::Xxe.name();
+        assert_eq!(
+            no_findings(&smuggled),
+            format!("No signature matched. Reported as {kind} because of protocol anomalies: cl_te_conflict.")
+        );
+        let denied = Hit { reason: "denylist".into(), ..Hit::default() };
+        assert_eq!(no_findings(&denied), "No signature matched: the source is on the denylist.");
+    }
 }

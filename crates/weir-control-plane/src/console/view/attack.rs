@@ -28,7 +28,7 @@ pub struct HitLine {
     pub blocked: bool,
     /// Status code of the upstream; empty where not known.
     pub answer: String,
-    /// Further hits that it stands for.
+    /// Similar hits that were counted but not stored.
     pub folded: u64,
 }
 

@@ -37,7 +37,7 @@ pub struct Ranked {
     pub count: String,
     /// Share of the largest, 0 to 100: the length of its bar.
     pub bar: u8,
-    /// Colour slot of the bar; the accent where there is none.
+    /// Colour of the bar; without one, the accent colour.
     pub slot: Option<u8>,
 }
 

@@ -32,7 +32,7 @@ pub struct Field {
     pub label: &'static str,
     /// How it is filled in.
     pub control: Control,
-    /// What stands in it, as written.
+    /// Value as entered.
     pub value: String,
     /// What it means.
     pub hint: &'static str,

@@ -63,8 +63,16 @@ pub struct ParentAttack {
     pub marked_by: Text,
 }
 
-/// A line of the facts: name, value, where it leads.
-pub type Fact = (&'static str, Text, Option<String>);
+/// A fact about the hit.
+#[derive(Clone, Debug)]
+pub struct Fact {
+    /// Name.
+    pub name: &'static str,
+    /// Value.
+    pub value: Text,
+    /// Link of the value, if any.
+    pub href: Option<String>,
+}
 
 /// The page.
 #[derive(Debug, Template)]

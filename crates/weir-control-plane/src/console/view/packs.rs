@@ -61,7 +61,7 @@ pub struct Section {
     pub label: &'static str,
     /// What they are.
     pub about: &'static str,
-    /// What is said where there is none.
+    /// Text shown if there are no versions.
     pub empty: &'static str,
     /// What the file is called.
     pub file: &'static str,
