@@ -9,7 +9,6 @@ use super::auth::session::Sessions;
 use super::auth::throttle::Throttle;
 use super::auth::token::Tokens;
 use super::auth::user::{NewUser, Users};
-use weir_runtime::clock::Clock;
 use super::error::{Error, Result};
 use super::metrics::ControlPlaneMetrics;
 use super::nodes::Nodes;
@@ -18,13 +17,14 @@ use super::policy::PolicyService;
 use super::policy::replay::Replays;
 use super::sinks::Sinks;
 use super::store::Database;
-use weir_policy::client::ClientRules;
 use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+use weir_policy::client::ClientRules;
+use weir_runtime::clock::Clock;
 
 /// How often sessions that ended and nodes that went silent are removed.
 const SWEEP: Duration = Duration::from_secs(60);

@@ -3,11 +3,11 @@
 
 use super::auth::Caller;
 use super::auth::secret;
-use weir_runtime::clock::Clock;
 use super::error::{Error, Result};
 use super::meta::{Pool, number, text};
 use serde::Serialize;
 use serde_json::Value;
+use weir_runtime::clock::Clock;
 
 /// Longest text of one side of a change, in bytes; what is longer is told by its length.
 const MAX_SIDE: usize = 16 << 10;

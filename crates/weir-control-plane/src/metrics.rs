@@ -3,7 +3,6 @@
 use super::app::App;
 use super::error::Result;
 use super::sinks;
-use weir_protocol::node_api::Ack;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -11,6 +10,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use std::time::Duration;
+use weir_protocol::node_api::Ack;
 
 /// Upper bounds of the time to store a batch, in seconds: from one on an idle disk to one that outlives its sender.
 const SECONDS: [f64; 13] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];

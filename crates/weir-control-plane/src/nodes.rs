@@ -1,14 +1,14 @@
 //! Nodes: who registered, with what secret, and how they are.
 
 use super::auth::secret;
-use weir_runtime::clock::Clock;
 use super::error::{Error, Result};
 use super::meta::{Pool, number, text};
 use super::policy::check::{GROUP_FORM, is_group};
-use weir_protocol::node_api::{HEARTBEAT_SECONDS, Heartbeat, Identity, Register};
 use serde::Serialize;
 use sqlx::any::AnyRow;
 use std::collections::HashMap;
+use weir_protocol::node_api::{HEARTBEAT_SECONDS, Heartbeat, Identity, Register};
+use weir_runtime::clock::Clock;
 
 /// A node that is silent for this long is inactive: four heartbeats, in milliseconds.
 pub const INACTIVE_MS: i64 = 4 * HEARTBEAT_SECONDS as i64 * 1000;

@@ -5,7 +5,6 @@ use super::app::App;
 use super::auth::token::Usage;
 use super::auth::{Caller, Credential, Permission};
 use super::error::{Error, Result};
-use weir_runtime::serve::Peer;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequest, Multipart, Request, State};
@@ -15,6 +14,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, on};
 use std::time::Duration;
+use weir_runtime::serve::Peer;
 
 /// Longest time for a call, its body included.
 const CALL_TIME: Duration = Duration::from_secs(30);

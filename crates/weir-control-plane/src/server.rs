@@ -5,14 +5,14 @@ use super::auth::oidc;
 use super::error::Error;
 use super::routes::{Entry, Routes};
 use super::{api, console, node_api_routes};
-use weir_core::model::Header;
-use weir_runtime::serve::Peer;
 use axum::Router;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderValue, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use std::net::SocketAddr;
+use weir_core::model::Header;
+use weir_runtime::serve::Peer;
 
 /// Every route that answers people and programs.
 pub fn tables(app: &App) -> Vec<Routes> {

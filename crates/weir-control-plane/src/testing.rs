@@ -3,10 +3,7 @@
 use super::app::{App, Config};
 use super::auth::user::NewUser;
 use super::auth::{Caller, Credential, Role};
-use weir_runtime::clock::Clock;
 use super::store::Database;
-use weir_policy::client::{ClientRules, Record};
-use weir_runtime::serve::Peer;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
@@ -14,6 +11,9 @@ use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use tower::ServiceExt;
+use weir_policy::client::{ClientRules, Record};
+use weir_runtime::clock::Clock;
+use weir_runtime::serve::Peer;
 
 /// When tests begin: 2026-01-01.
 pub const BEGIN: i64 = 1_767_225_600_000;

@@ -1,6 +1,6 @@
 //! IP lists: search, add, remove, import and export.
 
-use super::json::{Json, Path, Query, changed, bytes, page};
+use super::json::{Json, Path, Query, bytes, changed, page};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::error::{Error, Mistake, Result};

@@ -22,8 +22,7 @@ impl From<SinkError> for Error {
 
 /// Everything that is wrong with `new`, at once.
 fn check(new: &NewSink) -> Result<()> {
-    let mistakes: Vec<_> =
-        new.mistakes().into_iter().map(|(field, fix)| crate::Mistake::new(field, fix)).collect();
+    let mistakes: Vec<_> = new.mistakes().into_iter().map(|(field, fix)| crate::Mistake::new(field, fix)).collect();
     if mistakes.is_empty() { Ok(()) } else { Err(Error::Invalid(mistakes)) }
 }
 

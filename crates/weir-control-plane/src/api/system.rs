@@ -6,12 +6,12 @@ use crate::auth::Caller;
 use crate::auth::session::Session;
 use crate::error::{Error, Result};
 use crate::routes::is_foreign;
-use weir_runtime::serve::Peer;
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use weir_runtime::serve::Peer;
 
 /// Login and password.
 #[derive(Deserialize)]

@@ -2,10 +2,10 @@
 
 use super::secret;
 use super::user::{User, Users};
-use weir_runtime::clock::Clock;
 use crate::error::Result;
 use crate::meta::{Pool, number, text};
 use ring::hmac;
+use weir_runtime::clock::Clock;
 
 /// A session that is not used ends after this, in milliseconds.
 pub const IDLE_MS: i64 = 60 * 60 * 1000;

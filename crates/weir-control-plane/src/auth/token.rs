@@ -2,11 +2,11 @@
 
 use super::role::Role;
 use super::secret;
-use weir_runtime::clock::Clock;
 use crate::error::{Error, Result};
 use crate::meta::{Pool, number, optional, text};
 use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
+use weir_runtime::clock::Clock;
 
 /// The use of a token is noted at most this often, in milliseconds.
 const NOTE_MS: i64 = 60 * 1000;

@@ -3,11 +3,11 @@
 use super::password::{self, Passwords};
 use super::role::Role;
 use super::secret;
-use weir_runtime::clock::Clock;
 use crate::error::{Error, Mistake, Result};
 use crate::meta::{Pool, is_duplicate, number, optional, text};
 use serde::Serialize;
 use sqlx::any::AnyRow;
+use weir_runtime::clock::Clock;
 
 /// Longest login and name, in characters.
 const MAX_NAME: usize = 100;

@@ -3,7 +3,6 @@
 use super::identity::{Authenticated, json};
 use crate::app::App;
 use crate::error::{Error, Result};
-use weir_protocol::node_api::{Ack, MAX_BATCH, MAX_BATCH_BYTES, Record, Statistics};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -11,6 +10,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use flate2::read::GzDecoder;
 use std::io::Read as _;
 use std::time::Instant;
+use weir_protocol::node_api::{Ack, MAX_BATCH, MAX_BATCH_BYTES, Record, Statistics};
 
 /// `POST /node/v1/events`
 pub async fn events(

@@ -5,13 +5,13 @@ use crate::auth::token::Usage;
 use crate::error::{Error, Result};
 use crate::nodes::Node;
 use crate::routes::bearer;
-use weir_protocol::node_api::{Heartbeat, Identity, Register, Registered};
-use weir_runtime::serve::Peer;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{ConnectInfo, FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
+use weir_protocol::node_api::{Heartbeat, Identity, Register, Registered};
+use weir_runtime::serve::Peer;
 
 /// Longest credential, in bytes.
 const MAX_CREDENTIAL: usize = 256;

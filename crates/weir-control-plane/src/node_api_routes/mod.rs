@@ -6,10 +6,10 @@ mod identity;
 mod policy;
 
 use super::app::App;
-use weir_protocol::node_api;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
+use weir_protocol::node_api;
 
 /// Largest body of a call but for events, in bytes: a heartbeat that tells of a thousand replicas.
 const BODY_LIMIT: usize = 1 << 20;

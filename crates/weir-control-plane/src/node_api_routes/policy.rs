@@ -4,13 +4,13 @@ use super::identity::Authenticated;
 use crate::app::App;
 use crate::error::Result;
 use crate::policy::Understands;
-use weir_protocol::node_api::{MAX_WAIT_SECONDS, SignedPolicy};
 use axum::Json;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use std::time::Duration;
+use weir_protocol::node_api::{MAX_WAIT_SECONDS, SignedPolicy};
 
 /// What is asked for.
 #[derive(Debug, Deserialize)]

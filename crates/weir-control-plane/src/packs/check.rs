@@ -2,8 +2,8 @@
 
 use super::{DATABASES, Kind, MAX_NOTE};
 use crate::error::{Error, Mistake, Result};
-use weir_core::ruleset::compile::{self, RuleError};
 use maxminddb::Reader;
+use weir_core::ruleset::compile::{self, RuleError};
 
 /// Mistakes told at once.
 const MAX_MISTAKES: usize = 200;

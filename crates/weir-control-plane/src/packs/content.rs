@@ -5,10 +5,10 @@ use super::{Kind, repository};
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::policy::replay::RuleFiles;
-use weir_protocol::node_api::Blob;
-use weir_core::ruleset::builtin;
 use std::collections::HashSet;
 use std::sync::{Arc, PoisonError};
+use weir_core::ruleset::builtin;
+use weir_protocol::node_api::Blob;
 
 /// Name of the pack that takes the place of the built-in signatures.
 pub(super) const BUILTIN: &str = "builtin";

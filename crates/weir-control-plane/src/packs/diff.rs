@@ -1,11 +1,11 @@
 //! What differs between two versions of a rule pack, by signature.
 
 use crate::error::{Error, Result};
-use weir_core::ruleset::compile;
-use weir_core::ruleset::format::SignatureDoc;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use weir_core::ruleset::compile;
+use weir_core::ruleset::format::SignatureDoc;
 
 /// Changed signatures shown with both sides; of the rest, only how many.
 const MAX_SHOWN: usize = 500;

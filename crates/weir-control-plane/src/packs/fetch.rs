@@ -1,12 +1,12 @@
 //! One look at a mirror: bounded in time and size, to one host, and nothing is believed that is not signed.
 
-use weir_core::model::vendor;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::{Client, Response, StatusCode, Url, header};
 use ring::signature::{ED25519, UnparsedPublicKey};
 use std::net::IpAddr;
 use std::time::Duration;
+use weir_core::model::vendor;
 
 /// Longest time for content or signature.
 const TIME: Duration = Duration::from_secs(300);

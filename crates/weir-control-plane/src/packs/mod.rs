@@ -13,9 +13,9 @@ pub use diff::{Changed, Differences};
 pub use mirror::{Mirror, NewMirror};
 pub use service::{Packs, Stored};
 
-use weir_protocol::node_api::Blob;
-use weir_core::ruleset::MAX_FILE;
 use serde::Serialize;
+use weir_core::ruleset::MAX_FILE;
+use weir_protocol::node_api::Blob;
 
 /// Largest rule pack, in bytes: what nodes read of one rule file.
 pub const MAX_PACK: usize = MAX_FILE;

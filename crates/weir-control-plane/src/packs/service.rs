@@ -8,11 +8,11 @@ use crate::auth::{Caller, secret};
 use crate::error::{Error, Result};
 use crate::policy::replay::RuleFiles;
 use crate::policy::{Change, PolicyState};
-use weir_protocol::node_api::Blob;
 use ring::digest::{SHA256, digest};
 use serde::Serialize;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
+use weir_protocol::node_api::Blob;
 
 /// A version, and whether it is the one in use.
 #[derive(Clone, Debug, Serialize)]

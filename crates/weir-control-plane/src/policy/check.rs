@@ -5,9 +5,9 @@ use super::state::{
     DEFAULT_GROUP, MAX_APPLICATIONS, MAX_GROUPS, MAX_IP_ENTRIES, MAX_RULE_BYTES, MAX_RULES, MAX_TEXT, PolicyState,
 };
 use crate::error::{Error, Mistake, Result};
-use weir_protocol::node_api::MAX_POLICY_BYTES;
-use weir_policy::{Policy, PolicyDoc, PolicyError, Settings};
 use weir_core::ruleset::custom::Custom;
+use weir_policy::{Policy, PolicyDoc, PolicyError, Settings};
+use weir_protocol::node_api::MAX_POLICY_BYTES;
 
 /// Mistakes told at once; more would not be read.
 const MAX_MISTAKES: usize = 100;

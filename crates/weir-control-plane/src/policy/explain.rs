@@ -6,12 +6,12 @@ use super::state::DEFAULT_GROUP;
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::store::Replay;
+use serde::Serialize;
 use weir_core::engine::Scratch;
 use weir_core::model::bytes::printable;
-use weir_protocol::hit::HitFinding;
 use weir_core::model::{AttackType, DecodeStep, PointPath};
 use weir_core::ruleset::Ruleset;
-use serde::Serialize;
+use weir_protocol::hit::HitFinding;
 
 /// Bytes of a request shown at most: head and the start of the body.
 const MAX_REQUEST: usize = 64 << 10;

@@ -4,7 +4,6 @@
 use crate::auth::secret;
 use crate::error::{Error, Result};
 use crate::meta::{Pool, text};
-use weir_protocol::node_api::{PolicyKey, SuccessorKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::rand::SystemRandom;
@@ -14,6 +13,7 @@ use rustls::pki_types::pem::PemObject;
 use std::io::Write as _;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use weir_protocol::node_api::{PolicyKey, SuccessorKey};
 
 /// What precedes a document where it is signed.
 const POLICY_CONTEXT: &[u8] = b"weir policy v1\n";

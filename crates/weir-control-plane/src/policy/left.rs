@@ -2,11 +2,11 @@
 //! counts. The findings that are stored stand for the request; a preview judges the request itself again.
 
 use super::propose::{By, Choice, Material, Purpose, Subject};
-use weir_protocol::hit::HitFinding;
-use weir_core::model::{AttackType, Confidence, PointPath, PointPattern};
-use weir_protocol::hit::Hit;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use weir_core::model::{AttackType, Confidence, PointPath, PointPattern};
+use weir_protocol::hit::Hit;
+use weir_protocol::hit::HitFinding;
 
 /// Something that was found, as it counts.
 #[derive(Clone, Debug, PartialEq)]

@@ -6,14 +6,14 @@ use super::state::{DEFAULT_GROUP, PolicyState};
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::store::{Filter, Replay, Terms};
-use weir_core::engine::Scratch;
-use weir_core::model::AttackType;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
+use weir_core::engine::Scratch;
+use weir_core::model::AttackType;
 
 /// Days looked back unless asked otherwise, and at most.
 pub const DEFAULT_DAYS: u32 = 7;

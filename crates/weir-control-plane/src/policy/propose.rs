@@ -2,14 +2,14 @@
 
 use super::left::{self, Counted};
 use crate::error::{Error, Result};
-use weir_protocol::hit::HitLeg;
-use weir_core::model::point::{OwnedKey, PatternItem};
-use weir_core::model::{AttackType, Facts, PointPath, PointPattern, Tag};
-use weir_protocol::hit::Hit;
-use weir_core::parse::{facts, message};
-use weir_policy::CustomSignature;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use weir_core::model::point::{OwnedKey, PatternItem};
+use weir_core::model::{AttackType, Facts, PointPath, PointPattern, Tag};
+use weir_core::parse::{facts, message};
+use weir_policy::CustomSignature;
+use weir_protocol::hit::Hit;
+use weir_protocol::hit::HitLeg;
 
 /// Path segments that become conditions; those further down are left open.
 const MAX_SEGMENTS: usize = 20;

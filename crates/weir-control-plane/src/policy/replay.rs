@@ -3,20 +3,20 @@
 use super::check::compile_with;
 use super::state::PolicyState;
 use crate::error::{Error, Mistake, Result};
-use weir_core::engine::{self, Scratch};
-use weir_protocol::hit::HitLeg;
-use weir_core::model::{AttackType, BodyState, Inspection, Limits, Message, ParserSet, Scheme};
-use weir_protocol::hit::Hit;
-use weir_core::parse::extract::Options;
-use weir_core::parse::{facts, message};
-use weir_policy::{
-    Action, Country, CustomSignature, Head, Mode, Policy, Region, Settings, Source, SourceKinds, Verdict,
-};
-use weir_core::ruleset::custom::Custom;
-use weir_core::ruleset::{Ruleset, compile};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
+use weir_core::engine::{self, Scratch};
+use weir_core::model::{AttackType, BodyState, Inspection, Limits, Message, ParserSet, Scheme};
+use weir_core::parse::extract::Options;
+use weir_core::parse::{facts, message};
+use weir_core::ruleset::custom::Custom;
+use weir_core::ruleset::{Ruleset, compile};
+use weir_policy::{
+    Action, Country, CustomSignature, Head, Mode, Policy, Region, Settings, Source, SourceKinds, Verdict,
+};
+use weir_protocol::hit::Hit;
+use weir_protocol::hit::HitLeg;
 
 /// Longest time for one request: nobody waits for its answer, but people for the page.
 const TIME: Duration = Duration::from_secs(1);

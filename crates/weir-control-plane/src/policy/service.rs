@@ -5,10 +5,8 @@ use super::document::{POLICY, Understands, assemble};
 use super::key::{self, SigningKey};
 use super::state::PolicyState;
 use super::version::{self, NewVersion, Version};
-use weir_runtime::clock::Clock;
 use crate::error::{Error, Mistake, Result};
 use crate::meta::Pool;
-use weir_protocol::node_api::{MAX_POLICY_BYTES, PolicyKey, PolicyPayload, SignedPolicy};
 use arc_swap::ArcSwap;
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -16,6 +14,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use weir_protocol::node_api::{MAX_POLICY_BYTES, PolicyKey, PolicyPayload, SignedPolicy};
+use weir_runtime::clock::Clock;
 
 /// How often the database is asked for what other replicas published.
 const POLL: Duration = Duration::from_millis(500);

@@ -5,11 +5,11 @@ use super::replay::{Judge, Judged};
 use super::state::DEFAULT_GROUP;
 use crate::app::App;
 use crate::error::{Error, Result};
+use serde::Serialize;
+use std::sync::Arc;
 use weir_core::engine::Scratch;
 use weir_core::model::{AttackType, Finding};
 use weir_protocol::hit::Hit;
-use serde::Serialize;
-use std::sync::Arc;
 
 /// Largest request, in bytes.
 pub const MAX_REQUEST: usize = 256 << 10;

@@ -1,11 +1,11 @@
 //! Hits in the order in which they came in.
 
 use super::feed::{Answer, Batch, Feed};
-use weir_runtime::clock::Clock;
 use crate::store::{Database, Pools, StoreError, StoredHit};
 use sqlx::{Connection, Row};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use weir_runtime::clock::Clock;
 
 /// How long a row waits for its hit, in milliseconds: a batch that failed is sent again within this, or never.
 const GRACE_MS: i64 = 120_000;

@@ -7,13 +7,13 @@ use super::repository::Repository;
 use super::sink::{NewSink, Sink, SinkError};
 use super::system_feed::SystemFeed;
 use super::worker::Worker;
-use weir_runtime::clock::Clock;
 use crate::store::{Database, StoreError};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+use weir_runtime::clock::Clock;
 
 /// Time between looks for news, when nobody tells that there is some.
 const PERIOD: Duration = Duration::from_secs(5);

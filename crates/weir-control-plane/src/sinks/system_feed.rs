@@ -1,9 +1,9 @@
 //! The audit log as a feed.
 
 use super::feed::{Answer, Batch, Feed};
-use weir_runtime::clock::Clock;
 use crate::store::{Pools, StoreError};
 use sqlx::Row;
+use weir_runtime::clock::Clock;
 
 /// Rows younger than this wait, in milliseconds: their ids sort by time, and a replica's clock or transaction may lag.
 const SETTLE_MS: i64 = 2_000;

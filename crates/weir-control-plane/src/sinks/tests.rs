@@ -206,9 +206,9 @@ fn credentials_of_a_target_are_masked_and_survive_being_sent_back() {
 
 #[tokio::test]
 async fn hits_are_delivered_in_order_of_arrival_and_a_missing_one_is_waited_for() {
-    use weir_runtime::clock::Clock;
     use weir_protocol::hit::Hit;
     use weir_protocol::node_api::Record;
+    use weir_runtime::clock::Clock;
     let directory = tempfile::tempdir().unwrap();
     let database = Database::open(&format!("sqlite:{}", directory.path().display())).await.unwrap();
     let sinks = Sinks::open(&database, Clock::System, Metrics::default()).await.unwrap();

@@ -9,9 +9,9 @@ use super::sql::{Columns, Sql};
 use super::{
     Attack, AttackStatus, Cursor, Database, Filter, HitRow, Listing, Marked, Page, StoreError, grouping, hits,
 };
-use weir_core::model::AttackType;
 use sqlx::any::AnyRow;
 use std::collections::HashMap;
+use weir_core::model::AttackType;
 
 /// Hits by which attacks are found directly; where more fit, attacks are looked at one by one, newest first, and a page
 /// is full soon.

@@ -9,9 +9,9 @@ use super::ids::{self, HOUR};
 use super::incoming::Incoming;
 use super::sql::{Columns, Rows, Sql, Value};
 use super::{Count, Database, Dimension, Filter, Series, Slot, StoreError};
-use weir_core::model::AttackType;
 use sqlx::AnyConnection;
 use std::collections::{BTreeMap, HashMap};
+use weir_core::model::AttackType;
 
 /// Most slots of a series: as many as a wide screen has columns.
 pub const MAX_SLOTS: i64 = 2_000;

@@ -2,9 +2,9 @@
 //!
 //! Different members must all hold (AND); of one member's values, any (OR) of `any` and none of `none`.
 
-use weir_core::model::AttackType;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
+use weir_core::model::AttackType;
 
 /// Wanted and unwanted values of one attribute.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

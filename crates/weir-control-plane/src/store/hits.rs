@@ -5,12 +5,12 @@ use super::clause::{self, Scope};
 use super::partition::Partition;
 use super::sql::{Columns, Sql};
 use super::{Cursor, Database, Filter, HitRow, Listing, Page, StoreError, StoredHit, ids};
-use weir_protocol::hit::HitResponse;
-use weir_core::model::AttackType;
-use weir_protocol::hit::Hit;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sqlx::any::AnyRow;
+use weir_core::model::AttackType;
+use weir_protocol::hit::Hit;
+use weir_protocol::hit::HitResponse;
 
 /// Most hits that one trial of a rule looks at.
 pub const MAX_REPLAY: usize = 10_000;

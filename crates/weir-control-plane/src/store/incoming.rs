@@ -2,13 +2,13 @@
 
 use super::ids;
 use super::sql::Value;
-use weir_protocol::hit::HitLeg;
-use weir_core::model::{AttackType, PointPath};
-use weir_protocol::hit::Hit;
-use weir_protocol::node_api::HitUpdate;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::net::IpAddr;
+use weir_core::model::{AttackType, PointPath};
+use weir_protocol::hit::Hit;
+use weir_protocol::hit::HitLeg;
+use weir_protocol::node_api::HitUpdate;
 
 /// Longest record as JSON: head and the largest body that a node may be told to keep, in base64.
 pub(super) const MAX_DOC: usize = 3 << 20;

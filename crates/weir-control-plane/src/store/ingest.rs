@@ -10,11 +10,11 @@ use super::migrate::Engine;
 use super::partition::Partition;
 use super::sql::{Columns, Rows, Value, each_portion};
 use super::{Database, Redated, StoreError, days, grouping, ids, repeated, updates};
-use weir_protocol::node_api::{Ack, Record};
 use sqlx::{Any, AnyConnection, Connection, Transaction};
 use std::collections::{BTreeMap, HashSet};
 use std::future::Future;
 use std::time::Duration;
+use weir_protocol::node_api::{Ack, Record};
 
 /// Tries of a transaction that fails for reasons that pass; with the waits between, some eight seconds: long enough for
 /// PostgreSQL to restart, shorter than senders wait.

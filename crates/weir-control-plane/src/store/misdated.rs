@@ -12,9 +12,9 @@ use super::ingest::{begin, retry};
 use super::partition::Partition;
 use super::sql::{Columns, Rows, Sql, each_portion};
 use super::{Database, StoreError, ids, updates};
-use weir_protocol::node_api::{Ack, Record};
 use sqlx::AnyConnection;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use weir_protocol::node_api::{Ack, Record};
 
 const NOTE: Rows = Rows::new("INSERT INTO misdated_hits (id, stored) VALUES ", 2, " ON CONFLICT DO NOTHING");
 

@@ -1,9 +1,9 @@
 //! What queries answer.
 
 use super::filter::{AttackStatus, Mark};
+use serde::Serialize;
 use weir_core::model::{AttackType, PointPath};
 use weir_protocol::hit::Hit;
-use serde::Serialize;
 
 /// A group of hits: one attack type, point and host, no hour between two hits, within one month (UTC).
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -6,8 +6,8 @@ mod words;
 
 use super::filter::{Filter, Mark, Span, Terms};
 use super::{AttackStatus, StoreError};
-use weir_core::model::AttackType;
 use std::fmt;
+use weir_core::model::AttackType;
 use words::{Word, split};
 
 /// Longest search, in bytes.

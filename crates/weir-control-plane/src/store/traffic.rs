@@ -6,10 +6,10 @@ use super::ingest::{begin, retry};
 use super::migrate::Engine;
 use super::sql::{Columns, Rows, Sql, Value};
 use super::{Database, StoreError};
-use weir_protocol::node_api::{LATENCY_BOUNDS_US, Statistics, StatisticsRow};
 use serde::Serialize;
 use sqlx::AnyConnection;
 use std::collections::{BTreeMap, HashMap};
+use weir_protocol::node_api::{LATENCY_BOUNDS_US, Statistics, StatisticsRow};
 
 /// Milliseconds of a minute.
 const MINUTE: i64 = 60_000;

@@ -3,9 +3,9 @@
 use super::incoming::News;
 use super::sql::{Columns, Rows, Sql, Value, each_portion};
 use super::{StoreError, ids};
-use weir_protocol::node_api::Ack;
 use sqlx::AnyConnection;
 use std::collections::HashMap;
+use weir_protocol::node_api::Ack;
 
 /// News that wait for their hits, in one partition. They wait only where a spool is read out of order.
 pub(super) const MAX_PENDING: usize = 50_000;

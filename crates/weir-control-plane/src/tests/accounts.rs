@@ -4,9 +4,9 @@ use crate::audit::Query;
 use crate::auth::Role;
 use crate::auth::session::{ABSOLUTE_MS, IDLE_MS};
 use crate::testing::{Answer, DEPLOY, Fixture, PASSWORD};
-use weir_policy::client::ClientRules;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
+use weir_policy::client::ClientRules;
 
 async fn login(fixture: &Fixture, login: &str, password: &str) -> Answer {
     login_from(fixture, "", login, password).await

@@ -2,15 +2,15 @@
 
 use crate::auth::Role;
 use crate::testing::{BEGIN, Fixture};
-use weir_protocol::hit::{HitFinding, HitRequest};
-use weir_core::model::{AttackType, Confidence};
-use weir_protocol::hit::Hit;
-use weir_protocol::node_api::{CAPABILITIES, EVENTS, Record, STATISTICS, Statistics, StatisticsRow};
 use axum::http::StatusCode;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use std::time::{SystemTime, UNIX_EPOCH};
+use weir_core::model::{AttackType, Confidence};
+use weir_protocol::hit::Hit;
+use weir_protocol::hit::{HitFinding, HitRequest};
+use weir_protocol::node_api::{CAPABILITIES, EVENTS, Record, STATISTICS, Statistics, StatisticsRow};
 
 /// Ids are held against the clock of the system by the store, so hits are of today.
 fn now() -> u64 {

@@ -1,11 +1,11 @@
 //! What a control plane counts, as a scraper reads it.
 
 use crate::testing::{Fixture, PASSWORD};
-use weir_protocol::hit::Hit;
-use weir_protocol::node_api::{CAPABILITIES, EVENTS, Record};
 use prometheus_client::registry::Registry;
 use serde_json::json;
 use std::collections::BTreeMap;
+use weir_protocol::hit::Hit;
+use weir_protocol::node_api::{CAPABILITIES, EVENTS, Record};
 
 /// Every sample by its name and labels. Whatever is no line of the text format fails.
 fn scrape(fixture: &Fixture) -> BTreeMap<String, f64> {

@@ -5,13 +5,13 @@ use crate::error::Error;
 use crate::packs::Kind;
 use crate::policy::{NewRule, PolicyState, RuleEntry};
 use crate::testing::Fixture;
-use weir_protocol::node_api::{CAPABILITIES, POLICY, SignedPolicy};
 use axum::http::StatusCode;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::signature::{ED25519, UnparsedPublicKey};
 use serde_json::{Value, json};
 use std::time::Duration;
+use weir_protocol::node_api::{CAPABILITIES, POLICY, SignedPolicy};
 
 fn rule(value: Value) -> NewRule {
     NewRule { rule: value.as_object().unwrap().clone(), ..NewRule::default() }
@@ -120,8 +120,12 @@ async fn nodes_get_nothing_that_they_do_not_understand() {
     let (new, old, ancient) =
         (fixture.node(CAPABILITIES).await, fixture.node(&["policy.1", "dance.1"]).await, fixture.node(&[]).await);
     let caller = fixture.caller(Role::Analyst).await;
-    let blob =
-        |name: &str| weir_protocol::node_api::Blob { name: name.into(), version: "1".into(), sha256: "0".repeat(64), bytes: 1 };
+    let blob = |name: &str| weir_protocol::node_api::Blob {
+        name: name.into(),
+        version: "1".into(),
+        sha256: "0".repeat(64),
+        bytes: 1,
+    };
     fixture
         .app
         .policy

@@ -1,9 +1,9 @@
 //! Logins under way: between sending a browser to the provider and its coming back, perhaps to another replica.
 
 use crate::auth::secret;
-use weir_runtime::clock::Clock;
 use crate::error::Result;
 use crate::meta::{Pool, text};
+use weir_runtime::clock::Clock;
 
 /// A login may take this long, in milliseconds.
 const LIFE_MS: i64 = 10 * 60 * 1000;

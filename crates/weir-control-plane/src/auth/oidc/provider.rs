@@ -3,7 +3,6 @@
 use super::pending::{Logins, Pending};
 use super::{Config, http, role};
 use crate::auth::role::Role;
-use weir_runtime::clock::Clock;
 use crate::error::{Error, Result};
 use crate::meta::Pool;
 use base64::Engine as _;
@@ -16,6 +15,7 @@ use openidconnect::{
 use reqwest::Client;
 use std::fmt;
 use std::pin::Pin;
+use weir_runtime::clock::Clock;
 
 /// A client whose provider was discovered.
 type Discovered =

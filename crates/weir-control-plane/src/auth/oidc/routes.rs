@@ -6,12 +6,12 @@ use crate::auth::user::{NewUser, User, UserChange};
 use crate::error::{Error, Result};
 use crate::metrics::Login;
 use crate::routes::{Access, Face, Routes, cookie};
-use weir_runtime::serve::Peer;
 use axum::extract::{ConnectInfo, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use std::net::IpAddr;
+use weir_runtime::serve::Peer;
 
 /// Name of the cookie that binds a login to its browser. `Lax`: the provider's redirect must bring it along.
 const COOKIE: &str = "weir_oidc";

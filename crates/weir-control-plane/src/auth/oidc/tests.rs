@@ -1,6 +1,5 @@
 use super::*;
 use crate::auth::role::Role;
-use weir_runtime::clock::Clock;
 use crate::error::Error;
 use crate::store::Database;
 use axum::extract::{Form, State};
@@ -14,6 +13,7 @@ use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
+use weir_runtime::clock::Clock;
 
 /// A provider with one key, which says of itself and of people what a test wants.
 struct Provider {
