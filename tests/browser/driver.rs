@@ -1,4 +1,4 @@
-//! A browser without a window, by its driver. Both end with the test.
+//! A headless browser, controlled through chromedriver. Both processes end with the test.
 
 use fantoccini::error::CmdError;
 use fantoccini::{Client, ClientBuilder, Locator};
@@ -9,9 +9,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Longest wait for anything: a debug build and a browser share a busy machine.
+/// Longest wait for anything. It is long because a debug build and a browser share a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(120);
-/// Without the network flags every start tries to reach hosts of the maker.
+/// Without the network flags every start contacts servers of the vendor.
 const FLAGS: [&str; 10] = [
     "--headless=new",
     "--no-sandbox",
@@ -25,7 +25,7 @@ const FLAGS: [&str; 10] = [
     "--force-color-profile=srgb",
 ];
 
-/// What is wrong with a page, as a list.
+/// Script that returns the problems of a page as a list.
 const PROBLEMS: &str = include_str!("problems.js");
 
 /// The driver's process; its browser runs in the same process group.
@@ -33,7 +33,7 @@ struct Driver(Child);
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The process may have exited already.
         let _ended = Command::new("kill").args(["-KILL", "--", &format!("-{}", self.0.id())]).status();
         let _code = self.0.wait();
     }
@@ -47,7 +47,7 @@ pub struct Browser {
     _profile: tempfile::TempDir,
 }
 
-/// Whether this machine has a browser and its driver. In CI nothing is skipped: there a lack of one is an error.
+/// Whether chromium and chromedriver are installed. In CI it is an error if they are not, so that no test is skipped.
 pub fn installed() -> bool {
     let there = ["chromium", "chromedriver"].iter().all(|name| {
         let path = std::env::var_os("PATH").unwrap_or_default();
@@ -99,7 +99,7 @@ impl Browser {
         self.client.issue_cmd(Devtools { command: command.to_owned(), parameters }).await.unwrap()
     }
 
-    /// Opens a page; script that gets through may call `canary` from its first moment.
+    /// Opens a page. `canary` is defined before any script of the page runs.
     pub async fn open(&self, path: &str) {
         self.client.goto(&format!("{}{path}", self.base)).await.unwrap();
     }
@@ -118,8 +118,7 @@ impl Browser {
         }
     }
 
-    /// Waits for a row of a list. Lists are live only where something was there to be listed, so the page is loaded anew
-    /// now and then.
+    /// Waits for a row of a list. An empty list does not update itself, so the page is reloaded every ten seconds.
     pub async fn wait_for_row(&self, selector: &str) {
         let (begin, mut loaded) = (Instant::now(), Instant::now());
         while !self.shows(selector).await {
@@ -139,7 +138,7 @@ impl Browser {
         }
     }
 
-    /// Clicks what a person would see, waiting for it.
+    /// Waits for an element and clicks it.
     pub async fn click(&self, selector: &str) {
         self.wait_for(selector).await;
         let begin = Instant::now();
@@ -150,7 +149,7 @@ impl Browser {
             };
             match clicked {
                 Ok(()) => return,
-                // It moves, or the page gives way to another.
+                // The element moves, or the page is being replaced.
                 Err(CmdError::Standard(_)) if begin.elapsed() < PATIENCE => {}
                 Err(error) => panic!("{selector}: {error}"),
             }
@@ -178,14 +177,14 @@ impl Browser {
         self.client.execute(script, vec![]).await.unwrap();
     }
 
-    /// What is wrong with the page that is open.
+    /// Problems of the open page.
     pub async fn problems(&self) -> Vec<String> {
-        let told = self.client.execute(PROBLEMS, vec![]).await.unwrap();
-        serde_json::from_value(told).unwrap()
+        let problems = self.client.execute(PROBLEMS, vec![]).await.unwrap();
+        serde_json::from_value(problems).unwrap()
     }
 
-    /// Pictures of a page: light and dark, wide and narrow.
-    pub async fn pictures(&self, dir: &Path, name: &str, path: &str) {
+    /// Screenshots of a page: light and dark, wide and narrow.
+    pub async fn screenshots(&self, dir: &Path, name: &str, path: &str) {
         std::fs::create_dir_all(dir).unwrap();
         for scheme in ["light", "dark"] {
             let features = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
@@ -204,12 +203,12 @@ impl Browser {
     pub async fn until(&self, what: &str, expression: &str) {
         let begin = Instant::now();
         loop {
-            // While a page gives way to another there may be no answer.
+            // Script may fail while the page is being replaced.
             let seen = self.client.execute(&format!("return Boolean({expression})"), vec![]).await;
             if matches!(seen, Ok(Value::Bool(true))) {
                 return;
             }
-            assert!(begin.elapsed() < PATIENCE, "{what} did not happen: {seen:?}");
+            assert!(begin.elapsed() < PATIENCE, "timed out waiting for {what}: {seen:?}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }

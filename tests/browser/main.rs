@@ -1,14 +1,14 @@
 //! The Console in a real browser: chromium by chromedriver, against the real program.
 //!
-//! `WEIR_SCREENSHOTS=DIR cargo test --test browser people::pages -- --ignored` leaves a picture of each page in `DIR`,
-//! light and dark, wide and narrow. `cargo test --test browser people::times -- --ignored --nocapture` tells how long
-//! changes take.
+//! `WEIR_SCREENSHOTS=DIR cargo test --test browser on_demand::pages -- --ignored` leaves a picture of each page in `DIR`,
+//! light and dark, wide and narrow. `cargo test --test browser on_demand::times -- --ignored --nocapture` prints how long
+//! changes take to act.
 
 mod driver; // the browser
-mod pages; // no page runs what attackers send, and each is accessible
-mod people; // pictures and times, on demand
-mod weir; // the program
-mod work; // what people do acts
+mod on_demand; // screenshots and timings
+mod pages; // no page runs attacker script, and every page is accessible
+mod weir; // the program under test
+mod workflows; // changes made in the Console take effect
 
 use driver::Browser;
 use weir::{PASSWORD, Weir};

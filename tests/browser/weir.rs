@@ -1,4 +1,4 @@
-//! The real program, all in one process, in a directory of its own.
+//! The real program: node and control plane in one process, in its own directory.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -40,11 +40,11 @@ impl Weir {
         }
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let (mut told, mut console, mut node) = (String::new(), None, None);
+        let (mut log, mut console, mut node) = (String::new(), None, None);
         while console.is_none() || node.is_none() {
-            let Some(Ok(line)) = lines.next() else { panic!("it did not start: {told}") };
-            told.push_str(&line);
-            told.push('\n');
+            let Some(Ok(line)) = lines.next() else { panic!("weir did not start: {log}") };
+            log.push_str(&line);
+            log.push('\n');
             if let Some((_, rest)) = line.split_once("Console and API are at ") {
                 console = rest.rsplit('/').next().unwrap().parse().ok();
             } else if let Some((_, rest)) = line.split_once("listens on ") {
@@ -56,7 +56,7 @@ impl Weir {
     }
 
     /// The verdict on a raw request of `client`.
-    pub fn judge(&self, client: &str, raw: &[u8]) -> String {
+    pub fn inspect(&self, client: &str, raw: &[u8]) -> String {
         let mut stream = TcpStream::connect(self.node).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let head = format!(
@@ -70,12 +70,12 @@ impl Weir {
         answer.header("inspector-verdict").unwrap_or_else(|| panic!("no verdict: {answer:?}")).to_owned()
     }
 
-    /// Waits until the verdict is `wanted`; how long it took.
-    pub async fn judged(&self, wanted: &str, client: &str, raw: &[u8]) -> Duration {
+    /// Waits for the verdict `wanted`; returns how long it took.
+    pub async fn wait_for_verdict(&self, wanted: &str, client: &str, raw: &[u8]) -> Duration {
         let begin = Instant::now();
-        while self.judge(client, raw) != wanted {
+        while self.inspect(client, raw) != wanted {
             let raw = String::from_utf8_lossy(raw);
-            assert!(begin.elapsed() < PATIENCE, "never the verdict {wanted} on {raw}");
+            assert!(begin.elapsed() < PATIENCE, "no verdict {wanted} for {raw}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         begin.elapsed()
@@ -84,7 +84,7 @@ impl Weir {
 
 impl Drop for Weir {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The process may have exited already.
         let _ended = self.child.kill();
         let _code = self.child.wait();
     }

@@ -6,21 +6,21 @@
 pub mod assets;
 #[cfg(test)]
 mod fixtures;
-mod given;
+mod form_fields;
+mod highlight;
 mod notice;
 mod page;
 mod pages;
-mod pieces;
 mod point_text;
-mod ranges;
 mod routes;
 mod rule_form;
-mod rule_kinds;
 mod rule_text;
+mod rule_types;
 mod scope;
 mod search;
 #[cfg(test)]
 mod tests;
+mod time_range;
 pub mod view;
 
 pub use page::errors;

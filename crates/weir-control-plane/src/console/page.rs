@@ -1,10 +1,10 @@
-//! What handlers of pages are given, and how they answer.
+//! What page handlers receive, and the responses that they return.
 
 use super::view::outside::ErrorPage;
 use super::view::shell::{Place, Shell, Theme, Viewer};
 use super::view::text::Text;
 use super::view::time::Moment;
-use super::{given::Given, notice};
+use super::{form_fields::FormFields, notice};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::error::{Error, Mistake, Result};
@@ -17,22 +17,22 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-/// What pages may load: files of this host and nothing inline, so that markup in data could still do nothing.
+/// Pages may load files of this host only and nothing inline, so that injected markup could not run script.
 const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
                    form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
-/// Cookie that keeps the colours.
+/// Cookie that stores the color theme.
 pub const THEME_COOKIE: &str = "weir_theme";
 /// Largest problem that is read to be shown as a page, in bytes.
 const MAX_PROBLEM: usize = 64 << 10;
 
-/// A page that is asked for: by whom, where, when.
+/// A page request: who asked for which address, and when.
 pub struct Page {
     /// Services.
     pub app: App,
-    /// Who asks.
+    /// Who sent the request.
     pub caller: Caller,
     /// Parameters of the address.
-    pub query: Given,
+    pub query: FormFields,
     /// When, in milliseconds since 1970.
     pub now: i64,
     here: String,
@@ -47,7 +47,7 @@ impl FromRequestParts<App> for Page {
         let theme = cookie(&parts.headers, THEME_COOKIE).map_or(Theme::Auto, |code| Theme::from_code(&code));
         Ok(Self {
             caller,
-            query: Given::of_query(parts.uri.query().unwrap_or_default())?,
+            query: FormFields::of_query(parts.uri.query().unwrap_or_default())?,
             now: app.clock.millis(),
             here: parts.uri.path_and_query().map_or_else(|| "/".into(), ToString::to_string),
             theme,
@@ -70,7 +70,7 @@ impl Page {
         }
     }
 
-    /// Login of who asks.
+    /// Login of the caller; empty for API tokens.
     pub fn login(&self) -> &str {
         self.caller.session().map_or("", |session| &session.user.login)
     }
@@ -81,12 +81,12 @@ impl Page {
     }
 }
 
-/// A page as an answer.
+/// A page as a response.
 pub fn html(template: &impl Template) -> Result<Response> {
     html_with(StatusCode::OK, template)
 }
 
-/// A page as an answer with `status`.
+/// A page as a response with `status`.
 pub fn html_with(status: StatusCode, template: &impl Template) -> Result<Response> {
     let text = template.render().map_err(Error::internal)?;
     let mut response = (status, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], text).into_response();
@@ -102,12 +102,12 @@ pub fn html_with(status: StatusCode, template: &impl Template) -> Result<Respons
     Ok(response)
 }
 
-/// Sends the browser on (303).
+/// Redirects the browser (303).
 pub fn see_other(to: &str) -> Response {
     (StatusCode::SEE_OTHER, [(header::LOCATION, to.to_owned())]).into_response()
 }
 
-/// Sends the browser on to one of our own pages; to the dashboard where `to` leads anywhere else.
+/// Redirects the browser to a page of the Console; to the dashboard if `to` is not one.
 pub fn back(to: &str) -> Response {
     see_other(own(to))
 }
@@ -119,7 +119,7 @@ pub fn own(to: &str) -> &str {
     if fine { to } else { "/" }
 }
 
-/// Mistakes of a form: those that can be shown with it, or the error that it cannot take.
+/// Separates errors that a form can show beside its fields from all others.
 pub fn mistakes<T>(done: Result<T>) -> Result<std::result::Result<T, Vec<Mistake>>> {
     match done {
         Ok(done) => Ok(Ok(done)),
@@ -129,7 +129,7 @@ pub fn mistakes<T>(done: Result<T>) -> Result<std::result::Result<T, Vec<Mistake
     }
 }
 
-/// Shows problems as pages to browsers that asked for one.
+/// Shows error responses as pages to browsers that asked for one.
 pub async fn errors(request: Request, next: Next) -> Response {
     let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     let browser = accept.contains("text/html") && !request.uri().path().starts_with("/api/");
@@ -154,13 +154,13 @@ pub async fn errors(request: Request, next: Next) -> Response {
 
 fn title(status: StatusCode) -> &'static str {
     match status {
-        StatusCode::NOT_FOUND => "There is no such page",
-        StatusCode::FORBIDDEN => "Not allowed",
-        StatusCode::UNAUTHORIZED => "Log in first",
-        StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY => "That did not work",
+        StatusCode::NOT_FOUND => "Page not found",
+        StatusCode::FORBIDDEN => "Access denied",
+        StatusCode::UNAUTHORIZED => "Log in to continue",
+        StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY => "The change was not saved",
         StatusCode::TOO_MANY_REQUESTS => "Too many attempts",
-        StatusCode::PAYLOAD_TOO_LARGE => "Too large",
-        StatusCode::SERVICE_UNAVAILABLE => "Not available now",
+        StatusCode::PAYLOAD_TOO_LARGE => "Request too large",
+        StatusCode::SERVICE_UNAVAILABLE => "Temporarily unavailable",
         _ => "Something went wrong",
     }
 }
@@ -170,7 +170,7 @@ mod tests {
     use super::own;
 
     #[test]
-    fn only_own_paths_are_gone_to() {
+    fn redirects_stay_on_this_host() {
         assert_eq!(own("/attacks?q=a"), "/attacks?q=a");
         for foreign in ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:x", "", "/a\r\nb"] {
             assert_eq!(own(foreign), "/", "{foreign}");

@@ -1,8 +1,8 @@
 //! A rule as a form, and back.
 
-use super::given::Given;
-use super::rule_kinds::Kind;
-use super::scope::{self, Scope};
+use super::form_fields::FormFields;
+use super::rule_types::RuleType;
+use super::scope::{self, RuleScope};
 use super::view::form::{Control, Field};
 use super::view::rules::ConditionRow;
 use super::{point_text, rule_text};
@@ -11,30 +11,30 @@ use crate::policy::{NewRule, RuleEntry};
 use jiff::civil::Date;
 use serde_json::{Map, Value, json};
 
-/// Rows for further conditions that stand empty in a new form.
+/// Empty rows offered for additional conditions.
 const EMPTY_ROWS: usize = 1;
 
-/// What stands in a form.
+/// A rule as entered in the form.
 #[derive(Clone, Debug, Default)]
-pub struct Filled {
+pub struct RuleDraft {
     /// Values of fields by name.
-    pub given: Given,
-    /// Further conditions.
+    pub given: FormFields,
+    /// Additional conditions.
     pub rows: Vec<ConditionRow>,
 }
 
-impl Filled {
+impl RuleDraft {
     /// As it was sent.
-    pub fn sent(given: Given) -> Self {
+    pub fn sent(given: FormFields) -> Self {
         Self { rows: scope::rows(&given), given }
     }
 
     /// What the form of `rule` shows.
-    pub fn of(kind: &Kind, entry: &RuleEntry) -> Self {
+    pub fn of(kind: &RuleType, entry: &RuleEntry) -> Self {
         let none = Vec::new();
         let rule = &entry.rule;
-        let (scope, rows) = Scope::of(rule.get("action").and_then(Value::as_array).unwrap_or(&none));
-        let mut given = Given::default()
+        let (scope, rows) = RuleScope::of(rule.get("action").and_then(Value::as_array).unwrap_or(&none));
+        let mut given = FormFields::default()
             .with("host", &scope.host)
             .with("path", &scope.path)
             .with("method", &scope.method)
@@ -44,14 +44,14 @@ impl Filled {
             .with("expires", &rule.get("expired_at").and_then(Value::as_i64).map_or_else(String::new, date))
             .with("sent", "1");
         for parameter in kind.parameters {
-            let value = rule.get(parameter.name).map_or_else(|| parameter.otherwise.to_owned(), |v| parameter.text(v));
+            let value = rule.get(parameter.name).map_or_else(|| parameter.default.to_owned(), |v| parameter.text(v));
             given = given.with(parameter.name, &value);
         }
         Self { given, rows }
     }
 
-    /// The rule, with what the form cannot show of `old`, or all mistakes.
-    pub fn rule(&self, kind: &Kind, old: Option<&RuleEntry>) -> Result<NewRule, Vec<Mistake>> {
+    /// The rule, with those fields of `old` that the form does not show; or all errors of the form.
+    pub fn rule(&self, kind: &RuleType, old: Option<&RuleEntry>) -> Result<NewRule, Vec<Mistake>> {
         let (mut rule, mut wrong) = (Map::new(), Vec::new());
         rule.insert("type".into(), json!(kind.shown.code));
         for parameter in kind.parameters {
@@ -60,7 +60,7 @@ impl Filled {
             }
         }
         let at = |name| self.given.get(name).to_owned();
-        let place = Scope { host: at("host"), path: at("path"), method: at("method") };
+        let place = RuleScope { host: at("host"), path: at("path"), method: at("method") };
         match place.conditions() {
             Ok(mut action) => {
                 action.extend(self.rows.iter().map(scope::of_row));
@@ -68,21 +68,21 @@ impl Filled {
                     rule.insert("action".into(), Value::Array(action));
                 }
             }
-            Err(message) => wrong.push(Mistake::new("path", message)),
+            Err(message) => wrong.push(Mistake::new("path", message.to_string())),
         }
         match (kind.point, self.given.get("point")) {
             (None, _) | (Some(false), "") => {}
-            (Some(true), "") => wrong.push(Mistake::new("point", "say which value")),
+            (Some(true), "") => wrong.push(Mistake::new("point", "enter the location of the value to mask")),
             (Some(_), text) => match point_text::read(text) {
                 Ok(point) => drop(rule.insert("point".into(), point)),
-                Err(message) => wrong.push(Mistake::new("point", message)),
+                Err(message) => wrong.push(Mistake::new("point", message.to_string())),
             },
         }
         match self.given.get("expires") {
             "" => {}
             text => match seconds(text) {
                 Some(end) => drop(rule.insert("expired_at".into(), json!(end))),
-                None => wrong.push(Mistake::new("expires", "a date such as 2027-01-31 is wanted")),
+                None => wrong.push(Mistake::new("expires", "enter a date such as 2027-01-31")),
             },
         }
         if self.given.has("comment") {
@@ -101,29 +101,29 @@ impl Filled {
     /// Host, path, method.
     pub fn scope_fields(&self, wrong: &[Mistake]) -> Vec<Field> {
         let field = |name, label, hint| {
-            Field::new(name, label, Control::Code, hint).with(self.given.get(name)).blamed(of(wrong, name))
+            Field::new(name, label, Control::Code, hint).with(self.given.get(name)).with_error(of(wrong, name))
         };
         vec![
-            field("host", "Host", "Empty for any; * and ? stand for anything."),
-            field("path", "Path", "/api/*/users; ** for any number of segments."),
-            field("method", "Method", "Empty for any."),
+            field("host", "Host", "Empty: any host. * and ? are wildcards."),
+            field("path", "Path", "For example /api/*/users. ** matches any number of segments."),
+            field("method", "Method", "Empty: any method."),
         ]
     }
 
     /// The point, where the type has one.
-    pub fn point_field(&self, kind: &Kind, wrong: &[Mistake]) -> Option<Field> {
+    pub fn point_field(&self, kind: &RuleType, wrong: &[Mistake]) -> Option<Field> {
         let hint = if kind.point? {
-            "As in hits: [post][json_doc][hash,'user']."
+            "Part of the request (its point) as shown in hits, for example [post][json_doc][hash,'user']."
         } else {
-            "As in hits: [post][json_doc][hash,'user']. Empty for anywhere."
+            "Part of the request (its point) as shown in hits, for example [post][json_doc][hash,'user']. Empty: anywhere."
         };
-        let field = Field::new("point", "Point", Control::Code, hint).with(self.given.get("point"));
-        let field = field.blamed(of(wrong, "point"));
-        Some(if kind.point? { field.needed() } else { field })
+        let field = Field::new("point", "Location", Control::Code, hint).with(self.given.get("point"));
+        let field = field.with_error(of(wrong, "point"));
+        Some(if kind.point? { field.required() } else { field })
     }
 
-    /// Parameters of the type. A form that was sent says by absence that a box is not checked.
-    pub fn fields(&self, kind: &Kind, wrong: &[Mistake]) -> Vec<Field> {
+    /// Parameters of the type. A browser does not send unchecked boxes: in a submitted form a missing field is unchecked.
+    pub fn fields(&self, kind: &RuleType, wrong: &[Mistake]) -> Vec<Field> {
         let sent = self.given.names("sent");
         let value = |name: &str| (sent || self.given.names(name)).then(|| self.given.get(name).to_owned());
         kind.parameters.iter().map(|p| p.field(value(p.name), of(wrong, p.name))).collect()
@@ -132,16 +132,16 @@ impl Filled {
     /// Groups, comment, end.
     pub fn general_fields(&self, wrong: &[Mistake]) -> Vec<Field> {
         let field = |name, label, control, hint| {
-            Field::new(name, label, control, hint).with(self.given.get(name)).blamed(of(wrong, name))
+            Field::new(name, label, control, hint).with(self.given.get(name)).with_error(of(wrong, name))
         };
         vec![
-            field("comment", "Comment", Control::Line, "Why, and for whom."),
-            field("expires", "Ends", Control::Date, "At 00:00 UTC of that day; empty for never."),
-            field("groups", "Groups", Control::Line, "Names of node groups with commas; empty for all."),
+            field("comment", "Comment", Control::Line, "Why this rule exists."),
+            field("expires", "Expires on", Control::Date, "At 00:00 UTC of that day. Empty: never."),
+            field("groups", "Node groups", Control::Line, "Comma-separated. Empty: all nodes."),
         ]
     }
 
-    /// Further conditions, with room for another.
+    /// Additional conditions, with room for another.
     pub fn shown_rows(&self) -> Vec<ConditionRow> {
         let mut rows = self.rows.clone();
         rows.extend(std::iter::repeat_n(ConditionRow::default(), EMPTY_ROWS));
@@ -172,7 +172,7 @@ fn date(seconds: i64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::rule_kinds::find;
+    use super::super::rule_types::find;
     use super::*;
 
     #[test]
@@ -180,7 +180,7 @@ mod tests {
         let kind = find("vpatch").unwrap();
         let query = "attack_type=sqli&host=h&path=/a/*&method=post&point=[post][json_doc]&comment=c&expires=2027-01-31&groups=a,+b\
                      &c_point=header&c_name=X&c_how=absent&c_value=&c_point=&c_name=&c_how=equal&c_value=";
-        let filled = Filled::sent(Given::of_query(query).unwrap());
+        let filled = RuleDraft::sent(FormFields::of_query(query).unwrap());
         let new = filled.rule(kind, None).unwrap();
         assert_eq!(
             Value::Object(new.rule.clone()),
@@ -204,14 +204,14 @@ mod tests {
             updated_at: 0,
         };
         entry.rule.insert("enabled".into(), json!(false));
-        let again = Filled::of(kind, &entry).rule(kind, Some(&entry)).unwrap();
+        let again = RuleDraft::of(kind, &entry).rule(kind, Some(&entry)).unwrap();
         assert_eq!((again.rule, again.groups), (entry.rule, entry.groups));
     }
 
     #[test]
-    fn every_mistake_is_told_at_once() {
+    fn all_errors_are_reported_at_once() {
         let kind = find("sensitive_data").unwrap();
-        let filled = Filled::sent(Given::of_query("path=a&expires=soon").unwrap());
+        let filled = RuleDraft::sent(FormFields::of_query("path=a&expires=soon").unwrap());
         let wrong = filled.rule(kind, None).unwrap_err();
         assert_eq!(wrong.iter().map(|one| one.field.as_str()).collect::<Vec<_>>(), ["path", "point", "expires"]);
         assert!(filled.scope_fields(&wrong)[1].wrong.is_some());

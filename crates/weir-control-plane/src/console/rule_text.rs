@@ -1,41 +1,134 @@
-//! Rules in words, and as people read them in files.
+//! Rules in words, and as YAML.
 
-use super::rule_kinds::{Kind, find};
-use super::scope::Scope;
+use super::rule_types::{RuleType, find};
+use super::scope::RuleScope;
+use super::view::rules::ConditionRow;
 use super::{point_text, scope};
 use serde_json::{Map, Value};
+use weir_core::model::AttackType;
 
-/// What a rule does, in a sentence without its place.
-pub fn says(rule: &Map<String, Value>) -> String {
+/// What a rule does, in words, without the requests that it applies to.
+struct Effect {
+    /// Begins the sentence: `Blocks SQL injection`.
+    action: String,
+    /// Joins the action and the requests.
+    preposition: &'static str,
+    /// Ends the sentence: `, in every filtration mode except off`.
+    condition: String,
+}
+
+impl Effect {
+    fn new(action: impl Into<String>) -> Self {
+        Self { action: action.into(), preposition: "in", condition: String::new() }
+    }
+
+    fn when(mut self, condition: impl Into<String>) -> Self {
+        self.condition = condition.into();
+        self
+    }
+
+    /// For actions on requests as a whole.
+    fn on_requests(mut self) -> Self {
+        self.preposition = "for";
+        self
+    }
+}
+
+const EXCEPT_OFF: &str = ", in every filtration mode except off";
+
+fn effect(rule: &Map<String, Value>) -> Effect {
     let code = rule.get("type").and_then(Value::as_str).unwrap_or_default();
-    let Some(kind) = find(code) else { return format!("{code}: {}", Value::Object(rule.clone())) };
+    let Some(kind) = find(code) else { return Effect::new(format!("{code}: {}", Value::Object(rule.clone()))) };
     let of = |name: &str| {
         let parameter = kind.parameters.iter().find(|parameter| parameter.name == name);
         parameter.zip(rule.get(name)).map(|(parameter, value)| parameter.words(value)).unwrap_or_default()
     };
-    let attack = upper(&of("attack_type"));
+    let attack = lower_unless_name(&of("attack_type"));
     match code {
-        "wallarm_mode" => format!("Mode: {}", lower(&of("mode"))),
-        "vpatch" => format!("{attack} is blocked in every mode"),
-        "disable_stamp" => format!("Findings of {} do not count", of("stamp")),
-        "disable_attack_type" => format!("{attack} does not count"),
-        "disable_regex" | "ignore_regex" => format!("Findings of own signature {} do not count", of("regex_id")),
-        "binary_data" => "Binary data is fine".into(),
-        "uploads" => format!("Files are fine: {}", lower(&of("file_type"))),
-        "regex" => format!("{} is {}", of("regex"), lower_unless_name(&of("attack_type"))),
-        "experimental_regex" => format!("On trial: {} is {}", of("regex"), lower_unless_name(&of("attack_type"))),
-        "sensitive_data" => "Masked before anything is stored".into(),
-        "overlimit_res_settings" => format!("At most {} ms; then: {}", of("overlimit_time"), lower(&of("mode"))),
-        "file_upload_size_limit" => format!("At most {} {}", of("size"), of("size_unit")),
-        "graphql_detection" => "GraphQL requests have bounds".into(),
-        "parser_state" => format!("Parser {} is {}", of("parser"), lower(&of("state"))),
-        _ => kind.shown.label.into(),
+        "wallarm_mode" => Effect::new(format!("Sets the filtration mode to \"{}\"", lower(&of("mode")))).on_requests(),
+        "vpatch" => Effect::new(format!("Blocks {attack}")).when(EXCEPT_OFF),
+        "disable_stamp" => Effect::new(format!("Ignores matches of signature {}", of("stamp"))),
+        "disable_attack_type" => Effect::new(format!("Ignores {attack}")),
+        "disable_regex" | "ignore_regex" => {
+            Effect::new(format!("Ignores matches of the custom signature in rule {}", of("regex_id")))
+        }
+        "binary_data" => Effect::new("Allows binary data").when("; only high-confidence matches count"),
+        "uploads" => Effect::new(format!("Allows content that is normal for files of type {}", of("file_type"))),
+        "regex" if of("attack_type") == AttackType::Vpatch.name() => {
+            Effect::new(format!("Blocks values that match {}", of("regex"))).when(EXCEPT_OFF)
+        }
+        "regex" => Effect::new(format!("Detects values that match {} as {attack}", of("regex"))),
+        "experimental_regex" => Effect::new(format!("Reports values that match {} as {attack}", of("regex")))
+            .when(", without ever blocking"),
+        "sensitive_data" => Effect::new("Masks the value").when(" before the request is stored"),
+        "overlimit_res_settings" => Effect::new(format!("Limits inspection to {} ms", of("overlimit_time")))
+            .on_requests()
+            .when(format!("; on timeout: {}", lower(&of("mode")))),
+        "file_upload_size_limit" => Effect::new(format!("Limits uploads to {} {}", of("size"), of("size_unit")))
+            .when(format!("; when exceeded: {}", lower(&of("mode")))),
+        "graphql_detection" => {
+            Effect::new("Limits GraphQL queries").when(format!("; when exceeded: {}", lower(&of("mode"))))
+        }
+        "parser_state" => {
+            let verb =
+                if rule.get("state").and_then(Value::as_str) == Some("enabled") { "Enables" } else { "Disables" };
+            Effect::new(format!("{verb} the parser {}", of("parser")))
+        }
+        _ => Effect::new(kind.shown.label),
     }
 }
 
-fn upper(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+/// What a rule does, without the location and requests that it applies to, for lists that show those separately.
+pub fn summary(rule: &Map<String, Value>) -> String {
+    let effect = effect(rule);
+    format!("{}{}", effect.action, effect.condition)
+}
+
+/// What a rule blocks, allows or changes, and in which requests, as a sentence.
+pub fn sentence(rule: &Map<String, Value>) -> String {
+    let Effect { action, preposition, condition } = effect(rule);
+    let requests = requests(rule);
+    match point(rule).as_str() {
+        "" => format!("{action} {preposition} {requests}{condition}."),
+        point => format!("{action} in {point} of {requests}{condition}."),
+    }
+}
+
+/// The requests that a rule applies to: `POST requests to shop.example.com/api where header X-A matches ^b`.
+fn requests(rule: &Map<String, Value>) -> String {
+    let (scope, conditions) = scope_of(rule);
+    let mut out = match (scope.method.as_str(), scope.host.is_empty() && scope.path.is_empty()) {
+        ("", true) => "all requests".to_owned(),
+        ("", false) => "requests".to_owned(),
+        (method, _) => format!("{method} requests"),
+    };
+    if !scope.host.is_empty() || !scope.path.is_empty() {
+        out.push_str(&format!(" to {}{}", scope.host, scope.path));
+    }
+    if !conditions.is_empty() {
+        out.push_str(&format!(" where {}", described(&conditions)));
+    }
+    out
+}
+
+fn scope_of(rule: &Map<String, Value>) -> (RuleScope, Vec<ConditionRow>) {
+    RuleScope::of(rule.get("action").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default())
+}
+
+fn described(conditions: &[ConditionRow]) -> String {
+    let one = |row: &ConditionRow| {
+        let known = scope::POINTS.iter().find(|(code, _)| *code == row.point);
+        let label = known.map_or(row.point.as_str(), |(_, label)| label);
+        let name = if row.name.is_empty() { String::new() } else { format!(" {}", row.name) };
+        let test = match row.how.as_str() {
+            "absent" => "is absent".into(),
+            "regex" => format!("matches {}", row.value),
+            "iequal" => format!("equals {} (ignoring case)", row.value),
+            _ => format!("equals {}", row.value),
+        };
+        format!("{}{name} {test}", lower(label))
+    };
+    conditions.iter().map(one).collect::<Vec<_>>().join(" and ")
 }
 
 fn lower(text: &str) -> String {
@@ -49,25 +142,14 @@ fn lower_unless_name(text: &str) -> String {
     if name { text.to_owned() } else { lower(text) }
 }
 
-/// Where a rule holds, in words.
+/// The requests that a rule applies to, in short form for lists: `POST shop.example.com/api`.
 pub fn place(rule: &Map<String, Value>) -> String {
-    let none = Vec::new();
-    let action = rule.get("action").and_then(Value::as_array).unwrap_or(&none);
-    let (scope, rest) = Scope::of(action);
-    let mut out = if scope == Scope::default() && !rest.is_empty() { String::new() } else { scope.describe() };
-    for row in &rest {
-        let joint = if out.is_empty() { "" } else { " and " };
-        let label =
-            scope::POINTS.iter().find(|(code, _)| *code == row.point).map_or(row.point.as_str(), |(_, label)| label);
-        let name = if row.name.is_empty() { String::new() } else { format!(" {}", row.name) };
-        let test = match row.how.as_str() {
-            "absent" => " is not there".into(),
-            "regex" => format!(" matches {}", row.value),
-            _ => format!(" is {}", row.value),
-        };
-        out.push_str(&format!("{joint}{}{name}{test}", lower(label)));
+    let (scope, conditions) = scope_of(rule);
+    match (scope == RuleScope::default(), conditions.is_empty()) {
+        (_, true) => scope.describe(),
+        (true, false) => format!("Requests where {}", described(&conditions)),
+        (false, false) => format!("{} where {}", scope.describe(), described(&conditions)),
     }
-    out
 }
 
 /// The point of a rule as hits show it; empty for none.
@@ -77,7 +159,7 @@ pub fn point(rule: &Map<String, Value>) -> String {
 
 /// Name of its type for people, and the icon.
 pub fn kind(rule: &Map<String, Value>) -> (&'static str, &'static str) {
-    let found: Option<&Kind> = rule.get("type").and_then(Value::as_str).and_then(find);
+    let found: Option<&RuleType> = rule.get("type").and_then(Value::as_str).and_then(find);
     found.map_or(("Other", "rules"), |kind| (kind.shown.label, kind.shown.icon))
 }
 
@@ -137,15 +219,48 @@ mod tests {
     }
 
     #[test]
-    fn rules_are_told_in_words() {
+    fn rules_read_as_sentences() {
         let rule = map(json!({"type": "vpatch", "attack_type": "sqli", "point": [["post"], ["json_doc"]], "action": [
             {"type": "equal", "point": ["header", "HOST"], "value": "h"}, {"type": "equal", "point": ["method"], "value": "POST"},
             {"type": "regex", "point": ["header", "X-A"], "value": "^b"}]}));
-        assert_eq!(says(&rule), "SQL injection is blocked in every mode");
-        assert_eq!(place(&rule), "POST h and header X-A matches ^b");
+        assert_eq!(summary(&rule), "Blocks SQL injection, in every filtration mode except off");
+        assert_eq!(place(&rule), "POST h where header X-A matches ^b");
         assert_eq!(point(&rule), "[post][json_doc]");
-        assert_eq!(place(&map(json!({"type": "wallarm_mode", "mode": "block"}))), "everywhere");
-        assert_eq!(says(&map(json!({"type": "wallarm_mode", "mode": "block"}))), "Mode: blocking");
+        assert_eq!(
+            sentence(&rule),
+            "Blocks SQL injection in [post][json_doc] of POST requests to h where header X-A matches ^b, \
+             in every filtration mode except off."
+        );
+        let mode = map(json!({"type": "wallarm_mode", "mode": "block"}));
+        assert_eq!(
+            (place(&mode), summary(&mode)),
+            ("All requests".into(), "Sets the filtration mode to \"blocking\"".into())
+        );
+        assert_eq!(sentence(&mode), "Sets the filtration mode to \"blocking\" for all requests.");
+        for (rule, text) in [
+            (
+                json!({"type": "disable_attack_type", "attack_type": "any", "point": [["get", "q"]]}),
+                "Ignores any attack in [get,'q'] of all requests.",
+            ),
+            (
+                json!({"type": "experimental_regex", "regex": "^a", "attack_type": "ptrav"}),
+                "Reports values that match ^a as path traversal in all requests, without ever blocking.",
+            ),
+            (
+                json!({"type": "regex", "regex": "^a", "attack_type": "vpatch"}),
+                "Blocks values that match ^a in all requests, in every filtration mode except off.",
+            ),
+            (
+                json!({"type": "file_upload_size_limit", "size": 5, "size_unit": "mb", "mode": "block"}),
+                "Limits uploads to 5 MiB in all requests; when exceeded: treat as attack.",
+            ),
+            (
+                json!({"type": "parser_state", "parser": "xml", "state": "disabled", "point": [["post"]]}),
+                "Disables the parser xml in [post] of all requests.",
+            ),
+        ] {
+            assert_eq!(sentence(&map(rule)), text);
+        }
     }
 
     #[test]

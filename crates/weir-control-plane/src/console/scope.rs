@@ -1,15 +1,36 @@
-//! Where a rule holds, as people write it: host, path with `*` and `**`, method. Everything else are further conditions.
+//! The requests that a rule applies to, as users write them: host, path with `*` and `**`, method. All other conditions
+//! are additional conditions.
 
-use super::given::Given;
+use super::form_fields::FormFields;
 use super::view::rules::ConditionRow;
 use serde_json::{Value, json};
 
 /// Most segments of a path.
 const MAX_SEGMENTS: usize = 40;
 
-/// Host, path, method and what else must hold.
+/// Why a text is not a path pattern.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PathError {
+    /// It does not begin with a slash.
+    #[error("the path must begin with `/`")]
+    NoSlash,
+    /// It has a query string.
+    #[error("remove the query string; use an additional condition for query parameters")]
+    Query,
+    /// It has more than [`MAX_SEGMENTS`] segments.
+    #[error("the path has more than {MAX_SEGMENTS} segments")]
+    TooManySegments,
+    /// `**` is in a place where it cannot be expressed as conditions.
+    #[error("`**` must be the last or the second-to-last segment")]
+    MisplacedWildcard,
+    /// A segment is empty.
+    #[error("the path has an empty segment; remove repeated slashes")]
+    EmptySegment,
+}
+
+/// Host, path and method of the requests that a rule applies to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Scope {
+pub struct RuleScope {
     /// Host; `*` and `?` stand for anything; empty for any.
     pub host: String,
     /// Path; empty for any.
@@ -18,14 +39,14 @@ pub struct Scope {
     pub method: String,
 }
 
-/// Kinds of points of conditions: as in policies, for people, whether a name or number is wanted.
+/// Request parts that conditions can test: code and label.
 pub const POINTS: &[(&str, &str)] = &[
     ("", "–"),
     ("header", "Header"),
     ("query", "Query parameter"),
-    ("path", "Path segment, from 0"),
-    ("action_name", "Last segment, name"),
-    ("action_ext", "Last segment, extension"),
+    ("path", "Path segment (index from 0)"),
+    ("action_name", "Last path segment: name"),
+    ("action_ext", "Last path segment: extension"),
     ("uri", "Path and query"),
     ("method", "Method"),
     ("scheme", "Scheme"),
@@ -70,9 +91,9 @@ fn word(point: Value, text: &str) -> Option<Value> {
     }
 }
 
-impl Scope {
-    /// The conditions, or what is wrong with the path.
-    pub fn conditions(&self) -> Result<Vec<Value>, String> {
+impl RuleScope {
+    /// The conditions of a rule.
+    pub fn conditions(&self) -> Result<Vec<Value>, PathError> {
         let mut out = Vec::new();
         let host = self.host.trim().trim_end_matches('.').to_lowercase();
         if !host.is_empty() && host != "*" {
@@ -86,9 +107,9 @@ impl Scope {
         Ok(out)
     }
 
-    /// Host, path and method of conditions, and those that are neither.
-    pub fn of(action: &[Value]) -> (Scope, Vec<ConditionRow>) {
-        let mut scope = Scope::default();
+    /// Splits the conditions of a rule into host, path, method and the remaining conditions.
+    pub fn of(action: &[Value]) -> (RuleScope, Vec<ConditionRow>) {
+        let mut scope = RuleScope::default();
         let mut rest: Vec<&Value> = action.iter().collect();
         let mut take = |point: Value| {
             let at = rest.iter().position(|c| c["type"] == "equal" && c["point"] == point && c["value"].is_string())?;
@@ -106,7 +127,7 @@ impl Scope {
     pub fn describe(&self) -> String {
         let space = if self.method.is_empty() { "" } else { " " };
         match (self.host.as_str(), self.path.as_str(), self.method.as_str()) {
-            ("", "", "") => "everywhere".into(),
+            ("", "", "") => "All requests".into(),
             ("", path, method) => format!("{method}{space}{}", if path.is_empty() { "*" } else { path }),
             (host, path, method) => format!("{method}{space}{host}{path}"),
         }
@@ -114,27 +135,27 @@ impl Scope {
 }
 
 /// Conditions of a path with `*` for a segment and `**` for any number of them.
-fn path(text: &str) -> Result<Vec<Value>, String> {
+fn path(text: &str) -> Result<Vec<Value>, PathError> {
     if text.is_empty() || text == "*" || text == "/**" || text == "**" {
         return Ok(Vec::new());
     }
-    let Some(inner) = text.strip_prefix('/') else { return Err("a path begins with `/`".into()) };
+    let Some(inner) = text.strip_prefix('/') else { return Err(PathError::NoSlash) };
     if text.contains('?') {
-        return Err("leave the query out, or make it a further condition".into());
+        return Err(PathError::Query);
     }
     let mut segments: Vec<&str> = inner.split('/').collect();
     let last = segments.pop().unwrap_or_default();
     if segments.len() > MAX_SEGMENTS {
-        return Err(format!("more than {MAX_SEGMENTS} segments"));
+        return Err(PathError::TooManySegments);
     }
     let mut out = Vec::new();
     let open = segments.iter().position(|segment| *segment == "**");
     if open.is_some_and(|at| at + 1 < segments.len()) {
-        return Err("`**` stands before the last segment, or last".into());
+        return Err(PathError::MisplacedWildcard);
     }
     for (at, segment) in segments.iter().enumerate().filter(|(_, segment)| **segment != "**") {
         if segment.is_empty() {
-            return Err("a segment is empty: slashes are not repeated".into());
+            return Err(PathError::EmptySegment);
         }
         out.extend(word(json!(["path", at]), segment));
     }
@@ -159,7 +180,7 @@ fn path(text: &str) -> Result<Vec<Value>, String> {
     Ok(out)
 }
 
-/// The path that conditions spell, and the conditions that are not part of it; none where they spell none.
+/// The path that conditions express, and the conditions that are not part of it; none if they express no path.
 fn path_of<'c>(all: &[&'c Value]) -> Option<(String, Vec<&'c Value>)> {
     let is_path = |c: &Value| matches!(c["point"][0].as_str(), Some("path" | "action_name" | "action_ext"));
     let (mine, rest): (Vec<&Value>, Vec<&Value>) = all.iter().partition(|c| is_path(c));
@@ -211,7 +232,7 @@ fn path_of<'c>(all: &[&'c Value]) -> Option<(String, Vec<&'c Value>)> {
         }
         _ => return None,
     }
-    // What is written must mean what stood there.
+    // The written path must use every path condition, or it would mean something else.
     (used == mine.len()).then_some((out, rest))
 }
 
@@ -230,8 +251,8 @@ fn row(condition: &Value) -> ConditionRow {
     ConditionRow { how: text(&condition["type"]), point, name, value }
 }
 
-/// Further conditions of a form.
-pub fn rows(given: &Given) -> Vec<ConditionRow> {
+/// The additional conditions of a form.
+pub fn rows(given: &FormFields) -> Vec<ConditionRow> {
     let column = |name: &str| given.all(name).into_iter().map(str::to_owned).collect::<Vec<_>>();
     let (points, names, hows, values) = (column("c_point"), column("c_name"), column("c_how"), column("c_value"));
     let at = |column: &[String], n: usize| column.get(n).cloned().unwrap_or_default();
@@ -260,8 +281,8 @@ pub fn of_row(row: &ConditionRow) -> Value {
 mod tests {
     use super::*;
 
-    fn scope(host: &str, path: &str, method: &str) -> Scope {
-        Scope { host: host.into(), path: path.into(), method: method.into() }
+    fn scope(host: &str, path: &str, method: &str) -> RuleScope {
+        RuleScope { host: host.into(), path: path.into(), method: method.into() }
     }
 
     #[test]
@@ -276,7 +297,7 @@ mod tests {
             scope("", "", ""),
         ] {
             let conditions = one.conditions().unwrap();
-            let (back, rest) = Scope::of(&conditions);
+            let (back, rest) = RuleScope::of(&conditions);
             assert_eq!((&back, rest.len()), (&one, 0), "{conditions:?}");
         }
     }
@@ -284,7 +305,7 @@ mod tests {
     #[test]
     fn conditions_that_spell_no_path_stay_conditions() {
         let odd = json!([{"type": "regex", "point": ["path", 1], "value": "^a"}, {"type": "equal", "point": ["method"], "value": "GET"}]);
-        let (scope, rest) = Scope::of(odd.as_array().unwrap());
+        let (scope, rest) = RuleScope::of(odd.as_array().unwrap());
         assert_eq!((scope.method.as_str(), scope.path.as_str(), rest.len()), ("GET", "", 1));
         assert_eq!(of_row(&rest[0]), odd[0]);
         let absent = json!({"type": "absent", "point": ["header", "X-A"]});
@@ -305,15 +326,20 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_in_paths_are_told() {
-        for wrong in ["api", "/a//b", "/a?b=1", "/**/a/b"] {
-            assert!(path(wrong).is_err(), "{wrong}");
+    fn invalid_paths_are_rejected() {
+        for (wrong, error) in [
+            ("api", PathError::NoSlash),
+            ("/a//b", PathError::EmptySegment),
+            ("/a?b=1", PathError::Query),
+            ("/**/a/b", PathError::MisplacedWildcard),
+        ] {
+            assert_eq!(path(wrong), Err(error), "{wrong}");
         }
     }
 
     #[test]
     fn places_are_described() {
-        assert_eq!(scope("", "", "").describe(), "everywhere");
+        assert_eq!(scope("", "", "").describe(), "All requests");
         assert_eq!(scope("h", "/a", "GET").describe(), "GET h/a");
         assert_eq!(scope("", "/a", "").describe(), "/a");
         assert_eq!(scope("", "", "GET").describe(), "GET *");

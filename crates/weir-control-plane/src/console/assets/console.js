@@ -1,4 +1,4 @@
-// weir Console: what makes pages quicker to use. Every page works without it.
+// weir Console: progressive enhancement. Every page works without this script.
 
 const announce = (text) => { document.getElementById("announce").textContent = text; };
 const on = (kind, selector, run) => document.addEventListener(kind, (event) => {
@@ -12,7 +12,7 @@ const make = (name, text, className) => {
   return element;
 };
 
-// --- colours: at once, and kept by the server
+// --- color theme: switched at once, stored by the server
 on("submit", "[data-theme-form]", (event, form) => {
   event.preventDefault();
   const body = new URLSearchParams(new FormData(form, event.submitter));
@@ -30,11 +30,11 @@ on("click", "[data-copy]", async (_event, button) => {
   } catch {
     const selection = getSelection();
     selection.selectAllChildren(document.querySelector(button.dataset.copy));
-    announce("Selected: copy it with the keyboard");
+    announce("Text selected. Copy it with the keyboard.");
   }
 });
 
-// --- questions before what cannot be taken back
+// --- confirmation dialogs
 on("submit", "form[data-confirm]", (event, form) => {
   if (form.dataset.sure) return;
   event.preventDefault();
@@ -84,7 +84,7 @@ for (const plot of document.querySelectorAll("[data-plot]")) {
   plot.addEventListener("pointerleave", () => { tip.hidden = true; });
 }
 
-// --- moments: how long ago, kept current
+// --- relative times, kept current
 const spans = [[86_400, "day"], [3_600, "h"], [60, "min"], [1, "s"]];
 const relative = (ms) => {
   const seconds = Math.floor(Math.abs(ms) / 1_000);
@@ -150,7 +150,7 @@ if (bulk) {
   const count = () => {
     const chosen = document.querySelectorAll('input[form="bulk"]:checked').length;
     bulk.hidden = chosen === 0;
-    bulk.querySelector("[data-count]").textContent = chosen === 1 ? "1 attack:" : `${chosen} attacks:`;
+    bulk.querySelector("[data-count]").textContent = chosen === 1 ? "1 attack selected:" : `${chosen} attacks selected:`;
   };
   count();
   document.addEventListener("change", (event) => {
@@ -159,7 +159,7 @@ if (bulk) {
   });
 }
 
-// --- forms that show what they will do while they are filled in
+// --- live previews of forms
 const debounce = (wait, run) => { let timer; return (...rest) => { clearTimeout(timer); timer = setTimeout(() => run(...rest), wait); }; };
 const replace = async (form, request, selector) => {
   const mine = (form.round = (form.round || 0) + 1);
@@ -203,8 +203,8 @@ if (add) {
 const KEYS = { d: ["/", "Dashboard"], a: ["/attacks", "Attacks"], r: ["/rules", "Rules"], l: ["/lists", "IP lists"], n: ["/nodes", "Nodes"], s: ["/settings", "Settings"] };
 const help = () => {
   const dialog = make("dialog");
-  dialog.setAttribute("aria-label", "Keyboard");
-  const entries = [["/", "Search"], ["j k", "Next, previous row"], ...Object.entries(KEYS).map(([key, [, label]]) => [`g ${key}`, label]), ["?", "This help"]];
+  dialog.setAttribute("aria-label", "Keyboard shortcuts");
+  const entries = [["/", "Search"], ["j k", "Next or previous row"], ...Object.entries(KEYS).map(([key, [, label]]) => [`g ${key}`, label]), ["?", "Show this help"]];
   const terms = make("dl");
   for (const [keys, label] of entries) {
     const term = make("dt");
@@ -215,7 +215,7 @@ const help = () => {
   const close = make("button", "Close", "btn");
   close.onclick = () => dialog.close();
   end.append(close);
-  dialog.append(make("h2", "Keyboard"), terms, end);
+  dialog.append(make("h2", "Keyboard shortcuts"), terms, end);
   dialog.onclose = () => dialog.remove();
   document.body.append(dialog);
   dialog.showModal();

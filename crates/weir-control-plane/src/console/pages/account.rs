@@ -1,8 +1,8 @@
-//! Logging in and out, colours, one's own account.
+//! Login and logout, color theme, the account of the user.
 
 use crate::app::App;
-use crate::console::given::Given;
-use crate::console::notice::say;
+use crate::console::form_fields::FormFields;
+use crate::console::notice::with_notice;
 use crate::console::page::{self, Page, THEME_COOKIE, html, html_with, mistakes, see_other};
 use crate::console::view::form::{Control, Field};
 use crate::console::view::outside::Login;
@@ -16,12 +16,12 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use weir_runtime::serve::Peer;
 
-/// Seconds for which colours are kept: a year.
+/// Lifetime of the color theme cookie, in seconds: a year.
 const THEME_AGE: u32 = 31_536_000;
 
 /// `GET /login`
 pub async fn login_form(State(app): State<App>, headers: HeaderMap, uri: axum::http::Uri) -> Result<Response> {
-    let query = Given::of_query(uri.query().unwrap_or_default())?;
+    let query = FormFields::of_query(uri.query().unwrap_or_default())?;
     if let Some(cookie) = cookie(&headers, cookie_name(app.config.secure))
         && app.sessions.find(&cookie).await?.is_some()
     {
@@ -36,10 +36,10 @@ pub async fn login(
     State(app): State<App>,
     ConnectInfo(peer): ConnectInfo<Peer>,
     headers: HeaderMap,
-    given: Given,
+    given: FormFields,
 ) -> Result<Response> {
     if is_foreign(&headers) {
-        return Err(Error::Forbidden("this came from another site"));
+        return Err(Error::Forbidden("the login form was submitted from another site"));
     }
     let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
     let (login, next) = (given.get("login"), given.get("next"));
@@ -49,7 +49,7 @@ pub async fn login(
             response.headers_mut().append(header::SET_COOKIE, header_value(&app.session_cookie(&cookie))?);
             return Ok(response);
         }
-        Err(Error::Unauthenticated) => (StatusCode::UNAUTHORIZED, "Login or password is wrong.".to_owned()),
+        Err(Error::Unauthenticated) => (StatusCode::UNAUTHORIZED, "Incorrect login or password.".to_owned()),
         Err(Error::Throttled(seconds)) => {
             (StatusCode::TOO_MANY_REQUESTS, format!("Too many attempts. Try again in {seconds} s."))
         }
@@ -82,7 +82,7 @@ fn header_value(text: &str) -> Result<HeaderValue> {
 }
 
 /// `POST /theme`
-pub async fn theme(page: Page, given: Given) -> Result<Response> {
+pub async fn theme(page: Page, given: FormFields) -> Result<Response> {
     let theme = Theme::from_code(given.get("theme")).code();
     let mark = if page.app.config.secure { "; Secure" } else { "" };
     let cookie = format!("{THEME_COOKIE}={theme}; Path=/; Max-Age={THEME_AGE}; HttpOnly; SameSite=Lax{mark}");
@@ -97,15 +97,15 @@ pub async fn account(page: Page) -> Result<Response> {
 }
 
 /// `POST /account/password`
-pub async fn password(page: Page, given: Given) -> Result<Response> {
+pub async fn password(page: Page, given: FormFields) -> Result<Response> {
     let (old, new) = (given.raw("old").to_owned(), given.raw("new").to_owned());
     let changed = if new == given.raw("again") {
         mistakes(page.app.change_own_password(&page.caller, old, new).await)?
     } else {
-        Err(vec![Mistake::new("again", "the two differ")])
+        Err(vec![Mistake::new("again", "the passwords do not match")])
     };
     match changed {
-        Ok(()) => Ok(see_other(&say("/account", "password", 0))),
+        Ok(()) => Ok(see_other(&with_notice("/account", "password", 0))),
         Err(wrong) => html_with(StatusCode::UNPROCESSABLE_ENTITY, &form(&page, &wrong)),
     }
 }
@@ -116,9 +116,9 @@ fn form(page: &Page, wrong: &[Mistake]) -> Account {
     Account {
         shell: page.shell("Your account", Place::Elsewhere),
         fields: vec![
-            Field::new("old", "Present password", Control::Line, "").blamed(of("current")),
-            Field::new("new", "New password", Control::Line, "12 to 256 characters.").blamed(of("password")),
-            Field::new("again", "The new one again", Control::Line, "").blamed(of("again")),
+            Field::new("old", "Current password", Control::Line, "").with_error(of("current")),
+            Field::new("new", "New password", Control::Line, "12 to 256 characters.").with_error(of("password")),
+            Field::new("again", "Repeat new password", Control::Line, "").with_error(of("again")),
         ],
         mistakes: wrong
             .iter()

@@ -1,15 +1,15 @@
 //! The list of attacks, one attack, marks, exports.
 
 use crate::api::export::{self, Form, What};
-use crate::console::given::Given;
-use crate::console::notice::say;
+use crate::console::form_fields::FormFields;
+use crate::console::notice::with_notice;
 use crate::console::page::{self, Page, html, see_other};
-use crate::console::ranges;
 use crate::console::search::{chips, link, term, terms, without};
+use crate::console::time_range;
 use crate::console::view::attack::{AttackPage, HitLine, title};
 use crate::console::view::attacks::{AttackRow, AttackRows, Attacks};
 use crate::console::view::number::grouped;
-use crate::console::view::parts::{Choice, Kind, Mark, Pager, Status};
+use crate::console::view::parts::{AttackKind, Choice, Mark, Pager, Status};
 use crate::console::view::plot::stacked::Stacked;
 use crate::console::view::plot::{Buckets, FULL, Series};
 use crate::console::view::shell::Place;
@@ -28,7 +28,7 @@ const ATTACKS: u32 = 50;
 const HITS: u32 = 50;
 /// Most attacks marked at once.
 const MAX_MARKED: usize = 200;
-/// Stretch of time that is shown first.
+/// Default time range.
 const FIRST_RANGE: &str = "7d";
 
 /// The command line that makes a first attack, on a node of its defaults.
@@ -36,18 +36,18 @@ pub const TRY_IT: &str = "printf 'GET /etc/passwd HTTP/1.1\\r\\nHost: example.co
     -H 'Content-Type: message/http; msgtype=request' -H 'Inspector-Request-Id: try-1' \\\n  \
     -H 'Inspector-Client: 203.0.113.9' -H 'Inspector-Connector: curl/1' http://127.0.0.1:5000/v1/requests";
 
-/// What an address of the list asks for.
-struct Asked {
+/// The search, time range and page that an address of the list asks for.
+struct AttackQuery {
     query: String,
-    range: ranges::Range,
+    range: time_range::TimeRange,
     after: String,
 }
 
-impl Asked {
-    fn of(query: &Given) -> Self {
+impl AttackQuery {
+    fn of(query: &FormFields) -> Self {
         Self {
             query: query.get("q").to_owned(),
-            range: ranges::find(query.get("range"), FIRST_RANGE),
+            range: time_range::find(query.get("range"), FIRST_RANGE),
             after: query.get("after").to_owned(),
         }
     }
@@ -70,7 +70,7 @@ impl Asked {
 
 /// `GET /attacks`
 pub async fn attacks(page: Page) -> Result<Response> {
-    let asked = Asked::of(&page.query);
+    let asked = AttackQuery::of(&page.query);
     let (list, wrong) = match asked.filter(&page) {
         Ok(filter) => (listing(&page, &asked, &filter).await?.0, None),
         Err(Error::Invalid(wrong)) => {
@@ -103,7 +103,7 @@ pub async fn attacks(page: Page) -> Result<Response> {
     })
 }
 
-fn statuses(asked: &Asked) -> Vec<Choice> {
+fn statuses(asked: &AttackQuery) -> Vec<Choice> {
     let rest = without(&asked.query, "status");
     let here = terms(&asked.query);
     let choice = |label, code: &str| {
@@ -116,15 +116,15 @@ fn statuses(asked: &Asked) -> Vec<Choice> {
     vec![
         choice("All", ""),
         choice("Blocked", AttackStatus::Blocked.code()),
-        choice("Partially", AttackStatus::PartiallyBlocked.code()),
+        choice("Partially blocked", AttackStatus::PartiallyBlocked.code()),
         choice("Monitoring", AttackStatus::Monitoring.code()),
     ]
 }
 
 /// The search with each type added, or without it where it is there.
-fn kinds(asked: &Asked) -> Vec<(Kind, String)> {
+fn kinds(asked: &AttackQuery) -> Vec<(AttackKind, String)> {
     let here = terms(&asked.query);
-    let to = |kind: &Kind| {
+    let to = |kind: &AttackKind| {
         let mut all = here.clone();
         match all.iter().position(|term| term == kind.code) {
             Some(at) => drop(all.remove(at)),
@@ -132,11 +132,11 @@ fn kinds(asked: &Asked) -> Vec<(Kind, String)> {
         }
         link("/attacks", &all, asked.range.code)
     };
-    Kind::all().into_iter().map(|kind| (kind, to(&kind))).collect()
+    AttackKind::all().into_iter().map(|kind| (kind, to(&kind))).collect()
 }
 
-/// A page of the list, and a tag of what stands in it.
-async fn listing(page: &Page, asked: &Asked, filter: &Filter) -> Result<(AttackRows, String)> {
+/// A page of the list and its entity tag.
+async fn listing(page: &Page, asked: &AttackQuery, filter: &Filter) -> Result<(AttackRows, String)> {
     let listing = page.app.store.attacks(filter, &asked.rows(ATTACKS)?).await?;
     let tag = tag(&listing);
     let count = listing.rows.len();
@@ -150,7 +150,7 @@ async fn listing(page: &Page, asked: &Asked, filter: &Filter) -> Result<(AttackR
     Ok((AttackRows { rows, pager, can_write }, tag))
 }
 
-/// Changes when what is listed does, and not with the time.
+/// Entity tag: changes when the listed attacks change, and not as time passes.
 fn tag(listing: &Listing<Attack>) -> String {
     let mut hash = crc32fast::Hasher::new();
     for attack in &listing.rows {
@@ -164,7 +164,7 @@ fn tag(listing: &Listing<Attack>) -> String {
 
 /// `GET /attacks/rows`: the live update.
 pub async fn rows(page: Page, headers: axum::http::HeaderMap) -> Result<Response> {
-    let asked = Asked::of(&page.query);
+    let asked = AttackQuery::of(&page.query);
     let (list, tag) = listing(&page, &asked, &asked.filter(&page)?).await?;
     if headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes()) {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response());
@@ -184,7 +184,7 @@ pub fn row(page: &Page, attack: &Attack) -> AttackRow {
     };
     AttackRow {
         id: attack.id.clone(),
-        kind: Kind::of(attack.attack_type),
+        kind: AttackKind::of(attack.attack_type),
         host: Text::new(if attack.host.is_empty() { "(no host)" } else { &attack.host }),
         method: Text::new(&last.method),
         path: Text::new(&last.path),
@@ -207,20 +207,22 @@ pub fn row(page: &Page, attack: &Attack) -> AttackRow {
 }
 
 /// `POST /attacks/mark`
-pub async fn mark(page: Page, given: Given) -> Result<Response> {
+pub async fn mark(page: Page, given: FormFields) -> Result<Response> {
     let mark = match given.get("mark") {
         "" => None,
-        code => Some(store::Mark::from_code(code).ok_or_else(|| Error::invalid("mark", "tp or fp is wanted"))?),
+        code => {
+            Some(store::Mark::from_code(code).ok_or_else(|| Error::invalid("mark", "expected `tp`, `fp` or nothing"))?)
+        }
     };
     let ids = given.all("id");
     if ids.len() > MAX_MARKED {
-        return Err(Error::invalid("id", format!("at most {MAX_MARKED} are marked at once")));
+        return Err(Error::invalid("id", format!("select at most {MAX_MARKED} attacks")));
     }
     for id in &ids {
         page.app.mark(&page.caller, id, mark).await?;
     }
     let to = if given.has("back") { given.get("back") } else { "/attacks" };
-    Ok(see_other(&say(page::own(to), "marked", ids.len() as u64)))
+    Ok(see_other(&with_notice(page::own(to), "marked", ids.len() as u64)))
 }
 
 /// `GET /attacks/export`
@@ -239,9 +241,10 @@ pub async fn attack(page: Page, Path(id): Path<String>) -> Result<Response> {
         return Ok(see_other(&format!("/attacks/{}", attack.id)));
     }
     let after = page.query.get("after");
-    let asked = Asked { query: String::new(), range: ranges::find("all", FIRST_RANGE), after: after.to_owned() };
+    let asked =
+        AttackQuery { query: String::new(), range: time_range::find("all", FIRST_RANGE), after: after.to_owned() };
     let hits = page.app.store.attack_hits(&id, &asked.rows(HITS)?).await?.ok_or(Error::NotFound("attack"))?;
-    let kind = Kind::of(attack.attack_type);
+    let kind = AttackKind::of(attack.attack_type);
     let here = format!("/attacks/{id}");
     let pager = Pager {
         first: (!after.is_empty()).then(|| here.clone()),

@@ -48,27 +48,27 @@ fn row(page: &Page, entry: &Entry) -> AuditRow {
     }
 }
 
-/// Actions in words; what is not here is shown as it is.
+/// Label of an action; unknown actions are shown by their code.
 fn words(action: &str) -> &str {
     const WORDS: &[(&str, &str)] = &[
         ("login", "Logged in"),
-        ("login.refused", "Login refused"),
+        ("login.refused", "Login failed"),
         ("logout", "Logged out"),
-        ("rule.create", "Made a rule"),
+        ("rule.create", "Created a rule"),
         ("rule.change", "Changed a rule"),
         ("rule.remove", "Deleted a rule"),
-        ("ip_list.add", "Listed values"),
-        ("ip_list.remove", "Removed listed values"),
-        ("policy.settings", "Changed mode or anomalies"),
-        ("policy.rollback", "Put a version back"),
+        ("ip_list.add", "Added IP list entries"),
+        ("ip_list.remove", "Removed IP list entries"),
+        ("policy.settings", "Changed mode or anomaly settings"),
+        ("policy.rollback", "Rolled back the policy"),
         ("application.set", "Named an application"),
         ("node.change", "Changed a node"),
         ("node.remove", "Removed a node"),
-        ("node.expire", "Silent nodes were removed"),
-        ("token.create", "Made a token"),
+        ("node.expire", "Removed inactive nodes"),
+        ("token.create", "Created a token"),
         ("token.change", "Changed a token"),
-        ("token.remove", "Deleted a token"),
-        ("user.create", "Made a user"),
+        ("token.remove", "Revoked a token"),
+        ("user.create", "Created a user"),
         ("user.change", "Changed a user"),
         ("user.password", "Set a password"),
         ("user.remove", "Deleted a user"),
@@ -99,7 +99,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn only_what_differs_is_told() {
+    fn only_differences_are_shown() {
         assert_eq!(difference(&json!({"a": 1, "b": 2}), &json!({"a": 1, "b": 3, "c": "x"})), "b: 2 → 3; c: – → \"x\"");
         assert_eq!(difference(&json!(null), &json!(null)), "");
         assert_eq!(difference(&json!({"a": 1}), &json!(null)), "was {\"a\":1}");

@@ -2,8 +2,8 @@
 
 use crate::console::page::{Page, html};
 use crate::console::rule_text;
-use crate::console::view::catalogue::{Catalogue, Entry, SignaturePage};
-use crate::console::view::parts::{Choice, Kind};
+use crate::console::view::catalogue::{Catalogue, CatalogueRow, SignaturePage};
+use crate::console::view::parts::{AttackKind, Choice};
 use crate::console::view::shell::Place;
 use crate::console::view::text::Text;
 use crate::console::view::ui::{href, segment};
@@ -20,7 +20,7 @@ static BUILTIN: LazyLock<Ruleset> =
     LazyLock::new(|| compile::compile(&builtin::files()).expect("the built-in rules compile, by their test"));
 
 /// A signature or detector, as it is looked up.
-pub struct Known {
+pub struct CatalogueEntry {
     /// Name.
     pub name: String,
     /// Type.
@@ -38,12 +38,12 @@ pub struct Known {
 }
 
 /// Every signature and detector by type and name.
-static KNOWN: LazyLock<Vec<Known>> = LazyLock::new(|| {
+static ENTRIES: LazyLock<Vec<CatalogueEntry>> = LazyLock::new(|| {
     let signatures = BUILTIN.signatures.iter().map(|signature| {
         let doc = &signature.doc;
         let joined =
             |list: &[String], otherwise: &str| if list.is_empty() { otherwise.into() } else { list.join(", ") };
-        Known {
+        CatalogueEntry {
             name: doc.id.clone(),
             attack: doc.attack,
             about: doc.about.split_whitespace().collect::<Vec<_>>().join(" "),
@@ -59,7 +59,7 @@ static KNOWN: LazyLock<Vec<Known>> = LazyLock::new(|| {
     });
     let detectors = detect::TABLE.iter().map(|detector| {
         let owned = |all: &[&str]| all.iter().map(|text| (*text).to_owned()).collect();
-        Known {
+        CatalogueEntry {
             name: detector.name.into(),
             attack: detector.attack,
             about: detector.about.into(),
@@ -73,14 +73,14 @@ static KNOWN: LazyLock<Vec<Known>> = LazyLock::new(|| {
             negative: owned(detector.samples.negative),
         }
     });
-    let mut all: Vec<Known> = detectors.chain(signatures).collect();
+    let mut all: Vec<CatalogueEntry> = detectors.chain(signatures).collect();
     all.sort_by(|a, b| (a.attack, &a.name).cmp(&(b.attack, &b.name)));
     all
 });
 
 /// The signature or detector called `name`.
-pub fn find(name: &str) -> Option<&'static Known> {
-    KNOWN.iter().find(|known| known.name == name)
+pub fn find(name: &str) -> Option<&'static CatalogueEntry> {
+    ENTRIES.iter().find(|known| known.name == name)
 }
 
 /// Confidence as a word.
@@ -97,7 +97,7 @@ pub fn page_of(name: &str) -> String {
     format!("/catalogue/{}", segment(name))
 }
 
-fn fits(known: &Known, word: &str) -> bool {
+fn fits(known: &CatalogueEntry, word: &str) -> bool {
     let in_text = |text: &str| text.to_lowercase().contains(word);
     word == known.attack.code()
         || in_text(&known.name)
@@ -110,10 +110,11 @@ fn fits(known: &Known, word: &str) -> bool {
 pub async fn catalogue(page: Page) -> Result<Response> {
     let query = page.query.get("q");
     let words: Vec<String> = query.to_lowercase().split_whitespace().map(str::to_owned).collect();
-    let found: Vec<&Known> = KNOWN.iter().filter(|known| words.iter().all(|word| fits(known, word))).collect();
-    let of = |attack: AttackType| KNOWN.iter().filter(|known| known.attack == attack).count();
+    let found: Vec<&CatalogueEntry> =
+        ENTRIES.iter().filter(|known| words.iter().all(|word| fits(known, word))).collect();
+    let of = |attack: AttackType| ENTRIES.iter().filter(|known| known.attack == attack).count();
     let kinds = AttackType::ALL.iter().filter(|&&attack| of(attack) > 0).map(|&attack| {
-        let kind = Kind::of(attack);
+        let kind = AttackKind::of(attack);
         let current = query == kind.code;
         let to = if current { "" } else { kind.code };
         (kind, of(attack), Choice { label: kind.name, href: href("/catalogue", &[("q", to)]), current })
@@ -123,18 +124,18 @@ pub async fn catalogue(page: Page) -> Result<Response> {
         query: query.into(),
         kinds: kinds.collect(),
         entries: found.into_iter().map(entry).collect(),
-        total: KNOWN.len(),
+        total: ENTRIES.len(),
     })
 }
 
-fn entry(known: &Known) -> Entry {
+fn entry(known: &CatalogueEntry) -> CatalogueRow {
     let first = known.about.split_once(". ").map_or(known.about.as_str(), |(first, _)| first);
-    Entry {
+    CatalogueRow {
         name: Text::new(&known.name),
         href: page_of(&known.name),
-        kind: Kind::of(known.attack),
+        kind: AttackKind::of(known.attack),
         about: Text::new(first.trim_end_matches('.')),
-        confidence: known.confidence.map_or("code", confidence),
+        confidence: known.confidence.map_or("parser", confidence),
     }
 }
 
@@ -147,15 +148,15 @@ pub async fn signature(page: Page, Path(name): Path<String>) -> Result<Response>
     html(&SignaturePage {
         shell: page.shell(known.name.clone(), Place::Catalogue),
         name: Text::new(&known.name),
-        kind: Kind::of(known.attack),
+        kind: AttackKind::of(known.attack),
         about: Text::new(&known.about),
         cwe: known.cwe,
         owasp: Text::new(&known.owasp),
         confidence: known.confidence.map_or("", confidence),
         weight: match known.confidence {
-            Some(Confidence::High) => "an attack by itself",
-            Some(Confidence::Medium) => "two on one value make an attack",
-            Some(Confidence::Low) => "three on one value make an attack",
+            Some(Confidence::High) => "one match is an attack",
+            Some(Confidence::Medium) => "two matches in one value are an attack",
+            Some(Confidence::Low) => "three matches in one value are an attack",
             None => "",
         },
         zones: Text::new(&known.zones),
@@ -164,6 +165,6 @@ pub async fn signature(page: Page, Path(name): Path<String>) -> Result<Response>
         positive: texts(&known.positive),
         negative: texts(&known.negative),
         attacks: href("/attacks", &[("q", &format!("rule:{}", known.name))]),
-        exceptions: named.map(|rule| (rule.id, Text::new(&rule_text::says(&rule.rule)))).collect(),
+        exceptions: named.map(|rule| (rule.id, Text::new(&rule_text::summary(&rule.rule)))).collect(),
     })
 }

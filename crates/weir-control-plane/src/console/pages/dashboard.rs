@@ -1,16 +1,16 @@
 //! The dashboard.
 
 use super::attacks::TRY_IT;
-use super::settings::mode_name;
 use crate::console::page::{Page, html};
-use crate::console::ranges::{self, Range};
 use crate::console::search::term;
+use crate::console::time_range::{self, TimeRange};
 use crate::console::view::dashboard::{Dashboard, Figure, NodeLine, Ranked, percent};
 use crate::console::view::number::{compact, grouped, micros, share};
-use crate::console::view::parts::Kind;
+use crate::console::view::parts::AttackKind;
 use crate::console::view::plot::lines::Lines;
 use crate::console::view::plot::stacked::Stacked;
 use crate::console::view::plot::{Buckets, FULL, HALF, Series};
+use crate::console::view::settings::mode_label;
 use crate::console::view::shell::Place;
 use crate::console::view::text::Text;
 use crate::console::view::ui::href;
@@ -27,10 +27,10 @@ const RANKED: usize = 8;
 /// `GET /`
 pub async fn dashboard(page: Page) -> Result<Response> {
     if !page.caller.may(crate::auth::Permission::ReadEvents) {
-        // The role that brings nodes into service has nothing to see here.
+        // The deployment role may not read events.
         return Ok(crate::console::page::see_other("/nodes"));
     }
-    let range = ranges::find(page.query.get("range"), "24h");
+    let range = time_range::find(page.query.get("range"), "24h");
     let (from, to) = range.whole(page.now, range.step);
     let (by_type, attacks) = attacks(&page, range, from, to).await?;
     let traffic = page.app.store.traffic(&TrafficFilter::default(), from, to, range.fine_step).await?;
@@ -48,7 +48,7 @@ pub async fn dashboard(page: Page) -> Result<Response> {
     html(&Dashboard {
         shell: page.shell("Dashboard", Place::Dashboard),
         ranges: range.choices(|one| one.length.is_some(), |code| href("/", &[("range", code)])),
-        mode: mode_name(head.state.base.mode.as_deref()),
+        mode: mode_label(head.state.base.mode.as_deref()),
         first_steps,
         try_it: TRY_IT.into(),
         figures: figures(&page, range, &traffic, &nodes, from).await?,
@@ -59,7 +59,12 @@ pub async fn dashboard(page: Page) -> Result<Response> {
             .iter()
             .take(RANKED)
             .filter_map(|count| {
-                Some(Ranked::kind(Kind::of(AttackType::from_code(&count.value)?), count.hits, largest, range.code))
+                Some(Ranked::kind(
+                    AttackKind::of(AttackType::from_code(&count.value)?),
+                    count.hits,
+                    largest,
+                    range.code,
+                ))
             })
             .collect(),
         sources: ranking(&sources, "ip", range),
@@ -69,7 +74,7 @@ pub async fn dashboard(page: Page) -> Result<Response> {
 }
 
 /// Types by hits, and the plot of those with a colour of their own; the others are summed up.
-async fn attacks(page: &Page, range: Range, from: i64, to: i64) -> Result<(Vec<Count>, Stacked)> {
+async fn attacks(page: &Page, range: TimeRange, from: i64, to: i64) -> Result<(Vec<Count>, Stacked)> {
     let filter = Filter { from: Some(from), to: Some(to), ..Filter::default() };
     let by_type = page.app.store.top(Dimension::AttackType, &filter, AttackType::ALL.len()).await?;
     let hour = 3_600_000;
@@ -87,7 +92,7 @@ async fn attacks(page: &Page, range: Range, from: i64, to: i64) -> Result<(Vec<C
     let mut others = Series { label: "Other types".into(), slot: 0, values: vec![0; count] };
     let mut series = Vec::new();
     for (attack, one) in all {
-        let kind = Kind::of(attack);
+        let kind = AttackKind::of(attack);
         let values: Vec<u64> = (0..count).map(|at| one.slots.get(at).map_or(0, |slot| slot.hits)).collect();
         if kind.slot == 0 {
             others.values.iter_mut().zip(&values).for_each(|(sum, n)| *sum += n);
@@ -97,10 +102,16 @@ async fn attacks(page: &Page, range: Range, from: i64, to: i64) -> Result<(Vec<C
     }
     series.push(others);
     let buckets = Buckets { from, step: range.step, count };
-    Ok((by_type, Stacked::new("attacks", "Hits over time by type", buckets, series, FULL)))
+    Ok((by_type, Stacked::new("attacks", "Hits by attack type", buckets, series, FULL)))
 }
 
-async fn figures(page: &Page, range: Range, traffic: &[TrafficSlot], nodes: &[Node], from: i64) -> Result<Vec<Figure>> {
+async fn figures(
+    page: &Page,
+    range: TimeRange,
+    traffic: &[TrafficSlot],
+    nodes: &[Node],
+    from: i64,
+) -> Result<Vec<Figure>> {
     let sum = |of: fn(&TrafficSlot) -> u64| traffic.iter().map(of).sum::<u64>();
     let requests = sum(|slot| slot.total.requests);
     let length = range.length.unwrap_or(1);
@@ -117,31 +128,30 @@ async fn figures(page: &Page, range: Range, traffic: &[TrafficSlot], nodes: &[No
     let link = |query: &str| Some(href("/attacks", &[("q", query), ("range", range.code)]));
     let figure = |label, value: String, note: String, href, alarm| Figure { label, value, note, href, alarm };
     let rate = (requests * 1_000).checked_div(length.unsigned_abs()).unwrap_or(0);
-    let rate =
-        if rate == 0 && requests > 0 { "less than 1 a second".into() } else { format!("{} a second", grouped(rate)) };
+    let rate = if rate == 0 && requests > 0 { "<1/s".into() } else { format!("{}/s", grouped(rate)) };
     let inactive = nodes.len() - active;
     Ok(vec![
         figure("Requests", compact(requests), rate, None, false),
         figure("Hits", compact(hits), change(hits, before), link(""), false),
         figure("Blocked", compact(blocked), format!("{} of hits", share(blocked, hits)), link("status:blocked"), false),
         figure(
-            "Inspection, 99%",
+            "Inspection time (p99)",
             percentile(&latency, 99).map_or_else(|| "–".into(), micros),
             format!("median {}", percentile(&latency, 50).map_or_else(|| "–".into(), micros)),
             None,
             false,
         ),
         figure(
-            "Records lost",
+            "Dropped records",
             compact(dropped),
-            "dropped by active nodes since their start".into(),
+            "by active nodes since they started".into(),
             Some("/nodes".into()),
             dropped > 0,
         ),
         figure(
             "Active nodes",
             active.to_string(),
-            if inactive == 0 { "all there are".into() } else { format!("{inactive} inactive") },
+            if inactive == 0 { "all nodes active".into() } else { format!("{inactive} inactive") },
             Some("/nodes".into()),
             active == 0 && inactive > 0,
         ),
@@ -150,9 +160,9 @@ async fn figures(page: &Page, range: Range, traffic: &[TrafficSlot], nodes: &[No
 
 fn change(now: u64, before: u64) -> String {
     match (now, before) {
-        (_, 0) => "in this time".into(),
-        (now, before) if now >= before => format!("+{} on the time before", share(now - before, before)),
-        (now, before) => format!("\u{2212}{} on the time before", share(before - now, before)),
+        (_, 0) => "in this period".into(),
+        (now, before) if now >= before => format!("+{} vs. previous period", share(now - before, before)),
+        (now, before) => format!("\u{2212}{} vs. previous period", share(before - now, before)),
     }
 }
 
@@ -197,11 +207,11 @@ fn latency_plot(traffic: &[TrafficSlot], step: i64) -> Lines {
         slot,
         values: traffic.iter().map(|one| percentile(&one.total.latency, percent).unwrap_or(0)).collect(),
     };
-    let series = vec![line("Median", 1, 50), line("95%", 2, 95), line("99%", 3, 99)];
-    Lines::new("latency", "Time of inspection", buckets(traffic, step), series, HALF, micros)
+    let series = vec![line("Median", 1, 50), line("p95", 2, 95), line("p99", 3, 99)];
+    Lines::new("latency", "Inspection time", buckets(traffic, step), series, HALF, micros)
 }
 
-fn ranking(counts: &[Count], attribute: &str, range: Range) -> Vec<Ranked> {
+fn ranking(counts: &[Count], attribute: &str, range: TimeRange) -> Vec<Ranked> {
     let largest = counts.first().map_or(0, |count| count.hits);
     let ranked = |count: &Count| Ranked {
         label: Text::new(if count.value.is_empty() { "unknown" } else { &count.value }),
@@ -225,11 +235,11 @@ fn ranking(counts: &[Count], attribute: &str, range: Range) -> Vec<Ranked> {
 fn node_line(page: &Page, node: &Node) -> NodeLine {
     let beat = &node.heartbeat;
     let policy = match (&beat.policy_error, beat.policy_serial) {
-        (Some(_), _) => "the newest policy is refused".into(),
-        (None, 0) => "its own policy".into(),
-        (None, serial) => format!("policy {serial}"),
+        (Some(_), _) => "newest policy rejected".into(),
+        (None, 0) => "local configuration".into(),
+        (None, serial) => format!("policy version {serial}"),
     };
-    let waiting = if beat.spooled > 0 { format!(", {} records waiting", grouped(beat.spooled)) } else { String::new() };
+    let waiting = if beat.spooled > 0 { format!(", {} records queued", grouped(beat.spooled)) } else { String::new() };
     NodeLine {
         name: Text::new(&node.name),
         active: node.active,
@@ -256,8 +266,8 @@ mod tests {
     }
 
     #[test]
-    fn changes_are_told_against_the_time_before() {
-        assert_eq!((change(5, 0).as_str(), change(15, 10).as_str()), ("in this time", "+50.0% on the time before"));
-        assert_eq!(change(5, 10), "\u{2212}50.0% on the time before");
+    fn changes_are_relative_to_the_previous_period() {
+        assert_eq!((change(5, 0).as_str(), change(15, 10).as_str()), ("in this period", "+50.0% vs. previous period"));
+        assert_eq!(change(5, 10), "\u{2212}50.0% vs. previous period");
     }
 }

@@ -1,12 +1,13 @@
 //! One hit, explained.
 
 use super::catalogue::{self, confidence, page_of};
+use crate::console::highlight::{marks_of_steps, pieces};
 use crate::console::page::{Page, html};
-use crate::console::pieces::{marks_of_steps, pieces};
 use crate::console::search::term;
-use crate::console::view::hit::{Belongs, Fact, FindingView, HitPage, Step};
+use crate::console::view::hit::{Fact, FindingView, HitPage, ParentAttack, Step};
 use crate::console::view::number::{bytes, grouped};
-use crate::console::view::parts::{Kind, Mark};
+use crate::console::view::parts::{AttackKind, Mark};
+use crate::console::view::settings::mode_label;
 use crate::console::view::shell::Place;
 use crate::console::view::text::Text;
 use crate::console::view::ui::href;
@@ -25,7 +26,7 @@ pub async fn hit(page: Page, Path(id): Path<String>) -> Result<Response> {
     let stored = page.app.store.hit(&id).await?.ok_or(Error::NotFound("hit"))?;
     let explanation = match page.app.explain(&id).await {
         Ok(explanation) => Some(explanation),
-        // Others are being explained: the page comes without the steps.
+        // The server is busy with other explanations: show the page without the decoding steps.
         Err(Error::Throttled(_)) => None,
         Err(error) => return Err(error),
     };
@@ -41,7 +42,7 @@ fn shown(page: &Page, stored: &StoredHit, explanation: Option<&Explanation>, nod
     HitPage {
         shell: page.shell("Hit", Place::Attacks),
         id: hit.id.clone(),
-        kinds: hit.attacks.iter().map(|&attack| Kind::of(attack)).collect(),
+        kinds: hit.attacks.iter().map(|&attack| AttackKind::of(attack)).collect(),
         time: page.moment(i64::try_from(hit.time).unwrap_or(i64::MAX)),
         blocked: hit.action == "block",
         would_block: hit.would_block,
@@ -59,6 +60,7 @@ fn shown(page: &Page, stored: &StoredHit, explanation: Option<&Explanation>, nod
         cut: (hit.request.cut > 0).then(|| bytes(hit.request.cut)),
         stale: explained.iter().any(|one| one.finding.decisive && !one.reproduced),
         busy: explanation.is_none(),
+        no_findings: Text::new(&no_findings(hit)),
         findings,
         anomalies: hit
             .anomalies
@@ -71,25 +73,44 @@ fn shown(page: &Page, stored: &StoredHit, explanation: Option<&Explanation>, nod
     }
 }
 
-fn belongs(attack: &store::Attack) -> Belongs {
+fn belongs(attack: &store::Attack) -> ParentAttack {
     let (mark, by) = match &attack.mark {
         None => (Mark::None, ""),
         Some(marked) => (if marked.mark == store::Mark::Tp { Mark::True } else { Mark::False }, marked.author.as_str()),
     };
     let marked_by = Text::new(by.strip_prefix("user:").unwrap_or(by));
-    Belongs { id: attack.id.clone(), kind: Kind::of(attack.attack_type), mark, marked_by }
+    ParentAttack { id: attack.id.clone(), kind: AttackKind::of(attack.attack_type), mark, marked_by }
 }
 
+/// Why the request was blocked, or why it was reported and passed.
 fn why(hit: &Hit) -> String {
-    let mode = super::settings::mode_name(Some(&hit.mode)).to_lowercase();
+    let mode = mode_label(Some(&hit.mode)).to_lowercase();
     let rules: Vec<String> = hit.rules.iter().map(ToString::to_string).collect();
     match (hit.action.as_str(), hit.reason.as_str()) {
-        ("block", "denylist") => "Blocked: its source is on the denylist.".into(),
-        ("block", "vpatch") => format!("Blocked by a virtual patch: rule {}.", rules.join(", ")),
-        ("block", _) => format!("Blocked: the filtration mode was {mode}."),
-        (_, _) if hit.would_block => format!("Passed: the filtration mode was {mode}."),
+        ("block", "denylist") => "Blocked because its source is on the denylist.".into(),
+        ("block", "vpatch") => format!("Blocked by a virtual patch (rule {}).", rules.join(", ")),
+        ("block", _) => format!("Blocked because the filtration mode was {mode}."),
+        (_, _) if hit.would_block => format!("Passed because the filtration mode was {mode}."),
         (_, "") => String::new(),
-        (_, reason) => format!("Passed; told because of: {reason}."),
+        (_, reason) => format!("Passed, and reported for this reason: {reason}."),
+    }
+}
+
+/// Why a hit has no findings.
+fn no_findings(hit: &Hit) -> String {
+    if hit.reason == "denylist" {
+        return "No signature matched: the source is on the denylist.".into();
+    }
+    let anomalies: Vec<&str> = hit.anomalies.iter().map(|one| one.kind.code()).collect();
+    let kinds: Vec<&str> = hit.attacks.iter().map(|&attack| attack.name()).collect();
+    if anomalies.is_empty() {
+        "No signature matched.".into()
+    } else {
+        format!(
+            "No signature matched. Reported as {} because of protocol anomalies: {}.",
+            kinds.join(", "),
+            anomalies.join(", ")
+        )
     }
 }
 
@@ -98,10 +119,10 @@ fn finding(one: &Explained) -> FindingView {
     let about = one.rule.as_ref().map(|rule| rule.about.as_str()).or(known.map(|known| known.about.as_str()));
     let own = one.finding.rule.strip_prefix("custom.").and_then(|id| id.parse::<u64>().ok());
     FindingView {
-        kind: Kind::of(one.finding.attack),
+        kind: AttackKind::of(one.finding.attack),
         rule: Text::new(&one.finding.rule),
         href: known.map(|_| page_of(&one.finding.rule)).or_else(|| own.map(|id| format!("/rules/{id}"))),
-        about: Text::new(about.unwrap_or("A signature that is not known here.")),
+        about: Text::new(about.unwrap_or("No description: this signature is not known to the control plane.")),
         confidence: confidence(one.finding.confidence),
         decisive: one.finding.decisive,
         point: Text::new(&one.finding.point.to_string()),
@@ -112,7 +133,7 @@ fn finding(one: &Explained) -> FindingView {
 
 fn step(step: &explain::Step) -> Step {
     let label = match step.view {
-        Some(view) => format!("Normalised: {view}"),
+        Some(view) => format!("Normalized: {view}"),
         None => label(&step.point),
     };
     let found: Vec<explain::Stretch> = step.found.into_iter().collect();
@@ -129,26 +150,26 @@ fn label(point: &PointPath) -> String {
     };
     let in_json = point.0.len() > 1 && point.0[point.0.len() - 2].tag.code() == "json_doc";
     let word = match tag.code() {
-        "hash" if in_json => "JSON member",
-        "array" if in_json => "JSON element",
+        "hash" if in_json => "JSON field",
+        "array" if in_json => "JSON array item",
         "post" => "Body",
         "json_doc" => "JSON",
-        "hash" => "member",
-        "array" => "element",
+        "hash" => "Field",
+        "array" => "Array item",
         "get" => "Query parameter",
         "header" => "Header",
         "cookie" => "Cookie",
         "form_urlencoded" => "Form field",
-        "multipart" => "Part",
+        "multipart" => "Multipart part",
         "path" => "Path segment",
         "uri" => "URI",
         "percent" => "Percent-decoded",
         "base64" => "Base64-decoded",
         "hex" => "Hex-decoded",
-        "gzip" => "Inflated",
+        "gzip" => "Gzip-decompressed",
         "htmljs" => "HTML and JS unescaped",
-        "xml_tag" => "Element",
-        "xml_attr" => "Attribute",
+        "xml_tag" => "XML element",
+        "xml_attr" => "XML attribute",
         "gql_arg" => "GraphQL argument",
         "jwt_payload" => "JWT payload",
         code => return format!("{code}{name}"),
@@ -156,80 +177,104 @@ fn label(point: &PointPath) -> String {
     format!("{word}{name}")
 }
 
+/// A fact without a link.
+fn fact(name: &'static str, value: impl AsRef<str>) -> Fact {
+    Fact { name, value: Text::new(value.as_ref()), href: None }
+}
+
+/// A fact that links to the attacks with this value of a search attribute.
+fn searchable(name: &'static str, shown: &str, attribute: &str, value: &str) -> Fact {
+    let search = href("/attacks", &[("q", &term(attribute, value)), ("range", "30d")]);
+    Fact { href: Some(search), ..fact(name, shown) }
+}
+
+/// The facts beside the request; empty ones are left out.
 fn facts(page: &Page, hit: &Hit, node: Option<String>) -> Vec<(&'static str, Vec<Fact>)> {
-    let mut groups = Vec::new();
-    let mut group = |heading, facts: Vec<(&'static str, String, Option<String>)>| {
-        let kept = facts.into_iter().filter(|(_, value, _)| !value.is_empty());
-        let kept: Vec<Fact> = kept.map(|(name, value, href)| (name, Text::new(&value), href)).collect();
-        if !kept.is_empty() {
-            groups.push((heading, kept));
-        }
-    };
-    let search =
-        |attribute: &str, value: &str| Some(href("/attacks", &[("q", &term(attribute, value)), ("range", "30d")]));
+    let groups = [
+        ("Request", request_facts(page, hit)),
+        ("Source", source_facts(hit)),
+        ("Gateway", gateway_facts(page, hit)),
+        ("Decision", decision_facts(page, hit, node)),
+    ];
+    let known = |facts: Vec<Fact>| facts.into_iter().filter(|fact| !fact.value.is_empty()).collect::<Vec<_>>();
+    let groups = groups.into_iter().map(|(heading, facts)| (heading, known(facts)));
+    groups.filter(|(_, facts)| !facts.is_empty()).collect()
+}
+
+fn request_facts(page: &Page, hit: &Hit) -> Vec<Fact> {
     let time = page.moment(i64::try_from(hit.time).unwrap_or(i64::MAX));
-    let answer = hit.response.map(|answer| format!("{} after {} ms", answer.status, grouped(answer.after_ms)));
-    group(
-        "Request",
-        vec![
-            ("Time", format!("{time} UTC"), None),
-            ("Request id", hit.request_id.clone(), search("request_id", &hit.request_id)),
-            ("Protocol", hit.request.protocol.clone(), None),
-            ("Size", bytes(hit.request.bytes), None),
-            ("Answer", answer.unwrap_or_default(), None),
-            (
-                "Alike",
-                if hit.folded > 0 { format!("{} more, counted only", grouped(hit.folded)) } else { String::new() },
-                None,
-            ),
-        ],
-    );
+    let response = hit.response.map(|one| format!("{} after {} ms", one.status, grouped(one.after_ms)));
+    let similar = if hit.folded > 0 { format!("{} (counted, not stored)", grouped(hit.folded)) } else { String::new() };
+    vec![
+        fact("Time", format!("{time} UTC")),
+        searchable("Request ID", &hit.request_id, "request_id", &hit.request_id),
+        fact("Protocol", &hit.request.protocol),
+        fact("Size", bytes(hit.request.bytes)),
+        fact("Response", response.unwrap_or_default()),
+        fact("Similar hits", similar),
+    ]
+}
+
+fn source_facts(hit: &Hit) -> Vec<Fact> {
     let client = &hit.client;
-    let system = if client.asn == 0 { String::new() } else { format!("AS{}", client.asn) };
-    group(
-        "Source",
-        vec![
-            ("Address", client.ip.clone(), search("ip", &client.ip)),
-            ("Peer", client.peer.clone(), None),
-            (
-                "Country",
-                [client.country.as_str(), client.region.as_str()].join(" ").trim().to_owned(),
-                search("country", &client.country),
-            ),
-            ("System", system, None),
-            ("Kind", client.source_types.join(", "), None),
-            ("List", hit.list.clone(), None),
-        ],
-    );
+    let country = [client.country.as_str(), client.region.as_str()].join(" ");
+    vec![
+        searchable("Address", &client.ip, "ip", &client.ip),
+        fact("Peer", &client.peer),
+        searchable("Country", country.trim(), "country", &client.country),
+        fact("ASN", if client.asn == 0 { String::new() } else { format!("AS{}", client.asn) }),
+        fact("Source type", client.source_types.join(", ")),
+        fact("IP list", &hit.list),
+    ]
+}
+
+fn gateway_facts(page: &Page, hit: &Hit) -> Vec<Fact> {
     let head = page.app.policy.head();
     let application = match (hit.application, head.state.applications.get(&hit.application)) {
         (-1, _) => String::new(),
         (id, None) => id.to_string(),
         (id, Some(one)) => format!("{id}, {}", one.name),
     };
-    group(
-        "Gateway",
-        vec![
-            ("Service", hit.gateway.service.clone(), None),
-            ("Route", hit.gateway.route.clone(), None),
-            ("Consumer", hit.gateway.consumer.clone(), None),
-            ("Application", application, search("app", &hit.application.to_string())),
-            ("Connector", hit.connector.clone(), None),
-        ],
-    );
+    vec![
+        fact("Service", &hit.gateway.service),
+        fact("Route", &hit.gateway.route),
+        fact("Consumer", &hit.gateway.consumer),
+        searchable("Application", &application, "app", &hit.application.to_string()),
+        fact("Connector", &hit.connector),
+    ]
+}
+
+fn decision_facts(page: &Page, hit: &Hit, node: Option<String>) -> Vec<Fact> {
+    let head = page.app.policy.head();
     let rules: Vec<String> = hit.rules.iter().map(ToString::to_string).collect();
     let rule = hit.rules.first().filter(|id| head.state.rule(**id).is_some()).map(|id| format!("/rules/{id}"));
     let policy =
-        if hit.policy_serial == 0 { "the node's own".into() } else { format!("version {}", hit.policy_serial) };
-    group(
-        "Judgement",
-        vec![
-            ("Node", node.unwrap_or_else(|| hit.node.clone()), search("node_uuid", &hit.node)),
-            ("Mode", super::settings::mode_name(Some(&hit.mode)).to_owned(), None),
-            ("Action", hit.action.clone(), None),
-            ("Rules", rules.join(", "), rule),
-            ("Policy", policy, None),
-        ],
-    );
-    groups
+        if hit.policy_serial == 0 { "local configuration".into() } else { format!("version {}", hit.policy_serial) };
+    vec![
+        searchable("Node", node.as_ref().unwrap_or(&hit.node), "node_uuid", &hit.node),
+        fact("Mode", mode_label(Some(&hit.mode))),
+        fact("Action", &hit.action),
+        Fact { href: rule, ..fact("Rules", rules.join(", ")) },
+        fact("Policy", policy),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use weir_core::model::{AnomalyKind, AttackType};
+    use weir_protocol::hit::HitAnomaly;
+
+    #[test]
+    fn a_hit_without_findings_says_why_it_was_reported() {
+        let anomaly = HitAnomaly { kind: AnomalyKind::ClTeConflict, point: PointPath(Vec::new()) };
+        let smuggled = Hit { attacks: vec![AttackType::Xxe], anomalies: vec![anomaly], ..Hit::default() };
+        let kind = AttackType::Xxe.name();
+        assert_eq!(
+            no_findings(&smuggled),
+            format!("No signature matched. Reported as {kind} because of protocol anomalies: cl_te_conflict.")
+        );
+        let denied = Hit { reason: "denylist".into(), ..Hit::default() };
+        assert_eq!(no_findings(&denied), "No signature matched: the source is on the denylist.");
+    }
 }

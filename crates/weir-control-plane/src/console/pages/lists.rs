@@ -1,8 +1,8 @@
 //! Address lists.
 
 use crate::api::ip_lists::{of_csv, to_csv};
-use crate::console::given::Given;
-use crate::console::notice::say;
+use crate::console::form_fields::FormFields;
+use crate::console::notice::with_notice;
 use crate::console::page::{self, Page, html, html_with, mistakes, see_other};
 use crate::console::view::form::{Control, Field};
 use crate::console::view::lists::{ListTab, Listed, Lists};
@@ -23,20 +23,20 @@ const ROWS: usize = 100;
 pub const IMPORT_LIMIT: usize = 16 << 20;
 /// Code, tab, meaning.
 const LISTS: [(&str, &str, &str); 3] = [
-    ("deny", "Denylist", "Requests from these sources are blocked in every mode but off."),
+    ("deny", "Denylist", "Requests from these sources are blocked in every filtration mode except off."),
     ("allow", "Allowlist", "Requests from these sources pass without inspection."),
-    ("gray", "Graylist", "In the mode safe blocking, attacks from these sources are blocked."),
+    ("gray", "Graylist", "In safe blocking mode, attacks from these sources are blocked."),
 ];
 /// Kinds of values: code, label.
 const KINDS: [(&str, &str); 5] = [
     ("ip_range", "Address or network"),
     ("country", "Country or region"),
-    ("asn", "Autonomous system"),
+    ("asn", "ASN"),
     ("proxy_type", "Source type"),
-    ("datacenter", "Data centre"),
+    ("datacenter", "Data center"),
 ];
 
-fn list_of(given: &Given) -> (&'static str, &'static str, &'static str) {
+fn list_of(given: &FormFields) -> (&'static str, &'static str, &'static str) {
     LISTS.into_iter().find(|(code, ..)| *code == given.get("list")).unwrap_or(LISTS[0])
 }
 
@@ -46,7 +46,7 @@ pub async fn lists(page: Page) -> Result<Response> {
     html(&list(&page, &given, &[])?)
 }
 
-fn list(page: &Page, given: &Given, wrong: &[Mistake]) -> Result<Lists> {
+fn list(page: &Page, given: &FormFields, wrong: &[Mistake]) -> Result<Lists> {
     let head = page.app.policy.head();
     let (code, _, about) = list_of(given);
     let query = page.query.get("q").to_lowercase();
@@ -61,7 +61,7 @@ fn list(page: &Page, given: &Given, wrong: &[Mistake]) -> Result<Lists> {
     let pager = Pager {
         first: (from > 0).then(|| here(0)),
         next: (all.len() > from + ROWS).then(|| here(from + ROWS)),
-        shown: format!("{} values", grouped(all.len() as u64)),
+        shown: if all.len() == 1 { "1 entry".into() } else { format!("{} entries", grouped(all.len() as u64)) },
     };
     let tabs = LISTS.map(|(tab, label, _)| {
         let count = head.state.ip_lists.iter().filter(|entry| entry.list == tab).count();
@@ -90,7 +90,7 @@ fn said(one: &Mistake) -> Text {
     Text::new(&format!("{}{colon}{}", one.field, one.message))
 }
 
-fn fields(given: &Given, wrong: &[Mistake]) -> Vec<Field> {
+fn fields(given: &FormFields, wrong: &[Mistake]) -> Vec<Field> {
     let of = |name: &str| wrong.iter().find(|one| one.field.ends_with(name)).map(|one| one.message.as_str());
     let pairs = |all: &[(&str, &str)]| Control::Select(all.iter().map(|(a, b)| ((*a).into(), (*b).into())).collect());
     let ends = [
@@ -100,22 +100,22 @@ fn fields(given: &Given, wrong: &[Mistake]) -> Vec<Field> {
         ("2592000", "In 30 days"),
         ("", "Never"),
     ];
-    let ends = Field::new("expires", "Ends", pairs(&ends), "").with(if given.names("expires") {
+    let ends = Field::new("expires", "Expires", pairs(&ends), "").with(if given.names("expires") {
         given.get("expires")
     } else {
         "86400"
     });
     vec![
-        Field::new("rule_type", "What", pairs(&KINDS), "").with(given.get("rule_type")),
-        Field::new("value", "Values", Control::Lines, "One a line or separated by commas: 203.0.113.7, 198.51.100.0/24, 192.0.2.1-192.0.2.9; DE or US-CA; AS64500; tor, vpn; aws.")
+        Field::new("rule_type", "Type", pairs(&KINDS), "").with(given.get("rule_type")),
+        Field::new("value", "Values", Control::Lines, "One per line or separated by commas. Addresses and networks: 203.0.113.7, 198.51.100.0/24, 192.0.2.1-192.0.2.9; countries and regions: DE, US-CA; ASNs: AS64500; source types: tor, vpn; data centers: aws.")
             .with(given.raw("value"))
-            .needed()
-            .blamed(of("value")),
-        ends.blamed(of("expires")),
+            .required()
+            .with_error(of("value")),
+        ends.with_error(of("expires")),
         Field::new("reason", "Reason", Control::Line, "").with(given.get("reason")),
-        Field::new("applications", "Applications", Control::Line, "Ids with commas; empty for all.")
+        Field::new("applications", "Applications", Control::Line, "Comma-separated IDs. Empty: all applications.")
             .with(given.get("applications"))
-            .blamed(of("applications")),
+            .with_error(of("applications")),
     ]
 }
 
@@ -140,7 +140,7 @@ fn row(page: &Page, entry: &IpEntry) -> Listed {
 }
 
 /// `POST /lists/add`
-pub async fn add(page: Page, given: Given) -> Result<Response> {
+pub async fn add(page: Page, given: FormFields) -> Result<Response> {
     let new = entries(&page, &given);
     let done = match new {
         Ok(new) => mistakes(page.app.add_ips(&page.caller, new).await)?,
@@ -152,15 +152,16 @@ pub async fn add(page: Page, given: Given) -> Result<Response> {
     }
 }
 
-fn listed(given: &Given, count: usize) -> Response {
+fn listed(given: &FormFields, count: usize) -> Response {
     let code = if count == 0 { "same" } else { "listed" };
-    see_other(&say(&href("/lists", &[("list", list_of(given).0)]), code, count as u64))
+    see_other(&with_notice(&href("/lists", &[("list", list_of(given).0)]), code, count as u64))
 }
 
-fn entries(page: &Page, given: &Given) -> Result<Vec<NewIpEntry>> {
+fn entries(page: &Page, given: &FormFields) -> Result<Vec<NewIpEntry>> {
     let applications: std::result::Result<Vec<i64>, _> =
         given.get("applications").split([',', ' ']).filter(|text| !text.is_empty()).map(str::parse).collect();
-    let applications = applications.map_err(|_| Error::invalid("applications", "ids with commas are wanted"))?;
+    let applications =
+        applications.map_err(|_| Error::invalid("applications", "enter comma-separated application IDs"))?;
     let expired_at = given.number::<u64>("expires")?.map(|seconds| page.app.clock.seconds().saturating_add(seconds));
     let values = given.raw("value").split(['\n', ',']).map(str::trim).filter(|value| !value.is_empty());
     let new: Vec<NewIpEntry> = values
@@ -174,22 +175,22 @@ fn entries(page: &Page, given: &Given) -> Result<Vec<NewIpEntry>> {
             reason: given.get("reason").into(),
         })
         .collect();
-    if new.is_empty() { Err(Error::invalid("value", "write at least one value")) } else { Ok(new) }
+    if new.is_empty() { Err(Error::invalid("value", "enter at least one value")) } else { Ok(new) }
 }
 
 /// `POST /lists/remove`
-pub async fn remove(page: Page, given: Given) -> Result<Response> {
+pub async fn remove(page: Page, given: FormFields) -> Result<Response> {
     let ids = given.all("id").into_iter().filter_map(|id| id.parse().ok()).collect();
     let change = page.app.remove_ips(&page.caller, &ids).await?;
     let to = if given.has("back") { given.get("back") } else { "/lists" };
-    Ok(page::back(&say(page::own(to), "unlisted", change.value.len() as u64)))
+    Ok(page::back(&with_notice(page::own(to), "unlisted", change.value.len() as u64)))
 }
 
 /// `POST /lists/import`
 pub async fn import(page: Page, request: Request) -> Result<Response> {
-    let mut form = Multipart::from_request(request, &()).await.map_err(|_| Error::invalid("", "a file is wanted"))?;
-    let (mut given, mut file) = (Given::default(), Vec::new());
-    let broken = |_| Error::invalid("file", "it broke off on the way, or is too large");
+    let mut form = Multipart::from_request(request, &()).await.map_err(|_| Error::invalid("", "choose a file"))?;
+    let (mut given, mut file) = (FormFields::default(), Vec::new());
+    let broken = |_| Error::invalid("file", "the upload was interrupted or the file is too large");
     while let Some(field) = form.next_field().await.map_err(broken)? {
         let name = field.name().unwrap_or_default().to_owned();
         if name == "file" {
@@ -208,15 +209,15 @@ pub async fn import(page: Page, request: Request) -> Result<Response> {
     }
 }
 
-/// CSV where the first line names columns, else a value a line.
-fn imported(given: &Given, file: &[u8]) -> Result<Vec<NewIpEntry>> {
-    let text = std::str::from_utf8(file).map_err(|_| Error::invalid("file", "it is no text in UTF-8"))?;
+/// Reads CSV if the first line names a `value` column, else one value per line.
+fn imported(given: &FormFields, file: &[u8]) -> Result<Vec<NewIpEntry>> {
+    let text = std::str::from_utf8(file).map_err(|_| Error::invalid("file", "the file is not UTF-8 text"))?;
     let text = text.trim_start_matches('\u{feff}');
     let list = list_of(given).0;
     let head = text.lines().next().unwrap_or_default().to_lowercase();
     let columns: Vec<&str> = head.split(',').map(|column| column.trim().trim_matches('"')).collect();
     if columns.contains(&"value") {
-        // A file without the column is for the list that is shown.
+        // Without a `list` column, entries go to the list that is shown.
         let with_list = if columns.contains(&"list") {
             text.to_owned()
         } else {
@@ -237,7 +238,7 @@ fn imported(given: &Given, file: &[u8]) -> Result<Vec<NewIpEntry>> {
             ..NewIpEntry::default()
         })
         .collect();
-    if new.is_empty() { Err(Error::invalid("file", "it has no value in it")) } else { Ok(new) }
+    if new.is_empty() { Err(Error::invalid("file", "the file contains no values")) } else { Ok(new) }
 }
 
 /// `GET /lists/export`
@@ -256,7 +257,7 @@ mod tests {
 
     #[test]
     fn files_with_and_without_columns_are_read() {
-        let given = Given::default().with("list", "gray");
+        let given = FormFields::default().with("list", "gray");
         let lines = imported(&given, b"\xef\xbb\xbf192.0.2.1\n# all of it\n10.0.0.0/8 # inside\n").unwrap();
         assert_eq!(
             lines.iter().map(|one| (one.list.as_str(), one.value.as_str())).collect::<Vec<_>>(),

@@ -15,6 +15,8 @@ pub mod policy;
 pub mod proposal;
 pub mod rules;
 pub mod settings;
+mod settings_page;
+mod sink_form;
 pub mod sinks;
 pub mod tokens;
 pub mod users;

@@ -1,6 +1,6 @@
 //! Nodes.
 
-use crate::console::notice::say;
+use crate::console::notice::with_notice;
 use crate::console::page::{Page, html, see_other};
 use crate::console::view::nodes::{NodeRow, Nodes};
 use crate::console::view::number::grouped;
@@ -37,9 +37,9 @@ pub fn start(page: &Page, token: &str) -> String {
 fn row(page: &Page, node: &Node, newest: u64) -> NodeRow {
     let beat = &node.heartbeat;
     let state = match (node.enabled, node.active, &beat.policy_error) {
-        (false, ..) => (Tone::Note, "Switched off"),
+        (false, ..) => (Tone::Note, "Disabled"),
         (_, false, _) => (Tone::Note, "Inactive"),
-        (_, true, Some(_)) => (Tone::Bad, "Policy refused"),
+        (_, true, Some(_)) => (Tone::Bad, "Policy rejected"),
         (_, true, None) => (Tone::Good, "Active"),
     };
     NodeRow {
@@ -66,5 +66,5 @@ fn row(page: &Page, node: &Node, newest: u64) -> NodeRow {
 /// `POST /nodes/{id}/remove`
 pub async fn remove(page: Page, Path(id): Path<String>) -> Result<Response> {
     page.app.remove_node(&page.caller, &id).await?;
-    Ok(see_other(&say("/nodes", "node-gone", 0)))
+    Ok(see_other(&with_notice("/nodes", "node-gone", 0)))
 }

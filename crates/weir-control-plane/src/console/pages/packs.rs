@@ -1,8 +1,8 @@
 //! Rule packs, address databases, mirrors.
 
 use super::packs_form::{self, Uploaded};
-use crate::console::given::Given;
-use crate::console::notice::say;
+use crate::console::form_fields::FormFields;
+use crate::console::notice::with_notice;
 use crate::console::page::{Page, html, html_with, mistakes, see_other};
 use crate::console::rule_text::yaml;
 use crate::console::view::packs::{Comparison, MirrorRow, Packs, Section, VersionRow};
@@ -36,34 +36,41 @@ fn kind_of(code: &str) -> Result<Kind> {
     }
 }
 
-/// What a form is told again with: which one it was, what it said, what was wrong.
-struct Again<'a>(&'a str, &'a Given, &'a [Mistake]);
+/// A rejected form, shown again with its fields and errors.
+#[derive(Clone, Copy)]
+struct RejectedForm<'a> {
+    /// `rule-packs`, `databases` or `mirrors`.
+    section: &'a str,
+    fields: &'a FormFields,
+    errors: &'a [Mistake],
+}
 
 /// `GET /packs`
 pub async fn packs(page: Page) -> Result<Response> {
-    html(&list(&page, &Again("", &Given::default(), &[])).await?)
+    html(&list(&page, None).await?)
 }
 
-async fn list(page: &Page, again: &Again<'_>) -> Result<Packs> {
-    let Again(form, given, wrong) = again;
+async fn list(page: &Page, rejected: Option<RejectedForm<'_>>) -> Result<Packs> {
+    let empty = FormFields::default();
+    let state = |section: &str| match rejected.filter(|form| form.section == section) {
+        Some(form) => (true, form.fields, form.errors),
+        None => (false, &empty, &[][..]),
+    };
     let mut sections = Vec::new();
     for kind in [Kind::RulePack, Kind::Database] {
         let all = page.app.packs(kind).await?;
-        let here = *form == code(kind);
-        let none = (&Given::default(), &[][..]);
-        let (given, wrong) = if here { (*given, *wrong) } else { none };
+        let (open, fields, errors) = state(code(kind));
         let rows = all.iter().map(|one| row(page, kind, one)).collect();
-        sections.push(Section { open: here, ..packs_form::section(kind, code(kind), rows, given, wrong) });
+        sections.push(Section { open, ..packs_form::section(kind, code(kind), rows, fields, errors) });
     }
-    let here = *form == "mirrors";
-    let (given, wrong) = if here { (*given, *wrong) } else { (&Given::default(), &[][..]) };
+    let (mirror_open, fields, errors) = state("mirrors");
     let mirrors = page.app.mirrors().await?;
     Ok(Packs {
-        shell: page.shell("Packs and databases", Place::Packs),
+        shell: page.shell("Rule packs and databases", Place::Packs),
         sections,
         mirrors: mirrors.iter().map(|one| mirror(page, one)).collect(),
-        mirror_fields: packs_form::mirror_fields(given, wrong),
-        mirror_open: here,
+        mirror_fields: packs_form::mirror_fields(fields, errors),
+        mirror_open,
     })
 }
 
@@ -88,9 +95,9 @@ fn row(page: &Page, kind: Kind, one: &Stored) -> VersionRow {
 
 fn mirror(page: &Page, one: &Mirror) -> MirrorRow {
     let state = match (one.checked, one.last_error.as_str()) {
-        (0, _) => (Tone::Note, Text::new("Not looked at yet")),
-        (_, "") => (Tone::Good, Text::new("Good")),
-        (_, why) => (Tone::Bad, Text::new(&format!("Fails: {why}"))),
+        (0, _) => (Tone::Note, Text::new("Not checked yet")),
+        (_, "") => (Tone::Good, Text::new("Up to date")),
+        (_, why) => (Tone::Bad, Text::new(&format!("Failed: {why}"))),
     };
     MirrorRow {
         path: format!("{}/{}", code(one.kind), segment(&one.name)),
@@ -102,11 +109,18 @@ fn mirror(page: &Page, one: &Mirror) -> MirrorRow {
     }
 }
 
-async fn answer<T>(page: &Page, again: (&str, &Given), done: Result<T>, said: &'static str) -> Result<Response> {
+/// Redirects to the page with a notice after a successful change, or shows the form of `section` with its errors.
+async fn respond<T>(
+    page: &Page,
+    section: &str,
+    fields: &FormFields,
+    done: Result<T>,
+    notice: &'static str,
+) -> Result<Response> {
     match mistakes(done)? {
-        Ok(_) => Ok(see_other(&say("/packs", said, 0))),
-        Err(wrong) => {
-            let shown = list(page, &Again(again.0, again.1, &wrong)).await?;
+        Ok(_) => Ok(see_other(&with_notice("/packs", notice, 0))),
+        Err(errors) => {
+            let shown = list(page, Some(RejectedForm { section, fields, errors: &errors })).await?;
             html_with(StatusCode::UNPROCESSABLE_ENTITY, &shown)
         }
     }
@@ -119,32 +133,32 @@ pub async fn upload(page: Page, kind: Kind, request: Request) -> Result<Response
     let (name, note) = (given.get(name).to_owned(), given.get(note).to_owned());
     let done = page.app.upload_pack(&page.caller, kind, &name, file, &note, given.has("activate")).await;
     let said = if given.has("activate") { "pack-used" } else { "pack" };
-    answer(&page, (code(kind), &given), done, said).await
+    respond(&page, code(kind), &given, done, said).await
 }
 
 /// `POST /packs/{kind}/{name}/{version}/activate`
 pub async fn activate(page: Page, Path((kind, name, version)): Path<(String, String, u64)>) -> Result<Response> {
     let kind = kind_of(&kind)?;
     let done = page.app.activate_pack(&page.caller, kind, &name, version).await;
-    answer(&page, (code(kind), &Given::default()), done, "pack-used").await
+    respond(&page, code(kind), &FormFields::default(), done, "pack-used").await
 }
 
 /// `POST /packs/{kind}/{name}/{version}/deactivate`
 pub async fn deactivate(page: Page, Path((kind, name, _)): Path<(String, String, u64)>) -> Result<Response> {
     let kind = kind_of(&kind)?;
     let done = page.app.deactivate_pack(&page.caller, kind, &name).await;
-    answer(&page, (code(kind), &Given::default()), done, "pack-unused").await
+    respond(&page, code(kind), &FormFields::default(), done, "pack-unused").await
 }
 
 /// `POST /packs/{kind}/{name}/{version}/delete`
 pub async fn delete(page: Page, Path((kind, name, version)): Path<(String, String, u64)>) -> Result<Response> {
     let kind = kind_of(&kind)?;
     let done = page.app.remove_pack(&page.caller, kind, &name, version).await;
-    answer(&page, (code(kind), &Given::default()), done, "pack-gone").await
+    respond(&page, code(kind), &FormFields::default(), done, "pack-gone").await
 }
 
 /// `POST /packs/mirrors`
-pub async fn set_mirror(page: Page, given: Given) -> Result<Response> {
+pub async fn set_mirror(page: Page, given: FormFields) -> Result<Response> {
     let done = async {
         let (kind, name) = packs_form::target(&given);
         let minutes: i64 = given.number("period")?.unwrap_or(60);
@@ -156,13 +170,13 @@ pub async fn set_mirror(page: Page, given: Given) -> Result<Response> {
         page.app.set_mirror(&page.caller, kind, &name, &new).await
     };
     let done = done.await;
-    answer(&page, ("mirrors", &given), done, "mirror").await
+    respond(&page, "mirrors", &given, done, "mirror").await
 }
 
 /// `POST /packs/{kind}/{name}/unmirror`
 pub async fn unmirror(page: Page, Path((kind, name)): Path<(String, String)>) -> Result<Response> {
     let done = page.app.remove_mirror(&page.caller, kind_of(&kind)?, &name).await;
-    answer(&page, ("mirrors", &Given::default()), done, "mirror-gone").await
+    respond(&page, "mirrors", &FormFields::default(), done, "mirror-gone").await
 }
 
 /// `GET /packs/rule-packs/{name}/{version}`

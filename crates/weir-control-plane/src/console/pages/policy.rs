@@ -1,6 +1,6 @@
 //! Versions of the policy.
 
-use crate::console::notice::say;
+use crate::console::notice::with_notice;
 use crate::console::page::{Page, html, see_other};
 use crate::console::rule_text::yaml;
 use crate::console::view::policy::{Change, DiffLine, VersionPage, VersionRow, Versions};
@@ -25,7 +25,7 @@ pub async fn versions(page: Page) -> Result<Response> {
         let on = nodes.iter().filter(|node| node.active && node.heartbeat.policy_serial == version.serial).count();
         row(&page, version, newest, on)
     };
-    html(&Versions { rows: all.iter().map(row).collect(), shell: page.shell("Versions", Place::Policy) })
+    html(&Versions { rows: all.iter().map(row).collect(), shell: page.shell("Policy versions", Place::Policy) })
 }
 
 fn row(page: &Page, version: &Version, newest: u64, nodes: usize) -> VersionRow {
@@ -63,7 +63,7 @@ pub async fn version(page: Page, Path(serial): Path<u64>) -> Result<Response> {
     })
 }
 
-/// What is shown of a rule: not who made it when, which stands elsewhere.
+/// Lines of an object, without the authorship fields that the page shows elsewhere.
 fn shown(value: &Value) -> Vec<String> {
     let mut value = value.clone();
     if let Value::Object(map) = &mut value {
@@ -77,7 +77,7 @@ fn shown(value: &Value) -> Vec<String> {
     if value.is_null() { Vec::new() } else { yaml(&value).lines().map(str::to_owned).collect() }
 }
 
-/// The object's name, then its lines: gone, added, or the same.
+/// The name of the object, then its unchanged, removed and added lines.
 fn lines_of(one: &Difference) -> Vec<DiffLine> {
     let line = |change, text: &str| DiffLine { change, text: Text::new(text) };
     let (old, new) = (shown(&one.before), shown(&one.after));
@@ -92,10 +92,10 @@ fn title(object: &str) -> String {
     let (kind, name) = object.split_once('/').unwrap_or((object, ""));
     let kind = match kind {
         "rule" => "Rule",
-        "ip_list" => "Listed value",
+        "ip_list" => "IP list entry",
         "application" => "Application",
         "general" => "General settings",
-        "group" => "Settings of group",
+        "group" => "Settings of node group",
         "rule_pack" => "Rule pack",
         "database" => "Database",
         other => other,
@@ -106,5 +106,5 @@ fn title(object: &str) -> String {
 /// `POST /policy/{serial}/rollback`
 pub async fn rollback(page: Page, Path(serial): Path<u64>) -> Result<Response> {
     let change = page.app.rollback(&page.caller, serial).await?;
-    Ok(see_other(&say("/policy", "rollback", change.serial)))
+    Ok(see_other(&with_notice("/policy", "rollback", change.serial)))
 }

@@ -1,15 +1,15 @@
-//! From a hit to an exception or a virtual patch.
+//! Pages that create an exception or a virtual patch from a hit.
 
 mod effect;
 
-use crate::console::given::Given;
-use crate::console::notice::say;
+use crate::console::form_fields::FormFields;
+use crate::console::notice::with_notice;
 use crate::console::page::{Page, html_with, mistakes, see_other};
 use crate::console::rule_form::field;
 use crate::console::view::form::{Control, Field};
 use crate::console::view::number::grouped;
-use crate::console::view::parts::Kind;
-use crate::console::view::proposal::{Changed, Preview, Proposal, Proposed};
+use crate::console::view::parts::AttackKind;
+use crate::console::view::proposal::{BoundOption, Changed, PointOption, Preview, Proposal, Proposed, SubjectOption};
 use crate::console::view::shell::{Place, Tone};
 use crate::console::view::text::Text;
 use crate::console::{point_text, rule_text};
@@ -33,8 +33,8 @@ const DAY: u64 = 86_400;
 const ENDS: [(&str, &str); 5] =
     [("", "Never"), ("7", "In 7 days"), ("30", "In 30 days"), ("90", "In 90 days"), ("365", "In a year")];
 
-/// What was asked for about a hit.
-struct Asked {
+/// The rule that a user is creating from a hit.
+struct RuleProposal {
     purpose: Purpose,
     replay: Replay,
     material: Material,
@@ -50,7 +50,7 @@ pub async fn exception(page: Page, Path(id): Path<String>) -> Result<Response> {
 }
 
 /// `POST /hits/{id}/exception`
-pub async fn except(page: Page, Path(id): Path<String>, given: Given) -> Result<Response> {
+pub async fn except(page: Page, Path(id): Path<String>, given: FormFields) -> Result<Response> {
     let asked = read(&page, &id, Purpose::Exception, &given).await?;
     apply(page, asked, "exception").await
 }
@@ -63,33 +63,33 @@ pub async fn patch(page: Page, Path(id): Path<String>) -> Result<Response> {
 }
 
 /// `POST /hits/{id}/patch`
-pub async fn apply_patch(page: Page, Path(id): Path<String>, given: Given) -> Result<Response> {
+pub async fn apply_patch(page: Page, Path(id): Path<String>, given: FormFields) -> Result<Response> {
     let asked = read(&page, &id, Purpose::VirtualPatch, &given).await?;
     apply(page, asked, "patch").await
 }
 
-async fn read(page: &Page, id: &str, purpose: Purpose, given: &Given) -> Result<Asked> {
+async fn read(page: &Page, id: &str, purpose: Purpose, given: &FormFields) -> Result<RuleProposal> {
     let replay = page.app.replay_of(id).await?.ok_or(Error::NotFound("hit"))?;
     let material = Material::of(&replay.hit, &replay.raw)?;
     let mut choice = Choice::default();
     let days = if given.names("expires") { given.get("expires") } else { "" }.to_owned();
     if let Some((subject, by)) = given.get("subject").split_once(':') {
-        choice.subject = Some(subject.parse().map_err(|_| Error::invalid("subject", "choose one"))?);
+        choice.subject = Some(subject.parse().map_err(|_| Error::invalid("subject", "choose an option"))?);
         choice.by = Some(if by == "type" { By::Type } else { By::Stamp });
         choice.steps = given.number("point")?;
         (choice.host, choice.path, choice.method) = (given.has("host"), given.has("path"), given.has("method"));
         choice.comment = given.get("comment").to_owned();
         if !days.is_empty() {
-            let days: u64 = days.parse().map_err(|_| Error::invalid("expires", "choose one"))?;
+            let days: u64 = days.parse().map_err(|_| Error::invalid("expires", "choose an option"))?;
             choice.expired_at = Some(page.app.clock.seconds().saturating_add(days.saturating_mul(DAY)));
         }
     }
     let (subject, by) = material.chosen(purpose, &choice);
     (choice.subject, choice.by) = (Some(subject), Some(by));
-    Ok(Asked { purpose, replay, material, choice, days })
+    Ok(RuleProposal { purpose, replay, material, choice, days })
 }
 
-impl Asked {
+impl RuleProposal {
     /// The subject's number and what of it is left out.
     fn chosen(&self) -> (usize, By) {
         self.material.chosen(self.purpose, &self.choice)
@@ -101,14 +101,14 @@ impl Asked {
     }
 }
 
-async fn apply(page: Page, asked: Asked, code: &'static str) -> Result<Response> {
+async fn apply(page: Page, asked: RuleProposal, code: &'static str) -> Result<Response> {
     match mistakes(page.app.create_rule(&page.caller, asked.rule()?).await)? {
-        Ok(change) => Ok(see_other(&say(&format!("/hits/{}", asked.replay.hit.id), code, change.value.id))),
+        Ok(change) => Ok(see_other(&with_notice(&format!("/hits/{}", asked.replay.hit.id), code, change.value.id))),
         Err(wrong) => show(&page, asked, StatusCode::UNPROCESSABLE_ENTITY, &wrong).await,
     }
 }
 
-async fn show(page: &Page, asked: Asked, status: StatusCode, wrong: &[Mistake]) -> Result<Response> {
+async fn show(page: &Page, asked: RuleProposal, status: StatusCode, wrong: &[Mistake]) -> Result<Response> {
     let new = asked.rule()?;
     let what = if asked.purpose == Purpose::Exception { Proposed::Exception } else { Proposed::Patch };
     let (preview, mut mistaken) = if wrong.is_empty() {
@@ -116,7 +116,7 @@ async fn show(page: &Page, asked: Asked, status: StatusCode, wrong: &[Mistake]) 
             Ok(Ok(preview)) => (Some(shown(page, &preview, &asked)), Vec::new()),
             Ok(Err(wrong)) => (None, wrong),
             Err(Error::Throttled(seconds)) => {
-                let text = format!("others are being previewed; try again in {seconds} s");
+                let text = format!("the server is busy with other previews; try again in {seconds} s");
                 (None, vec![Mistake::new("", text)])
             }
             Err(error) => return Err(error),
@@ -142,12 +142,13 @@ async fn show(page: &Page, asked: Asked, status: StatusCode, wrong: &[Mistake]) 
             points: points(&asked),
             bounds: bounds(&asked),
             fields: vec![
-                Field::new("expires", "Ends", Control::Select(ENDS.map(|(a, b)| (a.into(), b.into())).into()), "")
+                Field::new("expires", "Expires", Control::Select(ENDS.map(|(a, b)| (a.into(), b.into())).into()), "")
                     .with(asked.days.clone()),
-                Field::new("comment", "Comment", Control::Line, "Why, and for whom.")
+                Field::new("comment", "Comment", Control::Line, "Why this rule exists.")
                     .with(asked.choice.comment.clone()),
             ],
             mistakes: said.collect(),
+            sentence: Text::new(&rule_text::sentence(&new.rule)),
             effect: effect::of(&asked),
             rule: Text::block(&rule_text::yaml(&Value::Object(new.rule))),
             preview,
@@ -155,73 +156,81 @@ async fn show(page: &Page, asked: Asked, status: StatusCode, wrong: &[Mistake]) 
     )
 }
 
-/// What the rule can be about: each finding, and each type.
-fn subjects(asked: &Asked) -> Vec<(String, Text, Text, bool)> {
-    let mut out = Vec::new();
+/// What the rule can ignore or block: each signature with a finding, and each attack type.
+fn subjects(asked: &RuleProposal) -> Vec<SubjectOption> {
+    let mut out: Vec<SubjectOption> = Vec::new();
+    let exception = asked.purpose == Purpose::Exception;
     let chosen = asked.chosen();
     for (number, subject) in asked.material.subjects.iter().enumerate() {
-        let kind = Kind::of(subject.attack);
         let at = effect::at(&subject.point.0);
         let is = |by| chosen == (number, by);
-        let exception = asked.purpose == Purpose::Exception;
         if let (Some(stamp), true) = (&subject.stamp, exception) {
-            let about = format!("This signature alone, {at}. {}", asked.enough(number, By::Stamp));
-            out.push((format!("{number}:stamp"), Text::new(stamp), Text::new(&about), is(By::Stamp)));
+            out.push(SubjectOption {
+                value: format!("{number}:stamp"),
+                label: Text::new(stamp),
+                about: Text::new(&format!("Only this signature, {at}. {}", asked.enough(number, By::Stamp))),
+                chosen: is(By::Stamp),
+            });
         }
-        let value = format!("{number}:type");
-        // One line for each type and point.
         let enough = if exception { asked.enough(number, By::Type) } else { String::new() };
-        let line = (Text::new(kind.name), Text::new(&format!("Every attack of this type, {at}. {enough}")));
-        let twice =
-            out.iter().any(|(_, label, about, _): &(String, Text, Text, bool)| (label, about) == (&line.0, &line.1));
-        if !twice {
-            let current = is(By::Type) || (number == chosen.0 && (!exception || subject.stamp.is_none()));
-            out.push((value, line.0, line.1, current));
+        let option = SubjectOption {
+            value: format!("{number}:type"),
+            label: Text::new(AttackKind::of(subject.attack).name),
+            about: Text::new(&format!("All attacks of this type, {at}. {enough}")),
+            chosen: is(By::Type) || (number == chosen.0 && (!exception || subject.stamp.is_none())),
+        };
+        // Several findings of one type in one location lead to the same rule.
+        if !out.iter().any(|known| (&known.label, &known.about) == (&option.label, &option.about)) {
+            out.push(option);
         }
     }
     out
 }
 
-/// The point of the subject with ever fewer steps.
-fn points(asked: &Asked) -> Vec<(String, Text, bool)> {
+/// The location of the chosen subject, with ever fewer steps.
+fn points(asked: &RuleProposal) -> Vec<PointOption> {
     let Some(subject) = asked.material.subjects.get(asked.chosen().0) else { return Vec::new() };
     let steps = &subject.point.0;
     let chosen = asked.choice.steps.unwrap_or(steps.len()).clamp(1, steps.len().max(1));
-    let at = |kept: usize| point_text::write(&json!(&steps[..kept]));
-    (1..=steps.len()).rev().map(|kept| (kept.to_string(), Text::new(&at(kept)), kept == chosen)).collect()
+    let option = |kept: usize| PointOption {
+        value: kept.to_string(),
+        point: Text::new(&point_text::write(&json!(&steps[..kept]))),
+        chosen: kept == chosen,
+    };
+    (1..=steps.len()).rev().map(option).collect()
 }
 
-fn bounds(asked: &Asked) -> Vec<(&'static str, &'static str, Text, bool)> {
+fn bounds(asked: &RuleProposal) -> Vec<BoundOption> {
     let (material, choice) = (&asked.material, &asked.choice);
     let all = [
-        ("host", "the host", material.host.as_str(), choice.host),
-        ("path", "the path", material.path.as_str(), choice.path),
-        ("method", "the method", material.method.as_str(), choice.method),
+        ("host", "Host", material.host.as_str(), choice.host),
+        ("path", "Path", material.path.as_str(), choice.path),
+        ("method", "Method", material.method.as_str(), choice.method),
     ];
     let known = all.into_iter().filter(|(.., value, _)| !value.is_empty());
-    known.map(|(name, label, value, bound)| (name, label, Text::new(value), bound)).collect()
+    known.map(|(name, label, value, bound)| BoundOption { name, label, value: Text::new(value), bound }).collect()
 }
 
-fn shown(page: &Page, preview: &policy::Preview, asked: &Asked) -> Preview {
+fn shown(page: &Page, preview: &policy::Preview, asked: &RuleProposal) -> Preview {
     let exception = asked.purpose == Purpose::Exception;
     let left;
     let changes = if exception { &preview.passes } else { &preview.blocked_always };
     let this = match (preview.this, exception) {
         (Some(Outcome::Passes), _) => (Tone::Good, "This hit would pass."),
-        (Some(Outcome::BlockedAlways), true) => {
-            (Tone::Bad, "This hit would still be blocked: a virtual patch fits it.")
-        }
-        (Some(Outcome::BlockedAlways), false) => (Tone::Good, "This hit would be blocked in every mode."),
+        (Some(Outcome::BlockedAlways), true) => (Tone::Bad, "This hit would still be blocked by a virtual patch."),
+        (Some(Outcome::BlockedAlways), false) => (Tone::Good, "This hit would be blocked in every mode except off."),
         (Some(Outcome::StillAttack), true) => {
             let why = Some(asked.left()).filter(|left| !left.is_empty());
-            left =
-                format!("This hit would still be an attack: {}.", why.as_deref().unwrap_or("something else is found"));
+            left = format!(
+                "This hit would still be an attack: {}.",
+                why.as_deref().unwrap_or("something else is still detected")
+            );
             (Tone::Bad, left.as_str())
         }
         (Some(Outcome::StillAttack), false) => (Tone::Bad, "This hit would not be blocked by the patch."),
         (Some(Outcome::NotReproducible) | None, _) => (
             Tone::Note,
-            "What is stored of this hit, masked and cut, is no attack any more; what becomes of it cannot be told.",
+            "The effect on this hit is unknown: its stored copy is masked or truncated and is no longer detected as an attack.",
         ),
     };
     Preview {
@@ -239,7 +248,7 @@ fn changed(page: &Page, hit: &ChangedHit) -> Changed {
     Changed {
         id: hit.id.clone(),
         time: page.moment(i64::try_from(hit.time).unwrap_or(i64::MAX)),
-        kinds: hit.attacks.iter().map(|&attack| Kind::of(attack)).collect(),
+        kinds: hit.attacks.iter().map(|&attack| AttackKind::of(attack)).collect(),
         line: Text::new(&format!("{} {}{}", hit.method, hit.host, hit.path)),
         ip: Text::new(&hit.ip),
         matched: Text::new(&hit.matched),

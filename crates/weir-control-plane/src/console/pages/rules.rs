@@ -1,12 +1,12 @@
 //! Rules of the policy.
 
-use crate::console::given::Given;
-use crate::console::notice::say;
+use crate::console::form_fields::FormFields;
+use crate::console::notice::with_notice;
 use crate::console::page::{self, Page, html, html_with, mistakes, see_other};
-use crate::console::rule_form::{Filled, field};
-use crate::console::rule_kinds::{Kind, find, groups};
+use crate::console::rule_form::{RuleDraft, field};
+use crate::console::rule_types::{RuleType, find, groups};
 use crate::console::view::parts::{self, Choice};
-use crate::console::view::rules::{RuleCheck, RuleForm, RuleKinds, RuleRow, Rules, TestResult};
+use crate::console::view::rules::{RuleCheck, RuleForm, RuleRow, RuleTypes, Rules, TestFinding, TestResult};
 use crate::console::view::shell::{Place, Tone};
 use crate::console::view::text::Text;
 use crate::console::view::ui::href;
@@ -62,13 +62,14 @@ fn row(page: &Page, entry: &RuleEntry) -> RuleRow {
     let (kind, icon) = rule_text::kind(rule);
     let text = |key: &str| rule.get(key).and_then(Value::as_str).unwrap_or_default();
     let comment = if text("title").is_empty() { text("comment") } else { text("title") };
-    let groups = if entry.groups.is_empty() { String::new() } else { format!(" (groups {})", entry.groups.join(", ")) };
+    let groups =
+        if entry.groups.is_empty() { String::new() } else { format!(" (node groups: {})", entry.groups.join(", ")) };
     let end = rule.get("expired_at").and_then(Value::as_i64).map(|end| end.saturating_mul(1_000));
     RuleRow {
         id: entry.id,
         kind,
         icon,
-        says: Text::new(&rule_text::says(rule)),
+        says: Text::new(&rule_text::summary(rule)),
         scope: Text::new(&format!("{}{groups}", rule_text::place(rule))),
         point: Text::new(&rule_text::point(rule)),
         comment: Text::new(comment),
@@ -82,25 +83,25 @@ fn row(page: &Page, entry: &RuleEntry) -> RuleRow {
 
 /// `GET /rules/new`
 pub async fn kinds(page: Page) -> Result<Response> {
-    html(&RuleKinds { shell: page.shell("New rule", Place::Rules), groups: groups() })
+    html(&RuleTypes { shell: page.shell("New rule", Place::Rules), groups: groups() })
 }
 
-fn kind_of(code: &str) -> Result<&'static Kind> {
-    find(code).ok_or(Error::NotFound("type of rule"))
+fn kind_of(code: &str) -> Result<&'static RuleType> {
+    find(code).ok_or(Error::NotFound("rule type"))
 }
 
 /// `GET /rules/new/{kind}`
 pub async fn new(page: Page, Path(code): Path<String>) -> Result<Response> {
     let kind = kind_of(&code)?;
-    let filled = Filled::sent(page.query.clone());
+    let filled = RuleDraft::sent(page.query.clone());
     let check = check(&page, kind, &filled, None).await?;
     html(&form(&page, kind, &filled, None, &[], check))
 }
 
 /// `POST /rules/new/{kind}`
-pub async fn create(page: Page, Path(code): Path<String>, given: Given) -> Result<Response> {
+pub async fn create(page: Page, Path(code): Path<String>, given: FormFields) -> Result<Response> {
     let kind = kind_of(&code)?;
-    let filled = Filled::sent(given.with("sent", "1"));
+    let filled = RuleDraft::sent(given.with("sent", "1"));
     if filled.given.has("only_test") {
         return tested(&page, kind, &filled, None).await;
     }
@@ -109,7 +110,7 @@ pub async fn create(page: Page, Path(code): Path<String>, given: Given) -> Resul
         Err(wrong) => Err(wrong),
     };
     match made {
-        Ok(change) => Ok(see_other(&say("/rules", "rule", change.value.id))),
+        Ok(change) => Ok(see_other(&with_notice("/rules", "rule", change.value.id))),
         Err(wrong) => refused(&page, kind, &filled, None, &wrong).await,
     }
 }
@@ -122,16 +123,16 @@ fn entry(page: &Page, id: u64) -> Result<RuleEntry> {
 pub async fn rule(page: Page, Path(id): Path<u64>) -> Result<Response> {
     let entry = entry(&page, id)?;
     let kind = kind_of(entry.kind())?;
-    let filled = Filled::of(kind, &entry);
+    let filled = RuleDraft::of(kind, &entry);
     let check = check(&page, kind, &filled, Some(&entry)).await?;
     html(&form(&page, kind, &filled, Some(&entry), &[], check))
 }
 
 /// `POST /rules/{id}`
-pub async fn change(page: Page, Path(id): Path<u64>, given: Given) -> Result<Response> {
+pub async fn change(page: Page, Path(id): Path<u64>, given: FormFields) -> Result<Response> {
     let entry = entry(&page, id)?;
     let kind = kind_of(entry.kind())?;
-    let filled = Filled::sent(given.with("sent", "1"));
+    let filled = RuleDraft::sent(given.with("sent", "1"));
     if filled.given.has("only_test") {
         return tested(&page, kind, &filled, Some(&entry)).await;
     }
@@ -140,20 +141,25 @@ pub async fn change(page: Page, Path(id): Path<u64>, given: Given) -> Result<Res
         Err(wrong) => Err(wrong),
     };
     match done {
-        Ok(_) => Ok(see_other(&say(&format!("/rules/{id}"), "rule", id))),
+        Ok(_) => Ok(see_other(&with_notice(&format!("/rules/{id}"), "rule", id))),
         Err(wrong) => refused(&page, kind, &filled, Some(&entry), &wrong).await,
     }
 }
 
-async fn tested(page: &Page, kind: &'static Kind, filled: &Filled, entry: Option<&RuleEntry>) -> Result<Response> {
+async fn tested(
+    page: &Page,
+    kind: &'static RuleType,
+    filled: &RuleDraft,
+    entry: Option<&RuleEntry>,
+) -> Result<Response> {
     let check = check(page, kind, filled, entry).await?;
     html(&form(page, kind, filled, entry, &[], check))
 }
 
 async fn refused(
     page: &Page,
-    kind: &'static Kind,
-    filled: &Filled,
+    kind: &'static RuleType,
+    filled: &RuleDraft,
     entry: Option<&RuleEntry>,
     wrong: &[Mistake],
 ) -> Result<Response> {
@@ -163,8 +169,8 @@ async fn refused(
 
 fn form(
     page: &Page,
-    kind: &'static Kind,
-    filled: &Filled,
+    kind: &'static RuleType,
+    filled: &RuleDraft,
     entry: Option<&RuleEntry>,
     wrong: &[Mistake],
     check: RuleCheck,
@@ -187,16 +193,16 @@ fn form(
 }
 
 /// `POST /rules/check/{kind}`: what the form would become, while it is filled in.
-pub async fn live(page: Page, Path(code): Path<String>, given: Given) -> Result<Response> {
+pub async fn live(page: Page, Path(code): Path<String>, given: FormFields) -> Result<Response> {
     let kind = kind_of(&code)?;
     let entry = match given.number::<u64>("id")? {
         Some(id) => Some(entry(&page, id)?),
         None => None,
     };
-    html(&check(&page, kind, &Filled::sent(given.with("sent", "1")), entry.as_ref()).await?)
+    html(&check(&page, kind, &RuleDraft::sent(given.with("sent", "1")), entry.as_ref()).await?)
 }
 
-async fn check(page: &Page, kind: &'static Kind, filled: &Filled, old: Option<&RuleEntry>) -> Result<RuleCheck> {
+async fn check(page: &Page, kind: &'static RuleType, filled: &RuleDraft, old: Option<&RuleEntry>) -> Result<RuleCheck> {
     let replaces = old.map(|old| old.id);
     let request = filled.given.raw("test").to_owned();
     let untouched = !filled.given.names("sent") && old.is_none();
@@ -217,7 +223,9 @@ async fn check(page: &Page, kind: &'static Kind, filled: &Filled, old: Option<&R
     };
     let Some(new) = new else { return Ok(out) };
     out.rule = Text::block(&rule_text::yaml(&Value::Object(new.rule.clone())));
-    out.says = Text::new(&sentence(&new));
+    if wrong.is_empty() {
+        out.says = Text::new(&rule_text::sentence(&new.rule));
+    }
     if wrong.is_empty() && !request.trim().is_empty() {
         match mistakes(
             page.app.try_request(&request, new.groups.first().map(String::as_str), Some((&new, replaces))).await,
@@ -233,18 +241,11 @@ async fn check(page: &Page, kind: &'static Kind, filled: &Filled, old: Option<&R
     Ok(out)
 }
 
-fn sentence(new: &NewRule) -> String {
-    let (says, place, point) = (rule_text::says(&new.rule), rule_text::place(&new.rule), rule_text::point(&new.rule));
-    let at = if point.is_empty() { String::new() } else { format!(" at {point}") };
-    let on = if place == "everywhere" { String::new() } else { format!(", for {place}") };
-    format!("{says}{at}{on}.")
-}
-
 fn verdict(judgement: &Judgement) -> (Tone, &'static str) {
     match (judgement.patched, judgement.attack) {
-        (true, _) => (Tone::Good, "blocked in every mode"),
-        (_, true) => (Tone::Good, "an attack: blocked in blocking mode"),
-        _ => (Tone::Note, "no attack: passes"),
+        (true, _) => (Tone::Good, "blocked in every mode except off"),
+        (_, true) => (Tone::Good, "attack, blocked"),
+        _ => (Tone::Note, "no attack, passes"),
     }
 }
 
@@ -254,25 +255,28 @@ fn result(trial: &Trial) -> TestResult {
     let mut findings = Vec::new();
     for (judgement, counts) in [(after, true), (&trial.before, false)] {
         for one in &judgement.findings {
-            let line = (
-                parts::Kind::of(one.attack),
-                Text::new(&one.rule),
-                Text::new(&one.point.to_string()),
-                Text::new(&one.matched),
+            let finding = TestFinding {
+                kind: parts::AttackKind::of(one.attack),
+                rule: Text::new(&one.rule),
+                point: Text::new(&one.point.to_string()),
+                matched: Text::new(&one.matched),
                 counts,
-            );
-            let known = findings
-                .iter()
-                .any(|(_, rule, point, ..): &(_, Text, Text, Text, bool)| *rule == line.1 && *point == line.2);
+            };
+            let known =
+                findings.iter().any(|known: &TestFinding| known.rule == finding.rule && known.point == finding.point);
             if !known {
-                findings.push(line);
+                findings.push(finding);
             }
         }
     }
     TestResult {
         before: verdict(&trial.before),
         after: verdict(after),
-        says: if same { "The rule changes nothing for this request." } else { "The rule changes the verdict." },
+        says: if same {
+            "The rule does not change the decision for this request."
+        } else {
+            "The rule changes the decision for this request."
+        },
         findings,
     }
 }
@@ -284,7 +288,7 @@ async fn switch(page: &Page, id: u64, enabled: bool) -> Result<Response> {
     let new = NewRule { rule, groups: entry.groups, from_hit: entry.from_hit };
     page.app.change_rule(&page.caller, id, new).await?;
     let code = if enabled { "rule" } else { "rule-off" };
-    Ok(page::back(&say("/rules", code, id)))
+    Ok(page::back(&with_notice("/rules", code, id)))
 }
 
 /// `POST /rules/{id}/enable`
@@ -300,5 +304,5 @@ pub async fn disable(page: Page, Path(id): Path<u64>) -> Result<Response> {
 /// `POST /rules/{id}/delete`
 pub async fn delete(page: Page, Path(id): Path<u64>) -> Result<Response> {
     page.app.remove_rule(&page.caller, id).await?;
-    Ok(see_other(&say("/rules", "rule-gone", id)))
+    Ok(see_other(&with_notice("/rules", "rule-gone", id)))
 }

@@ -2,8 +2,8 @@
 
 use crate::auth::token::{NewToken, Token, Usage};
 use crate::auth::{Permission, Role};
-use crate::console::given::Given;
-use crate::console::notice::say;
+use crate::console::form_fields::FormFields;
+use crate::console::notice::with_notice;
 use crate::console::page::{Page, html, html_with, mistakes, see_other};
 use crate::console::view::form::{Control, Field};
 use crate::console::view::shell::Place;
@@ -19,11 +19,11 @@ const DAY: i64 = 86_400_000;
 
 /// `GET /tokens`
 pub async fn tokens(page: Page) -> Result<Response> {
-    html(&list(&page, &Given::default(), &[], None).await?)
+    html(&list(&page, &FormFields::default(), &[], None).await?)
 }
 
 /// `POST /tokens`
-pub async fn create(page: Page, given: Given) -> Result<Response> {
+pub async fn create(page: Page, given: FormFields) -> Result<Response> {
     let made = match new(&page, &given) {
         Ok(new) => mistakes(page.app.create_token(&page.caller, new).await)?,
         Err(error) => mistakes(Err(error))?,
@@ -31,18 +31,18 @@ pub async fn create(page: Page, given: Given) -> Result<Response> {
     match made {
         Ok((text, token)) => {
             let start = (token.usage == Usage::NodeDeployment).then(|| super::nodes::start(&page, &text));
-            // Not a redirect: the token is in this answer and nowhere else.
-            html(&list(&page, &Given::default(), &[], Some((text, start))).await?)
+            // No redirect: this response is the only place where the token is shown.
+            html(&list(&page, &FormFields::default(), &[], Some((text, start))).await?)
         }
         Err(wrong) => html_with(StatusCode::UNPROCESSABLE_ENTITY, &list(&page, &given, &wrong, None).await?),
     }
 }
 
-fn new(page: &Page, given: &Given) -> Result<NewToken> {
-    let usage = Usage::from_code(given.get("usage")).ok_or_else(|| Error::invalid("usage", "choose one"))?;
+fn new(page: &Page, given: &FormFields) -> Result<NewToken> {
+    let usage = Usage::from_code(given.get("usage")).ok_or_else(|| Error::invalid("usage", "choose an option"))?;
     let role = match usage {
         Usage::NodeDeployment => Role::Deploy,
-        Usage::Api => Role::from_code(given.get("role")).ok_or_else(|| Error::invalid("role", "choose one"))?,
+        Usage::Api => Role::from_code(given.get("role")).ok_or_else(|| Error::invalid("role", "choose an option"))?,
     };
     let days = given.number::<i64>("days")?;
     let expires_at = days.map(|days| page.now.saturating_add(days.saturating_mul(DAY)));
@@ -51,7 +51,7 @@ fn new(page: &Page, given: &Given) -> Result<NewToken> {
 
 async fn list(
     page: &Page,
-    given: &Given,
+    given: &FormFields,
     wrong: &[Mistake],
     fresh: Option<(String, Option<String>)>,
 ) -> Result<Tokens> {
@@ -60,18 +60,21 @@ async fn list(
     let pair = |value: &str, label: &str| (value.to_owned(), label.to_owned());
     let mut usages = vec![pair("node_deployment", "Node deployment")];
     let mut fields = vec![
-        Field::new("name", "Name", Control::Line, "What uses it.").with(given.get("name")).needed().blamed(of("name")),
+        Field::new("name", "Name", Control::Line, "What will use it.")
+            .with(given.get("name"))
+            .required()
+            .with_error(of("name")),
     ];
     let ends = vec![pair("90", "In 90 days"), pair("365", "In a year"), pair("7", "In 7 days"), pair("", "Never")];
-    let ends = Field::new("days", "Ends", Control::Select(ends), "").with(given.get("days")).blamed(of("expires_at"));
+    let ends =
+        Field::new("days", "Expires", Control::Select(ends), "").with(given.get("days")).with_error(of("expires_at"));
     if page.caller.may(Permission::Tokens) {
         usages.push(pair("api", "API"));
         let roles = [Role::ReadOnly, Role::Analyst, Role::Administrator, Role::Deploy];
         let roles = roles.iter().map(|role| pair(role.code(), role.name())).collect();
         let usage = Field::new("usage", "Usage", Control::Select(usages), "").with(given.get("usage"));
-        let role =
-            Field::new("role", "Role", Control::Select(roles), "Of a token for the API.").with(given.get("role"));
-        fields.extend([usage, role.blamed(of("role"))]);
+        let role = Field::new("role", "Role", Control::Select(roles), "For API tokens only.").with(given.get("role"));
+        fields.extend([usage, role.with_error(of("role"))]);
     } else {
         fields.push(Field::new("usage", "Usage", Control::Select(usages), ""));
     }
@@ -103,5 +106,5 @@ fn row(page: &Page, token: &Token) -> TokenRow {
 /// `POST /tokens/{id}/revoke`
 pub async fn revoke(page: Page, Path(id): Path<String>) -> Result<Response> {
     page.app.remove_token(&page.caller, &id).await?;
-    Ok(see_other(&say("/tokens", "revoked", 0)))
+    Ok(see_other(&with_notice("/tokens", "revoked", 0)))
 }

@@ -2,8 +2,8 @@
 
 use crate::auth::Role;
 use crate::auth::user::{NewUser, User, UserChange};
-use crate::console::given::Given;
-use crate::console::notice::say;
+use crate::console::form_fields::FormFields;
+use crate::console::notice::with_notice;
 use crate::console::page::{Page, html, html_with, mistakes, see_other};
 use crate::console::view::form::{Control, Field};
 use crate::console::view::shell::Place;
@@ -16,27 +16,27 @@ use axum::response::Response;
 
 /// `GET /users`
 pub async fn users(page: Page) -> Result<Response> {
-    html(&list(&page, &Given::default(), &[]).await?)
+    html(&list(&page, &FormFields::default(), &[]).await?)
 }
 
-fn role(given: &Given) -> Result<Role> {
-    Role::from_code(given.get("role")).ok_or_else(|| Error::invalid("role", "choose one"))
+fn role(given: &FormFields) -> Result<Role> {
+    Role::from_code(given.get("role")).ok_or_else(|| Error::invalid("role", "choose a role"))
 }
 
 /// `POST /users`
-pub async fn create(page: Page, given: Given) -> Result<Response> {
+pub async fn create(page: Page, given: FormFields) -> Result<Response> {
     let made = async {
         let (login, name) = (given.get("login").to_owned(), given.get("name").to_owned());
         let password = Some(given.raw("password").to_owned());
         page.app.create_user(&page.caller, NewUser { login, name, role: role(&given)?, password, subject: None }).await
     };
     match mistakes(made.await)? {
-        Ok(_) => Ok(see_other(&say("/users", "user", 0))),
+        Ok(_) => Ok(see_other(&with_notice("/users", "user", 0))),
         Err(wrong) => html_with(StatusCode::UNPROCESSABLE_ENTITY, &list(&page, &given, &wrong).await?),
     }
 }
 
-async fn list(page: &Page, given: &Given, wrong: &[Mistake]) -> Result<Users> {
+async fn list(page: &Page, given: &FormFields, wrong: &[Mistake]) -> Result<Users> {
     let of = |field: &str| wrong.iter().find(|one| one.field == field).map(|one| one.message.as_str());
     let named = ["login", "name", "role", "password"];
     let roles = ROLES.iter().rev().map(|(code, name)| ((*code).to_owned(), (*name).to_owned())).collect();
@@ -45,12 +45,17 @@ async fn list(page: &Page, given: &Given, wrong: &[Mistake]) -> Result<Users> {
         shell: page.shell("Users", Place::Users),
         rows: page.app.users.list().await?.iter().map(|user| row(page, user, me)).collect(),
         fields: vec![
-            Field::new("login", "Login", Control::Line, "").with(given.get("login")).needed().blamed(of("login")),
-            Field::new("name", "Name", Control::Line, "").with(given.get("name")).blamed(of("name")),
-            Field::new("role", "Role", Control::Select(roles), "").with(given.get("role")).blamed(of("role")),
-            Field::new("password", "Password", Control::Password, "12 to 256 characters; they can change it.")
-                .needed()
-                .blamed(of("password")),
+            Field::new("login", "Login", Control::Line, "").with(given.get("login")).required().with_error(of("login")),
+            Field::new("name", "Name", Control::Line, "").with(given.get("name")).with_error(of("name")),
+            Field::new("role", "Role", Control::Select(roles), "").with(given.get("role")).with_error(of("role")),
+            Field::new(
+                "password",
+                "Password",
+                Control::Password,
+                "12 to 256 characters. The user can change it later.",
+            )
+            .required()
+            .with_error(of("password")),
         ],
         mistakes: wrong
             .iter()
@@ -76,23 +81,23 @@ fn row(page: &Page, user: &User, me: &str) -> UserRow {
 
 async fn change(page: &Page, id: &str, change: UserChange) -> Result<Response> {
     match mistakes(page.app.change_user(&page.caller, id, change).await)? {
-        Ok(_) => Ok(see_other(&say("/users", "user-changed", 0))),
+        Ok(_) => Ok(see_other(&with_notice("/users", "user-changed", 0))),
         Err(mut wrong) => {
-            // The form that was sent stands in the list: what is wrong with it is said on top.
+            // The submitted form is inside a table row: show its errors above the table.
             wrong.iter_mut().for_each(|one| one.field.clear());
-            html_with(StatusCode::UNPROCESSABLE_ENTITY, &list(page, &Given::default(), &wrong).await?)
+            html_with(StatusCode::UNPROCESSABLE_ENTITY, &list(page, &FormFields::default(), &wrong).await?)
         }
     }
 }
 
 /// `POST /users/{id}/role`
-pub async fn set_role(page: Page, Path(id): Path<String>, given: Given) -> Result<Response> {
+pub async fn set_role(page: Page, Path(id): Path<String>, given: FormFields) -> Result<Response> {
     let role = Some(role(&given)?);
     change(&page, &id, UserChange { role, ..UserChange::default() }).await
 }
 
 /// `POST /users/{id}/password`
-pub async fn set_password(page: Page, Path(id): Path<String>, given: Given) -> Result<Response> {
+pub async fn set_password(page: Page, Path(id): Path<String>, given: FormFields) -> Result<Response> {
     let password = Some(given.raw("password").to_owned());
     change(&page, &id, UserChange { password, ..UserChange::default() }).await
 }
@@ -110,5 +115,5 @@ pub async fn disable(page: Page, Path(id): Path<String>) -> Result<Response> {
 /// `POST /users/{id}/delete`
 pub async fn delete(page: Page, Path(id): Path<String>) -> Result<Response> {
     page.app.remove_user(&page.caller, &id).await?;
-    Ok(see_other(&say("/users", "user-gone", 0)))
+    Ok(see_other(&with_notice("/users", "user-gone", 0)))
 }

@@ -88,7 +88,7 @@ fn hostile_data_adds_no_tag_and_no_attribute() {
     }
 }
 
-/// `html` without what stands in fields: that is given back as it was typed.
+/// `html` without the values of form fields, which repeat the input unchanged.
 pub fn without_input(html: &str) -> String {
     let mut out = String::new();
     for (number, part) in html.split(" value=\"").enumerate() {

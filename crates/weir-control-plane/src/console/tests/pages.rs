@@ -1,4 +1,4 @@
-//! Pages as the server answers them, with hostile hits in the store.
+//! Pages as the server returns them, with hostile hits in the store.
 
 use super::markup::{HOSTILE, check_tags, without_input};
 use crate::auth::Role;
@@ -21,7 +21,7 @@ fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64
 }
 
-/// A hit with `text` in every field that takes any.
+/// A hit with `text` in every free-text field.
 fn hostile(text: &str) -> Hit {
     let owned = || text.to_owned();
     let step = |tag| PathItem { tag, key: OwnedKey::Name(owned()) };
@@ -109,7 +109,7 @@ async fn no_page_lets_script_out_of_a_hit() {
     let ack = fixture.app.store.insert(records, "node").await.unwrap();
     assert_eq!(ack.stored, HOSTILE.len() as u64, "{ack:?}");
     let (cookie, csrf) = fixture.browser(Role::Administrator).await;
-    // Names that people give are no better.
+    // Names that users enter may be hostile too.
     for (path, body) in [
         ("/settings/applications", "id=3&name=%3Cscript%3Ealert(1)%3C/script%3E&comment=%22onload=x"),
         ("/lists/add", "list=deny&rule_type=ip_range&value=192.0.2.1&reason=%3Cimg%20src=x%20onerror=alert(1)%3E"),
@@ -169,7 +169,7 @@ async fn no_page_lets_script_out_of_a_hit() {
     for path in &paths {
         let answer = get(&fixture, &cookie, path).await;
         if path.starts_with("/login") {
-            // Who is logged in goes on, to a page of ours.
+            // A logged-in user is redirected to a page of the Console.
             assert!(answer.header("location").starts_with('/') && !answer.header("location").starts_with("//"));
             continue;
         }
@@ -216,13 +216,13 @@ async fn every_page_answers_and_shows_controls_by_role() {
             seen += 1;
             let html = text(&answer);
             if role == Role::ReadOnly {
-                // What everybody may change is their own: colours, password, session.
+                // Every user may change their own theme, password and session.
                 let forms = html.matches("method=\"post\"").count()
                     - html.matches("action=\"/theme\"").count()
                     - html.matches("action=\"/logout\"").count()
                     - html.matches("action=\"/account/password\"").count();
                 let disabled = html.matches("<fieldset class=\"options\" disabled").count();
-                assert_eq!(forms, disabled, "{path} offers changes to who may only read");
+                assert_eq!(forms, disabled, "{path} offers changes to a read-only user");
             }
         }
     }
@@ -230,14 +230,14 @@ async fn every_page_answers_and_shows_controls_by_role() {
 }
 
 #[tokio::test]
-async fn people_log_in_with_a_form_and_go_where_they_wanted() {
+async fn login_redirects_to_the_requested_page() {
     let fixture = Fixture::new().await;
     let sent = fixture.call("GET", "/attacks?q=sqli", &[("accept", "text/html")], b"").await;
     assert_eq!((sent.status, sent.header("location")), (StatusCode::SEE_OTHER, "/login?next=%2Fattacks%3Fq%3Dsqli"));
     let form = ("content-type", "application/x-www-form-urlencoded");
     let wrong = fixture.call("POST", "/login", &[form], b"login=admin&password=wrong&next=/attacks").await;
     assert_eq!(wrong.status, StatusCode::UNAUTHORIZED);
-    assert!(text(&wrong).contains("Login or password is wrong.") && text(&wrong).contains("value=\"admin\""));
+    assert!(text(&wrong).contains("Incorrect login or password.") && text(&wrong).contains("value=\"admin\""));
     let body = format!("login=admin&password={PASSWORD}&next=/attacks%3Fq%3Dsqli");
     let foreign = fixture.call("POST", "/login", &[form, ("sec-fetch-site", "cross-site")], body.as_bytes()).await;
     assert_eq!(foreign.status, StatusCode::FORBIDDEN);
@@ -250,7 +250,7 @@ async fn people_log_in_with_a_form_and_go_where_they_wanted() {
 }
 
 #[tokio::test]
-async fn problems_are_pages_for_browsers_and_assets_are_kept_for_ever() {
+async fn errors_are_pages_for_browsers_and_assets_are_immutable() {
     let fixture = Fixture::new().await;
     let (cookie, _) = fixture.browser(Role::ReadOnly).await;
     for (path, status) in
@@ -272,7 +272,7 @@ async fn problems_are_pages_for_browsers_and_assets_are_kept_for_ever() {
 }
 
 #[tokio::test]
-async fn a_form_makes_a_rule_and_tells_its_mistakes() {
+async fn a_form_creates_a_rule_and_shows_its_errors() {
     let fixture = Fixture::new().await;
     let (cookie, csrf) = fixture.browser(Role::Analyst).await;
     let post = async |path: &str, body: &str| {
@@ -283,7 +283,7 @@ async fn a_form_makes_a_rule_and_tells_its_mistakes() {
     let wrong = post("/rules/new/vpatch", "attack_type=sqli&path=api&point=%5Bpst%5D").await;
     assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(
-        text(&wrong).contains("a path begins with") && text(&wrong).contains("did you mean `post`"),
+        text(&wrong).contains("the path must begin with") && text(&wrong).contains("did you mean `post`"),
         "{}",
         text(&wrong)
     );
@@ -292,8 +292,12 @@ async fn a_form_makes_a_rule_and_tells_its_mistakes() {
         "attack_type=sqli&host=h&point=%5Bpost%5D&test=POST+/+HTTP/1.1%0AHost:+h%0A%0Aid%3D1%27+or+%271%27%3D%271",
     )
     .await;
-    assert!(text(&live).contains("SQL injection is blocked in every mode at [post], for h."), "{}", text(&live));
-    assert!(text(&live).contains("blocked in every mode</b>"), "the test box: {}", text(&live));
+    assert!(
+        text(&live).contains("Blocks SQL injection in [post] of requests to h, in every filtration mode except off."),
+        "{}",
+        text(&live)
+    );
+    assert!(text(&live).contains("blocked in every mode except off</b>"), "test result: {}", text(&live));
     let made = post("/rules/new/vpatch", "attack_type=sqli&host=h&point=%5Bpost%5D").await;
     assert_eq!((made.status, made.header("location")), (StatusCode::SEE_OTHER, "/rules?done=rule&n=1"));
     let head = fixture.app.policy.head();
@@ -308,7 +312,7 @@ async fn a_form_makes_a_rule_and_tells_its_mistakes() {
 }
 
 #[tokio::test]
-async fn lists_are_filled_emptied_imported_and_exported() {
+async fn list_entries_are_added_removed_imported_and_exported() {
     let fixture = Fixture::new().await;
     let (cookie, csrf) = fixture.browser(Role::Analyst).await;
     let post = async |path: &str, body: &str| {

@@ -1,7 +1,7 @@
 //! One attack: what it is, who sends it, its hits.
 
 use super::attacks::AttackRow;
-use super::parts::{Kind, Mark, Pager};
+use super::parts::{AttackKind, Mark, Pager};
 use super::plot::stacked::Stacked;
 use super::shell::Shell;
 use super::text::Text;
@@ -28,7 +28,7 @@ pub struct HitLine {
     pub blocked: bool,
     /// Status code of the upstream; empty where not known.
     pub answer: String,
-    /// Further hits that it stands for.
+    /// Similar hits that were counted but not stored.
     pub folded: u64,
 }
 
@@ -36,7 +36,7 @@ pub struct HitLine {
 #[derive(Debug, Template)]
 #[template(path = "attack.html")]
 pub struct AttackPage {
-    /// Around it.
+    /// Page frame: navigation, user, notice.
     pub shell: Shell,
     /// The attack.
     pub attack: AttackRow,
@@ -57,6 +57,6 @@ pub struct AttackPage {
 }
 
 /// What kinds of pages call an attack of this kind.
-pub fn title(kind: Kind, host: &str) -> String {
+pub fn title(kind: AttackKind, host: &str) -> String {
     if host.is_empty() { kind.name.to_owned() } else { format!("{} on {host}", kind.name) }
 }

@@ -1,6 +1,6 @@
 //! The list of attacks.
 
-use super::parts::{Choice, Kind, Mark, Pager, Status};
+use super::parts::{AttackKind, Choice, Mark, Pager, Status};
 use super::shell::Shell;
 use super::text::Text;
 use super::time::Moment;
@@ -13,7 +13,7 @@ pub struct AttackRow {
     /// Id, checked to be one.
     pub id: String,
     /// Type.
-    pub kind: Kind,
+    pub kind: AttackKind,
     /// Host.
     pub host: Text,
     /// Method of the last hit.
@@ -34,9 +34,9 @@ pub struct AttackRow {
     pub blocked: String,
     /// What became of them.
     pub status: Status,
-    /// What a person thinks of it.
+    /// Mark set by a user.
     pub mark: Mark,
-    /// Whose mark that is.
+    /// Who set the mark.
     pub marked_by: Text,
     /// First hit.
     pub first: Moment,
@@ -79,7 +79,7 @@ impl askama::filters::HtmlSafe for AttackRows {}
 #[derive(Debug, Template)]
 #[template(path = "attacks.html")]
 pub struct Attacks {
-    /// Around it.
+    /// Page frame: navigation, user, notice.
     pub shell: Shell,
     /// The search as written.
     pub query: String,
@@ -87,14 +87,14 @@ pub struct Attacks {
     pub wrong: Option<Text>,
     /// Its terms.
     pub chips: Vec<Chip>,
-    /// Stretches of time.
+    /// Time ranges.
     pub ranges: Vec<Choice>,
-    /// Code of the present stretch of time.
+    /// Code of the selected time range.
     pub range: String,
     /// Statuses to choose from.
     pub statuses: Vec<Choice>,
     /// Types to choose from, and the search with each.
-    pub kinds: Vec<(Kind, String)>,
+    pub kinds: Vec<(AttackKind, String)>,
     /// The list.
     pub list: AttackRows,
     /// Address of the live update; none on later pages.
@@ -109,20 +109,20 @@ pub struct Attacks {
 
 /// Attributes of the search: name, what it wants, an example.
 pub const SYNTAX: &[(&str, &str, &str)] = &[
-    ("type", "attack type; its bare code will do", "sqli"),
-    ("ip", "address or network; 10+ for at least 10 sources", "ip:203.0.113.0/24"),
+    ("type", "attack type code; the type: prefix is optional", "sqli"),
+    ("ip", "address or network; 10+ means at least 10 sources", "ip:203.0.113.0/24"),
     ("country", "ISO country code", "country:NL"),
-    ("d", "host; * and ? stand for anything", "d:*.example.com"),
-    ("u", "path; * and ?", "u:/api/*"),
-    ("p", "parser or name of a parameter", "p:json_doc"),
-    ("method", "method", "method:POST"),
+    ("d", "host; * and ? are wildcards", "d:*.example.com"),
+    ("u", "path; * and ? are wildcards", "u:/api/*"),
+    ("p", "parser or parameter name", "p:json_doc"),
+    ("method", "HTTP method", "method:POST"),
     ("status", "blocked, partially_blocked, monitoring", "status:blocked"),
     ("mark", "tp, fp, none", "mark:none"),
-    ("statuscode", "answer of the upstream; ranges with -", "statuscode:500-599"),
-    ("app", "application id", "app:3"),
-    ("node_uuid", "id of a node", "node_uuid:0197\u{2026}"),
-    ("rule", "signature, or id of a rule", "rule:4"),
-    ("request_id", "id of the request", "request_id:4711"),
+    ("statuscode", "response status code or range", "statuscode:500-599"),
+    ("app", "application ID", "app:3"),
+    ("node_uuid", "node ID", "node_uuid:0197\u{2026}"),
+    ("rule", "signature name or rule ID", "rule:4"),
+    ("request_id", "request ID", "request_id:4711"),
 ];
 
 impl Attacks {

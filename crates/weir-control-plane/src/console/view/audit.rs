@@ -28,7 +28,7 @@ pub struct AuditRow {
 #[derive(Debug, Template)]
 #[template(path = "audit.html")]
 pub struct Audit {
-    /// Around it.
+    /// Page frame: navigation, user, notice.
     pub shell: Shell,
     /// Whose changes alone are shown.
     pub who: String,

@@ -1,6 +1,6 @@
 //! Signatures and detectors: what they look for, and why.
 
-use super::parts::{Choice, Kind};
+use super::parts::{AttackKind, Choice};
 use super::shell::Shell;
 use super::text::Text;
 use super::ui;
@@ -8,13 +8,13 @@ use askama::Template;
 
 /// A line of the catalogue.
 #[derive(Clone, Debug)]
-pub struct Entry {
+pub struct CatalogueRow {
     /// Name.
     pub name: Text,
     /// Its page.
     pub href: String,
     /// Type.
-    pub kind: Kind,
+    pub kind: AttackKind,
     /// First sentence of its meaning.
     pub about: Text,
     /// `high`, `medium`, `low`, or `code` for detectors.
@@ -25,14 +25,14 @@ pub struct Entry {
 #[derive(Debug, Template)]
 #[template(path = "catalogue.html")]
 pub struct Catalogue {
-    /// Around it.
+    /// Page frame: navigation, user, notice.
     pub shell: Shell,
     /// What was searched for.
     pub query: String,
     /// Types, with their number of entries.
-    pub kinds: Vec<(Kind, usize, Choice)>,
+    pub kinds: Vec<(AttackKind, usize, Choice)>,
     /// Entries.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<CatalogueRow>,
     /// All there are.
     pub total: usize,
 }
@@ -41,12 +41,12 @@ pub struct Catalogue {
 #[derive(Debug, Template)]
 #[template(path = "signature.html")]
 pub struct SignaturePage {
-    /// Around it.
+    /// Page frame: navigation, user, notice.
     pub shell: Shell,
     /// Name.
     pub name: Text,
     /// Type.
-    pub kind: Kind,
+    pub kind: AttackKind,
     /// What it means.
     pub about: Text,
     /// CWE number; 0 for none.

@@ -1,6 +1,6 @@
 //! The dashboard: what happens, where it comes from, whether the nodes are well.
 
-use super::parts::{Choice, Kind};
+use super::parts::{AttackKind, Choice};
 use super::plot::lines::Lines;
 use super::plot::stacked::Stacked;
 use super::shell::Shell;
@@ -16,11 +16,11 @@ pub struct Figure {
     pub label: &'static str,
     /// How much.
     pub value: String,
-    /// What stands below it.
+    /// Note below the value.
     pub note: String,
     /// Where it leads.
     pub href: Option<String>,
-    /// Whether somebody should look.
+    /// Whether it needs attention.
     pub alarm: bool,
 }
 
@@ -29,7 +29,7 @@ pub struct Figure {
 pub struct Ranked {
     /// What.
     pub label: Text,
-    /// What stands behind it.
+    /// Note after the label.
     pub note: Text,
     /// Where it leads.
     pub href: String,
@@ -37,7 +37,7 @@ pub struct Ranked {
     pub count: String,
     /// Share of the largest, 0 to 100: the length of its bar.
     pub bar: u8,
-    /// Colour slot of the bar; the accent where there is none.
+    /// Colour of the bar; without one, the accent colour.
     pub slot: Option<u8>,
 }
 
@@ -46,11 +46,11 @@ pub struct Ranked {
 pub struct NodeLine {
     /// Name.
     pub name: Text,
-    /// Whether it is heard of.
+    /// Whether it sends heartbeats.
     pub active: bool,
-    /// What is to be known of it.
+    /// Policy and queue of the node.
     pub note: String,
-    /// When it was last heard of.
+    /// Last heartbeat.
     pub seen: Moment,
 }
 
@@ -58,9 +58,9 @@ pub struct NodeLine {
 #[derive(Debug, Template)]
 #[template(path = "dashboard.html")]
 pub struct Dashboard {
-    /// Around it.
+    /// Page frame: navigation, user, notice.
     pub shell: Shell,
-    /// Stretches of time to choose from.
+    /// Time ranges to choose from.
     pub ranges: Vec<Choice>,
     /// The general filtration mode, in words.
     pub mode: &'static str,
@@ -89,13 +89,13 @@ pub struct Dashboard {
 impl Dashboard {
     /// The rankings with their headings.
     pub fn rankings(&self) -> [(&'static str, &[Ranked]); 3] {
-        [("By type", &self.kinds), ("Top sources", &self.sources), ("Top targets", &self.targets)]
+        [("Top attack types", &self.kinds), ("Top sources", &self.sources), ("Top targets", &self.targets)]
     }
 }
 
 impl Ranked {
     /// A row for an attack type.
-    pub fn kind(kind: Kind, hits: u64, largest: u64, range: &str) -> Self {
+    pub fn kind(kind: AttackKind, hits: u64, largest: u64, range: &str) -> Self {
         Self {
             label: Text::new(kind.name),
             note: Text::new(kind.code),

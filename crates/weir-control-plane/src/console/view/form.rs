@@ -32,7 +32,7 @@ pub struct Field {
     pub label: &'static str,
     /// How it is filled in.
     pub control: Control,
-    /// What stands in it, as written.
+    /// Value as entered.
     pub value: String,
     /// What it means.
     pub hint: &'static str,
@@ -55,13 +55,13 @@ impl Field {
     }
 
     /// That must be filled in.
-    pub fn needed(mut self) -> Self {
+    pub fn required(mut self) -> Self {
         self.required = true;
         self
     }
 
     /// With a mistake, where there is one.
-    pub fn blamed(mut self, wrong: Option<&str>) -> Self {
+    pub fn with_error(mut self, wrong: Option<&str>) -> Self {
         self.wrong = wrong.map(Text::new);
         self
     }

@@ -1,6 +1,6 @@
 //! One hit: the request with what was found marked in it, and how the node got to see it.
 
-use super::parts::{Kind, Mark};
+use super::parts::{AttackKind, Mark};
 use super::shell::Shell;
 use super::text::Text;
 use super::time::Moment;
@@ -31,7 +31,7 @@ pub struct Step {
 #[derive(Clone, Debug)]
 pub struct FindingView {
     /// Type.
-    pub kind: Kind,
+    pub kind: AttackKind,
     /// Name of the signature or detector.
     pub rule: Text,
     /// Its page; none where it is not known here.
@@ -52,42 +52,50 @@ pub struct FindingView {
 
 /// An attack that the hit belongs to.
 #[derive(Clone, Debug)]
-pub struct Belongs {
+pub struct ParentAttack {
     /// Id of the attack.
     pub id: String,
     /// Type.
-    pub kind: Kind,
+    pub kind: AttackKind,
     /// Its mark.
     pub mark: Mark,
-    /// Whose mark that is.
+    /// Who set the mark.
     pub marked_by: Text,
 }
 
-/// A line of the facts: name, value, where it leads.
-pub type Fact = (&'static str, Text, Option<String>);
+/// A fact about the hit.
+#[derive(Clone, Debug)]
+pub struct Fact {
+    /// Name.
+    pub name: &'static str,
+    /// Value.
+    pub value: Text,
+    /// Link of the value, if any.
+    pub href: Option<String>,
+}
 
 /// The page.
 #[derive(Debug, Template)]
 #[template(path = "hit.html")]
 pub struct HitPage {
-    /// Around it.
+    /// Page frame: navigation, user, notice.
     pub shell: Shell,
     /// Id, checked to be one.
     pub id: String,
     /// Attack types.
-    pub kinds: Vec<Kind>,
-    /// When it was judged.
+    pub kinds: Vec<AttackKind>,
+    /// When it was inspected.
     pub time: Moment,
     /// Whether it was blocked.
     pub blocked: bool,
     /// Whether it passed only because of its mode.
     pub would_block: bool,
-    /// Why it was blocked or told, in words.
+    /// Why it was blocked or reported, in words.
     pub why: Text,
     /// Method and path.
     pub line: Text,
     /// Attacks that it belongs to.
-    pub attacks: Vec<Belongs>,
+    pub attacks: Vec<ParentAttack>,
     /// The request, with what was found marked.
     pub request: Vec<Piece>,
     /// What the message was.
@@ -100,7 +108,9 @@ pub struct HitPage {
     pub stale: bool,
     /// Whether the steps are left out because others are being worked out.
     pub busy: bool,
-    /// Oddities: kind, meaning, point.
+    /// Shown if there are no findings.
+    pub no_findings: Text,
+    /// Protocol anomalies: code, description, point.
     pub anomalies: Vec<(&'static str, &'static str, Text)>,
     /// Groups of facts.
     pub facts: Vec<(&'static str, Vec<Fact>)>,

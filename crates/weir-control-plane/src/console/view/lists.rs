@@ -21,11 +21,11 @@ pub struct Listed {
     pub applications: Text,
     /// When it ends.
     pub expires: Option<Moment>,
-    /// Whether that has come.
+    /// Whether it has expired.
     pub ended: bool,
     /// Why.
     pub reason: Text,
-    /// Whose it is.
+    /// Author.
     pub author: Text,
     /// Since when.
     pub since: Moment,
@@ -48,7 +48,7 @@ pub struct ListTab {
 #[derive(Debug, Template)]
 #[template(path = "lists.html")]
 pub struct Lists {
-    /// Around it.
+    /// Page frame: navigation, user, notice.
     pub shell: Shell,
     /// Deny, allow, gray.
     pub tabs: Vec<ListTab>,
@@ -64,7 +64,7 @@ pub struct Lists {
     pub pager: Pager,
     /// Fields of the form that adds values.
     pub fields: Vec<Field>,
-    /// Mistakes that belong to no field.
+    /// Errors that belong to no field.
     pub mistakes: Vec<Text>,
     /// Whether the form is open.
     pub adding: bool,

@@ -17,9 +17,9 @@ pub struct NodeRow {
     pub group: Text,
     /// `processing`, `aggregation`.
     pub role: Text,
-    /// How it is.
+    /// Status.
     pub state: (Tone, &'static str),
-    /// Whether it is heard of.
+    /// Whether it sends heartbeats.
     pub active: bool,
     /// Version of the program.
     pub version: Text,
@@ -49,7 +49,7 @@ pub struct NodeRow {
 #[derive(Debug, Template)]
 #[template(path = "nodes.html")]
 pub struct Nodes {
-    /// Around it.
+    /// Page frame: navigation, user, notice.
     pub shell: Shell,
     /// The newest policy.
     pub newest: u64,

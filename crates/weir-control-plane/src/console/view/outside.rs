@@ -10,7 +10,7 @@ use askama::Template;
 pub struct Login {
     /// What is wrong.
     pub wrong: Option<Text>,
-    /// What stood in the field.
+    /// Login as entered.
     pub login: String,
     /// Token that the form carries back.
     pub csrf: String,
@@ -18,7 +18,7 @@ pub struct Login {
     pub next: String,
     /// Whether an identity provider is there.
     pub provider: bool,
-    /// Whether nobody has ever logged in.
+    /// Whether no user has logged in yet.
     pub first: bool,
 }
 

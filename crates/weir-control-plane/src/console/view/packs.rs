@@ -61,7 +61,7 @@ pub struct Section {
     pub label: &'static str,
     /// What they are.
     pub about: &'static str,
-    /// What is said where there is none.
+    /// Text shown if there are no versions.
     pub empty: &'static str,
     /// What the file is called.
     pub file: &'static str,
@@ -81,7 +81,7 @@ pub struct Section {
 #[derive(Debug, Template)]
 #[template(path = "packs.html")]
 pub struct Packs {
-    /// Around it.
+    /// Page frame: navigation, user, notice.
     pub shell: Shell,
     /// Rule packs, databases.
     pub sections: Vec<Section>,
@@ -97,7 +97,7 @@ pub struct Packs {
 #[derive(Debug, Template)]
 #[template(path = "pack.html")]
 pub struct Comparison {
-    /// Around it.
+    /// Page frame: navigation, user, notice.
     pub shell: Shell,
     /// The version.
     pub row: VersionRow,

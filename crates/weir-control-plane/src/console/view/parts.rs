@@ -4,7 +4,7 @@ use weir_core::model::AttackType;
 
 /// An attack type as shown: a colour that is the same on every page, a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Kind {
+pub struct AttackKind {
     /// Code, as in searches.
     pub code: &'static str,
     /// Name.
@@ -24,7 +24,7 @@ const COLOURED: [AttackType; 7] = [
     AttackType::Scanner,
 ];
 
-impl Kind {
+impl AttackKind {
     /// How `attack` is shown.
     pub fn of(attack: AttackType) -> Self {
         let slot = COLOURED.iter().position(|&known| known == attack).map_or(0, |at| at as u8 + 1);
@@ -33,12 +33,12 @@ impl Kind {
 
     /// The colour of a plot's series for `code`; 0 for what is unknown.
     pub fn slot_of(code: &str) -> u8 {
-        AttackType::from_code(code).map_or(0, |attack| Kind::of(attack).slot)
+        AttackType::from_code(code).map_or(0, |attack| AttackKind::of(attack).slot)
     }
 
     /// Every type, by name, for filters.
-    pub fn all() -> Vec<Kind> {
-        let mut all: Vec<Kind> = AttackType::ALL.iter().map(|&attack| Kind::of(attack)).collect();
+    pub fn all() -> Vec<AttackKind> {
+        let mut all: Vec<AttackKind> = AttackType::ALL.iter().map(|&attack| AttackKind::of(attack)).collect();
         all.sort_by_key(|kind| kind.name);
         all
     }
@@ -93,7 +93,7 @@ impl Status {
     }
 }
 
-/// What a person thinks of an attack.
+/// Mark set by a user.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mark {
     /// Nothing yet.

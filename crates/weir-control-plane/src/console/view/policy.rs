@@ -27,7 +27,7 @@ pub struct VersionRow {
 #[derive(Debug, Template)]
 #[template(path = "policy.html")]
 pub struct Versions {
-    /// Around it.
+    /// Page frame: navigation, user, notice.
     pub shell: Shell,
     /// Versions, newest first.
     pub rows: Vec<VersionRow>,
@@ -80,7 +80,7 @@ pub struct DiffLine {
 #[derive(Debug, Template)]
 #[template(path = "version.html")]
 pub struct VersionPage {
-    /// Around it.
+    /// Page frame: navigation, user, notice.
     pub shell: Shell,
     /// The version.
     pub version: VersionRow,

@@ -1,7 +1,7 @@
-//! From a hit to a rule: an exception or a virtual patch, shown as what it will become and what it would change.
+//! Creating an exception or a virtual patch from a hit: the resulting rule and the stored hits that it would affect.
 
 use super::form::{Control, Field};
-use super::parts::Kind;
+use super::parts::AttackKind;
 use super::shell::{Shell, Tone};
 use super::text::Text;
 use super::time::Moment;
@@ -25,7 +25,7 @@ pub struct Changed {
     /// When.
     pub time: Moment,
     /// Types.
-    pub kinds: Vec<Kind>,
+    pub kinds: Vec<AttackKind>,
     /// Method, host, path.
     pub line: Text,
     /// Address.
@@ -53,11 +53,57 @@ pub struct Preview {
     pub single: bool,
 }
 
+/// A signature or attack type that the rule can ignore or block.
+#[derive(Clone, Debug)]
+pub struct SubjectOption {
+    /// Value in the form.
+    pub value: String,
+    /// Name of the signature or attack type.
+    pub label: Text,
+    /// What choosing it means.
+    pub about: Text,
+    /// Whether it is chosen.
+    pub chosen: bool,
+}
+
+/// A location that the rule can apply to.
+#[derive(Clone, Debug)]
+pub struct PointOption {
+    /// Value in the form: the number of steps kept.
+    pub value: String,
+    /// The location.
+    pub point: Text,
+    /// Whether it is chosen.
+    pub chosen: bool,
+}
+
+/// A request attribute that the rule can be limited to.
+#[derive(Clone, Debug)]
+pub struct BoundOption {
+    /// Name in the form.
+    pub name: &'static str,
+    /// Label.
+    pub label: &'static str,
+    /// The value in the hit.
+    pub value: Text,
+    /// Whether the rule is limited to it.
+    pub bound: bool,
+}
+
+/// What an exception changes.
+#[derive(Clone, Debug)]
+pub struct ExceptionEffect {
+    /// What is ignored.
+    pub ignored: Text,
+    /// What is still detected.
+    pub detected: Text,
+}
+
 /// The page.
 #[derive(Debug, Template)]
 #[template(path = "proposal.html")]
 pub struct Proposal {
-    /// Around it.
+    /// Page frame: navigation, user, notice.
     pub shell: Shell,
     /// What is proposed.
     pub what: Proposed,
@@ -65,18 +111,20 @@ pub struct Proposal {
     pub hit: String,
     /// Its request in a line.
     pub line: Text,
-    /// What the rule is about: value, label, meaning, whether chosen.
-    pub subjects: Vec<(String, Text, Text, bool)>,
-    /// Where it holds: value (steps kept), point, whether chosen.
-    pub points: Vec<(String, Text, bool)>,
-    /// Where it holds: name, label, the value that it would be bound to, whether bound.
-    pub bounds: Vec<(&'static str, &'static str, Text, bool)>,
+    /// What the rule can ignore or block.
+    pub subjects: Vec<SubjectOption>,
+    /// The locations that it can apply to, narrowest first.
+    pub points: Vec<PointOption>,
+    /// The request attributes that it can be limited to.
+    pub bounds: Vec<BoundOption>,
     /// Expiry and comment.
     pub fields: Vec<Field>,
-    /// Mistakes that belong to no field.
+    /// Errors that belong to no field.
     pub mistakes: Vec<Text>,
-    /// What the exception will let pass, and what it will not.
-    pub effect: Option<[Text; 2]>,
+    /// The rule in a sentence.
+    pub sentence: Text,
+    /// For exceptions: what is ignored and what is still detected.
+    pub effect: Option<ExceptionEffect>,
     /// The rule.
     pub rule: Text,
     /// What it would change.

@@ -1,7 +1,7 @@
 //! Rules of the policy: the list, the form, the test box.
 
 use super::form::{Control, Field};
-use super::parts::{Choice, Kind};
+use super::parts::{AttackKind, Choice};
 use super::shell::{Shell, Tone};
 use super::text::Text;
 use super::time::Moment;
@@ -29,9 +29,9 @@ pub struct RuleRow {
     pub enabled: bool,
     /// When it ends.
     pub expires: Option<Moment>,
-    /// Whether that has come.
+    /// Whether it has expired.
     pub ended: bool,
-    /// Whose it is.
+    /// Author.
     pub author: Text,
     /// Since when it is as it is.
     pub changed: Moment,
@@ -41,7 +41,7 @@ pub struct RuleRow {
 #[derive(Debug, Template)]
 #[template(path = "rules.html")]
 pub struct Rules {
-    /// Around it.
+    /// Page frame: navigation, user, notice.
     pub shell: Shell,
     /// What was searched for.
     pub query: String,
@@ -55,7 +55,7 @@ pub struct Rules {
 
 /// A type of rule to choose from.
 #[derive(Clone, Copy, Debug)]
-pub struct RuleKind {
+pub struct RuleTypeInfo {
     /// Type, as in policies.
     pub code: &'static str,
     /// For people.
@@ -68,12 +68,12 @@ pub struct RuleKind {
 
 /// The choice of a type.
 #[derive(Debug, Template)]
-#[template(path = "rule_kinds.html")]
-pub struct RuleKinds {
-    /// Around it.
+#[template(path = "rule_types.html")]
+pub struct RuleTypes {
+    /// Page frame: navigation, user, notice.
     pub shell: Shell,
     /// Groups of types.
-    pub groups: Vec<(&'static str, Vec<RuleKind>)>,
+    pub groups: Vec<(&'static str, Vec<RuleTypeInfo>)>,
 }
 
 /// A condition as filled in.
@@ -81,7 +81,7 @@ pub struct RuleKinds {
 pub struct ConditionRow {
     /// `equal`, `iequal`, `regex`, `absent`.
     pub how: String,
-    /// Kind of the point: `header`, `query`, `path`...
+    /// AttackKind of the point: `header`, `query`, `path`...
     pub point: String,
     /// Its name or number.
     pub name: String,
@@ -98,8 +98,23 @@ pub struct TestResult {
     pub after: (Tone, &'static str),
     /// In a sentence.
     pub says: &'static str,
-    /// Findings: type, rule, point, matched, whether it still counts with the rule.
-    pub findings: Vec<(Kind, Text, Text, Text, bool)>,
+    /// Findings with the rule, then those that only occur without it.
+    pub findings: Vec<TestFinding>,
+}
+
+/// A finding in a tested request.
+#[derive(Clone, Debug)]
+pub struct TestFinding {
+    /// Attack type.
+    pub kind: AttackKind,
+    /// Name of the signature or detector.
+    pub rule: Text,
+    /// Location.
+    pub point: Text,
+    /// What matched.
+    pub matched: Text,
+    /// Whether it still counts with the rule.
+    pub counts: bool,
 }
 
 /// What live validation shows: mistakes, the rule as written, the test.
@@ -108,7 +123,7 @@ pub struct TestResult {
 pub struct RuleCheck {
     /// Mistakes: field and what is wrong.
     pub mistakes: Vec<(Text, Text)>,
-    /// Whether nothing was filled in yet, so that nothing is blamed.
+    /// Whether the form was not filled in yet; then no errors are shown.
     pub untouched: bool,
     /// The rule.
     pub rule: Text,
@@ -127,12 +142,12 @@ impl askama::filters::HtmlSafe for RuleCheck {}
 #[derive(Debug, Template)]
 #[template(path = "rule_form.html")]
 pub struct RuleForm {
-    /// Around it.
+    /// Page frame: navigation, user, notice.
     pub shell: Shell,
     /// Id of a rule that is there already.
     pub id: Option<u64>,
     /// Type.
-    pub kind: RuleKind,
+    pub kind: RuleTypeInfo,
     /// Host, path, method.
     pub scope: Vec<Field>,
     /// Further conditions.
@@ -157,7 +172,7 @@ pub struct RuleForm {
 
 /// How conditions compare: value and label.
 pub const HOW: &[(&str, &str)] =
-    &[("equal", "is"), ("iequal", "is, without case"), ("regex", "matches regex"), ("absent", "is not there")];
+    &[("equal", "equals"), ("iequal", "equals (ignore case)"), ("regex", "matches regex"), ("absent", "is absent")];
 
 impl RuleForm {
     /// How conditions compare.

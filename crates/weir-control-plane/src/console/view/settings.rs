@@ -22,27 +22,37 @@ pub struct ModeChoice {
 pub const MODES: &[ModeChoice] = &[
     ModeChoice {
         code: "default",
-        label: "As each node is configured",
-        about: "The Console leaves the mode to the nodes.",
+        label: "Configured on each node",
+        about: "Each node uses the mode from its local configuration.",
     },
-    ModeChoice { code: "off", label: "Off", about: "Nothing is inspected, nothing is blocked, lists do not count." },
+    ModeChoice {
+        code: "off",
+        label: "Off",
+        about: "Requests are neither inspected nor blocked. IP lists have no effect.",
+    },
     ModeChoice {
         code: "monitoring",
         label: "Monitoring",
-        about: "Attacks are told and pass. Virtual patches and the denylist block.",
+        about: "Attacks are reported but not blocked. Virtual patches and the denylist still block.",
     },
     ModeChoice {
         code: "safe_blocking",
         label: "Safe blocking",
-        about: "Attacks from graylisted sources are blocked, others pass.",
+        about: "Attacks from graylisted sources are blocked; all others are only reported.",
     },
-    ModeChoice { code: "block", label: "Blocking", about: "Attacks are blocked." },
+    ModeChoice { code: "block", label: "Blocking", about: "All attacks are blocked." },
 ];
+
+/// Label of the mode with this code; without a code, of the mode that leaves the choice to the nodes.
+pub fn mode_label(mode: Option<&str>) -> &'static str {
+    let code = mode.unwrap_or("default");
+    MODES.iter().find(|mode| mode.code == code).map_or("unknown", |mode| mode.label)
+}
 
 /// An application.
 #[derive(Clone, Debug)]
 pub struct ApplicationRow {
-    /// Id, as nodes tell it.
+    /// Id, as reported by nodes.
     pub id: i64,
     /// Name.
     pub name: Text,
@@ -61,13 +71,13 @@ pub struct SinkRow {
     pub name: Text,
     /// Where it leads.
     pub to: Text,
-    /// What it is told, in words.
+    /// Events sent to it, in words.
     pub events: Text,
     /// Whether calls are signed.
     pub signed: bool,
     /// Records delivered.
     pub delivered: u64,
-    /// How it is.
+    /// Status.
     pub state: (Tone, Text),
     /// Whether it is switched on.
     pub active: bool,
@@ -79,7 +89,7 @@ pub struct SinkRow {
 #[derive(Debug, Template)]
 #[template(path = "settings.html")]
 pub struct Settings {
-    /// Around it.
+    /// Page frame: navigation, user, notice.
     pub shell: Shell,
     /// Code of the present mode.
     pub mode: String,
@@ -97,7 +107,7 @@ pub struct Settings {
     pub sink_fields: [Vec<Field>; 2],
     /// Which of the two is open.
     pub sink_open: (bool, bool),
-    /// Mistakes that belong to no field.
+    /// Errors that belong to no field.
     pub mistakes: Vec<Text>,
 }
 

@@ -103,8 +103,8 @@ pub const NAVIGATION: &[NavGroup] = &[
             item(Place::Rules, "/rules", "rules", "Rules", Permission::ReadPolicy),
             item(Place::Lists, "/lists", "list", "IP lists", Permission::ReadPolicy),
             item(Place::Catalogue, "/catalogue", "book", "Signatures", Permission::ReadPolicy),
-            item(Place::Packs, "/packs", "layers", "Packs", Permission::ReadPolicy),
-            item(Place::Policy, "/policy", "history", "Versions", Permission::ReadPolicy),
+            item(Place::Packs, "/packs", "layers", "Rule packs", Permission::ReadPolicy),
+            item(Place::Policy, "/policy", "history", "Policy versions", Permission::ReadPolicy),
         ],
     ),
     (

@@ -20,13 +20,13 @@ pub struct TokenRow {
     pub usage: &'static str,
     /// Role; empty for deployment.
     pub role: &'static str,
-    /// Whose it is.
+    /// Author.
     pub author: Text,
     /// When it was made.
     pub since: Moment,
     /// When it ends.
     pub expires: Option<Moment>,
-    /// Whether that has come, or it was revoked.
+    /// Whether it has expired or was revoked.
     pub ended: bool,
     /// When it was last used.
     pub used: Option<Moment>,
@@ -36,13 +36,13 @@ pub struct TokenRow {
 #[derive(Debug, Template)]
 #[template(path = "tokens.html")]
 pub struct Tokens {
-    /// Around it.
+    /// Page frame: navigation, user, notice.
     pub shell: Shell,
     /// Tokens, newest first.
     pub rows: Vec<TokenRow>,
     /// Fields of the form.
     pub fields: Vec<Field>,
-    /// Mistakes that belong to no field.
+    /// Errors that belong to no field.
     pub mistakes: Vec<Text>,
     /// A token just made, and how a node is started with it where it is for that.
     pub fresh: Option<(String, Option<String>)>,

@@ -38,13 +38,13 @@ pub const ROLES: &[(&str, &str)] =
 #[derive(Debug, Template)]
 #[template(path = "users.html")]
 pub struct Users {
-    /// Around it.
+    /// Page frame: navigation, user, notice.
     pub shell: Shell,
     /// Users by login.
     pub rows: Vec<UserRow>,
     /// Fields of the form.
     pub fields: Vec<Field>,
-    /// Mistakes that belong to no field.
+    /// Errors that belong to no field.
     pub mistakes: Vec<Text>,
 }
 
@@ -59,11 +59,11 @@ impl Users {
 #[derive(Debug, Template)]
 #[template(path = "account.html")]
 pub struct Account {
-    /// Around it.
+    /// Page frame: navigation, user, notice.
     pub shell: Shell,
     /// Fields of the form.
     pub fields: Vec<Field>,
-    /// Mistakes that belong to no field.
+    /// Errors that belong to no field.
     pub mistakes: Vec<Text>,
     /// Whether the password is kept here.
     pub local: bool,

@@ -81,7 +81,7 @@ pub struct Row {
 
 /// Buckets with anything in them, newest first.
 pub fn rows(buckets: &Buckets, series: &[Series], format: impl Fn(u64) -> String) -> Vec<Row> {
-    let told = (0..buckets.count).rev().filter(|&at| series.iter().any(|s| s.values[at] > 0));
+    let rows = (0..buckets.count).rev().filter(|&at| series.iter().any(|s| s.values[at] > 0));
     let values = |at: usize| series.iter().map(|s| format(s.values[at])).collect();
-    told.map(|at| Row { at, title: buckets.title(at), values: values(at) }).collect()
+    rows.map(|at| Row { at, title: buckets.title(at), values: values(at) }).collect()
 }

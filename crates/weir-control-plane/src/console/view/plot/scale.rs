@@ -21,7 +21,7 @@ fn round_up(n: u64) -> u64 {
     }
 }
 
-/// Every how many of `count` buckets a label stands, for about `labels` of them.
+/// Label every n-th of `count` buckets, so that about `labels` labels are shown; returns n.
 pub fn every(count: usize, labels: usize) -> usize {
     let least = count.div_ceil(labels.max(1)).max(1);
     [1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 24, 30].into_iter().find(|&n| n >= least).unwrap_or(least)

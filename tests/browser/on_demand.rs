@@ -1,7 +1,7 @@
-//! Pictures of the Console and times of what is done in it, for people who ask.
+//! Screenshots of the Console, and timings of changes made in it. Both run on demand only.
 
 use crate::driver;
-use crate::pages::{LOUD, PAGES, pages_of_an_attack};
+use crate::pages::{PAGES, SCRIPT_EVERYWHERE, pages_of_an_attack};
 use crate::weir::Weir;
 use crate::{browser_of, log_in, logged_in};
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ const TRAVERSAL: &[u8] = b"GET /files?name=../../../etc/passwd HTTP/1.1\r\nHost:
 fn attack(at: u8) -> Vec<u8> {
     match at % 5 {
         0 => TRAVERSAL.to_vec(),
-        1 => LOUD.to_vec(),
+        1 => SCRIPT_EVERYWHERE.to_vec(),
         2 => b"GET /items?id=1'+union+select+password+from+users-- HTTP/1.1\r\nHost: api.example\r\n\r\n".to_vec(),
         3 => format!(
             "POST /run HTTP/1.1\r\nHost: api{}.example\r\nContent-Type: application/json\r\n\r\n\
@@ -26,30 +26,30 @@ fn attack(at: u8) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "pictures for people"]
+#[ignore = "screenshots, on demand"]
 async fn pages() {
     assert!(driver::installed());
     let dir = PathBuf::from(std::env::var_os("WEIR_SCREENSHOTS").expect("WEIR_SCREENSHOTS names a directory"));
     let weir = Weir::start();
     let browser = browser_of(&weir).await;
-    browser.pictures(&dir, "login", "/login").await;
+    browser.screenshots(&dir, "login", "/login").await;
     log_in(&browser).await;
-    browser.pictures(&dir, "attacks-empty", "/attacks").await;
+    browser.screenshots(&dir, "attacks-empty", "/attacks").await;
     for at in 0..60u8 {
-        weir.judge(&format!("203.0.113.{}", at % 13), &attack(at));
+        weir.inspect(&format!("203.0.113.{}", at % 13), &attack(at));
     }
     let more = pages_of_an_attack(&browser).await;
     for (page, name) in more.iter().zip(["attack", "hit", "exception", "patch"]) {
-        browser.pictures(&dir, name, page).await;
+        browser.screenshots(&dir, name, page).await;
     }
     for page in PAGES {
         let name = if *page == "/" { "dashboard".to_owned() } else { page[1..].replace('/', "-") };
-        browser.pictures(&dir, &name, page).await;
+        browser.screenshots(&dir, &name, page).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "times for people"]
+#[ignore = "timings, on demand"]
 async fn times() {
     assert!(driver::installed());
     let weir = Weir::start();
@@ -60,16 +60,16 @@ async fn times() {
             browser.click(&format!("//label[.//input[@name='mode' and @value='{mode}']]")).await;
             browser.click("form[action='/settings/mode'] button.primary").await;
             browser.click("dialog button.danger").await;
-            let took = weir.judged(verdict, client, TRAVERSAL).await;
-            println!("round {round}: {mode} acted {} ms after the click", took.as_millis());
+            let took = weir.wait_for_verdict(verdict, client, TRAVERSAL).await;
+            println!("round {round}: {mode} took effect {} ms after the click", took.as_millis());
         }
         browser.open("/attacks").await;
         let host = format!("h{round}.example");
-        weir.judge(client, format!("GET /etc/passwd HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes());
+        weir.inspect(client, format!("GET /etc/passwd HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes());
         let begin = Instant::now();
         browser.wait_for_row(&format!("//table[contains(@class,'attacks')]//tr[contains(.,'{host}')]")).await;
         println!(
-            "round {round}: the attack stood in the open list {} ms after the answer",
+            "round {round}: the attack appeared in the open list {} ms after the verdict",
             begin.elapsed().as_millis()
         );
     }

@@ -1,10 +1,10 @@
-//! Texts with what was found marked in them.
+//! Splits texts at the marked stretches, for highlighting.
 
 use super::view::hit::Piece;
 use super::view::text::Text;
 use crate::policy::explain::{Explanation, Stretch};
 
-/// Shortest value that is looked for in the request: shorter ones stand there by accident.
+/// Shortest value that is searched for in the request, in bytes; shorter ones occur by chance.
 const MIN_VALUE: usize = 4;
 
 /// `text` cut where the marked stretches begin and end.
@@ -14,7 +14,7 @@ pub fn pieces(text: &str, marks: &[Stretch]) -> Vec<Piece> {
     let (mut out, mut at) = (Vec::new(), 0);
     for mark in marks {
         let (start, end) = (mark.start.max(at), mark.end.min(text.len()));
-        // What is no place in the text, or lies within one that is marked already, adds nothing.
+        // Skip marks outside the text, inside a character or inside an earlier mark.
         if start >= end || !text.is_char_boundary(start) || !text.is_char_boundary(end) {
             continue;
         }
@@ -30,8 +30,8 @@ pub fn pieces(text: &str, marks: &[Stretch]) -> Vec<Piece> {
     out
 }
 
-/// Where what decisive findings were decoded from stands in the request, for those whose match itself does not: the
-/// value of the step closest to the match that does.
+/// Marks the source of decisive findings whose match was decoded and so does not occur in the request literally: the value
+/// of the last decoding step that does occur in it.
 pub fn marks_of_steps(explanation: &Explanation) -> Vec<Stretch> {
     let mut out = Vec::new();
     let request = explanation.request.as_str();

@@ -1,4 +1,4 @@
-//! Stretches of time to choose from.
+//! The time ranges that pages offer.
 
 use super::view::parts::Choice;
 
@@ -6,27 +6,27 @@ const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
-/// A stretch of time up to now.
+/// A time range that ends now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Range {
+pub struct TimeRange {
     /// Code, as in addresses.
     pub code: &'static str,
     /// Label.
     pub label: &'static str,
-    /// Its length in milliseconds; none for all there is.
+    /// Length in milliseconds; none for all stored data.
     pub length: Option<i64>,
-    /// Length of a bucket of counts by type.
+    /// Bucket length of attack counts, in milliseconds.
     pub step: i64,
-    /// Length of a bucket of traffic.
+    /// Bucket length of traffic plots, in milliseconds.
     pub fine_step: i64,
 }
 
-const fn range(code: &'static str, label: &'static str, length: Option<i64>, step: i64, fine_step: i64) -> Range {
-    Range { code, label, length, step, fine_step }
+const fn range(code: &'static str, label: &'static str, length: Option<i64>, step: i64, fine_step: i64) -> TimeRange {
+    TimeRange { code, label, length, step, fine_step }
 }
 
-/// All of them.
-pub const RANGES: &[Range] = &[
+/// All ranges.
+pub const TIME_RANGES: &[TimeRange] = &[
     range("1h", "1 hour", Some(HOUR), MINUTE, MINUTE),
     range("24h", "24 hours", Some(DAY), HOUR, 15 * MINUTE),
     range("7d", "7 days", Some(7 * DAY), 3 * HOUR, 3 * HOUR),
@@ -34,28 +34,29 @@ pub const RANGES: &[Range] = &[
     range("all", "All", None, DAY, DAY),
 ];
 
-/// The one of this code, else that of `otherwise`.
-pub fn find(code: &str, otherwise: &str) -> Range {
-    let by = |code: &str| RANGES.iter().find(|range| range.code == code).copied();
-    by(code).or_else(|| by(otherwise)).unwrap_or(RANGES[0])
+/// The range with this code, or else the one with the code `otherwise`.
+pub fn find(code: &str, otherwise: &str) -> TimeRange {
+    let by = |code: &str| TIME_RANGES.iter().find(|range| range.code == code).copied();
+    by(code).or_else(|| by(otherwise)).unwrap_or(TIME_RANGES[0])
 }
 
-impl Range {
-    /// From when on, at `now`; none for all there is.
+impl TimeRange {
+    /// Start of the range at `now`; none for all stored data.
     pub fn from(self, now: i64) -> Option<i64> {
         self.length.map(|length| (now - length).max(0))
     }
 
-    /// First and last moment of whole buckets of `step` that end with the one of `now`.
+    /// Start and end of the range in whole buckets of `step`, the last of which contains `now`.
     pub fn whole(self, now: i64, step: i64) -> (i64, i64) {
         let to = (now / step + 1) * step;
         ((to - self.length.unwrap_or(30 * DAY)).max(0), to)
     }
 
-    /// Links to all that `fits`, as `address` makes them.
-    pub fn choices(self, fits: impl Fn(&Range) -> bool, address: impl Fn(&str) -> String) -> Vec<Choice> {
-        let choice = |range: &Range| Choice { label: range.label, href: address(range.code), current: *range == self };
-        RANGES.iter().filter(|range| fits(range)).map(choice).collect()
+    /// Links to all ranges that satisfy `fits`, built by `address`.
+    pub fn choices(self, fits: impl Fn(&TimeRange) -> bool, address: impl Fn(&str) -> String) -> Vec<Choice> {
+        let choice =
+            |range: &TimeRange| Choice { label: range.label, href: address(range.code), current: *range == self };
+        TIME_RANGES.iter().filter(|range| fits(range)).map(choice).collect()
     }
 }
 
@@ -71,7 +72,7 @@ mod tests {
         assert!(from % HOUR == 0 && to > now && to - now <= HOUR && to - from == DAY);
         assert_eq!(find("nothing", "7d").code, "7d");
         assert_eq!(find("all", "7d").from(now), None);
-        for range in RANGES.iter().filter(|range| range.length.is_some()) {
+        for range in TIME_RANGES.iter().filter(|range| range.length.is_some()) {
             let buckets = range.length.unwrap() / range.step;
             assert!((20..=100).contains(&buckets), "{}: {buckets}", range.code);
         }

@@ -1,16 +1,16 @@
-//! What people do in the Console acts on verdicts.
+//! Changes made in the Console change verdicts.
 
 use crate::driver;
 use crate::logged_in;
 use crate::weir::Weir;
 
 const CLIENT: &str = "203.0.113.9";
-/// Two signatures find something, and each would do for an attack.
+/// Two signatures match, and each match alone is an attack.
 const ATTACK: &[u8] = b"GET /download?file=../../../../etc/passwd HTTP/1.1\r\nHost: shop.example\r\n\r\n";
 const BENIGN: &[u8] = b"GET /products?id=7 HTTP/1.1\r\nHost: shop.example\r\n\r\n";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_attack_appears_is_filtered_marked_and_excepted() {
+async fn an_attack_appears_is_filtered_marked_and_gets_an_exception() {
     if !driver::installed() {
         return;
     }
@@ -18,7 +18,7 @@ async fn an_attack_appears_is_filtered_marked_and_excepted() {
     let browser = logged_in(&weir).await;
     browser.open("/attacks").await;
     browser.until("the empty list", "document.querySelector('#try-it')").await;
-    assert_eq!(weir.judge(CLIENT, ATTACK), "block");
+    assert_eq!(weir.inspect(CLIENT, ATTACK), "block");
     let sent = std::time::Instant::now();
     loop {
         browser.open("/attacks").await;
@@ -51,29 +51,29 @@ async fn an_attack_appears_is_filtered_marked_and_excepted() {
     browser.until("an exception that suffices", &says("This hit would pass")).await;
     browser.click("label.option:has(input[value='0:stamp'])").await;
     browser.until("that one signature is not enough", &says("would still be an attack")).await;
-    browser.until("that it can be applied all the same", "!document.querySelector('[formmethod=post]').disabled").await;
+    browser.until("that it can be created all the same", "!document.querySelector('[formmethod=post]').disabled").await;
     browser.click("label.option:has(input[value='0:type'])").await;
     browser.until("the proposal again", &says("This hit would pass")).await;
     browser.click("button[formmethod=post]").await;
-    println!("an exception acted after {:?}", weir.judged("pass", CLIENT, ATTACK).await);
+    println!("the exception took effect after {:?}", weir.wait_for_verdict("pass", CLIENT, ATTACK).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_denied_address_is_blocked_and_a_changed_mode_acts() {
+async fn a_denylisted_address_is_blocked_and_a_changed_mode_takes_effect() {
     if !driver::installed() {
         return;
     }
     let weir = Weir::start();
     let browser = logged_in(&weir).await;
-    assert_eq!(weir.judge(CLIENT, BENIGN), "pass");
+    assert_eq!(weir.inspect(CLIENT, BENIGN), "pass");
     browser.open("/lists?list=deny&value=203.0.113.9").await;
     browser.click("form[action='/lists/add'] .btn.primary").await;
-    println!("the list acted after {:?}", weir.judged("block", CLIENT, BENIGN).await);
+    println!("the denylist took effect after {:?}", weir.wait_for_verdict("block", CLIENT, BENIGN).await);
     let other = "198.51.100.7";
-    assert_eq!((weir.judge(other, BENIGN), weir.judge(other, ATTACK)), ("pass".into(), "block".into()));
+    assert_eq!((weir.inspect(other, BENIGN), weir.inspect(other, ATTACK)), ("pass".into(), "block".into()));
     browser.open("/settings").await;
     browser.click("label.option:has(input[value=monitoring])").await;
     browser.click("#mode .btn.primary").await;
     browser.click("dialog .btn.danger").await;
-    println!("the mode acted after {:?}", weir.judged("pass", other, ATTACK).await);
+    println!("the mode took effect after {:?}", weir.wait_for_verdict("pass", other, ATTACK).await);
 }
