@@ -2,13 +2,13 @@
 //! of the old and half of the new.
 
 use crate::geo::Geo;
-use weir_policy::client::ClientRules;
-use weir_policy::{Policy, Source};
-use weir_core::ruleset::Ruleset;
 use arc_swap::ArcSwap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use weir_core::ruleset::Ruleset;
+use weir_policy::client::ClientRules;
+use weir_policy::{Policy, Source};
 
 /// An immutable generation. A request takes one when it arrives and keeps it to its end.
 #[derive(Debug)]

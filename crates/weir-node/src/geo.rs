@@ -4,7 +4,6 @@
 //! as it was, and swaps it in with the rest of the generation. Replace a file by renaming a new one over it, so that
 //! none is read half written.
 
-use weir_policy::{Country, Region, Source, SourceKinds};
 use maxminddb::{LookupResult, MaxMindDbError, PathElement, Reader};
 use serde::Deserialize;
 use std::fmt;
@@ -13,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
+use weir_policy::{Country, Region, Source, SourceKinds};
 
 /// Largest database file: the complete commercial ones are under 500 MiB.
 const MAX_DATABASE: u64 = 1 << 30;

@@ -4,8 +4,8 @@
 //! reported and pass. Blocked by default is only what no ordinary client sends and what a gateway and its upstream
 //! may read differently (RFC 9112 §11.2), or what is made to exhaust memory.
 
-use weir_core::model::{AnomalyKind, AttackType, Message};
 use serde::{Deserialize, Serialize};
+use weir_core::model::{AnomalyKind, AttackType, Message};
 
 /// What to do about an anomaly.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]

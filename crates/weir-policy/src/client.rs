@@ -11,9 +11,9 @@ mod host;
 
 pub use address::{Endpoint, parse_endpoint};
 
-use weir_core::model::Header;
 use ipnet::IpNet;
 use std::net::IpAddr;
+use weir_core::model::Header;
 
 /// Hops looked at: real chains have two or three.
 pub const MAX_HOPS: usize = 32;

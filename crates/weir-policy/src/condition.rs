@@ -2,10 +2,10 @@
 
 use super::pattern;
 use super::verdict::Head;
-use weir_core::model::Facts;
 use regex::bytes::Regex;
 use serde_json::Value;
 use std::borrow::Cow;
+use weir_core::model::Facts;
 
 /// Conditions that one action may have, as documented.
 pub const MAX_CONDITIONS: usize = 60;
@@ -213,9 +213,9 @@ fn strip_http(text: String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use weir_core::model::{Header, Message, Scheme};
     use crate::Source;
     use serde_json::json;
+    use weir_core::model::{Header, Message, Scheme};
 
     fn holds(condition: Value) -> bool {
         let message = Message {

@@ -9,8 +9,8 @@ use super::rule::OwnMode;
 use super::rules::{UploadLimit, live};
 use super::settings::OverlimitMode;
 use super::verdict::{Action, Bypass, Head, Plan, Reason, Verdict};
-use weir_core::model::{AttackType, Confidence, Finding, Inspection, Message, PointPath, SkipReason};
 use std::collections::HashMap;
+use weir_core::model::{AttackType, Confidence, Finding, Inspection, Message, PointPath, SkipReason};
 
 impl Policy {
     /// Judges a request by what its inspection found; `inspection` is none where the plan said not to inspect.
@@ -165,7 +165,8 @@ impl Judge<'_, '_, '_> {
         over.extend(rules.body_limit(active, now).filter(|limit| body_bytes(self.head.message) > limit.bytes));
         for action in rules.of_request(active) {
             for (limit, point) in live(&action.upload_limits, now) {
-                let large = |upload: &weir_core::model::Upload| upload.bytes > limit.bytes && point.covers(&upload.point);
+                let large =
+                    |upload: &weir_core::model::Upload| upload.bytes > limit.bytes && point.covers(&upload.point);
                 if inspection.uploads.iter().any(large) {
                     over.push(*limit);
                 }

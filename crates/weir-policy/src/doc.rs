@@ -4,11 +4,11 @@
 //! `Policy::compile`, which tells every mistake at once.
 
 use super::error::PolicyError;
-use weir_core::model::distance::distance;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_saphyr::Spanned;
 use std::collections::BTreeMap;
+use weir_core::model::distance::distance;
 
 /// Nodes that one document may have: 100,000 listed addresses and 10,000 rules fit many times over.
 const MAX_NODES: usize = 4_000_000;

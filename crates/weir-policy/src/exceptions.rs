@@ -2,9 +2,9 @@
 
 use super::custom::CustomSignature;
 use super::rule::{Except, FileType};
-use weir_core::model::{AnomalyKind, AttackType, Confidence, Finding, PointPath, PointPattern};
 use std::collections::HashMap;
 use std::sync::Arc;
+use weir_core::model::{AnomalyKind, AttackType, Confidence, Finding, PointPath, PointPattern};
 
 /// Where and until when an exception holds.
 #[derive(Debug)]

@@ -4,10 +4,10 @@ use super::error::PolicyError;
 use super::pattern;
 use super::settings::{FilterSettings, Settings};
 use super::verdict::Head;
-use weir_core::model::Facts;
 use ipnet::IpNet;
 use regex::bytes::Regex;
 use std::net::IpAddr;
+use weir_core::model::Facts;
 
 /// Items of `inspect` and `bypass`, compiled.
 #[derive(Debug, Default)]
@@ -113,8 +113,8 @@ fn contains(networks: &[IpNet], ip: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use weir_core::model::{Header, Message};
     use crate::Source;
+    use weir_core::model::{Header, Message};
 
     fn compiled(inspect: Vec<FilterSettings>, bypass: Vec<FilterSettings>) -> Result<Filters, Vec<PolicyError>> {
         let mut errors = Vec::new();

@@ -44,8 +44,8 @@ pub use verdict::{Action, Bypass, Head, Plan, Reason, Verdict};
 #[cfg(test)]
 mod tests;
 
-use weir_core::model::{Limits, PointPattern};
 use std::time::Duration;
+use weir_core::model::{Limits, PointPattern};
 
 /// A policy, checked and indexed. Never changed: a new one replaces it as a whole.
 #[derive(Debug)]

@@ -11,9 +11,9 @@ use super::mode::Mode;
 use super::pattern;
 use super::reply::ReplyTemplate;
 use super::settings::{RouteSettings, Settings};
-use weir_core::model::ParserSet;
 use regex::bytes::Regex;
 use std::collections::HashMap;
+use weir_core::model::ParserSet;
 
 /// Deepest nesting of routes.
 pub const MAX_ROUTE_DEPTH: usize = 16;

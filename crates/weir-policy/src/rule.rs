@@ -9,10 +9,10 @@ use super::custom::{CUSTOM_PREFIX, CustomSignature};
 use super::graphql::GraphqlLimits;
 use super::mode::Mode;
 use super::settings::OverlimitMode;
-use weir_core::model::{AttackType, ParserSet, PointPattern};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
+use weir_core::model::{AttackType, ParserSet, PointPattern};
 
 /// A time that never comes.
 pub(super) const NEVER: u64 = u64::MAX;

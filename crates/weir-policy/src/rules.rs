@@ -17,9 +17,9 @@ use super::mode::Mode;
 use super::rule::{self, Kind, Origin, OwnMode, Rule};
 use super::settings::OverlimitMode;
 use super::verdict::{Active, Head};
-use weir_core::model::{AttackType, ParserSet, PointPattern};
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
+use weir_core::model::{AttackType, ParserSet, PointPattern};
 
 /// From here up are ids of local rules that had to step aside: above what a control plane gives out, and below 2^53,
 /// so that readers of JSON that know floats only keep them.

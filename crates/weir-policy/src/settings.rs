@@ -3,9 +3,9 @@
 use super::anomalies::AnomalyAction;
 use super::mode::{Mode, ModeOverride};
 use super::reply::ReplySettings;
-use weir_core::model::{AnomalyKind, Limits, ParserSet};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
+use weir_core::model::{AnomalyKind, Limits, ParserSet};
 
 /// Application of requests that no route claims.
 pub const DEFAULT_APPLICATION: i64 = -1;

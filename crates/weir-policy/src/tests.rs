@@ -1,12 +1,12 @@
 //! From head and inspection to verdict.
 
 use super::*;
+use std::borrow::Cow;
+use std::time::Duration;
 use weir_core::model::{
     Anomaly, AnomalyKind, AttackType, Confidence, Facts, Finding, Header, Inspection, Message, NotInspected, ParserSet,
     PointPath, PointPattern, SkipReason, Upload,
 };
-use std::borrow::Cow;
-use std::time::Duration;
 
 /// A request to judge, with the parts that tests vary.
 #[derive(Clone)]

@@ -5,11 +5,11 @@ use super::mode::Mode;
 use super::reply::Reply;
 use super::settings::OverlimitMode;
 use super::source::Source;
-use weir_core::model::{Anomaly, AttackType, Facts, Finding, Limits, Message, ParserSet, PointPattern};
 use serde::Serialize;
 use smallvec::SmallVec;
 use std::net::IpAddr;
 use std::time::Duration;
+use weir_core::model::{Anomaly, AttackType, Facts, Finding, Limits, Message, ParserSet, PointPattern};
 
 /// What is known of a request before it is inspected.
 #[derive(Clone, Copy, Debug)]

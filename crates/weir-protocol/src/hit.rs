@@ -3,11 +3,11 @@
 //! Version 1. Readers ignore members that they do not know, and give absent ones their default, so that a control plane
 //! of version N reads the hits of nodes N-1 and N. Only `weir_node::events` makes hits: it masks first.
 
+use serde::{Deserialize, Serialize};
 use weir_core::model::anomaly::AnomalyKind;
 use weir_core::model::attack::AttackType;
 use weir_core::model::finding::Confidence;
 use weir_core::model::point::PointPath;
-use serde::{Deserialize, Serialize};
 
 /// Version of the record that this build writes.
 pub const HIT_VERSION: u32 = 1;

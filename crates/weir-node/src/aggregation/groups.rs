@@ -4,13 +4,13 @@ use super::Config;
 use super::group::Group;
 use super::metrics::AggregationMetrics;
 use super::replicas::Replicas;
-use weir_protocol::node_api::{CAPABILITIES, Heartbeat};
 use crate::sync::{self, SetupError, Sync, SyncMetrics, Vitals};
 use ring::digest::{SHA256, digest};
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
+use weir_protocol::node_api::{CAPABILITIES, Heartbeat};
 
 /// Most groups.
 pub const MAX_GROUPS: usize = 64;

@@ -6,12 +6,12 @@
 use super::problem::Problem;
 use crate::events::Spool;
 use crate::events::spool::MAX_PAYLOAD;
-use weir_protocol::node_api::{Ack, MAX_BATCH, MAX_BATCH_BYTES};
 use bytes::Bytes;
 use flate2::read::GzDecoder;
 use serde::Deserialize;
 use serde_json::Value;
 use std::io::Read as _;
+use weir_protocol::node_api::{Ack, MAX_BATCH, MAX_BATCH_BYTES};
 
 /// Rejected lines that are told one by one.
 const MAX_TOLD: usize = 100;

@@ -1,6 +1,5 @@
 //! The nodes behind an aggregation: who they are, by hashes of their secrets, and how they were last.
 
-use weir_protocol::node_api::{HEARTBEAT_SECONDS, Heartbeat, Identity, Register};
 use crate::sync::files;
 use ring::digest::{SHA256, digest};
 use ring::rand::{SecureRandom, SystemRandom};
@@ -12,6 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use subtle::ConstantTimeEq as _;
 use uuid::Uuid;
+use weir_protocol::node_api::{HEARTBEAT_SECONDS, Heartbeat, Identity, Register};
 
 /// Most nodes: what a control plane takes in one heartbeat.
 pub const MAX_REPLICAS: usize = 1_000;

@@ -6,7 +6,6 @@ use super::problem::Problem;
 use super::replicas::{NotTaken, Replica};
 use super::server::App;
 use super::tokens::Answer;
-use weir_protocol::node_api::{self, Ack, Heartbeat, MAX_BATCH_BYTES, MAX_WAIT_SECONDS, PolicyKey, Register, Registered};
 use axum::body::Body;
 use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -18,6 +17,9 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::time::Duration;
+use weir_protocol::node_api::{
+    self, Ack, Heartbeat, MAX_BATCH_BYTES, MAX_WAIT_SECONDS, PolicyKey, Register, Registered,
+};
 
 /// Largest body of a call but for events: a heartbeat or counts of a node.
 const MAX_BODY: usize = 1 << 20;

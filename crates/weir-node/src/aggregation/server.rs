@@ -10,7 +10,6 @@ use crate::events::ship::Content;
 use crate::events::spool::{self, OpenError as SpoolError};
 use crate::events::{Shipper, Spool};
 use crate::sync::{SetupError, SyncMetrics, files};
-use weir_runtime::telemetry::Telemetry;
 use axum::Router;
 use std::fmt;
 use std::io;
@@ -21,6 +20,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use weir_runtime::telemetry::Telemetry;
 
 /// Batches in memory at once: each may take 16 MiB, packed and unpacked.
 const MAX_BATCHES: usize = 16;

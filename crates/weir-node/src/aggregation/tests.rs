@@ -4,9 +4,9 @@ use super::intake::{self, Batch};
 use super::problem::Problem;
 use super::replicas::{MAX_REPLICAS, NotTaken, Replicas};
 use crate::events::spool::MAX_PAYLOAD;
-use weir_protocol::node_api::{Heartbeat, Identity, MAX_BATCH, MAX_BATCH_BYTES, Register};
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use weir_protocol::node_api::{Heartbeat, Identity, MAX_BATCH, MAX_BATCH_BYTES, Register};
 
 fn text(batch: &Batch) -> Vec<String> {
     batch.records.iter().map(|record| String::from_utf8(record.clone()).unwrap()).collect()

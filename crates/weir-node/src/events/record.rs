@@ -1,14 +1,14 @@
 //! From a verdict to a [`Hit`], masked.
 
 use super::redact::{Masked, Original, mask};
+use std::net::IpAddr;
 use weir_core::model::bytes::printable;
-use weir_protocol::hit::{
-    HIT_VERSION, Hit, HitAnomaly, HitClient, HitFinding, HitGateway, HitLeg, HitRequest, HitResponse,
-};
 use weir_core::model::{Finding, MessageKind, PointPath, PointPattern};
 use weir_policy::source::SOURCE_KINDS;
 use weir_policy::{Action, Source, Verdict};
-use std::net::IpAddr;
+use weir_protocol::hit::{
+    HIT_VERSION, Hit, HitAnomaly, HitClient, HitFinding, HitGateway, HitLeg, HitRequest, HitResponse,
+};
 
 /// Findings in a record: who looks at more than this has seen enough.
 const MAX_FINDINGS: usize = 32;

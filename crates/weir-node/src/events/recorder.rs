@@ -6,12 +6,12 @@ use super::record::{Exchange, hit};
 use super::sample::{Sampled, Sampler};
 use super::spool::{Spool, Ticket};
 use super::statistics::{Counts, Sample};
-use weir_protocol::hit::{Hit, HitResponse};
-use weir_protocol::node_api::{HitUpdate, Record};
-use weir_runtime::telemetry::Telemetry;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
+use weir_protocol::hit::{Hit, HitResponse};
+use weir_protocol::node_api::{HitUpdate, Record};
+use weir_runtime::telemetry::Telemetry;
 
 /// Settings of records.
 #[derive(Clone, Copy, Debug)]

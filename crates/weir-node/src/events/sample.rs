@@ -3,12 +3,12 @@
 //! Folded hits stand in one record of their own with [`Hit::folded`], made when the next [`Sampler::flush`] comes; what
 //! is counted since is lost if the process is killed, which is what recording every hit, the default, is for.
 
-use weir_protocol::hit::Hit;
 use std::collections::HashMap;
 use std::collections::hash_map::{Entry, RandomState};
 use std::hash::{BuildHasher, Hash};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use weir_protocol::hit::Hit;
 
 /// Identical hits in one window that are recorded each, as documented.
 const FIRST: u32 = 5;

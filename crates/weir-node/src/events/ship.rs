@@ -1,9 +1,6 @@
 //! Takes records from a spool in batches and keeps them until the other side has them: at-least-once.
 
 use super::spool::{Chunk, Reader};
-use weir_protocol::node_api::{Ack, MAX_BATCH, MAX_BATCH_BYTES};
-use weir_runtime::telemetry::Telemetry;
-use weir_runtime::telemetry::metrics::SpoolLoss;
 use bytes::{BufMut, Bytes, BytesMut};
 use std::fmt;
 use std::future::Future;
@@ -11,6 +8,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+use weir_protocol::node_api::{Ack, MAX_BATCH, MAX_BATCH_BYTES};
+use weir_runtime::telemetry::Telemetry;
+use weir_runtime::telemetry::metrics::SpoolLoss;
 
 /// First wait after a failure.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
@@ -257,9 +257,9 @@ fn backoff(failures: u32) -> Duration {
 mod tests {
     use super::*;
     use crate::events::spool::{Config, Spool};
+    use std::sync::Mutex;
     use weir_runtime::telemetry::Metrics;
     use weir_runtime::telemetry::logs::AccessLog;
-    use std::sync::Mutex;
 
     /// Takes batches as its script says, then all.
     #[derive(Default)]

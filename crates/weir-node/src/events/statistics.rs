@@ -3,11 +3,11 @@
 //! Counting a request costs a look-up under a lock that readers share, and allocates nothing for a host seen before in
 //! the same half minute. Nothing is counted twice or lost between two takes: they exclude each other.
 
-use weir_protocol::node_api::{LATENCY_BOUNDS_US, Statistics, StatisticsRow};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
+use weir_protocol::node_api::{LATENCY_BOUNDS_US, Statistics, StatisticsRow};
 
 /// Rows for hosts. A gateway serves some dozens; clients can send any number.
 const MAX_ROWS: usize = 1000;

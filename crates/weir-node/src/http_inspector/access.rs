@@ -91,8 +91,8 @@ impl Access {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use weir_policy::pattern;
     use http::HeaderValue;
+    use weir_policy::pattern;
 
     fn bearer(key: &str) -> HeaderMap {
         let mut headers = HeaderMap::new();

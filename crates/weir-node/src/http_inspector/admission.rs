@@ -2,10 +2,10 @@
 
 use super::config::Load;
 use super::refusal::{Refusal, Shed};
-use weir_runtime::telemetry::Telemetry;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+use weir_runtime::telemetry::Telemetry;
 
 /// How often the delay of the runtime is measured.
 const PROBE: Duration = Duration::from_millis(10);

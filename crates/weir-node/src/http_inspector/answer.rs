@@ -1,10 +1,10 @@
 //! Verdicts on the wire. A pass allocates nothing but its context.
 
-use weir_policy::{self, Action, Reply};
 use axum::body::Body;
 use base64::Engine as _;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
+use weir_policy::{self, Action, Reply};
 
 /// `pass`, `block` or `accepted`: what tells a verdict from an answer of something in between.
 pub const VERDICT: HeaderName = HeaderName::from_static("inspector-verdict");

@@ -3,10 +3,10 @@
 mod fields;
 
 use super::refusal::Refusal;
-use weir_core::model::{BodyState, Scheme};
 use fields::{Fields, NAMES, Name, address};
 use http::{HeaderMap, HeaderValue};
 use std::net::IpAddr;
+use weir_core::model::{BodyState, Scheme};
 
 /// Longest request id.
 const MAX_ID: usize = 64;

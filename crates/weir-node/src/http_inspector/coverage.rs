@@ -3,12 +3,12 @@
 
 use super::call::{is_id, is_product};
 use super::refusal::Refusal;
-use weir_runtime::telemetry::Metrics;
-use weir_runtime::telemetry::capped::OTHER;
-use weir_runtime::telemetry::metrics::{Dropped, Extent, State};
 use serde::Deserialize;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use weir_runtime::telemetry::Metrics;
+use weir_runtime::telemetry::capped::OTHER;
+use weir_runtime::telemetry::metrics::{Dropped, Extent, State};
 
 /// Reporters remembered: workers of every gateway.
 const MAX_REPORTERS: usize = 4096;

@@ -3,11 +3,11 @@
 
 use super::call::Leg;
 use super::refusal::Refusal;
-use weir_core::model::{Message, MessageKind};
-use weir_core::parse::message::{self, MAX_HEADER_LINES};
 use base64::Engine as _;
 use serde::Deserialize;
 use std::borrow::Cow;
+use weir_core::model::{Message, MessageKind};
+use weir_core::parse::message::{self, MAX_HEADER_LINES};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

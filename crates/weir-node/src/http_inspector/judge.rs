@@ -7,16 +7,8 @@ use super::call::{Call, Form, Leg};
 use super::context::{self, Context, Keys, Parts};
 use super::envelope;
 use super::refusal::Refusal;
-use weir_core::engine::{self, Scratch, inspect};
 use crate::events::{Recorded, Recorder};
 use crate::generation::Generation;
-use weir_core::model::{AnomalyKind, Facts, Header, Inspection, Message};
-use weir_core::parse::chunked::{self, Chunked};
-use weir_core::parse::extract::Options;
-use weir_core::parse::{facts::facts, message};
-use weir_policy::client::Client;
-use weir_policy::{Head, Plan, Verdict};
-use weir_runtime::telemetry::{Judged, Telemetry, TraceParent};
 use bytes::Bytes;
 use http::HeaderValue;
 use std::cell::Cell;
@@ -24,6 +16,14 @@ use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use weir_core::engine::{self, Scratch, inspect};
+use weir_core::model::{AnomalyKind, Facts, Header, Inspection, Message};
+use weir_core::parse::chunked::{self, Chunked};
+use weir_core::parse::extract::Options;
+use weir_core::parse::{facts::facts, message};
+use weir_policy::client::Client;
+use weir_policy::{Head, Plan, Verdict};
+use weir_runtime::telemetry::{Judged, Telemetry, TraceParent};
 
 /// A call with all that its verdict depends on.
 pub struct Job {
@@ -298,8 +298,8 @@ fn now() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use weir_runtime::telemetry::{Metrics, logs::AccessLog};
     use http::HeaderMap;
+    use weir_runtime::telemetry::{Metrics, logs::AccessLog};
 
     fn job() -> Job {
         let mut headers = HeaderMap::new();

@@ -11,13 +11,13 @@ use super::pool::Pool;
 use super::server::Connection;
 use crate::events::Recorder;
 use crate::generation::Current;
-use weir_runtime::telemetry::{Health, Telemetry};
 use arc_swap::ArcSwap;
 use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderValue, Response, header};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use weir_runtime::telemetry::{Health, Telemetry};
 
 /// Paths of the API.
 pub const REQUESTS: &str = "/v1/requests";

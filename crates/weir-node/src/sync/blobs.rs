@@ -5,13 +5,13 @@ use super::file_body::FileBody;
 use super::files;
 use super::key::hex;
 use super::link::Link;
-use weir_protocol::node_api::Blob;
 use ring::digest::{Context, SHA256};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use tokio::io::AsyncWriteExt;
+use weir_protocol::node_api::Blob;
 
 /// Bytes read at once.
 const CHUNK: usize = 256 << 10;

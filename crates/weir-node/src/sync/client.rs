@@ -3,11 +3,6 @@
 
 use super::call_error::CallError;
 use super::endpoint::{Endpoint, SetupError};
-use weir_core::model::bytes::printable;
-use weir_protocol::node_api::{
-    Ack, BLOBS, EVENTS, HEARTBEAT, Heartbeat, Identity, MAX_POLICY_BYTES, POLICY, REGISTER, Register, Registered,
-    STATISTICS,
-};
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -16,6 +11,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io::Write;
 use std::time::Duration;
+use weir_core::model::bytes::printable;
+use weir_protocol::node_api::{
+    Ack, BLOBS, EVENTS, HEARTBEAT, Heartbeat, Identity, MAX_POLICY_BYTES, POLICY, REGISTER, Register, Registered,
+    STATISTICS,
+};
 
 /// Longest time to connect, TLS handshake included.
 const CONNECT: Duration = Duration::from_secs(5);

@@ -1,13 +1,13 @@
 //! How the node is, told every 30 seconds and when its policy changes.
 
-use weir_runtime::backoff::Backoff;
 use super::link::Link;
 use super::status::Status;
-use weir_protocol::node_api::{CAPABILITIES, HEARTBEAT_SECONDS, Heartbeat};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+use weir_protocol::node_api::{CAPABILITIES, HEARTBEAT_SECONDS, Heartbeat};
+use weir_runtime::backoff::Backoff;
 
 /// What only the rest of the node knows: spool, signatures, replicas. Where it names no capabilities, those of this
 /// build are told.

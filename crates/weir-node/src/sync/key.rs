@@ -1,12 +1,12 @@
 //! Keys that sign policies: Ed25519, named by the hash of the key, each vouched for by the one before.
 
-use weir_protocol::node_api::{KEY_CONTEXT, MAX_CHAIN, PolicyKey, SuccessorKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::digest::{SHA256, digest};
 use ring::signature::{ED25519, UnparsedPublicKey};
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use weir_protocol::node_api::{KEY_CONTEXT, MAX_CHAIN, PolicyKey, SuccessorKey};
 
 /// Bytes of a key.
 const KEY: usize = 32;

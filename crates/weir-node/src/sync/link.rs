@@ -1,19 +1,19 @@
 //! The one way to the other side: an identity, got by registration where there is none or where it is not known there.
 
 use super::Config;
-use weir_runtime::backoff::Backoff;
 use super::call_error::CallError;
 use super::client::Client;
 use super::endpoint::SetupError;
 use super::key::PublicKey;
 use super::metrics::{Reason, SyncMetrics};
 use super::state::NodeState;
-use weir_protocol::node_api::{CAPABILITIES, Identity, Register, Registered};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::Mutex;
+use weir_protocol::node_api::{CAPABILITIES, Identity, Register, Registered};
+use weir_runtime::backoff::Backoff;
 
 /// Largest token file.
 const MAX_TOKEN: u64 = 16 << 10;

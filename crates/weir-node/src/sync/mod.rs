@@ -26,7 +26,6 @@ mod state;
 mod status;
 mod verify;
 
-pub use weir_runtime::backoff::Backoff;
 pub use blobs::Cache;
 pub use call_error::CallError;
 pub use endpoint::{Endpoint, SetupError};
@@ -41,6 +40,7 @@ pub use pull::{Apply, NotApplied};
 pub use remote::{Databases, Pack, Remote};
 pub use status::{Status, View};
 pub use verify::{Unfit, Verified};
+pub use weir_runtime::backoff::Backoff;
 
 use std::path::PathBuf;
 

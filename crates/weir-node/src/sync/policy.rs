@@ -11,7 +11,6 @@ use super::state::NodeState;
 use super::status::Status;
 use super::verify::{self, Verified};
 use super::{Config, files};
-use weir_protocol::node_api::MAX_POLICY_BYTES;
 use bytes::Bytes;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,6 +18,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use weir_protocol::node_api::MAX_POLICY_BYTES;
 
 /// Identity, policy and status of a node.
 #[derive(Debug)]

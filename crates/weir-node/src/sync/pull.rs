@@ -1,6 +1,5 @@
 //! The long poll: a policy comes, is verified, put in use, kept.
 
-use weir_runtime::backoff::Backoff;
 use super::blobs::Cache;
 use super::call_error::CallError;
 use super::files;
@@ -8,7 +7,6 @@ use super::link::Link;
 use super::metrics::Reason;
 use super::status::Status;
 use super::verify::{self, Unfit, Verified};
-use weir_protocol::node_api::MAX_WAIT_SECONDS;
 use bytes::Bytes;
 use std::fmt;
 use std::io;
@@ -16,6 +14,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
+use weir_protocol::node_api::MAX_WAIT_SECONDS;
+use weir_runtime::backoff::Backoff;
 
 /// Least time between polls of an other side that does not wait.
 const LEAST: Duration = Duration::from_secs(1);

@@ -3,10 +3,10 @@
 use super::blobs::Cache;
 use super::files;
 use super::verify::Verified;
-use weir_protocol::node_api::{Blob, MAX_PACK_BYTES};
-use weir_policy::{PolicyDoc, PolicyError};
 use std::fmt;
 use std::path::PathBuf;
+use weir_policy::{PolicyDoc, PolicyError};
+use weir_protocol::node_api::{Blob, MAX_PACK_BYTES};
 
 /// A policy of the control plane.
 #[derive(Clone, Debug)]

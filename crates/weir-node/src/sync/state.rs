@@ -2,12 +2,12 @@
 
 use super::files;
 use super::key::PublicKey;
-use weir_protocol::node_api::Identity;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use weir_protocol::node_api::Identity;
 
 /// Largest `node.json`.
 const MAX_STATE: u64 = 1 << 20;

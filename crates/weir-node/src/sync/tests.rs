@@ -3,12 +3,12 @@
 use super::key::{BadKey, PublicKey};
 use super::state::Trust;
 use super::verify::{self, Misfit, Unfit, Verified};
-use weir_protocol::node_api::{
-    Blob, KEY_CONTEXT, MAX_CHAIN, MAX_PACK_BYTES, POLICY_CONTEXT, PolicyKey, PolicyPayload, SignedPolicy, SuccessorKey,
-};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::signature::{Ed25519KeyPair, KeyPair};
+use weir_protocol::node_api::{
+    Blob, KEY_CONTEXT, MAX_CHAIN, MAX_PACK_BYTES, POLICY_CONTEXT, PolicyKey, PolicyPayload, SignedPolicy, SuccessorKey,
+};
 
 struct Signer(Ed25519KeyPair);
 

@@ -2,13 +2,13 @@
 
 use super::key::{BadKey, PublicKey};
 use super::state::Trust;
+use bytes::Bytes;
+use std::collections::BTreeSet;
+use std::fmt;
 use weir_protocol::node_api::{
     Blob, CAPABILITIES, MAX_BLOBS, MAX_DATABASE_BYTES, MAX_PACK_BYTES, MAX_POLICY_BYTES, POLICY_CONTEXT, PolicyPayload,
     SignedPolicy,
 };
-use bytes::Bytes;
-use std::collections::BTreeSet;
-use std::fmt;
 
 /// Version of the schema that is understood.
 const SCHEMA: u32 = 1;

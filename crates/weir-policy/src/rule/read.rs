@@ -1,7 +1,6 @@
 //! Rules as written: type and parameters, checked one by one.
 
 use super::{Except, FileType, Kind, NEVER, Origin, OwnMode, Rule, TYPES};
-use weir_core::model::{AttackType, ParserSet, PointPattern};
 use crate::condition::{Condition, MAX_CONDITIONS, Test};
 use crate::custom::CustomSignature;
 use crate::doc::Fields;
@@ -12,6 +11,7 @@ use crate::pattern;
 use crate::settings::OverlimitMode;
 use serde_json::Value;
 use std::time::Duration;
+use weir_core::model::{AttackType, ParserSet, PointPattern};
 
 /// Longest time limit of an `overlimit_res_settings` rule, in milliseconds, as documented.
 const MAX_OVERLIMIT_MS: u64 = 10_000;
@@ -26,7 +26,7 @@ const OWN_MODES: &[(&str, OwnMode)] = &[
 
 /// Reads rule `number`. None where it is switched off or has mistakes that are noted; a type that this node
 /// only accepts is told in `notices`.
-pub(in crate) fn read(
+pub(crate) fn read(
     mut fields: Fields<'_, '_>,
     number: usize,
     origin: Origin,

@@ -3,12 +3,12 @@
 use super::logs::{ACCESS_TARGET, AccessLog};
 use super::metrics::{Attack, Kind, Leg, List, Metrics, Reason, Verdict};
 use super::{Telemetry, TraceParent};
-use weir_core::model::bytes::printable;
-use weir_core::model::{Inspection, NotInspected};
-use weir_policy::{self, Action, Bypass};
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::time::Duration;
+use weir_core::model::bytes::printable;
+use weir_core::model::{Inspection, NotInspected};
+use weir_policy::{self, Action, Bypass};
 
 /// Bytes of a host or path shown in a log line.
 const MAX_SHOWN: usize = 512;

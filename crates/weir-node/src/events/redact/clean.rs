@@ -6,10 +6,10 @@ use super::look::Look;
 use super::needles::Needles;
 use super::text::{self, Span, Style};
 use super::{Masked, Original, apply};
+use bumpalo::Bump;
 use weir_core::model::{Budget, Header, Limits, Message, MessageKind, PointPath, SkipReason};
 use weir_core::parse::extract::{Options, extract};
 use weir_core::parse::message;
-use bumpalo::Bump;
 
 /// Bytes of a head that are kept: beyond what servers accept.
 pub(super) const MAX_HEAD: usize = 32 << 10;

@@ -1,10 +1,10 @@
 //! A value where it stands in the bytes of a message.
 
+use std::borrow::Cow;
+use std::ops::Range;
 use weir_core::model::PointPath;
 use weir_core::normalize::json_text::unescape;
 use weir_core::normalize::percent::{self, Plus};
-use std::borrow::Cow;
-use std::ops::Range;
 
 /// A value and where it stands.
 #[derive(Clone, Debug)]

@@ -8,13 +8,13 @@ use super::json_walk::Walk;
 use super::leaf::{Coding, Leaf, range_in, unescaped};
 use super::names::{is_cookie_attribute, is_secret, is_secret_header};
 use super::text;
+use std::borrow::Cow;
 use weir_core::model::bytes::printable;
 use weir_core::model::point::{OwnedKey, PathItem};
 use weir_core::model::{Message, MessageKind, PointPath, Tag};
 use weir_core::normalize::brackets::{self, Step};
 use weir_core::normalize::json_text::{Lexer, Token};
 use weir_core::normalize::percent::{self, Plus};
-use std::borrow::Cow;
 
 /// Bytes of a name in a path.
 const MAX_NAME: usize = 256;

@@ -5,10 +5,10 @@ use super::leaf::{Coding, Leaf, range_in};
 use super::leaves;
 use super::text::{self, Span};
 use super::{is_masked, is_secret_node};
-use weir_core::model::{PointId, Value, Zone};
-use weir_core::parse::extract::Extracted;
 use std::collections::HashMap;
 use std::ops::Range;
+use weir_core::model::{PointId, Value, Zone};
+use weir_core::parse::extract::Extracted;
 
 /// Values at one point that are tried as a container: more are several readings of the same text.
 const READINGS: usize = 8;

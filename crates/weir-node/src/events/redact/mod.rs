@@ -21,13 +21,13 @@ mod needles;
 mod tests;
 mod text;
 
-use weir_core::model::point::{OwnedKey, PathItem};
-use weir_core::model::{MessageKind, PointId, PointPath, PointPattern, PointTree, Tag};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clean::Cleaner;
 use needles::Search;
 use text::{Span, Style};
+use weir_core::model::point::{OwnedKey, PathItem};
+use weir_core::model::{MessageKind, PointId, PointPath, PointPattern, PointTree, Tag};
 
 /// What takes the place of a fragment that is a secret as a whole: its length is none of the reader's business.
 const MASK: &str = "****";

@@ -1,8 +1,8 @@
 //! Which names say that their value is a secret.
 
-use weir_core::model::Tag;
 use aho_corasick::{AhoCorasick, MatchKind};
 use std::sync::LazyLock;
+use weir_core::model::Tag;
 
 /// Bytes of a name that are looked at: where it is longer, what stands in the rest does not matter to anyone.
 const MAX_NAME: usize = 256;

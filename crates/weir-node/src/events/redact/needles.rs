@@ -1,11 +1,11 @@
 //! Secrets that were found, to be masked wherever else they stand.
 
-use weir_core::model::Chars;
-use weir_core::model::bytes::printable;
-use weir_core::normalize::VIEWS;
 use aho_corasick::{AhoCorasick, MatchKind};
 use std::borrow::Cow;
 use std::ops::Range;
+use weir_core::model::Chars;
+use weir_core::model::bytes::printable;
+use weir_core::normalize::VIEWS;
 
 /// Secrets kept; more than this is no ordinary message.
 const MAX_NEEDLES: usize = 256;

@@ -2,14 +2,14 @@
 
 use super::clean::MAX_HEAD;
 use super::*;
-use weir_core::model::{Budget, Limits};
-use weir_core::parse::extract::{Options, extract};
-use weir_core::parse::message;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bumpalo::Bump;
 use proptest::prelude::*;
 use std::io::Write as _;
+use weir_core::model::{Budget, Limits};
+use weir_core::parse::extract::{Options, extract};
+use weir_core::parse::message;
 
 /// Masks a raw request with all of its body kept.
 fn mask_raw(raw: &[u8], sensitive: &[&PointPattern]) -> (Vec<u8>, bool, u64) {

@@ -2,10 +2,10 @@
 
 use super::credentials::credentials;
 use super::names;
-use weir_core::normalize::base64;
 use regex::bytes::Regex;
 use std::ops::Range;
 use std::sync::LazyLock;
+use weir_core::normalize::base64;
 
 /// Bytes of a name before a separator.
 const MAX_KEY: usize = 64;

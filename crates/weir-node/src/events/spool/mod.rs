@@ -50,7 +50,6 @@ pub use open::OpenError;
 pub use reader::{Chunk, Reader};
 pub use shared::Status;
 
-use weir_runtime::telemetry::Telemetry;
 use entry::Entry;
 use patience::{Patience, STARVED};
 use shared::Shared;
@@ -58,6 +57,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
+use weir_runtime::telemetry::Telemetry;
 
 /// Bytes of records that wait for the writer: what a disk takes in well under the time of a stall, several times.
 const MAX_QUEUED_BYTES: u64 = 32 << 20;

@@ -5,12 +5,12 @@ use super::entry::{Dropped, Entry};
 use super::index::{self, Index};
 use super::patience::Watched;
 use super::{Config, syncer, writer};
-use weir_runtime::telemetry::{Telemetry, metrics};
 use std::fs::File;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
+use weir_runtime::telemetry::{Telemetry, metrics};
 
 /// Time between two complaints in the log about the same spool: a broken disk is told, not repeated a thousand times.
 const COMPLAINTS: Duration = Duration::from_secs(10);

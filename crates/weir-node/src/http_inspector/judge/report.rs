@@ -6,10 +6,10 @@ use crate::events::record::{Exchange, is_hit};
 use crate::events::statistics::Sample;
 use crate::http_inspector::call::{Form, Leg, Token};
 use crate::http_inspector::envelope;
-use weir_protocol::hit::{HitLeg, HitResponse};
-use weir_policy::{Action, Plan, Verdict};
 use std::borrow::Cow;
 use std::time::Duration;
+use weir_policy::{Action, Plan, Verdict};
+use weir_protocol::hit::{HitLeg, HitResponse};
 
 impl Job {
     /// The head of the message as received; of an envelope, as it would have been.

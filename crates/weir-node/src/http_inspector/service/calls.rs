@@ -10,14 +10,14 @@ use crate::http_inspector::pool::Full;
 use crate::http_inspector::receive::receive;
 use crate::http_inspector::refusal::{Refusal, Shed};
 use crate::http_inspector::server::Connection;
-use weir_runtime::serve::drain;
-use weir_runtime::telemetry::Refused;
-use weir_runtime::telemetry::metrics::Kind;
 use axum::body::Body;
 use http::request::Parts as Head;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use std::sync::Arc;
+use weir_runtime::serve::drain;
+use weir_runtime::telemetry::Refused;
+use weir_runtime::telemetry::metrics::Kind;
 
 /// Largest coverage report, in bytes.
 const MAX_REPORT: usize = 1 << 20;

@@ -3,8 +3,6 @@
 mod stalls; // answers that wait for a disk or for a core
 
 use super::*;
-use weir_runtime::telemetry::Metrics;
-use weir_runtime::telemetry::logs::AccessLog;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::io;
@@ -12,6 +10,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::Instant;
+use weir_runtime::telemetry::Metrics;
+use weir_runtime::telemetry::logs::AccessLog;
 
 /// Long enough for any machine; nothing here waits for it unless it fails.
 const PATIENCE: Duration = Duration::from_secs(60);
