@@ -126,7 +126,7 @@ async fn probe_servers(
     counts: &ServeMetrics,
     stop: &CancellationToken,
 ) -> Result<ProbesAt, StartError> {
-    counts.enlist(&mut registry);
+    counts.register(&mut registry);
     let settings = settings::listener(resolved, "probes", counts, None);
     let probes = resolved.health_check.address.map(|at| (at, probes::health_routes(Arc::clone(health))));
     let metrics = resolved.metrics.address.map(|at| (at, probes::metrics_routes(Arc::new(registry))));

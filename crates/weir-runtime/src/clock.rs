@@ -1,16 +1,16 @@
-//! The time, as tests can set it.
+//! The current time. Tests can set it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Where the time comes from.
+/// Source of the current time.
 #[derive(Clone, Debug, Default)]
 pub enum Clock {
-    /// The system.
+    /// The clock of the system.
     #[default]
     System,
-    /// A test: milliseconds since 1970.
+    /// Set by a test, in milliseconds since 1970.
     Manual(Arc<AtomicI64>),
 }
 
@@ -30,10 +30,20 @@ impl Clock {
         u64::try_from(self.millis() / 1000).unwrap_or(0)
     }
 
-    /// Moves a manual clock on; the system's is not touched.
+    /// Advances a manual clock. Does nothing to the system clock.
     pub fn advance(&self, millis: i64) {
         if let Clock::Manual(at) = self {
             at.fetch_add(millis, Ordering::SeqCst);
         }
     }
+}
+
+/// Milliseconds since 1970 by the system clock; 0 if it is set before 1970.
+pub fn now_millis() -> u64 {
+    u64::try_from(Clock::System.millis()).unwrap_or(0)
+}
+
+/// Seconds since 1970 by the system clock; 0 if it is set before 1970.
+pub fn now_seconds() -> u64 {
+    Clock::System.seconds()
 }

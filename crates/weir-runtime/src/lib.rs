@@ -1,8 +1,12 @@
-//! What every listener of weir needs: connections ([`serve`]), certificates that are reloaded ([`tls`]), logs, metrics
-//! and probes ([`telemetry`]), pauses between failing attempts ([`backoff`]) and the time ([`clock`]).
+//! What every listener of weir needs.
+//!
+//! [`serve`] accepts connections and serves HTTP on them within bounds, and [`tls`] holds the certificates, which can be
+//! reloaded while it runs. [`telemetry`] has logs, metrics and probes. [`backoff`] (pauses between failing attempts),
+//! [`clock`] (the current time) and [`hex`] are small tools that several crates share.
 
 pub mod backoff;
 pub mod clock;
+pub mod hex;
 pub mod serve;
 pub mod telemetry;
 pub mod tls;

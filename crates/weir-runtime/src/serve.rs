@@ -1,29 +1,30 @@
-//! Serving a router on a listener, in plain text or over TLS, until told to stop: for the parts beside the verdict path.
-//! The API for connectors has a listener of its own, whose connections are held by the same code.
+//! Serves a router on a listener, in plain text or over TLS, until stopped. The connector API has a listener of its own,
+//! which shares the accept loop ([`accept_connections`]) and the connections ([`HttpConnection`]).
 //!
-//! Who connects is not known yet, so everything that a connection can hold is bounded: how many there are, how many one
-//! address may have, the time for a head, the time without a call, the time in which nothing moves.
+//! A peer is not authenticated when it connects, so everything that a connection can use is bounded: the number of
+//! connections in total and per address, the time for a head, the time without a request, the time without progress.
 
+mod accept;
+mod activity;
+mod body_drain;
 mod connection;
-mod leftover;
+mod connection_limit;
 mod metrics;
-mod room;
-mod seen;
-mod watched;
+mod tracked_io;
 
-pub use connection::{Conversation, builder, shake_hands};
-pub use leftover::drain;
+pub use accept::accept_connections;
+pub use activity::{DEFAULT_STALLED, Timeouts};
+pub use body_drain::drain;
+pub use connection::{HttpConnection, http_builder, tls_handshake};
 pub use metrics::ServeMetrics;
-pub use seen::{Patience, STILL};
 
 use crate::tls::Tls;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
+use connection_limit::ConnectionLimiter;
 use http::{HeaderValue, Request, Response, header};
 use hyper::body::Incoming;
-use room::Room;
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,34 +34,34 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
-/// Streams of one h2 connection at once.
+/// Most concurrent streams of one h2 connection.
 const MAX_STREAMS: u32 = 100;
-/// Pause after an error of the listener itself, as when file descriptors have run out.
-const BACKOFF: Duration = Duration::from_millis(100);
+/// Pause after a failed accept.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Bounds of a listener.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Open connections; further ones are closed at once. One address may have half of them.
+    /// Most open connections; further ones are closed at once. One address may have half of them.
     pub connections: usize,
-    /// Longest time for a TLS handshake, from the connection to its first call, and for the head of each further one.
+    /// Longest time for a TLS handshake, from the connection to its first request, and for the head of each further one.
     pub head: Duration,
-    /// Longest time without a call.
+    /// Longest time without a request.
     pub idle: Duration,
-    /// Longest time that calls under way are waited for on stop.
+    /// Longest wait for active requests on stop.
     pub drain: Duration,
 }
 
-/// A listener's settings.
+/// Settings of a listener.
 #[derive(Clone)]
 pub struct Settings {
-    /// Its name in metrics.
+    /// Its label in metrics.
     pub name: &'static str,
     /// Its bounds.
     pub limits: Limits,
-    /// Where it counts.
+    /// Its connections are counted here.
     pub metrics: ServeMetrics,
-    /// Certificates; plain text without.
+    /// Certificates; plain text if none.
     pub tls: Option<Arc<Tls>>,
 }
 
@@ -68,97 +69,90 @@ pub struct Settings {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer(pub SocketAddr);
 
-/// Serves `router` until `stop`; calls under way are then finished, for as long as the limits say. Handlers can extract
+/// Serves `router` until `stop`, then finishes active requests for at most [`Limits::drain`]. Handlers can extract
 /// `ConnectInfo<Peer>`.
 pub async fn serve(listener: TcpListener, settings: Settings, router: Router, stop: CancellationToken) {
     let (tasks, abort) = (TaskTracker::new(), CancellationToken::new());
-    let (drain, room) = (settings.limits.drain, Room::new(settings.limits.connections));
-    let here = Here::new(&settings, router);
-    loop {
-        let accepted = tokio::select! {
-            () = stop.cancelled() => break,
-            accepted = listener.accept() => accepted,
-        };
-        match accepted {
-            Ok((stream, peer)) => match room.enter(peer.ip()) {
-                Ok(place) => {
-                    let talk = Arc::clone(&here).talk(stream, peer, stop.child_token());
-                    let abort = abort.clone();
-                    tasks.spawn(async move {
-                        let _held = place;
-                        abort.run_until_cancelled(talk).await
-                    });
-                }
-                Err(full) => settings.metrics.ended(settings.name, full.code()),
-            },
-            Err(error) => pause(&settings, &error).await,
+    let limiter = ConnectionLimiter::new(settings.limits.connections);
+    let state = ListenerState::new(&settings, router);
+    let on_connection = |stream, peer: SocketAddr, ()| match limiter.acquire(peer.ip()) {
+        Ok(permit) => {
+            let connection = Arc::clone(&state).serve_connection(stream, peer, stop.child_token());
+            let abort = abort.clone();
+            tasks.spawn(async move {
+                let _permit = permit;
+                abort.run_until_cancelled(connection).await
+            });
         }
-    }
-    drop(listener);
+        Err(exceeded) => settings.metrics.ended(settings.name, exceeded.code()),
+    };
+    let on_error = |error: &std::io::Error| {
+        settings.metrics.ended(settings.name, "accept_error");
+        tracing::warn!(%error, listener = settings.name, "cannot accept a connection");
+    };
+    accept_connections(listener, &stop, ACCEPT_PAUSE, async || Ok(()), on_connection, on_error).await;
     tasks.close();
-    if tokio::time::timeout(drain, tasks.wait()).await.is_err() {
-        tracing::warn!(listener = settings.name, connections = tasks.len(), "connections that did not end are cut");
+    if tokio::time::timeout(settings.limits.drain, tasks.wait()).await.is_err() {
+        tracing::warn!(
+            listener = settings.name,
+            connections = tasks.len(),
+            "closing connections that did not drain in time"
+        );
         abort.cancel();
         tasks.wait().await;
     }
 }
 
-async fn pause(settings: &Settings, error: &io::Error) {
-    settings.metrics.ended(settings.name, "accept_error");
-    tracing::warn!(%error, listener = settings.name, "a connection could not be accepted");
-    tokio::time::sleep(BACKOFF).await;
-}
-
-/// What the connections of a listener share.
-struct Here {
+/// Shared by the connections of a listener.
+struct ListenerState {
     settings: Settings,
-    conversation: Conversation,
+    http: HttpConnection,
     router: Router,
 }
 
-impl Here {
+impl ListenerState {
     fn new(settings: &Settings, router: Router) -> Arc<Self> {
         let Limits { head, idle, .. } = settings.limits;
-        let patience = Patience { head, idle, still: STILL, age: None };
-        let conversation = Conversation::new(builder(MAX_STREAMS), patience);
-        Arc::new(Self { settings: settings.clone(), conversation, router })
+        let timeouts = Timeouts { head, idle, stalled: DEFAULT_STALLED, age: None };
+        let http = HttpConnection::new(http_builder(MAX_STREAMS), timeouts);
+        Arc::new(Self { settings: settings.clone(), http, router })
     }
 
-    async fn talk(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, end: CancellationToken) {
+    async fn serve_connection(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, stop: CancellationToken) {
         let Settings { name, limits, metrics, tls } = &self.settings;
-        let _counted = metrics.open(name);
+        let _open = metrics.open(name);
         if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, %peer, "TCP_NODELAY");
+            tracing::debug!(%error, %peer, "cannot set TCP_NODELAY");
         }
         match tls {
-            None => self.hold(stream, peer, &end).await,
-            Some(tls) => match shake_hands(tls, stream, peer, limits.head).await {
-                Ok(stream) => self.hold(stream, peer, &end).await,
+            None => self.serve_http(stream, peer, &stop).await,
+            Some(tls) => match tls_handshake(tls, stream, peer, limits.head).await {
+                Ok(stream) => self.serve_http(stream, peer, &stop).await,
                 Err(reason) => metrics.ended(name, reason),
             },
         }
     }
 
-    async fn hold<S>(&self, stream: S, peer: SocketAddr, end: &CancellationToken)
+    async fn serve_http<S>(&self, stream: S, peer: SocketAddr, stop: &CancellationToken)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let told = |reason| self.settings.metrics.ended(self.settings.name, reason);
-        let answer = |request| answer(self.router.clone(), request, peer);
-        self.conversation.hold(stream, peer, end, told, answer).await;
+        let on_close = |reason| self.settings.metrics.ended(self.settings.name, reason);
+        let handler = |request| respond(self.router.clone(), request, peer);
+        self.http.serve(stream, peer, stop, on_close, handler).await;
     }
 }
 
-async fn answer(router: Router, request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
+async fn respond(router: Router, request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
     let (mut head, body) = request.into_parts();
     head.extensions.insert(ConnectInfo(Peer(peer)));
-    let (body, leftover) = match leftover::lend(body, head.version, &head.headers) {
-        Ok((body, leftover)) => (Body::new(body), Some(leftover)),
+    let (body, rest) = match body_drain::drainable(body, head.version, &head.headers) {
+        Ok((body, rest)) => (Body::new(body), Some(rest)),
         Err(body) => (Body::new(body), None),
     };
     let Ok(mut response) = router.oneshot(Request::from_parts(head, body)).await;
-    if let Some(leftover) = leftover
-        && !leftover.drain().await
+    if let Some(rest) = rest
+        && !rest.drain().await
     {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }

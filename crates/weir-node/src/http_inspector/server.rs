@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use weir_runtime::serve::{self, Conversation, Patience};
+use weir_runtime::serve::{self, HttpConnection, Timeouts};
 use weir_runtime::telemetry::metrics::{Metrics, Reason};
 use weir_runtime::tls::Tls;
 
@@ -20,7 +20,7 @@ use weir_runtime::tls::Tls;
 const MAX_STREAMS: u32 = 250;
 /// Wait between two looks at the copies that are left when the node stops.
 const DRAIN_PAUSE: Duration = Duration::from_millis(50);
-/// Wait after a failed accept: out of file descriptors, mostly.
+/// Pause after a failed accept.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// One connection.
@@ -71,44 +71,37 @@ impl Connection {
 pub struct Server {
     service: Arc<Service>,
     tls: Option<Arc<Tls>>,
-    conversation: Conversation,
+    http: HttpConnection,
     tasks: TaskTracker,
 }
 
 impl Server {
     /// A server for `service`.
     pub fn new(service: Arc<Service>, tls: Option<Arc<Tls>>) -> Self {
-        let mut builder = serve::builder(MAX_STREAMS);
+        let mut builder = serve::http_builder(MAX_STREAMS);
         builder.http1().pipeline_flush(true);
-        let conversation = Conversation::new(builder, patience(service.config()));
-        Self { service, tls, conversation, tasks: TaskTracker::new() }
+        let http = HttpConnection::new(builder, timeouts(service.config()));
+        Self { service, tls, http, tasks: TaskTracker::new() }
     }
 
     /// Serves `listener` until `drain`, then answers what is under way, for at most the configured time.
     /// True if nothing was left unanswered.
     pub async fn serve(self, listener: TcpListener, drain: CancellationToken) -> bool {
-        let room = Arc::new(Semaphore::new(self.service.config().load.connections));
+        let slots = Arc::new(Semaphore::new(self.service.config().load.connections));
         let probe = tokio::spawn(Arc::clone(self.service.admission()).probe());
         let server = Arc::new(self);
-        loop {
-            tokio::select! {
-                biased;
-                () = drain.cancelled() => break,
-                accepted = accept(&listener, &room) => match accepted {
-                    Ok((stream, peer, permit)) => {
-                        let end = drain.child_token();
-                        let task = Arc::clone(&server).connection(stream, peer, end, permit);
-                        server.tasks.spawn(task);
-                    }
-                    Err(error) => {
-                        server.service.telemetry().metrics.accept_errors.inc();
-                        tracing::warn!(%error, "a connection could not be accepted");
-                        tokio::time::sleep(ACCEPT_PAUSE).await;
-                    }
-                },
-            }
-        }
-        drop(listener);
+        let admit = || {
+            let slots = Arc::clone(&slots);
+            async move { slots.acquire_owned().await.map_err(std::io::Error::other) }
+        };
+        let on_connection = |stream, peer, permit| {
+            server.tasks.spawn(Arc::clone(&server).connection(stream, peer, drain.child_token(), permit));
+        };
+        let on_error = |error: &std::io::Error| {
+            server.service.telemetry().metrics.accept_errors.inc();
+            tracing::warn!(%error, "cannot accept a connection");
+        };
+        serve::accept_connections(listener, &drain, ACCEPT_PAUSE, admit, on_connection, on_error).await;
         let drained = server.finish().await;
         probe.abort();
         drained
@@ -140,7 +133,7 @@ impl Server {
         }
         match &self.tls {
             None => self.talk(stream, Connection::new(peer, false, end)).await,
-            Some(tls) => match serve::shake_hands(tls, stream, peer, self.service.config().header_timeout).await {
+            Some(tls) => match serve::tls_handshake(tls, stream, peer, self.service.config().header_timeout).await {
                 Ok(stream) => {
                     let certificate = stream.get_ref().1.peer_certificates().is_some_and(|c| !c.is_empty());
                     self.talk(stream, Connection::new(peer, certificate, end)).await;
@@ -158,8 +151,8 @@ impl Server {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let connection = Arc::new(connection);
-        let told = |reason| connection.end_because(&self.service.telemetry().metrics, reason);
-        let answer = |request: http::Request<Incoming>| {
+        let on_close = |reason| connection.end_because(&self.service.telemetry().metrics, reason);
+        let handler = |request: http::Request<Incoming>| {
             let (service, connection) = (Arc::clone(&self.service), Arc::clone(&connection));
             async move {
                 let http1 = request.version() < http::Version::HTTP_2;
@@ -168,25 +161,16 @@ impl Server {
                 response
             }
         };
-        self.conversation.hold(stream, connection.peer, &connection.end, told, answer).await;
+        self.http.serve(stream, connection.peer, &connection.end, on_close, handler).await;
     }
 }
 
-/// How long connections may take. While a body is waited for nothing need move for as long as one may take.
-fn patience(config: &Config) -> Patience {
-    Patience {
+/// Time limits of connections. Up to `body_timeout` may pass without a byte while a request body is awaited.
+fn timeouts(config: &Config) -> Timeouts {
+    Timeouts {
         head: config.header_timeout,
         idle: config.idle_timeout,
-        still: serve::STILL + config.body_timeout,
+        stalled: serve::DEFAULT_STALLED + config.body_timeout,
         age: config.per_connection.age,
     }
-}
-
-async fn accept(
-    listener: &TcpListener,
-    room: &Arc<Semaphore>,
-) -> std::io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    let permit = Arc::clone(room).acquire_owned().await.map_err(std::io::Error::other)?;
-    let (stream, peer) = listener.accept().await?;
-    Ok((stream, peer, permit))
 }

@@ -1,8 +1,8 @@
-//! One connection: HTTP/1.1 or h2 (by ALPN, or by prior knowledge in plain text), watched so that it ends where it only
-//! takes up room.
+//! One connection: HTTP/1.1 or h2 (chosen by ALPN, or by prior knowledge in plain text), closed when it exceeds one of
+//! its [`Timeouts`].
 
-use super::seen::{Look, Patience, Seen, UnderWay};
-use super::watched::{Answer, Watched};
+use super::activity::{ActiveRequest, ConnectionActivity, Decision, Timeouts};
+use super::tracked_io::{TrackedBody, TrackedStream};
 use crate::tls::Tls;
 use axum::body::Body;
 use http::{Request, Response};
@@ -22,25 +22,25 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
-/// Bytes of the head of a call.
+/// Most bytes of a request head.
 const MAX_HEAD: usize = 64 << 10;
-/// Header lines of the head of a call.
+/// Most header lines of a request head.
 const MAX_HEADERS: usize = 100;
 
-/// How hyper is set up.
+/// hyper's builder for server connections.
 pub type Builder = auto::Builder<TokioExecutor>;
 
-/// hyper with the bounds that every listener has; `streams`: those of one h2 connection at once.
-pub fn builder(streams: u32) -> Builder {
+/// hyper with the bounds that every listener has. `streams` is the most concurrent streams of one h2 connection.
+pub fn http_builder(streams: u32) -> Builder {
     let mut builder = Builder::new(TokioExecutor::new());
-    // No `header_read_timeout`: hyper's runs while a connection idles, too. `Seen` knows the difference.
+    // No `header_read_timeout`: it would also run while a connection is idle. `ConnectionActivity` distinguishes the two.
     builder.http1().timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(MAX_HEAD).max_headers(MAX_HEADERS);
     builder.http2().timer(TokioTimer::new()).max_concurrent_streams(streams).max_header_list_size(MAX_HEAD as u32);
     builder
 }
 
-/// The stream over TLS, or why there is none.
-pub async fn shake_hands(
+/// Performs the TLS handshake within `limit`. The error is a value of a metric label: `tls` or `silent`.
+pub async fn tls_handshake(
     tls: &Tls,
     stream: TcpStream,
     peer: SocketAddr,
@@ -59,69 +59,69 @@ pub async fn shake_hands(
     }
 }
 
-/// How the connections of a listener are served.
-pub struct Conversation {
+/// Serves HTTP on the connections of a listener.
+pub struct HttpConnection {
     builder: Builder,
-    patience: Patience,
+    timeouts: Timeouts,
 }
 
-impl Conversation {
-    /// With hyper set up as `builder`.
-    pub fn new(builder: Builder, patience: Patience) -> Self {
-        Self { builder, patience }
+impl HttpConnection {
+    /// Connections set up by `builder` and bounded by `timeouts`.
+    pub fn new(builder: Builder, timeouts: Timeouts) -> Self {
+        Self { builder, timeouts }
     }
 
-    /// Answers the calls of a connection until it ends, or until `end` and the answers that are under way then. `told`
-    /// hears why it ends where it does not end by itself.
-    pub async fn hold<S, F, A>(
+    /// Serves requests on `stream` until the connection closes. After `stop` it finishes the active requests, then
+    /// closes. `on_close` gets the reason, a value of a metric label, if a timeout closes the connection.
+    pub async fn serve<S, F, R>(
         &self,
         stream: S,
         peer: SocketAddr,
-        end: &CancellationToken,
-        told: impl Fn(&'static str) + Send,
-        answer: F,
+        stop: &CancellationToken,
+        on_close: impl Fn(&'static str) + Send,
+        handler: F,
     ) where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        F: Fn(Request<Incoming>) -> A + Send,
-        A: Future<Output = Response<Body>> + Send + 'static,
+        F: Fn(Request<Incoming>) -> R + Send,
+        R: Future<Output = Response<Body>> + Send + 'static,
     {
-        let seen = Arc::new(Seen::new());
-        let stream = TokioIo::new(Watched { stream, seen: Arc::clone(&seen) });
-        let calls = Arc::clone(&seen);
+        let activity = Arc::new(ConnectionActivity::new());
+        let stream = TokioIo::new(TrackedStream { stream, activity: Arc::clone(&activity) });
+        let requests = Arc::clone(&activity);
         let service = service_fn(move |request: Request<Incoming>| {
-            let call = UnderWay::new(&calls, request.version());
-            let answered = answer(request);
-            async move { Ok::<_, Infallible>(answered.await.map(|body| Answer { body, _call: call })) }
+            let active = ActiveRequest::new(&requests, request.version());
+            let response = handler(request);
+            async move { Ok::<_, Infallible>(response.await.map(|body| TrackedBody { body, _request: active })) }
         });
-        let mut talking = pin!(self.builder.serve_connection(stream, service));
-        let mut ending = None;
+        let mut http = pin!(self.builder.serve_connection(stream, service));
+        let mut draining_since = None;
         loop {
-            let wait = match seen.look(&self.patience, ending) {
-                Look::Wait(wait) => wait,
-                Look::End(reason) => {
-                    told(reason);
-                    end.cancel();
-                    self.patience.head
+            let wait = match activity.decide(&self.timeouts, draining_since) {
+                Decision::Wait(wait) => wait,
+                Decision::Drain(reason) => {
+                    on_close(reason);
+                    stop.cancel();
+                    self.timeouts.head
                 }
-                Look::Cut(reason) => {
-                    if ending.is_none() {
-                        told(reason);
+                Decision::Abort(reason) => {
+                    if draining_since.is_none() {
+                        on_close(reason);
                     }
                     return;
                 }
             };
             tokio::select! {
-                // What has come counts before the time that it took.
+                // Handle arrived bytes before the timer: the request may have come in time.
                 biased;
-                ended = talking.as_mut() => {
+                ended = http.as_mut() => {
                     if let Err(error) = ended {
-                        tracing::debug!(%peer, %error, "connection");
+                        tracing::debug!(%peer, %error, "connection closed with an error");
                     }
                     return;
                 }
-                () = end.cancelled(), if ending.is_none() => {
-                    ending = Some(Instant::now());
-                    talking.as_mut().graceful_shutdown();
+                () = stop.cancelled(), if draining_since.is_none() => {
+                    draining_since = Some(Instant::now());
+                    http.as_mut().graceful_shutdown();
                 }
                 () = tokio::time::sleep(wait) => {}
             }

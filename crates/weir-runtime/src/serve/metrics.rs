@@ -1,4 +1,4 @@
-//! What listeners count.
+//! Metrics of listeners.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -6,20 +6,20 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-/// By listener.
+/// Labels: the listener.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Listener {
     listener: &'static str,
 }
 
-/// By listener and why it ended a connection.
+/// Labels: the listener and why it closed or refused a connection.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Ended {
     listener: &'static str,
     reason: &'static str,
 }
 
-/// The families. Clones count together.
+/// The metric families. Clones share their counts.
 #[derive(Clone, Debug, Default)]
 pub struct ServeMetrics {
     open: Family<Listener, Gauge>,
@@ -28,7 +28,7 @@ pub struct ServeMetrics {
 
 impl ServeMetrics {
     /// Registers the families.
-    pub fn enlist(&self, registry: &mut Registry) {
+    pub fn register(&self, registry: &mut Registry) {
         registry.register(
             "listener_connections",
             "Open connections beside those of the connector API.",
@@ -41,19 +41,20 @@ impl ServeMetrics {
         );
     }
 
-    /// Counts an open connection as long as the answer is kept.
+    /// Counts an open connection until the guard is dropped.
     pub(super) fn open(&self, listener: &'static str) -> Open {
         let gauge = self.open.get_or_create(&Listener { listener }).clone();
         gauge.inc();
         Open(gauge)
     }
 
+    /// Counts a connection that was closed or refused for `reason`.
     pub(super) fn ended(&self, listener: &'static str, reason: &'static str) {
         self.ended.get_or_create(&Ended { listener, reason }).inc();
     }
 }
 
-/// An open connection.
+/// Counts one open connection.
 pub(super) struct Open(Gauge);
 
 impl Drop for Open {

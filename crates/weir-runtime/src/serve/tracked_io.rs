@@ -1,6 +1,6 @@
-//! Streams and bodies that tell what happens on a connection.
+//! Stream and body wrappers that report to [`ConnectionActivity`].
 
-use super::seen::{Seen, UnderWay};
+use super::activity::{ActiveRequest, ConnectionActivity};
 use axum::body::Body;
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -10,13 +10,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// The body of an answer; its call is under way as long as it is there.
-pub(super) struct Answer {
+/// The body of a response. Its request counts as active until the body is dropped.
+pub(super) struct TrackedBody {
     pub body: Body,
-    pub _call: UnderWay,
+    pub _request: ActiveRequest,
 }
 
-impl HttpBody for Answer {
+impl HttpBody for TrackedBody {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -33,27 +33,27 @@ impl HttpBody for Answer {
     }
 }
 
-/// A stream whose bytes are noticed.
-pub(super) struct Watched<S> {
+/// A stream whose reads and writes are recorded.
+pub(super) struct TrackedStream<S> {
     pub stream: S,
-    pub seen: Arc<Seen>,
+    pub activity: Arc<ConnectionActivity>,
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for TrackedStream<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
         if buf.filled().len() > before {
-            self.seen.read();
+            self.activity.record_read();
         }
         polled
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for TrackedStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.noted(polled)
+        self.recorded(polled)
     }
 
     fn poll_write_vectored(
@@ -62,7 +62,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         bytes: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, bytes);
-        self.noted(polled)
+        self.recorded(polled)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -78,10 +78,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     }
 }
 
-impl<S> Watched<S> {
-    fn noted(&self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+impl<S> TrackedStream<S> {
+    fn recorded(&self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if matches!(polled, Poll::Ready(Ok(1..))) {
-            self.seen.wrote();
+            self.activity.record_write();
         }
         polled
     }
