@@ -5,6 +5,7 @@
 //! review finds a phrase that newcomers stumble over; add an exception where a protocol or a file format has the word.
 
 use regex::Regex;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -147,19 +148,51 @@ fn places(entry: &Phrase, pattern: &Regex, text: &str) -> Vec<(usize, String)> {
         .collect()
 }
 
-#[test]
-fn sources_and_documentation_use_the_words_of_the_field() {
+/// Places by file, with what each should say.
+fn wrong_places() -> BTreeMap<String, Vec<String>> {
+    let mut wrong: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let texts = texts();
-    let mut wrong = Vec::new();
     for entry in PHRASES {
         let pattern = pattern(entry.phrase);
         for (path, text) in &texts {
             for (line, shown) in places(entry, &pattern, text) {
-                wrong.push(format!("{path}:{line}: `{}`, better: {}\n    {shown}", entry.phrase, entry.better));
+                let place = format!("{path}:{line}: `{}`, better: {}\n    {shown}", entry.phrase, entry.better);
+                wrong.entry(path.clone()).or_default().push(place);
             }
         }
     }
-    assert!(wrong.is_empty(), "{} places:\n{}", wrong.len(), wrong.join("\n"));
+    wrong
+}
+
+/// Files that were written before this test and are still to be reworded: file and number of places.
+/// This list only shrinks: the test fails when a file has more places than listed, and when it has fewer.
+fn pending() -> BTreeMap<String, usize> {
+    let lines = include_str!("language_pending.txt").lines();
+    lines
+        .filter_map(|line| line.split_once(' '))
+        .map(|(count, file)| (file.to_owned(), count.parse().unwrap()))
+        .collect()
+}
+
+#[test]
+fn sources_and_documentation_use_the_words_of_the_field() {
+    let (wrong, pending) = (wrong_places(), pending());
+    if std::env::var_os("LANGUAGE_PENDING").is_some() {
+        wrong.iter().for_each(|(file, places)| println!("{} {file}", places.len()));
+        return;
+    }
+    let mut out: Vec<String> = Vec::new();
+    for (file, places) in &wrong {
+        if places.len() > pending.get(file).copied().unwrap_or(0) {
+            out.extend(places.iter().cloned());
+        }
+    }
+    for (file, count) in &pending {
+        if wrong.get(file).map_or(0, Vec::len) < *count {
+            out.push(format!("{file} has fewer places than tests/language_pending.txt says: lower its number"));
+        }
+    }
+    assert!(out.is_empty(), "{}", out.join("\n"));
 }
 
 #[test]

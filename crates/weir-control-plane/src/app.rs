@@ -176,6 +176,15 @@ impl App {
         }
     }
 
+    /// Sets the metrics that show the state of nodes and policy, rather than count events.
+    pub(super) async fn refresh_metrics(&self) -> Result<()> {
+        self.config.metrics.set_serial(self.policy.head().version.serial);
+        for (state, nodes) in self.nodes.states().await? {
+            self.config.metrics.set_nodes(state, nodes);
+        }
+        Ok(())
+    }
+
     /// Does what is to be done in the background, until `stop`.
     pub async fn run(&self, stop: CancellationToken) {
         let sweep = each(SWEEP, &stop, || async {
@@ -208,7 +217,7 @@ impl App {
     }
 
     async fn observe(&self) {
-        if let Err(error) = self.config.metrics.look(self).await {
+        if let Err(error) = self.refresh_metrics().await {
             tracing::warn!(%error, "nodes were not counted; tried again in seconds");
         }
     }

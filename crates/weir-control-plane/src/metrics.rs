@@ -1,7 +1,5 @@
 //! What a control plane counts. Every label is a word of a short list.
 
-use super::app::App;
-use super::error::Result;
 use super::sinks;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -136,13 +134,14 @@ impl ControlPlaneMetrics {
         Poll(self.polls.clone())
     }
 
-    /// Reads what is told by the state of `app`, and not by what happens.
-    pub(super) async fn look(&self, app: &App) -> Result<()> {
-        self.serial.set(i64::try_from(app.policy.head().version.serial).unwrap_or(i64::MAX));
-        for (state, nodes) in app.nodes.states().await? {
-            self.nodes.get_or_create(&State { state }).set(nodes);
-        }
-        Ok(())
+    /// Sets the serial of the policy in force.
+    pub(super) fn set_serial(&self, serial: u64) {
+        self.serial.set(i64::try_from(serial).unwrap_or(i64::MAX));
+    }
+
+    /// Sets how many nodes are in `state`.
+    pub(super) fn set_nodes(&self, state: &'static str, nodes: i64) {
+        self.nodes.get_or_create(&State { state }).set(nodes);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Bounds of GraphQL requests (`graphql_detection`).
 
-use super::rule::OwnMode;
+use super::mode::OwnMode;
 use weir_core::model::{AttackType, GraphqlStats};
 
 /// What a GraphQL request may have. Defaults are the documented ones.

@@ -96,6 +96,14 @@ pub const fn blocks(mode: Mode, list: Option<List>, cause: Cause, blocking: bool
     }
 }
 
+/// The mode of a rule that brings its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OwnMode {
+    Off,
+    Monitoring,
+    Block,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

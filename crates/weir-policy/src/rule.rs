@@ -7,7 +7,7 @@ pub(super) use read::read;
 use super::condition::Condition;
 use super::custom::{CUSTOM_PREFIX, CustomSignature};
 use super::graphql::GraphqlLimits;
-use super::mode::Mode;
+use super::mode::{Mode, OwnMode};
 use super::settings::OverlimitMode;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -86,14 +86,6 @@ pub(super) enum FileType {
     Images,
     Music,
     Video,
-}
-
-/// The mode of a rule that brings its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum OwnMode {
-    Off,
-    Monitoring,
-    Block,
 }
 
 /// Rule types that are read.

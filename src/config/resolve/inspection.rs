@@ -133,11 +133,11 @@ pub fn limits(root: &mut Section<'_>) -> Limits {
             members: at_least(s, "members", d.members, 1, "Pairs of one form."),
             decoded_bytes: size(s, "decoded_bytes", d.decoded_bytes, "Bytes made by decoders from one message."),
             inflated_bytes: size(s, "inflated_bytes", d.inflated_bytes, "Bytes decompressed from one message."),
-            inflate_ratio: at_least(
-                s,
+            inflate_ratio: s.bounded(
                 "inflate_ratio",
+                OWN,
                 d.inflate_ratio,
-                2,
+                2..=MAX_INFLATE_RATIO,
                 "Bytes that may be decompressed for each byte of the body, besides `inflate_grace`.",
             ),
             inflate_grace: size(
@@ -165,6 +165,8 @@ pub fn limits(root: &mut Section<'_>) -> Limits {
     })
 }
 
+/// Greatest ratio of decompressed to compressed bytes: deflate reaches about 1,030.
+const MAX_INFLATE_RATIO: usize = 1600;
 /// Greatest multiple of its default that a count may be set to: more is a slip of the keyboard.
 const COUNT_HEADROOM: u64 = 16;
 /// The same for nesting, where each level may cost stack.

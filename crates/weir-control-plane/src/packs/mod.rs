@@ -8,10 +8,12 @@ mod fetch;
 mod mirror;
 mod repository;
 mod service;
+mod state;
 
 pub use diff::{Changed, Differences};
 pub use mirror::{Mirror, NewMirror};
-pub use service::{Packs, Stored};
+pub use service::Stored;
+pub use state::Packs;
 
 use serde::Serialize;
 use weir_core::ruleset::MAX_FILE;

@@ -6,12 +6,11 @@ use super::{Kind, MAX_NAMES, Version, repository};
 use crate::app::App;
 use crate::auth::{Caller, secret};
 use crate::error::{Error, Result};
-use crate::policy::replay::RuleFiles;
 use crate::policy::{Change, PolicyState};
 use ring::digest::{SHA256, digest};
 use serde::Serialize;
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex};
+
 use weir_protocol::node_api::Blob;
 
 /// A version, and whether it is the one in use.
@@ -22,14 +21,6 @@ pub struct Stored {
     pub version: Version,
     /// Whether the policy in force names it.
     pub active: bool,
-}
-
-/// Turns for those who change packs, and the packs in use as last read.
-#[derive(Debug, Default)]
-pub struct Packs {
-    /// One change at a time: content may be large, and what is removed must not be put in use meanwhile.
-    turn: tokio::sync::Mutex<()>,
-    pub(super) files: Mutex<Option<(Vec<Blob>, Arc<RuleFiles>)>>,
 }
 
 /// Where the policy names files of a kind.

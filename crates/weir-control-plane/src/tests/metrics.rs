@@ -96,7 +96,7 @@ async fn nodes_polls_policy_and_retention_are_told() {
     fixture.node(CAPABILITIES).await;
     let node = fixture.node(CAPABILITIES).await;
     let look = async |states: [f64; 3]| {
-        fixture.app.config.metrics.look(&fixture.app).await.unwrap();
+        fixture.app.refresh_metrics().await.unwrap();
         let samples = scrape(&fixture);
         let told = ["active", "inactive", "disabled"].map(|s| value(&samples, &format!("nodes{{state=\"{s}\"}}")));
         assert_eq!(told, states, "{samples:?}");

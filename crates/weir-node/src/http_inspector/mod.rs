@@ -9,6 +9,7 @@ pub mod admission;
 pub mod answer;
 pub mod call;
 pub mod config;
+pub mod connection;
 pub mod context;
 pub mod coverage;
 pub mod envelope;

@@ -1,11 +1,11 @@
 //! Connections: accepts, TLS, bounds, drain. What is said on them goes through [`weir_runtime::serve`].
 
 use super::config::Config;
+use super::connection::Connection;
 use super::service::Service;
 use hyper::body::Incoming;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -13,7 +13,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use weir_runtime::serve::{self, HttpConnection, Timeouts};
-use weir_runtime::telemetry::metrics::{Metrics, Reason};
 use weir_runtime::tls::Tls;
 
 /// Streams of one h2 connection at once: a worker of a gateway shares one connection.
@@ -22,50 +21,6 @@ const MAX_STREAMS: u32 = 250;
 const DRAIN_PAUSE: Duration = Duration::from_millis(50);
 /// Pause after a failed accept.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
-/// One connection.
-pub struct Connection {
-    /// Who called.
-    pub peer: SocketAddr,
-    /// Whether it showed a valid client certificate.
-    pub certificate: bool,
-    /// Calls answered.
-    pub(super) calls: AtomicU64,
-    /// Bytes received.
-    pub(super) bytes: AtomicU64,
-    ended: AtomicBool,
-    end: CancellationToken,
-}
-
-impl Connection {
-    fn new(peer: SocketAddr, certificate: bool, end: CancellationToken) -> Self {
-        let (calls, bytes, ended) = Default::default();
-        Self { peer, certificate, calls, bytes, ended, end }
-    }
-
-    /// Counts bytes received.
-    pub fn received(&self, bytes: usize) {
-        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
-    }
-
-    /// Ends the connection after the answers under way: `Connection: close`, GOAWAY.
-    pub fn end(&self) {
-        self.end.cancel();
-    }
-
-    /// Ends the connection and counts why, once.
-    pub fn end_because(&self, metrics: &Metrics, reason: &'static str) {
-        if !self.ended.swap(true, Ordering::Relaxed) {
-            metrics.connections_ended.get_or_create(&Reason { reason }).inc();
-        }
-        self.end();
-    }
-
-    /// Whether it ends after the answers under way.
-    pub fn is_ending(&self) -> bool {
-        self.end.is_cancelled()
-    }
-}
 
 /// The listening service.
 pub struct Server {

@@ -1,12 +1,13 @@
 //! Rules as written: type and parameters, checked one by one.
 
-use super::{Except, FileType, Kind, NEVER, Origin, OwnMode, Rule, TYPES};
+use super::{Except, FileType, Kind, NEVER, Origin, Rule, TYPES};
 use crate::condition::{Condition, MAX_CONDITIONS, Test};
 use crate::custom::CustomSignature;
 use crate::doc::Fields;
 use crate::error::PolicyError;
 use crate::graphql::GraphqlLimits;
 use crate::mode::Mode;
+use crate::mode::OwnMode;
 use crate::pattern;
 use crate::settings::OverlimitMode;
 use serde_json::Value;

@@ -1,0 +1,51 @@
+//! [`Connection`]: one connection of a gateway, as the calls on it see it.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use tokio_util::sync::CancellationToken;
+use weir_runtime::telemetry::metrics::{Metrics, Reason};
+
+/// One connection.
+pub struct Connection {
+    /// Who called.
+    pub peer: SocketAddr,
+    /// Whether it showed a valid client certificate.
+    pub certificate: bool,
+    /// Calls answered.
+    pub(super) calls: AtomicU64,
+    /// Bytes received.
+    pub(super) bytes: AtomicU64,
+    ended: AtomicBool,
+    pub(super) end: CancellationToken,
+}
+
+impl Connection {
+    /// A connection from `peer`, which ends once `end` is cancelled.
+    pub fn new(peer: SocketAddr, certificate: bool, end: CancellationToken) -> Self {
+        let (calls, bytes, ended) = Default::default();
+        Self { peer, certificate, calls, bytes, ended, end }
+    }
+
+    /// Counts bytes received.
+    pub fn received(&self, bytes: usize) {
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Ends the connection after the answers under way: `Connection: close`, GOAWAY.
+    pub fn end(&self) {
+        self.end.cancel();
+    }
+
+    /// Ends the connection and counts why, once.
+    pub fn end_because(&self, metrics: &Metrics, reason: &'static str) {
+        if !self.ended.swap(true, Ordering::Relaxed) {
+            metrics.connections_ended.get_or_create(&Reason { reason }).inc();
+        }
+        self.end();
+    }
+
+    /// Whether it ends after the answers under way.
+    pub fn is_ending(&self) -> bool {
+        self.end.is_cancelled()
+    }
+}

@@ -1,0 +1,204 @@
+//! Padding never hides an attack: what is blocked alone is blocked behind, before and between any padding.
+//!
+//! Every sample of every signature and detector that is blocked in a form field, a JSON string, a query or a header is
+//! sent again with each padding of [`paddings`]. By default a part of the samples is taken; all of them with
+//!
+//! ```text
+//! PADDING_ALL=1 cargo test --release --test padding
+//! ```
+
+use std::sync::OnceLock;
+use weir_core::detect::TABLE;
+use weir_core::engine::{InspectionOptions, Scratch, inspect};
+use weir_core::parse::message;
+use weir_core::ruleset::{Ruleset, builtin, compile};
+use weir_policy::{OverlimitAction, OverlimitPolicy};
+
+/// Samples taken when not all are.
+const SAMPLES: usize = 40;
+
+fn ruleset() -> &'static Ruleset {
+    static RULES: OnceLock<Ruleset> = OnceLock::new();
+    RULES.get_or_init(|| compile::compile(&builtin::files()).expect("built-in rules compile"))
+}
+
+/// Whether the default policy blocks the request: by an attack, or because a part of it was not inspected.
+fn is_blocked(raw: &[u8]) -> bool {
+    let found =
+        inspect(&message::request(raw), ruleset(), &InspectionOptions::default(), &mut Scratch::default(), &|| false);
+    let gaps = found.not_inspected.iter().map(|gap| gap.reason);
+    !found.attacks().is_empty() || OverlimitPolicy::default().decide(gaps) == OverlimitAction::Block
+}
+
+fn percent(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+}
+
+fn post(media: &str, body: &[u8]) -> Vec<u8> {
+    let head = format!(
+        "POST /api HTTP/1.1\r\nHost: shop.example\r\nContent-Type: {media}\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    [head.as_bytes(), body].concat()
+}
+
+fn form(body: &str) -> Vec<u8> {
+    post("application/x-www-form-urlencoded", body.as_bytes())
+}
+
+fn json(body: &str) -> Vec<u8> {
+    post("application/json", body.as_bytes())
+}
+
+fn get(query: &str, headers: &str) -> Vec<u8> {
+    format!("GET /api?{query} HTTP/1.1\r\nHost: shop.example\r\n{headers}\r\n").into_bytes()
+}
+
+/// A way to send an attack, alone and padded.
+struct Padding {
+    name: &'static str,
+    alone: fn(&str) -> Vec<u8>,
+    padded: fn(&str) -> Vec<u8>,
+}
+
+fn form_alone(text: &str) -> Vec<u8> {
+    form(&format!("q={}", percent(text)))
+}
+
+fn json_text(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+fn json_alone(text: &str) -> Vec<u8> {
+    json(&format!("{{\"q\":{}}}", json_text(text)))
+}
+
+fn query_alone(text: &str) -> Vec<u8> {
+    get(&format!("q={}", percent(text)), "")
+}
+
+fn paddings() -> Vec<Padding> {
+    vec![
+        Padding {
+            name: "form: empty names before",
+            alone: form_alone,
+            padded: |text| form(&format!("{}q={}", "a&".repeat(20_000), percent(text))),
+        },
+        Padding {
+            name: "form: fields around",
+            alone: form_alone,
+            padded: |text| {
+                let fields = |from: usize| (from..from + 3000).map(|n| format!("f{n}=v{n}&")).collect::<String>();
+                form(&format!("{}q={}&{}", fields(0), percent(text), fields(3000)))
+            },
+        },
+        Padding {
+            name: "form: a ladder of encodings before",
+            alone: form_alone,
+            padded: |text| {
+                let ladder = format!("%{}41{}&{}lt;", "25".repeat(8), "||&&".repeat(500), "amp;".repeat(8));
+                form(&format!("a={}&q={}", percent(&ladder), percent(text)))
+            },
+        },
+        Padding {
+            name: "JSON: empty strings before",
+            alone: json_alone,
+            padded: |text| json(&format!("[{}{{\"q\":{}}}]", "\"\",".repeat(20_000), json_text(text))),
+        },
+        Padding {
+            name: "JSON: empty arrays before",
+            alone: json_alone,
+            padded: |text| json(&format!("[{}{{\"q\":{}}}]", "[],".repeat(20_000), json_text(text))),
+        },
+        Padding {
+            name: "JSON: numbers behind",
+            alone: json_alone,
+            padded: |text| json(&format!("{{\"q\":{},\"n\":[{}1]}}", json_text(text), "1,".repeat(50_000))),
+        },
+        Padding {
+            name: "JSON: brackets around, deeper than is parsed",
+            alone: json_alone,
+            padded: |text| json(&format!("{}{{\"q\":{}}}{}", "[".repeat(400), json_text(text), "]".repeat(400))),
+        },
+        Padding {
+            name: "JSON in JSON, deeper than is parsed",
+            alone: json_alone,
+            padded: |text| {
+                json(&(0..7).fold(format!("{{\"q\":{}}}", json_text(text)), |inner, _| {
+                    format!("{{\"q\":{}}}", json_text(&inner))
+                }))
+            },
+        },
+        Padding {
+            name: "query: names before",
+            alone: query_alone,
+            padded: |text| get(&format!("{}q={}", "a&".repeat(20_000), percent(text)), ""),
+        },
+        Padding {
+            name: "query: a body of runs behind",
+            alone: query_alone,
+            padded: |text| {
+                let mut raw =
+                    format!("POST /api?q={} HTTP/1.1\r\nHost: shop.example\r\n\r\n", percent(text)).into_bytes();
+                raw.extend("||&&%2525".repeat(4000).bytes());
+                raw
+            },
+        },
+        Padding {
+            name: "query: header lines behind",
+            alone: query_alone,
+            padded: |text| {
+                let lines: String = (0..990).map(|n| format!("X-{n}: a=b; c=d\r\n")).collect();
+                get(&format!("q={}", percent(text)), &lines)
+            },
+        },
+    ]
+}
+
+/// Samples of all rules, from every class alike.
+fn samples() -> Vec<String> {
+    let signatures = ruleset().signatures.iter().flat_map(|signature| signature.doc.positive.iter().cloned());
+    let detectors = TABLE.iter().flat_map(|detector| detector.samples.positive.iter().map(|text| (*text).to_owned()));
+    let all: Vec<String> = signatures.chain(detectors).collect();
+    if std::env::var_os("PADDING_ALL").is_some() {
+        return all;
+    }
+    let step = (all.len() / SAMPLES).max(1);
+    all.into_iter().step_by(step).collect()
+}
+
+#[test]
+fn padding_never_hides_an_attack() {
+    let (mut checked, mut hidden) = (0, Vec::new());
+    for text in samples() {
+        for padding in paddings() {
+            if is_blocked(&(padding.alone)(&text)) {
+                checked += 1;
+                if !is_blocked(&(padding.padded)(&text)) {
+                    hidden.push(format!("{}: {text:?}", padding.name));
+                }
+            }
+        }
+    }
+    println!("{checked} padded attacks");
+    assert!(checked > 200, "only {checked} samples are blocked alone");
+    assert!(hidden.is_empty(), "{} of {checked} are hidden:\n{}", hidden.len(), hidden.join("\n"));
+}
+
+/// What no ordinary client exceeds must not be blocked.
+#[test]
+fn large_ordinary_requests_pass() {
+    let list = |unit: &str, n: usize| format!("[{}{unit}]", format!("{unit},").repeat(n - 1));
+    let fields: String = (0..30_000).map(|n| format!("field{n}=value{n}&")).collect();
+    let rows = (0..20_000).map(|n| format!("{{\"id\":{n},\"name\":\"Product {n}\",\"tags\":[\"red\",\"blue\"]}}"));
+    for (name, raw) in [
+        ("100,000 strings", json(&list("\"ab\"", 100_000))),
+        ("100,000 empty strings", json(&list("\"\"", 100_000))),
+        ("100,000 numbers", json(&list("12.5", 100_000))),
+        ("a form of 30,000 fields", form(&fields)),
+        ("20,000 rows", json(&format!("[{}]", rows.collect::<Vec<_>>().join(",")))),
+        ("4 MiB of text", post("text/plain", "The quick brown fox jumps over it.\n".repeat(120_000).as_bytes())),
+    ] {
+        assert!(!is_blocked(&raw), "{name}");
+    }
+}
