@@ -50,6 +50,10 @@ pub fn certificates(tls: Arc<Tls>, telemetry: Arc<Telemetry>) -> Result<(), Star
     let known: BTreeSet<PathBuf> = tls.paths().into_iter().collect();
     let watcher = watch(&known, changed);
     let mut seen = fingerprint(&known);
+    // The files may have changed between the start of the listener and that of the watcher.
+    if let Err(error) = tls.reload() {
+        tracing::error!(%error, "the certificate stays as it was loaded at the start");
+    }
     tokio::spawn(async move {
         // Kept as long as it is listened to: a watcher that is dropped watches no more.
         let _alive = &watcher;

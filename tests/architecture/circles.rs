@@ -59,7 +59,7 @@ impl<'s> Modules<'s> {
     fn file(&self, path: &[String], depth: usize) -> Option<&'s Source> {
         let mut module: Vec<String> = Vec::new();
         for (number, name) in path.iter().enumerate() {
-            let child = [&module[..], &[name.clone()]].concat();
+            let child = [&module[..], std::slice::from_ref(name)].concat();
             if self.files.contains_key(&child) {
                 module = child;
                 continue;
@@ -181,12 +181,12 @@ fn strongly_connected(edges: &[Vec<usize>]) -> Vec<Vec<usize>> {
     };
     let reached: Vec<Vec<bool>> = (0..edges.len()).map(reach).collect();
     let mut out: Vec<Vec<usize>> = Vec::new();
-    for at in 0..edges.len() {
+    for (at, from_here) in reached.iter().enumerate() {
         if out.iter().any(|group| group.contains(&at)) {
             continue;
         }
         let group: Vec<usize> =
-            (at..edges.len()).filter(|other| *other == at || (reached[at][*other] && reached[*other][at])).collect();
+            (at..edges.len()).filter(|other| *other == at || (from_here[*other] && reached[*other][at])).collect();
         if group.len() > 1 {
             out.push(group);
         }

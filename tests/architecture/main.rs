@@ -130,7 +130,7 @@ fn has_word(code: &str, word: &str) -> bool {
     let ident = |c: char| c.is_alphanumeric() || c == '_';
     code.match_indices(word).any(|(at, _)| {
         let goes_on = word.ends_with(ident) && !word.ends_with("Tcp") && !word.ends_with("Udp");
-        !code[..at].ends_with(ident) && !(goes_on && code[at + word.len()..].starts_with(ident))
+        !(code[..at].ends_with(ident) || goes_on && code[at + word.len()..].starts_with(ident))
     })
 }
 

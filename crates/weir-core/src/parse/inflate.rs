@@ -99,7 +99,7 @@ fn finish<'a>(
     }
     if out.end == StreamEnd::Bomb {
         em.anomaly(AnomalyKind::DecompressionBomb);
-        em.skip(SkipReason::SizeLimit);
+        em.skip(SkipReason::Decompression);
     }
     em.leave();
     match out.end {
@@ -296,19 +296,14 @@ fn drive(
     em: &mut Emitter<'_, '_>,
     mut step: impl FnMut(&[u8], &mut [u8]) -> (usize, usize, Progress),
 ) -> Result<(), Stop> {
-    let limits = em.limits;
     let mut chunk = [0; CHUNK];
     loop {
         let (used, made, progress) = step(&input[out.used..], &mut chunk);
         out.used += used;
-        em.charge_decoded(made)?;
         em.budget.spend(used + 1)?;
+        let fits = em.charge_inflated(made);
         out.bytes.extend_from_slice_copy(&chunk[..made]);
-        let size = out.bytes.len();
-        if size > limits.inflated_bytes
-            || (size > limits.inflate_grace && size / limits.inflate_ratio.max(1) > out.used)
-        {
-            out.bytes.truncate(limits.inflated_bytes);
+        if !fits {
             out.end = StreamEnd::Bomb;
             return Ok(());
         }

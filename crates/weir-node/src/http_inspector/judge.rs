@@ -254,7 +254,7 @@ impl Job {
             bypass: plan.bypass,
             verdict: &verdict,
             inspection: inspection.as_ref(),
-            bytes: bytes,
+            bytes,
             elapsed,
         }
         .emit(&self.telemetry);

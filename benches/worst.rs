@@ -9,9 +9,10 @@
 //!
 //! Known inputs are those that once switched inspection off or starved it. The search glues fragments of every syntax
 //! that a parser or detector reads, keeps what costs more than its parent, and tries the winners at other sizes.
-//! Time is the CPU time of this thread (`/proc/thread-self/schedstat`), the least of several runs, so that a busy
-//! machine changes little.
+//! Time is the CPU time of this thread, the least of several runs, so that a busy machine changes little. A unit of work
+//! is what the budget of an inspection counts.
 
+use cpu_time::ThreadTime;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 use weir_core::engine::{InspectionOptions, Scratch, inspect};
@@ -48,19 +49,13 @@ impl Cost {
     }
 }
 
-/// CPU time of this thread, in nanoseconds.
-fn cpu_nanos() -> u64 {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux");
-    text.split(' ').next().and_then(|word| word.parse().ok()).expect("schedstat")
-}
-
 fn measure(raw: &[u8], ruleset: &Ruleset, scratch: &mut Scratch, runs: usize) -> Cost {
     let mut best = Cost { nanos: f64::MAX, decided: false, limited: false, work: 0 };
     for _ in 0..runs {
-        let before = cpu_nanos();
+        let before = ThreadTime::now();
         let message = message::request(raw);
         let found = inspect(&message, ruleset, &InspectionOptions::default(), scratch, &|| false);
-        let nanos = (cpu_nanos() - before) as f64;
+        let nanos = before.elapsed().as_nanos() as f64;
         if nanos < best.nanos {
             let limited = found.not_inspected.iter().any(|gap| gap.reason != SkipReason::NotSent);
             best = Cost { nanos, decided: !found.attacks().is_empty(), limited, work: found.work };
