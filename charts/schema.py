@@ -32,7 +32,7 @@ def sections(text):
     """Sections of the reference page: path -> (is a list, rows)."""
     out, path = {}, None
     for line in text.split("\n"):
-        head = re.match(r"## (?:`([^`]+)`( \(list\))?|Keys of the whole)$", line)
+        head = re.match(r"## (?:`([^`]+)`( \(list\))?|Top-level keys)$", line)
         if head:
             path = head.group(1) or ""
             out[path] = (bool(head.group(2)), [])

@@ -27,15 +27,15 @@ pub struct Events {
 }
 
 impl Events {
-    /// Opens the spools and ships what is in them over `link`. None where events are off, which is told once: by
-    /// configuration, or because there is nobody to send them to.
+    /// Opens the spools and sends their contents over `link`. None if events are off, by configuration or because there is
+    /// no control plane; the reason is logged once.
     pub fn open(
         resolved: &Resolved,
         link: Option<&Arc<Link>>,
         telemetry: &Arc<Telemetry>,
     ) -> Result<Option<Self>, StartError> {
         let (true, Some(link)) = (resolved.events.enabled, link) else {
-            let why = if resolved.events.enabled { "`api.host` names nobody" } else { "`events.enabled` is false" };
+            let why = if resolved.events.enabled { "`api.host` is not set" } else { "`events.enabled` is false" };
             tracing::info!(why, "malicious requests are logged and counted, not recorded");
             return Ok(None);
         };

@@ -103,7 +103,7 @@ pub async fn run_with(
     Ok(drained)
 }
 
-/// What the control plane is told of the node.
+/// The state of the node that heartbeats report.
 fn vitals(composer: &Arc<Composer>, events: Option<&Events>) -> Vitals {
     let current = Arc::clone(composer.current());
     let spool = events.map(|events| events.spool().clone());

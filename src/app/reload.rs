@@ -153,11 +153,11 @@ fn fingerprint(paths: &BTreeSet<PathBuf>) -> u64 {
     let mut hasher = DefaultHasher::new();
     for path in paths {
         path.hash(&mut hasher);
-        // What cannot be listed is told by the reload itself.
+        // The reload itself reports what cannot be listed.
         let files = rule_files::list(path).unwrap_or_default();
         for file in files {
             file.hash(&mut hasher);
-            // A file that cannot be read differs from one that can; the reload itself tells why.
+            // A file that cannot be read differs from one that can; the reload itself reports the reason.
             std::fs::read(&file).ok().hash(&mut hasher);
         }
     }

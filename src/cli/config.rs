@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn policy_mistakes_are_reported_with_their_place() {
-        let bad = file("block_reply:\n  body_json: '${nobody}'\n  headers:\n    Content-Length: 5\n");
+        let bad = file("block_reply:\n  body_json: '${unknown}'\n  headers:\n    Content-Length: 5\n");
         let path = bad.path().to_str().unwrap();
         let (code, out) = weir(&["check", path]);
         assert_eq!(code, 1, "{out}");

@@ -60,7 +60,7 @@ pub const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 /// Below the 30 s after which container platforms kill.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Loopback, private and link-local networks: who is trusted where nobody is named.
+/// Loopback, private and link-local networks: the peers that are trusted if none are configured.
 pub fn private_networks() -> Vec<IpNet> {
     let v4 = |a, b, prefix| IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(a, b, 0, 0), prefix));
     let v6 = |first, prefix| IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::new(first, 0, 0, 0, 0, 0, 0, 0), prefix));

@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, and how it is shown: to people in the manner of rustc, to programs as JSON.
+//! Diagnostics of a configuration, and how they are shown: to people in the style of rustc, to programs as JSON.
 
 use super::tree::Mark;
 use serde::Serialize;
@@ -48,7 +48,7 @@ pub struct Diagnostic {
     pub secret: bool,
 }
 
-/// Everything that is to be said about a configuration.
+/// All diagnostics of a configuration.
 #[derive(Clone, Default)]
 pub struct Report {
     /// Name of the file, as given.
@@ -71,7 +71,7 @@ impl std::fmt::Debug for Report {
     }
 }
 
-/// Diagnostics kept: more help nobody.
+/// Most diagnostics that are kept: more would not help.
 pub const MAX_DIAGNOSTICS: usize = 200;
 /// Longest part of a line shown, in characters.
 const MAX_LINE: usize = 160;

@@ -1,8 +1,8 @@
 //! Configuration: one YAML file, environment variables above it, command-line flags above both.
 //!
-//! [`load`] parses the file into a [`tree`] that knows where everything stands, the [`reader`] takes it apart key by key
-//! as [`resolve`] asks, and out comes [`Resolved`], plain data, or a [`Report`] of every mistake at once. Keys are those
-//! of `go-node.yaml` version 4 wherever such a key exists. The same walk over nothing writes the [`reference`] page.
+//! [`load`] parses the file into a [`tree`] with positions; the [`reader`] reads it key by key
+//! in the order of [`resolve`]. The result is [`Resolved`], plain data, or a [`Report`] of every mistake. Keys are those
+//! of `go-node.yaml` version 4 wherever such a key exists. The same code writes the [`reference`] page.
 
 pub mod defaults;
 pub mod diagnostic;

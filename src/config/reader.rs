@@ -1,5 +1,5 @@
 //! Reads a configuration tree key by key. One call names a key, its type, its default and its meaning, and yields the
-//! value; the same calls, run over nothing, write the reference page. So the page cannot tell of a key that is not read.
+//! value. The same calls, without a file, write the reference page, so the page cannot describe a key that is not read.
 
 mod document;
 mod section;
@@ -33,7 +33,7 @@ impl std::fmt::Debug for Flag {
     }
 }
 
-/// What stands above the file, and what has been said so far.
+/// Values that override the file, and the diagnostics so far.
 #[derive(Default)]
 pub struct Reader {
     /// Path to the variable that sets it, and its text.
@@ -80,7 +80,7 @@ impl Reader {
         self.docs.unwrap_or_default()
     }
 
-    /// What was said, after asking which variables and flags no key wanted, and where each value came from.
+    /// The diagnostics, among them variables and flags without a key, and where each value came from.
     pub fn into_problems(mut self) -> (Vec<Diagnostic>, BTreeMap<String, Origin>) {
         self.judge_leftovers();
         (self.problems, self.places)
@@ -91,7 +91,7 @@ impl Reader {
         self.problems.push(diagnostic);
     }
 
-    /// The value that stands above the file for `path`.
+    /// The value that overrides the file for `path`.
     fn overlay(&mut self, path: &str) -> Option<(Origin, String)> {
         self.known.insert(path.to_owned());
         let from_env = self.environment.get(path).map(|(name, text)| (Origin::Environment(name.clone()), text.clone()));
@@ -115,7 +115,7 @@ impl Reader {
         };
         for (path, flag) in self.flags.iter().filter(|(path, _)| !self.used.contains(*path)) {
             let help = nearest(path, known.iter().copied()).map(|key| format!("did you mean `{key}`?"));
-            let message = format!("no key `{path}` can be set here");
+            let message = format!("there is no key `{path}` that can be set this way");
             said.push(complain(Severity::Error, path, message, Origin::Flag(flag.name.clone()), help));
         }
         for (path, (name, _)) in self.environment.iter().filter(|(path, _)| !self.used.contains(*path)) {
@@ -127,7 +127,7 @@ impl Reader {
             }
             let severity = if path.contains('.') { Severity::Error } else { Severity::Warning };
             let help = near.map(|key| format!("did you mean `{}`?", variable(key)));
-            let message = format!("no key belongs to the variable `{name}`");
+            let message = format!("there is no key for the variable `{name}`");
             said.push(complain(severity, path, message, Origin::Environment(name.clone()), help));
         }
         self.problems.append(&mut said);

@@ -20,7 +20,7 @@ const HEAD: &str = include_str!("reference_head.md");
 pub fn markdown() -> String {
     let docs = keys();
     let mut out = HEAD.to_owned();
-    out.push_str("\n## Keys of the whole\n\n");
+    out.push_str("\n## Top-level keys\n\n");
     table(&mut out, &docs, "");
     for section in docs.iter().filter(|doc| doc.kind == KeyKind::Section) {
         let list = section.type_name.starts_with("list");
@@ -29,7 +29,7 @@ pub fn markdown() -> String {
         writeln!(out, "\n## `{}`{kind}\n\n{} From: {}.\n", section.path, section.meaning, section.from)
             .expect("String");
         if list && !docs.iter().any(|doc| parent(&doc.path) == prefix) {
-            out.push_str("Members are of the same kind as those of the list around it.\n");
+            out.push_str("Entries have the same keys as those of the enclosing list.\n");
         } else {
             table(&mut out, &docs, &prefix);
         }
@@ -80,9 +80,9 @@ fn names(out: &mut String, title: &str, names: impl Iterator<Item = &'static str
 
 fn places(out: &mut String) {
     out.push_str(
-        "\n## Other places\n\nOlder files have some keys elsewhere. They are read there too, but not in both.\n\n",
+        "\n## Other places\n\nOlder files have some keys in other places. They are read there too, but not in both places.\n\n",
     );
-    out.push_str("| There | Here |\n|---|---|\n");
+    out.push_str("| Older place | Place |\n|---|---|\n");
     for (from, to) in MOVED {
         writeln!(out, "| `{from}` | `{to}` |").expect("String");
     }

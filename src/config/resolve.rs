@@ -1,4 +1,4 @@
-//! The keys of the configuration, section by section: what each is called, means and is without being set.
+//! The keys of the configuration, section by section: name, meaning and default of each.
 
 mod cloud;
 mod connector;
@@ -66,7 +66,12 @@ const NO_OPENAPI: &str = "OpenAPI specifications are not enforced by this node";
 /// Reads every key.
 pub fn read(root: &mut Section<'_>) -> Resolved {
     root.bounded("version", V4, 4u32, 2..=4, "Version of the file's format. 2 and 3 are read like 4.");
-    root.get("mode", V4, NodeMode::ConnectorServer, "What feeds the node. Other modes of such nodes are not offered.");
+    root.get(
+        "mode",
+        V4,
+        NodeMode::ConnectorServer,
+        "How traffic reaches the node. Other modes of Wallarm nodes are not supported.",
+    );
     let connector = connector::read(root);
     let (http_inspector, real_ip_header) = inspection::http_inspector(root);
     let resolved = Resolved {
@@ -81,7 +86,12 @@ pub fn read(root: &mut Section<'_>) -> Resolved {
         geo: inspection::geo(root),
         block_reply: routes::block_reply(root),
         limits: inspection::limits(root),
-        anomalies: root.named("anomalies", OWN, "the built-in table", "What is done about oddities of a message."),
+        anomalies: root.named(
+            "anomalies",
+            OWN,
+            "the built-in table",
+            "Action for each kind of protocol anomaly in a message.",
+        ),
         overlimit: inspection::overlimit(root),
         load: service::load(root),
         log: service::log(root),

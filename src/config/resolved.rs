@@ -23,7 +23,7 @@ pub struct Resolved {
     pub http_inspector: HttpInspector,
     /// Modes and applications by host and route.
     pub route_config: RouteConfig,
-    /// Whom to believe about the client's address: records in order, the first that trusts the peer decides.
+    /// Which proxies are trusted to report the client's address; the first entry that trusts the peer applies.
     pub proxy_headers: Vec<ProxyRecord>,
     /// Requests that are not inspected at all.
     pub input_filters: InputFilters,
@@ -33,9 +33,9 @@ pub struct Resolved {
     pub rules: Rules,
     /// Local policy file: lists and rules.
     pub policy_file: Option<PathBuf>,
-    /// Databases that place an address.
+    /// Databases that map addresses to countries, networks and source types.
     pub geo: Geo,
-    /// What a blocked client gets, unless its route says otherwise.
+    /// Response to a blocked client, unless its route has its own.
     pub block_reply: BlockReply,
     /// Bounds of one inspection.
     pub limits: Limits,
@@ -86,7 +86,7 @@ pub struct Connector {
     pub per_connection_limits: PerConnectionLimits,
     /// Longest time from the arrival of a call to its answer; none without.
     pub app_reply_timeout: Option<Duration>,
-    /// HTTP status of an answer that came too late.
+    /// HTTP status if that time is exceeded.
     pub app_reply_timeout_code: u16,
     /// How connectors prove who they are.
     pub auth: Auth,
@@ -154,7 +154,7 @@ pub struct RouteConfig {
     pub mode_override: ModeOverride,
     /// Application where no route says otherwise; -1 is "none".
     pub application: i64,
-    /// Tenant where no route says otherwise.
+    /// Tenant, unless a route sets its own.
     pub client_uuid: Option<String>,
     /// Routes in order of the file.
     pub routes: Vec<Route>,
@@ -243,7 +243,7 @@ pub struct Geo {
     pub source_type_database: Option<PathBuf>,
 }
 
-/// What a blocked client gets.
+/// Response to a blocked client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BlockReply {
     /// HTTP status.

@@ -249,7 +249,7 @@ fn every_mistake_is_told_at_once() {
         "write `:5000`",
         "write `30s` or `30ms`",
         "did you mean `block`?",
-        "the other one stands in line 7",
+        "the other one is in line 7",
         "weir.yaml cannot be used: 14 errors",
     ] {
         assert!(shown.contains(part), "{part}\n{shown}");

@@ -118,16 +118,16 @@ fn message(error: &serde_saphyr::Error) -> String {
     use serde_saphyr::budget::BudgetBreach;
     match error.without_snippet() {
         serde_saphyr::Error::Budget { breach: BudgetBreach::Documents { .. }, .. } => {
-            "a second document; a configuration is one".to_owned()
+            "a second document; a configuration has only one".to_owned()
         }
         serde_saphyr::Error::Budget { breach: BudgetBreach::Depth { .. }, .. } => {
             format!("nested deeper than {MAX_DEPTH} levels")
         }
         serde_saphyr::Error::Budget { .. } => {
-            format!("more than {MAX_NODES} values, those that aliases repeat counted each time")
+            format!("more than {MAX_NODES} values, each use of an alias counted")
         }
         serde_saphyr::Error::RecursiveReferencesRequireWeakTypes { .. } => {
-            "an alias within what it stands for".to_owned()
+            "an alias inside its own definition".to_owned()
         }
         _ => {
             let text = error.to_string();
@@ -295,7 +295,7 @@ mod tests {
     fn bounds_are_told_in_words() {
         let told = |text: &str| parse(text).unwrap_err().message;
         assert!(told("a: 1\n---\nb: 2\n").contains("a second document"));
-        assert!(told("a: &a [*a]\n").contains("within what it stands for"));
+        assert!(told("a: &a [*a]\n").contains("inside its own definition"));
         let nested: String = (0..60).map(|n| format!("{}a:\n", " ".repeat(n))).collect();
         assert!(told(&nested).contains("nested deeper"));
         let many = "[x, x, x, x, x, x, x, x]\n".replace('x', &format!("[{}]", "y,".repeat(30_000)));

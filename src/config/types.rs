@@ -19,7 +19,7 @@ use ipnet::IpNet;
 use std::path::PathBuf;
 use weir_core::model::{AnomalyKind, ParserSet, SkipReason};
 
-/// Why a text is no value of the type, and what to write instead.
+/// Why a text is not a value of the type, and what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bad {
     /// What is wrong.
@@ -111,7 +111,7 @@ impl Setting for PathBuf {
 
     fn parse(text: &str) -> Result<Self, Bad> {
         if text.is_empty() || text.contains('\0') {
-            return Err(Bad::with("not a path", "leave the key out if no file is meant"));
+            return Err(Bad::with("not a path", "leave the key out for no file"));
         }
         Ok(PathBuf::from(text))
     }
@@ -239,10 +239,10 @@ impl Setting for Secret {
     fn parse(text: &str) -> Result<Self, Bad> {
         let help = "make one with `openssl rand -hex 32`";
         if text.len() < MIN_SECRET {
-            return Err(Bad::with(format!("a key of fewer than {MIN_SECRET} characters"), help));
+            return Err(Bad::with(format!("a key must have at least {MIN_SECRET} characters"), help));
         }
         if !text.bytes().all(|b| b.is_ascii_graphic()) {
-            return Err(Bad::with("a key may hold printable ASCII without spaces only", help));
+            return Err(Bad::with("a key may contain only printable ASCII characters without spaces", help));
         }
         Ok(Self(text.to_owned()))
     }

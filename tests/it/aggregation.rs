@@ -183,7 +183,7 @@ fn a_node_keeps_the_identity_that_another_aggregation_gave() {
     speakers[1].register();
     assert_eq!(speakers[1].register_as(TOKEN, Some(identity.clone())).unwrap().identity, identity);
     assert_eq!(speakers[1].send(&identity, hit("a")).unwrap().stored, 1);
-    // Nobody takes the id of another.
+    // A node cannot take over the id of another one.
     let thief = Identity { secret: "0".repeat(64), ..identity.clone() };
     assert_ne!(speakers[1].register_as(TOKEN, Some(thief)).unwrap().identity.node_id, identity.node_id);
 }
@@ -280,9 +280,9 @@ fn calls_are_bounded() {
     let beat = Heartbeat { policy_error: Some("e".repeat(2 << 20)), ..Heartbeat::default() };
     let refused = speaker.runtime.block_on(speaker.client.heartbeat(&identity, &beat));
     assert!(matches!(refused, Err(CallError::Refused(413, _))));
-    let nobody = Identity { node_id: "x".into(), secret: "y".into() };
+    let unknown = Identity { node_id: "x".into(), secret: "y".into() };
     // A server may end the connection whose body it refused to read, and the next call on it finds out; nodes call again.
-    until("an answer to nobody", || match speaker.send(&nobody, hit("z")) {
+    until("an answer to an unknown node", || match speaker.send(&unknown, hit("z")) {
         Err(CallError::Unreachable(_)) => false,
         other => matches!(other, Err(CallError::Unknown(_))) || panic!("{other:?}"),
     });

@@ -133,7 +133,7 @@ fn nodes_alone_fetch_files_by_their_hash_and_old_nodes_are_not_told_of_them() {
     assert_eq!(packs(&old), json!([]));
     let path = format!("/node/v1/blobs/{hash}");
     assert_eq!(cp.json("GET", &path, &new, &Value::Null).body, content.as_bytes());
-    assert_eq!(cp.json("GET", &path, "nobody.secret", &Value::Null).status, 401);
+    assert_eq!(cp.json("GET", &path, "unknown.secret", &Value::Null).status, 401);
     assert_eq!(browser.get(&path).status, 401, "people have the API");
     for other in [sha256(b"other"), "..%2fcontrol.db".into(), hash.to_uppercase()] {
         assert_eq!(cp.json("GET", &format!("/node/v1/blobs/{other}"), &new, &Value::Null).status, 404, "{other}");
@@ -203,7 +203,7 @@ fn a_mirror_takes_over_what_is_signed_and_keeps_the_last_good_otherwise() {
     eventually("the first look", || (mirror()["succeeded"].as_i64() > Some(0)).then_some(()));
     assert_eq!(mirror()["last_error"], "");
 
-    // Signed by somebody else it is not taken over, and that is told. Set anew, the mirror is looked at soon.
+    // A pack with another signer's signature is refused and reported. A mirror that is configured anew is read soon.
     publish(&other, pack("frobozz-magic", "Two."), "b");
     assert_eq!(set(&url).status, 200);
     eventually("the error", || mirror()["last_error"].as_str().unwrap().contains("signature").then_some(()));

@@ -1,4 +1,4 @@
-//! A control plane of the test: it answers what the test wants, remembers what it was told, and can be killed.
+//! A control plane for tests: it answers as the test configures, records what it received, and can be killed.
 
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
@@ -70,7 +70,7 @@ pub fn sha256(content: &[u8]) -> String {
     hex(digest(&SHA256, content).as_ref())
 }
 
-/// What was told, and what to answer.
+/// What was received, and what to answer.
 #[derive(Default)]
 pub struct Told {
     pub registrations: Vec<Register>,
@@ -137,7 +137,7 @@ impl Stub {
         self.server = Some(runtime);
     }
 
-    /// What it was told.
+    /// What it received.
     pub fn told<T>(&self, look: impl FnOnce(&mut Told) -> T) -> T {
         look(&mut self.shared.told.lock().unwrap())
     }

@@ -250,7 +250,7 @@ fn rule_packs_come_with_the_policy_and_only_as_they_were_named() {
     until("the pack", || hit(&node));
     assert!(blocks(&node), "built-in signatures stay");
     until_told(&stub, 1, None);
-    // From the cache, with nobody there to ask.
+    // From the cache, without a control plane.
     stub.kill();
     drop(node);
     let node = start(&stub, data.path(), &[]);
@@ -329,7 +329,7 @@ fn a_token_for_the_vendor_never_leaves() {
     for host in ["us1.api.wallarm.com", "API.WALLARM.COM", "api.wallarm.ru."] {
         let node = start(host);
         assert!(blocks(&node));
-        // A node with somebody to register with makes this before it listens.
+        // A node that has a control plane makes this before it listens.
         assert!(!data.path().join("sync").exists(), "{host}");
         assert!(proxy.accept().is_err(), "{host} was called");
         drop(node);

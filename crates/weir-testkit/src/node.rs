@@ -78,7 +78,7 @@ impl Node {
         self.log.lock().unwrap().clone()
     }
 
-    /// The value of a metric, such as `panics_total` or `x_total{a="b"}`; 0 if there is none of that name.
+    /// The value of a metric, such as `panics_total` or `x_total{a="b"}`; 0 if there is no metric of that name.
     pub fn metric(&self, name: &str) -> f64 {
         let mut stream = connect(self.metrics);
         stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: m\r\nConnection: close\r\n\r\n").unwrap();

@@ -225,12 +225,12 @@ impl Judge<'_> {
 
     fn proxy_headers(&mut self, entry: &Entry, path: &str) {
         let Value::List(items) = &entry.node.value else {
-            return self.say(path, Fate::Carried, entry.mark, "whom to believe");
+            return self.say(path, Fate::Carried, entry.mark, "trusted proxies");
         };
         let open: Vec<_> =
             items.iter().enumerate().filter(|(_, item)| find(item, "trusted_networks").is_none()).collect();
         if open.is_empty() {
-            self.say(path, Fate::Carried, entry.mark, "whom to believe about the client");
+            self.say(path, Fate::Carried, entry.mark, "proxies trusted to report the client's address");
         }
         for (at, item) in open {
             let note = "without `trusted_networks` it trusted everyone; here it trusts loopback and private networks. Write \

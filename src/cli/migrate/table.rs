@@ -1,4 +1,4 @@
-//! What is known of values: the table of older charts, and the schema of ours.
+//! What is known about values: the table of older charts, and the schema of this chart.
 
 use serde::Deserialize;
 use serde_json::Value;

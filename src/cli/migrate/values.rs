@@ -23,7 +23,7 @@ const UNUSABLE: u8 = 2;
 #[command(after_help = "Exit codes:
   0  everything carries over, or had no effect
   1  something changes, is unknown, or has to be edited by hand: read the report
-  2  the file cannot be read, or it cannot be told which chart it is for")]
+  2  the file cannot be read, or nothing in it shows which chart it is for")]
 pub struct ValuesArgs {
     /// The values file, or what `helm get values` printed; `-` reads standard input.
     file: PathBuf,

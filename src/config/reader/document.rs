@@ -5,7 +5,7 @@
 pub struct KeyDoc {
     /// Dotted path; `[]` stands for each member of a list.
     pub path: String,
-    /// What stands below it.
+    /// Whether it has a value or further keys.
     pub kind: KeyKind,
     /// Name of the type.
     pub type_name: String,
@@ -19,14 +19,14 @@ pub struct KeyDoc {
     pub meaning: &'static str,
 }
 
-/// What stands below a key.
+/// Whether a key has a value or further keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyKind {
     /// A value.
     Value,
     /// Further keys.
     Section,
-    /// Nothing that counts: accepted and ignored.
+    /// Neither: accepted and ignored.
     Ignored,
 }
 
@@ -35,6 +35,6 @@ pub enum KeyKind {
 pub enum Unset {
     /// This value, as it would be written.
     Value(String),
-    /// What these words say.
+    /// As described in words.
     Words(String),
 }

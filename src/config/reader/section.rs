@@ -185,7 +185,7 @@ impl<'r> Section<'r> {
             let value = self.scalar_of::<T>(&inner, entry.node);
             let Some(key) = key else { continue };
             if out.iter().any(|(known, _)| *known == key) {
-                self.complain(Severity::Error, inner, Origin::File(entry.mark), "this name stands here twice", None);
+                self.complain(Severity::Error, inner, Origin::File(entry.mark), "this name is given twice", None);
             } else if let Some(value) = value {
                 out.push((key, value));
             }
@@ -239,7 +239,7 @@ impl<'r> Section<'r> {
         }
     }
 
-    /// Advice for who hands in the values of a Helm chart instead of the file that it renders.
+    /// Advice if the file is the values of a Helm chart instead of the file that it renders.
     fn helm_values(&self, key: &str) -> Option<String> {
         let helm = self.path.is_empty() && ["config", "processing", "aggregation", "image"].contains(&key);
         helm.then(|| {

@@ -1,4 +1,4 @@
-//! How a value leaves the tree: what stands above the file wins, and what does not parse is reported.
+//! Takes values out of the tree: environment and flags override the file, and what does not parse is reported.
 
 use super::section::Section;
 use crate::config::diagnostic::{Origin, Severity};
@@ -16,7 +16,7 @@ impl Section<'_> {
         let again: Vec<Entry> = again;
         for entry in again {
             let message = format!("`{name}` is given twice");
-            let help = format!("the other one stands in line {}, column {}", first.mark.line, first.mark.column);
+            let help = format!("the other one is in line {}, column {}", first.mark.line, first.mark.column);
             self.complain(Severity::Error, self.child(name), Origin::File(entry.mark), message, Some(help));
         }
         if first.node.value != Value::Null {
@@ -59,7 +59,7 @@ impl Section<'_> {
                 self.parse(path, &text, origin)
             }
             other => {
-                let message = format!("`{path}` holds {}, not {}", other.kind(), T::TYPE);
+                let message = format!("`{path}`: expected {1}, got {0}", other.kind(), T::TYPE);
                 self.complain(Severity::Error, path.to_owned(), Origin::File(node.mark), message, None);
                 None
             }

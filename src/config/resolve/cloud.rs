@@ -39,7 +39,7 @@ fn policy_key(s: &mut Section<'_>) -> Option<String> {
 pub fn api(root: &mut Section<'_>) -> Api {
     root.section("api", V4, "The control plane or aggregation that events go to and policy comes from.", |s| {
         let host: Option<String> =
-            s.optional("host", V4, "none: nothing is sent, the node works alone", "Its host name or address.");
+            s.optional("host", V4, "none: the node works alone and sends nothing", "Its host name or address.");
         let host = host.filter(|host| !host.is_empty()).filter(|host| {
             if !is_host(host) {
                 s.error(
@@ -72,18 +72,8 @@ pub fn api(root: &mut Section<'_>) -> Api {
                 "the built-in authorities",
                 "PEM file of the authority that signs its certificate.",
             ),
-            token: s.optional(
-                "token",
-                V4,
-                "none",
-                "API token of usage Node deployment, with which the node registers.",
-            ),
-            token_file: s.optional(
-                "token_file",
-                OWN,
-                "none",
-                "File that holds the token, read anew at each registration.",
-            ),
+            token: s.optional("token", V4, "none", "Node deployment token, with which the node registers."),
+            token_file: s.optional("token_file", OWN, "none", "File with the token. Re-read at each registration."),
             node_group: s.get("node_group", V4, "default".to_owned(), "Group that the node joins."),
             node_name: s.optional("node_name", OWN, "the host's name", "What the node is called in the Console."),
             policy_key: policy_key(s),
@@ -102,27 +92,65 @@ pub fn events(root: &mut Section<'_>) -> Events {
     root.section("events", OWN, "Records of malicious requests, on their way to the control plane.", |s| {
         let ms = Duration::from_millis;
         Events {
-            enabled: s.get("enabled", OWN, true, "Whether they are spooled and shipped. Logs and metrics go on without."),
-            spool_size: s.bounded("spool_size", OWN, ByteSize(256 << 20), ByteSize(1 << 20)..=ByteSize(1 << 40),
-                "Room for records not yet delivered; new ones are dropped, and counted, when it is full.").0,
-            fsync_interval: s.bounded("fsync_interval", OWN, ms(100), ms(1)..=Duration::from_secs(60),
-                "Longest time from writing a record to forcing it to the disk."),
-            stall: s.bounded("stall", OWN, ms(5), ms(1)..=Duration::from_secs(1),
-                "Longest time that the disk may hold up an answer for its record; past it the record is dropped and counted as \
-                 `stalled`. Waiting for a core is no stall: then the answer waits, for a second at most."),
-            max_body: s.bounded("max_body", OWN, ByteSize(16 << 10), ByteSize(0)..=ByteSize(1 << 20),
-                "Bytes of a body that are kept in a record.").0,
-            sampling: s.get("sampling", OWN, false, "Whether identical records past the fifth in an hour are counted only."),
+            enabled: s.get(
+                "enabled",
+                OWN,
+                true,
+                "Whether they are recorded and sent. Logs and metrics do not \
+                 depend on it.",
+            ),
+            spool_size: s
+                .bounded(
+                    "spool_size",
+                    OWN,
+                    ByteSize(256 << 20),
+                    ByteSize(1 << 20)..=ByteSize(1 << 40),
+                    "Disk space for records that are not delivered yet. When it is full, new ones are dropped and \
+                 counted.",
+                )
+                .0,
+            fsync_interval: s.bounded(
+                "fsync_interval",
+                OWN,
+                ms(100),
+                ms(1)..=Duration::from_secs(60),
+                "Longest time from writing a record to forcing it to the disk.",
+            ),
+            stall: s.bounded(
+                "stall",
+                OWN,
+                ms(5),
+                ms(1)..=Duration::from_secs(1),
+                "Longest time that a response waits until its record is on disk. After it the record is dropped \
+                 and counted as `stalled`. Time spent waiting for a CPU core does not count; for it a response \
+                 waits at most one second.",
+            ),
+            max_body: s
+                .bounded(
+                    "max_body",
+                    OWN,
+                    ByteSize(16 << 10),
+                    ByteSize(0)..=ByteSize(1 << 20),
+                    "Bytes of a body that are kept in a record.",
+                )
+                .0,
+            sampling: s.get(
+                "sampling",
+                OWN,
+                false,
+                "Whether identical records past the fifth in an hour are \
+                 counted only.",
+            ),
         }
     })
 }
 
 /// Reads `aggregation`.
 pub fn aggregation(root: &mut Section<'_>) -> Aggregation {
-    root.section("aggregation", V4, "`weir aggregation`: takes events from nodes, gives them policy.", |s| {
+    root.section("aggregation", V4, "`weir aggregation`: collects events from nodes and serves them policy.", |s| {
         s.ignored("tarantoolMemory", super::OLD, "the spool's size is set by `events.spool_size`");
         s.ignored("wstoreMemory", super::OLD, "the spool's size is set by `events.spool_size`");
-        s.ignored("serviceProtocol", V4, "the address tells");
+        s.ignored("serviceProtocol", V4, "`service_address` determines it");
         Aggregation {
             address: s.get("service_address", V4, ListenAddress::any(3313), "Where it listens."),
             tls: tls(s),
@@ -135,7 +163,13 @@ pub fn control_plane(root: &mut Section<'_>) -> ControlPlane {
     root.section("control_plane", OWN, "`weir control-plane`: Console, API and store.", |s| {
         let read = ControlPlane {
             enabled: s.get("enabled", OWN, true, "Whether `weir` without a subcommand runs it in the same process."),
-            address: s.optional("address", OWN, "127.0.0.1:8088 in one process, :8088 on its own", "Where it listens."),
+            address: s.optional(
+                "address",
+                OWN,
+                "127.0.0.1:8088 in one process, :8088 on its own",
+                "Where it \
+                 listens.",
+            ),
             tls: tls(s),
             database: s.optional(
                 "database",
@@ -146,38 +180,44 @@ pub fn control_plane(root: &mut Section<'_>) -> ControlPlane {
             key_file: s.optional(
                 "key_file",
                 OWN,
-                "made under `data_dir`",
+                "generated under `data_dir`",
                 "Ed25519 key (PKCS#8) that signs policies; replicas share it.",
             ),
             deploy_token: s.optional(
                 "deploy_token",
                 OWN,
                 "none",
-                "First token of usage Node deployment, so that nodes and control plane start from one secret.",
+                "First Node deployment token. Nodes that have the same token in `api.token` can register at once.",
             ),
-            admin_login: s.get("admin_login", OWN, "admin".to_owned(), "Login of the first administrator."),
+            admin_login: s.get("admin_login", OWN, "admin".to_owned(), "Login name of the first administrator."),
             admin_password: s.optional(
                 "admin_password",
                 OWN,
-                "made and printed once",
+                "generated and printed once",
                 "Password of the first administrator.",
             ),
-            public_url: s.optional("public_url", OWN, "as the browser asks", "Where browsers reach the Console."),
+            public_url: s.optional(
+                "public_url",
+                OWN,
+                "the host that the browser requests",
+                "URL of the \
+                 Console, as browsers reach it.",
+            ),
             trusted_proxies: s
                 .list(
                     "trusted_proxies",
                     OWN,
                     "none",
-                    "Networks of proxies before the Console, such as an Ingress controller: they tell the client's address, \
-                     by which logins are throttled and the audit log is written.",
+                    "Networks of proxies in front of the Console, such as an Ingress controller. The client's \
+                     address that they report is used to throttle logins and in the audit log.",
                 )
                 .unwrap_or_default(),
             real_ip_header: s.get(
                 "real_ip_header",
                 OWN,
                 HeaderName("x-forwarded-for".to_owned()),
-                "Header in which they tell it, walked from the right past trusted proxies. `Forwarded` is read as RFC 7239 \
-                 says.",
+                "Header in which they report it, read from the right, skipping trusted proxies. `Forwarded` is \
+                 read according to RFC 7239.",
             ),
             retention_days: s.bounded("retention_days", OWN, 180u32, 1..=3650, "Days for which hits are kept."),
             oidc: s.secret_section("oidc", OWN, "Login by OpenID Connect, besides local users.", |s| Oidc {
@@ -189,7 +229,7 @@ pub fn control_plane(root: &mut Section<'_>) -> ControlPlane {
                     "default_role",
                     OWN,
                     "none: no role, no login",
-                    "Role of those whose claim names none.",
+                    "Role of users whose claim names no role.",
                 ),
             }),
         };
@@ -220,12 +260,12 @@ fn check_oidc(s: &mut Section<'_>, read: &ControlPlane) {
     }
 }
 
-/// Proxies that believe too many, or nobody.
+/// Warns if every address is trusted as a proxy, or if a header is set and none is trusted.
 fn check_proxies(s: &mut Section<'_>, read: &ControlPlane) {
     warn_of_everyone(s, "trusted_proxies", &read.trusted_proxies);
     if s.given("real_ip_header") && read.trusted_proxies.is_empty() {
-        let message = "without `trusted_proxies` this header never counts";
-        s.remark(Severity::Warning, "real_ip_header", message, "name the proxies' networks");
+        let message = "without `trusted_proxies` this header is ignored";
+        s.remark(Severity::Warning, "real_ip_header", message, "list the networks of the proxies");
     }
 }
 

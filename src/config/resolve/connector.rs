@@ -18,21 +18,22 @@ pub fn read(root: &mut Section<'_>) -> Connector {
             "allowed_networks",
             V4,
             "everyone where `auth` is set, else loopback and private networks",
-            "Peers that may call. Everyone has to be written out as `0.0.0.0/0` and `::/0`.",
+            "Peers that may call. To allow every address, write `0.0.0.0/0` and `::/0`.",
         );
-        let allowed_hosts = s.list("allowed_hosts", V4, "all", "Hosts that requests may be for; others are refused.");
+        let allowed_hosts = s.list("allowed_hosts", V4, "all", "Hosts that inspected requests may be addressed \
+             to. Requests to others are refused.");
         let url_normalize = s.get("url_normalize", V4, true, "Whether a route is chosen by the decoded path without dot segments. False: by the path as sent, which a client \
              can spell in ways that miss a route.");
         let external_health_check = external_health_check(s);
         let per_connection_limits = per_connection_limits(s);
         let app_reply_timeout =
-            s.optional("app_reply_timeout", V4, "none", "Longest time from the arrival of a call to its answer.");
+            s.optional("app_reply_timeout", V4, "none", "Longest time from the arrival of a call to its response.");
         let app_reply_timeout_code = s.bounded(
             "app_reply_timeout_code",
             V4,
             defaults::REPLY_TIMEOUT_CODE,
             400..=599,
-            "HTTP status of an answer that came too late.",
+            "HTTP status if that time is exceeded.",
         );
         let auth = auth(s);
         let max_call_bytes = s.bounded(
@@ -95,7 +96,7 @@ fn tls(s: &mut Section<'_>) -> Option<TlsFiles> {
 
 fn blocking(s: &mut Section<'_>) -> bool {
     let blocking =
-        s.get("blocking", V4, true, "False: nothing is ever blocked, whatever the modes say. Reports go on.");
+        s.get("blocking", V4, true, "False: nothing is blocked, whatever the modes are. Attacks are still reported.");
     let mode = s.optional::<ConnectorMode>(
         "mode",
         OLD,
@@ -126,9 +127,10 @@ fn external_health_check(s: &mut Section<'_>) -> Option<String> {
 }
 
 fn per_connection_limits(s: &mut Section<'_>) -> PerConnectionLimits {
-    let meaning = "When a connection is closed after the answer under way, so that load spreads after a scale-up.";
+    let meaning = "Limits after which a connection is closed, once the current response is sent. Load then \
+                   spreads to new replicas.";
     s.section("per_connection_limits", V4, meaning, |s| {
-        let max_requests = s.optional::<u64>("max_requests", V4, "none", "Calls answered.");
+        let max_requests = s.optional::<u64>("max_requests", V4, "none", "Calls on one connection.");
         let max_received_bytes =
             s.optional::<crate::config::types::ByteSize>("max_received_bytes", V4, "none", "Bytes received.");
         let max_duration = s.optional::<std::time::Duration>("max_duration", V4, "none", "Age of the connection.");
@@ -146,13 +148,13 @@ fn per_connection_limits(s: &mut Section<'_>) -> PerConnectionLimits {
 }
 
 fn auth(s: &mut Section<'_>) -> Auth {
-    let meaning = "How gateways prove who they are; any one of the ways given suffices.";
+    let meaning = "Authentication of gateways. If several ways are configured, any one of them is enough.";
     s.secret_section("auth", OWN, meaning, |s| Auth {
         keys: s
             .list("keys", OWN, "none", "Bearer keys, all valid at once, so that they can be rotated.")
             .unwrap_or_default(),
         key_files: s
-            .list("key_files", OWN, "none", "Files that hold one bearer key each. Re-read when they change.")
+            .list("key_files", OWN, "none", "Files with one bearer key each. Re-read when they change.")
             .unwrap_or_default(),
         client_ca: s.optional("client_ca", OWN, "none", "PEM file of the authority that signs client certificates."),
     })

@@ -13,21 +13,26 @@ use weir_core::model::{Limits, ParserSet};
 pub fn http_inspector(root: &mut Section<'_>) -> (HttpInspector, Option<HeaderName>) {
     root.section("http_inspector", V4, "How requests are inspected.", |s| {
         let workers = s.get("workers", V4, Workers::Auto, "Threads; `auto` follows the container's CPU quota.");
-        let libdetection_enabled =
-            s.get("libdetection_enabled", V4, true, "Whether libinjection is asked for a second opinion where the grammar is in doubt.");
+        let libdetection_enabled = s.get(
+            "libdetection_enabled",
+            V4,
+            true,
+            "Whether libinjection also checks values for which the \
+                 grammar gives no clear result.",
+        );
         let process_time_limit = s.bounded(
             "wallarm_process_time_limit",
             V4,
             defaults::PROCESS_TIME_LIMIT,
             Duration::from_millis(1)..=Duration::from_secs(60),
-            "Longest time one inspection may take; what happens then says `overlimit`.",
+            "Longest time of one inspection. `overlimit` sets what happens after it.",
         );
         let real_ip_header = s.optional(
             "real_ip_header",
             OLD,
             "none",
-            "Header with the client's address, believed from loopback and private networks only. Use `proxy_headers` to \
-             trust others.",
+            "Header with the client's address. Trusted from loopback and private networks only; use \
+             `proxy_headers` to trust others.",
         );
         let parsers_off = parsers_off(s);
         let reason = "nothing is kept in such a directory";
@@ -46,7 +51,7 @@ pub fn parsers_off(s: &mut Section<'_>) -> ParserSet {
         "parsers_off",
         OWN,
         "none",
-        "Parsers that are not applied: what only they would open is not inspected.",
+        "Parsers that are disabled. Content that only they can decode is not inspected.",
     );
     list.unwrap_or_default().into_iter().fold(ParserSet::NONE, ParserSet::with)
 }
@@ -59,8 +64,8 @@ pub fn acl(root: &mut Section<'_>) -> Acl {
             "access_phase",
             OWN,
             true,
-            "Whether denylisted requests are refused before they are inspected. False: they are inspected, and \
-             monitoring lets them pass.",
+            "Whether requests from denylisted addresses are blocked without inspection. False: they are \
+             inspected, and pass in monitoring mode.",
         ),
     })
 }
@@ -70,7 +75,13 @@ pub fn rules(root: &mut Section<'_>) -> Rules {
     root.section("rules", OWN, "Where signatures come from.", |s| Rules {
         builtin: s.get("builtin", OWN, true, "Whether the signatures built into the program are loaded."),
         directories: s
-            .list("directories", OWN, "none", "Directories of further rule files, loaded beside the built-in ones.")
+            .list(
+                "directories",
+                OWN,
+                "none",
+                "Directories with additional rule \
+             files.",
+            )
             .unwrap_or_default(),
     })
 }
@@ -84,8 +95,12 @@ pub fn policy_file(root: &mut Section<'_>) -> Option<PathBuf> {
 
 /// Reads `geo`.
 pub fn geo(root: &mut Section<'_>) -> Geo {
-    root.section("geo", OWN, "MMDB files that place an address, for lists by country, network and source type.", |s| {
-        Geo {
+    root.section(
+        "geo",
+        OWN,
+        "MMDB files that map addresses to countries, networks and source types, for \
+                              lists.",
+        |s| Geo {
             country_database: s.optional("country_database", OWN, "none", "Countries."),
             asn_database: s.optional("asn_database", OWN, "none", "Autonomous systems."),
             source_type_database: s.optional(
@@ -94,21 +109,21 @@ pub fn geo(root: &mut Section<'_>) -> Geo {
                 "none",
                 "Source types: data centres, VPN, Tor, proxies.",
             ),
-        }
-    })
+        },
+    )
 }
 
 /// Reads `overlimit`.
 pub fn overlimit(root: &mut Section<'_>) -> Overlimit {
-    root.section("overlimit", OWN, "Requests of which a part was not inspected.", |s| {
+    root.section("overlimit", OWN, "Action for requests that were not inspected completely.", |s| {
         let meaning = "One action for every reason. `off`: they pass. `monitoring`: they pass and are reported as \
                        `overlimit_res`. `block`: they are treated as an attack.";
         let reasons = "What happens for a single reason: `pass`, `report` or `block`. The connector did not send it: \
                        `not_sent`. The time limit: `time_limit`. A coding or framing that cannot be undone: \
                        `undecodable`. Limits that ordinary clients do not reach: `work_limit`, `value_limit`, \
                        `depth_limit`, `count_limit`, `size_limit`, `recodings` (stacked encodings), `decompression`.";
-        let unset =
-            "`report` for `not_sent`, `time_limit`, `size_limit`, `undecodable`; `pass` for `parser_off`; else `block`";
+        let unset = "`report` for `not_sent`, `time_limit`, `size_limit`, `undecodable`; `pass` for `parser_off`; else \
+             `block`";
         Overlimit {
             mode: s.optional("mode", OWN, "each reason has its own action", meaning),
             reasons: s.named("reasons", OWN, unset, reasons),
@@ -118,7 +133,7 @@ pub fn overlimit(root: &mut Section<'_>) -> Overlimit {
 
 /// Reads `limits`. Every field of [`Limits`] has its key: the compiler asks for it.
 pub fn limits(root: &mut Section<'_>) -> Limits {
-    root.section("limits", OWN, "Bounds of one inspection. What exceeds them is reported as not inspected.", |s| {
+    root.section("limits", OWN, "Limits of one inspection. Content beyond them is reported as not inspected.", |s| {
         let d = Limits::default();
         Limits {
             work: at_least(
@@ -128,7 +143,12 @@ pub fn limits(root: &mut Section<'_>) -> Limits {
                 1 << 10,
                 "Most work units for each part of a message, whatever its size; a unit is about one byte read once.",
             ),
-            depth: nesting(s, "depth", d.depth, "Parsers stacked on one value: base64 in JSON in gzip is three."),
+            depth: nesting(
+                s,
+                "depth",
+                d.depth,
+                "Parsers applied to one value in turn: base64 in JSON in gzip is three.",
+            ),
             values: at_least(s, "values", d.values, 1, "Values extracted from one message."),
             members: at_least(s, "members", d.members, 1, "Pairs of one form."),
             decoded_bytes: size(s, "decoded_bytes", d.decoded_bytes, "Bytes made by decoders from one message."),
@@ -159,7 +179,7 @@ pub fn limits(root: &mut Section<'_>) -> Limits {
                 d.binary_depth,
                 "Nesting of protobuf, msgpack and viewstate messages.",
             ),
-            findings: at_least(s, "findings", d.findings, 1, "Findings kept; further ones are counted only."),
+            findings: at_least(s, "findings", d.findings, 1, "Findings kept. More are counted only."),
             anomalies: at_least(s, "anomalies", d.anomalies, 1, "Anomalies kept."),
         }
     })
@@ -167,7 +187,7 @@ pub fn limits(root: &mut Section<'_>) -> Limits {
 
 /// Greatest ratio of decompressed to compressed bytes: deflate reaches about 1,030.
 const MAX_INFLATE_RATIO: usize = 1600;
-/// Greatest multiple of its default that a count may be set to: more is a slip of the keyboard.
+/// Greatest multiple of its default that a count may be set to: more is probably a typing error.
 const COUNT_HEADROOM: u64 = 16;
 /// The same for nesting, where each level may cost stack.
 const NESTING_HEADROOM: u64 = 4;

@@ -17,15 +17,16 @@ pub fn route_config(root: &mut Section<'_>) -> RouteConfig {
             "wallarm_mode_allow_override",
             V4,
             ModeOverride::On,
-            "How a mode set by policy and this one combine: `on` replaces, `off` keeps, `strict` takes the stricter.",
+            "How a mode set by policy combines with this one: `on`: the policy replaces it; `off`: the policy \
+             is ignored; `strict`: the stricter one applies.",
         ),
         application: s.get(
             "wallarm_application",
             V4,
             defaults::APPLICATION,
-            "Application id where no route says otherwise; -1 is none.",
+            "Application id, unless a route sets its own; -1 is none.",
         ),
-        client_uuid: tenant(s, "none", "Tenant where no route says otherwise."),
+        client_uuid: tenant(s, "none", "Tenant, unless a route sets its own."),
         routes: routes(s),
     })
 }
@@ -35,8 +36,8 @@ fn mode(s: &mut Section<'_>, carried_over: bool) -> Mode {
         "wallarm_mode",
         V4,
         defaults::MODE,
-        "Mode where no route says otherwise: `off`, `monitoring`, `safe_blocking` (only attacks from graylisted \
-         addresses are blocked) or `block`. Other nodes monitor by default, this one blocks.",
+        "Mode, unless a route sets its own: `off`, `monitoring`, `safe_blocking` (only attacks from graylisted \
+         addresses are blocked) or `block`. The default differs from other nodes, which monitor.",
     );
     // Only files that are written for such nodes too have a version.
     if carried_over && !s.given("wallarm_mode") {
@@ -47,7 +48,7 @@ fn mode(s: &mut Section<'_>, carried_over: bool) -> Mode {
 }
 
 fn routes(s: &mut Section<'_>) -> Vec<Route> {
-    let meaning = "What holds for some hosts and paths. What is unset is inherited from the entry around it.";
+    let meaning = "Settings for some hosts and paths. A key that is left out is inherited from the enclosing entry.";
     let list = s.records("routes", V4, "none", meaning, |s| Route {
         host: s.optional("host", V4, "every host", "Host, with `*`, `?` and `[a-z]`."),
         route: s.optional(
@@ -79,17 +80,22 @@ fn tenant(s: &mut Section<'_>, unset: &str, meaning: &'static str) -> Option<Str
 
 fn route_reply(s: &mut Section<'_>) -> Option<BlockReply> {
     let mut given = false;
-    let reply = s.section("block_reply", OWN, "What a blocked client gets here; inherited where left out.", |s| {
-        let reply = reply_keys(s);
-        given = ["status", "headers", "body_json", "body_html"].iter().any(|key| s.given(key));
-        reply
-    });
+    let reply = s.section(
+        "block_reply",
+        OWN,
+        "Response to a blocked client on this route. Keys that are left out are inherited.",
+        |s| {
+            let reply = reply_keys(s);
+            given = ["status", "headers", "body_json", "body_html"].iter().any(|key| s.given(key));
+            reply
+        },
+    );
     given.then_some(reply)
 }
 
 /// Reads `block_reply`.
 pub fn block_reply(root: &mut Section<'_>) -> BlockReply {
-    root.section("block_reply", OWN, "What a blocked client gets.", reply_keys)
+    root.section("block_reply", OWN, "Response to a blocked client.", reply_keys)
 }
 
 fn reply_keys(s: &mut Section<'_>) -> BlockReply {
@@ -98,7 +104,7 @@ fn reply_keys(s: &mut Section<'_>) -> BlockReply {
         "headers",
         OWN,
         "none",
-        "Further headers. `${request_id}` stands for the id of the request, here and in bodies.",
+        "Additional headers. `${request_id}` is replaced by the id of the request, here and in bodies.",
     );
     let json = s.get("body_json", OWN, defaults::BLOCK_JSON.to_owned(), "Body for clients that do not ask for HTML.");
     let html = s.optional("body_html", OWN, "the JSON body", "Body for clients whose Accept prefers HTML.");
@@ -114,41 +120,41 @@ fn reply_keys(s: &mut Section<'_>) -> BlockReply {
 
 /// Reads `proxy_headers`. `real_ip_header` is the short form of a last record.
 pub fn proxy_headers(root: &mut Section<'_>, real_ip_header: Option<HeaderName>) -> Vec<ProxyRecord> {
-    let meaning = "Whom to believe about the client. The first record that trusts the address that the gateway saw \
-                   decides; headers from others never count.";
+    let meaning = "Proxies that are trusted to report the client's address. The first entry whose `trusted_networks` \
+                   contains the peer of the gateway applies; headers from other peers are ignored.";
     let list = root.records("proxy_headers", V4, "none", meaning, |s| {
         let trusted = s.list::<IpNet>(
             "trusted_networks",
             V4,
             "loopback and private networks",
-            "Proxies whose headers count. Everyone has to be written out as `0.0.0.0/0` and `::/0`: then any client can \
+            "Proxies whose headers are trusted. To allow every address, write `0.0.0.0/0` and `::/0`: then any client can \
              claim any address.",
         );
         let original_host = s.list(
             "original_host",
             V4,
             "none",
-            "Headers with the host that the client asked for; the first that is present counts.",
+            "Headers with the host that the client requested. The first one that is present is used.",
         );
         let real_ip = s.list(
             "real_ip",
             V4,
             "none",
-            "Headers with the client's address; the first that is present counts, walked from the right past trusted \
-             proxies. `Forwarded` is read as RFC 7239 says.",
+            "Headers with the client's address. The first one that is present is used, read from the right, skipping \
+             trusted proxies. `Forwarded` is read according to RFC 7239.",
         );
         match &trusted {
             None => s.remark(
                 Severity::Warning,
                 "trusted_networks",
-                "without `trusted_networks` only loopback and private networks are believed",
-                "name the proxies; other nodes would believe everyone",
+                "without `trusted_networks` only loopback and private networks are trusted",
+                "list the networks of the proxies; other nodes trust every address here",
             ),
             Some(list) if list.is_empty() => s.remark(
                 Severity::Warning,
                 "trusted_networks",
-                "an empty list trusts nobody: this record never counts",
-                "name the proxies, or remove the record",
+                "an empty list trusts no address: this entry never applies",
+                "list the networks of the proxies, or remove the entry",
             ),
             Some(list) => warn_of_everyone(s, "trusted_networks", list),
         }
@@ -171,7 +177,7 @@ pub fn proxy_headers(root: &mut Section<'_>, real_ip_header: Option<HeaderName>)
 /// Warns where the `trusted` proxies that key `name` gives are everyone.
 pub(super) fn warn_of_everyone(s: &mut Section<'_>, name: &'static str, trusted: &[IpNet]) {
     if trusted.iter().any(|network| network.prefix_len() == 0) {
-        s.remark(Severity::Warning, name, "every client can claim any address", "name the proxies' networks");
+        s.remark(Severity::Warning, name, "every client can claim any address", "list the networks of the proxies");
     }
 }
 

@@ -14,16 +14,16 @@ const MAX_COUNT: usize = 1_000_000;
 
 /// Reads `load`.
 pub fn load(root: &mut Section<'_>) -> Load {
-    let meaning = "Bounds of what listens. `max_connections`, `header_timeout`, `idle_timeout` and `drain_timeout` hold for \
-                   each listener: connector API, aggregation, control plane, probes and metrics. The other keys are of the \
-                   connector API alone: what is above them is answered with 503 at once instead of queued.";
+    let meaning = "Limits of the listeners. `max_connections`, `header_timeout`, `idle_timeout` and `drain_timeout` \
+                   apply to each listener: connector API, aggregation, control plane, probes and metrics. The other \
+                   keys apply to the connector API only: calls beyond them get 503 at once instead of being queued.";
     root.section("load", OWN, meaning, |s| {
         let max_connections = count(
             s,
             "max_connections",
             defaults::MAX_CONNECTIONS,
-            "Open connections of each listener. Further ones wait on the connector API and are closed at once elsewhere, \
-             where one address gets half of them.",
+            "Open connections of each listener. More wait on the connector API; other listeners close them at \
+             once and grant one address at most half.",
         );
         let max_concurrent_calls = count(
             s,
@@ -56,7 +56,7 @@ pub fn load(root: &mut Section<'_>) -> Load {
                 s,
                 "background_queue",
                 defaults::BACKGROUND_QUEUE,
-                "Out-of-band copies that wait to be inspected; further ones are dropped and counted.",
+                "Out-of-band copies that wait to be inspected. More are dropped and counted.",
             ),
             retry_after: wait(s, "retry_after", defaults::RETRY_AFTER, "`Retry-After` of a 503, in whole seconds."),
             header_timeout: wait(
@@ -66,19 +66,20 @@ pub fn load(root: &mut Section<'_>) -> Load {
                 "Longest time for a TLS handshake, from the connection to its first call, and for the head of each further \
                  one, on each listener.",
             ),
-            body_timeout: wait(s, "body_timeout", defaults::BODY_TIMEOUT, "Longest time to read the rest of a call of a connector."),
+            body_timeout: wait(s, "body_timeout", defaults::BODY_TIMEOUT, "Longest time to read the rest of a \
+                 call of a connector."),
             idle_timeout: wait(
                 s,
                 "idle_timeout",
                 defaults::IDLE_TIMEOUT,
-                "Longest time without a call on a connection, on each listener. Let it be longer than gateways keep idle \
-                 connections: the gateway has to close first.",
+                "Longest time without a call on a connection, on each listener. Set it higher than the idle \
+                 time of gateways: the gateway must close first.",
             ),
             drain_timeout: wait(
                 s,
                 "drain_timeout",
                 defaults::DRAIN_TIMEOUT,
-                "Longest time that calls under way are waited for on stop, on each listener.",
+                "Longest time to wait for calls under way when the process stops, on each listener.",
             ),
         }
     })
@@ -96,8 +97,8 @@ fn wait(s: &mut Section<'_>, name: &'static str, default: Duration, meaning: &'s
 pub fn log(root: &mut Section<'_>) -> Log {
     root.section("log", V4, "Logs.", |s| {
         let log = Log {
-            level: s.get("level", V4, defaults::LOG_LEVEL, "Least severity written."),
-            pretty: s.get("pretty", V4, false, "Lines for people instead of JSON."),
+            level: s.get("level", V4, defaults::LOG_LEVEL, "Lowest severity that is logged."),
+            pretty: s.get("pretty", V4, false, "Readable lines instead of JSON."),
             target: s.get("log_file", V4, LogTarget::Stdout, "Where lines go."),
             access_log: s.section("access_log", V4, "One line for each call, with its verdict.", |s| {
                 let enabled = s.get("enabled", V4, true, "Whether it is written.");
@@ -117,14 +118,14 @@ pub fn metrics(root: &mut Section<'_>) -> Metrics {
         let enabled = s.get("enabled", V4, true, "Whether they are served.");
         let address = s.get("listen_address", V4, defaults::METRICS_ADDRESS, "Where they are served.");
         let namespace =
-            s.get("namespace", V4, defaults::METRICS_NAMESPACE.to_owned(), "Prefix of the names of families.");
+            s.get("namespace", V4, defaults::METRICS_NAMESPACE.to_owned(), "Prefix of the names of metrics.");
         let letter = |c: char| c.is_ascii_alphabetic() || c == '_';
         let name = |c: char| letter(c) || c.is_ascii_digit();
         if !namespace.starts_with(letter) || !namespace.chars().all(name) || namespace.len() > 64 {
             s.error("namespace", "not a prefix of metric names", "write letters, digits and `_`, a letter first");
         }
         s.ignored("legacy_status", V4, "the older status page is not offered; see `/metrics`");
-        s.ignored("per_host_stats", V4, "labels are kept few; the access log tells the host");
+        s.ignored("per_host_stats", V4, "it would need too many labels; the access log has the host");
         Metrics { address: enabled.then_some(address), namespace }
     })
 }
@@ -132,7 +133,7 @@ pub fn metrics(root: &mut Section<'_>) -> Metrics {
 /// Reads `health_check`.
 pub fn health_check(root: &mut Section<'_>) -> HealthCheck {
     root.section("health_check", V4, "Probes at `/live` and `/ready`.", |s| {
-        let enabled = s.get("enabled", V4, true, "Whether they are served, metrics or not.");
+        let enabled = s.get("enabled", V4, true, "Whether they are served, independent of the metrics.");
         let meaning = "Where they are served; may be the address of the metrics.";
         let address = s.get("listen_address", V4, defaults::HEALTH_ADDRESS, meaning);
         HealthCheck { address: enabled.then_some(address) }

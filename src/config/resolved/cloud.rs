@@ -19,7 +19,7 @@ pub struct Api {
     pub ca_verify: bool,
     /// Authority that signs its certificate, instead of the built-in ones.
     pub ca_file: Option<PathBuf>,
-    /// Token of usage Node deployment.
+    /// Node deployment token.
     pub token: Option<Secret>,
     /// File that holds it.
     pub token_file: Option<PathBuf>,
@@ -68,17 +68,17 @@ pub struct ControlPlane {
     pub tls: Option<TlsFiles>,
     /// Database URL; SQLite under `data_dir` without.
     pub database: Option<Secret>,
-    /// Signing key; made under `data_dir` without.
+    /// Signing key; generated under `data_dir` without.
     pub key_file: Option<PathBuf>,
     /// First token of usage Node deployment.
     pub deploy_token: Option<Secret>,
-    /// Login of the first administrator.
+    /// Login name of the first administrator.
     pub admin_login: String,
-    /// Password of the first administrator; made and printed once without.
+    /// Password of the first administrator; generated and printed once without.
     pub admin_password: Option<Secret>,
-    /// Where browsers reach the Console.
+    /// URL of the Console, as browsers reach it.
     pub public_url: Option<String>,
-    /// Proxies that tell the client's address.
+    /// Proxies that are trusted to report the client's address.
     pub trusted_proxies: Vec<IpNet>,
     /// Header in which they do.
     pub real_ip_header: HeaderName,
@@ -99,6 +99,6 @@ pub struct Oidc {
     pub client_secret: Option<Secret>,
     /// Claim that names roles.
     pub role_claim: String,
-    /// Role of those whose claim names none.
+    /// Role of users whose claim names no role.
     pub default_role: Option<String>,
 }

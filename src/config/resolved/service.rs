@@ -3,8 +3,8 @@
 use crate::config::types::{ListenAddress, LogLevel, LogTarget};
 use std::time::Duration;
 
-/// Bounds of what listens: what is above is refused early instead of queued without measure. Connections, heads, idling
-/// and draining are bounded on each listener, the rest is of the connector API.
+/// Limits of the listeners: what exceeds them is refused early instead of queued without limit. Connections, heads, idle
+/// time and draining are limited on each listener, the rest on the connector API only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Load {
     /// Open connections of each listener.
@@ -36,7 +36,7 @@ pub struct Load {
 /// Logs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Log {
-    /// Least severity written.
+    /// Lowest severity that is logged.
     pub level: LogLevel,
     /// For people instead of JSON.
     pub pretty: bool,

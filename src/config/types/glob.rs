@@ -41,15 +41,17 @@ impl Setting for Glob {
             return Err(Bad::with("not a host pattern", "write `api.example.com` or `*.example.com`"));
         }
         if text.contains("//") || text.contains('/') {
-            return Err(Bad::with("a host pattern holds no scheme and no path", "write the host only"));
+            return Err(Bad::with("a host pattern has no scheme and no path", "write the host only"));
         }
         let text = text.to_ascii_lowercase();
         let pattern = text.as_bytes();
         let mut at = 0;
         while at < pattern.len() {
             at = match pattern[at] {
-                b'[' => class(pattern, at).ok_or_else(|| Bad::new("a `[` class that is empty, reversed or open"))?,
-                b'\\' if at + 1 == pattern.len() => return Err(Bad::new("a backslash at the end escapes nothing")),
+                b'[' => class(pattern, at).ok_or_else(|| Bad::new("a `[` class is empty, reversed or not closed"))?,
+                b'\\' if at + 1 == pattern.len() => {
+                    return Err(Bad::new("a backslash at the end has nothing to escape"));
+                }
                 b'\\' => at + 2,
                 _ => at + 1,
             };

@@ -13,7 +13,7 @@ const NANOS: [(&str, u64); 7] = [
     ("h", 3_600_000_000_000),
 ];
 
-/// Longest duration accepted: more is a slip, and sums of deadlines must not overflow.
+/// Longest duration accepted: more is probably a mistake, and sums of deadlines must not overflow.
 const MAX_DURATION: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 impl Setting for Duration {
@@ -25,7 +25,7 @@ impl Setting for Duration {
             return Ok(Duration::ZERO);
         }
         if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(Bad::with("a duration without a unit", format!("write `{text}s` or `{text}ms`")));
+            return Err(Bad::with("a duration needs a unit", format!("write `{text}s` or `{text}ms`")));
         }
         let mut total = 0f64;
         let mut rest = text;
@@ -44,7 +44,7 @@ impl Setting for Duration {
             return Err(Bad::with("not a duration", HOW));
         }
         if total > MAX_DURATION.as_nanos() as f64 {
-            return Err(Bad::with("longer than ten years", "leave the key out if no bound is meant"));
+            return Err(Bad::with("longer than ten years", "leave the key out for no limit"));
         }
         Ok(Duration::from_nanos(total.round() as u64))
     }

@@ -62,7 +62,7 @@ words! {
         Strict = "strict";
     }
 
-    /// What is done about an oddity of a message.
+    /// Action for a protocol anomaly of a message.
     AnomalyAction ("`ignore`, `report` or `block`") {
         /// Nothing.
         Ignore = "ignore";
@@ -117,7 +117,7 @@ words! {
     }
 }
 
-/// What the node is fed by.
+/// How traffic reaches the node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NodeMode {
     /// Connectors call its API.
@@ -131,10 +131,10 @@ impl Setting for NodeMode {
         match text {
             "connector-server" => Ok(Self::ConnectorServer),
             "off" | "monitoring" | "safe_blocking" | "block" => {
-                let help = "what is done about attacks says `route_config.wallarm_mode`, or the variable WALLARM_MODE";
-                Err(Bad::with("this is not where the filtration mode is set", help))
+                let help = "set `route_config.wallarm_mode` or the variable WALLARM_MODE";
+                Err(Bad::with("the filtration mode is not set here", help))
             }
-            _ => Err(Bad::with("the only mode offered is `connector-server`", "leave the key out")),
+            _ => Err(Bad::with("the only supported mode is `connector-server`", "leave the key out")),
         }
     }
 
