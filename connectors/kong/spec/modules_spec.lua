@@ -217,8 +217,10 @@ describe("modules of kong-lua", function()
     local set
 
     local function call(content)
-      return fake.require("client").call(set, set.requests, "Inspector-Request-Id: i\r\n", "HEAD\r\n\r\n", content,
-        ngx.now() + 1)
+      return fake.require("client").call(set, {
+        fixed = set.requests, lines = "Inspector-Request-Id: i\r\n", head = "HEAD\r\n\r\n", content = content,
+        deadline = ngx.now() + 1, timeout_ms = 1000,
+      })
     end
 
     before_each(function() set = fake.require("settings").compile(fake.conf()) end)

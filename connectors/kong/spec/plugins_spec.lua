@@ -246,7 +246,7 @@ describe("schemas", function()
     assert.is_true(rules.inspect_response_body.default)
     assert.is_true(rules.blocking.default)
     assert.equal("fail_open", rules.failure_mode.default)
-    assert.equal(1048576, rules.max_body_bytes.default)
+    assert.equal(8 * 1024 * 1024, rules.max_body_bytes.default)
     assert.equal("prefix", rules.over_limit.default)
     for key, rule in pairs(rules) do
       assert.is_true(not rule.required or key == "wallarm_node_address", key .. " breaks existing resources")

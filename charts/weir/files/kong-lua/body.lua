@@ -8,6 +8,9 @@ local body = {}
 -- Slice of a body that nginx wrote to disk: long enough that a mebibyte takes few
 -- calls, short enough that reading it does not block the worker for long.
 local SLICE_BYTES = 64 * 1024
+-- Slice of a body in memory: one slice must not take much of a call's time, because
+-- the deadline is checked between slices.
+local MEMORY_SLICE_BYTES = 256 * 1024
 
 local EMPTY = { extent = "complete", size = 0, total = 0 }
 
@@ -90,10 +93,27 @@ function body.read(conf, streaming)
   return limited({ extent = "unread", size = 0, file = file, total = total }, limit, over_limit)
 end
 
+-- Whether the bytes are in memory and few enough to be sent at once.
+function body.is_small(state)
+  return state.data ~= nil and state.size <= MEMORY_SLICE_BYTES
+end
+
+local function each_in_memory(state, write)
+  for at = 1, state.size, MEMORY_SLICE_BYTES do
+    local ok, err = write(state.data:sub(at, math.min(at + MEMORY_SLICE_BYTES - 1, state.size)))
+    if not ok then
+      return nil, err
+    end
+  end
+  return true
+end
+
+body.ENDED_EARLY = "the file with the body ended early"
+
 -- Calls `write` with the bytes, slice by slice. May be called again for a retry.
 function body.each(state, write)
   if state.data then
-    return write(state.data)
+    return each_in_memory(state, write)
   end
   if not state.file then
     return true
@@ -103,7 +123,7 @@ function body.each(state, write)
   while left > 0 do
     local slice = state.file:read(left < SLICE_BYTES and left or SLICE_BYTES)
     if not slice then
-      return nil, "spilled body ended early"
+      return nil, body.ENDED_EARLY
     end
     local ok, err = write(slice)
     if not ok then

@@ -120,6 +120,11 @@ function breaker.success(set, probe)
   return false
 end
 
+-- Ends a probe that showed nothing about the node: the next request is one again.
+function breaker.undecided(set)
+  breaker.dict():delete(set.breaker_key .. ":probe")
+end
+
 -- Records a failure. Returns true if it opened the breaker, or kept it open after a
 -- probe.
 function breaker.failure(set, probe)

@@ -26,4 +26,30 @@ function budget.share(sock, conf, deadline, before)
   return at
 end
 
+-- A step that had less than this share of a call's whole time when it began shows
+-- nothing about the node if it runs out of time.
+local FAIR_SHARE = 0.25
+
+-- Whether a step that began at `at` had enough time. call: see client.call().
+function budget.is_fair(call, at)
+  return (call.deadline - at) * 1000 >= call.timeout_ms * FAIR_SHARE
+end
+
+-- The clock counts milliseconds in fractions of a second, which have no exact values.
+local ROUNDING_MS = 0.001
+
+-- Whole milliseconds after `at` for which the connector waits for a response, at least 1.
+function budget.left_ms(conf, deadline, at)
+  local left = math.floor((deadline - at) * 1000 + ROUNDING_MS)
+  return math.max(1, at_most(conf.read_timeout_ms, left))
+end
+
+-- A busy node is asked again only if at least this much time is left.
+local LEAST_RETRY_MS = 50
+
+function budget.allows_retry(call)
+  local left_ms = (call.deadline - now()) * 1000 + ROUNDING_MS
+  return left_ms >= math.max(LEAST_RETRY_MS, call.timeout_ms * FAIR_SHARE)
+end
+
 return budget

@@ -1,19 +1,32 @@
 -- One call to the node over HTTP/1.1: pooled connections, one deadline for
 -- everything, strict parsing of the response with limits.
 --
--- call() returns the response, or nil, a reason token and a detail for the log.
--- Failures are counted and logged under these tokens.
+-- A call is a table:
+--   fixed       one of the constant line blocks of the compiled settings
+--   lines       header lines of this call
+--   head        first bytes of the content
+--   content     the rest of it, a body state, or nil
+--   deadline    when the connector stops waiting
+--   timeout_ms  the whole time of the call
+--   waits       whether a client waits for the verdict: the node then gets the deadline
+--   may_be_late whether a node that works may answer after the deadline
+--   retried     whether the node may have got it before
+--   address     address of the node, or nil: its name
+local addresses = require "kong.plugins.kong-lua.addresses"
 local answers = require "kong.plugins.kong-lua.answer"
 local body = require "kong.plugins.kong-lua.body"
 local budget = require "kong.plugins.kong-lua.budget"
 
 local client = {}
 
+local now = ngx.now
 local tcp = ngx.socket.tcp
 
 -- After a node restarts, its pool is full of dead connections. A pool with another
 -- name avoids all of them at once.
-local generations = {}
+local generations, generation_count = {}, 0
+-- There are few pools; this limit holds even if addresses come and go.
+local MAX_GENERATIONS = 1024
 
 local function generation_of(pool)
   return generations[pool] or 0
@@ -22,11 +35,24 @@ end
 local function leave_pool(pool, generation)
   -- Requests that ran at the same time must not each start a new pool.
   if generation_of(pool) == generation then
+    if not generations[pool] then
+      if generation_count >= MAX_GENERATIONS then
+        generations, generation_count = {}, 0
+      end
+      generation_count = generation_count + 1
+    end
     generations[pool] = generation + 1
   end
 end
 
-local function pool_options(set, generation)
+local function pool_of(set, address)
+  return address and set.pool .. "@" .. address or set.pool
+end
+
+local function pool_options(set, address, generation)
+  if address then
+    return { pool = pool_of(set, address) .. ":" .. generation, pool_size = set.conf.keepalive_pool_size }
+  end
   local options = set.pool_options
   if not options or set.pool_generation ~= generation then
     options = { pool = set.pool .. ":" .. generation, pool_size = set.conf.keepalive_pool_size }
@@ -82,26 +108,41 @@ local function handshake(sock, set)
   return true
 end
 
+-- What a failed attempt shows about the node, if it does not show that it failed.
+-- A pooled connection was dead before any byte of the response arrived.
+local DEAD = "dead"
+-- Nothing: the failure is one of this request, or the node had too little time.
+local EXCUSED = "excused"
+
+-- For a step that ran out of time and began at `at`.
+local function excuse(call, at)
+  return not budget.is_fair(call, at) and EXCUSED or nil
+end
+
 -- Returns the socket, whether it was pooled, the pool's generation and the time;
--- or nil, a reason token and a detail.
-local function connect(set, deadline)
-  local sock = tcp()
+-- or nil, a reason token, a detail and DEAD, EXCUSED or nil.
+local function connect(set, call)
+  local sock, deadline, address = tcp(), call.deadline, call.address
   local at = budget.share(sock, set.conf, deadline)
   if not at then
-    return nil, "timeout", "no time left to connect"
+    return nil, "timeout", "no time left to connect", EXCUSED
   end
 
-  local generation = generation_of(set.pool)
+  local generation = generation_of(pool_of(set, address))
+  local options = pool_options(set, address, generation)
   local ok, err
-  if set.numeric then
-    ok, err = sock:connect(set.host, set.port, pool_options(set, generation))
+  if set.numeric or address then
+    ok, err = sock:connect(address or set.host, set.port, options)
   else
     local seconds = math.min(set.conf.connect_timeout_ms / 1000, deadline - at)
-    ok, err = connect_by_name(sock, set.host, set.port, pool_options(set, generation), seconds)
+    ok, err = connect_by_name(sock, set.host, set.port, options, seconds)
   end
   if not ok then
     sock:close()
-    return nil, err == "timeout" and "timeout" or "connect", "connect: " .. tostring(err)
+    if err == "timeout" then
+      return nil, "timeout", "connect: timeout", excuse(call, at)
+    end
+    return nil, "connect", "connect: " .. tostring(err)
   end
 
   local reused = (sock:getreusedtimes() or 0) > 0
@@ -109,13 +150,13 @@ local function connect(set, deadline)
     at = budget.share(sock, set.conf, deadline, at)
     if not at then
       sock:close()
-      return nil, "timeout", "no time left for the TLS handshake"
+      return nil, "timeout", "no time left for the TLS handshake", EXCUSED
     end
     local reason, detail
     ok, reason, detail = handshake(sock, set)
     if not ok then
       sock:close()
-      return nil, reason, detail
+      return nil, reason, detail, reason == "timeout" and excuse(call, at) or nil
     end
   end
   return sock, reused, generation, at
@@ -135,67 +176,103 @@ local function reason_of(err)
   return "malformed"
 end
 
-local function send_file(sock, conf, deadline, content)
-  local at
-  return body.each(content, function(slice)
-    at = budget.share(sock, conf, deadline, at)
-    if not at then
-      return nil, "timeout"
+-- The error of send() when the deadline passes between two slices.
+local NO_TIME = "no time left"
+
+-- Returns whether everything was sent, the error, and when its last step began.
+local function send_slices(sock, conf, deadline, content, at)
+  local ok, err = body.each(content, function(slice)
+    local share_at = budget.share(sock, conf, deadline, at)
+    if not share_at then
+      return nil, NO_TIME
     end
+    at = share_at
     return sock:send(slice)
   end)
+  return ok, err, at
 end
 
-local function send(sock, conf, deadline, fixed, lines, head, content)
+-- The lines that differ between two attempts, of which this one begins at `at`.
+local function attempt_lines(conf, call, at)
+  return (call.waits and "Inspector-Deadline: " .. budget.left_ms(conf, call.deadline, at) .. "\r\n" or "")
+    .. (call.retried and "Inspector-Attempt: 2\r\n" or "")
+end
+
+-- Returns the same as send_slices().
+local function send(sock, conf, call, at)
+  local head, content = call.head, call.content
   local size = content and content.size or 0
   -- One string: a table of pieces costs more than joining short ones.
-  local text = fixed .. lines .. "Content-Length: " .. #head + size .. "\r\n\r\n" .. head
-  if content and content.data then
-    return sock:send({ text, content.data })
+  local text = call.fixed .. call.lines .. attempt_lines(conf, call, at)
+    .. "Content-Length: " .. #head + size .. "\r\n\r\n" .. head
+  if content and body.is_small(content) then
+    local ok, err = sock:send({ text, content.data })
+    return ok, err, at
   end
   local ok, err = sock:send(text)
-  if ok and content and content.file then
-    return send_file(sock, conf, deadline, content)
+  if ok and size > 0 then
+    return send_slices(sock, conf, call.deadline, content, at)
   end
-  return ok, err
+  return ok, err, at
 end
 
--- One attempt. The fourth result says that a pooled connection was dead before any
--- byte of the response arrived, which says nothing about the node.
-local function attempt(set, fixed, lines, head, content, deadline)
-  local conf = set.conf
-  local sock, reused, generation, at = connect(set, deadline)
+-- The results of attempt() for an error of send().
+local function send_failed(set, call, reused, generation, err, began)
+  local detail = "send: " .. tostring(err)
+  if err == NO_TIME then
+    return nil, "timeout", detail, EXCUSED
+  elseif err == body.ENDED_EARLY then
+    return nil, "error", detail, EXCUSED
+  elseif err == "timeout" then
+    return nil, "timeout", detail, excuse(call, began)
+  elseif reused and is_dead(err) then
+    leave_pool(pool_of(set, call.address), generation)
+    return nil, "reset", detail, DEAD
+  end
+  return nil, reason_of(err), detail
+end
+
+-- The results of attempt() for an error while the response was read from `began` on.
+local function receive_failed(set, call, reused, generation, err, began, partly)
+  local detail = "receive: " .. tostring(err)
+  if err == "timeout" then
+    return nil, "timeout", detail, call.may_be_late and EXCUSED or excuse(call, began)
+  elseif reused and not partly and is_dead(err) then
+    leave_pool(pool_of(set, call.address), generation)
+    return nil, "reset", detail, DEAD
+  end
+  return nil, reason_of(err), detail
+end
+
+-- One attempt. Returns the response, or nil, a reason token, a detail and DEAD,
+-- EXCUSED or nil.
+local function attempt(set, call)
+  local conf, deadline = set.conf, call.deadline
+  local sock, reused, generation, at = connect(set, call)
   if not sock then
-    return nil, reused, generation
+    return nil, reused, generation, at
   end
 
   at = budget.share(sock, conf, deadline, at)
   if not at then
     sock:close()
-    return nil, "timeout", "no time left to send"
+    return nil, "timeout", "no time left to send", EXCUSED
   end
-  local ok, err = send(sock, conf, deadline, fixed, lines, head, content)
+  local ok, err, began = send(sock, conf, call, at)
   if not ok then
     sock:close()
-    if reused and is_dead(err) then
-      leave_pool(set.pool, generation)
-      return nil, "reset", "send: " .. tostring(err), true
-    end
-    return nil, reason_of(err), "send: " .. tostring(err)
+    return send_failed(set, call, reused, generation, err, began)
   end
 
+  local sent_at = now()
   local answer, partly
-  answer, err, partly = answers.receive(sock, conf, deadline, at)
+  answer, err, partly = answers.receive(sock, conf, deadline, began)
   if not answer then
     sock:close()
     if answer == false then
       return nil, "malformed", err
     end
-    if reused and not partly and is_dead(err) then
-      leave_pool(set.pool, generation)
-      return nil, "reset", "receive: " .. tostring(err), true
-    end
-    return nil, reason_of(err), "receive: " .. tostring(err)
+    return receive_failed(set, call, reused, generation, err, sent_at, partly)
   end
 
   if not (answer.keep and sock:setkeepalive(conf.keepalive_idle_ms, conf.keepalive_pool_size)) then
@@ -204,15 +281,35 @@ local function attempt(set, fixed, lines, head, content, deadline)
   return answer
 end
 
--- set: compiled settings; fixed: one of its constant line blocks; lines: those
--- of this call; head: first bytes of the content; content: a body state, or nil.
-function client.call(set, fixed, lines, head, content, deadline)
-  local answer, reason, detail, dead = attempt(set, fixed, lines, head, content, deadline)
-  if dead then
-    lines = lines .. "Inspector-Attempt: 2\r\n"
-    answer, reason, detail = attempt(set, fixed, lines, head, content, deadline)
+-- Sends a call to call.address, or to the node's name. Returns the response, or nil,
+-- a reason token, a detail for the log, and whether the failure shows nothing about
+-- the node. Failures are counted and logged under the tokens.
+local function send_call(set, call)
+  local answer, reason, detail, shows = attempt(set, call)
+  if shows == DEAD then
+    call.retried = true
+    answer, reason, detail, shows = attempt(set, call)
   end
-  return answer, reason, detail
+  return answer, reason, detail, shows == EXCUSED
+end
+
+-- A node that is busy says so with this status.
+local BUSY = 503
+
+-- set: compiled settings. Returns what send_call() returns. If the node is busy and
+-- has another address, that one is asked as well, once; its response counts if it
+-- gives one.
+function client.call(set, call)
+  call.address = addresses.pick(set)
+  local answer, reason, detail, excused = send_call(set, call)
+  if answer and answer.status == BUSY and budget.allows_retry(call) then
+    local other = addresses.other(set, call.address)
+    if other then
+      call.address, call.retried = other, true
+      answer = send_call(set, call) or answer
+    end
+  end
+  return answer, reason, detail, excused
 end
 
 return client

@@ -75,9 +75,13 @@ function delivery.send(set, log, entry)
     end
   end
 
-  local deadline = ngx.now() + set.conf.timeout_ms / 1000
-  local answer, reason, detail = inspect.ask(set, log, set[leg], lines, "",
-    { data = content, size = #content }, deadline)
+  local timeout_ms = set.conf.timeout_ms
+  local answer, reason, detail = inspect.ask(set, log, {
+    fixed = set[leg], lines = lines, head = "", content = { data = content, size = #content },
+    deadline = ngx.now() + timeout_ms / 1000, timeout_ms = timeout_ms,
+    -- The node accepts a copy of a request at once, but inspects a response first.
+    may_be_late = leg == "responses",
+  })
   if answer then
     if leg == "requests" and answer.context and set.conf.inspect_response then
       remember(id, answer.context)

@@ -42,9 +42,11 @@ local function report(set, log)
     return notice.emit(log, "coverage", "coverage report could not be written: " .. tostring(err))
   end
   coverage.publish(set, text)
-  local deadline = ngx.now() + set.conf.timeout_ms / 1000
-  local lines = "Inspector-Request-Id: " .. payload.mint_id() .. "\r\n"
-  local answer, reason = client.call(set, set.coverage, lines, text, nil, deadline)
+  local timeout_ms = set.conf.timeout_ms
+  local answer, reason = client.call(set, {
+    fixed = set.coverage, lines = "Inspector-Request-Id: " .. payload.mint_id() .. "\r\n", head = text,
+    deadline = ngx.now() + timeout_ms / 1000, timeout_ms = timeout_ms,
+  })
   if not answer or answer.status >= 300 then
     notice.emit(log, "coverage " .. set.node, "coverage report not taken by node " .. set.node
       .. ": " .. (answer and "status " .. answer.status or reason))

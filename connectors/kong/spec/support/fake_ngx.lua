@@ -73,34 +73,51 @@ local function dictionary()
 end
 
 -- A scripted socket: `script` is a list of what receiveany gives in turn, a
--- string or { error }. Records what was sent.
+-- string, { error } or a function that gives one of them. `connect` and `send` are
+-- errors, or functions that may return one. Records what was sent.
+local function outcome_of(step)
+  if type(step) == "function" then
+    return step()
+  end
+  return step
+end
+
 local function socket_of(server, script)
   local sock = { sent = {}, at = 0 }
   function sock.settimeouts() end
   function sock.connect(_, host, port, options)
     server.connects[#server.connects + 1] = { host = host, port = port, pool = options.pool }
-    if script.connect then
-      return nil, script.connect
+    local err = outcome_of(script.connect)
+    if err then
+      return nil, err
     end
     return 1
   end
   function sock.getreusedtimes() return script.reused or 0 end
   function sock.send(_, data)
-    if script.send then
-      return nil, script.send
+    local err = outcome_of(script.send)
+    if err then
+      return nil, err
     end
     sock.sent[#sock.sent + 1] = type(data) == "table" and table.concat(data) or data
     return 1
   end
   function sock.receiveany()
     sock.at = sock.at + 1
-    local item = script[sock.at]
+    local item = outcome_of(script[sock.at])
     if item == nil then
       return nil, "closed"
     elseif type(item) == "table" then
       return nil, item[1]
     end
     return item
+  end
+  function sock.sslhandshake()
+    local err = outcome_of(script.handshake)
+    if err then
+      return nil, err
+    end
+    return true
   end
   function sock.setkeepalive()
     sock.kept = true

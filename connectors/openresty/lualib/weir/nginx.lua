@@ -5,6 +5,7 @@
 --   access_by_lua_block      { guard:access() }
 --   body_filter_by_lua_block { guard:body_filter() }
 --   log_by_lua_block         { guard:log() }
+local addresses = require "kong.plugins.kong-lua.addresses"
 local coverage = require "kong.plugins.kong-lua.coverage"
 local delivery = require "kong.plugins.kong-lua.delivery"
 local inspect = require "kong.plugins.kong-lua.inspect"
@@ -50,6 +51,11 @@ function weir.init_worker()
   if not ok then
     ngx.log(ngx.ERR, "weir: no coverage reports, timer: ", err)
   end
+end
+
+-- resolver(host) returns a list of addresses, or nil and an error; see the README.
+function weir.resolve_with(resolver)
+  addresses.use(resolver)
 end
 
 local function send_reply(reply)

@@ -37,8 +37,10 @@ local function judge(conf, outcome)
   local lines = payload.response_lines(outcome, consumer_name())
     .. payload.body_line(content)
   local head = payload.response_head(kong.response.get_status(), ngx.resp.get_headers(0, true))
-  local deadline = ngx.now() + conf.timeout_ms / 1000
-  local answer, verdict, detail = inspect.ask(set, log_warn, set.responses, lines, head, content, deadline)
+  local answer, verdict, detail = inspect.ask(set, log_warn, {
+    fixed = set.responses, lines = lines, head = head, content = content,
+    deadline = ngx.now() + conf.timeout_ms / 1000, timeout_ms = conf.timeout_ms, waits = true,
+  })
 
   if answer then
     outcome.response_judged = true

@@ -1,3 +1,4 @@
+local addresses = require "kong.plugins.kong-lua.addresses"
 local delivery = require "kong.plugins.kong-lua.delivery"
 local inspect = require "kong.plugins.kong-lua.inspect"
 local notice = require "kong.plugins.kong-lua.notice"
@@ -103,7 +104,26 @@ local function tell_log(outcome)
   })
 end
 
+-- Addresses of a host by Kong's own name lookup, which caches them.
+local function resolve(host)
+  local dns = kong.dns
+  local records, err
+  if dns and dns.resolve then
+    records, err = dns.resolve(host)
+  end
+  if not records then
+    return nil, err
+  end
+  local found = {}
+  for i = 1, #records do
+    -- Records of type SRV have no address of their own.
+    found[#found + 1] = records[i].address
+  end
+  return found
+end
+
 function Handler:init_worker()
+  addresses.use(resolve)
   local ok, err = reporter.start(ngx.timer.every, log_warn, "kong-lua")
   if not ok then
     kong.log.err("kong-lua: no coverage reports, timer: ", err)

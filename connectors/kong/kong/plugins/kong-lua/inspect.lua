@@ -31,8 +31,9 @@ local OUTCOME_FIELDS = 16
 local UNAVAILABLE = "service unavailable"
 local TOO_LARGE = "request body too large"
 
--- Failures that show that the node does not work. Refused credentials, malformed
--- calls, shed load and errors of the connector do not show this.
+-- Failures that show that the node does not work, unless the client module excuses
+-- them. Refused credentials, malformed calls, shed load and errors of the connector do
+-- not show this.
 local NODE_FAULTS = {
   connect = true, timeout = true, reset = true, malformed = true, tls = true, status_5xx = true,
 }
@@ -47,11 +48,11 @@ local function read_verdict(answer)
   end
   if status == 413 then
     return nil, "too_large"
-  elseif status == 503 and answer.retry_after then
+  elseif status == 503 then
     return nil, "shed"
   elseif status == 401 or status == 403 then
     return nil, "refused"
-  elseif status == 400 then
+  elseif status >= 400 and status < 500 then
     return nil, "bad_call"
   elseif status >= 500 then
     return nil, "status_5xx"
@@ -59,15 +60,15 @@ local function read_verdict(answer)
   return nil, "malformed"
 end
 
--- Calls the node if the breaker allows it. Returns the response and the verdict, or
--- nil, the reason token and a detail.
-function inspect.ask(set, log, fixed, lines, head, content, deadline)
+-- Calls the node if the breaker allows it. call: see client.call(). Returns the response
+-- and the verdict, or nil, the reason token and a detail.
+function inspect.ask(set, log, call)
   local allowed, probe = breaker.allow(set)
   if not allowed then
     return nil, "breaker_open", "node " .. set.node
   end
 
-  local answer, reason, detail = client.call(set, fixed, lines, head, content, deadline)
+  local answer, reason, detail, excused = client.call(set, call)
   local verdict
   if answer then
     verdict, reason = read_verdict(answer)
@@ -80,14 +81,18 @@ function inspect.ask(set, log, fixed, lines, head, content, deadline)
     detail = "status " .. answer.status .. ", verdict " .. (answer.verdict and "present" or "missing")
   end
 
-  if NODE_FAULTS[reason] then
+  if NODE_FAULTS[reason] and not excused then
     if breaker.failure(set, probe) then
       notice.emit(log, "open " .. set.node, "circuit to node " .. set.node .. " open for "
         .. set.conf.breaker_open_ms .. " ms after " .. reason)
     end
   elseif probe then
-    -- Any response shows that the node is reachable.
-    breaker.success(set, probe)
+    if answer then
+      -- Any response shows that the node is reachable.
+      breaker.success(set, probe)
+    else
+      breaker.undecided(set)
+    end
   end
   return nil, reason, detail
 end
@@ -141,11 +146,15 @@ end
 
 local function ask_inline(set, log, about, outcome, head, rebuilt, content, why)
   local conf = set.conf
-  local deadline = now() + conf.timeout_ms / 1000
+  local timeout_ms = conf.timeout_ms
+  local deadline = now() + timeout_ms / 1000
   local common = payload.common_lines(outcome.id, about, head)
   outcome.lines = common
-  local answer, verdict, detail = inspect.ask(set, log, set.requests,
-    payload.request_lines(common, rebuilt, content), head, content, deadline)
+  local call = {
+    fixed = set.requests, lines = payload.request_lines(common, rebuilt, content), head = head, content = content,
+    deadline = deadline, timeout_ms = timeout_ms, waits = true,
+  }
+  local answer, verdict, detail = inspect.ask(set, log, call)
 
   if verdict == "too_large" then
     if conf.over_limit == "block" then
@@ -155,8 +164,9 @@ local function ask_inline(set, log, about, outcome, head, rebuilt, content, why)
       -- The node accepts less than max_body_bytes: the head can still be inspected.
       body.close(content)
       content = { extent = "unread", reason = "too_large", size = 0, total = content.total }
-      answer, verdict, detail = inspect.ask(set, log, set.requests,
-        payload.request_lines(common, rebuilt, content) .. "Inspector-Attempt: 2\r\n", head, content, deadline)
+      call.lines, call.content = payload.request_lines(common, rebuilt, content), content
+      call.retried = true
+      answer, verdict, detail = inspect.ask(set, log, call)
     end
   end
 

@@ -68,7 +68,7 @@ return {
         } },
         { max_body_bytes = {
           description = "How much of a request body is sent for inspection.",
-          type = "integer", default = MIB, between = { 0, 64 * MIB },
+          type = "integer", default = 8 * MIB, between = { 0, 64 * MIB },
         } },
         { over_limit = {
           description = "What happens to a body over max_body_bytes or one that cannot be "
