@@ -16,10 +16,12 @@ import time
 import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from harness import (DEFAULT_BODY, SILENCE_S, WAIT_S, Names, Nginx, Node, Stream, Upstream, chunk, curl,
+from harness import (DEFAULT_BODY, LATE_S, SILENCE_S, WAIT_S, Names, Nginx, Node, Stream, Upstream, chunk, curl,
                      free_ports, modules_dir, raw, read_answer, wait_for, wait_port)
 
+# The limit of the location that the matrix uses, and the default.
 LIMIT = 1024 * 1024
+DEFAULT_LIMIT = 8 * 1024 * 1024
 MARK = b"../../../../etc/passwd"
 SIZES = [0, 1, 8191, 8192, 8193, LIMIT - 1, LIMIT, LIMIT + 1, 5 * LIMIT]
 passed, failed, skipped = [], [], []
@@ -543,9 +545,9 @@ def restart_under_load(world):
     same(answer.status, 200, "after the restart")
 
 
-def probe_now(world):
+def probe_now(world, port):
     """Lets the open time of the breaker be over, which on the clock is ten minutes."""
-    same(raw(world.guard1, b"GET /test/probe HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").body, b"true")
+    same(raw(world.guard1, b"GET /test/probe?port=%d HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" % port).body, b"true")
 
 
 @test
@@ -567,16 +569,123 @@ def breaker_opens_probes_and_closes(world):
         for _ in range(12):
             get(world, b"/broken/c")
         same(asked(), 16, "three failures, over all workers, open it")
-        probe_now(world)
+        probe_now(world, world.second_port)
         same(get(world, b"/broken/d")[1].status, 503, "failed probe")
         get(world, b"/broken/d")
         same(asked(), 17, "one probe")
         second.fault = None
-        probe_now(world)
+        probe_now(world, world.second_port)
         same(get(world, b"/broken/e")[1].status, 200, "good probe closes it")
         same(get(world, b"/broken/f")[1].status, 200, "closed again")
     finally:
         second.stop()
+
+
+@test
+def deadline_is_announced(world):
+    for path, most in ((b"/plain", 30000), (b"/tight/x", 400), (b"/kong/x", 30000), (b"/kongtight/x", 400)):
+        case, _ = get(world, path)
+        deadline = world.node.by_case(case)[0].deadline
+        expect(most / 2 < deadline <= most, "%r: deadline %d of %d ms" % (path, deadline, most))
+
+
+@test
+def deadline_is_less_on_a_retry(world):
+    for attempt in range(100):
+        get(world, b"/patient/warm")
+        case, answer = get(world, b"/patient/again", "late-die-reused")
+        same(answer.status, 200)
+        calls = world.node.by_case(case)
+        if len(calls) == 2:
+            same([c.headers.get("inspector-attempt") for c in calls], [None, "2"])
+            passed_ms = calls[0].deadline - calls[1].deadline
+            # The clocks of the two processes may differ by a few milliseconds.
+            expect(passed_ms >= LATE_S * 1000 - 20, "only %d ms less" % passed_ms)
+            return
+    raise AssertionError("no pooled connection was ever reused")
+
+
+@test
+def bodies_up_to_the_default_limit_are_inspected(world):
+    for framing in ("length", "chunked", "h2-length", "h2-open"):
+        send, port = (h2, world.guard2) if framing.startswith("h2") else (h1, world.guard1)
+        for size, where, status in ((DEFAULT_LIMIT, "last", 403), (DEFAULT_LIMIT + 1, "none", 200)):
+            case = case_id()
+            same(send(world, port, framing, b"/patient/big", case, attack_body(size, where)).status, status, framing)
+            call = world.node.by_case(case)[0]
+            same(len(call.body), DEFAULT_LIMIT)
+            extent = "prefix; sent=%d; total=%d" % (DEFAULT_LIMIT, size) if size > DEFAULT_LIMIT else None
+            same(call.headers.get("inspector-body"), extent)
+
+
+@test
+def busy_node_is_asked_at_its_other_address(world):
+    first = Node(world.two_port)
+    second = Node(world.two_port, address="127.0.0.2")
+    try:
+        def used_both():
+            get(world, b"/two/warm")
+            return first.calls and second.calls
+
+        expect(wait_for(used_both), "the calls are not spread over the addresses")
+        first.fault = "shed"
+        for _ in range(10):
+            case, answer = get(world, b"/two/x")
+            same(answer.status, 200, "one address is busy")
+            same(len(second.by_case(case)), 1)
+            refused = first.by_case(case)
+            if refused:
+                again = second.by_case(case)[0]
+                same(again.headers.get("inspector-attempt"), "2")
+                expect(again.deadline <= refused[0].deadline, "the deadline rose")
+        expect([c for c in second.calls if c.headers.get("inspector-attempt")], "no call was repeated")
+        second.fault = "shed"
+        for _ in range(10):
+            case, answer = get(world, b"/two/y")
+            same(answer.status, 503, "both addresses are busy")
+            same((len(first.by_case(case)), len(second.by_case(case))), (1, 1))
+        first.fault = second.fault = None
+        same(get(world, b"/two/z")[1].status, 200, "load does not open the breaker")
+        same(first.violations + second.violations, [])
+    finally:
+        first.stop()
+        second.stop()
+
+
+@test
+def one_bad_request_does_not_open_the_breaker(world):
+    node = Node(world.gone_port)
+    try:
+        same(get(world, b"/gone/warm")[1].status, 200)
+        for fault in ("400", "408", "413", "401", "proxy-403", "shed", "503"):
+            same(get(world, b"/gone/x", fault)[1].status, 503, fault)
+            # For 20 ms after a good call, a worker does not look at what others know of the node.
+            time.sleep(0.03)
+            same(get(world, b"/gone/y")[1].status, 200, "after " + fault)
+        # Clients that go away while the node inspects, and in the middle of their body.
+        node.fault = "late"
+        asked = len(node.calls)
+        for number in range(5):
+            with socket.create_connection(("127.0.0.1", world.guard1), WAIT_S) as sock:
+                sock.sendall(b"GET /gone/away HTTP/1.1\r\nHost: a\r\nX-Case: away\r\n\r\n")
+                expect(wait_for(lambda: len(node.by_case("away")) > number), "the node was not asked")
+            with socket.create_connection(("127.0.0.1", world.guard1), WAIT_S) as sock:
+                sock.sendall(b"POST /gone/half HTTP/1.1\r\nHost: a\r\nX-Case: half\r\nContent-Length: 100000\r\n\r\nabc")
+        time.sleep(2 * LATE_S)
+        node.fault = None
+        same(get(world, b"/gone/z")[1].status, 200, "after clients that went away")
+        expect(len(node.calls) > asked, "nothing was asked")
+        same(node.by_case("half"), [], "half a body was sent")
+        # One failure of the node itself is enough for this breaker.
+        time.sleep(0.03)
+        same(get(world, b"/gone/x", "500")[1].status, 503)
+        case, answer = get(world, b"/gone/x")
+        same((answer.status, node.by_case(case)), (503, []), "the breaker is open")
+        probe_now(world, world.gone_port)
+        same(get(world, b"/gone/x")[1].status, 200, "closed again")
+        same(node.violations, [])
+    finally:
+        node.stop()
 
 
 @test
@@ -760,9 +869,10 @@ def certificates(folder):
 
 
 def start(world, node_port):
-    names = ("BARE1", "BARE2", "GUARD1", "GUARD2", "TLS", "DEAD", "SECOND", "REBORN")
+    names = ("BARE1", "BARE2", "GUARD1", "GUARD2", "TLS", "DEAD", "SECOND", "REBORN", "GONE", "TWO")
     ports = dict(zip(names, free_ports(len(names))))
     world.second_port, world.reborn_port = ports["SECOND"], ports["REBORN"]
+    world.gone_port, world.two_port = ports["GONE"], ports["TWO"]
     world.bare1, world.bare2 = ports["BARE1"], ports["BARE2"]
     world.guard1, world.guard2 = ports["GUARD1"], ports["GUARD2"]
     world.nginx = Nginx("nginx.conf.in", dict(ports, NODE=node_port, UPSTREAM=world.upstream.port,

@@ -21,6 +21,8 @@ WAIT_S = 60
 # How long a faulty node keeps silent. Far above every budget under test, so that an answer within half of it
 # proves that the budget ended the wait, however slow the machine is.
 SILENCE_S = 40
+# How long a slow node takes that still answers.
+LATE_S = 0.2
 
 
 def free_ports(count):
@@ -96,10 +98,10 @@ class Stream:
 
 
 class Server:
-    def __init__(self, port=0):
+    def __init__(self, port=0, address="127.0.0.1"):
         self.listener = socket.socket()
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.listener.bind(("127.0.0.1", port))
+        self.listener.bind((address, port))
         self.listener.listen(512)
         self.port = self.listener.getsockname()[1]
         self.connections = 0
@@ -201,7 +203,7 @@ OUTER = {
     "inspector-peer", "inspector-connector", "inspector-scheme", "inspector-protocol",
     "inspector-head", "inspector-framing", "inspector-body", "inspector-blocking",
     "inspector-attempt", "inspector-service", "inspector-route", "inspector-application",
-    "inspector-context", "inspector-consumer", "traceparent", "authorization",
+    "inspector-context", "inspector-consumer", "inspector-deadline", "traceparent", "authorization",
 }
 GRAMMAR = {
     "inspector-request-id": r"[A-Za-z0-9_-]{1,64}",
@@ -216,6 +218,7 @@ GRAMMAR = {
                       r"|unread; reason=(stream|upgrade|too_large|error)",
     "inspector-blocking": r"true|false",
     "inspector-attempt": r"2",
+    "inspector-deadline": r"[1-9]\d{0,4}",
     "traceparent": r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}",
 }
 
@@ -228,11 +231,11 @@ class Node(Server):
     """The scripted node. A request whose inner head carries `X-Fault: NAME` gets
     that fault; `fault` sets one for every call."""
 
-    def __init__(self, port=0, key=None):
+    def __init__(self, port=0, key=None, address="127.0.0.1"):
         self.calls, self.violations, self.coverage = [], [], []
         self.fault, self.key = None, key
         self.lock = threading.Lock()
-        super().__init__(port)
+        super().__init__(port, address)
 
     def by_case(self, case, path="/v1/requests"):
         return [c for c in list(self.calls) if c.case == case and c.path == path]
@@ -268,6 +271,12 @@ class Node(Server):
         for name in ("inspector-request-id", "inspector-client", "inspector-connector"):
             if name not in call.headers:
                 self.violation("missing " + name)
+        deadline = call.headers.get("inspector-deadline")
+        call.deadline = deadline and int(deadline)
+        # The scripted gateway waits for verdicts about requests only: all other calls are copies.
+        waits = call.path == "/v1/requests" and call.headers.get("inspector-blocking") != "false"
+        if waits != (deadline is not None) or (call.deadline or 0) > 60000:
+            self.violation("inspector-deadline %r on %s" % (deadline, call.path))
         kind = call.path[4:-1]
         if call.headers.get("content-type") != "message/http; msgtype=" + kind:
             self.violation("content-type %r" % call.headers.get("content-type"))
@@ -317,6 +326,11 @@ class Node(Server):
             return False
         if fault == "die-reused" and served > 1:
             return False
+        if fault == "late-die-reused" and served > 1:
+            time.sleep(LATE_S)
+            return False
+        if fault == "late":
+            time.sleep(LATE_S)
         if fault in ("slow", "hang"):
             time.sleep(SILENCE_S)
             return fault == "slow"
@@ -346,6 +360,8 @@ class Node(Server):
             "502": b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n",
             "503": b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n",
             "shed": b"HTTP/1.1 503 Busy\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n",
+            "400": b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n",
+            "408": b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n",
             "401": b"HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n",
             "proxy-403": b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n",
             "200-none": b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
@@ -404,7 +420,7 @@ class Node(Server):
 
 
 class Names:
-    """A name server that knows node.test and never answers for anything else."""
+    """A name server that knows node.test and two.test and never answers for anything else."""
 
     def __init__(self):
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -416,7 +432,7 @@ class Names:
         while True:
             query, peer = self.sock.recvfrom(4096)
             question = query[12:query.index(b"\0", 12) + 5]
-            if question.startswith(b"\x04node\x04test\0"):
+            if question.startswith((b"\x04node\x04test\0", b"\x03two\x04test\0")):
                 self.sock.sendto(query[:2] + b"\x81\x80\0\1\0\1\0\0\0\0" + question
                                  + b"\xc0\x0c\0\1\0\1\0\0\0\1\0\4\x7f\0\0\1", peer)
 
