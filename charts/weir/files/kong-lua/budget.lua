@@ -38,10 +38,11 @@ end
 -- The clock counts milliseconds in fractions of a second, which have no exact values.
 local ROUNDING_MS = 0.001
 
--- Whole milliseconds after `at` for which the connector waits for a response, at least 1.
+-- Whole milliseconds after `at` for which the connector waits for a response. At least
+-- 1, because share() has found as much.
 function budget.left_ms(conf, deadline, at)
   local left = math.floor((deadline - at) * 1000 + ROUNDING_MS)
-  return math.max(1, at_most(conf.read_timeout_ms, left))
+  return at_most(conf.read_timeout_ms, left)
 end
 
 -- A busy node is asked again only if at least this much time is left.
