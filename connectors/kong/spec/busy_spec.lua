@@ -1,4 +1,4 @@
--- Slow inspections, busy nodes and failed nodes are told apart.
+-- Slow inspections, busy nodes and failed nodes are distinguished.
 local fake = require "support.fake_ngx"
 
 local PASS = "HTTP/1.1 204 No Content\r\nInspector-Verdict: pass\r\nInspector-Context: c1\r\n\r\n"
