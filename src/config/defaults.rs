@@ -15,8 +15,8 @@ pub const HEALTH_ADDRESS: ListenAddress = METRICS_ADDRESS;
 pub const MODE: Mode = Mode::Block;
 /// "No application", as connectors of such nodes write it.
 pub const APPLICATION: i64 = -1;
-/// Room for a connector's own limit of 1 MiB and for generous ones, while a thousand calls still fit into memory.
-pub const MAX_CALL_BYTES: ByteSize = ByteSize(8 << 20);
+/// Room for the 8 MiB of a body that connectors send by default, and for its head.
+pub const MAX_CALL_BYTES: ByteSize = ByteSize(9 << 20);
 /// Largest settable call: sizes and offsets within a message are kept in 32 bits.
 pub const MAX_CALL_BYTES_BOUND: ByteSize = ByteSize(1 << 30);
 /// An answer that comes too late is the node's failure, so that the connector's failure mode applies.

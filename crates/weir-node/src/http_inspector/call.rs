@@ -6,6 +6,7 @@ use super::refusal::Refusal;
 use fields::{Fields, NAMES, Name, address};
 use http::{HeaderMap, HeaderValue};
 use std::net::IpAddr;
+use std::time::{Duration, Instant};
 use weir_core::model::{BodyState, Scheme};
 
 /// Longest request id.
@@ -89,6 +90,8 @@ pub struct Call {
     pub blocking: bool,
     /// `Inspector-Attempt`.
     pub attempt: u8,
+    /// From `Inspector-Deadline`: when to answer, with what has been inspected until then.
+    pub answer_by: Option<Instant>,
     /// `Inspector-Service`.
     pub service: Option<Token>,
     /// `Inspector-Route`.
@@ -131,6 +134,7 @@ impl Call {
             body: body(&fields)?,
             blocking: fields.word(Name::Blocking, "`true` or `false`", &["true", "false"])? == 0,
             attempt: attempt(&fields)?,
+            answer_by: deadline(&fields)?.map(|deadline| Instant::now() + time_to_answer(deadline)),
             service: fields.name(Name::Service)?,
             route: fields.name(Name::Route)?,
             application: application(&fields)?,
@@ -202,6 +206,21 @@ fn attempt(fields: &Fields<'_>) -> Result<u8, Refusal> {
     let Some(value) = fields.optional(Name::Attempt) else { return Ok(1) };
     let number = value.to_str().ok().and_then(|t| t.parse().ok()).filter(|n| *n > 0);
     number.ok_or(Refusal::BadHeader(Name::Attempt.shown(), "a number from 1 to 255"))
+}
+
+/// Longest time that a connector may wait.
+const MAX_DEADLINE: Duration = Duration::from_secs(60);
+
+fn deadline(fields: &Fields<'_>) -> Result<Option<Duration>, Refusal> {
+    let Some(value) = fields.optional(Name::Deadline) else { return Ok(None) };
+    let deadline = value.to_str().ok().and_then(|text| text.parse().ok()).map(Duration::from_millis);
+    let deadline = deadline.filter(|deadline| !deadline.is_zero() && *deadline <= MAX_DEADLINE);
+    deadline.map(Some).ok_or(Refusal::BadHeader(Name::Deadline.shown(), "milliseconds from 1 to 60000"))
+}
+
+/// How long to inspect for a connector that waits for `deadline`: the rest is for the record of the hit and the way back.
+fn time_to_answer(deadline: Duration) -> Duration {
+    deadline.saturating_sub((deadline / 5).clamp(Duration::from_millis(1), Duration::from_millis(50)))
 }
 
 fn application(fields: &Fields<'_>) -> Result<Option<i64>, Refusal> {
@@ -312,6 +331,9 @@ mod tests {
             ("inspector-body", "unread; reason=why"),
             ("inspector-blocking", "maybe"),
             ("inspector-attempt", "0"),
+            ("inspector-deadline", "0"),
+            ("inspector-deadline", "60001"),
+            ("inspector-deadline", "1s"),
             ("inspector-application", "shop"),
             ("inspector-service", "\u{e9}"),
         ];

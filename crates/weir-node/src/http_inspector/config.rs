@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// Largest call: what gateways commonly buffer, far above API bodies.
-pub const MAX_CALL_BYTES: usize = 8 << 20;
+/// Largest call: the 8 MiB of a body that connectors send by default, and its head.
+pub const MAX_CALL_BYTES: usize = 9 << 20;
 /// Open connections: a few hundred gateway workers with a pool of some dozen connections each.
 pub const MAX_CONNECTIONS: usize = 8192;
 /// Calls under way: at a tenth of a millisecond each, far more than can be answered within any time-out.

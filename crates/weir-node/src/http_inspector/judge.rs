@@ -262,8 +262,10 @@ impl Job {
     }
 
     fn inspect(&self, message: &Message<'_>, plan: &Plan, begin: Instant) -> Inspection {
-        let limit = plan.time_limit;
-        let stop = || begin.elapsed() >= limit;
+        let limit = begin + plan.time_limit;
+        // The connector stops waiting then: a verdict on what has been inspected beats none.
+        let limit = self.call.answer_by.map_or(limit, |answer_by| limit.min(answer_by));
+        let stop = || Instant::now() >= limit;
         let how = engine::InspectionOptions {
             limits: plan.limits.clone(),
             parsing: ParseOptions {
@@ -299,6 +301,7 @@ fn now() -> u64 {
 mod tests {
     use super::*;
     use http::HeaderMap;
+    use weir_core::model::SkipReason;
     use weir_runtime::telemetry::{Metrics, logs::AccessLog};
 
     fn job() -> Job {
@@ -323,6 +326,24 @@ mod tests {
             telemetry: Arc::new(Telemetry { metrics: Metrics::unregistered(), access: AccessLog::Off.into() }),
             recorder: None,
         }
+    }
+
+    #[test]
+    fn a_call_is_answered_before_its_deadline_with_what_was_inspected() {
+        let mut job = job();
+        let long = [&b"POST / HTTP/1.1\r\nHost: h\r\n\r\n"[..], &b"some text, ".repeat(10_000)].concat();
+        job.body = Bytes::from(long);
+        let not_inspected = |job: &Job| {
+            let message = message::request(&job.body);
+            let facts = facts(&message);
+            let plan = job.generation.policy.plan(&job.head(&message, &facts, job.call.client, 0));
+            let gaps = job.inspect(&message, &plan, Instant::now()).not_inspected;
+            gaps.iter().map(|gap| gap.reason).collect::<Vec<_>>()
+        };
+        job.call.answer_by = Some(Instant::now());
+        assert_eq!(not_inspected(&job), [SkipReason::TimeLimit]);
+        job.call.answer_by = Some(Instant::now() + std::time::Duration::from_secs(60));
+        assert_eq!(not_inspected(&job), []);
     }
 
     #[test]

@@ -30,6 +30,7 @@ headers! {
     Body = "Inspector-Body";
     Blocking = "Inspector-Blocking";
     Attempt = "Inspector-Attempt";
+    Deadline = "Inspector-Deadline";
     Service = "Inspector-Service";
     Route = "Inspector-Route";
     Application = "Inspector-Application";
