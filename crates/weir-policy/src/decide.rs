@@ -91,7 +91,7 @@ impl Judge<'_, '_, '_> {
         let mut lost: Vec<(AttackType, PointPath)> = Vec::new();
         for finding in &inspection.findings {
             let custom = CustomSignature::rule_of(&finding.rule).map(|id| rules.custom(id, &plan.active, now));
-            let excepted = rules.of_request(&plan.active).any(|action| action.exceptions.cover(finding, now));
+            let excepted = rules.of_request(plan.active.in_all()).any(|action| action.exceptions.cover(finding, now));
             if excepted || matches!(custom, Some(None)) {
                 lost.push((finding.attack, finding.point.clone()));
                 continue;
@@ -117,7 +117,7 @@ impl Judge<'_, '_, '_> {
         let (now, verdict) = (self.head.now, &mut *self.verdict);
         let decisive = || verdict.findings.iter().filter(|f| f.decisive);
         let mut hit = decisive().any(|finding| finding.attack == AttackType::Vpatch);
-        for action in self.policy.rules.of_request(&self.plan.active) {
+        for action in self.policy.rules.of_request(self.plan.active.in_any()) {
             for vpatch in live(&action.vpatches, now) {
                 let fits = |f: &Finding| {
                     vpatch.attack.is_none_or(|attack| attack == f.attack)
@@ -142,7 +142,7 @@ impl Judge<'_, '_, '_> {
             let kind = attack_of(anomaly.kind);
             let action = self.policy.anomalies.judge(anomaly.kind, self.head.message);
             let excepted = || {
-                let mut actions = rules.of_request(&self.plan.active);
+                let mut actions = rules.of_request(self.plan.active.in_all());
                 actions.any(|action| action.exceptions.cover_anomaly(anomaly.kind, kind, &anomaly.point, now))
             };
             if action == AnomalyAction::Ignore || excepted() {
@@ -161,8 +161,8 @@ impl Judge<'_, '_, '_> {
     fn uploads(&mut self, inspection: &Inspection) -> bool {
         let (rules, active, now) = (&self.policy.rules, &self.plan.active, self.head.now);
         let mut over: Vec<UploadLimit> = Vec::new();
-        over.extend(rules.body_limit(active, now).filter(|limit| body_bytes(self.head.message) > limit.bytes));
-        for action in rules.of_request(active) {
+        over.extend(rules.body_limits(active, now).filter(|limit| body_bytes(self.head.message) > limit.bytes));
+        for action in rules.of_request(active.in_any()) {
             for (limit, point) in live(&action.upload_limits, now) {
                 let large =
                     |upload: &weir_core::model::Upload| upload.bytes > limit.bytes && point.covers(&upload.point);
@@ -172,6 +172,8 @@ impl Judge<'_, '_, '_> {
             }
         }
         over.retain(|limit| limit.mode != OwnMode::Off);
+        over.sort_unstable_by_key(|limit| limit.rule);
+        over.dedup_by_key(|limit| limit.rule);
         for limit in &over {
             self.verdict.rules.push(limit.rule);
             add(&mut self.verdict.attacks, AttackType::FileUploadViolation);
@@ -182,23 +184,28 @@ impl Judge<'_, '_, '_> {
     /// Holds GraphQL documents against their limits; true where going over blocks.
     fn graphql(&mut self, inspection: &Inspection) -> bool {
         let (rules, active, now) = (&self.policy.rules, &self.plan.active, self.head.now);
-        let (Some(facts), Some(limits)) = (&inspection.graphql, rules.graphql(active, now)) else { return false };
+        let Some(facts) = &inspection.graphql else { return false };
         let excepted = |attack: &AttackType| {
-            rules.of_request(active).any(|action| action.exceptions.cover_attack(*attack, &facts.point, now))
+            let mut actions = rules.of_request(active.in_all());
+            actions.any(|action| action.exceptions.cover_attack(*attack, &facts.point, now))
         };
-        let over: Vec<AttackType> = limits.violations(facts).filter(|attack| !excepted(attack)).collect();
-        over.iter().for_each(|&attack| add(&mut self.verdict.attacks, attack));
-        if !over.is_empty() {
-            self.verdict.rules.push(limits.rule);
+        let mut blocks = false;
+        for limits in rules.graphql(active, now) {
+            let over: Vec<AttackType> = limits.violations(facts).filter(|attack| !excepted(attack)).collect();
+            over.iter().for_each(|&attack| add(&mut self.verdict.attacks, attack));
+            if !over.is_empty() && !self.verdict.rules.contains(&limits.rule) {
+                self.verdict.rules.push(limits.rule);
+            }
+            blocks |= !over.is_empty() && limits.mode == OwnMode::Block;
         }
-        !over.is_empty() && limits.mode == OwnMode::Block
+        blocks
     }
 
     /// Reports that a part of the message was not inspected; true where that is an attack.
     fn overlimit(&mut self, inspection: &Inspection) -> bool {
         let (rules, active, now) = (&self.policy.rules, &self.plan.active, self.head.now);
         let excepted = |point: &PointPath| {
-            let mut actions = rules.of_request(active);
+            let mut actions = rules.of_request(active.in_all());
             actions.any(|action| action.exceptions.cover_attack(AttackType::OverlimitRes, point, now))
         };
         let gaps = inspection.not_inspected.iter().filter(|gap| !excepted(&gap.point));

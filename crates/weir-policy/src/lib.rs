@@ -23,6 +23,7 @@ pub mod mode;
 pub mod overlimit;
 pub mod pattern;
 mod plan;
+mod reading;
 pub mod reply;
 mod routes;
 mod rule;
@@ -82,7 +83,7 @@ impl Policy {
 
     /// Points of a planned request whose values must be masked before anything is stored.
     pub fn sensitive<'p>(&'p self, plan: &'p Plan, now: u64) -> impl Iterator<Item = &'p PointPattern> {
-        self.rules.of_request(&plan.active).flat_map(move |action| rules::live(&action.sensitive, now))
+        self.rules.of_request(plan.active.in_any()).flat_map(move |action| rules::live(&action.sensitive, now))
     }
 
     /// What was accepted but has no effect on this node, with its place.

@@ -247,7 +247,7 @@ impl Job {
             client,
             method: facts.method,
             host: &facts.host,
-            path: &facts.path,
+            path: &facts.path.text,
             application: plan.application,
             blocking: self.call.blocking,
             trace,

@@ -44,7 +44,7 @@ impl Job {
             method: case.facts.method,
             scheme: case.message.scheme.as_str(),
             host: &case.facts.host,
-            path: &case.facts.path,
+            path: &case.facts.path.text,
             protocol: protocol.as_deref().unwrap_or(&sent),
             head: &head,
             body: case.message.body,
