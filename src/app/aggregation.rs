@@ -6,7 +6,7 @@ use super::{StartError, listen, local, probe_servers, reload, settings};
 use crate::config::Resolved;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
-use weir_node::aggregation::{Aggregation, AggregationMetrics, Config, OpenError, Parts};
+use weir_node::aggregation::{Aggregation, AggregationMetrics, AggregationParts, Config, OpenError};
 use weir_node::sync::SyncMetrics;
 use weir_runtime::serve::{self, ServeMetrics};
 use weir_runtime::telemetry::logs::{self, AccessLog};
@@ -19,7 +19,11 @@ pub async fn run(resolved: Resolved, signals: Signals) -> Result<bool, StartErro
     let telemetry = Arc::new(Telemetry { metrics, access: AccessLog::Off.into() });
     logs::count_dropped_lines(Arc::clone(&telemetry));
     let sync = SyncMetrics::register(&mut registry);
-    let parts = Parts { telemetry: Arc::clone(&telemetry), sync, metrics: AggregationMetrics::register(&mut registry) };
+    let parts = AggregationParts {
+        telemetry: Arc::clone(&telemetry),
+        sync,
+        metrics: AggregationMetrics::register(&mut registry),
+    };
     let stop = CancellationToken::new();
     let opened = Aggregation::open(config(&resolved)?, parts, stop.clone()).await;
     let aggregation = opened.map_err(|error| match error {

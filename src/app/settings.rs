@@ -14,7 +14,7 @@ use crate::config::types::{LogTarget, Workers};
 use std::path::Path;
 use std::sync::Arc;
 use weir_node::events::{self, spool};
-use weir_node::http_inspector::{Access, Config, config};
+use weir_node::http_inspector::{AccessRules, Config, config};
 use weir_node::sync::{self, Endpoint, PublicKey, Token};
 use weir_policy::client::{ClientRules, Record};
 use weir_policy::pattern;
@@ -37,12 +37,12 @@ pub fn service(resolved: &Resolved) -> Config {
     let limits = connector.per_connection_limits;
     Config {
         max_call_bytes: connector.max_call_bytes,
-        per_connection: config::PerConnection {
+        per_connection: config::ConnectionLimits {
             requests: limits.max_requests,
             bytes: limits.max_received_bytes,
             age: limits.max_duration,
         },
-        load: config::Load {
+        load: config::LoadLimits {
             connections: load.max_connections,
             calls: load.max_concurrent_calls,
             buffered_bytes: load.max_buffered_bytes,
@@ -84,10 +84,10 @@ pub fn listener(
 const STATISTICS_SPOOL: u64 = 16 << 20;
 
 /// Settings of records.
-pub fn records(resolved: &Resolved) -> events::Settings {
+pub fn records(resolved: &Resolved) -> events::RecorderSettings {
     let from = &resolved.events;
     let max_body = usize::try_from(from.max_body).unwrap_or(usize::MAX);
-    events::Settings { stall: from.stall, max_body, sampling: from.sampling }
+    events::RecorderSettings { stall: from.stall, max_body, sampling: from.sampling }
 }
 
 /// The spools of hits and of statistics.
@@ -129,10 +129,10 @@ pub fn keys(resolved: &Resolved) -> Result<Vec<Vec<u8>>, SettingsError> {
 }
 
 /// Which callers the API accepts.
-pub fn access(resolved: &Resolved, keys: &[Vec<u8>]) -> Result<Access, SettingsError> {
+pub fn access(resolved: &Resolved, keys: &[Vec<u8>]) -> Result<AccessRules, SettingsError> {
     let connector = &resolved.connector;
     let hosts = allowed_hosts(resolved).collect::<Result<_, _>>()?;
-    Ok(Access::new(keys, connector.auth.client_ca.is_some(), Some(connector.allowed_networks.clone()), hosts))
+    Ok(AccessRules::new(keys, connector.auth.client_ca.is_some(), Some(connector.allowed_networks.clone()), hosts))
 }
 
 fn allowed_hosts(resolved: &Resolved) -> impl Iterator<Item = Result<regex::bytes::Regex, SettingsError>> {

@@ -43,12 +43,12 @@ impl Generation {
 
 /// The generation in use.
 #[derive(Debug)]
-pub struct Current {
+pub struct CurrentGeneration {
     generation: ArcSwap<Generation>,
     swaps: AtomicU64,
 }
 
-impl Current {
+impl CurrentGeneration {
     /// Puts the first generation in use.
     pub fn new(mut first: Generation) -> Self {
         first.number = 1;

@@ -19,7 +19,7 @@ const MAX_DATABASE: u64 = 1 << 30;
 
 /// The files to read; each is optional.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Files {
+pub struct DatabaseFiles {
     /// Countries and regions: `country.iso_code`, `subdivisions[0].iso_code` or `country_code`.
     pub country: Option<PathBuf>,
     /// Autonomous systems: `autonomous_system_number` or `asn`.
@@ -34,12 +34,12 @@ pub struct GeoError {
     /// The file.
     pub path: PathBuf,
     /// Why.
-    pub why: GeoFault,
+    pub why: GeoErrorKind,
 }
 
 /// Why a database could not be opened.
 #[derive(Debug)]
-pub enum GeoFault {
+pub enum GeoErrorKind {
     /// It could not be read.
     Io(std::io::Error),
     /// It is larger than any database should be; its size in bytes.
@@ -52,9 +52,9 @@ impl fmt::Display for GeoError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.path.display())?;
         match &self.why {
-            GeoFault::Io(error) => error.fmt(f),
-            GeoFault::TooLarge(bytes) => write!(f, "{bytes} bytes are more than {MAX_DATABASE}"),
-            GeoFault::Format(error) => error.fmt(f),
+            GeoErrorKind::Io(error) => error.fmt(f),
+            GeoErrorKind::TooLarge(bytes) => write!(f, "{bytes} bytes are more than {MAX_DATABASE}"),
+            GeoErrorKind::Format(error) => error.fmt(f),
         }
     }
 }
@@ -65,13 +65,13 @@ impl std::error::Error for GeoError {}
 #[derive(Clone, Debug)]
 struct Database {
     path: PathBuf,
-    stamp: Stamp,
+    version: FileVersion,
     reader: Arc<Reader<Vec<u8>>>,
 }
 
 /// What tells a replaced file from the one that was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
+struct FileVersion {
     modified: Option<SystemTime>,
     bytes: u64,
 }
@@ -82,17 +82,17 @@ pub struct Geo {
     country: Option<Database>,
     asn: Option<Database>,
     source_types: Option<Database>,
-    faults: AtomicU64,
+    lookup_errors: AtomicU64,
 }
 
 impl Geo {
-    /// Opens `files`; every mistake is told at once.
-    pub fn open(files: &Files) -> Result<Geo, Vec<GeoError>> {
+    /// Opens `files`; every mistake is count_error at once.
+    pub fn open(files: &DatabaseFiles) -> Result<Geo, Vec<GeoError>> {
         Geo::default().reopen(files)
     }
 
     /// Opens `files` anew; what did not change on disk is taken over.
-    pub fn reopen(&self, files: &Files) -> Result<Geo, Vec<GeoError>> {
+    pub fn reopen(&self, files: &DatabaseFiles) -> Result<Geo, Vec<GeoError>> {
         let mut errors = Vec::new();
         let mut open = |path: &Option<PathBuf>, known: &Option<Database>| {
             let opened = Database::open(path.as_deref()?, known.as_ref());
@@ -102,7 +102,7 @@ impl Geo {
             country: open(&files.country, &self.country),
             asn: open(&files.asn, &self.asn),
             source_types: open(&files.source_types, &self.source_types),
-            faults: AtomicU64::new(self.faults()),
+            lookup_errors: AtomicU64::new(self.lookup_errors()),
         };
         if errors.is_empty() { Ok(geo) } else { Err(errors) }
     }
@@ -120,14 +120,17 @@ impl Geo {
             source.asn = asn(&record);
         }
         if let Some(record) = self.record(&self.source_types, ip) {
-            source.kinds = self.told(record.decode::<Types<'_>>()).map(|types| types.kinds()).unwrap_or_default();
+            source.kinds = self
+                .count_error(record.decode::<SourceTypeRecord<'_>>())
+                .map(|types| types.kinds())
+                .unwrap_or_default();
         }
         source
     }
 
     /// Records that could not be read since the first open.
-    pub fn faults(&self) -> u64 {
-        self.faults.load(Ordering::Relaxed)
+    pub fn lookup_errors(&self) -> u64 {
+        self.lookup_errors.load(Ordering::Relaxed)
     }
 
     fn record<'d>(&self, database: &'d Option<Database>, ip: IpAddr) -> Option<LookupResult<'d, Vec<u8>>> {
@@ -135,29 +138,30 @@ impl Geo {
         if ip.is_ipv6() && reader.metadata().ip_version == 4 {
             return None;
         }
-        self.told(reader.lookup(ip).map(Some)).filter(LookupResult::has_data)
+        self.count_error(reader.lookup(ip).map(Some)).filter(LookupResult::has_data)
     }
 
-    fn told<T>(&self, result: Result<Option<T>, MaxMindDbError>) -> Option<T> {
+    fn count_error<T>(&self, result: Result<Option<T>, MaxMindDbError>) -> Option<T> {
         result.unwrap_or_else(|_| {
-            self.faults.fetch_add(1, Ordering::Relaxed);
+            self.lookup_errors.fetch_add(1, Ordering::Relaxed);
             None
         })
     }
 }
 
 impl Database {
-    fn open(path: &Path, known: Option<&Database>) -> Result<Self, GeoFault> {
-        let meta = std::fs::metadata(path).map_err(GeoFault::Io)?;
-        let stamp = Stamp { modified: meta.modified().ok(), bytes: meta.len() };
-        if stamp.bytes > MAX_DATABASE {
-            return Err(GeoFault::TooLarge(stamp.bytes));
+    fn open(path: &Path, known: Option<&Database>) -> Result<Self, GeoErrorKind> {
+        let meta = std::fs::metadata(path).map_err(GeoErrorKind::Io)?;
+        let version = FileVersion { modified: meta.modified().ok(), bytes: meta.len() };
+        if version.bytes > MAX_DATABASE {
+            return Err(GeoErrorKind::TooLarge(version.bytes));
         }
-        if let Some(known) = known.filter(|known| known.path == path && known.stamp == stamp) {
+        if let Some(known) = known.filter(|known| known.path == path && known.version == version) {
             return Ok(known.clone());
         }
-        let reader = Reader::from_source(std::fs::read(path).map_err(GeoFault::Io)?).map_err(GeoFault::Format)?;
-        Ok(Self { path: path.into(), stamp, reader: Arc::new(reader) })
+        let reader =
+            Reader::from_source(std::fs::read(path).map_err(GeoErrorKind::Io)?).map_err(GeoErrorKind::Format)?;
+        Ok(Self { path: path.into(), version, reader: Arc::new(reader) })
     }
 }
 
@@ -172,7 +176,7 @@ fn country(record: &LookupResult<'_, Vec<u8>>) -> Option<Country> {
     code.or_else(|| text(record, &[PathElement::Key("country")])).and_then(Country::new)
 }
 
-/// The first subdivision, told with its country as ISO 3166-2 has it.
+/// The first subdivision, count_error with its country as ISO 3166-2 has it.
 fn region(record: &LookupResult<'_, Vec<u8>>, country: Country) -> Option<Region> {
     let path = [PathElement::Key("subdivisions"), PathElement::Index(0), PathElement::Key("iso_code")];
     let code = text(record, &path).or_else(|| text(record, &[PathElement::Key("region_code")]))?;
@@ -188,7 +192,7 @@ fn asn(record: &LookupResult<'_, Vec<u8>>) -> Option<u32> {
 /// A record of source types, in any of the shapes that are known.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Types<'a> {
+struct SourceTypeRecord<'a> {
     is_tor_exit_node: bool,
     is_anonymous_vpn: bool,
     is_public_proxy: bool,
@@ -199,7 +203,7 @@ struct Types<'a> {
     source_types: Vec<&'a str>,
 }
 
-impl Types<'_> {
+impl SourceTypeRecord<'_> {
     fn kinds(&self) -> SourceKinds {
         let flags = [
             (self.is_tor_exit_node, "tor"),
@@ -244,7 +248,7 @@ mod tests {
     fn records_of_several_shapes_are_read() {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| Some(dir.path().join(name));
-        let files = Files { country: path("c.mmdb"), asn: path("a.mmdb"), source_types: path("t.mmdb") };
+        let files = DatabaseFiles { country: path("c.mmdb"), asn: path("a.mmdb"), source_types: path("t.mmdb") };
         write(
             files.country.as_ref().unwrap(),
             &[
@@ -283,7 +287,7 @@ mod tests {
         assert_eq!((third.country, third.kinds), (None, kinds(&["aws"])));
         assert_eq!(geo.source(ip("2001:db8::1")), Source::default());
         assert_eq!(geo.source(ip("8.8.8.8")), Source::default());
-        assert_eq!(geo.faults(), 0);
+        assert_eq!(geo.lookup_errors(), 0);
     }
 
     /// JSON numbers would be written in a form of their own, so records with numbers are typed.
@@ -307,7 +311,7 @@ mod tests {
     fn reopening_takes_over_what_did_not_change() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("c.mmdb");
-        let files = Files { country: Some(file.clone()), ..Files::default() };
+        let files = DatabaseFiles { country: Some(file.clone()), ..DatabaseFiles::default() };
         write(&file, &[("192.0.2.0/24", json!({"country_code": "DE"}))]);
         let first = Geo::open(&files).unwrap();
         let same = first.reopen(&files).unwrap();
@@ -329,7 +333,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let garbage = dir.path().join("garbage");
         std::fs::write(&garbage, b"no database").unwrap();
-        let files = Files { country: Some(garbage), asn: Some(dir.path().join("absent")), source_types: None };
+        let files = DatabaseFiles { country: Some(garbage), asn: Some(dir.path().join("absent")), source_types: None };
         assert_eq!(Geo::open(&files).unwrap_err().len(), 2);
         let good = dir.path().join("good");
         write(&good, &[("0.0.0.0/1", json!({"country": {"iso_code": "DE"}}))]);
@@ -339,7 +343,7 @@ mod tests {
             let mut broken = bytes.clone();
             broken[at] ^= 0xff;
             std::fs::write(&bad, &broken).unwrap();
-            if let Ok(geo) = Geo::open(&Files { country: Some(bad.clone()), ..Files::default() }) {
+            if let Ok(geo) = Geo::open(&DatabaseFiles { country: Some(bad.clone()), ..DatabaseFiles::default() }) {
                 geo.source(ip("1.2.3.4"));
                 geo.source(ip("255.2.3.4"));
             }

@@ -23,7 +23,7 @@ pub struct Hit {
     /// When the message was judged, in milliseconds since 1970.
     pub time: u64,
     /// Which message carries the attack.
-    pub leg: HitLeg,
+    pub leg: HitDirection,
     /// `Inspector-Request-Id`: what the client and the gateway's log show.
     pub request_id: String,
     /// `Inspector-Connector`, e.g. `kong-lua/1.0.0`.
@@ -70,7 +70,7 @@ pub struct Hit {
 /// Which message of an exchange.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum HitLeg {
+pub enum HitDirection {
     /// The request.
     #[default]
     Request,

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::net::IpAddr;
 use weir_core::model::{AttackType, PointPath};
 use weir_protocol::hit::Hit;
-use weir_protocol::hit::HitLeg;
+use weir_protocol::hit::HitDirection;
 use weir_protocol::node_api::HitUpdate;
 
 /// Longest record as JSON: head and the largest body that a node may be told to keep, in base64.
@@ -215,10 +215,10 @@ fn distinct(attacks: &mut Vec<AttackType>) {
     attacks.retain(|attack| seen.insert(*attack));
 }
 
-const fn leg(leg: HitLeg) -> &'static str {
+const fn leg(leg: HitDirection) -> &'static str {
     match leg {
-        HitLeg::Request => "request",
-        HitLeg::Response => "response",
+        HitDirection::Request => "request",
+        HitDirection::Response => "response",
     }
 }
 

@@ -3,8 +3,8 @@
 use super::Config;
 use super::group::Group;
 use super::metrics::AggregationMetrics;
-use super::replicas::Replicas;
-use crate::sync::{self, SetupError, Sync, SyncMetrics, Vitals};
+use super::node_registry::NodeRegistry;
+use crate::sync::{self, HeartbeatSource, PolicySync, SetupError, SyncMetrics};
 use ring::digest::{SHA256, digest};
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -20,9 +20,9 @@ pub struct Groups {
     config: Config,
     sync_metrics: SyncMetrics,
     metrics: AggregationMetrics,
-    replicas: Arc<Replicas>,
+    replicas: Arc<NodeRegistry>,
     /// What waits here and was dropped here, for the heartbeat.
-    spooled: Arc<dyn Fn() -> (u64, u64) + Send + std::marker::Sync>,
+    spooled: Arc<dyn Fn() -> (u64, u64) + Send + Sync>,
     open: RwLock<BTreeMap<String, Arc<Group>>>,
     opening: Mutex<()>,
     stop: CancellationToken,
@@ -30,7 +30,7 @@ pub struct Groups {
 
 /// Why there is no such group.
 #[derive(Debug)]
-pub enum NoGroup {
+pub enum GroupError {
     /// There are [`MAX_GROUPS`] already.
     Full,
     /// It cannot be opened.
@@ -42,8 +42,8 @@ impl Groups {
     pub fn new(
         config: Config,
         metrics: (SyncMetrics, AggregationMetrics),
-        replicas: Arc<Replicas>,
-        spooled: Arc<dyn Fn() -> (u64, u64) + Send + std::marker::Sync>,
+        replicas: Arc<NodeRegistry>,
+        spooled: Arc<dyn Fn() -> (u64, u64) + Send + Sync>,
         stop: CancellationToken,
     ) -> Self {
         let (sync_metrics, metrics) = metrics;
@@ -57,7 +57,7 @@ impl Groups {
     }
 
     /// The group called `name`, opened and joined upstream where it was not.
-    pub async fn ensure(&self, name: &str) -> Result<Arc<Group>, NoGroup> {
+    pub async fn ensure(&self, name: &str) -> Result<Arc<Group>, GroupError> {
         if let Some(group) = self.get(name) {
             return Ok(group);
         }
@@ -66,13 +66,13 @@ impl Groups {
             return Ok(group);
         }
         if self.open.read().unwrap_or_else(PoisonError::into_inner).len() >= MAX_GROUPS {
-            return Err(NoGroup::Full);
+            return Err(GroupError::Full);
         }
         let (config, metrics) = (self.upstream(name), self.sync_metrics.clone());
-        let opened = tokio::task::spawn_blocking(move || Sync::open(config, metrics).map(Group::new)).await;
-        let opened = opened.map_err(|error| NoGroup::Setup(SetupError::Client(error.to_string())))?;
-        let group = Arc::new(opened.map_err(NoGroup::Setup)?);
-        group.sync.start(Arc::clone(&group), self.vitals(name), self.stop.clone());
+        let opened = tokio::task::spawn_blocking(move || PolicySync::open(config, metrics).map(Group::new)).await;
+        let opened = opened.map_err(|error| GroupError::Setup(SetupError::Client(error.to_string())))?;
+        let group = Arc::new(opened.map_err(GroupError::Setup)?);
+        group.sync.start(Arc::clone(&group), self.heartbeat(name), self.stop.clone());
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
         open.insert(name.to_owned(), Arc::clone(&group));
         self.metrics.groups.set(open.len() as i64);
@@ -86,10 +86,10 @@ impl Groups {
         sync::Config { group: name.to_owned(), directory, role: "aggregation", ..self.config.upstream.clone() }
     }
 
-    fn vitals(&self, name: &str) -> Vitals {
+    fn heartbeat(&self, name: &str) -> HeartbeatSource {
         let (replicas, spooled, name) = (Arc::clone(&self.replicas), Arc::clone(&self.spooled), name.to_owned());
         Arc::new(move || {
-            let replicas = replicas.beats(&name);
+            let replicas = replicas.heartbeats(&name);
             let (spooled, dropped) = spooled();
             Heartbeat { capabilities: common(&replicas), spooled, dropped, replicas, ..Heartbeat::default() }
         })

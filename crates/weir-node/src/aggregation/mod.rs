@@ -3,7 +3,7 @@
 //! # Who may speak
 //! A node registers here with a deploy token. The token is shown to the control plane, which says whether it is good; while
 //! the control plane is away, a token that it accepted within the last week still counts ([`tokens`]). The identity is
-//! given out here, and known here: only hashes of secrets are kept ([`replicas`]). The control plane hears of the node by
+//! given out here, and known here: only hashes of secrets are kept ([`node_registry`]). The control plane hears of the node by
 //! the heartbeats that are passed on. A node that comes with an identity of another aggregation keeps it, so that several
 //! aggregations can stand behind one address.
 //!
@@ -19,14 +19,14 @@ mod group;
 mod groups;
 mod intake;
 mod metrics;
+mod node_registry;
 mod problem;
-mod replicas;
 mod routes;
 mod server;
 mod tokens;
 
 pub use metrics::AggregationMetrics;
-pub use server::{Aggregation, OpenError, Parts};
+pub use server::{Aggregation, AggregationParts, OpenError};
 
 use crate::sync;
 use std::path::PathBuf;

@@ -2,10 +2,10 @@
 
 use super::intake;
 use super::metrics::Call;
+use super::node_registry::{RegisteredNode, RegistrationError};
 use super::problem::Problem;
-use super::replicas::{NotTaken, Replica};
 use super::server::App;
-use super::tokens::Answer;
+use super::tokens::TokenStatus;
 use axum::body::Body;
 use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -33,17 +33,20 @@ const BODY: Duration = Duration::from_secs(30);
 /// The routes.
 pub fn router(app: App) -> Router {
     Router::new()
-        .route(node_api::REGISTER, post(async |s, h, r| told("register", &s, register(&s, h, r).await)))
-        .route(node_api::HEARTBEAT, post(async |s, h, r| told("heartbeat", &s, heartbeat(&s, h, r).await)))
-        .route(node_api::EVENTS, post(async |s, h, r| told("events", &s, events(&s, h, r).await)))
-        .route(node_api::STATISTICS, post(async |s, h, r| told("statistics", &s, statistics(&s, h, r).await)))
-        .route(node_api::POLICY, get(async |s, h, q| told("policy", &s, policy(&s, h, q).await)))
-        .route(&format!("{}/{{sha256}}", node_api::BLOBS), get(async |s, h, p| told("blobs", &s, blob(&s, h, p).await)))
+        .route(node_api::REGISTER, post(async |s, h, r| respond("register", &s, register(&s, h, r).await)))
+        .route(node_api::HEARTBEAT, post(async |s, h, r| respond("heartbeat", &s, heartbeat(&s, h, r).await)))
+        .route(node_api::EVENTS, post(async |s, h, r| respond("events", &s, events(&s, h, r).await)))
+        .route(node_api::STATISTICS, post(async |s, h, r| respond("statistics", &s, statistics(&s, h, r).await)))
+        .route(node_api::POLICY, get(async |s, h, q| respond("policy", &s, policy(&s, h, q).await)))
+        .route(
+            &format!("{}/{{sha256}}", node_api::BLOBS),
+            get(async |s, h, p| respond("blobs", &s, blob(&s, h, p).await)),
+        )
         .with_state(app)
 }
 
 /// Counts a call.
-fn told<T: IntoResponse>(call: &'static str, State(app): &State<App>, answer: Result<T, Problem>) -> Response {
+fn respond<T: IntoResponse>(call: &'static str, State(app): &State<App>, answer: Result<T, Problem>) -> Response {
     let outcome = answer.as_ref().err().map_or("ok", |problem| problem.status().1);
     app.metrics.calls.get_or_create(&Call { call, outcome }).inc();
     match answer {
@@ -60,7 +63,7 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
 }
 
 /// The node that calls.
-fn node(app: &App, headers: &HeaderMap) -> Result<Replica, Problem> {
+fn node(app: &App, headers: &HeaderMap) -> Result<RegisteredNode, Problem> {
     let (id, secret) = bearer(headers)?.split_once('.').ok_or(Problem::Unauthenticated)?;
     app.replicas.verify(id, secret).ok_or(Problem::Unauthenticated)
 }
@@ -83,22 +86,22 @@ fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
 async fn register(State(app): &State<App>, headers: HeaderMap, request: Request) -> Result<Json<Registered>, Problem> {
     let token = bearer(&headers)?;
     let _one = app.registrations.try_acquire().map_err(|_| Problem::Busy("too many registrations at once", 1))?;
-    match app.tokens.ask(app.home.sync.link(), token).await {
-        Answer::Good => {}
-        Answer::Bad => return Err(Problem::Unauthenticated),
-        Answer::Unknown => {
+    match app.tokens.check(app.home.sync.link(), token).await {
+        TokenStatus::Good => {}
+        TokenStatus::Bad => return Err(Problem::Unauthenticated),
+        TokenStatus::Unknown => {
             return Err(Problem::Busy("the control plane is away, and the token was not seen of late", 5));
         }
     }
-    let asked: Register = json(&body(request, MAX_BODY).await?)?;
-    if asked.role != "processing" {
+    let query: Register = json(&body(request, MAX_BODY).await?)?;
+    if query.role != "processing" {
         return Err(Problem::Invalid("`role`: an aggregation takes processing nodes only".into()));
     }
-    if asked.group.is_empty() || asked.group.len() > MAX_GROUP {
+    if query.group.is_empty() || query.group.len() > MAX_GROUP {
         return Err(Problem::Invalid(format!("`group`: 1 to {MAX_GROUP} bytes are wanted")));
     }
-    let group = app.groups.ensure(&asked.group).await.map_err(|error| {
-        tracing::error!(?error, group = asked.group, "a group cannot be served");
+    let group = app.groups.ensure(&query.group).await.map_err(|error| {
+        tracing::error!(?error, group = query.group, "a group cannot be served");
         Problem::Busy("its group cannot be served", 60)
     })?;
     // The key that signs is the same for all groups.
@@ -106,11 +109,11 @@ async fn register(State(app): &State<App>, headers: HeaderMap, request: Request)
     let key = keys.into_iter().flatten().next().ok_or(Problem::Busy("the control plane was never reached", 5))?;
     let policy_key = PolicyKey { key_id: key.id(), public_key: key.into() };
     let replicas = std::sync::Arc::clone(&app.replicas);
-    let taken = tokio::task::spawn_blocking(move || replicas.take(&asked)).await;
+    let taken = tokio::task::spawn_blocking(move || replicas.register(&query)).await;
     let identity =
         taken.map_err(|_| Problem::Busy("it failed here; the log tells why", 5))?.map_err(|why| match why {
-            NotTaken::Full => Problem::Busy("too many nodes", 60),
-            NotTaken::Io(error) => {
+            RegistrationError::Full => Problem::Busy("too many nodes", 60),
+            RegistrationError::Io(error) => {
                 tracing::error!(%error, "a node could not be registered");
                 Problem::Busy("it could not be kept", 5)
             }
@@ -125,7 +128,7 @@ async fn heartbeat(State(app): &State<App>, headers: HeaderMap, request: Request
     let beat: Heartbeat = json(&body(request, MAX_BODY).await?)?;
     // Opened here too: after a restart nodes are known before they register again.
     let group = app.groups.ensure(&node.group).await.map_err(|_| Problem::Busy("its group cannot be served", 60))?;
-    if app.replicas.beat(&node.node_id, beat) {
+    if app.replicas.record_heartbeat(&node.node_id, beat) {
         group.sync.nudge();
     }
     Ok(StatusCode::NO_CONTENT)
@@ -154,21 +157,25 @@ async fn statistics(State(app): &State<App>, headers: HeaderMap, request: Reques
 
 /// What a poll asks for.
 #[derive(Debug, Deserialize)]
-struct Asked {
+struct PolicyQuery {
     #[serde(default)]
     after: u64,
     #[serde(default)]
     wait: u64,
 }
 
-async fn policy(State(app): &State<App>, headers: HeaderMap, Query(asked): Query<Asked>) -> Result<Response, Problem> {
+async fn policy(
+    State(app): &State<App>,
+    headers: HeaderMap,
+    Query(query): Query<PolicyQuery>,
+) -> Result<Response, Problem> {
     let node = node(app, &headers)?;
     let _turn = app.polls.try_acquire().map_err(|_| Problem::Busy("too many nodes wait for a policy", 5))?;
     let group = app.groups.ensure(&node.group).await.map_err(|_| Problem::Busy("its group cannot be served", 60))?;
-    let _counted = Waiting::new(app);
+    let _counted = PollGuard::new(app);
     let mut news = group.watch();
-    let newer = news.wait_for(|policy| policy.as_ref().is_some_and(|policy| policy.payload.serial > asked.after));
-    let wait = Duration::from_secs(asked.wait.min(MAX_WAIT_SECONDS));
+    let newer = news.wait_for(|policy| policy.as_ref().is_some_and(|policy| policy.payload.serial > query.after));
+    let wait = Duration::from_secs(query.wait.min(MAX_WAIT_SECONDS));
     let text = tokio::select! {
         newer = tokio::time::timeout(wait, newer) => match newer {
             Ok(Ok(policy)) => policy.as_ref().map(|policy| policy.text.clone()),
@@ -183,16 +190,16 @@ async fn policy(State(app): &State<App>, headers: HeaderMap, Query(asked): Query
 }
 
 /// Counts a poll while it lasts, however it ends.
-struct Waiting<'a>(&'a App);
+struct PollGuard<'a>(&'a App);
 
-impl<'a> Waiting<'a> {
+impl<'a> PollGuard<'a> {
     fn new(app: &'a App) -> Self {
         app.metrics.polls.inc();
         Self(app)
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for PollGuard<'_> {
     fn drop(&mut self) {
         self.0.metrics.polls.dec();
     }

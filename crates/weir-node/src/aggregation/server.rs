@@ -1,12 +1,12 @@
 //! The parts of an aggregation, put together.
 
 use super::group::Group;
-use super::groups::{Groups, NoGroup};
+use super::groups::{GroupError, Groups};
 use super::metrics::AggregationMetrics;
-use super::replicas::{MAX_REPLICAS, Replicas};
+use super::node_registry::{MAX_REPLICAS, NodeRegistry};
 use super::tokens::Tokens;
 use super::{Config, routes};
-use crate::events::ship::Content;
+use crate::events::ship::BatchContent;
 use crate::events::spool::{self, OpenError as SpoolError};
 use crate::events::{Shipper, Spool};
 use crate::sync::{SetupError, SyncMetrics, files};
@@ -32,7 +32,7 @@ const MAX_POLLS: usize = 2 * MAX_REPLICAS;
 const STATISTICS_SPOOL: u64 = 32 << 20;
 
 /// Where an aggregation reports.
-pub struct Parts {
+pub struct AggregationParts {
     /// Spools and shippers.
     pub telemetry: Arc<Telemetry>,
     /// Calls upstream.
@@ -44,7 +44,7 @@ pub struct Parts {
 /// What the calls work on.
 pub struct State {
     pub(super) metrics: AggregationMetrics,
-    pub(super) replicas: Arc<Replicas>,
+    pub(super) replicas: Arc<NodeRegistry>,
     pub(super) tokens: Arc<Tokens>,
     pub(super) groups: Groups,
     /// The aggregation's own group.
@@ -102,12 +102,12 @@ pub struct Aggregation {
 
 impl Aggregation {
     /// Opens what an earlier run left and joins the control plane. Polls end when `closing` does.
-    pub async fn open(config: Config, parts: Parts, closing: CancellationToken) -> Result<Self, OpenError> {
-        let Parts { telemetry, sync, metrics } = parts;
+    pub async fn open(config: Config, parts: AggregationParts, closing: CancellationToken) -> Result<Self, OpenError> {
+        let AggregationParts { telemetry, sync, metrics } = parts;
         let at = |name: &str| config.directory.join(name);
         let failed = |path: PathBuf| move |error| OpenError::Io(path, error);
-        files::make(&config.directory).map_err(failed(config.directory.clone()))?;
-        let replicas = Arc::new(Replicas::open(at("nodes.json")).map_err(failed(at("nodes.json")))?);
+        files::create_dir(&config.directory).map_err(failed(config.directory.clone()))?;
+        let replicas = Arc::new(NodeRegistry::open(at("nodes.json")).map_err(failed(at("nodes.json")))?);
         let tokens = Arc::new(Tokens::open(at("tokens.json")).map_err(failed(at("tokens.json")))?);
         let spool =
             |name, directory, size| spool::Config { directory, name, size, fsync_interval: config.fsync_interval };
@@ -124,8 +124,8 @@ impl Aggregation {
         let own = config.upstream.group.clone();
         let groups = Groups::new(config, (sync, metrics.clone()), Arc::clone(&replicas), spooled, stop.clone());
         let home = groups.ensure(&own).await.map_err(|error| match error {
-            NoGroup::Setup(error) => OpenError::Upstream(error),
-            NoGroup::Full => OpenError::Upstream(SetupError::Client("no group may be served".into())),
+            GroupError::Setup(error) => OpenError::Upstream(error),
+            GroupError::Full => OpenError::Upstream(SetupError::Client("no group may be served".into())),
         })?;
         for name in replicas.groups() {
             if let Err(error) = groups.ensure(&name).await {
@@ -134,7 +134,8 @@ impl Aggregation {
         }
         let (drain, link) = (CancellationToken::new(), Arc::clone(home.sync.link()));
         let mut shippers = JoinSet::new();
-        for (reader, content) in [(events_reader, Content::Events), (statistics_reader, Content::Statistics)] {
+        for (reader, content) in [(events_reader, BatchContent::Events), (statistics_reader, BatchContent::Statistics)]
+        {
             let shipper = Shipper::new(reader, Arc::clone(&link), content, Arc::clone(&telemetry));
             shippers.spawn(shipper.run(drain.clone()));
         }
@@ -170,7 +171,7 @@ impl Aggregation {
         let closed = tokio::task::spawn_blocking(move || {
             app.events.close();
             app.statistics.close();
-            if let Err(error) = app.replicas.keep() {
+            if let Err(error) = app.replicas.save() {
                 tracing::error!(%error, "when nodes were last heard of could not be kept");
             }
         });

@@ -10,13 +10,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::Semaphore;
 
 /// Seconds for which a good token is not asked about again: nodes that start together come with the same one.
-const BELIEVED: u64 = 60;
+const RECHECK_AFTER: u64 = 60;
 /// Seconds for which a token that was good still counts while the control plane is away.
-const REMEMBERED: u64 = 7 * 24 * 60 * 60;
+const OFFLINE_TTL: u64 = 7 * 24 * 60 * 60;
 /// Tokens that are remembered.
 const MAX_TOKENS: usize = 100;
 /// Questions to the control plane at once.
-const MAX_QUESTIONS: usize = 8;
+const MAX_CHECKS: usize = 8;
 /// Largest file.
 const MAX_FILE: u64 = 1 << 20;
 
@@ -24,12 +24,12 @@ const MAX_FILE: u64 = 1 << 20;
 pub struct Tokens {
     path: PathBuf,
     good: Mutex<HashMap<String, u64>>,
-    questions: Semaphore,
+    checks: Semaphore,
 }
 
 /// What a token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum TokenStatus {
     /// One of usage Node deployment.
     Good,
     /// None.
@@ -48,7 +48,7 @@ impl Tokens {
                 HashMap::new()
             }),
         };
-        Ok(Self { path, good: Mutex::new(good), questions: Semaphore::new(MAX_QUESTIONS) })
+        Ok(Self { path, good: Mutex::new(good), checks: Semaphore::new(MAX_CHECKS) })
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, u64>> {
@@ -60,33 +60,33 @@ impl Tokens {
     }
 
     /// What `token` is, by the word of the control plane at the end of `link`.
-    pub async fn ask(self: &Arc<Self>, link: &Link, token: &str) -> Answer {
+    pub async fn check(self: &Arc<Self>, link: &Link, token: &str) -> TokenStatus {
         let name = crate::sync::hex(digest(&SHA256, token.as_bytes()).as_ref());
-        if self.age(&name).is_some_and(|age| age < BELIEVED) {
-            return Answer::Good;
+        if self.age(&name).is_some_and(|age| age < RECHECK_AFTER) {
+            return TokenStatus::Good;
         }
-        let Ok(_one) = self.questions.try_acquire() else { return Answer::Unknown };
+        let Ok(_one) = self.checks.try_acquire() else { return TokenStatus::Unknown };
         match link.is_deploy_token(token).await {
             Ok(()) => {
-                self.remember(name).await;
-                Answer::Good
+                self.store(name).await;
+                TokenStatus::Good
             }
             Err(CallError::Unknown(_) | CallError::Refused(..)) => {
                 self.lock().remove(&name);
-                Answer::Bad
+                TokenStatus::Bad
             }
             Err(error) => {
-                let remembered = self.age(&name).is_some_and(|age| age < REMEMBERED);
+                let remembered = self.age(&name).is_some_and(|age| age < OFFLINE_TTL);
                 tracing::debug!(%error, remembered, "the control plane cannot say whether a token is good");
-                if remembered { Answer::Good } else { Answer::Unknown }
+                if remembered { TokenStatus::Good } else { TokenStatus::Unknown }
             }
         }
     }
 
-    async fn remember(self: &Arc<Self>, name: String) {
+    async fn store(self: &Arc<Self>, name: String) {
         {
             let mut good = self.lock();
-            good.retain(|_, at| *at + REMEMBERED > now());
+            good.retain(|_, at| *at + OFFLINE_TTL > now());
             if good.len() >= MAX_TOKENS {
                 let oldest = good.iter().min_by_key(|(_, at)| **at).map(|(name, _)| name.clone());
                 oldest.and_then(|name| good.remove(&name));

@@ -15,19 +15,19 @@ const MAX_BACK: u64 = 60_000;
 
 /// Makes ids.
 #[derive(Debug)]
-pub struct Mint {
+pub struct IdGenerator {
     /// Time and counter of the last id.
     last: Mutex<(u64, u16)>,
     random: SystemRandom,
 }
 
-impl Default for Mint {
+impl Default for IdGenerator {
     fn default() -> Self {
         Self { last: Mutex::default(), random: SystemRandom::new() }
     }
 }
 
-impl Mint {
+impl IdGenerator {
     /// The next id at `now_ms`, milliseconds since 1970: greater than every id before, and while the clock is behind the
     /// last id, time stands still in ids; unless it is more than a minute behind. What tells ids of the same time apart
     /// then are 62 random bits.
@@ -69,15 +69,15 @@ mod tests {
 
     #[test]
     fn ids_are_version_7_and_hold_their_time() {
-        let id = Mint::default().next(1_800_000_000_123);
+        let id = IdGenerator::default().next(1_800_000_000_123);
         assert_eq!((id.get_version_num(), time_of(&id)), (7, 1_800_000_000_123));
         assert_eq!(id.get_variant(), uuid::Variant::RFC4122);
     }
 
     #[test]
     fn a_full_counter_goes_on_in_the_next_millisecond() {
-        let mint = Mint::default();
-        let ids: Vec<_> = (0..10_000).map(|_| mint.next(1000)).collect();
+        let ids = IdGenerator::default();
+        let ids: Vec<_> = (0..10_000).map(|_| ids.next(1000)).collect();
         assert!(ids.is_sorted_by(|a, b| a < b));
         assert!(time_of(ids.last().unwrap()) < 1005);
     }
@@ -85,17 +85,17 @@ mod tests {
     proptest! {
         #[test]
         fn ids_rise_while_the_clock_jitters(clock in proptest::collection::vec(0..MAX_BACK, 1..100)) {
-            let mint = Mint::default();
-            let ids: Vec<_> = clock.into_iter().map(|now| mint.next((1 << 40) + now)).collect();
+            let ids = IdGenerator::default();
+            let ids: Vec<_> = clock.into_iter().map(|now| ids.next((1 << 40) + now)).collect();
             prop_assert!(ids.is_sorted_by(|a, b| a < b));
         }
 
         #[test]
         fn ids_differ_and_stay_near_the_clock_whatever_it_does(clock in proptest::collection::vec(0u64..1 << 49, 1..100)) {
-            let mint = Mint::default();
+            let ids = IdGenerator::default();
             let mut seen = std::collections::HashSet::new();
             for now in clock {
-                let id = mint.next(now);
+                let id = ids.next(now);
                 prop_assert!(time_of(&id).abs_diff(now.min(MAX_MS)) <= MAX_BACK);
                 prop_assert!(seen.insert(id));
             }

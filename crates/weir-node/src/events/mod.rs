@@ -1,4 +1,4 @@
-//! From a verdict to a delivered record: redact, mint an id, spool, ship.
+//! From a verdict to a delivered record: redact, ids an id, spool, ship.
 //!
 //! A record is accepted when it is in the file of the [`spool`], which is before the answer to its request leaves.
 //! [`ship`] takes records from there and keeps them until the other side said that it has them.
@@ -7,14 +7,14 @@ pub mod id;
 pub mod record;
 pub mod recorder;
 pub mod redact;
-pub mod sample;
+pub mod sampling;
 pub mod ship;
 pub mod spool;
 pub mod statistics;
 
-pub use recorder::{Recorded, Recorder, Settings};
+pub use recorder::{PendingRecord, Recorder, RecorderSettings};
 pub use ship::{Batch, Shipper, Upload, UploadError};
-pub use spool::{Dropped, Reader, Spool};
+pub use spool::{DropReason, Reader, Spool};
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -25,11 +25,11 @@ const GATHER: Duration = Duration::from_millis(50);
 /// How often gauges are set while nothing happens.
 const TICK: Duration = Duration::from_secs(1);
 /// Rejected records that are told in the log for each batch.
-const TOLD: usize = 3;
+const MAX_LOGGED: usize = 3;
 
 /// What a batch holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Content {
+pub enum BatchContent {
     /// Records for [`weir_protocol::node_api::EVENTS`].
     Events,
     /// One [`weir_protocol::node_api::Statistics`] for [`weir_protocol::node_api::STATISTICS`].
@@ -40,7 +40,7 @@ pub enum Content {
 #[derive(Clone, Debug)]
 pub struct Batch {
     /// What it holds, and so where it goes.
-    pub content: Content,
+    pub content: BatchContent,
     /// One JSON text a line.
     pub lines: Bytes,
     /// Number of lines.
@@ -55,14 +55,14 @@ pub enum UploadError {
     Retry(String, Option<Duration>),
     /// The other side says that this batch can never be taken as it is: malformed or too large. It is sent again in
     /// halves; a single record that is refused like that is dropped and counted.
-    Refused(String),
+    Rejected(String),
 }
 
 impl fmt::Display for UploadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             UploadError::Retry(why, _) => write!(f, "not taken: {why}"),
-            UploadError::Refused(why) => write!(f, "refused: {why}"),
+            UploadError::Rejected(why) => write!(f, "refused: {why}"),
         }
     }
 }
@@ -85,7 +85,7 @@ impl<U: Upload> Upload for Arc<U> {
 pub struct Shipper<U> {
     reader: Option<Reader>,
     upload: U,
-    content: Content,
+    content: BatchContent,
     telemetry: Arc<Telemetry>,
     /// Most records in a batch: halved where batches are refused.
     most: usize,
@@ -94,7 +94,7 @@ pub struct Shipper<U> {
 
 impl<U: Upload> Shipper<U> {
     /// A shipper of what `reader` reads.
-    pub fn new(reader: Reader, upload: U, content: Content, telemetry: Arc<Telemetry>) -> Self {
+    pub fn new(reader: Reader, upload: U, content: BatchContent, telemetry: Arc<Telemetry>) -> Self {
         Self { reader: Some(reader), upload, content, telemetry, most: most(content), failures: 0 }
     }
 
@@ -157,7 +157,7 @@ impl<U: Upload> Shipper<U> {
         if count > 0 {
             match self.upload.upload(batch(self.content, &chunk.records)).await {
                 Ok(ack) => self.taken(count, &ack),
-                Err(UploadError::Refused(why)) if count == 1 => {
+                Err(UploadError::Rejected(why)) if count == 1 => {
                     tracing::error!(spool = self.name(), why, "a record was refused for good; it is dropped");
                     self.reader.iter().for_each(|reader| reader.rejected(1));
                     self.most = most(self.content);
@@ -173,7 +173,7 @@ impl<U: Upload> Shipper<U> {
     }
 
     fn taken(&mut self, count: usize, ack: &Ack) {
-        for (line, why) in ack.rejected.iter().take(TOLD) {
+        for (line, why) in ack.rejected.iter().take(MAX_LOGGED) {
             tracing::error!(spool = self.name(), line, why, "a record was rejected; it is dropped");
         }
         let rejected = ack.rejected.len().min(count) as u64;
@@ -194,7 +194,7 @@ impl<U: Upload> Shipper<U> {
             tracing::warn!(spool = self.name(), records = count, %error, "records stay in the spool");
         }
         match error {
-            UploadError::Refused(_) => {
+            UploadError::Rejected(_) => {
                 self.most = (count / 2).max(1);
                 self.pause("refused", None, drain).await;
             }
@@ -229,14 +229,14 @@ impl<U: Upload> Shipper<U> {
     }
 }
 
-fn most(content: Content) -> usize {
+fn most(content: BatchContent) -> usize {
     match content {
-        Content::Events => MAX_BATCH,
-        Content::Statistics => 1,
+        BatchContent::Events => MAX_BATCH,
+        BatchContent::Statistics => 1,
     }
 }
 
-fn batch(content: Content, records: &[Vec<u8>]) -> Batch {
+fn batch(content: BatchContent, records: &[Vec<u8>]) -> Batch {
     let bytes = records.iter().map(|record| record.len() + 1).sum();
     let mut lines = BytesMut::with_capacity(bytes);
     for record in records {
@@ -276,7 +276,7 @@ mod tests {
             let text = std::str::from_utf8(&batch.lines).unwrap();
             assert_eq!(text.lines().count(), batch.count);
             if text.contains("poison") && scripted.is_none() {
-                return Err(UploadError::Refused("poison".into()));
+                return Err(UploadError::Rejected("poison".into()));
             }
             let ack = scripted.unwrap_or_else(|| Ok(Ack::default()))?;
             self.taken.lock().unwrap().extend(text.lines().map(str::to_owned));
@@ -299,7 +299,7 @@ mod tests {
         let stub = Arc::new(Stub { script: Mutex::new(script), ..Stub::default() });
         let drain = CancellationToken::new();
         drain.cancel();
-        let shipper = Shipper::new(reader, Arc::clone(&stub), Content::Events, Arc::clone(&telemetry));
+        let shipper = Shipper::new(reader, Arc::clone(&stub), BatchContent::Events, Arc::clone(&telemetry));
         tokio::time::timeout(Duration::from_secs(60), shipper.run(drain)).await.expect("drained");
         let left = spool.status().records;
         (stub, telemetry, left)

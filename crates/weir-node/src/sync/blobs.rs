@@ -3,8 +3,8 @@
 use super::call_error::CallError;
 use super::file_body::FileBody;
 use super::files;
-use super::key::hex;
 use super::link::Link;
+use super::public_key::hex;
 use ring::digest::{Context, SHA256};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -18,7 +18,7 @@ const CHUNK: usize = 256 << 10;
 
 /// A directory of files by hash. It holds what the policies in use name, and nothing else for long.
 #[derive(Clone, Debug)]
-pub struct Cache {
+pub struct BlobCache {
     directory: PathBuf,
 }
 
@@ -49,10 +49,10 @@ impl From<io::Error> for BlobError {
     }
 }
 
-impl Cache {
+impl BlobCache {
     /// The files under `directory`, which is made.
     pub fn open(directory: PathBuf) -> io::Result<Self> {
-        files::make(&directory)?;
+        files::create_dir(&directory)?;
         Ok(Self { directory })
     }
 
@@ -93,8 +93,8 @@ impl Cache {
             async move { client.blob(&identity, &sha256).await }
         };
         let mut download = link.call(fetch).await.map_err(BlobError::Call)?;
-        let fresh = self.path(&blob.sha256).with_extension("new");
-        let mut file = tokio::fs::File::from_std(files::create(&fresh)?);
+        let temporary = self.path(&blob.sha256).with_extension("new");
+        let mut file = tokio::fs::File::from_std(files::create(&temporary)?);
         let (mut context, mut bytes) = (Context::new(&SHA256), 0u64);
         while let Some(chunk) = download.next().await.map_err(BlobError::Call)? {
             bytes += chunk.len() as u64;
@@ -112,7 +112,7 @@ impl Cache {
         }
         file.flush().await?;
         file.sync_all().await?;
-        files::settle(&fresh, &self.path(&blob.sha256))?;
+        files::rename_synced(&temporary, &self.path(&blob.sha256))?;
         Ok(())
     }
 

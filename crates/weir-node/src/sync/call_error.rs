@@ -15,7 +15,7 @@ pub enum CallError {
     /// It will never take this.
     Refused(u16, String),
     /// What it answered is nothing of this protocol.
-    BadAnswer(String),
+    InvalidResponse(String),
     /// The node is not registered, and why.
     Unregistered(String),
 }
@@ -33,7 +33,7 @@ impl CallError {
             CallError::Unknown(_) => "unknown",
             CallError::Busy(..) => "busy",
             CallError::Refused(..) => "refused",
-            CallError::BadAnswer(_) => "bad_answer",
+            CallError::InvalidResponse(_) => "bad_answer",
             CallError::Unregistered(_) => "unregistered",
         }
     }
@@ -46,7 +46,7 @@ impl fmt::Display for CallError {
             CallError::Unknown(why) => write!(f, "not known there: {why}"),
             CallError::Busy(status, _) => write!(f, "asked to come back later (status {status})"),
             CallError::Refused(status, why) => write!(f, "refused with status {status}: {why}"),
-            CallError::BadAnswer(why) => write!(f, "unexpected answer: {why}"),
+            CallError::InvalidResponse(why) => write!(f, "unexpected answer: {why}"),
             CallError::Unregistered(why) => write!(f, "not registered: {why}"),
         }
     }

@@ -6,17 +6,17 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 /// Makes `directory` and those above it, for the owner alone.
-pub fn make(directory: &Path) -> io::Result<()> {
+pub fn create_dir(directory: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)
 }
 
 /// Replaces `path`: after a crash it holds the old content or the new, never part of one.
 pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
-    let fresh = path.with_extension("new");
-    let mut file = create(&fresh)?;
+    let temporary = path.with_extension("new");
+    let mut file = create(&temporary)?;
     file.write_all(content)?;
     file.sync_all()?;
-    settle(&fresh, path)
+    rename_synced(&temporary, path)
 }
 
 /// A new empty file; what an interrupted run left under its name goes.
@@ -28,9 +28,9 @@ pub fn create(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
-/// Puts `fresh`, which is on the disk already, in the place of `path`.
-pub fn settle(fresh: &Path, path: &Path) -> io::Result<()> {
-    fs::rename(fresh, path)?;
+/// Puts `temporary`, which is on the disk already, in the place of `path`.
+pub fn rename_synced(temporary: &Path, path: &Path) -> io::Result<()> {
+    fs::rename(temporary, path)?;
     match path.parent() {
         Some(directory) => File::open(directory)?.sync_all(),
         None => Ok(()),

@@ -4,8 +4,8 @@ use super::Config;
 use super::call_error::CallError;
 use super::client::Client;
 use super::endpoint::SetupError;
-use super::key::PublicKey;
 use super::metrics::{Reason, SyncMetrics};
+use super::public_key::PublicKey;
 use super::state::NodeState;
 use std::fmt;
 use std::path::PathBuf;
@@ -195,7 +195,7 @@ impl Link {
     /// Keeps what a registration gave.
     async fn adopt(&self, given: &Registered) -> Result<(), CallError> {
         let (config, identity) = (&self.config, given.identity.clone());
-        let key = PublicKey::of(&given.policy_key).map_err(|error| CallError::BadAnswer(error.to_string()))?;
+        let key = PublicKey::of(&given.policy_key).map_err(|error| CallError::InvalidResponse(error.to_string()))?;
         self.metrics.registrations.inc();
         tracing::info!(node_id = identity.node_id, group = config.group, host = config.endpoint.host, "registered");
         let (state, given) = (Arc::clone(&self.state), identity);

@@ -1,7 +1,7 @@
 //! The node's side of the control plane: registers, says how it is, pulls policy, keeps the last good one.
 //!
-//! [`Sync::open`] reads what an earlier run left under its directory: the identity, the pinned key and the last good
-//! policy, which is verified again. [`Sync::start`] keeps two loops going from then on: the long poll for policy and the
+//! [`PolicySync::open`] reads what an earlier run left under its directory: the identity, the pinned key and the last good
+//! policy, which is verified again. [`PolicySync::start`] keeps two loops going from then on: the long poll for policy and the
 //! heartbeat. Both, and whoever ships events, speak through one [`Link`], which registers where the control plane does
 //! not know the node.
 //!
@@ -15,31 +15,31 @@ mod endpoint;
 mod file_body;
 pub(crate) mod files;
 mod heartbeat;
-mod key;
 mod link;
 mod metrics;
 mod policy;
+mod public_key;
 mod pull;
-mod remote;
-mod ship;
+mod remote_policy;
 mod state;
 mod status;
+mod upload;
 mod verify;
 
-pub use blobs::Cache;
+pub use blobs::BlobCache;
 pub use call_error::CallError;
 pub use endpoint::{Endpoint, SetupError};
 pub use file_body::FileBody;
-pub use heartbeat::Vitals;
-pub(crate) use key::hex;
-pub use key::{BadKey, PublicKey};
+pub use heartbeat::HeartbeatSource;
 pub use link::{Link, Token};
 pub use metrics::SyncMetrics;
-pub use policy::Sync;
-pub use pull::{Apply, NotApplied};
-pub use remote::{Databases, Pack, Remote};
-pub use status::{Status, View};
-pub use verify::{Unfit, Verified};
+pub use policy::PolicySync;
+pub(crate) use public_key::hex;
+pub use public_key::{KeyError, PublicKey};
+pub use pull::{Apply, ApplyError};
+pub use remote_policy::{Databases, RemotePolicy, RulePack};
+pub use status::{PolicyState, PolicyStatus};
+pub use verify::{PolicyRejection, VerifiedPolicy};
 pub use weir_runtime::backoff::Backoff;
 
 use std::path::PathBuf;

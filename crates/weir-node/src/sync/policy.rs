@@ -1,15 +1,15 @@
 //! A node's side of the control plane as a whole.
 
-use super::blobs::Cache;
+use super::blobs::BlobCache;
 use super::endpoint::SetupError;
-use super::heartbeat::{self, Vitals};
-use super::key::PublicKey;
+use super::heartbeat::{self, HeartbeatSource};
 use super::link::Link;
 use super::metrics::SyncMetrics;
+use super::public_key::PublicKey;
 use super::pull::{Apply, Puller};
 use super::state::NodeState;
-use super::status::Status;
-use super::verify::{self, Verified};
+use super::status::PolicyStatus;
+use super::verify::{self, VerifiedPolicy};
 use super::{Config, files};
 use bytes::Bytes;
 use std::path::PathBuf;
@@ -22,22 +22,22 @@ use weir_protocol::node_api::MAX_POLICY_BYTES;
 
 /// Identity, policy and status of a node.
 #[derive(Debug)]
-pub struct Sync {
+pub struct PolicySync {
     link: Arc<Link>,
-    status: Arc<Status>,
-    cache: Cache,
+    status: Arc<PolicyStatus>,
+    cache: BlobCache,
     file: PathBuf,
     nudged: Arc<Notify>,
 }
 
-impl Sync {
+impl PolicySync {
     /// Reads what an earlier run left. Nothing is called yet.
     pub fn open(config: Config, metrics: SyncMetrics) -> Result<Self, SetupError> {
         let directory = config.directory.clone();
         let failed = |error| SetupError::Directory(directory.clone(), error);
-        files::make(&directory).map_err(failed)?;
+        files::create_dir(&directory).map_err(failed)?;
         let state = NodeState::open(&directory, config.policy_key).map_err(failed)?;
-        let cache = Cache::open(directory.join("blobs")).map_err(failed)?;
+        let cache = BlobCache::open(directory.join("blobs")).map_err(failed)?;
         let file = directory.join("policy.json");
         let link = Arc::new(Link::new(config, Arc::new(state), metrics)?);
         Ok(Self { link, status: Arc::default(), cache, file, nudged: Arc::default() })
@@ -45,14 +45,14 @@ impl Sync {
 
     /// The last good policy, verified anew by the pinned key. It never expires. One that does not verify, or whose
     /// serial is lower than the last accepted one, is as none.
-    pub fn last_good(&self) -> Option<Arc<Verified>> {
+    pub fn last_good(&self) -> Option<Arc<VerifiedPolicy>> {
         let read = files::read(&self.file, 2 * MAX_POLICY_BYTES as u64);
         let text = read.inspect_err(|error| tracing::error!(%error, "the last good policy cannot be read")).ok()??;
         let (state, group) = (self.link.state(), self.link.group());
         // Its own serial may be accepted again, an older one not.
         let before = state.serial(group).saturating_sub(1);
         let trust = state.trust().map(verify::from_root);
-        match verify::fresh(Bytes::from(text), trust, group, before) {
+        match verify::verify_for_group(Bytes::from(text), trust, group, before) {
             Ok(verified) => Some(Arc::new(verified)),
             Err(error) => {
                 tracing::error!(%error, file = %self.file.display(), "the last good policy is not used");
@@ -62,7 +62,7 @@ impl Sync {
     }
 
     /// The last good policy is in force again.
-    pub fn resume(&self, verified: &Verified) {
+    pub fn resume(&self, verified: &VerifiedPolicy) {
         let serial = verified.payload.serial;
         self.status.accept(serial);
         self.link.metrics().serial.set(i64::try_from(serial).unwrap_or(i64::MAX));
@@ -91,12 +91,12 @@ impl Sync {
     }
 
     /// Which policy is in force.
-    pub fn status(&self) -> &Arc<Status> {
+    pub fn status(&self) -> &Arc<PolicyStatus> {
         &self.status
     }
 
     /// Files that policies name.
-    pub fn cache(&self) -> &Cache {
+    pub fn cache(&self) -> &BlobCache {
         &self.cache
     }
 
@@ -106,12 +106,17 @@ impl Sync {
     }
 
     /// Pulls policy and tells how the node is, until `stop`.
-    pub fn start<A: Apply>(&self, apply: Arc<A>, vitals: Vitals, stop: CancellationToken) -> [JoinHandle<()>; 2] {
+    pub fn start<A: Apply>(
+        &self,
+        apply: Arc<A>,
+        heartbeat: HeartbeatSource,
+        stop: CancellationToken,
+    ) -> [JoinHandle<()>; 2] {
         let (link, status) = (Arc::clone(&self.link), Arc::clone(&self.status));
         let puller = Puller { link, status, cache: self.cache.clone(), file: self.file.clone(), apply };
         let pull = tokio::spawn(puller.run(stop.clone()));
         let (link, status) = (Arc::clone(&self.link), Arc::clone(&self.status));
-        [pull, tokio::spawn(heartbeat::run(link, status, vitals, Arc::clone(&self.nudged), stop))]
+        [pull, tokio::spawn(heartbeat::run(link, status, heartbeat, Arc::clone(&self.nudged), stop))]
     }
 
     /// Waits until the control plane was heard of or missed, but no longer than `limit`.

@@ -1,12 +1,12 @@
 //! The long poll: a policy comes, is verified, put in use, kept.
 
-use super::blobs::Cache;
+use super::blobs::BlobCache;
 use super::call_error::CallError;
 use super::files;
 use super::link::Link;
 use super::metrics::Reason;
-use super::status::Status;
-use super::verify::{self, Unfit, Verified};
+use super::status::PolicyStatus;
+use super::verify::{self, PolicyRejection, VerifiedPolicy};
 use bytes::Bytes;
 use std::fmt;
 use std::io;
@@ -23,47 +23,51 @@ const LEAST: Duration = Duration::from_secs(1);
 /// Puts policies in use.
 pub trait Apply: Send + Sync + 'static {
     /// Puts `policy` in use as a whole or not at all. Its files are in `cache`.
-    fn apply(&self, policy: Arc<Verified>, cache: Cache) -> impl Future<Output = Result<(), NotApplied>> + Send;
+    fn apply(
+        &self,
+        policy: Arc<VerifiedPolicy>,
+        cache: BlobCache,
+    ) -> impl Future<Output = Result<(), ApplyError>> + Send;
 
-    /// Whether a genuine policy is understood. Who only passes it on need not understand it.
-    fn understands(&self, policy: &Verified) -> Result<(), Unfit> {
-        verify::understood(policy)
+    /// Whether a verify_signature policy is check_capabilities. Who only passes it on need not understand it.
+    fn check_capabilities(&self, policy: &VerifiedPolicy) -> Result<(), PolicyRejection> {
+        verify::check_capabilities(policy)
     }
 }
 
 /// Why a policy was not put in use, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NotApplied(pub String);
+pub struct ApplyError(pub String);
 
-impl fmt::Display for NotApplied {
+impl fmt::Display for ApplyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl std::error::Error for NotApplied {}
+impl std::error::Error for ApplyError {}
 
 /// What the loop needs.
 pub(super) struct Puller<A> {
     pub link: Arc<Link>,
-    pub status: Arc<Status>,
-    pub cache: Cache,
+    pub status: Arc<PolicyStatus>,
+    pub cache: BlobCache,
     /// The file of the last good policy.
     pub file: PathBuf,
     pub apply: Arc<A>,
 }
 
 /// A policy that came is not in use.
-struct Refusal {
+struct PullFailure {
     /// Its serial, where it is not to be fetched again.
     serial: Option<u64>,
     code: &'static str,
     why: String,
 }
 
-impl From<Unfit> for Refusal {
-    fn from(unfit: Unfit) -> Self {
-        Refusal { serial: unfit.serial(), code: unfit.code(), why: unfit.to_string() }
+impl From<PolicyRejection> for PullFailure {
+    fn from(unfit: PolicyRejection) -> Self {
+        PullFailure { serial: unfit.serial(), code: unfit.code(), why: unfit.to_string() }
     }
 }
 
@@ -88,7 +92,7 @@ impl<A: Apply> Puller<A> {
                         backoff.reset();
                         Duration::ZERO
                     }
-                    Err(refusal) => self.refused(refusal, &mut backoff),
+                    Err(failure) => self.log_failure(failure, &mut backoff),
                 },
                 Err(CallError::Busy(_, Some(pause))) => pause.max(backoff.pause()),
                 Err(error) => {
@@ -110,33 +114,34 @@ impl<A: Apply> Puller<A> {
         self.link.call(|client, identity| async move { client.policy(&identity, after, wait).await }).await
     }
 
-    fn refused(&self, refusal: Refusal, backoff: &mut Backoff) -> Duration {
-        let Refusal { serial, code, why } = refusal;
+    fn log_failure(&self, failure: PullFailure, backoff: &mut Backoff) -> Duration {
+        let PullFailure { serial, code, why } = failure;
         let news = self.status.view().error.as_ref() != Some(&why);
         self.status.refuse(serial, &why);
         self.link.metrics().refused.get_or_create(&Reason { reason: code }).inc();
         if news {
-            tracing::error!(reason = code, error = why, "policy refused, the last good one stays");
+            tracing::error!(reason = code, error = why, "policy log_failure, the last good one stays");
         }
         backoff.pause()
     }
 
-    async fn take(&self, text: Bytes) -> Result<(), Refusal> {
+    async fn take(&self, text: Bytes) -> Result<(), PullFailure> {
         let (state, group) = (Arc::clone(self.link.state()), self.link.group().to_owned());
-        let verified = blocking(move || verify::fresh(text, state.trust(), &group, state.serial(&group))).await;
+        let verified =
+            blocking(move || verify::verify_for_group(text, state.trust(), &group, state.serial(&group))).await;
         let verified = Arc::new(verified.map_err(|error| internal(&error))??);
         let serial = verified.payload.serial;
-        self.apply.understands(&verified)?;
-        verify::blobs(&verified)?;
+        self.apply.check_capabilities(&verified)?;
+        verify::check_blobs(&verified)?;
         for blob in verified.payload.rule_packs.iter().chain(&verified.payload.databases) {
-            self.cache.fetch(&self.link, blob).await.map_err(|error| Refusal {
+            self.cache.fetch(&self.link, blob).await.map_err(|error| PullFailure {
                 serial: None,
                 code: "blob",
                 why: format!("policy {serial}: file `{}`: {error}", blob.name),
             })?;
         }
         let applied = self.apply.apply(Arc::clone(&verified), self.cache.clone()).await;
-        applied.map_err(|NotApplied(why)| Refusal { serial: Some(serial), code: "mistakes", why })?;
+        applied.map_err(|ApplyError(why)| PullFailure { serial: Some(serial), code: "mistakes", why })?;
         self.status.accept(serial);
         self.link.metrics().serial.set(i64::try_from(serial).unwrap_or(i64::MAX));
         tracing::info!(serial, group = self.link.group(), "policy in force");
@@ -149,7 +154,7 @@ impl<A: Apply> Puller<A> {
     }
 
     /// Keeps the policy as the last good one.
-    async fn keep(&self, verified: Arc<Verified>) -> io::Result<()> {
+    async fn keep(&self, verified: Arc<VerifiedPolicy>) -> io::Result<()> {
         let (file, state, group) = (self.file.clone(), Arc::clone(self.link.state()), self.link.group().to_owned());
         let cache = self.cache.clone();
         let kept = blocking(move || {
@@ -163,8 +168,8 @@ impl<A: Apply> Puller<A> {
     }
 }
 
-fn internal(error: &io::Error) -> Refusal {
-    Refusal { serial: None, code: "internal", why: error.to_string() }
+fn internal(error: &io::Error) -> PullFailure {
+    PullFailure { serial: None, code: "internal", why: error.to_string() }
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {

@@ -1,7 +1,7 @@
 //! What a node keeps of itself: `node.json`.
 
 use super::files;
-use super::key::PublicKey;
+use super::public_key::PublicKey;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io;
@@ -19,7 +19,7 @@ const VERSION: u32 = 1;
 /// The file.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-struct Kept {
+struct StoredState {
     version: u32,
     identity: Option<Identity>,
     /// The key trusted first: configured, or pinned at registration.
@@ -32,7 +32,7 @@ struct Kept {
 
 /// Which keys to trust.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Trust {
+pub struct TrustedKeys {
     /// The key trusted first.
     pub root: PublicKey,
     /// The key that new policies must descend from.
@@ -44,7 +44,7 @@ pub struct Trust {
 #[derive(Debug)]
 pub struct NodeState {
     path: PathBuf,
-    kept: Mutex<Kept>,
+    kept: Mutex<StoredState>,
 }
 
 impl NodeState {
@@ -53,10 +53,10 @@ impl NodeState {
     pub fn open(directory: &Path, configured: Option<PublicKey>) -> io::Result<Self> {
         let path = directory.join("node.json");
         let mut kept = match files::read(&path, MAX_STATE)? {
-            None => Kept::default(),
+            None => StoredState::default(),
             Some(text) => serde_json::from_slice(&text).unwrap_or_else(|error| {
                 tracing::error!(path = %path.display(), %error, "not readable: the node registers and pins anew");
-                Kept::default()
+                StoredState::default()
             }),
         };
         kept.version = VERSION;
@@ -67,12 +67,12 @@ impl NodeState {
         Ok(Self { path, kept: Mutex::new(kept) })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Kept> {
+    fn lock(&self) -> MutexGuard<'_, StoredState> {
         // Nothing that can panic runs under the lock.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn change(&self, change: impl FnOnce(&mut Kept)) -> io::Result<()> {
+    fn change(&self, change: impl FnOnce(&mut StoredState)) -> io::Result<()> {
         let mut kept = self.lock();
         let mut next = kept.clone();
         change(&mut next);
@@ -90,10 +90,10 @@ impl NodeState {
     }
 
     /// Which keys are trusted; none before the first registration.
-    pub fn trust(&self) -> Option<Trust> {
+    pub fn trust(&self) -> Option<TrustedKeys> {
         let kept = self.lock();
         let root = kept.root?;
-        Some(Trust { root, reached: kept.reached.unwrap_or(root) })
+        Some(TrustedKeys { root, reached: kept.reached.unwrap_or(root) })
     }
 
     /// Serial of the last policy accepted in `group`; 0 for none.
@@ -150,7 +150,7 @@ mod tests {
         state.accepted("g", 7, key(3)).unwrap();
         let again = NodeState::open(directory.path(), None).unwrap();
         assert_eq!(again.identity(), Some(identity("b")));
-        assert_eq!(again.trust(), Some(Trust { root: key(1), reached: key(3) }));
+        assert_eq!(again.trust(), Some(TrustedKeys { root: key(1), reached: key(3) }));
         assert_eq!((again.serial("g"), again.serial("other")), (7, 0));
         let mode = std::fs::metadata(directory.path().join("node.json")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
@@ -165,7 +165,7 @@ mod tests {
         let same = NodeState::open(directory.path(), Some(key(1))).unwrap();
         assert_eq!(same.serial("g"), 7);
         let other = NodeState::open(directory.path(), Some(key(9))).unwrap();
-        assert_eq!((other.trust(), other.serial("g")), (Some(Trust { root: key(9), reached: key(9) }), 0));
+        assert_eq!((other.trust(), other.serial("g")), (Some(TrustedKeys { root: key(9), reached: key(9) }), 0));
         assert_eq!(other.identity(), Some(identity("a")));
     }
 

@@ -5,7 +5,7 @@ use tokio::sync::watch;
 
 /// What the control plane is told, and tests look at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct View {
+pub struct PolicyState {
     /// Serial of the policy in force; 0 for the local one alone.
     pub serial: u64,
     /// Why the newest one is not in force, where it is not.
@@ -14,8 +14,8 @@ pub struct View {
 
 /// The policy in force, observed.
 #[derive(Debug, Default)]
-pub struct Status {
-    view: watch::Sender<View>,
+pub struct PolicyStatus {
+    view: watch::Sender<PolicyState>,
     /// Whether the control plane has been heard of, or missed, since the start.
     asked: watch::Sender<bool>,
     /// Serials that are not to be fetched again: they were looked at and refused.
@@ -25,14 +25,14 @@ pub struct Status {
 /// Longest error that is told.
 const MAX_ERROR: usize = 2_000;
 
-impl Status {
+impl PolicyStatus {
     /// As of now.
-    pub fn view(&self) -> View {
+    pub fn view(&self) -> PolicyState {
         self.view.borrow().clone()
     }
 
     /// Changes from now on.
-    pub fn watch(&self) -> watch::Receiver<View> {
+    pub fn watch(&self) -> watch::Receiver<PolicyState> {
         self.view.subscribe()
     }
 
@@ -72,7 +72,7 @@ impl Status {
         self.asked.send_replace(true);
     }
 
-    fn set(&self, change: impl FnOnce(&mut View)) {
+    fn set(&self, change: impl FnOnce(&mut PolicyState)) {
         self.view.send_if_modified(|view| {
             let before = view.clone();
             change(view);

@@ -19,7 +19,7 @@ use axum::response::Response;
 use weir_core::model::PointPath;
 use weir_core::model::point::{OwnedKey, PathItem};
 use weir_protocol::hit::Hit;
-use weir_protocol::hit::HitLeg;
+use weir_protocol::hit::HitDirection;
 
 /// `GET /hits/{id}`
 pub async fn hit(page: Page, Path(id): Path<String>) -> Result<Response> {
@@ -56,7 +56,7 @@ fn shown(page: &Page, stored: &StoredHit, explanation: Option<&Explanation>, nod
                 pieces(&all.request, &marks)
             })
             .unwrap_or_default(),
-        message: if hit.leg == HitLeg::Response { "Response" } else { "Request" },
+        message: if hit.leg == HitDirection::Response { "Response" } else { "Request" },
         cut: (hit.request.cut > 0).then(|| bytes(hit.request.cut)),
         stale: explained.iter().any(|one| one.finding.decisive && !one.reproduced),
         busy: explanation.is_none(),
@@ -69,7 +69,7 @@ fn shown(page: &Page, stored: &StoredHit, explanation: Option<&Explanation>, nod
             .collect(),
         facts: facts(page, hit, node),
         deny: (!hit.client.ip.is_empty()).then(|| href("/lists", &deny)),
-        exceptable: hit.leg == HitLeg::Request && !hit.findings.is_empty(),
+        exceptable: hit.leg == HitDirection::Request && !hit.findings.is_empty(),
     }
 }
 

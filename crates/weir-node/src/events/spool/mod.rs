@@ -5,8 +5,8 @@
 //! once the file is forced to the disk, at most `fsync_interval` later; [`Spool::append`] waits for that. Accepted
 //! records are read in order, again and again until they are acknowledged. Whoever waits for a record while the disk
 //! stalls longer than allowed withdraws it: it is counted as dropped and will not be read. One atomic a record decides
-//! (see [`entry`]). That the writer gets no core is no stall (see [`patience`]).
-//! Records are never lost in silence: each is accepted or counted under the reason in [`Dropped`].
+//! (see [`write_request`]). That the writer gets no core is no stall (see [`write_deadline`]).
+//! Records are never lost in silence: each is accepted or counted under the reason in [`DropReason`].
 //!
 //! # Directory
 //! | file | holds |
@@ -24,40 +24,40 @@
 //! ```
 //! The checksum of a frame is over its first 16 bytes and its payload; inverted, it says that the record was withdrawn.
 //! `END` is the last frame of a segment that was closed in order. The byte 0xF5 occurs in no UTF-8 text: behind damage
-//! the next frame is found by it. A torn end (the process was killed, the machine lost power) reads as damage that
+//! the next frame is opened by it. A torn end (the process was killed, the machine lost power) reads as damage that
 //! reaches to the end of the file, and is skipped. `cursor` is `"weircur" 0x01 | segment u64 | offset u64 |
 //! records u64 | crc32 u32`, replaced as a whole.
 
 mod disk;
-mod entry;
 mod format;
 mod index;
 mod open;
-mod patience;
 mod reader;
 mod scan;
 mod shared;
 mod syncer;
 #[cfg(test)]
 mod tests;
+mod write_deadline;
+mod write_request;
 mod writer;
 
 pub use disk::{Disk, SegmentFile, SystemDisk};
-pub use entry::{Dropped, Outcome, Ticket};
 pub use format::MAX_PAYLOAD;
 pub use index::Cursor;
 pub use open::OpenError;
 pub use reader::{Chunk, Reader};
-pub use shared::Status;
+pub use shared::SpoolStatus;
+pub use write_request::{DropReason, Ticket, WriteOutcome};
 
-use entry::Entry;
-use patience::{Patience, STARVED};
 use shared::Shared;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use weir_runtime::telemetry::Telemetry;
+use write_deadline::{MAX_WAIT, WriteDeadline};
+use write_request::WriteRequest;
 
 /// Bytes of records that wait for the writer: what a disk takes in well under the time of a stall, several times.
 const MAX_QUEUED_BYTES: u64 = 32 << 20;
@@ -108,7 +108,7 @@ impl Spool {
         config: Config,
         telemetry: Arc<Telemetry>,
     ) -> Result<(Spool, Reader), OpenError> {
-        let open::Found { index, lock, next, damaged, torn } = open::open(&config.directory)?;
+        let open::OpenedSpool { index, lock, next, damaged, torn } = open::open(&config.directory)?;
         if damaged + torn > 0 {
             let directory = config.directory.display();
             tracing::warn!(%directory, damaged, torn, "the spool was not closed in order; what is whole in it is used");
@@ -124,19 +124,19 @@ impl Spool {
     }
 
     /// Hands `record` to the writer, without waiting.
-    pub fn submit(&self, record: Vec<u8>) -> Result<Ticket, Dropped> {
+    pub fn submit(&self, record: Vec<u8>) -> Result<Ticket, DropReason> {
         self.enqueue(vec![record], false, true)
     }
 
     /// Waits until the record of `ticket` is in the file. Once the disk has held it up for `stall` it is withdrawn; a
-    /// writer that merely waits for a core is waited for, up to a second (see [`patience`]).
-    pub async fn settle(&self, ticket: Ticket, stall: Duration) -> Outcome {
-        self.settle_within(ticket, stall, STARVED).await
+    /// writer that merely waits for a core is waited for, up to a second (see [`write_deadline`]).
+    pub async fn await_written(&self, ticket: Ticket, stall: Duration) -> WriteOutcome {
+        self.await_written_within(ticket, stall, MAX_WAIT).await
     }
 
-    async fn settle_within(&self, mut ticket: Ticket, stall: Duration, longest: Duration) -> Outcome {
-        let mut patience = Patience::new(&self.0.shared.writer, stall, longest);
-        while let Some(time) = patience.next() {
+    async fn await_written_within(&self, mut ticket: Ticket, stall: Duration, longest: Duration) -> WriteOutcome {
+        let mut write_deadline = WriteDeadline::new(&self.0.shared.writer, stall, longest);
+        while let Some(time) = write_deadline.next() {
             if let Some(outcome) = ticket.wait(time).await {
                 return outcome;
             }
@@ -145,61 +145,61 @@ impl Spool {
     }
 
     /// Takes the record of `ticket` back, and counts it, unless its outcome is decided.
-    fn withdraw(&self, ticket: Ticket) -> Outcome {
+    fn withdraw(&self, ticket: Ticket) -> WriteOutcome {
         let (outcome, withdrawn) = ticket.withdraw();
         if withdrawn > 0 {
-            self.0.shared.lose(Dropped::Stalled.code(), withdrawn);
+            self.0.shared.count_lost(DropReason::Stalled.code(), withdrawn);
         }
         outcome
     }
 
-    /// Accepts `record`: once this returns well it is in the file. Waits as [`Self::settle`] does.
-    pub async fn accept(&self, record: Vec<u8>, stall: Duration) -> Outcome {
+    /// Accepts `record`: once this returns well it is in the file. Waits as [`Self::await_written`] does.
+    pub async fn accept(&self, record: Vec<u8>, stall: Duration) -> WriteOutcome {
         let ticket = self.submit(record)?;
-        self.settle(ticket, stall).await
+        self.await_written(ticket, stall).await
     }
 
     /// Appends all of `records` or none, and waits until they are on the disk.
-    pub async fn append(&self, records: Vec<Vec<u8>>) -> Outcome {
+    pub async fn append(&self, records: Vec<Vec<u8>>) -> WriteOutcome {
         if records.is_empty() { Ok(()) } else { self.enqueue(records, true, true)?.finish().await }
     }
 
     /// Like [`Self::append`], for records that the caller still has where they are not taken: they are not counted as
     /// dropped then.
-    pub async fn offer(&self, records: Vec<Vec<u8>>) -> Outcome {
+    pub async fn offer(&self, records: Vec<Vec<u8>>) -> WriteOutcome {
         if records.is_empty() { Ok(()) } else { self.enqueue(records, true, false)?.finish().await }
     }
 
     /// Like [`Self::append`], for a thread that may block.
-    pub fn append_blocking(&self, records: Vec<Vec<u8>>) -> Outcome {
+    pub fn append_blocking(&self, records: Vec<Vec<u8>>) -> WriteOutcome {
         if records.is_empty() { Ok(()) } else { self.enqueue(records, true, true)?.finish_blocking() }
     }
 
-    fn enqueue(&self, records: Vec<Vec<u8>>, durable: bool, sole: bool) -> Result<Ticket, Dropped> {
+    fn enqueue(&self, records: Vec<Vec<u8>>, durable: bool, only_copy: bool) -> Result<Ticket, DropReason> {
         let shared = &self.0.shared;
-        let count = if sole { records.len() as u64 } else { 0 };
+        let count = if only_copy { records.len() as u64 } else { 0 };
         if records.iter().any(|record| record.is_empty() || record.len() > MAX_PAYLOAD) {
-            return Err(shared.lose_as(Dropped::TooLarge, count));
+            return Err(shared.reject(DropReason::TooLarge, count));
         }
-        let (entry, ticket) = Entry::new(records, durable, sole);
+        let (request, ticket) = WriteRequest::new(records, durable, only_copy);
         let mut queue = shared.queue.lock().unwrap_or_else(PoisonError::into_inner);
         if queue.closed {
-            return Err(shared.lose_as(Dropped::Closed, count));
+            return Err(shared.reject(DropReason::Closed, count));
         }
-        let bytes = entry.bytes();
-        // One entry always fits, however large, so that a batch is not refused for ever.
+        let bytes = request.bytes();
+        // One request always fits, however large, so that a batch is not refused for ever.
         if queue.bytes > 0 && queue.bytes + bytes > MAX_QUEUED_BYTES {
-            return Err(shared.lose_as(Dropped::Queue, count));
+            return Err(shared.reject(DropReason::Queue, count));
         }
         queue.bytes += bytes;
-        queue.waiting.push(entry);
+        queue.waiting.push(request);
         drop(queue);
         shared.filled.notify_one();
         Ok(ticket)
     }
 
     /// How the spool is.
-    pub fn status(&self) -> Status {
+    pub fn status(&self) -> SpoolStatus {
         self.0.shared.status()
     }
 

@@ -1,8 +1,8 @@
 //! Takes possession of a directory: locks it, and finds what earlier processes left in it.
 
-use super::format::{FRAME, Frame, Kind, State};
+use super::format::{FRAME, Frame, FrameKind, FrameState};
 use super::index::{self, Cursor, END_BYTES, Index, Segment};
-use super::scan::{self, Item, Scan};
+use super::scan::{self, Scan, ScanItem};
 use std::fmt;
 use std::fs::{DirBuilder, File, TryLockError};
 use std::io;
@@ -29,7 +29,7 @@ impl fmt::Display for OpenError {
             OpenError::Newer(path, version) => write!(
                 f,
                 "{}: written in version {version} of the format by a newer weir; run that one, or remove the file \
-                 and lose its records",
+                 and count_lost its records",
                 path.display()
             ),
             OpenError::Io(path, error) => write!(f, "{}: {error}", path.display()),
@@ -39,8 +39,8 @@ impl fmt::Display for OpenError {
 
 impl std::error::Error for OpenError {}
 
-/// What was found in a directory.
-pub(super) struct Found {
+/// What was opened in a directory.
+pub(super) struct OpenedSpool {
     pub index: Index,
     /// Held as long as the spool is used.
     pub lock: File,
@@ -53,7 +53,7 @@ pub(super) struct Found {
 }
 
 /// Locks `directory`, made if need be, and reads what is in it.
-pub(super) fn open(directory: &Path) -> Result<Found, OpenError> {
+pub(super) fn open(directory: &Path) -> Result<OpenedSpool, OpenError> {
     let at = |error| OpenError::Io(directory.to_owned(), error);
     DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(at)?;
     let lock_path = directory.join("lock");
@@ -64,29 +64,29 @@ pub(super) fn open(directory: &Path) -> Result<Found, OpenError> {
         TryLockError::Error(error) => OpenError::Io(lock_path, error),
     })?;
     let cursor = Cursor::load(directory).map_err(at)?.unwrap_or_default();
-    let mut found = Found { index: Index { cursor, ..Index::default() }, lock, next: 1, damaged: 0, torn: 0 };
+    let mut opened = OpenedSpool { index: Index { cursor, ..Index::default() }, lock, next: 1, damaged: 0, torn: 0 };
     for number in numbers(directory).map_err(at)? {
-        found.segment(directory, number)?;
-        found.next = found.next.max(number + 1);
+        opened.segment(directory, number)?;
+        opened.next = opened.next.max(number + 1);
     }
-    found.next = found.next.max(cursor.segment + 1);
-    for number in found.index.take_delivered() {
+    opened.next = opened.next.max(cursor.segment + 1);
+    for number in opened.index.take_delivered() {
         let path = index::path(directory, number);
         std::fs::remove_file(&path).map_err(|error| OpenError::Io(path, error))?;
     }
-    Ok(found)
+    Ok(opened)
 }
 
 fn numbers(directory: &Path) -> io::Result<Vec<u64>> {
     let mut numbers = Vec::new();
-    for entry in std::fs::read_dir(directory)? {
-        numbers.extend(entry?.file_name().to_str().and_then(index::number_of));
+    for request in std::fs::read_dir(directory)? {
+        numbers.extend(request?.file_name().to_str().and_then(index::number_of));
     }
     numbers.sort_unstable();
     Ok(numbers)
 }
 
-impl Found {
+impl OpenedSpool {
     /// Takes in one segment.
     fn segment(&mut self, directory: &Path, number: u64) -> Result<(), OpenError> {
         let path = index::path(directory, number);
@@ -110,10 +110,10 @@ impl Found {
         let mut records = 0;
         while let Some(item) = scan.next()? {
             match item {
-                Item::Frame { kind: Kind::Record, state: State::Live, .. } => records += 1,
-                Item::Frame { .. } => {}
-                Item::Damage { torn: true, .. } => self.torn += 1,
-                Item::Damage { torn: false, .. } => self.damaged += 1,
+                ScanItem::Frame { kind: FrameKind::Record, state: FrameState::Live, .. } => records += 1,
+                ScanItem::Frame { .. } => {}
+                ScanItem::Damage { torn: true, .. } => self.torn += 1,
+                ScanItem::Damage { torn: false, .. } => self.damaged += 1,
             }
         }
         Ok(records)
@@ -126,7 +126,7 @@ fn counted(file: &File, start: u64, length: u64) -> io::Result<Option<u64>> {
     let mut bytes = [0; END_BYTES as usize];
     file.read_exact_at(&mut bytes, at)?;
     let (head, payload) = bytes.split_first_chunk::<FRAME>().expect("an end frame is longer than its head");
-    let frame = Frame::read(head).filter(|frame| frame.kind == Kind::End && frame.length == payload.len());
-    let whole = frame.and_then(|frame| frame.check(payload)) == Some(State::Live);
+    let frame = Frame::read(head).filter(|frame| frame.kind == FrameKind::End && frame.length == payload.len());
+    let whole = frame.and_then(|frame| frame.check(payload)) == Some(FrameState::Live);
     Ok(whole.then(|| u64::from_le_bytes(payload.try_into().expect("eight bytes"))))
 }

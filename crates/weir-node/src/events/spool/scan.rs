@@ -1,6 +1,6 @@
 //! Reads frames from a segment file, and finds the next one behind damage.
 
-use super::format::{FRAME, Frame, HEADER, Head, Kind, MARK, State, read_header};
+use super::format::{FRAME, Frame, FrameKind, FrameState, HEADER, HeaderState, MARK, read_header};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -13,13 +13,13 @@ const MAX_CANDIDATES: usize = 4096;
 
 /// Something in a segment.
 #[derive(Debug)]
-pub enum Item {
+pub enum ScanItem {
     /// A whole frame from `from` to `to`; its payload is in [`Scan::payload`].
     Frame {
         /// What it holds.
-        kind: Kind,
+        kind: FrameKind,
         /// Whether it counts.
-        state: State,
+        state: FrameState,
         /// When it was written.
         time: u64,
         /// Its first byte.
@@ -56,7 +56,7 @@ impl<'f> Scan<'f> {
     }
 
     /// What comes next; none at the end.
-    pub fn next(&mut self) -> io::Result<Option<Item>> {
+    pub fn next(&mut self) -> io::Result<Option<ScanItem>> {
         if self.at >= self.end {
             return Ok(None);
         }
@@ -64,14 +64,14 @@ impl<'f> Scan<'f> {
         if let Some((frame, state)) = self.frame(from)? {
             self.at = from + (FRAME + frame.length) as u64;
             let (kind, time, to) = (frame.kind, frame.time, self.at);
-            return Ok(Some(Item::Frame { kind, state, time, from, to }));
+            return Ok(Some(ScanItem::Frame { kind, state, time, from, to }));
         }
         self.at = self.search(from + 1)?;
-        Ok(Some(Item::Damage { torn: self.at == self.end, to: self.at }))
+        Ok(Some(ScanItem::Damage { torn: self.at == self.end, to: self.at }))
     }
 
     /// The whole frame at `at`, with its payload read.
-    fn frame(&mut self, at: u64) -> io::Result<Option<(Frame, State)>> {
+    fn frame(&mut self, at: u64) -> io::Result<Option<(Frame, FrameState)>> {
         let mut head = [0; FRAME];
         if self.end - at < FRAME as u64 {
             return Ok(None);
@@ -119,8 +119,8 @@ pub fn start(file: &File, number: u64, length: u64) -> io::Result<Result<u64, u8
     }
     file.read_exact_at(&mut header, 0)?;
     Ok(match read_header(&header, number) {
-        Head::Good => Ok(HEADER),
-        Head::Newer(version) => Err(version),
-        Head::Bad => Ok(0),
+        HeaderState::Good => Ok(HEADER),
+        HeaderState::Newer(version) => Err(version),
+        HeaderState::Bad => Ok(0),
     })
 }

@@ -2,14 +2,14 @@
 
 use super::Shared;
 use super::disk::SegmentFile;
-use super::entry::{Dropped, Reply};
+use super::write_request::{DropReason, OutcomeSender};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Instant;
 
 /// Who waits for the disk.
-pub(super) type Waiter = Reply;
+pub(super) type Waiter = OutcomeSender;
 
 #[derive(Default)]
 struct Work {
@@ -73,7 +73,7 @@ impl Syncer {
                 work.closed = closed;
                 drop(work);
                 let forced = force(shared, &files, directory);
-                let outcome = forced.map_err(|error| complain(shared, &error));
+                let outcome = forced.map_err(|error| log_failure(shared, &error));
                 waiters.into_iter().for_each(|waiter| waiter.send(outcome));
                 last = Instant::now();
                 work = self.work.lock().unwrap_or_else(PoisonError::into_inner);
@@ -87,9 +87,9 @@ fn force(shared: &Shared, files: &BTreeMap<u64, Arc<dyn SegmentFile>>, directory
     if directory { shared.disk.sync_directory(&shared.config.directory) } else { Ok(()) }
 }
 
-fn complain(shared: &Shared, error: &io::Error) -> Dropped {
-    if shared.complain() {
-        tracing::error!(%error, "the spool cannot be forced to the disk; a power failure may lose records");
+fn log_failure(shared: &Shared, error: &io::Error) -> DropReason {
+    if shared.should_log_error() {
+        tracing::error!(%error, "the spool cannot be forced to the disk; a power failure may count_lost records");
     }
-    Dropped::Io
+    DropReason::Io
 }

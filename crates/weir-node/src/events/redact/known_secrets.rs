@@ -8,7 +8,7 @@ use weir_core::model::bytes::printable;
 use weir_core::normalize::VIEWS;
 
 /// Secrets kept; more than this is no ordinary message.
-const MAX_NEEDLES: usize = 256;
+const MAX_SECRETS: usize = 256;
 /// Bytes of a secret that are looked for.
 const MAX_LENGTH: usize = 1024;
 /// Shorter values stand in texts by chance.
@@ -43,11 +43,11 @@ const ORDINARY: &[&str] = &[
 
 /// Secrets of one message.
 #[derive(Debug, Default)]
-pub struct Needles {
+pub struct KnownSecrets {
     list: Vec<Vec<u8>>,
 }
 
-impl Needles {
+impl KnownSecrets {
     /// Adds a secret, and the forms of it that detectors may have seen.
     pub fn add(&mut self, secret: &[u8]) {
         let secret = secret.trim_ascii();
@@ -66,33 +66,33 @@ impl Needles {
         let form = &form[..form.len().min(MAX_LENGTH)];
         let ordinary = ORDINARY.iter().any(|word| form.eq_ignore_ascii_case(word.as_bytes()));
         let known = || self.list.iter().any(|known| known == form);
-        if form.len() >= MIN_LENGTH && !ordinary && !super::is_masked(form) && self.list.len() < MAX_NEEDLES && !known()
+        if form.len() >= MIN_LENGTH && !ordinary && !super::is_masked(form) && self.list.len() < MAX_SECRETS && !known()
         {
             self.list.push(form.to_vec());
         }
     }
 
     /// Builds the search.
-    pub fn build(mut self) -> Search {
-        self.list.sort_unstable_by_key(|needle| std::cmp::Reverse(needle.len()));
+    pub fn build(mut self) -> SecretMatcher {
+        self.list.sort_unstable_by_key(|secret| std::cmp::Reverse(secret.len()));
         let automaton = (!self.list.is_empty()).then(|| {
             let mut builder = AhoCorasick::builder();
             builder.ascii_case_insensitive(true).match_kind(MatchKind::LeftmostFirst).build(&self.list)
         });
-        // Building fails only where patterns are larger than `MAX_NEEDLES` times `MAX_LENGTH` allows.
+        // Building fails only where patterns are larger than `MAX_SECRETS` times `MAX_LENGTH` allows.
         let automaton = automaton.map(|built| built.expect("bounded"));
-        Search { list: self.list, automaton }
+        SecretMatcher { list: self.list, automaton }
     }
 }
 
 /// Finds the secrets of one message in texts.
 #[derive(Debug, Default)]
-pub struct Search {
+pub struct SecretMatcher {
     list: Vec<Vec<u8>>,
     automaton: Option<AhoCorasick>,
 }
 
-impl Search {
+impl SecretMatcher {
     /// Where secrets stand in `text`.
     pub fn find(&self, text: &[u8]) -> Vec<Range<usize>> {
         let Some(automaton) = &self.automaton else { return Vec::new() };
@@ -104,14 +104,14 @@ impl Search {
         automaton.find_iter(text).map(|found| found.range()).filter(stands).collect()
     }
 
-    /// The ends of secrets with which `text`, a fragment cut out of a longer one, may begin or end.
+    /// The ends of secrets with which `text`, a fragment bytes_cut out of a longer one, may begin or end.
     pub fn edges(&self, text: &[u8]) -> Vec<Range<usize>> {
         let mut out = Vec::new();
-        for needle in &self.list {
-            let most = needle.len().min(text.len());
+        for secret in &self.list {
+            let most = secret.len().min(text.len());
             let same = |a: &[u8], b: &[u8]| a.eq_ignore_ascii_case(b);
-            let begin = (MIN_EDGE..=most).rev().find(|&n| same(&text[..n], &needle[needle.len() - n..]));
-            let end = (MIN_EDGE..=most).rev().find(|&n| same(&text[text.len() - n..], &needle[..n]));
+            let begin = (MIN_EDGE..=most).rev().find(|&n| same(&text[..n], &secret[secret.len() - n..]));
+            let end = (MIN_EDGE..=most).rev().find(|&n| same(&text[text.len() - n..], &secret[..n]));
             out.extend(begin.map(|n| 0..n));
             out.extend(end.map(|n| text.len() - n..text.len()));
         }
@@ -123,10 +123,10 @@ impl Search {
 mod tests {
     use super::*;
 
-    fn search(secrets: &[&str]) -> Search {
-        let mut needles = Needles::default();
-        secrets.iter().for_each(|secret| needles.add(secret.as_bytes()));
-        needles.build()
+    fn search(secrets: &[&str]) -> SecretMatcher {
+        let mut known = KnownSecrets::default();
+        secrets.iter().for_each(|secret| known.add(secret.as_bytes()));
+        known.build()
     }
 
     #[test]

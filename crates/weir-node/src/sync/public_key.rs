@@ -20,7 +20,7 @@ pub struct PublicKey([u8; KEY]);
 
 /// Why something is no key, or no key to trust.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum BadKey {
+pub enum KeyError {
     /// It is not the base64 of 32 bytes.
     Form,
     /// It does not have the id under which it is sent.
@@ -31,30 +31,30 @@ pub enum BadKey {
     NotReached(String),
 }
 
-impl fmt::Display for BadKey {
+impl fmt::Display for KeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            BadKey::Form => f.write_str("not the base64 of the 32 bytes of an Ed25519 key"),
-            BadKey::Name => f.write_str("a key does not have the id that it is called by"),
-            BadKey::TooLong => write!(f, "more than {MAX_CHAIN} successor keys"),
-            BadKey::NotReached(id) => write!(f, "the pinned key does not vouch for key {id}"),
+            KeyError::Form => f.write_str("not the base64 of the 32 bytes of an Ed25519 key"),
+            KeyError::Name => f.write_str("a key does not have the id that it is called by"),
+            KeyError::TooLong => write!(f, "more than {MAX_CHAIN} successor keys"),
+            KeyError::NotReached(id) => write!(f, "the pinned key does not vouch for key {id}"),
         }
     }
 }
 
-impl std::error::Error for BadKey {}
+impl std::error::Error for KeyError {}
 
 impl PublicKey {
     /// The key in base64.
-    pub fn parse(text: &str) -> Result<Self, BadKey> {
-        let bytes = STANDARD.decode(text.trim()).map_err(|_| BadKey::Form)?;
-        bytes.try_into().map(Self).map_err(|_| BadKey::Form)
+    pub fn parse(text: &str) -> Result<Self, KeyError> {
+        let bytes = STANDARD.decode(text.trim()).map_err(|_| KeyError::Form)?;
+        bytes.try_into().map(Self).map_err(|_| KeyError::Form)
     }
 
     /// The key that `sent` describes.
-    pub fn of(sent: &PolicyKey) -> Result<Self, BadKey> {
+    pub fn of(sent: &PolicyKey) -> Result<Self, KeyError> {
         let key = Self::parse(&sent.public_key)?;
-        if key.id() == sent.key_id { Ok(key) } else { Err(BadKey::Name) }
+        if key.id() == sent.key_id { Ok(key) } else { Err(KeyError::Name) }
     }
 
     /// Its name: the first 16 hex digits of its SHA-256.
@@ -70,9 +70,9 @@ impl PublicKey {
     }
 
     /// The key called `id`, where a chain of successors leads to it from this one.
-    pub fn reach(&self, chain: &[SuccessorKey], id: &str) -> Result<PublicKey, BadKey> {
+    pub fn reach(&self, chain: &[SuccessorKey], id: &str) -> Result<PublicKey, KeyError> {
         if chain.len() > MAX_CHAIN {
-            return Err(BadKey::TooLong);
+            return Err(KeyError::TooLong);
         }
         let mut known = vec![*self];
         for successor in chain {
@@ -82,7 +82,7 @@ impl PublicKey {
                 known.push(key);
             }
         }
-        known.into_iter().find(|key| key.id() == id).ok_or_else(|| BadKey::NotReached(id.chars().take(16).collect()))
+        known.into_iter().find(|key| key.id() == id).ok_or_else(|| KeyError::NotReached(id.chars().take(16).collect()))
     }
 }
 
@@ -93,9 +93,9 @@ impl fmt::Debug for PublicKey {
 }
 
 impl TryFrom<String> for PublicKey {
-    type Error = BadKey;
+    type Error = KeyError;
 
-    fn try_from(text: String) -> Result<Self, BadKey> {
+    fn try_from(text: String) -> Result<Self, KeyError> {
         Self::parse(&text)
     }
 }

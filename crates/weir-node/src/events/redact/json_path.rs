@@ -1,7 +1,7 @@
 //! The path to each value of a JSON text, token by token.
 
-use super::leaves::named;
-use super::names::is_secret;
+use super::secret_names::is_secret;
+use super::value_locator::named;
 use weir_core::model::Tag;
 use weir_core::model::point::{OwnedKey, PathItem};
 
@@ -24,12 +24,12 @@ struct Frame {
 }
 
 /// Where a walk through a JSON text is.
-pub struct Walk {
+pub struct JsonPathTracker {
     path: Vec<PathItem>,
     frames: Vec<Frame>,
 }
 
-impl Walk {
+impl JsonPathTracker {
     /// A walk below `path`.
     pub fn new(path: Vec<PathItem>) -> Self {
         Self { path, frames: Vec::new() }

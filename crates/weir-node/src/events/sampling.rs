@@ -1,6 +1,6 @@
-//! Sampling: of identical hits the first five an hour are recorded each, the rest are folded, counted exactly.
+//! Sampling: of identical hits the first five an hour are record each, the rest are folded, counted exactly.
 //!
-//! Folded hits stand in one record of their own with [`Hit::folded`], made when the next [`Sampler::flush`] comes; what
+//! Fold hits stand in one record of their own with [`Hit::folded`], made when the next [`Sampler::flush`] comes; what
 //! is counted since is lost if the process is killed, which is what recording every hit, the default, is for.
 
 use std::collections::HashMap;
@@ -10,30 +10,30 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use weir_protocol::hit::Hit;
 
-/// Identical hits in one window that are recorded each, as documented.
+/// Identical hits in one window that are record each, as documented.
 const FIRST: u32 = 5;
 /// The window, as documented.
 const WINDOW: Duration = Duration::from_secs(3600);
-/// Kinds of hits that are told apart; past this, hits are recorded each.
-const MAX_KINDS: usize = 16_384;
-/// Bytes of records that wait for a flush; past this, hits are recorded each.
+/// Kinds of hits that are told apart; past this, hits are record each.
+const MAX_FINGERPRINTS: usize = 16_384;
+/// Bytes of records that wait for a flush; past this, hits are record each.
 const MAX_WAITING: usize = 8 << 20;
 
 /// What identical hits have in common, hashed twice under keys of this process: equal for others by no one's choice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Kind(u64, u64);
+pub struct HitFingerprint(u64, u64);
 
-/// Whether a hit is recorded.
+/// Whether a hit is record.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Sampled {
+pub enum SamplingDecision {
     /// On its own.
     Record,
     /// It was counted.
-    Folded,
+    Fold,
 }
 
 #[derive(Debug)]
-struct Seen {
+struct HitGroup {
     since: Instant,
     count: u32,
     folded: u64,
@@ -42,8 +42,8 @@ struct Seen {
 }
 
 #[derive(Debug, Default)]
-struct State {
-    kinds: HashMap<Kind, Seen>,
+struct SamplerState {
+    fingerprints: HashMap<HitFingerprint, HitGroup>,
     /// About the bytes of the samples.
     waiting: usize,
 }
@@ -51,59 +51,59 @@ struct State {
 /// Tells identical hits apart from new ones.
 #[derive(Debug, Default)]
 pub struct Sampler {
-    state: Mutex<State>,
+    state: Mutex<SamplerState>,
     hashers: (RandomState, RandomState),
 }
 
 impl Sampler {
-    /// The kind of a hit with these attributes.
-    pub fn kind(&self, attributes: impl Hash) -> Kind {
-        Kind(self.hashers.0.hash_one(&attributes), self.hashers.1.hash_one(&attributes))
+    /// The fingerprint of a hit with these attributes.
+    pub fn fingerprint(&self, attributes: impl Hash) -> HitFingerprint {
+        HitFingerprint(self.hashers.0.hash_one(&attributes), self.hashers.1.hash_one(&attributes))
     }
 
-    /// Decides about a hit of `kind` at `now`; `make` is called where a folded one needs a record to stand in.
-    pub fn see(&self, kind: Kind, now: Instant, make: impl FnOnce() -> Hit) -> Sampled {
+    /// Decides about a hit of `fingerprint` at `now`; `make` is called where a folded one needs a record to stand in.
+    pub fn decide(&self, fingerprint: HitFingerprint, now: Instant, make: impl FnOnce() -> Hit) -> SamplingDecision {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.kinds.len() >= MAX_KINDS && !state.kinds.contains_key(&kind) {
-            state.kinds.retain(|_, seen| seen.folded > 0 || now.duration_since(seen.since) < WINDOW);
-            if state.kinds.len() >= MAX_KINDS {
-                return Sampled::Record;
+        if state.fingerprints.len() >= MAX_FINGERPRINTS && !state.fingerprints.contains_key(&fingerprint) {
+            state.fingerprints.retain(|_, seen| seen.folded > 0 || now.duration_since(seen.since) < WINDOW);
+            if state.fingerprints.len() >= MAX_FINGERPRINTS {
+                return SamplingDecision::Record;
             }
         }
-        let State { kinds, waiting } = &mut *state;
-        let seen = match kinds.entry(kind) {
+        let SamplerState { fingerprints, waiting } = &mut *state;
+        let seen = match fingerprints.entry(fingerprint) {
             Entry::Occupied(seen) => seen.into_mut(),
-            Entry::Vacant(place) => place.insert(Seen { since: now, count: 0, folded: 0, sample: None }),
+            Entry::Vacant(place) => place.insert(HitGroup { since: now, count: 0, folded: 0, sample: None }),
         };
         if now.duration_since(seen.since) >= WINDOW {
             (seen.since, seen.count) = (now, 0);
         }
         if seen.count < FIRST {
             seen.count += 1;
-            return Sampled::Record;
+            return SamplingDecision::Record;
         }
         if seen.sample.is_none() {
             if *waiting >= MAX_WAITING {
-                return Sampled::Record;
+                return SamplingDecision::Record;
             }
             let hit = make();
             *waiting += bytes(&hit);
             seen.sample = Some(Box::new(hit));
         }
         seen.folded += 1;
-        Sampled::Folded
+        SamplingDecision::Fold
     }
 
     /// The records of all that was folded since the last flush; each stands for itself and [`Hit::folded`] others.
     pub fn flush(&self) -> Vec<Hit> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.waiting = 0;
-        let take = |seen: &mut Seen| {
+        let take = |seen: &mut HitGroup| {
             let mut hit = *seen.sample.take()?;
             hit.folded = std::mem::take(&mut seen.folded).saturating_sub(1);
             Some(hit)
         };
-        state.kinds.values_mut().filter_map(take).collect()
+        state.fingerprints.values_mut().filter_map(take).collect()
     }
 }
 
@@ -126,16 +126,19 @@ mod tests {
     #[test]
     fn the_first_five_an_hour_are_recorded_and_the_rest_is_counted() {
         let (sampler, start) = (Sampler::default(), Instant::now());
-        let (a, b) = (sampler.kind(("a", 1)), sampler.kind(("b", 1)));
-        let see = |kind, at| sampler.see(kind, start + Duration::from_secs(at), hit);
-        let first: Vec<_> = (0..12).map(|_| see(a, 0)).collect();
-        assert!(first[..5].iter().all(|s| *s == Sampled::Record) && first[5..].iter().all(|s| *s == Sampled::Folded));
-        assert_eq!(see(b, 1), Sampled::Record);
+        let (a, b) = (sampler.fingerprint(("a", 1)), sampler.fingerprint(("b", 1)));
+        let decide = |fingerprint, at| sampler.decide(fingerprint, start + Duration::from_secs(at), hit);
+        let first: Vec<_> = (0..12).map(|_| decide(a, 0)).collect();
+        assert!(
+            first[..5].iter().all(|s| *s == SamplingDecision::Record)
+                && first[5..].iter().all(|s| *s == SamplingDecision::Fold)
+        );
+        assert_eq!(decide(b, 1), SamplingDecision::Record);
         let flushed = sampler.flush();
         assert_eq!(flushed.iter().map(|hit| hit.folded).collect::<Vec<_>>(), [6]);
         assert!(sampler.flush().is_empty());
-        assert_eq!(see(a, 3599), Sampled::Folded);
-        assert_eq!(see(a, 3600), Sampled::Record);
+        assert_eq!(decide(a, 3599), SamplingDecision::Fold);
+        assert_eq!(decide(a, 3600), SamplingDecision::Record);
         assert_eq!(sampler.flush()[0].folded, 0);
     }
 
@@ -146,17 +149,17 @@ mod tests {
             request: weir_protocol::hit::HitRequest { raw: "x".repeat(1 << 20), ..Default::default() },
             ..hit()
         };
-        let (mut recorded, mut total) = (0, 0);
-        for n in 0..MAX_KINDS + 100 {
+        let (mut record, mut total) = (0, 0);
+        for n in 0..MAX_FINGERPRINTS + 100 {
             for _ in 0..if n < 50 { 10 } else { 1 } {
                 total += 1;
-                recorded += u64::from(sampler.see(sampler.kind(n), now, large) == Sampled::Record);
+                record += u64::from(sampler.decide(sampler.fingerprint(n), now, large) == SamplingDecision::Record);
             }
         }
-        assert!(sampler.state.lock().unwrap().kinds.len() <= MAX_KINDS);
+        assert!(sampler.state.lock().unwrap().fingerprints.len() <= MAX_FINGERPRINTS);
         let flushed = sampler.flush();
         assert!(flushed.len() <= 9, "{} records wait", flushed.len());
         let folded: u64 = flushed.iter().map(|hit| hit.folded + 1).sum();
-        assert_eq!(recorded + folded, total);
+        assert_eq!(record + folded, total);
     }
 }

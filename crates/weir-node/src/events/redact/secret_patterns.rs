@@ -1,7 +1,7 @@
 //! Finds secrets in any text: by their own look, and by a telling name before them. One pass each, linear in the text.
 
 use super::credentials::credentials;
-use super::names;
+use super::secret_names;
 use regex::bytes::Regex;
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -16,7 +16,7 @@ const CARD_DIGITS: std::ops::RangeInclusive<usize> = 13..=19;
 
 /// How a stretch is masked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Style {
+pub enum MaskStyle {
     /// Each byte becomes a `*`.
     Star,
     /// Each digit becomes a `1`: it stands where only a number may, as in JSON.
@@ -29,18 +29,18 @@ pub struct Span {
     /// Its bytes.
     pub range: Range<usize>,
     /// How.
-    pub style: Style,
+    pub style: MaskStyle,
 }
 
 impl Span {
     /// A stretch to become stars.
     pub fn star(range: Range<usize>) -> Span {
-        Span { range, style: Style::Star }
+        Span { range, style: MaskStyle::Star }
     }
 }
 
 /// Secrets with a form of their own; where there is a group, it is the secret.
-const FORMS: &[&str] = &[
+const PATTERNS: &[&str] = &[
     // JSON Web Token (RFC 7519): `{"`, `{ ` or `{` and a line end in base64, a dot, more.
     r"\be(?:y[AIJ]|w[0ko])[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]{2,}(?:\.[A-Za-z0-9_-]*){0,3}",
     r"(?i)\bbearer(?:[ +\t]|%20)+([A-Za-z0-9._~+/=%:-]{6,})",
@@ -66,7 +66,7 @@ const BASIC: &str = r"(?i)\bbasic(?:[ +\t]|%20)+([A-Za-z0-9+/=_-]{6,})";
 
 /// All forms as one, so that a text is passed over once.
 static REGEX: LazyLock<Regex> = LazyLock::new(|| {
-    let forms: Vec<String> = FORMS.iter().map(|form| format!("(?:{form})")).collect();
+    let forms: Vec<String> = PATTERNS.iter().map(|form| format!("(?:{form})")).collect();
     Regex::new(&format!("(?-u)(?:{})", forms.join("|"))).expect("tested")
 });
 static BASIC_REGEX: LazyLock<Regex> = LazyLock::new(|| Regex::new(&format!("(?-u){BASIC}")).expect("tested"));
@@ -92,7 +92,7 @@ pub fn scan(text: &[u8]) -> Vec<Span> {
 fn keyed(text: &[u8], spans: &mut Vec<Span>) {
     let mut done = 0;
     for at in memchr::memchr3_iter(b'=', b':', b'>', text) {
-        if at < done || !names::is_secret(name_before(text, at)) {
+        if at < done || !secret_names::is_secret(name_before(text, at)) {
             continue;
         }
         let Some(span) = value_after(text, at) else { continue };
@@ -149,7 +149,7 @@ fn value_after(text: &[u8], at: usize) -> Option<Span> {
     }
     let number =
         quote.is_none() && text[at] == b':' && value.iter().all(|b| b.is_ascii_digit() || b"+-.eE".contains(b));
-    Some(Span { range: start..start + value.len(), style: if number { Style::Digit } else { Style::Star } })
+    Some(Span { range: start..start + value.len(), style: if number { MaskStyle::Digit } else { MaskStyle::Star } })
 }
 
 /// Bytes before the closing quote of a string whose opening one stands behind so many backslashes: within a string
@@ -300,9 +300,9 @@ mod tests {
         ) {
             let check = (0..10).find(|c| is_card(&format!("{digits}{c}").bytes().map(|b| b - b'0').collect::<Vec<_>>()));
             let mut text = String::from("a ");
-            for (digit, cut) in digits.chars().zip(cuts) {
+            for (digit, bytes_cut) in digits.chars().zip(cuts) {
                 text.push(digit);
-                if cut { text.push_str(&separator) }
+                if bytes_cut { text.push_str(&separator) }
             }
             text.push_str(&format!("{} b", check.unwrap()));
             prop_assert!(masked(&text).bytes().all(|b| !b.is_ascii_digit()), "{}", text);

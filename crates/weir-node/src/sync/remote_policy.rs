@@ -1,8 +1,8 @@
 //! A policy of the control plane, ready to be joined with the node's own settings.
 
-use super::blobs::Cache;
+use super::blobs::BlobCache;
 use super::files;
-use super::verify::Verified;
+use super::verify::VerifiedPolicy;
 use std::fmt;
 use std::path::PathBuf;
 use weir_policy::{PolicyDoc, PolicyError};
@@ -10,20 +10,20 @@ use weir_protocol::node_api::{Blob, MAX_PACK_BYTES};
 
 /// A policy of the control plane.
 #[derive(Clone, Debug)]
-pub struct Remote {
+pub struct RemotePolicy {
     /// Its serial.
     pub serial: u64,
     /// Modes, rules, lists.
     pub doc: PolicyDoc,
     /// Rule files.
-    pub packs: Vec<Pack>,
+    pub packs: Vec<RulePack>,
     /// Address databases.
     pub databases: Databases,
 }
 
 /// A rule file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pack {
+pub struct RulePack {
     /// What it is called; `builtin` takes the place of the signatures that ship with the node.
     pub name: String,
     /// Its text.
@@ -43,7 +43,7 @@ pub struct Databases {
 
 /// Why a verified policy cannot be used.
 #[derive(Debug)]
-pub enum Unusable {
+pub enum RemotePolicyError {
     /// A file that it names is not in the cache.
     Missing(String),
     /// A rule pack is no text.
@@ -55,12 +55,12 @@ pub enum Unusable {
 /// Mistakes of a document that are told.
 const MAX_TOLD: usize = 10;
 
-impl fmt::Display for Unusable {
+impl fmt::Display for RemotePolicyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Unusable::Missing(name) => write!(f, "file `{name}` is missing"),
-            Unusable::NoText(name) => write!(f, "rule pack `{name}` is no text"),
-            Unusable::Document(errors) => {
+            RemotePolicyError::Missing(name) => write!(f, "file `{name}` is missing"),
+            RemotePolicyError::NoText(name) => write!(f, "rule pack `{name}` is no text"),
+            RemotePolicyError::Document(errors) => {
                 let told: Vec<String> = errors.iter().take(MAX_TOLD).map(ToString::to_string).collect();
                 f.write_str(&told.join("\n"))
             }
@@ -68,16 +68,16 @@ impl fmt::Display for Unusable {
     }
 }
 
-impl Remote {
+impl RemotePolicy {
     /// Reads the document and the files of `verified`. Takes time: not for a thread that answers calls.
-    pub fn read(verified: &Verified, cache: &Cache) -> Result<Self, Unusable> {
+    pub fn read(verified: &VerifiedPolicy, cache: &BlobCache) -> Result<Self, RemotePolicyError> {
         let payload = &verified.payload;
         let name = format!("policy {} of the control plane", payload.serial);
-        let doc = PolicyDoc::from_json(&name, &payload.policy).map_err(Unusable::Document)?;
+        let doc = PolicyDoc::from_json(&name, &payload.policy).map_err(RemotePolicyError::Document)?;
         let packs = payload.rule_packs.iter().map(|blob| pack(blob, cache)).collect::<Result<_, _>>()?;
         let mut databases = Databases::default();
         for blob in &payload.databases {
-            let path = cache.find(blob).ok_or_else(|| Unusable::Missing(blob.name.clone()))?;
+            let path = cache.find(blob).ok_or_else(|| RemotePolicyError::Missing(blob.name.clone()))?;
             match blob.name.as_str() {
                 "country" => databases.country = Some(path),
                 "asn" => databases.asn = Some(path),
@@ -88,9 +88,9 @@ impl Remote {
     }
 }
 
-fn pack(blob: &Blob, cache: &Cache) -> Result<Pack, Unusable> {
-    let path = cache.find(blob).ok_or_else(|| Unusable::Missing(blob.name.clone()))?;
+fn pack(blob: &Blob, cache: &BlobCache) -> Result<RulePack, RemotePolicyError> {
+    let path = cache.find(blob).ok_or_else(|| RemotePolicyError::Missing(blob.name.clone()))?;
     let content = files::read(&path, MAX_PACK_BYTES).ok().flatten();
-    let text = String::from_utf8(content.ok_or_else(|| Unusable::Missing(blob.name.clone()))?);
-    Ok(Pack { name: blob.name.clone(), text: text.map_err(|_| Unusable::NoText(blob.name.clone()))? })
+    let text = String::from_utf8(content.ok_or_else(|| RemotePolicyError::Missing(blob.name.clone()))?);
+    Ok(RulePack { name: blob.name.clone(), text: text.map_err(|_| RemotePolicyError::NoText(blob.name.clone()))? })
 }

@@ -16,9 +16,9 @@ use weir_protocol::node_api::{HEARTBEAT_SECONDS, Heartbeat, Identity, Register};
 /// Most nodes: what a control plane takes in one heartbeat.
 pub const MAX_REPLICAS: usize = 1_000;
 /// Seconds after which a node that was not heard of is forgotten, as a control plane forgets it.
-const FORGOTTEN: u64 = 24 * 60 * 60;
+const EXPIRES_AFTER: u64 = 24 * 60 * 60;
 /// Age up to which a heartbeat is passed on: one and a half intervals. Older ones would tell of a node that is gone.
-const FRESH: Duration = Duration::from_secs(HEARTBEAT_SECONDS + HEARTBEAT_SECONDS / 2);
+const HEARTBEAT_TTL: Duration = Duration::from_secs(HEARTBEAT_SECONDS + HEARTBEAT_SECONDS / 2);
 /// Longest name, version, capability, and error of a node that is passed on.
 const MAX_TEXT: usize = 200;
 /// Most capabilities of a node that are kept.
@@ -30,7 +30,7 @@ const MAX_FILE: u64 = 4 << 20;
 
 /// Who a node is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Replica {
+pub struct RegisteredNode {
     /// Its id.
     pub node_id: String,
     /// SHA-256 of its secret, which is random: no salt and no stretching is needed.
@@ -43,46 +43,46 @@ pub struct Replica {
     seen: u64,
 }
 
-/// What is known of a node while this process runs.
+/// What is nodes of a node while this process runs.
 #[derive(Debug)]
-struct Known {
-    replica: Replica,
+struct NodeEntry {
+    replica: RegisteredNode,
     beat: Option<(Heartbeat, Instant)>,
 }
 
 /// The nodes.
 #[derive(Debug)]
-pub struct Replicas {
+pub struct NodeRegistry {
     path: PathBuf,
-    known: Mutex<HashMap<String, Known>>,
+    nodes: Mutex<HashMap<String, NodeEntry>>,
 }
 
 /// Why a node is not taken.
 #[derive(Debug)]
-pub enum NotTaken {
+pub enum RegistrationError {
     /// There are [`MAX_REPLICAS`] already.
     Full,
     /// It cannot be kept, or no randomness is to be had.
     Io(io::Error),
 }
 
-impl Replicas {
+impl NodeRegistry {
     /// Those in `path`, where it is there.
     pub fn open(path: PathBuf) -> io::Result<Self> {
-        let kept: Vec<Replica> = match files::read(&path, MAX_FILE)? {
+        let kept: Vec<RegisteredNode> = match files::read(&path, MAX_FILE)? {
             None => Vec::new(),
             Some(text) => serde_json::from_slice(&text).unwrap_or_else(|error| {
                 tracing::error!(path = %path.display(), %error, "not readable: nodes have to register anew");
                 Vec::new()
             }),
         };
-        let known = kept.into_iter().map(|replica| (replica.node_id.clone(), Known { replica, beat: None }));
-        Ok(Self { path, known: Mutex::new(known.collect()) })
+        let nodes = kept.into_iter().map(|replica| (replica.node_id.clone(), NodeEntry { replica, beat: None }));
+        Ok(Self { path, nodes: Mutex::new(nodes.collect()) })
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Known>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, NodeEntry>> {
         // Nothing that can panic runs under the lock.
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many there are.
@@ -92,87 +92,87 @@ impl Replicas {
 
     /// Groups that nodes are in.
     pub fn groups(&self) -> BTreeSet<String> {
-        self.lock().values().map(|known| known.replica.group.clone()).collect()
+        self.lock().values().map(|nodes| nodes.replica.group.clone()).collect()
     }
 
     /// The node with this identity.
-    pub fn verify(&self, node_id: &str, secret: &str) -> Option<Replica> {
-        let mut known = self.lock();
-        let entry = known.get_mut(node_id)?;
-        let same: bool = hash(secret).ct_eq(&entry.replica.secret).into();
+    pub fn verify(&self, node_id: &str, secret: &str) -> Option<RegisteredNode> {
+        let mut nodes = self.lock();
+        let node = nodes.get_mut(node_id)?;
+        let same: bool = hash(secret).ct_eq(&node.replica.secret).into();
         same.then(|| {
-            entry.replica.seen = now();
-            entry.replica.clone()
+            node.replica.seen = now();
+            node.replica.clone()
         })
     }
 
     /// Takes a node whose token is good, and keeps it on the disk before it is told so: under the identity that it has,
     /// where nobody else here has its id, else under a new one. Blocks.
-    pub fn take(&self, asked: &Register) -> Result<Identity, NotTaken> {
-        let mut known = self.lock();
-        known.retain(|_, known| known.replica.seen + FORGOTTEN > now());
-        let keeps = |given: &&Identity| match known.get(&given.node_id) {
-            Some(entry) => hash(&given.secret).ct_eq(&entry.replica.secret).into(),
+    pub fn register(&self, request: &Register) -> Result<Identity, RegistrationError> {
+        let mut nodes = self.lock();
+        nodes.retain(|_, nodes| nodes.replica.seen + EXPIRES_AFTER > now());
+        let keeps = |given: &&Identity| match nodes.get(&given.node_id) {
+            Some(node) => hash(&given.secret).ct_eq(&node.replica.secret).into(),
             None => Uuid::parse_str(&given.node_id).is_ok() && SECRETS.contains(&given.secret.len()),
         };
-        let identity = match asked.identity.as_ref().filter(keeps) {
+        let identity = match request.identity.as_ref().filter(keeps) {
             Some(given) => given.clone(),
-            None => fresh().map_err(NotTaken::Io)?,
+            None => new_identity().map_err(RegistrationError::Io)?,
         };
-        if known.len() >= MAX_REPLICAS && !known.contains_key(&identity.node_id) {
-            return Err(NotTaken::Full);
+        if nodes.len() >= MAX_REPLICAS && !nodes.contains_key(&identity.node_id) {
+            return Err(RegistrationError::Full);
         }
-        let replica = Replica {
+        let replica = RegisteredNode {
             node_id: identity.node_id.clone(),
             secret: hash(&identity.secret),
-            group: asked.group.clone(),
-            name: short(&asked.name),
+            group: request.group.clone(),
+            name: short(&request.name),
             seen: now(),
         };
-        known.insert(identity.node_id.clone(), Known { replica, beat: None });
-        self.write(&known).map_err(NotTaken::Io)?;
+        nodes.insert(identity.node_id.clone(), NodeEntry { replica, beat: None });
+        self.write(&nodes).map_err(RegistrationError::Io)?;
         Ok(identity)
     }
 
     /// Writes when nodes were last heard of. Blocks.
-    pub fn keep(&self) -> io::Result<()> {
+    pub fn save(&self) -> io::Result<()> {
         self.write(&self.lock())
     }
 
-    fn write(&self, known: &HashMap<String, Known>) -> io::Result<()> {
-        let all: Vec<&Replica> = known.values().map(|known| &known.replica).collect();
+    fn write(&self, nodes: &HashMap<String, NodeEntry>) -> io::Result<()> {
+        let all: Vec<&RegisteredNode> = nodes.values().map(|nodes| &nodes.replica).collect();
         files::replace(&self.path, &serde_json::to_vec(&all).map_err(io::Error::other)?)
     }
 
     /// Notes how a node is. True where the control plane should hear of it now.
-    pub fn beat(&self, node_id: &str, mut beat: Heartbeat) -> bool {
+    pub fn record_heartbeat(&self, node_id: &str, mut beat: Heartbeat) -> bool {
         beat.replicas.clear();
         beat.version = short(&beat.version);
         beat.capabilities = beat.capabilities.iter().take(MAX_CAPABILITIES).map(|text| short(text)).collect();
         beat.policy_error = beat.policy_error.map(|text| short(&text));
-        let mut known = self.lock();
-        let Some(entry) = known.get_mut(node_id) else { return false };
-        beat.name.clone_from(&entry.replica.name);
+        let mut nodes = self.lock();
+        let Some(node) = nodes.get_mut(node_id) else { return false };
+        beat.name.clone_from(&node.replica.name);
         let policy = |beat: &Heartbeat| (beat.policy_serial, beat.policy_error.clone());
-        let news = entry.beat.as_ref().is_none_or(|(last, _)| policy(last) != policy(&beat));
-        entry.beat = Some((beat, Instant::now()));
+        let news = node.beat.as_ref().is_none_or(|(last, _)| policy(last) != policy(&beat));
+        node.beat = Some((beat, Instant::now()));
         news
     }
 
     /// Heartbeats of the nodes of `group` that were heard of of late.
-    pub fn beats(&self, group: &str) -> Vec<(String, Heartbeat)> {
-        let known = self.lock();
-        let here = known.values().filter(|known| known.replica.group == group);
-        let fresh = here.filter_map(|known| {
-            let (beat, at) = known.beat.as_ref()?;
-            (at.elapsed() < FRESH).then(|| (known.replica.node_id.clone(), beat.clone()))
+    pub fn heartbeats(&self, group: &str) -> Vec<(String, Heartbeat)> {
+        let nodes = self.lock();
+        let here = nodes.values().filter(|nodes| nodes.replica.group == group);
+        let recent = here.filter_map(|nodes| {
+            let (beat, at) = nodes.beat.as_ref()?;
+            (at.elapsed() < HEARTBEAT_TTL).then(|| (nodes.replica.node_id.clone(), beat.clone()))
         });
-        fresh.collect()
+        recent.collect()
     }
 }
 
 /// A new identity.
-fn fresh() -> io::Result<Identity> {
+fn new_identity() -> io::Result<Identity> {
     let mut bytes = [0u8; 32];
     SystemRandom::new().fill(&mut bytes).map_err(|_| io::Error::other("no randomness from the system"))?;
     Ok(Identity { node_id: Uuid::now_v7().to_string(), secret: crate::sync::hex(&bytes) })

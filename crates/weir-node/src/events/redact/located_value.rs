@@ -8,7 +8,7 @@ use weir_core::normalize::percent::{self, Plus};
 
 /// A value and where it stands.
 #[derive(Clone, Debug)]
-pub struct Leaf<'m> {
+pub struct LocatedValue<'m> {
     /// Where it stands in the bytes of the message.
     pub range: Range<usize>,
     /// Its point.
@@ -18,12 +18,12 @@ pub struct Leaf<'m> {
     /// Whether its name says that it is a secret.
     pub secret: bool,
     /// How it is written.
-    pub coding: Coding,
+    pub encoding: ValueEncoding,
 }
 
 /// How a value is written in a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Coding {
+pub enum ValueEncoding {
     /// As it is.
     Plain,
     /// With percent escapes.
@@ -34,7 +34,7 @@ pub enum Coding {
     Number,
 }
 
-impl Leaf<'_> {
+impl LocatedValue<'_> {
     /// Where in the bytes of the message `part`, a stretch of the decoded value, stands.
     pub fn locate(&self, raw: &[u8], part: &Range<usize>) -> Option<Range<usize>> {
         let text = &raw[self.range.clone()];
@@ -47,7 +47,7 @@ impl Leaf<'_> {
             if decoded >= part.end {
                 break;
             }
-            let used = atom(&text[at..], self.coding);
+            let used = atom(&text[at..], self.encoding);
             decoded += self.decoded_bytes(&text[at..at + used]);
             at += used;
         }
@@ -56,23 +56,23 @@ impl Leaf<'_> {
     }
 
     fn decoded_bytes(&self, atom: &[u8]) -> usize {
-        match self.coding {
-            Coding::Percent(plus) => percent::decode(atom, plus).len(),
-            Coding::Json => unescaped(atom).len(),
-            Coding::Plain | Coding::Number => atom.len(),
+        match self.encoding {
+            ValueEncoding::Percent(plus) => percent::decode(atom, plus).len(),
+            ValueEncoding::Json => unescaped(atom).len(),
+            ValueEncoding::Plain | ValueEncoding::Number => atom.len(),
         }
     }
 }
 
 /// Bytes of the first piece of `text` that is decoded on its own.
-fn atom(text: &[u8], coding: Coding) -> usize {
-    let length = match (coding, text) {
-        (Coding::Percent(_), [b'%', b'u' | b'U', ..]) => 6,
-        (Coding::Percent(_), [b'%', ..]) => 3,
+fn atom(text: &[u8], encoding: ValueEncoding) -> usize {
+    let length = match (encoding, text) {
+        (ValueEncoding::Percent(_), [b'%', b'u' | b'U', ..]) => 6,
+        (ValueEncoding::Percent(_), [b'%', ..]) => 3,
         // Two halves of a pair make one character.
-        (Coding::Json, [b'\\', b'u', b'd' | b'D', b'8' | b'9' | b'a' | b'b' | b'A' | b'B', ..]) => 12,
-        (Coding::Json, [b'\\', b'u', ..]) => 6,
-        (Coding::Json, [b'\\', ..]) => 2,
+        (ValueEncoding::Json, [b'\\', b'u', b'd' | b'D', b'8' | b'9' | b'a' | b'b' | b'A' | b'B', ..]) => 12,
+        (ValueEncoding::Json, [b'\\', b'u', ..]) => 6,
+        (ValueEncoding::Json, [b'\\', ..]) => 2,
         _ => 1,
     };
     length.min(text.len())

@@ -3,7 +3,7 @@
 //! To a clock on the wall, a writer that gets no core looks like one that hangs. So only the time that the writer spends in
 //! calls on the disk counts against the stall, and not even that where the system says, at the end of it, that the thread
 //! wants a core: a call that slept for a moment is often kept waiting for one longer than it slept. Everything else is
-//! waited out, up to [`STARVED`].
+//! waited out, up to [`MAX_WAIT`].
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// Longest wait for a record where no disk stalls: cores change hands many times in it, and callers still wait.
-pub(super) const STARVED: Duration = Duration::from_secs(1);
+pub(super) const MAX_WAIT: Duration = Duration::from_secs(1);
 /// Shortest time between two looks at the watch: timers are no finer.
 const SHORTEST: Duration = Duration::from_millis(1);
 
@@ -45,20 +45,20 @@ impl Stopwatch {
 
 /// The writer as those see it who wait for it.
 #[derive(Debug)]
-pub(super) struct Watched {
+pub(super) struct WriterActivity {
     origin: std::time::Instant,
     disk: Stopwatch,
     /// What the system tells of the thread, where it does.
     thread: OnceLock<File>,
 }
 
-impl Default for Watched {
+impl Default for WriterActivity {
     fn default() -> Self {
         Self { origin: std::time::Instant::now(), disk: Stopwatch::default(), thread: OnceLock::new() }
     }
 }
 
-impl Watched {
+impl WriterActivity {
     /// Notes that the calling thread is the writer.
     pub fn watch_this_thread(&self) {
         // Linux has it. Elsewhere all time in a call counts.
@@ -98,19 +98,19 @@ fn state(stat: &[u8]) -> Option<u8> {
     stat.get(name_ends + 2).copied()
 }
 
-/// What is left of one's patience with the writer.
-pub(super) struct Patience<'w> {
-    writer: &'w Watched,
+/// What is left of one's write_deadline with the writer.
+pub(super) struct WriteDeadline<'w> {
+    writer: &'w WriterActivity,
     stall: Duration,
     /// What the writer had spent on the disk when the stall began.
     before: Duration,
     until: Instant,
 }
 
-impl<'w> Patience<'w> {
-    /// Patience from now on: with a disk that stalls for `stall`, with everything for `longest`, or `stall` if that is
+impl<'w> WriteDeadline<'w> {
+    /// WriteDeadline from now on: with a disk that stalls for `stall`, with everything for `longest`, or `stall` if that is
     /// longer.
-    pub fn new(writer: &'w Watched, stall: Duration, longest: Duration) -> Self {
+    pub fn new(writer: &'w WriterActivity, stall: Duration, longest: Duration) -> Self {
         Self { writer, stall, before: writer.spent(), until: Instant::now() + stall.max(longest) }
     }
 
@@ -130,9 +130,9 @@ impl<'w> Patience<'w> {
 mod tests {
     use super::*;
 
-    /// Patience for a short stall, on however slow a machine.
-    fn patience(writer: &Watched) -> Patience<'_> {
-        Patience::new(writer, Duration::from_millis(1), Duration::from_secs(60))
+    /// WriteDeadline for a short stall, on however slow a machine.
+    fn write_deadline(writer: &WriterActivity) -> WriteDeadline<'_> {
+        WriteDeadline::new(writer, Duration::from_millis(1), Duration::from_secs(60))
     }
 
     #[test]
@@ -170,8 +170,8 @@ mod tests {
 
     #[test]
     fn only_time_on_the_disk_uses_patience_up() {
-        let writer = Watched::default();
-        let mut left = patience(&writer);
+        let writer = WriterActivity::default();
+        let mut left = write_deadline(&writer);
         assert!(left.next().is_some());
         std::thread::sleep(Duration::from_millis(5));
         assert!(left.next().is_some(), "the writer did nothing");
@@ -179,16 +179,16 @@ mod tests {
             std::thread::sleep(Duration::from_millis(5));
             assert_eq!(left.next(), None);
         });
-        assert!(patience(&writer).next().is_some(), "what was before does not count");
+        assert!(write_deadline(&writer).next().is_some(), "what was before does not count");
     }
 
     /// Linux tells of a thread that it runs.
     #[test]
     #[cfg(target_os = "linux")]
     fn a_writer_that_wants_a_core_does_not_stall() {
-        let writer = Watched::default();
+        let writer = WriterActivity::default();
         writer.watch_this_thread();
-        let mut left = patience(&writer);
+        let mut left = write_deadline(&writer);
         writer.on_disk(|| {
             std::thread::sleep(Duration::from_millis(5));
             // This thread runs: it is the one that asks.
