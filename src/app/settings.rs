@@ -16,7 +16,7 @@ use std::sync::Arc;
 use weir_node::events::{self, spool};
 use weir_node::http_inspector::{AccessRules, Config, config};
 use weir_node::sync::{self, Endpoint, PublicKey, Token};
-use weir_policy::client::{ClientRules, Record};
+use weir_policy::client::{ClientRules, ProxyHeaders};
 use weir_policy::pattern;
 use weir_runtime::serve::{self, Limits, ServeMetrics};
 use weir_runtime::telemetry::logs::{self, AccessLog, Output};
@@ -142,7 +142,7 @@ fn allowed_hosts(resolved: &Resolved) -> impl Iterator<Item = Result<regex::byte
 
 /// Which proxies are trusted to report the client's address.
 pub fn client_rules(resolved: &Resolved) -> ClientRules {
-    let record = |from: &resolved::ProxyRecord| Record {
+    let record = |from: &resolved::ProxyRecord| ProxyHeaders {
         trusted: from.trusted_networks.clone(),
         real_ip: from.real_ip.clone(),
         original_host: from.original_host.clone(),

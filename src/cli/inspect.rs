@@ -13,7 +13,7 @@ use weir_core::engine::{self, Scratch};
 use weir_core::model::bytes::printable;
 use weir_core::model::{Confidence, Inspection, Message};
 use weir_core::parse::{facts, message};
-use weir_policy::{Action, Head, Policy, PolicyDoc, Settings, Source, Verdict};
+use weir_policy::{Action, Policy, PolicyDoc, RequestContext, Settings, Source, Verdict};
 
 /// Arguments of `weir inspect`.
 #[derive(Debug, clap::Args)]
@@ -114,7 +114,7 @@ impl<'s> Judged<'s> {
         let facts = facts::facts(&message);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
         let client = Some(arguments.client);
-        let head = Head {
+        let head = RequestContext {
             message: &message,
             facts: &facts,
             client,

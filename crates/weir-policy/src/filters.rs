@@ -1,15 +1,15 @@
-//! `input_filters`: which requests are inspected at all.
+//! `input_filters`: which requests are inspected.
 
 use super::error::PolicyError;
 use super::pattern;
 use super::settings::{FilterSettings, Settings};
-use super::verdict::Head;
+use super::verdict::RequestContext;
 use ipnet::IpNet;
 use regex::bytes::Regex;
 use std::net::IpAddr;
 use weir_core::model::DecodedHead;
 
-/// Items of `inspect` and `bypass`, compiled.
+/// The compiled entries of `inspect` and `bypass`.
 #[derive(Debug, Default)]
 pub struct Filters {
     inspect: Vec<Filter>,
@@ -35,13 +35,13 @@ impl Filters {
         Self { inspect: side(&settings.inspect, "inspect"), bypass: side(&settings.bypass, "bypass") }
     }
 
-    /// Whether a request is to be left alone: a bypass fits, or there are inspect items and none does.
-    pub fn leave_alone(&self, head: &Head<'_, '_>) -> bool {
+    /// Whether a request is not inspected: it matches a `bypass` entry, or no entry of a non-empty `inspect` list.
+    pub fn is_bypassed(&self, request: &RequestContext<'_, '_>) -> bool {
         if self.inspect.is_empty() && self.bypass.is_empty() {
             return false;
         }
-        self.bypass.iter().any(|filter| filter.fits(head))
-            || (!self.inspect.is_empty() && !self.inspect.iter().any(|filter| filter.fits(head)))
+        self.bypass.iter().any(|filter| filter.matches(request))
+            || (!self.inspect.is_empty() && !self.inspect.iter().any(|filter| filter.matches(request)))
     }
 }
 
@@ -63,7 +63,7 @@ impl Filter {
         let networks = item.ip_addresses.iter().filter_map(|text| match network(text) {
             Some(network) => Some(network),
             None => {
-                errors_at(".ip_addresses", format!("`{text}` is no address or network such as `10.0.0.0/8`"));
+                errors_at(".ip_addresses", format!("`{text}` is not an address or network such as `10.0.0.0/8`"));
                 None
             }
         });
@@ -71,12 +71,12 @@ impl Filter {
         Self { path, url, headers, networks }
     }
 
-    fn fits(&self, head: &Head<'_, '_>) -> bool {
-        let facts = head.facts;
-        (self.networks.is_empty() || head.client.is_some_and(|ip| contains(&self.networks, ip)))
+    fn matches(&self, request: &RequestContext<'_, '_>) -> bool {
+        let facts = request.facts;
+        (self.networks.is_empty() || request.client.is_some_and(|ip| contains(&self.networks, ip)))
             && self.path.as_ref().is_none_or(|path| path.is_match(&facts.path))
             && self.headers.iter().all(|(name, regex)| {
-                DecodedHead::header(head.message, name).is_some_and(|value| regex.is_match(&value))
+                DecodedHead::header(request.message, name).is_some_and(|value| regex.is_match(&value))
             })
             && self.url.as_ref().is_none_or(|url| url.is_match(&full_url(facts)))
     }
@@ -129,7 +129,7 @@ mod tests {
             uri: b"/raw?q=1"[..].into(),
             ..DecodedHead::default()
         };
-        filters.leave_alone(&Head {
+        filters.is_bypassed(&RequestContext {
             message: &message,
             facts: &facts,
             client: client.parse().ok(),

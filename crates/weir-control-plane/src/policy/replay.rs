@@ -13,7 +13,7 @@ use weir_core::parse::{facts, message};
 use weir_core::ruleset::custom::CompiledSignature;
 use weir_core::ruleset::{Ruleset, compile};
 use weir_policy::{
-    Action, Country, CustomSignature, Head, Mode, Policy, Region, Settings, Source, SourceKinds, Verdict,
+    Action, Country, CustomSignature, Mode, Policy, Region, RequestContext, Settings, Source, SourceKinds, Verdict,
 };
 use weir_protocol::hit::Hit;
 use weir_protocol::hit::HitDirection;
@@ -137,7 +137,7 @@ impl Judge {
     pub fn judge(&self, hit: &Hit, raw: &[u8], explain: bool, scratch: &mut Scratch) -> Judged {
         let message = of_hit(hit, raw);
         let facts = facts::facts(&message);
-        let head = Head {
+        let head = RequestContext {
             message: &message,
             facts: &facts,
             client: hit.client.ip.parse().ok(),

@@ -23,7 +23,7 @@ use weir_core::parse::chunked::{self, Chunked};
 use weir_core::parse::extract::ParseOptions;
 use weir_core::parse::{facts::facts, message};
 use weir_policy::client::Client;
-use weir_policy::{Head, Plan, Verdict};
+use weir_policy::{Plan, RequestContext, Verdict};
 use weir_runtime::telemetry::{Telemetry, TraceParent, VerdictEvent};
 
 /// A call and everything that its verdict depends on.
@@ -94,7 +94,7 @@ impl InspectionJob {
                 self.apply_call_headers(&mut message);
                 let client = self.client(&message);
                 let (facts, now) = (self.facts(&message, &client)?, now());
-                let plan = self.generation.policy.plan(&self.policy_context(&message, &facts, client.address, now));
+                let plan = self.generation.policy.plan(&self.policy_request(&message, &facts, client.address, now));
                 Ok(self.seal(&facts, plan.application, None, now))
             })
         })
@@ -224,14 +224,14 @@ impl InspectionJob {
     }
 
     /// What the policy decides on.
-    fn policy_context<'h, 'a>(
+    fn policy_request<'h, 'a>(
         &'h self,
         message: &'h Message<'a>,
         facts: &'h DecodedHead<'a>,
         client: IpAddr,
         now: u64,
-    ) -> Head<'h, 'a> {
-        Head {
+    ) -> RequestContext<'h, 'a> {
+        RequestContext {
             message,
             facts,
             client: Some(client),
@@ -246,11 +246,11 @@ impl InspectionJob {
         let begin = Instant::now();
         let MessageContext { message, facts, client, now, bytes, .. } = *context;
         let generation = &self.generation;
-        let head = self.policy_context(message, facts, client, now);
-        let client = head.client;
-        let plan = generation.policy.plan(&head);
+        let request = self.policy_request(message, facts, client, now);
+        let client = request.client;
+        let plan = generation.policy.plan(&request);
         let inspection = plan.bypass.is_none().then(|| self.inspect(message, &plan, begin));
-        let verdict = generation.policy.decide(&head, &plan, inspection.as_ref());
+        let verdict = generation.policy.decide(&request, &plan, inspection.as_ref());
         let elapsed = begin.elapsed();
         self.count(context, &verdict, &plan, elapsed);
         let trace = self.call.traceparent.as_ref().and_then(|v| v.to_str().ok()).and_then(TraceParent::parse);
@@ -350,7 +350,7 @@ mod tests {
         let not_inspected = |job: &InspectionJob| {
             let message = message::request(&job.body);
             let facts = facts(&message);
-            let plan = job.generation.policy.plan(&job.policy_context(&message, &facts, job.call.client, 0));
+            let plan = job.generation.policy.plan(&job.policy_request(&message, &facts, job.call.client, 0));
             let gaps = job.inspect(&message, &plan, Instant::now()).not_inspected;
             gaps.iter().map(|gap| gap.reason).collect::<Vec<_>>()
         };
