@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use weir_node::aggregation::{Aggregation, AggregationMetrics, AggregationParts, Config, OpenError};
 use weir_node::sync::SyncMetrics;
+use weir_protocol::code::NodeRole;
 use weir_runtime::serve::{self, ServeMetrics};
 use weir_runtime::telemetry::logs::{self, AccessLog};
 use weir_runtime::telemetry::{Health, Metrics, Telemetry};
@@ -53,7 +54,7 @@ pub async fn run(resolved: Resolved, signals: Signals) -> Result<bool, StartErro
 }
 
 fn config(resolved: &Resolved) -> Result<Config, StartError> {
-    let upstream = settings::upstream(resolved, "aggregation")?.ok_or(SettingsError::NoUpstream)?;
+    let upstream = settings::upstream(resolved, NodeRole::Aggregation)?.ok_or(SettingsError::NoUpstream)?;
     Ok(Config {
         directory: resolved.data_dir.join("aggregation"),
         upstream,

@@ -15,6 +15,7 @@ use weir_node::events::Spool;
 use weir_node::http_inspector::context::ContextKeys;
 use weir_node::http_inspector::{Server, Service, ServiceParts};
 use weir_node::sync::{HeartbeatSource, PolicySync, SyncMetrics};
+use weir_protocol::code::NodeRole;
 use weir_protocol::node_api::Heartbeat;
 use weir_runtime::serve::ServeMetrics;
 use weir_runtime::telemetry::{Health, Metrics, Telemetry, logs};
@@ -49,7 +50,7 @@ pub async fn run_with(
 ) -> Result<bool, StartError> {
     let (metrics, mut registry) = Metrics::new(&resolved.metrics.namespace);
     beside.control_plane.iter().for_each(|own| own.enlist(&mut registry));
-    let upstream = settings::upstream(&resolved, "processing")?;
+    let upstream = settings::upstream(&resolved, NodeRole::Processing)?;
     let sync = upstream.map(|config| PolicySync::open(config, SyncMetrics::register(&mut registry)));
     let sync = sync.transpose()?;
     let telemetry = Arc::new(Telemetry { metrics, access: settings::access_log(&resolved).into() });

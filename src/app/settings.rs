@@ -18,6 +18,7 @@ use weir_node::http_inspector::{AccessRules, Config, config};
 use weir_node::sync::{self, Endpoint, PublicKey, Token};
 use weir_policy::client::{ClientRules, ProxyHeaders};
 use weir_policy::pattern;
+use weir_protocol::code::NodeRole;
 use weir_runtime::serve::{self, Limits, ServeMetrics};
 use weir_runtime::telemetry::logs::{self, AccessLog, Output};
 use weir_runtime::tls::{self, Tls};
@@ -180,7 +181,7 @@ pub fn access_log(resolved: &Resolved) -> AccessLog {
 }
 
 /// The control plane or aggregation, where one is configured.
-pub fn upstream(resolved: &Resolved, role: &'static str) -> Result<Option<sync::Config>, SettingsError> {
+pub fn upstream(resolved: &Resolved, role: NodeRole) -> Result<Option<sync::Config>, SettingsError> {
     let api = &resolved.api;
     let Some(host) = &api.host else { return Ok(None) };
     let key = api.policy_key.as_deref().map(PublicKey::parse).transpose();

@@ -8,7 +8,7 @@ use std::io::{Read as _, Write as _};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 use weir_core::engine::{self, Scratch};
 use weir_core::model::bytes::printable;
 use weir_core::model::{Confidence, Inspection, Message};
@@ -112,7 +112,7 @@ impl<'s> Judged<'s> {
     ) -> Self {
         let message = message::request(&sample.raw);
         let facts = facts::facts(&message);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+        let now = weir_runtime::clock::now_seconds();
         let client = Some(arguments.client);
         let head = RequestContext {
             message: &message,

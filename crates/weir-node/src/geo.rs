@@ -1,12 +1,11 @@
-//! Where an address is: MMDB files (MaxMind DB format) become the [`Source`] that lists by location and source type ask for.
+//! Location and type of addresses: reads the [`Source`] of an address from MMDB files (MaxMind DB format).
 //!
-//! A [`Geo`] never changes. A reload opens a new one with [`Geo::reopen`], which takes over the databases whose file is
-//! as it was, and swaps it in with the rest of the generation. Replace a file by renaming a new one over it, so that
-//! none is read half written.
+//! A [`Geo`] is immutable. A reload opens a new one with [`Geo::reopen`], which keeps the databases whose files did not
+//! change, and swaps it in with the rest of the generation. Replace a file by renaming a new one over it, so that it is
+//! never read half written.
 
 use maxminddb::{LookupResult, MaxMindDbError, PathElement, Reader};
 use serde::Deserialize;
-use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -29,37 +28,28 @@ pub struct DatabaseFiles {
 }
 
 /// A database that could not be opened.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {source}", path.display())]
 pub struct GeoError {
     /// The file.
     pub path: PathBuf,
     /// Why.
-    pub why: GeoErrorKind,
+    pub source: GeoErrorKind,
 }
 
 /// Why a database could not be opened.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum GeoErrorKind {
     /// It could not be read.
+    #[error(transparent)]
     Io(std::io::Error),
     /// It is larger than any database should be; its size in bytes.
+    #[error("{0} bytes are more than {MAX_DATABASE}")]
     TooLarge(u64),
-    /// It is no MMDB file.
+    /// It is not an MMDB file.
+    #[error(transparent)]
     Format(MaxMindDbError),
 }
-
-impl fmt::Display for GeoError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.path.display())?;
-        match &self.why {
-            GeoErrorKind::Io(error) => error.fmt(f),
-            GeoErrorKind::TooLarge(bytes) => write!(f, "{bytes} bytes are more than {MAX_DATABASE}"),
-            GeoErrorKind::Format(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for GeoError {}
 
 /// One open database.
 #[derive(Clone, Debug)]
@@ -69,7 +59,7 @@ struct Database {
     reader: Arc<Reader<Vec<u8>>>,
 }
 
-/// What tells a replaced file from the one that was read.
+/// Detects that a file was replaced after it was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct FileVersion {
     modified: Option<SystemTime>,
@@ -86,17 +76,17 @@ pub struct Geo {
 }
 
 impl Geo {
-    /// Opens `files`; every mistake is count_error at once.
+    /// Opens `files`; reports all errors at once.
     pub fn open(files: &DatabaseFiles) -> Result<Geo, Vec<GeoError>> {
         Geo::default().reopen(files)
     }
 
-    /// Opens `files` anew; what did not change on disk is taken over.
+    /// Opens `files` again; keeps the databases that did not change on disk.
     pub fn reopen(&self, files: &DatabaseFiles) -> Result<Geo, Vec<GeoError>> {
         let mut errors = Vec::new();
         let mut open = |path: &Option<PathBuf>, known: &Option<Database>| {
             let opened = Database::open(path.as_deref()?, known.as_ref());
-            opened.map_err(|why| errors.push(GeoError { path: path.clone().unwrap_or_default(), why })).ok()
+            opened.map_err(|source| errors.push(GeoError { path: path.clone().unwrap_or_default(), source })).ok()
         };
         let geo = Geo {
             country: open(&files.country, &self.country),
@@ -107,8 +97,7 @@ impl Geo {
         if errors.is_empty() { Ok(geo) } else { Err(errors) }
     }
 
-    /// What the databases say about `ip`. What they do not know, or cannot tell because a record is broken, stays open;
-    /// the latter is counted.
+    /// Looks up `ip`. Properties without a record, or with a broken one, stay unset; broken records are counted.
     pub fn source(&self, ip: IpAddr) -> Source {
         let ip = ip.to_canonical();
         let mut source = Source::default();
@@ -165,7 +154,7 @@ impl Database {
     }
 }
 
-/// Text at `path` of a record; none where the record has another shape there.
+/// Text at `path` of a record; `None` if the record has another structure.
 fn text<'d>(record: &LookupResult<'d, Vec<u8>>, path: &[PathElement<'_>]) -> Option<&'d str> {
     record.decode_path(path).ok().flatten()
 }
@@ -176,7 +165,7 @@ fn country(record: &LookupResult<'_, Vec<u8>>) -> Option<Country> {
     code.or_else(|| text(record, &[PathElement::Key("country")])).and_then(Country::new)
 }
 
-/// The first subdivision, count_error with its country as ISO 3166-2 has it.
+/// The first subdivision, with its country as in ISO 3166-2.
 fn region(record: &LookupResult<'_, Vec<u8>>, country: Country) -> Option<Region> {
     let path = [PathElement::Key("subdivisions"), PathElement::Index(0), PathElement::Key("iso_code")];
     let code = text(record, &path).or_else(|| text(record, &[PathElement::Key("region_code")]))?;
@@ -189,7 +178,7 @@ fn asn(record: &LookupResult<'_, Vec<u8>>) -> Option<u32> {
     number("autonomous_system_number").or_else(|| number("asn")).or_else(named)
 }
 
-/// A record of source types, in any of the shapes that are known.
+/// A record of source types, in any of the known structures.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct SourceTypeRecord<'a> {
@@ -245,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn records_of_several_shapes_are_read() {
+    fn records_of_several_structures_are_read() {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| Some(dir.path().join(name));
         let files = DatabaseFiles { country: path("c.mmdb"), asn: path("a.mmdb"), source_types: path("t.mmdb") };
@@ -329,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn every_bad_file_is_told_and_a_hostile_one_does_not_panic() {
+    fn every_bad_file_is_reported_and_a_hostile_one_does_not_panic() {
         let dir = tempfile::tempdir().unwrap();
         let garbage = dir.path().join("garbage");
         std::fs::write(&garbage, b"no database").unwrap();

@@ -1,4 +1,4 @@
-//! One group of nodes: its own identity upstream, its policy.
+//! One group of nodes: its identity at the control plane, and its policy.
 
 use crate::sync::{Apply, ApplyError, BlobCache, PolicyRejection, PolicySync, VerifiedPolicy};
 use std::sync::Arc;
@@ -6,14 +6,14 @@ use tokio::sync::watch;
 
 /// A group.
 pub struct Group {
-    /// The way upstream.
+    /// Synchronisation with the control plane.
     pub sync: PolicySync,
-    /// The policy that its nodes get.
+    /// The policy for its nodes.
     policy: watch::Sender<Option<Arc<VerifiedPolicy>>>,
 }
 
 impl Group {
-    /// A group with the last good policy that it had.
+    /// Creates the group with its last good policy.
     pub fn new(sync: PolicySync) -> Self {
         let last = sync.last_good();
         if let Some(verified) = &last {
@@ -22,7 +22,7 @@ impl Group {
         Self { sync, policy: watch::Sender::new(last) }
     }
 
-    /// The policy, and changes of it.
+    /// Watches the policy.
     pub fn watch(&self) -> watch::Receiver<Option<Arc<VerifiedPolicy>>> {
         self.policy.subscribe()
     }
@@ -37,7 +37,7 @@ impl Group {
 }
 
 impl Apply for Group {
-    /// Nodes see for themselves whether they can use it.
+    /// Passes the policy on; nodes check whether they can use it.
     async fn apply(&self, policy: Arc<VerifiedPolicy>, _: BlobCache) -> Result<(), ApplyError> {
         self.policy.send_replace(Some(policy));
         Ok(())

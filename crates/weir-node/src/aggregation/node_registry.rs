@@ -1,4 +1,4 @@
-//! The nodes behind an aggregation: who they are, by hashes of their secrets, and how they were last.
+//! The nodes registered with an aggregation: their identities, by hashes of their secrets, and their last heartbeats.
 
 use crate::sync::files;
 use ring::digest::{SHA256, digest};
@@ -8,27 +8,29 @@ use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 use subtle::ConstantTimeEq as _;
 use uuid::Uuid;
 use weir_protocol::node_api::{HEARTBEAT_SECONDS, Heartbeat, Identity, Register};
+use weir_runtime::clock::now_seconds;
+use weir_runtime::hex;
 
-/// Most nodes: what a control plane takes in one heartbeat.
+/// Largest number of nodes: as many as a control plane accepts in one heartbeat.
 pub const MAX_REPLICAS: usize = 1_000;
-/// Seconds after which a node that was not heard of is forgotten, as a control plane forgets it.
+/// Seconds after which a node without calls is removed, as by a control plane.
 const EXPIRES_AFTER: u64 = 24 * 60 * 60;
-/// Age up to which a heartbeat is passed on: one and a half intervals. Older ones would tell of a node that is gone.
+/// Age up to which a heartbeat is passed on: one and a half intervals. Older ones are from nodes that are gone.
 const HEARTBEAT_TTL: Duration = Duration::from_secs(HEARTBEAT_SECONDS + HEARTBEAT_SECONDS / 2);
-/// Longest name, version, capability, and error of a node that is passed on.
+/// Longest name, version, capability and error of a node that is passed on.
 const MAX_TEXT: usize = 200;
-/// Most capabilities of a node that are kept.
+/// Largest number of capabilities of a node that are stored.
 const MAX_CAPABILITIES: usize = 100;
-/// Lengths of a secret that is taken over from another aggregation.
+/// Lengths of a secret that is accepted from another aggregation.
 const SECRETS: std::ops::RangeInclusive<usize> = 32..=128;
 /// Largest file: the entries of [`MAX_REPLICAS`] with texts of the longest form.
 const MAX_FILE: u64 = 4 << 20;
 
-/// Who a node is.
+/// A registered node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RegisteredNode {
     /// Its id.
@@ -39,11 +41,11 @@ pub struct RegisteredNode {
     pub group: String,
     /// Its name.
     pub name: String,
-    /// When it was last heard of, in seconds since 1970; on the disk about as of the last registration of any.
+    /// Time of its last call, in seconds since 1970; on disk, as of the last registration of any node.
     seen: u64,
 }
 
-/// What is nodes of a node while this process runs.
+/// A registered node and its last heartbeat.
 #[derive(Debug)]
 struct NodeEntry {
     replica: RegisteredNode,
@@ -57,22 +59,22 @@ pub struct NodeRegistry {
     nodes: Mutex<HashMap<String, NodeEntry>>,
 }
 
-/// Why a node is not taken.
+/// Why a node cannot be registered.
 #[derive(Debug)]
 pub enum RegistrationError {
     /// There are [`MAX_REPLICAS`] already.
     Full,
-    /// It cannot be kept, or no randomness is to be had.
+    /// It cannot be stored, or the system has no randomness.
     Io(io::Error),
 }
 
 impl NodeRegistry {
-    /// Those in `path`, where it is there.
+    /// Reads the nodes in `path`, if it exists.
     pub fn open(path: PathBuf) -> io::Result<Self> {
         let kept: Vec<RegisteredNode> = match files::read(&path, MAX_FILE)? {
             None => Vec::new(),
             Some(text) => serde_json::from_slice(&text).unwrap_or_else(|error| {
-                tracing::error!(path = %path.display(), %error, "not readable: nodes have to register anew");
+                tracing::error!(path = %path.display(), %error, "cannot read the registered nodes; they have to register again");
                 Vec::new()
             }),
         };
@@ -90,27 +92,27 @@ impl NodeRegistry {
         self.lock().len()
     }
 
-    /// Groups that nodes are in.
+    /// Groups of the nodes.
     pub fn groups(&self) -> BTreeSet<String> {
         self.lock().values().map(|nodes| nodes.replica.group.clone()).collect()
     }
 
-    /// The node with this identity.
+    /// Authenticates a node.
     pub fn verify(&self, node_id: &str, secret: &str) -> Option<RegisteredNode> {
         let mut nodes = self.lock();
         let node = nodes.get_mut(node_id)?;
         let same: bool = hash(secret).ct_eq(&node.replica.secret).into();
         same.then(|| {
-            node.replica.seen = now();
+            node.replica.seen = now_seconds();
             node.replica.clone()
         })
     }
 
-    /// Takes a node whose token is good, and keeps it on the disk before it is told so: under the identity that it has,
-    /// where nobody else here has its id, else under a new one. Blocks.
+    /// Registers an authenticated node; persists before returning. The node keeps its identity, unless another node has the
+    /// same id; then it gets a new one. Blocks.
     pub fn register(&self, request: &Register) -> Result<Identity, RegistrationError> {
         let mut nodes = self.lock();
-        nodes.retain(|_, nodes| nodes.replica.seen + EXPIRES_AFTER > now());
+        nodes.retain(|_, nodes| nodes.replica.seen + EXPIRES_AFTER > now_seconds());
         let keeps = |given: &&Identity| match nodes.get(&given.node_id) {
             Some(node) => hash(&given.secret).ct_eq(&node.replica.secret).into(),
             None => Uuid::parse_str(&given.node_id).is_ok() && SECRETS.contains(&given.secret.len()),
@@ -127,14 +129,14 @@ impl NodeRegistry {
             secret: hash(&identity.secret),
             group: request.group.clone(),
             name: short(&request.name),
-            seen: now(),
+            seen: now_seconds(),
         };
         nodes.insert(identity.node_id.clone(), NodeEntry { replica, beat: None });
         self.write(&nodes).map_err(RegistrationError::Io)?;
         Ok(identity)
     }
 
-    /// Writes when nodes were last heard of. Blocks.
+    /// Writes the nodes with the times of their last calls. Blocks.
     pub fn save(&self) -> io::Result<()> {
         self.write(&self.lock())
     }
@@ -144,7 +146,7 @@ impl NodeRegistry {
         files::replace(&self.path, &serde_json::to_vec(&all).map_err(io::Error::other)?)
     }
 
-    /// Notes how a node is. True where the control plane should hear of it now.
+    /// Records a heartbeat. Returns true if it should be reported to the control plane immediately.
     pub fn record_heartbeat(&self, node_id: &str, mut beat: Heartbeat) -> bool {
         beat.replicas.clear();
         beat.version = short(&beat.version);
@@ -159,7 +161,7 @@ impl NodeRegistry {
         news
     }
 
-    /// Heartbeats of the nodes of `group` that were heard of of late.
+    /// Recent heartbeats of the nodes of `group`.
     pub fn heartbeats(&self, group: &str) -> Vec<(String, Heartbeat)> {
         let nodes = self.lock();
         let here = nodes.values().filter(|nodes| nodes.replica.group == group);
@@ -171,19 +173,15 @@ impl NodeRegistry {
     }
 }
 
-/// A new identity.
+/// Generates an identity.
 fn new_identity() -> io::Result<Identity> {
     let mut bytes = [0u8; 32];
     SystemRandom::new().fill(&mut bytes).map_err(|_| io::Error::other("no randomness from the system"))?;
-    Ok(Identity { node_id: Uuid::now_v7().to_string(), secret: crate::sync::hex(&bytes) })
+    Ok(Identity { node_id: Uuid::now_v7().to_string(), secret: hex::encode(&bytes) })
 }
 
 fn hash(secret: &str) -> Vec<u8> {
     digest(&SHA256, secret.as_bytes()).as_ref().to_vec()
-}
-
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 fn short(text: &str) -> String {

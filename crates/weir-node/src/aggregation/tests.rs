@@ -1,15 +1,16 @@
 //! Nodes and batches of an aggregation.
 
-use super::intake::{self, Batch};
+use super::intake;
 use super::node_registry::{MAX_REPLICAS, NodeRegistry, RegistrationError};
 use super::problem::Problem;
 use crate::events::spool::MAX_PAYLOAD;
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use weir_protocol::batch::Batch;
 use weir_protocol::node_api::{Heartbeat, Identity, MAX_BATCH, MAX_BATCH_BYTES, Register};
 
-fn text(batch: &Batch) -> Vec<String> {
-    batch.records.iter().map(|record| String::from_utf8(record.clone()).unwrap()).collect()
+fn text(batch: &Batch<Vec<u8>>) -> Vec<String> {
+    batch.records.iter().map(|record| String::from_utf8(record.record.clone()).unwrap()).collect()
 }
 
 #[test]
@@ -59,7 +60,7 @@ proptest! {
     #[test]
     fn any_bytes_are_read_or_refused(body: Vec<u8>, packed: bool) {
         if let Ok(batch) = intake::read(&body, packed, "me") {
-            prop_assert!(batch.records.iter().all(|record| serde_json::from_slice::<Value>(record).is_ok()));
+            prop_assert!(batch.records.iter().all(|record| serde_json::from_slice::<Value>(&record.record).is_ok()));
         }
     }
 }

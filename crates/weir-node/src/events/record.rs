@@ -1,4 +1,4 @@
-//! From a verdict to a [`Hit`], masked.
+//! Builds the masked [`Hit`] for a verdict.
 
 use super::redact::{MaskInput, MaskedMessage, mask};
 use std::net::IpAddr;
@@ -10,19 +10,19 @@ use weir_protocol::hit::{
     HIT_VERSION, Hit, HitAnomaly, HitClient, HitDirection, HitFinding, HitGateway, HitRequest, HitResponse,
 };
 
-/// Findings in a record: who looks at more than this has seen enough.
+/// Largest number of findings in a record.
 const MAX_FINDINGS: usize = 32;
 /// Bytes of a host, a method, a name.
 const MAX_NAME: usize = 256;
 /// Bytes of a path.
 const MAX_PATH: usize = 4096;
 
-/// A message that was judged, with what is known of it.
+/// An inspected message with everything that its record contains.
 #[derive(Clone, Debug)]
 pub struct InspectedMessage<'a> {
-    /// Which message of the message.
+    /// Which message of the exchange.
     pub direction: HitDirection,
-    /// When it was judged, in milliseconds since 1970.
+    /// When it was inspected, in milliseconds since 1970.
     pub time: u64,
     /// `Inspector-Request-Id`.
     pub request_id: &'a str,
@@ -34,7 +34,7 @@ pub struct InspectedMessage<'a> {
     pub client: Option<IpAddr>,
     /// The gateway's socket peer.
     pub peer: Option<IpAddr>,
-    /// What databases say about the client's address.
+    /// Location and type of the client's address.
     pub source: Source,
     /// Application id.
     pub application: i64,
@@ -60,13 +60,13 @@ pub struct InspectedMessage<'a> {
     pub body: &'a [u8],
     /// Bytes of the message as received.
     pub bytes: usize,
-    /// The judgement.
+    /// The verdict.
     pub verdict: &'a Verdict,
     /// Points of `sensitive_data` rules for it.
     pub sensitive: &'a [&'a PointPattern],
     /// Serial of the policy in force.
     pub policy_serial: u64,
-    /// The upstream's answer, on the response direction.
+    /// The upstream's response, if the message is one.
     pub response: Option<HitResponse>,
 }
 
@@ -75,8 +75,8 @@ pub fn is_hit(verdict: &Verdict) -> bool {
     !verdict.attacks.is_empty() || verdict.action == Action::Block
 }
 
-/// The record of `message`, still without an id, with at most `max_body` bytes of its body; and how many stretches of
-/// the message were masked.
+/// The record of `message`, without an id, with at most `max_body` bytes of its body; and how many spans of the message
+/// were masked.
 pub fn hit(message: &InspectedMessage<'_>, max_body: usize) -> (Hit, u32) {
     let verdict = message.verdict;
     let attacked: Vec<&PointPath> = verdict.findings.iter().filter(|f| f.decisive).map(|f| &f.point).collect();
@@ -105,11 +105,11 @@ pub fn hit(message: &InspectedMessage<'_>, max_body: usize) -> (Hit, u32) {
         attacks: verdict.attacks.clone(),
         findings: findings(verdict, &masked),
         anomalies: verdict.anomalies.iter().map(anomaly).collect(),
-        mode: verdict.mode.code().to_owned(),
-        action: verdict.action.code().to_owned(),
-        reason: verdict.reason.map_or("", |reason| reason.code()).to_owned(),
+        mode: verdict.mode.code().into(),
+        action: verdict.action.code().into(),
+        reason: verdict.reason.map_or("", |reason| reason.code()).into(),
         would_block: verdict.would_block,
-        list: verdict.list.as_ref().map_or("", |hit| hit.list.code()).to_owned(),
+        list: verdict.list.as_ref().map_or("", |hit| hit.list.code()).into(),
         rules: verdict.rules.clone(),
         policy_serial: message.policy_serial,
         response: message.response,

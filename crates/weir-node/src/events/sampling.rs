@@ -1,7 +1,7 @@
-//! Sampling: of identical hits the first five an hour are record each, the rest are folded, counted exactly.
+//! Sampling: of identical hits, the first five per hour are recorded individually; the rest are folded and counted exactly.
 //!
-//! Fold hits stand in one record of their own with [`Hit::folded`], made when the next [`Sampler::flush`] comes; what
-//! is counted since is lost if the process is killed, which is what recording every hit, the default, is for.
+//! Folded hits are represented by one record with [`Hit::folded`], written at the next [`Sampler::flush`]. Counts since the
+//! last flush are lost if the process is killed; the default, recording every hit, avoids that.
 
 use std::collections::HashMap;
 use std::collections::hash_map::{Entry, RandomState};
@@ -10,25 +10,26 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use weir_protocol::hit::Hit;
 
-/// Identical hits in one window that are record each, as documented.
+/// Identical hits per window that are recorded individually, as documented.
 const FIRST: u32 = 5;
 /// The window, as documented.
 const WINDOW: Duration = Duration::from_secs(3600);
-/// Kinds of hits that are told apart; past this, hits are record each.
+/// Largest number of fingerprints; beyond it, hits are recorded individually.
 const MAX_FINGERPRINTS: usize = 16_384;
-/// Bytes of records that wait for a flush; past this, hits are record each.
+/// Bytes of records that wait for a flush; beyond this, hits are recorded individually.
 const MAX_WAITING: usize = 8 << 20;
 
-/// What identical hits have in common, hashed twice under keys of this process: equal for others by no one's choice.
+/// Hash of the properties that identical hits share, with two random keys per process, so that collisions cannot be
+/// constructed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct HitFingerprint(u64, u64);
 
-/// Whether a hit is record.
+/// What to do with a hit.
 #[derive(Debug, PartialEq, Eq)]
 pub enum SamplingDecision {
-    /// On its own.
+    /// Record it individually.
     Record,
-    /// It was counted.
+    /// It was counted; do not record it.
     Fold,
 }
 
@@ -44,11 +45,11 @@ struct HitGroup {
 #[derive(Debug, Default)]
 struct SamplerState {
     fingerprints: HashMap<HitFingerprint, HitGroup>,
-    /// About the bytes of the samples.
+    /// Approximate size of the samples in bytes.
     waiting: usize,
 }
 
-/// Tells identical hits apart from new ones.
+/// Folds identical hits.
 #[derive(Debug, Default)]
 pub struct Sampler {
     state: Mutex<SamplerState>,
@@ -61,7 +62,7 @@ impl Sampler {
         HitFingerprint(self.hashers.0.hash_one(&attributes), self.hashers.1.hash_one(&attributes))
     }
 
-    /// Decides about a hit of `fingerprint` at `now`; `make` is called where a folded one needs a record to stand in.
+    /// Decides about a hit at `now`; `make` is called to build the record that represents folded hits.
     pub fn decide(&self, fingerprint: HitFingerprint, now: Instant, make: impl FnOnce() -> Hit) -> SamplingDecision {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.fingerprints.len() >= MAX_FINGERPRINTS && !state.fingerprints.contains_key(&fingerprint) {
@@ -94,7 +95,7 @@ impl Sampler {
         SamplingDecision::Fold
     }
 
-    /// The records of all that was folded since the last flush; each stands for itself and [`Hit::folded`] others.
+    /// The records of the hits folded since the last flush; each stands for itself and [`Hit::folded`] others.
     pub fn flush(&self) -> Vec<Hit> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.waiting = 0;
@@ -107,7 +108,7 @@ impl Sampler {
     }
 }
 
-/// About the bytes of a record: what in it can be long.
+/// Approximate size of a record in bytes.
 fn bytes(hit: &Hit) -> usize {
     hit.request.raw.len()
         + hit.request.path.len()

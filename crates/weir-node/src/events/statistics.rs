@@ -1,7 +1,7 @@
-//! TrafficCounters of traffic by application and host, taken every half minute and sent like any record.
+//! Traffic statistics by application and host, collected every half minute and shipped like records.
 //!
-//! Counting a request costs a look-up under a lock that readers share, and allocates nothing for a host seen before in
-//! the same half minute. Nothing is counted twice or lost between two takes: they exclude each other.
+//! Counting a request takes a lookup under a shared lock, and does not allocate for a host already counted in the same
+//! half minute. No request is counted twice or lost: taking the counters excludes counting.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,20 +9,20 @@ use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 use weir_protocol::node_api::{LATENCY_BOUNDS_US, Statistics, StatisticsRow};
 
-/// CounterTable for hosts. A gateway serves some dozens; clients can send any number.
+/// Rows for hosts. A gateway serves some dozens; clients can send any number.
 const MAX_ROWS: usize = 1000;
-/// CounterTable for the hosts past that, one an application; past this, applications share one too.
+/// Rows for further hosts, one per application; beyond this number, applications share a row.
 const MAX_OTHERS: usize = 200;
-/// Host of the rows for what has none of its own.
+/// Host of these rows.
 const OTHER: &str = "*";
-/// Application of the last of these.
+/// Application of the shared row.
 const NO_APPLICATION: i64 = -1;
 /// Longest host with a row of its own: the longest DNS name.
 const MAX_HOST: usize = 253;
-/// Classes of latency.
+/// Latency buckets.
 const BUCKETS: usize = LATENCY_BOUNDS_US.len() + 1;
 
-/// A request that was judged.
+/// A request to be counted.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestSample<'a> {
     /// Its application.
@@ -35,9 +35,9 @@ pub struct RequestSample<'a> {
     pub blocked: bool,
     /// Whether it passed without inspection.
     pub bypassed: bool,
-    /// Its bytes.
+    /// Size in bytes.
     pub bytes: usize,
-    /// Time of its inspection.
+    /// Duration of its inspection.
     pub elapsed: Duration,
 }
 
@@ -77,7 +77,7 @@ impl HostCounters {
     }
 }
 
-/// The bucket of a time: the first whose bound it does not exceed.
+/// The bucket of a duration: the first whose bound it does not exceed.
 fn bucket(elapsed: Duration) -> usize {
     let micros = elapsed.as_micros();
     LATENCY_BOUNDS_US.iter().position(|bound| micros <= u128::from(*bound)).unwrap_or(BUCKETS - 1)
@@ -89,7 +89,7 @@ struct CounterTable {
     hosts: HashMap<i64, HashMap<Box<[u8]>, HostCounters>>,
     count: usize,
     others: HashMap<i64, HostCounters>,
-    /// Second since 1970 from which on they count.
+    /// Start of the period, in seconds since 1970.
     from: u64,
 }
 
@@ -114,17 +114,17 @@ fn is_host(host: &[u8]) -> bool {
     (1..=MAX_HOST).contains(&host.len()) && host.iter().all(legal)
 }
 
-/// TrafficCounters since the last take.
+/// Counters since the last [`TrafficCounters::take`].
 #[derive(Debug)]
 pub struct TrafficCounters(RwLock<CounterTable>);
 
 impl TrafficCounters {
-    /// TrafficCounters from second `from` since 1970 on.
+    /// Starts counting at `from`, in seconds since 1970.
     pub fn new(from: u64) -> Self {
         Self(RwLock::new(CounterTable { from, ..CounterTable::default() }))
     }
 
-    /// TrafficCounters a request.
+    /// Counts a request.
     pub fn count(&self, sample: &RequestSample<'_>) {
         {
             let rows = self.0.read().unwrap_or_else(PoisonError::into_inner);
@@ -135,7 +135,7 @@ impl TrafficCounters {
         self.0.write().unwrap_or_else(PoisonError::into_inner).find_or_add(sample).add(sample);
     }
 
-    /// What was counted up to second `now`, under `id`; none where nothing was.
+    /// Takes the counters up to `now`, in seconds since 1970, as statistics with this `id`; `None` if there were no requests.
     pub fn take(&self, now: u64, id: String) -> Option<Statistics> {
         let rows = {
             let mut rows = self.0.write().unwrap_or_else(PoisonError::into_inner);
@@ -147,7 +147,7 @@ impl TrafficCounters {
         let others = rows.others.iter().map(|(application, row)| row.report(*application, OTHER.to_owned()));
         let mut all: Vec<StatisticsRow> = hosts.chain(others).collect();
         all.sort_by(|a, b| (a.application, &a.host).cmp(&(b.application, &b.host)));
-        // A clock that jumped back still gives a stretch of time.
+        // The period is positive even if the clock was set back.
         let seconds = u32::try_from(now.saturating_sub(rows.from)).unwrap_or(u32::MAX).max(1);
         (!all.is_empty()).then(|| Statistics { id, node: String::new(), from: rows.from, seconds, rows: all })
     }

@@ -16,7 +16,7 @@ use std::cell::Cell;
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 use weir_core::engine::{self, Scratch, inspect};
 use weir_core::model::{AnomalyKind, DecodedHead, Header, Inspection, Message};
 use weir_core::parse::chunked::{self, Chunked};
@@ -24,6 +24,7 @@ use weir_core::parse::extract::ParseOptions;
 use weir_core::parse::{facts::facts, message};
 use weir_policy::client::Client;
 use weir_policy::{Plan, RequestContext, Verdict};
+use weir_runtime::clock::now_millis;
 use weir_runtime::telemetry::{Telemetry, TraceParent, VerdictEvent};
 
 /// A call and everything that its verdict depends on.
@@ -93,7 +94,7 @@ impl InspectionJob {
                 }
                 self.apply_call_headers(&mut message);
                 let client = self.client(&message);
-                let (facts, now) = (self.facts(&message, &client)?, now());
+                let (facts, now) = (self.facts(&message, &client)?, now_millis());
                 let plan = self.generation.policy.plan(&self.policy_request(&message, &facts, client.address, now));
                 Ok(self.seal(&facts, plan.application, None, now))
             })
@@ -128,7 +129,7 @@ impl InspectionJob {
         unchunked.iter().for_each(|chunked| set_body(chunked, &mut message));
         self.apply_call_headers(&mut message);
         let client = self.client(&message);
-        let (facts, now) = (self.facts(&message, &client)?, now());
+        let (facts, now) = (self.facts(&message, &client)?, now_millis());
         let context = MessageContext {
             message: &message,
             facts: &facts,
@@ -165,7 +166,7 @@ impl InspectionJob {
     }
 
     fn response(&self, message: Message<'_>, bytes: usize) -> InspectionOutcome {
-        let now = now();
+        let now = now_millis();
         let request_context = self.request_context(now);
         let head = bytes.saturating_sub(message.body.len());
         let unchunked = self.unchunk(&message);
@@ -306,11 +307,6 @@ fn set_body<'b>(chunked: &'b Chunked<'b>, message: &mut Message<'b>) {
     message::append_trailers(chunked.trailers, message);
 }
 
-/// Milliseconds since 1970.
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -374,7 +370,7 @@ mod tests {
     fn a_copy_gets_the_context_of_its_request() {
         let job = job();
         let token = job.accept().unwrap().unwrap();
-        let context = context::open(&job.keys, token.to_str().unwrap(), now()).unwrap();
+        let context = context::open(&job.keys, token.to_str().unwrap(), now_millis()).unwrap();
         let seen = (&context.request_id[..], &context.method[..], &context.host[..], &context.path[..], context.hit);
         assert_eq!(seen, (&b"r-1"[..], &b"GET"[..], &b"h"[..], &b"/a%2e/b"[..], None));
     }

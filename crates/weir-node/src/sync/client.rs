@@ -1,5 +1,5 @@
-//! The calls of `node_api`, one method each. What comes back is bounded; redirects are not followed, so that no token goes
-//! anywhere but to the host that is configured.
+//! The calls of `node_api`, one method each. Responses are limited in size; redirects are not followed, so that tokens are
+//! sent only to the configured host.
 
 use super::call_error::CallError;
 use super::endpoint::{Endpoint, SetupError};
@@ -30,12 +30,12 @@ const MAX_RESPONSE: usize = 4 << 20;
 /// Largest answer with a policy: the document as a JSON string, where a byte may take six, and keys beside it. Only
 /// control characters take six; twice the document leaves room for any real one.
 const MAX_POLICY_RESPONSE: usize = 2 * MAX_POLICY_BYTES;
-/// Bytes of a problem that are read, and shown.
+/// Bytes of a problem that are read, and that are shown.
 const MAX_PROBLEM: usize = 16 << 10;
 const MAX_SHOWN: usize = 300;
 /// Below this many bytes compression does not pay.
 const MIN_GZIP: usize = 1024;
-/// Longest pause that the other side may ask for.
+/// Longest pause that the server may ask for.
 const MAX_PAUSE: Duration = Duration::from_secs(60);
 
 /// A client of one control plane or aggregation.
@@ -62,19 +62,19 @@ impl Client {
         Ok(Self { http, base })
     }
 
-    /// Asks for an identity.
+    /// Registers the node.
     pub async fn register(&self, token: &str, body: &Register) -> Result<Registered, CallError> {
         let call = json(self.call(Method::POST, REGISTER, token)?, body)?;
         parsed(&send(call).await?.bytes(MAX_RESPONSE).await?)
     }
 
-    /// Says how the node is.
+    /// Reports the status of the node.
     pub async fn heartbeat(&self, identity: &Identity, body: &Heartbeat) -> Result<(), CallError> {
         let call = json(self.call(Method::POST, HEARTBEAT, &bearer(identity))?, body)?;
         send(call).await?.bytes(MAX_RESPONSE).await.map(drop)
     }
 
-    /// Says what passed through the node: the JSON of a `Statistics`.
+    /// Reports traffic: the JSON of a `Statistics`.
     pub async fn statistics(&self, identity: &Identity, body: Bytes) -> Result<(), CallError> {
         let call = self.call(Method::POST, STATISTICS, &bearer(identity))?;
         let call = call.header(header::CONTENT_TYPE, "application/json").body(body);
@@ -92,7 +92,7 @@ impl Client {
         parsed(&send(call).await?.bytes(MAX_RESPONSE).await?)
     }
 
-    /// A policy newer than `after`, waited for up to `wait` seconds: the JSON of a `SignedPolicy`, not yet looked at.
+    /// Waits up to `wait` seconds for a policy newer than `after`: the JSON of a `SignedPolicy`, not verified yet.
     pub async fn policy(&self, identity: &Identity, after: u64, wait: u64) -> Result<Option<Bytes>, CallError> {
         let path = format!("{POLICY}?after={after}&wait={wait}");
         let call = self.call(Method::GET, &path, &bearer(identity))?.timeout(CALL + Duration::from_secs(wait));
@@ -103,10 +103,10 @@ impl Client {
         answer.bytes(MAX_POLICY_RESPONSE).await.map(Some)
     }
 
-    /// The file with this hash.
+    /// Downloads the file with this hash.
     pub async fn blob(&self, identity: &Identity, sha256: &str) -> Result<Download, CallError> {
         let path = format!("{BLOBS}/{sha256}");
-        // Bounded by the silence within it instead.
+        // A download is limited by its longest silence instead.
         let call = self.call(Method::GET, &path, &bearer(identity))?.timeout(Duration::from_secs(3600));
         send(call).await.map(|CallResponse(response)| Download(response))
     }
@@ -120,12 +120,12 @@ impl Client {
     }
 }
 
-/// A file on its way.
+/// A download in progress.
 #[derive(Debug)]
 pub struct Download(Response);
 
 impl Download {
-    /// Its next bytes; none at the end.
+    /// Its next bytes; `None` at the end.
     pub async fn next(&mut self) -> Result<Option<Bytes>, CallError> {
         match tokio::time::timeout(SILENCE, self.0.chunk()).await {
             Ok(chunk) => Ok(chunk?),
@@ -134,7 +134,7 @@ impl Download {
     }
 }
 
-/// An answer that says yes.
+/// A successful response.
 struct CallResponse(Response);
 
 impl CallResponse {
@@ -143,7 +143,7 @@ impl CallResponse {
     }
 }
 
-/// The body, none where it is larger than `most`.
+/// The body; `None` if it is larger than `most`.
 async fn read(response: &mut Response, most: usize) -> Result<Option<Bytes>, CallError> {
     if response.content_length().is_some_and(|length| length > most as u64) {
         return Ok(None);
@@ -192,7 +192,7 @@ async fn send(call: RequestBuilder) -> Result<CallResponse, CallError> {
     })
 }
 
-/// What a problem (RFC 9457) says, or the beginning of whatever it is.
+/// The detail of a problem (RFC 9457), or the beginning of any other body.
 fn problem(body: &[u8]) -> String {
     let value: Option<serde_json::Value> = serde_json::from_slice(body).ok();
     let member = |name| Some(value.as_ref()?.get(name)?.as_str()?.to_owned());

@@ -1,4 +1,4 @@
-//! Keys that sign policies: Ed25519, named by the hash of the key, each vouched for by the one before.
+//! Keys that sign policies: Ed25519, identified by the hash of the key, each signed by its predecessor.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -7,10 +7,11 @@ use ring::signature::{ED25519, UnparsedPublicKey};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use weir_protocol::node_api::{KEY_CONTEXT, MAX_CHAIN, PolicyKey, SuccessorKey};
+use weir_runtime::hex;
 
 /// Bytes of a key.
 const KEY: usize = 32;
-/// Bytes of its hash that name it.
+/// Bytes of its hash that form its id.
 const ID: usize = 8;
 
 /// A public key. Written as base64 of its 32 bytes.
@@ -18,31 +19,22 @@ const ID: usize = 8;
 #[serde(try_from = "String", into = "String")]
 pub struct PublicKey([u8; KEY]);
 
-/// Why something is no key, or no key to trust.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Why a key is not valid or not trusted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// It is not the base64 of 32 bytes.
+    #[error("not the base64 of the 32 bytes of an Ed25519 key")]
     Form,
-    /// It does not have the id under which it is sent.
+    /// Its id does not match the key.
+    #[error("a key does not match its id")]
     Name,
     /// The chain of successors is longer than [`MAX_CHAIN`].
+    #[error("more than {MAX_CHAIN} successor keys")]
     TooLong,
-    /// No chain leads from the trusted key to this one.
+    /// No chain of signatures leads from the trusted key to this one.
+    #[error("no chain of signatures leads from the pinned key to key {0}")]
     NotReached(String),
 }
-
-impl fmt::Display for KeyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            KeyError::Form => f.write_str("not the base64 of the 32 bytes of an Ed25519 key"),
-            KeyError::Name => f.write_str("a key does not have the id that it is called by"),
-            KeyError::TooLong => write!(f, "more than {MAX_CHAIN} successor keys"),
-            KeyError::NotReached(id) => write!(f, "the pinned key does not vouch for key {id}"),
-        }
-    }
-}
-
-impl std::error::Error for KeyError {}
 
 impl PublicKey {
     /// The key in base64.
@@ -57,19 +49,19 @@ impl PublicKey {
         if key.id() == sent.key_id { Ok(key) } else { Err(KeyError::Name) }
     }
 
-    /// Its name: the first 16 hex digits of its SHA-256.
+    /// Its id: the first 16 hex digits of its SHA-256.
     pub fn id(&self) -> String {
-        hex(&digest(&SHA256, &self.0).as_ref()[..ID])
+        hex::encode(&digest(&SHA256, &self.0).as_ref()[..ID])
     }
 
-    /// Whether `signature` (base64) is this key's over `context` and `message`.
+    /// Whether `signature` (base64) is a signature of this key over `context` and `message`.
     pub fn signed(&self, context: &[u8], message: &[u8], signature: &str) -> bool {
         let Ok(signature) = STANDARD.decode(signature) else { return false };
         let whole = [context, message].concat();
         UnparsedPublicKey::new(&ED25519, &self.0).verify(&whole, &signature).is_ok()
     }
 
-    /// The key called `id`, where a chain of successors leads to it from this one.
+    /// The key with this `id`, if a chain of successors leads from this key to it.
     pub fn reach(&self, chain: &[SuccessorKey], id: &str) -> Result<PublicKey, KeyError> {
         if chain.len() > MAX_CHAIN {
             return Err(KeyError::TooLong);
@@ -104,13 +96,4 @@ impl From<PublicKey> for String {
     fn from(key: PublicKey) -> String {
         STANDARD.encode(key.0)
     }
-}
-
-/// Bytes in lower-case hex.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("String");
-        text
-    })
 }

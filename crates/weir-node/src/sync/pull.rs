@@ -1,4 +1,4 @@
-//! The long poll: a policy comes, is verified, put in use, kept.
+//! The long poll for policies: each new policy is verified, applied and stored.
 
 use super::blobs::BlobCache;
 use super::call_error::CallError;
@@ -8,7 +8,6 @@ use super::metrics::Reason;
 use super::status::PolicyStatus;
 use super::verify::{self, PolicyRejection, VerifiedPolicy};
 use bytes::Bytes;
-use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,35 +16,28 @@ use tokio_util::sync::CancellationToken;
 use weir_protocol::node_api::MAX_WAIT_SECONDS;
 use weir_runtime::backoff::Backoff;
 
-/// Least time between polls of an other side that does not wait.
-const LEAST: Duration = Duration::from_secs(1);
+/// Shortest time between polls of a server that does not wait.
+const MIN_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Puts policies in use.
+/// Applies policies.
 pub trait Apply: Send + Sync + 'static {
-    /// Puts `policy` in use as a whole or not at all. Its files are in `cache`.
+    /// Applies `policy` as a whole or not at all. Its files are in `cache`.
     fn apply(
         &self,
         policy: Arc<VerifiedPolicy>,
         cache: BlobCache,
     ) -> impl Future<Output = Result<(), ApplyError>> + Send;
 
-    /// Whether a verify_signature policy is check_capabilities. Who only passes it on need not understand it.
+    /// Checks that a genuine policy is supported. Implementations that only pass it on need not support it.
     fn check_capabilities(&self, policy: &VerifiedPolicy) -> Result<(), PolicyRejection> {
         verify::check_capabilities(policy)
     }
 }
 
-/// Why a policy was not put in use, for people.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Why a policy could not be applied, as text.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
 pub struct ApplyError(pub String);
-
-impl fmt::Display for ApplyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for ApplyError {}
 
 /// What the loop needs.
 pub(super) struct Puller<A> {
@@ -57,9 +49,9 @@ pub(super) struct Puller<A> {
     pub apply: Arc<A>,
 }
 
-/// A policy that came is not in use.
+/// A received policy that is not in use.
 struct PullFailure {
-    /// Its serial, where it is not to be fetched again.
+    /// Its serial, if it must not be fetched again.
     serial: Option<u64>,
     code: &'static str,
     why: String,
@@ -74,7 +66,7 @@ impl From<PolicyRejection> for PullFailure {
 impl<A: Apply> Puller<A> {
     /// Pulls until `stop`.
     pub async fn run(self, stop: CancellationToken) {
-        // The first call does not wait: whoever starts wants to know whether there is a policy at all.
+        // The first call does not wait, so that the start learns quickly whether there is a policy.
         let (mut backoff, mut wait) = (Backoff::default(), 0);
         loop {
             let asked = Instant::now();
@@ -85,9 +77,9 @@ impl<A: Apply> Puller<A> {
             let pause = match polled {
                 Ok(None) => {
                     backoff.reset();
-                    if wait > 0 { LEAST.saturating_sub(asked.elapsed()) } else { Duration::ZERO }
+                    if wait > 0 { MIN_POLL_INTERVAL.saturating_sub(asked.elapsed()) } else { Duration::ZERO }
                 }
-                Ok(Some(text)) => match self.take(text).await {
+                Ok(Some(text)) => match self.process(text).await {
                     Ok(()) => {
                         backoff.reset();
                         Duration::ZERO
@@ -120,12 +112,12 @@ impl<A: Apply> Puller<A> {
         self.status.refuse(serial, &why);
         self.link.metrics().refused.get_or_create(&Reason { reason: code }).inc();
         if news {
-            tracing::error!(reason = code, error = why, "policy log_failure, the last good one stays");
+            tracing::error!(reason = code, error = why, "policy rejected; the last good one stays in force");
         }
         backoff.pause()
     }
 
-    async fn take(&self, text: Bytes) -> Result<(), PullFailure> {
+    async fn process(&self, text: Bytes) -> Result<(), PullFailure> {
         let (state, group) = (Arc::clone(self.link.state()), self.link.group().to_owned());
         let verified =
             blocking(move || verify::verify_for_group(text, state.trust(), &group, state.serial(&group))).await;
@@ -145,20 +137,20 @@ impl<A: Apply> Puller<A> {
         self.status.accept(serial);
         self.link.metrics().serial.set(i64::try_from(serial).unwrap_or(i64::MAX));
         tracing::info!(serial, group = self.link.group(), "policy in force");
-        if let Err(error) = self.keep(verified).await {
-            let why = format!("policy {serial} is in force, but could not be kept on disk: {error}");
+        if let Err(error) = self.store(verified).await {
+            let why = format!("policy {serial} is in force, but could not be stored: {error}");
             tracing::error!("{why}");
             self.status.refuse(None, &why);
         }
         Ok(())
     }
 
-    /// Keeps the policy as the last good one.
-    async fn keep(&self, verified: Arc<VerifiedPolicy>) -> io::Result<()> {
+    /// Stores the policy as the last good one.
+    async fn store(&self, verified: Arc<VerifiedPolicy>) -> io::Result<()> {
         let (file, state, group) = (self.file.clone(), Arc::clone(self.link.state()), self.link.group().to_owned());
         let cache = self.cache.clone();
         let kept = blocking(move || {
-            // The serial counts, whatever becomes of the file.
+            // The serial is recorded even if the file cannot be written.
             let written = files::replace(&file, &verified.text);
             state.accepted(&group, verified.payload.serial, verified.key)?;
             written?;

@@ -1,9 +1,8 @@
-//! A policy of the control plane, ready to be joined with the node's own settings.
+//! A policy of the control plane, parsed, to be combined with the node's own settings.
 
 use super::blobs::BlobCache;
 use super::files;
 use super::verify::VerifiedPolicy;
-use std::fmt;
 use std::path::PathBuf;
 use weir_policy::{PolicyDoc, PolicyError};
 use weir_protocol::node_api::{Blob, MAX_PACK_BYTES};
@@ -24,13 +23,13 @@ pub struct RemotePolicy {
 /// A rule file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RulePack {
-    /// What it is called; `builtin` takes the place of the signatures that ship with the node.
+    /// Its name; `builtin` replaces the built-in signatures.
     pub name: String,
     /// Its text.
     pub text: String,
 }
 
-/// Address databases, where the control plane brings them.
+/// Address databases distributed by the control plane.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Databases {
     /// Countries.
@@ -42,34 +41,29 @@ pub struct Databases {
 }
 
 /// Why a verified policy cannot be used.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum RemotePolicyError {
     /// A file that it names is not in the cache.
+    #[error("file `{0}` is missing")]
     Missing(String),
-    /// A rule pack is no text.
+    /// A rule pack is not UTF-8 text.
+    #[error("rule pack `{0}` is not UTF-8 text")]
     NoText(String),
-    /// Its document is wrong.
+    /// Its document has mistakes.
+    #[error("{}", listed(.0))]
     Document(Vec<PolicyError>),
 }
 
-/// Mistakes of a document that are told.
-const MAX_TOLD: usize = 10;
-
-impl fmt::Display for RemotePolicyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            RemotePolicyError::Missing(name) => write!(f, "file `{name}` is missing"),
-            RemotePolicyError::NoText(name) => write!(f, "rule pack `{name}` is no text"),
-            RemotePolicyError::Document(errors) => {
-                let told: Vec<String> = errors.iter().take(MAX_TOLD).map(ToString::to_string).collect();
-                f.write_str(&told.join("\n"))
-            }
-        }
-    }
+/// The first mistakes, one per line.
+fn listed(errors: &[PolicyError]) -> String {
+    errors.iter().take(MAX_LISTED).map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
+/// Mistakes of a document that are listed.
+const MAX_LISTED: usize = 10;
+
 impl RemotePolicy {
-    /// Reads the document and the files of `verified`. Takes time: not for a thread that answers calls.
+    /// Reads the document and the files of `verified`. Takes time: not for a thread that serves calls.
     pub fn read(verified: &VerifiedPolicy, cache: &BlobCache) -> Result<Self, RemotePolicyError> {
         let payload = &verified.payload;
         let name = format!("policy {} of the control plane", payload.serial);

@@ -1,4 +1,4 @@
-//! What a node keeps of itself: `node.json`.
+//! Persistent state of a node: `node.json`.
 
 use super::files;
 use super::public_key::PublicKey;
@@ -11,12 +11,12 @@ use weir_protocol::node_api::Identity;
 
 /// Largest `node.json`.
 const MAX_STATE: u64 = 1 << 20;
-/// Groups whose last serial is remembered: a node rarely changes its group.
+/// Groups whose last serial is stored: a node rarely changes its group.
 const MAX_GROUPS: usize = 16;
 /// Version of the file.
 const VERSION: u32 = 1;
 
-/// The file.
+/// Content of the file.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 struct StoredState {
@@ -24,23 +24,23 @@ struct StoredState {
     identity: Option<Identity>,
     /// The key trusted first: configured, or pinned at registration.
     root: Option<PublicKey>,
-    /// The last key in use that a chain led to; its predecessors are not trusted any more.
+    /// The newest key reached by a chain of signatures; its predecessors are no longer trusted.
     reached: Option<PublicKey>,
     /// Last accepted serial by group.
     serials: BTreeMap<String, u64>,
 }
 
-/// Which keys to trust.
+/// The keys to trust.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TrustedKeys {
     /// The key trusted first.
     pub root: PublicKey,
-    /// The key that new policies must descend from.
+    /// The key from which the chain of a new policy must start.
     pub reached: PublicKey,
 }
 
-/// What a node keeps of itself. Every change is on the disk before it is used; where the disk does not take it, it holds
-/// until the process ends, and the error says so.
+/// Persistent state of a node. Every change is written to disk before it is used; if that fails, it lasts until the
+/// process ends, and the caller gets the error.
 #[derive(Debug)]
 pub struct NodeState {
     path: PathBuf,
@@ -48,14 +48,14 @@ pub struct NodeState {
 }
 
 impl NodeState {
-    /// Reads `node.json` in `directory`. A key that is configured counts instead of another one pinned before, and makes
-    /// the serials seen under that other one void.
+    /// Reads `node.json` in `directory`. A configured key replaces a different pinned one and discards the serials
+    /// accepted under it.
     pub fn open(directory: &Path, configured: Option<PublicKey>) -> io::Result<Self> {
         let path = directory.join("node.json");
         let mut kept = match files::read(&path, MAX_STATE)? {
             None => StoredState::default(),
             Some(text) => serde_json::from_slice(&text).unwrap_or_else(|error| {
-                tracing::error!(path = %path.display(), %error, "not readable: the node registers and pins anew");
+                tracing::error!(path = %path.display(), %error, "cannot read the state; the node registers and pins a key again");
                 StoredState::default()
             }),
         };
@@ -84,24 +84,24 @@ impl NodeState {
         files::replace(&self.path, &text)
     }
 
-    /// Who the node is.
+    /// Identity of the node.
     pub fn identity(&self) -> Option<Identity> {
         self.lock().identity.clone()
     }
 
-    /// Which keys are trusted; none before the first registration.
+    /// The trusted keys; `None` before the first registration.
     pub fn trust(&self) -> Option<TrustedKeys> {
         let kept = self.lock();
         let root = kept.root?;
         Some(TrustedKeys { root, reached: kept.reached.unwrap_or(root) })
     }
 
-    /// Serial of the last policy accepted in `group`; 0 for none.
+    /// Serial of the last policy accepted in `group`; 0 if there is none.
     pub fn serial(&self, group: &str) -> u64 {
         self.lock().serials.get(group).copied().unwrap_or(0)
     }
 
-    /// Keeps what a registration gave. The key is pinned where none is. Answers whether it was.
+    /// Stores the result of a registration. Pins the key if none is pinned, and returns whether it did.
     pub fn registered(&self, identity: Identity, key: Option<PublicKey>) -> io::Result<bool> {
         let pins = key.is_some() && self.lock().root.is_none();
         self.change(|kept| {
@@ -113,7 +113,7 @@ impl NodeState {
         Ok(pins)
     }
 
-    /// A policy was accepted.
+    /// Records that a policy was accepted.
     pub fn accepted(&self, group: &str, serial: u64, key: PublicKey) -> io::Result<()> {
         self.change(|kept| {
             kept.reached = Some(key);

@@ -19,7 +19,7 @@ impl Upload for Link {
             }
         });
         sent.await.map_err(|error| match error {
-            // Malformed, too large, or not to be processed: no other attempt at the same bytes goes better.
+            // Malformed, too large or not processable: a retry of the same bytes cannot succeed.
             CallError::Refused(400 | 413 | 422, why) => UploadError::Rejected(why),
             CallError::Busy(_, pause) => UploadError::Retry(error.to_string(), pause),
             _ => UploadError::Retry(error.to_string(), None),

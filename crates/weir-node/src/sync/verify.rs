@@ -1,70 +1,83 @@
-//! Whether a policy is verify_signature, meant for this node, newer than what it has, and check_capabilities.
+//! Checks that a policy is genuine, for this node, newer than the current one, and supported.
 
 use super::public_key::{KeyError, PublicKey};
 use super::state::TrustedKeys;
 use bytes::Bytes;
 use std::collections::BTreeSet;
-use std::fmt;
 use weir_protocol::node_api::{
     Blob, CAPABILITIES, MAX_BLOBS, MAX_DATABASE_BYTES, MAX_PACK_BYTES, MAX_POLICY_BYTES, POLICY_CONTEXT, PolicyPayload,
     SignedPolicy,
 };
 
-/// Version of the schema that is check_capabilities.
+/// Version of the schema that is supported.
 const SCHEMA: u32 = 1;
 /// Bytes of all files that one policy names.
 const MAX_TOTAL: u64 = 1 << 30;
-/// What a database may be called.
+/// Names of databases.
 pub(super) const DATABASES: [&str; 3] = ["country", "asn", "source_type"];
 
-/// A policy that is verify_signature and meant for this node.
+/// A policy that is genuine and for this node.
 #[derive(Clone, Debug)]
 pub struct VerifiedPolicy {
-    /// What it says.
+    /// Its content.
     pub payload: PolicyPayload,
-    /// As it came: the JSON of a [`SignedPolicy`].
+    /// As received: the JSON of a [`SignedPolicy`].
     pub text: Bytes,
     /// The key that signed it.
     pub key: PublicKey,
 }
 
-/// Why a policy is not used.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Why a policy is rejected.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PolicyRejection {
-    /// It is not in the form of this protocol.
+    /// It does not conform to the protocol.
+    #[error("the policy cannot be read: {0}")]
     Form(String),
     /// No key to verify it with is known yet.
+    #[error("no key to verify policies with: register, or set api.policy_key")]
     NoKey,
-    /// Its key is not one to trust.
-    Key(KeyError),
-    /// The signature is not that key's.
+    /// Its key is not trusted.
+    #[error(
+        "the policy's key is not trusted: {0}; where the control plane was replaced on purpose, set api.policy_key to its \
+         new key"
+    )]
+    Key(#[source] KeyError),
+    /// The signature is not valid.
+    #[error("the policy's signature is wrong")]
     Signature,
-    /// It is verify_signature, and not for this node or not usable by it.
+    /// It is genuine, but not for this node or not usable by it.
+    #[error("policy {serial}: {why}")]
     Genuine {
         /// Its serial.
         serial: u64,
-        /// What is against it.
+        /// Why it is not usable.
+        #[source]
         why: Incompatibility,
     },
 }
 
-/// What is against a verify_signature policy.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Why a genuine policy is not usable by this node.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Incompatibility {
-    /// A schema that this build does not read.
+    /// This build does not support its schema.
+    #[error("schema {0} is not understood; upgrade the node")]
     Schema(u32),
     /// It is for another group.
+    #[error("it is for group `{0}`")]
     Group(String),
     /// It is not newer than the last one accepted.
+    #[error("it is not newer than {0}, which was accepted before")]
     Replayed(u64),
-    /// Capabilities that this build does not have.
+    /// It requires capabilities that this build does not have.
+    #[error("it requires {}; upgrade the node", .0.join(", "))]
     Requires(Vec<String>),
-    /// A file that it names is not as it must be.
+    /// A file that it names is not acceptable.
+    #[error("{0}")]
     Blob(String),
 }
 
 impl PolicyRejection {
-    /// The serial, where it can be believed.
+    /// The serial, if it is authenticated.
     pub fn serial(&self) -> Option<u64> {
         match self {
             PolicyRejection::Genuine { serial, .. } => Some(*serial),
@@ -72,7 +85,7 @@ impl PolicyRejection {
         }
     }
 
-    /// A word for metrics.
+    /// Stable code, a metric label.
     pub fn code(&self) -> &'static str {
         match self {
             PolicyRejection::Form(_) => "form",
@@ -88,37 +101,7 @@ impl PolicyRejection {
     }
 }
 
-impl fmt::Display for PolicyRejection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            PolicyRejection::Form(why) => write!(f, "the policy cannot be read: {why}"),
-            PolicyRejection::NoKey => f.write_str("no key to verify policies with: register, or set api.policy_key"),
-            PolicyRejection::Key(why) => write!(
-                f,
-                "the policy's key is not trusted: {why}; where the control plane was replaced on purpose, set \
-                 api.policy_key to its new key"
-            ),
-            PolicyRejection::Signature => f.write_str("the policy's signature is wrong"),
-            PolicyRejection::Genuine { serial, why } => write!(f, "policy {serial}: {why}"),
-        }
-    }
-}
-
-impl fmt::Display for Incompatibility {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Incompatibility::Schema(schema) => write!(f, "schema {schema} is not check_capabilities; upgrade the node"),
-            Incompatibility::Group(group) => write!(f, "it is for group `{group}`"),
-            Incompatibility::Replayed(last) => write!(f, "it is not newer than {last}, which was accepted before"),
-            Incompatibility::Requires(what) => write!(f, "it requires {}; upgrade the node", what.join(", ")),
-            Incompatibility::Blob(why) => f.write_str(why),
-        }
-    }
-}
-
-impl std::error::Error for PolicyRejection {}
-
-/// Verifies the JSON of a [`SignedPolicy`]. Costs time in proportion to its size: not for a thread that answers calls.
+/// Verifies the JSON of a [`SignedPolicy`]. Takes time proportional to its size: not for a thread that serves calls.
 pub fn verify_signature(text: Bytes, trusted: &PublicKey) -> Result<VerifiedPolicy, PolicyRejection> {
     let form = |error: serde_json::Error| PolicyRejection::Form(error.to_string());
     let signed: SignedPolicy = serde_json::from_slice(&text).map_err(form)?;
@@ -133,7 +116,7 @@ pub fn verify_signature(text: Bytes, trusted: &PublicKey) -> Result<VerifiedPoli
     Ok(VerifiedPolicy { payload, text, key })
 }
 
-/// A policy from the control plane: verify_signature by the newest trusted key, for `group`, and newer than `last`.
+/// Verifies a policy from the control plane: signed by the newest trusted key, for `group`, and newer than `last`.
 pub fn verify_for_group(
     text: Bytes,
     trust: Option<TrustedKeys>,
@@ -152,12 +135,12 @@ pub fn verify_for_group(
     Ok(verified)
 }
 
-/// TrustedKeys as of the beginning, for what was accepted in its time.
+/// Trust from the first key on, for policies that were accepted earlier.
 pub fn from_root(trust: TrustedKeys) -> TrustedKeys {
     TrustedKeys { reached: trust.root, ..trust }
 }
 
-/// Whether this build check_capabilities what `verified` asks for.
+/// Checks that this build supports what `verified` requires.
 pub fn check_capabilities(verified: &VerifiedPolicy) -> Result<(), PolicyRejection> {
     let payload = &verified.payload;
     let against = |why| Err(PolicyRejection::Genuine { serial: payload.serial, why });
@@ -169,7 +152,7 @@ pub fn check_capabilities(verified: &VerifiedPolicy) -> Result<(), PolicyRejecti
     if lacking.is_empty() { Ok(()) } else { against(Incompatibility::Requires(lacking)) }
 }
 
-/// Whether the files that `verified` names are within bounds.
+/// Checks that the files which `verified` names are within limits.
 pub fn check_blobs(verified: &VerifiedPolicy) -> Result<(), PolicyRejection> {
     let payload = &verified.payload;
     let (packs, databases) = (&payload.rule_packs, &payload.databases);
@@ -186,11 +169,11 @@ pub fn check_blobs(verified: &VerifiedPolicy) -> Result<(), PolicyRejection> {
         return against(format!("its files are larger than {MAX_TOTAL} bytes together"));
     }
     if let Some(blob) = databases.iter().find(|blob| !DATABASES.contains(&blob.name.as_str())) {
-        return against(format!("database `{}`: one of {} is wanted", shown(blob), DATABASES.join(", ")));
+        return against(format!("database `{}`: expected one of {}", shown(blob), DATABASES.join(", ")));
     }
     let mut names = BTreeSet::new();
     match packs.iter().find(|b| !names.insert(&b.name)).or(databases.iter().find(|b| !names.insert(&b.name))) {
-        Some(blob) => against(format!("two files are called `{}`", shown(blob))),
+        Some(blob) => against(format!("two files have the name `{}`", shown(blob))),
         None => Ok(()),
     }
 }

@@ -1,4 +1,4 @@
-//! Secrets that were found, to be masked wherever else they stand.
+//! Secrets found in a message, to be masked wherever else they occur.
 
 use aho_corasick::{AhoCorasick, MatchKind};
 use std::borrow::Cow;
@@ -7,18 +7,17 @@ use weir_core::model::ByteClasses;
 use weir_core::model::bytes::printable;
 use weir_core::normalize::VIEWS;
 
-/// Secrets kept; more than this is no ordinary message.
+/// Largest number of secrets; no ordinary message has more.
 const MAX_SECRETS: usize = 256;
-/// Bytes of a secret that are looked for.
+/// Bytes of a secret that are searched for.
 const MAX_LENGTH: usize = 1024;
-/// Shorter values stand in texts by chance.
+/// Shorter values occur in texts by chance.
 const MIN_LENGTH: usize = 4;
-/// Shorter values are looked for as a word of their own only.
+/// Shorter values are searched for as separate words only.
 const MIN_WITHIN: usize = 6;
 /// Bytes at the edge of a fragment that must be those of a secret to be masked as part of it.
 const MIN_EDGE: usize = 3;
-/// Words that clients send as secrets and that tell nothing where they stand elsewhere; masking them would hide paths
-/// and names instead.
+/// Words that clients send as secrets but that reveal nothing elsewhere; masking them would hide paths and names.
 const ORDINARY: &[&str] = &[
     "admin",
     "administrator",
@@ -48,7 +47,7 @@ pub struct KnownSecrets {
 }
 
 impl KnownSecrets {
-    /// Adds a secret, and the forms of it that detectors may have seen.
+    /// Adds a secret, and its normalised forms that detectors may have matched.
     pub fn add(&mut self, secret: &[u8]) {
         let secret = secret.trim_ascii();
         self.add_form(secret);
@@ -79,7 +78,7 @@ impl KnownSecrets {
             let mut builder = AhoCorasick::builder();
             builder.ascii_case_insensitive(true).match_kind(MatchKind::LeftmostFirst).build(&self.list)
         });
-        // Building fails only where patterns are larger than `MAX_SECRETS` times `MAX_LENGTH` allows.
+        // Building fails only if the patterns are larger than `MAX_SECRETS` times `MAX_LENGTH`.
         let automaton = automaton.map(|built| built.expect("bounded"));
         SecretMatcher { list: self.list, automaton }
     }
@@ -93,18 +92,18 @@ pub struct SecretMatcher {
 }
 
 impl SecretMatcher {
-    /// Where secrets stand in `text`.
+    /// Ranges of secrets in `text`.
     pub fn find(&self, text: &[u8]) -> Vec<Range<usize>> {
         let Some(automaton) = &self.automaton else { return Vec::new() };
         let word = |at: Option<&u8>| at.is_none_or(|b| !b.is_ascii_alphanumeric());
-        let stands = |range: &Range<usize>| {
+        let is_match = |range: &Range<usize>| {
             let before = range.start.checked_sub(1).and_then(|at| text.get(at));
             range.len() >= MIN_WITHIN || (word(before) && word(text.get(range.end)))
         };
-        automaton.find_iter(text).map(|found| found.range()).filter(stands).collect()
+        automaton.find_iter(text).map(|found| found.range()).filter(is_match).collect()
     }
 
-    /// The ends of secrets with which `text`, a fragment bytes_cut out of a longer one, may begin or end.
+    /// Ranges at the beginning and end of `text`, a fragment of a longer text, that may be parts of secrets.
     pub fn edges(&self, text: &[u8]) -> Vec<Range<usize>> {
         let mut out = Vec::new();
         for secret in &self.list {

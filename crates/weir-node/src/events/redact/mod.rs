@@ -1,13 +1,13 @@
-//! Masks what must not leave the node. Everything of a message that gets into a record comes from here.
+//! Masks secrets in messages before they are recorded. Every part of a message in a record passes through this module.
 //!
-//! Secrets are: credentials and cookies, tokens, passwords and what else has a telling name ([`secret_names`]), card numbers
-//! and other secrets with a look of their own ([`secret_patterns`]), and the points of `sensitive_data` rules. They are masked in
-//! place, byte by byte, so that the message can still be taken apart and inspected again. Then the masked message
-//! *is* taken apart as an inspection does it: what is still readable in it, behind whatever encodings, is masked by its
-//! container; and where that cannot be done, the body, the query or the headers are withheld as a whole, and the record
-//! says so. Secrets found are masked in path, fragments and points too.
+//! Secrets are: credentials, cookies, tokens, passwords and other values with a revealing name ([`secret_names`]), card
+//! numbers and other secrets with a recognisable format ([`secret_patterns`]), and the points of `sensitive_data` rules.
+//! They are masked in place, byte by byte, so that the message can still be parsed and inspected again. Then the masked
+//! message is parsed as by an inspection: a secret that is still readable in it, in any encoding, is masked together with
+//! the value that contains it. If that is not possible, the body, or the query and the headers, are withheld as a whole,
+//! and the record says so. Secrets found are masked in path, fragments and points too.
 //!
-//! Bounds: only the bytes that are kept, and a little more, are looked at, under a budget of their own.
+//! Only the bytes that are kept, and a few more, are processed, with a separate budget.
 
 mod credentials;
 mod json_path;
@@ -30,23 +30,23 @@ use secret_patterns::{MaskStyle, Span};
 use weir_core::model::point::{OwnedKey, PathItem};
 use weir_core::model::{MessageKind, PointId, PointPath, PointPattern, PointTree, Tag};
 
-/// What takes the place of a fragment that is a secret as a whole: its length is none of the reader's business.
+/// Replaces a fragment that is a secret as a whole, without revealing its length.
 const MASK: &str = "****";
 
-/// A message that is to be kept.
+/// A message to be recorded.
 #[derive(Clone, Copy, Debug)]
 pub struct MaskInput<'a> {
     /// Request or response.
     pub kind: MessageKind,
     /// Its head as received, the empty line included.
     pub head: &'a [u8],
-    /// Its body, transfer encoding removed.
+    /// Its body, transfer coding removed.
     pub body: &'a [u8],
     /// Bytes of the body to keep.
     pub max_body: usize,
     /// Points of `sensitive_data` rules.
     pub sensitive: &'a [&'a PointPattern],
-    /// Points of findings: what stands there is no secret, or an attack could hide itself behind a telling name.
+    /// Points of findings: their values are not searched for elsewhere, or an attack could hide behind a revealing name.
     pub attacked: &'a [&'a PointPath],
 }
 
@@ -57,9 +57,9 @@ pub struct MaskedMessage<'a> {
     pub raw: Vec<u8>,
     /// Bytes of the body that are not in `raw`.
     pub bytes_cut: u64,
-    /// Whether something was left out because a secret in it could not be masked in place.
+    /// Whether a part was withheld because a secret in it could not be masked in place.
     pub withheld: bool,
-    /// Stretches masked.
+    /// Number of masked spans.
     pub masked_spans: u32,
     matcher: SecretMatcher,
     sensitive: &'a [&'a PointPattern],
@@ -70,7 +70,7 @@ pub fn mask<'a>(input: &MaskInput<'a>) -> MaskedMessage<'a> {
     let mut masker = Masker::new(input);
     masker.mask_located_values();
     let clean = masker.mask_until_clean();
-    // Only now: a guess at the syntax of a text must not hide from a parser what that would have found.
+    // Only now: masking by a guess at the syntax of a text must not hide secrets from the parsers.
     let scanned = masker.mask_text_secrets();
     if (scanned || !clean) && !masker.mask_until_clean() {
         masker.withhold_residue();
@@ -79,7 +79,7 @@ pub fn mask<'a>(input: &MaskInput<'a>) -> MaskedMessage<'a> {
 }
 
 impl MaskedMessage<'_> {
-    /// `text`, which is of the same message, without secrets.
+    /// `text`, a part of the same message, without secrets.
     pub fn text(&self, text: &str) -> String {
         self.replace(text, false)
     }
@@ -122,7 +122,7 @@ impl MaskedMessage<'_> {
     }
 }
 
-/// Masks one stretch.
+/// Masks one span.
 fn apply(bytes: &mut [u8], span: &Span) {
     for byte in &mut bytes[span.range.clone()] {
         match span.style {
@@ -133,7 +133,7 @@ fn apply(bytes: &mut [u8], span: &Span) {
     }
 }
 
-/// Whether nothing of `value` is left to mask. The scheme of credentials may stand before it.
+/// Whether `value` is completely masked. It may begin with an authentication scheme.
 fn is_masked(value: &[u8]) -> bool {
     let value = credentials::credentials(value);
     let (mut stars, mut ones, mut signs) = (false, false, false);
@@ -149,7 +149,7 @@ fn is_masked(value: &[u8]) -> bool {
     if stars { !ones && !signs } else { ones || value.is_empty() }
 }
 
-/// Whether names in `point` or a rule say that the value there is a secret.
+/// Whether names in `point` or a `sensitive_data` rule mark the value there as a secret.
 fn is_secret_point(point: &PointPath, sensitive: &[&PointPattern]) -> bool {
     let named = |item: &PathItem| match &item.key {
         OwnedKey::Name(name) => secret_names::is_secret_step(item.tag, name.as_bytes()),
@@ -158,7 +158,7 @@ fn is_secret_point(point: &PointPath, sensitive: &[&PointPattern]) -> bool {
     point.0.iter().any(named) || sensitive.iter().any(|pattern| pattern.covers(point))
 }
 
-/// The same for a node of a tree. A cookie header holds names as well, and is looked at cookie by cookie.
+/// The same for a node of a tree. A cookie header contains names as well, and is checked cookie by cookie.
 fn is_secret_node(tree: &PointTree<'_>, node: PointId, sensitive: &[&PointPattern]) -> bool {
     let mut set_cookie = false;
     let mut cookie: Option<&[u8]> = None;

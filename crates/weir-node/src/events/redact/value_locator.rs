@@ -1,7 +1,6 @@
-//! The values of a message where they stand in its bytes: targets, headers, cookies, forms and JSON, escapes and all.
+//! Locates the values of a message in its bytes: targets, headers, cookies, forms and JSON, including escapes.
 //!
-//! What these walkers do not know (XML, multipart, whatever is encoded) is found by taking the message apart as an
-//! inspection does, see [`super`].
+//! Other formats (XML, multipart, encoded values) are found by parsing the message as an inspection does, see [`super`].
 
 use super::credentials::credentials;
 use super::json_path::JsonPathTracker;
@@ -31,25 +30,25 @@ pub fn of<'m>(message: &Message<'m>, raw: &'m [u8]) -> Vec<LocatedValue<'m>> {
     out.values
 }
 
-/// The values of the JSON text in `text`, a value at `base`: ranges are those in `text`.
+/// The values of the JSON text `text`, the value at `base`; ranges refer to `text`.
 pub fn of_json<'m>(text: &'m [u8], base: &PointPath) -> Vec<LocatedValue<'m>> {
     let mut out = ValueLocator { raw: text, values: Vec::new() };
     out.json(text, base.0.clone());
     out.values
 }
 
-/// Whether `text` begins as a JSON object or array does.
+/// Whether `text` begins like a JSON object or array.
 pub fn looks_like_json(text: &[u8]) -> bool {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     matches!(text.iter().find(|b| !b.is_ascii_whitespace()), Some(b'{' | b'['))
 }
 
-/// The step to what is called `name`.
+/// The step to a member called `name`.
 pub fn named(tag: Tag, name: &[u8]) -> PathItem {
     PathItem { tag, key: OwnedKey::Name(printable(name, MAX_NAME)) }
 }
 
-/// The steps to the value called `name`, as the parsers of queries and forms take them.
+/// The steps to the value called `name`, as in the parsers of queries and forms.
 fn steps_of(tag: Tag, name: &[u8]) -> Vec<PathItem> {
     let Some((base, steps)) = brackets::split(name) else { return vec![named(tag, name)] };
     let element = |index| PathItem { tag: Tag::Array, key: OwnedKey::Index(index) };
@@ -57,7 +56,7 @@ fn steps_of(tag: Tag, name: &[u8]) -> Vec<PathItem> {
     let below = steps.iter().enumerate().filter_map(|(at, step)| match step {
         Step::Name(name) => Some(named(Tag::Hash, name)),
         Step::Index(index) => Some(element(*index)),
-        // Which element it is is told by the other values of the name; the path above holds for all.
+        // The index depends on the other values of the name; the path above applies to all.
         Step::Next => (at < last).then(|| element(0)),
     });
     std::iter::once(named(tag, base)).chain(below).collect()
@@ -73,7 +72,7 @@ struct ValueLocator<'m> {
 }
 
 impl<'m> ValueLocator<'m> {
-    /// Adds `value`, a slice of the bytes, as it is written.
+    /// Adds `value`, a slice of the message in this encoding.
     fn push(&mut self, value: &'m [u8], encoding: ValueEncoding, path: Vec<PathItem>, secret: bool) {
         let decoded = match encoding {
             ValueEncoding::Percent(plus) => percent::decode(value, plus),
@@ -123,13 +122,13 @@ impl<'m> ValueLocator<'m> {
                 continue;
             }
             let secret = is_secret_header(header.name);
-            // The scheme of credentials (RFC 9110 §11.4) is no secret.
+            // The authentication scheme (RFC 9110 §11.4) is not a secret.
             let value = if secret { credentials(header.value) } else { header.value };
             self.push(value, ValueEncoding::Plain, path, secret);
         }
     }
 
-    /// Cookies; of Set-Cookie all but the attributes of the cookie.
+    /// Cookies; the attributes in Set-Cookie are not secrets.
     fn cookies(&mut self, text: &'m [u8], base: &[PathItem], set: bool) {
         for (at, piece) in text.split(|&b| b == b';').enumerate() {
             let (name, value) = match memchr::memchr(b'=', piece) {

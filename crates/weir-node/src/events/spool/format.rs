@@ -1,4 +1,4 @@
-//! The bytes of a segment file; see the module's doc for the picture.
+//! Format of a segment file; see the documentation of the module.
 
 use crc32fast::Hasher;
 
@@ -8,19 +8,19 @@ pub const MAGIC: [u8; 8] = *b"weirspl\x01";
 pub const HEADER: u64 = 24;
 /// Bytes of a frame before its payload.
 pub const FRAME: usize = 20;
-/// Largest payload: a record of a message with the largest body kept, with room.
+/// Largest payload: a record with the largest body that can be configured, with a margin.
 pub const MAX_PAYLOAD: usize = 6 << 20;
-/// Where the checksum stands in a frame.
+/// Offset of the checksum in a frame.
 const CHECKSUM: usize = 16;
-/// First byte of every frame. It occurs in no UTF-8 text, so that a search for the next frame finds frames only.
+/// First byte of every frame. It does not occur in UTF-8 text, so that a search for the next frame finds only frames.
 pub const MARK: u8 = 0xf5;
 
-/// What a frame holds.
+/// Kind of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrameKind {
     /// A record.
     Record,
-    /// The end of a segment that was closed in order: the number of its records.
+    /// The end of a properly closed segment: the number of its records.
     End,
 }
 
@@ -36,7 +36,7 @@ impl FrameKind {
 /// The head of a frame.
 #[derive(Clone, Copy, Debug)]
 pub struct Frame {
-    /// What it holds.
+    /// Its kind.
     pub kind: FrameKind,
     /// Bytes of the payload.
     pub length: usize,
@@ -46,17 +46,17 @@ pub struct Frame {
     head: [u8; CHECKSUM],
 }
 
-/// Whether a frame counts.
+/// State of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrameState {
-    /// It does.
+    /// Its record counts.
     Live,
     /// Its record was withdrawn after it had been written.
     Void,
 }
 
 impl Frame {
-    /// The head in `bytes`; none where it is none.
+    /// Parses the head; `None` if it is not valid.
     pub fn read(bytes: &[u8; FRAME]) -> Option<Frame> {
         let kind = [FrameKind::Record, FrameKind::End].into_iter().find(|kind| bytes[..4] == kind.magic())?;
         let length = u32::from_le_bytes(bytes[4..8].try_into().ok()?) as usize;
@@ -66,7 +66,7 @@ impl Frame {
         (1..=MAX_PAYLOAD).contains(&length).then_some(Frame { kind, length, time, checksum, head })
     }
 
-    /// Whether `payload` belongs to this head; none where either is damaged.
+    /// Checks `payload` against the checksum; `None` if head or payload is damaged.
     pub fn check(&self, payload: &[u8]) -> Option<FrameState> {
         match checksum(&self.head, payload) {
             sum if sum == self.checksum => Some(FrameState::Live),
@@ -95,7 +95,7 @@ pub fn append(out: &mut Vec<u8>, kind: FrameKind, time: u64, payload: &[u8]) {
     out.extend_from_slice(payload);
 }
 
-/// What to write over the checksum of `frame` to make it void, and how far behind the frame's start that stands.
+/// Offset and bytes to write over the checksum of `frame` to mark it as withdrawn.
 pub fn voided(frame: &[u8]) -> (u64, [u8; 4]) {
     let mut sum = [0; 4];
     sum.copy_from_slice(&frame[CHECKSUM..FRAME]);
@@ -112,10 +112,10 @@ pub fn header(number: u64) -> [u8; HEADER as usize] {
     header
 }
 
-/// What the header of a segment says.
+/// State of the header of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeaderState {
-    /// It is whole.
+    /// It is valid.
     Good,
     /// It is of a version that this build does not know.
     Newer(u8),

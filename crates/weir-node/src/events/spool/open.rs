@@ -1,58 +1,44 @@
-//! Takes possession of a directory: locks it, and finds what earlier processes left in it.
+//! Opens a spool directory: locks it and reads the segments of earlier processes.
 
 use super::format::{FRAME, Frame, FrameKind, FrameState};
 use super::index::{self, Cursor, END_BYTES, Index, Segment};
 use super::scan::{self, Scan, ScanItem};
-use std::fmt;
 use std::fs::{DirBuilder, File, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// Why a spool cannot be used.
-#[derive(Debug)]
+/// Why a spool cannot be opened.
+#[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Another process uses the directory.
+    #[error("{}: another process uses this spool; give each its own `data_dir`", .0.display())]
     Locked(PathBuf),
     /// A newer version of the program wrote this segment.
+    #[error(
+        "{}: written in version {} of the format by a newer weir; run that one, or remove the file and lose its records",
+        .0.display(), .1
+    )]
     Newer(PathBuf, u8),
-    /// The system refused something about this file.
-    Io(PathBuf, io::Error),
+    /// An I/O error on this file.
+    #[error("{}: {}", .0.display(), .1)]
+    Io(PathBuf, #[source] io::Error),
 }
-
-impl fmt::Display for OpenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            OpenError::Locked(path) => {
-                write!(f, "{}: another process uses this spool; give each its own `data_dir`", path.display())
-            }
-            OpenError::Newer(path, version) => write!(
-                f,
-                "{}: written in version {version} of the format by a newer weir; run that one, or remove the file \
-                 and count_lost its records",
-                path.display()
-            ),
-            OpenError::Io(path, error) => write!(f, "{}: {error}", path.display()),
-        }
-    }
-}
-
-impl std::error::Error for OpenError {}
 
 /// What was opened in a directory.
 pub(super) struct OpenedSpool {
     pub index: Index,
-    /// Held as long as the spool is used.
+    /// Locked as long as the spool is used.
     pub lock: File,
     /// Number of the next segment.
     pub next: u64,
-    /// Stretches of damage, torn ends among them.
+    /// Damaged ranges, other than torn ends.
     pub damaged: u64,
-    /// Ends of segments that were torn.
+    /// Torn ends of segments.
     pub torn: u64,
 }
 
-/// Locks `directory`, made if need be, and reads what is in it.
+/// Locks `directory`, which is created if it does not exist, and reads its segments.
 pub(super) fn open(directory: &Path) -> Result<OpenedSpool, OpenError> {
     let at = |error| OpenError::Io(directory.to_owned(), error);
     DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(at)?;
@@ -87,7 +73,7 @@ fn numbers(directory: &Path) -> io::Result<Vec<u64>> {
 }
 
 impl OpenedSpool {
-    /// Takes in one segment.
+    /// Adds one segment.
     fn segment(&mut self, directory: &Path, number: u64) -> Result<(), OpenError> {
         let path = index::path(directory, number);
         let io = |error| OpenError::Io(path.clone(), error);
@@ -103,7 +89,7 @@ impl OpenedSpool {
         Ok(())
     }
 
-    /// Counts the records of a segment that was not closed in order.
+    /// Counts the records of a segment that was not closed properly.
     fn count(&mut self, file: &File, start: u64, length: u64) -> io::Result<u64> {
         let mut payload = Vec::new();
         let mut scan = Scan::new(file, start, length, &mut payload);
@@ -120,7 +106,7 @@ impl OpenedSpool {
     }
 }
 
-/// The number of records that the end frame of a segment tells, if it has one.
+/// The number of records in the end frame of a segment, if it has one.
 fn counted(file: &File, start: u64, length: u64) -> io::Result<Option<u64>> {
     let Some(at) = length.checked_sub(END_BYTES).filter(|at| *at >= start) else { return Ok(None) };
     let mut bytes = [0; END_BYTES as usize];

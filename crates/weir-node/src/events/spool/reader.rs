@@ -1,4 +1,4 @@
-//! Takes records out of a spool, in order, and moves the cursor past those that are delivered.
+//! Reads the records of a spool in order, and advances the cursor when they are delivered.
 
 use super::disk::is_full;
 use super::format::{FrameKind, FrameState};
@@ -14,25 +14,25 @@ use std::sync::Arc;
 pub struct Chunk {
     /// Their payloads.
     pub records: Vec<Vec<u8>>,
-    /// The place behind them.
+    /// The cursor after them.
     pub end: Cursor,
 }
 
-/// The one reader of a spool. It reads files: call it where a thread may block.
+/// The only reader of a spool. It reads files: call it on a thread that may block.
 pub struct Reader {
     pub(super) shared: Arc<Shared>,
     pub(super) open: Option<(u64, File)>,
 }
 
-/// How far a chunk may grow.
+/// Remaining limits of a chunk.
 struct Remaining {
     records: usize,
     bytes: usize,
 }
 
 impl Reader {
-    /// The records at the cursor: at most `records`, and at most `bytes` of payloads with one more byte for each,
-    /// but at least one. Empty where none waits. The same records come again until they are acknowledged.
+    /// The records at the cursor: at most `records`, and at most `bytes` of payloads plus one byte each, but at least one.
+    /// Empty if none is pending. The same records are returned until they are acknowledged.
     pub fn next(&mut self, records: usize, bytes: usize) -> io::Result<Chunk> {
         self.close_deleted();
         let mut remaining = Remaining { records, bytes };
@@ -48,14 +48,14 @@ impl Reader {
         Ok(chunk)
     }
 
-    /// Closes a segment that was deleted: as long as it is open, it takes up remaining on the disk.
+    /// Closes a deleted segment: while it is open, it occupies disk space.
     fn close_deleted(&mut self) {
         if self.open.as_ref().is_some_and(|(number, _)| !self.shared.index().segments.contains_key(number)) {
             self.open = None;
         }
     }
 
-    /// Reads the segment at the end of `chunk`. True if there may be remaining for the next one.
+    /// Reads the segment at the end of `chunk`. Returns true if there may be room for the next one.
     fn read(&mut self, chunk: &mut Chunk, remaining: &mut Remaining) -> io::Result<bool> {
         let number = chunk.end.segment;
         let Some(segment) = self.shared.index().segments.get(&number).cloned() else { return Ok(false) };
@@ -96,11 +96,11 @@ impl Reader {
         Ok(remaining.records > 0 && remaining.bytes > 0)
     }
 
-    /// Notes that everything before `end`, that of a chunk, is delivered; `records` is how many that were. Segments
-    /// that are done with are deleted. After an error the same records may come again.
+    /// Records that everything before `end`, the end of a chunk, is delivered. Delivered segments are deleted. After an
+    /// error, the same records may be returned again.
     ///
-    /// A full disk has no remaining for the cursor either. What fills it may be this spool, so it is emptied all the same: the
-    /// cursor is stored once there is remaining, and a process that is killed before delivers some records again.
+    /// A full disk has no room for the cursor either. The spool itself may be what fills it, so segments are deleted anyway:
+    /// the cursor is stored once there is room; a process that is killed before delivers some records again.
     pub fn acknowledge(&mut self, end: Cursor) -> io::Result<()> {
         let stored = end.store(&self.shared.config.directory);
         if stored.as_ref().is_err_and(|error| !is_full(error)) {
@@ -112,7 +112,7 @@ impl Reader {
             Err(error) if is_full(&error) => {
                 if self.shared.should_log_error() {
                     let spool = self.name();
-                    tracing::error!(%error, spool, "how far records are delivered cannot be stored");
+                    tracing::error!(%error, spool, "the cursor of the spool cannot be stored");
                 }
                 Ok(())
             }
@@ -136,22 +136,22 @@ impl Reader {
         self.shared.grown.notified().await;
     }
 
-    /// How far records are delivered.
+    /// The cursor.
     pub fn cursor(&self) -> Cursor {
         self.shared.index().cursor
     }
 
-    /// Whether everything written is delivered.
+    /// Whether all records are delivered.
     pub fn is_empty(&self) -> bool {
         self.shared.index().pending() == 0
     }
 
-    /// Counts records that the other side will never take.
+    /// Counts records that the receiver rejected.
     pub fn rejected(&self, records: u64) {
         self.shared.count(LossReason::Rejected, records);
     }
 
-    /// Counts records that the other side took.
+    /// Counts records that the receiver accepted.
     pub fn delivered(&self, records: u64) {
         self.shared.delivered(records);
     }
@@ -161,7 +161,7 @@ impl Reader {
         self.shared.config.name
     }
 
-    /// Sets the gauges.
+    /// Updates the gauges.
     pub fn measure(&self) {
         self.shared.measure();
     }

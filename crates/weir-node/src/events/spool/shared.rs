@@ -1,4 +1,4 @@
-//! What the spool, its threads and its reader share, and what is told of it: losses, state, metrics.
+//! State shared by the spool, its threads and its reader, and the reporting of losses, status and metrics.
 
 use super::disk::Disk;
 use super::index::{self, Index};
@@ -10,12 +10,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
+use weir_runtime::clock::now_millis;
 use weir_runtime::telemetry::{Telemetry, metrics};
 
-/// Time between two complaints in the log about the same spool: a broken disk is told, not repeated a thousand times.
+/// Time between two log lines about disk errors of the same spool.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
-/// How a spool is.
+/// State of a spool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SpoolStatus {
     /// Records that are not delivered.
@@ -28,16 +29,16 @@ pub struct SpoolStatus {
     pub dropped: u64,
 }
 
-/// Why records that were accepted will not be delivered, besides [`DropReason`].
+/// Why accepted records will not be delivered, in addition to [`DropReason`].
 #[derive(Clone, Copy, Debug)]
 pub(super) enum LossReason {
-    /// The other side says that it can never store them.
+    /// The receiver rejected them.
     Rejected,
-    /// A stretch of damage in a segment: at least one record.
+    /// A damaged range of a segment: at least one record.
     Damaged,
 }
 
-/// What the spool, its threads and its reader share.
+/// State shared by the spool, its threads and its reader.
 pub(super) struct Shared {
     pub config: Config,
     pub disk: Box<dyn Disk>,
@@ -75,11 +76,11 @@ impl Shared {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets the reader see `records` more, up to `length`.
+    /// Publishes `records` more, up to `length`, to the reader.
     pub fn publish(&self, number: u64, length: u64, records: u64, void: Vec<u64>) {
         let mut index = self.index();
         if records > 0 && index.pending() == 0 {
-            index.oldest = Some(crate::events::now_ms());
+            index.oldest = Some(now_millis());
         }
         if let Some(segment) = index.segments.get_mut(&number) {
             segment.length = length;
@@ -128,16 +129,16 @@ impl Shared {
         self.telemetry.metrics.events_delivered.get_or_create(&self.label()).inc_by(records);
     }
 
-    /// Tells of bytes that are no record. A torn end was no accepted record unless the machine lost power.
+    /// Reports bytes that are not a record. A torn end was not an accepted record, unless the machine lost power.
     pub fn damage(&self, segment: u64, from: u64, to: u64, torn: bool) {
         if !torn {
             self.count(LossReason::Damaged, 1);
         }
         let (spool, bytes) = (self.config.name, to.saturating_sub(from));
-        tracing::warn!(spool, segment, from, bytes, torn, "bytes in the spool that are no record were skipped");
+        tracing::warn!(spool, segment, from, bytes, torn, "skipped damaged bytes in the spool");
     }
 
-    /// Whether it is time to should_log_error about the disk again.
+    /// Whether to log a disk error again.
     pub fn should_log_error(&self) -> bool {
         let mut last = self.last_logged.lock().unwrap_or_else(PoisonError::into_inner);
         let due = last.is_none_or(|last| last.elapsed() >= LOG_INTERVAL);
@@ -147,7 +148,7 @@ impl Shared {
         due
     }
 
-    /// Deletes the segments that are delivered whole.
+    /// Deletes completely delivered segments.
     pub fn remove_delivered(&self) {
         let done = self.index().take_delivered();
         self.delete(&done);
@@ -171,7 +172,7 @@ impl Shared {
 
     pub fn measure(&self) {
         let (status, metrics, label) = (self.status(), &self.telemetry.metrics, self.label());
-        let age = status.oldest.map_or(0, |oldest| crate::events::now_ms().saturating_sub(oldest) / 1000);
+        let age = status.oldest.map_or(0, |oldest| now_millis().saturating_sub(oldest) / 1000);
         metrics.events_spool_records.get_or_create(&label).set(status.records as i64);
         metrics.events_spool_bytes.get_or_create(&label).set(status.bytes as i64);
         metrics.events_spool_oldest.get_or_create(&label).set(age as i64);

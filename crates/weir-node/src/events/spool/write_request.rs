@@ -1,31 +1,37 @@
-//! A record on its way into the file, and who waits for it.
+//! A request to write records, and the ticket with which the caller waits for it.
 //!
-//! One atomic decides what becomes of an request: the writer makes it written or failed, the waiter withdrawn, whoever is
-//! first. So each record is either in the spool or counted as dropped, never both and never neither.
+//! One atomic decides the outcome of a request: the writer sets it to written or failed, the waiting caller to withdrawn,
+//! and the first of them wins. So each record is either in the spool or counted as dropped, never both and never neither.
 
 use super::format::FRAME;
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// Why a record is not in the spool.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum DropReason {
-    /// It was not written in time; its answer went out without it.
+    /// It was not written in time; the response was sent without it.
+    #[error("not written in time")]
     Stalled,
-    /// The spool has no room: records are not delivered fast enough.
+    /// The spool is full: records are not delivered fast enough.
+    #[error("the spool is full")]
     Full,
-    /// The disk has no room.
+    /// The disk is full.
+    #[error("the disk is full")]
     DiskFull,
     /// The disk failed.
+    #[error("the disk failed")]
     Io,
-    /// More records wait to be written than may.
+    /// Too many records are waiting to be written.
+    #[error("too many records are waiting to be written")]
     Queue,
-    /// Larger than a record may be.
+    /// The record is too large.
+    #[error("too large for the spool")]
     TooLarge,
     /// The spool is closed.
+    #[error("the spool is closed")]
     Closed,
 }
 
@@ -44,23 +50,7 @@ impl DropReason {
     }
 }
 
-impl fmt::Display for DropReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            DropReason::Stalled => "not written in time",
-            DropReason::Full => "the spool is full",
-            DropReason::DiskFull => "the disk is full",
-            DropReason::Io => "the disk failed",
-            DropReason::Queue => "too many records wait to be written",
-            DropReason::TooLarge => "too large for the spool",
-            DropReason::Closed => "the spool is closed",
-        })
-    }
-}
-
-impl std::error::Error for DropReason {}
-
-/// What became of an request.
+/// Outcome of a write request.
 pub type WriteOutcome = Result<(), DropReason>;
 
 const WAITING: u8 = 0;
@@ -71,21 +61,21 @@ const WITHDRAWN: u8 = 3;
 /// Records that are written together or not at all.
 pub(super) struct WriteRequest {
     pub records: Vec<Vec<u8>>,
-    /// Whether the answer waits for the disk.
+    /// Whether the caller waits until the records are on the disk.
     pub durable: bool,
-    /// Whether its records are lost where they are not written. Otherwise who hands them in keeps them.
+    /// Whether this is the only copy of the records, which are lost if they are not written.
     pub only_copy: bool,
     state: Arc<AtomicU8>,
     done: oneshot::Sender<WriteOutcome>,
 }
 
-/// Tells the one who waits that the records are on the disk, or not.
+/// Sends the outcome to the waiting caller.
 pub(super) struct OutcomeSender(oneshot::Sender<WriteOutcome>);
 
 impl OutcomeSender {
     pub fn send(self, outcome: WriteOutcome) {
-        // Nobody waits where the connection broke, or the wait was over: the state has decided then.
-        let _nobody = self.0.send(outcome);
+        // The receiver is gone if the caller stopped waiting; the state has decided the outcome then.
+        let _ = self.0.send(outcome);
     }
 }
 
@@ -100,7 +90,7 @@ impl WriteRequest {
         )
     }
 
-    /// Bytes that its frames take.
+    /// Size of its frames in bytes.
     pub fn bytes(&self) -> u64 {
         self.records.iter().map(|record| (record.len() + FRAME) as u64).sum()
     }
@@ -109,12 +99,12 @@ impl WriteRequest {
         self.state.load(Ordering::Acquire) == WITHDRAWN
     }
 
-    /// Decides that it is written; false where it was withdrawn before.
+    /// Marks it as written. Returns false if it was withdrawn before.
     pub fn mark_written(&self) -> bool {
         decide(&self.state, WRITTEN)
     }
 
-    /// Decides that it failed. True unless it was withdrawn, and thereby counted, before.
+    /// Marks it as failed. Returns false if it was withdrawn, and thereby counted, before.
     pub fn fail(self, why: DropReason) -> bool {
         let first = decide(&self.state, FAILED);
         OutcomeSender(self.done).send(Err(why));
@@ -130,8 +120,8 @@ fn decide(state: &AtomicU8, outcome: u8) -> bool {
     state.compare_exchange(WAITING, outcome, Ordering::AcqRel, Ordering::Acquire).is_ok()
 }
 
-/// A record that was handed to the writer. Dropping it leaves the record on its way.
-#[must_use = "await_written it to know whether the record was written"]
+/// A record that was queued for the writer. Dropping the ticket does not cancel the write.
+#[must_use = "await it to learn whether the record was written"]
 #[derive(Debug)]
 pub struct Ticket {
     state: Arc<AtomicU8>,
@@ -140,19 +130,19 @@ pub struct Ticket {
 }
 
 impl Ticket {
-    /// Waits for the outcome, for at most `time`; none where there is none by then.
+    /// Waits for the outcome, for at most `time`; `None` if it is not decided by then.
     pub(super) async fn wait(&mut self, time: Duration) -> Option<WriteOutcome> {
         let done = tokio::time::timeout(time, &mut self.outcome).await.ok()?;
         Some(done.unwrap_or(Err(DropReason::Closed)))
     }
 
-    /// Withdraws the records, unless their outcome is decided.
-    /// The number is that of records which this call withdrew, to be counted as dropped.
+    /// Withdraws the records, unless their outcome is decided. Also returns the number of records that this call
+    /// withdrew, to be counted as dropped.
     pub(super) fn withdraw(mut self) -> (WriteOutcome, u64) {
         match self.state.compare_exchange(WAITING, WITHDRAWN, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => (Err(DropReason::Stalled), self.count),
             Err(WRITTEN) => (Ok(()), 0),
-            // It failed this moment; the reason is on its way and was counted.
+            // It has just failed; the reason was counted and is about to arrive.
             Err(_) => (self.outcome.try_recv().unwrap_or(Err(DropReason::Io)), 0),
         }
     }

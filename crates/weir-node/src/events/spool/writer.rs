@@ -1,16 +1,16 @@
-//! The one thread that writes. It takes what has come meanwhile, writes it with one call, and tells those who wait.
+//! The writer thread. It takes all queued requests, writes them with one call, and sends the outcomes.
 
 use super::disk::{SegmentFile, is_full};
 use super::format::{self, FrameKind, HEADER};
 use super::index::{self, END_BYTES, Segment};
 use super::write_request::{DropReason, WriteRequest};
 use super::{Shared, syncer};
-use crate::events::now_ms;
 use std::io;
 use std::ops::Range;
 use std::sync::{Arc, PoisonError};
+use weir_runtime::clock::now_millis;
 
-/// Frames are written once this many bytes have gathered, though more wait: bounds the memory of the writer.
+/// Bytes of frames that are written at once, to limit the memory of the writer.
 const CHUNK: usize = 4 << 20;
 
 /// Entries that wait for the writer.
@@ -21,7 +21,7 @@ pub(super) struct Queue {
     pub closed: bool,
 }
 
-/// The segment that is written.
+/// The segment being written.
 struct ActiveSegment {
     number: u64,
     file: Arc<dyn SegmentFile>,
@@ -29,7 +29,7 @@ struct ActiveSegment {
     records: u64,
 }
 
-/// An request whose frames are in the buffer.
+/// A request whose frames are in the buffer.
 struct BufferedWrite {
     request: WriteRequest,
     frames: Vec<Range<usize>>,
@@ -48,7 +48,7 @@ impl Writer {
         Self { shared, active: None, next, buffer: Vec::new(), buffered: Vec::new() }
     }
 
-    /// Writes until the spool is closed and nothing waits.
+    /// Writes until the spool is closed and the queue is empty.
     pub fn run(mut self) {
         self.shared.writer.watch_this_thread();
         while let Some(requests) = self.take() {
@@ -74,7 +74,7 @@ impl Writer {
         (!requests.is_empty()).then_some(requests)
     }
 
-    /// Puts the frames of `request` in the buffer, or fails it.
+    /// Appends the frames of `request` to the buffer, or fails it.
     fn buffer_frames(&mut self, request: WriteRequest) {
         if request.is_withdrawn() {
             return;
@@ -83,7 +83,7 @@ impl Writer {
         if let Err(why) = self.make_room(need) {
             return self.shared.fail(request, why);
         }
-        let time = now_ms();
+        let time = now_millis();
         let mut frames = Vec::with_capacity(request.records.len());
         for record in &request.records {
             let start = self.buffer.len();
@@ -93,11 +93,11 @@ impl Writer {
         self.buffered.push(BufferedWrite { request, frames });
     }
 
-    /// Sees to a segment that takes `need` more bytes.
+    /// Makes sure that the active segment has room for `need` more bytes.
     fn make_room(&mut self, need: u64) -> Result<(), DropReason> {
         let pending = self.buffer.len() as u64;
         let fits = |active: &ActiveSegment| active.length + pending + need <= self.shared.config.segment_bytes();
-        // An request larger than a segment gets one of its own.
+        // A request larger than a segment gets its own segment.
         let fresh = |active: &ActiveSegment| active.length == HEADER && pending == 0;
         if !self.active.as_ref().is_some_and(|active| fits(active) || fresh(active)) {
             self.flush();
@@ -108,7 +108,7 @@ impl Writer {
         if used + need + END_BYTES > self.shared.config.size { Err(DropReason::Full) } else { Ok(()) }
     }
 
-    /// Begins a segment for an request of `need` bytes.
+    /// Begins a segment for a request of `need` bytes.
     fn begin_segment(&mut self, need: u64) -> Result<(), DropReason> {
         if self.shared.index().bytes() + HEADER + need + END_BYTES > self.shared.config.size {
             return Err(DropReason::Full);
@@ -121,7 +121,7 @@ impl Writer {
             Ok(file)
         };
         let created: io::Result<_> = self.shared.writer.on_disk(create);
-        let file = created.map_err(|error| self.log_failure("begin_segment a segment", &error))?;
+        let file = created.map_err(|error| self.log_failure("begin a segment", &error))?;
         self.next += 1;
         self.shared.syncer.dirty(number, &file, true);
         self.shared.index().segments.insert(number, Segment { length: HEADER, ..Segment::default() });
@@ -137,7 +137,7 @@ impl Writer {
         if is_full(error) { DropReason::DiskFull } else { DropReason::Io }
     }
 
-    /// Writes the buffer and settles the requests in it.
+    /// Writes the buffer and completes the requests in it.
     fn flush(&mut self) {
         if self.buffered.is_empty() {
             return;
@@ -149,18 +149,18 @@ impl Writer {
             Err(error) => {
                 let why = self.log_failure("write", &error);
                 self.buffered.drain(..).for_each(|buffered| self.shared.fail(buffered.request, why));
-                // What was written in part must not come back after a restart.
+                // Partially written frames must not be read after a restart.
                 if let Err(error) = self.shared.writer.on_disk(|| file.cut(start)) {
-                    tracing::error!(%error, "a segment could not be cut back, it is left as it is");
+                    tracing::error!(%error, "a segment could not be truncated");
                 }
-                // A segment is given back only when it is over: this one may be what fills the disk.
+                // Only sealed segments are freed: this one may be what fills the disk.
                 self.seal();
             }
         }
         self.buffer.clear();
     }
 
-    /// Decides for each request of the buffer, which is in the file now, and publishes those that stay.
+    /// Completes the requests of the buffer, which has been written, and publishes those that were not withdrawn.
     fn complete_writes(&mut self, file: &Arc<dyn SegmentFile>, number: u64, start: u64) {
         let (mut records, mut void, mut replies) = (0, Vec::new(), Vec::new());
         for buffered in self.buffered.drain(..) {
@@ -173,7 +173,7 @@ impl Writer {
                 let at = start + frame.start as u64;
                 let (offset, bytes) = format::voided(&self.buffer[frame]);
                 if let Err(error) = self.shared.writer.on_disk(|| file.write(&bytes, at + offset)) {
-                    tracing::error!(%error, "a withdrawn record could not be struck out on the disk");
+                    tracing::error!(%error, "a withdrawn record could not be marked on disk");
                     void.push(at);
                 }
             }
@@ -189,7 +189,7 @@ impl Writer {
         self.shared.syncer.wait_for(durable);
     }
 
-    /// Ends the active segment.
+    /// Seals the active segment.
     fn seal(&mut self) {
         let Some(active) = self.active.take() else { return };
         if active.length == HEADER {
@@ -198,11 +198,11 @@ impl Writer {
             return self.shared.writer.on_disk(|| remove(&path));
         }
         let mut end = Vec::new();
-        format::append(&mut end, FrameKind::End, now_ms(), &index::end_payload(active.records));
+        format::append(&mut end, FrameKind::End, now_millis(), &index::end_payload(active.records));
         let written = self.shared.writer.on_disk(|| active.file.write(&end, active.length));
         if let Err(error) = &written {
-            // Only costs time: the records are counted by reading them.
-            tracing::warn!(%error, "a segment is without its end");
+            // Only costs time at the next start: the records are then counted by reading them.
+            tracing::warn!(%error, "the end frame of a segment could not be written");
         }
         let mut index = self.shared.index();
         if let Some(segment) = index.segments.get_mut(&active.number) {
