@@ -1,6 +1,6 @@
 //! Measures what `Policy::plan` costs.
 use std::{hint::black_box, time::Instant};
-use weir_core::model::{DecodedHead, Message};
+use weir_core::model::{DecodedHead, DecodedPath, Message};
 use weir_policy::{Policy, PolicyDoc, RequestContext, Settings, Source};
 fn main() {
     let lists: String = (0..100_000u32)
@@ -32,10 +32,12 @@ fn main() {
             .iter()
             .map(|(h, p, full, _)| DecodedHead {
                 host: h.as_bytes().into(),
-                path: full.as_bytes().into(),
-                uri: full.as_bytes().into(),
-                segments: vec![p.as_bytes().into(), b"x"[..].into()],
-                action_name: b"login"[..].into(),
+                path: DecodedPath {
+                    text: full.as_bytes().into(),
+                    segments: vec![p.as_bytes().into(), b"x"[..].into()],
+                    action_name: b"login"[..].into(),
+                    ..DecodedPath::default()
+                },
                 ..DecodedHead::default()
             })
             .collect();

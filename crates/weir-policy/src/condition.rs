@@ -1,11 +1,11 @@
 //! Conditions of a rule's action: which requests the rule is for.
 
 use super::pattern;
-use super::verdict::RequestContext;
+use super::reading::Reading;
 use regex::bytes::Regex;
 use serde_json::Value;
 use std::borrow::Cow;
-use weir_core::model::DecodedHead;
+use weir_core::model::{DecodedHead, DecodedPath};
 
 /// Conditions that one action may have, as documented.
 pub const MAX_CONDITIONS: usize = 60;
@@ -79,18 +79,21 @@ impl Condition {
         Ok(Self { subject, test })
     }
 
-    /// Whether the condition holds for a request of `application`.
-    pub fn holds(&self, request: &RequestContext<'_, '_>, application: i64) -> bool {
+    /// Whether the condition holds for a request as `reading` understands it.
+    pub fn holds(&self, reading: &Reading<'_, '_, '_>) -> bool {
         if let Subject::Query(name) = &self.subject {
-            let mut values = request.facts.query_values(name.as_bytes());
+            let mut values = reading.request.facts.query_values(name.as_bytes());
             return match &self.test {
                 Test::Absent => values.next().is_none(),
                 test => values.any(|value| test.holds(value)),
             };
         }
-        match (self.subject.value(request, application), &self.test) {
+        match (self.subject.value(reading), &self.test) {
             (None, Test::Absent) => true,
             (None, _) | (Some(_), Test::Absent) => false,
+            (Some(value), test) if reading.path.parameters_removed && self.subject.is_of_path() => {
+                test.holds_without_parameters(&value)
+            }
             (Some(value), test) => test.holds(&value),
         }
     }
@@ -105,25 +108,40 @@ impl Test {
             Test::Absent => false,
         }
     }
+
+    /// Like [`Self::holds`] for a part of a path from which parameters were removed: they are removed from the expected
+    /// value too, so that a condition on `items;v=1` still holds for this reading of its own path.
+    fn holds_without_parameters(&self, value: &[u8]) -> bool {
+        let bare = |want: &[u8]| want[..memchr::memchr(b';', want).unwrap_or(want.len())].to_vec();
+        match self {
+            Test::Equal(want) => value == bare(want),
+            Test::Iequal(want) => value.eq_ignore_ascii_case(&bare(want)),
+            test => test.holds(value),
+        }
+    }
 }
 
 impl Subject {
-    fn value<'h>(&self, request: &RequestContext<'h, '_>, application: i64) -> Option<Cow<'h, [u8]>> {
-        let facts = request.facts;
+    fn is_of_path(&self) -> bool {
+        matches!(self, Subject::Path(_) | Subject::ActionName | Subject::ActionExt)
+    }
+
+    fn value<'h>(&self, reading: &Reading<'_, 'h, '_>) -> Option<Cow<'h, [u8]>> {
+        let (facts, path) = (reading.request.facts, reading.path);
         match self {
             Subject::Header(name) if name == "HOST" => {
                 (!facts.host.is_empty()).then_some(Cow::Borrowed(facts.host.as_ref()))
             }
-            Subject::Header(name) => DecodedHead::header(request.message, name),
+            Subject::Header(name) => DecodedHead::header(reading.request.message, name),
             Subject::Method => Some(Cow::Borrowed(facts.method)),
-            Subject::Path(at) => facts.segments.get(*at as usize).map(|segment| Cow::Borrowed(segment.as_ref())),
-            Subject::ActionName => Some(Cow::Borrowed(facts.action_name.as_ref())),
-            Subject::ActionExt => facts.action_ext.as_ref().map(|ext| Cow::Borrowed(ext.as_ref())),
+            Subject::Path(at) => path.segments.get(*at as usize).map(|segment| Cow::Borrowed(segment.as_ref())),
+            Subject::ActionName => Some(Cow::Borrowed(path.action_name.as_ref())),
+            Subject::ActionExt => path.action_ext.as_ref().map(|ext| Cow::Borrowed(ext.as_ref())),
             Subject::Query(name) => facts.query_values(name.as_bytes()).next().map(|v| Cow::Owned(v.to_vec())),
             Subject::Proto => Some(Cow::Borrowed(version(facts.proto))),
             Subject::Scheme => Some(Cow::Borrowed(facts.scheme.as_str().as_bytes())),
-            Subject::Uri => Some(uri(facts)),
-            Subject::Instance => Some(Cow::Owned(application.to_string().into_bytes())),
+            Subject::Uri => Some(uri(facts, path)),
+            Subject::Instance => Some(Cow::Owned(reading.application.to_string().into_bytes())),
         }
     }
 }
@@ -136,10 +154,10 @@ fn version(proto: &[u8]) -> &[u8] {
     }
 }
 
-fn uri<'h>(facts: &'h DecodedHead<'_>) -> Cow<'h, [u8]> {
+fn uri<'h>(facts: &'h DecodedHead<'_>, path: &'h DecodedPath<'_>) -> Cow<'h, [u8]> {
     match memchr::memchr(b'?', &facts.uri) {
-        None => Cow::Borrowed(facts.path.as_ref()),
-        Some(at) => Cow::Owned([facts.path.as_ref(), &facts.uri[at..]].concat()),
+        None => Cow::Borrowed(path.text.as_ref()),
+        Some(at) => Cow::Owned([path.text.as_ref(), &facts.uri[at..]].concat()),
     }
 }
 
@@ -214,6 +232,7 @@ fn strip_http(text: String) -> String {
 mod tests {
     use super::*;
     use crate::Source;
+    use crate::verdict::RequestContext;
     use serde_json::json;
     use weir_core::model::{Header, Message, Scheme};
 
@@ -231,10 +250,14 @@ mod tests {
             method: b"POST",
             uri: owned("/%61pi/v1/login.php?q=1&q=2"),
             host: owned("shop.example"),
-            path: owned("/api/v1/login.php"),
-            segments: vec![owned("api"), owned("v1")],
-            action_name: owned("login"),
-            action_ext: Some(owned("php")),
+            path: DecodedPath {
+                text: owned("/api/v1/login.php"),
+                segments: vec![owned("api"), owned("v1")],
+                action_name: owned("login"),
+                action_ext: Some(owned("php")),
+                parameters_removed: false,
+            },
+            other_paths: Vec::new(),
             query: vec![(owned("q"), owned("1")), (owned("q"), owned("2"))],
             proto: b"HTTP/1.1",
             scheme: Scheme::Https,
@@ -249,7 +272,11 @@ mod tests {
             blocking: true,
             request_id: "",
         };
-        Condition::read(&condition).unwrap_or_else(|e| panic!("{condition}: {e:?}")).holds(&request, 7)
+        Condition::read(&condition).unwrap_or_else(|e| panic!("{condition}: {e:?}")).holds(&Reading {
+            request: &request,
+            path: &facts.path,
+            application: 7,
+        })
     }
 
     #[test]

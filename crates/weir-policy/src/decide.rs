@@ -93,7 +93,7 @@ impl VerdictBuilder<'_, '_, '_> {
         let mut lost: Vec<(AttackType, PointPath)> = Vec::new();
         for finding in &inspection.findings {
             let custom = CustomSignature::rule_of(&finding.rule).map(|id| rules.custom(id, &plan.active, now));
-            let excepted = rules.of_request(&plan.active).any(|action| action.exceptions.cover(finding, now));
+            let excepted = rules.of_request(plan.active.in_all()).any(|action| action.exceptions.cover(finding, now));
             if excepted || matches!(custom, Some(None)) {
                 lost.push((finding.attack, finding.point.clone()));
                 continue;
@@ -119,7 +119,7 @@ impl VerdictBuilder<'_, '_, '_> {
         let (now, verdict) = (self.request.now, &mut *self.verdict);
         let decisive = || verdict.findings.iter().filter(|f| f.decisive);
         let mut hit = decisive().any(|finding| finding.attack == AttackType::Vpatch);
-        for action in self.policy.rules.of_request(&self.plan.active) {
+        for action in self.policy.rules.of_request(self.plan.active.in_any()) {
             for vpatch in not_expired(&action.vpatches, now) {
                 let fits = |f: &Finding| {
                     vpatch.attack.is_none_or(|attack| attack == f.attack)
@@ -144,7 +144,7 @@ impl VerdictBuilder<'_, '_, '_> {
             let kind = attack_of(anomaly.kind);
             let action = self.policy.anomalies.action_in(anomaly.kind, self.request.message);
             let excepted = || {
-                let mut actions = rules.of_request(&self.plan.active);
+                let mut actions = rules.of_request(self.plan.active.in_all());
                 actions.any(|action| action.exceptions.cover_anomaly(anomaly.kind, kind, &anomaly.point, now))
             };
             if action == AnomalyAction::Ignore || excepted() {
@@ -163,8 +163,8 @@ impl VerdictBuilder<'_, '_, '_> {
     fn uploads(&mut self, inspection: &Inspection) -> bool {
         let (rules, active, now) = (&self.policy.rules, &self.plan.active, self.request.now);
         let mut over: Vec<UploadLimit> = Vec::new();
-        over.extend(rules.body_limit(active, now).filter(|limit| body_bytes(self.request.message) > limit.bytes));
-        for action in rules.of_request(active) {
+        over.extend(rules.body_limits(active, now).filter(|limit| body_bytes(self.request.message) > limit.bytes));
+        for action in rules.of_request(active.in_any()) {
             for (limit, point) in not_expired(&action.upload_limits, now) {
                 let large =
                     |upload: &weir_core::model::Upload| upload.bytes > limit.bytes && point.covers(&upload.point);
@@ -174,6 +174,8 @@ impl VerdictBuilder<'_, '_, '_> {
             }
         }
         over.retain(|limit| limit.mode != RuleMode::Off);
+        over.sort_unstable_by_key(|limit| limit.rule);
+        over.dedup_by_key(|limit| limit.rule);
         for limit in &over {
             self.verdict.rules.push(limit.rule);
             add(&mut self.verdict.attacks, AttackType::FileUploadViolation);
@@ -184,23 +186,28 @@ impl VerdictBuilder<'_, '_, '_> {
     /// Checks GraphQL documents against their limits. Returns true if a violation blocks.
     fn graphql(&mut self, inspection: &Inspection) -> bool {
         let (rules, active, now) = (&self.policy.rules, &self.plan.active, self.request.now);
-        let (Some(facts), Some(limits)) = (&inspection.graphql, rules.graphql(active, now)) else { return false };
+        let Some(facts) = &inspection.graphql else { return false };
         let excepted = |attack: &AttackType| {
-            rules.of_request(active).any(|action| action.exceptions.cover_attack(*attack, &facts.point, now))
+            let mut actions = rules.of_request(active.in_all());
+            actions.any(|action| action.exceptions.cover_attack(*attack, &facts.point, now))
         };
-        let over: Vec<AttackType> = limits.violations(facts).filter(|attack| !excepted(attack)).collect();
-        over.iter().for_each(|&attack| add(&mut self.verdict.attacks, attack));
-        if !over.is_empty() {
-            self.verdict.rules.push(limits.rule);
+        let mut blocks = false;
+        for limits in rules.graphql(active, now) {
+            let over: Vec<AttackType> = limits.violations(facts).filter(|attack| !excepted(attack)).collect();
+            over.iter().for_each(|&attack| add(&mut self.verdict.attacks, attack));
+            if !over.is_empty() && !self.verdict.rules.contains(&limits.rule) {
+                self.verdict.rules.push(limits.rule);
+            }
+            blocks |= !over.is_empty() && limits.mode == RuleMode::Block;
         }
-        !over.is_empty() && limits.mode == RuleMode::Block
+        blocks
     }
 
     /// Reports that a part of the message was not inspected. Returns true if that is an attack.
     fn overlimit(&mut self, inspection: &Inspection) -> bool {
         let (rules, active, now) = (&self.policy.rules, &self.plan.active, self.request.now);
         let excepted = |point: &PointPath| {
-            let mut actions = rules.of_request(active);
+            let mut actions = rules.of_request(active.in_all());
             actions.any(|action| action.exceptions.cover_attack(AttackType::OverlimitRes, point, now))
         };
         let gaps = inspection.not_inspected.iter().filter(|gap| !excepted(&gap.point));

@@ -2,8 +2,8 @@
 
 use super::error::PolicyError;
 use super::pattern;
+use super::reading::Reading;
 use super::settings::{FilterSettings, Settings};
-use super::verdict::RequestContext;
 use ipnet::IpNet;
 use regex::bytes::Regex;
 use std::net::IpAddr;
@@ -36,12 +36,12 @@ impl Filters {
     }
 
     /// Whether a request is not inspected: it matches a `bypass` entry, or no entry of a non-empty `inspect` list.
-    pub fn is_bypassed(&self, request: &RequestContext<'_, '_>) -> bool {
+    pub fn is_bypassed(&self, reading: &Reading<'_, '_, '_>) -> bool {
         if self.inspect.is_empty() && self.bypass.is_empty() {
             return false;
         }
-        self.bypass.iter().any(|filter| filter.matches(request))
-            || (!self.inspect.is_empty() && !self.inspect.iter().any(|filter| filter.matches(request)))
+        self.bypass.iter().any(|filter| filter.matches(reading))
+            || (!self.inspect.is_empty() && !self.inspect.iter().any(|filter| filter.matches(reading)))
     }
 }
 
@@ -71,20 +71,21 @@ impl Filter {
         Self { path, url, headers, networks }
     }
 
-    fn matches(&self, request: &RequestContext<'_, '_>) -> bool {
-        let facts = request.facts;
+    fn matches(&self, reading: &Reading<'_, '_, '_>) -> bool {
+        let request = reading.request;
         (self.networks.is_empty() || request.client.is_some_and(|ip| contains(&self.networks, ip)))
-            && self.path.as_ref().is_none_or(|path| path.is_match(&facts.path))
+            && self.path.as_ref().is_none_or(|path| path.is_match(&reading.path.text))
             && self.headers.iter().all(|(name, regex)| {
                 DecodedHead::header(request.message, name).is_some_and(|value| regex.is_match(&value))
             })
-            && self.url.as_ref().is_none_or(|url| url.is_match(&full_url(facts)))
+            && self.url.as_ref().is_none_or(|url| url.is_match(&full_url(reading)))
     }
 }
 
 /// `host/path?query`: the path decoded, the query as sent.
-fn full_url(facts: &DecodedHead<'_>) -> Vec<u8> {
-    let mut url = [&*facts.host, &*facts.path].concat();
+fn full_url(reading: &Reading<'_, '_, '_>) -> Vec<u8> {
+    let facts = reading.request.facts;
+    let mut url = [&*facts.host, &*reading.path.text].concat();
     if let Some(at) = memchr::memchr(b'?', &facts.uri) {
         url.extend_from_slice(&facts.uri[at..]);
     }
@@ -113,7 +114,8 @@ fn contains(networks: &[IpNet], ip: IpAddr) -> bool {
 mod tests {
     use super::*;
     use crate::Source;
-    use weir_core::model::{Header, Message};
+    use crate::verdict::RequestContext;
+    use weir_core::model::{DecodedPath, Header, Message};
 
     fn compiled(inspect: Vec<FilterSettings>, bypass: Vec<FilterSettings>) -> Result<Filters, Vec<PolicyError>> {
         let mut errors = Vec::new();
@@ -125,11 +127,11 @@ mod tests {
         let message = Message { headers: vec![Header { name: b"API-Version", value: b"v2" }], ..Message::default() };
         let facts = DecodedHead {
             host: b"shop.example"[..].into(),
-            path: path.as_bytes().into(),
+            path: DecodedPath { text: path.as_bytes().into(), ..DecodedPath::default() },
             uri: b"/raw?q=1"[..].into(),
             ..DecodedHead::default()
         };
-        filters.is_bypassed(&RequestContext {
+        let request = RequestContext {
             message: &message,
             facts: &facts,
             client: client.parse().ok(),
@@ -137,7 +139,8 @@ mod tests {
             now: 0,
             blocking: true,
             request_id: "",
-        })
+        };
+        filters.is_bypassed(&Reading { request: &request, path: &facts.path, application: 0 })
     }
 
     fn path(text: &str) -> FilterSettings {

@@ -7,7 +7,8 @@
 //! Actions that fix none of the six (only regexes and `absent`) are tried on every request.
 
 use super::condition::{Condition, Subject, Test};
-use super::verdict::{Active, RequestContext};
+use super::reading::Reading;
+use super::verdict::Active;
 use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -46,7 +47,13 @@ fn fixed(condition: &Condition) -> Option<(usize, Vec<u8>)> {
         Subject::Path(at) if *at < SEGMENTS => 3 + *at as usize,
         _ => return None,
     };
+    let value = if part >= 2 { without_parameters(value) } else { value };
     Some((part, value.to_ascii_lowercase()))
+}
+
+/// A part of a path up to its parameters, so that readings with and without them share a table.
+fn without_parameters(value: &[u8]) -> &[u8] {
+    &value[..memchr::memchr(b';', value).unwrap_or(value.len())]
 }
 
 impl Index {
@@ -78,10 +85,10 @@ impl Index {
     }
 
     /// Numbers of the actions whose conditions hold, ascending. `holds` checks all conditions of one.
-    pub fn find(&self, request: &RequestContext<'_, '_>, application: i64, holds: impl Fn(u32) -> bool) -> Active {
+    pub fn find(&self, reading: &Reading<'_, '_, '_>, holds: impl Fn(u32) -> bool) -> Active {
         let mut found = Active::new();
         if !self.tables.is_empty() {
-            let hashes = self.hashes(request, application);
+            let hashes = self.hashes(reading);
             for table in &self.tables {
                 let actions = combine(&hashes, table.parts).and_then(|key| table.actions.get(&key));
                 found.extend(actions.into_iter().flatten().copied().filter(|&action| holds(action)));
@@ -92,20 +99,21 @@ impl Index {
         found
     }
 
-    fn hashes(&self, request: &RequestContext<'_, '_>, application: i64) -> [Option<u64>; PARTS] {
-        let facts = request.facts;
+    /// Hashes of the parts in use. Parameters of path segments (`;v=1`) are left out, as [`fixed`] does.
+    fn hashes(&self, reading: &Reading<'_, '_, '_>) -> [Option<u64>; PARTS] {
+        let path = reading.path;
         let mut hashes = [None; PARTS];
         for (part, hash) in hashes.iter_mut().enumerate().filter(|(part, _)| self.used & (1 << part) != 0) {
             let text;
             let value: &[u8] = match part {
-                0 => &facts.host,
+                0 => &reading.request.facts.host,
                 1 => {
-                    text = application.to_string();
+                    text = reading.application.to_string();
                     text.as_bytes()
                 }
-                2 => &facts.action_name,
-                segment => match facts.segments.get(segment - 3) {
-                    Some(value) => value,
+                2 => without_parameters(&path.action_name),
+                segment => match path.segments.get(segment - 3) {
+                    Some(value) => without_parameters(value),
                     None => continue,
                 },
             };

@@ -47,6 +47,7 @@ pub mod mode;
 pub mod overlimit;
 pub mod pattern;
 mod plan;
+mod reading;
 pub mod reply;
 mod routes;
 mod rule;
@@ -106,7 +107,7 @@ impl Policy {
 
     /// Points of a planned request whose values must be masked before anything is stored.
     pub fn sensitive<'p>(&'p self, plan: &'p Plan, now: u64) -> impl Iterator<Item = &'p PointPattern> {
-        self.rules.of_request(&plan.active).flat_map(move |action| rules::not_expired(&action.sensitive, now))
+        self.rules.of_request(plan.active.in_any()).flat_map(move |action| rules::not_expired(&action.sensitive, now))
     }
 
     /// Rules that were accepted but have no effect on this node, with their location.

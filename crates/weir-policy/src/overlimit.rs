@@ -36,6 +36,14 @@ impl OverlimitPolicy {
         self.0[reason as usize]
     }
 
+    /// The stricter of two policies, reason by reason.
+    pub fn strictest(mut self, other: Self) -> Self {
+        for (action, other) in self.0.iter_mut().zip(other.0) {
+            *action = (*action).max(other);
+        }
+        self
+    }
+
     /// The strictest action for any of `reasons`.
     pub fn decide(&self, reasons: impl Iterator<Item = SkipReason>) -> OverlimitAction {
         reasons.map(|reason| self.action(reason)).max().unwrap_or(OverlimitAction::Pass)

@@ -3,44 +3,43 @@
 use super::Policy;
 use super::list::{List, ListHit};
 use super::mode::Mode;
+use super::reading::{ActiveActions, Reading, ReadingPlan};
 use super::rule::Origin;
-use super::verdict::{Bypass, Plan, RequestContext};
+use super::verdict::{Active, Bypass, Plan, RequestContext};
+use smallvec::SmallVec;
+use weir_core::model::{DecodedPath, ParserSet, PointPattern};
 
 impl Policy {
     /// Plans the treatment of a request. Costs well under a microsecond with a default policy, and does not grow with
-    /// the number of rules, routes and listed addresses (see [`super::index`] for the one exception).
+    /// the number of rules, routes and listed addresses (see [`super::index`] for the one exception). A path that servers
+    /// read in different ways costs as much for each of its readings, which are few.
     ///
     /// Input filters apply first: requests that they exclude are not checked at all. Then the mode: in `off`, lists have no
     /// effect. Then the lists.
     pub fn plan(&self, request: &RequestContext<'_, '_>) -> Plan {
-        let path = if self.url_normalize { &request.facts.path } else { request.facts.raw_path() };
-        let route = self.routes.find(&request.facts.host, path);
-        let given = Some(request.facts.application).filter(|&id| id != 0);
-        let application = route.application.or(given).unwrap_or(self.application);
-        let active = self.rules.matching(request, application);
-        let mode_of = |origin, general| self.rules.mode(&active, request.now, origin).unwrap_or(general);
-        let local = self.mode_allow_override.combine(route.mode, mode_of(Origin::Local, self.local_mode));
-        let mode = self.mode_allow_override.combine(local, mode_of(Origin::Remote, self.remote_mode));
+        let readings: SmallVec<[ReadingPlan<'_>; 2]> =
+            request.facts.paths().map(|path| self.read(request, path)).collect();
+        let plain = &readings[0];
         let mut plan = Plan {
-            application,
-            mode,
+            application: plain.application,
+            mode: self.strictest_mode(request, &readings),
             bypass: None,
             list: None,
             limits: self.limits.clone(),
-            parsers_off: route.parsers_off,
+            parsers_off: plain.route.parsers_off,
             parsers_off_at: Vec::new(),
             time_limit: self.time_limit,
             overlimit: self.overlimit,
             libdetection: self.libdetection,
-            reply: route.reply,
-            active,
+            reply: plain.route.reply,
+            active: ActiveActions::combine(readings.iter().map(|reading| reading.active.clone()).collect()),
         };
-        plan.bypass = if self.filters.is_bypassed(request) {
+        plan.bypass = if self.is_bypassed(request, &readings) {
             Some(Bypass::InputFilter)
-        } else if mode == Mode::Off {
+        } else if plan.mode == Mode::Off {
             Some(Bypass::ModeOff)
         } else {
-            plan.list = self.listed(request, application, mode);
+            plan.list = self.listed(request, &readings, plan.mode);
             match plan.listed() {
                 Some(List::Allow) => Some(Bypass::Allowlisted),
                 Some(List::Deny) if self.lists_before_inspection => Some(Bypass::Denylisted),
@@ -48,23 +47,197 @@ impl Policy {
             }
         };
         if plan.bypass.is_none() {
-            self.apply_rules(request, &mut plan);
+            self.apply_rules(request, &readings, &mut plan);
         }
         plan
     }
 
-    /// The list that contains the source; the graylist has an effect in `safe_blocking` only.
-    fn listed(&self, request: &RequestContext<'_, '_>, application: i64, mode: Mode) -> Option<ListHit> {
+    /// Plans one reading of the path.
+    fn read(&self, request: &RequestContext<'_, '_>, path: &DecodedPath<'_>) -> ReadingPlan<'_> {
+        let is_plain = std::ptr::eq(path, &raw const request.facts.path);
+        let text = if is_plain && !self.url_normalize { request.facts.raw_path() } else { &path.text };
+        let route = self.routes.find(&request.facts.host, text);
+        let from_gateway = Some(request.facts.application).filter(|&id| id != 0);
+        let application = route.application.or(from_gateway).unwrap_or(self.application);
+        let active = self.rules.matching(&Reading { request, path, application });
+        ReadingPlan { route, application, active }
+    }
+
+    fn strictest_mode(&self, request: &RequestContext<'_, '_>, readings: &[ReadingPlan<'_>]) -> Mode {
+        let modes = readings.iter().map(|reading| {
+            let given = |origin, general| self.rules.mode(&reading.active, request.now, origin).unwrap_or(general);
+            let local = self.mode_allow_override.combine(reading.route.mode, given(Origin::Local, self.local_mode));
+            self.mode_allow_override.combine(local, given(Origin::Remote, self.remote_mode))
+        });
+        modes.max().unwrap_or_default()
+    }
+
+    /// Whether input filters exclude every reading.
+    fn is_bypassed(&self, request: &RequestContext<'_, '_>, readings: &[ReadingPlan<'_>]) -> bool {
+        let mut paths = request.facts.paths().zip(readings);
+        paths.all(|(path, plan)| self.filters.is_bypassed(&Reading { request, path, application: plan.application }))
+    }
+
+    /// The list that contains the source; the graylist has an effect in `safe_blocking` only. If readings belong to
+    /// applications with different lists, the strictest list applies.
+    fn listed(&self, request: &RequestContext<'_, '_>, readings: &[ReadingPlan<'_>], mode: Mode) -> Option<ListHit> {
         let last = if mode == Mode::SafeBlocking { List::Gray } else { List::Deny };
-        self.ip_index.find(request.client, &request.source, application, request.now, last)
+        let find = |application| self.ip_index.find(request.client, &request.source, application, request.now, last);
+        let strictness = |hit: &Option<ListHit>| match hit.as_ref().map(|hit| hit.list) {
+            Some(List::Allow) => 0,
+            None => 1,
+            Some(List::Gray) => 2,
+            Some(List::Deny) => 3,
+        };
+        let mut applications: SmallVec<[i64; 2]> = readings.iter().map(|reading| reading.application).collect();
+        applications.sort_unstable();
+        applications.dedup();
+        applications.into_iter().map(find).max_by_key(strictness).flatten()
     }
 
     /// Applies the rules that change the inspection.
-    fn apply_rules(&self, request: &RequestContext<'_, '_>, plan: &mut Plan) {
-        self.rules.parsers(&plan.active, request.now, &mut plan.parsers_off, &mut plan.parsers_off_at);
-        if let Some((time, mode)) = self.rules.overlimit(&plan.active, request.now) {
-            plan.time_limit = time.unwrap_or(plan.time_limit);
-            plan.overlimit = mode.into();
+    fn apply_rules(&self, request: &RequestContext<'_, '_>, readings: &[ReadingPlan<'_>], plan: &mut Plan) {
+        let switched = |reading: &ReadingPlan<'_>| {
+            let (mut off, mut at) = (reading.route.parsers_off, Vec::new());
+            self.rules.parsers(&reading.active, request.now, &mut off, &mut at);
+            (off, at)
+        };
+        (plan.parsers_off, plan.parsers_off_at) = switched(&readings[0]);
+        for reading in &readings[1..] {
+            let (off, at) = switched(reading);
+            intersect(plan, off, &at);
+        }
+        let overlimits = |active: &Active| self.rules.overlimit(active, request.now);
+        let mut given = plan.active.each().iter().map(overlimits).map(|rule| match rule {
+            Some((time, mode)) => (time.unwrap_or(self.time_limit), mode.into()),
+            None => (self.time_limit, self.overlimit),
+        });
+        let first = given.next().unwrap_or((self.time_limit, self.overlimit));
+        (plan.time_limit, plan.overlimit) =
+            given.fold(first, |(time, overlimit), (t, o)| (time.max(t), overlimit.strictest(o)));
+    }
+}
+
+/// Keeps only those parsers switched off that are so under another reading too.
+fn intersect(plan: &mut Plan, off: ParserSet, at: &[(ParserSet, PointPattern)]) {
+    plan.parsers_off = plan.parsers_off.intersection(off);
+    plan.parsers_off_at.retain(|entry| at.contains(entry));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Settings, Source};
+    use super::*;
+    use weir_core::model::{AttackType, Confidence, Finding, Header, Inspection, Message, PointPath};
+    use weir_core::parse::facts::facts;
+
+    fn route(location: &str, mode: Mode) -> crate::settings::RouteSettings {
+        crate::settings::RouteSettings { route: Some(location.into()), mode: Some(mode), ..Default::default() }
+    }
+
+    fn ask<T>(policy: &Policy, target: &str, then: impl FnOnce(&RequestContext<'_, '_>, Plan) -> T) -> T {
+        let headers = vec![Header { name: b"host", value: b"shop.example" }];
+        let message = Message { method: b"GET", target: target.as_bytes(), headers, ..Message::default() };
+        let facts = facts(&message);
+        let request = RequestContext {
+            message: &message,
+            facts: &facts,
+            client: None,
+            source: Source::default(),
+            now: 1,
+            blocking: true,
+            request_id: "",
+        };
+        let plan = policy.plan(&request);
+        then(&request, plan)
+    }
+
+    fn policy(settings: &Settings, rules: &str) -> Policy {
+        let text = format!("{{\"version\": 1, \"rules\": [{rules}]}}");
+        let doc = crate::PolicyDoc::parse("policy.json", &text).unwrap();
+        Policy::compile(settings, Some(&doc)).unwrap()
+    }
+
+    /// Spellings that some server reads as `/admin/x`, and others as something below `/static/`.
+    const SPELLINGS: &[&str] = &[
+        "/static/..;/admin/x",
+        "/static/..;jsessionid=1/admin/x",
+        "/static/%2e%2e;/admin/x",
+        "/static/..%3b/admin/x",
+        "/static/%252e%252e/admin/x",
+        "/static/..%2fadmin/x",
+        "/static/..%255cadmin/x",
+        "/static/..\\admin/x",
+        "/static/a//../../admin/x",
+        "/static/..%c0%afadmin/x",
+        "/admin/../static/../admin/x",
+    ];
+
+    #[test]
+    fn no_spelling_enters_a_route_in_mode_off() {
+        let settings = Settings {
+            mode: Some(Mode::Monitoring),
+            routes: vec![route("/static/", Mode::Off), route("/admin/", Mode::Block)],
+            ..Settings::default()
+        };
+        let policy = policy(&settings, "");
+        let mode = |target: &str| ask(&policy, target, |_, plan| plan.mode);
+        assert_eq!(mode("/static/a.css"), Mode::Off);
+        for inside in
+            ["/static/caf%C3%A9.css", "/static/a;v=1/b.css", "/static//b.css", "/static/x%2Fy", "/static/100%25"]
+        {
+            assert_eq!(mode(inside), Mode::Off, "{inside}");
+        }
+        for target in SPELLINGS {
+            assert_eq!(mode(target), Mode::Block, "{target}");
+        }
+        // Every reading of this one is below `/static/`.
+        assert_eq!(mode("/static/../static/x"), Mode::Off);
+        // Too long to be read in every way.
+        assert_eq!(mode(&format!("/static/{};/x", "a".repeat(5_000))), Mode::Monitoring);
+    }
+
+    #[test]
+    fn no_spelling_enters_an_exception_and_any_enters_a_virtual_patch() {
+        let at = |path: &str| format!(r#"[{{"type": "equal", "point": ["path", 0], "value": "{path}"}}]"#);
+        let except =
+            format!(r#"{{"id": 1, "type": "disable_attack_type", "attack_type": "sqli", "action": {}}}"#, at("static"));
+        let patch = format!(r#"{{"id": 2, "type": "vpatch", "attack_type": "xss", "action": {}}}"#, at("admin"));
+        let settings = Settings { mode: Some(Mode::Monitoring), ..Settings::default() };
+        let policy = policy(&settings, &format!("{except}, {patch}"));
+        let found = |attack| Finding {
+            attack,
+            rule: "test.rule".into(),
+            point: PointPath(Vec::new()),
+            also_at: Vec::new(),
+            confidence: Confidence::High,
+            decisive: true,
+            start: 0,
+            matched: String::new(),
+        };
+        let verdict = |target: &str, attack| {
+            ask(&policy, target, |request, plan| {
+                let inspection = Inspection { findings: vec![found(attack)], ..Inspection::default() };
+                policy.decide(request, &plan, Some(&inspection))
+            })
+        };
+        assert!(verdict("/static/a", AttackType::Sqli).attacks.is_empty());
+        assert_eq!(verdict("/static/a;v=1/b", AttackType::Sqli).attacks, []);
+        for target in SPELLINGS {
+            assert_eq!(verdict(target, AttackType::Sqli).attacks, [AttackType::Sqli], "{target}");
+            assert_eq!(verdict(target, AttackType::Xss).rules, [2], "{target}");
+        }
+    }
+
+    #[test]
+    fn no_spelling_enters_a_bypass() {
+        let bypass = crate::settings::FilterSettings { path: Some("^/static/".into()), ..Default::default() };
+        let settings = Settings { bypass: vec![bypass], ..Settings::default() };
+        let policy = policy(&settings, "");
+        let bypass = |target: &str| ask(&policy, target, |_, plan| plan.bypass);
+        assert_eq!(bypass("/static/a.css"), Some(Bypass::InputFilter));
+        for target in SPELLINGS {
+            assert_eq!(bypass(target), None, "{target}");
         }
     }
 }

@@ -14,9 +14,10 @@ use super::graphql::GraphqlLimits;
 use super::index::Index;
 use super::mode::Mode;
 use super::mode::RuleMode;
+use super::reading::{ActiveActions, Reading};
 use super::rule::{self, Origin, Rule, RuleKind};
 use super::settings::OverlimitMode;
-use super::verdict::{Active, RequestContext};
+use super::verdict::Active;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 use weir_core::model::{AttackType, ParserSet, PointPattern};
@@ -122,11 +123,10 @@ impl Rules {
     }
 
     /// Conditional actions that match a request, from general to specific.
-    pub fn matching(&self, request: &RequestContext<'_, '_>, application: i64) -> Active {
-        let holds = |number: u32| {
-            self.actions[number as usize].conditions.iter().all(|condition| condition.holds(request, application))
-        };
-        self.index.find(request, application, holds)
+    pub fn matching(&self, reading: &Reading<'_, '_, '_>) -> Active {
+        let holds =
+            |number: u32| self.actions[number as usize].conditions.iter().all(|condition| condition.holds(reading));
+        self.index.find(reading, holds)
     }
 
     /// The unconditional action and those in `active`, from general to specific.
@@ -159,14 +159,14 @@ impl Rules {
         self.setting(active, now, |action| &action.overlimits).copied()
     }
 
-    /// Limits of GraphQL requests.
-    pub fn graphql(&self, active: &Active, now: u64) -> Option<GraphqlLimits> {
-        self.setting(active, now, |action| &action.graphql).copied()
+    /// Limits of GraphQL requests, for each reading that has some.
+    pub fn graphql(&self, active: &ActiveActions, now: u64) -> impl Iterator<Item = GraphqlLimits> {
+        active.each().iter().filter_map(move |active| self.setting(active, now, |action| &action.graphql).copied())
     }
 
-    /// Largest body.
-    pub fn body_limit(&self, active: &Active, now: u64) -> Option<UploadLimit> {
-        self.setting(active, now, |action| &action.body_limits).copied()
+    /// Largest body, one for each reading that has one.
+    pub fn body_limits(&self, active: &ActiveActions, now: u64) -> impl Iterator<Item = UploadLimit> {
+        active.each().iter().filter_map(move |active| self.setting(active, now, |action| &action.body_limits).copied())
     }
 
     /// Switches parsers, everywhere and at points.
@@ -187,9 +187,9 @@ impl Rules {
     }
 
     /// The custom signature of rule `id`, if its conditions hold and it has not expired.
-    pub fn custom(&self, id: u64, active: &Active, now: u64) -> Option<&CustomSignature> {
+    pub fn custom(&self, id: u64, active: &ActiveActions, now: u64) -> Option<&CustomSignature> {
         let custom = self.customs.get(&id)?;
-        let holds = custom.action == 0 || active.contains(&custom.action);
+        let holds = custom.action == 0 || active.in_any().contains(&custom.action);
         (holds && custom.expires > now).then_some(&custom.signature)
     }
 

@@ -4,8 +4,8 @@ use super::*;
 use std::borrow::Cow;
 use std::time::Duration;
 use weir_core::model::{
-    Anomaly, AnomalyKind, AttackType, Confidence, DecodedHead, Finding, Header, Inspection, Message, NotInspected,
-    ParserSet, PointPath, PointPattern, SkipReason, Upload,
+    Anomaly, AnomalyKind, AttackType, Confidence, DecodedHead, DecodedPath, Finding, Header, Inspection, Message,
+    NotInspected, ParserSet, PointPath, PointPattern, SkipReason, Upload,
 };
 
 /// A request to judge, with the parts that tests vary.
@@ -48,9 +48,12 @@ impl Case {
             method: b"POST",
             uri: Cow::Owned(full.clone()),
             host: Cow::Borrowed(self.host.as_bytes()),
-            path: Cow::Owned(full),
-            segments: self.path.iter().map(|s| Cow::Borrowed(s.as_bytes())).collect(),
-            action_name: Cow::Borrowed(self.name.as_bytes()),
+            path: DecodedPath {
+                text: Cow::Owned(full),
+                segments: self.path.iter().map(|s| Cow::Borrowed(s.as_bytes())).collect(),
+                action_name: Cow::Borrowed(self.name.as_bytes()),
+                ..DecodedPath::default()
+            },
             ..DecodedHead::default()
         };
         let request = RequestContext {
@@ -635,7 +638,11 @@ mod index {
                 fast.sort();
                 let holds = |condition: &String| {
                     let value: serde_json::Value = serde_saphyr::from_str(condition).unwrap();
-                    condition::Condition::read(&value).unwrap().holds(request, plan.application)
+                    condition::Condition::read(&value).unwrap().holds(&reading::Reading {
+                        request,
+                        path: &request.facts.path,
+                        application: plan.application,
+                    })
                 };
                 let fits = rules.iter().enumerate().filter(|(_, conditions)| conditions.iter().all(holds));
                 let mut slow: Vec<String> = fits

@@ -3,6 +3,7 @@
 use super::list::{List, ListHit};
 use super::mode::Mode;
 use super::overlimit::OverlimitPolicy;
+use super::reading::ActiveActions;
 use super::reply::Reply;
 use super::source::Source;
 use serde::Serialize;
@@ -88,7 +89,7 @@ pub struct Plan {
     /// Number of the reply if it is blocked.
     pub(super) reply: usize,
     /// Matching conditional actions, from general to specific.
-    pub(super) active: Active,
+    pub(super) active: ActiveActions,
 }
 
 impl Plan {

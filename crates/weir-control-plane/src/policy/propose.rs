@@ -243,17 +243,17 @@ fn path(facts: &DecodedHead<'_>) -> (String, Vec<Value>) {
     let name = |bytes: &[u8]| std::str::from_utf8(bytes).ok().filter(|text| is_name(text)).map(str::to_owned);
     let (mut shown, mut conditions) = (String::new(), Vec::new());
     let equal = |point: Value, value: &str| json!({"type": "equal", "point": point, "value": value});
-    for (number, segment) in facts.segments.iter().take(MAX_SEGMENTS).enumerate() {
+    for (number, segment) in facts.path.segments.iter().take(MAX_SEGMENTS).enumerate() {
         let segment = name(segment);
         shown.push('/');
         shown.push_str(segment.as_deref().unwrap_or("*"));
         conditions.extend(segment.map(|segment| equal(json!(["path", number]), &segment)));
     }
-    if facts.segments.len() <= MAX_SEGMENTS {
-        conditions.push(json!({"type": "absent", "point": ["path", facts.segments.len()]}));
+    if facts.path.segments.len() <= MAX_SEGMENTS {
+        conditions.push(json!({"type": "absent", "point": ["path", facts.path.segments.len()]}));
     }
     shown.push('/');
-    let (action, ext) = (name(&facts.action_name), facts.action_ext.as_deref().map(name));
+    let (action, ext) = (name(&facts.path.action_name), facts.path.action_ext.as_deref().map(name));
     // `/` ends in an empty name, which is one too.
     shown.push_str(action.as_deref().unwrap_or("*"));
     conditions.extend(action.map(|action| equal(json!(["action_name"]), &action)));

@@ -6,6 +6,21 @@ use std::borrow::Cow;
 /// A decoded name and value.
 pub type DecodedPair<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
 
+/// One reading of a path.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DecodedPath<'a> {
+    /// The whole path.
+    pub text: Cow<'a, [u8]>,
+    /// Path segments but for the last, percent-decoded.
+    pub segments: Vec<Cow<'a, [u8]>>,
+    /// Last path segment up to its first dot.
+    pub action_name: Cow<'a, [u8]>,
+    /// Last path segment past its last dot, if it has one.
+    pub action_ext: Option<Cow<'a, [u8]>>,
+    /// Whether parameters of segments (`;v=1`) were removed.
+    pub parameters_removed: bool,
+}
+
 /// The decoded head of a request. Conditions of rules and routes are judged on this, never on raw bytes.
 #[derive(Clone, Debug, Default)]
 pub struct DecodedHead<'a> {
@@ -15,14 +30,11 @@ pub struct DecodedHead<'a> {
     pub uri: Cow<'a, [u8]>,
     /// Host without port, lower case, without a trailing dot.
     pub host: Cow<'a, [u8]>,
-    /// Path, percent-decoded once and with dot segments and repeated slashes removed.
-    pub path: Cow<'a, [u8]>,
-    /// Path segments but for the last, percent-decoded.
-    pub segments: Vec<Cow<'a, [u8]>>,
-    /// Last path segment up to its first dot.
-    pub action_name: Cow<'a, [u8]>,
-    /// Last path segment past its last dot, if it has one.
-    pub action_ext: Option<Cow<'a, [u8]>>,
+    /// The path as most servers read it: percent-decoded once, without dot segments and repeated slashes.
+    pub path: DecodedPath<'a>,
+    /// Other paths that some servers read in the same target: parameters of segments (`;v=1`) removed, decoded twice, `\`
+    /// as a separator, dot segments kept... Empty for most requests. What weakens protection must hold for all readings.
+    pub other_paths: Vec<DecodedPath<'a>>,
     /// Query parameters, decoded, in order.
     pub query: Vec<DecodedPair<'a>>,
     /// Protocol as the client spoke it.
@@ -45,6 +57,11 @@ impl<'a> DecodedHead<'a> {
             owned.extend_from_slice(value);
         }
         Some(joined)
+    }
+
+    /// Every reading of the path, the plain one first.
+    pub fn paths(&self) -> impl Iterator<Item = &DecodedPath<'a>> {
+        std::iter::once(&self.path).chain(&self.other_paths)
     }
 
     /// Path as sent: the target up to its query.

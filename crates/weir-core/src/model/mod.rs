@@ -27,7 +27,7 @@ pub use benign_cache::BenignCache;
 pub use budget::{Budget, Stop};
 pub use byte_class_filter::{ByteClassFilter, FilterTable};
 pub use byte_classes::ByteClasses;
-pub use decoded_head::DecodedHead;
+pub use decoded_head::{DecodedHead, DecodedPath};
 pub use finding::{Confidence, Coverage, DecodeStep, Finding, Inspection, NotInspected, SkipReason, Upload};
 pub use graphql::GraphqlStats;
 pub use lexicon::Lexicon;

@@ -1,8 +1,11 @@
 //! [`DecodedHead`] of a request head, on which policy conditions are evaluated.
 
+mod readings;
+
 use crate::model::decoded_head::DecodedPair;
-use crate::model::{DecodedHead, Message};
+use crate::model::{DecodedHead, DecodedPath, Message};
 use crate::normalize::{form, percent};
+use readings::other_readings;
 use std::borrow::Cow;
 
 /// Query parameters that conditions are evaluated on. Later ones are inspected, but conditions do not see them.
@@ -14,32 +17,59 @@ pub fn facts<'a>(message: &Message<'a>) -> DecodedHead<'a> {
     let path_end = uri.iter().position(|b| b"?#".contains(b)).unwrap_or(uri.len());
     let query = if uri.get(path_end) == Some(&b'?') { &uri[path_end + 1..] } else { b"" };
     let query = &query[..memchr::memchr(b'#', query).unwrap_or(query.len())];
-    let path = normalise_path(percent::decode(&uri[..path_end], percent::Plus::Keep));
-    let mut facts = DecodedHead {
+    let raw_path = &uri[..path_end];
+    let path = plain_path(raw_path);
+    let others = other_readings(raw_path, &path);
+    let mut other_paths: Vec<DecodedPath<'a>> = others
+        .paths
+        .into_iter()
+        .map(|(path, parameters_removed)| DecodedPath { parameters_removed, ..decoded_path(Cow::Owned(path)) })
+        .collect();
+    if !others.complete {
+        other_paths.push(DecodedPath { text: Cow::Borrowed(b"/"), ..DecodedPath::default() });
+    }
+    DecodedHead {
         method: message.method,
         uri: if uri.is_empty() { Cow::Borrowed(b"/") } else { Cow::Borrowed(uri) },
         host: host(authority.or_else(|| message.header("host")).unwrap_or_default()),
+        path: decoded_path(path),
+        other_paths,
         query: query_facts(query),
         proto: message.protocol,
         scheme: message.scheme,
         application: message.application,
-        ..DecodedHead::default()
-    };
+    }
+}
+
+/// The path as most servers read it: decoded once, without dot segments and repeated slashes.
+fn plain_path(raw: &[u8]) -> Cow<'_, [u8]> {
+    normalise_path(percent::decode(raw, percent::Plus::Keep))
+}
+
+/// `path` and its parts.
+fn decoded_path(path: Cow<'_, [u8]>) -> DecodedPath<'_> {
     match path {
         Cow::Borrowed(path) => {
             let (segments, name, ext) = split_path(path);
-            facts.segments = segments.into_iter().map(Cow::Borrowed).collect();
-            (facts.action_name, facts.action_ext) = (Cow::Borrowed(name), ext.map(Cow::Borrowed));
-            facts.path = Cow::Borrowed(path);
+            DecodedPath {
+                text: Cow::Borrowed(path),
+                segments: segments.into_iter().map(Cow::Borrowed).collect(),
+                action_name: Cow::Borrowed(name),
+                action_ext: ext.map(Cow::Borrowed),
+                parameters_removed: false,
+            }
         }
         Cow::Owned(path) => {
             let (segments, name, ext) = split_path(&path);
-            facts.segments = segments.into_iter().map(|s| Cow::Owned(s.to_vec())).collect();
-            (facts.action_name, facts.action_ext) = (Cow::Owned(name.to_vec()), ext.map(|e| Cow::Owned(e.to_vec())));
-            facts.path = Cow::Owned(path);
+            DecodedPath {
+                segments: segments.into_iter().map(|s| Cow::Owned(s.to_vec())).collect(),
+                action_name: Cow::Owned(name.to_vec()),
+                action_ext: ext.map(|e| Cow::Owned(e.to_vec())),
+                text: Cow::Owned(path),
+                parameters_removed: false,
+            }
         }
     }
-    facts
 }
 
 /// The authority of a target in absolute form, which overrides Host (RFC 9112 §3.2.2), and the rest.
@@ -151,10 +181,10 @@ mod tests {
             ("/a#b?c", "/a", "", "a", None),
         ] {
             let got = of(target, "h");
-            assert_eq!(text(&got.path), path, "{target}");
-            assert_eq!(got.segments.iter().map(|s| text(s)).collect::<Vec<_>>().join(","), segments, "{target}");
-            assert_eq!(text(&got.action_name), name, "{target}");
-            assert_eq!(got.action_ext.as_deref().map(text), ext, "{target}");
+            assert_eq!(text(&got.path.text), path, "{target}");
+            assert_eq!(got.path.segments.iter().map(|s| text(s)).collect::<Vec<_>>().join(","), segments, "{target}");
+            assert_eq!(text(&got.path.action_name), name, "{target}");
+            assert_eq!(got.path.action_ext.as_deref().map(text), ext, "{target}");
         }
     }
 

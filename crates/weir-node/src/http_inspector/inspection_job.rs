@@ -262,7 +262,7 @@ impl InspectionJob {
             client,
             method: facts.method,
             host: &facts.host,
-            path: &facts.path,
+            path: &facts.path.text,
             application: plan.application,
             blocking: self.call.blocking,
             trace,

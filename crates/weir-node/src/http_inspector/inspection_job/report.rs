@@ -53,7 +53,7 @@ impl InspectionJob {
             method: context.facts.method,
             scheme: context.message.scheme.as_str(),
             host: &context.facts.host,
-            path: &context.facts.path,
+            path: &context.facts.path.text,
             protocol: protocol.as_deref().unwrap_or(&sent),
             head: &head,
             body: context.message.body,
