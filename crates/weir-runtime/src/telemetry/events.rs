@@ -14,7 +14,7 @@ use weir_policy::{self, Action, Bypass};
 const MAX_SHOWN: usize = 512;
 
 /// A message was judged.
-pub struct Judged<'a> {
+pub struct VerdictEvent<'a> {
     /// `request` or `response`.
     pub leg: &'static str,
     /// Id given by the gateway.
@@ -47,7 +47,7 @@ pub struct Judged<'a> {
     pub elapsed: Duration,
 }
 
-impl Judged<'_> {
+impl VerdictEvent<'_> {
     /// Counts the event and writes its line.
     pub fn emit(&self, telemetry: &Telemetry) {
         self.count(&telemetry.metrics);
@@ -175,7 +175,7 @@ fn joined<T: AsRef<str>>(items: impl Iterator<Item = T>) -> String {
 }
 
 /// A call was refused.
-pub struct Refused<'a> {
+pub struct RejectedCallEvent<'a> {
     /// Code of the problem.
     pub code: &'static str,
     /// Status of the answer.
@@ -190,7 +190,7 @@ pub struct Refused<'a> {
     pub detail: &'a str,
 }
 
-impl Refused<'_> {
+impl RejectedCallEvent<'_> {
     /// Counts the event and writes its line. Shed load is counted only: logging it would add to the load.
     pub fn emit(&self, telemetry: &Telemetry) {
         let metrics = &telemetry.metrics;
@@ -210,14 +210,14 @@ impl Refused<'_> {
 }
 
 /// A reload came to an end.
-pub struct Reloaded<'a> {
+pub struct ReloadEvent<'a> {
     /// What was reloaded: `rules and policy`, `certificate`...
     pub what: &'static str,
     /// The new generation, or every mistake.
     pub outcome: Result<u64, &'a str>,
 }
 
-impl Reloaded<'_> {
+impl ReloadEvent<'_> {
     /// Counts the event and writes its line.
     pub fn emit(&self, metrics: &Metrics) {
         match self.outcome {

@@ -198,8 +198,7 @@ impl Metrics {
         let mut registry = Registry::with_prefix(namespace);
         registry.register("application", "The build.", Info::new(Build { version: env!("CARGO_PKG_VERSION") }));
         let started = Gauge::<i64>::default();
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        started.set(now.as_secs() as i64);
+        started.set(i64::try_from(crate::clock::now_seconds()).unwrap_or(i64::MAX));
         registry.register_with_unit("application_start_time", "When the process started.", Unit::Seconds, started);
         let metrics = Self::register(&mut registry);
         (metrics, registry)

@@ -8,7 +8,7 @@ pub mod metrics;
 pub mod probes;
 pub mod trace;
 
-pub use events::{Judged, Refused};
+pub use events::{RejectedCallEvent, VerdictEvent};
 pub use metrics::Metrics;
 pub use probes::Health;
 pub use trace::TraceParent;

@@ -2,7 +2,7 @@
 
 use super::call_error::CallError;
 use super::link::Link;
-use crate::events::ship::Content;
+use crate::events::ship::BatchContent;
 use crate::events::{Batch, Upload, UploadError};
 use weir_protocol::node_api::Ack;
 
@@ -13,14 +13,14 @@ impl Upload for Link {
             let lines = lines.clone();
             async move {
                 match content {
-                    Content::Events => client.events(&identity, lines).await,
-                    Content::Statistics => client.statistics(&identity, lines).await.map(|()| Ack::default()),
+                    BatchContent::Events => client.events(&identity, lines).await,
+                    BatchContent::Statistics => client.statistics(&identity, lines).await.map(|()| Ack::default()),
                 }
             }
         });
         sent.await.map_err(|error| match error {
-            // Malformed, too large, or not to be processed: no other attempt at the same bytes goes better.
-            CallError::Refused(400 | 413 | 422, why) => UploadError::Refused(why),
+            // Malformed, too large or not processable: a retry of the same bytes cannot succeed.
+            CallError::Refused(400 | 413 | 422, why) => UploadError::Rejected(why),
             CallError::Busy(_, pause) => UploadError::Retry(error.to_string(), pause),
             _ => UploadError::Retry(error.to_string(), None),
         })

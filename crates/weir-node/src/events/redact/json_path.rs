@@ -1,41 +1,41 @@
-//! The path to each value of a JSON text, token by token.
+//! Tracks the path to each value of a JSON text, token by token.
 
-use super::leaves::named;
-use super::names::is_secret;
+use super::secret_names::is_secret;
+use super::value_locator::named;
 use weir_core::model::Tag;
 use weir_core::model::point::{OwnedKey, PathItem};
 
-/// Steps of a path that are kept: no rule names a deeper point.
+/// Steps of a path that are tracked: no rule refers to a deeper point.
 const MAX_STEPS: usize = 64;
 
 /// An open object or array.
 struct Frame {
     object: bool,
-    /// Elements seen.
+    /// Index of the current element.
     index: u32,
-    /// Whether a name was read and its value comes.
+    /// Whether a name was read and its value is next.
     named: bool,
-    /// Length of the path at its value, the step for the current member apart.
+    /// Length of the path to it, without the step for the current member.
     depth: usize,
-    /// Whether it stands below a name that says that it is a secret.
+    /// Whether a name above it marks it as a secret.
     secret: bool,
     /// The same for the current member.
     member: bool,
 }
 
-/// Where a walk through a JSON text is.
-pub struct Walk {
+/// The position in a JSON text.
+pub struct JsonPathTracker {
     path: Vec<PathItem>,
     frames: Vec<Frame>,
 }
 
-impl Walk {
-    /// A walk below `path`.
+impl JsonPathTracker {
+    /// Starts below `path`.
     pub fn new(path: Vec<PathItem>) -> Self {
         Self { path, frames: Vec::new() }
     }
 
-    /// An object or array begins.
+    /// Enters an object or array.
     pub fn open(&mut self, object: bool) {
         let secret = self.frames.last().is_some_and(|frame| frame.secret || frame.member);
         if self.frames.last().is_some_and(|frame| !frame.object) {
@@ -44,13 +44,13 @@ impl Walk {
         self.frames.push(Frame { object, index: 0, named: false, depth: self.path.len(), secret, member: false });
     }
 
-    /// One ends.
+    /// Leaves an object or array.
     pub fn close(&mut self) {
         self.frames.pop();
         self.done();
     }
 
-    /// A comma or colon.
+    /// Handles a comma or colon.
     pub fn mark(&mut self, mark: u8) {
         if let (b',', Some(frame)) = (mark, self.frames.last_mut()) {
             frame.index = frame.index.saturating_add(1);
@@ -59,12 +59,12 @@ impl Walk {
         }
     }
 
-    /// Whether a name comes next.
+    /// Whether a name is next.
     pub fn wants_name(&self) -> bool {
         self.frames.last().is_some_and(|frame| frame.object && !frame.named)
     }
 
-    /// A name was read.
+    /// Handles a name.
     pub fn name(&mut self, name: &[u8]) {
         let Some(frame) = self.frames.last_mut() else { return };
         (frame.named, frame.member) = (true, is_secret(name));
@@ -83,7 +83,7 @@ impl Walk {
         }
     }
 
-    /// The path of a scalar that comes now, and whether a name above it says that it is a secret.
+    /// The path of the next scalar, and whether a name above it marks it as a secret.
     pub fn value(&mut self) -> (Vec<PathItem>, bool) {
         if self.frames.last().is_some_and(|frame| !frame.object) {
             self.element();
@@ -94,7 +94,7 @@ impl Walk {
         (path, secret)
     }
 
-    /// A value is over.
+    /// Handles the end of a value.
     fn done(&mut self) {
         if let Some(frame) = self.frames.last_mut() {
             frame.named = false;

@@ -1,13 +1,13 @@
-//! Which names say that their value is a secret.
+//! Names that mark their value as a secret.
 
 use aho_corasick::{AhoCorasick, MatchKind};
 use std::sync::LazyLock;
 use weir_core::model::Tag;
 
-/// Bytes of a name that are looked at: where it is longer, what stands in the rest does not matter to anyone.
+/// Bytes of a name that are checked.
 const MAX_NAME: usize = 256;
 
-/// Words that give a name away wherever they stand in it, written without separators.
+/// Words that mark a name anywhere in it, written without separators.
 const WITHIN: &[&str] = &[
     "accesskey",
     "accountnumber",
@@ -48,19 +48,19 @@ const WITHIN: &[&str] = &[
     "xsrf",
 ];
 
-/// Words that do so as a word of their own, as in `user_pwd`, `card-pin` or `newPass`.
+/// Words that mark a name as a separate word, as in `user_pwd`, `card-pin` or `newPass`.
 const WORDS: &[&str] = &[
     "auth", "bearer", "csc", "cvc", "cvv", "cvv2", "jwt", "otp", "pan", "pass", "pin", "pwd", "sid", "sig", "ssn",
     "totp",
 ];
 
-/// Ends that do so without a separator, as in `dbpwd`.
+/// Suffixes that mark a name without a separator, as in `dbpwd`.
 const ENDS: &[&str] = &["pwd"];
 
-/// Headers that no rule above covers.
+/// Headers that no word above covers.
 const HEADERS: &[&str] = &["cookie", "cookie2", "set-cookie", "x-amz-security-token", "x-forwarded-client-cert"];
 
-/// Attributes of Set-Cookie, which are no cookies.
+/// Attributes of Set-Cookie, which are not cookies.
 const COOKIE_ATTRIBUTES: &[&str] =
     &["domain", "expires", "max-age", "partitioned", "path", "priority", "samesite", "secure", "httponly"];
 
@@ -81,12 +81,12 @@ pub fn is_secret_header(name: &[u8]) -> bool {
     HEADERS.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes())) || is_secret(name)
 }
 
-/// Whether `name` in a Set-Cookie header says something about the cookie rather than being one.
+/// Whether `name` in a Set-Cookie header is an attribute and not a cookie.
 pub fn is_cookie_attribute(name: &[u8]) -> bool {
     COOKIE_ATTRIBUTES.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
 }
 
-/// Whether a step called `name` of a point says that what is below is a secret.
+/// Whether a step of a point called `name` marks the values below it as secrets.
 pub fn is_secret_step(tag: Tag, name: &[u8]) -> bool {
     match tag {
         Tag::Header | Tag::ResponseHeader => is_secret_header(name),
@@ -95,7 +95,7 @@ pub fn is_secret_step(tag: Tag, name: &[u8]) -> bool {
     }
 }
 
-/// The words of a name: runs of letters and digits, parted before a capital that follows a small letter.
+/// The words of a name: runs of letters and digits, split before a capital that follows a lower-case letter.
 fn words(name: &[u8]) -> impl Iterator<Item = &[u8]> {
     name.split(|b| !b.is_ascii_alphanumeric()).flat_map(|run| {
         run.chunk_by(|a, b| !(a.is_ascii_lowercase() && b.is_ascii_uppercase())).filter(|word| !word.is_empty())

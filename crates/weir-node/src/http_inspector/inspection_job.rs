@@ -1,13 +1,14 @@
-//! From the bytes of a call to its verdict: parse, plan, inspect, decide. Runs on a worker or on the pool.
+//! From the bytes of a call to its verdict: parse, plan, inspect, decide. Runs on a worker of the runtime, or in the
+//! pool for large messages.
 
 mod report;
 
-use super::answer::Answer;
-use super::call::{Call, Form, Leg};
-use super::context::{self, Context, Keys, Parts};
+use super::api_error::ApiError;
+use super::call::{CallHeaders, Direction, MessageFormat};
+use super::context::{self, ContextFields, ContextKeys, ExchangeContext};
 use super::envelope;
-use super::refusal::Refusal;
-use crate::events::{Recorded, Recorder};
+use super::verdict_response::VerdictResponse;
+use crate::events::{PendingRecord, Recorder};
 use crate::generation::Generation;
 use bytes::Bytes;
 use http::HeaderValue;
@@ -15,44 +16,45 @@ use std::cell::Cell;
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 use weir_core::engine::{self, Scratch, inspect};
 use weir_core::model::{AnomalyKind, DecodedHead, Header, Inspection, Message};
 use weir_core::parse::chunked::{self, Chunked};
 use weir_core::parse::extract::ParseOptions;
 use weir_core::parse::{facts::facts, message};
 use weir_policy::client::Client;
-use weir_policy::{Head, Plan, Verdict};
-use weir_runtime::telemetry::{Judged, Telemetry, TraceParent};
+use weir_policy::{Plan, RequestContext, Verdict};
+use weir_runtime::clock::now_millis;
+use weir_runtime::telemetry::{Telemetry, TraceParent, VerdictEvent};
 
-/// A call with all that its verdict depends on.
-pub struct Job {
+/// A call and everything that its verdict depends on.
+pub struct InspectionJob {
     /// Headers of the call.
-    pub call: Call,
+    pub call: CallHeaders,
     /// Its body.
     pub body: Bytes,
     /// Rules and policy.
     pub generation: Arc<Generation>,
     /// Hosts that are accepted.
-    pub access: Arc<super::Access>,
-    /// Keys of contexts.
-    pub keys: Arc<Keys>,
-    /// Where to report.
+    pub access: Arc<super::AccessRules>,
+    /// ContextKeys of contexts.
+    pub keys: Arc<ContextKeys>,
+    /// Metrics and access log.
     pub telemetry: Arc<Telemetry>,
-    /// Where malicious requests are recorded, if they are.
+    /// Records malicious requests, if configured.
     pub recorder: Option<Arc<Recorder>>,
 }
 
-/// An answer, which may leave when the record that goes with it is settled.
-pub struct Judgement {
-    /// The answer.
-    pub answer: Answer,
-    /// The record on its way.
-    pub recorded: Option<Recorded>,
+/// A verdict for the connector, to be sent once its record is in the spool.
+pub struct InspectionOutcome {
+    /// The response.
+    pub response: VerdictResponse,
+    /// The record being written.
+    pub record: Option<PendingRecord>,
 }
 
-/// One message in the making of its verdict.
-struct Case<'c, 'a> {
+/// One message while its verdict is made.
+struct MessageContext<'c, 'a> {
     message: &'c Message<'a>,
     facts: &'c DecodedHead<'a>,
     client: IpAddr,
@@ -62,8 +64,8 @@ struct Case<'c, 'a> {
     bytes: usize,
     /// Bytes of its head.
     head: usize,
-    /// What the context tells, on a response leg.
-    context: Option<&'c Context>,
+    /// Context of the request, for a response.
+    request_context: Option<&'c ExchangeContext>,
 }
 
 thread_local! {
@@ -71,153 +73,166 @@ thread_local! {
     static SCRATCH: Cell<Option<Box<Scratch>>> = const { Cell::new(None) };
 }
 
-impl Job {
-    /// Judges the call.
-    pub fn run(&self) -> Result<Judgement, Refusal> {
+impl InspectionJob {
+    /// Inspects the message and decides on it.
+    pub fn run(&self) -> Result<InspectionOutcome, ApiError> {
         self.guarded(|| {
-            self.with_message(|message, bytes| match self.call.leg {
-                Leg::Request => self.request(message, bytes),
-                Leg::Response => Ok(self.response(message, bytes)),
+            self.with_message(|message, bytes| match self.call.direction {
+                Direction::Request => self.request(message, bytes),
+                Direction::Response => Ok(self.response(message, bytes)),
             })
         })
     }
 
-    /// Checks a copy that is to be judged later, as far as its caller must be told: the form of the call, the host.
-    /// Answers the context for the response leg, in which no attack is known yet.
-    pub fn accept(&self) -> Result<Option<HeaderValue>, Refusal> {
+    /// Checks an out-of-band copy before it is queued, as far as its caller must know: format of the call, host.
+    /// Returns the context for the response, in which no attack is known yet.
+    pub fn accept(&self) -> Result<Option<HeaderValue>, ApiError> {
         self.guarded(|| {
             self.with_message(|mut message, _| {
-                if self.call.leg == Leg::Response {
+                if self.call.direction == Direction::Response {
                     return Ok(None);
                 }
-                self.complete(&mut message);
+                self.apply_call_headers(&mut message);
                 let client = self.client(&message);
-                let (facts, now) = (self.facts(&message, &client)?, now());
-                let plan = self.generation.policy.plan(&self.head(&message, &facts, client.address, now));
+                let (facts, now) = (self.facts(&message, &client)?, now_millis());
+                let plan = self.generation.policy.plan(&self.policy_request(&message, &facts, client.address, now));
                 Ok(self.seal(&facts, plan.application, None, now))
             })
         })
     }
 
-    /// Catches a panic of `work`, which would be a defect of the node: it is counted, and never made a verdict.
-    fn guarded<T>(&self, work: impl FnOnce() -> Result<T, Refusal>) -> Result<T, Refusal> {
+    /// Catches a panic of `work`, which would be a defect of the node: it is counted and never becomes a verdict.
+    fn guarded<T>(&self, work: impl FnOnce() -> Result<T, ApiError>) -> Result<T, ApiError> {
         catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
             self.telemetry.metrics.panics.inc();
-            tracing::error!(request_id = self.call.request_id.as_str(), "panic while a call was judged");
-            Err(Refusal::Internal)
+            tracing::error!(request_id = self.call.request_id.as_str(), "panic while a call was inspected");
+            Err(ApiError::Internal)
         })
     }
 
-    /// Hands over the message of the call, and how many bytes it has.
-    fn with_message<T>(&self, then: impl FnOnce(Message<'_>, usize) -> Result<T, Refusal>) -> Result<T, Refusal> {
-        match (self.call.form, self.call.leg) {
-            (Form::Raw, Leg::Request) => then(message::request(&self.body), self.body.len()),
-            (Form::Raw, Leg::Response) => then(message::response(&self.body), self.body.len()),
-            (Form::Envelope, leg) => {
-                let pieces = envelope::read(leg, &self.body)?;
-                then(pieces.message(), pieces.bytes())
+    /// Calls `then` with the message of the call and its size in bytes.
+    fn with_message<T>(&self, then: impl FnOnce(Message<'_>, usize) -> Result<T, ApiError>) -> Result<T, ApiError> {
+        match (self.call.format, self.call.direction) {
+            (MessageFormat::Raw, Direction::Request) => then(message::request(&self.body), self.body.len()),
+            (MessageFormat::Raw, Direction::Response) => then(message::response(&self.body), self.body.len()),
+            (MessageFormat::Envelope, direction) => {
+                let parts = envelope::read(direction, &self.body)?;
+                then(parts.message(), parts.bytes())
             }
         }
     }
 
-    fn request(&self, message: Message<'_>, bytes: usize) -> Result<Judgement, Refusal> {
+    fn request(&self, message: Message<'_>, bytes: usize) -> Result<InspectionOutcome, ApiError> {
         let head = bytes.saturating_sub(message.body.len());
         let unchunked = self.unchunk(&message);
         let mut message = message;
         unchunked.iter().for_each(|chunked| set_body(chunked, &mut message));
-        self.complete(&mut message);
+        self.apply_call_headers(&mut message);
         let client = self.client(&message);
-        let (facts, now) = (self.facts(&message, &client)?, now());
-        let case = Case { message: &message, facts: &facts, client: client.address, now, bytes, head, context: None };
-        let (verdict, plan) = self.verdict(&case);
-        let recorded = self.record(&case, &verdict, &plan);
-        let hit = recorded.as_ref().map(|recorded| *recorded.id.as_bytes());
-        let context = self.seal(&facts, plan.application, hit, now);
-        Ok(Judgement { answer: Answer::new(self.call.request_id.as_str(), &verdict, context), recorded })
+        let (facts, now) = (self.facts(&message, &client)?, now_millis());
+        let context = MessageContext {
+            message: &message,
+            facts: &facts,
+            client: client.address,
+            now,
+            bytes,
+            head,
+            request_context: None,
+        };
+        let (verdict, plan) = self.verdict(&context);
+        let record = self.record(&context, &verdict, &plan);
+        let hit = record.as_ref().map(|record| *record.id.as_bytes());
+        let sealed = self.seal(&facts, plan.application, hit, now);
+        Ok(InspectionOutcome {
+            response: VerdictResponse::new(self.call.request_id.as_str(), &verdict, sealed),
+            record,
+        })
     }
 
-    /// What policy asks about a request, with the host that a trusted proxy tells.
-    fn facts<'m>(&self, message: &Message<'m>, client: &Client) -> Result<DecodedHead<'m>, Refusal> {
+    /// The decoded head of a request, with the host that a trusted proxy forwards.
+    fn facts<'m>(&self, message: &Message<'m>, client: &Client) -> Result<DecodedHead<'m>, ApiError> {
         let mut facts = facts(message);
         if let Some(host) = &client.host {
             facts.host = host.clone().into_bytes().into();
         }
-        if self.access.allows_host(&facts.host) { Ok(facts) } else { Err(Refusal::Host) }
+        if self.access.allows_host(&facts.host) { Ok(facts) } else { Err(ApiError::Host) }
     }
 
     fn seal(&self, facts: &DecodedHead<'_>, application: i64, hit: Option<[u8; 16]>, now: u64) -> Option<HeaderValue> {
         let id = self.call.request_id.as_str().as_bytes();
         let fields = [id, facts.method, &facts.host, facts.raw_path()];
-        let token = context::seal(&self.keys, &Parts { time: now, application, hit, fields });
+        let token = context::seal(&self.keys, &ContextFields { time: now, application, hit, fields });
         HeaderValue::from_maybe_shared(Bytes::from(token)).ok()
     }
 
-    fn response(&self, message: Message<'_>, bytes: usize) -> Judgement {
-        let now = now();
-        let context = self.context(now);
+    fn response(&self, message: Message<'_>, bytes: usize) -> InspectionOutcome {
+        let now = now_millis();
+        let request_context = self.request_context(now);
         let head = bytes.saturating_sub(message.body.len());
         let unchunked = self.unchunk(&message);
         let mut message = message;
         unchunked.iter().for_each(|chunked| set_body(chunked, &mut message));
-        self.complete(&mut message);
-        let headers = context.as_ref().map(|c| vec![Header { name: b"host", value: &c.host }]);
-        let asked = Message {
-            method: context.as_ref().map_or(b"", |c| &c.method),
-            target: context.as_ref().map_or(b"", |c| &c.path),
+        self.apply_call_headers(&mut message);
+        let headers = request_context.as_ref().map(|c| vec![Header { name: b"host", value: &c.host }]);
+        let request = Message {
+            method: request_context.as_ref().map_or(b"", |c| &c.method),
+            target: request_context.as_ref().map_or(b"", |c| &c.path),
             headers: headers.unwrap_or_default(),
-            application: context.as_ref().map_or(message.application, |c| c.application),
+            application: request_context.as_ref().map_or(message.application, |c| c.application),
             scheme: message.scheme,
             ..Message::default()
         };
-        message.application = asked.application;
-        let (facts, client, context) = (facts(&asked), self.call.client, context.as_ref());
-        let case = Case { message: &message, facts: &facts, client, now, bytes, head, context };
-        let (verdict, plan) = self.verdict(&case);
-        let recorded = self.record(&case, &verdict, &plan);
-        self.update(&case);
-        Judgement { answer: Answer::new(self.call.request_id.as_str(), &verdict, None), recorded }
+        message.application = request.application;
+        let (facts, client) = (facts(&request), self.call.client);
+        let request_context = request_context.as_ref();
+        let context = MessageContext { message: &message, facts: &facts, client, now, bytes, head, request_context };
+        let (verdict, plan) = self.verdict(&context);
+        let record = self.record(&context, &verdict, &plan);
+        self.update(&context);
+        InspectionOutcome { response: VerdictResponse::new(self.call.request_id.as_str(), &verdict, None), record }
     }
 
-    fn context(&self, now: u64) -> Option<Context> {
+    /// Opens the sealed context that the connector sent with a response.
+    fn request_context(&self, now: u64) -> Option<ExchangeContext> {
         let (state, context) = match self.call.context.as_ref() {
             None => ("missing", None),
             Some(token) => match context::open(&self.keys, token.as_str(), now) {
                 Ok(context) => ("valid", Some(context)),
-                Err(context::BadContext::Forged) => ("forged", None),
-                Err(context::BadContext::Expired) => ("expired", None),
+                Err(context::ContextError::Forged) => ("forged", None),
+                Err(context::ContextError::Expired) => ("expired", None),
             },
         };
         self.telemetry.metrics.contexts.get_or_create(&weir_runtime::telemetry::metrics::State { state }).inc();
         context
     }
 
-    /// The body without its chunk framing, where the connector left that on.
+    /// The body without its chunked framing, where the connector sent it framed.
     fn unchunk<'b>(&self, message: &Message<'b>) -> Option<Chunked<'b>> {
         let framed = self.call.chunked && message.header("transfer-encoding").is_some();
         framed.then(|| chunked::decode(message.body))
     }
 
-    /// What the connector says about the message, besides its bytes.
-    fn complete(&self, message: &mut Message<'_>) {
+    /// Sets what the connector says about the message beside its bytes.
+    fn apply_call_headers(&self, message: &mut Message<'_>) {
         message.body_state = self.call.body;
         message.scheme = self.call.scheme;
         message.application = self.call.application.unwrap_or(-1);
     }
 
-    /// The client, and the host that a trusted proxy tells.
+    /// The client, and the host that a trusted proxy forwards.
     fn client(&self, message: &Message<'_>) -> Client {
         self.generation.clients.find(self.call.client, &message.headers)
     }
 
-    /// What policy is asked with.
-    fn head<'h, 'a>(
+    /// What the policy decides on.
+    fn policy_request<'h, 'a>(
         &'h self,
         message: &'h Message<'a>,
         facts: &'h DecodedHead<'a>,
         client: IpAddr,
         now: u64,
-    ) -> Head<'h, 'a> {
-        Head {
+    ) -> RequestContext<'h, 'a> {
+        RequestContext {
             message,
             facts,
             client: Some(client),
@@ -228,20 +243,20 @@ impl Job {
         }
     }
 
-    fn verdict(&self, case: &Case<'_, '_>) -> (Verdict, Plan) {
+    fn verdict(&self, context: &MessageContext<'_, '_>) -> (Verdict, Plan) {
         let begin = Instant::now();
-        let Case { message, facts, client, now, bytes, .. } = *case;
+        let MessageContext { message, facts, client, now, bytes, .. } = *context;
         let generation = &self.generation;
-        let head = self.head(message, facts, client, now);
-        let client = head.client;
-        let plan = generation.policy.plan(&head);
+        let request = self.policy_request(message, facts, client, now);
+        let client = request.client;
+        let plan = generation.policy.plan(&request);
         let inspection = plan.bypass.is_none().then(|| self.inspect(message, &plan, begin));
-        let verdict = generation.policy.decide(&head, &plan, inspection.as_ref());
+        let verdict = generation.policy.decide(&request, &plan, inspection.as_ref());
         let elapsed = begin.elapsed();
-        self.count(case, &verdict, &plan, elapsed);
+        self.count(context, &verdict, &plan, elapsed);
         let trace = self.call.traceparent.as_ref().and_then(|v| v.to_str().ok()).and_then(TraceParent::parse);
-        Judged {
-            leg: self.call.leg.code(),
+        VerdictEvent {
+            leg: self.call.direction.code(),
             request_id: self.call.request_id.as_str(),
             connector: self.call.connector.as_str(),
             client,
@@ -263,7 +278,7 @@ impl Job {
 
     fn inspect(&self, message: &Message<'_>, plan: &Plan, begin: Instant) -> Inspection {
         let limit = begin + plan.time_limit;
-        // The connector stops waiting then: a verdict on what has been inspected beats none.
+        // The connector stops waiting then: a verdict on what has been inspected so far is better than none.
         let limit = self.call.answer_by.map_or(limit, |answer_by| limit.min(answer_by));
         let stop = || Instant::now() >= limit;
         let how = engine::InspectionOptions {
@@ -283,18 +298,13 @@ impl Job {
     }
 }
 
-/// Puts the body and the trailers of `chunked` in place of the framed body.
+/// Replaces the framed body by the decoded body and trailers.
 fn set_body<'b>(chunked: &'b Chunked<'b>, message: &mut Message<'b>) {
     message.body = &chunked.body;
     if chunked.broken {
         message.anomalies.push(AnomalyKind::BadChunk);
     }
     message::append_trailers(chunked.trailers, message);
-}
-
-/// Milliseconds since 1970.
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64
 }
 
 #[cfg(test)]
@@ -304,7 +314,7 @@ mod tests {
     use weir_core::model::SkipReason;
     use weir_runtime::telemetry::{Metrics, logs::AccessLog};
 
-    fn job() -> Job {
+    fn job() -> InspectionJob {
         let mut headers = HeaderMap::new();
         for (name, value) in [
             ("content-type", "message/http"),
@@ -317,12 +327,12 @@ mod tests {
         let policy = weir_policy::Policy::compile(&Default::default(), None).unwrap();
         let ruleset = weir_core::ruleset::compile::compile(&[]).unwrap();
         let generation = Generation::new(Arc::new(ruleset), policy, Default::default(), Default::default(), true);
-        Job {
-            call: Call::parse(Leg::Request, &headers).unwrap(),
+        InspectionJob {
+            call: CallHeaders::parse(Direction::Request, &headers).unwrap(),
             body: Bytes::from_static(b"GET /a%2e/b?c=d HTTP/1.1\r\nHost: h\r\n\r\n"),
             generation: Arc::new(generation),
             access: Arc::default(),
-            keys: Arc::new(Keys::new(&[]).unwrap()),
+            keys: Arc::new(ContextKeys::new(&[]).unwrap()),
             telemetry: Arc::new(Telemetry { metrics: Metrics::unregistered(), access: AccessLog::Off.into() }),
             recorder: None,
         }
@@ -333,10 +343,10 @@ mod tests {
         let mut job = job();
         let long = [&b"POST / HTTP/1.1\r\nHost: h\r\n\r\n"[..], &b"some text, ".repeat(10_000)].concat();
         job.body = Bytes::from(long);
-        let not_inspected = |job: &Job| {
+        let not_inspected = |job: &InspectionJob| {
             let message = message::request(&job.body);
             let facts = facts(&message);
-            let plan = job.generation.policy.plan(&job.head(&message, &facts, job.call.client, 0));
+            let plan = job.generation.policy.plan(&job.policy_request(&message, &facts, job.call.client, 0));
             let gaps = job.inspect(&message, &plan, Instant::now()).not_inspected;
             gaps.iter().map(|gap| gap.reason).collect::<Vec<_>>()
         };
@@ -347,11 +357,11 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_is_answered_500_and_counted_and_the_next_call_is_judged() {
+    fn a_panic_is_answered_500_and_counted_and_the_next_call_is_inspected() {
         let job = job();
         let answer = job.guarded::<()>(|| panic!("a defect"));
-        assert_eq!(answer, Err(Refusal::Internal));
-        assert_eq!(Refusal::Internal.status(), 500);
+        assert_eq!(answer, Err(ApiError::Internal));
+        assert_eq!(ApiError::Internal.status(), 500);
         assert_eq!(job.telemetry.metrics.panics.get(), 1);
         assert!(job.run().is_ok());
     }
@@ -360,7 +370,7 @@ mod tests {
     fn a_copy_gets_the_context_of_its_request() {
         let job = job();
         let token = job.accept().unwrap().unwrap();
-        let context = context::open(&job.keys, token.to_str().unwrap(), now()).unwrap();
+        let context = context::open(&job.keys, token.to_str().unwrap(), now_millis()).unwrap();
         let seen = (&context.request_id[..], &context.method[..], &context.host[..], &context.path[..], context.hit);
         assert_eq!(seen, (&b"r-1"[..], &b"GET"[..], &b"h"[..], &b"/a%2e/b"[..], None));
     }

@@ -1,4 +1,4 @@
-//! Secrets that were found, to be masked wherever else they stand.
+//! Secrets found in a message, to be masked wherever else they occur.
 
 use aho_corasick::{AhoCorasick, MatchKind};
 use std::borrow::Cow;
@@ -7,18 +7,17 @@ use weir_core::model::ByteClasses;
 use weir_core::model::bytes::printable;
 use weir_core::normalize::VIEWS;
 
-/// Secrets kept; more than this is no ordinary message.
-const MAX_NEEDLES: usize = 256;
-/// Bytes of a secret that are looked for.
+/// Largest number of secrets; no ordinary message has more.
+const MAX_SECRETS: usize = 256;
+/// Bytes of a secret that are searched for.
 const MAX_LENGTH: usize = 1024;
-/// Shorter values stand in texts by chance.
+/// Shorter values occur in texts by chance.
 const MIN_LENGTH: usize = 4;
-/// Shorter values are looked for as a word of their own only.
+/// Shorter values are searched for as separate words only.
 const MIN_WITHIN: usize = 6;
 /// Bytes at the edge of a fragment that must be those of a secret to be masked as part of it.
 const MIN_EDGE: usize = 3;
-/// Words that clients send as secrets and that tell nothing where they stand elsewhere; masking them would hide paths
-/// and names instead.
+/// Words that clients send as secrets but that reveal nothing elsewhere; masking them would hide paths and names.
 const ORDINARY: &[&str] = &[
     "admin",
     "administrator",
@@ -43,12 +42,12 @@ const ORDINARY: &[&str] = &[
 
 /// Secrets of one message.
 #[derive(Debug, Default)]
-pub struct Needles {
+pub struct KnownSecrets {
     list: Vec<Vec<u8>>,
 }
 
-impl Needles {
-    /// Adds a secret, and the forms of it that detectors may have seen.
+impl KnownSecrets {
+    /// Adds a secret, and its normalised forms that detectors may have matched.
     pub fn add(&mut self, secret: &[u8]) {
         let secret = secret.trim_ascii();
         self.add_form(secret);
@@ -66,52 +65,52 @@ impl Needles {
         let form = &form[..form.len().min(MAX_LENGTH)];
         let ordinary = ORDINARY.iter().any(|word| form.eq_ignore_ascii_case(word.as_bytes()));
         let known = || self.list.iter().any(|known| known == form);
-        if form.len() >= MIN_LENGTH && !ordinary && !super::is_masked(form) && self.list.len() < MAX_NEEDLES && !known()
+        if form.len() >= MIN_LENGTH && !ordinary && !super::is_masked(form) && self.list.len() < MAX_SECRETS && !known()
         {
             self.list.push(form.to_vec());
         }
     }
 
     /// Builds the search.
-    pub fn build(mut self) -> Search {
-        self.list.sort_unstable_by_key(|needle| std::cmp::Reverse(needle.len()));
+    pub fn build(mut self) -> SecretMatcher {
+        self.list.sort_unstable_by_key(|secret| std::cmp::Reverse(secret.len()));
         let automaton = (!self.list.is_empty()).then(|| {
             let mut builder = AhoCorasick::builder();
             builder.ascii_case_insensitive(true).match_kind(MatchKind::LeftmostFirst).build(&self.list)
         });
-        // Building fails only where patterns are larger than `MAX_NEEDLES` times `MAX_LENGTH` allows.
+        // Building fails only if the patterns are larger than `MAX_SECRETS` times `MAX_LENGTH`.
         let automaton = automaton.map(|built| built.expect("bounded"));
-        Search { list: self.list, automaton }
+        SecretMatcher { list: self.list, automaton }
     }
 }
 
 /// Finds the secrets of one message in texts.
 #[derive(Debug, Default)]
-pub struct Search {
+pub struct SecretMatcher {
     list: Vec<Vec<u8>>,
     automaton: Option<AhoCorasick>,
 }
 
-impl Search {
-    /// Where secrets stand in `text`.
+impl SecretMatcher {
+    /// Ranges of secrets in `text`.
     pub fn find(&self, text: &[u8]) -> Vec<Range<usize>> {
         let Some(automaton) = &self.automaton else { return Vec::new() };
         let word = |at: Option<&u8>| at.is_none_or(|b| !b.is_ascii_alphanumeric());
-        let stands = |range: &Range<usize>| {
+        let is_match = |range: &Range<usize>| {
             let before = range.start.checked_sub(1).and_then(|at| text.get(at));
             range.len() >= MIN_WITHIN || (word(before) && word(text.get(range.end)))
         };
-        automaton.find_iter(text).map(|found| found.range()).filter(stands).collect()
+        automaton.find_iter(text).map(|found| found.range()).filter(is_match).collect()
     }
 
-    /// The ends of secrets with which `text`, a fragment cut out of a longer one, may begin or end.
+    /// Ranges at the beginning and end of `text`, a fragment of a longer text, that may be parts of secrets.
     pub fn edges(&self, text: &[u8]) -> Vec<Range<usize>> {
         let mut out = Vec::new();
-        for needle in &self.list {
-            let most = needle.len().min(text.len());
+        for secret in &self.list {
+            let most = secret.len().min(text.len());
             let same = |a: &[u8], b: &[u8]| a.eq_ignore_ascii_case(b);
-            let begin = (MIN_EDGE..=most).rev().find(|&n| same(&text[..n], &needle[needle.len() - n..]));
-            let end = (MIN_EDGE..=most).rev().find(|&n| same(&text[text.len() - n..], &needle[..n]));
+            let begin = (MIN_EDGE..=most).rev().find(|&n| same(&text[..n], &secret[secret.len() - n..]));
+            let end = (MIN_EDGE..=most).rev().find(|&n| same(&text[text.len() - n..], &secret[..n]));
             out.extend(begin.map(|n| 0..n));
             out.extend(end.map(|n| text.len() - n..text.len()));
         }
@@ -123,10 +122,10 @@ impl Search {
 mod tests {
     use super::*;
 
-    fn search(secrets: &[&str]) -> Search {
-        let mut needles = Needles::default();
-        secrets.iter().for_each(|secret| needles.add(secret.as_bytes()));
-        needles.build()
+    fn search(secrets: &[&str]) -> SecretMatcher {
+        let mut known = KnownSecrets::default();
+        secrets.iter().for_each(|secret| known.add(secret.as_bytes()));
+        known.build()
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Verdicts on the wire. A pass allocates nothing but its context.
+//! Verdicts as HTTP responses. A pass allocates nothing but its context.
 
 use axum::body::Body;
 use base64::Engine as _;
@@ -6,30 +6,30 @@ use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 use weir_policy::{self, Action, Reply};
 
-/// `pass`, `block` or `accepted`: what tells a verdict from an answer of something in between.
+/// `pass`, `block` or `accepted`: distinguishes a verdict from the response of an intermediary.
 pub const VERDICT: HeaderName = HeaderName::from_static("inspector-verdict");
-/// Attack types of a message that passes nevertheless.
+/// Attack types of a message that passes although attacks were found.
 pub const ATTACK: HeaderName = HeaderName::from_static("inspector-attack");
-/// The token for the response leg.
+/// The token that the connector sends with the response of the same exchange.
 pub const CONTEXT: HeaderName = HeaderName::from_static("inspector-context");
-/// W3C trace context, as it came.
+/// W3C trace context, as received.
 pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
-/// A verdict and what goes with it.
+/// A verdict with everything that its HTTP response contains.
 #[derive(Debug)]
-pub struct Answer {
-    /// What the gateway is to do.
+pub struct VerdictResponse {
+    /// What the gateway shall do.
     pub action: Action,
-    /// Types of attacks found.
+    /// Types of the attacks found.
     pub attacks: Option<HeaderValue>,
-    /// Token for the response leg.
+    /// Token for the response of the same exchange.
     pub context: Option<HeaderValue>,
-    /// The JSON of a block.
+    /// JSON body of a `block`.
     pub body: Vec<u8>,
 }
 
 #[derive(Serialize)]
-struct Block<'a> {
+struct BlockBody<'a> {
     verdict: &'static str,
     request_id: &'a str,
     reason: Option<&'static str>,
@@ -55,15 +55,15 @@ struct ReplyEntry<'a> {
     body_base64: Option<String>,
 }
 
-impl Answer {
-    /// The answer for `verdict`.
+impl VerdictResponse {
+    /// The response for `verdict`.
     pub fn new(request_id: &str, verdict: &weir_policy::Verdict, context: Option<HeaderValue>) -> Self {
         let body = if verdict.action == Action::Block { block(request_id, verdict) } else { Vec::new() };
         Self { action: verdict.action, attacks: attack_types(verdict), context, body }
     }
 
-    /// The answer on the wire; `trace` is the trace context of the call.
-    pub fn response(self, trace: Option<HeaderValue>) -> Response<Body> {
+    /// The HTTP response; `trace` is the trace context of the call.
+    pub fn into_http(self, trace: Option<HeaderValue>) -> Response<Body> {
         let blocked = self.action == Action::Block;
         let mut response = Response::new(if blocked { Body::from(self.body) } else { Body::empty() });
         let headers = response.headers_mut();
@@ -87,7 +87,7 @@ impl Answer {
     }
 }
 
-/// The answer to an out-of-band copy.
+/// The response to an out-of-band copy.
 pub fn accepted(context: Option<HeaderValue>, trace: Option<HeaderValue>) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::ACCEPTED;
@@ -115,7 +115,7 @@ fn block(request_id: &str, verdict: &weir_policy::Verdict) -> Vec<u8> {
     let reply = verdict.reply.as_ref().unwrap_or(&default);
     let text = std::str::from_utf8(&reply.body).ok();
     let findings = verdict.findings.iter().filter(|f| f.decisive);
-    let block = Block {
+    let block = BlockBody {
         verdict: "block",
         request_id,
         reason: verdict.reason.map(|reason| reason.code()),

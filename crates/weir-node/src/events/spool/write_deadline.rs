@@ -1,9 +1,8 @@
-//! How long an answer waits for its record: as long as the disk may stall, where it is the disk that it waits for.
+//! How long a response waits for its record: as long as the disk may stall, if it is the disk that delays the record.
 //!
-//! To a clock on the wall, a writer that gets no core looks like one that hangs. So only the time that the writer spends in
-//! calls on the disk counts against the stall, and not even that where the system says, at the end of it, that the thread
-//! wants a core: a call that slept for a moment is often kept waiting for one longer than it slept. Everything else is
-//! waited out, up to [`STARVED`].
+//! By wall-clock time, a writer thread without a CPU core looks like a stalled disk. So only the time that the writer
+//! spends in disk calls counts as a stall, and not even that if the thread is runnable at the end of it: a call that slept
+//! briefly often waits for a core longer than it slept. All other delays are waited for, up to [`MAX_WAIT`].
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -12,18 +11,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Longest wait for a record where no disk stalls: cores change hands many times in it, and callers still wait.
-pub(super) const STARVED: Duration = Duration::from_secs(1);
-/// Shortest time between two looks at the watch: timers are no finer.
+/// Longest wait for a record while the disk does not stall: enough for many thread switches, and callers still wait.
+pub(super) const MAX_WAIT: Duration = Duration::from_secs(1);
+/// Shortest time between two checks: the resolution of timers.
 const SHORTEST: Duration = Duration::from_millis(1);
 
-/// Set while a watch runs.
+/// Set while a stopwatch runs.
 const RUNS: u64 = 1 << 63;
 
-/// A stopwatch that one thread starts and stops, and any may read. Times are nanoseconds of a clock that never goes back.
+/// A stopwatch that one thread starts and stops, and any thread reads. Times are nanoseconds of a monotonic clock.
 ///
-/// At rest it holds how long it ran. While it runs it holds when it was started, less how long it ran before: the time
-/// since then is how long it has run.
+/// While stopped, it contains the accumulated time. While running, it contains the start time minus the accumulated time,
+/// so that the time since then is the total.
 #[derive(Debug, Default)]
 struct Stopwatch(AtomicU64);
 
@@ -43,31 +42,31 @@ impl Stopwatch {
     }
 }
 
-/// The writer as those see it who wait for it.
+/// Activity of the writer thread, observed by waiting callers.
 #[derive(Debug)]
-pub(super) struct Watched {
+pub(super) struct WriterActivity {
     origin: std::time::Instant,
     disk: Stopwatch,
-    /// What the system tells of the thread, where it does.
+    /// State of the thread in /proc, if available.
     thread: OnceLock<File>,
 }
 
-impl Default for Watched {
+impl Default for WriterActivity {
     fn default() -> Self {
         Self { origin: std::time::Instant::now(), disk: Stopwatch::default(), thread: OnceLock::new() }
     }
 }
 
-impl Watched {
-    /// Notes that the calling thread is the writer.
+impl WriterActivity {
+    /// Registers the calling thread as the writer.
     pub fn watch_this_thread(&self) {
-        // Linux has it. Elsewhere all time in a call counts.
+        // Available on Linux. Elsewhere, all time in a call counts.
         if let Ok(file) = File::open("/proc/thread-self/stat") {
             let _first = self.thread.set(file);
         }
     }
 
-    /// Runs `call`, which is on the disk. For the writer alone, and not within another.
+    /// Runs `call`, which accesses the disk. Only for the writer, and not nested.
     pub fn on_disk<T>(&self, call: impl FnOnce() -> T) -> T {
         self.disk.start(self.now());
         let done = call();
@@ -75,7 +74,7 @@ impl Watched {
         done
     }
 
-    /// Time that the writer spent on the disk since the start.
+    /// Time that the writer has spent in disk calls.
     fn spent(&self) -> Duration {
         Duration::from_nanos(self.disk.read(self.now()))
     }
@@ -84,42 +83,41 @@ impl Watched {
         u64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(u64::MAX) & !RUNS
     }
 
-    /// Whether the thread runs, or would if there was a core for it.
-    fn wants_core(&self) -> bool {
+    /// Whether the thread is running or runnable.
+    fn is_runnable(&self) -> bool {
         let mut bytes = [0; 128];
         let read = self.thread.get().and_then(|file| file.read_at(&mut bytes, 0).ok());
         read.is_some_and(|length| state(&bytes[..length]) == Some(b'R'))
     }
 }
 
-/// The state in a `stat` of proc(5): `42 (name) R 1 ...`. The name may hold anything.
+/// The state in a `stat` file of proc(5): `42 (name) R 1 ...`. The name may contain any character.
 fn state(stat: &[u8]) -> Option<u8> {
     let name_ends = stat.iter().rposition(|&byte| byte == b')')?;
     stat.get(name_ends + 2).copied()
 }
 
-/// What is left of one's patience with the writer.
-pub(super) struct Patience<'w> {
-    writer: &'w Watched,
+/// The remaining time to wait for the writer.
+pub(super) struct WriteDeadline<'w> {
+    writer: &'w WriterActivity,
     stall: Duration,
-    /// What the writer had spent on the disk when the stall began.
+    /// Time that the writer had spent in disk calls when the wait began.
     before: Duration,
     until: Instant,
 }
 
-impl<'w> Patience<'w> {
-    /// Patience from now on: with a disk that stalls for `stall`, with everything for `longest`, or `stall` if that is
-    /// longer.
-    pub fn new(writer: &'w Watched, stall: Duration, longest: Duration) -> Self {
+impl<'w> WriteDeadline<'w> {
+    /// Starts now. Ends when the disk has stalled for `stall`, or after `longest` (or `stall`, if that is longer).
+    pub fn new(writer: &'w WriterActivity, stall: Duration, longest: Duration) -> Self {
         Self { writer, stall, before: writer.spent(), until: Instant::now() + stall.max(longest) }
     }
 
-    /// How long to wait before the next look; none when it is over.
+    /// How long to wait before the next check; `None` once the deadline has passed.
     pub fn next(&mut self) -> Option<Duration> {
         let left = self.until.saturating_duration_since(Instant::now());
         let spent = self.writer.spent();
         let mut stall = self.stall.saturating_sub(spent.saturating_sub(self.before));
-        if stall.is_zero() && self.writer.wants_core() {
+        if stall.is_zero() && self.writer.is_runnable() {
             (self.before, stall) = (spent, self.stall);
         }
         (!stall.is_zero() && !left.is_zero()).then(|| stall.max(SHORTEST).min(left))
@@ -130,9 +128,9 @@ impl<'w> Patience<'w> {
 mod tests {
     use super::*;
 
-    /// Patience for a short stall, on however slow a machine.
-    fn patience(writer: &Watched) -> Patience<'_> {
-        Patience::new(writer, Duration::from_millis(1), Duration::from_secs(60))
+    /// A deadline with a short stall, for any speed of the machine.
+    fn deadline(writer: &WriterActivity) -> WriteDeadline<'_> {
+        WriteDeadline::new(writer, Duration::from_millis(1), Duration::from_secs(60))
     }
 
     #[test]
@@ -169,9 +167,9 @@ mod tests {
     }
 
     #[test]
-    fn only_time_on_the_disk_uses_patience_up() {
-        let writer = Watched::default();
-        let mut left = patience(&writer);
+    fn only_time_in_disk_calls_counts_as_a_stall() {
+        let writer = WriterActivity::default();
+        let mut left = deadline(&writer);
         assert!(left.next().is_some());
         std::thread::sleep(Duration::from_millis(5));
         assert!(left.next().is_some(), "the writer did nothing");
@@ -179,16 +177,16 @@ mod tests {
             std::thread::sleep(Duration::from_millis(5));
             assert_eq!(left.next(), None);
         });
-        assert!(patience(&writer).next().is_some(), "what was before does not count");
+        assert!(deadline(&writer).next().is_some(), "what was before does not count");
     }
 
-    /// Linux tells of a thread that it runs.
+    /// Linux reports that a thread is runnable.
     #[test]
     #[cfg(target_os = "linux")]
-    fn a_writer_that_wants_a_core_does_not_stall() {
-        let writer = Watched::default();
+    fn a_runnable_writer_does_not_stall() {
+        let writer = WriterActivity::default();
         writer.watch_this_thread();
-        let mut left = patience(&writer);
+        let mut left = deadline(&writer);
         writer.on_disk(|| {
             std::thread::sleep(Duration::from_millis(5));
             // This thread runs: it is the one that asks.

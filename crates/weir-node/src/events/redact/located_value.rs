@@ -1,4 +1,4 @@
-//! A value where it stands in the bytes of a message.
+//! A value with its location in the bytes of a message.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -6,36 +6,36 @@ use weir_core::model::PointPath;
 use weir_core::normalize::json_text::unescape;
 use weir_core::normalize::percent::{self, Plus};
 
-/// A value and where it stands.
+/// A value and its location.
 #[derive(Clone, Debug)]
-pub struct Leaf<'m> {
-    /// Where it stands in the bytes of the message.
+pub struct LocatedValue<'m> {
+    /// Its range in the bytes of the message.
     pub range: Range<usize>,
     /// Its point.
     pub path: PointPath,
-    /// What it is once escapes are undone.
+    /// The decoded value.
     pub decoded: Cow<'m, [u8]>,
-    /// Whether its name says that it is a secret.
+    /// Whether its name marks it as a secret.
     pub secret: bool,
-    /// How it is written.
-    pub coding: Coding,
+    /// Its encoding in the message.
+    pub encoding: ValueEncoding,
 }
 
-/// How a value is written in a message.
+/// Encoding of a value in a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Coding {
-    /// As it is.
+pub enum ValueEncoding {
+    /// Not encoded.
     Plain,
     /// With percent escapes.
     Percent(Plus),
-    /// Between the quotes of JSON.
+    /// A JSON string.
     Json,
-    /// As a number in JSON: only a number may take its place.
+    /// A JSON number, which only a number may replace.
     Number,
 }
 
-impl Leaf<'_> {
-    /// Where in the bytes of the message `part`, a stretch of the decoded value, stands.
+impl LocatedValue<'_> {
+    /// Range in the message of `part`, a range of the decoded value.
     pub fn locate(&self, raw: &[u8], part: &Range<usize>) -> Option<Range<usize>> {
         let text = &raw[self.range.clone()];
         let (mut at, mut decoded) = (0, 0);
@@ -47,7 +47,7 @@ impl Leaf<'_> {
             if decoded >= part.end {
                 break;
             }
-            let used = atom(&text[at..], self.coding);
+            let used = atom(&text[at..], self.encoding);
             decoded += self.decoded_bytes(&text[at..at + used]);
             at += used;
         }
@@ -56,39 +56,39 @@ impl Leaf<'_> {
     }
 
     fn decoded_bytes(&self, atom: &[u8]) -> usize {
-        match self.coding {
-            Coding::Percent(plus) => percent::decode(atom, plus).len(),
-            Coding::Json => unescaped(atom).len(),
-            Coding::Plain | Coding::Number => atom.len(),
+        match self.encoding {
+            ValueEncoding::Percent(plus) => percent::decode(atom, plus).len(),
+            ValueEncoding::Json => unescaped(atom).len(),
+            ValueEncoding::Plain | ValueEncoding::Number => atom.len(),
         }
     }
 }
 
-/// Bytes of the first piece of `text` that is decoded on its own.
-fn atom(text: &[u8], coding: Coding) -> usize {
-    let length = match (coding, text) {
-        (Coding::Percent(_), [b'%', b'u' | b'U', ..]) => 6,
-        (Coding::Percent(_), [b'%', ..]) => 3,
-        // Two halves of a pair make one character.
-        (Coding::Json, [b'\\', b'u', b'd' | b'D', b'8' | b'9' | b'a' | b'b' | b'A' | b'B', ..]) => 12,
-        (Coding::Json, [b'\\', b'u', ..]) => 6,
-        (Coding::Json, [b'\\', ..]) => 2,
+/// Bytes of the first unit of `text` that is decoded separately.
+fn atom(text: &[u8], encoding: ValueEncoding) -> usize {
+    let length = match (encoding, text) {
+        (ValueEncoding::Percent(_), [b'%', b'u' | b'U', ..]) => 6,
+        (ValueEncoding::Percent(_), [b'%', ..]) => 3,
+        // A surrogate pair is one character.
+        (ValueEncoding::Json, [b'\\', b'u', b'd' | b'D', b'8' | b'9' | b'a' | b'b' | b'A' | b'B', ..]) => 12,
+        (ValueEncoding::Json, [b'\\', b'u', ..]) => 6,
+        (ValueEncoding::Json, [b'\\', ..]) => 2,
         _ => 1,
     };
     length.min(text.len())
 }
 
-/// Where `inner`, a slice of `outer`, stands in it; none where it is a slice of something else.
+/// Range of `inner` in `outer`; `None` if it is not a slice of it.
 pub fn range_in(outer: &[u8], inner: &[u8]) -> Option<Range<usize>> {
     let start = (inner.as_ptr() as usize).checked_sub(outer.as_ptr() as usize)?;
     let end = start.checked_add(inner.len())?;
     (end <= outer.len()).then_some(start..end)
 }
 
-/// The text between the quotes of JSON with its escapes undone.
+/// The text of a JSON string without escapes.
 pub fn unescaped(text: &[u8]) -> Cow<'_, [u8]> {
     let mut out = Vec::with_capacity(text.len());
-    // Broken escapes stand for themselves, as in an inspection.
+    // Invalid escapes are kept, as in an inspection.
     let _strict = unescape(text, |piece| out.extend_from_slice(piece));
     Cow::Owned(out)
 }

@@ -1,9 +1,9 @@
-//! `ip_lists` of a policy document.
+//! Reads `ip_lists` of a policy document.
 
-use super::addresses::{Entry, Listed};
-use super::doc::{Fields, PolicyDoc, shown};
+use super::doc::{FieldReader, PolicyDoc, shown};
 use super::error::PolicyError;
 use super::filters::network;
+use super::ip_index::{ListEntry, ListedSource};
 use super::list::List;
 use super::rule::NEVER;
 use super::source::{Country, Region, SOURCE_KINDS};
@@ -12,16 +12,16 @@ use serde_json::Value;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// Listed values, applications counted, that a document may have.
+/// Listed values that a document may have, counted once per application.
 const MAX_LISTED: usize = 1_000_000;
-/// Applications that one entry may be confined to.
+/// Applications that one entry may be limited to.
 const MAX_APPLICATIONS: usize = 1_000;
 
 /// Reads every entry of `doc`.
-pub(super) fn read(doc: &PolicyDoc, errors: &mut Vec<PolicyError>) -> Vec<Entry> {
+pub(super) fn read(doc: &PolicyDoc, errors: &mut Vec<PolicyError>) -> Vec<ListEntry> {
     let mut out = Vec::new();
     for (number, map) in doc.ip_lists.iter().enumerate() {
-        let mut fields = Fields::new(doc, format!("ip_lists[{number}]"), map, errors);
+        let mut fields = FieldReader::new(doc, format!("ip_lists[{number}]"), map, errors);
         entries(&mut fields, &mut out);
         fields.finish();
         if out.len() > MAX_LISTED {
@@ -42,8 +42,8 @@ const LISTS: &[(&str, List)] = &[
     ("grey", List::Gray),
 ];
 
-/// What the values of an entry are.
-type Reader = fn(&str) -> Option<Vec<Listed>>;
+/// Parses a value of an entry.
+type Reader = fn(&str) -> Option<Vec<ListedSource>>;
 
 const TYPES: &[(&str, Reader)] = &[
     ("ip_range", networks),
@@ -55,7 +55,7 @@ const TYPES: &[(&str, Reader)] = &[
     ("datacenter", kind),
 ];
 
-fn entries(fields: &mut Fields<'_, '_>, out: &mut Vec<Entry>) {
+fn entries(fields: &mut FieldReader<'_, '_>, out: &mut Vec<ListEntry>) {
     fields.need("list", "allow, deny or gray", Value::as_str);
     let list = fields.choice("list", LISTS);
     let read = match fields.get("rule_type") {
@@ -71,34 +71,35 @@ fn entries(fields: &mut Fields<'_, '_>, out: &mut Vec<Entry>) {
     for (at, value) in values.iter().enumerate() {
         let text = value.as_str().map(str::to_owned).or_else(|| value.as_u64().map(|n| n.to_string()));
         let Some(listed) = text.as_deref().and_then(read) else {
-            fields.error(&format!("values[{at}]"), format!("{} is nothing of this `rule_type`", shown(value)));
+            fields
+                .error(&format!("values[{at}]"), format!("{} is not a valid value of this `rule_type`", shown(value)));
             continue;
         };
-        let told: Arc<str> = text.unwrap_or_default().into();
+        let shown_value: Arc<str> = text.unwrap_or_default().into();
         for (what, application) in listed.iter().flat_map(|what| applications.iter().map(move |a| (what, *a))) {
-            let (value, reason, what) = (Arc::clone(&told), reason.clone(), what.clone());
-            out.push(Entry { list, what, application, expires, value, reason });
+            let (value, reason, what) = (Arc::clone(&shown_value), reason.clone(), what.clone());
+            out.push(ListEntry { list, what, application, expires, value, reason });
         }
     }
 }
 
 /// Application ids; absent, empty or 0 means all.
-fn applications(fields: &mut Fields<'_, '_>) -> Option<Vec<Option<i64>>> {
+fn applications(fields: &mut FieldReader<'_, '_>) -> Option<Vec<Option<i64>>> {
     let Some(value) = fields.get("applications") else { return Some(vec![None]) };
     let ids = value.as_array().and_then(|items| items.iter().map(Value::as_i64).collect::<Option<Vec<i64>>>());
     match ids {
         Some(ids) if ids.is_empty() || ids.contains(&0) => Some(vec![None]),
         Some(ids) if ids.len() <= MAX_APPLICATIONS => Some(ids.into_iter().map(Some).collect()),
         _ => {
-            fields.error("applications", format!("a list of at most {MAX_APPLICATIONS} application ids is wanted"));
+            fields.error("applications", format!("expected a list of at most {MAX_APPLICATIONS} application ids"));
             None
         }
     }
 }
 
 /// An address, a network, or a range `first-last`.
-fn networks(text: &str) -> Option<Vec<Listed>> {
-    let Some((first, last)) = text.split_once('-') else { return Some(vec![Listed::Network(network(text)?)]) };
+fn networks(text: &str) -> Option<Vec<ListedSource>> {
+    let Some((first, last)) = text.split_once('-') else { return Some(vec![ListedSource::Network(network(text)?)]) };
     let networks: Vec<IpNet> = match (first.trim().parse().ok()?, last.trim().parse().ok()?) {
         (IpAddr::V4(first), IpAddr::V4(last)) if first <= last => {
             Ipv4Subnets::new(first, last, 0).map(IpNet::V4).collect()
@@ -108,24 +109,24 @@ fn networks(text: &str) -> Option<Vec<Listed>> {
         }
         _ => return None,
     };
-    Some(networks.into_iter().map(Listed::Network).collect())
+    Some(networks.into_iter().map(ListedSource::Network).collect())
 }
 
-fn location(text: &str) -> Option<Vec<Listed>> {
+fn location(text: &str) -> Option<Vec<ListedSource>> {
     let two_letters = |c: &Country| c.as_str().len() == 2 && c.as_str().bytes().all(|b| b.is_ascii_uppercase());
-    let country = Country::new(text).filter(two_letters).map(Listed::Country);
-    let region = || Region::new(text).filter(|r| r.as_str().as_bytes().get(2) == Some(&b'-')).map(Listed::Region);
+    let country = Country::new(text).filter(two_letters).map(ListedSource::Country);
+    let region = || Region::new(text).filter(|r| r.as_str().as_bytes().get(2) == Some(&b'-')).map(ListedSource::Region);
     country.or_else(region).map(|listed| vec![listed])
 }
 
-fn asn(text: &str) -> Option<Vec<Listed>> {
+fn asn(text: &str) -> Option<Vec<ListedSource>> {
     let digits = text.strip_prefix("AS").or_else(|| text.strip_prefix("as")).unwrap_or(text);
-    digits.parse().ok().map(|asn| vec![Listed::Asn(asn)])
+    digits.parse().ok().map(|asn| vec![ListedSource::Asn(asn)])
 }
 
-fn kind(text: &str) -> Option<Vec<Listed>> {
+fn kind(text: &str) -> Option<Vec<ListedSource>> {
     let at = SOURCE_KINDS.iter().position(|known| known.eq_ignore_ascii_case(text))?;
-    Some(vec![Listed::Kind(at)])
+    Some(vec![ListedSource::Kind(at)])
 }
 
 #[cfg(test)]
@@ -178,7 +179,7 @@ ip_lists:
     }
 
     #[test]
-    fn mistakes_are_told_all_at_once_with_their_place() {
+    fn all_mistakes_are_reported_with_their_location() {
         let text = "
 ip_lists:
   - {list: purple, values: [192.0.2.1]}
@@ -191,7 +192,7 @@ ip_lists:
         read(&PolicyDoc::parse("p.yaml", text).unwrap(), &mut errors);
         let told: Vec<String> = errors.iter().map(ToString::to_string).collect();
         assert_eq!(told.len(), 4, "{told:#?}");
-        assert!(told[0].starts_with("p.yaml:3:12: ip_lists[0].list: one of allow"), "{told:#?}");
+        assert!(told[0].starts_with("p.yaml:3:12: ip_lists[0].list: expected one of allow"), "{told:#?}");
         assert!(told[1].starts_with("p.yaml:6:13: ip_lists[1].values[0]: `\"D1\"`"), "{told:#?}");
         assert!(told[3].ends_with("did you mean `applications`?"), "{told:#?}");
     }

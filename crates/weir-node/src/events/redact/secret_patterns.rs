@@ -1,7 +1,7 @@
-//! Finds secrets in any text: by their own look, and by a telling name before them. One pass each, linear in the text.
+//! Finds secrets in any text, by their format and by a revealing name before them. One pass each, linear in the text.
 
 use super::credentials::credentials;
-use super::names;
+use super::secret_names;
 use regex::bytes::Regex;
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -14,33 +14,33 @@ const MAX_GAP: usize = 8;
 /// Digits of a card number (ISO/IEC 7812-1).
 const CARD_DIGITS: std::ops::RangeInclusive<usize> = 13..=19;
 
-/// How a stretch is masked.
+/// How a span is masked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Style {
+pub enum MaskStyle {
     /// Each byte becomes a `*`.
     Star,
-    /// Each digit becomes a `1`: it stands where only a number may, as in JSON.
+    /// Each digit becomes a `1`, for places where only a number is valid, as in JSON.
     Digit,
 }
 
-/// A stretch to be masked.
+/// A span to be masked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Span {
     /// Its bytes.
     pub range: Range<usize>,
     /// How.
-    pub style: Style,
+    pub style: MaskStyle,
 }
 
 impl Span {
-    /// A stretch to become stars.
+    /// A span to be masked with stars.
     pub fn star(range: Range<usize>) -> Span {
-        Span { range, style: Style::Star }
+        Span { range, style: MaskStyle::Star }
     }
 }
 
-/// Secrets with a form of their own; where there is a group, it is the secret.
-const FORMS: &[&str] = &[
+/// Secrets with a recognisable format; if a pattern has a group, it is the secret.
+const PATTERNS: &[&str] = &[
     // JSON Web Token (RFC 7519): `{"`, `{ ` or `{` and a line end in base64, a dot, more.
     r"\be(?:y[AIJ]|w[0ko])[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]{2,}(?:\.[A-Za-z0-9_-]*){0,3}",
     r"(?i)\bbearer(?:[ +\t]|%20)+([A-Za-z0-9._~+/=%:-]{6,})",
@@ -61,17 +61,17 @@ const FORMS: &[&str] = &[
     r#"://[^\s/:@?#"'<>]{0,128}:([^\s/@?#"'<>]{1,256})@"#,
 ];
 
-/// `basic` and what may be its credentials (RFC 7617).
+/// `basic` and possible credentials (RFC 7617).
 const BASIC: &str = r"(?i)\bbasic(?:[ +\t]|%20)+([A-Za-z0-9+/=_-]{6,})";
 
-/// All forms as one, so that a text is passed over once.
+/// All patterns as one, so that a text is scanned once.
 static REGEX: LazyLock<Regex> = LazyLock::new(|| {
-    let forms: Vec<String> = FORMS.iter().map(|form| format!("(?:{form})")).collect();
+    let forms: Vec<String> = PATTERNS.iter().map(|form| format!("(?:{form})")).collect();
     Regex::new(&format!("(?-u)(?:{})", forms.join("|"))).expect("tested")
 });
 static BASIC_REGEX: LazyLock<Regex> = LazyLock::new(|| Regex::new(&format!("(?-u){BASIC}")).expect("tested"));
 
-/// Every secret in `text`, in no order; stretches may overlap.
+/// Every secret in `text`, unordered; spans may overlap.
 pub fn scan(text: &[u8]) -> Vec<Span> {
     let mut spans = Vec::new();
     for found in REGEX.captures_iter(text) {
@@ -88,11 +88,11 @@ pub fn scan(text: &[u8]) -> Vec<Span> {
     spans
 }
 
-/// Values behind a telling name: `password=x`, `"token": "x"`, `<pin>1</pin>`, `api-key: x`.
+/// Values after a revealing name: `password=x`, `"token": "x"`, `<pin>1</pin>`, `api-key: x`.
 fn keyed(text: &[u8], spans: &mut Vec<Span>) {
     let mut done = 0;
     for at in memchr::memchr3_iter(b'=', b':', b'>', text) {
-        if at < done || !names::is_secret(name_before(text, at)) {
+        if at < done || !secret_names::is_secret(name_before(text, at)) {
             continue;
         }
         let Some(span) = value_after(text, at) else { continue };
@@ -101,7 +101,7 @@ fn keyed(text: &[u8], spans: &mut Vec<Span>) {
     }
 }
 
-/// The name that ends before the separator at `at`; of an XML tag, the name of the element.
+/// The name before the separator at `at`; for an XML tag, the name of the element.
 fn name_before(text: &[u8], at: usize) -> &[u8] {
     let from = at.saturating_sub(MAX_KEY + MAX_GAP);
     let before = &text[from..at];
@@ -118,7 +118,7 @@ fn name_before(text: &[u8], at: usize) -> &[u8] {
     &name[start..]
 }
 
-/// The value behind the separator at `at`.
+/// The value after the separator at `at`.
 fn value_after(text: &[u8], at: usize) -> Option<Span> {
     if text[at] == b'>' {
         let rest = &text[at + 1..];
@@ -149,11 +149,11 @@ fn value_after(text: &[u8], at: usize) -> Option<Span> {
     }
     let number =
         quote.is_none() && text[at] == b':' && value.iter().all(|b| b.is_ascii_digit() || b"+-.eE".contains(b));
-    Some(Span { range: start..start + value.len(), style: if number { Style::Digit } else { Style::Star } })
+    Some(Span { range: start..start + value.len(), style: if number { MaskStyle::Digit } else { MaskStyle::Star } })
 }
 
-/// Bytes before the closing quote of a string whose opening one stands behind so many backslashes: within a string
-/// within a string, quotes are escaped, and those in them once more.
+/// Bytes before the closing quote of a string whose opening quote follows `backslashes` backslashes: in nested strings,
+/// each level escapes the quotes again.
 fn quoted(text: &[u8], quote: u8, backslashes: usize) -> usize {
     let level = (backslashes + 1).next_power_of_two();
     let mut from = 0;
@@ -168,7 +168,7 @@ fn quoted(text: &[u8], quote: u8, backslashes: usize) -> usize {
     text.len()
 }
 
-/// Bytes of a value without quotes. Behind the word of an authentication scheme it goes on.
+/// Bytes of a value without quotes. An authentication scheme and its credentials are one value.
 fn plain(text: &[u8]) -> usize {
     let ends = |b: &u8| b.is_ascii_whitespace() || b"&;,\"'`<>(){}[]".contains(b);
     let word = |from: usize| text[from..].iter().position(ends).map_or(text.len(), |length| from + length);
@@ -177,7 +177,7 @@ fn plain(text: &[u8]) -> usize {
 }
 
 /// Card numbers: 13 to 19 digits, single or double separators between groups, the Luhn check (ISO/IEC 7812-1 annex B),
-/// and a first digit that is given to banks, which spares times in milliseconds.
+/// and a first digit assigned to banks, which excludes times in milliseconds.
 fn cards(text: &[u8], spans: &mut Vec<Span>) {
     let mut at = 0;
     while let Some(found) = text.get(at..).and_then(|rest| rest.iter().position(u8::is_ascii_digit)) {
@@ -203,7 +203,7 @@ fn cards(text: &[u8], spans: &mut Vec<Span>) {
     }
 }
 
-/// The groups of digits from `start` on that separators join.
+/// The groups of digits from `start` on that are joined by separators.
 fn groups(text: &[u8], start: usize) -> Vec<Range<usize>> {
     let mut groups = Vec::new();
     let mut at = start;
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_secret_stays() {
+    fn text_without_secrets_is_unchanged() {
         for text in [
             "1 union select username,password from users",
             "id=1' or '1'='1",
@@ -300,16 +300,16 @@ mod tests {
         ) {
             let check = (0..10).find(|c| is_card(&format!("{digits}{c}").bytes().map(|b| b - b'0').collect::<Vec<_>>()));
             let mut text = String::from("a ");
-            for (digit, cut) in digits.chars().zip(cuts) {
+            for (digit, bytes_cut) in digits.chars().zip(cuts) {
                 text.push(digit);
-                if cut { text.push_str(&separator) }
+                if bytes_cut { text.push_str(&separator) }
             }
             text.push_str(&format!("{} b", check.unwrap()));
             prop_assert!(masked(&text).bytes().all(|b| !b.is_ascii_digit()), "{}", text);
         }
     }
 
-    /// Work grows with the text, not with its square: a long text of separators is done at once.
+    /// The number of spans stays linear in a long text of separators.
     #[test]
     fn hostile_repetition_is_linear() {
         for piece in ["password=", "\"pin\":", "<pin>", "4111 ", "ey", "bearer ", "://a:", "e", "\\\"token\\\":"] {
