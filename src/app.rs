@@ -148,7 +148,8 @@ async fn probe_servers(
     Ok(at)
 }
 
-/// Serves `router` until `stop`; answers where.
+/// Serves `router` until `stop` on a thread of its own, so that probes are answered however busy the workers of the
+/// runtime are. Returns the address.
 async fn probe_server(
     address: crate::config::types::ListenAddress,
     router: Router,
@@ -157,8 +158,20 @@ async fn probe_server(
 ) -> Result<String, StartError> {
     let listener = listen(address).await?;
     let at = local(&listener);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = StartError::system("runtime of probes", runtime)?;
+    let listener = StartError::system(format!("listen on {address}"), listener.into_std())?;
+    let stop = stop.clone();
+    let serve = move || {
+        runtime.block_on(async {
+            match TcpListener::from_std(listener) {
+                Ok(listener) => serve::serve(listener, settings, router, stop).await,
+                Err(error) => tracing::error!(%error, "cannot serve probes"),
+            }
+        });
+    };
+    StartError::system("thread of probes", std::thread::Builder::new().name("probes".into()).spawn(serve))?;
     tracing::info!(address = %at, "probes and metrics");
-    tokio::spawn(serve::serve(listener, settings, router, stop.clone()));
     Ok(at)
 }
 
@@ -171,4 +184,33 @@ pub fn openapi() -> Vec<u8> {
     let value: serde_json::Value =
         serde_saphyr::from_str(OPENAPI_YAML).expect("docs/openapi.yaml is YAML, by its test");
     serde_json::to_vec(&value).expect("plain data")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read as _, Write as _};
+    use std::time::Duration;
+
+    /// The test blocks the only worker of its runtime while it asks.
+    #[tokio::test(flavor = "current_thread")]
+    async fn probes_are_answered_while_every_worker_is_busy() {
+        let limits = serve::Limits {
+            connections: 4,
+            head: Duration::from_secs(9),
+            idle: Duration::from_secs(9),
+            drain: Duration::ZERO,
+        };
+        let settings = serve::Settings { name: "probes", limits, metrics: ServeMetrics::default(), tls: None };
+        let (health, stop) = (Arc::new(Health::default()), CancellationToken::new());
+        let address = crate::config::types::ListenAddress { ip: Some([127, 0, 0, 1].into()), port: 0 };
+        let at = probe_server(address, probes::health_routes(health), settings, &stop).await.unwrap();
+        let mut stream = std::net::TcpStream::connect(at).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream.write_all(b"GET /live HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("live\n"), "{answer}");
+        stop.cancel();
+    }
 }

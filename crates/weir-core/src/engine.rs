@@ -81,7 +81,7 @@ pub fn inspect(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Header;
+    use crate::model::{Header, SkipReason};
 
     #[test]
     fn etc_passwd_is_found_at_its_point() {
@@ -137,5 +137,24 @@ mod tests {
             }
         }
         assert!(passed_over * 10 > all, "hardly anything was known: {passed_over} of {all}");
+    }
+
+    #[test]
+    fn a_panic_costs_the_opinion_of_one_detector_or_parser_on_one_value() {
+        let ruleset = crate::ruleset::compile::compile(&crate::ruleset::builtin::files()).unwrap();
+        let body = br#"{"a": "1' union select password from users--", "b": "../../../../etc/passwd"}"#;
+        let message = get(vec![Header { name: b"Content-Type", value: b"application/json" }], body);
+        let mut scratch = Scratch::default();
+        let mut inspect = || inspect(&message, &ruleset, &InspectionOptions::default(), &mut scratch, &|| false);
+        let whole = inspect();
+        assert!(whole.not_inspected.is_empty());
+        for failing in ["parser", "signatures", "sqli.grammar", "ptrav.climb"] {
+            crate::model::guard::testing::make_panic(failing);
+            let got = inspect();
+            crate::model::guard::testing::make_panic("");
+            assert!(got.not_inspected.iter().any(|gap| gap.reason == SkipReason::InternalError), "{failing}");
+            assert!(!got.attacks().is_empty(), "{failing}: the rest still finds the attacks");
+            assert_eq!(inspect().findings, whole.findings, "{failing} left nothing behind");
+        }
     }
 }

@@ -52,12 +52,17 @@ impl OverlimitPolicy {
 
 impl Default for OverlimitPolicy {
     /// Limits that no ordinary client reaches block, since exceeding them hides content. Reasons that depend on the gateway
-    /// (bodies that it did not send), on the machine (time) or on unknown codings are only reported.
+    /// (bodies that it did not send), on the machine (time), on unknown codings or on defects of weir are only reported.
     fn default() -> Self {
         let mut policy = Self::uniform(OverlimitAction::Block);
-        for reason in [SkipReason::NotSent, SkipReason::TimeLimit, SkipReason::SizeLimit, SkipReason::Undecodable] {
-            policy.set(reason, OverlimitAction::Report);
-        }
+        let reported = [
+            SkipReason::NotSent,
+            SkipReason::TimeLimit,
+            SkipReason::SizeLimit,
+            SkipReason::Undecodable,
+            SkipReason::InternalError,
+        ];
+        reported.into_iter().for_each(|reason| policy.set(reason, OverlimitAction::Report));
         policy
     }
 }

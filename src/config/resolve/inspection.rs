@@ -120,9 +120,9 @@ pub fn overlimit(root: &mut Section<'_>) -> Overlimit {
                        `overlimit_res`. `block`: they are treated as an attack.";
         let reasons = "What happens for a single reason: `pass`, `report` or `block`. The connector did not send it: \
                        `not_sent`. The time limit: `time_limit`. A coding or framing that cannot be undone: \
-                       `undecodable`. Limits that ordinary clients do not reach: `work_limit`, `value_limit`, \
+                       `undecodable`. A parser or detector failed: `internal_error`. Limits that ordinary clients do not reach: `work_limit`, `value_limit`, \
                        `depth_limit`, `count_limit`, `size_limit`, `recodings` (stacked encodings), `decompression`.";
-        let unset = "`report` for `not_sent`, `time_limit`, `size_limit`, `undecodable`; `pass` for `parser_off`; else \
+        let unset = "`report` for `not_sent`, `time_limit`, `size_limit`, `undecodable`, `internal_error`; `pass` for `parser_off`; else \
              `block`";
         Overlimit {
             mode: s.optional("mode", OWN, "each reason has its own action", meaning),

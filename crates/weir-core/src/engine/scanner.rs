@@ -5,6 +5,7 @@ use crate::detect::{self, Match, RuleMatch, RuleName, Subject};
 use crate::model::benign_cache::ValueContext;
 use crate::model::bytes::printable;
 use crate::model::finding::MAX_MATCHED;
+use crate::model::guard::guarded;
 use crate::model::{
     Anomaly, BenignCache, Budget, ByteClasses, Confidence, DecodeStep, Finding, FormId, GraphqlStats, Hint, Inspection,
     NotInspected, PointId, PointTree, SkipReason, Stop, Tag, Upload, Value, Zone,
@@ -34,6 +35,8 @@ pub(super) struct Scanner<'r, 'p> {
     from: usize,
     /// For each finding, the form of the value that it is on.
     forms: Vec<FormId>,
+    /// Whether some part of the current value was not scanned.
+    incomplete: bool,
     out: Inspection,
 }
 
@@ -94,17 +97,18 @@ impl<'r, 'p> Scanner<'r, 'p> {
         benign: &'p RefCell<BenignCache>,
     ) -> Self {
         let (matches, forms, out) = (Vec::new(), Vec::new(), Inspection::default());
-        Self { ruleset, options, budget, candidates, benign, matches, from: 0, forms, out }
+        Self { ruleset, options, budget, candidates, benign, matches, from: 0, forms, incomplete: false, out }
     }
 
     /// Runs signatures and detectors on `value`, and signatures on its normalized views.
     fn scan(&mut self, value: &Value<'_>, tree: &PointTree<'_>) -> Result<ScanOutcome, Stop> {
         self.matches.clear();
+        self.incomplete = false;
         let dropped = self.out.findings_dropped;
         let subject = Subject::new(value.bytes, value.classes, value, tree);
         let mut result = self.signatures(&subject, PLAIN, tree);
         if result.is_ok() {
-            result = self.detectors(&subject);
+            result = self.detectors(&subject, tree);
         }
         self.record_matches(value, tree, value.bytes);
         let mut location_dependent = subject.is_location_dependent();
@@ -121,7 +125,8 @@ impl<'r, 'p> Scanner<'r, 'p> {
                 self.record_matches(value, tree, &bytes);
             }
         }
-        let benign = self.weigh() == 0 && self.out.findings_dropped == dropped && !location_dependent;
+        let benign =
+            self.weigh() == 0 && self.out.findings_dropped == dropped && !location_dependent && !self.incomplete;
         result.map(|()| if benign { ScanOutcome::Benign } else { ScanOutcome::Other })
     }
 
@@ -129,29 +134,40 @@ impl<'r, 'p> Scanner<'r, 'p> {
     /// the scan goes on with detectors.
     #[inline]
     fn signatures(&mut self, subject: &Subject<'_>, view: u16, tree: &PointTree<'_>) -> Result<(), Stop> {
-        match detect::signature::run(self.ruleset, subject, view, self.budget, self.candidates, &mut self.matches) {
-            Err(Stop::Limit) => {
-                self.record_gap(subject.value.point, tree);
+        let (budget, candidates, matches) = (self.budget, &mut *self.candidates, &mut self.matches);
+        let run = || detect::signature::run(self.ruleset, subject, view, budget, candidates, matches);
+        match guarded("signatures", run) {
+            Some(Err(Stop::Limit)) => {
+                self.record_gap(subject.value.point, tree, SkipReason::WorkLimit);
                 Ok(())
             }
-            result => result,
+            Some(result) => result,
+            None => {
+                self.record_gap(subject.value.point, tree, SkipReason::InternalError);
+                Ok(())
+            }
         }
     }
 
     #[cold]
-    fn record_gap(&mut self, point: PointId, tree: &PointTree<'_>) {
+    fn record_gap(&mut self, point: PointId, tree: &PointTree<'_>, reason: SkipReason) {
+        self.incomplete = true;
         if self.out.not_inspected.len() < self.options.limits.anomalies {
-            self.out.not_inspected.push(NotInspected { point: tree.path(point), reason: SkipReason::WorkLimit });
+            self.out.not_inspected.push(NotInspected { point: tree.path(point), reason });
         }
     }
 
-    fn detectors(&mut self, subject: &Subject<'_>) -> Result<(), Stop> {
+    fn detectors(&mut self, subject: &Subject<'_>, tree: &PointTree<'_>) -> Result<(), Stop> {
         for detector in detect::candidates_for(subject.classes, subject.value.zone) {
             if self.options.skip_libinjection && detect::LIBINJECTION_DETECTORS.contains(&detector.name) {
                 continue;
             }
             self.budget.spend(subject.bytes.len())?;
-            if let Some(Match { confidence, start, end }) = (detector.run)(subject) {
+            let Some(found) = guarded(detector.name, || (detector.run)(subject)) else {
+                self.record_gap(subject.value.point, tree, SkipReason::InternalError);
+                continue;
+            };
+            if let Some(Match { confidence, start, end }) = found {
                 let rule = RuleName::Detector(detector.name);
                 self.matches.push(RuleMatch { rule, attack: detector.attack, confidence, start, end });
             }

@@ -85,6 +85,8 @@ pub enum SkipReason {
     ParserOff,
     /// A content coding or framing that cannot be undone.
     Undecodable,
+    /// A parser or detector failed on it, which is a defect of weir.
+    InternalError,
 }
 
 impl SkipReason {
@@ -101,6 +103,7 @@ impl SkipReason {
         SkipReason::Decompression,
         SkipReason::ParserOff,
         SkipReason::Undecodable,
+        SkipReason::InternalError,
     ];
 
     /// Stable code, e.g. `work_limit`.
@@ -117,6 +120,7 @@ impl SkipReason {
             SkipReason::Decompression => "decompression",
             SkipReason::ParserOff => "parser_off",
             SkipReason::Undecodable => "undecodable",
+            SkipReason::InternalError => "internal_error",
         }
     }
 }
@@ -171,7 +175,7 @@ pub struct DecodeStep {
 pub struct Inspection {
     /// Every finding, decisive or not, in order of the message.
     pub findings: Vec<Finding>,
-    /// Oddities of the message.
+    /// Anomalies of the message.
     pub anomalies: Vec<Anomaly>,
     /// What was not inspected, and why.
     pub not_inspected: Vec<NotInspected>,

@@ -13,6 +13,7 @@ pub mod bytes;
 pub mod decoded_head;
 pub mod finding;
 pub mod graphql;
+pub mod guard;
 pub mod lexicon;
 pub mod limits;
 pub mod point;

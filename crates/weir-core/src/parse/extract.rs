@@ -8,6 +8,7 @@ use super::visitor::{Collect, ValueVisitor};
 use super::{
     Applicability, Candidate, ParseError, Parsed, Parser, RECODINGS, candidates_for, headers, message, target,
 };
+use crate::model::guard::guarded;
 use crate::model::recycle::reuse_allocation;
 use crate::model::{
     BodyState, Budget, Hint, Limits, Message, MessageKind, ParserSet, PointId, PointPattern, PointTree, Segment,
@@ -272,9 +273,10 @@ impl<'a> Emitter<'_, 'a> {
         let (before, recorded) = (self.state.position(), self.visitor.position());
         let mut em = self.within(Some(value));
         em.recodes = RECODINGS.intersects(parser.id).then_some(value.form);
-        match (parser.run)(candidate, &mut em) {
+        match guarded("parser", || (parser.run)(candidate, &mut em)).unwrap_or(Err(ParseError::Failed)) {
             Ok(parsed) => return Ok(parsed),
             Err(ParseError::Limit) => {}
+            Err(ParseError::Failed) => self.within(Some(value)).skip(SkipReason::InternalError),
             Err(ParseError::NotApplicable) => {
                 self.state.rollback(before);
                 self.visitor.rollback(recorded);

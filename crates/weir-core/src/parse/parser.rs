@@ -86,6 +86,8 @@ pub enum ParseError {
     Broken(AnomalyKind),
     /// A limit of this parser was reached, and the parser has recorded it with [`Emitter::skip`]. What was emitted stays.
     Limit,
+    /// The parser panicked, which is a defect of weir. What was emitted stays.
+    Failed,
     /// The work budget or the time of the whole inspection is used up.
     Stop(Stop),
 }

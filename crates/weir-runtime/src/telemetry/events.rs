@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::time::Duration;
 use weir_core::model::bytes::printable;
-use weir_core::model::{Inspection, NotInspected};
+use weir_core::model::{Inspection, NotInspected, SkipReason};
 use weir_policy::{self, Action, Bypass};
 
 /// Bytes of a host or path shown in a log line.
@@ -146,6 +146,9 @@ impl VerdictEvent<'_> {
 fn count_gaps(metrics: &Metrics, inspection: &Inspection) {
     for gap in &inspection.not_inspected {
         metrics.not_inspected.get_or_create(&Reason { reason: gap.reason.code() }).inc();
+        if gap.reason == SkipReason::InternalError {
+            metrics.panics.inc();
+        }
     }
     for anomaly in &inspection.anomalies {
         metrics.anomalies.get_or_create(&Kind { r#type: anomaly.kind.code() }).inc();
