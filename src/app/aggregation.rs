@@ -12,7 +12,7 @@ use weir_protocol::code::NodeRole;
 use weir_runtime::serve::{self, ServeMetrics};
 use weir_runtime::telemetry::logs::{self, AccessLog};
 use weir_runtime::telemetry::{Health, Metrics, Telemetry};
-use weir_runtime::tls::{Files, Tls};
+use weir_runtime::tls::{PemFiles, Tls};
 
 /// Runs it until a signal stops it. True if nothing was left to be shipped.
 pub async fn run(resolved: Resolved, signals: Signals) -> Result<bool, StartError> {
@@ -63,8 +63,8 @@ fn config(resolved: &Resolved) -> Result<Config, StartError> {
     })
 }
 
-fn tls(resolved: &Resolved) -> Option<Files> {
-    resolved.aggregation.tls.as_ref().map(|files| Files {
+fn tls(resolved: &Resolved) -> Option<PemFiles> {
+    resolved.aggregation.tls.as_ref().map(|files| PemFiles {
         cert: files.cert.clone(),
         key: files.key.clone(),
         client_ca: None,

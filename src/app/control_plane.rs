@@ -20,7 +20,7 @@ use weir_runtime::clock::Clock;
 use weir_runtime::serve::{self, ServeMetrics};
 use weir_runtime::telemetry::logs::{self, AccessLog};
 use weir_runtime::telemetry::{Health, Metrics, Telemetry};
-use weir_runtime::tls::{Files, Tls};
+use weir_runtime::tls::{PemFiles, Tls};
 
 /// Port of Console and API.
 const PORT: u16 = 8088;
@@ -83,7 +83,7 @@ pub async fn start(
     let store = Database::open(&url).await.map_err(StartError::control_plane)?;
     let config = config(resolved, in_process, metrics);
     let (app, first) = App::start(config, store, Clock::System).await.map_err(StartError::control_plane)?;
-    let tls = own.tls.as_ref().map(|files| Files {
+    let tls = own.tls.as_ref().map(|files| PemFiles {
         cert: files.cert.clone(),
         key: files.key.clone(),
         client_ca: None,

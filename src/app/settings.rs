@@ -104,9 +104,9 @@ pub fn spools(resolved: &Resolved) -> [spool::Config; 2] {
 }
 
 /// Certificate files.
-pub fn tls(resolved: &Resolved) -> Option<tls::Files> {
+pub fn tls(resolved: &Resolved) -> Option<tls::PemFiles> {
     let auth = &resolved.connector.auth;
-    resolved.connector.tls.as_ref().map(|files| tls::Files {
+    resolved.connector.tls.as_ref().map(|files| tls::PemFiles {
         cert: files.cert.clone(),
         key: files.key.clone(),
         client_ca: auth.client_ca.clone(),

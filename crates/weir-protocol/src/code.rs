@@ -80,7 +80,7 @@ codes! {
         /// `block`
         Block = "block",
     }
-    /// What the gateway was told to do.
+    /// Action of the gateway.
     HitAction {
         /// No action is recorded.
         Unset = "",

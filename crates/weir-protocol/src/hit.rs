@@ -49,7 +49,7 @@ pub struct Hit {
     pub anomalies: Vec<HitAnomaly>,
     /// Filtration mode that applied to it.
     pub mode: HitMode,
-    /// What the gateway was told to do.
+    /// Action of the gateway.
     pub action: HitAction,
     /// Why it was blocked, or would have been.
     pub reason: HitReason,

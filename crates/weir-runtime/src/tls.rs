@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 /// PEM files.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Files {
+pub struct PemFiles {
     /// Certificate chain.
     pub cert: PathBuf,
     /// Private key.
@@ -39,13 +39,13 @@ pub enum TlsError {
 
 /// The TLS settings in use.
 pub struct Tls {
-    files: Files,
+    files: PemFiles,
     config: ArcSwap<ServerConfig>,
 }
 
 impl Tls {
     /// Loads `files`.
-    pub fn load(files: Files) -> Result<Self, TlsError> {
+    pub fn load(files: PemFiles) -> Result<Self, TlsError> {
         let config = ArcSwap::from(build(&files)?);
         Ok(Self { files, config })
     }
@@ -74,7 +74,7 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     if chain.is_empty() { Err(TlsError::Empty(path.into())) } else { Ok(chain) }
 }
 
-fn build(files: &Files) -> Result<Arc<ServerConfig>, TlsError> {
+fn build(files: &PemFiles) -> Result<Arc<ServerConfig>, TlsError> {
     let bad = |at: &Path, error: &dyn fmt::Display| TlsError::Bad(format!("{}: {error}", at.display()));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))

@@ -21,8 +21,8 @@ fn records_pass_as_they_are_but_under_the_name_of_who_sent_them() {
     let batch = intake::read(format!("{own}\n\r\n{update}\n\n{future}").as_bytes(), false, "me").unwrap();
     assert_eq!(text(&batch), [own, update, future]);
     let foreign = r#"{"record":"hit","node":"you","later":1.10}"#;
-    let nobody = r#"{"record":"hit","later":{"a":[1]}}"#;
-    let batch = intake::read(format!("{foreign}\n{nobody}").as_bytes(), false, "me").unwrap();
+    let unattributed = r#"{"record":"hit","later":{"a":[1]}}"#;
+    let batch = intake::read(format!("{foreign}\n{unattributed}").as_bytes(), false, "me").unwrap();
     let lines: Vec<Value> = text(&batch).iter().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert!(lines.iter().all(|line| line["node"] == "me"));
     assert_eq!((lines[0]["later"].to_string(), &lines[1]["later"]), ("1.10".into(), &json!({"a": [1]})));
@@ -117,7 +117,7 @@ fn there_are_only_so_many_nodes() {
     std::fs::write(&path, serde_json::to_vec(&all).unwrap()).unwrap();
     let replicas = NodeRegistry::open(path.clone()).unwrap();
     assert!(matches!(replicas.register(&asked(None)), Err(RegistrationError::Full)));
-    // Those that were not heard of for a day make room.
+    // Nodes without calls for a day are removed.
     let gone: Vec<Value> = all
         .into_iter()
         .map(|mut one| {

@@ -20,7 +20,7 @@ pub const QUEUE_TIMEOUT: Duration = Duration::from_millis(500);
 pub const BACKGROUND_QUEUE: usize = 1024;
 /// Persistent scheduling delay of the runtime above which calls are shed.
 pub const MAX_LAG: Duration = Duration::from_millis(100);
-/// Tells connectors when to come back.
+/// When connectors should retry.
 pub const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// A gateway in the same network sends a head within a round trip.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);

@@ -63,7 +63,7 @@ impl Endpoint {
         self.host.eq_ignore_ascii_case("localhost") || self.host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
     }
 
-    /// Whether its identity is verified, so that nobody on the network path can impersonate it.
+    /// Whether its identity is verified, so that it cannot be impersonated on the network path.
     pub fn is_authenticated(&self) -> bool {
         self.is_loopback() || (self.tls && self.verify)
     }

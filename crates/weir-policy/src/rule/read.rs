@@ -25,8 +25,8 @@ const OWN_MODES: &[(&str, RuleMode)] = &[
     ("default", RuleMode::Block),
 ];
 
-/// Reads rule `number`. None where it is switched off or has mistakes that are noted; a type that this node
-/// only accepts is told in `notices`.
+/// Reads rule `number`. Returns `None` if it is disabled or has mistakes, which are recorded; a type that is accepted
+/// without effect is added to `notices`.
 pub(crate) fn read(
     mut fields: FieldReader<'_, '_>,
     number: usize,
@@ -42,7 +42,7 @@ pub(crate) fn read(
     }
     let conditions = conditions(&mut fields);
     let kind = kind(&mut fields, id, notices);
-    debug_assert!(kind.is_some() || fields.mistakes() > before, "a rule is dropped in silence");
+    debug_assert!(kind.is_some() || fields.mistakes() > before, "a rule is dropped without a report");
     fields.finish();
     let (conditions, action) = conditions?;
     Some(Rule { origin, id, expires, conditions, action, kind: kind? }).filter(|_| enabled)
@@ -145,7 +145,7 @@ fn kind(fields: &mut FieldReader<'_, '_>, id: u64, notices: &mut Vec<PolicyError
     }
 }
 
-/// The point of a rule: none where it has none, an error (outer none) where it is wrong.
+/// The point of a rule: the inner `None` if it has none, the outer `None` if it is not valid.
 fn point(fields: &mut FieldReader<'_, '_>) -> Option<Option<PointPattern>> {
     let Some(value) = fields.get("point") else { return Some(None) };
     match serde_json::from_value::<PointPattern>(value.clone()) {
@@ -158,7 +158,7 @@ fn point(fields: &mut FieldReader<'_, '_>) -> Option<Option<PointPattern>> {
     }
 }
 
-/// An attack type; `any` gives an inner none where it is allowed.
+/// An attack type; `any`, if allowed, gives an inner `None`.
 fn attack(fields: &mut FieldReader<'_, '_>, any: bool) -> Option<Option<AttackType>> {
     let expected = if any { "an attack type such as `sqli`, or `any`" } else { "an attack type such as `sqli`" };
     fields.need("attack_type", expected, |value| match value.as_str()? {

@@ -221,7 +221,7 @@ fn what_is_kept_is_bounded_and_no_half_secret_is() {
     }
 }
 
-/// Bodies that try to make this code slow, or to make it give up with something left.
+/// Bodies that try to make this code slow, or to leave secrets unmasked.
 #[test]
 fn hostile_bodies_are_bounded() {
     let many = (0..4000).map(|n| format!("a%{:02x}=%41", 0x41 + n % 20)).collect::<Vec<_>>().join("&");

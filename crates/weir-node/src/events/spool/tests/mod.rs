@@ -1,6 +1,6 @@
 //! What the module's doc promises, on real files, with disks that fail, and with files that were tampered with.
 
-mod stalls; // answers that wait for a disk or for a core
+mod stalls; // callers that wait for a disk or for a core
 
 use super::*;
 use proptest::prelude::*;
@@ -208,7 +208,7 @@ fn a_damaged_header_costs_nothing_but_the_header() {
     std::fs::write(&path, bytes).unwrap();
     let (spool, mut reader) = open_at(dir.path());
     assert_eq!(drain(&mut reader, 5), ["a", "b"]);
-    assert_eq!(spool.status().dropped, 1, "the damage is told");
+    assert_eq!(spool.status().dropped, 1, "the damage is reported");
 }
 
 proptest! {
@@ -264,7 +264,7 @@ proptest! {
 #[derive(Clone, Default)]
 struct BadDisk {
     full: Arc<AtomicBool>,
-    /// A write tells that it begins and waits for word to go on.
+    /// A write signals that it begins and waits for a signal to continue.
     gate: Arc<Mutex<Option<Gate>>>,
 }
 

@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 /// A stall that is soon over.
 const STALL: Duration = Duration::from_millis(1);
 
-/// Keeps the writer of `spool` from placing records, which is on no disk, until told or dropped.
+/// Blocks the writer of `spool`, without a disk call, until the sender sends or is dropped.
 fn held_off(spool: &Spool) -> (mpsc::Sender<()>, JoinHandle<()>) {
     let ((held, is_held), (go, go_on)) = (mpsc::channel(), mpsc::channel());
     let shared = Arc::clone(&spool.0.shared);
@@ -79,7 +79,7 @@ async fn a_writer_that_never_gets_on_is_given_up() {
     assert_eq!(all(&mut reader), ["kept"]);
 }
 
-/// Under any interleaving of waits and writes, what was told is what is delivered.
+/// Under any interleaving of waits and writes, what was acknowledged is what is delivered.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn accepted_plus_dropped_is_all_and_exactly_the_accepted_are_delivered() {
     let dir = tempfile::tempdir().unwrap();
