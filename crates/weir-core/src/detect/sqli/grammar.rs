@@ -136,6 +136,11 @@ impl Code<'_> {
     pub fn operand(&self, i: usize) -> Option<Operand> {
         let mut all = self.atom(i)?;
         for _ in 0..MAX_CHAIN {
+            if self.kind(all.end) == Some(TokenKind::Cast) && matches!(self.kind(all.end + 1), Some(TokenKind::Word(_)))
+            {
+                all.end += 2;
+                continue;
+            }
             if self.kind(all.end) == Some(TokenKind::Right) {
                 all.end = self.past_run(all.end);
             }
@@ -159,6 +164,10 @@ impl Code<'_> {
                     return Some(Operand { kind: OperandKind::Query, end: self.past_close(i) });
                 }
                 TokenKind::Left => i += 1,
+                // An ODBC escape: `{fn f(1)}`, `{x 1}`.
+                TokenKind::Other if self.bytes(i) == b"{" && matches!(self.kind(i + 1), Some(TokenKind::Word(_))) => {
+                    i += 2;
+                }
                 _ => break,
             }
         }

@@ -11,6 +11,8 @@
 mod grammar;
 mod lex;
 mod prescan;
+mod rejoin;
+mod stacked;
 mod structure;
 mod words;
 
@@ -38,13 +40,8 @@ const MAX_LIBRARY: usize = 4096;
 
 /// Injected SQL needs at least one of these bytes: letters, digits and the punctuation of tokens carry no syntax.
 const FILTER: ByteClassFilter = ByteClassFilter::any(
-    ByteClasses::ALL.without(
-        ByteClasses::TOKEN
-            .with(ByteClasses::HIGH)
-            .with(ByteClasses::SLASH)
-            .with(ByteClasses::COLON)
-            .with(ByteClasses::COMMA),
-    ),
+    ByteClasses::ALL
+        .without(ByteClasses::TOKEN.with(ByteClasses::HIGH).with(ByteClasses::SLASH).with(ByteClasses::COMMA)),
 );
 
 /// The detector that uses the grammar alone.
@@ -97,6 +94,35 @@ const GRAMMAR_SAMPLES: Samples = Samples {
         "1' or 1.e(1)-- ",
         "1 union select 1 into outfile '/var/www/x.php'",
         "1;declare @q varchar(99);set @q=0x73;exec(@q)",
+        "' or email--",
+        "' or (a)#",
+        "' or a or '",
+        "1 or id is not null",
+        "1 or pi()",
+        "' or name=name--",
+        "' or data->>'a'<>'",
+        "' or '{\"a\":1}'::jsonb @> '{}'::jsonb--",
+        "password::int",
+        "lower(name)::numeric",
+        "1 union values (1,2)",
+        "' except values(1,2)--",
+        "1 union table users",
+        "1; grant all on *.* to guest",
+        "'; copy t to '/tmp/x'--",
+        "'; attach database '/var/www/x.php' as x--",
+        "1; backup database master to disk='c:\\x'",
+        "1;create user eve identified by 'x'",
+        "'; execute immediate 'drop table t'--",
+        "1; prepare s from 'select 1'",
+        "(select @x:=concat(@x,name))",
+        "1\u{a0}union\u{3000}select 1,2,3-- ",
+        "1 un<b>ion sel</b>ect 1,2,3",
+        "1 un\u{200b}ion sel\u{200b}ect null,null",
+        "name`,(select sleep(5))-- ",
+        "asc,(select case when 1=1 then 1 else 1/0 end)",
+        "x','y'),('a','b'-- ",
+        "x', role='admin' where name='y",
+        "1dor 2>1-- ",
     ],
     negative: &[
         "1' UNION SELECT",
@@ -114,6 +140,14 @@ const GRAMMAR_SAMPLES: Samples = Samples {
         "Use `SELECT name FROM users WHERE id = ?` and bind the value.",
         "price>5 and size='L'",
         "time.sleep(5)",
+        "the boys' or girls' team -- both may join",
+        "2 or more; copy the rest to the list",
+        "std::int and Foo::bar(1)",
+        "union table lamp",
+        "please grant access to the new user, and call me",
+        "name`, `size` and `colour` are required",
+        "order from where having group select by union",
+        "<b>Select</b> a colour<br>from the list",
     ],
 };
 
@@ -123,10 +157,20 @@ const LIBRARY_SAMPLES: Samples =
 
 /// The result of the grammar.
 fn grammar(subject: &Subject<'_>) -> Option<Match> {
-    if !prescan::may_contain_sql(subject.bytes, subject.classes) {
-        return None;
+    let mut found = BestMatch::default();
+    if prescan::may_contain_sql(subject.bytes, subject.classes) {
+        found = weigh(subject.bytes, subject.classes);
     }
-    let found = weigh(subject);
+    if found.weight < CERTAIN
+        && subject.classes.intersects(SPLITS)
+        && let Some(joined) = rejoin::run(subject.bytes)
+    {
+        let classes = ByteClasses::of(&joined);
+        if prescan::may_contain_sql(&joined, classes) && weigh(&joined, classes).weight >= CERTAIN {
+            // Positions in the joined text do not apply to the value.
+            found = BestMatch { weight: CERTAIN, start: 0, end: subject.bytes.len() };
+        }
+    }
     subject.memo.sql_in_doubt.set((DOUBT..CERTAIN).contains(&found.weight));
     let confidence = match found.weight {
         CERTAIN.. => Confidence::High,
@@ -153,20 +197,34 @@ struct BestMatch {
     end: usize,
 }
 
-fn weigh(subject: &Subject<'_>) -> BestMatch {
+/// Classes of bytes that may split a keyword.
+const SPLITS: ByteClasses = ByteClasses::LT.with(ByteClasses::STAR).with(ByteClasses::HIGH).with(ByteClasses::CONTROL);
+
+fn weigh(text: &[u8], classes: ByteClasses) -> BestMatch {
     let mut best = BestMatch::default();
-    let curly = subject.classes.intersects(ByteClasses::HIGH);
+    let curly = classes.intersects(ByteClasses::HIGH);
     let contexts = [
         (Context::Plain, true),
-        (Context::Quoted(b'\''), curly || subject.classes.intersects(ByteClasses::QUOTE)),
-        (Context::Quoted(b'"'), subject.classes.intersects(ByteClasses::DQUOTE)),
+        (Context::Quoted(b'\''), curly || classes.intersects(ByteClasses::QUOTE)),
+        (Context::Quoted(b'"'), classes.intersects(ByteClasses::DQUOTE)),
+        (Context::Quoted(b'`'), classes.intersects(ByteClasses::BACKTICK) && ends_name(text)),
     ];
     for (context, worth) in contexts {
         if worth && best.weight < CERTAIN {
-            read(subject.bytes, context, &mut best);
+            read(text, context, &mut best);
         }
     }
     best
+}
+
+/// Whether the first backtick of `text` may end the name of a column in a statement. Unlike in Markdown, a name precedes it
+/// and it has no partner, or a comment cuts off the rest.
+fn ends_name(text: &[u8]) -> bool {
+    const MAX_NAME: usize = 64;
+    let name = text.iter().take(MAX_NAME).take_while(|b| b.is_ascii_alphanumeric() || **b == b'_').count();
+    let single = || memchr::memchr_iter(b'`', text).count() % 2 == 1;
+    let cut = || memchr::memmem::find(text, b"--").is_some() || text.contains(&b'#');
+    text.get(name) == Some(&b'`') && (single() || cut())
 }
 
 /// Parses `text` in `context`, window by window.
@@ -357,23 +415,10 @@ fn truncation(text: &[u8], context: Context, best: &mut BestMatch) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Hint, PointId, PointTree, Value};
     use proptest::prelude::*;
 
     fn weight(text: &[u8]) -> u8 {
-        let classes = ByteClasses::of(text);
-        let value = Value {
-            point: PointId::ROOT,
-            bytes: text,
-            zone: Zone::QUERY,
-            hint: Hint::None,
-            depth: 0,
-            form: Default::default(),
-            parser_reacted: false,
-            covered: false,
-            classes,
-        };
-        weigh(&Subject::new(text, classes, &value, &PointTree::new())).weight
+        weigh(text, ByteClasses::of(text)).weight
     }
 
     #[test]

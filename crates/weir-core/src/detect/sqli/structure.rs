@@ -5,6 +5,7 @@
 
 use super::grammar::{Code, Condition, List, OperandKind};
 use super::lex::TokenKind;
+use super::stacked;
 use super::words::Word;
 
 /// Where in the code of a value a structure begins.
@@ -34,12 +35,18 @@ const SHORT: usize = 8;
 pub fn at(code: &Code<'_>, i: usize, place: Position) -> Option<Structure> {
     let found = match code.kind(i)? {
         TokenKind::Word(word) => by_word(code, i, word, place),
-        TokenKind::Pipes => logic(code, i + 1, Connector::Pipes).or_else(|| joined(code, i, place)),
+        TokenKind::Pipes => logic(code, i + 1, Connector::Pipes, place).or_else(|| joined(code, i, place)),
         TokenKind::Operator | TokenKind::Compare => joined(code, i, place),
-        TokenKind::Semicolon => statement(code, i + 1).map(|(weight, end)| (weight + 1, end)),
+        TokenKind::Semicolon => {
+            let stacked = better(statement(code, i + 1), stacked::statement(code, i + 1));
+            // A number completes the statement of the application, so what follows is one of its own.
+            let more = 1 + 2 * u8::from(place == Position::Value);
+            stacked.map(|(weight, end)| (weight + more, end))
+        }
         TokenKind::Left => parenthesis(code, i),
-        TokenKind::Variable => global(code, i),
-        TokenKind::Comma if place == Position::Break => more_values(code, i),
+        TokenKind::Variable => better(global(code, i), accumulation(code, i)),
+        TokenKind::Comma => more_values(code, i, place),
+        TokenKind::Cast => cast(code, i),
         _ => None,
     };
     match place {
@@ -57,10 +64,10 @@ fn better(a: Option<Structure>, b: Option<Structure>) -> Option<Structure> {
 
 fn by_word(code: &Code<'_>, i: usize, word: Word, place: Position) -> Option<Structure> {
     match word {
-        Word::Logic => logic(code, i + 1, Connector::Word),
-        Word::Condition => logic(code, i + 1, Connector::Condition),
+        Word::Logic => logic(code, i + 1, Connector::Word, place),
+        Word::Condition => logic(code, i + 1, Connector::Condition, place),
         Word::Compare if matches!(place, Position::Break | Position::Value) => joined(code, i, place),
-        Word::Union => union(code, i),
+        Word::Union => union(code, i, place),
         Word::Sort => sort(code, i, place),
         Word::Limit if place == Position::Break && code.kind(i + 1) == Some(TokenKind::Number) => Some((5, i + 2)),
         Word::Into if code.word(i + 1) == Some(Word::File) => {
@@ -96,7 +103,9 @@ enum Connector {
     Condition,
 }
 
-fn logic(code: &Code<'_>, mut i: usize, connector: Connector) -> Option<Structure> {
+fn logic(code: &Code<'_>, mut i: usize, connector: Connector, place: Position) -> Option<Structure> {
+    let completes = matches!(place, Position::Break | Position::Value);
+    let or = i > 0 && !code.bytes(i - 1).eq_ignore_ascii_case(b"and");
     if connector != Connector::Condition && is_logical(code, i) {
         i = code.past_run(i);
     }
@@ -109,7 +118,11 @@ fn logic(code: &Code<'_>, mut i: usize, connector: Connector) -> Option<Structur
                 OperandKind::Soft if low == OperandKind::Literal => 7 + u8::from(is_probe(code, i, end)),
                 OperandKind::Soft => 5,
                 OperandKind::Literal if low == OperandKind::Literal => 8 - u8::from(by_word),
-                _ if same => 5,
+                _ if same => 5 + 3 * u8::from(completes),
+                // `id is not null`
+                OperandKind::Literal if by_word && code.word(end - 1) == Some(Word::Constant) => {
+                    3 + 4 * u8::from(completes)
+                }
                 _ if code.bytes(end - 1).starts_with(b"0x") => 6,
                 _ => 3,
             };
@@ -119,7 +132,11 @@ fn logic(code: &Code<'_>, mut i: usize, connector: Connector) -> Option<Structur
             let weight = match operand.kind {
                 OperandKind::Strong => 9,
                 OperandKind::Query | OperandKind::Sleep | OperandKind::Global => 7,
+                OperandKind::Soft if completes && or && code.ends(operand.end) => 8,
                 OperandKind::Soft => 4,
+                OperandKind::Name | OperandKind::Call if place == Position::Break && or => {
+                    bare_name(code, operand.end)?
+                }
                 OperandKind::Literal if is_text(code, i, operand.end) && !is_closing(code, i) => return None,
                 OperandKind::Literal if code.ends(operand.end) || is_connector(code, operand.end) => 3,
                 _ => return None,
@@ -135,6 +152,20 @@ fn logic(code: &Code<'_>, mut i: usize, connector: Connector) -> Option<Structur
         Connector::Condition => weight / 3,
     };
     Some((weight, end))
+}
+
+/// `' or email--`, `' or (a)#`, `' or a or '`: a column by itself is true in many rows. Weighed only if it is followed by a
+/// bare comment or an open quote, without which the statement of the application would not be complete.
+fn bare_name(code: &Code<'_>, end: usize) -> Option<u8> {
+    /// Longest comment that has no text: `-- -`.
+    const BARE_COMMENT: usize = 6;
+    let open =
+        |at: usize| code.kind(at) == Some(TokenKind::Open) && code.kind(at + 1).is_none() && is_closing(code, at);
+    match code.kind(end) {
+        Some(TokenKind::Tail) if code.bytes(end).len() <= BARE_COMMENT => Some(4),
+        _ if is_logical(code, end) && open(end + 1) => Some(4),
+        _ => None,
+    }
 }
 
 fn is_text(code: &Code<'_>, i: usize, end: usize) -> bool {
@@ -193,10 +224,13 @@ fn joined(code: &Code<'_>, i: usize, place: Position) -> Option<Structure> {
 }
 
 /// `union select` with a select list. Without the list it is a fragment that no database executes.
-fn union(code: &Code<'_>, i: usize) -> Option<Structure> {
+fn union(code: &Code<'_>, i: usize, place: Position) -> Option<Structure> {
     let mut at = i + 1;
     while matches!(code.kind(at), Some(TokenKind::Left | TokenKind::Word(Word::Quantifier))) {
         at += 1;
+    }
+    if let Some(found) = union_rows(code, at, place) {
+        return Some(found);
     }
     if code.word(at) != Some(Word::Select) {
         return None;
@@ -215,6 +249,20 @@ fn union(code: &Code<'_>, i: usize) -> Option<Structure> {
         },
         list.end,
     ))
+}
+
+/// `union values (1,2)`, `union values row(1,2)`, `union table users`: rows without `select`.
+fn union_rows(code: &Code<'_>, at: usize, place: Position) -> Option<Structure> {
+    if code.word(at) == Some(Word::Values) {
+        let row = at + 1 + usize::from(code.bytes(at + 1).eq_ignore_ascii_case(b"row"));
+        return (code.kind(row) == Some(TokenKind::Left) && code.operand(row + 1).is_some()).then_some((10, row + 2));
+    }
+    if !code.bytes(at).eq_ignore_ascii_case(b"table") || !matches!(code.kind(at + 1), Some(TokenKind::Word(_))) {
+        return None;
+    }
+    let completes = matches!(place, Position::Break | Position::Value);
+    let end = at + if code.kind(at + 2) == Some(TokenKind::Dot) { 4 } else { 2 };
+    code.ends(end).then_some((if completes { 8 } else { 2 }, end))
 }
 
 fn query(list: &List) -> u8 {
@@ -256,6 +304,9 @@ fn statement(code: &Code<'_>, i: usize) -> Option<Structure> {
             (weight > 0).then_some((weight, list.end))
         }
         Word::Define => {
+            if let Some(granted) = stacked::grants(code, i) {
+                return Some(granted);
+            }
             let object = (i + 1..i + 4).find(|&at| code.word(at) == Some(Word::Object))?;
             let weight = if code.kind(object + 2) == Some(TokenKind::Left) { 8 } else { 6 };
             named(object + 1).then_some((weight, object + 2))
@@ -378,15 +429,107 @@ fn global(code: &Code<'_>, i: usize) -> Option<Structure> {
     GLOBALS.iter().any(|name| code.bytes(i).eq_ignore_ascii_case(name)).then_some((6, i + 1))
 }
 
-/// `',null,null)--`: more values than the application meant to insert.
-fn more_values(code: &Code<'_>, i: usize) -> Option<Structure> {
-    let mut at = i;
-    while code.kind(at) == Some(TokenKind::Comma) {
-        let value = code.operand(at + 1)?;
-        if value.kind < OperandKind::Literal || matches!(code.kind(at + 1), Some(TokenKind::Text | TokenKind::Open)) {
-            return None;
-        }
-        at = value.end;
+/// `,null,null)--`, `),('a','b`, `, role='admin' where x='y`, `,(select ...)`: more values, rows, assignments or sort keys
+/// than the application meant to have.
+fn more_values(code: &Code<'_>, i: usize, place: Position) -> Option<Structure> {
+    let breaks = place == Position::Break;
+    if !breaks && !matches!(place, Position::Value | Position::Word) {
+        return None;
     }
-    code.ends(at).then_some((3, at))
+    let mut at = i;
+    let mut best: u8 = 0;
+    let (mut plain, mut row) = (breaks, false);
+    for _ in 0..MAX_KEYS {
+        if code.kind(at) != Some(TokenKind::Comma) {
+            break;
+        }
+        if breaks && assigns(code, at + 1) {
+            return Some((6, at + 4));
+        }
+        let value = code.operand(at + 1)?;
+        best = best.max(match value.kind {
+            OperandKind::Strong | OperandKind::Sleep => 8,
+            OperandKind::Query => subquery(code, at + 1).map_or(0, |weight| weight + 4).min(9),
+            _ => 0,
+        });
+        let text = matches!(code.kind(at + 1), Some(TokenKind::Text | TokenKind::Open));
+        plain &= value.kind >= OperandKind::Literal && !text;
+        at = value.end;
+        row |= breaks
+            && code.kind(at - 1) == Some(TokenKind::Right)
+            && code.kind(at) == Some(TokenKind::Comma)
+            && code.kind(at + 1) == Some(TokenKind::Left);
+    }
+    if row {
+        best = best.max(6);
+    } else if plain && code.ends(at) {
+        best = best.max(3);
+    }
+    (best > 0).then_some((best, at))
+}
+
+/// Weight of the subquery that begins at or just after token `at`.
+fn subquery(code: &Code<'_>, at: usize) -> Option<u8> {
+    let select = (at..at + 3).find(|&at| code.word(at) == Some(Word::Select))?;
+    Some(query(&code.list(select + 1)))
+}
+
+/// Whether `name = value` at token `at` is one more assignment of an `update`, and what follows completes the statement.
+fn assigns(code: &Code<'_>, at: usize) -> bool {
+    if !matches!(code.kind(at), Some(TokenKind::Word(_))) || code.bytes(at + 1) != b"=" {
+        return false;
+    }
+    let Some(value) = code.operand(at + 2) else { return false };
+    let next = code.kind(value.end);
+    let condition = matches!(next, Some(TokenKind::Word(Word::Condition)));
+    condition && code.bytes(value.end).eq_ignore_ascii_case(b"where") || matches!(next, Some(TokenKind::Tail))
+}
+
+/// `@x:=concat(@x, ...)`: a variable of MySQL that collects rows.
+fn accumulation(code: &Code<'_>, i: usize) -> Option<Structure> {
+    if code.bytes(i + 1) != b":=" {
+        return None;
+    }
+    let value = code.operand(i + 2)?;
+    Some((if value.kind >= OperandKind::Soft { 8 } else { 5 }, value.end))
+}
+
+/// Types to which a text is cast so that the error message shows it.
+const ERROR_TYPES: &[&[u8]] = &[
+    b"int",
+    b"int2",
+    b"int4",
+    b"int8",
+    b"integer",
+    b"smallint",
+    b"bigint",
+    b"numeric",
+    b"decimal",
+    b"real",
+    b"float4",
+    b"float8",
+    b"money",
+    b"bool",
+    b"oid",
+    b"regclass",
+    b"regtype",
+    b"regproc",
+    b"inet",
+    b"cidr",
+    b"macaddr",
+    b"uuid",
+    b"json",
+    b"jsonb",
+    b"xml",
+    b"bytea",
+];
+
+/// `password::int`: a cast of PostgreSQL that takes up the rest of the value.
+fn cast(code: &Code<'_>, i: usize) -> Option<Structure> {
+    if !ERROR_TYPES.iter().any(|name| code.bytes(i + 1).eq_ignore_ascii_case(name)) {
+        return None;
+    }
+    let whole = code.operand(0).is_some_and(|operand| operand.end >= i + 2) && code.ends(i + 2);
+    let number = code.kind(0) == Some(TokenKind::Number);
+    Some((if whole && !number { 10 } else { 3 }, i + 2))
 }
