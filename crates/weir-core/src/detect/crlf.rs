@@ -23,6 +23,8 @@ pub const DETECTOR: Detector = Detector {
             "en\r\nContent-Type: text/html\r\n\r\n<h1>x</h1>",
             "a b c d\r\nSet-Cookie: admin=1",
             "x\r\nTransfer-Encoding: chunked",
+            "/a HTTP/1.1\r\nHost: x\r\n\r\n",
+            "x\r\nContent-Length: 0<html>",
             "x\r\nAccess-Control-Allow-Origin: *",
         ],
         negative: &[
@@ -145,6 +147,8 @@ fn find(text: &[u8]) -> Option<Match> {
 enum Carrier {
     /// A short value, or nothing.
     Value,
+    /// A value that ends with the version of HTTP, so that the rest of a request may follow.
+    Request,
     /// A sentence or a mark of a document (`---`, `BEGIN:VEVENT`).
     Text,
     /// A header field: the text is a block of headers, as monitoring reports them.
@@ -180,7 +184,13 @@ impl Carrier {
             b"from",
             b"subject",
         ];
-        let end = memchr::memchr2(b'\n', b'\r', text).unwrap_or(text.len()).min(MAX_HEAD);
+        let end = memchr::memchr2(b'\n', b'\r', text).unwrap_or(text.len());
+        let version = text[..end].trim_ascii_end();
+        let version = &version[version.len().saturating_sub(b" HTTP/1.1".len())..];
+        if version.len() > 8 && version[..8].eq_ignore_ascii_case(b" HTTP/1.") {
+            return Carrier::Request;
+        }
+        let end = end.min(MAX_HEAD);
         let line = text[..end].trim_ascii();
         work::count(end);
         let name = line.iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'-').count();
@@ -212,10 +222,11 @@ fn classify(head: &[u8], after_empty: bool, lines: usize, carrier: Carrier) -> O
             && memchr::memmem::find(lower, b" http/").is_some();
     let markup =
         after_empty && (lower.starts_with(b"<script") || lower.starts_with(b"<html") || lower.starts_with(b"<svg"));
+    let value = matches!(carrier, Carrier::Value | Carrier::Request);
     let certain = match field(lower) {
         Some(true) => true,
-        Some(false) => carrier == Carrier::Value,
-        None => (status || request) && carrier == Carrier::Value || markup,
+        Some(false) => value,
+        None => (status || request) && value || markup || carrier == Carrier::Request && lower.starts_with(b"host:"),
     };
     match (certain, document) {
         (true, false) => Some(Confidence::High),
@@ -252,13 +263,19 @@ fn fits(grammar: Grammar, value: &[u8]) -> bool {
             let kind = word.iter().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'*')).count();
             kind > 1 && word.get(kind) == Some(&b'/') && word.len() > kind + 2
         }
-        Grammar::Number => !word.is_empty() && word.iter().all(u8::is_ascii_digit) && alone(),
+        Grammar::Number => {
+            let digits = word.iter().take_while(|b| b.is_ascii_digit()).count();
+            digits > 0 && matches!(word.get(digits), None | Some(b'<')) && alone()
+        }
         Grammar::Words(words) => words.contains(&word),
         Grammar::Host => {
             let name = |b: &u8| b.is_ascii_alphanumeric() || b"-.:[]".contains(b);
             alone() && word.contains(&b'.') && word.iter().all(name) && value[word.len()..].iter().all(|b| *b != b'\n')
         }
-        Grammar::Refresh => word.first().is_some_and(u8::is_ascii_digit) && value.contains(&b';'),
+        Grammar::Refresh => {
+            word.first().is_some_and(u8::is_ascii_digit) && value.contains(&b';')
+                || alone() && word.contains(&b'.') && word.len() > 4
+        }
     }
 }
 

@@ -87,7 +87,7 @@ fn run(subject: &Subject<'_>) -> Option<Match> {
     if !has_climb(&path) {
         return None;
     }
-    let target = subject.value.zone.intersects(Zone::PATH);
+    let target = subject.ancestors().any(|step| step.tag == Tag::Uri) && !serves_repository(&path);
     if (target || decoded_twice(subject)) && steps_up(&path) && !is_asset(&path) || reaches_source(&path) {
         return Some(Match { confidence: Confidence::High, start: 0, end: text.len() });
     }
@@ -122,7 +122,14 @@ fn has_climb(path: &[u8]) -> bool {
 /// Whether some segment of a normalised path is `..`. In the path of a request no client leaves one: browsers and libraries
 /// resolve them, plain or encoded, before they send it.
 fn steps_up(path: &[u8]) -> bool {
-    path.split(|b| *b == b'/').any(|segment| segment == b"..")
+    let mut segments = path.split(|b| *b == b'/').skip_while(|segment| *segment != b"..").skip(1);
+    segments.any(|segment| !segment.is_empty())
+}
+
+/// Whether the path is that of an API for the files of a repository, in which a path of a file is a parameter.
+fn serves_repository(path: &[u8]) -> bool {
+    const STORES: &[&[u8]] = &[b"files", b"contents", b"blob", b"raw", b"tree", b"repository"];
+    path.split(|b| *b == b'/').any(|segment| STORES.contains(&segment))
 }
 
 /// Whether the value was percent-encoded once more than its place requires.

@@ -159,7 +159,6 @@ const KEYS: &[&[u8]] = &[b"key", b"ppk", b"pfx", b"kdbx", b"jks"];
 const PAGES: &[&[u8]] = &[
     b"web.config",
     b"phpinfo.php",
-    b"info.php",
     b"server-status",
     b"server-info",
     b"nginx_status",

@@ -492,7 +492,8 @@ fn redirects(rest: &[u8], name: &[u8]) -> bool {
     let host_end = rest.iter().position(|b| matches!(b, b'/' | b'?' | b'#')).unwrap_or(rest.len());
     let path = &rest[host_end..];
     path.len() < 2
-        || path.ends_with(b"..")
+        || [&b".."[..], b"//", b"/../"].iter().any(|end| path.ends_with(end))
+        || path.contains(&b'@')
         || path.starts_with(b"/%")
         || STRONG.iter().any(|word| memchr::memmem::find(&lower, word).is_some())
 }

@@ -181,6 +181,8 @@ impl Code<'_> {
             }
             TokenKind::Variable if self.bytes(i).starts_with(b"@@") => OperandKind::Global,
             TokenKind::Variable => OperandKind::Name,
+            // A parameter that the application does not bind.
+            TokenKind::Other if self.bytes(i) == b"?" => OperandKind::Name,
             TokenKind::Word(Word::Select) => OperandKind::Query,
             TokenKind::Word(Word::Case) if matches!(self.word(end), Some(Word::Condition)) => OperandKind::Soft,
             TokenKind::Word(word) => return self.named(i, word),

@@ -28,6 +28,7 @@ enum Verb {
     Pragma,
     Prepare,
     Rename,
+    Set,
     Show,
 }
 
@@ -53,6 +54,7 @@ const VERBS: &[(&[u8], Verb)] = &[
     (b"pragma", Verb::Pragma),
     (b"prepare", Verb::Prepare),
     (b"rename", Verb::Rename),
+    (b"set", Verb::Set),
     (b"show", Verb::Show),
 ];
 
@@ -109,6 +111,10 @@ pub fn statement(code: &Code<'_>, i: usize) -> Option<Structure> {
         Verb::Pragma => found(word(i + 1) && (code.ends(i + 2) || code.bytes(i + 2) == b"="), 5, i + 3),
         Verb::Prepare => found(word(i + 1) && is(i + 2, b"from") && text(i + 3), 8, i + 4),
         Verb::Rename => found(is(i + 1, b"table") && word(i + 2) && is(i + 3, b"to"), 8, i + 4),
+        Verb::Set => {
+            let scope = [&b"global"[..], b"session", b"local", b"persist"].iter().any(|name| is(i + 1, name));
+            found(scope && word(i + 2) && code.bytes(i + 3).ends_with(b"="), 8, i + 4)
+        }
         Verb::Show => show(code, i),
     }
 }

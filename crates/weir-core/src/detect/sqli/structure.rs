@@ -137,6 +137,15 @@ fn logic(code: &Code<'_>, mut i: usize, connector: Connector, place: Position) -
                 OperandKind::Name | OperandKind::Call if place == Position::Break && or => {
                     bare_name(code, operand.end)?
                 }
+                // `1 or true`, `1 or 1::bool`
+                OperandKind::Literal
+                    if place == Position::Value
+                        && code.kind(0) == Some(TokenKind::Number)
+                        && code.ends(operand.end)
+                        && (code.word(i) == Some(Word::Constant) || code.kind(i + 1) == Some(TokenKind::Cast)) =>
+                {
+                    8
+                }
                 OperandKind::Literal if is_text(code, i, operand.end) && !is_closing(code, i) => return None,
                 OperandKind::Literal if code.ends(operand.end) || is_connector(code, operand.end) => 3,
                 _ => return None,
@@ -226,7 +235,10 @@ fn joined(code: &Code<'_>, i: usize, place: Position) -> Option<Structure> {
 /// `union select` with a select list. Without the list it is a fragment that no database executes.
 fn union(code: &Code<'_>, i: usize, place: Position) -> Option<Structure> {
     let mut at = i + 1;
-    while matches!(code.kind(at), Some(TokenKind::Left | TokenKind::Word(Word::Quantifier))) {
+    // Of `/*!99999 x*/` MySQL reads the content only if its version is at least that.
+    let skipped =
+        |at: usize| matches!(code.kind(at), Some(TokenKind::Word(Word::Plain))) && code.tokens[at].after_comment;
+    while matches!(code.kind(at), Some(TokenKind::Left | TokenKind::Word(Word::Quantifier))) || skipped(at) {
         at += 1;
     }
     if let Some(found) = union_rows(code, at, place) {
@@ -393,6 +405,9 @@ fn call(code: &Code<'_>, i: usize) -> Option<Structure> {
     let operand = code.operand(i)?;
     let method = i > 0 && matches!(code.kind(i - 1), Some(TokenKind::Dot));
     let argument = (i + 1..i + 4).find(|&at| code.kind(at) == Some(TokenKind::Left)).map(|at| at + 1)?;
+    if i == 0 && code.ends(operand.end) && casts(code, i, operand.end) {
+        return Some((8, operand.end));
+    }
     let hex = code.kind(argument) == Some(TokenKind::Number) && code.bytes(argument).starts_with(b"0x");
     let weight = match operand.kind {
         OperandKind::Strong if !method => 7,
@@ -403,6 +418,15 @@ fn call(code: &Code<'_>, i: usize) -> Option<Structure> {
         _ => return None,
     };
     Some((weight, operand.end))
+}
+
+/// Whether the call at token `i` is `cast(name as int)`.
+fn casts(code: &Code<'_>, i: usize, end: usize) -> bool {
+    const REACH: usize = 16;
+    let name = code.bytes(i);
+    let cast = name.eq_ignore_ascii_case(b"cast") || name.eq_ignore_ascii_case(b"try_cast");
+    let typed = |at: usize| code.word(at) == Some(Word::As) && matches!(code.kind(at + 1), Some(TokenKind::Word(_)));
+    cast && matches!(code.kind(i + 2), Some(TokenKind::Word(_))) && (i + 3..end.min(i + REACH)).any(typed)
 }
 
 /// `char(65)||char(66)`: text built byte by byte.
