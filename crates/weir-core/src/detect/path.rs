@@ -55,6 +55,7 @@ pub const DETECTOR: Detector = Detector {
             "../shared/schema.json",
             "../components/Button.tsx",
             "see ../config.php there",
+            "see ../../../.github/ci.yml",
             "price is 5::$DATAbase",
         ],
     },
@@ -96,7 +97,10 @@ fn run(subject: &Subject<'_>) -> Option<Match> {
     let prose = text.iter().filter(|b| matches!(b, b' ' | b'\n')).count();
     // A NUL ends a path early in C code, so the extension after it does not count.
     let disguised = spelled || text.contains(&0);
-    let confidence = classify(&path, disguised, prose > 2)?;
+    let confidence = classify(&path, disguised, prose > 2 || follows_word(text))?;
+    // A manifest in an upload refers to its neighbours by relative paths, and nobody opens them.
+    let uploaded = subject.ancestors().any(|step| step.tag == Tag::File);
+    let confidence = if uploaded { confidence.min(Confidence::Medium) } else { confidence };
     Some(Match { confidence, start: 0, end: text.len() })
 }
 
@@ -117,6 +121,13 @@ fn may_climb(text: &[u8], classes: ByteClasses) -> bool {
 
 fn has_climb(path: &[u8]) -> bool {
     memchr::memmem::find(path, b"..").is_some() && memchr::memchr(b'/', path).is_some()
+}
+
+/// Whether the first step up follows a word and a blank, as in a sentence.
+fn follows_word(text: &[u8]) -> bool {
+    let Some(at) = memchr::memmem::find(text, b"..") else { return false };
+    let before = &text[..at];
+    before.last() == Some(&b' ') && before.iter().filter(|b| b.is_ascii_alphabetic()).count() > 1
 }
 
 /// Whether some segment of a normalised path is `..`. In the path of a request no client leaves one: browsers and libraries

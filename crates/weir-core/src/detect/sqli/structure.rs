@@ -222,14 +222,22 @@ fn joined(code: &Code<'_>, i: usize, place: Position) -> Option<Structure> {
         OperandKind::Sleep | OperandKind::Global => 7,
         OperandKind::Soft => 4 + 2 * u8::from(is_probe(code, i, operand.end)),
         OperandKind::Literal if place == Position::Break && code.tokens.len() <= SHORT && is_atom(code, i + 1) => 2,
-        OperandKind::Literal
-            if code.word(i + 1) == Some(Word::Constant) && code.kind(i) == Some(TokenKind::Operator) =>
-        {
-            8
-        }
+        OperandKind::Literal if subtracts_constant(code, i, place) => 8,
         _ => return None,
     };
     Some((weight, operand.end))
+}
+
+/// `1-false`, `'-true-'`: arithmetic on a constant, up to the end. Names such as `/null-loader` have neither a literal before
+/// the operator nor an end behind the constant.
+fn subtracts_constant(code: &Code<'_>, i: usize, place: Position) -> bool {
+    let constant = code.word(i + 1) == Some(Word::Constant) && code.kind(i) == Some(TokenKind::Operator);
+    let continued = matches!(code.kind(i + 2), Some(TokenKind::Operator | TokenKind::Open));
+    match place {
+        Position::Break => constant && (code.ends(i + 2) || continued),
+        Position::Value => constant && code.ends(i + 2),
+        _ => false,
+    }
 }
 
 /// `union select` with a select list. Without the list it is a fragment that no database executes.
@@ -312,7 +320,9 @@ fn statement(code: &Code<'_>, i: usize) -> Option<Structure> {
     match code.word(i)? {
         Word::Select => {
             let list = code.list(i + 1);
-            let weight = query(&list);
+            // A whole statement of its own, as in a trace or a question, continues nothing.
+            let plain = i == 0 && code.kind(1) == Some(TokenKind::Star) && !list.catalogue;
+            let weight = if plain { query(&list).min(6) } else { query(&list) };
             (weight > 0).then_some((weight, list.end))
         }
         Word::Define => {
