@@ -76,6 +76,40 @@ pub struct List {
     pub end: usize,
 }
 
+/// Where in the code of a value a structure begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Position {
+    /// Just after the quote that closes the literal of the application, and closing parentheses.
+    Break,
+    /// At the beginning of a value that is outside of any literal.
+    Start,
+    /// After one number or literal, which completes the code of the application.
+    Value,
+    /// After one word.
+    Word,
+    /// Further inside.
+    Inside,
+}
+
+/// A recognised structure: its weight, and the index of the token after it.
+pub type Structure = (u8, usize);
+
+/// Most keys of an `order by` that are inspected.
+pub const MAX_KEYS: usize = 64;
+impl List {
+    /// Weight of a query with this list by itself.
+    pub fn weight(&self) -> u8 {
+        match self {
+            List { catalogue: true, .. } | List { attack_only_call: true, .. } => 9,
+            List { strong: true, from: true, .. } => 8,
+            List { several: true, from: true, ended: true, .. } => 6,
+            List { strong: true, .. } => 5,
+            List { from: true, ended: true, .. } => 1,
+            _ => 0,
+        }
+    }
+}
+
 #[cfg(test)]
 thread_local! {
     /// How many tokens were read, so that tests can check that the work is linear.

@@ -14,13 +14,13 @@ mod prescan;
 mod rejoin;
 mod stacked;
 mod structure;
+mod values;
 mod words;
 
 use super::{Detector, Match, Samples, Subject};
 use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Zone};
-use grammar::Code;
+use grammar::{Code, Position};
 use lex::{Context, Lexer, Token, TokenKind};
-use structure::Position;
 use words::Word;
 
 /// Least weight of a structure that is an attack by itself.

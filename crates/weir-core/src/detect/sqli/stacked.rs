@@ -2,9 +2,8 @@
 //!
 //! Their verbs are ordinary words, so each is recognised only in its whole form.
 
-use super::grammar::{Code, OperandKind};
+use super::grammar::{Code, OperandKind, Structure};
 use super::lex::TokenKind;
-use super::structure::Structure;
 use super::words::Word;
 
 /// Most tokens between the verb of a statement and the word that completes it.

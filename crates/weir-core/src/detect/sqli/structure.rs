@@ -3,31 +3,12 @@
 //! All weights are on one scale, on which [`super::CERTAIN`] is an attack. The position of a structure (just after a quote
 //! that the value closes, at the beginning, before a comment that hides the rest) adds weight; [`super`] adds it.
 
-use super::grammar::{Code, Condition, List, OperandKind};
+use super::grammar::{Code, Condition, List, MAX_KEYS, OperandKind, Position, Structure};
 use super::lex::TokenKind;
 use super::stacked;
+use super::values::{accumulation, cast, more_values};
 use super::words::Word;
 
-/// Where in the code of a value a structure begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Position {
-    /// Just after the quote that closes the literal of the application, and closing parentheses.
-    Break,
-    /// At the beginning of a value that is outside of any literal.
-    Start,
-    /// After one number or literal, which completes the code of the application.
-    Value,
-    /// After one word.
-    Word,
-    /// Further inside.
-    Inside,
-}
-
-/// A recognised structure: its weight, and the index of the token after it.
-pub type Structure = (u8, usize);
-
-/// Most keys of an `order by` that are inspected.
-const MAX_KEYS: usize = 64;
 /// Most tokens of a value that is recognised as arithmetic on literals (`'-0-'`).
 const SHORT: usize = 8;
 
@@ -285,21 +266,10 @@ fn union_rows(code: &Code<'_>, at: usize, place: Position) -> Option<Structure> 
     code.ends(end).then_some((if completes { 8 } else { 2 }, end))
 }
 
-fn query(list: &List) -> u8 {
-    match list {
-        List { catalogue: true, .. } | List { attack_only_call: true, .. } => 9,
-        List { strong: true, from: true, .. } => 8,
-        List { several: true, from: true, ended: true, .. } => 6,
-        List { strong: true, .. } => 5,
-        List { from: true, ended: true, .. } => 1,
-        _ => 0,
-    }
-}
-
 fn parenthesis(code: &Code<'_>, i: usize) -> Option<Structure> {
     if code.word(i + 1) == Some(Word::Select) {
         let list = code.list(i + 2);
-        let weight = query(&list);
+        let weight = list.weight();
         return (weight > 0).then_some((weight.saturating_sub(1), list.end));
     }
     if !matches!(code.kind(i + 1), Some(TokenKind::Number | TokenKind::Text)) {
@@ -322,7 +292,7 @@ fn statement(code: &Code<'_>, i: usize) -> Option<Structure> {
             let list = code.list(i + 1);
             // A whole statement of its own, as in a trace or a question, continues nothing.
             let plain = i == 0 && code.kind(1) == Some(TokenKind::Star) && !list.catalogue;
-            let weight = if plain { query(&list).min(6) } else { query(&list) };
+            let weight = if plain { list.weight().min(6) } else { list.weight() };
             (weight > 0).then_some((weight, list.end))
         }
         Word::Define => {
@@ -461,109 +431,4 @@ fn global(code: &Code<'_>, i: usize) -> Option<Structure> {
         b"@@global",
     ];
     GLOBALS.iter().any(|name| code.bytes(i).eq_ignore_ascii_case(name)).then_some((6, i + 1))
-}
-
-/// `,null,null)--`, `),('a','b`, `, role='admin' where x='y`, `,(select ...)`: more values, rows, assignments or sort keys
-/// than the application meant to have.
-fn more_values(code: &Code<'_>, i: usize, place: Position) -> Option<Structure> {
-    let breaks = place == Position::Break;
-    if !breaks && !matches!(place, Position::Value | Position::Word) {
-        return None;
-    }
-    let mut at = i;
-    let mut best: u8 = 0;
-    let (mut plain, mut row) = (breaks, false);
-    for _ in 0..MAX_KEYS {
-        if code.kind(at) != Some(TokenKind::Comma) {
-            break;
-        }
-        if breaks && assigns(code, at + 1) {
-            return Some((6, at + 4));
-        }
-        let value = code.operand(at + 1)?;
-        best = best.max(match value.kind {
-            OperandKind::Strong | OperandKind::Sleep => 8,
-            OperandKind::Query => subquery(code, at + 1).map_or(0, |weight| weight + 4).min(9),
-            _ => 0,
-        });
-        let text = matches!(code.kind(at + 1), Some(TokenKind::Text | TokenKind::Open));
-        plain &= value.kind >= OperandKind::Literal && !text;
-        at = value.end;
-        row |= breaks
-            && code.kind(at - 1) == Some(TokenKind::Right)
-            && code.kind(at) == Some(TokenKind::Comma)
-            && code.kind(at + 1) == Some(TokenKind::Left);
-    }
-    if row {
-        best = best.max(6);
-    } else if plain && code.ends(at) {
-        best = best.max(3);
-    }
-    (best > 0).then_some((best, at))
-}
-
-/// Weight of the subquery that begins at or just after token `at`.
-fn subquery(code: &Code<'_>, at: usize) -> Option<u8> {
-    let select = (at..at + 3).find(|&at| code.word(at) == Some(Word::Select))?;
-    Some(query(&code.list(select + 1)))
-}
-
-/// Whether `name = value` at token `at` is one more assignment of an `update`, and what follows completes the statement.
-fn assigns(code: &Code<'_>, at: usize) -> bool {
-    if !matches!(code.kind(at), Some(TokenKind::Word(_))) || code.bytes(at + 1) != b"=" {
-        return false;
-    }
-    let Some(value) = code.operand(at + 2) else { return false };
-    let next = code.kind(value.end);
-    let condition = matches!(next, Some(TokenKind::Word(Word::Condition)));
-    condition && code.bytes(value.end).eq_ignore_ascii_case(b"where") || matches!(next, Some(TokenKind::Tail))
-}
-
-/// `@x:=concat(@x, ...)`: a variable of MySQL that collects rows.
-fn accumulation(code: &Code<'_>, i: usize) -> Option<Structure> {
-    if code.bytes(i + 1) != b":=" {
-        return None;
-    }
-    let value = code.operand(i + 2)?;
-    Some((if value.kind >= OperandKind::Soft { 8 } else { 5 }, value.end))
-}
-
-/// Types to which a text is cast so that the error message shows it.
-const ERROR_TYPES: &[&[u8]] = &[
-    b"int",
-    b"int2",
-    b"int4",
-    b"int8",
-    b"integer",
-    b"smallint",
-    b"bigint",
-    b"numeric",
-    b"decimal",
-    b"real",
-    b"float4",
-    b"float8",
-    b"money",
-    b"bool",
-    b"oid",
-    b"regclass",
-    b"regtype",
-    b"regproc",
-    b"inet",
-    b"cidr",
-    b"macaddr",
-    b"uuid",
-    b"json",
-    b"jsonb",
-    b"xml",
-    b"bytea",
-];
-
-/// `password::int`: a cast of PostgreSQL that takes up the rest of the value.
-fn cast(code: &Code<'_>, i: usize) -> Option<Structure> {
-    if !ERROR_TYPES.iter().any(|name| code.bytes(i + 1).eq_ignore_ascii_case(name)) {
-        return None;
-    }
-    let whole = code.operand(0).is_some_and(|operand| operand.end >= i + 2) && code.ends(i + 2);
-    let number = code.kind(0) == Some(TokenKind::Number);
-    Some((if whole && !number { 10 } else { 3 }, i + 2))
 }
