@@ -35,7 +35,6 @@ pub const DETECTOR: Detector = Detector {
             "../.env",
             "..\\..",
             "web.config::$DATA",
-            ".?0x2f.?0x2f.?0x2fwindows",
         ],
         negative: &[
             "./a/b",
@@ -82,14 +81,15 @@ fn run(subject: &Subject<'_>) -> Option<Match> {
         return None;
     }
     let path = view::run(text);
-    if path.len() > 2 && names_stream(&path) || spells_steps(text) {
+    if names_stream(&path) {
         return Some(Match { confidence: Confidence::High, start: 0, end: text.len() });
     }
     if !has_climb(&path) {
         return None;
     }
     let target = subject.ancestors().any(|step| step.tag == Tag::Uri) && !serves_repository(&path);
-    if (target || decoded_twice(subject)) && steps_up(&path) && !is_asset(&path) || reaches_source(&path) {
+    let windows = || subject.value.zone.intersects(Zone::QUERY) && steps_back(text);
+    if (target || decoded_twice(subject)) && steps_up(&path) && !is_asset(&path) || reaches_source(&path) || windows() {
         return Some(Match { confidence: Confidence::High, start: 0, end: text.len() });
     }
     let spelled = path.windows(3).filter(|w| **w == b"../"[..]).count()
@@ -150,6 +150,12 @@ fn decoded_twice(subject: &Subject<'_>) -> bool {
         && !subject.bytes.contains(&b':')
 }
 
+/// Whether a parameter of a URL is a path of Windows with a step up: `..\x`, `a\..\b`. Links do not have backslashes.
+fn steps_back(text: &[u8]) -> bool {
+    !text.iter().any(u8::is_ascii_whitespace)
+        && (text.starts_with(b"..\\") && text.len() > 3 || memchr::memmem::find(text, b"\\..\\").is_some())
+}
+
 /// Endings of files that a server executes or reads its settings from.
 const SOURCES: &[&[u8]] = &[
     b"php",
@@ -207,28 +213,6 @@ fn names_stream(path: &[u8]) -> bool {
         let name = &name[..end.map_or(name.len(), |end| end + 1)];
         at > 0 && STREAMS.iter().any(|stream| name.eq_ignore_ascii_case(stream))
     })
-}
-
-/// Whether dots and slashes are spelled as numbers several times in a row: `.?0x2f.?0x2f`, `0x2e0x2e0x5c0x2e0x2e0x5c`.
-fn spells_steps(text: &[u8]) -> bool {
-    /// Most bytes between two spelled slashes of a row.
-    const MAX_GAP: usize = 10;
-    let slash = |at: &usize| {
-        let code = text.get(at + 2..at + 4);
-        code.is_some_and(|code| code.eq_ignore_ascii_case(b"2f") || code.eq_ignore_ascii_case(b"5c"))
-    };
-    let mut last = None;
-    for at in memchr::memmem::find_iter(text, b"0x").filter(slash) {
-        let between = |from: usize| {
-            let gap = &text[from..at];
-            !gap.is_empty() && gap.iter().all(|b| matches!(b, b'.' | b'?' | b'0' | b'x' | b'2' | b'e' | b'E' | b'%'))
-        };
-        if last.is_some_and(|from| at - from <= MAX_GAP && between(from)) {
-            return true;
-        }
-        last = Some(at + 4);
-    }
-    false
 }
 
 /// Rates a normalised path. `disguised`: normalisation revealed `..` segments. `prose`: the path is part of a text.

@@ -76,8 +76,18 @@ pub struct Lexer<'t> {
 /// Longest `$tag$...$tag$` literal that is recognised. The bound keeps many openings from taking quadratic time.
 const MAX_DOLLAR: usize = 128;
 
+/// Longest word in typographic quotes that is read as a literal.
+const MAX_CURLY: usize = 8;
+
 /// Typographic quotes, which some applications and databases convert to `'`.
-const CURLY: [&[u8]; 4] = ["\u{2018}".as_bytes(), "\u{2019}".as_bytes(), "\u{2bc}".as_bytes(), "\u{ff07}".as_bytes()];
+const CURLY: [&[u8]; 6] = [
+    "\u{2018}".as_bytes(),
+    "\u{2019}".as_bytes(),
+    "\u{2bc}".as_bytes(),
+    "\u{ff07}".as_bytes(),
+    "\u{2032}".as_bytes(),
+    "\u{2b9}".as_bytes(),
+];
 
 /// Signs of currency that SQL Server accepts before a number.
 const CURRENCY: [&[u8]; 4] = ["\u{a3}".as_bytes(), "\u{a4}".as_bytes(), "\u{a5}".as_bytes(), "\u{20ac}".as_bytes()];
@@ -259,7 +269,14 @@ impl<'t> Lexer<'t> {
     fn beyond_ascii(&mut self) -> Token {
         let rest = &self.text[self.at..];
         if let Some(quote) = CURLY.iter().find(|quote| rest.starts_with(quote)) {
-            return self.take(TokenKind::Other, quote.len());
+            let short = rest[quote.len()..].iter().take(MAX_CURLY).position(|b| !b.is_ascii_alphanumeric());
+            let inner = short.unwrap_or(rest.len().min(MAX_CURLY + quote.len()) - quote.len());
+            let after = &rest[quote.len() + inner..];
+            return match CURLY.iter().find(|close| after.starts_with(close)) {
+                Some(close) => self.take(TokenKind::Text, quote.len() + inner + close.len()),
+                None if after.is_empty() && inner > 0 => self.take(TokenKind::Open, quote.len() + inner),
+                None => self.take(TokenKind::Other, quote.len()),
+            };
         }
         // SQL Server reads a sign of currency before a number as part of it.
         match CURRENCY.iter().find(|sign| rest.starts_with(sign)) {

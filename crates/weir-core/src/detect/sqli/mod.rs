@@ -198,7 +198,11 @@ struct BestMatch {
 }
 
 /// Classes of bytes that may split a keyword.
-const SPLITS: ByteClasses = ByteClasses::LT.with(ByteClasses::STAR).with(ByteClasses::HIGH).with(ByteClasses::CONTROL);
+const SPLITS: ByteClasses = ByteClasses::LT
+    .with(ByteClasses::STAR)
+    .with(ByteClasses::HIGH)
+    .with(ByteClasses::CONTROL)
+    .with(ByteClasses::PERCENT);
 
 fn weigh(text: &[u8], classes: ByteClasses) -> BestMatch {
     let mut best = BestMatch::default();

@@ -42,6 +42,7 @@ impl WordSet {
     const QUOTE: u32 = 1 << 17;
     const UNION: u32 = 1 << 18;
     const VALUES: u32 = 1 << 19;
+    const AS: u32 = 1 << 20;
 
     fn of(word: Word) -> u32 {
         match word {
@@ -64,6 +65,7 @@ impl WordSet {
             Word::From => Self::FROM,
             Word::Union => Self::UNION,
             Word::Values => Self::VALUES,
+            Word::As => Self::AS,
             Word::Constant
             | Word::Select
             | Word::Case
@@ -74,14 +76,7 @@ impl WordSet {
             | Word::StrongCall
             | Word::Shutdown
             | Word::Execute => Self::DISTINCTIVE,
-            Word::Prefix
-            | Word::Is
-            | Word::Arithmetic
-            | Word::Quantifier
-            | Word::Limit
-            | Word::As
-            | Word::Then
-            | Word::Delay => 0,
+            Word::Prefix | Word::Is | Word::Arithmetic | Word::Quantifier | Word::Limit | Word::Then | Word::Delay => 0,
         }
     }
 
@@ -148,7 +143,7 @@ fn call(words: WordSet, classes: ByteClasses, text: &[u8]) -> bool {
         return false;
     }
     let called = words.has(WordSet::CALL);
-    called && (words.has(WordSet::LOGIC) || classes.intersects(ByteClasses::DIGIT))
+    called && (words.has(WordSet::LOGIC) || words.has(WordSet::AS) || classes.intersects(ByteClasses::DIGIT))
         || (called || classes.intersects(ByteClasses::DIGIT)) && begins_with_value(text)
 }
 

@@ -28,7 +28,7 @@ pub fn run(text: &[u8]) -> Option<Vec<u8>> {
 }
 
 fn begins(b: u8) -> bool {
-    matches!(b, 0..=8 | 0x0e..=0x1f | b'<' | b'/' | 0xc2 | 0xe2 | 0xef)
+    matches!(b, 0..=8 | 0x0e..=0x1f | b'<' | b'/' | b'%' | 0xc2 | 0xe2 | 0xef)
 }
 
 /// Length of what splits a word at `at`.
@@ -41,6 +41,8 @@ fn removed(text: &[u8], at: usize) -> Option<usize> {
         [b'<', b'a'..=b'z' | b'A'..=b'Z' | b'/' | b'!', ..] => {
             rest.iter().take(MAX_REMOVED).position(|b| *b == b'>')? + 1
         }
+        // ASP drops a `%` that no hexadecimal digits follow.
+        [b'%', a, b, ..] if !(a.is_ascii_hexdigit() && b.is_ascii_hexdigit()) => 1,
         [b'/', b'*', ..] => memchr::memmem::find(&rest[2..rest.len().min(MAX_REMOVED)], b"*/")? + 4,
         _ => return None,
     };
@@ -62,6 +64,7 @@ mod tests {
             ("uni/**/on sel/*a*/ect", "union select"),
             ("se\u{200b}lect", "select"),
             ("sel\0ect", "select"),
+            ("%u%n%i%o%n %s%e%l%e%c%t", "%union %select"),
         ] {
             assert_eq!(run(from.as_bytes()).as_deref(), Some(to.as_bytes()), "{from}");
         }

@@ -99,7 +99,7 @@ fn logic(code: &Code<'_>, mut i: usize, connector: Connector, place: Position) -
                 OperandKind::Soft if low == OperandKind::Literal => 7 + u8::from(is_probe(code, i, end)),
                 OperandKind::Soft => 5,
                 OperandKind::Literal if low == OperandKind::Literal => 8 - u8::from(by_word),
-                _ if same => 5 + 3 * u8::from(completes),
+                _ if same => 5 + 3 * u8::from(completes || place == Position::Start),
                 // `id is not null`
                 OperandKind::Literal if by_word && code.word(end - 1) == Some(Word::Constant) => {
                     3 + 4 * u8::from(completes)
@@ -165,6 +165,13 @@ fn is_text(code: &Code<'_>, i: usize, end: usize) -> bool {
 /// Whether the text at token `i` only serves to pair the closing quote of the application (`' or '1`). Quoted words do not.
 fn is_closing(code: &Code<'_>, i: usize) -> bool {
     let text = code.bytes(i);
+    // `' or '1=1` is true in MySQL, which reads the number at the start of the text.
+    let number = code.kind(i) == Some(TokenKind::Open)
+        && matches!(text.get(1), Some(b'1'..=b'9'))
+        && text[1..].iter().all(|b| b.is_ascii_digit() || matches!(b, b'=' | b'<' | b'>'));
+    if number {
+        return true;
+    }
     let empty_and = text.len() == 1 && i > 0 && code.bytes(i - 1).eq_ignore_ascii_case(b"and");
     text.len() <= 3 && !empty_and
 }
@@ -325,8 +332,10 @@ fn statement(code: &Code<'_>, i: usize) -> Option<Structure> {
 }
 
 fn execute(code: &Code<'_>, i: usize) -> Option<Structure> {
+    if let Some(at) = (i + 1..i + 5).find(|&at| code.word(at) == Some(Word::StrongCall)) {
+        return Some((9, at + 1));
+    }
     match code.kind(i + 1)? {
-        TokenKind::Word(Word::StrongCall) => Some((9, i + 2)),
         TokenKind::Variable => Some((7, i + 2)),
         TokenKind::Left if matches!(code.kind(i + 2), Some(TokenKind::Text | TokenKind::Variable)) => Some((6, i + 3)),
         TokenKind::Word(_) if code.kind(i + 2) == Some(TokenKind::Dot) => Some((6, i + 3)),
@@ -393,11 +402,20 @@ fn call(code: &Code<'_>, i: usize) -> Option<Structure> {
         OperandKind::Strong if !method => 7,
         OperandKind::Sleep if !method && code.kind(argument) == Some(TokenKind::Number) => 4,
         OperandKind::Query => 6,
+        OperandKind::Soft if i == 0 && code.ends(operand.end) && queries(code, i, operand.end) => 8,
         OperandKind::Soft if hex && !method => 6,
         OperandKind::Soft if !method && is_chain(code, i) => 7,
         _ => return None,
     };
     Some((weight, operand.end))
+}
+
+/// Whether a query is nested in the call at token `i`: `length((select ...))`.
+fn queries(code: &Code<'_>, i: usize, end: usize) -> bool {
+    const REACH: usize = 12;
+    (i + 2..end.min(i + REACH)).any(|at| {
+        code.word(at) == Some(Word::Select) && code.kind(at - 1) == Some(TokenKind::Left) && code.list(at + 1).strong
+    })
 }
 
 /// Whether the call at token `i` is `cast(name as int)`.
