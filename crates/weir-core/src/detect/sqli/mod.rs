@@ -433,6 +433,13 @@ mod tests {
     }
 
     #[test]
+    fn odd_white_space_separates_words() {
+        for text in [&b"1\xa0union\xa0select\xa01,2"[..], b"1\x0bunion\x0cselect\x0b1,2", b"1%0aunion\xc2\x85select 1,2"] {
+            assert!(weight(text) >= CERTAIN, "{:?}", String::from_utf8_lossy(text));
+        }
+    }
+
+    #[test]
     fn padding_does_not_hide_an_injection() {
         for filler in ["a ", "(", "'x'", "/**/", ") ", "1,"] {
             let text = format!("{} union select 1,concat(user,0x3a) from users-- ", filler.repeat(3 * WINDOW));
