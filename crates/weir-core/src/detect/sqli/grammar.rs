@@ -217,12 +217,25 @@ impl Code<'_> {
             TokenKind::Variable => OperandKind::Name,
             // A parameter that the application does not bind.
             TokenKind::Other if self.bytes(i) == b"?" => OperandKind::Name,
-            TokenKind::Word(Word::Select) => OperandKind::Query,
+            TokenKind::Word(Word::Select) if self.selects(end) => OperandKind::Query,
             TokenKind::Word(Word::Case) if matches!(self.word(end), Some(Word::Condition)) => OperandKind::Soft,
             TokenKind::Word(word) => return self.named(i, word),
             _ => return None,
         };
         Some(Operand { kind, end })
+    }
+
+    /// Whether an item that no sentence has follows a `select`, which ends before token `i`.
+    fn selects(&self, i: usize) -> bool {
+        match self.kind(i) {
+            Some(TokenKind::Left | TokenKind::Star | TokenKind::Variable) => true,
+            Some(TokenKind::Number | TokenKind::Text | TokenKind::Open) => {
+                self.ends(i + 1) && i + 1 < self.tokens.len()
+                    || self.kind(i + 1) == Some(TokenKind::Comma)
+                    || self.word(i + 1) == Some(Word::From)
+            }
+            _ => false,
+        }
     }
 
     /// A column or a call, possibly qualified: `a.b.c(...)`.
@@ -318,7 +331,7 @@ impl Code<'_> {
         } else if let Some(first) = self.operand(i) {
             list.any = true;
             list.end = first.end;
-            let sentence = first.kind == OperandKind::Literal && self.word(first.end) == Some(Word::Plain);
+            let sentence = first.kind == OperandKind::Literal && self.is_sentence(i, first.end);
             let text =
                 first.kind == OperandKind::Literal && matches!(self.kind(i), Some(TokenKind::Text | TokenKind::Open));
             let variable = self.kind(i) == Some(TokenKind::Variable);
@@ -332,6 +345,16 @@ impl Code<'_> {
         }
         self.rest_of_list(&mut list);
         list
+    }
+
+    /// Whether the word at `end` cannot follow the literal at `i` in a select list.
+    fn is_sentence(&self, i: usize, end: usize) -> bool {
+        match self.word(end) {
+            None | Some(Word::From | Word::As | Word::Into | Word::Union | Word::Condition) => false,
+            Some(Word::Limit | Word::Sort | Word::Procedure) => false,
+            Some(Word::Logic | Word::Compare) => self.word(i) == Some(Word::Constant),
+            Some(_) => true,
+        }
     }
 
     fn rest_of_list(&self, list: &mut List) {

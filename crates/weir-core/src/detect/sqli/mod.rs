@@ -157,20 +157,7 @@ const LIBRARY_SAMPLES: Samples =
 
 /// The result of the grammar.
 fn grammar(subject: &Subject<'_>) -> Option<Match> {
-    let mut found = BestMatch::default();
-    if prescan::may_contain_sql(subject.bytes, subject.classes) {
-        found = weigh(subject.bytes, subject.classes);
-    }
-    if found.weight < CERTAIN
-        && subject.classes.intersects(SPLITS)
-        && let Some(joined) = rejoin::run(subject.bytes)
-    {
-        let classes = ByteClasses::of(&joined);
-        if prescan::may_contain_sql(&joined, classes) && weigh(&joined, classes).weight >= CERTAIN {
-            // Positions in the joined text do not apply to the value.
-            found = BestMatch { weight: CERTAIN, start: 0, end: subject.bytes.len() };
-        }
-    }
+    let found = assess(subject.bytes, subject.classes);
     subject.memo.sql_in_doubt.set((DOUBT..CERTAIN).contains(&found.weight));
     let confidence = match found.weight {
         CERTAIN.. => Confidence::High,
@@ -178,6 +165,25 @@ fn grammar(subject: &Subject<'_>) -> Option<Match> {
         _ => return None,
     };
     Some(Match { confidence, start: found.start, end: found.end })
+}
+
+/// The structure of greatest weight in a value, or in the value without what splits its words.
+fn assess(text: &[u8], classes: ByteClasses) -> BestMatch {
+    let mut found = BestMatch::default();
+    if prescan::may_contain_sql(text, classes) {
+        found = weigh(text, classes);
+    }
+    if found.weight < CERTAIN
+        && classes.intersects(SPLITS)
+        && let Some(joined) = rejoin::run(text)
+    {
+        let classes = ByteClasses::of(&joined);
+        if prescan::may_contain_sql(&joined, classes) && weigh(&joined, classes).weight >= CERTAIN {
+            // Positions in the joined text do not apply to the value.
+            found = BestMatch { weight: CERTAIN, start: 0, end: text.len() };
+        }
+    }
+    found
 }
 
 /// The result of `libinjectionrs` on values about which the grammar is not certain.
@@ -427,14 +433,20 @@ mod tests {
 
     #[test]
     fn complete_injections_are_certain() {
-        let unsure: Vec<_> =
-            GRAMMAR_SAMPLES.positive.iter().map(|t| (weight(t.as_bytes()), t)).filter(|(w, _)| *w < CERTAIN).collect();
+        let unsure: Vec<_> = GRAMMAR_SAMPLES
+            .positive
+            .iter()
+            .map(|t| (assess(t.as_bytes(), ByteClasses::of(t.as_bytes())).weight, t))
+            .filter(|(w, _)| *w < CERTAIN)
+            .collect();
         assert!(unsure.is_empty(), "{unsure:#?}");
     }
 
     #[test]
     fn odd_white_space_separates_words() {
-        for text in [&b"1\xa0union\xa0select\xa01,2"[..], b"1\x0bunion\x0cselect\x0b1,2", b"1%0aunion\xc2\x85select 1,2"] {
+        for text in
+            [&b"1\xa0union\xa0select\xa01,2"[..], b"1\x0bunion\x0cselect\x0b1,2", b"1%0aunion\xc2\x85select 1,2"]
+        {
             assert!(weight(text) >= CERTAIN, "{:?}", String::from_utf8_lossy(text));
         }
     }

@@ -43,6 +43,7 @@ fn removed(text: &[u8], at: usize) -> Option<usize> {
         }
         // ASP drops a `%` that no hexadecimal digits follow.
         [b'%', a, b, ..] if !(a.is_ascii_hexdigit() && b.is_ascii_hexdigit()) => 1,
+        [b'%', _] => 1,
         [b'/', b'*', ..] => memchr::memmem::find(&rest[2..rest.len().min(MAX_REMOVED)], b"*/")? + 4,
         _ => return None,
     };

@@ -62,7 +62,7 @@ fn by_word(code: &Code<'_>, i: usize, word: Word, place: Position) -> Option<Str
         }
         Word::Procedure if code.bytes(i + 1).eq_ignore_ascii_case(b"analyse") => Some((8, i + 2)),
         Word::In if place == Position::Break && code.bytes(i + 1).eq_ignore_ascii_case(b"boolean") => Some((6, i + 2)),
-        Word::Declare if code.kind(i + 1) == Some(TokenKind::Variable) => Some((8, i + 2)),
+        Word::Declare if declares(code, i) => Some((8, i + 2)),
         Word::If => conditional(code, i),
         Word::From if code.word(i + 1) == Some(Word::Catalogue) && !code.bytes(i + 1).eq_ignore_ascii_case(b"dual") => {
             Some((8, i + 2))
@@ -70,6 +70,20 @@ fn by_word(code: &Code<'_>, i: usize, word: Word, place: Position) -> Option<Str
         Word::StrongCall | Word::SoftCall | Word::Sleep => call(code, i),
         Word::Execute if code.word(i + 1) == Some(Word::StrongCall) => Some((8, i + 2)),
         _ => None,
+    }
+}
+
+/// `declare @x int`, `set @x=1`, `print @@version`. Versions of packages look similar: `set@1`, `print@next`.
+fn declares(code: &Code<'_>, i: usize) -> bool {
+    if code.kind(i + 1) != Some(TokenKind::Variable) {
+        return false;
+    }
+    let global = code.bytes(i + 1).starts_with(b"@@");
+    let declare = code.bytes(i).eq_ignore_ascii_case(b"declare");
+    match code.kind(i + 2) {
+        Some(TokenKind::Compare) => true,
+        Some(TokenKind::Word(_)) => declare,
+        _ => global,
     }
 }
 
@@ -102,7 +116,7 @@ fn logic(code: &Code<'_>, mut i: usize, connector: Connector, place: Position) -
                 _ if same => 5 + 3 * u8::from(completes || place == Position::Start),
                 // `id is not null`
                 OperandKind::Literal if by_word && code.word(end - 1) == Some(Word::Constant) => {
-                    3 + 4 * u8::from(completes)
+                    3 + 5 * u8::from(completes)
                 }
                 _ if code.bytes(end - 1).starts_with(b"0x") => 6,
                 _ => 3,
@@ -322,7 +336,7 @@ fn statement(code: &Code<'_>, i: usize) -> Option<Structure> {
             (code.ends(i + 3) || code.word(i + 3) == Some(Word::Condition)).then_some((5, i + 3))
         }
         Word::Execute => execute(code, i),
-        Word::Declare | Word::Set if code.kind(i + 1) == Some(TokenKind::Variable) => Some((8, i + 2)),
+        Word::Declare | Word::Set if declares(code, i) => Some((8, i + 2)),
         Word::Shutdown if code.ends(i + 1) => Some((4, i + 1)),
         Word::Waitfor | Word::If => by_word(code, i, code.word(i)?, Position::Inside),
         Word::Sleep | Word::StrongCall => call(code, i),

@@ -66,7 +66,7 @@ pub fn accumulation(code: &Code<'_>, i: usize) -> Option<Structure> {
         return None;
     }
     let value = code.operand(i + 2)?;
-    Some((if value.kind >= OperandKind::Soft { 8 } else { 5 }, value.end))
+    Some((if value.kind >= OperandKind::Soft { 10 } else { 5 }, value.end))
 }
 
 /// Types to which a text is cast so that the error message shows it.

@@ -52,7 +52,6 @@ pub const SSRF: Detector = Detector {
             "mailto:a@b.example",
             "ldap://ldap.example.com/dc=example,dc=com",
             "sftp://backup.example.com/daily",
-            "https://api.example.com/files/file1.txt?ref=6dcb09b",
             "https://example.com/search?q=",
             "\\\\files\\team\\report.docx",
             "http://ip-10-0-0-1.example.com/",
@@ -196,6 +195,8 @@ struct Url<'t> {
     query: bool,
     /// Whether it ends in a `?` or NUL that cuts off what the application appends.
     cut: bool,
+    /// Whether it ends in a NUL.
+    nul: bool,
     /// Whether `url:` precedes it.
     prefixed: bool,
 }
@@ -226,8 +227,9 @@ fn parse(text: &[u8]) -> Option<Url<'_>> {
     // What a script appends to the URL is cut off by a `?` or a NUL at its end.
     let cut = matches!(tail.split_last(), Some((b'?' | 0, _))) || tail.ends_with(b"?\0");
     let path = &tail[..path_end];
+    let nul = tail.ends_with(b"\0");
     let path = path.strip_suffix(b"\0").unwrap_or(path);
-    Some(Url { scheme, host: &host[..host_end], path, query, cut, prefixed })
+    Some(Url { scheme, host: &host[..host_end], path, query, cut, nul, prefixed })
 }
 
 /// The name of the parameter that a value belongs to.
@@ -361,7 +363,7 @@ fn inclusion(url: &Url<'_>, name: &[u8]) -> Option<Confidence> {
     let link = [&b"url"[..], b"uri", b"href", b"link"].iter().any(|end| name.ends_with(end));
     let includes = !link && INCLUSION_PARAMETERS.iter().any(|i| memchr::memmem::find(&name, i).is_some());
     let Some(ending) = SCRIPTS.iter().find(|e| path.ends_with(e)) else {
-        return (url.cut && (includes || path.len() < 2)).then_some(Confidence::High);
+        return (url.nul || url.cut && (includes || path.len() < 2)).then_some(Confidence::High);
     };
     let file = path.rsplit(|b| *b == b'/').next().unwrap_or_default();
     let stem = &file[..file.len() - ending.len()];
