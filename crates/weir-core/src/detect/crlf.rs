@@ -147,7 +147,7 @@ fn find(text: &[u8]) -> Option<Match> {
 enum Carrier {
     /// A short value, or nothing.
     Value,
-    /// A value that ends with the version of HTTP, so that the rest of a request may follow.
+    /// A URL, or a value that ends with the version of HTTP, so that the rest of a request may follow.
     Request,
     /// A sentence or a mark of a document (`---`, `BEGIN:VEVENT`).
     Text,
@@ -187,7 +187,8 @@ impl Carrier {
         let end = memchr::memchr2(b'\n', b'\r', text).unwrap_or(text.len());
         let version = text[..end].trim_ascii_end();
         let version = &version[version.len().saturating_sub(b" HTTP/1.1".len())..];
-        if version.len() > 8 && version[..8].eq_ignore_ascii_case(b" HTTP/1.") {
+        let url = [&b"http://"[..], b"https://"].iter().any(|scheme| text.starts_with(scheme));
+        if url && !text[..end].contains(&b' ') || version.len() > 8 && version[..8].eq_ignore_ascii_case(b" HTTP/1.") {
             return Carrier::Request;
         }
         let end = end.min(MAX_HEAD);

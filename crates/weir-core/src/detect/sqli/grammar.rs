@@ -228,7 +228,8 @@ impl Code<'_> {
     /// Whether an item that no sentence has follows a `select`, which ends before token `i`.
     fn selects(&self, i: usize) -> bool {
         match self.kind(i) {
-            Some(TokenKind::Left | TokenKind::Star | TokenKind::Variable) => true,
+            Some(TokenKind::Left | TokenKind::Star) => true,
+            Some(TokenKind::Variable) => self.bytes(i).starts_with(b"@@"),
             Some(TokenKind::Number | TokenKind::Text | TokenKind::Open) => {
                 self.ends(i + 1) && i + 1 < self.tokens.len()
                     || self.kind(i + 1) == Some(TokenKind::Comma)
@@ -349,6 +350,10 @@ impl Code<'_> {
 
     /// Whether the word at `end` cannot follow the literal at `i` in a select list.
     fn is_sentence(&self, i: usize, end: usize) -> bool {
+        // As in the version of a package: `select-1.0@2`.
+        if matches!(self.kind(end), Some(TokenKind::Variable | TokenKind::Other | TokenKind::Number)) {
+            return true;
+        }
         match self.word(end) {
             None | Some(Word::From | Word::As | Word::Into | Word::Union | Word::Condition) => false,
             Some(Word::Limit | Word::Sort | Word::Procedure) => false,

@@ -40,8 +40,7 @@ const MAX_LIBRARY: usize = 4096;
 
 /// Injected SQL needs at least one of these bytes: letters, digits and the punctuation of tokens carry no syntax.
 const FILTER: ByteClassFilter = ByteClassFilter::any(
-    ByteClasses::ALL
-        .without(ByteClasses::TOKEN.with(ByteClasses::HIGH).with(ByteClasses::SLASH).with(ByteClasses::COMMA)),
+    ByteClasses::ALL.without(ByteClasses::TOKEN.with(ByteClasses::SLASH).with(ByteClasses::COMMA)),
 );
 
 /// The detector that uses the grammar alone.
@@ -444,8 +443,7 @@ mod tests {
 
     #[test]
     fn odd_white_space_separates_words() {
-        for text in
-            [&b"1\xa0union\xa0select\xa01,2"[..], b"1\x0bunion\x0cselect\x0b1,2", b"1%0aunion\xc2\x85select 1,2"]
+        for text in [&b"1\xa0union\xa0select\xa01,2"[..], b"1\x0bunion\x0cselect\x0b1,2", b"1\nunion\xc2\x85select 1,2"]
         {
             assert!(weight(text) >= CERTAIN, "{:?}", String::from_utf8_lossy(text));
         }

@@ -82,7 +82,8 @@ fn declares(code: &Code<'_>, i: usize) -> bool {
     let declare = code.bytes(i).eq_ignore_ascii_case(b"declare");
     match code.kind(i + 2) {
         Some(TokenKind::Compare) => true,
-        Some(TokenKind::Word(_)) => declare,
+        // The `+` of a query string may stand for a blank here.
+        Some(TokenKind::Word(_) | TokenKind::Operator) => declare,
         _ => global,
     }
 }
