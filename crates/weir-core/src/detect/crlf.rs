@@ -225,7 +225,7 @@ fn classify(head: &[u8], after_empty: bool, lines: usize, carrier: Carrier) -> O
         after_empty && (lower.starts_with(b"<script") || lower.starts_with(b"<html") || lower.starts_with(b"<svg"));
     let value = matches!(carrier, Carrier::Value | Carrier::Request);
     let certain = match field(lower) {
-        Some(true) => true,
+        Some(true) => carrier != Carrier::Text || lower.starts_with(b"set-cookie"),
         Some(false) => value,
         None => (status || request) && value || markup || carrier == Carrier::Request && lower.starts_with(b"host:"),
     };

@@ -19,7 +19,7 @@ pub fn at(code: &Code<'_>, i: usize, place: Position) -> Option<Structure> {
         TokenKind::Pipes => logic(code, i + 1, Connector::Pipes, place).or_else(|| joined(code, i, place)),
         TokenKind::Operator | TokenKind::Compare => joined(code, i, place),
         TokenKind::Semicolon => {
-            let stacked = better(statement(code, i + 1), stacked::statement(code, i + 1));
+            let stacked = better(statement(code, i + 1, Position::Inside), stacked::statement(code, i + 1));
             // A number completes the statement of the application, so what follows is one of its own.
             let more = 1 + 2 * u8::from(place == Position::Value);
             stacked.map(|(weight, end)| (weight + more, end))
@@ -31,7 +31,7 @@ pub fn at(code: &Code<'_>, i: usize, place: Position) -> Option<Structure> {
         _ => None,
     };
     match place {
-        Position::Break | Position::Start => better(found, statement(code, i)),
+        Position::Break | Position::Start => better(found, statement(code, i, place)),
         _ => found,
     }
 }
@@ -224,11 +224,24 @@ fn joined(code: &Code<'_>, i: usize, place: Position) -> Option<Structure> {
         OperandKind::Strong | OperandKind::Query => 8,
         OperandKind::Sleep | OperandKind::Global => 7,
         OperandKind::Soft => 4 + 2 * u8::from(is_probe(code, i, operand.end)),
-        OperandKind::Literal if place == Position::Break && code.tokens.len() <= SHORT && is_atom(code, i + 1) => 2,
+        OperandKind::Literal
+            if place == Position::Break
+                && code.tokens.len() <= SHORT
+                && is_atom(code, i + 1)
+                && !quotes_in_sentence(code, i) =>
+        {
+            2
+        }
         OperandKind::Literal if subtracts_constant(code, i, place) => 8,
         _ => return None,
     };
     Some((weight, operand.end))
+}
+
+/// Whether the quote before token `i` follows a blank, as in `a folder named "/"`.
+fn quotes_in_sentence(code: &Code<'_>, i: usize) -> bool {
+    let before = code.tokens.get(i).map_or(&[][..], |token| &code.text[..token.start as usize]).trim_ascii_end();
+    matches!(before, [.., b' ', b'"' | b'\''])
 }
 
 /// `1-false`, `'-true-'`: arithmetic on a constant, up to the end. Names such as `/null-loader` have neither a literal before
@@ -306,15 +319,16 @@ fn parenthesis(code: &Code<'_>, i: usize) -> Option<Structure> {
 }
 
 /// A whole statement at token `i`.
-fn statement(code: &Code<'_>, i: usize) -> Option<Structure> {
+fn statement(code: &Code<'_>, i: usize, place: Position) -> Option<Structure> {
     let next = code.word(i + 1);
     let named = |at: usize| matches!(code.kind(at), Some(TokenKind::Word(_)));
     match code.word(i)? {
         Word::Select => {
             let list = code.list(i + 1);
             // A whole statement of its own, as in a trace or a question, continues nothing.
-            let plain = i == 0 && code.kind(1) == Some(TokenKind::Star) && !list.catalogue;
-            let weight = if plain { list.weight().min(6) } else { list.weight() };
+            let named = matches!(code.kind(1), Some(TokenKind::Star | TokenKind::Word(Word::Plain)));
+            let plain = i == 0 && place == Position::Start && named && list.from && !list.catalogue;
+            let weight = if plain { 0 } else { list.weight() };
             (weight > 0).then_some((weight, list.end))
         }
         Word::Define => {
