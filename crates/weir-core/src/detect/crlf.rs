@@ -142,7 +142,7 @@ fn find(text: &[u8]) -> Option<Match> {
     None
 }
 
-/// What stands before the first line end: the value that the application meant to get.
+/// What precedes the first line end: the value that the application meant to get.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Carrier {
     /// A short value, or nothing.

@@ -98,7 +98,7 @@ fn run(subject: &Subject<'_>) -> Option<Match> {
     // A NUL ends a path early in C code, so the extension after it does not count.
     let disguised = spelled || text.contains(&0);
     let confidence = classify(&path, disguised, prose > 2 || follows_word(text))?;
-    // A manifest in an upload refers to its neighbours by relative paths, and nobody opens them.
+    // A manifest in an upload refers to its neighbours by relative paths, which no server opens.
     let uploaded = subject.ancestors().any(|step| step.tag == Tag::File);
     let confidence = if uploaded { confidence.min(Confidence::Medium) } else { confidence };
     Some(Match { confidence, start: 0, end: text.len() })

@@ -352,7 +352,7 @@ impl Code<'_> {
     fn is_sentence(&self, i: usize, end: usize) -> bool {
         // As in the version of a package: `select-1.0@2`.
         if matches!(self.kind(end), Some(TokenKind::Variable | TokenKind::Other | TokenKind::Number)) {
-            return true;
+            return self.bytes(end) != b"}";
         }
         match self.word(end) {
             None | Some(Word::From | Word::As | Word::Into | Word::Union | Word::Condition) => false,

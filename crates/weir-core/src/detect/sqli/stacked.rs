@@ -143,10 +143,10 @@ pub fn grants(code: &Code<'_>, i: usize) -> Option<Structure> {
         return None;
     }
     let to = until(code, i, if grant { b"to" } else { b"from" })?;
-    let whom = matches!(code.kind(to + 1), Some(TokenKind::Word(_) | TokenKind::Text | TokenKind::Open));
+    let grantee = matches!(code.kind(to + 1), Some(TokenKind::Word(_) | TokenKind::Text | TokenKind::Open));
     let on = until(code, i, b"on").is_some_and(|on| on < to);
     let short = to == i + 2 && code.ends(to + 2);
-    (whom && (on || short)).then_some((if on { 6 } else { 4 }, to + 2))
+    (grantee && (on || short)).then_some((if on { 6 } else { 4 }, to + 2))
 }
 
 /// The first token that is `name` within reach of token `i`, in the same statement.
