@@ -10,6 +10,7 @@ pub mod crlf;
 pub mod mass_assignment;
 pub mod nosqli;
 pub mod path;
+pub mod probe;
 pub mod shell;
 pub mod signature;
 pub mod sqli;
@@ -213,6 +214,7 @@ pub static TABLE: &[Detector] = &[
     template::DETECTOR,
     crlf::DETECTOR,
     path::DETECTOR,
+    probe::DETECTOR,
     url::SSRF,
     url::REDIRECT,
 ];
