@@ -256,13 +256,13 @@ const NAMES: &[(NameClass, &[&str])] = &[
     (
         NameClass::OrdinaryWord,
         &[
-            "alias", "at", "base", "break", "builtin", "call", "command", "comm", "compress", "convert", "copy", "cut",
-            "date", "declare", "do", "echo", "eval", "exec", "export", "file", "find", "finger", "fold", "for", "free",
-            "go", "groups", "halt", "head", "help", "host", "install", "java", "join", "jobs", "kill", "killall",
-            "last", "less", "link", "locate", "look", "mail", "make", "man", "more", "mount", "move", "node", "open",
-            "paste", "print", "read", "rename", "run", "screen", "script", "service", "shuf", "sleep", "sort",
-            "source", "split", "start", "stat", "strings", "tail", "tee", "test", "time", "timeout", "top", "touch",
-            "trap", "tree", "type", "umask", "unset", "users", "watch", "which", "while", "who", "write", "yes",
+            "alias", "base", "break", "builtin", "call", "command", "comm", "compress", "convert", "copy", "cut",
+            "date", "declare", "echo", "eval", "exec", "export", "file", "find", "finger", "fold", "free", "go",
+            "groups", "halt", "head", "help", "host", "install", "java", "join", "jobs", "kill", "killall", "last",
+            "less", "link", "locate", "look", "mail", "make", "man", "more", "mount", "move", "node", "open", "paste",
+            "print", "read", "rename", "run", "screen", "script", "service", "shuf", "sleep", "sort", "source",
+            "split", "start", "stat", "strings", "tail", "tee", "test", "time", "timeout", "top", "touch", "trap",
+            "tree", "type", "umask", "unset", "users", "watch", "which", "who", "write", "yes",
         ],
     ),
 ];

@@ -146,7 +146,7 @@ impl Line<'_> {
         let next = self.rest.trim_ascii_start();
         let letters = next.iter().take_while(|b| b.is_ascii_alphabetic()).count();
         let sentence = letters > 1 && matches!(next.get(letters), Some(b' ' | b',' | b'.'));
-        self.boundary <= Boundary::Line
+        self.boundary <= Boundary::Weak
             && kind == NameClass::OrdinaryWord
             && argument >= Argument::Option
             && sentence

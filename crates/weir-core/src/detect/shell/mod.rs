@@ -85,6 +85,9 @@ const MAX_NAME: usize = 128;
 /// Most bytes inspected of a command line, and of the text before it.
 const MAX_LINE: usize = 384;
 
+/// Length from which on prose that mentions a command line is a text about commands.
+const LONG_PROSE: usize = 256;
+
 const FILTER: ByteClassFilter = ByteClassFilter::any(ByteClasses::ALPHA);
 
 fn run(subject: &Subject<'_>) -> Option<Match> {
@@ -184,6 +187,7 @@ impl<'t> Scan<'t> {
         loop {
             if let Some(found) = line::command(self.text, self.classes, at, before)
                 && self.accepts(before, &found)
+                && !self.is_user_agent_list(before, &found)
             {
                 return Some(Match { confidence: Confidence::High, start: at, end: found.end });
             }
@@ -211,13 +215,23 @@ impl<'t> Scan<'t> {
         }
         match place {
             Place::Parameter if found.evidence == Evidence::Bare => self.expects_no_command(found),
-            Place::Parameter if boundary == Boundary::Start => !self.subject.value.zone.intersects(Zone::NAME),
-            Place::Parameter => true,
+            Place::Parameter if boundary == Boundary::Start => !self.is_name(),
+            Place::Parameter => self.text.len() < LONG_PROSE || !self.is_prose() || self.is_sensitive(),
             // Nothing is broken out of by what is a script as a whole, or by a sentence about commands.
             Place::Document if boundary == Boundary::Start || self.is_script() => self.is_sensitive(),
             Place::Document if self.is_prose() => false,
             Place::Document => found.evidence > Evidence::Bare,
         }
+    }
+
+    /// Whether a header has a word in a list behind `;` that names a command, as the comments of clients have.
+    fn is_user_agent_list(&self, boundary: Boundary, found: &Found) -> bool {
+        boundary == Boundary::Weak
+            && self.subject.value.zone.intersects(Zone::HEADER)
+            && self.text[found.start..found.line_end]
+                .iter()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b')' | b' ' | b';'))
+            && place::has_words_before(self.text, found.start)
     }
 
     fn place(&self) -> Place {
@@ -234,7 +248,7 @@ impl<'t> Scan<'t> {
     fn expects_no_command(&self, found: &Found) -> bool {
         const RUN: &[&[u8]] = &[b"cmd", b"command", b"exec", b"shell", b"system", b"ping", b"runcmd", b"cmdline"];
         const ENUMERATES: &[&[u8]] = &[b"whoami", b"ifconfig", b"ipconfig", b"systeminfo", b"tasklist", b"sysinfo"];
-        if self.subject.value.zone.intersects(Zone::NAME.with(Zone::PATH).with(Zone::FILENAME)) {
+        if self.is_name() {
             return false;
         }
         let mut names = self.subject.ancestors().filter_map(|step| match step.key {
@@ -247,6 +261,24 @@ impl<'t> Scan<'t> {
         let line = &self.text[found.start..found.line_end];
         let word = line.split(|b| !b.is_ascii_alphanumeric()).next().unwrap_or_default();
         runs || !search && ENUMERATES.iter().any(|known| word.eq_ignore_ascii_case(known))
+    }
+
+    /// Whether the value is the name of a parameter or file, or a segment of a path: names of pages, packages and tools.
+    fn is_name(&self) -> bool {
+        self.subject.ancestors().next().is_some_and(|step| {
+            matches!(
+                step.tag,
+                Tag::GetName
+                    | Tag::FormUrlencodedName
+                    | Tag::MultipartName
+                    | Tag::CookieName
+                    | Tag::HeaderName
+                    | Tag::HashName
+                    | Tag::XmlTagName
+                    | Tag::Path
+                    | Tag::ActionName
+            )
+        })
     }
 
     fn is_prose(&self) -> bool {
@@ -311,6 +343,17 @@ fn is_lead(b: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{Hint, PointId, PointTree, Value};
+
+    /// What the search finds in a parameter that is no document.
+    fn find(bytes: &[u8], classes: ByteClasses) -> Option<Match> {
+        let (point, zone, hint) = (PointId::ROOT, Zone::QUERY, Hint::None);
+        let form = Default::default();
+        let value = Value { point, bytes, zone, hint, depth: 0, form, parser_reacted: false, covered: false, classes };
+        let tree = PointTree::new();
+        let subject = Subject::new(bytes, classes, &value, &tree);
+        Scan { document: false, ..Scan::new(&subject, bytes, classes) }.find()
+    }
 
     #[test]
     fn documents_may_show_commands() {
@@ -336,7 +379,9 @@ mod tests {
             ";/a/a",
             "$(time b ",
         ] {
-            work::assert_linear(unit, 1 << 14, 100, |text| assert!(!DETECTOR.matches(text), "{unit}"));
+            work::assert_linear(unit, 1 << 14, 100, |text| {
+                assert_eq!(find(text, ByteClasses::of(text)), None, "{unit}")
+            });
         }
     }
 
@@ -345,15 +390,15 @@ mod tests {
         fn shortcuts_change_no_result(text in r#"([ +"'({@!]{0,9}(id|ls|l''s|cat|c\\at|who\$@ami|cmd\.exe|sl"e"ep|it's|x)?([ "'\\^$@(0-9a-z/.-]|\$IFS|é){0,20}|[;|&`\n<]){0,2}( [a-z']{100,300})?"#) {
             let (bytes, classes) = (text.as_bytes(), ByteClasses::of(text.as_bytes()));
             if is_plain_behind_noise(bytes, classes) {
-                proptest::prop_assert_eq!(find(&noise::run(bytes), ByteClasses::of(&noise::run(bytes)), false), None);
+                proptest::prop_assert_eq!(find(&noise::run(bytes), ByteClasses::of(&noise::run(bytes))), None);
             }
             let always = SEPARATORS;
-            proptest::prop_assert_eq!(find(bytes, classes, false), find(bytes, classes.with(always), false));
+            proptest::prop_assert_eq!(find(bytes, classes), find(bytes, classes.with(always)));
         }
 
         #[test]
         fn never_panics(text in r#"[;|&`$(){}\n idlscat/etc\\.'"^0-9-]{0,120}"#) {
-            if let Some(m) = find(text.as_bytes(), ByteClasses::of(text.as_bytes()), false) {
+            if let Some(m) = find(text.as_bytes(), ByteClasses::of(text.as_bytes())) {
                 proptest::prop_assert!(m.start <= m.end && m.end <= text.len());
             }
         }

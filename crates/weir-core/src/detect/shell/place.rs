@@ -42,10 +42,13 @@ pub fn starts_as_script(text: &[u8]) -> bool {
     work::count(end + start);
     let (path, name) = split_path(&text[..end]);
     let next = text.get(end);
-    let assigns = next == Some(&b'=') && name.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_') && end > 0;
+    let value = text.get(end + 1).is_some_and(|b| !matches!(b, b';' | b'|' | b'&'));
+    let assigns =
+        next == Some(&b'=') && value && end > 0 && name.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_');
     let ends = matches!(next, None | Some(b' ' | b'\t' | b'\n' | b'\r' | b';' | b'|' | b'&' | b'<' | b'>'));
     let known = commands::classify(name).is_some() || commands::wrapper(name).is_some() || is_keyword(name);
-    let rooted = path.starts_with(b"/") || path.starts_with(b"./") || path.starts_with(b"~/");
+    let rooted = (path.starts_with(b"/") || path.starts_with(b"./") || path.starts_with(b"~/"))
+        && matches!(next, None | Some(b' ' | b'\t' | b'\n'));
     // A word that runs with options is a command, known or not.
     let options = text[end..].starts_with(b" -") && name.first().is_some_and(u8::is_ascii_lowercase);
     matches!(text.first(), Some(b'#' | b':' | b'['))
@@ -83,13 +86,18 @@ pub fn is_listed(text: &[u8], at: usize, start: usize, end: usize, name: &[u8], 
     let before = head[from..].trim_ascii();
     let tail = &text[end.min(text.len())..(end + MAX_LINE).min(text.len())];
     work::count(head.len().min(MAX_LINE) + end - start);
-    let tail = tail.trim_ascii_start();
+    let tail = &tail[tail.iter().take_while(|b| matches!(b, b' ' | b'\t')).count()..];
     let skip = tail.iter().take_while(|b| separator(b)).count();
     let after = tail[skip..].split(separator).next().unwrap_or_default().trim_ascii();
     let after = if skip > 0 { after } else { b"" };
     work::count(after.len());
     let is_command = |word: &[u8]| commands::classify(word).is_some();
     let words_follow = is_word_of_list(after) && !is_command(after);
+    // Lists end with a word, and have one separator between words.
+    let several = head.len() + 1 < at.min(MAX_LINE) && start == at;
+    if skip > 0 && after.is_empty() || several && after.is_empty() {
+        return false;
+    }
     if is_word_of_list(before) {
         return if unmistakable {
             words_follow || is_command(before)
@@ -122,6 +130,14 @@ pub fn tight(text: &[u8], at: usize, start: usize) -> bool {
     before.is_empty()
         || before.last().is_some_and(|b| !b.is_ascii_alphabetic())
         || words == 0 && (start == at || before.len() < 24)
+}
+
+/// Whether the text before a word consists of several words or numbers, as the comment of a client's name does.
+pub fn has_words_before(text: &[u8], at: usize) -> bool {
+    let before = &text[at.saturating_sub(MAX_LINE)..at];
+    work::count(before.len());
+    let words = before.split(|b| !b.is_ascii_alphanumeric());
+    words.filter(|word| word.iter().any(u8::is_ascii_alphabetic)).count() > 2
 }
 
 /// Whether nothing but one word, or a closing quote or bracket, is before a separator.
