@@ -53,6 +53,7 @@ pub fn argument(name: &[u8], rest: &[u8], separated: bool) -> Argument {
         b'\'' | b'"' if blanks == 0 => Argument::None,
         b'\\' if matches!(text.get(1), Some(b'n' | b'r')) && text.len() <= 4 => Argument::None,
         b'/' if text.starts_with(b"//") => Argument::None,
+        b'\\' if text.iter().all(|b| matches!(b, b'\\' | b' ')) => Argument::None,
         b'<' | b'>' if text.len() > 1 => Argument::Option,
         _ if blanks == 0 => Argument::Text,
         b'-' => {
@@ -107,12 +108,16 @@ fn echoed(text: &[u8]) -> Argument {
 
 /// Classifies an argument that begins with a letter: a path with a drive, or a dotted file or host name, counts.
 fn named_host(text: &[u8]) -> Argument {
-    let word = text.split(|b| matches!(b, b' ' | b';' | b'|' | b'&' | b'`' | b')')).next().unwrap_or_default();
+    let word = text
+        .split(|b| matches!(b, b' ' | b';' | b'|' | b'&' | b'`' | b')' | b'\'' | b'"' | b'#' | b'\\' | b'>'))
+        .next()
+        .unwrap_or_default();
     let drive = word.len() >= 2 && word[1] == b':';
     let dotted = word.len() > 3
         && word[1..word.len() - 1].contains(&b'.')
-        && word.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'/'));
-    let closed = text.len() == word.len() || matches!(text[word.len()], b';' | b'|' | b'&' | b'`' | b')');
+        && word.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'/'))
+        && !word.ends_with(b".");
+    let closed = ends(&text[word.len()..]);
     if drive || dotted && closed { Argument::Option } else { Argument::Text }
 }
 

@@ -247,7 +247,6 @@ const NAMES: &[(NameClass, &[&str])] = &[
             "ltrace",
             "cpio",
             "ar",
-            "jq",
             "jrunscript",
             "jjs",
             "diff",

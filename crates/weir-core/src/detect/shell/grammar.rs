@@ -14,8 +14,9 @@ pub fn construct(line: &[u8], before: &[u8]) -> Option<Evidence> {
         b'/' | b'~' => glob(line),
         b'>' => redirection(line),
         b'[' => condition(line),
+        b'%' => windows_variable(line),
         _ if word.is_empty() => None,
-        _ => keyword(word, line).or_else(|| function(word, line)),
+        _ => keyword(word, line).or_else(|| function(word, line)).or_else(|| carets(word, line)),
     }
 }
 
@@ -103,6 +104,25 @@ fn glob(line: &[u8]) -> Option<Evidence> {
     let questions = word.iter().filter(|b| matches!(b, b'?' | b'[')).count();
     ((2..=5).contains(&count) && root && questions > 0 && word[1..].split(|b| *b == b'/').all(fits))
         .then_some(Evidence::Glob)
+}
+
+/// The command interpreter or a program by a variable of Windows: `%COMSPEC% /c`, `%windir%\x`.
+fn windows_variable(line: &[u8]) -> Option<Evidence> {
+    let (name, rest) = line[1..line.len().min(32)].split_at(memchr::memchr(b'%', &line[1..line.len().min(32)])?);
+    let name = name.to_ascii_lowercase();
+    (matches!(&name[..], b"comspec" | b"systemroot" | b"windir" | b"programfiles") && rest.len() > 1)
+        .then_some(Evidence::Line)
+}
+
+/// A word with carets between its letters, which the command interpreter of Windows removes: `c^al^c`.
+fn carets(word: &[u8], line: &[u8]) -> Option<Evidence> {
+    if line.get(word.len()) != Some(&b'^') {
+        return None;
+    }
+    let len = line.iter().take(48).take_while(|b| b.is_ascii_alphabetic() || matches!(b, b'^' | b'.')).count();
+    let parts = line[..len].split(|b| *b == b'^');
+    work::count(len);
+    (parts.clone().count() > 2 && parts.clone().all(|part| !part.is_empty())).then_some(Evidence::Glob)
 }
 
 /// A redirection without a command, which makes or empties a file.

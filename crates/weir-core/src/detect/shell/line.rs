@@ -39,6 +39,8 @@ pub struct Found {
 const MAX_LEAD: usize = 16;
 /// Most bytes of a command line after the command that tell what its argument is.
 const MAX_REST: usize = 256;
+/// Most bytes of a value that a command line on the next line may break out of.
+const MAX_VALUE: usize = 64;
 /// Most commands that may run each other on a line before the one that counts.
 const MAX_WRAPPERS: usize = 4;
 
@@ -51,8 +53,14 @@ pub fn command(text: &[u8], classes: ByteClasses, at: usize, boundary: Boundary)
     if first.is_ascii_digit() && !classes.intersects(ByteClasses::SLASH.with(ByteClasses::BACKSLASH)) {
         return None;
     }
-    let end = start + text[start..].iter().take(MAX_NAME).take_while(|b| is_word(**b)).count();
+    let end = word_end(text, start);
     work::count(end - start);
+    // A line behind a value without blanks begins as one behind a separator does.
+    let boundary = if boundary == Boundary::Line && at <= MAX_VALUE && follows_value(text, at) {
+        Boundary::Strong
+    } else {
+        boundary
+    };
     let line = &text[start..(start + MAX_LINE).min(text.len())];
     let found =
         |evidence, line_end: usize, end: usize| Found { end: line_end.min(end + 64), start, line_end, evidence };
@@ -138,14 +146,18 @@ impl Line<'_> {
 
     /// Whether the word is written as a name or the first word of a sentence, or continues as a sentence does.
     fn is_word_of_prose(&self, kind: NameClass, argument: Argument) -> bool {
-        let windows = self.rest.iter().any(|b| matches!(b, b'\\' | b'%'))
+        let windows = self.rest.iter().any(|b| matches!(b, b'\\' | b'%' | b':'))
             || self.rest.trim_ascii_start().first().is_some_and(|b| matches!(b, b'/' | b'-' | b'$'));
         if is_title_case(self.name) && kind < NameClass::Unmistakable && !windows {
             return true;
         }
         let next = self.rest.trim_ascii_start();
         let letters = next.iter().take_while(|b| b.is_ascii_alphabetic()).count();
-        let sentence = letters > 1 && matches!(next.get(letters), Some(b' ' | b',' | b'.'));
+        let sentence = letters > 1
+            && match next.get(letters..letters + 2) {
+                Some([b' ' | b',', _] | [b'.', b' ']) => true,
+                _ => false,
+            };
         self.boundary <= Boundary::Weak
             && kind == NameClass::OrdinaryWord
             && argument >= Argument::Option
@@ -201,6 +213,7 @@ impl Line<'_> {
         let alone = rest.trim_ascii().is_empty() || matches!(rest, b";" | b"|" | b"#" | b"\\n");
         match argument {
             Argument::Target => Some(Evidence::Line),
+            Argument::Option if rest.starts_with(b"<<<") => Some(Evidence::Line),
             Argument::Option => {
                 let drive = rest.get(2) == Some(&b':') && rest.get(3) == Some(&b'\\');
                 (kind == NameClass::Unmistakable
@@ -223,7 +236,7 @@ fn runs_command(wrapper: &[u8], only_commands: bool, rest: &[u8], boundary: Boun
     let (mut rest, mut only_commands, mut wrapper) = (rest, only_commands, wrapper);
     for _ in 0..MAX_WRAPPERS {
         let Some(next) = skip_options(rest) else { return false };
-        let end = next.iter().position(|b| !is_word(*b)).unwrap_or(next.len());
+        let end = word_end(next, 0);
         work::count(rest.len() - next.len() + end);
         let (path, name) = split_path(&next[..end]);
         rest = &next[end..];
@@ -290,6 +303,17 @@ fn is_glob_alone(line: &[u8]) -> bool {
         || word.starts_with(b"/usr/bin/")
 }
 
+/// Where the word at `start` ends: before a comment `//` and before backslashes at its end.
+fn word_end(text: &[u8], start: usize) -> usize {
+    let len = text[start..].iter().take(MAX_NAME).take_while(|b| is_word(**b)).count();
+    let word = &text[start..start + len];
+    let word = match memchr::memmem::find(word, b"//") {
+        Some(at) if at > 0 && word[at - 1] != b':' => &word[..at],
+        _ => word,
+    };
+    start + word.iter().rposition(|b| *b != b'\\').map_or(0, |last| last + 1)
+}
+
 /// Whether this byte may be part of the name and path of a command.
 fn is_word(b: u8) -> bool {
     b.is_ascii_alphanumeric() || matches!(b, b'/' | b'\\' | b'.' | b'_' | b'-' | b':' | b'~' | b'?' | b'*')
@@ -342,9 +366,9 @@ pub fn cannot_begin(head: &[u8], whole: bool, cut: usize) -> bool {
     let start = skip_lead(head, 0, MAX_LEAD);
     let word = &head[start..];
     let len = word.iter().take(MAX_NAME).take_while(|b| is_word(**b)).count();
-    let name = program(split_path(&word[..len]).1);
+    let name = program(split_path(&word[..word_end(word, 0)]).1);
     (whole || len + cut < word.len())
-        && !matches!(word.first(), Some(b'$' | b'/' | b'~' | b'>' | b'['))
+        && !matches!(word.first(), Some(b'$' | b'/' | b'~' | b'>' | b'[' | b'%'))
         && commands::classify(name).is_none()
         && commands::wrapper(name).is_none()
         && !matches!(name, b"for" | b"case" | b"select")

@@ -211,7 +211,8 @@ impl<'t> Scan<'t> {
     fn accepts(&self, boundary: Boundary, found: &Found) -> bool {
         let place = self.place();
         if self.document {
-            return place == Place::Parameter && found.evidence == Evidence::Rooted && boundary >= Boundary::Strong;
+            let rooted = found.evidence == Evidence::Rooted && boundary >= Boundary::Strong;
+            return place == Place::Parameter && (rooted || place::breaks_out(self.text, found.start));
         }
         match place {
             Place::Parameter if found.evidence == Evidence::Bare => self.expects_no_command(found),
@@ -248,7 +249,9 @@ impl<'t> Scan<'t> {
     fn expects_no_command(&self, found: &Found) -> bool {
         const RUN: &[&[u8]] = &[b"cmd", b"command", b"exec", b"shell", b"system", b"ping", b"runcmd", b"cmdline"];
         const ENUMERATES: &[&[u8]] = &[b"whoami", b"ifconfig", b"ipconfig", b"systeminfo", b"tasklist", b"sysinfo"];
-        if self.is_name() {
+        let named =
+            matches!(self.subject.ancestors().next(), Some(step) if matches!(step.tag, Tag::Path | Tag::ActionName));
+        if named || self.is_name() {
             return false;
         }
         let mut names = self.subject.ancestors().filter_map(|step| match step.key {
@@ -263,7 +266,7 @@ impl<'t> Scan<'t> {
         runs || !search && ENUMERATES.iter().any(|known| word.eq_ignore_ascii_case(known))
     }
 
-    /// Whether the value is the name of a parameter or file, or a segment of a path: names of pages, packages and tools.
+    /// Whether the value is the name of a parameter rather than its value.
     fn is_name(&self) -> bool {
         self.subject.ancestors().next().is_some_and(|step| {
             matches!(
@@ -275,8 +278,6 @@ impl<'t> Scan<'t> {
                     | Tag::HeaderName
                     | Tag::HashName
                     | Tag::XmlTagName
-                    | Tag::Path
-                    | Tag::ActionName
             )
         })
     }
@@ -320,9 +321,7 @@ fn separator(text: &[u8], at: usize) -> Option<(usize, Boundary)> {
             b'`' => (i + 1, Boundary::Tick),
             b'\n' | b'\r' => (i + 1, Boundary::Line),
             // A line end that something on the way decodes. Behind a letter or colon it is part of a path.
-            b'\\' if matches!(next, Some(b'n' | b'r')) && (i == 0 || !is_path_byte(text[i - 1])) => {
-                (i + 2, Boundary::Line)
-            }
+            b'\\' if matches!(next, Some(b'n' | b'r')) && !in_path(text, i) => (i + 2, Boundary::Line),
             b'\\' => continue,
             _ if next == Some(&b'(') => (i + 2, Boundary::Substitution),
             _ => continue,
@@ -330,9 +329,13 @@ fn separator(text: &[u8], at: usize) -> Option<(usize, Boundary)> {
     }
 }
 
-/// Whether a backslash behind this byte may be part of a path.
-fn is_path_byte(b: u8) -> bool {
-    b.is_ascii_alphanumeric() || matches!(b, b':' | b'\\' | b'.' | b'_' | b'-' | b'%')
+/// Whether the backslash at `at` is part of a path of Windows: a drive or another backslash is before it.
+fn in_path(text: &[u8], at: usize) -> bool {
+    const MAX_FOLDER: usize = 32;
+    let before = &text[at.saturating_sub(MAX_FOLDER)..at];
+    work::count(before.len());
+    before.last().is_some_and(|b| matches!(b, b':' | b'.' | b'-' | b'_' | b'%'))
+        || before.last().is_some_and(u8::is_ascii_alphabetic) && before.iter().any(|b| matches!(b, b'\\' | b':'))
 }
 
 /// Whether a shell skips this byte before a command, or an application may put it there.

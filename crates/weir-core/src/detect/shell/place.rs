@@ -151,6 +151,25 @@ pub fn follows_value(text: &[u8], at: usize) -> bool {
         || before.last().is_some_and(|b| matches!(b, b'\'' | b'"' | b')' | b'}' | b'\0'))
 }
 
+/// Whether a command at the beginning of a text of several lines breaks out of a value: that ends with a digit, a quote or
+/// a bracket, or is empty.
+pub fn breaks_out(text: &[u8], start: usize) -> bool {
+    const MAX_VALUE: usize = 64;
+    let before = &text[..start];
+    if start > MAX_VALUE || start == 0 {
+        return false;
+    }
+    work::count(start);
+    let end = before.iter().rposition(|b| !b" ;|&\n\r".contains(b)).map_or(0, |last| last + 1);
+    match before[..end].last() {
+        Some(b'\'' | b'"' | b')' | b'0'..=b'9') => {
+            !before[..end].iter().any(|b| matches!(b, b' ' | b'=' | b'#' | b'\n'))
+        }
+        None => matches!(before[0], b';' | b'&') || before.starts_with(b"||"),
+        Some(_) => false,
+    }
+}
+
 /// Whether a name is written as the first word of a sentence or as a proper name is.
 pub fn is_title_case(word: &[u8]) -> bool {
     word.len() > 1 && word[0].is_ascii_uppercase() && word[1..].iter().all(u8::is_ascii_lowercase)
