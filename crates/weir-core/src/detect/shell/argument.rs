@@ -101,7 +101,8 @@ fn number(name: &[u8], text: &[u8]) -> Argument {
 
 /// Classifies what `echo` prints: one word, at the end of the command, or with an expansion inside.
 fn echoed(text: &[u8]) -> Argument {
-    let word = text.iter().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.')).count();
+    let word =
+        text.iter().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'=' | b'/')).count();
     let expands = text[word..].starts_with(b"$(") || text[word..].starts_with(b"`");
     if word > 0 && (expands || ends(&text[word..])) { Argument::Option } else { Argument::Text }
 }
@@ -119,6 +120,15 @@ fn named_host(text: &[u8]) -> Argument {
         && !word.ends_with(b".");
     let closed = ends(&text[word.len()..]);
     if drive || dotted && closed { Argument::Option } else { Argument::Text }
+}
+
+/// Whether a command line continues with a subcommand and an option: `docker run -v`.
+pub fn has_subcommand(rest: &[u8]) -> bool {
+    let text = rest.trim_ascii_start();
+    let word = text.iter().take(24).take_while(|b| b.is_ascii_lowercase() || matches!(b, b'_' | b'-')).count();
+    let next = text[word..].trim_ascii_start();
+    let option = next.first() == Some(&b'-') && next.get(1).is_some_and(|b| b.is_ascii_alphabetic() || *b == b'-');
+    text.len() < rest.len() && word > 1 && next.len() < text.len() - word && option
 }
 
 /// Whether a command line continues with an address, a path, a quoted program, a pipe or a redirection.

@@ -161,7 +161,7 @@ const NAMES: &[(NameClass, &[&str])] = &[
         &[
             "bash", "cat", "cmd", "curl", "df", "dir", "env", "history", "hostname", "id", "ls", "nc", "netcat",
             "perl", "php", "phpinfo", "ping", "ps", "pwd", "python", "python2", "python3", "reboot", "route", "set",
-            "sh", "shutdown", "uptime", "ver", "w", "wget", "tac", "ss", "pip",
+            "sh", "shutdown", "uptime", "ver", "wget", "tac", "ss", "pip",
         ],
     ),
     (
@@ -287,7 +287,7 @@ const AMBIGUOUS: &[(bool, &[&str])] = &[(
     true,
     &[
         "bash", "cat", "cmd", "dash", "dir", "env", "history", "hostname", "id", "pip", "perl", "php", "ping",
-        "python", "python2", "python3", "reboot", "route", "set", "sh", "shutdown", "ss", "ver", "w", "ps",
+        "python", "python2", "python3", "reboot", "route", "set", "sh", "shutdown", "ss", "ver", "ps",
     ],
 )];
 
@@ -296,8 +296,70 @@ static AMBIGUOUS_WORDS: Lexicon<bool, 64> = Lexicon::new(AMBIGUOUS);
 /// The class of `name` (in any case, without path and `.exe`), if it is a command.
 #[inline]
 pub fn classify(name: &[u8]) -> Option<NameClass> {
-    COMMANDS.get(name)
+    COMMANDS.get(name).or_else(|| cmdlet(name))
 }
+
+/// The class of a name that is built as PowerShell names its commands, from a verb and a noun. In other case, it may be the
+/// short name of a page.
+fn cmdlet(name: &[u8]) -> Option<NameClass> {
+    let dash = memchr::memchr(b'-', &name[..name.len().min(MAX_VERB + 1)])?;
+    let (verb, noun) = (&name[..dash], &name[dash + 1..]);
+    if noun.len() < 3 || !noun.iter().all(u8::is_ascii_alphanumeric) || CMDLETS.get(verb).is_none() {
+        return None;
+    }
+    let capitals = verb[0].is_ascii_uppercase() && noun[0].is_ascii_uppercase();
+    Some(if capitals { NameClass::Unmistakable } else { NameClass::Abbreviation })
+}
+
+/// Longest verb of PowerShell.
+const MAX_VERB: usize = 12;
+
+/// Verbs of PowerShell.
+const VERBS: &[(bool, &[&str])] = &[(
+    true,
+    &[
+        "add",
+        "clear",
+        "compress",
+        "convertfrom",
+        "convertto",
+        "copy",
+        "disable",
+        "enable",
+        "enter",
+        "expand",
+        "export",
+        "foreach",
+        "format",
+        "get",
+        "import",
+        "install",
+        "invoke",
+        "measure",
+        "move",
+        "new",
+        "out",
+        "read",
+        "register",
+        "remove",
+        "rename",
+        "resolve",
+        "restart",
+        "select",
+        "send",
+        "set",
+        "sort",
+        "start",
+        "stop",
+        "test",
+        "update",
+        "wait",
+        "where",
+        "write",
+    ],
+)];
+
+static CMDLETS: Lexicon<bool, 64> = Lexicon::new(VERBS);
 
 /// Whether `name` runs the command that follows it: `Some(true)` for a command, `Some(false)` for a word of the grammar.
 #[inline]

@@ -1,7 +1,7 @@
 //! Evidence that a line is a command line, from the word in command position and what follows it.
 
 use super::super::work;
-use super::argument::{Argument, argument, has_target_or_pipe};
+use super::argument::{Argument, argument, has_subcommand, has_target_or_pipe};
 use super::commands::{self, NameClass};
 use super::place::{follows_value, is_listed, is_title_case, skip_lead, tight};
 use super::{Boundary, MAX_LINE, MAX_NAME, grammar};
@@ -116,7 +116,14 @@ impl Line<'_> {
     /// Evidence of a line that begins with a known command.
     fn known(&self, kind: NameClass) -> Option<Evidence> {
         let (boundary, rest) = (self.boundary, self.rest);
-        let argument = argument(self.name, rest, self.braced);
+        let argument = match argument(self.name, rest, self.braced) {
+            Argument::Text
+                if kind > NameClass::OrdinaryWord && has_subcommand(rest) && follows_value(self.text, self.at) =>
+            {
+                Argument::Option
+            }
+            other => other,
+        };
         let rooted = is_program_path(self.path);
         if !rooted && self.is_word_of_prose(kind, argument) {
             return None;
