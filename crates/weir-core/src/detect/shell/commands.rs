@@ -167,6 +167,7 @@ const NAMES: &[(NameClass, &[&str])] = &[
     (
         NameClass::Abbreviation,
         &[
+            "cal", "gzcat", "seq",
             "awk",
             "cd",
             "chmod",
@@ -255,6 +256,7 @@ const NAMES: &[(NameClass, &[&str])] = &[
     (
         NameClass::OrdinaryWord,
         &[
+            "false", "true",
             "alias", "base", "break", "builtin", "call", "command", "comm", "compress", "convert", "copy", "cut",
             "date", "declare", "echo", "eval", "exec", "export", "file", "find", "finger", "fold", "free", "go",
             "groups", "halt", "head", "help", "host", "install", "java", "join", "jobs", "kill", "killall", "last",

@@ -153,7 +153,9 @@ impl Line<'_> {
 
     /// Whether the word is written as a name or the first word of a sentence, or continues as a sentence does.
     fn is_word_of_prose(&self, kind: NameClass, argument: Argument) -> bool {
-        let windows = self.rest.iter().any(|b| matches!(b, b'\\' | b'%' | b':'))
+        let drive = |w: &[u8]| !w[0].is_ascii_alphanumeric() && w[1].is_ascii_alphabetic() && w[2] == b':';
+        let windows = self.rest.iter().any(|b| matches!(b, b'\\' | b'%'))
+            || self.rest.windows(3).any(drive)
             || self.rest.trim_ascii_start().first().is_some_and(|b| matches!(b, b'/' | b'-' | b'$'));
         if is_title_case(self.name) && kind < NameClass::Unmistakable && !windows {
             return true;
@@ -342,7 +344,8 @@ fn ticked(text: &[u8], at: usize, kind: NameClass, argument: Argument) -> bool {
     let blank_before = at >= 2 && text[at - 2] == b' ' && at > 3;
     let after = &text[at + close + 1..];
     let prose_after = after.len() > 1 && after[0] == b' ' && (after[1].is_ascii_alphabetic() || after[1] == b'|');
-    let prose = blank_before && text[at - 3].is_ascii_alphanumeric() || prose_after || after.first() == Some(&b'`');
+    let mentioned = blank_before && (text[at - 3].is_ascii_alphanumeric() || matches!(text[at - 3], b':' | b',' | b'.' | b'('));
+    let prose = mentioned || prose_after || after.first() == Some(&b'`');
     !prose && (kind >= NameClass::CommandName || argument >= Argument::Option) && argument != Argument::Text
 }
 

@@ -221,6 +221,10 @@ impl<'t> Scan<'t> {
             // Nothing is broken out of by what is a script as a whole, or by a sentence about commands.
             Place::Document if boundary == Boundary::Start || self.is_script() => self.is_sensitive(),
             Place::Document if self.is_prose() => false,
+            // The lines of a short text. Line ends that are spelled `\n` are no lines.
+            Place::Document if boundary == Boundary::Line && self.classes.intersects(ByteClasses::NEWLINE) => {
+                place::breaks_out(self.text, found.start)
+            }
             Place::Document => found.evidence > Evidence::Bare,
         }
     }

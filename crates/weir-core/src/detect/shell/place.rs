@@ -117,7 +117,7 @@ fn is_word_of_list(word: &[u8]) -> bool {
         && !host
         && word
             .iter()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b' ' | b',' | b'#') || *b >= 0x80)
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b' ' | b',' | b'#' | b':') || *b >= 0x80)
         && !word.contains(&b'/')
 }
 
