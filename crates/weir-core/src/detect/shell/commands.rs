@@ -167,7 +167,9 @@ const NAMES: &[(NameClass, &[&str])] = &[
     (
         NameClass::Abbreviation,
         &[
-            "cal", "gzcat", "seq",
+            "cal",
+            "gzcat",
+            "seq",
             "awk",
             "cd",
             "chmod",
@@ -256,14 +258,13 @@ const NAMES: &[(NameClass, &[&str])] = &[
     (
         NameClass::OrdinaryWord,
         &[
-            "false", "true",
-            "alias", "base", "break", "builtin", "call", "command", "comm", "compress", "convert", "copy", "cut",
-            "date", "declare", "echo", "eval", "exec", "export", "file", "find", "finger", "fold", "free", "go",
-            "groups", "halt", "head", "help", "host", "install", "java", "join", "jobs", "kill", "killall", "last",
-            "less", "link", "locate", "look", "mail", "make", "man", "more", "mount", "move", "node", "open", "paste",
-            "print", "read", "rename", "run", "screen", "script", "service", "shuf", "sleep", "sort", "source",
-            "split", "start", "stat", "strings", "tail", "tee", "test", "time", "timeout", "top", "touch", "trap",
-            "tree", "type", "umask", "unset", "users", "watch", "which", "who", "write", "yes",
+            "false", "true", "alias", "base", "break", "builtin", "call", "command", "comm", "compress", "convert",
+            "copy", "cut", "date", "declare", "echo", "eval", "exec", "export", "file", "find", "finger", "fold",
+            "free", "go", "groups", "halt", "head", "help", "host", "install", "java", "join", "jobs", "kill",
+            "killall", "last", "less", "link", "locate", "look", "mail", "make", "man", "more", "mount", "move",
+            "node", "open", "paste", "print", "read", "rename", "run", "screen", "script", "service", "shuf", "sleep",
+            "sort", "source", "split", "start", "stat", "strings", "tail", "tee", "test", "time", "timeout", "top",
+            "touch", "trap", "tree", "type", "umask", "unset", "users", "watch", "which", "who", "write", "yes",
         ],
     ),
 ];

@@ -344,7 +344,8 @@ fn ticked(text: &[u8], at: usize, kind: NameClass, argument: Argument) -> bool {
     let blank_before = at >= 2 && text[at - 2] == b' ' && at > 3;
     let after = &text[at + close + 1..];
     let prose_after = after.len() > 1 && after[0] == b' ' && (after[1].is_ascii_alphabetic() || after[1] == b'|');
-    let mentioned = blank_before && (text[at - 3].is_ascii_alphanumeric() || matches!(text[at - 3], b':' | b',' | b'.' | b'('));
+    let mentioned =
+        blank_before && (text[at - 3].is_ascii_alphanumeric() || matches!(text[at - 3], b':' | b',' | b'.' | b'('));
     let prose = mentioned || prose_after || after.first() == Some(&b'`');
     !prose && (kind >= NameClass::CommandName || argument >= Argument::Option) && argument != Argument::Text
 }

@@ -115,9 +115,9 @@ fn is_word_of_list(word: &[u8]) -> bool {
     (1..=48).contains(&word.len())
         && word[0].is_ascii_alphabetic()
         && !host
-        && word
-            .iter()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b' ' | b',' | b'#' | b':') || *b >= 0x80)
+        && word.iter().all(|b| {
+            b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b' ' | b',' | b'#' | b':') || *b >= 0x80
+        })
         && !word.contains(&b'/')
 }
 
