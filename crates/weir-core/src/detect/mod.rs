@@ -15,6 +15,7 @@ pub mod shell;
 pub mod signature;
 pub mod sqli;
 pub mod template;
+pub mod type_member;
 pub mod url;
 mod work;
 pub mod xss;
@@ -212,6 +213,7 @@ pub static TABLE: &[Detector] = &[
     xss::DETECTOR,
     shell::DETECTOR,
     template::DETECTOR,
+    type_member::DETECTOR,
     crlf::DETECTOR,
     path::DETECTOR,
     probe::DETECTOR,

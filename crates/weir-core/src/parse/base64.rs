@@ -20,7 +20,7 @@ pub(super) const ALPHABET: ByteClasses = ByteClasses::TOKEN
     .with(ByteClasses::SEMICOLON)
     .with(ByteClasses::COMMA);
 /// First bytes of containers that other parsers or signatures know: gzip, Java serialisation, .NET BinaryFormatter, Python pickle 2 to 5,
-/// ASP.NET view state, ZIP, Zstandard, zlib.
+/// Ruby Marshal, ASP.NET view state, ZIP, Zstandard, zlib.
 const CONTAINERS: &[&[u8]] = &[
     b"\x1f\x8b\x08",
     b"\xac\xed\x00\x05",
@@ -29,6 +29,7 @@ const CONTAINERS: &[&[u8]] = &[
     b"\x80\x03",
     b"\x80\x04\x95",
     b"\x80\x05\x95",
+    b"\x04\x08",
     b"\xff\x01",
     b"PK\x03\x04",
     b"\x28\xb5\x2f\xfd",
@@ -61,7 +62,7 @@ fn begins_plausibly(first: &[u8; 3]) -> bool {
 
 /// Whether a container begins with `first`.
 fn begins_container(first: &[u8; 3]) -> bool {
-    let may = matches!(first[0], 0 | 0x1f | b'(' | b'P' | b'x' | 0x80 | 0xac | 0xff);
+    let may = matches!(first[0], 0 | 4 | 0x1f | b'(' | b'P' | b'x' | 0x80 | 0xac | 0xff);
     may && CONTAINERS.iter().any(|magic| magic.starts_with(&first[..magic.len().min(3)]))
 }
 
