@@ -1,5 +1,6 @@
 //! `weir rules list --cve`: the known vulnerabilities whose exploits the rules block.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use weir_core::ruleset::{CveEntry, Ruleset};
 
@@ -46,7 +47,9 @@ pub fn list(rules: &Ruleset, cve: &str, json: bool) -> (String, u8) {
 /// The index as a page in Markdown.
 pub fn markdown(rules: &Ruleset) -> String {
     let entries = sorted(rules);
-    let own = entries.iter().filter(|entry| entry.by.starts_with("cve.")).count();
+    let own = entries.iter().filter(|entry| entry.by.starts_with("cve.")).map(|entry| &entry.cve);
+    let own = own.collect::<HashSet<_>>().len();
+    let all = entries.iter().map(|entry| &entry.cve).collect::<HashSet<_>>().len();
     let mut out = format!(
         "# Known vulnerabilities\n\n<!-- Made by `weir rules list --cve --markdown > docs/cve.md`; a test keeps it up to date. -->\n\n\
          Exploits of these {} vulnerabilities are blocked in a default installation: {own} by a virtual patch for the product (rules `cve.*`\n\
@@ -54,8 +57,8 @@ pub fn markdown(rules: &Ruleset) -> String {
          that exploits it through the engine. [rules/README.md](../rules/README.md) describes how to add one. A virtual patch gains time\n\
          to install the update of the vendor; it does not replace it. A vulnerability that is not in this list may be blocked as well.\n\n\
          | vulnerability | product | blocked by | described at |\n|---|---|---|---|\n",
-        entries.len(),
-        entries.len() - own
+        all,
+        all - own
     );
     for CveEntry { cve, product, by, source, .. } in entries {
         let host = source.trim_start_matches("https://").split('/').next().unwrap_or_default();
@@ -77,4 +80,57 @@ fn sorted(rules: &Ruleset) -> Vec<&CveEntry> {
 
 fn to_json(entry: &CveEntry) -> serde_json::Value {
     serde_json::to_value(entry).expect("plain data")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use weir_core::ruleset::builtin;
+    use weir_core::ruleset::compile::compile;
+
+    fn rules() -> Ruleset {
+        compile(&builtin::files()).unwrap()
+    }
+
+    #[test]
+    fn one_vulnerability_is_looked_up() {
+        let rules = rules();
+        let (text, code) = list(&rules, "CVE-2025-29927", false);
+        assert_eq!(code, 0);
+        assert!(
+            text.starts_with("CVE-2025-29927 ") && text.contains(" Next.js ") && text.lines().count() == 1,
+            "{text}"
+        );
+        let (text, code) = list(&rules, "CVE-1999-0001", false);
+        assert_eq!(
+            (text.as_str(), code),
+            ("CVE-1999-0001 is not in the index: no rule is known to block its exploit\n", 1)
+        );
+        assert_eq!(list(&rules, "CVE-1999-0001", true), ("[]\n".into(), 1));
+        assert_eq!((number("cve-2025-29927"), number("2025").is_err()), (Ok("CVE-2025-29927".into()), true));
+    }
+
+    #[test]
+    fn the_whole_index_is_listed_newest_first() {
+        let rules = rules();
+        let (text, code) = list(&rules, "", false);
+        let years: Vec<&str> = text.lines().map(|line| &line[4..8]).collect();
+        assert_eq!((code, years.len()), (0, rules.cve_index.len()));
+        assert!(years.is_sorted_by(|a, b| a >= b), "{text}");
+    }
+
+    /// `weir rules list --cve --markdown > docs/cve.md` makes it fresh, and so does this test with `WEIR_UPDATE_DOCS=1`.
+    #[test]
+    fn the_page_of_vulnerabilities_is_fresh() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/cve.md");
+        let fresh = markdown(&rules());
+        if std::env::var_os("WEIR_UPDATE_DOCS").is_some() {
+            std::fs::write(path, &fresh).unwrap();
+        }
+        let page = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(
+            page == fresh,
+            "docs/cve.md is stale: run `WEIR_UPDATE_DOCS=1 cargo test --lib page_of_vulnerabilities`"
+        );
+    }
 }
