@@ -241,7 +241,7 @@ pub struct PolicyPayload {
     /// The policy document, in the form of a local policy file.
     pub policy: serde_json::Value,
     /// Rule packs, each a file of `BLOBS` in the form of a rule file (rules/README.md). One called `builtin` takes the
-    /// place of the signatures that ship with the node.
+    /// place of the signatures that ship with the node, one called `cve` that of its virtual patches.
     #[serde(default)]
     pub rule_packs: Vec<Blob>,
     /// Address databases; `name` is `country`, `asn` or `source_type`.

@@ -4,7 +4,9 @@ use super::format::{ConditionDoc, RequestPart};
 use super::pattern::{Pattern, Syntax};
 use crate::model::{DecodedHead, Message};
 use crate::normalize::{percent, route};
-use std::borrow::Cow;
+
+/// Bytes at the start of a body that conditions read.
+const MAX_BODY: usize = 16 << 10;
 
 /// A condition, compiled.
 #[derive(Debug)]
@@ -17,8 +19,8 @@ pub struct Condition {
 #[derive(Debug)]
 pub struct RequestParts<'m> {
     message: &'m Message<'m>,
-    /// The path in the forms that a server may route.
-    paths: [Cow<'m, [u8]>; 3],
+    /// The path in every reading of some server.
+    paths: Vec<Vec<u8>>,
     /// Query parameters as `name=value`.
     query: Vec<Vec<u8>>,
 }
@@ -26,10 +28,10 @@ pub struct RequestParts<'m> {
 impl<'m> RequestParts<'m> {
     /// The parts of `message`, whose head is `head`.
     pub fn new(message: &'m Message<'m>, head: &DecodedHead<'m>) -> Self {
-        let decoded = percent::decode(head.raw_path(), percent::Plus::Keep).into_owned();
-        let twice = percent::decode(&head.path, percent::Plus::Keep).into_owned();
-        let routed = route::run(&twice).into_owned();
-        let paths = [Cow::Owned(decoded), Cow::Owned(head.path.to_vec()), Cow::Owned(routed)];
+        let spelled = percent::decode(head.raw_path(), percent::Plus::Keep).into_owned();
+        let routed = route::run(&percent::decode(&head.path.text, percent::Plus::Keep)).into_owned();
+        let readings = head.paths().map(|path| path.text.to_vec());
+        let paths = readings.chain([spelled, routed]).collect();
         let query = head.query.iter().map(|(name, value)| [name.as_ref(), b"=", value.as_ref()].concat()).collect();
         Self { message, paths, query }
     }
@@ -55,7 +57,10 @@ impl Condition {
     fn texts<'p>(&'p self, parts: &'p RequestParts<'_>) -> Box<dyn Iterator<Item = &'p [u8]> + 'p> {
         match &self.part {
             RequestPart::Method => Box::new(std::iter::once(parts.message.method)),
-            RequestPart::Path => Box::new(parts.paths.iter().map(AsRef::as_ref)),
+            RequestPart::Path => Box::new(parts.paths.iter().map(Vec::as_slice)),
+            RequestPart::Body => {
+                Box::new(std::iter::once(&parts.message.body[..parts.message.body.len().min(MAX_BODY)]))
+            }
             RequestPart::Query => Box::new(parts.query.iter().map(Vec::as_slice)),
             RequestPart::Header(name) => Box::new(parts.message.headers_named(name)),
         }
@@ -70,7 +75,8 @@ mod tests {
 
     fn holds(part: RequestPart, pattern: &str, target: &str) -> bool {
         let headers = vec![Header { name: b"X-Empty", value: b"" }, Header { name: b"x-two", value: b"b" }];
-        let message = Message { method: b"PUT", target: target.as_bytes(), headers, ..Message::default() };
+        let (method, target, body) = (b"PUT", target.as_bytes(), b"login");
+        let message = Message { method, target, headers, body, ..Message::default() };
         let doc = ConditionDoc { part, pattern: pattern.into() };
         Condition::new(&doc, true).unwrap().holds(&RequestParts::new(&message, &facts(&message)))
     }
@@ -81,6 +87,7 @@ mod tests {
         assert!(holds(RequestPart::Method, "^put$", "/") && !holds(RequestPart::Method, "^get$", "/"));
         assert!(holds(header("x-empty"), "^$", "/") && !holds(header("x-none"), "^$", "/"));
         assert!(holds(header("X-Two"), "^b$", "/") && !holds(header("X-Two"), "^$", "/"));
+        assert!(holds(RequestPart::Body, "^login$", "/") && !holds(RequestPart::Body, "=", "/?a=b"));
         assert!(holds(RequestPart::Query, "^a b=c$", "/?x=1&a+b=%63") && !holds(RequestPart::Query, "c", "/c"));
     }
 

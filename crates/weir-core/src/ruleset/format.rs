@@ -68,6 +68,8 @@ pub enum RequestPart {
     Method,
     /// The path, percent-decoded, and the path that a server routes.
     Path,
+    /// The start of the body as sent.
+    Body,
     /// A query parameter, percent-decoded, as `name=value`.
     Query,
     /// A header by name.
@@ -79,6 +81,7 @@ impl std::fmt::Display for RequestPart {
         match self {
             RequestPart::Method => f.write_str("method"),
             RequestPart::Path => f.write_str("path"),
+            RequestPart::Body => f.write_str("body"),
             RequestPart::Query => f.write_str("query"),
             RequestPart::Header(name) => write!(f, "header {name}"),
         }
