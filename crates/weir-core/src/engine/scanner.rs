@@ -99,7 +99,19 @@ impl<'r, 'p> Scanner<'r, 'p> {
         conditions: &'p MeetsConditions<'p>,
     ) -> Self {
         let (matches, forms, out) = (Vec::new(), Vec::new(), Inspection::default());
-        Self { ruleset, options, budget, candidates, benign, conditions, matches, from: 0, forms, incomplete: false, out }
+        Self {
+            ruleset,
+            options,
+            budget,
+            candidates,
+            benign,
+            conditions,
+            matches,
+            from: 0,
+            forms,
+            incomplete: false,
+            out,
+        }
     }
 
     /// Runs signatures and detectors on `value`, and signatures on its normalized views.
