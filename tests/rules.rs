@@ -58,8 +58,9 @@ fn found(text: &str, zones: Zone) -> Option<Vec<String>> {
 fn every_sample_of_every_signature_passes_through_the_engine() {
     let (mut ran, mut skipped, mut wrong) = (0, 0, Vec::new());
     for signature in &ruleset().signatures {
-        // A signature confined to points, or to headers with a meaning of their own, is judged by its samples at load.
-        let free = signature.points.is_empty();
+        // A signature confined to points or by conditions, or to headers with a meaning of their own, is judged by its
+        // samples at load; tests/cve.rs sends whole requests to those with conditions.
+        let free = signature.points.is_empty() && signature.conditions.is_empty();
         let samples = signature.doc.positive.iter().map(|s| (s, true));
         for (sample, expected) in samples.chain(signature.doc.negative.iter().map(|s| (s, false))) {
             match free.then(|| found(sample, signature.zones)).flatten() {

@@ -241,8 +241,8 @@ pub struct PolicyPayload {
     pub requires: Vec<String>,
     /// The policy document, in the form of a local policy file.
     pub policy: serde_json::Value,
-    /// Rule packs, each a file of `BLOBS` in the format of a rule file (rules/README.md). A pack called `builtin` replaces
-    /// the built-in signatures.
+    /// Rule packs, each a file of `BLOBS` in the format of a rule file (rules/README.md). One called `builtin` takes the
+    /// place of the signatures that ship with the node, one called `cve` that of its virtual patches.
     #[serde(default)]
     pub rule_packs: Vec<Blob>,
     /// Address databases; `name` is `country`, `asn` or `source_type`.

@@ -1,7 +1,7 @@
 //! What people and programs do with packs and databases.
 
 use super::check::{self, Checked};
-use super::content::{BUILTIN, text};
+use super::content::text;
 use super::{Kind, MAX_NAMES, Version, repository};
 use crate::app::App;
 use crate::auth::Caller;
@@ -109,10 +109,7 @@ impl App {
         }
         let head = self.policy.head();
         let others: Vec<Blob> = head.state.rule_packs.iter().filter(|pack| pack.name != name).cloned().collect();
-        let mut files = self.files_of(&others).await?;
-        if name == BUILTIN {
-            files.retain(|(file, _)| file.starts_with("rule pack "));
-        }
+        let mut files = self.files_of(&others, Some(name)).await?;
         files.push(text(name, content)?);
         let checked = self.replays.run(move || {
             let checked = check::pack(&files)?;

@@ -23,7 +23,7 @@ pub mod xss;
 use crate::model::byte_class_filter;
 use crate::model::{
     AttackType, ByteClassFilter, ByteClasses, Confidence, FilterTable, Hint, PointId, PointPattern, PointTree, Segment,
-    Value, Zone,
+    Stop, Value, Zone,
 };
 use std::cell::Cell;
 
@@ -36,9 +36,13 @@ pub struct Subject<'s> {
     /// The value that `bytes` are, or are a normalised form of.
     pub value: &'s Value<'s>,
     tree: &'s PointTree<'s>,
+    conditions: Option<&'s MeetsConditions<'s>>,
     /// Results of earlier detectors of the table.
     pub memo: Memo,
 }
+
+/// Tells whether the request meets the conditions of a signature, which is given by its number in the ruleset.
+pub type MeetsConditions<'s> = dyn Fn(u32) -> Result<bool, Stop> + 's;
 
 /// What detectors store about the current subject for later detectors and for the engine.
 #[derive(Default)]
@@ -52,7 +56,18 @@ pub struct Memo {
 impl<'s> Subject<'s> {
     /// A subject of `bytes`, which are `value` or a normalised form of it.
     pub fn new(bytes: &'s [u8], classes: ByteClasses, value: &'s Value<'s>, tree: &'s PointTree<'s>) -> Self {
-        Self { bytes, classes, value, tree, memo: Memo::default() }
+        Self { bytes, classes, value, tree, conditions: None, memo: Memo::default() }
+    }
+
+    /// The same subject, in a request on which conditions of signatures are judged.
+    pub fn with_conditions(self, conditions: &'s MeetsConditions<'s>) -> Self {
+        Self { conditions: Some(conditions), ..self }
+    }
+
+    /// Whether the request meets the conditions of signature `number`; true for a subject without a request.
+    fn meets_conditions(&self, number: u32) -> Result<bool, Stop> {
+        self.memo.location_dependent.set(true);
+        self.conditions.map_or(Ok(true), |conditions| conditions(number))
     }
 
     /// Whether the value is at, or below, one of `points`; true for an empty list.
