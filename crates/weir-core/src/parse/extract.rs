@@ -6,7 +6,7 @@ pub use super::state::Notes;
 use super::state::ParseState;
 use super::visitor::{Collect, ValueVisitor};
 use super::{
-    Applicability, Candidate, ParseError, Parsed, Parser, RECODINGS, candidates_for, headers, message, target,
+    Applicability, Candidate, ParseError, Parsed, Parser, RECODINGS, candidates_for, content, headers, message, target,
 };
 use crate::model::recycle::reuse_allocation;
 use crate::model::{
@@ -230,7 +230,8 @@ impl<'a> Emitter<'_, 'a> {
                 continue;
             }
             self.state.values[at].parser_reacted = true;
-            if self.options.unscanned_zones.contains(value.zone) && RECODINGS.intersects(parser.id) {
+            let is_useless = self.options.unscanned_zones.contains(value.zone) && RECODINGS.intersects(parser.id);
+            if is_useless || value.zone == Zone::FILE && !content::runs_on_file(parser.id, candidate.tag) {
                 continue;
             }
             if let Some(reason) = self.skip_reason(parser, &value) {
@@ -270,11 +271,20 @@ impl<'a> Emitter<'_, 'a> {
         value: &Value<'a>,
     ) -> Result<Parsed, Stop> {
         let (before, recorded) = (self.state.position(), self.visitor.position());
+        let in_file = value.zone == Zone::FILE && content::STRUCTURES.intersects(parser.id);
         let mut em = self.within(Some(value));
+        if in_file {
+            em.zone = Zone::FILE.with(Zone::BODY);
+        }
         em.recodes = RECODINGS.intersects(parser.id).then_some(value.form);
         match (parser.run)(candidate, &mut em) {
             Ok(parsed) => return Ok(parsed),
             Err(ParseError::Limit) => {}
+            // A file is a structure only if all of it has the syntax.
+            Err(ParseError::Broken(_)) if in_file => {
+                self.state.rollback(before);
+                self.visitor.rollback(recorded);
+            }
             Err(ParseError::NotApplicable) => {
                 self.state.rollback(before);
                 self.visitor.rollback(recorded);

@@ -1,0 +1,95 @@
+//! What the content of a file is, judged by its bytes and never by what is declared about it.
+//!
+//! A short text is a value like that of a field: an application may use it in the same way, and a file name costs an
+//! attacker nothing. Other content is in the zone `file` alone, where signatures and detectors look for what acts when a
+//! file is opened, parsed, logged or executed. A file that is JSON, XML or a form is taken apart, and the values in it
+//! are like those of a body ([`STRUCTURES`]).
+
+use crate::model::{ParserSet, Tag, Zone};
+
+/// Longest text that is a value like that of a field.
+pub const MAX_FIELD: usize = 1 << 10;
+
+/// Parsers whose values in a file are inspected like those of a body, if the whole file has their syntax.
+pub const STRUCTURES: ParserSet = ParserSet::JSON_DOC.with(ParserSet::XML).with(ParserSet::FORM_URLENCODED);
+
+/// Parsers that run on content that is in the zone `file` alone.
+const OF_FILES: ParserSet =
+    STRUCTURES.with(ParserSet::MULTIPART).with(ParserSet::GZIP).with(ParserSet::CHARSET).with(ParserSet::ARCHIVE);
+
+/// Whether `parser` runs on content that is in the zone `file` alone, at a point whose last step is `tag`.
+pub fn runs_on_file(parser: ParserSet, tag: Tag) -> bool {
+    // The text of a document in an archive is read by people.
+    OF_FILES.intersects(parser) && !(tag == Tag::Archive && STRUCTURES.intersects(parser))
+}
+
+/// First bytes of formats that are no text.
+const BINARY: &[&[u8]] = &[
+    b"\x89PNG\r\n",
+    b"\xff\xd8\xff",
+    b"GIF87a",
+    b"GIF89a",
+    b"BM",
+    b"RIFF",
+    b"II*\0",
+    b"MM\0*",
+    b"\0\0\x01\0",
+    b"PK\x03\x04",
+    b"PK\x05\x06",
+    b"\x1f\x8b",
+    b"\x28\xb5\x2f\xfd",
+    b"BZh",
+    b"\xfd7zXZ",
+    b"7z\xbc\xaf",
+    b"Rar!",
+    b"%PDF-",
+    b"\x7fELF",
+    b"\xca\xfe\xba\xbe",
+    b"\0asm",
+    b"\xd0\xcf\x11\xe0",
+    b"OggS",
+    b"ID3",
+    b"fLaC",
+    b"wOFF",
+    b"wOF2",
+    b"SQLite format 3\0",
+];
+
+/// Bytes from which a boxed media file (ISO/IEC 14496-12) is recognised.
+const BOXED: std::ops::Range<usize> = 4..8;
+
+/// The zones of the content of a file that was sent where a field is in `field`.
+pub fn zones(content: &[u8], field: Zone) -> Zone {
+    let is_value = content.len() <= MAX_FIELD && !is_binary(content);
+    if is_value { field.with(Zone::FILE) } else { Zone::FILE }
+}
+
+/// Whether `content` begins like a format that is no text, and has bytes that no text has.
+pub fn is_binary(content: &[u8]) -> bool {
+    let begins = BINARY.iter().any(|magic| content.starts_with(magic)) || content.get(BOXED) == Some(b"ftyp");
+    begins && content.iter().any(|&b| b == 0 || b >= 0x80 || b < b'\t')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_is_judged_by_its_bytes() {
+        let long = "word ".repeat(400);
+        for (content, is_value) in [
+            (&b"1' or 1=1-- "[..], true),
+            (b"", true),
+            (b"\x01\x02 odd but no format", true),
+            (b"GIF89a' or 1=1-- ", true),
+            (b"BMW", true),
+            (b"GIF89a\x01\x00\x01\x00\x80\x00\x00", false),
+            (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", false),
+            (b"\0\0\0\x20ftypisom\0\0", false),
+            (long.as_bytes(), false),
+        ] {
+            assert_eq!(zones(content, Zone::BODY).contains(Zone::BODY), is_value, "{content:?}");
+            assert!(zones(content, Zone::BODY).contains(Zone::FILE));
+        }
+    }
+}
