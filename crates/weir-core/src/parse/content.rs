@@ -1,9 +1,10 @@
 //! What the content of a file is, judged by its bytes and never by what is declared about it.
 //!
 //! A short text is a value like that of a field: an application may use it in the same way, and a file name costs an
-//! attacker nothing. Other content is in the zone `file` alone, where signatures and detectors look for what acts when a
-//! file is opened, parsed, logged or executed. A file that is JSON, XML or a form is taken apart, and the values in it
-//! are like those of a body ([`STRUCTURES`]).
+//! attacker nothing. Texts that only files hold - pages, scripts, logs, texts of several lines - and all other content are
+//! in the zone `file` alone, where signatures and detectors look for what acts when a file is opened, parsed, logged or
+//! executed. A file that is JSON, XML or a form is taken apart, and the values in it are like those of a body
+//! ([`STRUCTURES`]).
 
 use crate::model::{ParserSet, Tag, Zone};
 
@@ -17,10 +18,18 @@ pub const STRUCTURES: ParserSet = ParserSet::JSON_DOC.with(ParserSet::XML).with(
 const OF_FILES: ParserSet =
     STRUCTURES.with(ParserSet::MULTIPART).with(ParserSet::GZIP).with(ParserSet::CHARSET).with(ParserSet::ARCHIVE);
 
-/// Whether `parser` runs on content that is in the zone `file` alone, at a point whose last step is `tag`.
-pub fn runs_on_file(parser: ParserSet, tag: Tag) -> bool {
-    // The text of a document in an archive is read by people.
-    OF_FILES.intersects(parser) && !(tag == Tag::Archive && STRUCTURES.intersects(parser))
+/// Whether `parser` runs on `content` that is in the zone `file` alone, at a point whose last step is `tag`.
+pub fn runs_on_file(parser: ParserSet, content: &[u8], tag: Tag) -> bool {
+    // Documents in archives, and JSON that is laid out for people, are text to read rather than values to use.
+    let is_text = tag == Tag::Archive || parser == ParserSet::JSON_DOC && is_laid_out(content);
+    OF_FILES.intersects(parser) && !(is_text && STRUCTURES.intersects(parser))
+}
+
+/// Whether JSON has its first member or element on a line of its own, indented.
+fn is_laid_out(json: &[u8]) -> bool {
+    let inside = json.trim_ascii_start().get(1..).unwrap_or_default();
+    let line = inside.iter().position(|b| !matches!(b, b' ' | b'\r'));
+    line.is_some_and(|at| inside[at] == b'\n' && matches!(inside.get(at + 1), Some(b' ' | b'\t')))
 }
 
 /// First bytes of formats that are no text.
@@ -60,7 +69,7 @@ const BOXED: std::ops::Range<usize> = 4..8;
 
 /// The zones of the content of a file that was sent where a field is in `field`.
 pub fn zones(content: &[u8], field: Zone) -> Zone {
-    let is_value = content.len() <= MAX_FIELD && !is_binary(content);
+    let is_value = content.len() <= MAX_FIELD && !is_binary(content) && !is_document(content);
     if is_value { field.with(Zone::FILE) } else { Zone::FILE }
 }
 
@@ -68,6 +77,33 @@ pub fn zones(content: &[u8], field: Zone) -> Zone {
 pub fn is_binary(content: &[u8]) -> bool {
     let begins = BINARY.iter().any(|magic| content.starts_with(magic)) || content.get(BOXED) == Some(b"ftyp");
     begins && content.iter().any(|&b| b == 0 || b >= 0x80 || b < b'\t')
+}
+
+/// Fewest lines of a text of several lines.
+const DOCUMENT_LINES: usize = 4;
+/// Beginnings of pages and scripts, in lower case.
+const DOCUMENTS: &[&[u8]] = &[b"<!doctype html", b"<html", b"#!/"];
+
+/// Whether a short text is one that only files hold. JSON and XML are not: they are taken apart.
+fn is_document(content: &[u8]) -> bool {
+    let text = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content).trim_ascii_start();
+    let begins = |known: &&[u8]| text.get(..known.len()).is_some_and(|head| head.eq_ignore_ascii_case(known));
+    if DOCUMENTS.iter().any(begins) {
+        return true;
+    }
+    let structure = matches!(text.first(), Some(b'{' | b'<')) || text.starts_with(b"[{");
+    if structure || !content.ends_with(b"\n") {
+        return false;
+    }
+    let mut lines = text.split(|&b| b == b'\n').filter(|line| !line.trim_ascii().is_empty());
+    lines.clone().take(DOCUMENT_LINES).count() == DOCUMENT_LINES
+        || lines.clone().count() > 1 && lines.all(begins_with_time_or_address)
+}
+
+/// Whether a line begins as those of logs do.
+fn begins_with_time_or_address(line: &[u8]) -> bool {
+    let head = line.iter().take_while(|b| b.is_ascii_digit() || b".:-[/T".contains(b));
+    head.clone().count() >= 7 && head.filter(|b| b.is_ascii_digit()).count() >= 4
 }
 
 #[cfg(test)]
@@ -80,6 +116,14 @@ mod tests {
         for (content, is_value) in [
             (&b"1' or 1=1-- "[..], true),
             (b"", true),
+            (b"1' or 1=1-- \n", true),
+            (b"a\n\n\n\n;id\n", true),
+            (b"{\n\"a\": 1,\n\"b\": 2,\n\"c\": 3\n}\n", true),
+            (b"<!DOCTYPE html><html></html>", false),
+            (b"#!/bin/sh\nrm -rf \"$1\"\n", false),
+            (b"[package]\nname = 1\n\n[dependencies]\na = 1\n", false),
+            (b"192.0.2.1 - - GET /\n192.0.2.1 - - GET /\n", false),
+            (b"2026-01-01T00:00:00 a\n2026-01-01T00:00:01 b\n", false),
             (b"\x01\x02 odd but no format", true),
             (b"GIF89a' or 1=1-- ", true),
             (b"BMW", true),

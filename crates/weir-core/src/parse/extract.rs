@@ -231,7 +231,7 @@ impl<'a> Emitter<'_, 'a> {
             }
             self.state.values[at].parser_reacted = true;
             let is_useless = self.options.unscanned_zones.contains(value.zone) && RECODINGS.intersects(parser.id);
-            if is_useless || value.zone == Zone::FILE && !content::runs_on_file(parser.id, candidate.tag) {
+            if is_useless || value.zone == Zone::FILE && !content::runs_on_file(parser.id, value.bytes, candidate.tag) {
                 continue;
             }
             if let Some(reason) = self.skip_reason(parser, &value) {

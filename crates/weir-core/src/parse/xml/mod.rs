@@ -4,7 +4,7 @@
 mod dtd;
 
 use super::{Applicability, Candidate, Emitter, ParseError, Parsed};
-use crate::model::{AnomalyKind, ByteClasses, ParserSet, Segment, SkipReason, Stop, Tag, Zone};
+use crate::model::{AnomalyKind, ByteClasses, Hint, ParserSet, Segment, SkipReason, Stop, Tag, Zone};
 use crate::normalize::charset::{self, Charset};
 use bumpalo::collections::Vec as BumpVec;
 use quick_xml::Reader;
@@ -304,13 +304,23 @@ impl<'a> Walker<'_, '_, 'a> {
 
     fn doctype(&mut self, text: Cow<'a, str>) -> Result<(), Stop> {
         let text = self.keep(text)?;
-        self.em.child(Segment::plain(Tag::XmlDtd), text.as_bytes())?;
+        self.declaration(Segment::plain(Tag::XmlDtd), text)?;
         for entity in dtd::entities(text) {
-            self.em.child(Segment::indexed(Tag::XmlDtdEntity, self.declared), entity.as_bytes())?;
+            self.declaration(Segment::indexed(Tag::XmlDtdEntity, self.declared), entity)?;
             self.declared += 1;
             self.entities.declare(entity);
         }
         Ok(())
+    }
+
+    /// Emits a part of the document type. Documents in files have entities of their own, those of clients' data do not.
+    fn declaration(&mut self, segment: Segment<'a>, text: &'a str) -> Result<(), Stop> {
+        let zone = self.em.zone();
+        let zone = if zone.intersects(Zone::FILE) { Zone::FILE } else { zone };
+        self.em.enter(segment)?;
+        let result = self.em.value_as(text.as_bytes(), zone, Hint::None);
+        self.em.leave();
+        result
     }
 
     fn markup(&mut self, segment: Segment<'a>, text: Cow<'a, str>) -> Result<(), Stop> {
