@@ -65,7 +65,14 @@ impl Pass<'_, '_, '_> {
             Some(super::lex::Token::Variable(name)) => {
                 let name = *name;
                 self.at += 1;
-                self.lookup(name)
+                let class = self.lookup(name);
+                if self.eat(b'[') {
+                    self.list(b']');
+                    class.flags()
+                } else {
+                    // A variable that names a class is usual.
+                    Value { tainted: false, ..class }
+                }
             }
             _ => return Value::default(),
         };
@@ -82,7 +89,7 @@ impl Pass<'_, '_, '_> {
             Some(name @ (b"callbackfilteriterator" | b"recursivecallbackfilteriterator")) => return self.call(name, &args),
             _ => {}
         }
-        self.state.found |= class.tainted && all.tainted;
+        self.report(class.tainted && all.tainted);
         self.constructs(&args);
         Value::default()
     }
@@ -102,7 +109,7 @@ impl Pass<'_, '_, '_> {
             begins(b"php://input") || begins(b"data:") || begins(b"expect:")
         });
         if wrapper || file.tainted && file.whole {
-            self.state.found = true;
+            self.report(true);
         }
         if file.whole {
             self.note(file.params);
@@ -116,12 +123,14 @@ impl Pass<'_, '_, '_> {
         let all = Value::of(args);
         if let Some(name) = callee.name() {
             // A name that is hidden, for what the client sent.
-            self.state.found |= (callee.hidden || callee.picked) && all.tainted;
+            self.report((callee.hidden || callee.picked) && all.tainted);
+            // Nobody writes the name of what executes in pieces.
+            self.report(callee.computed && is_dangerous(&name));
             return self.call(&name, args);
         }
         // Whoever decides what is called, and with what, executes it.
         let assembled = (callee.assembled || callee.picked) && (all.tainted || all.hidden);
-        self.state.found |= callee.hidden || assembled || callee.tainted && !args.is_empty();
+        self.report(callee.hidden || assembled || callee.tainted && !args.is_empty());
         self.note_callee(callee, &all);
         Value { whole: all.whole, ..all.flags() }
     }
@@ -154,7 +163,7 @@ impl Pass<'_, '_, '_> {
             Kind::Reads => read(args),
             Kind::Connects => {
                 self.state.connects = true;
-                self.state.found |= self.state.shell;
+                self.report(self.state.shell);
                 Value::default().hide()
             }
             Kind::Writes => self.write(args),
@@ -171,7 +180,8 @@ impl Pass<'_, '_, '_> {
                 self.reaches(arg);
             }
             if function.callees & 1 << at != 0 {
-                self.state.found |= arg.tainted || arg.hidden || is_dangerous_name(arg);
+                self.report(arg.tainted || arg.hidden || is_dangerous_name(arg));
+                self.note_callee(arg, &Value::sent());
             }
         }
         let mut value = function.returns.flags();
@@ -184,12 +194,12 @@ impl Pass<'_, '_, '_> {
 
     /// What is executed depends on `value`.
     pub(super) fn reaches(&mut self, value: &Value) {
-        self.state.found |= value.tainted || value.hidden;
+        self.report(value.tainted || value.hidden);
         // Old servers made variables of what clients sent.
-        self.state.found |= value.unset && value.whole && !self.state.includes && self.state.second_pass;
+        self.report(value.unset && value.whole && !self.state.includes && self.state.second_pass);
         if value.bytes().is_some_and(is_shell) {
             self.state.shell = true;
-            self.state.found |= self.state.connects;
+            self.report(self.state.connects);
         }
         self.note(value.params);
     }
@@ -218,11 +228,11 @@ impl Pass<'_, '_, '_> {
         match value.bytes().map(<[u8]>::to_vec) {
             Some(code) if !value.tainted => {
                 let hidden = value.hidden && code.len() >= 4 && memchr::memchr(b'(', &code).is_some();
-                self.state.found |= hidden;
+                self.report(hidden);
                 self.nested_code(&code);
             }
             _ => {
-                self.state.found |= value.picked;
+                self.report(value.picked);
                 self.reaches(value);
             }
         }
@@ -245,7 +255,7 @@ impl Pass<'_, '_, '_> {
             Some(name) => return self.call(&name, &rest),
             None => {
                 let chosen = callee.tainted && (callee.whole || all.tainted);
-                self.state.found |= callee.hidden || chosen || callee.assembled && all.tainted;
+                self.report(callee.hidden || chosen || callee.assembled && all.tainted);
                 self.note_callee(callee, &all);
             }
         }
@@ -278,7 +288,7 @@ impl Pass<'_, '_, '_> {
             && content.tainted
             && (file.whole || content.whole)
         {
-            self.state.found = true;
+            self.report(true);
         }
         Value::default()
     }

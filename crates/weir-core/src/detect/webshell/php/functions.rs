@@ -105,7 +105,7 @@ pub(super) fn result(name: &[u8], args: &[Value]) -> Value {
     }
     let text = text(name, args);
     all.assembled |= text.is_none() && matches!(name, b"implode" | b"join" | b"strtr");
-    all.with_text(text)
+    Value { computed: true, ..all.with_text(text) }
 }
 
 /// The text that a call returns, if it can be told.

@@ -35,8 +35,10 @@ pub(super) const COMPARE: u8 = 5;
 pub(super) const STEP: u8 = 6;
 /// `??`, `?:`
 pub(super) const OTHERWISE: u8 = 7;
-/// `^=` and other operators with `=`
+/// `+=` and other operators with `=`
 pub(super) const CHANGE: u8 = 8;
+/// `^=`
+pub(super) const XOR_CHANGE: u8 = 9;
 
 /// Longest marker of a heredoc.
 const MAX_MARKER: usize = 64;
@@ -64,7 +66,7 @@ const OPERATORS: &[(&[u8], u8)] = &[
     (b"=>", ITEM),
     (b"++", STEP),
     (b"--", STEP),
-    (b"^=", CHANGE),
+    (b"^=", XOR_CHANGE),
     (b"|=", CHANGE),
     (b"&=", CHANGE),
     (b"+=", CHANGE),
@@ -74,27 +76,41 @@ const OPERATORS: &[(&[u8], u8)] = &[
     (b"%=", CHANGE),
 ];
 
-/// Tokens of `code`, which is between its tags, and how many bytes of it were read: up to the closing tag, or all.
-pub(super) fn tokens(code: &[u8]) -> (Vec<Token<'_>>, usize) {
-    let mut lexer = Lexer { code, at: 0, out: Vec::new() };
+/// The tokens of a block of code.
+#[derive(Debug)]
+pub(super) struct Tokens<'a> {
+    pub tokens: Vec<Token<'a>>,
+    /// Where each begins.
+    pub starts: Vec<usize>,
+    /// Bytes that were read: up to the closing tag, or all.
+    pub length: usize,
+}
+
+/// Tokens of `code`, which begins behind an opening tag.
+pub(super) fn tokens(code: &[u8]) -> Tokens<'_> {
+    let mut lexer = Lexer { code, at: 0, out: Vec::new(), starts: Vec::new() };
     lexer.run();
-    (lexer.out, lexer.at)
+    Tokens { tokens: lexer.out, starts: lexer.starts, length: lexer.at }
 }
 
 struct Lexer<'a> {
     code: &'a [u8],
     at: usize,
     out: Vec<Token<'a>>,
+    starts: Vec<usize>,
 }
 
 impl<'a> Lexer<'a> {
     fn run(&mut self) {
         while let Some(&byte) = self.code.get(self.at) {
+            // Of a token that this round makes, if it makes one.
+            let start = self.at;
             let rest = &self.code[self.at..];
             match byte {
                 b if b.is_ascii_whitespace() => self.at += 1,
                 b'?' if rest.starts_with(b"?>") => {
                     self.out.push(Token::Mark(b';'));
+                    self.starts.push(start);
                     self.at += 2;
                     return;
                 }
@@ -115,6 +131,7 @@ impl<'a> Lexer<'a> {
                 b'(' => self.bracket(),
                 _ => self.operator(rest),
             }
+            self.starts.resize(self.out.len(), start);
         }
     }
 

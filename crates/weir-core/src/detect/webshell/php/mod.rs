@@ -7,27 +7,27 @@ mod run;
 mod value;
 
 use memchr::memmem;
-use run::State;
+use run::{Offset, State};
 
 /// Bytes behind a short tag that must be text, so that a tag is none that occurs in binary content by chance.
 const TEXT_BEHIND: usize = 8;
 
-/// Where the first PHP program of `content` begins whose flow of data executes what a client sends or what was hidden.
+/// Where PHP code in `content` executes what a client sends, or what was hidden.
 pub(super) fn find(content: &[u8]) -> Option<usize> {
     let mut blocks = Vec::new();
     let mut from = 0;
     while let Some(start) = next_tag(content, from) {
-        let (tokens, read) = lex::tokens(&content[start..]);
+        let tokens = lex::tokens(&content[start..]);
+        from = start + tokens.length;
         blocks.push((start, tokens));
-        from = start + read;
     }
     let mut state = State::new(content.len());
     for second_pass in [false, true] {
         state.second_pass = second_pass;
         for (start, tokens) in &blocks {
-            run::run(tokens, 0, &mut state);
-            if state.found {
-                return Some(*start);
+            run::run(tokens, Offset::Code(*start), 0, &mut state);
+            if state.found.is_some() {
+                return state.found;
             }
         }
     }

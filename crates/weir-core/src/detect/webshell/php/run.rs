@@ -3,7 +3,7 @@
 //! Each token is read once in each of two passes: the first learns which functions of the program pass their arguments
 //! to what executes, the second reports. Nesting is bounded.
 
-use super::lex::{APPEND, ARROW, CHANGE, COMPARE, ITEM, OTHERWISE, SCOPE, STEP, Token, name_at, tokens};
+use super::lex::{APPEND, ARROW, CHANGE, COMPARE, ITEM, OTHERWISE, SCOPE, STEP, Token, Tokens, XOR_CHANGE, name_at, tokens};
 use super::value::Value;
 use super::next_tag;
 use std::collections::HashMap;
@@ -41,8 +41,8 @@ pub(super) struct State {
     pub shell: bool,
     /// Variables that are never assigned are what the client sent.
     pub open: bool,
-    /// What executes was reached by what the client sent, or by what was hidden.
-    pub found: bool,
+    /// Where what executes was reached by what the client sent, or by what was hidden.
+    pub found: Option<usize>,
     /// Bytes of code in strings that may still be read.
     nested_left: usize,
     /// All of the program was read once.
@@ -64,9 +64,18 @@ pub(super) struct Frame {
     braces: u32,
 }
 
+/// Where code begins in a file: there itself, or within a string that stands there.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Offset {
+    Code(usize),
+    String(usize),
+}
+
 /// A pass over some tokens.
 pub(super) struct Pass<'t, 'a, 's> {
     tokens: &'t [Token<'a>],
+    starts: &'t [usize],
+    offset: Offset,
     pub at: usize,
     depth: u32,
     nested: u32,
@@ -77,11 +86,22 @@ pub(super) struct Pass<'t, 'a, 's> {
     pub state: &'s mut State,
 }
 
-/// Reads `tokens` and notes in `state` what they do.
-pub(super) fn run(tokens: &[Token<'_>], nested: u32, state: &mut State) {
-    let mut pass =
-        Pass { tokens, at: 0, depth: 0, nested, braces: 0, frames: Vec::new(), pending: None, state };
-    while pass.at < tokens.len() && !pass.state.found {
+/// Reads tokens and notes in `state` what they do. `offset` is where the code begins.
+pub(super) fn run(code: &Tokens<'_>, offset: Offset, nested: u32, state: &mut State) {
+    let tokens = &code.tokens;
+    let mut pass = Pass {
+        tokens,
+        starts: &code.starts,
+        offset,
+        at: 0,
+        depth: 0,
+        nested,
+        braces: 0,
+        frames: Vec::new(),
+        pending: None,
+        state,
+    };
+    while pass.at < tokens.len() && pass.state.found.is_none() {
         let before = pass.at;
         pass.statement();
         if pass.at == before {
@@ -107,6 +127,21 @@ fn is_sent_by_client(key: &[u8]) -> bool {
 }
 
 impl<'a> Pass<'_, 'a, '_> {
+    /// Where the token that was read last stands in the file.
+    fn place(&self) -> usize {
+        match self.offset {
+            Offset::Code(offset) => offset + self.starts.get(self.at.saturating_sub(1)).copied().unwrap_or(0),
+            Offset::String(place) => place,
+        }
+    }
+
+    /// Notes that the program executes what it must not, if `found`.
+    pub(super) fn report(&mut self, found: bool) {
+        if found && self.state.found.is_none() {
+            self.state.found = Some(self.place());
+        }
+    }
+
     pub(super) fn peek(&self) -> Option<&Token<'a>> {
         self.tokens.get(self.at)
     }
@@ -454,7 +489,7 @@ impl<'a> Pass<'_, 'a, '_> {
     /// Values with their keys, up to a closing bracket.
     pub(super) fn entries(&mut self, close: u8) -> Vec<(Option<Rc<[u8]>>, Value)> {
         let mut items = Vec::new();
-        while self.at < self.tokens.len() && !self.state.found {
+        while self.at < self.tokens.len() && self.state.found.is_none() {
             match self.mark() {
                 mark if mark == close => break,
                 b';' | b'{' | b'}' => return items,
@@ -511,10 +546,15 @@ impl<'a> Pass<'_, 'a, '_> {
                 self.assign(name, all.clone());
                 all
             }
-            CHANGE => {
+            mark @ (CHANGE | XOR_CHANGE) => {
                 self.at += 1;
                 let value = self.expression();
-                let all = self.lookup(name).xor(&value);
+                let mut all = self.lookup(name).flags();
+                if mark == XOR_CHANGE {
+                    all = all.xor(&value);
+                } else {
+                    all.join(&value);
+                }
                 self.assign(name, all.clone());
                 all
             }
@@ -605,7 +645,7 @@ impl<'a> Pass<'_, 'a, '_> {
 
     /// What follows a value: indexes, members, a call of the function that it names.
     pub(super) fn postfix(&mut self, mut value: Value) -> Value {
-        while !self.state.found {
+        while self.state.found.is_none() {
             match self.mark() {
                 b'[' => {
                     self.at += 1;
@@ -662,7 +702,8 @@ impl<'a> Pass<'_, 'a, '_> {
                 if let Some(before) = self.state.properties.get(&name) {
                     value.join(before);
                 }
-                self.state.properties.insert(name, value.clone());
+                // Parameters are those of the current function only.
+                self.state.properties.insert(name, Value { params: 0, ..value.clone() });
                 value
             }
             _ => self.state.properties.get(&name).cloned().unwrap_or_default(),
@@ -709,8 +750,8 @@ impl<'a> Pass<'_, 'a, '_> {
         self.state.nested_left -= code.len();
         let code = code.strip_prefix(b"?>").unwrap_or(code);
         let code = code.strip_prefix(b"<?php").unwrap_or(code);
-        let (tokens, _) = tokens(code);
-        run(&tokens, self.nested + 1, self.state);
+        let place = Offset::String(self.place());
+        run(&tokens(code), place, self.nested + 1, self.state);
     }
 }
 

@@ -24,6 +24,8 @@ pub(super) struct Value {
     pub whole: bool,
     /// It was decoded, as nobody writes what may be read.
     pub hidden: bool,
+    /// Its text is not written in one piece.
+    pub computed: bool,
     /// Characters of it were picked from a text.
     pub picked: bool,
     /// It was put together from pieces that say nothing.
@@ -88,6 +90,7 @@ impl Value {
         self.tainted |= other.tainted;
         self.hidden |= other.hidden;
         self.picked |= other.picked;
+        self.computed |= other.computed;
         self.assembled |= other.assembled;
         self.params |= other.params;
     }
@@ -116,7 +119,7 @@ impl Value {
         let text = self.short().zip(other.short()).map(|(a, b)| [a, b].concat());
         let says_something = |value: &Value| value.bytes().is_some_and(|text| text.len() > MAX_PIECE);
         all.assembled |= text.is_none() && !says_something(self) && !says_something(other);
-        all.with_text(text)
+        Self { computed: true, ..all.with_text(text) }
     }
 
     /// Both combined bit by bit.
