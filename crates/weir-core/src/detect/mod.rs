@@ -6,6 +6,7 @@
 //!
 //! To add a detector: write its module and add an entry to [`TABLE`].
 
+pub mod archive;
 pub mod crlf;
 pub mod mass_assignment;
 pub mod nosqli;
@@ -15,6 +16,7 @@ pub mod signature;
 pub mod sqli;
 pub mod template;
 pub mod url;
+pub mod webshell;
 mod work;
 pub mod xss;
 
@@ -215,6 +217,8 @@ pub static TABLE: &[Detector] = &[
     path::DETECTOR,
     url::SSRF,
     url::REDIRECT,
+    webshell::DETECTOR,
+    archive::DETECTOR,
 ];
 
 /// The byte class filters of [`TABLE`].

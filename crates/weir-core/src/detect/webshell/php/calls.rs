@@ -86,7 +86,9 @@ impl Pass<'_, '_, '_> {
                 return Value { hidden: all.hidden || dangerous, ..all.flags() };
             }
             Some(b"arrayiterator" | b"arrayobject" | b"splfixedarray") => return all.flags(),
-            Some(name @ (b"callbackfilteriterator" | b"recursivecallbackfilteriterator")) => return self.call(name, &args),
+            Some(name @ (b"callbackfilteriterator" | b"recursivecallbackfilteriterator")) => {
+                return self.call(name, &args);
+            }
             _ => {}
         }
         self.report(class.tainted && all.tainted);
@@ -242,7 +244,8 @@ impl Pass<'_, '_, '_> {
         let at = if at < 0 { args.len().checked_sub(1) } else { usize::try_from(at).ok() };
         let Some(at) = at.filter(|&at| at < args.len()) else { return Value::default() };
         let callee = &args[at];
-        let rest: Vec<Value> = args.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, arg)| arg.clone()).collect();
+        let rest: Vec<Value> =
+            args.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, arg)| arg.clone()).collect();
         let all = Value::of(&rest);
         let callee = match &callee.items {
             // A class or an object, and a method of it.
@@ -271,7 +274,10 @@ impl Pass<'_, '_, '_> {
             last.is_some_and(|at| at > 0 && text[at + 1..].contains(&b'e'))
         };
         let options = args.get(3).and_then(Value::short).is_some_and(|options| options.contains(&b'e'));
-        let runs = modifier(pattern) || pattern.elements().any(modifier) || options || pattern.tainted && all.tainted && pattern.whole;
+        let runs = modifier(pattern)
+            || pattern.elements().any(modifier)
+            || options
+            || pattern.tainted && all.tainted && pattern.whole;
         if runs {
             if let Some(code) = args.get(1) {
                 self.executes(code);

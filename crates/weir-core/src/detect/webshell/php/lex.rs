@@ -172,7 +172,9 @@ impl<'a> Lexer<'a> {
         let marker = marker.trim_ascii();
         let marker = marker.strip_prefix(b"'").or(marker.strip_prefix(b"\"")).unwrap_or(marker);
         let marker = marker.strip_suffix(b"'").or(marker.strip_suffix(b"\"")).unwrap_or(marker);
-        if marker.is_empty() || marker.len() > MAX_MARKER || !marker.iter().all(|&b| is_name_start(b) || b.is_ascii_digit())
+        if marker.is_empty()
+            || marker.len() > MAX_MARKER
+            || !marker.iter().all(|&b| is_name_start(b) || b.is_ascii_digit())
         {
             self.at += 3;
             return self.out.push(Token::Mark(b'<'));
@@ -181,13 +183,18 @@ impl<'a> Lexer<'a> {
         let (end, after) = heredoc_end(body, marker);
         let text = &body[..end];
         self.at = self.code.len() - (body.len() - after);
-        self.out.push(if plain { Token::Text(text.to_vec(), false) } else { Token::Text(unescape(text), has_variable(text)) });
+        self.out.push(if plain {
+            Token::Text(text.to_vec(), false)
+        } else {
+            Token::Text(unescape(text), has_variable(text))
+        });
     }
 
     fn number(&mut self) {
         let rest = &self.code[self.at..];
         let digits = rest.iter().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.')).count();
-        let text: String = rest[..digits].iter().filter(|&&b| b != b'_').map(|&b| (b as char).to_ascii_lowercase()).collect();
+        let text: String =
+            rest[..digits].iter().filter(|&&b| b != b'_').map(|&b| (b as char).to_ascii_lowercase()).collect();
         let parsed = match text.as_bytes() {
             [b'0', b'x', ..] => i64::from_str_radix(&text[2..], 16),
             [b'0', b'b', ..] => i64::from_str_radix(&text[2..], 2),

@@ -3,9 +3,11 @@
 //! Each token is read once in each of two passes: the first learns which functions of the program pass their arguments
 //! to what executes, the second reports. Nesting is bounded.
 
-use super::lex::{APPEND, ARROW, CHANGE, COMPARE, ITEM, OTHERWISE, SCOPE, STEP, Token, Tokens, XOR_CHANGE, name_at, tokens};
-use super::value::Value;
+use super::lex::{
+    APPEND, ARROW, CHANGE, COMPARE, ITEM, OTHERWISE, SCOPE, STEP, Token, Tokens, XOR_CHANGE, name_at, tokens,
+};
 use super::next_tag;
+use super::value::Value;
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -114,8 +116,16 @@ pub(super) fn run(code: &Tokens<'_>, offset: Offset, nested: u32, state: &mut St
 fn is_request(name: &[u8]) -> bool {
     matches!(
         name,
-        b"_GET" | b"_POST" | b"_REQUEST" | b"_COOKIE" | b"_FILES" | b"HTTP_GET_VARS" | b"HTTP_POST_VARS"
-            | b"HTTP_COOKIE_VARS" | b"HTTP_RAW_POST_DATA" | b"HTTP_POST_FILES"
+        b"_GET"
+            | b"_POST"
+            | b"_REQUEST"
+            | b"_COOKIE"
+            | b"_FILES"
+            | b"HTTP_GET_VARS"
+            | b"HTTP_POST_VARS"
+            | b"HTTP_COOKIE_VARS"
+            | b"HTTP_RAW_POST_DATA"
+            | b"HTTP_POST_FILES"
     )
 }
 
@@ -562,7 +572,10 @@ impl<'a> Pass<'_, 'a, '_> {
                 self.at += 1;
                 let value = self.lookup(name);
                 // Stepping through the alphabet.
-                if value.hidden || value.short().is_some_and(|text| text.first().is_some_and(|b| !b.is_ascii_digit())) {
+                if value.hidden
+                    || value.picked
+                    || value.short().is_some_and(|text| text.first().is_some_and(|b| !b.is_ascii_digit()))
+                {
                     self.assign(name, step(&value));
                 }
                 value
@@ -656,8 +669,10 @@ impl<'a> Pass<'_, 'a, '_> {
                     self.eat(b']');
                     value = value.at(&index);
                 }
-                b'{' if matches!(self.tokens.get(self.at + 1), Some(Token::Number(_) | Token::Text(..) | Token::Variable(_)))
-                    && self.mark_at(2) == b'}' =>
+                b'{' if matches!(
+                    self.tokens.get(self.at + 1),
+                    Some(Token::Number(_) | Token::Text(..) | Token::Variable(_))
+                ) && self.mark_at(2) == b'}' =>
                 {
                     self.at += 1;
                     let index = self.operand();
@@ -766,7 +781,10 @@ fn either(first: Value, second: Value) -> Value {
 
 fn arithmetic(operator: u8, first: &Value, second: &Value) -> Value {
     let (Some(a), Some(b)) = (first.number(), second.number()) else {
-        return Value { hidden: (first.hidden || second.hidden) && matches!(operator, b'|' | b'&'), ..Value::default() };
+        return Value {
+            hidden: (first.hidden || second.hidden) && matches!(operator, b'|' | b'&'),
+            ..Value::default()
+        };
     };
     let result = match operator {
         b'+' => a.checked_add(b),
