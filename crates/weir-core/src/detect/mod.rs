@@ -217,6 +217,7 @@ pub static TABLE: &[Detector] = &[
     path::DETECTOR,
     url::SSRF,
     url::REDIRECT,
+    xss::svg::IN_FILES,
     webshell::DETECTOR,
     archive::DETECTOR,
 ];

@@ -21,9 +21,73 @@ const OF_FILES: ParserSet =
 /// Whether `parser` runs on `content` that is in the zone `file` alone, at a point whose last step is `tag`.
 pub fn runs_on_file(parser: ParserSet, content: &[u8], tag: Tag) -> bool {
     // Documents in archives, and JSON that is laid out for people, are text to read rather than values to use.
+    if parser == ParserSet::CHARSET {
+        return names_charset(content);
+    }
     let is_text = tag == Tag::Archive || parser == ParserSet::JSON_DOC && is_laid_out(content);
     OF_FILES.intersects(parser) && !(is_text && STRUCTURES.intersects(parser))
 }
+
+/// Whether content begins in a character set of its own, or names UTF-7 as a page of a server may.
+fn names_charset(content: &[u8]) -> bool {
+    const LOOKED_AT: usize = 512;
+    const NAMES: [&[u8]; 2] = [b"65000", b"utf-7"];
+    let marked = matches!(content, [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0xef, 0xbb, 0xbf, ..]);
+    let wide = matches!(content, [0, b'<', ..] | [b'<', 0, ..]);
+    let head = &content[..content.len().min(LOOKED_AT)];
+    let names = |name: &&[u8]| head.windows(name.len()).any(|window| window.eq_ignore_ascii_case(name));
+    marked || wide || NAMES.iter().any(names)
+}
+
+/// The zones of a body that is not taken apart as a form, declared as `media` and sent to store it if `stores`.
+pub fn body_zones(body: &[u8], media: &[u8], stores: bool) -> Zone {
+    let essence = media.split(|&b| b == b';').next().unwrap_or_default().trim_ascii();
+    let begins = |kind: &&[u8]| essence.get(..kind.len()).is_some_and(|head| head.eq_ignore_ascii_case(kind));
+    let is_data = DATA.iter().any(begins);
+    if !is_data && FILES.iter().any(begins) {
+        if is_binary(body) { Zone::FILE } else { Zone::BODY.with(Zone::FILE) }
+    } else if stores && !is_data {
+        Zone::BODY.with(Zone::FILE)
+    } else {
+        Zone::BODY
+    }
+}
+
+/// Beginnings of media types of files.
+const FILES: &[&[u8]] = &[
+    b"image/",
+    b"audio/",
+    b"video/",
+    b"font/",
+    b"application/pdf",
+    b"application/zip",
+    b"application/gzip",
+    b"application/octet-stream",
+    b"application/x-",
+    b"application/java-archive",
+    b"application/msword",
+    b"application/vnd.ms-",
+    b"application/vnd.openxmlformats",
+    b"application/vnd.oasis",
+    b"application/epub",
+    b"application/sql",
+    b"text/x-",
+    b"text/html",
+];
+/// Beginnings of media types of data, also of some that [`FILES`] has.
+const DATA: &[&[u8]] = &[
+    b"application/json",
+    b"application/xml",
+    b"application/graphql",
+    b"application/x-www-form-urlencoded",
+    b"application/x-ndjson",
+    b"application/x-protobuf",
+    b"application/x-msgpack",
+    b"application/grpc",
+    b"text/xml",
+    b"text/x-json",
+    b"multipart/",
+];
 
 /// Whether JSON has its first member or element on a line of its own, indented.
 fn is_laid_out(json: &[u8]) -> bool {
@@ -134,6 +198,22 @@ mod tests {
         ] {
             assert_eq!(zones(content, Zone::BODY).contains(Zone::BODY), is_value, "{content:?}");
             assert!(zones(content, Zone::BODY).contains(Zone::FILE));
+        }
+    }
+
+    #[test]
+    fn bodies_are_files_by_their_type_or_method() {
+        let (both, picture) = (Zone::BODY.with(Zone::FILE), &b"\x89PNG\r\n\x1a\n\0"[..]);
+        for (body, media, stores, expected) in [
+            (&b"a=1"[..], "application/x-www-form-urlencoded", true, Zone::BODY),
+            (b"{}", "application/json", true, Zone::BODY),
+            (b"<?php 1;", "", true, both),
+            (b"<?php 1;", "", false, Zone::BODY),
+            (b"<?php 1;", "image/jpeg", false, both),
+            (picture, "image/png", false, Zone::FILE),
+            (picture, "text/plain", false, Zone::BODY),
+        ] {
+            assert_eq!(body_zones(body, media.as_bytes(), stores), expected, "{media}");
         }
     }
 }

@@ -193,7 +193,11 @@ fn parse_body<'a>(message: &Message<'a>, em: &mut Emitter<'_, 'a>) -> Result<(),
         b"" => Hint::Media(media),
         codings => Hint::Coding { codings, media },
     };
-    let result = if message.body.is_empty() { Ok(()) } else { em.value_as(message.body, em.zone, hint) };
+    let zone = match message.kind {
+        MessageKind::Request => content::body_zones(message.body, media, message.method == b"PUT"),
+        MessageKind::Response => em.zone,
+    };
+    let result = if message.body.is_empty() { Ok(()) } else { em.value_as(message.body, zone, hint) };
     em.leave();
     result
 }

@@ -5,6 +5,8 @@
 //! applications pass parts of requests as arguments, web shells run them.
 
 use memchr::memmem;
+use regex::bytes::Regex;
+use std::sync::LazyLock;
 
 /// Names of what a client sends, in lower case; members of them are too.
 const SOURCES: &[&str] = &[
@@ -84,35 +86,13 @@ const SINKS: &[&str] = &[
     "io.popen",
     "open3.capture2e",
 ];
-/// Words without which no line can be of interest; the first list is of sources, the second of sinks.
-const HINTS: [&[&[u8]]; 2] = [
-    &[
-        b"request.",
-        b"req.",
-        b"param",
-        b"FieldStorage",
-        b"QUERY_STRING",
-        b"get_argument",
-        b"ctx.",
-        b"parse_qs",
-        b"url.parse",
-        b"getvalue",
-        b"getfirst",
-    ],
-    &[
-        b"system",
-        b"popen",
-        b"Popen",
-        b"exec",
-        b"eval",
-        b"subprocess",
-        b"spawn",
-        b"qx",
-        b"getoutput",
-        b"Function(",
-        b"`",
-    ],
-];
+/// Words of sources and of sinks, without both of which a script is of no interest.
+static HINTS: LazyLock<[Regex; 2]> = LazyLock::new(|| {
+    let sources =
+        r"request\.|req\.[qbp]|param\(|params|FieldStorage|QUERY_STRING|get_argument|ctx\.|parse_qs|url\.parse";
+    let sinks = r"system|[pP]open|exec|eval|subprocess|spawn|qx|getoutput|Function\(|`";
+    [sources, sinks].map(|words| Regex::new(words).expect("a pattern of literals"))
+});
 /// Most names that are followed.
 const MAX_NAMES: usize = 64;
 /// Longest line that is read.
@@ -120,10 +100,10 @@ const MAX_LINE: usize = 2048;
 
 /// Where a script hands what a client sends to what executes it.
 pub(super) fn find(content: &[u8]) -> Option<usize> {
-    let has = |hints: &[&[u8]]| hints.iter().any(|hint| memmem::find(content, hint).is_some());
-    if !HINTS.iter().all(|hints| has(hints)) {
+    if !HINTS.iter().all(|words| words.is_match(content)) {
         return None;
     }
+    let has = |hints: &[&[u8]]| hints.iter().any(|hint| memmem::find(content, hint).is_some());
     const CGI: &[&[u8]] =
         &[b"#!/usr/bin/perl", b"#!/usr/bin/env perl", b"#!/usr/local/bin/perl", b"use CGI", b"sinatra"];
     let mut script = Script { is_cgi: has(CGI), ..Script::default() };
