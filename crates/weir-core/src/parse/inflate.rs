@@ -226,16 +226,16 @@ pub(super) fn entry<'a>(input: &[u8], most: usize, em: &mut Emitter<'_, 'a>) -> 
     let mut out = BumpVec::new_in(em.bump);
     while out.len() < most && stream.total_out() as usize == out.len() {
         let chunk = CHUNK.min(most - out.len());
-        em.budget.spend(chunk)?;
-        if !em.charge_inflated(chunk) {
-            em.skip(SkipReason::Decompression);
-            break;
-        }
         let (start, used) = (out.len(), stream.total_in() as usize);
         out.resize(start + chunk, 0);
         let status = stream.decompress(&input[used.min(input.len())..], &mut out[start..], FlushDecompress::None);
         let made = stream.total_out() as usize - start;
         out.truncate(start + made);
+        em.budget.spend(made)?;
+        if !em.charge_inflated(made) {
+            em.skip(SkipReason::Decompression);
+            break;
+        }
         if !matches!(status, Ok(Status::Ok)) || made == 0 {
             break;
         }

@@ -15,6 +15,8 @@ type Calls = &'static [&'static [&'static [u8]]];
 const JAVA: Calls = &[
     &[b"getruntime", b".exec("],
     &[b"getruntime", b"invoke("],
+    // A class file in base64.
+    &[b"\"yv66vgaaa"],
     &[b"getruntime", b"\"exec\""],
     &[b"forname(", b"invoke(", b"getparameter"],
     &[b"forname(", b"invoke(", b"getheader"],
@@ -136,6 +138,8 @@ fn first_code(content: &[u8]) -> Option<usize> {
         let is = |tag: &[u8]| rest.get(..tag.len()).is_some_and(|head| head.eq_ignore_ascii_case(tag));
         let is_code = match rest.first()? {
             b'%' => is_text(rest),
+            // Where a page of code was pasted from a text.
+            b' ' => rest.get(1) == Some(&b'%') && is_text(&rest[1..]),
             b'j' | b'J' => is(b"jsp:"),
             b'c' | b'C' => COLDFUSION_TAGS.iter().any(|tag| is(tag)),
             b's' | b'S' => is(b"script") && tag(rest).is_some_and(is_server_script),
@@ -192,12 +196,16 @@ fn code_of<'p>(page: &'p [u8], content: &'p [u8]) -> Cow<'p, [u8]> {
         return html_entities::decode(page);
     }
     let is_marked = memmem::find(page, b"<%").is_some();
-    let others = memmem::find(page, b"<jsp:").is_some() || memmem::find(page, b"runat").is_some();
+    let has = |word: &[u8]| memmem::find(page, word).is_some();
+    let others = has(b"<jsp:") || has(b"runat") || has(b"WebHandler") || has(b"WebService");
     if !is_marked || others || is_coldfusion(page) {
         return Cow::Borrowed(page);
     }
     let mut code = Vec::new();
     let mut rest = page;
+    if !has(b"%>") {
+        return Cow::Borrowed(page);
+    }
     while let Some(start) = memmem::find(rest, b"<%") {
         let inside = &rest[start + 2..];
         let end = memmem::find(inside, b"%>").unwrap_or(inside.len());
@@ -213,7 +221,7 @@ fn plain(code: &[u8]) -> Vec<u8> {
     let mut out: Vec<u8> = Vec::with_capacity(code.len());
     let is_word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
     let mut at = 0;
-    let mut space = false;
+    let (mut space, mut quoted) = (false, false);
     while let Some(&byte) = code.get(at) {
         let rest = &code[at..];
         if byte == b'\\' && rest.get(1) == Some(&b'u') {
@@ -225,7 +233,8 @@ fn plain(code: &[u8]) -> Vec<u8> {
                 continue;
             }
         }
-        if rest.starts_with(b"/*") {
+        quoted = byte != b'\n' && quoted != (byte == b'"' && !code[..at].ends_with(b"\\"));
+        if !quoted && rest.starts_with(b"/*") {
             at += memmem::find(&rest[2..], b"*/").map_or(rest.len(), |end| end + 4);
             continue;
         }
@@ -257,7 +266,18 @@ fn push(out: &mut Vec<u8>, byte: u8) {
 fn evaluates(code: &[u8]) -> bool {
     let tainted = assigned_from_request(code);
     const STATEMENTS: &[&[u8]] = &[b"executeglobal", b"execute", b"eval"];
-    const METHODS: &[&[u8]] = &[b"createtextfile", b".savetofile", b".deletefile"];
+    const METHODS: &[&[u8]] = &[
+        b"createtextfile",
+        b".opentextfile",
+        b".savetofile",
+        b".deletefile",
+        b"fileoutputstream",
+        b"filewriter",
+        b"file.writealltext",
+        b"file.writeallbytes",
+        b"streamwriter",
+        b"processstartinfo",
+    ];
     let begins = |at: usize| {
         let before = at.checked_sub(1).map_or(b'\n', |before| code[before]);
         !before.is_ascii_alphanumeric() && !matches!(before, b'_' | b'.')
@@ -320,7 +340,8 @@ fn assigned_from_request(code: &[u8]) -> Vec<&[u8]> {
     let mut names: Vec<&[u8]> = Vec::new();
     for at in memchr::memchr_iter(b'=', code) {
         let value = &code[at + 1..];
-        let value = value.strip_prefix(b"trim(").or(value.strip_prefix(b"cstr(")).unwrap_or(value);
+        const AROUND: &[&[u8]] = &[b"trim(", b"cstr(", b"new string(", b"context.", b"this."];
+        let value = AROUND.iter().find_map(|around| value.strip_prefix(*around)).unwrap_or(value);
         if names.len() >= MOST || !value.starts_with(b"request") && !names.contains(&word(value)) {
             continue;
         }
