@@ -22,6 +22,13 @@ fn escape(text: &str) -> String {
     text.bytes().map(|b| format!("%{b:02x}")).collect()
 }
 
+const MULTIPART: Header<'static> = Header { name: b"Content-Type", value: b"multipart/form-data; boundary=x" };
+
+/// A form with a file.
+fn upload(name: &str, content: &str) -> String {
+    format!("--x\r\nContent-Disposition: form-data; name=\"f\"; filename=\"{name}\"\r\n\r\n{content}\r\n--x--\r\n")
+}
+
 /// Names of the rules that report `text`, sent in a place of the first of `zones` that a message can be built for.
 fn found(text: &str, zones: Zone) -> Option<Vec<String>> {
     let escaped = escape(text);
@@ -45,6 +52,18 @@ fn found(text: &str, zones: Zone) -> Option<Vec<String>> {
     } else if zones.intersects(Zone::COOKIE) {
         cookie = format!("v={text}");
         message.headers.push(Header { name: b"Cookie", value: cookie.as_bytes() });
+    } else if zones.intersects(Zone::FILENAME) {
+        // Quotes and line ends would end the name.
+        if text.contains(['"', '\\', '\r', '\n']) {
+            return None;
+        }
+        body = upload(text, "x");
+        message.headers.push(MULTIPART);
+        message.body = body.as_bytes();
+    } else if zones.intersects(Zone::FILE) {
+        body = upload("a", text);
+        message.headers.push(MULTIPART);
+        message.body = body.as_bytes();
     } else if zones.intersects(Zone::RESPONSE_BODY) {
         message = Message { kind: MessageKind::Response, status: 200, body: text.as_bytes(), ..Message::default() };
     } else {

@@ -6,6 +6,7 @@
 //!
 //! To add a detector: write its module and add an entry to [`TABLE`].
 
+pub mod archive;
 pub mod crlf;
 pub mod mass_assignment;
 pub mod nosqli;
@@ -17,6 +18,7 @@ pub mod sqli;
 pub mod template;
 pub mod type_member;
 pub mod url;
+pub mod webshell;
 mod work;
 pub mod xss;
 
@@ -234,6 +236,9 @@ pub static TABLE: &[Detector] = &[
     probe::DETECTOR,
     url::SSRF,
     url::REDIRECT,
+    xss::svg::IN_FILES,
+    webshell::DETECTOR,
+    archive::DETECTOR,
 ];
 
 /// The byte class filters of [`TABLE`].

@@ -5,6 +5,7 @@
 
 mod attribute;
 mod script;
+pub mod svg;
 mod tag;
 
 use super::{Detector, Match, Samples, Subject};
