@@ -715,6 +715,7 @@ def response_leg(world):
     expect(leg, "no response leg")
     same(leg[0].headers["inspector-context"], "ctx-" + rid)
     same(leg[0].body, b"upstream ok")
+    same(leg[0].headers.get("inspector-blocking"), "false", "a copy blocks nothing")
     expect(leg[0].head.startswith(b"HTTP/1.1 200 "), "status")
     expect(b"\r\nX-Up: a\r\nX-Up: b\r\n" in leg[0].head, "duplicates %r" % leg[0].head)
     case, _ = get(world, b"/quiet/x")

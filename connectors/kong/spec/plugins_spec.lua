@@ -117,6 +117,7 @@ describe("plugins in Kong", function()
     assert.is_true(item.handler(item.conf, { item.entry }))
     local sent = server.sockets[1].sent[1]
     for _, line in ipairs({ "POST /v1/responses HTTP/1.1", "Inspector-Context: c1", "Inspector-Consumer: ann",
+      "Inspector-Blocking: false",
       "Inspector-Body: prefix; sent=4; total=5", "Set-Cookie: a\r\nSet-Cookie: b" }) do
       assert.matches(line .. "\r\n", sent, 1, true)
     end
@@ -177,6 +178,7 @@ describe("plugins in Kong", function()
       local exit = state.run("response", response, conf)
       assert.equal(403, exit.status)
       assert.matches("Inspector-Body: prefix; sent=3; total=6\r\n", server.sockets[2].sent[1], 1, true)
+      assert.is_nil(server.sockets[2].sent[1]:find("Inspector-Blocking", 1, true))
       state.run("log", handler, main)
       assert.equal(0, #state.queued)
     end)

@@ -196,7 +196,7 @@ local function copy_out_of_band(set, log, about, outcome, head, rebuilt, content
   local common = payload.common_lines(outcome.id, about, head)
   outcome.lines = common
   local queued, detail = enqueue(set, "requests", outcome.id,
-    payload.request_lines(common, rebuilt, content) .. "Inspector-Blocking: false\r\n", head .. bytes)
+    payload.request_lines(common, rebuilt, content) .. payload.NOT_BLOCKING, head .. bytes)
   if not queued then
     return bypass(set.conf, set.node, log, about, outcome, "queue", detail, content.total)
   end
