@@ -422,7 +422,7 @@ describe("modules of kong-lua", function()
       notice.emit(write, "b", "y")
       server.clock = server.clock + 1
       notice.emit(write, "a", "x")
-      assert.same({ "kong-lua: x", "kong-lua: y", "kong-lua: x (4 more since the last line)" }, lines)
+      assert.same({ "[weir] x", "[weir] y", "[weir] x (4 more since the last line)" }, lines)
     end)
 
     it("stays bounded", function()
@@ -496,54 +496,6 @@ describe("modules of kong-lua", function()
       assert.equal("uninspected; reason=timeout", inspect.summary({ verdict = "bypass", reason = "timeout" }))
       assert.equal("pass; attack=sqli; partial=prefix",
         inspect.summary({ verdict = "pass", attack = "sqli", inspected = "partial", part = "prefix" }))
-    end)
-  end)
-
-  describe("delivery", function()
-    it("gives an entry up after a while, and counts it", function()
-      local delivery = fake.require("delivery")
-      local set = fake.require("settings").compile(fake.conf({ breaker_failures = 0 }))
-      local entry = delivery.pack("responses", "i", "A: b\r\n", "text")
-      server.scripts = { { connect = "refused" }, { connect = "refused" } }
-      assert.is_nil((delivery.send(set, function() end, entry)))
-      server.clock = server.clock + 10
-      assert.is_true(delivery.send(set, function() end, entry))
-    end)
-
-    it("hands the context of a copied request to its response", function()
-      local delivery, set = fake.require("delivery"), fake.require("settings").compile(fake.conf())
-      server.scripts = { { "HTTP/1.1 202 x\r\nInspector-Verdict: accepted\r\nInspector-Context: tok\r\n"
-        .. "Content-Length: 0\r\n\r\n" }, { PASS } }
-      delivery.send(set, print, delivery.pack("requests", "i", "", "x"))
-      delivery.send(set, print, delivery.pack("responses", "i", "", "y"))
-      assert.matches("Inspector-Context: tok\r\n", server.sockets[2].sent[1], 1, true)
-    end)
-  end)
-
-  describe("spool", function()
-    it("drops the oldest beyond its bounds and tells", function()
-      local spool, dropped, sent = require("weir.spool"), 0, {}
-      local queue = spool.new(2, 100, function(entry) sent[#sent + 1] = entry return true end,
-        function() dropped = dropped + 1 end)
-      queue:push("a")
-      queue:push("b")
-      queue:push("c")
-      assert.equal(1, dropped)
-      assert.is_nil((queue:push(("x"):rep(101))))
-      server.timers[1]()
-      assert.same({ "b", "c" }, sent)
-      assert.equal(0, queue.bytes)
-    end)
-
-    it("keeps the order of many more than it holds", function()
-      local spool, sent = require("weir.spool"), {}
-      local queue = spool.new(3, 100, function(entry) sent[#sent + 1] = entry return true end, error)
-      for i = 1, 20, 2 do
-        queue:push(tostring(i))
-        queue:push(tostring(i + 1))
-        server.timers[#server.timers]()
-      end
-      for i = 1, 20 do assert.equal(tostring(i), sent[i]) end
     end)
   end)
 end)

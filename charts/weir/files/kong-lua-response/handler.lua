@@ -16,7 +16,7 @@ local Handler = {
 local UNAVAILABLE = "service unavailable"
 
 local function log_warn(text)
-  kong.log.warn(text)
+  ngx.log(ngx.WARN, text)
 end
 
 local function consumer_name()

@@ -92,10 +92,11 @@ function settings.compile(conf)
     -- Pooled TLS connections keep their verified identity, so configurations that
     -- verify differently must not share a pool.
     pool = "weir:" .. node .. (tls and ":" .. identity or ""),
-    queue_name = "kong-lua:" .. node .. ":" .. identity,
+    queue_name = table.concat({ node, identity, tostring(conf.queue_max_entries), tostring(conf.queue_max_bytes) }, ":"),
     breaker_key = "kong-lua:breaker:" .. node,
     requests = fixed_lines(conf, "/v1/requests", "message/http; msgtype=request", prefix, host_header),
     responses = fixed_lines(conf, "/v1/responses", "message/http; msgtype=response", prefix, host_header),
+    batch = fixed_lines(conf, "/v1/responses", "application/http; msgtype=request", prefix, host_header),
     coverage = fixed_lines(conf, "/v1/coverage", "application/json", prefix, host_header),
   }
 end

@@ -47,7 +47,7 @@ end
 
 function fake.install()
   local state = {
-    phase = "access", upstream = {}, serialized = {}, warned = {}, queued = {}, queues = {}, plugin = {},
+    phase = "access", upstream = {}, serialized = {}, warned = {}, plugin = {},
     shared = {}, response_status = 200, response_body = "",
   }
   local function on(name, action)
@@ -88,19 +88,6 @@ function fake.install()
       set_serialize_value = on("log.set_serialize_value", function(key, value) state.serialized[key] = value end),
     },
   }
-  package.loaded["kong.tools.queue"] = {
-    enqueue = function(params, handler, handler_conf, entry)
-      for _, name in ipairs({ "max_batch_size", "max_coalescing_delay", "max_entries", "max_retry_time",
-        "initial_retry_delay", "max_retry_delay" }) do
-        assert(type(params[name]) == "number", name)
-      end
-      assert(type(params.name) == "string" and type(handler) == "function" and type(handler_conf) == "table")
-      assert(type(entry) == "string", "byte-bounded queues take strings only")
-      state.queued[#state.queued + 1] = { entry = entry, handler = handler, conf = handler_conf, params = params }
-      return true
-    end,
-  }
-
   -- Runs a handler of a plugin in a phase, as Kong does.
   function state.run(phase, handler, conf)
     state.phase = phase

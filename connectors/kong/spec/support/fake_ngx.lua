@@ -202,6 +202,20 @@ function fake.install()
       return (base64(text, true):gsub("[+/]", { ["+"] = "-", ["/"] = "_" }))
     end,
   }
+  package.loaded["ngx.semaphore"] = {
+    new = function()
+      return {
+        wait = function(_, seconds)
+          server.waits = (server.waits or 0) + 1
+          if server.on_wait then
+            server.on_wait()
+          end
+          server.clock = server.clock + seconds
+        end,
+        post = function() server.posts = (server.posts or 0) + 1 end,
+      }
+    end,
+  }
   return server
 end
 

@@ -1,8 +1,6 @@
 -- Runs the plugin's handler inside a real nginx, with just enough of Kong's PDK
 -- over the real server: the end-to-end tests drive the handler through it.
 -- Phases are the server's own, so a call from a wrong one fails as in Kong.
-local spool = require "weir.spool"
-
 local function need(...)
   local phase = ngx.get_phase()
   for i = 1, select("#", ...) do
@@ -22,21 +20,6 @@ local function per_request(field)
     end,
   })
 end
-
-local queues = {}
-
-package.loaded["kong.tools.queue"] = {
-  enqueue = function(params, handler, handler_conf, entry)
-    local queue = queues[params.name]
-    if not queue then
-      queue = spool.new(params.max_entries, params.max_bytes, function(item)
-        return handler(handler_conf, { item })
-      end, function() end)
-      queues[params.name] = queue
-    end
-    return queue:push(entry)
-  end,
-}
 
 return {
   ctx = { plugin = per_request("plugin_ctx"), shared = per_request("shared_ctx") },

@@ -219,6 +219,14 @@ function payload.response_head(status, headers)
   return concat(lines, "\r\n")
 end
 
+-- How much of a response body is copied.
+function payload.copy_limit(conf, outcome)
+  if conf.inspect_response_body and outcome.wants ~= "head" then
+    return conf.response_max_body_bytes
+  end
+  return 0
+end
+
 -- Keeps the first `limit` bytes of a response body as it passes by.
 function payload.collect(outcome, limit, chunk)
   if not chunk or chunk == "" then

@@ -55,6 +55,7 @@ end
 
 -- Sends the reports that are due. Reports do not change the breaker; verdicts do.
 function reporter.tick(log)
+  notice.flush(log)
   local now = ngx.now()
   for i = 1, #order do
     local target = targets[order[i]]
