@@ -302,14 +302,51 @@ def upgrade_header_is_no_way_past(world):
 
 
 @test
-def grpc_type_is_no_way_past(world):
-    answer = curl("http://127.0.0.1:%d/" % world.guard2, "--http2-prior-knowledge",
-                  "-H", "Content-Type: application/grpc", "-H", "X-Case: grpc-evade",
-                  "--data-binary", "/etc/passwd")
-    headers = dict(answer.headers)
-    same((answer.status, headers["grpc-status"], headers["content-type"], answer.body),
-         (200, "7", "application/grpc", b""))
-    same(headers["grpc-message"], "request blocked")
+def form_of_a_reply(world):
+    def ask(path, content_type):
+        answer = curl("http://127.0.0.1:%d%s" % (world.guard2, path), "--http2-prior-knowledge",
+                      "-H", "Content-Type: " + content_type, "-H", "X-Case: grpc", "--data-binary", "/etc/passwd")
+        headers = dict(answer.headers)
+        same(headers["cache-control"], "no-store")
+        return answer.status, headers.get("grpc-status"), headers["content-type"], answer.body
+
+    # A client's header makes no gRPC of what the gateway proxies as HTTP.
+    same(ask("/", "application/grpc"), (403, None, "application/json", DEFAULT_BODY))
+    same(ask("/grpc/x", "application/grpc"), (200, "7", "application/grpc", b""))
+    same(ask("/grpc/x", "text/plain"), (403, None, "application/json", DEFAULT_BODY))
+
+
+@test
+def client_id_does_not_reach_the_upstream(world):
+    for path in (b"/", b"/kong/x"):
+        case, answer = get(world, path, extra=b"Inspector-Request-Id: mine\r\nInspector_Request_Id: mine\r\n")
+        same(answer.status, 200)
+        expect(b"mine" not in world.upstream.seen[case][0], "the client's id got to the upstream")
+
+
+@test
+def judged_response(world):
+    case, answer = get(world, b"/kongresponse/x")
+    same((answer.status, answer.body), (200, b"upstream ok"))
+    call = world.node.by_case(case)[0]
+    rid = call.headers["inspector-request-id"]
+    legs = [c for c in world.node.calls if c.path == "/v1/responses" and c.headers["inspector-request-id"] == rid]
+    same([(c.headers.get("inspector-blocking"), c.body) for c in legs], [(None, b"upstream ok")])
+    # A reply in place of the response has no header of it.
+    case, answer = get(world, b"/kongresponse/leak")
+    same((answer.status, answer.body), (403, DEFAULT_BODY))
+    same(sorted(name for name, _ in answer.headers if name not in ("server", "date", "connection")),
+         ["cache-control", "content-length", "content-type", "inspector-request-id"])
+    same((dict(answer.headers)["cache-control"], dict(answer.headers)["content-type"]),
+         ("no-store", "application/json"))
+    # What will not be buffered follows the failure mode, before the upstream is asked.
+    case, answer = get(world, b"/kongresponse/leak", extra=b"Upgrade: websocket\r\n")
+    same(answer.status, 503)
+    expect(case not in world.upstream.seen, "a response that nobody can judge was asked for")
+    expect("[weir] response to" in world.nginx.log() and "reason=upgrade" in world.nginx.log(), "no log line")
+    expect(wait_for(lambda: [r for r in world.node.coverage
+                             if {"leg": "response", "reason": "upgrade"}.items()
+                             <= {k: v for d in r.get("dropped", []) for k, v in d.items()}.items()]), "not counted")
 
 
 @test

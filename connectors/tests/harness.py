@@ -1,6 +1,7 @@
 """Parts of the end-to-end tests: a node that parses the contract strictly and
 can misbehave on demand, an upstream that keeps what it got, an nginx, clients."""
 import base64
+import gzip
 import json
 import os
 import re
@@ -192,6 +193,14 @@ class Upstream(Server):
             else:
                 body = b""
             self.seen[case] = (head, body)
+            if b"/leak" in head.split(b"\r\n")[0]:
+                answer = gzip.compress(b"leaking page")
+                sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Encoding: gzip\r\n"
+                             b"ETag: \"1\"\r\nLast-Modified: Mon, 01 Jan 2024 00:00:00 GMT\r\nVary: Cookie\r\n"
+                             b"Set-Cookie: a=1\r\nSet-Cookie: b=2\r\nCache-Control: public\r\n"
+                             b"Expires: Mon, 01 Jan 2035 00:00:00 GMT\r\nAccept-Ranges: bytes\r\nX-Own: 1\r\n"
+                             b"X-Found: /etc/passwd\r\nContent-Length: %d\r\n\r\n" % len(answer) + answer)
+                continue
             answer = b"upstream ok"
             sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nX-Up: a\r\nX-Up: b\r\n"
                          b"Content-Length: %d\r\n\r\n" % len(answer)
@@ -273,8 +282,8 @@ class Node(Server):
                 self.violation("missing " + name)
         deadline = call.headers.get("inspector-deadline")
         call.deadline = deadline and int(deadline)
-        # The scripted gateway waits for verdicts about requests only: all other calls are copies.
-        waits = call.path == "/v1/requests" and call.headers.get("inspector-blocking") != "false"
+        # The connector waits for verdicts only, not for what it calls a copy.
+        waits = call.headers.get("inspector-blocking") != "false"
         if waits != (deadline is not None) or (call.deadline or 0) > 60000:
             self.violation("inspector-deadline %r on %s" % (deadline, call.path))
         kind = call.path[4:-1]

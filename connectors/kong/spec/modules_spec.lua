@@ -401,12 +401,14 @@ describe("modules of kong-lua", function()
     it("carries status, headers and binary body, and drops what cannot be sent", function()
       local r = reply.of_verdict('{"reply":{"status":429,"headers":[["Retry-After",5],["a","1"],["A","2"],'
         .. '["Content-Length","9"],["x","a\\r\\nb"],["bad name","1"],7,[1,2]],"body_base64":"AP8="}}', "id", nil)
-      assert.same({ ["retry-after"] = "5", a = { "1", "2" }, ["Inspector-Request-Id"] = "id" }, r.headers)
+      assert.same({ ["retry-after"] = "5", a = { "1", "2" }, ["Inspector-Request-Id"] = "id",
+        ["cache-control"] = "no-store" }, r.headers)
       assert.same({ 429, "\0\255" }, { r.status, r.body })
     end)
 
     it("speaks gRPC to gRPC clients", function()
       local r = reply.of_verdict(nil, "id", "application/grpc+proto")
+      assert.equal("no-store", r.headers["Cache-Control"])
       assert.same({ 200, "", "7", "application/grpc" },
         { r.status, r.body, r.headers["grpc-status"], r.headers["Content-Type"] })
       assert.equal("14", reply.own(503, "service unavailable", "id", "application/grpc").headers["grpc-status"])

@@ -162,12 +162,139 @@ describe("plugins in Kong", function()
     assert.equal("function", type(require("kong.plugins.kong-lua.status_api")["/kong-lua/coverage"].GET))
   end)
 
+  it("keep a client's own request id from the upstream", function()
+    for name, seen in pairs({ ["inspector-request-id"] = "forged", ["inspector_request_id"] = "forged" }) do
+      state.upstream[name] = seen
+    end
+    ngx.var.http_inspector_request_id = "forged"
+    server.scripts = { { PASS } }
+    state.run("access", handler, fake.conf())
+    assert.same({}, state.upstream)
+  end)
+
+  it("choose the form of a reply by what Kong proxies", function()
+    ngx.var.content_type = "application/grpc"
+    for _, case in ipairs({ { { protocol = "http" }, 403 }, { { protocol = "grpc" }, 200 } }) do
+      state.service, state.exited = case[1], nil
+      server.scripts = { { BLOCK } }
+      assert.equal(case[2], state.run("access", handler, fake.conf()).status)
+    end
+    -- Another client of a gRPC service gets a plain reply.
+    ngx.var.content_type, state.exited = "application/json", nil
+    server.scripts = { { BLOCK } }
+    assert.equal(403, state.run("access", handler, fake.conf()).status)
+  end)
+
   describe("kong-lua-response", function()
     local response, conf
 
     before_each(function()
       response = require "kong.plugins.kong-lua-response.handler"
       conf = { response_max_body_bytes = 3, timeout_ms = 500 }
+    end)
+
+    local function dropped()
+      local set = fake.require("settings").of(fake.conf())
+      local report = fake.require("coverage").snapshot(set, { id = "i", worker = 0, connector = "c/1.0.0" })
+      local counts = {}
+      for _, entry in ipairs(report.dropped or {}) do
+        counts[entry.leg .. " " .. entry.reason] = entry.count
+      end
+      return counts
+    end
+
+    -- Both plugins of a request, until it would go to the upstream.
+    local function both(changes)
+      state.exited = nil
+      server.scripts = { { PASS } }
+      state.run("access", handler, fake.conf(changes))
+      return state.run("access", response, conf)
+    end
+
+    it("lets no header of the upstream into a reply that replaces its response", function()
+      local upstream = { ["Content-Encoding"] = "gzip", ["ETag"] = "x", ["Set-Cookie"] = { "a", "b" }, Vary = "*",
+        ["Cache-Control"] = "public", ["Last-Modified"] = "x", ["X-Secret"] = "1", Date = "now" }
+      for mode, answer in pairs({ fail_open = BLOCK, fail_closed = "junk\r\n\r\n" }) do
+        both({ failure_mode = mode })
+        server.headers, ngx.header = {}, {}
+        for name, value in pairs(upstream) do
+          server.headers[name], ngx.header[name] = value, value
+        end
+        server.scripts = { { answer } }
+        local exit = state.run("response", response, conf)
+        assert.same({ Date = "now" }, ngx.header)
+        assert.equal("no-store", exit.headers["cache-control"] or exit.headers["Cache-Control"])
+      end
+    end)
+
+    it("applies the failure mode to what Kong will not buffer", function()
+      local function upgrade() ngx.var.upstream_upgrade = "websocket" end
+      local function http2() server.request.version, kong.version = 2, "3.8.1" end
+      for reason, make in pairs({ upgrade = upgrade, unbuffered = http2 }) do
+        ngx.var.upstream_upgrade, server.request.version, kong.version = "", 1.1, "3.9.0"
+        assert.is_nil(both())
+        make()
+        fake.require("coverage").reset()
+        assert.is_nil(both())
+        assert.equal(503, both({ failure_mode = "fail_closed" }).status)
+        assert.same({ ["response " .. reason] = 2 }, dropped())
+        local lines = table.concat(server.logged, "\n")
+        assert.matches("%[weir%] response to %S+ passed uninspected, reason=" .. reason, lines)
+      end
+    end)
+
+    it("takes HTTP/2 as buffered from Kong 3.9 on", function()
+      server.request.version = 2
+      for version, status in pairs({ ["3.4.2"] = 503, ["3.8.0.0-enterprise-edition"] = 503, ["3.9.0"] = false,
+        ["3.10.0"] = false, ["4.0.1"] = false }) do
+        kong.version = version
+        local exit = both({ failure_mode = "fail_closed" })
+        assert.equal(status, exit and exit.status or false)
+      end
+    end)
+
+    it("leaves gRPC unbuffered, and counts it", function()
+      state.service = { protocol = "grpc" }
+      ngx.ctx.buffered_proxying = true
+      assert.is_nil(both({ failure_mode = "fail_closed" }))
+      assert.is_nil(ngx.ctx.buffered_proxying)
+      assert.same({ ["response grpc"] = 1 }, dropped())
+    end)
+
+    it("counts a response that was not buffered against expectation", function()
+      both()
+      state.run("log", handler, fake.conf())
+      assert.same({ ["response unbuffered"] = 1 }, dropped())
+      -- A reply of another plugin is no response of the upstream.
+      fake.require("coverage").reset()
+      both()
+      state.exited = { status = 401 }
+      state.run("log", handler, fake.conf())
+      assert.same({}, dropped())
+    end)
+
+    it("counts and logs a response without a verdict", function()
+      both()
+      server.scripts = { { { "timeout" } } }
+      assert.is_nil(state.run("response", response, conf))
+      assert.same({ ["response timeout"] = 1 }, dropped())
+      both()
+      server.scripts = { { ACCEPTED } }
+      assert.is_nil(state.run("response", response, conf))
+      assert.equal(1, dropped()["response malformed"])
+    end)
+
+    it("sends no response that the node has no use for", function()
+      server.scripts = { { (PASS:gsub("\r\n\r\n$", "\r\nInspector-Response: none\r\n\r\n")) } }
+      state.run("access", handler, fake.conf())
+      state.run("access", response, conf)
+      assert.is_nil(state.run("response", response, conf))
+      assert.equal(1, #server.sockets)
+    end)
+
+    it("says that it needs kong-lua", function()
+      assert.is_nil(state.run("response", response, conf))
+      assert.matches("%[weir%] kong%-lua%-response inspects nothing on this route", server.logged[1])
     end)
 
     it("judges the answer and replaces it", function()
@@ -183,8 +310,7 @@ describe("plugins in Kong", function()
       assert.is_nil(server.timers)
     end)
 
-    it("follows kong-lua's failure policy, and does nothing without kong-lua", function()
-      assert.is_nil(state.run("response", response, conf))
+    it("follows kong-lua's failure policy", function()
       for mode, wanted in pairs({ fail_open = false, fail_closed = 503 }) do
         state.exited = nil
         server.scripts = { { PASS }, { { "timeout" } } }

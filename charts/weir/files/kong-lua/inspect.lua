@@ -117,16 +117,16 @@ function inspect.ask(set, log, call)
   return nil, reason, detail
 end
 
-local function failure_reply(conf, id)
+local function failure_reply(conf, id, about)
   if conf.failure_mode == "fail_closed" and conf.blocking ~= false then
-    return reply.own(conf.failure_status, UNAVAILABLE, id, ngx.var.content_type)
+    return reply.own(conf.failure_status, UNAVAILABLE, id, reply.grpc_type(about))
   end
 end
 
 local function bypass(conf, node, log, about, outcome, reason, detail, unseen)
   outcome.verdict, outcome.reason = "bypass", reason
   outcome.inspected, outcome.part = "none", reason
-  outcome.reply = failure_reply(conf, outcome.id)
+  outcome.reply = failure_reply(conf, outcome.id, about)
   coverage.count(node, about.route, "none", reason, 0, unseen or 0)
   notice.emit(log, "bypass " .. reason .. " " .. node, "request " .. outcome.id
     .. (outcome.reply and " refused" or " forwarded") .. " uninspected, reason=" .. reason
@@ -159,7 +159,7 @@ end
 local function refuse(node, about, outcome, status, message, part, total)
   outcome.verdict, outcome.reason = "block", part
   outcome.inspected, outcome.part = "none", part
-  outcome.reply = reply.own(status, message, outcome.id, ngx.var.content_type)
+  outcome.reply = reply.own(status, message, outcome.id, reply.grpc_type(about))
   coverage.count(node, about.route, "none", part, 0, total or 0)
   return outcome
 end
@@ -203,7 +203,7 @@ local function ask_inline(set, log, about, outcome, head, rebuilt, content, why)
   outcome.context, outcome.attack, outcome.wants = answer.context, answer.attack, inspect.wants(answer)
   inspect.note_wishes(set, answer)
   if verdict == "block" then
-    outcome.reply = reply.of_verdict(answer.body, outcome.id, ngx.var.content_type)
+    outcome.reply = reply.of_verdict(answer.body, outcome.id, reply.grpc_type(about))
   end
   return outcome
 end

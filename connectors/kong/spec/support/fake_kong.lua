@@ -12,6 +12,7 @@ local PHASES = {
   ["client.get_consumer"] = { access = true, response = true, header_filter = true, body_filter = true, log = true },
   ["response.exit"] = { rewrite = true, access = true, response = true },
   ["response.get_status"] = { response = true, header_filter = true, body_filter = true, log = true },
+  ["response.get_source"] = { header_filter = true, body_filter = true, log = true },
   ["service.request.set_header"] = { rewrite = true, access = true },
   ["service.request.clear_header"] = { rewrite = true, access = true },
   ["service.response.get_raw_body"] = { response = true },
@@ -61,6 +62,7 @@ function fake.install()
     state.warned[#state.warned + 1] = table.concat(parts)
   end
   _G.kong = {
+    version = "3.9.3",
     ctx = { plugin = state.plugin, shared = state.shared },
     router = {
       get_route = on("router.get_route", function() return state.route end),
@@ -75,6 +77,7 @@ function fake.install()
         error(EXIT)
       end),
       get_status = on("response.get_status", function() return state.response_status end),
+      get_source = on("response.get_source", function() return state.exited and "exit" or "service" end),
     },
     service = {
       request = {

@@ -26,7 +26,9 @@ end
 function weir.new(given)
   local conf = options.resolve(given)
   configs[#configs + 1] = conf
-  local about = { route = conf.route, service = conf.service, streaming = conf.streaming }
+  local about = {
+    route = conf.route, service = conf.service, streaming = conf.streaming or conf.grpc, grpc = conf.grpc,
+  }
   return setmetatable({ conf = conf, about = about }, weir)
 end
 
@@ -59,6 +61,11 @@ function weir:access()
   ngx.ctx.weir = outcome
   if outcome.reply then
     return send_reply(outcome.reply)
+  end
+  if ngx.var.http_inspector_request_id then
+    -- The id is the connector's; a client's header of that name must not look like it.
+    ngx.req.clear_header("Inspector-Request-Id")
+    ngx.req.clear_header("Inspector_Request_Id")
   end
   local name = conf.upstream_verdict_header
   if name then

@@ -8,7 +8,8 @@ local TYPEDEFS = "kong.db.schema.typedefs"
 local OWN = {
   route = "string",      -- name under which this location is counted
   service = "string",
-  streaming = "boolean", -- request bodies here may not end (grpc_pass, proxy_request_buffering off)
+  streaming = "boolean", -- request bodies here may not end (proxy_request_buffering off)
+  grpc = "boolean",      -- grpc_pass: a stream, and replies in the form of gRPC
 }
 
 local function load_fields()

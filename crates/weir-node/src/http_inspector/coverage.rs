@@ -45,6 +45,10 @@ pub const REASONS: &[&str] = &[
     // A copy never left.
     "queue",
     "queue_full",
+    "exiting",
+    // A response that was to be judged could not be.
+    "unbuffered",
+    "grpc",
 ];
 /// Parts of an exchange that a dropped copy was of.
 pub const LEGS: &[&str] = &["request", "response"];

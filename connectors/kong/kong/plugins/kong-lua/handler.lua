@@ -1,4 +1,5 @@
 local addresses = require "kong.plugins.kong-lua.addresses"
+local coverage = require "kong.plugins.kong-lua.coverage"
 local delivery = require "kong.plugins.kong-lua.delivery"
 local inspect = require "kong.plugins.kong-lua.inspect"
 local notice = require "kong.plugins.kong-lua.notice"
@@ -27,21 +28,24 @@ end
 local function about_request()
   local route = kong.router.get_route()
   local service = kong.router.get_service()
-  local streaming = false
-  if route and (route.request_buffering == false or only_grpc(route.protocols)) then
-    streaming = true
-  elseif service and (service.protocol == "grpc" or service.protocol == "grpcs") then
-    streaming = true
-  end
+  local grpc = route and only_grpc(route.protocols)
+    or service and (service.protocol == "grpc" or service.protocol == "grpcs") or false
   return {
     route = route and (route.name or route.id),
     service = service and (service.name or service.id),
-    streaming = streaming,
+    streaming = grpc or route ~= nil and route.request_buffering == false,
+    grpc = grpc,
     scheme = kong.request.get_forwarded_scheme(),
   }
 end
 
 local function tell_upstream(conf, outcome)
+  -- The id that is in replies and logs is the connector's; a client's header of that
+  -- name must not look like it.
+  if ngx.var.http_inspector_request_id then
+    kong.service.request.clear_header("Inspector-Request-Id")
+    kong.service.request.clear_header("Inspector_Request_Id")
+  end
   local name = conf.upstream_verdict_header
   if name then
     -- Kong accepts underscores in header names, and many applications read both
@@ -96,11 +100,11 @@ local function prepare(conf, ctx)
   local about = about_request()
   local outcome = inspect.request(conf, log_warn, about, delivery.enqueue)
   ctx.outcome = outcome
+  -- For kong-lua-response, which may inspect the response before the client gets it.
+  kong.ctx.shared.kong_lua = outcome
   tell_log(outcome)
   if not outcome.reply then
     tell_upstream(conf, outcome)
-    -- For kong-lua-response, which may inspect the response before the client gets it.
-    kong.ctx.shared.kong_lua = outcome
   end
   return outcome
 end
@@ -155,7 +159,17 @@ local function response_leg(outcome)
   delivery.copy_response(outcome, log_warn, payload.response_copy(outcome, consumer_name()))
 end
 
+-- kong-lua-response was to judge the response, but Kong did not buffer it.
+local function note_unjudged(outcome)
+  if outcome and outcome.to_be_judged and kong.response.get_source() == "service" then
+    coverage.dropped(outcome.set.node, "response", "unbuffered")
+    notice.emit(log_warn, "response unbuffered", "response to " .. outcome.id
+      .. " passed uninspected, reason=unbuffered")
+  end
+end
+
 function Handler:log(conf)
+  note_unjudged(kong.ctx.plugin.outcome)
   local outcome = owed(conf)
   if outcome then
     local ok, err = pcall(response_leg, outcome)

@@ -92,7 +92,8 @@ function settings.compile(conf)
     -- Pooled TLS connections keep their verified identity, so configurations that
     -- verify differently must not share a pool.
     pool = "weir:" .. node .. (tls and ":" .. identity or ""),
-    queue_name = table.concat({ node, identity, tostring(conf.queue_max_entries), tostring(conf.queue_max_bytes) }, ":"),
+    queue_name = node .. ":" .. identity .. ":" .. tostring(conf.queue_max_entries) .. ":"
+      .. tostring(conf.queue_max_bytes),
     breaker_key = "kong-lua:breaker:" .. node,
     requests = fixed_lines(conf, "/v1/requests", "message/http; msgtype=request", prefix, host_header),
     responses = fixed_lines(conf, "/v1/responses", "message/http; msgtype=response", prefix, host_header),
