@@ -740,6 +740,27 @@ def mutual_tls(world):
     same(get(world, b"/tls/etc/passwd")[1].status, 403)
     same(get(world, b"/tlsbad/x")[1].status, 503, "wrong name")
     same(get(world, b"/tlsanon/x")[1].status, 503, "no client certificate")
+    # A certificate for this very IP address does not help: the server compares names only.
+    for _ in range(6):
+        same(get(world, b"/tlsip/x")[1].status, 503, "an IP address without tls_server_name")
+        same(get(world, b"/tlsbad/x")[1].status, 503, "wrong name")
+        time.sleep(0.3)
+    log = world.nginx.log()
+    expect("set tls_server_name to a name in the node's certificate" in log, "no hint")
+    expect("reason=tls route=tlsbad (TLS handshake: certificate host mismatch)" in log, "no reason of a failed handshake")
+    expect("assertion failed" not in log, "an assertion instead of the reason")
+
+
+@test
+def node_on_a_unix_socket(world):
+    same(get(world, b"/unix/x")[1].status, 200)
+    case, answer = get(world, b"/unix/etc/passwd")
+    same((answer.status, answer.body), (403, DEFAULT_BODY))
+    case, _ = get(world, b"/unix/y")
+    call = world.local.by_case(case)[0]
+    same(call.headers["host"], "localhost")
+    expect(wait_for(lambda: [c for c in world.local.calls if c.path == "/v1/responses"]), "no response leg")
+    same(world.local.violations, [])
 
 
 @test
@@ -899,7 +920,7 @@ def certificates(folder):
             "-days", "2", "-subj", "/CN=test ca")
     for name, subject in (("node", "node.test"), ("client", "connector")):
         with open(os.path.join(folder, name + ".ext"), "w") as f:
-            f.write("subjectAltName=DNS:%s\n" % subject)
+            f.write("subjectAltName=DNS:%s,IP:127.0.0.1\n" % subject)
         openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", name + ".key", "-out", name + ".csr",
                 "-subj", "/CN=" + subject)
         openssl("x509", "-req", "-in", name + ".csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
@@ -915,7 +936,8 @@ def start(world, node_port):
     world.guard1, world.guard2 = ports["GUARD1"], ports["GUARD2"]
     world.nginx = Nginx("nginx.conf.in", dict(ports, NODE=node_port, UPSTREAM=world.upstream.port,
                                               NAMES=world.names.port,
-                                              KEYED=world.keyed.port, CERTS=world.certs))
+                                              KEYED=world.keyed.port, CERTS=world.certs,
+                                              SOCKET=world.certs + "/node.sock"))
     if not wait_port(world.guard1):
         print(open(world.nginx.dir + "/stderr").read(), world.nginx.log())
         raise SystemExit("nginx did not start")
@@ -939,6 +961,7 @@ def main():
         world.names = Names()
         world.upstream, world.keyed = Upstream(), Node(key="s3cret-key")
         world.node = Node()
+        world.local = Node(path=world.certs + "/node.sock")
         start(world, world.node.port)
         try:
             if not only or "matrix" in only:

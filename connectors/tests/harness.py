@@ -99,12 +99,15 @@ class Stream:
 
 
 class Server:
-    def __init__(self, port=0, address="127.0.0.1"):
-        self.listener = socket.socket()
+    def __init__(self, port=0, address="127.0.0.1", path=None):
+        self.listener = socket.socket(socket.AF_UNIX if path else socket.AF_INET)
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.listener.bind((address, port))
+        self.listener.bind(path or (address, port))
+        if path:
+            # nginx workers run under another user.
+            os.chmod(path, 0o777)
         self.listener.listen(512)
-        self.port = self.listener.getsockname()[1]
+        self.port = None if path else self.listener.getsockname()[1]
         self.connections = 0
         self.open = set()
         self.stopped = False
@@ -116,7 +119,8 @@ class Server:
                 sock, _ = self.listener.accept()
             except OSError:
                 return
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self.port:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.connections += 1
             self.open.add(sock)
             threading.Thread(target=self._run, args=(sock,), daemon=True).start()
@@ -240,11 +244,11 @@ class Node(Server):
     """The scripted node. A request whose inner head carries `X-Fault: NAME` gets
     that fault; `fault` sets one for every call."""
 
-    def __init__(self, port=0, key=None, address="127.0.0.1"):
+    def __init__(self, port=0, key=None, address="127.0.0.1", path=None):
         self.calls, self.violations, self.coverage = [], [], []
         self.fault, self.key = None, key
         self.lock = threading.Lock()
-        super().__init__(port, address)
+        super().__init__(port, address, path)
 
     def by_case(self, case, path="/v1/requests"):
         return [c for c in list(self.calls) if c.case == case and c.path == path]

@@ -10,9 +10,6 @@ local BLOCK = "HTTP/1.1 200 OK\r\nInspector-Verdict: block\r\n" .. CONTEXT .. "C
 
 local ACCEPTED = "HTTP/1.1 202 x\r\nInspector-Verdict: accepted\r\n" .. CONTEXT .. "Content-Length: 0\r\n\r\n"
 
--- Typedefs as far as the schemas use them.
-local typedefs = { no_consumer = { type = "foreign", eq = "null" }, protocols_http = { type = "set" } }
-
 describe("plugins in Kong", function()
   local server, state, handler
 
@@ -319,82 +316,5 @@ describe("plugins in Kong", function()
         assert.equal(wanted, exit and exit.status or false)
       end
     end)
-  end)
-end)
-
-describe("schemas", function()
-  local function load_schema(name)
-    package.loaded["kong.db.schema.typedefs"] = typedefs
-    package.loaded["kong.plugins." .. name .. ".schema"] = nil
-    local schema = require("kong.plugins." .. name .. ".schema")
-    package.loaded["kong.db.schema.typedefs"] = nil
-    package.loaded["kong.plugins." .. name .. ".schema"] = nil
-    for _, field in ipairs(schema.fields) do
-      if field.config then
-        return schema, field.config
-      end
-    end
-  end
-
-  for _, name in ipairs({ "kong-lua", "kong-lua-response" }) do
-    it(name .. " names itself and describes every field within Kong's own terms", function()
-      local schema, config = load_schema(name)
-      assert.equal(name, schema.name)
-      local known = { description = 1, type = 1, required = 1, default = 1, between = 1, one_of = 1, match = 1,
-        len_max = 1, referenceable = 1, encrypted = 1 }
-      for _, field in ipairs(config.fields) do
-        local key, rule = next(field)
-        assert.is_nil(next(field, key))
-        assert.is_string(rule.description)
-        for attribute in pairs(rule) do
-          assert.is_truthy(known[attribute], key .. "." .. attribute)
-        end
-        if rule.type == "integer" then
-          assert.is_table(rule.between, key .. " has no bounds")
-        elseif rule.type == "string" and not rule.one_of then
-          assert.is_number(rule.len_max, key .. " has no bound")
-        end
-        if rule.encrypted then
-          assert.is_true(rule.referenceable)
-        end
-      end
-    end)
-  end
-
-  it("keep the names and defaults of the replaced plugin", function()
-    local _, config = load_schema("kong-lua")
-    local rules = {}
-    for _, field in ipairs(config.fields) do
-      local key, rule = next(field)
-      rules[key] = rule
-    end
-    assert.is_true(rules.wallarm_node_address.required)
-    assert.equal(1000, rules.timeout_ms.default)
-    assert.is_true(rules.inspect_response.default)
-    assert.is_true(rules.inspect_response_body.default)
-    assert.is_true(rules.blocking.default)
-    assert.equal("fail_open", rules.failure_mode.default)
-    assert.equal(8 * 1024 * 1024, rules.max_body_bytes.default)
-    assert.equal("prefix", rules.over_limit.default)
-    for key, rule in pairs(rules) do
-      assert.is_true(not rule.required or key == "wallarm_node_address", key .. " breaks existing resources")
-    end
-  end)
-
-  it("accept good addresses and refuse bad ones", function()
-    local options = require "weir.options"
-    fake.install()
-    for _, address in ipairs({ "http://next-processing.wallarm-node.svc.cluster.local:5000", "https://n/p" }) do
-      assert.is_table(options.resolve({ wallarm_node_address = address }))
-    end
-    for _, given in ipairs({
-      {}, { wallarm_node_address = "node:5000" }, { wallarm_node_address = "http://u:p@n" },
-      { wallarm_node_address = "http://n?q" }, { wallarm_node_address = "http://n", timeout_ms = 0 },
-      { wallarm_node_address = "http://n", failure_mode = "open" }, { wallarm_node_address = "http://n", typo = 1 },
-      { wallarm_node_address = "http://n", connector_key = "a\r\nb" },
-      { wallarm_node_address = "http://n", client_key = "x" },
-    }) do
-      assert.has_error(function() options.resolve(given) end)
-    end
   end)
 end)

@@ -86,6 +86,9 @@ local function socket_of(server, script)
   local sock = { sent = {}, at = 0 }
   function sock.settimeouts() end
   function sock.connect(_, host, port, options)
+    if host:find("^unix:") then
+      port, options = nil, port
+    end
     server.connects[#server.connects + 1] = { host = host, port = port, pool = options.pool }
     local err = outcome_of(script.connect)
     if err then
