@@ -444,6 +444,29 @@ describe("modules of kong-lua", function()
       for _, entry in ipairs(report.coverage) do total = total + entry.requests end
       assert.equal(2000, total)
     end)
+
+    it("keeps what it stores at the gateway small, and throws out nothing of others", function()
+      local cjson = require "cjson.safe"
+      local coverage, set = fake.require("coverage"), fake.require("settings").compile(fake.conf())
+      local dict = fake.require("breaker").dict()
+      local stored
+      dict.safe_set = function(_, _, text)
+        stored = text
+        return true
+      end
+      local function publish()
+        local report = coverage.snapshot(set, { id = "i", worker = 0, connector = "c/1.0.0" })
+        assert.is_true(coverage.publish(set, report, cjson.encode(report), cjson.encode))
+        return cjson.decode(stored)
+      end
+      coverage.count(set.node, "one", "none", "shed", 1, 2)
+      assert.equal("one", publish().coverage[1].route)
+      ngx.worker.count = function() return 64 end
+      for i = 1, 400 do coverage.count(set.node, "route " .. i, "none", "shed", 1, 2) end
+      assert.same({ { route = "(all)", inspected = "none", reason = "shed", requests = 401, bytes_inspected = 401,
+        bytes_uninspected = 802 } }, publish().coverage)
+      assert.is_true(#stored < 4096)
+    end)
   end)
 
   describe("inspect", function()

@@ -1,4 +1,5 @@
 -- What the schemas accept, and what they say about the rest.
+local cjson = require "cjson.safe"
 local fake = require "support.fake_ngx"
 
 -- Typedefs as far as the schemas use them.
@@ -97,32 +98,25 @@ describe("schemas", function()
     end
   end
 
-  it("accept node addresses with a host and a port, and nothing else", function()
+  -- The same examples hold for `weir kong check`.
+  local file = assert(io.open("spec/values.json"))
+  local examples = assert(cjson.decode(file:read("*a")))
+  file:close()
+
+  for field, values in pairs(examples) do
+    it("judge examples of " .. field .. " as listed", function()
+      check(field, values.accepted, values.refused)
+    end)
+  end
+
+  it("accept only addresses that the plugin understands", function()
     fake.fresh()
     fake.install()
-    local good = { "http://next-processing.wallarm-node.svc.cluster.local:5000", "https://n/p", "http://10.0.0.1:1",
-      "http://a_b:65535", "https://[::1]:5000", "https://[2001:db8::1]", "unix:/run/weir/node.sock" }
-    check("wallarm_node_address", good, { "node:5000", "http://u:p@n", "http://n?q", "http://n#f", "http://n/a b",
-      "http://x:99999", "http://x:65536", "http://x:0", "http://x:abc", "http://x:", "http://:5000", "http://a:b:c",
-      "http://::1:5000", "http://[::1", "http://[::1]x:1", "http://[1.2.3.4]:1", "http://-", "http://a..b", "http://",
-      "http:///p", "ftp://n", "unix:relative", "unix:/" .. ("a"):rep(107), "unix:/a b", "http://{vault://env/x}" })
-    -- What the schema accepts, the plugin understands.
-    for _, address in ipairs(good) do
+    for _, address in ipairs(examples.wallarm_node_address.accepted) do
       local conf = fake.conf()
       conf.wallarm_node_address = address
       assert.is_string(fake.require("settings").compile(conf).node)
     end
-  end)
-
-  it("accept whole numbers as application ids", function()
-    check("application_id", { "0", "7", "123456789012345678" },
-      { "shop", "1.5", "-1", "", "1234567890123456789", "7a" })
-  end)
-
-  it("accept no header name that the gateway or its plugins use", function()
-    check("upstream_verdict_header", { "X-Weir-Verdict", "Verdict" }, { "Host", "content-length", "Authorization",
-      "X-Forwarded-For", "x-kong-request-id", "Inspector-Verdict", "Cookie", "Connection", "X-Consumer-ID",
-      "1x", "a b" })
   end)
 
   describe("of client certificates", function()
@@ -148,10 +142,8 @@ describe("schemas", function()
 
     it("accept PEM by its form where the library is missing", function()
       local chain = pem("CERTIFICATE") .. pem("CERTIFICATE")
-      check("client_certificate", { pem("CERTIFICATE"), chain, pem("CERTIFICATE", "BAD") },
-        { "garbage", "", pem("PRIVATE KEY"), "-----BEGIN CERTIFICATE-----\nAAAA", pem("CERTIFICATE", "?") })
-      check("client_key", { pem("PRIVATE KEY"), pem("EC PRIVATE KEY"), pem("RSA PRIVATE KEY") },
-        { "garbage", pem("CERTIFICATE"), pem("ENCRYPTED PRIVATE KEY"), pem("PUBLIC KEY") })
+      check("client_certificate", { pem("CERTIFICATE"), chain, pem("CERTIFICATE", "BAD") }, {})
+      check("client_key", { pem("PRIVATE KEY"), pem("EC PRIVATE KEY"), pem("RSA PRIVATE KEY") }, {})
     end)
 
     it("parse PEM where the library is there", function()
