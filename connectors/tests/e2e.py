@@ -788,6 +788,96 @@ def response_leg(world):
                 and c.headers["inspector-request-id"] == rid], "inspect_response=false")
 
 
+def legs_of(node, cases):
+    """The calls about the responses to these requests."""
+    ids = {node.by_case(case)[0].headers["inspector-request-id"] for case in cases}
+    return [c for c in list(node.calls) if c.path == "/v1/responses" and c.headers["inspector-request-id"] in ids]
+
+
+@test
+def responses_in_batches(world):
+    node = Node(world.batch_port)
+    try:
+        # The node is known to take batches from its answers on; an older one never says so.
+        cases = [get(world, b"/batch/x")[0] for _ in range(3)]
+        expect(wait_for(lambda: len(legs_of(node, cases)) == 3), "no response legs")
+        same(node.batches, [])
+        node.wishes = b"body; batch"
+        get(world, b"/batch/x")
+        cases = []
+
+        def ask():
+            cases.append(get(world, b"/batch/x")[0])
+
+        def many():
+            for t in [threading.Thread(target=ask) for _ in range(20)]:
+                t.start()
+            expect(wait_for(lambda: len(cases) % 20 == 0 and cases), "no answers")
+            expect(wait_for(lambda: len({c.headers["inspector-request-id"] for c in legs_of(node, cases)}) == len(cases)),
+                   "legs are missing")
+
+        many()
+        expect(node.batches and max(node.batches) > 1, "no batch %r" % node.batches)
+        for leg in legs_of(node, cases):
+            same(leg.body, b"upstream ok")
+            same(leg.headers["inspector-blocking"], "false")
+            same(leg.headers["inspector-context"], "ctx-" + leg.headers["inspector-request-id"])
+        # Only a copy that was not taken is sent again.
+        cases.clear()
+        node.statuses = {0: 503}
+        first = len(node.batches)
+        many()
+        node.statuses = {}
+        expect(wait_for(lambda: [c for c in legs_of(node, cases) if c.headers.get("inspector-attempt") == "2"]),
+               "nothing was sent again: %r" % node.batches[first:])
+        # What the node has no use for is not sent.
+        node.wishes = b"none; batch"
+        unwanted = get(world, b"/batch/none")[0]
+        node.wishes = b"head; batch"
+        case = get(world, b"/batch/head")[0]
+        leg = wait_for(lambda: legs_of(node, [case]))[0]
+        same((leg.body, leg.headers["inspector-body"]), (b"", "prefix; sent=0; total=11"))
+        same(legs_of(node, [unwanted]), [])
+        same(node.violations, [])
+    finally:
+        node.stop()
+
+
+@test
+def lost_copies_are_counted_and_the_log_stays_short(world):
+    # The node is slow with copies: the queue of ten fills up.
+    node = Node(world.full_port)
+    node.slow_copies = True
+    try:
+        lines = lambda: [x for x in world.nginx.log().split("\n") if "copy of a response not delivered" in x]
+        before = len(lines())
+        threads = [threading.Thread(target=lambda: [get(world, b"/full/x") for _ in range(40)])
+                   for _ in range(4)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+
+        def lost():
+            last = {}
+            for report in list(node.coverage):
+                for entry in report.get("dropped", []):
+                    if (entry["leg"], entry["reason"]) == ("response", "queue_full"):
+                        last[report["instance"]] = entry["count"]
+            return sum(last.values())
+
+        def legs():
+            return len({c.headers["inspector-request-id"] for c in list(node.calls) if c.path == "/v1/responses"})
+
+        expect(wait_for(lambda: lost() + legs() == 160 and lost() > 0),
+               "%d lost and %d delivered of 160" % (lost(), legs()))
+        # One for each worker in ten seconds.
+        expect(len(lines()) - before <= 6, "%d lines" % (len(lines()) - before))
+        expect("[weir] copy of a response not delivered" in world.nginx.log(), "no line")
+    finally:
+        node.stop()
+
+
 @test
 def out_of_band(world):
     case = case_id()
@@ -928,9 +1018,10 @@ def certificates(folder):
 
 
 def start(world, node_port):
-    names = ("BARE1", "BARE2", "GUARD1", "GUARD2", "TLS", "DEAD", "SECOND", "REBORN", "GONE", "TWO")
+    names = ("BARE1", "BARE2", "GUARD1", "GUARD2", "TLS", "DEAD", "SECOND", "REBORN", "GONE", "TWO", "BATCH", "FULL")
     ports = dict(zip(names, free_ports(len(names))))
     world.second_port, world.reborn_port = ports["SECOND"], ports["REBORN"]
+    world.batch_port, world.full_port = ports["BATCH"], ports["FULL"]
     world.gone_port, world.two_port = ports["GONE"], ports["TWO"]
     world.bare1, world.bare2 = ports["BARE1"], ports["BARE2"]
     world.guard1, world.guard2 = ports["GUARD1"], ports["GUARD2"]

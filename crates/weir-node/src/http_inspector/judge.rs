@@ -2,7 +2,7 @@
 
 mod report;
 
-use super::answer::Answer;
+use super::answer::{Accepted, Answer, Wanted};
 use super::call::{Call, Form, Leg};
 use super::context::{self, Context, Keys, Parts};
 use super::envelope;
@@ -17,7 +17,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use weir_core::engine::{self, Scratch, inspect};
-use weir_core::model::{AnomalyKind, DecodedHead, Header, Inspection, Message};
+use weir_core::model::{AnomalyKind, DecodedHead, Header, Inspection, Message, Zone};
 use weir_core::parse::chunked::{self, Chunked};
 use weir_core::parse::extract::ParseOptions;
 use weir_core::parse::{facts::facts, message};
@@ -84,17 +84,19 @@ impl Job {
 
     /// Checks a copy that is to be judged later, as far as its caller must be told: the form of the call, the host.
     /// Answers the context for the response leg, in which no attack is known yet.
-    pub fn accept(&self) -> Result<Option<HeaderValue>, Refusal> {
+    pub fn accept(&self) -> Result<Accepted, Refusal> {
         self.guarded(|| {
             self.with_message(|mut message, _| {
                 if self.call.leg == Leg::Response {
-                    return Ok(None);
+                    return Ok(Accepted::default());
                 }
                 self.complete(&mut message);
                 let client = self.client(&message);
                 let (facts, now) = (self.facts(&message, &client)?, now());
                 let plan = self.generation.policy.plan(&self.head(&message, &facts, client.address, now));
-                Ok(self.seal(&facts, plan.application, None, now))
+                let context = self.seal(&facts, plan.application, None, now);
+                // Whether the request is malicious is not known yet: then its status would be wanted.
+                Ok(Accepted { context, wanted: Some(self.wanted(&plan, self.recorder.is_some())) })
             })
         })
     }
@@ -133,7 +135,8 @@ impl Job {
         let recorded = self.record(&case, &verdict, &plan);
         let hit = recorded.as_ref().map(|recorded| *recorded.id.as_bytes());
         let context = self.seal(&facts, plan.application, hit, now);
-        Ok(Judgement { answer: Answer::new(self.call.request_id.as_str(), &verdict, context), recorded })
+        let answer = Answer::new(self.call.request_id.as_str(), &verdict, context);
+        Ok(Judgement { answer: answer.wanting(self.wanted(&plan, hit.is_some())), recorded })
     }
 
     /// What policy asks about a request, with the host that a trusted proxy tells.
@@ -143,6 +146,19 @@ impl Job {
             facts.host = host.clone().into_bytes().into();
         }
         if self.access.allows_host(&facts.host) { Ok(facts) } else { Err(Refusal::Host) }
+    }
+
+    /// How much of the response is of use: what some signature reads, unless policy leaves the exchange out. A recorded
+    /// request is completed with the status of its response.
+    fn wanted(&self, plan: &Plan, recorded: bool) -> Wanted {
+        let zones = if plan.bypass.is_some() { Zone::NONE } else { self.generation.ruleset.zones };
+        if zones.intersects(Zone::RESPONSE_BODY) {
+            Wanted::Body
+        } else if recorded || zones.intersects(Zone::RESPONSE_HEADER) {
+            Wanted::Head
+        } else {
+            Wanted::Nothing
+        }
     }
 
     fn seal(&self, facts: &DecodedHead<'_>, application: i64, hit: Option<[u8; 16]>, now: u64) -> Option<HeaderValue> {
@@ -357,9 +373,35 @@ mod tests {
     }
 
     #[test]
+    fn only_what_signatures_read_is_wanted_of_a_response() {
+        let mut job = job();
+        let mut wanted = |zones: Option<&str>| {
+            let text = zones.map(|zones| {
+                format!("- id: infoleak.x\n  attack: infoleak\n  about: x\n  zones: [{zones}]\n  pattern: 'secret'\n  confidence: high\n  positive: ['secret']\n  negative: ['x']\n")
+            });
+            let files: Vec<_> = text.into_iter().map(|text| ("x.yaml".to_owned(), text)).collect();
+            let ruleset = weir_core::ruleset::compile::compile(&files).unwrap();
+            let policy = weir_policy::Policy::compile(&Default::default(), None).unwrap();
+            let generation = Generation::new(Arc::new(ruleset), policy, Default::default(), Default::default(), true);
+            job.generation = Arc::new(generation);
+            let message = message::request(&job.body);
+            let facts = facts(&message);
+            let mut plan = job.generation.policy.plan(&job.head(&message, &facts, job.call.client, 0));
+            let inspected = [job.wanted(&plan, false), job.wanted(&plan, true)];
+            plan.bypass = Some(weir_policy::Bypass::ModeOff);
+            (inspected, [job.wanted(&plan, false), job.wanted(&plan, true)])
+        };
+        let bypassed = [Wanted::Nothing, Wanted::Head];
+        assert_eq!(wanted(None), ([Wanted::Nothing, Wanted::Head], bypassed));
+        assert_eq!(wanted(Some("query")), ([Wanted::Nothing, Wanted::Head], bypassed));
+        assert_eq!(wanted(Some("response_header")), ([Wanted::Head; 2], bypassed));
+        assert_eq!(wanted(Some("response_body")), ([Wanted::Body; 2], bypassed));
+    }
+
+    #[test]
     fn a_copy_gets_the_context_of_its_request() {
         let job = job();
-        let token = job.accept().unwrap().unwrap();
+        let token = job.accept().unwrap().context.unwrap();
         let context = context::open(&job.keys, token.to_str().unwrap(), now()).unwrap();
         let seen = (&context.request_id[..], &context.method[..], &context.host[..], &context.path[..], context.hit);
         assert_eq!(seen, (&b"r-1"[..], &b"GET"[..], &b"h"[..], &b"/a%2e/b"[..], None));

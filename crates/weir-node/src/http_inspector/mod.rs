@@ -7,6 +7,7 @@
 pub mod access;
 pub mod admission;
 pub mod answer;
+pub mod batch;
 pub mod call;
 pub mod config;
 pub mod connection;

@@ -44,6 +44,8 @@ pub enum Refusal {
     BadHeader(&'static str, &'static str),
     /// The JSON of the call is malformed.
     BadJson(String),
+    /// The framing of a call with many copies is malformed.
+    BadBatch(&'static str),
     /// The call broke off or its own framing is broken.
     BodyBroken,
     /// The call did not arrive in time.
@@ -76,6 +78,7 @@ impl Refusal {
             Refusal::MissingHeader(_) => "missing-header",
             Refusal::BadHeader(..) => "bad-header",
             Refusal::BadJson(_) => "bad-json",
+            Refusal::BadBatch(_) => "bad-batch",
             Refusal::BodyBroken => "body-broken",
             Refusal::BodyTimeout => "body-timeout",
             Refusal::Unauthenticated => "unauthenticated",
@@ -97,6 +100,7 @@ impl Refusal {
             | Refusal::MissingHeader(_)
             | Refusal::BadHeader(..)
             | Refusal::BadJson(_)
+            | Refusal::BadBatch(_)
             | Refusal::BodyBroken => StatusCode::BAD_REQUEST,
             Refusal::Unauthenticated => StatusCode::UNAUTHORIZED,
             Refusal::Network | Refusal::Host => StatusCode::FORBIDDEN,
@@ -116,6 +120,7 @@ impl Refusal {
             Refusal::MissingHeader(_) => "A header is missing",
             Refusal::BadHeader(..) => "A header is malformed",
             Refusal::BadJson(_) => "The JSON body is malformed",
+            Refusal::BadBatch(_) => "The batch is malformed",
             Refusal::BodyBroken => "The body broke off",
             Refusal::BodyTimeout => "The body did not arrive in time",
             Refusal::Unauthenticated => "The connector is not authenticated",
@@ -137,6 +142,7 @@ impl Refusal {
             Refusal::MissingHeader(name) => format!("{name} is required").into(),
             Refusal::BadHeader(name, why) => format!("{name}: {why}").into(),
             Refusal::BadJson(why) => why.clone().into(),
+            Refusal::BadBatch(why) => (*why).into(),
             Refusal::BodyBroken => "the connection ended or the framing broke before the end of the body".into(),
             Refusal::BodyTimeout => "the body took longer than allowed".into(),
             Refusal::Unauthenticated => "send `Authorization: Bearer KEY` or a client certificate".into(),

@@ -1,5 +1,6 @@
 //! The API: what it holds, and what may be changed while it runs.
 
+mod batch;
 mod calls;
 
 use super::access::Access;

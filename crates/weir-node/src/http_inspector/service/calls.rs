@@ -4,6 +4,7 @@ use super::{COVERAGE, OPENAPI, REQUESTS, RESPONSES, Service};
 use crate::http_inspector::access::Access;
 use crate::http_inspector::admission::Entry;
 use crate::http_inspector::answer;
+use crate::http_inspector::batch;
 use crate::http_inspector::call::{self, Call, Leg};
 use crate::http_inspector::connection::Connection;
 use crate::http_inspector::judge::{Job, Judgement};
@@ -100,23 +101,17 @@ impl Service {
     ) -> Result<Response<Body>, Refusal> {
         let access = self.may_call(head, at)?;
         let mut entry = self.admission.enter()?;
-        let call = Call::parse(leg, &head.headers)?;
+        let many = leg == Leg::Response && batch::is_batch(&head.headers);
+        let call = if many { None } else { Some(Call::parse(leg, &head.headers)?) };
         let body = receive(body, &mut entry, self.config.max_call_bytes, self.config.body_timeout).await?;
         at.received(head_size(&head.headers) + body.len());
+        let Some(call) = call else { return self.batch(head, &body, entry, at, &access) };
         let trace = call.traceparent.clone().filter(valid_trace);
-        let job = Job {
-            call,
-            body,
-            generation: self.current.get(),
-            access,
-            keys: self.keys.load_full(),
-            telemetry: Arc::clone(&self.telemetry),
-            recorder: self.recorder.clone(),
-        };
+        let job = self.job(call, body, access);
         if !job.call.blocking {
-            let (context, job, entry) = self.work(job, entry, Job::accept).await?;
+            let (accepted, job, entry) = self.work(job, entry, Job::accept).await?;
             self.copy(job, entry)?;
-            return Ok(answer::accepted(context, trace));
+            return Ok(answer::accepted(accepted, trace));
         }
         let (Judgement { answer, recorded }, ..) = self.work(job, entry, Job::run).await?;
         // The answer is kept back until the record of a malicious call is in the spool.
@@ -157,9 +152,10 @@ impl Service {
         }
     }
 
-    fn copy(&self, job: Job, entry: Entry) -> Result<(), Refusal> {
+    /// Judges a copy later. `held` is what it takes of the bounds on calls.
+    pub(super) fn copy(&self, job: Job, held: impl Send + 'static) -> Result<(), Refusal> {
         let queued = self.background.spawn(move || {
-            let _held = entry;
+            let _held = held;
             // Nobody waits for the answer; its record is on its way, and metrics were told by the job.
             if let Err(refusal) = job.run() {
                 let (code, id) = (refusal.code(), job.call.request_id.as_str());
