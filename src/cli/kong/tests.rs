@@ -94,6 +94,18 @@ configFrom: {secretKeyRef: {name: s, key: k}}
 }
 
 #[test]
+fn the_example_manifests_are_accepted() {
+    let files = [
+        include_str!("../../../connectors/kong/manifests/kong.yml"),
+        include_str!("../../../connectors/kong/manifests/kongclusterplugin.yaml"),
+        include_str!("../../../connectors/kong/manifests/kongplugin.yaml"),
+    ];
+    for text in files {
+        assert_eq!(found(text), []);
+    }
+}
+
+#[test]
 fn types_are_those_that_kong_reads() {
     for line in [
         "timeout_ms: 500",
