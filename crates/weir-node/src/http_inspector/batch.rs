@@ -15,6 +15,8 @@ const MAX_HEAD: usize = 16 << 10;
 const START: &[u8] = b"POST /v1/responses HTTP/1.1\r\n";
 /// Headers that a copy takes from the call.
 const SHARED: [&str; 2] = ["inspector-connector", "inspector-application"];
+/// Of the call, where a copy does not say otherwise.
+const ATTEMPT: &str = "inspector-attempt";
 
 /// One copy: its headers as far as they are valid, and the response.
 pub struct Copy {
@@ -84,6 +86,9 @@ fn head(shared: &HeaderMap, lines: &[u8]) -> Result<(HeaderMap, usize), Refusal>
             headers.append(name, value);
         }
     }
+    if let (Some(value), false) = (shared.get(ATTEMPT), headers.contains_key(ATTEMPT)) {
+        headers.insert(ATTEMPT, value.clone());
+    }
     Ok((headers, length.ok_or(Refusal::BadBatch("a copy has no Content-Length"))?))
 }
 
@@ -121,7 +126,17 @@ mod tests {
             (calls[0].connector.as_str(), calls[0].application, calls[0].blocking),
             ("kong-lua/1.0.0", Some(7), false)
         );
-        assert_eq!(calls[0].leg, Leg::Response);
+        assert_eq!((calls[0].leg, calls[0].attempt), (Leg::Response, 1));
+    }
+
+    #[test]
+    fn a_repeated_call_repeats_its_copies() {
+        let mut headers = shared();
+        headers.insert("inspector-attempt", HeaderValue::from_static("2"));
+        let later = copy("b", "").replace("Inspector-Client", "Inspector-Attempt: 3\r\nInspector-Client");
+        let all = copies(&headers, &Bytes::from(copy("a", "") + &later)).unwrap();
+        let attempts: Vec<u8> = all.iter().map(|copy| copy.call.as_ref().unwrap().attempt).collect();
+        assert_eq!(attempts, [2, 3]);
     }
 
     #[test]

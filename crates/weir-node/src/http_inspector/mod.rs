@@ -18,6 +18,7 @@ pub mod judge;
 pub mod pool;
 pub mod receive;
 pub mod refusal;
+pub mod repeats;
 pub mod server;
 pub mod service;
 

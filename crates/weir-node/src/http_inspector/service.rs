@@ -10,6 +10,7 @@ use super::connection::Connection;
 use super::context::Keys;
 use super::coverage::Coverage;
 use super::pool::Pool;
+use super::repeats::Repeats;
 use crate::events::Recorder;
 use crate::generation::Current;
 use arc_swap::ArcSwap;
@@ -65,6 +66,7 @@ pub struct Service {
     pool: Pool,
     background: Pool,
     coverage: Coverage,
+    repeats: Repeats,
 }
 
 impl Service {
@@ -89,6 +91,7 @@ impl Service {
             pool,
             background,
             coverage: Coverage::default(),
+            repeats: Repeats::default(),
             telemetry,
             config,
         })

@@ -152,8 +152,12 @@ impl Service {
         }
     }
 
-    /// Judges a copy later. `held` is what it takes of the bounds on calls.
+    /// Judges a copy later, once. `held` is what it takes of the bounds on calls.
     pub(super) fn copy(&self, job: Job, held: impl Send + 'static) -> Result<(), Refusal> {
+        if self.repeats.is_repeat(&job.call) {
+            return Ok(());
+        }
+        let call = job.call.clone();
         let queued = self.background.spawn(move || {
             let _held = held;
             // Nobody waits for the answer; its record is on its way, and metrics were told by the job.
@@ -162,7 +166,9 @@ impl Service {
                 tracing::warn!(code, request_id = id, "an accepted copy was refused");
             }
         });
-        queued.map_err(|Full| self.admission.refuse(Shed::BackgroundQueue))
+        queued.map_err(|Full| self.admission.refuse(Shed::BackgroundQueue))?;
+        self.repeats.took(&call);
+        Ok(())
     }
 
     async fn coverage(&self, head: &Head, body: &mut Incoming, at: &Connection) -> Result<Response<Body>, Refusal> {
