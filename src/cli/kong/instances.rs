@@ -1,6 +1,7 @@
 //! The instances of the plugins in a declarative configuration or in manifests.
 
 use crate::config::tree::{Entry, Mark, Node, Value};
+use std::collections::BTreeMap;
 
 /// One of the plugins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +43,8 @@ pub struct Instance<'t> {
     pub protocols: Option<&'t Node>,
     /// Its `consumer`, where it is one of a consumer.
     pub consumer: Option<Mark>,
+    /// Kind and name of the route or service that it names as its own.
+    pub owner: Option<(&'static str, &'t str)>,
     /// Protocols of the route or service that it belongs to.
     pub owner_protocols: Vec<&'t str>,
 }
@@ -58,6 +61,50 @@ struct Scope<'t> {
 pub fn find(document: &Node) -> Vec<Instance<'_>> {
     let mut out = Vec::new();
     walk(document, &Scope::default(), &mut out);
+    if out.iter().any(|instance| instance.owner.is_some()) {
+        let mut owners = BTreeMap::new();
+        name_owners(document, &mut owners);
+        for instance in &mut out {
+            let Some((kind, name)) = instance.owner else { continue };
+            instance.place = format!("{kind} {name}");
+            instance.owner_protocols = owners.get(&(kind, name)).cloned().unwrap_or_default();
+        }
+    }
+    out
+}
+
+/// The protocols of each route and service by its name. No deeper than the parser of the file allows.
+fn name_owners<'t>(node: &'t Node, owners: &mut BTreeMap<(&'static str, &'t str), Vec<&'t str>>) {
+    let Value::Map(entries) = &node.value else { return };
+    for (list, kind) in [("services", "service"), ("routes", "route")] {
+        let Some(Value::List(items)) = value(entries, list).map(|entry| &entry.node.value) else { continue };
+        for item in items {
+            if let Value::Map(fields) = &item.value
+                && let Some(name) = text(fields, "name")
+            {
+                owners.insert((kind, name), protocols(list, fields));
+            }
+            name_owners(item, owners);
+        }
+    }
+}
+
+/// The route or the service that a plugin names as its own.
+fn owner(entries: &[Entry]) -> Option<(&'static str, &str)> {
+    ["route", "service"].into_iter().find_map(|kind| match &value(entries, kind)?.node.value {
+        Value::Scalar(name) => Some((kind, name.as_str())),
+        Value::Map(fields) => Some((kind, text(fields, "name")?)),
+        Value::Null | Value::List(_) => None,
+    })
+}
+
+/// The protocols of an item of the list `kind`.
+fn protocols<'t>(kind: &str, fields: &'t [Entry]) -> Vec<&'t str> {
+    let mut out: Vec<&str> = value(fields, "protocols").map(|entry| words(&entry.node)).unwrap_or_default();
+    if kind == "services" {
+        out.extend(text(fields, "protocol"));
+        out.extend(text(fields, "url").and_then(|url| url.split_once("://")).map(|(scheme, _)| scheme));
+    }
     out
 }
 
@@ -112,13 +159,8 @@ fn walk<'t>(node: &'t Node, scope: &Scope<'t>, out: &mut Vec<Instance<'t>>) {
 fn inner<'t>(kind: &str, item: &'t Node, scope: &Scope<'t>) -> Scope<'t> {
     let Value::Map(entries) = &item.value else { return scope.clone() };
     let name = text(entries, "name").or_else(|| text(entries, "username")).or_else(|| text(entries, "id"));
-    let mut protocols: Vec<&str> = value(entries, "protocols").map(|entry| words(&entry.node)).unwrap_or_default();
-    if kind == "services" {
-        protocols.extend(text(entries, "protocol"));
-        protocols.extend(text(entries, "url").and_then(|url| url.split_once("://")).map(|(scheme, _)| scheme));
-    }
     let place = format!("{} {}", kind.trim_end_matches('s').replace('_', " "), name.unwrap_or("without a name"));
-    Scope { place, protocols, consumer: kind.starts_with("consumer") }
+    Scope { place, protocols: protocols(kind, entries), consumer: kind.starts_with("consumer") }
 }
 
 fn plugin<'t>(item: &'t Node, scope: &Scope<'t>) -> Option<Instance<'t>> {
@@ -134,6 +176,7 @@ fn plugin<'t>(item: &'t Node, scope: &Scope<'t>) -> Option<Instance<'t>> {
         elsewhere: value(entries, "_config").is_some(),
         protocols: value(entries, "protocols").map(|entry| &entry.node),
         consumer: consumer.map(|entry| entry.mark).or(scope.consumer.then_some(name.node.mark)),
+        owner: owner(entries),
         owner_protocols: scope.protocols.clone(),
     })
 }
@@ -155,6 +198,7 @@ fn manifest(entries: &[Entry]) -> Option<Instance<'_>> {
         elsewhere: value(entries, "configFrom").is_some() || value(entries, "configPatches").is_some(),
         protocols: value(entries, "protocols").map(|entry| &entry.node),
         consumer: None,
+        owner: None,
         owner_protocols: Vec::new(),
     })
 }

@@ -162,6 +162,12 @@ fn the_response_plugin_needs_http() {
     let got = found(text);
     assert_eq!((got.len(), got[0].0), (1, 5), "{got:?}");
     assert!(got[0].1.contains("kong-lua-response (service rpc): cannot inspect grpc: "), "{got:?}");
+    let text = "services:\n- name: web\n  url: http://web\n  routes:\n  - {name: rpc, protocols: [grpcs]}\n  - {name: web}\nplugins:\n\
+                - {name: kong-lua-response, route: rpc}\n- {name: kong-lua-response, route: {name: web}}\n\
+                - {name: kong-lua-response, service: web}\n";
+    let got = found(text);
+    assert_eq!((got.len(), got[0].0), (1, 8), "{got:?}");
+    assert!(got[0].1.starts_with("kong-lua-response (route rpc): cannot inspect grpcs: "), "{got:?}");
 }
 
 #[test]
