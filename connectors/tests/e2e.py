@@ -342,7 +342,7 @@ def judged_response(world):
     # What will not be buffered follows the failure mode, before the upstream is asked.
     case, answer = get(world, b"/kongresponse/leak", extra=b"Upgrade: websocket\r\n")
     same(answer.status, 503)
-    expect(case not in world.upstream.seen, "a response that nobody can judge was asked for")
+    expect(case not in world.upstream.seen, "the upstream was asked for a response that cannot be judged")
     expect("[weir] response to" in world.nginx.log() and "reason=upgrade" in world.nginx.log(), "no log line")
     expect(wait_for(lambda: [r for r in world.node.coverage
                              if {"leg": "response", "reason": "upgrade"}.items()

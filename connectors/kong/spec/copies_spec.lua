@@ -1,4 +1,4 @@
--- Copies for which no client waits: the queue, batches, what is lost and how it is told.
+-- Copies for which no client waits: the queue, batches, what is lost and how it is reported.
 local cjson = require "cjson.safe"
 local fake = require "support.fake_ngx"
 

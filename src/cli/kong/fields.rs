@@ -12,7 +12,7 @@ pub enum Kind {
     Integer(i64, i64),
     /// One of these words.
     Word(&'static [&'static str]),
-    /// A text of at most so many bytes, of a form; the form is told where it is another.
+    /// A text of at most so many bytes, of a form, with the form in words.
     Text(usize, fn(&str) -> bool, &'static str),
 }
 

@@ -128,7 +128,7 @@ impl Judge<'_, '_> {
         }
     }
 
-    /// Whether the scalar at `mark` is read as a number or a boolean, and not as a text; none where that cannot be told.
+    /// Whether the scalar at `mark` is read as a number or a boolean, and not as a text; none where the text does not show it.
     fn typed(&self, text: &str, mark: Mark) -> Option<bool> {
         let line = self.source.lines().nth(mark.line.checked_sub(1)?)?;
         let first = line.chars().nth(mark.column.checked_sub(1)?)?;

@@ -47,7 +47,7 @@ pub struct Answer {
     pub attacks: Option<HeaderValue>,
     /// Token for the response leg.
     pub context: Option<HeaderValue>,
-    /// What is wanted of the response, on a request.
+    /// Which part of the response the node has a use for, on a request.
     pub wanted: Option<Wanted>,
     /// The JSON of a block.
     pub body: Vec<u8>,
@@ -87,7 +87,7 @@ impl Answer {
         Self { action: verdict.action, attacks: attack_types(verdict), context, wanted: None, body }
     }
 
-    /// The answer that says what is wanted of the response.
+    /// The answer that says which part of the response the node has a use for.
     pub fn wanting(self, wanted: Wanted) -> Self {
         Self { wanted: Some(wanted), ..self }
     }
@@ -125,7 +125,7 @@ impl Answer {
 pub struct Accepted {
     /// Token for the response leg.
     pub context: Option<HeaderValue>,
-    /// What is wanted of the response.
+    /// Which part of the response the node has a use for.
     pub wanted: Option<Wanted>,
 }
 
