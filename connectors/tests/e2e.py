@@ -337,6 +337,7 @@ def judged_response(world):
     same((answer.status, answer.body), (403, DEFAULT_BODY))
     same(sorted(name for name, _ in answer.headers if name not in ("server", "date", "connection")),
          ["cache-control", "content-length", "content-type", "inspector-request-id"])
+    expect("upstream" not in dict(answer.headers).get("server", ""), "the upstream's own name")
     same((dict(answer.headers)["cache-control"], dict(answer.headers)["content-type"]),
          ("no-store", "application/json"))
     # What will not be buffered follows the failure mode, before the upstream is asked.

@@ -213,7 +213,7 @@ class Upstream(Server):
                              b"ETag: \"1\"\r\nLast-Modified: Mon, 01 Jan 2024 00:00:00 GMT\r\nVary: Cookie\r\n"
                              b"Set-Cookie: a=1\r\nSet-Cookie: b=2\r\nCache-Control: public\r\n"
                              b"Expires: Mon, 01 Jan 2035 00:00:00 GMT\r\nAccept-Ranges: bytes\r\nX-Own: 1\r\n"
-                             b"X-Found: /etc/passwd\r\nContent-Length: %d\r\n\r\n" % len(answer) + answer)
+                             b"X-Found: /etc/passwd\r\nServer: upstream/1\r\nContent-Length: %d\r\n\r\n" % len(answer) + answer)
                 continue
             answer = b"upstream ok"
             sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nX-Up: a\r\nX-Up: b\r\n"

@@ -88,16 +88,14 @@ local function judge(conf, outcome)
   end
 end
 
--- nginx sets these itself.
-local SET_BY_NGINX = {
-  ["connection"] = true, ["keep-alive"] = true, ["transfer-encoding"] = true, ["date"] = true, ["server"] = true,
-}
+-- They belong to the connection, and nginx sets them itself.
+local HOP_BY_HOP = { ["connection"] = true, ["keep-alive"] = true, ["transfer-encoding"] = true }
 
 -- Nothing of the response that is not sent may show in the reply: its headers describe
 -- another body, set cookies, or let a cache keep the reply.
 local function replace(answer)
   for name in pairs(ngx.resp.get_headers(0, true)) do
-    if not SET_BY_NGINX[name:lower()] then
+    if not HOP_BY_HOP[name:lower()] then
       ngx.header[name] = nil
     end
   end
