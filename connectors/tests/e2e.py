@@ -302,14 +302,52 @@ def upgrade_header_is_no_way_past(world):
 
 
 @test
-def grpc_type_is_no_way_past(world):
-    answer = curl("http://127.0.0.1:%d/" % world.guard2, "--http2-prior-knowledge",
-                  "-H", "Content-Type: application/grpc", "-H", "X-Case: grpc-evade",
-                  "--data-binary", "/etc/passwd")
-    headers = dict(answer.headers)
-    same((answer.status, headers["grpc-status"], headers["content-type"], answer.body),
-         (200, "7", "application/grpc", b""))
-    same(headers["grpc-message"], "request blocked")
+def form_of_a_reply(world):
+    def ask(path, content_type):
+        answer = curl("http://127.0.0.1:%d%s" % (world.guard2, path), "--http2-prior-knowledge",
+                      "-H", "Content-Type: " + content_type, "-H", "X-Case: grpc", "--data-binary", "/etc/passwd")
+        headers = dict(answer.headers)
+        same(headers["cache-control"], "no-store")
+        return answer.status, headers.get("grpc-status"), headers["content-type"], answer.body
+
+    # A client's header makes no gRPC of what the gateway proxies as HTTP.
+    same(ask("/", "application/grpc"), (403, None, "application/json", DEFAULT_BODY))
+    same(ask("/grpc/x", "application/grpc"), (200, "7", "application/grpc", b""))
+    same(ask("/grpc/x", "text/plain"), (403, None, "application/json", DEFAULT_BODY))
+
+
+@test
+def client_id_does_not_reach_the_upstream(world):
+    for path in (b"/", b"/kong/x"):
+        case, answer = get(world, path, extra=b"Inspector-Request-Id: mine\r\nInspector_Request_Id: mine\r\n")
+        same(answer.status, 200)
+        expect(b"mine" not in world.upstream.seen[case][0], "the client's id got to the upstream")
+
+
+@test
+def judged_response(world):
+    case, answer = get(world, b"/kongresponse/x")
+    same((answer.status, answer.body), (200, b"upstream ok"))
+    call = world.node.by_case(case)[0]
+    rid = call.headers["inspector-request-id"]
+    legs = [c for c in world.node.calls if c.path == "/v1/responses" and c.headers["inspector-request-id"] == rid]
+    same([(c.headers.get("inspector-blocking"), c.body) for c in legs], [(None, b"upstream ok")])
+    # A reply in place of the response has no header of it.
+    case, answer = get(world, b"/kongresponse/leak")
+    same((answer.status, answer.body), (403, DEFAULT_BODY))
+    same(sorted(name for name, _ in answer.headers if name not in ("server", "date", "connection")),
+         ["cache-control", "content-length", "content-type", "inspector-request-id"])
+    expect("upstream" not in dict(answer.headers).get("server", ""), "the upstream's own name")
+    same((dict(answer.headers)["cache-control"], dict(answer.headers)["content-type"]),
+         ("no-store", "application/json"))
+    # What will not be buffered follows the failure mode, before the upstream is asked.
+    case, answer = get(world, b"/kongresponse/leak", extra=b"Upgrade: websocket\r\n")
+    same(answer.status, 503)
+    expect(case not in world.upstream.seen, "the upstream was asked for a response that cannot be judged")
+    expect("[weir] response to" in world.nginx.log() and "reason=upgrade" in world.nginx.log(), "no log line")
+    expect(wait_for(lambda: [r for r in world.node.coverage
+                             if {"leg": "response", "reason": "upgrade"}.items()
+                             <= {k: v for d in r.get("dropped", []) for k, v in d.items()}.items()]), "not counted")
 
 
 @test
@@ -703,6 +741,27 @@ def mutual_tls(world):
     same(get(world, b"/tls/etc/passwd")[1].status, 403)
     same(get(world, b"/tlsbad/x")[1].status, 503, "wrong name")
     same(get(world, b"/tlsanon/x")[1].status, 503, "no client certificate")
+    # A certificate for this very IP address does not help: the server compares names only.
+    for _ in range(6):
+        same(get(world, b"/tlsip/x")[1].status, 503, "an IP address without tls_server_name")
+        same(get(world, b"/tlsbad/x")[1].status, 503, "wrong name")
+        time.sleep(0.3)
+    log = world.nginx.log()
+    expect("set tls_server_name to a name in the node's certificate" in log, "no hint")
+    expect("reason=tls route=tlsbad (TLS handshake: certificate host mismatch)" in log, "no reason of a failed handshake")
+    expect("assertion failed" not in log, "an assertion instead of the reason")
+
+
+@test
+def node_on_a_unix_socket(world):
+    same(get(world, b"/unix/x")[1].status, 200)
+    case, answer = get(world, b"/unix/etc/passwd")
+    same((answer.status, answer.body), (403, DEFAULT_BODY))
+    case, _ = get(world, b"/unix/y")
+    call = world.local.by_case(case)[0]
+    same(call.headers["host"], "localhost")
+    expect(wait_for(lambda: [c for c in world.local.calls if c.path == "/v1/responses"]), "no response leg")
+    same(world.local.violations, [])
 
 
 @test
@@ -715,6 +774,7 @@ def response_leg(world):
     expect(leg, "no response leg")
     same(leg[0].headers["inspector-context"], "ctx-" + rid)
     same(leg[0].body, b"upstream ok")
+    same(leg[0].headers.get("inspector-blocking"), "false", "a copy blocks nothing")
     expect(leg[0].head.startswith(b"HTTP/1.1 200 "), "status")
     expect(b"\r\nX-Up: a\r\nX-Up: b\r\n" in leg[0].head, "duplicates %r" % leg[0].head)
     case, _ = get(world, b"/quiet/x")
@@ -727,6 +787,96 @@ def response_leg(world):
                                  and c.headers["inspector-request-id"] == other]), "no response leg")
     expect(not [c for c in world.node.calls if c.path == "/v1/responses"
                 and c.headers["inspector-request-id"] == rid], "inspect_response=false")
+
+
+def legs_of(node, cases):
+    """The calls about the responses to these requests."""
+    ids = {node.by_case(case)[0].headers["inspector-request-id"] for case in cases}
+    return [c for c in list(node.calls) if c.path == "/v1/responses" and c.headers["inspector-request-id"] in ids]
+
+
+@test
+def responses_in_batches(world):
+    node = Node(world.batch_port)
+    try:
+        # The node is known to take batches from its answers on; an older one never says so.
+        cases = [get(world, b"/batch/x")[0] for _ in range(3)]
+        expect(wait_for(lambda: len(legs_of(node, cases)) == 3), "no response legs")
+        same(node.batches, [])
+        node.wishes = b"body; batch"
+        get(world, b"/batch/x")
+        cases = []
+
+        def ask():
+            cases.append(get(world, b"/batch/x")[0])
+
+        def many():
+            for t in [threading.Thread(target=ask) for _ in range(20)]:
+                t.start()
+            expect(wait_for(lambda: len(cases) % 20 == 0 and cases), "no answers")
+            expect(wait_for(lambda: len({c.headers["inspector-request-id"] for c in legs_of(node, cases)}) == len(cases)),
+                   "legs are missing")
+
+        many()
+        expect(node.batches and max(node.batches) > 1, "no batch %r" % node.batches)
+        for leg in legs_of(node, cases):
+            same(leg.body, b"upstream ok")
+            same(leg.headers["inspector-blocking"], "false")
+            same(leg.headers["inspector-context"], "ctx-" + leg.headers["inspector-request-id"])
+        # Only a copy that was not taken is sent again.
+        cases.clear()
+        node.statuses = {0: 503}
+        first = len(node.batches)
+        many()
+        node.statuses = {}
+        expect(wait_for(lambda: [c for c in legs_of(node, cases) if c.headers.get("inspector-attempt") == "2"]),
+               "nothing was sent again: %r" % node.batches[first:])
+        # What the node has no use for is not sent.
+        node.wishes = b"none; batch"
+        unwanted = get(world, b"/batch/none")[0]
+        node.wishes = b"head; batch"
+        case = get(world, b"/batch/head")[0]
+        leg = wait_for(lambda: legs_of(node, [case]))[0]
+        same((leg.body, leg.headers["inspector-body"]), (b"", "prefix; sent=0; total=11"))
+        same(legs_of(node, [unwanted]), [])
+        same(node.violations, [])
+    finally:
+        node.stop()
+
+
+@test
+def lost_copies_are_counted_and_the_log_stays_short(world):
+    # The node is slow with copies: the queue of ten fills up.
+    node = Node(world.full_port)
+    node.slow_copies = True
+    try:
+        lines = lambda: [x for x in world.nginx.log().split("\n") if "copy of a response not delivered" in x]
+        before = len(lines())
+        threads = [threading.Thread(target=lambda: [get(world, b"/full/x") for _ in range(40)])
+                   for _ in range(4)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+
+        def lost():
+            last = {}
+            for report in list(node.coverage):
+                for entry in report.get("dropped", []):
+                    if (entry["leg"], entry["reason"]) == ("response", "queue_full"):
+                        last[report["instance"]] = entry["count"]
+            return sum(last.values())
+
+        def legs():
+            return len({c.headers["inspector-request-id"] for c in list(node.calls) if c.path == "/v1/responses"})
+
+        expect(wait_for(lambda: lost() + legs() == 160 and lost() > 0),
+               "%d lost and %d delivered of 160" % (lost(), legs()))
+        # One for each worker in ten seconds.
+        expect(len(lines()) - before <= 6, "%d lines" % (len(lines()) - before))
+        expect("[weir] copy of a response not delivered" in world.nginx.log(), "no line")
+    finally:
+        node.stop()
 
 
 @test
@@ -861,7 +1011,7 @@ def certificates(folder):
             "-days", "2", "-subj", "/CN=test ca")
     for name, subject in (("node", "node.test"), ("client", "connector")):
         with open(os.path.join(folder, name + ".ext"), "w") as f:
-            f.write("subjectAltName=DNS:%s\n" % subject)
+            f.write("subjectAltName=DNS:%s,IP:127.0.0.1\n" % subject)
         openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", name + ".key", "-out", name + ".csr",
                 "-subj", "/CN=" + subject)
         openssl("x509", "-req", "-in", name + ".csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
@@ -869,15 +1019,17 @@ def certificates(folder):
 
 
 def start(world, node_port):
-    names = ("BARE1", "BARE2", "GUARD1", "GUARD2", "TLS", "DEAD", "SECOND", "REBORN", "GONE", "TWO")
+    names = ("BARE1", "BARE2", "GUARD1", "GUARD2", "TLS", "DEAD", "SECOND", "REBORN", "GONE", "TWO", "BATCH", "FULL")
     ports = dict(zip(names, free_ports(len(names))))
     world.second_port, world.reborn_port = ports["SECOND"], ports["REBORN"]
+    world.batch_port, world.full_port = ports["BATCH"], ports["FULL"]
     world.gone_port, world.two_port = ports["GONE"], ports["TWO"]
     world.bare1, world.bare2 = ports["BARE1"], ports["BARE2"]
     world.guard1, world.guard2 = ports["GUARD1"], ports["GUARD2"]
     world.nginx = Nginx("nginx.conf.in", dict(ports, NODE=node_port, UPSTREAM=world.upstream.port,
                                               NAMES=world.names.port,
-                                              KEYED=world.keyed.port, CERTS=world.certs))
+                                              KEYED=world.keyed.port, CERTS=world.certs,
+                                              SOCKET=world.certs + "/node.sock"))
     if not wait_port(world.guard1):
         print(open(world.nginx.dir + "/stderr").read(), world.nginx.log())
         raise SystemExit("nginx did not start")
@@ -901,6 +1053,7 @@ def main():
         world.names = Names()
         world.upstream, world.keyed = Upstream(), Node(key="s3cret-key")
         world.node = Node()
+        world.local = Node(path=world.certs + "/node.sock")
         start(world, world.node.port)
         try:
             if not only or "matrix" in only:

@@ -1,6 +1,7 @@
 """Parts of the end-to-end tests: a node that parses the contract strictly and
 can misbehave on demand, an upstream that keeps what it got, an nginx, clients."""
 import base64
+import gzip
 import json
 import os
 import re
@@ -97,13 +98,26 @@ class Stream:
                 return body
 
 
+class Rest(Stream):
+    """The same on bytes that are all there."""
+
+    def __init__(self, data):
+        self.sock, self.buffer = None, data
+
+    def more(self):
+        raise ValueError("the content ended early")
+
+
 class Server:
-    def __init__(self, port=0, address="127.0.0.1"):
-        self.listener = socket.socket()
+    def __init__(self, port=0, address="127.0.0.1", path=None):
+        self.listener = socket.socket(socket.AF_UNIX if path else socket.AF_INET)
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.listener.bind((address, port))
+        self.listener.bind(path or (address, port))
+        if path:
+            # nginx workers run under another user.
+            os.chmod(path, 0o777)
         self.listener.listen(512)
-        self.port = self.listener.getsockname()[1]
+        self.port = None if path else self.listener.getsockname()[1]
         self.connections = 0
         self.open = set()
         self.stopped = False
@@ -115,7 +129,8 @@ class Server:
                 sock, _ = self.listener.accept()
             except OSError:
                 return
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self.port:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.connections += 1
             self.open.add(sock)
             threading.Thread(target=self._run, args=(sock,), daemon=True).start()
@@ -192,6 +207,14 @@ class Upstream(Server):
             else:
                 body = b""
             self.seen[case] = (head, body)
+            if b"/leak" in head.split(b"\r\n")[0]:
+                answer = gzip.compress(b"leaking page")
+                sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Encoding: gzip\r\n"
+                             b"ETag: \"1\"\r\nLast-Modified: Mon, 01 Jan 2024 00:00:00 GMT\r\nVary: Cookie\r\n"
+                             b"Set-Cookie: a=1\r\nSet-Cookie: b=2\r\nCache-Control: public\r\n"
+                             b"Expires: Mon, 01 Jan 2035 00:00:00 GMT\r\nAccept-Ranges: bytes\r\nX-Own: 1\r\n"
+                             b"X-Found: /etc/passwd\r\nServer: upstream/1\r\nContent-Length: %d\r\n\r\n" % len(answer) + answer)
+                continue
             answer = b"upstream ok"
             sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nX-Up: a\r\nX-Up: b\r\n"
                          b"Content-Length: %d\r\n\r\n" % len(answer)
@@ -231,11 +254,16 @@ class Node(Server):
     """The scripted node. A request whose inner head carries `X-Fault: NAME` gets
     that fault; `fault` sets one for every call."""
 
-    def __init__(self, port=0, key=None, address="127.0.0.1"):
+    def __init__(self, port=0, key=None, address="127.0.0.1", path=None):
         self.calls, self.violations, self.coverage = [], [], []
+        # Inspector-Response on answers about requests; numbers of copies in the calls that carried many.
+        self.wishes, self.batches = None, []
+        self.slow_copies = False
+        # Statuses of the copies of a batch by their position, where they are not 202.
+        self.statuses = {}
         self.fault, self.key = None, key
         self.lock = threading.Lock()
-        super().__init__(port, address)
+        super().__init__(port, address, path)
 
     def by_case(self, case, path="/v1/requests"):
         return [c for c in list(self.calls) if c.case == case and c.path == path]
@@ -251,30 +279,58 @@ class Node(Server):
         match = re.fullmatch(rb"POST (/v1/(?:requests|responses|coverage)) HTTP/1\.1", lines[0])
         if not match:
             self.violation("request line %r" % lines[0])
-        call.path, call.headers = match.group(1).decode(), {}
-        for line in lines[1:]:
+        call.path, call.headers = match.group(1).decode(), self.headers(lines[1:])
+        call.content = stream.exactly(int(call.headers.get("content-length", "0")))
+        call.at, call.case, call.fault = time.time(), None, self.fault
+        if call.path == "/v1/coverage":
+            self.coverage.append(json.loads(call.content))
+        elif call.headers.get("content-type") == "application/http; msgtype=request":
+            call.copies = self.copies(call)
+        else:
+            self.inner(call)
+        return call
+
+    def copies(self, call):
+        """The copies that a call carries, each with the headers that it shares."""
+        if call.path != "/v1/responses":
+            self.violation("a batch on " + call.path)
+        stream, found = Rest(call.content), []
+        while stream.buffer:
+            head = stream.until(b"\r\n\r\n")[:-4].split(b"\r\n")
+            if head[0] != b"POST /v1/responses HTTP/1.1":
+                self.violation("start of a copy %r" % head[0])
+            copy = Call()
+            copy.path, copy.at, copy.fault = call.path, call.at, None
+            copy.headers = dict(self.headers(head[1:]), **{
+                "content-type": "message/http; msgtype=response",
+                "inspector-connector": call.headers["inspector-connector"]})
+            copy.content = stream.exactly(int(copy.headers["content-length"]))
+            self.inner(copy)
+            found.append(copy)
+        return found
+
+    def headers(self, lines):
+        headers = {}
+        for line in lines:
             match = re.fullmatch(rb"([A-Za-z-]+): ([\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?)", line)
             if not match:
                 self.violation("header line %r" % line)
             name, value = match.group(1).decode().lower(), match.group(2).decode()
-            if name in call.headers or name not in OUTER:
+            if name in headers or name not in OUTER:
                 self.violation("header %r" % line)
             if name in GRAMMAR and not re.fullmatch(GRAMMAR[name], value):
                 self.violation("value %r" % line)
-            call.headers[name] = value
-        call.content = stream.exactly(int(call.headers.get("content-length", "0")))
-        call.case, call.fault = None, self.fault
-        call.at = time.time()
-        if call.path == "/v1/coverage":
-            self.coverage.append(json.loads(call.content))
-            return call
+            headers[name] = value
+        return headers
+
+    def inner(self, call):
         for name in ("inspector-request-id", "inspector-client", "inspector-connector"):
             if name not in call.headers:
                 self.violation("missing " + name)
         deadline = call.headers.get("inspector-deadline")
         call.deadline = deadline and int(deadline)
-        # The scripted gateway waits for verdicts about requests only: all other calls are copies.
-        waits = call.path == "/v1/requests" and call.headers.get("inspector-blocking") != "false"
+        # The connector waits for verdicts only, not for what it calls a copy.
+        waits = call.headers.get("inspector-blocking") != "false"
         if waits != (deadline is not None) or (call.deadline or 0) > 60000:
             self.violation("inspector-deadline %r on %s" % (deadline, call.path))
         kind = call.path[4:-1]
@@ -298,7 +354,6 @@ class Node(Server):
         fault = re.search(rb"\r\nx-fault: ([^\r]+)", call.head, re.I)
         if fault:
             call.fault = fault.group(1).decode()
-        return call
 
     def serve(self, sock):
         stream = Stream(sock)
@@ -310,7 +365,11 @@ class Node(Server):
                 sock.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
                 return
             served += 1
-            self.calls.append(call)
+            if hasattr(call, "copies"):
+                self.calls += call.copies
+                self.batches.append(len(call.copies))
+            else:
+                self.calls.append(call)
             if not self.answer(sock, call, served):
                 return
 
@@ -330,6 +389,8 @@ class Node(Server):
             time.sleep(LATE_S)
             return False
         if fault == "late":
+            time.sleep(LATE_S)
+        if self.slow_copies and call.path == "/v1/responses":
             time.sleep(LATE_S)
         if fault in ("slow", "hang"):
             time.sleep(SILENCE_S)
@@ -385,7 +446,15 @@ class Node(Server):
             sock.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
             return True
 
+        if hasattr(call, "copies"):
+            listed = [{"status": self.statuses.get(n, 202)} for n in range(len(call.copies))]
+            text = json.dumps({"results": listed}).encode()
+            sock.sendall(b"HTTP/1.1 202 Accepted\r\nInspector-Verdict: accepted\r\n"
+                         b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(text) + text)
+            return True
         context = b"Inspector-Context: ctx-%s\r\n" % call.headers["inspector-request-id"].encode()
+        if self.wishes and call.path == "/v1/requests":
+            context += b"Inspector-Response: %s\r\n" % self.wishes
         if call.headers.get("inspector-blocking") == "false":
             sock.sendall(b"HTTP/1.1 202 Accepted\r\nInspector-Verdict: accepted\r\n" + context
                          + b"Content-Length: 0\r\n\r\n")

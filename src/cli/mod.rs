@@ -5,6 +5,7 @@ pub mod config;
 mod cve_index;
 pub mod error;
 pub mod inspect;
+pub mod kong;
 pub mod migrate;
 mod progress;
 pub mod readers;
@@ -77,6 +78,8 @@ enum Command {
     /// Stop the control plane of the store first. After an error users, policy and settings are as they were before. The
     /// restored policy is published anew, so that nodes that had a later one follow it.
     Restore(restore::Arguments),
+    /// Check a Kong configuration before an upgrade of the plugins.
+    Kong(kong::KongArgs),
     /// Carry the settings of other programs over.
     Migrate(migrate::MigrateArgs),
 }
@@ -98,6 +101,7 @@ pub fn main() -> ExitCode {
         }
         Some(Command::Backup(args)) => backup::run(args),
         Some(Command::Restore(args)) => restore::run(args),
+        Some(Command::Kong(args)) => ignore_closed_pipe(kong::run(&args, &mut std::io::stdout().lock())),
         Some(Command::Migrate(args)) => ignore_closed_pipe(migrate::run(&args, &mut std::io::stdout().lock())),
     }
 }

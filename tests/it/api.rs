@@ -1,6 +1,6 @@
 use crate::WEIR;
 use base64::Engine as _;
-use weir_testkit::Response;
+use weir_testkit::{Response, until};
 
 const ATTACK: &[u8] = b"GET /etc/passwd HTTP/1.1\r\nHost: example.com\r\n\r\n";
 const BENIGN: &[u8] = b"GET /products?id=7 HTTP/1.1\r\nHost: example.com\r\n\r\n";
@@ -88,6 +88,38 @@ fn copies_are_accepted_with_a_context_and_the_response_leg_stands_alone() {
         assert_eq!((answer.status, answer.header("inspector-verdict")), (204, Some("pass")), "{answer:?}");
         assert_eq!(node.metric("http_inspector_contexts_total{state=\"valid\"}"), (number + 1) as f64);
     }
+}
+
+#[test]
+fn many_copies_of_responses_are_taken_one_by_one() {
+    let node = WEIR.node(&["connector.auth.keys=0123456789abcdef"]);
+    let leaking = "HTTP/1.1 500 x\r\n\r\nTraceback (most recent call last):";
+    let copy = |id: &str, response: &str| {
+        format!(
+            "POST /v1/responses HTTP/1.1\r\nInspector-Request-Id: {id}\r\nInspector-Client: 203.0.113.9\r\n\
+             Content-Length: {}\r\n\r\n{response}",
+            response.len()
+        )
+    };
+    let key = ("Authorization", "Bearer 0123456789abcdef");
+    let ask = |headers: &[(&str, &str)], body: &str| {
+        let kind = ("Content-Type", "application/http; msgtype=request");
+        node.call("/v1/responses", &[&[kind], headers].concat(), body.as_bytes())
+    };
+    let body = [copy("r-1", leaking), copy("not an id", "HTTP/1.1 200 OK\r\n\r\n"), copy("r-3", leaking)].concat();
+    let answer = ask(&[key], &body);
+    assert_eq!((answer.status, answer.header("inspector-verdict")), (202, Some("accepted")), "{answer:?}");
+    let results = serde_json::json!([{"status": 202}, {"status": 400, "problem": "bad-header"}, {"status": 202}]);
+    assert_eq!(answer.json()["results"], results);
+    assert_eq!(node.metric("http_connector_messages_seen_total{type=\"response\"}"), 3.0);
+    let judged = || node.metric("http_inspector_contexts_total{state=\"missing\"}");
+    until("the copies are judged", || judged() == 2.0);
+    assert_eq!(ask(&[], &body).status, 401);
+    let answer = ask(&[key], &body[..body.len() - 1]);
+    assert_eq!((answer.status, answer.json()["type"].as_str()), (400, Some("urn:weir:problem:bad-batch")));
+    // Requests are never taken together.
+    let answer = node.call("/v1/requests", &[key, ("Content-Type", "application/http")], body.as_bytes());
+    assert_eq!((answer.status, answer.json()["type"].as_str()), (400, Some("urn:weir:problem:content-type")));
 }
 
 #[test]

@@ -50,6 +50,7 @@ fn every_status_of_a_refusal_is_described() {
         ApiError::MissingHeader("a"),
         ApiError::BadHeader("a", "b"),
         ApiError::BadJson(String::new()),
+        ApiError::BadBatch("a"),
         ApiError::BodyBroken,
         ApiError::BodyTimeout,
         ApiError::Unauthenticated,
@@ -110,6 +111,9 @@ fn answers_carry_the_described_headers_and_no_other() {
     }
     let has = |answer: &Response, name: &str| answer.header(name).is_some();
     assert!(has(&answers[0].1, "traceparent") && has(&answers[2].1, "inspector-context"));
+    for (number, there) in [(0, true), (1, false), (2, true), (3, true)] {
+        assert_eq!(has(&answers[number].1, "inspector-response"), there, "{number}");
+    }
     assert!(has(&answers[3].1, "inspector-attack") && !has(&answers[0].1, "inspector-attack"));
     let answer = node.call("/openapi.json", &[], b"");
     assert_eq!((answer.status, answer.header("allow")), (405, Some("GET, HEAD")));

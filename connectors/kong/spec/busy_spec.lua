@@ -112,7 +112,7 @@ describe("deadline, busy nodes and the breaker", function()
       local delivery = fake.require("delivery")
       for _, leg in ipairs({ "requests", "responses" }) do
         server.scripts, server.sockets = { { PASS } }, {}
-        delivery.send(set_of(), log, delivery.pack(leg, "i", "Inspector-Request-Id: i\r\n", "x"))
+        delivery.send(set_of(), log, { delivery.entry(set_of(), leg, "i", "Inspector-Request-Id: i\r\n", "x") })
         assert.is_nil(deadline_of(1))
       end
     end)
@@ -343,14 +343,14 @@ describe("deadline, busy nodes and the breaker", function()
     it("counts an out-of-band copy of a request that was not answered", function()
       local delivery = fake.require("delivery")
       server.scripts = { { after(1, { "timeout" }) } }
-      delivery.send(set_of(), log, delivery.pack("requests", "i", "", "x"))
+      delivery.send(set_of(), log, { delivery.entry(set_of(), "requests", "i", "", "x") })
       assert.equal("open", breaker_state())
     end)
 
     it("does not count a copy of a response that takes long to inspect", function()
       local delivery = fake.require("delivery")
       server.scripts = { { after(1, { "timeout" }) } }
-      delivery.send(set_of(), log, delivery.pack("responses", "i", "", "x"))
+      delivery.send(set_of(), log, { delivery.entry(set_of(), "responses", "i", "", "x") })
       assert.equal("closed", breaker_state())
     end)
 

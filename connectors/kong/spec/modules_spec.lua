@@ -401,12 +401,14 @@ describe("modules of kong-lua", function()
     it("carries status, headers and binary body, and drops what cannot be sent", function()
       local r = reply.of_verdict('{"reply":{"status":429,"headers":[["Retry-After",5],["a","1"],["A","2"],'
         .. '["Content-Length","9"],["x","a\\r\\nb"],["bad name","1"],7,[1,2]],"body_base64":"AP8="}}', "id", nil)
-      assert.same({ ["retry-after"] = "5", a = { "1", "2" }, ["Inspector-Request-Id"] = "id" }, r.headers)
+      assert.same({ ["retry-after"] = "5", a = { "1", "2" }, ["Inspector-Request-Id"] = "id",
+        ["cache-control"] = "no-store" }, r.headers)
       assert.same({ 429, "\0\255" }, { r.status, r.body })
     end)
 
     it("speaks gRPC to gRPC clients", function()
       local r = reply.of_verdict(nil, "id", "application/grpc+proto")
+      assert.equal("no-store", r.headers["Cache-Control"])
       assert.same({ 200, "", "7", "application/grpc" },
         { r.status, r.body, r.headers["grpc-status"], r.headers["Content-Type"] })
       assert.equal("14", reply.own(503, "service unavailable", "id", "application/grpc").headers["grpc-status"])
@@ -422,7 +424,7 @@ describe("modules of kong-lua", function()
       notice.emit(write, "b", "y")
       server.clock = server.clock + 1
       notice.emit(write, "a", "x")
-      assert.same({ "kong-lua: x", "kong-lua: y", "kong-lua: x (4 more since the last line)" }, lines)
+      assert.same({ "[weir] x", "[weir] y", "[weir] x (4 more since the last line)" }, lines)
     end)
 
     it("stays bounded", function()
@@ -441,6 +443,29 @@ describe("modules of kong-lua", function()
       local total = 0
       for _, entry in ipairs(report.coverage) do total = total + entry.requests end
       assert.equal(2000, total)
+    end)
+
+    it("keeps what it stores at the gateway small, and throws out nothing of others", function()
+      local cjson = require "cjson.safe"
+      local coverage, set = fake.require("coverage"), fake.require("settings").compile(fake.conf())
+      local dict = fake.require("breaker").dict()
+      local stored
+      dict.safe_set = function(_, _, text)
+        stored = text
+        return true
+      end
+      local function publish()
+        local report = coverage.snapshot(set, { id = "i", worker = 0, connector = "c/1.0.0" })
+        assert.is_true(coverage.publish(set, report, cjson.encode(report), cjson.encode))
+        return cjson.decode(stored)
+      end
+      coverage.count(set.node, "one", "none", "shed", 1, 2)
+      assert.equal("one", publish().coverage[1].route)
+      ngx.worker.count = function() return 64 end
+      for i = 1, 400 do coverage.count(set.node, "route " .. i, "none", "shed", 1, 2) end
+      assert.same({ { route = "(all)", inspected = "none", reason = "shed", requests = 401, bytes_inspected = 401,
+        bytes_uninspected = 802 } }, publish().coverage)
+      assert.is_true(#stored < 4096)
     end)
   end)
 
@@ -496,54 +521,6 @@ describe("modules of kong-lua", function()
       assert.equal("uninspected; reason=timeout", inspect.summary({ verdict = "bypass", reason = "timeout" }))
       assert.equal("pass; attack=sqli; partial=prefix",
         inspect.summary({ verdict = "pass", attack = "sqli", inspected = "partial", part = "prefix" }))
-    end)
-  end)
-
-  describe("delivery", function()
-    it("gives an entry up after a while, and counts it", function()
-      local delivery = fake.require("delivery")
-      local set = fake.require("settings").compile(fake.conf({ breaker_failures = 0 }))
-      local entry = delivery.pack("responses", "i", "A: b\r\n", "text")
-      server.scripts = { { connect = "refused" }, { connect = "refused" } }
-      assert.is_nil((delivery.send(set, function() end, entry)))
-      server.clock = server.clock + 10
-      assert.is_true(delivery.send(set, function() end, entry))
-    end)
-
-    it("hands the context of a copied request to its response", function()
-      local delivery, set = fake.require("delivery"), fake.require("settings").compile(fake.conf())
-      server.scripts = { { "HTTP/1.1 202 x\r\nInspector-Verdict: accepted\r\nInspector-Context: tok\r\n"
-        .. "Content-Length: 0\r\n\r\n" }, { PASS } }
-      delivery.send(set, print, delivery.pack("requests", "i", "", "x"))
-      delivery.send(set, print, delivery.pack("responses", "i", "", "y"))
-      assert.matches("Inspector-Context: tok\r\n", server.sockets[2].sent[1], 1, true)
-    end)
-  end)
-
-  describe("spool", function()
-    it("drops the oldest beyond its bounds and tells", function()
-      local spool, dropped, sent = require("weir.spool"), 0, {}
-      local queue = spool.new(2, 100, function(entry) sent[#sent + 1] = entry return true end,
-        function() dropped = dropped + 1 end)
-      queue:push("a")
-      queue:push("b")
-      queue:push("c")
-      assert.equal(1, dropped)
-      assert.is_nil((queue:push(("x"):rep(101))))
-      server.timers[1]()
-      assert.same({ "b", "c" }, sent)
-      assert.equal(0, queue.bytes)
-    end)
-
-    it("keeps the order of many more than it holds", function()
-      local spool, sent = require("weir.spool"), {}
-      local queue = spool.new(3, 100, function(entry) sent[#sent + 1] = entry return true end, error)
-      for i = 1, 20, 2 do
-        queue:push(tostring(i))
-        queue:push(tostring(i + 1))
-        server.timers[#server.timers]()
-      end
-      for i = 1, 20 do assert.equal(tostring(i), sent[i]) end
     end)
   end)
 end)

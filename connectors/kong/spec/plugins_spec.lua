@@ -8,8 +8,7 @@ local VERDICT = '{"verdict":"block","reply":{"status":403,"headers":[["content-t
 local BLOCK = "HTTP/1.1 200 OK\r\nInspector-Verdict: block\r\n" .. CONTEXT .. "Content-Length: "
   .. #VERDICT .. "\r\n\r\n" .. VERDICT
 
--- Typedefs as far as the schemas use them.
-local typedefs = { no_consumer = { type = "foreign", eq = "null" }, protocols_http = { type = "set" } }
+local ACCEPTED = "HTTP/1.1 202 x\r\nInspector-Verdict: accepted\r\n" .. CONTEXT .. "Content-Length: 0\r\n\r\n"
 
 describe("plugins in Kong", function()
   local server, state, handler
@@ -97,7 +96,7 @@ describe("plugins in Kong", function()
     local conf = fake.conf()
     state.run("body_filter", handler, conf)
     state.run("log", handler, conf)
-    assert.equal(0, #state.queued)
+    assert.is_nil(server.timers)
   end)
 
   it("send the response leg after the fact, with context and consumer", function()
@@ -110,13 +109,11 @@ describe("plugins in Kong", function()
     state.run("body_filter", handler, conf)
     state.consumer, server.headers = { username = "ann" }, { ["Set-Cookie"] = { "a", "b" } }
     state.run("log", handler, conf)
-    assert.equal(1, #state.queued)
-    local item = state.queued[1]
-    assert.is_true(item.params.max_bytes > 0 and item.params.max_entries > 0)
     server.scripts, server.sockets = { { PASS } }, {}
-    assert.is_true(item.handler(item.conf, { item.entry }))
+    server.timers[1]()
     local sent = server.sockets[1].sent[1]
     for _, line in ipairs({ "POST /v1/responses HTTP/1.1", "Inspector-Context: c1", "Inspector-Consumer: ann",
+      "Inspector-Blocking: false",
       "Inspector-Body: prefix; sent=4; total=5", "Set-Cookie: a\r\nSet-Cookie: b" }) do
       assert.matches(line .. "\r\n", sent, 1, true)
     end
@@ -132,15 +129,16 @@ describe("plugins in Kong", function()
       local conf = fake.conf(case[2])
       state.run("access", handler, conf)
       state.run("log", handler, conf)
-      assert.equal(0, #state.queued)
+      assert.is_nil(server.timers)
     end
   end)
 
   it("copy out of band through the queue and never block", function()
     local conf = fake.conf({ blocking = false, failure_mode = "fail_closed" })
     assert.is_nil(state.run("access", handler, conf))
-    assert.equal(1, #state.queued)
-    assert.matches("Inspector-Blocking: false\r\n", state.queued[1].entry, 1, true)
+    server.scripts = { { ACCEPTED } }
+    server.timers[1]()
+    assert.matches("Inspector-Blocking: false\r\n", server.sockets[1].sent[1], 1, true)
     assert.equal("accepted", state.serialized.weir.verdict)
   end)
 
@@ -161,12 +159,140 @@ describe("plugins in Kong", function()
     assert.equal("function", type(require("kong.plugins.kong-lua.status_api")["/kong-lua/coverage"].GET))
   end)
 
+  it("keep a client's own request id from the upstream", function()
+    for name, seen in pairs({ ["inspector-request-id"] = "forged", ["inspector_request_id"] = "forged" }) do
+      state.upstream[name] = seen
+    end
+    ngx.var.http_inspector_request_id = "forged"
+    server.scripts = { { PASS } }
+    state.run("access", handler, fake.conf())
+    assert.same({}, state.upstream)
+  end)
+
+  it("choose the form of a reply by what Kong proxies", function()
+    ngx.var.content_type = "application/grpc"
+    for _, case in ipairs({ { { protocol = "http" }, 403 }, { { protocol = "grpc" }, 200 } }) do
+      state.service, state.exited = case[1], nil
+      server.scripts = { { BLOCK } }
+      assert.equal(case[2], state.run("access", handler, fake.conf()).status)
+    end
+    -- Another client of a gRPC service gets a plain reply.
+    ngx.var.content_type, state.exited = "application/json", nil
+    server.scripts = { { BLOCK } }
+    assert.equal(403, state.run("access", handler, fake.conf()).status)
+  end)
+
   describe("kong-lua-response", function()
     local response, conf
 
     before_each(function()
       response = require "kong.plugins.kong-lua-response.handler"
       conf = { response_max_body_bytes = 3, timeout_ms = 500 }
+    end)
+
+    local function dropped()
+      local set = fake.require("settings").of(fake.conf())
+      local report = fake.require("coverage").snapshot(set, { id = "i", worker = 0, connector = "c/1.0.0" })
+      local counts = {}
+      for _, entry in ipairs(report.dropped or {}) do
+        counts[entry.leg .. " " .. entry.reason] = entry.count
+      end
+      return counts
+    end
+
+    -- Both plugins of a request, until it would go to the upstream.
+    local function both(changes)
+      state.exited = nil
+      server.scripts = { { PASS } }
+      state.run("access", handler, fake.conf(changes))
+      return state.run("access", response, conf)
+    end
+
+    it("lets no header of the upstream into a reply that replaces its response", function()
+      local upstream = { ["Content-Encoding"] = "gzip", ["ETag"] = "x", ["Set-Cookie"] = { "a", "b" }, Vary = "*",
+        ["Cache-Control"] = "public", ["Last-Modified"] = "x", ["X-Secret"] = "1", Date = "now", Server = "x/1",
+        Connection = "keep-alive" }
+      for mode, answer in pairs({ fail_open = BLOCK, fail_closed = "junk\r\n\r\n" }) do
+        both({ failure_mode = mode })
+        server.headers, ngx.header = {}, {}
+        for name, value in pairs(upstream) do
+          server.headers[name], ngx.header[name] = value, value
+        end
+        server.scripts = { { answer } }
+        local exit = state.run("response", response, conf)
+        assert.same({ Connection = "keep-alive" }, ngx.header)
+        assert.equal("no-store", exit.headers["cache-control"] or exit.headers["Cache-Control"])
+      end
+    end)
+
+    it("applies the failure mode to what Kong will not buffer", function()
+      local function upgrade() ngx.var.upstream_upgrade = "websocket" end
+      local function http2() server.request.version, kong.version = 2, "3.8.1" end
+      for reason, make in pairs({ upgrade = upgrade, unbuffered = http2 }) do
+        ngx.var.upstream_upgrade, server.request.version, kong.version = "", 1.1, "3.9.0"
+        assert.is_nil(both())
+        make()
+        fake.require("coverage").reset()
+        assert.is_nil(both())
+        assert.equal(503, both({ failure_mode = "fail_closed" }).status)
+        assert.same({ ["response " .. reason] = 2 }, dropped())
+        local lines = table.concat(server.logged, "\n")
+        assert.matches("%[weir%] response to %S+ passed uninspected, reason=" .. reason, lines)
+      end
+    end)
+
+    it("takes HTTP/2 as buffered from Kong 3.9 on", function()
+      server.request.version = 2
+      for version, status in pairs({ ["3.4.2"] = 503, ["3.8.0.0-enterprise-edition"] = 503, ["3.9.0"] = false,
+        ["3.10.0"] = false, ["4.0.1"] = false }) do
+        kong.version = version
+        local exit = both({ failure_mode = "fail_closed" })
+        assert.equal(status, exit and exit.status or false)
+      end
+    end)
+
+    it("leaves gRPC unbuffered, and counts it", function()
+      state.service = { protocol = "grpc" }
+      ngx.ctx.buffered_proxying = true
+      assert.is_nil(both({ failure_mode = "fail_closed" }))
+      assert.is_nil(ngx.ctx.buffered_proxying)
+      assert.same({ ["response grpc"] = 1 }, dropped())
+    end)
+
+    it("counts a response that was not buffered against expectation", function()
+      both()
+      state.run("log", handler, fake.conf())
+      assert.same({ ["response unbuffered"] = 1 }, dropped())
+      -- A reply of another plugin is no response of the upstream.
+      fake.require("coverage").reset()
+      both()
+      state.exited = { status = 401 }
+      state.run("log", handler, fake.conf())
+      assert.same({}, dropped())
+    end)
+
+    it("counts and logs a response without a verdict", function()
+      both()
+      server.scripts = { { { "timeout" } } }
+      assert.is_nil(state.run("response", response, conf))
+      assert.same({ ["response timeout"] = 1 }, dropped())
+      both()
+      server.scripts = { { ACCEPTED } }
+      assert.is_nil(state.run("response", response, conf))
+      assert.equal(1, dropped()["response malformed"])
+    end)
+
+    it("sends no response that the node has no use for", function()
+      server.scripts = { { (PASS:gsub("\r\n\r\n$", "\r\nInspector-Response: none\r\n\r\n")) } }
+      state.run("access", handler, fake.conf())
+      state.run("access", response, conf)
+      assert.is_nil(state.run("response", response, conf))
+      assert.equal(1, #server.sockets)
+    end)
+
+    it("says that it needs kong-lua", function()
+      assert.is_nil(state.run("response", response, conf))
+      assert.matches("%[weir%] kong%-lua%-response inspects nothing on this route", server.logged[1])
     end)
 
     it("judges the answer and replaces it", function()
@@ -177,12 +303,12 @@ describe("plugins in Kong", function()
       local exit = state.run("response", response, conf)
       assert.equal(403, exit.status)
       assert.matches("Inspector-Body: prefix; sent=3; total=6\r\n", server.sockets[2].sent[1], 1, true)
+      assert.is_nil(server.sockets[2].sent[1]:find("Inspector-Blocking", 1, true))
       state.run("log", handler, main)
-      assert.equal(0, #state.queued)
+      assert.is_nil(server.timers)
     end)
 
-    it("follows kong-lua's failure policy, and does nothing without kong-lua", function()
-      assert.is_nil(state.run("response", response, conf))
+    it("follows kong-lua's failure policy", function()
       for mode, wanted in pairs({ fail_open = false, fail_closed = 503 }) do
         state.exited = nil
         server.scripts = { { PASS }, { { "timeout" } } }
@@ -191,82 +317,5 @@ describe("plugins in Kong", function()
         assert.equal(wanted, exit and exit.status or false)
       end
     end)
-  end)
-end)
-
-describe("schemas", function()
-  local function load_schema(name)
-    package.loaded["kong.db.schema.typedefs"] = typedefs
-    package.loaded["kong.plugins." .. name .. ".schema"] = nil
-    local schema = require("kong.plugins." .. name .. ".schema")
-    package.loaded["kong.db.schema.typedefs"] = nil
-    package.loaded["kong.plugins." .. name .. ".schema"] = nil
-    for _, field in ipairs(schema.fields) do
-      if field.config then
-        return schema, field.config
-      end
-    end
-  end
-
-  for _, name in ipairs({ "kong-lua", "kong-lua-response" }) do
-    it(name .. " names itself and describes every field within Kong's own terms", function()
-      local schema, config = load_schema(name)
-      assert.equal(name, schema.name)
-      local known = { description = 1, type = 1, required = 1, default = 1, between = 1, one_of = 1, match = 1,
-        len_max = 1, referenceable = 1, encrypted = 1 }
-      for _, field in ipairs(config.fields) do
-        local key, rule = next(field)
-        assert.is_nil(next(field, key))
-        assert.is_string(rule.description)
-        for attribute in pairs(rule) do
-          assert.is_truthy(known[attribute], key .. "." .. attribute)
-        end
-        if rule.type == "integer" then
-          assert.is_table(rule.between, key .. " has no bounds")
-        elseif rule.type == "string" and not rule.one_of then
-          assert.is_number(rule.len_max, key .. " has no bound")
-        end
-        if rule.encrypted then
-          assert.is_true(rule.referenceable)
-        end
-      end
-    end)
-  end
-
-  it("keep the names and defaults of the replaced plugin", function()
-    local _, config = load_schema("kong-lua")
-    local rules = {}
-    for _, field in ipairs(config.fields) do
-      local key, rule = next(field)
-      rules[key] = rule
-    end
-    assert.is_true(rules.wallarm_node_address.required)
-    assert.equal(1000, rules.timeout_ms.default)
-    assert.is_true(rules.inspect_response.default)
-    assert.is_true(rules.inspect_response_body.default)
-    assert.is_true(rules.blocking.default)
-    assert.equal("fail_open", rules.failure_mode.default)
-    assert.equal(8 * 1024 * 1024, rules.max_body_bytes.default)
-    assert.equal("prefix", rules.over_limit.default)
-    for key, rule in pairs(rules) do
-      assert.is_true(not rule.required or key == "wallarm_node_address", key .. " breaks existing resources")
-    end
-  end)
-
-  it("accept good addresses and refuse bad ones", function()
-    local options = require "weir.options"
-    fake.install()
-    for _, address in ipairs({ "http://next-processing.wallarm-node.svc.cluster.local:5000", "https://n/p" }) do
-      assert.is_table(options.resolve({ wallarm_node_address = address }))
-    end
-    for _, given in ipairs({
-      {}, { wallarm_node_address = "node:5000" }, { wallarm_node_address = "http://u:p@n" },
-      { wallarm_node_address = "http://n?q" }, { wallarm_node_address = "http://n", timeout_ms = 0 },
-      { wallarm_node_address = "http://n", failure_mode = "open" }, { wallarm_node_address = "http://n", typo = 1 },
-      { wallarm_node_address = "http://n", connector_key = "a\r\nb" },
-      { wallarm_node_address = "http://n", client_key = "x" },
-    }) do
-      assert.has_error(function() options.resolve(given) end)
-    end
   end)
 end)

@@ -130,6 +130,24 @@ mod tests {
         }
     }
 
+    /// The time may be over before the body begins, or while a parser is at it.
+    #[test]
+    fn a_body_that_the_time_did_not_allow_is_reported() {
+        let ruleset = crate::ruleset::compile::compile(&crate::ruleset::builtin::files()).unwrap();
+        let long = b"some text, ".repeat(10_000);
+        let json = [&b"{\"a\":["[..], &b"1,".repeat(10_000), b"1]}"].concat();
+        for (body, kind) in [(&long, "text/plain"), (&json, "application/json")] {
+            for late in [0, 1] {
+                let asked = std::cell::Cell::new(0);
+                let stop = || asked.replace(asked.get() + 1) >= late;
+                let message = get(vec![Header { name: b"Content-Type", value: kind.as_bytes() }], body);
+                let got = inspect(&message, &ruleset, &InspectionOptions::default(), &mut Scratch::default(), &stop);
+                let reasons: Vec<_> = got.not_inspected.iter().map(|gap| gap.reason).collect();
+                assert_eq!(reasons, [crate::model::SkipReason::TimeLimit], "{kind}, {late}");
+            }
+        }
+    }
+
     /// Names and headers that came before are passed over; that must change no answer, wherever they come again.
     #[test]
     fn what_is_known_changes_no_answer() {

@@ -2,11 +2,22 @@ local typedefs = require "kong.db.schema.typedefs"
 
 local MIB = 1024 * 1024
 
+local function check_protocol(name)
+  if name == "http" or name == "https" then
+    return true
+  end
+  return nil, "kong-lua-response cannot inspect " .. name .. ": Kong buffers HTTP responses only. "
+    .. "Expected http or https; use kong-lua alone on gRPC routes"
+end
+
 return {
   name = "kong-lua-response",
   fields = {
     { consumer = typedefs.no_consumer },
-    { protocols = typedefs.protocols_http },
+    { protocols = {
+      type = "set", required = true, default = { "http", "https" },
+      elements = { type = "string", custom_validator = check_protocol },
+    } },
     { config = {
       type = "record",
       fields = {

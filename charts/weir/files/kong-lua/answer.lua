@@ -27,6 +27,7 @@ local WANTED = {
   ["inspector-verdict"] = "verdict",
   ["inspector-context"] = "context",
   ["inspector-attack"] = "attack",
+  ["inspector-response"] = "wishes",
   ["retry-after"] = "retry_after",
   ["connection"] = "connection",
   ["content-length"] = "content_length",

@@ -1,4 +1,5 @@
 local addresses = require "kong.plugins.kong-lua.addresses"
+local coverage = require "kong.plugins.kong-lua.coverage"
 local delivery = require "kong.plugins.kong-lua.delivery"
 local inspect = require "kong.plugins.kong-lua.inspect"
 local notice = require "kong.plugins.kong-lua.notice"
@@ -14,51 +15,9 @@ local Handler = {
   VERSION = "1.0.0",
 }
 
--- delivery drops an entry, and counts it, well before Kong's queue would.
-local QUEUE_RETRY_S = 60
-local QUEUE_FIRST_DELAY_S = 0.05
-local QUEUE_MAX_DELAY_S = 1
-
+-- Not kong.log, whose prefix differs between a request and a timer.
 local function log_warn(text)
-  kong.log.warn(text)
-end
-
-local function deliver(set, entries)
-  for i = 1, #entries do
-    local ok, err = delivery.send(set, log_warn, entries[i])
-    if not ok then
-      return nil, err
-    end
-  end
-  return true
-end
-
-local queue_params = setmetatable({}, { __mode = "k" })
-
-local function params_of(set)
-  local params = queue_params[set]
-  if not params then
-    params = {
-      name = set.queue_name,
-      -- One entry per batch: Kong retries a batch as a whole, and an entry that was
-      -- delivered must not be sent again because another one failed.
-      max_batch_size = 1,
-      max_coalescing_delay = 0,
-      max_entries = set.conf.queue_max_entries,
-      max_bytes = set.conf.queue_max_bytes,
-      max_retry_time = QUEUE_RETRY_S,
-      initial_retry_delay = QUEUE_FIRST_DELAY_S,
-      max_retry_delay = QUEUE_MAX_DELAY_S,
-      concurrency_limit = 1,
-    }
-    queue_params[set] = params
-  end
-  return params
-end
-
-local function enqueue(set, leg, id, lines, content)
-  local queue = require "kong.tools.queue"
-  return queue.enqueue(params_of(set), deliver, set, delivery.pack(leg, id, lines, content))
+  ngx.log(ngx.WARN, text)
 end
 
 local function only_grpc(protocols)
@@ -69,21 +28,24 @@ end
 local function about_request()
   local route = kong.router.get_route()
   local service = kong.router.get_service()
-  local streaming = false
-  if route and (route.request_buffering == false or only_grpc(route.protocols)) then
-    streaming = true
-  elseif service and (service.protocol == "grpc" or service.protocol == "grpcs") then
-    streaming = true
-  end
+  local grpc = route and only_grpc(route.protocols)
+    or service and (service.protocol == "grpc" or service.protocol == "grpcs") or false
   return {
     route = route and (route.name or route.id),
     service = service and (service.name or service.id),
-    streaming = streaming,
+    streaming = grpc or route ~= nil and route.request_buffering == false,
+    grpc = grpc,
     scheme = kong.request.get_forwarded_scheme(),
   }
 end
 
 local function tell_upstream(conf, outcome)
+  -- The id that is in replies and logs is the connector's; a client's header of that
+  -- name must not look like it.
+  if ngx.var.http_inspector_request_id then
+    kong.service.request.clear_header("Inspector-Request-Id")
+    kong.service.request.clear_header("Inspector_Request_Id")
+  end
   local name = conf.upstream_verdict_header
   if name then
     -- Kong accepts underscores in header names, and many applications read both
@@ -126,7 +88,7 @@ function Handler:init_worker()
   addresses.use(resolve)
   local ok, err = reporter.start(ngx.timer.every, log_warn, "kong-lua")
   if not ok then
-    kong.log.err("kong-lua: no coverage reports, timer: ", err)
+    notice.say(log_warn, "no coverage reports, timer: " .. tostring(err))
   end
 end
 
@@ -136,13 +98,13 @@ end
 
 local function prepare(conf, ctx)
   local about = about_request()
-  local outcome = inspect.request(conf, log_warn, about, enqueue)
+  local outcome = inspect.request(conf, log_warn, about, delivery.enqueue)
   ctx.outcome = outcome
+  -- For kong-lua-response, which may inspect the response before the client gets it.
+  kong.ctx.shared.kong_lua = outcome
   tell_log(outcome)
   if not outcome.reply then
     tell_upstream(conf, outcome)
-    -- For kong-lua-response, which may inspect the response before the client gets it.
-    kong.ctx.shared.kong_lua = outcome
   end
   return outcome
 end
@@ -169,7 +131,7 @@ local function owed(conf)
     return nil
   end
   local outcome = kong.ctx.plugin.outcome
-  if outcome and not outcome.reply and outcome.set
+  if outcome and not outcome.reply and outcome.set and outcome.wants ~= "none"
     and (outcome.context or outcome.verdict == "accepted")
   then
     return outcome
@@ -179,7 +141,7 @@ end
 function Handler:body_filter(conf)
   local outcome = owed(conf)
   if outcome then
-    payload.collect(outcome, conf.inspect_response_body and conf.response_max_body_bytes or 0, ngx.arg[1])
+    payload.collect(outcome, payload.copy_limit(conf, outcome), ngx.arg[1])
   end
 end
 
@@ -194,19 +156,25 @@ local function response_leg(outcome)
   if outcome.response_judged then
     return
   end
-  local lines, text = payload.response_copy(outcome, consumer_name())
-  local ok, err = enqueue(outcome.set, "responses", outcome.id, lines, text)
-  if not ok then
-    delivery.lost(outcome.set, log_warn, "responses", "queue", err)
+  delivery.copy_response(outcome, log_warn, payload.response_copy(outcome, consumer_name()))
+end
+
+-- kong-lua-response was to judge the response, but Kong did not buffer it.
+local function note_unjudged(outcome)
+  if outcome and outcome.to_be_judged and kong.response.get_source() == "service" then
+    coverage.dropped(outcome.set.node, "response", "unbuffered")
+    notice.emit(log_warn, "response unbuffered", "response to " .. outcome.id
+      .. " passed uninspected, reason=unbuffered")
   end
 end
 
 function Handler:log(conf)
+  note_unjudged(kong.ctx.plugin.outcome)
   local outcome = owed(conf)
   if outcome then
     local ok, err = pcall(response_leg, outcome)
     if not ok then
-      notice.emit(log_warn, "response leg", "response copy failed: " .. tostring(err))
+      delivery.lost(outcome.set, log_warn, "responses", "lua_error", tostring(err))
     end
   end
 end

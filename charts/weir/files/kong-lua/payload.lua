@@ -219,6 +219,14 @@ function payload.response_head(status, headers)
   return concat(lines, "\r\n")
 end
 
+-- How much of a response body is copied.
+function payload.copy_limit(conf, outcome)
+  if conf.inspect_response_body and outcome.wants ~= "head" then
+    return conf.response_max_body_bytes
+  end
+  return 0
+end
+
 -- Keeps the first `limit` bytes of a response body as it passes by.
 function payload.collect(outcome, limit, chunk)
   if not chunk or chunk == "" then
@@ -241,10 +249,13 @@ function payload.collect(outcome, limit, chunk)
   outcome.copied = have + #chunk
 end
 
+-- Whether a call is a copy: whatever the node finds in it, nothing is blocked.
+payload.NOT_BLOCKING = "Inspector-Blocking: false\r\n"
+
 -- Lines and content of the call about the response, after the response was sent.
 function payload.response_copy(outcome, consumer)
   local copied, passed = outcome.copied or 0, outcome.passed or 0
-  local lines = payload.response_lines(outcome, consumer)
+  local lines = payload.response_lines(outcome, consumer) .. payload.NOT_BLOCKING
     .. body_line({ extent = copied < passed and "prefix" or "complete", size = copied, total = passed })
   local head = payload.response_head(ngx.status, ngx.resp.get_headers(0, true))
   return lines, head .. (outcome.pieces and concat(outcome.pieces) or "")

@@ -33,6 +33,8 @@ local GRPC_PERMISSION_DENIED = 7
 local GRPC_UNAVAILABLE = 14
 
 local ID_HEADER = "Inspector-Request-Id"
+-- No cache may keep a reply, whatever its status.
+local CACHE_HEADER, NO_STORE = "Cache-Control", "no-store"
 
 local function grpc_message(text)
   return (gsub(text, "[^ -$&-~]", function(c)
@@ -40,36 +42,42 @@ local function grpc_message(text)
   end))
 end
 
+-- grpc_type: the content type of a gRPC call, or nil for any other request. A client of
+-- a gRPC route that says nothing of gRPC gets a plain reply.
+function reply.grpc_type(about)
+  local content_type = about.grpc and ngx.var.content_type
+  if content_type and find(content_type, "^application/grpc") then
+    return content_type
+  end
+end
+
 -- A gRPC client reads its outcome from grpc-status in the headers of a body-less
 -- response whose HTTP status is 200; anything else looks like a transport error.
-local function grpc_reply(status, message, id, content_type)
+local function grpc_reply(status, message, id, grpc_type)
   return {
     status = 200,
     body = "",
     headers = {
-      ["Content-Type"] = find(content_type, "^application/grpc%-web") and "application/grpc-web"
+      ["Content-Type"] = find(grpc_type, "^application/grpc%-web") and "application/grpc-web"
         or "application/grpc",
       ["grpc-status"] = tostring(GRPC_CODES[status]
         or (status >= 500 and GRPC_UNAVAILABLE or GRPC_PERMISSION_DENIED)),
       ["grpc-message"] = grpc_message(message),
+      [CACHE_HEADER] = NO_STORE,
       [ID_HEADER] = id,
     },
   }
 end
 
-local function is_grpc(content_type)
-  return content_type ~= nil and find(content_type, "^application/grpc") ~= nil
-end
-
 -- A reply that the connector makes itself.
-function reply.own(status, message, id, content_type)
-  if is_grpc(content_type) then
-    return grpc_reply(status, message, id, content_type)
+function reply.own(status, message, id, grpc_type)
+  if grpc_type then
+    return grpc_reply(status, message, id, grpc_type)
   end
   return {
     status = status,
     body = format('{"error": {"code": %d, "message": "%s"}}', status, message),
-    headers = { ["Content-Type"] = JSON, [ID_HEADER] = id },
+    headers = { ["Content-Type"] = JSON, [CACHE_HEADER] = NO_STORE, [ID_HEADER] = id },
   }
 end
 
@@ -105,7 +113,7 @@ local function usable_headers(list)
 end
 
 -- text: the JSON of a block verdict, or nil if it did not arrive completely.
-function reply.of_verdict(text, id, content_type)
+function reply.of_verdict(text, id, grpc_type)
   local verdict = text and cjson.decode(text)
   local wanted = type(verdict) == "table" and verdict.reply
   local status, content, headers
@@ -125,9 +133,10 @@ function reply.of_verdict(text, id, content_type)
     content = DEFAULT_BODY
     headers = { ["content-type"] = JSON }
   end
-  if is_grpc(content_type) then
-    return grpc_reply(status, "request blocked", id, content_type)
+  if grpc_type then
+    return grpc_reply(status, "request blocked", id, grpc_type)
   end
+  headers["cache-control"] = headers["cache-control"] or NO_STORE
   headers[ID_HEADER] = id
   return { status = status, body = content, headers = headers }
 end

@@ -37,11 +37,16 @@ function reporter.nodes()
 end
 
 local function report(set, log)
-  local text, err = cjson.encode(coverage.snapshot(set, instance))
+  local counters = coverage.snapshot(set, instance)
+  local text, err = cjson.encode(counters)
   if not text then
     return notice.emit(log, "coverage", "coverage report could not be written: " .. tostring(err))
   end
-  coverage.publish(set, text)
+  local stored
+  stored, err = coverage.publish(set, counters, text, cjson.encode)
+  if not stored then
+    notice.emit(log, "coverage stored", "coverage is not shown at this gateway: " .. tostring(err))
+  end
   local timeout_ms = set.conf.timeout_ms
   local answer, reason = client.call(set, {
     fixed = set.coverage, lines = "Inspector-Request-Id: " .. payload.mint_id() .. "\r\n", head = text,
@@ -55,6 +60,7 @@ end
 
 -- Sends the reports that are due. Reports do not change the breaker; verdicts do.
 function reporter.tick(log)
+  notice.flush(log)
   local now = ngx.now()
   for i = 1, #order do
     local target = targets[order[i]]

@@ -6,6 +6,137 @@ local typedefs = require "kong.db.schema.typedefs"
 local MAX_TIMEOUT_MS = 60000
 local MIB = 1024 * 1024
 
+local ADDRESS_FORM = "expected http://HOST:PORT or https://HOST:PORT, with an optional path, "
+  .. "an IPv6 address in brackets and a port from 1 to 65535; or unix:/PATH of a socket"
+-- The path of a socket that the system can connect to.
+local MAX_SOCKET_PATH = 107
+
+local function is_port(text)
+  local port = #text <= 5 and text:find("^%d+$") and tonumber(text)
+  return port and port >= 1 and port <= 65535
+end
+
+local function is_host(host)
+  local ipv6 = host:match("^%[([%x:.]+)%]$")
+  if ipv6 then
+    return ipv6:find(":.*:") ~= nil
+  end
+  return #host <= 253 and host:find("^[%w_][%w._-]*$") ~= nil and not host:find("..", 1, true)
+end
+
+local function check_address(address)
+  local path = address:match("^unix:(/[%w/._-]+)$")
+  if path then
+    return #path <= MAX_SOCKET_PATH or nil, ADDRESS_FORM
+  end
+  local authority, rest = address:match("^https?://([^/]+)(.*)$")
+  local host, port
+  if authority then
+    host, port = authority:match("^(.-):([^:%]]*)$")
+  end
+  if not authority or not is_host(host or authority) or port and not is_port(port) or rest:find("[%s?#@]") then
+    return nil, ADDRESS_FORM
+  end
+  return true
+end
+
+local function check_application(id)
+  if id:find("^%d+$") and #id <= 18 then
+    return true
+  end
+  return nil, "expected a whole number in quotes, such as \"7\""
+end
+
+-- Header names that a gateway, its other plugins or the transport use themselves.
+local TAKEN_PREFIXES = {
+  "x-forwarded-", "x-kong-", "x-consumer-", "x-credential-", "x-authenticated-", "inspector-", "proxy-", "sec-", "if-",
+}
+local TAKEN = {}
+for name in ([[accept accept-charset accept-encoding accept-language authorization cache-control connection
+  content-encoding content-language content-length content-range content-type cookie date expect forwarded from
+  host keep-alive max-forwards origin pragma range referer te traceparent tracestate trailer transfer-encoding
+  upgrade user-agent via warning x-real-ip x-request-id x-anonymous-consumer]]):gmatch("%S+") do
+  TAKEN[name] = true
+end
+
+local function check_header(name)
+  local lower = name:lower()
+  local taken = TAKEN[lower]
+  for _, prefix in ipairs(TAKEN_PREFIXES) do
+    taken = taken or lower:sub(1, #prefix) == prefix
+  end
+  if taken or not name:find("^%a[%w-]*$") then
+    return nil, "expected the name of a header that nothing else uses, in letters, digits and hyphens, "
+      .. "such as X-Weir-Verdict"
+  end
+  return true
+end
+
+-- A library of the gateway that may be missing, for example where only the schema is
+-- loaded: then the form of a PEM is all that is checked.
+local function library(name)
+  local found, module = pcall(require, name)
+  return found and type(module) == "table" and module or nil
+end
+
+-- What the library makes of a PEM: an object, false if it cannot be parsed, nil without
+-- the library.
+local function parsed(name, pem)
+  local module = library(name)
+  if not module then
+    return nil
+  end
+  local ran, object = pcall(module.new, pem)
+  return ran and object or false
+end
+
+local DASHES = ("%-"):rep(5)
+
+-- label: a pattern.
+local function has_block(pem, label)
+  return pem:find(DASHES .. "BEGIN " .. label .. DASHES .. "[%w+/=%s]+" .. DASHES .. "END " .. label .. DASHES) ~= nil
+end
+
+local function check_certificate(pem)
+  if not has_block(pem, "CERTIFICATE")
+    or parsed("resty.openssl.x509", pem) == false
+  then
+    return nil, "expected a certificate chain in PEM, from -----BEGIN CERTIFICATE----- on"
+  end
+  return true
+end
+
+local function check_key(pem)
+  if not has_block(pem, "[%u ]*PRIVATE KEY")
+    or pem:find("ENCRYPTED", 1, true) or parsed("resty.openssl.pkey", pem) == false
+  then
+    return nil, "expected a private key in PEM without a passphrase, from -----BEGIN PRIVATE KEY----- on"
+  end
+  return true
+end
+
+-- A value that is known only at use.
+local function is_reference(value)
+  return value:find("^{vault://.+}$") ~= nil
+end
+
+local function check_pair(config)
+  local chain, pem = config.client_certificate, config.client_key
+  if type(chain) ~= "string" or type(pem) ~= "string" or is_reference(chain) or is_reference(pem) then
+    return true
+  end
+  local certificate = parsed("resty.openssl.x509", chain)
+  local key = parsed("resty.openssl.pkey", pem)
+  if not certificate or not key then
+    return true
+  end
+  local ran, same = pcall(function() return certificate:get_pubkey():to_PEM() == key:to_PEM("public") end)
+  if ran and not same then
+    return nil, "client_key is not the key of client_certificate"
+  end
+  return true
+end
+
 return {
   name = "kong-lua",
   fields = {
@@ -18,9 +149,8 @@ return {
         { wallarm_node_address = {
           description = "URL of the node's processing service, for example "
             .. "http://next-processing.wallarm-node.svc.cluster.local:5000. "
-            .. "A path in it is put before /v1.",
-          type = "string", required = true, len_max = 1024,
-          match = "^https?://[^%s/@?#]+[^%s@?#]*$",
+            .. "A path in it is put before /v1. unix:/PATH is a socket on the same host.",
+          type = "string", required = true, len_max = 1024, custom_validator = check_address,
         } },
         { timeout_ms = {
           description = "Limit in milliseconds for a whole inspection: name "
@@ -106,32 +236,34 @@ return {
           type = "boolean", default = true,
         } },
         { tls_server_name = {
-          description = "Name for SNI and verification, if it differs from the host "
-            .. "of the address.",
-          type = "string", len_max = 253, match = "^[%w._-]+$",
+          description = "Name for SNI and verification, if it differs from the host of the "
+            .. "address. Needed if that is an IP address: the gateway compares names only, not "
+            .. "the IP addresses of a certificate.",
+          type = "string", len_max = 253, match = "^[%w._-]+$", err = "expected a host name",
         } },
         { client_certificate = {
           description = "PEM chain for mutual TLS with the node.",
-          type = "string", referenceable = true, len_max = 65536,
+          type = "string", referenceable = true, len_max = 65536, custom_validator = check_certificate,
         } },
         { client_key = {
           description = "PEM private key of client_certificate.",
           type = "string", referenceable = true, encrypted = true, len_max = 65536,
+          custom_validator = check_key,
         } },
         { connector_key = {
           description = "Key that authenticates this connector to the node.",
           type = "string", referenceable = true, encrypted = true, len_max = 4096,
-          match = "^[!-~]+$",
+          match = "^[!-~]+$", err = "expected visible ASCII without spaces",
         } },
         { upstream_verdict_header = {
           description = "Name of a request header with the outcome for the upstream. A "
             .. "header of that name from the client is always removed. Unset: nothing "
             .. "is added.",
-          type = "string", len_max = 64, match = "^%a[%w-]*$",
+          type = "string", len_max = 64, custom_validator = check_header,
         } },
         { application_id = {
-          description = "Application id of these requests.",
-          type = "string", len_max = 64, match = "^[%w._-]+$",
+          description = "Application id of these requests: a whole number, in quotes.",
+          type = "string", len_max = 64, custom_validator = check_application,
         } },
         { queue_max_entries = {
           description = "Entries that may wait in each worker to be sent to the node: response "
@@ -149,6 +281,7 @@ return {
       },
       entity_checks = {
         { mutually_required = { "client_certificate", "client_key" } },
+        { custom_entity_check = { field_sources = { "client_certificate", "client_key" }, fn = check_pair } },
       },
     } },
   },

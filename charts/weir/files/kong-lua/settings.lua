@@ -6,7 +6,12 @@ local settings = {
 
 local DEFAULT_PORTS = { http = 80, https = 443 }
 
+-- Scheme, host, port and path. A socket on this host has its address as the host, and no
+-- port. The schema has checked the form, except in a configuration from elsewhere.
 local function split_address(address)
+  if address:find("^unix:/") then
+    return "http", address, nil, ""
+  end
   local scheme, authority, path = address:match("^(https?)://([^/]+)(.*)$")
   if not scheme then
     return nil
@@ -19,7 +24,7 @@ local function split_address(address)
     return nil
   end
   port = port == "" and DEFAULT_PORTS[scheme] or tonumber(port)
-  if port < 1 or port > 65535 then
+  if not port or port < 1 or port > 65535 then
     return nil
   end
   return scheme, host, port, (path:gsub("/+$", ""))
@@ -32,12 +37,12 @@ local function parse_client_certificate(conf)
   local ssl = require "ngx.ssl"
   local chain, err = ssl.parse_pem_cert(conf.client_certificate)
   if not chain then
-    error("client_certificate: " .. err, 0)
+    error("client_certificate: expected a certificate chain in PEM: " .. tostring(err), 0)
   end
   local key
   key, err = ssl.parse_pem_priv_key(conf.client_key)
   if not key then
-    error("client_key: " .. err, 0)
+    error("client_key: expected a private key in PEM: " .. tostring(err), 0)
   end
   return { chain = chain, key = key }
 end
@@ -59,15 +64,25 @@ local function fixed_lines(conf, endpoint, content_type, prefix, host_header)
   return table.concat(lines, "\r\n")
 end
 
+-- A key from a vault is known only now.
+local function check_resolved(conf)
+  local key = conf.connector_key
+  if key and not key:find("^[!-~]+$") or key and key:find("^{vault://") then
+    error("connector_key: expected visible ASCII without spaces; a vault reference must resolve to that", 0)
+  end
+end
+
 function settings.compile(conf)
   local scheme, host, port, prefix = split_address(conf.wallarm_node_address)
   if not scheme then
     error("wallarm_node_address is not a usable URL", 0)
   end
 
+  check_resolved(conf)
+
   local bare_host = host:match("^%[(.*)%]$") or host
-  local node = host .. ":" .. port
-  local host_header = port == DEFAULT_PORTS[scheme] and host or node
+  local node = port and host .. ":" .. port or host
+  local host_header = not port and "localhost" or port == DEFAULT_PORTS[scheme] and host or node
   local tls = scheme == "https"
   local server_name = conf.tls_server_name or bare_host
   local identity = ngx.md5(table.concat({
@@ -85,17 +100,19 @@ function settings.compile(conf)
     port = port,
     -- A numeric address needs no resolver: the socket's own timer limits the
     -- connect, without the two threads that a name needs.
-    numeric = host:match("^%d+%.%d+%.%d+%.%d+$") ~= nil or host:sub(1, 1) == "[",
+    numeric = not port or host:match("^%d+%.%d+%.%d+%.%d+$") ~= nil or host:sub(1, 1) == "[",
     tls = tls,
     server_name = server_name,
     certificate = tls and parse_client_certificate(conf) or nil,
     -- Pooled TLS connections keep their verified identity, so configurations that
     -- verify differently must not share a pool.
     pool = "weir:" .. node .. (tls and ":" .. identity or ""),
-    queue_name = "kong-lua:" .. node .. ":" .. identity,
+    queue_name = node .. ":" .. identity .. ":" .. tostring(conf.queue_max_entries) .. ":"
+      .. tostring(conf.queue_max_bytes),
     breaker_key = "kong-lua:breaker:" .. node,
     requests = fixed_lines(conf, "/v1/requests", "message/http; msgtype=request", prefix, host_header),
     responses = fixed_lines(conf, "/v1/responses", "message/http; msgtype=response", prefix, host_header),
+    batch = fixed_lines(conf, "/v1/responses", "application/http; msgtype=request", prefix, host_header),
     coverage = fixed_lines(conf, "/v1/coverage", "application/json", prefix, host_header),
   }
 end

@@ -12,6 +12,7 @@ local PHASES = {
   ["client.get_consumer"] = { access = true, response = true, header_filter = true, body_filter = true, log = true },
   ["response.exit"] = { rewrite = true, access = true, response = true },
   ["response.get_status"] = { response = true, header_filter = true, body_filter = true, log = true },
+  ["response.get_source"] = { header_filter = true, body_filter = true, log = true },
   ["service.request.set_header"] = { rewrite = true, access = true },
   ["service.request.clear_header"] = { rewrite = true, access = true },
   ["service.response.get_raw_body"] = { response = true },
@@ -47,7 +48,7 @@ end
 
 function fake.install()
   local state = {
-    phase = "access", upstream = {}, serialized = {}, warned = {}, queued = {}, queues = {}, plugin = {},
+    phase = "access", upstream = {}, serialized = {}, warned = {}, plugin = {},
     shared = {}, response_status = 200, response_body = "",
   }
   local function on(name, action)
@@ -61,6 +62,7 @@ function fake.install()
     state.warned[#state.warned + 1] = table.concat(parts)
   end
   _G.kong = {
+    version = "3.9.3",
     ctx = { plugin = state.plugin, shared = state.shared },
     router = {
       get_route = on("router.get_route", function() return state.route end),
@@ -75,6 +77,7 @@ function fake.install()
         error(EXIT)
       end),
       get_status = on("response.get_status", function() return state.response_status end),
+      get_source = on("response.get_source", function() return state.exited and "exit" or "service" end),
     },
     service = {
       request = {
@@ -88,19 +91,6 @@ function fake.install()
       set_serialize_value = on("log.set_serialize_value", function(key, value) state.serialized[key] = value end),
     },
   }
-  package.loaded["kong.tools.queue"] = {
-    enqueue = function(params, handler, handler_conf, entry)
-      for _, name in ipairs({ "max_batch_size", "max_coalescing_delay", "max_entries", "max_retry_time",
-        "initial_retry_delay", "max_retry_delay" }) do
-        assert(type(params[name]) == "number", name)
-      end
-      assert(type(params.name) == "string" and type(handler) == "function" and type(handler_conf) == "table")
-      assert(type(entry) == "string", "byte-bounded queues take strings only")
-      state.queued[#state.queued + 1] = { entry = entry, handler = handler, conf = handler_conf, params = params }
-      return true
-    end,
-  }
-
   -- Runs a handler of a plugin in a phase, as Kong does.
   function state.run(phase, handler, conf)
     state.phase = phase

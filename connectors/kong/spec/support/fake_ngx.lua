@@ -86,6 +86,9 @@ local function socket_of(server, script)
   local sock = { sent = {}, at = 0 }
   function sock.settimeouts() end
   function sock.connect(_, host, port, options)
+    if host:find("^unix:") then
+      port, options = nil, port
+    end
     server.connects[#server.connects + 1] = { host = host, port = port, pool = options.pool }
     local err = outcome_of(script.connect)
     if err then
@@ -200,6 +203,20 @@ function fake.install()
   package.loaded["ngx.base64"] = {
     encode_base64url = function(text)
       return (base64(text, true):gsub("[+/]", { ["+"] = "-", ["/"] = "_" }))
+    end,
+  }
+  package.loaded["ngx.semaphore"] = {
+    new = function()
+      return {
+        wait = function(_, seconds)
+          server.waits = (server.waits or 0) + 1
+          if server.on_wait then
+            server.on_wait()
+          end
+          server.clock = server.clock + seconds
+        end,
+        post = function() server.posts = (server.posts or 0) + 1 end,
+      }
     end,
   }
   return server

@@ -13,35 +13,22 @@ local notice = require "kong.plugins.kong-lua.notice"
 local options = require "weir.options"
 local payload = require "kong.plugins.kong-lua.payload"
 local reporter = require "kong.plugins.kong-lua.reporter"
-local spool = require "weir.spool"
 
 local weir = {}
 weir.__index = weir
 
 local configs = {}
-local spools = setmetatable({}, { __mode = "k" })
 
 local function log_warn(text)
   ngx.log(ngx.WARN, text)
 end
 
-local function enqueue(set, leg, id, lines, content)
-  local queue = spools[set]
-  if not queue then
-    queue = spool.new(set.conf.queue_max_entries, set.conf.queue_max_bytes, function(entry)
-      return delivery.send(set, log_warn, entry)
-    end, function(entry, reason, detail)
-      delivery.lost(set, log_warn, delivery.leg_of(entry), reason, detail)
-    end)
-    spools[set] = queue
-  end
-  return queue:push(delivery.pack(leg, id, lines, content))
-end
-
 function weir.new(given)
   local conf = options.resolve(given)
   configs[#configs + 1] = conf
-  local about = { route = conf.route, service = conf.service, streaming = conf.streaming }
+  local about = {
+    route = conf.route, service = conf.service, streaming = conf.streaming or conf.grpc, grpc = conf.grpc,
+  }
   return setmetatable({ conf = conf, about = about }, weir)
 end
 
@@ -49,7 +36,7 @@ function weir.init_worker()
   reporter.watch(configs)
   local ok, err = reporter.start(ngx.timer.every, log_warn, "weir-nginx")
   if not ok then
-    ngx.log(ngx.ERR, "weir: no coverage reports, timer: ", err)
+    notice.say(log_warn, "no coverage reports, timer: " .. tostring(err))
   end
 end
 
@@ -70,10 +57,15 @@ end
 
 function weir:access()
   local conf = self.conf
-  local outcome = inspect.request(conf, log_warn, self.about, enqueue)
+  local outcome = inspect.request(conf, log_warn, self.about, delivery.enqueue)
   ngx.ctx.weir = outcome
   if outcome.reply then
     return send_reply(outcome.reply)
+  end
+  if ngx.var.http_inspector_request_id then
+    -- The id is the connector's; a client's header of that name must not look like it.
+    ngx.req.clear_header("Inspector-Request-Id")
+    ngx.req.clear_header("Inspector_Request_Id")
   end
   local name = conf.upstream_verdict_header
   if name then
@@ -91,7 +83,7 @@ local function owed(conf)
     return nil
   end
   local outcome = ngx.ctx.weir
-  if outcome and not outcome.reply
+  if outcome and not outcome.reply and outcome.wants ~= "none"
     and (outcome.context or outcome.verdict == "accepted")
   then
     return outcome
@@ -104,15 +96,11 @@ function weir:body_filter()
   if not outcome then
     return
   end
-  payload.collect(outcome, conf.inspect_response_body and conf.response_max_body_bytes or 0, ngx.arg[1])
+  payload.collect(outcome, payload.copy_limit(conf, outcome), ngx.arg[1])
 end
 
 local function response_leg(outcome)
-  local lines, text = payload.response_copy(outcome, nil)
-  local ok, err = enqueue(outcome.set, "responses", outcome.id, lines, text)
-  if not ok then
-    delivery.lost(outcome.set, log_warn, "responses", "queue", err)
-  end
+  delivery.copy_response(outcome, log_warn, payload.response_copy(outcome, nil))
 end
 
 function weir:log()
@@ -120,7 +108,7 @@ function weir:log()
   if outcome then
     local ok, err = pcall(response_leg, outcome)
     if not ok then
-      notice.emit(log_warn, "response leg", "response copy failed: " .. tostring(err))
+      delivery.lost(outcome.set, log_warn, "responses", "lua_error", tostring(err))
     end
   end
 end

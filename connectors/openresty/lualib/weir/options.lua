@@ -8,17 +8,18 @@ local TYPEDEFS = "kong.db.schema.typedefs"
 local OWN = {
   route = "string",      -- name under which this location is counted
   service = "string",
-  streaming = "boolean", -- request bodies here may not end (grpc_pass, proxy_request_buffering off)
+  streaming = "boolean", -- request bodies here may not end (proxy_request_buffering off)
+  grpc = "boolean",      -- grpc_pass: a stream, and replies in the form of gRPC
 }
 
-local function load_fields()
+local function load_config()
   local borrowed = package.loaded[TYPEDEFS]
   package.loaded[TYPEDEFS] = borrowed or {}
   local schema = require "kong.plugins.kong-lua.schema"
   package.loaded[TYPEDEFS] = borrowed
   for _, field in ipairs(schema.fields) do
     if field.config then
-      return field.config.fields
+      return field.config
     end
   end
 end
@@ -39,8 +40,17 @@ local function check(name, rule, value)
   if rule.between and (value < rule.between[1] or value > rule.between[2]) then
     fault(name, "must be between " .. rule.between[1] .. " and " .. rule.between[2])
   end
+  if kind == "string" and value:find("^{vault://") then
+    fault(name, "is a reference to a vault, which only Kong resolves")
+  end
   if rule.match and not value:match(rule.match) then
-    fault(name, "is not of the right form")
+    fault(name, "is not of the right form: " .. (rule.err or rule.match))
+  end
+  if rule.custom_validator then
+    local ok, err = rule.custom_validator(value)
+    if not ok then
+      fault(name, "is not of the right form: " .. err)
+    end
   end
   if rule.len_max and #value > rule.len_max then
     fault(name, "is longer than " .. rule.len_max)
@@ -58,10 +68,14 @@ end
 -- Returns a complete configuration, or throws an error that names the wrong option.
 function options.resolve(given)
   local conf, known = { connector_name = "weir-nginx" }, {}
-  for _, field in ipairs(load_fields()) do
+  local config = load_config()
+  for _, field in ipairs(config.fields) do
     local name, rule = next(field)
     known[name] = true
     local value = given[name]
+    if name == "application_id" and type(value) == "number" then
+      value = tostring(value)
+    end
     if value == nil then
       value = rule.default
     end
@@ -88,6 +102,16 @@ function options.resolve(given)
   end
   if (conf.client_certificate == nil) ~= (conf.client_key == nil) then
     fault("client_certificate", "and client_key go together")
+  end
+  for _, entry in ipairs(config.entity_checks) do
+    local together = entry.custom_entity_check
+    local ok, err = true, nil
+    if together then
+      ok, err = together.fn(conf)
+    end
+    if not ok then
+      error("weir: " .. err, 0)
+    end
   end
   return conf
 end

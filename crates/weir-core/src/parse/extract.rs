@@ -114,8 +114,9 @@ pub fn extract_with_buffers<'a>(
     em.finish(0);
     em.begin(message.body.len(), true);
     let body = em.state.values.len();
-    if parse_body(message, &mut em).is_ok() {
-        em.finish(body);
+    match parse_body(message, &mut em) {
+        Ok(()) => em.finish(body),
+        Err(stop) => em.report(stop, body),
     }
     Extracted { tree: state.tree, values: state.values, notes: state.notes }
 }
@@ -130,15 +131,22 @@ impl Emitter<'_, '_> {
 
     /// Parses and visits the values from index `from` on. Reports what the budget did not allow.
     fn finish(&mut self, from: usize) {
-        let result = drain(self, from);
+        if let Err(stop) = drain(self, from) {
+            self.report(stop, from);
+        }
         self.at = PointId::ROOT;
-        match result {
-            Err(Stop::Work) => {
+    }
+
+    /// Reports that the values from index `from` on were not all inspected. A limit has been reported where it was met.
+    fn report(&mut self, stop: Stop, from: usize) {
+        self.at = PointId::ROOT;
+        match stop {
+            Stop::Work => {
                 self.skip(SkipReason::WorkLimit);
                 self.visit_unparsed(from);
             }
-            Err(Stop::Time) => self.skip(SkipReason::TimeLimit),
-            Ok(()) | Err(Stop::Limit) => {}
+            Stop::Time => self.skip(SkipReason::TimeLimit),
+            Stop::Limit => {}
         }
     }
 }

@@ -44,6 +44,8 @@ pub enum ApiError {
     BadHeader(&'static str, &'static str),
     /// The JSON of the call is malformed.
     BadJson(String),
+    /// The framing of a call with many copies is malformed.
+    BadBatch(&'static str),
     /// The body ended early or its framing is broken.
     BodyBroken,
     /// The call did not arrive in time.
@@ -76,6 +78,7 @@ impl ApiError {
             ApiError::MissingHeader(_) => "missing-header",
             ApiError::BadHeader(..) => "bad-header",
             ApiError::BadJson(_) => "bad-json",
+            ApiError::BadBatch(_) => "bad-batch",
             ApiError::BodyBroken => "body-broken",
             ApiError::BodyTimeout => "body-timeout",
             ApiError::Unauthenticated => "unauthenticated",
@@ -97,6 +100,7 @@ impl ApiError {
             | ApiError::MissingHeader(_)
             | ApiError::BadHeader(..)
             | ApiError::BadJson(_)
+            | ApiError::BadBatch(_)
             | ApiError::BodyBroken => StatusCode::BAD_REQUEST,
             ApiError::Unauthenticated => StatusCode::UNAUTHORIZED,
             ApiError::Network | ApiError::Host => StatusCode::FORBIDDEN,
@@ -118,6 +122,7 @@ impl ApiError {
             ApiError::MissingHeader(_) => "A header is missing",
             ApiError::BadHeader(..) => "A header is malformed",
             ApiError::BadJson(_) => "The JSON body is malformed",
+            ApiError::BadBatch(_) => "The batch is malformed",
             ApiError::BodyBroken => "The body is incomplete",
             ApiError::BodyTimeout => "The body did not arrive in time",
             ApiError::Unauthenticated => "The connector is not authenticated",
@@ -139,6 +144,7 @@ impl ApiError {
             ApiError::MissingHeader(name) => format!("{name} is required").into(),
             ApiError::BadHeader(name, why) => format!("{name}: {why}").into(),
             ApiError::BadJson(why) => why.clone().into(),
+            ApiError::BadBatch(why) => (*why).into(),
             ApiError::BodyBroken => "the connection ended or the framing broke before the end of the body".into(),
             ApiError::BodyTimeout => "the body took longer than allowed".into(),
             ApiError::Unauthenticated => "send `Authorization: Bearer KEY` or a client certificate".into(),

@@ -45,6 +45,10 @@ pub const REASONS: &[&str] = &[
     // A copy was not sent.
     "queue",
     "queue_full",
+    "exiting",
+    // A response that was to be judged could not be.
+    "unbuffered",
+    "grpc",
 ];
 /// Directions of dropped copies.
 pub const DIRECTIONS: &[&str] = &["request", "response"];

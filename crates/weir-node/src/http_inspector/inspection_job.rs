@@ -7,7 +7,7 @@ use super::api_error::ApiError;
 use super::call::{CallHeaders, Direction, MessageFormat};
 use super::context::{self, ContextFields, ContextKeys, ExchangeContext};
 use super::envelope;
-use super::verdict_response::VerdictResponse;
+use super::verdict_response::{Accepted, VerdictResponse, Wanted};
 use crate::events::{PendingRecord, Recorder};
 use crate::generation::Generation;
 use bytes::Bytes;
@@ -18,7 +18,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 use weir_core::engine::{self, Scratch, inspect};
-use weir_core::model::{AnomalyKind, DecodedHead, Header, Inspection, Message};
+use weir_core::model::{AnomalyKind, DecodedHead, Header, Inspection, Message, Zone};
 use weir_core::parse::chunked::{self, Chunked};
 use weir_core::parse::extract::ParseOptions;
 use weir_core::parse::{facts::facts, message};
@@ -86,17 +86,19 @@ impl InspectionJob {
 
     /// Checks an out-of-band copy before it is queued, as far as its caller must know: format of the call, host.
     /// Returns the context for the response, in which no attack is known yet.
-    pub fn accept(&self) -> Result<Option<HeaderValue>, ApiError> {
+    pub fn accept(&self) -> Result<Accepted, ApiError> {
         self.guarded(|| {
             self.with_message(|mut message, _| {
                 if self.call.direction == Direction::Response {
-                    return Ok(None);
+                    return Ok(Accepted::default());
                 }
                 self.apply_call_headers(&mut message);
                 let client = self.client(&message);
                 let (facts, now) = (self.facts(&message, &client)?, now_millis());
                 let plan = self.generation.policy.plan(&self.policy_request(&message, &facts, client.address, now));
-                Ok(self.seal(&facts, plan.application, None, now))
+                let context = self.seal(&facts, plan.application, None, now);
+                // Whether the request is malicious is not known yet: then its status would be wanted.
+                Ok(Accepted { context, wanted: Some(self.wanted(&plan, self.recorder.is_some())) })
             })
         })
     }
@@ -143,10 +145,8 @@ impl InspectionJob {
         let record = self.record(&context, &verdict, &plan);
         let hit = record.as_ref().map(|record| *record.id.as_bytes());
         let sealed = self.seal(&facts, plan.application, hit, now);
-        Ok(InspectionOutcome {
-            response: VerdictResponse::new(self.call.request_id.as_str(), &verdict, sealed),
-            record,
-        })
+        let response = VerdictResponse::new(self.call.request_id.as_str(), &verdict, sealed);
+        Ok(InspectionOutcome { response: response.wanting(self.wanted(&plan, hit.is_some())), record })
     }
 
     /// The decoded head of a request, with the host that a trusted proxy forwards.
@@ -156,6 +156,19 @@ impl InspectionJob {
             facts.host = host.clone().into_bytes().into();
         }
         if self.access.allows_host(&facts.host) { Ok(facts) } else { Err(ApiError::Host) }
+    }
+
+    /// How much of the response is of use: what some signature reads, unless policy leaves the exchange out. A recorded
+    /// request is completed with the status of its response.
+    fn wanted(&self, plan: &Plan, recorded: bool) -> Wanted {
+        let zones = if plan.bypass.is_some() { Zone::NONE } else { self.generation.ruleset.zones };
+        if zones.intersects(Zone::RESPONSE_BODY) {
+            Wanted::Body
+        } else if recorded || zones.intersects(Zone::RESPONSE_HEADER) {
+            Wanted::Head
+        } else {
+            Wanted::Nothing
+        }
     }
 
     fn seal(&self, facts: &DecodedHead<'_>, application: i64, hit: Option<[u8; 16]>, now: u64) -> Option<HeaderValue> {
@@ -367,9 +380,35 @@ mod tests {
     }
 
     #[test]
+    fn only_what_signatures_read_is_wanted_of_a_response() {
+        let mut job = job();
+        let mut wanted = |zones: Option<&str>| {
+            let text = zones.map(|zones| {
+                format!("- id: infoleak.x\n  attack: infoleak\n  about: x\n  zones: [{zones}]\n  pattern: 'secret'\n  confidence: high\n  positive: ['secret']\n  negative: ['x']\n")
+            });
+            let files: Vec<_> = text.into_iter().map(|text| ("x.yaml".to_owned(), text)).collect();
+            let ruleset = weir_core::ruleset::compile::compile(&files).unwrap();
+            let policy = weir_policy::Policy::compile(&Default::default(), None).unwrap();
+            let generation = Generation::new(Arc::new(ruleset), policy, Default::default(), Default::default(), true);
+            job.generation = Arc::new(generation);
+            let message = message::request(&job.body);
+            let facts = facts(&message);
+            let mut plan = job.generation.policy.plan(&job.policy_request(&message, &facts, job.call.client, 0));
+            let inspected = [job.wanted(&plan, false), job.wanted(&plan, true)];
+            plan.bypass = Some(weir_policy::Bypass::ModeOff);
+            (inspected, [job.wanted(&plan, false), job.wanted(&plan, true)])
+        };
+        let bypassed = [Wanted::Nothing, Wanted::Head];
+        assert_eq!(wanted(None), ([Wanted::Nothing, Wanted::Head], bypassed));
+        assert_eq!(wanted(Some("query")), ([Wanted::Nothing, Wanted::Head], bypassed));
+        assert_eq!(wanted(Some("response_header")), ([Wanted::Head; 2], bypassed));
+        assert_eq!(wanted(Some("response_body")), ([Wanted::Body; 2], bypassed));
+    }
+
+    #[test]
     fn a_copy_gets_the_context_of_its_request() {
         let job = job();
-        let token = job.accept().unwrap().unwrap();
+        let token = job.accept().unwrap().context.unwrap();
         let context = context::open(&job.keys, token.to_str().unwrap(), now_millis()).unwrap();
         let seen = (&context.request_id[..], &context.method[..], &context.host[..], &context.path[..], context.hit);
         assert_eq!(seen, (&b"r-1"[..], &b"GET"[..], &b"h"[..], &b"/a%2e/b"[..], None));

@@ -7,6 +7,7 @@
 pub mod access;
 pub mod admission;
 pub mod api_error;
+pub mod batch;
 pub mod call;
 pub mod config;
 pub mod connection;
@@ -16,6 +17,7 @@ pub mod envelope;
 pub mod inspection_job;
 pub mod pool;
 pub mod receive;
+pub mod repeats;
 pub mod server;
 pub mod service;
 pub mod verdict_response;

@@ -1,5 +1,6 @@
 //! The API service: its state, and what may change while it runs.
 
+mod batch;
 mod calls;
 
 use super::access::AccessRules;
@@ -9,6 +10,7 @@ use super::connection::Connection;
 use super::context::ContextKeys;
 use super::coverage::Coverage;
 use super::pool::Pool;
+use super::repeats::Repeats;
 use crate::events::Recorder;
 use crate::generation::CurrentGeneration;
 use arc_swap::ArcSwap;
@@ -64,6 +66,7 @@ pub struct Service {
     pool: Pool,
     background: Pool,
     coverage: Coverage,
+    repeats: Repeats,
 }
 
 impl Service {
@@ -88,6 +91,7 @@ impl Service {
             pool,
             background,
             coverage: Coverage::default(),
+            repeats: Repeats::default(),
             telemetry,
             config,
         })

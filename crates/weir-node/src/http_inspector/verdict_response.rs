@@ -12,8 +12,31 @@ pub const VERDICT: HeaderName = HeaderName::from_static("inspector-verdict");
 pub const ATTACK: HeaderName = HeaderName::from_static("inspector-attack");
 /// The token that the connector sends with the response of the same exchange.
 pub const CONTEXT: HeaderName = HeaderName::from_static("inspector-context");
+/// What the node wants of the response, and that it takes many copies in one call.
+pub const RESPONSE: HeaderName = HeaderName::from_static("inspector-response");
 /// W3C trace context, as received.
 pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// How much of the response to a request the node has a use for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Nothing: no copy is to be sent.
+    Nothing,
+    /// Status, headers and the number of bytes.
+    Head,
+    /// The body too.
+    Body,
+}
+
+impl Wanted {
+    fn value(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Wanted::Nothing => "none; batch",
+            Wanted::Head => "head; batch",
+            Wanted::Body => "body; batch",
+        })
+    }
+}
 
 /// A verdict with everything that its HTTP response contains.
 #[derive(Debug)]
@@ -24,6 +47,8 @@ pub struct VerdictResponse {
     pub attacks: Option<HeaderValue>,
     /// Token for the response of the same exchange.
     pub context: Option<HeaderValue>,
+    /// Which part of the response the node has a use for, on a request.
+    pub wanted: Option<Wanted>,
     /// JSON body of a `block`.
     pub body: Vec<u8>,
 }
@@ -59,7 +84,12 @@ impl VerdictResponse {
     /// The response for `verdict`.
     pub fn new(request_id: &str, verdict: &weir_policy::Verdict, context: Option<HeaderValue>) -> Self {
         let body = if verdict.action == Action::Block { block(request_id, verdict) } else { Vec::new() };
-        Self { action: verdict.action, attacks: attack_types(verdict), context, body }
+        Self { action: verdict.action, attacks: attack_types(verdict), context, wanted: None, body }
+    }
+
+    /// The answer that says which part of the response the node has a use for.
+    pub fn wanting(self, wanted: Wanted) -> Self {
+        Self { wanted: Some(wanted), ..self }
     }
 
     /// The HTTP response; `trace` is the trace context of the call.
@@ -75,6 +105,9 @@ impl VerdictResponse {
             if let Some(attacks) = self.attacks {
                 headers.insert(ATTACK, attacks);
             }
+            if let Some(wanted) = self.wanted {
+                headers.insert(RESPONSE, wanted.value());
+            }
         }
         if let Some(context) = self.context {
             headers.insert(CONTEXT, context);
@@ -87,18 +120,52 @@ impl VerdictResponse {
     }
 }
 
+/// What the caller of an out-of-band copy gets.
+#[derive(Debug, Default)]
+pub struct Accepted {
+    /// Token for the response of the same exchange.
+    pub context: Option<HeaderValue>,
+    /// Which part of the response the node has a use for.
+    pub wanted: Option<Wanted>,
+}
+
 /// The response to an out-of-band copy.
-pub fn accepted(context: Option<HeaderValue>, trace: Option<HeaderValue>) -> Response<Body> {
+pub fn accepted(accepted: Accepted, trace: Option<HeaderValue>) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::ACCEPTED;
     let headers = response.headers_mut();
     headers.insert(VERDICT, HeaderValue::from_static("accepted"));
-    if let Some(context) = context {
+    if let Some(context) = accepted.context {
         headers.insert(CONTEXT, context);
+    }
+    if let Some(wanted) = accepted.wanted {
+        headers.insert(RESPONSE, wanted.value());
     }
     if let Some(trace) = trace {
         headers.insert(TRACEPARENT, trace);
     }
+    response
+}
+
+#[derive(Serialize)]
+struct Taken {
+    results: Vec<TakenCopy>,
+}
+
+#[derive(Serialize)]
+struct TakenCopy {
+    status: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<&'static str>,
+}
+
+/// The answer to many copies: for each its status, and the code of the problem where there is one.
+pub fn taken(copies: &[(StatusCode, Option<&'static str>)]) -> Response<Body> {
+    let results = copies.iter().map(|&(status, problem)| TakenCopy { status: status.as_u16(), problem }).collect();
+    let text = serde_json::to_vec(&Taken { results }).expect("plain data");
+    let mut response = accepted(Accepted::default(), None);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    *response.body_mut() = Body::from(text);
     response
 }
 

@@ -19,6 +19,7 @@ local budget = require "kong.plugins.kong-lua.budget"
 
 local client = {}
 
+local find = string.find
 local now = ngx.now
 local tcp = ngx.socket.tcp
 
@@ -85,6 +86,16 @@ local function connect_by_name(sock, host, port, options, seconds)
   return ok, err
 end
 
+-- Where ngx_lua leaves the reason of a handshake that failed at once, before it raises an
+-- assertion that does not have it.
+local function last_tls_error()
+  local ran, reason = pcall(function()
+    local errmsg = require("resty.core.base").get_errmsg_ptr()
+    return errmsg[0] ~= nil and require("ffi").string(errmsg[0])
+  end)
+  return ran and reason ~= "" and reason or "it failed at once, and the gateway gives no reason"
+end
+
 -- On a fresh connection only. Returns true, or nil, a reason token and a detail.
 local function handshake(sock, set)
   local ok, err = true, nil
@@ -99,13 +110,20 @@ local function handshake(sock, set)
     local ran
     ran, ok, err = pcall(sock.sslhandshake, sock, nil, set.server_name, set.conf.tls_verify)
     if not ran then
-      ok, err = nil, ok
+      local raised = tostring(ok)
+      ok, err = nil, find(raised, "assertion failed", 1, true) and last_tls_error() or raised
     end
   end
-  if not ok then
-    return nil, err == "timeout" and "timeout" or "tls", "TLS handshake: " .. tostring(err)
+  if ok then
+    return true
+  elseif err == "timeout" then
+    return nil, "timeout", "TLS handshake: timeout"
   end
-  return true
+  err = tostring(err)
+  if set.numeric and not set.conf.tls_server_name and find(err, "host mismatch", 1, true) then
+    err = err .. "; the address is an IP address: set tls_server_name to a name in the node's certificate"
+  end
+  return nil, "tls", "TLS handshake: " .. err
 end
 
 -- What a failed attempt shows about the node, if it does not show that it failed.
@@ -131,7 +149,9 @@ local function connect(set, call)
   local generation = generation_of(pool_of(set, address))
   local options = pool_options(set, address, generation)
   local ok, err
-  if set.numeric or address then
+  if not set.port then
+    ok, err = sock:connect(set.host, options)
+  elseif set.numeric or address then
     ok, err = sock:connect(address or set.host, set.port, options)
   else
     local seconds = math.min(set.conf.connect_timeout_ms / 1000, deadline - at)

@@ -11,6 +11,7 @@ local coverage = {}
 local MAX_ROUTES = 500
 local OTHER_ROUTE = "(other)"
 local NO_ROUTE = "(none)"
+local ALL_ROUTES = "(all)"
 local SNAPSHOT_PREFIX = "kong-lua:coverage:"
 -- A worker that has ended disappears from the gateway's own view after this many
 -- report intervals.
@@ -98,11 +99,54 @@ function coverage.snapshot(set, instance)
   }
 end
 
--- Stores the report where any worker of this gateway can read it.
-function coverage.publish(set, text)
+-- What the reports of all workers about all nodes may take of the dictionary, which may be
+-- Kong's own, and the least for one of them.
+local SNAPSHOTS_BYTES = 512 * 1024
+local LEAST_SNAPSHOT_BYTES = 4096
+
+local function most_bytes()
+  local nodes = 0
+  for _ in pairs(sets) do
+    nodes = nodes + 1
+  end
+  return math.max(LEAST_SNAPSHOT_BYTES, SNAPSHOTS_BYTES / (ngx.worker.count() * math.max(nodes, 1)))
+end
+
+-- The same report with the counters of all routes added up.
+function coverage.summary(report)
+  local totals, list = {}, {}
+  for _, entry in ipairs(report.coverage or {}) do
+    local key = entry.inspected .. " " .. entry.reason
+    local total = totals[key]
+    if not total then
+      total = { route = ALL_ROUTES, inspected = entry.inspected, reason = entry.reason, requests = 0,
+        bytes_inspected = 0, bytes_uninspected = 0 }
+      totals[key] = total
+      list[#list + 1] = total
+    end
+    total.requests = total.requests + entry.requests
+    total.bytes_inspected = total.bytes_inspected + entry.bytes_inspected
+    total.bytes_uninspected = total.bytes_uninspected + entry.bytes_uninspected
+  end
+  local short = {}
+  for key, value in pairs(report) do
+    short[key] = value
+  end
+  short.coverage = #list > 0 and list or nil
+  return short
+end
+
+-- Stores the report where any worker of this gateway can read it; one that is too large,
+-- without its routes. text: the report as JSON; encode: writes JSON.
+function coverage.publish(set, report, text, encode)
+  if #text > most_bytes() then
+    text = encode(coverage.summary(report))
+  end
   local ttl = math.max(LEAST_SNAPSHOT_TTL_S, SNAPSHOT_INTERVALS * set.conf.coverage_interval_s)
   local key = SNAPSHOT_PREFIX .. (ngx.worker.id() or 0) .. ":" .. set.node
-  return breaker.dict():set(key, text, ttl)
+  local store = breaker.dict()
+  -- Not set(), which throws out entries of others where the dictionary is full.
+  return (store.safe_set or store.set)(store, key, text, ttl)
 end
 
 -- Reports of all workers for the nodes given, as a JSON array.

@@ -9,6 +9,7 @@
 --   inspected "full", "partial" or "none"; part, why not full
 --   attack    classes found in a request that was let through
 --   context   token for the response leg
+--   wants     which part of the response the node wants: "none", "head" or "body"
 --   lines     header lines about the request that the response call repeats
 local body = require "kong.plugins.kong-lua.body"
 local breaker = require "kong.plugins.kong-lua.breaker"
@@ -23,6 +24,7 @@ local inspect = {}
 
 local new_table = require "table.new"
 
+local find, match = string.find, string.match
 local now = ngx.now
 
 -- Sized from the start, because a table that grows is copied several times.
@@ -38,6 +40,22 @@ local NODE_FAULTS = {
   connect = true, timeout = true, reset = true, malformed = true, tls = true, status_5xx = true,
 }
 
+-- The reason token for a status that goes with no verdict.
+function inspect.reason_of_status(status)
+  if status == 413 then
+    return "too_large"
+  elseif status == 503 then
+    return "shed"
+  elseif status == 401 or status == 403 then
+    return "refused"
+  elseif status >= 400 and status < 500 then
+    return "bad_call"
+  elseif status >= 500 then
+    return "status_5xx"
+  end
+  return "malformed"
+end
+
 -- Returns the verdict word, or nil and the reason token.
 local function read_verdict(answer)
   local status, verdict = answer.status, answer.verdict
@@ -46,18 +64,20 @@ local function read_verdict(answer)
   then
     return verdict
   end
-  if status == 413 then
-    return nil, "too_large"
-  elseif status == 503 then
-    return nil, "shed"
-  elseif status == 401 or status == 403 then
-    return nil, "refused"
-  elseif status >= 400 and status < 500 then
-    return nil, "bad_call"
-  elseif status >= 500 then
-    return nil, "status_5xx"
-  end
-  return nil, "malformed"
+  return nil, inspect.reason_of_status(status)
+end
+
+-- Which part of the response the node wants: "none", "head" or "body". An older node
+-- does not say; it gets what the configuration allows.
+function inspect.wants(answer)
+  local wishes = answer.wishes
+  return wishes and match(wishes, "^%l+") or "body"
+end
+
+-- Takes from an answer about a request whether this node takes batches of responses.
+function inspect.note_wishes(set, answer)
+  local wishes = answer.wishes
+  set.takes_batches = wishes ~= nil and find(wishes, "; batch", 1, true) ~= nil
 end
 
 -- Calls the node if the breaker allows it. call: see client.call(). Returns the response
@@ -74,7 +94,7 @@ function inspect.ask(set, log, call)
     verdict, reason = read_verdict(answer)
     if verdict then
       if breaker.success(set, probe) then
-        log("kong-lua: node " .. set.node .. " answers again, circuit closed")
+        notice.say(log, "node " .. set.node .. " answers again, circuit closed")
       end
       return answer, verdict
     end
@@ -97,16 +117,16 @@ function inspect.ask(set, log, call)
   return nil, reason, detail
 end
 
-local function failure_reply(conf, id)
+local function failure_reply(conf, id, about)
   if conf.failure_mode == "fail_closed" and conf.blocking ~= false then
-    return reply.own(conf.failure_status, UNAVAILABLE, id, ngx.var.content_type)
+    return reply.own(conf.failure_status, UNAVAILABLE, id, reply.grpc_type(about))
   end
 end
 
 local function bypass(conf, node, log, about, outcome, reason, detail, unseen)
   outcome.verdict, outcome.reason = "bypass", reason
   outcome.inspected, outcome.part = "none", reason
-  outcome.reply = failure_reply(conf, outcome.id)
+  outcome.reply = failure_reply(conf, outcome.id, about)
   coverage.count(node, about.route, "none", reason, 0, unseen or 0)
   notice.emit(log, "bypass " .. reason .. " " .. node, "request " .. outcome.id
     .. (outcome.reply and " refused" or " forwarded") .. " uninspected, reason=" .. reason
@@ -139,7 +159,7 @@ end
 local function refuse(node, about, outcome, status, message, part, total)
   outcome.verdict, outcome.reason = "block", part
   outcome.inspected, outcome.part = "none", part
-  outcome.reply = reply.own(status, message, outcome.id, ngx.var.content_type)
+  outcome.reply = reply.own(status, message, outcome.id, reply.grpc_type(about))
   coverage.count(node, about.route, "none", part, 0, total or 0)
   return outcome
 end
@@ -180,9 +200,10 @@ local function ask_inline(set, log, about, outcome, head, rebuilt, content, why)
 
   note_part(set.node, log, outcome, content, about, why)
   outcome.verdict = verdict
-  outcome.context, outcome.attack = answer.context, answer.attack
+  outcome.context, outcome.attack, outcome.wants = answer.context, answer.attack, inspect.wants(answer)
+  inspect.note_wishes(set, answer)
   if verdict == "block" then
-    outcome.reply = reply.of_verdict(answer.body, outcome.id, ngx.var.content_type)
+    outcome.reply = reply.of_verdict(answer.body, outcome.id, reply.grpc_type(about))
   end
   return outcome
 end
@@ -195,10 +216,10 @@ local function copy_out_of_band(set, log, about, outcome, head, rebuilt, content
   end
   local common = payload.common_lines(outcome.id, about, head)
   outcome.lines = common
-  local queued, detail = enqueue(set, "requests", outcome.id,
-    payload.request_lines(common, rebuilt, content) .. "Inspector-Blocking: false\r\n", head .. bytes)
+  local queued, reason, detail = enqueue(set, log, "requests", outcome.id,
+    payload.request_lines(common, rebuilt, content) .. payload.NOT_BLOCKING, head .. bytes)
   if not queued then
-    return bypass(set.conf, set.node, log, about, outcome, "queue", detail, content.total)
+    return bypass(set.conf, set.node, log, about, outcome, reason, detail, content.total)
   end
   note_part(set.node, log, outcome, content, about, why)
   outcome.verdict = "accepted"
@@ -206,8 +227,7 @@ local function copy_out_of_band(set, log, about, outcome, head, rebuilt, content
 end
 
 -- about: scheme, service and route as the gateway knows them, and streaming if its
--- configuration says that bodies may not end. enqueue: the adapter's function that
--- sends a copy later. log: writes one line at warn.
+-- configuration says that bodies may not end. enqueue: delivery.enqueue(). log: writes one line at warn.
 local function guarded(conf, log, about, enqueue, outcome)
   outcome.id = payload.mint_id()
   local set = settings.of(conf)

@@ -4,6 +4,7 @@ use super::{COVERAGE, OPENAPI, REQUESTS, RESPONSES, Service};
 use crate::http_inspector::access::AccessRules;
 use crate::http_inspector::admission::AdmissionPermit;
 use crate::http_inspector::api_error::{ApiError, ShedReason};
+use crate::http_inspector::batch;
 use crate::http_inspector::call::{self, CallHeaders, Direction};
 use crate::http_inspector::connection::Connection;
 use crate::http_inspector::inspection_job::{InspectionJob, InspectionOutcome};
@@ -100,23 +101,17 @@ impl Service {
     ) -> Result<Response<Body>, ApiError> {
         let access = self.authorize(head, at)?;
         let mut permit = self.admission.admit()?;
-        let call = CallHeaders::parse(direction, &head.headers)?;
+        let many = direction == Direction::Response && batch::is_batch(&head.headers);
+        let call = if many { None } else { Some(CallHeaders::parse(direction, &head.headers)?) };
         let body = receive(body, &mut permit, self.config.max_call_bytes, self.config.body_timeout).await?;
         at.received(head_size(&head.headers) + body.len());
+        let Some(call) = call else { return self.batch(head, &body, permit, at, &access) };
         let trace = call.traceparent.clone().filter(valid_trace);
-        let job = InspectionJob {
-            call,
-            body,
-            generation: self.current.get(),
-            access,
-            keys: self.keys.load_full(),
-            telemetry: Arc::clone(&self.telemetry),
-            recorder: self.recorder.clone(),
-        };
+        let job = self.job(call, body, access);
         if !job.call.blocking {
-            let (context, job, permit) = self.run_job(job, permit, InspectionJob::accept).await?;
+            let (accepted, job, permit) = self.run_job(job, permit, InspectionJob::accept).await?;
             self.enqueue_copy(job, permit)?;
-            return Ok(verdict_response::accepted(context, trace));
+            return Ok(verdict_response::accepted(accepted, trace));
         }
         let (InspectionOutcome { response, record }, ..) = self.run_job(job, permit, InspectionJob::run).await?;
         // The response waits until the record of a malicious request is in the spool.
@@ -158,16 +153,23 @@ impl Service {
         }
     }
 
-    fn enqueue_copy(&self, job: InspectionJob, permit: AdmissionPermit) -> Result<(), ApiError> {
+    /// Queues a copy to be inspected later, once. `held` is what it takes of the limits on calls.
+    pub(super) fn enqueue_copy(&self, job: InspectionJob, held: impl Send + 'static) -> Result<(), ApiError> {
+        if self.repeats.is_repeat(&job.call) {
+            return Ok(());
+        }
+        let call = job.call.clone();
         let queued = self.background.spawn(move || {
-            let _permit = permit;
+            let _held = held;
             // No caller waits for this verdict; the job has already recorded it and updated the metrics.
             if let Err(error) = job.run() {
                 let (code, id) = (error.code(), job.call.request_id.as_str());
                 tracing::warn!(code, request_id = id, "an accepted out-of-band copy could not be inspected");
             }
         });
-        queued.map_err(|QueueFull| self.admission.overloaded(ShedReason::BackgroundQueue))
+        queued.map_err(|QueueFull| self.admission.overloaded(ShedReason::BackgroundQueue))?;
+        self.repeats.took(&call);
+        Ok(())
     }
 
     async fn coverage(&self, head: &Head, body: &mut Incoming, at: &Connection) -> Result<Response<Body>, ApiError> {
