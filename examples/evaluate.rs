@@ -57,10 +57,13 @@ fn main() {
     let rules = arguments.next_if(|a| a == "--rules").and_then(|_| arguments.next());
     let out = arguments.next().expect("usage: evaluate [--rules DIR] OUT_DIR CORPUS.jsonl...");
     let files = rules.map_or_else(builtin::files, |dir| files_below(Path::new(&dir)));
-    let ruleset = compile::compile(&files).unwrap_or_else(|errors| {
-        errors.iter().for_each(|e| eprintln!("{e}"));
-        std::process::exit(1);
-    });
+    let ruleset = match compile::compile(&files) {
+        Ok(ruleset) => ruleset,
+        Err(errors) => {
+            errors.iter().for_each(|e| eprintln!("{e}"));
+            std::process::exit(1);
+        }
+    };
     fs::create_dir_all(&out).expect("create OUT_DIR");
     let mut verdicts = BufWriter::new(fs::File::create(format!("{out}/verdicts.tsv")).expect("create"));
     let mut findings = BufWriter::new(fs::File::create(format!("{out}/findings.tsv")).expect("create"));

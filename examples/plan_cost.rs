@@ -1,7 +1,7 @@
 //! Measures what `Policy::plan` costs.
 use std::{hint::black_box, time::Instant};
 use weir_core::model::{DecodedHead, DecodedPath, Message};
-use weir_policy::{Head, Policy, PolicyDoc, Settings, Source};
+use weir_policy::{Policy, PolicyDoc, RequestContext, Settings, Source};
 fn main() {
     let lists: String = (0..100_000u32)
         .map(|n| {
@@ -47,7 +47,7 @@ fn main() {
             for _ in 0..rounds {
                 for (n, facts) in facts.iter().enumerate() {
                     let client = std::net::Ipv4Addr::from((n as u32).wrapping_mul(40503 * 7919));
-                    let head = Head {
+                    let head = RequestContext {
                         message: &message,
                         facts,
                         client: Some(client.into()),

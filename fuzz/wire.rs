@@ -9,19 +9,19 @@ use weir_node::http_inspector::{call, envelope};
 /// and its message inspected.
 pub fn wire(data: &[u8]) {
     let Some((&choice, rest)) = data.split_first() else { return };
-    let leg = if choice & 1 == 0 { call::Leg::Request } else { call::Leg::Response };
+    let direction = if choice & 1 == 0 { call::Direction::Request } else { call::Direction::Response };
     let (head, body) = match rest.windows(2).position(|pair| pair == b"\n\n") {
         Some(end) => (&rest[..end], &rest[end + 2..]),
         None => (rest, &b""[..]),
     };
-    let Ok(call) = call::Call::parse(leg, &call_headers(head)) else { return };
-    match (call.form, leg) {
-        (call::Form::Raw, call::Leg::Request) => inspect_and_compare(&message::request(body)),
-        (call::Form::Raw, call::Leg::Response) => inspect_and_compare(&message::response(body)),
-        (call::Form::Envelope, leg) => {
-            let Ok(pieces) = envelope::read(leg, body) else { return };
-            let message = pieces.message();
-            assert!(message.body.len() <= pieces.bytes());
+    let Ok(call) = call::CallHeaders::parse(direction, &call_headers(head)) else { return };
+    match (call.format, direction) {
+        (call::MessageFormat::Raw, call::Direction::Request) => inspect_and_compare(&message::request(body)),
+        (call::MessageFormat::Raw, call::Direction::Response) => inspect_and_compare(&message::response(body)),
+        (call::MessageFormat::Envelope, direction) => {
+            let Ok(parts) = envelope::read(direction, body) else { return };
+            let message = parts.message();
+            assert!(message.body.len() <= parts.bytes());
             assert!(envelope::head(&message).ends_with(b"\r\n\r\n"));
             inspect_and_compare(&message);
         }

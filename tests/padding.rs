@@ -54,6 +54,30 @@ fn get(query: &str, headers: &str) -> Vec<u8> {
     format!("GET /api?{query} HTTP/1.1\r\nHost: shop.example\r\n{headers}\r\n").into_bytes()
 }
 
+/// A form with a field or, with the attribute `file`, a file.
+fn part(file: &str, content: &str) -> Vec<u8> {
+    let body = format!("--sep\r\nContent-Disposition: form-data; name=\"q\"{file}\r\n\r\n{content}\r\n--sep--\r\n");
+    post("multipart/form-data; boundary=sep", body.as_bytes())
+}
+
+fn field_alone(text: &str) -> Vec<u8> {
+    part("", text)
+}
+
+/// JSON in a form's field.
+fn json_field_alone(text: &str) -> Vec<u8> {
+    part("", &format!("{{\"q\":{}}}", json_text(text)))
+}
+
+/// Whether a text is a value in a file, too: it is short, and none that only files hold (docs/policy.md, "Files").
+fn is_value_in_file(text: &str) -> bool {
+    let begins =
+        |known: &str| text.trim_start().get(..known.len()).is_some_and(|head| head.eq_ignore_ascii_case(known));
+    let lines = text.lines().filter(|line| !line.trim().is_empty()).count();
+    let page = ["<!doctype html", "<html", "#!/"].iter().any(|known| begins(known));
+    text.len() <= 1024 && !page && !(lines > 1 && text.ends_with('\n'))
+}
+
 /// A way to send an attack, alone and padded.
 struct Padding {
     name: &'static str,
@@ -127,6 +151,35 @@ fn paddings() -> Vec<Padding> {
                 json(&(0..7).fold(format!("{{\"q\":{}}}", json_text(text)), |inner, _| {
                     format!("{{\"q\":{}}}", json_text(&inner))
                 }))
+            },
+        },
+        Padding {
+            name: "a file name",
+            alone: field_alone,
+            padded: |text| part(if is_value_in_file(text) { "; filename=\"x.txt\"" } else { "" }, text),
+        },
+        Padding {
+            name: "an encoded file name, and a type",
+            alone: field_alone,
+            padded: |text| {
+                let file = "; filename*=UTF-8''x.png\r\nContent-Type: image/png";
+                part(if is_value_in_file(text) { file } else { "" }, text)
+            },
+        },
+        Padding {
+            name: "JSON in a file, behind 100 KB of members",
+            alone: json_field_alone,
+            padded: |text| {
+                let members: String = (0..5000).map(|n| format!("\"member{n}\":\"value\",")).collect();
+                part("; filename=\"blob\"", &format!("{{{members}\"q\":{}}}", json_text(text)))
+            },
+        },
+        Padding {
+            name: "a form in a file",
+            alone: form_alone,
+            padded: |text| {
+                let fields: String = (0..500).map(|n| format!("field{n}=value&")).collect();
+                part("; filename=\"form.txt\"", &format!("{fields}q={}", percent(text)))
             },
         },
         Padding {

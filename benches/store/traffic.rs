@@ -4,7 +4,7 @@ use crate::sets::Random;
 use std::time::{SystemTime, UNIX_EPOCH};
 use weir_core::model::{AttackType, Confidence, PointPath};
 use weir_protocol::hit::Hit;
-use weir_protocol::hit::{HitFinding, HitLeg};
+use weir_protocol::hit::{HitDirection, HitFinding};
 use weir_protocol::node_api::Record;
 
 /// How far back hits lie, in milliseconds.
@@ -51,7 +51,7 @@ impl Traffic {
         let blocked = self.random.below(10) > 0;
         let mut hit = Hit { version: 1, time, attempt: 1, application: self.uneven(8) as i64, ..Hit::default() };
         hit.id = uuid::Uuid::from_u128(bits).to_string();
-        hit.leg = HitLeg::Request;
+        hit.leg = HitDirection::Request;
         hit.request_id = format!("{:032x}", bits.rotate_left(17));
         hit.connector = "kong/1".into();
         hit.client.ip = format!("198.{}.{}.{}", 18 + source % 2, source / 250 % 250, source % 250 + 1);

@@ -6,12 +6,13 @@ use super::{StartError, listen, local, probe_servers, reload, settings};
 use crate::config::Resolved;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
-use weir_node::aggregation::{Aggregation, AggregationMetrics, Config, OpenError, Parts};
+use weir_node::aggregation::{Aggregation, AggregationMetrics, AggregationParts, Config, OpenError};
 use weir_node::sync::SyncMetrics;
+use weir_protocol::code::NodeRole;
 use weir_runtime::serve::{self, ServeMetrics};
 use weir_runtime::telemetry::logs::{self, AccessLog};
 use weir_runtime::telemetry::{Health, Metrics, Telemetry};
-use weir_runtime::tls::{Files, Tls};
+use weir_runtime::tls::{PemFiles, Tls};
 
 /// Runs it until a signal stops it. True if nothing was left to be shipped.
 pub async fn run(resolved: Resolved, signals: Signals) -> Result<bool, StartError> {
@@ -19,7 +20,11 @@ pub async fn run(resolved: Resolved, signals: Signals) -> Result<bool, StartErro
     let telemetry = Arc::new(Telemetry { metrics, access: AccessLog::Off.into() });
     logs::count_dropped_lines(Arc::clone(&telemetry));
     let sync = SyncMetrics::register(&mut registry);
-    let parts = Parts { telemetry: Arc::clone(&telemetry), sync, metrics: AggregationMetrics::register(&mut registry) };
+    let parts = AggregationParts {
+        telemetry: Arc::clone(&telemetry),
+        sync,
+        metrics: AggregationMetrics::register(&mut registry),
+    };
     let stop = CancellationToken::new();
     let opened = Aggregation::open(config(&resolved)?, parts, stop.clone()).await;
     let aggregation = opened.map_err(|error| match error {
@@ -49,7 +54,7 @@ pub async fn run(resolved: Resolved, signals: Signals) -> Result<bool, StartErro
 }
 
 fn config(resolved: &Resolved) -> Result<Config, StartError> {
-    let upstream = settings::upstream(resolved, "aggregation")?.ok_or(SettingsError::NoUpstream)?;
+    let upstream = settings::upstream(resolved, NodeRole::Aggregation)?.ok_or(SettingsError::NoUpstream)?;
     Ok(Config {
         directory: resolved.data_dir.join("aggregation"),
         upstream,
@@ -58,8 +63,8 @@ fn config(resolved: &Resolved) -> Result<Config, StartError> {
     })
 }
 
-fn tls(resolved: &Resolved) -> Option<Files> {
-    resolved.aggregation.tls.as_ref().map(|files| Files {
+fn tls(resolved: &Resolved) -> Option<PemFiles> {
+    resolved.aggregation.tls.as_ref().map(|files| PemFiles {
         cert: files.cert.clone(),
         key: files.key.clone(),
         client_ca: None,

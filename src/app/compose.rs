@@ -6,10 +6,10 @@ use crate::config::{Resolved, Sources};
 use std::sync::Arc;
 use tokio::sync::Mutex;
 use weir_core::ruleset::Ruleset;
-use weir_node::generation::{Current, Generation};
+use weir_node::generation::{CurrentGeneration, Generation};
 use weir_node::geo::Geo;
-use weir_node::http_inspector::Access;
-use weir_node::sync::{Apply, Cache, NotApplied, Remote, Status, Sync, Verified};
+use weir_node::http_inspector::AccessRules;
+use weir_node::sync::{Apply, ApplyError, BlobCache, PolicyStatus, PolicySync, RemotePolicy, VerifiedPolicy};
 use weir_policy::CustomSignature;
 use weir_runtime::telemetry::Telemetry;
 
@@ -18,47 +18,51 @@ pub struct Built {
     /// Rules, policy, databases.
     pub generation: Generation,
     /// Who may call.
-    pub access: Access,
-    kept: Kept,
+    pub access: AccessRules,
+    compiled: CompiledRules,
 }
 
 /// The ruleset with what it was compiled from: most policies change neither rules nor custom signatures.
 #[derive(Clone)]
-struct Kept {
+struct CompiledRules {
     files: Vec<(String, String)>,
     custom: Vec<CustomSignature>,
     ruleset: Arc<Ruleset>,
 }
 
-impl Kept {
+impl CompiledRules {
     fn fits(&self, files: &[(String, String)], custom: &[CustomSignature]) -> bool {
         self.files == files && self.custom == custom
     }
 }
 
 /// Builds from `resolved` and `remote`; what did not change is taken over from `before`.
-fn build(resolved: &Resolved, remote: Option<&Remote>, before: Option<(&Kept, &Geo)>) -> Result<Built, StartError> {
+fn build(
+    resolved: &Resolved,
+    remote: Option<&RemotePolicy>,
+    before: Option<(&CompiledRules, &Geo)>,
+) -> Result<Built, StartError> {
     let policy = settings::policy(resolved, remote)?;
     let files = settings::rule_files(resolved, remote)?;
     let custom: Vec<CustomSignature> = policy.custom_signatures().into_iter().cloned().collect();
-    let kept = match before {
-        Some((kept, _)) if kept.fits(&files, &custom) => kept.clone(),
+    let compiled = match before {
+        Some((compiled, _)) if compiled.fits(&files, &custom) => compiled.clone(),
         _ => {
             let ruleset = Arc::new(settings::ruleset(&files, &custom)?);
-            Kept { files, custom, ruleset }
+            CompiledRules { files, custom, ruleset }
         }
     };
     let geo = settings::geo(resolved, remote, before.map(|(_, geo)| geo))?;
     let keys = settings::keys(resolved)?;
     let clients = settings::client_rules(resolved);
-    let ruleset = Arc::clone(&kept.ruleset);
+    let ruleset = Arc::clone(&compiled.ruleset);
     let mut generation = Generation::new(ruleset, policy, geo, clients, resolved.connector.blocking);
     generation.policy_serial = remote.map_or(0, |remote| remote.serial);
-    Ok(Built { generation, access: settings::access(resolved, &keys)?, kept })
+    Ok(Built { generation, access: settings::access(resolved, &keys)?, compiled })
 }
 
 /// What is in force at first: the last good policy of the control plane joined in, where it can be.
-pub fn first(resolved: &Resolved, sync: Option<&Sync>) -> Result<(Built, Option<Arc<Remote>>), StartError> {
+pub fn first(resolved: &Resolved, sync: Option<&PolicySync>) -> Result<(Built, Option<Arc<RemotePolicy>>), StartError> {
     if let Some(sync) = sync
         && let Some(verified) = sync.last_good()
     {
@@ -78,23 +82,23 @@ pub fn first(resolved: &Resolved, sync: Option<&Sync>) -> Result<(Built, Option<
     Ok((build(resolved, None, None)?, None))
 }
 
-fn read(verified: &Verified, cache: &Cache) -> Result<Remote, StartError> {
-    Remote::read(verified, cache).map_err(|error| StartError::RemotePolicy(error.to_string().into()))
+fn read(verified: &VerifiedPolicy, cache: &BlobCache) -> Result<RemotePolicy, StartError> {
+    RemotePolicy::read(verified, cache).map_err(|error| StartError::RemotePolicy(error.to_string().into()))
 }
 
 /// Builds generations, one after the other, and puts them in use.
 pub struct Composer {
     sources: Sources,
-    current: Arc<Current>,
+    current: Arc<CurrentGeneration>,
     telemetry: Arc<Telemetry>,
-    status: Option<Arc<Status>>,
+    status: Option<Arc<PolicyStatus>>,
     state: Mutex<State>,
 }
 
 struct State {
     resolved: Resolved,
-    remote: Option<Arc<Remote>>,
-    kept: Kept,
+    remote: Option<Arc<RemotePolicy>>,
+    compiled: CompiledRules,
 }
 
 /// What a reload gave.
@@ -104,7 +108,7 @@ pub struct Reloaded {
     /// The configuration.
     pub resolved: Resolved,
     /// Who may call.
-    pub access: Access,
+    pub access: AccessRules,
 }
 
 impl Composer {
@@ -112,20 +116,20 @@ impl Composer {
     pub fn new(
         sources: Sources,
         resolved: &Resolved,
-        first: (Built, Option<Arc<Remote>>),
-        status: Option<Arc<Status>>,
+        first: (Built, Option<Arc<RemotePolicy>>),
+        status: Option<Arc<PolicyStatus>>,
         telemetry: Arc<Telemetry>,
-    ) -> (Self, Access) {
-        let (Built { generation, access, kept }, remote) = first;
+    ) -> (Self, AccessRules) {
+        let (Built { generation, access, compiled }, remote) = first;
         telemetry.metrics.signatures.set(generation.ruleset.signatures.len() as i64);
         telemetry.metrics.generation.set(1);
-        let current = Arc::new(Current::new(generation));
-        let state = Mutex::new(State { resolved: resolved.clone(), remote, kept });
+        let current = Arc::new(CurrentGeneration::new(generation));
+        let state = Mutex::new(State { resolved: resolved.clone(), remote, compiled });
         (Self { sources, current, telemetry, status, state }, access)
     }
 
     /// The generation in use.
-    pub fn current(&self) -> &Arc<Current> {
+    pub fn current(&self) -> &Arc<CurrentGeneration> {
         &self.current
     }
 
@@ -133,7 +137,7 @@ impl Composer {
     pub async fn reload(&self) -> Result<Reloaded, StartError> {
         let mut state = self.state.lock().await;
         let (sources, remote) = (self.sources.clone(), state.remote.clone());
-        let read = move |before: (&Kept, &Geo)| {
+        let read = move |before: (&CompiledRules, &Geo)| {
             let (resolved, _) = configuration(&sources)?;
             let built = build(&resolved, remote.as_deref(), Some(before))?;
             Ok((resolved, built))
@@ -146,10 +150,10 @@ impl Composer {
         Ok(Reloaded { number, resolved, access })
     }
 
-    async fn take(&self, policy: Arc<Verified>, cache: Cache) -> Result<(), StartError> {
+    async fn take(&self, policy: Arc<VerifiedPolicy>, cache: BlobCache) -> Result<(), StartError> {
         let mut state = self.state.lock().await;
         let resolved = state.resolved.clone();
-        let join = move |before: (&Kept, &Geo)| {
+        let join = move |before: (&CompiledRules, &Geo)| {
             let remote = read(&policy, &cache)?;
             let built = build(&resolved, Some(&remote), Some(before))?;
             Ok((Arc::new(remote), built))
@@ -164,17 +168,17 @@ impl Composer {
     async fn off_path<T: Send + 'static>(
         &self,
         state: &State,
-        work: impl FnOnce((&Kept, &Geo)) -> Result<T, StartError> + Send + 'static,
+        work: impl FnOnce((&CompiledRules, &Geo)) -> Result<T, StartError> + Send + 'static,
     ) -> Result<T, StartError> {
-        let (kept, generation) = (state.kept.clone(), self.current.get());
-        let done = tokio::task::spawn_blocking(move || work((&kept, &generation.geo))).await;
+        let (compiled, generation) = (state.compiled.clone(), self.current.get());
+        let done = tokio::task::spawn_blocking(move || work((&compiled, &generation.geo))).await;
         StartError::system("compile", done.map_err(std::io::Error::other))?
     }
 
-    fn swap(&self, state: &mut State, built: Built) -> (u64, Access) {
+    fn swap(&self, state: &mut State, built: Built) -> (u64, AccessRules) {
         let metrics = &self.telemetry.metrics;
         metrics.signatures.set(built.generation.ruleset.signatures.len() as i64);
-        state.kept = built.kept;
+        state.compiled = built.compiled;
         let number = self.current.swap(built.generation);
         metrics.generation.set(number as i64);
         (number, built.access)
@@ -182,7 +186,7 @@ impl Composer {
 }
 
 impl Apply for Composer {
-    async fn apply(&self, policy: Arc<Verified>, cache: Cache) -> Result<(), NotApplied> {
-        self.take(policy, cache).await.map_err(|error| NotApplied(error.to_string()))
+    async fn apply(&self, policy: Arc<VerifiedPolicy>, cache: BlobCache) -> Result<(), ApplyError> {
+        self.take(policy, cache).await.map_err(|error| ApplyError(error.to_string()))
     }
 }

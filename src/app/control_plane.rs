@@ -15,12 +15,12 @@ use weir_control_plane::auth::role::Role;
 use weir_control_plane::metrics::ControlPlaneMetrics;
 use weir_control_plane::store::Database;
 use weir_control_plane::{App, Config, server};
-use weir_policy::client::{ClientRules, Record};
+use weir_policy::client::{ClientRules, ProxyHeaders};
 use weir_runtime::clock::Clock;
 use weir_runtime::serve::{self, ServeMetrics};
 use weir_runtime::telemetry::logs::{self, AccessLog};
 use weir_runtime::telemetry::{Health, Metrics, Telemetry};
-use weir_runtime::tls::{Files, Tls};
+use weir_runtime::tls::{PemFiles, Tls};
 
 /// Port of Console and API.
 const PORT: u16 = 8088;
@@ -83,7 +83,7 @@ pub async fn start(
     let store = Database::open(&url).await.map_err(StartError::control_plane)?;
     let config = config(resolved, in_process, metrics);
     let (app, first) = App::start(config, store, Clock::System).await.map_err(StartError::control_plane)?;
-    let tls = own.tls.as_ref().map(|files| Files {
+    let tls = own.tls.as_ref().map(|files| PemFiles {
         cert: files.cert.clone(),
         key: files.key.clone(),
         client_ca: None,
@@ -139,7 +139,7 @@ fn config(resolved: &Resolved, in_process: Option<String>, metrics: &ControlPlan
         admin_password: text(&settings.admin_password),
         secure: settings.tls.is_some() || public_url.as_ref().is_some_and(|url| url.starts_with("https://")),
         public_url,
-        clients: ClientRules::new(vec![Record {
+        clients: ClientRules::new(vec![ProxyHeaders {
             trusted: settings.trusted_proxies.clone(),
             real_ip: vec![settings.real_ip_header.0.clone()],
             original_host: Vec::new(),

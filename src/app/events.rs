@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
-use weir_node::events::ship::Content;
+use weir_node::events::ship::BatchContent;
 use weir_node::events::{Recorder, Shipper, Spool};
 use weir_node::sync::Link;
 use weir_runtime::telemetry::Telemetry;
@@ -48,7 +48,7 @@ impl Events {
             Ok::<_, StartError>(spool)
         };
         let [hits, statistics] = settings::spools(resolved);
-        let (hits, statistics) = (open(hits, Content::Events)?, open(statistics, Content::Statistics)?);
+        let (hits, statistics) = (open(hits, BatchContent::Events)?, open(statistics, BatchContent::Statistics)?);
         let records = settings::records(resolved);
         let recorder = Recorder::new(hits.clone(), statistics.clone(), records, Arc::clone(telemetry));
         let recorder = Arc::new(recorder);

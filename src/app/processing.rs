@@ -12,9 +12,10 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use weir_control_plane::metrics::ControlPlaneMetrics;
 use weir_node::events::Spool;
-use weir_node::http_inspector::context::Keys;
-use weir_node::http_inspector::{Server, Service, service};
-use weir_node::sync::{Sync, SyncMetrics, Vitals};
+use weir_node::http_inspector::context::ContextKeys;
+use weir_node::http_inspector::{Server, Service, ServiceParts};
+use weir_node::sync::{HeartbeatSource, PolicySync, SyncMetrics};
+use weir_protocol::code::NodeRole;
 use weir_protocol::node_api::Heartbeat;
 use weir_runtime::serve::ServeMetrics;
 use weir_runtime::telemetry::{Health, Metrics, Telemetry, logs};
@@ -49,8 +50,8 @@ pub async fn run_with(
 ) -> Result<bool, StartError> {
     let (metrics, mut registry) = Metrics::new(&resolved.metrics.namespace);
     beside.control_plane.iter().for_each(|own| own.enlist(&mut registry));
-    let upstream = settings::upstream(&resolved, "processing")?;
-    let sync = upstream.map(|config| Sync::open(config, SyncMetrics::register(&mut registry)));
+    let upstream = settings::upstream(&resolved, NodeRole::Processing)?;
+    let sync = upstream.map(|config| PolicySync::open(config, SyncMetrics::register(&mut registry)));
     let sync = sync.transpose()?;
     let telemetry = Arc::new(Telemetry { metrics, access: settings::access_log(&resolved).into() });
     let first = compose::first(&resolved, sync.as_ref())?;
@@ -63,10 +64,10 @@ pub async fn run_with(
     }
     let health = Arc::new(Health::default());
     let keys = settings::keys(&resolved)?;
-    let keys = Keys::new(&keys).map_err(|_| SettingsError::NoRandomness)?;
+    let keys = ContextKeys::new(&keys).map_err(|_| SettingsError::NoRandomness)?;
     let open = access.is_open();
-    let events = Events::open(&resolved, sync.as_ref().map(Sync::link), &telemetry)?;
-    let parts = service::Parts {
+    let events = Events::open(&resolved, sync.as_ref().map(PolicySync::link), &telemetry)?;
+    let parts = ServiceParts {
         config: settings::service(&resolved),
         current: Arc::clone(composer.current()),
         access,
@@ -85,7 +86,7 @@ pub async fn run_with(
         reload::Watched { sources, service: Arc::clone(&service), composer: Arc::clone(&composer), tls: tls.clone() };
     reload::start(watched, &resolved)?;
     if let Some(sync) = &sync {
-        sync.start(Arc::clone(&composer), vitals(&composer, events.as_ref()), stop.clone());
+        sync.start(Arc::clone(&composer), heartbeat(&composer, events.as_ref()), stop.clone());
         if composer.current().get().policy_serial == 0 {
             sync.asked(FIRST_POLICY).await;
         }
@@ -104,7 +105,7 @@ pub async fn run_with(
 }
 
 /// The state of the node that heartbeats report.
-fn vitals(composer: &Arc<Composer>, events: Option<&Events>) -> Vitals {
+fn heartbeat(composer: &Arc<Composer>, events: Option<&Events>) -> HeartbeatSource {
     let current = Arc::clone(composer.current());
     let spool = events.map(|events| events.spool().clone());
     Arc::new(move || {

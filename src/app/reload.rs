@@ -13,8 +13,8 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use weir_node::http_inspector::Service;
-use weir_node::http_inspector::context::Keys;
-use weir_runtime::telemetry::events::Reloaded;
+use weir_node::http_inspector::context::ContextKeys;
+use weir_runtime::telemetry::events::ReloadEvent;
 use weir_runtime::telemetry::{Metrics, Telemetry, logs};
 use weir_runtime::tls::Tls;
 
@@ -170,8 +170,8 @@ async fn reload_certificate(tls: Arc<Tls>, metrics: &Metrics) {
         Ok(Ok(())) => {
             metrics.tls_reloads.inc();
         }
-        Ok(Err(error)) => Reloaded { what: "certificate", outcome: Err(&error.to_string()) }.emit(metrics),
-        Err(error) => Reloaded { what: "certificate", outcome: Err(&error.to_string()) }.emit(metrics),
+        Ok(Err(error)) => ReloadEvent { what: "certificate", outcome: Err(&error.to_string()) }.emit(metrics),
+        Err(error) => ReloadEvent { what: "certificate", outcome: Err(&error.to_string()) }.emit(metrics),
     }
 }
 
@@ -189,12 +189,12 @@ async fn reload(watched: &Watched, started: &Resolved) -> Option<BTreeSet<PathBu
             if !keys.is_empty() {
                 tracing::warn!(keys = keys.join(", "), "changed keys that take effect after a restart");
             }
-            Reloaded { what: "configuration, rules and policy", outcome: Ok(number) }.emit(metrics);
+            ReloadEvent { what: "configuration, rules and policy", outcome: Ok(number) }.emit(metrics);
             Some(paths(&watched.sources, &resolved, watched.tls.as_deref()))
         }
         Err(error) => {
             let failed = error.to_string();
-            Reloaded { what: "configuration, rules and policy", outcome: Err(&failed) }.emit(metrics);
+            ReloadEvent { what: "configuration, rules and policy", outcome: Err(&failed) }.emit(metrics);
             None
         }
     }
@@ -208,7 +208,7 @@ fn apply(watched: &Watched, resolved: &Resolved) {
         tracing::error!(%error, "the level of the log stays as it was");
     }
     // Without keys contexts are sealed with one of this process, which a reload leaves alone.
-    match settings::keys(resolved).map(|keys| (!keys.is_empty()).then(|| Keys::new(&keys))) {
+    match settings::keys(resolved).map(|keys| (!keys.is_empty()).then(|| ContextKeys::new(&keys))) {
         Ok(Some(Ok(keys))) => watched.service.set_keys(keys),
         Ok(Some(Err(_))) => tracing::error!("the keys of contexts stay as they were: no randomness from the system"),
         Ok(None) => {}

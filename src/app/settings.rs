@@ -14,10 +14,11 @@ use crate::config::types::{LogTarget, Workers};
 use std::path::Path;
 use std::sync::Arc;
 use weir_node::events::{self, spool};
-use weir_node::http_inspector::{Access, Config, config};
+use weir_node::http_inspector::{AccessRules, Config, config};
 use weir_node::sync::{self, Endpoint, PublicKey, Token};
-use weir_policy::client::{ClientRules, Record};
+use weir_policy::client::{ClientRules, ProxyHeaders};
 use weir_policy::pattern;
+use weir_protocol::code::NodeRole;
 use weir_runtime::serve::{self, Limits, ServeMetrics};
 use weir_runtime::telemetry::logs::{self, AccessLog, Output};
 use weir_runtime::tls::{self, Tls};
@@ -37,12 +38,12 @@ pub fn service(resolved: &Resolved) -> Config {
     let limits = connector.per_connection_limits;
     Config {
         max_call_bytes: connector.max_call_bytes,
-        per_connection: config::PerConnection {
+        per_connection: config::ConnectionLimits {
             requests: limits.max_requests,
             bytes: limits.max_received_bytes,
             age: limits.max_duration,
         },
-        load: config::Load {
+        load: config::LoadLimits {
             connections: load.max_connections,
             calls: load.max_concurrent_calls,
             buffered_bytes: load.max_buffered_bytes,
@@ -84,10 +85,10 @@ pub fn listener(
 const STATISTICS_SPOOL: u64 = 16 << 20;
 
 /// Settings of records.
-pub fn records(resolved: &Resolved) -> events::Settings {
+pub fn records(resolved: &Resolved) -> events::RecorderSettings {
     let from = &resolved.events;
     let max_body = usize::try_from(from.max_body).unwrap_or(usize::MAX);
-    events::Settings { stall: from.stall, max_body, sampling: from.sampling }
+    events::RecorderSettings { stall: from.stall, max_body, sampling: from.sampling }
 }
 
 /// The spools of hits and of statistics.
@@ -103,9 +104,9 @@ pub fn spools(resolved: &Resolved) -> [spool::Config; 2] {
 }
 
 /// Certificate files.
-pub fn tls(resolved: &Resolved) -> Option<tls::Files> {
+pub fn tls(resolved: &Resolved) -> Option<tls::PemFiles> {
     let auth = &resolved.connector.auth;
-    resolved.connector.tls.as_ref().map(|files| tls::Files {
+    resolved.connector.tls.as_ref().map(|files| tls::PemFiles {
         cert: files.cert.clone(),
         key: files.key.clone(),
         client_ca: auth.client_ca.clone(),
@@ -129,10 +130,10 @@ pub fn keys(resolved: &Resolved) -> Result<Vec<Vec<u8>>, SettingsError> {
 }
 
 /// Which callers the API accepts.
-pub fn access(resolved: &Resolved, keys: &[Vec<u8>]) -> Result<Access, SettingsError> {
+pub fn access(resolved: &Resolved, keys: &[Vec<u8>]) -> Result<AccessRules, SettingsError> {
     let connector = &resolved.connector;
     let hosts = allowed_hosts(resolved).collect::<Result<_, _>>()?;
-    Ok(Access::new(keys, connector.auth.client_ca.is_some(), Some(connector.allowed_networks.clone()), hosts))
+    Ok(AccessRules::new(keys, connector.auth.client_ca.is_some(), Some(connector.allowed_networks.clone()), hosts))
 }
 
 fn allowed_hosts(resolved: &Resolved) -> impl Iterator<Item = Result<regex::bytes::Regex, SettingsError>> {
@@ -142,7 +143,7 @@ fn allowed_hosts(resolved: &Resolved) -> impl Iterator<Item = Result<regex::byte
 
 /// Which proxies are trusted to report the client's address.
 pub fn client_rules(resolved: &Resolved) -> ClientRules {
-    let record = |from: &resolved::ProxyRecord| Record {
+    let record = |from: &resolved::ProxyRecord| ProxyHeaders {
         trusted: from.trusted_networks.clone(),
         real_ip: from.real_ip.clone(),
         original_host: from.original_host.clone(),
@@ -180,7 +181,7 @@ pub fn access_log(resolved: &Resolved) -> AccessLog {
 }
 
 /// The control plane or aggregation, where one is configured.
-pub fn upstream(resolved: &Resolved, role: &'static str) -> Result<Option<sync::Config>, SettingsError> {
+pub fn upstream(resolved: &Resolved, role: NodeRole) -> Result<Option<sync::Config>, SettingsError> {
     let api = &resolved.api;
     let Some(host) = &api.host else { return Ok(None) };
     let key = api.policy_key.as_deref().map(PublicKey::parse).transpose();

@@ -8,12 +8,12 @@ use std::io::{Read as _, Write as _};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 use weir_core::engine::{self, Scratch};
 use weir_core::model::bytes::printable;
 use weir_core::model::{Confidence, Inspection, Message};
 use weir_core::parse::{facts, message};
-use weir_policy::{Action, Head, Policy, PolicyDoc, Settings, Source, Verdict};
+use weir_policy::{Action, Policy, PolicyDoc, RequestContext, Settings, Source, Verdict};
 
 /// Arguments of `weir inspect`.
 #[derive(Debug, clap::Args)]
@@ -112,9 +112,9 @@ impl<'s> Judged<'s> {
     ) -> Self {
         let message = message::request(&sample.raw);
         let facts = facts::facts(&message);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+        let now = weir_runtime::clock::now_seconds();
         let client = Some(arguments.client);
-        let head = Head {
+        let head = RequestContext {
             message: &message,
             facts: &facts,
             client,

@@ -2,6 +2,7 @@
 
 mod backup;
 pub mod config;
+mod cve_index;
 pub mod error;
 pub mod inspect;
 pub mod kong;

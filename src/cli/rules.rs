@@ -1,11 +1,13 @@
 //! `weir rules`: list, explain, check and test signatures and detectors.
 
+use super::cve_index::{self, CveSelection};
 use crate::app::rule_files;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use weir_core::detect::{self, Samples};
+use weir_core::engine::proof::deciding_rules;
 use weir_core::model::Confidence;
 use weir_core::model::bytes::printable;
 use weir_core::ruleset::RuleError;
@@ -19,8 +21,15 @@ const MAX_SAMPLE: usize = 200;
 /// What to do with the rules.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// List every signature and detector.
-    List(Selection),
+    /// List every signature and detector, or the known vulnerabilities whose exploits they block.
+    List {
+        /// Which rules.
+        #[command(flatten)]
+        selection: Selection,
+        /// Which vulnerabilities.
+        #[command(flatten)]
+        vulnerabilities: CveSelection,
+    },
     /// Show one rule: what it means, where it looks, its pattern and samples.
     Explain {
         /// Rule name, e.g. `sqli.union-select`.
@@ -34,7 +43,7 @@ pub enum Command {
         /// Files or directories; the built-in rules are checked along with them.
         paths: Vec<PathBuf>,
     },
-    /// Run the positive and negative samples of every rule.
+    /// Run the positive and negative samples of every rule, and the exploit of every known vulnerability.
     Test(Selection),
 }
 
@@ -55,7 +64,13 @@ pub struct Selection {
 /// Runs the command. Exit codes: 0 well, 1 a rule failed or is unknown, 2 rules could not be read.
 pub fn run(command: &Command) -> ExitCode {
     let outcome = match command {
-        Command::List(selection) => load(&selection.directories).map(|rules| list(&rules, selection)),
+        Command::List { selection, vulnerabilities } => {
+            load(&selection.directories).map(|rules| match &vulnerabilities.cve {
+                None => list(&rules, selection),
+                Some(_) if vulnerabilities.markdown => (cve_index::markdown(&rules), 0),
+                Some(cve) => cve_index::list(&rules, cve, selection.json),
+            })
+        }
         Command::Explain { id, selection } => {
             load(&selection.directories).map(|rules| explain(&rules, id, selection.json))
         }
@@ -182,6 +197,14 @@ fn signature_text(doc: &SignatureDoc) -> String {
         confidence(doc.confidence),
         doc.pattern
     );
+    for condition in &doc.conditions {
+        let _ = writeln!(out, "where       {}: {}", condition.part, condition.pattern);
+    }
+    for (name, values) in [("CVE", &doc.cve), ("reference", &doc.references)] {
+        values.iter().for_each(|value| {
+            let _ = writeln!(out, "{name:11} {value}");
+        });
+    }
     samples(&mut out, doc.positive.iter().map(String::as_str), doc.negative.iter().map(String::as_str));
     out
 }
@@ -218,6 +241,10 @@ fn test(rules: &Ruleset, selection: &Selection) -> Printed {
         let Samples { positive, negative } = detector.samples;
         positive.iter().for_each(|sample| judge(detector.name, sample, true, detector.matches(sample.as_bytes())));
         negative.iter().for_each(|sample| judge(detector.name, sample, false, detector.matches(sample.as_bytes())));
+    }
+    for entry in rules.cve_index.iter().filter(|entry| selection.only.is_none() || chosen(&entry.by, "", selection)) {
+        let blocked = deciding_rules(entry, rules).contains(&entry.by);
+        judge(&entry.by, &format!("{} of {}", entry.cve, entry.product), true, blocked);
     }
     let _ = writeln!(out, "{} passed, {failed} failed", ran - failed);
     (out, u8::from(failed > 0))

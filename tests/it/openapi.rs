@@ -1,7 +1,7 @@
 use crate::WEIR;
 use std::collections::BTreeSet;
 use weir_node::http_inspector::call::headers_read;
-use weir_node::http_inspector::coverage::{LEGS, REASONS};
+use weir_node::http_inspector::coverage::{DIRECTIONS, REASONS};
 use weir_node::http_inspector::service::ROUTES;
 use weir_testkit::Response;
 
@@ -43,27 +43,27 @@ fn every_required_header_is_asked_for_and_every_described_one_is_read() {
 #[test]
 fn every_status_of_a_refusal_is_described() {
     use std::time::Duration;
-    use weir_node::http_inspector::refusal::{Refusal, Shed};
+    use weir_node::http_inspector::api_error::{ApiError, ShedReason};
     let described: serde_json::Value = serde_json::from_slice(&weir::app::openapi()).unwrap();
-    let refusals = [
-        Refusal::ContentType,
-        Refusal::MissingHeader("a"),
-        Refusal::BadHeader("a", "b"),
-        Refusal::BadJson(String::new()),
-        Refusal::BadBatch("a"),
-        Refusal::BodyBroken,
-        Refusal::BodyTimeout,
-        Refusal::Unauthenticated,
-        Refusal::Network,
-        Refusal::Host,
-        Refusal::Method("POST"),
-        Refusal::TooLarge(1),
-        Refusal::Overloaded(Shed::Queue, Duration::from_secs(1)),
-        Refusal::Internal,
+    let errors = [
+        ApiError::ContentType,
+        ApiError::MissingHeader("a"),
+        ApiError::BadHeader("a", "b"),
+        ApiError::BadJson(String::new()),
+        ApiError::BadBatch("a"),
+        ApiError::BodyBroken,
+        ApiError::BodyTimeout,
+        ApiError::Unauthenticated,
+        ApiError::Network,
+        ApiError::Host,
+        ApiError::Method("POST"),
+        ApiError::TooLarge(1),
+        ApiError::Overloaded(ShedReason::Queue, Duration::from_secs(1)),
+        ApiError::Internal,
     ];
-    for refusal in refusals {
+    for error in errors {
         for path in ["/v1/requests", "/v1/responses"] {
-            let status = refusal.status().as_u16().to_string();
+            let status = error.status().as_u16().to_string();
             let answers = &described["paths"][path]["post"]["responses"];
             assert!(answers[&status]["content"]["application/problem+json"].is_object(), "{path} {status}");
         }
@@ -125,5 +125,5 @@ fn reasons_and_legs_of_coverage_are_those_of_the_code() {
     let items = |list: &str| &described["components"]["schemas"]["Coverage"]["properties"][list]["items"]["properties"];
     assert_eq!(items("coverage")["reason"]["examples"], serde_json::json!(REASONS));
     assert_eq!(items("dropped")["reason"]["examples"], serde_json::json!(REASONS));
-    assert_eq!(items("dropped")["leg"]["examples"], serde_json::json!(LEGS));
+    assert_eq!(items("dropped")["leg"]["examples"], serde_json::json!(DIRECTIONS));
 }

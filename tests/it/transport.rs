@@ -35,7 +35,7 @@ fn a_new_certificate_is_used_without_a_restart_and_a_bad_one_is_not() {
 
     std::fs::write(&cert, "garbage").unwrap();
     node.signal("HUP");
-    until("the bad file is refused", || node.log().contains("reload refused"));
+    until("the bad file is refused", || node.log().contains("reload rejected"));
     assert_eq!(ask(&Client::new(&second, None)), Some(200));
 }
 

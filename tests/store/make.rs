@@ -3,7 +3,7 @@
 use uuid::Uuid;
 use weir_core::model::{AttackType, Confidence, PointPath};
 use weir_protocol::hit::Hit;
-use weir_protocol::hit::{HitFinding, HitLeg, HitResponse};
+use weir_protocol::hit::{HitDirection, HitFinding, HitResponse};
 use weir_protocol::node_api::{HitUpdate, Record};
 
 pub const SECOND: i64 = 1_000;
@@ -26,7 +26,7 @@ pub fn point(name: &str) -> PointPath {
 /// An SQL injection in the parameter `q` of shop.example, blocked.
 pub fn hit(time: i64, n: u64) -> Hit {
     let mut hit = Hit { version: 1, id: id(time, n), time: time as u64, attempt: 1, application: -1, ..Hit::default() };
-    hit.leg = HitLeg::Request;
+    hit.leg = HitDirection::Request;
     hit.request_id = format!("request-{time}-{n}");
     hit.connector = "test/1".into();
     hit.client.ip = "203.0.113.7".into();

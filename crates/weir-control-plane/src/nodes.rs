@@ -7,6 +7,7 @@ use super::policy::check::{GROUP_FORM, is_group};
 use serde::Serialize;
 use sqlx::any::AnyRow;
 use std::collections::HashMap;
+use weir_protocol::code::NodeRole;
 use weir_protocol::node_api::{HEARTBEAT_SECONDS, Heartbeat, Identity, Register};
 use weir_runtime::clock::Clock;
 
@@ -33,7 +34,7 @@ pub struct Node {
     /// For people.
     pub name: String,
     /// `processing` or `aggregation`.
-    pub role: String,
+    pub role: NodeRole,
     /// Version of the program.
     pub version: String,
     /// What it understands in a policy.
@@ -77,7 +78,7 @@ impl Nodes {
             id: text(row, "id")?,
             group: text(row, "grp")?,
             name: text(row, "name")?,
-            role: text(row, "role")?,
+            role: NodeRole::from(text(row, "role")?),
             version: text(row, "version")?,
             capabilities: serde_json::from_str(&json("capabilities")?).map_err(Error::internal)?,
             address: text(row, "address")?,
@@ -134,7 +135,7 @@ impl Nodes {
         if !is_group(&asked.group) {
             return Err(Error::invalid("group", GROUP_FORM));
         }
-        if !["processing", "aggregation"].contains(&asked.role.as_str()) {
+        if matches!(asked.role, NodeRole::Other(_)) {
             return Err(Error::invalid("role", "`processing` or `aggregation` is wanted"));
         }
         let capabilities = capabilities(&asked.capabilities);
@@ -146,7 +147,8 @@ impl Nodes {
                 "UPDATE nodes SET grp = $2, name = $3, role = $4, version = $5, capabilities = $6, address = $7, seen_at = $8 \
                  WHERE id = $1",
             );
-            let update = update.bind(&identity.node_id).bind(&asked.group).bind(name).bind(&asked.role).bind(version);
+            let update =
+                update.bind(&identity.node_id).bind(&asked.group).bind(name).bind(asked.role.as_str()).bind(version);
             update.bind(capabilities).bind(address).bind(now).execute(self.pool.write()).await?;
             return Ok(identity.clone());
         }
@@ -160,7 +162,7 @@ impl Nodes {
              seen_at, heartbeat) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '', 1, $9, $9, '{}')",
         );
         let insert = insert.bind(&identity.node_id).bind(secret::hash(&identity.secret)).bind(&asked.group).bind(name);
-        let insert = insert.bind(&asked.role).bind(version).bind(capabilities).bind(address).bind(now);
+        let insert = insert.bind(asked.role.as_str()).bind(version).bind(capabilities).bind(address).bind(now);
         insert.execute(self.pool.write()).await?;
         Ok(identity)
     }

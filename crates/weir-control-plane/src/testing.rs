@@ -11,7 +11,7 @@ use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use tower::ServiceExt;
-use weir_policy::client::{ClientRules, Record};
+use weir_policy::client::{ClientRules, ProxyHeaders};
 use weir_runtime::clock::Clock;
 use weir_runtime::serve::Peer;
 
@@ -86,7 +86,7 @@ impl Fixture {
             admin_password: Some(PASSWORD.into()),
             secure: false,
             public_url: None,
-            clients: ClientRules::new(vec![Record {
+            clients: ClientRules::new(vec![ProxyHeaders {
                 trusted: vec!["198.51.100.7/32".parse().unwrap()],
                 real_ip: vec!["x-forwarded-for".into()],
                 original_host: Vec::new(),

@@ -3,6 +3,8 @@
 //! The message is parsed into values, and each value is scanned as soon as parsers have seen it: first those of target
 //! and headers, then those of the body. A limit ends only the branch of the message that reached it.
 
+mod conditions;
+pub mod proof;
 mod scanner;
 
 use crate::detect;
@@ -11,6 +13,7 @@ use crate::parse::benign_lookup::BenignLookup;
 use crate::parse::extract::{ParseOptions, ScratchBuffers, extract_with_buffers};
 use crate::ruleset::{CandidateSet, Ruleset};
 use bumpalo::Bump;
+use conditions::ConditionChecks;
 use scanner::Scanner;
 use std::cell::RefCell;
 
@@ -70,7 +73,9 @@ pub fn inspect(
     let lookup =
         (!options.explain).then_some(BenignLookup { cache: benign, skip_libinjection: options.skip_libinjection });
     let parsing = ParseOptions { unscanned_zones: Zone::ALL.without(scanned), benign: lookup, ..options.parsing };
-    let mut scanner = Scanner::new(ruleset, options, &budget, candidates, benign);
+    let checks = ConditionChecks::new(ruleset, message, &budget);
+    let conditions = |number| checks.met(number);
+    let mut scanner = Scanner::new(ruleset, options, &budget, candidates, benign, &conditions);
     let buffered = std::mem::take(buffers);
     let extracted = extract_with_buffers(message, &parsing, &options.limits, &budget, bump, buffered, &mut scanner);
     let inspection = scanner.finish(&extracted.notes);
@@ -118,6 +123,28 @@ mod tests {
                 let reasons: Vec<_> = got.not_inspected.iter().map(|gap| gap.reason).collect();
                 assert_eq!(reasons, [crate::model::SkipReason::TimeLimit], "{kind}, {late}");
             }
+        }
+    }
+
+    #[test]
+    fn a_signature_with_conditions_needs_all_of_them_in_one_request() {
+        let rule = "- id: cve.sample\n  attack: cve\n  about: x\n  zones: [path]\n  views: [route]\n  pattern: '^/mgmt/'\n  \
+                    where:\n  - method: '^POST$'\n  - {header: X-Token, pattern: '^$'}\n  confidence: high\n  \
+                    positive: ['//mgmt/x']\n  negative: ['/a/mgmt/']\n";
+        let ruleset = crate::ruleset::compile::compile(&[("a.yaml".into(), rule.into())]).unwrap();
+        let mut scratch = Scratch::default();
+        let mut passes = |method: &'static [u8], target: &'static [u8], header: Option<&'static [u8]>| {
+            let headers = header.map(|value| Header { name: b"x-token", value }).into_iter().collect();
+            let message = Message { method, target, headers, ..get(Vec::new(), b"") };
+            inspect(&message, &ruleset, &InspectionOptions::default(), &mut scratch, &|| false).findings.is_empty()
+        };
+        // The same path comes with and without what else is required: no answer is remembered for another request.
+        for _ in 0..3 {
+            assert!(passes(b"POST", b"//mgmt/x", Some(b"a")));
+            assert!(passes(b"POST", b"//mgmt/x", None));
+            assert!(passes(b"GET", b"//mgmt/x", Some(b"")));
+            assert!(!passes(b"POST", b"//mgmt/x", Some(b"")));
+            assert!(!passes(b"POST", b"/a/..;/%6dgmt/./x", Some(b"")));
         }
     }
 

@@ -1,5 +1,5 @@
-//! What one inspection needs and a reload replaces: rules and policy, swapped as a whole so that no request sees half
-//! of the old and half of the new.
+//! Rules, policy and databases of an inspection, swapped as one unit by a reload, so that a request never uses parts of
+//! both the old and the new state.
 
 use crate::geo::Geo;
 use arc_swap::ArcSwap;
@@ -10,22 +10,22 @@ use weir_core::ruleset::Ruleset;
 use weir_policy::client::ClientRules;
 use weir_policy::{Policy, Source};
 
-/// An immutable generation. A request takes one when it arrives and keeps it to its end.
+/// An immutable set of rules, policy and databases. A request uses one from its arrival to its end.
 #[derive(Debug)]
 pub struct Generation {
-    /// Counts up from 1 with each swap; 0 until it is in use.
+    /// Increases from 1 with each swap; 0 until it is in use.
     pub number: u64,
     /// The signatures.
     pub ruleset: Arc<Ruleset>,
     /// The policy.
     pub policy: Policy,
-    /// What is known about addresses.
+    /// Location and type of addresses.
     pub geo: Geo,
-    /// Whom to believe about the client's address.
+    /// Trusted proxies, to determine the client's address.
     pub clients: ClientRules,
-    /// Whether anything may be blocked at all (`connector.blocking`).
+    /// Whether the gateway may block (`connector.blocking`).
     pub blocking: bool,
-    /// Serial of the control plane's policy that is part of it; 0 for none.
+    /// Serial of the control plane's policy in it; 0 for none.
     pub policy_serial: u64,
 }
 
@@ -35,7 +35,7 @@ impl Generation {
         Self { number: 0, ruleset, policy, geo, clients, blocking, policy_serial: 0 }
     }
 
-    /// What is known about where `client` is.
+    /// Location and type of `client`.
     pub fn source(&self, client: Option<IpAddr>) -> Source {
         client.map(|ip| self.geo.source(ip)).unwrap_or_default()
     }
@@ -43,13 +43,13 @@ impl Generation {
 
 /// The generation in use.
 #[derive(Debug)]
-pub struct Current {
+pub struct CurrentGeneration {
     generation: ArcSwap<Generation>,
     swaps: AtomicU64,
 }
 
-impl Current {
-    /// Puts the first generation in use.
+impl CurrentGeneration {
+    /// Starts with this generation.
     pub fn new(mut first: Generation) -> Self {
         first.number = 1;
         Self { generation: ArcSwap::from_pointee(first), swaps: AtomicU64::new(1) }
@@ -60,7 +60,7 @@ impl Current {
         self.generation.load_full()
     }
 
-    /// Puts `next` in use and returns its number. Requests under way keep the one they took.
+    /// Replaces the generation and returns the number of the new one. Requests in progress keep theirs.
     pub fn swap(&self, mut next: Generation) -> u64 {
         next.number = self.swaps.fetch_add(1, Ordering::Relaxed) + 1;
         let number = next.number;

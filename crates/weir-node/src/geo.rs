@@ -1,12 +1,11 @@
-//! Where an address is: MMDB files (MaxMind DB format) become the [`Source`] that lists by location and source type ask for.
+//! Location and type of addresses: reads the [`Source`] of an address from MMDB files (MaxMind DB format).
 //!
-//! A [`Geo`] never changes. A reload opens a new one with [`Geo::reopen`], which takes over the databases whose file is
-//! as it was, and swaps it in with the rest of the generation. Replace a file by renaming a new one over it, so that
-//! none is read half written.
+//! A [`Geo`] is immutable. A reload opens a new one with [`Geo::reopen`], which keeps the databases whose files did not
+//! change, and swaps it in with the rest of the generation. Replace a file by renaming a new one over it, so that it is
+//! never read half written.
 
 use maxminddb::{LookupResult, MaxMindDbError, PathElement, Reader};
 use serde::Deserialize;
-use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,7 +18,7 @@ const MAX_DATABASE: u64 = 1 << 30;
 
 /// The files to read; each is optional.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Files {
+pub struct DatabaseFiles {
     /// Countries and regions: `country.iso_code`, `subdivisions[0].iso_code` or `country_code`.
     pub country: Option<PathBuf>,
     /// Autonomous systems: `autonomous_system_number` or `asn`.
@@ -29,49 +28,40 @@ pub struct Files {
 }
 
 /// A database that could not be opened.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {source}", path.display())]
 pub struct GeoError {
     /// The file.
     pub path: PathBuf,
     /// Why.
-    pub why: GeoFault,
+    pub source: GeoErrorKind,
 }
 
 /// Why a database could not be opened.
-#[derive(Debug)]
-pub enum GeoFault {
+#[derive(Debug, thiserror::Error)]
+pub enum GeoErrorKind {
     /// It could not be read.
+    #[error(transparent)]
     Io(std::io::Error),
     /// It is larger than any database should be; its size in bytes.
+    #[error("{0} bytes are more than {MAX_DATABASE}")]
     TooLarge(u64),
-    /// It is no MMDB file.
+    /// It is not an MMDB file.
+    #[error(transparent)]
     Format(MaxMindDbError),
 }
-
-impl fmt::Display for GeoError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.path.display())?;
-        match &self.why {
-            GeoFault::Io(error) => error.fmt(f),
-            GeoFault::TooLarge(bytes) => write!(f, "{bytes} bytes are more than {MAX_DATABASE}"),
-            GeoFault::Format(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for GeoError {}
 
 /// One open database.
 #[derive(Clone, Debug)]
 struct Database {
     path: PathBuf,
-    stamp: Stamp,
+    version: FileVersion,
     reader: Arc<Reader<Vec<u8>>>,
 }
 
-/// What tells a replaced file from the one that was read.
+/// Detects that a file was replaced after it was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
+struct FileVersion {
     modified: Option<SystemTime>,
     bytes: u64,
 }
@@ -82,33 +72,32 @@ pub struct Geo {
     country: Option<Database>,
     asn: Option<Database>,
     source_types: Option<Database>,
-    faults: AtomicU64,
+    lookup_errors: AtomicU64,
 }
 
 impl Geo {
-    /// Opens `files`; every mistake is told at once.
-    pub fn open(files: &Files) -> Result<Geo, Vec<GeoError>> {
+    /// Opens `files`; reports all errors at once.
+    pub fn open(files: &DatabaseFiles) -> Result<Geo, Vec<GeoError>> {
         Geo::default().reopen(files)
     }
 
-    /// Opens `files` anew; what did not change on disk is taken over.
-    pub fn reopen(&self, files: &Files) -> Result<Geo, Vec<GeoError>> {
+    /// Opens `files` again; keeps the databases that did not change on disk.
+    pub fn reopen(&self, files: &DatabaseFiles) -> Result<Geo, Vec<GeoError>> {
         let mut errors = Vec::new();
         let mut open = |path: &Option<PathBuf>, known: &Option<Database>| {
             let opened = Database::open(path.as_deref()?, known.as_ref());
-            opened.map_err(|why| errors.push(GeoError { path: path.clone().unwrap_or_default(), why })).ok()
+            opened.map_err(|source| errors.push(GeoError { path: path.clone().unwrap_or_default(), source })).ok()
         };
         let geo = Geo {
             country: open(&files.country, &self.country),
             asn: open(&files.asn, &self.asn),
             source_types: open(&files.source_types, &self.source_types),
-            faults: AtomicU64::new(self.faults()),
+            lookup_errors: AtomicU64::new(self.lookup_errors()),
         };
         if errors.is_empty() { Ok(geo) } else { Err(errors) }
     }
 
-    /// What the databases say about `ip`. What they do not know, or cannot tell because a record is broken, stays open;
-    /// the latter is counted.
+    /// Looks up `ip`. Properties without a record, or with a broken one, stay unset; broken records are counted.
     pub fn source(&self, ip: IpAddr) -> Source {
         let ip = ip.to_canonical();
         let mut source = Source::default();
@@ -120,14 +109,17 @@ impl Geo {
             source.asn = asn(&record);
         }
         if let Some(record) = self.record(&self.source_types, ip) {
-            source.kinds = self.told(record.decode::<Types<'_>>()).map(|types| types.kinds()).unwrap_or_default();
+            source.kinds = self
+                .count_error(record.decode::<SourceTypeRecord<'_>>())
+                .map(|types| types.kinds())
+                .unwrap_or_default();
         }
         source
     }
 
     /// Records that could not be read since the first open.
-    pub fn faults(&self) -> u64 {
-        self.faults.load(Ordering::Relaxed)
+    pub fn lookup_errors(&self) -> u64 {
+        self.lookup_errors.load(Ordering::Relaxed)
     }
 
     fn record<'d>(&self, database: &'d Option<Database>, ip: IpAddr) -> Option<LookupResult<'d, Vec<u8>>> {
@@ -135,33 +127,34 @@ impl Geo {
         if ip.is_ipv6() && reader.metadata().ip_version == 4 {
             return None;
         }
-        self.told(reader.lookup(ip).map(Some)).filter(LookupResult::has_data)
+        self.count_error(reader.lookup(ip).map(Some)).filter(LookupResult::has_data)
     }
 
-    fn told<T>(&self, result: Result<Option<T>, MaxMindDbError>) -> Option<T> {
+    fn count_error<T>(&self, result: Result<Option<T>, MaxMindDbError>) -> Option<T> {
         result.unwrap_or_else(|_| {
-            self.faults.fetch_add(1, Ordering::Relaxed);
+            self.lookup_errors.fetch_add(1, Ordering::Relaxed);
             None
         })
     }
 }
 
 impl Database {
-    fn open(path: &Path, known: Option<&Database>) -> Result<Self, GeoFault> {
-        let meta = std::fs::metadata(path).map_err(GeoFault::Io)?;
-        let stamp = Stamp { modified: meta.modified().ok(), bytes: meta.len() };
-        if stamp.bytes > MAX_DATABASE {
-            return Err(GeoFault::TooLarge(stamp.bytes));
+    fn open(path: &Path, known: Option<&Database>) -> Result<Self, GeoErrorKind> {
+        let meta = std::fs::metadata(path).map_err(GeoErrorKind::Io)?;
+        let version = FileVersion { modified: meta.modified().ok(), bytes: meta.len() };
+        if version.bytes > MAX_DATABASE {
+            return Err(GeoErrorKind::TooLarge(version.bytes));
         }
-        if let Some(known) = known.filter(|known| known.path == path && known.stamp == stamp) {
+        if let Some(known) = known.filter(|known| known.path == path && known.version == version) {
             return Ok(known.clone());
         }
-        let reader = Reader::from_source(std::fs::read(path).map_err(GeoFault::Io)?).map_err(GeoFault::Format)?;
-        Ok(Self { path: path.into(), stamp, reader: Arc::new(reader) })
+        let reader =
+            Reader::from_source(std::fs::read(path).map_err(GeoErrorKind::Io)?).map_err(GeoErrorKind::Format)?;
+        Ok(Self { path: path.into(), version, reader: Arc::new(reader) })
     }
 }
 
-/// Text at `path` of a record; none where the record has another shape there.
+/// Text at `path` of a record; `None` if the record has another structure.
 fn text<'d>(record: &LookupResult<'d, Vec<u8>>, path: &[PathElement<'_>]) -> Option<&'d str> {
     record.decode_path(path).ok().flatten()
 }
@@ -172,7 +165,7 @@ fn country(record: &LookupResult<'_, Vec<u8>>) -> Option<Country> {
     code.or_else(|| text(record, &[PathElement::Key("country")])).and_then(Country::new)
 }
 
-/// The first subdivision, told with its country as ISO 3166-2 has it.
+/// The first subdivision, with its country as in ISO 3166-2.
 fn region(record: &LookupResult<'_, Vec<u8>>, country: Country) -> Option<Region> {
     let path = [PathElement::Key("subdivisions"), PathElement::Index(0), PathElement::Key("iso_code")];
     let code = text(record, &path).or_else(|| text(record, &[PathElement::Key("region_code")]))?;
@@ -185,10 +178,10 @@ fn asn(record: &LookupResult<'_, Vec<u8>>) -> Option<u32> {
     number("autonomous_system_number").or_else(|| number("asn")).or_else(named)
 }
 
-/// A record of source types, in any of the shapes that are known.
+/// A record of source types, in any of the known structures.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Types<'a> {
+struct SourceTypeRecord<'a> {
     is_tor_exit_node: bool,
     is_anonymous_vpn: bool,
     is_public_proxy: bool,
@@ -199,7 +192,7 @@ struct Types<'a> {
     source_types: Vec<&'a str>,
 }
 
-impl Types<'_> {
+impl SourceTypeRecord<'_> {
     fn kinds(&self) -> SourceKinds {
         let flags = [
             (self.is_tor_exit_node, "tor"),
@@ -241,10 +234,10 @@ mod tests {
     }
 
     #[test]
-    fn records_of_several_shapes_are_read() {
+    fn records_of_several_structures_are_read() {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| Some(dir.path().join(name));
-        let files = Files { country: path("c.mmdb"), asn: path("a.mmdb"), source_types: path("t.mmdb") };
+        let files = DatabaseFiles { country: path("c.mmdb"), asn: path("a.mmdb"), source_types: path("t.mmdb") };
         write(
             files.country.as_ref().unwrap(),
             &[
@@ -283,7 +276,7 @@ mod tests {
         assert_eq!((third.country, third.kinds), (None, kinds(&["aws"])));
         assert_eq!(geo.source(ip("2001:db8::1")), Source::default());
         assert_eq!(geo.source(ip("8.8.8.8")), Source::default());
-        assert_eq!(geo.faults(), 0);
+        assert_eq!(geo.lookup_errors(), 0);
     }
 
     /// JSON numbers would be written in a form of their own, so records with numbers are typed.
@@ -307,7 +300,7 @@ mod tests {
     fn reopening_takes_over_what_did_not_change() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("c.mmdb");
-        let files = Files { country: Some(file.clone()), ..Files::default() };
+        let files = DatabaseFiles { country: Some(file.clone()), ..DatabaseFiles::default() };
         write(&file, &[("192.0.2.0/24", json!({"country_code": "DE"}))]);
         let first = Geo::open(&files).unwrap();
         let same = first.reopen(&files).unwrap();
@@ -325,11 +318,11 @@ mod tests {
     }
 
     #[test]
-    fn every_bad_file_is_told_and_a_hostile_one_does_not_panic() {
+    fn every_bad_file_is_reported_and_a_hostile_one_does_not_panic() {
         let dir = tempfile::tempdir().unwrap();
         let garbage = dir.path().join("garbage");
         std::fs::write(&garbage, b"no database").unwrap();
-        let files = Files { country: Some(garbage), asn: Some(dir.path().join("absent")), source_types: None };
+        let files = DatabaseFiles { country: Some(garbage), asn: Some(dir.path().join("absent")), source_types: None };
         assert_eq!(Geo::open(&files).unwrap_err().len(), 2);
         let good = dir.path().join("good");
         write(&good, &[("0.0.0.0/1", json!({"country": {"iso_code": "DE"}}))]);
@@ -339,7 +332,7 @@ mod tests {
             let mut broken = bytes.clone();
             broken[at] ^= 0xff;
             std::fs::write(&bad, &broken).unwrap();
-            if let Ok(geo) = Geo::open(&Files { country: Some(bad.clone()), ..Files::default() }) {
+            if let Ok(geo) = Geo::open(&DatabaseFiles { country: Some(bad.clone()), ..DatabaseFiles::default() }) {
                 geo.source(ip("1.2.3.4"));
                 geo.source(ip("255.2.3.4"));
             }

@@ -1,5 +1,9 @@
-//! weir's filtering node: the inspection API ([`http_inspector`]), hits and their spool ([`events`]), the link to the
-//! control plane ([`sync`]) and what stands for it towards many nodes ([`aggregation`]).
+//! The filtering node of weir.
+//!
+//! [`http_inspector`] serves the inspection API for connectors; [`generation`] holds the rules and the policy that it
+//! uses, swapped atomically on a reload. [`events`] records malicious requests and ships them. [`sync`] connects the node
+//! to a control plane, and [`aggregation`] offers the API of a control plane to the nodes of a site. [`geo`] looks up
+//! location and type of client addresses.
 
 pub mod aggregation;
 pub mod events;

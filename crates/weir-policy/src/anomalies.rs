@@ -1,8 +1,8 @@
-//! What each oddity of a message means.
+//! What to do about each kind of anomaly.
 //!
-//! Ordinary clients are sloppy: a bare `%` in a query, a repeated header, a JSON body that is none. Such things are
-//! reported and pass. Blocked by default is only what no ordinary client sends and what a gateway and its upstream
-//! may read differently (RFC 9112 §11.2), or what is made to exhaust memory.
+//! Ordinary clients are sloppy: a bare `%` in a query, a repeated header, a body that is not the JSON it claims to be.
+//! Such anomalies are reported and pass. By default only those are blocked that no ordinary client sends and that a
+//! gateway and its upstream may interpret differently (RFC 9112 §11.2), or that are made to exhaust memory.
 
 use serde::{Deserialize, Serialize};
 use weir_core::model::{AnomalyKind, AttackType, Message};
@@ -11,12 +11,12 @@ use weir_core::model::{AnomalyKind, AttackType, Message};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AnomalyAction {
-    /// Say nothing.
+    /// Ignore it.
     Ignore,
-    /// Tell it in the verdict.
+    /// Report it in the verdict.
     #[default]
     Report,
-    /// Treat it as an attack: what becomes of it depends on the mode.
+    /// Treat it as an attack; the mode decides whether it is blocked.
     Block,
 }
 
@@ -67,9 +67,9 @@ impl AnomalyTable {
         self.0[kind as usize]
     }
 
-    /// The action for `kind` seen in `message`: a kind that is blocked is only reported where the bytes show that
-    /// nobody can read them differently.
-    pub fn judge(&self, kind: AnomalyKind, message: &Message<'_>) -> AnomalyAction {
+    /// The action for `kind` found in `message`: a kind that is blocked is only reported if the bytes cannot be interpreted
+    /// in different ways.
+    pub fn action_in(&self, kind: AnomalyKind, message: &Message<'_>) -> AnomalyAction {
         match self.get(kind) {
             AnomalyAction::Block if harmless(kind, message) => AnomalyAction::Report,
             action => action,
@@ -138,9 +138,9 @@ mod tests {
             ..Message::default()
         };
         let kind = AnomalyKind::ClTeConflict;
-        assert_eq!(table.judge(kind, &with(&[b"chunked"])), AnomalyAction::Block);
-        assert_eq!(table.judge(kind, &with(&[b"identity", b"chunked"])), AnomalyAction::Block);
-        assert_eq!(table.judge(kind, &with(&[b"\x0bchunked"])), AnomalyAction::Block);
-        assert_eq!(table.judge(kind, &with(&[b"Identity"])), AnomalyAction::Report);
+        assert_eq!(table.action_in(kind, &with(&[b"chunked"])), AnomalyAction::Block);
+        assert_eq!(table.action_in(kind, &with(&[b"identity", b"chunked"])), AnomalyAction::Block);
+        assert_eq!(table.action_in(kind, &with(&[b"\x0bchunked"])), AnomalyAction::Block);
+        assert_eq!(table.action_in(kind, &with(&[b"Identity"])), AnomalyAction::Report);
     }
 }

@@ -1,9 +1,9 @@
-//! Who the client is: the address behind the proxies that are trusted, and how it was found.
+//! Determines the client's address behind trusted proxies.
 //!
-//! A header counts only if the address that the gateway saw belongs to a proxy that a [`Record`] trusts. Its hops are
-//! then walked from the right, where the nearest proxy wrote, past every trusted one: what stands further left was
-//! written by somebody unknown. So a client cannot claim an address, unless everyone is trusted in so many words.
-//! Where the walk meets what is no address, it stops at the last hop that a trusted proxy vouched for.
+//! A header is used only if a [`ProxyHeaders`] entry trusts the gateway's peer. Its hops are walked from the right, where
+//! the nearest proxy appended, past every trusted proxy; hops further left come from untrusted parties. A client can
+//! therefore not forge its address, unless the configuration trusts everyone. At a hop that is not an address, the walk
+//! stops at the last hop that a trusted proxy reported.
 
 mod address;
 mod forwarded;
@@ -15,69 +15,69 @@ use ipnet::IpNet;
 use std::net::IpAddr;
 use weir_core::model::Header;
 
-/// Hops looked at: real chains have two or three.
+/// Hops that are read: real chains have two or three.
 pub const MAX_HOPS: usize = 32;
-/// Longest header line looked at, in bytes from its right end: the nearest hops stand there.
+/// Bytes of a header line that are read, from its right end, where the nearest hops are.
 pub const MAX_LINE: usize = 8 << 10;
 
-/// One record of `proxy_headers`.
+/// One entry of `proxy_headers`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Record {
-    /// Proxies whose headers count.
+pub struct ProxyHeaders {
+    /// Proxies whose headers are trusted.
     pub trusted: Vec<IpNet>,
-    /// Headers with the client's address, the first that is present counts. `Forwarded` is read by RFC 7239.
+    /// Headers with the client's address; the first one present is used. `Forwarded` is parsed according to RFC 7239.
     pub real_ip: Vec<String>,
-    /// Headers with the host the client asked for, the first that is present counts.
+    /// Headers with the host that the client requested; the first one present is used.
     pub original_host: Vec<String>,
 }
 
-/// Whom to believe. Of several records the first that trusts the peer decides, and no other is looked at.
+/// Which proxies to trust. The first entry whose `trusted` networks contain the peer applies.
 #[derive(Clone, Debug, Default)]
 pub struct ClientRules {
-    records: Vec<Record>,
+    records: Vec<ProxyHeaders>,
 }
 
 /// The client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Client {
-    /// Its address; IPv4 even where it was written as IPv4-mapped IPv6.
+    /// Its address; IPv4-mapped IPv6 addresses become IPv4.
     pub address: IpAddr,
-    /// How it was found.
-    pub found: Found,
-    /// The host the client asked for, lower case, without port, where a trusted proxy tells another than `Host`.
+    /// Where the address comes from.
+    pub found: AddressSource,
+    /// The host that the client requested, lower case, without port, if a trusted proxy forwards it.
     pub host: Option<String>,
-    /// What was odd, in order of discovery, each kind once.
+    /// Problems found, in order of discovery, each kind once.
     pub notes: Vec<ClientNote>,
 }
 
-/// How an address was found.
+/// Where the client's address comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Found {
-    /// It is the peer that the gateway saw.
+pub enum AddressSource {
+    /// The gateway's peer.
     Peer,
-    /// A trusted proxy told it.
+    /// A header of a trusted proxy.
     Header {
-        /// Number of the record, from 0.
+        /// Number of the `proxy_headers` entry, from 0.
         record: usize,
         /// Name of the header, as configured.
         name: String,
-        /// Hops walked, from 1: that many proxies stand between client and gateway.
+        /// Hops walked, from 1: the number of proxies between client and gateway.
         hops: usize,
     },
 }
 
-/// What was odd about the way to an address. The codes are bounded: they are metric labels.
+/// A problem with the headers that carry the client's address. The codes are metric labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ClientNote {
-    /// A header that would tell the address came from a peer that no record trusts; it did not count.
+    /// The header came from a peer that no entry trusts; it was ignored.
     Untrusted,
-    /// A hop is no address.
+    /// A hop is not an address.
     BadHop,
     /// A hop hides its address (`unknown` or `_name`, RFC 7239 §6).
     HiddenHop,
     /// More hops than [`MAX_HOPS`], or a longer line than [`MAX_LINE`].
     TooManyHops,
-    /// The original host is none.
+    /// The original host is not valid.
     BadHost,
 }
 
@@ -95,16 +95,16 @@ impl ClientNote {
 }
 
 impl ClientRules {
-    /// Rules of these records.
-    pub fn new(records: Vec<Record>) -> Self {
+    /// Rules with these `proxy_headers` entries.
+    pub fn new(records: Vec<ProxyHeaders>) -> Self {
         Self { records }
     }
 
-    /// The client behind `peer` (the address that the gateway saw), by the headers of its request.
-    /// Takes time proportional to the bytes of the headers named by one record.
+    /// Determines the client behind `peer` (the gateway's peer) from the headers of its request.
+    /// Takes time proportional to the size of the headers named by one entry.
     pub fn find(&self, peer: IpAddr, headers: &[Header<'_>]) -> Client {
         let peer = peer.to_canonical();
-        let mut client = Client { address: peer, found: Found::Peer, host: None, notes: Vec::new() };
+        let mut client = Client { address: peer, found: AddressSource::Peer, host: None, notes: Vec::new() };
         let Some((number, record)) = self.records.iter().enumerate().find(|(_, record)| record.trusts(peer)) else {
             let named = |name: &String| headers.iter().any(|header| header.is(name));
             if self.records.iter().any(|record| record.real_ip.iter().any(named)) {
@@ -126,19 +126,19 @@ impl Client {
     }
 }
 
-/// What a hop says about the one before it.
+/// One hop.
 enum Hop {
     Address(IpAddr),
     Hidden,
     Bad,
 }
 
-impl Record {
+impl ProxyHeaders {
     fn trusts(&self, address: IpAddr) -> bool {
         self.trusted.iter().any(|network| contains(network, address))
     }
 
-    /// Walks the hops of the first header present. Answers how many proxies besides the peer were trusted.
+    /// Walks the hops of the first header present. Returns how many proxies besides the peer were trusted.
     fn walk(&self, number: usize, headers: &[Header<'_>], client: &mut Client) -> usize {
         let present = |name: &&String| headers.iter().any(|header| header.is(name));
         let Some(name) = self.real_ip.iter().find(present) else { return 0 };
@@ -153,10 +153,10 @@ impl Record {
             while let Some(element) = elements.next() {
                 let element = element.trim_ascii();
                 if element.is_empty() {
-                    // Empty members of a list mean nothing (RFC 9110 §5.6.1).
+                    // Empty list members are ignored (RFC 9110 §5.6.1).
                     continue;
                 }
-                // The leftmost piece of a line that was cut may itself be cut.
+                // The leftmost element of a truncated line may itself be truncated.
                 if walked == MAX_HOPS || (cut && elements.peek().is_none()) {
                     client.note(ClientNote::TooManyHops);
                     return walked.saturating_sub(1);
@@ -165,7 +165,7 @@ impl Record {
                     Hop::Address(address) => {
                         walked += 1;
                         client.address = address;
-                        client.found = Found::Header { record: number, name: name.clone(), hops: walked };
+                        client.found = AddressSource::Header { record: number, name: name.clone(), hops: walked };
                         if !self.trusts(address) {
                             return walked - 1;
                         }
@@ -184,8 +184,8 @@ impl Record {
         walked.saturating_sub(1)
     }
 
-    /// The host that the outermost trusted proxy was asked for: `hops` members from the right, since each proxy on the
-    /// way that appends adds one; further left may be the client's own invention.
+    /// The host requested from the outermost trusted proxy: the element `hops` from the right, since each proxy appends
+    /// one. Elements further left may be forged by the client.
     fn host(&self, headers: &[Header<'_>], hops: usize, client: &mut Client) {
         let present = |name: &&String| headers.iter().any(|header| header.is(name));
         let Some(name) = self.original_host.iter().find(present) else { return };
@@ -206,7 +206,7 @@ impl Record {
     }
 }
 
-/// Whether `network` holds `address`, with IPv4-mapped networks read as the IPv4 ones they stand for.
+/// Whether `network` contains `address`; IPv4-mapped networks count as IPv4 networks.
 fn contains(network: &IpNet, address: IpAddr) -> bool {
     if network.contains(&address) {
         return true;

@@ -1,12 +1,12 @@
-//! Settings and document become a [`Policy`].
+//! Compiles settings and document into a [`Policy`].
 
 use super::Policy;
-use super::addresses::Addresses;
 use super::anomalies::{AnomalyAction, AnomalyTable};
-use super::doc::{Fields, PolicyDoc, shown};
+use super::doc::{FieldReader, PolicyDoc, shown};
 use super::error::PolicyError;
 use super::filters::Filters;
-use super::listing;
+use super::ip_index::IpIndex;
+use super::ip_list_reader;
 use super::mode::Mode;
 use super::reply::ReplyTemplate;
 use super::routes::Routes;
@@ -18,14 +18,14 @@ use weir_core::model::AnomalyKind;
 const DOC_VERSION: u64 = 1;
 
 impl Policy {
-    /// Checks and indexes settings and document; every mistake in both is told at once.
+    /// Checks and indexes settings and document; reports all mistakes of both at once.
     pub fn compile(settings: &Settings, doc: Option<&PolicyDoc>) -> Result<Policy, Vec<PolicyError>> {
         Self::join(settings, doc, None)
     }
 
     /// Like [`Self::compile`], with the node's own document and that of its control plane. Rules and lists of both
-    /// apply; the control plane's count as the later ones. Modes are joined by `wallarm_mode_allow_override`: the own
-    /// document's with the settings', then the control plane's with that.
+    /// apply; those of the control plane count as the later ones. `wallarm_mode_allow_override` combines the modes: that
+    /// of the own document with that of the settings, then that of the control plane with the result.
     pub fn join(
         settings: &Settings,
         local: Option<&PolicyDoc>,
@@ -49,7 +49,7 @@ impl Policy {
             local_mode: general_mode(local, &mut errors),
             remote_mode: general_mode(remote, &mut errors),
             anomalies: anomalies(settings, [local, remote], &mut errors),
-            addresses: addresses(settings, [local, remote], &mut errors),
+            ip_index: ip_index(settings, [local, remote], &mut errors),
             rules: Rules::compile(local, remote, &mut errors, &mut notices),
             replies,
             notices,
@@ -59,7 +59,7 @@ impl Policy {
 }
 
 fn general_mode(doc: &PolicyDoc, errors: &mut Vec<PolicyError>) -> Option<Mode> {
-    let mut top = Fields::top(doc, errors);
+    let mut top = FieldReader::top(doc, errors);
     top.number("version", 1..=DOC_VERSION);
     let codes = ["off", "monitoring", "safe_blocking", "block", "default"];
     let mode = top.choice("mode", &codes.map(|code| (code, Mode::from_code(code)))).flatten();
@@ -67,7 +67,7 @@ fn general_mode(doc: &PolicyDoc, errors: &mut Vec<PolicyError>) -> Option<Mode> 
     mode
 }
 
-/// The default table, changed by the settings, then by the documents.
+/// The default table, overridden by the settings, then by the documents.
 fn anomalies(settings: &Settings, docs: [&PolicyDoc; 2], errors: &mut Vec<PolicyError>) -> AnomalyTable {
     let mut table = AnomalyTable::default();
     settings.anomalies.iter().for_each(|&(kind, action)| table.set(kind, action));
@@ -80,7 +80,7 @@ fn anomalies(settings: &Settings, docs: [&PolicyDoc; 2], errors: &mut Vec<Policy
                 continue;
             }
             (None, _) => "there is no such anomaly".to_owned(),
-            (_, None) => format!("ignore, report or block is wanted, not {}", shown(&node.value)),
+            (_, None) => format!("expected `ignore`, `report` or `block`, got {}", shown(&node.value)),
         };
         let (line, column) = (node.referenced.line() as usize, node.referenced.column() as usize);
         errors.push(PolicyError { file: doc.name.clone(), line, column, at: format!("anomalies.{code}"), message });
@@ -88,7 +88,7 @@ fn anomalies(settings: &Settings, docs: [&PolicyDoc; 2], errors: &mut Vec<Policy
     table
 }
 
-fn addresses(settings: &Settings, docs: [&PolicyDoc; 2], errors: &mut Vec<PolicyError>) -> Addresses {
-    let entries: Vec<_> = docs.into_iter().flat_map(|doc| listing::read(doc, errors)).collect();
-    if settings.lists { Addresses::new(entries) } else { Addresses::default() }
+fn ip_index(settings: &Settings, docs: [&PolicyDoc; 2], errors: &mut Vec<PolicyError>) -> IpIndex {
+    let entries: Vec<_> = docs.into_iter().flat_map(|doc| ip_list_reader::read(doc, errors)).collect();
+    if settings.lists { IpIndex::new(entries) } else { IpIndex::default() }
 }

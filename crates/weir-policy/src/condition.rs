@@ -10,20 +10,20 @@ use weir_core::model::{DecodedHead, DecodedPath};
 /// Conditions that one action may have, as documented.
 pub const MAX_CONDITIONS: usize = 60;
 
-/// What a condition looks at.
+/// What a condition tests.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Subject {
     /// A header; repeated ones are joined by `, `. `HOST` is compared without port and without regard to case.
     Header(String),
     /// The method.
     Method,
-    /// A path segment but for the last, decoded.
+    /// A path segment other than the last, decoded.
     Path(u32),
     /// The last path segment up to its first dot.
     ActionName,
     /// What follows the last dot of the last path segment.
     ActionExt,
-    /// A query parameter; of a repeated one, any.
+    /// A query parameter; if repeated, any of its values.
     Query(String),
     /// Protocol version, e.g. `1.1`.
     Proto,
@@ -35,7 +35,7 @@ pub enum Subject {
     Instance,
 }
 
-/// What must hold of it.
+/// The test that its value must pass.
 #[derive(Clone, Debug)]
 pub enum Test {
     /// It is exactly this.
@@ -44,21 +44,21 @@ pub enum Test {
     Iequal(Vec<u8>),
     /// The pattern is found in it.
     Regex(Box<Regex>),
-    /// It is not there.
+    /// It is absent.
     Absent,
 }
 
 /// One condition.
 #[derive(Clone, Debug)]
 pub struct Condition {
-    /// What it looks at.
+    /// What it tests.
     pub subject: Subject,
-    /// What must hold.
+    /// The test.
     pub test: Test,
 }
 
 impl Condition {
-    /// Reads `{type, point, value}`. For points without a name the value may stand in the point too.
+    /// Reads `{type, point, value}`. For points without a name the point may contain the value instead.
     pub fn read(value: &Value) -> Result<Self, (&'static str, String)> {
         let Some(map) = value.as_object() else {
             return Err(("", "a condition has `type`, `point` and `value`".into()));
@@ -72,7 +72,7 @@ impl Condition {
             Some(Value::String(text)) if text.is_empty() && in_point.is_some() => in_point,
             Some(Value::String(text)) => Some(text.clone()),
             Some(Value::Number(number)) => Some(number.to_string()),
-            Some(_) => return Err(("value", "text is wanted".into())),
+            Some(_) => return Err(("value", "expected text".into())),
         };
         let kind = map.get("type").and_then(Value::as_str).unwrap_or_default();
         let test = read_test(kind, &subject, text)?;
@@ -82,7 +82,7 @@ impl Condition {
     /// Whether the condition holds for a request as `reading` understands it.
     pub fn holds(&self, reading: &Reading<'_, '_, '_>) -> bool {
         if let Subject::Query(name) = &self.subject {
-            let mut values = reading.head.facts.query_values(name.as_bytes());
+            let mut values = reading.request.facts.query_values(name.as_bytes());
             return match &self.test {
                 Test::Absent => values.next().is_none(),
                 test => values.any(|value| test.holds(value)),
@@ -127,12 +127,12 @@ impl Subject {
     }
 
     fn value<'h>(&self, reading: &Reading<'_, 'h, '_>) -> Option<Cow<'h, [u8]>> {
-        let (facts, path) = (reading.head.facts, reading.path);
+        let (facts, path) = (reading.request.facts, reading.path);
         match self {
             Subject::Header(name) if name == "HOST" => {
                 (!facts.host.is_empty()).then_some(Cow::Borrowed(facts.host.as_ref()))
             }
-            Subject::Header(name) => DecodedHead::header(reading.head.message, name),
+            Subject::Header(name) => DecodedHead::header(reading.request.message, name),
             Subject::Method => Some(Cow::Borrowed(facts.method)),
             Subject::Path(at) => path.segments.get(*at as usize).map(|segment| Cow::Borrowed(segment.as_ref())),
             Subject::ActionName => Some(Cow::Borrowed(path.action_name.as_ref())),
@@ -163,7 +163,7 @@ fn uri<'h>(facts: &'h DecodedHead<'_>, path: &'h DecodedPath<'_>) -> Cow<'h, [u8
 
 fn read_point(point: Option<&Value>) -> Result<(Subject, Option<String>), String> {
     let Some(items) = point.and_then(Value::as_array) else {
-        return Err("a point such as [\"header\", \"HOST\"] or [\"path\", 0] is wanted".into());
+        return Err("expected a point such as [\"header\", \"HOST\"] or [\"path\", 0]".into());
     };
     let tag = items.first().and_then(Value::as_str).unwrap_or_default();
     let argument = match items.get(1) {
@@ -180,7 +180,7 @@ fn read_point(point: Option<&Value>) -> Result<(Subject, Option<String>), String
         "header" => return Ok((Subject::Header(named("the name of a header")?.to_ascii_uppercase()), None)),
         "path" => {
             let at = named("the number of a segment")?;
-            let at = at.parse().map_err(|_| format!("`{at}` is no number of a path segment"))?;
+            let at = at.parse().map_err(|_| format!("`{at}` is not the number of a path segment"))?;
             return Ok((Subject::Path(at), None));
         }
         "query" | "get" => return Ok((Subject::Query(named("the name of a parameter")?), None)),
@@ -220,7 +220,7 @@ fn read_test(kind: &str, subject: &Subject, text: Option<String>) -> Result<Test
             let regex = pattern::pire(&text).map_err(|message| ("value", message))?;
             Ok(Test::Regex(Box::new(regex)))
         }
-        _ => Err(("type", format!("`{kind}` is none of equal, iequal, regex, absent"))),
+        _ => Err(("type", format!("expected equal, iequal, regex or absent, got `{kind}`"))),
     }
 }
 
@@ -232,7 +232,7 @@ fn strip_http(text: String) -> String {
 mod tests {
     use super::*;
     use crate::Source;
-    use crate::verdict::Head;
+    use crate::verdict::RequestContext;
     use serde_json::json;
     use weir_core::model::{Header, Message, Scheme};
 
@@ -263,7 +263,7 @@ mod tests {
             scheme: Scheme::Https,
             application: 0,
         };
-        let head = Head {
+        let request = RequestContext {
             message: &message,
             facts: &facts,
             client: None,
@@ -273,7 +273,7 @@ mod tests {
             request_id: "",
         };
         Condition::read(&condition).unwrap_or_else(|e| panic!("{condition}: {e:?}")).holds(&Reading {
-            head: &head,
+            request: &request,
             path: &facts.path,
             application: 7,
         })
@@ -321,9 +321,9 @@ mod tests {
     #[test]
     fn mistakes_are_named() {
         for (condition, key, message) in [
-            (json!({"type": "like", "point": ["method"], "value": "x"}), "type", "none of equal"),
+            (json!({"type": "like", "point": ["method"], "value": "x"}), "type", "expected equal"),
             (json!({"type": "equal", "point": ["cookie", "a"], "value": "x"}), "point", "unknown point `cookie`"),
-            (json!({"type": "equal", "point": ["path", "x"], "value": "x"}), "point", "no number"),
+            (json!({"type": "equal", "point": ["path", "x"], "value": "x"}), "point", "not the number"),
             (json!({"type": "equal", "point": ["header"], "value": "x"}), "point", "needs the name"),
             (json!({"type": "regex", "point": ["uri"], "value": "(~(a))"}), "value", "PIRE"),
             (json!({"type": "equal", "point": ["uri"]}), "value", "needs a value"),

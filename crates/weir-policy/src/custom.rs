@@ -1,12 +1,12 @@
-//! Signatures of the user's: `regex` rules.
+//! User-defined signatures: `regex` rules.
 //!
-//! Policy hands them out as plain data; whoever builds the ruleset compiles them into it under [`CustomSignature::name`].
-//! They then find everywhere what they match, and `Policy::decide` keeps a finding only where the rule's conditions
-//! hold, so that the ruleset needs no conditions.
+//! The policy returns them as plain data; the caller compiles them into the ruleset under [`CustomSignature::name`]. They
+//! then match in every request, and `Policy::decide` keeps a finding only if the conditions of the rule hold, so that the
+//! ruleset needs no conditions.
 
 use weir_core::model::{AttackType, PointPattern};
 
-/// What the names of custom signatures begin with.
+/// Prefix of the names of custom signatures.
 pub const CUSTOM_PREFIX: &str = "custom.";
 
 /// A signature from a `regex` or `experimental_regex` rule.
@@ -14,13 +14,13 @@ pub const CUSTOM_PREFIX: &str = "custom.";
 pub struct CustomSignature {
     /// Id of the rule.
     pub rule: u64,
-    /// What a match is reported as; [`AttackType::Vpatch`] blocks like a virtual patch.
+    /// Attack type of a match; [`AttackType::Vpatch`] blocks like a virtual patch.
     pub attack: AttackType,
-    /// Pattern for crate `regex` on bytes, with case, `.` taking line feeds, ASCII classes. It is known to compile.
+    /// Pattern for crate `regex` on bytes: case-sensitive, `.` matches line feeds, ASCII classes. It compiles.
     pub pattern: String,
-    /// Points to which it is confined; none means any value.
+    /// Points to which it is limited; empty for any value.
     pub points: Vec<PointPattern>,
-    /// Its findings are told and never decisive.
+    /// Its findings are reported and never decisive.
     pub experimental: bool,
 }
 

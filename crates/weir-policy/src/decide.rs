@@ -1,25 +1,27 @@
-//! From what was found to what is done about it.
+//! Decides on a request from the findings of its inspection.
 
 use super::Policy;
 use super::anomalies::{AnomalyAction, attack_of};
 use super::custom::CustomSignature;
 use super::list::List;
-use super::mode::{Cause, Mode, OwnMode, blocks};
+use super::mode::{Cause, Mode, RuleMode, blocks};
 use super::overlimit::OverlimitAction;
-use super::rules::{UploadLimit, live};
-use super::verdict::{Action, Bypass, Head, Plan, Reason, Verdict};
+use super::rules::{UploadLimit, not_expired};
+use super::verdict::{Action, Bypass, Plan, Reason, RequestContext, Verdict};
 use std::collections::HashMap;
 use weir_core::model::{AttackType, Confidence, Finding, Inspection, Message, PointPath};
 
 impl Policy {
-    /// Judges a request by what its inspection found; `inspection` is none where the plan said not to inspect.
-    pub fn decide(&self, head: &Head<'_, '_>, plan: &Plan, inspection: Option<&Inspection>) -> Verdict {
+    /// Decides on a request; `inspection` is `None` if the plan bypassed inspection.
+    pub fn decide(&self, request: &RequestContext<'_, '_>, plan: &Plan, inspection: Option<&Inspection>) -> Verdict {
         let mut verdict = Verdict { mode: plan.mode, list: plan.list.clone(), ..Verdict::default() };
         let denied = plan.listed() == Some(List::Deny);
         let causes = match (plan.bypass, inspection) {
             (Some(Bypass::ModeOff | Bypass::Allowlisted | Bypass::InputFilter), _) => return verdict,
             (Some(Bypass::Denylisted), _) | (None, None) => Causes::default(),
-            (None, Some(inspection)) => Judge { policy: self, head, plan, verdict: &mut verdict }.judge(inspection),
+            (None, Some(inspection)) => {
+                VerdictBuilder { policy: self, request, plan, verdict: &mut verdict }.build(inspection)
+            }
         };
         let causes = Causes { denied, ..causes };
         if denied {
@@ -28,11 +30,11 @@ impl Policy {
         // Where lists are consulted after inspection, monitoring does not block denylisted sources.
         let spared = plan.bypass.is_none() && plan.mode == Mode::Monitoring;
         verdict.reason = causes.reason(|cause| {
-            !(spared && cause == Cause::Denied) && blocks(plan.mode, plan.listed(), cause, head.blocking)
+            !(spared && cause == Cause::Denied) && blocks(plan.mode, plan.listed(), cause, request.blocking)
         });
         if verdict.reason.is_some() {
             verdict.action = Action::Block;
-            verdict.reply = Some(self.replies[plan.reply].render(head.message, head.request_id));
+            verdict.reply = Some(self.replies[plan.reply].render(request.message, request.request_id));
         } else {
             verdict.reason = causes.reason(|cause| blocks(Mode::Block, plan.listed(), cause, true));
             verdict.would_block = verdict.reason.is_some();
@@ -41,7 +43,7 @@ impl Policy {
     }
 }
 
-/// What speaks against a request.
+/// Reasons to block a request.
 #[derive(Clone, Copy, Debug, Default)]
 struct Causes {
     denied: bool,
@@ -50,7 +52,7 @@ struct Causes {
 }
 
 impl Causes {
-    /// The first cause that `acts`, as the reason to tell.
+    /// The reason to report: that of the first cause for which `acts` is true.
     fn reason(self, acts: impl Fn(Cause) -> bool) -> Option<Reason> {
         let causes = [
             (self.denied, Cause::Denied, Reason::Denylist),
@@ -61,16 +63,16 @@ impl Causes {
     }
 }
 
-/// One judgement in the making.
-struct Judge<'j, 'h, 'a> {
+/// Builds the verdict on one request.
+struct VerdictBuilder<'j, 'h, 'a> {
     policy: &'j Policy,
-    head: &'j Head<'h, 'a>,
+    request: &'j RequestContext<'h, 'a>,
     plan: &'j Plan,
     verdict: &'j mut Verdict,
 }
 
-impl Judge<'_, '_, '_> {
-    fn judge(mut self, inspection: &Inspection) -> Causes {
+impl VerdictBuilder<'_, '_, '_> {
+    fn build(mut self, inspection: &Inspection) -> Causes {
         let mut causes = Causes::default();
         self.findings(inspection);
         for finding in self.verdict.findings.iter().filter(|f| f.decisive) {
@@ -85,9 +87,9 @@ impl Judge<'_, '_, '_> {
         causes
     }
 
-    /// Keeps the findings that no rule leaves out, and what they still amount to.
+    /// Keeps the findings that no rule excludes, and rechecks whether they are still decisive.
     fn findings(&mut self, inspection: &Inspection) {
-        let (rules, plan, now) = (&self.policy.rules, self.plan, self.head.now);
+        let (rules, plan, now) = (&self.policy.rules, self.plan, self.request.now);
         let mut lost: Vec<(AttackType, PointPath)> = Vec::new();
         for finding in &inspection.findings {
             let custom = CustomSignature::rule_of(&finding.rule).map(|id| rules.custom(id, &plan.active, now));
@@ -104,7 +106,7 @@ impl Judge<'_, '_, '_> {
             self.verdict.findings.push(kept);
         }
         if !lost.is_empty() {
-            weigh_again(&mut self.verdict.findings, &lost, |finding| {
+            recheck_decisive(&mut self.verdict.findings, &lost, |finding| {
                 let id = CustomSignature::rule_of(&finding.rule);
                 let custom = id.and_then(|id| rules.custom(id, &plan.active, now));
                 custom.is_some_and(|signature| signature.experimental)
@@ -112,13 +114,13 @@ impl Judge<'_, '_, '_> {
         }
     }
 
-    /// Whether a virtual patch fits a finding.
+    /// Whether a virtual patch matches a finding.
     fn vpatches(&mut self) -> bool {
-        let (now, verdict) = (self.head.now, &mut *self.verdict);
+        let (now, verdict) = (self.request.now, &mut *self.verdict);
         let decisive = || verdict.findings.iter().filter(|f| f.decisive);
         let mut hit = decisive().any(|finding| finding.attack == AttackType::Vpatch);
         for action in self.policy.rules.of_request(self.plan.active.in_any()) {
-            for vpatch in live(&action.vpatches, now) {
+            for vpatch in not_expired(&action.vpatches, now) {
                 let fits = |f: &Finding| {
                     vpatch.attack.is_none_or(|attack| attack == f.attack)
                         && vpatch.point.as_ref().is_none_or(|point| point.covers(&f.point))
@@ -135,12 +137,12 @@ impl Judge<'_, '_, '_> {
         hit
     }
 
-    /// Tells anomalies; true where one is an attack.
+    /// Reports anomalies. Returns true if one is an attack.
     fn anomalies(&mut self, inspection: &Inspection) -> bool {
-        let (rules, now, mut attack) = (&self.policy.rules, self.head.now, false);
+        let (rules, now, mut attack) = (&self.policy.rules, self.request.now, false);
         for anomaly in &inspection.anomalies {
             let kind = attack_of(anomaly.kind);
-            let action = self.policy.anomalies.judge(anomaly.kind, self.head.message);
+            let action = self.policy.anomalies.action_in(anomaly.kind, self.request.message);
             let excepted = || {
                 let mut actions = rules.of_request(self.plan.active.in_all());
                 actions.any(|action| action.exceptions.cover_anomaly(anomaly.kind, kind, &anomaly.point, now))
@@ -157,13 +159,13 @@ impl Judge<'_, '_, '_> {
         attack
     }
 
-    /// Holds body and uploads against their limits; true where one blocks.
+    /// Checks body and uploads against their limits. Returns true if one blocks.
     fn uploads(&mut self, inspection: &Inspection) -> bool {
-        let (rules, active, now) = (&self.policy.rules, &self.plan.active, self.head.now);
+        let (rules, active, now) = (&self.policy.rules, &self.plan.active, self.request.now);
         let mut over: Vec<UploadLimit> = Vec::new();
-        over.extend(rules.body_limits(active, now).filter(|limit| body_bytes(self.head.message) > limit.bytes));
+        over.extend(rules.body_limits(active, now).filter(|limit| body_bytes(self.request.message) > limit.bytes));
         for action in rules.of_request(active.in_any()) {
-            for (limit, point) in live(&action.upload_limits, now) {
+            for (limit, point) in not_expired(&action.upload_limits, now) {
                 let large =
                     |upload: &weir_core::model::Upload| upload.bytes > limit.bytes && point.covers(&upload.point);
                 if inspection.uploads.iter().any(large) {
@@ -171,19 +173,19 @@ impl Judge<'_, '_, '_> {
                 }
             }
         }
-        over.retain(|limit| limit.mode != OwnMode::Off);
+        over.retain(|limit| limit.mode != RuleMode::Off);
         over.sort_unstable_by_key(|limit| limit.rule);
         over.dedup_by_key(|limit| limit.rule);
         for limit in &over {
             self.verdict.rules.push(limit.rule);
             add(&mut self.verdict.attacks, AttackType::FileUploadViolation);
         }
-        over.iter().any(|limit| limit.mode == OwnMode::Block)
+        over.iter().any(|limit| limit.mode == RuleMode::Block)
     }
 
-    /// Holds GraphQL documents against their limits; true where going over blocks.
+    /// Checks GraphQL documents against their limits. Returns true if a violation blocks.
     fn graphql(&mut self, inspection: &Inspection) -> bool {
-        let (rules, active, now) = (&self.policy.rules, &self.plan.active, self.head.now);
+        let (rules, active, now) = (&self.policy.rules, &self.plan.active, self.request.now);
         let Some(facts) = &inspection.graphql else { return false };
         let excepted = |attack: &AttackType| {
             let mut actions = rules.of_request(active.in_all());
@@ -196,14 +198,14 @@ impl Judge<'_, '_, '_> {
             if !over.is_empty() && !self.verdict.rules.contains(&limits.rule) {
                 self.verdict.rules.push(limits.rule);
             }
-            blocks |= !over.is_empty() && limits.mode == OwnMode::Block;
+            blocks |= !over.is_empty() && limits.mode == RuleMode::Block;
         }
         blocks
     }
 
-    /// Reports that a part of the message was not inspected; true where that is an attack.
+    /// Reports that a part of the message was not inspected. Returns true if that is an attack.
     fn overlimit(&mut self, inspection: &Inspection) -> bool {
-        let (rules, active, now) = (&self.policy.rules, &self.plan.active, self.head.now);
+        let (rules, active, now) = (&self.policy.rules, &self.plan.active, self.request.now);
         let excepted = |point: &PointPath| {
             let mut actions = rules.of_request(active.in_all());
             actions.any(|action| action.exceptions.cover_attack(AttackType::OverlimitRes, point, now))
@@ -217,9 +219,9 @@ impl Judge<'_, '_, '_> {
     }
 }
 
-/// Takes back that findings are decisive where, without those `lost` at the same point, they no longer add up.
-/// Costs one pass over the findings, of which there are at most `Limits::findings`.
-fn weigh_again(findings: &mut [Finding], lost: &[(AttackType, PointPath)], weightless: impl Fn(&Finding) -> bool) {
+/// Clears the decisive flag of findings whose sum, without the findings `lost` at the same point, is below the threshold.
+/// Takes one pass over the findings, of which there are at most `Limits::findings`.
+fn recheck_decisive(findings: &mut [Finding], lost: &[(AttackType, PointPath)], weightless: impl Fn(&Finding) -> bool) {
     let mut sums: HashMap<(AttackType, PointPath), u32> = lost.iter().map(|key| (key.clone(), 0)).collect();
     let key = |finding: &Finding| (finding.attack, finding.point.clone());
     for finding in findings.iter().filter(|f| !weightless(f)) {

@@ -1,7 +1,7 @@
-//! The policy document: what the control plane, or a local file, says. YAML or JSON, the same form in both.
+//! The policy document, from the control plane or a local file, in YAML or JSON.
 //!
-//! [`PolicyDoc::parse`] reads the syntax and keeps the place of every value; what the values mean is checked by
-//! `Policy::compile`, which tells every mistake at once.
+//! [`PolicyDoc::parse`] reads the syntax and keeps the location of every value. `Policy::compile` checks the values and
+//! reports all mistakes at once.
 
 use super::error::PolicyError;
 use serde::Deserialize;
@@ -10,7 +10,7 @@ use serde_saphyr::Spanned;
 use std::collections::BTreeMap;
 use strsim::osa_distance;
 
-/// Nodes that one document may have: 100,000 listed addresses and 10,000 rules fit many times over.
+/// Largest number of YAML nodes in a document: many times that of 100,000 listed addresses and 10,000 rules.
 const MAX_NODES: usize = 4_000_000;
 /// Bytes of all its scalars.
 const MAX_SCALARS: usize = 256 << 20;
@@ -18,44 +18,44 @@ const MAX_SCALARS: usize = 256 << 20;
 /// Edits within which a known key is suggested for an unknown one.
 const MAX_DISTANCE: usize = 2;
 
-/// A value and its place.
-pub(super) type Node = Spanned<Value>;
-/// A mapping and its place.
-pub(super) type Mapping = Spanned<BTreeMap<String, Node>>;
+/// A value and its location.
+pub(super) type YamlNode = Spanned<Value>;
+/// A mapping and its location.
+pub(super) type Mapping = Spanned<BTreeMap<String, YamlNode>>;
 
 /// A document, read but not yet checked.
 #[derive(Clone, Debug, Default)]
 pub struct PolicyDoc {
     pub(super) name: String,
-    pub(super) top: BTreeMap<String, Node>,
+    pub(super) top: BTreeMap<String, YamlNode>,
     pub(super) rules: Vec<Mapping>,
     pub(super) ip_lists: Vec<Mapping>,
-    pub(super) anomalies: BTreeMap<String, Node>,
+    pub(super) anomalies: BTreeMap<String, YamlNode>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Raw {
+struct RawDocument {
     #[serde(default)]
-    version: Option<Node>,
+    version: Option<YamlNode>,
     #[serde(default)]
-    mode: Option<Node>,
+    mode: Option<YamlNode>,
     #[serde(default)]
     rules: Vec<Mapping>,
     #[serde(default)]
     ip_lists: Vec<Mapping>,
     #[serde(default)]
-    anomalies: BTreeMap<String, Node>,
+    anomalies: BTreeMap<String, YamlNode>,
 }
 
 impl PolicyDoc {
-    /// Reads a document in YAML or JSON; `name` is what errors call it. An empty one says nothing.
+    /// Reads a document in YAML or JSON; errors refer to it as `name`. An empty document is valid.
     pub fn parse(name: &str, text: &str) -> Result<PolicyDoc, Vec<PolicyError>> {
         let mut budget = serde_saphyr::Budget::default();
         (budget.max_nodes, budget.max_events) = (MAX_NODES, 2 * MAX_NODES);
         budget.max_total_scalar_bytes = MAX_SCALARS;
         let options = serde_saphyr::options! { budget: Some(budget), with_snippet: false };
-        let raw: Option<Raw> = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+        let raw: Option<RawDocument> = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
             let (line, column) = error.location().map_or((0, 0), |l| (l.line() as usize, l.column() as usize));
             let message = error.to_string();
             vec![PolicyError { file: name.into(), line, column, at: String::new(), message }]
@@ -73,7 +73,7 @@ impl PolicyDoc {
     }
 }
 
-/// JSON text with what YAML does not take as it is written as escapes. Such characters stand in strings only.
+/// Escapes the characters of JSON that YAML does not allow literally. They occur only in strings.
 fn escaped(json: &str) -> String {
     use std::fmt::Write as _;
     let foreign = |c: char| matches!(c, '\u{7f}'..='\u{84}' | '\u{86}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}');
@@ -87,25 +87,25 @@ fn escaped(json: &str) -> String {
     out
 }
 
-/// Reads the fields of one mapping, noting mistakes with their place.
-pub(super) struct Fields<'d, 'e> {
+/// Reads the fields of one mapping and records mistakes with their location.
+pub(super) struct FieldReader<'d, 'e> {
     file: &'d str,
     at: String,
     place: (usize, usize),
-    map: &'d BTreeMap<String, Node>,
+    map: &'d BTreeMap<String, YamlNode>,
     known: Vec<&'static str>,
     tolerant: bool,
     errors: &'e mut Vec<PolicyError>,
 }
 
-impl<'d, 'e> Fields<'d, 'e> {
-    /// Fields of `map`, which stands at key `at`.
+impl<'d, 'e> FieldReader<'d, 'e> {
+    /// A reader of `map`, the value of key `at`.
     pub fn new(doc: &'d PolicyDoc, at: String, map: &'d Mapping, errors: &'e mut Vec<PolicyError>) -> Self {
         let place = (map.referenced.line() as usize, map.referenced.column() as usize);
         Self { file: &doc.name, at, place, map: &map.value, known: Vec::new(), tolerant: false, errors }
     }
 
-    /// Top-level fields of `doc`.
+    /// A reader of the top-level fields of `doc`.
     pub fn top(doc: &'d PolicyDoc, errors: &'e mut Vec<PolicyError>) -> Self {
         Self {
             file: &doc.name,
@@ -118,7 +118,7 @@ impl<'d, 'e> Fields<'d, 'e> {
         }
     }
 
-    /// Notes a mistake at `key` (or a place within it), or at the mapping as a whole for an empty one.
+    /// Records a mistake at `key` or a part of it; with an empty key, at the mapping as a whole.
     pub fn error(&mut self, key: &str, message: impl Into<String>) {
         let field = key.split(['[', '.']).next().unwrap_or_default();
         let node = self.map.get(field);
@@ -129,7 +129,7 @@ impl<'d, 'e> Fields<'d, 'e> {
         self.errors.push(PolicyError { file: self.file.into(), line, column, at, message: message.into() });
     }
 
-    /// A notice in the form of an error that is not noted as one.
+    /// Returns a notice with the location of the mapping; it is not recorded as a mistake.
     pub fn notice(&self, message: impl Into<String>) -> PolicyError {
         let (line, column) = self.place;
         PolicyError { file: self.file.into(), line, column, at: self.at.clone(), message: message.into() }
@@ -141,23 +141,23 @@ impl<'d, 'e> Fields<'d, 'e> {
         self.map.get(key).map(|node| &node.value).filter(|value| !value.is_null())
     }
 
-    /// What `read` makes of `key`; otherwise a mistake that says `wanted`.
-    pub fn read<T>(&mut self, key: &'static str, wanted: &str, read: impl Fn(&'d Value) -> Option<T>) -> Option<T> {
+    /// Reads `key` with `read`; records what was `expected` if that fails.
+    pub fn read<T>(&mut self, key: &'static str, expected: &str, read: impl Fn(&'d Value) -> Option<T>) -> Option<T> {
         let value = self.get(key)?;
         let got = read(value);
         if got.is_none() {
-            self.error(key, format!("{wanted} is wanted, not {}", shown(value)));
+            self.error(key, format!("expected {expected}, got {}", shown(value)));
         }
         got
     }
 
     /// Like [`Self::read`]; absence is a mistake too.
-    pub fn need<T>(&mut self, key: &'static str, wanted: &str, read: impl Fn(&'d Value) -> Option<T>) -> Option<T> {
+    pub fn need<T>(&mut self, key: &'static str, expected: &str, read: impl Fn(&'d Value) -> Option<T>) -> Option<T> {
         if self.get(key).is_none() {
-            self.error(key, format!("`{key}` is missing: {wanted} is wanted"));
+            self.error(key, format!("`{key}` is missing: expected {expected}"));
             return None;
         }
-        self.read(key, wanted, read)
+        self.read(key, expected, read)
     }
 
     /// Text.
@@ -165,15 +165,15 @@ impl<'d, 'e> Fields<'d, 'e> {
         self.read(key, "text", Value::as_str)
     }
 
-    /// True or false; `otherwise` where absent.
+    /// True or false; `otherwise` if absent.
     pub fn flag(&mut self, key: &'static str, otherwise: bool) -> bool {
         self.read(key, "true or false", Value::as_bool).unwrap_or(otherwise)
     }
 
     /// A number within `range`.
     pub fn number(&mut self, key: &'static str, range: std::ops::RangeInclusive<u64>) -> Option<u64> {
-        let wanted = format!("a number from {} to {}", range.start(), range.end());
-        self.read(key, &wanted, |value| value.as_u64().filter(|n| range.contains(n)))
+        let expected = format!("a number from {} to {}", range.start(), range.end());
+        self.read(key, &expected, |value| value.as_u64().filter(|n| range.contains(n)))
     }
 
     /// One of `choices` by name.
@@ -187,17 +187,17 @@ impl<'d, 'e> Fields<'d, 'e> {
         self.read(key, &format!("one of {}", names.join(", ")), find)
     }
 
-    /// Whether any mistake has been noted so far, here or before.
+    /// Number of mistakes recorded so far, including earlier readers.
     pub fn mistakes(&self) -> usize {
         self.errors.len()
     }
 
-    /// Keeps [`Self::finish`] from noting keys: which ones there may be is not known.
+    /// Makes [`Self::finish`] accept every key, for mappings whose keys are unknown.
     pub fn tolerate_all(&mut self) {
         self.tolerant = true;
     }
 
-    /// Notes every key that nobody asked for.
+    /// Records every key that was not read as unknown.
     pub fn finish(mut self) {
         if self.tolerant {
             return;

@@ -1,19 +1,18 @@
 //! Mistakes in settings or in a policy document.
 
-use std::fmt;
-
-/// A mistake, and where it stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A mistake and its location.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}{message}", self.location())]
 pub struct PolicyError {
-    /// The document's name as given by the caller; empty where the mistake is in the settings.
+    /// Name of the document as given by the caller; empty for a mistake in the settings.
     pub file: String,
-    /// Line, from 1; 0 where unknown.
+    /// Line, from 1; 0 if unknown.
     pub line: usize,
-    /// Column, from 1; 0 where unknown.
+    /// Column, from 1; 0 if unknown.
     pub column: usize,
-    /// The key, e.g. `route_config.routes[2].host` or `rules[0].point`; empty where unknown.
+    /// The key, e.g. `route_config.routes[2].host` or `rules[0].point`; empty if unknown.
     pub at: String,
-    /// What is wrong and what would be right.
+    /// What is wrong and what is expected.
     pub message: String,
 }
 
@@ -22,18 +21,17 @@ impl PolicyError {
     pub fn setting(at: impl Into<String>, message: impl Into<String>) -> Self {
         Self { file: String::new(), line: 0, column: 0, at: at.into(), message: message.into() }
     }
-}
 
-impl fmt::Display for PolicyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// `file:line:column: key: `, as far as known.
+    fn location(&self) -> String {
+        let mut out = String::new();
         if !self.file.is_empty() {
-            write!(f, "{}:{}:{}: ", self.file, self.line, self.column)?;
+            out = format!("{}:{}:{}: ", self.file, self.line, self.column);
         }
         if !self.at.is_empty() {
-            write!(f, "{}: ", self.at)?;
+            out.push_str(&self.at);
+            out.push_str(": ");
         }
-        f.write_str(&self.message)
+        out
     }
 }
-
-impl std::error::Error for PolicyError {}

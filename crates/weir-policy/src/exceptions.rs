@@ -1,19 +1,19 @@
-//! Exceptions: findings that rules say are none.
+//! Exceptions: findings that rules exclude as false positives.
 
 use super::custom::CustomSignature;
-use super::rule::{Except, FileType};
+use super::rule::{ExceptionKind, FileType};
 use std::collections::HashMap;
 use std::sync::Arc;
 use weir_core::model::{AnomalyKind, AttackType, Confidence, Finding, PointPath, PointPattern};
 
-/// Where and until when an exception holds.
+/// Where an exception applies, and when it expires.
 #[derive(Debug)]
 struct Scope {
     point: Option<PointPattern>,
     expires: u64,
 }
 
-/// Exceptions of one action, by what they leave out, so that a finding is looked up and not compared with each.
+/// Exceptions of one action, indexed by what they exclude, so that a finding is looked up and not compared with each.
 #[derive(Debug, Default)]
 pub(super) struct Exceptions {
     by_stamp: HashMap<Arc<str>, Vec<Scope>>,
@@ -25,20 +25,20 @@ pub(super) struct Exceptions {
 
 impl Exceptions {
     /// Adds one.
-    pub fn add(&mut self, what: Except, point: Option<PointPattern>, expires: u64) {
+    pub fn add(&mut self, what: ExceptionKind, point: Option<PointPattern>, expires: u64) {
         let scope = Scope { point, expires };
         match what {
-            Except::Stamp(stamp) => self.by_stamp.entry(stamp).or_default().push(scope),
-            Except::Regex(id) => self.by_regex.entry(id).or_default().push(scope),
-            Except::Attack(attack) => self.by_attack.entry(attack).or_default().push(scope),
-            Except::Binary => self.binary.push(scope),
-            Except::Upload(file) => self.uploads.push((file, scope)),
+            ExceptionKind::Stamp(stamp) => self.by_stamp.entry(stamp).or_default().push(scope),
+            ExceptionKind::Regex(id) => self.by_regex.entry(id).or_default().push(scope),
+            ExceptionKind::Attack(attack) => self.by_attack.entry(attack).or_default().push(scope),
+            ExceptionKind::Binary => self.binary.push(scope),
+            ExceptionKind::Upload(file) => self.uploads.push((file, scope)),
         }
     }
 
-    /// Whether `finding` is left out.
+    /// Whether `finding` is excluded.
     pub fn cover(&self, finding: &Finding, now: u64) -> bool {
-        // The same bytes were inspected once, whichever decodings led to them: an exception for any of these applies.
+        // Equal bytes are inspected once, whichever decodings led to them: an exception for any of their points applies.
         let points = || std::iter::once(&finding.point).chain(&finding.also_at);
         let holds = |scope: &Scope| points().any(|point| scope.holds(point, now));
         let any = |scopes: Option<&Vec<Scope>>| scopes.is_some_and(|scopes| scopes.iter().any(holds));
@@ -46,10 +46,10 @@ impl Exceptions {
             || any(CustomSignature::rule_of(&finding.rule).and_then(|id| self.by_regex.get(&id)))
             || points().any(|point| self.cover_attack(finding.attack, point, now))
             || (is_accidental(finding) && any(Some(&self.binary)))
-            || self.uploads.iter().any(|(file, scope)| file.may_hold(finding) && holds(scope))
+            || self.uploads.iter().any(|(file, scope)| file.may_contain(finding) && holds(scope))
     }
 
-    /// Whether attacks of a type are left out at `point`.
+    /// Whether attacks of a type are excluded at `point`.
     pub fn cover_attack(&self, attack: AttackType, point: &PointPath, now: u64) -> bool {
         [Some(attack), None]
             .iter()
@@ -57,7 +57,7 @@ impl Exceptions {
             .any(|scopes| scopes.iter().any(|scope| scope.holds(point, now)))
     }
 
-    /// Whether an anomaly reported as `attack` is left out at `point`.
+    /// Whether an anomaly reported as `attack` is excluded at `point`.
     pub fn cover_anomaly(&self, kind: AnomalyKind, attack: AttackType, point: &PointPath, now: u64) -> bool {
         let binary = || is_binary(kind) && self.binary.iter().any(|scope| scope.holds(point, now));
         self.cover_attack(attack, point, now) || binary()
@@ -71,9 +71,9 @@ impl Scope {
 }
 
 impl FileType {
-    /// Whether a file of this type may well hold what was found: markup in HTML; in the formats that are not text,
-    /// whatever is not certain in itself.
-    fn may_hold(self, finding: &Finding) -> bool {
+    /// Whether the finding is normal content of this file type: markup in HTML; in binary formats, anything that is not of
+    /// high confidence.
+    fn may_contain(self, finding: &Finding) -> bool {
         match self {
             FileType::Html => matches!(finding.attack, AttackType::Xss | AttackType::Ssi),
             FileType::Docs | FileType::Images | FileType::Music | FileType::Video => is_accidental(finding),
@@ -81,12 +81,12 @@ impl FileType {
     }
 }
 
-/// Whether random bytes may look like it.
+/// Whether random bytes may match by accident.
 fn is_accidental(finding: &Finding) -> bool {
     finding.confidence < Confidence::High
 }
 
-/// Oddities that bytes which are no text bring along.
+/// Anomalies that are normal in binary content.
 fn is_binary(kind: AnomalyKind) -> bool {
     matches!(
         kind,

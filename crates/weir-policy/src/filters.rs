@@ -1,4 +1,4 @@
-//! `input_filters`: which requests are inspected at all.
+//! `input_filters`: which requests are inspected.
 
 use super::error::PolicyError;
 use super::pattern;
@@ -9,7 +9,7 @@ use regex::bytes::Regex;
 use std::net::IpAddr;
 use weir_core::model::DecodedHead;
 
-/// Items of `inspect` and `bypass`, compiled.
+/// The compiled entries of `inspect` and `bypass`.
 #[derive(Debug, Default)]
 pub struct Filters {
     inspect: Vec<Filter>,
@@ -35,13 +35,13 @@ impl Filters {
         Self { inspect: side(&settings.inspect, "inspect"), bypass: side(&settings.bypass, "bypass") }
     }
 
-    /// Whether a request is to be left alone: a bypass fits, or there are inspect items and none does.
-    pub fn leave_alone(&self, reading: &Reading<'_, '_, '_>) -> bool {
+    /// Whether a request is not inspected: it matches a `bypass` entry, or no entry of a non-empty `inspect` list.
+    pub fn is_bypassed(&self, reading: &Reading<'_, '_, '_>) -> bool {
         if self.inspect.is_empty() && self.bypass.is_empty() {
             return false;
         }
-        self.bypass.iter().any(|filter| filter.fits(reading))
-            || (!self.inspect.is_empty() && !self.inspect.iter().any(|filter| filter.fits(reading)))
+        self.bypass.iter().any(|filter| filter.matches(reading))
+            || (!self.inspect.is_empty() && !self.inspect.iter().any(|filter| filter.matches(reading)))
     }
 }
 
@@ -63,7 +63,7 @@ impl Filter {
         let networks = item.ip_addresses.iter().filter_map(|text| match network(text) {
             Some(network) => Some(network),
             None => {
-                errors_at(".ip_addresses", format!("`{text}` is no address or network such as `10.0.0.0/8`"));
+                errors_at(".ip_addresses", format!("`{text}` is not an address or network such as `10.0.0.0/8`"));
                 None
             }
         });
@@ -71,12 +71,12 @@ impl Filter {
         Self { path, url, headers, networks }
     }
 
-    fn fits(&self, reading: &Reading<'_, '_, '_>) -> bool {
-        let head = reading.head;
-        (self.networks.is_empty() || head.client.is_some_and(|ip| contains(&self.networks, ip)))
+    fn matches(&self, reading: &Reading<'_, '_, '_>) -> bool {
+        let request = reading.request;
+        (self.networks.is_empty() || request.client.is_some_and(|ip| contains(&self.networks, ip)))
             && self.path.as_ref().is_none_or(|path| path.is_match(&reading.path.text))
             && self.headers.iter().all(|(name, regex)| {
-                DecodedHead::header(head.message, name).is_some_and(|value| regex.is_match(&value))
+                DecodedHead::header(request.message, name).is_some_and(|value| regex.is_match(&value))
             })
             && self.url.as_ref().is_none_or(|url| url.is_match(&full_url(reading)))
     }
@@ -84,7 +84,7 @@ impl Filter {
 
 /// `host/path?query`: the path decoded, the query as sent.
 fn full_url(reading: &Reading<'_, '_, '_>) -> Vec<u8> {
-    let facts = reading.head.facts;
+    let facts = reading.request.facts;
     let mut url = [&*facts.host, &*reading.path.text].concat();
     if let Some(at) = memchr::memchr(b'?', &facts.uri) {
         url.extend_from_slice(&facts.uri[at..]);
@@ -114,7 +114,7 @@ fn contains(networks: &[IpNet], ip: IpAddr) -> bool {
 mod tests {
     use super::*;
     use crate::Source;
-    use crate::verdict::Head;
+    use crate::verdict::RequestContext;
     use weir_core::model::{DecodedPath, Header, Message};
 
     fn compiled(inspect: Vec<FilterSettings>, bypass: Vec<FilterSettings>) -> Result<Filters, Vec<PolicyError>> {
@@ -131,7 +131,7 @@ mod tests {
             uri: b"/raw?q=1"[..].into(),
             ..DecodedHead::default()
         };
-        let head = Head {
+        let request = RequestContext {
             message: &message,
             facts: &facts,
             client: client.parse().ok(),
@@ -140,7 +140,7 @@ mod tests {
             blocking: true,
             request_id: "",
         };
-        filters.leave_alone(&Reading { head: &head, path: &facts.path, application: 0 })
+        filters.is_bypassed(&Reading { request: &request, path: &facts.path, application: 0 })
     }
 
     fn path(text: &str) -> FilterSettings {

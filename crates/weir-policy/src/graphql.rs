@@ -1,6 +1,6 @@
 //! Bounds of GraphQL requests (`graphql_detection`).
 
-use super::mode::OwnMode;
+use super::mode::RuleMode;
 use weir_core::model::{AttackType, GraphqlStats};
 
 /// What a GraphQL request may have. Defaults are the documented ones.
@@ -9,7 +9,7 @@ pub(super) struct GraphqlLimits {
     /// Id of the rule.
     pub rule: u64,
     /// Whether going over blocks.
-    pub mode: OwnMode,
+    pub mode: RuleMode,
     /// Nesting of selections.
     pub depth: usize,
     /// Bytes of one value.
@@ -30,7 +30,7 @@ impl Default for GraphqlLimits {
     fn default() -> Self {
         Self {
             rule: 0,
-            mode: OwnMode::Block,
+            mode: RuleMode::Block,
             depth: 10,
             value_bytes: 10 << 10,
             document_bytes: 100 << 10,
@@ -55,7 +55,7 @@ impl GraphqlLimits {
             (facts.debug && self.debug, AttackType::GqlDebug),
         ];
         let mode = self.mode;
-        all.into_iter().filter(move |(over, _)| *over && mode != OwnMode::Off).map(|(_, attack)| attack)
+        all.into_iter().filter(move |(over, _)| *over && mode != RuleMode::Off).map(|(_, attack)| attack)
     }
 }
 
@@ -88,6 +88,6 @@ mod tests {
         assert_eq!(limits.violations(&over).count(), 7);
         let lenient = GraphqlLimits { introspection: false, debug: false, ..limits };
         assert_eq!(lenient.violations(&over).count(), 5);
-        assert_eq!(GraphqlLimits { mode: OwnMode::Off, ..limits }.violations(&over).count(), 0);
+        assert_eq!(GraphqlLimits { mode: RuleMode::Off, ..limits }.violations(&over).count(), 0);
     }
 }

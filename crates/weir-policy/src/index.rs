@@ -1,10 +1,10 @@
-//! Which actions fit a request, without trying each.
+//! Finds the actions that match a request without trying each.
 //!
-//! An action is filed by the hash of all its equal conditions on the host, the application, the first three path
-//! segments and the action name (tuple space search): actions that fix the same of these six share a table, so a
-//! request costs one lookup for each combination in use, however many rules there are. An action found is then judged
-//! in full, so a collision costs time and changes nothing; a property test holds the answer to that of trying each.
-//! Actions that fix none of the six (regexes and `absent` only) are tried on every request.
+//! An action is indexed by the hash of all its equality conditions on the host, the application, the first three path
+//! segments and the action name (tuple space search). Actions that fix the same of these six parts share a table, so a
+//! request takes one lookup per combination in use, however many rules there are. All conditions of a candidate are then
+//! checked, so that a collision only costs time; a property test compares the result with that of trying each action.
+//! Actions that fix none of the six (only regexes and `absent`) are tried on every request.
 
 use super::condition::{Condition, Subject, Test};
 use super::reading::Reading;
@@ -13,12 +13,12 @@ use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
-/// The parts of a request by which actions are filed.
+/// The parts of a request by which actions are indexed.
 const PARTS: usize = 6;
 /// Path segments among them.
 const SEGMENTS: u32 = 3;
 
-/// Actions filed by what they fix.
+/// Actions indexed by the parts that they fix.
 #[derive(Debug, Default)]
 pub(super) struct Index {
     tables: Vec<Table>,
@@ -26,7 +26,7 @@ pub(super) struct Index {
     hasher: RandomState,
     /// Parts that any table uses.
     used: u8,
-    /// Longest value of each part in a rule: what is longer in a request fits none.
+    /// Longest value of each part in a rule: longer values of a request match none.
     longest: [usize; PARTS],
 }
 
@@ -57,7 +57,7 @@ fn without_parameters(value: &[u8]) -> &[u8] {
 }
 
 impl Index {
-    /// Files actions by number.
+    /// Indexes actions by number.
     pub fn new<'c>(actions: impl Iterator<Item = (u32, &'c [Condition])>) -> Self {
         let mut index = Self::default();
         for (number, conditions) in actions {
@@ -84,7 +84,7 @@ impl Index {
         index
     }
 
-    /// Numbers of the actions whose conditions hold, ascending. `holds` judges one in full.
+    /// Numbers of the actions whose conditions hold, ascending. `holds` checks all conditions of one.
     pub fn find(&self, reading: &Reading<'_, '_, '_>, holds: impl Fn(u32) -> bool) -> Active {
         let mut found = Active::new();
         if !self.tables.is_empty() {
@@ -106,7 +106,7 @@ impl Index {
         for (part, hash) in hashes.iter_mut().enumerate().filter(|(part, _)| self.used & (1 << part) != 0) {
             let text;
             let value: &[u8] = match part {
-                0 => &reading.head.facts.host,
+                0 => &reading.request.facts.host,
                 1 => {
                     text = reading.application.to_string();
                     text.as_bytes()
@@ -133,7 +133,7 @@ impl Index {
     }
 }
 
-/// One hash of the hashes of `parts`; none where one is missing.
+/// Combines the hashes of `parts`; `None` if one is missing.
 fn combine(hashes: &[Option<u64>; PARTS], parts: u8) -> Option<u64> {
     let mut all = u64::from(parts);
     for (part, hash) in hashes.iter().enumerate().filter(|(part, _)| parts & (1 << part) != 0) {

@@ -1,10 +1,33 @@
-//! Policy: what is known of a request and what was found in it become a verdict.
+//! Policy of weir: modes, rules, address lists, limits and replies. Turns a request and the findings of its inspection
+//! into a verdict.
 //!
-//! The one place that knows modes. [`Policy::compile`] turns the node's [`Settings`] and a [`PolicyDoc`] into
-//! an immutable [`Policy`]; [`Policy::plan`] is asked before a request is inspected, [`Policy::decide`] after.
-//! Both are pure: time, addresses and files are the caller's.
+//! This crate and nothing else decides what to block. [`Policy::compile`] turns the node's [`Settings`] and a
+//! [`PolicyDoc`] into an immutable [`Policy`]. Before a request is inspected, [`Policy::plan`] decides how to treat it:
+//! application, mode, lists, limits. After the inspection, [`Policy::decide`] applies exceptions, virtual patches, limits
+//! and the mode. Both are pure functions: the caller provides the time, the client's address and its location.
+//!
+//! ```
+//! use weir_core::model::Message;
+//! use weir_core::parse::facts::facts;
+//! use weir_policy::{Action, Policy, PolicyDoc, RequestContext, Settings, Source};
+//!
+//! let doc = PolicyDoc::parse("policy.yaml", "ip_lists: [{list: deny, values: [192.0.2.0/24]}]").unwrap();
+//! let policy = Policy::compile(&Settings::default(), Some(&doc)).unwrap();
+//! let message = Message::default();
+//! let request = RequestContext {
+//!     message: &message,
+//!     facts: &facts(&message),
+//!     client: Some([192, 0, 2, 7].into()),
+//!     source: Source::default(),
+//!     now: 0,
+//!     blocking: true,
+//!     request_id: "r-1",
+//! };
+//! let plan = policy.plan(&request);
+//! assert!(plan.bypass.is_some(), "denylisted requests are not inspected");
+//! assert_eq!(policy.decide(&request, &plan, None).action, Action::Block);
+//! ```
 
-mod addresses;
 pub mod anomalies;
 pub mod client;
 mod compile;
@@ -17,8 +40,9 @@ mod exceptions;
 mod filters;
 mod graphql;
 mod index;
+mod ip_index;
+mod ip_list_reader;
 pub mod list;
-mod listing;
 pub mod mode;
 pub mod overlimit;
 pub mod pattern;
@@ -42,7 +66,7 @@ pub use overlimit::{OverlimitAction, OverlimitPolicy};
 pub use reply::{Reply, ReplySettings};
 pub use settings::{FilterSettings, OverlimitMode, RouteSettings, Settings};
 pub use source::{Country, Region, Source, SourceKinds};
-pub use verdict::{Action, Bypass, Head, Plan, Reason, Verdict};
+pub use verdict::{Action, Bypass, Plan, Reason, RequestContext, Verdict};
 
 #[cfg(test)]
 mod tests;
@@ -50,14 +74,14 @@ mod tests;
 use std::time::Duration;
 use weir_core::model::{Limits, PointPattern};
 
-/// A policy, checked and indexed. Never changed: a new one replaces it as a whole.
+/// A validated and indexed policy. It is immutable: a new one replaces it as a whole.
 #[derive(Debug)]
 pub struct Policy {
     application: i64,
     mode_allow_override: ModeOverride,
-    /// Mode of the node's own document for what none of its rules is for.
+    /// Mode of the node's own document, if no rule of it sets one.
     local_mode: Option<Mode>,
-    /// Mode of the control plane's document for what none of its rules is for.
+    /// Mode of the control plane's document, if no rule of it sets one.
     remote_mode: Option<Mode>,
     limits: Limits,
     time_limit: Duration,
@@ -67,7 +91,7 @@ pub struct Policy {
     lists_before_inspection: bool,
     routes: routes::Routes,
     filters: filters::Filters,
-    addresses: addresses::Addresses,
+    ip_index: ip_index::IpIndex,
     rules: rules::Rules,
     anomalies: anomalies::AnomalyTable,
     /// The default reply, then those of routes.
@@ -76,17 +100,17 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// The user's signatures, to be compiled into the ruleset under their names.
+    /// User-defined signatures, to be compiled into the ruleset under their names.
     pub fn custom_signatures(&self) -> Vec<&CustomSignature> {
         self.rules.custom_signatures()
     }
 
     /// Points of a planned request whose values must be masked before anything is stored.
     pub fn sensitive<'p>(&'p self, plan: &'p Plan, now: u64) -> impl Iterator<Item = &'p PointPattern> {
-        self.rules.of_request(plan.active.in_any()).flat_map(move |action| rules::live(&action.sensitive, now))
+        self.rules.of_request(plan.active.in_any()).flat_map(move |action| rules::not_expired(&action.sensitive, now))
     }
 
-    /// What was accepted but has no effect on this node, with its place.
+    /// Rules that were accepted but have no effect on this node, with their location.
     pub fn notices(&self) -> &[PolicyError] {
         &self.notices
     }

@@ -1,9 +1,9 @@
-//! Address lists: what they are called and what a hit on one says.
+//! Address lists and matches on them.
 
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// A list that a source can stand on. Consulted in this order; the first hit counts.
+/// An address list. They are consulted in this order; the first match applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum List {
@@ -32,7 +32,7 @@ impl List {
     }
 }
 
-/// By what a source was recognised.
+/// Which property of a source matched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MatchedBy {
@@ -42,7 +42,7 @@ pub enum MatchedBy {
     Location,
     /// Its autonomous system.
     Asn,
-    /// Its kind: a data centre, Tor, a VPN...
+    /// Its type: a data centre, Tor, a VPN...
     SourceType,
 }
 
@@ -58,15 +58,15 @@ impl MatchedBy {
     }
 }
 
-/// The source of a request stands on a list.
+/// The source of a request is on a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ListHit {
-    /// Which.
+    /// The list.
     pub list: List,
-    /// By what.
+    /// The property that matched.
     pub by: MatchedBy,
     /// The listed value, e.g. `203.0.113.0/24`, `DE`, `AS64500`, `tor`.
     pub value: Arc<str>,
-    /// Why it was listed, as given by who listed it.
+    /// Reason given for the entry.
     pub reason: Option<Arc<str>>,
 }

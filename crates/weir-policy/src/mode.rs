@@ -1,9 +1,9 @@
-//! Filtration modes, and the one table that says what each of them blocks.
+//! Filtration modes, and the table of what each of them blocks.
 
 use super::list::List;
 use serde::{Deserialize, Serialize};
 
-/// What the node does about what it finds. Ordered from the most lenient to the strictest.
+/// What the node does about attacks. Ordered from the most lenient to the strictest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
@@ -48,17 +48,17 @@ impl std::fmt::Display for Mode {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ModeOverride {
-    /// Only the local mode counts.
+    /// Only the local mode applies.
     Off,
-    /// The document's mode, where it gives one, replaces the local one.
+    /// The document's mode, if set, replaces the local one.
     #[default]
     On,
-    /// The document's mode counts only where it is stricter.
+    /// The document's mode applies only if it is stricter.
     Strict,
 }
 
 impl ModeOverride {
-    /// The mode that counts.
+    /// The mode that applies.
     pub fn combine(self, local: Mode, remote: Option<Mode>) -> Mode {
         match (self, remote) {
             (ModeOverride::Off, _) | (_, None) => local,
@@ -68,19 +68,19 @@ impl ModeOverride {
     }
 }
 
-/// Why a request may deserve to be blocked.
+/// A cause to block a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Cause {
-    /// It carries an attack.
+    /// It contains an attack.
     Attack,
-    /// A virtual patch fits.
+    /// A virtual patch matches.
     Vpatch,
     /// Its source is denylisted.
     Denied,
 }
 
-/// Whether `cause` is blocked in `mode` for a source that stands on `list`.
-/// `blocking` is false for out-of-band copies and where the connector may not block at all: then nothing is.
+/// Whether `cause` is blocked in `mode` for a source on `list`.
+/// `blocking` is false for out-of-band copies and if `connector.blocking` is off: then nothing is blocked.
 pub const fn blocks(mode: Mode, list: Option<List>, cause: Cause, blocking: bool) -> bool {
     if !blocking || matches!(mode, Mode::Off) || matches!(list, Some(List::Allow)) {
         return false;
@@ -96,9 +96,9 @@ pub const fn blocks(mode: Mode, list: Option<List>, cause: Cause, blocking: bool
     }
 }
 
-/// The mode of a rule that brings its own.
+/// The mode of a rule that has its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum OwnMode {
+pub(crate) enum RuleMode {
     Off,
     Monitoring,
     Block,

@@ -1,16 +1,16 @@
-//! [`OverlimitPolicy`]: what happens to a request of which a part was not inspected, reason by reason.
+//! [`OverlimitPolicy`]: what to do with a request of which a part was not inspected, by reason.
 
 use super::settings::OverlimitMode;
 use weir_core::model::SkipReason;
 
-/// What happens to a request of which a part was not inspected.
+/// What to do with a request of which a part was not inspected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum OverlimitAction {
-    /// It is judged by what was inspected, and nothing is reported.
+    /// The decision uses the inspected parts; nothing is reported.
     Pass,
-    /// It is judged by what was inspected, and `overlimit_res` is reported.
+    /// The decision uses the inspected parts, and `overlimit_res` is reported.
     Report,
-    /// It is an attack of type `overlimit_res`.
+    /// The request is an attack of type `overlimit_res`.
     Block,
 }
 
@@ -19,7 +19,7 @@ pub enum OverlimitAction {
 pub struct OverlimitPolicy([OverlimitAction; SkipReason::ALL.len()]);
 
 impl OverlimitPolicy {
-    /// The same action for every reason, except for parsers that a policy has switched off: these are its own choice.
+    /// The same action for every reason, except for parsers that the policy itself has switched off.
     pub fn uniform(action: OverlimitAction) -> Self {
         let mut policy = Self([action; SkipReason::ALL.len()]);
         policy.set(SkipReason::ParserOff, OverlimitAction::Pass);
@@ -51,8 +51,8 @@ impl OverlimitPolicy {
 }
 
 impl Default for OverlimitPolicy {
-    /// Limits that no ordinary client reaches block: whoever exceeds them hides something. What depends on the gateway
-    /// (bodies that it did not send), on the machine (time), on unknown codings or on defects of weir is reported.
+    /// Limits that no ordinary client reaches block, since exceeding them hides content. Reasons that depend on the gateway
+    /// (bodies that it did not send), on the machine (time), on unknown codings or on defects of weir are only reported.
     fn default() -> Self {
         let mut policy = Self::uniform(OverlimitAction::Block);
         let reported = [

@@ -2,13 +2,13 @@
 
 use regex::bytes::{Regex, RegexBuilder};
 
-/// Bytes that one compiled pattern may take.
+/// Size limit of one compiled pattern, in bytes.
 pub const REGEX_SIZE_LIMIT: usize = 1 << 20;
 /// Longest pattern, in bytes.
 pub const MAX_PATTERN: usize = 4096;
 
-/// Compiles `pattern`. `\w`, `\d` and `\s` are ASCII, as in RE2; `.` also takes a line feed, so that no value hides
-/// behind one.
+/// Compiles `pattern`. `\w`, `\d` and `\s` are ASCII, as in RE2; `.` also matches a line feed, so that a value cannot be
+/// hidden behind one.
 pub fn regex(pattern: &str, ignore_case: bool) -> Result<Regex, String> {
     if pattern.len() > MAX_PATTERN {
         return Err(format!("a pattern of {} bytes; {MAX_PATTERN} are allowed", pattern.len()));
@@ -27,9 +27,9 @@ pub fn regex(pattern: &str, ignore_case: bool) -> Result<Regex, String> {
 
 /// Compiles the pattern of a rule condition, written for PIRE by users of comparable nodes.
 ///
-/// What is the same: alternation, groups, classes, `[.]` for a literal dot, repetition, anchors; an unanchored pattern
-/// finds a substring. What differs is refused rather than read differently: `~` (not) and `&` (and) outside a class.
-/// `^.*$` does not match an empty value, as there.
+/// Alternation, groups, classes, `[.]` for a literal dot, repetition and anchors are the same; an unanchored pattern
+/// matches a substring. Operators that differ are rejected instead of misinterpreted: `~` (not) and `&` (and) outside a
+/// class. As in PIRE nodes, `^.*$` does not match an empty value.
 pub fn pire(pattern: &str) -> Result<Regex, String> {
     if let Some(operator) = pire_operator(pattern) {
         return Err(format!("the PIRE operator `{operator}` is not supported; write `[{operator}]` for the character"));
@@ -58,8 +58,8 @@ pub fn is_literal_glob(glob: &str) -> bool {
     !glob.contains(['*', '?', '[', '\\'])
 }
 
-/// Compiles a glob as of Go's `path.Match`, without regard to case: `*` any run without `/`, `?` any byte but `/`,
-/// `[a-z]` and `[^a-z]` classes, `\` takes the next character as it is. The whole text must match.
+/// Compiles a glob like Go's `path.Match`, case-insensitive: `*` any sequence without `/`, `?` any byte except `/`,
+/// `[a-z]` and `[^a-z]` classes, `\` escapes the next character. The whole text must match.
 pub fn glob(glob: &str) -> Result<Regex, String> {
     let mut out = String::from("^(?:");
     let mut chars = glob.chars();
@@ -76,7 +76,7 @@ pub fn glob(glob: &str) -> Result<Regex, String> {
     regex(&out, true)
 }
 
-/// Translates a class; `chars` stands past its `[`.
+/// Translates a class; `chars` is after its `[`.
 fn class(chars: &mut std::str::Chars<'_>, out: &mut String) -> Result<(), String> {
     const OPEN: &str = "a `[` without `]` in a glob";
     out.push('[');
@@ -120,7 +120,7 @@ fn push_literal(c: char, out: &mut String) {
     out.push_str(&regex::escape(c.encode_utf8(&mut [0; 4])));
 }
 
-/// The last line of a regex error says what is wrong; those before draw the pattern.
+/// The last line of a regex error is the message; the lines before show the pattern.
 fn last_line(message: &str) -> String {
     let line = message.lines().last().unwrap_or(message);
     line.strip_prefix("error: ").unwrap_or(line).to_owned()

@@ -1,11 +1,11 @@
-//! From the head of a request to how it is to be treated.
+//! Plans the treatment of a request from its head.
 
 use super::Policy;
 use super::list::{List, ListHit};
 use super::mode::Mode;
 use super::reading::{ActiveActions, Reading, ReadingPlan};
 use super::rule::Origin;
-use super::verdict::{Active, Bypass, Head, Plan};
+use super::verdict::{Active, Bypass, Plan, RequestContext};
 use smallvec::SmallVec;
 use weir_core::model::{DecodedPath, ParserSet, PointPattern};
 
@@ -14,14 +14,15 @@ impl Policy {
     /// the number of rules, routes and listed addresses (see [`super::index`] for the one exception). A path that servers
     /// read in different ways costs as much for each of its readings, which are few.
     ///
-    /// Input filters come first: what they leave out is not looked at in any way. Then the mode: `off` knows no lists.
-    /// Then the lists.
-    pub fn plan(&self, head: &Head<'_, '_>) -> Plan {
-        let readings: SmallVec<[ReadingPlan<'_>; 2]> = head.facts.paths().map(|path| self.read(head, path)).collect();
+    /// Input filters apply first: requests that they exclude are not checked at all. Then the mode: in `off`, lists have no
+    /// effect. Then the lists.
+    pub fn plan(&self, request: &RequestContext<'_, '_>) -> Plan {
+        let readings: SmallVec<[ReadingPlan<'_>; 2]> =
+            request.facts.paths().map(|path| self.read(request, path)).collect();
         let plain = &readings[0];
         let mut plan = Plan {
             application: plain.application,
-            mode: self.strictest_mode(head, &readings),
+            mode: self.strictest_mode(request, &readings),
             bypass: None,
             list: None,
             limits: self.limits.clone(),
@@ -33,12 +34,12 @@ impl Policy {
             reply: plain.route.reply,
             active: ActiveActions::combine(readings.iter().map(|reading| reading.active.clone()).collect()),
         };
-        plan.bypass = if self.leave_alone(head, &readings) {
+        plan.bypass = if self.is_bypassed(request, &readings) {
             Some(Bypass::InputFilter)
         } else if plan.mode == Mode::Off {
             Some(Bypass::ModeOff)
         } else {
-            plan.list = self.listed(head, &readings, plan.mode);
+            plan.list = self.listed(request, &readings, plan.mode);
             match plan.listed() {
                 Some(List::Allow) => Some(Bypass::Allowlisted),
                 Some(List::Deny) if self.lists_before_inspection => Some(Bypass::Denylisted),
@@ -46,42 +47,42 @@ impl Policy {
             }
         };
         if plan.bypass.is_none() {
-            self.tune(head, &readings, &mut plan);
+            self.apply_rules(request, &readings, &mut plan);
         }
         plan
     }
 
-    /// What the policy says about one reading of the path.
-    fn read(&self, head: &Head<'_, '_>, path: &DecodedPath<'_>) -> ReadingPlan<'_> {
-        let is_plain = std::ptr::eq(path, &raw const head.facts.path);
-        let text = if is_plain && !self.url_normalize { head.facts.raw_path() } else { &path.text };
-        let route = self.routes.find(&head.facts.host, text);
-        let from_gateway = Some(head.facts.application).filter(|&id| id != 0);
+    /// Plans one reading of the path.
+    fn read(&self, request: &RequestContext<'_, '_>, path: &DecodedPath<'_>) -> ReadingPlan<'_> {
+        let is_plain = std::ptr::eq(path, &raw const request.facts.path);
+        let text = if is_plain && !self.url_normalize { request.facts.raw_path() } else { &path.text };
+        let route = self.routes.find(&request.facts.host, text);
+        let from_gateway = Some(request.facts.application).filter(|&id| id != 0);
         let application = route.application.or(from_gateway).unwrap_or(self.application);
-        let active = self.rules.fitting(&Reading { head, path, application });
+        let active = self.rules.matching(&Reading { request, path, application });
         ReadingPlan { route, application, active }
     }
 
-    fn strictest_mode(&self, head: &Head<'_, '_>, readings: &[ReadingPlan<'_>]) -> Mode {
+    fn strictest_mode(&self, request: &RequestContext<'_, '_>, readings: &[ReadingPlan<'_>]) -> Mode {
         let modes = readings.iter().map(|reading| {
-            let given = |origin, general| self.rules.mode(&reading.active, head.now, origin).unwrap_or(general);
+            let given = |origin, general| self.rules.mode(&reading.active, request.now, origin).unwrap_or(general);
             let local = self.mode_allow_override.combine(reading.route.mode, given(Origin::Local, self.local_mode));
             self.mode_allow_override.combine(local, given(Origin::Remote, self.remote_mode))
         });
         modes.max().unwrap_or_default()
     }
 
-    /// Whether input filters leave out every reading.
-    fn leave_alone(&self, head: &Head<'_, '_>, readings: &[ReadingPlan<'_>]) -> bool {
-        let mut paths = head.facts.paths().zip(readings);
-        paths.all(|(path, plan)| self.filters.leave_alone(&Reading { head, path, application: plan.application }))
+    /// Whether input filters exclude every reading.
+    fn is_bypassed(&self, request: &RequestContext<'_, '_>, readings: &[ReadingPlan<'_>]) -> bool {
+        let mut paths = request.facts.paths().zip(readings);
+        paths.all(|(path, plan)| self.filters.is_bypassed(&Reading { request, path, application: plan.application }))
     }
 
-    /// The list that the source stands on; the gray one means something in `safe_blocking` only. If readings belong to
-    /// applications with different lists, the strictest list counts.
-    fn listed(&self, head: &Head<'_, '_>, readings: &[ReadingPlan<'_>], mode: Mode) -> Option<ListHit> {
+    /// The list that contains the source; the graylist has an effect in `safe_blocking` only. If readings belong to
+    /// applications with different lists, the strictest list applies.
+    fn listed(&self, request: &RequestContext<'_, '_>, readings: &[ReadingPlan<'_>], mode: Mode) -> Option<ListHit> {
         let last = if mode == Mode::SafeBlocking { List::Gray } else { List::Deny };
-        let find = |application| self.addresses.find(head.client, &head.source, application, head.now, last);
+        let find = |application| self.ip_index.find(request.client, &request.source, application, request.now, last);
         let strictness = |hit: &Option<ListHit>| match hit.as_ref().map(|hit| hit.list) {
             Some(List::Allow) => 0,
             None => 1,
@@ -94,11 +95,11 @@ impl Policy {
         applications.into_iter().map(find).max_by_key(strictness).flatten()
     }
 
-    /// What rules change about the inspection.
-    fn tune(&self, head: &Head<'_, '_>, readings: &[ReadingPlan<'_>], plan: &mut Plan) {
+    /// Applies the rules that change the inspection.
+    fn apply_rules(&self, request: &RequestContext<'_, '_>, readings: &[ReadingPlan<'_>], plan: &mut Plan) {
         let switched = |reading: &ReadingPlan<'_>| {
             let (mut off, mut at) = (reading.route.parsers_off, Vec::new());
-            self.rules.parsers(&reading.active, head.now, &mut off, &mut at);
+            self.rules.parsers(&reading.active, request.now, &mut off, &mut at);
             (off, at)
         };
         (plan.parsers_off, plan.parsers_off_at) = switched(&readings[0]);
@@ -106,7 +107,7 @@ impl Policy {
             let (off, at) = switched(reading);
             intersect(plan, off, &at);
         }
-        let overlimits = |active: &Active| self.rules.overlimit(active, head.now);
+        let overlimits = |active: &Active| self.rules.overlimit(active, request.now);
         let mut given = plan.active.each().iter().map(overlimits).map(|rule| match rule {
             Some((time, mode)) => (time.unwrap_or(self.time_limit), mode.into()),
             None => (self.time_limit, self.overlimit),
@@ -134,11 +135,11 @@ mod tests {
         crate::settings::RouteSettings { route: Some(location.into()), mode: Some(mode), ..Default::default() }
     }
 
-    fn ask<T>(policy: &Policy, target: &str, then: impl FnOnce(&Head<'_, '_>, Plan) -> T) -> T {
+    fn ask<T>(policy: &Policy, target: &str, then: impl FnOnce(&RequestContext<'_, '_>, Plan) -> T) -> T {
         let headers = vec![Header { name: b"host", value: b"shop.example" }];
         let message = Message { method: b"GET", target: target.as_bytes(), headers, ..Message::default() };
         let facts = facts(&message);
-        let head = Head {
+        let request = RequestContext {
             message: &message,
             facts: &facts,
             client: None,
@@ -147,8 +148,8 @@ mod tests {
             blocking: true,
             request_id: "",
         };
-        let plan = policy.plan(&head);
-        then(&head, plan)
+        let plan = policy.plan(&request);
+        then(&request, plan)
     }
 
     fn policy(settings: &Settings, rules: &str) -> Policy {
@@ -215,9 +216,9 @@ mod tests {
             matched: String::new(),
         };
         let verdict = |target: &str, attack| {
-            ask(&policy, target, |head, plan| {
+            ask(&policy, target, |request, plan| {
                 let inspection = Inspection { findings: vec![found(attack)], ..Inspection::default() };
-                policy.decide(head, &plan, Some(&inspection))
+                policy.decide(request, &plan, Some(&inspection))
             })
         };
         assert!(verdict("/static/a", AttackType::Sqli).attacks.is_empty());

@@ -5,8 +5,8 @@
 //! exceptions, bypasses, parsers switched off) must apply to every reading, and what strengthens it (block, deny, virtual
 //! patches, limits, masking) to any.
 
-use super::routes::Effect;
-use super::verdict::{Active, Head};
+use super::routes::RouteEffect;
+use super::verdict::{Active, RequestContext};
 use smallvec::SmallVec;
 use weir_core::model::DecodedPath;
 
@@ -14,7 +14,7 @@ use weir_core::model::DecodedPath;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reading<'r, 'h, 'a> {
     /// The request.
-    pub head: &'r Head<'h, 'a>,
+    pub request: &'r RequestContext<'h, 'a>,
     /// Its path.
     pub path: &'h DecodedPath<'a>,
     /// The application that it then belongs to.
@@ -25,7 +25,7 @@ pub(super) struct Reading<'r, 'h, 'a> {
 #[derive(Debug)]
 pub(super) struct ReadingPlan<'p> {
     /// The route.
-    pub route: &'p Effect,
+    pub route: &'p RouteEffect,
     /// The application.
     pub application: i64,
     /// Conditional actions that apply.

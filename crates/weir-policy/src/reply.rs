@@ -1,9 +1,9 @@
-//! The answer to a blocked client. It says nothing about what was found.
+//! The reply to a blocked client. It reveals nothing about the findings.
 
 use super::error::PolicyError;
 use weir_core::model::{DecodedHead, Message};
 
-/// Body of the default answer, byte for byte.
+/// Body of the default reply, byte for byte.
 pub const DEFAULT_BODY: &str = r#"{"error": {"code": 403, "message": "request blocked"}}"#;
 /// Default status.
 pub const DEFAULT_STATUS: u16 = 403;
@@ -11,10 +11,10 @@ pub const DEFAULT_STATUS: u16 = 403;
 pub const MAX_BODY: usize = 256 << 10;
 /// The one variable that bodies and header values may use.
 const REQUEST_ID: &str = "request_id";
-/// Fields that frame the answer; they are the gateway's.
+/// Header fields that frame the response; only the gateway sets them.
 const FRAMING: &[&str] = &["content-length", "transfer-encoding", "connection", "upgrade", "keep-alive", "trailer"];
 
-/// The configured answer.
+/// The configured reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplySettings {
     /// Status, 200 to 599.
@@ -23,7 +23,7 @@ pub struct ReplySettings {
     pub headers: Vec<(String, String)>,
     /// Body for clients that do not ask for HTML. May use `${request_id}`.
     pub json: String,
-    /// Body for clients that prefer `text/html`; none gives them the other one too. May use `${request_id}`.
+    /// Body for clients that prefer `text/html`; `None` sends them the JSON body too. May use `${request_id}`.
     pub html: Option<String>,
 }
 
@@ -33,7 +33,7 @@ impl Default for ReplySettings {
     }
 }
 
-/// What the client gets.
+/// The reply sent to the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
     /// Status.
@@ -44,35 +44,34 @@ pub struct Reply {
     pub body: Vec<u8>,
 }
 
-/// A checked answer, ready to be filled in.
+/// A validated reply with placeholders.
 #[derive(Clone, Debug)]
 pub(super) struct ReplyTemplate {
     status: u16,
-    headers: Vec<(String, Text)>,
+    headers: Vec<(String, TextTemplate)>,
     typed: bool,
-    json: Text,
-    html: Option<Text>,
+    json: TextTemplate,
+    html: Option<TextTemplate>,
 }
 
-/// Text with holes for the request id: the pieces around them.
+/// Text with placeholders for the request id: the pieces around them.
 #[derive(Clone, Debug)]
-struct Text(Vec<String>);
+struct TextTemplate(Vec<String>);
 
 impl ReplyTemplate {
-    /// Checks `settings`; mistakes are told under the key `at`.
+    /// Checks `settings`; reports mistakes under the key `at`.
     pub fn compile(settings: &ReplySettings, at: &str, errors: &mut Vec<PolicyError>) -> Self {
-        let mut complain =
-            |key: &str, message: String| errors.push(PolicyError::setting(format!("{at}.{key}"), message));
+        let mut report = |key: &str, message: String| errors.push(PolicyError::setting(format!("{at}.{key}"), message));
         if !(200..=599).contains(&settings.status) {
-            complain("status", format!("{} is no status from 200 to 599", settings.status));
+            report("status", format!("{} is not a status from 200 to 599", settings.status));
         }
         let mut text = |key: &str, source: &str| {
             if source.len() > MAX_BODY {
-                complain(key, format!("{} bytes are more than {MAX_BODY}", source.len()));
+                report(key, format!("{} bytes are more than {MAX_BODY}", source.len()));
             }
-            Text::parse(source).unwrap_or_else(|message| {
-                complain(key, message);
-                Text(Vec::new())
+            TextTemplate::parse(source).unwrap_or_else(|message| {
+                report(key, message);
+                TextTemplate(Vec::new())
             })
         };
         let json = text("json", &settings.json);
@@ -80,17 +79,17 @@ impl ReplyTemplate {
         let headers = settings.headers.iter().map(|(name, value)| (name.clone(), text("headers", value))).collect();
         for (name, value) in &settings.headers {
             if let Some(message) = bad_header(name, value) {
-                complain("headers", message);
+                report("headers", message);
             }
         }
         let typed = settings.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type"));
         if typed && html.is_some() {
-            complain("headers", "content-type cannot be set where there are a JSON and an HTML body".into());
+            report("headers", "content-type cannot be set where there are a JSON and an HTML body".into());
         }
         Self { status: settings.status, headers, typed, json, html }
     }
 
-    /// The answer to `message`.
+    /// The reply to `message`.
     pub fn render(&self, message: &Message<'_>, request_id: &str) -> Reply {
         let accept = self.html.as_ref().and_then(|_| DecodedHead::header(message, "accept"));
         let html = self.html.as_ref().filter(|_| accept.is_some_and(|accept| prefers_html(&accept)));
@@ -108,7 +107,7 @@ impl ReplyTemplate {
     }
 }
 
-impl Text {
+impl TextTemplate {
     fn parse(source: &str) -> Result<Self, String> {
         let mut pieces = Vec::new();
         let mut rest = source;
@@ -190,7 +189,7 @@ fn weight(accept: &[u8], kind: &str, subtype: &str) -> u32 {
     best.1
 }
 
-/// `0.5` as 500; what is no number counts as 0.
+/// `0.5` as 500; anything that is not a number counts as 0.
 fn quality(text: &[u8]) -> u32 {
     let value = std::str::from_utf8(text).ok().and_then(|t| t.parse::<f32>().ok()).unwrap_or(0.0);
     (value.clamp(0.0, 1.0) * 1000.0) as u32
@@ -270,6 +269,6 @@ mod tests {
         };
         let errors = compiled(&settings).unwrap_err();
         assert_eq!(errors.len(), 5, "{errors:?}");
-        assert!(errors.iter().any(|e| e.to_string() == "reply.status: 99 is no status from 200 to 599"));
+        assert!(errors.iter().any(|e| e.to_string() == "reply.status: 99 is not a status from 200 to 599"));
     }
 }

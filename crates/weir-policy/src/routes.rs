@@ -1,10 +1,10 @@
 //! `route_config`: which application, mode and reply a request gets by its host and path.
 //!
-//! Locations are chosen as NGINX chooses them: an exact one (`=`) at once; else the longest prefix, and within it its
-//! nested routes; then, unless that prefix is strong (`^~`) or something exact or regular was found within it, the first
-//! regex (`~`, `~*`) in order; else the prefix. An entry whose host does not fit is not there. Of entries with the same
-//! location the one with the exact host wins over globs (longer before shorter), those over one without a host.
-//! Paths are compared decoded and with dot segments removed, so that no spelling escapes its route.
+//! Locations are chosen as by NGINX: an exact one (`=`) immediately; else the longest prefix and its nested routes; then,
+//! unless that prefix is strong (`^~`) or an exact or regex location matched within it, the first regex (`~`, `~*`) in
+//! order; else the prefix. Entries whose host does not match are skipped. Of entries with the same location, an exact
+//! host wins over globs (longer before shorter), and those over entries without a host. Paths are compared decoded and
+//! without dot segments, so that no encoding of a path avoids its route.
 
 use super::error::PolicyError;
 use super::mode::Mode;
@@ -18,9 +18,9 @@ use weir_core::model::ParserSet;
 /// Deepest nesting of routes.
 pub const MAX_ROUTE_DEPTH: usize = 16;
 
-/// What a route gives, inheritance resolved.
+/// Settings of a route, inheritance resolved.
 #[derive(Clone, Debug)]
-pub struct Effect {
+pub struct RouteEffect {
     /// Application, where a route names one.
     pub application: Option<i64>,
     /// Local mode.
@@ -34,39 +34,39 @@ pub struct Effect {
 /// All routes, indexed.
 #[derive(Debug)]
 pub struct Routes {
-    top: Effect,
-    level: Level,
+    top: RouteEffect,
+    level: RouteLevel,
 }
 
-/// Routes side by side.
+/// Routes of one level of nesting.
 #[derive(Debug, Default)]
-struct Level {
-    exact: HashMap<Box<[u8]>, Hosts>,
-    prefixes: HashMap<Box<[u8]>, Hosts>,
+struct RouteLevel {
+    exact: HashMap<Box<[u8]>, HostIndex>,
+    prefixes: HashMap<Box<[u8]>, HostIndex>,
     /// Lengths of `prefixes`, the longest first.
     lengths: Vec<usize>,
-    regexes: Vec<(Regex, Hosts)>,
-    nodes: Vec<Node>,
+    regexes: Vec<(Regex, HostIndex)>,
+    nodes: Vec<RouteNode>,
 }
 
 #[derive(Debug)]
-struct Node {
-    effect: Effect,
+struct RouteNode {
+    effect: RouteEffect,
     strong: bool,
-    level: Level,
+    level: RouteLevel,
 }
 
 /// Nodes with the same location, by host.
 #[derive(Debug, Default)]
-struct Hosts {
+struct HostIndex {
     exact: HashMap<Box<[u8]>, usize>,
     /// Longest glob first.
     globs: Vec<(Regex, String, usize)>,
     any: Option<usize>,
 }
 
-impl Hosts {
-    /// Adds `node`; false where the host is already there.
+impl HostIndex {
+    /// Adds `node`; returns false if the host is already there.
     fn add(&mut self, host: Option<&str>, node: usize) -> Result<bool, String> {
         let Some(host) = host else { return Ok(self.any.replace(node).is_none()) };
         let host = host.to_ascii_lowercase();
@@ -89,26 +89,26 @@ impl Hosts {
 impl Routes {
     /// Indexes the routes of `settings`; their replies are added to `replies`.
     pub fn compile(settings: &Settings, replies: &mut Vec<ReplyTemplate>, errors: &mut Vec<PolicyError>) -> Self {
-        let top = Effect {
+        let top = RouteEffect {
             application: None,
             mode: settings.mode.unwrap_or_default(),
             reply: 0,
             parsers_off: settings.parsers_off,
         };
-        let mut build = Build { replies, errors };
+        let mut build = RouteBuilder { replies, errors };
         let level = build.level(&settings.routes, &top, "route_config", 0);
         Self { top, level }
     }
 
     /// The effect for a host (lower case, without port) and path (decoded).
-    pub fn find(&self, host: &[u8], path: &[u8]) -> &Effect {
+    pub fn find(&self, host: &[u8], path: &[u8]) -> &RouteEffect {
         self.level.find(host, path).map_or(&self.top, |(effect, _)| effect)
     }
 }
 
-impl Level {
-    /// The effect, and whether an exact or regular location gave it.
-    fn find(&self, host: &[u8], path: &[u8]) -> Option<(&Effect, bool)> {
+impl RouteLevel {
+    /// The effect, and whether an exact or regex location matched.
+    fn find(&self, host: &[u8], path: &[u8]) -> Option<(&RouteEffect, bool)> {
         if self.nodes.is_empty() {
             return None;
         }
@@ -130,9 +130,9 @@ impl Level {
     }
 }
 
-impl Node {
-    /// The best of its nested routes, or itself.
-    fn within(&self, host: &[u8], path: &[u8]) -> (&Effect, bool) {
+impl RouteNode {
+    /// The best match among its nested routes, or itself.
+    fn within(&self, host: &[u8], path: &[u8]) -> (&RouteEffect, bool) {
         self.level.find(host, path).unwrap_or((&self.effect, false))
     }
 }
@@ -165,14 +165,14 @@ impl<'r> Location<'r> {
     }
 }
 
-struct Build<'b> {
+struct RouteBuilder<'b> {
     replies: &'b mut Vec<ReplyTemplate>,
     errors: &'b mut Vec<PolicyError>,
 }
 
-impl Build<'_> {
-    fn level(&mut self, routes: &[RouteSettings], around: &Effect, at: &str, depth: usize) -> Level {
-        let mut level = Level::default();
+impl RouteBuilder<'_> {
+    fn level(&mut self, routes: &[RouteSettings], around: &RouteEffect, at: &str, depth: usize) -> RouteLevel {
+        let mut level = RouteLevel::default();
         if depth >= MAX_ROUTE_DEPTH && !routes.is_empty() {
             let message = format!("routes are nested deeper than {MAX_ROUTE_DEPTH}");
             self.errors.push(PolicyError::setting(at, message));
@@ -186,7 +186,7 @@ impl Build<'_> {
             }
             let strong = matches!(Location::read(route.route.as_deref()), Ok(Location::Prefix { strong: true, .. }));
             let nested = self.level(&route.routes, &effect, &at, depth + 1);
-            level.nodes.push(Node { effect, strong, level: nested });
+            level.nodes.push(RouteNode { effect, strong, level: nested });
         }
         level.lengths = level.prefixes.keys().map(|prefix| prefix.len()).collect();
         level.lengths.sort_unstable_by(|a, b| b.cmp(a));
@@ -194,7 +194,7 @@ impl Build<'_> {
         level
     }
 
-    fn effect(&mut self, route: &RouteSettings, around: &Effect, at: &str) -> Effect {
+    fn effect(&mut self, route: &RouteSettings, around: &RouteEffect, at: &str) -> RouteEffect {
         let reply = match &route.reply {
             None => around.reply,
             Some(reply) => {
@@ -202,7 +202,7 @@ impl Build<'_> {
                 self.replies.len() - 1
             }
         };
-        Effect {
+        RouteEffect {
             application: route.application.or(around.application),
             mode: route.mode.unwrap_or(around.mode),
             reply,
@@ -211,7 +211,7 @@ impl Build<'_> {
     }
 }
 
-impl Level {
+impl RouteLevel {
     /// Indexes the node that is about to be pushed.
     fn place(&mut self, route: &RouteSettings) -> Result<(), (&'static str, String)> {
         let node = self.nodes.len();
@@ -220,7 +220,7 @@ impl Level {
             Location::Exact(text) => self.exact.entry(text.as_bytes().into()).or_default(),
             Location::Prefix { text, .. } => self.prefixes.entry(text.as_bytes().into()).or_default(),
             Location::Regex { text, ignore_case } => {
-                self.regexes.push((pattern::regex(text, ignore_case).map_err(in_route)?, Hosts::default()));
+                self.regexes.push((pattern::regex(text, ignore_case).map_err(in_route)?, HostIndex::default()));
                 &mut self.regexes.last_mut().expect("just pushed").1
             }
         };

@@ -1,4 +1,4 @@
-//! Rules, one by one: what each does, and where.
+//! A single rule: its effect and its conditions.
 
 mod read;
 
@@ -7,16 +7,16 @@ pub(super) use read::read;
 use super::condition::Condition;
 use super::custom::{CUSTOM_PREFIX, CustomSignature};
 use super::graphql::GraphqlLimits;
-use super::mode::{Mode, OwnMode};
+use super::mode::{Mode, RuleMode};
 use super::settings::OverlimitMode;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use weir_core::model::{AttackType, ParserSet, PointPattern};
 
-/// A time that never comes.
+/// Expiry of rules that do not expire.
 pub(super) const NEVER: u64 = u64::MAX;
-/// Which document a rule stands in.
+/// The document that a rule comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Origin {
     /// The node's own.
@@ -25,56 +25,56 @@ pub(super) enum Origin {
     Remote,
 }
 
-/// One rule, checked.
+/// One validated rule.
 #[derive(Debug)]
 pub(super) struct Rule {
     pub origin: Origin,
     pub id: u64,
-    /// Seconds since 1970 from which it is over.
+    /// When it expires, in seconds since 1970.
     pub expires: u64,
     pub conditions: Vec<Condition>,
-    /// The conditions as text, the same for rules with the same ones.
+    /// The conditions as text; equal for rules with equal conditions.
     pub action: String,
-    pub kind: Kind,
+    pub kind: RuleKind,
 }
 
-/// What a rule does.
+/// The effect of a rule.
 #[derive(Debug)]
-pub(super) enum Kind {
-    /// Sets the mode; none falls back to the node's own.
+pub(super) enum RuleKind {
+    /// Sets the mode; `None` is the node's own mode.
     Mode(Option<Mode>),
-    /// Blocks attacks of a type (none: any) at a point, also in monitoring.
+    /// Blocks attacks of a type (`None`: any) at a point, also in monitoring.
     Vpatch(Option<AttackType>, Option<PointPattern>),
-    /// A signature of the user's.
+    /// A user-defined signature.
     Custom(CustomSignature),
-    /// What is not to be reported, and where.
-    Except(Except, Option<PointPattern>),
+    /// What not to report, and where.
+    Exception(ExceptionKind, Option<PointPattern>),
     /// A point whose value is masked before anything is stored.
     Sensitive(PointPattern),
     /// Switches a parser.
     Parser { parser: ParserSet, off: bool, point: Option<PointPattern> },
-    /// Time for an inspection and what follows when it is over.
+    /// Time limit of an inspection and what to do when it is exceeded.
     Overlimit { time: Option<Duration>, mode: OverlimitMode },
     /// Largest upload.
-    Upload { bytes: u64, mode: OwnMode, point: Option<PointPattern> },
-    /// Bounds of GraphQL requests.
+    Upload { bytes: u64, mode: RuleMode, point: Option<PointPattern> },
+    /// Limits of GraphQL requests.
     Graphql(GraphqlLimits),
-    /// Accepted, without effect.
+    /// Accepted without effect.
     Ignored,
 }
 
-/// What an exception leaves out.
+/// What an exception excludes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Except {
+pub(super) enum ExceptionKind {
     /// A custom signature.
     Regex(u64),
-    /// An attack type; none for any.
+    /// An attack type; `None` for any.
     Attack(Option<AttackType>),
     /// A signature or detector by name.
     Stamp(Arc<str>),
-    /// Bytes that are no text, and what matches them by accident.
+    /// Binary content and accidental matches in it.
     Binary,
-    /// What files of a type may hold.
+    /// Content that is normal for files of a type.
     Upload(FileType),
 }
 
@@ -94,15 +94,15 @@ pub(super) const TYPES: &str = "wallarm_mode, vpatch, regex, experimental_regex,
                      file_upload_size_limit, graphql_detection, set_response_header";
 
 impl Rule {
-    /// Gives new ids to what bears or means one of the ids in `moved`.
+    /// Replaces ids in this rule, its own or that of a rule it refers to, according to `moved`.
     pub fn renumber(&mut self, moved: &HashMap<u64, u64>) {
         let renumber = |id: &mut u64| *id = moved.get(id).copied().unwrap_or(*id);
         renumber(&mut self.id);
         match &mut self.kind {
-            Kind::Custom(signature) => renumber(&mut signature.rule),
-            Kind::Graphql(limits) => renumber(&mut limits.rule),
-            Kind::Except(Except::Regex(id), _) => renumber(id),
-            Kind::Except(Except::Stamp(stamp), _) => {
+            RuleKind::Custom(signature) => renumber(&mut signature.rule),
+            RuleKind::Graphql(limits) => renumber(&mut limits.rule),
+            RuleKind::Exception(ExceptionKind::Regex(id), _) => renumber(id),
+            RuleKind::Exception(ExceptionKind::Stamp(stamp), _) => {
                 let new = CustomSignature::rule_of(stamp).and_then(|id| moved.get(&id));
                 *stamp = new.map_or_else(|| stamp.clone(), |id| format!("{CUSTOM_PREFIX}{id}").into());
             }

@@ -1,52 +1,51 @@
 //! The rules of a policy document, grouped by action and indexed.
 //!
-//! Rules with the same conditions share an action. Of the actions that fit a request the more specific one counts
-//! first: more conditions before fewer, then more exact ones (`equal`) before those without case (`iequal`) before
-//! regexes. Rules that set something (mode, time limit, parsers without a point, limits) override those of less specific
-//! actions; rules with a point apply independently of each other. Of two documents the control plane's rules count as
-//! the later ones.
+//! Rules with the same conditions share an action. Of the actions that match a request, the most specific has priority:
+//! more conditions before fewer, then exact ones (`equal`) before case-insensitive ones (`iequal`) before regexes. Rules
+//! that set something (mode, time limit, parsers without a point, limits) override those of less specific actions; rules
+//! with a point apply independently of each other. With two documents, the rules of the control plane are the later ones.
 
 use super::condition::{Condition, Test};
 use super::custom::CustomSignature;
-use super::doc::{Fields, PolicyDoc};
+use super::doc::{FieldReader, PolicyDoc};
 use super::error::PolicyError;
 use super::exceptions::Exceptions;
 use super::graphql::GraphqlLimits;
 use super::index::Index;
 use super::mode::Mode;
-use super::mode::OwnMode;
+use super::mode::RuleMode;
 use super::reading::{ActiveActions, Reading};
-use super::rule::{self, Kind, Origin, Rule};
+use super::rule::{self, Origin, Rule, RuleKind};
 use super::settings::OverlimitMode;
 use super::verdict::Active;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 use weir_core::model::{AttackType, ParserSet, PointPattern};
 
-/// From here up are ids of local rules that had to step aside: above what a control plane gives out, and below 2^53,
-/// so that readers of JSON that know floats only keep them.
+/// First id given to local rules whose id the control plane uses too: above the ids that a control plane assigns, and
+/// below 2^53, so that JSON parsers that only know floats preserve it.
 const LOCAL_IDS: u64 = 1 << 52;
 
-/// A setting until it expires.
-type Until<T> = (u64, T);
+/// An item and when it expires, in seconds since 1970.
+type Expiring<T> = (u64, T);
 
 /// Rules with the same conditions.
 #[derive(Debug, Default)]
-pub(super) struct Action {
+pub(super) struct ActionRules {
     conditions: Vec<Condition>,
-    modes: Vec<Until<(Origin, Option<Mode>)>>,
-    overlimits: Vec<Until<(Option<Duration>, OverlimitMode)>>,
-    graphql: Vec<Until<GraphqlLimits>>,
-    body_limits: Vec<Until<UploadLimit>>,
-    parsers: Vec<Until<(ParserSet, bool)>>,
+    modes: Vec<Expiring<(Origin, Option<Mode>)>>,
+    overlimits: Vec<Expiring<(Option<Duration>, OverlimitMode)>>,
+    graphql: Vec<Expiring<GraphqlLimits>>,
+    body_limits: Vec<Expiring<UploadLimit>>,
+    parsers: Vec<Expiring<(ParserSet, bool)>>,
     /// Parser switches at a point.
-    pub parsers_at: Vec<Until<(ParserSet, bool, PointPattern)>>,
+    pub parsers_at: Vec<Expiring<(ParserSet, bool, PointPattern)>>,
     /// Upload limits at a point.
-    pub upload_limits: Vec<Until<(UploadLimit, PointPattern)>>,
+    pub upload_limits: Vec<Expiring<(UploadLimit, PointPattern)>>,
     /// Virtual patches.
-    pub vpatches: Vec<Until<Vpatch>>,
+    pub vpatches: Vec<Expiring<Vpatch>>,
     /// Points to mask.
-    pub sensitive: Vec<Until<PointPattern>>,
+    pub sensitive: Vec<Expiring<PointPattern>>,
     /// Exceptions.
     pub exceptions: Exceptions,
 }
@@ -64,12 +63,12 @@ pub(super) struct Vpatch {
 pub(super) struct UploadLimit {
     pub rule: u64,
     pub bytes: u64,
-    pub mode: OwnMode,
+    pub mode: RuleMode,
 }
 
-/// What is known of a custom signature when its findings are judged.
+/// A custom signature with the action and the expiry of its rule.
 #[derive(Debug)]
-struct Custom {
+struct CustomRule {
     action: u32,
     expires: u64,
     signature: CustomSignature,
@@ -79,9 +78,9 @@ struct Custom {
 #[derive(Debug, Default)]
 pub(super) struct Rules {
     /// By specificity; the first has no conditions.
-    actions: Vec<Action>,
+    actions: Vec<ActionRules>,
     index: Index,
-    customs: HashMap<u64, Custom>,
+    customs: HashMap<u64, CustomRule>,
 }
 
 impl Rules {
@@ -94,7 +93,7 @@ impl Rules {
     ) -> Self {
         let mut rules = read(local, Origin::Local, errors, notices);
         let theirs = read(remote, Origin::Remote, errors, notices);
-        step_aside(&mut rules, &theirs);
+        renumber_conflicting(&mut rules, &theirs);
         rules.extend(theirs);
         Self::of(rules)
     }
@@ -114,7 +113,7 @@ impl Rules {
         let mut all = Self::default();
         for (conditions, rules) in groups {
             let number = all.actions.len() as u32;
-            let mut action = Action { conditions, ..Action::default() };
+            let mut action = ActionRules { conditions, ..ActionRules::default() };
             rules.into_iter().for_each(|rule| action.add(rule, number, &mut all.customs));
             all.actions.push(action);
         }
@@ -123,44 +122,44 @@ impl Rules {
         all
     }
 
-    /// Conditional actions that fit a request, from general to specific.
-    pub fn fitting(&self, reading: &Reading<'_, '_, '_>) -> Active {
+    /// Conditional actions that match a request, from general to specific.
+    pub fn matching(&self, reading: &Reading<'_, '_, '_>) -> Active {
         let holds =
             |number: u32| self.actions[number as usize].conditions.iter().all(|condition| condition.holds(reading));
         self.index.find(reading, holds)
     }
 
     /// The unconditional action and those in `active`, from general to specific.
-    pub fn of_request<'r>(&'r self, active: &'r Active) -> impl DoubleEndedIterator<Item = &'r Action> {
+    pub fn of_request<'r>(&'r self, active: &'r Active) -> impl DoubleEndedIterator<Item = &'r ActionRules> {
         let first = self.actions.first().into_iter();
         first.chain(active.iter().map(|&number| &self.actions[number as usize]))
     }
 
-    /// What the most specific action says about something, at `now`.
+    /// The setting of the most specific action that has one, at `now`.
     pub fn setting<'r, T>(
         &'r self,
         active: &'r Active,
         now: u64,
-        of: impl Fn(&'r Action) -> &'r Vec<Until<T>>,
+        of: impl Fn(&'r ActionRules) -> &'r Vec<Expiring<T>>,
     ) -> Option<&'r T> {
-        self.of_request(active).rev().find_map(|action| live(of(action), now).next_back())
+        self.of_request(active).rev().find_map(|action| not_expired(of(action), now).next_back())
     }
 
-    /// The mode that one document's rules give; an inner none falls back to what is around that document.
+    /// The mode set by the rules of one document; an inner `None` means the mode that applies without the document.
     pub fn mode(&self, active: &Active, now: u64, origin: Origin) -> Option<Option<Mode>> {
-        let of = |action: &Action| {
-            let (_, mode) = live(&action.modes, now).rev().find(|(from, _)| *from == origin)?;
+        let of = |action: &ActionRules| {
+            let (_, mode) = not_expired(&action.modes, now).rev().find(|(from, _)| *from == origin)?;
             Some(*mode)
         };
         self.of_request(active).rev().find_map(of)
     }
 
-    /// Time limit and what follows.
+    /// Time limit, and what to do when it is exceeded.
     pub fn overlimit(&self, active: &Active, now: u64) -> Option<(Option<Duration>, OverlimitMode)> {
         self.setting(active, now, |action| &action.overlimits).copied()
     }
 
-    /// Bounds of GraphQL requests, one for each reading that has some.
+    /// Limits of GraphQL requests, for each reading that has some.
     pub fn graphql(&self, active: &ActiveActions, now: u64) -> impl Iterator<Item = GraphqlLimits> {
         active.each().iter().filter_map(move |active| self.setting(active, now, |action| &action.graphql).copied())
     }
@@ -173,10 +172,10 @@ impl Rules {
     /// Switches parsers, everywhere and at points.
     pub fn parsers(&self, active: &Active, now: u64, off: &mut ParserSet, at: &mut Vec<(ParserSet, PointPattern)>) {
         for action in self.of_request(active) {
-            for &(parser, is_off) in live(&action.parsers, now) {
+            for &(parser, is_off) in not_expired(&action.parsers, now) {
                 *off = if is_off { off.with(parser) } else { off.without(parser) };
             }
-            for (parser, is_off, point) in live(&action.parsers_at, now) {
+            for (parser, is_off, point) in not_expired(&action.parsers_at, now) {
                 let entry = (*parser, point.clone());
                 match (at.iter().position(|known| *known == entry), is_off) {
                     (None, true) => at.push(entry),
@@ -187,7 +186,7 @@ impl Rules {
         }
     }
 
-    /// The custom signature of rule `id` if its conditions hold and it has not expired.
+    /// The custom signature of rule `id`, if its conditions hold and it has not expired.
     pub fn custom(&self, id: u64, active: &ActiveActions, now: u64) -> Option<&CustomSignature> {
         let custom = self.customs.get(&id)?;
         let holds = custom.action == 0 || active.in_any().contains(&custom.action);
@@ -206,10 +205,10 @@ fn read(doc: &PolicyDoc, origin: Origin, errors: &mut Vec<PolicyError>, notices:
     let mut rules: Vec<Rule> = Vec::new();
     let mut ids: HashMap<u64, usize> = HashMap::new();
     for (number, map) in doc.rules.iter().enumerate() {
-        let fields = Fields::new(doc, format!("rules[{number}]"), map, errors);
+        let fields = FieldReader::new(doc, format!("rules[{number}]"), map, errors);
         let Some(rule) = rule::read(fields, number, origin, notices) else { continue };
         if let Some(other) = ids.insert(rule.id, number) {
-            let mut fields = Fields::new(doc, format!("rules[{number}]"), map, errors);
+            let mut fields = FieldReader::new(doc, format!("rules[{number}]"), map, errors);
             fields.error("id", format!("rules[{other}] has the id {} too", rule.id));
         }
         rules.push(rule);
@@ -217,9 +216,9 @@ fn read(doc: &PolicyDoc, origin: Origin, errors: &mut Vec<PolicyError>, notices:
     rules
 }
 
-/// Gives rules of the node's own document whose id the control plane uses too, which knows nothing of that document, an
-/// id from [`LOCAL_IDS`] up.
-fn step_aside(local: &mut [Rule], remote: &[Rule]) {
+/// Assigns ids from [`LOCAL_IDS`] up to local rules whose id the control plane uses too: it does not know the local
+/// document.
+fn renumber_conflicting(local: &mut [Rule], remote: &[Rule]) {
     let mut used: HashSet<u64> = remote.iter().map(|rule| rule.id).collect();
     let both: Vec<u64> = local.iter().map(|rule| rule.id).filter(|id| used.contains(id)).collect();
     used.extend(local.iter().map(|rule| rule.id));
@@ -231,7 +230,7 @@ fn step_aside(local: &mut [Rule], remote: &[Rule]) {
 }
 
 /// Items that have not expired at `now`.
-pub(super) fn live<T>(items: &[Until<T>], now: u64) -> impl DoubleEndedIterator<Item = &T> {
+pub(super) fn not_expired<T>(items: &[Expiring<T>], now: u64) -> impl DoubleEndedIterator<Item = &T> {
     items.iter().filter(move |(expires, _)| *expires > now).map(|(_, item)| item)
 }
 
@@ -242,28 +241,30 @@ fn specificity(conditions: &[Condition]) -> (usize, usize, usize) {
     (conditions.len(), equal, iequal)
 }
 
-impl Action {
-    fn add(&mut self, rule: Rule, number: u32, customs: &mut HashMap<u64, Custom>) {
+impl ActionRules {
+    fn add(&mut self, rule: Rule, number: u32, customs: &mut HashMap<u64, CustomRule>) {
         let Rule { origin, id, expires, kind, .. } = rule;
         match kind {
-            Kind::Mode(mode) => self.modes.push((expires, (origin, mode))),
-            Kind::Overlimit { time, mode } => self.overlimits.push((expires, (time, mode))),
-            Kind::Graphql(limits) => self.graphql.push((expires, limits)),
-            Kind::Upload { bytes, mode, point } => {
+            RuleKind::Mode(mode) => self.modes.push((expires, (origin, mode))),
+            RuleKind::Overlimit { time, mode } => self.overlimits.push((expires, (time, mode))),
+            RuleKind::Graphql(limits) => self.graphql.push((expires, limits)),
+            RuleKind::Upload { bytes, mode, point } => {
                 let limit = UploadLimit { rule: id, bytes, mode };
                 match point {
                     None => self.body_limits.push((expires, limit)),
                     Some(point) => self.upload_limits.push((expires, (limit, point))),
                 }
             }
-            Kind::Parser { parser, off, point: None } => self.parsers.push((expires, (parser, off))),
-            Kind::Parser { parser, off, point: Some(point) } => self.parsers_at.push((expires, (parser, off, point))),
-            Kind::Vpatch(attack, point) => self.vpatches.push((expires, Vpatch { rule: id, attack, point })),
-            Kind::Except(what, point) => self.exceptions.add(what, point, expires),
-            Kind::Ignored => {}
-            Kind::Sensitive(point) => self.sensitive.push((expires, point)),
-            Kind::Custom(signature) => {
-                customs.insert(id, Custom { action: number, expires, signature });
+            RuleKind::Parser { parser, off, point: None } => self.parsers.push((expires, (parser, off))),
+            RuleKind::Parser { parser, off, point: Some(point) } => {
+                self.parsers_at.push((expires, (parser, off, point)))
+            }
+            RuleKind::Vpatch(attack, point) => self.vpatches.push((expires, Vpatch { rule: id, attack, point })),
+            RuleKind::Exception(what, point) => self.exceptions.add(what, point, expires),
+            RuleKind::Ignored => {}
+            RuleKind::Sensitive(point) => self.sensitive.push((expires, point)),
+            RuleKind::Custom(signature) => {
+                customs.insert(id, CustomRule { action: number, expires, signature });
             }
         }
     }

@@ -1,4 +1,4 @@
-//! What the node's own configuration says about policy. Plain data; `Policy::compile` checks it.
+//! Policy settings from the node's own configuration. Plain data; `Policy::compile` validates it.
 
 use super::anomalies::AnomalyAction;
 use super::mode::{Mode, ModeOverride};
@@ -29,7 +29,7 @@ pub struct Settings {
     pub inspect: Vec<FilterSettings>,
     /// `input_filters.bypass`: what one of them fits is not inspected; wins over `inspect`.
     pub bypass: Vec<FilterSettings>,
-    /// The answer to a blocked client.
+    /// The reply to a blocked client.
     pub reply: ReplySettings,
     /// Deviations from the default table of anomalies.
     pub anomalies: Vec<(AnomalyKind, AnomalyAction)>,
@@ -76,7 +76,7 @@ impl Default for Settings {
     }
 }
 
-/// One entry of `route_config.routes`. What is unset is inherited from the entry around it.
+/// One entry of `route_config.routes`. Unset fields are inherited from the enclosing entry.
 #[derive(Clone, Debug, Default)]
 pub struct RouteSettings {
     /// Host glob as of Go's `path.Match`: `*`, `?`, `[a-z]`, `[^a-z]`, `\` escapes.
@@ -87,11 +87,11 @@ pub struct RouteSettings {
     pub application: Option<i64>,
     /// `wallarm_mode`.
     pub mode: Option<Mode>,
-    /// The answer to a blocked client.
+    /// The reply to a blocked client.
     pub reply: Option<ReplySettings>,
-    /// Parsers switched off here, besides those switched off around it.
+    /// Parsers switched off here, in addition to those of the enclosing entry.
     pub parsers_off: ParserSet,
-    /// Entries within this one.
+    /// Nested entries.
     pub routes: Vec<RouteSettings>,
 }
 
@@ -102,19 +102,19 @@ pub struct FilterSettings {
     pub path: Option<String>,
     /// Regex on `host/path?query`.
     pub url: Option<String>,
-    /// Header names and a regex on the value; an absent header does not fit.
+    /// Header names and a regex on the value; an absent header does not match.
     pub headers: Vec<(String, String)>,
     /// Addresses or networks of the client.
     pub ip_addresses: Vec<String>,
 }
 
-/// What becomes of a request whose inspection a bound ended early.
+/// What to do with a request whose inspection was cut short by a limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OverlimitMode {
-    /// It is judged by what was seen, and nothing is said.
+    /// The decision uses the inspected parts; nothing is reported.
     Off,
-    /// It is judged by what was seen, and `overlimit_res` is reported.
+    /// The decision uses the inspected parts, and `overlimit_res` is reported.
     #[default]
     Monitoring,
     /// `overlimit_res` is an attack.

@@ -1,4 +1,4 @@
-//! What is known about where a request comes from, beyond its address.
+//! Location and type of a client address.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ pub type Country = Code<2>;
 pub type Region = Code<6>;
 
 impl<const N: usize> Code<N> {
-    /// The code in `text`, folded to upper case; none unless it is 1 to `N` letters, digits and dashes.
+    /// The code in `text`, in upper case; `None` unless it has 1 to `N` letters, digits and dashes.
     pub fn new(text: &str) -> Option<Self> {
         let bytes = text.as_bytes();
         let fits =
@@ -90,7 +90,7 @@ impl SourceKinds {
     }
 
     /// Whether any member is shared.
-    pub const fn meets(self, other: SourceKinds) -> bool {
+    pub const fn intersects(self, other: SourceKinds) -> bool {
         self.0 & other.0 != 0
     }
 
@@ -105,7 +105,7 @@ impl SourceKinds {
     }
 }
 
-/// What a database of addresses says about the client.
+/// Location and type of the client's address, from the databases.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Source {
     /// Country of the address.
@@ -137,7 +137,7 @@ mod tests {
         assert!(SOURCE_KINDS.len() <= 32);
         let all = SOURCE_KINDS.iter().fold(SourceKinds::NONE, |all, code| {
             let one = SourceKinds::from_code(&code.to_uppercase()).unwrap();
-            assert!(!all.meets(one), "{code} twice");
+            assert!(!all.intersects(one), "{code} twice");
             all.with(one)
         });
         assert_eq!(all.members().count(), SOURCE_KINDS.len());

@@ -1,4 +1,4 @@
-//! From head and inspection to verdict.
+//! Tests of planning and deciding, from request and inspection to verdict.
 
 use super::*;
 use std::borrow::Cow;
@@ -41,7 +41,7 @@ impl Case {
         Case { inspection: Inspection { findings: findings.to_vec(), ..Inspection::default() }, ..Case::default() }
     }
 
-    fn ask<T>(&self, policy: &Policy, then: impl FnOnce(&Head<'_, '_>, Plan) -> T) -> T {
+    fn ask<T>(&self, policy: &Policy, then: impl FnOnce(&RequestContext<'_, '_>, Plan) -> T) -> T {
         let message = Message { headers: self.headers.clone(), ..Message::default() };
         let full = format!("/{}/{}", self.path.join("/"), self.name).into_bytes();
         let facts = DecodedHead {
@@ -56,7 +56,7 @@ impl Case {
             },
             ..DecodedHead::default()
         };
-        let head = Head {
+        let request = RequestContext {
             message: &message,
             facts: &facts,
             client: self.client.parse().ok(),
@@ -65,8 +65,8 @@ impl Case {
             blocking: self.blocking,
             request_id: "r1",
         };
-        let plan = policy.plan(&head);
-        then(&head, plan)
+        let plan = policy.plan(&request);
+        then(&request, plan)
     }
 
     fn plan(&self, policy: &Policy) -> Plan {
@@ -74,7 +74,9 @@ impl Case {
     }
 
     fn verdict(&self, policy: &Policy) -> Verdict {
-        self.ask(policy, |head, plan| policy.decide(head, &plan, plan.bypass.is_none().then_some(&self.inspection)))
+        self.ask(policy, |request, plan| {
+            policy.decide(request, &plan, plan.bypass.is_none().then_some(&self.inspection))
+        })
     }
 }
 
@@ -552,20 +554,20 @@ ip_lists:
     let told: Vec<String> =
         Policy::compile(&settings, Some(&doc)).unwrap_err().iter().map(ToString::to_string).collect();
     for start in [
-        "reply.status: 1 is no status",
-        "p.yaml:1:10: version: a number from 1 to 1",
-        "p.yaml:2:7: mode: one of off, monitoring",
-        "p.yaml:3:26: anomalies.bad_percent: ignore, report or block",
+        "reply.status: 1 is not a status",
+        "p.yaml:1:10: version: expected a number from 1 to 1",
+        "p.yaml:2:7: mode: expected one of off, monitoring",
+        "p.yaml:3:26: anomalies.bad_percent: expected `ignore`, `report` or `block`",
         "p.yaml:3:42: anomalies.bad_day: there is no such anomaly",
-        "p.yaml:6:18: rules[0].attack_type: an attack type such as `sqli`, or `any` is wanted, not `\"sql\"`",
+        "p.yaml:6:18: rules[0].attack_type: expected an attack type such as `sqli`, or `any`, got `\"sql\"`",
         "p.yaml:7:12: rules[0].piont: unknown key; did you mean `point`?",
         "p.yaml:8:5: rules[1].mode: `mode` is missing",
         "p.yaml:9:52: rules[2].regex: unclosed group",
-        "p.yaml:9:65: rules[2].action[0].point: `x` is no number",
+        "p.yaml:9:65: rules[2].action[0].point: `x` is not the number",
         "p.yaml:11:51: rules[4].point: unknown point tag `nope`",
         "p.yaml:12:10: rules[5].id: rules[3] has the id 4 too",
         "p.yaml:13:12: rules[6].type: unknown rule type `teleport`",
-        "p.yaml:14:52: rules[7].overlimit_time: a number from 1 to 10000",
+        "p.yaml:14:52: rules[7].overlimit_time: expected a number from 1 to 10000",
         "p.yaml:16:26: ip_lists[0].values[0]: `\"300.0.0.1\"`",
     ] {
         assert!(told.iter().any(|line| line.starts_with(start)), "{start}\n{told:#?}");
@@ -631,14 +633,14 @@ mod index {
             }
             let policy = with_doc(&Settings::default(), &text);
             let case = Case { host, path, name, ..Case::default() };
-            let (fast, slow) = case.ask(&policy, |head, plan| {
+            let (fast, slow) = case.ask(&policy, |request, plan| {
                 let mut fast: Vec<String> = policy.sensitive(&plan, 0).map(|p| format!("{p:?}")).collect();
                 fast.sort();
                 let holds = |condition: &String| {
                     let value: serde_json::Value = serde_saphyr::from_str(condition).unwrap();
                     condition::Condition::read(&value).unwrap().holds(&reading::Reading {
-                        head,
-                        path: &head.facts.path,
+                        request,
+                        path: &request.facts.path,
                         application: plan.application,
                     })
                 };

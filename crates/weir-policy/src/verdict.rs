@@ -1,4 +1,4 @@
-//! What policy is asked, and what it answers.
+//! Input and output of a policy: [`RequestContext`], [`Plan`], [`Verdict`].
 
 use super::list::{List, ListHit};
 use super::mode::Mode;
@@ -12,20 +12,20 @@ use std::net::IpAddr;
 use std::time::Duration;
 use weir_core::model::{Anomaly, AttackType, DecodedHead, Finding, Limits, Message, ParserSet, PointPattern};
 
-/// What is known of a request before it is inspected.
+/// A request before it is inspected, with what is known about its client.
 #[derive(Clone, Copy, Debug)]
-pub struct Head<'h, 'a> {
+pub struct RequestContext<'h, 'a> {
     /// The message.
     pub message: &'h Message<'a>,
-    /// Its head, decoded.
+    /// Its decoded head.
     pub facts: &'h DecodedHead<'a>,
     /// The client's address, if it is known.
     pub client: Option<IpAddr>,
-    /// What a database says about that address.
+    /// Location and type of that address, from the databases.
     pub source: Source,
-    /// The time, in seconds since 1970, against which expiry is judged.
+    /// Current time in seconds since 1970, for expiry.
     pub now: u64,
-    /// Whether a block can be carried out: `connector.blocking`, and the call is in-line.
+    /// Whether the gateway can block: `connector.blocking` is set and the call is in-line.
     pub blocking: bool,
     /// Id of the request, for the block reply.
     pub request_id: &'h str,
@@ -39,9 +39,9 @@ pub enum Bypass {
     ModeOff,
     /// Its source is allowlisted.
     Allowlisted,
-    /// Its source is denylisted: [`super::Policy::decide`] blocks it unseen.
+    /// Its source is denylisted: [`super::Policy::decide`] blocks it without inspection.
     Denylisted,
-    /// `input_filters` leave it out.
+    /// `input_filters` exclude it.
     InputFilter,
 }
 
@@ -60,21 +60,21 @@ impl Bypass {
     }
 }
 
-/// Numbers of the actions of a policy that fit a request.
+/// Numbers of the actions of a policy that match a request.
 pub(super) type Active = SmallVec<[u32; 8]>;
 
-/// How a request is to be treated: made from its head, before inspection.
+/// How to treat a request, decided from its head before inspection.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// Application that the request belongs to.
     pub application: i64,
-    /// Mode in which it is judged.
+    /// Mode that applies to it.
     pub mode: Mode,
-    /// Why it is not inspected; none means inspect.
+    /// Why it is not inspected; `None` to inspect it.
     pub bypass: Option<Bypass>,
-    /// The list that its source stands on.
+    /// The list that contains its source.
     pub list: Option<ListHit>,
-    /// Bounds of its inspection.
+    /// Limits of its inspection.
     pub limits: Limits,
     /// Parsers switched off.
     pub parsers_off: ParserSet,
@@ -82,24 +82,24 @@ pub struct Plan {
     pub parsers_off_at: Vec<(ParserSet, PointPattern)>,
     /// Time for its inspection.
     pub time_limit: Duration,
-    /// What happens if a part of it is not inspected.
+    /// What to do if a part of it is not inspected.
     pub overlimit: OverlimitPolicy,
-    /// Whether libinjection is asked.
+    /// Whether libinjection is used.
     pub libdetection: bool,
-    /// Which configured reply a block gets.
+    /// Number of the reply if it is blocked.
     pub(super) reply: usize,
-    /// Conditional actions that fit, from general to specific.
+    /// Matching conditional actions, from general to specific.
     pub(super) active: ActiveActions,
 }
 
 impl Plan {
-    /// Which list the source stands on.
+    /// Which list contains the source.
     pub fn listed(&self) -> Option<List> {
         self.list.as_ref().map(|hit| hit.list)
     }
 }
 
-/// What the gateway is to do.
+/// What the gateway shall do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
@@ -124,11 +124,11 @@ impl Action {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
-    /// It carries an attack.
+    /// It contains an attack.
     Attack,
     /// Its source is denylisted.
     Denylist,
-    /// A virtual patch fits.
+    /// A virtual patch matches.
     Vpatch,
 }
 
@@ -146,28 +146,28 @@ impl Reason {
     }
 }
 
-/// The judgement on a request.
+/// The decision on a request.
 #[derive(Clone, Debug, Default)]
 pub struct Verdict {
     /// What to do.
     pub action: Action,
-    /// Why it is blocked, or why it would be.
+    /// Why it is blocked, or would be.
     pub reason: Option<Reason>,
-    /// It passes only because of its mode, or because nothing can be blocked here:
-    /// in-line and in mode `block` it would be blocked.
+    /// It passes only because of its mode or because the gateway cannot block: in-line and in mode `block` it would be
+    /// blocked.
     pub would_block: bool,
-    /// Mode in which it was judged.
+    /// Mode that applied to it.
     pub mode: Mode,
-    /// Attack types established, in order of first appearance; also when it passes.
+    /// Attack types found, in order of first appearance; also if it passes.
     pub attacks: Vec<AttackType>,
-    /// Findings that no exception covers, decisive or not.
+    /// Findings not covered by an exception, decisive or not.
     pub findings: Vec<Finding>,
-    /// Oddities worth telling.
+    /// Anomalies to report.
     pub anomalies: Vec<Anomaly>,
-    /// What a blocked client gets.
+    /// Reply to a blocked client.
     pub reply: Option<Reply>,
-    /// The list that its source stands on.
+    /// The list that contains its source.
     pub list: Option<ListHit>,
-    /// Ids of the rules of the policy document that spoke against it: virtual patches, upload and GraphQL limits.
+    /// Ids of the policy rules that it violates: virtual patches, upload and GraphQL limits.
     pub rules: Vec<u64>,
 }

@@ -3,6 +3,7 @@
 //! Version 1. Readers ignore members that they do not know, and give absent ones their default, so that a control plane
 //! of version N reads the hits of nodes N-1 and N. Only `weir_node::events` makes hits: it masks first.
 
+use crate::code::{HitAction, HitList, HitMode, HitReason};
 use serde::{Deserialize, Serialize};
 use weir_core::model::anomaly::AnomalyKind;
 use weir_core::model::attack::AttackType;
@@ -18,59 +19,59 @@ pub const HIT_VERSION: u32 = 1;
 pub struct Hit {
     /// Version of the record, [`HIT_VERSION`].
     pub version: u32,
-    /// UUIDv7, minted at spooling: the primary key in the store, and by its time the partition.
+    /// UUIDv7, generated when the hit is spooled: the primary key in the store; its time selects the partition.
     pub id: String,
-    /// When the message was judged, in milliseconds since 1970.
+    /// When the message was inspected, in milliseconds since 1970.
     pub time: u64,
-    /// Which message carries the attack.
-    pub leg: HitLeg,
+    /// Which message contains the attack.
+    pub leg: HitDirection,
     /// `Inspector-Request-Id`: what the client and the gateway's log show.
     pub request_id: String,
     /// `Inspector-Connector`, e.g. `kong-lua/1.0.0`.
     pub connector: String,
     /// `Inspector-Attempt`: 2 for a call that the connector repeated. Hits with the same connector and request id merge.
     pub attempt: u32,
-    /// Id of the node that judged it; empty until registered.
+    /// Id of the node that inspected it; empty until registered.
     pub node: String,
     /// Where the request came from.
     pub client: HitClient,
     /// Application id, -1 for none.
     pub application: i64,
-    /// What the gateway says of where the request was to go.
+    /// The route of the request, as reported by the gateway.
     pub gateway: HitGateway,
-    /// The request, or for a response leg what is known of it.
+    /// The request; for a response, what is known about its request.
     pub request: HitRequest,
-    /// Attack types established, in order of first appearance.
+    /// Attack types found, in order of first appearance.
     pub attacks: Vec<AttackType>,
-    /// Findings that counted; the decisive ones first.
+    /// Findings, the decisive ones first.
     pub findings: Vec<HitFinding>,
-    /// Oddities of the message: kind and point.
+    /// Anomalies of the message.
     pub anomalies: Vec<HitAnomaly>,
-    /// Mode in which it was judged: `monitoring`, `safe_blocking`, `block`.
-    pub mode: String,
-    /// What the gateway was told: `pass` or `block`.
-    pub action: String,
-    /// Why: `attack`, `denylist`, `vpatch`; empty for none.
-    pub reason: String,
+    /// Filtration mode that applied to it.
+    pub mode: HitMode,
+    /// Action of the gateway.
+    pub action: HitAction,
+    /// Why it was blocked, or would have been.
+    pub reason: HitReason,
     /// It passed only because of its mode, or because the connector may not block.
     pub would_block: bool,
-    /// The list that its source stands on: `allow`, `deny`, `gray`; empty for none.
-    pub list: String,
-    /// Ids of policy rules that spoke against it.
+    /// The address list that contains its source.
+    pub list: HitList,
+    /// Ids of the policy rules that it violated.
     pub rules: Vec<u64>,
     /// Serial of the policy in force; 0 for the local one alone.
     pub policy_serial: u64,
-    /// The answer of the upstream, where the response leg told it.
+    /// The response of the upstream, if the connector reported it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub response: Option<HitResponse>,
-    /// How many identical hits this one stands for besides itself (sampling; 0 while it is off).
+    /// Number of further identical hits that this one stands for (sampling; 0 while it is off).
     pub folded: u64,
 }
 
 /// Which message of an exchange.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum HitLeg {
+pub enum HitDirection {
     /// The request.
     #[default]
     Request,
@@ -78,7 +79,7 @@ pub enum HitLeg {
     Response,
 }
 
-/// The client, as trusted headers and databases tell.
+/// The client, from trusted headers and databases.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct HitClient {
@@ -96,7 +97,7 @@ pub struct HitClient {
     pub source_types: Vec<String>,
 }
 
-/// The gateway's view.
+/// What the gateway reported about the request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct HitGateway {
@@ -104,11 +105,11 @@ pub struct HitGateway {
     pub service: String,
     /// `Inspector-Route`.
     pub route: String,
-    /// `Inspector-Consumer`, known on the response leg only.
+    /// `Inspector-Consumer`, known with the response only.
     pub consumer: String,
 }
 
-/// The message, masked and cut.
+/// The message, masked and truncated.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct HitRequest {
@@ -120,7 +121,7 @@ pub struct HitRequest {
     pub host: String,
     /// Decoded, normalised path, masked.
     pub path: String,
-    /// Protocol as the client spoke it, e.g. `HTTP/2.0`.
+    /// Protocol of the client, e.g. `HTTP/2.0`.
     pub protocol: String,
     /// The message itself as `message/http` bytes in base64: head, and the first bytes of the body. Masked in place,
     /// so that it can be inspected again (explain, preview of exceptions).
@@ -141,17 +142,17 @@ pub struct HitFinding {
     pub attack: AttackType,
     /// Name of the signature or detector.
     pub rule: String,
-    /// Where: the decoding steps are part of it.
+    /// The point, including the decoding steps.
     pub point: PointPath,
-    /// How sure the rule is.
+    /// Confidence of the rule.
     pub confidence: Confidence,
-    /// Whether it counted on its own or in sum.
+    /// Whether it is an attack, by itself or together with others.
     pub decisive: bool,
-    /// The matched fragment, printable, cut and masked.
+    /// The matched fragment, printable, truncated and masked.
     pub matched: String,
 }
 
-/// An anomaly that is told with a hit.
+/// An anomaly reported with a hit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HitAnomaly {
     /// Kind.
@@ -161,11 +162,11 @@ pub struct HitAnomaly {
     pub point: PointPath,
 }
 
-/// The upstream's answer to a request that is a hit.
+/// The upstream's response to a request that is a hit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HitResponse {
     /// Status code.
     pub status: u16,
-    /// Milliseconds from the judgement of the request to that of the response.
+    /// Milliseconds from the verdict on the request to that on the response.
     pub after_ms: u64,
 }

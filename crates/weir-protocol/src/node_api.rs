@@ -1,9 +1,10 @@
-//! What nodes say to a control plane, or to an aggregation that stands for one: the same calls on both.
+//! The API that a control plane offers to nodes. An aggregation offers the same API in its place.
 //!
 //! All under `/node/v1`, JSON, over HTTP/1.1. `register` is authorised by a deploy token, everything else by
 //! `Authorization: Bearer NODE_ID.SECRET` of the identity that registration gave. Readers ignore members that they do
 //! not know: a control plane of version N serves nodes N-1 and N.
 
+use crate::code::NodeRole;
 use serde::{Deserialize, Serialize};
 
 /// `POST`: a [`Register`] for a [`Registered`].
@@ -37,32 +38,32 @@ pub const MAX_DATABASE_BYTES: u64 = 512 << 20;
 pub const MAX_BLOBS: usize = 64;
 /// Most keys from a pinned one to the one in use.
 pub const MAX_CHAIN: usize = 64;
-/// What stands before a document when it is signed.
+/// Prefix of a document when it is signed.
 pub const POLICY_CONTEXT: &[u8] = b"weir policy v1\n";
-/// What stands before a key when its predecessor signs it.
+/// Prefix of a key when its predecessor signs it.
 pub const KEY_CONTEXT: &[u8] = b"weir policy key v1\n";
-/// What this build understands in a policy; sent at registration and with each heartbeat.
+/// Policy features that this build supports; sent at registration and with each heartbeat.
 pub const CAPABILITIES: &[&str] = &["policy.1", "rule_packs.1", "databases.1"];
 
-/// A node asks for an identity.
+/// Request of a node for an identity.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Register {
-    /// Identity that it had, to keep it; the secret proves it.
+    /// Identity that it already has, to keep it; the secret proves ownership.
     #[serde(default)]
     pub identity: Option<Identity>,
     /// Group to join.
     pub group: String,
-    /// Name for people.
+    /// Display name.
     pub name: String,
-    /// `processing` or `aggregation`.
-    pub role: String,
+    /// Its role.
+    pub role: NodeRole,
     /// Version of the program.
     pub version: String,
     /// [`CAPABILITIES`].
     pub capabilities: Vec<String>,
 }
 
-/// Who a node is.
+/// Identity of a node.
 #[derive(Clone, Serialize, Deserialize, PartialEq, Eq)]
 pub struct Identity {
     /// Id of the node.
@@ -77,7 +78,7 @@ impl std::fmt::Debug for Identity {
     }
 }
 
-/// The identity given, and the key that signs policies.
+/// Response to [`Register`]: the identity, and the key that signs policies.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Registered {
     /// The identity.
@@ -102,13 +103,13 @@ pub struct PolicyKey {
 pub struct SuccessorKey {
     /// The new key.
     pub key: PolicyKey,
-    /// Id of the key that vouches for it.
+    /// Id of the key that signed it.
     pub signed_by: String,
     /// Ed25519 signature over `weir policy key v1\\n` and the 32 bytes of the new key, base64.
     pub signature: String,
 }
 
-/// How a node is.
+/// Status of a node.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Heartbeat {
@@ -118,7 +119,7 @@ pub struct Heartbeat {
     pub capabilities: Vec<String>,
     /// Serial of the policy in force, 0 for none.
     pub policy_serial: u64,
-    /// Why the newest policy is not in force, where it is not.
+    /// Why the newest policy is not in force, if it is not.
     pub policy_error: Option<String>,
     /// Records in the spool that are not delivered yet.
     pub spooled: u64,
@@ -128,19 +129,19 @@ pub struct Heartbeat {
     pub uptime: u64,
     /// Signatures in use.
     pub signatures: u64,
-    /// Name for people, where an aggregation speaks for the node.
+    /// Display name, if an aggregation reports for the node.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub name: String,
-    /// Nodes behind this one, where it is an aggregation: their heartbeats by node id.
+    /// Heartbeats of the nodes behind an aggregation, by node id.
     pub replicas: Vec<(String, Heartbeat)>,
 }
 
-/// What becomes known of a hit after it was spooled.
+/// Information about a hit that became known after it was spooled.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HitUpdate {
     /// Id of the hit.
     pub hit: String,
-    /// The upstream's answer.
+    /// The upstream's response.
     pub response: crate::hit::HitResponse,
     /// `Inspector-Consumer`.
     #[serde(default)]
@@ -153,29 +154,29 @@ pub struct HitUpdate {
 pub enum Record {
     /// A hit.
     Hit(Box<crate::hit::Hit>),
-    /// News of one.
+    /// An update of a hit.
     Update(HitUpdate),
 }
 
-/// The batch is stored. Until it comes the sender keeps the batch and sends it again.
+/// Confirms that a batch is stored. Until it arrives, the sender keeps the batch and sends it again.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Ack {
     /// Records that were new.
     pub stored: u64,
-    /// Records that were there already.
+    /// Records that were already stored.
     pub duplicates: u64,
-    /// Records that can never be stored: line number from 0 and why. The sender counts them as dropped.
+    /// Records that cannot be stored: line number from 0 and reason. The sender counts them as dropped.
     pub rejected: Vec<(u64, String)>,
 }
 
-/// What passed through a node in a stretch of time.
+/// Traffic of a node in a period of time.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Statistics {
-    /// UUIDv7: sent again, it counts once.
+    /// UUIDv7: a repeated report counts once.
     pub id: String,
-    /// Id of the node; filled in by who authenticated it.
+    /// Id of the node; set by the receiver that authenticated it.
     pub node: String,
     /// First second, since 1970.
     pub from: u64,
@@ -185,7 +186,7 @@ pub struct Statistics {
     pub rows: Vec<StatisticsRow>,
 }
 
-/// Upper bounds of the latency classes of [`StatisticsRow::latency`], in microseconds; the last class has none.
+/// Upper bounds of the buckets of [`StatisticsRow::latency`], in microseconds; the last bucket has none.
 pub const LATENCY_BOUNDS_US: &[u64] = &[50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 50_000, 250_000];
 
 /// Counts of one application and host.
@@ -196,7 +197,7 @@ pub struct StatisticsRow {
     pub application: i64,
     /// Host; `*` for those past the limit of rows.
     pub host: String,
-    /// Requests judged.
+    /// Requests with a verdict.
     pub requests: u64,
     /// Requests in which an attack was found.
     pub attacks: u64,
@@ -206,7 +207,7 @@ pub struct StatisticsRow {
     pub bypassed: u64,
     /// Bytes received.
     pub bytes: u64,
-    /// Requests by time of inspection, classes of [`LATENCY_BOUNDS_US`].
+    /// Requests by inspection time, in the buckets of [`LATENCY_BOUNDS_US`].
     pub latency: Vec<u64>,
 }
 
@@ -219,29 +220,29 @@ pub struct SignedPolicy {
     pub key_id: String,
     /// Ed25519 signature over `weir policy v1\\n` and the document, base64.
     pub signature: String,
-    /// Keys since the first one, each vouched for by the one before.
+    /// Keys since the first one, each signed by its predecessor.
     #[serde(default)]
     pub chain: Vec<SuccessorKey>,
 }
 
-/// What is signed.
+/// The signed content.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PolicyPayload {
     /// Version of this schema, 1.
     pub schema: u32,
-    /// Rises with each publication; a lower one is refused.
+    /// Increases with each publication; a lower one is rejected.
     pub serial: u64,
     /// When it was published, in seconds since 1970.
     pub published_at: u64,
-    /// Group that it is for.
+    /// Group that it applies to.
     pub group: String,
     /// Capabilities without which a node must not use it.
     #[serde(default)]
     pub requires: Vec<String>,
     /// The policy document, in the form of a local policy file.
     pub policy: serde_json::Value,
-    /// Rule packs, each a file of `BLOBS` in the form of a rule file (rules/README.md). One called `builtin` takes the
-    /// place of the signatures that ship with the node.
+    /// Rule packs, each a file of `BLOBS` in the format of a rule file (rules/README.md). One called `builtin` takes the
+    /// place of the signatures that ship with the node, one called `cve` that of its virtual patches.
     #[serde(default)]
     pub rule_packs: Vec<Blob>,
     /// Address databases; `name` is `country`, `asn` or `source_type`.
@@ -252,7 +253,7 @@ pub struct PolicyPayload {
 /// A file by the hash of its content.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Blob {
-    /// What it is called.
+    /// Its name.
     pub name: String,
     /// Its version.
     pub version: String,

@@ -43,7 +43,7 @@ impl Backoff {
         pause / 2 + (pause / 2).mul_f64(f64::from(share) / f64::from(u32::MAX))
     }
 
-    /// Counts a failure whose pause somebody else chose, such as a `Retry-After` header.
+    /// Counts a failure after which another pause applies, such as that of a `Retry-After` header.
     pub fn count_failure(&mut self) {
         self.failures = self.failures.saturating_add(1);
     }

@@ -1,8 +1,17 @@
-//! What every listener of weir needs.
+//! Building blocks that every weir process shares.
 //!
-//! [`serve`] accepts connections and serves HTTP on them within bounds, and [`tls`] holds the certificates, which can be
-//! reloaded while it runs. [`telemetry`] has logs, metrics and probes. [`backoff`] (pauses between failing attempts),
-//! [`clock`] (the current time), [`hex`] and [`pem`] are small tools that several crates share.
+//! [`serve`] accepts connections and serves HTTP on them within limits, with [`tls`] certificates that can be reloaded.
+//! [`telemetry`] provides logs, metrics and health probes. [`backoff`], [`clock`] and [`hex`] are small utilities.
+//!
+//! ```
+//! use weir_runtime::{backoff::Backoff, clock, hex};
+//!
+//! let mut backoff = Backoff::default();
+//! let pauses = [backoff.pause(), backoff.pause()];
+//! assert_eq!((backoff.failures(), pauses[1] <= std::time::Duration::from_millis(500)), (2, true));
+//! assert!(clock::now_millis() / 1000 <= clock::now_seconds());
+//! assert_eq!(hex::encode(b"weir"), "77656972");
+//! ```
 
 pub mod backoff;
 pub mod clock;

@@ -1,5 +1,5 @@
-//! TLS and client certificates from PEM files, replaced as a whole when the files change: connections made after that
-//! see the new certificate and the new authority, and no session of the old ones is resumed.
+//! TLS and client certificates from PEM files, replaced as a whole when the files change: new connections use the new
+//! certificate and authority, and sessions of the old ones are not resumed.
 
 use arc_swap::ArcSwap;
 use rustls::pki_types::pem::PemObject;
@@ -12,54 +12,45 @@ use std::sync::Arc;
 
 /// PEM files.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Files {
+pub struct PemFiles {
     /// Certificate chain.
     pub cert: PathBuf,
     /// Private key.
     pub key: PathBuf,
-    /// Authority of client certificates, where they are verified.
+    /// Authority of client certificates, if they are verified.
     pub client_ca: Option<PathBuf>,
-    /// Whether a connection without client certificate may go on, because a key does as well.
+    /// Whether connections without client certificate are accepted, because a key authenticates them as well.
     pub certificate_optional: bool,
 }
 
 /// Why the files cannot be used.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A file cannot be read or holds no PEM of the right kind.
-    File(PathBuf, rustls::pki_types::pem::Error),
-    /// A file holds no certificate.
+    /// A file cannot be read or does not contain PEM of the right kind.
+    #[error("{}: {}", .0.display(), .1)]
+    File(PathBuf, #[source] rustls::pki_types::pem::Error),
+    /// A file contains no certificate.
+    #[error("{}: no certificate in it", .0.display())]
     Empty(PathBuf),
-    /// Certificate and key do not fit, or a certificate is none.
+    /// Certificate and key do not match, or a certificate is not valid.
+    #[error("{0}")]
     Bad(String),
 }
 
-impl fmt::Display for TlsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            TlsError::File(path, error) => write!(f, "{}: {error}", path.display()),
-            TlsError::Empty(path) => write!(f, "{}: no certificate in it", path.display()),
-            TlsError::Bad(why) => f.write_str(why),
-        }
-    }
-}
-
-impl std::error::Error for TlsError {}
-
 /// The TLS settings in use.
 pub struct Tls {
-    files: Files,
+    files: PemFiles,
     config: ArcSwap<ServerConfig>,
 }
 
 impl Tls {
     /// Loads `files`.
-    pub fn load(files: Files) -> Result<Self, TlsError> {
+    pub fn load(files: PemFiles) -> Result<Self, TlsError> {
         let config = ArcSwap::from(build(&files)?);
         Ok(Self { files, config })
     }
 
-    /// Loads the files again. On an error the settings in use stay.
+    /// Loads the files again. On an error, the current settings stay in use.
     pub fn reload(&self) -> Result<(), TlsError> {
         self.config.store(build(&self.files)?);
         Ok(())
@@ -83,7 +74,7 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     if chain.is_empty() { Err(TlsError::Empty(path.into())) } else { Ok(chain) }
 }
 
-fn build(files: &Files) -> Result<Arc<ServerConfig>, TlsError> {
+fn build(files: &PemFiles) -> Result<Arc<ServerConfig>, TlsError> {
     let bad = |at: &Path, error: &dyn fmt::Display| TlsError::Bad(format!("{}: {error}", at.display()));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))

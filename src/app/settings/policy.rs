@@ -4,14 +4,14 @@ use super::{allowed_hosts, read};
 use crate::app::error::SettingsError;
 use crate::config::resolved::{self, Resolved};
 use crate::config::types::RoutePattern;
-use weir_node::sync::Remote;
+use weir_node::sync::RemotePolicy;
 use weir_policy::{
     AnomalyAction, FilterSettings, Mode, ModeOverride, OverlimitAction, OverlimitMode, OverlimitPolicy, Policy,
     PolicyDoc, ReplySettings, RouteSettings, Settings,
 };
 
 /// The policy: settings of the configuration, the local policy file, the control plane's document.
-pub fn policy(resolved: &Resolved, remote: Option<&Remote>) -> Result<Policy, SettingsError> {
+pub fn policy(resolved: &Resolved, remote: Option<&RemotePolicy>) -> Result<Policy, SettingsError> {
     let doc = match &resolved.policy_file {
         None => None,
         Some(path) => Some(PolicyDoc::parse(&path.display().to_string(), &read(path)?).map_err(SettingsError::Policy)?),

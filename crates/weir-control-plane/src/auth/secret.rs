@@ -6,6 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::digest;
 use ring::rand::{SecureRandom, SystemRandom};
 use subtle::ConstantTimeEq;
+use weir_runtime::hex;
 
 /// Bytes of randomness in a secret: 256 bits, so that a plain hash of it cannot be searched.
 const BYTES: usize = 32;
@@ -19,12 +20,7 @@ pub fn random() -> Result<String> {
 
 /// SHA-256 of `text`, in hex.
 pub fn hash(text: &str) -> String {
-    hex(digest::digest(&digest::SHA256, text.as_bytes()).as_ref())
-}
-
-/// Bytes in hex.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(digest::digest(&digest::SHA256, text.as_bytes()).as_ref())
 }
 
 /// Whether two texts are the same, in a time that tells nothing but their lengths.

@@ -115,5 +115,5 @@ impl Sessions {
 /// The CSRF token of a session: derived from its secret, so it is bound to it and nowhere stored.
 fn csrf(secret: &str) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
-    secret::hex(hmac::sign(&key, b"weir csrf v1").as_ref())
+    weir_runtime::hex::encode(hmac::sign(&key, b"weir csrf v1").as_ref())
 }

@@ -35,7 +35,7 @@ files! {
 
 fn asset(name: &'static str, media_type: &'static str, content: &'static [u8]) -> Asset {
     let digest = ring::digest::digest(&ring::digest::SHA256, content);
-    let hex: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = weir_runtime::hex::encode(digest.as_ref());
     let (stem, extension) = name.rsplit_once('.').expect("assets have an extension");
     let url = format!("/assets/{stem}.{}.{extension}", &hex[..HASH_DIGITS]);
     Asset { name, media_type, content, url }

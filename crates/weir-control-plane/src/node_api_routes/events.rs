@@ -7,10 +7,10 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
-use flate2::read::GzDecoder;
-use std::io::Read as _;
 use std::time::Instant;
-use weir_protocol::node_api::{Ack, MAX_BATCH, MAX_BATCH_BYTES, Record, Statistics};
+use weir_protocol::batch::{self, Batch, BatchError};
+use weir_protocol::code::NodeRole;
+use weir_protocol::node_api::{Ack, MAX_BATCH_BYTES, Record, Statistics};
 
 /// `POST /node/v1/events`
 pub async fn events(
@@ -19,11 +19,13 @@ pub async fn events(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Json<Ack>> {
-    let packed = headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding.as_bytes() == b"gzip");
-    let read = tokio::task::spawn_blocking(move || read(&body, packed)).await.map_err(Error::internal)?;
-    let (numbers, mut records, mut rejected) = read?;
-    if node.role != "aggregation" {
-        // An aggregation speaks for its nodes; everybody else for themselves.
+    let gzip = headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding.as_bytes() == b"gzip");
+    let read = tokio::task::spawn_blocking(move || read(&body, gzip)).await.map_err(Error::internal)?;
+    let Batch { records, mut rejected } = read?;
+    let (numbers, mut records): (Vec<u64>, Vec<Record>) =
+        records.into_iter().map(|numbered| (numbered.line, numbered.record)).unzip();
+    if node.role != NodeRole::Aggregation {
+        // Only an aggregation may report hits of other nodes.
         for record in &mut records {
             if let Record::Hit(hit) = record {
                 hit.node.clone_from(&node.id);
@@ -64,43 +66,18 @@ async fn store(app: &App, node: &str, records: Vec<Record>) -> Result<Ack> {
     Ok(app.store.insert_redated(redated, node).await?)
 }
 
-/// Line numbers and records of a batch, and the lines that are none: number and why.
-type Batch = (Vec<u64>, Vec<Record>, Vec<(u64, String)>);
-
-fn read(body: &[u8], packed: bool) -> Result<Batch> {
-    let mut unpacked = Vec::new();
-    let lines = if packed {
-        let most = MAX_BATCH_BYTES as u64 + 1;
-        let done = GzDecoder::new(body).take(most).read_to_end(&mut unpacked);
-        done.map_err(|error| Error::invalid("", format!("gzip: {error}")))?;
-        &unpacked
-    } else {
-        body
-    };
-    if lines.len() > MAX_BATCH_BYTES {
-        return Err(Error::TooLarge(MAX_BATCH_BYTES));
-    }
-    let (mut numbers, mut records, mut rejected) = (Vec::new(), Vec::new(), Vec::new());
-    let lines = lines.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
-    for (number, line) in lines.enumerate() {
-        if number >= MAX_BATCH {
-            return Err(Error::invalid("", format!("more than {MAX_BATCH} records in a batch")));
-        }
-        match serde_json::from_slice(line) {
-            Ok(record) => {
-                numbers.push(number as u64);
-                records.push(record);
-            }
-            Err(error) => rejected.push((number as u64, error.to_string())),
-        }
-    }
-    Ok((numbers, records, rejected))
+fn read(body: &[u8], gzip: bool) -> Result<Batch<Record>> {
+    let parse = |line: &[u8]| serde_json::from_slice(line).map_err(|error| error.to_string());
+    batch::read(body, gzip, parse).map_err(|error| match error {
+        BatchError::TooLarge => Error::TooLarge(MAX_BATCH_BYTES),
+        BatchError::Gzip(_) | BatchError::TooManyRecords => Error::invalid("", error.to_string()),
+    })
 }
 
 /// `POST /node/v1/statistics`
 pub async fn statistics(State(app): State<App>, Authenticated(node): Authenticated, body: Bytes) -> Result<StatusCode> {
     let mut counts: Statistics = json(&body)?;
-    if node.role != "aggregation" || counts.node.is_empty() {
+    if node.role != NodeRole::Aggregation || counts.node.is_empty() {
         counts.node = node.id;
     }
     // Counted once; that it was there already is no news to the sender.

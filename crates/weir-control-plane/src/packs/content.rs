@@ -10,9 +10,6 @@ use std::sync::{Arc, PoisonError};
 use weir_core::ruleset::builtin;
 use weir_protocol::node_api::Blob;
 
-/// Name of the pack that takes the place of the built-in signatures.
-pub(super) const BUILTIN: &str = "builtin";
-
 /// Name and text of a pack as a rule file.
 pub(super) fn text(name: &str, content: Vec<u8>) -> Result<(String, String)> {
     let text = String::from_utf8(content).map_err(|_| Error::invalid("", "a pack is a rule file: YAML in UTF-8"))?;
@@ -32,10 +29,10 @@ impl App {
         Ok(content)
     }
 
-    /// Rule files of nodes that use `packs`.
-    pub(super) async fn files_of(&self, packs: &[Blob]) -> Result<RuleFiles> {
-        let replaced = packs.iter().any(|pack| pack.name == BUILTIN);
-        let mut files = if replaced { Vec::new() } else { builtin::files() };
+    /// Rule files of nodes that use `packs`, without the embedded files that a pack called `further` takes the place of.
+    pub(super) async fn files_of(&self, packs: &[Blob], further: Option<&str>) -> Result<RuleFiles> {
+        let names: Vec<&str> = packs.iter().map(|pack| pack.name.as_str()).chain(further).collect();
+        let mut files = builtin::files_beside(&names);
         for pack in packs {
             files.push(text(&pack.name, self.pack_content(&pack.sha256, pack.bytes).await?)?);
         }
@@ -50,7 +47,7 @@ impl App {
         if let Some((_, files)) = lock().as_ref().filter(|(of, _)| of == packs) {
             return Ok(Arc::clone(files));
         }
-        let files = Arc::new(self.files_of(packs).await?);
+        let files = Arc::new(self.files_of(packs, None).await?);
         *lock() = Some((packs.clone(), Arc::clone(&files)));
         Ok(files)
     }

@@ -1,10 +1,10 @@
 //! What people and programs do with packs and databases.
 
 use super::check::{self, Checked};
-use super::content::{BUILTIN, text};
+use super::content::text;
 use super::{Kind, MAX_NAMES, Version, repository};
 use crate::app::App;
-use crate::auth::{Caller, secret};
+use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::policy::{Change, PolicyState};
 use ring::digest::{SHA256, digest};
@@ -73,7 +73,7 @@ impl App {
         }
         let _turn = self.packs.turn.lock().await;
         let (checked, content) = self.check_pack(kind, name, content).await?;
-        let sha256 = secret::hex(digest(&SHA256, &content).as_ref());
+        let sha256 = weir_runtime::hex::encode(digest(&SHA256, &content).as_ref());
         let all = repository::list(self.store.control(), kind).await?;
         let newest = all.iter().find(|one| one.name == name);
         if let Some(same) = newest.filter(|newest| newest.sha256 == sha256) {
@@ -109,10 +109,7 @@ impl App {
         }
         let head = self.policy.head();
         let others: Vec<Blob> = head.state.rule_packs.iter().filter(|pack| pack.name != name).cloned().collect();
-        let mut files = self.files_of(&others).await?;
-        if name == BUILTIN {
-            files.retain(|(file, _)| file.starts_with("rule pack "));
-        }
+        let mut files = self.files_of(&others, Some(name)).await?;
         files.push(text(name, content)?);
         let checked = self.replays.run(move || {
             let checked = check::pack(&files)?;

@@ -1,7 +1,6 @@
 //! The key that signs policies: an Ed25519 key in a file of its own, and in the database the chain of public keys since the
 //! first, each vouched for by the one before. Replicas share file and chain.
 
-use crate::auth::secret;
 use crate::error::{Error, Result};
 use crate::meta::{Pool, text};
 use base64::Engine as _;
@@ -157,7 +156,7 @@ async fn insert(pool: &Pool, number: i64, key: &PolicyKey, signed_by: &str, sign
 fn public(pair: &Ed25519KeyPair) -> PolicyKey {
     let bytes = pair.public_key().as_ref();
     let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
-    PolicyKey { key_id: secret::hex(&digest.as_ref()[..8]), public_key: STANDARD.encode(bytes) }
+    PolicyKey { key_id: weir_runtime::hex::encode(&digest.as_ref()[..8]), public_key: STANDARD.encode(bytes) }
 }
 
 fn generate() -> Result<(Vec<u8>, Ed25519KeyPair)> {

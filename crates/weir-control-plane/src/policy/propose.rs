@@ -9,7 +9,7 @@ use weir_core::model::{AttackType, DecodedHead, PointPath, PointPattern, Tag};
 use weir_core::parse::{facts, message};
 use weir_policy::CustomSignature;
 use weir_protocol::hit::Hit;
-use weir_protocol::hit::HitLeg;
+use weir_protocol::hit::HitDirection;
 
 /// Path segments that become conditions; those further down are left open.
 const MAX_SEGMENTS: usize = 20;
@@ -111,7 +111,7 @@ pub struct Material {
 impl Material {
     /// What `hit`, whose request is `raw`, is made of.
     pub fn of(hit: &Hit, raw: &[u8]) -> Result<Self> {
-        if hit.leg == HitLeg::Response {
+        if hit.leg == HitDirection::Response {
             return Err(Error::Conflict("rules are about requests; this was found in a response".into()));
         }
         let message = message::request(raw);

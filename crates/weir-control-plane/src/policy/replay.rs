@@ -13,10 +13,10 @@ use weir_core::parse::{facts, message};
 use weir_core::ruleset::custom::CompiledSignature;
 use weir_core::ruleset::{Ruleset, compile};
 use weir_policy::{
-    Action, Country, CustomSignature, Head, Mode, Policy, Region, Settings, Source, SourceKinds, Verdict,
+    Action, Country, CustomSignature, Mode, Policy, Region, RequestContext, Settings, Source, SourceKinds, Verdict,
 };
 use weir_protocol::hit::Hit;
-use weir_protocol::hit::HitLeg;
+use weir_protocol::hit::HitDirection;
 
 /// Longest time for one request: nobody waits for its answer, but people for the page.
 const TIME: Duration = Duration::from_secs(1);
@@ -137,7 +137,7 @@ impl Judge {
     pub fn judge(&self, hit: &Hit, raw: &[u8], explain: bool, scratch: &mut Scratch) -> Judged {
         let message = of_hit(hit, raw);
         let facts = facts::facts(&message);
-        let head = Head {
+        let head = RequestContext {
             message: &message,
             facts: &facts,
             client: hit.client.ip.parse().ok(),
@@ -147,7 +147,7 @@ impl Judge {
             request_id: "replay",
         };
         let plan = self.policy.plan(&head);
-        let parsers_off = if hit.leg == HitLeg::Request { plan.parsers_off } else { ParserSet::default() };
+        let parsers_off = if hit.leg == HitDirection::Request { plan.parsers_off } else { ParserSet::default() };
         let orders = engine::InspectionOptions {
             limits: Limits::clone(&plan.limits),
             parsing: ParseOptions { parsers_off, parsers_off_at: &plan.parsers_off_at, ..ParseOptions::default() },
@@ -165,8 +165,8 @@ impl Judge {
 /// The message of a hit, as its node had it but for what was masked and cut.
 fn of_hit<'r>(hit: &Hit, raw: &'r [u8]) -> Message<'r> {
     let mut message = match hit.leg {
-        HitLeg::Request => message::request(raw),
-        HitLeg::Response => message::response(raw),
+        HitDirection::Request => message::request(raw),
+        HitDirection::Response => message::response(raw),
     };
     if hit.request.scheme == "https" {
         message.scheme = Scheme::Https;

@@ -63,7 +63,7 @@ pub fn sign(secret: &str, seconds: i64, body: &[u8]) -> String {
     context.update(seconds.to_string().as_bytes());
     context.update(b".");
     context.update(body);
-    let hex: String = context.sign().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = weir_runtime::hex::encode(context.sign().as_ref());
     format!("t={seconds},v1={hex}")
 }
 

@@ -7,7 +7,7 @@ use super::sink::{SinkError, Target};
 use super::{syslog, webhook};
 use reqwest::Client;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -131,6 +131,5 @@ impl Worker {
 
 /// Milliseconds since 1970.
 fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    weir_runtime::clock::Clock::System.millis()
 }

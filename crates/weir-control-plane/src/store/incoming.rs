@@ -6,8 +6,9 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::net::IpAddr;
 use weir_core::model::{AttackType, PointPath};
+use weir_protocol::code::HitAction;
 use weir_protocol::hit::Hit;
-use weir_protocol::hit::HitLeg;
+use weir_protocol::hit::HitDirection;
 use weir_protocol::node_api::HitUpdate;
 
 /// Longest record as JSON: head and the largest body that a node may be told to keep, in base64.
@@ -93,7 +94,7 @@ impl Incoming {
 
     /// Whether the gateway was told to block.
     pub fn blocked(&self) -> bool {
-        self.hit.action == "block"
+        self.hit.action == HitAction::Block
     }
 
     /// How many requests it stands for.
@@ -129,8 +130,8 @@ impl Incoming {
             hit.request.bytes.into(),
             i64::from(response.status).into(),
             if hit.response.is_some() { response.after_ms.into() } else { Value::Int(-1) },
-            text(&hit.mode, MAX_TEXT).into(),
-            text(&hit.action, MAX_TEXT).into(),
+            text(hit.mode.as_str(), MAX_TEXT).into(),
+            text(hit.action.as_str(), MAX_TEXT).into(),
             i64::from(self.blocked()).into(),
             (self.weight() - 1).into(),
             list(hit.attacks.iter().map(|a| a.code().to_owned())).into(),
@@ -215,10 +216,10 @@ fn distinct(attacks: &mut Vec<AttackType>) {
     attacks.retain(|attack| seen.insert(*attack));
 }
 
-const fn leg(leg: HitLeg) -> &'static str {
+const fn leg(leg: HitDirection) -> &'static str {
     match leg {
-        HitLeg::Request => "request",
-        HitLeg::Response => "response",
+        HitDirection::Request => "request",
+        HitDirection::Response => "response",
     }
 }
 

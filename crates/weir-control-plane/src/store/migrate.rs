@@ -134,7 +134,7 @@ async fn apply(
 
 fn checksum(sql: &str) -> String {
     let digest = ring::digest::digest(&ring::digest::SHA256, sql.as_bytes());
-    digest.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    weir_runtime::hex::encode(&digest.as_ref()[..8])
 }
 
 /// `sql` in the words of `engine`.

@@ -20,8 +20,23 @@ pub const DETECTOR: Detector = Detector {
             "\rContent-Length: 0",
             "%\n0aSet-Cookie:crlf=injection",
             "x\nGET /admin HTTP/1.1",
+            "en\r\nContent-Type: text/html\r\n\r\n<h1>x</h1>",
+            "a b c d\r\nSet-Cookie: admin=1",
+            "x\r\nTransfer-Encoding: chunked",
+            "/a HTTP/1.1\r\nHost: x\r\n\r\n",
+            "x\r\nContent-Length: 0<html>",
+            "x\r\nAccess-Control-Allow-Origin: *",
         ],
         negative: &[
+            "Hello\nLocation: my garden\nDate: Saturday",
+            "Dinner\nStatus: draft\nHost: Ann",
+            "---\ntitle: x\nlocation: https://example.com/a\n---",
+            "BEGIN:VEVENT\r\nLOCATION:https://example.com/room\r\nEND:VEVENT",
+            "content-length: 12\r\ncontent-type: application/json\r\n",
+            "date: x\r\nlocation: /a\r\n",
+            "The server answered with this line\nHTTP/1.1 502 Bad Gateway",
+            "shopping\nContent-Type: gift",
+            "web is down\nHost: web01.example\nStatus: down",
             "line one\nline two",
             "Dear all,\n\nNote: see below",
             "a\n\nb",
@@ -31,34 +46,57 @@ pub const DETECTOR: Detector = Detector {
     },
 };
 
-/// Header fields that an injection sets, lower case.
-const FIELDS: &[&[u8]] = &[
-    b"set-cookie",
-    b"location",
-    b"content-type",
-    b"content-length",
-    b"transfer-encoding",
-    b"x-xss-protection",
-    b"refresh",
-    b"link",
-    b"access-control-allow-origin",
-    b"host",
-    b"x-forwarded-for",
-    b"x-forwarded-host",
-    b"status",
-    b"contenttype",
-    b"contentlength",
-    b"last-modified",
-    b"remote-addr",
-    b"connection",
-    b"cookie",
-    b"authorization",
-    b"content-encoding",
+/// What the value of a header field looks like. The name of a field alone is an ordinary word: `Location: my garden`.
+#[derive(Clone, Copy)]
+enum Grammar {
+    /// `name=value`
+    Cookie,
+    /// A URL or a path.
+    Target,
+    /// `type/subtype`
+    MediaType,
+    /// A number.
+    Number,
+    /// One of a few words.
+    Words(&'static [&'static [u8]]),
+    /// A host name or an address.
+    Host,
+    /// `5;url=...`
+    Refresh,
+}
+
+/// Header fields that an injection sets, lower case, and whether the field alone is enough evidence. Those that are not
+/// also begin lines of notes and tickets.
+const FIELDS: &[(&[u8], Grammar, bool)] = &[
+    (b"set-cookie", Grammar::Cookie, true),
+    (b"location", Grammar::Target, false),
+    (b"content-location", Grammar::Target, true),
+    (b"content-type", Grammar::MediaType, true),
+    (b"contenttype", Grammar::MediaType, true),
+    (b"content-length", Grammar::Number, true),
+    (b"contentlength", Grammar::Number, true),
+    (b"content-encoding", Grammar::Words(&[b"gzip", b"deflate", b"br", b"identity"]), true),
+    (b"transfer-encoding", Grammar::Words(&[b"chunked", b"identity"]), true),
+    (b"x-xss-protection", Grammar::Number, true),
+    (b"refresh", Grammar::Refresh, true),
+    (b"access-control-allow-origin", Grammar::Target, true),
+    (b"access-control-allow-credentials", Grammar::Words(&[b"true"]), true),
+    (b"content-security-policy", Grammar::Words(&[b"default-src", b"script-src", b"none"]), true),
+    (b"connection", Grammar::Words(&[b"close", b"keep-alive", b"upgrade"]), true),
+    (b"authorization", Grammar::Words(&[b"basic", b"bearer", b"digest"]), false),
+    (b"cookie", Grammar::Cookie, false),
+    (b"x-forwarded-for", Grammar::Host, true),
+    (b"x-forwarded-host", Grammar::Host, true),
+    (b"remote-addr", Grammar::Host, true),
+    (b"host", Grammar::Host, false),
+    (b"last-modified", Grammar::Words(&[b"mon", b"tue", b"wed", b"thu", b"fri", b"sat", b"sun"]), true),
 ];
 /// Most lines of a value that is not a document. A document may quote headers.
 const DOCUMENT_LINES: usize = 6;
 /// Bytes after a line end that are read as a header field or status line.
 const MAX_HEAD: usize = 64;
+/// Most blanks before the first line end of a value that an application puts into a header.
+const MAX_BLANKS: usize = 3;
 
 const FILTER: ByteClassFilter = ByteClassFilter::any(ByteClasses::NEWLINE);
 
@@ -75,6 +113,10 @@ fn run(subject: &Subject<'_>) -> Option<Match> {
 
 fn find(text: &[u8]) -> Option<Match> {
     let lines = memchr::memchr_iter(b'\n', text).take(DOCUMENT_LINES + 1).count();
+    let carrier = Carrier::of(text);
+    if carrier == Carrier::Headers {
+        return None;
+    }
     let mut previous_empty = false;
     // End of the white space after a line end. It is measured once for all line ends within it: measuring it again from
     // each of them would take quadratic time on a text of blank lines.
@@ -91,7 +133,7 @@ fn find(text: &[u8]) -> Option<Match> {
         }
         let head = &text[field_start..text.len().min(field_start + MAX_HEAD)];
         work::count(head.len());
-        let confidence = classify(head, previous_empty && at < 200, lines);
+        let confidence = classify(head, previous_empty && at < 200, lines, carrier);
         if let Some(confidence) = confidence {
             return Some(Match { confidence, start: at, end: text.len().min(at + 1 + MAX_HEAD) });
         }
@@ -100,24 +142,141 @@ fn find(text: &[u8]) -> Option<Match> {
     None
 }
 
-fn classify(head: &[u8], after_empty: bool, lines: usize) -> Option<Confidence> {
+/// What precedes the first line end: the value that the application meant to get.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Carrier {
+    /// A short value, or nothing.
+    Value,
+    /// A URL, or a value that ends with the version of HTTP, so that the rest of a request may follow.
+    Request,
+    /// A sentence or a mark of a document (`---`, `BEGIN:VEVENT`).
+    Text,
+    /// A header field: the text is a block of headers, as monitoring reports them.
+    Headers,
+}
+
+impl Carrier {
+    fn of(text: &[u8]) -> Self {
+        /// Fields with which the headers of a response or request begin in reports, lower case.
+        const FIRST: &[&[u8]] = &[
+            b"content-",
+            b"cache-control",
+            b"date",
+            b"server",
+            b"accept",
+            b"access-control-",
+            b"etag",
+            b"expires",
+            b"last-modified",
+            b"vary",
+            b"x-",
+            b"pragma",
+            b"strict-transport",
+            b"age",
+            b"user-agent",
+            b"referer",
+            b"cf-",
+            b"alt-svc",
+            b"via",
+            b"connection",
+            b"keep-alive",
+            b"request",
+            b"from",
+            b"subject",
+        ];
+        let end = memchr::memchr2(b'\n', b'\r', text).unwrap_or(text.len());
+        let version = text[..end].trim_ascii_end();
+        let version = &version[version.len().saturating_sub(b" HTTP/1.1".len())..];
+        let url = [&b"http://"[..], b"https://"].iter().any(|scheme| text.starts_with(scheme));
+        if url && !text[..end].contains(&b' ') || version.len() > 8 && version[..8].eq_ignore_ascii_case(b" HTTP/1.") {
+            return Carrier::Request;
+        }
+        let end = end.min(MAX_HEAD);
+        let line = text[..end].trim_ascii();
+        work::count(end);
+        let name = line.iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'-').count();
+        let field = name > 0 && line[name..].starts_with(b":");
+        let listed = |prefix: &&[u8]| line.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix));
+        if field && FIRST.iter().any(|p| listed(p)) && !sets_cookie(text) {
+            return Carrier::Headers;
+        }
+        let blanks = line.iter().filter(|b| **b == b' ').count();
+        let mark = line.len() >= 3 && line.iter().all(|b| matches!(b, b'-' | b'=' | b'#' | b'*' | b'+'));
+        if blanks >= MAX_BLANKS || mark || field { Carrier::Text } else { Carrier::Value }
+    }
+}
+
+/// Whether the first bytes of `text` name a field that scripts cannot read from a response, so that no report has it.
+fn sets_cookie(text: &[u8]) -> bool {
+    let text = text[..text.len().min(1024)].to_ascii_lowercase();
+    work::count(text.len());
+    memchr::memmem::find(&text, b"set-cookie:").is_some()
+}
+
+fn classify(head: &[u8], after_empty: bool, lines: usize, carrier: Carrier) -> Option<Confidence> {
     let lower = head.to_ascii_lowercase();
     let lower = lower.strip_prefix(b"0a").or(lower.strip_prefix(b"0d")).unwrap_or(&lower);
     let document = lines > DOCUMENT_LINES;
-    let name_end = lower.iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'-').count();
-    let colon = lower[name_end..].trim_ascii_start().starts_with(b":");
-    let field = colon && FIELDS.contains(&&lower[..name_end]);
-    let status = lower.starts_with(b"http/1.") || lower.starts_with(b"http/0.") || lower.starts_with(b"http/2");
+    let status = [&b"http/1."[..], b"http/0.", b"http/2"].iter().any(|version| lower.starts_with(version));
     let request =
         [&b"get /"[..], b"post /", b"head /", b"put /", b"get http", b"delete /"].iter().any(|m| lower.starts_with(m))
             && memchr::memmem::find(lower, b" http/").is_some();
     let markup =
         after_empty && (lower.starts_with(b"<script") || lower.starts_with(b"<html") || lower.starts_with(b"<svg"));
-    match (field || status || request, markup) {
-        (true, _) if !document => Some(Confidence::High),
-        (true, _) => Some(Confidence::Low),
-        (_, true) if !document => Some(Confidence::High),
+    let value = matches!(carrier, Carrier::Value | Carrier::Request);
+    let certain = match field(lower) {
+        Some(true) => carrier != Carrier::Text || lower.starts_with(b"set-cookie"),
+        Some(false) => value,
+        None => (status || request) && value || markup || carrier == Carrier::Request && lower.starts_with(b"host:"),
+    };
+    match (certain, document) {
+        (true, false) => Some(Confidence::High),
+        (true, true) if !markup => Some(Confidence::Low),
         _ => None,
+    }
+}
+
+/// Whether a line begins with a header field whose value is one; the result says whether the field alone is evidence.
+fn field(line: &[u8]) -> Option<bool> {
+    let name_end = line.iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'-').count();
+    let value = line[name_end..].trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
+    let (_, grammar, alone) = FIELDS.iter().find(|(name, ..)| *name == &line[..name_end])?;
+    fits(*grammar, value).then_some(*alone)
+}
+
+/// Whether a value is one that the field has.
+fn fits(grammar: Grammar, value: &[u8]) -> bool {
+    let end = value.iter().position(|b| b.is_ascii_whitespace() || matches!(b, b';' | b','));
+    let word = &value[..end.unwrap_or(value.len())];
+    // An injection leaves the rest of the line to the application, so nothing may follow a field at the end of a value.
+    let alone = || value[word.len()..].trim_ascii_start().is_empty() || value.get(word.len()) != Some(&b' ');
+    match grammar {
+        Grammar::Cookie => {
+            let name = word.iter().take_while(|b| b.is_ascii_alphanumeric() || b"-_.$[]%".contains(b)).count();
+            name > 0 && word.get(name) == Some(&b'=')
+        }
+        Grammar::Target => {
+            let absolute = [&b"http:"[..], b"https:", b"//", b"javascript:", b"data:", b"ftp:"];
+            let path = word.first() == Some(&b'/') && word.len() > 1;
+            alone() && (path || word == b"*" || absolute.iter().any(|start| word.starts_with(start)))
+        }
+        Grammar::MediaType => {
+            let kind = word.iter().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'*')).count();
+            kind > 1 && word.get(kind) == Some(&b'/') && word.len() > kind + 2
+        }
+        Grammar::Number => {
+            let digits = word.iter().take_while(|b| b.is_ascii_digit()).count();
+            digits > 0 && matches!(word.get(digits), None | Some(b'<')) && alone()
+        }
+        Grammar::Words(words) => words.contains(&word),
+        Grammar::Host => {
+            let name = |b: &u8| b.is_ascii_alphanumeric() || b"-.:[]".contains(b);
+            alone() && word.contains(&b'.') && word.iter().all(name) && value[word.len()..].iter().all(|b| *b != b'\n')
+        }
+        Grammar::Refresh => {
+            word.first().is_some_and(u8::is_ascii_digit) && value.contains(&b';')
+                || alone() && word.contains(&b'.') && word.len() > 4
+        }
     }
 }
 

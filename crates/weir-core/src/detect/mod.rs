@@ -6,22 +6,26 @@
 //!
 //! To add a detector: write its module and add an entry to [`TABLE`].
 
+pub mod archive;
 pub mod crlf;
 pub mod mass_assignment;
 pub mod nosqli;
 pub mod path;
+pub mod probe;
 pub mod shell;
 pub mod signature;
 pub mod sqli;
 pub mod template;
+pub mod type_member;
 pub mod url;
+pub mod webshell;
 mod work;
 pub mod xss;
 
 use crate::model::byte_class_filter;
 use crate::model::{
     AttackType, ByteClassFilter, ByteClasses, Confidence, FilterTable, Hint, PointId, PointPattern, PointTree, Segment,
-    Value, Zone,
+    Stop, Value, Zone,
 };
 use std::cell::Cell;
 
@@ -34,9 +38,13 @@ pub struct Subject<'s> {
     /// The value that `bytes` are, or are a normalised form of.
     pub value: &'s Value<'s>,
     tree: &'s PointTree<'s>,
+    conditions: Option<&'s MeetsConditions<'s>>,
     /// Results of earlier detectors of the table.
     pub memo: Memo,
 }
+
+/// Tells whether the request meets the conditions of a signature, which is given by its number in the ruleset.
+pub type MeetsConditions<'s> = dyn Fn(u32) -> Result<bool, Stop> + 's;
 
 /// What detectors store about the current subject for later detectors and for the engine.
 #[derive(Default)]
@@ -50,7 +58,18 @@ pub struct Memo {
 impl<'s> Subject<'s> {
     /// A subject of `bytes`, which are `value` or a normalised form of it.
     pub fn new(bytes: &'s [u8], classes: ByteClasses, value: &'s Value<'s>, tree: &'s PointTree<'s>) -> Self {
-        Self { bytes, classes, value, tree, memo: Memo::default() }
+        Self { bytes, classes, value, tree, conditions: None, memo: Memo::default() }
+    }
+
+    /// The same subject, in a request on which conditions of signatures are judged.
+    pub fn with_conditions(self, conditions: &'s MeetsConditions<'s>) -> Self {
+        Self { conditions: Some(conditions), ..self }
+    }
+
+    /// Whether the request meets the conditions of signature `number`; true for a subject without a request.
+    fn meets_conditions(&self, number: u32) -> Result<bool, Stop> {
+        self.memo.location_dependent.set(true);
+        self.conditions.map_or(Ok(true), |conditions| conditions(number))
     }
 
     /// Whether the value is at, or below, one of `points`; true for an empty list.
@@ -211,10 +230,15 @@ pub static TABLE: &[Detector] = &[
     xss::DETECTOR,
     shell::DETECTOR,
     template::DETECTOR,
+    type_member::DETECTOR,
     crlf::DETECTOR,
     path::DETECTOR,
+    probe::DETECTOR,
     url::SSRF,
     url::REDIRECT,
+    xss::svg::IN_FILES,
+    webshell::DETECTOR,
+    archive::DETECTOR,
 ];
 
 /// The byte class filters of [`TABLE`].

@@ -4,7 +4,7 @@
 //! `../images/a.png` inside a longer text is not reported: documents refer to neighbouring files with one `..`.
 
 use super::{Detector, Match, Samples, Subject};
-use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Zone};
+use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Tag, Zone};
 use crate::normalize::path as view;
 
 /// The detector.
@@ -12,7 +12,7 @@ pub const DETECTOR: Detector = Detector {
     name: "ptrav.climb",
     attack: AttackType::Ptrav,
     about: "A path that climbs out of its directory, in any spelling that a file layer accepts",
-    zones: Zone::PARAMETERS,
+    zones: Zone::PARAMETERS.with(Zone::HEADER),
     filter: FILTER,
     run,
     samples: Samples {
@@ -30,6 +30,11 @@ pub const DETECTOR: Detector = Detector {
             "/.../.../.../x",
             "../../../etc/x\0.png",
             "..%2f..%2fx.png",
+            "../config.php",
+            "..\\web.config",
+            "../.env",
+            "..\\..",
+            "web.config::$DATA",
         ],
         negative: &[
             "./a/b",
@@ -46,6 +51,11 @@ pub const DETECTOR: Detector = Detector {
             "he said .../she said",
             "../../assets/img/logo.svg",
             "../../../fonts/a.woff2?v=4.7",
+            "../shared/schema.json",
+            "../components/Button.tsx",
+            "see ../config.php there",
+            "see ../../../.github/ci.yml",
+            "price is 5::$DATAbase",
         ],
     },
 };
@@ -71,15 +81,26 @@ fn run(subject: &Subject<'_>) -> Option<Match> {
         return None;
     }
     let path = view::run(text);
+    if names_stream(&path) {
+        return Some(Match { confidence: Confidence::High, start: 0, end: text.len() });
+    }
     if !has_climb(&path) {
         return None;
+    }
+    let target = subject.ancestors().any(|step| step.tag == Tag::Uri) && !serves_repository(&path);
+    let windows = || subject.value.zone.intersects(Zone::QUERY) && steps_back(text);
+    if (target || decoded_twice(subject)) && steps_up(&path) && !is_asset(&path) || reaches_source(&path) || windows() {
+        return Some(Match { confidence: Confidence::High, start: 0, end: text.len() });
     }
     let spelled = path.windows(3).filter(|w| **w == b"../"[..]).count()
         > text.windows(3).filter(|w| matches!(w, [b'.', b'.', b'/' | b'\\'])).count();
     let prose = text.iter().filter(|b| matches!(b, b' ' | b'\n')).count();
     // A NUL ends a path early in C code, so the extension after it does not count.
     let disguised = spelled || text.contains(&0);
-    let confidence = classify(&path, disguised, prose > 2)?;
+    let confidence = classify(&path, disguised, prose > 2 || follows_word(text))?;
+    // A manifest in an upload refers to its neighbours by relative paths, which no server opens.
+    let uploaded = subject.ancestors().any(|step| step.tag == Tag::File);
+    let confidence = if uploaded { confidence.min(Confidence::Medium) } else { confidence };
     Some(Match { confidence, start: 0, end: text.len() })
 }
 
@@ -94,11 +115,104 @@ fn may_climb(text: &[u8], classes: ByteClasses) -> bool {
         classes.intersects(ByteClasses::SLASH.with(ByteClasses::BACKSLASH)) && classes.intersects(ByteClasses::DOT);
     let spelled =
         classes.contains(ByteClasses::DIGIT.with(ByteClasses::ALPHA)) && memchr::memmem::find(text, b"0x").is_some();
-    classes.intersects(ENCODINGS) || spelled || slash && dots()
+    let stream = classes.contains(ByteClasses::DOLLAR.with(ByteClasses::COLON));
+    classes.intersects(ENCODINGS) || spelled || stream || slash && dots()
 }
 
 fn has_climb(path: &[u8]) -> bool {
     memchr::memmem::find(path, b"..").is_some() && memchr::memchr(b'/', path).is_some()
+}
+
+/// Whether the first step up follows a word and a blank, as in a sentence.
+fn follows_word(text: &[u8]) -> bool {
+    let Some(at) = memchr::memmem::find(text, b"..") else { return false };
+    let before = &text[..at];
+    before.last() == Some(&b' ') && before.iter().filter(|b| b.is_ascii_alphabetic()).count() > 1
+}
+
+/// Whether some segment of a normalised path is `..`. In the path of a request no client leaves one: browsers and libraries
+/// resolve them, plain or encoded, before they send it.
+fn steps_up(path: &[u8]) -> bool {
+    let mut segments = path.split(|b| *b == b'/').skip_while(|segment| *segment != b"..").skip(1);
+    segments.any(|segment| !segment.is_empty())
+}
+
+/// Whether the path is that of an API for the files of a repository, in which a path of a file is a parameter.
+fn serves_repository(path: &[u8]) -> bool {
+    const STORES: &[&[u8]] = &[b"files", b"contents", b"blob", b"raw", b"tree", b"repository"];
+    path.split(|b| *b == b'/').any(|segment| STORES.contains(&segment))
+}
+
+/// Whether the value was percent-encoded once more than its place requires.
+fn decoded_twice(subject: &Subject<'_>) -> bool {
+    subject.ancestors().next().is_some_and(|step| step.tag == Tag::Percent)
+        && subject.ancestors().any(|step| matches!(step.tag, Tag::Get | Tag::FormUrlencoded))
+        && !subject.bytes.contains(&b':')
+}
+
+/// Whether a parameter of a URL is a path of Windows with a step up: `..\x`, `a\..\b`. Links do not have backslashes.
+fn steps_back(text: &[u8]) -> bool {
+    !text.iter().any(u8::is_ascii_whitespace)
+        && (text.starts_with(b"..\\") && text.len() > 3 || memchr::memmem::find(text, b"\\..\\").is_some())
+}
+
+/// Endings of files that a server executes or reads its settings from.
+const SOURCES: &[&[u8]] = &[
+    b"php",
+    b"phtml",
+    b"inc",
+    b"asp",
+    b"aspx",
+    b"ascx",
+    b"ashx",
+    b"cshtml",
+    b"jsp",
+    b"jspx",
+    b"cfm",
+    b"cgi",
+    b"pl",
+    b"config",
+    b"conf",
+    b"cnf",
+    b"cfg",
+    b"ini",
+    b"properties",
+    b"env",
+    b"htaccess",
+    b"htpasswd",
+    b"sqlite",
+    b"log",
+    b"bak",
+    b"pem",
+    b"key",
+    b"passwd",
+    b"lua",
+];
+
+/// Whether the whole value is one step up, to a file of a server by its name: `../config.php`, `..\web.config`.
+fn reaches_source(path: &[u8]) -> bool {
+    const MAX_PATH: usize = 256;
+    let path = path.trim_ascii();
+    let path = path.strip_suffix(b"\0").unwrap_or(path);
+    if path.len() > MAX_PATH || path.iter().any(|b| b.is_ascii_whitespace()) {
+        return false;
+    }
+    let Some(rest) = path.strip_prefix(b"../").or(path.strip_prefix(b"./../")) else { return false };
+    let file = rest.rsplit(|b| *b == b'/').next().unwrap_or_default();
+    let end = file.iter().position(|b| matches!(b, b'?' | b'#' | b'%' | b':')).unwrap_or(file.len());
+    let ending = file[..end].rsplit(|b| *b == b'.').next().unwrap_or_default();
+    file.contains(&b'.') && SOURCES.iter().any(|source| ending.eq_ignore_ascii_case(source))
+}
+
+/// Whether the value names a stream of NTFS, by which a server returns the source of a script: `x.asp::$DATA`.
+fn names_stream(path: &[u8]) -> bool {
+    const STREAMS: &[&[u8]] = &[b"$data", b"$index_allocation", b"$bitmap", b"$i30"];
+    memchr::memmem::find_iter(path, b"::$").any(|at| {
+        let name = &path[at + 2..];
+        let end = name[1..].iter().take(20).position(|b| !(b.is_ascii_alphanumeric() || *b == b'_'));
+        let name = &name[..end.map_or(name.len(), |end| end + 1)];
+        at > 0 && STREAMS.iter().any(|stream| name.eq_ignore_ascii_case(stream))
+    })
 }
 
 /// Rates a normalised path. `disguised`: normalisation revealed `..` segments. `prose`: the path is part of a text.

@@ -45,6 +45,9 @@ pub fn run<'s>(
         budget.spend(cost)?;
         if let Some(found) = signature.pattern.find_in(subject.bytes, window.start..window.end) {
             set.set_matched(window);
+            if !signature.conditions.is_empty() && !subject.meets_conditions(window.signature)? {
+                continue;
+            }
             hits.push(RuleMatch {
                 rule: RuleName::Signature(&signature.id),
                 attack: signature.attack,

@@ -3,7 +3,7 @@
 //! Users who write about templates write `{{name}}` and `${price}`. They do not write `{{7*7}}`, `{{''.__class__}}` and
 //! `${T(java.lang.Runtime)}`.
 
-use super::{Detector, Match, Samples, Subject, work};
+use super::{Detector, Match, Samples, Subject, is_document, work};
 use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Zone};
 
 /// The detector.
@@ -47,6 +47,10 @@ pub const DETECTOR: Detector = Detector {
             "{{ .Values.image }}",
             "cost ${5}",
             "{{ count }} * {{ price }}",
+            "{{ 'a' + 'b' }}",
+            "${user.name.toUpperCase()}",
+            "{{environment_name}}",
+            "# cut\n\nShows a range of\nlines:\n\n`cut {{3-9}} {{10.0.0.0/16}} {{config}}`\n",
             "mail me @(noon)",
             "<% %>",
         ],
@@ -142,12 +146,16 @@ const SANDBOX_ESCAPES: &[&[u8]] = &[
     b"[\"__",
     b"$eval(",
     b"tostring().constructor",
-    b"touppercase()",
+    b"'.touppercase()",
+    b"\".touppercase()",
     b"request.query",
     b"erlang",
     b"`",
     b"dir.entries",
-    b"environment",
+    b"environment.",
+    b"environment(",
+    b"environment[",
+    b"@environment",
     b"system.getenv",
     b"runtime.exec",
     b"#foreach",
@@ -174,10 +182,12 @@ const FILTER: ByteClassFilter =
         .and(ByteClasses::RBRACE.with(ByteClasses::GT).with(ByteClasses::RBRACKET).with(ByteClasses::RPAREN));
 
 fn run(subject: &Subject<'_>) -> Option<Match> {
-    find(subject.bytes)
+    find(subject.bytes, is_document(subject.bytes))
 }
 
-fn find(text: &[u8]) -> Option<Match> {
+/// The first expression that computes or reaches into the engine. A `document` may have ranges, networks and names of
+/// settings between its own delimiters.
+fn find(text: &[u8], document: bool) -> Option<Match> {
     let mut from = 0;
     let mut fuel = text.len() * FUEL_RATIO + MAX_EXPRESSION;
     while let Some(offset) =
@@ -198,21 +208,21 @@ fn find(text: &[u8]) -> Option<Match> {
             continue;
         }
         fuel -= len;
-        if let Some(confidence) = classify(open, &text[start + open.len()..end - close.len()]) {
+        if let Some(confidence) = classify(open, &text[start + open.len()..end - close.len()], document) {
             return Some(Match { confidence, start, end });
         }
     }
     None
 }
 
-fn classify(open: &[u8], inside: &[u8]) -> Option<Confidence> {
+fn classify(open: &[u8], inside: &[u8], document: bool) -> Option<Confidence> {
     work::count(inside.len());
     let expression: Vec<u8> = inside.iter().filter(|b| **b > b' ').map(u8::to_ascii_lowercase).collect();
     let braces = matches!(
         open,
         b"{{" | b"${" | b"#{" | b"*{" | b"{%" | b"<%" | b"@(" | b"[[" | b"%{" | b"~{" | b"@{" | b"[(" | b"[="
     );
-    if braces && is_arithmetic(expression.trim_ascii()) {
+    if braces && is_arithmetic(expression.trim_ascii(), document) {
         return Some(Confidence::High);
     }
     if open == b"@(" || open == b"[[" && !expression.starts_with(b"$") || open == b"*{" && expression.len() > 200 {
@@ -221,7 +231,7 @@ fn classify(open: &[u8], inside: &[u8]) -> Option<Confidence> {
     if open == b"{$" {
         return expression.starts_with(b"smarty.").then_some(Confidence::High);
     }
-    if open == b"{{" && ENGINE_OBJECTS.contains(&&expression[..]) {
+    if open == b"{{" && !document && ENGINE_OBJECTS.contains(&&expression[..]) {
         return Some(Confidence::High);
     }
     let reaches = SANDBOX_ESCAPES.iter().any(|word| *word != b"`" && memchr::memmem::find(&expression, word).is_some());
@@ -231,14 +241,19 @@ fn classify(open: &[u8], inside: &[u8]) -> Option<Confidence> {
     (reaches || shell).then_some(Confidence::High)
 }
 
-/// Whether the expression starts by computing with literals: `7*7`, `=7*7`, `3*'3'`, `(1+1)`.
-fn is_arithmetic(expression: &[u8]) -> bool {
+/// Whether the expression starts by computing with literals: `7*7`, `=7*7`, `3*'3'`, `(1+1)`. Two texts are joined, not
+/// computed; a `document` has ranges, dates and networks such as `10.0.0.0/16`.
+fn is_arithmetic(expression: &[u8], document: bool) -> bool {
     let text = expression.strip_prefix(b"=").unwrap_or(expression);
     let text = &text[text.iter().take_while(|b| matches!(b, b'{' | b'(' | b'$' | b'[')).count()..];
     let Some(rest) = literal(text) else { return false };
     let Some((&operator, rest)) = rest.split_first() else { return false };
     let rest = if operator == b'*' { rest.strip_prefix(b"*").unwrap_or(rest) } else { rest };
+    let number = text.first().is_some_and(u8::is_ascii_digit) || rest.first().is_some_and(u8::is_ascii_digit);
+    let range = document && matches!(operator, b'-' | b'/');
     matches!(operator, b'*' | b'+' | b'-' | b'/' | b'%')
+        && number
+        && !range
         && literal(rest).is_some_and(|tail| tail.first().is_none_or(|b| !b.is_ascii_alphabetic()))
 }
 
@@ -258,7 +273,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn never_panics(text in r#"[{}$#*<%>@()\[\]7'=+ a-z_.|`]{0,120}"#) {
-            if let Some(m) = find(text.as_bytes()) {
+            if let Some(m) = find(text.as_bytes(), false) {
                 proptest::prop_assert!(m.start < m.end && m.end <= text.len());
             }
         }
@@ -268,7 +283,7 @@ mod tests {
     #[test]
     fn work_on_hostile_text_is_linear() {
         for unit in ["{{", "${", "<%", "@(", "{", "{{a}", "{{a}}", "{{{{a}}", "[[ ", "{php}", "{{1 "] {
-            work::assert_linear(unit, 1 << 14, 1100, find);
+            work::assert_linear(unit, 1 << 14, 1100, |text| find(text, false));
         }
     }
 }

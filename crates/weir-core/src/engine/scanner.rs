@@ -1,7 +1,7 @@
 //! [`Scanner`]: runs signatures and detectors on each value, and records what they find.
 
 use super::InspectionOptions;
-use crate::detect::{self, Match, RuleMatch, RuleName, Subject};
+use crate::detect::{self, Match, MeetsConditions, RuleMatch, RuleName, Subject};
 use crate::model::benign_cache::ValueContext;
 use crate::model::bytes::printable;
 use crate::model::finding::MAX_MATCHED;
@@ -30,6 +30,7 @@ pub(super) struct Scanner<'r, 'p> {
     budget: &'p Budget<'p>,
     candidates: &'p mut CandidateSet,
     benign: &'p RefCell<BenignCache>,
+    conditions: &'p MeetsConditions<'p>,
     matches: Vec<RuleMatch<'r>>,
     /// Index of the first finding of the current value.
     from: usize,
@@ -95,9 +96,22 @@ impl<'r, 'p> Scanner<'r, 'p> {
         budget: &'p Budget<'p>,
         candidates: &'p mut CandidateSet,
         benign: &'p RefCell<BenignCache>,
+        conditions: &'p MeetsConditions<'p>,
     ) -> Self {
         let (matches, forms, out) = (Vec::new(), Vec::new(), Inspection::default());
-        Self { ruleset, options, budget, candidates, benign, matches, from: 0, forms, incomplete: false, out }
+        Self {
+            ruleset,
+            options,
+            budget,
+            candidates,
+            benign,
+            conditions,
+            matches,
+            from: 0,
+            forms,
+            incomplete: false,
+            out,
+        }
     }
 
     /// Runs signatures and detectors on `value`, and signatures on its normalized views.
@@ -105,7 +119,7 @@ impl<'r, 'p> Scanner<'r, 'p> {
         self.matches.clear();
         self.incomplete = false;
         let dropped = self.out.findings_dropped;
-        let subject = Subject::new(value.bytes, value.classes, value, tree);
+        let subject = Subject::new(value.bytes, value.classes, value, tree).with_conditions(self.conditions);
         let mut result = self.signatures(&subject, PLAIN, tree);
         if result.is_ok() {
             result = self.detectors(&subject, tree);
@@ -119,7 +133,7 @@ impl<'r, 'p> Scanner<'r, 'p> {
             }
             result = self.budget.spend(value.bytes.len());
             if let Cow::Owned(bytes) = (kind.run)(value.bytes) {
-                let view = Subject::new(&bytes, ByteClasses::of(&bytes), value, tree);
+                let view = Subject::new(&bytes, ByteClasses::of(&bytes), value, tree).with_conditions(self.conditions);
                 result = result.and_then(|()| self.signatures(&view, 1 << number, tree));
                 location_dependent |= view.is_location_dependent();
                 self.record_matches(value, tree, &bytes);

@@ -1,4 +1,4 @@
-//! Anomalies: oddities of a message that are no attack by themselves. Policy decides what each means.
+//! Anomalies: unusual properties of a message that are not attacks by themselves. The policy decides what to do about them.
 
 use super::point::PointPath;
 use serde::{Deserialize, Serialize};
@@ -101,7 +101,7 @@ anomalies! {
     TooManyHeaders = "too_many_headers";
 }
 
-/// One oddity and where it was seen.
+/// One anomaly and its point.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Anomaly {
     /// What is odd.

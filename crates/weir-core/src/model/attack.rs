@@ -63,6 +63,7 @@ attack_types! {
     GqlDocsPerBatch = "gql_docs_per_batch", 770, "API4:2023", "GraphQL batch size";
     GqlIntrospection = "gql_introspection", 200, "API8:2023", "GraphQL introspection";
     GqlDebug = "gql_debug", 489, "API8:2023", "GraphQL debug mode";
+    KnownExploit = "cve", 1395, "A06:2021", "Exploit of a known vulnerability";
     Vpatch = "vpatch", 0, "", "Virtual patch";
     BlockedSource = "blocked_source", 0, "", "Denylisted source";
 }

@@ -175,7 +175,7 @@ pub struct DecodeStep {
 pub struct Inspection {
     /// Every finding, decisive or not, in order of the message.
     pub findings: Vec<Finding>,
-    /// Oddities of the message.
+    /// Anomalies of the message.
     pub anomalies: Vec<Anomaly>,
     /// What was not inspected, and why.
     pub not_inspected: Vec<NotInspected>,

@@ -118,6 +118,8 @@ tags! {
     Grpc = "grpc", Index;
     Protobuf = "protobuf", Name;
     Msgpack = "msgpack", None;
+    Archive = "archive", Name;
+    ArchiveName = "archive_name", None;
 }
 
 /// The argument of a segment while a message is parsed.

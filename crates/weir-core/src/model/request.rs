@@ -36,7 +36,7 @@ pub enum BodyState {
     Complete,
     /// The first bytes only.
     Prefix,
-    /// None of it was read; why stands in the connector's declaration.
+    /// The connector did not read it; its declaration gives the reason.
     Unread,
 }
 
@@ -81,9 +81,9 @@ pub struct Message<'a> {
     pub body: &'a [u8],
     /// How much of the body this is.
     pub body_state: BodyState,
-    /// Scheme as told by the connector.
+    /// Scheme reported by the connector.
     pub scheme: Scheme,
-    /// Application id as told by the connector or found by policy.
+    /// Application id reported by the connector or set by the policy.
     pub application: i64,
 }
 

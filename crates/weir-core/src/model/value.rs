@@ -77,6 +77,8 @@ bit_names! {
         MSGPACK = "msgpack";
         /// `charset`
         CHARSET = "charset";
+        /// `archive`: names and entries of ZIP and tar archives
+        ARCHIVE = "archive";
     }
 }
 

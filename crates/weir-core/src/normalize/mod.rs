@@ -15,6 +15,7 @@ pub mod json_text;
 pub mod path;
 pub mod percent;
 pub mod quoted_printable;
+pub mod route;
 pub mod shell;
 
 use crate::model::ByteClasses;
@@ -35,6 +36,7 @@ pub static VIEWS: &[ViewKind] = &[
     ViewKind { name: "path", needs: PATH_MARKS, run: path::run },
     ViewKind { name: "shell", needs: SHELL_MARKS, run: shell::run },
     ViewKind { name: "fold", needs: ByteClasses::HIGH, run: fold::run },
+    ViewKind { name: "route", needs: ROUTE_MARKS, run: route::run },
 ];
 
 const PATH_MARKS: ByteClasses = ByteClasses::BACKSLASH
@@ -42,6 +44,7 @@ const PATH_MARKS: ByteClasses = ByteClasses::BACKSLASH
     .with(ByteClasses::PERCENT)
     .with(ByteClasses::SLASH)
     .with(ByteClasses::CONTROL);
+const ROUTE_MARKS: ByteClasses = ByteClasses::BACKSLASH.with(ByteClasses::SLASH).with(ByteClasses::SEMICOLON);
 const SHELL_MARKS: ByteClasses = ByteClasses::BACKSLASH
     .with(ByteClasses::DOLLAR)
     .with(ByteClasses::CARET)

@@ -25,8 +25,12 @@ fn step(input: &[u8], at: usize, out: &mut Vec<u8>) -> usize {
                 out.push(b' ');
                 return blank.len();
             }
+            if let Some((text, len)) = expansion(rest, word(out.last())) {
+                out.extend_from_slice(text);
+                return len;
+            }
             match rest.get(1) {
-                Some(b'@' | b'*' | b'0'..=b'9' | b'!') if word(out.last()) || word(rest.get(2)) => 2,
+                Some(b'@' | b'*' | b'$' | b'0'..=b'9' | b'!') if word(out.last()) || word(rest.get(2)) => 2,
                 Some(b'\'' | b'"') if word(rest.get(2)) => 1,
                 _ => {
                     out.push(b'$');
@@ -38,6 +42,11 @@ fn step(input: &[u8], at: usize, out: &mut Vec<u8>) -> usize {
             usize::from(next == b'\n') + 1
         }
         [b'^', next, ..] if word(Some(&next)) => 1,
+        // A set of one letter within a word, which a shell expands to the file that has it there.
+        [b'[', letter, b']', ..] if letter.is_ascii_alphanumeric() && (word(out.last()) || word(rest.get(3))) => {
+            out.push(letter);
+            3
+        }
         [a @ (b'\'' | b'"' | b'`'), b, ..] if a == b => 2,
         [b'\'' | b'"', next, ..] if word(out.last()) && word(Some(&next)) => 1,
         [b, ..] => {
@@ -46,6 +55,37 @@ fn step(input: &[u8], at: usize, out: &mut Vec<u8>) -> usize {
         }
         [] => 1,
     }
+}
+
+/// What a shell puts in place of an expansion at the beginning of `rest`, and the length of the expansion: nothing for an
+/// empty substitution, or for a variable that stands within a word and so is there to split it; a slash for `${PATH:0:1}`.
+fn expansion(rest: &[u8], in_word: bool) -> Option<(&'static [u8], usize)> {
+    const MAX_NAME: usize = 24;
+    let follows =
+        |len: usize| rest.get(len).is_some_and(|b| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'{' | b'-'));
+    if rest.starts_with(b"$()") && (in_word || follows(3)) {
+        return Some((b"", 3));
+    }
+    let braced = rest.get(1) == Some(&b'{');
+    let name = &rest[1 + usize::from(braced)..];
+    let len = name.iter().take(MAX_NAME).take_while(|b| b.is_ascii_alphanumeric() || **b == b'_').count();
+    if len == 0 || name[0].is_ascii_digit() {
+        return None;
+    }
+    if !braced {
+        // `cat$u /etc$u/passwd`: the name ends where no letter can follow.
+        let end = 1 + len;
+        let splits = in_word && len <= 3 && matches!(rest.get(end), Some(b'/' | b' ' | b'+' | b'\\' | b'\'' | b'"'));
+        return splits.then_some((b"", end));
+    }
+    let tail = &name[len..];
+    let end = 2 + len;
+    let path = [&b"PATH"[..], b"HOME", b"PWD", b"SHELL", b"OLDPWD"].contains(&&name[..len]);
+    if path && (tail.starts_with(b":0:1}") || tail.starts_with(b"::1}")) {
+        let length = end + tail.iter().position(|b| *b == b'}')? + 1;
+        return Some((b"/", length));
+    }
+    (tail.first() == Some(&b'}') && in_word && follows(end + 1)).then_some((b"", end + 1))
 }
 
 #[cfg(test)]
@@ -62,6 +102,14 @@ mod tests {
             ("p^ing -n 3", "ping -n 3"),
             ("wh''oami", "whoami"),
             ("cat$IFS$9x", "cat x"),
+            ("c${x}at /etc/pa$()sswd", "cat /etc/passwd"),
+            ("cat$u /etc$u/passwd", "cat /etc/passwd"),
+            ("${PATH:0:1}bin${PATH:0:1}id", "/bin/id"),
+            ("c[a]t /et[c]/x", "cat /etc/x"),
+            ("una$$me", "uname"),
+            ("total $x", "total $x"),
+            ("${name}", "${name}"),
+            ("a[0]", "a0"),
         ] {
             assert_eq!(String::from_utf8_lossy(&run(from.as_bytes())), to, "{from}");
         }

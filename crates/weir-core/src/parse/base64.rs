@@ -1,8 +1,8 @@
 //! `[base64]` (RFC 4648, either alphabet): emitted only if it decodes to text or a known container, because ordinary
 //! words are valid base64 too. The input itself is inspected as well.
 
-use super::{Applicability, Candidate, Emitter, ParseError, Parsed};
-use crate::model::{ByteClasses, ParserSet, Segment, Tag};
+use super::{Applicability, Candidate, Emitter, ParseError, Parsed, content};
+use crate::model::{ByteClasses, Hint, ParserSet, Segment, Tag, Zone};
 use crate::normalize::{base64, hex};
 
 /// Fewest digits that are decoded.
@@ -20,7 +20,7 @@ pub(super) const ALPHABET: ByteClasses = ByteClasses::TOKEN
     .with(ByteClasses::SEMICOLON)
     .with(ByteClasses::COMMA);
 /// First bytes of containers that other parsers or signatures know: gzip, Java serialisation, .NET BinaryFormatter, Python pickle 2 to 5,
-/// ASP.NET view state, ZIP, Zstandard, zlib.
+/// Ruby Marshal, ASP.NET view state, ZIP, Zstandard, zlib.
 const CONTAINERS: &[&[u8]] = &[
     b"\x1f\x8b\x08",
     b"\xac\xed\x00\x05",
@@ -29,6 +29,7 @@ const CONTAINERS: &[&[u8]] = &[
     b"\x80\x03",
     b"\x80\x04\x95",
     b"\x80\x05\x95",
+    b"\x04\x08",
     b"\xff\x01",
     b"PK\x03\x04",
     b"\x28\xb5\x2f\xfd",
@@ -50,6 +51,9 @@ pub fn applicability(value: &Candidate<'_>) -> Applicability {
         return Applicability::No;
     }
     let text = payload(value.bytes).trim_ascii();
+    if is_data_url(value.bytes) {
+        return Applicability::sniffed(text.len() < value.bytes.len());
+    }
     Applicability::sniffed(base64::peek(text).is_some_and(|first| begins_plausibly(&first)) && may_be_text(text))
 }
 
@@ -61,7 +65,7 @@ fn begins_plausibly(first: &[u8; 3]) -> bool {
 
 /// Whether a container begins with `first`.
 fn begins_container(first: &[u8; 3]) -> bool {
-    let may = matches!(first[0], 0 | 0x1f | b'(' | b'P' | b'x' | 0x80 | 0xac | 0xff);
+    let may = matches!(first[0], 0 | 4 | 0x1f | b'(' | b'P' | b'x' | 0x80 | 0xac | 0xff);
     may && CONTAINERS.iter().any(|magic| magic.starts_with(&first[..magic.len().min(3)]))
 }
 
@@ -69,6 +73,9 @@ fn begins_container(first: &[u8; 3]) -> bool {
 pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError> {
     let text = payload(value.bytes).trim_ascii();
     em.budget.spend(text.len())?;
+    if is_data_url(value.bytes) {
+        return file(text, em);
+    }
     // Decode the first bytes only, to reject most long values cheaply.
     let head = base64::decode(&text[..text.len().min(64) & !3]).ok_or(ParseError::NotApplicable)?;
     let container = CONTAINERS.iter().any(|magic| head.starts_with(magic));
@@ -85,6 +92,21 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed
     };
     em.child(Segment::plain(Tag::Base64), bytes)?;
     Ok(Parsed::Added)
+}
+
+/// Emits the file in a data URL, whatever it is.
+fn file<'a>(text: &[u8], em: &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError> {
+    let decoded = base64::decode(text).ok_or(ParseError::NotApplicable)?;
+    let bytes = em.copy(&decoded)?;
+    let zone = if content::is_binary(bytes) { Zone::FILE } else { em.zone().with(Zone::FILE) };
+    em.enter(Segment::plain(Tag::Base64))?;
+    let result = em.value_as(bytes, zone, Hint::None);
+    em.leave();
+    result.map(|()| Parsed::Added).map_err(ParseError::from)
+}
+
+fn is_data_url(bytes: &[u8]) -> bool {
+    bytes.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"data:"))
 }
 
 /// The part after `data:...;base64,` or an authentication scheme, if there is one.

@@ -6,7 +6,7 @@ pub use super::state::Notes;
 use super::state::ParseState;
 use super::visitor::{Collect, ValueVisitor};
 use super::{
-    Applicability, Candidate, ParseError, Parsed, Parser, RECODINGS, candidates_for, headers, message, target,
+    Applicability, Candidate, ParseError, Parsed, Parser, RECODINGS, candidates_for, content, headers, message, target,
 };
 use crate::model::guard::guarded;
 use crate::model::recycle::reuse_allocation;
@@ -202,7 +202,11 @@ fn parse_body<'a>(message: &Message<'a>, em: &mut Emitter<'_, 'a>) -> Result<(),
         b"" => Hint::Media(media),
         codings => Hint::Coding { codings, media },
     };
-    let result = if message.body.is_empty() { Ok(()) } else { em.value_as(message.body, em.zone, hint) };
+    let zone = match message.kind {
+        MessageKind::Request => content::body_zones(message.body, media, message.method == b"PUT"),
+        MessageKind::Response => em.zone,
+    };
+    let result = if message.body.is_empty() { Ok(()) } else { em.value_as(message.body, zone, hint) };
     em.leave();
     result
 }
@@ -239,7 +243,8 @@ impl<'a> Emitter<'_, 'a> {
                 continue;
             }
             self.state.values[at].parser_reacted = true;
-            if self.options.unscanned_zones.contains(value.zone) && RECODINGS.intersects(parser.id) {
+            let is_useless = self.options.unscanned_zones.contains(value.zone) && RECODINGS.intersects(parser.id);
+            if is_useless || value.zone == Zone::FILE && !content::runs_on_file(parser.id, value.bytes, candidate.tag) {
                 continue;
             }
             if let Some(reason) = self.skip_reason(parser, &value) {
@@ -279,12 +284,21 @@ impl<'a> Emitter<'_, 'a> {
         value: &Value<'a>,
     ) -> Result<Parsed, Stop> {
         let (before, recorded) = (self.state.position(), self.visitor.position());
+        let in_file = value.zone == Zone::FILE && content::STRUCTURES.intersects(parser.id);
         let mut em = self.within(Some(value));
+        if in_file {
+            em.zone = Zone::FILE.with(Zone::BODY);
+        }
         em.recodes = RECODINGS.intersects(parser.id).then_some(value.form);
         match guarded("parser", || (parser.run)(candidate, &mut em)).unwrap_or(Err(ParseError::Failed)) {
             Ok(parsed) => return Ok(parsed),
             Err(ParseError::Limit) => {}
             Err(ParseError::Failed) => self.within(Some(value)).skip(SkipReason::InternalError),
+            // A file is a structure only if all of it has the syntax.
+            Err(ParseError::Broken(_)) if in_file => {
+                self.state.rollback(before);
+                self.visitor.rollback(recorded);
+            }
             Err(ParseError::NotApplicable) => {
                 self.state.rollback(before);
                 self.visitor.rollback(recorded);

@@ -23,6 +23,9 @@ const NAME: ByteClasses = ByteClasses::TOKEN
 
 /// Bodies that are declared as forms, or whose first field has the name of a form field.
 pub fn applicability(value: &Candidate<'_>) -> Applicability {
+    if value.tag == Tag::File {
+        return Applicability::sniffed(is_form_file(value));
+    }
     if !matches!(value.tag, Tag::Post | Tag::Gzip | Tag::Deflate | Tag::Brotli | Tag::Zstd | Tag::Charset) {
         return Applicability::No;
     }
@@ -34,6 +37,14 @@ pub fn applicability(value: &Candidate<'_>) -> Applicability {
             && !value.classes.intersects(ByteClasses::CONTROL)
             && begins_with_field(value.bytes),
     )
+}
+
+/// Whether a file holds nothing but a form of several fields.
+fn is_form_file(value: &Candidate<'_>) -> bool {
+    let other = ByteClasses::CONTROL.with(ByteClasses::BLANK).with(ByteClasses::HIGH);
+    value.classes.contains(ByteClasses::EQUALS.with(ByteClasses::AMP))
+        && !value.classes.intersects(other)
+        && begins_with_field(value.bytes)
 }
 
 /// Whether the first field has an ordinary name.

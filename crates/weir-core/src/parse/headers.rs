@@ -1,6 +1,7 @@
 //! Headers at `[header,NAME]` or `[response_header,NAME]`, names in upper case; a repeated one as array and pollution.
 //!
-//! Cookies are emitted whole, for the cookie parser; so is Authorization, for the parsers of its schemes.
+//! The query of a Referer is split into its fields. Cookies are emitted whole, for the cookie parser; so is Authorization,
+//! for the parsers of its schemes.
 
 use super::Emitter;
 use crate::model::{AnomalyKind, Header, Hint, Message, MessageKind, ParserSet, Segment, Stop, Tag, Zone};
@@ -22,8 +23,26 @@ pub fn run<'a>(message: &Message<'a>, em: &mut Emitter<'_, 'a>) -> Result<(), St
         }
     }
     em.pairs_where(tag, Tag::HeaderName, &pairs, |name| !is_common(name))?;
+    if tag == Tag::Header {
+        referrers(separate, em)?;
+    }
     cookie(&cookies, em)?;
     if excess.is_empty() { Ok(()) } else { emit_excess(tag, excess, em) }
+}
+
+/// Emits the fields of the query of each Referer, which is a URL: an attack in one of them begins where its value begins.
+fn referrers<'a>(headers: &[Header<'a>], em: &mut Emitter<'_, 'a>) -> Result<(), Stop> {
+    for header in headers.iter().filter(|header| header.is("referer")) {
+        let Some(at) = memchr::memchr(b'?', header.value) else { continue };
+        let query = &header.value[at + 1..];
+        let query = &query[..memchr::memchr(b'#', query).unwrap_or(query.len())];
+        em.enter(Segment::named(Tag::Header, b"REFERER"))?;
+        let result = em.split_form(query);
+        let result = result.and_then(|pairs| em.pairs(Tag::FormUrlencoded, Tag::FormUrlencodedName, &pairs));
+        em.leave();
+        result?;
+    }
+    Ok(())
 }
 
 fn upper<'a>(name: &'a [u8], em: &mut Emitter<'_, 'a>) -> Result<&'a [u8], Stop> {
@@ -152,6 +171,17 @@ mod tests {
             (
                 "Authorization: Basic YTonIG9yIDE9MQ==",
                 vec!["[header,'AUTHORIZATION']=Basic YTonIG9yIDE9MQ==", "[header,'AUTHORIZATION'][base64]=a:' or 1=1"],
+            ),
+            (
+                "Referer: https://h/p?q=a%27b&r=c#d",
+                vec![
+                    "[header,'REFERER']=https://h/p?q=a%27b&r=c#d",
+                    "[header,'REFERER'][percent]=https://h/p?q=a'b&r=c#d",
+                    "[header,'REFERER'][form_urlencoded_name]=q",
+                    "[header,'REFERER'][form_urlencoded,'q']=a'b",
+                    "[header,'REFERER'][form_urlencoded_name]=r",
+                    "[header,'REFERER'][form_urlencoded,'r']=c",
+                ],
             ),
             ("Authorization: Bearer a.b.c", vec!["[header,'AUTHORIZATION']=Bearer a.b.c"]),
         ] {

@@ -7,10 +7,12 @@
 //! To add a parser: write its module, add an entry to [`TABLE`] and, if it can be switched off, a bit to [`ParserSet`];
 //! add a sample to the tests of this module.
 
+pub mod archive;
 pub mod base64;
 pub mod benign_lookup;
 pub mod charset;
 pub mod chunked;
+pub mod content;
 pub mod cookie;
 pub mod emitter;
 pub mod extract;
@@ -130,6 +132,12 @@ pub static TABLE: &[Parser] = &[
         run: htmljs::run,
     },
     Parser {
+        id: ParserSet::ARCHIVE,
+        filter: ByteClassFilter::any(ByteClasses::CONTROL),
+        applicability: archive::applicability,
+        run: archive::run,
+    },
+    Parser {
         id: ParserSet::GRPC,
         filter: ByteClassFilter::any(ByteClasses::CONTROL),
         applicability: grpc::applicability,
@@ -199,6 +207,11 @@ mod tests {
             b"POST / HTTP/1.1\r\nContent-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nb\r\n--x--\r\n",
         ),
         ("charset", "charset", b"POST / HTTP/1.1\r\n\r\n\xff\xfea\0b\0c\0d\0"),
+        (
+            "archive",
+            "archive_name",
+            b"POST / HTTP/1.1\r\nContent-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\nContent-Disposition: form-data; name=\"a\"; filename=\"b\"\r\n\r\nPK\x03\x04\x14\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x04\0\0\0../x\r\n--x--\r\n",
+        ),
         ("grpc", "grpc", b"POST / HTTP/1.1\r\nContent-Type: application/grpc\r\n\r\n\0\0\0\0\x03\x0a\x01a"),
         ("protobuf", "protobuf", b"POST / HTTP/1.1\r\nContent-Type: application/x-protobuf\r\n\r\n\x0a\x01a"),
         ("msgpack", "msgpack", b"POST / HTTP/1.1\r\nContent-Type: application/msgpack\r\n\r\n\x81\xa1a\xa1b"),

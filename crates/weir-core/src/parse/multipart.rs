@@ -7,7 +7,7 @@
 mod disposition;
 
 use super::emitter::{Emitter, Pairs};
-use super::{Applicability, Candidate, ParseError, Parsed};
+use super::{Applicability, Candidate, ParseError, Parsed, content};
 use crate::model::{AnomalyKind, ByteClasses, Hint, Segment, SkipReason, Stop, Tag, Zone};
 use crate::normalize::{base64, quoted_printable};
 use disposition::Disposition;
@@ -299,7 +299,7 @@ impl<'a> Part<'a> {
     fn content(&self, em: &mut Emitter<'_, 'a>) -> Result<(), Stop> {
         let hint = self.media.map(Hint::Media).unwrap_or_default();
         let zone = match (self.is_file(), self.disposition.odd) {
-            (true, false) => Zone::FILE,
+            (true, false) => content::zones(self.content, em.zone()),
             (true, true) => em.zone().with(Zone::FILE),
             (false, _) => em.zone(),
         };
@@ -327,6 +327,7 @@ impl<'a> Part<'a> {
         };
         let Some(decoded) = decoded else { return Ok(()) };
         let decoded = em.copy(&decoded)?;
+        let zone = if zone == Zone::FILE { content::zones(decoded, em.zone()) } else { zone };
         if !is_base64 {
             return em.value_as(decoded, zone, hint);
         }

@@ -7,6 +7,25 @@ use rust_embed::Embed;
 #[include = "*/*.yaml"]
 struct Rules;
 
+/// Name of the rule pack that takes the place of every embedded file.
+pub const PACK: &str = "builtin";
+/// Directories whose files a rule pack of the same name takes the place of.
+const REPLACED_BY_PACKS: &[&str] = &["cve"];
+
+/// The embedded files that are used beside rule packs called `packs`.
+pub fn files_beside(packs: &[&str]) -> Vec<(String, String)> {
+    if packs.contains(&PACK) {
+        return Vec::new();
+    }
+    let replaced = |path: &str| {
+        let directory = path.split('/').next().unwrap_or_default();
+        REPLACED_BY_PACKS.contains(&directory) && packs.contains(&directory)
+    };
+    let mut files = files();
+    files.retain(|(path, _)| !replaced(path));
+    files
+}
+
 /// Path below `rules/` and text of every embedded rule file, in order of path.
 pub fn files() -> Vec<(String, String)> {
     let mut files: Vec<_> = Rules::iter()
@@ -16,4 +35,20 @@ pub fn files() -> Vec<(String, String)> {
         .collect();
     files.sort();
     files
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packs_take_the_place_of_embedded_files() {
+        let patches = |files: &[(String, String)]| files.iter().filter(|(path, _)| path.starts_with("cve/")).count();
+        let all = files();
+        assert!(patches(&all) > 0);
+        assert_eq!(files_beside(&["own", "sqli"]), all);
+        let without = files_beside(&["own", "cve"]);
+        assert_eq!((patches(&without), without.len()), (0, all.len() - patches(&all)));
+        assert!(files_beside(&["cve", "builtin"]).is_empty());
+    }
 }

@@ -1,5 +1,6 @@
 //! From rule files to a [`Ruleset`], reporting every mistake at once.
 
+use super::conditions::Condition;
 use super::custom::CompiledSignature;
 use super::error::{FileErrors, RuleError};
 use super::format::{Case, SignatureDoc};
@@ -22,6 +23,7 @@ pub fn compile(files: &[(String, String)]) -> Result<Ruleset, Vec<RuleError>> {
 pub fn compile_with(files: &[(String, String)], custom: Vec<CompiledSignature>) -> Result<Ruleset, Vec<RuleError>> {
     let mut all_errors = Vec::new();
     let mut signatures = Vec::new();
+    let mut cve_index = Vec::new();
     let mut literals: Vec<RequiredLiterals> = Vec::new();
     let mut known: HashMap<String, (String, Location)> = HashMap::new();
     for (file, text) in files {
@@ -29,7 +31,9 @@ pub fn compile_with(files: &[(String, String)], custom: Vec<CompiledSignature>) 
         match yaml_tree::parse(text) {
             Err((place, message)) => errors.add(place.unwrap_or(Location { line: 0, column: 0 }), message),
             Ok(root) => {
-                for read in read::signatures(&root, &mut errors) {
+                let (parsed, cves) = read::entries(&root, &mut errors);
+                cve_index.extend(cves);
+                for read in parsed {
                     let (id, id_at) = (read.doc.id.clone(), read.id_at);
                     if let Some((file, Location { line, column })) = known.get(&id) {
                         errors
@@ -49,12 +53,12 @@ pub fn compile_with(files: &[(String, String)], custom: Vec<CompiledSignature>) 
         signatures.push(signature);
         literals.push(required);
     }
-    if all_errors.is_empty() { Ok(Ruleset::assemble(signatures, literals)) } else { Err(all_errors) }
+    if all_errors.is_empty() { Ok(Ruleset::assemble(signatures, literals, cve_index)) } else { Err(all_errors) }
 }
 
 fn signature(read: ParsedSignature, errors: &mut FileErrors<'_>) -> Option<(Signature, RequiredLiterals)> {
     let before = errors.found.len();
-    let ParsedSignature { doc, zones, views, pattern_at, positive_at, negative_at, .. } = read;
+    let ParsedSignature { doc, zones, views, pattern_at, conditions_at, positive_at, negative_at, .. } = read;
     let insensitive = doc.case == Case::Insensitive;
     let hir = regex_syntax::ParserBuilder::new()
         .unicode(false)
@@ -70,6 +74,11 @@ fn signature(read: ParsedSignature, errors: &mut FileErrors<'_>) -> Option<(Sign
     if pattern.is_match(b"") {
         errors.add(pattern_at, "the pattern matches the empty text, so it would match everywhere");
     }
+    let conditions = doc.conditions.iter().zip(&conditions_at).filter_map(|(condition, at)| {
+        let compiled = Condition::new(condition, insensitive);
+        compiled.map_err(|error| errors.add(*at, format!("pattern: {error}"))).ok()
+    });
+    let conditions = conditions.collect();
     let needs = RequiredClasses::of(&hir);
     let required = required(&doc, &hir, &needs, pattern_at, errors);
     let signature = Signature {
@@ -78,6 +87,7 @@ fn signature(read: ParsedSignature, errors: &mut FileErrors<'_>) -> Option<(Sign
         confidence: doc.confidence,
         zones,
         points: doc.points.clone(),
+        conditions,
         views,
         needs,
         pattern,
@@ -232,10 +242,56 @@ mod tests {
             let got = errors_with(from, to);
             assert!(got.iter().any(|e| e == expected), "{expected}\n{got:#?}");
         }
+        let place = "  about: x\n";
+        for (line, expected) in [
+            ("where: x", "a.yaml:4:10: `where` is a list of conditions, e.g. `- path: '^/admin/'`"),
+            (
+                "where: [{path: a, method: b}]",
+                "a.yaml:4:11: a condition has exactly one of `method`, `path`, `query`, `body` and `header`",
+            ),
+            ("where: [{paht: a}]", "a.yaml:4:12: unknown key `paht`; did you mean `path`?"),
+            ("where: [{header: a}]", "a.yaml:4:11: `pattern` is missing"),
+            (
+                "where: [{path: a, pattern: b}]",
+                "a.yaml:4:30: only `header` has a `pattern`; `path` is a pattern itself",
+            ),
+            ("cve: cve-1", "a.yaml:4:8: `cve-1` is not the number of a vulnerability, e.g. `CVE-2025-29927`"),
+            ("references: ['http://a']", "a.yaml:4:16: `http://a` is not an https address"),
+        ] {
+            let got = errors_with(place, &format!("{place}  {line}\n"));
+            assert!(got.iter().any(|e| e == expected), "{expected}\n{got:#?}");
+        }
+        let got = errors_with(place, "  about: x\n  where: [{path: '('}]\n");
+        assert!(got[0].starts_with("a.yaml:4:11: pattern: "), "{got:?}");
+        let got = errors_with(place, "  about: x\n  zones: [response_body]\n  where: [{path: a}]\n");
+        assert_eq!(got, ["a.yaml:5:10: `where` reads the request, but one of the zones is part of a response"]);
         let got = errors_with("'abc\\d'", "'[a-z]\\d'");
         assert!(got[0].starts_with("a.yaml:4:12: no literal of 2 bytes or more is in every match"), "{got:?}");
         let got = errors_with("  about: x\n", "  about: x\n  points: [[[nope]]]\n");
         assert!(got[0].starts_with("a.yaml:4:12: not a point: unknown point tag `nope`"), "{got:?}");
+    }
+
+    #[test]
+    fn entries_of_the_index_are_checked() {
+        const ENTRY: &str = "- covers: CVE-2025-29927\n  product: x\n  by: sqli.good\n  source: https://a/b\n  \
+                             request: |\n    GET / HTTP/1.1\n";
+        let ruleset = compile(&[("a.yaml".into(), GOOD.to_owned() + ENTRY)]).unwrap();
+        assert_eq!((ruleset.signatures.len(), ruleset.cve_index.len()), (1, 1));
+        assert_eq!(ruleset.cve_index[0].raw_request(), b"GET / HTTP/1.1\r\n\r\n");
+        for (from, to, expected) in [
+            (
+                "CVE-2025-29927",
+                "CVE-25-1",
+                "a.yaml:1:11: `CVE-25-1` is not the number of a vulnerability, e.g. `CVE-2025-29927`",
+            ),
+            ("  product: x\n", "", "a.yaml:1:3: `product` is missing"),
+            ("product", "prodct", "a.yaml:2:3: unknown key `prodct`; did you mean `product`?"),
+            ("https://a/b", "a b", "a.yaml:4:11: `a b` is not an https address"),
+            ("GET / HTTP/1.1", "hello", "a.yaml:6:5: a request begins with its request line, e.g. `GET / HTTP/1.1`"),
+        ] {
+            let got = errors(&[("a.yaml", &ENTRY.replace(from, to))]);
+            assert!(got.iter().any(|e| e == expected), "{expected}\n{got:#?}");
+        }
     }
 
     #[test]

@@ -12,6 +12,15 @@ pub struct SignatureDoc {
     pub attack: AttackType,
     /// What it means and why it is an attack, for people.
     pub about: String,
+    /// Product that the attack is for; empty where it is for many.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub product: String,
+    /// Vulnerabilities that it is made for, e.g. `CVE-2025-29927`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub cve: Vec<String>,
+    /// Public descriptions of the vulnerability.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub references: Vec<String>,
     /// CWE number where it is narrower than that of the attack class.
     pub cwe: Option<u32>,
     /// OWASP category where it differs from that of the attack class.
@@ -20,6 +29,9 @@ pub struct SignatureDoc {
     pub zones: Vec<String>,
     /// Points to which it is confined.
     pub points: Vec<PointPattern>,
+    /// What else must be true of the request.
+    #[serde(rename = "where", skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<ConditionDoc>,
     /// Views by name; `plain` unless given.
     pub views: Vec<String>,
     /// Regular expression (crate `regex`, bytes, case-insensitive unless `case: sensitive`).
@@ -36,6 +48,44 @@ pub struct SignatureDoc {
     pub positive: Vec<String>,
     /// Texts that it must not match.
     pub negative: Vec<String>,
+}
+
+/// A condition of a signature as written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ConditionDoc {
+    /// Part of the request.
+    #[serde(flatten)]
+    pub part: RequestPart,
+    /// Regular expression that must match in it.
+    pub pattern: String,
+}
+
+/// A part of a request that a condition reads.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase", tag = "part", content = "name")]
+pub enum RequestPart {
+    /// The method.
+    Method,
+    /// The path, percent-decoded, and the path that a server routes.
+    Path,
+    /// The start of the body as sent.
+    Body,
+    /// A query parameter, percent-decoded, as `name=value`.
+    Query,
+    /// A header by name.
+    Header(String),
+}
+
+impl std::fmt::Display for RequestPart {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            RequestPart::Method => f.write_str("method"),
+            RequestPart::Path => f.write_str("path"),
+            RequestPart::Body => f.write_str("body"),
+            RequestPart::Query => f.write_str("query"),
+            RequestPart::Header(name) => write!(f, "header {name}"),
+        }
+    }
 }
 
 /// Whether case matters.

@@ -55,7 +55,7 @@ fn with_needs(hir: &Hir) -> Option<Vec<Literal>> {
     Some(literals.into_iter().map(|bytes| Literal { bytes, needs: needs.clone() }).collect())
 }
 
-/// The pattern as a choice, if it has one at its outermost level: each branch with what stands before and behind it.
+/// The pattern as a choice, if it has one at its outermost level: each branch with what precedes and follows it.
 fn branches(hir: &Hir) -> Option<Box<dyn Iterator<Item = Hir> + '_>> {
     match hir.kind() {
         HirKind::Capture(capture) => branches(&capture.sub),

@@ -13,7 +13,7 @@ use crate::model::ByteClasses;
 
 /// Bytes of an anchor.
 const QUAD: usize = 4;
-/// Sets the case bit of each byte of a key; bytes that are no letters are told apart by the comparison.
+/// Sets the case bit of each byte of a key; the comparison distinguishes bytes that are not letters.
 const FOLD: u32 = 0x2020_2020;
 /// Lists by hash of keys.
 const LISTS: usize = 1 << 12;
@@ -23,11 +23,11 @@ const LISTS: usize = 1 << 12;
 pub(super) struct Literal<'l> {
     /// Its bytes.
     pub bytes: &'l [u8],
-    /// Kinds of bytes without which a text need not be told to hold it.
+    /// Byte classes without which a match in a text is not of interest.
     pub needs: ByteClasses,
 }
 
-/// Where an anchor stands in a literal.
+/// An anchor and its position in a literal.
 #[derive(Clone, Copy, Debug)]
 struct Anchor {
     /// Its bytes with the case bit set, in the order of a little-endian number.
@@ -50,7 +50,7 @@ pub(super) struct LiteralMatcher {
     threes: Option<Bits<1024>>,
     /// Whether another of fewer than four may begin with two bytes.
     shorts: Bits<1024>,
-    /// A text without any of these has none of [`Self::shorts`] that it need be told to hold.
+    /// A text without any of these classes has no match of [`Self::shorts`] that is of interest.
     marks: ByteClasses,
     /// LiteralMatcher by hash, those of a hash in a row.
     anchors: Vec<Anchor>,
@@ -99,7 +99,7 @@ impl LiteralMatcher {
         Self { anchors, ..new }
     }
 
-    /// Notes where `anchor` can begin. `rare`: what texts have that need be told of it, beside ordinary bytes.
+    /// Records where `anchor` can begin. `rare`: the classes, other than ordinary bytes, of texts in which it is of interest.
     fn mark(&mut self, anchor: &Anchor, rare: ByteClasses) {
         match anchor.width {
             QUAD => return self.quads.set(quad(anchor.key)),

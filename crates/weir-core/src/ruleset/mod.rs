@@ -9,18 +9,24 @@
 pub mod builtin;
 mod candidate_set;
 pub mod compile;
+pub mod conditions;
 pub mod custom;
+pub mod cve_index;
 mod error;
+mod fields;
 pub mod format;
 pub mod literal;
 mod literal_matcher;
 pub mod pattern;
 mod prefilter;
 mod read;
+mod read_cve;
 mod required_classes;
 mod yaml_tree;
 
 pub use candidate_set::{CandidateSet, Window};
+pub use conditions::Condition;
+pub use cve_index::CveEntry;
 pub use error::RuleError;
 pub use pattern::Pattern;
 pub use required_classes::RequiredClasses;
@@ -45,6 +51,8 @@ pub struct Signature {
     pub zones: Zone,
     /// Points to which it is confined; empty for any in its zones.
     pub points: Vec<PointPattern>,
+    /// What else must be true of the request; empty for nothing.
+    pub conditions: Vec<Condition>,
     /// Views it looks at, as bits of [`crate::normalize::VIEWS`] and [`crate::normalize::PLAIN`].
     pub views: u16,
     /// Kinds of bytes without which it cannot match.
@@ -62,6 +70,8 @@ pub struct Ruleset {
     pub id: u64,
     /// Signatures by number.
     pub signatures: Vec<Signature>,
+    /// Known vulnerabilities whose exploits the rules block, in the order of the files.
+    pub cve_index: Vec<CveEntry>,
     prefilter: prefilter::Prefilter,
     /// Zones in which some signature looks at each view.
     viewed: Vec<Zone>,
@@ -90,7 +100,11 @@ impl Ruleset {
         self.signatures.iter().find(|s| &*s.id == id)
     }
 
-    fn assemble(signatures: Vec<Signature>, required: Vec<literal::RequiredLiterals>) -> Self {
+    fn assemble(
+        signatures: Vec<Signature>,
+        required: Vec<literal::RequiredLiterals>,
+        cve_index: Vec<CveEntry>,
+    ) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
         let prefilter = prefilter::Prefilter::new(&signatures, &required);
@@ -98,7 +112,7 @@ impl Ruleset {
         let looking = |view| signatures.iter().filter(move |s: &&Signature| s.views & view != 0);
         let viewed = views.map(|view| looking(view).fold(Zone::NONE, |all, s| all.with(s.zones))).collect();
         let zones = signatures.iter().fold(Zone::NONE, |all, s| all.with(s.zones));
-        Self { id, signatures, prefilter, viewed, zones }
+        Self { id, signatures, cve_index, prefilter, viewed, zones }
     }
 
     /// Whether some signature looks at view `number` of values in `zone`; otherwise there is no need to make it.

@@ -29,6 +29,8 @@ const PROSE: ByteClasses = ByteClasses::TOKEN
 pub struct Prefilter {
     /// Sets by what values are made of.
     sets: [(ByteClasses, Literals); KINDS.len()],
+    /// The set for the content of files, which only few signatures look at and which may be large.
+    file: Literals,
 }
 
 /// One set.
@@ -46,7 +48,8 @@ struct Literals {
 impl Prefilter {
     /// Sets for `signatures` with their required literals.
     pub(super) fn new(signatures: &[Signature], required: &[RequiredLiterals]) -> Self {
-        Self { sets: KINDS.map(|kinds| (kinds, Literals::new(signatures, required, kinds))) }
+        let set = |kinds, zones| Literals::new(signatures, required, kinds, zones);
+        Self { sets: KINDS.map(|kinds| (kinds, set(kinds, Zone::ALL))), file: set(ByteClasses::ALL, Zone::FILE) }
     }
 
     /// Calls `found` with each signature that may match `text` and the position of one of its literals, once or more; without
@@ -59,6 +62,9 @@ impl Prefilter {
         zone: Zone,
         found: impl FnMut(u32, Option<usize>),
     ) {
+        if zone == Zone::FILE {
+            return self.file.candidates(text, classes, found);
+        }
         let set = self.sets.iter().find(|(kinds, _)| classes.within(*kinds));
         let (_, literals) = set.expect("the last set is for every kind of byte");
         if literals.zones.intersects(zone) {
@@ -68,15 +74,17 @@ impl Prefilter {
 }
 
 impl Literals {
-    /// Those that a value made of `kinds` can have.
-    fn new(signatures: &[Signature], required: &[RequiredLiterals], kinds: ByteClasses) -> Self {
+    /// Those of signatures for one of `zones` that a value made of `kinds` can have.
+    fn new(signatures: &[Signature], required: &[RequiredLiterals], kinds: ByteClasses, looked_at: Zone) -> Self {
         let mut by_literal: HashMap<&[u8], usize> = HashMap::new();
         let mut literals: Vec<Literal<'_>> = Vec::new();
         let mut wanted_by: Vec<Vec<(u32, RequiredClasses)>> = Vec::new();
         let mut unfiltered = Vec::new();
         let mut zones = Zone::NONE;
         let all = (0u32..).zip(signatures.iter().zip(required));
-        for (number, (signature, required)) in all.filter(|(_, (s, _))| s.needs.satisfied_by(kinds)) {
+        for (number, (signature, required)) in
+            all.filter(|(_, (s, _))| s.needs.satisfied_by(kinds) && s.zones.intersects(looked_at))
+        {
             zones = zones.with(signature.zones);
             let Some(required) = required else {
                 unfiltered.push(number);

@@ -1,21 +1,27 @@
 //! From the tree of a rule file to signatures as written, collecting every mistake with its place.
 
+use super::cve_index::CveEntry;
 use super::error::FileErrors;
-use super::format::{Case, SignatureDoc};
+use super::fields::{Fields, suggest, text_of};
+use super::format::{Case, ConditionDoc, RequestPart, SignatureDoc};
+use super::read_cve;
 use super::yaml_tree::{Located, Location, YamlValue};
 use crate::model::{AttackType, Confidence, PointPattern, Zone};
 use crate::normalize::{PLAIN, VIEWS};
-use strsim::osa_distance;
 
 /// Keys of a signature.
 const KEYS: &[&str] = &[
     "id",
     "attack",
     "about",
+    "product",
+    "cve",
+    "references",
     "cwe",
     "owasp",
     "zones",
     "points",
+    "where",
     "views",
     "pattern",
     "case",
@@ -38,37 +44,37 @@ pub struct ParsedSignature {
     pub id_at: Location,
     /// Location of the pattern.
     pub pattern_at: Location,
+    /// Places of the conditions.
+    pub conditions_at: Vec<Location>,
     /// Places of the positive samples.
     pub positive_at: Vec<Location>,
     /// Places of the negative samples.
     pub negative_at: Vec<Location>,
 }
 
-/// The signatures of a file. Those with a mistake are left out of the result, never out of the report.
-pub fn signatures(root: &Located<YamlValue>, errors: &mut FileErrors<'_>) -> Vec<ParsedSignature> {
+/// The entries of a file: signatures, and known vulnerabilities with the rules that block their exploits. Those with a
+/// mistake are left out of the result, never out of the report.
+pub fn entries(root: &Located<YamlValue>, errors: &mut FileErrors<'_>) -> (Vec<ParsedSignature>, Vec<CveEntry>) {
+    let (mut signatures, mut cves) = (Vec::new(), Vec::new());
     match &root.value {
-        YamlValue::List(items) => items.iter().filter_map(|item| signature(item, errors)).collect(),
-        YamlValue::Null => Vec::new(),
-        other => {
-            errors.add(
-                root.location,
-                format!("a rule file is a list of signatures (`- id: ...`), this is {}", other.kind()),
-            );
-            Vec::new()
+        YamlValue::List(items) => {
+            for item in items {
+                match read_cve::is_entry(item) {
+                    true => cves.extend(read_cve::entry(item, errors)),
+                    false => signatures.extend(signature(item, errors)),
+                }
+            }
         }
+        YamlValue::Null => {}
+        other => errors
+            .add(root.location, format!("a rule file is a list of signatures (`- id: ...`), this is {}", other.kind())),
     }
+    (signatures, cves)
 }
 
 fn signature(item: &Located<YamlValue>, errors: &mut FileErrors<'_>) -> Option<ParsedSignature> {
-    let YamlValue::Map(members) = &item.value else {
-        errors.add(item.location, format!("a signature is a mapping, this is {}", item.value.kind()));
-        return None;
-    };
     let before = errors.found.len();
-    for (key, _) in members.iter().filter(|(key, _)| !KEYS.contains(&key.value.as_str())) {
-        errors.add(key.location, format!("unknown key `{}`{}", key.value, suggest(&key.value, KEYS.iter().copied())));
-    }
-    let fields = Fields { location: item.location, members };
+    let fields = Fields::of(item, "a signature", KEYS, errors)?;
     let id = fields.text("id", errors);
     let attack = fields.named("attack", "attack type", AttackType::ALL.iter().map(|a| (a.code(), *a)), errors);
     let about = fields.text("about", errors);
@@ -80,12 +86,17 @@ fn signature(item: &Located<YamlValue>, errors: &mut FileErrors<'_>) -> Option<P
     let zones = zones(&fields, errors);
     let views = views(&fields, errors);
     let case = case(&fields, errors);
+    let (conditions, conditions_at) = conditions(&fields, zones, errors);
     let doc = SignatureDoc {
         attack: attack.unwrap_or(AttackType::Sqli),
+        product: read_cve::optional_text(&fields, "product", errors),
+        cve: read_cve::numbers(&fields, errors),
+        references: read_cve::addresses(&fields, "references", errors),
         cwe: cwe(&fields, errors),
         owasp: fields.get("owasp").and_then(|at| text_of(at, errors)),
         zones: fields.texts("zones", errors).into_iter().map(|t| t.value).collect(),
         points: points(&fields, errors),
+        conditions,
         views: fields.texts("views", &mut FileErrors::new("")).into_iter().map(|t| t.value).collect(),
         case,
         literals: fields.texts("literals", errors).into_iter().map(|t| t.value).collect(),
@@ -107,6 +118,7 @@ fn signature(item: &Located<YamlValue>, errors: &mut FileErrors<'_>) -> Option<P
         views,
         id_at: id?.location,
         pattern_at: pattern?.location,
+        conditions_at,
         positive_at,
         negative_at,
     })
@@ -125,82 +137,6 @@ fn check_id(id: &Located<String>, attack: AttackType, errors: &mut FileErrors<'_
             id.location,
             format!("id `{}` must be `class.name` of a-z, 0-9, `-`, `_`, e.g. `{attack}.my-rule`", id.value),
         ),
-    }
-}
-
-/// The members of one signature.
-struct Fields<'n> {
-    location: Location,
-    members: &'n [(Located<String>, Located<YamlValue>)],
-}
-
-impl<'n> Fields<'n> {
-    fn get(&self, key: &str) -> Option<&'n Located<YamlValue>> {
-        self.members.iter().find(|(k, _)| k.value == key).map(|(_, value)| value)
-    }
-
-    /// A text that must be there.
-    fn text(&self, key: &str, errors: &mut FileErrors<'_>) -> Option<Located<String>> {
-        let Some(at) = self.get(key) else {
-            errors.add(self.location, format!("`{key}` is missing"));
-            return None;
-        };
-        let text = text_of(at, errors)?;
-        if text.trim().is_empty() {
-            errors.add(at.location, format!("`{key}` is empty"));
-            return None;
-        }
-        Some(Located { location: at.location, value: text })
-    }
-
-    /// A value that has one of these names.
-    fn named<T>(
-        &self,
-        key: &str,
-        what: &str,
-        mut names: impl Iterator<Item = (&'static str, T)> + Clone,
-        errors: &mut FileErrors<'_>,
-    ) -> Option<T> {
-        let text = self.text(key, errors)?;
-        let known = names.clone().map(|(name, _)| name);
-        let found = names.find(|(name, _)| *name == text.value).map(|(_, value)| value);
-        if found.is_none() {
-            errors.add(text.location, format!("unknown {what} `{}`{}", text.value, suggest(&text.value, known)));
-        }
-        found
-    }
-
-    /// A list of texts, or one text; empty where it is not given.
-    fn texts(&self, key: &str, errors: &mut FileErrors<'_>) -> Vec<Located<String>> {
-        let Some(at) = self.get(key) else { return Vec::new() };
-        let mut one = |at: &Located<YamlValue>| Some(Located { location: at.location, value: text_of(at, errors)? });
-        match &at.value {
-            YamlValue::List(items) => items.iter().filter_map(one).collect(),
-            _ => one(at).into_iter().collect(),
-        }
-    }
-
-    fn samples(&self, key: &str, errors: &mut FileErrors<'_>) -> (Vec<String>, Vec<Location>) {
-        let samples = self.texts(key, errors);
-        if samples.is_empty() {
-            let at = self.get(key).map_or(self.location, |at| at.location);
-            errors.add(at, format!("`{key}` needs at least one sample"));
-        }
-        samples.into_iter().map(|at| (at.value, at.location)).unzip()
-    }
-}
-
-fn text_of(at: &Located<YamlValue>, errors: &mut FileErrors<'_>) -> Option<String> {
-    match &at.value {
-        YamlValue::Text(text) => Some(text.clone()),
-        YamlValue::Number(_) | YamlValue::Bool(_) | YamlValue::Null => {
-            errors.add(at.location, format!("write this in quotes: YAML reads it as {}", at.value.kind()));
-            None
-        }
-        other => {
-            errors.add(at.location, format!("a text is expected, this is {}", other.kind()));
-            None
-        }
     }
 }
 
@@ -273,6 +209,50 @@ fn unfiltered(fields: &Fields<'_>, errors: &mut FileErrors<'_>) -> bool {
     }
 }
 
+/// The conditions of a signature and their places.
+fn conditions(fields: &Fields<'_>, zones: Zone, errors: &mut FileErrors<'_>) -> (Vec<ConditionDoc>, Vec<Location>) {
+    let Some(at) = fields.get("where") else { return Default::default() };
+    let YamlValue::List(items) = &at.value else {
+        errors.add(at.location, "`where` is a list of conditions, e.g. `- path: '^/admin/'`");
+        return Default::default();
+    };
+    if zones.intersects(Zone::RESPONSE_HEADER.with(Zone::RESPONSE_BODY)) {
+        errors.add(at.location, "`where` reads the request, but one of the zones is part of a response");
+    }
+    let docs = items.iter().filter_map(|item| Some((condition(item, errors)?, item.location)));
+    docs.unzip()
+}
+
+/// One condition: a part of the request and the pattern that must match in it.
+fn condition(item: &Located<YamlValue>, errors: &mut FileErrors<'_>) -> Option<ConditionDoc> {
+    const PARTS: &[&str] = &["method", "path", "query", "body", "header", "pattern"];
+    let before = errors.found.len();
+    let fields = Fields::of(item, "a condition", PARTS, errors)?;
+    if errors.found.len() > before {
+        return None;
+    }
+    let mut parts = fields.members.iter().filter(|(key, _)| key.value != "pattern");
+    let (Some((key, _)), None) = (parts.next(), parts.next()) else {
+        errors.add(item.location, "a condition has exactly one of `method`, `path`, `query`, `body` and `header`");
+        return None;
+    };
+    let text = fields.text(&key.value, errors)?.value;
+    if key.value == "header" {
+        let pattern = fields.text("pattern", errors)?.value;
+        return Some(ConditionDoc { part: RequestPart::Header(text), pattern });
+    }
+    if let Some(pattern) = fields.get("pattern") {
+        errors.add(pattern.location, format!("only `header` has a `pattern`; `{}` is a pattern itself", key.value));
+    }
+    let part = match key.value.as_str() {
+        "method" => RequestPart::Method,
+        "path" => RequestPart::Path,
+        "body" => RequestPart::Body,
+        _ => RequestPart::Query,
+    };
+    Some(ConditionDoc { part, pattern: text })
+}
+
 fn points(fields: &Fields<'_>, errors: &mut FileErrors<'_>) -> Vec<PointPattern> {
     let Some(at) = fields.get("points") else { return Vec::new() };
     let YamlValue::List(items) = &at.value else {
@@ -287,30 +267,4 @@ fn points(fields: &Fields<'_>, errors: &mut FileErrors<'_>) -> Vec<PointPattern>
         }
     };
     items.iter().filter_map(&mut point).collect()
-}
-
-/// `; did you mean ...?` or the list of what there is.
-fn suggest<'k>(wrong: &str, known: impl Iterator<Item = &'k str> + Clone) -> String {
-    const NEAR: usize = 3;
-    // The distance is at least the difference of the lengths: a long word is never compared.
-    let near = known.clone().filter(|name| name.len().abs_diff(wrong.len()) <= NEAR);
-    let near =
-        near.map(|name| (osa_distance(wrong, name), name)).min().filter(|(d, name)| *d <= NEAR && *d < name.len());
-    match near {
-        Some((_, name)) => format!("; did you mean `{name}`?"),
-        None => format!("; there are: {}", known.collect::<Vec<_>>().join(", ")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn near_names_are_suggested() {
-        assert_eq!(suggest("quary", ["query", "path"].into_iter()), "; did you mean `query`?");
-        assert_eq!(suggest("xyzzyx", ["query", "path"].into_iter()), "; there are: query, path");
-        assert_eq!(suggest("qeury", ["query", "path"].into_iter()), "; did you mean `query`?");
-        assert_eq!(suggest(&"query".repeat(99), ["query"].into_iter()), "; there are: query");
-    }
 }

@@ -1,20 +1,20 @@
-//! One group of nodes: its own identity upstream, its policy.
+//! One group of nodes: its identity at the control plane, and its policy.
 
-use crate::sync::{Apply, Cache, NotApplied, Sync, Unfit, Verified};
+use crate::sync::{Apply, ApplyError, BlobCache, PolicyRejection, PolicySync, VerifiedPolicy};
 use std::sync::Arc;
 use tokio::sync::watch;
 
 /// A group.
 pub struct Group {
-    /// The way upstream.
-    pub sync: Sync,
-    /// The policy that its nodes get.
-    policy: watch::Sender<Option<Arc<Verified>>>,
+    /// Synchronisation with the control plane.
+    pub sync: PolicySync,
+    /// The policy for its nodes.
+    policy: watch::Sender<Option<Arc<VerifiedPolicy>>>,
 }
 
 impl Group {
-    /// A group with the last good policy that it had.
-    pub fn new(sync: Sync) -> Self {
+    /// Creates the group with its last good policy.
+    pub fn new(sync: PolicySync) -> Self {
         let last = sync.last_good();
         if let Some(verified) = &last {
             sync.resume(verified);
@@ -22,8 +22,8 @@ impl Group {
         Self { sync, policy: watch::Sender::new(last) }
     }
 
-    /// The policy, and changes of it.
-    pub fn watch(&self) -> watch::Receiver<Option<Arc<Verified>>> {
+    /// Watches the policy.
+    pub fn watch(&self) -> watch::Receiver<Option<Arc<VerifiedPolicy>>> {
         self.policy.subscribe()
     }
 
@@ -37,13 +37,13 @@ impl Group {
 }
 
 impl Apply for Group {
-    /// Nodes see for themselves whether they can use it.
-    async fn apply(&self, policy: Arc<Verified>, _: Cache) -> Result<(), NotApplied> {
+    /// Passes the policy on; nodes check whether they can use it.
+    async fn apply(&self, policy: Arc<VerifiedPolicy>, _: BlobCache) -> Result<(), ApplyError> {
         self.policy.send_replace(Some(policy));
         Ok(())
     }
 
-    fn understands(&self, _: &Verified) -> Result<(), Unfit> {
+    fn check_capabilities(&self, _: &VerifiedPolicy) -> Result<(), PolicyRejection> {
         Ok(())
     }
 }

@@ -1,18 +1,20 @@
-//! The groups whose nodes are served: one upstream connection each.
+//! The groups of the registered nodes, each with one upstream connection.
 
 use super::Config;
 use super::group::Group;
 use super::metrics::AggregationMetrics;
-use super::replicas::Replicas;
-use crate::sync::{self, SetupError, Sync, SyncMetrics, Vitals};
+use super::node_registry::NodeRegistry;
+use crate::sync::{self, HeartbeatSource, PolicySync, SetupError, SyncMetrics};
 use ring::digest::{SHA256, digest};
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
+use weir_protocol::code::NodeRole;
 use weir_protocol::node_api::{CAPABILITIES, Heartbeat};
+use weir_runtime::hex;
 
-/// Most groups.
+/// Largest number of groups.
 pub const MAX_GROUPS: usize = 64;
 
 /// The groups.
@@ -20,17 +22,17 @@ pub struct Groups {
     config: Config,
     sync_metrics: SyncMetrics,
     metrics: AggregationMetrics,
-    replicas: Arc<Replicas>,
-    /// What waits here and was dropped here, for the heartbeat.
-    spooled: Arc<dyn Fn() -> (u64, u64) + Send + std::marker::Sync>,
+    replicas: Arc<NodeRegistry>,
+    /// Records in the spool and records dropped, for the heartbeat.
+    spooled: Arc<dyn Fn() -> (u64, u64) + Send + Sync>,
     open: RwLock<BTreeMap<String, Arc<Group>>>,
     opening: Mutex<()>,
     stop: CancellationToken,
 }
 
-/// Why there is no such group.
+/// Why a group cannot be served.
 #[derive(Debug)]
-pub enum NoGroup {
+pub enum GroupError {
     /// There are [`MAX_GROUPS`] already.
     Full,
     /// It cannot be opened.
@@ -42,8 +44,8 @@ impl Groups {
     pub fn new(
         config: Config,
         metrics: (SyncMetrics, AggregationMetrics),
-        replicas: Arc<Replicas>,
-        spooled: Arc<dyn Fn() -> (u64, u64) + Send + std::marker::Sync>,
+        replicas: Arc<NodeRegistry>,
+        spooled: Arc<dyn Fn() -> (u64, u64) + Send + Sync>,
         stop: CancellationToken,
     ) -> Self {
         let (sync_metrics, metrics) = metrics;
@@ -51,13 +53,13 @@ impl Groups {
         Self { config, sync_metrics, metrics, replicas, spooled, open, opening, stop }
     }
 
-    /// The group called `name`, where it is open.
+    /// The group called `name`, if it is open.
     pub fn get(&self, name: &str) -> Option<Arc<Group>> {
         self.open.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
-    /// The group called `name`, opened and joined upstream where it was not.
-    pub async fn ensure(&self, name: &str) -> Result<Arc<Group>, NoGroup> {
+    /// The group called `name`; opens it and joins it upstream if necessary.
+    pub async fn ensure(&self, name: &str) -> Result<Arc<Group>, GroupError> {
         if let Some(group) = self.get(name) {
             return Ok(group);
         }
@@ -66,13 +68,13 @@ impl Groups {
             return Ok(group);
         }
         if self.open.read().unwrap_or_else(PoisonError::into_inner).len() >= MAX_GROUPS {
-            return Err(NoGroup::Full);
+            return Err(GroupError::Full);
         }
         let (config, metrics) = (self.upstream(name), self.sync_metrics.clone());
-        let opened = tokio::task::spawn_blocking(move || Sync::open(config, metrics).map(Group::new)).await;
-        let opened = opened.map_err(|error| NoGroup::Setup(SetupError::Client(error.to_string())))?;
-        let group = Arc::new(opened.map_err(NoGroup::Setup)?);
-        group.sync.start(Arc::clone(&group), self.vitals(name), self.stop.clone());
+        let opened = tokio::task::spawn_blocking(move || PolicySync::open(config, metrics).map(Group::new)).await;
+        let opened = opened.map_err(|error| GroupError::Setup(SetupError::Client(error.to_string())))?;
+        let group = Arc::new(opened.map_err(GroupError::Setup)?);
+        group.sync.start(Arc::clone(&group), self.heartbeat(name), self.stop.clone());
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
         open.insert(name.to_owned(), Arc::clone(&group));
         self.metrics.groups.set(open.len() as i64);
@@ -80,23 +82,24 @@ impl Groups {
     }
 
     fn upstream(&self, name: &str) -> sync::Config {
-        // The name of a group may hold what the name of a file may not.
-        let id = sync::hex(&digest(&SHA256, name.as_bytes()).as_ref()[..8]);
+        // The name of a group may contain characters that a file name may not.
+        let id = hex::encode(&digest(&SHA256, name.as_bytes()).as_ref()[..8]);
         let directory = self.config.directory.join("groups").join(id);
-        sync::Config { group: name.to_owned(), directory, role: "aggregation", ..self.config.upstream.clone() }
+        sync::Config { group: name.to_owned(), directory, role: NodeRole::Aggregation, ..self.config.upstream.clone() }
     }
 
-    fn vitals(&self, name: &str) -> Vitals {
+    fn heartbeat(&self, name: &str) -> HeartbeatSource {
         let (replicas, spooled, name) = (Arc::clone(&self.replicas), Arc::clone(&self.spooled), name.to_owned());
         Arc::new(move || {
-            let replicas = replicas.beats(&name);
+            let replicas = replicas.heartbeats(&name);
             let (spooled, dropped) = spooled();
             Heartbeat { capabilities: common(&replicas), spooled, dropped, replicas, ..Heartbeat::default() }
         })
     }
 }
 
-/// What all of `replicas` understand, so that nothing else is sent. A node that says nothing of itself does not count.
+/// Capabilities that all of `replicas` have, so that only supported policies are sent. A node without capabilities in its
+/// heartbeat does not count.
 fn common(replicas: &[(String, Heartbeat)]) -> Vec<String> {
     let all = replicas.iter().map(|(_, beat)| &beat.capabilities).filter(|capabilities| !capabilities.is_empty());
     let mut common: Option<Vec<String>> = None;
@@ -114,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_all_understand_is_asked_for() {
+    fn only_common_capabilities_are_reported() {
         let node = |capabilities: &[&str]| {
             let capabilities = capabilities.iter().map(ToString::to_string).collect();
             (String::new(), Heartbeat { capabilities, ..Heartbeat::default() })

@@ -22,7 +22,7 @@ pub struct AggregationMetrics {
     pub replicas: Gauge,
     /// Groups with a connection of their own.
     pub groups: Gauge,
-    /// Long polls under way.
+    /// Long polls in progress.
     pub polls: Gauge,
     /// Calls of nodes.
     pub calls: Family<Call, Counter>,

@@ -1,32 +1,33 @@
-//! `weir aggregation`: stands for the control plane towards nodes, over the same calls ([`weir_protocol::node_api`]).
+//! `weir aggregation`: offers the API of the control plane ([`weir_protocol::node_api`]) to the nodes of a site.
 //!
-//! # Who may speak
-//! A node registers here with a deploy token. The token is shown to the control plane, which says whether it is good; while
-//! the control plane is away, a token that it accepted within the last week still counts ([`tokens`]). The identity is
-//! given out here, and known here: only hashes of secrets are kept ([`replicas`]). The control plane hears of the node by
-//! the heartbeats that are passed on. A node that comes with an identity of another aggregation keeps it, so that several
-//! aggregations can stand behind one address.
+//! # Authentication
+//! A node registers with a deploy token. The aggregation validates the token with the control plane; while that is not
+//! available, a token that was valid within the last week is accepted ([`tokens`]). The aggregation itself assigns the
+//! identities and stores only hashes of their secrets ([`node_registry`]). The control plane learns about the nodes from
+//! the heartbeats that are passed on. A node with an identity of another aggregation keeps it, so that several
+//! aggregations can serve behind one address.
 //!
-//! # What passes through
-//! Records are on this disk before a batch is acknowledged ([`intake`]), and are shipped from there with their ids as they
-//! are: the control plane stores each once. Counts go the same way. Policies and the files that they name come by one
-//! connection for each group, verified, and are given on as they were signed ([`group`]): nodes verify them again.
+//! # Data flow
+//! Records are written to disk before a batch is acknowledged ([`intake`]), and are shipped from there with their ids
+//! unchanged: the control plane stores each once. Statistics take the same way. Policies and their files are fetched over
+//! one connection per group, verified, and passed on with their signatures ([`group`]); nodes verify them again.
 //! Heartbeats are bundled.
 //!
-//! Everything goes on while the control plane is away; what waits for it is on disk.
+//! All of this works while the control plane is not available; pending data is on disk.
 
 mod group;
 mod groups;
 mod intake;
 mod metrics;
+mod node_registry;
 mod problem;
-mod replicas;
 mod routes;
 mod server;
+mod state;
 mod tokens;
 
 pub use metrics::AggregationMetrics;
-pub use server::{Aggregation, OpenError, Parts};
+pub use server::{Aggregation, AggregationParts, OpenError};
 
 use crate::sync;
 use std::path::PathBuf;
@@ -35,13 +36,13 @@ use std::time::Duration;
 /// Settings.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where spools, identities and policies are kept.
+    /// Directory of spools, identities and policies.
     pub directory: PathBuf,
     /// The control plane, and the group of the aggregation itself. Its directory is not used.
     pub upstream: sync::Config,
-    /// Bytes of records that wait for the control plane.
+    /// Size of the spool for records.
     pub spool_size: u64,
-    /// Longest time from writing a record to forcing it to the disk, where nobody waits for that.
+    /// Longest time from writing a record to syncing it to disk, if no caller waits for that.
     pub fsync_interval: Duration,
 }
 

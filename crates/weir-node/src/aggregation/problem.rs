@@ -1,21 +1,21 @@
-//! Refusals as `application/problem+json` (RFC 9457).
+//! Errors of the API as `application/problem+json` (RFC 9457).
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-/// Why a call is refused.
+/// Why a call is rejected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Problem {
-    /// No identity or token that counts.
+    /// No valid identity or token.
     Unauthenticated,
-    /// The call is wrong.
+    /// The call is not valid.
     Invalid(String),
-    /// The body is larger than this.
+    /// The body has more than this many bytes.
     TooLarge(usize),
-    /// Come back later: why, and after how many seconds.
+    /// Temporarily not available: the reason, and after how many seconds to retry.
     Busy(&'static str, u16),
-    /// There is no such thing.
+    /// Not found.
     NotFound,
 }
 
@@ -33,11 +33,11 @@ impl Problem {
 
     fn detail(&self) -> String {
         match self {
-            Problem::Unauthenticated => "a token of usage Node deployment or the identity of a node is wanted".into(),
+            Problem::Unauthenticated => "expected a Node deployment token or the identity of a node".into(),
             Problem::Invalid(why) => why.clone(),
             Problem::TooLarge(most) => format!("more than {most} bytes"),
             Problem::Busy(why, _) => (*why).into(),
-            Problem::NotFound => "there is no such thing".into(),
+            Problem::NotFound => "not found".into(),
         }
     }
 }

@@ -1,11 +1,11 @@
-//! The calls of nodes.
+//! The node API of an aggregation.
 
 use super::intake;
 use super::metrics::Call;
+use super::node_registry::{RegisteredNode, RegistrationError};
 use super::problem::Problem;
-use super::replicas::{NotTaken, Replica};
-use super::server::App;
-use super::tokens::Answer;
+use super::state::App;
+use super::tokens::TokenStatus;
 use axum::body::Body;
 use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -17,15 +17,16 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::time::Duration;
+use weir_protocol::code::NodeRole;
 use weir_protocol::node_api::{
     self, Ack, Heartbeat, MAX_BATCH_BYTES, MAX_WAIT_SECONDS, PolicyKey, Register, Registered,
 };
 
-/// Largest body of a call but for events: a heartbeat or counts of a node.
+/// Largest body of a call other than events: a heartbeat or statistics.
 const MAX_BODY: usize = 1 << 20;
 /// Longest credential.
 const MAX_CREDENTIAL: usize = 1 << 10;
-/// Longest name of a group, as a control plane takes it.
+/// Longest name of a group, as in the control plane.
 const MAX_GROUP: usize = 64;
 /// Longest time to read a body.
 const BODY: Duration = Duration::from_secs(30);
@@ -33,17 +34,20 @@ const BODY: Duration = Duration::from_secs(30);
 /// The routes.
 pub fn router(app: App) -> Router {
     Router::new()
-        .route(node_api::REGISTER, post(async |s, h, r| told("register", &s, register(&s, h, r).await)))
-        .route(node_api::HEARTBEAT, post(async |s, h, r| told("heartbeat", &s, heartbeat(&s, h, r).await)))
-        .route(node_api::EVENTS, post(async |s, h, r| told("events", &s, events(&s, h, r).await)))
-        .route(node_api::STATISTICS, post(async |s, h, r| told("statistics", &s, statistics(&s, h, r).await)))
-        .route(node_api::POLICY, get(async |s, h, q| told("policy", &s, policy(&s, h, q).await)))
-        .route(&format!("{}/{{sha256}}", node_api::BLOBS), get(async |s, h, p| told("blobs", &s, blob(&s, h, p).await)))
+        .route(node_api::REGISTER, post(async |s, h, r| respond("register", &s, register(&s, h, r).await)))
+        .route(node_api::HEARTBEAT, post(async |s, h, r| respond("heartbeat", &s, heartbeat(&s, h, r).await)))
+        .route(node_api::EVENTS, post(async |s, h, r| respond("events", &s, events(&s, h, r).await)))
+        .route(node_api::STATISTICS, post(async |s, h, r| respond("statistics", &s, statistics(&s, h, r).await)))
+        .route(node_api::POLICY, get(async |s, h, q| respond("policy", &s, policy(&s, h, q).await)))
+        .route(
+            &format!("{}/{{sha256}}", node_api::BLOBS),
+            get(async |s, h, p| respond("blobs", &s, blob(&s, h, p).await)),
+        )
         .with_state(app)
 }
 
-/// Counts a call.
-fn told<T: IntoResponse>(call: &'static str, State(app): &State<App>, answer: Result<T, Problem>) -> Response {
+/// Counts a call and renders its outcome.
+fn respond<T: IntoResponse>(call: &'static str, State(app): &State<App>, answer: Result<T, Problem>) -> Response {
     let outcome = answer.as_ref().err().map_or("ok", |problem| problem.status().1);
     app.metrics.calls.get_or_create(&Call { call, outcome }).inc();
     match answer {
@@ -59,20 +63,20 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
     if fits { Ok(given.trim()) } else { Err(Problem::Unauthenticated) }
 }
 
-/// The node that calls.
-fn node(app: &App, headers: &HeaderMap) -> Result<Replica, Problem> {
+/// Authenticates the calling node.
+fn node(app: &App, headers: &HeaderMap) -> Result<RegisteredNode, Problem> {
     let (id, secret) = bearer(headers)?.split_once('.').ok_or(Problem::Unauthenticated)?;
     app.replicas.verify(id, secret).ok_or(Problem::Unauthenticated)
 }
 
-/// The body, read whole. Callers are known by now, or hold one of few permits.
+/// Reads the whole body. Callers are authenticated by now, or hold one of few permits.
 async fn body(request: Request, most: usize) -> Result<Bytes, Problem> {
     let read = tokio::time::timeout(BODY, Limited::new(request.into_body(), most).collect()).await;
     match read {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::TooLarge(most)),
-        Ok(Err(error)) => Err(Problem::Invalid(format!("the body broke off: {error}"))),
-        Err(_) => Err(Problem::Invalid("the body did not come in time".into())),
+        Ok(Err(error)) => Err(Problem::Invalid(format!("the body is incomplete: {error}"))),
+        Err(_) => Err(Problem::Invalid("the body did not arrive in time".into())),
     }
 }
 
@@ -83,38 +87,40 @@ fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
 async fn register(State(app): &State<App>, headers: HeaderMap, request: Request) -> Result<Json<Registered>, Problem> {
     let token = bearer(&headers)?;
     let _one = app.registrations.try_acquire().map_err(|_| Problem::Busy("too many registrations at once", 1))?;
-    match app.tokens.ask(app.home.sync.link(), token).await {
-        Answer::Good => {}
-        Answer::Bad => return Err(Problem::Unauthenticated),
-        Answer::Unknown => {
-            return Err(Problem::Busy("the control plane is away, and the token was not seen of late", 5));
+    match app.tokens.check(app.home.sync.link(), token).await {
+        TokenStatus::Good => {}
+        TokenStatus::Bad => return Err(Problem::Unauthenticated),
+        TokenStatus::Unknown => {
+            return Err(Problem::Busy("the control plane is not available, and the token was not used recently", 5));
         }
     }
-    let asked: Register = json(&body(request, MAX_BODY).await?)?;
-    if asked.role != "processing" {
-        return Err(Problem::Invalid("`role`: an aggregation takes processing nodes only".into()));
+    let query: Register = json(&body(request, MAX_BODY).await?)?;
+    if query.role != NodeRole::Processing {
+        return Err(Problem::Invalid("`role`: an aggregation accepts only processing nodes".into()));
     }
-    if asked.group.is_empty() || asked.group.len() > MAX_GROUP {
-        return Err(Problem::Invalid(format!("`group`: 1 to {MAX_GROUP} bytes are wanted")));
+    if query.group.is_empty() || query.group.len() > MAX_GROUP {
+        return Err(Problem::Invalid(format!("`group`: expected 1 to {MAX_GROUP} bytes")));
     }
-    let group = app.groups.ensure(&asked.group).await.map_err(|error| {
-        tracing::error!(?error, group = asked.group, "a group cannot be served");
+    let group = app.groups.ensure(&query.group).await.map_err(|error| {
+        tracing::error!(?error, group = query.group, "a group cannot be served");
         Problem::Busy("its group cannot be served", 60)
     })?;
-    // The key that signs is the same for all groups.
+    // All groups have the same signing key.
     let keys = [group.sync.key(), app.home.sync.key()];
-    let key = keys.into_iter().flatten().next().ok_or(Problem::Busy("the control plane was never reached", 5))?;
+    let key =
+        keys.into_iter().flatten().next().ok_or(Problem::Busy("the control plane has not been reached yet", 5))?;
     let policy_key = PolicyKey { key_id: key.id(), public_key: key.into() };
     let replicas = std::sync::Arc::clone(&app.replicas);
-    let taken = tokio::task::spawn_blocking(move || replicas.take(&asked)).await;
-    let identity =
-        taken.map_err(|_| Problem::Busy("it failed here; the log tells why", 5))?.map_err(|why| match why {
-            NotTaken::Full => Problem::Busy("too many nodes", 60),
-            NotTaken::Io(error) => {
+    let taken = tokio::task::spawn_blocking(move || replicas.register(&query)).await;
+    let identity = taken.map_err(|_| Problem::Busy("internal error; see the log of the aggregation", 5))?.map_err(
+        |why| match why {
+            RegistrationError::Full => Problem::Busy("too many nodes", 60),
+            RegistrationError::Io(error) => {
                 tracing::error!(%error, "a node could not be registered");
-                Problem::Busy("it could not be kept", 5)
+                Problem::Busy("the node could not be stored", 5)
             }
-        })?;
+        },
+    )?;
     app.metrics.replicas.set(app.replicas.count() as i64);
     tracing::info!(node_id = identity.node_id, group = group.sync.link().group(), "a node registered");
     Ok(Json(Registered { identity, policy_key, version: env!("CARGO_PKG_VERSION").into() }))
@@ -123,9 +129,9 @@ async fn register(State(app): &State<App>, headers: HeaderMap, request: Request)
 async fn heartbeat(State(app): &State<App>, headers: HeaderMap, request: Request) -> Result<StatusCode, Problem> {
     let node = node(app, &headers)?;
     let beat: Heartbeat = json(&body(request, MAX_BODY).await?)?;
-    // Opened here too: after a restart nodes are known before they register again.
+    // After a restart, registered nodes call before they register again.
     let group = app.groups.ensure(&node.group).await.map_err(|_| Problem::Busy("its group cannot be served", 60))?;
-    if app.replicas.beat(&node.node_id, beat) {
+    if app.replicas.record_heartbeat(&node.node_id, beat) {
         group.sync.nudge();
     }
     Ok(StatusCode::NO_CONTENT)
@@ -133,12 +139,12 @@ async fn heartbeat(State(app): &State<App>, headers: HeaderMap, request: Request
 
 async fn events(State(app): &State<App>, headers: HeaderMap, request: Request) -> Result<Json<Ack>, Problem> {
     let node = node(app, &headers)?;
-    let packed = headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding.as_bytes() == b"gzip");
-    // Before the body is read: this bounds memory. Nodes send one batch at a time and wait.
+    let gzip = headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding.as_bytes() == b"gzip");
+    // Acquired before the body is read, to limit memory. Nodes send one batch at a time and wait.
     let turn = tokio::time::timeout(BODY, app.batches.acquire()).await;
     let _turn = turn.map_err(|_| Problem::Busy("too many batches at once", 1))?;
     let body = body(request, MAX_BATCH_BYTES).await?;
-    let ack = intake::store(&app.events, body, packed, node.node_id).await?;
+    let ack = intake::store(&app.events, body, gzip, node.node_id).await?;
     app.metrics.records.inc_by(ack.stored);
     Ok(Json(ack))
 }
@@ -148,27 +154,31 @@ async fn statistics(State(app): &State<App>, headers: HeaderMap, request: Reques
     let line = intake::statistics(&body(request, MAX_BODY).await?, &node.node_id)?;
     match app.statistics.offer(vec![line]).await {
         Ok(()) => Ok(StatusCode::NO_CONTENT),
-        Err(_) => Err(Problem::Busy("the spool takes nothing at the moment", 30)),
+        Err(_) => Err(Problem::Busy("the spool does not accept records at the moment", 30)),
     }
 }
 
-/// What a poll asks for.
+/// Parameters of a policy poll.
 #[derive(Debug, Deserialize)]
-struct Asked {
+struct PolicyQuery {
     #[serde(default)]
     after: u64,
     #[serde(default)]
     wait: u64,
 }
 
-async fn policy(State(app): &State<App>, headers: HeaderMap, Query(asked): Query<Asked>) -> Result<Response, Problem> {
+async fn policy(
+    State(app): &State<App>,
+    headers: HeaderMap,
+    Query(query): Query<PolicyQuery>,
+) -> Result<Response, Problem> {
     let node = node(app, &headers)?;
     let _turn = app.polls.try_acquire().map_err(|_| Problem::Busy("too many nodes wait for a policy", 5))?;
     let group = app.groups.ensure(&node.group).await.map_err(|_| Problem::Busy("its group cannot be served", 60))?;
-    let _counted = Waiting::new(app);
+    let _counted = PollGuard::new(app);
     let mut news = group.watch();
-    let newer = news.wait_for(|policy| policy.as_ref().is_some_and(|policy| policy.payload.serial > asked.after));
-    let wait = Duration::from_secs(asked.wait.min(MAX_WAIT_SECONDS));
+    let newer = news.wait_for(|policy| policy.as_ref().is_some_and(|policy| policy.payload.serial > query.after));
+    let wait = Duration::from_secs(query.wait.min(MAX_WAIT_SECONDS));
     let text = tokio::select! {
         newer = tokio::time::timeout(wait, newer) => match newer {
             Ok(Ok(policy)) => policy.as_ref().map(|policy| policy.text.clone()),
@@ -182,17 +192,17 @@ async fn policy(State(app): &State<App>, headers: HeaderMap, Query(asked): Query
     })
 }
 
-/// Counts a poll while it lasts, however it ends.
-struct Waiting<'a>(&'a App);
+/// Counts a poll while it lasts.
+struct PollGuard<'a>(&'a App);
 
-impl<'a> Waiting<'a> {
+impl<'a> PollGuard<'a> {
     fn new(app: &'a App) -> Self {
         app.metrics.polls.inc();
         Self(app)
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for PollGuard<'_> {
     fn drop(&mut self) {
         self.0.metrics.polls.dec();
     }
@@ -201,7 +211,7 @@ impl Drop for Waiting<'_> {
 async fn blob(State(app): &State<App>, headers: HeaderMap, Path(sha256): Path<String>) -> Result<Response, Problem> {
     let node = node(app, &headers)?;
     let group = app.groups.get(&node.group).ok_or(Problem::NotFound)?;
-    // Only what a policy names: the path is that of a hash, and of nothing else.
+    // Only files that the policy names, so the parameter is a hash and cannot be another path.
     if !group.names(&sha256) {
         return Err(Problem::NotFound);
     }

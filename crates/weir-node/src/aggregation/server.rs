@@ -1,19 +1,17 @@
-//! The parts of an aggregation, put together.
+//! Builds an aggregation from its parts and shuts it down.
 
-use super::group::Group;
-use super::groups::{Groups, NoGroup};
+use super::groups::{GroupError, Groups};
 use super::metrics::AggregationMetrics;
-use super::replicas::{MAX_REPLICAS, Replicas};
+use super::node_registry::{MAX_REPLICAS, NodeRegistry};
+use super::state::{App, State};
 use super::tokens::Tokens;
 use super::{Config, routes};
-use crate::events::ship::Content;
+use crate::events::ship::BatchContent;
 use crate::events::spool::{self, OpenError as SpoolError};
 use crate::events::{Shipper, Spool};
 use crate::sync::{SetupError, SyncMetrics, files};
 use axum::Router;
-use std::fmt;
 use std::io;
-use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,17 +20,17 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use weir_runtime::telemetry::Telemetry;
 
-/// Batches in memory at once: each may take 16 MiB, packed and unpacked.
+/// Batches in memory at once: each may take 16 MiB, compressed and decompressed.
 const MAX_BATCHES: usize = 16;
 /// Registrations at once.
 const MAX_REGISTRATIONS: usize = 32;
-/// Polls at once: each node has one, and may have a broken one that is not noticed yet.
+/// Polls at once: each node has one, and may have a broken one that is not detected yet.
 const MAX_POLLS: usize = 2 * MAX_REPLICAS;
-/// Bytes of counts that wait for the control plane.
+/// Size of the spool for statistics.
 const STATISTICS_SPOOL: u64 = 32 << 20;
 
-/// Where an aggregation reports.
-pub struct Parts {
+/// Telemetry and metrics of an aggregation.
+pub struct AggregationParts {
     /// Spools and shippers.
     pub telemetry: Arc<Telemetry>,
     /// Calls upstream.
@@ -41,58 +39,21 @@ pub struct Parts {
     pub metrics: AggregationMetrics,
 }
 
-/// What the calls work on.
-pub struct State {
-    pub(super) metrics: AggregationMetrics,
-    pub(super) replicas: Arc<Replicas>,
-    pub(super) tokens: Arc<Tokens>,
-    pub(super) groups: Groups,
-    /// The aggregation's own group.
-    pub(super) home: Arc<Group>,
-    pub(super) events: Spool,
-    pub(super) statistics: Spool,
-    pub(super) batches: Semaphore,
-    pub(super) registrations: Semaphore,
-    pub(super) polls: Semaphore,
-    pub(super) stop: CancellationToken,
-}
-
-/// Handle on it.
-#[derive(Clone)]
-pub struct App(Arc<State>);
-
-impl Deref for App {
-    type Target = State;
-
-    fn deref(&self) -> &State {
-        &self.0
-    }
-}
-
 /// Why an aggregation does not start.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// A file cannot be used.
-    Io(PathBuf, io::Error),
-    /// A spool cannot be used.
+    #[error("{}: {}", .0.display(), .1)]
+    Io(PathBuf, #[source] io::Error),
+    /// A spool cannot be opened.
+    #[error(transparent)]
     Spool(SpoolError),
-    /// The control plane cannot be called.
+    /// The connection to the control plane cannot be set up.
+    #[error(transparent)]
     Upstream(SetupError),
 }
 
-impl fmt::Display for OpenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            OpenError::Io(path, error) => write!(f, "{}: {error}", path.display()),
-            OpenError::Spool(error) => error.fmt(f),
-            OpenError::Upstream(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for OpenError {}
-
-/// An aggregation that runs.
+/// A running aggregation.
 pub struct Aggregation {
     app: App,
     shippers: JoinSet<()>,
@@ -101,13 +62,13 @@ pub struct Aggregation {
 }
 
 impl Aggregation {
-    /// Opens what an earlier run left and joins the control plane. Polls end when `closing` does.
-    pub async fn open(config: Config, parts: Parts, closing: CancellationToken) -> Result<Self, OpenError> {
-        let Parts { telemetry, sync, metrics } = parts;
+    /// Opens the files of an earlier run and joins the control plane. Polls end when `closing` is cancelled.
+    pub async fn open(config: Config, parts: AggregationParts, closing: CancellationToken) -> Result<Self, OpenError> {
+        let AggregationParts { telemetry, sync, metrics } = parts;
         let at = |name: &str| config.directory.join(name);
         let failed = |path: PathBuf| move |error| OpenError::Io(path, error);
-        files::make(&config.directory).map_err(failed(config.directory.clone()))?;
-        let replicas = Arc::new(Replicas::open(at("nodes.json")).map_err(failed(at("nodes.json")))?);
+        files::create_dir(&config.directory).map_err(failed(config.directory.clone()))?;
+        let replicas = Arc::new(NodeRegistry::open(at("nodes.json")).map_err(failed(at("nodes.json")))?);
         let tokens = Arc::new(Tokens::open(at("tokens.json")).map_err(failed(at("tokens.json")))?);
         let spool =
             |name, directory, size| spool::Config { directory, name, size, fsync_interval: config.fsync_interval };
@@ -124,8 +85,8 @@ impl Aggregation {
         let own = config.upstream.group.clone();
         let groups = Groups::new(config, (sync, metrics.clone()), Arc::clone(&replicas), spooled, stop.clone());
         let home = groups.ensure(&own).await.map_err(|error| match error {
-            NoGroup::Setup(error) => OpenError::Upstream(error),
-            NoGroup::Full => OpenError::Upstream(SetupError::Client("no group may be served".into())),
+            GroupError::Setup(error) => OpenError::Upstream(error),
+            GroupError::Full => OpenError::Upstream(SetupError::Client("the limit of groups is reached".into())),
         })?;
         for name in replicas.groups() {
             if let Err(error) = groups.ensure(&name).await {
@@ -134,11 +95,12 @@ impl Aggregation {
         }
         let (drain, link) = (CancellationToken::new(), Arc::clone(home.sync.link()));
         let mut shippers = JoinSet::new();
-        for (reader, content) in [(events_reader, Content::Events), (statistics_reader, Content::Statistics)] {
+        for (reader, content) in [(events_reader, BatchContent::Events), (statistics_reader, BatchContent::Statistics)]
+        {
             let shipper = Shipper::new(reader, Arc::clone(&link), content, Arc::clone(&telemetry));
             shippers.spawn(shipper.run(drain.clone()));
         }
-        let app = App(Arc::new(State {
+        let app = App::new(State {
             metrics,
             replicas,
             tokens,
@@ -150,16 +112,17 @@ impl Aggregation {
             registrations: Semaphore::new(MAX_REGISTRATIONS),
             polls: Semaphore::new(MAX_POLLS),
             stop: closing,
-        }));
+        });
         Ok(Self { app, shippers, drain, stop })
     }
 
-    /// The calls that it answers.
+    /// The routes of its API.
     pub fn router(&self) -> Router {
         routes::router(self.app.clone())
     }
 
-    /// Ships what is left, for at most `limit`, and closes the spools. True if nothing is left; what is stays on disk.
+    /// Ships the remaining records, for at most `limit`, and closes the spools. Returns true if nothing remains; the rest
+    /// stays on disk.
     pub async fn close(mut self, limit: Duration) -> bool {
         self.drain.cancel();
         let shipped = async { while self.shippers.join_next().await.is_some() {} };
@@ -170,12 +133,12 @@ impl Aggregation {
         let closed = tokio::task::spawn_blocking(move || {
             app.events.close();
             app.statistics.close();
-            if let Err(error) = app.replicas.keep() {
-                tracing::error!(%error, "when nodes were last heard of could not be kept");
+            if let Err(error) = app.replicas.save() {
+                tracing::error!(%error, "the times of the last calls of nodes could not be stored");
             }
         });
         if let Err(error) = closed.await {
-            tracing::error!(%error, "the spools were not closed in order");
+            tracing::error!(%error, "the spools were not closed properly");
         }
         let left = self.app.events.status().records;
         if left > 0 {

@@ -1,15 +1,16 @@
 //! Nodes and batches of an aggregation.
 
-use super::intake::{self, Batch};
+use super::intake;
+use super::node_registry::{MAX_REPLICAS, NodeRegistry, RegistrationError};
 use super::problem::Problem;
-use super::replicas::{MAX_REPLICAS, NotTaken, Replicas};
 use crate::events::spool::MAX_PAYLOAD;
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use weir_protocol::batch::Batch;
 use weir_protocol::node_api::{Heartbeat, Identity, MAX_BATCH, MAX_BATCH_BYTES, Register};
 
-fn text(batch: &Batch) -> Vec<String> {
-    batch.records.iter().map(|record| String::from_utf8(record.clone()).unwrap()).collect()
+fn text(batch: &Batch<Vec<u8>>) -> Vec<String> {
+    batch.records.iter().map(|record| String::from_utf8(record.record.clone()).unwrap()).collect()
 }
 
 #[test]
@@ -20,8 +21,8 @@ fn records_pass_as_they_are_but_under_the_name_of_who_sent_them() {
     let batch = intake::read(format!("{own}\n\r\n{update}\n\n{future}").as_bytes(), false, "me").unwrap();
     assert_eq!(text(&batch), [own, update, future]);
     let foreign = r#"{"record":"hit","node":"you","later":1.10}"#;
-    let nobody = r#"{"record":"hit","later":{"a":[1]}}"#;
-    let batch = intake::read(format!("{foreign}\n{nobody}").as_bytes(), false, "me").unwrap();
+    let unattributed = r#"{"record":"hit","later":{"a":[1]}}"#;
+    let batch = intake::read(format!("{foreign}\n{unattributed}").as_bytes(), false, "me").unwrap();
     let lines: Vec<Value> = text(&batch).iter().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert!(lines.iter().all(|line| line["node"] == "me"));
     assert_eq!((lines[0]["later"].to_string(), &lines[1]["later"]), ("1.10".into(), &json!({"a": [1]})));
@@ -59,7 +60,7 @@ proptest! {
     #[test]
     fn any_bytes_are_read_or_refused(body: Vec<u8>, packed: bool) {
         if let Ok(batch) = intake::read(&body, packed, "me") {
-            prop_assert!(batch.records.iter().all(|record| serde_json::from_slice::<Value>(record).is_ok()));
+            prop_assert!(batch.records.iter().all(|record| serde_json::from_slice::<Value>(&record.record).is_ok()));
         }
     }
 }
@@ -89,16 +90,16 @@ fn asked(identity: Option<Identity>) -> Register {
 fn nodes_are_known_by_hash_and_after_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("nodes.json");
-    let replicas = Replicas::open(path.clone()).unwrap();
-    let identity = replicas.take(&asked(None)).unwrap();
+    let replicas = NodeRegistry::open(path.clone()).unwrap();
+    let identity = replicas.register(&asked(None)).unwrap();
     assert!(!std::fs::read_to_string(&path).unwrap().contains(&identity.secret));
-    let again = Replicas::open(path).unwrap();
+    let again = NodeRegistry::open(path).unwrap();
     assert_eq!(again.verify(&identity.node_id, &identity.secret).unwrap().group, "g");
     assert!(again.verify(&identity.node_id, "other").is_none() && again.verify("other", &identity.secret).is_none());
-    assert_eq!(again.take(&asked(Some(identity.clone()))).unwrap(), identity);
+    assert_eq!(again.register(&asked(Some(identity.clone()))).unwrap(), identity);
     assert_eq!(again.count(), 1);
     let weak = Identity { node_id: "0197f4a2-0000-7000-8000-000000000001".into(), secret: "short".into() };
-    assert_ne!(again.take(&asked(Some(weak.clone()))).unwrap(), weak);
+    assert_ne!(again.register(&asked(Some(weak.clone()))).unwrap(), weak);
 }
 
 #[test]
@@ -114,9 +115,9 @@ fn there_are_only_so_many_nodes() {
         })
         .collect();
     std::fs::write(&path, serde_json::to_vec(&all).unwrap()).unwrap();
-    let replicas = Replicas::open(path.clone()).unwrap();
-    assert!(matches!(replicas.take(&asked(None)), Err(NotTaken::Full)));
-    // Those that were not heard of for a day make room.
+    let replicas = NodeRegistry::open(path.clone()).unwrap();
+    assert!(matches!(replicas.register(&asked(None)), Err(RegistrationError::Full)));
+    // Nodes without calls for a day are removed.
     let gone: Vec<Value> = all
         .into_iter()
         .map(|mut one| {
@@ -125,26 +126,26 @@ fn there_are_only_so_many_nodes() {
         })
         .collect();
     std::fs::write(&path, serde_json::to_vec(&gone).unwrap()).unwrap();
-    let replicas = Replicas::open(path).unwrap();
-    assert!(replicas.take(&asked(None)).is_ok());
+    let replicas = NodeRegistry::open(path).unwrap();
+    assert!(replicas.register(&asked(None)).is_ok());
     assert_eq!(replicas.count(), 1);
 }
 
 #[test]
 fn news_of_a_node_are_its_policy_and_errors() {
     let directory = tempfile::tempdir().unwrap();
-    let replicas = Replicas::open(directory.path().join("nodes.json")).unwrap();
-    let id = replicas.take(&asked(None)).unwrap().node_id;
+    let replicas = NodeRegistry::open(directory.path().join("nodes.json")).unwrap();
+    let id = replicas.register(&asked(None)).unwrap().node_id;
     let beat = |policy_serial, error: &str| {
         let policy_error = Some(error.to_owned()).filter(|error| !error.is_empty());
-        replicas.beat(&id, Heartbeat { policy_serial, policy_error, ..Heartbeat::default() })
+        replicas.record_heartbeat(&id, Heartbeat { policy_serial, policy_error, ..Heartbeat::default() })
     };
     let told = [beat(0, ""), beat(0, ""), beat(1, ""), beat(1, "no\u{7}good"), beat(1, "no\u{7}good"), beat(1, "")];
     assert_eq!(told, [true, false, true, true, false, true]);
     beat(2, &"long".repeat(1000));
-    let beats = replicas.beats("g");
+    let beats = replicas.heartbeats("g");
     assert_eq!((beats.len(), beats[0].1.name.as_str()), (1, "n"));
     assert_eq!(beats[0].1.policy_error.as_ref().unwrap().len(), 200);
-    assert!(replicas.beats("other").is_empty());
-    assert!(!replicas.beat("unknown", Heartbeat::default()));
+    assert!(replicas.heartbeats("other").is_empty());
+    assert!(!replicas.record_heartbeat("unknown", Heartbeat::default()));
 }

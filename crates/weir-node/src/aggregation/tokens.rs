@@ -1,4 +1,5 @@
-//! Whether a token is one of usage Node deployment: the control plane says so, and is believed for a week while it is away.
+//! Validates Node deployment tokens with the control plane. While it is not available, a token that was valid within the
+//! last week is accepted.
 
 use crate::sync::{CallError, Link, files};
 use ring::digest::{SHA256, digest};
@@ -6,49 +7,50 @@ use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::Semaphore;
+use weir_runtime::clock::now_seconds;
+use weir_runtime::hex;
 
-/// Seconds for which a good token is not asked about again: nodes that start together come with the same one.
-const BELIEVED: u64 = 60;
-/// Seconds for which a token that was good still counts while the control plane is away.
-const REMEMBERED: u64 = 7 * 24 * 60 * 60;
-/// Tokens that are remembered.
+/// Seconds for which a valid token is not checked again: nodes that start together use the same one.
+const RECHECK_AFTER: u64 = 60;
+/// Seconds for which a token that was valid is accepted while the control plane is not available.
+const OFFLINE_TTL: u64 = 7 * 24 * 60 * 60;
+/// Largest number of stored tokens.
 const MAX_TOKENS: usize = 100;
-/// Questions to the control plane at once.
-const MAX_QUESTIONS: usize = 8;
+/// Concurrent checks with the control plane.
+const MAX_CHECKS: usize = 8;
 /// Largest file.
 const MAX_FILE: u64 = 1 << 20;
 
-/// What is known of tokens: when each, by its hash in hex, was last said to be good.
+/// Valid tokens: the hash of each in hex, and when it was last valid.
 pub struct Tokens {
     path: PathBuf,
     good: Mutex<HashMap<String, u64>>,
-    questions: Semaphore,
+    checks: Semaphore,
 }
 
-/// What a token is.
+/// Result of the check of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// One of usage Node deployment.
+pub enum TokenStatus {
+    /// A valid Node deployment token.
     Good,
-    /// None.
+    /// Not valid.
     Bad,
-    /// Nobody can say.
+    /// The control plane is not available, and the token was not valid recently.
     Unknown,
 }
 
 impl Tokens {
-    /// Those remembered in `path`.
+    /// Reads the tokens stored in `path`.
     pub fn open(path: PathBuf) -> io::Result<Self> {
         let good = match files::read(&path, MAX_FILE)? {
             None => HashMap::new(),
             Some(text) => serde_json::from_slice(&text).unwrap_or_else(|error| {
-                tracing::error!(path = %path.display(), %error, "not readable: no token is remembered");
+                tracing::error!(path = %path.display(), %error, "cannot read the stored tokens");
                 HashMap::new()
             }),
         };
-        Ok(Self { path, good: Mutex::new(good), questions: Semaphore::new(MAX_QUESTIONS) })
+        Ok(Self { path, good: Mutex::new(good), checks: Semaphore::new(MAX_CHECKS) })
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, u64>> {
@@ -56,42 +58,42 @@ impl Tokens {
     }
 
     fn age(&self, name: &str) -> Option<u64> {
-        self.lock().get(name).map(|at| now().saturating_sub(*at))
+        self.lock().get(name).map(|at| now_seconds().saturating_sub(*at))
     }
 
-    /// What `token` is, by the word of the control plane at the end of `link`.
-    pub async fn ask(self: &Arc<Self>, link: &Link, token: &str) -> Answer {
-        let name = crate::sync::hex(digest(&SHA256, token.as_bytes()).as_ref());
-        if self.age(&name).is_some_and(|age| age < BELIEVED) {
-            return Answer::Good;
+    /// Checks `token` with the control plane.
+    pub async fn check(self: &Arc<Self>, link: &Link, token: &str) -> TokenStatus {
+        let name = hex::encode(digest(&SHA256, token.as_bytes()).as_ref());
+        if self.age(&name).is_some_and(|age| age < RECHECK_AFTER) {
+            return TokenStatus::Good;
         }
-        let Ok(_one) = self.questions.try_acquire() else { return Answer::Unknown };
+        let Ok(_one) = self.checks.try_acquire() else { return TokenStatus::Unknown };
         match link.is_deploy_token(token).await {
             Ok(()) => {
-                self.remember(name).await;
-                Answer::Good
+                self.store(name).await;
+                TokenStatus::Good
             }
             Err(CallError::Unknown(_) | CallError::Refused(..)) => {
                 self.lock().remove(&name);
-                Answer::Bad
+                TokenStatus::Bad
             }
             Err(error) => {
-                let remembered = self.age(&name).is_some_and(|age| age < REMEMBERED);
-                tracing::debug!(%error, remembered, "the control plane cannot say whether a token is good");
-                if remembered { Answer::Good } else { Answer::Unknown }
+                let remembered = self.age(&name).is_some_and(|age| age < OFFLINE_TTL);
+                tracing::debug!(%error, remembered, "the control plane cannot check a token");
+                if remembered { TokenStatus::Good } else { TokenStatus::Unknown }
             }
         }
     }
 
-    async fn remember(self: &Arc<Self>, name: String) {
+    async fn store(self: &Arc<Self>, name: String) {
         {
             let mut good = self.lock();
-            good.retain(|_, at| *at + REMEMBERED > now());
+            good.retain(|_, at| *at + OFFLINE_TTL > now_seconds());
             if good.len() >= MAX_TOKENS {
                 let oldest = good.iter().min_by_key(|(_, at)| **at).map(|(name, _)| name.clone());
                 oldest.and_then(|name| good.remove(&name));
             }
-            good.insert(name, now());
+            good.insert(name, now_seconds());
         }
         let tokens = Arc::clone(self);
         let kept = tokio::task::spawn_blocking(move || {
@@ -100,11 +102,7 @@ impl Tokens {
             files::replace(&tokens.path, &serde_json::to_vec(&*good).map_err(io::Error::other)?)
         });
         if let Err(error) = kept.await.map_err(io::Error::other).flatten() {
-            tracing::error!(%error, "a good token could not be remembered");
+            tracing::error!(%error, "a valid token could not be stored");
         }
     }
-}
-
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }

@@ -1,5 +1,5 @@
-//! Ids of records: UUIDv7 (RFC 9562 §5.7) that rise within a process, also where its clock is set back a little. Where it
-//! is set back far, ids follow: a clock that was years ahead for a moment must not leave its mark on all that comes.
+//! Ids of records: UUIDv7 (RFC 9562 §5.7). Within a process they increase, even if the clock is set back a little. If it
+//! is set back far, ids follow it: a clock that was years ahead for a moment must not affect all later ids.
 
 use ring::rand::{SecureRandom, SystemRandom};
 use std::sync::{Mutex, PoisonError};
@@ -10,27 +10,26 @@ const MAX_COUNTER: u16 = 0x0fff;
 /// Latest time that an id can hold: 48 bits of milliseconds.
 const MAX_MS: u64 = (1 << 48) - 1;
 
-/// How far the clock may go back with ids still rising, in milliseconds. Behind that its last times were wrong.
+/// How far the clock may be set back while ids still increase, in milliseconds. Beyond that, its earlier times were wrong.
 const MAX_BACK: u64 = 60_000;
 
-/// Makes ids.
+/// Generates ids.
 #[derive(Debug)]
-pub struct Mint {
+pub struct IdGenerator {
     /// Time and counter of the last id.
     last: Mutex<(u64, u16)>,
     random: SystemRandom,
 }
 
-impl Default for Mint {
+impl Default for IdGenerator {
     fn default() -> Self {
         Self { last: Mutex::default(), random: SystemRandom::new() }
     }
 }
 
-impl Mint {
-    /// The next id at `now_ms`, milliseconds since 1970: greater than every id before, and while the clock is behind the
-    /// last id, time stands still in ids; unless it is more than a minute behind. What tells ids of the same time apart
-    /// then are 62 random bits.
+impl IdGenerator {
+    /// The next id at `now_ms`, in milliseconds since 1970: greater than every id before. While the clock is up to a minute
+    /// behind the last id, ids keep the time of that id. Ids of the same time and counter differ in 62 random bits.
     pub fn next(&self, now_ms: u64) -> Uuid {
         let mut bytes = [0; 10];
         // Without randomness from the system, ids of this process still differ by time and counter.
@@ -69,33 +68,33 @@ mod tests {
 
     #[test]
     fn ids_are_version_7_and_hold_their_time() {
-        let id = Mint::default().next(1_800_000_000_123);
+        let id = IdGenerator::default().next(1_800_000_000_123);
         assert_eq!((id.get_version_num(), time_of(&id)), (7, 1_800_000_000_123));
         assert_eq!(id.get_variant(), uuid::Variant::RFC4122);
     }
 
     #[test]
     fn a_full_counter_goes_on_in_the_next_millisecond() {
-        let mint = Mint::default();
-        let ids: Vec<_> = (0..10_000).map(|_| mint.next(1000)).collect();
+        let ids = IdGenerator::default();
+        let ids: Vec<_> = (0..10_000).map(|_| ids.next(1000)).collect();
         assert!(ids.is_sorted_by(|a, b| a < b));
         assert!(time_of(ids.last().unwrap()) < 1005);
     }
 
     proptest! {
         #[test]
-        fn ids_rise_while_the_clock_jitters(clock in proptest::collection::vec(0..MAX_BACK, 1..100)) {
-            let mint = Mint::default();
-            let ids: Vec<_> = clock.into_iter().map(|now| mint.next((1 << 40) + now)).collect();
+        fn ids_increase_while_the_clock_jitters(clock in proptest::collection::vec(0..MAX_BACK, 1..100)) {
+            let ids = IdGenerator::default();
+            let ids: Vec<_> = clock.into_iter().map(|now| ids.next((1 << 40) + now)).collect();
             prop_assert!(ids.is_sorted_by(|a, b| a < b));
         }
 
         #[test]
         fn ids_differ_and_stay_near_the_clock_whatever_it_does(clock in proptest::collection::vec(0u64..1 << 49, 1..100)) {
-            let mint = Mint::default();
+            let ids = IdGenerator::default();
             let mut seen = std::collections::HashSet::new();
             for now in clock {
-                let id = mint.next(now);
+                let id = ids.next(now);
                 prop_assert!(time_of(&id).abs_diff(now.min(MAX_MS)) <= MAX_BACK);
                 prop_assert!(seen.insert(id));
             }

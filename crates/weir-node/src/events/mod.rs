@@ -1,25 +1,17 @@
-//! From a verdict to a delivered record: redact, mint an id, spool, ship.
+//! Records of malicious requests: masking, ids, spool, shipping.
 //!
-//! A record is accepted when it is in the file of the [`spool`], which is before the answer to its request leaves.
-//! [`ship`] takes records from there and keeps them until the other side said that it has them.
+//! [`recorder`] masks a hit ([`redact`]), assigns an id and writes it to the [`spool`] before the response to its request
+//! is sent. [`ship`] delivers the records of the spool and keeps them until the receiver has acknowledged them.
 
 pub mod id;
 pub mod record;
 pub mod recorder;
 pub mod redact;
-pub mod sample;
+pub mod sampling;
 pub mod ship;
 pub mod spool;
 pub mod statistics;
 
-pub use recorder::{Recorded, Recorder, Settings};
+pub use recorder::{PendingRecord, Recorder, RecorderSettings};
 pub use ship::{Batch, Shipper, Upload, UploadError};
-pub use spool::{Dropped, Reader, Spool};
-
-use std::time::{SystemTime, UNIX_EPOCH};
-
-/// The time in milliseconds since 1970.
-pub(crate) fn now_ms() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
-}
+pub use spool::{DropReason, Reader, Spool};

@@ -1,28 +1,28 @@
-//! From a verdict to a [`Hit`], masked.
+//! Builds the masked [`Hit`] for a verdict.
 
-use super::redact::{Masked, Original, mask};
+use super::redact::{MaskInput, MaskedMessage, mask};
 use std::net::IpAddr;
 use weir_core::model::bytes::printable;
 use weir_core::model::{Finding, MessageKind, PointPath, PointPattern};
 use weir_policy::source::SOURCE_KINDS;
 use weir_policy::{Action, Source, Verdict};
 use weir_protocol::hit::{
-    HIT_VERSION, Hit, HitAnomaly, HitClient, HitFinding, HitGateway, HitLeg, HitRequest, HitResponse,
+    HIT_VERSION, Hit, HitAnomaly, HitClient, HitDirection, HitFinding, HitGateway, HitRequest, HitResponse,
 };
 
-/// Findings in a record: who looks at more than this has seen enough.
+/// Largest number of findings in a record.
 const MAX_FINDINGS: usize = 32;
 /// Bytes of a host, a method, a name.
 const MAX_NAME: usize = 256;
 /// Bytes of a path.
 const MAX_PATH: usize = 4096;
 
-/// A message that was judged, with what is known of it.
+/// An inspected message with everything that its record contains.
 #[derive(Clone, Debug)]
-pub struct Exchange<'a> {
+pub struct InspectedMessage<'a> {
     /// Which message of the exchange.
-    pub leg: HitLeg,
-    /// When it was judged, in milliseconds since 1970.
+    pub direction: HitDirection,
+    /// When it was inspected, in milliseconds since 1970.
     pub time: u64,
     /// `Inspector-Request-Id`.
     pub request_id: &'a str,
@@ -34,7 +34,7 @@ pub struct Exchange<'a> {
     pub client: Option<IpAddr>,
     /// The gateway's socket peer.
     pub peer: Option<IpAddr>,
-    /// What databases say about the client's address.
+    /// Location and type of the client's address.
     pub source: Source,
     /// Application id.
     pub application: i64,
@@ -60,13 +60,13 @@ pub struct Exchange<'a> {
     pub body: &'a [u8],
     /// Bytes of the message as received.
     pub bytes: usize,
-    /// The judgement.
+    /// The verdict.
     pub verdict: &'a Verdict,
     /// Points of `sensitive_data` rules for it.
     pub sensitive: &'a [&'a PointPattern],
     /// Serial of the policy in force.
     pub policy_serial: u64,
-    /// The upstream's answer, on the response leg.
+    /// The upstream's response, if the message is one.
     pub response: Option<HitResponse>,
 }
 
@@ -75,55 +75,55 @@ pub fn is_hit(verdict: &Verdict) -> bool {
     !verdict.attacks.is_empty() || verdict.action == Action::Block
 }
 
-/// The record of `exchange`, still without an id, with at most `max_body` bytes of its body; and how many stretches of
-/// the message were masked.
-pub fn hit(exchange: &Exchange<'_>, max_body: usize) -> (Hit, u32) {
-    let verdict = exchange.verdict;
+/// The record of `message`, without an id, with at most `max_body` bytes of its body; and how many spans of the message
+/// were masked.
+pub fn hit(message: &InspectedMessage<'_>, max_body: usize) -> (Hit, u32) {
+    let verdict = message.verdict;
     let attacked: Vec<&PointPath> = verdict.findings.iter().filter(|f| f.decisive).map(|f| &f.point).collect();
-    let masked = mask(&Original {
-        kind: if exchange.leg == HitLeg::Request { MessageKind::Request } else { MessageKind::Response },
-        head: exchange.head,
-        body: exchange.body,
+    let masked = mask(&MaskInput {
+        kind: if message.direction == HitDirection::Request { MessageKind::Request } else { MessageKind::Response },
+        head: message.head,
+        body: message.body,
         max_body,
-        sensitive: exchange.sensitive,
+        sensitive: message.sensitive,
         attacked: &attacked,
     });
     let anomaly = |a: &weir_core::model::Anomaly| HitAnomaly { kind: a.kind, point: masked.point(&a.point) };
     let hit = Hit {
         version: HIT_VERSION,
         id: String::new(),
-        time: exchange.time,
-        leg: exchange.leg,
-        request_id: exchange.request_id.to_owned(),
-        connector: exchange.connector.to_owned(),
-        attempt: u32::from(exchange.attempt),
+        time: message.time,
+        leg: message.direction,
+        request_id: message.request_id.to_owned(),
+        connector: message.connector.to_owned(),
+        attempt: u32::from(message.attempt),
         node: String::new(),
-        client: client(exchange),
-        application: exchange.application,
-        gateway: gateway(exchange, &masked),
-        request: request(exchange, &masked),
+        client: client(message),
+        application: message.application,
+        gateway: gateway(message, &masked),
+        request: request(message, &masked),
         attacks: verdict.attacks.clone(),
         findings: findings(verdict, &masked),
         anomalies: verdict.anomalies.iter().map(anomaly).collect(),
-        mode: verdict.mode.code().to_owned(),
-        action: verdict.action.code().to_owned(),
-        reason: verdict.reason.map_or("", |reason| reason.code()).to_owned(),
+        mode: verdict.mode.code().into(),
+        action: verdict.action.code().into(),
+        reason: verdict.reason.map_or("", |reason| reason.code()).into(),
         would_block: verdict.would_block,
-        list: verdict.list.as_ref().map_or("", |hit| hit.list.code()).to_owned(),
+        list: verdict.list.as_ref().map_or("", |hit| hit.list.code()).into(),
         rules: verdict.rules.clone(),
-        policy_serial: exchange.policy_serial,
-        response: exchange.response,
+        policy_serial: message.policy_serial,
+        response: message.response,
         folded: 0,
     };
-    (hit, masked.places)
+    (hit, masked.masked_spans)
 }
 
-fn client(exchange: &Exchange<'_>) -> HitClient {
+fn client(message: &InspectedMessage<'_>) -> HitClient {
     let text = |ip: Option<IpAddr>| ip.map(|ip| ip.to_string()).unwrap_or_default();
-    let source = &exchange.source;
+    let source = &message.source;
     HitClient {
-        ip: text(exchange.client),
-        peer: text(exchange.peer.filter(|peer| Some(*peer) != exchange.client)),
+        ip: text(message.client),
+        peer: text(message.peer.filter(|peer| Some(*peer) != message.client)),
         country: source.country.map(|code| code.to_string()).unwrap_or_default(),
         region: source.region.map(|code| code.to_string()).unwrap_or_default(),
         asn: source.asn.unwrap_or_default(),
@@ -131,31 +131,31 @@ fn client(exchange: &Exchange<'_>) -> HitClient {
     }
 }
 
-fn gateway(exchange: &Exchange<'_>, masked: &Masked<'_>) -> HitGateway {
+fn gateway(message: &InspectedMessage<'_>, masked: &MaskedMessage<'_>) -> HitGateway {
     HitGateway {
-        service: masked.text(exchange.service),
-        route: masked.text(exchange.route),
-        consumer: masked.text(exchange.consumer),
+        service: masked.text(message.service),
+        route: masked.text(message.route),
+        consumer: masked.text(message.consumer),
     }
 }
 
-fn request(exchange: &Exchange<'_>, masked: &Masked<'_>) -> HitRequest {
+fn request(message: &InspectedMessage<'_>, masked: &MaskedMessage<'_>) -> HitRequest {
     let text = |bytes: &[u8], max| masked.text(&printable(bytes, max));
     HitRequest {
-        method: text(exchange.method, MAX_NAME),
-        scheme: exchange.scheme.to_owned(),
-        host: text(exchange.host, MAX_NAME),
-        path: text(exchange.path, MAX_PATH),
-        protocol: masked.text(exchange.protocol),
+        method: text(message.method, MAX_NAME),
+        scheme: message.scheme.to_owned(),
+        host: text(message.host, MAX_NAME),
+        path: text(message.path, MAX_PATH),
+        protocol: masked.text(message.protocol),
         raw: masked.base64(),
-        bytes: exchange.bytes as u64,
-        cut: masked.cut,
+        bytes: message.bytes as u64,
+        cut: masked.bytes_cut,
         withheld: masked.withheld,
     }
 }
 
 /// The findings, decisive ones first.
-fn findings(verdict: &Verdict, masked: &Masked<'_>) -> Vec<HitFinding> {
+fn findings(verdict: &Verdict, masked: &MaskedMessage<'_>) -> Vec<HitFinding> {
     let (decisive, others): (Vec<&Finding>, Vec<&Finding>) = verdict.findings.iter().partition(|f| f.decisive);
     let finding = |finding: &Finding| HitFinding {
         attack: finding.attack,

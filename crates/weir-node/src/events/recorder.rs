@@ -1,26 +1,26 @@
-//! What the verdict path calls: records hits, waits until they are accepted, counts traffic.
+//! Entry point of the verdict path: records hits, waits until they are written, counts traffic.
 
-use super::id::Mint;
-use super::now_ms;
-use super::record::{Exchange, hit};
-use super::sample::{Sampled, Sampler};
+use super::id::IdGenerator;
+use super::record::{InspectedMessage, hit};
+use super::sampling::{Sampler, SamplingDecision};
 use super::spool::{Spool, Ticket};
-use super::statistics::{Counts, Sample};
+use super::statistics::{RequestSample, TrafficCounters};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 use weir_protocol::hit::{Hit, HitResponse};
 use weir_protocol::node_api::{HitUpdate, Record};
+use weir_runtime::clock::now_millis;
 use weir_runtime::telemetry::Telemetry;
 
-/// Settings of records.
+/// Settings of a [`Recorder`].
 #[derive(Clone, Copy, Debug)]
-pub struct Settings {
-    /// Longest time that the disk may hold up an answer for its record.
+pub struct RecorderSettings {
+    /// Longest time that a stalled disk may delay a response.
     pub stall: Duration,
-    /// Bytes of a body that are kept.
+    /// Bytes of a body that are recorded.
     pub max_body: usize,
-    /// Whether identical hits past the fifth in an hour are counted only.
+    /// Whether identical hits after the fifth in an hour are only counted.
     pub sampling: bool,
 }
 
@@ -28,73 +28,73 @@ pub struct Settings {
 pub struct Recorder {
     hits: Spool,
     statistics: Spool,
-    mint: Mint,
-    settings: Settings,
+    ids: IdGenerator,
+    settings: RecorderSettings,
     sampler: Option<Sampler>,
-    counts: Counts,
+    counts: TrafficCounters,
     telemetry: Arc<Telemetry>,
 }
 
-/// A record on its way to the spool.
-#[must_use = "the answer may leave only when the record is settled"]
-pub struct Recorded {
+/// A record that is being written to the spool.
+#[must_use = "await it before the response is sent"]
+pub struct PendingRecord {
     /// Id of the hit.
     pub id: Uuid,
     ticket: Ticket,
 }
 
 impl Recorder {
-    /// Records into `hits`, and counts into `statistics`.
-    pub fn new(hits: Spool, statistics: Spool, settings: Settings, telemetry: Arc<Telemetry>) -> Self {
+    /// Writes hits to `hits` and traffic statistics to `statistics`.
+    pub fn new(hits: Spool, statistics: Spool, settings: RecorderSettings, telemetry: Arc<Telemetry>) -> Self {
         let sampler = settings.sampling.then(Sampler::default);
-        let counts = Counts::new(now_ms() / 1000);
-        Self { hits, statistics, mint: Mint::default(), settings, sampler, counts, telemetry }
+        let counts = TrafficCounters::new(now_millis() / 1000);
+        Self { hits, statistics, ids: IdGenerator::default(), settings, sampler, counts, telemetry }
     }
 
-    /// Counts a request that was judged.
-    pub fn count(&self, sample: &Sample<'_>) {
+    /// Counts a request.
+    pub fn count(&self, sample: &RequestSample<'_>) {
         self.counts.count(sample);
     }
 
-    /// Masks `exchange` and hands its record to the spool. None where it was folded into another one, or dropped at
-    /// once, which is counted. Does not wait, but computes: some tens of microseconds, more for large messages.
-    pub fn record(&self, exchange: &Exchange<'_>) -> Option<Recorded> {
-        if self.is_folded(exchange) {
+    /// Masks `message` and queues its record for the spool. Returns `None` if it was folded into another record or dropped,
+    /// which is counted. Does not block; takes some tens of microseconds, more for large messages.
+    pub fn record(&self, message: &InspectedMessage<'_>) -> Option<PendingRecord> {
+        if self.is_folded(message) {
             self.telemetry.metrics.events_folded.inc();
             return None;
         }
-        self.submit_hit(self.hit(exchange))
+        self.submit_hit(self.hit(message))
     }
 
-    fn hit(&self, exchange: &Exchange<'_>) -> Hit {
-        let (hit, masked) = hit(exchange, self.settings.max_body);
+    fn hit(&self, message: &InspectedMessage<'_>) -> Hit {
+        let (hit, masked) = hit(message, self.settings.max_body);
         self.telemetry.metrics.events_redactions.inc_by(u64::from(masked));
         hit
     }
 
-    fn is_folded(&self, exchange: &Exchange<'_>) -> bool {
+    fn is_folded(&self, message: &InspectedMessage<'_>) -> bool {
         let Some(sampler) = &self.sampler else { return false };
-        let verdict = exchange.verdict;
+        let verdict = message.verdict;
         let point = verdict.findings.iter().find(|finding| finding.decisive).map(|finding| &finding.point);
         let what = (&verdict.attacks, point, verdict.action, verdict.reason.map(|reason| reason.code()));
-        let target = (exchange.host, exchange.path, exchange.method, exchange.client, exchange.application);
-        let kind = sampler.kind((exchange.leg as u8, what, target));
-        sampler.see(kind, Instant::now(), || self.hit(exchange)) == Sampled::Folded
+        let target = (message.host, message.path, message.method, message.client, message.application);
+        let fingerprint = sampler.fingerprint((message.direction as u8, what, target));
+        sampler.decide(fingerprint, Instant::now(), || self.hit(message)) == SamplingDecision::Fold
     }
 
-    /// Mints the id of `hit` and hands it to the spool.
-    fn submit_hit(&self, mut hit: Hit) -> Option<Recorded> {
-        let id = self.mint.next(now_ms());
+    /// Assigns an id to `hit` and queues it for the spool.
+    fn submit_hit(&self, mut hit: Hit) -> Option<PendingRecord> {
+        let id = self.ids.next(now_millis());
         hit.id = id.to_string();
         let ticket = self.submit(&Record::Hit(Box::new(hit)))?;
-        Some(Recorded { id, ticket })
+        Some(PendingRecord { id, ticket })
     }
 
-    /// Tells what the upstream answered to the request of hit `id`. Nobody waits for that.
+    /// Records the upstream's response to the request of hit `id`. Its outcome is not awaited.
     pub fn update(&self, id: Uuid, response: HitResponse, consumer: &str) {
         let update = HitUpdate { hit: id.to_string(), response, consumer: consumer.to_owned() };
         // Losses are counted where they happen.
-        let _on_its_way = self.submit(&Record::Update(update));
+        let _ = self.submit(&Record::Update(update));
     }
 
     fn submit(&self, record: &Record) -> Option<Ticket> {
@@ -102,30 +102,30 @@ impl Recorder {
         self.hits.submit(line).ok()
     }
 
-    /// Waits until `recorded` is in the spool. Once the disk has held it up for the configured stall, or nothing came of
-    /// it for a second, the record is withdrawn and counted, and the answer may leave all the same.
-    pub async fn settle(&self, recorded: Recorded) {
-        let outcome = self.hits.settle(recorded.ticket, self.settings.stall).await;
+    /// Waits until `record` is in the spool. If the disk stalls longer than configured, or the outcome is not known after
+    /// a second, the record is withdrawn and counted, and the response is sent without it.
+    pub async fn await_written(&self, record: PendingRecord) {
+        let outcome = self.hits.await_written(record.ticket, self.settings.stall).await;
         if let Err(why) = outcome {
-            tracing::debug!(%why, id = %recorded.id, "a record was dropped");
+            tracing::debug!(%why, id = %record.id, "a record was dropped");
         }
     }
 
-    /// Spools the records of hits that were folded.
+    /// Writes the records of folded hits to the spool.
     pub fn flush_folded(&self) {
         for hit in self.sampler.iter().flat_map(Sampler::flush) {
             // Losses are counted where they happen.
-            let _on_its_way = self.submit_hit(hit);
+            let _ = self.submit_hit(hit);
         }
     }
 
-    /// Spools what was counted since the last time.
+    /// Writes the statistics since the last call to the spool.
     pub fn flush_statistics(&self) {
-        let now = now_ms();
-        if let Some(statistics) = self.counts.take(now / 1000, self.mint.next(now).to_string()) {
+        let now = now_millis();
+        if let Some(statistics) = self.counts.take(now / 1000, self.ids.next(now).to_string()) {
             let line = serde_json::to_vec(&statistics).expect("plain data");
             // Losses are counted where they happen.
-            let _on_its_way = self.statistics.submit(line);
+            let _ = self.statistics.submit(line);
         }
     }
 }

@@ -1,35 +1,33 @@
-//! Takes records from a spool in batches and keeps them until the other side has them: at-least-once.
+//! Sends the records of a spool in batches and keeps them until the receiver has stored them: at-least-once delivery.
 
 use super::spool::{Chunk, Reader};
 use bytes::{BufMut, Bytes, BytesMut};
-use std::fmt;
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use weir_protocol::node_api::{Ack, MAX_BATCH, MAX_BATCH_BYTES};
+use weir_runtime::backoff::Backoff;
 use weir_runtime::telemetry::Telemetry;
 use weir_runtime::telemetry::metrics::SpoolLoss;
 
-/// First wait after a failure.
-const FIRST_WAIT: Duration = Duration::from_millis(250);
-/// Longest wait between two tries: how late records come after an outage.
-const LONGEST_WAIT: Duration = Duration::from_secs(15);
-/// Longest wait that the other side may ask for.
-const LONGEST_ASKED: Duration = Duration::from_secs(120);
-/// Times that the other side may be too busy for a batch before smaller ones are tried: it may have room for these.
-const BUSY: u32 = 3;
-/// Time in which records gather for one batch: a burst goes in one, and nobody sees the delay.
+/// Longest pause between attempts while the program drains.
+const DRAIN_PAUSE: Duration = Duration::from_millis(250);
+/// Longest pause that the receiver may ask for.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(120);
+/// How often the receiver may be too busy for a batch before smaller ones are tried, which it may have room for.
+const MAX_BUSY: u32 = 3;
+/// Time in which records are collected for one batch, so that a burst is sent in one batch.
 const GATHER: Duration = Duration::from_millis(50);
 /// How often gauges are set while nothing happens.
 const TICK: Duration = Duration::from_secs(1);
-/// Rejected records that are told in the log for each batch.
-const TOLD: usize = 3;
+/// Rejected records that are logged per batch.
+const MAX_LOGGED: usize = 3;
 
-/// What a batch holds.
+/// Content of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Content {
+pub enum BatchContent {
     /// Records for [`weir_protocol::node_api::EVENTS`].
     Events,
     /// One [`weir_protocol::node_api::Statistics`] for [`weir_protocol::node_api::STATISTICS`].
@@ -39,39 +37,30 @@ pub enum Content {
 /// Records to be sent together. Clones are cheap.
 #[derive(Clone, Debug)]
 pub struct Batch {
-    /// What it holds, and so where it goes.
-    pub content: Content,
-    /// One JSON text a line.
+    /// Its content, which decides the call that delivers it.
+    pub content: BatchContent,
+    /// One JSON text per line.
     pub lines: Bytes,
     /// Number of lines.
     pub count: usize,
 }
 
-/// Why a batch was not taken.
-#[derive(Clone, Debug)]
+/// Why a batch was not accepted.
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum UploadError {
-    /// No answer, or none that says what became of the batch; no identity yet; the other side is not well. It is sent
-    /// again, after this time where the other side asked for one.
+    /// The receiver did not answer, is not available, or the node is not registered yet. The batch is sent again, after
+    /// this time if the receiver asked for it.
+    #[error("not accepted: {0}")]
     Retry(String, Option<Duration>),
-    /// The other side says that this batch can never be taken as it is: malformed or too large. It is sent again in
-    /// halves; a single record that is refused like that is dropped and counted.
-    Refused(String),
+    /// The receiver cannot accept this batch: it is malformed or too large. It is sent again in halves; a single record
+    /// that is rejected is dropped and counted.
+    #[error("rejected: {0}")]
+    Rejected(String),
 }
-
-impl fmt::Display for UploadError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            UploadError::Retry(why, _) => write!(f, "not taken: {why}"),
-            UploadError::Refused(why) => write!(f, "refused: {why}"),
-        }
-    }
-}
-
-impl std::error::Error for UploadError {}
 
 /// Sends batches to a control plane or an aggregation.
 pub trait Upload: Send + Sync + 'static {
-    /// Sends `batch`. Well only if the other side has stored it: the records are then forgotten here.
+    /// Sends `batch`. Succeeds only if the receiver has stored it: the records are then removed here.
     fn upload(&self, batch: Batch) -> impl Future<Output = Result<Ack, UploadError>> + Send;
 }
 
@@ -85,27 +74,34 @@ impl<U: Upload> Upload for Arc<U> {
 pub struct Shipper<U> {
     reader: Option<Reader>,
     upload: U,
-    content: Content,
+    content: BatchContent,
     telemetry: Arc<Telemetry>,
-    /// Most records in a batch: halved where batches are refused.
-    most: usize,
-    failures: u32,
+    /// Limit on the records of a batch: halved when batches are rejected.
+    max_records: usize,
+    backoff: Backoff,
 }
 
 impl<U: Upload> Shipper<U> {
-    /// A shipper of what `reader` reads.
-    pub fn new(reader: Reader, upload: U, content: Content, telemetry: Arc<Telemetry>) -> Self {
-        Self { reader: Some(reader), upload, content, telemetry, most: most(content), failures: 0 }
+    /// Ships the records of `reader`.
+    pub fn new(reader: Reader, upload: U, content: BatchContent, telemetry: Arc<Telemetry>) -> Self {
+        Self {
+            reader: Some(reader),
+            upload,
+            content,
+            telemetry,
+            max_records: max_records(content),
+            backoff: Backoff::default(),
+        }
     }
 
-    /// Ships until `drain`, then what is left; the caller bounds how long that may take.
+    /// Ships until `drain`, then the remaining records; the caller limits the time for that.
     pub async fn run(mut self, drain: CancellationToken) {
         let mut tick = tokio::time::interval(TICK);
         loop {
             let chunk = match self.read().await {
                 Ok(chunk) => chunk,
                 Err(error) => {
-                    tracing::error!(%error, spool = self.name(), "the spool cannot be read; it is tried again");
+                    tracing::error!(%error, spool = self.name(), "cannot read the spool; trying again");
                     self.pause("read", None, &drain).await;
                     continue;
                 }
@@ -135,11 +131,11 @@ impl<U: Upload> Shipper<U> {
     }
 
     async fn read(&mut self) -> io::Result<Chunk> {
-        let most = self.most;
-        self.blocking(move |reader| reader.next(most, MAX_BATCH_BYTES)).await
+        let limit = self.max_records;
+        self.blocking(move |reader| reader.next(limit, MAX_BATCH_BYTES)).await
     }
 
-    /// Runs `work` on files where a thread may block.
+    /// Runs `work`, which reads files, on a thread that may block.
     async fn blocking<T: Send + 'static>(
         &mut self,
         work: impl FnOnce(&mut Reader) -> io::Result<T> + Send + 'static,
@@ -151,29 +147,29 @@ impl<U: Upload> Shipper<U> {
         result
     }
 
-    /// Sends `chunk` once, and moves the cursor if it was taken.
+    /// Sends `chunk` once, and advances the cursor if it was accepted.
     async fn ship(&mut self, chunk: Chunk, drain: &CancellationToken) {
         let count = chunk.records.len();
         if count > 0 {
             match self.upload.upload(batch(self.content, &chunk.records)).await {
-                Ok(ack) => self.taken(count, &ack),
-                Err(UploadError::Refused(why)) if count == 1 => {
-                    tracing::error!(spool = self.name(), why, "a record was refused for good; it is dropped");
+                Ok(ack) => self.accepted(count, &ack),
+                Err(UploadError::Rejected(why)) if count == 1 => {
+                    tracing::error!(spool = self.name(), why, "the receiver rejected a record; it is dropped");
                     self.reader.iter().for_each(|reader| reader.rejected(1));
-                    self.most = most(self.content);
+                    self.max_records = max_records(self.content);
                 }
-                Err(error) => return self.not_taken(count, &error, drain).await,
+                Err(error) => return self.failed(count, &error, drain).await,
             }
         }
         let end = chunk.end;
         if let Err(error) = self.blocking(move |reader| reader.acknowledge(end)).await {
-            tracing::error!(%error, spool = self.name(), "the cursor cannot be stored; records will be sent again");
+            tracing::error!(%error, spool = self.name(), "cannot store the cursor; records will be sent again");
             self.pause("acknowledge", None, drain).await;
         }
     }
 
-    fn taken(&mut self, count: usize, ack: &Ack) {
-        for (line, why) in ack.rejected.iter().take(TOLD) {
+    fn accepted(&mut self, count: usize, ack: &Ack) {
+        for (line, why) in ack.rejected.iter().take(MAX_LOGGED) {
             tracing::error!(spool = self.name(), line, why, "a record was rejected; it is dropped");
         }
         let rejected = ack.rejected.len().min(count) as u64;
@@ -181,45 +177,50 @@ impl<U: Upload> Shipper<U> {
             reader.rejected(rejected);
             reader.delivered(count as u64 - rejected);
         }
-        if self.failures > 0 {
-            tracing::info!(spool = self.name(), failures = self.failures, "records are delivered again");
+        if self.backoff.failures() > 0 {
+            tracing::info!(spool = self.name(), failures = self.backoff.failures(), "records are delivered again");
         }
-        self.failures = 0;
-        self.most = (self.most * 2).min(most(self.content));
+        self.backoff.reset();
+        self.max_records = (self.max_records * 2).min(max_records(self.content));
     }
 
-    async fn not_taken(&mut self, count: usize, error: &UploadError, drain: &CancellationToken) {
-        // Told when an outage begins; after that the metrics tell.
-        if self.failures == 0 {
+    async fn failed(&mut self, count: usize, error: &UploadError, drain: &CancellationToken) {
+        // Logged when an outage begins; the metrics show how long it lasts.
+        if self.backoff.failures() == 0 {
             tracing::warn!(spool = self.name(), records = count, %error, "records stay in the spool");
         }
         match error {
-            UploadError::Refused(_) => {
-                self.most = (count / 2).max(1);
+            UploadError::Rejected(_) => {
+                self.max_records = (count / 2).max(1);
                 self.pause("refused", None, drain).await;
             }
-            UploadError::Retry(_, asked) => {
-                // It was there to ask for time.
-                if asked.is_some() && self.failures >= BUSY {
-                    self.most = (count / 2).max(1);
+            UploadError::Retry(_, retry_after) => {
+                // The receiver is available, but busy.
+                if retry_after.is_some() && self.backoff.failures() >= MAX_BUSY {
+                    self.max_records = (count / 2).max(1);
                 }
-                self.pause("retry", *asked, drain).await;
+                self.pause("retry", *retry_after, drain).await;
             }
         }
     }
 
-    /// Waits before the next try.
-    async fn pause(&mut self, reason: &'static str, asked: Option<Duration>, drain: &CancellationToken) {
+    /// Counts a failure and waits before the next attempt.
+    async fn pause(&mut self, reason: &'static str, retry_after: Option<Duration>, drain: &CancellationToken) {
         let label = SpoolLoss { spool: self.name(), reason };
         self.telemetry.metrics.events_ship_errors.get_or_create(&label).inc();
-        let wait = asked.map_or_else(|| backoff(self.failures), |asked| asked.min(LONGEST_ASKED));
-        self.failures = self.failures.saturating_add(1);
+        let wait = match retry_after {
+            Some(pause) => {
+                self.backoff.count_failure();
+                pause.min(MAX_RETRY_AFTER)
+            }
+            None => self.backoff.pause(),
+        };
         if let Some(reader) = &self.reader {
             reader.measure();
         }
         if drain.is_cancelled() {
-            // The rest of the drain is short: long waits would waste it.
-            tokio::time::sleep(wait.min(FIRST_WAIT)).await;
+            // The drain is short: long pauses would waste it.
+            tokio::time::sleep(wait.min(DRAIN_PAUSE)).await;
         } else {
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
@@ -229,14 +230,14 @@ impl<U: Upload> Shipper<U> {
     }
 }
 
-fn most(content: Content) -> usize {
+fn max_records(content: BatchContent) -> usize {
     match content {
-        Content::Events => MAX_BATCH,
-        Content::Statistics => 1,
+        BatchContent::Events => MAX_BATCH,
+        BatchContent::Statistics => 1,
     }
 }
 
-fn batch(content: Content, records: &[Vec<u8>]) -> Batch {
+fn batch(content: BatchContent, records: &[Vec<u8>]) -> Batch {
     let bytes = records.iter().map(|record| record.len() + 1).sum();
     let mut lines = BytesMut::with_capacity(bytes);
     for record in records {
@@ -244,13 +245,6 @@ fn batch(content: Content, records: &[Vec<u8>]) -> Batch {
         lines.put_u8(b'\n');
     }
     Batch { content, lines: lines.freeze(), count: records.len() }
-}
-
-/// The wait after so many failures in a row: doubling, half of it random, so that nodes do not come back in step.
-fn backoff(failures: u32) -> Duration {
-    let full = FIRST_WAIT.saturating_mul(1 << failures.min(16)).min(LONGEST_WAIT);
-    let random = u32::from_le_bytes(*uuid::Uuid::new_v4().as_bytes().first_chunk().expect("16 bytes"));
-    full / 2 + (full / 2).mul_f64(f64::from(random) / f64::from(u32::MAX))
 }
 
 #[cfg(test)]
@@ -261,7 +255,7 @@ mod tests {
     use weir_runtime::telemetry::Metrics;
     use weir_runtime::telemetry::logs::AccessLog;
 
-    /// Takes batches as its script says, then all.
+    /// Answers batches according to its script, then accepts all.
     #[derive(Default)]
     struct Stub {
         script: Mutex<Vec<Result<Ack, UploadError>>>,
@@ -276,7 +270,7 @@ mod tests {
             let text = std::str::from_utf8(&batch.lines).unwrap();
             assert_eq!(text.lines().count(), batch.count);
             if text.contains("poison") && scripted.is_none() {
-                return Err(UploadError::Refused("poison".into()));
+                return Err(UploadError::Rejected("poison".into()));
             }
             let ack = scripted.unwrap_or_else(|| Ok(Ack::default()))?;
             self.taken.lock().unwrap().extend(text.lines().map(str::to_owned));
@@ -284,7 +278,7 @@ mod tests {
         }
     }
 
-    /// Ships `records` to a stub with `script`, played from its end; what was taken, and the telemetry.
+    /// Ships `records` to a stub with `script`, played from its end. Returns the stub, the telemetry and the records left.
     async fn ship(records: &[&str], script: Vec<Result<Ack, UploadError>>) -> (Arc<Stub>, Arc<Telemetry>, u64) {
         let dir = tempfile::tempdir().unwrap();
         let telemetry = Arc::new(Telemetry { metrics: Metrics::unregistered(), access: AccessLog::Off.into() });
@@ -299,7 +293,7 @@ mod tests {
         let stub = Arc::new(Stub { script: Mutex::new(script), ..Stub::default() });
         let drain = CancellationToken::new();
         drain.cancel();
-        let shipper = Shipper::new(reader, Arc::clone(&stub), Content::Events, Arc::clone(&telemetry));
+        let shipper = Shipper::new(reader, Arc::clone(&stub), BatchContent::Events, Arc::clone(&telemetry));
         tokio::time::timeout(Duration::from_secs(60), shipper.run(drain)).await.expect("drained");
         let left = spool.status().records;
         (stub, telemetry, left)
@@ -310,7 +304,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn batches_are_sent_until_they_are_taken() {
+    async fn batches_are_sent_until_they_are_accepted() {
         let (stub, telemetry, left) = ship(&["1", "2", "3"], vec![retry(), retry()]).await;
         assert_eq!(*stub.taken.lock().unwrap(), ["1", "2", "3"]);
         assert_eq!((stub.calls.lock().unwrap().len(), left), (3, 0));
@@ -319,7 +313,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_stays_busy_gets_smaller_batches() {
+    async fn a_busy_receiver_gets_smaller_batches() {
         let script = (0..6).map(|_| retry()).collect();
         let (stub, _, left) = ship(&["1", "2", "3", "4", "5", "6", "7", "8"], script).await;
         assert_eq!(stub.calls.lock().unwrap()[..7], [8, 8, 8, 8, 4, 2, 1]);
@@ -327,7 +321,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_poisonous_record_does_not_hold_up_the_others() {
+    async fn a_rejected_record_does_not_delay_the_others() {
         let (stub, telemetry, left) = ship(&["1", "2", "poison", "4", "5"], Vec::new()).await;
         assert_eq!(*stub.taken.lock().unwrap(), ["1", "2", "4", "5"]);
         assert_eq!(left, 0);
@@ -344,14 +338,5 @@ mod tests {
         let delivered = weir_runtime::telemetry::metrics::Spool { spool };
         assert_eq!(metrics.events_dropped.get_or_create(&rejected).get(), 1);
         assert_eq!((metrics.events_delivered.get_or_create(&delivered).get(), left), (1, 0));
-    }
-
-    #[test]
-    fn waits_grow_and_stay_bounded() {
-        for failures in [0, 1, 5, 100, u32::MAX] {
-            let wait = backoff(failures);
-            assert!(wait >= FIRST_WAIT / 2 && wait <= LONGEST_WAIT, "{failures}: {wait:?}");
-        }
-        assert!(backoff(10) > FIRST_WAIT);
     }
 }

@@ -1,7 +1,7 @@
-//! Counts of traffic by application and host, taken every half minute and sent like any record.
+//! Traffic statistics by application and host, collected every half minute and shipped like records.
 //!
-//! Counting a request costs a look-up under a lock that readers share, and allocates nothing for a host seen before in
-//! the same half minute. Nothing is counted twice or lost between two takes: they exclude each other.
+//! Counting a request takes a lookup under a shared lock, and does not allocate for a host already counted in the same
+//! half minute. No request is counted twice or lost: taking the counters excludes counting.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,20 +11,20 @@ use weir_protocol::node_api::{LATENCY_BOUNDS_US, Statistics, StatisticsRow};
 
 /// Rows for hosts. A gateway serves some dozens; clients can send any number.
 const MAX_ROWS: usize = 1000;
-/// Rows for the hosts past that, one an application; past this, applications share one too.
+/// Rows for further hosts, one per application; beyond this number, applications share a row.
 const MAX_OTHERS: usize = 200;
-/// Host of the rows for what has none of its own.
+/// Host of these rows.
 const OTHER: &str = "*";
-/// Application of the last of these.
+/// Application of the shared row.
 const NO_APPLICATION: i64 = -1;
 /// Longest host with a row of its own: the longest DNS name.
 const MAX_HOST: usize = 253;
-/// Classes of latency.
-const CLASSES: usize = LATENCY_BOUNDS_US.len() + 1;
+/// Latency buckets.
+const BUCKETS: usize = LATENCY_BOUNDS_US.len() + 1;
 
-/// A request that was judged.
+/// A request to be counted.
 #[derive(Clone, Copy, Debug)]
-pub struct Sample<'a> {
+pub struct RequestSample<'a> {
     /// Its application.
     pub application: i64,
     /// Its host.
@@ -35,31 +35,31 @@ pub struct Sample<'a> {
     pub blocked: bool,
     /// Whether it passed without inspection.
     pub bypassed: bool,
-    /// Its bytes.
+    /// Size in bytes.
     pub bytes: usize,
-    /// Time of its inspection.
+    /// Duration of its inspection.
     pub elapsed: Duration,
 }
 
 #[derive(Debug, Default)]
-struct Row {
+struct HostCounters {
     requests: AtomicU64,
     attacks: AtomicU64,
     blocked: AtomicU64,
     bypassed: AtomicU64,
     bytes: AtomicU64,
-    latency: [AtomicU64; CLASSES],
+    latency: [AtomicU64; BUCKETS],
 }
 
-impl Row {
-    fn add(&self, sample: &Sample<'_>) {
+impl HostCounters {
+    fn add(&self, sample: &RequestSample<'_>) {
         let add = |counter: &AtomicU64, more: u64| counter.fetch_add(more, Ordering::Relaxed);
         add(&self.requests, 1);
         add(&self.attacks, u64::from(sample.attack));
         add(&self.blocked, u64::from(sample.blocked));
         add(&self.bypassed, u64::from(sample.bypassed));
         add(&self.bytes, sample.bytes as u64);
-        add(&self.latency[class(sample.elapsed)], 1);
+        add(&self.latency[bucket(sample.elapsed)], 1);
     }
 
     fn report(&self, application: i64, host: String) -> StatisticsRow {
@@ -77,28 +77,28 @@ impl Row {
     }
 }
 
-/// The class of a time: the first whose bound it does not exceed.
-fn class(elapsed: Duration) -> usize {
+/// The bucket of a duration: the first whose bound it does not exceed.
+fn bucket(elapsed: Duration) -> usize {
     let micros = elapsed.as_micros();
-    LATENCY_BOUNDS_US.iter().position(|bound| micros <= u128::from(*bound)).unwrap_or(CLASSES - 1)
+    LATENCY_BOUNDS_US.iter().position(|bound| micros <= u128::from(*bound)).unwrap_or(BUCKETS - 1)
 }
 
 #[derive(Debug, Default)]
-struct Rows {
+struct CounterTable {
     /// By application, then host.
-    hosts: HashMap<i64, HashMap<Box<[u8]>, Row>>,
+    hosts: HashMap<i64, HashMap<Box<[u8]>, HostCounters>>,
     count: usize,
-    others: HashMap<i64, Row>,
-    /// Second since 1970 from which on they count.
+    others: HashMap<i64, HostCounters>,
+    /// Start of the period, in seconds since 1970.
     from: u64,
 }
 
-impl Rows {
-    fn find(&self, sample: &Sample<'_>) -> Option<&Row> {
+impl CounterTable {
+    fn find(&self, sample: &RequestSample<'_>) -> Option<&HostCounters> {
         self.hosts.get(&sample.application)?.get(sample.host)
     }
 
-    fn find_or_add(&mut self, sample: &Sample<'_>) -> &Row {
+    fn find_or_add(&mut self, sample: &RequestSample<'_>) -> &HostCounters {
         let known = self.find(sample).is_some();
         if known || (self.count < MAX_ROWS && is_host(sample.host)) {
             self.count += usize::from(!known);
@@ -114,18 +114,18 @@ fn is_host(host: &[u8]) -> bool {
     (1..=MAX_HOST).contains(&host.len()) && host.iter().all(legal)
 }
 
-/// Counts since the last take.
+/// Counters since the last [`TrafficCounters::take`].
 #[derive(Debug)]
-pub struct Counts(RwLock<Rows>);
+pub struct TrafficCounters(RwLock<CounterTable>);
 
-impl Counts {
-    /// Counts from second `from` since 1970 on.
+impl TrafficCounters {
+    /// Starts counting at `from`, in seconds since 1970.
     pub fn new(from: u64) -> Self {
-        Self(RwLock::new(Rows { from, ..Rows::default() }))
+        Self(RwLock::new(CounterTable { from, ..CounterTable::default() }))
     }
 
     /// Counts a request.
-    pub fn count(&self, sample: &Sample<'_>) {
+    pub fn count(&self, sample: &RequestSample<'_>) {
         {
             let rows = self.0.read().unwrap_or_else(PoisonError::into_inner);
             if let Some(row) = rows.find(sample) {
@@ -135,11 +135,11 @@ impl Counts {
         self.0.write().unwrap_or_else(PoisonError::into_inner).find_or_add(sample).add(sample);
     }
 
-    /// What was counted up to second `now`, under `id`; none where nothing was.
+    /// Takes the counters up to `now`, in seconds since 1970, as statistics with this `id`; `None` if there were no requests.
     pub fn take(&self, now: u64, id: String) -> Option<Statistics> {
         let rows = {
             let mut rows = self.0.write().unwrap_or_else(PoisonError::into_inner);
-            std::mem::replace(&mut *rows, Rows { from: now, ..Rows::default() })
+            std::mem::replace(&mut *rows, CounterTable { from: now, ..CounterTable::default() })
         };
         let hosts = rows.hosts.iter().flat_map(|(application, hosts)| {
             hosts.iter().map(|(host, row)| row.report(*application, String::from_utf8_lossy(host).into_owned()))
@@ -147,7 +147,7 @@ impl Counts {
         let others = rows.others.iter().map(|(application, row)| row.report(*application, OTHER.to_owned()));
         let mut all: Vec<StatisticsRow> = hosts.chain(others).collect();
         all.sort_by(|a, b| (a.application, &a.host).cmp(&(b.application, &b.host)));
-        // A clock that jumped back still gives a stretch of time.
+        // The period is positive even if the clock was set back.
         let seconds = u32::try_from(now.saturating_sub(rows.from)).unwrap_or(u32::MAX).max(1);
         (!all.is_empty()).then(|| Statistics { id, node: String::new(), from: rows.from, seconds, rows: all })
     }
@@ -158,17 +158,17 @@ mod tests {
     use super::*;
     use std::sync::Arc;
 
-    fn sample(application: i64, host: &[u8]) -> Sample<'_> {
+    fn sample(application: i64, host: &[u8]) -> RequestSample<'_> {
         let elapsed = Duration::from_micros(70);
-        Sample { application, host, attack: true, blocked: false, bypassed: false, bytes: 10, elapsed }
+        RequestSample { application, host, attack: true, blocked: false, bypassed: false, bytes: 10, elapsed }
     }
 
     #[test]
     fn requests_are_counted_by_application_and_host() {
-        let counts = Counts::new(100);
+        let counts = TrafficCounters::new(100);
         counts.count(&sample(1, b"a"));
         counts.count(&sample(1, b"a"));
-        counts.count(&Sample { blocked: true, attack: false, ..sample(2, b"a") });
+        counts.count(&RequestSample { blocked: true, attack: false, ..sample(2, b"a") });
         let taken = counts.take(130, "id".into()).unwrap();
         assert_eq!((taken.from, taken.seconds, taken.rows.len()), (100, 30, 2));
         let row = &taken.rows[0];
@@ -183,13 +183,13 @@ mod tests {
     #[test]
     fn classes_hold_their_bounds() {
         for (micros, want) in [(0, 0), (50, 0), (51, 1), (250_000, 9), (250_001, 10), (u64::MAX, 10)] {
-            assert_eq!(class(Duration::from_micros(micros)), want, "{micros}");
+            assert_eq!(bucket(Duration::from_micros(micros)), want, "{micros}");
         }
     }
 
     #[test]
     fn rows_are_bounded_and_nothing_is_lost() {
-        let counts = Counts::new(0);
+        let counts = TrafficCounters::new(0);
         for n in 0..5000 {
             counts.count(&sample(n % 500, format!("host-{n}").as_bytes()));
         }
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn counts_and_takes_at_once_lose_nothing() {
-        let counts = Arc::new(Counts::new(0));
+        let counts = Arc::new(TrafficCounters::new(0));
         let threads: Vec<_> = (0..4)
             .map(|n| {
                 let counts = Arc::clone(&counts);

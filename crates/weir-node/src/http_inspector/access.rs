@@ -1,6 +1,6 @@
-//! Who may call: keys, client certificates, networks; and for which hosts.
+//! Access rules of the API: keys, client certificates and networks of connectors, and the hosts of requests.
 
-use super::refusal::Refusal;
+use super::api_error::ApiError;
 use http::{HeaderMap, header};
 use ipnet::IpNet;
 use regex::bytes::Regex;
@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use subtle::ConstantTimeEq;
 
 /// Networks that may call where neither key nor client certificate is configured: loopback, private and link-local.
-const HOME_NETWORKS: &[&str] = &[
+const PRIVATE_NETWORKS: &[&str] = &[
     "127.0.0.0/8",
     "10.0.0.0/8",
     "172.16.0.0/12",
@@ -20,42 +20,42 @@ const HOME_NETWORKS: &[&str] = &[
     "fe80::/10",
 ];
 
-/// Who may call. Replaced as a whole by a reload.
+/// Which connectors may call, for which hosts. Replaced as a whole by a reload.
 #[derive(Clone, Debug, Default)]
-pub struct Access {
-    /// SHA-256 of each valid key, so that comparing takes the same time for every guess.
+pub struct AccessRules {
+    /// SHA-256 of each valid key, so that a comparison takes the same time for every guess.
     keys: Vec<[u8; 32]>,
     certificates: bool,
     networks: Option<Vec<IpNet>>,
     hosts: Vec<Regex>,
 }
 
-impl Access {
+impl AccessRules {
     /// `keys`: bearer keys, all valid at once. `certificates`: whether client certificates are verified.
-    /// `networks`: none for the default. `hosts`: compiled globs of hosts of inner requests; empty for any.
+    /// `networks`: `None` for the default. `hosts`: compiled globs for the hosts of inspected requests; empty for any.
     pub fn new(keys: &[Vec<u8>], certificates: bool, networks: Option<Vec<IpNet>>, hosts: Vec<Regex>) -> Self {
         let hash = |key: &Vec<u8>| digest(&SHA256, key).as_ref().try_into().expect("32 bytes");
-        let home = || HOME_NETWORKS.iter().map(|n| n.parse().expect("a network")).collect();
+        let private = || PRIVATE_NETWORKS.iter().map(|n| n.parse().expect("a network")).collect();
         let open = keys.is_empty() && !certificates;
         Self {
             keys: keys.iter().map(hash).collect(),
             certificates,
-            networks: networks.or_else(|| open.then(home)),
+            networks: networks.or_else(|| open.then(private)),
             hosts,
         }
     }
 
-    /// Whether callers need not prove who they are.
+    /// Whether callers need not authenticate.
     pub fn is_open(&self) -> bool {
         self.keys.is_empty() && !self.certificates
     }
 
-    /// Whether `peer` may call with these headers. True where it proved who it is; false where none need.
-    pub fn authenticate(&self, peer: IpAddr, certificate: bool, headers: &HeaderMap) -> Result<bool, Refusal> {
+    /// Checks whether `peer` may call with these headers. `Ok(true)` if it authenticated, `Ok(false)` if it need not.
+    pub fn authenticate(&self, peer: IpAddr, certificate: bool, headers: &HeaderMap) -> Result<bool, ApiError> {
         if let Some(networks) = &self.networks {
             let peer = peer.to_canonical();
             if !networks.iter().any(|network| network.contains(&peer)) {
-                return Err(Refusal::Network);
+                return Err(ApiError::Network);
             }
         }
         if self.is_open() {
@@ -64,7 +64,7 @@ impl Access {
         if (self.certificates && certificate) || self.has_key(headers) {
             return Ok(true);
         }
-        Err(Refusal::Unauthenticated)
+        Err(ApiError::Unauthenticated)
     }
 
     fn has_key(&self, headers: &HeaderMap) -> bool {
@@ -101,45 +101,45 @@ mod tests {
     }
 
     #[test]
-    fn open_access_is_for_home_networks() {
-        let access = Access::new(&[], false, None, Vec::new());
+    fn open_access_is_for_private_networks() {
+        let access = AccessRules::new(&[], false, None, Vec::new());
         let ask = |peer: &str| access.authenticate(peer.parse().unwrap(), false, &HeaderMap::new());
         for peer in ["127.0.0.1", "10.1.2.3", "::1", "::ffff:192.168.0.1", "fd00::1"] {
             assert_eq!(ask(peer), Ok(false), "{peer}");
         }
-        assert_eq!(ask("203.0.113.1"), Err(Refusal::Network));
-        assert_eq!(ask("2001:db8::1"), Err(Refusal::Network));
+        assert_eq!(ask("203.0.113.1"), Err(ApiError::Network));
+        assert_eq!(ask("2001:db8::1"), Err(ApiError::Network));
     }
 
     #[test]
     fn two_keys_are_valid_at_once() {
-        let access = Access::new(&[b"new".to_vec(), b"old".to_vec()], false, None, Vec::new());
+        let access = AccessRules::new(&[b"new".to_vec(), b"old".to_vec()], false, None, Vec::new());
         let peer = "203.0.113.1".parse().unwrap();
         assert_eq!(access.authenticate(peer, false, &bearer("new")), Ok(true));
         assert_eq!(access.authenticate(peer, false, &bearer("old")), Ok(true));
         for headers in [bearer("other"), bearer(""), HeaderMap::new()] {
-            assert_eq!(access.authenticate(peer, true, &headers), Err(Refusal::Unauthenticated));
+            assert_eq!(access.authenticate(peer, true, &headers), Err(ApiError::Unauthenticated));
         }
         let mut two = bearer("new");
         two.append(header::AUTHORIZATION, HeaderValue::from_static("Bearer old"));
-        assert_eq!(access.authenticate(peer, false, &two), Err(Refusal::Unauthenticated));
+        assert_eq!(access.authenticate(peer, false, &two), Err(ApiError::Unauthenticated));
     }
 
     #[test]
     fn either_key_or_certificate_suffices_within_the_networks() {
         let networks = Some(vec!["192.0.2.0/24".parse().unwrap()]);
-        let access = Access::new(&[b"k".to_vec()], true, networks, Vec::new());
+        let access = AccessRules::new(&[b"k".to_vec()], true, networks, Vec::new());
         let inside = "192.0.2.7".parse().unwrap();
         assert_eq!(access.authenticate(inside, true, &HeaderMap::new()), Ok(true));
         assert_eq!(access.authenticate(inside, false, &bearer("k")), Ok(true));
-        assert_eq!(access.authenticate(inside, false, &HeaderMap::new()), Err(Refusal::Unauthenticated));
-        assert_eq!(access.authenticate("192.0.3.7".parse().unwrap(), true, &bearer("k")), Err(Refusal::Network));
+        assert_eq!(access.authenticate(inside, false, &HeaderMap::new()), Err(ApiError::Unauthenticated));
+        assert_eq!(access.authenticate("192.0.3.7".parse().unwrap(), true, &bearer("k")), Err(ApiError::Network));
     }
 
     #[test]
-    fn hosts_fit_globs() {
+    fn hosts_match_globs() {
         let hosts = ["*.example.com", "api-?.test", "[a-c][^x].test"].map(|glob| pattern::glob(glob).unwrap());
-        let access = Access::new(&[], false, None, hosts.into());
+        let access = AccessRules::new(&[], false, None, hosts.into());
         for (host, want) in [
             ("a.example.com", true),
             ("a.b.example.com", true),
@@ -152,6 +152,6 @@ mod tests {
         ] {
             assert_eq!(access.allows_host(host.as_bytes()), want, "{host}");
         }
-        assert!(Access::default().allows_host(b"anything"));
+        assert!(AccessRules::default().allows_host(b"anything"));
     }
 }

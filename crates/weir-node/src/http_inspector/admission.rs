@@ -1,7 +1,7 @@
-//! Load shedding: what is let in is bounded in number, in bytes and by how far the runtime is behind.
+//! Load shedding: limits the calls in progress, the bytes they hold, and the scheduling delay of the runtime.
 
-use super::config::Load;
-use super::refusal::{Refusal, Shed};
+use super::api_error::{ApiError, ShedReason};
+use super::config::LoadLimits;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -9,12 +9,12 @@ use weir_runtime::telemetry::Telemetry;
 
 /// How often the delay of the runtime is measured.
 const PROBE: Duration = Duration::from_millis(10);
-/// Measurements of which the least counts: a delay stands when none of them was short.
+/// Measurements of which the smallest counts: only a delay that persists through all of them sheds calls.
 const WINDOW: usize = 8;
 
-/// Counts what is under way.
+/// Counts the calls in progress.
 pub struct Admission {
-    load: Load,
+    load: LoadLimits,
     calls: AtomicUsize,
     bytes: AtomicUsize,
     lag_us: AtomicU64,
@@ -22,29 +22,29 @@ pub struct Admission {
 }
 
 impl Admission {
-    /// Nothing under way yet.
-    pub fn new(load: Load, telemetry: Arc<Telemetry>) -> Self {
+    /// No calls in progress yet.
+    pub fn new(load: LoadLimits, telemetry: Arc<Telemetry>) -> Self {
         let (calls, bytes, lag_us) = Default::default();
         Self { load, calls, bytes, lag_us, telemetry }
     }
 
-    /// The refusal for `shed`.
-    pub fn refuse(&self, shed: Shed) -> Refusal {
-        Refusal::Overloaded(shed, self.load.retry_after)
+    /// The error for a call that is shed.
+    pub fn overloaded(&self, reason: ShedReason) -> ApiError {
+        ApiError::Overloaded(reason, self.load.retry_after)
     }
 
-    /// Lets one call in.
-    pub fn enter(self: &Arc<Self>) -> Result<Entry, Refusal> {
+    /// Admits one call.
+    pub fn admit(self: &Arc<Self>) -> Result<AdmissionPermit, ApiError> {
         if self.lag_us.load(Ordering::Relaxed) > self.load.lag.as_micros() as u64 {
-            return Err(self.refuse(Shed::Lag));
+            return Err(self.overloaded(ShedReason::Lag));
         }
         let before = self.calls.fetch_add(1, Ordering::Relaxed);
-        let entry = Entry { gate: Arc::clone(self), bytes: 0 };
+        let permit = AdmissionPermit { admission: Arc::clone(self), bytes: 0 };
         self.telemetry.metrics.calls.inc();
-        if before >= self.load.calls { Err(self.refuse(Shed::Calls)) } else { Ok(entry) }
+        if before >= self.load.calls { Err(self.overloaded(ShedReason::Calls)) } else { Ok(permit) }
     }
 
-    /// Measures how late timers of the runtime fire, for ever.
+    /// Measures how late timers of the runtime fire, until aborted.
     pub async fn probe(self: Arc<Self>) {
         let mut window = [0u64; WINDOW];
         let mut at = 0;
@@ -53,9 +53,9 @@ impl Admission {
             tokio::time::sleep(PROBE).await;
             window[at] = before.elapsed().saturating_sub(PROBE).as_micros() as u64;
             at = (at + 1) % WINDOW;
-            let standing = window.iter().copied().min().unwrap_or_default();
-            self.lag_us.store(standing, Ordering::Relaxed);
-            self.telemetry.metrics.lag_microseconds.set(standing as i64);
+            let delay = window.iter().copied().min().unwrap_or_default();
+            self.lag_us.store(delay, Ordering::Relaxed);
+            self.telemetry.metrics.lag_microseconds.set(delay as i64);
         }
     }
 
@@ -65,28 +65,32 @@ impl Admission {
     }
 }
 
-/// A call that was let in, with the bytes it holds. Given back when dropped.
-pub struct Entry {
-    gate: Arc<Admission>,
+/// An admitted call and the bytes it holds, released when dropped.
+pub struct AdmissionPermit {
+    admission: Arc<Admission>,
     bytes: usize,
 }
 
-impl Entry {
-    /// Takes `more` bytes of memory.
-    pub fn grow(&mut self, more: usize) -> Result<(), Refusal> {
-        let before = self.gate.bytes.fetch_add(more, Ordering::Relaxed);
+impl AdmissionPermit {
+    /// Counts `more` bytes of memory.
+    pub fn reserve(&mut self, more: usize) -> Result<(), ApiError> {
+        let before = self.admission.bytes.fetch_add(more, Ordering::Relaxed);
         self.bytes += more;
-        self.gate.telemetry.metrics.buffered_bytes.inc_by(more as i64);
-        if before + more > self.gate.load.buffered_bytes { Err(self.gate.refuse(Shed::BufferedBytes)) } else { Ok(()) }
+        self.admission.telemetry.metrics.buffered_bytes.inc_by(more as i64);
+        if before + more > self.admission.load.buffered_bytes {
+            Err(self.admission.overloaded(ShedReason::BufferedBytes))
+        } else {
+            Ok(())
+        }
     }
 }
 
-impl Drop for Entry {
+impl Drop for AdmissionPermit {
     fn drop(&mut self) {
-        self.gate.calls.fetch_sub(1, Ordering::Relaxed);
-        self.gate.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
-        self.gate.telemetry.metrics.calls.dec();
-        self.gate.telemetry.metrics.buffered_bytes.dec_by(self.bytes as i64);
+        self.admission.calls.fetch_sub(1, Ordering::Relaxed);
+        self.admission.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.admission.telemetry.metrics.calls.dec();
+        self.admission.telemetry.metrics.buffered_bytes.dec_by(self.bytes as i64);
     }
 }
 
@@ -95,33 +99,33 @@ mod tests {
     use super::*;
     use weir_runtime::telemetry::{Metrics, logs::AccessLog};
 
-    fn gate(load: Load) -> Arc<Admission> {
+    fn admission(load: LoadLimits) -> Arc<Admission> {
         let telemetry = Telemetry { metrics: Metrics::unregistered(), access: AccessLog::Off.into() };
         Arc::new(Admission::new(load, Arc::new(telemetry)))
     }
 
     #[test]
-    fn calls_and_bytes_are_bounded_and_given_back() {
-        let gate = gate(Load { calls: 2, buffered_bytes: 100, ..Load::default() });
-        let mut first = gate.enter().unwrap();
-        let second = gate.enter().unwrap();
-        assert_eq!(gate.enter().err(), Some(gate.refuse(Shed::Calls)));
+    fn calls_and_bytes_are_bounded_and_released() {
+        let admission = admission(LoadLimits { calls: 2, buffered_bytes: 100, ..LoadLimits::default() });
+        let mut first = admission.admit().unwrap();
+        let second = admission.admit().unwrap();
+        assert_eq!(admission.admit().err(), Some(admission.overloaded(ShedReason::Calls)));
         drop(second);
-        let mut third = gate.enter().unwrap();
-        first.grow(60).unwrap();
-        assert_eq!(third.grow(60).err(), Some(gate.refuse(Shed::BufferedBytes)));
+        let mut third = admission.admit().unwrap();
+        first.reserve(60).unwrap();
+        assert_eq!(third.reserve(60).err(), Some(admission.overloaded(ShedReason::BufferedBytes)));
         drop((first, third));
-        gate.enter().unwrap().grow(100).unwrap();
-        assert_eq!(gate.calls.load(Ordering::Relaxed), 0);
-        assert_eq!(gate.bytes.load(Ordering::Relaxed), 0);
+        admission.admit().unwrap().reserve(100).unwrap();
+        assert_eq!(admission.calls.load(Ordering::Relaxed), 0);
+        assert_eq!(admission.bytes.load(Ordering::Relaxed), 0);
     }
 
     #[test]
-    fn a_standing_delay_sheds() {
-        let gate = gate(Load::default());
-        gate.set_lag(Duration::from_secs(1));
-        assert_eq!(gate.enter().err(), Some(gate.refuse(Shed::Lag)));
-        gate.set_lag(Duration::ZERO);
-        assert!(gate.enter().is_ok());
+    fn a_persistent_delay_sheds() {
+        let admission = admission(LoadLimits::default());
+        admission.set_lag(Duration::from_secs(1));
+        assert_eq!(admission.admit().err(), Some(admission.overloaded(ShedReason::Lag)));
+        admission.set_lag(Duration::ZERO);
+        assert!(admission.admit().is_ok());
     }
 }

@@ -1,8 +1,8 @@
 //! Many copies of responses in one call: `application/http`, the calls one after the other as they would be sent alone
 //! (RFC 9112 §10.2). A copy says only what differs: its connector and application are those of the call.
 
-use super::call::{Call, Leg};
-use super::refusal::Refusal;
+use super::api_error::ApiError;
+use super::call::{CallHeaders, Direction};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use memchr::memmem;
@@ -21,7 +21,7 @@ const ATTEMPT: &str = "inspector-attempt";
 /// One copy: its headers as far as they are valid, and the response.
 pub struct Copy {
     /// The headers, checked.
-    pub call: Result<Call, Refusal>,
+    pub call: Result<CallHeaders, ApiError>,
     /// The response as received.
     pub body: Bytes,
 }
@@ -35,33 +35,34 @@ pub fn is_batch(headers: &HeaderMap) -> bool {
 
 /// The copies in `body`. Framing that is not valid refuses all of them: where the next one begins would be a guess. A copy
 /// whose headers are not valid is refused alone.
-pub fn copies(shared: &HeaderMap, body: &Bytes) -> Result<Vec<Copy>, Refusal> {
+pub fn copies(shared: &HeaderMap, body: &Bytes) -> Result<Vec<Copy>, ApiError> {
     let mut out = Vec::new();
     let mut at = 0;
     while at < body.len() {
         if out.len() == MAX_COPIES {
-            return Err(Refusal::BadBatch("more than 256 copies"));
+            return Err(ApiError::BadBatch("more than 256 copies"));
         }
         let rest = &body[at..];
         let window = &rest[..rest.len().min(MAX_HEAD)];
-        let end = memmem::find(window, b"\r\n\r\n").ok_or(Refusal::BadBatch("the head of a copy has no end"))?;
+        let end = memmem::find(window, b"\r\n\r\n").ok_or(ApiError::BadBatch("the head of a copy has no end"))?;
         let lines = rest[..end + 2]
             .strip_prefix(START)
-            .ok_or(Refusal::BadBatch("each copy begins with `POST /v1/responses HTTP/1.1`"))?;
+            .ok_or(ApiError::BadBatch("each copy begins with `POST /v1/responses HTTP/1.1`"))?;
         let (headers, length) = head(shared, lines)?;
         let from = at + end + 4;
         let to = from.checked_add(length).filter(|to| *to <= body.len());
-        let to = to.ok_or(Refusal::BadBatch("a copy is shorter than its Content-Length"))?;
-        let call = Call::parse(Leg::Response, &headers).map(|call| Call { blocking: false, ..call });
+        let to = to.ok_or(ApiError::BadBatch("a copy is shorter than its Content-Length"))?;
+        let call =
+            CallHeaders::parse(Direction::Response, &headers).map(|call| CallHeaders { blocking: false, ..call });
         out.push(Copy { call, body: body.slice(from..to) });
         at = to;
     }
-    if out.is_empty() { Err(Refusal::BadBatch("no copy")) } else { Ok(out) }
+    if out.is_empty() { Err(ApiError::BadBatch("no copy")) } else { Ok(out) }
 }
 
 /// The headers of a copy with those that it shares, and the length of its content.
-fn head(shared: &HeaderMap, lines: &[u8]) -> Result<(HeaderMap, usize), Refusal> {
-    const LINE: Refusal = Refusal::BadBatch("a header line of a copy is malformed");
+fn head(shared: &HeaderMap, lines: &[u8]) -> Result<(HeaderMap, usize), ApiError> {
+    const LINE: ApiError = ApiError::BadBatch("a header line of a copy is malformed");
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("message/http"));
     for name in SHARED {
@@ -79,7 +80,7 @@ fn head(shared: &HeaderMap, lines: &[u8]) -> Result<(HeaderMap, usize), Refusal>
             let digits = value.to_str().ok().filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
             let number = digits.and_then(|text| text.parse().ok());
             if length.is_some() || number.is_none() {
-                return Err(Refusal::BadBatch("the Content-Length of a copy is no number, or given twice"));
+                return Err(ApiError::BadBatch("the Content-Length of a copy is no number, or given twice"));
             }
             length = number;
         } else if !SHARED.contains(&name.as_str()) && name != header::CONTENT_TYPE {
@@ -89,7 +90,7 @@ fn head(shared: &HeaderMap, lines: &[u8]) -> Result<(HeaderMap, usize), Refusal>
     if let (Some(value), false) = (shared.get(ATTEMPT), headers.contains_key(ATTEMPT)) {
         headers.insert(ATTEMPT, value.clone());
     }
-    Ok((headers, length.ok_or(Refusal::BadBatch("a copy has no Content-Length"))?))
+    Ok((headers, length.ok_or(ApiError::BadBatch("a copy has no Content-Length"))?))
 }
 
 #[cfg(test)]
@@ -111,7 +112,7 @@ mod tests {
         )
     }
 
-    fn read(text: &str) -> Result<Vec<Copy>, Refusal> {
+    fn read(text: &str) -> Result<Vec<Copy>, ApiError> {
         copies(&shared(), &Bytes::copy_from_slice(text.as_bytes()))
     }
 
@@ -120,13 +121,13 @@ mod tests {
         let all = read(&(copy("a", "one") + &copy("b", ""))).unwrap();
         let bodies: Vec<&[u8]> = all.iter().map(|copy| &copy.body[..]).collect();
         assert_eq!(bodies, [&b"one"[..], b""]);
-        let calls: Vec<&Call> = all.iter().map(|copy| copy.call.as_ref().unwrap()).collect();
+        let calls: Vec<&CallHeaders> = all.iter().map(|copy| copy.call.as_ref().unwrap()).collect();
         assert_eq!([calls[0].request_id.as_str(), calls[1].request_id.as_str()], ["a", "b"]);
         assert_eq!(
             (calls[0].connector.as_str(), calls[0].application, calls[0].blocking),
             ("kong-lua/1.0.0", Some(7), false)
         );
-        assert_eq!((calls[0].leg, calls[0].attempt), (Leg::Response, 1));
+        assert_eq!((calls[0].direction, calls[0].attempt), (Direction::Response, 1));
     }
 
     #[test]
@@ -142,7 +143,7 @@ mod tests {
     #[test]
     fn a_copy_with_bad_headers_is_refused_alone() {
         let all = read(&(copy("not an id", "x") + &copy("b", "y"))).unwrap();
-        assert_eq!(all[0].call.as_ref().err().map(Refusal::code), Some("bad-header"));
+        assert_eq!(all[0].call.as_ref().err().map(ApiError::code), Some("bad-header"));
         assert!(all[1].call.is_ok());
     }
 

@@ -1,9 +1,9 @@
-//! The headers of a call, checked and typed.
+//! The headers of an API call, validated and typed.
 
 mod fields;
 
-use super::refusal::Refusal;
-use fields::{Fields, NAMES, Name, address};
+use super::api_error::ApiError;
+use fields::{Fields, HeaderName, NAMES, address};
 use http::{HeaderMap, HeaderValue};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -17,45 +17,45 @@ const MAX_NAME: usize = 256;
 /// W3C trace context.
 const TRACEPARENT: &str = "traceparent";
 
-/// Which part of the exchange a call carries.
+/// Which message of the exchange a call carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Leg {
+pub enum Direction {
     /// The client's request.
     Request,
     /// The upstream's response.
     Response,
 }
 
-impl Leg {
+impl Direction {
     /// `request` or `response`: the `msgtype` and a metric label.
     pub const fn code(self) -> &'static str {
         match self {
-            Leg::Request => "request",
-            Leg::Response => "response",
+            Direction::Request => "request",
+            Direction::Response => "response",
         }
     }
 }
 
-/// How the message is written.
+/// Format of the message in the body of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub enum MessageFormat {
     /// `message/http`: its bytes.
     Raw,
     /// `application/json`: the envelope.
     Envelope,
 }
 
-/// A checked header value; cheap to keep beyond the call.
+/// A validated header value; cheap to keep beyond the call.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Token(HeaderValue);
+pub struct HeaderText(HeaderValue);
 
-impl Token {
+impl HeaderText {
     /// The text: visible ASCII.
     pub fn as_str(&self) -> &str {
         self.0.to_str().unwrap_or_default()
     }
 
-    /// The value, to be sent back.
+    /// The value, to be returned to the caller.
     pub fn value(&self) -> HeaderValue {
         self.0.clone()
     }
@@ -63,23 +63,23 @@ impl Token {
 
 /// The headers of a call.
 #[derive(Clone, Debug)]
-pub struct Call {
-    /// Part of the exchange.
-    pub leg: Leg,
-    /// How the message is written.
-    pub form: Form,
+pub struct CallHeaders {
+    /// Which message of the exchange.
+    pub direction: Direction,
+    /// Format of the message in the body of a call.
+    pub format: MessageFormat,
     /// `Inspector-Request-Id`.
-    pub request_id: Token,
+    pub request_id: HeaderText,
     /// `Inspector-Client`.
     pub client: IpAddr,
     /// `Inspector-Peer`.
     pub peer: Option<IpAddr>,
     /// `Inspector-Connector`.
-    pub connector: Token,
+    pub connector: HeaderText,
     /// `Inspector-Scheme`.
     pub scheme: Scheme,
     /// `Inspector-Protocol`.
-    pub protocol: Option<Token>,
+    pub protocol: Option<HeaderText>,
     /// `Inspector-Head: rebuilt`.
     pub rebuilt: bool,
     /// `Inspector-Framing: raw`.
@@ -93,61 +93,64 @@ pub struct Call {
     /// From `Inspector-Deadline`: when to answer, with what has been inspected until then.
     pub answer_by: Option<Instant>,
     /// `Inspector-Service`.
-    pub service: Option<Token>,
+    pub service: Option<HeaderText>,
     /// `Inspector-Route`.
-    pub route: Option<Token>,
+    pub route: Option<HeaderText>,
     /// `Inspector-Application`.
     pub application: Option<i64>,
     /// `Inspector-Context`, on response legs.
-    pub context: Option<Token>,
+    pub context: Option<HeaderText>,
     /// `Inspector-Consumer`, on response legs.
-    pub consumer: Option<Token>,
-    /// `traceparent`, not checked yet.
+    pub consumer: Option<HeaderText>,
+    /// `traceparent`, not validated yet.
     pub traceparent: Option<HeaderValue>,
 }
 
-impl Call {
-    /// Reads the headers of a call.
-    pub fn parse(leg: Leg, headers: &HeaderMap) -> Result<Call, Refusal> {
+impl CallHeaders {
+    /// Validates the headers of a call.
+    pub fn parse(direction: Direction, headers: &HeaderMap) -> Result<CallHeaders, ApiError> {
         let fields = Fields::of(headers)?;
-        let form = form(leg, &fields)?;
-        let request_id = fields.required(Name::RequestId)?;
+        let format = format(direction, &fields)?;
+        let request_id = fields.required(HeaderName::RequestId)?;
         if !is_id(request_id.as_bytes()) {
-            return Err(Refusal::BadHeader(Name::RequestId.shown(), "1 to 64 of A-Z a-z 0-9 _ -"));
+            return Err(ApiError::BadHeader(HeaderName::RequestId.shown(), "1 to 64 of A-Z a-z 0-9 _ -"));
         }
-        let client = address(fields.required(Name::Client)?).ok_or(not_an_address(Name::Client))?;
-        let connector = fields.required(Name::Connector)?;
+        let client = address(fields.required(HeaderName::Client)?).ok_or(not_an_address(HeaderName::Client))?;
+        let connector = fields.required(HeaderName::Connector)?;
         if !is_product(connector.as_bytes()) {
-            return Err(Refusal::BadHeader(Name::Connector.shown(), "a product and its version: `kong-lua/1.0.0`"));
+            return Err(ApiError::BadHeader(
+                HeaderName::Connector.shown(),
+                "a product and its version: `kong-lua/1.0.0`",
+            ));
         }
-        let call = Call {
-            leg,
-            form,
-            request_id: Token(request_id.clone()),
+        let call = CallHeaders {
+            direction,
+            format,
+            request_id: HeaderText(request_id.clone()),
             client,
             peer: peer(&fields)?,
-            connector: Token(connector.clone()),
+            connector: HeaderText(connector.clone()),
             scheme: scheme(&fields)?,
-            protocol: fields.name(Name::Protocol)?,
-            rebuilt: fields.word(Name::Head, "`raw` or `rebuilt`", &["raw", "rebuilt"])? == 1,
-            chunked: fields.word(Name::Framing, "`decoded` or `raw`", &["decoded", "raw"])? == 1,
+            protocol: fields.name(HeaderName::Protocol)?,
+            rebuilt: fields.word(HeaderName::Head, "`raw` or `rebuilt`", &["raw", "rebuilt"])? == 1,
+            chunked: fields.word(HeaderName::Framing, "`decoded` or `raw`", &["decoded", "raw"])? == 1,
             body: body(&fields)?,
-            blocking: fields.word(Name::Blocking, "`true` or `false`", &["true", "false"])? == 0,
+            blocking: fields.word(HeaderName::Blocking, "`true` or `false`", &["true", "false"])? == 0,
             attempt: attempt(&fields)?,
             answer_by: deadline(&fields)?.map(|deadline| Instant::now() + time_to_answer(deadline)),
-            service: fields.name(Name::Service)?,
-            route: fields.name(Name::Route)?,
+            service: fields.name(HeaderName::Service)?,
+            route: fields.name(HeaderName::Route)?,
             application: application(&fields)?,
-            context: fields.name_up_to(Name::Context, super::context::MAX_TOKEN)?,
-            consumer: fields.name(Name::Consumer)?,
+            context: fields.name_up_to(HeaderName::Context, super::context::MAX_TOKEN)?,
+            consumer: fields.name(HeaderName::Consumer)?,
             traceparent: headers.get(TRACEPARENT).cloned(),
         };
         Ok(call)
     }
 }
 
-fn not_an_address(name: Name) -> Refusal {
-    Refusal::BadHeader(name.shown(), "an IP address, with or without port")
+fn not_an_address(name: HeaderName) -> ApiError {
+    ApiError::BadHeader(name.shown(), "an IP address, with or without port")
 }
 
 /// The headers of a call that are read, by the names that the API documents.
@@ -168,15 +171,15 @@ pub fn is_product(text: &[u8]) -> bool {
     text.len() <= MAX_NAME && both.iter().all(|half| !half.is_empty() && half.iter().all(token))
 }
 
-fn form(leg: Leg, fields: &Fields<'_>) -> Result<Form, Refusal> {
-    let value = fields.required(Name::ContentType)?;
+fn format(direction: Direction, fields: &Fields<'_>) -> Result<MessageFormat, ApiError> {
+    let value = fields.required(HeaderName::ContentType)?;
     let mut parts = value.as_bytes().split(|&b| b == b';').map(<[u8]>::trim_ascii);
     let essence = parts.next().unwrap_or_default();
     if essence.eq_ignore_ascii_case(b"application/json") {
-        return Ok(Form::Envelope);
+        return Ok(MessageFormat::Envelope);
     }
     if !essence.eq_ignore_ascii_case(b"message/http") {
-        return Err(Refusal::ContentType);
+        return Err(ApiError::ContentType);
     }
     for part in parts {
         let mut pair = part.splitn(2, |&b| b == b'=');
@@ -184,58 +187,58 @@ fn form(leg: Leg, fields: &Fields<'_>) -> Result<Form, Refusal> {
         let value = pair.next().unwrap_or_default();
         if name.eq_ignore_ascii_case(b"msgtype") {
             let value = value.strip_prefix(b"\"").and_then(|v| v.strip_suffix(b"\"")).unwrap_or(value);
-            if !value.eq_ignore_ascii_case(leg.code().as_bytes()) {
-                return Err(Refusal::ContentType);
+            if !value.eq_ignore_ascii_case(direction.code().as_bytes()) {
+                return Err(ApiError::ContentType);
             }
         }
     }
-    Ok(Form::Raw)
+    Ok(MessageFormat::Raw)
 }
 
-fn peer(fields: &Fields<'_>) -> Result<Option<IpAddr>, Refusal> {
-    let Some(value) = fields.optional(Name::Peer) else { return Ok(None) };
-    address(value).map(Some).ok_or(not_an_address(Name::Peer))
+fn peer(fields: &Fields<'_>) -> Result<Option<IpAddr>, ApiError> {
+    let Some(value) = fields.optional(HeaderName::Peer) else { return Ok(None) };
+    address(value).map(Some).ok_or(not_an_address(HeaderName::Peer))
 }
 
-fn scheme(fields: &Fields<'_>) -> Result<Scheme, Refusal> {
-    let at = fields.word(Name::Scheme, "`http` or `https`", &["http", "https"])?;
+fn scheme(fields: &Fields<'_>) -> Result<Scheme, ApiError> {
+    let at = fields.word(HeaderName::Scheme, "`http` or `https`", &["http", "https"])?;
     Ok(if at == 1 { Scheme::Https } else { Scheme::Http })
 }
 
-fn attempt(fields: &Fields<'_>) -> Result<u8, Refusal> {
-    let Some(value) = fields.optional(Name::Attempt) else { return Ok(1) };
+fn attempt(fields: &Fields<'_>) -> Result<u8, ApiError> {
+    let Some(value) = fields.optional(HeaderName::Attempt) else { return Ok(1) };
     let number = value.to_str().ok().and_then(|t| t.parse().ok()).filter(|n| *n > 0);
-    number.ok_or(Refusal::BadHeader(Name::Attempt.shown(), "a number from 1 to 255"))
+    number.ok_or(ApiError::BadHeader(HeaderName::Attempt.shown(), "a number from 1 to 255"))
 }
 
 /// Longest time that a connector may wait.
 const MAX_DEADLINE: Duration = Duration::from_secs(60);
 
-fn deadline(fields: &Fields<'_>) -> Result<Option<Duration>, Refusal> {
-    let Some(value) = fields.optional(Name::Deadline) else { return Ok(None) };
+fn deadline(fields: &Fields<'_>) -> Result<Option<Duration>, ApiError> {
+    let Some(value) = fields.optional(HeaderName::Deadline) else { return Ok(None) };
     let deadline = value.to_str().ok().and_then(|text| text.parse().ok()).map(Duration::from_millis);
     let deadline = deadline.filter(|deadline| !deadline.is_zero() && *deadline <= MAX_DEADLINE);
-    deadline.map(Some).ok_or(Refusal::BadHeader(Name::Deadline.shown(), "milliseconds from 1 to 60000"))
+    deadline.map(Some).ok_or(ApiError::BadHeader(HeaderName::Deadline.shown(), "milliseconds from 1 to 60000"))
 }
 
-/// How long to inspect for a connector that waits for `deadline`: the rest is for the record of the hit and the way back.
+/// How long to inspect for a connector that waits for `deadline`: the rest is for storing the hit and returning the verdict.
 fn time_to_answer(deadline: Duration) -> Duration {
     deadline.saturating_sub((deadline / 5).clamp(Duration::from_millis(1), Duration::from_millis(50)))
 }
 
-fn application(fields: &Fields<'_>) -> Result<Option<i64>, Refusal> {
-    let Some(value) = fields.optional(Name::Application) else { return Ok(None) };
+fn application(fields: &Fields<'_>) -> Result<Option<i64>, ApiError> {
+    let Some(value) = fields.optional(HeaderName::Application) else { return Ok(None) };
     let number = value.to_str().ok().and_then(|t| t.parse().ok());
-    number.map(Some).ok_or(Refusal::BadHeader(Name::Application.shown(), "a whole number"))
+    number.map(Some).ok_or(ApiError::BadHeader(HeaderName::Application.shown(), "a whole number"))
 }
 
 /// `complete`, `prefix; sent=N; total=M` (or `total=unknown`), `unread; reason=TOKEN`.
-fn body(fields: &Fields<'_>) -> Result<BodyState, Refusal> {
-    const WANT: Refusal = Refusal::BadHeader(
+fn body(fields: &Fields<'_>) -> Result<BodyState, ApiError> {
+    const WANT: ApiError = ApiError::BadHeader(
         "Inspector-Body",
         "`complete`, `prefix; sent=N; total=M|unknown` or `unread; reason=stream|upgrade|too_large|error`",
     );
-    let Some(value) = fields.optional(Name::Body) else { return Ok(BodyState::Complete) };
+    let Some(value) = fields.optional(HeaderName::Body) else { return Ok(BodyState::Complete) };
     let text = value.to_str().map_err(|_| WANT)?;
     let mut parts = text.split(';').map(str::trim);
     let state = match parts.next() {
@@ -284,8 +287,8 @@ mod tests {
         map
     }
 
-    fn parse(change: &[(&'static str, &str)]) -> Result<Call, Refusal> {
-        Call::parse(Leg::Request, &headers(change))
+    fn parse(change: &[(&'static str, &str)]) -> Result<CallHeaders, ApiError> {
+        CallHeaders::parse(Direction::Request, &headers(change))
     }
 
     #[test]
@@ -294,7 +297,7 @@ mod tests {
         assert_eq!(call.request_id.as_str(), "abc-1");
         assert_eq!(call.client.to_string(), "203.0.113.9");
         assert!(call.blocking && !call.rebuilt && !call.chunked);
-        assert_eq!((call.body, call.attempt, call.form), (BodyState::Complete, 1, Form::Raw));
+        assert_eq!((call.body, call.attempt, call.format), (BodyState::Complete, 1, MessageFormat::Raw));
     }
 
     #[test]
@@ -339,20 +342,20 @@ mod tests {
         ];
         for &(name, value) in cases {
             match parse(&[(name, value)]) {
-                Err(Refusal::BadHeader(shown, _)) => assert!(shown.eq_ignore_ascii_case(name), "{name}: {shown}"),
+                Err(ApiError::BadHeader(shown, _)) => assert!(shown.eq_ignore_ascii_case(name), "{name}: {shown}"),
                 other => panic!("{name}: {value}: {other:?}"),
             }
         }
         for name in ["inspector-request-id", "inspector-client", "inspector-connector", "content-type"] {
-            assert!(matches!(parse(&[(name, "")]), Err(Refusal::MissingHeader(_))), "{name}");
+            assert!(matches!(parse(&[(name, "")]), Err(ApiError::MissingHeader(_))), "{name}");
         }
         for kind in ["text/plain", "message/http; msgtype=response", "message/httpx"] {
-            assert_eq!(parse(&[("content-type", kind)]).err(), Some(Refusal::ContentType));
+            assert_eq!(parse(&[("content-type", kind)]).err(), Some(ApiError::ContentType));
         }
         let mut twice = headers(&[]);
         twice.append("inspector-client", HeaderValue::from_static("10.0.0.1"));
-        let refused = Call::parse(Leg::Request, &twice).err();
-        assert_eq!(refused, Some(Refusal::BadHeader("Inspector-Client", "given more than once")));
+        let refused = CallHeaders::parse(Direction::Request, &twice).err();
+        assert_eq!(refused, Some(ApiError::BadHeader("Inspector-Client", "given more than once")));
     }
 
     #[test]

@@ -1,26 +1,26 @@
-//! Settings of the service, with their defaults and the reasons for them.
+//! Settings of the service, with their defaults and the reasons for these.
 
 use std::time::Duration;
 
 /// Largest call: the 8 MiB of a body that connectors send by default, and its head.
 pub const MAX_CALL_BYTES: usize = 9 << 20;
-/// Open connections: a few hundred gateway workers with a pool of some dozen connections each.
+/// Open connections: a few hundred gateway workers with a pool of a few dozen connections each.
 pub const MAX_CONNECTIONS: usize = 8192;
-/// Calls under way: at a tenth of a millisecond each, far more than can be answered within any time-out.
+/// Calls in progress: at a tenth of a millisecond each, far more than can be answered within any time-out.
 pub const MAX_CALLS: usize = 2048;
 /// Bytes of calls in memory: leaves room in a container of 512 MiB.
 pub const MAX_BUFFERED_BYTES: usize = 192 << 20;
-/// Messages above this go to the pool: about a millisecond of inspection, which other connections would wait for.
+/// Larger messages go to the pool: they take about a millisecond to inspect, for which other connections would wait.
 pub const INLINE_BYTES: usize = 32 << 10;
 /// Large messages that wait for a thread.
 pub const QUEUE: usize = 256;
-/// A verdict that comes later than this is of no use: connectors give up after a second.
+/// Later verdicts are useless: connectors give up after a second.
 pub const QUEUE_TIMEOUT: Duration = Duration::from_millis(500);
 /// Out-of-band copies that wait.
 pub const BACKGROUND_QUEUE: usize = 1024;
-/// Standing delay of the runtime above which calls are shed.
+/// Persistent scheduling delay of the runtime above which calls are shed.
 pub const MAX_LAG: Duration = Duration::from_millis(100);
-/// Tells connectors when to come back.
+/// When connectors should retry.
 pub const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// A gateway in the same network sends a head within a round trip.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -31,9 +31,10 @@ pub const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 /// Below the 30 seconds of grace that Kubernetes gives by default.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(25);
 
-/// When a connection is ended after the answer under way, so that load spreads after a scale-up. None by default.
+/// Limits after which a connection is closed once its current call is answered, so that load spreads after a scale-up.
+/// None by default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PerConnection {
+pub struct ConnectionLimits {
     /// Calls.
     pub requests: Option<u64>,
     /// Bytes received, heads and bodies of calls.
@@ -42,12 +43,12 @@ pub struct PerConnection {
     pub age: Option<Duration>,
 }
 
-/// Bounds of the service as a whole: what is above is refused early instead of queued without measure.
+/// Load limits of the service: calls above them are rejected early instead of queued without bound.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Load {
+pub struct LoadLimits {
     /// Open connections; further ones wait in the listen queue of the system.
     pub connections: usize,
-    /// Calls under way.
+    /// Calls in progress.
     pub calls: usize,
     /// Bytes of calls in memory.
     pub buffered_bytes: usize,
@@ -59,13 +60,13 @@ pub struct Load {
     pub queue_timeout: Duration,
     /// Out-of-band copies that wait.
     pub background_queue: usize,
-    /// Standing delay of the runtime above which calls are shed.
+    /// Persistent scheduling delay of the runtime above which calls are shed.
     pub lag: Duration,
     /// `Retry-After` of shed calls.
     pub retry_after: Duration,
 }
 
-impl Default for Load {
+impl Default for LoadLimits {
     fn default() -> Self {
         Self {
             connections: MAX_CONNECTIONS,
@@ -86,13 +87,13 @@ impl Default for Load {
 pub struct Config {
     /// Largest call, in bytes.
     pub max_call_bytes: usize,
-    /// When connections end.
-    pub per_connection: PerConnection,
-    /// Bounds.
-    pub load: Load,
+    /// When connections are closed.
+    pub per_connection: ConnectionLimits,
+    /// Load limits.
+    pub load: LoadLimits,
     /// Threads for large messages.
     pub threads: usize,
-    /// Longest time from the arrival of a call to its answer, and the status of an answer that would come later.
+    /// Longest time from the arrival of a call to its response, and the status sent when it is exceeded.
     pub reply_timeout: Option<(Duration, u16)>,
     /// Path of a health endpoint on the API's own port.
     pub health_path: Option<String>,
@@ -102,7 +103,7 @@ pub struct Config {
     pub body_timeout: Duration,
     /// Longest time without a call.
     pub idle_timeout: Duration,
-    /// Longest wait for calls under way when the node stops.
+    /// Longest wait for calls in progress when the node stops.
     pub drain_timeout: Duration,
 }
 
@@ -110,8 +111,8 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             max_call_bytes: MAX_CALL_BYTES,
-            per_connection: PerConnection::default(),
-            load: Load::default(),
+            per_connection: ConnectionLimits::default(),
+            load: LoadLimits::default(),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             reply_timeout: None,
             health_path: None,

@@ -1,4 +1,4 @@
-//! [`Connection`]: one connection of a gateway, as the calls on it see it.
+//! [`Connection`]: state of one connection of a gateway, shared by the calls on it.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -7,9 +7,9 @@ use weir_runtime::telemetry::metrics::{Metrics, Reason};
 
 /// One connection.
 pub struct Connection {
-    /// Who called.
+    /// Address of the caller.
     pub peer: SocketAddr,
-    /// Whether it showed a valid client certificate.
+    /// Whether it presented a valid client certificate.
     pub certificate: bool,
     /// Calls answered.
     pub(super) calls: AtomicU64,
@@ -31,12 +31,12 @@ impl Connection {
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    /// Ends the connection after the answers under way: `Connection: close`, GOAWAY.
+    /// Ends the connection after the calls in progress: `Connection: close`, GOAWAY.
     pub fn end(&self) {
         self.end.cancel();
     }
 
-    /// Ends the connection and counts why, once.
+    /// Ends the connection and counts the reason, once.
     pub fn end_because(&self, metrics: &Metrics, reason: &'static str) {
         if !self.ended.swap(true, Ordering::Relaxed) {
             metrics.connections_ended.get_or_create(&Reason { reason }).inc();
@@ -44,7 +44,7 @@ impl Connection {
         self.end();
     }
 
-    /// Whether it ends after the answers under way.
+    /// Whether it ends after the calls in progress.
     pub fn is_ending(&self) -> bool {
         self.end.is_cancelled()
     }

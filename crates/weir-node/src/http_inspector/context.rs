@@ -1,4 +1,5 @@
-//! `Inspector-Context`: what the response leg must know of its request, carried by the connector, sealed by the node.
+//! `Inspector-Context`: what the inspection of a response must know about its request. The node seals it, the connector
+//! carries it.
 //!
 //! `base64url(version ‖ time ‖ application ‖ hit ‖ fields ‖ tag)`; each field is a 16-bit length and its bytes,
 //! the tag the first 16 bytes of HMAC-SHA-256 over all before it. Any replica with the same key can open it.
@@ -9,7 +10,7 @@ use ring::hmac;
 
 /// Longest token: fits a header of any gateway.
 pub const MAX_TOKEN: usize = 4096;
-/// Longest field kept; what is longer is cut, which policy conditions on response legs then see.
+/// Longest field kept; longer ones are truncated, which policy conditions on responses then see.
 const MAX_FIELD: usize = 700;
 /// Form of the token.
 const VERSION: u8 = 2;
@@ -24,14 +25,14 @@ const SKEW: u64 = 60_000;
 /// Separates this use of a key from any other.
 const PURPOSE: &[u8] = b"weir inspector-context v2";
 
-/// Keys that seal and open contexts.
-pub struct Keys {
+/// ContextKeys that seal and open contexts.
+pub struct ContextKeys {
     seal: hmac::Key,
     open: Vec<hmac::Key>,
 }
 
-impl Keys {
-    /// Keys derived from shared secrets, the first of which seals: replicas with the same secrets open each other's
+impl ContextKeys {
+    /// ContextKeys derived from shared secrets, the first of which seals: replicas with the same secrets open each other's
     /// contexts. Without a secret, a key of this process.
     pub fn new(secrets: &[Vec<u8>]) -> Result<Self, ring::error::Unspecified> {
         let derive = |secret: &Vec<u8>| {
@@ -46,10 +47,10 @@ impl Keys {
     }
 }
 
-/// What a context tells.
+/// An opened context.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Context {
-    /// When the request was judged, in milliseconds since 1970.
+pub struct ExchangeContext {
+    /// When the request was inspected, in milliseconds since 1970.
     pub time: u64,
     /// Application of the request.
     pub application: i64,
@@ -61,34 +62,34 @@ pub struct Context {
     pub method: Vec<u8>,
     /// Host.
     pub host: Vec<u8>,
-    /// Path as sent, cut where it is very long.
+    /// Path as sent, truncated if very long.
     pub path: Vec<u8>,
 }
 
-/// Why a context is not used.
+/// Why a context is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BadContext {
+pub enum ContextError {
     /// It was not sealed by any of the keys, or not a token at all.
     Forged,
     /// Too old, or from the future.
     Expired,
 }
 
-/// What goes into a token, borrowed.
+/// The content of a token, borrowed.
 #[derive(Clone, Copy, Debug)]
-pub struct Parts<'a> {
-    /// As [`Context::time`].
+pub struct ContextFields<'a> {
+    /// As [`ExchangeContext::time`].
     pub time: u64,
-    /// As [`Context::application`].
+    /// As [`ExchangeContext::application`].
     pub application: i64,
-    /// As [`Context::hit`].
+    /// As [`ExchangeContext::hit`].
     pub hit: Option<[u8; 16]>,
     /// Id, method, host, path.
     pub fields: [&'a [u8]; 4],
 }
 
 /// Seals `parts`.
-pub fn seal(keys: &Keys, parts: &Parts<'_>) -> String {
+pub fn seal(keys: &ContextKeys, parts: &ContextFields<'_>) -> String {
     let mut token = Vec::with_capacity(256);
     token.push(VERSION);
     token.extend_from_slice(&parts.time.to_be_bytes());
@@ -105,36 +106,44 @@ pub fn seal(keys: &Keys, parts: &Parts<'_>) -> String {
 }
 
 /// Opens a token that was sealed at most an hour before `now`, in milliseconds since 1970.
-pub fn open(keys: &Keys, token: &str, now: u64) -> Result<Context, BadContext> {
+pub fn open(keys: &ContextKeys, token: &str, now: u64) -> Result<ExchangeContext, ContextError> {
     if token.len() > MAX_TOKEN {
-        return Err(BadContext::Forged);
+        return Err(ContextError::Forged);
     }
-    let token = URL_SAFE_NO_PAD.decode(token).map_err(|_| BadContext::Forged)?;
-    let (sealed, tag) = token.split_at_checked(token.len().saturating_sub(TAG)).ok_or(BadContext::Forged)?;
+    let token = URL_SAFE_NO_PAD.decode(token).map_err(|_| ContextError::Forged)?;
+    let (sealed, tag) = token.split_at_checked(token.len().saturating_sub(TAG)).ok_or(ContextError::Forged)?;
     let genuine = keys.open.iter().any(|key| {
         let want = hmac::sign(key, sealed);
         bool::from(subtle::ConstantTimeEq::ct_eq(&want.as_ref()[..TAG], tag))
     });
     if !genuine || sealed.len() < FIXED || sealed[0] != VERSION {
-        return Err(BadContext::Forged);
+        return Err(ContextError::Forged);
     }
     let number = |at: usize| u64::from_be_bytes(sealed[at..at + 8].try_into().expect("eight bytes"));
     let mut rest = &sealed[FIXED..];
-    let mut field = || -> Result<Vec<u8>, BadContext> {
-        let (length, after) = rest.split_first_chunk::<2>().ok_or(BadContext::Forged)?;
+    let mut field = || -> Result<Vec<u8>, ContextError> {
+        let (length, after) = rest.split_first_chunk::<2>().ok_or(ContextError::Forged)?;
         let (field, after) =
-            after.split_at_checked(usize::from(u16::from_be_bytes(*length))).ok_or(BadContext::Forged)?;
+            after.split_at_checked(usize::from(u16::from_be_bytes(*length))).ok_or(ContextError::Forged)?;
         rest = after;
         Ok(field.to_vec())
     };
     let (request_id, method, host, path) = (field()?, field()?, field()?, field()?);
     let time = number(1);
     if time > now + SKEW || now.saturating_sub(time) > MAX_AGE {
-        return Err(BadContext::Expired);
+        return Err(ContextError::Expired);
     }
     let application = number(9) as i64;
     let hit: [u8; 16] = sealed[17..FIXED].try_into().expect("sixteen bytes");
-    Ok(Context { time, application, hit: Some(hit).filter(|id| *id != [0; 16]), request_id, method, host, path })
+    Ok(ExchangeContext {
+        time,
+        application,
+        hit: Some(hit).filter(|id| *id != [0; 16]),
+        request_id,
+        method,
+        host,
+        path,
+    })
 }
 
 #[cfg(test)]
@@ -142,31 +151,36 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn parts<'a>(path: &'a [u8]) -> Parts<'a> {
-        Parts { time: 1_000_000, application: -1, hit: Some([7; 16]), fields: [b"id-1", b"GET", b"example.com", path] }
+    fn parts<'a>(path: &'a [u8]) -> ContextFields<'a> {
+        ContextFields {
+            time: 1_000_000,
+            application: -1,
+            hit: Some([7; 16]),
+            fields: [b"id-1", b"GET", b"example.com", path],
+        }
     }
 
     #[test]
     fn replicas_with_a_common_key_open_each_others_contexts() {
-        let old = Keys::new(&[b"old".to_vec()]).unwrap();
-        let both = Keys::new(&[b"new".to_vec(), b"old".to_vec()]).unwrap();
+        let old = ContextKeys::new(&[b"old".to_vec()]).unwrap();
+        let both = ContextKeys::new(&[b"new".to_vec(), b"old".to_vec()]).unwrap();
         let token = seal(&old, &parts(b"/a"));
         let context = open(&both, &token, 1_000_001).unwrap();
         assert_eq!(
             (context.application, context.hit, context.host.as_slice()),
             (-1, Some([7; 16]), &b"example.com"[..])
         );
-        assert_eq!(open(&old, &seal(&both, &parts(b"/a")), 1_000_001), Err(BadContext::Forged));
-        assert_eq!(open(&Keys::new(&[]).unwrap(), &token, 1_000_001), Err(BadContext::Forged));
-        assert_eq!(open(&old, &token, 1_000_000 + MAX_AGE + 1), Err(BadContext::Expired));
-        assert_eq!(open(&old, &token, 1_000_000 - SKEW - 1), Err(BadContext::Expired));
+        assert_eq!(open(&old, &seal(&both, &parts(b"/a")), 1_000_001), Err(ContextError::Forged));
+        assert_eq!(open(&ContextKeys::new(&[]).unwrap(), &token, 1_000_001), Err(ContextError::Forged));
+        assert_eq!(open(&old, &token, 1_000_000 + MAX_AGE + 1), Err(ContextError::Expired));
+        assert_eq!(open(&old, &token, 1_000_000 - SKEW - 1), Err(ContextError::Expired));
     }
 
     #[test]
     fn the_longest_token_fits() {
-        let keys = Keys::new(&[]).unwrap();
+        let keys = ContextKeys::new(&[]).unwrap();
         let long = [b'x'; 5000];
-        let parts = Parts { fields: [&long; 4], ..parts(b"") };
+        let parts = ContextFields { fields: [&long; 4], ..parts(b"") };
         let token = seal(&keys, &parts);
         assert!(token.len() <= MAX_TOKEN);
         assert_eq!(open(&keys, &token, 1_000_000).unwrap().path.len(), MAX_FIELD);
@@ -175,16 +189,16 @@ mod tests {
     proptest! {
         #[test]
         fn any_change_is_seen(at in 0usize..100, bit in 0u8..8) {
-            let keys = Keys::new(&[b"k".to_vec()]).unwrap();
+            let keys = ContextKeys::new(&[b"k".to_vec()]).unwrap();
             let mut raw = URL_SAFE_NO_PAD.decode(seal(&keys, &parts(b"/path"))).unwrap();
             let at = at % raw.len();
             raw[at] ^= 1 << bit;
-            prop_assert_eq!(open(&keys, &URL_SAFE_NO_PAD.encode(raw), 1_000_000), Err(BadContext::Forged));
+            prop_assert_eq!(open(&keys, &URL_SAFE_NO_PAD.encode(raw), 1_000_000), Err(ContextError::Forged));
         }
 
         #[test]
         fn garbage_never_panics(text in "\\PC{0,80}") {
-            let keys = Keys::new(&[b"k".to_vec()]).unwrap();
+            let keys = ContextKeys::new(&[b"k".to_vec()]).unwrap();
             prop_assert!(open(&keys, &text, 1000).is_err());
         }
     }

@@ -1,8 +1,8 @@
-//! Coverage counters of connectors: what they saw, and how much of it the node did. Cumulative for each instance and
-//! worker; the node keeps the last report and adds the difference to its metrics.
+//! Coverage counters of connectors: the traffic they saw, and how much of it the node inspected. Cumulative per instance
+//! and worker; the node keeps the last report and adds the difference to its metrics.
 
+use super::api_error::ApiError;
 use super::call::{is_id, is_product};
-use super::refusal::Refusal;
 use serde::Deserialize;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,12 +10,12 @@ use weir_runtime::telemetry::Metrics;
 use weir_runtime::telemetry::capped::OTHER;
 use weir_runtime::telemetry::metrics::{Dropped, Extent, State};
 
-/// Reporters remembered: workers of every gateway.
+/// Reporters tracked: workers of every gateway.
 const MAX_REPORTERS: usize = 4096;
 /// Counters of one report.
 const MAX_COUNTERS: usize = 4096;
-/// Counters remembered of all reporters together: some tens of megabytes.
-const MAX_REMEMBERED: usize = 200_000;
+/// Counters tracked for all reporters together: some tens of megabytes.
+const MAX_TRACKED: usize = 200_000;
 /// Routes that have series of their own; the rest share one.
 const MAX_ROUTES: usize = 100;
 /// Longest route or node name.
@@ -24,13 +24,13 @@ const MAX_NAME: usize = 256;
 pub const REASONS: &[&str] = &[
     // Inspected in full.
     "complete",
-    // Part of the body was kept back.
+    // Only the beginning of the body was sent.
     "prefix",
     "too_large",
     "stream",
     "upgrade",
     "error",
-    // No verdict was had.
+    // There was no verdict.
     "connect",
     "timeout",
     "reset",
@@ -42,7 +42,7 @@ pub const REASONS: &[&str] = &[
     "bad_call",
     "breaker_open",
     "lua_error",
-    // A copy never left.
+    // A copy was not sent.
     "queue",
     "queue_full",
     "exiting",
@@ -50,13 +50,13 @@ pub const REASONS: &[&str] = &[
     "unbuffered",
     "grpc",
 ];
-/// Parts of an exchange that a dropped copy was of.
-pub const LEGS: &[&str] = &["request", "response"];
+/// Directions of dropped copies.
+pub const DIRECTIONS: &[&str] = &["request", "response"];
 /// States of a circuit breaker.
 const BREAKER_STATES: &[&str] = &["closed", "open", "half_open"];
 
 #[derive(Deserialize)]
-struct Report {
+struct CoverageReport {
     instance: String,
     #[serde(default)]
     worker: i64,
@@ -95,7 +95,7 @@ struct DroppedCounter {
 #[derive(Clone, Copy, Deserialize, PartialEq, Eq, Hash)]
 #[serde(rename_all = "lowercase")]
 enum Inspected {
-    Full,
+    QueueFull,
     Partial,
     None,
 }
@@ -103,82 +103,82 @@ enum Inspected {
 impl Inspected {
     const fn code(self) -> &'static str {
         match self {
-            Inspected::Full => "full",
+            Inspected::QueueFull => "full",
             Inspected::Partial => "partial",
             Inspected::None => "none",
         }
     }
 }
 
-type Key = (Arc<str>, Inspected, &'static str);
+type SeriesKey = (Arc<str>, Inspected, &'static str);
 type DroppedKey = (&'static str, &'static str);
 
-/// Last totals of one reporter: requests, bytes inspected, bytes not inspected; copies dropped.
+/// ReporterTotals totals of one reporter: requests, bytes inspected, bytes not inspected; copies dropped.
 #[derive(Default)]
-struct Last {
-    totals: HashMap<Key, [u64; 3]>,
+struct ReporterTotals {
+    totals: HashMap<SeriesKey, [u64; 3]>,
     dropped: HashMap<DroppedKey, u64>,
     breaker: Option<&'static str>,
     seen: u64,
 }
 
 #[derive(Default)]
-struct Known {
-    reporters: HashMap<String, Last>,
+struct ReporterTable {
+    reporters: HashMap<String, ReporterTotals>,
     routes: HashSet<Arc<str>>,
     /// Counters in `reporters`.
-    remembered: usize,
+    tracked: usize,
     clock: u64,
 }
 
-/// What every reporter said last.
+/// The last report of every reporter.
 #[derive(Default)]
 pub struct Coverage {
-    known: Mutex<Known>,
+    reporters: Mutex<ReporterTable>,
 }
 
 impl Coverage {
-    /// Takes a report.
-    pub fn report(&self, json: &[u8], metrics: &Metrics) -> Result<(), Refusal> {
+    /// Adds a report to the metrics.
+    pub fn add_report(&self, json: &[u8], metrics: &Metrics) -> Result<(), ApiError> {
         let report = check(json)?;
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut table = self.reporters.lock().unwrap_or_else(PoisonError::into_inner);
         let name = format!("{} {} {} {}", report.connector, report.instance, report.worker, report.node);
-        let mut last = known.take(&name, metrics);
+        let mut last = table.take(&name, metrics);
         let breaker = report.breaker.as_deref().map(|state| one_of(BREAKER_STATES, state));
         breaker_gauge(metrics, last.breaker, breaker);
         last.breaker = breaker;
-        let totals = known.totals(&report);
-        let fell = add_counters(&mut last, totals, metrics) | add_dropped(&mut last, &report, metrics);
-        known.keep(name, last);
-        let state = if fell { "fell" } else { "taken" };
+        let totals = table.totals(&report);
+        let decreased = add_counters(&mut last, totals, metrics) | add_dropped(&mut last, &report, metrics);
+        table.insert(name, last);
+        let state = if decreased { "fell" } else { "taken" };
         metrics.coverage_reports.get_or_create(&State { state }).inc();
         Ok(())
     }
 }
 
-impl Known {
-    /// What `name` said last. Reporters not heard of for longest are forgotten where there is no room.
-    fn take(&mut self, name: &str, metrics: &Metrics) -> Last {
+impl ReporterTable {
+    /// Removes and returns the last totals of `name`. Evicts the least recent reporters when a limit is reached.
+    fn take(&mut self, name: &str, metrics: &Metrics) -> ReporterTotals {
         self.clock += 1;
         let last = self.reporters.remove(name).unwrap_or_default();
-        self.remembered -= last.size();
-        while self.reporters.len() >= MAX_REPORTERS || self.remembered > MAX_REMEMBERED {
+        self.tracked -= last.size();
+        while self.reporters.len() >= MAX_REPORTERS || self.tracked > MAX_TRACKED {
             let oldest = self.reporters.iter().min_by_key(|(_, last)| last.seen).map(|(name, _)| name.clone());
             let Some(gone) = oldest.and_then(|oldest| self.reporters.remove(&oldest)) else { break };
-            self.remembered -= gone.size();
+            self.tracked -= gone.size();
             breaker_gauge(metrics, gone.breaker, None);
         }
         last
     }
 
-    fn keep(&mut self, name: String, last: Last) {
-        self.remembered += last.size();
-        self.reporters.insert(name, Last { seen: self.clock, ..last });
+    fn insert(&mut self, name: String, last: ReporterTotals) {
+        self.tracked += last.size();
+        self.reporters.insert(name, ReporterTotals { seen: self.clock, ..last });
     }
 
-    /// The counters of a report by what tells their series apart.
-    fn totals(&mut self, report: &Report) -> HashMap<Key, [u64; 3]> {
-        let mut totals: HashMap<Key, [u64; 3]> = HashMap::new();
+    /// The counters of a report by series.
+    fn totals(&mut self, report: &CoverageReport) -> HashMap<SeriesKey, [u64; 3]> {
+        let mut totals: HashMap<SeriesKey, [u64; 3]> = HashMap::new();
         for counter in &report.coverage {
             let key = (self.route(&counter.route), counter.inspected, one_of(REASONS, &counter.reason));
             let total = totals.entry(key).or_default();
@@ -201,15 +201,15 @@ impl Known {
     }
 }
 
-impl Last {
+impl ReporterTotals {
     fn size(&self) -> usize {
         self.totals.len() + self.dropped.len()
     }
 }
 
-fn check(json: &[u8]) -> Result<Report, Refusal> {
-    let report: Report = serde_json::from_slice(json).map_err(|e| Refusal::BadJson(format!("report: {e}")))?;
-    let bad = |why: &str| Err(Refusal::BadJson(format!("report: {why}")));
+fn check(json: &[u8]) -> Result<CoverageReport, ApiError> {
+    let report: CoverageReport = serde_json::from_slice(json).map_err(|e| ApiError::BadJson(format!("report: {e}")))?;
+    let bad = |why: &str| Err(ApiError::BadJson(format!("report: {why}")));
     if !is_id(report.instance.as_bytes()) {
         return bad("instance: 1 to 64 of A-Z a-z 0-9 _ -");
     }
@@ -225,9 +225,9 @@ fn check(json: &[u8]) -> Result<Report, Refusal> {
     Ok(report)
 }
 
-/// The member of `known` that `text` is, else `other`.
-fn one_of(known: &[&'static str], text: &str) -> &'static str {
-    known.iter().copied().find(|known| *known == text).unwrap_or("other")
+/// `text` if it is one of `labels`, else `other`.
+fn one_of(labels: &[&'static str], text: &str) -> &'static str {
+    labels.iter().copied().find(|label| *label == text).unwrap_or("other")
 }
 
 fn breaker_gauge(metrics: &Metrics, before: Option<&'static str>, after: Option<&'static str>) {
@@ -239,37 +239,37 @@ fn breaker_gauge(metrics: &Metrics, before: Option<&'static str>, after: Option<
     }
 }
 
-/// Adds what has come since the last report. True where a counter fell, which is then left as it was: a report that
-/// was overtaken by a later one must not count twice.
-fn add_counters(last: &mut Last, totals: HashMap<Key, [u64; 3]>, metrics: &Metrics) -> bool {
-    let mut fell = false;
+/// Adds the increase since the last report. Returns true if a counter decreased; it then keeps its value, so that a
+/// report overtaken by a later one does not count twice.
+fn add_counters(last: &mut ReporterTotals, totals: HashMap<SeriesKey, [u64; 3]>, metrics: &Metrics) -> bool {
+    let mut decreased = false;
     for (key, total) in totals {
         let label = Extent { route: key.0.to_string(), inspected: key.1.code(), reason: key.2 };
         let before = last.totals.entry(key).or_default();
-        fell |= before.iter().zip(total).any(|(before, now)| now < *before);
+        decreased |= before.iter().zip(total).any(|(before, now)| now < *before);
         let families = [&metrics.coverage_requests, &metrics.coverage_bytes, &metrics.coverage_bytes_uninspected];
         for ((family, before), now) in families.into_iter().zip(before.iter_mut()).zip(total) {
             family.get_or_create(&label).inc_by(now.saturating_sub(*before));
             *before = now.max(*before);
         }
     }
-    fell
+    decreased
 }
 
-fn add_dropped(last: &mut Last, report: &Report, metrics: &Metrics) -> bool {
+fn add_dropped(last: &mut ReporterTotals, report: &CoverageReport, metrics: &Metrics) -> bool {
     let mut totals: HashMap<DroppedKey, u64> = HashMap::new();
     for dropped in &report.dropped {
-        let total = totals.entry((one_of(LEGS, &dropped.leg), one_of(REASONS, &dropped.reason))).or_default();
+        let total = totals.entry((one_of(DIRECTIONS, &dropped.leg), one_of(REASONS, &dropped.reason))).or_default();
         *total = total.saturating_add(dropped.count);
     }
-    let mut fell = false;
+    let mut decreased = false;
     for ((leg, reason), now) in totals {
         let before = last.dropped.entry((leg, reason)).or_default();
-        fell |= now < *before;
+        decreased |= now < *before;
         metrics.coverage_dropped.get_or_create(&Dropped { leg, reason }).inc_by(now.saturating_sub(*before));
         *before = now.max(*before);
     }
-    fell
+    decreased
 }
 
 #[cfg(test)]
@@ -293,7 +293,7 @@ mod tests {
     fn differences_are_added_once() {
         let (coverage, metrics) = (Coverage::default(), Metrics::unregistered());
         for (requests, want) in [(3, 3), (7, 7), (7, 7), (5, 7), (9, 9)] {
-            coverage.report(report(requests).as_bytes(), &metrics).unwrap();
+            coverage.add_report(report(requests).as_bytes(), &metrics).unwrap();
             assert_eq!(count(&metrics, "a", "partial", "too_large"), want);
         }
         assert_eq!(count(&metrics, "b", "partial", "other"), 1);
@@ -301,14 +301,14 @@ mod tests {
         assert_eq!(metrics.coverage_breakers.get_or_create(&State { state: "closed" }).get(), 1);
         assert_eq!(metrics.coverage_dropped.get_or_create(&Dropped { leg: "response", reason: "queue" }).get(), 2);
         let other = report(4).replace("\"worker\":0", "\"worker\":1");
-        coverage.report(other.as_bytes(), &metrics).unwrap();
+        coverage.add_report(other.as_bytes(), &metrics).unwrap();
         assert_eq!(count(&metrics, "a", "partial", "too_large"), 13);
     }
 
     #[test]
     fn a_connector_that_has_seen_nothing_yet_may_say_so() {
         let (coverage, metrics) = (Coverage::default(), Metrics::unregistered());
-        coverage.report(br#"{"instance":"a","connector":"kong-lua/1","breaker":"open"}"#, &metrics).unwrap();
+        coverage.add_report(br#"{"instance":"a","connector":"kong-lua/1","breaker":"open"}"#, &metrics).unwrap();
         assert_eq!(metrics.coverage_breakers.get_or_create(&State { state: "open" }).get(), 1);
     }
 
@@ -322,14 +322,14 @@ mod tests {
             &report(1).replace("/1.0.0", ""),
             &report(1).replace("\"partial\"", "\"some\""),
         ] {
-            assert!(matches!(coverage.report(json.as_bytes(), &metrics), Err(Refusal::BadJson(_))), "{json}");
+            assert!(matches!(coverage.add_report(json.as_bytes(), &metrics), Err(ApiError::BadJson(_))), "{json}");
         }
         for n in 0..MAX_REPORTERS + 10 {
             let json = report(1).replace("gw-1", &format!("gw-{n}"));
-            coverage.report(json.as_bytes(), &metrics).unwrap();
+            coverage.add_report(json.as_bytes(), &metrics).unwrap();
         }
-        let known = coverage.known.lock().unwrap();
-        assert_eq!((known.reporters.len(), known.remembered), (MAX_REPORTERS, MAX_REPORTERS * 3));
+        let table = coverage.reporters.lock().unwrap();
+        assert_eq!((table.reporters.len(), table.tracked), (MAX_REPORTERS, MAX_REPORTERS * 3));
         let closed = metrics.coverage_breakers.get_or_create(&State { state: "closed" }).get();
         assert_eq!(closed, MAX_REPORTERS as i64);
     }
@@ -341,11 +341,11 @@ mod tests {
             let of = |n| format!(r#"{{"route":"r{reporter}-{n}","inspected":"none","reason":"tls","requests":1}}"#);
             let counters = (0..MAX_COUNTERS).map(of).collect::<Vec<_>>().join(",");
             let json = format!(r#"{{"instance":"i{reporter}","connector":"c/1","coverage":[{counters}]}}"#);
-            coverage.report(json.as_bytes(), &metrics).unwrap();
+            coverage.add_report(json.as_bytes(), &metrics).unwrap();
         }
-        assert_eq!(coverage.known.lock().unwrap().routes.len(), MAX_ROUTES);
+        assert_eq!(coverage.reporters.lock().unwrap().routes.len(), MAX_ROUTES);
         assert_eq!(count(&metrics, "r0-0", "none", "tls"), 1);
         assert_eq!(count(&metrics, OTHER, "none", "tls"), (60 * MAX_COUNTERS - MAX_ROUTES) as u64);
-        assert!(coverage.known.lock().unwrap().remembered <= MAX_REMEMBERED + MAX_COUNTERS);
+        assert!(coverage.reporters.lock().unwrap().tracked <= MAX_TRACKED + MAX_COUNTERS);
     }
 }

@@ -1,8 +1,8 @@
-//! The JSON form of a message, for callers that have no raw bytes: its words and lines go through the same checks as
-//! those of the raw form, so that both forms give the same verdict.
+//! The JSON envelope of a message, for callers that do not have its raw bytes. Its parts go through the same checks as
+//! those of a raw message, so that both formats give the same verdict.
 
-use super::call::Leg;
-use super::refusal::Refusal;
+use super::api_error::ApiError;
+use super::call::Direction;
 use base64::Engine as _;
 use serde::Deserialize;
 use std::borrow::Cow;
@@ -45,7 +45,7 @@ struct Response<'a> {
     body_base64: Text<'a>,
 }
 
-/// Text of the JSON, borrowed where it holds no escape.
+/// JSON text, borrowed if it contains no escape.
 #[derive(Default, Deserialize)]
 #[serde(transparent)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
@@ -56,23 +56,23 @@ fn protocol() -> Text<'static> {
 
 type Bytes<'a> = Cow<'a, [u8]>;
 
-/// A message in pieces.
+/// The parts of a message.
 #[derive(Debug)]
-pub struct Pieces<'a> {
-    start: Start<'a>,
+pub struct EnvelopeMessage<'a> {
+    start: StartLine<'a>,
     headers: Vec<(Bytes<'a>, Bytes<'a>)>,
-    /// Header lines beyond those that become a header each.
+    /// Header lines above the limit on headers.
     rest: Vec<u8>,
     body: Vec<u8>,
 }
 
 #[derive(Debug)]
-enum Start<'a> {
+enum StartLine<'a> {
     Request { method: Bytes<'a>, target: Bytes<'a>, protocol: Bytes<'a> },
     Response { protocol: Bytes<'a>, status: u16 },
 }
 
-/// The head that `message`, which came in an envelope, would have had.
+/// The head that `message`, received in an envelope, would have had as raw bytes.
 pub fn head(message: &Message<'_>) -> Vec<u8> {
     let mut out = Vec::with_capacity(512);
     let status = message.status.to_string();
@@ -91,42 +91,44 @@ pub fn head(message: &Message<'_>) -> Vec<u8> {
     out
 }
 
-/// Takes the message in `json` apart.
-pub fn read(leg: Leg, json: &[u8]) -> Result<Pieces<'_>, Refusal> {
+/// Parses the envelope `json`.
+pub fn read(direction: Direction, json: &[u8]) -> Result<EnvelopeMessage<'_>, ApiError> {
     let envelope: Envelope<'_> =
-        serde_json::from_slice(json).map_err(|error| Refusal::BadJson(format!("envelope: {error}")))?;
-    let (start, headers, body) = match (leg, envelope.request, envelope.response) {
-        (Leg::Request, Some(Request { method, target, protocol, headers, body_base64 }), None) => {
+        serde_json::from_slice(json).map_err(|error| ApiError::BadJson(format!("envelope: {error}")))?;
+    let (start, headers, body) = match (direction, envelope.request, envelope.response) {
+        (Direction::Request, Some(Request { method, target, protocol, headers, body_base64 }), None) => {
             let (method, target, protocol) = (method.bytes()?, target.bytes()?, protocol.bytes()?);
-            (Start::Request { method, target, protocol }, headers, body_base64)
+            (StartLine::Request { method, target, protocol }, headers, body_base64)
         }
-        (Leg::Response, None, Some(Response { status, protocol, headers, body_base64 })) => {
-            (Start::Response { protocol: protocol.bytes()?, status }, headers, body_base64)
+        (Direction::Response, None, Some(Response { status, protocol, headers, body_base64 })) => {
+            (StartLine::Response { protocol: protocol.bytes()?, status }, headers, body_base64)
         }
-        (leg, ..) => return Err(Refusal::BadJson(format!("envelope: exactly one member, `{}`", leg.code()))),
+        (direction, ..) => {
+            return Err(ApiError::BadJson(format!("envelope: exactly one member, `{}`", direction.code())));
+        }
     };
     let body = base64::engine::general_purpose::STANDARD
         .decode(body.0.as_bytes())
-        .map_err(|error| Refusal::BadJson(format!("envelope: body_base64: {error}")))?;
+        .map_err(|error| ApiError::BadJson(format!("envelope: body_base64: {error}")))?;
     let mut headers = headers.into_iter().map(|(name, value)| Ok((name.bytes()?, value.bytes()?)));
-    let first = headers.by_ref().take(MAX_HEADER_LINES).collect::<Result<_, Refusal>>()?;
+    let first = headers.by_ref().take(MAX_HEADER_LINES).collect::<Result<_, ApiError>>()?;
     let mut rest = Vec::new();
     for header in headers {
         let (name, value) = header?;
         [&name, &b": "[..], &value, b"\r\n"].iter().for_each(|part| rest.extend_from_slice(part));
     }
-    Ok(Pieces { start, headers: first, rest, body })
+    Ok(EnvelopeMessage { start, headers: first, rest, body })
 }
 
-impl Pieces<'_> {
+impl EnvelopeMessage<'_> {
     /// The message.
     pub fn message(&self) -> Message<'_> {
         let headers = self.headers.iter().map(|(name, value)| (&name[..], &value[..]));
         let mut message = match &self.start {
-            Start::Request { method, target, protocol } => {
+            StartLine::Request { method, target, protocol } => {
                 message::from_parts(method, target, protocol, headers, &self.body)
             }
-            Start::Response { protocol, status } => {
+            StartLine::Response { protocol, status } => {
                 message::response_from_parts(protocol, *status, headers, &self.body)
             }
         };
@@ -136,21 +138,21 @@ impl Pieces<'_> {
         message
     }
 
-    /// About the bytes of the message.
+    /// Approximate size of the message in bytes.
     pub fn bytes(&self) -> usize {
         let start = match &self.start {
-            Start::Request { method, target, protocol } => method.len() + target.len() + protocol.len(),
-            Start::Response { protocol, .. } => protocol.len(),
+            StartLine::Request { method, target, protocol } => method.len() + target.len() + protocol.len(),
+            StartLine::Response { protocol, .. } => protocol.len(),
         };
         start + self.headers.iter().map(|(n, v)| n.len() + v.len()).sum::<usize>() + self.rest.len() + self.body.len()
     }
 }
 
 impl<'a> Text<'a> {
-    /// Code points U+0000 to U+00FF stand for bytes. CR and LF are refused: they would end the line that holds them,
-    /// and no gateway has a message with them inside a target or a header.
-    fn bytes(self) -> Result<Bytes<'a>, Refusal> {
-        let bad = |why: &str| Refusal::BadJson(format!("envelope: {why} in the head"));
+    /// Code points U+0000 to U+00FF stand for bytes. CR and LF are rejected: they would end the line that contains
+    /// them, and no gateway has a message with them inside a target or a header.
+    fn bytes(self) -> Result<Bytes<'a>, ApiError> {
+        let bad = |why: &str| ApiError::BadJson(format!("envelope: {why} in the head"));
         if self.0.bytes().any(|b| b == b'\r' || b == b'\n') {
             return Err(bad("CR or LF"));
         }
@@ -173,13 +175,13 @@ mod tests {
     fn gives_the_message_of_the_raw_form() {
         let json = r#"{"request":{"method":"POST","target":"/a?b=%31","protocol":"HTTP/1.0",
             "headers":[["Host","x"],["A","\u00e9"],["a","2"]],"body_base64":"aGk="}}"#;
-        let pieces = read(Leg::Request, json.as_bytes()).unwrap();
+        let parts = read(Direction::Request, json.as_bytes()).unwrap();
         let raw = b"POST /a?b=%31 HTTP/1.0\r\nHost: x\r\nA: \xe9\r\na: 2\r\n\r\nhi";
-        assert_eq!(format!("{:?}", pieces.message()), format!("{:?}", message::request(raw)));
+        assert_eq!(format!("{:?}", parts.message()), format!("{:?}", message::request(raw)));
         let json = r#"{"response":{"status":200,"headers":[["A","b"]]}}"#;
-        let pieces = read(Leg::Response, json.as_bytes()).unwrap();
+        let parts = read(Direction::Response, json.as_bytes()).unwrap();
         let raw = b"HTTP/1.1 200 \r\nA: b\r\n\r\n";
-        assert_eq!(format!("{:?}", pieces.message()), format!("{:?}", message::response(raw)));
+        assert_eq!(format!("{:?}", parts.message()), format!("{:?}", message::response(raw)));
     }
 
     #[test]
@@ -188,8 +190,8 @@ mod tests {
         let raw: String = lines.iter().map(|[name, value]| format!("{name}: {value}\r\n")).collect();
         let raw = format!("GET / HTTP/1.1\r\n{raw}\r\n");
         let json = serde_json::json!({"request": {"method": "GET", "target": "/", "headers": lines}}).to_string();
-        let pieces = read(Leg::Request, json.as_bytes()).unwrap();
-        let (one, other) = (message::request(raw.as_bytes()), pieces.message());
+        let parts = read(Direction::Request, json.as_bytes()).unwrap();
+        let (one, other) = (message::request(raw.as_bytes()), parts.message());
         assert_eq!((one.headers, one.anomalies), (other.headers, other.anomalies));
     }
 
@@ -205,7 +207,7 @@ mod tests {
             r#"{"request":{"method":"GET","target":"/","headers":[],"extra":1}}"#,
             r#"{"response":{"status":200,"headers":[]}}"#,
         ] {
-            assert!(matches!(read(Leg::Request, json.as_bytes()), Err(Refusal::BadJson(_))), "{json}");
+            assert!(matches!(read(Direction::Request, json.as_bytes()), Err(ApiError::BadJson(_))), "{json}");
         }
     }
 }

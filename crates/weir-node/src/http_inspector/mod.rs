@@ -1,12 +1,12 @@
-//! The API for connectors, normally on port 5000. `docs/openapi.yaml` is its description.
+//! The API for connectors, normally on port 5000; described in `docs/openapi.yaml`.
 //!
-//! The life of a call: [`server`] accepts its connection, [`Service::answer`] finds its path, [`access`] says whether
-//! the caller may, [`admission`] whether there is room, [`call`] reads its headers, [`judge`] makes the verdict, on the
-//! runtime's worker or for large messages in a [`pool`], and [`answer`] or [`refusal`] put it on the wire.
+//! How a call is handled: [`server`] accepts the connection, [`Service::handle`] routes the call, [`access`] authenticates
+//! the caller, [`admission`] sheds load, [`call`] validates the headers, [`inspection_job`] makes the verdict, on a worker
+//! of the runtime or for large messages in a [`pool`], and [`verdict_response`] or [`api_error`] write the response.
 
 pub mod access;
 pub mod admission;
-pub mod answer;
+pub mod api_error;
 pub mod batch;
 pub mod call;
 pub mod config;
@@ -14,15 +14,15 @@ pub mod connection;
 pub mod context;
 pub mod coverage;
 pub mod envelope;
-pub mod judge;
+pub mod inspection_job;
 pub mod pool;
 pub mod receive;
-pub mod refusal;
 pub mod repeats;
 pub mod server;
 pub mod service;
+pub mod verdict_response;
 
-pub use access::Access;
+pub use access::AccessRules;
 pub use config::Config;
 pub use server::Server;
-pub use service::{Parts, Service};
+pub use service::{Service, ServiceParts};

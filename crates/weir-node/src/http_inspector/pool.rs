@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
-/// The queue is full.
+/// Error: the queue is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Full;
+pub struct QueueFull;
 
 /// A thread pool whose waiting jobs are bounded.
 pub struct Pool {
@@ -21,33 +21,33 @@ pub struct Pool {
 }
 
 /// Counts a waiting job until it starts.
-struct Waiting(Arc<AtomicUsize>, Gauge);
+struct QueuedGuard(Arc<AtomicUsize>, Gauge);
 
-impl Waiting {
+impl QueuedGuard {
     fn new(count: &Arc<AtomicUsize>, gauge: &Gauge) -> Self {
         gauge.inc();
         Self(Arc::clone(count), gauge.clone())
     }
 }
 
-impl Drop for Waiting {
+impl Drop for QueuedGuard {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
         self.1.dec();
     }
 }
 
-/// Counts a job until its end.
-struct Unfinished(Arc<AtomicUsize>);
+/// Counts a job until it has ended.
+struct UnfinishedGuard(Arc<AtomicUsize>);
 
-impl Unfinished {
+impl UnfinishedGuard {
     fn new(count: &Arc<AtomicUsize>) -> Self {
         count.fetch_add(1, Ordering::AcqRel);
         Self(Arc::clone(count))
     }
 }
 
-impl Drop for Unfinished {
+impl Drop for UnfinishedGuard {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
     }
@@ -64,31 +64,31 @@ impl Pool {
         Ok(Self { threads, waiting: Arc::default(), unfinished: Arc::default(), bound, gauge })
     }
 
-    /// Runs `job`, which must not panic, when a thread is free. The answer is none when that took longer than
-    /// `patience`: nobody waits for it any more.
+    /// Runs `job`, which must not panic, when a thread is free. Sends `None` if that took longer than `max_wait`: the
+    /// caller has given up by then.
     pub fn run<T: Send + 'static>(
         &self,
-        patience: Duration,
+        max_wait: Duration,
         job: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<oneshot::Receiver<Option<T>>, Full> {
+    ) -> Result<oneshot::Receiver<Option<T>>, QueueFull> {
         let waiting = self.admit()?;
-        let (answer, receiver) = oneshot::channel();
+        let (sender, receiver) = oneshot::channel();
         let enqueued = Instant::now();
-        let unfinished = Unfinished::new(&self.unfinished);
+        let unfinished = UnfinishedGuard::new(&self.unfinished);
         self.threads.spawn_fifo(move || {
             let _running = unfinished;
             drop(waiting);
-            let late = enqueued.elapsed() > patience || answer.is_closed();
-            // The receiver is gone when the connection broke: then nobody is left to tell.
-            let _gone = answer.send(if late { None } else { Some(job()) });
+            let late = enqueued.elapsed() > max_wait || sender.is_closed();
+            // The receiver is gone if the connection broke; the result is then not needed.
+            let _ = sender.send(if late { None } else { Some(job()) });
         });
         Ok(receiver)
     }
 
-    /// Runs `job`, which must not panic, some time.
-    pub fn spawn(&self, job: impl FnOnce() + Send + 'static) -> Result<(), Full> {
+    /// Queues `job`, which must not panic; its result is not awaited.
+    pub fn spawn(&self, job: impl FnOnce() + Send + 'static) -> Result<(), QueueFull> {
         let waiting = self.admit()?;
-        let unfinished = Unfinished::new(&self.unfinished);
+        let unfinished = UnfinishedGuard::new(&self.unfinished);
         self.threads.spawn_fifo(move || {
             let _running = unfinished;
             drop(waiting);
@@ -97,10 +97,10 @@ impl Pool {
         Ok(())
     }
 
-    fn admit(&self) -> Result<Waiting, Full> {
+    fn admit(&self) -> Result<QueuedGuard, QueueFull> {
         let before = self.waiting.fetch_add(1, Ordering::AcqRel);
-        let waiting = Waiting::new(&self.waiting, &self.gauge);
-        if before >= self.bound { Err(Full) } else { Ok(waiting) }
+        let waiting = QueuedGuard::new(&self.waiting, &self.gauge);
+        if before >= self.bound { Err(QueueFull) } else { Ok(waiting) }
     }
 
     /// Jobs that wait or run.
@@ -126,7 +126,7 @@ mod tests {
         .unwrap();
         start.recv().unwrap();
         let late = pool.run(Duration::ZERO, || 1).unwrap();
-        assert_eq!(pool.spawn(|| ()).err(), Some(Full));
+        assert_eq!(pool.spawn(|| ()).err(), Some(QueueFull));
         assert_eq!((pool.waiting.load(Ordering::Acquire), pool.unfinished()), (1, 2));
         hold.send(()).unwrap();
         assert_eq!(late.blocking_recv().unwrap(), None);

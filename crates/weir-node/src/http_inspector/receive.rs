@@ -1,25 +1,30 @@
-//! Reads the body of a call, never more than allowed, never longer than allowed.
+//! Reads the body of a call within limits of size and time.
 
-use super::admission::Entry;
-use super::refusal::Refusal;
+use super::admission::AdmissionPermit;
+use super::api_error::ApiError;
 use bytes::{Bytes, BytesMut};
 use http_body::Body;
 use http_body_util::BodyExt;
 use std::time::Duration;
 
-/// The bytes of `body`. One that arrives in one piece, as small ones do, is not copied.
-pub async fn receive<B>(body: &mut B, entry: &mut Entry, max: usize, patience: Duration) -> Result<Bytes, Refusal>
+/// Reads `body`. A body that arrives in one piece, as small ones do, is not copied.
+pub async fn receive<B>(
+    body: &mut B,
+    permit: &mut AdmissionPermit,
+    max: usize,
+    time_limit: Duration,
+) -> Result<Bytes, ApiError>
 where
     B: Body<Data = Bytes> + Unpin,
 {
     if body.size_hint().lower() > max as u64 {
-        return Err(Refusal::TooLarge(max));
+        return Err(ApiError::TooLarge(max));
     }
-    let reading = tokio::time::timeout(patience, collect(body, entry, max));
-    reading.await.unwrap_or(Err(Refusal::BodyTimeout))
+    let reading = tokio::time::timeout(time_limit, collect(body, permit, max));
+    reading.await.unwrap_or(Err(ApiError::BodyTimeout))
 }
 
-async fn collect<B>(body: &mut B, entry: &mut Entry, max: usize) -> Result<Bytes, Refusal>
+async fn collect<B>(body: &mut B, permit: &mut AdmissionPermit, max: usize) -> Result<Bytes, ApiError>
 where
     B: Body<Data = Bytes> + Unpin,
 {
@@ -27,12 +32,12 @@ where
     let mut first = Bytes::new();
     let mut all = BytesMut::new();
     while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(|_| Refusal::BodyBroken)?.into_data() else { continue };
+        let Ok(data) = frame.map_err(|_| ApiError::BodyBroken)?.into_data() else { continue };
         let had = first.len() + all.len();
         if had + data.len() > max {
-            return Err(Refusal::TooLarge(max));
+            return Err(ApiError::TooLarge(max));
         }
-        entry.grow(data.len())?;
+        permit.reserve(data.len())?;
         if had == 0 {
             first = data;
             continue;

@@ -1,4 +1,4 @@
-//! Connections: accepts, TLS, bounds, drain. What is said on them goes through [`weir_runtime::serve`].
+//! Connections: accept loop, TLS, limits, drain. HTTP itself is served by [`weir_runtime::serve`].
 
 use super::config::Config;
 use super::connection::Connection;
@@ -17,7 +17,7 @@ use weir_runtime::tls::Tls;
 
 /// Streams of one h2 connection at once: a worker of a gateway shares one connection.
 const MAX_STREAMS: u32 = 250;
-/// Wait between two looks at the copies that are left when the node stops.
+/// Interval between checks for unfinished copies when the node stops.
 const DRAIN_PAUSE: Duration = Duration::from_millis(50);
 /// Pause after a failed accept.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -39,8 +39,8 @@ impl Server {
         Self { service, tls, http, tasks: TaskTracker::new() }
     }
 
-    /// Serves `listener` until `drain`, then answers what is under way, for at most the configured time.
-    /// True if nothing was left unanswered.
+    /// Serves `listener` until `drain`, then finishes the calls in progress, for at most the configured time.
+    /// Returns true if none was left unanswered.
     pub async fn serve(self, listener: TcpListener, drain: CancellationToken) -> bool {
         let slots = Arc::new(Semaphore::new(self.service.config().load.connections));
         let probe = tokio::spawn(Arc::clone(self.service.admission()).probe());
@@ -87,11 +87,11 @@ impl Server {
             tracing::debug!(%error, %peer, "TCP_NODELAY");
         }
         match &self.tls {
-            None => self.talk(stream, Connection::new(peer, false, end)).await,
+            None => self.serve_http(stream, Connection::new(peer, false, end)).await,
             Some(tls) => match serve::tls_handshake(tls, stream, peer, self.service.config().header_timeout).await {
                 Ok(stream) => {
                     let certificate = stream.get_ref().1.peer_certificates().is_some_and(|c| !c.is_empty());
-                    self.talk(stream, Connection::new(peer, certificate, end)).await;
+                    self.serve_http(stream, Connection::new(peer, certificate, end)).await;
                 }
                 Err(_) => {
                     metrics.tls_handshake_failures.inc();
@@ -101,7 +101,7 @@ impl Server {
         metrics.connections.dec();
     }
 
-    async fn talk<S>(&self, stream: S, connection: Connection)
+    async fn serve_http<S>(&self, stream: S, connection: Connection)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -111,8 +111,8 @@ impl Server {
             let (service, connection) = (Arc::clone(&self.service), Arc::clone(&connection));
             async move {
                 let http1 = request.version() < http::Version::HTTP_2;
-                let mut response = service.answer(request, &connection).await;
-                service.account(&connection, &mut response, http1);
+                let mut response = service.handle(request, &connection).await;
+                service.count_call(&connection, &mut response, http1);
                 response
             }
         };

@@ -1,18 +1,18 @@
-//! The API: what it holds, and what may be changed while it runs.
+//! The API service: its state, and what may change while it runs.
 
 mod batch;
 mod calls;
 
-use super::access::Access;
+use super::access::AccessRules;
 use super::admission::Admission;
 use super::config::Config;
 use super::connection::Connection;
-use super::context::Keys;
+use super::context::ContextKeys;
 use super::coverage::Coverage;
 use super::pool::Pool;
 use super::repeats::Repeats;
 use crate::events::Recorder;
-use crate::generation::Current;
+use crate::generation::CurrentGeneration;
 use arc_swap::ArcSwap;
 use axum::body::Body;
 use bytes::Bytes;
@@ -23,41 +23,41 @@ use weir_runtime::telemetry::{Health, Telemetry};
 
 /// Paths of the API.
 pub const REQUESTS: &str = "/v1/requests";
-/// Response legs.
+/// Responses.
 pub const RESPONSES: &str = "/v1/responses";
 /// Coverage reports.
 pub const COVERAGE: &str = "/v1/coverage";
 /// The description of the API.
 pub const OPENAPI: &str = "/openapi.json";
-/// Every path with its method, for the test that holds the description to the code.
+/// Every path with its method, for the test that compares them with the API description.
 pub const ROUTES: &[(&str, &str)] = &[("post", REQUESTS), ("post", RESPONSES), ("post", COVERAGE), ("get", OPENAPI)];
 
-/// What a service is made of.
-pub struct Parts {
+/// Everything that a [`Service`] needs.
+pub struct ServiceParts {
     /// Settings.
     pub config: Config,
     /// Rules and policy.
-    pub current: Arc<Current>,
-    /// Who may call.
-    pub access: Access,
-    /// Keys of contexts.
-    pub keys: Keys,
-    /// Where to report.
+    pub current: Arc<CurrentGeneration>,
+    /// Access rules.
+    pub access: AccessRules,
+    /// ContextKeys of contexts.
+    pub keys: ContextKeys,
+    /// Metrics and access log.
     pub telemetry: Arc<Telemetry>,
-    /// What the health endpoint says.
+    /// State for the health endpoint.
     pub health: Arc<Health>,
     /// `/openapi.json`.
     pub openapi: Bytes,
-    /// Where malicious requests are recorded, if they are.
+    /// Records malicious requests, if configured.
     pub recorder: Option<Arc<Recorder>>,
 }
 
 /// The API.
 pub struct Service {
     config: Config,
-    current: Arc<Current>,
-    access: ArcSwap<Access>,
-    keys: ArcSwap<Keys>,
+    current: Arc<CurrentGeneration>,
+    access: ArcSwap<AccessRules>,
+    keys: ArcSwap<ContextKeys>,
     telemetry: Arc<Telemetry>,
     health: Arc<Health>,
     openapi: Bytes,
@@ -70,12 +70,12 @@ pub struct Service {
 }
 
 impl Service {
-    /// A service, with its threads.
-    pub fn new(parts: Parts) -> std::io::Result<Self> {
-        let Parts { config, current, access, keys, telemetry, health, openapi, recorder } = parts;
+    /// Creates the service and starts its threads.
+    pub fn new(parts: ServiceParts) -> std::io::Result<Self> {
+        let ServiceParts { config, current, access, keys, telemetry, health, openapi, recorder } = parts;
         let metrics = &telemetry.metrics;
         let pool = Pool::new("inspect", config.threads, config.load.queue, metrics.queued.clone())?;
-        // Copies have nobody waiting for them: half of the threads leave room for calls that do.
+        // No caller waits for the verdict on a copy: half of the threads stay free for calls with a waiting caller.
         let threads = config.threads.div_ceil(2);
         let background =
             Pool::new("inspect-oob", threads, config.load.background_queue, metrics.background_queued.clone())?;
@@ -97,13 +97,13 @@ impl Service {
         })
     }
 
-    /// Puts new access rules in use.
-    pub fn set_access(&self, access: Access) {
+    /// Replaces the access rules.
+    pub fn set_access(&self, access: AccessRules) {
         self.access.store(Arc::new(access));
     }
 
-    /// Puts new keys of contexts in use. Contexts that only the old ones open are told as forged from now on.
-    pub fn set_keys(&self, keys: Keys) {
+    /// Replaces the keys of contexts. Contexts that only the old keys open count as forged from now on.
+    pub fn set_keys(&self, keys: ContextKeys) {
         self.keys.store(Arc::new(keys));
     }
 
@@ -112,23 +112,23 @@ impl Service {
         &self.config
     }
 
-    /// Where it reports.
+    /// Metrics and access log.
     pub fn telemetry(&self) -> &Arc<Telemetry> {
         &self.telemetry
     }
 
-    /// Load shedding; its probe wants to be run.
+    /// Load shedding; the caller must run its probe.
     pub fn admission(&self) -> &Arc<Admission> {
         &self.admission
     }
 
-    /// Out-of-band copies that wait to be inspected or are.
+    /// Out-of-band copies that are queued or being inspected.
     pub fn copies(&self) -> usize {
         self.background.unfinished()
     }
 
-    /// Counts the call, and ends the connection when one of its bounds is reached.
-    pub(super) fn account(&self, connection: &Connection, response: &mut Response<Body>, http1: bool) {
+    /// Counts the call, and ends the connection when one of its limits is reached.
+    pub(super) fn count_call(&self, connection: &Connection, response: &mut Response<Body>, http1: bool) {
         let calls = connection.calls.fetch_add(1, Ordering::Relaxed) + 1;
         let limits = &self.config.per_connection;
         let reached = limits.requests.is_some_and(|max| calls >= max)

@@ -1,86 +1,72 @@
-//! Files that a policy names, kept by the hash of their content.
+//! Cache of the files that a policy names, by the hash of their content.
 
 use super::call_error::CallError;
 use super::file_body::FileBody;
 use super::files;
-use super::key::hex;
 use super::link::Link;
 use ring::digest::{Context, SHA256};
 use std::collections::BTreeSet;
-use std::fmt;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use tokio::io::AsyncWriteExt;
 use weir_protocol::node_api::Blob;
+use weir_runtime::hex;
 
 /// Bytes read at once.
 const CHUNK: usize = 256 << 10;
 
-/// A directory of files by hash. It holds what the policies in use name, and nothing else for long.
+/// A directory of files by hash. Files that no policy in use names are removed.
 #[derive(Clone, Debug)]
-pub struct Cache {
+pub struct BlobCache {
     directory: PathBuf,
 }
 
-/// Why a file is not there.
-#[derive(Debug)]
+/// Why a file is not available.
+#[derive(Debug, thiserror::Error)]
 pub enum BlobError {
-    /// It could not be fetched.
-    Call(CallError),
-    /// It could not be kept.
-    Io(io::Error),
-    /// What came is not what was named.
+    /// The download failed.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// It could not be stored.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// The downloaded file does not match the policy.
+    #[error("its {0} is not the one that the policy names")]
     Wrong(&'static str),
 }
 
-impl fmt::Display for BlobError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            BlobError::Call(error) => error.fmt(f),
-            BlobError::Io(error) => error.fmt(f),
-            BlobError::Wrong(what) => write!(f, "its {what} is not the one that the policy names"),
-        }
-    }
-}
-
-impl From<io::Error> for BlobError {
-    fn from(error: io::Error) -> Self {
-        BlobError::Io(error)
-    }
-}
-
-impl Cache {
-    /// The files under `directory`, which is made.
+impl BlobCache {
+    /// Opens `directory`, which is created if it does not exist.
     pub fn open(directory: PathBuf) -> io::Result<Self> {
-        files::make(&directory)?;
+        files::create_dir(&directory)?;
         Ok(Self { directory })
     }
 
-    /// Where the file with this hash is, or would be. The hash is known to be one.
+    /// Path of the file with this hash. The caller has checked that it is a hash.
     pub fn path(&self, sha256: &str) -> PathBuf {
         self.directory.join(sha256)
     }
 
-    /// The file, if it is there and is what it should be. Reads it whole.
+    /// The path of the file, if it exists and matches. Reads the whole file.
     pub fn find(&self, blob: &Blob) -> Option<PathBuf> {
         let path = self.path(&blob.sha256);
         let hashed = hash(&path);
         match hashed {
             Ok((bytes, sha256)) if bytes == blob.bytes && sha256 == blob.sha256 => Some(path),
             Ok(_) => {
-                tracing::error!(path = %path.display(), "the content has changed; it is fetched anew");
+                tracing::error!(path = %path.display(), "the content has changed; downloading the file again");
                 None
             }
             Err(error) => {
                 if error.kind() != io::ErrorKind::NotFound {
-                    tracing::error!(path = %path.display(), %error, "not readable; it is fetched anew");
+                    tracing::error!(path = %path.display(), %error, "cannot read the file; downloading it again");
                 }
                 None
             }
         }
     }
 
-    /// Fetches what is not there yet.
+    /// Downloads the file if it is not there yet.
     pub async fn fetch(&self, link: &Link, blob: &Blob) -> Result<(), BlobError> {
         let (cache, wanted) = (self.clone(), blob.clone());
         let there = tokio::task::spawn_blocking(move || cache.find(&wanted).is_some()).await;
@@ -92,11 +78,11 @@ impl Cache {
             let sha256 = sha256.clone();
             async move { client.blob(&identity, &sha256).await }
         };
-        let mut download = link.call(fetch).await.map_err(BlobError::Call)?;
-        let fresh = self.path(&blob.sha256).with_extension("new");
-        let mut file = tokio::fs::File::from_std(files::create(&fresh)?);
+        let mut download = link.call(fetch).await?;
+        let temporary = self.path(&blob.sha256).with_extension("new");
+        let mut file = tokio::fs::File::from_std(files::create(&temporary)?);
         let (mut context, mut bytes) = (Context::new(&SHA256), 0u64);
-        while let Some(chunk) = download.next().await.map_err(BlobError::Call)? {
+        while let Some(chunk) = download.next().await? {
             bytes += chunk.len() as u64;
             if bytes > blob.bytes {
                 return Err(BlobError::Wrong("length"));
@@ -107,16 +93,16 @@ impl Cache {
         if bytes != blob.bytes {
             return Err(BlobError::Wrong("length"));
         }
-        if hex(context.finish().as_ref()) != blob.sha256 {
+        if hex::encode(context.finish().as_ref()) != blob.sha256 {
             return Err(BlobError::Wrong("content"));
         }
         file.flush().await?;
         file.sync_all().await?;
-        files::settle(&fresh, &self.path(&blob.sha256))?;
+        files::rename_synced(&temporary, &self.path(&blob.sha256))?;
         Ok(())
     }
 
-    /// The content of the file with this hash, which is known to be one, as it is sent.
+    /// Opens the file with this hash as a response body. The caller has checked that it is a hash.
     pub async fn open_file(&self, sha256: &str) -> io::Result<FileBody> {
         FileBody::open(&self.path(sha256)).await
     }
@@ -142,7 +128,7 @@ fn hash(path: &Path) -> io::Result<(u64, String)> {
     loop {
         let read = file.read(&mut chunk)?;
         if read == 0 {
-            return Ok((total, hex(context.finish().as_ref())));
+            return Ok((total, hex::encode(context.finish().as_ref())));
         }
         context.update(&chunk[..read]);
         total += read as u64;

@@ -1,58 +1,48 @@
-//! Why a call came to nothing, and whether to try again.
+//! Errors of calls to a control plane or an aggregation, and whether to retry.
 
-use std::fmt;
 use std::time::Duration;
 
-/// Why a call came to nothing.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Why a call failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
-    /// It was not reached, or the connection broke.
+    /// The server could not be reached, or the connection broke.
+    #[error("not reached: {0}")]
     Unreachable(String),
-    /// It does not know the identity, or the token.
+    /// The server does not know the identity or the token.
+    #[error("not known there: {0}")]
     Unknown(String),
-    /// It asks to come back, perhaps not before a time.
+    /// The server is busy, and when to retry if it said so.
+    #[error("asked to come back later (status {0})")]
     Busy(u16, Option<Duration>),
-    /// It will never take this.
+    /// The server rejected the call; a retry will not succeed.
+    #[error("refused with status {0}: {1}")]
     Refused(u16, String),
-    /// What it answered is nothing of this protocol.
-    BadAnswer(String),
+    /// The response does not conform to the protocol.
+    #[error("unexpected response: {0}")]
+    InvalidResponse(String),
     /// The node is not registered, and why.
+    #[error("not registered: {0}")]
     Unregistered(String),
 }
 
 impl CallError {
-    /// Whether the same call may go well later.
+    /// Whether a retry of the same call may succeed.
     pub fn is_retryable(&self) -> bool {
         !matches!(self, CallError::Refused(..))
     }
 
-    /// A word for metrics.
+    /// Stable code, a metric label.
     pub fn code(&self) -> &'static str {
         match self {
             CallError::Unreachable(_) => "unreachable",
             CallError::Unknown(_) => "unknown",
             CallError::Busy(..) => "busy",
             CallError::Refused(..) => "refused",
-            CallError::BadAnswer(_) => "bad_answer",
+            CallError::InvalidResponse(_) => "bad_answer",
             CallError::Unregistered(_) => "unregistered",
         }
     }
 }
-
-impl fmt::Display for CallError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            CallError::Unreachable(why) => write!(f, "not reached: {why}"),
-            CallError::Unknown(why) => write!(f, "not known there: {why}"),
-            CallError::Busy(status, _) => write!(f, "asked to come back later (status {status})"),
-            CallError::Refused(status, why) => write!(f, "refused with status {status}: {why}"),
-            CallError::BadAnswer(why) => write!(f, "unexpected answer: {why}"),
-            CallError::Unregistered(why) => write!(f, "not registered: {why}"),
-        }
-    }
-}
-
-impl std::error::Error for CallError {}
 
 impl From<reqwest::Error> for CallError {
     fn from(error: reqwest::Error) -> Self {

@@ -1,5 +1,5 @@
-//! The calls of `node_api`, one method each. What comes back is bounded; redirects are not followed, so that no token goes
-//! anywhere but to the host that is configured.
+//! The calls of `node_api`, one method each. Responses are limited in size; redirects are not followed, so that tokens are
+//! sent only to the configured host.
 
 use super::call_error::CallError;
 use super::endpoint::{Endpoint, SetupError};
@@ -26,16 +26,16 @@ const SILENCE: Duration = Duration::from_secs(30);
 /// Connections kept for reuse: poll, events, heartbeat, one to spare.
 const IDLE_CONNECTIONS: usize = 4;
 /// Largest answer, policies and blobs apart.
-const MAX_ANSWER: usize = 4 << 20;
+const MAX_RESPONSE: usize = 4 << 20;
 /// Largest answer with a policy: the document as a JSON string, where a byte may take six, and keys beside it. Only
 /// control characters take six; twice the document leaves room for any real one.
-const MAX_POLICY_ANSWER: usize = 2 * MAX_POLICY_BYTES;
-/// Bytes of a problem that are read, and shown.
+const MAX_POLICY_RESPONSE: usize = 2 * MAX_POLICY_BYTES;
+/// Bytes of a problem that are read, and that are shown.
 const MAX_PROBLEM: usize = 16 << 10;
 const MAX_SHOWN: usize = 300;
 /// Below this many bytes compression does not pay.
 const MIN_GZIP: usize = 1024;
-/// Longest pause that the other side may ask for.
+/// Longest pause that the server may ask for.
 const MAX_PAUSE: Duration = Duration::from_secs(60);
 
 /// A client of one control plane or aggregation.
@@ -62,23 +62,23 @@ impl Client {
         Ok(Self { http, base })
     }
 
-    /// Asks for an identity.
+    /// Registers the node.
     pub async fn register(&self, token: &str, body: &Register) -> Result<Registered, CallError> {
         let call = json(self.call(Method::POST, REGISTER, token)?, body)?;
-        parsed(&send(call).await?.bytes(MAX_ANSWER).await?)
+        parsed(&send(call).await?.bytes(MAX_RESPONSE).await?)
     }
 
-    /// Says how the node is.
+    /// Reports the status of the node.
     pub async fn heartbeat(&self, identity: &Identity, body: &Heartbeat) -> Result<(), CallError> {
         let call = json(self.call(Method::POST, HEARTBEAT, &bearer(identity))?, body)?;
-        send(call).await?.bytes(MAX_ANSWER).await.map(drop)
+        send(call).await?.bytes(MAX_RESPONSE).await.map(drop)
     }
 
-    /// Says what passed through the node: the JSON of a `Statistics`.
+    /// Reports traffic: the JSON of a `Statistics`.
     pub async fn statistics(&self, identity: &Identity, body: Bytes) -> Result<(), CallError> {
         let call = self.call(Method::POST, STATISTICS, &bearer(identity))?;
         let call = call.header(header::CONTENT_TYPE, "application/json").body(body);
-        send(call).await?.bytes(MAX_ANSWER).await.map(drop)
+        send(call).await?.bytes(MAX_RESPONSE).await.map(drop)
     }
 
     /// Delivers lines of records.
@@ -89,10 +89,10 @@ impl Client {
             ..MIN_GZIP => call.body(lines),
             _ => call.header(header::CONTENT_ENCODING, "gzip").body(gzip(lines).await?),
         };
-        parsed(&send(call).await?.bytes(MAX_ANSWER).await?)
+        parsed(&send(call).await?.bytes(MAX_RESPONSE).await?)
     }
 
-    /// A policy newer than `after`, waited for up to `wait` seconds: the JSON of a `SignedPolicy`, not yet looked at.
+    /// Waits up to `wait` seconds for a policy newer than `after`: the JSON of a `SignedPolicy`, not verified yet.
     pub async fn policy(&self, identity: &Identity, after: u64, wait: u64) -> Result<Option<Bytes>, CallError> {
         let path = format!("{POLICY}?after={after}&wait={wait}");
         let call = self.call(Method::GET, &path, &bearer(identity))?.timeout(CALL + Duration::from_secs(wait));
@@ -100,19 +100,19 @@ impl Client {
         if answer.0.status() == StatusCode::NO_CONTENT {
             return Ok(None);
         }
-        answer.bytes(MAX_POLICY_ANSWER).await.map(Some)
+        answer.bytes(MAX_POLICY_RESPONSE).await.map(Some)
     }
 
-    /// The file with this hash.
+    /// Downloads the file with this hash.
     pub async fn blob(&self, identity: &Identity, sha256: &str) -> Result<Download, CallError> {
         let path = format!("{BLOBS}/{sha256}");
-        // Bounded by the silence within it instead.
+        // A download is limited by its longest silence instead.
         let call = self.call(Method::GET, &path, &bearer(identity))?.timeout(Duration::from_secs(3600));
-        send(call).await.map(|Answer(response)| Download(response))
+        send(call).await.map(|CallResponse(response)| Download(response))
     }
 
     fn call(&self, method: Method, path: &str, bearer: &str) -> Result<RequestBuilder, CallError> {
-        let url = self.base.join(path).map_err(|error| CallError::BadAnswer(error.to_string()))?;
+        let url = self.base.join(path).map_err(|error| CallError::InvalidResponse(error.to_string()))?;
         let mut value = header::HeaderValue::from_str(&format!("Bearer {bearer}"))
             .map_err(|_| CallError::Unregistered("the token holds bytes that no header may have".into()))?;
         value.set_sensitive(true);
@@ -120,12 +120,12 @@ impl Client {
     }
 }
 
-/// A file on its way.
+/// A download in progress.
 #[derive(Debug)]
 pub struct Download(Response);
 
 impl Download {
-    /// Its next bytes; none at the end.
+    /// Its next bytes; `None` at the end.
     pub async fn next(&mut self) -> Result<Option<Bytes>, CallError> {
         match tokio::time::timeout(SILENCE, self.0.chunk()).await {
             Ok(chunk) => Ok(chunk?),
@@ -134,16 +134,16 @@ impl Download {
     }
 }
 
-/// An answer that says yes.
-struct Answer(Response);
+/// A successful response.
+struct CallResponse(Response);
 
-impl Answer {
+impl CallResponse {
     async fn bytes(mut self, most: usize) -> Result<Bytes, CallError> {
-        read(&mut self.0, most).await?.ok_or_else(|| CallError::BadAnswer(format!("larger than {most} bytes")))
+        read(&mut self.0, most).await?.ok_or_else(|| CallError::InvalidResponse(format!("larger than {most} bytes")))
     }
 }
 
-/// The body, none where it is larger than `most`.
+/// The body; `None` if it is larger than `most`.
 async fn read(response: &mut Response, most: usize) -> Result<Option<Bytes>, CallError> {
     if response.content_length().is_some_and(|length| length > most as u64) {
         return Ok(None);
@@ -163,36 +163,36 @@ fn bearer(identity: &Identity) -> String {
 }
 
 fn json(call: RequestBuilder, body: &impl Serialize) -> Result<RequestBuilder, CallError> {
-    let body = serde_json::to_vec(body).map_err(|error| CallError::BadAnswer(error.to_string()))?;
+    let body = serde_json::to_vec(body).map_err(|error| CallError::InvalidResponse(error.to_string()))?;
     Ok(call.header(header::CONTENT_TYPE, "application/json").body(body))
 }
 
 fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, CallError> {
-    serde_json::from_slice(body).map_err(|error| CallError::BadAnswer(error.to_string()))
+    serde_json::from_slice(body).map_err(|error| CallError::InvalidResponse(error.to_string()))
 }
 
-async fn send(call: RequestBuilder) -> Result<Answer, CallError> {
+async fn send(call: RequestBuilder) -> Result<CallResponse, CallError> {
     let mut response = call.send().await?;
     let status = response.status();
     if status == StatusCode::OK || status == StatusCode::NO_CONTENT || status == StatusCode::CREATED {
-        return Ok(Answer(response));
+        return Ok(CallResponse(response));
     }
     let pause = response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
     let pause = pause.map(|seconds| Duration::from_secs(seconds).min(MAX_PAUSE));
-    let told = read(&mut response, MAX_PROBLEM).await?.unwrap_or_default();
-    let told = problem(&told);
+    let problem_text = read(&mut response, MAX_PROBLEM).await?.unwrap_or_default();
+    let problem_text = problem(&problem_text);
     Err(match status {
-        StatusCode::UNAUTHORIZED => CallError::Unknown(told),
+        StatusCode::UNAUTHORIZED => CallError::Unknown(problem_text),
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS => {
             CallError::Busy(status.as_u16(), pause)
         }
         _ if status.is_server_error() => CallError::Busy(status.as_u16(), pause),
-        _ if status.is_client_error() => CallError::Refused(status.as_u16(), told),
-        _ => CallError::BadAnswer(format!("status {}", status.as_u16())),
+        _ if status.is_client_error() => CallError::Refused(status.as_u16(), problem_text),
+        _ => CallError::InvalidResponse(format!("status {}", status.as_u16())),
     })
 }
 
-/// What a problem (RFC 9457) says, or the beginning of whatever it is.
+/// The detail of a problem (RFC 9457), or the beginning of any other body.
 fn problem(body: &[u8]) -> String {
     let value: Option<serde_json::Value> = serde_json::from_slice(body).ok();
     let member = |name| Some(value.as_ref()?.get(name)?.as_str()?.to_owned());

@@ -1,4 +1,4 @@
-//! Where the other side is, and how it proves who it is.
+//! Address of a control plane or an aggregation, and how its identity is verified.
 
 use reqwest::Url;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -18,44 +18,34 @@ pub struct Endpoint {
     pub host: String,
     /// Port.
     pub port: u16,
-    /// Whether it is called over TLS.
+    /// Whether to use TLS.
     pub tls: bool,
     /// Whether its certificate is verified.
     pub verify: bool,
-    /// Authority that signs its certificate, instead of the built-in ones.
+    /// Certificate authority to trust instead of the built-in ones.
     pub ca_file: Option<PathBuf>,
 }
 
-/// Why nothing can be said to the other side at all.
-#[derive(Debug)]
+/// Why the connection to a control plane or an aggregation cannot be set up.
+#[derive(Debug, thiserror::Error)]
 pub enum SetupError {
-    /// The host is no host.
+    /// The host is not valid.
+    #[error("api.host: `{0}` is not a host name or address; give it without scheme, port and path")]
     Host(String),
-    /// Authorities or TLS settings cannot be used.
+    /// Certificate authorities or TLS settings cannot be used.
+    #[error("{0}")]
     Tls(String),
-    /// The client cannot be made.
+    /// The client cannot be created.
+    #[error("{0}")]
     Client(String),
-    /// The directory for what is kept cannot be used.
-    Directory(PathBuf, std::io::Error),
+    /// The state directory cannot be used.
+    #[error("{}: {}; set data_dir", .0.display(), .1)]
+    Directory(PathBuf, #[source] std::io::Error),
 }
-
-impl fmt::Display for SetupError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            SetupError::Host(host) => {
-                write!(f, "api.host: `{host}` is not a host name or address; give it without scheme, port and path")
-            }
-            SetupError::Tls(why) | SetupError::Client(why) => f.write_str(why),
-            SetupError::Directory(path, error) => write!(f, "{}: {error}; set data_dir", path.display()),
-        }
-    }
-}
-
-impl std::error::Error for SetupError {}
 
 impl Endpoint {
-    /// Its address, which ends with a slash. A host that the URL syntax would read as anything else than itself (a port, a
-    /// path, percent signs, letters that it folds) is refused, so that what was checked is what is called.
+    /// Its base URL, which ends with a slash. A host that a URL parser would change (a port, a path, percent signs, folded
+    /// letters) is rejected, so that the host that was checked is the one that is called.
     pub fn url(&self) -> Result<Url, SetupError> {
         let bad = || SetupError::Host(self.host.clone());
         let scheme = if self.tls { "https" } else { "http" };
@@ -68,17 +58,17 @@ impl Endpoint {
         if url.host_str() == Some(host.as_str()) && url.path() == "/" { Ok(url) } else { Err(bad()) }
     }
 
-    /// Whether it is on this very machine.
+    /// Whether it is on this machine.
     pub fn is_loopback(&self) -> bool {
         self.host.eq_ignore_ascii_case("localhost") || self.host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
     }
 
-    /// Whether nobody on the way can pass for it.
-    pub fn is_proven(&self) -> bool {
+    /// Whether its identity is verified, so that it cannot be impersonated on the network path.
+    pub fn is_authenticated(&self) -> bool {
         self.is_loopback() || (self.tls && self.verify)
     }
 
-    /// TLS settings with which it is called.
+    /// TLS settings of the client.
     pub(super) fn tls_config(&self) -> Result<ClientConfig, SetupError> {
         let provider = Arc::new(ring::default_provider());
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
@@ -105,7 +95,7 @@ impl Endpoint {
     }
 }
 
-/// Accepts every certificate (`api.ca_verify: false`); the handshake itself is still checked.
+/// Accepts every certificate (`api.ca_verify: false`); handshake signatures are still verified.
 #[derive(Debug)]
 struct Unverified(Arc<CryptoProvider>);
 
@@ -153,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_is_called_as_it_is_written_or_not_at_all() {
+    fn a_host_is_used_as_written_or_rejected() {
         for (host, url) in [
             ("control.example", "https://control.example:8088/"),
             ("Control.Example", "https://control.example:8088/"),
@@ -184,11 +174,11 @@ mod tests {
     }
 
     #[test]
-    fn who_is_proven() {
-        assert!(at("control.example").is_proven());
-        assert!(!Endpoint { verify: false, ..at("control.example") }.is_proven());
-        assert!(!Endpoint { tls: false, ..at("control.example") }.is_proven());
-        assert!(Endpoint { tls: false, ..at("127.0.0.1") }.is_proven());
-        assert!(Endpoint { tls: false, ..at("::1") }.is_proven());
+    fn which_endpoints_are_authenticated() {
+        assert!(at("control.example").is_authenticated());
+        assert!(!Endpoint { verify: false, ..at("control.example") }.is_authenticated());
+        assert!(!Endpoint { tls: false, ..at("control.example") }.is_authenticated());
+        assert!(Endpoint { tls: false, ..at("127.0.0.1") }.is_authenticated());
+        assert!(Endpoint { tls: false, ..at("::1") }.is_authenticated());
     }
 }

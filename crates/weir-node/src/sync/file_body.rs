@@ -1,4 +1,4 @@
-//! A file as the body of an answer, read piece by piece.
+//! A file as a response body, read in chunks.
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 /// Bytes read at once.
 const CHUNK: usize = 64 << 10;
 
-/// A file on its way out.
+/// A file being sent.
 #[derive(Debug)]
 pub struct FileBody {
     file: File,

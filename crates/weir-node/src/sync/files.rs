@@ -1,25 +1,25 @@
-//! Files that are replaced as a whole, readable by their owner alone.
+//! Files that are replaced as a whole and readable by their owner only.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
-/// Makes `directory` and those above it, for the owner alone.
-pub fn make(directory: &Path) -> io::Result<()> {
+/// Creates `directory` and its parents, accessible to the owner only.
+pub fn create_dir(directory: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)
 }
 
-/// Replaces `path`: after a crash it holds the old content or the new, never part of one.
+/// Replaces `path`: after a crash it contains either the old or the new content, never a part.
 pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
-    let fresh = path.with_extension("new");
-    let mut file = create(&fresh)?;
+    let temporary = path.with_extension("new");
+    let mut file = create(&temporary)?;
     file.write_all(content)?;
     file.sync_all()?;
-    settle(&fresh, path)
+    rename_synced(&temporary, path)
 }
 
-/// A new empty file; what an interrupted run left under its name goes.
+/// Creates an empty file; a file left by an interrupted run is removed.
 pub fn create(path: &Path) -> io::Result<File> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -28,16 +28,16 @@ pub fn create(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
-/// Puts `fresh`, which is on the disk already, in the place of `path`.
-pub fn settle(fresh: &Path, path: &Path) -> io::Result<()> {
-    fs::rename(fresh, path)?;
+/// Renames `temporary`, which is synced to disk already, to `path` and syncs the directory.
+pub fn rename_synced(temporary: &Path, path: &Path) -> io::Result<()> {
+    fs::rename(temporary, path)?;
     match path.parent() {
         Some(directory) => File::open(directory)?.sync_all(),
         None => Ok(()),
     }
 }
 
-/// The content of `path`, none where there is no such file; more than `most` bytes are an error.
+/// The content of `path`; `None` if it does not exist. More than `most` bytes are an error.
 pub fn read(path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
     let file = match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

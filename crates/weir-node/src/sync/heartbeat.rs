@@ -1,7 +1,7 @@
-//! How the node is, told every 30 seconds and when its policy changes.
+//! Heartbeats: report the status of the node every 30 seconds and when its policy changes.
 
 use super::link::Link;
-use super::status::Status;
+use super::status::PolicyStatus;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
@@ -9,37 +9,37 @@ use tokio_util::sync::CancellationToken;
 use weir_protocol::node_api::{CAPABILITIES, HEARTBEAT_SECONDS, Heartbeat};
 use weir_runtime::backoff::Backoff;
 
-/// What only the rest of the node knows: spool, signatures, replicas. Where it names no capabilities, those of this
-/// build are told.
-pub type Vitals = Arc<dyn Fn() -> Heartbeat + Send + Sync>;
+/// Provides the parts of a heartbeat that other components know: spool, signatures, replicas. Without capabilities, those
+/// of this build are reported.
+pub type HeartbeatSource = Arc<dyn Fn() -> Heartbeat + Send + Sync>;
 
-/// Pause in which changes that follow one another are told as one.
+/// Time in which consecutive changes are collected into one heartbeat.
 const GATHER: Duration = Duration::from_millis(50);
 
-/// The same for changes of many nodes: they get a policy together, and compile it for different times.
+/// The same for changes of many nodes, which receive a policy together and take different times to compile it.
 const GATHER_NODES: Duration = Duration::from_millis(500);
 
-/// Tells how the node is until `stop`.
+/// Sends heartbeats until `stop`.
 pub(super) async fn run(
     link: Arc<Link>,
-    status: Arc<Status>,
-    vitals: Vitals,
+    status: Arc<PolicyStatus>,
+    heartbeat: HeartbeatSource,
     nudged: Arc<Notify>,
     stop: CancellationToken,
 ) {
     let (started, mut backoff) = (Instant::now(), Backoff::default());
     let mut news = status.watch();
     loop {
-        let beat = beat(&vitals, &status, started);
+        let beat = beat(&heartbeat, &status, started);
         news.mark_unchanged();
-        let told = tokio::select! {
-            told = link.call(|client, identity| {
-                let beat = beat.clone();
-                async move { client.heartbeat(&identity, &beat).await }
-            }) => told,
-            () = stop.cancelled() => return,
-        };
-        let pause = match told {
+        let sent = tokio::select! {
+        sent = link.call(|client, identity| {
+                    let beat = beat.clone();
+                    async move { client.heartbeat(&identity, &beat).await }
+                }) => sent,
+                () = stop.cancelled() => return,
+            };
+        let pause = match sent {
             Ok(()) => {
                 backoff.reset();
                 Duration::from_secs(HEARTBEAT_SECONDS)
@@ -58,8 +58,8 @@ pub(super) async fn run(
     }
 }
 
-fn beat(vitals: &Vitals, status: &Status, started: Instant) -> Heartbeat {
-    let (mut beat, view) = (vitals(), status.view());
+fn beat(heartbeat: &HeartbeatSource, status: &PolicyStatus, started: Instant) -> Heartbeat {
+    let (mut beat, view) = (heartbeat(), status.view());
     beat.version = env!("CARGO_PKG_VERSION").into();
     if beat.capabilities.is_empty() {
         beat.capabilities = CAPABILITIES.iter().map(ToString::to_string).collect();

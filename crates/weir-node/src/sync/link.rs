@@ -1,11 +1,12 @@
-//! The one way to the other side: an identity, got by registration where there is none or where it is not known there.
+//! Authenticated calls to a control plane or an aggregation. Registers the node if it has no identity or the server does
+//! not know it.
 
 use super::Config;
 use super::call_error::CallError;
 use super::client::Client;
 use super::endpoint::SetupError;
-use super::key::PublicKey;
 use super::metrics::{Reason, SyncMetrics};
+use super::public_key::PublicKey;
 use super::state::NodeState;
 use std::fmt;
 use std::path::PathBuf;
@@ -18,12 +19,12 @@ use weir_runtime::backoff::Backoff;
 /// Largest token file.
 const MAX_TOKEN: u64 = 16 << 10;
 
-/// With what a node registers.
+/// The token with which a node registers.
 #[derive(Clone)]
 pub enum Token {
     /// The token.
     Text(String),
-    /// A file that holds it, read anew at each registration.
+    /// A file that contains it, read again at each registration.
     File(PathBuf),
 }
 
@@ -58,7 +59,7 @@ struct Attempt {
     failure: String,
 }
 
-/// The way to a control plane or an aggregation.
+/// Connection to a control plane or an aggregation.
 #[derive(Debug)]
 pub struct Link {
     config: Config,
@@ -74,7 +75,7 @@ impl Link {
         Ok(Self { config, client, state, attempt: Mutex::default(), metrics })
     }
 
-    /// Calls with the node's identity, and once more with a new one where it is not known there.
+    /// Calls with the node's identity; registers and retries once if the server does not know it.
     pub async fn call<T, F, R>(&self, call: F) -> Result<T, CallError>
     where
         F: Fn(Client, Identity) -> R,
@@ -82,7 +83,7 @@ impl Link {
     {
         let result = self.attempt(call).await;
         match &result {
-            // Whatever else it says, it was there to say it.
+            // The server answered, so it is up.
             Ok(_) | Err(CallError::Refused(..) | CallError::Unknown(_)) => self.metrics.up.set(1),
             Err(_) => self.metrics.up.set(0),
         };
@@ -110,8 +111,8 @@ impl Link {
         }
     }
 
-    /// Whether the other side takes `token` as one to register with: the node confirms its own identity with it, which
-    /// changes nothing.
+    /// Checks that the server accepts `token` for registration: the node confirms its own identity with it, which changes
+    /// nothing.
     pub async fn is_deploy_token(&self, token: &str) -> Result<(), CallError> {
         let identity = match self.state.identity() {
             Some(identity) => identity,
@@ -119,13 +120,13 @@ impl Link {
         };
         let given = self.client.register(token, &self.body(Some(identity.clone()))).await?;
         if given.identity != identity {
-            // The other side had forgotten the node.
+            // The server no longer knew the node.
             self.adopt(&given).await?;
         }
         Ok(())
     }
 
-    /// Id of the node, where it is registered.
+    /// Id of the node, if it is registered.
     pub fn node_id(&self) -> Option<String> {
         self.state.identity().map(|identity| identity.node_id)
     }
@@ -135,7 +136,7 @@ impl Link {
         &self.config.group
     }
 
-    /// What it counts.
+    /// Its metrics.
     pub fn metrics(&self) -> &SyncMetrics {
         &self.metrics
     }
@@ -144,7 +145,7 @@ impl Link {
         &self.state
     }
 
-    /// An identity other than `stale`: registers, unless another task has done so meanwhile or it is too early to try again.
+    /// Returns an identity other than `stale`: registers, unless another task has just done so or it is too early to retry.
     async fn renew(&self, stale: Option<Identity>) -> Result<Identity, CallError> {
         let mut attempt = self.attempt.lock().await;
         if let Some(known) = self.state.identity().filter(|known| Some(known) != stale.as_ref()) {
@@ -186,16 +187,16 @@ impl Link {
             identity,
             group: config.group.clone(),
             name: config.name.clone(),
-            role: config.role.into(),
+            role: config.role.clone(),
             version: env!("CARGO_PKG_VERSION").into(),
             capabilities: CAPABILITIES.iter().map(ToString::to_string).collect(),
         }
     }
 
-    /// Keeps what a registration gave.
+    /// Stores the result of a registration.
     async fn adopt(&self, given: &Registered) -> Result<(), CallError> {
         let (config, identity) = (&self.config, given.identity.clone());
-        let key = PublicKey::of(&given.policy_key).map_err(|error| CallError::BadAnswer(error.to_string()))?;
+        let key = PublicKey::of(&given.policy_key).map_err(|error| CallError::InvalidResponse(error.to_string()))?;
         self.metrics.registrations.inc();
         tracing::info!(node_id = identity.node_id, group = config.group, host = config.endpoint.host, "registered");
         let (state, given) = (Arc::clone(&self.state), identity);
@@ -203,21 +204,21 @@ impl Link {
         match kept.map_err(std::io::Error::other).flatten() {
             Ok(true) => self.pinned(key),
             Ok(false) => {}
-            Err(error) => tracing::error!(%error, "the identity could not be kept; it lasts until the node stops"),
+            Err(error) => tracing::error!(%error, "the identity could not be stored; it is lost when the node stops"),
         }
         Ok(())
     }
 
     fn pinned(&self, key: PublicKey) {
         let (key_id, host) = (key.id(), &self.config.endpoint.host);
-        if self.config.endpoint.is_proven() {
+        if self.config.endpoint.is_authenticated() {
             tracing::info!(key_id, host, "policy key pinned");
         } else {
             tracing::warn!(
                 key_id,
                 host,
-                "policy key pinned over a connection that anybody on the way could have answered; compare the key id \
-                 with the one that the Console shows, or set api.policy_key"
+                "policy key pinned over a connection whose server is not authenticated; compare the key id with the one \
+                 that the Console shows, or set api.policy_key"
             );
         }
     }

@@ -1,4 +1,4 @@
-//! What is counted about the other side.
+//! Metrics of the synchronisation with a control plane or an aggregation.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -18,7 +18,7 @@ pub struct Reason {
 pub struct SyncMetrics {
     /// Whether the last call was answered.
     pub up: Gauge,
-    /// Calls that came to nothing.
+    /// Failed calls.
     pub failures: Family<Reason, Counter>,
     /// Registrations that gave an identity.
     pub registrations: Counter,

@@ -1,12 +1,11 @@
-//! The node's side of the control plane: registers, says how it is, pulls policy, keeps the last good one.
+//! Synchronisation with a control plane: registration, heartbeats, and policies, of which the last good one is stored.
 //!
-//! [`Sync::open`] reads what an earlier run left under its directory: the identity, the pinned key and the last good
-//! policy, which is verified again. [`Sync::start`] keeps two loops going from then on: the long poll for policy and the
-//! heartbeat. Both, and whoever ships events, speak through one [`Link`], which registers where the control plane does
-//! not know the node.
+//! [`PolicySync::open`] reads the state that an earlier run left in its directory: the identity, the pinned key and the
+//! last good policy, which is verified again. [`PolicySync::start`] runs two loops: the long poll for policies and the
+//! heartbeats. Both, and the upload of records, call through one [`Link`], which registers the node if necessary.
 //!
-//! Under its directory: `node.json` (0600; identity, pinned key, serials), `policy.json` (the last good policy as it was
-//! signed), `blobs/` (the files that it names, by hash). Each is replaced as a whole by a rename.
+//! Files in its directory: `node.json` (0600: identity, pinned key, serials), `policy.json` (the last good policy as it was
+//! signed), `blobs/` (the files that it names, by hash). Each is replaced atomically by a rename.
 
 mod blobs;
 mod call_error;
@@ -15,51 +14,51 @@ mod endpoint;
 mod file_body;
 pub(crate) mod files;
 mod heartbeat;
-mod key;
 mod link;
 mod metrics;
 mod policy;
+mod public_key;
 mod pull;
-mod remote;
-mod ship;
+mod remote_policy;
 mod state;
 mod status;
+mod upload;
 mod verify;
 
-pub use blobs::Cache;
+pub use blobs::BlobCache;
 pub use call_error::CallError;
 pub use endpoint::{Endpoint, SetupError};
 pub use file_body::FileBody;
-pub use heartbeat::Vitals;
-pub(crate) use key::hex;
-pub use key::{BadKey, PublicKey};
+pub use heartbeat::HeartbeatSource;
 pub use link::{Link, Token};
 pub use metrics::SyncMetrics;
-pub use policy::Sync;
-pub use pull::{Apply, NotApplied};
-pub use remote::{Databases, Pack, Remote};
-pub use status::{Status, View};
-pub use verify::{Unfit, Verified};
+pub use policy::PolicySync;
+pub use public_key::{KeyError, PublicKey};
+pub use pull::{Apply, ApplyError};
+pub use remote_policy::{Databases, RemotePolicy, RulePack};
+pub use status::{PolicyState, PolicyStatus};
+pub use verify::{PolicyRejection, VerifiedPolicy};
 pub use weir_runtime::backoff::Backoff;
 
 use std::path::PathBuf;
+use weir_protocol::code::NodeRole;
 
-/// What a node must know to join a control plane.
+/// Settings with which a node joins a control plane.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where the control plane, or an aggregation, is.
+    /// Address of the control plane or aggregation.
     pub endpoint: Endpoint,
-    /// With what the node registers; without one only a node that is known already can speak.
+    /// Token for registration; without one, only a node that is already registered can call.
     pub token: Option<Token>,
     /// Group that it joins.
     pub group: String,
-    /// Name for people.
+    /// Display name.
     pub name: String,
-    /// `processing` or `aggregation`.
-    pub role: &'static str,
-    /// The key that signs policies, where it is not to be pinned at registration.
+    /// Role of the node.
+    pub role: NodeRole,
+    /// The key that signs policies, if it is not pinned at registration.
     pub policy_key: Option<PublicKey>,
-    /// Where identity, key and last good policy are kept.
+    /// Directory of identity, key and last good policy.
     pub directory: PathBuf,
 }
 

@@ -1,14 +1,13 @@
-//! The long poll: a policy comes, is verified, put in use, kept.
+//! The long poll for policies: each new policy is verified, applied and stored.
 
-use super::blobs::Cache;
+use super::blobs::BlobCache;
 use super::call_error::CallError;
 use super::files;
 use super::link::Link;
 use super::metrics::Reason;
-use super::status::Status;
-use super::verify::{self, Unfit, Verified};
+use super::status::PolicyStatus;
+use super::verify::{self, PolicyRejection, VerifiedPolicy};
 use bytes::Bytes;
-use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,60 +16,57 @@ use tokio_util::sync::CancellationToken;
 use weir_protocol::node_api::MAX_WAIT_SECONDS;
 use weir_runtime::backoff::Backoff;
 
-/// Least time between polls of an other side that does not wait.
-const LEAST: Duration = Duration::from_secs(1);
+/// Shortest time between polls of a server that does not wait.
+const MIN_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Puts policies in use.
+/// Applies policies.
 pub trait Apply: Send + Sync + 'static {
-    /// Puts `policy` in use as a whole or not at all. Its files are in `cache`.
-    fn apply(&self, policy: Arc<Verified>, cache: Cache) -> impl Future<Output = Result<(), NotApplied>> + Send;
+    /// Applies `policy` as a whole or not at all. Its files are in `cache`.
+    fn apply(
+        &self,
+        policy: Arc<VerifiedPolicy>,
+        cache: BlobCache,
+    ) -> impl Future<Output = Result<(), ApplyError>> + Send;
 
-    /// Whether a genuine policy is understood. Who only passes it on need not understand it.
-    fn understands(&self, policy: &Verified) -> Result<(), Unfit> {
-        verify::understood(policy)
+    /// Checks that a genuine policy is supported. Implementations that only pass it on need not support it.
+    fn check_capabilities(&self, policy: &VerifiedPolicy) -> Result<(), PolicyRejection> {
+        verify::check_capabilities(policy)
     }
 }
 
-/// Why a policy was not put in use, for people.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NotApplied(pub String);
-
-impl fmt::Display for NotApplied {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for NotApplied {}
+/// Why a policy could not be applied, as text.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ApplyError(pub String);
 
 /// What the loop needs.
 pub(super) struct Puller<A> {
     pub link: Arc<Link>,
-    pub status: Arc<Status>,
-    pub cache: Cache,
+    pub status: Arc<PolicyStatus>,
+    pub cache: BlobCache,
     /// The file of the last good policy.
     pub file: PathBuf,
     pub apply: Arc<A>,
 }
 
-/// A policy that came is not in use.
-struct Refusal {
-    /// Its serial, where it is not to be fetched again.
+/// A received policy that is not in use.
+struct PullFailure {
+    /// Its serial, if it must not be fetched again.
     serial: Option<u64>,
     code: &'static str,
     why: String,
 }
 
-impl From<Unfit> for Refusal {
-    fn from(unfit: Unfit) -> Self {
-        Refusal { serial: unfit.serial(), code: unfit.code(), why: unfit.to_string() }
+impl From<PolicyRejection> for PullFailure {
+    fn from(unfit: PolicyRejection) -> Self {
+        PullFailure { serial: unfit.serial(), code: unfit.code(), why: unfit.to_string() }
     }
 }
 
 impl<A: Apply> Puller<A> {
     /// Pulls until `stop`.
     pub async fn run(self, stop: CancellationToken) {
-        // The first call does not wait: whoever starts wants to know whether there is a policy at all.
+        // The first call does not wait, so that the start learns quickly whether there is a policy.
         let (mut backoff, mut wait) = (Backoff::default(), 0);
         loop {
             let asked = Instant::now();
@@ -81,14 +77,14 @@ impl<A: Apply> Puller<A> {
             let pause = match polled {
                 Ok(None) => {
                     backoff.reset();
-                    if wait > 0 { LEAST.saturating_sub(asked.elapsed()) } else { Duration::ZERO }
+                    if wait > 0 { MIN_POLL_INTERVAL.saturating_sub(asked.elapsed()) } else { Duration::ZERO }
                 }
-                Ok(Some(text)) => match self.take(text).await {
+                Ok(Some(text)) => match self.process(text).await {
                     Ok(()) => {
                         backoff.reset();
                         Duration::ZERO
                     }
-                    Err(refusal) => self.refused(refusal, &mut backoff),
+                    Err(failure) => self.log_failure(failure, &mut backoff),
                 },
                 Err(CallError::Busy(_, Some(pause))) => pause.max(backoff.pause()),
                 Err(error) => {
@@ -110,50 +106,51 @@ impl<A: Apply> Puller<A> {
         self.link.call(|client, identity| async move { client.policy(&identity, after, wait).await }).await
     }
 
-    fn refused(&self, refusal: Refusal, backoff: &mut Backoff) -> Duration {
-        let Refusal { serial, code, why } = refusal;
+    fn log_failure(&self, failure: PullFailure, backoff: &mut Backoff) -> Duration {
+        let PullFailure { serial, code, why } = failure;
         let news = self.status.view().error.as_ref() != Some(&why);
         self.status.refuse(serial, &why);
         self.link.metrics().refused.get_or_create(&Reason { reason: code }).inc();
         if news {
-            tracing::error!(reason = code, error = why, "policy refused, the last good one stays");
+            tracing::error!(reason = code, error = why, "policy rejected; the last good one stays in force");
         }
         backoff.pause()
     }
 
-    async fn take(&self, text: Bytes) -> Result<(), Refusal> {
+    async fn process(&self, text: Bytes) -> Result<(), PullFailure> {
         let (state, group) = (Arc::clone(self.link.state()), self.link.group().to_owned());
-        let verified = blocking(move || verify::fresh(text, state.trust(), &group, state.serial(&group))).await;
+        let verified =
+            blocking(move || verify::verify_for_group(text, state.trust(), &group, state.serial(&group))).await;
         let verified = Arc::new(verified.map_err(|error| internal(&error))??);
         let serial = verified.payload.serial;
-        self.apply.understands(&verified)?;
-        verify::blobs(&verified)?;
+        self.apply.check_capabilities(&verified)?;
+        verify::check_blobs(&verified)?;
         for blob in verified.payload.rule_packs.iter().chain(&verified.payload.databases) {
-            self.cache.fetch(&self.link, blob).await.map_err(|error| Refusal {
+            self.cache.fetch(&self.link, blob).await.map_err(|error| PullFailure {
                 serial: None,
                 code: "blob",
                 why: format!("policy {serial}: file `{}`: {error}", blob.name),
             })?;
         }
         let applied = self.apply.apply(Arc::clone(&verified), self.cache.clone()).await;
-        applied.map_err(|NotApplied(why)| Refusal { serial: Some(serial), code: "mistakes", why })?;
+        applied.map_err(|ApplyError(why)| PullFailure { serial: Some(serial), code: "mistakes", why })?;
         self.status.accept(serial);
         self.link.metrics().serial.set(i64::try_from(serial).unwrap_or(i64::MAX));
         tracing::info!(serial, group = self.link.group(), "policy in force");
-        if let Err(error) = self.keep(verified).await {
-            let why = format!("policy {serial} is in force, but could not be kept on disk: {error}");
+        if let Err(error) = self.store(verified).await {
+            let why = format!("policy {serial} is in force, but could not be stored: {error}");
             tracing::error!("{why}");
             self.status.refuse(None, &why);
         }
         Ok(())
     }
 
-    /// Keeps the policy as the last good one.
-    async fn keep(&self, verified: Arc<Verified>) -> io::Result<()> {
+    /// Stores the policy as the last good one.
+    async fn store(&self, verified: Arc<VerifiedPolicy>) -> io::Result<()> {
         let (file, state, group) = (self.file.clone(), Arc::clone(self.link.state()), self.link.group().to_owned());
         let cache = self.cache.clone();
         let kept = blocking(move || {
-            // The serial counts, whatever becomes of the file.
+            // The serial is recorded even if the file cannot be written.
             let written = files::replace(&file, &verified.text);
             state.accepted(&group, verified.payload.serial, verified.key)?;
             written?;
@@ -163,8 +160,8 @@ impl<A: Apply> Puller<A> {
     }
 }
 
-fn internal(error: &io::Error) -> Refusal {
-    Refusal { serial: None, code: "internal", why: error.to_string() }
+fn internal(error: &io::Error) -> PullFailure {
+    PullFailure { serial: None, code: "internal", why: error.to_string() }
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {

@@ -1,7 +1,7 @@
-//! What a node keeps of itself: `node.json`.
+//! Persistent state of a node: `node.json`.
 
 use super::files;
-use super::key::PublicKey;
+use super::public_key::PublicKey;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io;
@@ -11,52 +11,52 @@ use weir_protocol::node_api::Identity;
 
 /// Largest `node.json`.
 const MAX_STATE: u64 = 1 << 20;
-/// Groups whose last serial is remembered: a node rarely changes its group.
+/// Groups whose last serial is stored: a node rarely changes its group.
 const MAX_GROUPS: usize = 16;
 /// Version of the file.
 const VERSION: u32 = 1;
 
-/// The file.
+/// Content of the file.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-struct Kept {
+struct StoredState {
     version: u32,
     identity: Option<Identity>,
     /// The key trusted first: configured, or pinned at registration.
     root: Option<PublicKey>,
-    /// The last key in use that a chain led to; its predecessors are not trusted any more.
+    /// The newest key reached by a chain of signatures; its predecessors are no longer trusted.
     reached: Option<PublicKey>,
     /// Last accepted serial by group.
     serials: BTreeMap<String, u64>,
 }
 
-/// Which keys to trust.
+/// The keys to trust.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Trust {
+pub struct TrustedKeys {
     /// The key trusted first.
     pub root: PublicKey,
-    /// The key that new policies must descend from.
+    /// The key from which the chain of a new policy must start.
     pub reached: PublicKey,
 }
 
-/// What a node keeps of itself. Every change is on the disk before it is used; where the disk does not take it, it holds
-/// until the process ends, and the error says so.
+/// Persistent state of a node. Every change is written to disk before it is used; if that fails, it lasts until the
+/// process ends, and the caller gets the error.
 #[derive(Debug)]
 pub struct NodeState {
     path: PathBuf,
-    kept: Mutex<Kept>,
+    kept: Mutex<StoredState>,
 }
 
 impl NodeState {
-    /// Reads `node.json` in `directory`. A key that is configured counts instead of another one pinned before, and makes
-    /// the serials seen under that other one void.
+    /// Reads `node.json` in `directory`. A configured key replaces a different pinned one and discards the serials
+    /// accepted under it.
     pub fn open(directory: &Path, configured: Option<PublicKey>) -> io::Result<Self> {
         let path = directory.join("node.json");
         let mut kept = match files::read(&path, MAX_STATE)? {
-            None => Kept::default(),
+            None => StoredState::default(),
             Some(text) => serde_json::from_slice(&text).unwrap_or_else(|error| {
-                tracing::error!(path = %path.display(), %error, "not readable: the node registers and pins anew");
-                Kept::default()
+                tracing::error!(path = %path.display(), %error, "cannot read the state; the node registers and pins a key again");
+                StoredState::default()
             }),
         };
         kept.version = VERSION;
@@ -67,12 +67,12 @@ impl NodeState {
         Ok(Self { path, kept: Mutex::new(kept) })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Kept> {
+    fn lock(&self) -> MutexGuard<'_, StoredState> {
         // Nothing that can panic runs under the lock.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn change(&self, change: impl FnOnce(&mut Kept)) -> io::Result<()> {
+    fn change(&self, change: impl FnOnce(&mut StoredState)) -> io::Result<()> {
         let mut kept = self.lock();
         let mut next = kept.clone();
         change(&mut next);
@@ -84,24 +84,24 @@ impl NodeState {
         files::replace(&self.path, &text)
     }
 
-    /// Who the node is.
+    /// Identity of the node.
     pub fn identity(&self) -> Option<Identity> {
         self.lock().identity.clone()
     }
 
-    /// Which keys are trusted; none before the first registration.
-    pub fn trust(&self) -> Option<Trust> {
+    /// The trusted keys; `None` before the first registration.
+    pub fn trust(&self) -> Option<TrustedKeys> {
         let kept = self.lock();
         let root = kept.root?;
-        Some(Trust { root, reached: kept.reached.unwrap_or(root) })
+        Some(TrustedKeys { root, reached: kept.reached.unwrap_or(root) })
     }
 
-    /// Serial of the last policy accepted in `group`; 0 for none.
+    /// Serial of the last policy accepted in `group`; 0 if there is none.
     pub fn serial(&self, group: &str) -> u64 {
         self.lock().serials.get(group).copied().unwrap_or(0)
     }
 
-    /// Keeps what a registration gave. The key is pinned where none is. Answers whether it was.
+    /// Stores the result of a registration. Pins the key if none is pinned, and returns whether it did.
     pub fn registered(&self, identity: Identity, key: Option<PublicKey>) -> io::Result<bool> {
         let pins = key.is_some() && self.lock().root.is_none();
         self.change(|kept| {
@@ -113,7 +113,7 @@ impl NodeState {
         Ok(pins)
     }
 
-    /// A policy was accepted.
+    /// Records that a policy was accepted.
     pub fn accepted(&self, group: &str, serial: u64, key: PublicKey) -> io::Result<()> {
         self.change(|kept| {
             kept.reached = Some(key);
@@ -150,7 +150,7 @@ mod tests {
         state.accepted("g", 7, key(3)).unwrap();
         let again = NodeState::open(directory.path(), None).unwrap();
         assert_eq!(again.identity(), Some(identity("b")));
-        assert_eq!(again.trust(), Some(Trust { root: key(1), reached: key(3) }));
+        assert_eq!(again.trust(), Some(TrustedKeys { root: key(1), reached: key(3) }));
         assert_eq!((again.serial("g"), again.serial("other")), (7, 0));
         let mode = std::fs::metadata(directory.path().join("node.json")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
@@ -165,7 +165,7 @@ mod tests {
         let same = NodeState::open(directory.path(), Some(key(1))).unwrap();
         assert_eq!(same.serial("g"), 7);
         let other = NodeState::open(directory.path(), Some(key(9))).unwrap();
-        assert_eq!((other.trust(), other.serial("g")), (Some(Trust { root: key(9), reached: key(9) }), 0));
+        assert_eq!((other.trust(), other.serial("g")), (Some(TrustedKeys { root: key(9), reached: key(9) }), 0));
         assert_eq!(other.identity(), Some(identity("a")));
     }
 

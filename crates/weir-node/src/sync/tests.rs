@@ -1,8 +1,8 @@
 //! Keys, chains and signatures: what is believed and what is not.
 
-use super::key::{BadKey, PublicKey};
-use super::state::Trust;
-use super::verify::{self, Misfit, Unfit, Verified};
+use super::public_key::{KeyError, PublicKey};
+use super::state::TrustedKeys;
+use super::verify::{self, Incompatibility, PolicyRejection, VerifiedPolicy};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::signature::{Ed25519KeyPair, KeyPair};
@@ -54,17 +54,17 @@ fn payload(serial: u64) -> PolicyPayload {
     }
 }
 
-fn fresh(signed: &SignedPolicy, pinned: &Signer, last: u64) -> Result<Verified, Unfit> {
-    let trust = Trust { root: pinned.public(), reached: pinned.public() };
-    verify::fresh(serde_json::to_vec(signed).unwrap().into(), Some(trust), "g", last)
+fn verify_for_group(signed: &SignedPolicy, pinned: &Signer, last: u64) -> Result<VerifiedPolicy, PolicyRejection> {
+    let trust = TrustedKeys { root: pinned.public(), reached: pinned.public() };
+    verify::verify_for_group(serde_json::to_vec(signed).unwrap().into(), Some(trust), "g", last)
 }
 
 #[test]
 fn a_genuine_newer_policy_is_believed() {
     let key = Signer::new(1);
-    let verified = fresh(&key.publish(&payload(5), Vec::new()), &key, 4).unwrap();
+    let verified = verify_for_group(&key.publish(&payload(5), Vec::new()), &key, 4).unwrap();
     assert_eq!((verified.payload.serial, verified.key), (5, key.public()));
-    assert!(verify::understood(&verified).is_ok() && verify::blobs(&verified).is_ok());
+    assert!(verify::check_capabilities(&verified).is_ok() && verify::check_blobs(&verified).is_ok());
 }
 
 #[test]
@@ -72,44 +72,50 @@ fn what_was_tampered_with_is_not() {
     let (key, other) = (Signer::new(1), Signer::new(2));
     let good = key.publish(&payload(5), Vec::new());
     let document = good.document.replace("monitoring", "off");
-    assert_eq!(fresh(&SignedPolicy { document, ..good.clone() }, &key, 0).unwrap_err(), Unfit::Signature);
+    assert_eq!(
+        verify_for_group(&SignedPolicy { document, ..good.clone() }, &key, 0).unwrap_err(),
+        PolicyRejection::Signature
+    );
     let forged = SignedPolicy { key_id: key.public().id(), ..other.publish(&payload(5), Vec::new()) };
-    assert_eq!(fresh(&forged, &key, 0).unwrap_err(), Unfit::Signature);
+    assert_eq!(verify_for_group(&forged, &key, 0).unwrap_err(), PolicyRejection::Signature);
     let stranger = other.publish(&payload(5), Vec::new());
-    assert!(matches!(fresh(&stranger, &key, 0), Err(Unfit::Key(BadKey::NotReached(_)))));
+    assert!(matches!(verify_for_group(&stranger, &key, 0), Err(PolicyRejection::Key(KeyError::NotReached(_)))));
     // The context keeps one signature from being used for another purpose.
     let signature = key.sign(KEY_CONTEXT, good.document.as_bytes());
-    assert_eq!(fresh(&SignedPolicy { signature, ..good.clone() }, &key, 0).unwrap_err(), Unfit::Signature);
+    assert_eq!(
+        verify_for_group(&SignedPolicy { signature, ..good.clone() }, &key, 0).unwrap_err(),
+        PolicyRejection::Signature
+    );
     let text = serde_json::to_vec(&good).unwrap();
-    assert_eq!(verify::fresh(text.into(), None, "g", 0).unwrap_err(), Unfit::NoKey);
-    assert!(matches!(verify::genuine("{".into(), &key.public()), Err(Unfit::Form(_))));
+    assert_eq!(verify::verify_for_group(text.into(), None, "g", 0).unwrap_err(), PolicyRejection::NoKey);
+    assert!(matches!(verify::verify_signature("{".into(), &key.public()), Err(PolicyRejection::Form(_))));
 }
 
 #[test]
 fn serial_and_group_must_fit() {
     let key = Signer::new(1);
-    let unfit = |payload: &PolicyPayload, last| match fresh(&key.publish(payload, Vec::new()), &key, last) {
-        Err(Unfit::Genuine { why, .. }) => Some(why),
+    let unfit = |payload: &PolicyPayload, last| match verify_for_group(&key.publish(payload, Vec::new()), &key, last) {
+        Err(PolicyRejection::Genuine { why, .. }) => Some(why),
         Err(other) => panic!("{other}"),
         Ok(_) => None,
     };
-    assert_eq!(unfit(&payload(5), 5), Some(Misfit::Replayed(5)));
-    assert_eq!(unfit(&payload(4), 5), Some(Misfit::Replayed(5)));
+    assert_eq!(unfit(&payload(5), 5), Some(Incompatibility::Replayed(5)));
+    assert_eq!(unfit(&payload(4), 5), Some(Incompatibility::Replayed(5)));
     assert_eq!(unfit(&payload(u64::MAX), 5), None);
-    assert_eq!(unfit(&PolicyPayload { group: "h".into(), ..payload(6) }, 5), Some(Misfit::Group("h".into())));
+    assert_eq!(unfit(&PolicyPayload { group: "h".into(), ..payload(6) }, 5), Some(Incompatibility::Group("h".into())));
 }
 
 #[test]
 fn only_what_is_understood_is_used() {
     let key = Signer::new(1);
-    let understood = |payload: PolicyPayload| {
-        let verified = fresh(&key.publish(&payload, Vec::new()), &key, 0).unwrap();
-        verify::understood(&verified).map_err(|unfit| unfit.code())
+    let check_capabilities = |payload: PolicyPayload| {
+        let verified = verify_for_group(&key.publish(&payload, Vec::new()), &key, 0).unwrap();
+        verify::check_capabilities(&verified).map_err(|unfit| unfit.code())
     };
-    assert_eq!(understood(PolicyPayload { schema: 2, ..payload(1) }), Err("not_understood"));
-    assert_eq!(understood(PolicyPayload { requires: vec!["policy.1".into()], ..payload(1) }), Ok(()));
+    assert_eq!(check_capabilities(PolicyPayload { schema: 2, ..payload(1) }), Err("not_understood"));
+    assert_eq!(check_capabilities(PolicyPayload { requires: vec!["policy.1".into()], ..payload(1) }), Ok(()));
     let requires = vec!["policy.1".into(), "teleport.1".into()];
-    assert_eq!(understood(PolicyPayload { requires, ..payload(1) }), Err("not_understood"));
+    assert_eq!(check_capabilities(PolicyPayload { requires, ..payload(1) }), Err("not_understood"));
 }
 
 #[test]
@@ -118,11 +124,11 @@ fn a_chain_leads_from_the_pinned_key_to_the_one_in_use() {
     let chain: Vec<_> = keys.windows(2).map(|pair| pair[0].vouch(&pair[1])).collect();
     let signed = keys[3].publish(&payload(1), chain.clone());
     for pinned in &keys {
-        assert_eq!(fresh(&signed, pinned, 0).unwrap().key, keys[3].public());
+        assert_eq!(verify_for_group(&signed, pinned, 0).unwrap().key, keys[3].public());
     }
     // A key that was succeeded does not sign for who has gone on.
     let old = keys[0].publish(&payload(2), chain.clone());
-    assert!(matches!(fresh(&old, &keys[3], 0), Err(Unfit::Key(BadKey::NotReached(_)))));
+    assert!(matches!(verify_for_group(&old, &keys[3], 0), Err(PolicyRejection::Key(KeyError::NotReached(_)))));
     for broken in [
         vec![],
         vec![chain[0].clone(), chain[2].clone()],
@@ -135,20 +141,27 @@ fn a_chain_leads_from_the_pinned_key_to_the_one_in_use() {
         vec![chain[0].clone(), keys[3].vouch(&keys[3])],
     ] {
         let signed = keys[3].publish(&payload(1), broken);
-        assert!(matches!(fresh(&signed, &keys[0], 0), Err(Unfit::Key(BadKey::NotReached(_)))));
+        assert!(matches!(verify_for_group(&signed, &keys[0], 0), Err(PolicyRejection::Key(KeyError::NotReached(_)))));
     }
     let named = SuccessorKey { key: PolicyKey { key_id: keys[2].public().id(), ..keys[1].key() }, ..chain[0].clone() };
-    assert!(matches!(fresh(&keys[3].publish(&payload(1), vec![named]), &keys[0], 0), Err(Unfit::Key(BadKey::Name))));
+    assert!(matches!(
+        verify_for_group(&keys[3].publish(&payload(1), vec![named]), &keys[0], 0),
+        Err(PolicyRejection::Key(KeyError::Name))
+    ));
     let long = vec![chain[0].clone(); MAX_CHAIN + 1];
-    assert!(matches!(fresh(&keys[1].publish(&payload(1), long), &keys[0], 0), Err(Unfit::Key(BadKey::TooLong))));
+    assert!(matches!(
+        verify_for_group(&keys[1].publish(&payload(1), long), &keys[0], 0),
+        Err(PolicyRejection::Key(KeyError::TooLong))
+    ));
 }
 
 #[test]
 fn files_are_bounded() {
     let key = Signer::new(1);
     let blob = |name: &str| Blob { name: name.into(), version: "1".into(), sha256: "0f".repeat(32), bytes: 9 };
-    let fits =
-        |payload: PolicyPayload| verify::blobs(&fresh(&key.publish(&payload, Vec::new()), &key, 0).unwrap()).is_ok();
+    let fits = |payload: PolicyPayload| {
+        verify::check_blobs(&verify_for_group(&key.publish(&payload, Vec::new()), &key, 0).unwrap()).is_ok()
+    };
     assert!(fits(PolicyPayload { rule_packs: vec![blob("a"), blob("b")], databases: vec![blob("asn")], ..payload(1) }));
     let packs = |packs: Vec<Blob>| PolicyPayload { rule_packs: packs, ..payload(1) };
     assert!(!fits(packs(vec![blob("a"), blob("a")])), "one name twice");

@@ -31,7 +31,7 @@ pub(super) fn elements_from_right(line: &[u8], quotes: bool) -> impl Iterator<It
 /// reading quadratic.
 const MAX_ESCAPES: usize = 8;
 
-/// Whether an odd number of backslashes stands before `at`.
+/// Whether an odd number of backslashes precedes `at`.
 fn escaped(line: &[u8], at: usize) -> bool {
     let count = line[..at].iter().rev().take(MAX_ESCAPES).take_while(|&&b| b == b'\\').count();
     count % 2 == 1

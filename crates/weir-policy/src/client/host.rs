@@ -1,9 +1,9 @@
-//! A host as a proxy tells it.
+//! Parses the host that a proxy forwards.
 
 /// Longest host name, in bytes (RFC 1035 §2.3.4).
 const MAX_HOST: usize = 255;
 
-/// The host of `host[:port]`, lower case, without a trailing dot. None if it is none.
+/// The host of `host[:port]`, lower case, without a trailing dot; `None` if it is not valid.
 pub(super) fn parse(text: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(text).ok()?;
     let text = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);

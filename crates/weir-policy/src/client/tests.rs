@@ -5,12 +5,12 @@ fn nets(list: &[&str]) -> Vec<IpNet> {
     list.iter().map(|text| text.parse().unwrap()).collect()
 }
 
-fn record(trusted: &[&str], real_ip: &[&str]) -> Record {
+fn record(trusted: &[&str], real_ip: &[&str]) -> ProxyHeaders {
     let names = real_ip.iter().map(|name| (*name).to_owned()).collect();
-    Record { trusted: nets(trusted), real_ip: names, original_host: Vec::new() }
+    ProxyHeaders { trusted: nets(trusted), real_ip: names, original_host: Vec::new() }
 }
 
-fn find(records: &[Record], peer: &str, headers: &[(&str, &str)]) -> Client {
+fn find(records: &[ProxyHeaders], peer: &str, headers: &[(&str, &str)]) -> Client {
     let headers: Vec<Header<'_>> =
         headers.iter().map(|(name, value)| Header { name: name.as_bytes(), value: value.as_bytes() }).collect();
     ClientRules::new(records.to_vec()).find(peer.parse().unwrap(), &headers)
@@ -76,8 +76,8 @@ fn forwarded_for_is_walked_from_the_right() {
         let headers: Vec<_> = lines.iter().map(|line| ("X-Forwarded-For", *line)).collect();
         let client = find(&records, peer, &headers);
         let walked = match client.found {
-            Found::Peer => 0,
-            Found::Header { hops, .. } => hops,
+            AddressSource::Peer => 0,
+            AddressSource::Header { hops, .. } => hops,
         };
         let got = (client.address.to_string(), walked, client.notes.as_slice());
         assert_eq!(got, (address.to_owned(), hops, notes), "{peer} {lines:?}");
@@ -126,7 +126,7 @@ fn the_first_record_that_trusts_the_peer_decides_alone() {
     assert_eq!(address("10.1.0.1", &headers[1..]), "10.1.0.1");
     assert_eq!(address("10.2.0.1", &headers[..1]), "10.2.0.1");
     let found = find(&records, "10.2.0.1", &headers).found;
-    assert_eq!(found, Found::Header { record: 1, name: "cf-connecting-ip".into(), hops: 1 });
+    assert_eq!(found, AddressSource::Header { record: 1, name: "cf-connecting-ip".into(), hops: 1 });
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn a_present_header_that_is_garbage_does_not_open_the_next() {
     // The client writes X-Forwarded-For, its proxy X-Real-IP: a broken one must not hand the choice to the client.
     let records = [record(PRIVATE, &["x-real-ip", "x-forwarded-for"])];
     let client = find(&records, "10.0.0.1", &[("X-Real-IP", "?"), ("X-Forwarded-For", "8.8.8.8")]);
-    assert_eq!((client.address.to_string().as_str(), client.found), ("10.0.0.1", Found::Peer));
+    assert_eq!((client.address.to_string().as_str(), client.found), ("10.0.0.1", AddressSource::Peer));
 }
 
 #[test]

@@ -1,13 +1,13 @@
 //! Rules as written: type and parameters, checked one by one.
 
-use super::{Except, FileType, Kind, NEVER, Origin, Rule, TYPES};
+use super::{ExceptionKind, FileType, NEVER, Origin, Rule, RuleKind, TYPES};
 use crate::condition::{Condition, MAX_CONDITIONS, Test};
 use crate::custom::CustomSignature;
-use crate::doc::Fields;
+use crate::doc::FieldReader;
 use crate::error::PolicyError;
 use crate::graphql::GraphqlLimits;
 use crate::mode::Mode;
-use crate::mode::OwnMode;
+use crate::mode::RuleMode;
 use crate::pattern;
 use crate::settings::OverlimitMode;
 use serde_json::Value;
@@ -17,18 +17,18 @@ use weir_core::model::{AttackType, ParserSet, PointPattern};
 /// Longest time limit of an `overlimit_res_settings` rule, in milliseconds, as documented.
 const MAX_OVERLIMIT_MS: u64 = 10_000;
 
-const OWN_MODES: &[(&str, OwnMode)] = &[
-    ("monitoring", OwnMode::Monitoring),
-    ("block", OwnMode::Block),
-    ("blocking", OwnMode::Block),
-    ("off", OwnMode::Off),
-    ("default", OwnMode::Block),
+const OWN_MODES: &[(&str, RuleMode)] = &[
+    ("monitoring", RuleMode::Monitoring),
+    ("block", RuleMode::Block),
+    ("blocking", RuleMode::Block),
+    ("off", RuleMode::Off),
+    ("default", RuleMode::Block),
 ];
 
-/// Reads rule `number`. None where it is switched off or has mistakes that are noted; a type that this node
-/// only accepts is told in `notices`.
+/// Reads rule `number`. Returns `None` if it is disabled or has mistakes, which are recorded; a type that is accepted
+/// without effect is added to `notices`.
 pub(crate) fn read(
-    mut fields: Fields<'_, '_>,
+    mut fields: FieldReader<'_, '_>,
     number: usize,
     origin: Origin,
     notices: &mut Vec<PolicyError>,
@@ -42,17 +42,17 @@ pub(crate) fn read(
     }
     let conditions = conditions(&mut fields);
     let kind = kind(&mut fields, id, notices);
-    debug_assert!(kind.is_some() || fields.mistakes() > before, "a rule is dropped in silence");
+    debug_assert!(kind.is_some() || fields.mistakes() > before, "a rule is dropped without a report");
     fields.finish();
     let (conditions, action) = conditions?;
     Some(Rule { origin, id, expires, conditions, action, kind: kind? }).filter(|_| enabled)
 }
 
 /// Conditions, the cheap ones first, and their text.
-fn conditions(fields: &mut Fields<'_, '_>) -> Option<(Vec<Condition>, String)> {
+fn conditions(fields: &mut FieldReader<'_, '_>) -> Option<(Vec<Condition>, String)> {
     let Some(value) = fields.get("action") else { return Some((Vec::new(), String::new())) };
     let Some(items) = value.as_array() else {
-        fields.error("action", "a list of conditions is wanted");
+        fields.error("action", "expected a list of conditions");
         return None;
     };
     if items.len() > MAX_CONDITIONS {
@@ -78,34 +78,35 @@ fn cost(condition: &Condition) -> u8 {
     u8::from(matches!(condition.test, Test::Regex(_)))
 }
 
-fn kind(fields: &mut Fields<'_, '_>, id: u64, notices: &mut Vec<PolicyError>) -> Option<Kind> {
+fn kind(fields: &mut FieldReader<'_, '_>, id: u64, notices: &mut Vec<PolicyError>) -> Option<RuleKind> {
     let Some(name) = fields.need("type", "a rule type", Value::as_str) else {
         fields.tolerate_all();
         return None;
     };
-    let except = |what: Option<Except>, point: Option<Option<PointPattern>>| Some(Kind::Except(what?, point?));
+    let except =
+        |what: Option<ExceptionKind>, point: Option<Option<PointPattern>>| Some(RuleKind::Exception(what?, point?));
     match name {
         "wallarm_mode" => {
             let codes = ["off", "monitoring", "safe_blocking", "block", "default"];
             let choices = codes.map(|code| (code, Mode::from_code(code)));
             fields.need("mode", "a mode", Some)?;
-            fields.choice("mode", &choices).map(Kind::Mode)
+            fields.choice("mode", &choices).map(RuleKind::Mode)
         }
         "vpatch" => {
             let (attack, point) = (attack(fields, true), point(fields));
-            Some(Kind::Vpatch(attack?, point?))
+            Some(RuleKind::Vpatch(attack?, point?))
         }
-        "regex" | "experimental_regex" => custom(fields, id, name == "experimental_regex").map(Kind::Custom),
+        "regex" | "experimental_regex" => custom(fields, id, name == "experimental_regex").map(RuleKind::Custom),
         "disable_regex" | "ignore_regex" => {
             let id = fields.need("regex_id", "the id of a regex rule", Value::as_u64);
-            except(id.map(Except::Regex), point(fields))
+            except(id.map(ExceptionKind::Regex), point(fields))
         }
-        "disable_attack_type" => except(attack(fields, true).map(Except::Attack), point(fields)),
+        "disable_attack_type" => except(attack(fields, true).map(ExceptionKind::Attack), point(fields)),
         "disable_stamp" => {
             let stamp = fields.need("stamp", "the name of a signature, e.g. `sqli.union-select`", Value::as_str);
-            except(stamp.map(|stamp| Except::Stamp(stamp.into())), point(fields))
+            except(stamp.map(|stamp| ExceptionKind::Stamp(stamp.into())), point(fields))
         }
-        "binary_data" => except(Some(Except::Binary), point(fields)),
+        "binary_data" => except(Some(ExceptionKind::Binary), point(fields)),
         "uploads" => {
             let types = [
                 ("docs", FileType::Docs),
@@ -116,10 +117,10 @@ fn kind(fields: &mut Fields<'_, '_>, id: u64, notices: &mut Vec<PolicyError>) ->
             ];
             let given = fields.need("file_type", "a file type", Value::as_str);
             let file = given.and_then(|_| fields.choice("file_type", &types));
-            except(file.map(Except::Upload), point(fields))
+            except(file.map(ExceptionKind::Upload), point(fields))
         }
         "sensitive_data" => match point(fields)? {
-            Some(point) => Some(Kind::Sensitive(point)),
+            Some(point) => Some(RuleKind::Sensitive(point)),
             None => {
                 fields.error("point", "`point` is missing: say which value is sensitive");
                 None
@@ -128,13 +129,13 @@ fn kind(fields: &mut Fields<'_, '_>, id: u64, notices: &mut Vec<PolicyError>) ->
         "parser_state" => parser(fields),
         "overlimit_res_settings" => overlimit(fields),
         "file_upload_size_limit" => upload(fields),
-        "graphql_detection" => Some(Kind::Graphql(graphql(fields, id))),
+        "graphql_detection" => Some(RuleKind::Graphql(graphql(fields, id))),
         "set_response_header" => {
             for key in ["mode", "name", "values"] {
                 fields.get(key);
             }
             notices.push(fields.notice("set_response_header is accepted, but this node does not change responses"));
-            Some(Kind::Ignored)
+            Some(RuleKind::Ignored)
         }
         other => {
             fields.error("type", format!("unknown rule type `{other}`; known are {TYPES}"));
@@ -144,8 +145,8 @@ fn kind(fields: &mut Fields<'_, '_>, id: u64, notices: &mut Vec<PolicyError>) ->
     }
 }
 
-/// The point of a rule: none where it has none, an error (outer none) where it is wrong.
-fn point(fields: &mut Fields<'_, '_>) -> Option<Option<PointPattern>> {
+/// The point of a rule: the inner `None` if it has none, the outer `None` if it is not valid.
+fn point(fields: &mut FieldReader<'_, '_>) -> Option<Option<PointPattern>> {
     let Some(value) = fields.get("point") else { return Some(None) };
     match serde_json::from_value::<PointPattern>(value.clone()) {
         Ok(pattern) if pattern.0.is_empty() => Some(None),
@@ -157,16 +158,16 @@ fn point(fields: &mut Fields<'_, '_>) -> Option<Option<PointPattern>> {
     }
 }
 
-/// An attack type; `any` gives an inner none where it is allowed.
-fn attack(fields: &mut Fields<'_, '_>, any: bool) -> Option<Option<AttackType>> {
-    let wanted = if any { "an attack type such as `sqli`, or `any`" } else { "an attack type such as `sqli`" };
-    fields.need("attack_type", wanted, |value| match value.as_str()? {
+/// An attack type; `any`, if allowed, gives an inner `None`.
+fn attack(fields: &mut FieldReader<'_, '_>, any: bool) -> Option<Option<AttackType>> {
+    let expected = if any { "an attack type such as `sqli`, or `any`" } else { "an attack type such as `sqli`" };
+    fields.need("attack_type", expected, |value| match value.as_str()? {
         "any" if any => Some(None),
         code => AttackType::from_code(code).map(Some),
     })
 }
 
-fn custom(fields: &mut Fields<'_, '_>, id: u64, experimental: bool) -> Option<CustomSignature> {
+fn custom(fields: &mut FieldReader<'_, '_>, id: u64, experimental: bool) -> Option<CustomSignature> {
     let attack = attack(fields, false);
     let pattern = fields.need("regex", "a pattern", Value::as_str);
     let point = point(fields);
@@ -182,40 +183,40 @@ fn custom(fields: &mut Fields<'_, '_>, id: u64, experimental: bool) -> Option<Cu
     Some(CustomSignature { rule: id, attack: attack??, pattern: pattern.into(), points, experimental })
 }
 
-fn parser(fields: &mut Fields<'_, '_>) -> Option<Kind> {
+fn parser(fields: &mut FieldReader<'_, '_>) -> Option<RuleKind> {
     let parser = fields.need("parser", "the name of a parser", |value| ParserSet::from_code(value.as_str()?));
     let off = fields.choice("state", &[("enabled", false), ("disabled", true)]);
     if off.is_none() && fields.get("state").is_none() {
-        fields.error("state", "`state` is missing: `enabled` or `disabled` is wanted");
+        fields.error("state", "`state` is missing: expected `enabled` or `disabled`");
     }
     let point = point(fields)?;
-    Some(Kind::Parser { parser: parser?, off: off?, point })
+    Some(RuleKind::Parser { parser: parser?, off: off?, point })
 }
 
-fn overlimit(fields: &mut Fields<'_, '_>) -> Option<Kind> {
+fn overlimit(fields: &mut FieldReader<'_, '_>) -> Option<RuleKind> {
     let time = fields.number("overlimit_time", 1..=MAX_OVERLIMIT_MS).map(Duration::from_millis);
     let modes =
         [("off", OverlimitMode::Off), ("monitoring", OverlimitMode::Monitoring), ("blocking", OverlimitMode::Blocking)];
     let mode = fields.choice("mode", &modes).unwrap_or_default();
-    Some(Kind::Overlimit { time, mode })
+    Some(RuleKind::Overlimit { time, mode })
 }
 
-fn upload(fields: &mut Fields<'_, '_>) -> Option<Kind> {
+fn upload(fields: &mut FieldReader<'_, '_>) -> Option<RuleKind> {
     let size = fields.number("size", 1..=u64::MAX);
     if size.is_none() && fields.get("size").is_none() {
         fields.error("size", "`size` is missing: the largest upload");
     }
     let units = [("b", 0), ("kb", 10), ("mb", 20), ("gb", 30), ("tb", 40)];
     let shift: u32 = fields.choice("size_unit", &units).unwrap_or(0);
-    let mode = fields.choice("mode", OWN_MODES).unwrap_or(OwnMode::Block);
+    let mode = fields.choice("mode", OWN_MODES).unwrap_or(RuleMode::Block);
     let point = point(fields)?;
-    Some(Kind::Upload { bytes: size?.saturating_mul(1 << shift), mode, point })
+    Some(RuleKind::Upload { bytes: size?.saturating_mul(1 << shift), mode, point })
 }
 
-fn graphql(fields: &mut Fields<'_, '_>, id: u64) -> GraphqlLimits {
+fn graphql(fields: &mut FieldReader<'_, '_>, id: u64) -> GraphqlLimits {
     let bound = |n: Option<u64>| n.map(|n| usize::try_from(n).unwrap_or(usize::MAX));
     let all = 0..=u64::from(u32::MAX);
-    let mode = fields.choice("mode", OWN_MODES).unwrap_or(OwnMode::Block);
+    let mode = fields.choice("mode", OWN_MODES).unwrap_or(RuleMode::Block);
     let mut limits = GraphqlLimits { rule: id, mode, ..GraphqlLimits::default() };
     let mut set = |key: &'static str, unit: usize, at: &mut usize| {
         if let Some(n) = bound(fields.number(key, all.clone())) {

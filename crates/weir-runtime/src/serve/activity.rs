@@ -110,7 +110,7 @@ impl ConnectionActivity {
         if !self.had_request.load(Ordering::Relaxed) {
             return state("silent", self.start.elapsed(), timeouts.head);
         }
-        // In h2 bytes without a request are no head: pings and window updates look the same from here.
+        // In HTTP/2, bytes without a request are not a head: pings and window updates look the same from here.
         if !self.h2.load(Ordering::Relaxed) && self.head_started.load(Ordering::Relaxed) != NO_HEAD {
             return state("head", self.since(&self.head_started), timeouts.head);
         }

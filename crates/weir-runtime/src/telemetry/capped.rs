@@ -1,4 +1,4 @@
-//! Counters by a label that clients choose: the first values seen get a series each, the rest share one.
+//! Counters by a label that clients choose: the first values get a series each, the others share one.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -6,13 +6,13 @@ use prometheus_client::metrics::family::Family;
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
-/// Label of values past the cap.
+/// Label of values above the cap.
 pub const OTHER: &str = "__other__";
-/// Label of values that are no legal ones.
+/// Label of invalid values.
 pub const INVALID: &str = "__invalid__";
 
 /// A counter family whose label set is bounded.
-pub struct Capped<L> {
+pub struct CappedCounter<L> {
     family: Family<L, Counter>,
     known: RwLock<HashMap<Box<[u8]>, Counter>>,
     cap: usize,
@@ -20,21 +20,21 @@ pub struct Capped<L> {
     legal: fn(&[u8]) -> bool,
 }
 
-impl<L> Capped<L>
+impl<L> CappedCounter<L>
 where
     L: Clone + std::hash::Hash + Eq + EncodeLabelSet + std::fmt::Debug + Send + Sync + 'static,
 {
-    /// At most `cap` series besides those for [`OTHER`] and [`INVALID`].
+    /// At most `cap` series, in addition to those for [`OTHER`] and [`INVALID`].
     pub fn new(cap: usize, label: fn(&str) -> L, legal: fn(&[u8]) -> bool) -> Self {
         Self { family: Family::default(), known: RwLock::default(), cap, label, legal }
     }
 
-    /// The family, to be registered.
+    /// The family, for registration.
     pub fn family(&self) -> Family<L, Counter> {
         self.family.clone()
     }
 
-    /// Counts one for `value`. A value seen before costs a look-up and no allocation.
+    /// Counts one for `value`. A known value takes a lookup and no allocation.
     pub fn inc(&self, value: &[u8]) {
         if let Some(counter) = self.known.read().unwrap_or_else(PoisonError::into_inner).get(value) {
             counter.inc();
@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn the_label_set_stays_bounded() {
-        let hosts = Capped::new(2, |host| Host { host: host.into() }, |b| !b.contains(&b' '));
+        let hosts = CappedCounter::new(2, |host| Host { host: host.into() }, |b| !b.contains(&b' '));
         for name in ["a", "b", "c", "d", "a", "b c", "\u{e9} "] {
             hosts.inc(name.as_bytes());
         }

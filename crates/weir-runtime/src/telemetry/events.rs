@@ -13,8 +13,8 @@ use weir_policy::{self, Action, Bypass};
 /// Bytes of a host or path shown in a log line.
 const MAX_SHOWN: usize = 512;
 
-/// A message was judged.
-pub struct Judged<'a> {
+/// Event: a verdict on a message.
+pub struct VerdictEvent<'a> {
     /// `request` or `response`.
     pub leg: &'static str,
     /// Id given by the gateway.
@@ -37,9 +37,9 @@ pub struct Judged<'a> {
     pub trace: Option<TraceParent<'a>>,
     /// Why it was not inspected.
     pub bypass: Option<Bypass>,
-    /// The judgement.
+    /// The verdict.
     pub verdict: &'a weir_policy::Verdict,
-    /// What was found, if it was inspected.
+    /// The result of the inspection, if there was one.
     pub inspection: Option<&'a Inspection>,
     /// Bytes of the message.
     pub bytes: usize,
@@ -47,8 +47,8 @@ pub struct Judged<'a> {
     pub elapsed: Duration,
 }
 
-impl Judged<'_> {
-    /// Counts the event and writes its line.
+impl VerdictEvent<'_> {
+    /// Counts the event and logs it.
     pub fn emit(&self, telemetry: &Telemetry) {
         self.count(&telemetry.metrics);
         let interesting = !self.verdict.attacks.is_empty() || self.verdict.action == Action::Block;
@@ -174,24 +174,24 @@ fn joined<T: AsRef<str>>(items: impl Iterator<Item = T>) -> String {
     out
 }
 
-/// A call was refused.
-pub struct Refused<'a> {
+/// Event: a call was rejected.
+pub struct RejectedCallEvent<'a> {
     /// Code of the problem.
     pub code: &'static str,
-    /// Status of the answer.
+    /// Status of the response.
     pub status: u16,
-    /// What was exhausted, where load was shed.
+    /// The exhausted resource, if the call was shed.
     pub shed: Option<&'static str>,
     /// Address of the caller.
     pub peer: IpAddr,
-    /// Id given by the gateway, where it is valid.
+    /// Id given by the gateway, if it is valid.
     pub request_id: &'a str,
     /// What is wrong.
     pub detail: &'a str,
 }
 
-impl Refused<'_> {
-    /// Counts the event and writes its line. Shed load is counted only: logging it would add to the load.
+impl RejectedCallEvent<'_> {
+    /// Counts the event and logs it. Shed calls are only counted: logging them would add to the load.
     pub fn emit(&self, telemetry: &Telemetry) {
         let metrics = &telemetry.metrics;
         metrics.messages_rejected.get_or_create(&Reason { reason: self.code }).inc();
@@ -209,16 +209,16 @@ impl Refused<'_> {
     }
 }
 
-/// A reload came to an end.
-pub struct Reloaded<'a> {
+/// Event: the end of a reload.
+pub struct ReloadEvent<'a> {
     /// What was reloaded: `rules and policy`, `certificate`...
     pub what: &'static str,
-    /// The new generation, or every mistake.
+    /// The number of the new generation, or all mistakes.
     pub outcome: Result<u64, &'a str>,
 }
 
-impl Reloaded<'_> {
-    /// Counts the event and writes its line.
+impl ReloadEvent<'_> {
+    /// Counts the event and logs it.
     pub fn emit(&self, metrics: &Metrics) {
         match self.outcome {
             Ok(generation) => {
@@ -227,7 +227,7 @@ impl Reloaded<'_> {
             }
             Err(errors) => {
                 metrics.reload_errors.inc();
-                tracing::error!(what = self.what, errors, "reload refused, the last good state stays");
+                tracing::error!(what = self.what, errors, "reload rejected; the last good state stays in use");
             }
         }
     }

@@ -1,5 +1,5 @@
-//! A log event as one line of JSON: the members of the library's own format, at a third of its price. The library hands
-//! its serializer's output on in pieces of a byte or two, each checked to be UTF-8; there is an access line a request.
+//! A log event as one line of JSON: the members of the library's own format, at a third of its cost. The library passes on
+//! its serializer's output in pieces of a byte or two, each checked to be UTF-8; there is an access log line per request.
 
 use serde::Serialize;
 use std::fmt::{self, Debug};
@@ -13,7 +13,7 @@ use tracing_subscriber::registry::LookupSpan;
 /// Bytes of an ordinary line.
 const ORDINARY: usize = 512;
 
-/// Formats events: time, level, fields, target. Spans are not used here, and not shown.
+/// Formats events: time, level, fields, target. Spans are not used and not shown.
 pub(super) struct JsonLine;
 
 impl<S, N> FormatEvent<S, N> for JsonLine
@@ -37,14 +37,14 @@ where
     }
 }
 
-/// An object under way.
+/// An object being written.
 struct Line {
     json: Vec<u8>,
     failed: bool,
 }
 
 impl Line {
-    /// Adds a member; names are Rust's and need no escape.
+    /// Adds a member; names are Rust identifiers and need no escape.
     fn member(&mut self, name: &str, value: impl Serialize) {
         self.json.push(if self.json.is_empty() { b'{' } else { b',' });
         self.json.push(b'"');

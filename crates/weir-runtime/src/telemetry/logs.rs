@@ -1,4 +1,4 @@
-//! Logs: JSON or pretty lines, written by a thread of their own so that a slow output never delays a verdict.
+//! Logs: JSON or pretty lines, written by a separate thread, so that a slow output never delays a verdict.
 
 use super::json_line::JsonLine;
 use super::metrics::Metrics;
@@ -17,12 +17,12 @@ use tracing_subscriber::{Layer, Registry, fmt, reload};
 
 /// Target of the access log.
 pub const ACCESS_TARGET: &str = "weir::access";
-/// Lines that may wait for the output: some megabytes at most, a second of busy traffic.
+/// Lines that may be queued for the output: a few megabytes at most, a second of busy traffic.
 const QUEUE: usize = 8192;
-/// How long the writing thread lets lines gather. To wake it for each line costs a busy core more than the line itself.
+/// How long the writer thread collects lines. Waking it for each line costs more than writing the line.
 const GATHER: Duration = Duration::from_millis(3);
 
-/// Which verdicts get a line.
+/// Which verdicts are logged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AccessLog {
     /// None.
@@ -36,26 +36,26 @@ pub enum AccessLog {
     Verbose,
 }
 
-/// What the access log says, changed by a reload.
+/// Setting of the access log, changed by a reload.
 #[derive(Debug, Default)]
-pub struct AccessSwitch(AtomicU8);
+pub struct AccessLogSetting(AtomicU8);
 
-impl AccessSwitch {
+impl AccessLogSetting {
     const ORDER: [AccessLog; 4] = [AccessLog::Off, AccessLog::Attacks, AccessLog::All, AccessLog::Verbose];
 
-    /// What it says.
+    /// The current setting.
     pub fn get(&self) -> AccessLog {
         Self::ORDER[usize::from(self.0.load(Ordering::Relaxed)) % Self::ORDER.len()]
     }
 
-    /// Says `what` from now on.
+    /// Changes the setting.
     pub fn set(&self, what: AccessLog) {
         let at = Self::ORDER.iter().position(|known| *known == what).unwrap_or_default();
         self.0.store(at as u8, Ordering::Relaxed);
     }
 }
 
-impl From<AccessLog> for AccessSwitch {
+impl From<AccessLog> for AccessLogSetting {
     fn from(what: AccessLog) -> Self {
         let switch = Self::default();
         switch.set(what);
@@ -63,7 +63,7 @@ impl From<AccessLog> for AccessSwitch {
     }
 }
 
-/// Where lines go.
+/// Output of a log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Output {
     /// Standard output.
@@ -75,16 +75,16 @@ pub enum Output {
     File(PathBuf),
 }
 
-/// What is logged, how, and where to.
+/// Settings of the logs.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Filter directives such as `info` or `weir=debug`.
     pub level: String,
-    /// Lines for people instead of JSON.
+    /// Human-readable lines instead of JSON.
     pub pretty: bool,
-    /// Where log lines go.
+    /// Output of the log.
     pub output: Output,
-    /// Where access lines go, if not to the same place.
+    /// Output of the access log, if different.
     pub access_output: Option<Output>,
 }
 
@@ -94,14 +94,14 @@ impl Default for Config {
     }
 }
 
-/// A line for the writing thread; none ends it.
+/// A line for the writer thread; `None` ends it.
 type Message = Option<Vec<u8>>;
 type Sender = SyncSender<Message>;
 
 /// Counts lines that were dropped; set once the metrics exist.
 static DROPPED: OnceLock<Arc<super::Telemetry>> = OnceLock::new();
 
-/// Lets dropped lines be counted.
+/// Sets the counter of dropped lines.
 pub fn count_dropped_lines(telemetry: Arc<super::Telemetry>) {
     // A second registration happens only in tests, which share the process.
     let _first = DROPPED.set(telemetry);
@@ -114,7 +114,7 @@ fn dropped() {
     }
 }
 
-/// Flushes and stops the writing threads when dropped.
+/// Flushes and stops the writer threads when dropped.
 #[must_use]
 #[derive(Default)]
 pub struct Guard {
@@ -132,10 +132,10 @@ impl Drop for Guard {
     }
 }
 
-/// Least severity of the process's subscriber.
+/// Level filter of the subscriber of the process.
 static LEVEL: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
 
-/// Changes the least severity written.
+/// Changes the level filter.
 pub fn set_level(level: &str) -> io::Result<()> {
     let level = EnvFilter::try_new(level).map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e))?;
     LEVEL.get().map_or(Ok(()), |handle| handle.reload(level)).map_err(io::Error::other)
@@ -173,7 +173,7 @@ fn layer(pretty: bool, lines: Lines) -> Box<dyn Layer<Registry> + Send + Sync> {
     }
 }
 
-/// The writing end that log layers hold.
+/// The writing end for log layers.
 #[derive(Clone)]
 struct Lines {
     queue: Sender,
@@ -200,7 +200,7 @@ fn open_file(path: &PathBuf) -> io::Result<File> {
     opened.map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", path.display())))
 }
 
-/// Writes lines in batches: the first at once, those that come while it rests together.
+/// Writes lines in batches: the first immediately, those that arrive while it waits together.
 fn write_lines(lines: &mpsc::Receiver<Message>, out: &mut Box<dyn Write + Send>) {
     let mut batch = Vec::new();
     while let Ok(Some(line)) = lines.recv() {
@@ -216,7 +216,7 @@ fn write_lines(lines: &mpsc::Receiver<Message>, out: &mut Box<dyn Write + Send>)
                 Err(_) => break,
             }
         }
-        // A log that cannot be written has nowhere to say so but here.
+        // Standard error is the only place left to report this.
         if out.write_all(&batch).and_then(|()| out.flush()).is_err() {
             dropped();
         }
@@ -236,7 +236,7 @@ impl<'w> MakeWriter<'w> for Lines {
     }
 }
 
-/// One line under way; handed over when dropped.
+/// One line being written; queued when dropped.
 struct Line {
     queue: Sender,
     text: Vec<u8>,

@@ -1,6 +1,6 @@
-//! Every metric family of the node. Label sets are bounded: enums of the code, or [`Capped`].
+//! Every metric family of the node. Label sets are bounded: enums of the code, or [`CappedCounter`].
 
-use super::capped::Capped;
+use super::capped::CappedCounter;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -24,7 +24,7 @@ macro_rules! labels {
 }
 
 labels! {
-    /// By part of the exchange: `request`, `response`.
+    /// By message of the exchange: `request`, `response`.
     Leg { leg }
     /// By kind of call: `request`, `response`, `coverage`, `health`, `other`.
     Kind { r#type }
@@ -32,24 +32,24 @@ labels! {
     Reason { reason }
     /// By verdict.
     Verdict { leg, verdict, mode, blocking }
-    /// By attack type and what became of it: `blocked`, `would_block`, `monitored`.
+    /// By attack type and outcome: `blocked`, `would_block`, `monitored`.
     Attack { r#type, outcome }
     /// By list: `allow`, `deny`, `gray`.
     List { list }
     /// By state.
     State { state }
-    /// By bypassed part of the exchange and reason.
+    /// By message of the exchange and reason.
     Dropped { leg, reason }
     /// By spool: `events`, `statistics`, `aggregation`.
     Spool { spool }
-    /// By spool and why records are not delivered.
+    /// By spool and reason of the loss.
     SpoolLoss { spool, reason }
 }
 
-/// By route of the gateway, how much was inspected, and why not all.
+/// By route of the gateway, extent of the inspection, and reason.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub struct Extent {
-    /// The route as the connector calls it, or a placeholder; bounded by whoever counts.
+    /// The route as reported by the connector, or a placeholder; the number of routes is bounded.
     pub route: String,
     /// `full`, `partial`, `none`.
     pub inspected: &'static str,
@@ -57,7 +57,7 @@ pub struct Extent {
     pub reason: &'static str,
 }
 
-/// By host of the inner request.
+/// By host of the request.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub struct Host {
     /// The host, or a placeholder.
@@ -101,7 +101,7 @@ macro_rules! families {
     };
 }
 
-/// Things that can be registered.
+/// Metrics that can be registered.
 trait Enlist {
     fn enlist(&self, registry: &mut Registry, name: &str, help: &str);
 }
@@ -126,7 +126,7 @@ macro_rules! enlist {
 }
 enlist!(Counter, Gauge);
 
-impl<L> Enlist for Capped<L>
+impl<L> Enlist for CappedCounter<L>
 where
     L: Clone + std::hash::Hash + Eq + EncodeLabelSet + std::fmt::Debug + Send + Sync + 'static,
 {
@@ -161,14 +161,14 @@ families! {
     contexts: Family<State, Counter> = Family::default(), "http_inspector_contexts", "Inspector-Context tokens on response legs, by state.";
     bytes: Family<Leg, Counter> = Family::default(), "http_inspector_bytes_processed", "Bytes of messages inspected.";
     threats: Family<Attack, Counter> = Family::default(), "http_inspector_threats_found", "Attacks, by type and outcome.";
-    lists: Family<List, Counter> = Family::default(), "http_inspector_acl_results", "Requests whose source stands on a list.";
-    anomalies: Family<Kind, Counter> = Family::default(), "http_inspector_anomalies", "Oddities of messages.";
+    lists: Family<List, Counter> = Family::default(), "http_inspector_acl_results", "Requests whose source is on a list.";
+    anomalies: Family<Kind, Counter> = Family::default(), "http_inspector_anomalies", "Anomalies of messages.";
     not_inspected: Family<Reason, Counter> = Family::default(), "http_inspector_not_inspected", "Parts of messages that were not inspected, by reason.";
     findings_dropped: Counter = Counter::default(), "http_inspector_findings_dropped", "Findings above the limit of one message.";
     inspection: Timing = Family::new_with_constructor(inspection_buckets), "http_inspector_inspection_duration_seconds", "Time from parsed head to verdict.";
-    hosts: Capped<Host> = Capped::new(CAPPED_SERIES, |host| Host { host: host.into() }, legal_host), "http_inspector_requests_processed_per_host", "Requests judged, by host.";
-    blocked_hosts: Capped<Host> = Capped::new(CAPPED_SERIES, |host| Host { host: host.into() }, legal_host), "http_inspector_threats_blocked_per_host", "Requests blocked, by host.";
-    applications: Capped<Application> = Capped::new(CAPPED_SERIES, |id| Application { application_id: id.into() }, |_| true), "http_inspector_requests_processed_per_app", "Requests judged, by application.";
+    hosts: CappedCounter<Host> = CappedCounter::new(CAPPED_SERIES, |host| Host { host: host.into() }, legal_host), "http_inspector_requests_processed_per_host", "Requests judged, by host.";
+    blocked_hosts: CappedCounter<Host> = CappedCounter::new(CAPPED_SERIES, |host| Host { host: host.into() }, legal_host), "http_inspector_threats_blocked_per_host", "Requests blocked, by host.";
+    applications: CappedCounter<Application> = CappedCounter::new(CAPPED_SERIES, |id| Application { application_id: id.into() }, |_| true), "http_inspector_requests_processed_per_app", "Requests judged, by application.";
     coverage_reports: Family<State, Counter> = Family::default(), "coverage_reports", "Coverage reports of connectors.";
     coverage_requests: Family<Extent, Counter> = Family::default(), "coverage_requests", "Requests that connectors saw, by route and by how much of them was inspected.";
     coverage_bytes: Family<Extent, Counter> = Family::default(), "coverage_bytes", "Body bytes that connectors handed over.";
@@ -198,14 +198,13 @@ impl Metrics {
         let mut registry = Registry::with_prefix(namespace);
         registry.register("application", "The build.", Info::new(Build { version: env!("CARGO_PKG_VERSION") }));
         let started = Gauge::<i64>::default();
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        started.set(now.as_secs() as i64);
+        started.set(i64::try_from(crate::clock::now_seconds()).unwrap_or(i64::MAX));
         registry.register_with_unit("application_start_time", "When the process started.", Unit::Seconds, started);
         let metrics = Self::register(&mut registry);
         (metrics, registry)
     }
 
-    /// Metrics that nobody reads, for tests and tools.
+    /// Metrics without a registry, for tests and tools.
     pub fn unregistered() -> Self {
         Self::new("weir").0
     }

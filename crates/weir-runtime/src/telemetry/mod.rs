@@ -1,4 +1,4 @@
-//! Logs, metrics, probes, trace context. One type per internal event: its log line and its metrics together.
+//! Logs, metrics, probes, trace context. Each internal event is a type that updates its metrics and writes its log line.
 
 pub mod capped;
 pub mod events;
@@ -8,15 +8,15 @@ pub mod metrics;
 pub mod probes;
 pub mod trace;
 
-pub use events::{Judged, Refused};
+pub use events::{RejectedCallEvent, VerdictEvent};
 pub use metrics::Metrics;
 pub use probes::Health;
 pub use trace::TraceParent;
 
-/// What components report to.
+/// Metrics and access log, to which components report.
 pub struct Telemetry {
     /// The metrics.
     pub metrics: Metrics,
-    /// What the access log says.
-    pub access: logs::AccessSwitch,
+    /// Setting of the access log.
+    pub access: logs::AccessLogSetting,
 }

@@ -1,4 +1,4 @@
-//! `/live`, `/ready` and `/metrics`, on ports of their own.
+//! `/live`, `/ready` and `/metrics`, on separate ports.
 
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -11,25 +11,25 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Content type of the Prometheus text form that is served.
 const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Whether the node should get traffic.
+/// Readiness of the process.
 #[derive(Debug, Default)]
 pub struct Health {
     ready: AtomicBool,
 }
 
 impl Health {
-    /// Says whether the node should get traffic.
+    /// Sets whether the process is ready for traffic.
     pub fn set_ready(&self, ready: bool) {
         self.ready.store(ready, Ordering::Release);
     }
 
-    /// Whether the node should get traffic: it listens, and does not drain.
+    /// Whether the process is ready for traffic: it listens and does not drain.
     pub fn is_ready(&self) -> bool {
         self.ready.load(Ordering::Acquire)
     }
 }
 
-/// `/live`: the process answers. `/ready`: it should get traffic.
+/// `/live`: the process responds. `/ready`: it is ready for traffic.
 pub fn health_routes(health: Arc<Health>) -> Router {
     async fn ready(State(health): State<Arc<Health>>) -> Response {
         if health.is_ready() {

@@ -1,4 +1,4 @@
-//! W3C trace context: the `traceparent` of a call, carried into logs and answers.
+//! W3C trace context: the `traceparent` of a call, copied to logs and responses.
 
 /// Length of a version 00 `traceparent`.
 const LENGTH: usize = 55;
@@ -8,7 +8,7 @@ const LENGTH: usize = 55;
 pub struct TraceParent<'a>(&'a str);
 
 impl<'a> TraceParent<'a> {
-    /// The trace context in `text`; none where it is not valid: then the standard says to go on without.
+    /// The trace context in `text`; `None` if it is not valid, in which case the standard requires to ignore it.
     pub fn parse(text: &'a str) -> Option<Self> {
         let bytes = text.as_bytes();
         let hex = |from: usize, to: usize| bytes[from..to].iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));

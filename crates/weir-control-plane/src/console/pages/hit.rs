@@ -18,8 +18,9 @@ use axum::extract::Path;
 use axum::response::Response;
 use weir_core::model::PointPath;
 use weir_core::model::point::{OwnedKey, PathItem};
+use weir_protocol::code::{HitAction, HitReason};
 use weir_protocol::hit::Hit;
-use weir_protocol::hit::HitLeg;
+use weir_protocol::hit::HitDirection;
 
 /// `GET /hits/{id}`
 pub async fn hit(page: Page, Path(id): Path<String>) -> Result<Response> {
@@ -44,7 +45,7 @@ fn shown(page: &Page, stored: &StoredHit, explanation: Option<&Explanation>, nod
         id: hit.id.clone(),
         kinds: hit.attacks.iter().map(|&attack| AttackKind::of(attack)).collect(),
         time: page.moment(i64::try_from(hit.time).unwrap_or(i64::MAX)),
-        blocked: hit.action == "block",
+        blocked: hit.action == HitAction::Block,
         would_block: hit.would_block,
         why: Text::new(&why(hit)),
         line: Text::new(&format!("{} {}{}", hit.request.method, hit.request.host, hit.request.path)),
@@ -56,7 +57,7 @@ fn shown(page: &Page, stored: &StoredHit, explanation: Option<&Explanation>, nod
                 pieces(&all.request, &marks)
             })
             .unwrap_or_default(),
-        message: if hit.leg == HitLeg::Response { "Response" } else { "Request" },
+        message: if hit.leg == HitDirection::Response { "Response" } else { "Request" },
         cut: (hit.request.cut > 0).then(|| bytes(hit.request.cut)),
         stale: explained.iter().any(|one| one.finding.decisive && !one.reproduced),
         busy: explanation.is_none(),
@@ -69,7 +70,7 @@ fn shown(page: &Page, stored: &StoredHit, explanation: Option<&Explanation>, nod
             .collect(),
         facts: facts(page, hit, node),
         deny: (!hit.client.ip.is_empty()).then(|| href("/lists", &deny)),
-        exceptable: hit.leg == HitLeg::Request && !hit.findings.is_empty(),
+        exceptable: hit.leg == HitDirection::Request && !hit.findings.is_empty(),
     }
 }
 
@@ -84,21 +85,21 @@ fn belongs(attack: &store::Attack) -> ParentAttack {
 
 /// Why the request was blocked, or why it was reported and passed.
 fn why(hit: &Hit) -> String {
-    let mode = mode_label(Some(&hit.mode)).to_lowercase();
+    let mode = mode_label(Some(hit.mode.as_str())).to_lowercase();
     let rules: Vec<String> = hit.rules.iter().map(ToString::to_string).collect();
-    match (hit.action.as_str(), hit.reason.as_str()) {
-        ("block", "denylist") => "Blocked because its source is on the denylist.".into(),
-        ("block", "vpatch") => format!("Blocked by a virtual patch (rule {}).", rules.join(", ")),
-        ("block", _) => format!("Blocked because the filtration mode was {mode}."),
+    match (&hit.action, &hit.reason) {
+        (HitAction::Block, HitReason::Denylist) => "Blocked because its source is on the denylist.".into(),
+        (HitAction::Block, HitReason::Vpatch) => format!("Blocked by a virtual patch (rule {}).", rules.join(", ")),
+        (HitAction::Block, _) => format!("Blocked because the filtration mode was {mode}."),
         (_, _) if hit.would_block => format!("Passed because the filtration mode was {mode}."),
-        (_, "") => String::new(),
+        (_, HitReason::Unset) => String::new(),
         (_, reason) => format!("Passed, and reported for this reason: {reason}."),
     }
 }
 
 /// Why a hit has no findings.
 fn no_findings(hit: &Hit) -> String {
-    if hit.reason == "denylist" {
+    if hit.reason == HitReason::Denylist {
         return "No signature matched: the source is on the denylist.".into();
     }
     let anomalies: Vec<&str> = hit.anomalies.iter().map(|one| one.kind.code()).collect();
@@ -224,7 +225,7 @@ fn source_facts(hit: &Hit) -> Vec<Fact> {
         searchable("Country", country.trim(), "country", &client.country),
         fact("ASN", if client.asn == 0 { String::new() } else { format!("AS{}", client.asn) }),
         fact("Source type", client.source_types.join(", ")),
-        fact("IP list", &hit.list),
+        fact("IP list", hit.list.as_str()),
     ]
 }
 
@@ -252,8 +253,8 @@ fn decision_facts(page: &Page, hit: &Hit, node: Option<String>) -> Vec<Fact> {
         if hit.policy_serial == 0 { "local configuration".into() } else { format!("version {}", hit.policy_serial) };
     vec![
         searchable("Node", node.as_ref().unwrap_or(&hit.node), "node_uuid", &hit.node),
-        fact("Mode", mode_label(Some(&hit.mode))),
-        fact("Action", &hit.action),
+        fact("Mode", mode_label(Some(hit.mode.as_str()))),
+        fact("Action", hit.action.as_str()),
         Fact { href: rule, ..fact("Rules", rules.join(", ")) },
         fact("Policy", policy),
     ]

@@ -46,7 +46,7 @@ fn row(page: &Page, node: &Node, newest: u64) -> NodeRow {
         id: node.id.clone(),
         name: Text::new(&node.name),
         group: Text::new(&node.group),
-        role: Text::new(&node.role),
+        role: Text::new(node.role.as_str()),
         state,
         active: node.active,
         version: Text::new(&node.version),

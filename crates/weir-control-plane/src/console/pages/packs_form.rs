@@ -65,7 +65,7 @@ pub fn section(
             "pack_name",
             "Name",
             Control::Code,
-            "A pack named builtin replaces the signatures that ship with the nodes.",
+            "A pack named builtin replaces the signatures that ship with the nodes; one named cve, the virtual patches.",
         ),
         Kind::Database => Field::new(
             "database_name",

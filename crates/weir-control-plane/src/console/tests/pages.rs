@@ -69,9 +69,9 @@ fn hostile(text: &str) -> Hit {
         anomalies: vec![HitAnomaly { kind: AnomalyKind::DuplicateHeader, point }],
         mode: "monitoring".into(),
         action: "pass".into(),
-        reason: owned(),
+        reason: owned().into(),
         would_block: true,
-        list: owned(),
+        list: owned().into(),
         rules: vec![7],
         response: Some(HitResponse { status: 200, after_ms: 3 }),
         ..Hit::default()

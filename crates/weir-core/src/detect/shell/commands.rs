@@ -7,6 +7,8 @@ use crate::model::Lexicon;
 pub enum NameClass {
     /// A word of ordinary language. The line needs an argument that only a command takes.
     OrdinaryWord,
+    /// The name of a command that is no word of a language but may be an abbreviation. The line needs an argument.
+    Abbreviation,
     /// The name of a command that is rarely a word. After a separator it needs no argument.
     CommandName,
     /// No word of any language. After a separator it is sufficient by itself.
@@ -18,58 +20,110 @@ const NAMES: &[(NameClass, &[&str])] = &[
     (
         NameClass::Unmistakable,
         &[
+            "apt-get",
             "arp",
+            "base32",
             "base64",
             "bitsadmin",
             "busybox",
+            "bzcat",
+            "bzip2",
             "certutil",
+            "chattr",
             "chown",
+            "chroot",
+            "cmstp",
             "cscript",
             "csh",
+            "csvde",
             "dash",
             "dirname",
+            "diskpart",
             "dmesg",
+            "dpkg",
+            "driverquery",
+            "dsquery",
+            "egrep",
+            "ethtool",
+            "fdisk",
+            "fgrep",
+            "findstr",
+            "forfiles",
+            "fsutil",
             "gawk",
+            "getent",
+            "gpresult",
+            "groupadd",
+            "gunzip",
+            "gzip",
+            "hexdump",
+            "hostnamectl",
+            "icacls",
             "ifconfig",
-            "ipconfig",
+            "installutil",
             "iptables",
+            "ipconfig",
             "journalctl",
+            "kubectl",
+            "klist",
             "ksh",
             "lastlog",
+            "launchctl",
+            "ldconfig",
             "lsattr",
             "lsb_release",
+            "lsblk",
+            "lscpu",
+            "lsmod",
             "lsof",
             "lspci",
             "lsusb",
             "mawk",
+            "mkdir",
             "mkfifo",
             "mknod",
+            "mktemp",
             "mshta",
             "msiexec",
+            "mysqldump",
             "nbtstat",
             "netsh",
             "netstat",
+            "nltest",
             "nmap",
             "nohup",
             "nslookup",
+            "ntdsutil",
+            "odbcconf",
+            "openssl",
             "pgrep",
             "pkill",
             "powershell",
             "printenv",
+            "psexec",
             "pwsh",
+            "qprocess",
+            "quser",
+            "qwinsta",
+            "readlink",
+            "realpath",
             "regsvr32",
+            "rmdir",
             "rsync",
             "rundll32",
             "schtasks",
             "sendmail",
             "setsid",
+            "sha256sum",
             "smbclient",
             "socat",
             "sqlite3",
             "strace",
             "sysctl",
+            "sysinfo",
             "systemctl",
             "systeminfo",
+            "systemd-run",
             "taskkill",
             "tasklist",
             "tcpdump",
@@ -79,44 +133,246 @@ const NAMES: &[(NameClass, &[&str])] = &[
             "tracert",
             "uname",
             "useradd",
+            "usermod",
+            "usleep",
             "vssadmin",
+            "wevtutil",
             "whoami",
             "wmic",
             "wscript",
             "xargs",
+            "zcat",
             "zsh",
+            "crontab",
+            "md5sum",
+            "sha1sum",
+            "dbus-send",
+            "timedatectl",
+            "vmstat",
+            "iostat",
+            "ifup",
+            "tshark",
+            "ssh-keygen",
+            "bsdtar",
         ],
     ),
     (
         NameClass::CommandName,
         &[
-            "bash", "cat", "cmd", "curl", "df", "dir", "env", "history", "hostname", "id", "ls", "nc", "perl", "php",
-            "phpinfo", "ping", "ps", "pwd", "python", "reboot", "route", "set", "sh", "shutdown", "uptime", "ver", "w",
-            "wget",
+            "bash", "cat", "cmd", "curl", "df", "dir", "env", "history", "hostname", "id", "ls", "nc", "netcat",
+            "perl", "php", "phpinfo", "ping", "ps", "pwd", "python", "python2", "python3", "reboot", "route", "set",
+            "sh", "shutdown", "uptime", "ver", "wget", "tac", "ss", "pip",
+        ],
+    ),
+    (
+        NameClass::Abbreviation,
+        &[
+            "cal",
+            "gzcat",
+            "seq",
+            "awk",
+            "cd",
+            "chmod",
+            "cp",
+            "dd",
+            "del",
+            "du",
+            "expr",
+            "gcc",
+            "grep",
+            "ifdown",
+            "ip",
+            "ln",
+            "lua",
+            "mv",
+            "mysql",
+            "ncat",
+            "nice",
+            "nl",
+            "npm",
+            "nsenter",
+            "od",
+            "passwd",
+            "pr",
+            "printf",
+            "psql",
+            "rar",
+            "reg",
+            "rev",
+            "rm",
+            "ruby",
+            "sc",
+            "scp",
+            "sed",
+            "ssh",
+            "su",
+            "sudo",
+            "tar",
+            "telnet",
+            "tr",
+            "uniq",
+            "unlink",
+            "whereis",
+            "whois",
+            "xxd",
+            "wc",
+            "docker",
+            "git",
+            "apt",
+            "yum",
+            "dnf",
+            "apk",
+            "ftp",
+            "sftp",
+            "mutt",
+            "pacman",
+            "tmux",
+            "unzip",
+            "xz",
+            "dig",
+            "iex",
+            "iwr",
+            "gci",
+            "irm",
+            "gc",
+            "attrib",
+            "xcopy",
+            "robocopy",
+            "net",
+            "nproc",
+            "dpkg-query",
+            "rpm",
+            "vi",
+            "vim",
+            "ed",
+            "zip",
+            "gdb",
+            "ltrace",
+            "cpio",
+            "ar",
+            "jrunscript",
+            "jjs",
+            "diff",
         ],
     ),
     (
         NameClass::OrdinaryWord,
         &[
-            "at", "awk", "base", "cd", "chmod", "compress", "convert", "copy", "cp", "crontab", "cut", "date", "dd",
-            "del", "diff", "dig", "do", "du", "echo", "exec", "export", "expr", "file", "find", "fold", "for", "ftp",
-            "gcc", "git", "go", "grep", "halt", "head", "help", "host", "ifdown", "install", "ip", "java", "join",
-            "kill", "last", "less", "link", "lua", "mail", "make", "man", "more", "mount", "move", "mv", "ncat", "net",
-            "nl", "node", "od", "open", "passwd", "paste", "print", "printf", "python2", "python3", "read", "reg",
-            "rename", "rev", "rm", "ruby", "run", "sc", "scp", "screen", "sed", "service", "sleep", "sort", "source",
-            "split", "ssh", "start", "stat", "strings", "su", "sudo", "tail", "tar", "tee", "telnet", "test", "time",
-            "timeout", "top", "touch", "tr", "type", "uniq", "unlink", "users", "watch", "whereis", "which", "while",
-            "who", "whois", "write", "xxd", "yes", "zip",
+            "false", "true", "alias", "base", "break", "builtin", "call", "command", "comm", "compress", "convert",
+            "copy", "cut", "date", "declare", "echo", "eval", "exec", "export", "file", "find", "finger", "fold",
+            "free", "go", "groups", "halt", "head", "help", "host", "install", "java", "join", "jobs", "kill",
+            "killall", "last", "less", "link", "locate", "look", "mail", "make", "man", "more", "mount", "move",
+            "node", "open", "paste", "print", "read", "rename", "run", "screen", "script", "service", "shuf", "sleep",
+            "sort", "source", "split", "start", "stat", "strings", "tail", "tee", "test", "time", "timeout", "top",
+            "touch", "trap", "tree", "type", "umask", "unset", "users", "watch", "which", "who", "write", "yes",
         ],
     ),
 ];
 
-static COMMANDS: Lexicon<NameClass, 512> = Lexicon::new(NAMES);
+static COMMANDS: Lexicon<NameClass, 1024> = Lexicon::new(NAMES);
+
+/// Commands that run the command given as their arguments, and words of the shell's grammar that a command follows.
+const WRAPPERS: &[(bool, &[&str])] = &[
+    (
+        true,
+        &[
+            "builtin", "busybox", "command", "doas", "env", "eval", "exec", "ionice", "nice", "nohup", "setsid",
+            "stdbuf", "sudo", "trap", "unbuffer", "xargs", "timeout", "ltrace", "strace", "watch", "call",
+        ],
+    ),
+    (false, &["do", "elif", "else", "if", "then", "time", "until", "while", "coproc"]),
+];
+
+static WRAPPING: Lexicon<bool, 64> = Lexicon::new(WRAPPERS);
+
+/// Names of fields, languages, animals and tools that a list of words may have too.
+const AMBIGUOUS: &[(bool, &[&str])] = &[(
+    true,
+    &[
+        "bash", "cat", "cmd", "dash", "dir", "env", "history", "hostname", "id", "pip", "perl", "php", "ping",
+        "python", "python2", "python3", "reboot", "route", "set", "sh", "shutdown", "ss", "ver", "ps",
+    ],
+)];
+
+static AMBIGUOUS_WORDS: Lexicon<bool, 64> = Lexicon::new(AMBIGUOUS);
 
 /// The class of `name` (in any case, without path and `.exe`), if it is a command.
 #[inline]
 pub fn classify(name: &[u8]) -> Option<NameClass> {
-    COMMANDS.get(name)
+    COMMANDS.get(name).or_else(|| cmdlet(name))
+}
+
+/// The class of a name that is built as PowerShell names its commands, from a verb and a noun. In other case, it may be the
+/// short name of a page.
+fn cmdlet(name: &[u8]) -> Option<NameClass> {
+    let dash = memchr::memchr(b'-', &name[..name.len().min(MAX_VERB + 1)])?;
+    let (verb, noun) = (&name[..dash], &name[dash + 1..]);
+    if noun.len() < 3 || !noun.iter().all(u8::is_ascii_alphanumeric) || CMDLETS.get(verb).is_none() {
+        return None;
+    }
+    let capitals = verb[0].is_ascii_uppercase() && noun[0].is_ascii_uppercase();
+    Some(if capitals { NameClass::Unmistakable } else { NameClass::Abbreviation })
+}
+
+/// Longest verb of PowerShell.
+const MAX_VERB: usize = 12;
+
+/// Verbs of PowerShell.
+const VERBS: &[(bool, &[&str])] = &[(
+    true,
+    &[
+        "add",
+        "clear",
+        "compress",
+        "convertfrom",
+        "convertto",
+        "copy",
+        "disable",
+        "enable",
+        "enter",
+        "expand",
+        "export",
+        "foreach",
+        "format",
+        "get",
+        "import",
+        "install",
+        "invoke",
+        "measure",
+        "move",
+        "new",
+        "out",
+        "read",
+        "register",
+        "remove",
+        "rename",
+        "resolve",
+        "restart",
+        "select",
+        "send",
+        "set",
+        "sort",
+        "start",
+        "stop",
+        "test",
+        "update",
+        "wait",
+        "where",
+        "write",
+    ],
+)];
+
+static CMDLETS: Lexicon<bool, 64> = Lexicon::new(VERBS);
+
+/// Whether `name` runs the command that follows it: `Some(true)` for a command, `Some(false)` for a word of the grammar.
+#[inline]
+pub fn wrapper(name: &[u8]) -> Option<bool> {
+    WRAPPING.get(name)
+}
+
+/// Whether lists of words name this command too.
+pub fn is_ambiguous(name: &[u8]) -> bool {
+    AMBIGUOUS_WORDS.get(name).is_some()
 }
 
 #[cfg(test)]

@@ -4,20 +4,26 @@
 //! followed by an option, a path, an address or the end of the line. Texts of several lines may be documents that show
 //! commands; in these, only a command with the path of a program counts.
 
+mod argument;
 mod commands;
+mod grammar;
+mod line;
+mod place;
 
 use super::{Detector, Match, Samples, Subject, is_document, work};
-use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Zone};
+use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Key, Tag, Zone};
 use crate::normalize::shell as noise;
-use commands::NameClass;
+use line::{Evidence, Found};
+use place::Place;
 use std::borrow::Cow;
+use std::cell::OnceCell;
 
 /// The detector.
 pub const DETECTOR: Detector = Detector {
     name: "rce.shell",
     attack: AttackType::Rce,
     about: "A shell command behind a separator or inside a substitution, or a command line as the whole value",
-    zones: Zone::PARAMETERS,
+    zones: Zone::PARAMETERS.with(Zone::HEADER),
     filter: FILTER,
     run,
     samples: Samples {
@@ -74,38 +80,27 @@ pub const DETECTOR: Detector = Detector {
     },
 };
 
-/// Most bytes skipped before a command.
-const MAX_LEAD: usize = 16;
 /// Most bytes of the name and path of a command.
 const MAX_NAME: usize = 128;
 /// Most bytes inspected of a command line, and of the text before it.
 const MAX_LINE: usize = 384;
-/// Words after a command among which a sensitive target is looked for.
-const TARGET_WORDS: usize = 4;
 
-const FILTER: ByteClassFilter = ByteClassFilter::any(ByteClasses::ALPHA).and(
-    ByteClasses::SEMICOLON
-        .with(ByteClasses::PIPE)
-        .with(ByteClasses::AMP)
-        .with(ByteClasses::BACKTICK)
-        .with(ByteClasses::DOLLAR)
-        .with(ByteClasses::NEWLINE)
-        .with(ByteClasses::SLASH)
-        .with(ByteClasses::DASH)
-        .with(ByteClasses::LPAREN)
-        .with(ByteClasses::LT),
-);
+/// Length from which on prose that mentions a command line is a text about commands.
+const LONG_PROSE: usize = 256;
+
+const FILTER: ByteClassFilter = ByteClassFilter::any(ByteClasses::ALPHA);
 
 fn run(subject: &Subject<'_>) -> Option<Match> {
-    let document = is_document(subject.bytes);
-    let plain = find(subject.bytes, subject.classes, document);
+    let scan = Scan::new(subject, subject.bytes, subject.classes);
+    let plain = scan.find();
     if plain.is_some() || !subject.classes.intersects(NOISE) || is_plain_behind_noise(subject.bytes, subject.classes) {
         return plain;
     }
     match noise::run(subject.bytes) {
         // Positions in the cleaned text do not apply to the value: report the whole value.
         Cow::Owned(clean) => {
-            find(&clean, ByteClasses::of(&clean), document).map(|m| Match { start: 0, end: subject.bytes.len(), ..m })
+            let scan = Scan { document: scan.document, ..Scan::new(subject, &clean, ByteClasses::of(&clean)) };
+            scan.find().map(|m| Match { start: 0, end: subject.bytes.len(), ..m })
         }
         Cow::Borrowed(_) => None,
     }
@@ -116,6 +111,7 @@ const NOISE: ByteClasses = ByteClasses::QUOTE
     .with(ByteClasses::BACKSLASH)
     .with(ByteClasses::CARET)
     .with(ByteClasses::DOLLAR)
+    .with(ByteClasses::LBRACKET)
     .with(ByteClasses::BACKTICK);
 
 /// Bytes of separators.
@@ -123,6 +119,7 @@ const SEPARATORS: ByteClasses = ByteClasses::SEMICOLON
     .with(ByteClasses::PIPE)
     .with(ByteClasses::AMP)
     .with(ByteClasses::BACKTICK)
+    .with(ByteClasses::BACKSLASH)
     .with(ByteClasses::NEWLINE);
 
 /// Whether a text of these byte classes may contain a separator.
@@ -138,17 +135,12 @@ fn may_separate(classes: ByteClasses) -> bool {
 fn is_plain_behind_noise(text: &[u8], classes: ByteClasses) -> bool {
     const HEAD: usize = 256;
     // Cleaning looks ahead at most this many bytes, so before them the end of `head` has no influence.
-    const CUT: usize = 32;
+    const CUT: usize = 48;
     if may_separate(classes) {
         return false;
     }
     let head = &text[..text.len().min(HEAD)];
-    let clean = noise::run(head);
-    let start = clean.iter().take(MAX_LEAD).take_while(|b| is_lead(**b)).count();
-    let word = &clean[start..];
-    let len = word.iter().take(MAX_NAME).take_while(|b| is_word(**b)).count();
-    let whole = head.len() == text.len() || len + CUT < word.len();
-    whole && commands::classify(program(split_path(&word[..len]).1)).is_none()
+    line::cannot_begin(&noise::run(head), head.len() == text.len(), CUT)
 }
 
 /// What precedes a command.
@@ -156,7 +148,7 @@ fn is_plain_behind_noise(text: &[u8], classes: ByteClasses) -> bool {
 enum Boundary {
     /// Nothing: the value begins with the command.
     Start,
-    /// A line end.
+    /// A line end, real or spelled `\n`.
     Line,
     /// `;` or a single `&`, which prose has too.
     Weak,
@@ -168,26 +160,149 @@ enum Boundary {
     Substitution,
 }
 
-/// The first command in `text` with enough evidence. A `document` needs more.
-fn find(text: &[u8], classes: ByteClasses, document: bool) -> Option<Match> {
-    let mut at = 0;
-    let mut before = Boundary::Start;
-    loop {
-        if let Some(end) = command(text, classes, at, before, document) {
-            return Some(Match { confidence: Confidence::High, start: at, end });
+/// The search for a command line in one form of a value.
+struct Scan<'t> {
+    text: &'t [u8],
+    classes: ByteClasses,
+    /// Whether the text is a document that may show commands.
+    document: bool,
+    subject: &'t Subject<'t>,
+    prose: OnceCell<bool>,
+    script: OnceCell<bool>,
+    sensitive: OnceCell<bool>,
+    place: OnceCell<Place>,
+}
+
+impl<'t> Scan<'t> {
+    fn new(subject: &'t Subject<'t>, text: &'t [u8], classes: ByteClasses) -> Self {
+        let document = is_document(text);
+        let (prose, script, sensitive, place) = Default::default();
+        Self { text, classes, document, subject, prose, script, sensitive, place }
+    }
+
+    /// The first command line with enough evidence.
+    fn find(&self) -> Option<Match> {
+        let mut at = 0;
+        let mut before = Boundary::Start;
+        loop {
+            if let Some(found) = line::command(self.text, self.classes, at, before)
+                && self.accepts(before, &found)
+                && !self.is_user_agent_list(before, &found)
+            {
+                return Some(Match { confidence: Confidence::High, start: at, end: found.end });
+            }
+            if !may_separate(self.classes) {
+                return None;
+            }
+            let (next, what) = separator(self.text, at)?;
+            let computes = what == Boundary::Substitution && grammar::is_constant_arithmetic(&self.text[next - 2..]);
+            if computes && !self.document && !self.is_prose() {
+                return Some(Match {
+                    confidence: Confidence::High,
+                    start: next - 2,
+                    end: self.text.len().min(next + 64),
+                });
+            }
+            (at, before) = (next, what);
         }
-        if !may_separate(classes) {
-            return None;
+    }
+
+    /// Whether a command line is an attack where it is.
+    fn accepts(&self, boundary: Boundary, found: &Found) -> bool {
+        let place = self.place();
+        if self.document {
+            let rooted = found.evidence == Evidence::Rooted && boundary >= Boundary::Strong;
+            return place == Place::Parameter && (rooted || place::breaks_out(self.text, found.start));
         }
-        let (next, what) = separator(text, at)?;
-        (at, before) = (next, what);
+        match place {
+            Place::Parameter if found.evidence == Evidence::Bare => self.expects_no_command(found),
+            Place::Parameter if boundary == Boundary::Start => !self.is_name(),
+            Place::Parameter => self.text.len() < LONG_PROSE || !self.is_prose() || self.is_sensitive(),
+            // Nothing is broken out of by what is a script as a whole, or by a sentence about commands.
+            Place::Document if boundary == Boundary::Start || self.is_script() => self.is_sensitive(),
+            Place::Document if self.is_prose() => false,
+            // The lines of a short text. Line ends that are spelled `\n` are no lines.
+            Place::Document if boundary == Boundary::Line && self.classes.intersects(ByteClasses::NEWLINE) => {
+                place::breaks_out(self.text, found.start)
+            }
+            Place::Document => found.evidence > Evidence::Bare,
+        }
+    }
+
+    /// Whether a header has a word in a list behind `;` that names a command, as the comments of clients have.
+    fn is_user_agent_list(&self, boundary: Boundary, found: &Found) -> bool {
+        boundary == Boundary::Weak
+            && self.subject.value.zone.intersects(Zone::HEADER)
+            && self.text[found.start..found.line_end]
+                .iter()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b')' | b' ' | b';'))
+            && place::has_words_before(self.text, found.start)
+    }
+
+    fn place(&self) -> Place {
+        let structured =
+            |tag| matches!(tag, Tag::JsonDoc | Tag::Xml | Tag::Gql | Tag::Msgpack | Tag::Protobuf | Tag::Grpc);
+        *self.place.get_or_init(|| {
+            let document = self.subject.ancestors().any(|step| structured(step.tag));
+            if document { Place::Document } else { Place::Parameter }
+        })
+    }
+
+    /// Whether a value that is the name of a command, perhaps with an option, is more likely a command than a word: the
+    /// parameter is named as one that is run, or the command does nothing but tell about the system.
+    fn expects_no_command(&self, found: &Found) -> bool {
+        const RUN: &[&[u8]] = &[b"cmd", b"command", b"exec", b"shell", b"system", b"ping", b"runcmd", b"cmdline"];
+        const ENUMERATES: &[&[u8]] = &[b"whoami", b"ifconfig", b"ipconfig", b"systeminfo", b"tasklist", b"sysinfo"];
+        let named =
+            matches!(self.subject.ancestors().next(), Some(step) if matches!(step.tag, Tag::Path | Tag::ActionName));
+        if named || self.is_name() {
+            return false;
+        }
+        let mut names = self.subject.ancestors().filter_map(|step| match step.key {
+            Key::Name(name) => Some(name.to_ascii_lowercase()),
+            _ => None,
+        });
+        let name = names.next().unwrap_or_default();
+        let runs = name.len() <= 32 && RUN.iter().any(|word| name.starts_with(word) || name.ends_with(word));
+        let search = [&b"q"[..], b"query", b"search", b"s", b"term", b"keyword", b"keywords"].contains(&&name[..]);
+        let line = &self.text[found.start..found.line_end];
+        let word = line.split(|b| !b.is_ascii_alphanumeric()).next().unwrap_or_default();
+        runs || !search && ENUMERATES.iter().any(|known| word.eq_ignore_ascii_case(known))
+    }
+
+    /// Whether the value is the name of a parameter rather than its value.
+    fn is_name(&self) -> bool {
+        self.subject.ancestors().next().is_some_and(|step| {
+            matches!(
+                step.tag,
+                Tag::GetName
+                    | Tag::FormUrlencodedName
+                    | Tag::MultipartName
+                    | Tag::CookieName
+                    | Tag::HeaderName
+                    | Tag::HashName
+                    | Tag::XmlTagName
+            )
+        })
+    }
+
+    fn is_prose(&self) -> bool {
+        *self.prose.get_or_init(|| place::is_prose(self.text))
+    }
+
+    fn is_sensitive(&self) -> bool {
+        *self.sensitive.get_or_init(|| argument::is_sensitive(self.text))
+    }
+
+    fn is_script(&self) -> bool {
+        *self.script.get_or_init(|| place::starts_as_script(self.text))
     }
 }
 
 /// Whether each byte may begin a separator.
 static STARTS_SEPARATOR: [bool; 256] = {
     let mut table = [false; 256];
-    let (bytes, mut at) = (b";|&`\n\r$<>", 0);
+    let (bytes, mut at) = (b";|&`\n\r$<>\\", 0);
     while at < bytes.len() {
         table[bytes[at] as usize] = true;
         at += 1;
@@ -209,53 +324,22 @@ fn separator(text: &[u8], at: usize) -> Option<(usize, Boundary)> {
             b';' | b'&' => (i + 1, Boundary::Weak),
             b'`' => (i + 1, Boundary::Tick),
             b'\n' | b'\r' => (i + 1, Boundary::Line),
+            // A line end that something on the way decodes. Behind a letter or colon it is part of a path.
+            b'\\' if matches!(next, Some(b'n' | b'r')) && !in_path(text, i) => (i + 2, Boundary::Line),
+            b'\\' => continue,
             _ if next == Some(&b'(') => (i + 2, Boundary::Substitution),
             _ => continue,
         });
     }
 }
 
-/// The end of the command line at `at`, if there is enough evidence that it is one.
-fn command(text: &[u8], classes: ByteClasses, at: usize, boundary: Boundary, document: bool) -> Option<usize> {
-    let start = at + text[at..].iter().take(MAX_LEAD).take_while(|b| is_lead(**b)).count();
-    // The name of a command never begins with a digit, but its path may.
-    let digit = text.get(start).is_some_and(u8::is_ascii_digit);
-    if digit && !classes.intersects(ByteClasses::SLASH.with(ByteClasses::BACKSLASH)) {
-        return None;
-    }
-    let end = start + text[start..].iter().take(MAX_NAME).take_while(|b| is_word(**b)).count();
-    work::count(end + 1 - at);
-    let (path, name) = split_path(&text[start..end]);
-    let name = program(name);
-    let kind = commands::classify(name)?;
-    if !ends_word(text, start, end) {
-        return None;
-    }
-    let line = &text[start..(start + MAX_LINE).min(text.len())];
-    let line_end = start + memchr::memchr2(b'\n', b'\r', line).unwrap_or(line.len());
-    work::count(line_end - start);
-    // Brace expansion separates words by commas: `{cat,/etc/passwd}`.
-    let braced = text.get(end) == Some(&b',');
-    let end = end + usize::from(braced);
-    let rest = &text[end.min(line_end)..line_end.min(end + 256)];
-    let argument = argument(name, rest, braced);
-    let rooted = is_program_path(path);
-    let globbed = text[start..end].contains(&b'?');
-    let accepted = match (boundary, kind) {
-        _ if document => rooted && boundary >= Boundary::Strong,
-        _ if rooted && boundary > Boundary::Start => argument != Argument::Text || kind > NameClass::OrdinaryWord,
-        (Boundary::Substitution, NameClass::OrdinaryWord) => argument != Argument::Text,
-        (Boundary::Substitution, _) => argument != Argument::Text || kind == NameClass::Unmistakable,
-        (Boundary::Tick, _) => ticked(text, at, kind, argument),
-        (Boundary::Start | Boundary::Line, kind) => standalone(boundary, kind, argument, rooted, name, rest),
-        (Boundary::Strong | Boundary::Weak, NameClass::Unmistakable) => true,
-        (Boundary::Strong | Boundary::Weak, NameClass::OrdinaryWord) => argument >= Argument::Option,
-        (Boundary::Strong, NameClass::CommandName) => argument != Argument::Text,
-        (Boundary::Weak, NameClass::CommandName) => {
-            argument != Argument::Text && (argument >= Argument::Option || tight(text, at, start))
-        }
-    };
-    (accepted && !globbed).then_some(line_end.min(end + 64))
+/// Whether the backslash at `at` is part of a path of Windows: a drive or another backslash is before it.
+fn in_path(text: &[u8], at: usize) -> bool {
+    const MAX_FOLDER: usize = 32;
+    let before = &text[at.saturating_sub(MAX_FOLDER)..at];
+    work::count(before.len());
+    before.last().is_some_and(|b| matches!(b, b':' | b'.' | b'-' | b'_' | b'%'))
+        || before.last().is_some_and(u8::is_ascii_alphabetic) && before.iter().any(|b| matches!(b, b'\\' | b':'))
 }
 
 /// Whether a shell skips this byte before a command, or an application may put it there.
@@ -263,193 +347,26 @@ fn is_lead(b: u8) -> bool {
     matches!(b, b' ' | b'\t' | b'+' | b'"' | b'\'' | b'(' | b'{' | b'@' | b'!' | 0x0b | 0x0c)
 }
 
-/// Whether this byte may be part of the name and path of a command.
-fn is_word(b: u8) -> bool {
-    b.is_ascii_alphanumeric() || matches!(b, b'/' | b'\\' | b'.' | b'_' | b'-' | b':' | b'~' | b'?' | b'*')
-}
-
-/// Whether a shell ends the word `start..end` there. `base64,` of a data URL, `id=5` and `exec(x)` are not commands, but
-/// `{cat,/etc/passwd}` is one.
-fn ends_word(text: &[u8], start: usize, end: usize) -> bool {
-    match text.get(end) {
-        Some(b',') => start > 0 && text[start - 1] == b'{',
-        Some(b'=' | b'[' | b'(' | b'@' | 0x80..) => false,
-        _ => true,
-    }
-}
-
-/// Whether a single command after a weak separator is unlikely to end a sentence: there is nothing before it, or no blank
-/// between.
-fn tight(text: &[u8], at: usize, start: usize) -> bool {
-    let before = text[at.saturating_sub(MAX_LINE)..at.saturating_sub(1)].trim_ascii();
-    let words = before.iter().filter(|b| **b == b' ').count();
-    work::count(before.len());
-    before.is_empty()
-        || before.last().is_some_and(|b| !b.is_ascii_alphabetic())
-        || words == 0 && (start == at || before.len() < 24)
-}
-
-/// Whether a command in backticks is a substitution rather than Markdown, in which blanks surround the backticks.
-fn ticked(text: &[u8], at: usize, kind: NameClass, argument: Argument) -> bool {
-    let Some(close) = memchr::memchr(b'`', &text[at..(at + MAX_LINE).min(text.len())]) else { return false };
-    let blank_before = at >= 2 && text[at - 2] == b' ' && at > 3;
-    let after = &text[at + close + 1..];
-    let prose_after = after.len() > 1 && after[0] == b' ' && (after[1].is_ascii_alphabetic() || after[1] == b'|');
-    let prose = blank_before && text[at - 3].is_ascii_alphanumeric() || prose_after || after.first() == Some(&b'`');
-    !prose && (kind >= NameClass::CommandName || argument >= Argument::Option) && argument != Argument::Text
-}
-
-/// Whether a line is a command line although no separator precedes it.
-fn standalone(boundary: Boundary, kind: NameClass, argument: Argument, rooted: bool, name: &[u8], rest: &[u8]) -> bool {
-    if rooted {
-        // The path of a shell by itself is a setting: the login shell of an account, the entry point of a container.
-        let shell = [&b"sh"[..], b"bash", b"zsh", b"dash", b"ksh", b"csh", b"tcsh"];
-        let setting = argument == Argument::None && shell.iter().any(|s| name.eq_ignore_ascii_case(s));
-        return argument != Argument::Text && !setting;
-    }
-    if boundary == Boundary::Line && argument == Argument::None && kind >= NameClass::CommandName {
-        return true;
-    }
-    let options = rest.split(|b| *b == b' ').filter(|w| w.len() > 1 && w[0] == b'-').count();
-    match argument {
-        Argument::Target => true,
-        Argument::Option => {
-            kind == NameClass::Unmistakable
-                || name.eq_ignore_ascii_case(b"cmd")
-                || options > 0 && has_target_or_pipe(rest)
-                || name.eq_ignore_ascii_case(b"ls")
-                || name.eq_ignore_ascii_case(b"ping") && options > 0
-        }
-        Argument::None | Argument::Text => false,
-    }
-}
-
-/// Whether a command line continues with an address, a path, a quoted program, a pipe or a redirection.
-fn has_target_or_pipe(rest: &[u8]) -> bool {
-    rest.split(|b| *b == b' ').skip(2).any(|w| {
-        matches!(w.first(), Some(b'/' | b'\'' | b'"' | b'~'))
-            || w.iter().filter(|b| **b == b'.').count() == 3
-            || w.contains(&b'\\')
-    }) || rest.iter().any(|b| matches!(b, b'|' | b'>'))
-}
-
-/// What follows a command's name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Argument {
-    /// Something that may follow in prose.
-    Text,
-    /// Nothing: the line, the value or the command ends.
-    None,
-    /// An option, a number, a variable, a path, an address.
-    Option,
-    /// A file, program or address that attacks aim at.
-    Target,
-}
-
-/// Classifies what follows the name of a command. `separated`: something other than a blank already separates it.
-fn argument(name: &[u8], rest: &[u8], separated: bool) -> Argument {
-    let skipped = rest.iter().take_while(|b| matches!(b, b' ' | b'\t' | b'+')).count();
-    let text = &rest[skipped..];
-    let blanks = skipped + usize::from(separated);
-    let target = [
-        &b"/etc/"[..],
-        b"/bin/",
-        b"/tmp/",
-        b"/dev/tcp",
-        b"/proc/",
-        b"c:\\",
-        b"c:/",
-        b"http://",
-        b"https://",
-        b"ftp://",
-        b"127.0.0.1",
-    ];
-    let head = words(text, TARGET_WORDS).to_ascii_lowercase();
-    work::count(head.len());
-    if blanks > 0 && target.iter().any(|t| memchr::memmem::find(&head, t).is_some()) {
-        return Argument::Target;
-    }
-    let Some(&first) = text.first() else { return Argument::None };
-    match first {
-        b';' | b'|' | b'&' | b')' | b'`' | b'}' | b'#' | b'\0' => Argument::None,
-        b'\'' | b'"' if blanks == 0 => Argument::None,
-        b'<' | b'>' if text.len() > 1 => Argument::Option,
-        _ if blanks == 0 => Argument::Text,
-        b'-' => {
-            let letters = text[1..].iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'-').count();
-            if (1..=12).contains(&letters) { Argument::Option } else { Argument::Text }
-        }
-        b'/' if text.get(1).is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'?') => Argument::Option,
-        b'/' if text.len() == 1 => Argument::Option,
-        b'$' | b'~' | b'*' | b'%' => Argument::Option,
-        b'.' if matches!(text.get(1), Some(b'/' | b'.')) => Argument::Option,
-        b'\'' | b'"' => Argument::Option,
-        b'0'..=b'9' => number(name, text),
-        _ => named_host(text),
-    }
-}
-
-/// The first `count` words of `text`, at most [`MAX_LINE`] bytes.
-fn words(text: &[u8], count: usize) -> &[u8] {
-    let mut blanks = text.iter().enumerate().filter(|(_, b)| matches!(b, b' ' | b'+')).map(|(at, _)| at);
-    let end = blanks.nth(count - 1).unwrap_or(text.len());
-    &text[..end.min(MAX_LINE)]
-}
-
-/// Classifies an argument that begins with a digit: an address, or the number that a command such as `sleep` takes, counts
-/// at the end of the command.
-fn number(name: &[u8], text: &[u8]) -> Argument {
-    let digits = text.iter().take_while(|b| b.is_ascii_digit() || **b == b'.').count();
-    let address = text[..digits].iter().filter(|b| **b == b'.').count() == 3;
-    let counted = [&b"sleep"[..], b"timeout", b"kill", b"expr", b"ping"].iter().any(|c| name.eq_ignore_ascii_case(c));
-    match text.get(digits..).and_then(|t| t.trim_ascii_start().first()) {
-        None | Some(b';' | b'|' | b'&' | b'`' | b')' | b'#' | b'\'' | b'"') if address || counted => Argument::Option,
-        _ => Argument::Text,
-    }
-}
-
-/// Classifies an argument that begins with a letter: a path with a drive, or a dotted file or host name, counts.
-fn named_host(text: &[u8]) -> Argument {
-    let word = text.split(|b| matches!(b, b' ' | b';' | b'|' | b'&' | b'`' | b')')).next().unwrap_or_default();
-    let drive = word.len() >= 2 && word[1] == b':';
-    let dotted = word.len() > 3
-        && word[1..word.len() - 1].contains(&b'.')
-        && word.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'/'));
-    let closed = text.len() == word.len() || matches!(text[word.len()], b';' | b'|' | b'&' | b'`' | b')');
-    if drive || dotted && closed { Argument::Option } else { Argument::Text }
-}
-
-/// Splits a word into directory and file name.
-fn split_path(word: &[u8]) -> (&[u8], &[u8]) {
-    match word.iter().rposition(|b| matches!(b, b'/' | b'\\')) {
-        Some(at) => (&word[..=at], &word[at + 1..]),
-        None => (b"", word),
-    }
-}
-
-/// Whether `path` is a directory of programs.
-fn is_program_path(path: &[u8]) -> bool {
-    let path = path.to_ascii_lowercase();
-    [&b"/bin/"[..], b"/sbin/", b"\\system32\\", b"/system32/", b"\\windows\\"].iter().any(|dir| path.ends_with(dir))
-}
-
-/// The name of a command without `.exe` or `.com`.
-fn program(name: &[u8]) -> &[u8] {
-    match name.split_last_chunk::<4>() {
-        Some((stem, ending)) if ending.eq_ignore_ascii_case(b".exe") || ending.eq_ignore_ascii_case(b".com") => stem,
-        _ => name,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{Hint, PointId, PointTree, Value};
+
+    /// What the search finds in a parameter that is no document.
+    fn find(bytes: &[u8], classes: ByteClasses) -> Option<Match> {
+        let (point, zone, hint) = (PointId::ROOT, Zone::QUERY, Hint::None);
+        let form = Default::default();
+        let value = Value { point, bytes, zone, hint, depth: 0, form, parser_reacted: false, covered: false, classes };
+        let tree = PointTree::new();
+        let subject = Subject::new(bytes, classes, &value, &tree);
+        Scan { document: false, ..Scan::new(&subject, bytes, classes) }.find()
+    }
 
     #[test]
     fn documents_may_show_commands() {
         let text = "Install\n\n```\ncd foo && npm install\nls -la | grep x\ncurl -O example.com\n```\n\nThen run `ls` and enjoy.\n".repeat(5);
         let bytes = text.as_bytes();
-        assert_eq!(find(bytes, ByteClasses::of(bytes), is_document(bytes)), None);
+        assert!(!DETECTOR.matches(bytes));
     }
 
     #[test]
@@ -470,7 +387,7 @@ mod tests {
             "$(time b ",
         ] {
             work::assert_linear(unit, 1 << 14, 100, |text| {
-                assert_eq!(find(text, ByteClasses::of(text), false), None, "{unit}")
+                assert_eq!(find(text, ByteClasses::of(text)), None, "{unit}")
             });
         }
     }
@@ -480,15 +397,15 @@ mod tests {
         fn shortcuts_change_no_result(text in r#"([ +"'({@!]{0,9}(id|ls|l''s|cat|c\\at|who\$@ami|cmd\.exe|sl"e"ep|it's|x)?([ "'\\^$@(0-9a-z/.-]|\$IFS|é){0,20}|[;|&`\n<]){0,2}( [a-z']{100,300})?"#) {
             let (bytes, classes) = (text.as_bytes(), ByteClasses::of(text.as_bytes()));
             if is_plain_behind_noise(bytes, classes) {
-                proptest::prop_assert_eq!(find(&noise::run(bytes), ByteClasses::of(&noise::run(bytes)), false), None);
+                proptest::prop_assert_eq!(find(&noise::run(bytes), ByteClasses::of(&noise::run(bytes))), None);
             }
             let always = SEPARATORS;
-            proptest::prop_assert_eq!(find(bytes, classes, false), find(bytes, classes.with(always), false));
+            proptest::prop_assert_eq!(find(bytes, classes), find(bytes, classes.with(always)));
         }
 
         #[test]
         fn never_panics(text in r#"[;|&`$(){}\n idlscat/etc\\.'"^0-9-]{0,120}"#) {
-            if let Some(m) = find(text.as_bytes(), ByteClasses::of(text.as_bytes()), false) {
+            if let Some(m) = find(text.as_bytes(), ByteClasses::of(text.as_bytes())) {
                 proptest::prop_assert!(m.start <= m.end && m.end <= text.len());
             }
         }

@@ -76,6 +76,40 @@ pub struct List {
     pub end: usize,
 }
 
+/// Where in the code of a value a structure begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Position {
+    /// Just after the quote that closes the literal of the application, and closing parentheses.
+    Break,
+    /// At the beginning of a value that is outside of any literal.
+    Start,
+    /// After one number or literal, which completes the code of the application.
+    Value,
+    /// After one word.
+    Word,
+    /// Further inside.
+    Inside,
+}
+
+/// A recognised structure: its weight, and the index of the token after it.
+pub type Structure = (u8, usize);
+
+/// Most keys of an `order by` that are inspected.
+pub const MAX_KEYS: usize = 64;
+impl List {
+    /// Weight of a query with this list by itself.
+    pub fn weight(&self) -> u8 {
+        match self {
+            List { catalogue: true, .. } | List { attack_only_call: true, .. } => 9,
+            List { strong: true, from: true, .. } => 8,
+            List { several: true, from: true, ended: true, .. } => 6,
+            List { strong: true, .. } => 5,
+            List { from: true, ended: true, .. } => 1,
+            _ => 0,
+        }
+    }
+}
+
 #[cfg(test)]
 thread_local! {
     /// How many tokens were read, so that tests can check that the work is linear.
@@ -136,6 +170,11 @@ impl Code<'_> {
     pub fn operand(&self, i: usize) -> Option<Operand> {
         let mut all = self.atom(i)?;
         for _ in 0..MAX_CHAIN {
+            if self.kind(all.end) == Some(TokenKind::Cast) && matches!(self.kind(all.end + 1), Some(TokenKind::Word(_)))
+            {
+                all.end += 2;
+                continue;
+            }
             if self.kind(all.end) == Some(TokenKind::Right) {
                 all.end = self.past_run(all.end);
             }
@@ -159,6 +198,10 @@ impl Code<'_> {
                     return Some(Operand { kind: OperandKind::Query, end: self.past_close(i) });
                 }
                 TokenKind::Left => i += 1,
+                // An ODBC escape: `{fn f(1)}`, `{x 1}`.
+                TokenKind::Other if self.bytes(i) == b"{" && matches!(self.kind(i + 1), Some(TokenKind::Word(_))) => {
+                    i += 2;
+                }
                 _ => break,
             }
         }
@@ -172,12 +215,28 @@ impl Code<'_> {
             }
             TokenKind::Variable if self.bytes(i).starts_with(b"@@") => OperandKind::Global,
             TokenKind::Variable => OperandKind::Name,
-            TokenKind::Word(Word::Select) => OperandKind::Query,
+            // A parameter that the application does not bind.
+            TokenKind::Other if self.bytes(i) == b"?" => OperandKind::Name,
+            TokenKind::Word(Word::Select) if self.selects(end) => OperandKind::Query,
             TokenKind::Word(Word::Case) if matches!(self.word(end), Some(Word::Condition)) => OperandKind::Soft,
             TokenKind::Word(word) => return self.named(i, word),
             _ => return None,
         };
         Some(Operand { kind, end })
+    }
+
+    /// Whether an item that no sentence has follows a `select`, which ends before token `i`.
+    fn selects(&self, i: usize) -> bool {
+        match self.kind(i) {
+            Some(TokenKind::Left | TokenKind::Star) => true,
+            Some(TokenKind::Variable) => self.bytes(i).starts_with(b"@@"),
+            Some(TokenKind::Number | TokenKind::Text | TokenKind::Open) => {
+                self.ends(i + 1) && i + 1 < self.tokens.len()
+                    || self.kind(i + 1) == Some(TokenKind::Comma)
+                    || self.word(i + 1) == Some(Word::From)
+            }
+            _ => false,
+        }
     }
 
     /// A column or a call, possibly qualified: `a.b.c(...)`.
@@ -273,7 +332,7 @@ impl Code<'_> {
         } else if let Some(first) = self.operand(i) {
             list.any = true;
             list.end = first.end;
-            let sentence = first.kind == OperandKind::Literal && self.word(first.end) == Some(Word::Plain);
+            let sentence = first.kind == OperandKind::Literal && self.is_sentence(i, first.end);
             let text =
                 first.kind == OperandKind::Literal && matches!(self.kind(i), Some(TokenKind::Text | TokenKind::Open));
             let variable = self.kind(i) == Some(TokenKind::Variable);
@@ -287,6 +346,20 @@ impl Code<'_> {
         }
         self.rest_of_list(&mut list);
         list
+    }
+
+    /// Whether the word at `end` cannot follow the literal at `i` in a select list.
+    fn is_sentence(&self, i: usize, end: usize) -> bool {
+        // As in the version of a package: `select-1.0@2`.
+        if matches!(self.kind(end), Some(TokenKind::Variable | TokenKind::Other | TokenKind::Number)) {
+            return self.bytes(end) != b"}";
+        }
+        match self.word(end) {
+            None | Some(Word::From | Word::As | Word::Into | Word::Union | Word::Condition) => false,
+            Some(Word::Limit | Word::Sort | Word::Procedure) => false,
+            Some(Word::Logic | Word::Compare) => self.word(i) == Some(Word::Constant),
+            Some(_) => true,
+        }
     }
 
     fn rest_of_list(&self, list: &mut List) {

@@ -10,7 +10,7 @@ use super::words::{Word, meaning};
 pub enum Context {
     /// Outside of any literal: `id = VALUE`.
     Plain,
-    /// Inside of a literal in these quotes: the code begins after the first such quote in the value.
+    /// Inside of a literal or name in these quotes: the code begins after the first such quote in the value.
     Quoted(u8),
 }
 
@@ -45,6 +45,8 @@ pub enum TokenKind {
     Semicolon,
     /// `.`
     Dot,
+    /// `::`, a cast in PostgreSQL
+    Cast,
     /// A comment up to the end of the text.
     Tail,
     /// Anything else.
@@ -74,8 +76,21 @@ pub struct Lexer<'t> {
 /// Longest `$tag$...$tag$` literal that is recognised. The bound keeps many openings from taking quadratic time.
 const MAX_DOLLAR: usize = 128;
 
+/// Longest word in typographic quotes that is read as a literal.
+const MAX_CURLY: usize = 8;
+
 /// Typographic quotes, which some applications and databases convert to `'`.
-const CURLY: [&[u8]; 4] = ["\u{2018}".as_bytes(), "\u{2019}".as_bytes(), "\u{2bc}".as_bytes(), "\u{ff07}".as_bytes()];
+const CURLY: [&[u8]; 6] = [
+    "\u{2018}".as_bytes(),
+    "\u{2019}".as_bytes(),
+    "\u{2bc}".as_bytes(),
+    "\u{ff07}".as_bytes(),
+    "\u{2032}".as_bytes(),
+    "\u{2b9}".as_bytes(),
+];
+
+/// Signs of currency that SQL Server accepts before a number.
+const CURRENCY: [&[u8]; 4] = ["\u{a3}".as_bytes(), "\u{a4}".as_bytes(), "\u{a5}".as_bytes(), "\u{20ac}".as_bytes()];
 
 impl<'t> Lexer<'t> {
     /// A lexer for `text` in `context`; `None` if the text does not contain the closing quote of the context.
@@ -99,8 +114,8 @@ impl<'t> Lexer<'t> {
             let start = self.at;
             if b <= b' ' || b == 0x7f || b == 0xa0 {
                 self.at += 1;
-            } else if rest.starts_with(b"\xc2\xa0") {
-                self.at += 2;
+            } else if let Some(blank) = wide_blank(rest) {
+                self.at += blank;
             } else if rest.starts_with(b"/*!") {
                 self.at += 3;
                 while self.peek(0).is_ascii_digit() && self.at - start < 9 {
@@ -149,7 +164,9 @@ impl<'t> Lexer<'t> {
         let text = &self.text[start..];
         let more = |(at, b): (usize, &u8)| match b {
             b'_' | b'$' => true,
-            0xc2 | 0xca | 0xe2 | 0xef => !is_space_or_quote(&text[at..]),
+            // A no-break space in an 8-bit character set; within UTF-8 it follows another byte of the character.
+            0xa0 => at > 0 && text[at - 1] >= 0x80,
+            0xc2 | 0xca | 0xe1..=0xe3 | 0xef => !ends_word(&text[at..]),
             _ => b.is_ascii_alphanumeric() || *b >= 0x80,
         };
         let len = text.iter().enumerate().position(|pair| !more(pair)).unwrap_or(text.len());
@@ -191,7 +208,14 @@ impl<'t> Lexer<'t> {
         }
         let letters = self.text[self.at..].iter().position(|b| !b.is_ascii_alphabetic());
         let letters = &self.text[self.at..self.at + letters.unwrap_or(self.text.len() - self.at)];
-        if matches!(meaning(letters), Word::Logic | Word::Union | Word::Compare | Word::Select | Word::Condition) {
+        if is_glued_keyword(letters) {
+            return self.token(TokenKind::Number, start);
+        }
+        // Oracle's `1d` and `1f` end before a keyword too: `1dor 2`.
+        if let Some((b'd' | b'D' | b'f' | b'F', rest)) = letters.split_first()
+            && is_glued_keyword(rest)
+        {
+            self.at += 1;
             return self.token(TokenKind::Number, start);
         }
         self.word();
@@ -242,6 +266,25 @@ impl<'t> Lexer<'t> {
         self.take(TokenKind::Other, 1)
     }
 
+    fn beyond_ascii(&mut self) -> Token {
+        let rest = &self.text[self.at..];
+        if let Some(quote) = CURLY.iter().find(|quote| rest.starts_with(quote)) {
+            let short = rest[quote.len()..].iter().take(MAX_CURLY).position(|b| !b.is_ascii_alphanumeric());
+            let inner = short.unwrap_or(rest.len().min(MAX_CURLY + quote.len()) - quote.len());
+            let after = &rest[quote.len() + inner..];
+            return match CURLY.iter().find(|close| after.starts_with(close)) {
+                Some(close) => self.take(TokenKind::Text, quote.len() + inner + close.len()),
+                None if after.is_empty() && inner > 0 => self.take(TokenKind::Open, quote.len() + inner),
+                None => self.take(TokenKind::Other, quote.len()),
+            };
+        }
+        // SQL Server reads a sign of currency before a number as part of it.
+        match CURRENCY.iter().find(|sign| rest.starts_with(sign)) {
+            Some(sign) => self.take(TokenKind::Operator, sign.len()),
+            None => self.word(),
+        }
+    }
+
     fn symbol(&mut self, b: u8) -> Token {
         let next = self.peek(1);
         match b {
@@ -253,7 +296,13 @@ impl<'t> Lexer<'t> {
             b'|' if next == b'|' => self.take(TokenKind::Pipes, 2),
             b'&' if next == b'&' => self.take(TokenKind::Pipes, 2),
             b'<' if next == b'=' && self.peek(2) == b'>' => self.take(TokenKind::Compare, 3),
-            b'<' | b'>' | b'=' | b'!' | b'~' if next == b'=' => self.take(TokenKind::Compare, 2),
+            b'<' if next == b'@' => self.take(TokenKind::Compare, 2),
+            b'-' if next == b'>' => self.take(TokenKind::Operator, 2 + usize::from(self.peek(2) == b'>')),
+            b':' if next == b':' => self.take(TokenKind::Cast, 2),
+            b'?' if self.asks_for_key() => self.take(TokenKind::Compare, 1 + usize::from(matches!(next, b'|' | b'&'))),
+            // `\N` is `null` in MySQL.
+            b'\\' if next == b'N' && !self.peek(2).is_ascii_alphanumeric() => self.take(TokenKind::Number, 2),
+            b'<' | b'>' | b'=' | b'!' | b'~' | b'^' if next == b'=' => self.take(TokenKind::Compare, 2),
             b'<' if next == b'>' => self.take(TokenKind::Compare, 2),
             b':' if next == b'=' => self.take(TokenKind::Compare, 2),
             b'=' | b'<' | b'>' => self.take(TokenKind::Compare, 1),
@@ -263,12 +312,27 @@ impl<'t> Lexer<'t> {
         }
     }
 
+    /// Whether the `?` here is PostgreSQL's operator for a key of a JSON document: `data ? 'a'`, `data ?| array[...]`.
+    fn asks_for_key(&self) -> bool {
+        let rest = &self.text[self.at + 1..];
+        let rest = rest.strip_prefix(b"|").or(rest.strip_prefix(b"&")).unwrap_or(rest);
+        let blanks = rest.iter().take(4).take_while(|b| **b == b' ').count();
+        rest.get(blanks) == Some(&b'\'')
+    }
+
     fn variable(&mut self) -> Token {
         let start = self.at;
+        if self.peek(1) == b'>' {
+            return self.take(TokenKind::Compare, 2);
+        }
         while self.peek(0) == b'@' {
             self.at += 1;
         }
         let name = self.at;
+        // MySQL has a variable without a name: `@:=1`.
+        if self.peek(0) == b':' && self.peek(1) == b'=' {
+            return self.token(TokenKind::Variable, start);
+        }
         while self.peek(0).is_ascii_alphanumeric() || matches!(self.peek(0), b'_' | b'$' | b'#') {
             self.at += 1;
         }
@@ -289,10 +353,7 @@ impl Iterator for Lexer<'_> {
             b'0'..=b'9' => self.number(),
             b'.' if self.peek(1).is_ascii_digit() => self.number(),
             b'a'..=b'z' | b'A'..=b'Z' | b'_' => self.word(),
-            0x80.. => match CURLY.iter().find(|quote| self.text[self.at..].starts_with(quote)) {
-                Some(quote) => self.take(TokenKind::Other, quote.len()),
-                None => self.word(),
-            },
+            0x80.. => self.beyond_ascii(),
             b'\'' | b'"' => self.text_literal(b, self.at),
             b'`' => self.delimited(b'`').unwrap_or_else(|| self.take(TokenKind::Other, 1)),
             b'[' => self.delimited(b']').unwrap_or_else(|| self.take(TokenKind::Other, 1)),
@@ -313,9 +374,24 @@ pub fn closing(text: &[u8], quote: u8) -> Option<usize> {
     CURLY.iter().filter_map(|curly| memchr::memmem::find(text, curly).map(|at| at + curly.len())).min()
 }
 
-/// Whether the text begins with a no-break space or a typographic quote.
-fn is_space_or_quote(text: &[u8]) -> bool {
-    text.starts_with(b"\xc2\xa0") || CURLY.iter().any(|quote| text.starts_with(quote))
+/// Whether the text begins with white space, a typographic quote or a sign of currency.
+fn ends_word(text: &[u8]) -> bool {
+    wide_blank(text).is_some() || CURLY.iter().chain(&CURRENCY).any(|other| text.starts_with(other))
+}
+
+/// Length of the white space beyond ASCII at the start of `text`, which SQL Server and Oracle read as a blank.
+pub fn wide_blank(text: &[u8]) -> Option<usize> {
+    match text {
+        [0xc2, 0x85 | 0xa0, ..] => Some(2),
+        [0xe1, 0x9a, 0x80, ..] | [0xe2, 0x80, 0x80..=0x8a | 0xa8 | 0xa9 | 0xaf, ..] => Some(3),
+        [0xe2, 0x81, 0x9f, ..] | [0xe3, 0x80, 0x80, ..] | [0xef, 0xbb, 0xbf, ..] => Some(3),
+        _ => None,
+    }
+}
+
+/// Whether letters that follow a number directly are a keyword, so that the number ends before them.
+pub fn is_glued_keyword(letters: &[u8]) -> bool {
+    matches!(meaning(letters), Word::Logic | Word::Union | Word::Compare | Word::Select | Word::Condition)
 }
 
 /// Whether `--` begins a comment here. MySQL requires white space after it, other databases do not. To not let `1--1 or 2`

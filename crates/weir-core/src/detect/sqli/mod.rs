@@ -11,14 +11,16 @@
 mod grammar;
 mod lex;
 mod prescan;
+mod rejoin;
+mod stacked;
 mod structure;
+mod values;
 mod words;
 
 use super::{Detector, Match, Samples, Subject};
 use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Zone};
-use grammar::Code;
+use grammar::{Code, Position};
 use lex::{Context, Lexer, Token, TokenKind};
-use structure::Position;
 use words::Word;
 
 /// Least weight of a structure that is an attack by itself.
@@ -38,13 +40,7 @@ const MAX_LIBRARY: usize = 4096;
 
 /// Injected SQL needs at least one of these bytes: letters, digits and the punctuation of tokens carry no syntax.
 const FILTER: ByteClassFilter = ByteClassFilter::any(
-    ByteClasses::ALL.without(
-        ByteClasses::TOKEN
-            .with(ByteClasses::HIGH)
-            .with(ByteClasses::SLASH)
-            .with(ByteClasses::COLON)
-            .with(ByteClasses::COMMA),
-    ),
+    ByteClasses::ALL.without(ByteClasses::TOKEN.with(ByteClasses::SLASH).with(ByteClasses::COMMA)),
 );
 
 /// The detector that uses the grammar alone.
@@ -97,6 +93,35 @@ const GRAMMAR_SAMPLES: Samples = Samples {
         "1' or 1.e(1)-- ",
         "1 union select 1 into outfile '/var/www/x.php'",
         "1;declare @q varchar(99);set @q=0x73;exec(@q)",
+        "' or email--",
+        "' or (a)#",
+        "' or a or '",
+        "1 or id is not null",
+        "1 or pi()",
+        "' or name=name--",
+        "' or data->>'a'<>'",
+        "' or '{\"a\":1}'::jsonb @> '{}'::jsonb--",
+        "password::int",
+        "lower(name)::numeric",
+        "1 union values (1,2)",
+        "' except values(1,2)--",
+        "1 union table users",
+        "1; grant all on *.* to guest",
+        "'; copy t to '/tmp/x'--",
+        "'; attach database '/var/www/x.php' as x--",
+        "1; backup database master to disk='c:\\x'",
+        "1;create user eve identified by 'x'",
+        "'; execute immediate 'drop table t'--",
+        "1; prepare s from 'select 1'",
+        "(select @x:=concat(@x,name))",
+        "1\u{a0}union\u{3000}select 1,2,3-- ",
+        "1 un<b>ion sel</b>ect 1,2,3",
+        "1 un\u{200b}ion sel\u{200b}ect null,null",
+        "name`,(select sleep(5))-- ",
+        "asc,(select case when 1=1 then 1 else 1/0 end)",
+        "x','y'),('a','b'-- ",
+        "x', role='admin' where name='y",
+        "1dor 2>1-- ",
     ],
     negative: &[
         "1' UNION SELECT",
@@ -114,6 +139,14 @@ const GRAMMAR_SAMPLES: Samples = Samples {
         "Use `SELECT name FROM users WHERE id = ?` and bind the value.",
         "price>5 and size='L'",
         "time.sleep(5)",
+        "the boys' or girls' team -- both may join",
+        "2 or more; copy the rest to the list",
+        "std::int and Foo::bar(1)",
+        "union table lamp",
+        "please grant access to the new user, and call me",
+        "name`, `size` and `colour` are required",
+        "order from where having group select by union",
+        "<b>Select</b> a colour<br>from the list",
     ],
 };
 
@@ -123,10 +156,7 @@ const LIBRARY_SAMPLES: Samples =
 
 /// The result of the grammar.
 fn grammar(subject: &Subject<'_>) -> Option<Match> {
-    if !prescan::may_contain_sql(subject.bytes, subject.classes) {
-        return None;
-    }
-    let found = weigh(subject);
+    let found = assess(subject.bytes, subject.classes);
     subject.memo.sql_in_doubt.set((DOUBT..CERTAIN).contains(&found.weight));
     let confidence = match found.weight {
         CERTAIN.. => Confidence::High,
@@ -134,6 +164,25 @@ fn grammar(subject: &Subject<'_>) -> Option<Match> {
         _ => return None,
     };
     Some(Match { confidence, start: found.start, end: found.end })
+}
+
+/// The structure of greatest weight in a value, or in the value without what splits its words.
+fn assess(text: &[u8], classes: ByteClasses) -> BestMatch {
+    let mut found = BestMatch::default();
+    if prescan::may_contain_sql(text, classes) {
+        found = weigh(text, classes);
+    }
+    if found.weight < CERTAIN
+        && classes.intersects(SPLITS)
+        && let Some(joined) = rejoin::run(text)
+    {
+        let classes = ByteClasses::of(&joined);
+        if prescan::may_contain_sql(&joined, classes) && weigh(&joined, classes).weight >= CERTAIN {
+            // Positions in the joined text do not apply to the value.
+            found = BestMatch { weight: CERTAIN, start: 0, end: text.len() };
+        }
+    }
+    found
 }
 
 /// The result of `libinjectionrs` on values about which the grammar is not certain.
@@ -153,20 +202,38 @@ struct BestMatch {
     end: usize,
 }
 
-fn weigh(subject: &Subject<'_>) -> BestMatch {
+/// Classes of bytes that may split a keyword.
+const SPLITS: ByteClasses = ByteClasses::LT
+    .with(ByteClasses::STAR)
+    .with(ByteClasses::HIGH)
+    .with(ByteClasses::CONTROL)
+    .with(ByteClasses::PERCENT);
+
+fn weigh(text: &[u8], classes: ByteClasses) -> BestMatch {
     let mut best = BestMatch::default();
-    let curly = subject.classes.intersects(ByteClasses::HIGH);
+    let curly = classes.intersects(ByteClasses::HIGH);
     let contexts = [
         (Context::Plain, true),
-        (Context::Quoted(b'\''), curly || subject.classes.intersects(ByteClasses::QUOTE)),
-        (Context::Quoted(b'"'), subject.classes.intersects(ByteClasses::DQUOTE)),
+        (Context::Quoted(b'\''), curly || classes.intersects(ByteClasses::QUOTE)),
+        (Context::Quoted(b'"'), classes.intersects(ByteClasses::DQUOTE)),
+        (Context::Quoted(b'`'), classes.intersects(ByteClasses::BACKTICK) && ends_name(text)),
     ];
     for (context, worth) in contexts {
         if worth && best.weight < CERTAIN {
-            read(subject.bytes, context, &mut best);
+            read(text, context, &mut best);
         }
     }
     best
+}
+
+/// Whether the first backtick of `text` may end the name of a column in a statement. Unlike in Markdown, a name precedes it
+/// and it has no partner, or a comment cuts off the rest.
+fn ends_name(text: &[u8]) -> bool {
+    const MAX_NAME: usize = 64;
+    let name = text.iter().take(MAX_NAME).take_while(|b| b.is_ascii_alphanumeric() || **b == b'_').count();
+    let single = || memchr::memchr_iter(b'`', text).count() % 2 == 1;
+    let cut = || memchr::memmem::find(text, b"--").is_some() || text.contains(&b'#');
+    text.get(name) == Some(&b'`') && (single() || cut())
 }
 
 /// Parses `text` in `context`, window by window.
@@ -357,30 +424,29 @@ fn truncation(text: &[u8], context: Context, best: &mut BestMatch) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Hint, PointId, PointTree, Value};
     use proptest::prelude::*;
 
     fn weight(text: &[u8]) -> u8 {
-        let classes = ByteClasses::of(text);
-        let value = Value {
-            point: PointId::ROOT,
-            bytes: text,
-            zone: Zone::QUERY,
-            hint: Hint::None,
-            depth: 0,
-            form: Default::default(),
-            parser_reacted: false,
-            covered: false,
-            classes,
-        };
-        weigh(&Subject::new(text, classes, &value, &PointTree::new())).weight
+        weigh(text, ByteClasses::of(text)).weight
     }
 
     #[test]
     fn complete_injections_are_certain() {
-        let unsure: Vec<_> =
-            GRAMMAR_SAMPLES.positive.iter().map(|t| (weight(t.as_bytes()), t)).filter(|(w, _)| *w < CERTAIN).collect();
+        let unsure: Vec<_> = GRAMMAR_SAMPLES
+            .positive
+            .iter()
+            .map(|t| (assess(t.as_bytes(), ByteClasses::of(t.as_bytes())).weight, t))
+            .filter(|(w, _)| *w < CERTAIN)
+            .collect();
         assert!(unsure.is_empty(), "{unsure:#?}");
+    }
+
+    #[test]
+    fn odd_white_space_separates_words() {
+        for text in [&b"1\xa0union\xa0select\xa01,2"[..], b"1\x0bunion\x0cselect\x0b1,2", b"1\nunion\xc2\x85select 1,2"]
+        {
+            assert!(weight(text) >= CERTAIN, "{:?}", String::from_utf8_lossy(text));
+        }
     }
 
     #[test]

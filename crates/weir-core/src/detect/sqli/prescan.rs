@@ -6,7 +6,8 @@
 //! `texts_rejected_by_the_prescan_weigh_nothing` of [`super`] compares both. Most values that pass the prefilter
 //! (sentences, addresses, URLs, user agents) are rejected here.
 
-use super::lex::closing;
+use super::lex::{closing, is_glued_keyword};
+use super::stacked;
 use super::words::{Word, meaning};
 use crate::model::ByteClasses;
 
@@ -39,6 +40,9 @@ impl WordSet {
     const FROM: u32 = 1 << 16;
     /// A quote that does not follow a word.
     const QUOTE: u32 = 1 << 17;
+    const UNION: u32 = 1 << 18;
+    const VALUES: u32 = 1 << 19;
+    const AS: u32 = 1 << 20;
 
     fn of(word: Word) -> u32 {
         match word {
@@ -59,6 +63,9 @@ impl WordSet {
             Word::Update => Self::UPDATE,
             Word::Delete => Self::DELETE,
             Word::From => Self::FROM,
+            Word::Union => Self::UNION,
+            Word::Values => Self::VALUES,
+            Word::As => Self::AS,
             Word::Constant
             | Word::Select
             | Word::Case
@@ -69,16 +76,7 @@ impl WordSet {
             | Word::StrongCall
             | Word::Shutdown
             | Word::Execute => Self::DISTINCTIVE,
-            Word::Prefix
-            | Word::Is
-            | Word::Arithmetic
-            | Word::Union
-            | Word::Quantifier
-            | Word::Limit
-            | Word::As
-            | Word::Then
-            | Word::Values
-            | Word::Delay => 0,
+            Word::Prefix | Word::Is | Word::Arithmetic | Word::Quantifier | Word::Limit | Word::Then | Word::Delay => 0,
         }
     }
 
@@ -94,11 +92,19 @@ pub fn may_contain_sql(text: &[u8], classes: ByteClasses) -> bool {
     words.has(WordSet::DISTINCTIVE)
         || combine(words)
         || (classes.intersects(PIPES) && text.windows(2).any(|w| w == b"||" || w == b"&&"))
-        || (classes.intersects(ByteClasses::AT) && (words.has(WordSet::STORE) || text.windows(2).any(|w| w == b"@@")))
+        || (classes.intersects(ByteClasses::AT)
+            && (words.has(WordSet::STORE) || text.windows(2).any(|w| w == b"@@" || w == b":=")))
+        || (classes.intersects(ByteClasses::COLON) && memchr::memmem::find(text, b"::").is_some())
+        || (classes.intersects(ByteClasses::SEMICOLON) && stacks(text))
         || condition(words, classes)
         || call(words, classes, text)
         || (classes.intersects(ByteClasses::LPAREN) && classes.intersects(COMPARE) && opens_literal(text))
         || breaks(text, classes)
+}
+
+/// Whether a statement may follow some `;`.
+fn stacks(text: &[u8]) -> bool {
+    memchr::memchr_iter(b';', text).any(|at| stacked::may_begin(skip_blanks(&text[at + 1..])))
 }
 
 /// Symbols of comparisons.
@@ -111,6 +117,8 @@ fn combine(words: WordSet) -> bool {
         || words.has(WordSet::INSERT | WordSet::INTO)
         || words.has(WordSet::UPDATE | WordSet::SET)
         || words.has(WordSet::DELETE | WordSet::FROM)
+        || words.has(WordSet::UNION | WordSet::VALUES)
+        || words.has(WordSet::UNION | WordSet::OBJECT)
 }
 
 /// Whether there may be a condition: a comparison, or a literal by itself.
@@ -135,7 +143,7 @@ fn call(words: WordSet, classes: ByteClasses, text: &[u8]) -> bool {
         return false;
     }
     let called = words.has(WordSet::CALL);
-    called && (words.has(WordSet::LOGIC) || classes.intersects(ByteClasses::DIGIT))
+    called && (words.has(WordSet::LOGIC) || words.has(WordSet::AS) || classes.intersects(ByteClasses::DIGIT))
         || (called || classes.intersects(ByteClasses::DIGIT)) && begins_with_value(text)
 }
 
@@ -151,7 +159,7 @@ fn begins_with_value(text: &[u8]) -> bool {
         return true;
     }
     let rest = skip_blanks(rest);
-    matches!(rest, [b')' | b'#' | 0x80.., ..] | [b'/', b'*', ..] | [b'*', b'/', ..] | [b'-', b'-', ..])
+    matches!(rest, [b')' | b'#' | b',' | 0x80.., ..] | [b'/', b'*', ..] | [b'*', b'/', ..] | [b'-', b'-', ..])
 }
 
 /// Whether a number or text may follow some `(`.
@@ -168,6 +176,7 @@ fn breaks(text: &[u8], classes: ByteClasses) -> bool {
     let after = |quote: u8| closing(text, quote).is_some_and(|at| continues_statement(&text[at..]));
     (classes.intersects(ByteClasses::QUOTE.with(ByteClasses::HIGH)) && after(b'\''))
         || (classes.intersects(ByteClasses::DQUOTE) && after(b'"'))
+        || (classes.intersects(ByteClasses::BACKTICK) && after(b'`'))
 }
 
 fn continues_statement(rest: &[u8]) -> bool {
@@ -177,7 +186,7 @@ fn continues_statement(rest: &[u8]) -> bool {
         None | Some(b'0'..=b'9' | b'.' | b'?' | b'_') => false,
         Some(b) if b.is_ascii_alphabetic() => {
             let word = rest.iter().position(|b| !is_inner(*b)).unwrap_or(rest.len());
-            matches!(meaning(&rest[..word]), Word::In | Word::Limit | Word::Compare)
+            matches!(meaning(&rest[..word]), Word::In | Word::Limit | Word::Compare | Word::Logic)
         }
         // Bytes from 0x80 on begin letters, except these, which begin no-break spaces and typographic quotes.
         Some(b) => *b < 0x80 || matches!(b, 0xa0 | 0xc2 | 0xca | 0xe2 | 0xef),
@@ -279,10 +288,10 @@ fn number(text: &[u8], mut at: usize) -> usize {
         }
     }
     let letters = run(at, |b| b.is_ascii_alphabetic());
-    let keyword = matches!(
-        meaning(&text[at..letters]),
-        Word::Logic | Word::Union | Word::Compare | Word::Select | Word::Condition
-    );
+    let keyword = is_glued_keyword(&text[at..letters]);
+    if !keyword && matches!(peek(at) | 0x20, b'd' | b'f') && is_glued_keyword(&text[at + 1..letters]) {
+        return at + 1;
+    }
     if keyword || !(peek(at).is_ascii_alphabetic() || peek(at) == b'_') { at } else { run(at, is_inner) }
 }
 

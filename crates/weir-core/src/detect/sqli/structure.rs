@@ -3,30 +3,12 @@
 //! All weights are on one scale, on which [`super::CERTAIN`] is an attack. The position of a structure (just after a quote
 //! that the value closes, at the beginning, before a comment that hides the rest) adds weight; [`super`] adds it.
 
-use super::grammar::{Code, Condition, List, OperandKind};
+use super::grammar::{Code, Condition, List, MAX_KEYS, OperandKind, Position, Structure};
 use super::lex::TokenKind;
+use super::stacked;
+use super::values::{accumulation, cast, more_values};
 use super::words::Word;
 
-/// Where in the code of a value a structure begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Position {
-    /// Just after the quote that closes the literal of the application, and closing parentheses.
-    Break,
-    /// At the beginning of a value that is outside of any literal.
-    Start,
-    /// After one number or literal, which completes the code of the application.
-    Value,
-    /// After one word.
-    Word,
-    /// Further inside.
-    Inside,
-}
-
-/// A recognised structure: its weight, and the index of the token after it.
-pub type Structure = (u8, usize);
-
-/// Most keys of an `order by` that are inspected.
-const MAX_KEYS: usize = 64;
 /// Most tokens of a value that is recognised as arithmetic on literals (`'-0-'`).
 const SHORT: usize = 8;
 
@@ -34,16 +16,22 @@ const SHORT: usize = 8;
 pub fn at(code: &Code<'_>, i: usize, place: Position) -> Option<Structure> {
     let found = match code.kind(i)? {
         TokenKind::Word(word) => by_word(code, i, word, place),
-        TokenKind::Pipes => logic(code, i + 1, Connector::Pipes).or_else(|| joined(code, i, place)),
+        TokenKind::Pipes => logic(code, i + 1, Connector::Pipes, place).or_else(|| joined(code, i, place)),
         TokenKind::Operator | TokenKind::Compare => joined(code, i, place),
-        TokenKind::Semicolon => statement(code, i + 1).map(|(weight, end)| (weight + 1, end)),
+        TokenKind::Semicolon => {
+            let stacked = better(statement(code, i + 1, Position::Inside), stacked::statement(code, i + 1));
+            // A number completes the statement of the application, so what follows is one of its own.
+            let more = 1 + 2 * u8::from(place == Position::Value);
+            stacked.map(|(weight, end)| (weight + more, end))
+        }
         TokenKind::Left => parenthesis(code, i),
-        TokenKind::Variable => global(code, i),
-        TokenKind::Comma if place == Position::Break => more_values(code, i),
+        TokenKind::Variable => better(global(code, i), accumulation(code, i)),
+        TokenKind::Comma => more_values(code, i, place),
+        TokenKind::Cast => cast(code, i),
         _ => None,
     };
     match place {
-        Position::Break | Position::Start => better(found, statement(code, i)),
+        Position::Break | Position::Start => better(found, statement(code, i, place)),
         _ => found,
     }
 }
@@ -57,10 +45,10 @@ fn better(a: Option<Structure>, b: Option<Structure>) -> Option<Structure> {
 
 fn by_word(code: &Code<'_>, i: usize, word: Word, place: Position) -> Option<Structure> {
     match word {
-        Word::Logic => logic(code, i + 1, Connector::Word),
-        Word::Condition => logic(code, i + 1, Connector::Condition),
+        Word::Logic => logic(code, i + 1, Connector::Word, place),
+        Word::Condition => logic(code, i + 1, Connector::Condition, place),
         Word::Compare if matches!(place, Position::Break | Position::Value) => joined(code, i, place),
-        Word::Union => union(code, i),
+        Word::Union => union(code, i, place),
         Word::Sort => sort(code, i, place),
         Word::Limit if place == Position::Break && code.kind(i + 1) == Some(TokenKind::Number) => Some((5, i + 2)),
         Word::Into if code.word(i + 1) == Some(Word::File) => {
@@ -74,7 +62,7 @@ fn by_word(code: &Code<'_>, i: usize, word: Word, place: Position) -> Option<Str
         }
         Word::Procedure if code.bytes(i + 1).eq_ignore_ascii_case(b"analyse") => Some((8, i + 2)),
         Word::In if place == Position::Break && code.bytes(i + 1).eq_ignore_ascii_case(b"boolean") => Some((6, i + 2)),
-        Word::Declare if code.kind(i + 1) == Some(TokenKind::Variable) => Some((8, i + 2)),
+        Word::Declare if declares(code, i) => Some((8, i + 2)),
         Word::If => conditional(code, i),
         Word::From if code.word(i + 1) == Some(Word::Catalogue) && !code.bytes(i + 1).eq_ignore_ascii_case(b"dual") => {
             Some((8, i + 2))
@@ -82,6 +70,21 @@ fn by_word(code: &Code<'_>, i: usize, word: Word, place: Position) -> Option<Str
         Word::StrongCall | Word::SoftCall | Word::Sleep => call(code, i),
         Word::Execute if code.word(i + 1) == Some(Word::StrongCall) => Some((8, i + 2)),
         _ => None,
+    }
+}
+
+/// `declare @x int`, `set @x=1`, `print @@version`. Versions of packages look similar: `set@1`, `print@next`.
+fn declares(code: &Code<'_>, i: usize) -> bool {
+    if code.kind(i + 1) != Some(TokenKind::Variable) {
+        return false;
+    }
+    let global = code.bytes(i + 1).starts_with(b"@@");
+    let declare = code.bytes(i).eq_ignore_ascii_case(b"declare");
+    match code.kind(i + 2) {
+        Some(TokenKind::Compare) => true,
+        // The `+` of a query string may stand for a blank here.
+        Some(TokenKind::Word(_) | TokenKind::Operator) => declare,
+        _ => global,
     }
 }
 
@@ -96,7 +99,9 @@ enum Connector {
     Condition,
 }
 
-fn logic(code: &Code<'_>, mut i: usize, connector: Connector) -> Option<Structure> {
+fn logic(code: &Code<'_>, mut i: usize, connector: Connector, place: Position) -> Option<Structure> {
+    let completes = matches!(place, Position::Break | Position::Value);
+    let or = i > 0 && !code.bytes(i - 1).eq_ignore_ascii_case(b"and");
     if connector != Connector::Condition && is_logical(code, i) {
         i = code.past_run(i);
     }
@@ -109,7 +114,11 @@ fn logic(code: &Code<'_>, mut i: usize, connector: Connector) -> Option<Structur
                 OperandKind::Soft if low == OperandKind::Literal => 7 + u8::from(is_probe(code, i, end)),
                 OperandKind::Soft => 5,
                 OperandKind::Literal if low == OperandKind::Literal => 8 - u8::from(by_word),
-                _ if same => 5,
+                _ if same => 5 + 3 * u8::from(completes || place == Position::Start),
+                // `id is not null`
+                OperandKind::Literal if by_word && code.word(end - 1) == Some(Word::Constant) => {
+                    3 + 5 * u8::from(completes)
+                }
                 _ if code.bytes(end - 1).starts_with(b"0x") => 6,
                 _ => 3,
             };
@@ -119,7 +128,20 @@ fn logic(code: &Code<'_>, mut i: usize, connector: Connector) -> Option<Structur
             let weight = match operand.kind {
                 OperandKind::Strong => 9,
                 OperandKind::Query | OperandKind::Sleep | OperandKind::Global => 7,
+                OperandKind::Soft if completes && or && code.ends(operand.end) => 8,
                 OperandKind::Soft => 4,
+                OperandKind::Name | OperandKind::Call if place == Position::Break && or => {
+                    bare_name(code, operand.end)?
+                }
+                // `1 or true`, `1 or 1::bool`
+                OperandKind::Literal
+                    if place == Position::Value
+                        && code.kind(0) == Some(TokenKind::Number)
+                        && code.ends(operand.end)
+                        && (code.word(i) == Some(Word::Constant) || code.kind(i + 1) == Some(TokenKind::Cast)) =>
+                {
+                    8
+                }
                 OperandKind::Literal if is_text(code, i, operand.end) && !is_closing(code, i) => return None,
                 OperandKind::Literal if code.ends(operand.end) || is_connector(code, operand.end) => 3,
                 _ => return None,
@@ -137,6 +159,20 @@ fn logic(code: &Code<'_>, mut i: usize, connector: Connector) -> Option<Structur
     Some((weight, end))
 }
 
+/// `' or email--`, `' or (a)#`, `' or a or '`: a column by itself is true in many rows. Weighed only if it is followed by a
+/// bare comment or an open quote, without which the statement of the application would not be complete.
+fn bare_name(code: &Code<'_>, end: usize) -> Option<u8> {
+    /// Longest comment that has no text: `-- -`.
+    const BARE_COMMENT: usize = 6;
+    let open =
+        |at: usize| code.kind(at) == Some(TokenKind::Open) && code.kind(at + 1).is_none() && is_closing(code, at);
+    match code.kind(end) {
+        Some(TokenKind::Tail) if code.bytes(end).len() <= BARE_COMMENT => Some(4),
+        _ if is_logical(code, end) && open(end + 1) => Some(4),
+        _ => None,
+    }
+}
+
 fn is_text(code: &Code<'_>, i: usize, end: usize) -> bool {
     end == i + 1 && matches!(code.kind(i), Some(TokenKind::Text | TokenKind::Open))
 }
@@ -144,6 +180,13 @@ fn is_text(code: &Code<'_>, i: usize, end: usize) -> bool {
 /// Whether the text at token `i` only serves to pair the closing quote of the application (`' or '1`). Quoted words do not.
 fn is_closing(code: &Code<'_>, i: usize) -> bool {
     let text = code.bytes(i);
+    // `' or '1=1` is true in MySQL, which reads the number at the start of the text.
+    let number = code.kind(i) == Some(TokenKind::Open)
+        && matches!(text.get(1), Some(b'1'..=b'9'))
+        && text[1..].iter().all(|b| b.is_ascii_digit() || matches!(b, b'=' | b'<' | b'>'));
+    if number {
+        return true;
+    }
     let empty_and = text.len() == 1 && i > 0 && code.bytes(i - 1).eq_ignore_ascii_case(b"and");
     text.len() <= 3 && !empty_and
 }
@@ -181,22 +224,49 @@ fn joined(code: &Code<'_>, i: usize, place: Position) -> Option<Structure> {
         OperandKind::Strong | OperandKind::Query => 8,
         OperandKind::Sleep | OperandKind::Global => 7,
         OperandKind::Soft => 4 + 2 * u8::from(is_probe(code, i, operand.end)),
-        OperandKind::Literal if place == Position::Break && code.tokens.len() <= SHORT && is_atom(code, i + 1) => 2,
         OperandKind::Literal
-            if code.word(i + 1) == Some(Word::Constant) && code.kind(i) == Some(TokenKind::Operator) =>
+            if place == Position::Break
+                && code.tokens.len() <= SHORT
+                && is_atom(code, i + 1)
+                && !quotes_in_sentence(code, i) =>
         {
-            8
+            2
         }
+        OperandKind::Literal if subtracts_constant(code, i, place) => 8,
         _ => return None,
     };
     Some((weight, operand.end))
 }
 
+/// Whether the quote before token `i` follows a blank, as in `a folder named "/"`.
+fn quotes_in_sentence(code: &Code<'_>, i: usize) -> bool {
+    let before = code.tokens.get(i).map_or(&[][..], |token| &code.text[..token.start as usize]).trim_ascii_end();
+    matches!(before, [.., b' ', b'"' | b'\''])
+}
+
+/// `1-false`, `'-true-'`: arithmetic on a constant, up to the end. Names such as `/null-loader` have neither a literal before
+/// the operator nor an end behind the constant.
+fn subtracts_constant(code: &Code<'_>, i: usize, place: Position) -> bool {
+    let constant = code.word(i + 1) == Some(Word::Constant) && code.kind(i) == Some(TokenKind::Operator);
+    let continued = matches!(code.kind(i + 2), Some(TokenKind::Operator | TokenKind::Open));
+    match place {
+        Position::Break => constant && (code.ends(i + 2) || continued),
+        Position::Value => constant && code.ends(i + 2),
+        _ => false,
+    }
+}
+
 /// `union select` with a select list. Without the list it is a fragment that no database executes.
-fn union(code: &Code<'_>, i: usize) -> Option<Structure> {
+fn union(code: &Code<'_>, i: usize, place: Position) -> Option<Structure> {
     let mut at = i + 1;
-    while matches!(code.kind(at), Some(TokenKind::Left | TokenKind::Word(Word::Quantifier))) {
+    // Of `/*!99999 x*/` MySQL reads the content only if its version is at least that.
+    let skipped =
+        |at: usize| matches!(code.kind(at), Some(TokenKind::Word(Word::Plain))) && code.tokens[at].after_comment;
+    while matches!(code.kind(at), Some(TokenKind::Left | TokenKind::Word(Word::Quantifier))) || skipped(at) {
         at += 1;
+    }
+    if let Some(found) = union_rows(code, at, place) {
+        return Some(found);
     }
     if code.word(at) != Some(Word::Select) {
         return None;
@@ -217,21 +287,24 @@ fn union(code: &Code<'_>, i: usize) -> Option<Structure> {
     ))
 }
 
-fn query(list: &List) -> u8 {
-    match list {
-        List { catalogue: true, .. } | List { attack_only_call: true, .. } => 9,
-        List { strong: true, from: true, .. } => 8,
-        List { several: true, from: true, ended: true, .. } => 6,
-        List { strong: true, .. } => 5,
-        List { from: true, ended: true, .. } => 1,
-        _ => 0,
+/// `union values (1,2)`, `union values row(1,2)`, `union table users`: rows without `select`.
+fn union_rows(code: &Code<'_>, at: usize, place: Position) -> Option<Structure> {
+    if code.word(at) == Some(Word::Values) {
+        let row = at + 1 + usize::from(code.bytes(at + 1).eq_ignore_ascii_case(b"row"));
+        return (code.kind(row) == Some(TokenKind::Left) && code.operand(row + 1).is_some()).then_some((10, row + 2));
     }
+    if !code.bytes(at).eq_ignore_ascii_case(b"table") || !matches!(code.kind(at + 1), Some(TokenKind::Word(_))) {
+        return None;
+    }
+    let completes = matches!(place, Position::Break | Position::Value);
+    let end = at + if code.kind(at + 2) == Some(TokenKind::Dot) { 4 } else { 2 };
+    code.ends(end).then_some((if completes { 8 } else { 2 }, end))
 }
 
 fn parenthesis(code: &Code<'_>, i: usize) -> Option<Structure> {
     if code.word(i + 1) == Some(Word::Select) {
         let list = code.list(i + 2);
-        let weight = query(&list);
+        let weight = list.weight();
         return (weight > 0).then_some((weight.saturating_sub(1), list.end));
     }
     if !matches!(code.kind(i + 1), Some(TokenKind::Number | TokenKind::Text)) {
@@ -246,16 +319,22 @@ fn parenthesis(code: &Code<'_>, i: usize) -> Option<Structure> {
 }
 
 /// A whole statement at token `i`.
-fn statement(code: &Code<'_>, i: usize) -> Option<Structure> {
+fn statement(code: &Code<'_>, i: usize, place: Position) -> Option<Structure> {
     let next = code.word(i + 1);
     let named = |at: usize| matches!(code.kind(at), Some(TokenKind::Word(_)));
     match code.word(i)? {
         Word::Select => {
             let list = code.list(i + 1);
-            let weight = query(&list);
+            // A whole statement of its own, as in a trace or a question, continues nothing.
+            let named = matches!(code.kind(1), Some(TokenKind::Star | TokenKind::Word(Word::Plain)));
+            let plain = i == 0 && place == Position::Start && named && list.from && !list.catalogue;
+            let weight = if plain { 0 } else { list.weight() };
             (weight > 0).then_some((weight, list.end))
         }
         Word::Define => {
+            if let Some(granted) = stacked::grants(code, i) {
+                return Some(granted);
+            }
             let object = (i + 1..i + 4).find(|&at| code.word(at) == Some(Word::Object))?;
             let weight = if code.kind(object + 2) == Some(TokenKind::Left) { 8 } else { 6 };
             named(object + 1).then_some((weight, object + 2))
@@ -272,7 +351,7 @@ fn statement(code: &Code<'_>, i: usize) -> Option<Structure> {
             (code.ends(i + 3) || code.word(i + 3) == Some(Word::Condition)).then_some((5, i + 3))
         }
         Word::Execute => execute(code, i),
-        Word::Declare | Word::Set if code.kind(i + 1) == Some(TokenKind::Variable) => Some((8, i + 2)),
+        Word::Declare | Word::Set if declares(code, i) => Some((8, i + 2)),
         Word::Shutdown if code.ends(i + 1) => Some((4, i + 1)),
         Word::Waitfor | Word::If => by_word(code, i, code.word(i)?, Position::Inside),
         Word::Sleep | Word::StrongCall => call(code, i),
@@ -282,8 +361,10 @@ fn statement(code: &Code<'_>, i: usize) -> Option<Structure> {
 }
 
 fn execute(code: &Code<'_>, i: usize) -> Option<Structure> {
+    if let Some(at) = (i + 1..i + 5).find(|&at| code.word(at) == Some(Word::StrongCall)) {
+        return Some((9, at + 1));
+    }
     match code.kind(i + 1)? {
-        TokenKind::Word(Word::StrongCall) => Some((9, i + 2)),
         TokenKind::Variable => Some((7, i + 2)),
         TokenKind::Left if matches!(code.kind(i + 2), Some(TokenKind::Text | TokenKind::Variable)) => Some((6, i + 3)),
         TokenKind::Word(_) if code.kind(i + 2) == Some(TokenKind::Dot) => Some((6, i + 3)),
@@ -342,16 +423,37 @@ fn call(code: &Code<'_>, i: usize) -> Option<Structure> {
     let operand = code.operand(i)?;
     let method = i > 0 && matches!(code.kind(i - 1), Some(TokenKind::Dot));
     let argument = (i + 1..i + 4).find(|&at| code.kind(at) == Some(TokenKind::Left)).map(|at| at + 1)?;
+    if i == 0 && code.ends(operand.end) && casts(code, i, operand.end) {
+        return Some((8, operand.end));
+    }
     let hex = code.kind(argument) == Some(TokenKind::Number) && code.bytes(argument).starts_with(b"0x");
     let weight = match operand.kind {
         OperandKind::Strong if !method => 7,
         OperandKind::Sleep if !method && code.kind(argument) == Some(TokenKind::Number) => 4,
         OperandKind::Query => 6,
+        OperandKind::Soft if i == 0 && code.ends(operand.end) && queries(code, i, operand.end) => 8,
         OperandKind::Soft if hex && !method => 6,
         OperandKind::Soft if !method && is_chain(code, i) => 7,
         _ => return None,
     };
     Some((weight, operand.end))
+}
+
+/// Whether a query is nested in the call at token `i`: `length((select ...))`.
+fn queries(code: &Code<'_>, i: usize, end: usize) -> bool {
+    const REACH: usize = 12;
+    (i + 2..end.min(i + REACH)).any(|at| {
+        code.word(at) == Some(Word::Select) && code.kind(at - 1) == Some(TokenKind::Left) && code.list(at + 1).strong
+    })
+}
+
+/// Whether the call at token `i` is `cast(name as int)`.
+fn casts(code: &Code<'_>, i: usize, end: usize) -> bool {
+    const REACH: usize = 16;
+    let name = code.bytes(i);
+    let cast = name.eq_ignore_ascii_case(b"cast") || name.eq_ignore_ascii_case(b"try_cast");
+    let typed = |at: usize| code.word(at) == Some(Word::As) && matches!(code.kind(at + 1), Some(TokenKind::Word(_)));
+    cast && matches!(code.kind(i + 2), Some(TokenKind::Word(_))) && (i + 3..end.min(i + REACH)).any(typed)
 }
 
 /// `char(65)||char(66)`: text built byte by byte.
@@ -376,17 +478,4 @@ fn global(code: &Code<'_>, i: usize) -> Option<Structure> {
         b"@@global",
     ];
     GLOBALS.iter().any(|name| code.bytes(i).eq_ignore_ascii_case(name)).then_some((6, i + 1))
-}
-
-/// `',null,null)--`: more values than the application meant to insert.
-fn more_values(code: &Code<'_>, i: usize) -> Option<Structure> {
-    let mut at = i;
-    while code.kind(at) == Some(TokenKind::Comma) {
-        let value = code.operand(at + 1)?;
-        if value.kind < OperandKind::Literal || matches!(code.kind(at + 1), Some(TokenKind::Text | TokenKind::Open)) {
-            return None;
-        }
-        at = value.end;
-    }
-    code.ends(at).then_some((3, at))
 }

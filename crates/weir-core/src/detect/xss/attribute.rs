@@ -91,7 +91,7 @@ pub fn is_handler(name: &[u8]) -> bool {
     name.len() > 2
         && name[..2].eq_ignore_ascii_case(b"on")
         && HANDLER.contains(&(name.len() - 2))
-        && name[2..].iter().all(|b| b.is_ascii_alphanumeric())
+        && name[2..].iter().all(u8::is_ascii_alphabetic)
         && !WORDS.iter().any(|w| name.eq_ignore_ascii_case(w))
 }
 

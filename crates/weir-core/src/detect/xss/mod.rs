@@ -5,6 +5,7 @@
 
 mod attribute;
 mod script;
+pub mod svg;
 mod tag;
 
 use super::{Detector, Match, Samples, Subject};
@@ -150,6 +151,8 @@ mod tests {
             "<p>Don't use <code>eval()</code> here</p>",
             "```js\ndocument.querySelector('#x').addEventListener('click', () => alert('hi'));\n```",
             "<button onClick={handleClick}>Go</button>",
+            "<meta http-equiv=\"Content-Type\" content=\"text/html; charset=utf-8\">",
+            "<link rel=stylesheet href='assets/a.css'>",
             "const x = 1; onChange is a prop",
         ] {
             assert!(!high(text), "{text}");

@@ -93,7 +93,7 @@ fn element(local: &[u8], closing: bool, traits: &TagTraits, whole: bool, content
         b"script" => Some(Confidence::Medium),
         b"style" if !closing => sure(style_runs(content)),
         b"meta" => sure(traits.http_equiv),
-        b"link" => sure(traits.sheet && traits.source),
+        b"link" => sure(traits.sheet && traits.foreign),
         b"import" => sure(traits.any),
         b"xml-stylesheet" => sure(traits.source),
         b"form" if traits.source => Some(Confidence::Low),
@@ -156,6 +156,8 @@ struct TagTraits {
     handler: bool,
     /// Whether an attribute refers to a URL.
     source: bool,
+    /// Whether an attribute refers to another site.
+    foreign: bool,
     http_equiv: bool,
     /// Whether a link refers to a style sheet or an import.
     sheet: bool,
@@ -170,17 +172,27 @@ struct TagTraits {
 /// Attributes that the markup of embedded players, maps and forms has, and that attack probes leave out.
 const EMBED: &[&[u8]] = &[b"width", b"height", b"allow", b"allowfullscreen", b"loading", b"title", b"frameborder"];
 
+/// Values of `http-equiv` that documents have and that neither load nor change anything. Odd character sets are a signature.
+const PLAIN_EQUIV: &[&[u8]] = &[b"content-type", b"x-ua-compatible", b"content-language", b"cache-control", b"expires"];
+
+/// Whether a URL leads to another site, or holds its document itself.
+fn is_foreign(url: &[u8]) -> bool {
+    let start = &url[..url.len().min(64)];
+    start.contains(&b':') || start.contains(&b'\\') || start.trim_ascii_start().starts_with(b"//")
+}
+
 impl TagTraits {
     fn add(&mut self, element: &[u8], attribute: &Attribute<'_>) {
         let is = |name: &[u8]| attribute.name.eq_ignore_ascii_case(name);
         let filled = !attribute.value.is_empty();
         self.any = true;
-        self.http_equiv |= is(b"http-equiv");
+        self.http_equiv |= is(b"http-equiv") && !PLAIN_EQUIV.iter().any(|v| attribute.value.eq_ignore_ascii_case(v));
         self.sheet |= is(b"rel") && {
             let rel = attribute.value.to_ascii_lowercase();
             [&b"stylesheet"[..], b"import"].iter().any(|r| memchr::memmem::find(&rel, r).is_some())
         };
         self.source |= filled && (is(b"src") || is(b"href") || is(b"xlink:href") || is(b"action"));
+        self.foreign |= (is(b"href") || is(b"src")) && is_foreign(attribute.value);
         self.handler |= attribute::is_handler(attribute.name);
         let loads = || self.opened && LOADS.iter().any(|(e, names)| *e == element && names.iter().any(|n| is(n)));
         let embeds = self.opened && element == b"iframe" && is(b"src") && is_embed(attribute.value);

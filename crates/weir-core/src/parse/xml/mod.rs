@@ -4,7 +4,7 @@
 mod dtd;
 
 use super::{Applicability, Candidate, Emitter, ParseError, Parsed};
-use crate::model::{AnomalyKind, ByteClasses, ParserSet, Segment, SkipReason, Stop, Tag};
+use crate::model::{AnomalyKind, ByteClasses, Hint, ParserSet, Segment, SkipReason, Stop, Tag, Zone};
 use crate::normalize::charset::{self, Charset};
 use bumpalo::collections::Vec as BumpVec;
 use quick_xml::Reader;
@@ -33,7 +33,7 @@ pub fn applicability(value: &Candidate<'_>) -> Applicability {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let prolog = |begin: &&[u8]| text.get(..begin.len()).is_some_and(|head| head.eq_ignore_ascii_case(begin));
     let wide = matches!(text, [0xff, 0xfe, b'<', 0, ..] | [0xfe, 0xff, 0, b'<', ..] | [b'<', 0, ..] | [0, b'<', ..]);
-    let whole = value.tag == Tag::Post && text.first() == Some(&b'<') && text.last() == Some(&b'>');
+    let whole = matches!(value.tag, Tag::Post | Tag::File) && text.first() == Some(&b'<') && text.last() == Some(&b'>');
     Applicability::sniffed(text.len() > 4 && (BEGINNINGS.iter().any(prolog) || wide || whole))
 }
 
@@ -65,7 +65,9 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed
     if too_deep {
         return Err(ParseError::Limit);
     }
-    Ok(if value.is_media(MEDIA) && !value.is_media(ACTIVE) { Parsed::Covered } else { Parsed::Added })
+    // A file may be opened by what reads the markup itself.
+    let is_data = value.is_media(MEDIA) && !value.is_media(ACTIVE) && !value.zone.intersects(Zone::FILE);
+    Ok(if is_data { Parsed::Covered } else { Parsed::Added })
 }
 
 /// `bytes` as text in their declared encoding, and whether they are valid in it (XML 1.0 §4.3.3, appendix F).
@@ -302,13 +304,23 @@ impl<'a> Walker<'_, '_, 'a> {
 
     fn doctype(&mut self, text: Cow<'a, str>) -> Result<(), Stop> {
         let text = self.keep(text)?;
-        self.em.child(Segment::plain(Tag::XmlDtd), text.as_bytes())?;
+        self.declaration(Segment::plain(Tag::XmlDtd), text)?;
         for entity in dtd::entities(text) {
-            self.em.child(Segment::indexed(Tag::XmlDtdEntity, self.declared), entity.as_bytes())?;
+            self.declaration(Segment::indexed(Tag::XmlDtdEntity, self.declared), entity)?;
             self.declared += 1;
             self.entities.declare(entity);
         }
         Ok(())
+    }
+
+    /// Emits a part of the document type. Documents in files have entities of their own, those of clients' data do not.
+    fn declaration(&mut self, segment: Segment<'a>, text: &'a str) -> Result<(), Stop> {
+        let zone = self.em.zone();
+        let zone = if zone.intersects(Zone::FILE) { Zone::FILE } else { zone };
+        self.em.enter(segment)?;
+        let result = self.em.value_as(text.as_bytes(), zone, Hint::None);
+        self.em.leave();
+        result
     }
 
     fn markup(&mut self, segment: Segment<'a>, text: Cow<'a, str>) -> Result<(), Stop> {

@@ -1,6 +1,6 @@
-//! The scheme of credentials (RFC 9110 section 11.4), which is no secret.
+//! The authentication scheme of credentials (RFC 9110 section 11.4), which is not a secret.
 
-/// Schemes of credentials (the IANA registry of HTTP authentication schemes, and what is common besides).
+/// Authentication schemes: the IANA registry and other common ones.
 const SCHEMES: &[&str] = &[
     "apikey",
     "aws4-hmac-sha256",
@@ -24,7 +24,7 @@ const SCHEMES: &[&str] = &[
     "vapid",
 ];
 
-/// What stands behind the scheme of credentials.
+/// The credentials without their authentication scheme.
 pub fn credentials(value: &[u8]) -> &[u8] {
     let word = value.iter().position(|b| *b == b' ').unwrap_or(0);
     let scheme = SCHEMES.iter().any(|scheme| value[..word].eq_ignore_ascii_case(scheme.as_bytes()));

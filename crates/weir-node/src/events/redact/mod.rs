@@ -1,40 +1,41 @@
-//! Masks what must not leave the node. Everything of a message that gets into a record comes from here.
+//! Masks secrets in messages before they are recorded. Every part of a message in a record passes through this module.
 //!
-//! Secrets are: credentials and cookies, tokens, passwords and what else has a telling name ([`names`]), card numbers
-//! and other secrets with a look of their own ([`text`]), and the points of `sensitive_data` rules. They are masked in
-//! place, byte by byte, so that the message can still be taken apart and inspected again. Then the masked message
-//! *is* taken apart as an inspection does it: what is still readable in it, behind whatever encodings, is masked by its
-//! container; and where that cannot be done, the body, the query or the headers are withheld as a whole, and the record
-//! says so. Secrets found are masked in path, fragments and points too.
+//! Secrets are: credentials, cookies, tokens, passwords and other values with a revealing name ([`secret_names`]), card
+//! numbers and other secrets with a recognisable format ([`secret_patterns`]), and the points of `sensitive_data` rules.
+//! They are masked in place, byte by byte, so that the message can still be parsed and inspected again. Then the masked
+//! message is parsed as by an inspection: a secret that is still readable in it, in any encoding, is masked together with
+//! the value that contains it. If that is not possible, the body, or the query and the headers, are withheld as a whole,
+//! and the record says so. Secrets found are masked in path, fragments and points too.
 //!
-//! Bounds: only the bytes that are kept, and a little more, are looked at, under a budget of their own.
+//! Only the bytes that are kept, and a few more, are processed, with a separate budget.
 
-mod clean;
 mod credentials;
-mod json_walk;
-mod leaf;
-mod leaves;
-mod look;
-mod names;
-mod needles;
+mod json_path;
+mod known_secrets;
+mod located_value;
+mod masker;
+mod masking_buffer;
+mod residual_scan;
+mod secret_names;
+mod secret_patterns;
 #[cfg(test)]
 mod tests;
-mod text;
+mod value_locator;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use clean::Cleaner;
-use needles::Search;
-use text::{Span, Style};
+use known_secrets::SecretMatcher;
+use masker::Masker;
+use secret_patterns::{MaskStyle, Span};
 use weir_core::model::point::{OwnedKey, PathItem};
 use weir_core::model::{MessageKind, PointId, PointPath, PointPattern, PointTree, Tag};
 
-/// What takes the place of a fragment that is a secret as a whole: its length is none of the reader's business.
+/// Replaces a fragment that is a secret as a whole, without revealing its length.
 const MASK: &str = "****";
 
-/// A message that is to be kept.
+/// A message to be recorded.
 #[derive(Clone, Copy, Debug)]
-pub struct Original<'a> {
+pub struct MaskInput<'a> {
     /// Request or response.
     pub kind: MessageKind,
     /// Its head as received, the empty line included.
@@ -45,40 +46,40 @@ pub struct Original<'a> {
     pub max_body: usize,
     /// Points of `sensitive_data` rules.
     pub sensitive: &'a [&'a PointPattern],
-    /// Points of findings: what stands there is no needle, or an attack could hide itself behind a telling name.
+    /// Points of findings: their values are not searched for elsewhere, or an attack could hide behind a revealing name.
     pub attacked: &'a [&'a PointPath],
 }
 
 /// A message without its secrets.
 #[derive(Debug)]
-pub struct Masked<'a> {
+pub struct MaskedMessage<'a> {
     /// Head and the kept part of the body, as `message/http`.
     pub raw: Vec<u8>,
     /// Bytes of the body that are not in `raw`.
-    pub cut: u64,
-    /// Whether something was left out because a secret in it could not be masked in place.
+    pub bytes_cut: u64,
+    /// Whether a part was withheld because a secret in it could not be masked in place.
     pub withheld: bool,
-    /// Stretches masked.
-    pub places: u32,
-    search: Search,
+    /// Number of masked spans.
+    pub masked_spans: u32,
+    matcher: SecretMatcher,
     sensitive: &'a [&'a PointPattern],
 }
 
-/// Masks `original`.
-pub fn mask<'a>(original: &Original<'a>) -> Masked<'a> {
-    let mut cleaner = Cleaner::new(original);
-    cleaner.leaves();
-    let clean = cleaner.repeat();
-    // Only now: a guess at the syntax of a text must not hide from a parser what that would have found.
-    let scanned = cleaner.scan();
-    if (scanned || !clean) && !cleaner.repeat() {
-        cleaner.give_up();
+/// Masks `input`.
+pub fn mask<'a>(input: &MaskInput<'a>) -> MaskedMessage<'a> {
+    let mut masker = Masker::new(input);
+    masker.mask_located_values();
+    let clean = masker.mask_until_clean();
+    // Only now: masking by a guess at the syntax of a text must not hide secrets from the parsers.
+    let scanned = masker.mask_text_secrets();
+    if (scanned || !clean) && !masker.mask_until_clean() {
+        masker.withhold_residue();
     }
-    cleaner.finish()
+    masker.finish()
 }
 
-impl Masked<'_> {
-    /// `text`, which is of the same message, without secrets.
+impl MaskedMessage<'_> {
+    /// `text`, a part of the same message, without secrets.
     pub fn text(&self, text: &str) -> String {
         self.replace(text, false)
     }
@@ -107,10 +108,10 @@ impl Masked<'_> {
 
     fn replace(&self, text: &str, fragment: bool) -> String {
         let bytes = text.as_bytes();
-        let mut spans = text::scan(bytes);
-        spans.extend(self.search.find(bytes).into_iter().map(Span::star));
+        let mut spans = secret_patterns::scan(bytes);
+        spans.extend(self.matcher.find(bytes).into_iter().map(Span::star));
         if fragment {
-            spans.extend(self.search.edges(bytes).into_iter().map(Span::star));
+            spans.extend(self.matcher.edges(bytes).into_iter().map(Span::star));
         }
         if spans.is_empty() {
             return text.to_owned();
@@ -121,18 +122,18 @@ impl Masked<'_> {
     }
 }
 
-/// Masks one stretch.
+/// Masks one span.
 fn apply(bytes: &mut [u8], span: &Span) {
     for byte in &mut bytes[span.range.clone()] {
         match span.style {
-            Style::Star => *byte = b'*',
-            Style::Digit if byte.is_ascii_digit() => *byte = b'1',
-            Style::Digit => {}
+            MaskStyle::Star => *byte = b'*',
+            MaskStyle::Digit if byte.is_ascii_digit() => *byte = b'1',
+            MaskStyle::Digit => {}
         }
     }
 }
 
-/// Whether nothing of `value` is left to mask. The scheme of credentials may stand before it.
+/// Whether `value` is completely masked. It may begin with an authentication scheme.
 fn is_masked(value: &[u8]) -> bool {
     let value = credentials::credentials(value);
     let (mut stars, mut ones, mut signs) = (false, false, false);
@@ -148,16 +149,16 @@ fn is_masked(value: &[u8]) -> bool {
     if stars { !ones && !signs } else { ones || value.is_empty() }
 }
 
-/// Whether names in `point` or a rule say that the value there is a secret.
+/// Whether names in `point` or a `sensitive_data` rule mark the value there as a secret.
 fn is_secret_point(point: &PointPath, sensitive: &[&PointPattern]) -> bool {
     let named = |item: &PathItem| match &item.key {
-        OwnedKey::Name(name) => names::is_secret_step(item.tag, name.as_bytes()),
+        OwnedKey::Name(name) => secret_names::is_secret_step(item.tag, name.as_bytes()),
         _ => false,
     };
     point.0.iter().any(named) || sensitive.iter().any(|pattern| pattern.covers(point))
 }
 
-/// The same for a node of a tree. A cookie header holds names as well, and is looked at cookie by cookie.
+/// The same for a node of a tree. A cookie header contains names as well, and is checked cookie by cookie.
 fn is_secret_node(tree: &PointTree<'_>, node: PointId, sensitive: &[&PointPattern]) -> bool {
     let mut set_cookie = false;
     let mut cookie: Option<&[u8]> = None;
@@ -167,10 +168,10 @@ fn is_secret_node(tree: &PointTree<'_>, node: PointId, sensitive: &[&PointPatter
             Tag::Cookie => cookie = Some(name),
             Tag::Header if name == b"COOKIE" => {}
             Tag::ResponseHeader if name == b"SET-COOKIE" => set_cookie = true,
-            tag if names::is_secret_step(tag, name) => return true,
+            tag if secret_names::is_secret_step(tag, name) => return true,
             _ => {}
         }
     }
-    cookie.is_some_and(|name| !(set_cookie && (name.is_empty() || names::is_cookie_attribute(name))))
+    cookie.is_some_and(|name| !(set_cookie && (name.is_empty() || secret_names::is_cookie_attribute(name))))
         || sensitive.iter().any(|pattern| pattern.covers_node(tree, node))
 }

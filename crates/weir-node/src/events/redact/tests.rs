@@ -1,6 +1,6 @@
 //! Tables of messages with secrets in them, and the promise that none survives.
 
-use super::clean::MAX_HEAD;
+use super::masking_buffer::MAX_HEAD;
 use super::*;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -15,9 +15,9 @@ use weir_core::parse::message;
 fn mask_raw(raw: &[u8], sensitive: &[&PointPattern]) -> (Vec<u8>, bool, u64) {
     let message = message::request(raw);
     let (head, body) = raw.split_at(raw.len() - message.body.len());
-    let original = Original { kind: MessageKind::Request, head, body, max_body: 64 << 10, sensitive, attacked: &[] };
-    let masked = mask(&original);
-    (masked.raw, masked.withheld, masked.cut)
+    let input = MaskInput { kind: MessageKind::Request, head, body, max_body: 64 << 10, sensitive, attacked: &[] };
+    let masked = mask(&input);
+    (masked.raw, masked.withheld, masked.bytes_cut)
 }
 
 fn text(raw: &str) -> String {
@@ -52,8 +52,8 @@ fn responses_are_masked_too() {
     let raw = b"HTTP/1.1 200 OK\r\nSet-Cookie: sid=abc123; Path=/; HttpOnly\r\nContent-Type: application/json\r\n\r\n{\"access_token\":\"tok-123456\"}";
     let message = message::response(raw);
     let (head, body) = raw.split_at(raw.len() - message.body.len());
-    let original = Original { kind: MessageKind::Response, head, body, max_body: 1024, sensitive: &[], attacked: &[] };
-    let masked = mask(&original);
+    let input = MaskInput { kind: MessageKind::Response, head, body, max_body: 1024, sensitive: &[], attacked: &[] };
+    let masked = mask(&input);
     let want = "HTTP/1.1 200 OK\r\nSet-Cookie: sid=******; Path=/; HttpOnly\r\nContent-Type: application/json\r\n\r\n{\"access_token\":\"**********\"}";
     assert_eq!(String::from_utf8(masked.raw).unwrap(), want);
     assert!(!masked.withheld);
@@ -131,8 +131,8 @@ fn a_compressed_body_is_withheld_if_it_holds_a_secret() {
         let gzip = gzip.finish().unwrap();
         let head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Encoding: gzip\r\nContent-Type: application/x-www-form-urlencoded\r\n\r\n";
         let raw = [head.as_bytes(), &gzip].concat();
-        let (masked, was, cut) = mask_raw(&raw, &[]);
-        assert_eq!((was, cut), (withheld, if withheld { gzip.len() as u64 } else { 0 }), "{content}");
+        let (masked, was, bytes_cut) = mask_raw(&raw, &[]);
+        assert_eq!((was, bytes_cut), (withheld, if withheld { gzip.len() as u64 } else { 0 }), "{content}");
         assert_eq!(masked, if withheld { head.as_bytes() } else { &raw });
     }
 }
@@ -172,7 +172,7 @@ fn a_secret_is_masked_wherever_it_stands() {
     let message = message::request(raw);
     let point: PointPath = serde_json::from_str(r#"[["get","a_hunter2x"]]"#).unwrap();
     let secret: PointPath = serde_json::from_str(r#"[["get","password"]]"#).unwrap();
-    let original = Original {
+    let input = MaskInput {
         kind: MessageKind::Request,
         head: raw,
         body: message.body,
@@ -180,7 +180,7 @@ fn a_secret_is_masked_wherever_it_stands() {
         sensitive: &[],
         attacked: &[&point],
     };
-    let masked = mask(&original);
+    let masked = mask(&input);
     assert!(!String::from_utf8_lossy(&masked.raw).to_lowercase().contains("hunter2"));
     assert_eq!(masked.text("/hunter2x/a"), "/********/a");
     assert_eq!(masked.fragment(&point, "nter2x' or 1=1"), "******' or 1=1");
@@ -192,7 +192,7 @@ fn a_secret_is_masked_wherever_it_stands() {
 fn an_attack_does_not_hide_itself_behind_a_telling_name() {
     let raw = b"GET /?q=<script>alert(1)</script>&token=<script>alert(1)</script> HTTP/1.1\r\n\r\n";
     let attacked: PointPath = serde_json::from_str(r#"[["get","token"]]"#).unwrap();
-    let original = Original {
+    let input = MaskInput {
         kind: MessageKind::Request,
         head: raw,
         body: b"",
@@ -200,7 +200,7 @@ fn an_attack_does_not_hide_itself_behind_a_telling_name() {
         sensitive: &[],
         attacked: &[&attacked],
     };
-    let raw = String::from_utf8(mask(&original).raw).unwrap();
+    let raw = String::from_utf8(mask(&input).raw).unwrap();
     assert!(raw.starts_with("GET /?q=<script>alert(1)</script>&token=*********"), "{raw}");
 }
 
@@ -213,15 +213,15 @@ fn what_is_kept_is_bounded_and_no_half_secret_is() {
     let raw = post("text/plain", &given);
     let (head, body) = raw.as_bytes().split_at(raw.len() - given.len());
     for max_body in 90..130 {
-        let original = Original { kind: MessageKind::Request, head, body, max_body, sensitive: &[], attacked: &[] };
-        let masked = mask(&original);
+        let input = MaskInput { kind: MessageKind::Request, head, body, max_body, sensitive: &[], attacked: &[] };
+        let masked = mask(&input);
         assert_eq!(masked.raw.len() - head.len(), max_body.min(body.len()));
-        assert_eq!(masked.cut as usize, body.len().saturating_sub(max_body));
+        assert_eq!(masked.bytes_cut as usize, body.len().saturating_sub(max_body));
         assert!(!masked.raw.contains(&b'4'), "{max_body}");
     }
 }
 
-/// Bodies that try to make this code slow, or to make it give up with something left.
+/// Bodies that try to make this code slow, or to leave secrets unmasked.
 #[test]
 fn hostile_bodies_are_bounded() {
     let many = (0..4000).map(|n| format!("a%{:02x}=%41", 0x41 + n % 20)).collect::<Vec<_>>().join("&");
@@ -298,10 +298,10 @@ proptest! {
 
     #[test]
     fn any_bytes_are_fine(head in proptest::collection::vec(any::<u8>(), 0..300), body in proptest::collection::vec(any::<u8>(), 0..300)) {
-        let original = Original { kind: MessageKind::Request, head: &head, body: &body, max_body: 100, sensitive: &[], attacked: &[] };
-        let masked = mask(&original);
+        let input = MaskInput { kind: MessageKind::Request, head: &head, body: &body, max_body: 100, sensitive: &[], attacked: &[] };
+        let masked = mask(&input);
         prop_assert!(masked.raw.len() <= head.len() + 100);
         let kept = masked.raw.len() - head.len();
-        prop_assert_eq!(masked.cut as usize + kept, body.len());
+        prop_assert_eq!(masked.bytes_cut as usize + kept, body.len());
     }
 }

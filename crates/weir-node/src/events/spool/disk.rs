@@ -1,4 +1,4 @@
-//! The few calls on files that writing a spool needs, so that tests can put a full or a slow disk in their place.
+//! File operations of a spool, as a trait so that tests can simulate a full or slow disk.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -6,25 +6,25 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
-/// Makes segment files.
+/// Creates segment files.
 pub trait Disk: Send + Sync {
-    /// A new, empty file for the owner alone.
+    /// Creates an empty file, accessible to the owner only.
     fn create(&self, path: &Path) -> io::Result<Arc<dyn SegmentFile>>;
-    /// Makes new and removed names in `directory` last.
+    /// Syncs created and removed names in `directory`.
     fn sync_directory(&self, directory: &Path) -> io::Result<()>;
 }
 
-/// A segment file that is written.
+/// A segment file open for writing.
 pub trait SegmentFile: Send + Sync {
     /// Writes all of `bytes` at `offset`.
     fn write(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
-    /// Cuts the file to `length`.
+    /// Truncates the file to `length`.
     fn cut(&self, length: u64) -> io::Result<()>;
-    /// Forces what was written to the disk.
+    /// Syncs written data to disk.
     fn sync(&self) -> io::Result<()>;
 }
 
-/// Whether `error` says that the disk has no room.
+/// Whether `error` means that the disk is full.
 pub fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

@@ -1,4 +1,4 @@
-//! The bytes of a segment file; see the module's doc for the picture.
+//! Format of a segment file; see the documentation of the module.
 
 use crc32fast::Hasher;
 
@@ -8,27 +8,27 @@ pub const MAGIC: [u8; 8] = *b"weirspl\x01";
 pub const HEADER: u64 = 24;
 /// Bytes of a frame before its payload.
 pub const FRAME: usize = 20;
-/// Largest payload: a record of a message with the largest body kept, with room.
+/// Largest payload: a record with the largest body that can be configured, with a margin.
 pub const MAX_PAYLOAD: usize = 6 << 20;
-/// Where the checksum stands in a frame.
+/// Offset of the checksum in a frame.
 const CHECKSUM: usize = 16;
-/// First byte of every frame. It occurs in no UTF-8 text, so that a search for the next frame finds frames only.
+/// First byte of every frame. It does not occur in UTF-8 text, so that a search for the next frame finds only frames.
 pub const MARK: u8 = 0xf5;
 
-/// What a frame holds.
+/// Kind of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum FrameKind {
     /// A record.
     Record,
-    /// The end of a segment that was closed in order: the number of its records.
+    /// The end of a properly closed segment: the number of its records.
     End,
 }
 
-impl Kind {
+impl FrameKind {
     const fn magic(self) -> [u8; 4] {
         match self {
-            Kind::Record => [MARK, b'R', b'E', b'C'],
-            Kind::End => [MARK, b'E', b'N', b'D'],
+            FrameKind::Record => [MARK, b'R', b'E', b'C'],
+            FrameKind::End => [MARK, b'E', b'N', b'D'],
         }
     }
 }
@@ -36,8 +36,8 @@ impl Kind {
 /// The head of a frame.
 #[derive(Clone, Copy, Debug)]
 pub struct Frame {
-    /// What it holds.
-    pub kind: Kind,
+    /// Its kind.
+    pub kind: FrameKind,
     /// Bytes of the payload.
     pub length: usize,
     /// When it was written, in milliseconds since 1970.
@@ -46,19 +46,19 @@ pub struct Frame {
     head: [u8; CHECKSUM],
 }
 
-/// Whether a frame counts.
+/// State of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// It does.
+pub enum FrameState {
+    /// Its record counts.
     Live,
     /// Its record was withdrawn after it had been written.
     Void,
 }
 
 impl Frame {
-    /// The head in `bytes`; none where it is none.
+    /// Parses the head; `None` if it is not valid.
     pub fn read(bytes: &[u8; FRAME]) -> Option<Frame> {
-        let kind = [Kind::Record, Kind::End].into_iter().find(|kind| bytes[..4] == kind.magic())?;
+        let kind = [FrameKind::Record, FrameKind::End].into_iter().find(|kind| bytes[..4] == kind.magic())?;
         let length = u32::from_le_bytes(bytes[4..8].try_into().ok()?) as usize;
         let time = u64::from_le_bytes(bytes[8..16].try_into().ok()?);
         let checksum = u32::from_le_bytes(bytes[CHECKSUM..].try_into().ok()?);
@@ -66,11 +66,11 @@ impl Frame {
         (1..=MAX_PAYLOAD).contains(&length).then_some(Frame { kind, length, time, checksum, head })
     }
 
-    /// Whether `payload` belongs to this head; none where either is damaged.
-    pub fn check(&self, payload: &[u8]) -> Option<State> {
+    /// Checks `payload` against the checksum; `None` if head or payload is damaged.
+    pub fn check(&self, payload: &[u8]) -> Option<FrameState> {
         match checksum(&self.head, payload) {
-            sum if sum == self.checksum => Some(State::Live),
-            sum if sum == !self.checksum => Some(State::Void),
+            sum if sum == self.checksum => Some(FrameState::Live),
+            sum if sum == !self.checksum => Some(FrameState::Void),
             _ => None,
         }
     }
@@ -84,7 +84,7 @@ fn checksum(head: &[u8], payload: &[u8]) -> u32 {
 }
 
 /// Appends a frame with `payload`, which must not be empty nor longer than [`MAX_PAYLOAD`].
-pub fn append(out: &mut Vec<u8>, kind: Kind, time: u64, payload: &[u8]) {
+pub fn append(out: &mut Vec<u8>, kind: FrameKind, time: u64, payload: &[u8]) {
     debug_assert!((1..=MAX_PAYLOAD).contains(&payload.len()));
     let start = out.len();
     out.extend_from_slice(&kind.magic());
@@ -95,7 +95,7 @@ pub fn append(out: &mut Vec<u8>, kind: Kind, time: u64, payload: &[u8]) {
     out.extend_from_slice(payload);
 }
 
-/// What to write over the checksum of `frame` to make it void, and how far behind the frame's start that stands.
+/// Offset and bytes to write over the checksum of `frame` to mark it as withdrawn.
 pub fn voided(frame: &[u8]) -> (u64, [u8; 4]) {
     let mut sum = [0; 4];
     sum.copy_from_slice(&frame[CHECKSUM..FRAME]);
@@ -112,10 +112,10 @@ pub fn header(number: u64) -> [u8; HEADER as usize] {
     header
 }
 
-/// What the header of a segment says.
+/// State of the header of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Head {
-    /// It is whole.
+pub enum HeaderState {
+    /// It is valid.
     Good,
     /// It is of a version that this build does not know.
     Newer(u8),
@@ -124,14 +124,14 @@ pub enum Head {
 }
 
 /// Reads the header of segment `number`.
-pub fn read_header(bytes: &[u8], number: u64) -> Head {
+pub fn read_header(bytes: &[u8], number: u64) -> HeaderState {
     match bytes.first_chunk::<{ HEADER as usize }>() {
-        Some(bytes) if *bytes == header(number) => Head::Good,
+        Some(bytes) if *bytes == header(number) => HeaderState::Good,
         Some(bytes) if bytes[..7] == MAGIC[..7] && bytes[7] != MAGIC[7] => {
             let sum = crc32fast::hash(&bytes[..16]).to_le_bytes();
-            if bytes[16..20] == sum { Head::Newer(bytes[7]) } else { Head::Bad }
+            if bytes[16..20] == sum { HeaderState::Newer(bytes[7]) } else { HeaderState::Bad }
         }
-        _ => Head::Bad,
+        _ => HeaderState::Bad,
     }
 }
 
@@ -140,7 +140,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn read(bytes: &[u8]) -> Option<(Frame, Option<State>)> {
+    fn read(bytes: &[u8]) -> Option<(Frame, Option<FrameState>)> {
         let frame = Frame::read(bytes.first_chunk()?)?;
         let payload = bytes.get(FRAME..FRAME + frame.length)?;
         Some((frame, frame.check(payload)))
@@ -148,16 +148,16 @@ mod tests {
 
     #[test]
     fn headers_tell_their_version() {
-        assert_eq!(read_header(&header(7), 7), Head::Good);
-        assert_eq!(read_header(&header(7), 8), Head::Bad);
-        assert_eq!(read_header(&[0; 24], 0), Head::Bad);
-        assert_eq!(read_header(&[], 0), Head::Bad);
+        assert_eq!(read_header(&header(7), 7), HeaderState::Good);
+        assert_eq!(read_header(&header(7), 8), HeaderState::Bad);
+        assert_eq!(read_header(&[0; 24], 0), HeaderState::Bad);
+        assert_eq!(read_header(&[], 0), HeaderState::Bad);
         let mut newer = header(7);
         newer[7] = 2;
-        assert_eq!(read_header(&newer, 7), Head::Bad, "a flipped bit is no version");
+        assert_eq!(read_header(&newer, 7), HeaderState::Bad, "a flipped bit is no version");
         let sum = crc32fast::hash(&newer[..16]).to_le_bytes();
         newer[16..20].copy_from_slice(&sum);
-        assert_eq!(read_header(&newer, 7), Head::Newer(2));
+        assert_eq!(read_header(&newer, 7), HeaderState::Newer(2));
     }
 
     proptest! {
@@ -166,13 +166,13 @@ mod tests {
             payload in proptest::collection::vec(any::<u8>(), 1..200), at in any::<prop::sample::Index>(), bit in 0u8..8,
         ) {
             let mut out = Vec::new();
-            append(&mut out, Kind::Record, 5, &payload);
+            append(&mut out, FrameKind::Record, 5, &payload);
             let (frame, state) = read(&out).unwrap();
-            prop_assert_eq!((frame.length, frame.time, state), (payload.len(), 5, Some(State::Live)));
+            prop_assert_eq!((frame.length, frame.time, state), (payload.len(), 5, Some(FrameState::Live)));
             let mut void = out.clone();
             let (offset, bytes) = voided(&out);
             void[offset as usize..offset as usize + 4].copy_from_slice(&bytes);
-            prop_assert_eq!(read(&void).unwrap().1, Some(State::Void));
+            prop_assert_eq!(read(&void).unwrap().1, Some(FrameState::Void));
             let at = at.index(out.len());
             out[at] ^= 1 << bit;
             prop_assert!(!matches!(read(&out), Some((_, Some(_)))));

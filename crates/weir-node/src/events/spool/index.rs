@@ -1,4 +1,4 @@
-//! What a spool knows of its segments, and how far they are delivered.
+//! Index of the segments of a spool, and how far they are delivered.
 
 use super::format;
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,26 +7,26 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-/// Name of the file that holds the cursor.
+/// Name of the cursor file.
 const CURSOR: &str = "cursor";
 /// First bytes of that file.
 const CURSOR_MAGIC: [u8; 8] = *b"weircur\x01";
 /// Its length: magic, segment, offset, records, checksum.
 const CURSOR_BYTES: usize = 36;
 
-/// A place between two records.
+/// A position between two records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cursor {
     /// Number of the segment.
     pub segment: u64,
-    /// Byte in it.
+    /// Offset in it.
     pub offset: u64,
-    /// Records of the segment before it.
+    /// Number of records before it in the segment.
     pub records: u64,
 }
 
 impl Cursor {
-    /// The cursor stored in `directory`; none where there is none or it is damaged.
+    /// The cursor stored in `directory`; `None` if it is missing or damaged.
     pub fn load(directory: &Path) -> io::Result<Option<Cursor>> {
         let bytes = match std::fs::read(directory.join(CURSOR)) {
             Ok(bytes) => bytes,
@@ -41,7 +41,7 @@ impl Cursor {
         Ok(whole.then(|| Cursor { segment: number(8), offset: number(16), records: number(24) }))
     }
 
-    /// Stores the cursor: whole or not at all.
+    /// Stores the cursor atomically.
     pub fn store(&self, directory: &Path) -> io::Result<()> {
         let mut bytes = Vec::with_capacity(CURSOR_BYTES);
         bytes.extend_from_slice(&CURSOR_MAGIC);
@@ -63,11 +63,11 @@ impl Cursor {
 pub struct Segment {
     /// Bytes that may be read.
     pub length: u64,
-    /// Records in them that count.
+    /// Records in them that were not withdrawn.
     pub records: u64,
-    /// Whether it gets no more.
+    /// Whether it is complete.
     pub sealed: bool,
-    /// Frames that are void though the file does not say so: overwriting them failed.
+    /// Withdrawn frames that could not be marked in the file.
     pub void: BTreeSet<u64>,
 }
 
@@ -95,7 +95,7 @@ impl Index {
         all.saturating_sub(if here { self.cursor.records } else { 0 })
     }
 
-    /// Where to read on from `at`: there, or at the start of the first segment behind it.
+    /// Where to continue reading from `at`: there, or at the start of the next segment.
     pub fn next_after(&self, at: Cursor) -> Option<Cursor> {
         let (&number, segment) = self.segments.range(at.segment..).next()?;
         if number > at.segment {
@@ -108,7 +108,7 @@ impl Index {
         Some(Cursor { segment: number, ..Cursor::default() })
     }
 
-    /// Takes out the segments that are delivered whole: those before the cursor, and its own if that is over.
+    /// Removes the delivered segments: those before the cursor, and the current one if it is complete and delivered.
     pub fn take_delivered(&mut self) -> Vec<u64> {
         let at = self.cursor;
         let over = |number: u64, segment: &Segment| {
@@ -120,12 +120,12 @@ impl Index {
     }
 }
 
-/// The file of segment `number`.
+/// Path of segment `number`.
 pub fn path(directory: &Path, number: u64) -> PathBuf {
     directory.join(format!("{number:020}.seg"))
 }
 
-/// The number of the segment whose file is called `name`.
+/// The number of the segment with this file name.
 pub fn number_of(name: &str) -> Option<u64> {
     let digits = name.strip_suffix(".seg").filter(|digits| digits.len() == 20)?;
     digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok())?

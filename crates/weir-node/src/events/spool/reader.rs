@@ -1,10 +1,10 @@
-//! Takes records out of a spool, in order, and moves the cursor past those that are delivered.
+//! Reads the records of a spool in order, and advances the cursor when they are delivered.
 
 use super::disk::is_full;
-use super::format::{Kind, State};
+use super::format::{FrameKind, FrameState};
 use super::index::{self, Cursor};
-use super::scan::{self, Item, Scan};
-use super::shared::{Loss, Shared};
+use super::scan::{self, Scan, ScanItem};
+use super::shared::{LossReason, Shared};
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
@@ -14,49 +14,49 @@ use std::sync::Arc;
 pub struct Chunk {
     /// Their payloads.
     pub records: Vec<Vec<u8>>,
-    /// The place behind them.
+    /// The cursor after them.
     pub end: Cursor,
 }
 
-/// The one reader of a spool. It reads files: call it where a thread may block.
+/// The only reader of a spool. It reads files: call it on a thread that may block.
 pub struct Reader {
     pub(super) shared: Arc<Shared>,
     pub(super) open: Option<(u64, File)>,
 }
 
-/// How far a chunk may grow.
-struct Room {
+/// Remaining limits of a chunk.
+struct Remaining {
     records: usize,
     bytes: usize,
 }
 
 impl Reader {
-    /// The records at the cursor: at most `records`, and at most `bytes` of payloads with one more byte for each,
-    /// but at least one. Empty where none waits. The same records come again until they are acknowledged.
+    /// The records at the cursor: at most `records`, and at most `bytes` of payloads plus one byte each, but at least one.
+    /// Empty if none is pending. The same records are returned until they are acknowledged.
     pub fn next(&mut self, records: usize, bytes: usize) -> io::Result<Chunk> {
-        self.let_go();
-        let mut room = Room { records, bytes };
+        self.close_deleted();
+        let mut remaining = Remaining { records, bytes };
         let mut chunk = Chunk { end: self.shared.index().cursor, ..Chunk::default() };
         loop {
             let next = self.shared.index().next_after(chunk.end);
             let Some(from) = next else { break };
             chunk.end = from;
-            if !self.read(&mut chunk, &mut room)? {
+            if !self.read(&mut chunk, &mut remaining)? {
                 break;
             }
         }
         Ok(chunk)
     }
 
-    /// Closes a segment that was deleted: as long as it is open, it takes up room on the disk.
-    fn let_go(&mut self) {
+    /// Closes a deleted segment: while it is open, it occupies disk space.
+    fn close_deleted(&mut self) {
         if self.open.as_ref().is_some_and(|(number, _)| !self.shared.index().segments.contains_key(number)) {
             self.open = None;
         }
     }
 
-    /// Reads the segment at the end of `chunk`. True if there may be room for the next one.
-    fn read(&mut self, chunk: &mut Chunk, room: &mut Room) -> io::Result<bool> {
+    /// Reads the segment at the end of `chunk`. Returns true if there may be room for the next one.
+    fn read(&mut self, chunk: &mut Chunk, remaining: &mut Remaining) -> io::Result<bool> {
         let number = chunk.end.segment;
         let Some(segment) = self.shared.index().segments.get(&number).cloned() else { return Ok(false) };
         if self.open.as_ref().is_none_or(|(open, _)| *open != number) {
@@ -71,48 +71,48 @@ impl Reader {
         let mut scan = Scan::new(file, chunk.end.offset, segment.length, &mut payload);
         while let Some(item) = scan.next()? {
             match item {
-                Item::Frame { kind: Kind::Record, state: State::Live, time, from, to }
+                ScanItem::Frame { kind: FrameKind::Record, state: FrameState::Live, time, from, to }
                     if !segment.void.contains(&from) =>
                 {
                     let cost = scan.payload().len() + 1;
-                    if !chunk.records.is_empty() && (room.records == 0 || room.bytes < cost) {
+                    if !chunk.records.is_empty() && (remaining.records == 0 || remaining.bytes < cost) {
                         return Ok(false);
                     }
                     if chunk.records.is_empty() {
                         self.shared.index().oldest = Some(time);
                     }
-                    room.records = room.records.saturating_sub(1);
-                    room.bytes = room.bytes.saturating_sub(cost);
+                    remaining.records = remaining.records.saturating_sub(1);
+                    remaining.bytes = remaining.bytes.saturating_sub(cost);
                     chunk.records.push(scan.payload().to_vec());
                     chunk.end = Cursor { offset: to, records: chunk.end.records + 1, ..chunk.end };
                 }
-                Item::Frame { to, .. } => chunk.end.offset = to,
-                Item::Damage { torn, to } => {
+                ScanItem::Frame { to, .. } => chunk.end.offset = to,
+                ScanItem::Damage { torn, to } => {
                     self.shared.damage(number, chunk.end.offset, to, torn);
                     chunk.end.offset = to;
                 }
             }
         }
-        Ok(room.records > 0 && room.bytes > 0)
+        Ok(remaining.records > 0 && remaining.bytes > 0)
     }
 
-    /// Notes that everything before `end`, that of a chunk, is delivered; `records` is how many that were. Segments
-    /// that are done with are deleted. After an error the same records may come again.
+    /// Records that everything before `end`, the end of a chunk, is delivered. Delivered segments are deleted. After an
+    /// error, the same records may be returned again.
     ///
-    /// A full disk has no room for the cursor either. What fills it may be this spool, so it is emptied all the same: the
-    /// cursor is stored once there is room, and a process that is killed before delivers some records again.
+    /// A full disk has no room for the cursor either. The spool itself may be what fills it, so segments are deleted anyway:
+    /// the cursor is stored once there is room; a process that is killed before delivers some records again.
     pub fn acknowledge(&mut self, end: Cursor) -> io::Result<()> {
         let stored = end.store(&self.shared.config.directory);
         if stored.as_ref().is_err_and(|error| !is_full(error)) {
             return stored;
         }
         self.advance(end);
-        self.let_go();
+        self.close_deleted();
         match stored.or_else(|_| end.store(&self.shared.config.directory)) {
             Err(error) if is_full(&error) => {
-                if self.shared.complain() {
+                if self.shared.should_log_error() {
                     let spool = self.name();
-                    tracing::error!(%error, spool, "how far records are delivered cannot be stored");
+                    tracing::error!(%error, spool, "the cursor of the spool cannot be stored");
                 }
                 Ok(())
             }
@@ -136,22 +136,22 @@ impl Reader {
         self.shared.grown.notified().await;
     }
 
-    /// How far records are delivered.
+    /// The cursor.
     pub fn cursor(&self) -> Cursor {
         self.shared.index().cursor
     }
 
-    /// Whether everything written is delivered.
+    /// Whether all records are delivered.
     pub fn is_empty(&self) -> bool {
         self.shared.index().pending() == 0
     }
 
-    /// Counts records that the other side will never take.
+    /// Counts records that the receiver rejected.
     pub fn rejected(&self, records: u64) {
-        self.shared.count(Loss::Rejected, records);
+        self.shared.count(LossReason::Rejected, records);
     }
 
-    /// Counts records that the other side took.
+    /// Counts records that the receiver accepted.
     pub fn delivered(&self, records: u64) {
         self.shared.delivered(records);
     }
@@ -161,7 +161,7 @@ impl Reader {
         self.shared.config.name
     }
 
-    /// Sets the gauges.
+    /// Updates the gauges.
     pub fn measure(&self) {
         self.shared.measure();
     }

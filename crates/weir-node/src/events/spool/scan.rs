@@ -1,42 +1,42 @@
-//! Reads frames from a segment file, and finds the next one behind damage.
+//! Reads frames from a segment file, and finds the next one after damage.
 
-use super::format::{FRAME, Frame, HEADER, Head, Kind, MARK, State, read_header};
+use super::format::{FRAME, Frame, FrameKind, FrameState, HEADER, HeaderState, MARK, read_header};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-/// Bytes looked at in one step of a search.
+/// Bytes read in one step of a search.
 const WINDOW: usize = 64 << 10;
-/// Marks tried in one search that are followed by no whole frame. Text holds none, so more of them than this means
-/// that the file is no segment.
+/// Marks without a valid frame that one search tries. Text contains no marks, so more of them mean that the file is not a
+/// segment.
 const MAX_CANDIDATES: usize = 4096;
 
-/// Something in a segment.
+/// A part of a segment.
 #[derive(Debug)]
-pub enum Item {
-    /// A whole frame from `from` to `to`; its payload is in [`Scan::payload`].
+pub enum ScanItem {
+    /// A valid frame from `from` to `to`; its payload is in [`Scan::payload`].
     Frame {
         /// What it holds.
-        kind: Kind,
-        /// Whether it counts.
-        state: State,
+        kind: FrameKind,
+        /// Whether its record was withdrawn.
+        state: FrameState,
         /// When it was written.
         time: u64,
         /// Its first byte.
         from: u64,
-        /// The byte behind it.
+        /// End offset.
         to: u64,
     },
-    /// Bytes that are no frame.
+    /// Bytes that are not a frame.
     Damage {
-        /// Whether they reach to the end: then a write was interrupted, most likely.
+        /// Whether they reach to the end: most likely, a write was interrupted.
         torn: bool,
-        /// The byte behind them.
+        /// End offset.
         to: u64,
     },
 }
 
-/// A walk over a segment.
+/// Iterates over a segment.
 pub struct Scan<'f> {
     file: &'f File,
     at: u64,
@@ -45,7 +45,7 @@ pub struct Scan<'f> {
 }
 
 impl<'f> Scan<'f> {
-    /// Walks `file` from `at` to `end`; `payload` is where payloads are put.
+    /// Scans `file` from `at` to `end`; `payload` is the buffer for payloads.
     pub fn new(file: &'f File, at: u64, end: u64, payload: &'f mut Vec<u8>) -> Self {
         Self { file, at, end, payload }
     }
@@ -55,8 +55,8 @@ impl<'f> Scan<'f> {
         self.payload
     }
 
-    /// What comes next; none at the end.
-    pub fn next(&mut self) -> io::Result<Option<Item>> {
+    /// The next item; `None` at the end.
+    pub fn next(&mut self) -> io::Result<Option<ScanItem>> {
         if self.at >= self.end {
             return Ok(None);
         }
@@ -64,14 +64,14 @@ impl<'f> Scan<'f> {
         if let Some((frame, state)) = self.frame(from)? {
             self.at = from + (FRAME + frame.length) as u64;
             let (kind, time, to) = (frame.kind, frame.time, self.at);
-            return Ok(Some(Item::Frame { kind, state, time, from, to }));
+            return Ok(Some(ScanItem::Frame { kind, state, time, from, to }));
         }
         self.at = self.search(from + 1)?;
-        Ok(Some(Item::Damage { torn: self.at == self.end, to: self.at }))
+        Ok(Some(ScanItem::Damage { torn: self.at == self.end, to: self.at }))
     }
 
-    /// The whole frame at `at`, with its payload read.
-    fn frame(&mut self, at: u64) -> io::Result<Option<(Frame, State)>> {
+    /// The valid frame at `at`; reads its payload.
+    fn frame(&mut self, at: u64) -> io::Result<Option<(Frame, FrameState)>> {
         let mut head = [0; FRAME];
         if self.end - at < FRAME as u64 {
             return Ok(None);
@@ -86,7 +86,7 @@ impl<'f> Scan<'f> {
         Ok(frame.check(self.payload).map(|state| (frame, state)))
     }
 
-    /// Where the next whole frame begins at `from` or behind it, or the end.
+    /// Offset of the next valid frame at or after `from`, or the end.
     fn search(&mut self, from: u64) -> io::Result<u64> {
         let mut window = vec![0; WINDOW];
         let mut tried = 0;
@@ -110,8 +110,8 @@ impl<'f> Scan<'f> {
     }
 }
 
-/// Where the frames of segment `number` begin: behind its header, or at once where that is damaged.
-/// The error is the version of a segment that this build cannot read.
+/// Offset of the first frame of segment `number`: after its header, or 0 if that is damaged. The inner error is the version
+/// of a segment that this build cannot read.
 pub fn start(file: &File, number: u64, length: u64) -> io::Result<Result<u64, u8>> {
     let mut header = [0; HEADER as usize];
     if length < HEADER {
@@ -119,8 +119,8 @@ pub fn start(file: &File, number: u64, length: u64) -> io::Result<Result<u64, u8
     }
     file.read_exact_at(&mut header, 0)?;
     Ok(match read_header(&header, number) {
-        Head::Good => Ok(HEADER),
-        Head::Newer(version) => Err(version),
-        Head::Bad => Ok(0),
+        HeaderState::Good => Ok(HEADER),
+        HeaderState::Newer(version) => Err(version),
+        HeaderState::Bad => Ok(0),
     })
 }

@@ -1,23 +1,24 @@
-//! What the spool, its threads and its reader share, and what is told of it: losses, state, metrics.
+//! State shared by the spool, its threads and its reader, and the reporting of losses, status and metrics.
 
 use super::disk::Disk;
-use super::entry::{Dropped, Entry};
 use super::index::{self, Index};
-use super::patience::Watched;
+use super::write_deadline::WriterActivity;
+use super::write_request::{DropReason, WriteRequest};
 use super::{Config, syncer, writer};
 use std::fs::File;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
+use weir_runtime::clock::now_millis;
 use weir_runtime::telemetry::{Telemetry, metrics};
 
-/// Time between two complaints in the log about the same spool: a broken disk is told, not repeated a thousand times.
-const COMPLAINTS: Duration = Duration::from_secs(10);
+/// Time between two log lines about disk errors of the same spool.
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
-/// How a spool is.
+/// State of a spool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Status {
+pub struct SpoolStatus {
     /// Records that are not delivered.
     pub records: u64,
     /// Bytes of its segments.
@@ -28,16 +29,16 @@ pub struct Status {
     pub dropped: u64,
 }
 
-/// Why records that were accepted will not be delivered, besides [`Dropped`].
+/// Why accepted records will not be delivered, in addition to [`DropReason`].
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Loss {
-    /// The other side says that it can never store them.
+pub(super) enum LossReason {
+    /// The receiver rejected them.
     Rejected,
-    /// A stretch of damage in a segment: at least one record.
+    /// A damaged range of a segment: at least one record.
     Damaged,
 }
 
-/// What the spool, its threads and its reader share.
+/// State shared by the spool, its threads and its reader.
 pub(super) struct Shared {
     pub config: Config,
     pub disk: Box<dyn Disk>,
@@ -46,10 +47,10 @@ pub(super) struct Shared {
     index: Mutex<Index>,
     pub grown: Notify,
     pub syncer: syncer::Syncer,
-    pub writer: Watched,
+    pub writer: WriterActivity,
     telemetry: Arc<Telemetry>,
     dropped: AtomicU64,
-    complained: Mutex<Option<Instant>>,
+    last_logged: Mutex<Option<Instant>>,
     _lock: File,
 }
 
@@ -63,10 +64,10 @@ impl Shared {
             index: Mutex::new(index),
             grown: Notify::new(),
             syncer: syncer::Syncer::default(),
-            writer: Watched::default(),
+            writer: WriterActivity::default(),
             telemetry,
             dropped: AtomicU64::new(0),
-            complained: Mutex::default(),
+            last_logged: Mutex::default(),
             _lock: lock,
         }
     }
@@ -75,11 +76,11 @@ impl Shared {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets the reader see `records` more, up to `length`.
+    /// Publishes `records` more, up to `length`, to the reader.
     pub fn publish(&self, number: u64, length: u64, records: u64, void: Vec<u64>) {
         let mut index = self.index();
         if records > 0 && index.pending() == 0 {
-            index.oldest = Some(crate::events::now_ms());
+            index.oldest = Some(now_millis());
         }
         if let Some(segment) = index.segments.get_mut(&number) {
             segment.length = length;
@@ -97,57 +98,57 @@ impl Shared {
         metrics::Spool { spool: self.config.name }
     }
 
-    /// Fails `entry` and counts its records, unless they are counted already.
-    pub fn fail(&self, entry: Entry, why: Dropped) {
-        let count = if entry.sole { entry.records.len() as u64 } else { 0 };
-        if entry.fail(why) {
-            self.lose(why.code(), count);
+    /// Fails `request` and counts its records, unless they are counted already.
+    pub fn fail(&self, request: WriteRequest, why: DropReason) {
+        let count = if request.only_copy { request.records.len() as u64 } else { 0 };
+        if request.fail(why) {
+            self.count_lost(why.code(), count);
         }
     }
 
-    pub fn lose_as(&self, why: Dropped, count: u64) -> Dropped {
-        self.lose(why.code(), count);
+    pub fn reject(&self, why: DropReason, count: u64) -> DropReason {
+        self.count_lost(why.code(), count);
         why
     }
 
-    pub fn lose(&self, reason: &'static str, count: u64) {
+    pub fn count_lost(&self, reason: &'static str, count: u64) {
         self.dropped.fetch_add(count, Ordering::Relaxed);
         let label = metrics::SpoolLoss { spool: self.config.name, reason };
         self.telemetry.metrics.events_dropped.get_or_create(&label).inc_by(count);
     }
 
-    pub fn count(&self, loss: Loss, count: u64) {
+    pub fn count(&self, loss: LossReason, count: u64) {
         let reason = match loss {
-            Loss::Rejected => "rejected",
-            Loss::Damaged => "damaged",
+            LossReason::Rejected => "rejected",
+            LossReason::Damaged => "damaged",
         };
-        self.lose(reason, count);
+        self.count_lost(reason, count);
     }
 
     pub fn delivered(&self, records: u64) {
         self.telemetry.metrics.events_delivered.get_or_create(&self.label()).inc_by(records);
     }
 
-    /// Tells of bytes that are no record. A torn end was no accepted record unless the machine lost power.
+    /// Reports bytes that are not a record. A torn end was not an accepted record, unless the machine lost power.
     pub fn damage(&self, segment: u64, from: u64, to: u64, torn: bool) {
         if !torn {
-            self.count(Loss::Damaged, 1);
+            self.count(LossReason::Damaged, 1);
         }
         let (spool, bytes) = (self.config.name, to.saturating_sub(from));
-        tracing::warn!(spool, segment, from, bytes, torn, "bytes in the spool that are no record were skipped");
+        tracing::warn!(spool, segment, from, bytes, torn, "skipped damaged bytes in the spool");
     }
 
-    /// Whether it is time to complain about the disk again.
-    pub fn complain(&self) -> bool {
-        let mut last = self.complained.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = last.is_none_or(|last| last.elapsed() >= COMPLAINTS);
+    /// Whether to log a disk error again.
+    pub fn should_log_error(&self) -> bool {
+        let mut last = self.last_logged.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = last.is_none_or(|last| last.elapsed() >= LOG_INTERVAL);
         if due {
             *last = Some(Instant::now());
         }
         due
     }
 
-    /// Deletes the segments that are delivered whole.
+    /// Deletes completely delivered segments.
     pub fn remove_delivered(&self) {
         let done = self.index().take_delivered();
         self.delete(&done);
@@ -163,15 +164,15 @@ impl Shared {
         }
     }
 
-    pub fn status(&self) -> Status {
+    pub fn status(&self) -> SpoolStatus {
         let index = self.index();
         let dropped = self.dropped.load(Ordering::Relaxed);
-        Status { records: index.pending(), bytes: index.bytes(), oldest: index.oldest, dropped }
+        SpoolStatus { records: index.pending(), bytes: index.bytes(), oldest: index.oldest, dropped }
     }
 
     pub fn measure(&self) {
         let (status, metrics, label) = (self.status(), &self.telemetry.metrics, self.label());
-        let age = status.oldest.map_or(0, |oldest| crate::events::now_ms().saturating_sub(oldest) / 1000);
+        let age = status.oldest.map_or(0, |oldest| now_millis().saturating_sub(oldest) / 1000);
         metrics.events_spool_records.get_or_create(&label).set(status.records as i64);
         metrics.events_spool_bytes.get_or_create(&label).set(status.bytes as i64);
         metrics.events_spool_oldest.get_or_create(&label).set(age as i64);

@@ -1,26 +1,26 @@
-//! The thread that forces files to the disk, beside the one that writes: a slow disk must not hold up answers.
+//! The thread that syncs files to disk, separate from the writer: a slow disk must not delay responses.
 
 use super::Shared;
 use super::disk::SegmentFile;
-use super::entry::{Dropped, Reply};
+use super::write_request::{DropReason, OutcomeSender};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Instant;
 
-/// Who waits for the disk.
-pub(super) type Waiter = Reply;
+/// A caller that waits for the sync.
+pub(super) type Waiter = OutcomeSender;
 
 #[derive(Default)]
 struct Work {
     files: BTreeMap<u64, Arc<dyn SegmentFile>>,
-    /// A file was made since the directory was last forced.
+    /// A file was created since the directory was last synced.
     directory: bool,
     waiters: Vec<Waiter>,
     closed: bool,
 }
 
-/// What is still to be forced.
+/// Files that are not synced yet.
 #[derive(Default)]
 pub(super) struct Syncer {
     work: Mutex<Work>,
@@ -28,7 +28,7 @@ pub(super) struct Syncer {
 }
 
 impl Syncer {
-    /// Notes that segment `number` was written to.
+    /// Records that segment `number` was written to.
     pub fn dirty(&self, number: u64, file: &Arc<dyn SegmentFile>, created: bool) {
         let mut work = self.work.lock().unwrap_or_else(PoisonError::into_inner);
         let first = work.files.is_empty();
@@ -39,7 +39,7 @@ impl Syncer {
         }
     }
 
-    /// Tells `waiters` once all that was noted is on the disk.
+    /// Notifies `waiters` once all recorded files are synced.
     pub fn wait_for(&self, waiters: Vec<Waiter>) {
         if !waiters.is_empty() {
             self.work.lock().unwrap_or_else(PoisonError::into_inner).waiters.extend(waiters);
@@ -47,13 +47,13 @@ impl Syncer {
         }
     }
 
-    /// Lets [`Self::run`] end once all is forced.
+    /// Ends [`Self::run`] once all files are synced.
     pub fn close(&self) {
         self.work.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
         self.more.notify_one();
     }
 
-    /// Forces files to the disk as often as the configuration says, at once where someone waits.
+    /// Syncs files at the configured interval, immediately if a caller waits.
     pub fn run(&self, shared: &Shared) {
         let interval = shared.config.fsync_interval;
         let mut last = Instant::now();
@@ -72,8 +72,8 @@ impl Syncer {
                 let Work { files, directory, waiters, closed } = std::mem::take(&mut *work);
                 work.closed = closed;
                 drop(work);
-                let forced = force(shared, &files, directory);
-                let outcome = forced.map_err(|error| complain(shared, &error));
+                let synced = sync(shared, &files, directory);
+                let outcome = synced.map_err(|error| log_failure(shared, &error));
                 waiters.into_iter().for_each(|waiter| waiter.send(outcome));
                 last = Instant::now();
                 work = self.work.lock().unwrap_or_else(PoisonError::into_inner);
@@ -82,14 +82,14 @@ impl Syncer {
     }
 }
 
-fn force(shared: &Shared, files: &BTreeMap<u64, Arc<dyn SegmentFile>>, directory: bool) -> io::Result<()> {
+fn sync(shared: &Shared, files: &BTreeMap<u64, Arc<dyn SegmentFile>>, directory: bool) -> io::Result<()> {
     files.values().try_for_each(|file| file.sync())?;
     if directory { shared.disk.sync_directory(&shared.config.directory) } else { Ok(()) }
 }
 
-fn complain(shared: &Shared, error: &io::Error) -> Dropped {
-    if shared.complain() {
-        tracing::error!(%error, "the spool cannot be forced to the disk; a power failure may lose records");
+fn log_failure(shared: &Shared, error: &io::Error) -> DropReason {
+    if shared.should_log_error() {
+        tracing::error!(%error, "the spool cannot be synced to disk; a power failure may lose records");
     }
-    Dropped::Io
+    DropReason::Io
 }

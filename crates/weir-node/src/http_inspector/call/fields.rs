@@ -1,7 +1,7 @@
-//! The headers of a call by name: each present or not, once, of the right form.
+//! The headers of a call by name. Each occurs at most once and must be well-formed.
 
-use super::{MAX_NAME, Token};
-use crate::http_inspector::refusal::Refusal;
+use super::{HeaderText, MAX_NAME};
+use crate::http_inspector::api_error::ApiError;
 use http::{HeaderMap, HeaderValue};
 use std::net::{IpAddr, SocketAddr};
 
@@ -10,10 +10,10 @@ macro_rules! headers {
     ($($name:ident = $shown:literal;)*) => {
         /// A header of a call.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(super) enum Name { $(#[doc = $shown] $name),* }
+        pub(super) enum HeaderName { $(#[doc = $shown] $name),* }
 
         /// Each with its name as documented.
-        pub(super) const NAMES: &[(Name, &str)] = &[$((Name::$name, $shown)),*];
+        pub(super) const NAMES: &[(HeaderName, &str)] = &[$((HeaderName::$name, $shown)),*];
     };
 }
 
@@ -38,13 +38,13 @@ headers! {
     Consumer = "Inspector-Consumer";
 }
 
-impl Name {
+impl HeaderName {
     /// Its name as documented.
     pub(super) fn shown(self) -> &'static str {
         NAMES[self as usize].1
     }
 
-    fn of(header: &str) -> Option<Name> {
+    fn of(header: &str) -> Option<HeaderName> {
         NAMES.iter().find(|(_, shown)| shown.eq_ignore_ascii_case(header)).map(|(name, _)| *name)
     }
 }
@@ -53,43 +53,43 @@ impl Name {
 pub(super) struct Fields<'h>([Option<&'h HeaderValue>; NAMES.len()]);
 
 impl<'h> Fields<'h> {
-    /// Those of `headers`. A repeated one is refused: which of them counts would be a guess.
-    pub(super) fn of(headers: &'h HeaderMap) -> Result<Self, Refusal> {
+    /// Reads `headers`. A repeated header is rejected, since it is ambiguous which value applies.
+    pub(super) fn of(headers: &'h HeaderMap) -> Result<Self, ApiError> {
         let mut fields = Self([None; NAMES.len()]);
         for (header, value) in headers {
-            let Some(name) = Name::of(header.as_str()) else { continue };
+            let Some(name) = HeaderName::of(header.as_str()) else { continue };
             if fields.0[name as usize].replace(value).is_some() {
-                return Err(Refusal::BadHeader(name.shown(), "given more than once"));
+                return Err(ApiError::BadHeader(name.shown(), "given more than once"));
             }
         }
         Ok(fields)
     }
 
-    pub(super) fn optional(&self, name: Name) -> Option<&'h HeaderValue> {
+    pub(super) fn optional(&self, name: HeaderName) -> Option<&'h HeaderValue> {
         self.0[name as usize]
     }
 
-    pub(super) fn required(&self, name: Name) -> Result<&'h HeaderValue, Refusal> {
-        self.optional(name).ok_or(Refusal::MissingHeader(name.shown()))
+    pub(super) fn required(&self, name: HeaderName) -> Result<&'h HeaderValue, ApiError> {
+        self.optional(name).ok_or(ApiError::MissingHeader(name.shown()))
     }
 
-    pub(super) fn name(&self, name: Name) -> Result<Option<Token>, Refusal> {
+    pub(super) fn name(&self, name: HeaderName) -> Result<Option<HeaderText>, ApiError> {
         self.name_up_to(name, MAX_NAME)
     }
 
-    pub(super) fn name_up_to(&self, name: Name, max: usize) -> Result<Option<Token>, Refusal> {
+    pub(super) fn name_up_to(&self, name: HeaderName, max: usize) -> Result<Option<HeaderText>, ApiError> {
         let Some(value) = self.optional(name) else { return Ok(None) };
         if value.len() > max || value.to_str().is_err() {
-            return Err(Refusal::BadHeader(name.shown(), "too long, or not visible ASCII"));
+            return Err(ApiError::BadHeader(name.shown(), "too long, or not visible ASCII"));
         }
-        Ok(Some(Token(value.clone())))
+        Ok(Some(HeaderText(value.clone())))
     }
 
-    /// Which of `words` the header is; 0 where it is absent. `want` names them.
-    pub(super) fn word(&self, name: Name, want: &'static str, words: &[&str]) -> Result<usize, Refusal> {
+    /// Index of the header's value in `words`; 0 if the header is absent. `want` lists them for the error.
+    pub(super) fn word(&self, name: HeaderName, want: &'static str, words: &[&str]) -> Result<usize, ApiError> {
         let Some(value) = self.optional(name) else { return Ok(0) };
         let found = words.iter().position(|word| value.as_bytes().eq_ignore_ascii_case(word.as_bytes()));
-        found.ok_or(Refusal::BadHeader(name.shown(), want))
+        found.ok_or(ApiError::BadHeader(name.shown(), want))
     }
 }
 
@@ -101,6 +101,6 @@ pub(super) fn address(value: &HeaderValue) -> Option<IpAddr> {
         Some(inner) => inner.parse::<std::net::Ipv6Addr>().ok().map(IpAddr::V6),
         None => text.parse::<IpAddr>().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|a| a.ip())),
     };
-    // An IPv4 address in IPv6 clothes is judged as IPv4.
+    // IPv4-mapped IPv6 addresses are treated as IPv4.
     ip.map(|ip| ip.to_canonical())
 }

@@ -1,20 +1,20 @@
 //! Many copies of responses in one call.
 
 use super::Service;
-use crate::http_inspector::Access;
-use crate::http_inspector::admission::Entry;
-use crate::http_inspector::answer;
+use crate::http_inspector::AccessRules;
+use crate::http_inspector::admission::AdmissionPermit;
+use crate::http_inspector::api_error::ApiError;
 use crate::http_inspector::batch::{self, Copy};
-use crate::http_inspector::call::{Call, Leg};
+use crate::http_inspector::call::{CallHeaders, Direction};
 use crate::http_inspector::connection::Connection;
-use crate::http_inspector::judge::Job;
-use crate::http_inspector::refusal::Refusal;
+use crate::http_inspector::inspection_job::InspectionJob;
+use crate::http_inspector::verdict_response;
 use axum::body::Body;
 use bytes::Bytes;
 use http::request::Parts as Head;
 use http::{Response, StatusCode};
 use std::sync::Arc;
-use weir_runtime::telemetry::Refused;
+use weir_runtime::telemetry::RejectedCallEvent;
 use weir_runtime::telemetry::metrics::Kind;
 
 impl Service {
@@ -23,13 +23,13 @@ impl Service {
         &self,
         head: &Head,
         body: &Bytes,
-        entry: Entry,
+        entry: AdmissionPermit,
         at: &Connection,
-        access: &Arc<Access>,
-    ) -> Result<Response<Body>, Refusal> {
+        access: &Arc<AccessRules>,
+    ) -> Result<Response<Body>, ApiError> {
         let copies = batch::copies(&head.headers, body)?;
         // The call itself has been counted as one.
-        let seen = self.telemetry.metrics.messages_seen.get_or_create(&Kind { r#type: Leg::Response.code() });
+        let seen = self.telemetry.metrics.messages_seen.get_or_create(&Kind { r#type: Direction::Response.code() });
         seen.inc_by(copies.len() as u64 - 1);
         let held = Arc::new(entry);
         let results: Vec<_> = copies
@@ -42,16 +42,16 @@ impl Service {
                 }
             })
             .collect();
-        Ok(answer::taken(&results))
+        Ok(verdict_response::taken(&results))
     }
 
-    fn take(&self, copy: Copy, held: &Arc<Entry>, access: &Arc<Access>) -> Result<(), Refusal> {
+    fn take(&self, copy: Copy, held: &Arc<AdmissionPermit>, access: &Arc<AccessRules>) -> Result<(), ApiError> {
         let job = self.job(copy.call?, copy.body, Arc::clone(access));
-        self.copy(job, Arc::clone(held))
+        self.enqueue_copy(job, Arc::clone(held))
     }
 
-    fn tell(&self, refusal: &Refusal, at: &Connection) {
-        Refused {
+    fn tell(&self, refusal: &ApiError, at: &Connection) {
+        RejectedCallEvent {
             code: refusal.code(),
             status: refusal.status().as_u16(),
             shed: refusal.shed(),
@@ -63,8 +63,8 @@ impl Service {
     }
 
     /// A call with what its verdict depends on now.
-    pub(super) fn job(&self, call: Call, body: Bytes, access: Arc<Access>) -> Job {
-        Job {
+    pub(super) fn job(&self, call: CallHeaders, body: Bytes, access: Arc<AccessRules>) -> InspectionJob {
+        InspectionJob {
             call,
             body,
             generation: self.current.get(),

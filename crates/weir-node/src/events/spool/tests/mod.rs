@@ -1,6 +1,6 @@
 //! What the module's doc promises, on real files, with disks that fail, and with files that were tampered with.
 
-mod stalls; // answers that wait for a disk or for a core
+mod stalls; // callers that wait for a disk or for a core
 
 use super::*;
 use proptest::prelude::*;
@@ -55,7 +55,7 @@ fn drain(reader: &mut Reader, step: usize) -> Vec<String> {
 fn segments(directory: &Path) -> Vec<PathBuf> {
     let mut paths: Vec<_> = std::fs::read_dir(directory)
         .unwrap()
-        .map(|entry| entry.unwrap().path())
+        .map(|request| request.unwrap().path())
         .filter(|path| path.extension().is_some_and(|e| e == "seg"))
         .collect();
     paths.sort();
@@ -103,7 +103,7 @@ fn delivered_segments_are_deleted_and_make_room() {
     }
     assert!(accepted > 20, "{accepted} records in half a mebibyte");
     assert_eq!(spool.status().records, accepted as u64);
-    assert_eq!(spool.append_blocking(vec![vec![b'x'; 400 << 10]]), Err(Dropped::Full));
+    assert_eq!(spool.append_blocking(vec![vec![b'x'; 400 << 10]]), Err(DropReason::Full));
     // The writer answers first and counts then.
     let begun = Instant::now();
     while spool.status().dropped < 10 + 1 {
@@ -120,11 +120,11 @@ fn delivered_segments_are_deleted_and_make_room() {
 fn records_are_bounded() {
     let dir = tempfile::tempdir().unwrap();
     let (spool, _reader) = open_at(dir.path());
-    assert_eq!(spool.append_blocking(vec![Vec::new()]), Err(Dropped::TooLarge));
-    assert_eq!(spool.append_blocking(vec![vec![0; MAX_PAYLOAD + 1]]), Err(Dropped::TooLarge));
+    assert_eq!(spool.append_blocking(vec![Vec::new()]), Err(DropReason::TooLarge));
+    assert_eq!(spool.append_blocking(vec![vec![0; MAX_PAYLOAD + 1]]), Err(DropReason::TooLarge));
     assert_eq!(spool.append_blocking(Vec::new()), Ok(()));
     spool.close();
-    assert_eq!(spool.append_blocking(vec![b"late".to_vec()]), Err(Dropped::Closed));
+    assert_eq!(spool.append_blocking(vec![b"late".to_vec()]), Err(DropReason::Closed));
     assert_eq!(spool.status().dropped, 3);
 }
 
@@ -176,7 +176,7 @@ fn killed(directory: &Path, records: &[&str], tail: &[u8]) {
     std::fs::create_dir_all(directory).unwrap();
     let mut bytes = format::header(1).to_vec();
     for record in records {
-        format::append(&mut bytes, format::Kind::Record, 1, record.as_bytes());
+        format::append(&mut bytes, format::FrameKind::Record, 1, record.as_bytes());
     }
     bytes.extend_from_slice(tail);
     std::fs::write(index::path(directory, 1), bytes).unwrap();
@@ -185,7 +185,7 @@ fn killed(directory: &Path, records: &[&str], tail: &[u8]) {
 #[test]
 fn torn_and_zeroed_ends_are_skipped() {
     let mut frame = Vec::new();
-    format::append(&mut frame, format::Kind::Record, 1, b"torn");
+    format::append(&mut frame, format::FrameKind::Record, 1, b"torn");
     for tail in [&frame[..frame.len() - 1], &frame[..3], &[0; 4096], &[0xff; 100], b""] {
         let dir = tempfile::tempdir().unwrap();
         killed(dir.path(), &["a", "b"], tail);
@@ -208,7 +208,7 @@ fn a_damaged_header_costs_nothing_but_the_header() {
     std::fs::write(&path, bytes).unwrap();
     let (spool, mut reader) = open_at(dir.path());
     assert_eq!(drain(&mut reader, 5), ["a", "b"]);
-    assert_eq!(spool.status().dropped, 1, "the damage is told");
+    assert_eq!(spool.status().dropped, 1, "the damage is reported");
 }
 
 proptest! {
@@ -264,7 +264,7 @@ proptest! {
 #[derive(Clone, Default)]
 struct BadDisk {
     full: Arc<AtomicBool>,
-    /// A write tells that it begins and waits for word to go on.
+    /// A write signals that it begins and waits for a signal to continue.
     gate: Arc<Mutex<Option<Gate>>>,
 }
 
@@ -321,7 +321,7 @@ fn a_full_disk_costs_what_comes_meanwhile() {
         put(&spool, &[&format!("before {round}")]);
         disk.full.store(true, Ordering::SeqCst);
         let lost = vec![b"lost one".to_vec(), b"lost two".to_vec()];
-        assert_eq!(spool.append_blocking(lost), Err(Dropped::DiskFull));
+        assert_eq!(spool.append_blocking(lost), Err(DropReason::DiskFull));
         disk.full.store(false, Ordering::SeqCst);
     }
     put(&spool, &["after"]);
@@ -336,7 +336,7 @@ fn a_full_disk_costs_what_comes_meanwhile() {
 fn held_open(directory: &Path) -> Vec<PathBuf> {
     let open = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
     // One may be closed meanwhile.
-    let mut open: Vec<PathBuf> = open.filter_map(|entry| std::fs::read_link(entry.path()).ok()).collect();
+    let mut open: Vec<PathBuf> = open.filter_map(|request| std::fs::read_link(request.path()).ok()).collect();
     open.retain(|path| path.starts_with(directory) && path.to_string_lossy().ends_with("(deleted)"));
     open
 }
@@ -349,8 +349,8 @@ fn what_is_delivered_gives_its_room_back_on_a_full_disk() {
     put(&spool, &["before"]);
     assert_eq!(drain(&mut reader, 9), ["before"]);
     disk.full.store(true, Ordering::SeqCst);
-    assert_eq!(spool.append_blocking(vec![b"lost".to_vec()]), Err(Dropped::DiskFull));
-    assert_eq!(spool.append_blocking(vec![b"lost".to_vec()]), Err(Dropped::DiskFull));
+    assert_eq!(spool.append_blocking(vec![b"lost".to_vec()]), Err(DropReason::DiskFull));
+    assert_eq!(spool.append_blocking(vec![b"lost".to_vec()]), Err(DropReason::DiskFull));
     assert!(reader.next(9, usize::MAX).unwrap().records.is_empty());
     assert_eq!(segments(dir.path()), [] as [PathBuf; 0]);
     // The thread that forces files to the disk lets go when it has done so.
@@ -367,7 +367,7 @@ fn a_disk_that_is_full_from_the_start_is_tried_again() {
     let disk = BadDisk::default();
     disk.full.store(true, Ordering::SeqCst);
     let (spool, mut reader) = Spool::open_on(Box::new(disk.clone()), config(dir.path()), telemetry()).unwrap();
-    assert_eq!(spool.append_blocking(vec![b"lost".to_vec()]), Err(Dropped::DiskFull));
+    assert_eq!(spool.append_blocking(vec![b"lost".to_vec()]), Err(DropReason::DiskFull));
     disk.full.store(false, Ordering::SeqCst);
     put(&spool, &["kept"]);
     assert_eq!(drain(&mut reader, 9), ["kept"]);

@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 /// A stall that is soon over.
 const STALL: Duration = Duration::from_millis(1);
 
-/// Keeps the writer of `spool` from placing records, which is on no disk, until told or dropped.
+/// Blocks the writer of `spool`, without a disk call, until the sender sends or is dropped.
 fn held_off(spool: &Spool) -> (mpsc::Sender<()>, JoinHandle<()>) {
     let ((held, is_held), (go, go_on)) = (mpsc::channel(), mpsc::channel());
     let shared = Arc::clone(&spool.0.shared);
@@ -33,10 +33,10 @@ async fn a_stalled_record_is_withdrawn_for_good() {
     tokio::task::spawn_blocking(move || has_begun.recv_timeout(PATIENCE).unwrap()).await.unwrap();
     let behind = spool.submit(b"still waits".to_vec()).unwrap();
     let patient = spool.submit(b"its answer waits longer".to_vec()).unwrap();
-    assert_eq!(spool.settle_within(written, STALL, PATIENCE).await, Err(Dropped::Stalled));
-    assert_eq!(spool.settle_within(behind, STALL, PATIENCE).await, Err(Dropped::Stalled));
+    assert_eq!(spool.await_written_within(written, STALL, PATIENCE).await, Err(DropReason::Stalled));
+    assert_eq!(spool.await_written_within(behind, STALL, PATIENCE).await, Err(DropReason::Stalled));
     go.send(()).unwrap();
-    assert_eq!(spool.settle(patient, PATIENCE).await, Ok(()));
+    assert_eq!(spool.await_written(patient, PATIENCE).await, Ok(()));
     assert_eq!(spool.accept(b"last".to_vec(), PATIENCE).await, Ok(()));
     let want = ["first", "its answer waits longer", "last"];
     assert_eq!(all(&mut reader), want);
@@ -54,7 +54,7 @@ async fn a_writer_without_a_core_is_waited_for() {
     let (spool, mut reader) = open_at(dir.path());
     let (go, holder) = held_off(&spool);
     let ticket = spool.submit(b"late".to_vec()).unwrap();
-    let mut settled = Box::pin(spool.settle_within(ticket, STALL, PATIENCE));
+    let mut settled = Box::pin(spool.await_written_within(ticket, STALL, PATIENCE));
     let early = tokio::time::timeout(STALL * 50, &mut settled).await;
     assert!(early.is_err(), "{early:?} after many a stall");
     go.send(()).unwrap();
@@ -71,7 +71,7 @@ async fn a_writer_that_never_gets_on_is_given_up() {
     let (spool, mut reader) = open_at(dir.path());
     let (go, holder) = held_off(&spool);
     let ticket = spool.submit(b"lost".to_vec()).unwrap();
-    assert_eq!(spool.settle_within(ticket, STALL, STALL * 20).await, Err(Dropped::Stalled));
+    assert_eq!(spool.await_written_within(ticket, STALL, STALL * 20).await, Err(DropReason::Stalled));
     go.send(()).unwrap();
     holder.join().unwrap();
     assert_eq!(spool.accept(b"kept".to_vec(), PATIENCE).await, Ok(()));
@@ -79,7 +79,7 @@ async fn a_writer_that_never_gets_on_is_given_up() {
     assert_eq!(all(&mut reader), ["kept"]);
 }
 
-/// Under any interleaving of waits and writes, what was told is what is delivered.
+/// Under any interleaving of waits and writes, what was acknowledged is what is delivered.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn accepted_plus_dropped_is_all_and_exactly_the_accepted_are_delivered() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,0 +1,191 @@
+//! What follows the name of a command, by how far only a command line has it.
+
+use super::super::work;
+use super::MAX_LINE;
+
+/// What follows a command's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Argument {
+    /// Something that may follow in prose.
+    Text,
+    /// Nothing: the line, the value or the command ends.
+    None,
+    /// An option, a number, a variable, a path, an address.
+    Option,
+    /// A file, program or address that attacks aim at.
+    Target,
+}
+
+/// Words after a command among which a target is looked for.
+const TARGET_WORDS: usize = 4;
+
+/// Files, directories and addresses that attacks aim at.
+const TARGETS: &[&[u8]] = &[
+    b"/etc/",
+    b"/bin/",
+    b"/tmp/",
+    b"/dev/tcp",
+    b"/proc/",
+    b"c:\\",
+    b"c:/",
+    b"http://",
+    b"https://",
+    b"ftp://",
+    b"127.0.0.1",
+    b"%comspec%",
+    b"%windir%",
+    b"%systemroot%",
+];
+
+/// Classifies what follows the name of a command. `separated`: something other than a blank already separates it.
+pub fn argument(name: &[u8], rest: &[u8], separated: bool) -> Argument {
+    let skipped = rest.iter().take_while(|b| matches!(b, b' ' | b'\t' | b'+' | 0x0b | 0x0c)).count();
+    let text = &rest[skipped..];
+    let blanks = skipped + usize::from(separated);
+    let head = words(text, TARGET_WORDS).to_ascii_lowercase();
+    work::count(head.len());
+    if blanks > 0 && TARGETS.iter().any(|t| memchr::memmem::find(&head, t).is_some()) {
+        return Argument::Target;
+    }
+    let Some(&first) = text.first() else { return Argument::None };
+    match first {
+        b';' | b'|' | b'&' | b')' | b'`' | b'}' | b'#' | b'\0' => Argument::None,
+        b'\'' | b'"' if blanks == 0 => Argument::None,
+        b'\\' if matches!(text.get(1), Some(b'n' | b'r')) && text.len() <= 4 => Argument::None,
+        b'/' if text.starts_with(b"//") => Argument::None,
+        b'\\' if text.iter().all(|b| matches!(b, b'\\' | b' ')) => Argument::None,
+        b'<' | b'>' if text.len() > 1 => Argument::Option,
+        _ if blanks == 0 => Argument::Text,
+        b'-' => {
+            let letters = text[1..].iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'-').count();
+            if (1..=24).contains(&letters) { Argument::Option } else { Argument::Text }
+        }
+        b'/' if text.get(1).is_some_and(|b| b.is_ascii_alphanumeric() || matches!(b, b'?' | b'*' | b'[')) => {
+            Argument::Option
+        }
+        b'/' if matches!(text.get(1), None | Some(b' ' | b';' | b'|' | b'&' | b')')) => Argument::Option,
+        b'$' | b'~' | b'*' | b'%' => Argument::Option,
+        b'.' if matches!(text.get(1), None | Some(b'/' | b'.' | b' ' | b';')) => Argument::Option,
+        b'\'' | b'"' => Argument::Option,
+        b'0'..=b'9' => number(name, text),
+        _ if name.eq_ignore_ascii_case(b"echo") => echoed(text),
+        _ => named_host(text),
+    }
+}
+
+/// The first `count` words of `text`, at most [`MAX_LINE`] bytes.
+fn words(text: &[u8], count: usize) -> &[u8] {
+    let mut blanks = text.iter().enumerate().filter(|(_, b)| matches!(b, b' ' | b'+')).map(|(at, _)| at);
+    let end = blanks.nth(count - 1).unwrap_or(text.len());
+    &text[..end.min(MAX_LINE)]
+}
+
+/// Whether a command ends at `rest`, which follows an argument.
+fn ends(rest: &[u8]) -> bool {
+    let rest = rest.trim_ascii_start();
+    matches!(rest.first(), None | Some(b';' | b'|' | b'&' | b'`' | b')' | b'#' | b'\'' | b'"' | b'>' | b'\\'))
+}
+
+/// Classifies an argument that begins with a digit: an address, or the number that a command such as `sleep` takes, counts
+/// at the end of the command, and so does an operation for `expr`.
+fn number(name: &[u8], text: &[u8]) -> Argument {
+    let digits = text.iter().take_while(|b| b.is_ascii_digit() || **b == b'.').count();
+    let address = text[..digits].iter().filter(|b| **b == b'.').count() == 3;
+    let counted =
+        [&b"sleep"[..], b"timeout", b"kill", b"ping", b"usleep", b"echo"].iter().any(|c| name.eq_ignore_ascii_case(c));
+    let rest = &text[digits..];
+    let operated = name.eq_ignore_ascii_case(b"expr")
+        && matches!(rest.trim_ascii_start(), [b'+' | b'-' | b'*' | b'/' | b'%' | b'\\', ..]);
+    if operated || (address || counted) && ends(rest) { Argument::Option } else { Argument::Text }
+}
+
+/// Classifies what `echo` prints: one word, at the end of the command, or with an expansion inside.
+fn echoed(text: &[u8]) -> Argument {
+    let word =
+        text.iter().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'=' | b'/')).count();
+    let expands = text[word..].starts_with(b"$(") || text[word..].starts_with(b"`");
+    if word > 0 && (expands || ends(&text[word..])) { Argument::Option } else { Argument::Text }
+}
+
+/// Classifies an argument that begins with a letter: a path with a drive, or a dotted file or host name, counts.
+fn named_host(text: &[u8]) -> Argument {
+    let word = text
+        .split(|b| matches!(b, b' ' | b';' | b'|' | b'&' | b'`' | b')' | b'\'' | b'"' | b'#' | b'\\' | b'>'))
+        .next()
+        .unwrap_or_default();
+    let drive = word.len() >= 2 && word[1] == b':';
+    let dotted = word.len() > 3
+        && word[1..word.len() - 1].contains(&b'.')
+        && word.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'/'))
+        && !word.ends_with(b".");
+    let closed = ends(&text[word.len()..]);
+    if drive || dotted && closed { Argument::Option } else { Argument::Text }
+}
+
+/// Whether a command line continues with a subcommand and an option: `docker run -v`.
+pub fn has_subcommand(rest: &[u8]) -> bool {
+    let text = rest.trim_ascii_start();
+    let word = text.iter().take(24).take_while(|b| b.is_ascii_lowercase() || matches!(b, b'_' | b'-')).count();
+    let next = text[word..].trim_ascii_start();
+    let option = next.first() == Some(&b'-') && next.get(1).is_some_and(|b| b.is_ascii_alphabetic() || *b == b'-');
+    text.len() < rest.len() && word > 1 && next.len() < text.len() - word && option
+}
+
+/// Whether a command line continues with an address, a path, a quoted program, a pipe or a redirection.
+pub fn has_target_or_pipe(rest: &[u8]) -> bool {
+    rest.split(|b| *b == b' ').skip(2).any(|w| {
+        matches!(w.first(), Some(b'/' | b'\'' | b'"' | b'~'))
+            || w.iter().filter(|b| **b == b'.').count() == 3
+            || w.contains(&b'\\')
+    }) || rest.iter().any(|b| matches!(b, b'|' | b'>'))
+}
+
+/// Files and actions by which a command line harms even where scripts are expected, lower case.
+const SENSITIVE: &[&[u8]] = &[
+    b"/etc/passwd",
+    b"/etc/shadow",
+    b"/etc/sudoers",
+    b"/dev/tcp/",
+    b"/dev/udp/",
+    b"/proc/self/environ",
+    b"/.ssh/id_",
+    b"/root/.ssh",
+    b"/.aws/credentials",
+    b"169.254.169.254",
+    b"bash -i >",
+    b"sh -i >",
+    b"sh -i <",
+    b"-e /bin/",
+    b"-c /bin/sh",
+    b"|bash -i",
+    b"rm -rf /*",
+    b"rm -rf / ",
+    b"--no-preserve-root",
+    b"config\\sam",
+    b"win.ini",
+];
+/// Commands that send what they are given to another host, and substitutions whose result an attacker wants.
+const SENDERS: &[&[u8]] = &[b"curl", b"wget", b"nc ", b"nslookup", b"dig ", b"ping", b"ncat", b"host "];
+const SECRETS: &[&[u8]] = &[
+    b"$(whoami",
+    b"$(id)",
+    b"$(id|",
+    b"$(hostname",
+    b"$(cat",
+    b"$(env",
+    b"$(uname",
+    b"`whoami",
+    b"`id`",
+    b"`hostname",
+    b"`cat ",
+    b"`env",
+    b"`uname",
+];
+
+/// Whether a script reads what only attacks read, connects a shell to a host, or sends the result of a command to one.
+pub fn is_sensitive(script: &[u8]) -> bool {
+    let script = script.to_ascii_lowercase();
+    work::count(script.len());
+    let has = |list: &[&[u8]]| list.iter().any(|word| memchr::memmem::find(&script, word).is_some());
+    has(SENSITIVE) || has(SECRETS) && has(SENDERS)
+}

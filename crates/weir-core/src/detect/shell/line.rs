@@ -1,0 +1,387 @@
+//! Evidence that a line is a command line, from the word in command position and what follows it.
+
+use super::super::work;
+use super::argument::{Argument, argument, has_subcommand, has_target_or_pipe};
+use super::commands::{self, NameClass};
+use super::place::{follows_value, is_listed, is_title_case, skip_lead, tight};
+use super::{Boundary, MAX_LINE, MAX_NAME, grammar};
+use crate::model::ByteClasses;
+
+/// What shows that a line is a command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Evidence {
+    /// The value is the name of a command and nothing else.
+    Bare,
+    /// The line begins with an unknown word, with an option or a target as commands have them.
+    Unknown,
+    /// The program is named by wildcards.
+    Glob,
+    /// The line has a command or a construct of the shell, in a way that prose and lists have not.
+    Line,
+    /// The line names a program by its path.
+    Rooted,
+}
+
+/// A command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Index past its last byte, or past enough of it to show what it is.
+    pub end: usize,
+    /// Index of the first byte of the command.
+    pub start: usize,
+    /// Index past the last byte of the line.
+    pub line_end: usize,
+    /// What shows it.
+    pub evidence: Evidence,
+}
+
+/// Most bytes skipped before a command.
+const MAX_LEAD: usize = 16;
+/// Most bytes of a command line after the command that tell what its argument is.
+const MAX_REST: usize = 256;
+/// Most bytes of a value that a command line on the next line may break out of.
+const MAX_VALUE: usize = 64;
+/// Most commands that may run each other on a line before the one that counts.
+const MAX_WRAPPERS: usize = 4;
+
+/// The command line at `at`, if there is enough evidence that it is one.
+pub fn command(text: &[u8], classes: ByteClasses, at: usize, boundary: Boundary) -> Option<Found> {
+    let start = skip_lead(text, at, MAX_LEAD);
+    work::count(start + 1 - at);
+    // The name of a command never begins with a digit, but its path may.
+    let first = *text.get(start)?;
+    if first.is_ascii_digit() && !classes.intersects(ByteClasses::SLASH.with(ByteClasses::BACKSLASH)) {
+        return None;
+    }
+    let end = word_end(text, start);
+    work::count(end - start);
+    // A line behind a value without blanks begins as one behind a separator does.
+    let boundary = if boundary == Boundary::Line && at <= MAX_VALUE && follows_value(text, at) {
+        Boundary::Strong
+    } else {
+        boundary
+    };
+    let line = &text[start..(start + MAX_LINE).min(text.len())];
+    let found =
+        |evidence, line_end: usize, end: usize| Found { end: line_end.min(end + 64), start, line_end, evidence };
+    if boundary != Boundary::Tick
+        && let Some(evidence) = grammar::construct(line, &text[..start])
+        && (evidence != Evidence::Glob || boundary > Boundary::Start || is_glob_alone(line))
+    {
+        return Some(found(evidence, start + line.len(), start));
+    }
+    let (path, name) = split_path(&text[start..end]);
+    let name = program(name);
+    let kind = commands::classify(name);
+    let wraps = commands::wrapper(name);
+    if kind.is_none() && wraps.is_none() && !may_be_unknown(text, end, boundary, path) {
+        return None;
+    }
+    if !ends_word(text, start, end) || text[start..end].iter().any(|b| matches!(b, b'?' | b'*')) {
+        return None;
+    }
+    let line_end = start + memchr::memchr2(b'\n', b'\r', line).unwrap_or(line.len());
+    work::count(line_end - start);
+    // Brace expansion separates words by commas: `{cat,/etc/passwd}`.
+    let braced = text.get(end) == Some(&b',');
+    let end = end + usize::from(braced);
+    let rest = &text[end.min(line_end)..line_end.min(end + MAX_REST)];
+    if let Some(only_commands) = wraps
+        && runs_command(name, only_commands, rest, boundary)
+    {
+        return Some(found(Evidence::Line, line_end, end));
+    }
+    let line = Line { text, at, start, end, boundary, path, name, rest, braced };
+    let evidence = match kind {
+        Some(kind) => line.known(kind),
+        None => line.unknown(),
+    };
+    evidence.map(|evidence| found(evidence, line_end, end))
+}
+
+/// A line that begins with a word which may be a command.
+struct Line<'t> {
+    text: &'t [u8],
+    at: usize,
+    start: usize,
+    end: usize,
+    boundary: Boundary,
+    path: &'t [u8],
+    name: &'t [u8],
+    rest: &'t [u8],
+    braced: bool,
+}
+
+impl Line<'_> {
+    /// Evidence of a line that begins with a known command.
+    fn known(&self, kind: NameClass) -> Option<Evidence> {
+        let (boundary, rest) = (self.boundary, self.rest);
+        let argument = match argument(self.name, rest, self.braced) {
+            Argument::Text
+                if kind > NameClass::OrdinaryWord && has_subcommand(rest) && follows_value(self.text, self.at) =>
+            {
+                Argument::Option
+            }
+            other => other,
+        };
+        let rooted = is_program_path(self.path);
+        if !rooted && self.is_word_of_prose(kind, argument) {
+            return None;
+        }
+        if !rooted && argument == Argument::None && self.is_listed(kind) {
+            return None;
+        }
+        let accepted = match (boundary, kind) {
+            _ if rooted && boundary > Boundary::Start => argument != Argument::Text || kind > NameClass::OrdinaryWord,
+            (Boundary::Substitution, NameClass::OrdinaryWord | NameClass::Abbreviation) => argument != Argument::Text,
+            (Boundary::Substitution, _) => argument != Argument::Text || kind == NameClass::Unmistakable,
+            (Boundary::Tick, _) => ticked(self.text, self.at, kind, argument),
+            (Boundary::Start | Boundary::Line, kind) => return self.standalone(kind, argument, rooted),
+            (Boundary::Strong | Boundary::Weak, NameClass::Unmistakable) => {
+                argument != Argument::Text || follows_value(self.text, self.at)
+            }
+            (Boundary::Strong | Boundary::Weak, NameClass::OrdinaryWord | NameClass::Abbreviation) => {
+                argument >= Argument::Option
+            }
+            (Boundary::Strong, NameClass::CommandName) => argument != Argument::Text,
+            (Boundary::Weak, NameClass::CommandName) => {
+                argument != Argument::Text && (argument >= Argument::Option || tight(self.text, self.at, self.start))
+            }
+        };
+        accepted.then_some(if rooted { Evidence::Rooted } else { Evidence::Line })
+    }
+
+    /// Whether the word is written as a name or the first word of a sentence, or continues as a sentence does.
+    fn is_word_of_prose(&self, kind: NameClass, argument: Argument) -> bool {
+        let drive = |w: &[u8]| !w[0].is_ascii_alphanumeric() && w[1].is_ascii_alphabetic() && w[2] == b':';
+        let windows = self.rest.iter().any(|b| matches!(b, b'\\' | b'%'))
+            || self.rest.windows(3).any(drive)
+            || self.rest.trim_ascii_start().first().is_some_and(|b| matches!(b, b'/' | b'-' | b'$'));
+        if is_title_case(self.name) && kind < NameClass::Unmistakable && !windows {
+            return true;
+        }
+        let next = self.rest.trim_ascii_start();
+        let letters = next.iter().take_while(|b| b.is_ascii_alphabetic()).count();
+        let sentence = letters > 1
+            && match next.get(letters..letters + 2) {
+                Some([b' ' | b',', _] | [b'.', b' ']) => true,
+                _ => false,
+            };
+        self.boundary <= Boundary::Weak
+            && kind == NameClass::OrdinaryWord
+            && argument >= Argument::Option
+            && sentence
+            && !self.name.eq_ignore_ascii_case(b"echo")
+    }
+
+    fn is_listed(&self, kind: NameClass) -> bool {
+        matches!(self.boundary, Boundary::Line | Boundary::Weak | Boundary::Strong)
+            && is_listed(self.text, self.at, self.start, self.end, self.name, kind == NameClass::Unmistakable)
+    }
+
+    /// Evidence of a line that begins with an unknown word: an option or a target behind it.
+    fn unknown(&self) -> Option<Evidence> {
+        if self.boundary > Boundary::Line && self.path.starts_with(b"/") && is_program_path(self.path) {
+            return Some(Evidence::Rooted);
+        }
+        let lower = self.name.first().is_some_and(u8::is_ascii_lowercase)
+            && !self.name.iter().any(u8::is_ascii_uppercase)
+            && self.name.len() > 1;
+        let blank = self.rest.first().is_some_and(|b| matches!(b, b' ' | b'\t' | b'+'));
+        if !lower || !blank || !follows_value(self.text, self.at) {
+            return None;
+        }
+        let next = self.rest.trim_ascii_start();
+        let next = &next[next.iter().take_while(|b| **b == b'+').count()..];
+        let word = &next[..next.iter().position(|b| !(b.is_ascii_alphanumeric() || *b == b'-')).unwrap_or(next.len())];
+        let ends =
+            matches!(next.get(word.len()), None | Some(b' ' | b'=' | b';' | b'|' | b'&' | b'\'' | b'"' | b')' | b'`'));
+        let option = ends
+            && (word.starts_with(b"--") && word.len() > 3
+                || word.len() > 1
+                    && word.len() <= 4
+                    && word[0] == b'-'
+                    && word[1..].iter().all(u8::is_ascii_alphabetic));
+        (option || argument(self.name, self.rest, false) == Argument::Target).then_some(Evidence::Unknown)
+    }
+
+    /// Evidence of a line before which there is no separator.
+    fn standalone(&self, kind: NameClass, argument: Argument, rooted: bool) -> Option<Evidence> {
+        let (name, rest) = (self.name, self.rest);
+        if rooted {
+            // The path of a shell by itself is a setting: the login shell of an account, the entry point of a container.
+            let shell = [&b"sh"[..], b"bash", b"zsh", b"dash", b"ksh", b"csh", b"tcsh"];
+            let setting = argument == Argument::None && shell.iter().any(|s| name.eq_ignore_ascii_case(s));
+            return (argument != Argument::Text && !setting).then_some(Evidence::Rooted);
+        }
+        if self.boundary == Boundary::Line && argument == Argument::None && kind >= NameClass::CommandName {
+            return Some(Evidence::Line);
+        }
+        let options = rest.split(|b| *b == b' ').filter(|w| w.len() > 1 && w[0] == b'-').count();
+        let is = |other: &[u8]| name.eq_ignore_ascii_case(other);
+        let alone = rest.trim_ascii().is_empty() || matches!(rest, b";" | b"|" | b"#" | b"\\n");
+        match argument {
+            Argument::Target => Some(Evidence::Line),
+            Argument::Option if rest.starts_with(b"<<<") => Some(Evidence::Line),
+            Argument::Option => {
+                let drive = rest.get(2) == Some(&b':') && rest.get(3) == Some(&b'\\');
+                (kind == NameClass::Unmistakable
+                    || is(b"cmd")
+                    || options > 0 && has_target_or_pipe(rest)
+                    || is(b"ls")
+                    || is(b"ping") && options > 0
+                    || (is(b"dir") || is(b"type")) && drive)
+                    .then_some(Evidence::Line)
+                    .or(Some(Evidence::Bare))
+            }
+            Argument::None if self.start < 4 && alone => Some(Evidence::Bare),
+            Argument::None | Argument::Text => None,
+        }
+    }
+}
+
+/// Whether the command behind a wrapper, its options and assignments is known.
+fn runs_command(wrapper: &[u8], only_commands: bool, rest: &[u8], boundary: Boundary) -> bool {
+    let (mut rest, mut only_commands, mut wrapper) = (rest, only_commands, wrapper);
+    for _ in 0..MAX_WRAPPERS {
+        let Some(next) = skip_options(rest) else { return false };
+        let end = word_end(next, 0);
+        work::count(rest.len() - next.len() + end);
+        let (path, name) = split_path(&next[..end]);
+        rest = &next[end..];
+        if let Some(inner) = commands::wrapper(name)
+            && matches!(rest.first(), Some(b' ' | b'\t' | b'+'))
+        {
+            (only_commands, wrapper) = (inner, name);
+            continue;
+        }
+        let Some(kind) = commands::classify(program(name)) else { return false };
+        if matches!(rest.first(), Some(b'=' | b'[' | b'(' | b'@' | 0x80..)) {
+            return false;
+        }
+        let argument = argument(name, rest, false);
+        let root = [&b"sudo"[..], b"doas", b"nohup", b"xargs"].contains(&wrapper);
+        let behind = boundary > Boundary::Line && (only_commands || kind >= NameClass::CommandName) || root;
+        return argument >= Argument::Option && (kind > NameClass::OrdinaryWord || boundary > Boundary::Line)
+            || argument == Argument::None
+                && (kind == NameClass::Unmistakable || behind && kind >= NameClass::CommandName)
+            || is_program_path(path) && argument != Argument::Text
+            || wrapper == b"trap" && boundary > Boundary::Line && kind >= NameClass::CommandName;
+    }
+    false
+}
+
+/// What follows the options, numbers and assignments behind a wrapper; `None` without a blank before it.
+fn skip_options(rest: &[u8]) -> Option<&[u8]> {
+    let mut rest = rest;
+    for turn in 0..8 {
+        let blanks =
+            rest.iter().take_while(|b| matches!(b, b' ' | b'\t' | b'+' | b'\'' | b'"' | b'(' | b'{' | b'!')).count();
+        if blanks == 0 && turn == 0 {
+            return None;
+        }
+        rest = &rest[blanks..];
+        let len = rest.iter().position(|b| matches!(b, b' ' | b'\t' | b'+' | b';' | b'|' | b'&')).unwrap_or(rest.len());
+        let word = &rest[..len];
+        let assigns =
+            memchr::memchr(b'=', word).is_some_and(|at| at > 0 && word[..at].iter().all(u8::is_ascii_alphanumeric));
+        let skipped = word.first().is_some_and(|b| *b == b'-' || b.is_ascii_digit()) || assigns;
+        if !skipped {
+            break;
+        }
+        rest = &rest[len..];
+    }
+    Some(rest)
+}
+
+/// Whether an unknown word at the end of `end` may be a command: behind a separator, before a blank or with a path.
+fn may_be_unknown(text: &[u8], end: usize, boundary: Boundary, path: &[u8]) -> bool {
+    matches!(boundary, Boundary::Weak | Boundary::Strong | Boundary::Substitution)
+        && (path.first() == Some(&b'/')
+            || path.is_empty() && matches!(text.get(end), Some(b' ' | b'\t' | b'+')) && {
+                let next = text[end..].iter().take(4).find(|b| !matches!(b, b' ' | b'\t' | b'+'));
+                matches!(next, Some(b'-' | b'/'))
+            })
+}
+
+/// Whether a value that begins with wildcards has enough of them to be no path of a document.
+fn is_glob_alone(line: &[u8]) -> bool {
+    let word = line.split(|b| *b == b' ').next().unwrap_or_default();
+    word.iter().filter(|b| matches!(b, b'?' | b'[')).count() > 1
+        || word.starts_with(b"/bin/")
+        || word.starts_with(b"/usr/bin/")
+}
+
+/// Where the word at `start` ends: before a comment `//` and before backslashes at its end.
+fn word_end(text: &[u8], start: usize) -> usize {
+    let len = text[start..].iter().take(MAX_NAME).take_while(|b| is_word(**b)).count();
+    let word = &text[start..start + len];
+    let word = match memchr::memmem::find(word, b"//") {
+        Some(at) if at > 0 && word[at - 1] != b':' => &word[..at],
+        _ => word,
+    };
+    start + word.iter().rposition(|b| *b != b'\\').map_or(0, |last| last + 1)
+}
+
+/// Whether this byte may be part of the name and path of a command.
+fn is_word(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || matches!(b, b'/' | b'\\' | b'.' | b'_' | b'-' | b':' | b'~' | b'?' | b'*')
+}
+
+/// Whether a shell ends the word `start..end` there. `base64,` of a data URL, `id=5` and `exec(x)` are not commands, but
+/// `{cat,/etc/passwd}` is one.
+fn ends_word(text: &[u8], start: usize, end: usize) -> bool {
+    match text.get(end) {
+        Some(b',') => start > 0 && text[start - 1] == b'{',
+        Some(b'=' | b'[' | b'(' | b'@' | 0x80..) => false,
+        _ => true,
+    }
+}
+
+/// Whether a command in backticks is a substitution rather than Markdown, in which blanks surround the backticks.
+fn ticked(text: &[u8], at: usize, kind: NameClass, argument: Argument) -> bool {
+    let Some(close) = memchr::memchr(b'`', &text[at..(at + MAX_LINE).min(text.len())]) else { return false };
+    let blank_before = at >= 2 && text[at - 2] == b' ' && at > 3;
+    let after = &text[at + close + 1..];
+    let prose_after = after.len() > 1 && after[0] == b' ' && (after[1].is_ascii_alphabetic() || after[1] == b'|');
+    let mentioned =
+        blank_before && (text[at - 3].is_ascii_alphanumeric() || matches!(text[at - 3], b':' | b',' | b'.' | b'('));
+    let prose = mentioned || prose_after || after.first() == Some(&b'`');
+    !prose && (kind >= NameClass::CommandName || argument >= Argument::Option) && argument != Argument::Text
+}
+
+/// Splits a word into directory and file name.
+pub fn split_path(word: &[u8]) -> (&[u8], &[u8]) {
+    match word.iter().rposition(|b| matches!(b, b'/' | b'\\')) {
+        Some(at) => (&word[..=at], &word[at + 1..]),
+        None => (b"", word),
+    }
+}
+
+/// Whether `path` is a directory of programs.
+fn is_program_path(path: &[u8]) -> bool {
+    let path = path.to_ascii_lowercase();
+    [&b"/bin/"[..], b"/sbin/", b"\\system32\\", b"/system32/", b"\\windows\\"].iter().any(|dir| path.ends_with(dir))
+}
+
+/// The name of a command without `.exe` or `.com`.
+pub fn program(name: &[u8]) -> &[u8] {
+    match name.split_last_chunk::<4>() {
+        Some((stem, ending)) if ending.eq_ignore_ascii_case(b".exe") || ending.eq_ignore_ascii_case(b".com") => stem,
+        _ => name,
+    }
+}
+
+/// Whether a text without separators cannot begin with a command: neither its first word nor a construct of the grammar.
+pub fn cannot_begin(head: &[u8], whole: bool, cut: usize) -> bool {
+    let start = skip_lead(head, 0, MAX_LEAD);
+    let word = &head[start..];
+    let len = word.iter().take(MAX_NAME).take_while(|b| is_word(**b)).count();
+    let name = program(split_path(&word[..word_end(word, 0)]).1);
+    (whole || len + cut < word.len())
+        && !matches!(word.first(), Some(b'$' | b'/' | b'~' | b'>' | b'[' | b'%'))
+        && commands::classify(name).is_none()
+        && commands::wrapper(name).is_none()
+        && !matches!(name, b"for" | b"case" | b"select")
+        && memchr::memmem::find(word, b"()").is_none()
+}

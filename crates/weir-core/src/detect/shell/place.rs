@@ -1,0 +1,181 @@
+//! Where a command line is: behind something that it breaks out of, in a list of words, in prose, or in a script.
+
+use super::super::work;
+use super::commands;
+use super::line::split_path;
+use super::{MAX_LINE, is_lead};
+
+/// The kind of place of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A parameter of a query, a form or a path, a cookie or a header: short data, for which a command is unusual.
+    Parameter,
+    /// A member of a document such as JSON or XML: text that may be a script or mention commands.
+    Document,
+}
+
+/// Pairs of words from which on a text is prose.
+const PROSE_PAIRS: usize = 4;
+/// Most bytes of a text that decide whether it is prose.
+const PROSE_BYTES: usize = 1024;
+
+/// Whether a text is prose: several words of letters that follow each other, separated by one blank.
+pub fn is_prose(text: &[u8]) -> bool {
+    let text = &text[..text.len().min(PROSE_BYTES)];
+    work::count(text.len());
+    let (mut pairs, mut before) = (0, false);
+    for word in text.split(|b| *b == b' ') {
+        let word = word.strip_suffix(b",").or(word.strip_suffix(b".")).unwrap_or(word);
+        let plain = word.len() > 1 && word.iter().all(|b| b.is_ascii_alphabetic() || *b >= 0x80 || *b == b'\'');
+        pairs += usize::from(plain && before);
+        before = plain;
+    }
+    pairs >= PROSE_PAIRS
+}
+
+/// Whether a text begins as a script does: with a command, an assignment, a comment or a construct of the shell.
+pub fn starts_as_script(text: &[u8]) -> bool {
+    let text = &text[..text.len().min(MAX_LINE)];
+    let start = text.iter().take_while(|b| matches!(b, b' ' | b'\t' | b'\n' | b'\r' | b'(' | b'{' | b'!')).count();
+    let text = &text[start..];
+    let end = text.iter().position(|b| !(b.is_ascii_alphanumeric() || b"/._-:~[$".contains(b))).unwrap_or(text.len());
+    work::count(end + start);
+    let (path, name) = split_path(&text[..end]);
+    let next = text.get(end);
+    let value = text.get(end + 1).is_some_and(|b| !matches!(b, b';' | b'|' | b'&'));
+    let assigns =
+        next == Some(&b'=') && value && end > 0 && name.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_');
+    let ends = matches!(next, None | Some(b' ' | b'\t' | b'\n' | b'\r' | b';' | b'|' | b'&' | b'<' | b'>'));
+    let known = commands::classify(name).is_some() || commands::wrapper(name).is_some() || is_keyword(name);
+    let rooted = (path.starts_with(b"/") || path.starts_with(b"./") || path.starts_with(b"~/"))
+        && matches!(next, None | Some(b' ' | b'\t' | b'\n'));
+    // A word that runs with options is a command, known or not.
+    let options = text[end..].starts_with(b" -") && name.first().is_some_and(u8::is_ascii_lowercase);
+    matches!(text.first(), Some(b'#' | b':' | b'['))
+        || text.starts_with(b"$ ")
+        || assigns
+        || text.starts_with(b"$") && end > 1 && ends
+        || ends && (known || rooted || options)
+}
+
+/// Whether `name` begins a construct of a shell, or is a command of a shell itself.
+fn is_keyword(name: &[u8]) -> bool {
+    [
+        &b"case"[..],
+        b"select",
+        b"function",
+        b"for",
+        b"local",
+        b"readonly",
+        b"return",
+        b"exit",
+        b"shift",
+        b"shopt",
+        b"cd",
+        b"pushd",
+    ]
+    .contains(&name)
+}
+
+/// Whether the command at `start..end` is an element of a list of words that `|`, `;`, `&` or line ends separate.
+pub fn is_listed(text: &[u8], at: usize, start: usize, end: usize, name: &[u8], unmistakable: bool) -> bool {
+    let head = &text[at.saturating_sub(MAX_LINE)..at];
+    let separator = |b: &u8| matches!(b, b'|' | b';' | b'&' | b'\n' | b'\r');
+    let head = &head[..head.iter().rposition(|b| !separator(b)).map_or(0, |last| last + 1)];
+    let from = head.iter().rposition(separator).map_or(0, |last| last + 1);
+    let before = head[from..].trim_ascii();
+    let tail = &text[end.min(text.len())..(end + MAX_LINE).min(text.len())];
+    work::count(head.len().min(MAX_LINE) + end - start);
+    let tail = &tail[tail.iter().take_while(|b| matches!(b, b' ' | b'\t')).count()..];
+    let skip = tail.iter().take_while(|b| separator(b)).count();
+    let after = tail[skip..].split(separator).next().unwrap_or_default().trim_ascii();
+    let after = if skip > 0 { after } else { b"" };
+    work::count(after.len());
+    let is_command = |word: &[u8]| commands::classify(word).is_some();
+    let words_follow = is_word_of_list(after) && !is_command(after);
+    // Lists end with a word, and have one separator between words.
+    let several = head.len() + 1 < at.min(MAX_LINE) && start == at;
+    if skip > 0 && after.is_empty() || several && after.is_empty() {
+        return false;
+    }
+    if is_word_of_list(before) {
+        return if unmistakable {
+            words_follow || is_command(before)
+        } else {
+            commands::is_ambiguous(name) || words_follow
+        };
+    }
+    // A row of a table, or a list whose first element is empty.
+    before.is_empty() && words_follow && (is_word_of_list(after) && tail.first() == Some(&b'|'))
+}
+
+/// Whether an element of a list of words may be so: letters first, then letters, digits and a few others.
+fn is_word_of_list(word: &[u8]) -> bool {
+    let host = word.iter().rposition(|b| *b == b'.').is_some_and(|dot| word[dot + 1..].len() > 1);
+    (1..=48).contains(&word.len())
+        && word[0].is_ascii_alphabetic()
+        && !host
+        && word.iter().all(|b| {
+            b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b' ' | b',' | b'#' | b':') || *b >= 0x80
+        })
+        && !word.contains(&b'/')
+}
+
+/// Whether a single command after a weak separator is unlikely to end a sentence: there is nothing before it, or no blank
+/// between.
+pub fn tight(text: &[u8], at: usize, start: usize) -> bool {
+    let before = text[at.saturating_sub(MAX_LINE)..at.saturating_sub(1)].trim_ascii();
+    let words = before.iter().filter(|b| **b == b' ').count();
+    work::count(before.len());
+    before.is_empty()
+        || before.last().is_some_and(|b| !b.is_ascii_alphabetic())
+        || words == 0 && (start == at || before.len() < 24)
+}
+
+/// Whether the text before a word consists of several words or numbers, as the comment of a client's name does.
+pub fn has_words_before(text: &[u8], at: usize) -> bool {
+    let before = &text[at.saturating_sub(MAX_LINE)..at];
+    work::count(before.len());
+    let words = before.split(|b| !b.is_ascii_alphanumeric());
+    words.filter(|word| word.iter().any(u8::is_ascii_alphabetic)).count() > 2
+}
+
+/// Whether nothing but one word, or a closing quote or bracket, is before a separator.
+pub fn follows_value(text: &[u8], at: usize) -> bool {
+    let before = text[at.saturating_sub(MAX_LINE)..at].trim_ascii();
+    let before = before.trim_ascii_end();
+    work::count(before.len());
+    let end = before.iter().rposition(|b| !matches!(b, b'|' | b';' | b'&' | b' ' | b'\n' | b'\r')).map_or(0, |l| l + 1);
+    let before = &before[..end];
+    at < MAX_LINE && !before.contains(&b' ')
+        || before.last().is_some_and(|b| matches!(b, b'\'' | b'"' | b')' | b'}' | b'\0'))
+}
+
+/// Whether a command at the beginning of a text of several lines breaks out of a value: that ends with a digit, a quote or
+/// a bracket, or is empty.
+pub fn breaks_out(text: &[u8], start: usize) -> bool {
+    const MAX_VALUE: usize = 64;
+    let before = &text[..start];
+    if start > MAX_VALUE || start == 0 {
+        return false;
+    }
+    work::count(start);
+    let end = before.iter().rposition(|b| !b" ;|&\n\r".contains(b)).map_or(0, |last| last + 1);
+    match before[..end].last() {
+        Some(b'\'' | b'"' | b')' | b'0'..=b'9') => {
+            !before[..end].iter().any(|b| matches!(b, b' ' | b'=' | b'#' | b'\n'))
+        }
+        None => matches!(before[0], b';' | b'&') || before.starts_with(b"||"),
+        Some(_) => false,
+    }
+}
+
+/// Whether a name is written as the first word of a sentence or as a proper name is.
+pub fn is_title_case(word: &[u8]) -> bool {
+    word.len() > 1 && word[0].is_ascii_uppercase() && word[1..].iter().all(u8::is_ascii_lowercase)
+}
+
+/// Where the command begins behind quotes and brackets that an application or a shell skips.
+pub fn skip_lead(text: &[u8], at: usize, most: usize) -> usize {
+    at + text[at..].iter().take(most).take_while(|b| is_lead(**b)).count()
+}

@@ -1,0 +1,76 @@
+//! Keywords that a value splits by something an application removes before it makes the statement: invisible characters,
+//! control bytes, tags, comments (`un<b>ion`, `sel/**/ect`).
+
+/// Longest tag or comment that is removed.
+const MAX_REMOVED: usize = 48;
+
+/// `text` without what splits words; `None` if nothing does.
+pub fn run(text: &[u8]) -> Option<Vec<u8>> {
+    let mut out: Vec<u8> = Vec::new();
+    let mut done = 0;
+    let mut at = 0;
+    while let Some(offset) = text[at..].iter().position(|b| begins(*b)) {
+        at += offset;
+        match removed(text, at) {
+            Some(len) => {
+                out.extend_from_slice(&text[done..at]);
+                at += len;
+                done = at;
+            }
+            None => at += 1,
+        }
+    }
+    if done == 0 {
+        return None;
+    }
+    out.extend_from_slice(&text[done..]);
+    Some(out)
+}
+
+fn begins(b: u8) -> bool {
+    matches!(b, 0..=8 | 0x0e..=0x1f | b'<' | b'/' | b'%' | 0xc2 | 0xe2 | 0xef)
+}
+
+/// Length of what splits a word at `at`.
+fn removed(text: &[u8], at: usize) -> Option<usize> {
+    let rest = &text[at..];
+    let len = match *rest {
+        [0..=8 | 0x0e..=0x1f, ..] => 1,
+        [0xc2, 0xad, ..] => 2,
+        [0xe2, 0x80, 0x8b..=0x8f, ..] | [0xe2, 0x81, 0xa0..=0xa4, ..] | [0xef, 0xbb, 0xbf, ..] => 3,
+        [b'<', b'a'..=b'z' | b'A'..=b'Z' | b'/' | b'!', ..] => {
+            rest.iter().take(MAX_REMOVED).position(|b| *b == b'>')? + 1
+        }
+        // ASP drops a `%` that no hexadecimal digits follow.
+        [b'%', a, b, ..] if !(a.is_ascii_hexdigit() && b.is_ascii_hexdigit()) => 1,
+        [b'%', _] => 1,
+        [b'/', b'*', ..] => memchr::memmem::find(&rest[2..rest.len().min(MAX_REMOVED)], b"*/")? + 4,
+        _ => return None,
+    };
+    let letter = |b: Option<&u8>| b.is_some_and(u8::is_ascii_alphabetic);
+    let before = at.checked_sub(1).and_then(|i| text.get(i));
+    // What follows may split the word once more.
+    let next = rest.get(len);
+    (letter(before) && (letter(next) || next.is_some_and(|b| begins(*b)))).then_some(len)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::run;
+
+    #[test]
+    fn split_words_are_joined() {
+        for (from, to) in [
+            ("un<b>ion sel<i x=1>ect 1", "union select 1"),
+            ("uni/**/on sel/*a*/ect", "union select"),
+            ("se\u{200b}lect", "select"),
+            ("sel\0ect", "select"),
+            ("%u%n%i%o%n %s%e%l%e%c%t", "%union %select"),
+        ] {
+            assert_eq!(run(from.as_bytes()).as_deref(), Some(to.as_bytes()), "{from}");
+        }
+        for text in ["<b>union</b>", "a < b and c > d", "union /**/ select", "plain", "", "a/b"] {
+            assert_eq!(run(text.as_bytes()), None, "{text}");
+        }
+    }
+}

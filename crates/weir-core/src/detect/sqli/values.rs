@@ -1,0 +1,110 @@
+//! Structures that continue a list, an assignment or an expression: more values and rows, variables, casts.
+
+use super::grammar::{Code, MAX_KEYS, OperandKind, Position, Structure};
+use super::lex::TokenKind;
+use super::words::Word;
+
+/// `,null,null)--`, `),('a','b`, `, role='admin' where x='y`, `,(select ...)`: more values, rows, assignments or sort keys
+/// than the application meant to have.
+pub fn more_values(code: &Code<'_>, i: usize, place: Position) -> Option<Structure> {
+    let breaks = place == Position::Break;
+    if !breaks && !matches!(place, Position::Value | Position::Word) {
+        return None;
+    }
+    let mut at = i;
+    let mut best: u8 = 0;
+    let (mut plain, mut row) = (breaks, false);
+    for _ in 0..MAX_KEYS {
+        if code.kind(at) != Some(TokenKind::Comma) {
+            break;
+        }
+        if breaks && assigns(code, at + 1) {
+            return Some((6, at + 4));
+        }
+        let value = code.operand(at + 1)?;
+        best = best.max(match value.kind {
+            OperandKind::Strong | OperandKind::Sleep => 8,
+            OperandKind::Query => subquery(code, at + 1).map_or(0, |weight| weight + 4).min(9),
+            _ => 0,
+        });
+        let text = matches!(code.kind(at + 1), Some(TokenKind::Text | TokenKind::Open));
+        plain &= value.kind >= OperandKind::Literal && !text;
+        at = value.end;
+        row |= breaks
+            && code.kind(at - 1) == Some(TokenKind::Right)
+            && code.kind(at) == Some(TokenKind::Comma)
+            && code.kind(at + 1) == Some(TokenKind::Left);
+    }
+    if row {
+        best = best.max(6);
+    } else if plain && code.ends(at) {
+        best = best.max(3);
+    }
+    (best > 0).then_some((best, at))
+}
+
+/// Weight of the subquery that begins at or just after token `at`.
+fn subquery(code: &Code<'_>, at: usize) -> Option<u8> {
+    let select = (at..at + 3).find(|&at| code.word(at) == Some(Word::Select))?;
+    Some(code.list(select + 1).weight())
+}
+
+/// Whether `name = value` at token `at` is one more assignment of an `update`, and what follows completes the statement.
+fn assigns(code: &Code<'_>, at: usize) -> bool {
+    if !matches!(code.kind(at), Some(TokenKind::Word(_))) || code.bytes(at + 1) != b"=" {
+        return false;
+    }
+    let Some(value) = code.operand(at + 2) else { return false };
+    let next = code.kind(value.end);
+    let condition = matches!(next, Some(TokenKind::Word(Word::Condition)));
+    condition && code.bytes(value.end).eq_ignore_ascii_case(b"where") || matches!(next, Some(TokenKind::Tail))
+}
+
+/// `@x:=concat(@x, ...)`: a variable of MySQL that collects rows.
+pub fn accumulation(code: &Code<'_>, i: usize) -> Option<Structure> {
+    if code.bytes(i + 1) != b":=" {
+        return None;
+    }
+    let value = code.operand(i + 2)?;
+    Some((if value.kind >= OperandKind::Soft { 10 } else { 5 }, value.end))
+}
+
+/// Types to which a text is cast so that the error message shows it.
+const ERROR_TYPES: &[&[u8]] = &[
+    b"int",
+    b"int2",
+    b"int4",
+    b"int8",
+    b"integer",
+    b"smallint",
+    b"bigint",
+    b"numeric",
+    b"decimal",
+    b"real",
+    b"float4",
+    b"float8",
+    b"money",
+    b"bool",
+    b"oid",
+    b"regclass",
+    b"regtype",
+    b"regproc",
+    b"inet",
+    b"cidr",
+    b"macaddr",
+    b"uuid",
+    b"json",
+    b"jsonb",
+    b"xml",
+    b"bytea",
+];
+
+/// `password::int`: a cast of PostgreSQL that takes up the rest of the value.
+pub fn cast(code: &Code<'_>, i: usize) -> Option<Structure> {
+    if !ERROR_TYPES.iter().any(|name| code.bytes(i + 1).eq_ignore_ascii_case(name)) {
+        return None;
+    }
+    let whole = code.operand(0).is_some_and(|operand| operand.end >= i + 2) && code.ends(i + 2);
+    let number = code.kind(0) == Some(TokenKind::Number);
+    Some((if whole && !number { 10 } else { 3 }, i + 2))
+}

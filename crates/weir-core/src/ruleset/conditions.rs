@@ -1,0 +1,102 @@
+//! Conditions of a signature: what must be true of the request besides the match of its pattern in a value.
+
+use super::format::{ConditionDoc, RequestPart};
+use super::pattern::{Pattern, Syntax};
+use crate::model::{DecodedHead, Message};
+use crate::normalize::{percent, route};
+
+/// Bytes at the start of a body that conditions read.
+const MAX_BODY: usize = 16 << 10;
+
+/// A condition, compiled.
+#[derive(Debug)]
+pub struct Condition {
+    part: RequestPart,
+    pattern: Pattern,
+}
+
+/// The parts of a request on which conditions are judged.
+#[derive(Debug)]
+pub struct RequestParts<'m> {
+    message: &'m Message<'m>,
+    /// The path in every reading of some server.
+    paths: Vec<Vec<u8>>,
+    /// Query parameters as `name=value`.
+    query: Vec<Vec<u8>>,
+}
+
+impl<'m> RequestParts<'m> {
+    /// The parts of `message`, whose head is `head`.
+    pub fn new(message: &'m Message<'m>, head: &DecodedHead<'m>) -> Self {
+        let spelled = percent::decode(head.raw_path(), percent::Plus::Keep).into_owned();
+        let routed = route::run(&percent::decode(&head.path.text, percent::Plus::Keep)).into_owned();
+        let readings = head.paths().map(|path| path.text.to_vec());
+        let paths = readings.chain([spelled, routed]).collect();
+        let query = head.query.iter().map(|(name, value)| [name.as_ref(), b"=", value.as_ref()].concat()).collect();
+        Self { message, paths, query }
+    }
+}
+
+impl Condition {
+    /// Compiles `doc`. Like that of a signature, the pattern ignores case if `case_insensitive`.
+    pub fn new(doc: &ConditionDoc, case_insensitive: bool) -> Result<Self, regex::Error> {
+        let pattern = Pattern::new(&doc.pattern, Syntax { case_insensitive, ..Syntax::default() })?;
+        Ok(Self { part: doc.part.clone(), pattern })
+    }
+
+    /// Bytes of `parts` that it reads.
+    pub fn cost(&self, parts: &RequestParts<'_>) -> usize {
+        self.texts(parts).map(<[u8]>::len).sum()
+    }
+
+    /// Whether it is true of a request.
+    pub fn holds(&self, parts: &RequestParts<'_>) -> bool {
+        self.texts(parts).any(|text| self.pattern.is_match(text))
+    }
+
+    fn texts<'p>(&'p self, parts: &'p RequestParts<'_>) -> Box<dyn Iterator<Item = &'p [u8]> + 'p> {
+        match &self.part {
+            RequestPart::Method => Box::new(std::iter::once(parts.message.method)),
+            RequestPart::Path => Box::new(parts.paths.iter().map(Vec::as_slice)),
+            RequestPart::Body => {
+                Box::new(std::iter::once(&parts.message.body[..parts.message.body.len().min(MAX_BODY)]))
+            }
+            RequestPart::Query => Box::new(parts.query.iter().map(Vec::as_slice)),
+            RequestPart::Header(name) => Box::new(parts.message.headers_named(name)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Header;
+    use crate::parse::facts::facts;
+
+    fn holds(part: RequestPart, pattern: &str, target: &str) -> bool {
+        let headers = vec![Header { name: b"X-Empty", value: b"" }, Header { name: b"x-two", value: b"b" }];
+        let (method, target, body) = (b"PUT", target.as_bytes(), b"login");
+        let message = Message { method, target, headers, body, ..Message::default() };
+        let doc = ConditionDoc { part, pattern: pattern.into() };
+        Condition::new(&doc, true).unwrap().holds(&RequestParts::new(&message, &facts(&message)))
+    }
+
+    #[test]
+    fn each_part_is_read() {
+        let header = |name: &str| RequestPart::Header(name.into());
+        assert!(holds(RequestPart::Method, "^put$", "/") && !holds(RequestPart::Method, "^get$", "/"));
+        assert!(holds(header("x-empty"), "^$", "/") && !holds(header("x-none"), "^$", "/"));
+        assert!(holds(header("X-Two"), "^b$", "/") && !holds(header("X-Two"), "^$", "/"));
+        assert!(holds(RequestPart::Body, "^login$", "/") && !holds(RequestPart::Body, "=", "/?a=b"));
+        assert!(holds(RequestPart::Query, "^a b=c$", "/?x=1&a+b=%63") && !holds(RequestPart::Query, "c", "/c"));
+    }
+
+    #[test]
+    fn a_path_is_read_in_every_form_that_a_server_may_route() {
+        for target in ["/mgmt/x", "//mgmt//x?q", "/a/..;/mgmt/x", "/%6dgmt/x", "/%256dgmt/./x", "/mgmt;a=1/x"] {
+            assert!(holds(RequestPart::Path, "^/mgmt/x", target), "{target}");
+        }
+        assert!(!holds(RequestPart::Path, "^/mgmt/x", "/a?/mgmt/x"));
+        assert!(holds(RequestPart::Path, r"^/a/\.\.;/", "/a/..;/mgmt/x"));
+    }
+}

@@ -1,0 +1,189 @@
+//! The nodes registered with an aggregation: their identities, by hashes of their secrets, and their last heartbeats.
+
+use crate::sync::files;
+use ring::digest::{SHA256, digest};
+use ring::rand::{SecureRandom, SystemRandom};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeSet, HashMap};
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use subtle::ConstantTimeEq as _;
+use uuid::Uuid;
+use weir_protocol::node_api::{HEARTBEAT_SECONDS, Heartbeat, Identity, Register};
+use weir_runtime::clock::now_seconds;
+use weir_runtime::hex;
+
+/// Largest number of nodes: as many as a control plane accepts in one heartbeat.
+pub const MAX_REPLICAS: usize = 1_000;
+/// Seconds after which a node without calls is removed, as by a control plane.
+const EXPIRES_AFTER: u64 = 24 * 60 * 60;
+/// Age up to which a heartbeat is passed on: one and a half intervals. Older ones are from nodes that are gone.
+const HEARTBEAT_TTL: Duration = Duration::from_secs(HEARTBEAT_SECONDS + HEARTBEAT_SECONDS / 2);
+/// Longest name, version, capability and error of a node that is passed on.
+const MAX_TEXT: usize = 200;
+/// Largest number of capabilities of a node that are stored.
+const MAX_CAPABILITIES: usize = 100;
+/// Lengths of a secret that is accepted from another aggregation.
+const SECRETS: std::ops::RangeInclusive<usize> = 32..=128;
+/// Largest file: the entries of [`MAX_REPLICAS`] with texts of the longest form.
+const MAX_FILE: u64 = 4 << 20;
+
+/// A registered node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegisteredNode {
+    /// Its id.
+    pub node_id: String,
+    /// SHA-256 of its secret, which is random: no salt and no stretching is needed.
+    secret: Vec<u8>,
+    /// Its group.
+    pub group: String,
+    /// Its name.
+    pub name: String,
+    /// Time of its last call, in seconds since 1970; on disk, as of the last registration of any node.
+    seen: u64,
+}
+
+/// A registered node and its last heartbeat.
+#[derive(Debug)]
+struct NodeEntry {
+    replica: RegisteredNode,
+    beat: Option<(Heartbeat, Instant)>,
+}
+
+/// The nodes.
+#[derive(Debug)]
+pub struct NodeRegistry {
+    path: PathBuf,
+    nodes: Mutex<HashMap<String, NodeEntry>>,
+}
+
+/// Why a node cannot be registered.
+#[derive(Debug)]
+pub enum RegistrationError {
+    /// There are [`MAX_REPLICAS`] already.
+    Full,
+    /// It cannot be stored, or the system has no randomness.
+    Io(io::Error),
+}
+
+impl NodeRegistry {
+    /// Reads the nodes in `path`, if it exists.
+    pub fn open(path: PathBuf) -> io::Result<Self> {
+        let kept: Vec<RegisteredNode> = match files::read(&path, MAX_FILE)? {
+            None => Vec::new(),
+            Some(text) => serde_json::from_slice(&text).unwrap_or_else(|error| {
+                tracing::error!(path = %path.display(), %error, "cannot read the registered nodes; they have to register again");
+                Vec::new()
+            }),
+        };
+        let nodes = kept.into_iter().map(|replica| (replica.node_id.clone(), NodeEntry { replica, beat: None }));
+        Ok(Self { path, nodes: Mutex::new(nodes.collect()) })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, NodeEntry>> {
+        // Nothing that can panic runs under the lock.
+        self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Groups of the nodes.
+    pub fn groups(&self) -> BTreeSet<String> {
+        self.lock().values().map(|nodes| nodes.replica.group.clone()).collect()
+    }
+
+    /// Authenticates a node.
+    pub fn verify(&self, node_id: &str, secret: &str) -> Option<RegisteredNode> {
+        let mut nodes = self.lock();
+        let node = nodes.get_mut(node_id)?;
+        let same: bool = hash(secret).ct_eq(&node.replica.secret).into();
+        same.then(|| {
+            node.replica.seen = now_seconds();
+            node.replica.clone()
+        })
+    }
+
+    /// Registers an authenticated node; persists before returning. The node keeps its identity, unless another node has the
+    /// same id; then it gets a new one. Blocks.
+    pub fn register(&self, request: &Register) -> Result<Identity, RegistrationError> {
+        let mut nodes = self.lock();
+        nodes.retain(|_, nodes| nodes.replica.seen + EXPIRES_AFTER > now_seconds());
+        let keeps = |given: &&Identity| match nodes.get(&given.node_id) {
+            Some(node) => hash(&given.secret).ct_eq(&node.replica.secret).into(),
+            None => Uuid::parse_str(&given.node_id).is_ok() && SECRETS.contains(&given.secret.len()),
+        };
+        let identity = match request.identity.as_ref().filter(keeps) {
+            Some(given) => given.clone(),
+            None => new_identity().map_err(RegistrationError::Io)?,
+        };
+        if nodes.len() >= MAX_REPLICAS && !nodes.contains_key(&identity.node_id) {
+            return Err(RegistrationError::Full);
+        }
+        let replica = RegisteredNode {
+            node_id: identity.node_id.clone(),
+            secret: hash(&identity.secret),
+            group: request.group.clone(),
+            name: short(&request.name),
+            seen: now_seconds(),
+        };
+        nodes.insert(identity.node_id.clone(), NodeEntry { replica, beat: None });
+        self.write(&nodes).map_err(RegistrationError::Io)?;
+        Ok(identity)
+    }
+
+    /// Writes the nodes with the times of their last calls. Blocks.
+    pub fn save(&self) -> io::Result<()> {
+        self.write(&self.lock())
+    }
+
+    fn write(&self, nodes: &HashMap<String, NodeEntry>) -> io::Result<()> {
+        let all: Vec<&RegisteredNode> = nodes.values().map(|nodes| &nodes.replica).collect();
+        files::replace(&self.path, &serde_json::to_vec(&all).map_err(io::Error::other)?)
+    }
+
+    /// Records a heartbeat. Returns true if it should be reported to the control plane immediately.
+    pub fn record_heartbeat(&self, node_id: &str, mut beat: Heartbeat) -> bool {
+        beat.replicas.clear();
+        beat.version = short(&beat.version);
+        beat.capabilities = beat.capabilities.iter().take(MAX_CAPABILITIES).map(|text| short(text)).collect();
+        beat.policy_error = beat.policy_error.map(|text| short(&text));
+        let mut nodes = self.lock();
+        let Some(node) = nodes.get_mut(node_id) else { return false };
+        beat.name.clone_from(&node.replica.name);
+        let policy = |beat: &Heartbeat| (beat.policy_serial, beat.policy_error.clone());
+        let news = node.beat.as_ref().is_none_or(|(last, _)| policy(last) != policy(&beat));
+        node.beat = Some((beat, Instant::now()));
+        news
+    }
+
+    /// Recent heartbeats of the nodes of `group`.
+    pub fn heartbeats(&self, group: &str) -> Vec<(String, Heartbeat)> {
+        let nodes = self.lock();
+        let here = nodes.values().filter(|nodes| nodes.replica.group == group);
+        let recent = here.filter_map(|nodes| {
+            let (beat, at) = nodes.beat.as_ref()?;
+            (at.elapsed() < HEARTBEAT_TTL).then(|| (nodes.replica.node_id.clone(), beat.clone()))
+        });
+        recent.collect()
+    }
+}
+
+/// Generates an identity.
+fn new_identity() -> io::Result<Identity> {
+    let mut bytes = [0u8; 32];
+    SystemRandom::new().fill(&mut bytes).map_err(|_| io::Error::other("no randomness from the system"))?;
+    Ok(Identity { node_id: Uuid::now_v7().to_string(), secret: hex::encode(&bytes) })
+}
+
+fn hash(secret: &str) -> Vec<u8> {
+    digest(&SHA256, secret.as_bytes()).as_ref().to_vec()
+}
+
+fn short(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(MAX_TEXT).collect()
+}

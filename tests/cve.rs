@@ -1,0 +1,107 @@
+//! The virtual patches: the exploit of each known vulnerability of the index is blocked by the rule that the index names,
+//! and requests of legitimate users of the same products pass.
+
+use std::collections::HashSet;
+use std::sync::OnceLock;
+use weir_core::engine::proof::deciding_rules;
+use weir_core::ruleset::{CveEntry, Ruleset, builtin, compile};
+
+/// Attack type of the virtual patches.
+const CLASS: &str = "cve";
+/// Known vulnerabilities that the index covers at least.
+const FEWEST: usize = 200;
+
+fn ruleset() -> &'static Ruleset {
+    static RULESET: OnceLock<Ruleset> = OnceLock::new();
+    RULESET.get_or_init(|| compile::compile(&builtin::files()).expect("built-in rules compile"))
+}
+
+#[test]
+fn every_exploit_is_blocked_by_the_rule_that_the_index_names() {
+    let mut wrong = Vec::new();
+    for entry in &ruleset().cve_index {
+        let rules = deciding_rules(entry, ruleset());
+        if !rules.contains(&entry.by) {
+            wrong.push(format!("{} ({}): {} does not decide, but {rules:?}", entry.cve, entry.product, entry.by));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_index_has_each_vulnerability_of_a_rule_and_each_rule_a_proof() {
+    let index = &ruleset().cve_index;
+    let numbers: HashSet<&str> = index.iter().map(|entry| entry.cve.as_str()).collect();
+    assert!(numbers.len() >= FEWEST, "only {}", numbers.len());
+    let pairs: HashSet<_> = index.iter().map(|entry| (&entry.cve, &entry.by)).collect();
+    assert_eq!(pairs.len(), index.len(), "an entry is there twice");
+    let proven: HashSet<&str> = index.iter().map(|entry| entry.by.as_str()).collect();
+    let patches = ruleset().signatures.iter().filter(|signature| signature.attack.code() == CLASS);
+    let mut wrong = Vec::new();
+    for doc in patches.map(|signature| &signature.doc) {
+        if doc.product.is_empty() || doc.cve.is_empty() || doc.references.is_empty() {
+            wrong.push(format!("{} lacks `product`, `cve` or `references`", doc.id));
+        }
+        if !proven.contains(doc.id.as_str()) {
+            wrong.push(format!("{} has no entry `covers` with a request", doc.id));
+        }
+        let missing = doc.cve.iter().filter(|cve| !numbers.contains(cve.as_str()));
+        wrong.extend(missing.map(|cve| format!("{} names {cve}, which has no entry `covers`", doc.id)));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What legitimate clients send to the same products: request line, further headers and body.
+const LEGITIMATE: &[(&str, &str, &str)] = &[
+    ("GET /dashboard", "X-Nextjs-Data: 1", ""),
+    ("PUT /files/report.pdf", "Content-Range: bytes 0-99/200", "%PDF"),
+    ("GET /login.action?os_destination=%2Findex.action", "", ""),
+    ("GET /oauth/idp/.well-known/openid-configuration", "", ""),
+    ("POST /p/u/doAuthentication.do", "", "login=jane&passwd=secret&StateContext="),
+    ("GET /mgmt/tm/sys/version", "X-F5-Auth-Token: 4BQXFW2LJ6CTSNWYWIOQHFHQGI", ""),
+    ("GET /mgmt/tm/ltm/pool", "Connection: keep-alive", ""),
+    ("GET /api/v2/cmdb/system/status", "Forwarded: for=203.0.113.7;proto=https", ""),
+    ("GET /service-worker.js", "", ""),
+    ("GET /app/rest/server", "Accept: application/json", ""),
+    ("GET /minio/health/live", "", ""),
+    ("GET /_layouts/15/ToolPane.aspx?DisplayMode=Edit", "Referer: https://app.example.com/sites/a/home.aspx", ""),
+    ("GET /autodiscover/autodiscover.json?Email=jane%40example.com&Protocol=ActiveSync&RedirectCount=1", "", ""),
+    ("GET /autodiscover/autodiscover.json/v1.0/jane%40example.com?Protocol=Autodiscoverv1", "", ""),
+    ("GET /SetupWizard.aspx", "", ""),
+    ("GET /CFIDE/administrator/index.cfm", "", ""),
+    ("POST /webtools/control/main", "", "USERNAME=jane&PASSWORD=secret"),
+    ("GET /console/console.portal?_nfpb=true&_pageLabel=HomePage1", "", ""),
+    ("GET /descriptorByName/hudson.model.Item/checkName?value=a", "", ""),
+    ("GET /app/javax.faces.resource/dynamiccontent.properties.xhtml?ln=primefaces&pfdrid=1a2b&pfdrt=sc", "", ""),
+    ("POST /rest/V1/guest-carts/1/estimate-shipping-methods", "", r#"{"address":{"city":"Bonn","session":"a"}}"#),
+    (
+        "POST /rest/tinymce/1/macro/preview",
+        "",
+        r#"{"macro":{"name":"widget","params":{"url":"https://video.example/v"}}}"#,
+    ),
+    ("GET /dashboard/snapshot/aXz81Kq", "", ""),
+    ("GET /zabbix/index_sso.php", "Cookie: zbx_session=eyJzZXNzaW9uaWQiOiIxMiIsInNpZ24iOiI5OWFiIn0=", ""),
+    ("POST /api/v1/jobs", "", r#"{"variables":{"PHPRC":"/etc/php","LD_PRELOAD":"/lib/a.so"},"on sale":true}"#),
+    ("GET /api/v1/articles?public=true", "", ""),
+    ("GET /shop/admin", "X-Original-URL: https://app.example.com/shop/admin", ""),
+    ("POST /apisix/batch-requests", "", r#"{"pipeline":[{"method":"GET","path":"/orders/1"}]}"#),
+    ("POST /druid/indexer/v1/sampler", "", r#"{"type":"kafka","spec":{"ioConfig":{"consumerProperties":{"a":"b"}}}}"#),
+    ("GET /webtools/control/main?externalLoginKey=1", "", ""),
+];
+
+#[test]
+fn legitimate_requests_to_the_same_products_pass() {
+    let mut wrong = Vec::new();
+    for (line, headers, body) in LEGITIMATE {
+        let kind = if body.starts_with('{') { "application/json" } else { "application/x-www-form-urlencoded" };
+        let headers = if headers.is_empty() { String::new() } else { format!("{headers}\n") };
+        let request = format!("{line} HTTP/1.1\nHost: app.example.com\nContent-Type: {kind}\n{headers}\n{body}\n");
+        let text = String::new;
+        let entry = CveEntry { cve: text(), product: text(), by: text(), source: text(), request };
+        let rules = deciding_rules(&entry, ruleset());
+        if rules.iter().any(|rule| rule.starts_with("cve.")) {
+            wrong.push(format!("{line}: {rules:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
