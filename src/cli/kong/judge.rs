@@ -53,7 +53,7 @@ impl Judge<'_, '_> {
             }
         }
         let owner = &self.instance.owner_protocols;
-        if !owner.is_empty() && !owner.iter().any(|name| judged(&name)) {
+        if !owner.is_empty() && !owner.iter().any(judged) {
             let mark = self.instance.mark;
             self.refuse("protocols", mark, format!("cannot inspect {}: {why}", owner.join(", ")));
         }
