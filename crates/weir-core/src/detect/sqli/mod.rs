@@ -130,7 +130,6 @@ const GRAMMAR_SAMPLES: Samples = Samples {
         "length((select 1 from users))",
         "exec master..xp_cmdshell 'dir'",
         "or a=a",
-        "1 %u%n%i%o%n %s%e%l%e%c%t 1,2",
         "1\u{a0}union\u{a0}select\u{a0}1,2",
         "1dor 2>1-- ",
     ],
