@@ -25,6 +25,8 @@ pub const DETECTOR: Detector = Detector {
             "x\r\nTransfer-Encoding: chunked",
             "/a HTTP/1.1\r\nHost: x\r\n\r\n",
             "x\r\nContent-Length: 0<html>",
+            "x\r\nX-Accel-Redirect: /a",
+            "x\r\nSet-Cookie:y",
             "x\r\nAccess-Control-Allow-Origin: *",
         ],
         negative: &[
@@ -36,6 +38,7 @@ pub const DETECTOR: Detector = Detector {
             "date: x\r\nlocation: /a\r\n",
             "The server answered with this line\nHTTP/1.1 502 Bad Gateway",
             "shopping\nContent-Type: gift",
+            "Knee\r\nX-ray: normal",
             "web is down\nHost: web01.example\nStatus: down",
             "line one\nline two",
             "Dear all,\n\nNote: see below",
@@ -240,6 +243,10 @@ fn classify(head: &[u8], after_empty: bool, lines: usize, carrier: Carrier) -> O
 fn field(line: &[u8]) -> Option<bool> {
     let name_end = line.iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'-').count();
     let value = line[name_end..].trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
+    // Names of two parts behind the `X-` are no words of a note: `X-Accel-Redirect`.
+    if line.starts_with(b"x-") && line[..name_end].iter().filter(|b| **b == b'-').count() > 1 && name_end > 6 {
+        return Some(false);
+    }
     let (_, grammar, alone) = FIELDS.iter().find(|(name, ..)| *name == &line[..name_end])?;
     fits(*grammar, value).then_some(*alone)
 }
@@ -253,7 +260,7 @@ fn fits(grammar: Grammar, value: &[u8]) -> bool {
     match grammar {
         Grammar::Cookie => {
             let name = word.iter().take_while(|b| b.is_ascii_alphanumeric() || b"-_.$[]%".contains(b)).count();
-            name > 0 && word.get(name) == Some(&b'=')
+            name > 0 && (word.get(name) == Some(&b'=') || value.len() == name)
         }
         Grammar::Target => {
             let absolute = [&b"http:"[..], b"https:", b"//", b"javascript:", b"data:", b"ftp:"];

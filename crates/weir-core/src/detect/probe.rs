@@ -33,6 +33,9 @@ pub const DETECTOR: Detector = Detector {
             "/phpinfo.php",
             "/server-status",
             "/old/web.config",
+            "/index.php.txt",
+            "/index.asp.",
+            "/app/.idea/workspace.xml",
             "/docker-compose.yml",
         ],
         negative: &[
@@ -91,6 +94,20 @@ const HIDDEN: &[&[u8]] = &[
     b".netrc",
     b".pgpass",
     b".my.cnf",
+    b".idea",
+    b".docker",
+    b".terraform",
+    b".gnupg",
+    b".mysql_history",
+    b".psql_history",
+    b".sh_history",
+    b".zsh_history",
+    b".history",
+    b".bashrc",
+    b".bash_profile",
+    b".aider.conf.yml",
+    b".kiro",
+    b".n8n",
 ];
 /// Path segments below which an API serves files of a repository or store.
 const STORES: &[&[u8]] =
@@ -241,7 +258,12 @@ fn is_unpublished(file: &[u8], depth: usize) -> bool {
     let dated = stem.trim_ascii_end();
     let name_end = dated.iter().rposition(|b| b.is_ascii_alphabetic()).map_or(0, |at| at + 1);
     let site = depth <= MAX_DEPTH && known(DUMPED, &dated[..name_end]);
-    let copied = known(COPIES, ending) && (known(SOURCES, before) || matches!(ending, b"bak" | b"swp" | b"swo"));
+    // `index.php.txt`, and names that Windows reads without their last byte: `index.php.`, `index.php `.
+    let shown = matches!(ending, b"txt" | b"" | b"source")
+        && matches!(before.trim_ascii(), b"php" | b"asp" | b"aspx" | b"jsp" | b"env")
+        || matches!(ending, [b'p', b'h', b'p', b' '] | [b'a', b's', b'p', b' '] | [b'j', b's', b'p', b' ']);
+    let copied =
+        shown || known(COPIES, ending) && (known(SOURCES, before) || matches!(ending, b"bak" | b"swp" | b"swo"));
     let dumped = ending == b"sql" || before == b"sql" && known(ARCHIVES, ending);
     copied || known(KEYS, ending) || dumped && depth <= MAX_DEPTH || site && known(ARCHIVES, ending)
 }

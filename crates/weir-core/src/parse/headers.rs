@@ -176,11 +176,11 @@ mod tests {
                 "Referer: https://h/p?q=a%27b&r=c#d",
                 vec![
                     "[header,'REFERER']=https://h/p?q=a%27b&r=c#d",
-                    "[header,'REFERER'][percent]=https://h/p?q=a'b&r=c#d",
                     "[header,'REFERER'][form_urlencoded_name]=q",
                     "[header,'REFERER'][form_urlencoded,'q']=a'b",
                     "[header,'REFERER'][form_urlencoded_name]=r",
                     "[header,'REFERER'][form_urlencoded,'r']=c",
+                    "[header,'REFERER'][percent]=https://h/p?q=a'b&r=c#d",
                 ],
             ),
             ("Authorization: Bearer a.b.c", vec!["[header,'AUTHORIZATION']=Bearer a.b.c"]),

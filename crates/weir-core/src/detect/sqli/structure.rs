@@ -142,7 +142,12 @@ fn logic(code: &Code<'_>, mut i: usize, connector: Connector, place: Position) -
                 {
                     8
                 }
-                OperandKind::Literal if is_text(code, i, operand.end) && !is_closing(code, i) => return None,
+                // `' or '` is never true: the text between the last two quotes is empty.
+                OperandKind::Literal
+                    if is_text(code, i, operand.end) && (!is_closing(code, i) || code.bytes(i).len() == 1) =>
+                {
+                    return None;
+                }
                 OperandKind::Literal if code.ends(operand.end) || is_connector(code, operand.end) => 3,
                 _ => return None,
             };
@@ -187,8 +192,7 @@ fn is_closing(code: &Code<'_>, i: usize) -> bool {
     if number {
         return true;
     }
-    let empty_and = text.len() == 1 && i > 0 && code.bytes(i - 1).eq_ignore_ascii_case(b"and");
-    text.len() <= 3 && !empty_and
+    text.len() <= 3
 }
 
 /// Whether token `i` is a number, or a text that only pairs the closing quote of the application.

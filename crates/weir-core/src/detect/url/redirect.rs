@@ -171,7 +171,7 @@ fn host_like(text: &[u8]) -> bool {
     let dot = authority.iter().position(|b| *b == b'.');
     authority.len() > 3
         && dot.is_some_and(|at| at > 0 && at + 2 < authority.len())
-        && !authority.iter().any(|b| b" ^()\"<>$,!*|{}'`".contains(b))
+        && !authority.iter().any(|b| b" ^()\"<$,!*|{}'`".contains(b))
         && authority.iter().any(u8::is_ascii_alphanumeric)
 }
 
