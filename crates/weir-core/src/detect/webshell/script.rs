@@ -37,13 +37,14 @@ const SOURCES: &[&str] = &[
     "$query.param",
     "url.parse",
     "parse_qs",
+    "urllib.parse.parse_qs",
     "urlparse.parse_qs",
     "querystring.parse",
     "$env.query_string",
     "os.environ.query_string",
 ];
 /// Names of what a client sends in a CGI program.
-const CGI_SOURCES: &[&str] = &["param", "params", "cgi.params"];
+const CGI_SOURCES: &[&str] = &["param", "params", "cgi.params", "cgi"];
 /// Calls that run a command or code, in lower case.
 const SINKS: &[&str] = &[
     "os.system",
@@ -86,7 +87,7 @@ const SINKS: &[&str] = &[
     "io.popen",
     "open3.capture2e",
 ];
-const SOURCE_WORDS: &str = r"request\.|req\.[qbp]|param\(|params|FieldStorage|QUERY_STRING|get_argument|ctx\.|parse_qs|url\.parse|getvalue|getfirst";
+const SOURCE_WORDS: &str = r"request\.|req\.[qbp]|param\(|params|FieldStorage|QUERY_STRING|get_argument|ctx\.|parse_qs|url\.parse|getvalue|getfirst|form\[";
 const SINK_WORDS: &str = r"system|[pP]open|exec|eval|subprocess|spawn|qx|getoutput|Function\(|`";
 /// Words of sources and of sinks, without both of which a script is of no interest.
 static HINTS: LazyLock<[Regex; 2]> =
@@ -106,8 +107,15 @@ pub(super) fn find(content: &[u8]) -> Option<usize> {
         return None;
     }
     let has = |hints: &[&[u8]]| hints.iter().any(|hint| memmem::find(content, hint).is_some());
-    const CGI: &[&[u8]] =
-        &[b"#!/usr/bin/perl", b"#!/usr/bin/env perl", b"#!/usr/local/bin/perl", b"use CGI", b"sinatra"];
+    const CGI: &[&[u8]] = &[
+        b"#!/usr/bin/perl",
+        b"#!/usr/bin/env perl",
+        b"#!/usr/local/bin/perl",
+        b"use CGI",
+        b"sinatra",
+        b"#!/usr/bin/ruby",
+        b"#!/usr/bin/env ruby",
+    ];
     let mut script = Script { is_cgi: has(CGI), ..Script::default() };
     for second in [false, true] {
         let mut read = 0;
@@ -199,6 +207,11 @@ impl Script {
 
     /// Whether a command in backticks, which Perl and Ruby run, is what a client sends.
     fn backticks(&self, line: &[u8]) -> bool {
+        // A file whose name ends in a bar is a command.
+        if memmem::find(line, b"open").is_some() && memmem::find(line, b"|\"").is_some() {
+            let names = tokens(line);
+            return names.iter().any(|t| matches!(t, Token::Name(name) if self.is_tainted(&name.to_ascii_lowercase())));
+        }
         let Some(start) = memchr::memchr(b'`', line) else { return false };
         let inside = line[start + 1..].trim_ascii_start();
         let inside = inside.strip_prefix(b"#{").unwrap_or(inside);

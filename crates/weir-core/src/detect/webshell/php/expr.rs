@@ -5,6 +5,8 @@ use super::run::{MAX_DEPTH, Pass, is_sent_by_client};
 use super::value::{Value, arithmetic, either, step};
 use std::rc::Rc;
 
+/// Longest expression in a string.
+const MAX_EMBEDDED: usize = 512;
 /// Most elements of an array to which others are appended.
 const MAX_APPENDED: usize = 32;
 
@@ -335,8 +337,12 @@ impl<'a> Pass<'_, 'a, '_> {
         let mut out = Value::text(b"");
         let mut rest = text;
         while let Some(at) = memchr::memchr(b'$', rest) {
-            let escaped = rest[..at].ends_with(b"\\");
-            out = out.concat(&Value::text(&rest[..at]));
+            let before = rest[..at].strip_suffix(b"\\");
+            let escaped = before.is_some();
+            out = out.concat(&Value::text(before.unwrap_or(&rest[..at])));
+            if escaped {
+                out = out.concat(&Value::text(b"$"));
+            }
             let after = &rest[at + 1..];
             let name = name_at(after.strip_prefix(b"{").unwrap_or(after));
             if !escaped && !name.is_empty() && !name[0].is_ascii_digit() {
@@ -348,10 +354,11 @@ impl<'a> Pass<'_, 'a, '_> {
                 out.whole = value.whole && text.len() <= name.len() + 32;
             } else if after.starts_with(b"{") && !escaped {
                 // An expression in the string.
-                let end = memchr::memchr(b'}', after).map_or(after.len(), |end| end + 1);
-                self.nested_code(&after[1..end.max(1)]);
+                let head = &after[..after.len().min(MAX_EMBEDDED)];
+                let end = memchr::memchr(b'}', head).map_or(head.len(), |end| end + 1);
+                self.nested_code(&head[1..end.max(1)]);
             }
-            rest = &after[name.len()..];
+            rest = if escaped { after } else { &after[name.len()..] };
         }
         let tail = Value::text(rest);
         let whole = out.whole;
@@ -422,7 +429,8 @@ impl<'a> Pass<'_, 'a, '_> {
                     value.join(before);
                 }
                 // Parameters are those of the current function only.
-                self.state.properties.insert(name, Value { params: 0, ..value.clone() });
+                let made = if self.constructs_now() { value.params } else { value.made };
+                self.state.properties.insert(name, Value { params: 0, made, ..value.clone() });
                 value
             }
             _ => self.state.properties.get(&name).cloned().unwrap_or_default(),

@@ -24,10 +24,16 @@ pub(super) enum Kind {
     Reads,
     /// Opens a connection to another host.
     Connects,
+    /// Copies or moves its first argument to where the second says.
+    Moves,
     /// Writes its second argument to a file.
     Writes,
     /// Undoes an encoding.
     Decodes,
+    /// Applies a filter, which may be a function.
+    Filter,
+    /// Defines a constant.
+    Defines,
     /// Returns its argument, changed but no less dangerous.
     Keeps,
     /// Returns something else.
@@ -80,6 +86,9 @@ const TABLE: &[(Kind, &str)] = &[
          fgets php_strip_whitespace exif_read_data get_meta_tags",
     ),
     (Kind::Writes, "file_put_contents fwrite fputs"),
+    (Kind::Moves, "copy move_uploaded_file rename"),
+    (Kind::Filter, "filter_var"),
+    (Kind::Defines, "define"),
     (
         Kind::Decodes,
         "base64_decode gzinflate gzuncompress gzdecode bzdecompress str_rot13 strrev convert_uudecode \

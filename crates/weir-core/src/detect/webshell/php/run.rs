@@ -31,6 +31,7 @@ pub(super) struct State {
     globals: HashMap<Vec<u8>, Value>,
     pub functions: HashMap<Vec<u8>, Function>,
     pub properties: HashMap<Vec<u8>, Value>,
+    pub constants: HashMap<Vec<u8>, Value>,
     /// Code of other files runs in the same scope.
     pub includes: bool,
     /// A connection is opened.
@@ -146,6 +147,11 @@ impl<'a> Pass<'_, 'a, '_> {
         if found && self.state.found.is_none() {
             self.state.found = Some(self.place());
         }
+    }
+
+    /// Whether the body of a constructor is read.
+    pub(super) fn constructs_now(&self) -> bool {
+        self.frames.last().is_some_and(|frame| frame.name == b"__construct")
     }
 
     pub(super) fn peek(&self) -> Option<&Token<'a>> {

@@ -32,6 +32,8 @@ pub(super) struct Value {
     pub assembled: bool,
     /// It is a variable to which nothing is assigned.
     pub unset: bool,
+    /// Bits of the parameters of a constructor on which it depends.
+    pub made: u32,
     /// Bits of the parameters of the current function on which it depends.
     pub params: u32,
 }
@@ -93,6 +95,7 @@ impl Value {
         self.computed |= other.computed;
         self.assembled |= other.assembled;
         self.params |= other.params;
+        self.made |= other.made;
     }
 
     /// The same facts, without text and elements.
