@@ -55,3 +55,38 @@ fn run(subject: &Subject<'_>) -> Option<Match> {
     let start = found.saturating_sub(SHOWN / 2).min(content.len());
     Some(Match { confidence: Confidence::High, start, end: (found + SHOWN).min(content.len()).max(start) })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{page, php, script};
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn never_panics(text in r#"(<\?php |<\?=|\?>|<%|%>|<<<A\n|\nA;|\$a|\$\$|\$_GET|function f\(|eval|\\x4|/\*|\*/|'|"|`|\{\$|=|\.=|\^|->|::|\+\+|[\[\]{}();,.~@?:&a-z0-9 \\\n]){0,80}"#) {
+            for text in [text.clone(), format!("<?php {text}"), format!("<% {text}")] {
+                php::find(text.as_bytes());
+                page::find(text.as_bytes());
+                script::find(text.as_bytes());
+            }
+        }
+
+        #[test]
+        fn never_panics_on_bytes(bytes: Vec<u8>) {
+            let code = [b"<?php ", &bytes[..]].concat();
+            php::find(&code);
+            page::find(&code);
+        }
+    }
+
+    /// Deep nesting ends at a bound, and many openings cost no more than bytes.
+    #[test]
+    fn nesting_is_bounded() {
+        for unit in
+            ["(", "[", "$", "!", "{", "f(", "$a=", "new ", "'a'.", "function f(", "\"{$", "<<<A\n", "<?php ", "~", "`"]
+        {
+            let text = format!("<?php {}", unit.repeat(200_000 / unit.len()));
+            php::find(text.as_bytes());
+        }
+    }
+}

@@ -138,8 +138,6 @@ fn first_code(content: &[u8]) -> Option<usize> {
         let is = |tag: &[u8]| rest.get(..tag.len()).is_some_and(|head| head.eq_ignore_ascii_case(tag));
         let is_code = match rest.first()? {
             b'%' => is_text(rest),
-            // Where a page of code was pasted from a text.
-            b' ' => rest.get(1) == Some(&b'%') && is_text(&rest[1..]),
             b'j' | b'J' => is(b"jsp:"),
             b'c' | b'C' => COLDFUSION_TAGS.iter().any(|tag| is(tag)),
             b's' | b'S' => is(b"script") && tag(rest).is_some_and(is_server_script),
@@ -203,12 +201,9 @@ fn code_of<'p>(page: &'p [u8], content: &'p [u8]) -> Cow<'p, [u8]> {
     }
     let mut code = Vec::new();
     let mut rest = page;
-    if !has(b"%>") {
-        return Cow::Borrowed(page);
-    }
     while let Some(start) = memmem::find(rest, b"<%") {
         let inside = &rest[start + 2..];
-        let end = memmem::find(inside, b"%>").unwrap_or(inside.len());
+        let Some(end) = memmem::find(inside, b"%>") else { break };
         code.extend_from_slice(&inside[..end]);
         code.push(b'\n');
         rest = &inside[end..];

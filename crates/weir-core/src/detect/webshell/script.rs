@@ -37,13 +37,14 @@ const SOURCES: &[&str] = &[
     "$query.param",
     "url.parse",
     "parse_qs",
+    "urllib.parse.parse_qs",
     "urlparse.parse_qs",
     "querystring.parse",
     "$env.query_string",
     "os.environ.query_string",
 ];
 /// Names of what a client sends in a CGI program.
-const CGI_SOURCES: &[&str] = &["param", "params", "cgi.params"];
+const CGI_SOURCES: &[&str] = &["param", "params", "cgi.params", "cgi"];
 /// Calls that run a command or code, in lower case.
 const SINKS: &[&str] = &[
     "os.system",
@@ -86,12 +87,14 @@ const SINKS: &[&str] = &[
     "io.popen",
     "open3.capture2e",
 ];
+const SOURCE_WORDS: &str = r"request\.|req\.[qbp]|param\(|params|FieldStorage|QUERY_STRING|get_argument|ctx\.|parse_qs|url\.parse|getvalue|getfirst|form\[";
+const SINK_WORDS: &str = r"system|[pP]open|exec|eval|subprocess|spawn|qx|getoutput|Function\(|`";
 /// Words of sources and of sinks, without both of which a script is of no interest.
-static HINTS: LazyLock<[Regex; 2]> = LazyLock::new(|| {
-    let sources =
-        r"request\.|req\.[qbp]|param\(|params|FieldStorage|QUERY_STRING|get_argument|ctx\.|parse_qs|url\.parse";
-    let sinks = r"system|[pP]open|exec|eval|subprocess|spawn|qx|getoutput|Function\(|`";
-    [sources, sinks].map(|words| Regex::new(words).expect("a pattern of literals"))
+static HINTS: LazyLock<[Regex; 2]> =
+    LazyLock::new(|| [SOURCE_WORDS, SINK_WORDS].map(|words| Regex::new(words).expect("a pattern of literals")));
+/// Words of lines that are read: of sources, of sinks and of definitions of functions.
+static INTEREST: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(&format!("{SOURCE_WORDS}|{SINK_WORDS}|def |function |sub ")).expect("a pattern of literals")
 });
 /// Most names that are followed.
 const MAX_NAMES: usize = 64;
@@ -104,16 +107,30 @@ pub(super) fn find(content: &[u8]) -> Option<usize> {
         return None;
     }
     let has = |hints: &[&[u8]]| hints.iter().any(|hint| memmem::find(content, hint).is_some());
-    const CGI: &[&[u8]] =
-        &[b"#!/usr/bin/perl", b"#!/usr/bin/env perl", b"#!/usr/local/bin/perl", b"use CGI", b"sinatra"];
+    const CGI: &[&[u8]] = &[
+        b"#!/usr/bin/perl",
+        b"#!/usr/bin/env perl",
+        b"#!/usr/local/bin/perl",
+        b"use CGI",
+        b"sinatra",
+        b"#!/usr/bin/ruby",
+        b"#!/usr/bin/env ruby",
+    ];
     let mut script = Script { is_cgi: has(CGI), ..Script::default() };
     for second in [false, true] {
-        let mut at = 0;
-        for line in content.split(|b| matches!(b, b'\n' | b';')) {
-            if script.line(&line[..line.len().min(MAX_LINE)]) && second {
-                return Some(at);
+        let mut read = 0;
+        for word in INTEREST.find_iter(content) {
+            if word.start() < read {
+                continue;
             }
-            at += line.len() + 1;
+            let is_end = |b: &u8| matches!(b, b'\n' | b';');
+            let before = &content[read..word.start()];
+            let start = before.iter().rposition(is_end).map_or(read, |at| read + at + 1);
+            let rest = &content[word.start()..];
+            read = word.start() + rest.iter().position(is_end).unwrap_or(rest.len());
+            if script.line(&content[start..read.min(start + MAX_LINE)]) && second {
+                return Some(start);
+            }
         }
     }
     None
@@ -190,6 +207,11 @@ impl Script {
 
     /// Whether a command in backticks, which Perl and Ruby run, is what a client sends.
     fn backticks(&self, line: &[u8]) -> bool {
+        // A file whose name ends in a bar is a command.
+        if memmem::find(line, b"open").is_some() && memmem::find(line, b"|\"").is_some() {
+            let names = tokens(line);
+            return names.iter().any(|t| matches!(t, Token::Name(name) if self.is_tainted(&name.to_ascii_lowercase())));
+        }
         let Some(start) = memchr::memchr(b'`', line) else { return false };
         let inside = line[start + 1..].trim_ascii_start();
         let inside = inside.strip_prefix(b"#{").unwrap_or(inside);
@@ -207,10 +229,9 @@ impl Script {
 
     /// `name = ... source ...`
     fn assignment(&mut self, tokens: &[Token<'_>]) {
-        let Some(equals) = tokens.iter().position(|token| *token == Token::Other(b'=')) else { return };
-        if matches!(tokens.get(equals + 1), Some(Token::Other(b'='))) {
-            return;
-        }
+        let is = |at: usize, bytes: &[u8]| matches!(tokens.get(at), Some(Token::Other(byte)) if bytes.contains(byte));
+        let assigns = |at: &usize| is(*at, b"=") && !is(at + 1, b"=>") && !(*at > 0 && is(at - 1, b"=!<>"));
+        let Some(equals) = (0..tokens.len()).find(assigns) else { return };
         let names = |tokens: &[Token<'_>]| -> Vec<String> {
             let names = tokens.iter().filter_map(|token| match token {
                 Token::Name(name) => Some(name.to_ascii_lowercase()),

@@ -183,17 +183,26 @@ fn is_script_url(value: &[u8]) -> bool {
 
 /// The first tag of a page in a bitmap.
 fn page_tag(content: &[u8]) -> Option<(usize, usize)> {
-    let is_page = |rest: &[u8]| {
-        let is = |name: &[u8]| rest.get(..name.len()).is_some_and(|head| head.eq_ignore_ascii_case(name));
-        let ends =
-            |length: usize| rest.get(length).is_some_and(|b| b.is_ascii_whitespace() || matches!(b, b'>' | b'/'));
-        is(b"script") && ends(6)
-            || (is(b"svg") && ends(3) || is(b"img") && ends(3) || is(b"body") && ends(4)) && {
-                attributes_act(tag(rest).0)
+    let mut at = 0;
+    while let Some(found) = content.get(at..).and_then(|rest| memchr::memchr(b'<', rest)) {
+        let start = at + found;
+        let rest = &content[start + 1..];
+        let is = |name: &[u8]| {
+            let ends = rest.get(name.len()).is_some_and(|b| b.is_ascii_whitespace() || matches!(b, b'>' | b'/'));
+            ends && rest[..name.len()].eq_ignore_ascii_case(name)
+        };
+        at = start + 1;
+        if is(b"svg") || is(b"img") || is(b"body") {
+            let (tag, length) = tag(rest);
+            if attributes_act(tag) {
+                return Some((start, at + length));
             }
-    };
-    let at = memchr::memchr_iter(b'<', content).find(|&at| is_page(&content[at + 1..]))?;
-    Some((at, content.len().min(at + 80)))
+            at += length;
+        } else if is(b"script") {
+            return Some((start, content.len().min(start + 80)));
+        }
+    }
+    None
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@ use super::lex::SCOPE;
 use super::run::{Function, Pass};
 use super::value::Value;
 
+/// Most arguments of a callback that are looked at.
+const MAX_ARGUMENTS: usize = 16;
 /// Words after which an expression stands that is not called.
 const BEFORE: &[&[u8]] =
     &[b"echo", b"print", b"exit", b"die", b"throw", b"yield", b"clone", b"return", b"as", b"in", b"use", b"from"];
@@ -32,7 +34,7 @@ impl Pass<'_, '_, '_> {
                 self.list(b')');
                 return if self.mark() == b'=' { self.destructure(start) } else { Value::default() };
             }
-            _ if BEFORE.contains(&name) && self.mark() != b'(' => return self.expression(),
+            _ if BEFORE.contains(&name) => return self.expression(),
             _ => {}
         }
         match self.mark() {
@@ -50,7 +52,7 @@ impl Pass<'_, '_, '_> {
             SCOPE => self.postfix(Value::default()),
             // A constant that is not defined is its own name.
             _ if matches!(name, b"true" | b"false" | b"null") || name.starts_with(b"__") => Value::default(),
-            _ => Value::text(name),
+            _ => self.state.constants.get(name).cloned().unwrap_or_else(|| Value::text(name)),
         }
     }
 
@@ -128,7 +130,8 @@ impl Pass<'_, '_, '_> {
             self.report((callee.hidden || callee.picked) && all.tainted);
             // Nobody writes the name of what executes in pieces.
             self.report(callee.computed && is_dangerous(&name));
-            return self.call(&name, args);
+            let result = self.call(&name, args);
+            return if callee.picked || callee.hidden { result.hide() } else { result };
         }
         // Whoever decides what is called, and with what, executes it.
         let assembled = (callee.assembled || callee.picked) && (all.tainted || all.hidden);
@@ -168,8 +171,25 @@ impl Pass<'_, '_, '_> {
                 self.report(self.state.shell);
                 Value::default().hide()
             }
+            Kind::Moves => {
+                let names = matches!(args, [from, to, ..] if from.tainted && to.tainted && to.whole);
+                self.report(names);
+                Value::default()
+            }
             Kind::Writes => self.write(args),
             Kind::Decodes => functions::result(name, args).hide(),
+            Kind::Filter => {
+                let options = args.get(2).map(|options| options.at(&Value::text(b"options"))).unwrap_or_default();
+                self.callback(0, &[options, args.first().cloned().unwrap_or_default()])
+            }
+            Kind::Defines => {
+                if let [name, value, ..] = args
+                    && let Some(name) = name.name()
+                {
+                    self.state.constants.insert(name, value.clone());
+                }
+                Value::default()
+            }
             Kind::Keeps => functions::result(name, args),
             Kind::Other => Value::default(),
         }
@@ -186,17 +206,23 @@ impl Pass<'_, '_, '_> {
                 self.note_callee(arg, &Value::sent());
             }
         }
-        let mut value = function.returns.flags();
-        let passed = args.iter().enumerate().filter(|(at, _)| value.params & 1 << (*at).min(31) != 0);
-        let mut all = Value { params: 0, ..value.clone() };
+        let returns = function.returns.flags();
+        let mut passed = args.iter().enumerate().filter(|(at, _)| returns.params & 1 << (*at).min(31) != 0);
+        if returns.whole && returns.params.count_ones() == 1 {
+            // What comes in goes out.
+            return passed.next().map_or_else(Value::default, |(_, arg)| arg.clone());
+        }
+        let mut all = Value { params: 0, ..returns.clone() };
         passed.for_each(|(_, arg)| all.join(arg));
-        value = all;
-        value
+        all
     }
 
     /// What is executed depends on `value`.
     pub(super) fn reaches(&mut self, value: &Value) {
         self.report(value.tainted || value.hidden);
+        if value.made != 0 {
+            self.state.functions.entry(b"__construct".to_vec()).or_default().sinks |= value.made;
+        }
         // Old servers made variables of what clients sent.
         self.report(value.unset && value.whole && !self.state.includes && self.state.second_pass);
         if value.bytes().is_some_and(is_shell) {
@@ -244,8 +270,9 @@ impl Pass<'_, '_, '_> {
         let at = if at < 0 { args.len().checked_sub(1) } else { usize::try_from(at).ok() };
         let Some(at) = at.filter(|&at| at < args.len()) else { return Value::default() };
         let callee = &args[at];
-        let rest: Vec<Value> =
-            args.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, arg)| arg.clone()).collect();
+        // The callee may be another of these functions, whose arguments are the rest.
+        let others = args.iter().enumerate().filter(|(other, _)| *other != at).take(MAX_ARGUMENTS);
+        let rest: Vec<Value> = others.map(|(_, arg)| arg.clone()).collect();
         let all = Value::of(&rest);
         let callee = match &callee.items {
             // A class or an object, and a method of it.

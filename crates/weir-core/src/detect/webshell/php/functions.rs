@@ -2,6 +2,8 @@
 
 use super::value::Value;
 use crate::normalize::base64;
+use std::collections::HashMap;
+use std::sync::LazyLock;
 
 /// What a function means here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,229 +24,103 @@ pub(super) enum Kind {
     Reads,
     /// Opens a connection to another host.
     Connects,
+    /// Copies or moves its first argument to where the second says.
+    Moves,
     /// Writes its second argument to a file.
     Writes,
     /// Undoes an encoding.
     Decodes,
+    /// Applies a filter, which may be a function.
+    Filter,
+    /// Defines a constant.
+    Defines,
     /// Returns its argument, changed but no less dangerous.
     Keeps,
     /// Returns something else.
     Other,
 }
 
+/// Names of functions, in lower case, and what they mean.
+const TABLE: &[(Kind, &str)] = &[
+    (
+        Kind::Command,
+        "system exec shell_exec passthru popen proc_open pcntl_exec expect_popen w32_create_service \
+         dotnet_load",
+    ),
+    (Kind::Code(0), "eval assert"),
+    (Kind::Code(1), "create_function"),
+    (Kind::Replace, "preg_replace preg_filter mb_ereg_replace mb_eregi_replace mb_regex_set_options"),
+    (
+        Kind::Calls(0),
+        "array_map call_user_func call_user_func_array forward_static_call forward_static_call_array \
+         register_shutdown_function register_tick_function ob_start spl_autoload_register \
+         set_error_handler set_exception_handler header_register_callback reflectionfunction \
+         func_overload",
+    ),
+    (
+        Kind::Calls(1),
+        "array_filter array_walk array_walk_recursive array_reduce usort uasort uksort \
+         preg_replace_callback mb_ereg_replace_callback iterator_apply sqlite_create_function \
+         callbackfilteriterator recursivecallbackfilteriterator stream_context_set_params",
+    ),
+    (
+        Kind::Calls(-1),
+        "array_diff_uassoc array_diff_ukey array_udiff array_udiff_assoc array_udiff_uassoc \
+         array_uintersect array_uintersect_assoc array_intersect_ukey array_intersect_uassoc \
+         array_uintersect_uassoc",
+    ),
+    (Kind::Variables, "extract parse_str mb_parse_str import_request_variables"),
+    (
+        Kind::Sent,
+        "getallheaders apache_request_headers get_defined_vars filter_input filter_input_array \
+         apache_getenv",
+    ),
+    (
+        Kind::Connects,
+        "fsockopen pfsockopen stream_socket_client socket_create curl_exec stream_socket_accept \
+         socket_accept",
+    ),
+    (
+        Kind::Reads,
+        "file_get_contents fopen file readfile socket_read socket_recv getenv stream_get_contents fread \
+         fgets php_strip_whitespace exif_read_data get_meta_tags",
+    ),
+    (Kind::Writes, "file_put_contents fwrite fputs"),
+    (Kind::Moves, "copy move_uploaded_file rename"),
+    (Kind::Filter, "filter_var"),
+    (Kind::Defines, "define"),
+    (
+        Kind::Decodes,
+        "base64_decode gzinflate gzuncompress gzdecode bzdecompress str_rot13 strrev convert_uudecode \
+         hex2bin pack chr openssl_decrypt mcrypt_decrypt mcrypt_cbc mcrypt_ecb zlib_decode \
+         lzf_decompress quoted_printable_decode convert_uuencode sodium_crypto_secretbox_open",
+    ),
+    (
+        Kind::Keeps,
+        "trim ltrim rtrim chop strtolower strtoupper ucfirst lcfirst \
+         ucwords str_replace str_ireplace strtr substr mb_substr substr_replace implode \
+         join explode split str_split sprintf vsprintf stripslashes stripcslashes \
+         addslashes urldecode rawurldecode html_entity_decode htmlspecialchars_decode utf8_decode utf8_encode iconv \
+         mb_convert_encoding json_decode unserialize str_pad str_repeat nl2br strval settype \
+         array_merge array_values array_pop array_shift array_slice array_reverse array_keys array_flip \
+         array array_combine array_chunk array_fill array_pad array_splice range compact \
+         current reset end next prev key pos each \
+         list chunk_split strstr stristr strrchr strpbrk preg_split wordwrap \
+         get_magic_quotes_gpc arrayiterator arrayobject splfixedarray func_get_arg func_get_args is_array max \
+         min escapeshellcmd preg_match str_word_count simplexml_load_string constant array_rand array_column \
+         strtok mb_strtolower mb_strtoupper lzw_decompress array_diff array_intersect array_unique var_export \
+         print_r html_entity_encode bin2hex",
+    ),
+];
+
 /// The meaning of the function `name`, in lower case.
 pub(super) fn kind(name: &[u8]) -> Kind {
-    match name {
-        b"system"
-        | b"exec"
-        | b"shell_exec"
-        | b"passthru"
-        | b"popen"
-        | b"proc_open"
-        | b"pcntl_exec"
-        | b"expect_popen"
-        | b"w32_create_service"
-        | b"dotnet_load" => Kind::Command,
-        b"eval" | b"assert" => Kind::Code(0),
-        b"create_function" => Kind::Code(1),
-        b"preg_replace" | b"preg_filter" | b"mb_ereg_replace" | b"mb_eregi_replace" | b"mb_regex_set_options" => {
-            Kind::Replace
-        }
-        b"array_map"
-        | b"call_user_func"
-        | b"call_user_func_array"
-        | b"forward_static_call"
-        | b"forward_static_call_array"
-        | b"register_shutdown_function"
-        | b"register_tick_function"
-        | b"ob_start"
-        | b"spl_autoload_register"
-        | b"set_error_handler"
-        | b"set_exception_handler"
-        | b"header_register_callback"
-        | b"reflectionfunction"
-        | b"func_overload" => Kind::Calls(0),
-        b"array_filter"
-        | b"array_walk"
-        | b"array_walk_recursive"
-        | b"array_reduce"
-        | b"usort"
-        | b"uasort"
-        | b"uksort"
-        | b"preg_replace_callback"
-        | b"mb_ereg_replace_callback"
-        | b"iterator_apply"
-        | b"sqlite_create_function"
-        | b"callbackfilteriterator"
-        | b"recursivecallbackfilteriterator"
-        | b"stream_context_set_params" => Kind::Calls(1),
-        b"array_diff_uassoc"
-        | b"array_diff_ukey"
-        | b"array_udiff"
-        | b"array_udiff_assoc"
-        | b"array_udiff_uassoc"
-        | b"array_uintersect"
-        | b"array_uintersect_assoc"
-        | b"array_intersect_ukey"
-        | b"array_intersect_uassoc"
-        | b"array_uintersect_uassoc" => Kind::Calls(-1),
-        b"extract" | b"parse_str" | b"mb_parse_str" | b"import_request_variables" => Kind::Variables,
-        b"getallheaders"
-        | b"apache_request_headers"
-        | b"get_defined_vars"
-        | b"filter_input"
-        | b"filter_input_array"
-        | b"apache_getenv" => Kind::Sent,
-        b"fsockopen"
-        | b"pfsockopen"
-        | b"stream_socket_client"
-        | b"socket_create"
-        | b"curl_exec"
-        | b"stream_socket_accept"
-        | b"socket_accept" => Kind::Connects,
-        b"file_get_contents"
-        | b"fopen"
-        | b"file"
-        | b"readfile"
-        | b"socket_read"
-        | b"socket_recv"
-        | b"getenv"
-        | b"stream_get_contents"
-        | b"fread"
-        | b"fgets"
-        | b"php_strip_whitespace"
-        | b"exif_read_data"
-        | b"get_meta_tags" => Kind::Reads,
-        b"file_put_contents" | b"fwrite" | b"fputs" => Kind::Writes,
-        b"base64_decode"
-        | b"gzinflate"
-        | b"gzuncompress"
-        | b"gzdecode"
-        | b"bzdecompress"
-        | b"str_rot13"
-        | b"strrev"
-        | b"convert_uudecode"
-        | b"hex2bin"
-        | b"pack"
-        | b"chr"
-        | b"openssl_decrypt"
-        | b"mcrypt_decrypt"
-        | b"mcrypt_cbc"
-        | b"mcrypt_ecb"
-        | b"zlib_decode"
-        | b"lzf_decompress"
-        | b"quoted_printable_decode"
-        | b"convert_uuencode"
-        | b"sodium_crypto_secretbox_open" => Kind::Decodes,
-        _ if KEEPING.contains(&name) => Kind::Keeps,
-        _ => Kind::Other,
-    }
+    static BY_NAME: LazyLock<HashMap<&str, Kind>> = LazyLock::new(|| {
+        let names = TABLE.iter().flat_map(|(kind, names)| names.split_whitespace().map(|name| (name, *kind)));
+        names.collect()
+    });
+    std::str::from_utf8(name).ok().and_then(|name| BY_NAME.get(name)).copied().unwrap_or(Kind::Other)
 }
-
-/// Functions that return their arguments, changed but no less dangerous.
-const KEEPING: &[&[u8]] = &[
-    b"trim",
-    b"ltrim",
-    b"rtrim",
-    b"chop",
-    b"strtolower",
-    b"strtoupper",
-    b"ucfirst",
-    b"lcfirst",
-    b"ucwords",
-    b"str_replace",
-    b"str_ireplace",
-    b"strtr",
-    b"substr",
-    b"mb_substr",
-    b"substr_replace",
-    b"implode",
-    b"join",
-    b"explode",
-    b"split",
-    b"str_split",
-    b"sprintf",
-    b"vsprintf",
-    b"stripslashes",
-    b"stripcslashes",
-    b"addslashes",
-    b"urldecode",
-    b"rawurldecode",
-    b"html_entity_decode",
-    b"htmlspecialchars_decode",
-    b"utf8_decode",
-    b"utf8_encode",
-    b"iconv",
-    b"mb_convert_encoding",
-    b"json_decode",
-    b"unserialize",
-    b"str_pad",
-    b"str_repeat",
-    b"nl2br",
-    b"strval",
-    b"settype",
-    b"array_merge",
-    b"array_values",
-    b"array_pop",
-    b"array_shift",
-    b"array_slice",
-    b"array_reverse",
-    b"array_keys",
-    b"array_flip",
-    b"array",
-    b"array_combine",
-    b"array_chunk",
-    b"array_fill",
-    b"array_pad",
-    b"array_splice",
-    b"range",
-    b"compact",
-    b"current",
-    b"reset",
-    b"end",
-    b"next",
-    b"prev",
-    b"key",
-    b"pos",
-    b"each",
-    b"list",
-    b"chunk_split",
-    b"strstr",
-    b"stristr",
-    b"strrchr",
-    b"strpbrk",
-    b"preg_split",
-    b"wordwrap",
-    b"get_magic_quotes_gpc",
-    b"arrayiterator",
-    b"arrayobject",
-    b"splfixedarray",
-    b"func_get_arg",
-    b"func_get_args",
-    b"is_array",
-    b"max",
-    b"min",
-    b"escapeshellcmd",
-    b"preg_match",
-    b"str_word_count",
-    b"simplexml_load_string",
-    b"constant",
-    b"array_rand",
-    b"array_column",
-    b"strtok",
-    b"mb_strtolower",
-    b"mb_strtoupper",
-    b"lzw_decompress",
-    b"array_diff",
-    b"array_intersect",
-    b"array_filter",
-    b"array_unique",
-    b"var_export",
-    b"print_r",
-    b"html_entity_encode",
-    b"ucwords",
-    b"bin2hex",
-];
 
 /// What a call of a function that keeps or decodes its arguments returns.
 pub(super) fn result(name: &[u8], args: &[Value]) -> Value {

@@ -40,6 +40,12 @@ pub(super) const CHANGE: u8 = 8;
 /// `^=`
 pub(super) const XOR_CHANGE: u8 = 9;
 
+/// Tokens of a block of code that are read, whatever its length.
+const MIN_TOKENS: usize = 8192;
+/// One more is read for each of as many bytes. Programs that people write have fewer.
+const BYTES_PER_TOKEN: usize = 4;
+/// Bytes behind a short tag that must be text, so that a tag is none that occurs in binary content by chance.
+const TEXT_BEHIND: usize = 8;
 /// Longest marker of a heredoc.
 const MAX_MARKER: usize = 64;
 
@@ -76,6 +82,26 @@ const OPERATORS: &[(&[u8], u8)] = &[
     (b"%=", CHANGE),
 ];
 
+/// Where the code behind the next opening tag begins.
+pub(super) fn next_tag(content: &[u8], from: usize) -> Option<usize> {
+    let mut at = from;
+    loop {
+        at += memmem::find(content.get(at..)?, b"<?")? + 2;
+        let rest = &content[at..];
+        let is = |tag: &[u8]| rest.get(..tag.len()).is_some_and(|head| head.eq_ignore_ascii_case(tag));
+        let text = rest.iter().take(TEXT_BEHIND).all(|b| (b' '..0x7f).contains(b) || b.is_ascii_whitespace());
+        if is(b"php") && rest.get(3).is_none_or(u8::is_ascii_whitespace) {
+            return Some(at + 3);
+        }
+        if is(b"=") && text {
+            return Some(at + 1);
+        }
+        if text && rest.first().is_some_and(|b| b.is_ascii_whitespace() || b"@$/`".contains(b)) {
+            return Some(at);
+        }
+    }
+}
+
 /// The tokens of a block of code.
 #[derive(Debug)]
 pub(super) struct Tokens<'a> {
@@ -103,6 +129,11 @@ struct Lexer<'a> {
 impl<'a> Lexer<'a> {
     fn run(&mut self) {
         while let Some(&byte) = self.code.get(self.at) {
+            if self.out.len() > MIN_TOKENS + self.at / BYTES_PER_TOKEN {
+                let rest = &self.code[self.at..];
+                self.at += memmem::find(rest, b"?>").map_or(rest.len(), |end| end + 2);
+                return;
+            }
             // Of a token that this round makes, if it makes one.
             let start = self.at;
             let rest = &self.code[self.at..];

@@ -32,6 +32,8 @@ pub(super) struct Value {
     pub assembled: bool,
     /// It is a variable to which nothing is assigned.
     pub unset: bool,
+    /// Bits of the parameters of a constructor on which it depends.
+    pub made: u32,
     /// Bits of the parameters of the current function on which it depends.
     pub params: u32,
 }
@@ -93,6 +95,7 @@ impl Value {
         self.computed |= other.computed;
         self.assembled |= other.assembled;
         self.params |= other.params;
+        self.made |= other.made;
     }
 
     /// The same facts, without text and elements.
@@ -178,4 +181,46 @@ impl Value {
         let name = text.rsplit(|&b| b == b'\\').next()?;
         Some(name.to_ascii_lowercase())
     }
+}
+
+/// One of both.
+pub(super) fn either(first: Value, second: Value) -> Value {
+    let mut all = first.flags();
+    all.join(&second);
+    all.whole = first.whole || second.whole;
+    // A fallback says what is usual.
+    let text = if first.text.is_some() { first.text } else { second.text };
+    Value { text: if all.tainted { None } else { text }, ..all }
+}
+
+/// The result of an operator on numbers.
+pub(super) fn arithmetic(operator: u8, first: &Value, second: &Value) -> Value {
+    let (Some(a), Some(b)) = (first.number(), second.number()) else {
+        return Value {
+            hidden: (first.hidden || second.hidden) && matches!(operator, b'|' | b'&'),
+            ..Value::default()
+        };
+    };
+    let result = match operator {
+        b'+' => a.checked_add(b),
+        b'-' => a.checked_sub(b),
+        b'*' => a.checked_mul(b),
+        b'/' => a.checked_div(b),
+        b'%' => a.checked_rem(b),
+        b'|' => Some(a | b),
+        _ => Some(a & b),
+    };
+    result.map_or_else(Value::default, |number| Value::text(number.to_string().as_bytes()))
+}
+
+/// The next letter, hidden.
+pub(super) fn step(value: &Value) -> Value {
+    let text = value.short().map(|text| {
+        let mut text = text.to_vec();
+        if let Some(last) = text.last_mut() {
+            *last = last.wrapping_add(1);
+        }
+        text
+    });
+    value.with_text(text).hide()
 }
