@@ -7,6 +7,7 @@ use super::error::{Error, Result};
 use super::meta::{Pool, number, text};
 use serde::Serialize;
 use serde_json::Value;
+use sqlx::AnyConnection;
 use weir_runtime::clock::Clock;
 
 /// Longest text of one side of a change, in bytes; what is longer is told by its length.
@@ -33,6 +34,39 @@ pub struct Entry {
     pub before: Value,
     /// How it is; null for what was removed.
     pub after: Value,
+}
+
+/// A change that is yet to be recorded: in the transaction that makes it, or alone.
+#[derive(Clone, Debug)]
+pub struct Record {
+    action: String,
+    object: String,
+    before: String,
+    after: String,
+}
+
+impl Record {
+    /// `action` done to `object`, how it was and how it is.
+    pub fn new(
+        action: impl Into<String>,
+        object: impl Into<String>,
+        before: impl Serialize,
+        after: impl Serialize,
+    ) -> Result<Self> {
+        Ok(Self { action: action.into(), object: object.into(), before: side(before)?, after: side(after)? })
+    }
+
+    /// Stores it on a connection, as done at `at` by `actor` from `address`.
+    pub async fn store(&self, on: &mut AnyConnection, at: i64, actor: &str, address: &str) -> Result<()> {
+        let insert = sqlx::query(
+            "INSERT INTO audit (id, at, actor, address, action, object, before_text, after_text) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        );
+        let insert = insert.bind(secret::id()).bind(at).bind(actor).bind(address).bind(&self.action);
+        insert.bind(&self.object).bind(&self.before).bind(&self.after).execute(on).await?;
+        tracing::info!(actor, address, action = self.action, object = self.object, "audit");
+        Ok(())
+    }
 }
 
 /// What of the log is asked for.
@@ -83,14 +117,9 @@ impl Audit {
         before: impl Serialize,
         after: impl Serialize,
     ) -> Result<()> {
-        tracing::info!(actor, address, action, object, "audit");
-        let insert = sqlx::query(
-            "INSERT INTO audit (id, at, actor, address, action, object, before_text, after_text) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-        );
-        let insert = insert.bind(secret::id()).bind(self.clock.millis()).bind(actor).bind(address).bind(action);
-        insert.bind(object).bind(side(before)?).bind(side(after)?).execute(self.pool.write()).await?;
-        Ok(())
+        let record = Record::new(action, object, before, after)?;
+        let mut connection = self.pool.write().acquire().await?;
+        record.store(&mut connection, self.clock.millis(), actor, address).await
     }
 
     /// Rows, newest first.

@@ -1,5 +1,6 @@
 //! What goes wrong in the control plane, by what the caller can do about it.
 
+use super::confirm::Unconfirmed;
 use super::store::StoreError;
 use serde::Serialize;
 use std::fmt;
@@ -29,6 +30,8 @@ pub enum Error {
     NotFound(&'static str),
     /// It contradicts what is there; says how.
     Conflict(String),
+    /// The change weakens protection or blocks everywhere, and the request does not confirm it.
+    Unconfirmed(Box<Unconfirmed>),
     /// The caller's role does not allow it.
     Forbidden(&'static str),
     /// Nobody is logged in, or credentials are wrong.
@@ -72,6 +75,11 @@ impl fmt::Display for Error {
             }
             Error::NotFound(what) => write!(f, "there is no such {what}"),
             Error::Conflict(why) => f.write_str(why),
+            Error::Unconfirmed(why) => {
+                let changes: Vec<&str> = why.changes.iter().map(|one| one.says.as_str()).collect();
+                write!(f, "this change has to be confirmed: {}", changes.join("; "))?;
+                why.effect.as_ref().map_or(Ok(()), |effect| write!(f, ". {}", effect.words()))
+            }
             Error::Forbidden(why) => f.write_str(why),
             Error::Unauthenticated => f.write_str("log in, or send a valid token"),
             Error::Throttled(seconds) => write!(f, "too many attempts; try again in {seconds} s"),

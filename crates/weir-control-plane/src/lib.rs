@@ -8,6 +8,7 @@ pub mod api;
 pub mod app;
 pub mod audit;
 pub mod auth;
+mod confirm;
 pub mod console;
 pub mod error;
 mod manage;

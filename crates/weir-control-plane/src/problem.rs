@@ -4,6 +4,7 @@ use super::error::Error;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
+use std::sync::Arc;
 
 /// Content type of a problem.
 pub const PROBLEM: &str = "application/problem+json";
@@ -15,6 +16,7 @@ impl Error {
             Error::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
             Error::NotFound(_) => (StatusCode::NOT_FOUND, "not-found"),
             Error::Conflict(_) => (StatusCode::CONFLICT, "conflict"),
+            Error::Unconfirmed(_) => (StatusCode::PRECONDITION_REQUIRED, "confirmation-required"),
             Error::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden"),
             Error::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated"),
             Error::Throttled(_) => (StatusCode::TOO_MANY_REQUESTS, "throttled"),
@@ -64,6 +66,9 @@ impl IntoResponse for Error {
         if let Error::Invalid(mistakes) = &self {
             body["errors"] = json!(mistakes);
         }
+        if let Error::Unconfirmed(why) = &self {
+            body["confirmation"] = json!(why);
+        }
         let mut response = (status, [(header::CONTENT_TYPE, PROBLEM)], body.to_string()).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -71,6 +76,7 @@ impl IntoResponse for Error {
             Error::Throttled(seconds) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
             }
+            Error::Unconfirmed(why) => drop(response.extensions_mut().insert(Arc::new(*why))),
             Error::Unauthenticated => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }

@@ -120,7 +120,7 @@ impl Fixture {
     pub async fn caller(&self, role: Role) -> Caller {
         let (cookie, _) = self.browser(role).await;
         let session = self.app.sessions.find(cookie.split_once('=').unwrap().1).await.unwrap().unwrap();
-        Caller { credential: Credential::Session(Box::new(session)), address: "198.51.100.7".into() }
+        Caller { credential: Credential::Session(Box::new(session)), address: "198.51.100.7".into(), confirm: None }
     }
 
     /// Calls with headers as given.
@@ -141,6 +141,24 @@ impl Fixture {
     pub async fn as_role(&self, role: Role, method: &str, path: &str, body: &Value) -> Answer {
         let (cookie, csrf) = self.browser(role).await;
         let headers = [("cookie", cookie.as_str()), ("x-csrf-token", &csrf), ("content-type", "application/json")];
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        self.call(method, path, &headers, body.as_bytes()).await
+    }
+
+    /// Calls as a browser of somebody with `role`, and again with the confirmation where one is asked for.
+    pub async fn confirmed(&self, role: Role, method: &str, path: &str, body: &Value) -> Answer {
+        let first = self.as_role(role, method, path, body).await;
+        if first.status != StatusCode::PRECONDITION_REQUIRED {
+            return first;
+        }
+        let confirm = first.json()["confirmation"]["confirm"].as_str().unwrap().to_owned();
+        let (cookie, csrf) = self.browser(role).await;
+        let headers = [
+            ("cookie", cookie.as_str()),
+            ("x-csrf-token", &csrf),
+            ("content-type", "application/json"),
+            ("x-confirm", &confirm),
+        ];
         let body = if body.is_null() { String::new() } else { body.to_string() };
         self.call(method, path, &headers, body.as_bytes()).await
     }

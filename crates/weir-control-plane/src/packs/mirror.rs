@@ -7,6 +7,7 @@ use crate::app::App;
 use crate::auth::Caller;
 use crate::error::{Error, Mistake, Result};
 use crate::meta::{Pool, number, text};
+use crate::policy::service::Author;
 use serde::{Deserialize, Serialize};
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
@@ -190,10 +191,8 @@ impl App {
         let (version, new) = stored;
         // What was put out of use by hand stays so until something new comes. After a failure it may have been stored already.
         if new || !mirror.last_error.is_empty() {
-            let used = self.use_pack(*kind, name, version.version, AUTHOR).await.map_err(|e| e.to_string())?;
-            let object = format!("{}/{name}/{}", kind.code(), version.version);
-            let recorded = self.audit.record_as(AUTHOR, "", "mirror.fetch", &object, used.1, version.blob()).await;
-            recorded.map_err(|error| error.to_string())?;
+            let used = self.use_pack(*kind, name, version.version, &Author::process(AUTHOR), "mirror.fetch").await;
+            used.map_err(|error| error.to_string())?;
         }
         Ok(etag)
     }

@@ -1,11 +1,13 @@
 //! Versions of the policy in the database.
 
 use super::state::PolicyState;
+use crate::audit::Record;
 use crate::error::{Error, Result};
 use crate::meta::{Pool, is_duplicate, number, text};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
+use sqlx::Connection;
 
 /// Versions kept, as promised.
 pub const KEPT: i64 = 20;
@@ -28,6 +30,7 @@ pub struct Version {
 }
 
 /// A version to be stored.
+#[derive(Debug)]
 pub struct NewVersion<'v> {
     /// The version that it was made from; 0 for the first.
     pub parent: u64,
@@ -35,6 +38,8 @@ pub struct NewVersion<'v> {
     pub version: Version,
     /// What it holds.
     pub state: &'v PolicyState,
+    /// What the audit log says of it, and the address from which it was made.
+    pub audit: Option<(&'v Record, &'v str)>,
 }
 
 /// Text of a state: zstd in base64.
@@ -93,22 +98,32 @@ pub async fn load(pool: &Pool, at: u64) -> Result<Option<(Version, PolicyState)>
     Ok(Some((read(&row)?, state)))
 }
 
-/// Stores a version; false where another one was made from the same parent meanwhile.
+/// Stores a version and its line of the audit log, both or neither; false where another one was made from the same parent
+/// meanwhile.
 pub async fn store(pool: &Pool, new: NewVersion<'_>) -> Result<bool> {
     let state = encode(new.state)?;
+    let mut connection = pool.write().acquire().await?;
+    let mut transaction = connection.begin().await?;
     let insert = sqlx::query(
         "INSERT INTO policy_versions (serial, parent, published_at, author, note, state) VALUES ($1, $2, $3, $4, $5, $6)",
     );
     let insert = insert.bind(signed(new.version.serial)?).bind(signed(new.parent)?).bind(new.version.published_at);
-    match insert.bind(&new.version.author).bind(&new.version.note).bind(state).execute(pool.write()).await {
+    match insert.bind(&new.version.author).bind(&new.version.note).bind(state).execute(&mut *transaction).await {
         Ok(_) => {}
-        Err(error) if is_duplicate(&error) => return Ok(false),
+        Err(error) if is_duplicate(&error) => {
+            transaction.rollback().await?;
+            return Ok(false);
+        }
         Err(error) => return Err(error.into()),
     }
     let old = sqlx::query(
         "DELETE FROM policy_versions WHERE serial NOT IN (SELECT serial FROM policy_versions ORDER BY serial DESC LIMIT $1)",
     );
-    old.bind(KEPT).execute(pool.write()).await?;
+    old.bind(KEPT).execute(&mut *transaction).await?;
+    if let Some((record, address)) = new.audit {
+        record.store(&mut transaction, new.version.published_at, &new.version.author, address).await?;
+    }
+    transaction.commit().await?;
     Ok(true)
 }
 
@@ -119,7 +134,7 @@ pub async fn republish(pool: &Pool, now: u64, millis: i64, note: &str) -> Result
     let Some((_, state)) = load(pool, base).await? else { return Ok(None) };
     let serial = now.max(base + 1);
     let version = Version { serial, published_at: millis, author: "weir".into(), note: note.into() };
-    if store(pool, NewVersion { parent: base, version, state: &state }).await? {
+    if store(pool, NewVersion { parent: base, version, state: &state, audit: None }).await? {
         return Ok(Some(serial));
     }
     Err(Error::Conflict("a control plane uses this store already: stop it while a backup is restored".into()))

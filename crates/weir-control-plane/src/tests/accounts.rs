@@ -200,7 +200,7 @@ async fn every_change_is_in_the_audit_log_without_secrets() {
     fixture.as_role(Role::Administrator, "POST", "/api/v1/users", &user).await;
     let token = json!({"name": "ci", "usage": "api", "role": "read_only"});
     let made = fixture.as_role(Role::Administrator, "POST", "/api/v1/tokens", &token).await.json();
-    let rule = json!({"rule": {"type": "disable_stamp", "stamp": "x"}});
+    let rule = json!({"rule": {"type": "disable_stamp", "stamp": "x", "point": [["get", "q"]]}});
     assert_eq!(fixture.as_role(Role::Analyst, "POST", "/api/v1/rules", &rule).await.status, StatusCode::CREATED);
     let log = fixture.as_role(Role::Administrator, "GET", "/api/v1/audit", &Value::Null).await;
     let text = String::from_utf8(log.body.clone()).unwrap();

@@ -66,6 +66,21 @@ pub enum Place {
     Elsewhere,
 }
 
+impl Place {
+    /// The place to which the page at `path` belongs.
+    pub fn of_path(path: &str) -> Self {
+        let items = NAVIGATION.iter().flat_map(|(_, items)| items.iter());
+        let mut found = items.filter(|item| item.href != "/" && path.starts_with(item.href));
+        found.next().map_or(Place::Elsewhere, |item| item.place)
+    }
+
+    /// Its first page.
+    pub fn href(self) -> &'static str {
+        let mut items = NAVIGATION.iter().flat_map(|(_, items)| items.iter());
+        items.find(|item| item.place == self).map_or("/", |item| item.href)
+    }
+}
+
 /// A line of the navigation.
 #[derive(Debug)]
 pub struct NavItem {
