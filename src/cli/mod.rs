@@ -1,5 +1,6 @@
 //! The command line: one file for each subcommand.
 
+mod admin;
 mod backup;
 pub mod config;
 pub mod error;
@@ -76,6 +77,9 @@ enum Command {
     /// Stop the control plane of the store first. After an error users, policy and settings are as they were before. The
     /// restored policy is published anew, so that nodes that had a later one follow it.
     Restore(restore::Arguments),
+    /// Do what needs access to the store of a control plane rather than a login: set a lost password.
+    #[command(subcommand)]
+    Admin(admin::Command),
     /// Carry the settings of other programs over.
     Migrate(migrate::MigrateArgs),
 }
@@ -97,6 +101,7 @@ pub fn main() -> ExitCode {
         }
         Some(Command::Backup(args)) => backup::run(args),
         Some(Command::Restore(args)) => restore::run(args),
+        Some(Command::Admin(command)) => admin::run(command),
         Some(Command::Migrate(args)) => ignore_closed_pipe(migrate::run(&args, &mut std::io::stdout().lock())),
     }
 }

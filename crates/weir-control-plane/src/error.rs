@@ -56,6 +56,15 @@ impl Error {
         Error::Invalid(vec![Mistake::new(field, message)])
     }
 
+    /// Whether the store could not write: its disk is full, broken or read-only.
+    pub fn cannot_write(&self) -> bool {
+        match self {
+            Error::Database(error) => StoreError::is_unwritable(error),
+            Error::Store(error) => error.cannot_write(),
+            _ => false,
+        }
+    }
+
     /// Something inside failed.
     pub fn internal(what: impl fmt::Display) -> Self {
         Error::Internal(what.to_string())

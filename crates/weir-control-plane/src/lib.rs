@@ -4,6 +4,7 @@
 //! [`api`] for programs, the Console for people. Every route that answers people or programs stands in a [`routes::Routes`] table
 //! with the permission that it asks for, so that none is open by omission.
 
+pub mod admin;
 pub mod api;
 pub mod app;
 pub mod audit;

@@ -1,6 +1,6 @@
 //! A control plane in a directory of its own, with a clock that tests set, called without a socket.
 
-use super::app::{App, Config};
+use super::app::{App, Config, FirstAdministrator};
 use super::auth::user::NewUser;
 use super::auth::{Caller, Credential, Role};
 use super::store::Database;
@@ -67,16 +67,21 @@ impl Fixture {
     pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
         let clock = Clock::Manual(Arc::new(AtomicI64::new(BEGIN)));
         let dir = tempfile::tempdir().unwrap();
-        let app = Self::start(&dir, clock.clone(), change).await;
+        let app = Self::start(&dir, clock.clone(), change).await.0;
         Self { app, clock, dir }
     }
 
     /// Another process on the same files.
     pub async fn open(dir: &tempfile::TempDir, clock: Clock) -> App {
-        Self::start(dir, clock, |_| {}).await
+        Self::start(dir, clock, |_| {}).await.0
     }
 
-    async fn start(dir: &tempfile::TempDir, clock: Clock, change: impl FnOnce(&mut Config)) -> App {
+    /// Starts a process on the files in `dir`, whose settings differ.
+    pub async fn start(
+        dir: &tempfile::TempDir,
+        clock: Clock,
+        change: impl FnOnce(&mut Config),
+    ) -> (App, Option<FirstAdministrator>) {
         let store = Database::open(&format!("sqlite:{}", dir.path().display())).await.unwrap();
         let mut config = Config {
             key_file: dir.path().join("policy-key.pem"),
@@ -96,7 +101,7 @@ impl Fixture {
             metrics: Default::default(),
         };
         change(&mut config);
-        App::start(config, store, clock).await.unwrap().0
+        App::start(config, store, clock).await.unwrap()
     }
 
     /// Somebody with `role`, logged in: cookie and CSRF token.

@@ -120,6 +120,25 @@ impl Users {
         Ok(sqlx::query("SELECT id FROM users LIMIT 1").fetch_optional(self.pool.read()).await?.is_some())
     }
 
+    /// The first administrator, as long as nobody ever logged in and there is nobody else.
+    pub async fn unused(&self) -> Result<Option<User>> {
+        let mut all = self.list().await?;
+        let unused = matches!(all.as_slice(), [one] if one.last_login_at.is_none() && !one.external);
+        Ok(all.pop().filter(|_| unused))
+    }
+
+    /// Gives `user`, who never logged in, a password; false where another process did meanwhile.
+    pub async fn give_first_password(&self, user: &User, password: String) -> Result<bool> {
+        password::check(&password, &user.login)?;
+        let hash = self.passwords.hash(password).await?;
+        let now = self.clock.millis().max(user.updated_at + 1);
+        let update = sqlx::query(
+            "UPDATE users SET password = $2, updated_at = $3 WHERE id = $1 AND updated_at = $4 AND last_login_at IS NULL",
+        );
+        let update = update.bind(&user.id).bind(hash).bind(now).bind(user.updated_at);
+        Ok(update.execute(self.pool.write()).await?.rows_affected() > 0)
+    }
+
     /// The user with this login and password. Takes the same time for a login that does not exist.
     pub async fn verify(&self, login: &str, password: String) -> Result<Option<User>> {
         let sql = sqlx::AssertSqlSafe(format!("{COLUMNS} WHERE login = $1"));

@@ -2,7 +2,7 @@
 
 use super::view::confirm::ConfirmPage;
 use super::view::outside::ErrorPage;
-use super::view::shell::{Place, Shell, Theme, Viewer};
+use super::view::shell::{Place, Shell, StoreAlarm, Theme, Viewer};
 use super::view::text::Text;
 use super::view::time::Moment;
 use super::{form_fields::FormFields, notice};
@@ -69,6 +69,11 @@ impl Page {
             csrf: self.caller.csrf().to_owned(),
             theme: self.theme,
             notice: notice::of(&self.query),
+            fault: self
+                .app
+                .store
+                .fault()
+                .map(|fault| StoreAlarm { since: Moment::new(fault.since, self.now), why: Text::new(&fault.why) }),
             here: notice::without(&self.here),
         }
     }

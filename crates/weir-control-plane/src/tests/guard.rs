@@ -102,9 +102,8 @@ async fn the_console_asks_to_type_what_the_change_is_about() {
         "{page}"
     );
     let confirm = hidden(&page, "confirm");
-    let wrong =
-        form(&fixture, "/rules/new/disable_attack_type", &format!("{fields}&confirm={confirm}&confirm_word=yes"));
-    let wrong = wrong.await;
+    let unsure = format!("{fields}&confirm={confirm}&confirm_word=yes");
+    let wrong = form(&fixture, "/rules/new/disable_attack_type", &unsure).await;
     assert_eq!(wrong.status, StatusCode::PRECONDITION_REQUIRED, "the hash alone is not enough here");
     assert!(String::from_utf8(wrong.body).unwrap().contains("another word was typed"));
     assert!(fixture.app.policy.head().state.rules.is_empty());

@@ -32,10 +32,16 @@ pub(super) async fn run(
     loop {
         let beat = beat(&vitals, &status, started);
         news.mark_unchanged();
+        let token = if beat.replicas.is_empty() { None } else { link.registration_token() };
         let told = tokio::select! {
             told = link.call(|client, identity| {
-                let beat = beat.clone();
-                async move { client.heartbeat(&identity, &beat).await }
+                let (beat, token) = (beat.clone(), token.clone());
+                async move {
+                    match token {
+                        Some(token) => client.heartbeat_with(&identity, &beat, &token).await,
+                        None => client.heartbeat(&identity, &beat).await,
+                    }
+                }
             }) => told,
             () = stop.cancelled() => return,
         };

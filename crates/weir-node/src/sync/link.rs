@@ -110,6 +110,11 @@ impl Link {
         }
     }
 
+    /// The token to register with, where it can be read.
+    pub(super) fn registration_token(&self) -> Option<String> {
+        self.config.token.as_ref()?.read().ok()
+    }
+
     /// Whether the other side takes `token` as one to register with: the node confirms its own identity with it, which
     /// changes nothing.
     pub async fn is_deploy_token(&self, token: &str) -> Result<(), CallError> {

@@ -1,6 +1,7 @@
 //! What surrounds every page: who looks, where they are, what just happened.
 
 use super::text::Text;
+use super::time::Moment;
 use crate::auth::role::{Permission, Role};
 
 /// Colours, as chosen by the person.
@@ -183,6 +184,15 @@ pub struct Viewer {
     pub role: Role,
 }
 
+/// Why nothing can be stored.
+#[derive(Clone, Debug)]
+pub struct StoreAlarm {
+    /// Since when.
+    pub since: Moment,
+    /// What the engine says.
+    pub why: Text,
+}
+
 /// What surrounds a page.
 #[derive(Clone, Debug)]
 pub struct Shell {
@@ -198,6 +208,8 @@ pub struct Shell {
     pub theme: Theme,
     /// Message.
     pub notice: Option<Notice>,
+    /// Why nothing can be stored at present.
+    pub fault: Option<StoreAlarm>,
     /// This page's own path and query, to come back to.
     pub here: String,
 }
