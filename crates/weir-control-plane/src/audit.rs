@@ -7,7 +7,7 @@ use super::error::{Error, Result};
 use super::meta::{Pool, number, text};
 use serde::Serialize;
 use serde_json::Value;
-use sqlx::AnyConnection;
+use sqlx::{Any, AnyConnection, Transaction};
 use weir_runtime::clock::Clock;
 
 /// Longest text of one side of a change, in bytes; what is longer is told by its length.
@@ -69,6 +69,34 @@ impl Record {
     }
 }
 
+/// A change under way, with its line of the log: both are stored, or neither. It holds a connection for writing, on SQLite
+/// the only one: nothing else is to be written through another meanwhile.
+pub struct Audited {
+    on: Transaction<'static, Any>,
+    at: i64,
+}
+
+impl Audited {
+    /// Where the change is made.
+    pub fn on(&mut self) -> &mut AnyConnection {
+        &mut self.on
+    }
+
+    /// Records the change by `caller`, and stores both.
+    pub async fn commit(
+        mut self,
+        caller: &Caller,
+        action: &str,
+        object: &str,
+        before: impl Serialize,
+        after: impl Serialize,
+    ) -> Result<()> {
+        let record = Record::new(action, object, before, after)?;
+        record.store(&mut self.on, self.at, &caller.name(), &caller.address).await?;
+        Ok(self.on.commit().await?)
+    }
+}
+
 /// What of the log is asked for.
 #[derive(Clone, Debug, Default)]
 pub struct Query {
@@ -93,6 +121,11 @@ impl Audit {
     /// The log in `pool`.
     pub fn new(pool: Pool, clock: Clock) -> Self {
         Self { pool, clock }
+    }
+
+    /// Begins a change that is stored together with its line.
+    pub async fn begin(&self) -> Result<Audited> {
+        Ok(Audited { on: self.pool.write().begin().await?, at: self.clock.millis() })
     }
 
     /// Records a change by `caller`.

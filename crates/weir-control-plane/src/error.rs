@@ -36,6 +36,8 @@ pub enum Error {
     Forbidden(&'static str),
     /// Nobody is logged in, or credentials are wrong.
     Unauthenticated,
+    /// Login or password is wrong.
+    WrongLogin,
     /// Too many attempts or calls: try again after so many seconds.
     Throttled(u64),
     /// The call took too long.
@@ -91,6 +93,7 @@ impl fmt::Display for Error {
             }
             Error::Forbidden(why) => f.write_str(why),
             Error::Unauthenticated => f.write_str("log in, or send a valid token"),
+            Error::WrongLogin => f.write_str("wrong user name or password"),
             Error::Throttled(seconds) => write!(f, "too many attempts; try again in {seconds} s"),
             Error::Timeout => f.write_str("the call took too long; ask for less, or try again"),
             Error::TooLarge(most) => write!(f, "larger than {most} bytes"),

@@ -5,6 +5,7 @@ use super::error::{Error, Result};
 use super::meta::{Pool, number, text};
 use super::policy::check::{GROUP_FORM, is_group};
 use serde::Serialize;
+use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 use std::collections::HashMap;
 use weir_protocol::node_api::{HEARTBEAT_SECONDS, Heartbeat, Identity, Register};
@@ -223,18 +224,17 @@ impl Nodes {
         Ok(())
     }
 
-    /// Lets a node speak, or no more.
-    pub async fn set_enabled(&self, id: &str, enabled: bool) -> Result<Node> {
+    /// Lets a node speak, or no more, on a connection.
+    pub async fn set_enabled(&self, on: &mut AnyConnection, id: &str, enabled: bool) -> Result<()> {
         let update = sqlx::query("UPDATE nodes SET enabled = $2 WHERE id = $1");
-        update.bind(id).bind(i64::from(enabled)).execute(self.pool.write()).await?;
-        self.find(id).await?.ok_or(Error::NotFound("node"))
+        update.bind(id).bind(i64::from(enabled)).execute(on).await?;
+        Ok(())
     }
 
-    /// Removes a node and those behind it; it has to register again.
-    pub async fn remove(&self, id: &str) -> Result<Node> {
-        let node = self.find(id).await?.ok_or(Error::NotFound("node"))?;
-        sqlx::query("DELETE FROM nodes WHERE id = $1 OR parent = $1").bind(id).execute(self.pool.write()).await?;
-        Ok(node)
+    /// Removes a node and those behind it, on a connection; it has to register again.
+    pub async fn remove(&self, on: &mut AnyConnection, id: &str) -> Result<()> {
+        sqlx::query("DELETE FROM nodes WHERE id = $1 OR parent = $1").bind(id).execute(on).await?;
+        Ok(())
     }
 
     /// Removes what was silent for a day; answers how many.

@@ -26,6 +26,7 @@ impl Error {
             Error::Unconfirmed(_) => (StatusCode::PRECONDITION_REQUIRED, "confirmation-required"),
             Error::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden"),
             Error::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated"),
+            Error::WrongLogin => (StatusCode::UNAUTHORIZED, "wrong-login"),
             Error::Throttled(_) => (StatusCode::TOO_MANY_REQUESTS, "throttled"),
             Error::Timeout => (StatusCode::REQUEST_TIMEOUT, "timeout"),
             Error::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "too-large"),

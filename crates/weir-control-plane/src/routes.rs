@@ -257,7 +257,7 @@ fn form_urlencode(text: &str) -> String {
 /// its origin, only from our own pages.
 async fn same_origin(guard: &Guard, caller: &mut Caller, request: Request) -> Result<Request> {
     const FOREIGN: Error = Error::Forbidden("this came from another site; reload the page and try again");
-    if is_foreign(request.headers()) {
+    if is_foreign(request.headers(), guard.app.config.public_url.as_deref()) {
         return Err(FOREIGN);
     }
     let csrf = caller.csrf().to_owned();
@@ -283,10 +283,22 @@ async fn same_origin(guard: &Guard, caller: &mut Caller, request: Request) -> Re
     if given.as_deref().is_some_and(fits) { Ok(Request::from_parts(parts, Body::from(body))) } else { Err(FOREIGN) }
 }
 
-/// Whether the browser says that another site made the request (Fetch Metadata).
-pub fn is_foreign(headers: &HeaderMap) -> bool {
-    let site = headers.get("sec-fetch-site").and_then(|site| site.to_str().ok());
-    site.is_some_and(|site| site != "same-origin" && site != "none")
+/// Whether the browser says that another site made the request: by Fetch Metadata, or, where it sends none, by an `Origin`
+/// that is neither the host that was asked nor the one of `public_url`.
+pub fn is_foreign(headers: &HeaderMap, public_url: Option<&str>) -> bool {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    if let Some(site) = text("sec-fetch-site") {
+        return site != "same-origin" && site != "none";
+    }
+    let Some(origin) = headers.get(header::ORIGIN) else { return false };
+    let Ok(origin) = origin.to_str() else { return true };
+    let authority = |url: &str| url.split_once("://").map(|(_, rest)| rest.to_ascii_lowercase());
+    let Some(from) = authority(origin) else { return true };
+    let asked = text("host").map(str::to_ascii_lowercase);
+    let public = public_url.and_then(authority);
+    // A reverse proxy may give another `Host`: with a `public_url` that one counts too.
+    asked.as_ref() != Some(&from)
+        && public.as_deref().map(|public| public.split('/').next().unwrap_or(public)) != Some(&from)
 }
 
 /// The fields of a form, as sent.

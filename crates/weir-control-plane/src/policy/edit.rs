@@ -6,6 +6,7 @@ use super::state::{Application, IpEntry, MAX_TEXT, PolicyState, RuleEntry, Scope
 use crate::app::App;
 use crate::audit::Record;
 use crate::auth::{Caller, Permission};
+use crate::confirm::Danger;
 use crate::error::{Error, Mistake, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -116,6 +117,14 @@ impl App {
             Ok(Edited { value: removed, record })
         })
         .await
+    }
+
+    /// What of a rule would have to be confirmed.
+    pub fn dangers_of(&self, new: &NewRule, replaces: Option<u64>) -> Result<Vec<Danger>> {
+        let head = self.policy.head();
+        let mut after = (*head.state).clone();
+        after.put_rule(new, replaces)?;
+        Ok(super::guard::dangers(&head.state, &after, self.clock.seconds()))
     }
 
     /// Says what is wrong with a rule, all of it, without making it; `replaces` is the rule whose place it would take.

@@ -4,7 +4,7 @@
 mod modes;
 mod scope;
 
-pub use modes::{mode_in_force, words as mode_words};
+pub use modes::{hosts, mode_in_force, words as mode_words};
 pub use scope::Reach;
 
 use super::diff::{self, Difference};
@@ -12,9 +12,10 @@ use super::state::{IpEntry, PolicyState, RuleEntry};
 use crate::auth::secret;
 use crate::confirm::{Confirm, Danger, Unconfirmed};
 use crate::error::{Error, Result};
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv6Net};
 use serde_json::{Value, json};
 use std::collections::HashSet;
+use std::net::Ipv6Addr;
 use weir_core::model::{AnomalyKind, AttackType};
 use weir_policy::AnomalyAction;
 use weir_policy::anomalies::AnomalyTable;
@@ -25,7 +26,7 @@ pub const EVERYWHERE: &str = "everywhere";
 /// IPv4, as private networks have, is half of it.
 const LARGE_SHARE: f64 = 1.0 / 128.0;
 /// Bits that the networks in use of IPv6 share (`2000::/3`).
-const IPV6_UNICAST: i32 = 3;
+const IPV6_UNICAST: u8 = 3;
 /// Changes told; more would not be read.
 const MAX_TOLD: usize = 100;
 
@@ -225,14 +226,19 @@ fn share(entry: &IpEntry) -> (f64, f64) {
             }
             (Ok(std::net::IpAddr::V6(first)), Ok(std::net::IpAddr::V6(last))) => {
                 let count = u128::from(last).saturating_sub(u128::from(first)) as f64;
-                (0.0, count / 2f64.powi(128 - IPV6_UNICAST))
+                (0.0, count / 2f64.powi(128 - i32::from(IPV6_UNICAST)))
             }
             _ => (0.0, 0.0),
         };
     }
     match entry.value.parse::<IpNet>() {
         Ok(IpNet::V4(net)) => (2f64.powi(-i32::from(net.prefix_len())), 0.0),
-        Ok(IpNet::V6(net)) => (0.0, 2f64.powi(IPV6_UNICAST - i32::from(net.prefix_len()))),
+        Ok(IpNet::V6(net)) => {
+            let unicast = Ipv6Net::new_assert(Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), IPV6_UNICAST);
+            let inside = unicast.contains(&net) || net.contains(&unicast);
+            let bits = i32::from(IPV6_UNICAST) - i32::from(net.prefix_len());
+            (0.0, if inside { 2f64.powi(bits.min(0)) } else { 0.0 })
+        }
         Err(_) => (0.0, 0.0),
     }
 }

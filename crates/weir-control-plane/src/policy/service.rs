@@ -102,6 +102,7 @@ impl PolicyService {
         if version::newest(&pool).await? == 0 {
             let version = Version {
                 serial: clock.seconds().max(1),
+                number: 1,
                 published_at: clock.millis(),
                 author: "weir".into(),
                 note: "first version".into(),
@@ -186,7 +187,8 @@ impl PolicyService {
         // At least the time: a database put back from a backup still goes on above what nodes have.
         let serial = self.clock.seconds().max(base.serial + 1);
         let (author, note) = (author.to_owned(), note.to_owned());
-        let version = Version { serial, published_at: self.clock.millis(), author, note };
+        let number = base.number + 1;
+        let version = Version { serial, number, published_at: self.clock.millis(), author, note };
         let new = NewVersion { parent: base.serial, version: version.clone(), state: &state, audit };
         if !version::store(&self.pool, new).await? {
             return Ok(None);

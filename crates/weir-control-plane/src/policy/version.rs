@@ -21,6 +21,8 @@ const MAX_STATE: usize = 256 << 20;
 pub struct Version {
     /// Its serial.
     pub serial: u64,
+    /// Its number for people, from 1.
+    pub number: u64,
     /// Milliseconds since 1970.
     pub published_at: i64,
     /// Who published it.
@@ -64,6 +66,7 @@ fn serial(row: &sqlx::any::AnyRow, column: &str) -> Result<u64> {
 fn read(row: &sqlx::any::AnyRow) -> Result<Version> {
     Ok(Version {
         serial: serial(row, "serial")?,
+        number: serial(row, "number")?,
         published_at: number(row, "published_at")?,
         author: text(row, "author")?,
         note: text(row, "note")?,
@@ -84,14 +87,16 @@ pub async fn newest(pool: &Pool) -> Result<u64> {
 
 /// Versions, newest first.
 pub async fn list(pool: &Pool) -> Result<Vec<Version>> {
-    let rows =
-        sqlx::query("SELECT serial, published_at, author, note FROM policy_versions ORDER BY serial DESC LIMIT $1");
+    let rows = sqlx::query(
+        "SELECT serial, number, published_at, author, note FROM policy_versions ORDER BY serial DESC LIMIT $1",
+    );
     rows.bind(KEPT).fetch_all(pool.read()).await?.iter().map(read).collect()
 }
 
 /// A version and what it holds.
 pub async fn load(pool: &Pool, at: u64) -> Result<Option<(Version, PolicyState)>> {
-    let row = sqlx::query("SELECT serial, published_at, author, note, state FROM policy_versions WHERE serial = $1");
+    let row =
+        sqlx::query("SELECT serial, number, published_at, author, note, state FROM policy_versions WHERE serial = $1");
     let Some(row) = row.bind(signed(at)?).fetch_optional(pool.read()).await? else { return Ok(None) };
     let packed = text(&row, "state")?;
     let state = tokio::task::spawn_blocking(move || decode(&packed)).await.map_err(Error::internal)??;
@@ -105,10 +110,18 @@ pub async fn store(pool: &Pool, new: NewVersion<'_>) -> Result<bool> {
     let mut connection = pool.write().acquire().await?;
     let mut transaction = connection.begin().await?;
     let insert = sqlx::query(
-        "INSERT INTO policy_versions (serial, parent, published_at, author, note, state) VALUES ($1, $2, $3, $4, $5, $6)",
+        "INSERT INTO policy_versions (serial, parent, published_at, author, note, state, number) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
     );
     let insert = insert.bind(signed(new.version.serial)?).bind(signed(new.parent)?).bind(new.version.published_at);
-    match insert.bind(&new.version.author).bind(&new.version.note).bind(state).execute(&mut *transaction).await {
+    match insert
+        .bind(&new.version.author)
+        .bind(&new.version.note)
+        .bind(state)
+        .bind(signed(new.version.number)?)
+        .execute(&mut *transaction)
+        .await
+    {
         Ok(_) => {}
         Err(error) if is_duplicate(&error) => {
             transaction.rollback().await?;
@@ -131,9 +144,10 @@ pub async fn store(pool: &Pool, new: NewVersion<'_>) -> Result<bool> {
 /// that had policies since a backup was taken follow what is restored from it. Answers the serial; none without a version.
 pub async fn republish(pool: &Pool, now: u64, millis: i64, note: &str) -> Result<Option<u64>> {
     let base = newest(pool).await?;
-    let Some((_, state)) = load(pool, base).await? else { return Ok(None) };
+    let Some((old, state)) = load(pool, base).await? else { return Ok(None) };
     let serial = now.max(base + 1);
-    let version = Version { serial, published_at: millis, author: "weir".into(), note: note.into() };
+    let version =
+        Version { serial, number: old.number + 1, published_at: millis, author: "weir".into(), note: note.into() };
     if store(pool, NewVersion { parent: base, version, state: &state, audit: None }).await? {
         return Ok(Some(serial));
     }

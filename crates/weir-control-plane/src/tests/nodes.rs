@@ -101,7 +101,8 @@ async fn there_are_no_more_nodes_than_the_limit_whoever_makes_them() {
     let fill = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 8999) INSERT INTO nodes \
         SELECT 'n' || i, '', 'g', '', 'processing', '', '[]', '', '', 1, 0, 0, '{}' FROM n";
     sqlx::query(fill).execute(fixture.app.store.control().write()).await.unwrap();
-    let (_, full) = (0, fixture.bearer(DEPLOY, "POST", REGISTER, &json!({"group": "g", "role": "processing"})).await);
+    let one_more = json!({"group": "g", "name": "n", "role": "processing", "version": "1", "capabilities": []});
+    let full = fixture.bearer(DEPLOY, "POST", REGISTER, &one_more).await;
     assert_eq!(full.status, StatusCode::CONFLICT, "{full:?}");
     let (other, count) = (new_id(), fixture.app.nodes.list().await.unwrap().len());
     sqlx::query("DELETE FROM nodes WHERE parent <> '' AND id = (SELECT MIN(id) FROM nodes WHERE parent <> '')")
