@@ -6,6 +6,7 @@ use super::custom::CustomSignature;
 use super::list::List;
 use super::mode::{Cause, Mode, OwnMode, blocks};
 use super::overlimit::OverlimitAction;
+use super::reasons;
 use super::rules::{UploadLimit, live};
 use super::verdict::{Action, Bypass, Head, Plan, Reason, Verdict};
 use std::collections::HashMap;
@@ -24,6 +25,7 @@ impl Policy {
         let causes = Causes { denied, ..causes };
         if denied {
             add(&mut verdict.attacks, AttackType::BlockedSource);
+            verdict.findings.extend(plan.list.as_ref().map(reasons::denylist));
         }
         // Where lists are consulted after inspection, monitoring does not block denylisted sources.
         let spared = plan.bypass.is_none() && plan.mode == Mode::Monitoring;
@@ -152,6 +154,7 @@ impl Judge<'_, '_, '_> {
             if action == AnomalyAction::Block {
                 attack = true;
                 add(&mut self.verdict.attacks, kind);
+                self.verdict.findings.push(reasons::anomaly(anomaly, kind));
             }
         }
         attack
@@ -160,23 +163,34 @@ impl Judge<'_, '_, '_> {
     /// Holds body and uploads against their limits; true where one blocks.
     fn uploads(&mut self, inspection: &Inspection) -> bool {
         let (rules, active, now) = (&self.policy.rules, &self.plan.active, self.head.now);
-        let mut over: Vec<UploadLimit> = Vec::new();
-        over.extend(rules.body_limit(active, now).filter(|limit| body_bytes(self.head.message) > limit.bytes));
+        let mut over: Vec<(UploadLimit, PointPath, u64)> = Vec::new();
+        let body = body_bytes(self.head.message);
+        let limit = rules.body_limit(active, now).filter(|limit| body > limit.bytes);
+        over.extend(limit.map(|limit| (limit, PointPath::default(), body)));
         for action in rules.of_request(active) {
             for (limit, point) in live(&action.upload_limits, now) {
                 let large =
                     |upload: &weir_core::model::Upload| upload.bytes > limit.bytes && point.covers(&upload.point);
-                if inspection.uploads.iter().any(large) {
-                    over.push(*limit);
+                if let Some(upload) = inspection.uploads.iter().find(|upload| large(upload)) {
+                    over.push((*limit, upload.point.clone(), upload.bytes));
                 }
             }
         }
-        over.retain(|limit| limit.mode != OwnMode::Off);
-        for limit in &over {
+        let name = reasons::of_limit(AttackType::FileUploadViolation);
+        over.retain(|(limit, point, _)| {
+            let attack = AttackType::FileUploadViolation;
+            let excepted = || rules.of_request(active).any(|a| a.exceptions.cover_named(&name, attack, point, now));
+            limit.mode != OwnMode::Off && !excepted()
+        });
+        let blocked = over.iter().any(|(limit, ..)| limit.mode == OwnMode::Block);
+        for (limit, point, bytes) in over {
             self.verdict.rules.push(limit.rule);
             add(&mut self.verdict.attacks, AttackType::FileUploadViolation);
+            let mut told = reasons::upload(point, bytes, limit.bytes, limit.rule);
+            told.decisive = limit.mode == OwnMode::Block;
+            self.verdict.findings.push(told);
         }
-        over.iter().any(|limit| limit.mode == OwnMode::Block)
+        blocked
     }
 
     /// Holds GraphQL documents against their limits; true where going over blocks.
@@ -184,10 +198,16 @@ impl Judge<'_, '_, '_> {
         let (rules, active, now) = (&self.policy.rules, &self.plan.active, self.head.now);
         let (Some(facts), Some(limits)) = (&inspection.graphql, rules.graphql(active, now)) else { return false };
         let excepted = |attack: &AttackType| {
-            rules.of_request(active).any(|action| action.exceptions.cover_attack(*attack, &facts.point, now))
+            let name = reasons::of_limit(*attack);
+            rules.of_request(active).any(|action| action.exceptions.cover_named(&name, *attack, &facts.point, now))
         };
         let over: Vec<AttackType> = limits.violations(facts).filter(|attack| !excepted(attack)).collect();
-        over.iter().for_each(|&attack| add(&mut self.verdict.attacks, attack));
+        for &attack in &over {
+            add(&mut self.verdict.attacks, attack);
+            let mut told = reasons::graphql(attack, facts, &limits);
+            told.decisive = limits.mode == OwnMode::Block;
+            self.verdict.findings.push(told);
+        }
         if !over.is_empty() {
             self.verdict.rules.push(limits.rule);
         }
@@ -199,10 +219,13 @@ impl Judge<'_, '_, '_> {
         let (rules, active, now) = (&self.policy.rules, &self.plan.active, self.head.now);
         let excepted = |point: &PointPath| {
             let mut actions = rules.of_request(active);
-            actions.any(|action| action.exceptions.cover_attack(AttackType::OverlimitRes, point, now))
+            let name = reasons::of_limit(AttackType::OverlimitRes);
+            actions.any(|action| action.exceptions.cover_named(&name, AttackType::OverlimitRes, point, now))
         };
-        let gaps = inspection.not_inspected.iter().filter(|gap| !excepted(&gap.point));
-        let action = self.plan.overlimit.decide(gaps.map(|gap| gap.reason));
+        let gaps = || inspection.not_inspected.iter().filter(|gap| !excepted(&gap.point));
+        let action = self.plan.overlimit.decide(gaps().map(|gap| gap.reason));
+        let blocked = gaps().find(|gap| self.plan.overlimit.action(gap.reason) == OverlimitAction::Block);
+        self.verdict.findings.extend(blocked.map(|gap| reasons::overlimit(gap.point.clone(), gap.reason)));
         if action != OverlimitAction::Pass {
             add(&mut self.verdict.attacks, AttackType::OverlimitRes);
         }

@@ -23,6 +23,7 @@ pub mod mode;
 pub mod overlimit;
 pub mod pattern;
 mod plan;
+mod reasons;
 pub mod reply;
 mod routes;
 mod rule;

@@ -275,3 +275,22 @@ async fn a_lost_password_is_reset_by_whoever_has_the_store_and_the_audit_log_tel
     assert_eq!(given.made, None);
     assert_eq!(login(&fixture, "admin", "chosen-by-the-operator").await.status, StatusCode::OK);
 }
+
+#[tokio::test]
+async fn a_login_from_another_origin_is_refused_where_fetch_metadata_is_absent_too() {
+    let fixture = Fixture::with(|config| config.public_url = Some("https://waf.example".into())).await;
+    let body = json!({"login": "admin", "password": PASSWORD}).to_string();
+    for (origin, host, allowed) in [
+        ("https://evil.example", "waf.internal:8088", false),
+        ("null", "waf.internal:8088", false),
+        ("http://waf.internal", "waf.internal:8088", false),
+        ("http://waf.internal:8088", "waf.internal:8088", true),
+        ("https://waf.example", "waf.internal:8088", true),
+    ] {
+        let headers = [("content-type", "application/json"), ("origin", origin), ("host", host)];
+        let answer = fixture.call("POST", "/api/v1/session", &headers, body.as_bytes()).await;
+        assert_eq!(answer.status == StatusCode::OK, allowed, "{origin}: {answer:?}");
+    }
+    let wrong = login(&fixture, "admin", "not-the-password").await;
+    assert_eq!(wrong.json()["detail"], "wrong user name or password");
+}

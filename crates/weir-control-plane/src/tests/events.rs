@@ -151,6 +151,28 @@ async fn attacks_are_listed_marked_and_exported() {
 }
 
 #[tokio::test]
+async fn a_search_for_an_address_shows_and_counts_what_came_from_it_alone() {
+    let fixture = Fixture::new().await;
+    let node = fixture.node(CAPABILITIES).await;
+    let mut hits = [0; 3].map(|_| traversal("/a?file=/etc/passwd"));
+    for (hit, ip) in hits.iter_mut().zip(["203.0.113.9", "198.51.100.1", "198.51.100.1"]) {
+        hit.client.ip = ip.into();
+    }
+    hits[2].action = "pass".into();
+    send(&fixture, &node, &lines(&hits), false).await;
+    let all = get(&fixture, "/api/v1/attacks?q=ptrav").await;
+    assert_eq!((&all["items"][0]["hits"], &all["items"][0]["sources"]), (&json!(3), &json!(2)), "{all}");
+    for (ip, hits, blocked) in [("203.0.113.9", 1, 1), ("198.51.100.1", 2, 1), ("198.51.100.0/24", 2, 1)] {
+        let list = get(&fixture, &format!("/api/v1/attacks?q=ip:{ip}")).await;
+        let attack = &list["items"][0];
+        let counts = (&attack["hits"], &attack["blocked"], &attack["sources"]);
+        assert_eq!(counts, (&json!(hits), &json!(blocked), &json!(1)), "{ip}: {list}");
+        let last = attack["last_hit"]["ip"].as_str().unwrap();
+        assert!(ip.starts_with(last) || last.starts_with("198.51.100."), "{ip}: {list}");
+    }
+}
+
+#[tokio::test]
 async fn traffic_is_counted_once() {
     let fixture = Fixture::new().await;
     let node = fixture.node(CAPABILITIES).await;

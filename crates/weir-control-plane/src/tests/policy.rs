@@ -78,6 +78,8 @@ async fn serials_only_rise_and_a_rollback_is_a_new_version() {
         fixture.confirmed(Role::Analyst, "PUT", "/api/v1/policy/general", &json!({"mode": mode})).await;
     }
     assert_eq!(fixture.app.policy.versions().await.unwrap().len(), 20);
+    let numbers: Vec<u64> = fixture.app.policy.versions().await.unwrap().iter().map(|one| one.number).collect();
+    assert!(numbers.windows(2).all(|pair| pair[0] == pair[1] + 1) && numbers[0] == 30, "{numbers:?}");
     let gone = fixture.as_role(Role::Analyst, "POST", &path, &Value::Null).await;
     assert_eq!(gone.status, StatusCode::NOT_FOUND, "only the last twenty are kept");
 }
@@ -309,5 +311,40 @@ async fn nodes_go_inactive_and_are_removed() {
     assert_eq!(
         fixture.bearer(&node, "POST", weir_protocol::node_api::HEARTBEAT, &json!({})).await.status,
         StatusCode::UNAUTHORIZED
+    );
+}
+
+#[tokio::test]
+async fn listed_values_that_no_database_lets_act_are_told() {
+    let fixture = Fixture::new().await;
+    let listed =
+        json!([{"list": "deny", "rule_type": "country", "value": "FR"}, {"list": "deny", "value": "192.0.2.1"}]);
+    let answer = fixture.as_role(Role::Analyst, "POST", "/api/v1/ip-lists", &listed).await.json();
+    let notices = answer["notices"].as_array().unwrap();
+    assert_eq!((notices.len(), &notices[0]["field"]), (1, &json!("ip_lists/1/value")), "{answer}");
+    assert!(notices[0]["message"].as_str().unwrap().contains("database of countries"), "{answer}");
+    let page = fixture.as_role(Role::Analyst, "GET", "/lists?list=deny", &Value::Null).await;
+    assert!(String::from_utf8(page.body).unwrap().contains("no effect without a database of countries"));
+}
+
+#[tokio::test]
+async fn a_rollback_shows_first_what_it_would_change() {
+    let fixture = Fixture::new().await;
+    let general = "/api/v1/policy/general";
+    fixture.confirmed(Role::Analyst, "PUT", general, &json!({"mode": "monitoring"})).await;
+    let old = fixture.app.policy.head().version.serial;
+    fixture.as_role(Role::Analyst, "PUT", general, &json!({"mode": "block"})).await;
+    assert_eq!(fixture.app.policy.head().version.note, "filtration mode: monitoring \u{2192} blocking");
+    let page = fixture.as_role(Role::Analyst, "GET", &format!("/policy/{old}?back=1"), &Value::Null).await;
+    let page = String::from_utf8(page.body).unwrap();
+    assert!(page.contains("Filtration mode: blocking \u{2192} monitoring."), "{page}");
+    assert!(page.contains("Roll back to version 2"), "{page}");
+    let made = json!({"rule": {"type": "disable_stamp", "stamp": "x", "point": [["get", "q"]]}});
+    fixture.as_role(Role::Analyst, "POST", "/api/v1/rules", &made).await;
+    let dashboard = fixture.as_role(Role::ReadOnly, "GET", "/", &Value::Null).await;
+    let dashboard = String::from_utf8(dashboard.body).unwrap();
+    assert!(
+        dashboard.contains(">blocking<") && dashboard.contains("Rule 1</a>: Ignores matches of signature x"),
+        "{dashboard}"
     );
 }
