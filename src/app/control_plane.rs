@@ -13,6 +13,7 @@ use weir_control_plane::app::FirstAdministrator;
 use weir_control_plane::auth::oidc;
 use weir_control_plane::auth::role::Role;
 use weir_control_plane::metrics::ControlPlaneMetrics;
+use weir_control_plane::outgoing::{Outgoing, Roots};
 use weir_control_plane::store::Database;
 use weir_control_plane::{App, Config, server};
 use weir_policy::client::{ClientRules, Record};
@@ -98,7 +99,9 @@ pub async fn start(
     let own = &resolved.control_plane;
     let url = database_url(resolved);
     let store = Database::open(&url).await.map_err(StartError::control_plane)?;
-    let config = config(resolved, in_process, metrics);
+    let roots = Roots::parse(&own.outgoing_ca);
+    let outgoing = Outgoing::new(&roots, own.private_destinations).map_err(StartError::control_plane)?;
+    let config = config(resolved, in_process, metrics, outgoing);
     let (app, first) = App::start(config, store, Clock::System).await.map_err(StartError::control_plane)?;
     let tls = own.tls.as_ref().map(|files| Files {
         cert: files.cert.clone(),
@@ -144,7 +147,12 @@ pub(super) fn key_file(resolved: &Resolved) -> PathBuf {
     resolved.control_plane.key_file.clone().unwrap_or_else(|| resolved.data_dir.join("policy-key.pem"))
 }
 
-fn config(resolved: &Resolved, in_process: Option<String>, metrics: &ControlPlaneMetrics) -> Config {
+fn config(
+    resolved: &Resolved,
+    in_process: Option<String>,
+    metrics: &ControlPlaneMetrics,
+    outgoing: Outgoing,
+) -> Config {
     let settings = &resolved.control_plane;
     let text = |secret: &Option<Secret>| secret.as_ref().map(|secret| secret.expose().to_owned());
     let public_url = settings.public_url.as_ref().map(|url| url.trim_end_matches('/').to_owned());
@@ -163,6 +171,7 @@ fn config(resolved: &Resolved, in_process: Option<String>, metrics: &ControlPlan
         }]),
         retention_days: settings.retention_days,
         oidc: oidc(resolved),
+        outgoing,
         metrics: metrics.clone(),
     }
 }

@@ -12,6 +12,7 @@ use super::auth::user::{NewUser, User, Users};
 use super::error::{Error, Result};
 use super::metrics::ControlPlaneMetrics;
 use super::nodes::Nodes;
+use super::outgoing::Outgoing;
 use super::packs::Packs;
 use super::policy::PolicyService;
 use super::policy::replay::Replays;
@@ -58,6 +59,8 @@ pub struct Config {
     pub retention_days: u32,
     /// Login by OpenID Connect.
     pub oidc: Option<oidc::Config>,
+    /// How it opens connections.
+    pub outgoing: Outgoing,
     /// Where it counts.
     pub metrics: ControlPlaneMetrics,
 }
@@ -130,10 +133,11 @@ impl App {
         let tokens = Tokens::new(pool(), clock.clone(), config.in_process_token.as_deref());
         tokens.configure(config.deploy_token.as_deref()).await?;
         let policy = PolicyService::open(pool(), clock.clone(), config.key_file.clone()).await?;
-        let oidc = config.oidc.clone().map(|config| Oidc::new(config, pool(), clock.clone())).transpose()?;
+        let outgoing = config.outgoing.clone();
+        let oidc = config.oidc.clone().map(|config| Oidc::new(config, pool(), clock.clone(), &outgoing)).transpose()?;
         let app = App(Arc::new(Services {
             oidc,
-            sinks: Sinks::open(&store, clock.clone(), config.metrics.sinks.clone()).await?,
+            sinks: Sinks::open(&store, clock.clone(), config.metrics.sinks.clone(), outgoing).await?,
             sessions: Sessions::new(pool(), users.clone(), clock.clone()),
             throttle: Throttle::default(),
             nodes: Nodes::new(pool(), clock.clone()),

@@ -17,6 +17,7 @@ pub mod meta;
 pub mod metrics;
 pub mod node_api_routes;
 pub mod nodes;
+pub mod outgoing;
 pub mod packs;
 pub mod policy;
 pub mod problem;

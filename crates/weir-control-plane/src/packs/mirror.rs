@@ -144,7 +144,7 @@ impl App {
 
     /// Looks at mirrors that are due, until `stop`.
     pub async fn follow_mirrors(&self, stop: CancellationToken) {
-        let client = match fetch::client() {
+        let client = match fetch::client(&self.config.outgoing) {
             Ok(client) => client,
             Err(error) => return tracing::error!(error, "nothing is mirrored"),
         };
@@ -184,6 +184,7 @@ impl App {
     /// Fetches, verifies, stores and puts in use. Answers the ETag of what is there now.
     async fn look(&self, client: &reqwest::Client, mirror: &Mirror) -> Result<String, String> {
         let Mirror { kind, name, .. } = mirror;
+        self.config.outgoing.check_url(&mirror.url)?;
         let fetched = fetch::fetch(client, &mirror.url, &mirror.public_key, &mirror.etag, kind.most()).await?;
         let Fetched::New { content, etag } = fetched else { return Ok(mirror.etag.clone()) };
         let note = format!("mirrored from {}", fetch::host(&mirror.url));
