@@ -10,6 +10,8 @@ use crate::policy::state::DEFAULT_GROUP;
 
 /// Rules shown; the rest is counted.
 const SHOWN: usize = 8;
+/// Where the policy says nothing.
+const OF_NODES: &str = "as configured on each node: blocking unless a node says otherwise";
 /// Hosts shown.
 const HOSTS: usize = 50;
 
@@ -19,7 +21,7 @@ pub fn modes(page: &Page) -> Vec<ModeLine> {
     let of = |group: &str, host: Option<&str>| mode_in_force(&head.state, group, host, now);
     let line = |place: &str, mode: Option<String>| ModeLine {
         place: Text::new(place),
-        mode: mode_words(mode.as_deref()),
+        mode: mode.as_deref().map_or(OF_NODES, |mode| mode_words(Some(mode))),
         tone: match mode.as_deref() {
             Some("block") => Tone::Good,
             None => Tone::Note,
