@@ -30,13 +30,19 @@ pub async fn run(sources: Sources, mut resolved: Resolved, signals: Signals) -> 
     let counts = ServeMetrics::default();
     let metrics = ControlPlaneMetrics::default();
     let counted = (&counts, &metrics);
-    let running = control_plane::start(&resolved, address, Some(token.clone()), counted, stop.clone()).await?;
+    let mut running = control_plane::start(&resolved, address, Some(token.clone()), counted, stop.clone()).await?;
     let port = control_plane::join(&resolved, &running, &counts, stop.clone()).await?;
     let api = &mut resolved.api;
     (api.host, api.port, api.use_ssl) = (Some(Ipv4Addr::LOCALHOST.to_string()), port, false);
     api.token = Secret::parse(&token).ok();
     api.token_file = None;
-    let beside = processing::Beside { counts, control_plane: Some(metrics), tls: running.tls.clone() };
+    let beside = processing::Beside {
+        counts,
+        control_plane: Some(metrics),
+        tls: running.tls.clone(),
+        store: Some(running.store_check()),
+        started: Some(running.started()),
+    };
     let drained = processing::run_with(sources, resolved, beside, signals).await;
     stop.cancel();
     let stopped = running.wait().await;

@@ -13,12 +13,14 @@ use weir_control_plane::app::FirstAdministrator;
 use weir_control_plane::auth::oidc;
 use weir_control_plane::auth::role::Role;
 use weir_control_plane::metrics::ControlPlaneMetrics;
+use weir_control_plane::outgoing::{Outgoing, Roots};
 use weir_control_plane::store::Database;
 use weir_control_plane::{App, Config, server};
 use weir_policy::client::{ClientRules, ProxyHeaders};
 use weir_runtime::clock::Clock;
 use weir_runtime::serve::{self, ServeMetrics};
 use weir_runtime::telemetry::logs::{self, AccessLog};
+use weir_runtime::telemetry::probes::Check;
 use weir_runtime::telemetry::{Health, Metrics, Telemetry};
 use weir_runtime::tls::{PemFiles, Tls};
 
@@ -34,9 +36,23 @@ pub struct Running {
     /// Ends when it has stopped.
     served: JoinHandle<()>,
     background: JoinHandle<()>,
+    /// The administrator who can log in with the password of this start.
+    first: Option<FirstAdministrator>,
 }
 
 impl Running {
+    /// Says the password of the first administrator, when everything has started.
+    pub fn started(&mut self) -> Box<dyn FnOnce() + Send> {
+        let first = self.first.take();
+        Box::new(move || announce_first(first.as_ref()))
+    }
+
+    /// Tells why the store cannot write, while it cannot.
+    pub fn store_check(&self) -> Check {
+        let store = self.app.store.clone();
+        Box::new(move || store.fault().map(|fault| format!("the store cannot write: {}", fault.why)))
+    }
+
     /// Waits until it has stopped. True if nothing failed.
     pub async fn wait(self) -> bool {
         let served = self.served.await;
@@ -62,7 +78,9 @@ pub async fn run(resolved: Resolved, signals: Signals) -> Result<bool, StartErro
     if let Some(tls) = &running.tls {
         reload::certificates(Arc::clone(tls), telemetry)?;
     }
+    health.watch(running.store_check(), true);
     health.set_ready(true);
+    announce_first(running.first.as_ref());
     signals.listen(stop, health)?;
     let done = running.wait().await;
     tracing::info!("stopped");
@@ -81,7 +99,9 @@ pub async fn start(
     let own = &resolved.control_plane;
     let url = database_url(resolved);
     let store = Database::open(&url).await.map_err(StartError::control_plane)?;
-    let config = config(resolved, in_process, metrics);
+    let roots = Roots::parse(&own.outgoing_ca);
+    let outgoing = Outgoing::new(&roots, own.private_destinations).map_err(StartError::control_plane)?;
+    let config = config(resolved, in_process, metrics, outgoing);
     let (app, first) = App::start(config, store, Clock::System).await.map_err(StartError::control_plane)?;
     let tls = own.tls.as_ref().map(|files| PemFiles {
         cert: files.cert.clone(),
@@ -91,14 +111,14 @@ pub async fn start(
     });
     let tls = tls.map(Tls::load).transpose()?.map(Arc::new);
     let listener = listen(address).await?;
-    announce(&listener, tls.is_some(), first.as_ref());
+    announce(&listener, tls.is_some());
     let settings = settings::listener(resolved, "control_plane", counts, tls.clone());
     let served = tokio::spawn(serve::serve(listener, settings, server::router(&app), stop.clone()));
     let background = tokio::spawn({
         let app = app.clone();
         async move { app.run(stop).await }
     });
-    Ok(Running { app, tls, served, background })
+    Ok(Running { app, tls, served, background, first })
 }
 
 /// A listener on loopback for the node in the same process, in plain text; answers its port.
@@ -127,7 +147,12 @@ pub(super) fn key_file(resolved: &Resolved) -> PathBuf {
     resolved.control_plane.key_file.clone().unwrap_or_else(|| resolved.data_dir.join("policy-key.pem"))
 }
 
-fn config(resolved: &Resolved, in_process: Option<String>, metrics: &ControlPlaneMetrics) -> Config {
+fn config(
+    resolved: &Resolved,
+    in_process: Option<String>,
+    metrics: &ControlPlaneMetrics,
+    outgoing: Outgoing,
+) -> Config {
     let settings = &resolved.control_plane;
     let text = |secret: &Option<Secret>| secret.as_ref().map(|secret| secret.expose().to_owned());
     let public_url = settings.public_url.as_ref().map(|url| url.trim_end_matches('/').to_owned());
@@ -146,6 +171,7 @@ fn config(resolved: &Resolved, in_process: Option<String>, metrics: &ControlPlan
         }]),
         retention_days: settings.retention_days,
         oidc: oidc(resolved),
+        outgoing,
         metrics: metrics.clone(),
     }
 }
@@ -164,16 +190,22 @@ fn oidc(resolved: &Resolved) -> Option<oidc::Config> {
     })
 }
 
-/// Says on standard error where the Console is, and once the first password: it goes to no log.
-fn announce(listener: &TcpListener, tls: bool, first: Option<&FirstAdministrator>) {
+/// Says on standard error where the Console is.
+fn announce(listener: &TcpListener, tls: bool) {
     let address = local(listener);
     tracing::info!(address, tls, "control plane");
     let scheme = if tls { "https" } else { "http" };
     eprintln!("weir Console and API are at {scheme}://{address}");
+}
+
+/// Says on standard error with what password the first administrator logs in, once everything has started: it goes to no
+/// log.
+fn announce_first(first: Option<&FirstAdministrator>) {
     if let Some(first) = first {
         match &first.made_password {
             Some(password) => eprintln!(
-                "\nfirst administrator: login {}  password {password}\n(shown this once; change it in the Console)\n",
+                "\nfirst administrator: login {}  password {password}\n(each start makes a new one until the first login; \
+                 change it in the Console)\n",
                 first.login
             ),
             None => eprintln!("first administrator: login {}, with the password given", first.login),

@@ -18,6 +18,7 @@ use weir_node::sync::{HeartbeatSource, PolicySync, SyncMetrics};
 use weir_protocol::code::NodeRole;
 use weir_protocol::node_api::Heartbeat;
 use weir_runtime::serve::ServeMetrics;
+use weir_runtime::telemetry::probes::Check;
 use weir_runtime::telemetry::{Health, Metrics, Telemetry, logs};
 use weir_runtime::tls::Tls;
 
@@ -33,6 +34,10 @@ pub struct Beside {
     pub control_plane: Option<ControlPlaneMetrics>,
     /// Certificates of its control plane.
     pub tls: Option<Arc<Tls>>,
+    /// Whether the store of its control plane can write: the node goes on where it cannot.
+    pub store: Option<Check>,
+    /// Called once everything has started.
+    pub started: Option<Box<dyn FnOnce() + Send>>,
 }
 
 /// Runs the node until a signal stops it: alone, or with the control plane or aggregation that `api` names. True if
@@ -63,6 +68,9 @@ pub async fn run_with(
         reload::certificates(tls, Arc::clone(&telemetry))?;
     }
     let health = Arc::new(Health::default());
+    if let Some(check) = beside.store {
+        health.watch(check, false);
+    }
     let keys = settings::keys(&resolved)?;
     let keys = ContextKeys::new(&keys).map_err(|_| SettingsError::NoRandomness)?;
     let open = access.is_open();
@@ -93,6 +101,9 @@ pub async fn run_with(
     }
     announce(&listener, &resolved, &probes, tls.is_some(), open);
     health.set_ready(true);
+    if let Some(started) = beside.started {
+        started();
+    }
     let drain = CancellationToken::new();
     signals.listen(drain.clone(), Arc::clone(&health))?;
     let drained = Server::new(service, tls).serve(listener, drain).await;

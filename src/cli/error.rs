@@ -1,6 +1,7 @@
 //! Why a subcommand failed.
 
 use super::readers::ReadError;
+use crate::app::admin::AdminError;
 use crate::app::backup::BackupError;
 use crate::config::tree::SyntaxError;
 use std::fmt::Display;
@@ -78,6 +79,9 @@ pub enum CliError {
     /// A backup or restore failed.
     #[error(transparent)]
     Backup(#[from] BackupError),
+    /// The store was not changed.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
 }
 
 impl CliError {

@@ -11,15 +11,18 @@ use std::process::ExitCode;
 use std::time::Instant;
 use weir_core::engine::{self, Scratch};
 use weir_core::model::bytes::printable;
-use weir_core::model::{Confidence, Inspection, Message};
+use weir_core::model::{Confidence, Finding, Inspection, Message};
 use weir_core::parse::{facts, message};
+use weir_core::ruleset::RuleError;
+use weir_core::ruleset::custom::CompiledSignature;
 use weir_policy::{Action, Policy, PolicyDoc, RequestContext, Settings, Source, Verdict};
 
 /// Arguments of `weir inspect`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// File with one or more requests, or `-` for standard input.
-    pub file: PathBuf,
+    /// Files with one or more requests each, or `-` for standard input.
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
     /// Form of the input.
     #[arg(long, value_enum, default_value = "auto")]
     pub form: Form,
@@ -52,22 +55,53 @@ pub fn run(arguments: &Arguments) -> ExitCode {
 }
 
 fn judge_all(arguments: &Arguments) -> Result<bool, CliError> {
-    let samples =
-        readers::read(&input(&arguments.file)?, arguments.form).map_err(CliError::requests(&arguments.file))?;
-    let ruleset = rules::load(&arguments.rules).map_err(CliError::Rules)?;
     let policy = policy(arguments.policy.as_deref())?;
+    let ruleset = rules::load_with(&arguments.rules, signatures(&policy)?).map_err(CliError::Rules)?;
+    let mut blocked = false;
+    for file in &arguments.files {
+        let samples = readers::read(&input(file)?, arguments.form).map_err(CliError::requests(file))?;
+        if arguments.files.len() > 1 && !arguments.json && !say(&format!("{}\n", file.display())) {
+            break;
+        }
+        blocked |= judge_file(&samples, arguments, &ruleset, &policy);
+    }
+    Ok(blocked)
+}
+
+/// Writes `text`; false where nobody reads it any more.
+fn say(text: &str) -> bool {
+    std::io::stdout().lock().write_all(text.as_bytes()).is_ok()
+}
+
+/// The user's signatures in `policy`: rules of type `regex` and `experimental_regex`.
+fn signatures(policy: &Policy) -> Result<Vec<CompiledSignature>, CliError> {
+    let compiled =
+        policy.custom_signatures().into_iter().map(|own| {
+            CompiledSignature::new(&own.name(), own.attack, &own.pattern, own.points.clone()).map_err(|error| {
+                RuleError { file: "policy".into(), line: 0, column: 0, message: format!("rule {}: {error}", own.rule) }
+            })
+        });
+    compiled.collect::<Result<Vec<_>, _>>().map_err(|error| CliError::Rules(vec![error]))
+}
+
+/// Judges the requests of one file; true if one would be blocked.
+fn judge_file(
+    samples: &[Sample],
+    arguments: &Arguments,
+    ruleset: &weir_core::ruleset::Ruleset,
+    policy: &Policy,
+) -> bool {
     let mut scratch = Scratch::default();
-    let mut stdout = std::io::stdout().lock();
     let mut blocked = false;
     for (number, sample) in samples.iter().enumerate() {
-        let judged = Judged::new(sample, arguments, &ruleset, &policy, &mut scratch);
+        let judged = Judged::new(sample, arguments, ruleset, policy, &mut scratch);
         blocked |= judged.verdict.action == Action::Block;
         let text = if arguments.json { judged.json() } else { judged.text(number, samples.len(), arguments.quiet) };
-        if stdout.write_all(text.as_bytes()).is_err() {
+        if !say(&text) {
             break;
         }
     }
-    Ok(blocked)
+    blocked
 }
 
 fn input(path: &Path) -> Result<Vec<u8>, CliError> {
@@ -152,6 +186,7 @@ impl<'s> Judged<'s> {
             "target": printable(self.message.target, 2048),
             "verdict": self.action(),
             "attacks": self.verdict.attacks,
+            "findings": self.verdict.findings,
             "inspection": self.inspection,
             "microseconds": self.micros.round(),
         });
@@ -183,13 +218,16 @@ impl<'s> Judged<'s> {
     }
 
     fn findings(&self, out: &mut String) {
-        if self.inspection.findings.is_empty() {
-            out.push_str("\nfindings: none\n");
-        } else {
-            out.push_str("\nfindings\n");
-        }
-        for finding in &self.inspection.findings {
-            let sure = match (finding.decisive, finding.confidence) {
+        // What counts by the policy, then what an exception leaves out.
+        let excepted = self.inspection.findings.iter().filter(|found| {
+            !self.verdict.findings.iter().any(|kept| kept.rule == found.rule && kept.point == found.point)
+        });
+        let all: Vec<(&Finding, bool)> =
+            self.verdict.findings.iter().map(|one| (one, true)).chain(excepted.map(|one| (one, false))).collect();
+        out.push_str(if all.is_empty() { "\nfindings: none\n" } else { "\nfindings\n" });
+        for (finding, counts) in all {
+            let sure = match (counts && finding.decisive, finding.confidence) {
+                _ if !counts => "left out by an exception",
                 (true, _) => "attack",
                 (false, Confidence::Low) => "low, alone no attack",
                 (false, _) => "medium, alone no attack",

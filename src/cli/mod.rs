@@ -1,5 +1,6 @@
 //! The command line: one file for each subcommand.
 
+mod admin;
 mod backup;
 pub mod config;
 mod cve_index;
@@ -80,6 +81,9 @@ enum Command {
     Restore(restore::Arguments),
     /// Check a Kong configuration before an upgrade of the plugins.
     Kong(kong::KongArgs),
+    /// Do what needs access to the store of a control plane rather than a login: set a lost password.
+    #[command(subcommand)]
+    Admin(admin::Command),
     /// Carry the settings of other programs over.
     Migrate(migrate::MigrateArgs),
 }
@@ -102,6 +106,7 @@ pub fn main() -> ExitCode {
         Some(Command::Backup(args)) => backup::run(args),
         Some(Command::Restore(args)) => restore::run(args),
         Some(Command::Kong(args)) => ignore_closed_pipe(kong::run(&args, &mut std::io::stdout().lock())),
+        Some(Command::Admin(command)) => admin::run(command),
         Some(Command::Migrate(args)) => ignore_closed_pipe(migrate::run(&args, &mut std::io::stdout().lock())),
     }
 }

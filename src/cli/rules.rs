@@ -11,7 +11,8 @@ use weir_core::engine::proof::deciding_rules;
 use weir_core::model::Confidence;
 use weir_core::model::bytes::printable;
 use weir_core::ruleset::RuleError;
-use weir_core::ruleset::compile::compile;
+use weir_core::ruleset::compile::compile_with;
+use weir_core::ruleset::custom::CompiledSignature;
 use weir_core::ruleset::format::SignatureDoc;
 use weir_core::ruleset::{Ruleset, builtin};
 
@@ -93,6 +94,11 @@ pub fn run(command: &Command) -> ExitCode {
 
 /// The built-in rules and those of every file or directory of `paths`, compiled.
 pub fn load(paths: &[PathBuf]) -> Result<Ruleset, Vec<RuleError>> {
+    load_with(paths, Vec::new())
+}
+
+/// Like [`load`], with the signatures of a policy.
+pub fn load_with(paths: &[PathBuf], custom: Vec<CompiledSignature>) -> Result<Ruleset, Vec<RuleError>> {
     let mut files = builtin::files();
     let mut errors = Vec::new();
     for path in paths {
@@ -100,7 +106,7 @@ pub fn load(paths: &[PathBuf]) -> Result<Ruleset, Vec<RuleError>> {
             errors.push(RuleError { file: path.display().to_string(), line: 0, column: 0, message: error.to_string() });
         }
     }
-    if errors.is_empty() { compile(&files) } else { Err(errors) }
+    if errors.is_empty() { compile_with(&files, custom) } else { Err(errors) }
 }
 
 type Printed = (String, u8);

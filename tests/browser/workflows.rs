@@ -75,5 +75,8 @@ async fn a_denylisted_address_is_blocked_and_a_changed_mode_takes_effect() {
     browser.click("label.option:has(input[value=monitoring])").await;
     browser.click("#mode .btn.primary").await;
     browser.click("dialog .btn.danger").await;
+    browser.until("the page that asks to confirm", "document.querySelector('#confirm-word')").await;
+    browser.write("#confirm-word", "everywhere").await;
+    browser.click("form.card .btn.danger").await;
     println!("the mode took effect after {:?}", weir.wait_for_verdict("pass", other, ATTACK).await);
 }

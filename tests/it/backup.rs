@@ -26,7 +26,13 @@ fn a_backup_of_a_running_control_plane_restores_into_a_new_store_and_no_other() 
     assert!(!old.path().join("nowhere").exists(), "a backup makes no store");
 
     let before = WEIR.control_plane(&[&data]);
-    let changed = before.login().send("PUT", "/api/v1/policy/general", &json!({"mode": "monitoring"}));
+    // From what nodes do by themselves, which is to block, this is a weaker mode: it has to be confirmed.
+    let browser = before.login();
+    let mode = json!({"mode": "monitoring"});
+    let asked = browser.send("PUT", "/api/v1/policy/general", &mode);
+    assert_eq!(asked.status, 428, "{asked:?}");
+    let confirm = asked.json()["confirmation"]["confirm"].as_str().unwrap().to_owned();
+    let changed = browser.send_with("PUT", "/api/v1/policy/general", &[("x-confirm", &confirm)], &mode);
     assert_eq!(changed.status, 200, "{changed:?}");
     let serial = changed.json()["serial"].as_u64().unwrap();
     let done = weir(&["backup", file], old.path());

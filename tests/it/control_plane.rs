@@ -129,7 +129,12 @@ fn what_one_process_blocks_stands_in_its_api_and_a_change_of_mode_acts() {
     });
     assert_eq!((&attack["attack_type"], &attack["host"]), (&json!("ptrav"), &json!("shop.example")), "{attack}");
     assert_eq!(browser.get("/api/v1/nodes").json()["items"][0]["active"], true);
-    let changed = browser.send("PUT", "/api/v1/policy/general", &json!({"mode": "monitoring"}));
+    // From what nodes do by themselves, which is to block, this is a weaker mode: it has to be confirmed.
+    let mode = json!({"mode": "monitoring"});
+    let asked = browser.send("PUT", "/api/v1/policy/general", &mode);
+    assert_eq!(asked.status, 428, "{asked:?}");
+    let confirm = asked.json()["confirmation"]["confirm"].as_str().unwrap().to_owned();
+    let changed = browser.send_with("PUT", "/api/v1/policy/general", &[("x-confirm", &confirm)], &mode);
     assert_eq!(changed.status, 200, "{changed:?}");
     eventually("monitoring on the node", || (judge() == "pass").then_some(()));
 }

@@ -8,10 +8,11 @@ use super::auth::secret;
 use super::auth::session::Sessions;
 use super::auth::throttle::Throttle;
 use super::auth::token::Tokens;
-use super::auth::user::{NewUser, Users};
+use super::auth::user::{NewUser, User, Users};
 use super::error::{Error, Result};
 use super::metrics::ControlPlaneMetrics;
 use super::nodes::Nodes;
+use super::outgoing::Outgoing;
 use super::packs::Packs;
 use super::policy::PolicyService;
 use super::policy::replay::Replays;
@@ -31,6 +32,9 @@ const SWEEP: Duration = Duration::from_secs(60);
 
 /// How often metrics look at nodes and policy: well within the interval of common scrapers.
 const OBSERVE: Duration = Duration::from_secs(5);
+
+/// How often it is tried whether the store can write.
+const PROBE: Duration = Duration::from_secs(10);
 
 /// Settings of a control plane.
 #[derive(Clone, Debug)]
@@ -55,6 +59,8 @@ pub struct Config {
     pub retention_days: u32,
     /// Login by OpenID Connect.
     pub oidc: Option<oidc::Config>,
+    /// How it opens connections.
+    pub outgoing: Outgoing,
     /// Where it counts.
     pub metrics: ControlPlaneMetrics,
 }
@@ -127,10 +133,11 @@ impl App {
         let tokens = Tokens::new(pool(), clock.clone(), config.in_process_token.as_deref());
         tokens.configure(config.deploy_token.as_deref()).await?;
         let policy = PolicyService::open(pool(), clock.clone(), config.key_file.clone()).await?;
-        let oidc = config.oidc.clone().map(|config| Oidc::new(config, pool(), clock.clone())).transpose()?;
+        let outgoing = config.outgoing.clone();
+        let oidc = config.oidc.clone().map(|config| Oidc::new(config, pool(), clock.clone(), &outgoing)).transpose()?;
         let app = App(Arc::new(Services {
             oidc,
-            sinks: Sinks::open(&store, clock.clone(), config.metrics.sinks.clone()).await?,
+            sinks: Sinks::open(&store, clock.clone(), config.metrics.sinks.clone(), outgoing).await?,
             sessions: Sessions::new(pool(), users.clone(), clock.clone()),
             throttle: Throttle::default(),
             nodes: Nodes::new(pool(), clock.clone()),
@@ -149,19 +156,18 @@ impl App {
         Ok((app, first))
     }
 
-    /// Makes the first administrator where there is no user at all.
+    /// Makes the first administrator where there is no user at all. Until somebody has logged in each start gives them the
+    /// password of the configuration, or a new one: what a failed start made, or nobody wrote down, is not lost.
     async fn first_administrator(&self) -> Result<Option<FirstAdministrator>> {
+        if let Some(user) = self.users.unused().await? {
+            return self.first_password(user).await;
+        }
         if self.users.any().await? {
+            self.check_configured_password().await?;
             return Ok(None);
         }
         let login = self.config.admin_login.clone();
-        let (password, made) = match &self.config.admin_password {
-            Some(given) => (given.clone(), None),
-            None => {
-                let made = secret::random()?;
-                (made.clone(), Some(made))
-            }
-        };
+        let (password, made) = self.new_password()?;
         let (name, role) = ("Administrator".to_owned(), Role::Administrator);
         let new = NewUser { login: login.clone(), name, role, password: Some(password), subject: None };
         match self.users.create(new).await {
@@ -174,6 +180,38 @@ impl App {
             Err(Error::Conflict(_)) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// The password of the configuration, or one that is made: then twice, since it is to be shown.
+    fn new_password(&self) -> Result<(String, Option<String>)> {
+        Ok(match &self.config.admin_password {
+            Some(given) => (given.clone(), None),
+            None => {
+                let made = secret::random()?;
+                (made.clone(), Some(made))
+            }
+        })
+    }
+
+    /// Gives the first administrator, who never logged in, the password of this start.
+    async fn first_password(&self, user: User) -> Result<Option<FirstAdministrator>> {
+        let (password, made) = self.new_password()?;
+        // Of replicas that start at the same time one wins, and shows what it made.
+        let won = self.users.give_first_password(&user, password).await?;
+        Ok(won.then(|| FirstAdministrator { login: user.login, made_password: made }))
+    }
+
+    /// A password in the configuration sets no password any more once somebody has logged in.
+    async fn check_configured_password(&self) -> Result<()> {
+        let Some(given) = self.config.admin_password.clone() else { return Ok(()) };
+        if self.users.verify(&self.config.admin_login, given).await?.is_none() {
+            tracing::warn!(
+                login = self.config.admin_login,
+                "control_plane.admin_password is ignored: it counts until the first login. \
+                 To set a new password run `weir admin reset-password` on this machine"
+            );
+        }
+        Ok(())
     }
 
     /// Sets the metrics that show the state of nodes and policy, rather than count events.
@@ -196,12 +234,14 @@ impl App {
             self.observe().await;
             each(OBSERVE, &stop, || self.observe()).await;
         };
+        let probe = each(PROBE, &stop, || self.store.probe());
         let retain = each(RETAIN, &stop, || self.retain());
         tokio::join!(
             self.policy.follow(stop.clone()),
             sweep,
             observe,
             retain,
+            probe,
             self.sinks.run(stop.clone()),
             self.follow_mirrors(stop.clone())
         );

@@ -7,6 +7,7 @@ use super::error::{Error, Result};
 use super::meta::{Pool, number, text};
 use serde::Serialize;
 use serde_json::Value;
+use sqlx::{Any, AnyConnection, Transaction};
 use weir_runtime::clock::Clock;
 
 /// Longest text of one side of a change, in bytes; what is longer is told by its length.
@@ -35,6 +36,67 @@ pub struct Entry {
     pub after: Value,
 }
 
+/// A change that is yet to be recorded: in the transaction that makes it, or alone.
+#[derive(Clone, Debug)]
+pub struct Record {
+    action: String,
+    object: String,
+    before: String,
+    after: String,
+}
+
+impl Record {
+    /// `action` done to `object`, how it was and how it is.
+    pub fn new(
+        action: impl Into<String>,
+        object: impl Into<String>,
+        before: impl Serialize,
+        after: impl Serialize,
+    ) -> Result<Self> {
+        Ok(Self { action: action.into(), object: object.into(), before: side(before)?, after: side(after)? })
+    }
+
+    /// Stores it on a connection, as done at `at` by `actor` from `address`.
+    pub async fn store(&self, on: &mut AnyConnection, at: i64, actor: &str, address: &str) -> Result<()> {
+        let insert = sqlx::query(
+            "INSERT INTO audit (id, at, actor, address, action, object, before_text, after_text) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        );
+        let insert = insert.bind(secret::id()).bind(at).bind(actor).bind(address).bind(&self.action);
+        insert.bind(&self.object).bind(&self.before).bind(&self.after).execute(on).await?;
+        tracing::info!(actor, address, action = self.action, object = self.object, "audit");
+        Ok(())
+    }
+}
+
+/// A change under way, with its line of the log: both are stored, or neither. It holds a connection for writing, on SQLite
+/// the only one: nothing else is to be written through another meanwhile.
+pub struct Audited {
+    on: Transaction<'static, Any>,
+    at: i64,
+}
+
+impl Audited {
+    /// Where the change is made.
+    pub fn on(&mut self) -> &mut AnyConnection {
+        &mut self.on
+    }
+
+    /// Records the change by `caller`, and stores both.
+    pub async fn commit(
+        mut self,
+        caller: &Caller,
+        action: &str,
+        object: &str,
+        before: impl Serialize,
+        after: impl Serialize,
+    ) -> Result<()> {
+        let record = Record::new(action, object, before, after)?;
+        record.store(&mut self.on, self.at, &caller.name(), &caller.address).await?;
+        Ok(self.on.commit().await?)
+    }
+}
+
 /// What of the log is asked for.
 #[derive(Clone, Debug, Default)]
 pub struct Query {
@@ -61,6 +123,11 @@ impl Audit {
         Self { pool, clock }
     }
 
+    /// Begins a change that is stored together with its line.
+    pub async fn begin(&self) -> Result<Audited> {
+        Ok(Audited { on: self.pool.write().begin().await?, at: self.clock.millis() })
+    }
+
     /// Records a change by `caller`.
     pub async fn record(
         &self,
@@ -83,14 +150,9 @@ impl Audit {
         before: impl Serialize,
         after: impl Serialize,
     ) -> Result<()> {
-        tracing::info!(actor, address, action, object, "audit");
-        let insert = sqlx::query(
-            "INSERT INTO audit (id, at, actor, address, action, object, before_text, after_text) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-        );
-        let insert = insert.bind(secret::id()).bind(self.clock.millis()).bind(actor).bind(address).bind(action);
-        insert.bind(object).bind(side(before)?).bind(side(after)?).execute(self.pool.write()).await?;
-        Ok(())
+        let record = Record::new(action, object, before, after)?;
+        let mut connection = self.pool.write().acquire().await?;
+        record.store(&mut connection, self.clock.millis(), actor, address).await
     }
 
     /// Rows, newest first.

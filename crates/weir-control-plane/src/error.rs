@@ -1,5 +1,6 @@
 //! What goes wrong in the control plane, by what the caller can do about it.
 
+use super::confirm::Unconfirmed;
 use super::store::StoreError;
 use serde::Serialize;
 use std::fmt;
@@ -29,10 +30,14 @@ pub enum Error {
     NotFound(&'static str),
     /// It contradicts what is there; says how.
     Conflict(String),
+    /// The change weakens protection or blocks everywhere, and the request does not confirm it.
+    Unconfirmed(Box<Unconfirmed>),
     /// The caller's role does not allow it.
     Forbidden(&'static str),
     /// Nobody is logged in, or credentials are wrong.
     Unauthenticated,
+    /// Login or password is wrong.
+    WrongLogin,
     /// Too many attempts or calls: try again after so many seconds.
     Throttled(u64),
     /// The call took too long.
@@ -51,6 +56,15 @@ impl Error {
     /// One mistake in one field.
     pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
         Error::Invalid(vec![Mistake::new(field, message)])
+    }
+
+    /// Whether the store could not write: its disk is full, broken or read-only.
+    pub fn cannot_write(&self) -> bool {
+        match self {
+            Error::Database(error) => StoreError::is_unwritable(error),
+            Error::Store(error) => error.cannot_write(),
+            _ => false,
+        }
     }
 
     /// Something inside failed.
@@ -72,8 +86,14 @@ impl fmt::Display for Error {
             }
             Error::NotFound(what) => write!(f, "there is no such {what}"),
             Error::Conflict(why) => f.write_str(why),
+            Error::Unconfirmed(why) => {
+                let changes: Vec<&str> = why.changes.iter().map(|one| one.says.as_str()).collect();
+                write!(f, "this change has to be confirmed: {}", changes.join("; "))?;
+                why.effect.as_ref().map_or(Ok(()), |effect| write!(f, ". {}", effect.words()))
+            }
             Error::Forbidden(why) => f.write_str(why),
             Error::Unauthenticated => f.write_str("log in, or send a valid token"),
+            Error::WrongLogin => f.write_str("wrong user name or password"),
             Error::Throttled(seconds) => write!(f, "too many attempts; try again in {seconds} s"),
             Error::Timeout => f.write_str("the call took too long; ask for less, or try again"),
             Error::TooLarge(most) => write!(f, "larger than {most} bytes"),

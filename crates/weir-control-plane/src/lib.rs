@@ -4,10 +4,12 @@
 //! [`api`] for programs, the Console for people. Every route that answers people or programs stands in a [`routes::Routes`] table
 //! with the permission that it asks for, so that none is open by omission.
 
+pub mod admin;
 pub mod api;
 pub mod app;
 pub mod audit;
 pub mod auth;
+mod confirm;
 pub mod console;
 pub mod error;
 mod manage;
@@ -15,6 +17,7 @@ pub mod meta;
 pub mod metrics;
 pub mod node_api_routes;
 pub mod nodes;
+pub mod outgoing;
 pub mod packs;
 pub mod policy;
 pub mod problem;

@@ -37,15 +37,19 @@ impl App {
     /// Lets a node speak, or no more.
     pub async fn set_node_enabled(&self, caller: &Caller, id: &str, enabled: bool) -> Result<Node> {
         let before = self.nodes.find(id).await?.ok_or(Error::NotFound("node"))?;
-        let node = self.nodes.set_enabled(id, enabled).await?;
-        self.audit.record(caller, "node.change", &format!("node/{id}"), &before, &node).await?;
+        let node = Node { enabled, ..before.clone() };
+        let mut change = self.audit.begin().await?;
+        self.nodes.set_enabled(change.on(), id, enabled).await?;
+        change.commit(caller, "node.change", &format!("node/{id}"), &before, &node).await?;
         Ok(node)
     }
 
     /// Removes a node: it has to register again.
     pub async fn remove_node(&self, caller: &Caller, id: &str) -> Result<()> {
-        let node = self.nodes.remove(id).await?;
-        self.audit.record(caller, "node.remove", &format!("node/{id}"), &node, ()).await
+        let node = self.nodes.find(id).await?.ok_or(Error::NotFound("node"))?;
+        let mut change = self.audit.begin().await?;
+        self.nodes.remove(change.on(), id).await?;
+        change.commit(caller, "node.remove", &format!("node/{id}"), &node, ()).await
     }
 
     /// Tokens that `caller` may see.
@@ -60,24 +64,28 @@ impl App {
         if !may_manage(caller, new.usage) || (new.usage == Usage::Api && !caller.role().covers(new.role)) {
             return Err(Error::Forbidden("your role does not allow to make such a token"));
         }
-        let (text, token) = self.tokens.create(new, &caller.name()).await?;
-        self.audit.record(caller, "token.create", &format!("token/{}", token.id), (), &token).await?;
+        let mut change = self.audit.begin().await?;
+        let (text, token) = self.tokens.create(change.on(), new, &caller.name()).await?;
+        change.commit(caller, "token.create", &format!("token/{}", token.id), (), &token).await?;
         Ok((text, token))
     }
 
     /// Switches a token on or off.
     pub async fn set_token_enabled(&self, caller: &Caller, id: &str, enabled: bool) -> Result<Token> {
         let before = self.token_for(caller, id).await?;
-        let token = self.tokens.set_enabled(id, enabled).await?;
-        self.audit.record(caller, "token.change", &format!("token/{id}"), &before, &token).await?;
+        let token = Token { enabled, ..before.clone() };
+        let mut change = self.audit.begin().await?;
+        self.tokens.set_enabled(change.on(), id, enabled).await?;
+        change.commit(caller, "token.change", &format!("token/{id}"), &before, &token).await?;
         Ok(token)
     }
 
     /// Removes a token.
     pub async fn remove_token(&self, caller: &Caller, id: &str) -> Result<()> {
-        self.token_for(caller, id).await?;
-        let token = self.tokens.remove(id).await?;
-        self.audit.record(caller, "token.remove", &format!("token/{id}"), &token, ()).await
+        let token = self.token_for(caller, id).await?;
+        let mut change = self.audit.begin().await?;
+        self.tokens.remove(change.on(), id).await?;
+        change.commit(caller, "token.remove", &format!("token/{id}"), &token, ()).await
     }
 
     async fn token_for(&self, caller: &Caller, id: &str) -> Result<Token> {
@@ -87,8 +95,10 @@ impl App {
 
     /// Makes a user.
     pub async fn create_user(&self, caller: &Caller, new: NewUser) -> Result<User> {
-        let user = self.users.create(new).await?;
-        self.audit.record(caller, "user.create", &format!("user/{}", user.id), (), &user).await?;
+        let ready = self.users.prepare(new).await?;
+        let mut change = self.audit.begin().await?;
+        let user = ready.insert(change.on()).await?;
+        change.commit(caller, "user.create", &format!("user/{}", user.id), (), &user).await?;
         Ok(user)
     }
 
@@ -96,21 +106,25 @@ impl App {
     pub async fn change_user(&self, caller: &Caller, id: &str, change: UserChange) -> Result<User> {
         let before = self.users.find(id).await?.ok_or(Error::NotFound("user"))?;
         let password = change.password.is_some();
-        let user = self.users.change(id, change).await?;
+        let ready = self.users.prepare_change(before.clone(), change).await?;
+        let mut change = self.audit.begin().await?;
+        let user = ready.update(change.on()).await?;
         if password || before.role != user.role || before.enabled != user.enabled {
             let own = caller.session().filter(|session| session.user.id == id && user.enabled);
-            self.sessions.end_all(id, own.map(|session| session.hash.as_str())).await?;
+            self.sessions.end_all(change.on(), id, own.map(|session| session.hash.as_str())).await?;
         }
         let action = if password { "user.password" } else { "user.change" };
-        self.audit.record(caller, action, &format!("user/{id}"), &before, &user).await?;
+        change.commit(caller, action, &format!("user/{id}"), &before, &user).await?;
         Ok(user)
     }
 
     /// Removes a user.
     pub async fn remove_user(&self, caller: &Caller, id: &str) -> Result<()> {
-        let user = self.users.remove(id).await?;
-        self.sessions.end_all(id, None).await?;
-        self.audit.record(caller, "user.remove", &format!("user/{id}"), &user, ()).await
+        let user = self.users.find(id).await?.ok_or(Error::NotFound("user"))?;
+        let mut change = self.audit.begin().await?;
+        self.users.remove(change.on(), id).await?;
+        self.sessions.end_all(change.on(), id, None).await?;
+        change.commit(caller, "user.remove", &format!("user/{id}"), &user, ()).await
     }
 
     /// Changes the caller's own password, who proves it by the one in use. Their other sessions end.

@@ -5,6 +5,7 @@ use super::error::{Error, Result};
 use super::meta::{Pool, number, text};
 use super::policy::check::{GROUP_FORM, is_group};
 use serde::Serialize;
+use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 use std::collections::HashMap;
 use weir_protocol::code::NodeRole;
@@ -130,7 +131,8 @@ impl Nodes {
         Ok(Some(node).filter(|node| fits && node.enabled))
     }
 
-    /// Gives an identity, or confirms the one that the node has.
+    /// Gives an identity, or confirms the one that the node has. An identity stays in its group and role: a node that asks
+    /// for others gets a new one.
     pub async fn register(&self, asked: &Register, address: &str) -> Result<Identity> {
         if !is_group(&asked.group) {
             return Err(Error::invalid("group", GROUP_FORM));
@@ -141,39 +143,44 @@ impl Nodes {
         let capabilities = capabilities(&asked.capabilities);
         let (name, version, now) = (short(&asked.name), short(&asked.version), self.clock.millis());
         if let Some(identity) = &asked.identity
-            && self.verify(identity).await?.is_some()
+            && self.verify(identity).await?.is_some_and(|node| node.group == asked.group && node.role == asked.role)
         {
             let update = sqlx::query(
-                "UPDATE nodes SET grp = $2, name = $3, role = $4, version = $5, capabilities = $6, address = $7, seen_at = $8 \
-                 WHERE id = $1",
+                "UPDATE nodes SET name = $2, version = $3, capabilities = $4, address = $5, seen_at = $6 WHERE id = $1",
             );
-            let update =
-                update.bind(&identity.node_id).bind(&asked.group).bind(name).bind(asked.role.as_str()).bind(version);
+            let update = update.bind(&identity.node_id).bind(name).bind(version);
             update.bind(capabilities).bind(address).bind(now).execute(self.pool.write()).await?;
             return Ok(identity.clone());
-        }
-        let count = sqlx::query("SELECT COUNT(*) AS n FROM nodes").fetch_one(self.pool.read()).await?;
-        if number(&count, "n")? >= MAX_NODES {
-            return Err(Error::Conflict(format!("there are {MAX_NODES} nodes already; remove some")));
         }
         let identity = Identity { node_id: secret::id(), secret: secret::random()? };
         let insert = sqlx::query(
             "INSERT INTO nodes (id, secret, grp, name, role, version, capabilities, address, parent, enabled, registered_at, \
-             seen_at, heartbeat) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, '', 1, $9, $9, '{}')",
+             seen_at, heartbeat) SELECT $1, $2, $3, $4, $5, $6, $7, $8, '', 1, $9, $9, '{}' \
+             WHERE (SELECT COUNT(*) FROM nodes) < $10",
         );
         let insert = insert.bind(&identity.node_id).bind(secret::hash(&identity.secret)).bind(&asked.group).bind(name);
-        let insert = insert.bind(asked.role.as_str()).bind(version).bind(capabilities).bind(address).bind(now);
-        insert.execute(self.pool.write()).await?;
+        let insert =
+            insert.bind(asked.role.as_str()).bind(version).bind(capabilities).bind(address).bind(now).bind(MAX_NODES);
+        if insert.execute(self.pool.write()).await?.rows_affected() == 0 {
+            return Err(Error::Conflict(format!("there are {MAX_NODES} nodes already; remove some")));
+        }
         Ok(identity)
     }
 
-    /// Notes how a node is, and those behind it.
-    pub async fn heartbeat(&self, node: &Node, mut beat: Heartbeat, address: &str) -> Result<()> {
+    /// Notes how a node is, and those behind it. With `takes_over`, for which it takes a registration token, also nodes that
+    /// are silent elsewhere.
+    ///
+    /// # Errors
+    /// It is no aggregation, which alone speaks for others.
+    pub async fn heartbeat(&self, node: &Node, mut beat: Heartbeat, address: &str, takes_over: bool) -> Result<()> {
         let replicas = std::mem::take(&mut beat.replicas);
+        if !replicas.is_empty() && node.role != NodeRole::Aggregation {
+            return Err(Error::Forbidden("only an aggregation may speak for other nodes"));
+        }
         self.note(&node.id, beat, address).await?;
         for (id, beat) in replicas.into_iter().take(MAX_REPLICAS) {
             if uuid::Uuid::parse_str(&id).is_ok() && id != node.id {
-                self.note_replica(node, &id, beat).await?;
+                self.note_replica(node, &id, beat, takes_over).await?;
             }
         }
         Ok(())
@@ -190,39 +197,43 @@ impl Nodes {
         Ok(())
     }
 
-    /// A node behind an aggregation: it has its identity there, and no secret here, so it cannot speak for itself. It may
-    /// move from one aggregation to another; a node that speaks for itself moves behind one once it is silent here.
-    async fn note_replica(&self, parent: &Node, id: &str, mut beat: Heartbeat) -> Result<()> {
+    /// A node behind an aggregation: it has its identity there, and no secret here, so it cannot speak for itself. One that
+    /// is of the same group and silent here, behind another aggregation or by itself, is taken over where that is allowed.
+    async fn note_replica(&self, parent: &Node, id: &str, mut beat: Heartbeat, takes_over: bool) -> Result<()> {
         let (version, capabilities) = (short(&beat.version), capabilities(&beat.capabilities));
         tidy(&mut beat);
         let upsert = sqlx::query(
             "INSERT INTO nodes (id, secret, grp, name, role, version, capabilities, address, parent, enabled, registered_at, \
-             seen_at, heartbeat) VALUES ($1, '', $2, $3, 'processing', $4, $5, '', $6, 1, $7, $7, $8) \
-             ON CONFLICT (id) DO UPDATE SET grp = $2, name = $3, version = $4, capabilities = $5, parent = $6, seen_at = $7, \
-             heartbeat = $8 WHERE nodes.parent <> '' OR nodes.seen_at < $9",
+             seen_at, heartbeat) SELECT $1, '', $2, $3, 'processing', $4, $5, '', $6, 1, $7, $7, $8 \
+             WHERE EXISTS (SELECT 1 FROM nodes WHERE id = $1) OR ((SELECT COUNT(*) FROM nodes) < $10 \
+             AND (SELECT COUNT(*) FROM nodes WHERE parent = $6) < $11) \
+             ON CONFLICT (id) DO UPDATE SET name = $3, version = $4, capabilities = $5, parent = $6, secret = '', \
+             seen_at = $7, heartbeat = $8 \
+             WHERE nodes.grp = $2 AND nodes.role = 'processing' AND (nodes.parent = $6 OR nodes.seen_at < $9)",
         );
         let name = Some(short(&beat.name)).filter(|name| !name.is_empty());
         let name = name.unwrap_or_else(|| format!("behind {}", parent.name));
-        let (now, inactive) = (self.clock.millis(), self.clock.millis() - INACTIVE_MS);
+        let now = self.clock.millis();
+        let silent = if takes_over { now - INACTIVE_MS } else { i64::MIN };
         let upsert = upsert.bind(id).bind(&parent.group).bind(name).bind(version);
         let upsert = upsert.bind(capabilities).bind(&parent.id).bind(now);
-        let upsert = upsert.bind(serde_json::to_string(&beat).map_err(Error::internal)?).bind(inactive);
+        let upsert = upsert.bind(serde_json::to_string(&beat).map_err(Error::internal)?).bind(silent);
+        let upsert = upsert.bind(MAX_NODES).bind(MAX_REPLICAS as i64);
         upsert.execute(self.pool.write()).await?;
         Ok(())
     }
 
-    /// Lets a node speak, or no more.
-    pub async fn set_enabled(&self, id: &str, enabled: bool) -> Result<Node> {
+    /// Lets a node speak, or no more, on a connection.
+    pub async fn set_enabled(&self, on: &mut AnyConnection, id: &str, enabled: bool) -> Result<()> {
         let update = sqlx::query("UPDATE nodes SET enabled = $2 WHERE id = $1");
-        update.bind(id).bind(i64::from(enabled)).execute(self.pool.write()).await?;
-        self.find(id).await?.ok_or(Error::NotFound("node"))
+        update.bind(id).bind(i64::from(enabled)).execute(on).await?;
+        Ok(())
     }
 
-    /// Removes a node and those behind it; it has to register again.
-    pub async fn remove(&self, id: &str) -> Result<Node> {
-        let node = self.find(id).await?.ok_or(Error::NotFound("node"))?;
-        sqlx::query("DELETE FROM nodes WHERE id = $1 OR parent = $1").bind(id).execute(self.pool.write()).await?;
-        Ok(node)
+    /// Removes a node and those behind it, on a connection; it has to register again.
+    pub async fn remove(&self, on: &mut AnyConnection, id: &str) -> Result<()> {
+        sqlx::query("DELETE FROM nodes WHERE id = $1 OR parent = $1").bind(id).execute(on).await?;
+        Ok(())
     }
 
     /// Removes what was silent for a day; answers how many.

@@ -4,6 +4,14 @@ use super::error::Error;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
+use std::sync::Arc;
+
+/// What everybody is told while nothing can be stored.
+pub const CANNOT_WRITE: &str = "the store cannot write: its disk is full, broken or read-only. Hits wait on the nodes; nothing can be changed until it can";
+
+/// With an answer: nothing could be written.
+#[derive(Clone, Copy, Debug)]
+pub struct CannotWrite;
 
 /// Content type of a problem.
 pub const PROBLEM: &str = "application/problem+json";
@@ -15,12 +23,15 @@ impl Error {
             Error::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
             Error::NotFound(_) => (StatusCode::NOT_FOUND, "not-found"),
             Error::Conflict(_) => (StatusCode::CONFLICT, "conflict"),
+            Error::Unconfirmed(_) => (StatusCode::PRECONDITION_REQUIRED, "confirmation-required"),
             Error::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden"),
             Error::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated"),
+            Error::WrongLogin => (StatusCode::UNAUTHORIZED, "wrong-login"),
             Error::Throttled(_) => (StatusCode::TOO_MANY_REQUESTS, "throttled"),
             Error::Timeout => (StatusCode::REQUEST_TIMEOUT, "timeout"),
             Error::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "too-large"),
             error if error.is_transient() => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+            error if error.cannot_write() => (StatusCode::SERVICE_UNAVAILABLE, "store-cannot-write"),
             Error::Database(_) | Error::Store(_) | Error::Internal(_) => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "internal")
             }
@@ -30,6 +41,7 @@ impl Error {
     fn detail(&self) -> String {
         match self {
             error if error.is_transient() => "the database cannot be reached; try again".into(),
+            error if error.cannot_write() => CANNOT_WRITE.into(),
             Error::Database(_) | Error::Store(_) | Error::Internal(_) => {
                 "something went wrong here; the log tells what".into()
             }
@@ -64,13 +76,20 @@ impl IntoResponse for Error {
         if let Error::Invalid(mistakes) = &self {
             body["errors"] = json!(mistakes);
         }
+        if let Error::Unconfirmed(why) = &self {
+            body["confirmation"] = json!(why);
+        }
         let mut response = (status, [(header::CONTENT_TYPE, PROBLEM)], body.to_string()).into_response();
+        if self.cannot_write() {
+            response.extensions_mut().insert(CannotWrite);
+        }
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         match self {
             Error::Throttled(seconds) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
             }
+            Error::Unconfirmed(why) => drop(response.extensions_mut().insert(Arc::new(*why))),
             Error::Unauthenticated => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }

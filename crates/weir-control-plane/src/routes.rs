@@ -4,6 +4,7 @@
 use super::app::App;
 use super::auth::token::Usage;
 use super::auth::{Caller, Credential, Permission};
+use super::confirm::{Confirm, Unconfirmed};
 use super::error::{Error, Result};
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -13,6 +14,7 @@ use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, on};
+use std::sync::Arc;
 use std::time::Duration;
 use weir_runtime::serve::Peer;
 
@@ -24,6 +26,12 @@ pub const BODY_LIMIT: usize = 1 << 20;
 pub const CSRF_HEADER: &str = "x-csrf-token";
 /// Field of a form that carries it.
 pub const CSRF_FIELD: &str = "csrf";
+/// Header that confirms a change.
+pub const CONFIRM_HEADER: &str = "x-confirm";
+/// Field of a form that confirms a change.
+pub const CONFIRM_FIELD: &str = "confirm";
+/// Field of a form in which a person types what the change is about.
+pub const CONFIRM_WORD: &str = "confirm_word";
 
 /// What a route asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,7 +146,14 @@ impl Routes {
 async fn check(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     let answer = async {
         match admit(&guard, request).await {
-            Ok(request) => next.run(request).await,
+            Ok(request) => {
+                let sent = sent_form(&guard, &request);
+                let mut response = next.run(request).await;
+                if let Some(sent) = sent.filter(|_| response.extensions().get::<Arc<Unconfirmed>>().is_some()) {
+                    response.extensions_mut().insert(sent);
+                }
+                response
+            }
             Err(refused) => refused,
         }
     };
@@ -146,6 +161,13 @@ async fn check(State(guard): State<Guard>, request: Request, next: Next) -> Resp
         Ok(response) => response,
         Err(_) => Error::Timeout.into_response(),
     }
+}
+
+/// The form of a page, with all that it takes to send it again.
+fn sent_form(guard: &Guard, request: &Request) -> Option<RefusedForm> {
+    let extensions = request.extensions();
+    let (form, caller) = (extensions.get::<SentForm>()?.clone(), extensions.get::<Caller>()?.clone());
+    Some(RefusedForm { app: guard.app.clone(), caller, path: request.uri().path().to_owned(), form })
 }
 
 /// The request with its [`Caller`], or the refusal.
@@ -159,7 +181,7 @@ async fn admit(guard: &Guard, mut request: Request) -> std::result::Result<Reque
         Ok(None) => return Err(stranger(guard, &request)),
         Err(error) => return Err(error.into_response()),
     };
-    let caller = Caller { credential, address };
+    let mut caller = Caller { credential, address, confirm: confirmation(request.headers()) };
     if let Access::Needs(what) = guard.access
         && !caller.may(what)
     {
@@ -167,7 +189,7 @@ async fn admit(guard: &Guard, mut request: Request) -> std::result::Result<Reque
         return Err(refused.into_response());
     }
     if caller.session().is_some() && !request.method().is_safe() {
-        request = same_origin(guard, &caller, request).await.map_err(IntoResponse::into_response)?;
+        request = same_origin(guard, &mut caller, request).await.map_err(IntoResponse::into_response)?;
     }
     request.extensions_mut().insert(caller);
     Ok(request)
@@ -233,43 +255,93 @@ fn form_urlencode(text: &str) -> String {
 
 /// Lets a request of a browser's session through only if it carries the session's token, and where the browser tells
 /// its origin, only from our own pages.
-async fn same_origin(guard: &Guard, caller: &Caller, request: Request) -> Result<Request> {
+async fn same_origin(guard: &Guard, caller: &mut Caller, request: Request) -> Result<Request> {
     const FOREIGN: Error = Error::Forbidden("this came from another site; reload the page and try again");
-    if is_foreign(request.headers()) {
+    if is_foreign(request.headers(), guard.app.config.public_url.as_deref()) {
         return Err(FOREIGN);
     }
-    let fits = |given: &str| super::auth::secret::same(given, caller.csrf());
+    let csrf = caller.csrf().to_owned();
+    let fits = |given: &str| super::auth::secret::same(given, &csrf);
     if let Some(given) = request.headers().get(CSRF_HEADER) {
         return if given.to_str().is_ok_and(fits) { Ok(request) } else { Err(FOREIGN) };
     }
     if guard.face == Face::Api {
         return Err(Error::Forbidden("a session's calls need the header `X-CSRF-Token`"));
     }
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     let body = axum::body::to_bytes(body, guard.body_limit).await.map_err(|_| Error::TooLarge(guard.body_limit))?;
     let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let given = if kind.starts_with("multipart/form-data") {
         of_multipart(&parts.headers, body.clone()).await
     } else {
-        of_form(&body)
+        let form = SentForm::read(&body);
+        caller.confirm = form.confirmation();
+        let given = form.get(CSRF_FIELD).map(str::to_owned);
+        parts.extensions.insert(form);
+        given
     };
     if given.as_deref().is_some_and(fits) { Ok(Request::from_parts(parts, Body::from(body))) } else { Err(FOREIGN) }
 }
 
-/// Whether the browser says that another site made the request (Fetch Metadata).
-pub fn is_foreign(headers: &HeaderMap) -> bool {
-    let site = headers.get("sec-fetch-site").and_then(|site| site.to_str().ok());
-    site.is_some_and(|site| site != "same-origin" && site != "none")
+/// Whether the browser says that another site made the request: by Fetch Metadata, or, where it sends none, by an `Origin`
+/// that is neither the host that was asked nor the one of `public_url`.
+pub fn is_foreign(headers: &HeaderMap, public_url: Option<&str>) -> bool {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    if let Some(site) = text("sec-fetch-site") {
+        return site != "same-origin" && site != "none";
+    }
+    let Some(origin) = headers.get(header::ORIGIN) else { return false };
+    let Ok(origin) = origin.to_str() else { return true };
+    let authority = |url: &str| url.split_once("://").map(|(_, rest)| rest.to_ascii_lowercase());
+    let Some(from) = authority(origin) else { return true };
+    let asked = text("host").map(str::to_ascii_lowercase);
+    let public = public_url.and_then(authority);
+    // A reverse proxy may give another `Host`: with a `public_url` that one counts too.
+    asked.as_ref() != Some(&from)
+        && public.as_deref().map(|public| public.split('/').next().unwrap_or(public)) != Some(&from)
 }
 
-fn of_form(body: &[u8]) -> Option<String> {
-    #[derive(serde::Deserialize)]
-    struct Field {
-        csrf: String,
+/// The fields of a form, as sent.
+#[derive(Clone, Debug, Default)]
+pub struct SentForm(pub Arc<Vec<(String, String)>>);
+
+impl SentForm {
+    fn read(body: &[u8]) -> Self {
+        let read = || {
+            let uri = format!("/?{}", std::str::from_utf8(body).ok()?).parse().ok()?;
+            axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&uri).ok()
+        };
+        Self(Arc::new(read().map(|form| form.0).unwrap_or_default()))
     }
-    let form =
-        axum::extract::Query::<Field>::try_from_uri(&format!("/?{}", std::str::from_utf8(body).ok()?).parse().ok()?);
-    form.ok().map(|form| form.0.csrf)
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str())
+    }
+
+    /// What a person confirmed by it.
+    fn confirmation(&self) -> Option<Confirm> {
+        let word = Some(self.get(CONFIRM_WORD).unwrap_or_default().to_owned());
+        self.get(CONFIRM_FIELD).map(|hash| Confirm { hash: hash.to_owned(), word })
+    }
+}
+
+/// A form that was refused because it has to be confirmed: with the answer, for the page that asks.
+#[derive(Clone, Debug)]
+pub struct RefusedForm {
+    /// Services.
+    pub app: App,
+    /// Who sent it.
+    pub caller: Caller,
+    /// Where to.
+    pub path: String,
+    /// What it held.
+    pub form: SentForm,
+}
+
+/// The confirmation that a program sends along.
+fn confirmation(headers: &HeaderMap) -> Option<Confirm> {
+    let hash = headers.get(CONFIRM_HEADER)?.to_str().ok()?.trim().to_owned();
+    Some(Confirm { hash, word: None })
 }
 
 /// The token must be the first field, so that nothing else has to be read for it.

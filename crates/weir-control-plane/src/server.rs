@@ -3,6 +3,7 @@
 use super::app::App;
 use super::auth::oidc;
 use super::error::Error;
+use super::problem::{CANNOT_WRITE, CannotWrite};
 use super::routes::{Entry, Routes};
 use super::{api, console, node_api_routes};
 use axum::Router;
@@ -45,7 +46,11 @@ async fn client(State(app): State<App>, mut request: Request, next: Next) -> Res
             request.extensions_mut().insert(ConnectInfo(Peer(SocketAddr::new(client, 0))));
         }
     }
-    next.run(request).await
+    let response = next.run(request).await;
+    if response.extensions().get::<CannotWrite>().is_some() {
+        app.store.note_fault(CANNOT_WRITE.to_owned());
+    }
+    response
 }
 
 /// What nodes call: for the listener that joins node and control plane in one process.

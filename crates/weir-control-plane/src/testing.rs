@@ -1,6 +1,6 @@
 //! A control plane in a directory of its own, with a clock that tests set, called without a socket.
 
-use super::app::{App, Config};
+use super::app::{App, Config, FirstAdministrator};
 use super::auth::user::NewUser;
 use super::auth::{Caller, Credential, Role};
 use super::store::Database;
@@ -67,16 +67,21 @@ impl Fixture {
     pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
         let clock = Clock::Manual(Arc::new(AtomicI64::new(BEGIN)));
         let dir = tempfile::tempdir().unwrap();
-        let app = Self::start(&dir, clock.clone(), change).await;
+        let app = Self::start(&dir, clock.clone(), change).await.0;
         Self { app, clock, dir }
     }
 
     /// Another process on the same files.
     pub async fn open(dir: &tempfile::TempDir, clock: Clock) -> App {
-        Self::start(dir, clock, |_| {}).await
+        Self::start(dir, clock, |_| {}).await.0
     }
 
-    async fn start(dir: &tempfile::TempDir, clock: Clock, change: impl FnOnce(&mut Config)) -> App {
+    /// Starts a process on the files in `dir`, whose settings differ.
+    pub async fn start(
+        dir: &tempfile::TempDir,
+        clock: Clock,
+        change: impl FnOnce(&mut Config),
+    ) -> (App, Option<FirstAdministrator>) {
         let store = Database::open(&format!("sqlite:{}", dir.path().display())).await.unwrap();
         let mut config = Config {
             key_file: dir.path().join("policy-key.pem"),
@@ -93,10 +98,11 @@ impl Fixture {
             }]),
             retention_days: 180,
             oidc: None,
+            outgoing: Default::default(),
             metrics: Default::default(),
         };
         change(&mut config);
-        App::start(config, store, clock).await.unwrap().0
+        App::start(config, store, clock).await.unwrap()
     }
 
     /// Somebody with `role`, logged in: cookie and CSRF token.
@@ -120,7 +126,7 @@ impl Fixture {
     pub async fn caller(&self, role: Role) -> Caller {
         let (cookie, _) = self.browser(role).await;
         let session = self.app.sessions.find(cookie.split_once('=').unwrap().1).await.unwrap().unwrap();
-        Caller { credential: Credential::Session(Box::new(session)), address: "198.51.100.7".into() }
+        Caller { credential: Credential::Session(Box::new(session)), address: "198.51.100.7".into(), confirm: None }
     }
 
     /// Calls with headers as given.
@@ -141,6 +147,24 @@ impl Fixture {
     pub async fn as_role(&self, role: Role, method: &str, path: &str, body: &Value) -> Answer {
         let (cookie, csrf) = self.browser(role).await;
         let headers = [("cookie", cookie.as_str()), ("x-csrf-token", &csrf), ("content-type", "application/json")];
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        self.call(method, path, &headers, body.as_bytes()).await
+    }
+
+    /// Calls as a browser of somebody with `role`, and again with the confirmation where one is asked for.
+    pub async fn confirmed(&self, role: Role, method: &str, path: &str, body: &Value) -> Answer {
+        let first = self.as_role(role, method, path, body).await;
+        if first.status != StatusCode::PRECONDITION_REQUIRED {
+            return first;
+        }
+        let confirm = first.json()["confirmation"]["confirm"].as_str().unwrap().to_owned();
+        let (cookie, csrf) = self.browser(role).await;
+        let headers = [
+            ("cookie", cookie.as_str()),
+            ("x-csrf-token", &csrf),
+            ("content-type", "application/json"),
+            ("x-confirm", &confirm),
+        ];
         let body = if body.is_null() { String::new() } else { body.to_string() };
         self.call(method, path, &headers, body.as_bytes()).await
     }

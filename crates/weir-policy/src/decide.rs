@@ -6,6 +6,7 @@ use super::custom::CustomSignature;
 use super::list::List;
 use super::mode::{Cause, Mode, RuleMode, blocks};
 use super::overlimit::OverlimitAction;
+use super::reasons;
 use super::rules::{UploadLimit, not_expired};
 use super::verdict::{Action, Bypass, Plan, Reason, RequestContext, Verdict};
 use std::collections::HashMap;
@@ -26,6 +27,7 @@ impl Policy {
         let causes = Causes { denied, ..causes };
         if denied {
             add(&mut verdict.attacks, AttackType::BlockedSource);
+            verdict.findings.extend(plan.list.as_ref().map(reasons::denylist));
         }
         // Where lists are consulted after inspection, monitoring does not block denylisted sources.
         let spared = plan.bypass.is_none() && plan.mode == Mode::Monitoring;
@@ -154,6 +156,7 @@ impl VerdictBuilder<'_, '_, '_> {
             if action == AnomalyAction::Block {
                 attack = true;
                 add(&mut self.verdict.attacks, kind);
+                self.verdict.findings.push(reasons::anomaly(anomaly, kind));
             }
         }
         attack
@@ -162,25 +165,37 @@ impl VerdictBuilder<'_, '_, '_> {
     /// Checks body and uploads against their limits. Returns true if one blocks.
     fn uploads(&mut self, inspection: &Inspection) -> bool {
         let (rules, active, now) = (&self.policy.rules, &self.plan.active, self.request.now);
-        let mut over: Vec<UploadLimit> = Vec::new();
-        over.extend(rules.body_limits(active, now).filter(|limit| body_bytes(self.request.message) > limit.bytes));
+        let mut over: Vec<(UploadLimit, PointPath, u64)> = Vec::new();
+        let body = body_bytes(self.request.message);
+        let limits = rules.body_limits(active, now).filter(|limit| body > limit.bytes);
+        over.extend(limits.map(|limit| (limit, PointPath::default(), body)));
         for action in rules.of_request(active.in_any()) {
             for (limit, point) in not_expired(&action.upload_limits, now) {
                 let large =
                     |upload: &weir_core::model::Upload| upload.bytes > limit.bytes && point.covers(&upload.point);
-                if inspection.uploads.iter().any(large) {
-                    over.push(*limit);
+                if let Some(upload) = inspection.uploads.iter().find(|upload| large(upload)) {
+                    over.push((*limit, upload.point.clone(), upload.bytes));
                 }
             }
         }
-        over.retain(|limit| limit.mode != RuleMode::Off);
-        over.sort_unstable_by_key(|limit| limit.rule);
-        over.dedup_by_key(|limit| limit.rule);
-        for limit in &over {
+        let name = reasons::of_limit(AttackType::FileUploadViolation);
+        over.retain(|(limit, point, _)| {
+            let attack = AttackType::FileUploadViolation;
+            let mut actions = rules.of_request(active.in_all());
+            let excepted = actions.any(|action| action.exceptions.cover_named(&name, attack, point, now));
+            limit.mode != RuleMode::Off && !excepted
+        });
+        over.sort_by_key(|(limit, ..)| limit.rule);
+        over.dedup_by_key(|(limit, ..)| limit.rule);
+        let blocked = over.iter().any(|(limit, ..)| limit.mode == RuleMode::Block);
+        for (limit, point, bytes) in over {
             self.verdict.rules.push(limit.rule);
             add(&mut self.verdict.attacks, AttackType::FileUploadViolation);
+            let mut finding = reasons::upload(point, bytes, limit.bytes, limit.rule);
+            finding.decisive = limit.mode == RuleMode::Block;
+            self.verdict.findings.push(finding);
         }
-        over.iter().any(|limit| limit.mode == RuleMode::Block)
+        blocked
     }
 
     /// Checks GraphQL documents against their limits. Returns true if a violation blocks.
@@ -188,17 +203,25 @@ impl VerdictBuilder<'_, '_, '_> {
         let (rules, active, now) = (&self.policy.rules, &self.plan.active, self.request.now);
         let Some(facts) = &inspection.graphql else { return false };
         let excepted = |attack: &AttackType| {
+            let name = reasons::of_limit(*attack);
             let mut actions = rules.of_request(active.in_all());
-            actions.any(|action| action.exceptions.cover_attack(*attack, &facts.point, now))
+            actions.any(|action| action.exceptions.cover_named(&name, *attack, &facts.point, now))
         };
         let mut blocks = false;
         for limits in rules.graphql(active, now) {
             let over: Vec<AttackType> = limits.violations(facts).filter(|attack| !excepted(attack)).collect();
-            over.iter().for_each(|&attack| add(&mut self.verdict.attacks, attack));
-            if !over.is_empty() && !self.verdict.rules.contains(&limits.rule) {
-                self.verdict.rules.push(limits.rule);
+            // Several readings of the path may lead to the same rule.
+            if over.is_empty() || self.verdict.rules.contains(&limits.rule) {
+                continue;
             }
-            blocks |= !over.is_empty() && limits.mode == RuleMode::Block;
+            for attack in over {
+                add(&mut self.verdict.attacks, attack);
+                let mut finding = reasons::graphql(attack, facts, &limits);
+                finding.decisive = limits.mode == RuleMode::Block;
+                self.verdict.findings.push(finding);
+            }
+            self.verdict.rules.push(limits.rule);
+            blocks |= limits.mode == RuleMode::Block;
         }
         blocks
     }
@@ -208,10 +231,13 @@ impl VerdictBuilder<'_, '_, '_> {
         let (rules, active, now) = (&self.policy.rules, &self.plan.active, self.request.now);
         let excepted = |point: &PointPath| {
             let mut actions = rules.of_request(active.in_all());
-            actions.any(|action| action.exceptions.cover_attack(AttackType::OverlimitRes, point, now))
+            let name = reasons::of_limit(AttackType::OverlimitRes);
+            actions.any(|action| action.exceptions.cover_named(&name, AttackType::OverlimitRes, point, now))
         };
-        let gaps = inspection.not_inspected.iter().filter(|gap| !excepted(&gap.point));
-        let action = self.plan.overlimit.decide(gaps.map(|gap| gap.reason));
+        let gaps = || inspection.not_inspected.iter().filter(|gap| !excepted(&gap.point));
+        let action = self.plan.overlimit.decide(gaps().map(|gap| gap.reason));
+        let blocked = gaps().find(|gap| self.plan.overlimit.action(gap.reason) == OverlimitAction::Block);
+        self.verdict.findings.extend(blocked.map(|gap| reasons::overlimit(gap.point.clone(), gap.reason)));
         if action != OverlimitAction::Pass {
             add(&mut self.verdict.attacks, AttackType::OverlimitRes);
         }

@@ -1,6 +1,7 @@
 //! Exceptions: findings that rules exclude as false positives.
 
 use super::custom::CustomSignature;
+use super::reasons;
 use super::rule::{ExceptionKind, FileType};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -60,7 +61,14 @@ impl Exceptions {
     /// Whether an anomaly reported as `attack` is excluded at `point`.
     pub fn cover_anomaly(&self, kind: AnomalyKind, attack: AttackType, point: &PointPath, now: u64) -> bool {
         let binary = || is_binary(kind) && self.binary.iter().any(|scope| scope.holds(point, now));
-        self.cover_attack(attack, point, now) || binary()
+        self.cover_named(&reasons::of_anomaly(kind.code()), attack, point, now) || binary()
+    }
+
+    /// Whether what is told as `name`, of an attack type, is left out at `point`.
+    pub fn cover_named(&self, name: &str, attack: AttackType, point: &PointPath, now: u64) -> bool {
+        let stamp = self.by_stamp.get(name);
+        self.cover_attack(attack, point, now)
+            || stamp.is_some_and(|scopes| scopes.iter().any(|scope| scope.holds(point, now)))
     }
 }
 

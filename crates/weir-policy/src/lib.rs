@@ -48,6 +48,7 @@ pub mod overlimit;
 pub mod pattern;
 mod plan;
 mod reading;
+mod reasons;
 pub mod reply;
 mod routes;
 mod rule;

@@ -74,7 +74,10 @@ impl ReplyTemplate {
                 TextTemplate(Vec::new())
             })
         };
-        let json = text("json", &settings.json);
+        // The default body names the status that is sent.
+        let own = settings.json != DEFAULT_BODY;
+        let code = settings.status.to_string();
+        let json = text("json", &if own { settings.json.clone() } else { DEFAULT_BODY.replace("403", &code) });
         let html = settings.html.as_ref().map(|html| text("html", html));
         let headers = settings.headers.iter().map(|(name, value)| (name.clone(), text("headers", value))).collect();
         for (name, value) in &settings.headers {
@@ -216,6 +219,13 @@ mod tests {
         assert_eq!(reply.status, 403);
         assert_eq!(reply.headers, [("content-type".to_owned(), "application/json".to_owned())]);
         assert_eq!(reply.body, br#"{"error": {"code": 403, "message": "request blocked"}}"#);
+    }
+
+    #[test]
+    fn the_default_body_names_the_status() {
+        let settings = ReplySettings { status: 451, ..ReplySettings::default() };
+        let reply = compiled(&settings).unwrap().render(&accepting(b"*/*"), "id");
+        assert_eq!(reply.body, br#"{"error": {"code": 451, "message": "request blocked"}}"#);
     }
 
     #[test]

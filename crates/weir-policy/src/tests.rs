@@ -200,6 +200,8 @@ fn lists_act_before_inspection_unless_told_otherwise() {
     assert_eq!(plan.list.unwrap().reason.as_deref(), Some("scanning"));
     let verdict = Case::default().verdict(&plain);
     assert_eq!((verdict.reason, verdict.attacks), (Some(Reason::Denylist), vec![AttackType::BlockedSource]));
+    let told = &verdict.findings[0];
+    assert_eq!((&*told.rule, &*told.matched), ("list.deny", "192.0.2.0/24 is on the denylist: scanning"));
     assert_eq!(Case { now: 2000, ..Case::default() }.verdict(&plain).action, Action::Pass);
     let none = with_doc(&Settings { lists: false, ..Settings::default() }, doc);
     assert_eq!(Case::default().plan(&none).list, None);
@@ -219,8 +221,12 @@ fn anomalies_follow_their_table_and_exceptions() {
     let plain = policy(Mode::Block);
     let reported = odd(AnomalyKind::BadPercent).verdict(&plain);
     assert_eq!((reported.action, reported.anomalies.len(), reported.attacks.len()), (Action::Pass, 1, 0));
+    assert_eq!(reported.findings, [], "what is reported only is no finding");
     let bomb = odd(AnomalyKind::DecompressionBomb).verdict(&plain);
     assert_eq!((bomb.action, bomb.attacks), (Action::Block, vec![AttackType::DataBomb]));
+    let told = &bomb.findings[0];
+    assert_eq!((&*told.rule, &told.point, told.decisive), ("anomaly.decompression_bomb", &point(USER), true));
+    assert_eq!(told.matched, AnomalyKind::DecompressionBomb.about());
     let settings = Settings {
         anomalies: vec![(AnomalyKind::BadPercent, AnomalyAction::Block), (AnomalyKind::NulByte, AnomalyAction::Block)],
         ..Settings::default()
@@ -233,6 +239,9 @@ fn anomalies_follow_their_table_and_exceptions() {
     let bombs = with_doc(&settings, "rules: [{type: disable_attack_type, attack_type: data_bomb, point: [[post]]}]");
     assert_eq!(odd(AnomalyKind::EntityBomb).verdict(&bombs).action, Action::Pass);
     assert_eq!(odd(AnomalyKind::NulByte).verdict(&bombs).action, Action::Block);
+    let named = with_doc(&settings, "rules: [{type: disable_stamp, stamp: anomaly.nul_byte, point: [[post]]}]");
+    assert_eq!(odd(AnomalyKind::NulByte).verdict(&named).action, Action::Pass, "an exception names it as a stamp");
+    assert_eq!(odd(AnomalyKind::BadPercent).verdict(&named).action, Action::Block);
 }
 
 #[test]
@@ -493,6 +502,9 @@ rules:
     assert_eq!((fits.action, fits.attacks.len()), (Action::Pass, 0));
     let large = upload((1 << 20) + 1, b"100").verdict(&policy);
     assert_eq!((large.action, large.rules), (Action::Block, vec![1]));
+    let told = &large.findings[0];
+    assert_eq!((&*told.rule, told.decisive), ("limit.file_upload_violation", true));
+    assert_eq!(told.matched, "1048577 bytes; 1048576 are allowed by rule 1");
     let body = upload(1, b"10241").verdict(&policy);
     assert_eq!((body.action, body.attacks), (Action::Pass, vec![AttackType::FileUploadViolation]));
 }
@@ -509,6 +521,8 @@ rules:
     let facts = weir_core::model::GraphqlStats { depth: 4, introspection: true, ..Default::default() };
     let case = Case { inspection: Inspection { graphql: Some(facts), ..Inspection::default() }, ..Case::default() };
     let blocked = case.verdict(&policy);
+    let words: Vec<(&str, &str)> = blocked.findings.iter().map(|f| (&*f.rule, f.matched.as_str())).collect();
+    assert_eq!(words, [("limit.gql_depth", "4 levels; 3 are allowed by rule 2")]);
     assert_eq!((blocked.action, blocked.attacks, blocked.rules), (Action::Block, vec![AttackType::GqlDepth], vec![2]));
     let told = Case { path: vec!["x"], ..case }.verdict(&policy);
     assert_eq!((told.action, told.rules, told.would_block), (Action::Pass, vec![1], false));

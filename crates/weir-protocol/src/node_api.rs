@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 pub const REGISTER: &str = "/node/v1/register";
 /// `POST`: a [`Heartbeat`], 204. At least every [`HEARTBEAT_SECONDS`].
 pub const HEARTBEAT: &str = "/node/v1/heartbeat";
+/// Header of a heartbeat that speaks for replicas: the token of usage node deployment. With it an aggregation may take over
+/// nodes that are silent elsewhere.
+pub const REGISTRATION_TOKEN: &str = "weir-registration-token";
 /// `POST`: newline-separated JSON of [`crate::hit::Hit`] and [`HitUpdate`] records, for an [`Ack`]. May be gzip.
 pub const EVENTS: &str = "/node/v1/events";
 /// `POST`: [`Statistics`], for 204.

@@ -118,8 +118,14 @@ impl Session<'_> {
 
     /// Sends JSON.
     pub fn send(&self, method: &str, path: &str, body: &Value) -> Response {
-        let headers =
-            [("Cookie", self.cookie.as_str()), ("X-CSRF-Token", &self.csrf), ("Content-Type", "application/json")];
+        self.send_with(method, path, &[], body)
+    }
+
+    /// Sends JSON with further headers.
+    pub fn send_with(&self, method: &str, path: &str, further: &[(&str, &str)], body: &Value) -> Response {
+        let mut headers =
+            vec![("Cookie", self.cookie.as_str()), ("X-CSRF-Token", &self.csrf), ("Content-Type", "application/json")];
+        headers.extend(further);
         self.control_plane.call(method, path, &headers, body.to_string().as_bytes())
     }
 }

@@ -193,8 +193,9 @@ pub fn control_plane(root: &mut Section<'_>) -> ControlPlane {
             admin_password: s.optional(
                 "admin_password",
                 OWN,
-                "generated and printed once",
-                "Password of the first administrator.",
+                "generated and printed at each start",
+                "Password of the first administrator. Counts until the first login; after it, \
+                 `weir admin reset-password` sets a new one.",
             ),
             public_url: s.optional(
                 "public_url",
@@ -218,6 +219,21 @@ pub fn control_plane(root: &mut Section<'_>) -> ControlPlane {
                 HeaderName("x-forwarded-for".to_owned()),
                 "Header in which they report it, read from the right, skipping trusted proxies. `Forwarded` is \
                  read according to RFC 7239.",
+            ),
+            outgoing_ca: s.get(
+                "outgoing_ca",
+                OWN,
+                "bundled".to_owned(),
+                "Certificate authorities that webhooks, syslog receivers, mirrors and the identity provider are \
+                 checked against: `bundled` for those of Mozilla, `system` for those of the operating system, or the \
+                 path of a PEM file.",
+            ),
+            private_destinations: s.get(
+                "private_destinations",
+                OWN,
+                true,
+                "Whether webhooks, syslog receivers and mirrors may be on this machine or in private networks. \
+                 Link-local addresses are never contacted.",
             ),
             retention_days: s.bounded("retention_days", OWN, 180u32, 1..=3650, "Days for which hits are kept."),
             oidc: s.secret_section("oidc", OWN, "Login by OpenID Connect, besides local users.", |s| Oidc {

@@ -74,7 +74,11 @@ pub struct ControlPlane {
     pub deploy_token: Option<Secret>,
     /// Login name of the first administrator.
     pub admin_login: String,
-    /// Password of the first administrator; generated and printed once without.
+    /// Certificate authorities of outgoing connections: `bundled`, `system` or a path.
+    pub outgoing_ca: String,
+    /// Whether destinations may be in private networks.
+    pub private_destinations: bool,
+    /// Password of the first administrator until the first login; generated and printed at each start without.
     pub admin_password: Option<Secret>,
     /// URL of the Console, as browsers reach it.
     pub public_url: Option<String>,

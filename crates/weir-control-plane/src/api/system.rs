@@ -28,7 +28,7 @@ pub async fn login(
     headers: HeaderMap,
     Json(given): Json<Login>,
 ) -> Result<Response> {
-    if is_foreign(&headers) {
+    if is_foreign(&headers, app.config.public_url.as_deref()) {
         return Err(Error::Forbidden("this came from another site"));
     }
     let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();

@@ -3,6 +3,7 @@
 use super::role::{Permission, Role};
 use super::session::Session;
 use super::token::Token;
+use crate::confirm::Confirm;
 use crate::error::Error;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -23,6 +24,8 @@ pub struct Caller {
     pub credential: Credential,
     /// The client's address.
     pub address: String,
+    /// The confirmation that the request carries.
+    pub confirm: Option<Confirm>,
 }
 
 impl Caller {

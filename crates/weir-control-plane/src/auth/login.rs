@@ -34,7 +34,7 @@ impl App {
             metrics.login(Login::Refused);
             // What was typed may be a password: it is not recorded.
             self.audit.record_as("stranger", &whence, "login.refused", "", (), ()).await?;
-            return Err(Error::Unauthenticated);
+            return Err(Error::WrongLogin);
         };
         self.throttle.forgive(address, login);
         self.begin_session(&user, &whence, agent).await

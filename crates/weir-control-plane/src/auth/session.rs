@@ -5,6 +5,7 @@ use super::user::{User, Users};
 use crate::error::Result;
 use crate::meta::{Pool, number, text};
 use ring::hmac;
+use sqlx::AnyConnection;
 use weir_runtime::clock::Clock;
 
 /// A session that is not used ends after this, in milliseconds.
@@ -79,12 +80,16 @@ impl Sessions {
         let now = self.clock.millis();
         let (created, seen) = (number(&row, "created_at")?, number(&row, "seen_at")?);
         if now - created >= ABSOLUTE_MS || now - seen >= IDLE_MS {
-            self.end(&hash).await?;
-            return Ok(None);
+            match self.end(&hash).await {
+                // It has ended all the same.
+                Err(error) if !error.cannot_write() => return Err(error),
+                _ => return Ok(None),
+            }
         }
         if now - seen >= NOTE_MS {
             let note = sqlx::query("UPDATE sessions SET seen_at = $2 WHERE hash = $1 AND seen_at < $2");
-            note.bind(&hash).bind(now).execute(self.pool.write()).await?;
+            let noted = note.bind(&hash).bind(now).execute(self.pool.write()).await;
+            crate::meta::unless_full(noted)?;
         }
         let user = self.users.find(&text(&row, "user_id")?).await?.filter(|user| user.enabled);
         Ok(user.map(|user| Session { user, csrf: csrf(cookie), hash }))
@@ -97,9 +102,9 @@ impl Sessions {
     }
 
     /// Ends the sessions of a user, but for `except` (a hash): after a change of password, role or state.
-    pub async fn end_all(&self, user: &str, except: Option<&str>) -> Result<()> {
+    pub async fn end_all(&self, on: &mut AnyConnection, user: &str, except: Option<&str>) -> Result<()> {
         let end = sqlx::query("DELETE FROM sessions WHERE user_id = $1 AND hash <> $2");
-        end.bind(user).bind(except.unwrap_or_default()).execute(self.pool.write()).await?;
+        end.bind(user).bind(except.unwrap_or_default()).execute(on).await?;
         Ok(())
     }
 

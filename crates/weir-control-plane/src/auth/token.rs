@@ -5,6 +5,7 @@ use super::secret;
 use crate::error::{Error, Result};
 use crate::meta::{Pool, number, optional, text};
 use serde::{Deserialize, Serialize};
+use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 use weir_runtime::clock::Clock;
 
@@ -131,8 +132,8 @@ impl Tokens {
         sqlx::query(sql).bind(id).fetch_optional(self.pool.read()).await?.as_ref().map(read).transpose()
     }
 
-    /// Makes one; answers its text, which is shown once, and the token.
-    pub async fn create(&self, new: NewToken, by: &str) -> Result<(String, Token)> {
+    /// Makes one on a connection; answers its text, which is shown once, and the token.
+    pub async fn create(&self, on: &mut AnyConnection, new: NewToken, by: &str) -> Result<(String, Token)> {
         let now = self.clock.millis();
         let name = new.name.trim();
         if name.is_empty() || name.chars().count() > MAX_NAME || name.chars().any(char::is_control) {
@@ -145,32 +146,22 @@ impl Tokens {
             Usage::NodeDeployment => ("node", Role::Deploy),
             Usage::Api => ("api", new.role),
         };
-        let token = format!("weir_{short}_{}", secret::random()?);
-        let id = secret::id();
-        self.insert(&id, name, &token, new.usage, role, by, new.expires_at).await?;
-        Ok((token, self.find(&id).await?.ok_or(Error::NotFound("token"))?))
-    }
-
-    #[allow(clippy::too_many_arguments)] // one for each column that differs
-    async fn insert(
-        &self,
-        id: &str,
-        name: &str,
-        token: &str,
-        usage: Usage,
-        role: Role,
-        by: &str,
-        expires_at: Option<i64>,
-    ) -> Result<()> {
         const SHOWN: usize = 14;
-        let prefix: String = if id == CONFIGURED { String::new() } else { token.chars().take(SHOWN).collect() };
-        let insert = sqlx::query(
-            "INSERT INTO api_tokens (id, name, prefix, hash, token_usage, role, enabled, created_by, created_at, expires_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, $9)",
-        );
-        let insert = insert.bind(id).bind(name).bind(prefix).bind(secret::hash(token)).bind(usage.code());
-        insert.bind(role.code()).bind(by).bind(self.clock.millis()).bind(expires_at).execute(self.pool.write()).await?;
-        Ok(())
+        let text = format!("weir_{short}_{}", secret::random()?);
+        let token = Token {
+            id: secret::id(),
+            name: name.to_owned(),
+            prefix: text.chars().take(SHOWN).collect(),
+            usage: new.usage,
+            role,
+            enabled: true,
+            created_by: by.to_owned(),
+            created_at: now,
+            expires_at: new.expires_at,
+            used_at: None,
+        };
+        insert(on, &token, &text).await?;
+        Ok((text, token))
     }
 
     /// Takes over `control_plane.deploy_token`; the one of an earlier start ends, also where there is none any more.
@@ -182,8 +173,14 @@ impl Tokens {
         let other = sqlx::query("DELETE FROM api_tokens WHERE id = $1 AND hash <> $2");
         other.bind(CONFIGURED).bind(token.map(secret::hash).unwrap_or_default()).execute(self.pool.write()).await?;
         let Some(token) = token else { return Ok(()) };
-        let name = "control_plane.deploy_token";
-        match self.insert(CONFIGURED, name, token, Usage::NodeDeployment, Role::Deploy, "configuration", None).await {
+        let configured = Token {
+            id: CONFIGURED.into(),
+            name: "control_plane.deploy_token".into(),
+            created_by: "configuration".into(),
+            created_at: self.clock.millis(),
+            ..self.of_process()
+        };
+        match insert(&mut *self.pool.write().acquire().await?, &configured, token).await {
             // Another replica, or an earlier start, did it.
             Err(Error::Database(error)) if crate::meta::is_duplicate(&error) => Ok(()),
             done => done,
@@ -202,7 +199,8 @@ impl Tokens {
         let token = row.as_ref().map(read).transpose()?.filter(|token| token.expires_at.is_none_or(|end| now < end));
         if let Some(token) = token.as_ref().filter(|token| token.used_at.is_none_or(|at| now - at >= NOTE_MS)) {
             let note = sqlx::query("UPDATE api_tokens SET used_at = $2 WHERE id = $1");
-            note.bind(&token.id).bind(now).execute(self.pool.write()).await?;
+            let noted = note.bind(&token.id).bind(now).execute(self.pool.write()).await;
+            crate::meta::unless_full(noted)?;
         }
         Ok(token)
     }
@@ -222,17 +220,31 @@ impl Tokens {
         }
     }
 
-    /// Switches one on or off.
-    pub async fn set_enabled(&self, id: &str, enabled: bool) -> Result<Token> {
+    /// Switches one on or off, on a connection.
+    pub async fn set_enabled(&self, on: &mut AnyConnection, id: &str, enabled: bool) -> Result<()> {
         let update = sqlx::query("UPDATE api_tokens SET enabled = $2 WHERE id = $1");
-        update.bind(id).bind(i64::from(enabled)).execute(self.pool.write()).await?;
-        self.find(id).await?.ok_or(Error::NotFound("token"))
+        affected(update.bind(id).bind(i64::from(enabled)).execute(on).await?.rows_affected())
     }
 
-    /// Removes one.
-    pub async fn remove(&self, id: &str) -> Result<Token> {
-        let token = self.find(id).await?.ok_or(Error::NotFound("token"))?;
-        sqlx::query("DELETE FROM api_tokens WHERE id = $1").bind(id).execute(self.pool.write()).await?;
-        Ok(token)
+    /// Removes one, on a connection.
+    pub async fn remove(&self, on: &mut AnyConnection, id: &str) -> Result<()> {
+        let delete = sqlx::query("DELETE FROM api_tokens WHERE id = $1");
+        affected(delete.bind(id).execute(on).await?.rows_affected())
     }
+}
+
+/// Another call may have removed it meanwhile.
+fn affected(rows: u64) -> Result<()> {
+    if rows == 0 { Err(Error::NotFound("token")) } else { Ok(()) }
+}
+
+async fn insert(on: &mut AnyConnection, token: &Token, text: &str) -> Result<()> {
+    let insert = sqlx::query(
+        "INSERT INTO api_tokens (id, name, prefix, hash, token_usage, role, enabled, created_by, created_at, expires_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, $9)",
+    );
+    let insert = insert.bind(&token.id).bind(&token.name).bind(&token.prefix).bind(secret::hash(text));
+    let insert = insert.bind(token.usage.code()).bind(token.role.code()).bind(&token.created_by);
+    insert.bind(token.created_at).bind(token.expires_at).execute(on).await?;
+    Ok(())
 }

@@ -6,6 +6,7 @@ use super::secret;
 use crate::error::{Error, Mistake, Result};
 use crate::meta::{Pool, is_duplicate, number, optional, text};
 use serde::Serialize;
+use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 use weir_runtime::clock::Clock;
 
@@ -120,6 +121,25 @@ impl Users {
         Ok(sqlx::query("SELECT id FROM users LIMIT 1").fetch_optional(self.pool.read()).await?.is_some())
     }
 
+    /// The first administrator, as long as nobody ever logged in and there is nobody else.
+    pub async fn unused(&self) -> Result<Option<User>> {
+        let mut all = self.list().await?;
+        let unused = matches!(all.as_slice(), [one] if one.last_login_at.is_none() && !one.external);
+        Ok(all.pop().filter(|_| unused))
+    }
+
+    /// Gives `user`, who never logged in, a password; false where another process did meanwhile.
+    pub async fn give_first_password(&self, user: &User, password: String) -> Result<bool> {
+        password::check(&password, &user.login)?;
+        let hash = self.passwords.hash(password).await?;
+        let now = self.clock.millis().max(user.updated_at + 1);
+        let update = sqlx::query(
+            "UPDATE users SET password = $2, updated_at = $3 WHERE id = $1 AND updated_at = $4 AND last_login_at IS NULL",
+        );
+        let update = update.bind(&user.id).bind(hash).bind(now).bind(user.updated_at);
+        Ok(update.execute(self.pool.write()).await?.rows_affected() > 0)
+    }
+
     /// The user with this login and password. Takes the same time for a login that does not exist.
     pub async fn verify(&self, login: &str, password: String) -> Result<Option<User>> {
         let sql = sqlx::AssertSqlSafe(format!("{COLUMNS} WHERE login = $1"));
@@ -145,30 +165,41 @@ impl Users {
 
     /// Makes a user.
     pub async fn create(&self, new: NewUser) -> Result<User> {
+        let ready = self.prepare(new).await?;
+        ready.insert(&mut *self.pool.write().acquire().await?).await
+    }
+
+    /// Checks a new user and hashes the password, which takes its time, before anything is written.
+    pub async fn prepare(&self, new: NewUser) -> Result<ReadyUser> {
         let login = check(&new)?;
         let hash = match new.password {
             Some(password) => self.passwords.hash(password).await?,
             None => String::new(),
         };
-        let (id, now) = (secret::id(), self.clock.millis());
-        let insert = sqlx::query(
-            "INSERT INTO users (id, login, name, password, role, enabled, subject, created_at, updated_at, last_address) \
-             VALUES ($1, $2, $3, $4, $5, 1, $6, $7, $7, '')",
-        );
-        let insert = insert.bind(&id).bind(&login).bind(new.name.trim()).bind(hash).bind(new.role.code());
-        match insert.bind(new.subject).bind(now).execute(self.pool.write()).await {
-            Ok(_) => {}
-            Err(error) if is_duplicate(&error) => {
-                return Err(Error::Conflict(format!("there is a user with the login `{login}`")));
-            }
-            Err(error) => return Err(error.into()),
-        }
-        self.find(&id).await?.ok_or(Error::NotFound("user"))
+        let now = self.clock.millis();
+        let user = User {
+            id: secret::id(),
+            login,
+            name: new.name.trim().to_owned(),
+            role: new.role,
+            enabled: true,
+            external: hash.is_empty(),
+            created_at: now,
+            updated_at: now,
+            last_login_at: None,
+        };
+        Ok(ReadyUser { user, hash, subject: new.subject })
     }
 
     /// Changes a user. The last enabled administrator stays one.
     pub async fn change(&self, id: &str, change: UserChange) -> Result<User> {
         let user = self.find(id).await?.ok_or(Error::NotFound("user"))?;
+        let ready = self.prepare_change(user, change).await?;
+        ready.update(&mut *self.pool.write().acquire().await?).await
+    }
+
+    /// Checks a change of `user` and hashes the password, before anything is written.
+    pub async fn prepare_change(&self, user: User, change: UserChange) -> Result<ReadyChange> {
         let name = change.name.unwrap_or_else(|| user.name.clone());
         let (role, enabled) = (change.role.unwrap_or(user.role), change.enabled.unwrap_or(user.enabled));
         check_name(&name)?;
@@ -182,25 +213,64 @@ impl Users {
             }
             None => None,
         };
-        let keeps = role == Role::Administrator && enabled;
-        let guard = if keeps { "" } else { LAST_ADMINISTRATOR };
+        let updated_at = self.clock.millis();
+        Ok(ReadyChange { user: User { name: name.trim().to_owned(), role, enabled, updated_at, ..user }, hash })
+    }
+
+    /// Removes a user on a connection. The last enabled administrator stays.
+    pub async fn remove(&self, on: &mut AnyConnection, id: &str) -> Result<()> {
+        let sql = sqlx::AssertSqlSafe(format!("DELETE FROM users WHERE id = $1{LAST_ADMINISTRATOR}"));
+        if sqlx::query(sql).bind(id).execute(on).await?.rows_affected() == 0 {
+            return Err(last_administrator());
+        }
+        Ok(())
+    }
+}
+
+/// A new user, checked.
+pub struct ReadyUser {
+    user: User,
+    hash: String,
+    subject: Option<String>,
+}
+
+impl ReadyUser {
+    /// Makes the user on a connection.
+    pub async fn insert(self, on: &mut AnyConnection) -> Result<User> {
+        let Self { user, hash, subject } = self;
+        let insert = sqlx::query(
+            "INSERT INTO users (id, login, name, password, role, enabled, subject, created_at, updated_at, last_address) \
+             VALUES ($1, $2, $3, $4, $5, 1, $6, $7, $7, '')",
+        );
+        let insert = insert.bind(&user.id).bind(&user.login).bind(&user.name).bind(hash).bind(user.role.code());
+        match insert.bind(subject).bind(user.created_at).execute(on).await {
+            Ok(_) => Ok(user),
+            Err(error) if is_duplicate(&error) => {
+                Err(Error::Conflict(format!("there is a user with the login `{}`", user.login)))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// A change of a user, checked.
+pub struct ReadyChange {
+    user: User,
+    hash: Option<String>,
+}
+
+impl ReadyChange {
+    /// Makes the change on a connection; answers the user as changed.
+    pub async fn update(self, on: &mut AnyConnection) -> Result<User> {
+        let Self { user, hash } = self;
+        let guard = if user.role == Role::Administrator && user.enabled { "" } else { LAST_ADMINISTRATOR };
         let sql = format!(
             "UPDATE users SET name = $2, role = $3, enabled = $4, password = COALESCE($5, password), updated_at = $6 \
              WHERE id = $1{guard}"
         );
-        let update = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(id).bind(name.trim()).bind(role.code());
-        let update = update.bind(i64::from(enabled)).bind(hash).bind(self.clock.millis());
-        if update.execute(self.pool.write()).await?.rows_affected() == 0 {
-            return Err(last_administrator());
-        }
-        self.find(id).await?.ok_or(Error::NotFound("user"))
-    }
-
-    /// Removes a user. The last enabled administrator stays.
-    pub async fn remove(&self, id: &str) -> Result<User> {
-        let user = self.find(id).await?.ok_or(Error::NotFound("user"))?;
-        let sql = sqlx::AssertSqlSafe(format!("DELETE FROM users WHERE id = $1{LAST_ADMINISTRATOR}"));
-        if sqlx::query(sql).bind(id).execute(self.pool.write()).await?.rows_affected() == 0 {
+        let update = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(&user.id).bind(&user.name).bind(user.role.code());
+        let update = update.bind(i64::from(user.enabled)).bind(hash).bind(user.updated_at);
+        if update.execute(on).await?.rows_affected() == 0 {
             return Err(last_administrator());
         }
         Ok(user)

@@ -1,21 +1,24 @@
 //! What page handlers receive, and the responses that they return.
 
+use super::view::confirm::ConfirmPage;
 use super::view::outside::ErrorPage;
-use super::view::shell::{Place, Shell, Theme, Viewer};
+use super::view::shell::{Place, Shell, StoreAlarm, Theme, Viewer};
 use super::view::text::Text;
 use super::view::time::Moment;
 use super::{form_fields::FormFields, notice};
 use crate::app::App;
 use crate::auth::Caller;
+use crate::confirm::Unconfirmed;
 use crate::error::{Error, Mistake, Result};
 use crate::problem::PROBLEM;
-use crate::routes::cookie;
+use crate::routes::{CONFIRM_FIELD, CONFIRM_WORD, CSRF_FIELD, RefusedForm, cookie};
 use askama::Template;
 use axum::extract::{FromRequestParts, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use std::sync::Arc;
 
 /// Pages may load files of this host only and nothing inline, so that injected markup could not run script.
 const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
@@ -44,7 +47,7 @@ impl FromRequestParts<App> for Page {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
         let caller = Caller::from_request_parts(parts, app).await?;
-        let theme = cookie(&parts.headers, THEME_COOKIE).map_or(Theme::Auto, |code| Theme::from_code(&code));
+        let theme = theme(&parts.headers);
         Ok(Self {
             caller,
             query: FormFields::of_query(parts.uri.query().unwrap_or_default())?,
@@ -66,6 +69,11 @@ impl Page {
             csrf: self.caller.csrf().to_owned(),
             theme: self.theme,
             notice: notice::of(&self.query),
+            fault: self
+                .app
+                .store
+                .fault()
+                .map(|fault| StoreAlarm { since: Moment::new(fault.since, self.now), why: Text::new(&fault.why) }),
             here: notice::without(&self.here),
         }
     }
@@ -79,6 +87,10 @@ impl Page {
     pub fn moment(&self, at: i64) -> Moment {
         Moment::new(at, self.now)
     }
+}
+
+fn theme(headers: &HeaderMap) -> Theme {
+    cookie(headers, THEME_COOKIE).map_or(Theme::Auto, |code| Theme::from_code(&code))
 }
 
 /// A page as a response.
@@ -133,7 +145,12 @@ pub fn mistakes<T>(done: Result<T>) -> Result<std::result::Result<T, Vec<Mistake
 pub async fn errors(request: Request, next: Next) -> Response {
     let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     let browser = accept.contains("text/html") && !request.uri().path().starts_with("/api/");
-    let response = next.run(request).await;
+    let theme = theme(request.headers());
+    let mut response = next.run(request).await;
+    let refused = response.extensions_mut().remove::<RefusedForm>();
+    if let (Some(refused), Some(why)) = (refused, response.extensions().get::<Arc<Unconfirmed>>()) {
+        return confirmation(refused, why, theme).unwrap_or_else(IntoResponse::into_response);
+    }
     let is_problem = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == PROBLEM);
     if !browser || !is_problem {
         return response;
@@ -150,6 +167,29 @@ pub async fn errors(request: Request, next: Next) -> Response {
         shown.headers_mut().insert(header::RETRY_AFTER, wait.clone());
     }
     shown
+}
+
+/// The page that says what a change would do, and asks to confirm it. It sends the same form again.
+fn confirmation(refused: RefusedForm, why: &Unconfirmed, theme: Theme) -> Result<Response> {
+    let RefusedForm { app, caller, path, form } = refused;
+    let here = path.clone();
+    let page = Page { now: app.clock.millis(), query: FormFields::default(), app, caller, here, theme };
+    let own = [CSRF_FIELD, CONFIRM_FIELD, CONFIRM_WORD];
+    let fields = form.0.iter().filter(|(name, _)| !own.contains(&name.as_str()));
+    let place = Place::of_path(&path);
+    let shown = ConfirmPage {
+        shell: page.shell("Confirm the change", place),
+        changes: why.changes.iter().map(|one| (one.weakens, Text::new(&one.says))).collect(),
+        effect: why.effect.as_ref().map(|effect| Text::new(&effect.words())),
+        let_through: why.effect.as_ref().is_some_and(|effect| effect.let_through > 0),
+        word: Text::new(&why.word),
+        stale: why.stale,
+        confirm: why.confirm.clone(),
+        back: place.href(),
+        fields: fields.cloned().collect(),
+        path,
+    };
+    html_with(StatusCode::PRECONDITION_REQUIRED, &shown)
 }
 
 fn title(status: StatusCode) -> &'static str {

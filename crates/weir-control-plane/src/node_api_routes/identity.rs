@@ -10,7 +10,7 @@ use axum::body::Bytes;
 use axum::extract::{ConnectInfo, FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
-use weir_protocol::node_api::{Heartbeat, Identity, Register, Registered};
+use weir_protocol::node_api::{Heartbeat, Identity, REGISTRATION_TOKEN, Register, Registered};
 use weir_runtime::serve::Peer;
 
 /// Longest credential, in bytes.
@@ -71,9 +71,15 @@ pub async fn heartbeat(
     State(app): State<App>,
     ConnectInfo(peer): ConnectInfo<Peer>,
     Authenticated(node): Authenticated,
+    headers: HeaderMap,
     body: Bytes,
 ) -> Result<StatusCode> {
     let beat: Heartbeat = json(&body)?;
-    app.nodes.heartbeat(&node, beat, &address(peer)).await?;
+    let token = headers.get(REGISTRATION_TOKEN).and_then(|token| token.to_str().ok());
+    let takes_over = match token.filter(|token| token.len() <= MAX_CREDENTIAL) {
+        Some(token) => app.tokens.verify(token, Usage::NodeDeployment).await?.is_some(),
+        None => false,
+    };
+    app.nodes.heartbeat(&node, beat, &address(peer), takes_over).await?;
     Ok(StatusCode::NO_CONTENT)
 }

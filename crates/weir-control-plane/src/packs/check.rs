@@ -19,10 +19,12 @@ pub struct Checked {
 /// Whether a file may be called `name`, with `note`.
 pub fn named(kind: Kind, name: &str, note: &str) -> Result<()> {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b);
+    // `.` and `..` are no file names, and `-x` is an option to many a program.
+    let begins = |name: &str| name.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
     let mut wrong = Vec::new();
     match kind {
-        Kind::RulePack if !(1..=64).contains(&name.len()) || !name.bytes().all(plain) => {
-            wrong.push(Mistake::new("name", "1 to 64 of a-z, 0-9 and `._-` are wanted"));
+        Kind::RulePack if !(1..=64).contains(&name.len()) || !name.bytes().all(plain) || !begins(name) => {
+            wrong.push(Mistake::new("name", "1 to 64 of a-z, 0-9 and `._-` are wanted, the first a letter or a digit"));
         }
         Kind::Database if !DATABASES.contains(&name) => {
             wrong.push(Mistake::new("name", format!("one of {} is wanted", DATABASES.join(", "))));

@@ -1,5 +1,6 @@
 //! One look at a mirror: bounded in time and size, to one host, and nothing is believed that is not signed.
 
+use crate::outgoing::Outgoing;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::{Client, Response, StatusCode, Url, header};
@@ -30,8 +31,8 @@ pub enum Fetched {
 }
 
 /// A client: redirects are not followed.
-pub fn client() -> Result<Client, String> {
-    let builder = crate::sinks::client_builder()?.timeout(TIME).read_timeout(IDLE);
+pub fn client(outgoing: &Outgoing) -> Result<Client, String> {
+    let builder = outgoing.guarded().timeout(TIME).read_timeout(IDLE);
     builder.build().map_err(|error| error.to_string())
 }
 
@@ -176,7 +177,7 @@ mod tests {
         let pair = Ed25519KeyPair::from_seed_unchecked(&[3; KEY]).unwrap();
         let (by, other) = (STANDARD.encode(pair.public_key().as_ref()), STANDARD.encode([7; KEY]));
         let at = serve(b"content", STANDARD.encode(pair.sign(b"content"))).await;
-        let (client, from) = (client().unwrap(), format!("{at}/a?x"));
+        let (client, from) = (client(&Outgoing::default()).unwrap(), format!("{at}/a?x"));
         let Ok(Fetched::New { content, etag }) = fetch(&client, &from, &by, "", 7).await else { panic!("not fetched") };
         assert_eq!((content.as_slice(), etag.as_str()), (&b"content"[..], "\"1\""));
         assert!(matches!(fetch(&client, &from, &by, &etag, 7).await, Ok(Fetched::Same)));

@@ -7,6 +7,7 @@ use crate::app::App;
 use crate::auth::Caller;
 use crate::error::{Error, Mistake, Result};
 use crate::meta::{Pool, number, text};
+use crate::policy::service::Author;
 use serde::{Deserialize, Serialize};
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
@@ -143,7 +144,7 @@ impl App {
 
     /// Looks at mirrors that are due, until `stop`.
     pub async fn follow_mirrors(&self, stop: CancellationToken) {
-        let client = match fetch::client() {
+        let client = match fetch::client(&self.config.outgoing) {
             Ok(client) => client,
             Err(error) => return tracing::error!(error, "nothing is mirrored"),
         };
@@ -183,6 +184,7 @@ impl App {
     /// Fetches, verifies, stores and puts in use. Answers the ETag of what is there now.
     async fn look(&self, client: &reqwest::Client, mirror: &Mirror) -> Result<String, String> {
         let Mirror { kind, name, .. } = mirror;
+        self.config.outgoing.check_url(&mirror.url)?;
         let fetched = fetch::fetch(client, &mirror.url, &mirror.public_key, &mirror.etag, kind.most()).await?;
         let Fetched::New { content, etag } = fetched else { return Ok(mirror.etag.clone()) };
         let note = format!("mirrored from {}", fetch::host(&mirror.url));
@@ -190,10 +192,8 @@ impl App {
         let (version, new) = stored;
         // What was put out of use by hand stays so until something new comes. After a failure it may have been stored already.
         if new || !mirror.last_error.is_empty() {
-            let used = self.use_pack(*kind, name, version.version, AUTHOR).await.map_err(|e| e.to_string())?;
-            let object = format!("{}/{name}/{}", kind.code(), version.version);
-            let recorded = self.audit.record_as(AUTHOR, "", "mirror.fetch", &object, used.1, version.blob()).await;
-            recorded.map_err(|error| error.to_string())?;
+            let used = self.use_pack(*kind, name, version.version, &Author::process(AUTHOR), "mirror.fetch").await;
+            used.map_err(|error| error.to_string())?;
         }
         Ok(etag)
     }

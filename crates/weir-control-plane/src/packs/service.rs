@@ -4,8 +4,10 @@ use super::check::{self, Checked};
 use super::content::text;
 use super::{Kind, MAX_NAMES, Version, repository};
 use crate::app::App;
+use crate::audit::Record;
 use crate::auth::Caller;
 use crate::error::{Error, Result};
+use crate::policy::service::{Author, Edited};
 use crate::policy::{Change, PolicyState};
 use ring::digest::{SHA256, digest};
 use serde::Serialize;
@@ -143,20 +145,19 @@ impl App {
 
     /// Puts a version in use, in the place of the one before.
     pub async fn activate_pack(&self, caller: &Caller, kind: Kind, name: &str, version: u64) -> Result<Change<()>> {
-        let (change, before, after) = self.use_pack(kind, name, version, &caller.name()).await?;
         let action = format!("{}.activate", kind.code());
-        self.audit.record(caller, &action, &object(kind, &after), before, after.blob()).await?;
-        Ok(change)
+        Ok(self.use_pack(kind, name, version, &Author::of(caller), &action).await?.0)
     }
 
-    /// Puts a version in use on behalf of `author`; answers what was before and what is.
+    /// Puts a version in use on behalf of `author`; answers the version.
     pub async fn use_pack(
         &self,
         kind: Kind,
         name: &str,
         version: u64,
-        author: &str,
-    ) -> Result<(Change<()>, Option<Blob>, Version)> {
+        author: &Author,
+        action: &str,
+    ) -> Result<(Change<()>, Version)> {
         let _turn = self.packs.turn.lock().await;
         let version = self.pack(kind, name, version).await?;
         if kind == Kind::RulePack {
@@ -172,9 +173,9 @@ impl App {
             all.retain(|one| one.name != name);
             all.push(version.blob());
             all.sort_by(|a, b| a.name.cmp(&b.name));
-            Ok(())
+            Ok(Edited { value: (), record: Record::new(action, object(kind, &version), &before, version.blob())? })
         });
-        Ok((change.await?, before, version))
+        Ok((change.await?, version))
     }
 
     /// Takes a pack or database out of use.
@@ -182,15 +183,13 @@ impl App {
         let note = format!("{} {name}: not in use", kind.code().replace('_', " "));
         let before = in_use(&self.policy.head().state, kind).iter().find(|one| one.name == name).cloned();
         let before = before.ok_or(Error::NotFound("pack or database in use"))?;
-        let author = caller.name();
+        let (action, object) = (format!("{}.deactivate", kind.code()), format!("{}/{name}", kind.code()));
+        let author = Author::of(caller);
         let change = self.policy.change(&author, &note, |state| {
             named(state, kind).retain(|one| one.name != name);
-            Ok(())
+            Ok(Edited { value: (), record: Record::new(&action, &object, &before, ())? })
         });
-        let change = change.await?;
-        let action = format!("{}.deactivate", kind.code());
-        self.audit.record(caller, &action, &format!("{}/{name}", kind.code()), before, ()).await?;
-        Ok(change)
+        change.await
     }
 
     /// Removes a version that no kept version of the policy names.

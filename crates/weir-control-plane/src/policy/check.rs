@@ -2,7 +2,8 @@
 
 use super::document::{Assembled, Understands, assemble};
 use super::state::{
-    DEFAULT_GROUP, MAX_APPLICATIONS, MAX_GROUPS, MAX_IP_ENTRIES, MAX_RULE_BYTES, MAX_RULES, MAX_TEXT, PolicyState,
+    DEFAULT_GROUP, IpEntry, MAX_APPLICATIONS, MAX_GROUPS, MAX_IP_ENTRIES, MAX_RULE_BYTES, MAX_RULES, MAX_TEXT,
+    PolicyState,
 };
 use crate::error::{Error, Mistake, Result};
 use weir_core::ruleset::custom::CompiledSignature;
@@ -57,10 +58,34 @@ pub fn check(state: &PolicyState) -> Result<Vec<Mistake>> {
             Err(more) => wrong.extend(more),
         }
     }
+    let without = state.ip_lists.iter().filter_map(|entry| Some((entry, inert(state, entry)?)));
+    notices.extend(
+        without.take(MAX_MISTAKES).map(|(entry, why)| Mistake::new(format!("ip_lists/{}/value", entry.id), why)),
+    );
     // A rule for all groups is wrong in each of them.
     dedup(&mut wrong);
     dedup(&mut notices);
     if wrong.is_empty() { Ok(notices) } else { Err(Error::Invalid(wrong)) }
+}
+
+/// Why a listed value cannot act: nodes get no database from here that would tell of an address what is listed.
+pub fn inert(state: &PolicyState, entry: &IpEntry) -> Option<&'static str> {
+    let (database, why) = match entry.rule_type.as_str() {
+        "country" | "location" => (
+            "country",
+            "no effect without a database of countries: upload one under Rule packs, or set geo.country_database on the nodes",
+        ),
+        "asn" => (
+            "asn",
+            "no effect without a database of autonomous systems: upload one under Rule packs, or set geo.asn_database on the nodes",
+        ),
+        "proxy_type" | "datacenter" => (
+            "source_type",
+            "no effect without a database of source types: upload one under Rule packs, or set geo.source_type_database on the nodes",
+        ),
+        _ => return None,
+    };
+    (!state.databases.iter().any(|one| one.name == database)).then_some(why)
 }
 
 fn dedup(mistakes: &mut Vec<Mistake>) {

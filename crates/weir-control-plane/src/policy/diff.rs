@@ -30,22 +30,28 @@ pub struct Differences {
 
 /// What is different in `to`.
 pub fn diff(from: &PolicyState, to: &PolicyState) -> Differences {
+    let mut all = Differences::default();
+    each(from, to, |one| {
+        if all.shown.len() < MAX_SHOWN {
+            all.shown.push(one);
+        } else {
+            all.more += 1;
+        }
+    });
+    all
+}
+
+/// Gives every difference in `to` to `told`, in order of names.
+pub fn each(from: &PolicyState, to: &PolicyState, mut told: impl FnMut(Difference)) {
     let (before, after) = (objects(from), objects(to));
     let keys: std::collections::BTreeSet<&String> = before.keys().chain(after.keys()).collect();
-    let mut all = Differences::default();
     for key in keys {
         let (old, new) = (before.get(key), after.get(key));
-        if old == new {
-            continue;
+        if old != new {
+            let side = |value: Option<&Value>| value.cloned().unwrap_or_default();
+            told(Difference { object: key.clone(), before: side(old), after: side(new) });
         }
-        if all.shown.len() >= MAX_SHOWN {
-            all.more += 1;
-            continue;
-        }
-        let side = |value: Option<&Value>| value.cloned().unwrap_or_default();
-        all.shown.push(Difference { object: key.clone(), before: side(old), after: side(new) });
     }
-    all
 }
 
 /// Everything by name.

@@ -1,10 +1,12 @@
 //! What people and programs change of the policy: each change is checked, published and recorded.
 
 use super::check::{GROUP_FORM, is_group};
-use super::service::Change;
+use super::service::{Author, Change, Edited};
 use super::state::{Application, IpEntry, MAX_TEXT, PolicyState, RuleEntry, Scope};
 use crate::app::App;
+use crate::audit::Record;
 use crate::auth::{Caller, Permission};
+use crate::confirm::Danger;
 use crate::error::{Error, Mistake, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -72,62 +74,57 @@ impl App {
         check_rule(&new)?;
         let (author, now) = (caller.name(), self.clock.millis());
         let note = format!("rule made: {}", new.rule.get("type").and_then(Value::as_str).unwrap_or("?"));
-        let change = self
-            .policy
-            .change(&author, &note, |state| {
-                let entry = RuleEntry {
-                    id: state.next_rule,
-                    groups: new.groups.clone(),
-                    rule: new.rule.clone(),
-                    from_hit: new.from_hit.clone(),
-                    created_by: author.clone(),
-                    created_at: now,
-                    updated_at: now,
-                };
-                state.next_rule += 1;
-                state.rules.push(entry.clone());
-                Ok(entry)
-            })
-            .await?;
-        let object = format!("rule/{}", change.value.id);
-        self.audit.record(caller, "rule.create", &object, (), &change.value).await?;
-        Ok(change)
+        self.publish(caller, &note, |state| {
+            let entry = RuleEntry {
+                id: state.next_rule,
+                groups: new.groups.clone(),
+                rule: new.rule.clone(),
+                from_hit: new.from_hit.clone(),
+                created_by: author.clone(),
+                created_at: now,
+                updated_at: now,
+            };
+            state.next_rule += 1;
+            state.rules.push(entry.clone());
+            let record = Record::new("rule.create", format!("rule/{}", entry.id), (), &entry)?;
+            Ok(Edited { value: entry, record })
+        })
+        .await
     }
 
     /// Replaces a rule; its id stays.
     pub async fn change_rule(&self, caller: &Caller, id: u64, new: NewRule) -> Result<Change<RuleEntry>> {
         check_rule(&new)?;
         let now = self.clock.millis();
-        let change = self
-            .policy
-            .change(&caller.name(), &format!("rule {id} changed"), |state| {
-                let entry = find(state, id)?;
-                let before = entry.clone();
-                if entry.rule != new.rule || entry.groups != new.groups {
-                    (entry.rule, entry.groups, entry.updated_at) = (new.rule.clone(), new.groups.clone(), now);
-                }
-                Ok((before, entry.clone()))
-            })
-            .await?;
-        let (before, after) = change.value;
-        if before != after {
-            self.audit.record(caller, "rule.change", &format!("rule/{id}"), &before, &after).await?;
-        }
-        Ok(Change { value: after, serial: change.serial, notices: change.notices })
+        self.publish(caller, &format!("rule {id} changed"), |state| {
+            let entry = find(state, id)?;
+            let before = entry.clone();
+            if entry.rule != new.rule || entry.groups != new.groups {
+                (entry.rule, entry.groups, entry.updated_at) = (new.rule.clone(), new.groups.clone(), now);
+            }
+            let record = Record::new("rule.change", format!("rule/{id}"), &before, &*entry)?;
+            Ok(Edited { value: entry.clone(), record })
+        })
+        .await
     }
 
     /// Removes a rule.
     pub async fn remove_rule(&self, caller: &Caller, id: u64) -> Result<Change<RuleEntry>> {
-        let change = self
-            .policy
-            .change(&caller.name(), &format!("rule {id} removed"), |state| {
-                let removed = find(state, id)?.clone();
-                state.rules.retain(|rule| rule.id != id);
-                Ok(removed)
-            })
-            .await?;
-        self.audit.record(caller, "rule.remove", &format!("rule/{id}"), &change.value, ()).await?;
-        Ok(change)
+        self.publish(caller, &format!("rule {id} removed"), |state| {
+            let removed = find(state, id)?.clone();
+            state.rules.retain(|rule| rule.id != id);
+            let record = Record::new("rule.remove", format!("rule/{id}"), &removed, ())?;
+            Ok(Edited { value: removed, record })
+        })
+        .await
+    }
+
+    /// What of a rule would have to be confirmed.
+    pub fn dangers_of(&self, new: &NewRule, replaces: Option<u64>) -> Result<Vec<Danger>> {
+        let head = self.policy.head();
+        let mut after = (*head.state).clone();
+        after.put_rule(new, replaces)?;
+        Ok(super::guard::dangers(&head.state, &after, self.clock.seconds()))
     }
 
     /// Says what is wrong with a rule, all of it, without making it; `replaces` is the rule whose place it would take.
@@ -147,28 +144,27 @@ impl App {
             [one] => format!("{} on the {} list", one.value, one.list),
             all => format!("{} values listed", all.len()),
         };
-        let add = |state: &mut PolicyState| Ok(add_ips(state, &new, &author, now));
-        let change = self.policy.change(&author, &note, add).await?;
-        if change.value != Listed::default() {
-            self.audit.record(caller, "ip_list.add", &note, (), &new).await?;
-        }
-        Ok(change)
+        let add = |state: &mut PolicyState| {
+            let value = add_ips(state, &new, &author, now);
+            Ok(Edited { value, record: Record::new("ip_list.add", &note, (), &new)? })
+        };
+        self.publish(caller, &note, add).await
     }
 
     /// Takes values off their lists, by id; answers those that were there.
     pub async fn remove_ips(&self, caller: &Caller, ids: &BTreeSet<u64>) -> Result<Change<Vec<IpEntry>>> {
         let note = format!("{} listed values removed", ids.len());
-        let change = self
-            .policy
-            .change(&caller.name(), &note, |state| {
-                let (gone, kept): (Vec<_>, Vec<_>) =
-                    std::mem::take(&mut state.ip_lists).into_iter().partition(|entry| ids.contains(&entry.id));
-                state.ip_lists = kept;
-                if gone.is_empty() { Err(Error::NotFound("listed value")) } else { Ok(gone) }
-            })
-            .await?;
-        self.audit.record(caller, "ip_list.remove", &note, &change.value, ()).await?;
-        Ok(change)
+        self.publish(caller, &note, |state| {
+            let (gone, kept): (Vec<_>, Vec<_>) =
+                std::mem::take(&mut state.ip_lists).into_iter().partition(|entry| ids.contains(&entry.id));
+            state.ip_lists = kept;
+            if gone.is_empty() {
+                return Err(Error::NotFound("listed value"));
+            }
+            let record = Record::new("ip_list.remove", &note, &gone, ())?;
+            Ok(Edited { value: gone, record })
+        })
+        .await
     }
 
     /// Sets general mode and anomalies of all groups (none) or of one.
@@ -177,20 +173,19 @@ impl App {
             return Err(Error::invalid("group", GROUP_FORM));
         }
         let object = group.map_or_else(|| "general".to_owned(), |group| format!("group/{group}"));
-        let change = self
-            .policy
-            .change(&caller.name(), &format!("settings of {object}"), |state| {
-                Ok(match group {
-                    None => std::mem::replace(&mut state.base, scope.clone()),
-                    Some(group) if scope == Scope::default() => state.groups.remove(group).unwrap_or_default(),
-                    Some(group) => state.groups.insert(group.to_owned(), scope.clone()).unwrap_or_default(),
-                })
-            })
-            .await?;
-        if change.value != scope {
-            self.audit.record(caller, "policy.settings", &object, &change.value, &scope).await?;
-        }
-        Ok(Change { value: scope, serial: change.serial, notices: change.notices })
+        let head = self.policy.head();
+        let old = group.map_or_else(|| Some(&head.state.base), |group| head.state.groups.get(group));
+        let note = scope_note(group, &old.cloned().unwrap_or_default(), &scope);
+        self.publish(caller, &note, |state| {
+            let before = match group {
+                None => std::mem::replace(&mut state.base, scope.clone()),
+                Some(group) if scope == Scope::default() => state.groups.remove(group).unwrap_or_default(),
+                Some(group) => state.groups.insert(group.to_owned(), scope.clone()).unwrap_or_default(),
+            };
+            let record = Record::new("policy.settings", &object, &before, &scope)?;
+            Ok(Edited { value: scope.clone(), record })
+        })
+        .await
     }
 
     /// Names an application, or forgets its name.
@@ -202,20 +197,15 @@ impl App {
         if new.as_ref().is_some_and(|new| new.name.trim().is_empty() || bad(&new.name) || bad(&new.comment)) {
             return Err(Error::invalid("name", format!("1 to {MAX_TEXT} characters on one line are wanted")));
         }
-        let change = self
-            .policy
-            .change(&caller.name(), &format!("application {id}"), |state| {
-                Ok(match &new {
-                    Some(new) => state.applications.insert(id, new.clone()),
-                    None => Some(state.applications.remove(&id).ok_or(Error::NotFound("application"))?),
-                })
-            })
-            .await?;
-        if change.value != new {
-            let object = format!("application/{id}");
-            self.audit.record(caller, "application.set", &object, &change.value, &new).await?;
-        }
-        Ok(Change { value: (), serial: change.serial, notices: change.notices })
+        self.publish(caller, &format!("application {id}"), |state| {
+            let before = match &new {
+                Some(new) => state.applications.insert(id, new.clone()),
+                None => Some(state.applications.remove(&id).ok_or(Error::NotFound("application"))?),
+            };
+            let record = Record::new("application.set", format!("application/{id}"), &before, &new)?;
+            Ok(Edited { value: (), record })
+        })
+        .await
     }
 
     /// Puts an earlier version of the policy in force again.
@@ -228,19 +218,19 @@ impl App {
             let why = "this version has other rule packs or databases; an administrator can put it back";
             return Err(Error::Forbidden(why));
         }
-        let before = head.version.serial;
-        let change = self.policy.rollback(serial, &caller.name()).await?;
-        let object = format!("policy/{serial}");
-        self.audit.record(caller, "policy.rollback", &object, before, change.serial).await?;
-        Ok(change)
+        let (object, before) = (format!("policy/{serial}"), head.version.serial);
+        self.publish(caller, &format!("back to version {serial}"), |state| {
+            // Ids go on rising: hits name those that were given since.
+            let (rule, entry) = (state.next_rule.max(old.next_rule), state.next_entry.max(old.next_entry));
+            *state = PolicyState { next_rule: rule, next_entry: entry, ..old.clone() };
+            Ok(Edited { value: (), record: Record::new("policy.rollback", &object, before, serial)? })
+        })
+        .await
     }
 
     /// Puts a new signing key in use.
     pub async fn rotate_key(&self, caller: &Caller) -> Result<weir_protocol::node_api::PolicyKey> {
-        let before = self.policy.key();
-        let key = self.policy.rotate_key(&caller.name()).await?;
-        self.audit.record(caller, "policy.rotate_key", "policy_key", &before, &key).await?;
-        Ok(key)
+        self.policy.rotate_key(&Author::of(caller)).await
     }
 }
 
@@ -264,6 +254,16 @@ impl PolicyState {
         self.next_rule += 1;
         Ok(())
     }
+}
+
+/// What a version says of new settings: a change of the mode is named, so that a list of versions shows it.
+fn scope_note(group: Option<&str>, old: &Scope, new: &Scope) -> String {
+    let whose = group.map_or_else(String::new, |group| format!(" of group {group}"));
+    if old.mode == new.mode {
+        return format!("settings{whose}");
+    }
+    let (old, new) = (super::guard::mode_words(old.mode.as_deref()), super::guard::mode_words(new.mode.as_deref()));
+    format!("filtration mode{whose}: {old} \u{2192} {new}")
 }
 
 fn find(state: &mut PolicyState, id: u64) -> Result<&mut RuleEntry> {

@@ -107,6 +107,11 @@ impl Judged {
         self.verdict.would_block || self.verdict.action == Action::Block
     }
 
+    /// Whether it is blocked in the mode in force.
+    pub fn is_blocked(&self) -> bool {
+        self.verdict.action == Action::Block
+    }
+
     /// Whether it is blocked even in monitoring.
     pub fn is_patched(&self) -> bool {
         self.verdict.action == Action::Block
@@ -124,6 +129,20 @@ impl Judge {
         state.ip_lists.clear();
         let settings = Settings { mode: Some(Mode::Monitoring), lists: false, ..Settings::default() };
         let policy = compile_with(&state, group, &settings).map_err(Error::Invalid)?;
+        let ruleset = replays.ruleset(files, &policy)?;
+        Ok(Self { policy, ruleset, now })
+    }
+
+    /// The policy of `group` at `now` with its modes and address lists, as a node that is configured to block has it.
+    pub fn in_force(
+        state: &PolicyState,
+        group: &str,
+        now: u64,
+        files: &Arc<RuleFiles>,
+        replays: &Replays,
+    ) -> Result<Self> {
+        let settings = Settings { mode: Some(Mode::Block), ..Settings::default() };
+        let policy = compile_with(state, group, &settings).map_err(Error::Invalid)?;
         let ruleset = replays.ruleset(files, &policy)?;
         Ok(Self { policy, ruleset, now })
     }

@@ -2,9 +2,13 @@
 
 use super::check::check;
 use super::document::{POLICY, Understands, assemble};
+use super::guard;
 use super::key::{self, SigningKey};
 use super::state::PolicyState;
 use super::version::{self, NewVersion, Version};
+use crate::audit::Record;
+use crate::auth::Caller;
+use crate::confirm::Confirm;
 use crate::error::{Error, Mistake, Result};
 use crate::meta::Pool;
 use arc_swap::ArcSwap;
@@ -44,6 +48,38 @@ pub struct Change<T> {
     pub notices: Vec<Mistake>,
 }
 
+/// What an edit made of the state: what it answers, and its line of the audit log.
+#[derive(Debug)]
+pub struct Edited<T> {
+    /// What is answered.
+    pub value: T,
+    /// What is recorded.
+    pub record: Record,
+}
+
+/// Who changes the policy.
+#[derive(Clone, Debug, Default)]
+pub struct Author {
+    /// As in the audit log.
+    pub name: String,
+    /// From where; empty for the process itself.
+    pub address: String,
+    /// The confirmation of a change that needs one.
+    pub confirm: Option<Confirm>,
+}
+
+impl Author {
+    /// The caller of a route.
+    pub fn of(caller: &Caller) -> Self {
+        Self { name: caller.name(), address: caller.address.clone(), confirm: caller.confirm.clone() }
+    }
+
+    /// Part of the process, whose changes need no confirmation: it changes neither rules nor modes.
+    pub fn process(name: &str) -> Self {
+        Self { name: name.to_owned(), ..Self::default() }
+    }
+}
+
 type Cache = HashMap<(u64, String, Understands), Arc<SignedPolicy>>;
 
 /// The policy.
@@ -66,12 +102,13 @@ impl PolicyService {
         if version::newest(&pool).await? == 0 {
             let version = Version {
                 serial: clock.seconds().max(1),
+                number: 1,
                 published_at: clock.millis(),
                 author: "weir".into(),
                 note: "first version".into(),
             };
             // Where it was stored already another replica was first.
-            version::store(&pool, NewVersion { parent: 0, version, state: &PolicyState::first() }).await?;
+            version::store(&pool, NewVersion { parent: 0, version, state: &PolicyState::first(), audit: None }).await?;
         }
         let head = newest(&pool).await?;
         Ok(Self {
@@ -101,24 +138,29 @@ impl PolicyService {
     }
 
     /// Changes the policy: `edit` is given the state in force (again, if another change came first), what it makes of it
-    /// is checked and published. A state that stays the same is not published.
+    /// is checked, guarded, published and recorded. A state that stays the same is not published.
+    ///
+    /// # Errors
+    /// [`Error::Unconfirmed`] where the change weakens protection or blocks everywhere and `author` has not confirmed it.
     pub async fn change<T>(
         &self,
-        author: &str,
+        author: &Author,
         note: &str,
-        edit: impl Fn(&mut PolicyState) -> Result<T>,
+        edit: impl Fn(&mut PolicyState) -> Result<Edited<T>>,
     ) -> Result<Change<T>> {
         let _turn = self.changing.lock().await;
         for _ in 0..RETRIES {
             let head = self.head();
             let mut state = (*head.state).clone();
-            let value = edit(&mut state)?;
+            let Edited { value, record } = edit(&mut state)?;
             if state == *head.state {
                 return Ok(Change { value, serial: head.version.serial, notices: Vec::new() });
             }
             let state = Arc::new(state);
             let notices = off_thread(Arc::clone(&state), check).await?;
-            if let Some(serial) = self.publish(&head.version, author, note, state).await? {
+            guard::confirmed(&head.state, &state, self.clock.seconds(), author.confirm.as_ref())?;
+            let audit = Some((&record, author.address.as_str()));
+            if let Some(serial) = self.publish(&head.version, &author.name, note, state, audit).await? {
                 return Ok(Change { value, serial, notices });
             }
             self.refresh().await?;
@@ -134,12 +176,20 @@ impl PolicyService {
     }
 
     /// Stores and puts in force; none where another version came first.
-    async fn publish(&self, base: &Version, author: &str, note: &str, state: Arc<PolicyState>) -> Result<Option<u64>> {
+    async fn publish(
+        &self,
+        base: &Version,
+        author: &str,
+        note: &str,
+        state: Arc<PolicyState>,
+        audit: Option<(&Record, &str)>,
+    ) -> Result<Option<u64>> {
         // At least the time: a database put back from a backup still goes on above what nodes have.
         let serial = self.clock.seconds().max(base.serial + 1);
         let (author, note) = (author.to_owned(), note.to_owned());
-        let version = Version { serial, published_at: self.clock.millis(), author, note };
-        let new = NewVersion { parent: base.serial, version: version.clone(), state: &state };
+        let number = base.number + 1;
+        let version = Version { serial, number, published_at: self.clock.millis(), author, note };
+        let new = NewVersion { parent: base.serial, version: version.clone(), state: &state, audit };
         if !version::store(&self.pool, new).await? {
             return Ok(None);
         }
@@ -168,29 +218,18 @@ impl PolicyService {
         version::load(&self.pool, serial).await?.ok_or(Error::NotFound("policy version"))
     }
 
-    /// Puts an earlier version in force again, under a new serial.
-    pub async fn rollback(&self, serial: u64, author: &str) -> Result<Change<()>> {
-        let (_, old) = self.version(serial).await?;
-        let note = format!("back to version {serial}");
-        self.change(author, &note, |state| {
-            // Ids go on rising: hits name those that were given since.
-            let (rule, entry) = (state.next_rule.max(old.next_rule), state.next_entry.max(old.next_entry));
-            *state = PolicyState { next_rule: rule, next_entry: entry, ..old.clone() };
-            Ok(())
-        })
-        .await
-    }
-
     /// Puts a new signing key in use and publishes the policy under it.
-    pub async fn rotate_key(&self, author: &str) -> Result<PolicyKey> {
+    pub async fn rotate_key(&self, author: &Author) -> Result<PolicyKey> {
         let _turn = self.changing.lock().await;
+        let before = self.key();
         let next = self.key.load().rotate(&self.key_file, &self.pool, self.clock.millis()).await?;
         let key = next.key().clone();
         self.key.store(Arc::new(next));
+        let record = Record::new("policy.rotate_key", "policy_key", &before, &key)?;
         for _ in 0..RETRIES {
-            let head = self.head();
+            let (head, audit) = (self.head(), Some((&record, author.address.as_str())));
             let note = format!("signed by key {}", key.key_id);
-            if self.publish(&head.version, author, &note, Arc::clone(&head.state)).await?.is_some() {
+            if self.publish(&head.version, &author.name, &note, Arc::clone(&head.state), audit).await?.is_some() {
                 return Ok(key);
             }
             self.refresh().await?;

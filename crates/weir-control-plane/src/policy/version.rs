@@ -1,11 +1,13 @@
 //! Versions of the policy in the database.
 
 use super::state::PolicyState;
+use crate::audit::Record;
 use crate::error::{Error, Result};
 use crate::meta::{Pool, is_duplicate, number, text};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
+use sqlx::Connection;
 
 /// Versions kept, as promised.
 pub const KEPT: i64 = 20;
@@ -19,6 +21,8 @@ const MAX_STATE: usize = 256 << 20;
 pub struct Version {
     /// Its serial.
     pub serial: u64,
+    /// Its number for people, from 1.
+    pub number: u64,
     /// Milliseconds since 1970.
     pub published_at: i64,
     /// Who published it.
@@ -28,6 +32,7 @@ pub struct Version {
 }
 
 /// A version to be stored.
+#[derive(Debug)]
 pub struct NewVersion<'v> {
     /// The version that it was made from; 0 for the first.
     pub parent: u64,
@@ -35,6 +40,8 @@ pub struct NewVersion<'v> {
     pub version: Version,
     /// What it holds.
     pub state: &'v PolicyState,
+    /// What the audit log says of it, and the address from which it was made.
+    pub audit: Option<(&'v Record, &'v str)>,
 }
 
 /// Text of a state: zstd in base64.
@@ -59,6 +66,7 @@ fn serial(row: &sqlx::any::AnyRow, column: &str) -> Result<u64> {
 fn read(row: &sqlx::any::AnyRow) -> Result<Version> {
     Ok(Version {
         serial: serial(row, "serial")?,
+        number: serial(row, "number")?,
         published_at: number(row, "published_at")?,
         author: text(row, "author")?,
         note: text(row, "note")?,
@@ -79,36 +87,56 @@ pub async fn newest(pool: &Pool) -> Result<u64> {
 
 /// Versions, newest first.
 pub async fn list(pool: &Pool) -> Result<Vec<Version>> {
-    let rows =
-        sqlx::query("SELECT serial, published_at, author, note FROM policy_versions ORDER BY serial DESC LIMIT $1");
+    let rows = sqlx::query(
+        "SELECT serial, number, published_at, author, note FROM policy_versions ORDER BY serial DESC LIMIT $1",
+    );
     rows.bind(KEPT).fetch_all(pool.read()).await?.iter().map(read).collect()
 }
 
 /// A version and what it holds.
 pub async fn load(pool: &Pool, at: u64) -> Result<Option<(Version, PolicyState)>> {
-    let row = sqlx::query("SELECT serial, published_at, author, note, state FROM policy_versions WHERE serial = $1");
+    let row =
+        sqlx::query("SELECT serial, number, published_at, author, note, state FROM policy_versions WHERE serial = $1");
     let Some(row) = row.bind(signed(at)?).fetch_optional(pool.read()).await? else { return Ok(None) };
     let packed = text(&row, "state")?;
     let state = tokio::task::spawn_blocking(move || decode(&packed)).await.map_err(Error::internal)??;
     Ok(Some((read(&row)?, state)))
 }
 
-/// Stores a version; false where another one was made from the same parent meanwhile.
+/// Stores a version and its line of the audit log, both or neither; false where another one was made from the same parent
+/// meanwhile.
 pub async fn store(pool: &Pool, new: NewVersion<'_>) -> Result<bool> {
     let state = encode(new.state)?;
+    let mut connection = pool.write().acquire().await?;
+    let mut transaction = connection.begin().await?;
     let insert = sqlx::query(
-        "INSERT INTO policy_versions (serial, parent, published_at, author, note, state) VALUES ($1, $2, $3, $4, $5, $6)",
+        "INSERT INTO policy_versions (serial, parent, published_at, author, note, state, number) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
     );
     let insert = insert.bind(signed(new.version.serial)?).bind(signed(new.parent)?).bind(new.version.published_at);
-    match insert.bind(&new.version.author).bind(&new.version.note).bind(state).execute(pool.write()).await {
+    match insert
+        .bind(&new.version.author)
+        .bind(&new.version.note)
+        .bind(state)
+        .bind(signed(new.version.number)?)
+        .execute(&mut *transaction)
+        .await
+    {
         Ok(_) => {}
-        Err(error) if is_duplicate(&error) => return Ok(false),
+        Err(error) if is_duplicate(&error) => {
+            transaction.rollback().await?;
+            return Ok(false);
+        }
         Err(error) => return Err(error.into()),
     }
     let old = sqlx::query(
         "DELETE FROM policy_versions WHERE serial NOT IN (SELECT serial FROM policy_versions ORDER BY serial DESC LIMIT $1)",
     );
-    old.bind(KEPT).execute(pool.write()).await?;
+    old.bind(KEPT).execute(&mut *transaction).await?;
+    if let Some((record, address)) = new.audit {
+        record.store(&mut transaction, new.version.published_at, &new.version.author, address).await?;
+    }
+    transaction.commit().await?;
     Ok(true)
 }
 
@@ -116,10 +144,11 @@ pub async fn store(pool: &Pool, new: NewVersion<'_>) -> Result<bool> {
 /// that had policies since a backup was taken follow what is restored from it. Answers the serial; none without a version.
 pub async fn republish(pool: &Pool, now: u64, millis: i64, note: &str) -> Result<Option<u64>> {
     let base = newest(pool).await?;
-    let Some((_, state)) = load(pool, base).await? else { return Ok(None) };
+    let Some((old, state)) = load(pool, base).await? else { return Ok(None) };
     let serial = now.max(base + 1);
-    let version = Version { serial, published_at: millis, author: "weir".into(), note: note.into() };
-    if store(pool, NewVersion { parent: base, version, state: &state }).await? {
+    let version =
+        Version { serial, number: old.number + 1, published_at: millis, author: "weir".into(), note: note.into() };
+    if store(pool, NewVersion { parent: base, version, state: &state, audit: None }).await? {
         return Ok(Some(serial));
     }
     Err(Error::Conflict("a control plane uses this store already: stop it while a backup is restored".into()))

@@ -23,5 +23,5 @@ pub use metrics::Metrics;
 pub use repository::Repository;
 pub use service::Sinks;
 pub use sink::{Facility, Format, NewSink, Sink, SinkError, Target, Transport};
-pub use webhook::{SIGNATURE_HEADER, client_builder, sign};
+pub use webhook::{SIGNATURE_HEADER, sign};
 pub use worker::Worker;

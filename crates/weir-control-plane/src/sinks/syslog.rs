@@ -2,9 +2,10 @@
 
 use super::feed::FeedName;
 use super::sink::{Facility, Transport};
+use crate::outgoing::Outgoing;
 use serde_json::Value;
 use std::io;
-use std::sync::Arc;
+use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
@@ -41,36 +42,29 @@ pub fn message(facility: Facility, feed: FeedName, record: &Value) -> String {
 }
 
 /// Delivers `records`.
-pub async fn deliver(call: &Call<'_>, feed: FeedName, records: &[Value]) -> Result<(), String> {
-    let sent = tokio::time::timeout(TIMEOUT, send(call, feed, records)).await;
+pub async fn deliver(call: &Call<'_>, outgoing: &Outgoing, feed: FeedName, records: &[Value]) -> Result<(), String> {
+    let sent = tokio::time::timeout(TIMEOUT, send(call, outgoing, feed, records)).await;
     sent.map_err(|_| format!("took longer than {} s", TIMEOUT.as_secs()))?.map_err(|error| error.to_string())
 }
 
-async fn send(call: &Call<'_>, feed: FeedName, records: &[Value]) -> io::Result<()> {
+async fn send(call: &Call<'_>, outgoing: &Outgoing, feed: FeedName, records: &[Value]) -> io::Result<()> {
     let messages = records.iter().map(|record| message(call.facility, feed, record));
-    let to = (call.host, call.port);
+    let to = outgoing.resolve(call.host, call.port).await?;
     match call.transport {
         Transport::Udp => {
-            let any = if call.host.contains(':') { "[::]:0" } else { "0.0.0.0:0" };
+            let any = if to.iter().all(SocketAddr::is_ipv6) { "[::]:0" } else { "0.0.0.0:0" };
             let socket = UdpSocket::bind(any).await?;
-            socket.connect(to).await?;
+            socket.connect(&*to).await?;
             for text in messages {
                 socket.send(&text.as_bytes()[..text.len().min(MAX_DATAGRAM)]).await?;
             }
             Ok(())
         }
-        Transport::Tcp => stream(TcpStream::connect(to).await?, messages).await,
+        Transport::Tcp => stream(TcpStream::connect(&*to).await?, messages).await,
         Transport::Tls => {
-            let mut roots = rustls::RootCertStore::empty();
-            roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-            let config = rustls::ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
-                .with_safe_default_protocol_versions()
-                .map_err(io::Error::other)?
-                .with_root_certificates(roots)
-                .with_no_client_auth();
             let name = rustls::pki_types::ServerName::try_from(call.host.to_owned()).map_err(io::Error::other)?;
-            let connection = TcpStream::connect(to).await?;
-            stream(TlsConnector::from(Arc::new(config)).connect(name, connection).await?, messages).await
+            let connection = TcpStream::connect(&*to).await?;
+            stream(TlsConnector::from(outgoing.tls()).connect(name, connection).await?, messages).await
         }
     }
 }

@@ -1,5 +1,6 @@
 use super::feed::Answer;
 use super::*;
+use crate::outgoing::Outgoing;
 use crate::store::Database;
 use axum::Router;
 use axum::body::Bytes;
@@ -61,7 +62,9 @@ async fn world() -> World {
     let numbers = Arc::new(Numbers::default());
     let feeds = Feeds { hits: numbers.clone(), system: Arc::new(Numbers::default()) };
     let metrics = Metrics::default();
-    let worker = Worker::new(repository.clone(), feeds.clone(), metrics.clone(), Arc::new(Notify::new())).unwrap();
+    let worker =
+        Worker::new(repository.clone(), feeds.clone(), metrics.clone(), Arc::new(Notify::new()), Outgoing::default())
+            .unwrap();
     World { _directory: directory, repository, numbers, feeds, worker, metrics }
 }
 
@@ -211,7 +214,7 @@ async fn hits_are_delivered_in_order_of_arrival_and_a_missing_one_is_waited_for(
     use weir_runtime::clock::Clock;
     let directory = tempfile::tempdir().unwrap();
     let database = Database::open(&format!("sqlite:{}", directory.path().display())).await.unwrap();
-    let sinks = Sinks::open(&database, Clock::System, Metrics::default()).await.unwrap();
+    let sinks = Sinks::open(&database, Clock::System, Metrics::default(), Outgoing::default()).await.unwrap();
     let (url, calls) = receiver(Arc::new(AtomicU16::new(200))).await;
     let hit = || {
         let now = jiff::Timestamp::now().as_millisecond();

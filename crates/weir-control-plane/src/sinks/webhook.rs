@@ -5,7 +5,8 @@
 
 use super::feed::FeedName;
 use super::sink::Format;
-use reqwest::{Client, ClientBuilder, Method, header};
+use crate::outgoing::Outgoing;
+use reqwest::{Client, Method, header};
 use ring::hmac;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -15,8 +16,6 @@ use std::time::Duration;
 pub const SIGNATURE_HEADER: &str = "weir-signature";
 /// Longest call.
 const TIMEOUT: Duration = Duration::from_secs(15);
-/// Longest connect.
-const CONNECT: Duration = Duration::from_secs(5);
 
 /// One delivery.
 pub struct Call<'a> {
@@ -35,25 +34,8 @@ pub struct Call<'a> {
 }
 
 /// A client for all deliveries.
-pub fn client() -> Result<Client, String> {
-    client_builder()?.timeout(TIMEOUT).build().map_err(|error| error.to_string())
-}
-
-/// What every client of the control plane is built on: redirects are not followed, so that a payload or a secret goes
-/// nowhere but to the URL given.
-pub fn client_builder() -> Result<ClientBuilder, String> {
-    let mut roots = rustls::RootCertStore::empty();
-    roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    let tls = rustls::ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(Client::builder()
-        .tls_backend_preconfigured(tls)
-        .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(CONNECT)
-        .user_agent(concat!("weir/", env!("CARGO_PKG_VERSION"))))
+pub fn client(outgoing: &Outgoing) -> Result<Client, String> {
+    outgoing.guarded().timeout(TIMEOUT).build().map_err(|error| error.to_string())
 }
 
 /// The value of [`SIGNATURE_HEADER`].

@@ -5,6 +5,7 @@ use super::metrics::Metrics;
 use super::repository::{Held, Repository};
 use super::sink::{SinkError, Target};
 use super::{syslog, webhook};
+use crate::outgoing::Outgoing;
 use reqwest::Client;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +34,7 @@ pub struct Worker {
     repository: Repository,
     feeds: Feeds,
     client: Client,
+    outgoing: Outgoing,
     metrics: Metrics,
     news: Arc<Notify>,
     holder: String,
@@ -40,9 +42,15 @@ pub struct Worker {
 
 impl Worker {
     /// A worker. `news` wakes it when records have come in; without, it looks every few seconds.
-    pub fn new(repository: Repository, feeds: Feeds, metrics: Metrics, news: Arc<Notify>) -> Result<Self, String> {
+    pub fn new(
+        repository: Repository,
+        feeds: Feeds,
+        metrics: Metrics,
+        news: Arc<Notify>,
+        outgoing: Outgoing,
+    ) -> Result<Self, String> {
         let holder = uuid::Uuid::new_v4().to_string();
-        Ok(Self { repository, feeds, client: webhook::client()?, metrics, news, holder })
+        Ok(Self { repository, feeds, client: webhook::client(&outgoing)?, outgoing, metrics, news, holder })
     }
 
     /// One turn for every sink that is due.
@@ -119,11 +127,12 @@ impl Worker {
             Target::Webhook { url, method, format, headers } => {
                 let (format, secret, now) = (*format, held.secret.as_str(), now() / 1000);
                 let call = webhook::Call { url, method, format, headers, secret, now };
+                self.outgoing.check_url(url)?;
                 webhook::deliver(&self.client, &call, feed, records).await
             }
             Target::Syslog { host, port, transport, facility } => {
                 let call = syslog::Call { host, port: *port, transport: *transport, facility: *facility };
-                syslog::deliver(&call, feed, records).await
+                syslog::deliver(&call, &self.outgoing, feed, records).await
             }
         }
     }

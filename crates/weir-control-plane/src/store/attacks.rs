@@ -108,8 +108,34 @@ async fn list(partition: &Partition, filter: &Filter, page: &Page, limit: usize)
     }
     sql.push(" ORDER BY a.last_time DESC, a.id DESC LIMIT ").bind(limit as u64);
     let rows = sql.all(partition.pools.read()).await?;
-    let found = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let mut found = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    if !filter.ips.any.is_empty() {
+        for one in &mut found {
+            narrow(partition, filter, one).await?;
+        }
+    }
     with_last_hits(partition, found).await
+}
+
+/// Leaves of an attack what came from the addresses asked for: counts, and the last hit. Times stay, by which lists are
+/// ordered.
+async fn narrow(partition: &Partition, filter: &Filter, found: &mut Found) -> Result<(), StoreError> {
+    let only = Filter { ips: filter.ips.clone(), ..Filter::default() };
+    let mut sql = Sql::new(
+        "SELECT COUNT(*), CAST(COALESCE(SUM(g.blocked), 0) AS BIGINT), CAST(COALESCE(SUM(g.folded), 0) AS BIGINT), \
+         COUNT(DISTINCT g.ip_key), COALESCE(MAX(g.hit), '') FROM hit_groups g WHERE g.grp = ",
+    );
+    sql.bind(found.grp.as_str()).push(" AND g.hit >= ").bind(found.first_hit.as_str());
+    sql.push(" AND g.hit <= ").bind(found.last_hit.as_str()).push(" AND ");
+    clause::hits(&mut sql, &only, Scope::Groups)?;
+    let Some(row) = sql.optional(partition.pools.read()).await? else { return Ok(()) };
+    let mut c = Columns::of(&row);
+    let (hits, blocked, folded, sources) = (c.count()?, c.count()?, c.count()?, c.count()?);
+    let attack = &mut found.attack;
+    (attack.hits, attack.blocked, attack.folded, attack.sources) = (hits, blocked, folded, sources);
+    attack.status = AttackStatus::of(hits, blocked);
+    found.last_hit = c.text()?;
+    Ok(())
 }
 
 /// Conditions on attacks, and on their hits where something is asked of these.

@@ -1,6 +1,7 @@
 //! The store as a whole.
 
 use super::days::KnownDays;
+use super::health::WriteHealth;
 use super::migrate::{self, Engine};
 use super::partition::Partitions;
 use super::{DatabaseUrl, Pools, StoreError, ids};
@@ -29,6 +30,7 @@ struct Inner {
     control: Pools,
     partitions: Partitions,
     known_days: KnownDays,
+    health: WriteHealth,
     retention_days: AtomicU32,
     /// When it was opened, by both clocks.
     opened: (Instant, i64),
@@ -52,7 +54,14 @@ impl Database {
         let retention_days = AtomicU32::new(MAX_RETENTION_DAYS);
         let opened = (Instant::now(), ids::now());
         Ok(Database {
-            inner: Arc::new(Inner { control, partitions, known_days: KnownDays::default(), retention_days, opened }),
+            inner: Arc::new(Inner {
+                control,
+                partitions,
+                known_days: KnownDays::default(),
+                health: WriteHealth::default(),
+                retention_days,
+                opened,
+            }),
         })
     }
 
@@ -79,6 +88,10 @@ impl Database {
             Partitions::Sqlite(_) => Engine::Sqlite,
             Partitions::Postgres(_) => Engine::Postgres,
         }
+    }
+
+    pub(super) fn health(&self) -> &WriteHealth {
+        &self.inner.health
     }
 
     pub(super) fn known_days(&self) -> &KnownDays {

@@ -26,6 +26,10 @@ pub enum StoreError {
 const TRANSIENT_SQLSTATES: &[&str] = &["08", "40", "57P01", "57P02", "57P03", "53300", "55P03"];
 /// SQLite result codes, primary: BUSY and LOCKED.
 const TRANSIENT_SQLITE: &[i64] = &[5, 6];
+/// SQLSTATEs: disk full, I/O error, read-only transaction.
+const UNWRITABLE_SQLSTATES: &[&str] = &["53100", "58030", "25006"];
+/// SQLite result codes, primary: READONLY, IOERR, FULL and CANTOPEN.
+const UNWRITABLE_SQLITE: &[i64] = &[8, 10, 13, 14];
 /// SQLite result codes, primary: CORRUPT and NOTADB.
 const DAMAGED_SQLITE: &[i64] = &[11, 26];
 
@@ -34,6 +38,23 @@ impl StoreError {
     pub fn is_transient(&self) -> bool {
         match self {
             StoreError::Sql(error) => transient(error),
+            _ => false,
+        }
+    }
+
+    /// Whether the engine says that it cannot write.
+    pub fn is_unwritable(error: &sqlx::Error) -> bool {
+        unwritable(error)
+    }
+
+    /// Whether nothing can be written: the disk is full or fails, or is mounted read-only.
+    pub fn cannot_write(&self) -> bool {
+        match self {
+            StoreError::Sql(error) | StoreError::Damaged(_, error) => unwritable(error),
+            StoreError::File(_, error) => {
+                use std::io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+                [StorageFull, ReadOnlyFilesystem, QuotaExceeded, PermissionDenied].contains(&error.kind())
+            }
             _ => false,
         }
     }
@@ -50,6 +71,17 @@ fn transient(error: &sqlx::Error) -> bool {
         sqlx::Error::Database(error) => error.code().is_some_and(|code| {
             TRANSIENT_SQLSTATES.iter().any(|known| code.len() == 5 && code.starts_with(known))
                 || sqlite_code(&code).is_some_and(|code| TRANSIENT_SQLITE.contains(&code))
+        }),
+        _ => false,
+    }
+}
+
+/// Whether the engine says that it cannot write.
+fn unwritable(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+            UNWRITABLE_SQLSTATES.iter().any(|known| code.len() == 5 && code.starts_with(known))
+                || sqlite_code(&code).is_some_and(|code| UNWRITABLE_SQLITE.contains(&code))
         }),
         _ => false,
     }

@@ -66,7 +66,7 @@ impl Database {
     async fn insert_in(&self, window: Window, records: Vec<Record>, node: &str) -> Result<Ack, StoreError> {
         let mut ack = Ack::default();
         for share in shares(records, node, window, &mut ack).values() {
-            let done = retry(|| self.store_share(share)).await?;
+            let done = retry(|| self.store_share(share)).await.inspect_err(|error| self.note_failure(error))?;
             ack.stored += done.stored;
             ack.duplicates += done.duplicates;
             ack.rejected.extend(done.rejected);

@@ -42,6 +42,7 @@ pub(super) const CONTROL: &[Migration] = migrations! {
     301 "0301_arrivals",
     302 "0302_oidc_logins",
     303 "0303_packs",
+    304 "0304_version_numbers",
 };
 
 /// Migrations of the tables that hold hits. They are the store's alone.

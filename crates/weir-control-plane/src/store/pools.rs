@@ -82,6 +82,9 @@ fn options(connections: u32, first: &'static str, second: &'static str) -> AnyPo
         .max_connections(connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .idle_timeout(IDLE_TIMEOUT)
+        // SQLite ends a transaction by itself when the disk is full, and then fails the rollback: the connection counts a
+        // transaction that is none, and could begin no other. Such a connection is closed and a new one opened.
+        .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
         .after_connect(move |connection, _| {
             Box::pin(async move {
                 setup(connection, first).await?;

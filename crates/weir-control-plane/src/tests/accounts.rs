@@ -200,7 +200,7 @@ async fn every_change_is_in_the_audit_log_without_secrets() {
     fixture.as_role(Role::Administrator, "POST", "/api/v1/users", &user).await;
     let token = json!({"name": "ci", "usage": "api", "role": "read_only"});
     let made = fixture.as_role(Role::Administrator, "POST", "/api/v1/tokens", &token).await.json();
-    let rule = json!({"rule": {"type": "disable_stamp", "stamp": "x"}});
+    let rule = json!({"rule": {"type": "disable_stamp", "stamp": "x", "point": [["get", "q"]]}});
     assert_eq!(fixture.as_role(Role::Analyst, "POST", "/api/v1/rules", &rule).await.status, StatusCode::CREATED);
     let log = fixture.as_role(Role::Administrator, "GET", "/api/v1/audit", &Value::Null).await;
     let text = String::from_utf8(log.body.clone()).unwrap();
@@ -223,4 +223,74 @@ async fn every_change_is_in_the_audit_log_without_secrets() {
     }
     let page = fixture.as_role(Role::Administrator, "GET", "/api/v1/audit?limit=1&action=rule.", &Value::Null).await;
     assert_eq!(page.json()["items"][0]["after"]["rule"]["type"], "disable_stamp");
+}
+
+#[tokio::test]
+async fn each_start_gives_the_first_administrator_a_password_until_somebody_has_logged_in() {
+    let fixture = Fixture::with(|config| config.admin_password = None).await;
+    let again = async |given: Option<&str>| {
+        let given = given.map(str::to_owned);
+        let (app, first) =
+            Fixture::start(&fixture.dir, fixture.clock.clone(), |config| config.admin_password = given).await;
+        let first = first.map(|first| first.made_password);
+        drop(app);
+        first
+    };
+    let (second, third) = (again(None).await.flatten().unwrap(), again(None).await.flatten().unwrap());
+    assert_ne!(second, third);
+    assert_eq!(
+        login(&fixture, "admin", &second).await.status,
+        StatusCode::UNAUTHORIZED,
+        "that of the last start counts"
+    );
+    assert_eq!(again(Some("given-by-configuration")).await, Some(None), "nothing is printed");
+    assert_eq!(login(&fixture, "admin", "given-by-configuration").await.status, StatusCode::OK);
+    assert_eq!(again(None).await, None, "somebody has logged in");
+    assert_eq!(again(Some("another-configured-one")).await, None);
+    assert_eq!(login(&fixture, "admin", "another-configured-one").await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(login(&fixture, "admin", "given-by-configuration").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_lost_password_is_reset_by_whoever_has_the_store_and_the_audit_log_tells() {
+    use crate::admin::reset_password;
+    let fixture = Fixture::new().await;
+    let (store, clock) = (&fixture.app.store, &fixture.clock);
+    let session = login(&fixture, "admin", PASSWORD).await;
+    let cookie = session.header("set-cookie").split(';').next().unwrap().to_owned();
+    let made = reset_password(store, clock, " ADMIN ", None).await.unwrap();
+    let password = made.made.unwrap();
+    assert_eq!(login(&fixture, "admin", PASSWORD).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(login(&fixture, "admin", &password).await.status, StatusCode::OK);
+    let old = fixture.call("GET", "/api/v1/me", &[("cookie", &cookie)], b"").await;
+    assert_eq!(old.status, StatusCode::UNAUTHORIZED, "old sessions ended");
+    let query = Query { action: Some("user.password".into()), limit: 1, ..Query::default() };
+    let told = fixture.app.audit.list(&query).await.unwrap();
+    assert_eq!(told[0].actor, "weir admin");
+    assert!(!serde_json::to_string(&told).unwrap().contains(&password));
+    assert!(reset_password(store, clock, "admin", Some("short".into())).await.is_err());
+    let none = reset_password(store, clock, "nobody", None).await.err().unwrap().to_string();
+    assert!(none.contains("`nobody`") && none.contains("admin"), "{none}");
+    let given = reset_password(store, clock, "admin", Some("chosen-by-the-operator".into())).await.unwrap();
+    assert_eq!(given.made, None);
+    assert_eq!(login(&fixture, "admin", "chosen-by-the-operator").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_login_from_another_origin_is_refused_where_fetch_metadata_is_absent_too() {
+    let fixture = Fixture::with(|config| config.public_url = Some("https://waf.example".into())).await;
+    let body = json!({"login": "admin", "password": PASSWORD}).to_string();
+    for (origin, host, allowed) in [
+        ("https://evil.example", "waf.internal:8088", false),
+        ("null", "waf.internal:8088", false),
+        ("http://waf.internal", "waf.internal:8088", false),
+        ("http://waf.internal:8088", "waf.internal:8088", true),
+        ("https://waf.example", "waf.internal:8088", true),
+    ] {
+        let headers = [("content-type", "application/json"), ("origin", origin), ("host", host)];
+        let answer = fixture.call("POST", "/api/v1/session", &headers, body.as_bytes()).await;
+        assert_eq!(answer.status == StatusCode::OK, allowed, "{origin}: {answer:?}");
+    }
+    let wrong = login(&fixture, "admin", "not-the-password").await;
+    assert_eq!(wrong.json()["detail"], "wrong user name or password");
 }

@@ -13,7 +13,7 @@ use weir_protocol::hit::{HitFinding, HitRequest};
 use weir_protocol::node_api::{CAPABILITIES, EVENTS, Record, STATISTICS, Statistics, StatisticsRow};
 
 /// Ids are held against the clock of the system by the store, so hits are of today.
-fn now() -> u64 {
+pub(super) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64
 }
 
@@ -53,7 +53,7 @@ fn hit(raw: &str, attack: AttackType, rule: &str, point: &str) -> Hit {
     }
 }
 
-fn traversal(target: &str) -> Hit {
+pub(super) fn traversal(target: &str) -> Hit {
     let raw = format!("GET {target} HTTP/1.1\r\nHost: shop.example\r\n\r\n");
     // The name of the signature as the engine gives it.
     let judged = weir_core::engine::inspect(
@@ -73,12 +73,12 @@ fn traversal(target: &str) -> Hit {
     first
 }
 
-fn lines(hits: &[Hit]) -> Vec<u8> {
+pub(super) fn lines(hits: &[Hit]) -> Vec<u8> {
     let line = |hit: &Hit| serde_json::to_string(&Record::Hit(Box::new(hit.clone()))).unwrap();
     hits.iter().map(line).collect::<Vec<_>>().join("\n").into_bytes()
 }
 
-async fn send(fixture: &Fixture, node: &str, body: &[u8], gzip: bool) -> crate::testing::Answer {
+pub(super) async fn send(fixture: &Fixture, node: &str, body: &[u8], gzip: bool) -> crate::testing::Answer {
     let authorization = format!("Bearer {node}");
     let mut headers = vec![("authorization", authorization.as_str())];
     if gzip {
@@ -148,6 +148,28 @@ async fn attacks_are_listed_marked_and_exported() {
     assert_eq!(json.json()[0]["mark"]["mark"], "fp");
     let wrong = fixture.as_role(Role::Analyst, "GET", "/api/v1/attacks?q=color:red", &Value::Null).await;
     assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+#[tokio::test]
+async fn a_search_for_an_address_shows_and_counts_what_came_from_it_alone() {
+    let fixture = Fixture::new().await;
+    let node = fixture.node(CAPABILITIES).await;
+    let mut hits = [0; 3].map(|_| traversal("/a?file=/etc/passwd"));
+    for (hit, ip) in hits.iter_mut().zip(["203.0.113.9", "198.51.100.1", "198.51.100.1"]) {
+        hit.client.ip = ip.into();
+    }
+    hits[2].action = "pass".into();
+    send(&fixture, &node, &lines(&hits), false).await;
+    let all = get(&fixture, "/api/v1/attacks?q=ptrav").await;
+    assert_eq!((&all["items"][0]["hits"], &all["items"][0]["sources"]), (&json!(3), &json!(2)), "{all}");
+    for (ip, hits, blocked) in [("203.0.113.9", 1, 1), ("198.51.100.1", 2, 1), ("198.51.100.0/24", 2, 1)] {
+        let list = get(&fixture, &format!("/api/v1/attacks?q=ip:{ip}")).await;
+        let attack = &list["items"][0];
+        let counts = (&attack["hits"], &attack["blocked"], &attack["sources"]);
+        assert_eq!(counts, (&json!(hits), &json!(blocked), &json!(1)), "{ip}: {list}");
+        let last = attack["last_hit"]["ip"].as_str().unwrap();
+        assert!(ip.starts_with(last) || last.starts_with("198.51.100."), "{ip}: {list}");
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! What a control plane counts, as a scraper reads it.
 
+use crate::auth::Role;
 use crate::testing::{Fixture, PASSWORD};
 use prometheus_client::registry::Registry;
 use serde_json::json;
@@ -102,7 +103,8 @@ async fn nodes_polls_policy_and_retention_are_told() {
         assert_eq!(told, states, "{samples:?}");
     };
     look([2.0, 1.0, 0.0]).await;
-    fixture.app.nodes.set_enabled(&off, false).await.unwrap();
+    let caller = fixture.caller(Role::Administrator).await;
+    fixture.app.set_node_enabled(&caller, &off, false).await.unwrap();
     look([2.0, 0.0, 1.0]).await;
     let serial = fixture.app.policy.head().version.serial;
     assert_eq!(value(&scrape(&fixture), "policy_serial"), serial as f64);

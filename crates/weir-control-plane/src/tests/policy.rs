@@ -1,8 +1,10 @@
 //! Changes of the policy, versions, keys, and what nodes get.
 
+use crate::audit::Record;
 use crate::auth::Role;
 use crate::error::Error;
 use crate::packs::Kind;
+use crate::policy::service::{Author, Edited};
 use crate::policy::{NewRule, PolicyState, RuleEntry};
 use crate::testing::Fixture;
 use axum::http::StatusCode;
@@ -21,7 +23,7 @@ fn rule(value: Value) -> NewRule {
 async fn mistakes_are_told_all_at_once_with_their_field_and_nothing_is_published() {
     let fixture = Fixture::new().await;
     let before = fixture.app.policy.head().version.serial;
-    let fine = json!({"rule": {"type": "disable_stamp", "stamp": "x"}});
+    let fine = json!({"rule": {"type": "disable_stamp", "stamp": "x", "point": [["get", "q"]]}});
     fixture.as_role(Role::Analyst, "POST", "/api/v1/rules", &fine).await;
     let serial = fixture.app.policy.head().version.serial;
     assert!(serial > before);
@@ -51,7 +53,7 @@ async fn serials_only_rise_and_a_rollback_is_a_new_version() {
     let mut serials = vec![fixture.app.policy.head().version.serial];
     let mut change = async |mode: &str| {
         let answer =
-            fixture.as_role(Role::Analyst, "PUT", "/api/v1/policy/general", &json!({"mode": mode})).await.json();
+            fixture.confirmed(Role::Analyst, "PUT", "/api/v1/policy/general", &json!({"mode": mode})).await.json();
         serials.push(answer["serial"].as_u64().unwrap());
     };
     change("monitoring").await;
@@ -73,9 +75,11 @@ async fn serials_only_rise_and_a_rollback_is_a_new_version() {
     assert_eq!(diff.json()["shown"][0]["object"], "general");
     for n in 0..25 {
         let mode = ["block", "monitoring"][n % 2];
-        fixture.as_role(Role::Analyst, "PUT", "/api/v1/policy/general", &json!({"mode": mode})).await;
+        fixture.confirmed(Role::Analyst, "PUT", "/api/v1/policy/general", &json!({"mode": mode})).await;
     }
     assert_eq!(fixture.app.policy.versions().await.unwrap().len(), 20);
+    let numbers: Vec<u64> = fixture.app.policy.versions().await.unwrap().iter().map(|one| one.number).collect();
+    assert!(numbers.windows(2).all(|pair| pair[0] == pair[1] + 1) && numbers[0] == 30, "{numbers:?}");
     let gone = fixture.as_role(Role::Analyst, "POST", &path, &Value::Null).await;
     assert_eq!(gone.status, StatusCode::NOT_FOUND, "only the last twenty are kept");
 }
@@ -84,7 +88,7 @@ async fn serials_only_rise_and_a_rollback_is_a_new_version() {
 async fn ids_of_rules_are_never_used_twice() {
     let fixture = Fixture::new().await;
     let caller = fixture.caller(Role::Analyst).await;
-    let new = || rule(json!({"type": "disable_stamp", "stamp": "x"}));
+    let new = || rule(json!({"type": "disable_stamp", "stamp": "x", "point": [["get", "q"]]}));
     let empty = fixture.app.policy.head().version.serial;
     let first = fixture.app.create_rule(&caller, new()).await.unwrap().value.id;
     fixture.app.rollback(&caller, empty).await.unwrap();
@@ -129,10 +133,10 @@ async fn nodes_get_nothing_that_they_do_not_understand() {
     fixture
         .app
         .policy
-        .change(&caller.name(), "packs", |state| {
+        .change(&Author::of(&caller), "packs", |state| {
             state.rule_packs = vec![blob("own")];
             state.databases = vec![blob("country")];
-            Ok(())
+            Ok(Edited { value: (), record: Record::new("packs", "", (), ())? })
         })
         .await
         .unwrap();
@@ -179,11 +183,15 @@ async fn packs_are_changed_by_administrators_alone_also_by_a_rollback() {
 async fn groups_have_their_own_and_what_is_for_all() {
     let fixture = Fixture::new().await;
     let caller = fixture.caller(Role::Analyst).await;
-    let mut edge = rule(json!({"type": "disable_stamp", "stamp": "edge"}));
+    let mut edge = rule(json!({"type": "disable_stamp", "stamp": "edge", "point": [["get", "q"]]}));
     edge.groups = vec!["edge".into()];
     fixture.app.create_rule(&caller, edge).await.unwrap();
-    fixture.app.create_rule(&caller, rule(json!({"type": "disable_stamp", "stamp": "all"}))).await.unwrap();
-    fixture.as_role(Role::Analyst, "PUT", "/api/v1/policy/general", &json!({"mode": "monitoring"})).await;
+    fixture
+        .app
+        .create_rule(&caller, rule(json!({"type": "disable_stamp", "stamp": "all", "point": [["get", "q"]]})))
+        .await
+        .unwrap();
+    fixture.confirmed(Role::Analyst, "PUT", "/api/v1/policy/general", &json!({"mode": "monitoring"})).await;
     fixture.as_role(Role::Analyst, "PUT", "/api/v1/policy/groups/edge", &json!({"mode": "block"})).await;
     let understands = crate::policy::Understands::all();
     let stamps = async |group: &str| {
@@ -245,17 +253,17 @@ async fn changes_of_two_replicas_are_both_kept() {
     let other = Fixture::open(&fixture.dir, fixture.clock.clone()).await;
     let add = |name: &'static str| {
         move |state: &mut PolicyState| {
-            let rule = rule(json!({"type": "disable_stamp", "stamp": name})).rule;
+            let rule = rule(json!({"type": "disable_stamp", "stamp": name, "point": [["get", "q"]]})).rule;
             let id = state.next_rule;
             state.next_rule += 1;
             let (groups, from_hit, created_by) = (Vec::new(), String::new(), String::new());
             state.rules.push(RuleEntry { id, groups, rule, from_hit, created_by, created_at: 0, updated_at: 0 });
-            Ok(())
+            Ok(Edited { value: (), record: Record::new("rule.create", name, (), ())? })
         }
     };
     for (one, two) in [("a", "b"), ("c", "d")] {
-        fixture.app.policy.change("x", "", add(one)).await.unwrap();
-        other.policy.change("y", "", add(two)).await.unwrap();
+        fixture.app.policy.change(&Author::process("x"), "", add(one)).await.unwrap();
+        other.policy.change(&Author::process("y"), "", add(two)).await.unwrap();
     }
     fixture.app.policy.refresh().await.unwrap();
     let head = fixture.app.policy.head();
@@ -303,5 +311,40 @@ async fn nodes_go_inactive_and_are_removed() {
     assert_eq!(
         fixture.bearer(&node, "POST", weir_protocol::node_api::HEARTBEAT, &json!({})).await.status,
         StatusCode::UNAUTHORIZED
+    );
+}
+
+#[tokio::test]
+async fn listed_values_that_no_database_lets_act_are_told() {
+    let fixture = Fixture::new().await;
+    let listed =
+        json!([{"list": "deny", "rule_type": "country", "value": "FR"}, {"list": "deny", "value": "192.0.2.1"}]);
+    let answer = fixture.as_role(Role::Analyst, "POST", "/api/v1/ip-lists", &listed).await.json();
+    let notices = answer["notices"].as_array().unwrap();
+    assert_eq!((notices.len(), &notices[0]["field"]), (1, &json!("ip_lists/1/value")), "{answer}");
+    assert!(notices[0]["message"].as_str().unwrap().contains("database of countries"), "{answer}");
+    let page = fixture.as_role(Role::Analyst, "GET", "/lists?list=deny", &Value::Null).await;
+    assert!(String::from_utf8(page.body).unwrap().contains("no effect without a database of countries"));
+}
+
+#[tokio::test]
+async fn a_rollback_shows_first_what_it_would_change() {
+    let fixture = Fixture::new().await;
+    let general = "/api/v1/policy/general";
+    fixture.confirmed(Role::Analyst, "PUT", general, &json!({"mode": "monitoring"})).await;
+    let old = fixture.app.policy.head().version.serial;
+    fixture.as_role(Role::Analyst, "PUT", general, &json!({"mode": "block"})).await;
+    assert_eq!(fixture.app.policy.head().version.note, "filtration mode: monitoring \u{2192} blocking");
+    let page = fixture.as_role(Role::Analyst, "GET", &format!("/policy/{old}?back=1"), &Value::Null).await;
+    let page = String::from_utf8(page.body).unwrap();
+    assert!(page.contains("Filtration mode: blocking \u{2192} monitoring."), "{page}");
+    assert!(page.contains("Roll back to version 2"), "{page}");
+    let made = json!({"rule": {"type": "disable_stamp", "stamp": "x", "point": [["get", "q"]]}});
+    fixture.as_role(Role::Analyst, "POST", "/api/v1/rules", &made).await;
+    let dashboard = fixture.as_role(Role::ReadOnly, "GET", "/", &Value::Null).await;
+    let dashboard = String::from_utf8(dashboard.body).unwrap();
+    assert!(
+        dashboard.contains(">blocking<") && dashboard.contains("Rule 1</a>: Ignores matches of signature x"),
+        "{dashboard}"
     );
 }

@@ -13,8 +13,8 @@ use std::io::Write;
 use std::time::Duration;
 use weir_core::model::bytes::printable;
 use weir_protocol::node_api::{
-    Ack, BLOBS, EVENTS, HEARTBEAT, Heartbeat, Identity, MAX_POLICY_BYTES, POLICY, REGISTER, Register, Registered,
-    STATISTICS,
+    Ack, BLOBS, EVENTS, HEARTBEAT, Heartbeat, Identity, MAX_POLICY_BYTES, POLICY, REGISTER, REGISTRATION_TOKEN,
+    Register, Registered, STATISTICS,
 };
 
 /// Longest time to connect, TLS handshake included.
@@ -71,6 +71,13 @@ impl Client {
     /// Reports the status of the node.
     pub async fn heartbeat(&self, identity: &Identity, body: &Heartbeat) -> Result<(), CallError> {
         let call = json(self.call(Method::POST, HEARTBEAT, &bearer(identity))?, body)?;
+        send(call).await?.bytes(MAX_RESPONSE).await.map(drop)
+    }
+
+    /// Reports the status of the node and of those behind it; with the token, also of nodes that reported elsewhere before.
+    pub async fn heartbeat_with(&self, identity: &Identity, body: &Heartbeat, token: &str) -> Result<(), CallError> {
+        let call =
+            json(self.call(Method::POST, HEARTBEAT, &bearer(identity))?, body)?.header(REGISTRATION_TOKEN, token);
         send(call).await?.bytes(MAX_RESPONSE).await.map(drop)
     }
 

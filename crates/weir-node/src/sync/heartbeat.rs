@@ -32,13 +32,19 @@ pub(super) async fn run(
     loop {
         let beat = beat(&heartbeat, &status, started);
         news.mark_unchanged();
+        let token = if beat.replicas.is_empty() { None } else { link.registration_token() };
         let sent = tokio::select! {
-        sent = link.call(|client, identity| {
-                    let beat = beat.clone();
-                    async move { client.heartbeat(&identity, &beat).await }
-                }) => sent,
-                () = stop.cancelled() => return,
-            };
+            sent = link.call(|client, identity| {
+                let (beat, token) = (beat.clone(), token.clone());
+                async move {
+                    match token {
+                        Some(token) => client.heartbeat_with(&identity, &beat, &token).await,
+                        None => client.heartbeat(&identity, &beat).await,
+                    }
+                }
+            }) => sent,
+            () = stop.cancelled() => return,
+        };
         let pause = match sent {
             Ok(()) => {
                 backoff.reset();

@@ -111,6 +111,11 @@ impl Link {
         }
     }
 
+    /// The token to register with, if it can be read.
+    pub(super) fn registration_token(&self) -> Option<String> {
+        self.config.token.as_ref()?.read().ok()
+    }
+
     /// Checks that the server accepts `token` for registration: the node confirms its own identity with it, which changes
     /// nothing.
     pub async fn is_deploy_token(&self, token: &str) -> Result<(), CallError> {

@@ -1,6 +1,7 @@
 //! HTTP to the provider: bounded in time and size, no redirects followed (discovery and token endpoints have none, and a
 //! redirect could lead a secret elsewhere).
 
+use crate::outgoing::Outgoing;
 use openidconnect::{HttpRequest, HttpResponse};
 use reqwest::Client;
 use std::fmt;
@@ -24,8 +25,8 @@ impl fmt::Display for HttpError {
 impl std::error::Error for HttpError {}
 
 /// A client.
-pub fn client() -> Result<Client, String> {
-    crate::sinks::client_builder()?.timeout(TIMEOUT).build().map_err(|error| error.to_string())
+pub fn client(outgoing: &Outgoing) -> Result<Client, String> {
+    outgoing.builder().timeout(TIMEOUT).build().map_err(|error| error.to_string())
 }
 
 /// One call.

@@ -5,6 +5,7 @@ use super::{Config, http, role};
 use crate::auth::role::Role;
 use crate::error::{Error, Result};
 use crate::meta::Pool;
+use crate::outgoing::Outgoing;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use openidconnect::core::{CoreAuthenticationFlow, CoreClient, CoreProviderMetadata};
@@ -71,8 +72,8 @@ fn failed(step: &str, error: &dyn std::error::Error) -> Error {
 
 impl Oidc {
     /// With logins under way in `pool`.
-    pub fn new(config: Config, pool: Pool, clock: Clock) -> Result<Self> {
-        Ok(Self { config, http: http::client().map_err(Error::internal)?, pending: Logins::new(pool, clock) })
+    pub fn new(config: Config, pool: Pool, clock: Clock, outgoing: &Outgoing) -> Result<Self> {
+        Ok(Self { config, http: http::client(outgoing).map_err(Error::internal)?, pending: Logins::new(pool, clock) })
     }
 
     /// Asks the provider for its endpoints and keys: at each login, so that new keys are known at once.

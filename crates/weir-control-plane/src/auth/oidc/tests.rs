@@ -96,7 +96,8 @@ async fn world() -> World {
         redirect_url: "https://console.example/login/oidc/callback".into(),
     };
     let clock = Clock::System;
-    let oidc = Oidc::new(config, store.control().clone(), clock.clone()).unwrap();
+    let oidc =
+        Oidc::new(config, store.control().clone(), clock.clone(), &crate::outgoing::Outgoing::default()).unwrap();
     World { _directory: directory, provider, oidc, clock }
 }
 

@@ -38,7 +38,7 @@ pub async fn login(
     headers: HeaderMap,
     given: FormFields,
 ) -> Result<Response> {
-    if is_foreign(&headers) {
+    if is_foreign(&headers, app.config.public_url.as_deref()) {
         return Err(Error::Forbidden("the login form was submitted from another site"));
     }
     let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
@@ -49,7 +49,7 @@ pub async fn login(
             response.headers_mut().append(header::SET_COOKIE, header_value(&app.session_cookie(&cookie))?);
             return Ok(response);
         }
-        Err(Error::Unauthenticated) => (StatusCode::UNAUTHORIZED, "Incorrect login or password.".to_owned()),
+        Err(Error::WrongLogin) => (StatusCode::UNAUTHORIZED, "Incorrect login or password.".to_owned()),
         Err(Error::Throttled(seconds)) => {
             (StatusCode::TOO_MANY_REQUESTS, format!("Too many attempts. Try again in {seconds} s."))
         }

@@ -1,6 +1,7 @@
 //! The dashboard.
 
 use super::attacks::TRY_IT;
+use super::protection;
 use crate::console::page::{Page, html};
 use crate::console::search::term;
 use crate::console::time_range::{self, TimeRange};
@@ -44,11 +45,15 @@ pub async fn dashboard(page: Page) -> Result<Response> {
     let in_range = Filter { from: Some(from), to: Some(to), ..Filter::default() };
     let top = |dimension| page.app.store.top(dimension, &in_range, RANKED);
     let (sources, targets) = (top(Dimension::Source).await?, top(Dimension::Target).await?);
+    let (weak, more_weak) = protection::weak(&page);
     let largest = by_type.first().map_or(0, |count| count.hits);
     html(&Dashboard {
         shell: page.shell("Dashboard", Place::Dashboard),
         ranges: range.choices(|one| one.length.is_some(), |code| href("/", &[("range", code)])),
         mode: mode_label(head.state.base.mode.as_deref()),
+        modes: protection::modes(&page),
+        weak,
+        more_weak,
         first_steps,
         try_it: TRY_IT.into(),
         figures: figures(&page, range, &traffic, &nodes, from).await?,

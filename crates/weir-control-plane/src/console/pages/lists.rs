@@ -12,6 +12,7 @@ use crate::console::view::shell::Place;
 use crate::console::view::text::Text;
 use crate::console::view::ui::href;
 use crate::error::{Error, Mistake, Result};
+use crate::policy::check::inert;
 use crate::policy::{IpEntry, NewIpEntry};
 use axum::extract::{FromRequest, Multipart, Request};
 use axum::http::{StatusCode, header};
@@ -128,6 +129,7 @@ fn row(page: &Page, entry: &IpEntry) -> Listed {
     Listed {
         id: entry.id,
         value: Text::new(&entry.value),
+        inert: inert(&page.app.policy.head().state, entry).unwrap_or_default(),
         kind: KINDS.iter().find(|(code, _)| *code == entry.rule_type).map_or("Other", |(_, label)| label),
         applications: Text::new(&format!("{applications}{groups}")),
         expires: end.map(|end| page.moment(end)),

@@ -13,6 +13,7 @@ pub mod packs;
 mod packs_form;
 pub mod policy;
 pub mod proposal;
+mod protection;
 pub mod rules;
 pub mod settings;
 mod settings_page;

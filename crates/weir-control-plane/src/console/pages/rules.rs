@@ -215,6 +215,7 @@ async fn check(page: &Page, kind: &'static RuleType, filled: &RuleDraft, old: Op
     };
     let mut out = RuleCheck {
         mistakes: wrong.iter().map(|one| (Text::new(field(&one.field)), Text::new(&one.message))).collect(),
+        dangers: Vec::new(),
         untouched,
         rule: Text::default(),
         says: Text::default(),
@@ -225,6 +226,7 @@ async fn check(page: &Page, kind: &'static RuleType, filled: &RuleDraft, old: Op
     out.rule = Text::block(&rule_text::yaml(&Value::Object(new.rule.clone())));
     if wrong.is_empty() {
         out.says = Text::new(&rule_text::sentence(&new.rule));
+        out.dangers = page.app.dangers_of(&new, replaces)?.iter().map(|one| Text::new(&one.says)).collect();
     }
     if wrong.is_empty() && !request.trim().is_empty() {
         match mistakes(

@@ -57,6 +57,8 @@ async fn list(page: &Page, given: &FormFields, wrong: &[Mistake]) -> Result<User
             .required()
             .with_error(of("password")),
         ],
+        // A form that was refused stays open, with what was sent and what is wrong with it.
+        adding: given.names("login"),
         mistakes: wrong
             .iter()
             .filter(|one| !named.contains(&one.field.as_str()))

@@ -3,7 +3,7 @@
 use super::parts::{AttackKind, Choice};
 use super::plot::lines::Lines;
 use super::plot::stacked::Stacked;
-use super::shell::Shell;
+use super::shell::{Shell, Tone};
 use super::text::Text;
 use super::time::Moment;
 use super::ui;
@@ -54,6 +54,26 @@ pub struct NodeLine {
     pub seen: Moment,
 }
 
+/// The mode in force for a host or a node group.
+#[derive(Clone, Debug)]
+pub struct ModeLine {
+    /// For what.
+    pub place: Text,
+    /// The mode, in words.
+    pub mode: &'static str,
+    /// Whether attacks are blocked in it.
+    pub tone: Tone,
+}
+
+/// A rule that weakens protection.
+#[derive(Clone, Debug)]
+pub struct WeakRule {
+    /// Id.
+    pub id: u64,
+    /// What it does and where, in words.
+    pub says: Text,
+}
+
 /// The page.
 #[derive(Debug, Template)]
 #[template(path = "dashboard.html")]
@@ -64,6 +84,12 @@ pub struct Dashboard {
     pub ranges: Vec<Choice>,
     /// The general filtration mode, in words.
     pub mode: &'static str,
+    /// Hosts and node groups with a mode of their own.
+    pub modes: Vec<ModeLine>,
+    /// Rules in force that weaken protection.
+    pub weak: Vec<WeakRule>,
+    /// Further ones.
+    pub more_weak: usize,
     /// Whether no node was ever registered.
     pub first_steps: bool,
     /// The command line that makes a first attack.

@@ -23,6 +23,8 @@ pub struct Listed {
     pub expires: Option<Moment>,
     /// Whether it has expired.
     pub ended: bool,
+    /// Why it cannot act; empty where it can.
+    pub inert: &'static str,
     /// Why.
     pub reason: Text,
     /// Author.

@@ -16,6 +16,7 @@ pub mod attack;
 pub mod attacks;
 pub mod audit;
 pub mod catalogue;
+pub mod confirm;
 pub mod dashboard;
 pub mod hit;
 pub mod lists;

@@ -11,6 +11,8 @@ use askama::Template;
 pub struct VersionRow {
     /// Serial.
     pub serial: u64,
+    /// Number for people.
+    pub number: u64,
     /// When it was published.
     pub at: Moment,
     /// By whom.
@@ -86,8 +88,12 @@ pub struct VersionPage {
     pub version: VersionRow,
     /// What it is compared with.
     pub against: u64,
-    /// Versions that it can be compared with.
-    pub others: Vec<u64>,
+    /// Versions that it can be compared with: serial and number.
+    pub others: Vec<(u64, u64)>,
+    /// What changed, in sentences.
+    pub summary: Vec<Text>,
+    /// Whether it shows what a rollback to it would change.
+    pub back: bool,
     /// Lines; empty where both are the same.
     pub lines: Vec<DiffLine>,
     /// Whether lines were left out for their number.

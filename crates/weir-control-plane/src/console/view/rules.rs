@@ -123,6 +123,8 @@ pub struct TestFinding {
 pub struct RuleCheck {
     /// Mistakes: field and what is wrong.
     pub mistakes: Vec<(Text, Text)>,
+    /// What has to be confirmed before the rule is saved.
+    pub dangers: Vec<Text>,
     /// Whether the form was not filled in yet; then no errors are shown.
     pub untouched: bool,
     /// The rule.

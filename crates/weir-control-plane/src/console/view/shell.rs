@@ -1,6 +1,7 @@
 //! What surrounds every page: who looks, where they are, what just happened.
 
 use super::text::Text;
+use super::time::Moment;
 use crate::auth::role::{Permission, Role};
 
 /// Colours, as chosen by the person.
@@ -64,6 +65,21 @@ pub enum Place {
     Audit,
     /// One's own account, and pages outside the navigation.
     Elsewhere,
+}
+
+impl Place {
+    /// The place to which the page at `path` belongs.
+    pub fn of_path(path: &str) -> Self {
+        let items = NAVIGATION.iter().flat_map(|(_, items)| items.iter());
+        let mut found = items.filter(|item| item.href != "/" && path.starts_with(item.href));
+        found.next().map_or(Place::Elsewhere, |item| item.place)
+    }
+
+    /// Its first page.
+    pub fn href(self) -> &'static str {
+        let mut items = NAVIGATION.iter().flat_map(|(_, items)| items.iter());
+        items.find(|item| item.place == self).map_or("/", |item| item.href)
+    }
 }
 
 /// A line of the navigation.
@@ -168,6 +184,15 @@ pub struct Viewer {
     pub role: Role,
 }
 
+/// Why nothing can be stored.
+#[derive(Clone, Debug)]
+pub struct StoreAlarm {
+    /// Since when.
+    pub since: Moment,
+    /// What the engine says.
+    pub why: Text,
+}
+
 /// What surrounds a page.
 #[derive(Clone, Debug)]
 pub struct Shell {
@@ -183,6 +208,8 @@ pub struct Shell {
     pub theme: Theme,
     /// Message.
     pub notice: Option<Notice>,
+    /// Why nothing can be stored at present.
+    pub fault: Option<StoreAlarm>,
     /// This page's own path and query, to come back to.
     pub here: String,
 }

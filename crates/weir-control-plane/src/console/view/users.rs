@@ -44,6 +44,8 @@ pub struct Users {
     pub rows: Vec<UserRow>,
     /// Fields of the form.
     pub fields: Vec<Field>,
+    /// Whether the form that makes one is open, with what was sent.
+    pub adding: bool,
     /// Errors that belong to no field.
     pub mistakes: Vec<Text>,
 }

@@ -1,0 +1,250 @@
+//! Connections that the control plane opens: to webhooks, syslog receivers, mirrors and the identity provider. One setting
+//! says which certificate authorities they trust, one whether destinations may be in private networks.
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::{Client, ClientBuilder, Url};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Longest connect.
+const CONNECT: Duration = Duration::from_secs(5);
+/// Where systems keep the authorities that they trust, in one file.
+const SYSTEM: &[&str] = &[
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
+
+/// Certificate authorities that are trusted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Roots {
+    /// Those of Mozilla, as built in.
+    #[default]
+    Bundled,
+    /// Those of the system.
+    System,
+    /// Those of a PEM file, and no others.
+    File(PathBuf),
+}
+
+impl Roots {
+    /// `bundled`, `system`, or the path of a file.
+    pub fn parse(text: &str) -> Self {
+        match text {
+            "bundled" => Roots::Bundled,
+            "system" => Roots::System,
+            path => Roots::File(path.into()),
+        }
+    }
+
+    fn store(&self) -> Result<RootCertStore, String> {
+        let mut store = RootCertStore::empty();
+        match self {
+            Roots::Bundled => store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
+            Roots::System => {
+                let path = SYSTEM.iter().map(Path::new).find(|path| path.exists());
+                let path = path.ok_or("no file with the certificate authorities of the system was found")?;
+                read(path, &mut store)?;
+            }
+            Roots::File(path) => read(path, &mut store)?,
+        }
+        Ok(store)
+    }
+}
+
+fn read(path: &Path, store: &mut RootCertStore) -> Result<(), String> {
+    let name = path.display();
+    let wrong = |why: &dyn std::fmt::Display| format!("certificate authorities in {name}: {why}");
+    let all = CertificateDer::pem_file_iter(path).map_err(|error| wrong(&error))?;
+    let all = all.collect::<Result<Vec<_>, _>>().map_err(|error| wrong(&error))?;
+    let (added, _) = store.add_parsable_certificates(all);
+    if added == 0 { Err(wrong(&"there is no certificate in it")) } else { Ok(()) }
+}
+
+/// How connections are opened. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    tls: Arc<ClientConfig>,
+    private: bool,
+}
+
+impl Default for Outgoing {
+    /// The built-in authorities, private networks included.
+    fn default() -> Self {
+        Self::new(&Roots::Bundled, true).expect("what is built in can be read")
+    }
+}
+
+impl Outgoing {
+    /// With these authorities. Without `private` no webhook, syslog receiver or mirror may be on this machine or in a
+    /// private network.
+    pub fn new(roots: &Roots, private: bool) -> Result<Self, String> {
+        let tls = ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
+            .with_safe_default_protocol_versions()
+            .map_err(|error| error.to_string())?
+            .with_root_certificates(roots.store()?)
+            .with_no_client_auth();
+        Ok(Self { tls: Arc::new(tls), private })
+    }
+
+    /// The TLS of clients.
+    pub fn tls(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.tls)
+    }
+
+    /// For the identity provider, which the configuration names. Redirects are not followed, so that a payload or a secret
+    /// goes nowhere but to the URL given.
+    pub fn builder(&self) -> ClientBuilder {
+        Client::builder()
+            .tls_backend_preconfigured((*self.tls).clone())
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT)
+            .user_agent(concat!("weir/", env!("CARGO_PKG_VERSION")))
+    }
+
+    /// For destinations that people enter: every resolved address is held against the rules before it is connected to.
+    pub fn guarded(&self) -> ClientBuilder {
+        self.builder().dns_resolver(Arc::new(Guarded { private: self.private }))
+    }
+
+    /// Whether a URL may be called, as far as its host is an address: names are checked when they are resolved.
+    pub fn check_url(&self, url: &str) -> Result<(), String> {
+        let url = Url::parse(url).map_err(|error| error.to_string())?;
+        let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+        host.parse::<IpAddr>().map_or(Ok(()), |address| self.check(address))
+    }
+
+    /// Whether `address` may be connected to.
+    pub fn check(&self, address: IpAddr) -> Result<(), String> {
+        allowed(address, self.private)
+    }
+
+    /// Addresses of a host that may be connected to.
+    pub async fn resolve(&self, host: &str, port: u16) -> std::io::Result<Vec<SocketAddr>> {
+        permitted(tokio::net::lookup_host((host, port)).await?, self.private).map_err(std::io::Error::other)
+    }
+}
+
+/// Link-local addresses, where clouds keep credentials of the machine, are nobody's receiver. Those of this machine and of
+/// private networks are by setting.
+fn allowed(address: IpAddr, private: bool) -> Result<(), String> {
+    let address = match address.to_canonical() {
+        // The same addresses in the well-known prefix of NAT64 (RFC 6052).
+        IpAddr::V6(v6) if v6.segments()[..6] == [0x64, 0xff9b, 0, 0, 0, 0] => {
+            let [.., a, b, c, d] = v6.octets();
+            IpAddr::from([a, b, c, d])
+        }
+        other => other,
+    };
+    let (never, inside) = match address {
+        IpAddr::V4(v4) => (
+            v4.is_link_local() || v4.is_unspecified() || v4.is_multicast() || v4.is_broadcast(),
+            v4.is_loopback() || v4.is_private() || (v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64),
+        ),
+        IpAddr::V6(v6) => (
+            v6.is_unicast_link_local() || v6.is_unspecified() || v6.is_multicast() || v6 == METADATA_V6,
+            v6.is_loopback() || v6.is_unique_local(),
+        ),
+    };
+    if never {
+        return Err(format!("{address} is a link-local or special address, which is never contacted"));
+    }
+    if inside && !private {
+        return Err(format!("{address} is in a private network: `control_plane.private_destinations` forbids it"));
+    }
+    Ok(())
+}
+
+/// Address of a metadata service that is not link-local.
+const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
+
+/// Those that may be connected to; the reason where there is none.
+fn permitted(all: impl Iterator<Item = SocketAddr>, private: bool) -> Result<Vec<SocketAddr>, String> {
+    let (mut fine, mut why) = (Vec::new(), "the name has no address".to_owned());
+    for address in all {
+        match allowed(address.ip(), private) {
+            Ok(()) => fine.push(address),
+            Err(refused) => why = refused,
+        }
+    }
+    if fine.is_empty() { Err(why) } else { Ok(fine) }
+}
+
+/// Resolves names to what may be connected to.
+struct Guarded {
+    private: bool,
+}
+
+impl Resolve for Guarded {
+    fn resolve(&self, name: Name) -> Resolving {
+        let private = self.private;
+        Box::pin(async move {
+            let all = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            Ok(Box::new(permitted(all, private)?.into_iter()) as Addrs)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn link_local_is_never_contacted_and_private_networks_by_setting() {
+        for (address, with, without) in [
+            ("169.254.169.254", false, false),
+            ("::ffff:169.254.169.254", false, false),
+            ("64:ff9b::a9fe:a9fe", false, false),
+            ("fe80::1", false, false),
+            ("fd00:ec2::254", false, false),
+            ("0.0.0.0", false, false),
+            ("224.0.0.1", false, false),
+            ("127.0.0.1", true, false),
+            ("::1", true, false),
+            ("10.1.2.3", true, false),
+            ("100.64.0.1", true, false),
+            ("fd12::1", true, false),
+            ("203.0.113.9", true, true),
+            ("2001:db8::1", true, true),
+        ] {
+            let ip: IpAddr = address.parse().unwrap();
+            assert_eq!((allowed(ip, true).is_ok(), allowed(ip, false).is_ok()), (with, without), "{address}");
+        }
+        let strict = Outgoing::new(&Roots::Bundled, false).unwrap();
+        assert!(
+            strict.check_url("http://[::ffff:127.0.0.1]:80/").is_err() && strict.check_url("http://127.1/").is_err()
+        );
+        assert!(strict.check_url("https://receiver.example/").is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_name_that_leads_to_a_forbidden_address_is_not_connected_to() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let strict = Outgoing::new(&Roots::Bundled, false).unwrap();
+        let client = strict.guarded().build().unwrap();
+        let refused = client.get(format!("http://localhost:{port}/")).send().await.unwrap_err();
+        assert!(refused.is_connect(), "{refused:?}");
+        assert!(strict.resolve("localhost", port).await.is_err());
+        assert!(Outgoing::default().resolve("localhost", port).await.is_ok());
+    }
+
+    #[test]
+    fn authorities_come_from_a_file_too() {
+        let made = rcgen::generate_simple_self_signed(vec!["ca.example".into()]).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ca.pem");
+        std::fs::write(&path, made.cert.pem()).unwrap();
+        assert_eq!(Roots::parse(&path.display().to_string()).store().unwrap().len(), 1);
+        std::fs::write(&path, "nothing").unwrap();
+        assert!(Outgoing::new(&Roots::File(path), true).unwrap_err().contains("ca.pem"));
+        assert!(Roots::parse("bundled").store().unwrap().len() > 50);
+    }
+}

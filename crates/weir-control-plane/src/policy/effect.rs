@@ -1,0 +1,125 @@
+//! What a change of the policy would have done to the hits of the last day, in numbers.
+
+use super::replay::{Judge, RuleFiles};
+use super::service::{Author, Change, Edited};
+use super::state::{DEFAULT_GROUP, PolicyState};
+use crate::app::App;
+use crate::auth::Caller;
+use crate::confirm::{Effect, Unconfirmed};
+use crate::error::{Error, Result};
+use crate::store::{Filter, Replay};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
+use weir_core::engine::Scratch;
+
+/// Hits looked back at, in milliseconds.
+const DAY_MS: i64 = 86_400_000;
+/// Most hits judged again.
+const MAX_HITS: usize = 5_000;
+/// Longest time for it: a person waits.
+const TIME: Duration = Duration::from_secs(8);
+/// Hits whose attacks are looked up; of more it is said that there are more attacks.
+const MAX_LOOKED_UP: usize = 200;
+
+impl App {
+    /// Changes the policy on behalf of `caller`. A refusal for want of confirmation says what the change would have done.
+    pub(super) async fn publish<T>(
+        &self,
+        caller: &Caller,
+        note: &str,
+        edit: impl Fn(&mut PolicyState) -> Result<Edited<T>>,
+    ) -> Result<Change<T>> {
+        let refused = match self.policy.change(&Author::of(caller), note, &edit).await {
+            Err(Error::Unconfirmed(refused)) => refused,
+            done => return done,
+        };
+        let before = (*self.policy.head().state).clone();
+        let mut after = before.clone();
+        edit(&mut after)?;
+        let effect = self.effect(before, after).await;
+        let effect = effect.inspect_err(|error| tracing::debug!(%error, "the effect of a change is not known")).ok();
+        Err(Error::Unconfirmed(Box::new(Unconfirmed { effect, ..*refused })))
+    }
+
+    async fn effect(&self, before: PolicyState, after: PolicyState) -> Result<Effect> {
+        let own: HashSet<String> =
+            before.own_groups().into_iter().chain(after.own_groups()).map(str::to_owned).collect();
+        let trial = Trial {
+            states: [before, after],
+            own,
+            groups: self.nodes.groups().await?,
+            files: self.rule_files().await?,
+            now: self.clock.seconds(),
+            judges: HashMap::new(),
+            scratch: Scratch::default(),
+            effect: Effect::default(),
+            passed: Vec::new(),
+        };
+        let filter = Filter { from: Some((self.clock.millis() - DAY_MS).max(0)), ..Filter::default() };
+        let (app, runtime) = (self.clone(), Handle::current());
+        self.replays.run(move || trial.run(&app, &filter, &runtime)).await
+    }
+}
+
+struct Trial {
+    states: [PolicyState; 2],
+    /// Groups that have anything of their own.
+    own: HashSet<String>,
+    groups: HashMap<String, String>,
+    files: Arc<RuleFiles>,
+    now: u64,
+    judges: HashMap<String, [Judge; 2]>,
+    scratch: Scratch,
+    effect: Effect,
+    /// Ids of hits that would pass.
+    passed: Vec<String>,
+}
+
+impl Trial {
+    fn run(mut self, app: &App, filter: &Filter, runtime: &Handle) -> Result<Effect> {
+        let (begin, mut failed, mut over) = (Instant::now(), None, false);
+        let seen = runtime.block_on(app.store.replay(filter, MAX_HITS, |replay| {
+            over = begin.elapsed() > TIME;
+            if !over {
+                failed = self.look(app, &replay).err();
+            }
+            !over && failed.is_none()
+        }))?;
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        self.effect.cut = over || seen >= MAX_HITS;
+        let mut attacks = HashSet::new();
+        for id in self.passed.iter().take(MAX_LOOKED_UP) {
+            let stored = runtime.block_on(app.store.hit(id))?;
+            attacks.extend(stored.into_iter().flat_map(|hit| hit.attacks).map(|attack| attack.id));
+        }
+        self.effect.attacks = attacks.len();
+        self.effect.more_attacks = self.passed.len() > MAX_LOOKED_UP;
+        Ok(self.effect)
+    }
+
+    fn look(&mut self, app: &App, replay: &Replay) -> Result<()> {
+        self.effect.replayed += 1;
+        let group = self.groups.get(&replay.hit.node).filter(|group| self.own.contains(*group));
+        let group = group.map_or(DEFAULT_GROUP, String::as_str).to_owned();
+        if !self.judges.contains_key(&group) {
+            let judge = |state| Judge::in_force(state, &group, self.now, &self.files, &app.replays);
+            let pair = [judge(&self.states[0])?, judge(&self.states[1])?];
+            self.judges.insert(group.clone(), pair);
+        }
+        let Some([before, after]) = self.judges.get(&group) else { return Ok(()) };
+        let old = before.judge(&replay.hit, &replay.raw, false, &mut self.scratch);
+        let new = after.judge(&replay.hit, &replay.raw, false, &mut self.scratch);
+        if (old.is_attack() && !new.is_attack()) || (old.is_blocked() && !new.is_blocked()) {
+            self.effect.let_through += 1;
+            self.passed.push(replay.hit.id.clone());
+        }
+        if new.is_blocked() && !old.is_blocked() {
+            self.effect.blocked += 1;
+        }
+        Ok(())
+    }
+}

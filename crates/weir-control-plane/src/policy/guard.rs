@@ -1,0 +1,247 @@
+//! What weakens protection, or blocks everywhere, is not published by accident: such a change is refused until the request
+//! carries the confirmation of exactly this difference, which the refusal names.
+
+mod modes;
+mod scope;
+
+pub use modes::{hosts, mode_in_force, words as mode_words};
+pub use scope::Reach;
+
+use super::diff::{self, Difference};
+use super::state::{IpEntry, PolicyState, RuleEntry};
+use crate::auth::secret;
+use crate::confirm::{Confirm, Danger, Unconfirmed};
+use crate::error::{Error, Result};
+use ipnet::{IpNet, Ipv6Net};
+use serde_json::{Value, json};
+use std::collections::HashSet;
+use std::net::Ipv6Addr;
+use weir_core::model::{AnomalyKind, AttackType};
+use weir_policy::AnomalyAction;
+use weir_policy::anomalies::AnomalyTable;
+
+/// What is typed to confirm a change that no host bounds.
+pub const EVERYWHERE: &str = "everywhere";
+/// Part of the addresses, as a power of two, above which newly listed values count as listing everything: a single /8 of
+/// IPv4, as private networks have, is half of it.
+const LARGE_SHARE: f64 = 1.0 / 128.0;
+/// Bits that the networks in use of IPv6 share (`2000::/3`).
+const IPV6_UNICAST: u8 = 3;
+/// Changes told; more would not be read.
+const MAX_TOLD: usize = 100;
+
+/// Refuses what needs confirmation and does not have it.
+pub fn confirmed(before: &PolicyState, after: &PolicyState, now: u64, given: Option<&Confirm>) -> Result<()> {
+    let changes = dangers(before, after, now);
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let (confirm, word) = (hash(before, after), word(&changes));
+    let given = given.filter(|given| !given.hash.is_empty());
+    let fits = |given: &Confirm| {
+        let typed = given.word.as_ref().is_none_or(|typed| typed.trim().eq_ignore_ascii_case(&word));
+        secret::same(&given.hash, &confirm) && typed
+    };
+    if given.is_some_and(fits) {
+        return Ok(());
+    }
+    let stale = given.is_some();
+    Err(Error::Unconfirmed(Box::new(Unconfirmed { changes, confirm, word, effect: None, stale })))
+}
+
+/// The one host that all changes are about, or `everywhere`.
+fn word(changes: &[Danger]) -> String {
+    let words: HashSet<&str> = changes.iter().map(|change| change.word.as_str()).collect();
+    match changes {
+        [first, ..] if words.len() == 1 => first.word.clone(),
+        _ => EVERYWHERE.to_owned(),
+    }
+}
+
+/// SHA-256 of the difference, without times and authors.
+fn hash(before: &PolicyState, after: &PolicyState) -> String {
+    let mut all = Vec::new();
+    diff::each(before, after, |mut one: Difference| {
+        for side in [&mut one.before, &mut one.after] {
+            if let Value::Object(map) = side {
+                ["created_by", "created_at", "updated_at"].into_iter().for_each(|key| drop(map.remove(key)));
+            }
+        }
+        all.push(json!([one.object, one.before, one.after]));
+    });
+    secret::hash(&Value::Array(all).to_string())
+}
+
+/// Every change from `before` to `after` that weakens protection without a scope, or blocks everywhere.
+pub fn dangers(before: &PolicyState, after: &PolicyState, now: u64) -> Vec<Danger> {
+    let mut all = modes::lowered(before, after, now);
+    let old: HashSet<(u64, String)> = before.rules.iter().filter(|rule| is_live(rule, now)).map(fingerprint).collect();
+    let new = after.rules.iter().filter(|rule| is_live(rule, now) && !old.contains(&fingerprint(rule)));
+    all.extend(new.filter_map(rule));
+    all.extend(anomalies(before, after));
+    let known: HashSet<u64> = before.ip_lists.iter().map(|entry| entry.id).collect();
+    let added: Vec<&IpEntry> = after.ip_lists.iter().filter(|entry| !known.contains(&entry.id)).collect();
+    all.extend(lists(&added));
+    all.truncate(MAX_TOLD);
+    all
+}
+
+/// The rules in force that weaken protection, each with what it does in words.
+pub fn weakening(state: &PolicyState, now: u64) -> Vec<(&RuleEntry, String)> {
+    let weaker = |entry: &RuleEntry| {
+        let lowers = entry.kind() == "wallarm_mode"
+            && entry.rule.get("mode").and_then(Value::as_str).is_some_and(|mode| !["block", "default"].contains(&mode));
+        lowers || exception(entry).is_some()
+    };
+    let live = state.rules.iter().filter(|entry| is_live(entry, now) && weaker(entry));
+    live.map(|entry| (entry, about(entry))).collect()
+}
+
+fn fingerprint(entry: &RuleEntry) -> (u64, String) {
+    (entry.id, json!([entry.rule, entry.groups]).to_string())
+}
+
+/// Whether a rule is switched on and not over.
+fn is_live(entry: &RuleEntry, now: u64) -> bool {
+    let enabled = entry.rule.get("enabled").and_then(Value::as_bool).unwrap_or(true);
+    enabled && entry.rule.get("expired_at").and_then(Value::as_u64).is_none_or(|end| end > now)
+}
+
+fn text<'r>(entry: &'r RuleEntry, key: &str) -> &'r str {
+    entry.rule.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn attack_words(entry: &RuleEntry) -> String {
+    match text(entry, "attack_type") {
+        "" | "any" => "any attack".into(),
+        code => AttackType::from_code(code).map_or_else(|| code.to_owned(), |attack| attack.name().to_owned()),
+    }
+}
+
+/// What an exception leaves out; none for rules of other types.
+fn exception(entry: &RuleEntry) -> Option<String> {
+    Some(match entry.kind() {
+        "disable_attack_type" => attack_words(entry),
+        "disable_stamp" => format!("signature {}", text(entry, "stamp")),
+        "disable_regex" | "ignore_regex" => {
+            format!("custom rule {}", entry.rule.get("regex_id").cloned().unwrap_or_default())
+        }
+        "binary_data" => "weak matches in binary data".into(),
+        "uploads" => format!("what files of type {} contain", text(entry, "file_type")),
+        "parser_state" if text(entry, "state") == "disabled" => {
+            format!("what parser {} decodes", text(entry, "parser"))
+        }
+        _ => return None,
+    })
+}
+
+/// A rule of the kinds that ignore, by what it ignores; others by type.
+fn about(entry: &RuleEntry) -> String {
+    match exception(entry) {
+        Some(what) => format!("{what} is ignored"),
+        None if entry.kind() == "wallarm_mode" => {
+            format!("filtration mode {}", modes::words(Some(text(entry, "mode"))))
+        }
+        None => entry.kind().to_owned(),
+    }
+}
+
+/// What a new or changed rule does that needs confirmation.
+fn rule(entry: &RuleEntry) -> Option<Danger> {
+    let (reach, at_point) = (Reach::of(entry), scope::names_a_value(entry));
+    if reach == Reach::Narrow {
+        return None;
+    }
+    let whole =
+        |word: String, says: String, weakens| Some(Danger { says: format!("{says} {}", reach.words()), weakens, word });
+    if let Some(what) = exception(entry) {
+        let for_all = ["disable_attack_type", "parser_state"].contains(&entry.kind());
+        let broad = reach == Reach::Everywhere || for_all;
+        return if broad && !at_point { whole(reach.word(), format!("{what} is ignored"), true) } else { None };
+    }
+    match entry.kind() {
+        "vpatch" if reach == Reach::Everywhere && !at_point => {
+            whole(reach.word(), format!("{} is blocked in every mode except off", attack_words(entry)), false)
+        }
+        "regex" if scope::is_any(text(entry, "regex")) && !at_point => {
+            whole(reach.word(), "every value is taken for an attack".into(), false)
+        }
+        _ => None,
+    }
+}
+
+/// Anomalies that were attacks and are none any more.
+fn anomalies(before: &PolicyState, after: &PolicyState) -> Vec<Danger> {
+    let table = |state: &PolicyState, group: Option<&str>| {
+        let mut table = AnomalyTable::default();
+        let own = group.and_then(|group| state.groups.get(group));
+        for (code, action) in [Some(&state.base), own].into_iter().flatten().flat_map(|scope| &scope.anomalies) {
+            let kind = AnomalyKind::ALL.iter().find(|kind| kind.code() == code);
+            if let (Some(&kind), Some(action)) = (kind, AnomalyAction::from_code(action)) {
+                table.set(kind, action);
+            }
+        }
+        table
+    };
+    let mut out: Vec<Danger> = Vec::new();
+    let groups = std::iter::once(None).chain(before.groups.keys().chain(after.groups.keys()).map(|g| Some(g.as_str())));
+    for group in groups {
+        let (old, new) = (table(before, group), table(after, group));
+        for kind in AnomalyKind::ALL {
+            let says = format!("protocol anomaly {} is not blocked any more", kind.code());
+            let lowered = old.get(*kind) == AnomalyAction::Block && new.get(*kind) != AnomalyAction::Block;
+            if lowered && !out.iter().any(|known| known.says == says) {
+                out.push(Danger { says, weakens: true, word: EVERYWHERE.into() });
+            }
+        }
+    }
+    out
+}
+
+/// Listed networks that are a large part of all addresses, together.
+fn lists(added: &[&IpEntry]) -> Vec<Danger> {
+    let mut out = Vec::new();
+    for (list, weakens, verb) in [("allow", true, "neither inspected nor blocked"), ("deny", false, "blocked")] {
+        let shares = added.iter().filter(|entry| entry.list == list && entry.applications.is_empty()).map(|e| share(e));
+        let (v4, v6) = shares.fold((0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+        if v4.max(v6) > LARGE_SHARE {
+            let percent = (v4.max(v6) * 100.0).min(100.0);
+            let says = format!("{percent:.0} % of all addresses are {verb} by the {list}list everywhere");
+            out.push(Danger { says, weakens, word: EVERYWHERE.into() });
+        }
+    }
+    out
+}
+
+/// The part of the addresses of IPv4 and of IPv6 that a value names.
+fn share(entry: &IpEntry) -> (f64, f64) {
+    if !["ip_range", "subnet"].contains(&entry.rule_type.as_str()) {
+        return (0.0, 0.0);
+    }
+    if let Some((first, last)) = entry.value.split_once('-') {
+        return match (first.trim().parse(), last.trim().parse()) {
+            (Ok(std::net::IpAddr::V4(first)), Ok(std::net::IpAddr::V4(last))) => {
+                let count = f64::from(u32::from(last).saturating_sub(u32::from(first))) + 1.0;
+                (count / 2f64.powi(32), 0.0)
+            }
+            (Ok(std::net::IpAddr::V6(first)), Ok(std::net::IpAddr::V6(last))) => {
+                let count = u128::from(last).saturating_sub(u128::from(first)) as f64;
+                (0.0, count / 2f64.powi(128 - i32::from(IPV6_UNICAST)))
+            }
+            _ => (0.0, 0.0),
+        };
+    }
+    match entry.value.parse::<IpNet>() {
+        Ok(IpNet::V4(net)) => (2f64.powi(-i32::from(net.prefix_len())), 0.0),
+        Ok(IpNet::V6(net)) => {
+            let unicast = Ipv6Net::new_assert(Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), IPV6_UNICAST);
+            let inside = unicast.contains(&net) || net.contains(&unicast);
+            let bits = i32::from(IPV6_UNICAST) - i32::from(net.prefix_len());
+            (0.0, if inside { 2f64.powi(bits.min(0)) } else { 0.0 })
+        }
+        Err(_) => (0.0, 0.0),
+    }
+}
+
+#[cfg(test)]
+mod tests;

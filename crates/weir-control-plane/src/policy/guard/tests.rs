@@ -1,0 +1,173 @@
+use super::*;
+use crate::policy::Scope;
+
+const NOW: u64 = 1_767_225_600;
+
+fn entry(id: u64, rule: Value) -> RuleEntry {
+    RuleEntry {
+        id,
+        groups: Vec::new(),
+        rule: rule.as_object().cloned().unwrap_or_default(),
+        from_hit: String::new(),
+        created_by: "user:a".into(),
+        created_at: 1,
+        updated_at: 1,
+    }
+}
+
+fn with(rules: &[Value]) -> PolicyState {
+    let rules = (1..).zip(rules).map(|(id, rule)| entry(id, rule.clone())).collect();
+    PolicyState { rules, ..PolicyState::first() }
+}
+
+fn mode(code: &str) -> PolicyState {
+    PolicyState { base: Scope { mode: Some(code.into()), ..Scope::default() }, ..PolicyState::first() }
+}
+
+/// What has to be typed for a rule that is added; none where it needs no confirmation.
+fn asked(rule: Value) -> Option<String> {
+    let all = dangers(&PolicyState::first(), &with(&[rule]), NOW);
+    (!all.is_empty()).then(|| word(&all))
+}
+
+fn host(name: &str) -> Value {
+    json!({"type": "equal", "point": ["header", "HOST"], "value": name})
+}
+
+#[test]
+fn rules_without_a_scope_are_told_from_those_with_one() {
+    let path = json!({"type": "equal", "point": ["path", 0], "value": "api"});
+    let any_path = json!({"type": "regex", "point": ["action_name"], "value": "^.+$"});
+    let post = json!({"type": "equal", "point": ["method"], "value": "POST"});
+    let lacks = json!({"type": "absent", "point": ["header", "X-NEVER-SENT"]});
+    let root = json!({"type": "absent", "point": ["path", 0]});
+    let (everywhere, shop) = (Some("everywhere".to_owned()), Some("shop.example".to_owned()));
+    for (rule, wanted) in [
+        (json!({"type": "disable_attack_type", "attack_type": "any"}), everywhere.clone()),
+        (
+            json!({"type": "disable_attack_type", "attack_type": "sqli", "action": [post, lacks, any_path]}),
+            everywhere.clone(),
+        ),
+        (json!({"type": "disable_attack_type", "attack_type": "sqli", "action": [path]}), None),
+        (json!({"type": "disable_attack_type", "attack_type": "sqli", "action": [root]}), None),
+        (json!({"type": "disable_attack_type", "attack_type": "any", "action": [host("Shop.example")]}), shop.clone()),
+        (json!({"type": "disable_attack_type", "attack_type": "any", "point": [["post"]]}), everywhere.clone()),
+        (json!({"type": "disable_attack_type", "attack_type": "any", "point": [["get", "q"]]}), None),
+        (json!({"type": "disable_stamp", "stamp": "a"}), everywhere.clone()),
+        (json!({"type": "disable_stamp", "stamp": "a", "action": [host("shop.example")]}), None),
+        (json!({"type": "disable_stamp", "stamp": "a", "enabled": false}), None),
+        (json!({"type": "disable_stamp", "stamp": "a", "expired_at": NOW}), None),
+        (json!({"type": "binary_data"}), everywhere.clone()),
+        (json!({"type": "parser_state", "parser": "json_doc", "state": "disabled"}), everywhere.clone()),
+        (json!({"type": "parser_state", "parser": "json_doc", "state": "enabled"}), None),
+        (json!({"type": "vpatch", "attack_type": "any"}), everywhere.clone()),
+        (json!({"type": "vpatch", "attack_type": "sqli", "action": [host("shop.example")]}), None),
+        (
+            json!({"type": "regex", "regex": ".*", "attack_type": "vpatch", "action": [host("shop.example")]}),
+            shop.clone(),
+        ),
+        (json!({"type": "regex", "regex": "tea-?pot", "attack_type": "vpatch"}), None),
+        (json!({"type": "wallarm_mode", "mode": "off"}), everywhere.clone()),
+        (json!({"type": "wallarm_mode", "mode": "monitoring", "action": [host("shop.example")]}), shop),
+        (json!({"type": "wallarm_mode", "mode": "off", "action": [host("shop.example"), path]}), None),
+        (json!({"type": "wallarm_mode", "mode": "block"}), None),
+        (json!({"type": "sensitive_data", "point": [["post"]]}), None),
+    ] {
+        assert_eq!(asked(rule.clone()), wanted, "{rule}");
+    }
+}
+
+#[test]
+fn a_weaker_mode_is_found_whatever_leads_to_it() {
+    let told = |before: &PolicyState, after: &PolicyState| -> Vec<String> {
+        dangers(before, after, NOW).into_iter().map(|one| one.says).collect()
+    };
+    let none: [&str; 0] = [];
+    assert_eq!(told(&mode("block"), &mode("monitoring")), ["filtration mode everywhere: blocking \u{2192} monitoring"]);
+    assert_eq!(told(&mode("monitoring"), &mode("block")), none);
+    assert_eq!(told(&mode("off"), &mode("monitoring")), none, "it protects more");
+    let fresh = told(&PolicyState::first(), &mode("off"));
+    assert_eq!(fresh, ["filtration mode everywhere: as configured on each node \u{2192} off"]);
+    let strict = json!({"type": "wallarm_mode", "mode": "block", "action": [host("shop.example")]});
+    let both = |rules: &[Value]| PolicyState { base: mode("monitoring").base, ..with(rules) };
+    let gone = told(&both(&[strict.clone()]), &both(&[]));
+    assert_eq!(gone, ["filtration mode on shop.example: blocking \u{2192} monitoring"], "its rule was removed");
+    assert_eq!(told(&both(&[strict.clone()]), &both(&[strict])), none);
+    let mut edge = mode("block");
+    edge.groups.insert("edge".into(), Scope { mode: Some("off".into()), ..Scope::default() });
+    assert_eq!(told(&mode("block"), &edge), ["filtration mode everywhere of node group edge: blocking \u{2192} off"]);
+    let mut lax = mode("block");
+    lax.base.anomalies.insert("duplicate_host".into(), "report".into());
+    assert_eq!(told(&mode("block"), &lax), ["protocol anomaly duplicate_host is not blocked any more"]);
+    assert_eq!(told(&lax, &lax), none);
+}
+
+#[test]
+fn lists_of_a_large_part_of_all_addresses_are_told() {
+    let listed = |list: &str, values: &[&str]| {
+        let entry = |(id, value): (u64, &&str)| IpEntry {
+            id,
+            list: list.into(),
+            rule_type: "ip_range".into(),
+            value: (*value).into(),
+            applications: Vec::new(),
+            groups: Vec::new(),
+            expired_at: None,
+            reason: String::new(),
+            created_by: String::new(),
+            created_at: 0,
+        };
+        PolicyState { ip_lists: (1..).zip(values).map(entry).collect(), ..PolicyState::first() }
+    };
+    let told = |list, values: &[&str]| dangers(&PolicyState::first(), &listed(list, values), NOW).len();
+    assert_eq!((told("allow", &["0.0.0.0/0"]), told("deny", &["::/0"])), (1, 1));
+    assert_eq!(told("deny", &["0.0.0.0/1", "128.0.0.0/1"]), 1);
+    assert_eq!(told("deny", &["0.0.0.0-255.255.255.255"]), 1);
+    assert_eq!(told("allow", &["10.0.0.0/8", "192.168.0.0/16", "2001:db8::/32", "192.0.2.1", "fd00::/8"]), 0);
+    assert_eq!(told("gray", &["0.0.0.0/0"]), 0, "a graylist alone blocks nobody");
+}
+
+#[test]
+fn a_confirmation_is_for_one_difference() {
+    let refused =
+        |before: &PolicyState, after: &PolicyState, given: Option<&Confirm>| match confirmed(before, after, NOW, given)
+        {
+            Ok(()) => None,
+            Err(Error::Unconfirmed(why)) => Some(*why),
+            Err(other) => panic!("{other}"),
+        };
+    let (before, off, monitoring) = (mode("block"), mode("off"), mode("monitoring"));
+    let asked = refused(&before, &off, None).unwrap();
+    assert_eq!((asked.word.as_str(), asked.stale), ("everywhere", false));
+    let given = |hash: &str, word: Option<&str>| Confirm { hash: hash.into(), word: word.map(str::to_owned) };
+    assert_eq!(refused(&before, &off, Some(&given(&asked.confirm, None))), None);
+    assert_eq!(refused(&before, &off, Some(&given(&asked.confirm, Some(" Everywhere ")))), None);
+    assert!(refused(&before, &off, Some(&given(&asked.confirm, Some("yes")))).unwrap().stale, "another word was typed");
+    assert!(refused(&before, &monitoring, Some(&given(&asked.confirm, None))).unwrap().stale, "another difference");
+    assert!(refused(&monitoring, &off, Some(&given(&asked.confirm, None))).unwrap().stale);
+    let mut more = off.clone();
+    more.rules.push(entry(1, json!({"type": "disable_stamp", "stamp": "a", "point": [["get", "q"]]})));
+    assert!(refused(&before, &more, Some(&given(&asked.confirm, None))).is_some(), "a harmless change came along");
+    let mut later = more.clone();
+    later.rules[0].created_at = 99;
+    assert_eq!(
+        refused(&before, &more, None).unwrap().confirm,
+        refused(&before, &later, None).unwrap().confirm,
+        "the time is no part of it"
+    );
+}
+
+#[test]
+fn rules_that_weaken_are_listed_while_they_are_in_force() {
+    let state = with(&[
+        json!({"type": "disable_stamp", "stamp": "a", "point": [["get", "q"]]}),
+        json!({"type": "wallarm_mode", "mode": "off", "action": [host("h")]}),
+        json!({"type": "wallarm_mode", "mode": "block", "action": [host("h")]}),
+        json!({"type": "vpatch", "attack_type": "any"}),
+        json!({"type": "binary_data", "enabled": false}),
+    ]);
+    let says: Vec<String> = weakening(&state, NOW).into_iter().map(|(_, says)| says).collect();
+    assert_eq!(says, ["signature a is ignored", "filtration mode off"]);
+    assert_eq!(mode_in_force(&state, "default", Some("h"), NOW).as_deref(), Some("block"), "the later rule");
+    assert_eq!(mode_in_force(&state, "default", None, NOW), None);
+}

@@ -1,0 +1,77 @@
+//! Findings for what is no match of a signature: anomalies, limits, lists. Each says by name, point and words why a request
+//! was blocked, and an exception can name it as a stamp.
+
+use super::graphql::GraphqlLimits;
+use super::list::ListHit;
+use std::sync::Arc;
+use weir_core::model::{Anomaly, AttackType, Confidence, Finding, GraphqlStats, PointPath, SkipReason};
+
+/// Begins the name of a finding for an anomaly: `anomaly.duplicate_host`.
+const ANOMALY: &str = "anomaly.";
+/// Begins the name of a finding for something over its limit: `limit.gql_depth`.
+const LIMIT: &str = "limit.";
+/// Name of the finding for a denylisted source.
+const DENYLIST: &str = "list.deny";
+
+fn finding(attack: AttackType, rule: String, point: PointPath, matched: String) -> Finding {
+    Finding {
+        attack,
+        rule: Arc::from(rule),
+        point,
+        also_at: Vec::new(),
+        confidence: Confidence::High,
+        decisive: true,
+        start: 0,
+        matched,
+    }
+}
+
+/// Name of the finding for an anomaly.
+pub fn of_anomaly(code: &str) -> String {
+    format!("{ANOMALY}{code}")
+}
+
+/// Name of the finding for something over its limit.
+pub fn of_limit(attack: AttackType) -> String {
+    format!("{LIMIT}{}", attack.code())
+}
+
+/// An anomaly that counts as an attack.
+pub fn anomaly(anomaly: &Anomaly, attack: AttackType) -> Finding {
+    finding(attack, of_anomaly(anomaly.kind.code()), anomaly.point.clone(), anomaly.kind.about().to_owned())
+}
+
+/// An upload or a body that is too large.
+pub fn upload(point: PointPath, bytes: u64, most: u64, rule: u64) -> Finding {
+    let attack = AttackType::FileUploadViolation;
+    finding(attack, of_limit(attack), point, format!("{bytes} bytes; {most} are allowed by rule {rule}"))
+}
+
+/// A GraphQL document that goes over one of its limits.
+pub fn graphql(attack: AttackType, facts: &GraphqlStats, limits: &GraphqlLimits) -> Finding {
+    let over =
+        |have: usize, most: usize, what: &str| format!("{have} {what}; {most} are allowed by rule {}", limits.rule);
+    let matched = match attack {
+        AttackType::GqlDepth => over(facts.depth, limits.depth, "levels"),
+        AttackType::GqlValueSize => over(facts.value_bytes, limits.value_bytes, "bytes in a value"),
+        AttackType::GqlAliases => over(facts.aliases, limits.aliases, "aliases"),
+        AttackType::GqlDocSize => over(facts.document_bytes, limits.document_bytes, "bytes in a document"),
+        AttackType::GqlDocsPerBatch => over(facts.documents, limits.batch, "documents in a batch"),
+        AttackType::GqlIntrospection => format!("a query for the schema; rule {} forbids it", limits.rule),
+        _ => format!("a debug switch; rule {} forbids it", limits.rule),
+    };
+    finding(attack, of_limit(attack), facts.point.clone(), matched)
+}
+
+/// A part of the message that was not inspected.
+pub fn overlimit(point: PointPath, reason: SkipReason) -> Finding {
+    let attack = AttackType::OverlimitRes;
+    finding(attack, of_limit(attack), point, format!("not inspected: {}", reason.code().replace('_', " ")))
+}
+
+/// A source on the denylist.
+pub fn denylist(list: &ListHit) -> Finding {
+    let why = list.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    let matched = format!("{} is on the denylist{why}", list.value);
+    finding(AttackType::BlockedSource, DENYLIST.into(), PointPath::default(), matched)
+}
