@@ -33,7 +33,6 @@ pub const DETECTOR: Detector = Detector {
             "/phpinfo.php",
             "/server-status",
             "/old/web.config",
-            "/index.php.txt",
             "/index.asp.",
             "/app/.idea/workspace.xml",
             "/docker-compose.yml",
@@ -51,6 +50,7 @@ pub const DETECTOR: Detector = Detector {
             "/status",
             "/v1.2/a.b",
             "/a..b",
+            "/misc/Title.php.txt",
         ],
     },
 };
@@ -258,8 +258,8 @@ fn is_unpublished(file: &[u8], depth: usize) -> bool {
     let dated = stem.trim_ascii_end();
     let name_end = dated.iter().rposition(|b| b.is_ascii_alphabetic()).map_or(0, |at| at + 1);
     let site = depth <= MAX_DEPTH && known(DUMPED, &dated[..name_end]);
-    // `index.php.txt`, and names that Windows reads without their last byte: `index.php.`, `index.php `.
-    let shown = matches!(ending, b"txt" | b"" | b"source")
+    // Names that Windows reads without their last byte: `index.php.`, `index.php `.
+    let shown = matches!(ending, b"" | b"source")
         && matches!(before.trim_ascii(), b"php" | b"asp" | b"aspx" | b"jsp" | b"env")
         || matches!(ending, [b'p', b'h', b'p', b' '] | [b'a', b's', b'p', b' '] | [b'j', b's', b'p', b' ']);
     let copied =
