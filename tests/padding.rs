@@ -69,13 +69,18 @@ fn json_field_alone(text: &str) -> Vec<u8> {
     part("", &format!("{{\"q\":{}}}", json_text(text)))
 }
 
+/// Whether a text is a relative path, which in a file names another file of the same project.
+fn climbs(text: &str) -> bool {
+    text.to_ascii_lowercase().replace("%2e", ".").contains("..")
+}
+
 /// Whether a text is a value in a file, too: it is short, and none that only files hold (docs/policy.md, "Files").
 fn is_value_in_file(text: &str) -> bool {
     let begins =
         |known: &str| text.trim_start().get(..known.len()).is_some_and(|head| head.eq_ignore_ascii_case(known));
     let lines = text.lines().filter(|line| !line.trim().is_empty()).count();
     let page = ["<!doctype html", "<html", "#!/"].iter().any(|known| begins(known));
-    text.len() <= 1024 && !page && !(lines > 1 && text.ends_with('\n'))
+    !climbs(text) && text.len() <= 1024 && !page && !(lines > 1 && text.ends_with('\n'))
 }
 
 /// A way to send an attack, alone and padded.
@@ -171,7 +176,10 @@ fn paddings() -> Vec<Padding> {
             alone: json_field_alone,
             padded: |text| {
                 let members: String = (0..5000).map(|n| format!("\"member{n}\":\"value\",")).collect();
-                part("; filename=\"blob\"", &format!("{{{members}\"q\":{}}}", json_text(text)))
+                part(
+                    if climbs(text) { "" } else { "; filename=\"blob\"" },
+                    &format!("{{{members}\"q\":{}}}", json_text(text)),
+                )
             },
         },
         Padding {
@@ -179,7 +187,8 @@ fn paddings() -> Vec<Padding> {
             alone: form_alone,
             padded: |text| {
                 let fields: String = (0..500).map(|n| format!("field{n}=value&")).collect();
-                part("; filename=\"form.txt\"", &format!("{fields}q={}", percent(text)))
+                let body = format!("{fields}q={}", percent(text));
+                if climbs(text) { form(&body) } else { part("; filename=\"form.txt\"", &body) }
             },
         },
         Padding {

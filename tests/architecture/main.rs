@@ -157,8 +157,18 @@ fn parsers_and_detectors_do_not_use_their_siblings() {
 /// What a module of `parse` or `detect` shares with its siblings.
 fn may_use_sibling(folder: &str, own: &str, sibling: &str) -> bool {
     /// What all parsers or detectors use, and what puts them together.
-    const SHARED: &[&str] =
-        &["benign_lookup", "emitter", "extract", "parser", "signature", "state", "testing", "visitor", "work"];
+    const SHARED: &[&str] = &[
+        "benign_lookup",
+        "content",
+        "emitter",
+        "extract",
+        "parser",
+        "signature",
+        "state",
+        "testing",
+        "visitor",
+        "work",
+    ];
     if SHARED.contains(&sibling) || SHARED.contains(&own) {
         return true;
     }

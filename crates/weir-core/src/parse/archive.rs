@@ -5,8 +5,10 @@
 //! directory that lies hides nothing. Of a script 1 MiB is unpacked, of an XML entry the beginning, where a document type
 //! stands. Documents of offices are ZIP archives.
 
-use super::{Applicability, Candidate, Emitter, ParseError, Parsed, inflate};
+use super::{Applicability, Candidate, Emitter, ParseError, Parsed};
 use crate::model::{Hint, Segment, SkipReason, Stop, Tag, Zone};
+use bumpalo::collections::Vec as BumpVec;
+use flate2::{Decompress, FlushDecompress, Status};
 use memchr::memmem;
 
 const LOCAL_HEADER: &[u8] = b"PK\x03\x04";
@@ -22,6 +24,8 @@ const MAX_NAME: usize = 1 << 10;
 const MAX_SCRIPT: usize = 1 << 20;
 /// Bytes unpacked of an entry that a parser would read.
 const MAX_PROLOG: usize = 16 << 10;
+/// Bytes of output produced at a time, before the limits are checked again.
+const CHUNK: usize = 16 << 10;
 /// Work units of an entry besides those of its bytes.
 const ENTRY_COST: usize = 256;
 
@@ -69,7 +73,7 @@ fn zip<'a>(bytes: &'a [u8], em: &mut Emitter<'_, 'a>) -> Result<(), Stop> {
         let stored = u32::from_le_bytes([header[22], header[23], header[24], header[25]]) as usize;
         let content = match method {
             0 => &data[..data.len().min(stored).min(most)],
-            8 => inflate::entry(data, most, em)?,
+            8 => unpack(data, most, em)?,
             _ => b"",
         };
         entry(name, content, em)?;
@@ -155,6 +159,30 @@ fn entry<'a>(name: &'a [u8], content: &'a [u8], em: &mut Emitter<'_, 'a>) -> Res
         }
         result => result,
     }
+}
+
+/// The first `most` bytes of an entry of an archive, whose compressed bytes (RFC 1951) are the first of `input`. Empty if
+/// they are no such bytes, or if decompressors have produced too much.
+fn unpack<'a>(input: &[u8], most: usize, em: &mut Emitter<'_, 'a>) -> Result<&'a [u8], Stop> {
+    let mut stream = Decompress::new(false);
+    let mut out = BumpVec::new_in(em.bump);
+    while out.len() < most && stream.total_out() as usize == out.len() {
+        let chunk = CHUNK.min(most - out.len());
+        let (start, used) = (out.len(), stream.total_in() as usize);
+        out.resize(start + chunk, 0);
+        let status = stream.decompress(&input[used.min(input.len())..], &mut out[start..], FlushDecompress::None);
+        let made = stream.total_out() as usize - start;
+        out.truncate(start + made);
+        em.budget.spend(made)?;
+        if !em.charge_inflated(made) {
+            em.skip(SkipReason::Decompression);
+            break;
+        }
+        if !matches!(status, Ok(Status::Ok)) || made == 0 {
+            break;
+        }
+    }
+    Ok(out.into_bump_slice())
 }
 
 #[cfg(test)]

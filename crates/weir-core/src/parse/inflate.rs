@@ -219,30 +219,6 @@ fn decompress<'a>(coding: Coding, input: &[u8], em: &mut Emitter<'_, 'a>) -> Res
     }
 }
 
-/// The first `most` bytes of an entry of an archive, whose compressed bytes (RFC 1951) are the first of `input`. Empty if
-/// they are no such bytes, or if decompressors have produced too much.
-pub(super) fn entry<'a>(input: &[u8], most: usize, em: &mut Emitter<'_, 'a>) -> Result<&'a [u8], Stop> {
-    let mut stream = Decompress::new(false);
-    let mut out = BumpVec::new_in(em.bump);
-    while out.len() < most && stream.total_out() as usize == out.len() {
-        let chunk = CHUNK.min(most - out.len());
-        let (start, used) = (out.len(), stream.total_in() as usize);
-        out.resize(start + chunk, 0);
-        let status = stream.decompress(&input[used.min(input.len())..], &mut out[start..], FlushDecompress::None);
-        let made = stream.total_out() as usize - start;
-        out.truncate(start + made);
-        em.budget.spend(made)?;
-        if !em.charge_inflated(made) {
-            em.skip(SkipReason::Decompression);
-            break;
-        }
-        if !matches!(status, Ok(Status::Ok)) || made == 0 {
-            break;
-        }
-    }
-    Ok(out.into_bump_slice())
-}
-
 fn deflate(
     mut stream: Decompress,
     input: &[u8],

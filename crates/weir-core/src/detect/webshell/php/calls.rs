@@ -128,7 +128,7 @@ impl Pass<'_, '_, '_> {
         if let Some(name) = callee.name() {
             // A name that is hidden, for what the client sent.
             self.report((callee.hidden || callee.picked) && all.tainted);
-            // Nobody writes the name of what executes in pieces.
+            // Ordinary programs do not write the name of what executes in pieces.
             self.report(callee.computed && is_dangerous(&name));
             let result = self.call(&name, args);
             return if callee.picked || callee.hidden { result.hide() } else { result };

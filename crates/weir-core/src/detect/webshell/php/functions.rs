@@ -146,7 +146,7 @@ pub(super) fn result(name: &[u8], args: &[Value]) -> Value {
     Value { computed: true, ..all.with_text(text) }
 }
 
-/// The text that a call returns, if it can be told.
+/// The text that a call returns, if it can be computed.
 fn text(name: &[u8], args: &[Value]) -> Option<Vec<u8>> {
     if let b"implode" | b"join" = name {
         return implode(args);

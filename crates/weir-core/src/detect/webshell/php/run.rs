@@ -63,7 +63,7 @@ pub(super) struct Frame {
     braces: u32,
 }
 
-/// Where code begins in a file: there itself, or within a string that stands there.
+/// Where code begins in a file: there itself, or within a string at that place.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Offset {
     Code(usize),
@@ -134,7 +134,7 @@ pub(super) fn is_sent_by_client(key: &[u8]) -> bool {
 }
 
 impl<'a> Pass<'_, 'a, '_> {
-    /// Where the token that was read last stands in the file.
+    /// Where the token that was read last is in the file.
     fn place(&self) -> usize {
         match self.offset {
             Offset::Code(offset) => offset + self.starts.get(self.at.saturating_sub(1)).copied().unwrap_or(0),
@@ -259,7 +259,7 @@ impl<'a> Pass<'_, 'a, '_> {
             // The variables of a closure are those around it.
             return;
         }
-        // A type of the result stands before the body.
+        // A type of the result comes before the body.
         while matches!(self.peek(), Some(Token::Name(_) | Token::Mark(b':' | b'?' | b'|'))) {
             self.at += 1;
         }

@@ -22,7 +22,7 @@ pub(super) struct Value {
     pub tainted: bool,
     /// It is what the client sent, and nothing else.
     pub whole: bool,
-    /// It was decoded, as nobody writes what may be read.
+    /// It was decoded, so that the program does not show it.
     pub hidden: bool,
     /// Its text is not written in one piece.
     pub computed: bool,
