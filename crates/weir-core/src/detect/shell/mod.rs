@@ -9,12 +9,14 @@ mod commands;
 mod grammar;
 mod line;
 mod place;
+mod separator;
 
-use super::{Detector, Match, Samples, Subject, is_document, work};
+use super::{Detector, Match, Samples, Subject, is_document};
 use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Key, Tag, Zone};
 use crate::normalize::shell as noise;
 use line::{Evidence, Found};
 use place::Place;
+use separator::{Boundary, separator};
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
@@ -143,23 +145,6 @@ fn is_plain_behind_noise(text: &[u8], classes: ByteClasses) -> bool {
     line::cannot_begin(&noise::run(head), head.len() == text.len(), CUT)
 }
 
-/// What precedes a command.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Boundary {
-    /// Nothing: the value begins with the command.
-    Start,
-    /// A line end, real or spelled `\n`.
-    Line,
-    /// `;` or a single `&`, which prose has too.
-    Weak,
-    /// `|`, `||`, `&&`.
-    Strong,
-    /// `` ` ``, which Markdown has too.
-    Tick,
-    /// `$(`, `<(`, `>(`.
-    Substitution,
-}
-
 /// The search for a command line in one form of a value.
 struct Scan<'t> {
     text: &'t [u8],
@@ -223,7 +208,7 @@ impl<'t> Scan<'t> {
             Place::Document if self.is_prose() => false,
             // The lines of a short text. Line ends that are spelled `\n` are no lines.
             Place::Document if boundary == Boundary::Line && self.classes.intersects(ByteClasses::NEWLINE) => {
-                place::breaks_out(self.text, found.start)
+                place::breaks_out(self.text, found.start) || matches!(self.text[0], b'\n' | b'\r')
             }
             Place::Document => found.evidence > Evidence::Bare,
         }
@@ -297,49 +282,6 @@ impl<'t> Scan<'t> {
     fn is_script(&self) -> bool {
         *self.script.get_or_init(|| place::starts_as_script(self.text))
     }
-}
-
-/// Whether each byte may begin a separator.
-static STARTS_SEPARATOR: [bool; 256] = {
-    let mut table = [false; 256];
-    let (bytes, mut at) = (b";|&`\n\r$<>\\", 0);
-    while at < bytes.len() {
-        table[bytes[at] as usize] = true;
-        at += 1;
-    }
-    table
-};
-
-/// The next separator from `at` on: where the command after it may begin, and the kind of separator.
-fn separator(text: &[u8], at: usize) -> Option<(usize, Boundary)> {
-    let mut from = at;
-    loop {
-        let i = from + text[from..].iter().inspect(|_| work::count(1)).position(|b| STARTS_SEPARATOR[*b as usize])?;
-        let next = text.get(i + 1);
-        let doubled = next == Some(&text[i]);
-        from = i + 1;
-        return Some(match text[i] {
-            b'|' | b'&' if doubled => (i + 2, Boundary::Strong),
-            b'|' => (i + 1, Boundary::Strong),
-            b';' | b'&' => (i + 1, Boundary::Weak),
-            b'`' => (i + 1, Boundary::Tick),
-            b'\n' | b'\r' => (i + 1, Boundary::Line),
-            // A line end that something on the way decodes. Behind a letter or colon it is part of a path.
-            b'\\' if matches!(next, Some(b'n' | b'r')) && !in_path(text, i) => (i + 2, Boundary::Line),
-            b'\\' => continue,
-            _ if next == Some(&b'(') => (i + 2, Boundary::Substitution),
-            _ => continue,
-        });
-    }
-}
-
-/// Whether the backslash at `at` is part of a path of Windows: a drive or another backslash is before it.
-fn in_path(text: &[u8], at: usize) -> bool {
-    const MAX_FOLDER: usize = 32;
-    let before = &text[at.saturating_sub(MAX_FOLDER)..at];
-    work::count(before.len());
-    before.last().is_some_and(|b| matches!(b, b':' | b'.' | b'-' | b'_' | b'%'))
-        || before.last().is_some_and(u8::is_ascii_alphabetic) && before.iter().any(|b| matches!(b, b'\\' | b':'))
 }
 
 /// Whether a shell skips this byte before a command, or an application may put it there.
