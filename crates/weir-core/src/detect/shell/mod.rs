@@ -291,6 +291,7 @@ fn is_lead(b: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::work;
     use super::*;
     use crate::model::{Hint, PointId, PointTree, Value};
 
