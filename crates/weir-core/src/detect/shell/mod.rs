@@ -292,6 +292,7 @@ fn is_lead(b: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::detect::work;
     use crate::model::{Hint, PointId, PointTree, Value};
 
     /// What the search finds in a parameter that is no document.
