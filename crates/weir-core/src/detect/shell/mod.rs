@@ -53,9 +53,23 @@ pub const DETECTOR: Detector = Detector {
             ";{cat,/etc/passwd}",
             "/usr/bin/id",
             "x\n\n\n\n;id",
+            ";while true;do id;break;done",
+            ";$0 -c id",
+            "8.8.8.8;a=i;b=d;$a$b",
+            "/???/c?t /???/p?ss??",
+            "'|sudo id",
+            "1|zzz --help",
+            "echo TAG$((37+55))$(echo TAG)TAG",
+            "x\\nping -c 5 127.0.0.1",
+            "& %COMSPEC% /c dir",
+            "; Get-ChildItem C:\\Users | Select-Object Name",
         ],
         negative: &[
             "cats & dogs; id please",
+            "name|id|type",
+            "Dog & Cat",
+            "host;env;id",
+            "Skills: bash | perl | php",
             "Tom & Jerry; find love",
             "AT&T",
             "a=1;b=2",
@@ -293,6 +307,7 @@ fn is_lead(b: u8) -> bool {
 mod tests {
     use super::super::work;
     use super::*;
+    use crate::detect::work;
     use crate::model::{Hint, PointId, PointTree, Value};
 
     /// What the search finds in a parameter that is no document.

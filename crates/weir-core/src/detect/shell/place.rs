@@ -100,7 +100,7 @@ pub fn is_listed(text: &[u8], at: usize, start: usize, end: usize, name: &[u8], 
     }
     if is_word_of_list(before) {
         return if unmistakable {
-            words_follow || is_command(before)
+            words_follow || is_command(before) || commands::is_ambiguous(name)
         } else {
             commands::is_ambiguous(name) || words_follow
         };
