@@ -1,13 +1,13 @@
-//! Names of archive entries that leave the folder into which the archive is unpacked (CWE-22, "zip slip").
+//! Names of uploaded files and of archive entries that leave the folder in which they are stored (CWE-22, "zip slip").
 
 use super::{Detector, Match, Samples, Subject};
-use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Tag, Zone};
+use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Zone};
 
 /// The detector.
 pub const DETECTOR: Detector = Detector {
-    name: "ptrav.archive-entry",
+    name: "ptrav.file-name",
     attack: AttackType::Ptrav,
-    about: "The name of an archive's entry climbs out of the folder into which the archive is unpacked",
+    about: "The name of an uploaded file or of an archive's entry climbs out of the folder in which it is stored",
     zones: Zone::FILENAME,
     filter: ByteClassFilter::any(ByteClasses::DOT).and(ByteClasses::SLASH.with(ByteClasses::BACKSLASH)),
     run,
@@ -18,11 +18,7 @@ pub const DETECTOR: Detector = Detector {
 };
 
 fn run(subject: &Subject<'_>) -> Option<Match> {
-    // The names of uploads are judged elsewhere. A sample has no point.
-    let last = subject.ancestors().next().map(|segment| segment.tag);
-    let is_entry = last.is_none_or(|tag| tag == Tag::ArchiveName);
-    let found = is_entry && climbs(subject.bytes);
-    found.then_some(Match { confidence: Confidence::High, start: 0, end: subject.bytes.len() })
+    climbs(subject.bytes).then_some(Match { confidence: Confidence::High, start: 0, end: subject.bytes.len() })
 }
 
 /// Whether a name leads above where it begins.
