@@ -68,7 +68,7 @@ fn judge_all(arguments: &Arguments) -> Result<bool, CliError> {
     Ok(blocked)
 }
 
-/// Writes `text`; false where nobody reads it any more.
+/// Writes `text`; false where no one reads it any more.
 fn say(text: &str) -> bool {
     std::io::stdout().lock().write_all(text.as_bytes()).is_ok()
 }

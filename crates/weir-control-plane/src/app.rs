@@ -156,8 +156,8 @@ impl App {
         Ok((app, first))
     }
 
-    /// Makes the first administrator where there is no user at all. Until somebody has logged in each start gives them the
-    /// password of the configuration, or a new one: what a failed start made, or nobody wrote down, is not lost.
+    /// Makes the first administrator where there is no user at all. Until the first login each start gives them the
+    /// password of the configuration, or a new one: what a failed start made, or no one wrote down, is not lost.
     async fn first_administrator(&self) -> Result<Option<FirstAdministrator>> {
         if let Some(user) = self.users.unused().await? {
             return self.first_password(user).await;
@@ -201,7 +201,7 @@ impl App {
         Ok(won.then(|| FirstAdministrator { login: user.login, made_password: made }))
     }
 
-    /// A password in the configuration sets no password any more once somebody has logged in.
+    /// A password in the configuration sets no password any more after the first login.
     async fn check_configured_password(&self) -> Result<()> {
         let Some(given) = self.config.admin_password.clone() else { return Ok(()) };
         if self.users.verify(&self.config.admin_login, given).await?.is_none() {

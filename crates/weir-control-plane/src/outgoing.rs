@@ -132,7 +132,7 @@ impl Outgoing {
     }
 }
 
-/// Link-local addresses, where clouds keep credentials of the machine, are nobody's receiver. Those of this machine and of
+/// Link-local addresses, where clouds keep credentials of the machine, are never a receiver. Those of this machine and of
 /// private networks are by setting.
 fn allowed(address: IpAddr, private: bool) -> Result<(), String> {
     let address = match address.to_canonical() {
@@ -165,7 +165,7 @@ fn allowed(address: IpAddr, private: bool) -> Result<(), String> {
 /// Address of a metadata service that is not link-local.
 const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
 
-/// Those that may be connected to; the reason where there is none.
+/// Those that may be connected to; without any, the reason.
 fn permitted(all: impl Iterator<Item = SocketAddr>, private: bool) -> Result<Vec<SocketAddr>, String> {
     let (mut fine, mut why) = (Vec::new(), "the name has no address".to_owned());
     for address in all {

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use std::sync::Arc;
 
-/// What everybody is told while nothing can be stored.
+/// What answers say while nothing can be stored.
 pub const CANNOT_WRITE: &str = "the store cannot write: its disk is full, broken or read-only. Hits wait on the nodes; nothing can be changed until it can";
 
 /// With an answer: nothing could be written.

@@ -151,7 +151,7 @@ impl Fixture {
         self.call(method, path, &headers, body.as_bytes()).await
     }
 
-    /// Calls as a browser of somebody with `role`, and again with the confirmation where one is asked for.
+    /// Calls as a browser of a user with `role`, and again with the confirmation where one is asked for.
     pub async fn confirmed(&self, role: Role, method: &str, path: &str, body: &Value) -> Answer {
         let first = self.as_role(role, method, path, body).await;
         if first.status != StatusCode::PRECONDITION_REQUIRED {

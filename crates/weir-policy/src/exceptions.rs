@@ -64,7 +64,7 @@ impl Exceptions {
         self.cover_named(&reasons::of_anomaly(kind.code()), attack, point, now) || binary()
     }
 
-    /// Whether what is told as `name`, of an attack type, is left out at `point`.
+    /// Whether what is reported as `name`, of an attack type, is left out at `point`.
     pub fn cover_named(&self, name: &str, attack: AttackType, point: &PointPath, now: u64) -> bool {
         let stamp = self.by_stamp.get(name);
         self.cover_attack(attack, point, now)

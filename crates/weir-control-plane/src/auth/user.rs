@@ -121,7 +121,7 @@ impl Users {
         Ok(sqlx::query("SELECT id FROM users LIMIT 1").fetch_optional(self.pool.read()).await?.is_some())
     }
 
-    /// The first administrator, as long as nobody ever logged in and there is nobody else.
+    /// The first administrator, before any login, as long as there is no other user.
     pub async fn unused(&self) -> Result<Option<User>> {
         let mut all = self.list().await?;
         let unused = matches!(all.as_slice(), [one] if one.last_login_at.is_none() && !one.external);

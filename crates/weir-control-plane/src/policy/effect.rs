@@ -24,7 +24,7 @@ const TIME: Duration = Duration::from_secs(8);
 const MAX_LOOKED_UP: usize = 200;
 
 impl App {
-    /// Changes the policy on behalf of `caller`. A refusal for want of confirmation says what the change would have done.
+    /// Changes the policy on behalf of `caller`. A refusal because the confirmation is missing says what the change would have done.
     pub(super) async fn publish<T>(
         &self,
         caller: &Caller,

@@ -7,10 +7,12 @@ use crate::app::App;
 use crate::error::{Error, Result};
 use crate::store::Replay;
 use serde::Serialize;
+use weir_core::detect;
 use weir_core::engine::Scratch;
 use weir_core::model::bytes::printable;
-use weir_core::model::{AttackType, DecodeStep, PointPath};
+use weir_core::model::{AnomalyKind, AttackType, DecodeStep, PointPath};
 use weir_core::ruleset::Ruleset;
+use weir_policy::anomalies::attack_of;
 use weir_protocol::hit::HitFinding;
 
 /// Bytes of a request shown at most: head and the start of the body.
@@ -55,9 +57,9 @@ pub struct RuleDoc {
     pub cwe: u32,
     /// OWASP category; empty for none.
     pub owasp: String,
-    /// How sure it is on its own.
+    /// How sure it is on its own; empty for detectors, which tell it with each finding.
     pub confidence: String,
-    /// Its pattern.
+    /// Its pattern; empty for detectors, which know a grammar, and for anomalies and limits.
     pub pattern: String,
     /// Texts that it matches.
     pub positive: Vec<String>,
@@ -74,7 +76,7 @@ pub struct Explained {
     pub reproduced: bool,
     /// From the message to the match.
     pub steps: Vec<Step>,
-    /// The signature; none for detectors and for signatures that are not known here.
+    /// The signature or detector, or what is known of an anomaly or limit; none for what is not known here.
     pub rule: Option<RuleDoc>,
 }
 
@@ -161,7 +163,7 @@ fn explain(finding: &HitFinding, judged: &Judged, ruleset: &Ruleset) -> Explaine
 }
 
 fn doc(ruleset: &Ruleset, name: &str) -> Option<RuleDoc> {
-    let signature = ruleset.get(name)?;
+    let Some(signature) = ruleset.get(name) else { return of_code(name) };
     let doc = &signature.doc;
     let confidence = serde_json::to_value(doc.confidence).ok()?;
     Some(RuleDoc {
@@ -177,6 +179,34 @@ fn doc(ruleset: &Ruleset, name: &str) -> Option<RuleDoc> {
     })
 }
 
+/// What is known of a detector, an anomaly or a limit.
+fn of_code(name: &str) -> Option<RuleDoc> {
+    let told = |attack: AttackType, about: &str, samples: [&[&str]; 2]| RuleDoc {
+        id: name.to_owned(),
+        about: about.to_owned(),
+        attack,
+        cwe: attack.cwe(),
+        owasp: attack.owasp().to_owned(),
+        confidence: String::new(),
+        pattern: String::new(),
+        positive: samples[0].iter().map(|text| (*text).to_owned()).collect(),
+        negative: samples[1].iter().map(|text| (*text).to_owned()).collect(),
+    };
+    if let Some(detector) = detect::TABLE.iter().find(|detector| detector.name == name) {
+        let samples = [detector.samples.positive, detector.samples.negative];
+        return Some(told(detector.attack, detector.about, samples));
+    }
+    if let Some(code) = name.strip_prefix("anomaly.") {
+        let kind = AnomalyKind::ALL.iter().find(|kind| kind.code() == code)?;
+        return Some(told(attack_of(*kind), kind.about(), [&[], &[]]));
+    }
+    if name == "list.deny" {
+        return Some(told(AttackType::BlockedSource, "The source of the request is on the denylist.", [&[], &[]]));
+    }
+    let attack = AttackType::from_code(name.strip_prefix("limit.")?)?;
+    Some(told(attack, &format!("{}: over its limit.", attack.name()), [&[], &[]]))
+}
+
 /// The request as text: line ends kept, other control characters and bytes that are no text escaped.
 fn shown(raw: &[u8]) -> String {
     let lines = raw[..raw.len().min(MAX_REQUEST)].split(|&byte| byte == b'\n');
@@ -189,4 +219,24 @@ fn places<'t>(text: &'t str, fragment: &'t str) -> impl Iterator<Item = Stretch>
     let fragment = fragment.trim_end_matches('\u{2026}');
     let all = text.match_indices(fragment).take(if fragment.is_empty() { 0 } else { MAX_MARKS });
     all.map(move |(start, _)| Stretch { start, end: start + fragment.len() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::of_code;
+    use weir_core::detect;
+    use weir_core::model::{AnomalyKind, AttackType};
+
+    #[test]
+    fn detectors_anomalies_and_limits_are_explained_too() {
+        for detector in detect::TABLE {
+            let doc = of_code(detector.name).unwrap();
+            assert_eq!((doc.about.as_str(), doc.attack), (detector.about, detector.attack));
+        }
+        for kind in AnomalyKind::ALL {
+            assert_eq!(of_code(&format!("anomaly.{}", kind.code())).unwrap().about, kind.about());
+        }
+        assert_eq!(of_code("limit.gql_depth").unwrap().attack, AttackType::GqlDepth);
+        assert!(of_code("limit.nothing").is_none() && of_code("sqli.no-such-detector").is_none());
+    }
 }

@@ -18,7 +18,7 @@ use weir_runtime::clock::Clock;
 
 /// Time between looks for news, when nobody tells that there is some.
 const PERIOD: Duration = Duration::from_secs(5);
-/// What is told of a test that failed.
+/// What is reported when a test failed.
 const UNDELIVERED: &str = "the receiver did not take the test; the log of the control plane says why";
 
 /// All sinks of a control plane. Cheap to clone.

@@ -126,7 +126,7 @@ async fn a_change_whose_audit_line_cannot_be_stored_is_not_made() {
     let refused = fixture.as_role(Role::Analyst, "POST", RULES, &scoped).await;
     assert_eq!(refused.status, StatusCode::INTERNAL_SERVER_ERROR, "{refused:?}");
     fixture.app.policy.refresh().await.unwrap();
-    assert_eq!(fixture.app.policy.head().version.serial, serial, "nothing is in force that nobody answers for");
+    assert_eq!(fixture.app.policy.head().version.serial, serial, "nothing is in force without its line");
     assert!(fixture.app.rotate_key(&caller).await.is_err());
     sqlx::query("DROP TRIGGER no_audit").execute(fixture.app.store.control().write()).await.unwrap();
     let made = fixture.as_role(Role::Analyst, "POST", RULES, &scoped).await;

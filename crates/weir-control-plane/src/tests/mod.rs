@@ -3,5 +3,5 @@ mod accounts; // login, throttling, tokens, users
 mod events; // intake, exceptions, virtual patches, explanations
 mod guard; // changes that have to be confirmed, and their line of the audit log
 mod metrics; // what is counted
-mod nodes; // identity of nodes, and whom they speak for
+mod nodes; // identity of nodes, and for which nodes they speak
 mod policy; // changes, versions, keys, nodes

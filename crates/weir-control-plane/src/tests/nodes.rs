@@ -1,4 +1,4 @@
-//! Identity of nodes: for whom a node may speak, in which group it is, how many there may be.
+//! Identity of nodes: for which nodes a node may speak, in which group it is, how many there may be.
 
 use crate::nodes::INACTIVE_MS;
 use crate::testing::{Answer, DEPLOY, Fixture};

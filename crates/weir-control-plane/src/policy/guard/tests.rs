@@ -124,7 +124,7 @@ fn lists_of_a_large_part_of_all_addresses_are_told() {
     assert_eq!(told("deny", &["0.0.0.0/1", "128.0.0.0/1"]), 1);
     assert_eq!(told("deny", &["0.0.0.0-255.255.255.255"]), 1);
     assert_eq!(told("allow", &["10.0.0.0/8", "192.168.0.0/16", "2001:db8::/32", "192.0.2.1", "fd00::/8"]), 0);
-    assert_eq!(told("gray", &["0.0.0.0/0"]), 0, "a graylist alone blocks nobody");
+    assert_eq!(told("gray", &["0.0.0.0/0"]), 0, "a graylist alone blocks no one");
 }
 
 #[test]
