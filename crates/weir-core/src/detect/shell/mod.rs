@@ -305,7 +305,6 @@ fn is_lead(b: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::work;
     use super::*;
     use crate::detect::work;
     use crate::model::{Hint, PointId, PointTree, Value};
