@@ -198,7 +198,7 @@ impl App {
         let (password, made) = self.new_password()?;
         // Of replicas that start at the same time one wins, and shows what it made.
         let won = self.users.give_first_password(&user, password).await?;
-        Ok(won.then(|| FirstAdministrator { login: user.login, made_password: made }))
+        Ok(won.then_some(FirstAdministrator { login: user.login, made_password: made }))
     }
 
     /// A password in the configuration sets no password any more after the first login.

@@ -6,7 +6,7 @@ use reqwest::{Client, ClientBuilder, Url};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -132,21 +132,24 @@ impl Outgoing {
     }
 }
 
+/// First ten bits of the shared address space of providers, 100.64.0.0/10 (RFC 6598).
+const SHARED_V4: u32 = 100 << 2 | 1;
+
 /// Link-local addresses, where clouds keep credentials of the machine, are never a receiver. Those of this machine and of
 /// private networks are by setting.
 fn allowed(address: IpAddr, private: bool) -> Result<(), String> {
     let address = match address.to_canonical() {
         // The same addresses in the well-known prefix of NAT64 (RFC 6052).
         IpAddr::V6(v6) if v6.segments()[..6] == [0x64, 0xff9b, 0, 0, 0, 0] => {
-            let [.., a, b, c, d] = v6.octets();
-            IpAddr::from([a, b, c, d])
+            let [.., high, low] = v6.segments();
+            Ipv4Addr::from(u32::from(high) << 16 | u32::from(low)).into()
         }
         other => other,
     };
     let (never, inside) = match address {
         IpAddr::V4(v4) => (
             v4.is_link_local() || v4.is_unspecified() || v4.is_multicast() || v4.is_broadcast(),
-            v4.is_loopback() || v4.is_private() || (v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64),
+            v4.is_loopback() || v4.is_private() || v4.to_bits() >> 22 == SHARED_V4,
         ),
         IpAddr::V6(v6) => (
             v6.is_unicast_link_local() || v6.is_unspecified() || v6.is_multicast() || v6 == METADATA_V6,

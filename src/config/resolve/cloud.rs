@@ -158,6 +158,21 @@ pub fn aggregation(root: &mut Section<'_>) -> Aggregation {
     })
 }
 
+fn oidc(s: &mut Section<'_>) -> Oidc {
+    s.secret_section("oidc", OWN, "Login by OpenID Connect, besides local users.", |s| Oidc {
+        issuer: s.optional("issuer", OWN, "none: local users only", "URL of the identity provider."),
+        client_id: s.optional("client_id", OWN, "none", "Id of this client."),
+        client_secret: s.optional("client_secret", OWN, "none", "Secret of this client."),
+        role_claim: s.get("role_claim", OWN, "groups".to_owned(), "Claim that names roles."),
+        default_role: s.optional(
+            "default_role",
+            OWN,
+            "none: no role, no login",
+            "Role of users whose claim names no role.",
+        ),
+    })
+}
+
 /// Reads `control_plane`.
 pub fn control_plane(root: &mut Section<'_>) -> ControlPlane {
     root.section("control_plane", OWN, "`weir control-plane`: Console, API and store.", |s| {
@@ -236,18 +251,7 @@ pub fn control_plane(root: &mut Section<'_>) -> ControlPlane {
                  Link-local addresses are never contacted.",
             ),
             retention_days: s.bounded("retention_days", OWN, 180u32, 1..=3650, "Days for which hits are kept."),
-            oidc: s.secret_section("oidc", OWN, "Login by OpenID Connect, besides local users.", |s| Oidc {
-                issuer: s.optional("issuer", OWN, "none: local users only", "URL of the identity provider."),
-                client_id: s.optional("client_id", OWN, "none", "Id of this client."),
-                client_secret: s.optional("client_secret", OWN, "none", "Secret of this client."),
-                role_claim: s.get("role_claim", OWN, "groups".to_owned(), "Claim that names roles."),
-                default_role: s.optional(
-                    "default_role",
-                    OWN,
-                    "none: no role, no login",
-                    "Role of users whose claim names no role.",
-                ),
-            }),
+            oidc: oidc(s),
         };
         check_oidc(s, &read);
         check_proxies(s, &read);

@@ -11,11 +11,11 @@ use std::time::Duration;
 const SQLITE_READERS: u32 = 4;
 /// Connections of each pool on PostgreSQL: a hundred in all is the server's default, for several replicas.
 const POSTGRES_CONNECTIONS: u32 = 8;
-/// Longest wait for a connection; beyond it the caller is told to come again.
+/// Longest wait for a connection; after that, the caller is asked to retry.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Between two attempts to reach a server that may be starting.
 const RECONNECT: Duration = Duration::from_millis(500);
-/// Readers that nobody needs are closed, with their caches.
+/// Idle readers are closed after this time, with their caches.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// For every SQLite connection. WAL: readers and the writer do not wait for each other. FULL: what was acknowledged
@@ -82,8 +82,8 @@ fn options(connections: u32, first: &'static str, second: &'static str) -> AnyPo
         .max_connections(connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .idle_timeout(IDLE_TIMEOUT)
-        // SQLite ends a transaction by itself when the disk is full, and then fails the rollback: the connection counts a
-        // transaction that is none, and could begin no other. Such a connection is closed and a new one opened.
+        // SQLite ends a transaction by itself when the disk is full, and then fails the rollback: the connection still
+        // counts a transaction that no longer exists, and cannot begin another. It is closed and a new one opened.
         .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
         .after_connect(move |connection, _| {
             Box::pin(async move {

@@ -49,8 +49,8 @@ async fn the_first_administrator_logs_in_and_the_cookie_is_kept_from_scripts_and
 #[tokio::test]
 async fn wrong_logins_and_wrong_passwords_look_alike_and_are_throttled() {
     let fixture = Fixture::new().await;
-    let (wrong, nobody) = (login(&fixture, "admin", "x").await, login(&fixture, "nobody", "x").await);
-    assert_eq!((wrong.status, &wrong.body), (StatusCode::UNAUTHORIZED, &nobody.body));
+    let (wrong, stranger) = (login(&fixture, "admin", "x").await, login(&fixture, "stranger", "x").await);
+    assert_eq!((wrong.status, &wrong.body), (StatusCode::UNAUTHORIZED, &stranger.body));
     for _ in 0..4 {
         assert_eq!(login(&fixture, "admin", "x").await.status, StatusCode::UNAUTHORIZED);
     }
@@ -65,7 +65,7 @@ async fn wrong_logins_and_wrong_passwords_look_alike_and_are_throttled() {
 async fn clients_behind_a_trusted_proxy_are_throttled_and_recorded_each_for_itself() {
     let fixture = Fixture::new().await;
     for n in 0..20 {
-        let refused = login_from(&fixture, "1.2.3.4, 203.0.113.66", &format!("nobody-{n}"), "x").await;
+        let refused = login_from(&fixture, "1.2.3.4, 203.0.113.66", &format!("stranger-{n}"), "x").await;
         assert_eq!(refused.status, StatusCode::UNAUTHORIZED, "{n}");
     }
     let throttled = login_from(&fixture, "9.9.9.9, 203.0.113.66", "admin", PASSWORD).await;

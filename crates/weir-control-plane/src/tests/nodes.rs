@@ -65,7 +65,7 @@ async fn a_silent_node_is_taken_over_with_a_registration_token_and_in_its_group_
     assert_eq!(parent().await, "", "without the token");
     beat(&fixture, &other, victims, true).await;
     assert_eq!(parent().await, "", "another group");
-    beat(&fixture, &aggregation, &[other_aggregation.clone()], true).await;
+    beat(&fixture, &aggregation, std::slice::from_ref(&other_aggregation), true).await;
     assert_eq!(fixture.app.nodes.find(&other_aggregation).await.unwrap().unwrap().parent, "");
     beat(&fixture, &aggregation, victims, true).await;
     assert_eq!(parent().await, mine);

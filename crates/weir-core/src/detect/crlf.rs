@@ -200,7 +200,7 @@ impl Carrier {
         let name = line.iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'-').count();
         let field = name > 0 && line[name..].starts_with(b":");
         let listed = |prefix: &&[u8]| line.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix));
-        if field && FIRST.iter().any(|p| listed(p)) && !sets_cookie(text) {
+        if field && FIRST.iter().any(listed) && !sets_cookie(text) {
             return Carrier::Headers;
         }
         let blanks = line.iter().filter(|b| **b == b' ').count();

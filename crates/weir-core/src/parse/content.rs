@@ -140,7 +140,7 @@ pub fn zones(content: &[u8], field: Zone) -> Zone {
 /// Whether `content` begins like a format that is no text, and has bytes that no text has.
 pub fn is_binary(content: &[u8]) -> bool {
     let begins = BINARY.iter().any(|magic| content.starts_with(magic)) || content.get(BOXED) == Some(b"ftyp");
-    begins && content.iter().any(|&b| b == 0 || b >= 0x80 || b < b'\t')
+    begins && content.iter().any(|&b| b == 0 || !(b'\t'..0x80).contains(&b))
 }
 
 /// Fewest lines of a text of several lines.

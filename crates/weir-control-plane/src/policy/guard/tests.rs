@@ -90,9 +90,9 @@ fn a_weaker_mode_is_found_whatever_leads_to_it() {
     assert_eq!(fresh, ["filtration mode everywhere: as configured on each node \u{2192} off"]);
     let strict = json!({"type": "wallarm_mode", "mode": "block", "action": [host("shop.example")]});
     let both = |rules: &[Value]| PolicyState { base: mode("monitoring").base, ..with(rules) };
-    let gone = told(&both(&[strict.clone()]), &both(&[]));
+    let gone = told(&both(std::slice::from_ref(&strict)), &both(&[]));
     assert_eq!(gone, ["filtration mode on shop.example: blocking \u{2192} monitoring"], "its rule was removed");
-    assert_eq!(told(&both(&[strict.clone()]), &both(&[strict])), none);
+    assert_eq!(told(&both(std::slice::from_ref(&strict)), &both(&[strict])), none);
     let mut edge = mode("block");
     edge.groups.insert("edge".into(), Scope { mode: Some("off".into()), ..Scope::default() });
     assert_eq!(told(&mode("block"), &edge), ["filtration mode everywhere of node group edge: blocking \u{2192} off"]);

@@ -162,11 +162,7 @@ impl Line<'_> {
         }
         let next = self.rest.trim_ascii_start();
         let letters = next.iter().take_while(|b| b.is_ascii_alphabetic()).count();
-        let sentence = letters > 1
-            && match next.get(letters..letters + 2) {
-                Some([b' ' | b',', _] | [b'.', b' ']) => true,
-                _ => false,
-            };
+        let sentence = letters > 1 && matches!(next.get(letters..letters + 2), Some([b' ' | b',', _] | [b'.', b' ']));
         self.boundary <= Boundary::Weak
             && kind == NameClass::OrdinaryWord
             && argument >= Argument::Option

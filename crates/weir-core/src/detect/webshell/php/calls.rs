@@ -244,10 +244,10 @@ impl Pass<'_, '_, '_> {
 
     /// Parameters of the current function reach what executes.
     fn note(&mut self, params: u32) {
-        if params != 0 {
-            if let Some(frame) = self.frames.last() {
-                self.state.functions.entry(frame.name.clone()).or_default().sinks |= params;
-            }
+        if params != 0
+            && let Some(frame) = self.frames.last()
+        {
+            self.state.functions.entry(frame.name.clone()).or_default().sinks |= params;
         }
     }
 

@@ -11,13 +11,16 @@ const MAX_PIECE: usize = 3;
 /// Most elements of an array that are kept.
 const MAX_ITEMS: usize = 64;
 
+/// An element of an array, with its key if that is a known text.
+pub(super) type Item = (Option<Rc<[u8]>>, Value);
+
 /// What is known about a value.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Value {
     /// Its text, if that is known.
     pub text: Option<Rc<[u8]>>,
     /// Its elements, with their keys where these are known texts, if it is a small array.
-    pub items: Option<Rc<[(Option<Rc<[u8]>>, Value)]>>,
+    pub items: Option<Rc<[Item]>>,
     /// The client decides it, or a part of it.
     pub tainted: bool,
     /// It is what the client sent, and nothing else.
