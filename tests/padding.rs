@@ -80,7 +80,8 @@ fn is_value_in_file(text: &str) -> bool {
         |known: &str| text.trim_start().get(..known.len()).is_some_and(|head| head.eq_ignore_ascii_case(known));
     let lines = text.lines().filter(|line| !line.trim().is_empty()).count();
     let page = ["<!doctype html", "<html", "#!/"].iter().any(|known| begins(known));
-    !climbs(text) && text.len() <= 1024 && !page && !(lines > 1 && text.ends_with('\n'))
+    let document = lines > 1 && text.ends_with('\n');
+    !climbs(text) && text.len() <= 1024 && !page && !document
 }
 
 /// A way to send an attack, alone and padded.
