@@ -53,7 +53,7 @@ pub struct Config {
     pub secure: bool,
     /// Where browsers reach it, without a slash at the end; as the browser asks without.
     pub public_url: Option<String>,
-    /// Whom to believe about the address of a client.
+    /// Which proxies are trusted to report the address of a client.
     pub clients: ClientRules,
     /// Days for which hits are kept.
     pub retention_days: u32,

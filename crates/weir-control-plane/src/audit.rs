@@ -10,7 +10,7 @@ use serde_json::Value;
 use sqlx::{Any, AnyConnection, Transaction};
 use weir_runtime::clock::Clock;
 
-/// Longest text of one side of a change, in bytes; what is longer is told by its length.
+/// Longest text of one side of a change, in bytes; of a longer one, only the length is recorded.
 const MAX_SIDE: usize = 16 << 10;
 /// Most rows of a page.
 pub const MAX_PAGE: u32 = 200;
@@ -140,7 +140,7 @@ impl Audit {
         self.record_as(&caller.name(), &caller.address, action, object, before, after).await
     }
 
-    /// Records a change by somebody who is no caller of a route: a login, the process itself.
+    /// Records a change that does not come from the caller of a route: a login, or the process itself.
     pub async fn record_as(
         &self,
         actor: &str,

@@ -34,7 +34,7 @@ pub enum Error {
     Unconfirmed(Box<Unconfirmed>),
     /// The caller's role does not allow it.
     Forbidden(&'static str),
-    /// Nobody is logged in, or credentials are wrong.
+    /// No user is logged in, or credentials are wrong.
     Unauthenticated,
     /// Login or password is wrong.
     WrongLogin,

@@ -1,7 +1,7 @@
 //! The control plane: store, API and Console in one process, on SQLite or PostgreSQL.
 //!
 //! [`App`] holds the services and knows no HTTP; [`server`] puts routers on top: [`node_api_routes`] for nodes,
-//! [`api`] for programs, the Console for people. Every route that answers people or programs stands in a [`routes::Routes`] table
+//! [`api`] for programs, the Console for people. Every route that answers people or programs is listed in a [`routes::Routes`] table
 //! with the permission that it asks for, so that none is open by omission.
 
 pub mod admin;

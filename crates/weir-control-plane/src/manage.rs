@@ -59,7 +59,7 @@ impl App {
         Ok(all)
     }
 
-    /// Makes a token; answers its text, which is shown once, and the token. Nobody hands out more than they have.
+    /// Makes a token; answers its text, which is shown once, and the token. No user can grant more than their own role.
     pub async fn create_token(&self, caller: &Caller, new: NewToken) -> Result<(String, Token)> {
         if !may_manage(caller, new.usage) || (new.usage == Usage::Api && !caller.role().covers(new.role)) {
             return Err(Error::Forbidden("your role does not allow to make such a token"));

@@ -113,7 +113,7 @@ impl ControlPlaneMetrics {
         self.misdated.inc_by(hits);
     }
 
-    /// Somebody tried to log in.
+    /// A login was attempted.
     pub(super) fn login(&self, came: Login) {
         let outcome = match came {
             Login::Accepted => "accepted",

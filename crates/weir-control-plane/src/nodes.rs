@@ -138,7 +138,7 @@ impl Nodes {
             return Err(Error::invalid("group", GROUP_FORM));
         }
         if matches!(asked.role, NodeRole::Other(_)) {
-            return Err(Error::invalid("role", "`processing` or `aggregation` is wanted"));
+            return Err(Error::invalid("role", "expected `processing` or `aggregation`"));
         }
         let capabilities = capabilities(&asked.capabilities);
         let (name, version, now) = (short(&asked.name), short(&asked.version), self.clock.millis());

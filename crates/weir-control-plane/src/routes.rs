@@ -1,4 +1,4 @@
-//! The table of routes that answer people and programs. A route enters it with what it asks for, and the check stands before
+//! The table of routes that answer people and programs. A route is entered with the access that it requires, and the check runs before
 //! its handler: there is no way to add one without. A test walks the table for every role.
 
 use super::app::App;
@@ -38,13 +38,13 @@ pub const CONFIRM_WORD: &str = "confirm_word";
 pub enum Access {
     /// Nothing.
     Public,
-    /// Somebody who is logged in, or a token, whatever the role.
+    /// Any logged-in user or token, whatever the role.
     Anyone,
     /// A role that allows this.
     Needs(Permission),
 }
 
-/// Whom the routes answer.
+/// Who may call the routes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Face {
     /// Programs: refusals are problems.
@@ -62,7 +62,7 @@ pub struct Entry {
     pub path: &'static str,
     /// What it asks for.
     pub access: Access,
-    /// Whom it answers.
+    /// Who may call it.
     pub face: Face,
 }
 

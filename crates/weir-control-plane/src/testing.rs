@@ -105,7 +105,7 @@ impl Fixture {
         App::start(config, store, clock).await.unwrap()
     }
 
-    /// Somebody with `role`, logged in: cookie and CSRF token.
+    /// A user with `role`, logged in: cookie and CSRF token.
     pub async fn browser(&self, role: Role) -> (String, String) {
         let login = format!("{}@test", role.code());
         let known = self.app.users.list().await.unwrap().into_iter().find(|user| user.login == login);
@@ -143,7 +143,7 @@ impl Fixture {
         Answer { status, headers, body }
     }
 
-    /// Calls as a browser of somebody with `role`.
+    /// Calls as the browser of a user with `role`.
     pub async fn as_role(&self, role: Role, method: &str, path: &str, body: &Value) -> Answer {
         let (cookie, csrf) = self.browser(role).await;
         let headers = [("cookie", cookie.as_str()), ("x-csrf-token", &csrf), ("content-type", "application/json")];

@@ -155,7 +155,7 @@ pub async fn top(State(app): State<App>, Query(counted): Query<Counted>) -> Resu
         Some("source") => Dimension::Source,
         Some("target") => Dimension::Target,
         Some("country") => Dimension::Country,
-        Some(_) => return Err(Error::invalid("by", "type, source, target or country is wanted")),
+        Some(_) => return Err(Error::invalid("by", "expected type, source, target or country")),
     };
     let (from, to) = counted.stretch(&app);
     let filter = app.search(&counted.q)?;
@@ -177,7 +177,7 @@ pub async fn traffic(State(app): State<App>, Query(counted): Query<Counted>) -> 
         Some("node") => TrafficBy::Node,
         Some("application") => TrafficBy::Application,
         Some("host") => TrafficBy::Host,
-        Some(_) => return Err(Error::invalid("by", "node, application or host is wanted")),
+        Some(_) => return Err(Error::invalid("by", "expected node, application or host")),
     };
     let sums = app.store.traffic_by(by, &filter, from, to, limit).await?;
     let shown = sums.into_iter().map(|(value, total)| json!({"value": value, "total": total}));

@@ -35,7 +35,7 @@ impl Form {
         match name.unwrap_or("csv") {
             "csv" => Ok(Form::Csv),
             "json" => Ok(Form::Json),
-            _ => Err(Error::invalid("form", "csv or json is wanted")),
+            _ => Err(Error::invalid("form", "expected csv or json")),
         }
     }
 }

@@ -109,7 +109,7 @@ pub async fn import(
         "text/csv" => of_csv(&body)?,
         "text/plain" => of_lines(&body, &said)?,
         "application/json" => serde_json::from_slice(&body).map_err(|error| Error::invalid("", error.to_string()))?,
-        _ => return Err(Error::invalid("", "a body of type text/csv, text/plain or application/json is wanted")),
+        _ => return Err(Error::invalid("", "expected a body of type text/csv, text/plain or application/json")),
     };
     app.add_ips(&caller, new).await.map(changed)
 }
@@ -188,7 +188,7 @@ pub async fn export(State(app): State<App>, Query(wanted): Query<Wanted>) -> Res
     let (kind, name, body) = match wanted.form.as_deref().unwrap_or("csv") {
         "csv" => ("text/csv; charset=utf-8", "ip-lists.csv", to_csv(&fit)?),
         "json" => ("application/json", "ip-lists.json", serde_json::to_vec(&fit).map_err(Error::internal)?),
-        _ => return Err(Error::invalid("form", "csv or json is wanted")),
+        _ => return Err(Error::invalid("form", "expected csv or json")),
     };
     let disposition = format!("attachment; filename=\"{name}\"");
     Ok(([(header::CONTENT_TYPE, kind.to_owned()), (header::CONTENT_DISPOSITION, disposition)], body).into_response())

@@ -25,7 +25,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
     async fn from_request(request: Request, state: &S) -> Result<Self> {
         let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         if kind.split(';').next().is_none_or(|kind| !kind.trim().eq_ignore_ascii_case("application/json")) {
-            return Err(Error::invalid("", "a body of type application/json is wanted"));
+            return Err(Error::invalid("", "expected a body of type application/json"));
         }
         let body = bytes(request, state).await?;
         serde_json::from_slice(&body).map(Json).map_err(|error| Error::invalid("", error.to_string()))

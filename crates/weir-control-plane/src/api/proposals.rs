@@ -4,7 +4,7 @@ use super::json::{Json, Path};
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::policy::explain::{Explanation, RuleDoc};
-use crate::policy::trial::Trial;
+use crate::policy::rule_test::RuleTest;
 use crate::policy::{Choice, Material, NewRule, Preview, Purpose};
 use axum::extract::State;
 use serde::Deserialize;
@@ -81,7 +81,7 @@ pub struct TrialAsked {
 }
 
 /// `POST /api/v1/rules/test`
-pub async fn trial(State(app): State<App>, Json(asked): Json<TrialAsked>) -> Result<axum::Json<Trial>> {
+pub async fn trial(State(app): State<App>, Json(asked): Json<TrialAsked>) -> Result<axum::Json<RuleTest>> {
     let rule = asked.rule.as_ref().map(|rule| (rule, asked.replaces));
     app.try_request(&asked.request, asked.group.as_deref(), rule).await.map(axum::Json)
 }

@@ -7,12 +7,12 @@ use crate::error::{Error, Result};
 use crate::metrics::Login;
 use std::net::IpAddr;
 
-/// Longest login looked at, in bytes: longer ones are nobody's.
+/// Longest login looked at, in bytes: longer ones belong to no user.
 const MAX_LOGIN: usize = 400;
 
 impl App {
     /// Begins a session of whoever has this login and password; answers the cookie's value and the session. A wrong
-    /// login and a wrong password cannot be told apart, by the answer or by its time.
+    /// login and a wrong password cannot be distinguished, by the response or by its time.
     pub async fn login(
         &self,
         address: IpAddr,

@@ -15,7 +15,7 @@ pub const MAX_PASSWORD: usize = 256;
 const COST: (u32, u32, u32) = (19 * 1024, 2, 1);
 /// Hashes computed at once: each takes 19 MiB and tens of milliseconds of a core.
 const AT_ONCE: usize = 2;
-/// Longest wait for one's turn; logins past it are told to come back.
+/// Longest wait for a turn; after that, the login is rejected as throttled.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Seconds after which those are to come back.
 const RETRY_AFTER: u64 = 5;
@@ -25,14 +25,14 @@ const RETRY_AFTER: u64 = 5;
 pub struct Passwords {
     turns: Arc<Semaphore>,
     /// A hash of nothing that anybody knows, to be verified where there is no user: that takes the same time.
-    nobody: Arc<str>,
+    decoy: Arc<str>,
 }
 
 impl Passwords {
-    /// Makes the hash for nobody, which takes one hashing.
+    /// Makes the decoy hash, which takes one hashing.
     pub fn new() -> Result<Self> {
-        let nobody = compute(&super::secret::random()?)?.into();
-        Ok(Self { turns: Arc::new(Semaphore::new(AT_ONCE)), nobody })
+        let decoy = compute(&super::secret::random()?)?.into();
+        Ok(Self { turns: Arc::new(Semaphore::new(AT_ONCE)), decoy })
     }
 
     /// The hash of `password`, in PHC form.
@@ -45,9 +45,9 @@ impl Passwords {
         if password.len() > MAX_PASSWORD {
             return Ok(false);
         }
-        // A user of the identity provider has no password of ours.
+        // A user of the identity provider has no local password.
         let known = hash.filter(|hash| !hash.is_empty());
-        let (real, hash) = (known.is_some(), known.unwrap_or_else(|| self.nobody.to_string()));
+        let (real, hash) = (known.is_some(), known.unwrap_or_else(|| self.decoy.to_string()));
         let fits = self.run(move || {
             let parsed = PasswordHash::new(&hash).map_err(|error| Error::internal(format!("stored hash: {error}")))?;
             Ok(hasher()?.verify_password(password.as_bytes(), &parsed).is_ok())
@@ -80,7 +80,7 @@ fn compute(password: &str) -> Result<String> {
 /// What is wrong with `password` as the new one of `login`.
 pub fn check(password: &str, login: &str) -> Result<()> {
     let wrong = if password.chars().count() < MIN_PASSWORD {
-        format!("at least {MIN_PASSWORD} characters are wanted")
+        format!("at least {MIN_PASSWORD} characters are required")
     } else if password.len() > MAX_PASSWORD {
         format!("at most {MAX_PASSWORD} bytes are taken")
     } else if !login.is_empty() && password.to_lowercase().contains(&login.to_lowercase()) && login.len() >= 4 {
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn only_the_right_password_fits_and_nobody_has_none() {
+    async fn only_the_right_password_fits_and_an_empty_one_never_does() {
         let passwords = Passwords::new().unwrap();
         let hash = passwords.hash("correct horse battery".into()).await.unwrap();
         assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");

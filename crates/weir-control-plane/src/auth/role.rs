@@ -100,7 +100,7 @@ impl Role {
         }
     }
 
-    /// Whether everything that `other` allows is allowed by this role: nobody hands out more than they have.
+    /// Whether everything that `other` allows is allowed by this role: no user can grant more than their own role.
     pub fn covers(self, other: Role) -> bool {
         Permission::ALL.iter().all(|&what| self.may(what) || !other.may(what))
     }

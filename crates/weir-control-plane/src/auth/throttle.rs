@@ -2,7 +2,7 @@
 //!
 //! Failures fill a bucket that empties with time; a full bucket refuses before anything is hashed. Three buckets are
 //! asked: that of the address, that of address and account, and that of the account. The last one is not asked where the
-//! account logged in from this address before, so that nobody locks others out by guessing for them.
+//! account logged in from this address before, so that guessing does not lock the owner out.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_locked_out_by_others_where_they_were_before() {
+    fn guesses_do_not_lock_a_user_out_at_a_known_address() {
         let throttle = Throttle::default();
         for n in 0..60u32 {
             throttle.note(IpAddr::V4(n.into()), "alice", 0);

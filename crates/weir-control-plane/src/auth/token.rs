@@ -137,10 +137,10 @@ impl Tokens {
         let now = self.clock.millis();
         let name = new.name.trim();
         if name.is_empty() || name.chars().count() > MAX_NAME || name.chars().any(char::is_control) {
-            return Err(Error::invalid("name", format!("1 to {MAX_NAME} characters on one line are wanted")));
+            return Err(Error::invalid("name", format!("1 to {MAX_NAME} characters on one line are required")));
         }
         if new.expires_at.is_some_and(|at| at <= now || at > now + MAX_LIFE_MS) {
-            return Err(Error::invalid("expires_at", "a time in the future, at most ten years away, is wanted"));
+            return Err(Error::invalid("expires_at", "expected a time in the future, at most ten years away"));
         }
         let (short, role) = match new.usage {
             Usage::NodeDeployment => ("node", Role::Deploy),
@@ -167,7 +167,7 @@ impl Tokens {
     /// Takes over `control_plane.deploy_token`; the one of an earlier start ends, also where there is none any more.
     pub async fn configure(&self, token: Option<&str>) -> Result<()> {
         if token.is_some_and(|token| token.len() < MIN_DEPLOY_TOKEN) {
-            let message = format!("at least {MIN_DEPLOY_TOKEN} characters are wanted: it stands for a password");
+            let message = format!("at least {MIN_DEPLOY_TOKEN} characters are required, as for a password");
             return Err(Error::invalid("control_plane.deploy_token", message));
         }
         let other = sqlx::query("DELETE FROM api_tokens WHERE id = $1 AND hash <> $2");

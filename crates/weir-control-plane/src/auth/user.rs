@@ -277,7 +277,7 @@ impl ReadyChange {
     }
 }
 
-/// Part of a condition: somebody else is an enabled administrator.
+/// Part of a condition: another enabled administrator exists.
 const LAST_ADMINISTRATOR: &str =
     " AND EXISTS (SELECT 1 FROM users o WHERE o.role = 'administrator' AND o.enabled = 1 AND o.id <> $1)";
 
@@ -291,7 +291,7 @@ fn check(new: &NewUser) -> Result<String> {
     let mut mistakes = Vec::new();
     let fits = |c: char| c.is_alphanumeric() || "._-@+".contains(c);
     if login.is_empty() || login.chars().count() > MAX_NAME || !login.chars().all(fits) {
-        mistakes.push(Mistake::new("login", format!("1 to {MAX_NAME} letters, digits and `._-@+` are wanted")));
+        mistakes.push(Mistake::new("login", format!("1 to {MAX_NAME} letters, digits and `._-@+` are required")));
     }
     if let Err(Error::Invalid(more)) = check_name(&new.name) {
         mistakes.extend(more);
@@ -304,7 +304,7 @@ fn check(new: &NewUser) -> Result<String> {
 
 fn check_name(name: &str) -> Result<()> {
     if name.chars().count() > MAX_NAME || name.chars().any(char::is_control) {
-        return Err(Error::invalid("name", format!("at most {MAX_NAME} characters on one line are wanted")));
+        return Err(Error::invalid("name", format!("at most {MAX_NAME} characters on one line are allowed")));
     }
     Ok(())
 }

@@ -44,7 +44,7 @@ fn asset(name: &'static str, media_type: &'static str, content: &'static [u8]) -
 /// The address of the file `name` of the sources.
 pub fn url(name: &str) -> &'static str {
     let found = ASSETS.iter().find(|asset| asset.name == name);
-    &found.expect("named in a template of ours, and each template is rendered by a test").url
+    &found.expect("named in an embedded template, and each template is rendered by a test").url
 }
 
 /// The file at this address.

@@ -11,7 +11,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use weir_protocol::node_api;
 
-/// Largest body of a call but for events, in bytes: a heartbeat that tells of a thousand replicas.
+/// Largest body of a call but for events, in bytes: a heartbeat for a thousand replicas.
 const BODY_LIMIT: usize = 1 << 20;
 
 /// The routes.

@@ -24,20 +24,20 @@ pub fn named(kind: Kind, name: &str, note: &str) -> Result<()> {
     let mut wrong = Vec::new();
     match kind {
         Kind::RulePack if !(1..=64).contains(&name.len()) || !name.bytes().all(plain) || !begins(name) => {
-            wrong.push(Mistake::new("name", "1 to 64 of a-z, 0-9 and `._-` are wanted, the first a letter or a digit"));
+            wrong.push(Mistake::new("name", "expected 1 to 64 of a-z, 0-9 and `._-`, the first a letter or a digit"));
         }
         Kind::Database if !DATABASES.contains(&name) => {
-            wrong.push(Mistake::new("name", format!("one of {} is wanted", DATABASES.join(", "))));
+            wrong.push(Mistake::new("name", format!("expected one of {}", DATABASES.join(", "))));
         }
         _ => {}
     }
     if note.chars().count() > MAX_NOTE || note.chars().any(char::is_control) {
-        wrong.push(Mistake::new("note", format!("at most {MAX_NOTE} characters on one line are wanted")));
+        wrong.push(Mistake::new("note", format!("at most {MAX_NOTE} characters on one line are allowed")));
     }
     if wrong.is_empty() { Ok(()) } else { Err(Error::Invalid(wrong)) }
 }
 
-/// Compiles `files`, of which the last is the pack in question, as a node does. Every mistake is told with file, line and
+/// Compiles `files`, of which the last is the pack in question, as a node does. Every mistake is reported with file, line and
 /// column.
 pub fn pack(files: &[(String, String)]) -> Result<Checked> {
     compile::compile(files).map_err(|errors| Error::Invalid(told(&errors)))?;

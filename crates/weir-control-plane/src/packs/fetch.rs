@@ -42,7 +42,7 @@ pub fn url(text: &str) -> Result<Url, String> {
     let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']').to_owned();
     let local = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback());
     if text.len() > MAX_URL || host.is_empty() {
-        return Err(format!("a URL with a host, of at most {MAX_URL} bytes, is wanted"));
+        return Err(format!("expected a URL with a host, of at most {MAX_URL} bytes"));
     }
     if !(url.scheme() == "https" || (url.scheme() == "http" && local)) {
         return Err("write a URL that begins with `https://`; `http://` is for this machine alone".into());
@@ -64,7 +64,7 @@ pub fn host(text: &str) -> String {
 /// The key in base64.
 pub fn key(text: &str) -> Result<Vec<u8>, String> {
     let bytes = STANDARD.decode(text.trim()).ok().filter(|bytes| bytes.len() == KEY);
-    bytes.ok_or_else(|| "the base64 of the 32 bytes of an Ed25519 public key is wanted".into())
+    bytes.ok_or_else(|| "expected the base64 of the 32 bytes of an Ed25519 public key".into())
 }
 
 /// Looks at `from`, if it changed since `etag`.

@@ -111,7 +111,7 @@ fn bounds(state: &PolicyState) -> Vec<Mistake> {
     let long = |text: &str| text.chars().count() > MAX_TEXT || text.chars().any(char::is_control);
     for entry in state.ip_lists.iter().filter(|entry| long(&entry.reason) || long(&entry.value)) {
         let field = format!("ip_lists/{}/reason", entry.id);
-        wrong.push(Mistake::new(field, format!("at most {MAX_TEXT} characters on one line are wanted")));
+        wrong.push(Mistake::new(field, format!("at most {MAX_TEXT} characters on one line are allowed")));
     }
     for group in state.own_groups().into_iter().filter(|group| !is_group(group)) {
         wrong.push(Mistake::new("groups", format!("`{group}` is no name of a group: {GROUP_FORM}")));
@@ -120,7 +120,7 @@ fn bounds(state: &PolicyState) -> Vec<Mistake> {
 }
 
 /// What a name of a group looks like.
-pub const GROUP_FORM: &str = "1 to 100 letters, digits and `._-` are wanted";
+pub const GROUP_FORM: &str = "expected 1 to 100 letters, digits and `._-`";
 
 /// Whether `name` can be that of a group.
 pub fn is_group(name: &str) -> bool {

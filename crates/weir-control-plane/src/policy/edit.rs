@@ -191,11 +191,11 @@ impl App {
     /// Names an application, or forgets its name.
     pub async fn set_application(&self, caller: &Caller, id: i64, new: Option<Application>) -> Result<Change<()>> {
         if id < -1 || id == 0 {
-            return Err(Error::invalid("id", "a positive number, or -1 for requests of no application, is wanted"));
+            return Err(Error::invalid("id", "expected a positive number, or -1 for requests of no application"));
         }
         let bad = |text: &str| text.chars().count() > MAX_TEXT || text.chars().any(char::is_control);
         if new.as_ref().is_some_and(|new| new.name.trim().is_empty() || bad(&new.name) || bad(&new.comment)) {
-            return Err(Error::invalid("name", format!("1 to {MAX_TEXT} characters on one line are wanted")));
+            return Err(Error::invalid("name", format!("expected 1 to {MAX_TEXT} characters on one line")));
         }
         self.publish(caller, &format!("application {id}"), |state| {
             let before = match &new {
@@ -275,7 +275,7 @@ fn check_rule(new: &NewRule) -> Result<()> {
         return Err(Error::invalid("rule/id", "leave the id out: it is given here"));
     }
     if uuid::Uuid::parse_str(&new.from_hit).is_err() && !new.from_hit.is_empty() {
-        return Err(Error::invalid("from_hit", "the id of a hit is wanted"));
+        return Err(Error::invalid("from_hit", "expected the id of a hit"));
     }
     Ok(())
 }
@@ -286,10 +286,10 @@ fn check_ips(new: &[NewIpEntry]) -> Result<()> {
     let mut wrong = Vec::new();
     for (number, entry) in new.iter().enumerate() {
         if !["allow", "deny", "gray"].contains(&entry.list.as_str()) {
-            wrong.push(Mistake::new(format!("{number}/list"), "allow, deny or gray is wanted"));
+            wrong.push(Mistake::new(format!("{number}/list"), "expected allow, deny or gray"));
         }
         if entry.value.trim().is_empty() {
-            wrong.push(Mistake::new(format!("{number}/value"), "a value is wanted"));
+            wrong.push(Mistake::new(format!("{number}/value"), "expected a value"));
         }
         if wrong.len() >= MAX_MISTAKES {
             break;

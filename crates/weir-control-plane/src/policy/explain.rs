@@ -85,7 +85,7 @@ pub struct Explained {
 pub struct Explanation {
     /// The stored request: text, control characters replaced, cut.
     pub request: String,
-    /// Where what was found stands in it as it was sent; what was encoded is only in the steps.
+    /// Position of the match in it as sent; a match in decoded text is only in the steps.
     pub marks: Vec<Stretch>,
     /// Findings, in the order of the hit.
     pub findings: Vec<Explained>,
@@ -214,7 +214,7 @@ fn shown(raw: &[u8]) -> String {
     lines.map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// Where `fragment`, as printed and perhaps cut, stands in `text`.
+/// Position in `text` of `fragment`, as printed and perhaps cut.
 fn places<'t>(text: &'t str, fragment: &'t str) -> impl Iterator<Item = Stretch> + 't {
     let fragment = fragment.trim_end_matches('\u{2026}');
     let all = text.match_indices(fragment).take(if fragment.is_empty() { 0 } else { MAX_MARKS });

@@ -23,7 +23,7 @@ pub const MAX_DAYS: u32 = 90;
 pub const MAX_HITS: usize = 5_000;
 /// Longest time for a preview, the page of a person who waits.
 const TIME: Duration = Duration::from_secs(15);
-/// Changed hits that are told; the rest is counted.
+/// Changed hits that are listed; the rest is counted.
 const MAX_SHOWN: usize = 50;
 /// Milliseconds of a day.
 const DAY_MS: i64 = 86_400_000;

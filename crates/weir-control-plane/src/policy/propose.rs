@@ -1,6 +1,6 @@
 //! From a hit to a rule: an exception for what was found, or a virtual patch against it, at that point of that host and path.
 
-use super::left::{self, Counted};
+use super::residual::{self, Counted};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -123,7 +123,7 @@ impl Material {
         let (path, path_conditions) = path(&facts);
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok().filter(|text| is_plain(text));
         Ok(Self {
-            counted: left::counted(hit, &subjects),
+            counted: residual::counted(hit, &subjects),
             subjects,
             host: text(&facts.host).unwrap_or_default(),
             method: text(facts.method).unwrap_or_default(),
@@ -138,7 +138,7 @@ impl Material {
         let subject = self.subjects.get(number);
         let subject = subject.ok_or_else(|| Error::invalid("subject", "there is no such subject in this hit"))?;
         let mut rule = self.what(purpose, by, subject);
-        let point = left::kept(&subject.point, choice.steps);
+        let point = residual::kept(&subject.point, choice.steps);
         if !point.0.is_empty() {
             rule.insert("point".into(), json!(point));
         }

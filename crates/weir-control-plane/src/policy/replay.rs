@@ -18,7 +18,7 @@ use weir_policy::{
 use weir_protocol::hit::Hit;
 use weir_protocol::hit::HitDirection;
 
-/// Longest time for one request: nobody waits for its answer, but people for the page.
+/// Longest time for one request: no gateway waits for its verdict, but users wait for the page.
 const TIME: Duration = Duration::from_secs(1);
 /// Rulesets kept: those of a few groups.
 const KEPT: usize = 4;

@@ -147,7 +147,7 @@ mod tests {
         arrivals.note(["a", "b", "c", "d", "e", "f"].into_iter()).await.unwrap();
         assert_eq!(arrivals.keep(2, 3).await.unwrap(), 1, "two were delivered, three are left");
         assert_eq!(arrivals.keep(2, 3).await.unwrap(), 0);
-        assert_eq!(arrivals.forget(i64::MAX).await.unwrap(), 0, "nobody waits");
+        assert_eq!(arrivals.forget(i64::MAX).await.unwrap(), 0, "none is waiting");
         assert_eq!(arrivals.newest().await.unwrap(), 6);
     }
 }

@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use weir_runtime::clock::Clock;
 
-/// Time between looks for news, when nobody tells that there is some.
+/// Time between checks for new hits while no notification arrives.
 const PERIOD: Duration = Duration::from_secs(5);
 /// What is reported when a test failed.
 const UNDELIVERED: &str = "the receiver did not take the test; the log of the control plane says why";

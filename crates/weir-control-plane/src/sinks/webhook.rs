@@ -73,7 +73,7 @@ pub async fn deliver(client: &Client, call: &Call<'_>, feed: FeedName, records: 
     if !call.secret.is_empty() {
         request = request.header(SIGNATURE_HEADER, sign(call.secret, call.now, &body));
     }
-    // The URL may hold a secret: errors are told without it.
+    // The URL may hold a secret: errors are reported without it.
     let answer = request.body(body).send().await.map_err(|error| chain(&error.without_url()))?;
     if answer.status().is_success() { Ok(()) } else { Err(format!("answered {}", answer.status())) }
 }

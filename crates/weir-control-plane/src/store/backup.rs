@@ -98,7 +98,7 @@ async fn copy(pools: &Pools, to: &Path) -> Result<(), StoreError> {
     let Some(path) = to.to_str() else {
         return Err(StoreError::Input("the directory's name is no UTF-8: choose another one".into()));
     };
-    // Readers may not write, so the writer does it; it holds up nobody but other writers.
+    // Readers may not write, so the writer does it; it delays only other writers.
     let mut sql = Sql::new("VACUUM INTO ");
     sql.bind(path);
     sql.run(pools.write()).await?;

@@ -1,6 +1,6 @@
 //! The store as a whole.
 
-use super::days::KnownDays;
+use super::daily_partitions::KnownDays;
 use super::health::WriteHealth;
 use super::migrate::{self, Engine};
 use super::partition::Partitions;
@@ -15,7 +15,7 @@ const CONTROL_FILE: &str = "control.db";
 /// Days for which hits are kept until [`Database::set_retention`] says otherwise: the most that can be set.
 const MAX_RETENTION_DAYS: u32 = 3_650;
 
-/// How far the clock may run ahead of the time that has passed since the start before it is not believed: what is too
+/// How far the clock may run ahead of the time that has passed since the start before it is ignored: what is too
 /// old is deleted, and a clock that jumps by a year must not delete it all.
 const MAX_JUMP: i64 = ids::DAY;
 

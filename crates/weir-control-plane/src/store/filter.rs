@@ -160,7 +160,7 @@ pub struct Filter {
     pub protocols: Terms<String>,
     /// Modes in which was judged: `monitoring`, `safe_blocking`, `block`.
     pub modes: Terms<String>,
-    /// What the gateway was told: `pass`, `block`.
+    /// The action that the gateway received: `pass`, `block`.
     pub actions: Terms<String>,
     /// Names of signatures, or ids of policy rules.
     pub rules: Terms<String>,

@@ -1,12 +1,12 @@
 //! New hits into attacks: reads the runs that they may touch, joins, writes what changed.
 
 use super::StoreError;
+use super::attack_session::{AttackSession, GAP, join};
 use super::facets::Facets;
 use super::filter::AttackStatus;
 use super::ids::{self, Month};
 use super::incoming::{Group, Incoming, ip_number};
 use super::migrate::Engine;
-use super::runs::{GAP, Run, join};
 use super::sketch::Sketch;
 use super::sql::{Columns, Rows, Sql, Value, each_portion};
 use sqlx::AnyConnection;
@@ -35,7 +35,7 @@ type Key = (Month, String);
 struct Touched<'h> {
     group: &'h Group,
     host: &'h str,
-    runs: Vec<Run>,
+    runs: Vec<AttackSession>,
 }
 
 /// Makes other replicas that touch one of these groups wait until the transaction ends. SQLite has one writer.
@@ -78,10 +78,10 @@ pub(super) async fn group(on: &mut AnyConnection, hits: &[&Incoming]) -> Result<
     write(on, touched).await
 }
 
-fn single(hit: &Incoming) -> Run {
+fn single(hit: &Incoming) -> AttackSession {
     let mut sketch = Sketch::default();
     sketch.insert(hit.ip.map(ip_number).unwrap_or_default());
-    Run {
+    AttackSession {
         id: None,
         first_time: hit.time,
         last_time: hit.time,
@@ -129,8 +129,8 @@ async fn read(
     Ok(())
 }
 
-fn run(c: &mut Columns<'_>) -> Result<Run, StoreError> {
-    Ok(Run {
+fn run(c: &mut Columns<'_>) -> Result<AttackSession, StoreError> {
+    Ok(AttackSession {
         id: Some(c.text()?),
         first_time: c.int()?,
         last_time: c.int()?,
@@ -175,7 +175,7 @@ async fn write(on: &mut AnyConnection, touched: BTreeMap<Key, Touched<'_>>) -> R
     Ok(())
 }
 
-fn row(id: String, month: Month, key: &str, group: &Group, host: &str, run: &Run) -> Vec<Value> {
+fn row(id: String, month: Month, key: &str, group: &Group, host: &str, run: &AttackSession) -> Vec<Value> {
     vec![
         id.into(),
         month.0.into(),

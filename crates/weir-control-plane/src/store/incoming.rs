@@ -11,7 +11,7 @@ use weir_protocol::hit::Hit;
 use weir_protocol::hit::HitDirection;
 use weir_protocol::node_api::HitUpdate;
 
-/// Longest record as JSON: head and the largest body that a node may be told to keep, in base64.
+/// Longest record as JSON: head and the largest body that a node may be configured to keep, in base64.
 pub(super) const MAX_DOC: usize = 3 << 20;
 /// How far ahead of this clock an id may be: clocks of nodes are wrong by hours at most.
 pub(super) const MAX_AHEAD: i64 = ids::DAY;
@@ -92,7 +92,7 @@ impl Incoming {
         Ok(Incoming { id, time, hit, doc, host, ip, groups })
     }
 
-    /// Whether the gateway was told to block.
+    /// Whether the action sent to the gateway was `block`.
     pub fn blocked(&self) -> bool {
         self.hit.action == HitAction::Block
     }
@@ -252,7 +252,7 @@ fn group(attack_type: AttackType, point: &PointPath, host: &str) -> Group {
         context.update(part.as_bytes());
     }
     let digest = context.finish();
-    // 128 bits: nobody makes two groups meet by design or by chance.
+    // 128 bits: no two groups collide, by design or by chance.
     let key = URL_SAFE_NO_PAD.encode(&digest.as_ref()[..16]);
     Group { key, attack_type, point }
 }

@@ -9,7 +9,7 @@ use super::incoming::{Incoming, News, Window};
 use super::migrate::Engine;
 use super::partition::Partition;
 use super::sql::{Columns, Rows, Value, each_portion};
-use super::{Database, Redated, StoreError, days, grouping, ids, repeated, updates};
+use super::{Database, Redated, StoreError, daily_partitions, grouping, ids, retry_dedup, updates};
 use sqlx::{Any, AnyConnection, Connection, Transaction};
 use std::collections::{BTreeMap, HashSet};
 use std::future::Future;
@@ -81,7 +81,7 @@ impl Database {
         let partition = self.partitions().of(month).await?;
         if partition.engine == Engine::Postgres {
             let times = share.hits.iter().map(|h| h.time).chain(share.news.iter().map(|n| n.time));
-            days::ensure(&partition, self.known_days(), times).await?;
+            daily_partitions::ensure(&partition, self.known_days(), times).await?;
         }
         let stored = store(&partition, share).await;
         if stored.is_err() {
@@ -131,12 +131,12 @@ pub(super) async fn begin(engine: Engine, connection: &mut AnyConnection) -> Res
 
 async fn store_in(on: &mut AnyConnection, engine: Engine, share: &Share) -> Result<Ack, StoreError> {
     let mut new = insert_new(on, &share.hits).await?;
-    let gone = repeated::known(on, &new).await?;
+    let gone = retry_dedup::known(on, &new).await?;
     new.retain(|hit| !gone.contains(&hit.id));
     let groups = new.iter().flat_map(|hit| hit.groups.iter().map(|group| hit.group_row(group))).collect();
     GROUPS.write(on, groups).await?;
     grouping::lock(on, engine, new.iter().flat_map(|hit| &hit.groups).map(|group| group.key.as_str())).await?;
-    let merged = repeated::merge(on, &new).await?;
+    let merged = retry_dedup::merge(on, &new).await?;
     new.retain(|hit| !merged.contains(&hit.id));
     let stored = new.len() as u64;
     let mut ack = Ack { stored, duplicates: share.hits.len() as u64 - stored, rejected: Vec::new() };

@@ -1,19 +1,21 @@
 //! The store: one schema on SQLite and PostgreSQL, chosen by a URL.
 //!
-//! [`Database::control`] holds everything but hits; whoever owns a table there keeps its migration in `migrations/` and
-//! its queries in a module of `meta`. Hits live in [`partition`]s: on SQLite a file a month, on PostgreSQL tables
+//! [`Database::control`] holds everything but hits: users, sessions, tokens, nodes, rules and more. The module that owns a
+//! table there keeps its migration in `migrations/` and its own queries. Hits live in [`partition`]s: on SQLite a file a month, on PostgreSQL tables
 //! partitioned by day. Their key is the UUIDv7 that was minted when the hit was spooled, so its time, its partition and
 //! whether it is there already all follow from it.
 //!
 //! SQL is the common subset of both: `$1` placeholders, BIGINT, TEXT, DOUBLE PRECISION, no NULL where a default says as
 //! much, `CAST(SUM(x) AS BIGINT)`, upserts, RETURNING. Text from outside reaches SQL as bind parameters alone.
 
+mod attack_session;
 mod attacks;
 mod backup;
 mod clause;
+mod clock_skew;
 mod counts;
+mod daily_partitions;
 mod database;
-mod days;
 mod error;
 mod export;
 mod facets;
@@ -24,16 +26,13 @@ mod hits;
 mod ids;
 mod incoming;
 mod ingest;
-pub mod meta;
 mod migrate;
-mod misdated;
 mod page;
 mod partition;
 mod pools;
-mod repeated;
 mod retention;
+mod retry_dedup;
 mod rows;
-mod runs;
 pub mod search;
 mod sketch;
 mod sql;
@@ -42,6 +41,7 @@ mod updates;
 mod url;
 
 pub use backup::Dumped;
+pub use clock_skew::Redated;
 pub use counts::{MAX_SLOTS, MAX_TOP};
 pub use database::Database;
 pub use error::StoreError;
@@ -49,7 +49,6 @@ pub use export::{Export, ExportFormat, ExportKind, MAX_EXPORT};
 pub use filter::{AttackStatus, Filter, Mark, Span, Terms};
 pub use health::StoreFault;
 pub use hits::{MAX_REPLAY, Replay};
-pub use misdated::Redated;
 pub use page::{Cursor, Listing, MAX_PAGE, Page};
 pub use pools::Pools;
 pub use retention::Retained;

@@ -8,7 +8,7 @@ use super::ingest::{begin, retry};
 use super::migrate::Engine;
 use super::partition::{Partition, Partitions};
 use super::sql::{Columns, Sql};
-use super::{AttackStatus, Database, StoreError, days, grouping, misdated, traffic, updates};
+use super::{AttackStatus, Database, StoreError, clock_skew, daily_partitions, grouping, traffic, updates};
 use sqlx::{AnyConnection, Connection};
 
 /// Days for which news wait for their hit.
@@ -49,7 +49,7 @@ impl Database {
                 sweep(only).await?;
             }
         }
-        misdated::forget(self, from).await?;
+        clock_skew::forget(self, from).await?;
         traffic::forget(self, from).await?;
         Ok(done)
     }
@@ -66,7 +66,7 @@ async fn sweep(partition: &Partition) -> Result<(), StoreError> {
 async fn drop_days(partition: &Partition, from: i64) -> Result<u64, StoreError> {
     let mut connection = partition.pools.write().acquire().await?;
     let mut transaction = connection.begin().await?;
-    let days = days::drop_before(&mut transaction, from).await?;
+    let days = daily_partitions::drop_before(&mut transaction, from).await?;
     for (sql, bound) in [
         ("DELETE FROM hit_aliases WHERE id < ", ids::bound(from)),
         ("DELETE FROM attack_aliases WHERE id < ", ids::bound(Month::of(from).start())),

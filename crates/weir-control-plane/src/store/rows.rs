@@ -74,7 +74,7 @@ pub struct HitRow {
     pub node: String,
     /// Mode in which it was judged.
     pub mode: String,
-    /// What the gateway was told: `pass` or `block`.
+    /// The action that the gateway received: `pass` or `block`.
     pub action: String,
     /// Attack types.
     pub attack_types: Vec<AttackType>,

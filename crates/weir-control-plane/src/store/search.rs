@@ -289,7 +289,7 @@ fn one_of(value: &str, known: &[&str]) -> Result<String, Wrong> {
     if known.contains(&lower.as_str()) {
         return Ok(lower);
     }
-    wrong(format!("`{value}` is none of these values"), format!("write {}", known.join(" or ")))
+    wrong(format!("unknown value `{value}`"), format!("write {}", known.join(" or ")))
 }
 
 #[cfg(test)]

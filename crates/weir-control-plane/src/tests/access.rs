@@ -1,4 +1,4 @@
-//! Every route for every role, and for nobody. A route that is not in the table fails the test.
+//! Every route for every role, and without a login. A route that is not in the table fails the test.
 
 use crate::auth::Role;
 use crate::routes::{Access, Face};
@@ -194,10 +194,10 @@ async fn every_route_answers_exactly_the_roles_that_it_should() {
         let (_, _, roles) = line.unwrap_or_else(|| panic!("{method} {} is not in the table of this test", entry.path));
         assert_eq!(entry.access == Access::Public, *roles == "-", "{method} {}", entry.path);
         let path = sample(entry.path);
-        let nobody = fixture.call(method, &path, &[("content-type", "application/json")], b"{}").await.status;
+        let anonymous = fixture.call(method, &path, &[("content-type", "application/json")], b"{}").await.status;
         let sent_to_login = entry.face == Face::Page && method == "GET";
         let refused = if sent_to_login { StatusCode::SEE_OTHER } else { StatusCode::UNAUTHORIZED };
-        assert_eq!(nobody == refused, *roles != "-", "{method} {path} for nobody: {nobody}");
+        assert_eq!(anonymous == refused, *roles != "-", "{method} {path} without a login: {anonymous}");
         for &role in Role::ALL {
             let allowed = *roles == "-" || *roles == "*" || roles.contains(letter(role));
             let answer = fixture.as_role(role, method, &path, &serde_json::json!({})).await;
@@ -247,8 +247,8 @@ async fn answers_bring_headers_that_keep_them_apart_and_unknown_pages_are_proble
     ] {
         assert_eq!(answer.header(name), value);
     }
-    let nobody = fixture.call("GET", "/api/v1/me", &[], b"").await;
-    assert_eq!(nobody.header("www-authenticate"), "Bearer");
+    let anonymous = fixture.call("GET", "/api/v1/me", &[], b"").await;
+    assert_eq!(anonymous.header("www-authenticate"), "Bearer");
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ async fn login(fixture: &Fixture, login: &str, password: &str) -> Answer {
     login_from(fixture, "", login, password).await
 }
 
-/// Logs in from behind the trusted proxy, which says for whom it asks.
+/// Logs in from behind the trusted proxy, which names the client.
 async fn login_from(fixture: &Fixture, client: &str, login: &str, password: &str) -> Answer {
     let body = json!({"login": login, "password": password}).to_string();
     let headers = [("content-type", "application/json"), ("x-forwarded-for", client)];
@@ -84,7 +84,7 @@ async fn clients_behind_a_trusted_proxy_are_throttled_and_recorded_each_for_itse
 }
 
 #[tokio::test]
-async fn without_trusted_proxies_nobody_can_claim_an_address() {
+async fn without_trusted_proxies_no_client_can_claim_an_address() {
     let fixture = Fixture::with(|config| config.clients = ClientRules::default()).await;
     for n in 0..5 {
         let refused = login_from(&fixture, &format!("203.0.113.{n}"), "admin", "x").await;
@@ -177,7 +177,7 @@ async fn tokens_expire_are_switched_off_and_do_only_what_they_are_for() {
 }
 
 #[tokio::test]
-async fn nobody_hands_out_more_than_they_have() {
+async fn no_user_can_grant_more_than_their_own_role() {
     let fixture = Fixture::new().await;
     let api = json!({"name": "t", "usage": "api", "role": "read_only"});
     let refused = fixture.as_role(Role::Deploy, "POST", "/api/v1/tokens", &api).await;
@@ -226,7 +226,7 @@ async fn every_change_is_in_the_audit_log_without_secrets() {
 }
 
 #[tokio::test]
-async fn each_start_gives_the_first_administrator_a_password_until_somebody_has_logged_in() {
+async fn each_start_gives_the_first_administrator_a_password_until_the_first_login() {
     let fixture = Fixture::with(|config| config.admin_password = None).await;
     let again = async |given: Option<&str>| {
         let given = given.map(str::to_owned);

@@ -98,7 +98,7 @@ async fn hits_are_stored_once_under_the_node_that_sent_them() {
     let fixture = Fixture::new().await;
     let node = fixture.node(CAPABILITIES).await;
     let mut hits = [traversal("/a?file=/etc/passwd"), traversal("/b?file=/etc/passwd")];
-    hits[1].node = "somebody else".into();
+    hits[1].node = "another node".into();
     let mut body = lines(&hits);
     body.extend_from_slice(b"\n{\"record\":\"hit\"\nnonsense\n");
     let ack = send(&fixture, &node, &body, false).await.json();

@@ -20,7 +20,7 @@ fn scrape(fixture: &Fixture) -> BTreeMap<String, f64> {
         let (name, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("no sample: {line}"));
         assert!(name.starts_with("weir_control_plane_"), "{line}");
         let twice = out.insert(name.to_owned(), value.parse().unwrap_or_else(|_| panic!("no number: {line}")));
-        assert!(twice.is_none(), "{line} stands there twice");
+        assert!(twice.is_none(), "{line} is there twice");
     }
     for line in text.lines().filter(|line| line.starts_with("# ") && *line != "# EOF") {
         let kind = line.split(' ').nth(1).unwrap();

@@ -12,7 +12,7 @@ use crate::console::view::text::Text;
 use crate::console::view::ui::href;
 use crate::console::{rule_text, scope};
 use crate::error::{Error, Mistake, Result};
-use crate::policy::trial::{Judgement, Trial};
+use crate::policy::rule_test::{Judgement, RuleTest};
 use crate::policy::{NewRule, RuleEntry};
 use axum::extract::Path;
 use axum::http::StatusCode;
@@ -251,7 +251,7 @@ fn verdict(judgement: &Judgement) -> (Tone, &'static str) {
     }
 }
 
-fn result(trial: &Trial) -> TestResult {
+fn result(trial: &RuleTest) -> TestResult {
     let after = trial.after.as_ref().unwrap_or(&trial.before);
     let same = (trial.before.attack, trial.before.patched) == (after.attack, after.patched);
     let mut findings = Vec::new();

@@ -15,7 +15,7 @@ pub struct VersionRow {
     pub number: u64,
     /// When it was published.
     pub at: Moment,
-    /// By whom.
+    /// Name of the author.
     pub author: Text,
     /// What was changed.
     pub note: Text,

@@ -6,7 +6,7 @@ use super::super::ingest::begin;
 use super::super::migrate::{self, Engine};
 use super::super::partition::Partitions;
 use super::super::sql::{Name, Sql, Value};
-use super::super::{Database, StoreError, days};
+use super::super::{Database, StoreError, daily_partitions};
 use super::catalog::{self, Table};
 use super::{Dumped, Line, VERSION};
 use base64::Engine as _;
@@ -134,7 +134,7 @@ impl Database {
         for (month, rows) in months {
             let partition = self.partitions().of(month).await?;
             if partition.engine == Engine::Postgres {
-                days::ensure(&partition, self.known_days(), times.iter().copied()).await?;
+                daily_partitions::ensure(&partition, self.known_days(), times.iter().copied()).await?;
             }
             let mut connection = partition.pools.write().acquire().await?;
             let mut transaction = begin(partition.engine, &mut connection).await?;

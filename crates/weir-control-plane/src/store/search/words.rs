@@ -63,7 +63,7 @@ pub(super) fn split(text: &str) -> Result<Vec<Word>, SearchError> {
     Ok(out)
 }
 
-/// Moves what stands before the closing `mark` to `value`. False if there is none.
+/// Moves the text before the closing `mark` to `value`. False if there is none.
 fn until(chars: &mut impl Iterator<Item = (usize, char)>, mark: char, value: &mut String) -> bool {
     for (_, c) in chars {
         if c == mark {
@@ -74,7 +74,7 @@ fn until(chars: &mut impl Iterator<Item = (usize, char)>, mark: char, value: &mu
     false
 }
 
-/// Whether what stands before a colon is an attribute, and not an IPv6 address, a time or a URL.
+/// Whether the text before a colon is an attribute, and not an IPv6 address, a time or a URL.
 fn is_name(text: &str) -> bool {
     let first = text.bytes().next();
     let name = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') && text.len() <= 32;

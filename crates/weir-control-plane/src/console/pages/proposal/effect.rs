@@ -6,7 +6,7 @@ use crate::console::view::parts::AttackKind;
 use crate::console::view::proposal::ExceptionEffect;
 use crate::console::view::text::Text;
 use crate::policy::propose::By;
-use crate::policy::{Choice, Left, Purpose};
+use crate::policy::{Choice, Purpose, Residual};
 use serde_json::json;
 use weir_core::model::point::PatternItem;
 
@@ -27,7 +27,7 @@ impl RuleProposal {
 }
 
 /// Describes what is still detected; empty if nothing is.
-fn left(all: &[Left]) -> String {
+fn left(all: &[Residual]) -> String {
     let Some(first) = all.first() else { return String::new() };
     let at = if first.point.0.is_empty() { String::new() } else { format!(" in {}", first.point) };
     let more = if all.len() > 1 { format!(" and {} more", all.len() - 1) } else { String::new() };

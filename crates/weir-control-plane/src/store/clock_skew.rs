@@ -5,7 +5,7 @@
 //! before the hit is stored.
 //!
 //! The clock that is wrong may be ours as well. Then hits come again that are stored, with a time at which nothing could be
-//! stored now: they are told apart here, for [`Database::insert`] would refuse them, and their sender count them as lost.
+//! stored now: they are separated here, because [`Database::insert`] would refuse them, and their sender count them as lost.
 
 use super::incoming::{News, Window};
 use super::ingest::{begin, retry};

@@ -1,7 +1,7 @@
 //! Attacks as runs: hits of one group (type, point, host) with no more than [`GAP`] between neighbours.
 //!
 //! Invariant: the runs of a group depend on the set of its hits alone, not on the order in which they came. A late hit
-//! extends a run, stands alone, or bridges two, which then become one.
+//! extends a run, starts a new one, or bridges two, which then become one.
 
 use super::facets::Facets;
 use super::sketch::Sketch;
@@ -11,7 +11,7 @@ pub(super) const GAP: i64 = 3_600_000;
 
 /// One attack of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Run {
+pub(super) struct AttackSession {
     /// Its id; none while it is not stored.
     pub id: Option<String>,
     /// Time of the first hit.
@@ -40,9 +40,9 @@ pub(super) struct Run {
     pub merged: Vec<String>,
 }
 
-impl Run {
+impl AttackSession {
     /// Takes in `later`, which does not begin before this one.
-    fn take(&mut self, later: Run) {
+    fn take(&mut self, later: AttackSession) {
         if later.last_hit > self.last_hit {
             self.last_time = later.last_time;
             self.last_hit = later.last_hit;
@@ -67,9 +67,9 @@ impl Run {
 }
 
 /// The runs that `runs`, stored ones and single new hits in any order, form together, in order of time.
-pub(super) fn join(mut runs: Vec<Run>) -> Vec<Run> {
+pub(super) fn join(mut runs: Vec<AttackSession>) -> Vec<AttackSession> {
     runs.sort_by(|a, b| a.first_hit.cmp(&b.first_hit));
-    let mut out: Vec<Run> = Vec::new();
+    let mut out: Vec<AttackSession> = Vec::new();
     for run in runs {
         match out.last_mut() {
             Some(last) if run.first_time - last.last_time <= GAP => last.take(run),
@@ -84,9 +84,9 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn hit(time: i64) -> Run {
+    fn hit(time: i64) -> AttackSession {
         let id = format!("{time:020}");
-        Run {
+        AttackSession {
             id: None,
             first_time: time,
             last_time: time,
@@ -104,13 +104,13 @@ mod tests {
     }
 
     /// What is compared: not which id survived.
-    fn shape(runs: &[Run]) -> Vec<(i64, i64, u64, u64)> {
+    fn shape(runs: &[AttackSession]) -> Vec<(i64, i64, u64, u64)> {
         runs.iter().map(|r| (r.first_time, r.last_time, r.hits, r.blocked)).collect()
     }
 
     /// Stores runs: each gets an id.
-    fn stored(runs: Vec<Run>, next: &mut u32) -> Vec<Run> {
-        let store = |mut run: Run| {
+    fn stored(runs: Vec<AttackSession>, next: &mut u32) -> Vec<AttackSession> {
+        let store = |mut run: AttackSession| {
             *next += 1;
             run.id.get_or_insert_with(|| format!("attack {next}"));
             run.changed = false;

@@ -21,7 +21,7 @@ pub(super) struct Counted {
 
 /// An attack type at a point, which an exception does not cover.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Left {
+pub struct Residual {
     /// Attack type.
     pub attack: AttackType,
     /// Where.
@@ -65,11 +65,11 @@ impl Material {
     }
 
     /// What still makes the request an attack once the exception for `choice` holds.
-    pub fn left(&self, choice: &Choice) -> Vec<Left> {
+    pub fn left(&self, choice: &Choice) -> Vec<Residual> {
         let (number, way) = self.chosen(Purpose::Exception, choice);
-        let mut out: Vec<Left> = Vec::new();
+        let mut out: Vec<Residual> = Vec::new();
         for counted in self.remaining(number, way, choice.steps) {
-            let left = Left { attack: counted.attack, point: counted.point.clone() };
+            let left = Residual { attack: counted.attack, point: counted.point.clone() };
             if !out.contains(&left) {
                 out.push(left);
             }
@@ -163,7 +163,7 @@ mod tests {
         assert_eq!(proposed(&deep, &default).1, 0);
         let types = material(&[(Sqli, "a", Q, High), (Sqli, "b", Q, High), (Xss, "c", Q, High)]);
         assert_eq!(proposed(&types, &default), ("disable_attack_type".into(), 1));
-        let left = Left { attack: Xss, point: serde_json::from_str(Q).unwrap() };
+        let left = Residual { attack: Xss, point: serde_json::from_str(Q).unwrap() };
         assert_eq!(types.left(&default), [left]);
     }
 

@@ -1,4 +1,4 @@
-//! The test box: a request that somebody typed, judged without and with a rule.
+//! The test box: a request that a user typed, inspected without and with a rule.
 
 use super::edit::NewRule;
 use super::replay::{Judge, Judged};
@@ -29,7 +29,7 @@ pub struct Judgement {
 
 /// A request without and with the rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Trial {
+pub struct RuleTest {
     /// By the policy in force.
     pub before: Judgement,
     /// With the rule; none where there was none to try.
@@ -43,7 +43,7 @@ impl App {
         request: &str,
         group: Option<&str>,
         rule: Option<(&NewRule, Option<u64>)>,
-    ) -> Result<Trial> {
+    ) -> Result<RuleTest> {
         if request.len() > MAX_REQUEST {
             return Err(Error::TooLarge(MAX_REQUEST));
         }
@@ -66,7 +66,7 @@ impl App {
                     let judge = Judge::new(state, &group, now, &files, &app.replays)?;
                     Ok::<_, Error>(judgement(judge.judge(&Hit::default(), &raw, false, &mut Scratch::default())))
                 };
-                Ok(Trial { before: judge(&before)?, after: after.as_ref().map(judge).transpose()? })
+                Ok(RuleTest { before: judge(&before)?, after: after.as_ref().map(judge).transpose()? })
             })
             .await
     }
