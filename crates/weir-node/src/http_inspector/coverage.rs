@@ -95,7 +95,7 @@ struct DroppedCounter {
 #[derive(Clone, Copy, Deserialize, PartialEq, Eq, Hash)]
 #[serde(rename_all = "lowercase")]
 enum Inspected {
-    QueueFull,
+    Full,
     Partial,
     None,
 }
@@ -103,7 +103,7 @@ enum Inspected {
 impl Inspected {
     const fn code(self) -> &'static str {
         match self {
-            Inspected::QueueFull => "full",
+            Inspected::Full => "full",
             Inspected::Partial => "partial",
             Inspected::None => "none",
         }
