@@ -290,6 +290,19 @@ mod tests {
     }
 
     #[test]
+    fn every_extent_of_inspection_is_read_as_documented() {
+        let (coverage, metrics) = (Coverage::default(), Metrics::unregistered());
+        for inspected in ["full", "partial", "none"] {
+            let report = report(3).replace(
+                r#""route":"a","inspected":"partial""#,
+                &format!(r#""route":"{inspected}","inspected":"{inspected}""#),
+            );
+            coverage.add_report(report.as_bytes(), &metrics).unwrap();
+            assert_eq!(count(&metrics, inspected, inspected, "too_large"), 3);
+        }
+    }
+
+    #[test]
     fn differences_are_added_once() {
         let (coverage, metrics) = (Coverage::default(), Metrics::unregistered());
         for (requests, want) in [(3, 3), (7, 7), (7, 7), (5, 7), (9, 9)] {
