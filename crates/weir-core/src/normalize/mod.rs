@@ -16,6 +16,7 @@ pub mod path;
 pub mod percent;
 pub mod quoted_printable;
 pub mod route;
+pub mod segments;
 pub mod shell;
 
 use crate::model::ByteClasses;

@@ -1,5 +1,6 @@
 //! The path by which a server finds the handler of a request: one separator, no empty or dot segments, no path parameters.
 
+use super::segments::{PathSteps, resolve};
 use std::borrow::Cow;
 
 /// Replaces `\` by `/`, removes the parameters of segments (`;name=value`), and resolves empty segments, `.` and `..`; a
@@ -8,39 +9,14 @@ pub fn run(input: &[u8]) -> Cow<'_, [u8]> {
     if !matches!(input, [b'/' | b'\\', ..]) || is_clean(input) {
         return Cow::Borrowed(input);
     }
-    let mut kept: Vec<&[u8]> = Vec::new();
-    let mut open = false;
-    for segment in segments(input) {
-        let name = without_parameters(segment);
-        open = is_removed(name) || name == b"..";
-        match name {
-            b".." => drop(kept.pop()),
-            name if is_removed(name) => {}
-            name => kept.push(name),
-        }
-    }
-    let mut out = Vec::with_capacity(input.len());
-    for name in &kept {
-        out.push(b'/');
-        out.extend_from_slice(name);
-    }
-    if open || kept.is_empty() {
-        out.push(b'/');
-    }
-    Cow::Owned(out)
+    let steps =
+        PathSteps { remove_parameters: true, backslash_separates: true, merge_slashes: true, resolve_dots: true };
+    Cow::Owned(resolve(input, steps))
 }
 
 /// The texts between separators; the one before the first separator is left out.
 fn segments(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     path.split(|b| matches!(b, b'/' | b'\\')).skip(1)
-}
-
-fn without_parameters(segment: &[u8]) -> &[u8] {
-    &segment[..memchr::memchr(b';', segment).unwrap_or(segment.len())]
-}
-
-fn is_removed(name: &[u8]) -> bool {
-    matches!(name, b"" | b".")
 }
 
 /// Whether [`run`] would change nothing.

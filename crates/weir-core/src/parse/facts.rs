@@ -4,6 +4,7 @@ mod readings;
 
 use crate::model::decoded_head::DecodedPair;
 use crate::model::{DecodedHead, DecodedPath, Message};
+use crate::normalize::segments::{PathSteps, resolve};
 use crate::normalize::{form, percent};
 use readings::other_readings;
 use std::borrow::Cow;
@@ -118,25 +119,9 @@ fn normalise_path(path: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
     if is_clean {
         return path;
     }
-    let mut kept: Vec<&[u8]> = Vec::new();
-    let mut ends_open = false;
-    for segment in inner.split(|&b| b == b'/') {
-        ends_open = needs(segment);
-        match segment {
-            b".." => drop(kept.pop()),
-            s if needs(s) => {}
-            s => kept.push(s),
-        }
-    }
-    let mut out = Vec::with_capacity(path.len());
-    for segment in &kept {
-        out.push(b'/');
-        out.extend_from_slice(segment);
-    }
-    if ends_open || kept.is_empty() {
-        out.push(b'/');
-    }
-    Cow::Owned(out)
+    let steps =
+        PathSteps { remove_parameters: false, backslash_separates: false, merge_slashes: true, resolve_dots: true };
+    Cow::Owned(resolve(&path, steps))
 }
 
 /// All segments but the last, and of the last the part before its first dot and the part after its last dot.

@@ -5,8 +5,8 @@
 //! that. Whoever writes the path chooses the server's reading, so a policy that looks at one reading alone can be left
 //! or entered at will. [`other_readings`] lists the ones beside the plain reading; most paths have none.
 
+use crate::normalize::segments::{PathSteps, resolve};
 use crate::normalize::{path as file_path, percent};
-use std::borrow::Cow;
 
 /// Longest path, in bytes, that is read in every way. A longer one that contains a byte on which servers disagree is
 /// not read further: [`OtherReadings::complete`] is false.
@@ -24,15 +24,6 @@ pub(super) struct OtherReadings {
     pub complete: bool,
 }
 
-/// How a server reads a decoded path.
-#[derive(Clone, Copy)]
-struct Steps {
-    remove_parameters: bool,
-    backslash_separates: bool,
-    merge_slashes: bool,
-    resolve_dots: bool,
-}
-
 /// The readings of `raw`, a path as sent, that differ from `plain`, its plain reading.
 ///
 /// Costs up to 80 passes over at most [`MAX_PATH`] bytes, and one pass over a path without disputed bytes.
@@ -47,7 +38,7 @@ pub(super) fn other_readings(raw: &[u8], plain: &[u8]) -> OtherReadings {
     }
     for text in decodings(raw) {
         for steps in applicable_steps(&text) {
-            let path = read(&text, steps);
+            let path = resolve(&text, steps);
             let is_known = path == plain && !steps.remove_parameters || readings.paths.iter().any(|(p, _)| *p == path);
             if !is_known && path != plain {
                 readings.paths.push((path, steps.remove_parameters));
@@ -125,52 +116,16 @@ const fn is_disputed_byte(byte: u8) -> bool {
 }
 
 /// Every combination of steps that can make a difference to `text`.
-fn applicable_steps(text: &[u8]) -> impl Iterator<Item = Steps> + use<> {
+fn applicable_steps(text: &[u8]) -> impl Iterator<Item = PathSteps> + use<> {
     let has = |byte| memchr::memchr(byte, text).is_some();
     let slashes = memchr::memmem::find(text, b"//").is_some() || has(b'\\');
     let possible = [has(b';'), has(b'\\'), slashes || has_dot_segment(text), has_dot_segment(text)];
-    (0u8..16).filter(move |bits| (0..4).all(|n| bits & (1 << n) == 0 || possible[n])).map(|bits| Steps {
+    (0u8..16).filter(move |bits| (0..4).all(|n| bits & (1 << n) == 0 || possible[n])).map(|bits| PathSteps {
         remove_parameters: bits & 1 != 0,
         backslash_separates: bits & 2 != 0,
         merge_slashes: bits & 4 != 0,
         resolve_dots: bits & 8 != 0,
     })
-}
-
-fn read(text: &[u8], steps: Steps) -> Vec<u8> {
-    let text: Cow<'_, [u8]> = match steps.backslash_separates {
-        true => text.iter().map(|&b| if b == b'\\' { b'/' } else { b }).collect(),
-        false => Cow::Borrowed(text),
-    };
-    let inner = text.strip_prefix(b"/").unwrap_or(&text);
-    let mut kept: Vec<&[u8]> = Vec::new();
-    let mut ends_open = false;
-    for segment in inner.split(|&b| b == b'/') {
-        let end = memchr::memchr(b';', segment).filter(|_| steps.remove_parameters).unwrap_or(segment.len());
-        let segment = &segment[..end];
-        let is_dots = steps.resolve_dots && matches!(segment, b"." | b"..");
-        ends_open = is_dots || segment.is_empty();
-        if is_dots {
-            if segment == b".." {
-                kept.pop();
-            }
-        } else if !(segment.is_empty() && steps.merge_slashes) {
-            kept.push(segment);
-        }
-    }
-    // An empty last segment is the trailing slash itself, which is written below.
-    if ends_open && kept.last().is_some_and(|segment| segment.is_empty()) {
-        kept.pop();
-    }
-    let mut path = Vec::with_capacity(text.len() + 1);
-    for segment in &kept {
-        path.push(b'/');
-        path.extend_from_slice(segment);
-    }
-    if ends_open || kept.is_empty() {
-        path.push(b'/');
-    }
-    path
 }
 
 #[cfg(test)]
