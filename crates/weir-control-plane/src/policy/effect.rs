@@ -1,18 +1,18 @@
 //! What a change of the policy would have done to the hits of the last day, in numbers.
 
-use super::replay::{Judge, RuleFiles};
+use super::before_after::BeforeAfter;
+use super::replay::Judge;
 use super::service::{Author, Change, Edited};
-use super::state::{DEFAULT_GROUP, PolicyState};
+use super::state::PolicyState;
 use crate::app::App;
 use crate::auth::Caller;
 use crate::confirm::{Effect, Unconfirmed};
 use crate::error::{Error, Result};
 use crate::store::{Filter, Replay};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
-use weir_core::engine::Scratch;
 
 /// Hits looked back at, in milliseconds.
 const DAY_MS: i64 = 86_400_000;
@@ -46,17 +46,9 @@ impl App {
     async fn effect(&self, before: PolicyState, after: PolicyState) -> Result<Effect> {
         let own: HashSet<String> =
             before.own_groups().into_iter().chain(after.own_groups()).map(str::to_owned).collect();
-        let trial = Trial {
-            states: [before, after],
-            own,
-            groups: self.nodes.groups().await?,
-            files: self.rule_files().await?,
-            now: self.clock.seconds(),
-            judges: HashMap::new(),
-            scratch: Scratch::default(),
-            effect: Effect::default(),
-            passed: Vec::new(),
-        };
+        let states = [Arc::new(before), Arc::new(after)];
+        let judges = BeforeAfter::new(self, states, own, Judge::in_force).await?;
+        let trial = Trial { judges, effect: Effect::default(), passed: Vec::new() };
         let filter = Filter { from: Some((self.clock.millis() - DAY_MS).max(0)), ..Filter::default() };
         let (app, runtime) = (self.clone(), Handle::current());
         self.replays.run(move || trial.run(&app, &filter, &runtime)).await
@@ -64,14 +56,7 @@ impl App {
 }
 
 struct Trial {
-    states: [PolicyState; 2],
-    /// Groups that have anything of their own.
-    own: HashSet<String>,
-    groups: HashMap<String, String>,
-    files: Arc<RuleFiles>,
-    now: u64,
-    judges: HashMap<String, [Judge; 2]>,
-    scratch: Scratch,
+    judges: BeforeAfter,
     effect: Effect,
     /// Ids of hits that would pass.
     passed: Vec<String>,
@@ -103,16 +88,7 @@ impl Trial {
 
     fn look(&mut self, app: &App, replay: &Replay) -> Result<()> {
         self.effect.replayed += 1;
-        let group = self.groups.get(&replay.hit.node).filter(|group| self.own.contains(*group));
-        let group = group.map_or(DEFAULT_GROUP, String::as_str).to_owned();
-        if !self.judges.contains_key(&group) {
-            let judge = |state| Judge::in_force(state, &group, self.now, &self.files, &app.replays);
-            let pair = [judge(&self.states[0])?, judge(&self.states[1])?];
-            self.judges.insert(group.clone(), pair);
-        }
-        let Some([before, after]) = self.judges.get(&group) else { return Ok(()) };
-        let old = before.judge(&replay.hit, &replay.raw, false, &mut self.scratch);
-        let new = after.judge(&replay.hit, &replay.raw, false, &mut self.scratch);
+        let [old, new] = self.judges.judge(&app.replays, replay)?;
         if (old.is_attack() && !new.is_attack()) || (old.is_blocked() && !new.is_blocked()) {
             self.effect.let_through += 1;
             self.passed.push(replay.hit.id.clone());

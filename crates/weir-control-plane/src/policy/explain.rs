@@ -181,7 +181,7 @@ fn doc(ruleset: &Ruleset, name: &str) -> Option<RuleDoc> {
 
 /// What is known of a detector, an anomaly or a limit.
 fn of_code(name: &str) -> Option<RuleDoc> {
-    let told = |attack: AttackType, about: &str, samples: [&[&str]; 2]| RuleDoc {
+    let rule_doc = |attack: AttackType, about: &str, samples: [&[&str]; 2]| RuleDoc {
         id: name.to_owned(),
         about: about.to_owned(),
         attack,
@@ -194,17 +194,17 @@ fn of_code(name: &str) -> Option<RuleDoc> {
     };
     if let Some(detector) = detect::TABLE.iter().find(|detector| detector.name == name) {
         let samples = [detector.samples.positive, detector.samples.negative];
-        return Some(told(detector.attack, detector.about, samples));
+        return Some(rule_doc(detector.attack, detector.about, samples));
     }
     if let Some(code) = name.strip_prefix("anomaly.") {
         let kind = AnomalyKind::ALL.iter().find(|kind| kind.code() == code)?;
-        return Some(told(attack_of(*kind), kind.about(), [&[], &[]]));
+        return Some(rule_doc(attack_of(*kind), kind.about(), [&[], &[]]));
     }
     if name == "list.deny" {
-        return Some(told(AttackType::BlockedSource, "The source of the request is on the denylist.", [&[], &[]]));
+        return Some(rule_doc(AttackType::BlockedSource, "The source of the request is on the denylist.", [&[], &[]]));
     }
     let attack = AttackType::from_code(name.strip_prefix("limit.")?)?;
-    Some(told(attack, &format!("{}: over its limit.", attack.name()), [&[], &[]]))
+    Some(rule_doc(attack, &format!("{}: over its limit.", attack.name()), [&[], &[]]))
 }
 
 /// The request as text: line ends kept, other control characters and bytes that are no text escaped.

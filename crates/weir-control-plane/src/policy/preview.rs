@@ -1,18 +1,16 @@
 //! What a rule would have changed about stored hits, before it is applied.
 
+use super::before_after::BeforeAfter;
 use super::edit::NewRule;
-use super::replay::{Judge, RuleFiles};
-use super::state::{DEFAULT_GROUP, PolicyState};
+use super::replay::Judge;
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::store::{Filter, Replay, Terms};
 use serde::Serialize;
 use serde_json::Value;
-use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
-use weir_core::engine::Scratch;
 use weir_core::model::AttackType;
 
 /// Days looked back unless asked otherwise, and at most.
@@ -104,18 +102,9 @@ impl App {
             "" => None,
             id => self.replay_of(id).await?,
         };
-        let groups = self.nodes.groups().await?;
-        let trial = Trial {
-            before,
-            after: Arc::new(after),
-            groups,
-            files: self.rule_files().await?,
-            judges: HashMap::new(),
-            now: self.clock.seconds(),
-            begin: Instant::now(),
-            scratch: Scratch::default(),
-            this: this.as_ref().map(|replay| replay.hit.id.clone()),
-        };
+        let own = after.own_groups().into_iter().map(str::to_owned).collect();
+        let judges = BeforeAfter::new(self, [before, Arc::new(after)], own, Judge::new).await?;
+        let trial = Trial { judges, begin: Instant::now(), this: this.as_ref().map(|replay| replay.hit.id.clone()) };
         let (app, filter, runtime) = (self.clone(), filter(new, since), Handle::current());
         self.replays.run(move || trial.run(&app, &filter, this, since, &runtime)).await
     }
@@ -153,19 +142,9 @@ fn is_host(name: &str) -> bool {
     name.eq_ignore_ascii_case("host")
 }
 
-/// Judges without and with the rule.
-type Pair = (Judge, Judge);
-
 struct Trial {
-    before: Arc<PolicyState>,
-    after: Arc<PolicyState>,
-    /// Group of each node.
-    groups: HashMap<String, String>,
-    files: Arc<RuleFiles>,
-    judges: HashMap<String, Pair>,
-    now: u64,
+    judges: BeforeAfter,
     begin: Instant,
-    scratch: Scratch,
     this: Option<String>,
 }
 
@@ -203,27 +182,9 @@ impl Trial {
         failed.map_or(Ok(preview), Err)
     }
 
-    /// The judges of the group in which the hit's node is; groups without anything of their own share theirs.
-    fn judges(&mut self, app: &App, node: &str) -> Result<(&Pair, &mut Scratch)> {
-        let group = self.groups.get(node).map(String::as_str).filter(|group| {
-            let own: BTreeSet<&str> = self.after.own_groups();
-            own.contains(group)
-        });
-        let group = group.unwrap_or(DEFAULT_GROUP).to_owned();
-        if !self.judges.contains_key(&group) {
-            let judge = |state: &PolicyState| Judge::new(state, &group, self.now, &self.files, &app.replays);
-            let pair = (judge(&self.before)?, judge(&self.after)?);
-            self.judges.insert(group.clone(), pair);
-        }
-        let pair = self.judges.get(&group).ok_or_else(|| Error::internal("a judge is missing"))?;
-        Ok((pair, &mut self.scratch))
-    }
-
     fn outcome(&mut self, app: &App, replay: &Replay) -> Result<Outcome> {
-        let ((before, after), scratch) = self.judges(app, &replay.hit.node)?;
-        let old = before.judge(&replay.hit, &replay.raw, false, scratch);
-        let new = after.judge(&replay.hit, &replay.raw, false, scratch);
-        Ok(if new.is_patched() {
+        let [old, new] = self.judges.judge(&app.replays, replay)?;
+        Ok(if new.is_blocked() {
             Outcome::BlockedAlways
         } else if !old.is_attack() {
             Outcome::NotReproducible
@@ -239,15 +200,13 @@ impl Trial {
         if self.this.as_ref() == Some(&replay.hit.id) {
             return Ok(());
         }
-        let ((before, after), scratch) = self.judges(app, &replay.hit.node)?;
-        let old = before.judge(&replay.hit, &replay.raw, false, scratch);
-        let new = after.judge(&replay.hit, &replay.raw, false, scratch);
+        let [old, new] = self.judges.judge(&app.replays, replay)?;
         if !old.is_attack() {
             preview.not_reproducible += 1;
         } else if !new.is_attack() {
             add(&mut preview.passes, replay);
         }
-        if new.is_patched() && !old.is_patched() {
+        if new.is_blocked() && !old.is_blocked() {
             add(&mut preview.blocked_always, replay);
         }
         Ok(())

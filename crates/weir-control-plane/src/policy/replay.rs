@@ -107,13 +107,8 @@ impl Judged {
         self.verdict.would_block || self.verdict.action == Action::Block
     }
 
-    /// Whether it is blocked in the mode in force.
+    /// Whether it is blocked. A judge made by [`Judge::new`] knows only monitoring, in which only virtual patches block.
     pub fn is_blocked(&self) -> bool {
-        self.verdict.action == Action::Block
-    }
-
-    /// Whether it is blocked even in monitoring.
-    pub fn is_patched(&self) -> bool {
         self.verdict.action == Action::Block
     }
 }

@@ -73,7 +73,7 @@ impl App {
 }
 
 fn judgement(judged: Judged) -> Judgement {
-    let (attack, patched) = (judged.is_attack(), judged.is_patched());
+    let (attack, patched) = (judged.is_attack(), judged.is_blocked());
     Judgement { attack, patched, attacks: judged.verdict.attacks, findings: judged.verdict.findings }
 }
 

@@ -1,0 +1,57 @@
+//! Stored hits judged by the policy before and after a change.
+
+use super::replay::{Judge, Judged, Replays, RuleFiles};
+use super::state::{DEFAULT_GROUP, PolicyState};
+use crate::app::App;
+use crate::error::{Error, Result};
+use crate::store::Replay;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use weir_core::engine::Scratch;
+
+/// Makes the judge of a state for a group: [`Judge::new`] or [`Judge::in_force`].
+type MakeJudge = fn(&PolicyState, &str, u64, &Arc<RuleFiles>, &Replays) -> Result<Judge>;
+
+/// Two states, and a pair of judges for each node group that a hit came from.
+pub(super) struct BeforeAfter {
+    states: [Arc<PolicyState>; 2],
+    /// Groups that have anything of their own; all others share the judges of the default group.
+    own: HashSet<String>,
+    /// Group of each node.
+    groups: HashMap<String, String>,
+    files: Arc<RuleFiles>,
+    /// Seconds since 1970 at which expiry is judged.
+    now: u64,
+    make: MakeJudge,
+    judges: HashMap<String, [Judge; 2]>,
+    scratch: Scratch,
+}
+
+impl BeforeAfter {
+    /// Judges by `states`; `own` are the groups that have anything of their own in them.
+    pub async fn new(app: &App, states: [Arc<PolicyState>; 2], own: HashSet<String>, make: MakeJudge) -> Result<Self> {
+        Ok(Self {
+            states,
+            own,
+            groups: app.nodes.groups().await?,
+            files: app.rule_files().await?,
+            now: app.clock.seconds(),
+            make,
+            judges: HashMap::new(),
+            scratch: Scratch::default(),
+        })
+    }
+
+    /// What becomes of a stored hit before and after the change.
+    pub fn judge(&mut self, replays: &Replays, replay: &Replay) -> Result<[Judged; 2]> {
+        let group = self.groups.get(&replay.hit.node).filter(|group| self.own.contains(*group));
+        let group = group.map_or(DEFAULT_GROUP, String::as_str).to_owned();
+        if !self.judges.contains_key(&group) {
+            let judge = |state: &PolicyState| (self.make)(state, &group, self.now, &self.files, replays);
+            let pair = [judge(&self.states[0])?, judge(&self.states[1])?];
+            self.judges.insert(group.clone(), pair);
+        }
+        let pair = self.judges.get(&group).ok_or_else(|| Error::internal("a judge is missing"))?;
+        Ok(pair.each_ref().map(|judge| judge.judge(&replay.hit, &replay.raw, false, &mut self.scratch)))
+    }
+}
