@@ -1,8 +1,9 @@
 //! `weir config`: check a configuration, write the reference page.
 
+use super::report_format::ReportFormat;
 use super::sources;
 use crate::config::{Flag, Loaded, Resolved, Sources, load, load_text, reference, tree};
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use std::fs::File;
 use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
@@ -29,8 +30,8 @@ struct CheckArgs {
     /// The file; `-` reads standard input. Without it, the environment and the defaults are checked.
     file: Option<PathBuf>,
     /// How to report.
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = ReportFormat::Human)]
+    format: ReportFormat,
     /// Set a key as the same flag of the service does, e.g. `--set connector.address=:5001`. May be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = sources::flag)]
     set: Vec<Flag>,
@@ -40,14 +41,6 @@ struct CheckArgs {
     /// Exit with 1 if there are warnings.
     #[arg(long)]
     strict: bool,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Format {
-    /// Lines for people.
-    Human,
-    /// One JSON object.
-    Json,
 }
 
 /// Runs the subcommand and answers its exit code. Fails only if `out` cannot be written.
@@ -76,8 +69,8 @@ impl CheckArgs {
         }
         let report = &loaded.report;
         match self.format {
-            Format::Human => out.write_all(report.render().as_bytes())?,
-            Format::Json => out.write_all(report.json().as_bytes())?,
+            ReportFormat::Human => out.write_all(report.render().as_bytes())?,
+            ReportFormat::Json => out.write_all(report.json().as_bytes())?,
         }
         let warned = self.strict && report.count(crate::config::Severity::Warning) > 0;
         Ok(u8::from(report.failed() || warned))

@@ -11,6 +11,7 @@ pub mod migrate;
 mod progress;
 pub mod readers;
 pub mod replay;
+mod report_format;
 mod restore;
 pub mod rules;
 mod run;

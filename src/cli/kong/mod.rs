@@ -5,9 +5,10 @@ mod instances;
 mod judge;
 mod values;
 
+use crate::cli::report_format::ReportFormat;
 use crate::config::tree::{self, Mark, Node, SyntaxError};
 use crate::config::{Report, Severity};
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use judge::diagnostic;
 use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
@@ -34,16 +35,8 @@ struct CheckArgs {
     /// input.
     file: PathBuf,
     /// How to report.
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    format: Format,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Format {
-    /// Lines for people.
-    Human,
-    /// One JSON object.
-    Json,
+    #[arg(long, value_enum, default_value_t = ReportFormat::Human)]
+    format: ReportFormat,
 }
 
 /// Runs the subcommand and answers its exit code. Fails only if `out` cannot be written.
@@ -59,8 +52,8 @@ pub fn run(args: &KongArgs, out: &mut dyn Write) -> io::Result<u8> {
         }
     };
     let text = match check.format {
-        Format::Human => report.render(),
-        Format::Json => report.json(),
+        ReportFormat::Human => report.render(),
+        ReportFormat::Json => report.json(),
     };
     out.write_all(text.as_bytes())?;
     Ok(if report.failed() { super::EXIT_FAILED } else { super::EXIT_OK })

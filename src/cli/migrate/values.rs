@@ -4,8 +4,9 @@ use super::judge::{Fate, Finding, chart_of, judge};
 use super::table::{Chart, Known};
 use super::{edit, report};
 use crate::cli::error::CliError;
+use crate::cli::report_format::ReportFormat;
 use crate::config::tree;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -34,16 +35,8 @@ pub struct ValuesArgs {
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
     /// How to report.
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    format: Format,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Format {
-    /// Lines for people.
-    Human,
-    /// One JSON object.
-    Json,
+    #[arg(long, value_enum, default_value_t = ReportFormat::Human)]
+    format: ReportFormat,
 }
 
 /// Runs it. Fails only if `out` cannot be written.
@@ -74,12 +67,12 @@ fn migrate(args: &ValuesArgs) -> Result<Migrated, CliError> {
     let findings = judge(&Known::new(), chart, &root);
     let edited = edit::apply(&source, &root, &findings);
     let mut text = match args.format {
-        Format::Human => report::human(&name, chart, &findings),
-        Format::Json => report::json(&name, chart, &findings, &edited.by_hand),
+        ReportFormat::Human => report::human(&name, chart, &findings),
+        ReportFormat::Json => report::json(&name, chart, &findings, &edited.by_hand),
     };
     if let Some(path) = &args.output {
         write(path, &edited.text)?;
-        if matches!(args.format, Format::Human) {
+        if matches!(args.format, ReportFormat::Human) {
             text.push_str(&format!("\n{} written. Check it: helm template RELEASE weir -f {0}\n", path.display()));
             for key in &edited.by_hand {
                 text.push_str(&format!("Edit it by hand: {key} could not be, since it stands within braces.\n"));
