@@ -65,7 +65,7 @@ describe("copies", function()
 
     local function entry(name, size) return { name = name, size = size or 1 } end
 
-    it("drops the oldest beyond its bounds and tells", function()
+    it("drops the oldest beyond its limits and reports the loss", function()
       local queue = queue_of(2, 100)
       for _, name in ipairs({ "a", "b", "c" }) do queue:push(entry(name)) end
       local ok, reason = queue:push(entry("x", 101))
@@ -160,7 +160,7 @@ describe("copies", function()
       assert.is_false(queue.running)
     end)
 
-    it("loses what it cannot send while the worker ends, and tells", function()
+    it("loses what it cannot send while the worker ends, and reports the loss", function()
       local queue = queue_of(10, 100, function(entries) return entries end)
       queue:push(entry("a"))
       ngx.worker.exiting = function() return true end

@@ -21,7 +21,7 @@ pub struct ResetPassword {
 }
 
 /// Gives the local user `login` a password, `given` or a new one, ends their sessions, and lets them log in again if they
-/// were disabled. The audit log tells.
+/// were disabled. The audit log records it.
 ///
 /// # Errors
 /// There is no such user, they log in by an identity provider, or the password is too weak.

@@ -41,15 +41,15 @@ pub fn diff(from: &PolicyState, to: &PolicyState) -> Differences {
     all
 }
 
-/// Gives every difference in `to` to `told`, in order of names.
-pub fn each(from: &PolicyState, to: &PolicyState, mut told: impl FnMut(Difference)) {
+/// Calls `visit` with every difference in `to`, in order of names.
+pub fn each(from: &PolicyState, to: &PolicyState, mut visit: impl FnMut(Difference)) {
     let (before, after) = (objects(from), objects(to));
     let keys: std::collections::BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     for key in keys {
         let (old, new) = (before.get(key), after.get(key));
         if old != new {
             let side = |value: Option<&Value>| value.cloned().unwrap_or_default();
-            told(Difference { object: key.clone(), before: side(old), after: side(new) });
+            visit(Difference { object: key.clone(), before: side(old), after: side(new) });
         }
     }
 }
