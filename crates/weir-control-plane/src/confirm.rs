@@ -1,6 +1,7 @@
 //! Changes that have to be confirmed: what a refusal says, and what a request carries to confirm one.
 
 use serde::Serialize;
+use std::fmt;
 
 /// One change that needs confirmation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -35,6 +36,14 @@ pub struct Unconfirmed {
     pub effect: Option<Effect>,
     /// Whether the confirmation that came along is another one.
     pub stale: bool,
+}
+
+impl fmt::Display for Unconfirmed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let changes: Vec<&str> = self.changes.iter().map(|one| one.says.as_str()).collect();
+        write!(f, "this change has to be confirmed: {}", changes.join("; "))?;
+        self.effect.as_ref().map_or(Ok(()), |effect| write!(f, ". {}", effect.words()))
+    }
 }
 
 /// What a change would have done.

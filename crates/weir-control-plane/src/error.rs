@@ -22,33 +22,46 @@ impl Mistake {
 }
 
 /// Why something was not done.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// What was sent is wrong: everything that is.
+    #[error("{}", Mistakes(.0))]
     Invalid(Vec<Mistake>),
     /// There is no such thing.
+    #[error("there is no such {0}")]
     NotFound(&'static str),
     /// It contradicts what is there; says how.
+    #[error("{0}")]
     Conflict(String),
     /// The change weakens protection or blocks everywhere, and the request does not confirm it.
+    #[error("{0}")]
     Unconfirmed(Box<Unconfirmed>),
     /// The caller's role does not allow it.
+    #[error("{0}")]
     Forbidden(&'static str),
     /// No user is logged in, or credentials are wrong.
+    #[error("log in, or send a valid token")]
     Unauthenticated,
     /// Login or password is wrong.
+    #[error("wrong user name or password")]
     WrongLogin,
     /// Too many attempts or calls: try again after so many seconds.
+    #[error("too many attempts; try again in {0} s")]
     Throttled(u64),
     /// The call took too long.
+    #[error("the call took too long; ask for less, or try again")]
     Timeout,
     /// What was sent is larger than allowed, in bytes.
+    #[error("larger than {0} bytes")]
     TooLarge(usize),
     /// The database failed.
-    Database(sqlx::Error),
+    #[error("database: {0}")]
+    Database(#[from] sqlx::Error),
     /// The store failed.
-    Store(StoreError),
+    #[error("store: {0}")]
+    Store(#[source] StoreError),
     /// Something else inside failed; the text is for the log alone.
+    #[error("{0}")]
     Internal(String),
 }
 
@@ -73,42 +86,17 @@ impl Error {
     }
 }
 
-impl fmt::Display for Error {
+/// Mistakes as one line.
+struct Mistakes<'a>(&'a [Mistake]);
+
+impl fmt::Display for Mistakes<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Error::Invalid(mistakes) => {
-                for (number, mistake) in mistakes.iter().enumerate() {
-                    let comma = if number == 0 { "" } else { "; " };
-                    let colon = if mistake.field.is_empty() { "" } else { ": " };
-                    write!(f, "{comma}{}{colon}{}", mistake.field, mistake.message)?;
-                }
-                Ok(())
-            }
-            Error::NotFound(what) => write!(f, "there is no such {what}"),
-            Error::Conflict(why) => f.write_str(why),
-            Error::Unconfirmed(why) => {
-                let changes: Vec<&str> = why.changes.iter().map(|one| one.says.as_str()).collect();
-                write!(f, "this change has to be confirmed: {}", changes.join("; "))?;
-                why.effect.as_ref().map_or(Ok(()), |effect| write!(f, ". {}", effect.words()))
-            }
-            Error::Forbidden(why) => f.write_str(why),
-            Error::Unauthenticated => f.write_str("log in, or send a valid token"),
-            Error::WrongLogin => f.write_str("wrong user name or password"),
-            Error::Throttled(seconds) => write!(f, "too many attempts; try again in {seconds} s"),
-            Error::Timeout => f.write_str("the call took too long; ask for less, or try again"),
-            Error::TooLarge(most) => write!(f, "larger than {most} bytes"),
-            Error::Database(error) => write!(f, "database: {error}"),
-            Error::Store(error) => write!(f, "store: {error}"),
-            Error::Internal(what) => f.write_str(what),
+        for (number, mistake) in self.0.iter().enumerate() {
+            let comma = if number == 0 { "" } else { "; " };
+            let colon = if mistake.field.is_empty() { "" } else { ": " };
+            write!(f, "{comma}{}{colon}{}", mistake.field, mistake.message)?;
         }
-    }
-}
-
-impl std::error::Error for Error {}
-
-impl From<sqlx::Error> for Error {
-    fn from(error: sqlx::Error) -> Self {
-        Error::Database(error)
+        Ok(())
     }
 }
 

@@ -4,7 +4,7 @@
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Client, ClientBuilder, Url};
 use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::{ClientConfig, RootCertStore};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -44,13 +44,13 @@ impl Roots {
         }
     }
 
-    fn store(&self) -> Result<RootCertStore, String> {
+    fn store(&self) -> Result<RootCertStore, OutgoingError> {
         let mut store = RootCertStore::empty();
         match self {
             Roots::Bundled => store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
             Roots::System => {
                 let path = SYSTEM.iter().map(Path::new).find(|path| path.exists());
-                let path = path.ok_or("no file with the certificate authorities of the system was found")?;
+                let path = path.ok_or(OutgoingError::NoSystemAuthorities)?;
                 read(path, &mut store)?;
             }
             Roots::File(path) => read(path, &mut store)?,
@@ -59,13 +59,44 @@ impl Roots {
     }
 }
 
-fn read(path: &Path, store: &mut RootCertStore) -> Result<(), String> {
-    let name = path.display();
-    let wrong = |why: &dyn std::fmt::Display| format!("certificate authorities in {name}: {why}");
-    let all = CertificateDer::pem_file_iter(path).map_err(|error| wrong(&error))?;
-    let all = all.collect::<Result<Vec<_>, _>>().map_err(|error| wrong(&error))?;
+fn read(path: &Path, store: &mut RootCertStore) -> Result<(), OutgoingError> {
+    let unreadable = |error| OutgoingError::Authorities(path.to_owned(), error);
+    let all = CertificateDer::pem_file_iter(path).map_err(unreadable)?;
+    let all = all.collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
     let (added, _) = store.add_parsable_certificates(all);
-    if added == 0 { Err(wrong(&"there is no certificate in it")) } else { Ok(()) }
+    if added == 0 { Err(OutgoingError::NoCertificate(path.to_owned())) } else { Ok(()) }
+}
+
+/// Why a connection cannot be opened, or must not.
+#[derive(Debug, thiserror::Error)]
+pub enum OutgoingError {
+    /// A file with certificate authorities cannot be read.
+    #[error("certificate authorities in {}: {}", .0.display(), .1)]
+    Authorities(PathBuf, #[source] pem::Error),
+    /// A file has no certificate that can be used.
+    #[error("certificate authorities in {}: there is no certificate in it", .0.display())]
+    NoCertificate(PathBuf),
+    /// The system keeps its authorities nowhere that is known.
+    #[error("no file with the certificate authorities of the system was found")]
+    NoSystemAuthorities,
+    /// TLS cannot be set up.
+    #[error("TLS cannot be set up: {0}")]
+    Tls(#[from] rustls::Error),
+    /// The HTTP client cannot be set up.
+    #[error("the HTTP client cannot be set up: {0}")]
+    Client(#[source] reqwest::Error),
+    /// The text is not a URL.
+    #[error("not a URL: {0}")]
+    Url(String),
+    /// No setting allows this address.
+    #[error("{0} is a link-local or special address, which is never contacted")]
+    Special(IpAddr),
+    /// The address is private, and the setting forbids those.
+    #[error("{0} is in a private network: `control_plane.private_destinations` forbids it")]
+    Private(IpAddr),
+    /// The name does not resolve.
+    #[error("the name has no address")]
+    NoAddress,
 }
 
 /// How connections are opened. Cheap to clone.
@@ -85,10 +116,9 @@ impl Default for Outgoing {
 impl Outgoing {
     /// With these authorities. Without `private` no webhook, syslog receiver or mirror may be on this machine or in a
     /// private network.
-    pub fn new(roots: &Roots, private: bool) -> Result<Self, String> {
+    pub fn new(roots: &Roots, private: bool) -> Result<Self, OutgoingError> {
         let tls = ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
-            .with_safe_default_protocol_versions()
-            .map_err(|error| error.to_string())?
+            .with_safe_default_protocol_versions()?
             .with_root_certificates(roots.store()?)
             .with_no_client_auth();
         Ok(Self { tls: Arc::new(tls), private })
@@ -115,14 +145,14 @@ impl Outgoing {
     }
 
     /// Whether a URL may be called, as far as its host is an address: names are checked when they are resolved.
-    pub fn check_url(&self, url: &str) -> Result<(), String> {
-        let url = Url::parse(url).map_err(|error| error.to_string())?;
+    pub fn check_url(&self, url: &str) -> Result<(), OutgoingError> {
+        let url = Url::parse(url).map_err(|error| OutgoingError::Url(error.to_string()))?;
         let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
         host.parse::<IpAddr>().map_or(Ok(()), |address| self.check(address))
     }
 
     /// Whether `address` may be connected to.
-    pub fn check(&self, address: IpAddr) -> Result<(), String> {
+    pub fn check(&self, address: IpAddr) -> Result<(), OutgoingError> {
         allowed(address, self.private)
     }
 
@@ -137,7 +167,7 @@ const SHARED_V4: u32 = 100 << 2 | 1;
 
 /// Link-local addresses, where clouds keep credentials of the machine, are never a receiver. Those of this machine and of
 /// private networks are by setting.
-fn allowed(address: IpAddr, private: bool) -> Result<(), String> {
+fn allowed(address: IpAddr, private: bool) -> Result<(), OutgoingError> {
     let address = match address.to_canonical() {
         // The same addresses in the well-known prefix of NAT64 (RFC 6052).
         IpAddr::V6(v6) if v6.segments()[..6] == [0x64, 0xff9b, 0, 0, 0, 0] => {
@@ -157,10 +187,10 @@ fn allowed(address: IpAddr, private: bool) -> Result<(), String> {
         ),
     };
     if never {
-        return Err(format!("{address} is a link-local or special address, which is never contacted"));
+        return Err(OutgoingError::Special(address));
     }
     if inside && !private {
-        return Err(format!("{address} is in a private network: `control_plane.private_destinations` forbids it"));
+        return Err(OutgoingError::Private(address));
     }
     Ok(())
 }
@@ -169,8 +199,8 @@ fn allowed(address: IpAddr, private: bool) -> Result<(), String> {
 const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
 
 /// Those that may be connected to; without any, the reason.
-fn permitted(all: impl Iterator<Item = SocketAddr>, private: bool) -> Result<Vec<SocketAddr>, String> {
-    let (mut fine, mut why) = (Vec::new(), "the name has no address".to_owned());
+fn permitted(all: impl Iterator<Item = SocketAddr>, private: bool) -> Result<Vec<SocketAddr>, OutgoingError> {
+    let (mut fine, mut why) = (Vec::new(), OutgoingError::NoAddress);
     for address in all {
         match allowed(address.ip(), private) {
             Ok(()) => fine.push(address),
@@ -247,7 +277,7 @@ mod tests {
         std::fs::write(&path, made.cert.pem()).unwrap();
         assert_eq!(Roots::parse(&path.display().to_string()).store().unwrap().len(), 1);
         std::fs::write(&path, "nothing").unwrap();
-        assert!(Outgoing::new(&Roots::File(path), true).unwrap_err().contains("ca.pem"));
+        assert!(Outgoing::new(&Roots::File(path), true).unwrap_err().to_string().contains("ca.pem"));
         assert!(Roots::parse("bundled").store().unwrap().len() > 50);
     }
 }

@@ -1,7 +1,8 @@
 //! Building blocks that every weir process shares.
 //!
 //! [`serve`] accepts connections and serves HTTP on them within limits, with [`tls`] certificates that can be reloaded.
-//! [`telemetry`] provides logs, metrics and health probes. [`backoff`], [`clock`], [`hex`] and [`pem`] are small utilities.
+//! [`telemetry`] provides logs, metrics and health probes. [`backoff`], [`clock`], [`error_chain`], [`hex`] and [`pem`] are small
+//! utilities.
 //!
 //! ```
 //! use weir_runtime::{backoff::Backoff, clock, hex};
@@ -15,6 +16,7 @@
 
 pub mod backoff;
 pub mod clock;
+pub mod error_chain;
 pub mod hex;
 pub mod pem;
 pub mod serve;

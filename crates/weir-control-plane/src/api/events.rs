@@ -6,7 +6,7 @@ use crate::app::App;
 use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::store::{
-    Attack, Count, Dimension, Filter, Listing, Mark, Page, Series, StoredHit, TrafficBy, TrafficFilter,
+    Attack, Count, Cursor, Dimension, Filter, Listing, Mark, Page, Series, StoredHit, TrafficBy, TrafficFilter,
 };
 use axum::extract::State;
 use axum::response::Response;
@@ -42,8 +42,8 @@ impl Wanted {
     }
 
     fn page(&self) -> Result<Page> {
-        let after = self.after.as_deref().map(str::parse).transpose();
-        let after = after.map_err(|message: String| Error::invalid("after", message))?;
+        let after = self.after.as_deref().map(str::parse::<Cursor>).transpose();
+        let after = after.map_err(|error| Error::invalid("after", error.to_string()))?;
         Ok(Page { after, limit: page_limit(self.limit) as u32 })
     }
 }

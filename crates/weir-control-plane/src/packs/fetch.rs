@@ -1,6 +1,6 @@
 //! One look at a mirror: bounded in time and size, to one host, and nothing is believed that is not signed.
 
-use crate::outgoing::Outgoing;
+use crate::outgoing::{Outgoing, OutgoingError};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::{Client, Response, StatusCode, Url, header};
@@ -30,10 +30,39 @@ pub enum Fetched {
     New { content: Vec<u8>, etag: String },
 }
 
+/// Why nothing was fetched.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// The destination must not be contacted.
+    #[error(transparent)]
+    Outgoing(#[from] OutgoingError),
+    /// The URL or the key of the mirror is not valid; the text says what is expected.
+    #[error("{0}")]
+    Setting(String),
+    /// The server was not reached, or the connection broke.
+    #[error("the call failed")]
+    Call(#[from] reqwest::Error),
+    /// The server did not answer with content.
+    #[error("answered {0}")]
+    Status(StatusCode),
+    /// The content is larger than what is accepted, in bytes.
+    #[error("larger than {0} bytes")]
+    TooLarge(usize),
+    /// The signature could not be fetched.
+    #[error("signature (`.sig`): {0}")]
+    NoSignature(#[source] Box<FetchError>),
+    /// The signature is not in base64.
+    #[error("the signature (`.sig`) is not base64")]
+    Encoding(#[source] base64::DecodeError),
+    /// The signature does not belong to this content and key.
+    #[error("the signature does not fit content and key; nothing was taken over")]
+    Signature,
+}
+
 /// A client: redirects are not followed.
-pub fn client(outgoing: &Outgoing) -> Result<Client, String> {
+pub fn client(outgoing: &Outgoing) -> Result<Client, OutgoingError> {
     let builder = outgoing.guarded().timeout(TIME).read_timeout(IDLE);
-    builder.build().map_err(|error| error.to_string())
+    builder.build().map_err(OutgoingError::Client)
 }
 
 /// The URL of a mirror, if it is one: https, or http to this machine; no credentials; not a host of the vendor.
@@ -68,13 +97,13 @@ pub fn key(text: &str) -> Result<Vec<u8>, String> {
 }
 
 /// Looks at `from`, if it changed since `etag`.
-pub async fn fetch(client: &Client, from: &str, by: &str, etag: &str, most: usize) -> Result<Fetched, String> {
-    let (at, by) = (url(from)?, key(by)?);
+pub async fn fetch(client: &Client, from: &str, by: &str, etag: &str, most: usize) -> Result<Fetched, FetchError> {
+    let (at, by) = (url(from).map_err(FetchError::Setting)?, key(by).map_err(FetchError::Setting)?);
     let mut request = client.get(at.clone());
     if !etag.is_empty() {
         request = request.header(header::IF_NONE_MATCH, etag);
     }
-    let answer = request.send().await.map_err(told)?;
+    let answer = request.send().await?;
     if answer.status() == StatusCode::NOT_MODIFIED && !etag.is_empty() {
         return Ok(Fetched::Same);
     }
@@ -83,36 +112,26 @@ pub async fn fetch(client: &Client, from: &str, by: &str, etag: &str, most: usiz
     let content = body(answer, most).await?;
     let mut signed = at;
     signed.set_path(&format!("{}.sig", signed.path()));
-    let signature = client.get(signed).send().await.map_err(told)?;
-    let signature = body(signature, MAX_SIGNATURE).await.map_err(|why| format!("signature (`.sig`): {why}"))?;
-    let signature = STANDARD.decode(signature.trim_ascii()).map_err(|_| "the signature (`.sig`) is not base64")?;
+    let signature = client.get(signed).send().await?;
+    let signature = body(signature, MAX_SIGNATURE).await.map_err(|why| FetchError::NoSignature(Box::new(why)))?;
+    let signature = STANDARD.decode(signature.trim_ascii()).map_err(FetchError::Encoding)?;
     let right = UnparsedPublicKey::new(&ED25519, by).verify(&content, &signature);
-    right.map_err(|_| "the signature does not fit content and key; nothing was taken over")?;
+    right.map_err(|_| FetchError::Signature)?;
     Ok(Fetched::New { content, etag: fresh })
 }
 
-async fn body(mut answer: Response, most: usize) -> Result<Vec<u8>, String> {
+async fn body(mut answer: Response, most: usize) -> Result<Vec<u8>, FetchError> {
     if answer.status() != StatusCode::OK {
-        return Err(format!("answered {}", answer.status()));
+        return Err(FetchError::Status(answer.status()));
     }
     let mut body = Vec::new();
-    while let Some(chunk) = answer.chunk().await.map_err(told)? {
+    while let Some(chunk) = answer.chunk().await? {
         if body.len() + chunk.len() > most {
-            return Err(format!("larger than {most} bytes"));
+            return Err(FetchError::TooLarge(most));
         }
         body.extend_from_slice(&chunk);
     }
     Ok(body)
-}
-
-/// The error and its causes.
-fn told(error: reqwest::Error) -> String {
-    let (mut out, mut cause) = (error.to_string(), std::error::Error::source(&error));
-    while let Some(inner) = cause {
-        out = format!("{out}: {inner}");
-        cause = inner.source();
-    }
-    out
 }
 
 #[cfg(test)]
@@ -188,7 +207,7 @@ mod tests {
             (&format!("{at}/moved"), &by, 99, "answered 302"),
             (&format!("{at}/b"), &by, 99, "not base64"),
         ] {
-            let told = fetch(&client, from, by, "", most).await.err().expect("it is refused");
+            let told = fetch(&client, from, by, "", most).await.err().expect("it is refused").to_string();
             assert!(told.contains(why), "{told}");
         }
     }

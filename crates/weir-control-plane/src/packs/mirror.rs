@@ -1,7 +1,7 @@
 //! Mirrors: packs and databases fetched from a URL again and again. What comes must be signed by a key that an administrator
 //! set; whatever fails leaves the last good version in use, and is shown.
 
-use super::fetch::{self, Fetched};
+use super::fetch::{self, FetchError, Fetched};
 use super::{Kind, MAX_NAMES, check};
 use crate::app::App;
 use crate::auth::Caller;
@@ -13,6 +13,7 @@ use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+use weir_runtime::error_chain::with_causes;
 
 /// How often it is looked whether one is due.
 const TICK: Duration = Duration::from_secs(2);
@@ -63,6 +64,17 @@ pub struct NewMirror {
     /// Seconds between looks; an hour without.
     #[serde(default = "hour")]
     pub period: i64,
+}
+
+/// Why a look at a mirror brought nothing.
+#[derive(Debug, thiserror::Error)]
+enum LookError {
+    /// It could not be fetched, or is not signed by the key.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// What was fetched could not be stored or put in use.
+    #[error(transparent)]
+    Use(#[from] Error),
 }
 
 fn hour() -> i64 {
@@ -146,7 +158,7 @@ impl App {
     pub async fn follow_mirrors(&self, stop: CancellationToken) {
         let client = match fetch::client(&self.config.outgoing) {
             Ok(client) => client,
-            Err(error) => return tracing::error!(error, "nothing is mirrored"),
+            Err(error) => return tracing::error!(%error, "nothing is mirrored"),
         };
         loop {
             tokio::select! {
@@ -182,27 +194,27 @@ impl App {
     }
 
     /// Fetches, verifies, stores and puts in use. Answers the ETag of what is there now.
-    async fn look(&self, client: &reqwest::Client, mirror: &Mirror) -> Result<String, String> {
+    async fn look(&self, client: &reqwest::Client, mirror: &Mirror) -> Result<String, LookError> {
         let Mirror { kind, name, .. } = mirror;
-        self.config.outgoing.check_url(&mirror.url)?;
+        self.config.outgoing.check_url(&mirror.url).map_err(FetchError::from)?;
         let fetched = fetch::fetch(client, &mirror.url, &mirror.public_key, &mirror.etag, kind.most()).await?;
         let Fetched::New { content, etag } = fetched else { return Ok(mirror.etag.clone()) };
         let note = format!("mirrored from {}", fetch::host(&mirror.url));
-        let stored = self.store_pack(*kind, name, content, &note, AUTHOR).await.map_err(|e| e.to_string())?;
+        let stored = self.store_pack(*kind, name, content, &note, AUTHOR).await?;
         let (version, new) = stored;
         // What was put out of use by hand stays so until something new comes. After a failure it may have been stored already.
         if new || !mirror.last_error.is_empty() {
-            let used = self.use_pack(*kind, name, version.version, &Author::process(AUTHOR), "mirror.fetch").await;
-            used.map_err(|error| error.to_string())?;
+            self.use_pack(*kind, name, version.version, &Author::process(AUTHOR), "mirror.fetch").await?;
         }
         Ok(etag)
     }
 
-    async fn note_look(&self, mirror: &Mirror, done: Result<String, String>, retry: i64) -> Result<()> {
+    async fn note_look(&self, mirror: &Mirror, done: Result<String, LookError>, retry: i64) -> Result<()> {
         let now = self.clock.millis();
         let (etag, error, due) = match done {
             Ok(etag) => (etag, String::new(), now + mirror.period * 1_000),
             Err(error) => {
+                let error = with_causes(&error);
                 tracing::warn!(name = mirror.name, error, "a mirror failed; the last good version stays");
                 (mirror.etag.clone(), weir_core::model::bytes::printable(error.as_bytes(), MAX_ERROR), retry)
             }

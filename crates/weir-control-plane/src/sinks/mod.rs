@@ -6,6 +6,7 @@
 //! of two. Of several replicas one delivers, by a lease.
 
 mod arrivals;
+mod delivery;
 mod feed;
 mod metrics;
 mod repository;

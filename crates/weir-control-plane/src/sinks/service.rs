@@ -7,7 +7,7 @@ use super::repository::Repository;
 use super::sink::{NewSink, Sink, SinkError};
 use super::system_feed::SystemFeed;
 use super::worker::Worker;
-use crate::outgoing::Outgoing;
+use crate::outgoing::{Outgoing, OutgoingError};
 use crate::store::{Database, StoreError};
 use std::fmt;
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use weir_runtime::clock::Clock;
+use weir_runtime::error_chain::with_causes;
 
 /// Time between checks for new hits while no notification arrives.
 const PERIOD: Duration = Duration::from_secs(5);
@@ -108,10 +109,10 @@ impl Sinks {
             Ok(worker) => Ok(worker.deliver(&held, FeedName::System, &[record]).await.map_err(|error| {
                 // What a refusal says of ports and paths is for who reads the log of this machine, not for who may only
                 // enter URLs.
-                tracing::warn!(sink = held.sink.name, error, "the test was not delivered");
+                tracing::warn!(sink = held.sink.name, error = with_causes(&error), "the test was not delivered");
                 UNDELIVERED.to_owned()
             })),
-            Err(error) => Ok(Err(error)),
+            Err(error) => Ok(Err(error.to_string())),
         }
     }
 
@@ -129,7 +130,7 @@ impl Sinks {
         Ok(())
     }
 
-    fn worker(&self) -> Result<Worker, String> {
+    fn worker(&self) -> Result<Worker, OutgoingError> {
         let (repository, feeds, metrics) = (self.repository.clone(), self.feeds.clone(), self.metrics.clone());
         Worker::new(repository, feeds, metrics, Arc::clone(&self.news), self.outgoing.clone())
     }
@@ -143,7 +144,7 @@ impl Sinks {
     pub async fn run(&self, stop: CancellationToken) {
         let worker = match self.worker() {
             Ok(worker) => worker,
-            Err(error) => return tracing::error!(error, "sinks are not delivered to"),
+            Err(error) => return tracing::error!(%error, "sinks are not delivered to"),
         };
         loop {
             if let Err(error) = self.round(&worker, &stop).await {

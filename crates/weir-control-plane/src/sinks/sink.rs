@@ -155,32 +155,17 @@ pub struct Sink {
 }
 
 /// Why a sink cannot be made, kept or used.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum SinkError {
     /// What is wrong with it: member, and the fix.
+    #[error("`{0}`: {1}")]
     Input(&'static str, String),
     /// There is none with this id.
+    #[error("there is no such sink")]
     Unknown,
     /// The store failed.
-    Store(StoreError),
-}
-
-impl fmt::Display for SinkError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            SinkError::Input(member, why) => write!(f, "`{member}`: {why}"),
-            SinkError::Unknown => f.write_str("there is no such sink"),
-            SinkError::Store(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for SinkError {}
-
-impl From<StoreError> for SinkError {
-    fn from(error: StoreError) -> Self {
-        SinkError::Store(error)
-    }
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 impl From<sqlx::Error> for SinkError {

@@ -1,5 +1,6 @@
 //! Delivery by syslog (RFC 5424): one message a record, its JSON as the message's text.
 
+use super::delivery::DeliveryError;
 use super::feed::FeedName;
 use super::sink::{Facility, Transport};
 use crate::outgoing::Outgoing;
@@ -42,9 +43,14 @@ pub fn message(facility: Facility, feed: FeedName, record: &Value) -> String {
 }
 
 /// Delivers `records`.
-pub async fn deliver(call: &Call<'_>, outgoing: &Outgoing, feed: FeedName, records: &[Value]) -> Result<(), String> {
+pub async fn deliver(
+    call: &Call<'_>,
+    outgoing: &Outgoing,
+    feed: FeedName,
+    records: &[Value],
+) -> Result<(), DeliveryError> {
     let sent = tokio::time::timeout(TIMEOUT, send(call, outgoing, feed, records)).await;
-    sent.map_err(|_| format!("took longer than {} s", TIMEOUT.as_secs()))?.map_err(|error| error.to_string())
+    Ok(sent.map_err(|_| DeliveryError::Timeout(TIMEOUT))??)
 }
 
 async fn send(call: &Call<'_>, outgoing: &Outgoing, feed: FeedName, records: &[Value]) -> io::Result<()> {

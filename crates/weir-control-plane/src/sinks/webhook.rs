@@ -3,9 +3,10 @@
 //! A call carries `Weir-Signature: t=SECONDS,v1=HEX`: HMAC-SHA-256 under the sink's secret over the seconds, a dot and
 //! the body. A receiver recomputes it, compares in constant time and refuses calls that are too old.
 
+use super::delivery::DeliveryError;
 use super::feed::FeedName;
 use super::sink::Format;
-use crate::outgoing::Outgoing;
+use crate::outgoing::{Outgoing, OutgoingError};
 use reqwest::{Client, Method, header};
 use ring::hmac;
 use serde_json::{Value, json};
@@ -34,8 +35,8 @@ pub struct Call<'a> {
 }
 
 /// A client for all deliveries.
-pub fn client(outgoing: &Outgoing) -> Result<Client, String> {
-    outgoing.guarded().timeout(TIMEOUT).build().map_err(|error| error.to_string())
+pub fn client(outgoing: &Outgoing) -> Result<Client, OutgoingError> {
+    outgoing.guarded().timeout(TIMEOUT).build().map_err(OutgoingError::Client)
 }
 
 /// The value of [`SIGNATURE_HEADER`].
@@ -57,10 +58,10 @@ pub fn body(format: Format, feed: FeedName, records: &[Value]) -> Vec<u8> {
     }
 }
 
-/// Delivers `records`. The error is for people and holds nothing of the answer's body.
-pub async fn deliver(client: &Client, call: &Call<'_>, feed: FeedName, records: &[Value]) -> Result<(), String> {
+/// Delivers `records`.
+pub async fn deliver(client: &Client, call: &Call<'_>, feed: FeedName, records: &[Value]) -> Result<(), DeliveryError> {
     let body = body(call.format, feed, records);
-    let method = Method::from_bytes(call.method.as_bytes()).map_err(|error| error.to_string())?;
+    let method = Method::from_bytes(call.method.as_bytes())?;
     let kind = match call.format {
         Format::Json => "application/json",
         Format::Ndjson => "application/x-ndjson",
@@ -74,17 +75,6 @@ pub async fn deliver(client: &Client, call: &Call<'_>, feed: FeedName, records: 
         request = request.header(SIGNATURE_HEADER, sign(call.secret, call.now, &body));
     }
     // The URL may hold a secret: errors are reported without it.
-    let answer = request.body(body).send().await.map_err(|error| chain(&error.without_url()))?;
-    if answer.status().is_success() { Ok(()) } else { Err(format!("answered {}", answer.status())) }
-}
-
-/// An error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut out = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        out = format!("{out}: {inner}");
-        cause = inner.source();
-    }
-    out
+    let answer = request.body(body).send().await.map_err(|error| DeliveryError::Call(error.without_url()))?;
+    if answer.status().is_success() { Ok(()) } else { Err(DeliveryError::Status(answer.status())) }
 }

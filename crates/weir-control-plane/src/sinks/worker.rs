@@ -1,16 +1,18 @@
 //! Delivers to every sink, one after the other, until stopped.
 
+use super::delivery::DeliveryError;
 use super::feed::{FeedName, Feeds};
 use super::metrics::Metrics;
 use super::repository::{Held, Repository};
 use super::sink::{SinkError, Target};
 use super::{syslog, webhook};
-use crate::outgoing::Outgoing;
+use crate::outgoing::{Outgoing, OutgoingError};
 use reqwest::Client;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+use weir_runtime::error_chain::with_causes;
 
 /// Most records in one delivery.
 const BATCH: u32 = 100;
@@ -48,7 +50,7 @@ impl Worker {
         metrics: Metrics,
         news: Arc<Notify>,
         outgoing: Outgoing,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, OutgoingError> {
         let holder = uuid::Uuid::new_v4().to_string();
         Ok(Self { repository, feeds, client: webhook::client(&outgoing)?, outgoing, metrics, news, holder })
     }
@@ -78,6 +80,7 @@ impl Worker {
                 match self.feed(&mut held, name).await? {
                     Ok(records) => delivered += records,
                     Err(error) => {
+                        let error = with_causes(&error);
                         self.metrics.failed(&held.sink.target);
                         let nth = usize::try_from(held.sink.failures).unwrap_or(usize::MAX).min(PAUSES.len() - 1);
                         let due = now() + i64::try_from(PAUSES[nth].as_millis()).unwrap_or(i64::MAX);
@@ -96,7 +99,7 @@ impl Worker {
     }
 
     /// Delivers what `name` has for the sink: how many records, or why not.
-    async fn feed(&self, held: &mut Held, name: FeedName) -> Result<Result<usize, String>, SinkError> {
+    async fn feed(&self, held: &mut Held, name: FeedName) -> Result<Result<usize, DeliveryError>, SinkError> {
         let feed = self.feeds.get(name);
         let place = match held.cursors.get(&name) {
             Some(place) => place.clone(),
@@ -122,7 +125,7 @@ impl Worker {
         held: &Held,
         feed: FeedName,
         records: &[serde_json::Value],
-    ) -> Result<(), String> {
+    ) -> Result<(), DeliveryError> {
         match &held.sink.target {
             Target::Webhook { url, method, format, headers } => {
                 let (format, secret, now) = (*format, held.secret.as_str(), now() / 1000);

@@ -1,24 +1,29 @@
 //! What can go wrong in the store.
 
-use std::fmt;
-
 /// Why the store did not do what it was asked.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The database URL cannot be used: why, and the fix.
+    #[error("{0}")]
     Url(String),
     /// A file or directory cannot be used.
-    File(std::path::PathBuf, std::io::Error),
+    #[error("{}: {}", .0.display(), .1)]
+    File(std::path::PathBuf, #[source] std::io::Error),
     /// The database, or one of its files, is damaged: which, and what the engine says.
-    Damaged(String, sqlx::Error),
+    #[error("{0} is damaged ({1}): restore it from a backup, or move it away to go on without it")]
+    Damaged(String, #[source] sqlx::Error),
     /// The schema is not one that this build can use.
+    #[error("{0}")]
     Schema(String),
     /// What was asked for is out of bounds: what, and the fix.
+    #[error("{0}")]
     Input(String),
     /// A stored value cannot be read back.
+    #[error("{0}")]
     Value(String),
     /// The engine failed.
-    Sql(sqlx::Error),
+    #[error("database: {0}")]
+    Sql(#[source] sqlx::Error),
 }
 
 /// SQLSTATE classes and codes after which the same transaction may succeed: connection lost, serialization failure,
@@ -103,23 +108,6 @@ fn sqlite_code(code: &str) -> Option<i64> {
     }
     code.parse::<i64>().ok().map(|code| code & 0xff)
 }
-
-impl fmt::Display for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            StoreError::Url(text) | StoreError::Schema(text) | StoreError::Input(text) | StoreError::Value(text) => {
-                f.write_str(text)
-            }
-            StoreError::File(path, error) => write!(f, "{}: {error}", path.display()),
-            StoreError::Damaged(name, error) => {
-                write!(f, "{name} is damaged ({error}): restore it from a backup, or move it away to go on without it")
-            }
-            StoreError::Sql(error) => write!(f, "database: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for StoreError {}
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {

@@ -40,14 +40,29 @@ impl Window {
     }
 
     /// The id in canonical form and its time, or why it cannot be stored.
-    fn admit(&self, id: &str) -> Result<(String, i64), String> {
-        let (id, time) = ids::read(id).ok_or("the id is no UUIDv7")?;
+    fn admit(&self, id: &str) -> Result<(String, i64), RejectedRecord> {
+        let (id, time) = ids::read(id).ok_or(RejectedRecord::Id)?;
         match time {
-            t if t > self.now + MAX_AHEAD => Err("the id is more than a day ahead: check the node's clock".into()),
-            t if t < self.from => Err("the id is older than what is kept".into()),
+            t if t > self.now + MAX_AHEAD => Err(RejectedRecord::Ahead),
+            t if t < self.from => Err(RejectedRecord::Expired),
             _ => Ok((id, time)),
         }
     }
+}
+
+/// Why a record of a node is not stored. The text goes to the node.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RejectedRecord {
+    #[error("the id is no UUIDv7")]
+    Id,
+    #[error("the id is more than a day ahead: check the node's clock")]
+    Ahead,
+    #[error("the id is older than what is kept")]
+    Expired,
+    #[error("the record cannot be written as JSON")]
+    Json(#[source] serde_json::Error),
+    #[error("the record is larger than {} MiB", MAX_DOC >> 20)]
+    TooLarge,
 }
 
 /// A group that a hit belongs to.
@@ -75,16 +90,16 @@ pub(super) struct Incoming {
 
 impl Incoming {
     /// Checks `hit`, which `node` sent.
-    pub fn new(mut hit: Hit, node: &str, window: Window) -> Result<Incoming, String> {
+    pub fn new(mut hit: Hit, node: &str, window: Window) -> Result<Incoming, RejectedRecord> {
         let (id, time) = window.admit(&hit.id)?;
         hit.id.clone_from(&id);
         distinct(&mut hit.attacks);
         if hit.node.is_empty() {
             node.clone_into(&mut hit.node);
         }
-        let doc = serde_json::to_string(&hit).map_err(|_| "the record cannot be written as JSON")?;
+        let doc = serde_json::to_string(&hit).map_err(RejectedRecord::Json)?;
         if doc.len() > MAX_DOC {
-            return Err(format!("the record is larger than {} MiB", MAX_DOC >> 20));
+            return Err(RejectedRecord::TooLarge);
         }
         let host = text(&hit.request.host.to_ascii_lowercase(), MAX_TEXT);
         let ip = hit.client.ip.parse().ok();
@@ -192,7 +207,7 @@ pub(super) struct News {
 
 impl News {
     /// Checks `update`, line `line` of a batch.
-    pub fn new(line: u64, update: &HitUpdate, window: Window) -> Result<News, String> {
+    pub fn new(line: u64, update: &HitUpdate, window: Window) -> Result<News, RejectedRecord> {
         let (id, time) = window.admit(&update.hit)?;
         Ok(News::of(line, update, id, time))
     }

@@ -103,7 +103,7 @@ fn shares(records: Vec<Record>, node: &str, window: Window, ack: &mut Ack) -> BT
                 .map(|news| shares.entry(ids::Month::of(news.time)).or_default().news.push(news)),
         };
         if let Err(why) = placed {
-            ack.rejected.push((line, why));
+            ack.rejected.push((line, why.to_string()));
         }
     }
     for share in shares.values_mut() {

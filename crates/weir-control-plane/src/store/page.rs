@@ -24,16 +24,20 @@ impl fmt::Display for Cursor {
     }
 }
 
-impl FromStr for Cursor {
-    type Err = String;
+/// The text is not a cursor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a cursor: use `next` of the page before, or leave it out")]
+pub struct CursorError;
 
-    fn from_str(text: &str) -> Result<Cursor, String> {
-        let wrong = || "not a cursor: use `next` of the page before, or leave it out".to_owned();
-        let (time, id) = text.split_once('.').ok_or_else(wrong)?;
+impl FromStr for Cursor {
+    type Err = CursorError;
+
+    fn from_str(text: &str) -> Result<Cursor, CursorError> {
+        let (time, id) = text.split_once('.').ok_or(CursorError)?;
         let plain = id.len() <= MAX_ID && id.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
         match time.parse() {
             Ok(time) if plain => Ok(Cursor { time, id: id.to_owned() }),
-            _ => Err(wrong()),
+            _ => Err(CursorError),
         }
     }
 }

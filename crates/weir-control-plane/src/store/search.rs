@@ -6,7 +6,6 @@ mod words;
 
 use super::filter::{Filter, Mark, Span, Terms};
 use super::{AttackStatus, StoreError};
-use std::fmt;
 use weir_core::model::AttackType;
 use words::{Word, split};
 
@@ -23,7 +22,8 @@ pub struct SearchContext<'a> {
 }
 
 /// A mistake in a search: where, what, and the fix.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("column {column}: {message}: {help}")]
 pub struct SearchError {
     /// Column from 1, in characters.
     pub column: usize,
@@ -32,14 +32,6 @@ pub struct SearchError {
     /// What to write instead.
     pub help: String,
 }
-
-impl fmt::Display for SearchError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "column {}: {}: {}", self.column, self.message, self.help)
-    }
-}
-
-impl std::error::Error for SearchError {}
 
 impl From<SearchError> for StoreError {
     fn from(error: SearchError) -> Self {

@@ -46,14 +46,6 @@ impl CallError {
 
 impl From<reqwest::Error> for CallError {
     fn from(error: reqwest::Error) -> Self {
-        use std::error::Error as _;
-        let error = error.without_url();
-        let mut text = error.to_string();
-        let mut cause = error.source();
-        while let Some(inner) = cause {
-            text = format!("{text}: {inner}");
-            cause = inner.source();
-        }
-        CallError::Unreachable(text)
+        CallError::Unreachable(weir_runtime::error_chain::with_causes(&error.without_url()))
     }
 }

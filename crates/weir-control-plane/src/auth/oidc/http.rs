@@ -1,10 +1,9 @@
 //! HTTP to the provider: bounded in time and size, no redirects followed (discovery and token endpoints have none, and a
 //! redirect could lead a secret elsewhere).
 
-use crate::outgoing::Outgoing;
+use crate::outgoing::{Outgoing, OutgoingError};
 use openidconnect::{HttpRequest, HttpResponse};
 use reqwest::Client;
-use std::fmt;
 use std::time::Duration;
 
 /// Longest call.
@@ -13,25 +12,27 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_ANSWER: usize = 1 << 20;
 
 /// Why a call failed.
-#[derive(Debug)]
-pub struct HttpError(String);
-
-impl fmt::Display for HttpError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    /// The provider was not reached, or the connection broke.
+    #[error("the call to the provider failed")]
+    Call(#[source] reqwest::Error),
+    /// The response is larger than [`MAX_ANSWER`].
+    #[error("a response of more than {MAX_ANSWER} bytes")]
+    TooLarge,
+    /// The response has a head that cannot be represented.
+    #[error("an invalid response")]
+    Invalid(#[from] http::Error),
 }
 
-impl std::error::Error for HttpError {}
-
 /// A client.
-pub fn client(outgoing: &Outgoing) -> Result<Client, String> {
-    outgoing.builder().timeout(TIMEOUT).build().map_err(|error| error.to_string())
+pub fn client(outgoing: &Outgoing) -> Result<Client, OutgoingError> {
+    outgoing.builder().timeout(TIMEOUT).build().map_err(OutgoingError::Client)
 }
 
 /// One call.
 pub async fn call(client: Client, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-    let wrong = |error: reqwest::Error| HttpError(error.without_url().to_string());
+    let wrong = |error: reqwest::Error| HttpError::Call(error.without_url());
     let (head, body) = request.into_parts();
     let sent = client.request(head.method, head.uri.to_string()).headers(head.headers).body(body);
     let mut answer = sent.send().await.map_err(wrong)?;
@@ -42,9 +43,9 @@ pub async fn call(client: Client, request: HttpRequest) -> Result<HttpResponse, 
     let mut body = Vec::new();
     while let Some(chunk) = answer.chunk().await.map_err(wrong)? {
         if body.len() + chunk.len() > MAX_ANSWER {
-            return Err(HttpError(format!("an answer of more than {MAX_ANSWER} bytes")));
+            return Err(HttpError::TooLarge);
         }
         body.extend_from_slice(&chunk);
     }
-    out.body(body).map_err(|error| HttpError(error.to_string()))
+    Ok(out.body(body)?)
 }

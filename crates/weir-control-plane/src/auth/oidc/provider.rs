@@ -17,6 +17,7 @@ use reqwest::Client;
 use std::fmt;
 use std::pin::Pin;
 use weir_runtime::clock::Clock;
+use weir_runtime::error_chain::with_causes;
 
 /// A client whose provider was discovered.
 type Discovered =
@@ -61,19 +62,17 @@ impl fmt::Debug for Oidc {
 
 /// The provider or its answer is at fault: the log has the reason, the browser a sentence.
 fn failed(step: &str, error: &dyn std::error::Error) -> Error {
-    let mut why = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        why = format!("{why}: {inner}");
-        cause = inner.source();
-    }
-    Error::Internal(format!("OpenID Connect, {step}: {why}"))
+    Error::Internal(format!("OpenID Connect, {step}: {}", with_causes(error)))
 }
 
 impl Oidc {
     /// With logins under way in `pool`.
     pub fn new(config: Config, pool: Pool, clock: Clock, outgoing: &Outgoing) -> Result<Self> {
-        Ok(Self { config, http: http::client(outgoing).map_err(Error::internal)?, pending: Logins::new(pool, clock) })
+        Ok(Self {
+            config,
+            http: http::client(outgoing).map_err(|error| Error::internal(with_causes(&error)))?,
+            pending: Logins::new(pool, clock),
+        })
     }
 
     /// Asks the provider for its endpoints and keys: at each login, so that new keys are known at once.

@@ -16,7 +16,7 @@ use crate::console::view::shell::Place;
 use crate::console::view::text::Text;
 use crate::console::view::ui::href;
 use crate::error::{Error, Result};
-use crate::store::{Attack, Filter, HitRow, Listing, Page as Rows};
+use crate::store::{Attack, Cursor, Filter, HitRow, Listing, Page as Rows};
 use crate::{store, store::AttackStatus};
 use axum::extract::Path;
 use axum::http::{StatusCode, header};
@@ -59,8 +59,9 @@ impl AttackQuery {
     }
 
     fn rows(&self, limit: u32) -> Result<Rows> {
-        let after = if self.after.is_empty() { None } else { Some(self.after.parse()) };
-        Ok(Rows { after: after.transpose().map_err(|message: String| Error::invalid("after", message))?, limit })
+        let after = if self.after.is_empty() { None } else { Some(self.after.parse::<Cursor>()) };
+        let after = after.transpose().map_err(|error| Error::invalid("after", error.to_string()))?;
+        Ok(Rows { after, limit })
     }
 
     fn link(&self, path: &str, after: &str) -> String {
