@@ -1,0 +1,25 @@
+"""Entry of the confined side: runs /scratch/cases.jsonl on one target and writes the effects to /scratch/results.jsonl."""
+
+import importlib
+import json
+import sys
+
+# target -> module of its engine
+TARGETS = {
+    "sqlite": "sql_sqlite", "postgresql": "sql_postgresql", "mariadb": "sql_mariadb",
+    "bash": "shell", "dash": "shell", "busybox": "shell",
+}
+
+
+def main():
+    target = sys.argv[1]
+    engine = importlib.import_module(TARGETS[target]).Engine(target)
+    with open("/scratch/cases.jsonl") as cases, open("/scratch/results.jsonl", "w") as results:
+        for line in cases:
+            case = json.loads(line)
+            results.write(json.dumps({"id": case["id"], "effect": engine.effect(case)}) + "\n")
+            results.flush()
+    engine.close()
+
+
+main()

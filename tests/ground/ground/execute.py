@@ -1,0 +1,38 @@
+"""Runs cases on an engine, confined, and reads what each of them did."""
+
+import json
+import pathlib
+import shutil
+import subprocess
+
+from . import confine
+
+ENGINES = pathlib.Path(__file__).parent.parent / "engines"
+
+
+class EngineFailed(Exception):
+    """The engine ended without an answer for each case."""
+
+
+def effects(target, cases, timeout):
+    """The effect of each case on `target` by the id of the case; None for a case without one."""
+    folder = confine.scratch()
+    try:
+        for source in ENGINES.iterdir():
+            if source.is_file():
+                shutil.copy(source, folder / source.name)
+        lines = "".join(json.dumps(case.to_engine()) + "\n" for case in cases)
+        (folder / "cases.jsonl").write_text(lines)
+        argv = ["/usr/bin/python3", "-B", "/scratch/run.py", target]
+        done = subprocess.run(confine.command(folder, argv), capture_output=True, text=True, timeout=timeout, check=False)
+        results = folder / "results.jsonl"
+        found = {}
+        if results.exists():
+            for line in results.read_text().splitlines():
+                result = json.loads(line)
+                found[result["id"]] = result["effect"]
+        if done.returncode != 0 or len(found) < len({case.id for case in cases}):
+            raise EngineFailed(f"{target}: {len(found)} of {len(cases)} cases, exit code {done.returncode}\n{done.stderr[-2000:]}")
+        return found
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
