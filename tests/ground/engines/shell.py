@@ -5,6 +5,7 @@ Commands that wait or connect are replaced by ones that leave a marker, so that 
 
 import os
 import pathlib
+import pwd
 import re
 import shutil
 import subprocess
@@ -28,7 +29,7 @@ EVIDENCE = [
     (re.compile(r"\broot:x:0:0:"), "file shown"),
     (re.compile(r"CANARYk7"), "environment shown"),
     (re.compile(r"canary_file_k7"), "directory listed"),
-    (re.compile(r"^(nobody|nogroup)$", re.M), "identity shown"),
+    (re.compile(rf"^{re.escape(pwd.getpwuid(os.getuid()).pw_name)}$", re.M), "identity shown"),
     (re.compile(r"\bLinux\b.*(x86_64|GNU|aarch64|SMP)"), "system shown"),
     (re.compile(r"^Linux$", re.M), "system shown"),
     (re.compile(r"^/scratch/work$", re.M), "directory shown"),

@@ -179,11 +179,12 @@ def attacks(r, target, count):
 WORDS = ["cat", "dog", "id", "name", "type", "sort", "cut", "find", "time", "date", "host", "who", "more", "less", "head", "tail", "kill", "sleep", "echo", "test", "at", "env", "ping", "curl", "set", "top", "ls", "tree", "apple", "pear", "size", "price", "red", "node", "ruby", "python", "make", "man", "split", "join", "sum", "touch", "stat", "file", "sh"]
 PHRASES = ["Cat & Dog", "Tom; Dick; Harry", "find the cat", "sleep well", "kill time", "time is money", "more or less", "who is at the host?", "date: 2024-05-01", "sort by price", "cut here", "make it so", "$5 (five dollars)", "cost $10 & up", "R&D", "AT&T", "Q&A", "rock & roll", "a && b", "a || b", "x > y", "x < y > z",
            "`code`", "use `ls` to list files", "(see note)", "100% cotton; hand wash", "price: $20; size: M", "path/to/file.txt", "C:\\Users\\me", "5 > 3", "if you can; then do", "for each one; do it well", "while you wait; read", "echo of the past", "touch wood", "test; please ignore", "Hello #world", "#1", "~/notes", "*.txt", "a*b", "what?", "[draft]", "{name}", "{a,b}", "$name", "${name}",
-           "user@host", "name=value", "a=1&b=2", "x; y; z", "cat, dog; bird", "head & shoulders", "Procter & Gamble", "cut & paste", "copy | paste", "id|name|type", "name;id", "red|green|blue", "yes/no", "ls -la", "man page", "top 10", "don't stop", "it's ok", "\"quoted\"", "line one\nline two", "- item one\n- item two", "host: example\nport: 80", "# Title\n\nSome text; more text & so on.", "who & why", "time & date", "sort | filter"]
+           "user@host", "name=value", "a=1&b=2", "x; y; z", "cat, dog; bird", "head & shoulders", "Procter & Gamble", "cut & paste", "copy | paste", "id|name|type", "name;id", "red|green|blue", "yes/no", "man page", "top 10", "don't stop", "it's ok", "\"quoted\"", "line one\nline two", "- item one\n- item two", "host: example\nport: 80", "# Title\n\nSome text; more text & so on.", "who & why", "time & date", "sort | filter"]
 
 
 def benign(r, target, count):
-    contexts = ["argument", "word", "single-quoted", "double-quoted", "file name"]
+    # Without quotes around them: what would run there is not benign.
+    contexts = ["argument", "word", "in the middle"]
     for _ in range(count):
         form = r.randrange(4)
         if form == 0:

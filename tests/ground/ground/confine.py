@@ -50,7 +50,7 @@ def scratch():
 def command(folder, argv, *, read_only=(), environment=None, processes=PROCESSES, cpu=CPU_SECONDS):
     """The command line that runs `argv` confined, with `folder` as /scratch and each (source, target) of `read_only`."""
     if shutil.which("bwrap") is None:
-        raise Unavailable("bubblewrap is not installed (tests/ground/install)")
+        raise Unavailable("bubblewrap is not installed (tests/install-deps.sh)")
     line = []
     if os.getuid() == 0:
         line += ["setpriv", f"--reuid={UNPRIVILEGED}", f"--regid={UNPRIVILEGED}", "--clear-groups"]

@@ -10,8 +10,21 @@ from . import confine
 ENGINES = pathlib.Path(__file__).parent.parent / "engines"
 
 
+# What an engine needs besides Python: programs, or modules of Debian's Python.
+NEEDS = {
+    "postgresql": ["/usr/lib/postgresql", "/usr/lib/python3/dist-packages/psycopg2"],
+    "mariadb": ["/usr/sbin/mariadbd", "/usr/lib/python3/dist-packages/pymysql"],
+    "bash": ["/bin/bash"], "dash": ["/bin/dash"], "busybox": ["/bin/busybox"],
+}
+
+
 class EngineFailed(Exception):
     """The engine ended without an answer for each case."""
+
+
+def missing(target):
+    """What is not installed of what `target` needs."""
+    return [path for path in NEEDS.get(target, []) if not pathlib.Path(path).exists()]
 
 
 def effects(target, cases, timeout):

@@ -85,9 +85,10 @@ def rate(requests):
     return 100.0 * sum(one.blocked for one in requests) / len(requests) if requests else 100.0
 
 
+# Each gives the cells of a request: those of all its obfuscations, one of everything else.
 CELLS = {
-    "context": lambda one: one.case.context, "technique": lambda one: one.case.technique,
-    "obfuscation": lambda one: one.case.obfuscation, "place": lambda one: one.place, "effect": lambda one: one.effect,
+    "context": lambda one: [one.case.context], "technique": lambda one: [one.case.technique],
+    "obfuscation": lambda one: one.case.obfuscation.split("+"), "place": lambda one: [one.place], "effect": lambda one: [one.effect],
 }
 
 
@@ -95,5 +96,6 @@ def cells(requests, key):
     """Rows (cell, requests, percent blocked), worst first."""
     groups = collections.defaultdict(list)
     for one in requests:
-        groups[key(one)].append(one)
+        for cell in key(one):
+            groups[cell].append(one)
     return sorted(((name, len(group), rate(group)) for name, group in groups.items()), key=lambda row: (row[2], row[0]))
