@@ -97,6 +97,8 @@ anomalies! {
     DecompressionBomb = "decompression_bomb";
     /// XML entity definitions that would expand without measure.
     EntityBomb = "entity_bomb";
+    /// A header such as X-Forwarded-Uri that claims another target than the gateway's own headers say.
+    ConflictingForward = "conflicting_forward";
     /// More headers than the limit.
     TooManyHeaders = "too_many_headers";
 }

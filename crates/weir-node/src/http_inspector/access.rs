@@ -52,6 +52,11 @@ impl AccessRules {
 
     /// Checks whether `peer` may call with these headers. `Ok(true)` if it authenticated, `Ok(false)` if it need not.
     pub fn authenticate(&self, peer: IpAddr, certificate: bool, headers: &HeaderMap) -> Result<bool, ApiError> {
+        self.authenticate_key(peer, certificate, bearer(headers))
+    }
+
+    /// As [`AccessRules::authenticate`], with the key that the caller sent.
+    pub fn authenticate_key(&self, peer: IpAddr, certificate: bool, key: Option<&[u8]>) -> Result<bool, ApiError> {
         if let Some(networks) = &self.networks {
             let peer = peer.to_canonical();
             if !networks.iter().any(|network| network.contains(&peer)) {
@@ -61,19 +66,13 @@ impl AccessRules {
         if self.is_open() {
             return Ok(false);
         }
-        if (self.certificates && certificate) || self.has_key(headers) {
+        if (self.certificates && certificate) || key.is_some_and(|key| self.has_key(key)) {
             return Ok(true);
         }
         Err(ApiError::Unauthenticated)
     }
 
-    fn has_key(&self, headers: &HeaderMap) -> bool {
-        let mut values = headers.get_all(header::AUTHORIZATION).iter();
-        let (Some(value), None) = (values.next(), values.next()) else { return false };
-        let Some((scheme, key)) = value.as_bytes().split_at_checked(7) else { return false };
-        if !scheme.eq_ignore_ascii_case(b"bearer ") {
-            return false;
-        }
+    fn has_key(&self, key: &[u8]) -> bool {
         let hash = digest(&SHA256, key.trim_ascii());
         let mut found = subtle::Choice::from(0);
         for key in &self.keys {
@@ -86,6 +85,14 @@ impl AccessRules {
     pub fn allows_host(&self, host: &[u8]) -> bool {
         self.hosts.is_empty() || self.hosts.iter().any(|glob| glob.is_match(host))
     }
+}
+
+/// The key of a single `Authorization: Bearer` header.
+fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return None };
+    let (scheme, key) = value.as_bytes().split_at_checked(7)?;
+    scheme.eq_ignore_ascii_case(b"bearer ").then_some(key)
 }
 
 #[cfg(test)]

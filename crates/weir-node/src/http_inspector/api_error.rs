@@ -44,6 +44,8 @@ pub enum ApiError {
     BadHeader(&'static str, &'static str),
     /// The JSON of the call is malformed.
     BadJson(String),
+    /// The query of a subrequest's URL is malformed.
+    BadQuery(String),
     /// The framing of a call with many copies is malformed.
     BadBatch(&'static str),
     /// The body ended early or its framing is broken.
@@ -78,6 +80,7 @@ impl ApiError {
             ApiError::MissingHeader(_) => "missing-header",
             ApiError::BadHeader(..) => "bad-header",
             ApiError::BadJson(_) => "bad-json",
+            ApiError::BadQuery(_) => "bad-query",
             ApiError::BadBatch(_) => "bad-batch",
             ApiError::BodyBroken => "body-broken",
             ApiError::BodyTimeout => "body-timeout",
@@ -100,6 +103,7 @@ impl ApiError {
             | ApiError::MissingHeader(_)
             | ApiError::BadHeader(..)
             | ApiError::BadJson(_)
+            | ApiError::BadQuery(_)
             | ApiError::BadBatch(_)
             | ApiError::BodyBroken => StatusCode::BAD_REQUEST,
             ApiError::Unauthenticated => StatusCode::UNAUTHORIZED,
@@ -122,6 +126,7 @@ impl ApiError {
             ApiError::MissingHeader(_) => "A header is missing",
             ApiError::BadHeader(..) => "A header is malformed",
             ApiError::BadJson(_) => "The JSON body is malformed",
+            ApiError::BadQuery(_) => "The query is malformed",
             ApiError::BadBatch(_) => "The batch is malformed",
             ApiError::BodyBroken => "The body is incomplete",
             ApiError::BodyTimeout => "The body did not arrive in time",
@@ -143,7 +148,7 @@ impl ApiError {
             ApiError::ContentType => "use message/http with the msgtype of this path, or application/json".into(),
             ApiError::MissingHeader(name) => format!("{name} is required").into(),
             ApiError::BadHeader(name, why) => format!("{name}: {why}").into(),
-            ApiError::BadJson(why) => why.clone().into(),
+            ApiError::BadJson(why) | ApiError::BadQuery(why) => why.clone().into(),
             ApiError::BadBatch(why) => (*why).into(),
             ApiError::BodyBroken => "the connection ended or the framing broke before the end of the body".into(),
             ApiError::BodyTimeout => "the body took longer than allowed".into(),
@@ -167,6 +172,26 @@ impl ApiError {
     /// Whether the connection can no longer be used.
     pub fn ends_connection(&self) -> bool {
         matches!(self, ApiError::BodyBroken | ApiError::BodyTimeout)
+    }
+
+    /// The response to a proxy that passes it on to the client: a status that no proxy takes as permission or as the
+    /// client's fault, and no details.
+    pub fn bare_response(&self) -> Response<Body> {
+        let status = match self.status() {
+            status if status.is_server_error() || status == StatusCode::PAYLOAD_TOO_LARGE => status,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        let body = format!(
+            "{{\"error\": {{\"code\": {}, \"message\": \"the request could not be inspected\"}}}}",
+            status.as_u16()
+        );
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = status;
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let ApiError::Overloaded(_, after) = self {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
+        }
+        response
     }
 
     /// The HTTP response.

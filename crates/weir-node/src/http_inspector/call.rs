@@ -3,11 +3,12 @@
 mod fields;
 
 use super::api_error::ApiError;
-use fields::{Fields, HeaderName, NAMES, address};
+pub use fields::address;
+use fields::{Fields, HeaderName, NAMES};
 use http::{HeaderMap, HeaderValue};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
-use weir_core::model::{BodyState, Scheme};
+use weir_core::model::{AnomalyKind, BodyState, Scheme};
 
 /// Longest request id.
 const MAX_ID: usize = 64;
@@ -15,7 +16,7 @@ const MAX_ID: usize = 64;
 const MAX_NAME: usize = 256;
 
 /// W3C trace context.
-const TRACEPARENT: &str = "traceparent";
+pub const TRACEPARENT: &str = "traceparent";
 
 /// Which message of the exchange a call carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +51,11 @@ pub enum MessageFormat {
 pub struct HeaderText(HeaderValue);
 
 impl HeaderText {
+    /// `text`, which must be visible ASCII.
+    pub fn from_static(text: &'static str) -> Self {
+        Self(HeaderValue::from_static(text))
+    }
+
     /// The text: visible ASCII.
     pub fn as_str(&self) -> &str {
         self.0.to_str().unwrap_or_default()
@@ -58,6 +64,18 @@ impl HeaderText {
     /// The value, to be returned to the caller.
     pub fn value(&self) -> HeaderValue {
         self.0.clone()
+    }
+}
+
+impl TryFrom<String> for HeaderText {
+    type Error = ApiError;
+
+    fn try_from(text: String) -> Result<Self, ApiError> {
+        let visible = text.len() <= MAX_NAME && text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+        let value = HeaderValue::try_from(text).ok().filter(|_| visible);
+        value
+            .map(Self)
+            .ok_or_else(|| ApiError::BadQuery(format!("a name: at most {MAX_NAME} visible ASCII characters")))
     }
 }
 
@@ -104,6 +122,8 @@ pub struct CallHeaders {
     pub consumer: Option<HeaderText>,
     /// `traceparent`, not validated yet.
     pub traceparent: Option<HeaderValue>,
+    /// Anomalies of the way in which the message was sent.
+    pub anomalies: Vec<AnomalyKind>,
 }
 
 impl CallHeaders {
@@ -144,6 +164,7 @@ impl CallHeaders {
             context: fields.name_up_to(HeaderName::Context, super::context::MAX_TOKEN)?,
             consumer: fields.name(HeaderName::Consumer)?,
             traceparent: headers.get(TRACEPARENT).cloned(),
+            anomalies: Vec::new(),
         };
         Ok(call)
     }
@@ -222,7 +243,7 @@ fn deadline(fields: &Fields<'_>) -> Result<Option<Duration>, ApiError> {
 }
 
 /// How long to inspect for a connector that waits for `deadline`: the rest is for storing the hit and returning the verdict.
-fn time_to_answer(deadline: Duration) -> Duration {
+pub fn time_to_answer(deadline: Duration) -> Duration {
     deadline.saturating_sub((deadline / 5).clamp(Duration::from_millis(1), Duration::from_millis(50)))
 }
 

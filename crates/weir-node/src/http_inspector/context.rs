@@ -45,6 +45,23 @@ impl ContextKeys {
         }
         Ok(Self { seal: open[0].clone(), open })
     }
+
+    /// `content` and a tag under the first key. `purpose` keeps different uses of the keys apart.
+    pub fn signed(&self, purpose: &[u8], content: &[u8]) -> Vec<u8> {
+        let tag = hmac::sign(&self.seal, &[purpose, content].concat());
+        [content, &tag.as_ref()[..TAG]].concat()
+    }
+
+    /// The content of what [`ContextKeys::signed`] made for this purpose, under any of the keys.
+    pub fn verified<'s>(&self, purpose: &[u8], signed: &'s [u8]) -> Option<&'s [u8]> {
+        let (content, tag) = signed.split_at_checked(signed.len().checked_sub(TAG)?)?;
+        let covered = [purpose, content].concat();
+        let genuine = self.open.iter().any(|key| {
+            let want = hmac::sign(key, &covered);
+            bool::from(subtle::ConstantTimeEq::ct_eq(&want.as_ref()[..TAG], tag))
+        });
+        genuine.then_some(content)
+    }
 }
 
 /// An opened context.

@@ -6,6 +6,7 @@ use super::call::{is_id, is_product};
 use serde::Deserialize;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use weir_core::model::BodyState;
 use weir_runtime::telemetry::Metrics;
 use weir_runtime::telemetry::capped::OTHER;
 use weir_runtime::telemetry::metrics::{Dropped, Extent, State};
@@ -26,6 +27,8 @@ pub const REASONS: &[&str] = &[
     "complete",
     // Only the beginning of the body was sent.
     "prefix",
+    // The proxy sends no bodies.
+    "not_sent",
     "too_large",
     "stream",
     "upgrade",
@@ -153,6 +156,21 @@ impl Coverage {
         let state = if decreased { "fell" } else { "taken" };
         metrics.coverage_reports.get_or_create(&State { state }).inc();
         Ok(())
+    }
+}
+
+impl Coverage {
+    /// Counts a request of a proxy that sends no reports, since it asks the node without a connector of ours.
+    pub fn count(&self, route: &str, body: BodyState, bytes: usize, metrics: &Metrics) {
+        let route = self.reporters.lock().unwrap_or_else(PoisonError::into_inner).route(route);
+        let (inspected, reason) = match body {
+            BodyState::Complete => (Inspected::Full, "complete"),
+            BodyState::Prefix => (Inspected::Partial, "prefix"),
+            BodyState::Unread => (Inspected::Partial, "not_sent"),
+        };
+        let label = Extent { route: route.to_string(), inspected: inspected.code(), reason };
+        metrics.coverage_requests.get_or_create(&label).inc();
+        metrics.coverage_bytes.get_or_create(&label).inc_by(bytes as u64);
     }
 }
 

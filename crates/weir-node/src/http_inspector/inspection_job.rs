@@ -230,6 +230,7 @@ impl InspectionJob {
         message.body_state = self.call.body;
         message.scheme = self.call.scheme;
         message.application = self.call.application.unwrap_or(-1);
+        message.anomalies.extend(&self.call.anomalies);
     }
 
     /// The client, and the host that a trusted proxy forwards.

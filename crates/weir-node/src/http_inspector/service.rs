@@ -2,6 +2,7 @@
 
 mod batch;
 mod calls;
+mod forward_auth;
 
 use super::access::AccessRules;
 use super::admission::Admission;
@@ -30,7 +31,17 @@ pub const COVERAGE: &str = "/v1/coverage";
 /// The description of the API.
 pub const OPENAPI: &str = "/openapi.json";
 /// Every path with its method, for the test that compares them with the API description.
-pub const ROUTES: &[(&str, &str)] = &[("post", REQUESTS), ("post", RESPONSES), ("post", COVERAGE), ("get", OPENAPI)];
+pub const ROUTES: &[(&str, &str)] = &[
+    ("post", REQUESTS),
+    ("post", RESPONSES),
+    ("post", COVERAGE),
+    ("get", OPENAPI),
+    ("get", "/v1/forward-auth/traefik"),
+    ("get", "/v1/forward-auth/caddy"),
+    ("get", "/v1/forward-auth/nginx"),
+    ("get", "/v1/forward-auth/nginx/reply"),
+    ("get", "/v1/forward-auth/envoy"),
+];
 
 /// Everything that a [`Service`] needs.
 pub struct ServiceParts {

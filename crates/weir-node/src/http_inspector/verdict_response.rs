@@ -51,6 +51,8 @@ pub struct VerdictResponse {
     pub wanted: Option<Wanted>,
     /// JSON body of a `block`.
     pub body: Vec<u8>,
+    /// What the client gets on a `block`.
+    pub reply: Option<Reply>,
 }
 
 #[derive(Serialize)]
@@ -83,8 +85,9 @@ struct ReplyEntry<'a> {
 impl VerdictResponse {
     /// The response for `verdict`.
     pub fn new(request_id: &str, verdict: &weir_policy::Verdict, context: Option<HeaderValue>) -> Self {
-        let body = if verdict.action == Action::Block { block(request_id, verdict) } else { Vec::new() };
-        Self { action: verdict.action, attacks: attack_types(verdict), context, wanted: None, body }
+        let reply = (verdict.action == Action::Block).then(|| verdict.reply.clone().unwrap_or_else(default_reply));
+        let body = reply.as_ref().map_or_else(Vec::new, |reply| block(request_id, verdict, reply));
+        Self { action: verdict.action, attacks: attack_types(verdict), context, wanted: None, body, reply }
     }
 
     /// The answer that says which part of the response the node has a use for.
@@ -177,9 +180,11 @@ fn attack_types(verdict: &weir_policy::Verdict) -> Option<HeaderValue> {
     HeaderValue::try_from(codes.join(",")).ok()
 }
 
-fn block(request_id: &str, verdict: &weir_policy::Verdict) -> Vec<u8> {
-    let default = Reply { status: 403, headers: Vec::new(), body: weir_policy::reply::DEFAULT_BODY.into() };
-    let reply = verdict.reply.as_ref().unwrap_or(&default);
+fn default_reply() -> Reply {
+    Reply { status: 403, headers: Vec::new(), body: weir_policy::reply::DEFAULT_BODY.into() }
+}
+
+fn block(request_id: &str, verdict: &weir_policy::Verdict, reply: &Reply) -> Vec<u8> {
     let text = std::str::from_utf8(&reply.body).ok();
     let findings = verdict.findings.iter().filter(|f| f.decisive);
     let block = BlockBody {

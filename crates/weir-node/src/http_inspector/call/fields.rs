@@ -94,7 +94,7 @@ impl<'h> Fields<'h> {
 }
 
 /// `203.0.113.9`, `203.0.113.9:51234`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:443`.
-pub(super) fn address(value: &HeaderValue) -> Option<IpAddr> {
+pub fn address(value: &HeaderValue) -> Option<IpAddr> {
     let text = value.to_str().ok()?;
     let plain = text.strip_prefix('[').and_then(|t| t.strip_suffix(']'));
     let ip = match plain {

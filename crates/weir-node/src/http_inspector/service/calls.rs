@@ -7,6 +7,7 @@ use crate::http_inspector::api_error::{ApiError, ShedReason};
 use crate::http_inspector::batch;
 use crate::http_inspector::call::{self, CallHeaders, Direction};
 use crate::http_inspector::connection::Connection;
+use crate::http_inspector::forward_auth::{self, Proxy};
 use crate::http_inspector::inspection_job::{InspectionJob, InspectionOutcome};
 use crate::http_inspector::pool::QueueFull;
 use crate::http_inspector::receive::receive;
@@ -59,7 +60,8 @@ impl Service {
         if left || error.ends_connection() {
             at.end();
         }
-        error.response()
+        // A proxy passes this response on to the client, who must not learn what went wrong between proxy and node.
+        if head.uri.path().starts_with(forward_auth::PREFIX) { error.bare_response() } else { error.response() }
     }
 
     async fn route(&self, head: &Head, body: &mut Incoming, at: &Connection) -> Result<Response<Body>, ApiError> {
@@ -85,10 +87,20 @@ impl Service {
                 seen("health");
                 Ok(self.health())
             }
-            _ => {
+            forward_auth::reply::NGINX_REPLY => {
                 seen("other");
-                Err(ApiError::NotFound)
+                self.nginx_reply(head, at)
             }
+            path => match Proxy::of(path) {
+                Some(proxy) => {
+                    seen("forward_auth");
+                    self.forward_auth(proxy, head, body, at).await
+                }
+                None => {
+                    seen("other");
+                    Err(ApiError::NotFound)
+                }
+            },
         }
     }
 
@@ -133,7 +145,7 @@ impl Service {
 
     /// Runs `work` on this thread for small messages and in the pool for large ones, so that they do not delay other
     /// connections.
-    async fn run_job<T: Send + 'static>(
+    pub(super) async fn run_job<T: Send + 'static>(
         &self,
         job: InspectionJob,
         permit: AdmissionPermit,
@@ -210,6 +222,6 @@ fn valid_trace(value: &HeaderValue) -> bool {
 }
 
 /// Approximate size of the head of a call, in bytes.
-fn head_size(headers: &HeaderMap) -> usize {
+pub(super) fn head_size(headers: &HeaderMap) -> usize {
     headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum()
 }

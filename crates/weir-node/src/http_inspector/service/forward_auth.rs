@@ -1,0 +1,63 @@
+//! Subrequests of proxies.
+
+use super::Service;
+use crate::http_inspector::api_error::ApiError;
+use crate::http_inspector::connection::Connection;
+use crate::http_inspector::forward_auth::{KEY_HEADER, Proxy, reply};
+use crate::http_inspector::inspection_job::{InspectionJob, InspectionOutcome};
+use crate::http_inspector::receive::receive;
+use axum::body::Body;
+use http::request::Parts as Head;
+use http::{HeaderValue, Response};
+use hyper::body::Incoming;
+
+impl Service {
+    /// Inspects the client request that a proxy describes.
+    pub(super) async fn forward_auth(
+        &self,
+        proxy: Proxy,
+        head: &Head,
+        body: &mut Incoming,
+        at: &Connection,
+    ) -> Result<Response<Body>, ApiError> {
+        let access = self.authorize_proxy(head, at)?;
+        let mut permit = self.admission.admit()?;
+        let body = receive(body, &mut permit, self.config.max_call_bytes, self.config.body_timeout).await?;
+        at.received(super::calls::head_size(&head.headers) + body.len());
+        let request = proxy.read(head, &body)?;
+        let route = request.call.route.as_ref().map_or(proxy.code(), |route| route.as_str()).to_owned();
+        self.coverage.count(&route, request.call.body, body.len(), &self.telemetry.metrics);
+        let keys = self.keys.load_full();
+        let job = self.job(request.call, request.message, access);
+        let (InspectionOutcome { response, record }, ..) = self.run_job(job, permit, InspectionJob::run).await?;
+        // The response waits until the record of a malicious request is in the spool.
+        if let (Some(recorder), Some(record)) = (&self.recorder, record) {
+            recorder.await_written(record).await;
+        }
+        Ok(match (&response.reply, proxy) {
+            (None, _) => reply::pass(response.attacks),
+            (Some(reply), Proxy::Nginx) => reply::block_nginx(reply, &keys),
+            (Some(reply), _) => reply::block(reply),
+        })
+    }
+
+    /// The reply of a blocked request behind nginx.
+    pub(super) fn nginx_reply(&self, head: &Head, at: &Connection) -> Result<Response<Body>, ApiError> {
+        self.authorize_proxy(head, at)?;
+        Ok(reply::open(head.headers.get(reply::REPLY_HEADER), &self.keys.load()))
+    }
+
+    /// As for connectors, with the key in a header of its own, since `Authorization` is the client's.
+    fn authorize_proxy(
+        &self,
+        head: &Head,
+        at: &Connection,
+    ) -> Result<std::sync::Arc<crate::http_inspector::AccessRules>, ApiError> {
+        let access = self.access.load_full();
+        let key = head.headers.get(KEY_HEADER).map(HeaderValue::as_bytes);
+        if !access.authenticate_key(at.peer.ip(), at.certificate, key)? {
+            self.telemetry.metrics.unauthenticated.inc();
+        }
+        Ok(access)
+    }
+}
