@@ -14,6 +14,7 @@ pub mod connection;
 pub mod context;
 pub mod coverage;
 pub mod envelope;
+pub mod gaps;
 pub mod inspection_job;
 pub mod pool;
 pub mod receive;

@@ -127,7 +127,7 @@ local function bypass(conf, node, log, about, outcome, reason, detail, unseen)
   outcome.verdict, outcome.reason = "bypass", reason
   outcome.inspected, outcome.part = "none", reason
   outcome.reply = failure_reply(conf, outcome.id, about)
-  coverage.count(node, about.route, "none", reason, 0, unseen or 0)
+  coverage.count(node, about.route, "none", reason, 0, unseen or 0, not outcome.reply)
   notice.emit(log, "bypass " .. reason .. " " .. node, "request " .. outcome.id
     .. (outcome.reply and " refused" or " forwarded") .. " uninspected, reason=" .. reason
     .. " route=" .. payload.token(about.route or "-") .. (detail and " (" .. detail .. ")" or ""))
@@ -149,7 +149,7 @@ end
 local function note_part(node, log, outcome, content, about, why)
   local extent, part = extent_of(content)
   outcome.inspected, outcome.part = extent, part
-  coverage.count(node, about.route, extent, part, content.size, unseen_of(content))
+  coverage.count(node, about.route, extent, part, content.size, unseen_of(content), part == "error")
   if part == "error" then
     notice.emit(log, "part " .. part .. " " .. node, "request body could not be read, reason="
       .. tostring(why) .. " route=" .. payload.token(about.route or "-"))
