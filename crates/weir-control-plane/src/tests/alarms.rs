@@ -15,7 +15,7 @@ fn gap(fixture: &Fixture, route: &str, count: u64) -> Value {
 }
 
 async fn dashboard(fixture: &Fixture) -> String {
-    let (cookie, _) = fixture.browser(Role::Viewer).await;
+    let (cookie, _) = fixture.browser(Role::ReadOnly).await;
     let page = fixture.call("GET", "/", &[("cookie", &cookie)], b"").await;
     assert_eq!(page.status, 200);
     String::from_utf8(page.body).unwrap()

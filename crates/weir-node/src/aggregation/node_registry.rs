@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use subtle::ConstantTimeEq as _;
 use uuid::Uuid;
 use weir_protocol::node_api::{Gap, Heartbeat, Identity, MAX_GAPS, Register};

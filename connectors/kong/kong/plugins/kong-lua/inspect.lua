@@ -67,17 +67,35 @@ local function read_verdict(answer)
   return nil, inspect.reason_of_status(status)
 end
 
+-- What a node may say of responses is one of a few texts: each is read once.
+local MAX_WISHES = 32
+local wanted, takes_batches, wishes_count = {}, {}, 0
+
+local function read_wishes(wishes)
+  if wishes_count >= MAX_WISHES then
+    wanted, takes_batches, wishes_count = {}, {}, 0
+  end
+  wishes_count = wishes_count + 1
+  wanted[wishes] = match(wishes, "^%l+") or "body"
+  takes_batches[wishes] = find(wishes, "; batch", 1, true) ~= nil
+end
+
 -- Which part of the response the node wants: "none", "head" or "body". An older node
 -- does not say; it gets what the configuration allows.
 function inspect.wants(answer)
   local wishes = answer.wishes
-  return wishes and match(wishes, "^%l+") or "body"
+  if not wishes then
+    return "body"
+  elseif not wanted[wishes] then
+    read_wishes(wishes)
+  end
+  return wanted[wishes]
 end
 
 -- Takes from an answer about a request whether this node takes batches of responses.
 function inspect.note_wishes(set, answer)
-  local wishes = answer.wishes
-  set.takes_batches = wishes ~= nil and find(wishes, "; batch", 1, true) ~= nil
+  inspect.wants(answer)
+  set.takes_batches = takes_batches[answer.wishes or ""] or false
 end
 
 -- Calls the node if the breaker allows it. call: see client.call(). Returns the response
