@@ -433,6 +433,26 @@ describe("modules of kong-lua", function()
     end)
   end)
 
+  describe("compiled settings", function()
+    it("are kept while in use, and dropped some time after their configuration", function()
+      local settings, kept = fake.require("settings"), fake.conf()
+      local seen = setmetatable({}, { __mode = "k" })
+      local set = settings.of(kept)
+      do
+        local gone = fake.conf()
+        seen[gone] = true
+        settings.of(gone)
+      end
+      for _ = 1, 3 do
+        for _ = 1, 1000 do settings.of(fake.conf()) end
+        assert.equal(set, settings.of(kept))
+      end
+      collectgarbage()
+      collectgarbage()
+      assert.is_nil(next(seen))
+    end)
+  end)
+
   describe("coverage", function()
     it("bounds the routes it tells apart", function()
       local coverage = fake.require("coverage")
