@@ -8,6 +8,7 @@ mod compose;
 mod control_plane;
 pub mod error;
 mod events;
+mod listener;
 mod processing;
 mod reload;
 pub mod rule_files;

@@ -3,6 +3,8 @@ import os
 import re
 import unittest
 
+import yaml
+
 import harness
 from harness import KUBERNETES, SEED, render, render_text
 
@@ -34,6 +36,7 @@ MATRIX = {
         "aggregation.autoscaling.enabled": True, "processing.metrics.serviceMonitor.enabled": True,
         "dashboard.enabled": True, "networkPolicy.egress": True, "networkPolicy.egressTo": [{"ports": [{"port": 443}]}],
     },
+    "sidecar": {"kong.enabled": True, "kong.namespace": "kong", "kong.sidecar.enabled": True, "kong.sidecar.existingSecret": "weir"},
     "kong": {"kong.enabled": True, "kong.namespace": "kong", "kong.responsePlugin": True, "kong.global": True,
              "config.connector.auth.keys": ["a-key-of-some-length-1", "a-key-of-some-length-2"]},
     "policy": {"config.policy": {"version": 1}, "config.rules": {"own.yaml": "[]\n"}},
@@ -318,6 +321,29 @@ class EveryObject(unittest.TestCase):
         shown = {"config.connector.auth.existingSecret": "keys", "kong.enabled": True, "kong.namespace": "kong"}
         for more in ({"kong.connectorKeySecret.name": "json"}, {"kong.config": {"connector_key": "{vault://env/key}"}}, {"kong.clusterPlugin": False}):
             render({**shown, **more})
+
+    def test_a_node_in_the_pods_of_kong(self):
+        values = {"kong.enabled": True, "kong.namespace": "kong", "kong.sidecar.enabled": True, "kong.sidecar.existingSecret": "weir",
+                  "config.rules": {"own.yaml": "rules: []"}}
+        objects = render(values)
+        self.assertEqual(objects.named("KongClusterPlugin", "kong-lua")["config"], {"wallarm_node_address": "unix:/run/weir/node.sock"})
+        made = objects.named("ConfigMap", "kong-lua-sidecar")
+        self.assertEqual(made["metadata"]["namespace"], "kong")
+        node = yaml.safe_load(made["data"]["weir.yaml"])
+        self.assertEqual(node["connector"]["address"], "unix:/run/weir/node.sock")
+        self.assertEqual(node["api"]["token_file"], "/etc/weir/secret/token")
+        self.assertNotIn("auth", node["connector"])
+        kong = yaml.safe_load(made["data"]["kong-values.yaml"])["gateway"]["deployment"]
+        container = kong["sidecarContainers"][0]
+        volumes = {volume["name"] for volume in kong["userDefinedVolumes"]}
+        self.assertEqual({mount["name"] for mount in container["volumeMounts"]}, volumes)
+        self.assertEqual(kong["userDefinedVolumeMounts"], [{"name": "weir-socket", "mountPath": "/run/weir"}])
+        self.assertNotIn("readinessProbe", container)
+        self.assertTrue(objects.named("ConfigMap", "kong-lua-sidecar-rules"))
+        peers = [rule for rule in objects.named("NetworkPolicy", "r-weir-aggregation")["spec"]["ingress"][0]["from"]]
+        self.assertIn({"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kong"}}}, peers)
+        keyed = render({**values, "config.connector.auth.keys": ["a" * 20]}).named("ConfigMap", "kong-lua-sidecar")
+        self.assertEqual(yaml.safe_load(keyed["data"]["weir.yaml"])["connector"]["auth"], {"key_files": ["/etc/weir/secret/connector_key"]})
 
     def test_secrets_stand_in_secrets_only(self):
         values = {"config.api.token": "SENTINEL-token-of-some-length", "controlPlane.admin.password": "SENTINEL-password",

@@ -691,6 +691,31 @@ def busy_node_is_asked_at_its_other_address(world):
 
 
 @test
+def bypass_is_reported_at_once_through_the_other_address(world):
+    first = Node(world.pair_port)
+    second = Node(world.pair_port, address="127.0.0.2")
+    try:
+        def used_both():
+            get(world, b"/pair/warm")
+            return first.calls and second.calls
+
+        expect(wait_for(used_both), "the calls are not spread over the addresses")
+        first.stop()
+
+        def reported():
+            same(get(world, b"/pair/x")[1].status, 200, "it fails open")
+            # The interval of this route is five minutes.
+            return [c for r in list(second.coverage) for c in r.get("coverage", [])
+                    if c["route"] == "pair" and c["inspected"] == "none" and c["passed"] > 0 and c["last"] > 0]
+
+        expect(wait_for(reported), "no report of a bypass")
+        same(second.violations, [])
+    finally:
+        first.stop()
+        second.stop()
+
+
+@test
 def one_bad_request_does_not_open_the_breaker(world):
     node = Node(world.gone_port)
     try:
@@ -762,6 +787,14 @@ def node_on_a_unix_socket(world):
     same(call.headers["host"], "localhost")
     expect(wait_for(lambda: [c for c in world.local.calls if c.path == "/v1/responses"]), "no response leg")
     same(world.local.violations, [])
+
+
+def real_node_on_a_unix_socket(world):
+    same(get(world, b"/unix/x")[1].status, 200, "the route fails closed")
+    same(get(world, b"/unix/etc/passwd")[1].status, 403)
+    body = b"q=" + b"a" * 100000
+    sent = b"POST /unix/x HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body)
+    same(raw(world.guard1, sent + body).status, 200)
 
 
 @test
@@ -1018,18 +1051,18 @@ def certificates(folder):
                 "-out", name + ".pem", "-days", "2", "-extfile", name + ".ext")
 
 
-def start(world, node_port):
-    names = ("BARE1", "BARE2", "GUARD1", "GUARD2", "TLS", "DEAD", "SECOND", "REBORN", "GONE", "TWO", "BATCH", "FULL")
+def start(world, node_port, socket="node.sock"):
+    names = ("BARE1", "BARE2", "GUARD1", "GUARD2", "TLS", "DEAD", "SECOND", "REBORN", "GONE", "TWO", "PAIR", "BATCH", "FULL")
     ports = dict(zip(names, free_ports(len(names))))
     world.second_port, world.reborn_port = ports["SECOND"], ports["REBORN"]
     world.batch_port, world.full_port = ports["BATCH"], ports["FULL"]
-    world.gone_port, world.two_port = ports["GONE"], ports["TWO"]
+    world.gone_port, world.two_port, world.pair_port = ports["GONE"], ports["TWO"], ports["PAIR"]
     world.bare1, world.bare2 = ports["BARE1"], ports["BARE2"]
     world.guard1, world.guard2 = ports["GUARD1"], ports["GUARD2"]
     world.nginx = Nginx("nginx.conf.in", dict(ports, NODE=node_port, UPSTREAM=world.upstream.port,
                                               NAMES=world.names.port,
                                               KEYED=world.keyed.port, CERTS=world.certs,
-                                              SOCKET=world.certs + "/node.sock"))
+                                              SOCKET=os.path.join(world.certs, socket)))
     if not wait_port(world.guard1):
         print(open(world.nginx.dir + "/stderr").read(), world.nginx.log())
         raise SystemExit("nginx did not start")
@@ -1071,17 +1104,27 @@ def main():
             args = [a.replace("{port}", str(port)) for a in shlex.split(os.environ.get("WEIR_ARGS", ""))]
             log = tempfile.TemporaryFile("w+")
             process = subprocess.Popen([weir, *args], stdout=log)
+            path = os.path.join(world.certs, "real.sock")
+            # nginx workers run under another user.
+            more = ["--set", "connector.address=unix:" + path, "--set", "connector.unix_socket.mode=0666"]
+            local = subprocess.Popen([weir, *args, *more], stdout=log)
             try:
                 if not wait_port(port):
                     raise SystemExit("the node at WEIR_BIN does not listen on port %d" % port)
-                start(world, port)
+                if not wait_for(lambda: os.path.exists(path)):
+                    raise SystemExit("the node at WEIR_BIN does not listen on a Unix socket")
+                start(world, port, "real.sock")
                 try:
                     matrix(world, None, "real node,")
+                    run("real node, on a Unix socket", real_node_on_a_unix_socket, world)
                 finally:
                     world.nginx.stop()
             finally:
-                process.terminate()
-                process.wait(WAIT_S)
+                for node in (process, local):
+                    node.terminate()
+                for node in (process, local):
+                    node.wait(WAIT_S)
+            run("real node, removes its socket", same, os.path.exists(path), False)
             log.seek(0)
             refused = [line for line in log if '"call refused"' in line or '"ERROR"' in line]
             run("real node, understands every call", same, refused, [])

@@ -3,12 +3,12 @@
 use super::compose::{self, Composer};
 use super::error::{SettingsError, StartError};
 use super::events::Events;
+use super::listener::Listener;
 use super::signals::Signals;
-use super::{ProbesAt, listen, local, openapi, probe_servers, reload, settings};
+use super::{ProbesAt, openapi, probe_servers, reload, settings};
 use crate::config::{Resolved, Sources};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use weir_control_plane::metrics::ControlPlaneMetrics;
 use weir_node::events::Spool;
@@ -17,6 +17,7 @@ use weir_node::http_inspector::{Server, Service, ServiceParts};
 use weir_node::sync::{HeartbeatSource, PolicySync, SyncMetrics};
 use weir_protocol::code::NodeRole;
 use weir_protocol::node_api::Heartbeat;
+use weir_runtime::clock::now_millis;
 use weir_runtime::serve::ServeMetrics;
 use weir_runtime::telemetry::probes::Check;
 use weir_runtime::telemetry::{Health, Metrics, Telemetry, logs};
@@ -87,14 +88,15 @@ pub async fn run_with(
     };
     let service = Arc::new(StartError::system("threads", Service::new(parts))?);
     let tls = settings::tls(&resolved).map(Tls::load).transpose()?.map(Arc::new);
-    let listener = listen(resolved.connector.address).await?;
+    let listener = Listener::bind(&resolved.connector).await?;
     let stop = CancellationToken::new();
     let probes = probe_servers(&resolved, &health, registry, &beside.counts, &stop).await?;
     let watched =
         reload::Watched { sources, service: Arc::clone(&service), composer: Arc::clone(&composer), tls: tls.clone() };
     reload::start(watched, &resolved)?;
     if let Some(sync) = &sync {
-        sync.start(Arc::clone(&composer), heartbeat(&composer, events.as_ref()), stop.clone());
+        service.gaps().notify(sync.nudger());
+        sync.start(Arc::clone(&composer), heartbeat(&composer, events.as_ref(), &service), stop.clone());
         if composer.current().get().policy_serial == 0 {
             sync.asked(FIRST_POLICY).await;
         }
@@ -106,7 +108,11 @@ pub async fn run_with(
     }
     let drain = CancellationToken::new();
     signals.listen(drain.clone(), Arc::clone(&health))?;
-    let drained = Server::new(service, tls).serve(listener, drain).await;
+    let server = Server::new(service, tls);
+    let drained = match listener {
+        Listener::Tcp(listener) => server.serve(listener, drain).await,
+        Listener::Unix(socket) => server.serve(socket, drain).await,
+    };
     if let Some(events) = events {
         events.finish(resolved.load.drain_timeout).await;
     }
@@ -116,7 +122,8 @@ pub async fn run_with(
 }
 
 /// The state of the node that heartbeats report.
-fn heartbeat(composer: &Arc<Composer>, events: Option<&Events>) -> HeartbeatSource {
+fn heartbeat(composer: &Arc<Composer>, events: Option<&Events>, service: &Service) -> HeartbeatSource {
+    let gaps = Arc::clone(service.gaps());
     let current = Arc::clone(composer.current());
     let spool = events.map(|events| events.spool().clone());
     Arc::new(move || {
@@ -125,29 +132,29 @@ fn heartbeat(composer: &Arc<Composer>, events: Option<&Events>) -> HeartbeatSour
             signatures: current.get().ruleset.signatures.len() as u64,
             spooled: spooled.records,
             dropped: spooled.dropped,
+            gaps: gaps.latest(now_millis()),
             ..Heartbeat::default()
         }
     })
 }
 
 /// Says on standard error what it listens on, and what to try: the log on standard output stays JSON.
-fn announce(listener: &TcpListener, resolved: &Resolved, probes: &ProbesAt, tls: bool, open: bool) {
-    let address = local(listener);
+fn announce(listener: &Listener, resolved: &Resolved, probes: &ProbesAt, tls: bool, open: bool) {
+    let address = listener.address();
     tracing::info!(address, tls, "http_inspector");
-    if open {
+    if open && let Listener::Tcp(_) = listener {
         tracing::warn!(
             "connectors are not authenticated: calls are accepted from {} network(s) without key or certificate; \
              set connector.auth",
             resolved.connector.allowed_networks.len()
         );
     }
-    let port = listener.local_addr().map_or(0, |address| address.port());
-    let scheme = if tls { "https" } else { "http" };
+    let url = listener.url(tls);
     eprintln!(
         "weir {} listens on {address} (API), {} (probes), {} (metrics)\n\ntry it:\n  \
          printf 'GET /etc/passwd HTTP/1.1\\r\\nHost: example.com\\r\\n\\r\\n' | curl -i --data-binary @- \\\n    \
          -H 'Content-Type: message/http; msgtype=request' -H 'Inspector-Request-Id: try-1' \\\n    \
-         -H 'Inspector-Client: 203.0.113.9' -H 'Inspector-Connector: curl/1' {scheme}://127.0.0.1:{port}/v1/requests\n",
+         -H 'Inspector-Client: 203.0.113.9' -H 'Inspector-Connector: curl/1' {url}/v1/requests\n",
         env!("CARGO_PKG_VERSION"),
         probes.health,
         probes.metrics,

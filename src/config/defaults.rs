@@ -1,12 +1,14 @@
 //! Every default, with its reason.
 
-use super::types::{ByteSize, ListenAddress, LogLevel, Mode};
+use super::types::{ByteSize, ConnectorAddress, FileMode, ListenAddress, LogLevel, Mode};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 /// The port that connectors of such nodes are documented to call.
-pub const ADDRESS: ListenAddress = ListenAddress::any(5000);
+pub const ADDRESS: ConnectorAddress = ConnectorAddress::Tcp(ListenAddress::any(5000));
+/// The user of the node and a group that it shares with the gateway; nobody else on the host.
+pub const SOCKET_MODE: FileMode = FileMode(0o660);
 /// One port for metrics and probes: one less to open; they can be set apart.
 pub const METRICS_ADDRESS: ListenAddress = ListenAddress::any(9090);
 /// See [`METRICS_ADDRESS`].

@@ -1,7 +1,7 @@
 //! What a configuration means: plain data, every default filled in, every text parsed.
 //! Components know nothing of this; `app` maps it to their own `Config` types.
 
-use super::types::{Glob, ListenAddress, Pattern, RoutePattern, Secret, Workers};
+use super::types::{ConnectorAddress, FileMode, Glob, Pattern, RoutePattern, Secret, Workers};
 use ipnet::IpNet;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -67,7 +67,9 @@ pub struct Resolved {
 #[derive(Clone, Debug)]
 pub struct Connector {
     /// Where the API listens.
-    pub address: ListenAddress,
+    pub address: ConnectorAddress,
+    /// The file of the socket, if `address` is one.
+    pub unix_socket: UnixSocket,
     /// Certificate and key files; plain text without.
     pub tls: Option<TlsFiles>,
     /// False: nothing is ever blocked, whatever the modes say.
@@ -99,6 +101,15 @@ impl Connector {
     pub fn unauthenticated(&self) -> bool {
         self.auth.keys.is_empty() && self.auth.key_files.is_empty() && self.auth.client_ca.is_none()
     }
+}
+
+/// Who may connect to a Unix socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnixSocket {
+    /// Permission bits of its file.
+    pub mode: FileMode,
+    /// Its group, a name or a number; that of the process or the directory without.
+    pub group: Option<String>,
 }
 
 /// Certificate chain and private key, PEM files.

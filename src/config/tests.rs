@@ -200,7 +200,7 @@ fn the_file_of_the_old_chart_carries_over() {
                 allowed_networks: [0.0.0.0/0]\n  allowed_hosts: []\n  route_config: {}\n  http_inspector:\n    \
                 api_firewall_enabled: true\n    wallarm_dir: /x\n    workers: auto\n    real_ip_header: X-Real-IP\n  \
                 log_level: debug\ntarantool_exporter:\n  address: a:3313\n");
-    assert_eq!(r.connector.address.port, 18443);
+    assert_eq!(r.connector.address.tcp().unwrap().port, 18443);
     assert_eq!(r.log.level, LogLevel::Debug);
     assert_eq!(r.proxy_headers.len(), 1);
     assert_eq!(r.proxy_headers[0].real_ip, ["x-real-ip"]);
@@ -280,10 +280,10 @@ fn flags_beat_the_environment_and_that_beats_the_file() {
     let file = "route_config: {wallarm_mode: monitoring}\nconnector: {address: ':1', allowed_hosts: [a]}\n";
     let env = [("WEIR_CONNECTOR__ADDRESS", ":2"), ("WALLARM_MODE", "off"), ("WEIR_CONNECTOR__ALLOWED_HOSTS", "b, c")];
     let r = check(file, &env, &[]).resolved.unwrap();
-    assert_eq!((r.connector.address.port, r.route_config.mode), (2, Mode::Off));
+    assert_eq!((r.connector.address.tcp().unwrap().port, r.route_config.mode), (2, Mode::Off));
     assert_eq!(r.connector.allowed_hosts.len(), 2);
     let r = check(file, &env, &[("connector.address", ":3")]).resolved.unwrap();
-    assert_eq!(r.connector.address.port, 3);
+    assert_eq!(r.connector.address.tcp().unwrap().port, 3);
     // The program's own name for a key beats the documented alias.
     let env = [("WALLARM_MODE", "off"), ("WEIR_ROUTE_CONFIG__WALLARM_MODE", "safe_blocking")];
     assert_eq!(check(file, &env, &[]).resolved.unwrap().route_config.mode, Mode::SafeBlocking);

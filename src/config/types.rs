@@ -6,7 +6,7 @@ mod pattern;
 mod quantity;
 mod word;
 
-pub use address::ListenAddress;
+pub use address::{ConnectorAddress, FileMode, ListenAddress};
 pub use glob::Glob;
 pub use pattern::{Pattern, RoutePattern};
 pub use quantity::ByteSize;

@@ -14,6 +14,7 @@ mod refused_bodies; // what is still being sent when it is refused
 mod stub; // a control plane of the test
 mod sync; // registration, policy, last good policy
 mod transport; // TLS, client certificates, h2, time-outs
+mod unix_socket; // the API on a Unix socket
 
 use weir_testkit::Program;
 

@@ -110,6 +110,20 @@
 {{- if and .Values.kong.enabled (not .Values.kong.namespace) -}}
 {{- fail "kong.enabled needs kong.namespace, the namespace that Kong runs in: the plugin's ConfigMap has to be there." -}}
 {{- end -}}
+{{- with .Values.kong.sidecar -}}
+{{- if .enabled -}}
+{{- if not $.Values.kong.enabled -}}{{- fail "kong.sidecar.enabled needs kong.enabled: the sidecar is a part of Kong's pods." -}}{{- end -}}
+{{- if and (include "weir.sidecar.secret" $) (not .existingSecret) -}}
+{{- fail "kong.sidecar needs existingSecret, a Secret in Kong's namespace with the node deployment token (key token) and, if connectors have keys, with connector_key: pods cannot read Secrets of another namespace." -}}
+{{- end -}}
+{{- if and $connector.auth.clientCaSecret (not (include "weir.sidecar.hasKey" $)) -}}
+{{- fail "kong.sidecar listens on a Unix socket, which has no client certificates: set config.connector.auth.keys or existingSecret too." -}}
+{{- end -}}
+{{- if and $.Values.config.api.caSecret (not $.Values.aggregation.enabled) (not $has) -}}
+{{- fail "kong.sidecar cannot read config.api.caSecret, which is in another namespace: set aggregation.enabled=true, through which it reaches the control plane." -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- range $key, $way := dict "address" "the chart's Services send to port 5000" "tls_cert" "use config.connector.certificate" "tls_key" "use config.connector.certificate" -}}
 {{- if get $connector $key -}}{{- fail (printf "config.connector.%s is set by the chart: %s." $key $way) -}}{{- end -}}
 {{- end -}}

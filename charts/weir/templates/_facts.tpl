@@ -139,6 +139,15 @@ less where the pod is given less time in all. Takes root and role. */}}
 {{- end -}}
 {{- end -}}
 
+{{/* Where the plugin of this release calls a node: Scheme, host and port, or the sidecar's socket. */}}
+{{- define "weir.kong.address" -}}
+{{- if .Values.kong.sidecar.enabled -}}
+unix:{{ .Values.kong.sidecar.socket }}
+{{- else -}}
+{{- include "weir.address" . -}}
+{{- end -}}
+{{- end -}}
+
 {{/* Scheme, host and port at which connectors call the nodes. */}}
 {{- define "weir.address" -}}
 {{- $scheme := ternary "https" "http" .Values.config.connector.certificate.enabled -}}

@@ -433,6 +433,26 @@ describe("modules of kong-lua", function()
     end)
   end)
 
+  describe("compiled settings", function()
+    it("are kept while in use, and dropped some time after their configuration", function()
+      local settings, kept = fake.require("settings"), fake.conf()
+      local seen = setmetatable({}, { __mode = "k" })
+      local set = settings.of(kept)
+      do
+        local gone = fake.conf()
+        seen[gone] = true
+        settings.of(gone)
+      end
+      for _ = 1, 3 do
+        for _ = 1, 1000 do settings.of(fake.conf()) end
+        assert.equal(set, settings.of(kept))
+      end
+      collectgarbage()
+      collectgarbage()
+      assert.is_nil(next(seen))
+    end)
+  end)
+
   describe("coverage", function()
     it("bounds the routes it tells apart", function()
       local coverage = fake.require("coverage")
@@ -464,8 +484,31 @@ describe("modules of kong-lua", function()
       ngx.worker.count = function() return 64 end
       for i = 1, 400 do coverage.count(set.node, "route " .. i, "none", "shed", 1, 2) end
       assert.same({ { route = "(all)", inspected = "none", reason = "shed", requests = 401, bytes_inspected = 401,
-        bytes_uninspected = 802 } }, publish().coverage)
+        bytes_uninspected = 802, passed = 0 } }, publish().coverage)
       assert.is_true(#stored < 4096)
+    end)
+
+    it("tells what went on uninspected from what was refused, and when", function()
+      local coverage, set = fake.require("coverage"), fake.require("settings").compile(fake.conf())
+      local function report() return coverage.snapshot(set, { id = "i", worker = 0, connector = "c/1.0.0" }) end
+      coverage.count(set.node, "shop", "full", "complete", 1, 0)
+      coverage.count(set.node, "shop", "none", "connect", 0, 0, false)
+      coverage.dropped(set.node, "response", "upgrade", true)
+      assert.is_false(coverage.is_urgent(set.node))
+      coverage.count(set.node, "shop", "none", "connect", 0, 0, true)
+      assert.is_true(coverage.is_urgent(set.node))
+      local found = report()
+      for _, entry in ipairs(found.coverage) do
+        local none = entry.inspected == "none"
+        assert.equal(none and 1 or nil, entry.passed)
+        assert.equal(none and math.floor(ngx.now() * 1000) or nil, entry.last)
+      end
+      assert.same({ 1, 0 }, { found.dropped[1].count, found.dropped[1].passed })
+      coverage.reported(set.node)
+      coverage.count(set.node, "shop", "none", "connect", 0, 0, true)
+      assert.is_false(coverage.is_urgent(set.node))
+      coverage.count(set.node, "pay", "partial", "error", 0, 3, true)
+      assert.is_true(coverage.is_urgent(set.node))
     end)
   end)
 

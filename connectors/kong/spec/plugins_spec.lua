@@ -159,6 +159,40 @@ describe("plugins in Kong", function()
     assert.equal("function", type(require("kong.plugins.kong-lua.status_api")["/kong-lua/coverage"].GET))
   end)
 
+  it("report a bypass at the next second, through an address that answers", function()
+    state.phase = "init_worker"
+    handler:init_worker()
+    local conf = fake.conf({ wallarm_node_address = "http://node.test:5000", breaker_failures = 0 })
+    ngx.thread = {
+      spawn = function(work) return coroutine.create(work) end,
+      wait = function(thread) return coroutine.resume(thread) end,
+      kill = function() end,
+    }
+    local addresses, set = fake.require("addresses"), fake.require("settings").of(conf)
+    addresses.use(function() return { "10.0.0.1", "10.0.0.2" } end)
+    addresses.pick(set)
+    table.remove(server.timers)(false)
+    handler:configure({ conf })
+    local function taken() return { "HTTP/1.1 204 No Content\r\n\r\n" } end
+    local function tick(...)
+      server.scripts, server.sockets, server.connects = { ... }, {}, {}
+      server.every(false)
+      return #server.sockets
+    end
+    assert.equal(1, tick(taken()))
+    assert.equal(0, tick(taken()), "the interval is not over")
+    local refused = { connect = "connection refused" }
+    server.scripts = { refused }
+    assert.is_nil(state.run("access", handler, conf))
+    assert.equal(2, tick(refused, refused), "both addresses are asked")
+    assert.equal(0, tick(taken()), "not at once again")
+    server.clock = server.clock + 2
+    assert.equal(2, tick(refused, taken()))
+    local sent = server.sockets[2].sent[1]
+    assert.matches('"passed":1', sent, 1, true)
+    assert.equal(0, tick(taken()), "it has been taken")
+  end)
+
   it("keep a client's own request id from the upstream", function()
     for name, seen in pairs({ ["inspector-request-id"] = "forged", ["inspector_request_id"] = "forged" }) do
       state.upstream[name] = seen

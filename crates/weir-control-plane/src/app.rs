@@ -1,5 +1,6 @@
 //! The services of a control plane, without HTTP. Cheap to clone.
 
+use super::alarms::Alarms;
 use super::audit::Audit;
 use super::auth::oidc::{self, Oidc};
 use super::auth::password::Passwords;
@@ -32,6 +33,9 @@ const SWEEP: Duration = Duration::from_secs(60);
 
 /// How often metrics look at nodes and policy: well within the interval of common scrapers.
 const OBSERVE: Duration = Duration::from_secs(5);
+
+/// How often alarms are looked for: with two missed heartbeats, an alarm is recorded within 15 seconds.
+const WATCH: Duration = Duration::from_secs(2);
 
 /// How often it is tried whether the store can write.
 const PROBE: Duration = Duration::from_secs(10);
@@ -97,6 +101,8 @@ pub struct Services {
     pub audit: Audit,
     /// Rule packs and databases.
     pub packs: Packs,
+    /// What a security team must see at once.
+    pub alarms: Alarms,
     /// Requests judged again.
     pub replays: Replays,
     /// Told when hits have come in.
@@ -143,6 +149,7 @@ impl App {
             nodes: Nodes::new(pool(), clock.clone()),
             audit: Audit::new(pool(), clock.clone()),
             packs: Packs::default(),
+            alarms: Alarms::new(clock.millis()),
             replays: Replays::default(),
             news: Arc::default(),
             users,
@@ -234,12 +241,18 @@ impl App {
             self.observe().await;
             each(OBSERVE, &stop, || self.observe()).await;
         };
+        let watch = each(WATCH, &stop, || async {
+            if let Err(error) = self.watch_alarms().await {
+                tracing::warn!(%error, "alarms were not looked for; tried again in seconds");
+            }
+        });
         let probe = each(PROBE, &stop, || self.store.probe());
         let retain = each(RETAIN, &stop, || self.retain());
         tokio::join!(
             self.policy.follow(stop.clone()),
             sweep,
             observe,
+            watch,
             retain,
             probe,
             self.sinks.run(stop.clone()),

@@ -25,6 +25,12 @@ struct State {
     state: &'static str,
 }
 
+/// By the kind of an alarm.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Kind {
+    kind: &'static str,
+}
+
 /// What came of an attempt to log in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Login {
@@ -46,6 +52,7 @@ pub struct ControlPlaneMetrics {
     logins: Family<Outcome, Counter>,
     retention: Family<Outcome, Counter>,
     nodes: Family<State, Gauge>,
+    alarms: Family<Kind, Gauge>,
     serial: Gauge,
     polls: Gauge,
     /// Of webhooks and syslog.
@@ -62,6 +69,7 @@ impl Default for ControlPlaneMetrics {
             logins: Family::default(),
             retention: Family::default(),
             nodes: Family::default(),
+            alarms: Family::default(),
             serial: Gauge::default(),
             polls: Gauge::default(),
             sinks: sinks::Metrics::default(),
@@ -92,6 +100,8 @@ impl ControlPlaneMetrics {
             self.retention.clone(),
         );
         registry.register("control_plane_nodes", "Nodes, by state: active, inactive, disabled.", self.nodes.clone());
+        let alarms = "Alarms on the Dashboard, by kind: no_node, uninspected.";
+        registry.register("control_plane_alarms", alarms, self.alarms.clone());
         registry.register("control_plane_policy_serial", "Serial of the policy in force.", self.serial.clone());
         registry.register("control_plane_policy_polls", "Nodes that wait for a policy.", self.polls.clone());
         self.sinks.enlist(registry);
@@ -137,6 +147,11 @@ impl ControlPlaneMetrics {
     /// Sets the serial of the policy in force.
     pub(super) fn set_serial(&self, serial: u64) {
         self.serial.set(i64::try_from(serial).unwrap_or(i64::MAX));
+    }
+
+    /// Sets how many alarms of a kind there are.
+    pub(super) fn set_alarms(&self, kind: &'static str, alarms: usize) {
+        self.alarms.get_or_create(&Kind { kind }).set(i64::try_from(alarms).unwrap_or(i64::MAX));
     }
 
     /// Sets how many nodes are in `state`.

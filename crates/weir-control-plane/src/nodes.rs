@@ -9,11 +9,11 @@ use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 use std::collections::HashMap;
 use weir_protocol::code::NodeRole;
-use weir_protocol::node_api::{HEARTBEAT_SECONDS, Heartbeat, Identity, Register};
+use weir_protocol::node_api::{Heartbeat, Identity, MAX_GAPS, Register};
 use weir_runtime::clock::Clock;
 
-/// A node that is silent for this long is inactive: four heartbeats, in milliseconds.
-pub const INACTIVE_MS: i64 = 4 * HEARTBEAT_SECONDS as i64 * 1000;
+/// A node that is silent for this long is inactive, in milliseconds.
+pub const INACTIVE_MS: i64 = 2 * 60 * 1000;
 /// A node that is silent for this long is removed.
 pub const REMOVED_MS: i64 = 24 * 60 * 60 * 1000;
 /// Most nodes, those behind aggregations included.
@@ -201,6 +201,7 @@ impl Nodes {
     /// is of the same group and silent here, behind another aggregation or by itself, is taken over where that is allowed.
     async fn note_replica(&self, parent: &Node, id: &str, mut beat: Heartbeat, takes_over: bool) -> Result<()> {
         let (version, capabilities) = (short(&beat.version), capabilities(&beat.capabilities));
+        let age = i64::try_from(beat.age_ms).unwrap_or(i64::MAX).min(INACTIVE_MS);
         tidy(&mut beat);
         let upsert = sqlx::query(
             "INSERT INTO nodes (id, secret, grp, name, role, version, capabilities, address, parent, enabled, registered_at, \
@@ -216,7 +217,7 @@ impl Nodes {
         let now = self.clock.millis();
         let silent = if takes_over { now - INACTIVE_MS } else { i64::MIN };
         let upsert = upsert.bind(id).bind(&parent.group).bind(name).bind(version);
-        let upsert = upsert.bind(capabilities).bind(&parent.id).bind(now);
+        let upsert = upsert.bind(capabilities).bind(&parent.id).bind(now - age);
         let upsert = upsert.bind(serde_json::to_string(&beat).map_err(Error::internal)?).bind(silent);
         let upsert = upsert.bind(MAX_NODES).bind(MAX_REPLICAS as i64);
         upsert.execute(self.pool.write()).await?;
@@ -253,7 +254,12 @@ fn tidy(beat: &mut Heartbeat) {
     beat.version.clear();
     beat.name.clear();
     beat.replicas.clear();
+    beat.age_ms = 0;
     beat.policy_error = beat.policy_error.take().map(|text| short(&text));
+    beat.gaps.truncate(MAX_GAPS);
+    for gap in &mut beat.gaps {
+        (gap.route, gap.leg, gap.reason) = (short(&gap.route), short(&gap.leg), short(&gap.reason));
+    }
 }
 
 fn capabilities(all: &[String]) -> String {

@@ -23,8 +23,12 @@ pub const POLICY: &str = "/node/v1/policy";
 /// `GET /node/v1/blobs/SHA256`: a file that a policy names, by the hash of its content.
 pub const BLOBS: &str = "/node/v1/blobs";
 
-/// Seconds between heartbeats; a node is inactive after four are missing (2 minutes).
-pub const HEARTBEAT_SECONDS: u64 = 30;
+/// Seconds between heartbeats. With two missing a node does not answer, after two minutes it is inactive.
+pub const HEARTBEAT_SECONDS: u64 = 5;
+/// Seconds between heartbeats of nodes that do not say how often they send them.
+pub const OLD_HEARTBEAT_SECONDS: u64 = 30;
+/// Most gaps of a heartbeat.
+pub const MAX_GAPS: usize = 50;
 /// Longest wait for a policy, in seconds: below the idle limits of common proxies.
 pub const MAX_WAIT_SECONDS: u64 = 30;
 /// Most records in one batch.
@@ -132,11 +136,47 @@ pub struct Heartbeat {
     pub uptime: u64,
     /// Signatures in use.
     pub signatures: u64,
+    /// Seconds between heartbeats; 0 for [`OLD_HEARTBEAT_SECONDS`].
+    #[serde(skip_serializing_if = "is_zero")]
+    pub interval: u64,
+    /// Milliseconds since the node sent it, if an aggregation reports it.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub age_ms: u64,
+    /// What passed uninspected lately, at most [`MAX_GAPS`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gaps: Vec<Gap>,
     /// Display name, if an aggregation reports for the node.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub name: String,
     /// Heartbeats of the nodes behind an aggregation, by node id.
     pub replicas: Vec<(String, Heartbeat)>,
+}
+
+impl Heartbeat {
+    /// Seconds until the next one.
+    pub fn interval(&self) -> u64 {
+        if self.interval == 0 { OLD_HEARTBEAT_SECONDS } else { self.interval }
+    }
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
+/// Messages that passed uninspected for one reason.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Gap {
+    /// Route of the gateway; empty where it is not known.
+    pub route: String,
+    /// `request` or `response`.
+    pub leg: String,
+    /// Why, as in coverage reports.
+    pub reason: String,
+    /// Messages since the start of the node that reports it.
+    pub count: u64,
+    /// The last of them, in milliseconds since 1970.
+    pub last: u64,
 }
 
 /// Information about a hit that became known after it was spooled.

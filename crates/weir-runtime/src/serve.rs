@@ -7,16 +7,20 @@
 mod accept;
 mod activity;
 mod body_drain;
+mod caller;
 mod connection;
 mod connection_limit;
 mod metrics;
 mod tracked_io;
+mod unix_socket;
 
-pub use accept::accept_connections;
+pub use accept::{Accept, accept_connections};
 pub use activity::{DEFAULT_STALLED, Timeouts};
 pub use body_drain::drain;
+pub use caller::Caller;
 pub use connection::{HttpConnection, http_builder, tls_handshake};
 pub use metrics::ServeMetrics;
+pub use unix_socket::{MAX_PATH as MAX_SOCKET_PATH, UnixSocket};
 
 use crate::tls::Tls;
 use axum::Router;
@@ -121,9 +125,6 @@ impl ListenerState {
     async fn serve_connection(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, stop: CancellationToken) {
         let Settings { name, limits, metrics, tls } = &self.settings;
         let _open = metrics.open(name);
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, %peer, "cannot set TCP_NODELAY");
-        }
         match tls {
             None => self.serve_http(stream, peer, &stop).await,
             Some(tls) => match tls_handshake(tls, stream, peer, limits.head).await {

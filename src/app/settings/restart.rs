@@ -1,12 +1,14 @@
 //! What a reload does not change.
 
 use crate::config::Resolved;
+use crate::config::types::Setting as _;
 
 /// Keys that were changed and take effect only when the program is started anew.
 pub fn restart_needed(before: &Resolved, after: &Resolved) -> Vec<&'static str> {
     let differs = |name, of: fn(&Resolved) -> String| (of(before) != of(after)).then_some(name);
     [
-        differs("connector.address", |r| r.connector.address.to_string()),
+        differs("connector.address", |r| r.connector.address.show()),
+        differs("connector.unix_socket", |r| format!("{:?}", r.connector.unix_socket)),
         differs("connector.tls_cert, connector.tls_key", |r| format!("{:?}", r.connector.tls)),
         differs("connector.auth.client_ca", |r| format!("{:?}", r.connector.auth.client_ca)),
         differs("connector.max_call_bytes", |r| r.connector.max_call_bytes.to_string()),

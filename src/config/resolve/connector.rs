@@ -4,7 +4,7 @@ use super::{NO_MESH, OLD, OWN, V4};
 use crate::config::defaults;
 use crate::config::diagnostic::Severity;
 use crate::config::reader::Section;
-use crate::config::resolved::{Auth, Connector, PerConnectionLimits, TlsFiles};
+use crate::config::resolved::{Auth, Connector, PerConnectionLimits, TlsFiles, UnixSocket};
 use crate::config::types::ConnectorMode;
 use ipnet::IpNet;
 
@@ -12,6 +12,7 @@ use ipnet::IpNet;
 pub fn read(root: &mut Section<'_>) -> Connector {
     root.section("connector", V4, "The API that gateways call.", |s| {
         let address = s.get("address", V4, defaults::ADDRESS, "Where the API listens.");
+        let unix_socket = unix_socket(s);
         let tls = tls(s);
         let blocking = blocking(s);
         let networks = s.list::<IpNet>(
@@ -49,9 +50,12 @@ pub fn read(root: &mut Section<'_>) -> Connector {
         if auth.client_ca.is_some() && tls.is_none() {
             s.error("auth", "`auth.client_ca` needs TLS", "set `tls_cert` and `tls_key`");
         }
+        if address.tcp().is_none() && tls.is_some() {
+            s.error("tls_cert", "a Unix socket has no TLS", "remove `tls_cert` and `tls_key`, or listen on a port");
+        }
         let networks_by_default = networks.is_none();
         let open = auth.keys.is_empty() && auth.key_files.is_empty() && auth.client_ca.is_none();
-        if open {
+        if open && address.tcp().is_some() {
             warn_open(s, networks.as_deref());
         }
         let allowed_networks = networks.unwrap_or_else(|| match open {
@@ -60,6 +64,7 @@ pub fn read(root: &mut Section<'_>) -> Connector {
         });
         Connector {
             address,
+            unix_socket,
             tls,
             blocking,
             allowed_networks,
@@ -73,6 +78,20 @@ pub fn read(root: &mut Section<'_>) -> Connector {
             auth,
             max_call_bytes: usize::try_from(max_call_bytes.0).unwrap_or(usize::MAX),
         }
+    })
+}
+
+fn unix_socket(s: &mut Section<'_>) -> UnixSocket {
+    let meaning = "The file of the socket, if `address` is `unix:/PATH`. Who may write to it may connect; `auth` applies as \
+                   it does to TCP, `allowed_networks` does not.";
+    s.section("unix_socket", OWN, meaning, |s| UnixSocket {
+        mode: s.get("mode", OWN, defaults::SOCKET_MODE, "Its permission bits."),
+        group: s.optional(
+            "group",
+            OWN,
+            "that of the process, or of a directory with the setgid bit",
+            "Its group, a name in `/etc/group` or a number. The process must be a member.",
+        ),
     })
 }
 

@@ -142,11 +142,13 @@ pub fn health_check(root: &mut Section<'_>) -> HealthCheck {
 
 /// Ports that are asked for twice. Metrics and probes share one only if their addresses are the same.
 pub fn check_ports(root: &mut Section<'_>, resolved: &Resolved) {
-    let api = resolved.connector.address;
+    let api = resolved.connector.address.tcp();
     let (metrics, health) = (resolved.metrics.address, resolved.health_check.address);
     let help = "give each its own port";
     for (name, address) in [("metrics", metrics), ("health_check", health)] {
-        if address.is_some_and(|address| address.collides(api)) {
+        if let (Some(address), Some(api)) = (address, api)
+            && address.collides(api)
+        {
             root.error(name, format!("`{name}` listens where `connector` does, on {api}"), help);
         }
     }

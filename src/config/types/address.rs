@@ -2,6 +2,8 @@
 
 use super::{Bad, Setting};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use weir_runtime::serve::MAX_SOCKET_PATH;
 
 /// An address to listen on: `:5000` is every address of the machine, IPv4 and IPv6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +67,66 @@ impl Setting for ListenAddress {
     }
 }
 
+/// Where the API for connectors listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConnectorAddress {
+    /// TCP.
+    Tcp(ListenAddress),
+    /// A Unix socket with this absolute path.
+    Unix(PathBuf),
+}
+
+impl ConnectorAddress {
+    /// The TCP address, if it is one.
+    pub fn tcp(&self) -> Option<ListenAddress> {
+        match self {
+            ConnectorAddress::Tcp(address) => Some(*address),
+            ConnectorAddress::Unix(_) => None,
+        }
+    }
+}
+
+impl Setting for ConnectorAddress {
+    const TYPE: &'static str = "listen address or `unix:/PATH`";
+
+    fn parse(text: &str) -> Result<Self, Bad> {
+        let Some(path) = text.strip_prefix("unix:") else { return ListenAddress::parse(text).map(Self::Tcp) };
+        if path.len() < 2 || !path.starts_with('/') || path.ends_with('/') || path.contains('\0') {
+            return Err(Bad::with("not the absolute path of a socket", "write `unix:/run/weir/node.sock`"));
+        }
+        if path.len() > MAX_SOCKET_PATH {
+            let message = format!("the path has {} bytes; a socket's may have {MAX_SOCKET_PATH}", path.len());
+            return Err(Bad::with(message, "write a path such as `unix:/run/weir/node.sock`"));
+        }
+        Ok(Self::Unix(PathBuf::from(path)))
+    }
+
+    fn show(&self) -> String {
+        match self {
+            ConnectorAddress::Tcp(address) => address.show(),
+            ConnectorAddress::Unix(path) => format!("unix:{}", path.display()),
+        }
+    }
+}
+
+/// Permission bits of a file, written in octal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileMode(pub u32);
+
+impl Setting for FileMode {
+    const TYPE: &'static str = "octal file mode";
+
+    fn parse(text: &str) -> Result<Self, Bad> {
+        let digits = text.len() <= 4 && text.bytes().all(|b| matches!(b, b'0'..=b'7'));
+        let mode = u32::from_str_radix(text, 8).ok().filter(|mode| digits && *mode <= 0o777);
+        mode.map(Self).ok_or_else(|| Bad::with("not a file mode", "write octal digits, such as `0660`"))
+    }
+
+    fn show(&self) -> String {
+        format!("{:04o}", self.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,6 +139,26 @@ mod tests {
         assert_eq!(ListenAddress::parse("5000").unwrap_err().help.unwrap(), "write `:5000`");
         for text in ["", "host:80", "::1:80", "1.2.3.4", "1.2.3.4:70000", "[1.2.3.4]:80", "[]:1", "[:1"] {
             assert!(ListenAddress::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_connector_address_may_be_a_socket() {
+        for text in [":5000", "[::1]:443", "unix:/run/weir/node.sock"] {
+            assert_eq!(ConnectorAddress::parse(text).unwrap().show(), text);
+        }
+        let long = format!("unix:/{}", "p".repeat(MAX_SOCKET_PATH));
+        for text in ["unix:", "unix:/", "unix:node.sock", "unix:/run/weir/", "unix:/a\0b", "/run/weir.sock", &long] {
+            assert!(ConnectorAddress::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn file_modes_are_octal() {
+        assert_eq!(FileMode::parse("0660"), Ok(FileMode(0o660)));
+        assert_eq!(FileMode::parse("666").unwrap().show(), "0666");
+        for text in ["", "0o660", "9", "1777", "-rw-rw----", "00660"] {
+            assert!(FileMode::parse(text).is_err(), "{text}");
         }
     }
 

@@ -50,7 +50,7 @@ local function unjudged(outcome, reason, detail)
   if set.conf.failure_mode == "fail_closed" then
     refused = reply.own(set.conf.failure_status, UNAVAILABLE, outcome.id)
   end
-  coverage.dropped(set.node, "response", reason)
+  coverage.dropped(set.node, "response", reason, refused ~= nil)
   notice.emit(log_warn, "response " .. reason .. " " .. set.node, "response to " .. outcome.id
     .. (refused and " refused" or " passed") .. " uninspected, reason=" .. reason
     .. " route=" .. payload.token(outcome.about.route or "-") .. (detail and " (" .. detail .. ")" or ""))

@@ -7,6 +7,8 @@ local breaker = require "kong.plugins.kong-lua.breaker"
 
 local coverage = {}
 
+local now = ngx.now
+
 -- Routes after this many are counted together.
 local MAX_ROUTES = 500
 local OTHER_ROUTE = "(other)"
@@ -23,7 +25,7 @@ local sets = {}
 local function counters(node)
   local found = sets[node]
   if not found then
-    found = { routes = {}, route_count = 0, dropped = {}, node = node }
+    found = { routes = {}, route_count = 0, dropped = {}, node = node, urgent = false }
     sets[node] = found
   end
   return found
@@ -48,25 +50,65 @@ local function route_counters(found, route)
   return series
 end
 
+-- What passes uninspected for the first time, or for the first time in this time, is
+-- reported at once.
+local NEWS_S = 30
+
+local function note_passed(found, entry)
+  local at = now()
+  if entry.passed == 0 or at - entry.last >= NEWS_S then
+    found.urgent = true
+  end
+  entry.passed, entry.last = entry.passed + 1, at
+end
+
 -- extent: "full", "partial" or "none"; reason: why not full; seen and unseen:
--- body bytes that the node got and did not get, if known.
-function coverage.count(node, route, extent, reason, seen, unseen)
-  local by_reason = route_counters(counters(node), route)[extent]
+-- body bytes that the node got and did not get, if known; passed: whether the request
+-- went on although the connector should have had it inspected.
+function coverage.count(node, route, extent, reason, seen, unseen, passed)
+  local found = counters(node)
+  local by_reason = route_counters(found, route)[extent]
   local entry = by_reason[reason]
   if not entry then
-    entry = { requests = 0, seen = 0, unseen = 0 }
+    entry = { requests = 0, seen = 0, unseen = 0, passed = 0, last = 0 }
     by_reason[reason] = entry
   end
   entry.requests = entry.requests + 1
   entry.seen = entry.seen + seen
   entry.unseen = entry.unseen + unseen
+  if passed then
+    note_passed(found, entry)
+  end
 end
 
--- Copies that never reached the node: response legs and out-of-band requests.
-function coverage.dropped(node, kind, reason)
-  local dropped = counters(node).dropped
+-- Copies that never reached the node: response legs and out-of-band requests. refused:
+-- whether the client did not get what was not inspected either.
+function coverage.dropped(node, kind, reason, refused)
+  local found = counters(node)
   local key = kind .. ":" .. reason
-  dropped[key] = (dropped[key] or 0) + 1
+  local entry = found.dropped[key]
+  if not entry then
+    entry = { count = 0, passed = 0, last = 0 }
+    found.dropped[key] = entry
+  end
+  entry.count = entry.count + 1
+  if not refused then
+    note_passed(found, entry)
+  end
+end
+
+-- Whether something is to be reported without waiting for the interval.
+function coverage.is_urgent(node)
+  return counters(node).urgent
+end
+
+-- The reports about this node have been taken.
+function coverage.reported(node)
+  counters(node).urgent = false
+end
+
+local function milliseconds(seconds)
+  return seconds > 0 and math.floor(seconds * 1000) or nil
 end
 
 function coverage.snapshot(set, instance)
@@ -78,14 +120,16 @@ function coverage.snapshot(set, instance)
         requests[#requests + 1] = {
           route = route, inspected = extent, reason = reason, requests = entry.requests,
           bytes_inspected = entry.seen, bytes_uninspected = entry.unseen,
+          passed = (extent == "none" or entry.passed > 0) and entry.passed or nil, last = milliseconds(entry.last),
         }
       end
     end
   end
   local dropped = {}
-  for key, count in pairs(found.dropped) do
+  for key, entry in pairs(found.dropped) do
     local kind, reason = key:match("^([^:]+):(.*)$")
-    dropped[#dropped + 1] = { leg = kind, reason = reason, count = count }
+    dropped[#dropped + 1] = { leg = kind, reason = reason, count = entry.count, passed = entry.passed,
+      last = milliseconds(entry.last) }
   end
   return {
     instance = instance.id,
@@ -127,6 +171,10 @@ function coverage.summary(report)
     total.requests = total.requests + entry.requests
     total.bytes_inspected = total.bytes_inspected + entry.bytes_inspected
     total.bytes_uninspected = total.bytes_uninspected + entry.bytes_uninspected
+    if entry.passed then
+      total.passed = (total.passed or 0) + entry.passed
+      total.last = entry.last and math.max(total.last or 0, entry.last) or total.last
+    end
   end
   local short = {}
   for key, value in pairs(report) do

@@ -67,17 +67,35 @@ local function read_verdict(answer)
   return nil, inspect.reason_of_status(status)
 end
 
+-- What a node may say of responses is one of a few texts: each is read once.
+local MAX_WISHES = 32
+local wanted, takes_batches, wishes_count = {}, {}, 0
+
+local function read_wishes(wishes)
+  if wishes_count >= MAX_WISHES then
+    wanted, takes_batches, wishes_count = {}, {}, 0
+  end
+  wishes_count = wishes_count + 1
+  wanted[wishes] = match(wishes, "^%l+") or "body"
+  takes_batches[wishes] = find(wishes, "; batch", 1, true) ~= nil
+end
+
 -- Which part of the response the node wants: "none", "head" or "body". An older node
 -- does not say; it gets what the configuration allows.
 function inspect.wants(answer)
   local wishes = answer.wishes
-  return wishes and match(wishes, "^%l+") or "body"
+  if not wishes then
+    return "body"
+  elseif not wanted[wishes] then
+    read_wishes(wishes)
+  end
+  return wanted[wishes]
 end
 
 -- Takes from an answer about a request whether this node takes batches of responses.
 function inspect.note_wishes(set, answer)
-  local wishes = answer.wishes
-  set.takes_batches = wishes ~= nil and find(wishes, "; batch", 1, true) ~= nil
+  inspect.wants(answer)
+  set.takes_batches = takes_batches[answer.wishes or ""] or false
 end
 
 -- Calls the node if the breaker allows it. call: see client.call(). Returns the response
@@ -127,7 +145,7 @@ local function bypass(conf, node, log, about, outcome, reason, detail, unseen)
   outcome.verdict, outcome.reason = "bypass", reason
   outcome.inspected, outcome.part = "none", reason
   outcome.reply = failure_reply(conf, outcome.id, about)
-  coverage.count(node, about.route, "none", reason, 0, unseen or 0)
+  coverage.count(node, about.route, "none", reason, 0, unseen or 0, not outcome.reply)
   notice.emit(log, "bypass " .. reason .. " " .. node, "request " .. outcome.id
     .. (outcome.reply and " refused" or " forwarded") .. " uninspected, reason=" .. reason
     .. " route=" .. payload.token(about.route or "-") .. (detail and " (" .. detail .. ")" or ""))
@@ -149,7 +167,7 @@ end
 local function note_part(node, log, outcome, content, about, why)
   local extent, part = extent_of(content)
   outcome.inspected, outcome.part = extent, part
-  coverage.count(node, about.route, extent, part, content.size, unseen_of(content))
+  coverage.count(node, about.route, extent, part, content.size, unseen_of(content), part == "error")
   if part == "error" then
     notice.emit(log, "part " .. part .. " " .. node, "request body could not be read, reason="
       .. tostring(why) .. " route=" .. payload.token(about.route or "-"))

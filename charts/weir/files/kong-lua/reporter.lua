@@ -10,6 +10,8 @@ local reporter = {}
 
 -- All intervals are multiples of this.
 local TICK_S = 1
+-- An urgent report that no node took is sent again after this time.
+local RETRY_S = 2
 -- Most nodes to which one gateway reports.
 local MAX_NODES = 64
 
@@ -26,7 +28,7 @@ function reporter.watch(configs)
         names[#names + 1] = set.node
       end
       local before = targets[set.node]
-      fresh[set.node] = { set = set, due = before and before.due or 0 }
+      fresh[set.node] = { set = set, due = before and before.due or 0, retry = before and before.retry or 0 }
     end
   end
   targets, order = fresh, names
@@ -50,24 +52,31 @@ local function report(set, log)
   local timeout_ms = set.conf.timeout_ms
   local answer, reason = client.call(set, {
     fixed = set.coverage, lines = "Inspector-Request-Id: " .. payload.mint_id() .. "\r\n", head = text,
-    deadline = ngx.now() + timeout_ms / 1000, timeout_ms = timeout_ms,
+    deadline = ngx.now() + timeout_ms / 1000, timeout_ms = timeout_ms, anywhere = true,
   })
   if not answer or answer.status >= 300 then
     notice.emit(log, "coverage " .. set.node, "coverage report not taken by node " .. set.node
       .. ": " .. (answer and "status " .. answer.status or reason))
+    return false
   end
+  coverage.reported(set.node)
+  return true
 end
 
--- Sends the reports that are due. Reports do not change the breaker; verdicts do.
+-- Sends the reports that are due, and those that tell of something that passes
+-- uninspected. Reports do not change the breaker; verdicts do.
 function reporter.tick(log)
   notice.flush(log)
   local now = ngx.now()
   for i = 1, #order do
     local target = targets[order[i]]
     local interval = target and target.set.conf.coverage_interval_s or 0
-    if interval > 0 and now >= target.due then
-      target.due = now + interval
-      report(target.set, log)
+    local urgent = coverage.is_urgent(order[i])
+    if interval > 0 and (now >= target.due or urgent and now >= target.retry) then
+      target.due, target.retry = now + interval, 0
+      if not report(target.set, log) then
+        target.retry = now + RETRY_S
+      end
     end
   end
 end

@@ -120,15 +120,35 @@ end
 -- The key is the configuration table itself: the gateway passes the same table until
 -- the configuration changes, and drops it afterwards. Secrets from a vault are the
 -- exception: the gateway writes a rotated secret into the same table.
-local compiled = setmetatable({}, { __mode = "k" })
+--
+-- A weak table would keep every configuration for good, because what was compiled refers
+-- to it. Two generations limit their number: the older is dropped when the newer is full.
+local PER_GENERATION = 1024
+local young, old, count = {}, {}, 0
+
+local function remember(conf, set)
+  if not young[conf] then
+    if count >= PER_GENERATION then
+      young, old, count = {}, young, 0
+    end
+    count = count + 1
+  end
+  young[conf] = set
+end
 
 function settings.of(conf)
-  local found = compiled[conf]
+  local found = young[conf]
+  if not found then
+    found = old[conf]
+    if found then
+      remember(conf, found)
+    end
+  end
   if not found or found.connector_key ~= conf.connector_key
     or found.client_certificate ~= conf.client_certificate or found.client_key ~= conf.client_key
   then
     found = settings.compile(conf)
-    compiled[conf] = found
+    remember(conf, found)
   end
   return found
 end

@@ -136,16 +136,18 @@ function spool:drain()
   end
 end
 
+local function run(premature, self)
+  local ran, err = pcall(self.drain, self)
+  self.running = false
+  if not ran and not premature then
+    -- A fault in this module; what was being sent is lost, the rest is sent later.
+    self:lose(self.taken, "lua_error", err)
+  end
+end
+
 function spool:start()
   self.running = true
-  return ngx.timer.at(0, function(premature)
-    local ran, err = pcall(self.drain, self)
-    self.running = false
-    if not ran and not premature then
-      -- A fault in this module; what was being sent is lost, the rest is sent later.
-      self:lose(self.taken, "lua_error", err)
-    end
-  end)
+  return ngx.timer.at(0, run, self)
 end
 
 -- Returns true, or nil, a reason and a detail if the entry was not taken.

@@ -160,9 +160,12 @@ function fake.install()
       count = function() return 1 end, exiting = function() return false end,
     },
     timer = {
-      at = function(_, callback)
+      at = function(_, callback, ...)
+        local arguments, count = { ... }, select("#", ...)
         server.timers = server.timers or {}
-        server.timers[#server.timers + 1] = callback
+        server.timers[#server.timers + 1] = function(premature)
+          return callback(premature, unpack(arguments, 1, count))
+        end
         return true
       end,
       every = function(_, callback)

@@ -90,13 +90,20 @@ local function owed(conf)
   end
 end
 
+-- Runs for each part of each response, so what does not change is found out once.
 function weir:body_filter()
-  local conf = self.conf
-  local outcome = owed(conf)
-  if not outcome then
-    return
+  local outcome = ngx.ctx.weir
+  local limit = outcome and outcome.copy_limit
+  if limit == nil then
+    if not outcome then
+      return
+    end
+    limit = owed(self.conf) and payload.copy_limit(self.conf, outcome) or false
+    outcome.copy_limit = limit
   end
-  payload.collect(outcome, payload.copy_limit(conf, outcome), ngx.arg[1])
+  if limit then
+    payload.collect(outcome, limit, ngx.arg[1])
+  end
 end
 
 local function response_leg(outcome)

@@ -1,5 +1,6 @@
 mod access; // every route for every role
 mod accounts; // login, throttling, tokens, users
+mod alarms; // on the Dashboard and in the audit log
 mod events; // intake, exceptions, virtual patches, explanations
 mod guard; // changes that have to be confirmed, and their line of the audit log
 mod metrics; // what is counted

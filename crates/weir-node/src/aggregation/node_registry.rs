@@ -8,10 +8,10 @@ use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use subtle::ConstantTimeEq as _;
 use uuid::Uuid;
-use weir_protocol::node_api::{HEARTBEAT_SECONDS, Heartbeat, Identity, Register};
+use weir_protocol::node_api::{Gap, Heartbeat, Identity, MAX_GAPS, Register};
 use weir_runtime::clock::now_seconds;
 use weir_runtime::hex;
 
@@ -19,8 +19,6 @@ use weir_runtime::hex;
 pub const MAX_REPLICAS: usize = 1_000;
 /// Seconds after which a node without calls is removed, as by a control plane.
 const EXPIRES_AFTER: u64 = 24 * 60 * 60;
-/// Age up to which a heartbeat is passed on: one and a half intervals. Older ones are from nodes that are gone.
-const HEARTBEAT_TTL: Duration = Duration::from_secs(HEARTBEAT_SECONDS + HEARTBEAT_SECONDS / 2);
 /// Longest name, version, capability and error of a node that is passed on.
 const MAX_TEXT: usize = 200;
 /// Largest number of capabilities of a node that are stored.
@@ -152,11 +150,15 @@ impl NodeRegistry {
         beat.version = short(&beat.version);
         beat.capabilities = beat.capabilities.iter().take(MAX_CAPABILITIES).map(|text| short(text)).collect();
         beat.policy_error = beat.policy_error.map(|text| short(&text));
+        beat.gaps.truncate(MAX_GAPS);
+        for gap in &mut beat.gaps {
+            gap.route = short(&gap.route);
+        }
         let mut nodes = self.lock();
         let Some(node) = nodes.get_mut(node_id) else { return false };
         beat.name.clone_from(&node.replica.name);
         let policy = |beat: &Heartbeat| (beat.policy_serial, beat.policy_error.clone());
-        let news = node.beat.as_ref().is_none_or(|(last, _)| policy(last) != policy(&beat));
+        let news = node.beat.as_ref().is_none_or(|(last, _)| policy(last) != policy(&beat) || has_new_gap(last, &beat));
         node.beat = Some((beat, Instant::now()));
         news
     }
@@ -167,10 +169,25 @@ impl NodeRegistry {
         let here = nodes.values().filter(|nodes| nodes.replica.group == group);
         let recent = here.filter_map(|nodes| {
             let (beat, at) = nodes.beat.as_ref()?;
-            (at.elapsed() < HEARTBEAT_TTL).then(|| (nodes.replica.node_id.clone(), beat.clone()))
+            let age = at.elapsed();
+            // Older ones are from nodes that are gone.
+            let recent = age.as_millis() < u128::from(beat.interval()) * 1500;
+            let age_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+            recent.then(|| (nodes.replica.node_id.clone(), Heartbeat { age_ms, ..beat.clone() }))
         });
         recent.collect()
     }
+}
+
+/// Milliseconds after which a gap that goes on is news again.
+const GAP_NEWS: u64 = 60_000;
+
+fn has_new_gap(before: &Heartbeat, now: &Heartbeat) -> bool {
+    let name = |gap: &Gap| (gap.route.clone(), gap.leg.clone(), gap.reason.clone());
+    now.gaps.iter().any(|gap| {
+        let known = before.gaps.iter().find(|old| name(old) == name(gap));
+        known.is_none_or(|old| gap.last > old.last.saturating_add(GAP_NEWS))
+    })
 }
 
 /// Generates an identity.

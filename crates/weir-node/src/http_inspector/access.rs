@@ -5,8 +5,8 @@ use http::{HeaderMap, header};
 use ipnet::IpNet;
 use regex::bytes::Regex;
 use ring::digest::{SHA256, digest};
-use std::net::IpAddr;
 use subtle::ConstantTimeEq;
+use weir_runtime::serve::Caller;
 
 /// Networks that may call where neither key nor client certificate is configured: loopback, private and link-local.
 const PRIVATE_NETWORKS: &[&str] = &[
@@ -50,14 +50,15 @@ impl AccessRules {
         self.keys.is_empty() && !self.certificates
     }
 
-    /// Checks whether `peer` may call with these headers. `Ok(true)` if it authenticated, `Ok(false)` if it need not.
-    pub fn authenticate(&self, peer: IpAddr, certificate: bool, headers: &HeaderMap) -> Result<bool, ApiError> {
-        self.authenticate_key(peer, certificate, bearer(headers))
+    /// Checks whether `caller` may call with these headers. `Ok(true)` if it authenticated, `Ok(false)` if it need not. The
+    /// permissions of a Unix socket stand in for the networks; a key is asked for all the same.
+    pub fn authenticate(&self, caller: Caller, certificate: bool, headers: &HeaderMap) -> Result<bool, ApiError> {
+        self.authenticate_key(caller, certificate, bearer(headers))
     }
 
     /// As [`AccessRules::authenticate`], with the key that the caller sent.
-    pub fn authenticate_key(&self, peer: IpAddr, certificate: bool, key: Option<&[u8]>) -> Result<bool, ApiError> {
-        if let Some(networks) = &self.networks {
+    pub fn authenticate_key(&self, caller: Caller, certificate: bool, key: Option<&[u8]>) -> Result<bool, ApiError> {
+        if let (Some(networks), Caller::Ip(peer)) = (&self.networks, caller) {
             let peer = peer.to_canonical();
             if !networks.iter().any(|network| network.contains(&peer)) {
                 return Err(ApiError::Network);
@@ -101,6 +102,10 @@ mod tests {
     use http::HeaderValue;
     use weir_policy::pattern;
 
+    fn ip(text: &str) -> Caller {
+        Caller::Ip(text.parse().unwrap())
+    }
+
     fn bearer(key: &str) -> HeaderMap {
         let mut headers = HeaderMap::new();
         headers.insert(header::AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {key}")).unwrap());
@@ -110,7 +115,7 @@ mod tests {
     #[test]
     fn open_access_is_for_private_networks() {
         let access = AccessRules::new(&[], false, None, Vec::new());
-        let ask = |peer: &str| access.authenticate(peer.parse().unwrap(), false, &HeaderMap::new());
+        let ask = |peer: &str| access.authenticate(ip(peer), false, &HeaderMap::new());
         for peer in ["127.0.0.1", "10.1.2.3", "::1", "::ffff:192.168.0.1", "fd00::1"] {
             assert_eq!(ask(peer), Ok(false), "{peer}");
         }
@@ -121,7 +126,7 @@ mod tests {
     #[test]
     fn two_keys_are_valid_at_once() {
         let access = AccessRules::new(&[b"new".to_vec(), b"old".to_vec()], false, None, Vec::new());
-        let peer = "203.0.113.1".parse().unwrap();
+        let peer = ip("203.0.113.1");
         assert_eq!(access.authenticate(peer, false, &bearer("new")), Ok(true));
         assert_eq!(access.authenticate(peer, false, &bearer("old")), Ok(true));
         for headers in [bearer("other"), bearer(""), HeaderMap::new()] {
@@ -136,11 +141,21 @@ mod tests {
     fn either_key_or_certificate_suffices_within_the_networks() {
         let networks = Some(vec!["192.0.2.0/24".parse().unwrap()]);
         let access = AccessRules::new(&[b"k".to_vec()], true, networks, Vec::new());
-        let inside = "192.0.2.7".parse().unwrap();
+        let inside = ip("192.0.2.7");
         assert_eq!(access.authenticate(inside, true, &HeaderMap::new()), Ok(true));
         assert_eq!(access.authenticate(inside, false, &bearer("k")), Ok(true));
         assert_eq!(access.authenticate(inside, false, &HeaderMap::new()), Err(ApiError::Unauthenticated));
-        assert_eq!(access.authenticate("192.0.3.7".parse().unwrap(), true, &bearer("k")), Err(ApiError::Network));
+        assert_eq!(access.authenticate(ip("192.0.3.7"), true, &bearer("k")), Err(ApiError::Network));
+    }
+
+    #[test]
+    fn a_unix_socket_is_no_network_but_needs_the_key() {
+        let networks = Some(vec!["192.0.2.0/24".parse().unwrap()]);
+        let open = AccessRules::new(&[], false, networks.clone(), Vec::new());
+        assert_eq!(open.authenticate(Caller::Unix(0), false, &HeaderMap::new()), Ok(false));
+        let keyed = AccessRules::new(&[b"k".to_vec()], false, networks, Vec::new());
+        assert_eq!(keyed.authenticate(Caller::Unix(0), false, &HeaderMap::new()), Err(ApiError::Unauthenticated));
+        assert_eq!(keyed.authenticate(Caller::Unix(0), false, &bearer("k")), Ok(true));
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! [`Connection`]: state of one connection of a gateway, shared by the calls on it.
 
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio_util::sync::CancellationToken;
+use weir_runtime::serve::Caller;
 use weir_runtime::telemetry::metrics::{Metrics, Reason};
 
 /// One connection.
 pub struct Connection {
-    /// Address of the caller.
-    pub peer: SocketAddr,
+    /// Who calls.
+    pub caller: Caller,
     /// Whether it presented a valid client certificate.
     pub certificate: bool,
     /// Calls answered.
@@ -20,10 +20,10 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// A connection from `peer`, which ends once `end` is cancelled.
-    pub fn new(peer: SocketAddr, certificate: bool, end: CancellationToken) -> Self {
+    /// A connection from `caller`, which ends once `end` is cancelled.
+    pub fn new(caller: Caller, certificate: bool, end: CancellationToken) -> Self {
         let (calls, bytes, ended) = Default::default();
-        Self { peer, certificate, calls, bytes, ended, end }
+        Self { caller, certificate, calls, bytes, ended, end }
     }
 
     /// Counts bytes received.

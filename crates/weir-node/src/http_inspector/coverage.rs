@@ -3,10 +3,12 @@
 
 use super::api_error::ApiError;
 use super::call::{is_id, is_product};
+use super::gaps::{GapKey, Gaps};
 use serde::Deserialize;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use weir_core::model::BodyState;
+use weir_runtime::clock::now_millis;
 use weir_runtime::telemetry::Metrics;
 use weir_runtime::telemetry::capped::OTHER;
 use weir_runtime::telemetry::metrics::{Dropped, Extent, State};
@@ -86,6 +88,22 @@ struct Counter {
     bytes_inspected: u64,
     #[serde(default)]
     bytes_uninspected: u64,
+    /// Of `requests`, those that went on uninspected although they were to be inspected.
+    passed: Option<u64>,
+    /// When the last of those did, in milliseconds since 1970.
+    #[serde(default)]
+    last: u64,
+}
+
+impl Counter {
+    /// Older connectors do not tell what they refused from what they let pass.
+    fn passed(&self) -> u64 {
+        match (self.passed, self.inspected) {
+            (Some(passed), _) => passed,
+            (None, Inspected::None) => self.requests,
+            (None, _) => 0,
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -93,6 +111,10 @@ struct DroppedCounter {
     leg: String,
     reason: String,
     count: u64,
+    /// Of `count`, those whose message went on all the same; all without.
+    passed: Option<u64>,
+    #[serde(default)]
+    last: u64,
 }
 
 #[derive(Clone, Copy, Deserialize, PartialEq, Eq, Hash)]
@@ -116,11 +138,15 @@ impl Inspected {
 type SeriesKey = (Arc<str>, Inspected, &'static str);
 type DroppedKey = (&'static str, &'static str);
 
-/// ReporterTotals totals of one reporter: requests, bytes inspected, bytes not inspected; copies dropped.
+/// The totals of a series: requests, bytes inspected, bytes not inspected, passed uninspected.
+type SeriesTotal = [u64; 4];
+
+/// Totals of one reporter.
 #[derive(Default)]
 struct ReporterTotals {
-    totals: HashMap<SeriesKey, [u64; 3]>,
-    dropped: HashMap<DroppedKey, u64>,
+    totals: HashMap<SeriesKey, SeriesTotal>,
+    /// Copies dropped, and those whose message went on.
+    dropped: HashMap<DroppedKey, [u64; 2]>,
     breaker: Option<&'static str>,
     seen: u64,
 }
@@ -138,9 +164,15 @@ struct ReporterTable {
 #[derive(Default)]
 pub struct Coverage {
     reporters: Mutex<ReporterTable>,
+    gaps: Arc<Gaps>,
 }
 
 impl Coverage {
+    /// What passed uninspected.
+    pub fn gaps(&self) -> &Arc<Gaps> {
+        &self.gaps
+    }
+
     /// Adds a report to the metrics.
     pub fn add_report(&self, json: &[u8], metrics: &Metrics) -> Result<(), ApiError> {
         let report = check(json)?;
@@ -151,7 +183,11 @@ impl Coverage {
         breaker_gauge(metrics, last.breaker, breaker);
         last.breaker = breaker;
         let totals = table.totals(&report);
-        let decreased = add_counters(&mut last, totals, metrics) | add_dropped(&mut last, &report, metrics);
+        let (now, gaps) = (now_millis(), &self.gaps);
+        let mut counts = Counts { last: &mut last, metrics, gaps, now, decreased: false };
+        counts.add_counters(totals);
+        counts.add_dropped(&report);
+        let decreased = counts.decreased;
         table.insert(name, last);
         let state = if decreased { "fell" } else { "taken" };
         metrics.coverage_reports.get_or_create(&State { state }).inc();
@@ -195,12 +231,13 @@ impl ReporterTable {
     }
 
     /// The counters of a report by series.
-    fn totals(&mut self, report: &CoverageReport) -> HashMap<SeriesKey, [u64; 3]> {
-        let mut totals: HashMap<SeriesKey, [u64; 3]> = HashMap::new();
+    fn totals(&mut self, report: &CoverageReport) -> HashMap<SeriesKey, (SeriesTotal, u64)> {
+        let mut totals: HashMap<SeriesKey, (SeriesTotal, u64)> = HashMap::new();
         for counter in &report.coverage {
             let key = (self.route(&counter.route), counter.inspected, one_of(REASONS, &counter.reason));
-            let total = totals.entry(key).or_default();
-            let values = [counter.requests, counter.bytes_inspected, counter.bytes_uninspected];
+            let (total, last) = totals.entry(key).or_default();
+            *last = counter.last.max(*last);
+            let values = [counter.requests, counter.bytes_inspected, counter.bytes_uninspected, counter.passed()];
             total.iter_mut().zip(values).for_each(|(sum, value)| *sum = sum.saturating_add(value));
         }
         totals
@@ -257,37 +294,60 @@ fn breaker_gauge(metrics: &Metrics, before: Option<&'static str>, after: Option<
     }
 }
 
-/// Adds the increase since the last report. Returns true if a counter decreased; it then keeps its value, so that a
-/// report overtaken by a later one does not count twice.
-fn add_counters(last: &mut ReporterTotals, totals: HashMap<SeriesKey, [u64; 3]>, metrics: &Metrics) -> bool {
-    let mut decreased = false;
-    for (key, total) in totals {
-        let label = Extent { route: key.0.to_string(), inspected: key.1.code(), reason: key.2 };
-        let before = last.totals.entry(key).or_default();
-        decreased |= before.iter().zip(total).any(|(before, now)| now < *before);
-        let families = [&metrics.coverage_requests, &metrics.coverage_bytes, &metrics.coverage_bytes_uninspected];
-        for ((family, before), now) in families.into_iter().zip(before.iter_mut()).zip(total) {
-            family.get_or_create(&label).inc_by(now.saturating_sub(*before));
-            *before = now.max(*before);
-        }
-    }
-    decreased
+/// A report on its way into metrics and gaps: adds the increase since the last one. A counter that decreased keeps its
+/// value, so that a report overtaken by a later one does not count twice.
+struct Counts<'a> {
+    last: &'a mut ReporterTotals,
+    metrics: &'a Metrics,
+    gaps: &'a Gaps,
+    /// Milliseconds since 1970.
+    now: u64,
+    /// Whether a counter decreased.
+    decreased: bool,
 }
 
-fn add_dropped(last: &mut ReporterTotals, report: &CoverageReport, metrics: &Metrics) -> bool {
-    let mut totals: HashMap<DroppedKey, u64> = HashMap::new();
-    for dropped in &report.dropped {
-        let total = totals.entry((one_of(DIRECTIONS, &dropped.leg), one_of(REASONS, &dropped.reason))).or_default();
-        *total = total.saturating_add(dropped.count);
+impl Counts<'_> {
+    fn add_counters(&mut self, totals: HashMap<SeriesKey, (SeriesTotal, u64)>) {
+        let metrics = self.metrics;
+        for (key, (total, at)) in totals {
+            let label = Extent { route: key.0.to_string(), inspected: key.1.code(), reason: key.2 };
+            let gap = GapKey { route: Arc::clone(&key.0), leg: "request", reason: key.2 };
+            let before = self.last.totals.entry(key).or_default();
+            self.decreased |= before.iter().zip(total).any(|(before, now)| now < *before);
+            let families = [&metrics.coverage_requests, &metrics.coverage_bytes, &metrics.coverage_bytes_uninspected];
+            for ((family, before), now) in families.into_iter().zip(before.iter_mut()).zip(total) {
+                family.get_or_create(&label).inc_by(now.saturating_sub(*before));
+                *before = now.max(*before);
+            }
+            let (passed, before) = (total[3], &mut before[3]);
+            if passed > *before {
+                self.gaps.add(gap, passed - *before, at, self.now);
+                *before = passed;
+            }
+        }
     }
-    let mut decreased = false;
-    for ((leg, reason), now) in totals {
-        let before = last.dropped.entry((leg, reason)).or_default();
-        decreased |= now < *before;
-        metrics.coverage_dropped.get_or_create(&Dropped { leg, reason }).inc_by(now.saturating_sub(*before));
-        *before = now.max(*before);
+
+    fn add_dropped(&mut self, report: &CoverageReport) {
+        let mut totals: HashMap<DroppedKey, ([u64; 2], u64)> = HashMap::new();
+        for dropped in &report.dropped {
+            let key = (one_of(DIRECTIONS, &dropped.leg), one_of(REASONS, &dropped.reason));
+            let (total, at) = totals.entry(key).or_default();
+            let values = [dropped.count, dropped.passed.unwrap_or(dropped.count)];
+            total.iter_mut().zip(values).for_each(|(sum, value)| *sum = sum.saturating_add(value));
+            *at = dropped.last.max(*at);
+        }
+        for ((leg, reason), (now, at)) in totals {
+            let before = self.last.dropped.entry((leg, reason)).or_default();
+            self.decreased |= before.iter().zip(now).any(|(before, now)| now < *before);
+            let [more, passed] = [0, 1].map(|at| now[at].saturating_sub(before[at]));
+            self.metrics.coverage_dropped.get_or_create(&Dropped { leg, reason }).inc_by(more);
+            *before = [0, 1].map(|at| now[at].max(before[at]));
+            // A connector leaves gRPC out by its configuration.
+            if passed > 0 && reason != "grpc" {
+                self.gaps.add(GapKey { route: "".into(), leg, reason }, passed, at, self.now);
+            }
+        }
     }
-    decreased
 }
 
 #[cfg(test)]
@@ -334,6 +394,34 @@ mod tests {
         let other = report(4).replace("\"worker\":0", "\"worker\":1");
         coverage.add_report(other.as_bytes(), &metrics).unwrap();
         assert_eq!(count(&metrics, "a", "partial", "too_large"), 13);
+    }
+
+    #[test]
+    fn what_passed_uninspected_is_a_gap_and_what_was_refused_is_not() {
+        let (coverage, metrics) = (Coverage::default(), Metrics::unregistered());
+        let json = r#"{"instance":"a","connector":"kong-lua/1","coverage":[
+            {"route":"open","inspected":"none","reason":"connect","requests":5,"passed":4,"last":1700000000000},
+            {"route":"closed","inspected":"none","reason":"connect","requests":5,"passed":0},
+            {"route":"torn","inspected":"partial","reason":"error","requests":2,"passed":2,"last":1},
+            {"route":"large","inspected":"partial","reason":"prefix","requests":3},
+            {"route":"old","inspected":"none","reason":"timeout","requests":1}],
+            "dropped":[{"leg":"response","reason":"queue_full","count":7},{"leg":"response","reason":"grpc","count":9}]}"#;
+        for _ in 0..2 {
+            coverage.add_report(json.as_bytes(), &metrics).unwrap();
+        }
+        let mut found: Vec<_> =
+            coverage.gaps().latest(1).into_iter().map(|gap| (gap.route, gap.leg, gap.reason, gap.count)).collect();
+        found.sort();
+        let gap = |route: &str, leg: &str, reason: &str, n| (route.into(), leg.into(), reason.into(), n);
+        assert_eq!(
+            found,
+            [
+                gap("", "response", "queue_full", 7),
+                gap("old", "request", "timeout", 1),
+                gap("open", "request", "connect", 4),
+                gap("torn", "request", "error", 2),
+            ]
+        );
     }
 
     #[test]

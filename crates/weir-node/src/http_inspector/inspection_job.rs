@@ -25,6 +25,7 @@ use weir_core::parse::{facts::facts, message};
 use weir_policy::client::Client;
 use weir_policy::{Plan, RequestContext, Verdict};
 use weir_runtime::clock::now_millis;
+use weir_runtime::serve::Caller;
 use weir_runtime::telemetry::{Telemetry, TraceParent, VerdictEvent};
 
 /// A call and everything that its verdict depends on.
@@ -33,6 +34,8 @@ pub struct InspectionJob {
     pub call: CallHeaders,
     /// Its body.
     pub body: Bytes,
+    /// Who called.
+    pub caller: Caller,
     /// Rules and policy.
     pub generation: Arc<Generation>,
     /// Hosts that are accepted.
@@ -273,6 +276,7 @@ impl InspectionJob {
             leg: self.call.direction.code(),
             request_id: self.call.request_id.as_str(),
             connector: self.call.connector.as_str(),
+            caller: self.caller,
             client,
             method: facts.method,
             host: &facts.host,
@@ -344,6 +348,7 @@ mod tests {
         InspectionJob {
             call: CallHeaders::parse(Direction::Request, &headers).unwrap(),
             body: Bytes::from_static(b"GET /a%2e/b?c=d HTTP/1.1\r\nHost: h\r\n\r\n"),
+            caller: Caller::Unix(0),
             generation: Arc::new(generation),
             access: Arc::default(),
             keys: Arc::new(ContextKeys::new(&[]).unwrap()),

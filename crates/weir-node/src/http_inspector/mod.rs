@@ -15,6 +15,7 @@ pub mod context;
 pub mod coverage;
 pub mod envelope;
 pub mod forward_auth;
+pub mod gaps;
 pub mod inspection_job;
 pub mod pool;
 pub mod receive;

@@ -4,15 +4,14 @@ use super::config::Config;
 use super::connection::Connection;
 use super::service::Service;
 use hyper::body::Incoming;
-use std::net::SocketAddr;
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use weir_runtime::serve::{self, HttpConnection, Timeouts};
+use weir_runtime::serve::{self, Accept, Caller, HttpConnection, Timeouts};
 use weir_runtime::tls::Tls;
 
 /// Streams of one h2 connection at once: a worker of a gateway shares one connection.
@@ -41,7 +40,7 @@ impl Server {
 
     /// Serves `listener` until `drain`, then finishes the calls in progress, for at most the configured time.
     /// Returns true if none was left unanswered.
-    pub async fn serve(self, listener: TcpListener, drain: CancellationToken) -> bool {
+    pub async fn serve(self, listener: impl Accept, drain: CancellationToken) -> bool {
         let slots = Arc::new(Semaphore::new(self.service.config().load.connections));
         let probe = tokio::spawn(Arc::clone(self.service.admission()).probe());
         let server = Arc::new(self);
@@ -74,24 +73,23 @@ impl Server {
         tokio::time::timeout(limit, rest).await.is_ok()
     }
 
-    async fn connection(
+    async fn connection<S>(
         self: Arc<Self>,
-        stream: TcpStream,
-        peer: SocketAddr,
+        stream: S,
+        peer: impl Copy + Display + Into<Caller>,
         end: CancellationToken,
         _permit: OwnedSemaphorePermit,
-    ) {
+    ) where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let metrics = &self.service.telemetry().metrics;
         metrics.connections.inc();
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, %peer, "TCP_NODELAY");
-        }
         match &self.tls {
-            None => self.serve_http(stream, Connection::new(peer, false, end)).await,
+            None => self.serve_http(stream, Connection::new(peer.into(), false, end)).await,
             Some(tls) => match serve::tls_handshake(tls, stream, peer, self.service.config().header_timeout).await {
                 Ok(stream) => {
                     let certificate = stream.get_ref().1.peer_certificates().is_some_and(|c| !c.is_empty());
-                    self.serve_http(stream, Connection::new(peer, certificate, end)).await;
+                    self.serve_http(stream, Connection::new(peer.into(), certificate, end)).await;
                 }
                 Err(_) => {
                     metrics.tls_handshake_failures.inc();
@@ -116,7 +114,7 @@ impl Server {
                 response
             }
         };
-        self.http.serve(stream, connection.peer, &connection.end, on_close, handler).await;
+        self.http.serve(stream, connection.caller, &connection.end, on_close, handler).await;
     }
 }
 

@@ -10,6 +10,7 @@ use super::config::Config;
 use super::connection::Connection;
 use super::context::ContextKeys;
 use super::coverage::Coverage;
+use super::gaps::Gaps;
 use super::pool::Pool;
 use super::repeats::Repeats;
 use crate::events::Recorder;
@@ -131,6 +132,11 @@ impl Service {
     /// Load shedding; the caller must run its probe.
     pub fn admission(&self) -> &Arc<Admission> {
         &self.admission
+    }
+
+    /// What passed uninspected by the reports of connectors.
+    pub fn gaps(&self) -> &Arc<Gaps> {
+        self.coverage.gaps()
     }
 
     /// Out-of-band copies that are queued or being inspected.

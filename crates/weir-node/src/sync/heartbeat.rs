@@ -1,4 +1,4 @@
-//! Heartbeats: report the status of the node every 30 seconds and when its policy changes.
+//! Heartbeats: report the status of the node every few seconds and when its policy changes.
 
 use super::link::Link;
 use super::status::PolicyStatus;
@@ -6,12 +6,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
-use weir_protocol::node_api::{CAPABILITIES, HEARTBEAT_SECONDS, Heartbeat};
+use weir_protocol::node_api::{CAPABILITIES, HEARTBEAT_SECONDS, Heartbeat, OLD_HEARTBEAT_SECONDS};
 use weir_runtime::backoff::Backoff;
 
 /// Provides the parts of a heartbeat that other components know: spool, signatures, replicas. Without capabilities, those
 /// of this build are reported.
 pub type HeartbeatSource = Arc<dyn Fn() -> Heartbeat + Send + Sync>;
+
+/// Replicas from which on an aggregation sends heartbeats less often: each is a write of the control plane.
+const MANY_REPLICAS: usize = 100;
 
 /// Time in which consecutive changes are collected into one heartbeat.
 const GATHER: Duration = Duration::from_millis(50);
@@ -48,7 +51,7 @@ pub(super) async fn run(
         let pause = match sent {
             Ok(()) => {
                 backoff.reset();
-                Duration::from_secs(HEARTBEAT_SECONDS)
+                Duration::from_secs(beat.interval())
             }
             Err(error) => {
                 tracing::debug!(%error, "heartbeat");
@@ -72,5 +75,9 @@ fn beat(heartbeat: &HeartbeatSource, status: &PolicyStatus, started: Instant) ->
     }
     (beat.policy_serial, beat.policy_error) = (view.serial, view.error);
     beat.uptime = started.elapsed().as_secs();
+    beat.interval = if beat.replicas.len() > MANY_REPLICAS { OLD_HEARTBEAT_SECONDS } else { HEARTBEAT_SECONDS };
+    for (_, replica) in &mut beat.replicas {
+        replica.interval = replica.interval().max(beat.interval);
+    }
     beat
 }

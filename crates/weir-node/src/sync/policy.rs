@@ -85,6 +85,11 @@ impl PolicySync {
         self.link.state().trust().map(|trust| trust.reached)
     }
 
+    /// What to notify for the next heartbeat to be sent soon.
+    pub fn nudger(&self) -> Arc<Notify> {
+        Arc::clone(&self.nudged)
+    }
+
     /// Sends the next heartbeat soon.
     pub fn nudge(&self) {
         self.nudged.notify_one();

@@ -11,13 +11,12 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use std::convert::Infallible;
+use std::fmt::Display;
 use std::future::Future;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
@@ -40,12 +39,12 @@ pub fn http_builder(streams: u32) -> Builder {
 }
 
 /// Performs the TLS handshake within `limit`. The error is a value of a metric label: `tls` or `silent`.
-pub async fn tls_handshake(
+pub async fn tls_handshake<S: AsyncRead + AsyncWrite + Unpin>(
     tls: &Tls,
-    stream: TcpStream,
-    peer: SocketAddr,
+    stream: S,
+    peer: impl Display,
     limit: Duration,
-) -> Result<TlsStream<TcpStream>, &'static str> {
+) -> Result<TlsStream<S>, &'static str> {
     match tokio::time::timeout(limit, TlsAcceptor::from(tls.current()).accept(stream)).await {
         Ok(Ok(stream)) => Ok(stream),
         Ok(Err(error)) => {
@@ -76,7 +75,7 @@ impl HttpConnection {
     pub async fn serve<S, F, R>(
         &self,
         stream: S,
-        peer: SocketAddr,
+        peer: impl Display + Send,
         stop: &CancellationToken,
         on_close: impl Fn(&'static str) + Send,
         handler: F,

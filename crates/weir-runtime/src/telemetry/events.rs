@@ -3,6 +3,7 @@
 use super::logs::{ACCESS_TARGET, AccessLog};
 use super::metrics::{Attack, Kind, Leg, List, Metrics, Reason, Verdict};
 use super::{Telemetry, TraceParent};
+use crate::serve::Caller;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -21,6 +22,8 @@ pub struct VerdictEvent<'a> {
     pub request_id: &'a str,
     /// Product token of the connector.
     pub connector: &'a str,
+    /// Who called: a gateway.
+    pub caller: Caller,
     /// Client address, if known.
     pub client: Option<IpAddr>,
     /// Method of the request.
@@ -120,6 +123,7 @@ impl VerdictEvent<'_> {
             request_id = self.request_id,
             leg = self.leg,
             connector = self.connector,
+            caller = tracing::field::display(self.caller),
             client = self.client.map(tracing::field::display),
             method = printable(self.method, MAX_SHOWN),
             host = printable(self.host, MAX_SHOWN),
@@ -182,8 +186,8 @@ pub struct RejectedCallEvent<'a> {
     pub status: u16,
     /// The exhausted resource, if the call was shed.
     pub shed: Option<&'static str>,
-    /// Address of the caller.
-    pub peer: IpAddr,
+    /// Who called.
+    pub peer: Caller,
     /// Id given by the gateway, if it is valid.
     pub request_id: &'a str,
     /// What is wrong.

@@ -42,7 +42,12 @@ local function distinct(found)
   return list
 end
 
-local function refresh(entry, host)
+-- A function of its own, and not one made in pick(): LuaJIT compiles no function that has
+-- a closure over its variables, nor what calls it.
+local function refresh(premature, entry, host)
+  if premature then
+    return
+  end
   local ran, found = pcall(resolve, host)
   if ran and found and #found > 0 then
     entry.list, entry.valid_until = distinct(found), now() + VALID_S
@@ -70,11 +75,7 @@ function addresses.pick(set)
   local at = now()
   if at >= entry.due then
     entry.due = at + REFRESH_S
-    ngx.timer.at(0, function(premature)
-      if not premature then
-        refresh(entry, set.host)
-      end
-    end)
+    ngx.timer.at(0, refresh, entry, set.host)
   end
   local list = list_of(set)
   if list then

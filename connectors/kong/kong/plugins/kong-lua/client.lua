@@ -11,6 +11,7 @@
 --   waits       whether a client waits for the verdict: the node then gets the deadline
 --   may_be_late whether a node that works may answer after the deadline
 --   retried     whether the node may have got it before
+--   anywhere    whether another address of the node may get it after any failure
 --   address     address of the node, or nil: its name
 local addresses = require "kong.plugins.kong-lua.addresses"
 local answers = require "kong.plugins.kong-lua.answer"
@@ -318,10 +319,17 @@ local BUSY = 503
 
 -- set: compiled settings. Returns what send_call() returns. If the node is busy and
 -- has another address, that one is asked as well, once; its response counts if it
--- gives one.
+-- gives one. A call that may go anywhere does so after other failures too.
 function client.call(set, call)
   call.address = addresses.pick(set)
   local answer, reason, detail, excused = send_call(set, call)
+  if not answer and call.anywhere then
+    local other = addresses.other(set, call.address)
+    if other then
+      call.address, call.retried, call.deadline = other, true, now() + call.timeout_ms / 1000
+      return send_call(set, call)
+    end
+  end
   if answer and answer.status == BUSY and budget.allows_retry(call) then
     local other = addresses.other(set, call.address)
     if other then

@@ -222,24 +222,26 @@ local function forget_idle_queues()
   end
 end
 
-local function queue_of(set, log)
-  local queue = queues[set.queue_name]
-  if not queue then
-    if queue_count >= MAX_QUEUES then
-      forget_idle_queues()
-    end
-    queue = spool.new({
-      max_entries = set.conf.queue_max_entries, max_bytes = set.conf.queue_max_bytes,
-      send = function(entries) return delivery.send(entries[1].set, log, entries) end,
-      dropped = function(entry, reason, detail)
-        delivery.lost(entry.set, log, entry.leg, reason, detail and tostring(detail))
-      end,
-      together = may_be_together,
-    })
-    queues[set.queue_name] = queue
-    queue_count = queue_count + 1
+local function new_queue(set, log)
+  if queue_count >= MAX_QUEUES then
+    forget_idle_queues()
   end
+  local queue = spool.new({
+    max_entries = set.conf.queue_max_entries, max_bytes = set.conf.queue_max_bytes,
+    send = function(entries) return delivery.send(entries[1].set, log, entries) end,
+    dropped = function(entry, reason, detail)
+      delivery.lost(entry.set, log, entry.leg, reason, detail and tostring(detail))
+    end,
+    together = may_be_together,
+  })
+  queues[set.queue_name] = queue
+  queue_count = queue_count + 1
   return queue
+end
+
+-- Without closures, so that LuaJIT can compile it and its callers.
+local function queue_of(set, log)
+  return queues[set.queue_name] or new_queue(set, log)
 end
 
 -- Puts a copy into the queue of its node. Returns true, or nil, a reason and a detail.

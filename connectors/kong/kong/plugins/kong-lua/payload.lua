@@ -76,7 +76,7 @@ end
 -- A header value cannot contain a line break, because nginx refuses such requests.
 -- This is checked anyway where a value becomes a line of its own.
 local function one_line(text)
-  return not find(text, "[\r\n%z]")
+  return not (find(text, "\r", 1, true) or find(text, "\n", 1, true) or find(text, "\0", 1, true))
 end
 
 local function traceparent_line(value)
@@ -86,25 +86,16 @@ local function traceparent_line(value)
   return ""
 end
 
--- Order between names is lost on HTTP/2, so names are sorted: the same request
--- always gives the same bytes. Order within a name is kept.
-local function append_headers(lines, headers)
-  local names = {}
-  for name in pairs(headers) do
-    names[#names + 1] = name
+-- Appends the lines of one name, in order. Returns the number of pieces.
+local function append_header(pieces, count, name, value)
+  if type(value) ~= "table" then
+    pieces[count + 1], pieces[count + 2], pieces[count + 3], pieces[count + 4] = name, ": ", tostring(value), "\r\n"
+    return count + 4
   end
-  sort(names)
-  for i = 1, #names do
-    local name = names[i]
-    local value = headers[name]
-    if type(value) == "table" then
-      for j = 1, #value do
-        lines[#lines + 1] = name .. ": " .. tostring(value[j])
-      end
-    else
-      lines[#lines + 1] = name .. ": " .. tostring(value)
-    end
+  for i = 1, #value do
+    count = append_header(pieces, count, name, value[i])
   end
+  return count
 end
 
 local function protocol_of(var)
@@ -116,14 +107,22 @@ local function protocol_of(var)
 end
 
 local function rebuilt_head(var)
-  local lines = { var.request_method .. " " .. (var.request_uri or "/") .. " " .. protocol_of(var) }
-  local headers = ngx.req.get_headers(0, true)
+  local pieces = { var.request_method .. " " .. (var.request_uri or "/") .. " " .. protocol_of(var) .. "\r\n" }
+  local count, headers, names = 1, ngx.req.get_headers(0, true), {}
   if not headers.host and not headers.Host and var.http_host then
-    lines[2] = "host: " .. var.http_host
+    count = append_header(pieces, count, "host", var.http_host)
   end
-  append_headers(lines, headers)
-  lines[#lines + 1] = "\r\n"
-  return concat(lines, "\r\n")
+  -- Order between names is lost on HTTP/2, so names are sorted: the same request
+  -- always gives the same bytes. Order within a name is kept.
+  for name in pairs(headers) do
+    names[#names + 1] = name
+  end
+  sort(names)
+  for i = 1, #names do
+    count = append_header(pieces, count, names[i], headers[names[i]])
+  end
+  pieces[count + 1] = "\r\n"
+  return concat(pieces)
 end
 
 -- nginx overwrites the first of the spaces that end a header value, and the Lua
@@ -204,19 +203,23 @@ function payload.request_lines(common, rebuilt, content)
   return common .. (rebuilt and "Inspector-Head: rebuilt\r\n" or "") .. body_line(content)
 end
 
--- consumer: the client's identity, which authentication has determined by now.
-function payload.response_lines(outcome, consumer)
+-- consumer: the client's identity, which authentication has determined by now; more:
+-- further lines, or nil.
+function payload.response_lines(outcome, consumer, more)
   local context = outcome.context
+  local known = context and one_line(context)
   return (outcome.lines or payload.common_lines(outcome.id, outcome.about))
-    .. (context and one_line(context) and "Inspector-Context: " .. context .. "\r\n" or "")
-    .. (consumer and "Inspector-Consumer: " .. payload.token(consumer) .. "\r\n" or "")
+    .. (known and "Inspector-Context: " or "") .. (known and context or "") .. (known and "\r\n" or "")
+    .. (consumer and "Inspector-Consumer: " .. payload.token(consumer) .. "\r\n" or "") .. (more or "")
 end
 
 function payload.response_head(status, headers)
-  local lines = { "HTTP/1.1 " .. status .. " " }
-  append_headers(lines, headers)
-  lines[#lines + 1] = "\r\n"
-  return concat(lines, "\r\n")
+  local pieces, count = { "HTTP/1.1 ", status, " \r\n" }, 3
+  for name, value in pairs(headers) do
+    count = append_header(pieces, count, name, value)
+  end
+  pieces[count + 1] = "\r\n"
+  return concat(pieces)
 end
 
 -- How much of a response body is copied.
@@ -254,11 +257,15 @@ payload.NOT_BLOCKING = "Inspector-Blocking: false\r\n"
 
 -- Lines and content of the call about the response, after the response was sent.
 function payload.response_copy(outcome, consumer)
-  local copied, passed = outcome.copied or 0, outcome.passed or 0
-  local lines = payload.response_lines(outcome, consumer) .. payload.NOT_BLOCKING
-    .. body_line({ extent = copied < passed and "prefix" or "complete", size = copied, total = passed })
+  local copied, passed, pieces = outcome.copied or 0, outcome.passed or 0, outcome.pieces
+  local lines = payload.response_lines(outcome, consumer, copied < passed
+    and payload.NOT_BLOCKING .. body_line({ extent = "prefix", size = copied, total = passed })
+    or payload.NOT_BLOCKING)
   local head = payload.response_head(ngx.status, ngx.resp.get_headers(0, true))
-  return lines, head .. (outcome.pieces and concat(outcome.pieces) or "")
+  if not pieces then
+    return lines, head
+  end
+  return lines, head .. (#pieces == 1 and pieces[1] or concat(pieces))
 end
 
 return payload

@@ -2,10 +2,11 @@
 
 use super::attacks::TRY_IT;
 use super::protection;
+use crate::alarms::Alarm;
 use crate::console::page::{Page, html};
 use crate::console::search::term;
 use crate::console::time_range::{self, TimeRange};
-use crate::console::view::dashboard::{Dashboard, Figure, NodeLine, Ranked, percent};
+use crate::console::view::dashboard::{AlarmLine, Dashboard, Figure, NodeLine, Ranked, percent};
 use crate::console::view::number::{compact, grouped, micros, share};
 use crate::console::view::parts::AttackKind;
 use crate::console::view::plot::lines::Lines;
@@ -49,6 +50,7 @@ pub async fn dashboard(page: Page) -> Result<Response> {
     let largest = by_type.first().map_or(0, |count| count.hits);
     html(&Dashboard {
         shell: page.shell("Dashboard", Place::Dashboard),
+        alarms: page.app.alarms().await?.iter().map(|alarm| alarm_line(&page, alarm)).collect(),
         ranges: range.choices(|one| one.length.is_some(), |code| href("/", &[("range", code)])),
         mode: mode_label(head.state.base.mode.as_deref()),
         modes: protection::modes(&page),
@@ -235,6 +237,10 @@ fn ranking(counts: &[Count], attribute: &str, range: TimeRange) -> Vec<Ranked> {
         slot: None,
     };
     counts.iter().map(ranked).collect()
+}
+
+fn alarm_line(page: &Page, alarm: &Alarm) -> AlarmLine {
+    AlarmLine { says: Text::new(&alarm.text()), count: alarm.count().map(grouped), at: page.moment(alarm.at()) }
 }
 
 fn node_line(page: &Page, node: &Node) -> NodeLine {

@@ -65,6 +65,17 @@ pub struct ModeLine {
     pub tone: Tone,
 }
 
+/// Something that a security team must see at once.
+#[derive(Clone, Debug)]
+pub struct AlarmLine {
+    /// What happens, in a sentence without its end.
+    pub says: Text,
+    /// How often, where it is counted.
+    pub count: Option<String>,
+    /// When it was last so.
+    pub at: Moment,
+}
+
 /// A rule that weakens protection.
 #[derive(Clone, Debug)]
 pub struct WeakRule {
@@ -80,6 +91,8 @@ pub struct WeakRule {
 pub struct Dashboard {
     /// Page frame: navigation, user, notice.
     pub shell: Shell,
+    /// Alarms, the gravest first.
+    pub alarms: Vec<AlarmLine>,
     /// Time ranges to choose from.
     pub ranges: Vec<Choice>,
     /// The general filtration mode, in words.

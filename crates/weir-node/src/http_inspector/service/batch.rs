@@ -14,6 +14,7 @@ use bytes::Bytes;
 use http::request::Parts as Head;
 use http::{Response, StatusCode};
 use std::sync::Arc;
+use weir_runtime::serve::Caller;
 use weir_runtime::telemetry::RejectedCallEvent;
 use weir_runtime::telemetry::metrics::Kind;
 
@@ -34,7 +35,7 @@ impl Service {
         let held = Arc::new(permit);
         let results: Vec<_> = copies
             .into_iter()
-            .map(|copy| match self.take(copy, &held, access) {
+            .map(|copy| match self.take(copy, &held, at.caller, access) {
                 Ok(()) => (StatusCode::ACCEPTED, None),
                 Err(error) => {
                     self.log_rejected(&error, at);
@@ -45,8 +46,14 @@ impl Service {
         Ok(verdict_response::taken(&results))
     }
 
-    fn take(&self, copy: Copy, held: &Arc<AdmissionPermit>, access: &Arc<AccessRules>) -> Result<(), ApiError> {
-        let job = self.job(copy.call?, copy.body, Arc::clone(access));
+    fn take(
+        &self,
+        copy: Copy,
+        held: &Arc<AdmissionPermit>,
+        caller: Caller,
+        access: &Arc<AccessRules>,
+    ) -> Result<(), ApiError> {
+        let job = self.job(copy.call?, copy.body, caller, Arc::clone(access));
         self.enqueue_copy(job, Arc::clone(held))
     }
 
@@ -55,7 +62,7 @@ impl Service {
             code: error.code(),
             status: error.status().as_u16(),
             shed: error.shed(),
-            peer: at.peer.ip(),
+            peer: at.caller,
             request_id: "",
             detail: &error.detail(),
         }
@@ -63,10 +70,17 @@ impl Service {
     }
 
     /// A call with what its verdict depends on now.
-    pub(super) fn job(&self, call: CallHeaders, body: Bytes, access: Arc<AccessRules>) -> InspectionJob {
+    pub(super) fn job(
+        &self,
+        call: CallHeaders,
+        body: Bytes,
+        caller: Caller,
+        access: Arc<AccessRules>,
+    ) -> InspectionJob {
         InspectionJob {
             call,
             body,
+            caller,
             generation: self.current.get(),
             access,
             keys: self.keys.load_full(),

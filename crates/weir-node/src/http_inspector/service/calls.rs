@@ -49,7 +49,7 @@ impl Service {
             code: error.code(),
             status: error.status().as_u16(),
             shed: error.shed(),
-            peer: at.peer.ip(),
+            peer: at.caller,
             request_id: id.and_then(|id| id.to_str().ok()).unwrap_or_default(),
             detail: &error.detail(),
         }
@@ -119,7 +119,7 @@ impl Service {
         at.received(head_size(&head.headers) + body.len());
         let Some(call) = call else { return self.batch(head, &body, permit, at, &access) };
         let trace = call.traceparent.clone().filter(valid_trace);
-        let job = self.job(call, body, access);
+        let job = self.job(call, body, at.caller, access);
         if !job.call.blocking {
             let (accepted, job, permit) = self.run_job(job, permit, InspectionJob::accept).await?;
             self.enqueue_copy(job, permit)?;
@@ -136,7 +136,7 @@ impl Service {
     /// Authenticates the caller and returns the access rules that applied.
     fn authorize(&self, head: &Head, at: &Connection) -> Result<Arc<AccessRules>, ApiError> {
         let access = self.access.load_full();
-        let authenticated = access.authenticate(at.peer.ip(), at.certificate, &head.headers)?;
+        let authenticated = access.authenticate(at.caller, at.certificate, &head.headers)?;
         if !authenticated {
             self.telemetry.metrics.unauthenticated.inc();
         }

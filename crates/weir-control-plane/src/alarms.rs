@@ -1,0 +1,197 @@
+//! Alarms: requests that pass uninspected, and nodes that do not answer. They are judged by the last heartbeats whenever
+//! somebody looks; each beginning and end is an event in the audit log.
+
+use super::app::App;
+use super::error::Result;
+use super::nodes::Node;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
+use weir_protocol::code::NodeRole;
+
+/// Milliseconds for which a gap is shown after its last message.
+const SHOWN_MS: i64 = 10 * 60 * 1000;
+/// Milliseconds of grace beyond two heartbeats before a node counts as silent.
+const GRACE_MS: i64 = 2_000;
+/// Most alarms: more would not be read.
+const MAX_ALARMS: usize = 50;
+
+/// Kinds, as metrics name them.
+pub const KINDS: [&str; 2] = ["no_node", "uninspected"];
+
+/// What a security team must see at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Alarm {
+    /// No processing node answers.
+    NoNode {
+        /// The last heartbeat of any, in milliseconds since 1970.
+        since: i64,
+    },
+    /// Messages passed uninspected.
+    Uninspected {
+        /// Route of the gateway; empty where it is not known.
+        route: String,
+        /// `request` or `response`.
+        leg: String,
+        /// Why, as in coverage reports.
+        reason: String,
+        /// At least so many.
+        count: u64,
+        /// The last of them, in milliseconds since 1970.
+        last: i64,
+    },
+}
+
+impl Alarm {
+    /// One of [`KINDS`].
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Alarm::NoNode { .. } => KINDS[0],
+            Alarm::Uninspected { .. } => KINDS[1],
+        }
+    }
+
+    /// What distinguishes it from others.
+    fn object(&self) -> String {
+        match self {
+            Alarm::NoNode { .. } => "nodes".into(),
+            Alarm::Uninspected { route, leg, reason, .. } => format!("{leg}/{route}/{reason}"),
+        }
+    }
+
+    /// What happens, in a sentence without its end.
+    pub fn text(&self) -> String {
+        match self {
+            Alarm::NoNode { .. } => {
+                "No node answers: gateways refuse requests or let them pass uninspected, as their failure mode says"
+                    .into()
+            }
+            Alarm::Uninspected { route, leg, reason, .. } => {
+                let what = if leg == "response" { "Responses" } else { "Requests" };
+                let place = if route.is_empty() { String::new() } else { format!(" on route {route}") };
+                format!("{what} pass uninspected{place}: {}", reason_text(reason))
+            }
+        }
+    }
+
+    /// When it was last so, in milliseconds since 1970.
+    pub fn at(&self) -> i64 {
+        match self {
+            Alarm::NoNode { since } => *since,
+            Alarm::Uninspected { last, .. } => *last,
+        }
+    }
+
+    /// How many messages, as far as they are counted.
+    pub fn count(&self) -> Option<u64> {
+        match self {
+            Alarm::NoNode { .. } => None,
+            Alarm::Uninspected { count, .. } => Some(*count),
+        }
+    }
+}
+
+/// A reason of coverage reports in words.
+fn reason_text(reason: &str) -> &str {
+    match reason {
+        "connect" => "the gateway cannot connect to the node",
+        "timeout" => "the node did not answer in time",
+        "reset" => "the node closed the connection",
+        "malformed" => "the node's answer was not valid",
+        "tls" => "the TLS connection to the node failed",
+        "status_5xx" => "the node answered with an error",
+        "shed" => "the node is overloaded",
+        "refused" => "the node does not accept the gateway's key or address",
+        "bad_call" => "the node does not understand the gateway's calls",
+        "breaker_open" => "calls are suspended after failures of the node",
+        "lua_error" => "the gateway's plugin failed",
+        "error" => "a body could not be read",
+        "too_large" => "a message was too large for the node",
+        "queue" | "queue_full" => "copies were dropped because the gateway's queue is full",
+        "exiting" => "copies were dropped when a gateway stopped",
+        "unbuffered" | "upgrade" => "the gateway does not buffer them",
+        other => other,
+    }
+}
+
+/// The alarms by what nodes say at `now`, in a control plane that runs since `started`; the most recent first after a silence
+/// of all nodes. Times are milliseconds since 1970.
+pub fn of_nodes(nodes: &[Node], now: i64, started: i64) -> Vec<Alarm> {
+    let mut out: Vec<Alarm> = silence(nodes, now, started).into_iter().collect();
+    let mut gaps: BTreeMap<(&str, &str, &str), (u64, i64)> = BTreeMap::new();
+    for gap in nodes.iter().filter(|node| node.enabled).flat_map(|node| &node.heartbeat.gaps) {
+        let at = i64::try_from(gap.last).unwrap_or(i64::MAX).min(now);
+        // Gateways report the same total to several nodes: the largest is a lower bound, the sum would be too much.
+        let (count, last) = gaps.entry((&gap.route, &gap.leg, &gap.reason)).or_default();
+        (*count, *last) = ((*count).max(gap.count), (*last).max(at));
+    }
+    let mut gaps: Vec<_> = gaps.into_iter().filter(|(_, (_, last))| now - last < SHOWN_MS).collect();
+    gaps.sort_by_key(|(_, (_, last))| std::cmp::Reverse(*last));
+    out.extend(gaps.into_iter().map(|((route, leg, reason), (count, last))| Alarm::Uninspected {
+        route: route.into(),
+        leg: leg.into(),
+        reason: reason.into(),
+        count,
+        last,
+    }));
+    out.truncate(MAX_ALARMS);
+    out
+}
+
+/// Whether all processing nodes are silent. What was missed before the control plane started says nothing.
+fn silence(nodes: &[Node], now: i64, started: i64) -> Option<Alarm> {
+    let processing = nodes.iter().filter(|node| node.role == NodeRole::Processing && node.enabled);
+    let silent = |node: &Node| {
+        let patience = i64::try_from(node.heartbeat.interval().saturating_mul(2_000)).unwrap_or(i64::MAX);
+        now - node.seen_at.max(started) > patience.saturating_add(GRACE_MS)
+    };
+    let all: Vec<&Node> = processing.collect();
+    let since = all.iter().map(|node| node.seen_at).max()?;
+    all.iter().all(|node| silent(node)).then_some(Alarm::NoNode { since })
+}
+
+/// The alarms that this process has recorded as begun.
+#[derive(Debug)]
+pub struct Alarms {
+    started: i64,
+    raised: Mutex<BTreeSet<(&'static str, String)>>,
+}
+
+impl Alarms {
+    /// None yet, in a control plane that starts now, in milliseconds since 1970.
+    pub fn new(started: i64) -> Self {
+        Self { started, raised: Mutex::default() }
+    }
+}
+
+impl App {
+    /// The alarms at this moment.
+    pub async fn alarms(&self) -> Result<Vec<Alarm>> {
+        Ok(of_nodes(&self.nodes.list().await?, self.clock.millis(), self.alarms.started))
+    }
+
+    /// Records alarms that began or ended since the last call, and sets their metric.
+    pub(super) async fn watch_alarms(&self) -> Result<()> {
+        let alarms = self.alarms().await?;
+        for kind in KINDS {
+            let count = alarms.iter().filter(|alarm| alarm.kind() == kind).count();
+            self.config.metrics.set_alarms(kind, count);
+        }
+        let now: BTreeSet<_> = alarms.iter().map(|alarm| (alarm.kind(), alarm.object())).collect();
+        let before = {
+            let mut raised = self.alarms.raised.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *raised, now.clone())
+        };
+        for alarm in &alarms {
+            if !before.contains(&(alarm.kind(), alarm.object())) {
+                tracing::warn!(kind = alarm.kind(), "{}", alarm.text());
+                let object = format!("{}/{}", alarm.kind(), alarm.object());
+                self.audit.record_as("weir", "", "alarm.begin", &object, (), alarm.text()).await?;
+            }
+        }
+        for (kind, object) in before.difference(&now) {
+            tracing::info!(kind, object, "alarm ended");
+            self.audit.record_as("weir", "", "alarm.end", &format!("{kind}/{object}"), (), ()).await?;
+        }
+        Ok(())
+    }
+}
