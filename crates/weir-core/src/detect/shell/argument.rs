@@ -67,8 +67,8 @@ pub fn argument(name: &[u8], rest: &[u8], separated: bool) -> Argument {
         b'$' | b'~' | b'*' | b'%' => Argument::Option,
         b'.' if matches!(text.get(1), None | Some(b'/' | b'.' | b' ' | b';')) => Argument::Option,
         b'\'' | b'"' => Argument::Option,
-        b'0'..=b'9' => number(name, text),
         _ if name.eq_ignore_ascii_case(b"echo") => echoed(text),
+        b'0'..=b'9' => number(name, text),
         _ if name.eq_ignore_ascii_case(b"alias") && assigns(rest) => Argument::Option,
         _ => named_host(text),
     }

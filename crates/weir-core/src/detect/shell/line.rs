@@ -136,7 +136,9 @@ impl Line<'_> {
         }
         let accepted = match (boundary, kind) {
             _ if rooted && boundary > Boundary::Start => argument != Argument::Text || kind > NameClass::OrdinaryWord,
-            (Boundary::Substitution, NameClass::OrdinaryWord | NameClass::Abbreviation) => argument != Argument::Text,
+            (Boundary::Substitution, NameClass::OrdinaryWord | NameClass::Abbreviation) => {
+                argument != Argument::Text || self.rest.trim_ascii_end().ends_with(b")") && self.rest.len() < MAX_VALUE
+            }
             (Boundary::Substitution, _) => argument != Argument::Text || kind == NameClass::Unmistakable,
             (Boundary::Tick, _) => ticked(self.text, self.at, kind, argument),
             (Boundary::Start | Boundary::Line, kind) => return self.standalone(kind, argument, rooted),
