@@ -7,7 +7,7 @@
 mod disposition;
 
 use super::emitter::{Emitter, Pairs};
-use super::{Applicability, Candidate, ParseError, Parsed, content};
+use super::{Applicability, Candidate, ParseError, Parsed, content, upload};
 use crate::model::{AnomalyKind, ByteClasses, Hint, Segment, SkipReason, Stop, Tag, Zone};
 use crate::normalize::{base64, quoted_printable};
 use disposition::Disposition;
@@ -265,8 +265,13 @@ impl<'a> Part<'a> {
         }
         let zone = em.zone();
         for file in &self.disposition.files {
+            em.budget.spend(self.content.len())?;
+            let line = upload::line(self.media, self.content, file);
             em.enter(Segment::named(Tag::ContentDisp, b"filename"))?;
-            let result = em.copy(file).and_then(|file| em.value_as(file, Zone::FILENAME, Hint::None));
+            let mut result = em.copy(file).and_then(|file| em.value_as(file, Zone::FILENAME, Hint::None));
+            if let (Ok(()), Some(line)) = (&result, line) {
+                result = em.copy(&line).and_then(|line| em.value_as(line, Zone::META, Hint::None));
+            }
             em.leave();
             result?;
         }

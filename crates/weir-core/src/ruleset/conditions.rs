@@ -61,10 +61,22 @@ impl Condition {
             RequestPart::Body => {
                 Box::new(std::iter::once(&parts.message.body[..parts.message.body.len().min(MAX_BODY)]))
             }
+            RequestPart::ForeignReferer => Box::new(foreign_referer(parts.message).into_iter()),
             RequestPart::Query => Box::new(parts.query.iter().map(Vec::as_slice)),
             RequestPart::Header(name) => Box::new(parts.message.headers_named(name)),
         }
     }
+}
+
+/// The Referer of a request, if it is a URL of another host.
+fn foreign_referer<'m>(message: &'m Message<'m>) -> Option<&'m [u8]> {
+    let referer = message.headers_named("referer").next()?;
+    let at = memchr::memmem::find(referer, b"://")?;
+    let rest = &referer[at + 3..];
+    let authority = rest.split(|b| matches!(b, b'/' | b'?' | b'#')).next()?;
+    let host = |text: &[u8]| text.rsplit(|b| *b == b'@').next().unwrap_or_default().trim_ascii().to_ascii_lowercase();
+    let own = message.headers_named("host").next()?;
+    (!authority.is_empty() && host(authority) != host(own)).then_some(referer)
 }
 
 #[cfg(test)]
@@ -89,6 +101,26 @@ mod tests {
         assert!(holds(header("X-Two"), "^b$", "/") && !holds(header("X-Two"), "^$", "/"));
         assert!(holds(RequestPart::Body, "^login$", "/") && !holds(RequestPart::Body, "=", "/?a=b"));
         assert!(holds(RequestPart::Query, "^a b=c$", "/?x=1&a+b=%63") && !holds(RequestPart::Query, "c", "/c"));
+    }
+
+    #[test]
+    fn a_referer_of_another_host_is_foreign() {
+        for (referer, foreign) in [
+            ("https://other.example/x", true),
+            ("https://app.example.other.example/", true),
+            ("https://app.example@other.example/", true),
+            ("https://APP.example/x?https://other.example", false),
+            ("app.example", false),
+        ] {
+            let headers = vec![
+                Header { name: b"Host", value: b"app.example" },
+                Header { name: b"Referer", value: referer.as_bytes() },
+            ];
+            let message = Message { method: b"GET", target: b"/", headers, ..Message::default() };
+            let doc = ConditionDoc { part: RequestPart::ForeignReferer, pattern: ".".into() };
+            let condition = Condition::new(&doc, true).unwrap();
+            assert_eq!(condition.holds(&RequestParts::new(&message, &facts(&message))), foreign, "{referer}");
+        }
     }
 
     #[test]

@@ -72,6 +72,9 @@ pub enum RequestPart {
     Body,
     /// A query parameter, percent-decoded, as `name=value`.
     Query,
+    /// The Referer, if it is a URL of another host than that of the request.
+    #[serde(rename = "foreign_referer")]
+    ForeignReferer,
     /// A header by name.
     Header(String),
 }
@@ -83,6 +86,7 @@ impl std::fmt::Display for RequestPart {
             RequestPart::Path => f.write_str("path"),
             RequestPart::Body => f.write_str("body"),
             RequestPart::Query => f.write_str("query"),
+            RequestPart::ForeignReferer => f.write_str("foreign_referer"),
             RequestPart::Header(name) => write!(f, "header {name}"),
         }
     }

@@ -225,7 +225,7 @@ fn conditions(fields: &Fields<'_>, zones: Zone, errors: &mut FileErrors<'_>) -> 
 
 /// One condition: a part of the request and the pattern that must match in it.
 fn condition(item: &Located<YamlValue>, errors: &mut FileErrors<'_>) -> Option<ConditionDoc> {
-    const PARTS: &[&str] = &["method", "path", "query", "body", "header", "pattern"];
+    const PARTS: &[&str] = &["method", "path", "query", "body", "foreign_referer", "header", "pattern"];
     let before = errors.found.len();
     let fields = Fields::of(item, "a condition", PARTS, errors)?;
     if errors.found.len() > before {
@@ -233,7 +233,10 @@ fn condition(item: &Located<YamlValue>, errors: &mut FileErrors<'_>) -> Option<C
     }
     let mut parts = fields.members.iter().filter(|(key, _)| key.value != "pattern");
     let (Some((key, _)), None) = (parts.next(), parts.next()) else {
-        errors.add(item.location, "a condition has exactly one of `method`, `path`, `query`, `body` and `header`");
+        errors.add(
+            item.location,
+            "a condition has exactly one of `method`, `path`, `query`, `body`, `foreign_referer` and `header`",
+        );
         return None;
     };
     let text = fields.text(&key.value, errors)?.value;
@@ -248,6 +251,7 @@ fn condition(item: &Located<YamlValue>, errors: &mut FileErrors<'_>) -> Option<C
         "method" => RequestPart::Method,
         "path" => RequestPart::Path,
         "body" => RequestPart::Body,
+        "foreign_referer" => RequestPart::ForeignReferer,
         _ => RequestPart::Query,
     };
     Some(ConditionDoc { part, pattern: text })

@@ -67,8 +67,9 @@ pub fn argument(name: &[u8], rest: &[u8], separated: bool) -> Argument {
         b'$' | b'~' | b'*' | b'%' => Argument::Option,
         b'.' if matches!(text.get(1), None | Some(b'/' | b'.' | b' ' | b';')) => Argument::Option,
         b'\'' | b'"' => Argument::Option,
-        b'0'..=b'9' => number(name, text),
         _ if name.eq_ignore_ascii_case(b"echo") => echoed(text),
+        b'0'..=b'9' => number(name, text),
+        _ if name.eq_ignore_ascii_case(b"alias") && assigns(rest) => Argument::Option,
         _ => named_host(text),
     }
 }
@@ -120,6 +121,19 @@ fn named_host(text: &[u8]) -> Argument {
         && !word.ends_with(b".");
     let closed = ends(&text[word.len()..]);
     if drive || dotted && closed { Argument::Option } else { Argument::Text }
+}
+
+/// Whether the last of the words after a command gives a name a value, as those of `alias` do.
+pub fn assigns(rest: &[u8]) -> bool {
+    const MAX_LOOK: usize = 96;
+    let rest = &rest[..rest.len().min(MAX_LOOK)];
+    work::count(rest.len());
+    let mut words = rest.split(|b| matches!(b, b' ' | b'\t' | b'+')).filter(|word| !word.is_empty());
+    let word = words.find(|word| word[0] != b'-' && word.len() > 1).unwrap_or_default();
+    let Some(at) = memchr::memchr(b'=', word) else { return false };
+    let name = word[..at].strip_prefix(b"'").or(word[..at].strip_prefix(b"\"")).unwrap_or(&word[..at]);
+    let is_name = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'\'' | b'"');
+    !name.is_empty() && name.iter().all(is_name) && at + 1 < word.len()
 }
 
 /// Whether a command line continues with a subcommand and an option: `docker run -v`.

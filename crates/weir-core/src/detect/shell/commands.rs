@@ -158,7 +158,22 @@ static AMBIGUOUS_WORDS: Lexicon<bool, 128> = Lexicon::new(AMBIGUOUS);
 /// The class of `name` (in any case, without path and `.exe`), if it is a command.
 #[inline]
 pub fn classify(name: &[u8]) -> Option<NameClass> {
-    COMMANDS.get(name).or_else(|| cmdlet(name))
+    COMMANDS.get(name).or_else(|| cmdlet(name)).or_else(|| versioned(name))
+}
+
+/// The class of an interpreter or compiler whose name ends with its version: `python3.11`, `gcc-12`.
+fn versioned(name: &[u8]) -> Option<NameClass> {
+    const NAMES: &[&[u8]] =
+        &[b"python", b"pypy", b"php", b"perl", b"ruby", b"lua", b"luajit", b"gcc", b"clang", b"node", b"tclsh", b"pip"];
+    const LONGEST: usize = 16;
+    if name.len() > LONGEST || !name.last()?.is_ascii_digit() {
+        return None;
+    }
+    let end = name.iter().rposition(|b| !matches!(b, b'0'..=b'9' | b'.' | b'-'))? + 1;
+    let version = name[end..].strip_prefix(b"-").unwrap_or(&name[end..]);
+    let is_version = version.contains(&b'.') || name[end] == b'-';
+    (is_version && NAMES.iter().any(|known| known.eq_ignore_ascii_case(&name[..end])))
+        .then_some(NameClass::Abbreviation)
 }
 
 /// The class of a name that is built as PowerShell names its commands, from a verb and a noun. In other case, it may be the

@@ -1,7 +1,7 @@
 //! Evidence that a line is a command line, from the word in command position and what follows it.
 
 use super::super::work;
-use super::argument::{Argument, argument, has_subcommand, has_target_or_pipe};
+use super::argument::{self, Argument, argument, has_subcommand, has_target_or_pipe};
 use super::commands::{self, NameClass};
 use super::place::{follows_value, is_listed, is_title_case, skip_lead, tight};
 use super::{Boundary, MAX_LINE, MAX_NAME, grammar};
@@ -74,7 +74,10 @@ pub fn command(text: &[u8], classes: ByteClasses, at: usize, boundary: Boundary)
     let name = program(name);
     let kind = commands::classify(name);
     let wraps = commands::wrapper(name);
-    if kind.is_none() && wraps.is_none() && !may_be_unknown(text, end, boundary, path) {
+    // A shell removes quotes around the name: `;'x' --version`.
+    let quoted = start > at && text.get(end) == text.get(start - 1) && matches!(text[start - 1], b'\'' | b'"');
+    let closed = end + usize::from(quoted);
+    if kind.is_none() && wraps.is_none() && !may_be_unknown(text, closed, boundary, path) {
         return None;
     }
     if !ends_word(text, start, end) || text[start..end].iter().any(|b| matches!(b, b'?' | b'*')) {
@@ -84,7 +87,7 @@ pub fn command(text: &[u8], classes: ByteClasses, at: usize, boundary: Boundary)
     work::count(line_end - start);
     // Brace expansion separates words by commas: `{cat,/etc/passwd}`.
     let braced = text.get(end) == Some(&b',');
-    let end = end + usize::from(braced);
+    let end = if kind.is_none() { closed } else { end } + usize::from(braced);
     let rest = &text[end.min(line_end)..line_end.min(end + MAX_REST)];
     if let Some(only_commands) = wraps
         && runs_command(name, only_commands, rest, boundary)
@@ -133,7 +136,9 @@ impl Line<'_> {
         }
         let accepted = match (boundary, kind) {
             _ if rooted && boundary > Boundary::Start => argument != Argument::Text || kind > NameClass::OrdinaryWord,
-            (Boundary::Substitution, NameClass::OrdinaryWord | NameClass::Abbreviation) => argument != Argument::Text,
+            (Boundary::Substitution, NameClass::OrdinaryWord | NameClass::Abbreviation) => {
+                argument != Argument::Text || self.rest.trim_ascii_end().ends_with(b")") && self.rest.len() < MAX_VALUE
+            }
             (Boundary::Substitution, _) => argument != Argument::Text || kind == NameClass::Unmistakable,
             (Boundary::Tick, _) => ticked(self.text, self.at, kind, argument),
             (Boundary::Start | Boundary::Line, kind) => return self.standalone(kind, argument, rooted),
@@ -219,6 +224,7 @@ impl Line<'_> {
         match argument {
             Argument::Target => Some(Evidence::Line),
             Argument::Option if rest.starts_with(b"<<<") => Some(Evidence::Line),
+            Argument::Option if is(b"alias") && argument::assigns(rest) => Some(Evidence::Line),
             Argument::Option => {
                 let drive = rest.get(2) == Some(&b':') && rest.get(3) == Some(&b'\\');
                 (kind == NameClass::Unmistakable

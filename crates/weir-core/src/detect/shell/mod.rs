@@ -62,6 +62,10 @@ pub const DETECTOR: Detector = Detector {
             "echo TAG$((37+55))$(echo TAG)TAG",
             "x\\nping -c 5 127.0.0.1",
             "& %COMSPEC% /c dir",
+            "alias x='ls -la'",
+            "$(printf hi)",
+            ";echo 12ab>x.txt",
+            "1;'zzz' --version",
             "; Get-ChildItem C:\\Users | Select-Object Name",
         ],
         negative: &[
@@ -92,6 +96,9 @@ pub const DETECTOR: Detector = Detector {
             "```python\nimport os\n```",
             "| Command | Use |\n|---|---|\n| `ls` | lists |",
             "/bin/bash",
+            "alias of a=b",
+            "$(time to go) and more",
+            "python3.11 release",
         ],
     },
 };

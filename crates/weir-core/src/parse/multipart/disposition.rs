@@ -60,7 +60,9 @@ fn parameter(text: &[u8]) -> (Parameter<'_>, &[u8]) {
         || !closed
         || !after[..junk].trim_ascii().is_empty()
         || memchr(b'\\', &inner[..length]).is_some();
-    (Parameter { name, value: &inner[..length], odd }, tail(after, junk))
+    // Some servers take the next parameter without a semicolon before it.
+    let rest = if memchr(b'=', &after[..junk]).is_some() { after } else { tail(after, junk) };
+    (Parameter { name, value: &inner[..length], odd }, rest)
 }
 
 fn tail(text: &[u8], end: usize) -> &[u8] {
@@ -103,8 +105,12 @@ impl<'a> Disposition<'a> {
         let mut continued = Vec::new();
         let (mut names, mut files) = (0, 0);
         for parameter in parameters {
-            let base = parameter.name.split(|&b| b == b'*').next().unwrap_or_default();
-            let extended = parameter.name.len() > base.len();
+            // Servers that search for `filename=` find it behind other bytes too.
+            let lead = parameter.name.iter().take_while(|b| !b.is_ascii_alphanumeric()).count();
+            let name = &parameter.name[lead..];
+            let base = name.split(|&b| b == b'*').next().unwrap_or_default();
+            let extended = name.len() > base.len();
+            self.odd |= lead > 0;
             if base.eq_ignore_ascii_case(b"name") {
                 names += 1;
                 self.odd |= parameter.odd || extended;
@@ -112,7 +118,7 @@ impl<'a> Disposition<'a> {
                     self.names.push(parameter.value);
                 }
             } else if base.eq_ignore_ascii_case(b"filename") {
-                let is_continued = parameter.name.get(base.len() + 1).is_some_and(u8::is_ascii_digit);
+                let is_continued = name.get(base.len() + 1).is_some_and(u8::is_ascii_digit);
                 files += usize::from(!extended);
                 // A backslash is ordinary here: old browsers send paths with it as the separator.
                 self.odd |= (parameter.odd && memchr(b'\\', parameter.value).is_none()) || is_continued;
@@ -223,6 +229,8 @@ mod tests {
             (r#"form-data; name="a"; filename="=?utf-8?Q?=2e_x?=""#, "a", "=?utf-8?Q?=2e_x?=|. x", false, false),
             (r#"form-data; name="a"; filename="""#, "a", "", false, true),
             (r#"form-data; name ="a""#, "a", "", false, true),
+            (r#"form-data; name="a"filename="x.php""#, "a", "x.php", false, true),
+            (r#"form-data; name="a"; .filename="x.php""#, "a", "x.php", false, true),
             ("form-data", "", "", false, false),
         ] {
             let got = read(value);
