@@ -249,14 +249,13 @@ fn run_ssrf(subject: &Subject<'_>) -> Option<Match> {
         if subject.value.zone.intersects(Zone::NAME) { memchr::memmem::find(text, b"http").unwrap_or(0) } else { 0 };
     let end = subject.bytes.len().min(MAX_URL);
     let found = |confidence| Match { confidence, start: 0, end };
-    if subject.value.zone.intersects(Zone::HEADER) && names_own_host(subject) {
-        return None;
-    }
+    // Asked of URLs only: what depends on the location of a header cannot be cached, and few headers are URLs.
+    let is_own = || subject.value.zone.intersects(Zone::HEADER) && names_own_host(subject);
     if text.starts_with(b"\\\\") {
-        return unc(&text[2..], || name_of(subject)).map(found);
+        return unc(&text[2..], || name_of(subject)).filter(|_| !is_own()).map(found);
     }
     let url = parse(&text[start..])?;
-    ssrf(&url, name_of(subject)).map(found)
+    if is_own() { None } else { ssrf(&url, name_of(subject)).map(found) }
 }
 
 /// Whether the value is in a header that names hosts of the application.
