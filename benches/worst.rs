@@ -9,6 +9,7 @@
 //!
 //! Known inputs are those that once switched inspection off or starved it. The search glues fragments of every syntax
 //! that a parser or detector reads, keeps what costs more than its parent, and tries the winners at other sizes.
+//! Decompressed bytes count as input, up to 1 MiB and 32 times the bytes on the wire.
 //! Time is the CPU time of this thread, the least of several runs, so that a busy machine changes little. A unit of work
 //! is what the budget of an inspection counts.
 
@@ -31,6 +32,19 @@ const RUNS: usize = 3;
 struct Input {
     name: String,
     raw: Vec<u8>,
+    /// Bytes to which its body decompresses.
+    inflated: usize,
+}
+
+impl Input {
+    fn new(name: &str, raw: Vec<u8>) -> Self {
+        Self { name: name.to_owned(), raw, inflated: 0 }
+    }
+
+    /// Bytes that count for the bound.
+    fn bytes(&self) -> usize {
+        self.raw.len() + self.inflated.min((1 << 20) + 32 * self.raw.len())
+    }
 }
 
 /// What an inspection cost.
@@ -115,7 +129,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 /// Inputs that were found by reading the source or by earlier searches.
 fn known() -> Vec<Input> {
     let mut out = Vec::new();
-    let mut add = |name: &str, raw: Vec<u8>| out.push(Input { name: name.to_owned(), raw });
+    let mut add = |name: &str, raw: Vec<u8>| out.push(Input::new(name, raw));
     const FORM: &str = "application/x-www-form-urlencoded";
     const JSON: &str = "application/json";
     const TEXT: &str = "text/plain";
@@ -183,21 +197,73 @@ fn known() -> Vec<Input> {
         "four headers of 6 KB with ladders",
         [b"GET / HTTP/1.1\r\nHost: h\r\n".to_vec(), four, b"\r\n".to_vec()].concat(),
     );
+    files(&mut out);
+    heads(&mut out);
+    compressed(&mut out);
+    out
+}
+
+/// Uploaded files: code, archives, and many parts.
+fn files(out: &mut Vec<Input>) {
+    const MULTIPART: &str = "multipart/form-data; boundary=x";
+    let part = |name: &str, content: &[u8]| {
+        let head = format!("--x\r\nContent-Disposition: form-data; name=a; filename=\"{name}\"\r\n\r\n");
+        [head.as_bytes(), content, b"\r\n"].concat()
+    };
+    for bytes in [40 << 10, 1 << 20] {
+        let size = format!("{} KiB", bytes >> 10);
+        let mut file = |name: &str, head: &[u8], unit: &[u8]| {
+            let content = [head, &repeated(unit, bytes)].concat();
+            let parts = [part("a.bin", &content), b"--x--\r\n".to_vec()].concat();
+            out.push(Input::new(&format!("{name}, {size}"), body(MULTIPART, "", &parts)));
+        };
+        file("PHP assignments", b"<?php ", b"$a=$b.$c;$b=f($a);");
+        file("PHP tags", b"", b"<?=$a?>");
+        file("JSP tags", b"", b"<%=a%>");
+        file("SVG", b"<svg>", b"<a href=x onload=y>");
+        file("ZIP headers", b"", b"PK\x03\x04\x14\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x04\0\0\0../x");
+        file("text", b"", b"a line of a log, and what follows it\n");
+        let many = [part("a.php", b"<?php f(1);").repeat(bytes / 80), b"--x--\r\n".to_vec()].concat();
+        out.push(Input::new(&format!("many files, {size}"), body(MULTIPART, "", &many)));
+    }
+}
+
+/// Targets and headers that several readings, views and conditions look at, and packed text.
+fn heads(out: &mut Vec<Input>) {
+    let target = |path: &[u8]| [b"GET ", path, b" HTTP/1.1\r\nHost: shop.example\r\n\r\n"].concat();
+    for (name, unit) in [
+        ("readings", &b"/a;b=c/..;/%252e%252e/x"[..]),
+        ("backslashes", b"\\..\\a/./b//"),
+        ("patched paths", b"/mgmt/tm/../tmui/login.jsp/..;/"),
+    ] {
+        out.push(Input::new(&format!("path of {name}, 4 KiB"), target(&repeated(unit, 4 << 10))));
+    }
+    let pairs = [b"/mgmt/tm/util/bash?".to_vec(), repeated(b"a=%2e&", 32 << 10)].concat();
+    out.push(Input::new("conditions on many parameters, 32 KiB", target(&pairs)));
+    let (mut random, mut packed) = (Random(0x2545_f491_4f6c_dd1d), Vec::new());
+    while packed.len() < 8 << 10 {
+        // The bytes of Ascii85.
+        packed.push(b'!' + random.below(85) as u8);
+    }
+    for bytes in [2 << 10, 8 << 10] {
+        let text = String::from_utf8_lossy(&packed[..bytes]);
+        let json = serde_json::json!({ "data": text }).to_string();
+        out.push(Input::new(&format!("packed text, {bytes} B"), body("application/json", "", json.as_bytes())));
+    }
+}
+
+/// Bodies that decompress to what costs much.
+fn compressed(out: &mut Vec<Input>) {
     let mixed: String =
         (0..4000).map(|n| format!("{}{}", "&amp;lt;".repeat(n % 3), "%2525u0027'||".repeat(n % 2))).collect();
-    add(
-        "gzip that inflates to runs",
-        body(TEXT, "Content-Encoding: gzip\r\n", &gzip(&repeated(mixed.as_bytes(), 480 << 10))),
-    );
-    add(
-        "gzip of 64 KiB that inflates to 60 MiB",
-        body(TEXT, "Content-Encoding: gzip\r\n", &gzip(&vec![b'a'; 60 << 20])),
-    );
-    add(
-        "gzip of 64 KiB that inflates to 60 MiB of ||&&",
-        body(TEXT, "Content-Encoding: gzip\r\n", &gzip(&repeated(b"||&&", 60 << 20))),
-    );
-    out
+    for (name, unit, inflated) in [
+        ("gzip that inflates to 480 KiB of runs", mixed.as_bytes(), 480 << 10),
+        ("gzip of 64 KiB that inflates to 60 MiB", &b"a"[..], 60 << 20),
+        ("gzip of 64 KiB that inflates to 60 MiB of ||&&", b"||&&", 60 << 20),
+    ] {
+        let packed = gzip(&repeated(unit, inflated));
+        out.push(Input { inflated, ..Input::new(name, body("text/plain", "Content-Encoding: gzip\r\n", &packed)) });
+    }
 }
 
 /// Fragments of everything that some parser or detector reads.
@@ -458,9 +524,9 @@ fn search(ruleset: &Ruleset, scratch: &mut Scratch, end: Instant) -> Vec<(Input,
             let shape = Shape { bytes, ..best.clone() };
             let raw = shape.raw();
             let cost = measure(&raw, ruleset, scratch, RUNS);
-            winners.push((Input { name: shape.name(), raw }, cost));
+            winners.push((Input::new(&shape.name(), raw), cost));
         }
-        winners.sort_by(|a, b| b.1.share(b.0.raw.len()).total_cmp(&a.1.share(a.0.raw.len())));
+        winners.sort_by(|a, b| b.1.share(b.0.bytes()).total_cmp(&a.1.share(a.0.bytes())));
         winners.truncate(15);
     }
     winners
@@ -481,7 +547,7 @@ fn row(input: &Input, cost: Cost) -> String {
         bytes,
         cost.nanos / 1e6,
         cost.nanos / bytes as f64,
-        cost.share(bytes),
+        cost.share(input.bytes()),
         cost.work as f64 / bytes as f64,
         cost.nanos / cost.work as f64,
         marks
@@ -502,14 +568,14 @@ fn main() {
         })
         .collect();
     rows.extend(search(&ruleset, &mut scratch, Instant::now() + Duration::from_secs(seconds)));
-    rows.sort_by(|a, b| b.1.share(b.0.raw.len()).total_cmp(&a.1.share(a.0.raw.len())));
+    rows.sort_by(|a, b| b.1.share(b.0.bytes()).total_cmp(&a.1.share(a.0.bytes())));
     let mut table = String::from(
         "| input | bytes | CPU ms | ns/byte | share of the bound | units/byte | ns/unit | |\n|---|---|---|---|---|---|---|---|\n",
     );
     for (input, cost) in rows.iter().take(60) {
         writeln!(table, "{}", row(input, *cost)).expect("String");
     }
-    let over = rows.iter().filter(|(input, cost)| cost.share(input.raw.len()) > 1.0).count();
+    let over = rows.iter().filter(|(input, cost)| cost.share(input.bytes()) > 1.0).count();
     writeln!(table, "\n{} inputs, {over} above the bound of 200 µs + 25 ns a byte.", rows.len()).expect("String");
     print!("{table}");
     if let Some(file) = value("--save") {

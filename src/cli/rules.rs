@@ -13,8 +13,7 @@ use weir_core::model::bytes::printable;
 use weir_core::ruleset::RuleError;
 use weir_core::ruleset::compile::compile_with;
 use weir_core::ruleset::custom::CompiledSignature;
-use weir_core::ruleset::format::SignatureDoc;
-use weir_core::ruleset::{Ruleset, builtin};
+use weir_core::ruleset::{Ruleset, Signature, builtin};
 
 /// Longest sample shown, in bytes.
 const MAX_SAMPLE: usize = 200;
@@ -127,7 +126,7 @@ fn list(rules: &Ruleset, selection: &Selection) -> Printed {
     let signatures = rules.signatures.iter().filter(|s| chosen(&s.id, s.attack.code(), selection));
     let detectors = detect::TABLE.iter().filter(|d| chosen(d.name, d.attack.code(), selection));
     if selection.json {
-        let mut all: Vec<serde_json::Value> = signatures.map(|s| signature_json(&s.doc)).collect();
+        let mut all: Vec<serde_json::Value> = signatures.map(signature_json).collect();
         all.extend(
             detectors
                 .map(|d| serde_json::json!({"id": d.name, "attack": d.attack, "kind": "detector", "about": d.about})),
@@ -137,7 +136,9 @@ fn list(rules: &Ruleset, selection: &Selection) -> Printed {
     let mut out = String::new();
     for s in signatures {
         let about = s.doc.about.split_whitespace().collect::<Vec<_>>().join(" ");
-        let _ = writeln!(out, "{:40} {:16} {:7} {}", s.id, s.attack, confidence(s.confidence), first_sentence(&about));
+        let about = first_sentence(&about);
+        let unbounded = if s.pattern.is_bounded() { "" } else { " [unbounded]" };
+        let _ = writeln!(out, "{:40} {:16} {:7} {about}{unbounded}", s.id, s.attack, confidence(s.confidence));
     }
     for d in detectors {
         let _ = writeln!(out, "{:40} {:16} code    {}", d.name, d.attack, first_sentence(d.about));
@@ -149,8 +150,12 @@ fn first_sentence(text: &str) -> &str {
     text.split_once(". ").map_or(text, |(first, _)| first).trim_end_matches('.')
 }
 
-fn signature_json(doc: &SignatureDoc) -> serde_json::Value {
-    let mut value = serde_json::to_value(doc).expect("plain data");
+fn signature_json(signature: &Signature) -> serde_json::Value {
+    let doc = &signature.doc;
+    let mut value = serde_json::to_value(&**doc).expect("plain data");
+    // How far from its literal a match is followed in a long value, and whether a match may be longer.
+    value["reach"] = signature.pattern.reach().into();
+    value["unbounded"] = (!signature.pattern.is_bounded()).into();
     value["kind"] = "signature".into();
     value["cwe"] = doc.cwe.unwrap_or(doc.attack.cwe()).into();
     value["owasp"] = doc.owasp.as_deref().unwrap_or(doc.attack.owasp()).into();
@@ -160,9 +165,9 @@ fn signature_json(doc: &SignatureDoc) -> serde_json::Value {
 fn explain(rules: &Ruleset, id: &str, json: bool) -> Printed {
     if let Some(signature) = rules.get(id) {
         return if json {
-            (format!("{}\n", serde_json::to_string_pretty(&signature_json(&signature.doc)).expect("plain data")), 0)
+            (format!("{}\n", serde_json::to_string_pretty(&signature_json(signature)).expect("plain data")), 0)
         } else {
-            (signature_text(&signature.doc), 0)
+            (signature_text(signature), 0)
         };
     }
     if let Some(detector) = detect::TABLE.iter().find(|d| d.name == id) {
@@ -189,7 +194,8 @@ fn nearest(id: &str, rules: &Ruleset) -> String {
     if found.is_empty() { String::new() } else { format!("; did you mean {}?", found.join(", ")) }
 }
 
-fn signature_text(doc: &SignatureDoc) -> String {
+fn signature_text(signature: &Signature) -> String {
+    let doc = &signature.doc;
     let about = doc.about.split_whitespace().collect::<Vec<_>>().join(" ");
     let zones = if doc.zones.is_empty() { "parameters".into() } else { doc.zones.join(", ") };
     let views = if doc.views.is_empty() { "plain".into() } else { doc.views.join(", ") };
@@ -203,6 +209,8 @@ fn signature_text(doc: &SignatureDoc) -> String {
         confidence(doc.confidence),
         doc.pattern
     );
+    let longer = if signature.pattern.is_bounded() { "" } else { "; a match may be longer (unbounded pattern)" };
+    let _ = writeln!(out, "reach       {} bytes around a literal{longer}", signature.pattern.reach());
     for condition in &doc.conditions {
         let _ = writeln!(out, "where       {}: {}", condition.part, condition.pattern);
     }

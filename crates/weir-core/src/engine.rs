@@ -184,6 +184,21 @@ mod tests {
         assert!(passed_over * 10 > all, "hardly anything was known: {passed_over} of {all}");
     }
 
+    /// User agents hold slashes, semicolons and words that are commands; no detector may ask for their location because of
+    /// that, for then they are scanned anew in each request.
+    #[test]
+    fn user_agents_that_come_again_are_passed_over() {
+        let ruleset = crate::ruleset::compile::compile(&crate::ruleset::builtin::files()).unwrap();
+        let agent = b"Mozilla/5.0 (X11; Linux x86_64; rv:126.0) Gecko/20100101 Firefox/126.0";
+        let mut scratch = Scratch::default();
+        let mut work = || {
+            let message = get(vec![Header { name: b"User-Agent", value: agent }], b"");
+            inspect(&message, &ruleset, &InspectionOptions::default(), &mut scratch, &|| false).work
+        };
+        let [first, _, third] = [work(), work(), work()];
+        assert!(third + agent.len() as u64 <= first, "{first} work units at first, {third} at last");
+    }
+
     #[test]
     fn a_panic_costs_the_opinion_of_one_detector_or_parser_on_one_value() {
         let ruleset = crate::ruleset::compile::compile(&crate::ruleset::builtin::files()).unwrap();

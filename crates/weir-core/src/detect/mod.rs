@@ -24,8 +24,8 @@ pub mod xss;
 
 use crate::model::byte_class_filter;
 use crate::model::{
-    AttackType, ByteClassFilter, ByteClasses, Confidence, FilterTable, Hint, PointId, PointPattern, PointTree, Segment,
-    Stop, Value, Zone,
+    AttackType, Budget, ByteClassFilter, ByteClasses, Confidence, FilterTable, Hint, PointId, PointPattern, PointTree,
+    Segment, Stop, Value, Zone,
 };
 use std::cell::Cell;
 
@@ -39,6 +39,7 @@ pub struct Subject<'s> {
     pub value: &'s Value<'s>,
     tree: &'s PointTree<'s>,
     conditions: Option<&'s MeetsConditions<'s>>,
+    budget: Option<&'s Budget<'s>>,
     /// Results of earlier detectors of the table.
     pub memo: Memo,
 }
@@ -58,12 +59,23 @@ pub struct Memo {
 impl<'s> Subject<'s> {
     /// A subject of `bytes`, which are `value` or a normalised form of it.
     pub fn new(bytes: &'s [u8], classes: ByteClasses, value: &'s Value<'s>, tree: &'s PointTree<'s>) -> Self {
-        Self { bytes, classes, value, tree, conditions: None, memo: Memo::default() }
+        Self { bytes, classes, value, tree, conditions: None, budget: None, memo: Memo::default() }
     }
 
     /// The same subject, in a request on which conditions of signatures are judged.
     pub fn with_conditions(self, conditions: &'s MeetsConditions<'s>) -> Self {
         Self { conditions: Some(conditions), ..self }
+    }
+
+    /// The same subject, in an inspection whose work is limited.
+    pub fn with_budget(self, budget: &'s Budget<'s>) -> Self {
+        Self { budget: Some(budget), ..self }
+    }
+
+    /// Spends `units` of the inspection's work. False if the work or the time is used up: the detector returns what it has
+    /// found, and the engine reports the rest as not inspected.
+    fn spend(&self, units: usize) -> bool {
+        self.budget.is_none_or(|budget| budget.spend(units).is_ok())
     }
 
     /// Whether the request meets the conditions of signature `number`; true for a subject without a request.

@@ -110,11 +110,11 @@ fn run(subject: &Subject<'_>) -> Option<Match> {
 /// become adjacent only if they were adjacent before. `skipped_values_have_no_climb` tests this.
 fn may_climb(text: &[u8], classes: ByteClasses) -> bool {
     const ENCODINGS: ByteClasses = ByteClasses::HIGH.with(ByteClasses::PERCENT).with(ByteClasses::CONTROL);
-    let dots = || memchr::memmem::find(text, b"..").is_some();
+    let dots = || memchr::memchr_iter(b'.', text).any(|at| text.get(at + 1) == Some(&b'.'));
     let slash =
         classes.intersects(ByteClasses::SLASH.with(ByteClasses::BACKSLASH)) && classes.intersects(ByteClasses::DOT);
-    let spelled =
-        classes.contains(ByteClasses::DIGIT.with(ByteClasses::ALPHA)) && memchr::memmem::find(text, b"0x").is_some();
+    let spelled = classes.contains(ByteClasses::DIGIT.with(ByteClasses::ALPHA))
+        && memchr::memchr_iter(b'x', text).any(|at| at > 0 && text[at - 1] == b'0');
     let stream = classes.contains(ByteClasses::DOLLAR.with(ByteClasses::COLON));
     classes.intersects(ENCODINGS) || spelled || stream || slash && dots()
 }

@@ -159,6 +159,10 @@ fn quoted(text: &[u8]) -> Option<&[u8]> {
 
 /// Whether a text is the qualified name of a class of Java: packages in lower case, then a name with a capital.
 fn is_java(class: &[u8]) -> bool {
+    // A name of a package, and behind its last dot that of a class.
+    if !class.rsplit(|b| *b == b'.').next().is_some_and(|name| name.first().is_some_and(u8::is_ascii_uppercase)) {
+        return false;
+    }
     let class = class.strip_prefix(b"[").unwrap_or(class);
     let class = class.strip_suffix(b";").and_then(|class| class.strip_prefix(b"L")).unwrap_or(class);
     let mut parts = class.split(|b| *b == b'.');
@@ -176,9 +180,11 @@ fn is_gadget(class: &[u8]) -> bool {
 
 /// Whether a text names a class of .NET that is harmful to make.
 fn is_dotnet(class: &[u8]) -> bool {
-    let head = class[..class.len().min(32)].to_ascii_lowercase();
-    work::count(head.len());
-    NAMESPACES.iter().any(|namespace| head.starts_with(namespace))
+    work::count(class.len().min(32));
+    matches!(class.first(), Some(b's' | b'S' | b'm' | b'M'))
+        && NAMESPACES
+            .iter()
+            .any(|namespace| class.get(..namespace.len()).is_some_and(|head| head.eq_ignore_ascii_case(namespace)))
 }
 
 #[cfg(test)]

@@ -119,7 +119,9 @@ impl<'r, 'p> Scanner<'r, 'p> {
         self.matches.clear();
         self.incomplete = false;
         let dropped = self.out.findings_dropped;
-        let subject = Subject::new(value.bytes, value.classes, value, tree).with_conditions(self.conditions);
+        let subject = Subject::new(value.bytes, value.classes, value, tree)
+            .with_conditions(self.conditions)
+            .with_budget(self.budget);
         let mut result = self.signatures(&subject, PLAIN, tree);
         if result.is_ok() {
             result = self.detectors(&subject, tree);
@@ -186,7 +188,8 @@ impl<'r, 'p> Scanner<'r, 'p> {
                 self.matches.push(RuleMatch { rule, attack: detector.attack, confidence, start, end });
             }
         }
-        Ok(())
+        // Fails if a detector has used up what was left.
+        self.budget.spend(0)
     }
 
     #[cold]

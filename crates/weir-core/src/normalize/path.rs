@@ -54,8 +54,8 @@ fn changes(input: &[u8]) -> bool {
         ByteEffect::Nothing => false,
         ByteEffect::Encoding => step(&input[at..]) != (Some(b), 1),
         ByteEffect::Slash => match input[at + 1..] {
-            // After `:/` a second slash is kept; the slow path decides that.
-            [b'/', ..] => b == b'/' || input[..at].ends_with(b".."),
+            // Behind `:` a second slash is kept, as in `https://`.
+            [b'/', ..] => b == b'/' && !input[..at].ends_with(b":") || input[..at].ends_with(b".."),
             [b'.', b'/' | b'\\', ..] => b == b'/',
             _ => false,
         },

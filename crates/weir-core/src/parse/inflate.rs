@@ -9,6 +9,12 @@ use zstd::stream::raw::{DParameter, Operation as _};
 
 /// Bytes of output produced at a time, before the limits are checked again.
 const CHUNK: usize = 16 << 10;
+/// Streams in a row that are decompressed whatever the size of the input. To begin one costs as much as some hundred bytes.
+const MAX_STREAMS: usize = 64;
+/// Bytes of input for each further one. Writers that concatenate streams make them far longer.
+const BYTES_PER_STREAM: usize = 128;
+/// Work units of a stream besides those of its bytes.
+const STREAM_COST: usize = 400;
 /// Largest window that a zstd frame may ask for, as a power of two: that of RFC 9659.
 const ZSTD_WINDOW_LOG: u32 = 23;
 
@@ -188,13 +194,22 @@ enum Progress {
 /// Decompresses `input` and, for formats that may be concatenated, the streams that follow.
 fn decompress<'a>(coding: Coding, input: &[u8], em: &mut Emitter<'_, 'a>) -> Result<Decompressed<'a>, Stop> {
     let mut out = Decompressed { bytes: BumpVec::new_in(em.bump), used: 0, end: StreamEnd::Clean };
+    let mut stream = Decompress::new(coding == Coding::Zlib);
+    let mut streams = MAX_STREAMS + input.len() / BYTES_PER_STREAM;
     loop {
         let before = out.used;
+        if streams == 0 {
+            out.end = StreamEnd::Bomb;
+            return Ok(out);
+        }
+        streams -= 1;
+        em.budget.spend(STREAM_COST)?;
         match coding {
             Coding::Gzip => match gzip_header(&input[out.used..]) {
                 Some(header) => {
                     out.used += header;
-                    deflate(Decompress::new(false), input, &mut out, em)?;
+                    deflate(&mut stream, input, &mut out, em)?;
+                    stream.reset(false);
                     // CRC and length after the stream (RFC 1952 §2.3.1).
                     out.end = if out.end == StreamEnd::Clean && input.len() < out.used + 8 {
                         StreamEnd::Broken
@@ -205,8 +220,7 @@ fn decompress<'a>(coding: Coding, input: &[u8], em: &mut Emitter<'_, 'a>) -> Res
                 }
                 None => out.end = StreamEnd::Broken,
             },
-            Coding::Zlib => deflate(Decompress::new(true), input, &mut out, em)?,
-            Coding::Raw => deflate(Decompress::new(false), input, &mut out, em)?,
+            Coding::Zlib | Coding::Raw => deflate(&mut stream, input, &mut out, em)?,
             Coding::Brotli => brotli(input, &mut out, em)?,
             Coding::Zstd => zstd(input, &mut out, em)?,
         }
@@ -220,7 +234,7 @@ fn decompress<'a>(coding: Coding, input: &[u8], em: &mut Emitter<'_, 'a>) -> Res
 }
 
 fn deflate(
-    mut stream: Decompress,
+    stream: &mut Decompress,
     input: &[u8],
     out: &mut Decompressed<'_>,
     em: &mut Emitter<'_, '_>,
@@ -440,6 +454,16 @@ mod tests {
         let parsed = coded("gzip", &body);
         parsed.has("[post][gzip]", "first second");
         parsed.has("[post][gzip]", "<script>");
+    }
+
+    #[test]
+    fn short_streams_in_a_row_are_bounded() {
+        let body = |streams: usize| coded("gzip", &gzip(b"a").repeat(streams));
+        body(60).has("[post][gzip]", &"a".repeat(60));
+        let many = body(10_000);
+        assert_eq!(many.skipped, ["decompression"]);
+        // What was decompressed until then is inspected.
+        assert!(many.values.iter().any(|(_, value, _)| value.starts_with("aaaa") && value.len() > 60));
     }
 
     #[test]

@@ -50,6 +50,8 @@ pub(super) struct LiteralMatcher {
     threes: Option<Bits<1024>>,
     /// Whether another of fewer than four may begin with two bytes.
     shorts: Bits<1024>,
+    /// Whether there is such an anchor of this width and key, by hash.
+    short_keys: Bits<1024>,
     /// A text without any of these classes has no match of [`Self::shorts`] that is of interest.
     marks: ByteClasses,
     /// LiteralMatcher by hash, those of a hash in a row.
@@ -91,6 +93,7 @@ impl LiteralMatcher {
             quads: Bits::new(),
             threes: None,
             shorts: Bits::new(),
+            short_keys: Bits::new(),
             marks: ByteClasses::NONE,
             anchors: Vec::new(),
             begin,
@@ -110,6 +113,7 @@ impl LiteralMatcher {
             1 => (0..=0xff).for_each(|next| self.shorts.set(pair(anchor.key | next << 8))),
             _ => self.shorts.set(pair(anchor.key)),
         }
+        self.short_keys.set(short(anchor.key, anchor.width));
         if !rare.intersects(self.marks) {
             self.marks = self.marks.with(rare.each().next().unwrap_or(ByteClasses::ALL));
         }
@@ -141,15 +145,28 @@ impl LiteralMatcher {
 
     /// The same, for literals of fewer than four bytes with some that are rare.
     fn find_short(&self, text: &[u8], found: &mut impl FnMut(u32, usize)) {
-        // Behind the end there are NULs.
-        let next = |at: usize| u32::from(text.get(at).map_or(0, |byte| byte | 0x20));
-        for at in 0..text.len() {
-            let two = next(at) | next(at + 1) << 8;
+        let Some((first, rest)) = text.split_first() else { return };
+        let mut two = u32::from(first | 0x20) << 8;
+        for (at, byte) in rest.iter().enumerate() {
+            two = two >> 8 | u32::from(byte | 0x20) << 8;
             if self.shorts.contains(pair(two)) {
-                let key = two | next(at + 2) << 16;
-                for width in 1..QUAD {
-                    self.compare(text, at, key & ((1 << (8 * width)) - 1), width, found);
-                }
+                self.look_short(text, at, two, found);
+            }
+        }
+        // Behind the end there are NULs.
+        if self.shorts.contains(pair(two >> 8)) {
+            self.look_short(text, text.len() - 1, two >> 8, found);
+        }
+    }
+
+    /// Literals of fewer than four bytes whose anchor is at `at`, where the text's first two bytes are `two`.
+    #[inline(never)]
+    fn look_short(&self, text: &[u8], at: usize, two: u32, found: &mut impl FnMut(u32, usize)) {
+        let key = two | u32::from(text.get(at + 2).map_or(0, |byte| byte | 0x20)) << 16;
+        for width in 1..QUAD {
+            let key = key & ((1 << (8 * width)) - 1);
+            if self.short_keys.contains(short(key, width)) {
+                self.compare(text, at, key, width, found);
             }
         }
     }
@@ -185,7 +202,13 @@ const fn quad(key: u32) -> usize {
     (key.wrapping_mul(0x9e37_79b1) >> 16) as usize
 }
 
-/// The bit of a shorter one.
+/// The bit of an anchor of fewer bytes with this width and key.
+#[inline]
+const fn short(key: u32, width: usize) -> usize {
+    quad(key | (width as u32) << 24)
+}
+
+/// The bit of the first two bytes of one.
 #[inline]
 const fn pair(key: u32) -> usize {
     (key & 0xffff) as usize

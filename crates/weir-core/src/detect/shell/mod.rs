@@ -114,6 +114,9 @@ const LONG_PROSE: usize = 256;
 const FILTER: ByteClassFilter = ByteClassFilter::any(ByteClasses::ALPHA);
 
 fn run(subject: &Subject<'_>) -> Option<Match> {
+    if subject.classes.within(ByteClasses::TOKEN) && !line::is_command_name(subject.bytes) {
+        return None;
+    }
     let scan = Scan::new(subject, subject.bytes, subject.classes);
     let plain = scan.find();
     if plain.is_some() || !subject.classes.intersects(NOISE) || is_plain_behind_noise(subject.bytes, subject.classes) {
@@ -181,7 +184,7 @@ struct Scan<'t> {
 
 impl<'t> Scan<'t> {
     fn new(subject: &'t Subject<'t>, text: &'t [u8], classes: ByteClasses) -> Self {
-        let document = is_document(text);
+        let document = classes.intersects(ByteClasses::NEWLINE) && is_document(text);
         let (prose, script, sensitive, place) = Default::default();
         Self { text, classes, document, subject, prose, script, sensitive, place }
     }
@@ -192,8 +195,9 @@ impl<'t> Scan<'t> {
         let mut before = Boundary::Start;
         loop {
             if let Some(found) = line::command(self.text, self.classes, at, before)
-                && self.accepts(before, &found)
+                // Before what asks for the location: then user agents can be cached.
                 && !self.is_user_agent_list(before, &found)
+                && self.accepts(before, &found)
             {
                 return Some(Match { confidence: Confidence::High, start: at, end: found.end });
             }
@@ -362,6 +366,9 @@ mod tests {
             let (bytes, classes) = (text.as_bytes(), ByteClasses::of(text.as_bytes()));
             if is_plain_behind_noise(bytes, classes) {
                 proptest::prop_assert_eq!(find(&noise::run(bytes), ByteClasses::of(&noise::run(bytes))), None);
+            }
+            if classes.within(ByteClasses::TOKEN) && !line::is_command_name(bytes) {
+                proptest::prop_assert_eq!(find(bytes, classes), None);
             }
             let always = SEPARATORS;
             proptest::prop_assert_eq!(find(bytes, classes), find(bytes, classes.with(always)));

@@ -31,6 +31,8 @@ const LIKELY: u8 = 6;
 const DOUBT: u8 = 3;
 /// Tokens held at once.
 const WINDOW: usize = 4096;
+/// Work units of a token in a text of several windows.
+const TOKEN_COST: usize = 40;
 /// Tokens of one window that are inspected again with the next.
 const OVERLAP: usize = 128;
 /// Most tokens between a structure and the comment or open quote at the end that belongs to it.
@@ -179,7 +181,7 @@ const LIBRARY_SAMPLES: Samples =
 
 /// The result of the grammar.
 fn grammar(subject: &Subject<'_>) -> Option<Match> {
-    let found = assess(subject.bytes, subject.classes);
+    let found = assess(subject.bytes, subject.classes, &|units| subject.spend(units));
     subject.memo.sql_in_doubt.set((DOUBT..CERTAIN).contains(&found.weight));
     let confidence = match found.weight {
         CERTAIN.. => Confidence::High,
@@ -189,18 +191,21 @@ fn grammar(subject: &Subject<'_>) -> Option<Match> {
     Some(Match { confidence, start: found.start, end: found.end })
 }
 
+/// Spends work units; false if the work or the time of the inspection is used up.
+type Spend<'s> = dyn Fn(usize) -> bool + 's;
+
 /// The structure of greatest weight in a value, or in the value without what splits its words.
-fn assess(text: &[u8], classes: ByteClasses) -> BestMatch {
+fn assess(text: &[u8], classes: ByteClasses, spend: &Spend<'_>) -> BestMatch {
     let mut found = BestMatch::default();
     if prescan::may_contain_sql(text, classes) {
-        found = weigh(text, classes);
+        found = weigh(text, classes, spend);
     }
     if found.weight < CERTAIN
         && classes.intersects(SPLITS)
         && let Some(joined) = rejoin::run(text)
     {
         let classes = ByteClasses::of(&joined);
-        if prescan::may_contain_sql(&joined, classes) && weigh(&joined, classes).weight >= CERTAIN {
+        if prescan::may_contain_sql(&joined, classes) && weigh(&joined, classes, spend).weight >= CERTAIN {
             // Positions in the joined text do not apply to the value.
             found = BestMatch { weight: CERTAIN, start: 0, end: text.len() };
         }
@@ -232,7 +237,7 @@ const SPLITS: ByteClasses = ByteClasses::LT
     .with(ByteClasses::CONTROL)
     .with(ByteClasses::PERCENT);
 
-fn weigh(text: &[u8], classes: ByteClasses) -> BestMatch {
+fn weigh(text: &[u8], classes: ByteClasses, spend: &Spend<'_>) -> BestMatch {
     let mut best = BestMatch::default();
     let curly = classes.intersects(ByteClasses::HIGH);
     let contexts = [
@@ -243,7 +248,7 @@ fn weigh(text: &[u8], classes: ByteClasses) -> BestMatch {
     ];
     for (context, worth) in contexts {
         if worth && best.weight < CERTAIN {
-            read(text, context, &mut best);
+            read(text, context, spend, &mut best);
         }
     }
     best
@@ -260,7 +265,7 @@ fn ends_name(text: &[u8]) -> bool {
 }
 
 /// Parses `text` in `context`, window by window.
-fn read(text: &[u8], context: Context, best: &mut BestMatch) {
+fn read(text: &[u8], context: Context, spend: &Spend<'_>, best: &mut BestMatch) {
     let Some(mut lexer) = Lexer::new(text, context) else { return };
     let mut tokens: Vec<Token> = Vec::with_capacity(32);
     let mut close: Vec<u32> = Vec::new();
@@ -276,6 +281,10 @@ fn read(text: &[u8], context: Context, best: &mut BestMatch) {
         let code = Code { text, tokens: &tokens, close: &close, run_end: &run_end };
         scan(&code, context, first, last, best);
         if last || best.weight >= CERTAIN {
+            break;
+        }
+        // What the detector costs besides is counted by bytes; statements of many tokens cost more.
+        if !spend(tokens.len() * TOKEN_COST) {
             break;
         }
         first = false;
@@ -450,7 +459,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn weight(text: &[u8]) -> u8 {
-        weigh(text, ByteClasses::of(text)).weight
+        weigh(text, ByteClasses::of(text), &|_| true).weight
     }
 
     #[test]
@@ -458,7 +467,7 @@ mod tests {
         let unsure: Vec<_> = GRAMMAR_SAMPLES
             .positive
             .iter()
-            .map(|t| (assess(t.as_bytes(), ByteClasses::of(t.as_bytes())).weight, t))
+            .map(|t| (assess(t.as_bytes(), ByteClasses::of(t.as_bytes()), &|_| true).weight, t))
             .filter(|(w, _)| *w < CERTAIN)
             .collect();
         assert!(unsure.is_empty(), "{unsure:#?}");

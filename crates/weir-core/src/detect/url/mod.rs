@@ -249,14 +249,13 @@ fn run_ssrf(subject: &Subject<'_>) -> Option<Match> {
         if subject.value.zone.intersects(Zone::NAME) { memchr::memmem::find(text, b"http").unwrap_or(0) } else { 0 };
     let end = subject.bytes.len().min(MAX_URL);
     let found = |confidence| Match { confidence, start: 0, end };
-    if subject.value.zone.intersects(Zone::HEADER) && names_own_host(subject) {
-        return None;
-    }
+    // The location is asked last: what depends on it cannot be cached, and most requests have a URL in a header.
+    let is_own = || subject.value.zone.intersects(Zone::HEADER) && names_own_host(subject);
     if text.starts_with(b"\\\\") {
-        return unc(&text[2..], || name_of(subject)).map(found);
+        return unc(&text[2..], || name_of(subject)).filter(|_| !is_own()).map(found);
     }
     let url = parse(&text[start..])?;
-    ssrf(&url, name_of(subject)).map(found)
+    ssrf(&url, || name_of(subject)).filter(|_| !is_own()).map(found)
 }
 
 /// Whether the value is in a header that names hosts of the application.
@@ -280,7 +279,7 @@ fn unc<'n>(path: &[u8], name: impl FnOnce() -> &'n [u8]) -> Option<Confidence> {
     Some(if includes { Confidence::High } else { Confidence::Medium })
 }
 
-fn ssrf(url: &Url<'_>, name: &[u8]) -> Option<Confidence> {
+fn ssrf<'n>(url: &Url<'_>, name: impl FnOnce() -> &'n [u8]) -> Option<Confidence> {
     let host = url.host.to_ascii_lowercase();
     let scheme = url.scheme.to_ascii_lowercase();
     let strip = host.strip_suffix(b".").unwrap_or(&host);
@@ -356,13 +355,17 @@ fn has_odd_digits(host: &[u8]) -> bool {
 }
 
 /// Remote file inclusion: the URL of a file that a script would execute, in a parameter that says what to include.
-fn inclusion(url: &Url<'_>, name: &[u8]) -> Option<Confidence> {
+fn inclusion<'n>(url: &Url<'_>, name: impl FnOnce() -> &'n [u8]) -> Option<Confidence> {
     let path = url.path.trim_ascii_end().to_ascii_lowercase();
-    let name = name.to_ascii_lowercase();
+    let script = SCRIPTS.iter().find(|e| path.ends_with(e));
+    if script.is_none() && !url.nul && !url.cut {
+        return None;
+    }
+    let name = name().to_ascii_lowercase();
     // `contents_url` names the place of contents, not what to include.
     let link = [&b"url"[..], b"uri", b"href", b"link"].iter().any(|end| name.ends_with(end));
     let includes = !link && INCLUSION_PARAMETERS.iter().any(|i| memchr::memmem::find(&name, i).is_some());
-    let Some(ending) = SCRIPTS.iter().find(|e| path.ends_with(e)) else {
+    let Some(ending) = script else {
         return (url.nul || url.cut && (includes || path.len() < 2)).then_some(Confidence::High);
     };
     let file = path.rsplit(|b| *b == b'/').next().unwrap_or_default();
@@ -403,7 +406,7 @@ mod tests {
         #[test]
         fn never_panics(text in r"[a-c:/@\\.?#\[\]0-9x]{0,60}") {
             if let Some(url) = parse(text.as_bytes()) {
-                ssrf(&url, b"page");
+                ssrf(&url, || b"page");
             }
         }
     }
