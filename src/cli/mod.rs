@@ -2,10 +2,14 @@
 
 mod admin;
 mod backup;
+mod catalogue;
 pub mod config;
 mod cve_index;
 pub mod error;
+pub mod eval;
+mod import;
 pub mod inspect;
+mod judge;
 pub mod kong;
 pub mod migrate;
 mod progress;
@@ -13,6 +17,7 @@ pub mod readers;
 pub mod replay;
 mod report_format;
 mod restore;
+mod rule_stats;
 pub mod rules;
 mod run;
 mod sources;
@@ -61,6 +66,8 @@ enum Command {
     ControlPlane(SourceArgs),
     /// Show the verdict on requests from a file, with every decoding step, finding and rule.
     Inspect(inspect::Arguments),
+    /// Measure detection and false positives on labelled requests, in this process.
+    Eval(eval::Arguments),
     /// List, explain, check and test the detection rules.
     #[command(subcommand)]
     Rules(rules::Command),
@@ -85,6 +92,8 @@ enum Command {
     /// Do what needs access to the store of a control plane rather than a login: set a lost password.
     #[command(subcommand)]
     Admin(admin::Command),
+    /// Compile rules of other programs to rule files: SecRules, and AppSec rules of CrowdSec.
+    Import(import::ImportArgs),
     /// Carry the settings of other programs over.
     Migrate(migrate::MigrateArgs),
 }
@@ -99,6 +108,7 @@ pub fn main() -> ExitCode {
         Some(Command::Aggregation(args)) => run::run(args, Role::Aggregation),
         Some(Command::ControlPlane(args)) => run::run(args, Role::ControlPlane),
         Some(Command::Inspect(args)) => inspect::run(&args),
+        Some(Command::Eval(args)) => eval::run(&args),
         Some(Command::Rules(command)) => rules::run(&command),
         Some(Command::Replay(args)) => replay::run(&args),
         Some(Command::Config(args)) => {
@@ -108,6 +118,7 @@ pub fn main() -> ExitCode {
         Some(Command::Restore(args)) => restore::run(args),
         Some(Command::Kong(args)) => ignore_closed_pipe(kong::run(&args, &mut std::io::stdout().lock())),
         Some(Command::Admin(command)) => admin::run(command),
+        Some(Command::Import(args)) => import::run(&args),
         Some(Command::Migrate(args)) => ignore_closed_pipe(migrate::run(&args, &mut std::io::stdout().lock())),
     }
 }
