@@ -14,7 +14,7 @@ import threading
 import time
 
 PORT = 8200
-BATCH = 24
+BATCH = 40
 # A page may hang or end the browser; a new one goes on behind its batch.
 MOST_BROWSERS = 12
 PAGES = {

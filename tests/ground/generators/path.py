@@ -17,6 +17,8 @@ def attacks(r, target, count):
         file = r.choice(FILES)
         technique = r.choice(["climb", "climb", "absolute", "climb behind a folder", "file scheme", "one step"])
         if technique == "absolute":
+            # The absolute path of a file of the application is what its users send too.
+            file = r.choice([name for name in FILES if not name.startswith("scratch")])
             value = r.choice(["/", "//", "/./", "/../", "/../../", "/etc/../"]) + file
         elif technique == "file scheme":
             value = r.choice(["file:///", "php://filter/convert.base64-encode/resource=/", "php://filter/read=string.rot13/resource=/", "file://localhost/", "data://text/plain,<?php system('id');?>", "data:text/plain;base64,PD9waHAgc3lzdGVtKCdpZCcpOz8+", "compress.zlib:///", "php://filter/zlib.deflate|convert.base64-encode/resource=/", "glob:///"])
@@ -32,7 +34,7 @@ def attacks(r, target, count):
         yield Case("ptrav", target, context, technique, "encoded" if "%" in value else "none", value + end)
 
 
-NAMES = ["a.txt", "report.pdf", "2024/05/summary.txt", "img/logo.png", "My Documents/letter.txt", "v1.2.3", "notes..txt", "wait...", "a/b/c", "./a.txt", "index.html", "etc", "passwd", "etc/x", "file.tar.gz", "..hidden", "dir/.keep", "C:\\x", "@scope/package", "1..10", "a...b", "sub/./a.txt", "../a.txt", "../img/logo.png", "sub/../a.txt"]
+NAMES = ["a.txt", "report.pdf", "2024/05/summary.txt", "img/logo.png", "My Documents/letter.txt", "v1.2.3", "notes..txt", "wait...", "a/b/c", "./a.txt", "index.html", "etc", "passwd", "etc/x", "file.tar.gz", "..hidden", "dir/.keep", "C:\\x", "@scope/package", "1..10", "a...b", "sub/./a.txt", "sub/../a.txt"]
 
 
 def benign(r, target, count):

@@ -118,7 +118,7 @@ def attacks(r, target, count):
         yield Case("xss", target, context, technique, name, text)
 
 
-TEXTS = ["a < b", "x > y and y < z", "I <3 you", "1 << 2", "<b>bold</b>", "<i>word</i> and <u>more</u>", "<p>Hello</p>", "Tom & Jerry", "&lt;script&gt;", "onclick is an attribute", "javascript is a language", "JavaScript: The Good Parts", "alert(1) shows a dialog", "call alert() twice", "\"quoted\"", "it's", "'; DROP", "5\" disk", "<br>", "<a href='https://example.test/'>link</a>", "<img src='/a.png' alt='x'>", "<ul><li>one</li></ul>", "->", "<-", "<--", "-->", "<!-- note -->",
+TEXTS = ["a < b", "x > y and y < z", "I <3 you", "1 << 2", "<b>bold</b>", "<i>word</i> and <u>more</u>", "<p>Hello</p>", "Tom & Jerry", "&lt;b&gt;", "onclick is an attribute", "javascript is a language", "JavaScript: The Good Parts", "an alert shows a dialog", "call alert() twice", "\"quoted\"", "it's", "'; DROP", "5\" disk", "<br>", "<a href='https://example.test/'>link</a>", "<img src='/a.png' alt='x'>", "<ul><li>one</li></ul>", "->", "<-", "<--", "-->", "<!-- note -->",
          "onload = start", "data: 5", "src=x", "style: modern", "function(x){return x}", "if (a<b) c()", "<name@example.test>", "<name>", "List<String>", "Map<String, List<Integer>>", "vector<int> v;", "#include <stdio.h>", "a<b>c", "<3 <3 <3", "`code`", "${x}", "[x](y)", "<https://example.test>", "x='y'", "1' x 2\"", "title=\"x\"", "<h1>Title</h1><p>Text</p>", "<table><tr><td>1</td></tr></table>", "<code>x</code>", "<blockquote>q</blockquote>"]
 
 
