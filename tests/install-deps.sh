@@ -6,5 +6,5 @@ set -eu
 apt-get update -q
 DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
   postgresql faketime chromium chromium-driver fonts-dejavu-core \
-  bubblewrap busybox mariadb-server-core mariadb-client-core ruby php-cli php-twig smarty4 \
+  bubblewrap busybox sqlmap nginx-light mariadb-server-core mariadb-client-core ruby php-cli php-twig smarty4 \
   python3 python3-venv python3-jinja2 python3-mako python3-lxml python3-yaml python3-psycopg2 python3-pymysql

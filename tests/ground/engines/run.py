@@ -7,6 +7,8 @@ import sys
 # target -> module of its engine
 TARGETS = {
     "sqlite": "sql_sqlite", "postgresql": "sql_postgresql", "mariadb": "sql_mariadb",
+    "jinja2": "template", "mako": "template", "erb": "template", "twig": "template", "smarty": "template",
+    "chromium": "browser", "files": "path", "libxml2": "libxml",
     "bash": "shell", "dash": "shell", "busybox": "shell",
 }
 

@@ -128,7 +128,7 @@ def obfuscate(r, name, text):
         case "word splicing":
             return re.sub(r"(?<![\w$/{.])([a-z]{2,})(?![\w=(])", lambda m: splice(r, m[1]) if r.random() < 0.6 else m[1], text, count=2)
         case "white space":
-            return re.sub(r"(?<=\w) (?=[\w/-])", lambda _: r.choice(["${IFS}", "$IFS", "\t", "$IFS$9", "${IFS%?}", "$IFS''", "\\\n ", "  ", "$'\\x20'", "<" if False else "\t\t"]), text)
+            return re.sub(r"(?<=\w) (?=[\w/-])", lambda _: r.choice(["${IFS}", "$IFS", "\t", "$IFS$9", "${IFS%?}", "$IFS''", "\\\n ", "  ", "$'\\x20'", "\t\t"]), text)
         case "braces":
             return re.sub(r"\b([a-z]+)((?: [\w/.-]+)+)$", lambda m: "{" + m[1] + m[2].replace(" ", ",") + "}", text)
         case "glob":
@@ -160,7 +160,7 @@ def attacks(r, target, count):
         if context == "whole line":
             value, entry = text, "bare"
         elif place < 0.35 and not (context == "single-quoted"):
-            form = r.choice(["$({})", "`{}`", "$( {} )", "$({} )", '"$({})"', "<({})", "${{x:-$({})}}".replace("{{", "{").replace("}}}", "}}"), "$((`{}`))", "$(({}))" if False else "$({})"])
+            form = r.choice(["$({})", "`{}`", "$( {} )", "$({} )", '"$({})"', "<({})", "${{x:-$({})}}".replace("{{", "{").replace("}}}", "}}"), "$((`{}`))", "$({})"])
             if "`" in form and "`" in text:
                 form = "$({})"
             value, entry = r.choice(DATA) + form.replace("{}", text) + r.choice(["", "", "x", ";"]), "substitution"

@@ -14,6 +14,9 @@ ENGINES = pathlib.Path(__file__).parent.parent / "engines"
 NEEDS = {
     "postgresql": ["/usr/lib/postgresql", "/usr/lib/python3/dist-packages/psycopg2"],
     "mariadb": ["/usr/sbin/mariadbd", "/usr/lib/python3/dist-packages/pymysql"],
+    "jinja2": ["/usr/lib/python3/dist-packages/jinja2"], "mako": ["/usr/lib/python3/dist-packages/mako"], "erb": ["/usr/bin/ruby"],
+    "twig": ["/usr/bin/php", "/usr/share/php/Twig"], "smarty": ["/usr/bin/php", "/usr/share/php/smarty4"],
+    "chromium": ["/usr/bin/chromium"], "files": ["/usr/sbin/nginx", "/usr/bin/php"], "libxml2": ["/usr/lib/python3/dist-packages/lxml"],
     "bash": ["/bin/bash"], "dash": ["/bin/dash"], "busybox": ["/bin/busybox"],
 }
 

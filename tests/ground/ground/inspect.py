@@ -24,6 +24,6 @@ def evaluate(records, folder, rules=None):
         found[identity] = (outcome == "blocked", [])
     for line in (folder / "verdicts/findings.tsv").read_text(errors="replace").splitlines():
         fields = line.split("\t")
-        if len(fields) > 5 and fields[0] in found and fields[4] == "decisive":
+        if len(fields) > 5 and fields[0] in found and fields[3] == "decisive":
             found[fields[0]][1].append(fields[5])
     return found

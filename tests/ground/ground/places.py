@@ -60,9 +60,13 @@ def xml_text(value):
     return "POST", PATH, [("Content-Type", "application/xml")], f"<item><name>{text}</name></item>".encode("utf-8", "surrogateescape")
 
 
+def xml_document(value):
+    return "POST", PATH, [("Content-Type", "application/xml")], value.encode("utf-8", "surrogateescape")
+
+
 PLACES = {
     "query": query, "form": form, "JSON": json_string, "multipart": multipart, "header": header("X-Item-Name"), "User-Agent": header("User-Agent"),
-    "cookie": cookie, "Referer": referer, "path segment": segment, "parameter name": parameter_name, "XML": xml_text,
+    "cookie": cookie, "Referer": referer, "path segment": segment, "parameter name": parameter_name, "XML": xml_text, "XML document": xml_document,
 }
 
 

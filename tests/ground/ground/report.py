@@ -17,9 +17,13 @@ def summary(measured):
 
 HEAD = ("class", "target", "candidates", "with an effect", "requests", "found %", "benign requests", "blocked %")
 
+SCAN_HEAD = ("scanner", "requests alone", "effects alone", "requests behind the node", "blocked", "effects behind the node")
 
-def markdown(measured, skipped):
+
+def markdown(measured, scans, skipped):
     lines = ["# Detection against what executes", "", *table(summary(measured), HEAD), ""]
+    if scans:
+        lines += [*table(scans, SCAN_HEAD), ""]
     lines += [f"Skipped: {name}: {reason}" for name, reason in skipped]
     for m in measured:
         for name, key in measure.CELLS.items():
@@ -28,8 +32,8 @@ def markdown(measured, skipped):
     return "\n".join(lines) + "\n"
 
 
-def write(folder, measured, skipped):
-    (folder / "report.md").write_text(markdown(measured, skipped))
+def write(folder, measured, scans, skipped):
+    (folder / "report.md").write_text(markdown(measured, scans, skipped))
     with (folder / "wrong.jsonl").open("w") as out:
         for m in measured:
             for one in m.requests + m.benign:

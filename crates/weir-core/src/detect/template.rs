@@ -3,6 +3,8 @@
 //! Users who write about templates write `{{name}}` and `${price}`. They do not write `{{7*7}}`, `{{''.__class__}}` and
 //! `${T(java.lang.Runtime)}`.
 
+mod smarty;
+
 use super::{Detector, Match, Samples, Subject, is_document, work};
 use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Zone};
 
@@ -34,6 +36,22 @@ pub const DETECTOR: Detector = Detector {
             "{{['id']|filter('system')}}",
             "${self.module.cache.util.os.system('id')}",
             "{{constructor.constructor('x')()}}",
+            "{{-7*7-}}",
+            "{{'7'|int*7}}",
+            "{% set a=7*7 %}{{a}}",
+            "{%print(7*7)%}",
+            "<% x=7*7 %>${x}",
+            "{{_context|json_encode}}",
+            "{{config.SECRET_KEY}}",
+            "{{['id',0]|sort('system')}}",
+            "${self.module}",
+            "<%=__send__(:system,'id')%>",
+            "{7*7}",
+            "{'id'|system}",
+            "{math equation='7*7'}",
+            "{if 7*7}x{/if}",
+            "{include file='string:{system(\"id\")}'}",
+            "{assign var=x value=system('id')}",
         ],
         negative: &[
             "{{name}}",
@@ -53,12 +71,22 @@ pub const DETECTOR: Detector = Detector {
             "# cut\n\nShows a range of\nlines:\n\n`cut {{3-9}} {{10.0.0.0/16}} {{config}}`\n",
             "mail me @(noon)",
             "<% %>",
+            "{{config.title}}",
+            "{% set total = price * 2 %}",
+            "{a, b} and {1, 2}",
+            "{if you can} come",
+            "{'a': 1}",
+            "{1}",
+            "{include the file}",
+            "[a-z]{2,3}",
         ],
     },
 };
 
 /// Longest expression inspected, in bytes.
 const MAX_EXPRESSION: usize = 1024;
+/// Most multiplications of a statement that are looked at.
+const MAX_PRODUCTS: usize = 16;
 /// Bytes of expressions inspected per byte of the text. Delimiters may nest, so expressions may overlap.
 const FUEL_RATIO: usize = 4;
 /// Opening and closing delimiters.
@@ -80,6 +108,7 @@ const DELIMITERS: &[(&[u8], &[u8])] = &[
     (b"[(", b")]"),
     (b"[=", b"]"),
     (b"<#", b">"),
+    (b"{", b"}"),
 ];
 /// Words with which an expression escapes the sandbox of its template, lower case.
 const SANDBOX_ESCAPES: &[&[u8]] = &[
@@ -160,6 +189,21 @@ const SANDBOX_ESCAPES: &[&[u8]] = &[
     b"runtime.exec",
     b"#foreach",
     b"#set",
+    b"('system'",
+    b"(\"system\"",
+    b"('passthru'",
+    b"('shell_exec'",
+    b"('exec'",
+    b"self.module",
+    b"self.template",
+    b"self.attr",
+    b"context.keys()",
+    b"context.lookup",
+    b"__send__(",
+    b"kernel.`",
+    b"env.to_h",
+    b"process.spawn",
+    b"const_get(",
 ];
 /// Whole expressions that print the engine's own objects.
 const ENGINE_OBJECTS: &[&[u8]] = &[
@@ -175,6 +219,12 @@ const ENGINE_OBJECTS: &[&[u8]] = &[
     b"env",
     b"[]",
     b"_context",
+    b"cycler",
+    b"joiner",
+    b"lipsum",
+    b"namespace()",
+    b"self.module",
+    b"self.template",
 ];
 
 const FILTER: ByteClassFilter =
@@ -198,6 +248,9 @@ fn find(text: &[u8], document: bool) -> Option<Match> {
         work::count(offset + 1);
         let Some((open, close)) = DELIMITERS.iter().find(|(open, _)| text[start..].starts_with(open)) else { continue };
         let inside = &text[start + open.len()..];
+        if open.len() == 1 && (document || !smarty::may_begin(inside)) {
+            continue;
+        }
         let window = &inside[..inside.len().min(MAX_EXPRESSION)];
         let found = memchr::memmem::find(window, close);
         work::count(found.unwrap_or(window.len()));
@@ -225,13 +278,19 @@ fn classify(open: &[u8], inside: &[u8], document: bool) -> Option<Confidence> {
     if braces && is_arithmetic(expression.trim_ascii(), document) {
         return Some(Confidence::High);
     }
+    if open == b"{" {
+        return smarty::is_attack(inside, &expression).then_some(Confidence::High);
+    }
+    if matches!(open, b"{%" | b"<%") && !document && multiplies(&expression) {
+        return Some(Confidence::High);
+    }
     if open == b"@(" || open == b"[[" && !expression.starts_with(b"$") || open == b"*{" && expression.len() > 200 {
         return None;
     }
     if open == b"{$" {
         return expression.starts_with(b"smarty.").then_some(Confidence::High);
     }
-    if open == b"{{" && !document && ENGINE_OBJECTS.contains(&&expression[..]) {
+    if open == b"{{" && !document && is_engine_object(inside, &expression) {
         return Some(Confidence::High);
     }
     let reaches = SANDBOX_ESCAPES.iter().any(|word| *word != b"`" && memchr::memmem::find(&expression, word).is_some());
@@ -241,12 +300,42 @@ fn classify(open: &[u8], inside: &[u8], document: bool) -> Option<Confidence> {
     (reaches || shell).then_some(Confidence::High)
 }
 
+/// Whether the expression is an object of the engine, or filters one: `self`, `_context|keys`, `config.SECRET`.
+fn is_engine_object(inside: &[u8], expression: &[u8]) -> bool {
+    // `{{-` and `-}}` remove the white space around an expression.
+    let expression = expression.strip_prefix(b"-").unwrap_or(expression);
+    let expression = expression.strip_suffix(b"-").unwrap_or(expression);
+    let filtered = [&b"_context|"[..], b"_self|", b"config|", b"self|", b"config['", b"config[\""];
+    // Settings of an application are in capitals; `config.title` is a placeholder.
+    let setting = expression.starts_with(b"config.")
+        && memchr::memchr(b'.', inside).is_some_and(|dot| {
+            let name = &inside[dot + 1..];
+            name.len() > 1 && name[0].is_ascii_uppercase() && name[1].is_ascii_uppercase()
+        });
+    ENGINE_OBJECTS.contains(&expression) || setting || filtered.iter().any(|start| expression.starts_with(start))
+}
+
+/// Whether a statement multiplies two literals: `set a=7*7`, `for x in [7*7]`, `print(7*7)`. Templates that users write
+/// multiply variables.
+fn multiplies(expression: &[u8]) -> bool {
+    memchr::memchr_iter(b'*', expression).take(MAX_PRODUCTS).any(|at| {
+        let digits = expression[..at].iter().rev().take_while(|b| b.is_ascii_digit()).count();
+        let before = expression[..at - digits].last();
+        let starts = before.is_none_or(|b| matches!(b, b'=' | b'(' | b'[' | b',')) || expression.starts_with(b"if");
+        digits > 0 && starts && expression.get(at + 1).is_some_and(u8::is_ascii_digit)
+    })
+}
+
 /// Whether the expression starts by computing with literals: `7*7`, `=7*7`, `3*'3'`, `(1+1)`. Two texts are joined, not
 /// computed; a `document` has ranges, dates and networks such as `10.0.0.0/16`.
 fn is_arithmetic(expression: &[u8], document: bool) -> bool {
     let text = expression.strip_prefix(b"=").unwrap_or(expression);
+    // `{{-` removes the white space before an expression.
+    let text = text.strip_prefix(b"-").unwrap_or(text);
     let text = &text[text.iter().take_while(|b| matches!(b, b'{' | b'(' | b'$' | b'[')).count()..];
     let Some(rest) = literal(text) else { return false };
+    let filtered = text.starts_with(b"'") || text.starts_with(b"\"");
+    let rest = rest.strip_prefix(b"|int").filter(|_| filtered).unwrap_or(rest);
     let Some((&operator, rest)) = rest.split_first() else { return false };
     let rest = if operator == b'*' { rest.strip_prefix(b"*").unwrap_or(rest) } else { rest };
     let number = text.first().is_some_and(u8::is_ascii_digit) || rest.first().is_some_and(u8::is_ascii_digit);

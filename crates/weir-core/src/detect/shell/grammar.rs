@@ -64,7 +64,7 @@ fn variable(line: &[u8], before: &[u8]) -> Option<Evidence> {
     let name = &line[1 + usize::from(braced)..];
     let len = name.iter().take(32).take_while(|b| b.is_ascii_alphanumeric() || **b == b'_').count();
     let (name, rest) = name.split_at(len);
-    let rest = if braced { rest.strip_prefix(b"}")? } else { rest };
+    let rest = if braced { past_expansion(rest)? } else { rest };
     let argument = rest.iter().take_while(|b| matches!(b, b' ' | b'\t' | b'+')).count();
     let follows = rest.get(argument);
     let runs = argument > 0 && follows.is_some_and(|b| matches!(b, b'-' | b'/' | b'<' | b'$' | b'\'' | b'"'));
@@ -81,7 +81,47 @@ fn variable(line: &[u8], before: &[u8]) -> Option<Evidence> {
     let mut assigned = memchr::memmem::find_iter(before, name);
     let boundary =
         |at: usize| at == 0 || !before[at - 1].is_ascii_alphanumeric() && !matches!(before[at - 1], b'_' | b'$');
-    assigned.any(|at| before.get(at + len) == Some(&b'=') && boundary(at)).then_some(Evidence::Line)
+    let reads = memchr::memmem::find(before, b"read ").is_some();
+    let takes = |b: Option<&u8>| b == Some(&b'=') || reads && b.is_some_and(|b| matches!(b, b'<' | b';' | b' '));
+    assigned.any(|at| takes(before.get(at + len)) && boundary(at)).then_some(Evidence::Line)
+}
+
+/// What follows the `}` of an expansion such as `${x}`, `${x#a}`, `${x,,}`, `${x[@]}`; `rest` follows its name.
+fn past_expansion(rest: &[u8]) -> Option<&[u8]> {
+    const MAX_OPERATION: usize = 32;
+    let close = memchr::memchr(b'}', &rest[..rest.len().min(MAX_OPERATION)])?;
+    let operates = close == 0 || matches!(rest[0], b'#' | b'%' | b':' | b',' | b'^' | b'/' | b'[' | b'@');
+    operates.then(|| &rest[close + 1..])
+}
+
+/// Whether a redirection to a named file is all of the command: `>x.php;`.
+pub fn writes_file(line: &[u8]) -> bool {
+    let Some(target) = line.strip_prefix(b">>").or(line.strip_prefix(b">")) else { return false };
+    let target = target.trim_ascii_start();
+    let len = target
+        .iter()
+        .take(64)
+        .take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'/' | b'-'))
+        .count();
+    work::count(len + 1);
+    let rest = target[len..].trim_ascii_start();
+    target[..len].iter().any(u8::is_ascii_alphabetic)
+        && matches!(rest.first(), None | Some(b';' | b'#' | b'&' | b'|' | b')' | b'\'' | b'"'))
+}
+
+/// Whether a short script sleeps if the length of what a command printed is as expected, by which scanners measure whether
+/// it ran.
+pub fn is_time_probe(text: &[u8]) -> bool {
+    const MAX_PROBE: usize = 384;
+    if text.len() > MAX_PROBE {
+        return false;
+    }
+    work::count(text.len());
+    let has = |word: &[u8]| memchr::memmem::find(text, word).is_some();
+    has(b"sleep ")
+        && (has(b"=$(") || has(b"=`"))
+        && (has(b"${#") || has(b"expr length"))
+        && (has(b"-eq") || has(b"-ne") || has(b"case "))
 }
 
 /// A program named by wildcards: `/???/c?t`, `/bin/c[a]t`.

@@ -70,6 +70,13 @@ pub fn command(text: &[u8], classes: ByteClasses, at: usize, boundary: Boundary)
     {
         return Some(found(evidence, start + line.len(), start));
     }
+    if boundary > Boundary::Line
+        && first == b'>'
+        && (boundary > Boundary::Weak || follows_value(text, at))
+        && grammar::writes_file(line)
+    {
+        return Some(found(Evidence::Line, start + line.len(), start));
+    }
     let (path, name) = split_path(&text[start..end]);
     let name = program(name);
     let kind = commands::classify(name);
@@ -137,7 +144,7 @@ impl Line<'_> {
         let accepted = match (boundary, kind) {
             _ if rooted && boundary > Boundary::Start => argument != Argument::Text || kind > NameClass::OrdinaryWord,
             (Boundary::Substitution, NameClass::OrdinaryWord | NameClass::Abbreviation) => {
-                argument != Argument::Text || self.rest.trim_ascii_end().ends_with(b")") && self.rest.len() < MAX_VALUE
+                argument != Argument::Text || is_whole_substitution(self.text, self.at)
             }
             (Boundary::Substitution, _) => argument != Argument::Text || kind == NameClass::Unmistakable,
             (Boundary::Tick, _) => ticked(self.text, self.at, kind, argument),
@@ -145,9 +152,10 @@ impl Line<'_> {
             (Boundary::Strong | Boundary::Weak, NameClass::Unmistakable) => {
                 argument != Argument::Text || follows_value(self.text, self.at)
             }
-            (Boundary::Strong | Boundary::Weak, NameClass::OrdinaryWord | NameClass::Abbreviation) => {
-                argument >= Argument::Option
+            (Boundary::Strong | Boundary::Weak, NameClass::Abbreviation) => {
+                argument >= Argument::Option || comments_out_rest(self.text)
             }
+            (Boundary::Strong | Boundary::Weak, NameClass::OrdinaryWord) => argument >= Argument::Option,
             (Boundary::Strong, NameClass::CommandName) => argument != Argument::Text,
             (Boundary::Weak, NameClass::CommandName) => {
                 argument != Argument::Text && (argument >= Argument::Option || tight(self.text, self.at, self.start))
@@ -229,6 +237,7 @@ impl Line<'_> {
                 let drive = rest.get(2) == Some(&b':') && rest.get(3) == Some(&b'\\');
                 (kind == NameClass::Unmistakable
                     || is(b"cmd")
+                    || is(b"expr")
                     || options > 0 && has_target_or_pipe(rest)
                     || is(b"ls")
                     || is(b"ping") && options > 0
@@ -263,14 +272,40 @@ fn runs_command(wrapper: &[u8], only_commands: bool, rest: &[u8], boundary: Boun
         }
         let argument = argument(name, rest, false);
         let root = [&b"sudo"[..], b"doas", b"nohup", b"xargs"].contains(&wrapper);
+        // No word of a language: whatever follows the command, it runs.
+        let runs =
+            root || [&b"exec"[..], b"env", b"setsid", b"stdbuf", b"ionice", b"busybox", b"eval"].contains(&wrapper);
         let behind = boundary > Boundary::Line && (only_commands || kind >= NameClass::CommandName) || root;
         return argument >= Argument::Option && (kind > NameClass::OrdinaryWord || boundary > Boundary::Line)
             || argument == Argument::None
                 && (kind == NameClass::Unmistakable || behind && kind >= NameClass::CommandName)
             || is_program_path(path) && argument != Argument::Text
+            || runs && boundary > Boundary::Line && kind >= NameClass::CommandName
             || wrapper == b"trap" && boundary > Boundary::Line && kind >= NameClass::CommandName;
     }
     false
+}
+
+/// Whether `$(` before `at` opens a substitution that holds a short command line of plain words and nothing else. Functions
+/// of makefiles look similar.
+fn is_whole_substitution(text: &[u8], at: usize) -> bool {
+    const MAX_WORDS: usize = 4;
+    const FUNCTIONS: [&[u8]; 6] = [b"sort", b"join", b"call", b"eval", b"file", b"shell"];
+    let window = &text[at..(at + 64).min(text.len())];
+    let Some(close) = memchr::memchr(b')', window) else { return false };
+    work::count(close);
+    let mut words = window[..close].split(|b| matches!(b, b' ' | b'\t')).filter(|word| !word.is_empty());
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'/' | b' ' | b'\t');
+    at >= 2
+        && text[at - 2] == b'$'
+        && window[..close].iter().all(plain)
+        && (2..=MAX_WORDS).contains(&words.clone().count())
+        && words.next().is_some_and(|name| !FUNCTIONS.contains(&name))
+}
+
+/// Whether a comment at the end of the value hides what the application appends: `; mv a b #`.
+fn comments_out_rest(text: &[u8]) -> bool {
+    matches!(text.trim_ascii_end(), [.., b' ' | b';' | b'\n', b'#'])
 }
 
 /// What follows the options, numbers and assignments behind a wrapper; `None` without a blank before it.

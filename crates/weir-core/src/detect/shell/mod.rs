@@ -67,6 +67,14 @@ pub const DETECTOR: Detector = Detector {
             ";echo 12ab>x.txt",
             "1;'zzz' --version",
             "; Get-ChildItem C:\\Users | Select-Object Name",
+            "x\na=$(echo ABC)\nn=$(expr length \"$a\")\nif [ 3 -ne $n ]\nthen sleep 0\nelse sleep 5\nfi",
+            "$(tee shell.php)",
+            "x;a=qidq;${a:1:2}",
+            "x;c=xid;${c#x}",
+            "8.8.8.8;>x.php",
+            "x & mv a b #",
+            "x|exec ps aux",
+            "expr 92 + 17|sed s/^/TAG/",
         ],
         negative: &[
             "cats & dogs; id please",
@@ -99,6 +107,11 @@ pub const DETECTOR: Detector = Detector {
             "alias of a=b",
             "$(time to go) and more",
             "python3.11 release",
+            "jQuery $(document).ready",
+            "$(sort list of words)",
+            "a -> b; > c",
+            "haha ;> see you",
+            "x; mv notes",
         ],
     },
 };
@@ -191,6 +204,14 @@ impl<'t> Scan<'t> {
 
     /// The first command line with enough evidence.
     fn find(&self) -> Option<Match> {
+        let starts_script = self.text.starts_with(b"#!");
+        if self.classes.intersects(ByteClasses::DOLLAR)
+            && self.place() == Place::Parameter
+            && !starts_script
+            && grammar::is_time_probe(self.text)
+        {
+            return Some(Match { confidence: Confidence::High, start: 0, end: self.text.len() });
+        }
         let mut at = 0;
         let mut before = Boundary::Start;
         loop {

@@ -4,6 +4,7 @@
 //! parentheses and runs are measured beforehand, so a scan of all tokens takes linear time.
 
 use super::lex::{Token, TokenKind};
+use super::query;
 use super::words::Word;
 
 /// Most links of `a + b || c ...` that are followed.
@@ -156,6 +157,28 @@ impl Code<'_> {
         matches!(self.kind(i), None | Some(TokenKind::Tail | TokenKind::Semicolon | TokenKind::Right))
     }
 
+    /// Whether token `i` is a name, which may be in double quotes.
+    pub fn is_name(&self, i: usize) -> bool {
+        match self.kind(i) {
+            Some(TokenKind::Word(_)) => true,
+            Some(TokenKind::Text) => self.bytes(i).starts_with(b"\""),
+            _ => false,
+        }
+    }
+
+    /// Past the name at token `i` and its qualifiers: `public.users`.
+    pub fn past_name(&self, i: usize) -> Option<usize> {
+        const MAX_QUALIFIERS: usize = 3;
+        let mut end = i + usize::from(self.is_name(i));
+        for _ in 0..MAX_QUALIFIERS {
+            if self.kind(end) != Some(TokenKind::Dot) || !self.is_name(end + 1) {
+                break;
+            }
+            end += 2;
+        }
+        (end > i).then_some(end)
+    }
+
     fn past_close(&self, left: usize) -> usize {
         (self.close[left] as usize + 1).min(self.tokens.len())
     }
@@ -218,7 +241,10 @@ impl Code<'_> {
             // A parameter that the application does not bind.
             TokenKind::Other if self.bytes(i) == b"?" => OperandKind::Name,
             TokenKind::Word(Word::Select) if self.selects(end) => OperandKind::Query,
-            TokenKind::Word(Word::Case) if matches!(self.word(end), Some(Word::Condition)) => OperandKind::Soft,
+            TokenKind::Word(Word::Case) if matches!(self.word(end), Some(Word::Condition)) => {
+                let (end, asks) = query::case(self, i);
+                return Some(Operand { kind: if asks { OperandKind::Query } else { OperandKind::Soft }, end });
+            }
             TokenKind::Word(word) => return self.named(i, word),
             _ => return None,
         };
@@ -256,6 +282,9 @@ impl Code<'_> {
                 (_, Word::Plain | Word::Constant | Word::Delay | Word::Values) => OperandKind::Call,
                 _ => return None,
             };
+            // `strpos((select ...`: the argument is a query.
+            let asks = self.kind(end + 1) == Some(TokenKind::Left) && self.word(end + 2) == Some(Word::Select);
+            let kind = if asks { kind.max(OperandKind::Query) } else { kind };
             return Some(Operand { kind, end: self.past_close(end) });
         }
         let column = matches!(
@@ -311,7 +340,9 @@ impl Code<'_> {
             }
             Some(TokenKind::Word(Word::Is)) => {
                 let value = at + 1 + usize::from(self.word(at + 1) == Some(Word::Prefix));
-                if self.word(value) == Some(Word::Constant) {
+                let literal = left.kind == OperandKind::Literal
+                    && matches!(self.kind(value), Some(TokenKind::Number | TokenKind::Text | TokenKind::Open));
+                if literal || self.word(value) == Some(Word::Constant) {
                     return compared(OperandKind::Literal, true, value, value + 1);
                 }
             }
@@ -375,15 +406,14 @@ impl Code<'_> {
                     while matches!(self.kind(at), Some(TokenKind::Left)) {
                         at += 1;
                     }
-                    list.from = matches!(self.kind(at), Some(TokenKind::Word(_)));
+                    list.from = self.is_name(at);
                     let owner = self.kind(at + 1) == Some(TokenKind::Dot)
                         && OWNERS.iter().any(|name| self.bytes(at).eq_ignore_ascii_case(name));
                     list.catalogue = owner
                         || self.word(at) == Some(Word::Catalogue)
                         || (self.kind(at + 1) == Some(TokenKind::Dot) && self.word(at + 2) == Some(Word::Catalogue));
                     at += 1;
-                    while self.kind(at) == Some(TokenKind::Dot) && matches!(self.kind(at + 1), Some(TokenKind::Word(_)))
-                    {
+                    while self.kind(at) == Some(TokenKind::Dot) && self.is_name(at + 1) {
                         at += 2;
                     }
                     let more = matches!(self.word(at), Some(Word::Condition | Word::Limit | Word::Sort | Word::As));

@@ -116,8 +116,9 @@ impl<'t> Lexer<'t> {
                 self.at += 1;
             } else if let Some(blank) = wide_blank(rest) {
                 self.at += blank;
-            } else if rest.starts_with(b"/*!") {
-                self.at += 3;
+            } else if rest.starts_with(b"/*!") || rest.starts_with(b"/*M!") {
+                // MariaDB reads the content of `/*M! ... */`.
+                self.at += 3 + usize::from(rest[2] == b'M');
                 while self.peek(0).is_ascii_digit() && self.at - start < 9 {
                     self.at += 1;
                 }

@@ -11,6 +11,7 @@
 mod grammar;
 mod lex;
 mod prescan;
+mod query;
 mod rejoin;
 mod stacked;
 mod structure;
@@ -134,6 +135,29 @@ const GRAMMAR_SAMPLES: Samples = Samples {
         "or a=a",
         "1\u{a0}union\u{a0}select\u{a0}1,2",
         "1dor 2>1-- ",
+        "(select secret from users where id=1)",
+        "(select case when substr((select a from b),1,1)='c' then 1 else 2 end)",
+        "name,(instr((select a from b where id=1),'x')>0)",
+        "(md5((select a from b))<>'')",
+        "secret,1 from users-- ",
+        "secret/**/from/**/users#",
+        "x','y') returning (select a from b)--",
+        "x',price=0,hidden=0 where 1-- ",
+        "x',name=(select a from b),price='1",
+        "1) and case when exists(select 1 from a where b like 'c%') then 1 else 0 end=1 or (1=2",
+        "0,1)or(id)-- ",
+        "0 or not 0",
+        "9 or rowid-- -",
+        "1 or 1 is not 2-- ",
+        "1 /*M!or*/ 1=1",
+        "1;insert into log select a,b from users--",
+        "1;with t as (select 1) delete from users",
+        "1;update public . users set a='b'",
+        "3-2;delete from \"users\";-- -",
+        "1;copy (select a from b) to '/tmp/x'",
+        "1;prepare p as delete from users;execute p",
+        "1;truncate users-- ",
+        "1 and not strpos((select a from b where id=1),'x')>0",
     ],
     negative: &[
         "1' UNION SELECT",
@@ -172,6 +196,15 @@ const GRAMMAR_SAMPLES: Samples = Samples {
         "remount the file system \"/\"",
         "SELECT id, name FROM users WHERE id = ?",
         "\"or\"",
+        "(select one from the list)",
+        "colour, (select one from the list below)",
+        "Greetings from Paris --",
+        "name, size from the shop",
+        "the boys', the girls' and 'others')",
+        "1-2 or 3 people",
+        "2 or more; with that as (a) rule",
+        "2 or not",
+        "1;truncate text",
     ],
 };
 
@@ -363,7 +396,7 @@ fn head(code: &Code<'_>, context: Context) -> (usize, Position) {
         at += usize::from(code.kind(at) == Some(TokenKind::Operator));
         match code.kind(at) {
             Some(TokenKind::Number | TokenKind::Text | TokenKind::Word(Word::Constant)) => {
-                (at, place) = (at + 1, Position::Value)
+                (at, place) = (past_numbers(code, at + 1), Position::Value)
             }
             Some(TokenKind::Word(Word::Plain)) => (at, place) = (at + 1, Position::Word),
             _ => at = 0,
@@ -379,6 +412,20 @@ fn head(code: &Code<'_>, context: Context) -> (usize, Position) {
         place = Position::Value;
     }
     (at, place)
+}
+
+/// Past `-2` or `,2` at token `at`, if they complete a number or a list of the application: `3-2;`, `1,2)`.
+fn past_numbers(code: &Code<'_>, at: usize) -> usize {
+    const MAX_NUMBERS: usize = 8;
+    let more = |at: &usize| {
+        matches!(code.kind(*at), Some(TokenKind::Operator | TokenKind::Comma))
+            && code.kind(*at + 1) == Some(TokenKind::Number)
+    };
+    let pairs = (0..MAX_NUMBERS).map(|pair| at + 2 * pair).take_while(more).count();
+    match code.kind(at + 2 * pairs) {
+        Some(TokenKind::Right | TokenKind::Semicolon) => at + 2 * pairs,
+        _ => at,
+    }
 }
 
 /// Looks for a structure at every token.

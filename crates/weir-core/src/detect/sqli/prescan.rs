@@ -99,7 +99,13 @@ pub fn may_contain_sql(text: &[u8], classes: ByteClasses) -> bool {
         || condition(words, classes)
         || call(words, classes, text)
         || (classes.intersects(ByteClasses::LPAREN) && classes.intersects(COMPARE) && opens_literal(text))
+        || (words.has(WordSet::FROM) && cuts_off(text))
         || breaks(text, classes)
+}
+
+/// Whether a comment may hide the rest of the statement.
+fn cuts_off(text: &[u8]) -> bool {
+    text.contains(&b'#') || text.windows(2).any(|pair| matches!(pair, b"--" | b"/*"))
 }
 
 /// Whether a statement may follow some `;`.

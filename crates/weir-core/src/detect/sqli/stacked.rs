@@ -29,6 +29,8 @@ enum Verb {
     Rename,
     Set,
     Show,
+    Truncate,
+    With,
 }
 
 /// The verbs.
@@ -55,6 +57,8 @@ const VERBS: &[(&[u8], Verb)] = &[
     (b"rename", Verb::Rename),
     (b"set", Verb::Set),
     (b"show", Verb::Show),
+    (b"truncate", Verb::Truncate),
+    (b"with", Verb::With),
 ];
 
 fn verb(word: &[u8]) -> Option<Verb> {
@@ -87,9 +91,13 @@ pub fn statement(code: &Code<'_>, i: usize) -> Option<Structure> {
         Verb::Bulk => found(is(i + 1, b"insert") && word(i + 2), 8, i + 3),
         Verb::Call => call(code, i),
         Verb::Copy => {
-            let at = until(code, i, b"from").or(until(code, i, b"to"))?;
-            let source = at + 1 + usize::from(is(at + 1, b"program"));
             let query = code.kind(i + 1) == Some(TokenKind::Left);
+            let at = if query {
+                code.close.get(i + 1).map(|&close| close as usize + 1).filter(|&at| is(at, b"to"))?
+            } else {
+                until(code, i, b"from").or(until(code, i, b"to"))?
+            };
+            let source = at + 1 + usize::from(is(at + 1, b"program"));
             found((word(i + 1) || query) && text(source), 8, source + 1)
         }
         Verb::Describe => found(word(i + 1) && code.kind(i + 2) == Some(TokenKind::Semicolon), 5, i + 2),
@@ -108,7 +116,20 @@ pub fn statement(code: &Code<'_>, i: usize) -> Option<Structure> {
         }
         Verb::Lock => found(is(i + 1, b"tables") && word(i + 2) && word(i + 3), 6, i + 4),
         Verb::Pragma => found(word(i + 1) && (code.ends(i + 2) || code.bytes(i + 2) == b"="), 5, i + 3),
+        Verb::Prepare if is(i + 2, b"as") => {
+            const STATEMENTS: [Word; 4] = [Word::Select, Word::Insert, Word::Update, Word::Delete];
+            found(word(i + 1) && code.word(i + 3).is_some_and(|word| STATEMENTS.contains(&word)), 8, i + 4)
+        }
         Verb::Prepare => found(word(i + 1) && is(i + 2, b"from") && text(i + 3), 8, i + 4),
+        // `truncate text` may be a sentence, unless what follows is cut off.
+        Verb::Truncate => {
+            let end = code.past_name(i + 1)?;
+            found(matches!(code.kind(end), Some(TokenKind::Tail | TokenKind::Semicolon)), 6, end)
+        }
+        Verb::With => {
+            let query = code.kind(i + 3) == Some(TokenKind::Left) && code.word(i + 4) == Some(Word::Select);
+            found(word(i + 1) && is(i + 2, b"as") && query, 8, i + 5)
+        }
         Verb::Rename => found(is(i + 1, b"table") && word(i + 2) && is(i + 3, b"to"), 8, i + 4),
         Verb::Set => {
             let scope = [&b"global"[..], b"session", b"local", b"persist"].iter().any(|name| is(i + 1, name));

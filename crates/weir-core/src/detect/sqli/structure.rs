@@ -5,6 +5,7 @@
 
 use super::grammar::{Code, Condition, List, MAX_KEYS, OperandKind, Position, Structure};
 use super::lex::TokenKind;
+use super::query;
 use super::stacked;
 use super::values::{accumulation, cast, more_values};
 use super::words::Word;
@@ -24,12 +25,14 @@ pub fn at(code: &Code<'_>, i: usize, place: Position) -> Option<Structure> {
             let more = 1 + 2 * u8::from(place == Position::Value);
             stacked.map(|(weight, end)| (weight + more, end))
         }
+        TokenKind::Left if i == 0 && place == Position::Start => better(parenthesis(code, i), query::whole(code, i)),
         TokenKind::Left => parenthesis(code, i),
         TokenKind::Variable => better(global(code, i), accumulation(code, i)),
         TokenKind::Comma => more_values(code, i, place),
         TokenKind::Cast => cast(code, i),
         _ => None,
     };
+    let found = if i == 0 && place == Position::Start { better(found, query::columns(code)) } else { found };
     match place {
         Position::Break | Position::Start => better(found, statement(code, i, place)),
         _ => found,
@@ -130,13 +133,23 @@ fn logic(code: &Code<'_>, mut i: usize, connector: Connector, place: Position) -
                 OperandKind::Query | OperandKind::Sleep | OperandKind::Global => 7,
                 OperandKind::Soft if completes && or && code.ends(operand.end) => 8,
                 OperandKind::Soft => 4,
-                OperandKind::Name | OperandKind::Call if place == Position::Break && or => {
-                    bare_name(code, operand.end)?
+                OperandKind::Name | OperandKind::Call
+                    if or && (place == Position::Break || after_number(code, place)) =>
+                {
+                    bare_name(code, operand.end)? + 2 * u8::from(place == Position::Value)
+                }
+                // `1 or not 0`
+                OperandKind::Literal
+                    if after_number(code, place)
+                        && or
+                        && code.word(i) == Some(Word::Prefix)
+                        && code.ends(operand.end) =>
+                {
+                    8
                 }
                 // `1 or true`, `1 or 1::bool`
                 OperandKind::Literal
-                    if place == Position::Value
-                        && code.kind(0) == Some(TokenKind::Number)
+                    if after_number(code, place)
                         && code.ends(operand.end)
                         && (code.word(i) == Some(Word::Constant) || code.kind(i + 1) == Some(TokenKind::Cast)) =>
                 {
@@ -162,6 +175,11 @@ fn logic(code: &Code<'_>, mut i: usize, connector: Connector, place: Position) -
         Connector::Condition => weight / 3,
     };
     Some((weight, end))
+}
+
+/// Whether the value begins with a number that completes the code of the application, and what is weighed follows it.
+fn after_number(code: &Code<'_>, place: Position) -> bool {
+    place == Position::Value && code.kind(0) == Some(TokenKind::Number)
 }
 
 /// `' or email--`, `' or (a)#`, `' or a or '`: a column by itself is true in many rows. Weighed only if it is followed by a
@@ -343,16 +361,22 @@ fn statement(code: &Code<'_>, i: usize, place: Position) -> Option<Structure> {
             let weight = if code.kind(object + 2) == Some(TokenKind::Left) { 8 } else { 6 };
             named(object + 1).then_some((weight, object + 2))
         }
-        Word::Insert if next == Some(Word::Into) && named(i + 2) => {
-            let at = (i + 3..i + 6)
-                .find(|&at| matches!(code.kind(at), Some(TokenKind::Left | TokenKind::Word(Word::Values))))?;
-            Some((6, at))
+        Word::Insert if next == Some(Word::Into) => {
+            let name = code.past_name(i + 2)?;
+            let at = (name..name + 3).find(|&at| {
+                matches!(code.kind(at), Some(TokenKind::Left | TokenKind::Word(Word::Values | Word::Select)))
+            })?;
+            let copies = code.word(at) == Some(Word::Select) && code.list(at + 1).any;
+            Some((if copies { 7 } else { 6 }, at))
         }
-        Word::Update if code.word(i + 2) == Some(Word::Set) => {
-            (code.kind(i + 4) == Some(TokenKind::Compare)).then_some((6, i + 5))
+        Word::Update => {
+            let set = code.past_name(i + 1).filter(|&at| code.word(at) == Some(Word::Set))?;
+            (code.kind(set + 2) == Some(TokenKind::Compare)).then_some((6, set + 3))
         }
-        Word::Delete if next == Some(Word::From) && named(i + 2) => {
-            (code.ends(i + 3) || code.word(i + 3) == Some(Word::Condition)).then_some((5, i + 3))
+        Word::Delete if next == Some(Word::From) => {
+            let end = code.past_name(i + 2)?;
+            let cut = matches!(code.kind(end), Some(TokenKind::Tail | TokenKind::Semicolon));
+            (code.ends(end) || code.word(end) == Some(Word::Condition)).then_some((5 + u8::from(cut), end))
         }
         Word::Execute => execute(code, i),
         Word::Declare | Word::Set if declares(code, i) => Some((8, i + 2)),
@@ -434,6 +458,7 @@ fn call(code: &Code<'_>, i: usize) -> Option<Structure> {
     let weight = match operand.kind {
         OperandKind::Strong if !method => 7,
         OperandKind::Sleep if !method && code.kind(argument) == Some(TokenKind::Number) => 4,
+        OperandKind::Query if i == 0 && code.ends(operand.end) && queries(code, i, operand.end) => 8,
         OperandKind::Query => 6,
         OperandKind::Soft if i == 0 && code.ends(operand.end) && queries(code, i, operand.end) => 8,
         OperandKind::Soft if hex && !method => 6,
@@ -446,9 +471,12 @@ fn call(code: &Code<'_>, i: usize) -> Option<Structure> {
 /// Whether a query is nested in the call at token `i`: `length((select ...))`.
 fn queries(code: &Code<'_>, i: usize, end: usize) -> bool {
     const REACH: usize = 12;
-    (i + 2..end.min(i + REACH)).any(|at| {
-        code.word(at) == Some(Word::Select) && code.kind(at - 1) == Some(TokenKind::Left) && code.list(at + 1).strong
-    })
+    query::nested(code, i, end)
+        || (i + 2..end.min(i + REACH)).any(|at| {
+            code.word(at) == Some(Word::Select)
+                && code.kind(at - 1) == Some(TokenKind::Left)
+                && code.list(at + 1).strong
+        })
 }
 
 /// Whether the call at token `i` is `cast(name as int)`.

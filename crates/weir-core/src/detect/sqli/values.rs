@@ -2,6 +2,7 @@
 
 use super::grammar::{Code, MAX_KEYS, OperandKind, Position, Structure};
 use super::lex::TokenKind;
+use super::query;
 use super::words::Word;
 
 /// `,null,null)--`, `),('a','b`, `, role='admin' where x='y`, `,(select ...)`: more values, rows, assignments or sort keys
@@ -24,6 +25,7 @@ pub fn more_values(code: &Code<'_>, i: usize, place: Position) -> Option<Structu
         let value = code.operand(at + 1)?;
         best = best.max(match value.kind {
             OperandKind::Strong | OperandKind::Sleep => 8,
+            _ if query::nested(code, at + 1, value.end) => 9,
             OperandKind::Query => subquery(code, at + 1).map_or(0, |weight| weight + 4).min(9),
             _ => 0,
         });
@@ -35,12 +37,23 @@ pub fn more_values(code: &Code<'_>, i: usize, place: Position) -> Option<Structu
             && code.kind(at) == Some(TokenKind::Comma)
             && code.kind(at + 1) == Some(TokenKind::Left);
     }
-    if row {
+    if row || breaks && closes_row(code, at) {
         best = best.max(6);
     } else if plain && code.ends(at) {
         best = best.max(3);
     }
     (best > 0).then_some((best, at))
+}
+
+/// Whether `)` ends a row before token `at`, and what follows leaves nothing of the statement: `','x')--`, `','x') returning ...`
+fn closes_row(code: &Code<'_>, at: usize) -> bool {
+    let is = |at: usize, name: &[u8]| code.bytes(at).eq_ignore_ascii_case(name);
+    let rest = match code.kind(at) {
+        Some(TokenKind::Tail) => true,
+        Some(TokenKind::Semicolon) => matches!(code.kind(at + 1), Some(TokenKind::Tail | TokenKind::Word(_))),
+        _ => is(at, b"returning") || is(at, b"on") && (is(at + 1, b"conflict") || is(at + 1, b"duplicate")),
+    };
+    rest && at > 0 && code.kind(at - 1) == Some(TokenKind::Right)
 }
 
 /// Weight of the subquery that begins at or just after token `at`.
@@ -50,14 +63,27 @@ fn subquery(code: &Code<'_>, at: usize) -> Option<u8> {
 }
 
 /// Whether `name = value` at token `at` is one more assignment of an `update`, and what follows completes the statement.
-fn assigns(code: &Code<'_>, at: usize) -> bool {
-    if !matches!(code.kind(at), Some(TokenKind::Word(_))) || code.bytes(at + 1) != b"=" {
-        return false;
+fn assigns(code: &Code<'_>, mut at: usize) -> bool {
+    for pairs in 1..MAX_KEYS {
+        if !matches!(code.kind(at), Some(TokenKind::Word(_))) || code.bytes(at + 1) != b"=" {
+            return false;
+        }
+        let Some(value) = code.operand(at + 2) else { return false };
+        let open = code.kind(value.end - 1) == Some(TokenKind::Open);
+        return match code.kind(value.end) {
+            Some(TokenKind::Comma) => {
+                at = value.end + 1;
+                continue;
+            }
+            Some(TokenKind::Word(Word::Condition)) => code.bytes(value.end).eq_ignore_ascii_case(b"where"),
+            Some(TokenKind::Semicolon) => code.kind(value.end + 1) == Some(TokenKind::Tail),
+            Some(TokenKind::Tail) => true,
+            // The quote of the application closes the last text.
+            None => open && pairs > 1,
+            _ => false,
+        };
     }
-    let Some(value) = code.operand(at + 2) else { return false };
-    let next = code.kind(value.end);
-    let condition = matches!(next, Some(TokenKind::Word(Word::Condition)));
-    condition && code.bytes(value.end).eq_ignore_ascii_case(b"where") || matches!(next, Some(TokenKind::Tail))
+    false
 }
 
 /// `@x:=concat(@x, ...)`: a variable of MySQL that collects rows.

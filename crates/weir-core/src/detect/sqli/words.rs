@@ -152,7 +152,7 @@ static LEXICON: Lexicon<Word, 1024> = Lexicon::new(&[
     (
         Word::StrongCall,
         &[
-            "pg_sleep", "benchmark", "load_file", "extractvalue", "updatexml", "randomblob", "generate_series",
+            "pg_sleep", "pg_sleep_for", "pg_sleep_until", "pg_typeof", "lo_from_bytea", "benchmark", "load_file", "extractvalue", "updatexml", "randomblob", "generate_series",
             "regexp_substring", "crypt_key", "make_set", "elt", "gtid_subset", "gtid_subtract", "json_keys",
             "json_extract", "json_value", "json_query", "json_contains", "json_search", "json_length", "json_type",
             "json_valid", "json_array_length", "json_arrayagg", "json_objectagg", "json_build_object",
