@@ -1,6 +1,8 @@
 //! Compiles settings and document into a [`Policy`].
 
 use super::Policy;
+use super::abuse::AbuseRules;
+use super::abuse_reader;
 use super::anomalies::{AnomalyAction, AnomalyTable};
 use super::doc::{FieldReader, PolicyDoc, shown};
 use super::error::PolicyError;
@@ -35,7 +37,10 @@ impl Policy {
         let empty = PolicyDoc::default();
         let (local, remote) = (local.unwrap_or(&empty), remote.unwrap_or(&empty));
         let mut replies = vec![ReplyTemplate::compile(&settings.reply, "reply", &mut errors)];
+        let rules = Rules::compile(local, remote, &mut errors, &mut notices);
+        let sessions = [local, remote].into_iter().flat_map(|doc| abuse_reader::sessions(doc, &mut errors)).collect();
         let policy = Policy {
+            abuse: AbuseRules::new(rules.abuse(), sessions),
             application: settings.application,
             mode_allow_override: settings.mode_allow_override,
             limits: settings.limits.clone(),
@@ -50,7 +55,7 @@ impl Policy {
             remote_mode: general_mode(remote, &mut errors),
             anomalies: anomalies(settings, [local, remote], &mut errors),
             ip_index: ip_index(settings, [local, remote], &mut errors),
-            rules: Rules::compile(local, remote, &mut errors, &mut notices),
+            rules,
             replies,
             notices,
         };

@@ -30,6 +30,7 @@ pub struct PolicyDoc {
     pub(super) top: BTreeMap<String, YamlNode>,
     pub(super) rules: Vec<Mapping>,
     pub(super) ip_lists: Vec<Mapping>,
+    pub(super) sessions: Vec<Mapping>,
     pub(super) anomalies: BTreeMap<String, YamlNode>,
 }
 
@@ -44,6 +45,8 @@ struct RawDocument {
     rules: Vec<Mapping>,
     #[serde(default)]
     ip_lists: Vec<Mapping>,
+    #[serde(default)]
+    sessions: Vec<Mapping>,
     #[serde(default)]
     anomalies: BTreeMap<String, YamlNode>,
 }
@@ -61,10 +64,10 @@ impl PolicyDoc {
             vec![PolicyError { file: name.into(), line, column, at: String::new(), message }]
         })?;
         let Some(raw) = raw else { return Ok(PolicyDoc { name: name.into(), ..PolicyDoc::default() }) };
-        let top = [("version", raw.version), ("mode", raw.mode)];
+        let top = [("version", raw.version.clone()), ("mode", raw.mode.clone())];
         let top = top.into_iter().filter_map(|(key, node)| Some((key.to_owned(), node?))).collect();
-        let (rules, ip_lists, anomalies) = (raw.rules, raw.ip_lists, raw.anomalies);
-        Ok(PolicyDoc { name: name.into(), top, rules, ip_lists, anomalies })
+        let RawDocument { rules, ip_lists, sessions, anomalies, .. } = raw;
+        Ok(PolicyDoc { name: name.into(), top, rules, ip_lists, sessions, anomalies })
     }
 
     /// Reads a document that is JSON already.
