@@ -1,8 +1,8 @@
 #!/bin/sh
-# Installs what the tests need, from Debian: a PostgreSQL server, which the tests of the store start themselves;
-# libfaketime, under which the clocks of the tests of faults jump; chromium with its driver and a font, for the tests
-# of the Console.
+# Installs what the tests need, from Debian: a PostgreSQL server, which the tests of the store start themselves; a Redis
+# server, through which nodes share counters in tests; libfaketime, under which the clocks of the tests of faults jump;
+# chromium with its driver and a font, for the tests of the Console.
 set -eu
 apt-get update -q
 DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-  postgresql faketime chromium chromium-driver fonts-dejavu-core
+  postgresql redis-server faketime chromium chromium-driver fonts-dejavu-core

@@ -19,7 +19,10 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("weir-runtime", &["weir-core", "weir-policy"]),
     ("weir-node", &["weir-abuse", "weir-core", "weir-policy", "weir-protocol", "weir-runtime"]),
     ("weir-control-plane", &["weir-abuse", "weir-core", "weir-policy", "weir-protocol", "weir-runtime"]),
-    ("weir", &["weir-abuse", "weir-core", "weir-policy", "weir-protocol", "weir-runtime", "weir-node", "weir-control-plane"]),
+    (
+        "weir",
+        &["weir-abuse", "weir-core", "weir-policy", "weir-protocol", "weir-runtime", "weir-node", "weir-control-plane"],
+    ),
     ("weir-testkit", &[]),
 ];
 

@@ -35,8 +35,8 @@ impl Default for Distinct {
 }
 
 impl Distinct {
-    /// Adds a value in `slot`, with the number that it is, if it is one. Returns true if the value is new in the window, as
-    /// far as is known.
+    /// Adds a value in `slot`, with the number that it is, if it is one. Returns false if the value is known in the window; a
+    /// sketch cannot say so.
     pub fn add(&mut self, slot: u64, hash: u64, number: Option<u64>) -> bool {
         self.advance(slot);
         let is_new = match &mut self.values {
@@ -50,13 +50,16 @@ impl Distinct {
                     true
                 }
             },
-            Values::Sketch(slots) => set(slots, slot, hash),
+            Values::Sketch(slots) => {
+                set(slots, slot, hash);
+                true
+            }
         };
         if let Values::Exact(values) = &self.values
             && values.len() > EXACT
         {
             let mut slots = Box::new([[0; REGISTERS]; SLOTS]);
-            values.iter().for_each(|&(hash, slot)| drop(set(&mut slots, slot, hash)));
+            values.iter().for_each(|&(hash, slot)| set(&mut slots, slot, hash));
             self.values = Values::Sketch(slots);
         }
         if let Some(number) = number.filter(|_| is_new) {
@@ -110,14 +113,12 @@ impl Distinct {
     }
 }
 
-/// Notes `hash` in the sketch of `slot`; true if it was not there.
-fn set(slots: &mut [[u8; REGISTERS]; SLOTS], slot: u64, hash: u64) -> bool {
+/// Notes `hash` in the sketch of `slot`.
+fn set(slots: &mut [[u8; REGISTERS]; SLOTS], slot: u64, hash: u64) {
     let register = (hash % REGISTERS as u64) as usize;
     let rank = ((hash >> 8) | 1 << 56).trailing_zeros() as u8 + 1;
-    let is_new = slots.iter().all(|registers| registers[register] < rank);
     let mine = &mut slots[(slot % SLOTS as u64) as usize][register];
     *mine = (*mine).max(rank);
-    is_new
 }
 
 fn estimate(slots: &[[u8; REGISTERS]; SLOTS]) -> u32 {

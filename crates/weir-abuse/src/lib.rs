@@ -8,7 +8,7 @@
 //!
 //! let keys = Keys::new(b"secret of the group");
 //! let table = Table::new(1 << 20, false);
-//! let spec = Spec { rule: 7, window_ms: 60_000, limit: 2 };
+//! let spec = Spec { window_ms: 60_000, limit: 2 };
 //! let key = keys.key(7, &[b"203.0.113.9"]);
 //! let counts: Vec<u32> = (0..3).map(|at| table.add(key, spec, 1_000 + at, 1).count).collect();
 //! assert_eq!(counts, [1, 2, 3]);

@@ -1,8 +1,9 @@
 //! What a counter knows of the other replicas, and what it has to tell them.
 
+use super::table::Spec;
 use super::window::Window;
 
-/// Most values that one exchange carries for a key; further ones wait for the next.
+/// Most values that one exchange carries for a key; more than any threshold needs within its time.
 const MAX_VALUES: usize = 256;
 
 /// The shared side of a counter.
@@ -30,6 +31,8 @@ pub struct Outgoing {
     pub key: u128,
     /// Its window, in milliseconds.
     pub window_ms: u64,
+    /// Its limit.
+    pub limit: u32,
     /// Increases for each counter; the same for a batch that is sent again.
     pub batch: u64,
     /// Slots with what to add to them.
@@ -62,14 +65,15 @@ impl SharedState {
     }
 
     /// The batch to send: the one under way again, or a new one numbered `next`.
-    pub(super) fn outgoing(&mut self, key: u128, window_ms: u64, next: u64) -> Outgoing {
+    pub(super) fn outgoing(&mut self, key: u128, spec: Spec, next: u64) -> Outgoing {
         if !self.in_flight {
             self.sent = std::mem::take(&mut self.unsent);
             self.sent_values = std::mem::take(&mut self.values);
             (self.batch, self.in_flight) = (next, true);
         }
         let (slots, values) = (self.sent.slots().collect(), self.sent_values.clone());
-        Outgoing { key, window_ms, batch: self.batch, slots, values }
+        let Spec { window_ms, limit } = spec;
+        Outgoing { key, window_ms, limit, batch: self.batch, slots, values }
     }
 
     /// The batch arrived: `slots` and `distinct` hold the counts of all replicas. Returns true if more waits.
@@ -84,6 +88,16 @@ impl SharedState {
         self.in_flight = false;
         self.distinct = (distinct, now);
         self.unsent.slots().next().is_some() || !self.values.is_empty()
+    }
+
+    /// Another replica reports the counts of all. While a batch of this one is under way, they may or may not hold it: then
+    /// the answer to the batch will tell.
+    pub(super) fn learn(&mut self, slots: &[(u64, i32)], distinct: u32, now: u64) {
+        if !self.in_flight {
+            self.total = Window::default();
+            slots.iter().for_each(|&(slot, n)| self.total.set(slot, n));
+            self.distinct = (distinct, now);
+        }
     }
 
     pub(super) fn heap(&self) -> usize {

@@ -15,15 +15,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 const SHARDS: usize = 64;
 /// Counters looked at to find one to give up.
-const LOOKED_AT: usize = 32;
+const LOOKED_AT: usize = 16;
 /// Bytes of a counter: itself and its place in the map, which is at most half empty.
 pub(super) const COUNTER_BYTES: usize = size_of::<Counter>() + 2 * (size_of::<(u128, u32)>() + 1);
 
 /// What is counted under a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spec {
-    /// Id of the rule.
-    pub rule: u64,
     /// Its window, in milliseconds.
     pub window_ms: u64,
     /// Its limit.
@@ -46,7 +44,6 @@ pub struct Observation {
 #[derive(Debug)]
 struct Counter {
     key: u128,
-    rule: u64,
     window_ms: u64,
     limit: u32,
     /// Whether it waits in the list of those to be sent.
@@ -147,11 +144,6 @@ impl Table {
         }
     }
 
-    /// Numbers batches from `first` on: after a restart, from the time, so that none is taken for an earlier one.
-    pub fn number_batches_from(&self, first: u64) {
-        self.batches.store(first, Ordering::Relaxed);
-    }
-
     /// Adds `n` events at `now` under `key`, and says what the count is then.
     pub fn add(&self, key: u128, spec: Spec, now: u64, n: i32) -> Observation {
         self.add_at(key, spec, now, now, n)
@@ -227,9 +219,9 @@ impl Table {
                 let Some(&place) = shard.places.get(&key) else { continue };
                 let counter = &mut shard.counters[place as usize];
                 counter.queued = false;
-                let window_ms = counter.window_ms;
+                let spec = Spec { window_ms: counter.window_ms, limit: counter.limit };
                 let next = self.batches.fetch_add(1, Ordering::Relaxed);
-                out.extend(counter.shared.as_mut().map(|shared| shared.outgoing(key, window_ms, next)));
+                out.extend(counter.shared.as_mut().map(|shared| shared.outgoing(key, spec, next)));
             }
         }
         out
@@ -244,6 +236,23 @@ impl Table {
         let shared = counter.shared.as_mut();
         if shared.is_some_and(|shared| shared.arrived(sent.batch, slots, distinct, slot)) {
             queue(&mut shard, place as usize, true);
+        }
+    }
+
+    /// Another replica reports that the counts of all replicas under `key` are `slots` and `distinct`.
+    pub fn learn(&self, key: u128, spec: Spec, slots: &[(u64, i32)], distinct: u32, now: u64) {
+        let mut shard = self.shard(key);
+        let Some(place) = self.find_or_make(&mut shard, key, spec, now) else { return };
+        let counter = &mut shard.counters[place];
+        let slot = counter.slot(now);
+        if distinct > 0 && counter.distinct.is_none() {
+            let made = counter.distinct.insert(Box::default());
+            shard.heap += size_of::<Distinct>() + made.heap();
+        }
+        let counter = &mut shard.counters[place];
+        counter.last = counter.last.max(now);
+        if let Some(shared) = &mut counter.shared {
+            shared.learn(slots, distinct, slot);
         }
     }
 
@@ -309,10 +318,9 @@ impl Table {
             remove(shard, victim);
         }
         let shared: Option<Box<SharedState>> = self.is_shared.then(Box::default);
-        let (rule, window_ms, limit) = (spec.rule, spec.window_ms, spec.limit);
+        let (window_ms, limit) = (spec.window_ms, spec.limit);
         let counter = Counter {
             key,
-            rule,
             window_ms,
             limit,
             queued: false,
@@ -377,7 +385,7 @@ mod tests {
     use super::*;
     use crate::Keys;
 
-    const SPEC: Spec = Spec { rule: 1, window_ms: 60_000, limit: 10 };
+    const SPEC: Spec = Spec { window_ms: 60_000, limit: 10 };
 
     #[test]
     fn a_flood_of_new_keys_evicts_none_past_half_its_limit() {
@@ -436,6 +444,19 @@ mod tests {
         table.arrived(&rest[0], &[(slot, 2)], 0, 60_003);
         assert_eq!(table.peek(7, 60_003).count, 5);
         assert!(table.outgoing(10).is_empty());
+    }
+
+    #[test]
+    fn a_replica_that_saw_nothing_learns_of_others() {
+        let table = Table::new(1 << 20, true);
+        let slot = 60_000 / Window::slot_ms(60_000);
+        table.learn(7, SPEC, &[(slot, 10)], 0, 60_000);
+        assert_eq!(table.add(7, SPEC, 60_100, 1).count, 11);
+        let sent = table.outgoing(10);
+        table.learn(7, SPEC, &[(slot, 11)], 0, 60_200);
+        assert_eq!(table.peek(7, 60_200).count, 11, "its own batch is not counted twice");
+        table.arrived(&sent[0], &[(slot, 11)], 0, 60_300);
+        assert_eq!(table.peek(7, 60_300).count, 11);
     }
 
     #[test]

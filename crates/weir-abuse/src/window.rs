@@ -102,15 +102,13 @@ mod tests {
         }
 
         #[test]
-        fn what_is_taken_back_was_never_there(adds in prop::collection::vec(0u64..40, 1..60)) {
+        fn what_is_taken_back_was_never_there(adds in prop::collection::vec(0u64..SLOTS as u64, 1..60)) {
             let (mut window, mut clean) = (Window::default(), Window::default());
             for (number, slot) in adds.iter().enumerate() {
                 window.add(1000 + slot, 1);
                 if number % 2 == 0 { window.add(1000 + slot, -1) } else { clean.add(1000 + slot, 1) }
             }
-            clean.add(1039, 0);
-            window.add(1039, 0);
-            prop_assert_eq!(window.sum(1039), clean.sum(1039));
+            prop_assert_eq!(window.sum(1015), clean.sum(1015));
         }
     }
 

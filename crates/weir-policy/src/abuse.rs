@@ -5,10 +5,10 @@
 
 use super::reply::{Reply, ReplyTemplate};
 use super::verdict::RequestContext;
+use regex::bytes::Regex;
 use std::collections::HashMap;
 use std::sync::Arc;
 use weir_core::model::{AttackType, PointPattern};
-use regex::bytes::Regex;
 
 /// Which behaviour a rule limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -194,7 +194,8 @@ impl AbuseExcess {
                 ("ratelimit-policy", format!("\"rule-{id}\";q={threshold};w={window}")),
                 ("ratelimit", format!("\"rule-{id}\";r=0;t={}", self.retry_after)),
             ];
-            let fields = fields.into_iter().filter(|(name, _)| !reply.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name)));
+            let fields =
+                fields.into_iter().filter(|(name, _)| !reply.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name)));
             let fields: Vec<_> = fields.map(|(name, value)| (name.to_owned(), value)).collect();
             reply.headers.extend(fields);
         }

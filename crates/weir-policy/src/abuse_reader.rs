@@ -62,7 +62,8 @@ pub(super) fn read(
     let dry_run = fields.flag("dry_run", false);
     let failure = failure(fields, kind);
     let reply = reply(fields, kind);
-    let unlistable = !key.contains(&KeyPart::Client) && matches!(reaction, Reaction::Graylist(_) | Reaction::Denylist(_));
+    let unlistable =
+        !key.contains(&KeyPart::Client) && matches!(reaction, Reaction::Graylist(_) | Reaction::Denylist(_));
     if unlistable && fields.mistakes() == before {
         fields.error("key", "only a source can be listed: add `client` to the key, or use the reaction `block`");
     }
@@ -132,12 +133,18 @@ fn part(value: &Value) -> Result<KeyPart, String> {
 fn distinct(fields: &mut FieldReader<'_, '_>, kind: AbuseKind) -> Option<KeyPart> {
     match (fields.get("distinct"), kind) {
         (None, AbuseKind::Bola) => {
-            fields.error("distinct", format!("`distinct` is missing: the value that an attacker would vary. Expected {PARTS}"));
+            fields.error(
+                "distinct",
+                format!("`distinct` is missing: the value that an attacker would vary. Expected {PARTS}"),
+            );
             None
         }
         (None, _) => None,
         (Some(_), AbuseKind::RateLimit | AbuseKind::ForcedBrowsing) => {
-            fields.error("distinct", format!("a rule of type {} counts requests; use `bola` to count values", kind.code()));
+            fields.error(
+                "distinct",
+                format!("a rule of type {} counts requests; use `bola` to count values", kind.code()),
+            );
             None
         }
         (Some(value), _) => part(value).map_err(|message| fields.error("distinct", message)).ok(),
@@ -188,7 +195,10 @@ fn failure(fields: &mut FieldReader<'_, '_>, kind: AbuseKind) -> Failure {
     let mut failure = Failure::default();
     let Some(given) = fields.get("failure") else { return Failure { status: usual.into(), ..failure } };
     let Some(map) = given.as_object().filter(|map| !map.is_empty()) else {
-        fields.error("failure", "expected `status`, `body` or `redirect`: how the response to a failed attempt is recognised");
+        fields.error(
+            "failure",
+            "expected `status`, `body` or `redirect`: how the response to a failed attempt is recognised",
+        );
         return failure;
     };
     for (name, value) in map {
@@ -203,7 +213,8 @@ fn failure(fields: &mut FieldReader<'_, '_>, kind: AbuseKind) -> Failure {
             "redirect" => regex(&mut failure.redirect),
             "status" => {
                 let items = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
-                let code = |item: &Value| item.as_u64().filter(|code| (100..600).contains(code)).map(|code| code as u16);
+                let code =
+                    |item: &Value| item.as_u64().filter(|code| (100..600).contains(code)).map(|code| code as u16);
                 match items.iter().map(code).collect::<Option<Vec<_>>>() {
                     Some(codes) => failure.status = codes,
                     None => fields.error(&at, "expected status codes from 100 to 599"),
@@ -266,7 +277,8 @@ pub(super) fn sessions(doc: &PolicyDoc, errors: &mut Vec<PolicyError>) -> Vec<Se
         let mut parts: Vec<KeyPart> = [cookie, header, claim].into_iter().flatten().collect();
         match (parts.pop(), parts.is_empty()) {
             (Some(part), true) => read.push(SessionKey { application, part }),
-            _ => fields.error("", "expected one of `cookie`, `header` and `jwt`: where the application keeps its session"),
+            _ => fields
+                .error("", "expected one of `cookie`, `header` and `jwt`: where the application keeps its session"),
         }
         fields.finish();
     }
