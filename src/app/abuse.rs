@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use weir_node::abuse::{Abuse, AbuseMetrics, AbuseSettings, EntryFile, Share, ShareSettings};
+use weir_node::abuse::{Abuse, AbuseMetrics, AbuseSettings, EntryFile, Share, ShareSettings, exchange};
+use weir_node::sync::Link;
 use weir_runtime::clock::now_millis;
 
 /// Time between two looks at the state, for metrics.
@@ -53,10 +54,13 @@ impl Behaviour {
         Arc::clone(&self.abuse)
     }
 
-    /// Starts what runs beside the verdicts, until `stop`.
-    pub fn start(self, stop: &CancellationToken) -> Running {
+    /// Starts what runs beside the verdicts, until `stop`; entries are exchanged over `link`.
+    pub fn start(self, link: Option<&Arc<Link>>, stop: &CancellationToken) -> Running {
         let mut tasks = JoinSet::new();
         tasks.spawn(self.file.run(Arc::clone(&self.abuse), stop.clone()));
+        if let Some(link) = link {
+            tasks.spawn(exchange(Arc::clone(&self.abuse), Arc::clone(link), stop.clone()));
+        }
         tasks.spawn(watch(self.abuse, self.metrics, stop.clone()));
         if let Some(share) = self.share {
             tasks.spawn(share.run(stop.clone()));

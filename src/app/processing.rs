@@ -92,7 +92,7 @@ pub async fn run_with(
     let tls = settings::tls(&resolved).map(Tls::load).transpose()?.map(Arc::new);
     let listener = listen(resolved.connector.address).await?;
     let stop = CancellationToken::new();
-    let behaviour = behaviour.start(&stop);
+    let behaviour = behaviour.start(sync.as_ref().map(PolicySync::link), &stop);
     let probes = probe_servers(&resolved, &health, registry, &beside.counts, &stop).await?;
     let watched =
         reload::Watched { sources, service: Arc::clone(&service), composer: Arc::clone(&composer), tls: tls.clone() };

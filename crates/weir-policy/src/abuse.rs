@@ -53,7 +53,7 @@ pub enum KeyPart {
     Route,
     /// The consumer that the gateway names with the response: known from the next request with the same credential on.
     Consumer,
-    /// The session, as the document's `sessions` define it.
+    /// The session, as a rule of type `session` defines it; address and agent where none does.
     Session,
     /// A header, by its name in upper case.
     Header(String),
@@ -203,27 +203,15 @@ impl AbuseExcess {
     }
 }
 
-/// Where an application keeps its session.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SessionKey {
-    /// The application; `None` for all others.
-    pub application: Option<i64>,
-    /// A cookie, a header or a claim.
-    pub part: KeyPart,
-}
-
-/// Every abuse rule, and the session keys of applications.
+/// Every abuse rule by id.
 #[derive(Debug, Default)]
 pub struct AbuseRules {
     by_id: HashMap<u64, Arc<AbuseRule>>,
-    sessions: Vec<SessionKey>,
 }
 
 impl AbuseRules {
-    pub(super) fn new<'r>(rules: impl Iterator<Item = &'r Arc<AbuseRule>>, mut sessions: Vec<SessionKey>) -> Self {
-        // Those of one application first.
-        sessions.sort_by_key(|session| session.application.is_none());
-        Self { by_id: rules.map(|rule| (rule.id, Arc::clone(rule))).collect(), sessions }
+    pub(super) fn new<'r>(rules: impl Iterator<Item = &'r Arc<AbuseRule>>) -> Self {
+        Self { by_id: rules.map(|rule| (rule.id, Arc::clone(rule))).collect() }
     }
 
     /// Whether there is no rule.
@@ -239,11 +227,5 @@ impl AbuseRules {
     /// Every rule.
     pub fn all(&self) -> impl Iterator<Item = &Arc<AbuseRule>> {
         self.by_id.values()
-    }
-
-    /// Where `application` keeps its session; `None` for address and agent.
-    pub fn session(&self, application: i64) -> Option<&KeyPart> {
-        let of = |session: &&SessionKey| session.application.is_none_or(|id| id == application);
-        self.sessions.iter().find(of).map(|session| &session.part)
     }
 }

@@ -1,7 +1,7 @@
-//! Abuse rules and session keys as written.
+//! Abuse rules and session keys as written in a document.
 
-use super::abuse::{AbuseKind, AbuseRule, Failure, KeyPart, Reaction, SessionKey};
-use super::doc::{FieldReader, PolicyDoc, shown};
+use super::abuse::{AbuseKind, AbuseRule, Failure, KeyPart, Reaction};
+use super::doc::{FieldReader, shown};
 use super::error::PolicyError;
 use super::pattern;
 use super::reply::{ReplySettings, ReplyTemplate};
@@ -85,9 +85,11 @@ pub(super) fn read(
 
 fn key(fields: &mut FieldReader<'_, '_>) -> Vec<KeyPart> {
     let Some(value) = fields.get("key") else { return vec![KeyPart::Client] };
-    let items = match value {
-        Value::Array(items) => items.as_slice(),
-        other => std::slice::from_ref(other),
+    // A form gives the parts in one text.
+    let items: Vec<Value> = match value {
+        Value::Array(items) => items.clone(),
+        Value::String(text) => text.split(',').map(|part| part.trim().into()).collect(),
+        other => vec![other.clone()],
     };
     if items.is_empty() || items.len() > MAX_PARTS {
         fields.error("key", format!("expected 1 to {MAX_PARTS} of {PARTS}"));
@@ -265,22 +267,13 @@ fn reply(fields: &mut FieldReader<'_, '_>, kind: AbuseKind) -> Option<ReplyTempl
     Some(template)
 }
 
-/// Reads the session keys of a document.
-pub(super) fn sessions(doc: &PolicyDoc, errors: &mut Vec<PolicyError>) -> Vec<SessionKey> {
-    let mut read = Vec::new();
-    for (number, map) in doc.sessions.iter().enumerate() {
-        let mut fields = FieldReader::new(doc, format!("sessions[{number}]"), map, errors);
-        let application = fields.read("application", "an application id", Value::as_i64);
-        let cookie = fields.text("cookie").map(|name| KeyPart::Cookie(name.to_owned()));
-        let header = fields.text("header").map(|name| KeyPart::Header(name.to_ascii_uppercase()));
-        let claim = fields.text("jwt").map(|name| KeyPart::Claim(name.to_owned()));
-        let mut parts: Vec<KeyPart> = [cookie, header, claim].into_iter().flatten().collect();
-        match (parts.pop(), parts.is_empty()) {
-            (Some(part), true) => read.push(SessionKey { application, part }),
-            _ => fields
-                .error("", "expected one of `cookie`, `header` and `jwt`: where the application keeps its session"),
-        }
-        fields.finish();
+/// Reads where an application keeps its session.
+pub(super) fn session(fields: &mut FieldReader<'_, '_>) -> Option<KeyPart> {
+    const WANT: &str = "where the session is: cookie:NAME, header:NAME or jwt:CLAIM";
+    let given = fields.need("key", WANT, |value| part(value).ok())?;
+    if matches!(given, KeyPart::Cookie(_) | KeyPart::Header(_) | KeyPart::Claim(_)) {
+        return Some(given);
     }
-    read
+    fields.error("key", format!("expected {WANT}"));
+    None
 }

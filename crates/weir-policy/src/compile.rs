@@ -2,7 +2,6 @@
 
 use super::Policy;
 use super::abuse::AbuseRules;
-use super::abuse_reader;
 use super::anomalies::{AnomalyAction, AnomalyTable};
 use super::doc::{FieldReader, PolicyDoc, shown};
 use super::error::PolicyError;
@@ -38,9 +37,8 @@ impl Policy {
         let (local, remote) = (local.unwrap_or(&empty), remote.unwrap_or(&empty));
         let mut replies = vec![ReplyTemplate::compile(&settings.reply, "reply", &mut errors)];
         let rules = Rules::compile(local, remote, &mut errors, &mut notices);
-        let sessions = [local, remote].into_iter().flat_map(|doc| abuse_reader::sessions(doc, &mut errors)).collect();
         let policy = Policy {
-            abuse: AbuseRules::new(rules.abuse(), sessions),
+            abuse: AbuseRules::new(rules.abuse()),
             application: settings.application,
             mode_allow_override: settings.mode_allow_override,
             limits: settings.limits.clone(),

@@ -30,7 +30,6 @@ pub struct PolicyDoc {
     pub(super) top: BTreeMap<String, YamlNode>,
     pub(super) rules: Vec<Mapping>,
     pub(super) ip_lists: Vec<Mapping>,
-    pub(super) sessions: Vec<Mapping>,
     pub(super) anomalies: BTreeMap<String, YamlNode>,
 }
 
@@ -45,8 +44,6 @@ struct RawDocument {
     rules: Vec<Mapping>,
     #[serde(default)]
     ip_lists: Vec<Mapping>,
-    #[serde(default)]
-    sessions: Vec<Mapping>,
     #[serde(default)]
     anomalies: BTreeMap<String, YamlNode>,
 }
@@ -66,8 +63,8 @@ impl PolicyDoc {
         let Some(raw) = raw else { return Ok(PolicyDoc { name: name.into(), ..PolicyDoc::default() }) };
         let top = [("version", raw.version.clone()), ("mode", raw.mode.clone())];
         let top = top.into_iter().filter_map(|(key, node)| Some((key.to_owned(), node?))).collect();
-        let RawDocument { rules, ip_lists, sessions, anomalies, .. } = raw;
-        Ok(PolicyDoc { name: name.into(), top, rules, ip_lists, sessions, anomalies })
+        let RawDocument { rules, ip_lists, anomalies, .. } = raw;
+        Ok(PolicyDoc { name: name.into(), top, rules, ip_lists, anomalies })
     }
 
     /// Reads a document that is JSON already.

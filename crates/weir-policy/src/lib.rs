@@ -59,7 +59,7 @@ pub mod settings;
 pub mod source;
 pub mod verdict;
 
-pub use abuse::{AbuseExcess, AbuseKind, AbuseRule, KeyPart, Reaction, SessionKey};
+pub use abuse::{AbuseExcess, AbuseKind, AbuseRule, KeyPart, Reaction};
 pub use anomalies::AnomalyAction;
 pub use custom::CustomSignature;
 pub use doc::PolicyDoc;
@@ -124,7 +124,13 @@ impl Policy {
         actions.flat_map(move |action| rules::not_expired(&action.abuse, now))
     }
 
-    /// Every abuse rule by id, and the session keys of applications.
+    /// Where the session of a planned request is; `None` if no rule says so.
+    pub fn session_key<'p>(&'p self, plan: &'p Plan, now: u64) -> Option<&'p KeyPart> {
+        let settings = plan.active.each().iter();
+        settings.filter_map(|active| self.rules.setting(active, now, |action| &action.sessions)).next()
+    }
+
+    /// Every abuse rule by id.
     pub fn abuse(&self) -> &abuse::AbuseRules {
         &self.abuse
     }

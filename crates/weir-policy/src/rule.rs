@@ -4,7 +4,7 @@ mod read;
 
 pub(super) use read::read;
 
-use super::abuse::AbuseRule;
+use super::abuse::{AbuseRule, KeyPart};
 use super::condition::Condition;
 use super::custom::{CUSTOM_PREFIX, CustomSignature};
 use super::graphql::GraphqlLimits;
@@ -62,6 +62,8 @@ pub(super) enum RuleKind {
     Graphql(GraphqlLimits),
     /// A limit on behaviour over many requests.
     Abuse(Box<AbuseRule>),
+    /// Where the session is.
+    Session(KeyPart),
     /// Accepted without effect.
     Ignored,
 }
@@ -94,7 +96,7 @@ pub(super) enum FileType {
 /// Rule types that are read.
 pub(super) const TYPES: &str = "wallarm_mode, vpatch, regex, experimental_regex, disable_regex, ignore_regex, disable_attack_type, \
                      disable_stamp, binary_data, uploads, sensitive_data, parser_state, overlimit_res_settings, \
-                     file_upload_size_limit, graphql_detection, rate_limit, brute, forced_browsing, bola, set_response_header";
+                     file_upload_size_limit, graphql_detection, rate_limit, brute, forced_browsing, bola, session, set_response_header";
 
 impl Rule {
     /// Replaces ids in this rule, its own or that of a rule it refers to, according to `moved`.

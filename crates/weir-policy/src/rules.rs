@@ -5,7 +5,7 @@
 //! that set something (mode, time limit, parsers without a point, limits) override those of less specific actions; rules
 //! with a point apply independently of each other. With two documents, the rules of the control plane are the later ones.
 
-use super::abuse::AbuseRule;
+use super::abuse::{AbuseRule, KeyPart};
 use super::condition::{Condition, Test};
 use super::custom::CustomSignature;
 use super::doc::{FieldReader, PolicyDoc};
@@ -50,6 +50,8 @@ pub(super) struct ActionRules {
     pub sensitive: Vec<Expiring<PointPattern>>,
     /// Limits on behaviour over many requests.
     pub abuse: Vec<Expiring<Arc<AbuseRule>>>,
+    /// Where the session is.
+    pub sessions: Vec<Expiring<KeyPart>>,
     /// Exceptions.
     pub exceptions: Exceptions,
 }
@@ -271,6 +273,7 @@ impl ActionRules {
             RuleKind::Vpatch(attack, point) => self.vpatches.push((expires, Vpatch { rule: id, attack, point })),
             RuleKind::Exception(what, point) => self.exceptions.add(what, point, expires),
             RuleKind::Ignored => {}
+            RuleKind::Session(part) => self.sessions.push((expires, part)),
             RuleKind::Abuse(rule) => self.abuse.push((expires, Arc::from(rule))),
             RuleKind::Sensitive(point) => self.sensitive.push((expires, point)),
             RuleKind::Custom(signature) => {

@@ -14,6 +14,7 @@ mod share; // counters and entries of all replicas
 mod share_script; // what the server does
 #[cfg(test)]
 mod tests;
+mod upstream;
 mod values; // parts of keys
 mod words; // reasons for people
 
@@ -22,6 +23,7 @@ pub use keep::EntryFile;
 pub use metrics::AbuseMetrics;
 pub use request::{AbuseCheck, RequestView};
 pub use response::ResponseView;
+pub use upstream::exchange;
 pub use share::{Share, ShareError, ShareSettings};
 
 use arc_swap::ArcSwap;

@@ -59,12 +59,13 @@ struct Subject {
 
 impl Abuse {
     /// The list on which its behaviour brought the source of a request.
-    pub fn listed(&self, view: &RequestView<'_, '_>, policy: &Policy, application: i64) -> Option<ListHit> {
+    pub fn listed(&self, view: &RequestView<'_, '_>, policy: &Policy, plan: &Plan) -> Option<ListHit> {
+        let application = plan.application;
         if self.entries.is_empty() {
             return None;
         }
         let keyring = self.keys.load();
-        let session = session_value(view, policy, application);
+        let session = session_value(view, policy, plan);
         let entry = keyring.0.iter().find_map(|keys| {
             let source = keys.key(0, &[&counted_address(view.client)]);
             let both = session_subject(keys, source, session_hash(keys, application, &session));
@@ -88,7 +89,7 @@ impl Abuse {
         check.carried.session = subject.session;
         check.carried.credential = subject.credential;
         // The response may issue a session or name a consumer.
-        check.wanted.0 = policy.abuse().session(plan.application).is_some() || subject.credential != 0;
+        check.wanted.0 = policy.session_key(plan, view.now / 1000).is_some() || subject.credential != 0;
         let mut parts: Vec<(&KeyPart, PartValues)> = Vec::new();
         let rules: Vec<&Arc<AbuseRule>> = policy.abuse_rules(plan, view.now / 1000).collect();
         for rule in &rules {
@@ -116,7 +117,7 @@ impl Abuse {
     fn subject(&self, view: &RequestView<'_, '_>, policy: &Policy, plan: &Plan, keyring: &Keyring) -> Subject {
         let keys = &keyring.0[0];
         let source = keys.key(0, &[&counted_address(view.client)]);
-        let session = session_hash(keys, plan.application, &session_value(view, policy, plan.application));
+        let session = session_hash(keys, plan.application, &session_value(view, policy, plan));
         let credential = ["authorization", "apikey", "x-api-key"].iter().find_map(|name| view.message.header(name));
         let credential = credential.map_or(0, |value| keys.value(value));
         let established = self.sessions.is_established(session);
@@ -166,8 +167,8 @@ impl Abuse {
 }
 
 /// The session that a request names, where its application has a session key.
-fn session_value(view: &RequestView<'_, '_>, policy: &Policy, application: i64) -> Option<Vec<u8>> {
-    let values = match policy.abuse().session(application)? {
+fn session_value(view: &RequestView<'_, '_>, policy: &Policy, plan: &Plan) -> Option<Vec<u8>> {
+    let values = match policy.session_key(plan, view.now / 1000)? {
         KeyPart::Cookie(name) => values::cookie(view.message, name),
         KeyPart::Header(name) => values::header(view.message, name),
         KeyPart::Claim(name) => values::claim(view.message, name),

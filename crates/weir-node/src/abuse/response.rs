@@ -4,7 +4,7 @@ use super::carried::{Carried, CarriedRule};
 use super::request::session_hash;
 use super::{Abuse, spec};
 use weir_core::model::Message;
-use weir_policy::{AbuseKind, AbuseRule, KeyPart, Policy};
+use weir_policy::{AbuseKind, AbuseRule, KeyPart, Plan, Policy};
 
 /// Cookies of one response that are read.
 const MAX_COOKIES: usize = 16;
@@ -16,8 +16,6 @@ pub struct ResponseView<'h, 'a> {
     pub message: &'h Message<'a>,
     /// The consumer that the gateway names.
     pub consumer: &'h str,
-    /// Application of the request.
-    pub application: i64,
     /// When the request was inspected, in milliseconds since 1970.
     pub requested: u64,
     /// Milliseconds since 1970.
@@ -26,8 +24,8 @@ pub struct ResponseView<'h, 'a> {
 
 impl Abuse {
     /// Counts the response to a request that left `carried`.
-    pub fn response(&self, view: &ResponseView<'_, '_>, carried: &Carried, policy: &Policy) {
-        let issued = self.issued(view, policy);
+    pub fn response(&self, view: &ResponseView<'_, '_>, carried: &Carried, policy: &Policy, plan: &Plan) {
+        let issued = self.issued(view, policy, plan);
         let accepted = view.message.status < 400;
         if accepted && !view.consumer.is_empty() && carried.credential != 0 {
             let keyring = self.keys.load();
@@ -45,15 +43,15 @@ impl Abuse {
     }
 
     /// The session that the response issues.
-    fn issued(&self, view: &ResponseView<'_, '_>, policy: &Policy) -> Option<u64> {
-        let Some(KeyPart::Cookie(name)) = policy.abuse().session(view.application) else { return None };
+    fn issued(&self, view: &ResponseView<'_, '_>, policy: &Policy, plan: &Plan) -> Option<u64> {
+        let Some(KeyPart::Cookie(name)) = policy.session_key(plan, view.now / 1000) else { return None };
         let value = view.message.headers_named("set-cookie").take(MAX_COOKIES).find_map(|line| {
             let pair = line.split(|&byte| byte == b';').next()?;
             let at = pair.iter().position(|&byte| byte == b'=')?;
             let value = pair[at + 1..].trim_ascii();
             (pair[..at].trim_ascii() == name.as_bytes() && !value.is_empty()).then(|| value.to_vec())
         });
-        let hash = session_hash(&self.keys.load().0[0], view.application, &value);
+        let hash = session_hash(&self.keys.load().0[0], plan.application, &value);
         if hash == 0 {
             return None;
         }

@@ -3,7 +3,7 @@
 use super::*;
 use weir_core::model::{AttackType, Inspection};
 use weir_core::parse::{facts::facts, message};
-use weir_policy::{Action, List, Mode, Policy, PolicyDoc, Reason, RequestContext, Settings, Source, Verdict};
+use weir_policy::{Action, List, Mode, Plan, Policy, PolicyDoc, Reason, RequestContext, Settings, Source, Verdict};
 
 /// A node with one policy.
 struct TestNode {
@@ -19,6 +19,7 @@ struct Asked {
     carried: Carried,
     at: u64,
     wanted: (bool, bool),
+    plan: Plan,
 }
 
 const LOGIN: &str = "{id: 7, type: brute, threshold: 10, window: 60, key: [[[post], [json_doc], [hash, user]]], \
@@ -29,7 +30,7 @@ const WALK: &str = "{id: 8, type: bola, threshold: 20, window: 60, key: [client]
 impl TestNode {
     fn new(mode: Mode, rules: &str) -> Self {
         let settings = Settings { mode: Some(mode), ..Settings::default() };
-        let text = format!("sessions: [{{cookie: sid}}]\nrules: [{rules}]");
+        let text = format!("rules: [{rules}, {{id: 99, type: session, key: 'cookie:sid'}}]");
         let doc = PolicyDoc::parse("p.yaml", &text).unwrap();
         let policy = Policy::compile(&settings, Some(&doc)).unwrap();
         let abuse = AbuseSettings { memory: 8 << 20, secrets: vec![b"k".to_vec()], shared: false };
@@ -60,20 +61,20 @@ impl TestNode {
             blocking: true,
         };
         let mut plan = self.policy.plan(&context);
-        if let Some(hit) = self.abuse.listed(&view, &self.policy, plan.application) {
+        if let Some(hit) = self.abuse.listed(&view, &self.policy, &plan) {
             self.policy.enlist(&mut plan, hit);
         }
         let check = self.abuse.check(&view, &self.policy, &plan);
         let inspection = plan.bypass.is_none().then(Inspection::default);
         let verdict = self.policy.decide_with(&context, &plan, inspection.as_ref(), &check.excesses);
-        Asked { verdict, carried: check.carried, at: self.now, wanted: check.wanted }
+        Asked { verdict, carried: check.carried, at: self.now, wanted: check.wanted, plan }
     }
 
     fn answer(&self, asked: &Asked, raw: &str) {
         let message = message::response(raw.as_bytes());
         let view =
-            ResponseView { message: &message, consumer: "", application: -1, requested: asked.at, now: self.now };
-        self.abuse.response(&view, &Carried::from_bytes(&asked.carried.to_bytes()), &self.policy);
+            ResponseView { message: &message, consumer: "", requested: asked.at, now: self.now };
+        self.abuse.response(&view, &Carried::from_bytes(&asked.carried.to_bytes()), &self.policy, &asked.plan);
     }
 
     fn login(&self, client: &str, user: &str, cookie: &str) -> Asked {

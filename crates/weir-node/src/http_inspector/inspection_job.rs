@@ -218,7 +218,7 @@ impl InspectionJob {
         let (verdict, plan) = self.verdict(&context);
         let record = self.record(&context, &verdict, &plan);
         self.update(&context);
-        self.answered(&context);
+        self.answered(&context, &plan);
         InspectionOutcome { response: VerdictResponse::new(self.call.request_id.as_str(), &verdict, None), record }
     }
 

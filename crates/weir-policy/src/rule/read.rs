@@ -134,6 +134,7 @@ fn kind(fields: &mut FieldReader<'_, '_>, id: u64, notices: &mut Vec<PolicyError
         name if abuse_reader::knows(name) => {
             abuse_reader::read(fields, name, id, notices).map(|rule| RuleKind::Abuse(Box::new(rule)))
         }
+        "session" => abuse_reader::session(fields).map(RuleKind::Session),
         "set_response_header" => {
             for key in ["mode", "name", "values"] {
                 fields.get(key);

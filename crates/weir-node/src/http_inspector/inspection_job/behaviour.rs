@@ -30,22 +30,21 @@ impl InspectionJob {
     /// Puts the source on the list where its behaviour brought it, and counts the request, once.
     pub(super) fn check(&self, view: &RequestView<'_, '_>, plan: &mut Plan) -> &AbuseCheck {
         let policy = &self.generation.policy;
-        if let Some(hit) = self.abuse.listed(view, policy, plan.application) {
+        if let Some(hit) = self.abuse.listed(view, policy, plan) {
             policy.enlist(plan, hit);
         }
         self.checked.get_or_init(|| self.abuse.check(view, policy, plan))
     }
 
     /// Counts the response.
-    pub(super) fn answered(&self, context: &MessageContext<'_, '_>) {
+    pub(super) fn answered(&self, context: &MessageContext<'_, '_>, plan: &Plan) {
         let Some(request) = context.request_context else { return };
         let view = ResponseView {
             message: context.message,
             consumer: self.call.consumer.as_ref().map_or("", |consumer| consumer.as_str()),
-            application: request.application,
             requested: request.time,
             now: context.now,
         };
-        self.abuse.response(&view, &Carried::from_bytes(&request.carried), &self.generation.policy);
+        self.abuse.response(&view, &Carried::from_bytes(&request.carried), &self.generation.policy, plan);
     }
 }
