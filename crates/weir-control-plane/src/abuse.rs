@@ -111,7 +111,9 @@ async fn store(on: &mut AnyConnection, group: &str, change: &Change, now: u64) -
         (Change::Excepted(new), Some(Change::Excepted(known))) => new.at <= known.at,
         _ => false,
     };
-    let count = sqlx::query("SELECT COUNT(*) AS n, COALESCE(MAX(number), 0) AS newest FROM abuse_changes WHERE node_group = $1");
+    let count = sqlx::query(
+        "SELECT COUNT(*) AS n, COALESCE(MAX(number), 0) AS newest FROM abuse_changes WHERE node_group = $1",
+    );
     let count = count.bind(group).fetch_one(&mut *on).await?;
     if is_void || until <= now || number(&count, "n")? >= MAX_ENTRIES {
         return Ok(());
@@ -146,13 +148,21 @@ async fn news(pool: &Pool, group: &str, after: u64, now: u64) -> Result<AbuseNew
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::auth::Role;
     use crate::testing::Fixture;
-    use super::*;
 
     fn entry(subject: u128, at: u64) -> Change {
         let source = "198.51.100.9".to_owned();
-        Change::Listed(Entry { subject: Key(subject), rule: 7, key: Key(subject), source, at, expires: at + 600_000, ..Entry::default() })
+        Change::Listed(Entry {
+            subject: Key(subject),
+            rule: 7,
+            key: Key(subject),
+            source,
+            at,
+            expires: at + 600_000,
+            ..Entry::default()
+        })
     }
 
     #[tokio::test]

@@ -86,10 +86,21 @@ pub const FORCED_BROWSING: RuleType = kind(
 /// Different values.
 pub const BOLA: RuleType = kind(
     BEHAVIOUR,
-    ("bola", "Enumeration (BOLA)", "patch", "Counts the different values of a part of the request, such as ids of objects."),
+    (
+        "bola",
+        "Enumeration (BOLA)",
+        "patch",
+        "Counts the different values of a part of the request, such as ids of objects.",
+    ),
     None,
     &[
-        parameter("distinct", "Part that is varied", ParameterType::Text, "For example path:2, query:id or jwt:sub.", "path:1"),
+        parameter(
+            "distinct",
+            "Part that is varied",
+            ParameterType::Text,
+            "For example path:2, query:id or jwt:sub.",
+            "path:1",
+        ),
         parameter("threshold", "Different values in the window", ParameterType::Number, "", "50"),
         WINDOW,
         KEY,

@@ -23,8 +23,8 @@ pub use keep::EntryFile;
 pub use metrics::AbuseMetrics;
 pub use request::{AbuseCheck, RequestView};
 pub use response::ResponseView;
-pub use upstream::exchange;
 pub use share::{Share, ShareError, ShareSettings};
+pub use upstream::exchange;
 
 use arc_swap::ArcSwap;
 use sessions::Sessions;

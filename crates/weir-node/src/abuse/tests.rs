@@ -72,8 +72,7 @@ impl TestNode {
 
     fn answer(&self, asked: &Asked, raw: &str) {
         let message = message::response(raw.as_bytes());
-        let view =
-            ResponseView { message: &message, consumer: "", requested: asked.at, now: self.now };
+        let view = ResponseView { message: &message, consumer: "", requested: asked.at, now: self.now };
         self.abuse.response(&view, &Carried::from_bytes(&asked.carried.to_bytes()), &self.policy, &asked.plan);
     }
 

@@ -13,8 +13,8 @@ use std::io::Write;
 use std::time::Duration;
 use weir_core::model::bytes::printable;
 use weir_protocol::node_api::{
-    ABUSE, AbuseNews, AbuseReport, Ack, BLOBS, EVENTS, HEARTBEAT, Heartbeat, Identity, MAX_POLICY_BYTES, POLICY, REGISTER, REGISTRATION_TOKEN,
-    Register, Registered, STATISTICS,
+    ABUSE, AbuseNews, AbuseReport, Ack, BLOBS, EVENTS, HEARTBEAT, Heartbeat, Identity, MAX_POLICY_BYTES, POLICY,
+    REGISTER, REGISTRATION_TOKEN, Register, Registered, STATISTICS,
 };
 
 /// Longest time to connect, TLS handshake included.
