@@ -1,6 +1,6 @@
 //! Counts different values in a sliding window: exactly up to [`EXACT`], then by a HyperLogLog for each slot.
 //!
-//! Values are keyed hashes, so that nobody outside can craft values that collide.
+//! Values are keyed hashes, so that values that collide cannot be crafted.
 
 use super::window::SLOTS;
 

@@ -30,7 +30,7 @@ impl Keys {
         Self { hash, names: hmac::Key::new(hmac::HMAC_SHA256, &base.as_ref()[16..]) }
     }
 
-    /// The key of `parts` under `rule`. Parts are told apart by their lengths.
+    /// The key of `parts` under `rule`. Their lengths are part of it.
     pub fn key(&self, rule: u64, parts: &[&[u8]]) -> u128 {
         let mut hasher = SipHasher128::new_with_key(&self.hash);
         hasher.write_u64(rule);

@@ -179,10 +179,10 @@ fn is_by_address(rule: &AbuseRule) -> bool {
 fn counted_address(client: IpAddr) -> [u8; 17] {
     let mut bytes = [0; 17];
     match client.to_canonical() {
-        IpAddr::V4(ip) => bytes[1..5].copy_from_slice(&ip.octets()),
+        IpAddr::V4(ip) => bytes[1..5].copy_from_slice(&ip.to_bits().to_be_bytes()),
         IpAddr::V6(ip) => {
             bytes[0] = 6;
-            bytes[1..9].copy_from_slice(&ip.octets()[..8]);
+            bytes[1..9].copy_from_slice(&ip.to_bits().to_be_bytes()[..8]);
         }
     }
     bytes

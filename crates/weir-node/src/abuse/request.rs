@@ -257,7 +257,7 @@ impl Counting<'_, '_, '_> {
         let is_over = seen.count > limit;
         let blocks = rule.is_enforced() && rule.reaction == Reaction::Block;
         if counted && is_over && blocks && self.view.blocking && self.plan.mode > Mode::Monitoring {
-            // What is blocked does not reach the upstream: it keeps nobody out for longer.
+            // What is blocked does not reach the upstream: it does not prolong the block.
             table.add(key, spec, now, -1);
         } else if rule.kind.reads_responses() && self.check.carried.has_room() {
             let value = value.map_or(0, |value| self.keys.value(&value));

@@ -20,9 +20,7 @@ pub(super) fn address(client: IpAddr) -> String {
     match client.to_canonical() {
         IpAddr::V4(ip) => ip.to_string(),
         IpAddr::V6(ip) => {
-            let mut bytes = ip.octets();
-            bytes[8..].fill(0);
-            format!("{}/64", std::net::Ipv6Addr::from(bytes))
+            format!("{}/64", std::net::Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64))
         }
     }
 }
