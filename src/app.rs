@@ -1,5 +1,6 @@
 //! Composition root: builds each component from the configuration, owns start, reload, drain and stop.
 
+mod abuse;
 pub mod admin;
 mod aggregation;
 mod all;

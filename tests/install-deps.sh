@@ -1,10 +1,11 @@
 #!/bin/sh
 # Installs what the tests need, from Debian: a PostgreSQL server, which the tests of the store start themselves;
+# a Redis server, through which nodes share counters in tests;
 # libfaketime, under which the clocks of the tests of faults jump; chromium with its driver and a font, for the tests
 # of the Console; bubblewrap and the engines on which tests/ground executes attacks.
 set -eu
 apt-get update -q
 DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-  postgresql faketime chromium chromium-driver fonts-dejavu-core \
+  postgresql redis-server faketime chromium chromium-driver fonts-dejavu-core \
   bubblewrap busybox sqlmap nginx-light mariadb-server-core mariadb-client-core ruby php-cli php-twig smarty4 \
   python3 python3-venv python3-jinja2 python3-mako python3-lxml python3-yaml python3-psycopg2 python3-pymysql

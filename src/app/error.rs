@@ -18,6 +18,9 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// Why a process does not start, or why a reload is refused.
 #[derive(Debug, Error)]
 pub enum StartError {
+    /// The server of shared counters cannot be used.
+    #[error(transparent)]
+    Share(#[from] weir_node::abuse::ShareError),
     /// The configuration is wrong; the report lists every mistake.
     #[error("{}", .0.render())]
     Configuration(Box<Report>),

@@ -1,5 +1,6 @@
 //! `weir processing`: the API for connectors, inspection, events.
 
+use super::abuse::Behaviour;
 use super::compose::{self, Composer};
 use super::error::{SettingsError, StartError};
 use super::events::Events;
@@ -76,6 +77,7 @@ pub async fn run_with(
     let keys = ContextKeys::new(&keys).map_err(|_| SettingsError::NoRandomness)?;
     let open = access.is_open();
     let events = Events::open(&resolved, sync.as_ref().map(PolicySync::link), &telemetry)?;
+    let behaviour = Behaviour::open(&resolved, &mut registry)?;
     let parts = ServiceParts {
         config: settings::service(&resolved),
         current: Arc::clone(composer.current()),
@@ -85,11 +87,13 @@ pub async fn run_with(
         health: Arc::clone(&health),
         openapi: openapi().into(),
         recorder: events.as_ref().map(Events::recorder),
+        abuse: behaviour.abuse(),
     };
     let service = Arc::new(StartError::system("threads", Service::new(parts))?);
     let tls = settings::tls(&resolved).map(Tls::load).transpose()?.map(Arc::new);
     let listener = Listener::bind(&resolved.connector).await?;
     let stop = CancellationToken::new();
+    let behaviour = behaviour.start(sync.as_ref().map(PolicySync::link), &stop);
     let probes = probe_servers(&resolved, &health, registry, &beside.counts, &stop).await?;
     let watched =
         reload::Watched { sources, service: Arc::clone(&service), composer: Arc::clone(&composer), tls: tls.clone() };
@@ -117,6 +121,7 @@ pub async fn run_with(
         events.finish(resolved.load.drain_timeout).await;
     }
     stop.cancel();
+    behaviour.finish().await;
     tracing::info!(drained, "stopped");
     Ok(drained)
 }

@@ -208,9 +208,11 @@ fn apply(watched: &Watched, resolved: &Resolved) {
         tracing::error!(%error, "the level of the log stays as it was");
     }
     // Without keys contexts are sealed with one of this process, which a reload leaves alone.
-    match settings::keys(resolved).map(|keys| (!keys.is_empty()).then(|| ContextKeys::new(&keys))) {
-        Ok(Some(Ok(keys))) => watched.service.set_keys(keys),
-        Ok(Some(Err(_))) => tracing::error!("the keys of contexts stay as they were: no randomness from the system"),
+    match settings::keys(resolved).map(|keys| (!keys.is_empty()).then(|| (ContextKeys::new(&keys), keys))) {
+        Ok(Some((Ok(keys), secrets))) => watched.service.set_keys(keys, &secrets),
+        Ok(Some((Err(_), _))) => {
+            tracing::error!("the keys of contexts stay as they were: no randomness from the system")
+        }
         Ok(None) => {}
         Err(error) => tracing::error!(%error, "the keys of contexts stay as they were"),
     }

@@ -100,6 +100,7 @@ pub fn read(root: &mut Section<'_>) -> Resolved {
         data_dir: cloud::data_dir(root),
         api: cloud::api(root),
         events: cloud::events(root),
+        abuse: cloud::abuse(root),
         aggregation: cloud::aggregation(root),
         control_plane: cloud::control_plane(root),
     };

@@ -11,7 +11,7 @@ mod cloud;
 mod service;
 
 pub use super::types::{AnomalyAction, Mode, ModeOverride, OverlimitAction, OverlimitMode};
-pub use cloud::{Aggregation, Api, ControlPlane, Events, Oidc};
+pub use cloud::{Abuse, Aggregation, Api, ControlPlane, Events, Oidc, Redis};
 pub use service::{AccessLog, HealthCheck, Load, Log, Metrics};
 
 /// The whole configuration.
@@ -57,6 +57,8 @@ pub struct Resolved {
     pub api: Api,
     /// Records of malicious requests.
     pub events: Events,
+    /// Rules on behaviour over many requests.
+    pub abuse: Abuse,
     /// `weir aggregation`.
     pub aggregation: Aggregation,
     /// `weir control-plane`.

@@ -12,13 +12,17 @@ use std::process::Command;
 
 /// Crates of the workspace that each crate may depend on.
 const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
+    ("weir-abuse", &[]),
     ("weir-core", &[]),
     ("weir-policy", &["weir-core"]),
-    ("weir-protocol", &["weir-core", "weir-policy"]),
+    ("weir-protocol", &["weir-abuse", "weir-core", "weir-policy"]),
     ("weir-runtime", &["weir-core", "weir-policy"]),
-    ("weir-node", &["weir-core", "weir-policy", "weir-protocol", "weir-runtime"]),
-    ("weir-control-plane", &["weir-core", "weir-policy", "weir-protocol", "weir-runtime"]),
-    ("weir", &["weir-core", "weir-policy", "weir-protocol", "weir-runtime", "weir-node", "weir-control-plane"]),
+    ("weir-node", &["weir-abuse", "weir-core", "weir-policy", "weir-protocol", "weir-runtime"]),
+    ("weir-control-plane", &["weir-abuse", "weir-core", "weir-policy", "weir-protocol", "weir-runtime"]),
+    (
+        "weir",
+        &["weir-abuse", "weir-core", "weir-policy", "weir-protocol", "weir-runtime", "weir-node", "weir-control-plane"],
+    ),
     ("weir-testkit", &[]),
 ];
 
@@ -26,7 +30,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
 const TEST_ONLY: &str = "weir-testkit";
 
 /// Crates without input and output: their result depends on their arguments alone.
-const PURE: &[&str] = &["weir-core", "weir-policy"];
+const PURE: &[&str] = &["weir-abuse", "weir-core", "weir-policy"];
 
 /// I/O, clocks, the environment, files, logs.
 const IMPURE: &[&str] = &[

@@ -1,5 +1,6 @@
 //! The node from outside: the program is started, called over TCP and stopped.
 
+mod abuse; // behaviour over many requests, on several nodes
 mod aggregation; // between nodes and a control plane
 mod api; // verdicts, both forms, refusals, coverage
 mod backup; // the store of a control plane in a file, and back

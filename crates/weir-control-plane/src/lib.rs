@@ -4,6 +4,7 @@
 //! [`api`] for programs, the Console for people. Every route that answers people or programs is listed in a [`routes::Routes`] table
 //! with the permission that it asks for, so that none is open by omission.
 
+pub mod abuse;
 pub mod admin;
 pub mod alarms;
 pub mod api;

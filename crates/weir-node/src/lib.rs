@@ -5,6 +5,7 @@
 //! to a control plane, and [`aggregation`] offers the API of a control plane to the nodes of a site. [`geo`] looks up
 //! location and type of client addresses.
 
+pub mod abuse;
 pub mod aggregation;
 pub mod events;
 pub mod generation;

@@ -1,6 +1,7 @@
 //! Compiles settings and document into a [`Policy`].
 
 use super::Policy;
+use super::abuse::AbuseRules;
 use super::anomalies::{AnomalyAction, AnomalyTable};
 use super::doc::{FieldReader, PolicyDoc, shown};
 use super::error::PolicyError;
@@ -35,7 +36,9 @@ impl Policy {
         let empty = PolicyDoc::default();
         let (local, remote) = (local.unwrap_or(&empty), remote.unwrap_or(&empty));
         let mut replies = vec![ReplyTemplate::compile(&settings.reply, "reply", &mut errors)];
+        let rules = Rules::compile(local, remote, &mut errors, &mut notices);
         let policy = Policy {
+            abuse: AbuseRules::new(rules.abuse()),
             application: settings.application,
             mode_allow_override: settings.mode_allow_override,
             limits: settings.limits.clone(),
@@ -50,7 +53,7 @@ impl Policy {
             remote_mode: general_mode(remote, &mut errors),
             anomalies: anomalies(settings, [local, remote], &mut errors),
             ip_index: ip_index(settings, [local, remote], &mut errors),
-            rules: Rules::compile(local, remote, &mut errors, &mut notices),
+            rules,
             replies,
             notices,
         };

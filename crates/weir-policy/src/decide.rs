@@ -1,6 +1,7 @@
 //! Decides on a request from the findings of its inspection.
 
 use super::Policy;
+use super::abuse::{AbuseExcess, Reaction};
 use super::anomalies::{AnomalyAction, attack_of};
 use super::custom::CustomSignature;
 use super::list::List;
@@ -15,6 +16,17 @@ use weir_core::model::{AttackType, Confidence, Finding, Inspection, Message, Poi
 impl Policy {
     /// Decides on a request; `inspection` is `None` if the plan bypassed inspection.
     pub fn decide(&self, request: &RequestContext<'_, '_>, plan: &Plan, inspection: Option<&Inspection>) -> Verdict {
+        self.decide_with(request, plan, inspection, &[])
+    }
+
+    /// Like [`Self::decide`], with what the request takes over the limits of abuse rules.
+    pub fn decide_with(
+        &self,
+        request: &RequestContext<'_, '_>,
+        plan: &Plan,
+        inspection: Option<&Inspection>,
+        excesses: &[AbuseExcess],
+    ) -> Verdict {
         let mut verdict = Verdict { mode: plan.mode, list: plan.list.clone(), ..Verdict::default() };
         let denied = plan.listed() == Some(List::Deny);
         let causes = match (plan.bypass, inspection) {
@@ -24,7 +36,15 @@ impl Policy {
                 VerdictBuilder { policy: self, request, plan, verdict: &mut verdict }.build(inspection)
             }
         };
-        let causes = Causes { denied, ..causes };
+        let limited = excesses.iter().find(|excess| self.limits(excess, plan, request.now));
+        let causes = Causes { denied, limit: limited.is_some(), ..causes };
+        let mut causes = causes;
+        for excess in excesses.iter().filter(|excess| !self.is_excepted(excess, plan, request.now)) {
+            add(&mut verdict.attacks, excess.rule.attack());
+            verdict.rules.push(excess.rule.id);
+            causes.attack |= excess.rule.is_enforced() && excess.rule.reaction != Reaction::Block;
+            verdict.findings.push(reasons::abuse(excess));
+        }
         if denied {
             add(&mut verdict.attacks, AttackType::BlockedSource);
             verdict.findings.extend(plan.list.as_ref().map(reasons::denylist));
@@ -36,7 +56,9 @@ impl Policy {
         });
         if verdict.reason.is_some() {
             verdict.action = Action::Block;
-            verdict.reply = Some(self.replies[plan.reply].render(request.message, request.request_id));
+            let standard = || self.replies[plan.reply].render(request.message, request.request_id);
+            let own = limited.filter(|_| verdict.reason == Some(Reason::Limit));
+            verdict.reply = Some(own.map_or_else(standard, |excess| excess.reply(request, standard)));
         } else {
             verdict.reason = causes.reason(|cause| blocks(Mode::Block, plan.listed(), cause, true));
             verdict.would_block = verdict.reason.is_some();
@@ -45,11 +67,26 @@ impl Policy {
     }
 }
 
+impl Policy {
+    /// Whether an exception covers the finding of `excess`.
+    fn is_excepted(&self, excess: &AbuseExcess, plan: &Plan, now: u64) -> bool {
+        let (name, attack, point) = (excess.rule.finding(), excess.rule.attack(), PointPath::default());
+        let mut actions = self.rules.of_request(plan.active.in_all());
+        actions.any(|action| action.exceptions.cover_named(&name, attack, &point, now))
+    }
+
+    /// Whether `excess` by itself is a reason to block.
+    fn limits(&self, excess: &AbuseExcess, plan: &Plan, now: u64) -> bool {
+        excess.rule.is_enforced() && excess.rule.reaction == Reaction::Block && !self.is_excepted(excess, plan, now)
+    }
+}
+
 /// Reasons to block a request.
 #[derive(Clone, Copy, Debug, Default)]
 struct Causes {
     denied: bool,
     vpatch: bool,
+    limit: bool,
     attack: bool,
 }
 
@@ -59,6 +96,7 @@ impl Causes {
         let causes = [
             (self.denied, Cause::Denied, Reason::Denylist),
             (self.vpatch, Cause::Vpatch, Reason::Vpatch),
+            (self.limit, Cause::Limit, Reason::Limit),
             (self.attack, Cause::Attack, Reason::Attack),
         ];
         causes.into_iter().find(|&(there, cause, _)| there && acts(cause)).map(|(_, _, reason)| reason)

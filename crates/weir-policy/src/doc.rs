@@ -61,9 +61,9 @@ impl PolicyDoc {
             vec![PolicyError { file: name.into(), line, column, at: String::new(), message }]
         })?;
         let Some(raw) = raw else { return Ok(PolicyDoc { name: name.into(), ..PolicyDoc::default() }) };
-        let top = [("version", raw.version), ("mode", raw.mode)];
+        let top = [("version", raw.version.clone()), ("mode", raw.mode.clone())];
         let top = top.into_iter().filter_map(|(key, node)| Some((key.to_owned(), node?))).collect();
-        let (rules, ip_lists, anomalies) = (raw.rules, raw.ip_lists, raw.anomalies);
+        let RawDocument { rules, ip_lists, anomalies, .. } = raw;
         Ok(PolicyDoc { name: name.into(), top, rules, ip_lists, anomalies })
     }
 

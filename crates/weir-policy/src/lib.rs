@@ -28,6 +28,8 @@
 //! assert_eq!(policy.decide(&request, &plan, None).action, Action::Block);
 //! ```
 
+pub mod abuse;
+mod abuse_reader;
 pub mod anomalies;
 pub mod client;
 mod compile;
@@ -57,6 +59,7 @@ pub mod settings;
 pub mod source;
 pub mod verdict;
 
+pub use abuse::{AbuseExcess, AbuseKind, AbuseRule, KeyPart, Reaction};
 pub use anomalies::AnomalyAction;
 pub use custom::CustomSignature;
 pub use doc::PolicyDoc;
@@ -72,6 +75,7 @@ pub use verdict::{Action, Bypass, Plan, Reason, RequestContext, Verdict};
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::time::Duration;
 use weir_core::model::{Limits, PointPattern};
 
@@ -94,6 +98,7 @@ pub struct Policy {
     filters: filters::Filters,
     ip_index: ip_index::IpIndex,
     rules: rules::Rules,
+    abuse: abuse::AbuseRules,
     anomalies: anomalies::AnomalyTable,
     /// The default reply, then those of routes.
     replies: Vec<reply::ReplyTemplate>,
@@ -109,6 +114,25 @@ impl Policy {
     /// Points of a planned request whose values must be masked before anything is stored.
     pub fn sensitive<'p>(&'p self, plan: &'p Plan, now: u64) -> impl Iterator<Item = &'p PointPattern> {
         self.rules.of_request(plan.active.in_any()).flat_map(move |action| rules::not_expired(&action.sensitive, now))
+    }
+
+    /// Abuse rules that apply to a planned request.
+    pub fn abuse_rules<'p>(&'p self, plan: &'p Plan, now: u64) -> impl Iterator<Item = &'p Arc<AbuseRule>> {
+        let active = plan.active.in_any();
+        let any = !self.abuse.is_empty() && plan.bypass.is_none();
+        let actions = any.then(|| self.rules.of_request(active)).into_iter().flatten();
+        actions.flat_map(move |action| rules::not_expired(&action.abuse, now))
+    }
+
+    /// Where the session of a planned request is; `None` if no rule says so.
+    pub fn session_key<'p>(&'p self, plan: &'p Plan, now: u64) -> Option<&'p KeyPart> {
+        let settings = plan.active.each().iter();
+        settings.filter_map(|active| self.rules.setting(active, now, |action| &action.sessions)).next()
+    }
+
+    /// Every abuse rule by id.
+    pub fn abuse(&self) -> &abuse::AbuseRules {
+        &self.abuse
     }
 
     /// Rules that were accepted but have no effect on this node, with their location.

@@ -44,6 +44,8 @@ pub enum MatchedBy {
     Asn,
     /// Its type: a data centre, Tor, a VPN...
     SourceType,
+    /// A rule on its behaviour over many requests put it there.
+    Automatic,
 }
 
 impl MatchedBy {
@@ -54,6 +56,7 @@ impl MatchedBy {
             MatchedBy::Location => "location",
             MatchedBy::Asn => "asn",
             MatchedBy::SourceType => "source_type",
+            MatchedBy::Automatic => "automatic",
         }
     }
 }

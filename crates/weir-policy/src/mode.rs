@@ -77,6 +77,8 @@ pub enum Cause {
     Vpatch,
     /// Its source is denylisted.
     Denied,
+    /// It goes over the limit of an abuse rule whose reaction is `block`.
+    Limit,
 }
 
 /// Whether `cause` is blocked in `mode` for a source on `list`.
@@ -88,6 +90,7 @@ pub const fn blocks(mode: Mode, list: Option<List>, cause: Cause, blocking: bool
     match cause {
         Cause::Denied => matches!(list, Some(List::Deny)),
         Cause::Vpatch => true,
+        Cause::Limit => matches!(mode, Mode::Block | Mode::SafeBlocking),
         Cause::Attack => match mode {
             Mode::Block => true,
             Mode::SafeBlocking => matches!(list, Some(List::Gray)),

@@ -52,6 +52,23 @@ impl Policy {
         plan
     }
 
+    /// Puts the source of a planned request on a list on which its behaviour brought it. Lists of the policy come first;
+    /// as there, the graylist has an effect in `safe_blocking` only.
+    pub fn enlist(&self, plan: &mut Plan, hit: ListHit) {
+        let is_weaker = match plan.listed() {
+            Some(List::Allow | List::Deny) => true,
+            Some(List::Gray) => hit.list != List::Deny,
+            None => hit.list == List::Gray && plan.mode != Mode::SafeBlocking,
+        };
+        if plan.bypass.is_some() || is_weaker || hit.list == List::Allow {
+            return;
+        }
+        if hit.list == List::Deny && self.lists_before_inspection {
+            plan.bypass = Some(Bypass::Denylisted);
+        }
+        plan.list = Some(hit);
+    }
+
     /// Plans one reading of the path.
     fn read(&self, request: &RequestContext<'_, '_>, path: &DecodedPath<'_>) -> ReadingPlan<'_> {
         let is_plain = std::ptr::eq(path, &raw const request.facts.path);

@@ -1,6 +1,7 @@
 //! Findings for what is no match of a signature: anomalies, limits, lists. Each says by name, point and words why a request
 //! was blocked, and an exception can name it as a stamp.
 
+use super::abuse::AbuseExcess;
 use super::graphql::GraphqlLimits;
 use super::list::ListHit;
 use std::sync::Arc;
@@ -67,6 +68,14 @@ pub fn graphql(attack: AttackType, facts: &GraphqlStats, limits: &GraphqlLimits)
 pub fn overlimit(point: PointPath, reason: SkipReason) -> Finding {
     let attack = AttackType::OverlimitRes;
     finding(attack, of_limit(attack), point, format!("not inspected: {}", reason.code().replace('_', " ")))
+}
+
+/// More than an abuse rule allows.
+pub fn abuse(excess: &AbuseExcess) -> Finding {
+    let rule = &excess.rule;
+    let mut found = finding(rule.attack(), rule.finding(), PointPath::default(), excess.text.clone());
+    found.decisive = rule.is_enforced();
+    found
 }
 
 /// A source on the denylist.

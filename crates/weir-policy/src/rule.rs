@@ -4,6 +4,7 @@ mod read;
 
 pub(super) use read::read;
 
+use super::abuse::{AbuseRule, KeyPart};
 use super::condition::Condition;
 use super::custom::{CUSTOM_PREFIX, CustomSignature};
 use super::graphql::GraphqlLimits;
@@ -59,6 +60,10 @@ pub(super) enum RuleKind {
     Upload { bytes: u64, mode: RuleMode, point: Option<PointPattern> },
     /// Limits of GraphQL requests.
     Graphql(GraphqlLimits),
+    /// A limit on behaviour over many requests.
+    Abuse(Box<AbuseRule>),
+    /// Where the session is.
+    Session(KeyPart),
     /// Accepted without effect.
     Ignored,
 }
@@ -91,7 +96,7 @@ pub(super) enum FileType {
 /// Rule types that are read.
 pub(super) const TYPES: &str = "wallarm_mode, vpatch, regex, experimental_regex, disable_regex, ignore_regex, disable_attack_type, \
                      disable_stamp, binary_data, uploads, sensitive_data, parser_state, overlimit_res_settings, \
-                     file_upload_size_limit, graphql_detection, set_response_header";
+                     file_upload_size_limit, graphql_detection, rate_limit, brute, forced_browsing, bola, session, set_response_header";
 
 impl Rule {
     /// Replaces ids in this rule, its own or that of a rule it refers to, according to `moved`.
@@ -101,6 +106,7 @@ impl Rule {
         match &mut self.kind {
             RuleKind::Custom(signature) => renumber(&mut signature.rule),
             RuleKind::Graphql(limits) => renumber(&mut limits.rule),
+            RuleKind::Abuse(rule) => renumber(&mut rule.id),
             RuleKind::Exception(ExceptionKind::Regex(id), _) => renumber(id),
             RuleKind::Exception(ExceptionKind::Stamp(stamp), _) => {
                 let new = CustomSignature::rule_of(stamp).and_then(|id| moved.get(&id));

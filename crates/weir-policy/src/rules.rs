@@ -5,6 +5,7 @@
 //! that set something (mode, time limit, parsers without a point, limits) override those of less specific actions; rules
 //! with a point apply independently of each other. With two documents, the rules of the control plane are the later ones.
 
+use super::abuse::{AbuseRule, KeyPart};
 use super::condition::{Condition, Test};
 use super::custom::CustomSignature;
 use super::doc::{FieldReader, PolicyDoc};
@@ -19,6 +20,7 @@ use super::rule::{self, Origin, Rule, RuleKind};
 use super::settings::OverlimitMode;
 use super::verdict::Active;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 use weir_core::model::{AttackType, ParserSet, PointPattern};
 
@@ -46,6 +48,10 @@ pub(super) struct ActionRules {
     pub vpatches: Vec<Expiring<Vpatch>>,
     /// Points to mask.
     pub sensitive: Vec<Expiring<PointPattern>>,
+    /// Limits on behaviour over many requests.
+    pub abuse: Vec<Expiring<Arc<AbuseRule>>>,
+    /// Where the session is.
+    pub sessions: Vec<Expiring<KeyPart>>,
     /// Exceptions.
     pub exceptions: Exceptions,
 }
@@ -193,6 +199,11 @@ impl Rules {
         (holds && custom.expires > now).then_some(&custom.signature)
     }
 
+    /// Abuse rules, whatever their conditions.
+    pub fn abuse(&self) -> impl Iterator<Item = &Arc<AbuseRule>> {
+        self.actions.iter().flat_map(|action| action.abuse.iter().map(|(_, rule)| rule))
+    }
+
     /// Every custom signature, by rule id.
     pub fn custom_signatures(&self) -> Vec<&CustomSignature> {
         let mut all: Vec<_> = self.customs.values().map(|custom| &custom.signature).collect();
@@ -262,6 +273,8 @@ impl ActionRules {
             RuleKind::Vpatch(attack, point) => self.vpatches.push((expires, Vpatch { rule: id, attack, point })),
             RuleKind::Exception(what, point) => self.exceptions.add(what, point, expires),
             RuleKind::Ignored => {}
+            RuleKind::Session(part) => self.sessions.push((expires, part)),
+            RuleKind::Abuse(rule) => self.abuse.push((expires, Arc::from(rule))),
             RuleKind::Sensitive(point) => self.sensitive.push((expires, point)),
             RuleKind::Custom(signature) => {
                 customs.insert(id, CustomRule { action: number, expires, signature });

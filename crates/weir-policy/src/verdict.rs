@@ -130,11 +130,13 @@ pub enum Reason {
     Denylist,
     /// A virtual patch matches.
     Vpatch,
+    /// Its source did something too often: an abuse rule whose reaction is `block`.
+    Limit,
 }
 
 impl Reason {
     /// Every reason; the codes are metric labels.
-    pub const ALL: &'static [Reason] = &[Reason::Attack, Reason::Denylist, Reason::Vpatch];
+    pub const ALL: &'static [Reason] = &[Reason::Attack, Reason::Denylist, Reason::Vpatch, Reason::Limit];
 
     /// Stable code, e.g. `attack`.
     pub const fn code(self) -> &'static str {
@@ -142,6 +144,7 @@ impl Reason {
             Reason::Attack => "attack",
             Reason::Denylist => "denylist",
             Reason::Vpatch => "vpatch",
+            Reason::Limit => "limit",
         }
     }
 }

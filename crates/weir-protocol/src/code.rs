@@ -99,6 +99,8 @@ codes! {
         Denylist = "denylist",
         /// A virtual patch matched.
         Vpatch = "vpatch",
+        /// It goes over the limit of an abuse rule.
+        Limit = "limit",
     }
     /// Address list that contains the source of a hit.
     HitList {

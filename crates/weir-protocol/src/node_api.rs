@@ -18,6 +18,8 @@ pub const REGISTRATION_TOKEN: &str = "weir-registration-token";
 pub const EVENTS: &str = "/node/v1/events";
 /// `POST`: [`Statistics`], for 204.
 pub const STATISTICS: &str = "/node/v1/statistics";
+/// `POST`: an [`AbuseReport`] for an [`AbuseNews`].
+pub const ABUSE: &str = "/node/v1/abuse";
 /// `GET ?after=SERIAL&wait=SECONDS`: a [`SignedPolicy`] newer than SERIAL, or 204 when none came in time.
 pub const POLICY: &str = "/node/v1/policy";
 /// `GET /node/v1/blobs/SHA256`: a file that a policy names, by the hash of its content.
@@ -252,6 +254,26 @@ pub struct StatisticsRow {
     pub bytes: u64,
     /// Requests by inspection time, in the buckets of [`LATENCY_BOUNDS_US`].
     pub latency: Vec<u64>,
+}
+
+/// Automatic entries of address lists that a node made.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AbuseReport {
+    /// New ones.
+    pub changes: Vec<weir_abuse::Change>,
+    /// Number of the last change that the node knows.
+    pub after: u64,
+}
+
+/// Automatic entries of all nodes of a group, and decisions of analysts about them.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AbuseNews {
+    /// Changes past the number that the node knows; perhaps not all at once.
+    pub changes: Vec<weir_abuse::Change>,
+    /// Number of the last of them.
+    pub last: u64,
 }
 
 /// A policy document as published.

@@ -5,7 +5,7 @@ use super::{OWN, V4};
 use crate::config::defaults;
 use crate::config::diagnostic::Severity;
 use crate::config::reader::Section;
-use crate::config::resolved::{Aggregation, Api, ControlPlane, Events, Oidc, TlsFiles};
+use crate::config::resolved::{Abuse, Aggregation, Api, ControlPlane, Events, Oidc, Redis, TlsFiles};
 use crate::config::types::{ByteSize, HeaderName, ListenAddress};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -85,6 +85,25 @@ pub fn api(root: &mut Section<'_>) -> Api {
 pub fn data_dir(root: &mut Section<'_>) -> std::path::PathBuf {
     let meaning = "Directory for what must survive a restart: spool, identity, last good policy, embedded database.";
     root.get("data_dir", OWN, defaults::DATA_DIR.into(), meaning)
+}
+
+/// Reads `abuse`.
+pub fn abuse(root: &mut Section<'_>) -> Abuse {
+    root.section("abuse", OWN, "Rules on behaviour over many requests: their counters, and who shares them.", |s| {
+        let sizes = ByteSize(1 << 20)..=ByteSize(1 << 40);
+        let memory = "Memory for counters, about 250 bytes each. When it is full, the least valuable are given up.";
+        Abuse {
+            memory: s.bounded("memory", OWN, ByteSize(256 << 20), sizes, memory).0,
+            redis: s.section("redis", OWN, "A server of the Redis protocol (Redis, Valkey), through which nodes share counters.", |s| {
+                let url = "Its address: `redis://[USER:PASSWORD@]HOST[:PORT][/DB]`, `rediss://` for TLS.";
+                let prefix = "Begins the name of every key; nodes that count together have the same, and the same `connector.auth` key.";
+                Redis {
+                    url: s.optional("url", OWN, "none: each node counts alone", url),
+                    prefix: s.optional("prefix", OWN, "`api.node_group`", prefix),
+                }
+            }),
+        }
+    })
 }
 
 /// Reads `events`.

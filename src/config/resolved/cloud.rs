@@ -31,6 +31,24 @@ pub struct Api {
     pub policy_key: Option<String>,
 }
 
+/// Rules on behaviour over many requests.
+#[derive(Clone, Debug)]
+pub struct Abuse {
+    /// Bytes for counters.
+    pub memory: u64,
+    /// The server through which nodes share counters.
+    pub redis: Redis,
+}
+
+/// A server of the Redis protocol.
+#[derive(Clone, Debug)]
+pub struct Redis {
+    /// Its address, with user and password.
+    pub url: Option<Secret>,
+    /// Begins the name of every key.
+    pub prefix: Option<String>,
+}
+
 /// Records of malicious requests.
 #[derive(Clone, Debug)]
 pub struct Events {

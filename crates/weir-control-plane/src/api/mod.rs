@@ -1,5 +1,6 @@
 //! The HTTP API under `/api/v1`: JSON, problems (RFC 9457), bearer tokens or a session with CSRF token.
 
+mod abuse;
 mod accounts;
 mod events;
 pub mod export;
@@ -59,6 +60,8 @@ fn policy_routes(routes: Routes) -> Routes {
         .add(Method::POST, "/api/v1/ip-lists/import", Needs(WritePolicy), BULK_LIMIT, ip_lists::import)
         .get("/api/v1/ip-lists/export", Needs(ReadPolicy), ip_lists::export)
         .delete("/api/v1/ip-lists/{id}", Needs(WritePolicy), ip_lists::remove)
+        .get("/api/v1/abuse/entries", Needs(ReadPolicy), abuse::entries)
+        .post("/api/v1/abuse/decisions", Needs(WritePolicy), abuse::decide)
         .get("/api/v1/applications", Needs(ReadPolicy), rules::applications)
         .put("/api/v1/applications/{id}", Needs(WritePolicy), rules::set_application)
         .delete("/api/v1/applications/{id}", Needs(WritePolicy), rules::remove_application)

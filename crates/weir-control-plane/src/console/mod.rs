@@ -3,7 +3,8 @@
 //! [`routes`] leads to a handler in [`pages`], which asks the services, makes a view model of [`view`] and answers with
 //! its template. Everything that changes anything goes through the same calls of [`super::App`] as the API.
 
-pub mod assets;
+pub mod abuse_types;
+mod assets;
 #[cfg(test)]
 mod fixtures;
 mod form_fields;

@@ -1,8 +1,8 @@
 //! The Console's routes, each with what it asks for.
 
 use super::pages::{
-    account, attacks, audit, catalogue, dashboard, files, hit, lists, nodes, packs, policy, proposal, rules, settings,
-    sinks, tokens, users,
+    account, attacks, audit, automatic, catalogue, dashboard, files, hit, lists, nodes, packs, policy, proposal, rules,
+    settings, sinks, tokens, users,
 };
 use crate::app::App;
 use crate::auth::Permission::{
@@ -54,6 +54,8 @@ fn of_policy(routes: Routes) -> Routes {
         .post("/lists/remove", Needs(WritePolicy), lists::remove)
         .add(Method::POST, "/lists/import", Needs(WritePolicy), lists::IMPORT_LIMIT, lists::import)
         .get("/lists/export", Needs(ReadPolicy), lists::export)
+        .get("/automatic", Needs(ReadPolicy), automatic::automatic)
+        .post("/automatic/decide", Needs(WritePolicy), automatic::decide)
         .get("/rules", Needs(ReadPolicy), rules::rules)
         .get("/rules/new", Needs(WritePolicy), rules::kinds)
         .get("/rules/new/{kind}", Needs(WritePolicy), rules::new)

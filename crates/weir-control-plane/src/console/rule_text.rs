@@ -69,6 +69,17 @@ fn effect(rule: &Map<String, Value>) -> Effect {
         "graphql_detection" => {
             Effect::new("Limits GraphQL queries").when(format!("; when exceeded: {}", lower(&of("mode"))))
         }
+        "rate_limit" | "brute" | "forced_browsing" | "bola" => {
+            let what = match code {
+                "rate_limit" => "requests",
+                "brute" => "failed attempts",
+                "forced_browsing" => "requests for what does not exist",
+                _ => "different values",
+            };
+            let limit = format!("Allows {} {what} in {} s by {}", of("threshold"), of("window"), of("key"));
+            Effect::new(limit).on_requests().when(format!("; when exceeded: {}", lower(&of("reaction"))))
+        }
+        "session" => Effect::new(format!("Takes {} for the session", of("key"))).on_requests(),
         "parser_state" => {
             let verb =
                 if rule.get("state").and_then(Value::as_str) == Some("enabled") { "Enables" } else { "Disables" };

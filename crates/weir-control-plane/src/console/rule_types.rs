@@ -1,5 +1,6 @@
 //! The rule types that forms can create, with their parameters.
 
+use super::abuse_types;
 use super::view::form::{Control, Field};
 use super::view::rules::RuleTypeInfo;
 use serde_json::{Value, json};
@@ -52,7 +53,7 @@ pub struct RuleType {
     pub parameters: &'static [Parameter],
 }
 
-const fn parameter(
+pub(super) const fn parameter(
     name: &'static str,
     label: &'static str,
     value_type: ParameterType,
@@ -62,7 +63,7 @@ const fn parameter(
     Parameter { name, label, value_type, hint, default }
 }
 
-const fn kind(
+pub(super) const fn kind(
     group: &'static str,
     shown: (&'static str, &'static str, &'static str, &'static str),
     point: Option<bool>,
@@ -79,9 +80,16 @@ const EXCEPTIONS: &str = "Exceptions";
 const DETECTION: &str = "Custom detection";
 const LIMITS: &str = "Limits and parsers";
 const PRIVACY: &str = "Privacy";
+/// Group of rules on behaviour over many requests.
+pub(super) const BEHAVIOUR: &str = "Behaviour";
 
 /// Every type that can be made by form.
 pub const RULE_TYPES: &[RuleType] = &[
+    abuse_types::RATE_LIMIT,
+    abuse_types::BRUTE,
+    abuse_types::FORCED_BROWSING,
+    abuse_types::BOLA,
+    abuse_types::SESSION,
     kind(
         BLOCKING,
         (
@@ -322,7 +330,7 @@ pub fn find(code: &str) -> Option<&'static RuleType> {
 /// Types for the choice, by group.
 pub fn groups() -> Vec<(&'static str, Vec<RuleTypeInfo>)> {
     let of = |group: &str| RULE_TYPES.iter().filter(|kind| kind.group == group).map(|kind| kind.shown).collect();
-    [BLOCKING, EXCEPTIONS, DETECTION, PRIVACY, LIMITS].map(|group| (group, of(group))).into()
+    [BLOCKING, BEHAVIOUR, EXCEPTIONS, DETECTION, PRIVACY, LIMITS].map(|group| (group, of(group))).into()
 }
 
 impl Parameter {

@@ -1,5 +1,6 @@
 //! The server's side of [`weir_protocol::node_api`]: what nodes and aggregations call.
 
+mod abuse;
 mod blobs;
 mod events;
 mod identity;
@@ -20,6 +21,7 @@ pub fn router(app: App) -> Router {
         .route(node_api::REGISTER, post(identity::register))
         .route(node_api::HEARTBEAT, post(identity::heartbeat))
         .route(node_api::STATISTICS, post(events::statistics))
+        .route(node_api::ABUSE, post(abuse::exchange))
         .route(node_api::POLICY, get(policy::poll))
         .route(&format!("{}/{{sha256}}", node_api::BLOBS), get(blobs::blob))
         .layer(DefaultBodyLimit::max(BODY_LIMIT));

@@ -43,6 +43,7 @@ pub(super) const CONTROL: &[Migration] = migrations! {
     302 "0302_oidc_logins",
     303 "0303_packs",
     304 "0304_version_numbers",
+    500 "0500_abuse",
 };
 
 /// Migrations of the tables that hold hits. They are the store's alone.

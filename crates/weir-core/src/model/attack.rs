@@ -63,6 +63,11 @@ attack_types! {
     GqlDocsPerBatch = "gql_docs_per_batch", 770, "API4:2023", "GraphQL batch size";
     GqlIntrospection = "gql_introspection", 200, "API8:2023", "GraphQL introspection";
     GqlDebug = "gql_debug", 489, "API8:2023", "GraphQL debug mode";
+    Brute = "brute", 307, "API2:2023", "Brute force";
+    CredentialStuffing = "credential_stuffing", 307, "API2:2023", "Credential stuffing";
+    ForcedBrowsing = "dirbust", 425, "API8:2023", "Forced browsing";
+    Bola = "bola", 639, "API1:2023", "Enumeration of objects (BOLA)";
+    RateLimit = "rate_limit", 770, "API4:2023", "Rate limit exceeded";
     KnownExploit = "cve", 1395, "A06:2021", "Exploit of a known vulnerability";
     Vpatch = "vpatch", 0, "", "Virtual patch";
     BlockedSource = "blocked_source", 0, "", "Denylisted source";

@@ -13,7 +13,7 @@ pub const MAX_TOKEN: usize = 4096;
 /// Longest field kept; longer ones are truncated, which policy conditions on responses then see.
 const MAX_FIELD: usize = 700;
 /// Form of the token.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 /// Bytes of the tag.
 const TAG: usize = 16;
 /// Bytes before the fields: version, time, application, id of the hit.
@@ -81,6 +81,8 @@ pub struct ExchangeContext {
     pub host: Vec<u8>,
     /// Path as sent, truncated if very long.
     pub path: Vec<u8>,
+    /// What abuse rules must know of the request.
+    pub carried: Vec<u8>,
 }
 
 /// Why a context is rejected.
@@ -103,6 +105,8 @@ pub struct ContextFields<'a> {
     pub hit: Option<[u8; 16]>,
     /// Id, method, host, path.
     pub fields: [&'a [u8]; 4],
+    /// As [`ExchangeContext::carried`].
+    pub carried: &'a [u8],
 }
 
 /// Seals `parts`.
@@ -112,7 +116,7 @@ pub fn seal(keys: &ContextKeys, parts: &ContextFields<'_>) -> String {
     token.extend_from_slice(&parts.time.to_be_bytes());
     token.extend_from_slice(&parts.application.to_be_bytes());
     token.extend_from_slice(&parts.hit.unwrap_or_default());
-    for field in parts.fields {
+    for field in parts.fields.into_iter().chain([parts.carried]) {
         let field = &field[..field.len().min(MAX_FIELD)];
         token.extend_from_slice(&(field.len() as u16).to_be_bytes());
         token.extend_from_slice(field);
@@ -145,7 +149,7 @@ pub fn open(keys: &ContextKeys, token: &str, now: u64) -> Result<ExchangeContext
         rest = after;
         Ok(field.to_vec())
     };
-    let (request_id, method, host, path) = (field()?, field()?, field()?, field()?);
+    let (request_id, method, host, path, carried) = (field()?, field()?, field()?, field()?, field()?);
     let time = number(1);
     if time > now + SKEW || now.saturating_sub(time) > MAX_AGE {
         return Err(ContextError::Expired);
@@ -160,6 +164,7 @@ pub fn open(keys: &ContextKeys, token: &str, now: u64) -> Result<ExchangeContext
         method,
         host,
         path,
+        carried,
     })
 }
 
@@ -174,6 +179,7 @@ mod tests {
             application: -1,
             hit: Some([7; 16]),
             fields: [b"id-1", b"GET", b"example.com", path],
+            carried: b"",
         }
     }
 
@@ -197,7 +203,8 @@ mod tests {
     fn the_longest_token_fits() {
         let keys = ContextKeys::new(&[]).unwrap();
         let long = [b'x'; 5000];
-        let parts = ContextFields { fields: [&long; 4], ..parts(b"") };
+        let carried = [1; crate::abuse::MAX_CARRIED];
+        let parts = ContextFields { fields: [&long; 4], carried: &carried, ..parts(b"") };
         let token = seal(&keys, &parts);
         assert!(token.len() <= MAX_TOKEN);
         assert_eq!(open(&keys, &token, 1_000_000).unwrap().path.len(), MAX_FIELD);

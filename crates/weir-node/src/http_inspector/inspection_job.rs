@@ -1,6 +1,7 @@
 //! From the bytes of a call to its verdict: parse, plan, inspect, decide. Runs on a worker of the runtime, or in the
 //! pool for large messages.
 
+mod behaviour;
 mod report;
 
 use super::api_error::ApiError;
@@ -8,6 +9,7 @@ use super::call::{CallHeaders, Direction, MessageFormat};
 use super::context::{self, ContextFields, ContextKeys, ExchangeContext};
 use super::envelope;
 use super::verdict_response::{Accepted, VerdictResponse, Wanted};
+use crate::abuse::{Abuse, AbuseCheck};
 use crate::events::{PendingRecord, Recorder};
 use crate::generation::Generation;
 use bytes::Bytes;
@@ -15,7 +17,7 @@ use http::HeaderValue;
 use std::cell::Cell;
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 use weir_core::engine::{self, Scratch, inspect};
 use weir_core::model::{AnomalyKind, DecodedHead, Header, Inspection, Message, Zone};
@@ -46,6 +48,10 @@ pub struct InspectionJob {
     pub telemetry: Arc<Telemetry>,
     /// Records malicious requests, if configured.
     pub recorder: Option<Arc<Recorder>>,
+    /// Behaviour over many requests.
+    pub abuse: Arc<Abuse>,
+    /// What counting the request showed, once it was counted.
+    pub checked: OnceLock<AbuseCheck>,
 }
 
 /// A verdict for the connector, to be sent once its record is in the spool.
@@ -98,8 +104,9 @@ impl InspectionJob {
                 self.apply_call_headers(&mut message);
                 let client = self.client(&message);
                 let (facts, now) = (self.facts(&message, &client)?, now_millis());
-                let plan = self.generation.policy.plan(&self.policy_request(&message, &facts, client.address, now));
-                let context = self.seal(&facts, plan.application, None, now);
+                let mut plan = self.generation.policy.plan(&self.policy_request(&message, &facts, client.address, now));
+                let check = self.check(&self.request_view(&message, &facts, client.address, now), &mut plan);
+                let context = self.seal(&facts, plan.application, None, now, check);
                 // Whether the request is malicious is not known yet: then its status would be wanted.
                 Ok(Accepted { context, wanted: Some(self.wanted(&plan, self.recorder.is_some())) })
             })
@@ -147,7 +154,7 @@ impl InspectionJob {
         let (verdict, plan) = self.verdict(&context);
         let record = self.record(&context, &verdict, &plan);
         let hit = record.as_ref().map(|record| *record.id.as_bytes());
-        let sealed = self.seal(&facts, plan.application, hit, now);
+        let sealed = self.seal(&facts, plan.application, hit, now, self.checked.get_or_init(AbuseCheck::default));
         let response = VerdictResponse::new(self.call.request_id.as_str(), &verdict, sealed);
         Ok(InspectionOutcome { response: response.wanting(self.wanted(&plan, hit.is_some())), record })
     }
@@ -165,19 +172,28 @@ impl InspectionJob {
     /// request is completed with the status of its response.
     fn wanted(&self, plan: &Plan, recorded: bool) -> Wanted {
         let zones = if plan.bypass.is_some() { Zone::NONE } else { self.generation.ruleset.zones };
-        if zones.intersects(Zone::RESPONSE_BODY) {
+        let (head, body) = self.checked.get().map_or((false, false), |check| check.wanted);
+        if body || zones.intersects(Zone::RESPONSE_BODY) {
             Wanted::Body
-        } else if recorded || zones.intersects(Zone::RESPONSE_HEADER) {
+        } else if head || recorded || zones.intersects(Zone::RESPONSE_HEADER) {
             Wanted::Head
         } else {
             Wanted::Nothing
         }
     }
 
-    fn seal(&self, facts: &DecodedHead<'_>, application: i64, hit: Option<[u8; 16]>, now: u64) -> Option<HeaderValue> {
+    fn seal(
+        &self,
+        facts: &DecodedHead<'_>,
+        application: i64,
+        hit: Option<[u8; 16]>,
+        now: u64,
+        check: &AbuseCheck,
+    ) -> Option<HeaderValue> {
         let id = self.call.request_id.as_str().as_bytes();
         let fields = [id, facts.method, &facts.host, facts.raw_path()];
-        let token = context::seal(&self.keys, &ContextFields { time: now, application, hit, fields });
+        let carried = &check.carried.to_bytes();
+        let token = context::seal(&self.keys, &ContextFields { time: now, application, hit, fields, carried });
         HeaderValue::from_maybe_shared(Bytes::from(token)).ok()
     }
 
@@ -205,6 +221,7 @@ impl InspectionJob {
         let (verdict, plan) = self.verdict(&context);
         let record = self.record(&context, &verdict, &plan);
         self.update(&context);
+        self.answered(&context, &plan);
         InspectionOutcome { response: VerdictResponse::new(self.call.request_id.as_str(), &verdict, None), record }
     }
 
@@ -266,9 +283,15 @@ impl InspectionJob {
         let generation = &self.generation;
         let request = self.policy_request(message, facts, client, now);
         let client = request.client;
-        let plan = generation.policy.plan(&request);
+        let mut plan = generation.policy.plan(&request);
+        let excesses = match self.call.direction {
+            Direction::Request => {
+                &self.check(&self.request_view(message, facts, context.client, now), &mut plan).excesses[..]
+            }
+            Direction::Response => &[],
+        };
         let inspection = plan.bypass.is_none().then(|| self.inspect(message, &plan, begin));
-        let verdict = generation.policy.decide(&request, &plan, inspection.as_ref());
+        let verdict = generation.policy.decide_with(&request, &plan, inspection.as_ref(), excesses);
         let elapsed = begin.elapsed();
         self.count(context, &verdict, &plan, elapsed);
         let trace = self.call.traceparent.as_ref().and_then(|v| v.to_str().ok()).and_then(TraceParent::parse);
@@ -328,6 +351,7 @@ fn set_body<'b>(chunked: &'b Chunked<'b>, message: &mut Message<'b>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::abuse::AbuseSettings;
     use http::HeaderMap;
     use weir_core::model::SkipReason;
     use weir_runtime::telemetry::{Metrics, logs::AccessLog};
@@ -354,6 +378,8 @@ mod tests {
             keys: Arc::new(ContextKeys::new(&[]).unwrap()),
             telemetry: Arc::new(Telemetry { metrics: Metrics::unregistered(), access: AccessLog::Off.into() }),
             recorder: None,
+            abuse: Arc::new(Abuse::new(&AbuseSettings { memory: 1 << 20, secrets: Vec::new(), shared: false })),
+            checked: OnceLock::new(),
         }
     }
 

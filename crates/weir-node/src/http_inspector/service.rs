@@ -13,6 +13,7 @@ use super::coverage::Coverage;
 use super::gaps::Gaps;
 use super::pool::Pool;
 use super::repeats::Repeats;
+use crate::abuse::Abuse;
 use crate::events::Recorder;
 use crate::generation::CurrentGeneration;
 use arc_swap::ArcSwap;
@@ -62,6 +63,8 @@ pub struct ServiceParts {
     pub openapi: Bytes,
     /// Records malicious requests, if configured.
     pub recorder: Option<Arc<Recorder>>,
+    /// Behaviour over many requests.
+    pub abuse: Arc<Abuse>,
 }
 
 /// The API.
@@ -74,6 +77,7 @@ pub struct Service {
     health: Arc<Health>,
     openapi: Bytes,
     recorder: Option<Arc<Recorder>>,
+    abuse: Arc<Abuse>,
     admission: Arc<Admission>,
     pool: Pool,
     background: Pool,
@@ -84,7 +88,7 @@ pub struct Service {
 impl Service {
     /// Creates the service and starts its threads.
     pub fn new(parts: ServiceParts) -> std::io::Result<Self> {
-        let ServiceParts { config, current, access, keys, telemetry, health, openapi, recorder } = parts;
+        let ServiceParts { config, current, access, keys, telemetry, health, openapi, recorder, abuse } = parts;
         let metrics = &telemetry.metrics;
         let pool = Pool::new("inspect", config.threads, config.load.queue, metrics.queued.clone())?;
         // No caller waits for the verdict on a copy: half of the threads stay free for calls with a waiting caller.
@@ -99,6 +103,7 @@ impl Service {
             health,
             openapi,
             recorder,
+            abuse,
             admission,
             pool,
             background,
@@ -115,7 +120,8 @@ impl Service {
     }
 
     /// Replaces the keys of contexts. Contexts that only the old keys open count as forged from now on.
-    pub fn set_keys(&self, keys: ContextKeys) {
+    pub fn set_keys(&self, keys: ContextKeys, secrets: &[Vec<u8>]) {
+        self.abuse.set_secrets(secrets);
         self.keys.store(Arc::new(keys));
     }
 

@@ -13,8 +13,8 @@ use std::io::Write;
 use std::time::Duration;
 use weir_core::model::bytes::printable;
 use weir_protocol::node_api::{
-    Ack, BLOBS, EVENTS, HEARTBEAT, Heartbeat, Identity, MAX_POLICY_BYTES, POLICY, REGISTER, REGISTRATION_TOKEN,
-    Register, Registered, STATISTICS,
+    ABUSE, AbuseNews, AbuseReport, Ack, BLOBS, EVENTS, HEARTBEAT, Heartbeat, Identity, MAX_POLICY_BYTES, POLICY,
+    REGISTER, REGISTRATION_TOKEN, Register, Registered, STATISTICS,
 };
 
 /// Longest time to connect, TLS handshake included.
@@ -79,6 +79,12 @@ impl Client {
         let call =
             json(self.call(Method::POST, HEARTBEAT, &bearer(identity))?, body)?.header(REGISTRATION_TOKEN, token);
         send(call).await?.bytes(MAX_RESPONSE).await.map(drop)
+    }
+
+    /// Exchanges automatic entries.
+    pub async fn abuse(&self, identity: &Identity, body: &AbuseReport) -> Result<AbuseNews, CallError> {
+        let call = json(self.call(Method::POST, ABUSE, &bearer(identity))?, body)?;
+        parsed(&send(call).await?.bytes(MAX_RESPONSE).await?)
     }
 
     /// Reports traffic: the JSON of a `Statistics`.

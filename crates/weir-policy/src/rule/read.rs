@@ -1,6 +1,7 @@
 //! Rules as written: type and parameters, checked one by one.
 
 use super::{ExceptionKind, FileType, NEVER, Origin, Rule, RuleKind, TYPES};
+use crate::abuse_reader;
 use crate::condition::{Condition, MAX_CONDITIONS, Test};
 use crate::custom::CustomSignature;
 use crate::doc::FieldReader;
@@ -130,6 +131,10 @@ fn kind(fields: &mut FieldReader<'_, '_>, id: u64, notices: &mut Vec<PolicyError
         "overlimit_res_settings" => overlimit(fields),
         "file_upload_size_limit" => upload(fields),
         "graphql_detection" => Some(RuleKind::Graphql(graphql(fields, id))),
+        name if abuse_reader::knows(name) => {
+            abuse_reader::read(fields, name, id, notices).map(|rule| RuleKind::Abuse(Box::new(rule)))
+        }
+        "session" => abuse_reader::session(fields).map(RuleKind::Session),
         "set_response_header" => {
             for key in ["mode", "name", "values"] {
                 fields.get(key);

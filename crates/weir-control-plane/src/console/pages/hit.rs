@@ -90,6 +90,7 @@ fn why(hit: &Hit) -> String {
     match (&hit.action, &hit.reason) {
         (HitAction::Block, HitReason::Denylist) => "Blocked because its source is on the denylist.".into(),
         (HitAction::Block, HitReason::Vpatch) => format!("Blocked by a virtual patch (rule {}).", rules.join(", ")),
+        (HitAction::Block, HitReason::Limit) => format!("Blocked by a limit on behaviour (rule {}).", rules.join(", ")),
         (HitAction::Block, _) => format!("Blocked because the filtration mode was {mode}."),
         (_, _) if hit.would_block => format!("Passed because the filtration mode was {mode}."),
         (_, HitReason::Unset) => String::new(),

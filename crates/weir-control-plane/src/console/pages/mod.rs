@@ -3,6 +3,7 @@
 pub mod account;
 pub mod attacks;
 pub mod audit;
+pub mod automatic;
 pub mod catalogue;
 pub mod dashboard;
 pub mod files;

@@ -129,6 +129,7 @@ async fn no_page_lets_script_out_of_a_hit() {
         "/attacks/rows?range=all",
         "/catalogue",
         "/lists",
+        "/automatic",
         "/rules",
         "/rules/1",
         "/rules/new",

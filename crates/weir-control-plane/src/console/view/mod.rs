@@ -15,6 +15,7 @@ pub mod ui;
 pub mod attack;
 pub mod attacks;
 pub mod audit;
+pub mod automatic;
 pub mod catalogue;
 pub mod confirm;
 pub mod dashboard;

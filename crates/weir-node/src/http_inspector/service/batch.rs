@@ -13,7 +13,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::request::Parts as Head;
 use http::{Response, StatusCode};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use weir_runtime::serve::Caller;
 use weir_runtime::telemetry::RejectedCallEvent;
 use weir_runtime::telemetry::metrics::Kind;
@@ -86,6 +86,8 @@ impl Service {
             keys: self.keys.load_full(),
             telemetry: Arc::clone(&self.telemetry),
             recorder: self.recorder.clone(),
+            abuse: Arc::clone(&self.abuse),
+            checked: OnceLock::new(),
         }
     }
 }

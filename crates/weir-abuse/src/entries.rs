@@ -1,0 +1,335 @@
+//! Sources that their behaviour brought on a list, and what analysts excepted. Every entry expires.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+/// A hash as 32 hex digits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key(pub u128);
+
+impl std::fmt::Display for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl Serialize for Key {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        u128::from_str_radix(&text, 16).map(Key).map_err(|_| serde::de::Error::custom("expected hex digits"))
+    }
+}
+
+/// The list of an entry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Listed {
+    /// The graylist.
+    #[default]
+    Gray,
+    /// The denylist.
+    Deny,
+}
+
+impl Listed {
+    /// `gray` or `deny`.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Listed::Gray => "gray",
+            Listed::Deny => "deny",
+        }
+    }
+}
+
+/// A source on a list.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Entry {
+    /// Hash of the source, or of source and session.
+    pub subject: Key,
+    /// The rule that put it there.
+    pub rule: u64,
+    /// Key of the rule's counter.
+    pub key: Key,
+    /// The list.
+    pub list: Listed,
+    /// Application; -1 for none.
+    pub application: i64,
+    /// The source, masked, for people.
+    pub source: String,
+    /// Why: what a finding of the rule says.
+    pub reason: String,
+    /// When it was put there, in milliseconds since 1970.
+    pub at: u64,
+    /// When it expires, in milliseconds since 1970.
+    pub expires: u64,
+}
+
+/// What an analyst decided about one key of a rule: the rule does not apply to it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Exception {
+    /// The rule.
+    pub rule: u64,
+    /// Key of its counter.
+    pub key: Key,
+    /// When it was decided, in milliseconds since 1970.
+    pub at: u64,
+    /// Until when it holds, in milliseconds since 1970.
+    pub until: u64,
+}
+
+/// A change to tell other replicas.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    /// A source was listed.
+    Listed(Entry),
+    /// A key was excepted.
+    Excepted(Exception),
+}
+
+#[derive(Debug, Default)]
+struct Store {
+    entries: HashMap<Key, Vec<Arc<Entry>>>,
+    exceptions: HashMap<(u64, Key), Exception>,
+    /// Changes made here that others do not know yet.
+    news: Vec<Change>,
+}
+
+/// Entries and exceptions, at most so many. Replicas that have seen the same changes hold the same, in whatever order.
+#[derive(Debug)]
+pub struct Entries {
+    store: RwLock<Store>,
+    most: usize,
+    len: AtomicUsize,
+    version: AtomicU64,
+    refused: AtomicU64,
+}
+
+impl Entries {
+    /// A store of at most `most` entries.
+    pub fn new(most: usize) -> Self {
+        let (len, version, refused) = (AtomicUsize::new(0), AtomicU64::new(0), AtomicU64::new(0));
+        Self { store: RwLock::default(), most, len, version, refused }
+    }
+
+    /// The strictest entry of a source at `now` for requests of `application`.
+    pub fn find(&self, subject: Key, application: i64, now: u64) -> Option<Arc<Entry>> {
+        if self.len.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        let store = self.read();
+        let fits = |entry: &&Arc<Entry>| entry.expires > now && entry.application == application;
+        let fitting = store.entries.get(&subject)?.iter().filter(fits);
+        fitting.max_by_key(|entry| (entry.list == Listed::Deny, entry.expires)).cloned()
+    }
+
+    /// Whether the rule does not apply to this key.
+    pub fn is_excepted(&self, rule: u64, key: Key, now: u64) -> bool {
+        let store = self.read();
+        store.exceptions.get(&(rule, key)).is_some_and(|exception| exception.until > now)
+    }
+
+    /// Lists a source because of what was seen here. True if that is new.
+    pub fn list(&self, entry: Entry, now: u64) -> bool {
+        let added = self.apply(Change::Listed(entry.clone()), now);
+        if added {
+            self.write().news.push(Change::Listed(entry));
+        }
+        added
+    }
+
+    /// Excepts a key of a rule, and lifts the entries that it brought.
+    pub fn except(&self, exception: Exception, now: u64) {
+        if self.apply(Change::Excepted(exception.clone()), now) {
+            self.write().news.push(Change::Excepted(exception));
+        }
+    }
+
+    /// Applies a change that was made elsewhere, or kept. True if it changed something.
+    pub fn apply(&self, change: Change, now: u64) -> bool {
+        let mut store = self.write();
+        let changed = match change {
+            Change::Listed(entry) => self.insert(&mut store, entry, now),
+            Change::Excepted(exception) => insert_exception(&mut store, exception, now),
+        };
+        self.len.store(store.entries.values().map(Vec::len).sum(), Ordering::Relaxed);
+        self.version.fetch_add(u64::from(changed), Ordering::Relaxed);
+        changed
+    }
+
+    fn insert(&self, store: &mut Store, entry: Entry, now: u64) -> bool {
+        let excepted = store.exceptions.get(&(entry.rule, entry.key));
+        if entry.expires <= now || excepted.is_some_and(|exception| exception.until > entry.at) {
+            return false;
+        }
+        if self.len.load(Ordering::Relaxed) >= self.most {
+            purge(store, now);
+        }
+        let full = store.entries.values().map(Vec::len).sum::<usize>() >= self.most;
+        let same = |known: &Arc<Entry>| (known.rule, known.key) == (entry.rule, entry.key);
+        let list = store.entries.entry(entry.subject).or_default();
+        match list.iter_mut().find(|known| same(known)) {
+            // Renewed at most every few seconds, so that a flood of requests is no flood of changes.
+            Some(known) if entry.expires <= known.expires + 5_000 => false,
+            Some(known) => {
+                *known = Arc::new(entry);
+                true
+            }
+            None if full => {
+                self.refused.fetch_add(1, Ordering::Relaxed);
+                false
+            }
+            None => {
+                list.push(Arc::new(entry));
+                true
+            }
+        }
+    }
+
+    /// What was changed here since the last call.
+    pub fn take_news(&self) -> Vec<Change> {
+        if self.read().news.is_empty() { Vec::new() } else { std::mem::take(&mut self.write().news) }
+    }
+
+    /// Everything that holds at `now`, to be kept or shown.
+    pub fn all(&self, now: u64) -> Vec<Change> {
+        let store = self.read();
+        let entries = store.entries.values().flatten().filter(|entry| entry.expires > now);
+        let exceptions = store.exceptions.values().filter(|exception| exception.until > now);
+        let entries = entries.map(|entry| Change::Listed(Entry::clone(entry)));
+        entries.chain(exceptions.cloned().map(Change::Excepted)).collect()
+    }
+
+    /// Removes what has expired.
+    pub fn purge(&self, now: u64) {
+        let mut store = self.write();
+        purge(&mut store, now);
+        self.len.store(store.entries.values().map(Vec::len).sum(), Ordering::Relaxed);
+    }
+
+    /// Entries at present.
+    pub fn len(&self) -> usize {
+        self.len.load(Ordering::Relaxed)
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Increases with each change.
+    pub fn version(&self) -> u64 {
+        self.version.load(Ordering::Relaxed)
+    }
+
+    /// Entries not made because the store was full.
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Store> {
+        self.store.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Store> {
+        self.store.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn insert_exception(store: &mut Store, exception: Exception, now: u64) -> bool {
+    let place = (exception.rule, exception.key);
+    let is_older = store.exceptions.get(&place).is_some_and(|known| known.at >= exception.at);
+    if exception.until <= now || is_older {
+        return false;
+    }
+    let lifted = |entry: &Arc<Entry>| (entry.rule, entry.key) == place && entry.at <= exception.until;
+    store.entries.values_mut().for_each(|list| list.retain(|entry| !lifted(entry)));
+    store.entries.retain(|_, list| !list.is_empty());
+    store.exceptions.insert(place, exception);
+    true
+}
+
+fn purge(store: &mut Store, now: u64) {
+    store.entries.values_mut().for_each(|list| list.retain(|entry| entry.expires > now));
+    store.entries.retain(|_, list| !list.is_empty());
+    store.exceptions.retain(|_, exception| exception.until > now);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(subject: u128, expires: u64) -> Entry {
+        Entry { subject: Key(subject), rule: 1, key: Key(subject), at: 100, expires, ..Entry::default() }
+    }
+
+    #[test]
+    fn entries_expire_and_the_strictest_counts() {
+        let entries = Entries::new(10);
+        assert!(entries.list(entry(1, 20_000), 100));
+        assert!(entries.list(Entry { rule: 2, list: Listed::Deny, ..entry(1, 9_000) }, 100));
+        assert_eq!(entries.find(Key(1), 0, 200).map(|e| e.list), Some(Listed::Deny));
+        assert_eq!(entries.find(Key(1), 0, 9_000).map(|e| e.list), Some(Listed::Gray));
+        assert_eq!(entries.find(Key(1), 5, 200), None, "another application");
+        assert_eq!(entries.find(Key(1), 0, 20_000), None);
+        assert_eq!(entries.take_news().len(), 2);
+        assert!(entries.take_news().is_empty());
+    }
+
+    #[test]
+    fn an_exception_lifts_and_keeps_away_until_it_ends() {
+        let entries = Entries::new(10);
+        entries.list(entry(1, 20_000), 100);
+        entries.except(Exception { rule: 1, key: Key(1), at: 200, until: 5_000 }, 200);
+        assert_eq!(entries.find(Key(1), 0, 300), None);
+        assert!(!entries.list(Entry { at: 300, ..entry(1, 30_000) }, 300));
+        assert!(entries.is_excepted(1, Key(1), 300) && !entries.is_excepted(2, Key(1), 300));
+        assert!(entries.list(Entry { at: 5_000, ..entry(1, 30_000) }, 5_000));
+    }
+
+    #[test]
+    fn replicas_agree_in_whatever_order_changes_come() {
+        let changes = [
+            Change::Listed(entry(1, 20_000)),
+            Change::Excepted(Exception { rule: 1, key: Key(1), at: 200, until: 5_000 }),
+            Change::Listed(entry(2, 30_000)),
+        ];
+        let [a, b] = [Entries::new(10), Entries::new(10)];
+        changes.iter().for_each(|change| drop(a.apply(change.clone(), 250)));
+        changes.iter().rev().for_each(|change| drop(b.apply(change.clone(), 250)));
+        let sorted = |entries: &Entries| {
+            let mut all: Vec<String> = entries.all(250).iter().map(|c| serde_json::to_string(c).unwrap()).collect();
+            all.sort();
+            all
+        };
+        assert_eq!(sorted(&a), sorted(&b));
+        assert_eq!(sorted(&a).len(), 2);
+        assert!(a.take_news().is_empty(), "changes of others are no news");
+    }
+
+    #[test]
+    fn a_full_store_refuses_and_counts() {
+        let entries = Entries::new(2);
+        assert_eq!((1..=3).filter(|&n| entries.list(entry(n, 9_000), 100)).count(), 2);
+        assert_eq!((entries.len(), entries.refused()), (2, 1));
+        assert!(entries.list(Entry { at: 9_500, ..entry(3, 20_000) }, 9_500), "the others have expired");
+    }
+
+    #[test]
+    fn keys_survive_json() {
+        let change = Change::Listed(entry(u128::MAX - 5, 7));
+        let text = serde_json::to_string(&change).unwrap();
+        assert_eq!(serde_json::from_str::<Change>(&text).unwrap(), change);
+        assert!(serde_json::from_str::<Change>(r#"{"listed": {"key": "xyz"}}"#).is_err());
+    }
+}

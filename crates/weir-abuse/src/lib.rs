@@ -1,0 +1,29 @@
+//! Counters and lists of weir for behaviour over many requests: sliding windows, different values, entries with expiry.
+//!
+//! Nothing here does I/O or reads a clock: the caller gives the time in milliseconds, and moves what
+//! [`Table::outgoing`] returns between replicas.
+//!
+//! ```
+//! use weir_abuse::{Keys, Spec, Table};
+//!
+//! let keys = Keys::new(b"secret of the group");
+//! let table = Table::new(1 << 20, false);
+//! let spec = Spec { window_ms: 60_000, limit: 2 };
+//! let key = keys.key(7, &[b"203.0.113.9"]);
+//! let counts: Vec<u32> = (0..3).map(|at| table.add(key, spec, 1_000 + at, 1).count).collect();
+//! assert_eq!(counts, [1, 2, 3]);
+//! ```
+
+mod distinct;
+mod entries;
+mod keys;
+mod shared;
+mod table;
+mod window;
+
+pub use distinct::Distinct;
+pub use entries::{Change, Entries, Entry, Exception, Key, Listed};
+pub use keys::Keys;
+pub use shared::{Outgoing, SharedState};
+pub use table::{Observation, Spec, Table};
+pub use window::{SLOTS, Window};

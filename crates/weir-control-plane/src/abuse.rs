@@ -1,0 +1,185 @@
+//! Automatic entries of address lists: what nodes report and analysts decide. They are no part of the policy: they come and
+//! expire by themselves, and nodes act on them while the control plane is away.
+
+use super::app::App;
+use super::auth::Caller;
+use super::error::{Error, Result};
+use super::meta::{Pool, number, text};
+use serde::{Deserialize, Serialize};
+use sqlx::{AnyConnection, Row};
+use weir_abuse::{Change, Entry, Exception, Key};
+use weir_protocol::node_api::AbuseNews;
+
+/// Most changes in one exchange.
+const MAX_CHANGES: usize = 1_000;
+/// Most entries kept for a group.
+const MAX_ENTRIES: i64 = 100_000;
+/// Milliseconds for which a lifted key is not listed again.
+const LIFTED: u64 = 60_000;
+/// Longest exception, in milliseconds: a year. A rule that should never apply to a source has conditions for that.
+const MAX_EXCEPTION: u64 = 366 * 86_400_000;
+
+/// An automatic entry, as the API shows it.
+#[derive(Clone, Debug, Serialize)]
+pub struct ListedEntry {
+    /// Node group.
+    pub group: String,
+    /// The entry.
+    #[serde(flatten)]
+    pub entry: Entry,
+}
+
+/// What an analyst decides about a key of a rule.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Decision {
+    /// Node group.
+    pub group: String,
+    /// Rule.
+    pub rule: u64,
+    /// Key, as the entry has it.
+    pub key: Key,
+    /// Seconds for which the rule does not apply to the key; without it the entry is lifted, and nothing else.
+    #[serde(default)]
+    pub except_for: Option<u64>,
+}
+
+impl App {
+    /// Takes the changes of a node, and returns those since number `after`.
+    pub async fn exchange_abuse(&self, group: &str, changes: Vec<Change>, after: u64) -> Result<AbuseNews> {
+        let now = self.clock.millis().unsigned_abs();
+        if !changes.is_empty() {
+            let mut transaction = self.store.control().write().begin().await?;
+            for change in changes.iter().take(MAX_CHANGES) {
+                store(&mut transaction, group, change, now).await?;
+            }
+            transaction.commit().await?;
+        }
+        news(self.store.control(), group, after, now).await
+    }
+
+    /// Automatic entries of every group, the latest first.
+    pub async fn abuse_entries(&self) -> Result<Vec<ListedEntry>> {
+        let now = self.clock.millis();
+        let sql = "SELECT node_group, body FROM abuse_changes WHERE kind = 'listed' AND until > $1 ORDER BY number DESC LIMIT 1000";
+        let rows = sqlx::query(sql).bind(now).fetch_all(self.store.control().read()).await?;
+        let mut entries = Vec::with_capacity(rows.len());
+        for row in &rows {
+            if let Change::Listed(entry) = parse(&text(row, "body")?)? {
+                entries.push(ListedEntry { group: text(row, "node_group")?, entry });
+            }
+        }
+        Ok(entries)
+    }
+
+    /// Lifts an entry, or excepts its key.
+    pub async fn decide_abuse(&self, caller: &Caller, decision: &Decision) -> Result<()> {
+        let now = self.clock.millis().unsigned_abs();
+        let length = decision.except_for.map_or(LIFTED, |seconds| seconds.saturating_mul(1_000));
+        if length == 0 || length > MAX_EXCEPTION {
+            return Err(Error::invalid("except_for", "from one second to a year"));
+        }
+        let exception = Exception { rule: decision.rule, key: decision.key, at: now, until: now + length };
+        let mut change = self.audit.begin().await?;
+        store(change.on(), &decision.group, &Change::Excepted(exception), now).await?;
+        let action = if decision.except_for.is_some() { "abuse.except" } else { "abuse.lift" };
+        change.commit(caller, action, &format!("rule/{}", decision.rule), (), decision).await
+    }
+}
+
+fn parse(body: &str) -> Result<Change> {
+    serde_json::from_str(body).map_err(Error::internal)
+}
+
+fn signed(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+/// Stores a change under the next number of its group. An exception removes the entries that its key brought.
+async fn store(on: &mut AnyConnection, group: &str, change: &Change, now: u64) -> Result<()> {
+    let (kind, rule, key, subject, until) = match change {
+        Change::Listed(entry) => ("listed", entry.rule, entry.key, entry.subject, entry.expires),
+        Change::Excepted(exception) => ("excepted", exception.rule, exception.key, Key(0), exception.until),
+    };
+    sqlx::query("DELETE FROM abuse_changes WHERE until <= $1").bind(signed(now)).execute(&mut *on).await?;
+    let rule_key = format!("{rule}/{key}");
+    let find = "SELECT body FROM abuse_changes WHERE node_group = $1 AND rule_key = $2 AND kind = 'excepted'";
+    let excepted = sqlx::query(find).bind(group).bind(&rule_key).fetch_optional(&mut *on).await?;
+    let excepted = excepted.map(|row| parse(&text(&row, "body")?)).transpose()?;
+    let is_void = match (change, &excepted) {
+        (Change::Listed(entry), Some(Change::Excepted(known))) => entry.at < known.until,
+        (Change::Excepted(new), Some(Change::Excepted(known))) => new.at <= known.at,
+        _ => false,
+    };
+    let count = sqlx::query(
+        "SELECT COUNT(*) AS n, COALESCE(MAX(number), 0) AS newest FROM abuse_changes WHERE node_group = $1",
+    );
+    let count = count.bind(group).fetch_one(&mut *on).await?;
+    if is_void || until <= now || number(&count, "n")? >= MAX_ENTRIES {
+        return Ok(());
+    }
+    if kind == "excepted" {
+        let lift = "DELETE FROM abuse_changes WHERE node_group = $1 AND rule_key = $2 AND kind = 'listed'";
+        sqlx::query(lift).bind(group).bind(&rule_key).execute(&mut *on).await?;
+    }
+    // Numbers follow the clock, so that those of removed rows are not given again.
+    let next = (number(&count, "newest")? + 1).max(signed(now));
+    let body = serde_json::to_string(change).map_err(Error::internal)?;
+    let insert = "INSERT INTO abuse_changes (id, node_group, number, kind, rule_key, until, body) \
+                  VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO UPDATE SET number = excluded.number, \
+                  until = excluded.until, body = excluded.body WHERE excluded.until > abuse_changes.until";
+    let insert = sqlx::query(insert).bind(format!("{group}/{kind}/{rule_key}/{subject}")).bind(group).bind(next);
+    insert.bind(kind).bind(&rule_key).bind(signed(until)).bind(body).execute(&mut *on).await?;
+    Ok(())
+}
+
+async fn news(pool: &Pool, group: &str, after: u64, now: u64) -> Result<AbuseNews> {
+    let sql = "SELECT number, body FROM abuse_changes WHERE node_group = $1 AND number > $2 AND until > $3 \
+               ORDER BY number LIMIT $4";
+    let rows = sqlx::query(sql).bind(group).bind(signed(after)).bind(signed(now)).bind(MAX_CHANGES as i64);
+    let rows = rows.fetch_all(pool.read()).await?;
+    let mut news = AbuseNews { changes: Vec::with_capacity(rows.len()), last: after };
+    for row in &rows {
+        news.last = number(row, "number")?.unsigned_abs();
+        news.changes.push(parse(&row.try_get::<String, _>("body")?)?);
+    }
+    Ok(news)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::Role;
+    use crate::testing::Fixture;
+
+    fn entry(subject: u128, at: u64) -> Change {
+        let source = "198.51.100.9".to_owned();
+        Change::Listed(Entry {
+            subject: Key(subject),
+            rule: 7,
+            key: Key(subject),
+            source,
+            at,
+            expires: at + 600_000,
+            ..Entry::default()
+        })
+    }
+
+    #[tokio::test]
+    async fn nodes_learn_of_each_other_and_of_analysts() {
+        let test = Fixture::new().await;
+        let app = &test.app;
+        let now = app.clock.millis().unsigned_abs();
+        let first = app.exchange_abuse("default", vec![entry(1, now), entry(2, now)], 0).await.unwrap();
+        assert_eq!(first.changes.len(), 2);
+        assert!(app.exchange_abuse("default", Vec::new(), first.last).await.unwrap().changes.is_empty());
+        assert!(app.exchange_abuse("other", Vec::new(), 0).await.unwrap().changes.is_empty(), "another group");
+        assert_eq!(app.abuse_entries().await.unwrap().len(), 2);
+        let decision = Decision { group: "default".into(), rule: 7, key: Key(1), except_for: Some(3_600) };
+        app.decide_abuse(&test.caller(Role::Analyst).await, &decision).await.unwrap();
+        let second = app.exchange_abuse("default", vec![entry(1, now + 1)], first.last).await.unwrap();
+        assert!(matches!(&second.changes[..], [Change::Excepted(one)] if one.key == Key(1)), "{second:?}");
+        let left: Vec<Key> = app.abuse_entries().await.unwrap().iter().map(|one| one.entry.key).collect();
+        assert_eq!(left, [Key(2)]);
+    }
+}

@@ -1,0 +1,48 @@
+//! Automatic entries.
+
+use crate::abuse::{Decision, ListedEntry};
+use crate::console::form_fields::FormFields;
+use crate::console::page::{self, Page, html};
+use crate::console::view::automatic::{Automatic, AutomaticRow};
+use crate::console::view::shell::Place;
+use crate::console::view::text::Text;
+use crate::console::view::ui::href;
+use crate::error::{Error, Result};
+use axum::response::Response;
+use weir_abuse::Listed;
+
+/// `GET /automatic`
+pub async fn automatic(page: Page) -> Result<Response> {
+    let entries = page.app.abuse_entries().await?;
+    let rows = entries.iter().map(|listed| row(&page, listed)).collect();
+    html(&Automatic { shell: page.shell("Automatic entries", Place::Lists), rows })
+}
+
+fn row(page: &Page, listed: &ListedEntry) -> AutomaticRow {
+    let entry = &listed.entry;
+    let moment = |ms: u64| page.moment(i64::try_from(ms).unwrap_or(i64::MAX));
+    let address = entry.source.split(',').next().unwrap_or_default();
+    AutomaticRow {
+        source: Text::new(&entry.source),
+        list: if entry.list == Listed::Deny { "Denylist" } else { "Graylist" },
+        reason: Text::new(&entry.reason),
+        rule: entry.rule,
+        at: moment(entry.at),
+        expires: moment(entry.expires),
+        group: Text::new(&listed.group),
+        key: entry.key.to_string(),
+        attacks: href("/attacks", &[("range", "all"), ("q", &format!("ip:{address}"))]),
+    }
+}
+
+/// `POST /automatic/decide`
+pub async fn decide(page: Page, given: FormFields) -> Result<Response> {
+    let number =
+        |name: &'static str| given.get(name).parse::<u64>().map_err(|_| Error::invalid(name, "expected a number"));
+    let except_for = if given.has("except") { Some(number("except")?) } else { None };
+    let key = u128::from_str_radix(given.get("key"), 16).map_err(|_| Error::invalid("key", "expected hex digits"))?;
+    let decision =
+        Decision { group: given.get("group").into(), rule: number("rule")?, key: weir_abuse::Key(key), except_for };
+    page.app.decide_abuse(&page.caller, &decision).await?;
+    Ok(page::back("/automatic"))
+}

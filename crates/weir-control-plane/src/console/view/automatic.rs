@@ -1,0 +1,40 @@
+//! Sources that their behaviour brought on a list.
+
+use super::shell::Shell;
+use super::text::Text;
+use super::time::Moment;
+use super::ui;
+use askama::Template;
+
+/// An entry.
+#[derive(Clone, Debug)]
+pub struct AutomaticRow {
+    /// The source.
+    pub source: Text,
+    /// The list.
+    pub list: &'static str,
+    /// Why.
+    pub reason: Text,
+    /// The rule, and where it is.
+    pub rule: u64,
+    /// When it was listed.
+    pub at: Moment,
+    /// When it expires.
+    pub expires: Moment,
+    /// Node group.
+    pub group: Text,
+    /// Key of the rule's counter.
+    pub key: String,
+    /// Attacks of the source.
+    pub attacks: String,
+}
+
+/// The page.
+#[derive(Debug, Template)]
+#[template(path = "automatic.html")]
+pub struct Automatic {
+    /// Page frame: navigation, user, notice.
+    pub shell: Shell,
+    /// Entries, newest first.
+    pub rows: Vec<AutomaticRow>,
+}

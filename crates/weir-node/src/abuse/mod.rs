@@ -1,0 +1,189 @@
+//! Behaviour over many requests: counts requests and responses under the abuse rules of the policy, and keeps the list of
+//! sources that went over a limit.
+//!
+//! A request is counted at once and locally; nothing here waits for another replica. What the response leg needs to know of
+//! its request ([`Carried`]) travels in the sealed context.
+
+mod carried; // from the request to its response
+mod keep; // entries across restarts
+mod metrics;
+mod request; // the request leg
+mod response; // the response leg
+mod sessions; // sessions that the upstream issued or accepted
+mod share; // counters and entries of all replicas
+mod share_script; // what the server does
+#[cfg(test)]
+mod tests;
+mod upstream;
+mod values; // parts of keys
+mod words; // reasons for people
+
+pub use carried::{Carried, MAX_CARRIED};
+pub use keep::EntryFile;
+pub use metrics::AbuseMetrics;
+pub use request::{AbuseCheck, RequestView};
+pub use response::ResponseView;
+pub use share::{Share, ShareError, ShareSettings};
+pub use upstream::exchange;
+
+use arc_swap::ArcSwap;
+use sessions::Sessions;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use weir_abuse::{Entries, Keys, Spec, Table};
+use weir_policy::{AbuseRule, KeyPart};
+
+/// Most automatic entries of a group.
+const MAX_ENTRIES: usize = 100_000;
+/// A rule on responses counts attempts before they are answered if an answer came within this time, in milliseconds.
+const ANSWERED_MS: u64 = 300_000;
+
+/// Settings of [`Abuse`].
+#[derive(Clone, Debug)]
+pub struct AbuseSettings {
+    /// Bytes for counters.
+    pub memory: usize,
+    /// Secrets of the group, the one in use first.
+    pub secrets: Vec<Vec<u8>>,
+    /// Whether counters are shared with other replicas.
+    pub shared: bool,
+}
+
+/// Counters, sessions and entries of a node.
+#[derive(Debug)]
+pub struct Abuse {
+    keys: ArcSwap<Keyring>,
+    table: Table,
+    entries: Entries,
+    sessions: Sessions,
+    /// When each rule on responses was last asked and answered, in milliseconds since 1970.
+    legs: RwLock<HashMap<u64, Leg>>,
+    /// What is added to the clock of the node to get that of the shared counters, in milliseconds.
+    offset_ms: AtomicI64,
+}
+
+/// The keys in use, then those of earlier secrets, by which entries are still found.
+#[derive(Debug)]
+struct Keyring(Vec<Keys>);
+
+#[derive(Debug, Default)]
+struct Leg {
+    asked: AtomicU64,
+    answered: AtomicU64,
+}
+
+impl Keyring {
+    fn new(secrets: &[Vec<u8>]) -> Self {
+        let keys: Vec<Keys> = secrets.iter().map(|secret| Keys::new(secret)).collect();
+        if keys.is_empty() { Self(vec![Keys::new(&process_secret())]) } else { Self(keys) }
+    }
+}
+
+/// A secret of this process, for a node without a secret of a group.
+fn process_secret() -> Vec<u8> {
+    let mut secret = uuid::Uuid::new_v4().as_bytes().to_vec();
+    secret.extend_from_slice(uuid::Uuid::new_v4().as_bytes());
+    secret
+}
+
+impl Abuse {
+    /// Empty counters.
+    pub fn new(settings: &AbuseSettings) -> Self {
+        Self {
+            keys: ArcSwap::from_pointee(Keyring::new(&settings.secrets)),
+            table: Table::new(settings.memory, settings.shared),
+            entries: Entries::new(MAX_ENTRIES),
+            sessions: Sessions::default(),
+            legs: RwLock::default(),
+            offset_ms: AtomicI64::new(0),
+        }
+    }
+
+    /// Replaces the secrets of the group. Counters start anew; entries made under a secret that stays are still found.
+    pub fn set_secrets(&self, secrets: &[Vec<u8>]) {
+        if !secrets.is_empty() {
+            self.keys.store(Arc::new(Keyring::new(secrets)));
+        }
+    }
+
+    /// The counters.
+    pub fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// The automatic entries.
+    pub fn entries(&self) -> &Entries {
+        &self.entries
+    }
+
+    /// The name of a key outside the node.
+    pub fn name(&self, key: u128) -> String {
+        self.keys.load().0[0].name(key)
+    }
+
+    /// Sets the difference between the clock of the shared counters and that of the node.
+    pub fn set_offset(&self, milliseconds: i64) {
+        self.offset_ms.store(milliseconds, Ordering::Relaxed);
+    }
+
+    /// `now` by the clock of the shared counters.
+    pub fn shared_time(&self, now: u64) -> u64 {
+        now.saturating_add_signed(self.offset_ms.load(Ordering::Relaxed))
+    }
+
+    /// Rules on responses that were asked about within the last five minutes and never answered: no connector sends the
+    /// responses.
+    pub fn unanswered(&self, now: u64) -> Vec<u64> {
+        let legs = self.legs.read().unwrap_or_else(PoisonError::into_inner);
+        let recent = |time: &AtomicU64| time.load(Ordering::Relaxed) + ANSWERED_MS > now;
+        legs.iter().filter(|(_, leg)| recent(&leg.asked) && !recent(&leg.answered)).map(|(rule, _)| *rule).collect()
+    }
+
+    /// Notes that a rule was asked about; true if its responses come.
+    fn asked(&self, rule: u64, now: u64) -> bool {
+        self.with_leg(rule, |leg| {
+            leg.asked.store(now, Ordering::Relaxed);
+            leg.answered.load(Ordering::Relaxed) + ANSWERED_MS > now
+        })
+    }
+
+    fn answered(&self, rule: u64, now: u64) {
+        self.with_leg(rule, |leg| leg.answered.store(now, Ordering::Relaxed));
+    }
+
+    fn with_leg<T>(&self, rule: u64, then: impl Fn(&Leg) -> T) -> T {
+        {
+            let legs = self.legs.read().unwrap_or_else(PoisonError::into_inner);
+            if let Some(leg) = legs.get(&rule) {
+                return then(leg);
+            }
+        }
+        let mut legs = self.legs.write().unwrap_or_else(PoisonError::into_inner);
+        then(legs.entry(rule).or_default())
+    }
+}
+
+/// How a rule is counted.
+fn spec(rule: &AbuseRule) -> Spec {
+    Spec { window_ms: u64::from(rule.window) * 1000, limit: rule.limit() }
+}
+
+/// Whether a rule punishes addresses as a whole, so that evidence of several sessions raises its limit.
+fn is_by_address(rule: &AbuseRule) -> bool {
+    rule.counts_by_client() && !rule.key.iter().any(KeyPart::is_chosen_by_client)
+}
+
+/// An address as it is counted: of IPv6 the network of 64 bits.
+fn counted_address(client: IpAddr) -> [u8; 17] {
+    let mut bytes = [0; 17];
+    match client.to_canonical() {
+        IpAddr::V4(ip) => bytes[1..5].copy_from_slice(&ip.to_bits().to_be_bytes()),
+        IpAddr::V6(ip) => {
+            bytes[0] = 6;
+            bytes[1..9].copy_from_slice(&ip.to_bits().to_be_bytes()[..8]);
+        }
+    }
+    bytes
+}

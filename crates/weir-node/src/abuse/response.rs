@@ -1,0 +1,92 @@
+//! The response leg: what became of an attempt, and which sessions the upstream vouches for.
+
+use super::carried::{Carried, CarriedRule};
+use super::request::session_hash;
+use super::{Abuse, spec};
+use weir_core::model::Message;
+use weir_policy::{AbuseKind, AbuseRule, KeyPart, Plan, Policy};
+
+/// Cookies of one response that are read.
+const MAX_COOKIES: usize = 16;
+
+/// A response as it is counted.
+#[derive(Clone, Copy, Debug)]
+pub struct ResponseView<'h, 'a> {
+    /// The message.
+    pub message: &'h Message<'a>,
+    /// The consumer that the gateway names.
+    pub consumer: &'h str,
+    /// When the request was inspected, in milliseconds since 1970.
+    pub requested: u64,
+    /// Milliseconds since 1970.
+    pub now: u64,
+}
+
+impl Abuse {
+    /// Counts the response to a request that left `carried`.
+    pub fn response(&self, view: &ResponseView<'_, '_>, carried: &Carried, policy: &Policy, plan: &Plan) {
+        let issued = self.issued(view, policy, plan);
+        let accepted = view.message.status < 400;
+        if accepted && !view.consumer.is_empty() && carried.credential != 0 {
+            let keyring = self.keys.load();
+            self.sessions.identify(carried.credential, keyring.0[0].value(view.consumer.as_bytes()));
+            if carried.session != 0 {
+                // The gateway verified the credential: the session is that of a consumer.
+                self.sessions.establish(carried.session);
+            }
+        }
+        for item in &carried.rules {
+            if let Some(rule) = policy.abuse().rule(item.rule) {
+                self.answer(view, rule, item, issued.or(Some(carried.session).filter(|session| *session != 0)));
+            }
+        }
+    }
+
+    /// The session that the response issues.
+    fn issued(&self, view: &ResponseView<'_, '_>, policy: &Policy, plan: &Plan) -> Option<u64> {
+        let Some(KeyPart::Cookie(name)) = policy.session_key(plan, view.now / 1000) else { return None };
+        let value = view.message.headers_named("set-cookie").take(MAX_COOKIES).find_map(|line| {
+            let pair = line.split(|&byte| byte == b';').next()?;
+            let at = pair.iter().position(|&byte| byte == b'=')?;
+            let value = pair[at + 1..].trim_ascii();
+            (pair[..at].trim_ascii() == name.as_bytes() && !value.is_empty()).then(|| value.to_vec())
+        });
+        let hash = session_hash(&self.keys.load().0[0], plan.application, &value);
+        if hash == 0 {
+            return None;
+        }
+        self.sessions.establish(hash);
+        Some(hash)
+    }
+
+    fn answer(&self, view: &ResponseView<'_, '_>, rule: &AbuseRule, item: &CarriedRule, session: Option<u64>) {
+        if !rule.kind.reads_responses() {
+            return;
+        }
+        self.answered(rule.id, view.now);
+        let location = view.message.header("location").unwrap_or_default();
+        let failed = rule.failure.matches(view.message.status, location, view.message.body);
+        let (now, then) = (self.shared_time(view.now), self.shared_time(view.requested));
+        let spec = spec(rule);
+        match (rule.kind, rule.distinct.is_some()) {
+            (AbuseKind::Brute, true) if failed => {
+                self.table.add_value(item.key, spec, now, item.value, None);
+            }
+            (AbuseKind::Brute, false) if failed && !item.counted => {
+                self.table.add_at(item.key, spec, now, then, 1);
+            }
+            (AbuseKind::Brute, false) if !failed && item.counted => {
+                self.table.add_at(item.key, spec, now, then, -1);
+            }
+            (AbuseKind::ForcedBrowsing, _) if failed => {
+                self.table.add(item.key, spec, now, 1);
+            }
+            _ => {}
+        }
+        if let (AbuseKind::Brute, false, Some(session)) = (rule.kind, failed, session)
+            && view.message.status < 400
+        {
+            self.sessions.log_in(session, item.key);
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! Shares counters and entries with other replicas through a server of the Redis protocol, in batches. No verdict waits for
+//! it: a server that is gone costs the counts of the others, and nothing else.
+//!
+//! A batch that may have arrived is sent again under the same number; the server counts it once. Counts that are past half
+//! of a limit are announced to all replicas, so that one that has not seen a key yet knows it.
+
+use super::share_script::{SCRIPT, parse_counts};
+use super::{Abuse, AbuseMetrics};
+use redis::aio::MultiplexedConnection;
+use redis::{Client, ErrorKind, RedisError, Value};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use thiserror::Error;
+use tokio_util::sync::CancellationToken;
+use weir_abuse::{Change, Outgoing, Spec};
+use weir_runtime::clock::now_millis;
+
+/// Time between exchanges.
+const INTERVAL: Duration = Duration::from_millis(80);
+/// Longest wait for the server.
+const TIMEOUT: Duration = Duration::from_millis(500);
+/// Pause after a failure.
+const PAUSE: Duration = Duration::from_millis(250);
+/// Counters of one exchange; further ones wait for the next.
+const MAX_COUNTERS: usize = 1_000;
+/// Announcements and changes that the server keeps.
+const MAX_STREAM: usize = 20_000;
+/// Announcements and changes read at once.
+const MAX_READ: usize = 2_000;
+/// How often it is checked that the server still has the entries.
+const CHECK: Duration = Duration::from_secs(5);
+
+/// How the server is reached.
+#[derive(Clone)]
+pub struct ShareSettings {
+    /// `redis://[USER:PASSWORD@]HOST[:PORT][/DB]`, or `rediss://` for TLS.
+    pub url: String,
+    /// Begins the name of every key: nodes of one group have the same.
+    pub prefix: String,
+}
+
+impl std::fmt::Debug for ShareSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ShareSettings({})", self.prefix)
+    }
+}
+
+/// Why the server cannot be used at all.
+#[derive(Debug, Error)]
+#[error("abuse.redis: {0}")]
+pub struct ShareError(RedisError);
+
+/// The exchange with the other replicas.
+pub struct Share {
+    abuse: Arc<Abuse>,
+    client: Client,
+    prefix: String,
+    node: String,
+    counts: AbuseMetrics,
+    /// Last announcement and last change read.
+    seen: [String; 2],
+    changes: Vec<Change>,
+    checked: Instant,
+}
+
+/// What one exchange learnt.
+struct Answer {
+    time: u64,
+    counts: Vec<(Vec<(u64, i32)>, u32)>,
+    streams: Vec<(usize, String, Vec<Vec<u8>>)>,
+}
+
+impl Share {
+    /// Prepares it; connects later.
+    pub fn new(abuse: Arc<Abuse>, settings: &ShareSettings, counts: AbuseMetrics) -> Result<Self, ShareError> {
+        let client = Client::open(settings.url.as_str()).map_err(ShareError)?;
+        let node = uuid::Uuid::new_v4().simple().to_string();
+        let seen = ["0".to_owned(), "0".to_owned()];
+        let prefix = format!("weir:{{{}}}", settings.prefix);
+        Ok(Self { abuse, client, prefix, node, counts, seen, changes: Vec::new(), checked: Instant::now() })
+    }
+
+    /// Exchanges until `stop`.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let (mut failing, mut done) = (false, 0);
+        while !stop.is_cancelled() {
+            match self.connected(&stop).await {
+                Ok(()) => return,
+                Err(error) => {
+                    self.counts.failures.inc();
+                    // Once for each time that it stops answering.
+                    failing &= std::mem::replace(&mut done, self.counts.exchanges.get()) == self.counts.exchanges.get();
+                    if !std::mem::replace(&mut failing, true) {
+                        tracing::warn!(
+                            error = error.category(),
+                            "the server of shared counters fails; counters are local"
+                        );
+                    }
+                }
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(PAUSE) => {}
+            }
+        }
+    }
+
+    /// Exchanges over one connection until it fails.
+    async fn connected(&mut self, stop: &CancellationToken) -> Result<(), RedisError> {
+        let late = || RedisError::from((ErrorKind::Io, "no answer in time"));
+        let connect = self.client.get_multiplexed_async_connection();
+        let mut connection = tokio::time::timeout(TIMEOUT, connect).await.map_err(|_| late())??;
+        let load = load_script(&mut connection);
+        let sha = tokio::time::timeout(TIMEOUT, load).await.map_err(|_| late())??;
+        self.republish();
+        while !stop.is_cancelled() {
+            let begun = Instant::now();
+            let sent = self.abuse.table().outgoing(MAX_COUNTERS);
+            self.changes.extend(self.abuse.entries().take_news());
+            let exchanged = tokio::time::timeout(TIMEOUT, self.exchange(&mut connection, &sha, &sent)).await;
+            match exchanged.map_err(|_| late()).flatten() {
+                Ok(answer) => self.apply(&sent, answer),
+                Err(error) => {
+                    sent.iter().for_each(|counter| self.abuse.table().failed(counter));
+                    return Err(error);
+                }
+            }
+            self.counts.exchanges.inc();
+            if self.checked.elapsed() > CHECK {
+                self.checked = Instant::now();
+                let asked = redis::cmd("EXISTS").arg(self.key("changes")).to_owned();
+                let there = asked.query_async::<bool>(&mut connection);
+                if !tokio::time::timeout(TIMEOUT, there).await.map_err(|_| late())?? {
+                    self.republish();
+                }
+            }
+            tokio::time::sleep(INTERVAL.saturating_sub(begun.elapsed())).await;
+        }
+        Ok(())
+    }
+
+    /// Tells all entries again: the server may have lost them.
+    fn republish(&mut self) {
+        self.changes = self.abuse.entries().all(now_millis());
+        self.changes.truncate(MAX_STREAM / 2);
+    }
+
+    fn key(&self, name: &str) -> String {
+        format!("{}:{name}", self.prefix)
+    }
+
+    async fn exchange(
+        &self,
+        connection: &mut MultiplexedConnection,
+        sha: &str,
+        sent: &[Outgoing],
+    ) -> Result<Answer, RedisError> {
+        let mut pipe = redis::pipe();
+        pipe.cmd("TIME");
+        for counter in sent {
+            let name = self.abuse.name(counter.key);
+            pipe.cmd("EVALSHA").arg(sha).arg(3);
+            pipe.arg(self.key(&format!("{name}:c"))).arg(self.key(&format!("{name}:d"))).arg(self.key("hot"));
+            pipe.arg(&self.node).arg(counter.batch).arg(counter.window_ms).arg(counter.limit);
+            pipe.arg(format!("{:032x}", counter.key)).arg(counter.slots.len());
+            for (slot, n) in &counter.slots {
+                pipe.arg(*slot).arg(*n);
+            }
+            for value in &counter.values {
+                pipe.arg(format!("{value:016x}"));
+            }
+        }
+        for change in &self.changes {
+            let text = serde_json::to_string(change).unwrap_or_default();
+            pipe.cmd("XADD")
+                .arg(self.key("changes"))
+                .arg("MAXLEN")
+                .arg("~")
+                .arg(MAX_STREAM)
+                .arg("*")
+                .arg("c")
+                .arg(text);
+        }
+        pipe.cmd("XREAD").arg("COUNT").arg(MAX_READ).arg("STREAMS");
+        pipe.arg(self.key("hot")).arg(self.key("changes")).arg(&self.seen[0]).arg(&self.seen[1]);
+        let values: Vec<Value> = pipe.query_async(connection).await?;
+        let malformed = || RedisError::from((ErrorKind::UnexpectedReturnType, "unexpected answer"));
+        let mut values = values.into_iter();
+        let (seconds, micros): (u64, u64) = redis::from_redis_value(values.next().ok_or_else(malformed)?)?;
+        let mut counts = Vec::with_capacity(sent.len());
+        for value in values.by_ref().take(sent.len()) {
+            let (slots, distinct): (Vec<String>, u32) = redis::from_redis_value(value)?;
+            counts.push((parse_counts(&slots), distinct));
+        }
+        let read = values.last().ok_or_else(malformed)?;
+        let streams = if read == Value::Nil { Vec::new() } else { self.read_streams(read)? };
+        Ok(Answer { time: seconds * 1000 + micros / 1000, counts, streams })
+    }
+
+    /// Which stream, id and fields of each message.
+    fn read_streams(&self, value: Value) -> Result<Vec<(usize, String, Vec<Vec<u8>>)>, RedisError> {
+        type Messages = Vec<(String, Vec<(String, Vec<Vec<u8>>)>)>;
+        let streams: Messages = redis::from_redis_value(value)?;
+        let hot = self.key("hot");
+        let of = |name: &str| usize::from(name != hot);
+        let flat = streams.into_iter().flat_map(|(name, messages)| {
+            let stream = of(&name);
+            messages.into_iter().map(move |(id, fields)| (stream, id, fields))
+        });
+        Ok(flat.collect())
+    }
+
+    fn apply(&mut self, sent: &[Outgoing], answer: Answer) {
+        let now = now_millis();
+        self.abuse.set_offset(answer.time as i64 - now as i64);
+        let shared = self.abuse.shared_time(now);
+        for (counter, (slots, distinct)) in sent.iter().zip(&answer.counts) {
+            self.abuse.table().arrived(counter, slots, *distinct, shared);
+        }
+        self.changes.clear();
+        for (stream, id, fields) in answer.streams {
+            match stream {
+                0 => self.learn(&fields, shared),
+                _ => {
+                    if let Some(Ok(change)) = fields.get(1).map(|text| serde_json::from_slice::<Change>(text)) {
+                        self.abuse.entries().apply(change, now);
+                    }
+                }
+            }
+            self.seen[stream] = id;
+        }
+    }
+
+    /// Takes an announcement: key, window, limit, counts by slot, different values.
+    fn learn(&self, fields: &[Vec<u8>], now: u64) {
+        let Some(text) = fields.get(1).and_then(|text| std::str::from_utf8(text).ok()) else { return };
+        let mut words = text.split(' ');
+        let mut number = || words.next().and_then(|word| word.parse::<u64>().ok());
+        let (Some(window_ms), Some(limit), Some(distinct)) = (number(), number(), number()) else { return };
+        let Some(key) = words.next().and_then(|word| u128::from_str_radix(word, 16).ok()) else { return };
+        let slots: Vec<String> = words.map(str::to_owned).collect();
+        let spec = Spec { window_ms, limit: limit as u32 };
+        self.abuse.table().learn(key, spec, &parse_counts(&slots), distinct as u32, now);
+    }
+}
+
+async fn load_script(connection: &mut MultiplexedConnection) -> Result<String, RedisError> {
+    redis::cmd("SCRIPT").arg("LOAD").arg(SCRIPT).query_async(connection).await
+}

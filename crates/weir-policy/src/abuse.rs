@@ -1,0 +1,231 @@
+//! Rules on behaviour over many requests: what they count, by which key, and what follows.
+//!
+//! This module only describes them. The node counts, and tells [`Policy::decide_with`](super::Policy::decide_with) which
+//! limits a request goes over.
+
+use super::reply::{Reply, ReplyTemplate};
+use super::verdict::RequestContext;
+use regex::bytes::Regex;
+use std::collections::HashMap;
+use std::sync::Arc;
+use weir_core::model::{AttackType, PointPattern};
+
+/// Which behaviour a rule limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AbuseKind {
+    /// Requests.
+    RateLimit,
+    /// Failed attempts, known from responses.
+    Brute,
+    /// Requests for what does not exist, known from responses.
+    ForcedBrowsing,
+    /// Different values of one part of the request.
+    Bola,
+}
+
+impl AbuseKind {
+    /// The rule type of a policy document.
+    pub const fn code(self) -> &'static str {
+        match self {
+            AbuseKind::RateLimit => "rate_limit",
+            AbuseKind::Brute => "brute",
+            AbuseKind::ForcedBrowsing => "forced_browsing",
+            AbuseKind::Bola => "bola",
+        }
+    }
+
+    /// Whether it needs responses.
+    pub const fn reads_responses(self) -> bool {
+        matches!(self, AbuseKind::Brute | AbuseKind::ForcedBrowsing)
+    }
+}
+
+/// A part of the key by which a rule counts, or the value whose variety it counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyPart {
+    /// The client's address; of IPv6 the first 64 bits.
+    Client,
+    /// The application.
+    Application,
+    /// The host.
+    Host,
+    /// The gateway's route.
+    Route,
+    /// The consumer that the gateway names with the response: known from the next request with the same credential on.
+    Consumer,
+    /// The session, as a rule of type `session` defines it; address and agent where none does.
+    Session,
+    /// A header, by its name in upper case.
+    Header(String),
+    /// A cookie.
+    Cookie(String),
+    /// A query parameter.
+    Query(String),
+    /// A claim of the bearer token, whose signature is not verified.
+    Claim(String),
+    /// A segment of the path, counted from 0, the last one included.
+    Segment(u32),
+    /// A value at a point of the message.
+    Point(PointPattern),
+}
+
+impl KeyPart {
+    /// Whether the client decides what it is: such a key is never listed by itself.
+    pub const fn is_chosen_by_client(&self) -> bool {
+        !matches!(self, KeyPart::Client | KeyPart::Application | KeyPart::Host | KeyPart::Route | KeyPart::Consumer)
+    }
+}
+
+/// What follows when a limit is exceeded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reaction {
+    /// An event, nothing else.
+    Report,
+    /// The requests above the limit are blocked, in `safe_blocking` and `block`.
+    Block,
+    /// The source is graylisted for this many seconds: its further requests above the limit, and its attacks, are blocked in
+    /// `safe_blocking`.
+    Graylist(u64),
+    /// The source is denylisted for this many seconds.
+    Denylist(u64),
+}
+
+/// How the response to a failed attempt is recognised: by any of these.
+#[derive(Clone, Debug, Default)]
+pub struct Failure {
+    /// Status codes.
+    pub status: Vec<u16>,
+    /// Pattern found in the body.
+    pub body: Option<Regex>,
+    /// Pattern found in `Location` of a redirect.
+    pub redirect: Option<Regex>,
+}
+
+impl Failure {
+    /// Whether a response is that to a failed attempt.
+    pub fn matches(&self, status: u16, location: &[u8], body: &[u8]) -> bool {
+        self.status.contains(&status)
+            || ((300..400).contains(&status) && self.redirect.as_ref().is_some_and(|regex| regex.is_match(location)))
+            || self.body.as_ref().is_some_and(|regex| regex.is_match(body))
+    }
+}
+
+/// One rule.
+#[derive(Debug)]
+pub struct AbuseRule {
+    /// Its id.
+    pub id: u64,
+    /// What it limits.
+    pub kind: AbuseKind,
+    /// The parts of its key; at least one.
+    pub key: Vec<KeyPart>,
+    /// The part whose different values it counts; without one it counts requests.
+    pub distinct: Option<KeyPart>,
+    /// How many are allowed in a window.
+    pub threshold: u32,
+    /// How many more are tolerated before anything follows.
+    pub burst: u32,
+    /// Seconds of the sliding window.
+    pub window: u32,
+    /// What follows.
+    pub reaction: Reaction,
+    /// Whether it only reports, whatever its reaction.
+    pub dry_run: bool,
+    /// How failed attempts are recognised.
+    pub failure: Failure,
+    /// The reply to requests that it blocks.
+    pub(super) reply: Option<ReplyTemplate>,
+}
+
+impl AbuseRule {
+    /// The attack type of its findings.
+    pub fn attack(&self) -> AttackType {
+        match self.kind {
+            AbuseKind::RateLimit => AttackType::RateLimit,
+            AbuseKind::Brute if self.distinct.is_some() => AttackType::CredentialStuffing,
+            AbuseKind::Brute => AttackType::Brute,
+            AbuseKind::ForcedBrowsing => AttackType::ForcedBrowsing,
+            AbuseKind::Bola => AttackType::Bola,
+        }
+    }
+
+    /// The name of its findings, e.g. `abuse.7`: an exception can name it as a stamp.
+    pub fn finding(&self) -> String {
+        format!("abuse.{}", self.id)
+    }
+
+    /// Whether it does more than report.
+    pub fn is_enforced(&self) -> bool {
+        !self.dry_run && self.reaction != Reaction::Report
+    }
+
+    /// How many are allowed in a window before anything follows.
+    pub fn limit(&self) -> u32 {
+        self.threshold.saturating_add(self.burst)
+    }
+
+    /// Whether the key names the client's address.
+    pub fn counts_by_client(&self) -> bool {
+        self.key.contains(&KeyPart::Client)
+    }
+}
+
+/// A limit that a request goes over.
+#[derive(Clone, Debug)]
+pub struct AbuseExcess {
+    /// The rule.
+    pub rule: Arc<AbuseRule>,
+    /// Key, count, limit, window and since when, in words; the key is masked.
+    pub text: String,
+    /// Seconds after which the count will have fallen, for `Retry-After`.
+    pub retry_after: u32,
+}
+
+impl AbuseExcess {
+    /// The reply to a request that is blocked for it: that of the rule, or `standard`; with `Retry-After` and the RateLimit
+    /// header fields (draft-ietf-httpapi-ratelimit-headers).
+    pub(super) fn reply(&self, request: &RequestContext<'_, '_>, standard: impl FnOnce() -> Reply) -> Reply {
+        let own = self.rule.reply.as_ref().map(|reply| reply.render(request.message, request.request_id));
+        let mut reply = own.unwrap_or_else(standard);
+        if self.rule.kind == AbuseKind::RateLimit {
+            let AbuseRule { id, threshold, window, .. } = &*self.rule;
+            let fields = [
+                ("retry-after", self.retry_after.to_string()),
+                ("ratelimit-policy", format!("\"rule-{id}\";q={threshold};w={window}")),
+                ("ratelimit", format!("\"rule-{id}\";r=0;t={}", self.retry_after)),
+            ];
+            let fields =
+                fields.into_iter().filter(|(name, _)| !reply.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name)));
+            let fields: Vec<_> = fields.map(|(name, value)| (name.to_owned(), value)).collect();
+            reply.headers.extend(fields);
+        }
+        reply
+    }
+}
+
+/// Every abuse rule by id.
+#[derive(Debug, Default)]
+pub struct AbuseRules {
+    by_id: HashMap<u64, Arc<AbuseRule>>,
+}
+
+impl AbuseRules {
+    pub(super) fn new<'r>(rules: impl Iterator<Item = &'r Arc<AbuseRule>>) -> Self {
+        Self { by_id: rules.map(|rule| (rule.id, Arc::clone(rule))).collect() }
+    }
+
+    /// Whether there is no rule.
+    pub fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
+    /// The rule with this id.
+    pub fn rule(&self, id: u64) -> Option<&Arc<AbuseRule>> {
+        self.by_id.get(&id)
+    }
+
+    /// Every rule.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<AbuseRule>> {
+        self.by_id.values()
+    }
+}

@@ -1,0 +1,100 @@
+//! Behaviour over many requests: counters, the entries kept across restarts, and the exchange with other nodes.
+
+use super::{StartError, settings};
+use crate::config::Resolved;
+use prometheus_client::registry::Registry;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use weir_node::abuse::{Abuse, AbuseMetrics, AbuseSettings, EntryFile, Share, ShareSettings, exchange};
+use weir_node::sync::Link;
+use weir_runtime::clock::now_millis;
+
+/// Time between two looks at the state, for metrics.
+const METRICS: Duration = Duration::from_secs(1);
+/// Longest wait for the last write at the end.
+const LAST_WRITE: Duration = Duration::from_secs(2);
+
+/// What runs beside the verdicts.
+pub struct Behaviour {
+    abuse: Arc<Abuse>,
+    metrics: AbuseMetrics,
+    file: EntryFile,
+    share: Option<Share>,
+}
+
+impl Behaviour {
+    /// Reads the entries that were kept. A file that cannot be read is logged and costs its entries.
+    pub fn open(resolved: &Resolved, registry: &mut Registry) -> Result<Self, StartError> {
+        let from = &resolved.abuse;
+        let secrets = settings::keys(resolved)?;
+        let url = from.redis.url.as_ref().map(|url| url.expose().to_owned());
+        if url.is_some() && secrets.is_empty() {
+            tracing::warn!("abuse.redis: nodes count together under a common key of connector.auth, and there is none");
+        }
+        let memory = usize::try_from(from.memory).unwrap_or(usize::MAX);
+        let abuse = Arc::new(Abuse::new(&AbuseSettings { memory, secrets, shared: url.is_some() }));
+        let file = EntryFile::new(resolved.data_dir.join("abuse"));
+        match file.load(&abuse) {
+            Ok(0) => {}
+            Ok(damaged) => tracing::warn!(damaged, "automatic entries that could not be read"),
+            Err(error) => tracing::error!(%error, "the automatic entries could not be read"),
+        }
+        let metrics = AbuseMetrics::register(registry);
+        let share = url.map(|url| {
+            let prefix = from.redis.prefix.clone().unwrap_or_else(|| resolved.api.node_group.clone());
+            Share::new(Arc::clone(&abuse), &ShareSettings { url, prefix }, metrics.clone())
+        });
+        Ok(Self { abuse, metrics, file, share: share.transpose()? })
+    }
+
+    /// What requests are counted in.
+    pub fn abuse(&self) -> Arc<Abuse> {
+        Arc::clone(&self.abuse)
+    }
+
+    /// Starts what runs beside the verdicts, until `stop`; entries are exchanged over `link`.
+    pub fn start(self, link: Option<&Arc<Link>>, stop: &CancellationToken) -> Running {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(self.file.run(Arc::clone(&self.abuse), stop.clone()));
+        if let Some(link) = link {
+            tasks.spawn(exchange(Arc::clone(&self.abuse), Arc::clone(link), stop.clone()));
+        }
+        tasks.spawn(watch(self.abuse, self.metrics, stop.clone()));
+        if let Some(share) = self.share {
+            tasks.spawn(share.run(stop.clone()));
+        }
+        Running(tasks)
+    }
+}
+
+/// What runs beside the verdicts.
+pub struct Running(JoinSet<()>);
+
+impl Running {
+    /// Waits until the last entries are written, once stopped.
+    pub async fn finish(mut self) {
+        let ended = async { while self.0.join_next().await.is_some() {} };
+        if tokio::time::timeout(LAST_WRITE, ended).await.is_err() {
+            tracing::warn!("the last automatic entries may not have been written");
+        }
+    }
+}
+
+async fn watch(abuse: Arc<Abuse>, metrics: AbuseMetrics, stop: CancellationToken) {
+    let mut warned: Vec<u64> = Vec::new();
+    while !stop.is_cancelled() {
+        let now = now_millis();
+        metrics.update(&abuse, now);
+        let unanswered = abuse.unanswered(now);
+        if let Some(rule) = unanswered.iter().find(|rule| !warned.contains(rule)) {
+            tracing::warn!(rule, "a rule on responses counts nothing: no responses come for its requests");
+        }
+        warned = unanswered;
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(METRICS) => {}
+        }
+    }
+}

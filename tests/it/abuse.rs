@@ -1,0 +1,153 @@
+//! Behaviour over many requests, on nodes that share their counters through a Redis server, which fails in every way.
+
+use crate::WEIR;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use weir_testkit::{Node, skip, until};
+
+const KEY: &str = "0123456789abcdef";
+const POLICY: &str = "rules:\n- {id: 7, type: rate_limit, threshold: 10, window: 300, key: ['query:k']}\n";
+
+/// A Redis server of the test.
+struct Redis {
+    port: u16,
+    process: Option<Child>,
+}
+
+impl Redis {
+    /// None where it is not installed.
+    fn start(more: &[&str]) -> Option<Self> {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut redis = Self { port, process: None };
+        redis.run(more).then_some(redis)
+    }
+
+    fn run(&mut self, more: &[&str]) -> bool {
+        let port = self.port.to_string();
+        let mut command = Command::new("redis-server");
+        command.args(["--port", &port, "--bind", "127.0.0.1", "--save", ""]).args(more);
+        let Ok(child) = command.stdout(Stdio::null()).spawn() else {
+            skip("redis-server is not installed");
+            return false;
+        };
+        self.process = Some(child);
+        until("redis-server listens", || TcpStream::connect(("127.0.0.1", self.port)).is_ok());
+        true
+    }
+
+    fn kill(&mut self) {
+        if let Some(mut child) = self.process.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    /// Sends a command; the first line of the answer.
+    fn command(&self, line: &str) -> String {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        stream.write_all(format!("{line}\r\n").as_bytes()).unwrap();
+        let mut answer = String::new();
+        BufReader::new(stream).read_line(&mut answer).unwrap();
+        answer.trim().to_owned()
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn nodes(directory: &Path, redis: &Redis) -> [Node; 2] {
+    let file = directory.join("policy.yaml");
+    std::fs::write(&file, POLICY).unwrap();
+    [0, 1].map(|number| {
+        let sets = [
+            format!("policy.file={}", file.display()),
+            format!("data_dir={}", directory.join(number.to_string()).display()),
+            format!("connector.auth.keys={KEY}"),
+            format!("abuse.redis.url=redis://127.0.0.1:{}/", redis.port),
+        ];
+        WEIR.node(&sets.each_ref().map(String::as_str))
+    })
+}
+
+fn passes(node: &Node, key: &str) -> bool {
+    let raw = format!("GET /?k={key} HTTP/1.1\r\nHost: shop.example\r\n\r\n");
+    let answer = node.call("/v1/requests", &[("Authorization", &format!("Bearer {KEY}"))], raw.as_bytes());
+    assert!([200, 204].contains(&answer.status), "{answer:?}");
+    answer.status == 204
+}
+
+fn exchanged(node: &Node) {
+    let before = node.metric("weir_abuse_share_exchanges_total");
+    until("two exchanges", || node.metric("weir_abuse_share_exchanges_total") >= before + 2.0);
+}
+
+#[test]
+fn a_limit_holds_for_the_sum_of_two_nodes() {
+    let Some(redis) = Redis::start(&[]) else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let [a, b] = nodes(directory.path(), &redis);
+    [&a, &b].map(exchanged);
+    assert!((0..5).all(|_| passes(&a, "x") && passes(&b, "x")));
+    [&a, &b].map(exchanged);
+    assert!(!passes(&a, "x") && !passes(&b, "x"));
+    // A node that never saw the key knows it.
+    assert!((0..10).all(|_| passes(&a, "y")));
+    [&a, &b].map(exchanged);
+    assert!(!passes(&b, "y"));
+}
+
+#[test]
+fn a_server_that_fails_costs_the_counts_of_others_and_nothing_else() {
+    let Some(mut redis) = Redis::start(&[]) else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let [a, b] = nodes(directory.path(), &redis);
+    [&a, &b].map(exchanged);
+    redis.kill();
+    until("failures are counted", || a.metric("weir_abuse_share_failures_total") > 0.0);
+    assert!((0..10).all(|_| passes(&a, "gone")) && !passes(&a, "gone"), "the local limit holds");
+    assert!(passes(&b, "gone"));
+    redis.run(&[]);
+    [&a, &b].map(exchanged);
+    assert!(!passes(&b, "gone"), "what was counted meanwhile is shared");
+    // Flushed: nodes hold what they counted themselves, and share what comes.
+    assert_eq!(redis.command("FLUSHALL"), "+OK");
+    assert!(!passes(&a, "gone"));
+    assert!((0..10).all(|_| passes(&a, "flushed")));
+    [&a, &b].map(exchanged);
+    assert!(!passes(&b, "flushed"));
+    // Full: writes are refused.
+    assert_eq!(redis.command("CONFIG SET maxmemory 1"), "+OK");
+    let failures = a.metric("weir_abuse_share_failures_total");
+    assert!((0..10).all(|_| passes(&a, "full")) && !passes(&a, "full"));
+    until("failures are counted", || a.metric("weir_abuse_share_failures_total") > failures);
+    assert_eq!(redis.command("CONFIG SET maxmemory 0"), "+OK");
+    [&a, &b].map(exchanged);
+    until("it heals", || !passes(&b, "full"));
+    // Slow: a batch that arrived, and whose answer came too late, counts once.
+    assert!((0..5).all(|_| passes(&a, "slow")));
+    assert_eq!(redis.command("CLIENT PAUSE 1500 ALL"), "+OK");
+    assert!(passes(&a, "slow"));
+    until("failures are counted", || a.metric("weir_abuse_share_failures_total") > failures + 1.0);
+    [&a, &b].map(exchanged);
+    [&a, &b].map(exchanged);
+    assert!((0..4).all(|_| passes(&b, "slow")), "six were counted, not more");
+    assert!(!passes(&b, "slow"));
+}
+
+#[test]
+fn the_demo_runs() {
+    if Redis::start(&[]).is_none() {
+        return;
+    }
+    let output = Command::new("examples/abuse/run").arg(env!("CARGO_BIN_EXE_weir")).output().unwrap();
+    let text = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+    assert!(output.status.success(), "{text}");
+    for part in ["brute force: ", "walk: ", "network: ", "shown: bola: ", "listed: gray: ", "excepted: "] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
