@@ -28,7 +28,7 @@ impl Service {
         let route = request.call.route.as_ref().map_or(proxy.code(), |route| route.as_str()).to_owned();
         self.coverage.count(&route, request.call.body, body.len(), &self.telemetry.metrics);
         let keys = self.keys.load_full();
-        let job = self.job(request.call, request.message, access);
+        let job = self.job(request.call, request.message, at.caller, access);
         let (InspectionOutcome { response, record }, ..) = self.run_job(job, permit, InspectionJob::run).await?;
         // The response waits until the record of a malicious request is in the spool.
         if let (Some(recorder), Some(record)) = (&self.recorder, record) {
@@ -55,7 +55,7 @@ impl Service {
     ) -> Result<std::sync::Arc<crate::http_inspector::AccessRules>, ApiError> {
         let access = self.access.load_full();
         let key = head.headers.get(KEY_HEADER).map(HeaderValue::as_bytes);
-        if !access.authenticate_key(at.peer.ip(), at.certificate, key)? {
+        if !access.authenticate_key(at.caller, at.certificate, key)? {
             self.telemetry.metrics.unauthenticated.inc();
         }
         Ok(access)
