@@ -1,7 +1,7 @@
 //! What an upload claims to be beside what it holds, as one line for signatures: `media content name`.
 //!
 //! Filters of uploads trust the media type or the name; servers execute by the name or by the content. A part that claims to
-//! be a picture and holds or is named as a program of a server is sent by nobody but an attacker, whatever the program does.
+//! be a picture and holds or is named as a program of a server comes from an attacker, whatever the program does.
 //! The line is in the zone `meta`, at the point of the file name. Its fields are parted by blanks; the name is the last one.
 
 /// Longest content that is one word.
