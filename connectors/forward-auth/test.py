@@ -164,7 +164,8 @@ def program(name):
 
 def ask(port, method, target, body=None, headers=None):
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=WAIT_S)
-    connection.request(method, target, body, headers or {})
+    chunked = "Transfer-Encoding" in (headers or {})
+    connection.request(method, target, body, headers or {}, encode_chunked=chunked)
     answer = connection.getresponse()
     result = answer.status, answer.read(), dict(answer.getheaders())
     connection.close()
@@ -180,6 +181,10 @@ class Setup:
         self.node_port, self.port = free_port(), free_port()
         self.node = node(self.folder, self.node_port, config)
         self.proxy = PROXIES[name](self.folder, self.node_port, self.application.server_address[1], self.port, **more)
+        # A proxy may listen before it has read its routes.
+        end = time.monotonic() + WAIT_S
+        while self.ask("GET", "/")[0] == 404 and time.monotonic() < end:
+            time.sleep(0.05)
 
     def __enter__(self):
         return self
@@ -255,7 +260,7 @@ def bodies(name):
 
 
 def own_reply(name):
-    with Setup(name, "block_reply: {status: 451, json: '{\"blocked\": true}', headers: {x-policy: legal}}\n") as setup:
+    with Setup(name, "block_reply: {status: 451, body_json: '{\"blocked\": true}', headers: {x-policy: legal}}\n") as setup:
         setup.blocks("GET", SQL, status=451, reply=b'{"blocked": true}')
         _, _, headers = setup.ask("GET", SQL)
         assert {key.lower(): value for key, value in headers.items()}.get("x-policy") == "legal", headers
