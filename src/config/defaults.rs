@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// The port that connectors of such nodes are documented to call.
 pub const ADDRESS: ConnectorAddress = ConnectorAddress::Tcp(ListenAddress::any(5000));
-/// The user of the node and a group that it shares with the gateway; nobody else on the host.
+/// The user of the node and a group that it shares with the gateway; no other user of the host.
 pub const SOCKET_MODE: FileMode = FileMode(0o660);
 /// One port for metrics and probes: one less to open; they can be set apart.
 pub const METRICS_ADDRESS: ListenAddress = ListenAddress::any(9090);

@@ -305,8 +305,12 @@ mod tests {
             Change::Listed(entry(2, 30_000)),
         ];
         let [a, b] = [Entries::new(10), Entries::new(10)];
-        changes.iter().for_each(|change| drop(a.apply(change.clone(), 250)));
-        changes.iter().rev().for_each(|change| drop(b.apply(change.clone(), 250)));
+        changes.iter().for_each(|change| {
+            a.apply(change.clone(), 250);
+        });
+        changes.iter().rev().for_each(|change| {
+            b.apply(change.clone(), 250);
+        });
         let sorted = |entries: &Entries| {
             let mut all: Vec<String> = entries.all(250).iter().map(|c| serde_json::to_string(c).unwrap()).collect();
             all.sort();

@@ -391,7 +391,9 @@ mod tests {
     fn a_flood_of_new_keys_evicts_none_past_half_its_limit() {
         let (keys, table) = (Keys::new(b"k"), Table::new(1 << 20, false));
         let watched: Vec<u128> = (0..200u32).map(|n| keys.key(1, &[b"watched", &n.to_be_bytes()])).collect();
-        watched.iter().for_each(|&key| drop(table.add(key, SPEC, 1_000, 6)));
+        watched.iter().for_each(|&key| {
+            table.add(key, SPEC, 1_000, 6);
+        });
         for n in 0..200_000u32 {
             table.add(keys.key(1, &[&n.to_be_bytes()]), SPEC, 2_000 + u64::from(n / 100), 1);
         }
@@ -417,7 +419,9 @@ mod tests {
     fn a_table_of_counters_past_half_refuses_new_ones_until_their_window_passes() {
         let (keys, table) = (Keys::new(b"k"), Table::new(0, false));
         let key = |n: u32| keys.key(1, &[&n.to_be_bytes()]);
-        (0..1_000).for_each(|n| drop(table.add(key(n), SPEC, 1_000, 9)));
+        (0..1_000).for_each(|n| {
+            table.add(key(n), SPEC, 1_000, 9);
+        });
         assert!(table.not_counted() > 0);
         let kept = (0..1_000).filter(|&n| table.peek(key(n), 1_000).count == 9).count();
         assert_eq!(kept, table.len());
@@ -462,7 +466,9 @@ mod tests {
     #[test]
     fn values_of_other_replicas_count() {
         let table = Table::new(1 << 20, true);
-        (0..5).for_each(|n| drop(table.add_value(9, SPEC, 60_000, n, None)));
+        (0..5).for_each(|n| {
+            table.add_value(9, SPEC, 60_000, n, None);
+        });
         let sent = table.outgoing(10);
         assert_eq!(sent[0].values, [0, 1, 2, 3, 4]);
         table.arrived(&sent[0], &[], 12, 60_100);

@@ -1,5 +1,5 @@
 //! Alarms: requests that pass uninspected, and nodes that do not answer. They are judged by the last heartbeats whenever
-//! somebody looks; each beginning and end is an event in the audit log.
+//! the Dashboard is shown; each beginning and end is an event in the audit log.
 
 use super::app::App;
 use super::error::Result;

@@ -277,3 +277,47 @@ pub(super) fn session(fields: &mut FieldReader<'_, '_>) -> Option<KeyPart> {
     fields.error("key", format!("expected {WANT}"));
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{Policy, PolicyDoc, Settings};
+
+    #[test]
+    fn mistakes_have_a_place_and_a_fix() {
+        for (rule, at, message) in [
+            ("type: rate_limit", "threshold", "is missing: how many requests"),
+            ("type: rate_limit, threshold: 0", "threshold", "a number from 1 to 1000000"),
+            ("type: rate_limit, threshold: 9, distinct: 'path:1'", "distinct", "use `bola`"),
+            ("type: bola", "distinct", "the value that an attacker would vary"),
+            ("type: bola, distinct: 'path:x'", "distinct", "not the number of a path segment"),
+            ("type: bola, distinct: 'path:1', threshold: 5000", "threshold", "from 1 to 4000"),
+            ("type: brute, key: []", "key", "expected 1 to 6 of client"),
+            ("type: brute, key: [client, 'cookie:']", "key[1]", "`cookie` needs a name"),
+            ("type: brute, key: [account]", "key[0]", "expected client, application"),
+            ("type: brute, key: 'cookie:a', reaction: graylist", "key", "only a source can be listed"),
+            ("type: brute, failure: {status: 700}", "failure.status", "from 100 to 599"),
+            ("type: brute, failure: {code: 401}", "failure.code", "unknown key"),
+            ("type: brute, reply: {status: 999}", "reply.status", "is not a status"),
+            ("type: brute, treshold: 3", "treshold", "did you mean `threshold`?"),
+            ("type: session, key: client", "key", "cookie:NAME, header:NAME or jwt:CLAIM"),
+        ] {
+            let doc = PolicyDoc::parse("p.yaml", &format!("rules:\n- {{{rule}}}\n")).unwrap();
+            let errors = Policy::compile(&Settings::default(), Some(&doc)).unwrap_err();
+            let [error] = &errors[..] else { panic!("{rule}: {errors:?}") };
+            assert_eq!((error.at.as_str(), error.line), (format!("rules[0].{at}").as_str(), 2), "{rule}");
+            assert!(error.message.contains(message), "{rule}: {error}");
+        }
+    }
+
+    #[test]
+    fn names_of_the_replaced_system_are_read() {
+        let text = "rules: [{id: 1, type: rate_limit, rate: 5, time_unit: rpm, burst: 2, rsp_status: 503},\
+                    {id: 2, type: brute_counter, counter: 'b:1'}, {id: 3, type: dirbust_counter}]";
+        let doc = PolicyDoc::parse("p.yaml", text).unwrap();
+        let policy = Policy::compile(&Settings::default(), Some(&doc)).unwrap();
+        let rule = policy.abuse().rule(1).unwrap();
+        assert_eq!((rule.threshold, rule.burst, rule.window, rule.limit()), (5, 2, 60, 7));
+        assert!(policy.abuse().rule(2).is_some_and(|rule| !rule.is_enforced()));
+        assert_eq!(policy.notices().len(), 2);
+    }
+}

@@ -37,7 +37,9 @@ impl EntryFile {
         let mut damaged = 0;
         for line in text.lines() {
             match serde_json::from_str::<Change>(line) {
-                Ok(change) => drop(abuse.entries().apply(change, now_millis())),
+                Ok(change) => {
+                    abuse.entries().apply(change, now_millis());
+                }
                 Err(_) => damaged += 1,
             }
         }

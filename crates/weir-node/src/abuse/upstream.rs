@@ -37,7 +37,9 @@ pub async fn exchange(abuse: Arc<Abuse>, link: Arc<Link>, stop: CancellationToke
             Ok(news) => {
                 sent = version;
                 seen = news.last;
-                news.changes.into_iter().for_each(|change| drop(abuse.entries().apply(change, now_millis())));
+                for change in news.changes {
+                    abuse.entries().apply(change, now_millis());
+                }
             }
             Err(error) => tracing::debug!(%error, "exchange of automatic entries"),
         }

@@ -128,9 +128,9 @@ mod tests {
         let socket = UnixSocket::bind(&path, 0o660, None).unwrap();
         std::os::unix::net::UnixStream::connect(&path).unwrap();
         fs::remove_file(&path).unwrap();
-        fs::write(&path, "of somebody else").unwrap();
+        fs::write(&path, "of another program").unwrap();
         drop(socket);
-        assert_eq!(fs::read_to_string(&path).unwrap(), "of somebody else");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "of another program");
         assert!(error(&path, None).contains("not a socket"));
     }
 
