@@ -1,6 +1,6 @@
 //! The services of a control plane, without HTTP. Cheap to clone.
 
-use super::audit::Audit;
+use super::audit::{Audit, Record};
 use super::auth::oidc::{self, Oidc};
 use super::auth::password::Passwords;
 use super::auth::role::Role;
@@ -170,10 +170,12 @@ impl App {
         let (password, made) = self.new_password()?;
         let (name, role) = ("Administrator".to_owned(), Role::Administrator);
         let new = NewUser { login: login.clone(), name, role, password: Some(password), subject: None };
-        match self.users.create(new).await {
+        let ready = self.users.prepare(new).await?;
+        let mut change = self.audit.begin().await?;
+        match ready.insert(change.on()).await {
             Ok(user) => {
-                let object = format!("user/{}", user.id);
-                self.audit.record_as("weir", "", "user.create", &object, (), &user).await?;
+                let record = Record::new("user.create", format!("user/{}", user.id), (), &user)?;
+                change.commit_record("weir", "", &record).await?;
                 Ok(Some(FirstAdministrator { login: user.login, made_password: made }))
             }
             // Another replica made it meanwhile.
@@ -197,7 +199,13 @@ impl App {
     async fn first_password(&self, user: User) -> Result<Option<FirstAdministrator>> {
         let (password, made) = self.new_password()?;
         // Of replicas that start at the same time one wins, and shows what it made.
-        let won = self.users.give_first_password(&user, password).await?;
+        let hash = self.users.hash(&user, password).await?;
+        let mut change = self.audit.begin().await?;
+        let won = self.users.give_first_password(change.on(), &user, hash).await?;
+        if won {
+            let record = Record::new("user.password", format!("user/{}", user.id), (), ())?;
+            change.commit_record("weir", "", &record).await?;
+        }
         Ok(won.then_some(FirstAdministrator { login: user.login, made_password: made }))
     }
 
@@ -264,11 +272,13 @@ impl App {
 
     async fn sweep(&self) -> Result<()> {
         self.sessions.sweep().await?;
-        let removed = self.nodes.sweep().await?;
-        if removed > 0 {
-            self.audit.record_as("weir", "", "node.expire", &format!("{removed} nodes"), (), ()).await?;
+        if !self.nodes.any_expired().await? {
+            return Ok(());
         }
-        Ok(())
+        let mut change = self.audit.begin().await?;
+        let removed = self.nodes.sweep(change.on()).await?;
+        let record = Record::new("node.expire", format!("{removed} nodes"), (), ())?;
+        change.commit_record("weir", "", &record).await
     }
 }
 

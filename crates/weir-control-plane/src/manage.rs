@@ -1,6 +1,7 @@
 //! What is changed of attacks, nodes, tokens and users: each change by a caller who may, and recorded.
 
 use super::app::App;
+use super::audit::Record;
 use super::auth::token::{NewToken, Token, Usage};
 use super::auth::user::{NewUser, User, UserChange};
 use super::auth::{Caller, Permission};
@@ -22,15 +23,19 @@ impl App {
         parse(query, context).map_err(|error| Error::invalid("q", error.to_string()))
     }
 
-    /// Marks an attack as a true or false positive, or takes the mark away.
+    /// Marks an attack as a true or false positive, or takes the mark away. Attacks may be in another database than the audit
+    /// log: the line is written first, and stored when the mark is.
     pub async fn mark(&self, caller: &Caller, id: &str, mark: Option<Mark>) -> Result<Attack> {
         let before = self.store.attack(id).await?.ok_or(Error::NotFound("attack"))?;
-        let attack = self.store.mark(id, mark, &caller.name()).await?.ok_or(Error::NotFound("attack"))?;
-        let code = |attack: &Attack| attack.mark.as_ref().map(|marked| marked.mark);
-        if code(&before) != code(&attack) {
-            let object = format!("attack/{id}");
-            self.audit.record(caller, "attack.mark", &object, code(&before), code(&attack)).await?;
+        let old = before.mark.as_ref().map(|marked| marked.mark);
+        if old == mark {
+            return Ok(before);
         }
+        let record = Record::new("attack.mark", format!("attack/{id}"), old, mark)?;
+        let mut change = self.audit.begin().await?;
+        change.record(&caller.name(), &caller.address, &record).await?;
+        let attack = self.store.mark(id, mark, &caller.name()).await?.ok_or(Error::NotFound("attack"))?;
+        change.store().await?;
         Ok(attack)
     }
 

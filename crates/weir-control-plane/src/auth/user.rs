@@ -128,16 +128,20 @@ impl Users {
         Ok(all.pop().filter(|_| unused))
     }
 
-    /// Gives `user`, who never logged in, a password; false where another process did meanwhile.
-    pub async fn give_first_password(&self, user: &User, password: String) -> Result<bool> {
+    /// The hash of a password for `user`.
+    pub async fn hash(&self, user: &User, password: String) -> Result<String> {
         password::check(&password, &user.login)?;
-        let hash = self.passwords.hash(password).await?;
+        self.passwords.hash(password).await
+    }
+
+    /// Gives `user`, who never logged in, a password by its hash, on a connection; false where another process did meanwhile.
+    pub async fn give_first_password(&self, on: &mut AnyConnection, user: &User, hash: String) -> Result<bool> {
         let now = self.clock.millis().max(user.updated_at + 1);
         let update = sqlx::query(
             "UPDATE users SET password = $2, updated_at = $3 WHERE id = $1 AND updated_at = $4 AND last_login_at IS NULL",
         );
         let update = update.bind(&user.id).bind(hash).bind(now).bind(user.updated_at);
-        Ok(update.execute(self.pool.write()).await?.rows_affected() > 0)
+        Ok(update.execute(on).await?.rows_affected() > 0)
     }
 
     /// The user with this login and password. Takes the same time for a login that does not exist.
@@ -150,10 +154,10 @@ impl Users {
         Ok(user.filter(|user| fits && user.enabled))
     }
 
-    /// Notes a login and whence.
-    pub async fn note_login(&self, id: &str, address: &str) -> Result<()> {
+    /// Notes a login and whence, on a connection.
+    pub async fn note_login(&self, on: &mut AnyConnection, id: &str, address: &str) -> Result<()> {
         let note = sqlx::query("UPDATE users SET last_login_at = $2, last_address = $3 WHERE id = $1");
-        note.bind(id).bind(self.clock.millis()).bind(address).execute(self.pool.write()).await?;
+        note.bind(id).bind(self.clock.millis()).bind(address).execute(on).await?;
         Ok(())
     }
 
@@ -161,12 +165,6 @@ impl Users {
     pub async fn is_known_address(&self, login: &str, address: &str) -> Result<bool> {
         let known = sqlx::query("SELECT id FROM users WHERE login = $1 AND last_address = $2");
         Ok(known.bind(login.to_lowercase()).bind(address).fetch_optional(self.pool.read()).await?.is_some())
-    }
-
-    /// Makes a user.
-    pub async fn create(&self, new: NewUser) -> Result<User> {
-        let ready = self.prepare(new).await?;
-        ready.insert(&mut *self.pool.write().acquire().await?).await
     }
 
     /// Checks a new user and hashes the password, which takes its time, before anything is written.
@@ -189,13 +187,6 @@ impl Users {
             last_login_at: None,
         };
         Ok(ReadyUser { user, hash, subject: new.subject })
-    }
-
-    /// Changes a user. The last enabled administrator stays one.
-    pub async fn change(&self, id: &str, change: UserChange) -> Result<User> {
-        let user = self.find(id).await?.ok_or(Error::NotFound("user"))?;
-        let ready = self.prepare_change(user, change).await?;
-        ready.update(&mut *self.pool.write().acquire().await?).await
     }
 
     /// Checks a change of `user` and hashes the password, before anything is written.
