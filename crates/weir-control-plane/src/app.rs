@@ -4,6 +4,7 @@ use super::audit::{Audit, Record};
 use super::auth::oidc::{self, Oidc};
 use super::auth::password::Passwords;
 use super::auth::role::Role;
+use super::auth::second_factor::SecondFactors;
 use super::auth::secret;
 use super::auth::session::Sessions;
 use super::auth::throttle::Throttle;
@@ -85,6 +86,8 @@ pub struct Services {
     pub tokens: Tokens,
     /// Login by OpenID Connect, where it is set up.
     pub oidc: Option<Oidc>,
+    /// Their second factors.
+    pub second_factors: SecondFactors,
     /// Attempts to log in.
     pub throttle: Throttle,
     /// Nodes.
@@ -133,12 +136,20 @@ impl App {
         let tokens = Tokens::new(pool(), clock.clone(), config.in_process_token.as_deref());
         tokens.configure(config.deploy_token.as_deref()).await?;
         let policy = PolicyService::open(pool(), clock.clone(), config.key_file.clone()).await?;
+        let data_key = policy.data_key().await?;
+        if data_key.is_none() {
+            tracing::warn!(
+                "second factors cannot be read: they were encrypted under another policy key. Bring back its file, or run \
+                 `weir admin reset-totp`"
+            );
+        }
         let outgoing = config.outgoing.clone();
         let oidc = config.oidc.clone().map(|config| Oidc::new(config, pool(), clock.clone(), &outgoing)).transpose()?;
         let app = App(Arc::new(Services {
             oidc,
             sinks: Sinks::open(&store, clock.clone(), config.metrics.sinks.clone(), outgoing).await?,
             sessions: Sessions::new(pool(), users.clone(), clock.clone()),
+            second_factors: SecondFactors::new(pool(), data_key, clock.clone()),
             throttle: Throttle::default(),
             nodes: Nodes::new(pool(), clock.clone()),
             audit: Audit::new(pool(), clock.clone()),

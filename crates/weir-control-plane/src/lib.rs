@@ -11,6 +11,7 @@ pub mod audit;
 pub mod auth;
 mod confirm;
 pub mod console;
+pub mod data_key;
 pub mod error;
 mod manage;
 pub mod meta;

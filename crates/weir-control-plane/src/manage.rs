@@ -4,7 +4,7 @@ use super::app::App;
 use super::audit::Record;
 use super::auth::token::{NewToken, Token, Usage};
 use super::auth::user::{NewUser, User, UserChange};
-use super::auth::{Caller, Permission};
+use super::auth::{Caller, Permission, second_factor};
 use super::error::{Error, Result};
 use super::nodes::Node;
 use super::store::search::{SearchContext, parse};
@@ -129,11 +129,19 @@ impl App {
         let mut change = self.audit.begin().await?;
         self.users.remove(change.on(), id).await?;
         self.sessions.end_all(change.on(), id, None).await?;
+        second_factor::remove(change.on(), id).await?;
         change.commit(caller, "user.remove", &format!("user/{id}"), &user, ()).await
     }
 
     /// Changes the caller's own password, who proves it by the one in use. Their other sessions end.
     pub async fn change_own_password(&self, caller: &Caller, current: String, new: String) -> Result<()> {
+        let user = self.check_own_password(caller, current).await?;
+        let change = UserChange { password: Some(new), ..UserChange::default() };
+        self.change_user(caller, &user.id, change).await.map(drop)
+    }
+
+    /// Lets the caller prove who they are by their password; answers them.
+    pub async fn check_own_password<'c>(&self, caller: &'c Caller, current: String) -> Result<&'c User> {
         let session = caller.session().ok_or(Error::Forbidden("only people have passwords"))?;
         let (user, now) = (&session.user, self.clock.millis());
         let address = caller.address.parse().unwrap_or(std::net::IpAddr::from([0, 0, 0, 0]));
@@ -143,8 +151,7 @@ impl App {
             return Err(Error::invalid("current", "this is not your password"));
         }
         self.throttle.forgive(address, &user.login);
-        let change = UserChange { password: Some(new), ..UserChange::default() };
-        self.change_user(caller, &user.id, change).await.map(drop)
+        Ok(user)
     }
 }
 

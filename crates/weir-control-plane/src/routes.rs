@@ -243,7 +243,7 @@ fn stranger(guard: &Guard, request: &Request) -> Response {
 }
 
 /// Percent-encodes everything but unreserved characters (RFC 3986 §2.3).
-fn form_urlencode(text: &str) -> String {
+pub fn form_urlencode(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

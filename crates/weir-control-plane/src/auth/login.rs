@@ -13,13 +13,18 @@ const MAX_LOGIN: usize = 400;
 
 impl App {
     /// Begins a session of whoever has this login and password; answers the cookie's value and the session. A wrong
-    /// login and a wrong password cannot be distinguished, by the response or by its time.
+    /// login and a wrong password cannot be distinguished, by the response or by its time. A user with a second factor needs
+    /// `code` too.
+    ///
+    /// # Errors
+    /// [`Error::CodeRequired`] if only the code is missing.
     pub async fn login(
         &self,
         address: IpAddr,
         agent: &str,
         login: &str,
         password: String,
+        code: Option<&str>,
     ) -> Result<(String, Session)> {
         let login = login.trim().get(..MAX_LOGIN.min(login.trim().len())).unwrap_or_default();
         let whence = address.to_canonical().to_string();
@@ -38,13 +43,13 @@ impl App {
             return Err(Error::WrongLogin);
         };
         self.throttle.forgive(address, login);
-        self.begin_session(&user, &whence, agent).await
-    }
-
-    /// Begins a session of a user who proved who they are.
-    pub async fn begin_session(&self, user: &User, address: &str, agent: &str) -> Result<(String, Session)> {
+        if self.second_factors.is_on(&user.id).await? {
+            let code = code.filter(|code| !code.is_empty());
+            let Some(code) = code else { return Err(Error::CodeRequired(self.ticket(&user)?)) };
+            return self.finish_login(address, agent, &user, code).await;
+        }
         let mut change = self.audit.begin().await?;
-        let begun = self.enter(&mut change, user, address, agent, "login").await?;
+        let begun = self.enter(&mut change, &user, &whence, agent, "login").await?;
         change.store().await?;
         self.config.metrics.login(Login::Accepted);
         Ok(begun)

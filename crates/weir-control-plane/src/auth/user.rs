@@ -30,6 +30,8 @@ pub struct User {
     pub enabled: bool,
     /// Whether they log in by an identity provider.
     pub external: bool,
+    /// Whether they log in with a second factor, too.
+    pub second_factor: bool,
     /// Milliseconds since 1970.
     pub created_at: i64,
     /// Milliseconds since 1970.
@@ -74,8 +76,8 @@ pub struct Users {
     clock: Clock,
 }
 
-const COLUMNS: &str =
-    "SELECT id, login, name, password, role, enabled, subject, created_at, updated_at, last_login_at FROM users";
+const COLUMNS: &str = "SELECT id, login, name, password, role, enabled, subject, created_at, updated_at, last_login_at, (SELECT COUNT(*) \
+     FROM second_factors f WHERE f.user_id = users.id AND f.confirmed_at IS NOT NULL) AS second_factor FROM users";
 
 fn read(row: &AnyRow) -> Result<User> {
     let role = text(row, "role")?;
@@ -86,6 +88,7 @@ fn read(row: &AnyRow) -> Result<User> {
         role: Role::from_code(&role).ok_or_else(|| Error::internal(format!("unknown role `{role}`")))?,
         enabled: number(row, "enabled")? != 0,
         external: text(row, "password")?.is_empty(),
+        second_factor: number(row, "second_factor")? != 0,
         created_at: number(row, "created_at")?,
         updated_at: number(row, "updated_at")?,
         last_login_at: optional(row, "last_login_at")?,
@@ -182,6 +185,7 @@ impl Users {
             role: new.role,
             enabled: true,
             external: hash.is_empty(),
+            second_factor: false,
             created_at: now,
             updated_at: now,
             last_login_at: None,

@@ -35,6 +35,8 @@ const NOTICES: &[(&str, &str)] = &[
     ("user", "User created."),
     ("user-changed", "User updated."),
     ("user-gone", "User deleted."),
+    ("factor-reset", "Second factor reset. The user logs in with the password alone and can set up a new one."),
+    ("factor-off", "Second factor turned off."),
     ("password", "Password changed. Your other sessions were ended."),
 ];
 

@@ -1,8 +1,8 @@
 //! The Console's routes, each with what it asks for.
 
 use super::pages::{
-    account, attacks, audit, catalogue, dashboard, files, hit, lists, nodes, packs, policy, proposal, rules, settings,
-    sinks, tokens, users,
+    account, attacks, audit, catalogue, dashboard, files, hit, lists, nodes, packs, policy, proposal, rules,
+    second_factor, settings, sinks, tokens, users,
 };
 use crate::app::App;
 use crate::auth::Permission::{
@@ -27,6 +27,12 @@ pub fn routes(app: App) -> Routes {
         .post("/theme", Anyone, account::theme)
         .get("/account", Anyone, account::account)
         .post("/account/password", Anyone, account::password)
+        .post("/login/code", Public, account::login_code)
+        .post("/account/second-factor", Anyone, second_factor::begin)
+        .post("/account/second-factor/confirm", Anyone, second_factor::confirm)
+        .post("/account/second-factor/codes", Anyone, second_factor::renew)
+        .post("/account/second-factor/remove", Anyone, second_factor::remove)
+        .post("/users/{id}/second-factor/reset", Needs(Users), second_factor::reset)
         .get("/", Anyone, dashboard::dashboard);
     system(of_packs(of_policy(events(routes))))
 }

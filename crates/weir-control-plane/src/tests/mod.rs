@@ -5,3 +5,4 @@ mod guard; // changes that have to be confirmed, and their line of the audit log
 mod metrics; // what is counted
 mod nodes; // identity of nodes, and for which nodes they speak
 mod policy; // changes, versions, keys, nodes
+mod second_factor; // TOTP and recovery codes

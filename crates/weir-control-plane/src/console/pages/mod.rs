@@ -15,6 +15,7 @@ pub mod policy;
 pub mod proposal;
 mod protection;
 pub mod rules;
+pub mod second_factor;
 pub mod settings;
 mod settings_page;
 mod sink_form;
