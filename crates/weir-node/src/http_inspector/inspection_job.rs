@@ -8,6 +8,7 @@ use super::call::{CallHeaders, Direction, MessageFormat};
 use super::context::{self, ContextFields, ContextKeys, ExchangeContext};
 use super::envelope;
 use super::verdict_response::{Accepted, VerdictResponse, Wanted};
+use crate::events::redact::masked_path;
 use crate::events::{PendingRecord, Recorder};
 use crate::generation::Generation;
 use bytes::Bytes;
@@ -268,6 +269,7 @@ impl InspectionJob {
         let elapsed = begin.elapsed();
         self.count(context, &verdict, &plan, elapsed);
         let trace = self.call.traceparent.as_ref().and_then(|v| v.to_str().ok()).and_then(TraceParent::parse);
+        let shown = masked_path(&facts.path.text);
         VerdictEvent {
             leg: self.call.direction.code(),
             request_id: self.call.request_id.as_str(),
@@ -275,7 +277,7 @@ impl InspectionJob {
             client,
             method: facts.method,
             host: &facts.host,
-            path: &facts.path.text,
+            path: &shown,
             application: plan.application,
             blocking: self.call.blocking,
             trace,
