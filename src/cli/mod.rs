@@ -8,6 +8,7 @@ pub mod error;
 pub mod inspect;
 pub mod kong;
 pub mod migrate;
+pub mod policy;
 mod progress;
 pub mod readers;
 pub mod replay;
@@ -30,6 +31,10 @@ pub const EXIT_FAILED: u8 = 1;
 pub const EXIT_USAGE: u8 = 2;
 /// Stopped with calls left unanswered.
 pub const EXIT_UNANSWERED: u8 = 3;
+/// What was compared differs.
+pub const EXIT_DIFFERENT: u8 = 4;
+/// The change has to be confirmed.
+pub const EXIT_UNCONFIRMED: u8 = 5;
 
 /// A self-hosted API-security filtering node.
 ///
@@ -82,9 +87,12 @@ enum Command {
     Restore(restore::Arguments),
     /// Check a Kong configuration before an upgrade of the plugins.
     Kong(kong::KongArgs),
-    /// Do what needs access to the store of a control plane rather than a login: set a lost password.
+    /// Do what needs access to the store of a control plane rather than a login: replace a lost password or second factor.
     #[command(subcommand)]
     Admin(admin::Command),
+    /// Keep the policy of a control plane in a file: export, compare, apply.
+    #[command(subcommand)]
+    Policy(policy::Command),
     /// Carry the settings of other programs over.
     Migrate(migrate::MigrateArgs),
 }
@@ -108,6 +116,7 @@ pub fn main() -> ExitCode {
         Some(Command::Restore(args)) => restore::run(args),
         Some(Command::Kong(args)) => ignore_closed_pipe(kong::run(&args, &mut std::io::stdout().lock())),
         Some(Command::Admin(command)) => admin::run(command),
+        Some(Command::Policy(command)) => policy::run(command),
         Some(Command::Migrate(args)) => ignore_closed_pipe(migrate::run(&args, &mut std::io::stdout().lock())),
     }
 }

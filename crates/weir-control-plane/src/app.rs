@@ -1,5 +1,6 @@
 //! The services of a control plane, without HTTP. Cheap to clone.
 
+use super::alerts::Smtp;
 use super::audit::{Audit, Record};
 use super::auth::oidc::{self, Oidc};
 use super::auth::password::Passwords;
@@ -60,6 +61,8 @@ pub struct Config {
     pub retention_days: u32,
     /// Login by OpenID Connect.
     pub oidc: Option<oidc::Config>,
+    /// The mail server of alerts; none sends no e-mail.
+    pub smtp: Option<Smtp>,
     /// How it opens connections.
     pub outgoing: Outgoing,
     /// Where it counts.
@@ -262,7 +265,8 @@ impl App {
             retain,
             probe,
             self.sinks.run(stop.clone()),
-            self.follow_mirrors(stop.clone())
+            self.follow_mirrors(stop.clone()),
+            self.send_alerts(stop.clone())
         );
     }
 

@@ -5,6 +5,7 @@
 //! with the permission that it asks for, so that none is open by omission.
 
 pub mod admin;
+pub mod alerts;
 pub mod api;
 pub mod app;
 pub mod audit;

@@ -250,11 +250,21 @@ pub fn control_plane(root: &mut Section<'_>) -> ControlPlane {
                 "Whether webhooks, syslog receivers and mirrors may be on this machine or in private networks. \
                  Link-local addresses are never contacted.",
             ),
+            smtp_url: s.optional(
+                "smtp_url",
+                OWN,
+                "no e-mail",
+                "Mail server of alerts: `smtps://USER:PASSWORD@HOST` for TLS, `smtp://USER:PASSWORD@HOST` for STARTTLS, \
+                 `smtp://HOST?tls=none` without TLS. A port may follow the host. It is checked against `outgoing_ca` and \
+                 `private_destinations`.",
+            ),
+            smtp_from: s.optional("smtp_from", OWN, "no e-mail", "Sender of alerts: `weir <weir@example.com>`."),
             retention_days: s.bounded("retention_days", OWN, 180u32, 1..=3650, "Days for which hits are kept."),
             oidc: oidc(s),
         };
         check_oidc(s, &read);
         check_proxies(s, &read);
+        check_smtp(s, &read);
         read
     })
 }
@@ -277,6 +287,15 @@ fn check_oidc(s: &mut Section<'_>, read: &ControlPlane) {
             format!("`oidc.default_role`: there is no role `{role}`"),
             format!("write one of {}", ROLES.join(", ")),
         );
+    }
+}
+
+/// A mail server needs a sender, and a sender a server.
+fn check_smtp(s: &mut Section<'_>, read: &ControlPlane) {
+    match (&read.smtp_url, &read.smtp_from) {
+        (Some(_), None) => s.error("smtp_url", "`smtp_url` without `smtp_from`", "set the address that sends alerts"),
+        (None, Some(_)) => s.error("smtp_from", "`smtp_from` without `smtp_url`", "set the mail server"),
+        _ => {}
     }
 }
 

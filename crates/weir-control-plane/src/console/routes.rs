@@ -1,7 +1,7 @@
 //! The Console's routes, each with what it asks for.
 
 use super::pages::{
-    account, attacks, audit, catalogue, dashboard, files, hit, lists, nodes, packs, policy, proposal, rules,
+    account, alerts, attacks, audit, catalogue, dashboard, files, hit, lists, nodes, packs, policy, proposal, rules,
     second_factor, settings, sinks, tokens, users,
 };
 use crate::app::App;
@@ -71,6 +71,7 @@ fn of_policy(routes: Routes) -> Routes {
         .post("/rules/{id}/disable", Needs(WritePolicy), rules::disable)
         .post("/rules/{id}/delete", Needs(WritePolicy), rules::delete)
         .get("/policy", Needs(ReadPolicy), policy::versions)
+        .get("/policy/export", Needs(ReadPolicy), crate::api::policy::export)
         .get("/policy/{serial}", Needs(ReadPolicy), policy::version)
         .post("/policy/{serial}/rollback", Needs(WritePolicy), policy::rollback)
 }
@@ -99,6 +100,12 @@ fn system(routes: Routes) -> Routes {
         .post("/settings/sinks/{id}/enable", Needs(Settings), sinks::enable)
         .post("/settings/sinks/{id}/disable", Needs(Settings), sinks::disable)
         .post("/settings/sinks/{id}/delete", Needs(Settings), sinks::delete)
+        .get("/alerts", Needs(Settings), alerts::alerts)
+        .post("/alerts", Needs(Settings), alerts::create)
+        .post("/alerts/{id}/test", Needs(Settings), alerts::test)
+        .post("/alerts/{id}/enable", Needs(Settings), alerts::enable)
+        .post("/alerts/{id}/disable", Needs(Settings), alerts::disable)
+        .post("/alerts/{id}/delete", Needs(Settings), alerts::delete)
         .get("/nodes", Needs(ReadNodes), nodes::nodes)
         .post("/nodes/{id}/remove", Needs(WriteNodes), nodes::remove)
         .get("/tokens", Needs(DeployTokens), tokens::tokens)

@@ -44,6 +44,7 @@ pub(super) const CONTROL: &[Migration] = migrations! {
     303 "0303_packs",
     304 "0304_version_numbers",
     400 "0400_second_factors",
+    401 "0401_alerts",
 };
 
 /// Migrations of the tables that hold hits. They are the store's alone.

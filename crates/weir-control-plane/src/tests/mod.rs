@@ -1,6 +1,7 @@
 mod access; // every route for every role
 mod accounts; // login, throttling, tokens, users
-mod events; // intake, exceptions, virtual patches, explanations
+mod as_code; // export, difference and application of a policy document
+pub mod events; // intake, exceptions, virtual patches, explanations
 mod guard; // changes that have to be confirmed, and their line of the audit log
 mod metrics; // what is counted
 mod nodes; // identity of nodes, and for which nodes they speak

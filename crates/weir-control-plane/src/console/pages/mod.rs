@@ -1,6 +1,7 @@
 //! The pages: one file a part of the navigation.
 
 pub mod account;
+pub mod alerts;
 pub mod attacks;
 pub mod audit;
 pub mod catalogue;
