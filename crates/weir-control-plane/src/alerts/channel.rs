@@ -80,10 +80,9 @@ impl Smtp {
 
     fn tls(&self, host: &str) -> Result<TlsParameters, String> {
         let mut tls = TlsParameters::builder(host.to_owned());
-        tls = match &self.roots {
-            Roots::Bundled => tls.certificate_store(CertificateStore::WebpkiRoots),
-            Roots::System => tls.certificate_store(CertificateStore::RustlsNativeCerts),
-            Roots::File(path) => {
+        tls = match self.roots.file()? {
+            None => tls.certificate_store(CertificateStore::WebpkiRoots),
+            Some(path) => {
                 let pem = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
                 let all = rustls_certificates(&pem)?;
                 all.into_iter()

@@ -69,7 +69,7 @@ impl App {
     /// Sends a message that says it is a test; the error is for who may only enter destinations.
     pub async fn test_alert(&self, caller: &Caller, id: &str) -> Result<Result<(), String>> {
         let alert = self.held_alert(id).await?;
-        let sent = self.send(&alert, &message::test(&alert)).await;
+        let sent = self.send_alert(&alert, &message::test(&alert)).await;
         let mut change = self.audit.begin().await?;
         let outcome = if sent.is_ok() { "delivered" } else { "not delivered" };
         let record = crate::audit::Record::new("alert.test", format!("alert/{id}"), (), outcome)?;
@@ -92,7 +92,7 @@ impl App {
         })
     }
 
-    async fn send(&self, alert: &Alert, message: &message::Message) -> std::result::Result<(), String> {
+    async fn send_alert(&self, alert: &Alert, message: &message::Message) -> std::result::Result<(), String> {
         channel::deliver(&alert.about.channel, message, self.config.smtp.as_ref(), &self.config.outgoing).await
     }
 
@@ -120,20 +120,20 @@ impl App {
             let next = if alert.about.digest { now + RETRY } else { now + LOOK };
             let taken = repository::take(&mut *self.store.control().write().acquire().await?, &alert, next).await?;
             if taken {
-                self.look(&alert, now).await?;
+                self.look_at_alert(&alert, now).await?;
             }
         }
         Ok(())
     }
 
-    async fn look(&self, alert: &Alert, now: i64) -> Result<()> {
+    async fn look_at_alert(&self, alert: &Alert, now: i64) -> Result<()> {
         let window = alert.about.window();
         // What came while nothing could be sent is told later, of a digest in one.
         let from = if alert.about.digest { alert.since } else { alert.since.max(now - window) };
         // A search that names an application which is gone counts nothing, and says so.
         let filter = match self.search(&alert.about.query) {
             Ok(filter) => Filter { from: Some(from), to: Some(now), ..filter },
-            Err(error) => return self.failed(alert, &error.to_string(), now).await,
+            Err(error) => return self.alert_failed(alert, &error.to_string(), now).await,
         };
         if now <= from {
             return Ok(());
@@ -152,16 +152,16 @@ impl App {
         let newest = self.store.hits(&filter, &Page::first(DETAILS)).await?.rows;
         let counted = Counted { from, to: now, hits, blocked, newest: &newest };
         let message = message::about(alert, &counted, self.config.public_url.as_deref());
-        match self.send(alert, &message).await {
+        match self.send_alert(alert, &message).await {
             Ok(()) => {
                 let mut on = self.store.control().write().acquire().await?;
                 repository::told(&mut on, &alert.id, since, next, Some(now)).await
             }
-            Err(error) => self.failed(alert, &error, now).await,
+            Err(error) => self.alert_failed(alert, &error, now).await,
         }
     }
 
-    async fn failed(&self, alert: &Alert, error: &str, now: i64) -> Result<()> {
+    async fn alert_failed(&self, alert: &Alert, error: &str, now: i64) -> Result<()> {
         tracing::warn!(alert = alert.about.name, error, "an alert was not sent; tried again in a minute");
         let mut on = self.store.control().write().acquire().await?;
         repository::failed(&mut on, &alert.id, error, now + RETRY).await
