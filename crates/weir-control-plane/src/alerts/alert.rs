@@ -17,7 +17,7 @@ const MAX_HITS: u32 = 10_000_000;
 /// What is shown in the place of the secret part of a URL.
 const MASK: &str = "****";
 
-/// To whom an alert goes.
+/// Who gets the messages of an alert.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Channel {
@@ -39,7 +39,7 @@ pub enum Channel {
 pub struct NewAlert {
     /// Name for people.
     pub name: String,
-    /// To whom.
+    /// Who gets the messages.
     pub channel: Channel,
     /// Which hits count, as in the search of attacks; empty for all.
     #[serde(default)]
@@ -70,7 +70,7 @@ pub struct Alert {
     pub about: NewAlert,
     /// When it was made, in milliseconds since 1970.
     pub created: i64,
-    /// Hits from then on have not been told yet.
+    /// Hits from then on have not been reported yet.
     #[serde(skip)]
     pub since: i64,
     /// When it is looked at next.

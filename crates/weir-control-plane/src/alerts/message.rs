@@ -6,7 +6,7 @@ use crate::store::HitRow;
 use std::collections::BTreeMap;
 use weir_core::model::bytes::printable;
 
-/// Values told of each kind.
+/// Values shown of each kind.
 const TOP: usize = 5;
 /// Longest value, in bytes.
 const MAX_VALUE: usize = 120;
@@ -20,7 +20,7 @@ pub struct Message {
     pub text: String,
 }
 
-/// What is told of the hits of a window.
+/// What a message reports about the hits of a window.
 pub struct Counted<'c> {
     /// From when, in milliseconds since 1970.
     pub from: i64,

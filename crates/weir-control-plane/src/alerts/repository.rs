@@ -91,7 +91,7 @@ pub(super) async fn take(on: &mut AnyConnection, alert: &Alert, next: i64) -> Re
     Ok(take.bind(&alert.id).bind(alert.due).bind(next).execute(on).await?.rows_affected() > 0)
 }
 
-/// Notes what has been told up to `since`, and the next look; `sent` if a message went out.
+/// Notes that hits up to `since` have been reported, and the next look; `sent` if a message went out.
 pub(super) async fn told(on: &mut AnyConnection, id: &str, since: i64, next: i64, sent: Option<i64>) -> Result<()> {
     let update = sqlx::query(
         "UPDATE alerts SET since = $2, due = $3, last_sent = COALESCE($4, last_sent), sent = sent + $5, failures = 0, \

@@ -128,7 +128,7 @@ impl App {
 
     async fn look_at_alert(&self, alert: &Alert, now: i64) -> Result<()> {
         let window = alert.about.window();
-        // What came while nothing could be sent is told later, of a digest in one.
+        // A digest that could not be sent covers the next period too.
         let from = if alert.about.digest { alert.since } else { alert.since.max(now - window) };
         // A search that names an application which is gone counts nothing, and says so.
         let filter = match self.search(&alert.about.query) {

@@ -12,7 +12,7 @@ pub fn section(out: &mut String, name: &str, value: &Value) {
     block(out, value, 1, false);
 }
 
-/// A value after its key or its dash, with the line end. The first member of an item stands beside the dash.
+/// A value after its key or its dash, with the line end. The first member of an item follows the dash.
 fn block(out: &mut String, value: &Value, depth: usize, item: bool) {
     match value {
         Value::Object(map) if !map.is_empty() && depth <= BLOCKS => {

@@ -1,4 +1,4 @@
--- Alerts for people: what is counted, when it is told, and to whom. Times are milliseconds since 1970.
+-- Alerts for people: what is counted, when messages are sent, and who gets them. Times are milliseconds since 1970.
 CREATE TABLE alerts (
   id TEXT NOT NULL PRIMARY KEY,
   name TEXT NOT NULL,

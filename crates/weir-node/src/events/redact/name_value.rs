@@ -30,7 +30,7 @@ static ELEMENTS: LazyLock<Regex> = LazyLock::new(|| {
     .expect("tested")
 });
 
-/// Adds the values of `text` whose name stands in a member before.
+/// Adds the values of `text` whose name is the value of the member before.
 pub fn scan(text: &[u8], spans: &mut Vec<Span>) {
     for pattern in [&*PAIR, &*ELEMENTS] {
         let mut from = 0;
