@@ -9,7 +9,6 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use weir_control_plane::alerts::Smtp;
 use weir_control_plane::app::FirstAdministrator;
 use weir_control_plane::auth::oidc;
 use weir_control_plane::auth::role::Role;
@@ -102,8 +101,7 @@ pub async fn start(
     let store = Database::open(&url).await.map_err(StartError::control_plane)?;
     let roots = Roots::parse(&own.outgoing_ca);
     let outgoing = Outgoing::new(&roots, own.private_destinations).map_err(StartError::control_plane)?;
-    let mut config = config(resolved, in_process, metrics, outgoing);
-    config.smtp = smtp(resolved, roots).map_err(StartError::control_plane)?;
+    let config = config(resolved, in_process, metrics, outgoing);
     let (app, first) = App::start(config, store, Clock::System).await.map_err(StartError::control_plane)?;
     let tls = own.tls.as_ref().map(|files| PemFiles {
         cert: files.cert.clone(),
@@ -173,19 +171,9 @@ fn config(
         }]),
         retention_days: settings.retention_days,
         oidc: oidc(resolved),
-        smtp: None,
         outgoing,
         metrics: metrics.clone(),
     }
-}
-
-/// The mail server of alerts.
-fn smtp(resolved: &Resolved, roots: Roots) -> Result<Option<Smtp>, String> {
-    let own = &resolved.control_plane;
-    let (Some(url), Some(from)) = (&own.smtp_url, &own.smtp_from) else { return Ok(None) };
-    let smtp = Smtp { url: url.expose().to_owned(), from: from.clone(), roots };
-    smtp.check().map_err(|error| format!("control_plane.{error}"))?;
-    Ok(Some(smtp))
 }
 
 /// Login by OpenID Connect; the configuration made sure that what it needs is there.

@@ -1,6 +1,5 @@
 //! The services of a control plane, without HTTP. Cheap to clone.
 
-use super::alerts::Smtp;
 use super::audit::{Audit, Record};
 use super::auth::oidc::{self, Oidc};
 use super::auth::password::Passwords;
@@ -61,8 +60,6 @@ pub struct Config {
     pub retention_days: u32,
     /// Login by OpenID Connect.
     pub oidc: Option<oidc::Config>,
-    /// The mail server of alerts; none sends no e-mail.
-    pub smtp: Option<Smtp>,
     /// How it opens connections.
     pub outgoing: Outgoing,
     /// Where it counts.

@@ -98,7 +98,6 @@ impl Fixture {
             }]),
             retention_days: 180,
             oidc: None,
-            smtp: None,
             outgoing: Default::default(),
             metrics: Default::default(),
         };

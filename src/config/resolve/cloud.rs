@@ -6,7 +6,7 @@ use crate::config::defaults;
 use crate::config::diagnostic::Severity;
 use crate::config::reader::Section;
 use crate::config::resolved::{Aggregation, Api, ControlPlane, Events, Oidc, TlsFiles};
-use crate::config::types::{ByteSize, HeaderName, ListenAddress, Secret};
+use crate::config::types::{ByteSize, HeaderName, ListenAddress};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use std::time::Duration;
@@ -176,7 +176,7 @@ fn oidc(s: &mut Section<'_>) -> Oidc {
 /// Reads `control_plane`.
 pub fn control_plane(root: &mut Section<'_>) -> ControlPlane {
     root.section("control_plane", OWN, "`weir control-plane`: Console, API and store.", |s| {
-        let mut read = ControlPlane {
+        let read = ControlPlane {
             enabled: s.get("enabled", OWN, true, "Whether `weir` without a subcommand runs it in the same process."),
             address: s.optional(
                 "address",
@@ -250,12 +250,9 @@ pub fn control_plane(root: &mut Section<'_>) -> ControlPlane {
                 "Whether webhooks, syslog receivers and mirrors may be on this machine or in private networks. \
                  Link-local addresses are never contacted.",
             ),
-            smtp_url: None,
-            smtp_from: None,
             retention_days: s.bounded("retention_days", OWN, 180u32, 1..=3650, "Days for which hits are kept."),
             oidc: oidc(s),
         };
-        (read.smtp_url, read.smtp_from) = smtp(s);
         check_oidc(s, &read);
         check_proxies(s, &read);
         read
@@ -281,25 +278,6 @@ fn check_oidc(s: &mut Section<'_>, read: &ControlPlane) {
             format!("write one of {}", ROLES.join(", ")),
         );
     }
-}
-
-/// The mail server of alerts, which needs a sender, as a sender needs a server.
-fn smtp(s: &mut Section<'_>) -> (Option<Secret>, Option<String>) {
-    let url = s.optional(
-        "smtp_url",
-        OWN,
-        "no e-mail",
-        "Mail server of alerts: `smtps://USER:PASSWORD@HOST` for TLS, `smtp://USER:PASSWORD@HOST` for STARTTLS, \
-         `smtp://HOST?tls=none` without TLS. A port may follow the host. It is checked against `outgoing_ca` and \
-         `private_destinations`.",
-    );
-    let from = s.optional("smtp_from", OWN, "no e-mail", "Sender of alerts: `weir <weir@example.com>`.");
-    match (&url, &from) {
-        (Some(_), None) => s.error("smtp_url", "`smtp_url` without `smtp_from`", "set the address that sends alerts"),
-        (None, Some(_)) => s.error("smtp_from", "`smtp_from` without `smtp_url`", "set the mail server"),
-        _ => {}
-    }
-    (url, from)
 }
 
 /// Warns if every address is trusted as a proxy, or if a header is set and none is trusted.

@@ -78,10 +78,6 @@ pub struct ControlPlane {
     pub outgoing_ca: String,
     /// Whether destinations may be in private networks.
     pub private_destinations: bool,
-    /// Mail server of alerts.
-    pub smtp_url: Option<Secret>,
-    /// Sender of alerts.
-    pub smtp_from: Option<String>,
     /// Password of the first administrator until the first login; generated and printed at each start without.
     pub admin_password: Option<Secret>,
     /// URL of the Console, as browsers reach it.

@@ -4,8 +4,6 @@ use crate::error::{Error, Mistake, Result};
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
-/// Most recipients of an e-mail.
-const MAX_RECIPIENTS: usize = 20;
 /// Longest name, address, URL and search, in bytes.
 const MAX_TEXT: usize = 2_000;
 /// Longest name, in characters.
@@ -21,11 +19,6 @@ const MASK: &str = "****";
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Channel {
-    /// E-mail, through the server of the configuration.
-    Email {
-        /// Addresses.
-        to: Vec<String>,
-    },
     /// An incoming webhook as Slack, Mattermost, Rocket.Chat and others take it.
     Slack {
         /// Its URL, which is its secret.
@@ -93,7 +86,7 @@ impl NewAlert {
     }
 
     /// Everything that is wrong with it, but for the search.
-    pub(super) fn check(&self, mail: bool) -> Result<()> {
+    pub(super) fn check(&self) -> Result<()> {
         let mut wrong = Vec::new();
         let mut say = |field: &str, why: String| wrong.push(Mistake::new(field, why));
         let length = self.name.trim().chars().count();
@@ -110,18 +103,6 @@ impl NewAlert {
             say("query", format!("longer than {MAX_TEXT} bytes"));
         }
         match &self.channel {
-            Channel::Email { .. } if !mail => {
-                say("channel.to", "set `control_plane.smtp_url` and `control_plane.smtp_from` first".into());
-            }
-            Channel::Email { to } if to.is_empty() || to.len() > MAX_RECIPIENTS => {
-                say("channel.to", format!("enter 1 to {MAX_RECIPIENTS} addresses"));
-            }
-            Channel::Email { to } => {
-                let parses = |address: &&String| address.parse::<lettre::Address>().is_err();
-                if let Some(address) = to.iter().find(parses) {
-                    say("channel.to", format!("`{address}` is no e-mail address"));
-                }
-            }
             Channel::Slack { url } => {
                 let parsed =
                     Url::parse(url).ok().filter(|url| ["http", "https"].contains(&url.scheme()) && url.has_host());
@@ -137,20 +118,14 @@ impl NewAlert {
 impl Channel {
     /// With the secret part of a URL masked: its path and query.
     pub fn masked(self) -> Self {
-        match self {
-            Channel::Slack { url } => Channel::Slack { url: masked(&url) },
-            other => other,
-        }
+        let Channel::Slack { url } = self;
+        Channel::Slack { url: masked(&url) }
     }
 
     /// With what came back masked taken from `old`.
     pub fn unmasked(self, old: &Channel) -> Self {
-        match (self, old) {
-            (Channel::Slack { url }, Channel::Slack { url: kept }) if url == masked(kept) => {
-                Channel::Slack { url: kept.clone() }
-            }
-            (other, _) => other,
-        }
+        let (Channel::Slack { url }, Channel::Slack { url: kept }) = (self, old);
+        if url == masked(kept) { old.clone() } else { Channel::Slack { url } }
     }
 }
 

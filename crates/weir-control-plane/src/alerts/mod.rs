@@ -1,4 +1,4 @@
-//! Alerts for people: an e-mail or a chat message when many hits come, or a digest of them. The feed of every hit is that of
+//! Alerts for people: a message in a chat when many hits come, or a digest of them. The feed of every hit is that of
 //! [`crate::sinks`].
 
 mod alert;
@@ -10,4 +10,3 @@ mod service;
 mod tests;
 
 pub use alert::{Alert, Channel, NewAlert};
-pub use channel::Smtp;

@@ -82,7 +82,7 @@ impl App {
     }
 
     fn check_alert(&self, new: &NewAlert) -> Result<()> {
-        new.check(self.config.smtp.is_some())?;
+        new.check()?;
         self.search(&new.query).map(drop).map_err(|error| match error {
             crate::Error::Invalid(mut wrong) => {
                 wrong.iter_mut().for_each(|one| "query".clone_into(&mut one.field));
@@ -93,7 +93,7 @@ impl App {
     }
 
     async fn send_alert(&self, alert: &Alert, message: &message::Message) -> std::result::Result<(), String> {
-        channel::deliver(&alert.about.channel, message, self.config.smtp.as_ref(), &self.config.outgoing).await
+        channel::deliver(&alert.about.channel, message, &self.config.outgoing).await
     }
 
     /// Sends what is due, until `stop`.

@@ -39,13 +39,7 @@ pub async fn create(page: Page, given: FormFields) -> Result<Response> {
 }
 
 fn new(given: &FormFields) -> Result<NewAlert> {
-    let channel = match given.get("channel") {
-        "email" => {
-            let to = given.get("to").split([',', ' ', '\n']).map(str::trim).filter(|to| !to.is_empty());
-            Channel::Email { to: to.map(str::to_owned).collect() }
-        }
-        _ => Channel::Slack { url: given.get("url").to_owned() },
-    };
+    let channel = Channel::Slack { url: given.get("url").to_owned() };
     Ok(NewAlert {
         name: given.get("name").to_owned(),
         channel,
@@ -61,21 +55,16 @@ async fn list(page: &Page, given: &FormFields, wrong: &[Mistake]) -> Result<Aler
     let of = |field: &str| wrong.iter().find(|one| one.field == field).map(|one| one.message.as_str());
     let pairs = |all: &[(&str, &str)]| Control::Select(all.iter().map(|(a, b)| ((*a).into(), (*b).into())).collect());
     let or = |name: &str, other: &str| if given.names(name) { given.get(name).to_owned() } else { other.to_owned() };
-    let named = ["name", "channel.to", "channel.url", "query", "hits", "minutes"];
+    let named = ["name", "channel.url", "query", "hits", "minutes"];
     let when = [("threshold", "At once, when so many hits come"), ("digest", "As a digest, once for every period")];
     Ok(Alerts {
         shell: page.shell("Alerts", Place::Alerts),
         rows: page.app.alerts().await?.iter().map(|alert| row(page, alert)).collect(),
         fields: vec![
             Field::new("name", "Name", Control::Line, "").with(given.get("name")).required().with_error(of("name")),
-            Field::new("channel", "Channel", pairs(&[("slack", "Slack-compatible webhook"), ("email", "E-mail")]), "")
-                .with(given.get("channel")),
             Field::new("url", "Webhook URL", Control::Code, "Of Slack, Mattermost, Rocket.Chat and others.")
                 .with(given.get("url"))
                 .with_error(of("channel.url")),
-            Field::new("to", "E-mail addresses", Control::Line, "Separated by commas.")
-                .with(given.get("to"))
-                .with_error(of("channel.to")),
             Field::new("when", "When", pairs(&when), "").with(given.get("when")),
             Field::new("hits", "Hits", Control::Number, "At least so many. A digest with 0 is always sent.")
                 .with(or("hits", "10"))
@@ -98,7 +87,6 @@ async fn list(page: &Page, given: &FormFields, wrong: &[Mistake]) -> Result<Aler
             .with_error(of("query")),
         ],
         adding: given.names("name"),
-        mail: page.app.config.smtp.is_some(),
         mistakes: wrong
             .iter()
             .filter(|one| !named.contains(&one.field.as_str()))
@@ -109,10 +97,7 @@ async fn list(page: &Page, given: &FormFields, wrong: &[Mistake]) -> Result<Aler
 
 fn row(page: &Page, alert: &Alert) -> AlertRow {
     let about = &alert.about;
-    let (kind, to) = match &about.channel {
-        Channel::Email { to } => ("E-mail", to.join(", ")),
-        Channel::Slack { url } => ("Webhook", url.clone()),
-    };
+    let Channel::Slack { url } = &about.channel;
     let minutes = about.minutes.to_string();
     let known = PERIODS.iter().find(|(code, _)| *code == minutes).map(|(_, words)| (*words).to_owned());
     let period = known.unwrap_or_else(|| format!("{minutes} minutes"));
@@ -130,8 +115,8 @@ fn row(page: &Page, alert: &Alert) -> AlertRow {
     AlertRow {
         id: alert.id.clone(),
         name: Text::new(&about.name),
-        kind,
-        to: Text::new(&to),
+        kind: "Webhook",
+        to: Text::new(url),
         when,
         query: Text::new(&about.query),
         attacks: href("/attacks", &[("q", &about.query)]),

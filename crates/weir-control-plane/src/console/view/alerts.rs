@@ -46,8 +46,6 @@ pub struct Alerts {
     pub fields: Vec<Field>,
     /// Whether the form that makes one is open.
     pub adding: bool,
-    /// Whether a mail server is configured.
-    pub mail: bool,
     /// Errors that belong to no field.
     pub mistakes: Vec<Text>,
 }
