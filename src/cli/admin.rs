@@ -59,7 +59,7 @@ pub struct ResetTotp {
 pub fn run(command: Command) -> ExitCode {
     let done = match command {
         Command::ResetPassword(args) => reset_password(args),
-        Command::ResetTotp(args) => reset_totp(&args),
+        Command::ResetTotp(args) => reset_totp(args),
     };
     match done {
         Ok(text) => {
@@ -83,7 +83,7 @@ fn reset_password(args: ResetPassword) -> Result<String, CliError> {
     })
 }
 
-fn reset_totp(args: &ResetTotp) -> Result<String, CliError> {
+fn reset_totp(args: ResetTotp) -> Result<String, CliError> {
     let administration = Administration::new(&args.control_plane.sources())?;
     let login = administration.reset_totp(args.login.as_deref())?;
     Ok(format!("the second factor of {login} is gone"))
