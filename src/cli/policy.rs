@@ -123,7 +123,7 @@ impl Server {
     fn call(&self, method: &str, what: &str, body: Option<String>, confirm: Option<&str>) -> Result<Answer, CliError> {
         let url = format!("{}/api/v1/policy/{what}", self.url.trim_end_matches('/'));
         let unusable = |why: String| CliError::ControlPlane { url: self.url.clone(), why };
-        let outgoing = Outgoing::new(&Roots::parse(&self.ca), true).map_err(unusable)?;
+        let outgoing = Outgoing::new(&Roots::parse(&self.ca), true).map_err(|error| unusable(causes(&error)))?;
         let client = outgoing.builder().timeout(CALL_TIME).build().map_err(|error| unusable(causes(&error)))?;
         let mut request = if method == "GET" { client.get(url) } else { client.post(url) };
         request = request.bearer_auth(&self.token);

@@ -160,6 +160,10 @@ const REQUESTS: &[(&str, &str, &str, &str)] = &[
         "POST /a?x=ATTACK",
         "Content-Type: application/json\r\n\r\n{\"credentials\":{\"a\":[\"SECRET\"]}}",
     ),
+    ("state of OAuth", "af0ifjsldkj1x9Q7", "GET /cb?state=SECRET&x=ATTACK", ""),
+    ("signature of a URL", "b3JlbTEyMzQ1Njc4", "GET /f?X-Amz-Signature=SECRET&x=ATTACK", ""),
+    ("hash in a path", "0123456789abcdef0123456789abcdef", "GET /d/SECRET?x=ATTACK", ""),
+    ("activation", "k3y-4cc3ss", "GET /activate/SECRET?x=ATTACK", ""),
     ("JSON in a query", "hunt3rtw0", "GET /a?j=%7B%22password%22%3A%22SECRET%22%7D&x=ATTACK", ""),
     ("JSON in base64", "eyJwYXNzd29yZCI6Imh1bnQzcnR3MCJ9", "GET /a?j=SECRET&x=ATTACK", ""),
     (
@@ -193,7 +197,7 @@ pub fn all() -> Vec<Sample> {
     }
     for (name, secret, line, rest) in REQUESTS {
         let fill = |text: &str| text.replace("SECRET", secret).replace("ATTACK", ATTACK);
-        let (headers, body) = rest.split_once("\r\n\r\n").unwrap_or((rest, ""));
+        let (headers, body) = rest.split_once("\r\n\r\n").unwrap_or((*rest, ""));
         let line = fill(line).replace(' ', "%20").replacen("%20", " ", 1);
         out.push(sample(name, &format!("{line} HTTP/1.1"), &fill(headers), &fill(body), secret));
     }
@@ -207,7 +211,7 @@ fn named(name: &str, media: &str, form: &str, key: &str, secret: String) -> Samp
     if media.is_empty() {
         return sample(name, &format!("GET {} HTTP/1.1", fill(form, &encoded)), "", "", &secret);
     }
-    let key = if media.contains("urlencoded") { &encoded } else { key };
+    let key = if media.contains("urlencoded") { encoded.as_str() } else { key };
     let head = format!("POST /a?x={ATTACK} HTTP/1.1");
     sample(name, &head, &format!("Content-Type: {media}"), &fill(form, key), &secret)
 }

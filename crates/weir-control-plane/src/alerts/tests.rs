@@ -45,7 +45,7 @@ async fn make(fixture: &Fixture, url: &str, rest: Value) -> Value {
 async fn a_threshold_is_told_once_for_its_window() {
     let (fixture, node) = at_present().await;
     let (url, kept) = chat(StatusCode::OK).await;
-    let made = make(&fixture, &url, json!({"hits": 3, "minutes": 5, "query": "attack:ptrav"})).await;
+    let made = make(&fixture, &url, json!({"hits": 3, "minutes": 5, "query": "type:ptrav"})).await;
     assert_eq!(made["channel"]["url"].as_str().unwrap().rsplit_once('/').unwrap().1, "****", "{made}");
     let hits = ["/a?file=/etc/passwd", "/b?file=/etc/passwd"];
     send(&fixture, &node, &lines(&hits.map(traversal)), false).await;
@@ -64,7 +64,7 @@ async fn a_threshold_is_told_once_for_its_window() {
     for part in [
         "*weir alert: 3 hits: many &lt;attacks&gt;*",
         "Path traversal (3)",
-        "https://console.example/attacks?q=attack%3Aptrav",
+        "https://console.example/attacks?q=type%3Aptrav",
     ] {
         assert!(text.contains(part), "{text}");
     }

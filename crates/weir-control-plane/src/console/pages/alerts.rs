@@ -81,7 +81,7 @@ async fn list(page: &Page, given: &FormFields, wrong: &[Mistake]) -> Result<Aler
                 "query",
                 "Search",
                 Control::Code,
-                "As in Attacks, e.g. attack:sqli or app:shop. Empty: all hits.",
+                "As in Attacks, e.g. type:sqli or app:shop. Empty: all hits.",
             )
             .with(given.get("query"))
             .with_error(of("query")),
