@@ -44,6 +44,18 @@ impl Administration {
 
     /// Gives a local user a password. Without a login it is that of the first administrator.
     pub fn reset_password(&self, login: Option<&str>, given: Option<String>) -> Result<ResetPassword, AdminError> {
+        let login = login.unwrap_or(&self.resolved.control_plane.admin_login);
+        self.on_store(async |store| admin::reset_password(store, &Clock::System, login, given).await.map_err(failed))
+    }
+
+    /// Takes the second factor of a local user away; answers the login.
+    pub fn reset_totp(&self, login: Option<&str>) -> Result<String, AdminError> {
+        let login = login.unwrap_or(&self.resolved.control_plane.admin_login);
+        self.on_store(async |store| admin::reset_totp(store, &Clock::System, login).await.map_err(failed))
+    }
+
+    /// Opens the store, which must be there, for `work`.
+    fn on_store<T>(&self, work: impl AsyncFnOnce(&Database) -> Result<T, AdminError>) -> Result<T, AdminError> {
         let url = database_url(&self.resolved);
         if let DatabaseUrl::Sqlite(directory) = DatabaseUrl::parse(&url).map_err(failed)?
             && !directory.join("control.db").exists()
@@ -53,8 +65,7 @@ impl Administration {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         StartError::system("runtime", runtime)?.block_on(async {
             let store = Database::open(&url).await.map_err(failed)?;
-            let login = login.unwrap_or(&self.resolved.control_plane.admin_login);
-            let done = admin::reset_password(&store, &Clock::System, login, given).await.map_err(failed);
+            let done = work(&store).await;
             store.close().await;
             done
         })

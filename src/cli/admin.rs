@@ -20,6 +20,10 @@ pub enum Command {
     /// plane is. The sessions of the user end, a disabled user is enabled again, and the audit log tells. Users of an
     /// identity provider have no password here.
     ResetPassword(ResetPassword),
+    /// Take the second factor of a user away, who lost device and recovery codes.
+    ///
+    /// The user logs in with the password alone and can set up a new one. Their sessions end, and the audit log tells.
+    ResetTotp(ResetTotp),
 }
 
 /// Whose password, and which.
@@ -38,10 +42,26 @@ pub struct ResetPassword {
     control_plane: SourceArgs,
 }
 
+/// Whose second factor.
+#[derive(Args, Debug)]
+#[command(after_help = "Exit codes:
+  0  the second factor is gone
+  1  it is not: there is no such user, they have none, or the store cannot be written
+  2  the command line is wrong")]
+pub struct ResetTotp {
+    /// Login; without it, that of the first administrator (`control_plane.admin_login`).
+    login: Option<String>,
+    #[command(flatten)]
+    control_plane: SourceArgs,
+}
+
 /// Runs the subcommand.
 pub fn run(command: Command) -> ExitCode {
-    let Command::ResetPassword(args) = command;
-    match reset_password(args) {
+    let done = match command {
+        Command::ResetPassword(args) => reset_password(args),
+        Command::ResetTotp(args) => reset_totp(args),
+    };
+    match done {
         Ok(text) => {
             println!("{text}");
             ExitCode::from(EXIT_OK)
@@ -61,6 +81,12 @@ fn reset_password(args: ResetPassword) -> Result<String, CliError> {
         Some(password) => format!("login {}  password {password}", done.login),
         None => format!("the password of {} is set", done.login),
     })
+}
+
+fn reset_totp(args: ResetTotp) -> Result<String, CliError> {
+    let administration = Administration::new(&args.control_plane.sources())?;
+    let login = administration.reset_totp(args.login.as_deref())?;
+    Ok(format!("the second factor of {login} is gone"))
 }
 
 fn read_line() -> Result<String, CliError> {

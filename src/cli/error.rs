@@ -64,6 +64,14 @@ pub enum CliError {
     /// The URL of the node cannot be called.
     #[error("expected an http:// URL with a host, got `{0}`")]
     Target(hyper::Uri),
+    /// The control plane cannot be called.
+    #[error("control plane {url}: {why}")]
+    ControlPlane {
+        /// Its address.
+        url: String,
+        /// Why not.
+        why: String,
+    },
     /// The runtime does not start.
     #[error("cannot start: {0}")]
     Runtime(#[source] io::Error),

@@ -12,6 +12,7 @@ pub mod inspect;
 mod judge;
 pub mod kong;
 pub mod migrate;
+pub mod policy;
 mod progress;
 pub mod readers;
 pub mod replay;
@@ -35,6 +36,10 @@ pub const EXIT_FAILED: u8 = 1;
 pub const EXIT_USAGE: u8 = 2;
 /// Stopped with calls left unanswered.
 pub const EXIT_UNANSWERED: u8 = 3;
+/// What was compared differs.
+pub const EXIT_DIFFERENT: u8 = 4;
+/// The change has to be confirmed.
+pub const EXIT_UNCONFIRMED: u8 = 5;
 
 /// A self-hosted API-security filtering node.
 ///
@@ -89,11 +94,14 @@ enum Command {
     Restore(restore::Arguments),
     /// Check a Kong configuration before an upgrade of the plugins.
     Kong(kong::KongArgs),
-    /// Do what needs access to the store of a control plane rather than a login: set a lost password.
+    /// Do what needs access to the store of a control plane rather than a login: replace a lost password or second factor.
     #[command(subcommand)]
     Admin(admin::Command),
     /// Compile rules of other programs to rule files: SecRules, and AppSec rules of CrowdSec.
     Import(import::ImportArgs),
+    /// Keep the policy of a control plane in a file: export, compare, apply.
+    #[command(subcommand)]
+    Policy(policy::Command),
     /// Carry the settings of other programs over.
     Migrate(migrate::MigrateArgs),
 }
@@ -119,6 +127,7 @@ pub fn main() -> ExitCode {
         Some(Command::Kong(args)) => ignore_closed_pipe(kong::run(&args, &mut std::io::stdout().lock())),
         Some(Command::Admin(command)) => admin::run(command),
         Some(Command::Import(args)) => import::run(&args),
+        Some(Command::Policy(command)) => policy::run(command),
         Some(Command::Migrate(args)) => ignore_closed_pipe(migrate::run(&args, &mut std::io::stdout().lock())),
     }
 }

@@ -14,6 +14,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+/// Reasons of missing verdicts that are printed.
+const MAX_REASONS: usize = 5;
+
 /// Arguments of `weir replay`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
@@ -35,6 +38,9 @@ pub struct Arguments {
     /// Connector key; better given by the environment than on the command line.
     #[arg(long, env = "WEIR_CONNECTOR_KEY", hide_env_values = true)]
     pub key: Option<String>,
+    /// Record attacks as hits and count the requests, as if they were traffic.
+    #[arg(long)]
+    pub record: bool,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
@@ -51,7 +57,8 @@ struct Counts {
 /// One answer.
 struct Answer {
     sample: usize,
-    status: Option<u16>,
+    /// The status of a verdict, or why there is none.
+    verdict: Result<u16, String>,
     took: Duration,
 }
 
@@ -107,7 +114,7 @@ async fn send_all(arguments: &Arguments, samples: &Arc<Vec<Sample>>) -> Vec<Answ
     let mut workers = tokio::task::JoinSet::new();
     for _ in 0..arguments.connections {
         let (client, next, bar, samples) = (client.clone(), Arc::clone(&next), bar.clone(), Arc::clone(samples));
-        let (target, key) = (arguments.target.clone(), arguments.key.clone());
+        let (target, key, record) = (arguments.target.clone(), arguments.key.clone(), arguments.record);
         let timeout = Duration::from_secs(arguments.timeout);
         workers.spawn(async move {
             let mut answers = Vec::new();
@@ -115,9 +122,10 @@ async fn send_all(arguments: &Arguments, samples: &Arc<Vec<Sample>>) -> Vec<Answ
                 let at = next.fetch_add(1, Ordering::Relaxed);
                 let Some(sample) = samples.get(at) else { return answers };
                 let begin = Instant::now();
-                let call = send(&client, &target, key.as_deref(), at, sample);
-                let status = tokio::time::timeout(timeout, call).await.ok().flatten();
-                answers.push(Answer { sample: at, status, took: begin.elapsed() });
+                let call = send(&client, &target, key.as_deref(), record, at, sample);
+                let answered = tokio::time::timeout(timeout, call).await;
+                let verdict = answered.unwrap_or_else(|_| Err(format!("no answer within {} s", timeout.as_secs())));
+                answers.push(Answer { sample: at, verdict, took: begin.elapsed() });
                 bar.inc(1);
             }
         });
@@ -131,9 +139,10 @@ async fn send(
     client: &Client<HttpConnector, Full<Bytes>>,
     target: &hyper::Uri,
     key: Option<&str>,
+    record: bool,
     at: usize,
     sample: &Sample,
-) -> Option<u16> {
+) -> Result<u16, String> {
     let mut call = hyper::Request::post(target)
         .header("content-type", "message/http; msgtype=request")
         .header("inspector-request-id", format!("replay-{at}"))
@@ -142,12 +151,30 @@ async fn send(
     if let Some(key) = key {
         call = call.header("authorization", format!("Bearer {key}"));
     }
-    let call = call.body(Full::new(Bytes::from(sample.raw.clone()))).ok()?;
-    let answer = client.request(call).await.ok()?;
+    if !record {
+        call = call.header("inspector-purpose", "test");
+    }
+    let call = call.body(Full::new(Bytes::from(sample.raw.clone()))).map_err(|error| error.to_string())?;
+    let answer = client.request(call).await.map_err(|error| causes(&error))?;
     let verdict = answer.headers().contains_key("inspector-verdict");
     let status = answer.status().as_u16();
-    answer.into_body().collect().await.ok()?;
-    (verdict && matches!(status, 200 | 204)).then_some(status)
+    let body = answer.into_body().collect().await.map_err(|error| causes(&error))?.to_bytes();
+    if verdict && matches!(status, 200 | 204) {
+        return Ok(status);
+    }
+    let problem: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+    Err(format!("{status} {}", problem["detail"].as_str().unwrap_or("without a verdict")))
+}
+
+/// An error with its causes.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut out = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        out = format!("{out}: {cause}");
+        next = cause.source();
+    }
+    out
 }
 
 /// Answers by source and class of the requests, and how long they took.
@@ -157,21 +184,24 @@ struct Report {
     times: Vec<Duration>,
     /// Requests without a verdict.
     failed: u64,
+    /// Why, with how many of each.
+    reasons: BTreeMap<String, u64>,
     took: Duration,
 }
 
 impl Report {
     fn new(samples: &[Sample], answers: &[Answer], took: Duration) -> Self {
         let mut groups: BTreeMap<(String, String), Counts> = BTreeMap::new();
-        let mut failed = 0;
+        let (mut failed, mut reasons) = (0, BTreeMap::new());
         for answer in answers {
             let sample = &samples[answer.sample];
             let label = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".into());
             let counts = groups.entry((label(&sample.source), label(&sample.class))).or_default();
-            match answer.status {
-                Some(200) => counts.blocked += 1,
-                Some(_) => counts.passed += 1,
-                None => {
+            match &answer.verdict {
+                Ok(200) => counts.blocked += 1,
+                Ok(_) => counts.passed += 1,
+                Err(why) => {
+                    *reasons.entry(why.clone()).or_default() += 1;
                     counts.failed += 1;
                     failed += 1;
                 }
@@ -179,7 +209,7 @@ impl Report {
         }
         let mut times: Vec<Duration> = answers.iter().map(|answer| answer.took).collect();
         times.sort();
-        Self { groups, times, failed, took }
+        Self { groups, times, failed, reasons, took }
     }
 
     /// In milliseconds.
@@ -197,7 +227,8 @@ impl Report {
         let group = |((source, class), counts): (&(String, String), &Counts)| serde_json::json!({"source": source, "class": class, "counts": counts});
         let groups: Vec<_> = self.groups.iter().map(group).collect();
         let out = serde_json::json!({
-            "requests": self.times.len(), "without_verdict": self.failed, "per_second": self.rate().round(),
+            "requests": self.times.len(), "without_verdict": self.failed, "reasons": self.reasons,
+            "per_second": self.rate().round(),
             "milliseconds": {"p50": self.percentile(50), "p95": self.percentile(95), "p99": self.percentile(99)},
             "groups": groups,
         });
@@ -222,5 +253,10 @@ impl Report {
             self.percentile(95),
             self.percentile(99)
         );
+        let mut reasons: Vec<_> = self.reasons.iter().collect();
+        reasons.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+        for (why, count) in reasons.iter().take(MAX_REASONS) {
+            println!("no verdict, {count} times: {why}");
+        }
     }
 }

@@ -11,6 +11,7 @@ mod openapi; // the description and the code agree
 mod packs; // rule packs and databases, from upload to verdict
 mod pki; // certificates for tests, and a client that verifies them
 mod policy; // signatures, lists and databases on a running node
+mod privacy; // no secret of a request is readable anywhere
 mod refused_bodies; // what is still being sent when it is refused
 mod stub; // a control plane of the test
 mod sync; // registration, policy, last good policy

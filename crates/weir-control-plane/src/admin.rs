@@ -2,6 +2,7 @@
 
 use super::audit::Record;
 use super::auth::password::{self, Passwords};
+use super::auth::second_factor;
 use super::auth::secret;
 use super::auth::user::{User, Users};
 use super::error::{Error, Result};
@@ -32,15 +33,7 @@ pub async fn reset_password(
     given: Option<String>,
 ) -> Result<ResetPassword> {
     let (pool, passwords) = (store.control(), Passwords::new()?);
-    let users = Users::new(pool.clone(), passwords.clone(), clock.clone()).list().await?;
-    let wanted = login.trim().to_lowercase();
-    let Some(user) = users.iter().find(|user| user.login == wanted) else {
-        let known: Vec<&str> = users.iter().filter(|user| !user.external).map(|user| user.login.as_str()).collect();
-        return Err(Error::invalid("login", format!("there is no user `{wanted}`; local users: {}", known.join(", "))));
-    };
-    if user.external {
-        return Err(Error::invalid("login", format!("`{wanted}` logs in by the identity provider")));
-    }
+    let user = &local_user(store, clock, login).await?;
     let (password, made) = match given {
         Some(given) => (given, None),
         None => {
@@ -61,4 +54,32 @@ pub async fn reset_password(
     record.store(&mut transaction, now, ACTOR, "").await?;
     transaction.commit().await?;
     Ok(ResetPassword { login: user.login.clone(), made })
+}
+
+/// Takes the second factor of the local user `login` away, and ends their sessions. The audit log records it. Answers the
+/// login.
+///
+/// # Errors
+/// There is no such user, or they have no second factor.
+pub async fn reset_totp(store: &Database, clock: &Clock, login: &str) -> Result<String> {
+    let user = local_user(store, clock, login).await?;
+    let mut connection = store.control().write().acquire().await?;
+    let mut transaction = connection.begin().await?;
+    if !second_factor::remove(&mut transaction, &user.id).await? {
+        return Err(Error::invalid("login", format!("`{}` has no second factor", user.login)));
+    }
+    sqlx::query("DELETE FROM sessions WHERE user_id = $1").bind(&user.id).execute(&mut *transaction).await?;
+    let record = Record::new("user.second_factor_reset", format!("user/{}", user.id), "on", "off")?;
+    record.store(&mut transaction, clock.millis(), ACTOR, "").await?;
+    transaction.commit().await?;
+    Ok(user.login)
+}
+
+async fn local_user(store: &Database, clock: &Clock, login: &str) -> Result<User> {
+    let mut users = Users::new(store.control().clone(), Passwords::new()?, clock.clone()).list().await?;
+    users.retain(|user| !user.external);
+    let wanted = login.trim().to_lowercase();
+    let known: Vec<&str> = users.iter().map(|user| user.login.as_str()).collect();
+    let missing = format!("there is no local user `{wanted}`; there are: {}", known.join(", "));
+    users.into_iter().find(|user| user.login == wanted).ok_or_else(|| Error::invalid("login", missing))
 }

@@ -1,10 +1,11 @@
 //! The services of a control plane, without HTTP. Cheap to clone.
 
 use super::alarms::Alarms;
-use super::audit::Audit;
+use super::audit::{Audit, Record};
 use super::auth::oidc::{self, Oidc};
 use super::auth::password::Passwords;
 use super::auth::role::Role;
+use super::auth::second_factor::SecondFactors;
 use super::auth::secret;
 use super::auth::session::Sessions;
 use super::auth::throttle::Throttle;
@@ -89,6 +90,8 @@ pub struct Services {
     pub tokens: Tokens,
     /// Login by OpenID Connect, where it is set up.
     pub oidc: Option<Oidc>,
+    /// Their second factors.
+    pub second_factors: SecondFactors,
     /// Attempts to log in.
     pub throttle: Throttle,
     /// Nodes.
@@ -139,12 +142,20 @@ impl App {
         let tokens = Tokens::new(pool(), clock.clone(), config.in_process_token.as_deref());
         tokens.configure(config.deploy_token.as_deref()).await?;
         let policy = PolicyService::open(pool(), clock.clone(), config.key_file.clone()).await?;
+        let data_key = policy.data_key().await?;
+        if data_key.is_none() {
+            tracing::warn!(
+                "second factors cannot be read: they were encrypted under another policy key. Bring back its file, or run \
+                 `weir admin reset-totp`"
+            );
+        }
         let outgoing = config.outgoing.clone();
         let oidc = config.oidc.clone().map(|config| Oidc::new(config, pool(), clock.clone(), &outgoing)).transpose()?;
         let app = App(Arc::new(Services {
             oidc,
             sinks: Sinks::open(&store, clock.clone(), config.metrics.sinks.clone(), outgoing).await?,
             sessions: Sessions::new(pool(), users.clone(), clock.clone()),
+            second_factors: SecondFactors::new(pool(), data_key, clock.clone()),
             throttle: Throttle::default(),
             nodes: Nodes::new(pool(), clock.clone()),
             audit: Audit::new(pool(), clock.clone()),
@@ -177,10 +188,12 @@ impl App {
         let (password, made) = self.new_password()?;
         let (name, role) = ("Administrator".to_owned(), Role::Administrator);
         let new = NewUser { login: login.clone(), name, role, password: Some(password), subject: None };
-        match self.users.create(new).await {
+        let ready = self.users.prepare(new).await?;
+        let mut change = self.audit.begin().await?;
+        match ready.insert(change.on()).await {
             Ok(user) => {
-                let object = format!("user/{}", user.id);
-                self.audit.record_as("weir", "", "user.create", &object, (), &user).await?;
+                let record = Record::new("user.create", format!("user/{}", user.id), (), &user)?;
+                change.commit_record("weir", "", &record).await?;
                 Ok(Some(FirstAdministrator { login: user.login, made_password: made }))
             }
             // Another replica made it meanwhile.
@@ -204,7 +217,13 @@ impl App {
     async fn first_password(&self, user: User) -> Result<Option<FirstAdministrator>> {
         let (password, made) = self.new_password()?;
         // Of replicas that start at the same time one wins, and shows what it made.
-        let won = self.users.give_first_password(&user, password).await?;
+        let hash = self.users.hash(&user, password).await?;
+        let mut change = self.audit.begin().await?;
+        let won = self.users.give_first_password(change.on(), &user, hash).await?;
+        if won {
+            let record = Record::new("user.password", format!("user/{}", user.id), (), ())?;
+            change.commit_record("weir", "", &record).await?;
+        }
         Ok(won.then_some(FirstAdministrator { login: user.login, made_password: made }))
     }
 
@@ -256,7 +275,8 @@ impl App {
             retain,
             probe,
             self.sinks.run(stop.clone()),
-            self.follow_mirrors(stop.clone())
+            self.follow_mirrors(stop.clone()),
+            self.send_alerts(stop.clone())
         );
     }
 
@@ -277,11 +297,13 @@ impl App {
 
     async fn sweep(&self) -> Result<()> {
         self.sessions.sweep().await?;
-        let removed = self.nodes.sweep().await?;
-        if removed > 0 {
-            self.audit.record_as("weir", "", "node.expire", &format!("{removed} nodes"), (), ()).await?;
+        if !self.nodes.any_expired().await? {
+            return Ok(());
         }
-        Ok(())
+        let mut change = self.audit.begin().await?;
+        let removed = self.nodes.sweep(change.on()).await?;
+        let record = Record::new("node.expire", format!("{removed} nodes"), (), ())?;
+        change.commit_record("weir", "", &record).await
     }
 }
 

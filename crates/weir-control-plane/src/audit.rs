@@ -84,7 +84,7 @@ impl Audited {
 
     /// Records the change by `caller`, and stores both.
     pub async fn commit(
-        mut self,
+        self,
         caller: &Caller,
         action: &str,
         object: &str,
@@ -92,7 +92,22 @@ impl Audited {
         after: impl Serialize,
     ) -> Result<()> {
         let record = Record::new(action, object, before, after)?;
-        record.store(&mut self.on, self.at, &caller.name(), &caller.address).await?;
+        self.commit_record(&caller.name(), &caller.address, &record).await
+    }
+
+    /// Records the change by `actor` from `address`, and stores both.
+    pub async fn commit_record(mut self, actor: &str, address: &str, record: &Record) -> Result<()> {
+        self.record(actor, address, record).await?;
+        self.store().await
+    }
+
+    /// Records one part of the change, by `actor` from `address`.
+    pub async fn record(&mut self, actor: &str, address: &str, record: &Record) -> Result<()> {
+        record.store(&mut self.on, self.at, actor, address).await
+    }
+
+    /// Stores the change with what was recorded of it.
+    pub async fn store(self) -> Result<()> {
         Ok(self.on.commit().await?)
     }
 }
@@ -128,29 +143,9 @@ impl Audit {
         Ok(Audited { on: self.pool.write().begin().await?, at: self.clock.millis() })
     }
 
-    /// Records a change by `caller`.
-    pub async fn record(
-        &self,
-        caller: &Caller,
-        action: &str,
-        object: &str,
-        before: impl Serialize,
-        after: impl Serialize,
-    ) -> Result<()> {
-        self.record_as(&caller.name(), &caller.address, action, object, before, after).await
-    }
-
-    /// Records a change that does not come from the caller of a route: a login, or the process itself.
-    pub async fn record_as(
-        &self,
-        actor: &str,
-        address: &str,
-        action: &str,
-        object: &str,
-        before: impl Serialize,
-        after: impl Serialize,
-    ) -> Result<()> {
-        let record = Record::new(action, object, before, after)?;
+    /// Records what changed nothing: an attempt that was refused.
+    pub async fn refused(&self, actor: &str, address: &str, action: &str, object: &str) -> Result<()> {
+        let record = Record::new(action, object, (), ())?;
         let mut connection = self.pool.write().acquire().await?;
         record.store(&mut connection, self.clock.millis(), actor, address).await
     }

@@ -45,6 +45,12 @@ pub enum Error {
     /// Login or password is wrong.
     #[error("wrong user name or password")]
     WrongLogin,
+    /// The password is right, and a code of the second factor is to follow with this ticket.
+    #[error("send `code` too: this user has a second factor")]
+    CodeRequired(String),
+    /// The code of the second factor is wrong or used.
+    #[error("this code is wrong, or was used already")]
+    WrongCode,
     /// Too many attempts or calls: try again after so many seconds.
     #[error("too many attempts; try again in {0} s")]
     Throttled(u64),

@@ -7,12 +7,14 @@
 pub mod abuse;
 pub mod admin;
 pub mod alarms;
+pub mod alerts;
 pub mod api;
 pub mod app;
 pub mod audit;
 pub mod auth;
 mod confirm;
 pub mod console;
+pub mod data_key;
 pub mod error;
 mod manage;
 pub mod meta;

@@ -1,9 +1,10 @@
 //! What is changed of attacks, nodes, tokens and users: each change by a caller who may, and recorded.
 
 use super::app::App;
+use super::audit::Record;
 use super::auth::token::{NewToken, Token, Usage};
 use super::auth::user::{NewUser, User, UserChange};
-use super::auth::{Caller, Permission};
+use super::auth::{Caller, Permission, second_factor};
 use super::error::{Error, Result};
 use super::nodes::Node;
 use super::store::search::{SearchContext, parse};
@@ -22,15 +23,19 @@ impl App {
         parse(query, context).map_err(|error| Error::invalid("q", error.to_string()))
     }
 
-    /// Marks an attack as a true or false positive, or takes the mark away.
+    /// Marks an attack as a true or false positive, or takes the mark away. Attacks may be in another database than the audit
+    /// log: the line is written first, and stored when the mark is.
     pub async fn mark(&self, caller: &Caller, id: &str, mark: Option<Mark>) -> Result<Attack> {
         let before = self.store.attack(id).await?.ok_or(Error::NotFound("attack"))?;
-        let attack = self.store.mark(id, mark, &caller.name()).await?.ok_or(Error::NotFound("attack"))?;
-        let code = |attack: &Attack| attack.mark.as_ref().map(|marked| marked.mark);
-        if code(&before) != code(&attack) {
-            let object = format!("attack/{id}");
-            self.audit.record(caller, "attack.mark", &object, code(&before), code(&attack)).await?;
+        let old = before.mark.as_ref().map(|marked| marked.mark);
+        if old == mark {
+            return Ok(before);
         }
+        let record = Record::new("attack.mark", format!("attack/{id}"), old, mark)?;
+        let mut change = self.audit.begin().await?;
+        change.record(&caller.name(), &caller.address, &record).await?;
+        let attack = self.store.mark(id, mark, &caller.name()).await?.ok_or(Error::NotFound("attack"))?;
+        change.store().await?;
         Ok(attack)
     }
 
@@ -124,11 +129,19 @@ impl App {
         let mut change = self.audit.begin().await?;
         self.users.remove(change.on(), id).await?;
         self.sessions.end_all(change.on(), id, None).await?;
+        second_factor::remove(change.on(), id).await?;
         change.commit(caller, "user.remove", &format!("user/{id}"), &user, ()).await
     }
 
     /// Changes the caller's own password, who proves it by the one in use. Their other sessions end.
     pub async fn change_own_password(&self, caller: &Caller, current: String, new: String) -> Result<()> {
+        let user = self.check_own_password(caller, current).await?;
+        let change = UserChange { password: Some(new), ..UserChange::default() };
+        self.change_user(caller, &user.id, change).await.map(drop)
+    }
+
+    /// Lets the caller prove who they are by their password; answers them.
+    pub async fn check_own_password<'c>(&self, caller: &'c Caller, current: String) -> Result<&'c User> {
         let session = caller.session().ok_or(Error::Forbidden("only people have passwords"))?;
         let (user, now) = (&session.user, self.clock.millis());
         let address = caller.address.parse().unwrap_or(std::net::IpAddr::from([0, 0, 0, 0]));
@@ -138,8 +151,7 @@ impl App {
             return Err(Error::invalid("current", "this is not your password"));
         }
         self.throttle.forgive(address, &user.login);
-        let change = UserChange { password: Some(new), ..UserChange::default() };
-        self.change_user(caller, &user.id, change).await.map(drop)
+        Ok(user)
     }
 }
 

@@ -116,8 +116,13 @@ impl Nodes {
 
     /// One by id.
     pub async fn find(&self, id: &str) -> Result<Option<Node>> {
+        self.find_on(&mut *self.pool.read().acquire().await?, id).await
+    }
+
+    /// One by id, as a connection sees it.
+    pub async fn find_on(&self, on: &mut AnyConnection, id: &str) -> Result<Option<Node>> {
         let sql = sqlx::AssertSqlSafe(format!("{COLUMNS} WHERE id = $1"));
-        let row = sqlx::query(sql).bind(id).fetch_optional(self.pool.read()).await?;
+        let row = sqlx::query(sql).bind(id).fetch_optional(on).await?;
         row.as_ref().map(|row| self.read(row)).transpose()
     }
 
@@ -132,8 +137,8 @@ impl Nodes {
     }
 
     /// Gives an identity, or confirms the one that the node has. An identity stays in its group and role: a node that asks
-    /// for others gets a new one.
-    pub async fn register(&self, asked: &Register, address: &str) -> Result<Identity> {
+    /// for others gets a new one. Written on a connection.
+    pub async fn register(&self, on: &mut AnyConnection, asked: &Register, address: &str) -> Result<Identity> {
         if !is_group(&asked.group) {
             return Err(Error::invalid("group", GROUP_FORM));
         }
@@ -149,7 +154,7 @@ impl Nodes {
                 "UPDATE nodes SET name = $2, version = $3, capabilities = $4, address = $5, seen_at = $6 WHERE id = $1",
             );
             let update = update.bind(&identity.node_id).bind(name).bind(version);
-            update.bind(capabilities).bind(address).bind(now).execute(self.pool.write()).await?;
+            update.bind(capabilities).bind(address).bind(now).execute(on).await?;
             return Ok(identity.clone());
         }
         let identity = Identity { node_id: secret::id(), secret: secret::random()? };
@@ -161,7 +166,7 @@ impl Nodes {
         let insert = insert.bind(&identity.node_id).bind(secret::hash(&identity.secret)).bind(&asked.group).bind(name);
         let insert =
             insert.bind(asked.role.as_str()).bind(version).bind(capabilities).bind(address).bind(now).bind(MAX_NODES);
-        if insert.execute(self.pool.write()).await?.rows_affected() == 0 {
+        if insert.execute(on).await?.rows_affected() == 0 {
             return Err(Error::Conflict(format!("there are {MAX_NODES} nodes already; remove some")));
         }
         Ok(identity)
@@ -237,10 +242,16 @@ impl Nodes {
         Ok(())
     }
 
-    /// Removes what was silent for a day; answers how many.
-    pub async fn sweep(&self) -> Result<u64> {
+    /// Whether any enabled node was silent for a day.
+    pub async fn any_expired(&self) -> Result<bool> {
+        let old = sqlx::query("SELECT id FROM nodes WHERE seen_at <= $1 AND enabled = 1 LIMIT 1");
+        Ok(old.bind(self.clock.millis() - REMOVED_MS).fetch_optional(self.pool.read()).await?.is_some())
+    }
+
+    /// Removes on a connection what was silent for a day; answers how many.
+    pub async fn sweep(&self, on: &mut AnyConnection) -> Result<u64> {
         let old = sqlx::query("DELETE FROM nodes WHERE seen_at <= $1 AND enabled = 1");
-        Ok(old.bind(self.clock.millis() - REMOVED_MS).execute(self.pool.write()).await?.rows_affected())
+        Ok(old.bind(self.clock.millis() - REMOVED_MS).execute(on).await?.rows_affected())
     }
 }
 

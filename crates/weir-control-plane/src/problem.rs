@@ -27,6 +27,8 @@ impl Error {
             Error::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden"),
             Error::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated"),
             Error::WrongLogin => (StatusCode::UNAUTHORIZED, "wrong-login"),
+            Error::CodeRequired(_) => (StatusCode::UNAUTHORIZED, "code-required"),
+            Error::WrongCode => (StatusCode::UNAUTHORIZED, "wrong-code"),
             Error::Throttled(_) => (StatusCode::TOO_MANY_REQUESTS, "throttled"),
             Error::Timeout => (StatusCode::REQUEST_TIMEOUT, "timeout"),
             Error::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "too-large"),

@@ -22,6 +22,8 @@ use weir_runtime::serve::Peer;
 const CALL_TIME: Duration = Duration::from_secs(30);
 /// Largest body, in bytes, unless a route says otherwise.
 pub const BODY_LIMIT: usize = 1 << 20;
+/// Longest upload that the page which asks to confirm repeats, in bytes: that of address lists.
+const MAX_REPEATED: usize = (16 << 20) + (64 << 10);
 /// Header that carries the CSRF token.
 pub const CSRF_HEADER: &str = "x-csrf-token";
 /// Field of a form that carries it.
@@ -241,7 +243,7 @@ fn stranger(guard: &Guard, request: &Request) -> Response {
 }
 
 /// Percent-encodes everything but unreserved characters (RFC 3986 §2.3).
-fn form_urlencode(text: &str) -> String {
+pub fn form_urlencode(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
@@ -271,15 +273,19 @@ async fn same_origin(guard: &Guard, caller: &mut Caller, request: Request) -> Re
     let (mut parts, body) = request.into_parts();
     let body = axum::body::to_bytes(body, guard.body_limit).await.map_err(|_| Error::TooLarge(guard.body_limit))?;
     let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let given = if kind.starts_with("multipart/form-data") {
-        of_multipart(&parts.headers, body.clone()).await
+    let form = if kind.starts_with("multipart/form-data") {
+        let fields = of_multipart(&parts.headers, body.clone()).await.unwrap_or_default();
+        // The token must be the first field, so that nothing else has to be read for it.
+        if fields.first().is_none_or(|(name, _)| name != CSRF_FIELD) {
+            return Err(FOREIGN);
+        }
+        SentForm { fields: Arc::new(fields), multipart: true }
     } else {
-        let form = SentForm::read(&body);
-        caller.confirm = form.confirmation();
-        let given = form.get(CSRF_FIELD).map(str::to_owned);
-        parts.extensions.insert(form);
-        given
+        SentForm::read(&body)
     };
+    caller.confirm = form.confirmation();
+    let given = form.get(CSRF_FIELD).map(str::to_owned);
+    parts.extensions.insert(form);
     if given.as_deref().is_some_and(fits) { Ok(Request::from_parts(parts, Body::from(body))) } else { Err(FOREIGN) }
 }
 
@@ -303,7 +309,12 @@ pub fn is_foreign(headers: &HeaderMap, public_url: Option<&str>) -> bool {
 
 /// The fields of a form, as sent.
 #[derive(Clone, Debug, Default)]
-pub struct SentForm(pub Arc<Vec<(String, String)>>);
+pub struct SentForm {
+    /// Names and values, of an upload only those that are text.
+    pub fields: Arc<Vec<(String, String)>>,
+    /// Whether it was sent as `multipart/form-data`.
+    pub multipart: bool,
+}
 
 impl SentForm {
     fn read(body: &[u8]) -> Self {
@@ -311,11 +322,11 @@ impl SentForm {
             let uri = format!("/?{}", std::str::from_utf8(body).ok()?).parse().ok()?;
             axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&uri).ok()
         };
-        Self(Arc::new(read().map(|form| form.0).unwrap_or_default()))
+        Self { fields: Arc::new(read().map(|form| form.0).unwrap_or_default()), multipart: false }
     }
 
     fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str())
+        self.fields.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str())
     }
 
     /// What a person confirmed by it.
@@ -344,14 +355,18 @@ fn confirmation(headers: &HeaderMap) -> Option<Confirm> {
     Some(Confirm { hash, word: None })
 }
 
-/// The token must be the first field, so that nothing else has to be read for it.
-async fn of_multipart(headers: &HeaderMap, body: Bytes) -> Option<String> {
+/// The fields of an upload that are text; of a long body, which no page repeats, only the first.
+async fn of_multipart(headers: &HeaderMap, body: Bytes) -> Option<Vec<(String, String)>> {
+    let most = if body.len() > MAX_REPEATED { 1 } else { usize::MAX };
     let mut request = Request::new(Body::from(body));
     *request.headers_mut() = headers.clone();
     let mut form = Multipart::from_request(request, &()).await.ok()?;
-    let field = form.next_field().await.ok()??;
-    if field.name() != Some(CSRF_FIELD) {
-        return None;
+    let mut fields = Vec::new();
+    while let Some(field) = form.next_field().await.ok()?.filter(|_| fields.len() < most) {
+        let name = field.name().unwrap_or_default().to_owned();
+        if let Ok(text) = String::from_utf8(field.bytes().await.ok()?.into()) {
+            fields.push((name, text));
+        }
     }
-    field.text().await.ok()
+    Some(fields)
 }

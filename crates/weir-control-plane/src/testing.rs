@@ -115,10 +115,12 @@ impl Fixture {
                 // Without a password, nothing is hashed.
                 let new =
                     NewUser { login: login.clone(), name: String::new(), role, password: None, subject: Some(login) };
-                self.app.users.create(new).await.unwrap()
+                let mut on = self.app.store.control().write().acquire().await.unwrap();
+                self.app.users.prepare(new).await.unwrap().insert(&mut on).await.unwrap()
             }
         };
-        let (secret, session) = self.app.sessions.begin(&user, "198.51.100.7", "test").await.unwrap();
+        let mut on = self.app.store.control().write().acquire().await.unwrap();
+        let (secret, session) = self.app.sessions.begin(&mut on, &user, "198.51.100.7", "test").await.unwrap();
         (format!("{}={secret}", super::routes::cookie_name(false)), session.csrf)
     }
 

@@ -90,6 +90,66 @@ pub async fn change_password(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// The caller's password.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Current {
+    current: String,
+}
+
+/// `POST /api/v1/me/second-factor`
+pub async fn begin_second_factor(
+    State(app): State<App>,
+    caller: Caller,
+    Json(given): Json<Current>,
+) -> Result<axum::Json<Value>> {
+    let begun = app.begin_second_factor(&caller, given.current).await?;
+    Ok(axum::Json(json!({"secret": begun.secret, "uri": begun.uri})))
+}
+
+/// A code of the second factor.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Code {
+    code: String,
+}
+
+/// `POST /api/v1/me/second-factor/confirm`
+pub async fn confirm_second_factor(
+    State(app): State<App>,
+    caller: Caller,
+    Json(given): Json<Code>,
+) -> Result<axum::Json<Value>> {
+    let codes = app.confirm_second_factor(&caller, &given.code).await?;
+    Ok(axum::Json(json!({"recovery_codes": codes})))
+}
+
+/// `POST /api/v1/me/second-factor/recovery-codes`
+pub async fn renew_recovery_codes(
+    State(app): State<App>,
+    caller: Caller,
+    Json(given): Json<Code>,
+) -> Result<axum::Json<Value>> {
+    let codes = app.renew_recovery_codes(&caller, &given.code).await?;
+    Ok(axum::Json(json!({"recovery_codes": codes})))
+}
+
+/// `POST /api/v1/me/second-factor/remove`
+pub async fn remove_second_factor(
+    State(app): State<App>,
+    caller: Caller,
+    Json(given): Json<Code>,
+) -> Result<StatusCode> {
+    app.remove_second_factor(&caller, &given.code).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `DELETE /api/v1/users/{id}/second-factor`
+pub async fn reset_second_factor(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<StatusCode> {
+    app.reset_second_factor(&caller, &id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 /// `GET /api/v1/tokens`
 pub async fn tokens(State(app): State<App>, caller: Caller) -> Result<axum::Json<Value>> {
     app.tokens_for(&caller).await.map(all)

@@ -2,13 +2,14 @@
 
 mod abuse;
 mod accounts;
+mod alerts;
 mod events;
 pub mod export;
 pub mod ip_lists;
 pub mod json;
 mod nodes;
 pub mod packs;
-mod policy;
+pub(crate) mod policy;
 mod proposals;
 mod rules;
 mod sinks;
@@ -36,6 +37,11 @@ pub fn routes(app: App) -> Routes {
         .get("/api/v1/openapi.json", Public, system::openapi)
         .get("/api/v1/me", Anyone, system::me)
         .put("/api/v1/me/password", Anyone, accounts::change_password)
+        .post("/api/v1/me/second-factor", Anyone, accounts::begin_second_factor)
+        .post("/api/v1/me/second-factor/confirm", Anyone, accounts::confirm_second_factor)
+        .post("/api/v1/me/second-factor/recovery-codes", Anyone, accounts::renew_recovery_codes)
+        .post("/api/v1/me/second-factor/remove", Anyone, accounts::remove_second_factor)
+        .delete("/api/v1/users/{id}/second-factor", Needs(Users), accounts::reset_second_factor)
         .get("/api/v1/nodes", Needs(ReadNodes), nodes::list)
         .get("/api/v1/nodes/{id}", Needs(ReadNodes), nodes::get)
         .patch("/api/v1/nodes/{id}", Needs(WriteNodes), nodes::change)
@@ -68,6 +74,9 @@ fn policy_routes(routes: Routes) -> Routes {
         .get("/api/v1/policy", Needs(ReadPolicy), policy::get)
         .put("/api/v1/policy/general", Needs(WritePolicy), policy::set_general)
         .put("/api/v1/policy/groups/{group}", Needs(WritePolicy), policy::set_group)
+        .get("/api/v1/policy/export", Needs(ReadPolicy), policy::export)
+        .add(Method::POST, "/api/v1/policy/diff", Needs(ReadPolicy), BULK_LIMIT, policy::plan)
+        .add(Method::POST, "/api/v1/policy/apply", Needs(WritePolicy), BULK_LIMIT, policy::apply)
         .get("/api/v1/policy/versions", Needs(ReadPolicy), policy::versions)
         .get("/api/v1/policy/versions/{serial}", Needs(ReadPolicy), policy::version)
         .get("/api/v1/policy/versions/{serial}/diff", Needs(ReadPolicy), policy::compare)
@@ -115,6 +124,12 @@ fn events_routes(routes: Routes) -> Routes {
 
 fn pack_routes(routes: Routes) -> Routes {
     routes
+        .get("/api/v1/alerts", Needs(Settings), alerts::list)
+        .post("/api/v1/alerts", Needs(Settings), alerts::create)
+        .get("/api/v1/alerts/{id}", Needs(Settings), alerts::get)
+        .put("/api/v1/alerts/{id}", Needs(Settings), alerts::change)
+        .delete("/api/v1/alerts/{id}", Needs(Settings), alerts::remove)
+        .post("/api/v1/alerts/{id}/test", Needs(Settings), alerts::test)
         .get("/api/v1/rule-packs", Needs(ReadPolicy), packs::list)
         .add(Method::POST, "/api/v1/rule-packs/{name}", Needs(Settings), MAX_PACK, packs::upload)
         .post("/api/v1/rule-packs/{name}/deactivate", Needs(Settings), packs::deactivate)

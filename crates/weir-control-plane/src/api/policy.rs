@@ -1,11 +1,14 @@
 //! General settings, versions, keys.
 
-use super::json::{Json, Path, Query, all, changed};
+use super::json::{Json, Path, Query, all, bytes, changed};
 use crate::app::App;
 use crate::auth::Caller;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::policy::as_code::{Document, Plan};
 use crate::policy::{Differences, Scope, diff};
-use axum::extract::State;
+use axum::extract::{Request, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -44,6 +47,36 @@ pub async fn set_group(
     Json(scope): Json<Scope>,
 ) -> Result<axum::Json<Value>> {
     app.set_scope(&caller, Some(&group), scope).await.map(changed)
+}
+
+/// `GET /api/v1/policy/export`: the policy in force as a YAML document.
+pub async fn export(State(app): State<App>) -> Result<Response> {
+    let headers = [
+        (header::CONTENT_TYPE, "application/yaml; charset=utf-8"),
+        (header::CONTENT_DISPOSITION, "attachment; filename=\"weir-policy.yaml\""),
+    ];
+    Ok((headers, app.policy_document().yaml()?).into_response())
+}
+
+/// The document in a body of YAML or JSON.
+async fn document(request: Request) -> Result<Document> {
+    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if !["application/yaml", "application/json"].contains(&kind.as_str()) {
+        return Err(Error::invalid("", "expected a body of type application/yaml or application/json"));
+    }
+    Document::parse(&bytes(request, &()).await?)
+}
+
+/// `POST /api/v1/policy/diff`: what `apply` would change.
+pub async fn plan(State(app): State<App>, caller: Caller, request: Request) -> Result<axum::Json<Plan>> {
+    app.plan_policy(&caller, &document(request).await?).await.map(axum::Json)
+}
+
+/// `POST /api/v1/policy/apply`: makes the policy what the document says.
+pub async fn apply(State(app): State<App>, caller: Caller, request: Request) -> Result<axum::Json<Value>> {
+    let change = app.apply_policy(&caller, &document(request).await?).await?;
+    Ok(axum::Json(json!({"serial": change.serial, "notices": change.notices, "changes": change.value})))
 }
 
 /// `GET /api/v1/policy/versions`

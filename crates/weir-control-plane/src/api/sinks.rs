@@ -68,8 +68,10 @@ impl App {
     /// Makes a sink.
     pub async fn create_sink(&self, caller: &Caller, new: &NewSink) -> Result<Sink> {
         check(new)?;
-        let made = self.sinks.create(new).await?;
-        self.audit.record(caller, "sink.create", &format!("sink/{}", made.id), (), &made).await?;
+        let mut change = self.audit.begin().await?;
+        let made = self.sinks.create(change.on(), new).await?;
+        change.commit(caller, "sink.create", &format!("sink/{}", made.id), (), &made).await?;
+        self.sinks.changed().await;
         Ok(made)
     }
 
@@ -77,15 +79,20 @@ impl App {
     pub async fn change_sink(&self, caller: &Caller, id: &str, new: &NewSink) -> Result<Sink> {
         let before = self.sinks.get(id).await?;
         check(new)?;
-        let after = self.sinks.update(id, new).await?;
-        self.audit.record(caller, "sink.change", &format!("sink/{id}"), &before, &after).await?;
+        let mut change = self.audit.begin().await?;
+        let after = self.sinks.update(change.on(), id, new).await?;
+        change.commit(caller, "sink.change", &format!("sink/{id}"), &before, &after).await?;
+        self.sinks.changed().await;
         Ok(after)
     }
 
     /// Removes a sink.
     pub async fn remove_sink(&self, caller: &Caller, id: &str) -> Result<()> {
         let before = self.sinks.get(id).await?;
-        self.sinks.remove(id).await?;
-        self.audit.record(caller, "sink.remove", &format!("sink/{id}"), &before, ()).await
+        let mut change = self.audit.begin().await?;
+        self.sinks.remove(change.on(), id).await?;
+        change.commit(caller, "sink.remove", &format!("sink/{id}"), &before, ()).await?;
+        self.sinks.changed().await;
+        Ok(())
     }
 }

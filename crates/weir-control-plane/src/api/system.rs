@@ -19,6 +19,9 @@ use weir_runtime::serve::Peer;
 pub struct Login {
     login: String,
     password: String,
+    /// Of the second factor, where the user has one.
+    #[serde(default)]
+    code: Option<String>,
 }
 
 /// `POST /api/v1/session`
@@ -32,7 +35,7 @@ pub async fn login(
         return Err(Error::Forbidden("this came from another site"));
     }
     let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
-    let (cookie, session) = app.login(peer.0.ip(), agent, &given.login, given.password).await?;
+    let (cookie, session) = app.login(peer.0.ip(), agent, &given.login, given.password, given.code.as_deref()).await?;
     let cookie = [(header::SET_COOKIE, app.session_cookie(&cookie))];
     Ok((cookie, axum::Json(shown(&session))).into_response())
 }

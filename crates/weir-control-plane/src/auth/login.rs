@@ -3,6 +3,7 @@
 use super::session::Session;
 use super::user::User;
 use crate::app::App;
+use crate::audit::{Audited, Record};
 use crate::error::{Error, Result};
 use crate::metrics::Login;
 use std::net::IpAddr;
@@ -12,13 +13,18 @@ const MAX_LOGIN: usize = 400;
 
 impl App {
     /// Begins a session of whoever has this login and password; answers the cookie's value and the session. A wrong
-    /// login and a wrong password cannot be distinguished, by the response or by its time.
+    /// login and a wrong password cannot be distinguished, by the response or by its time. A user with a second factor needs
+    /// `code` too.
+    ///
+    /// # Errors
+    /// [`Error::CodeRequired`] if only the code is missing.
     pub async fn login(
         &self,
         address: IpAddr,
         agent: &str,
         login: &str,
         password: String,
+        code: Option<&str>,
     ) -> Result<(String, Session)> {
         let login = login.trim().get(..MAX_LOGIN.min(login.trim().len())).unwrap_or_default();
         let whence = address.to_canonical().to_string();
@@ -33,28 +39,44 @@ impl App {
         let Some(user) = self.users.verify(login, password).await? else {
             metrics.login(Login::Refused);
             // What was typed may be a password: it is not recorded.
-            self.audit.record_as("stranger", &whence, "login.refused", "", (), ()).await?;
+            self.audit.refused("stranger", &whence, "login.refused", "").await?;
             return Err(Error::WrongLogin);
         };
         self.throttle.forgive(address, login);
-        self.begin_session(&user, &whence, agent).await
+        if self.second_factors.is_on(&user.id).await? {
+            let code = code.filter(|code| !code.is_empty());
+            let Some(code) = code else { return Err(Error::CodeRequired(self.ticket(&user)?)) };
+            return self.finish_login(address, agent, &user, code).await;
+        }
+        let mut change = self.audit.begin().await?;
+        let begun = self.enter(&mut change, &user, &whence, agent, "login").await?;
+        change.store().await?;
+        self.config.metrics.login(Login::Accepted);
+        Ok(begun)
     }
 
-    /// Begins a session of a user who proved who they are.
-    pub async fn begin_session(&self, user: &User, address: &str, agent: &str) -> Result<(String, Session)> {
-        let begun = self.sessions.begin(user, address, agent).await?;
-        self.config.metrics.login(Login::Accepted);
-        self.users.note_login(&user.id, address).await?;
-        let (actor, object) = (format!("user:{}", user.login), format!("user/{}", user.id));
-        self.audit.record_as(&actor, address, "login", &object, (), ()).await?;
+    /// Begins a session as part of a change, recorded as `action`.
+    pub async fn enter(
+        &self,
+        change: &mut Audited,
+        user: &User,
+        address: &str,
+        agent: &str,
+        action: &str,
+    ) -> Result<(String, Session)> {
+        let begun = self.sessions.begin(change.on(), user, address, agent).await?;
+        self.users.note_login(change.on(), &user.id, address).await?;
+        let record = Record::new(action, format!("user/{}", user.id), (), ())?;
+        change.record(&format!("user:{}", user.login), address, &record).await?;
         Ok(begun)
     }
 
     /// Ends a session.
     pub async fn logout(&self, session: &Session, address: &str) -> Result<()> {
-        self.sessions.end(&session.hash).await?;
-        let (actor, object) = (format!("user:{}", session.user.login), format!("user/{}", session.user.id));
-        self.audit.record_as(&actor, address, "logout", &object, (), ()).await
+        let mut change = self.audit.begin().await?;
+        self.sessions.end(change.on(), &session.hash).await?;
+        let record = Record::new("logout", format!("user/{}", session.user.id), (), ())?;
+        change.commit_record(&format!("user:{}", session.user.login), address, &record).await
     }
 
     /// `Set-Cookie` for a session's value.

@@ -5,6 +5,7 @@ mod login;
 pub mod oidc;
 pub mod password;
 pub mod role;
+pub mod second_factor;
 pub mod secret;
 pub mod session;
 pub mod throttle;

@@ -44,8 +44,14 @@ impl Sessions {
         Self { pool, users, clock }
     }
 
-    /// Begins a session of `user`; answers the cookie's value and the session.
-    pub async fn begin(&self, user: &User, address: &str, agent: &str) -> Result<(String, Session)> {
+    /// Begins a session of `user` on a connection; answers the cookie's value and the session.
+    pub async fn begin(
+        &self,
+        on: &mut AnyConnection,
+        user: &User,
+        address: &str,
+        agent: &str,
+    ) -> Result<(String, Session)> {
         let secret = secret::random()?;
         let hash = secret::hash(&secret);
         let now = self.clock.millis();
@@ -58,7 +64,7 @@ impl Sessions {
         .bind(now)
         .bind(address)
         .bind(agent)
-        .execute(self.pool.write())
+        .execute(&mut *on)
         .await?;
         sqlx::query(
             "DELETE FROM sessions WHERE user_id = $1 AND hash <> $3 AND hash NOT IN \
@@ -67,7 +73,7 @@ impl Sessions {
         .bind(&user.id)
         .bind(MAX_SESSIONS)
         .bind(&hash)
-        .execute(self.pool.write())
+        .execute(on)
         .await?;
         Ok((secret.clone(), Session { user: user.clone(), csrf: csrf(&secret), hash }))
     }
@@ -80,11 +86,8 @@ impl Sessions {
         let now = self.clock.millis();
         let (created, seen) = (number(&row, "created_at")?, number(&row, "seen_at")?);
         if now - created >= ABSOLUTE_MS || now - seen >= IDLE_MS {
-            match self.end(&hash).await {
-                // It has ended all the same.
-                Err(error) if !error.cannot_write() => return Err(error),
-                _ => return Ok(None),
-            }
+            self.forget(&hash).await?;
+            return Ok(None);
         }
         if now - seen >= NOTE_MS {
             let note = sqlx::query("UPDATE sessions SET seen_at = $2 WHERE hash = $1 AND seen_at < $2");
@@ -95,10 +98,16 @@ impl Sessions {
         Ok(user.map(|user| Session { user, csrf: csrf(cookie), hash }))
     }
 
-    /// Ends one session.
-    pub async fn end(&self, hash: &str) -> Result<()> {
-        sqlx::query("DELETE FROM sessions WHERE hash = $1").bind(hash).execute(self.pool.write()).await?;
+    /// Ends one session on a connection.
+    pub async fn end(&self, on: &mut AnyConnection, hash: &str) -> Result<()> {
+        sqlx::query("DELETE FROM sessions WHERE hash = $1").bind(hash).execute(on).await?;
         Ok(())
+    }
+
+    /// Removes a session whose time is over. Where that cannot be written it has ended all the same.
+    async fn forget(&self, hash: &str) -> Result<()> {
+        let gone = sqlx::query("DELETE FROM sessions WHERE hash = $1").bind(hash).execute(self.pool.write()).await;
+        crate::meta::unless_full(gone)
     }
 
     /// Ends the sessions of a user, but for `except` (a hash): after a change of password, role or state.

@@ -30,6 +30,8 @@ pub struct User {
     pub enabled: bool,
     /// Whether they log in by an identity provider.
     pub external: bool,
+    /// Whether they log in with a second factor, too.
+    pub second_factor: bool,
     /// Milliseconds since 1970.
     pub created_at: i64,
     /// Milliseconds since 1970.
@@ -74,8 +76,8 @@ pub struct Users {
     clock: Clock,
 }
 
-const COLUMNS: &str =
-    "SELECT id, login, name, password, role, enabled, subject, created_at, updated_at, last_login_at FROM users";
+const COLUMNS: &str = "SELECT id, login, name, password, role, enabled, subject, created_at, updated_at, last_login_at, (SELECT COUNT(*) \
+     FROM second_factors f WHERE f.user_id = users.id AND f.confirmed_at IS NOT NULL) AS second_factor FROM users";
 
 fn read(row: &AnyRow) -> Result<User> {
     let role = text(row, "role")?;
@@ -86,6 +88,7 @@ fn read(row: &AnyRow) -> Result<User> {
         role: Role::from_code(&role).ok_or_else(|| Error::internal(format!("unknown role `{role}`")))?,
         enabled: number(row, "enabled")? != 0,
         external: text(row, "password")?.is_empty(),
+        second_factor: number(row, "second_factor")? != 0,
         created_at: number(row, "created_at")?,
         updated_at: number(row, "updated_at")?,
         last_login_at: optional(row, "last_login_at")?,
@@ -128,16 +131,20 @@ impl Users {
         Ok(all.pop().filter(|_| unused))
     }
 
-    /// Gives `user`, who never logged in, a password; false where another process did meanwhile.
-    pub async fn give_first_password(&self, user: &User, password: String) -> Result<bool> {
+    /// The hash of a password for `user`.
+    pub async fn hash(&self, user: &User, password: String) -> Result<String> {
         password::check(&password, &user.login)?;
-        let hash = self.passwords.hash(password).await?;
+        self.passwords.hash(password).await
+    }
+
+    /// Gives `user`, who never logged in, a password by its hash, on a connection; false where another process did meanwhile.
+    pub async fn give_first_password(&self, on: &mut AnyConnection, user: &User, hash: String) -> Result<bool> {
         let now = self.clock.millis().max(user.updated_at + 1);
         let update = sqlx::query(
             "UPDATE users SET password = $2, updated_at = $3 WHERE id = $1 AND updated_at = $4 AND last_login_at IS NULL",
         );
         let update = update.bind(&user.id).bind(hash).bind(now).bind(user.updated_at);
-        Ok(update.execute(self.pool.write()).await?.rows_affected() > 0)
+        Ok(update.execute(on).await?.rows_affected() > 0)
     }
 
     /// The user with this login and password. Takes the same time for a login that does not exist.
@@ -150,10 +157,10 @@ impl Users {
         Ok(user.filter(|user| fits && user.enabled))
     }
 
-    /// Notes a login and whence.
-    pub async fn note_login(&self, id: &str, address: &str) -> Result<()> {
+    /// Notes a login and whence, on a connection.
+    pub async fn note_login(&self, on: &mut AnyConnection, id: &str, address: &str) -> Result<()> {
         let note = sqlx::query("UPDATE users SET last_login_at = $2, last_address = $3 WHERE id = $1");
-        note.bind(id).bind(self.clock.millis()).bind(address).execute(self.pool.write()).await?;
+        note.bind(id).bind(self.clock.millis()).bind(address).execute(on).await?;
         Ok(())
     }
 
@@ -161,12 +168,6 @@ impl Users {
     pub async fn is_known_address(&self, login: &str, address: &str) -> Result<bool> {
         let known = sqlx::query("SELECT id FROM users WHERE login = $1 AND last_address = $2");
         Ok(known.bind(login.to_lowercase()).bind(address).fetch_optional(self.pool.read()).await?.is_some())
-    }
-
-    /// Makes a user.
-    pub async fn create(&self, new: NewUser) -> Result<User> {
-        let ready = self.prepare(new).await?;
-        ready.insert(&mut *self.pool.write().acquire().await?).await
     }
 
     /// Checks a new user and hashes the password, which takes its time, before anything is written.
@@ -184,18 +185,12 @@ impl Users {
             role: new.role,
             enabled: true,
             external: hash.is_empty(),
+            second_factor: false,
             created_at: now,
             updated_at: now,
             last_login_at: None,
         };
         Ok(ReadyUser { user, hash, subject: new.subject })
-    }
-
-    /// Changes a user. The last enabled administrator stays one.
-    pub async fn change(&self, id: &str, change: UserChange) -> Result<User> {
-        let user = self.find(id).await?.ok_or(Error::NotFound("user"))?;
-        let ready = self.prepare_change(user, change).await?;
-        ready.update(&mut *self.pool.write().acquire().await?).await
     }
 
     /// Checks a change of `user` and hashes the password, before anything is written.

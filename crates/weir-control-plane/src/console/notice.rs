@@ -23,6 +23,10 @@ const NOTICES: &[(&str, &str)] = &[
     ("sink-gone", "Receiver deleted."),
     ("sink-on", "Receiver enabled."),
     ("sink-off", "Receiver disabled."),
+    ("alert", "Alert created. Send a test to check it."),
+    ("alert-on", "Alert enabled."),
+    ("alert-off", "Alert disabled."),
+    ("alert-gone", "Alert deleted."),
     ("pack", "Version uploaded. It is not active yet."),
     ("pack-used", "Version activated. Nodes download it with the next policy."),
     ("pack-unused", "Version deactivated."),
@@ -35,6 +39,8 @@ const NOTICES: &[(&str, &str)] = &[
     ("user", "User created."),
     ("user-changed", "User updated."),
     ("user-gone", "User deleted."),
+    ("factor-reset", "Second factor reset. The user logs in with the password alone and can set up a new one."),
+    ("factor-off", "Second factor turned off."),
     ("password", "Password changed. Your other sessions were ended."),
 ];
 

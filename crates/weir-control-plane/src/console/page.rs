@@ -175,7 +175,7 @@ fn confirmation(refused: RefusedForm, why: &Unconfirmed, theme: Theme) -> Result
     let here = path.clone();
     let page = Page { now: app.clock.millis(), query: FormFields::default(), app, caller, here, theme };
     let own = [CSRF_FIELD, CONFIRM_FIELD, CONFIRM_WORD];
-    let fields = form.0.iter().filter(|(name, _)| !own.contains(&name.as_str()));
+    let fields = form.fields.iter().filter(|(name, _)| !own.contains(&name.as_str()));
     let place = Place::of_path(&path);
     let shown = ConfirmPage {
         shell: page.shell("Confirm the change", place),
@@ -186,6 +186,7 @@ fn confirmation(refused: RefusedForm, why: &Unconfirmed, theme: Theme) -> Result
         stale: why.stale,
         confirm: why.confirm.clone(),
         back: place.href(),
+        multipart: form.multipart,
         fields: fields.cloned().collect(),
         path,
     };

@@ -1,8 +1,8 @@
 //! The Console's routes, each with what it asks for.
 
 use super::pages::{
-    account, attacks, audit, automatic, catalogue, dashboard, files, hit, lists, nodes, packs, policy, proposal, rules,
-    settings, sinks, tokens, users,
+    account, alerts, attacks, audit, automatic, catalogue, dashboard, files, hit, lists, nodes, packs, policy, proposal,
+    rules, second_factor, settings, sinks, tokens, users,
 };
 use crate::app::App;
 use crate::auth::Permission::{
@@ -27,6 +27,12 @@ pub fn routes(app: App) -> Routes {
         .post("/theme", Anyone, account::theme)
         .get("/account", Anyone, account::account)
         .post("/account/password", Anyone, account::password)
+        .post("/login/code", Public, account::login_code)
+        .post("/account/second-factor", Anyone, second_factor::begin)
+        .post("/account/second-factor/confirm", Anyone, second_factor::confirm)
+        .post("/account/second-factor/codes", Anyone, second_factor::renew)
+        .post("/account/second-factor/remove", Anyone, second_factor::remove)
+        .post("/users/{id}/second-factor/reset", Needs(Users), second_factor::reset)
         .get("/", Anyone, dashboard::dashboard);
     system(of_packs(of_policy(events(routes))))
 }
@@ -67,6 +73,7 @@ fn of_policy(routes: Routes) -> Routes {
         .post("/rules/{id}/disable", Needs(WritePolicy), rules::disable)
         .post("/rules/{id}/delete", Needs(WritePolicy), rules::delete)
         .get("/policy", Needs(ReadPolicy), policy::versions)
+        .get("/policy/export", Needs(ReadPolicy), crate::api::policy::export)
         .get("/policy/{serial}", Needs(ReadPolicy), policy::version)
         .post("/policy/{serial}/rollback", Needs(WritePolicy), policy::rollback)
 }
@@ -95,6 +102,12 @@ fn system(routes: Routes) -> Routes {
         .post("/settings/sinks/{id}/enable", Needs(Settings), sinks::enable)
         .post("/settings/sinks/{id}/disable", Needs(Settings), sinks::disable)
         .post("/settings/sinks/{id}/delete", Needs(Settings), sinks::delete)
+        .get("/alerts", Needs(Settings), alerts::alerts)
+        .post("/alerts", Needs(Settings), alerts::create)
+        .post("/alerts/{id}/test", Needs(Settings), alerts::test)
+        .post("/alerts/{id}/enable", Needs(Settings), alerts::enable)
+        .post("/alerts/{id}/disable", Needs(Settings), alerts::disable)
+        .post("/alerts/{id}/delete", Needs(Settings), alerts::delete)
         .get("/nodes", Needs(ReadNodes), nodes::nodes)
         .post("/nodes/{id}/remove", Needs(WriteNodes), nodes::remove)
         .get("/tokens", Needs(DeployTokens), tokens::tokens)

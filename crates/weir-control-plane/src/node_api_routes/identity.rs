@@ -1,6 +1,7 @@
 //! Registration and heartbeats, and the check that a call comes from a node.
 
 use crate::app::App;
+use crate::audit::Record;
 use crate::auth::token::Usage;
 use crate::error::{Error, Result};
 use crate::nodes::Node;
@@ -54,14 +55,14 @@ pub async fn register(
     let token = token.ok_or(Error::Unauthenticated)?;
     let asked: Register = json(&body)?;
     let known = asked.identity.clone();
-    let identity = app.nodes.register(&asked, &address(peer)).await?;
+    let mut change = app.audit.begin().await?;
+    let identity = app.nodes.register(change.on(), &asked, &address(peer)).await?;
     if known.as_ref() != Some(&identity) {
-        let object = format!("node/{}", identity.node_id);
-        let node = app.nodes.find(&identity.node_id).await?;
-        app.audit
-            .record_as(&format!("token:{}", token.name), &address(peer), "node.register", &object, (), node)
-            .await?;
+        let node = app.nodes.find_on(change.on(), &identity.node_id).await?;
+        let record = Record::new("node.register", format!("node/{}", identity.node_id), (), node)?;
+        change.record(&format!("token:{}", token.name), &address(peer), &record).await?;
     }
+    change.store().await?;
     let version = env!("CARGO_PKG_VERSION").to_owned();
     Ok(Json(Registered { identity, policy_key: app.policy.key(), version }))
 }

@@ -6,11 +6,11 @@ use super::{Kind, MAX_NAMES, check};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::error::{Error, Mistake, Result};
-use crate::meta::{Pool, number, text};
+use crate::meta::{number, text};
 use crate::policy::service::Author;
 use serde::{Deserialize, Serialize};
-use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, AssertSqlSafe};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use weir_runtime::error_chain::with_causes;
@@ -97,15 +97,15 @@ fn read(row: &AnyRow) -> Result<Mirror> {
     })
 }
 
-async fn list(pool: &Pool) -> Result<Vec<Mirror>> {
+async fn list(on: &mut AnyConnection) -> Result<Vec<Mirror>> {
     let sql = format!("SELECT {COLUMNS} FROM mirrors ORDER BY kind, name");
-    sqlx::query(AssertSqlSafe(sql)).fetch_all(pool.read()).await?.iter().map(read).collect()
+    sqlx::query(AssertSqlSafe(sql)).fetch_all(on).await?.iter().map(read).collect()
 }
 
 impl App {
     /// Every mirror.
     pub async fn mirrors(&self) -> Result<Vec<Mirror>> {
-        list(self.store.control()).await
+        list(&mut *self.store.control().read().acquire().await?).await
     }
 
     /// The mirror of a pack or database.
@@ -140,9 +140,11 @@ impl App {
              period = excluded.period, etag = '', due = 0, last_error = ''",
         );
         let set = set.bind(kind.code()).bind(name).bind(new.url.trim()).bind(new.public_key.trim()).bind(new.period);
-        set.execute(self.store.control().write()).await?;
-        let mirror = self.mirror(kind, name).await?;
-        self.audit.record(caller, "mirror.set", &format!("{}/{name}", kind.code()), before, &mirror).await?;
+        let mut change = self.audit.begin().await?;
+        set.execute(&mut *change.on()).await?;
+        let found = list(change.on()).await?.into_iter().find(|one| one.kind == kind && one.name == name);
+        let mirror = found.ok_or(Error::NotFound("mirror"))?;
+        change.commit(caller, "mirror.set", &format!("{}/{name}", kind.code()), before, &mirror).await?;
         Ok(mirror)
     }
 
@@ -150,8 +152,9 @@ impl App {
     pub async fn remove_mirror(&self, caller: &Caller, kind: Kind, name: &str) -> Result<()> {
         let before = self.mirror(kind, name).await?;
         let gone = sqlx::query("DELETE FROM mirrors WHERE kind = $1 AND name = $2").bind(kind.code()).bind(name);
-        gone.execute(self.store.control().write()).await?;
-        self.audit.record(caller, "mirror.remove", &format!("{}/{name}", kind.code()), &before, ()).await
+        let mut change = self.audit.begin().await?;
+        gone.execute(change.on()).await?;
+        change.commit(caller, "mirror.remove", &format!("{}/{name}", kind.code()), &before, ()).await
     }
 
     /// Looks at mirrors that are due, until `stop`.
@@ -200,7 +203,7 @@ impl App {
         let fetched = fetch::fetch(client, &mirror.url, &mirror.public_key, &mirror.etag, kind.most()).await?;
         let Fetched::New { content, etag } = fetched else { return Ok(mirror.etag.clone()) };
         let note = format!("mirrored from {}", fetch::host(&mirror.url));
-        let stored = self.store_pack(*kind, name, content, &note, AUTHOR).await?;
+        let stored = self.store_pack(*kind, name, content, &note, &Author::process(AUTHOR)).await?;
         let (version, new) = stored;
         // What was put out of use by hand stays so until something new comes. After a failure it may have been stored already.
         if new || !mirror.last_error.is_empty() {

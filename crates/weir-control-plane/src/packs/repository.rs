@@ -60,13 +60,12 @@ pub async fn chunk(pool: &Pool, sha256: &str, at: u64) -> Result<Option<Vec<u8>>
     Ok(row.map(|row| row.try_get("content")).transpose()?)
 }
 
-/// Stores a version with its content, under the number after `last`; and removes `old` ones.
-pub async fn store(pool: &Pool, kind: Kind, new: &Version, content: &[u8], old: &[Version]) -> Result<()> {
-    let mut transaction = pool.write().begin().await?;
+/// Stores a version with its content on a connection, under the number after `last`; and removes `old` ones.
+pub async fn store(on: &mut AnyConnection, kind: Kind, new: &Version, content: &[u8], old: &[Version]) -> Result<()> {
     for (at, piece) in content.chunks(CHUNK).enumerate() {
         let insert = "INSERT INTO blob_chunks (sha256, number, content) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
         let insert = sqlx::query(insert).bind(&new.sha256).bind(signed(at as u64)?).bind(piece.to_vec());
-        insert.execute(&mut *transaction).await?;
+        insert.execute(&mut *on).await?;
     }
     let insert = sqlx::query(
         "INSERT INTO pack_versions (kind, name, version, sha256, octets, items, about, note, author, created) \
@@ -74,24 +73,17 @@ pub async fn store(pool: &Pool, kind: Kind, new: &Version, content: &[u8], old: 
     );
     let insert = insert.bind(kind.code()).bind(&new.name).bind(signed(new.version)?).bind(&new.sha256);
     let insert = insert.bind(signed(new.bytes)?).bind(signed(new.items)?).bind(&new.about).bind(&new.note);
-    match insert.bind(&new.author).bind(new.created).execute(&mut *transaction).await {
+    match insert.bind(&new.author).bind(new.created).execute(&mut *on).await {
         Err(error) if is_duplicate(&error) => {
             return Err(Error::Conflict("another version was stored at the same moment; try again".into()));
         }
         done => done?,
     };
-    forget(&mut transaction, kind, old).await?;
-    Ok(transaction.commit().await?)
+    remove(on, kind, old).await
 }
 
-/// Removes versions, and content that no version has.
-pub async fn remove(pool: &Pool, kind: Kind, old: &[Version]) -> Result<()> {
-    let mut transaction = pool.write().begin().await?;
-    forget(&mut transaction, kind, old).await?;
-    Ok(transaction.commit().await?)
-}
-
-async fn forget(on: &mut AnyConnection, kind: Kind, old: &[Version]) -> Result<()> {
+/// Removes versions on a connection, and content that no version has.
+pub async fn remove(on: &mut AnyConnection, kind: Kind, old: &[Version]) -> Result<()> {
     let mut seen = HashSet::new();
     for one in old {
         let gone = sqlx::query("DELETE FROM pack_versions WHERE kind = $1 AND name = $2 AND version = $3");

@@ -59,15 +59,15 @@ impl App {
         found.ok_or(Error::NotFound("version"))
     }
 
-    /// Checks and stores a new version on behalf of `author`. Content that is that of the newest version already is not
-    /// stored again.
+    /// Checks and stores a new version on behalf of `author`, with its line of the audit log. Content that is that of the
+    /// newest version already is not stored again.
     pub async fn store_pack(
         &self,
         kind: Kind,
         name: &str,
         content: Vec<u8>,
         note: &str,
-        author: &str,
+        author: &Author,
     ) -> Result<(Version, bool)> {
         check::named(kind, name, note)?;
         if content.len() > kind.most() {
@@ -93,13 +93,16 @@ impl App {
             items: checked.items,
             about: checked.about,
             note: note.to_owned(),
-            author: author.to_owned(),
+            author: author.name.clone(),
             created: self.clock.millis(),
         };
         let wanted = self.wanted().await?;
         let old: Vec<Version> = all.iter().filter(|one| one.name == name).skip(kind.kept() - 1).cloned().collect();
         let old: Vec<Version> = old.into_iter().filter(|one| !wanted.contains(&one.sha256)).collect();
-        repository::store(self.store.control(), kind, &version, &content, &old).await?;
+        let record = Record::new(format!("{}.upload", kind.code()), object(kind, &version), (), &version)?;
+        let mut change = self.audit.begin().await?;
+        repository::store(change.on(), kind, &version, &content, &old).await?;
+        change.commit_record(&author.name, &author.address, &record).await?;
         Ok((version, true))
     }
 
@@ -130,11 +133,7 @@ impl App {
         note: &str,
         activate: bool,
     ) -> Result<(Stored, Option<u64>)> {
-        let (version, new) = self.store_pack(kind, name, content, note, &caller.name()).await?;
-        if new {
-            let action = format!("{}.upload", kind.code());
-            self.audit.record(caller, &action, &object(kind, &version), (), &version).await?;
-        }
+        let (version, _) = self.store_pack(kind, name, content, note, &Author::of(caller)).await?;
         let serial = match activate {
             true => Some(self.activate_pack(caller, kind, name, version.version).await?.serial),
             false => None,
@@ -201,8 +200,9 @@ impl App {
                 "a kept version of the policy names it: it is in use, or could be put in use again by a rollback";
             return Err(Error::Conflict(text.into()));
         }
-        repository::remove(self.store.control(), kind, std::slice::from_ref(&version)).await?;
+        let mut change = self.audit.begin().await?;
+        repository::remove(change.on(), kind, std::slice::from_ref(&version)).await?;
         let action = format!("{}.remove", kind.code());
-        self.audit.record(caller, &action, &object(kind, &version), &version, ()).await
+        change.commit(caller, &action, &object(kind, &version), &version, ()).await
     }
 }

@@ -270,7 +270,7 @@ fn find(state: &mut PolicyState, id: u64) -> Result<&mut RuleEntry> {
     state.rules.iter_mut().find(|rule| rule.id == id).ok_or(Error::NotFound("rule"))
 }
 
-fn check_rule(new: &NewRule) -> Result<()> {
+pub(super) fn check_rule(new: &NewRule) -> Result<()> {
     if new.rule.contains_key("id") {
         return Err(Error::invalid("rule/id", "leave the id out: it is given here"));
     }
@@ -281,7 +281,7 @@ fn check_rule(new: &NewRule) -> Result<()> {
 }
 
 /// What the compiler would not see in a value: an unknown list would be one in every group.
-fn check_ips(new: &[NewIpEntry]) -> Result<()> {
+pub(super) fn check_ips(new: &[NewIpEntry]) -> Result<()> {
     const MAX_MISTAKES: usize = 100;
     let mut wrong = Vec::new();
     for (number, entry) in new.iter().enumerate() {
@@ -299,7 +299,7 @@ fn check_ips(new: &[NewIpEntry]) -> Result<()> {
 }
 
 /// Adds values; those that stand on the same list for the same applications and groups are renewed.
-fn add_ips(state: &mut PolicyState, new: &[NewIpEntry], author: &str, now: i64) -> Listed {
+pub(super) fn add_ips(state: &mut PolicyState, new: &[NewIpEntry], author: &str, now: i64) -> Listed {
     type Key = (String, String, String, Vec<i64>, Vec<String>);
     let key = |entry: &IpEntry| -> Key {
         let (list, kind, value) = (entry.list.clone(), entry.rule_type.clone(), entry.value.to_lowercase());

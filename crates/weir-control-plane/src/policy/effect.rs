@@ -43,6 +43,16 @@ impl App {
         Err(Error::Unconfirmed(Box::new(Unconfirmed { effect, ..*refused })))
     }
 
+    /// What would have to be confirmed to get from `before` to `after`, with its effect; none where nothing has.
+    pub(super) async fn asked_for(&self, before: &PolicyState, after: &PolicyState) -> Result<Option<Unconfirmed>> {
+        let refused = match super::guard::confirmed(before, after, self.clock.seconds(), None) {
+            Err(Error::Unconfirmed(refused)) => refused,
+            done => return done.map(|()| None),
+        };
+        let effect = self.effect(before.clone(), after.clone()).await.ok();
+        Ok(Some(Unconfirmed { effect, ..*refused }))
+    }
+
     async fn effect(&self, before: PolicyState, after: PolicyState) -> Result<Effect> {
         let own: HashSet<String> =
             before.own_groups().into_iter().chain(after.own_groups()).map(str::to_owned).collect();

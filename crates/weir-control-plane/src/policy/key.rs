@@ -1,6 +1,7 @@
 //! The key that signs policies: an Ed25519 key in a file of its own, and in the database the chain of public keys since the
 //! first, each vouched for by the one before. Replicas share file and chain.
 
+use crate::data_key::{DataKey, WrappingKey};
 use crate::error::{Error, Result};
 use crate::meta::{Pool, text};
 use base64::Engine as _;
@@ -18,6 +19,8 @@ use weir_protocol::node_api::{PolicyKey, SuccessorKey};
 const POLICY_CONTEXT: &[u8] = b"weir policy v1\n";
 /// What precedes a key where it is signed.
 const KEY_CONTEXT: &[u8] = b"weir policy key v1\n";
+/// What is signed to derive the key of the database's secrets.
+const DATA_CONTEXT: &[u8] = b"weir data key v1\n";
 /// Largest key file read, in bytes.
 const MAX_FILE: u64 = 16 << 10;
 
@@ -95,6 +98,7 @@ impl SigningKey {
             }
         });
         written.await.map_err(Error::internal)??;
+        DataKey::carry_over(pool, &self.wrapping_key(), &wrapping_key(&pair)).await?;
         let number = self.chain.len() as i64 + 2;
         insert(pool, number, &key, &self.key.key_id, &signature, now).await?;
         let moved =
@@ -113,6 +117,11 @@ impl SigningKey {
     /// Keys after the first, each vouched for by the one before.
     pub fn chain(&self) -> &[SuccessorKey] {
         &self.chain
+    }
+
+    /// The key under which the key of the database's secrets is stored.
+    pub fn wrapping_key(&self) -> WrappingKey {
+        wrapping_key(&self.pair)
     }
 
     /// Signature of a document, base64.
@@ -151,6 +160,15 @@ async fn insert(pool: &Pool, number: i64, key: &PolicyKey, signed_by: &str, sign
         return Err(Error::Conflict("another replica put a new key in use at the same moment".into()));
     }
     Ok(())
+}
+
+/// Signatures of Ed25519 are deterministic, and no other context is a prefix of this one: whoever lacks the private key
+/// cannot know it.
+fn wrapping_key(pair: &Ed25519KeyPair) -> WrappingKey {
+    let digest = ring::digest::digest(&ring::digest::SHA256, pair.sign(DATA_CONTEXT).as_ref());
+    let mut key = [0; 32];
+    key.copy_from_slice(digest.as_ref());
+    WrappingKey { key_id: public(pair).key_id, key }
 }
 
 fn public(pair: &Ed25519KeyPair) -> PolicyKey {

@@ -1,5 +1,6 @@
 //! Policy as the control plane keeps it: one state, versioned; a signed document for each node group; what can be made from a hit.
 
+pub mod as_code;
 mod before_after;
 pub mod check;
 pub mod diff;

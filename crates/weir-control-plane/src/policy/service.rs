@@ -9,6 +9,7 @@ use super::version::{self, NewVersion, Version};
 use crate::audit::Record;
 use crate::auth::Caller;
 use crate::confirm::Confirm;
+use crate::data_key::DataKey;
 use crate::error::{Error, Mistake, Result};
 use crate::meta::Pool;
 use arc_swap::ArcSwap;
@@ -235,6 +236,12 @@ impl PolicyService {
             self.refresh().await?;
         }
         Err(Error::Conflict("the policy is being changed by others; try again".into()))
+    }
+
+    /// The key that encrypts secrets in the database; none where it was encrypted under another policy key.
+    pub async fn data_key(&self) -> Result<Option<DataKey>> {
+        let wrapping = self.key.load().wrapping_key();
+        DataKey::open(&self.pool, &wrapping).await
     }
 
     /// The document in force for a node of `group`; none for a node that understands no policy at all.

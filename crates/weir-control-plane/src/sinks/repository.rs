@@ -3,8 +3,8 @@
 use super::feed::{FeedName, Feeds};
 use super::sink::{NewSink, Sink, SinkError};
 use crate::store::{Pools, StoreError};
-use sqlx::Row;
 use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, Row};
 use std::collections::BTreeMap;
 
 /// Most sinks there may be: each is a worker's turn.
@@ -55,13 +55,17 @@ impl Repository {
     }
 
     pub(super) async fn held(&self, id: &str) -> Result<Held, SinkError> {
-        let sql = format!("SELECT {COLUMNS} FROM sinks WHERE id = $1");
-        let row = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(id).fetch_optional(self.pools.read()).await?;
-        held(&row.ok_or(SinkError::Unknown)?)
+        held_on(&mut *self.pools.read().acquire().await?, id).await
     }
 
-    /// Makes a sink, which begins with what comes from now on.
-    pub async fn create(&self, new: &NewSink, feeds: &Feeds, now: i64) -> Result<Sink, SinkError> {
+    /// Makes a sink on a connection, which begins with what comes from now on.
+    pub async fn create(
+        &self,
+        on: &mut AnyConnection,
+        new: &NewSink,
+        feeds: &Feeds,
+        now: i64,
+    ) -> Result<Sink, SinkError> {
         check(new)?;
         if self.all().await?.len() >= MAX_SINKS {
             return Err(SinkError::Input("name", format!("there are {MAX_SINKS} sinks already: remove one first")));
@@ -82,13 +86,13 @@ impl Repository {
             .bind(i64::from(new.enabled))
             .bind(now)
             .bind(text(&cursors)?)
-            .execute(self.pools.write())
+            .execute(&mut *on)
             .await?;
-        self.get(&id).await
+        Ok(held_on(on, &id).await?.sink)
     }
 
-    /// Changes a sink; it goes on where it was. A secret that is not given stays.
-    pub async fn update(&self, id: &str, new: &NewSink) -> Result<Sink, SinkError> {
+    /// Changes a sink on a connection; it goes on where it was. A secret that is not given stays.
+    pub async fn update(&self, on: &mut AnyConnection, id: &str, new: &NewSink) -> Result<Sink, SinkError> {
         check(new)?;
         let sql = "UPDATE sinks SET name = $2, target = $3, feeds = $4, enabled = $5, due = 0, failures = 0, last_error = '' \
                    WHERE id = $1";
@@ -98,21 +102,21 @@ impl Repository {
             .bind(text(&new.target)?)
             .bind(text(&new.feeds)?)
             .bind(i64::from(new.enabled))
-            .execute(self.pools.write())
+            .execute(&mut *on)
             .await?;
         if changed.rows_affected() == 0 {
             return Err(SinkError::Unknown);
         }
         if let Some(secret) = &new.secret {
             let sql = "UPDATE sinks SET secret = $2 WHERE id = $1";
-            sqlx::query(sql).bind(id).bind(secret).execute(self.pools.write()).await?;
+            sqlx::query(sql).bind(id).bind(secret).execute(&mut *on).await?;
         }
-        self.get(id).await
+        Ok(held_on(on, id).await?.sink)
     }
 
-    /// Removes a sink.
-    pub async fn remove(&self, id: &str) -> Result<(), SinkError> {
-        let gone = sqlx::query("DELETE FROM sinks WHERE id = $1").bind(id).execute(self.pools.write()).await?;
+    /// Removes a sink on a connection.
+    pub async fn remove(&self, on: &mut AnyConnection, id: &str) -> Result<(), SinkError> {
+        let gone = sqlx::query("DELETE FROM sinks WHERE id = $1").bind(id).execute(on).await?;
         if gone.rows_affected() == 0 { Err(SinkError::Unknown) } else { Ok(()) }
     }
 
@@ -146,6 +150,12 @@ impl Repository {
         sqlx::query(sql).bind(id).bind(due).bind(shown).execute(self.pools.write()).await?;
         Ok(())
     }
+}
+
+async fn held_on(on: &mut AnyConnection, id: &str) -> Result<Held, SinkError> {
+    let sql = format!("SELECT {COLUMNS} FROM sinks WHERE id = $1");
+    let row = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(id).fetch_optional(on).await?;
+    held(&row.ok_or(SinkError::Unknown)?)
 }
 
 fn check(new: &NewSink) -> Result<(), SinkError> {

@@ -9,6 +9,7 @@ use super::system_feed::SystemFeed;
 use super::worker::Worker;
 use crate::outgoing::{Outgoing, OutgoingError};
 use crate::store::{Database, StoreError};
+use sqlx::AnyConnection;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -75,30 +76,32 @@ impl Sinks {
         self.repository.get(id).await.map(Sink::masked)
     }
 
-    /// Makes a sink.
-    pub async fn create(&self, new: &NewSink) -> Result<Sink, SinkError> {
+    /// Makes a sink on a connection; [`Self::changed`] is to follow once that is stored.
+    pub async fn create(&self, on: &mut AnyConnection, new: &NewSink) -> Result<Sink, SinkError> {
         if new.feeds.contains(&FeedName::NewHits) {
             self.arrivals.want(true);
         }
-        let made = self.repository.create(new, &self.feeds, self.clock.millis()).await?;
-        self.refresh().await?;
-        Ok(made.masked())
+        Ok(self.repository.create(on, new, &self.feeds, self.clock.millis()).await?.masked())
     }
 
-    /// Changes a sink. What is sent back masked stays as it was.
-    pub async fn update(&self, id: &str, new: &NewSink) -> Result<Sink, SinkError> {
+    /// Changes a sink on a connection. What is sent back masked stays as it was.
+    pub async fn update(&self, on: &mut AnyConnection, id: &str, new: &NewSink) -> Result<Sink, SinkError> {
         let old = self.repository.get(id).await?;
         let unmasked = NewSink { target: new.target.unmasked(&old.target), ..new.clone() };
-        let changed = self.repository.update(id, &unmasked).await?;
-        self.refresh().await?;
-        self.wake();
-        Ok(changed.masked())
+        Ok(self.repository.update(on, id, &unmasked).await?.masked())
     }
 
-    /// Removes a sink.
-    pub async fn remove(&self, id: &str) -> Result<(), SinkError> {
-        self.repository.remove(id).await?;
-        self.refresh().await
+    /// Removes a sink on a connection.
+    pub async fn remove(&self, on: &mut AnyConnection, id: &str) -> Result<(), SinkError> {
+        self.repository.remove(on, id).await
+    }
+
+    /// A change of the sinks has been stored.
+    pub async fn changed(&self) {
+        if let Err(error) = self.refresh().await {
+            tracing::warn!(%error, "the change of the sinks takes effect in seconds");
+        }
+        self.wake();
     }
 
     /// Delivers a record that says it is a test; the error is the receiver's.

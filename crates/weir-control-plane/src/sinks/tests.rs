@@ -1,7 +1,7 @@
 use super::feed::Answer;
 use super::*;
 use crate::outgoing::Outgoing;
-use crate::store::Database;
+use crate::store::{Database, Pools};
 use axum::Router;
 use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode};
@@ -36,6 +36,7 @@ type Calls = Arc<Mutex<Vec<(HeaderMap, Bytes)>>>;
 
 struct World {
     _directory: tempfile::TempDir,
+    pools: Pools,
     repository: Repository,
     numbers: Arc<Numbers>,
     feeds: Feeds,
@@ -58,14 +59,15 @@ impl World {
 async fn world() -> World {
     let directory = tempfile::tempdir().unwrap();
     let database = Database::open(&format!("sqlite:{}", directory.path().display())).await.unwrap();
-    let repository = Repository::new(database.control().clone());
+    let pools = database.control().clone();
+    let repository = Repository::new(pools.clone());
     let numbers = Arc::new(Numbers::default());
     let feeds = Feeds { hits: numbers.clone(), system: Arc::new(Numbers::default()) };
     let metrics = Metrics::default();
     let worker =
         Worker::new(repository.clone(), feeds.clone(), metrics.clone(), Arc::new(Notify::new()), Outgoing::default())
             .unwrap();
-    World { _directory: directory, repository, numbers, feeds, worker, metrics }
+    World { _directory: directory, pools, repository, numbers, feeds, worker, metrics }
 }
 
 /// An endpoint that answers with `status` and keeps what it gets.
@@ -94,12 +96,17 @@ fn webhook_to(url: &str, format: &str) -> NewSink {
     }
 }
 
+async fn create(world: &World, new: &NewSink) -> Sink {
+    let mut on = world.pools.write().acquire().await.unwrap();
+    world.repository.create(&mut on, new, &world.feeds, 0).await.unwrap()
+}
+
 #[tokio::test]
 async fn a_webhook_gets_every_record_once_in_order_and_signed() {
     let world = world().await;
     *world.numbers.0.lock().unwrap() = 7;
     let (url, calls) = receiver(Arc::new(AtomicU16::new(200))).await;
-    let sink = world.repository.create(&webhook_to(&url, "ndjson"), &world.feeds, 0).await.unwrap();
+    let sink = create(&world, &webhook_to(&url, "ndjson")).await;
     let stop = CancellationToken::new();
     world.worker.round(&stop).await.unwrap();
     assert!(calls.lock().unwrap().is_empty(), "a new sink begins with what comes from now on");
@@ -126,7 +133,7 @@ async fn what_failed_is_delivered_later_and_errors_hold_no_secret() {
     let world = world().await;
     let status = Arc::new(AtomicU16::new(503));
     let (url, calls) = receiver(Arc::clone(&status)).await;
-    let sink = world.repository.create(&webhook_to(&url, "json"), &world.feeds, 0).await.unwrap();
+    let sink = create(&world, &webhook_to(&url, "json")).await;
     *world.numbers.0.lock().unwrap() = 3;
     let stop = CancellationToken::new();
     world.worker.round(&stop).await.unwrap();
@@ -137,7 +144,9 @@ async fn what_failed_is_delivered_later_and_errors_hold_no_secret() {
     // A change makes it due at once, and leaves the secret.
     let mut change = webhook_to(&url, "json");
     change.secret = None;
-    assert!(world.repository.update(&sink.id, &change).await.unwrap().signed);
+    let mut on = world.pools.write().acquire().await.unwrap();
+    assert!(world.repository.update(&mut on, &sink.id, &change).await.unwrap().signed);
+    drop(on);
     world.worker.round(&stop).await.unwrap();
     assert_eq!(world.repository.get(&sink.id).await.unwrap().delivered, 3);
     assert_eq!(world.counted("sink_failures_total{kind=\"webhook\"}"), "1");
@@ -153,7 +162,7 @@ async fn an_endpoint_that_is_away_is_told_without_its_url() {
     let world = world().await;
     let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let url = format!("http://{gone}/hook?key=s3cr3t");
-    let sink = world.repository.create(&webhook_to(&url, "json"), &world.feeds, 0).await.unwrap();
+    let sink = create(&world, &webhook_to(&url, "json")).await;
     *world.numbers.0.lock().unwrap() = 1;
     world.worker.round(&CancellationToken::new()).await.unwrap();
     let failed = world.repository.get(&sink.id).await.unwrap();
@@ -164,7 +173,7 @@ async fn an_endpoint_that_is_away_is_told_without_its_url() {
 async fn one_replica_delivers() {
     let world = world().await;
     let (url, _) = receiver(Arc::new(AtomicU16::new(200))).await;
-    let sink = world.repository.create(&webhook_to(&url, "json"), &world.feeds, 0).await.unwrap();
+    let sink = create(&world, &webhook_to(&url, "json")).await;
     assert!(world.repository.lease(&sink.id, "a", 1, 100).await.unwrap());
     assert!(!world.repository.lease(&sink.id, "b", 50, 150).await.unwrap());
     assert!(world.repository.lease(&sink.id, "a", 60, 160).await.unwrap());
@@ -184,7 +193,7 @@ async fn syslog_messages_are_counted_and_well_formed() {
     let target = json!({"kind": "syslog", "host": "127.0.0.1", "port": port, "transport": "tcp", "facility": "local0"});
     let new =
         NewSink { target: serde_json::from_value(target).unwrap(), secret: None, ..webhook_to("http://x", "json") };
-    world.repository.create(&new, &world.feeds, 0).await.unwrap();
+    create(&world, &new).await;
     *world.numbers.0.lock().unwrap() = 2;
     world.worker.round(&CancellationToken::new()).await.unwrap();
     let mut rest = received.await.unwrap();
@@ -224,7 +233,10 @@ async fn hits_are_delivered_in_order_of_arrival_and_a_missing_one_is_waited_for(
     let (early, first, late, second) = (hit(), hit(), hit(), hit());
     sinks.before([early.id.as_str()].into_iter()).await.unwrap();
     database.insert(vec![Record::Hit(Box::new(early))], "n").await.unwrap();
-    sinks.create(&webhook_to(&url, "ndjson")).await.unwrap();
+    let mut on = database.control().write().acquire().await.unwrap();
+    sinks.create(&mut on, &webhook_to(&url, "ndjson")).await.unwrap();
+    drop(on);
+    sinks.changed().await;
     // The batch of the second one is under way: it is noted, and not stored yet.
     for hit in [&first, &late, &second] {
         sinks.before([hit.id.as_str()].into_iter()).await.unwrap();

@@ -30,7 +30,7 @@ macro_rules! migrations {
     };
 }
 
-/// Migrations of the control database. 01xx belong to the store, 02xx to the API, 03xx to what comes on top.
+/// Migrations of the control database. 01xx belong to the store, 02xx to the API, 03xx and 04xx to what comes on top.
 pub(super) const CONTROL: &[Migration] = migrations! {
     100 "0100_traffic",
     101 "0101_misdated",
@@ -43,6 +43,8 @@ pub(super) const CONTROL: &[Migration] = migrations! {
     302 "0302_oidc_logins",
     303 "0303_packs",
     304 "0304_version_numbers",
+    400 "0400_second_factors",
+    401 "0401_alerts",
     500 "0500_abuse",
 };
 

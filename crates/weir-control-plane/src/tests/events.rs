@@ -13,7 +13,7 @@ use weir_protocol::hit::{HitFinding, HitRequest};
 use weir_protocol::node_api::{CAPABILITIES, EVENTS, Record, STATISTICS, Statistics, StatisticsRow};
 
 /// Ids are held against the clock of the system by the store, so hits are of today.
-pub(super) fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64
 }
 
@@ -53,7 +53,7 @@ fn hit(raw: &str, attack: AttackType, rule: &str, point: &str) -> Hit {
     }
 }
 
-pub(super) fn traversal(target: &str) -> Hit {
+pub(crate) fn traversal(target: &str) -> Hit {
     let raw = format!("GET {target} HTTP/1.1\r\nHost: shop.example\r\n\r\n");
     // The name of the signature as the engine gives it.
     let judged = weir_core::engine::inspect(
@@ -73,12 +73,12 @@ pub(super) fn traversal(target: &str) -> Hit {
     first
 }
 
-pub(super) fn lines(hits: &[Hit]) -> Vec<u8> {
+pub(crate) fn lines(hits: &[Hit]) -> Vec<u8> {
     let line = |hit: &Hit| serde_json::to_string(&Record::Hit(Box::new(hit.clone()))).unwrap();
     hits.iter().map(line).collect::<Vec<_>>().join("\n").into_bytes()
 }
 
-pub(super) async fn send(fixture: &Fixture, node: &str, body: &[u8], gzip: bool) -> crate::testing::Answer {
+pub(crate) async fn send(fixture: &Fixture, node: &str, body: &[u8], gzip: bool) -> crate::testing::Answer {
     let authorization = format!("Bearer {node}");
     let mut headers = vec![("authorization", authorization.as_str())];
     if gzip {

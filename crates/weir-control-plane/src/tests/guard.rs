@@ -2,12 +2,15 @@
 
 use super::events::{lines, now, send, traversal};
 use crate::auth::Role;
+use crate::packs::Kind;
 use crate::testing::{BEGIN, Fixture};
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 use weir_protocol::node_api::CAPABILITIES;
 
 const RULES: &str = "/api/v1/rules";
+/// Base64 of the 32 bytes of a key.
+const KEY: &str = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
 const GENERAL: &str = "/api/v1/policy/general";
 
 fn empty_exception() -> Value {
@@ -128,7 +131,66 @@ async fn a_change_whose_audit_line_cannot_be_stored_is_not_made() {
     fixture.app.policy.refresh().await.unwrap();
     assert_eq!(fixture.app.policy.head().version.serial, serial, "nothing is in force without its line");
     assert!(fixture.app.rotate_key(&caller).await.is_err());
+    let sink = json!({"name": "siem", "target": {"kind": "webhook", "url": "https://siem.example/in"},
+        "feeds": ["new_hits"]});
+    let refused = fixture.as_role(Role::Administrator, "POST", "/api/v1/sinks", &sink).await;
+    assert_eq!(refused.status, StatusCode::INTERNAL_SERVER_ERROR, "{refused:?}");
+    assert!(fixture.app.sinks.list().await.unwrap().is_empty(), "no sink");
+    let new = crate::packs::NewMirror { url: "https://rules.example/a".into(), public_key: KEY.into(), period: 3_600 };
+    assert!(fixture.app.set_mirror(&caller, Kind::RulePack, "own", &new).await.is_err());
+    assert!(fixture.app.mirrors().await.unwrap().is_empty(), "no mirror");
+    let pack =
+        "- {id: rce.own, attack: rce, about: b, pattern: xyzzy, confidence: high, positive: [xyzzy], negative: [a]}";
+    assert!(fixture.app.upload_pack(&caller, Kind::RulePack, "own", pack.into(), "", false).await.is_err());
+    assert!(fixture.app.packs(Kind::RulePack).await.unwrap().is_empty(), "no version");
+    let body = json!({"login": "admin", "password": crate::testing::PASSWORD}).to_string();
+    let kind = [("content-type", "application/json")];
+    let login = fixture.call("POST", "/api/v1/session", &kind, body.as_bytes()).await;
+    assert_eq!(login.status, StatusCode::INTERNAL_SERVER_ERROR, "{login:?}");
+    let admin = fixture.app.users.list().await.unwrap().into_iter().find(|user| user.login == "admin").unwrap();
+    assert_eq!(admin.last_login_at, None, "no login");
+    let register = json!({"group": "default", "name": "n", "role": "processing", "version": "1", "capabilities": []});
+    let node = fixture.bearer(crate::testing::DEPLOY, "POST", weir_protocol::node_api::REGISTER, &register).await;
+    assert_eq!(node.status, StatusCode::INTERNAL_SERVER_ERROR, "{node:?}");
+    assert!(fixture.app.nodes.list().await.unwrap().is_empty(), "no node");
     sqlx::query("DROP TRIGGER no_audit").execute(fixture.app.store.control().write()).await.unwrap();
     let made = fixture.as_role(Role::Analyst, "POST", RULES, &scoped).await;
     assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
+}
+
+/// Uploads a file to the address lists.
+async fn upload(fixture: &Fixture, parts: &[(&str, &str)]) -> crate::testing::Answer {
+    let (cookie, csrf) = fixture.browser(Role::Analyst).await;
+    let mut body = String::new();
+    for (name, value) in [("csrf", csrf.as_str()), ("list", "allow")].iter().chain(parts) {
+        let file = if *name == "file" { "; filename=\"list.csv\"\r\nContent-Type: text/csv" } else { "" };
+        body.push_str(&format!("--B\r\nContent-Disposition: form-data; name=\"{name}\"{file}\r\n\r\n{value}\r\n"));
+    }
+    body.push_str("--B--\r\n");
+    let headers =
+        [("cookie", cookie.as_str()), ("content-type", "multipart/form-data; boundary=B"), ("accept", "text/html")];
+    fixture.call("POST", "/lists/import", &headers, body.as_bytes()).await
+}
+
+#[tokio::test]
+async fn an_uploaded_list_that_weakens_protection_is_confirmed_with_the_same_content() {
+    let fixture = Fixture::new().await;
+    let file = ("file", "value,reason\n0.0.0.0/1,\"a, <b>\"\n128.0.0.0/1,\n");
+    let asked = upload(&fixture, &[file]).await;
+    assert_eq!(asked.status, StatusCode::PRECONDITION_REQUIRED);
+    let page = String::from_utf8(asked.body).unwrap();
+    assert!(
+        page.contains("enctype=\"multipart/form-data\"") && page.contains("0.0.0.0/1,&#34;a, &#60;b&#62;&#34;"),
+        "{page}"
+    );
+    let confirm = hidden(&page, "confirm").to_owned();
+    let unsure = upload(&fixture, &[file, ("confirm", &confirm), ("confirm_word", "")]).await;
+    assert_eq!(unsure.status, StatusCode::PRECONDITION_REQUIRED);
+    let other = ("file", "value,reason\n::/0,\n");
+    let other = upload(&fixture, &[other, ("confirm", &confirm), ("confirm_word", "everywhere")]).await;
+    assert_eq!(other.status, StatusCode::PRECONDITION_REQUIRED, "bound to the difference");
+    let made = upload(&fixture, &[file, ("confirm", &confirm), ("confirm_word", "everywhere")]).await;
+    assert_eq!(made.status, StatusCode::SEE_OTHER, "{made:?}");
+    let head = fixture.app.policy.head();
+    assert_eq!(head.state.ip_lists.iter().map(|one| one.reason.as_str()).collect::<Vec<_>>(), ["a, <b>", ""]);
 }

@@ -1,8 +1,10 @@
 mod access; // every route for every role
 mod accounts; // login, throttling, tokens, users
 mod alarms; // on the Dashboard and in the audit log
-mod events; // intake, exceptions, virtual patches, explanations
+mod as_code; // export, difference and application of a policy document
+pub mod events; // intake, exceptions, virtual patches, explanations
 mod guard; // changes that have to be confirmed, and their line of the audit log
 mod metrics; // what is counted
 mod nodes; // identity of nodes, and for which nodes they speak
 mod policy; // changes, versions, keys, nodes
+mod second_factor; // TOTP and recovery codes

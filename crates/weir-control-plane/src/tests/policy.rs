@@ -307,7 +307,9 @@ async fn nodes_go_inactive_and_are_removed() {
     fixture.bearer(&node, "POST", weir_protocol::node_api::HEARTBEAT, &json!({"version": "1"})).await;
     assert_eq!(seen().await[0]["active"], true);
     fixture.clock.advance(24 * 3_600_000);
-    assert_eq!(fixture.app.nodes.sweep().await.unwrap(), 1);
+    let mut on = fixture.app.store.control().write().acquire().await.unwrap();
+    assert_eq!(fixture.app.nodes.sweep(&mut on).await.unwrap(), 1);
+    drop(on);
     assert_eq!(
         fixture.bearer(&node, "POST", weir_protocol::node_api::HEARTBEAT, &json!({})).await.status,
         StatusCode::UNAUTHORIZED

@@ -145,7 +145,7 @@ fn request(message: &InspectedMessage<'_>, masked: &MaskedMessage<'_>) -> HitReq
         method: text(message.method, MAX_NAME),
         scheme: message.scheme.to_owned(),
         host: text(message.host, MAX_NAME),
-        path: text(message.path, MAX_PATH),
+        path: masked.path(&printable(message.path, MAX_PATH)),
         protocol: masked.text(message.protocol),
         raw: masked.base64(),
         bytes: message.bytes as u64,

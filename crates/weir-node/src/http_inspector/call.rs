@@ -108,6 +108,8 @@ pub struct CallHeaders {
     pub blocking: bool,
     /// `Inspector-Attempt`.
     pub attempt: u8,
+    /// `Inspector-Purpose: test`: nothing is recorded or counted as traffic.
+    pub test: bool,
     /// From `Inspector-Deadline`: when to answer, with what has been inspected until then.
     pub answer_by: Option<Instant>,
     /// `Inspector-Service`.
@@ -157,6 +159,7 @@ impl CallHeaders {
             body: body(&fields)?,
             blocking: fields.word(HeaderName::Blocking, "`true` or `false`", &["true", "false"])? == 0,
             attempt: attempt(&fields)?,
+            test: fields.word(HeaderName::Purpose, "`traffic` or `test`", &["traffic", "test"])? == 1,
             answer_by: deadline(&fields)?.map(|deadline| Instant::now() + time_to_answer(deadline)),
             service: fields.name(HeaderName::Service)?,
             route: fields.name(HeaderName::Route)?,
@@ -317,7 +320,7 @@ mod tests {
         let call = parse(&[]).unwrap();
         assert_eq!(call.request_id.as_str(), "abc-1");
         assert_eq!(call.client.to_string(), "203.0.113.9");
-        assert!(call.blocking && !call.rebuilt && !call.chunked);
+        assert!(call.blocking && !call.rebuilt && !call.chunked && !call.test);
         assert_eq!((call.body, call.attempt, call.format), (BodyState::Complete, 1, MessageFormat::Raw));
     }
 
@@ -354,6 +357,7 @@ mod tests {
             ("inspector-body", "complete; sent=1"),
             ("inspector-body", "unread; reason=why"),
             ("inspector-blocking", "maybe"),
+            ("inspector-purpose", "attack"),
             ("inspector-attempt", "0"),
             ("inspector-deadline", "0"),
             ("inspector-deadline", "60001"),

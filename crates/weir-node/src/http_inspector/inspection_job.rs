@@ -10,6 +10,7 @@ use super::context::{self, ContextFields, ContextKeys, ExchangeContext};
 use super::envelope;
 use super::verdict_response::{Accepted, VerdictResponse, Wanted};
 use crate::abuse::{Abuse, AbuseCheck};
+use crate::events::redact::masked_path;
 use crate::events::{PendingRecord, Recorder};
 use crate::generation::Generation;
 use bytes::Bytes;
@@ -295,6 +296,7 @@ impl InspectionJob {
         let elapsed = begin.elapsed();
         self.count(context, &verdict, &plan, elapsed);
         let trace = self.call.traceparent.as_ref().and_then(|v| v.to_str().ok()).and_then(TraceParent::parse);
+        let shown = masked_path(&facts.path.text);
         VerdictEvent {
             leg: self.call.direction.code(),
             request_id: self.call.request_id.as_str(),
@@ -303,7 +305,7 @@ impl InspectionJob {
             client,
             method: facts.method,
             host: &facts.host,
-            path: &facts.path.text,
+            path: &shown,
             application: plan.application,
             blocking: self.call.blocking,
             trace,

@@ -2,6 +2,7 @@
 
 use super::{CALLBACK, LOGIN, Oidc, Person};
 use crate::app::App;
+use crate::audit::Record;
 use crate::auth::user::{NewUser, User, UserChange};
 use crate::error::{Error, Result};
 use crate::metrics::Login;
@@ -92,27 +93,34 @@ async fn finish(
 async fn enter(app: &App, person: &Person, address: IpAddr, agent: &str) -> Result<String> {
     let address = address.to_canonical().to_string();
     let Some(role) = person.role else {
-        app.audit.record_as(&format!("oidc:{}", person.login), &address, "session.refuse", "no role", (), ()).await?;
+        app.audit.refused(&format!("oidc:{}", person.login), &address, "session.refuse", "no role").await?;
         return Err(Error::Forbidden("the identity provider names no role for you; ask an administrator"));
     };
-    let user: User = match app.users.find_subject(&person.subject).await? {
-        Some(user) if !user.enabled => return Err(Error::Forbidden("this user is disabled")),
+    let known = app.users.find_subject(&person.subject).await?;
+    if known.as_ref().is_some_and(|user| !user.enabled) {
+        return Err(Error::Forbidden("this user is disabled"));
+    }
+    let mut change = app.audit.begin().await?;
+    let user: User = match known {
         Some(user) if user.role == role => user,
         Some(user) => {
-            let change = UserChange { role: Some(role), ..UserChange::default() };
-            let changed = app.users.change(&user.id, change).await?;
-            app.audit.record_as("oidc", &address, "user.change", &format!("user/{}", user.id), &user, &changed).await?;
+            let wanted = UserChange { role: Some(role), ..UserChange::default() };
+            let changed = app.users.prepare_change(user.clone(), wanted).await?.update(change.on()).await?;
+            let record = Record::new("user.change", format!("user/{}", user.id), &user, &changed)?;
+            change.record("oidc", &address, &record).await?;
             changed
         }
         None => {
             let (login, name, subject) = (person.login.clone(), person.name.clone(), Some(person.subject.clone()));
-            let made = app.users.create(NewUser { login, name, role, password: None, subject }).await?;
-            app.audit.record_as("oidc", &address, "user.create", &format!("user/{}", made.id), (), &made).await?;
+            let new = NewUser { login, name, role, password: None, subject };
+            let made = app.users.prepare(new).await?.insert(change.on()).await?;
+            let record = Record::new("user.create", format!("user/{}", made.id), (), &made)?;
+            change.record("oidc", &address, &record).await?;
             made
         }
     };
-    let (cookie, _) = app.sessions.begin(&user, &address, agent).await?;
-    app.audit.record_as(&format!("user:{}", user.login), &address, "session.begin", "oidc", (), ()).await?;
+    let (cookie, _) = app.enter(&mut change, &user, &address, agent, "session.begin").await?;
+    change.store().await?;
     Ok(cookie)
 }
 

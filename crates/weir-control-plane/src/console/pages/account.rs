@@ -4,11 +4,12 @@ use crate::app::App;
 use crate::console::form_fields::FormFields;
 use crate::console::notice::with_notice;
 use crate::console::page::{self, Page, THEME_COOKIE, html, html_with, mistakes, see_other};
+use crate::console::pages::second_factor::factor;
 use crate::console::view::form::{Control, Field};
 use crate::console::view::outside::Login;
 use crate::console::view::shell::{Place, Theme};
 use crate::console::view::text::Text;
-use crate::console::view::users::Account;
+use crate::console::view::users::{Account, FactorState, SecondFactor};
 use crate::error::{Error, Mistake, Result};
 use crate::routes::{cookie, cookie_name, is_foreign};
 use axum::extract::{ConnectInfo, State};
@@ -43,11 +44,10 @@ pub async fn login(
     }
     let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
     let (login, next) = (given.get("login"), given.get("next"));
-    let (status, wrong) = match app.login(peer.0.ip(), agent, login, given.raw("password").to_owned()).await {
-        Ok((cookie, _)) => {
-            let mut response = page::back(next);
-            response.headers_mut().append(header::SET_COOKIE, header_value(&app.session_cookie(&cookie))?);
-            return Ok(response);
+    let (status, wrong) = match app.login(peer.0.ip(), agent, login, given.raw("password").to_owned(), None).await {
+        Ok((cookie, _)) => return begun(&app, &cookie, next),
+        Err(Error::CodeRequired(ticket)) => {
+            return html(&Login { next: next.into(), ticket: Some(ticket), ..Login::default() });
         }
         Err(Error::WrongLogin) => (StatusCode::UNAUTHORIZED, "Incorrect login or password.".to_owned()),
         Err(Error::Throttled(seconds)) => {
@@ -63,6 +63,41 @@ pub async fn login(
         ..Login::default()
     };
     html_with(status, &form)
+}
+
+fn begun(app: &App, cookie: &str, next: &str) -> Result<Response> {
+    let mut response = page::back(next);
+    response.headers_mut().append(header::SET_COOKIE, header_value(&app.session_cookie(cookie))?);
+    Ok(response)
+}
+
+/// `POST /login/code`
+pub async fn login_code(
+    State(app): State<App>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    headers: HeaderMap,
+    given: FormFields,
+) -> Result<Response> {
+    if is_foreign(&headers, app.config.public_url.as_deref()) {
+        return Err(Error::Forbidden("the login form was submitted from another site"));
+    }
+    let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+    let (ticket, next) = (given.get("ticket"), given.get("next"));
+    let (status, wrong, ticket) = match app.login_with_code(peer.0.ip(), agent, ticket, given.get("code")).await {
+        Ok((cookie, _)) => return begun(&app, &cookie, next),
+        Err(Error::WrongCode) => (StatusCode::UNAUTHORIZED, Error::WrongCode.to_string(), Some(ticket.to_owned())),
+        Err(Error::Throttled(seconds)) => {
+            let wrong = format!("Too many attempts. Try again in {seconds} s.");
+            (StatusCode::TOO_MANY_REQUESTS, wrong, Some(ticket.to_owned()))
+        }
+        Err(Error::WrongLogin) => (StatusCode::UNAUTHORIZED, "This took too long. Log in again.".to_owned(), None),
+        Err(error) => return Err(error),
+    };
+    let provider = app.oidc.is_some();
+    html_with(
+        status,
+        &Login { wrong: Some(Text::new(&wrong)), next: next.into(), ticket, provider, ..Login::default() },
+    )
 }
 
 /// `POST /logout`
@@ -93,7 +128,7 @@ pub async fn theme(page: Page, given: FormFields) -> Result<Response> {
 
 /// `GET /account`
 pub async fn account(page: Page) -> Result<Response> {
-    html(&form(&page, &[]))
+    html(&form(&page, &[], factor(&page, FactorState::Plain, &[]).await?))
 }
 
 /// `POST /account/password`
@@ -106,11 +141,15 @@ pub async fn password(page: Page, given: FormFields) -> Result<Response> {
     };
     match changed {
         Ok(()) => Ok(see_other(&with_notice("/account", "password", 0))),
-        Err(wrong) => html_with(StatusCode::UNPROCESSABLE_ENTITY, &form(&page, &wrong)),
+        Err(wrong) => {
+            let factor = factor(&page, FactorState::Plain, &[]).await?;
+            html_with(StatusCode::UNPROCESSABLE_ENTITY, &form(&page, &wrong, factor))
+        }
     }
 }
 
-fn form(page: &Page, wrong: &[Mistake]) -> Account {
+/// The page; `wrong` belongs to the change of the password.
+pub(super) fn form(page: &Page, wrong: &[Mistake], factor: Option<SecondFactor>) -> Account {
     let of = |field: &str| wrong.iter().find(|one| one.field == field).map(|one| one.message.as_str());
     let named = ["current", "password", "again"];
     Account {
@@ -125,6 +164,7 @@ fn form(page: &Page, wrong: &[Mistake]) -> Account {
             .filter(|one| !named.contains(&one.field.as_str()))
             .map(|one| Text::new(&one.message))
             .collect(),
+        factor,
         local: page.caller.session().is_some_and(|session| !session.user.external),
     }
 }

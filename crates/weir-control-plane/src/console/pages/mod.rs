@@ -1,6 +1,7 @@
 //! The pages: one file a part of the navigation.
 
 pub mod account;
+pub mod alerts;
 pub mod attacks;
 pub mod audit;
 pub mod automatic;
@@ -16,6 +17,7 @@ pub mod policy;
 pub mod proposal;
 mod protection;
 pub mod rules;
+pub mod second_factor;
 pub mod settings;
 mod settings_page;
 mod sink_form;

@@ -75,6 +75,7 @@ fn row(page: &Page, user: &User, me: &str) -> UserRow {
         role: user.role.code(),
         enabled: user.enabled,
         external: user.external,
+        second_factor: user.second_factor,
         me: user.id == me,
         since: page.moment(user.created_at),
         seen: user.last_login_at.map(|at| page.moment(at)),

@@ -3,6 +3,7 @@
 use super::markup::{HOSTILE, check_tags, without_input};
 use crate::auth::Role;
 use crate::packs::Kind;
+use crate::policy::service::Author;
 use crate::routes::{Access, Face};
 use crate::server;
 use crate::store::{Filter, Page};
@@ -186,7 +187,8 @@ async fn every_page_answers_and_shows_controls_by_role() {
     let attack = fixture.app.store.attacks(&Filter::default(), &Page::first(1)).await.unwrap().rows.remove(0);
     let pack =
         "- {id: rce.own, attack: rce, about: <b>, pattern: xyzzy, confidence: high, positive: [xyzzy], negative: [a]}";
-    let stored = fixture.app.store_pack(Kind::RulePack, "own", pack.into(), "<script>", "user:x").await;
+    let stored =
+        fixture.app.store_pack(Kind::RulePack, "own", pack.into(), "<script>", &Author::process("user:x")).await;
     assert!(stored.is_ok(), "{stored:?}");
     let mut seen = 0;
     for role in [Role::Administrator, Role::Analyst, Role::ReadOnly, Role::Deploy] {

@@ -25,6 +25,8 @@ pub struct ConfirmPage {
     pub confirm: String,
     /// Where to go without changing anything.
     pub back: &'static str,
+    /// Whether the form is sent as `multipart/form-data`.
+    pub multipart: bool,
     /// Fields of the form that is sent again.
     pub fields: Vec<(String, String)>,
     /// Where it is sent to.

@@ -12,6 +12,7 @@ pub mod text;
 pub mod time;
 pub mod ui;
 
+pub mod alerts;
 pub mod attack;
 pub mod attacks;
 pub mod audit;

@@ -20,6 +20,8 @@ pub struct Login {
     pub provider: bool,
     /// Whether no user has logged in yet.
     pub first: bool,
+    /// With what the login goes on, where the code of the second factor is still to come.
+    pub ticket: Option<String>,
 }
 
 /// An error.

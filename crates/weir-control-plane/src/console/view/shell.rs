@@ -55,6 +55,8 @@ pub enum Place {
     Policy,
     /// Nodes.
     Nodes,
+    /// Alerts for people.
+    Alerts,
     /// Settings.
     Settings,
     /// Users.
@@ -127,6 +129,7 @@ pub const NAVIGATION: &[NavGroup] = &[
         "System",
         &[
             item(Place::Nodes, "/nodes", "nodes", "Nodes", Permission::ReadNodes),
+            item(Place::Alerts, "/alerts", "bell", "Alerts", Permission::Settings),
             item(Place::Settings, "/settings", "sliders", "Settings", Permission::ReadPolicy),
             item(Place::Users, "/users", "users", "Users", Permission::Users),
             item(Place::Tokens, "/tokens", "key", "API tokens", Permission::DeployTokens),

@@ -22,6 +22,8 @@ pub struct UserRow {
     pub enabled: bool,
     /// Whether the login comes from an identity provider.
     pub external: bool,
+    /// Whether there is a second factor.
+    pub second_factor: bool,
     /// Whether it is the viewer.
     pub me: bool,
     /// When it was made.
@@ -57,6 +59,40 @@ impl Users {
     }
 }
 
+/// A secret that waits to be confirmed.
+#[derive(Clone, Debug)]
+pub struct Pending {
+    /// Address of the QR code's image.
+    pub image: String,
+    /// The secret, in groups of four.
+    pub secret: String,
+}
+
+/// What there is of a second factor.
+#[derive(Clone, Debug)]
+pub enum FactorState {
+    /// None.
+    Plain,
+    /// A secret waits to be confirmed.
+    Pending(Pending),
+    /// It is on.
+    On {
+        /// Recovery codes that are left.
+        codes_left: usize,
+    },
+    /// It is on, and these are the new recovery codes.
+    Codes(Vec<String>),
+}
+
+/// The second factor of one's own account.
+#[derive(Clone, Debug)]
+pub struct SecondFactor {
+    /// What there is.
+    pub state: FactorState,
+    /// What was wrong.
+    pub mistakes: Vec<Text>,
+}
+
 /// One's own account.
 #[derive(Debug, Template)]
 #[template(path = "account.html")]
@@ -67,6 +103,8 @@ pub struct Account {
     pub fields: Vec<Field>,
     /// Errors that belong to no field.
     pub mistakes: Vec<Text>,
+    /// The second factor; none for those whose identity provider asks for one.
+    pub factor: Option<SecondFactor>,
     /// Whether the password is kept here.
     pub local: bool,
 }

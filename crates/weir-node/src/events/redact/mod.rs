@@ -1,7 +1,9 @@
 //! Masks secrets in messages before they are recorded. Every part of a message in a record passes through this module.
 //!
-//! Secrets are: credentials, cookies, tokens, passwords and other values with a revealing name ([`secret_names`]), card
-//! numbers and other secrets with a recognisable format ([`secret_patterns`]), and the points of `sensitive_data` rules.
+//! Secrets are: credentials, cookies, tokens, passwords and other values with a revealing name ([`secret_names`]), in one
+//! member or in two (`{"name": "password", "value": ...}`, [`name_value`]), card numbers, e-mail addresses and other
+//! secrets with a recognisable format ([`secret_patterns`], [`emails`]), tokens in paths ([`path_tokens`]), and the points
+//! of `sensitive_data` rules.
 //! They are masked in place, byte by byte, so that the message can still be parsed and inspected again. Then the masked
 //! message is parsed as by an inspection: a secret that is still readable in it, in any encoding, is masked together with
 //! the value that contains it. If that is not possible, the body, or the query and the headers, are withheld as a whole,
@@ -10,11 +12,14 @@
 //! Only the bytes that are kept, and a few more, are processed, with a separate budget.
 
 mod credentials;
+mod emails;
 mod json_path;
 mod known_secrets;
 mod located_value;
 mod masker;
 mod masking_buffer;
+mod name_value;
+mod path_tokens;
 mod residual_scan;
 mod secret_names;
 mod secret_patterns;
@@ -24,6 +29,8 @@ mod value_locator;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+pub use path_tokens::masked as masked_path;
+
 use known_secrets::SecretMatcher;
 use masker::Masker;
 use secret_patterns::{MaskStyle, Span};
@@ -79,6 +86,11 @@ pub fn mask<'a>(input: &MaskInput<'a>) -> MaskedMessage<'a> {
 }
 
 impl MaskedMessage<'_> {
+    /// `path`, that of the same message, without secrets.
+    pub fn path(&self, path: &str) -> String {
+        self.text(&String::from_utf8_lossy(&masked_path(path.as_bytes())))
+    }
+
     /// `text`, a part of the same message, without secrets.
     pub fn text(&self, text: &str) -> String {
         self.replace(text, false)

@@ -1,7 +1,7 @@
 //! Finds secrets in any text, by their format and by a revealing name before them. One pass each, linear in the text.
 
 use super::credentials::credentials;
-use super::secret_names;
+use super::{emails, name_value, secret_names};
 use regex::bytes::Regex;
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -85,6 +85,8 @@ pub fn scan(text: &[u8]) -> Vec<Span> {
     }
     cards(text, &mut spans);
     keyed(text, &mut spans);
+    emails::scan(text, &mut spans);
+    name_value::scan(text, &mut spans);
     spans
 }
 
@@ -108,12 +110,13 @@ fn name_before(text: &[u8], at: usize) -> &[u8] {
     if text[at] == b'>' {
         let Some(open) = memchr::memrchr(b'<', before) else { return b"" };
         let tag = &before[open + 1..];
-        return &tag[..tag.iter().position(u8::is_ascii_whitespace).unwrap_or(tag.len())];
+        let name = &tag[..tag.iter().position(u8::is_ascii_whitespace).unwrap_or(tag.len())];
+        return name_value::name_in_tag(tag).unwrap_or(name);
     }
     let end =
         before.iter().rposition(|b| !matches!(b, b' ' | b'\t' | b'"' | b'\'' | b'\\' | b'`')).map_or(0, |p| p + 1);
     let name = &before[..end];
-    let is_name = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'[' | b']');
+    let is_name = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'[' | b']' | b'%' | 0x80..);
     let start = name.iter().rposition(|b| !is_name(b)).map_or(0, |p| p + 1);
     &name[start..]
 }

@@ -5,8 +5,9 @@
 use super::credentials::credentials;
 use super::json_path::JsonPathTracker;
 use super::located_value::{LocatedValue, ValueEncoding, range_in, unescaped};
+use super::path_tokens::{self, is_ambiguous_secret};
 use super::secret_names::{is_cookie_attribute, is_secret, is_secret_header};
-use super::secret_patterns;
+use super::{name_value, secret_patterns};
 use std::borrow::Cow;
 use weir_core::model::bytes::printable;
 use weir_core::model::point::{OwnedKey, PathItem};
@@ -15,6 +16,9 @@ use weir_core::normalize::brackets::{self, Step};
 use weir_core::normalize::json_text::{Lexer, Token};
 use weir_core::normalize::percent::{self, Plus};
 
+/// Parameters beside the code of an authorization (RFC 6749 §4.1.2, OpenID Connect).
+const OAUTH: &[&[u8]] =
+    &[b"client_id", b"code_verifier", b"grant_type", b"id_token", b"redirect_uri", b"session_state", b"state"];
 /// Bytes of a name in a path.
 const MAX_NAME: usize = 256;
 
@@ -89,6 +93,7 @@ impl<'m> ValueLocator<'m> {
         let (path, query) = target.split_at(bytes_cut);
         self.push(path, ValueEncoding::Plain, vec![plain(Tag::Uri)], false);
         let segments: Vec<&[u8]> = path.split(|&b| b == b'/').filter(|segment| !segment.is_empty()).collect();
+        self.path_tokens(path);
         for (index, &segment) in segments.iter().enumerate() {
             let item = PathItem { tag: Tag::Path, key: OwnedKey::Index(index as u32) };
             self.push(segment, ValueEncoding::Percent(Plus::Keep), vec![item], false);
@@ -105,11 +110,32 @@ impl<'m> ValueLocator<'m> {
         self.form(query.strip_prefix(b"?").unwrap_or(query), &[], Tag::Get);
     }
 
+    /// Tokens and matrix parameters, which are parts of segments.
+    fn path_tokens(&mut self, path: &'m [u8]) {
+        let mut spans = Vec::new();
+        path_tokens::scan(path, &mut spans);
+        for span in spans {
+            self.push(&path[span.range], ValueEncoding::Percent(Plus::Keep), vec![plain(Tag::Uri)], true);
+        }
+    }
+
     fn form(&mut self, text: &'m [u8], base: &[PathItem], tag: Tag) {
+        let names =
+            || weir_core::normalize::form::encoded_pairs(text).map(|piece| percent::decode(piece.name, Plus::Space));
+        let oauth = names().any(|name| OAUTH.iter().any(|known| name.eq_ignore_ascii_case(known)));
+        let mut named = false;
         for piece in weir_core::normalize::form::encoded_pairs(text) {
             let name = percent::decode(piece.name, Plus::Space);
             let path = [base, &steps_of(tag, &name)].concat();
-            self.push(piece.value, ValueEncoding::Percent(Plus::Space), path, is_secret(&name));
+            let value = percent::decode(piece.value, Plus::Space);
+            let secret = is_secret(&name)
+                || is_ambiguous_secret(&name, &value)
+                || (oauth && name.eq_ignore_ascii_case(b"code"))
+                || (named && name_value::is_holding(&name));
+            if name_value::is_naming(&name) {
+                named = is_secret(&value);
+            }
+            self.push(piece.value, ValueEncoding::Percent(Plus::Space), path, secret);
         }
     }
 
@@ -154,28 +180,86 @@ impl<'m> ValueLocator<'m> {
 
     fn json(&mut self, text: &'m [u8], base: Vec<PathItem>) {
         let mut walk = JsonPathTracker::new([base, vec![plain(Tag::JsonDoc)]].concat());
+        let mut pairs = NamedValues::default();
         for token in Lexer::new(text) {
             match token {
-                Token::Mark(open @ (b'{' | b'[')) => walk.open(open == b'{'),
-                Token::Mark(b'}' | b']') => walk.close(),
+                Token::Mark(open @ (b'{' | b'[')) => {
+                    walk.open(open == b'{');
+                    pairs.open();
+                }
+                Token::Mark(b'}' | b']') => {
+                    walk.close();
+                    pairs.close();
+                }
                 Token::Mark(mark) => walk.mark(mark),
                 Token::Text(text, _) if walk.wants_name() => walk.name(&unescaped(text)),
                 Token::Word(word) if walk.wants_name() => walk.name(word),
                 Token::Text(text, _) => {
-                    let (path, secret) = walk.value();
+                    let value = unescaped(text);
+                    let (path, mut secret) = walk.value();
+                    secret |= last_name(&path).is_some_and(|name| is_ambiguous_secret(name, &value));
+                    pairs.value(&path, &value, self.values.len());
                     self.push(text, ValueEncoding::Json, path, secret);
                 }
                 Token::Number(text) => {
                     let (path, secret) = walk.value();
+                    pairs.value(&path, text, self.values.len());
                     self.push(text, ValueEncoding::Number, path, secret || !secret_patterns::scan(text).is_empty());
                 }
                 Token::Word(word) => {
                     let (path, secret) = walk.value();
+                    pairs.value(&path, word, self.values.len());
                     self.push(word, ValueEncoding::Plain, path, secret);
                 }
                 Token::Constant => {}
             }
+            for secret in pairs.secrets.drain(..) {
+                if let Some(value) = self.values.get_mut(secret) {
+                    value.secret = true;
+                }
+            }
         }
+    }
+}
+
+/// Finds values whose name is the value of another member of the same object.
+#[derive(Default)]
+struct NamedValues {
+    /// Of each open object: whether a member names a secret, and the values that it may name.
+    open: Vec<(bool, Vec<usize>)>,
+    /// Numbers of values found to be secrets.
+    secrets: Vec<usize>,
+}
+
+impl NamedValues {
+    fn open(&mut self) {
+        self.open.push((false, Vec::new()));
+    }
+
+    fn close(&mut self) {
+        self.open.pop();
+    }
+
+    /// The value at `path` gets the number `number`.
+    fn value(&mut self, path: &[PathItem], value: &[u8], number: usize) {
+        let (Some((named, values)), Some(name)) = (self.open.last_mut(), last_name(path)) else { return };
+        if name_value::is_naming(name) && is_secret(value) {
+            *named = true;
+        }
+        if name_value::is_holding(name) && !value.is_empty() {
+            values.push(number);
+        }
+        if *named {
+            self.secrets.append(values);
+        }
+    }
+}
+
+/// The name of the last member of a path.
+fn last_name(path: &[PathItem]) -> Option<&[u8]> {
+    match &path.last()?.key {
+        OwnedKey::Name(name) => Some(name.as_bytes()),
+        _ => None,
     }
 }
 

@@ -36,6 +36,7 @@ headers! {
     Application = "Inspector-Application";
     Context = "Inspector-Context";
     Consumer = "Inspector-Consumer";
+    Purpose = "Inspector-Purpose";
 }
 
 impl HeaderName {

@@ -27,7 +27,7 @@ impl InspectionJob {
         verdict: &Verdict,
         plan: &Plan,
     ) -> Option<PendingRecord> {
-        let recorder = self.recorder.as_ref().filter(|_| is_hit(verdict))?;
+        let recorder = self.recorder.as_ref().filter(|_| is_hit(verdict) && !self.call.test)?;
         let text = |token: &Option<HeaderText>| token.as_ref().map(|token| token.as_str().to_owned());
         let [service, route, consumer, protocol] =
             [&self.call.service, &self.call.route, &self.call.consumer, &self.call.protocol].map(text);
@@ -75,7 +75,7 @@ impl InspectionJob {
 
     /// Counts a request in the statistics of traffic.
     pub(super) fn count(&self, context: &MessageContext<'_, '_>, verdict: &Verdict, plan: &Plan, elapsed: Duration) {
-        if let (Direction::Request, Some(recorder)) = (self.call.direction, &self.recorder) {
+        if let (Direction::Request, Some(recorder), false) = (self.call.direction, &self.recorder, self.call.test) {
             recorder.count(&RequestSample {
                 application: plan.application,
                 host: &context.facts.host,

@@ -1,0 +1,169 @@
+//! Alerts as the rest of the control plane sees them, and the round that sends them.
+
+use super::alert::{Alert, NewAlert};
+use super::channel;
+use super::message::{self, Counted};
+use super::repository;
+use crate::app::App;
+use crate::auth::Caller;
+use crate::error::Result;
+use crate::store::{Filter, Page};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// How often it is looked whether one is due.
+const TICK: Duration = Duration::from_secs(10);
+/// A threshold is looked at again after this time, in milliseconds.
+const LOOK: i64 = 15_000;
+/// A failed message is sent again after this time.
+const RETRY: i64 = 60_000;
+/// Newest hits of which a message tells details.
+const DETAILS: u32 = 200;
+/// What is reported when a test failed.
+const UNDELIVERED: &str = "the test was not delivered; the log of the control plane says why";
+
+impl App {
+    /// Every alert; URLs of chats are masked.
+    pub async fn alerts(&self) -> Result<Vec<Alert>> {
+        let all = repository::list(&mut *self.store.control().read().acquire().await?).await?;
+        Ok(all.into_iter().map(Alert::masked).collect())
+    }
+
+    /// One alert; the URL of a chat is masked.
+    pub async fn alert(&self, id: &str) -> Result<Alert> {
+        Ok(self.held_alert(id).await?.masked())
+    }
+
+    async fn held_alert(&self, id: &str) -> Result<Alert> {
+        repository::get(&mut *self.store.control().read().acquire().await?, id).await
+    }
+
+    /// Makes an alert.
+    pub async fn create_alert(&self, caller: &Caller, new: &NewAlert) -> Result<Alert> {
+        self.check_alert(new)?;
+        let mut change = self.audit.begin().await?;
+        let made = repository::create(change.on(), new, self.clock.millis()).await?.masked();
+        change.commit(caller, "alert.create", &format!("alert/{}", made.id), (), &made).await?;
+        Ok(made)
+    }
+
+    /// Changes an alert. A URL that is sent back masked stays as it was.
+    pub async fn change_alert(&self, caller: &Caller, id: &str, new: NewAlert) -> Result<Alert> {
+        let old = self.held_alert(id).await?;
+        let new = NewAlert { channel: new.channel.clone().unmasked(&old.about.channel), ..new };
+        self.check_alert(&new)?;
+        let mut change = self.audit.begin().await?;
+        let after = repository::update(change.on(), id, &new, self.clock.millis()).await?.masked();
+        change.commit(caller, "alert.change", &format!("alert/{id}"), old.masked(), &after).await?;
+        Ok(after)
+    }
+
+    /// Removes an alert.
+    pub async fn remove_alert(&self, caller: &Caller, id: &str) -> Result<()> {
+        let old = self.alert(id).await?;
+        let mut change = self.audit.begin().await?;
+        repository::remove(change.on(), id).await?;
+        change.commit(caller, "alert.remove", &format!("alert/{id}"), old, ()).await
+    }
+
+    /// Sends a message that says it is a test; the error is for who may only enter destinations.
+    pub async fn test_alert(&self, caller: &Caller, id: &str) -> Result<Result<(), String>> {
+        let alert = self.held_alert(id).await?;
+        let sent = self.send_alert(&alert, &message::test(&alert)).await;
+        let mut change = self.audit.begin().await?;
+        let outcome = if sent.is_ok() { "delivered" } else { "not delivered" };
+        let record = crate::audit::Record::new("alert.test", format!("alert/{id}"), (), outcome)?;
+        change.record(&caller.name(), &caller.address, &record).await?;
+        change.store().await?;
+        Ok(sent.map_err(|error| {
+            tracing::warn!(alert = alert.about.name, error, "the test was not delivered");
+            UNDELIVERED.to_owned()
+        }))
+    }
+
+    fn check_alert(&self, new: &NewAlert) -> Result<()> {
+        new.check()?;
+        self.search(&new.query).map(drop).map_err(|error| match error {
+            crate::Error::Invalid(mut wrong) => {
+                wrong.iter_mut().for_each(|one| "query".clone_into(&mut one.field));
+                crate::Error::Invalid(wrong)
+            }
+            other => other,
+        })
+    }
+
+    async fn send_alert(&self, alert: &Alert, message: &message::Message) -> std::result::Result<(), String> {
+        channel::deliver(&alert.about.channel, message, &self.config.outgoing).await
+    }
+
+    /// Sends what is due, until `stop`.
+    pub async fn send_alerts(&self, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(TICK) => {}
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                done = self.alert_round() => if let Err(error) = done {
+                    tracing::warn!(%error, "alerts cannot be looked up; tried again soon");
+                },
+            }
+        }
+    }
+
+    /// Looks at every alert that is due.
+    pub(super) async fn alert_round(&self) -> Result<()> {
+        let now = self.clock.millis();
+        let all = repository::list(&mut *self.store.control().read().acquire().await?).await?;
+        for alert in all.into_iter().filter(|alert| alert.about.enabled && alert.due <= now) {
+            let next = if alert.about.digest { now + RETRY } else { now + LOOK };
+            let taken = repository::take(&mut *self.store.control().write().acquire().await?, &alert, next).await?;
+            if taken {
+                self.look_at_alert(&alert, now).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn look_at_alert(&self, alert: &Alert, now: i64) -> Result<()> {
+        let window = alert.about.window();
+        // A digest that could not be sent covers the next period too.
+        let from = if alert.about.digest { alert.since } else { alert.since.max(now - window) };
+        // A search that names an application which is gone counts nothing, and says so.
+        let filter = match self.search(&alert.about.query) {
+            Ok(filter) => Filter { from: Some(from), to: Some(now), ..filter },
+            Err(error) => return self.alert_failed(alert, &error.to_string(), now).await,
+        };
+        if now <= from {
+            return Ok(());
+        }
+        let series = self.store.series(&filter, from, now, now - from).await?;
+        let (hits, blocked) = series.slots.iter().fold((0, 0), |sum, slot| (sum.0 + slot.hits, sum.1 + slot.blocked));
+        let (since, next) =
+            if alert.about.digest { (now, alert.due.max(now - window) + window) } else { (now, now + window) };
+        if hits < u64::from(alert.about.hits) {
+            if !alert.about.digest {
+                return Ok(());
+            }
+            return repository::told(&mut *self.store.control().write().acquire().await?, &alert.id, since, next, None)
+                .await;
+        }
+        let newest = self.store.hits(&filter, &Page::first(DETAILS)).await?.rows;
+        let counted = Counted { from, to: now, hits, blocked, newest: &newest };
+        let message = message::about(alert, &counted, self.config.public_url.as_deref());
+        match self.send_alert(alert, &message).await {
+            Ok(()) => {
+                let mut on = self.store.control().write().acquire().await?;
+                repository::told(&mut on, &alert.id, since, next, Some(now)).await
+            }
+            Err(error) => self.alert_failed(alert, &error, now).await,
+        }
+    }
+
+    async fn alert_failed(&self, alert: &Alert, error: &str, now: i64) -> Result<()> {
+        tracing::warn!(alert = alert.about.name, error, "an alert was not sent; tried again in a minute");
+        let mut on = self.store.control().write().acquire().await?;
+        repository::failed(&mut on, &alert.id, error, now + RETRY).await
+    }
+}

@@ -1,0 +1,281 @@
+//! `weir policy`: the policy of a control plane as a file, over its API.
+
+use super::error::CliError;
+use super::{EXIT_DIFFERENT, EXIT_FAILED, EXIT_OK, EXIT_UNCONFIRMED};
+use clap::{Args, Subcommand};
+use serde_json::Value;
+use std::fmt::Write as _;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+use weir_control_plane::outgoing::{Outgoing, Roots};
+
+/// Longest time for one call: a plan tries the hits of a day.
+const CALL_TIME: Duration = Duration::from_secs(60);
+/// Longest file that is read, in bytes.
+const MAX_FILE: u64 = 32 << 20;
+
+/// What to do.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Write the policy in force as YAML.
+    Export(Server),
+    /// Show what `apply` would change, and what of it has to be confirmed.
+    #[command(after_help = "Exit codes:
+  0  the policy is what the file says
+  1  the file or the control plane is unusable
+  2  the command line is wrong
+  4  there are differences")]
+    Diff(FileArgs),
+    /// Make the policy what the file says. The second time it changes nothing.
+    #[command(after_help = "Exit codes:
+  0  the policy is what the file says
+  1  the file or the control plane is unusable: nothing is changed
+  2  the command line is wrong
+  5  the change weakens protection or blocks everywhere, and is not confirmed: nothing is changed")]
+    Apply(ApplyArgs),
+}
+
+/// The control plane.
+#[derive(Args, Debug)]
+#[command(after_help = "Exit codes:
+  0  done
+  1  the control plane is unusable
+  2  the command line is wrong")]
+pub struct Server {
+    /// Address of the control plane.
+    #[arg(long, env = "WEIR_URL", value_name = "URL", default_value = "http://127.0.0.1:8088")]
+    url: String,
+    /// API token, by its role allowed to do this; better given by the environment than on the command line.
+    #[arg(long, env = "WEIR_API_TOKEN", hide_env_values = true)]
+    token: String,
+    /// Which authorities are trusted for https: `system`, `bundled` or a file of certificates.
+    #[arg(long, value_name = "ROOTS", default_value = "system")]
+    ca: String,
+}
+
+/// The control plane and a file.
+#[derive(Args, Debug)]
+pub struct FileArgs {
+    /// File of the policy (YAML or JSON); `-` for standard input.
+    file: PathBuf,
+    #[command(flatten)]
+    server: Server,
+}
+
+/// The same, with a confirmation.
+#[derive(Args, Debug)]
+pub struct ApplyArgs {
+    #[command(flatten)]
+    file: FileArgs,
+    /// Confirms exactly the difference with this hash, which `diff` and a refused `apply` name.
+    #[arg(long, value_name = "HASH")]
+    confirm: Option<String>,
+}
+
+/// Runs the subcommand.
+pub fn run(command: Command) -> ExitCode {
+    let done = match command {
+        Command::Export(server) => server.call("GET", "export", None, None).map(|answer| answer.exported()),
+        Command::Diff(args) => args.send("diff", None).map(|answer| answer.planned()),
+        Command::Apply(args) => args.file.send("apply", args.confirm.as_deref()).map(|answer| answer.applied()),
+    };
+    let (code, out, error) = done.unwrap_or_else(|error| (EXIT_FAILED, String::new(), error.to_string()));
+    print!("{out}");
+    if !error.is_empty() {
+        eprintln!("weir: {error}");
+    }
+    ExitCode::from(code)
+}
+
+/// An answer of the control plane.
+struct Answer {
+    status: u16,
+    body: String,
+}
+
+/// Exit code, standard output, error.
+type Outcome = (u8, String, String);
+
+impl FileArgs {
+    fn send(&self, what: &str, confirm: Option<&str>) -> Result<Answer, CliError> {
+        self.server.call("POST", what, Some(read(&self.file)?), confirm)
+    }
+}
+
+fn read(path: &Path) -> Result<String, CliError> {
+    let name = path.display().to_string();
+    let failed = |source| CliError::File { name: name.clone(), source };
+    let mut text = String::new();
+    let length = if path == Path::new("-") {
+        std::io::stdin().lock().take(MAX_FILE + 1).read_to_string(&mut text)
+    } else {
+        std::fs::File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_string(&mut text))
+    };
+    if length.map_err(failed)? as u64 > MAX_FILE {
+        return Err(CliError::TooLarge { name, limit: MAX_FILE });
+    }
+    Ok(text)
+}
+
+impl Server {
+    fn call(&self, method: &str, what: &str, body: Option<String>, confirm: Option<&str>) -> Result<Answer, CliError> {
+        let url = format!("{}/api/v1/policy/{what}", self.url.trim_end_matches('/'));
+        let unusable = |why: String| CliError::ControlPlane { url: self.url.clone(), why };
+        let outgoing = Outgoing::new(&Roots::parse(&self.ca), true).map_err(|error| unusable(causes(&error)))?;
+        let client = outgoing.builder().timeout(CALL_TIME).build().map_err(|error| unusable(causes(&error)))?;
+        let mut request = if method == "GET" { client.get(url) } else { client.post(url) };
+        request = request.bearer_auth(&self.token);
+        if let Some(body) = body {
+            request = request.header("content-type", "application/yaml").body(body);
+        }
+        if let Some(confirm) = confirm {
+            request = request.header("x-confirm", confirm);
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CliError::Runtime)?;
+        runtime.block_on(async {
+            let answer = request.send().await.map_err(|error| unusable(causes(&error)))?;
+            let status = answer.status().as_u16();
+            let body = answer.text().await.map_err(|error| unusable(causes(&error)))?;
+            Ok(Answer { status, body })
+        })
+    }
+}
+
+/// An error with what caused it.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut out = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let _written = write!(out, ": {cause}");
+        next = cause.source();
+    }
+    out
+}
+
+impl Answer {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_default()
+    }
+
+    fn failed(&self) -> Outcome {
+        let problem = self.json();
+        let detail = problem["detail"].as_str().unwrap_or("the answer is not that of a control plane");
+        (EXIT_FAILED, String::new(), format!("{}: {detail}", self.status))
+    }
+
+    fn exported(self) -> Outcome {
+        if self.status == 200 { (EXIT_OK, self.body, String::new()) } else { self.failed() }
+    }
+
+    fn planned(self) -> Outcome {
+        if self.status != 200 {
+            return self.failed();
+        }
+        let plan = self.json();
+        let mut out = String::new();
+        let shown = plan["differences"]["shown"].as_array().map(Vec::as_slice).unwrap_or_default();
+        for one in shown {
+            let (sign, before, after) = match (&one["before"], &one["after"]) {
+                (Value::Null, after) => ("+", None, Some(after)),
+                (before, Value::Null) => ("-", Some(before), None),
+                (before, after) => ("~", Some(before), Some(after)),
+            };
+            let _written = writeln!(out, "{sign} {}", one["object"].as_str().unwrap_or_default());
+            for (mark, side) in [("-", before), ("+", after)] {
+                if let Some(side) = side {
+                    let _written = writeln!(out, "    {mark} {side}");
+                }
+            }
+        }
+        if let Some(more) = plan["differences"]["more"].as_u64().filter(|more| *more > 0) {
+            let _written = writeln!(out, "... and {more} more");
+        }
+        notices(&plan, &mut out);
+        confirmation(&plan["confirmation"], &mut out);
+        if shown.is_empty() {
+            return (EXIT_OK, "no differences\n".to_owned(), String::new());
+        }
+        (EXIT_DIFFERENT, out, String::new())
+    }
+
+    fn applied(self) -> Outcome {
+        let answer = self.json();
+        match self.status {
+            200 => {
+                let mut out = format!("{} changes, policy {}\n", answer["changes"], answer["serial"]);
+                notices(&answer, &mut out);
+                (EXIT_OK, out, String::new())
+            }
+            428 => {
+                let mut out = String::new();
+                confirmation(&answer["confirmation"], &mut out);
+                (EXIT_UNCONFIRMED, out, "nothing is changed: the change has to be confirmed".to_owned())
+            }
+            _ => self.failed(),
+        }
+    }
+}
+
+fn notices(answer: &Value, out: &mut String) {
+    for notice in answer["notices"].as_array().into_iter().flatten() {
+        let (field, message) = (&notice["field"], &notice["message"]);
+        let _written =
+            writeln!(out, "! {}: {}", field.as_str().unwrap_or_default(), message.as_str().unwrap_or_default());
+    }
+}
+
+fn confirmation(asked: &Value, out: &mut String) {
+    if asked.is_null() {
+        return;
+    }
+    out.push_str("has to be confirmed:\n");
+    for change in asked["changes"].as_array().into_iter().flatten() {
+        let _written = writeln!(out, "  ! {}", change["says"].as_str().unwrap_or_default());
+    }
+    if let Some(effect) = asked["effect"].as_object() {
+        let number = |key: &str| effect.get(key).and_then(Value::as_u64).unwrap_or_default();
+        let _written = writeln!(
+            out,
+            "  of {} hits of the last 24 hours it would let through {} and block {} more",
+            number("replayed"),
+            number("let_through"),
+            number("blocked")
+        );
+    }
+    let _written = writeln!(out, "  confirm with --confirm {}", asked["confirm"].as_str().unwrap_or_default());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn answer(status: u16, body: &Value) -> Answer {
+        Answer { status, body: body.to_string() }
+    }
+
+    #[test]
+    fn a_plan_is_told_in_lines_and_by_the_exit_code() {
+        let none = json!({"differences": {"shown": [], "more": 0}, "notices": [], "confirmation": null});
+        assert_eq!(answer(200, &none).planned(), (EXIT_OK, "no differences\n".to_owned(), String::new()));
+        let plan = json!({
+            "differences": {"shown": [{"object": "general", "before": {}, "after": {"mode": "off"}}], "more": 2},
+            "notices": [{"field": "rules/1", "message": "never matches"}],
+            "confirmation": {"changes": [{"says": "all is off"}], "confirm": "abc", "effect": null},
+        });
+        let (code, out, _) = answer(200, &plan).planned();
+        assert_eq!(code, EXIT_DIFFERENT);
+        for line in
+            ["~ general", "    + {\"mode\":\"off\"}", "... and 2 more", "! rules/1: never matches", "--confirm abc"]
+        {
+            assert!(out.contains(line), "{out}");
+        }
+        let (code, out, error) = answer(428, &plan).applied();
+        assert_eq!((code, error.is_empty()), (EXIT_UNCONFIRMED, false));
+        assert!(out.contains("--confirm abc"), "{out}");
+        let (code, _, error) = answer(403, &json!({"detail": "your role"})).applied();
+        assert_eq!((code, error.as_str()), (EXIT_FAILED, "403: your role"));
+    }
+}
