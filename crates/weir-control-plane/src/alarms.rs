@@ -2,6 +2,7 @@
 //! the Dashboard is shown; each beginning and end is an event in the audit log.
 
 use super::app::App;
+use super::audit::Record;
 use super::error::Result;
 use super::nodes::Node;
 use std::collections::{BTreeMap, BTreeSet};
@@ -185,12 +186,14 @@ impl App {
             if !before.contains(&(alarm.kind(), alarm.object())) {
                 tracing::warn!(kind = alarm.kind(), "{}", alarm.text());
                 let object = format!("{}/{}", alarm.kind(), alarm.object());
-                self.audit.record_as("weir", "", "alarm.begin", &object, (), alarm.text()).await?;
+                let record = Record::new("alarm.begin", object, (), alarm.text())?;
+                self.audit.begin().await?.commit_record("weir", "", &record).await?;
             }
         }
         for (kind, object) in before.difference(&now) {
             tracing::info!(kind, object, "alarm ended");
-            self.audit.record_as("weir", "", "alarm.end", &format!("{kind}/{object}"), (), ()).await?;
+            let record = Record::new("alarm.end", format!("{kind}/{object}"), (), ())?;
+            self.audit.begin().await?.commit_record("weir", "", &record).await?;
         }
         Ok(())
     }

@@ -1,8 +1,8 @@
 //! The Console's routes, each with what it asks for.
 
 use super::pages::{
-    account, alerts, attacks, audit, automatic, catalogue, dashboard, files, hit, lists, nodes, packs, policy, proposal,
-    rules, second_factor, settings, sinks, tokens, users,
+    account, alerts, attacks, audit, automatic, catalogue, dashboard, files, hit, lists, nodes, packs, policy,
+    proposal, rules, second_factor, settings, sinks, tokens, users,
 };
 use crate::app::App;
 use crate::auth::Permission::{

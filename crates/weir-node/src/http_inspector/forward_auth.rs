@@ -173,6 +173,7 @@ impl Proxy {
             body: self.body_state(headers, method, body, options.body),
             blocking: true,
             attempt: 1,
+            test: false,
             answer_by: options.answer_by()?,
             service: options.service.map(HeaderText::try_from).transpose()?,
             route: options.route.map(HeaderText::try_from).transpose()?,

@@ -77,14 +77,9 @@ async fn list(page: &Page, given: &FormFields, wrong: &[Mistake]) -> Result<Aler
             )
             .with(or("minutes", "15"))
             .with_error(of("minutes")),
-            Field::new(
-                "query",
-                "Search",
-                Control::Code,
-                "As in Attacks, e.g. type:sqli or app:shop. Empty: all hits.",
-            )
-            .with(given.get("query"))
-            .with_error(of("query")),
+            Field::new("query", "Search", Control::Code, "As in Attacks, e.g. type:sqli or app:shop. Empty: all hits.")
+                .with(given.get("query"))
+                .with_error(of("query")),
         ],
         adding: given.names("name"),
         mistakes: wrong
