@@ -37,7 +37,6 @@ mod state;
 pub mod target;
 #[cfg(test)]
 pub(crate) mod testing;
-pub mod upload;
 pub mod viewstate;
 pub mod visitor;
 pub mod xml;

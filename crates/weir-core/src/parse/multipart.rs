@@ -5,9 +5,10 @@
 //! that only some servers treat as a file is in both zones.
 
 mod disposition;
+mod upload;
 
 use super::emitter::{Emitter, Pairs};
-use super::{Applicability, Candidate, ParseError, Parsed, content, upload};
+use super::{Applicability, Candidate, ParseError, Parsed, content};
 use crate::model::{AnomalyKind, ByteClasses, Hint, Segment, SkipReason, Stop, Tag, Zone};
 use crate::normalize::{base64, quoted_printable};
 use disposition::Disposition;

@@ -29,7 +29,7 @@ const ACTIVE_NAMES: &[&[u8]] =
     &[b"php", b"jsp", b"asp", b"ash", b"asm", b"phtml", b"pht", b"phar", b"cf", b"war", b"jar", b"htm", b"cgi", b"pl"];
 
 /// The line about an upload; `None` if nothing about it is worth one. Takes time linear in the content.
-pub fn line(media: Option<&[u8]>, content: &[u8], name: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn line(media: Option<&[u8]>, content: &[u8], name: &[u8]) -> Option<Vec<u8>> {
     let media = media.unwrap_or_default().split(|b| *b == b';').next().unwrap_or_default().trim_ascii();
     let media = media[..media.len().min(MAX_FIELD)].to_ascii_lowercase();
     let name = &name[name.len().saturating_sub(MAX_FIELD)..];
