@@ -11,8 +11,8 @@ pub struct CveSelection {
     /// it is not, the exit code is 1.
     #[arg(long, value_name = "CVE", num_args = 0..=1, default_missing_value = "", value_parser = number)]
     pub cve: Option<String>,
-    /// Print the list as a page in Markdown.
-    #[arg(long, requires = "cve", conflicts_with = "json")]
+    /// Print the list as a page in Markdown: the catalogue of rules, or with `--cve` the list of vulnerabilities.
+    #[arg(long, conflicts_with = "json")]
     pub markdown: bool,
 }
 

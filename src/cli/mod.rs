@@ -2,10 +2,13 @@
 
 mod admin;
 mod backup;
+mod catalogue;
 pub mod config;
 mod cve_index;
 pub mod error;
+pub mod eval;
 pub mod inspect;
+mod judge;
 pub mod kong;
 pub mod migrate;
 mod progress;
@@ -13,6 +16,7 @@ pub mod readers;
 pub mod replay;
 mod report_format;
 mod restore;
+mod rule_stats;
 pub mod rules;
 mod run;
 mod sources;
@@ -61,6 +65,8 @@ enum Command {
     ControlPlane(SourceArgs),
     /// Show the verdict on requests from a file, with every decoding step, finding and rule.
     Inspect(inspect::Arguments),
+    /// Measure detection and false positives on labelled requests, in this process.
+    Eval(eval::Arguments),
     /// List, explain, check and test the detection rules.
     #[command(subcommand)]
     Rules(rules::Command),
@@ -99,6 +105,7 @@ pub fn main() -> ExitCode {
         Some(Command::Aggregation(args)) => run::run(args, Role::Aggregation),
         Some(Command::ControlPlane(args)) => run::run(args, Role::ControlPlane),
         Some(Command::Inspect(args)) => inspect::run(&args),
+        Some(Command::Eval(args)) => eval::run(&args),
         Some(Command::Rules(command)) => rules::run(&command),
         Some(Command::Replay(args)) => replay::run(&args),
         Some(Command::Config(args)) => {

@@ -1,6 +1,8 @@
 //! `weir rules`: list, explain, check and test signatures and detectors.
 
+use super::catalogue;
 use super::cve_index::{self, CveSelection};
+use super::rule_stats::{self, StatsArguments};
 use crate::app::rule_files;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -46,6 +48,8 @@ pub enum Command {
     },
     /// Run the positive and negative samples of every rule, and the exploit of every known vulnerability.
     Test(Selection),
+    /// Show for each rule how many attacks it finds and how many ordinary requests it blocks, in runs of `weir eval`.
+    Stats(StatsArguments),
 }
 
 /// Which rules.
@@ -67,6 +71,7 @@ pub fn run(command: &Command) -> ExitCode {
     let outcome = match command {
         Command::List { selection, vulnerabilities } => {
             load(&selection.directories).map(|rules| match &vulnerabilities.cve {
+                None if vulnerabilities.markdown => (catalogue::markdown(&rules), 0),
                 None => list(&rules, selection),
                 Some(_) if vulnerabilities.markdown => (cve_index::markdown(&rules), 0),
                 Some(cve) => cve_index::list(&rules, cve, selection.json),
@@ -77,6 +82,7 @@ pub fn run(command: &Command) -> ExitCode {
         }
         Command::Check { paths } => load(paths).map(|rules| check(&rules)),
         Command::Test(selection) => load(&selection.directories).map(|rules| test(&rules, selection)),
+        Command::Stats(arguments) => load(&arguments.rules).map(|rules| stats(&rules, arguments)),
     };
     match outcome {
         Ok((text, code)) => {
@@ -94,12 +100,13 @@ pub fn run(command: &Command) -> ExitCode {
 
 /// The built-in rules and those of every file or directory of `paths`, compiled.
 pub fn load(paths: &[PathBuf]) -> Result<Ruleset, Vec<RuleError>> {
-    load_with(paths, Vec::new())
+    load_with(paths, true, Vec::new())
 }
 
-/// Like [`load`], with the signatures of a policy.
-pub fn load_with(paths: &[PathBuf], custom: Vec<CompiledSignature>) -> Result<Ruleset, Vec<RuleError>> {
-    let mut files = builtin::files();
+/// The rules of every file or directory of `paths` and the signatures of a policy, compiled; with the built-in ones if
+/// `builtin`.
+pub fn load_with(paths: &[PathBuf], builtin: bool, custom: Vec<CompiledSignature>) -> Result<Ruleset, Vec<RuleError>> {
+    let mut files = if builtin { builtin::files() } else { Vec::new() };
     let mut errors = Vec::new();
     for path in paths {
         if let Err(error) = rule_files::read(path, &mut files) {
@@ -111,11 +118,21 @@ pub fn load_with(paths: &[PathBuf], custom: Vec<CompiledSignature>) -> Result<Ru
 
 type Printed = (String, u8);
 
+fn stats(rules: &Ruleset, arguments: &StatsArguments) -> Printed {
+    match rule_stats::table(arguments, rules) {
+        Ok(text) => (text, 0),
+        Err(error) => {
+            eprintln!("error: {error}");
+            (String::new(), 2)
+        }
+    }
+}
+
 fn chosen(name: &str, attack: &str, selection: &Selection) -> bool {
     selection.only.as_deref().is_none_or(|prefix| name.starts_with(prefix) || attack == prefix)
 }
 
-fn confidence(confidence: Confidence) -> &'static str {
+pub(super) fn confidence(confidence: Confidence) -> &'static str {
     match confidence {
         Confidence::Low => "low",
         Confidence::Medium => "medium",

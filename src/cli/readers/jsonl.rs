@@ -2,7 +2,7 @@
 //!
 //! Two spellings are read: that of the node's own JSON envelope (`{"request":{"method","target","headers",
 //! "body_base64"}}`, with or without the outer object) and that of labelled corpora (`method`, `path`, `headers`,
-//! `body_b64`, `raw_b64`, `id`, `source`, `class`).
+//! `body_b64`, `raw_b64`, `id`, `source`, `class`, `meta.tier`, `meta.where`). docs/evaluation.md describes the latter.
 
 use super::{ReadError, Sample, compose};
 use base64::Engine as _;
@@ -32,6 +32,16 @@ struct Record {
     body: Option<String>,
     #[serde(default, alias = "raw_b64")]
     raw_base64: Option<String>,
+    #[serde(default)]
+    meta: Meta,
+}
+
+#[derive(Default, Deserialize)]
+struct Meta {
+    #[serde(default)]
+    tier: Option<String>,
+    #[serde(default, rename = "where")]
+    place: Option<String>,
 }
 
 /// Every line that is not empty.
@@ -40,7 +50,8 @@ pub(super) fn read(input: &[u8]) -> Result<Vec<Sample>, ReadError> {
     lines.filter(|(_, line)| !line.trim_ascii().is_empty()).map(|(at, line)| sample(at + 1, line)).collect()
 }
 
-fn sample(line: usize, text: &[u8]) -> Result<Sample, ReadError> {
+/// The request of one line; `line` is its number for errors.
+pub(super) fn sample(line: usize, text: &[u8]) -> Result<Sample, ReadError> {
     let record = match serde_json::from_slice::<Outer>(text) {
         Ok(outer) => outer.request,
         Err(_) => serde_json::from_slice::<Record>(text).map_err(|e| ReadError::new(line, e.to_string()))?,
@@ -59,7 +70,14 @@ fn sample(line: usize, text: &[u8]) -> Result<Sample, ReadError> {
             compose(&record.method, &record.target, &record.headers, body.as_bytes())
         }
     };
-    Ok(Sample { raw, id: record.id, source: record.source, class: record.class })
+    Ok(Sample {
+        raw,
+        id: record.id,
+        source: record.source,
+        class: record.class,
+        tier: record.meta.tier,
+        place: record.meta.place,
+    })
 }
 
 #[cfg(test)]

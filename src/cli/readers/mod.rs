@@ -35,6 +35,10 @@ pub struct Sample {
     pub source: Option<String>,
     /// Its label (`benign` or an attack class), if it has one.
     pub class: Option<String>,
+    /// How far its source can be trusted to be ordinary traffic, if it says so.
+    pub tier: Option<String>,
+    /// Where its payload is, such as `query`, if it says so.
+    pub place: Option<String>,
 }
 
 /// An input that cannot be read as requests.
@@ -60,6 +64,11 @@ impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0 == 0 { Ok(()) } else { write!(f, "line {}: ", self.0) }
     }
+}
+
+/// The request of line `number` of a file of JSON lines.
+pub fn json_line(number: usize, line: &[u8]) -> Result<Sample, ReadError> {
+    jsonl::sample(number, line)
 }
 
 /// Reads every request of `input`.

@@ -1,0 +1,113 @@
+//! Judges requests in this process, by rules and a policy, as a node would.
+
+use super::error::CliError;
+use super::rules;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+use weir_core::engine::{self, Scratch};
+use weir_core::model::{Inspection, Message};
+use weir_core::parse::extract::ParseOptions;
+use weir_core::parse::{facts, message};
+use weir_core::ruleset::custom::CompiledSignature;
+use weir_core::ruleset::{RuleError, Ruleset};
+use weir_policy::{Policy, PolicyDoc, RequestContext, Settings, Source, Verdict};
+
+/// What requests are judged by.
+#[derive(Debug)]
+pub(super) struct JudgeRules {
+    /// Signatures, those of the policy included.
+    pub ruleset: Ruleset,
+    policy: Policy,
+}
+
+impl JudgeRules {
+    /// The rules of `directories`, with the built-in signatures if `builtin`, and the policy of a file. Without a policy,
+    /// everything is judged in blocking mode.
+    pub fn load(directories: &[PathBuf], builtin: bool, policy_file: Option<&Path>) -> Result<Self, CliError> {
+        let policy = policy(policy_file)?;
+        let ruleset = rules::load_with(directories, builtin, signatures(&policy)?).map_err(CliError::Rules)?;
+        Ok(Self { ruleset, policy })
+    }
+}
+
+/// The user's signatures in `policy`: rules of type `regex` and `experimental_regex`.
+fn signatures(policy: &Policy) -> Result<Vec<CompiledSignature>, CliError> {
+    let compiled =
+        policy.custom_signatures().into_iter().map(|own| {
+            CompiledSignature::new(&own.name(), own.attack, &own.pattern, own.points.clone()).map_err(|error| {
+                RuleError { file: "policy".into(), line: 0, column: 0, message: format!("rule {}: {error}", own.rule) }
+            })
+        });
+    compiled.collect::<Result<Vec<_>, _>>().map_err(|error| CliError::Rules(vec![error]))
+}
+
+fn policy(path: Option<&Path>) -> Result<Policy, CliError> {
+    let Some(path) = path else {
+        return Policy::compile(&Settings::default(), None).map_err(CliError::Policy);
+    };
+    let text = std::fs::read_to_string(path).map_err(CliError::file(path))?;
+    let doc = PolicyDoc::parse(&path.display().to_string(), &text).map_err(CliError::Policy)?;
+    Policy::compile(&Settings::default(), Some(&doc)).map_err(CliError::Policy)
+}
+
+/// Judges requests.
+#[derive(Debug)]
+pub(super) struct Judge<'r> {
+    /// What they are judged by.
+    pub rules: &'r JudgeRules,
+    /// Address of the client to judge as.
+    pub client: IpAddr,
+    /// Whether every decoding step is kept.
+    pub explain: bool,
+}
+
+/// What was found out about a request.
+#[derive(Debug)]
+pub(super) struct Judgement<'m> {
+    /// The request.
+    pub message: Message<'m>,
+    /// What the engine found; empty where the policy bypasses inspection.
+    pub inspection: Inspection,
+    /// What the policy makes of it.
+    pub verdict: Verdict,
+    /// How long the inspection took, in microseconds.
+    pub micros: f64,
+}
+
+impl Judge<'_> {
+    /// Judges the request `raw`, head and body as in HTTP/1.1. No time limit applies.
+    pub fn judge<'m>(&self, raw: &'m [u8], scratch: &mut Scratch) -> Judgement<'m> {
+        let message = message::request(raw);
+        let facts = facts::facts(&message);
+        let head = RequestContext {
+            message: &message,
+            facts: &facts,
+            client: Some(self.client),
+            source: Source::default(),
+            now: weir_runtime::clock::now_seconds(),
+            blocking: true,
+            request_id: "inspect",
+        };
+        let policy = &self.rules.policy;
+        let plan = policy.plan(&head);
+        let begin = Instant::now();
+        let options = engine::InspectionOptions {
+            limits: plan.limits.clone(),
+            parsing: ParseOptions {
+                parsers_off: plan.parsers_off,
+                parsers_off_at: &plan.parsers_off_at,
+                ..Default::default()
+            },
+            skip_libinjection: !plan.libdetection,
+            explain: self.explain,
+        };
+        let inspection = match plan.bypass {
+            None => engine::inspect(&message, &self.rules.ruleset, &options, scratch, &|| false),
+            Some(_) => Inspection::default(),
+        };
+        let micros = begin.elapsed().as_secs_f64() * 1e6;
+        let verdict = policy.decide(&head, &plan, plan.bypass.is_none().then_some(&inspection));
+        Judgement { message, inspection, verdict, micros }
+    }
+}
