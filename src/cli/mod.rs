@@ -7,6 +7,7 @@ pub mod config;
 mod cve_index;
 pub mod error;
 pub mod eval;
+mod import;
 pub mod inspect;
 mod judge;
 pub mod kong;
@@ -91,6 +92,8 @@ enum Command {
     /// Do what needs access to the store of a control plane rather than a login: set a lost password.
     #[command(subcommand)]
     Admin(admin::Command),
+    /// Compile rules of other programs to rule files: SecRules, and AppSec rules of CrowdSec.
+    Import(import::ImportArgs),
     /// Carry the settings of other programs over.
     Migrate(migrate::MigrateArgs),
 }
@@ -115,6 +118,7 @@ pub fn main() -> ExitCode {
         Some(Command::Restore(args)) => restore::run(args),
         Some(Command::Kong(args)) => ignore_closed_pipe(kong::run(&args, &mut std::io::stdout().lock())),
         Some(Command::Admin(command)) => admin::run(command),
+        Some(Command::Import(args)) => import::run(&args),
         Some(Command::Migrate(args)) => ignore_closed_pipe(migrate::run(&args, &mut std::io::stdout().lock())),
     }
 }

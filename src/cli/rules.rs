@@ -221,7 +221,13 @@ fn signature_text(doc: &SignatureDoc) -> String {
         doc.pattern
     );
     for condition in &doc.conditions {
-        let _ = writeln!(out, "where       {}: {}", condition.part, condition.pattern);
+        let _ = writeln!(
+            out,
+            "where       {}{}: {}",
+            if condition.negated { "not " } else { "" },
+            condition.part,
+            condition.pattern
+        );
     }
     for (name, values) in [("CVE", &doc.cve), ("reference", &doc.references)] {
         values.iter().for_each(|value| {

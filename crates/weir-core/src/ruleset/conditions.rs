@@ -13,6 +13,7 @@ const MAX_BODY: usize = 16 << 10;
 pub struct Condition {
     part: RequestPart,
     pattern: Pattern,
+    negated: bool,
 }
 
 /// The parts of a request on which conditions are judged.
@@ -41,7 +42,7 @@ impl Condition {
     /// Compiles `doc`. Like that of a signature, the pattern ignores case if `case_insensitive`.
     pub fn new(doc: &ConditionDoc, case_insensitive: bool) -> Result<Self, regex::Error> {
         let pattern = Pattern::new(&doc.pattern, Syntax { case_insensitive, ..Syntax::default() })?;
-        Ok(Self { part: doc.part.clone(), pattern })
+        Ok(Self { part: doc.part.clone(), pattern, negated: doc.negated })
     }
 
     /// Bytes of `parts` that it reads.
@@ -51,7 +52,7 @@ impl Condition {
 
     /// Whether it is true of a request.
     pub fn holds(&self, parts: &RequestParts<'_>) -> bool {
-        self.texts(parts).any(|text| self.pattern.is_match(text))
+        self.texts(parts).any(|text| self.pattern.is_match(text)) != self.negated
     }
 
     fn texts<'p>(&'p self, parts: &'p RequestParts<'_>) -> Box<dyn Iterator<Item = &'p [u8]> + 'p> {
@@ -86,10 +87,16 @@ mod tests {
     use crate::parse::facts::facts;
 
     fn holds(part: RequestPart, pattern: &str, target: &str) -> bool {
+        let answer = |negated| judged(part.clone(), pattern, target, negated);
+        assert_ne!(answer(false), answer(true), "{pattern}");
+        answer(false)
+    }
+
+    fn judged(part: RequestPart, pattern: &str, target: &str, negated: bool) -> bool {
         let headers = vec![Header { name: b"X-Empty", value: b"" }, Header { name: b"x-two", value: b"b" }];
         let (method, target, body) = (b"PUT", target.as_bytes(), b"login");
         let message = Message { method, target, headers, body, ..Message::default() };
-        let doc = ConditionDoc { part, pattern: pattern.into() };
+        let doc = ConditionDoc { part, pattern: pattern.into(), negated };
         Condition::new(&doc, true).unwrap().holds(&RequestParts::new(&message, &facts(&message)))
     }
 
@@ -117,10 +124,16 @@ mod tests {
                 Header { name: b"Referer", value: referer.as_bytes() },
             ];
             let message = Message { method: b"GET", target: b"/", headers, ..Message::default() };
-            let doc = ConditionDoc { part: RequestPart::ForeignReferer, pattern: ".".into() };
+            let doc = ConditionDoc { part: RequestPart::ForeignReferer, pattern: ".".into(), negated: false };
             let condition = Condition::new(&doc, true).unwrap();
             assert_eq!(condition.holds(&RequestParts::new(&message, &facts(&message))), foreign, "{referer}");
         }
+    }
+
+    #[test]
+    fn absence_is_the_negation_of_an_empty_pattern() {
+        let absent = |name: &str| judged(RequestPart::Header(name.into()), "", "/", true);
+        assert!(absent("X-None") && !absent("X-Two") && !absent("X-Empty"));
     }
 
     #[test]

@@ -58,6 +58,9 @@ pub struct ConditionDoc {
     pub part: RequestPart,
     /// Regular expression that must match in it.
     pub pattern: String,
+    /// Whether it must match nowhere in it instead.
+    #[serde(rename = "not", skip_serializing_if = "std::ops::Not::not")]
+    pub negated: bool,
 }
 
 /// A part of a request that a condition reads.

@@ -100,7 +100,7 @@ fn signature(item: &Located<YamlValue>, errors: &mut FileErrors<'_>) -> Option<P
         views: fields.texts("views", &mut FileErrors::new("")).into_iter().map(|t| t.value).collect(),
         case,
         literals: fields.texts("literals", errors).into_iter().map(|t| t.value).collect(),
-        unfiltered: unfiltered(&fields, errors),
+        unfiltered: flag(&fields, "unfiltered", errors),
         confidence: confidence.unwrap_or(Confidence::Low),
         about: about.map(|t| t.value).unwrap_or_default(),
         id: id.as_ref().map(|t| t.value.clone()).unwrap_or_default(),
@@ -198,12 +198,13 @@ fn cwe(fields: &Fields<'_>, errors: &mut FileErrors<'_>) -> Option<u32> {
     number
 }
 
-fn unfiltered(fields: &Fields<'_>, errors: &mut FileErrors<'_>) -> bool {
-    match fields.get("unfiltered") {
+/// The value of a key that is true or false; false where it is not given.
+fn flag(fields: &Fields<'_>, key: &str, errors: &mut FileErrors<'_>) -> bool {
+    match fields.get(key) {
         None => false,
         Some(Located { value: YamlValue::Bool(value), .. }) => *value,
         Some(at) => {
-            errors.add(at.location, "`unfiltered` is true or false");
+            errors.add(at.location, format!("`{key}` is true or false"));
             false
         }
     }
@@ -225,13 +226,13 @@ fn conditions(fields: &Fields<'_>, zones: Zone, errors: &mut FileErrors<'_>) -> 
 
 /// One condition: a part of the request and the pattern that must match in it.
 fn condition(item: &Located<YamlValue>, errors: &mut FileErrors<'_>) -> Option<ConditionDoc> {
-    const PARTS: &[&str] = &["method", "path", "query", "body", "foreign_referer", "header", "pattern"];
+    const PARTS: &[&str] = &["method", "path", "query", "body", "foreign_referer", "header", "pattern", "not"];
     let before = errors.found.len();
     let fields = Fields::of(item, "a condition", PARTS, errors)?;
     if errors.found.len() > before {
         return None;
     }
-    let mut parts = fields.members.iter().filter(|(key, _)| key.value != "pattern");
+    let mut parts = fields.members.iter().filter(|(key, _)| key.value != "pattern" && key.value != "not");
     let (Some((key, _)), None) = (parts.next(), parts.next()) else {
         errors.add(
             item.location,
@@ -240,9 +241,14 @@ fn condition(item: &Located<YamlValue>, errors: &mut FileErrors<'_>) -> Option<C
         return None;
     };
     let text = fields.text(&key.value, errors)?.value;
+    let negated = flag(&fields, "not", errors);
     if key.value == "header" {
-        let pattern = fields.text("pattern", errors)?.value;
-        return Some(ConditionDoc { part: RequestPart::Header(text), pattern });
+        // An empty pattern matches every header of the name: it asks whether there is one.
+        let pattern = fields.get("pattern").and_then(|at| text_of(at, errors));
+        if pattern.is_none() && fields.get("pattern").is_none() {
+            errors.add(item.location, "`pattern` is missing");
+        }
+        return Some(ConditionDoc { part: RequestPart::Header(text), pattern: pattern?, negated });
     }
     if let Some(pattern) = fields.get("pattern") {
         errors.add(pattern.location, format!("only `header` has a `pattern`; `{}` is a pattern itself", key.value));
@@ -254,7 +260,7 @@ fn condition(item: &Located<YamlValue>, errors: &mut FileErrors<'_>) -> Option<C
         "foreign_referer" => RequestPart::ForeignReferer,
         _ => RequestPart::Query,
     };
-    Some(ConditionDoc { part, pattern: text })
+    Some(ConditionDoc { part, pattern: text, negated })
 }
 
 fn points(fields: &Fields<'_>, errors: &mut FileErrors<'_>) -> Vec<PointPattern> {
