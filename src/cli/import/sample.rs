@@ -36,7 +36,7 @@ pub(super) fn negative(pattern: &Pattern) -> Option<String> {
     texts.into_iter().find(|text| !pattern.is_match(text.as_bytes())).map(str::to_owned)
 }
 
-/// Adds a text for `hir`; false if there is none of a fitting length.
+/// Adds a text for `hir`; false if no text of a fitting length matches.
 fn build(hir: &Hir, choice: usize, out: &mut Vec<u8>) -> bool {
     if out.len() > MAX_LEN {
         return false;

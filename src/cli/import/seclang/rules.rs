@@ -86,7 +86,8 @@ impl Reader<'_> {
             self.collected.entries.push(Entry::refused(&place, &name, "it skips a number of rules"));
             return;
         }
-        let controls: Vec<&str> = all.iter().flat_map(|one| one.all("ctl")).collect();
+        let controls = all.iter().flat_map(|one| one.all("ctl"));
+        let controls: Vec<&str> = controls.filter(|control| !only_logs(control)).collect();
         let parts =
             if chain[0].words[0].eq_ignore_ascii_case("secaction") { Ok(Vec::new()) } else { self.parts(chain, &all) };
         let parts = match parts {
@@ -272,7 +273,7 @@ fn actions(directive: &Directive) -> Actions {
     Actions::parse(directive.words.get(at).map(String::as_str).unwrap_or_default())
 }
 
-/// How sure a rule is; the error is why it is none against attacks.
+/// How sure a rule is; the error says why it does not stop attacks.
 fn verdict(all: &[Actions]) -> Result<Confidence, String> {
     let any = |name: &str| all.iter().any(|one| one.has(name));
     if any("allow") {
@@ -345,6 +346,12 @@ fn cve_numbers(tags: &[&str], message: &str) -> Vec<String> {
         }
     }
     found
+}
+
+/// Whether a control changes only what is logged.
+fn only_logs(control: &str) -> bool {
+    let name = control.split('=').next().unwrap_or_default().to_ascii_lowercase();
+    matches!(name.as_str(), "auditlogparts" | "auditengine" | "debugloglevel")
 }
 
 type Exclusion = (Vec<Excepted>, Option<Target>, Vec<String>);
