@@ -1,4 +1,4 @@
-"""Inspects requests in process, by `examples/evaluate.rs` with the built-in rules."""
+"""Inspects requests in process, by `weir eval` with the built-in rules."""
 
 import json
 import pathlib
@@ -9,21 +9,18 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 
 def evaluate(records, folder, rules=None):
     """id -> (blocked, deciding rules)."""
-    program = ROOT / "target/debug/examples/evaluate"
+    program = ROOT / "target/debug/weir"
     if not program.exists():
-        subprocess.run(["cargo", "build", "--quiet", "--example", "evaluate"], cwd=ROOT, check=True)
-    corpus = folder / "requests.jsonl"
+        subprocess.run(["cargo", "build", "--quiet", "--bin", "weir"], cwd=ROOT, check=True)
+    corpus, run = folder / "requests.jsonl", folder / "verdicts.jsonl"
     with corpus.open("w") as out:
         for record in records:
             out.write(json.dumps(record) + "\n")
-    argv = [str(program)] + (["--rules", rules] if rules else []) + [str(folder / "verdicts"), str(corpus)]
+    argv = [str(program), "eval", "--save", str(run)] + (["--rules", rules, "--no-builtin-rules"] if rules else []) + [str(corpus)]
     subprocess.run(argv, check=True, stdout=subprocess.DEVNULL)
     found = {}
-    for line in (folder / "verdicts/verdicts.tsv").read_text().splitlines():
-        identity, _, outcome, *_ = line.split("\t")
-        found[identity] = (outcome == "blocked", [])
-    for line in (folder / "verdicts/findings.tsv").read_text(errors="replace").splitlines():
-        fields = line.split("\t")
-        if len(fields) > 5 and fields[0] in found and fields[3] == "decisive":
-            found[fields[0]][1].append(fields[5])
+    with run.open() as lines:
+        for outcome in map(json.loads, lines):
+            if "id" in outcome:
+                found[outcome["id"]] = (outcome["blocked"], [finding["rule"] for finding in outcome["findings"] if finding["decisive"]])
     return found

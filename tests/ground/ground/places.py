@@ -76,7 +76,7 @@ def request(place, value):
 
 
 def record(identity, place, value, attack, source):
-    """A line of a corpus, as `examples/evaluate.rs` reads it; None if the value cannot be at that place."""
+    """A line of a corpus, as `weir eval` reads it; None if the value cannot be at that place."""
     made = request(place, value)
     if made is None:
         return None

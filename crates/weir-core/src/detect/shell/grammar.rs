@@ -97,7 +97,6 @@ fn past_expansion(rest: &[u8]) -> Option<&[u8]> {
 /// Whether a redirection to a named file is all of the command: `>x.php;`.
 pub fn writes_file(line: &[u8]) -> bool {
     let Some(target) = line.strip_prefix(b">>").or(line.strip_prefix(b">")) else { return false };
-    let target = target.trim_ascii_start();
     let len = target
         .iter()
         .take(64)

@@ -72,6 +72,7 @@ pub fn command(text: &[u8], classes: ByteClasses, at: usize, boundary: Boundary)
     }
     if boundary > Boundary::Line
         && first == b'>'
+        && text[at..start].iter().all(|b| matches!(b, b' ' | b'\t'))
         && (boundary > Boundary::Weak || follows_value(text, at))
         && grammar::writes_file(line)
     {
@@ -152,10 +153,9 @@ impl Line<'_> {
             (Boundary::Strong | Boundary::Weak, NameClass::Unmistakable) => {
                 argument != Argument::Text || follows_value(self.text, self.at)
             }
-            (Boundary::Strong | Boundary::Weak, NameClass::Abbreviation) => {
-                argument >= Argument::Option || comments_out_rest(self.text)
+            (Boundary::Strong | Boundary::Weak, NameClass::OrdinaryWord | NameClass::Abbreviation) => {
+                argument >= Argument::Option
             }
-            (Boundary::Strong | Boundary::Weak, NameClass::OrdinaryWord) => argument >= Argument::Option,
             (Boundary::Strong, NameClass::CommandName) => argument != Argument::Text,
             (Boundary::Weak, NameClass::CommandName) => {
                 argument != Argument::Text && (argument >= Argument::Option || tight(self.text, self.at, self.start))
@@ -301,11 +301,6 @@ fn is_whole_substitution(text: &[u8], at: usize) -> bool {
         && window[..close].iter().all(plain)
         && (2..=MAX_WORDS).contains(&words.clone().count())
         && words.next().is_some_and(|name| !FUNCTIONS.contains(&name))
-}
-
-/// Whether a comment at the end of the value hides what the application appends: `; mv a b #`.
-fn comments_out_rest(text: &[u8]) -> bool {
-    matches!(text.trim_ascii_end(), [.., b' ' | b';' | b'\n', b'#'])
 }
 
 /// What follows the options, numbers and assignments behind a wrapper; `None` without a blank before it.

@@ -4,7 +4,6 @@
 //! parentheses and runs are measured beforehand, so a scan of all tokens takes linear time.
 
 use super::lex::{Token, TokenKind};
-use super::query;
 use super::words::Word;
 
 /// Most links of `a + b || c ...` that are followed.
@@ -13,6 +12,10 @@ const MAX_CHAIN: usize = 16;
 const MAX_PREFIX: usize = 32;
 /// Most tokens of a select list among which its `from` is looked for.
 const MAX_LIST: usize = 64;
+
+/// Most tokens of a `case` among which its `end` is looked for, and among which a nested query is.
+const MAX_CASE: usize = 48;
+const CASE_REACH: usize = 24;
 
 /// Schemas of the system tables of databases.
 const OWNERS: [&[u8]; 4] = [b"mysql", b"master", b"sys", b"performance_schema"];
@@ -242,13 +245,25 @@ impl Code<'_> {
             TokenKind::Other if self.bytes(i) == b"?" => OperandKind::Name,
             TokenKind::Word(Word::Select) if self.selects(end) => OperandKind::Query,
             TokenKind::Word(Word::Case) if matches!(self.word(end), Some(Word::Condition)) => {
-                let (end, asks) = query::case(self, i);
+                let (end, asks) = self.case(i);
                 return Some(Operand { kind: if asks { OperandKind::Query } else { OperandKind::Soft }, end });
             }
             TokenKind::Word(word) => return self.named(i, word),
             _ => return None,
         };
         Some(Operand { kind, end })
+    }
+
+    /// Past the `end` of the `case` at token `i`, and whether a query is nested in its conditions or results.
+    fn case(&self, i: usize) -> (usize, bool) {
+        let end = (i + 1..i + MAX_CASE)
+            .take_while(|&at| self.kind(at).is_some())
+            .find(|&at| self.word(at) == Some(Word::Then) && self.bytes(at).eq_ignore_ascii_case(b"end"));
+        let end = end.map_or(i + 1, |at| at + 1);
+        let asks = |at: usize| {
+            self.kind(at) == Some(TokenKind::Left) && self.word(at + 1) == Some(Word::Select) && self.list(at + 2).from
+        };
+        (end, (i + 2..end.min(i + CASE_REACH)).any(asks))
     }
 
     /// Whether an item that no sentence has follows a `select`, which ends before token `i`.

@@ -8,20 +8,23 @@
 //!
 //! CWE-89. Linear in the length of the value; a window of [`WINDOW`] tokens bounds memory.
 
+mod calls;
 mod grammar;
 mod lex;
 mod prescan;
 mod query;
 mod rejoin;
+mod samples;
 mod stacked;
 mod structure;
 mod values;
 mod words;
 
-use super::{Detector, Match, Samples, Subject};
+use super::{Detector, Match, Subject};
 use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Zone};
 use grammar::{Code, Position};
 use lex::{Context, Lexer, Token, TokenKind};
+use samples::{GRAMMAR_SAMPLES, LIBRARY_SAMPLES};
 use words::Word;
 
 /// Least weight of a structure that is an attack by itself.
@@ -68,149 +71,6 @@ pub const LIBRARY: Detector = Detector {
     run: library,
     samples: LIBRARY_SAMPLES,
 };
-
-/// Samples of [`grammar`].
-const GRAMMAR_SAMPLES: Samples = Samples {
-    positive: &[
-        "' or 1=1--",
-        "1 or 1=1",
-        "' or 'a'='a",
-        "x' || 1=1#",
-        "1' or 1 like 1-- ",
-        "1' or 5 between 1 and 9-- ",
-        "' or username is not null or username = '",
-        "1 and 1=0/**/union/**/select/**/1,2,3",
-        "-1 /*!50000union*//*!50000select*/ 1,2,3-- ",
-        "1' union all select null,concat(user,0x3a,password) from users-- ",
-        "1; drop table users--",
-        "'; exec xp_cmdshell('dir')--",
-        "'; waitfor delay '0:0:5'--",
-        "1) and pg_sleep(5)--",
-        "1 and (select 1 from(select count(*),concat(version(),floor(rand(0)*2))x from information_schema.tables group by x)a)",
-        "1 procedure analyse(extractvalue(1,concat(0x5c,version())),1)",
-        "1' order by 5-- ",
-        "admin'--",
-        "admin') #",
-        "'||(select 1 from dual)||'",
-        "1 and ascii(substring((select database()),1,1))>64",
-        "1' or 1.e(1)-- ",
-        "1 union select 1 into outfile '/var/www/x.php'",
-        "1;declare @q varchar(99);set @q=0x73;exec(@q)",
-        "' or email--",
-        "' or (a)#",
-        "' or a or '",
-        "1 or id is not null",
-        "1 or pi()",
-        "' or name=name--",
-        "' or data->>'a'<>'",
-        "' or '{\"a\":1}'::jsonb @> '{}'::jsonb--",
-        "password::int",
-        "lower(name)::numeric",
-        "1 union values (1,2)",
-        "' except values(1,2)--",
-        "1 union table users",
-        "1; grant all on *.* to guest",
-        "'; copy t to '/tmp/x'--",
-        "'; attach database '/var/www/x.php' as x--",
-        "1; backup database master to disk='c:\\x'",
-        "1;create user eve identified by 'x'",
-        "'; execute immediate 'drop table t'--",
-        "1; prepare s from 'select 1'",
-        "(select @x:=concat(@x,name))",
-        "1\u{a0}union\u{3000}select 1,2,3-- ",
-        "1 un<b>ion sel</b>ect 1,2,3",
-        "1 un\u{200b}ion sel\u{200b}ect null,null",
-        "name`,(select sleep(5))-- ",
-        "asc,(select case when 1=1 then 1 else 1/0 end)",
-        "x','y'),('a','b'-- ",
-        "x', role='admin' where name='y",
-        "cast(password as int)",
-        "1 or true",
-        "1;set global general_log=1",
-        "1 union/*!99999 x*/select 1,2",
-        "' or '1=1",
-        "\u{2019} or \u{2018}1\u{2019}=\u{2019}1",
-        "length((select 1 from users))",
-        "exec master..xp_cmdshell 'dir'",
-        "or a=a",
-        "1\u{a0}union\u{a0}select\u{a0}1,2",
-        "1dor 2>1-- ",
-        "(select secret from users where id=1)",
-        "(select case when substr((select a from b),1,1)='c' then 1 else 2 end)",
-        "name,(instr((select a from b where id=1),'x')>0)",
-        "(md5((select a from b))<>'')",
-        "secret,1 from users-- ",
-        "secret/**/from/**/users#",
-        "x','y') returning (select a from b)--",
-        "x',price=0,hidden=0 where 1-- ",
-        "x',name=(select a from b),price='1",
-        "1) and case when exists(select 1 from a where b like 'c%') then 1 else 0 end=1 or (1=2",
-        "0,1)or(id)-- ",
-        "0 or not 0",
-        "9 or rowid-- -",
-        "1 or 1 is not 2-- ",
-        "1 /*M!or*/ 1=1",
-        "1;insert into log select a,b from users--",
-        "1;with t as (select 1) delete from users",
-        "1;update public . users set a='b'",
-        "3-2;delete from \"users\";-- -",
-        "1;copy (select a from b) to '/tmp/x'",
-        "1;prepare p as delete from users;execute p",
-        "1;truncate users-- ",
-        "1 and not strpos((select a from b where id=1),'x')>0",
-    ],
-    negative: &[
-        "1' UNION SELECT",
-        "O'Brien",
-        "rock 'n' roll",
-        "select all union members",
-        "The student union selects its members in May, or June; where is not decided.",
-        "It's 5 o'clock somewhere -- isn't it?",
-        "(ceramic or pottery) mugs",
-        "2 or 4 metal buttons",
-        "1 and 1/2\" button",
-        "Sort the list and group by colour, then order by size.",
-        "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36",
-        "if (a || b) { return c && d; }",
-        "Use `SELECT name FROM users WHERE id = ?` and bind the value.",
-        "price>5 and size='L'",
-        "time.sleep(5)",
-        "the boys' or girls' team -- both may join",
-        "2 or more; copy the rest to the list",
-        "std::int and Foo::bar(1)",
-        "union table lamp",
-        "please grant access to the new user, and call me",
-        "name`, `size` and `colour` are required",
-        "order from where having group select by union",
-        "<b>Select</b> a colour<br>from the list",
-        "true or false",
-        "which one, this or ?",
-        "/null-loader@1.0/index.js",
-        "+true-wireless",
-        "/select",
-        "/package/not-select@1.0",
-        "declare@1.0",
-        "/set@latest/index.js",
-        "pick one or select 5 items",
-        "union select null else drop create",
-        "remount the file system \"/\"",
-        "SELECT id, name FROM users WHERE id = ?",
-        "\"or\"",
-        "(select one from the list)",
-        "colour, (select one from the list below)",
-        "Greetings from Paris --",
-        "name, size from the shop",
-        "the boys', the girls' and 'others')",
-        "1-2 or 3 people",
-        "2 or more; with that as (a) rule",
-        "2 or not",
-        "1;truncate text",
-    ],
-};
-
-/// Samples of [`library`].
-const LIBRARY_SAMPLES: Samples =
-    Samples { positive: &["x' or 1"], negative: &["1' UNION SELECT", "O'Brien", "rock 'n' roll"] };
 
 /// The result of the grammar.
 fn grammar(subject: &Subject<'_>) -> Option<Match> {

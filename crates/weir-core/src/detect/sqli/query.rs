@@ -60,16 +60,3 @@ pub fn columns(code: &Code<'_>) -> Option<Structure> {
     let commented = code.tokens[..tail].iter().any(|token| token.after_comment);
     (bare && (list.several || list.strong || close || commented)).then_some((6, tail))
 }
-
-/// Past the `end` of the `case` at token `i`, and whether a query is nested in its conditions or results.
-pub fn case(code: &Code<'_>, i: usize) -> (usize, bool) {
-    const MAX_CASE: usize = 48;
-    let end = (i + 1..i + MAX_CASE)
-        .take_while(|&at| code.kind(at).is_some())
-        .find(|&at| code.word(at) == Some(Word::Then) && code.bytes(at).eq_ignore_ascii_case(b"end"));
-    let end = end.map_or(i + 1, |at| at + 1);
-    let asks = |at: usize| {
-        code.kind(at) == Some(TokenKind::Left) && code.word(at + 1) == Some(Word::Select) && code.list(at + 2).from
-    };
-    (end, (i + 2..end.min(i + REACH)).any(asks))
-}

@@ -3,6 +3,7 @@
 //! All weights are on one scale, on which [`super::CERTAIN`] is an attack. The position of a structure (just after a quote
 //! that the value closes, at the beginning, before a comment that hides the rest) adds weight; [`super`] adds it.
 
+use super::calls::{call, global};
 use super::grammar::{Code, Condition, List, MAX_KEYS, OperandKind, Position, Structure};
 use super::lex::TokenKind;
 use super::query;
@@ -445,69 +446,4 @@ fn conditional(code: &Code<'_>, i: usize) -> Option<Structure> {
         Condition::Bare(operand) if operand.kind >= OperandKind::Strong => Some((8, operand.end)),
         Condition::Bare(_) => None,
     }
-}
-
-fn call(code: &Code<'_>, i: usize) -> Option<Structure> {
-    let operand = code.operand(i)?;
-    let method = i > 0 && matches!(code.kind(i - 1), Some(TokenKind::Dot));
-    let argument = (i + 1..i + 4).find(|&at| code.kind(at) == Some(TokenKind::Left)).map(|at| at + 1)?;
-    if i == 0 && code.ends(operand.end) && casts(code, i, operand.end) {
-        return Some((8, operand.end));
-    }
-    let hex = code.kind(argument) == Some(TokenKind::Number) && code.bytes(argument).starts_with(b"0x");
-    let weight = match operand.kind {
-        OperandKind::Strong if !method => 7,
-        OperandKind::Sleep if !method && code.kind(argument) == Some(TokenKind::Number) => 4,
-        OperandKind::Query if i == 0 && code.ends(operand.end) && queries(code, i, operand.end) => 8,
-        OperandKind::Query => 6,
-        OperandKind::Soft if i == 0 && code.ends(operand.end) && queries(code, i, operand.end) => 8,
-        OperandKind::Soft if hex && !method => 6,
-        OperandKind::Soft if !method && is_chain(code, i) => 7,
-        _ => return None,
-    };
-    Some((weight, operand.end))
-}
-
-/// Whether a query is nested in the call at token `i`: `length((select ...))`.
-fn queries(code: &Code<'_>, i: usize, end: usize) -> bool {
-    const REACH: usize = 12;
-    query::nested(code, i, end)
-        || (i + 2..end.min(i + REACH)).any(|at| {
-            code.word(at) == Some(Word::Select)
-                && code.kind(at - 1) == Some(TokenKind::Left)
-                && code.list(at + 1).strong
-        })
-}
-
-/// Whether the call at token `i` is `cast(name as int)`.
-fn casts(code: &Code<'_>, i: usize, end: usize) -> bool {
-    const REACH: usize = 16;
-    let name = code.bytes(i);
-    let cast = name.eq_ignore_ascii_case(b"cast") || name.eq_ignore_ascii_case(b"try_cast");
-    let typed = |at: usize| code.word(at) == Some(Word::As) && matches!(code.kind(at + 1), Some(TokenKind::Word(_)));
-    cast && matches!(code.kind(i + 2), Some(TokenKind::Word(_))) && (i + 3..end.min(i + REACH)).any(typed)
-}
-
-/// `char(65)||char(66)`: text built byte by byte.
-fn is_chain(code: &Code<'_>, i: usize) -> bool {
-    let one = |at: usize| {
-        let name = code.bytes(at);
-        (name.eq_ignore_ascii_case(b"char") || name.eq_ignore_ascii_case(b"chr") || name.eq_ignore_ascii_case(b"nchar"))
-            && code.kind(at + 2) == Some(TokenKind::Number)
-    };
-    one(i) && matches!(code.kind(i + 4), Some(TokenKind::Pipes | TokenKind::Operator | TokenKind::Comma)) && one(i + 5)
-}
-
-fn global(code: &Code<'_>, i: usize) -> Option<Structure> {
-    const GLOBALS: &[&[u8]] = &[
-        b"@@version",
-        b"@@servername",
-        b"@@hostname",
-        b"@@datadir",
-        b"@@basedir",
-        b"@@user",
-        b"@@language",
-        b"@@global",
-    ];
-    GLOBALS.iter().any(|name| code.bytes(i).eq_ignore_ascii_case(name)).then_some((6, i + 1))
 }
