@@ -35,11 +35,6 @@ pub fn profiles() -> &'static [Profile] {
     &ALL
 }
 
-/// The profile called `name`.
-pub(super) fn find(name: &str) -> Option<&'static Profile> {
-    profiles().iter().find(|profile| profile.name == name)
-}
-
 impl Profile {
     /// Whether the attack type or the rule of `finding` is normal content.
     pub(super) fn ignores(&self, finding: &Finding) -> bool {
@@ -81,6 +76,10 @@ mod tests {
     use weir_core::model::AttackType;
     use weir_core::ruleset::{builtin, compile};
 
+    fn find(name: &str) -> &'static Profile {
+        profiles().iter().find(|profile| profile.name == name).unwrap()
+    }
+
     #[test]
     fn definitions_are_complete_and_refer_to_what_exists() {
         let names: Vec<&str> = profiles().iter().map(|profile| profile.name.as_str()).collect();
@@ -108,7 +107,7 @@ mod tests {
 
     #[test]
     fn only_values_of_the_fields_belong_to_a_profile() {
-        let code = find("code").unwrap();
+        let code = find("code");
         let point = |text: &str| -> PointPath { serde_json::from_str(text).unwrap() };
         for inside in [
             r#"[["post"],["json_doc"],["hash","code"]]"#,
@@ -131,6 +130,6 @@ mod tests {
         ] {
             assert!(!code.has_field(&point(outside)), "{outside}");
         }
-        assert!(!find("llm-chat").unwrap().has_field(&point(r#"[["post"]]"#)));
+        assert!(!find("llm-chat").has_field(&point(r#"[["post"]]"#)));
     }
 }
