@@ -38,7 +38,8 @@ impl Imported {
     /// Fate and notes of a rule, and its line.
     fn fate(&self, name: &str) -> (String, String, u64) {
         let rules = self.report["rules"].as_array().unwrap();
-        let rule = rules.iter().find(|rule| rule["name"] == name).unwrap_or_else(|| panic!("{name} in {}", self.report));
+        let rule =
+            rules.iter().find(|rule| rule["name"] == name).unwrap_or_else(|| panic!("{name} in {}", self.report));
         let notes: Vec<&str> = rule["notes"].as_array().unwrap().iter().map(|note| note.as_str().unwrap()).collect();
         (rule["fate"].as_str().unwrap().into(), notes.join("; "), rule["line"].as_u64().unwrap())
     }
@@ -176,7 +177,11 @@ fn exclusions_become_exceptions() {
             && rule["action"][0]["value"].as_str().is_some_and(|value| value.contains("/cms/"))
     };
     assert_eq!(find(&article), 4, "{text}");
-    assert_eq!(find(&|rule| rule["mode"] == "off" && rule["action"][0]["value"].to_string().contains("health")), 1, "{text}");
+    assert_eq!(
+        find(&|rule| rule["mode"] == "off" && rule["action"][0]["value"].to_string().contains("health")),
+        1,
+        "{text}"
+    );
     // `!ARGS:note`, and the removal of the whole rule.
     let of_1005 = |rule: &Value| rule["stamp"] == "protocol.import-1005";
     assert_eq!(find(&|rule| of_1005(rule) && rule["point"].to_string().contains("note")), 4, "{text}");
@@ -249,7 +254,9 @@ fn appsec_rules_of_each_kind_are_taken() {
     assert_eq!(imported.fate(&format!("{name}-1")).2, 5);
     assert!(decided(&post("/App/Session/New", "X-Skip: all\n", "")).starts_with("cve.import-vpatch-cve-2099-12345-1"));
     assert!(decided(&post("/session/new?skip=all42", "", "")).starts_with("cve.import-vpatch-cve-2099-12345-1"));
-    for raw in [get("/session/new?skip=all42"), post("/session/new?skip=all4", "", ""), post("/session", "X-Skip: all\n", "")] {
+    for raw in
+        [get("/session/new?skip=all42"), post("/session/new?skip=all4", "", ""), post("/session", "X-Skip: all\n", "")]
+    {
         assert_eq!(decided(&raw), "", "{raw}");
     }
     assert_eq!(imported.fate(&format!("{name}-2")), ("taken".into(), String::new(), 18));

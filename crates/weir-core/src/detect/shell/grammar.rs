@@ -108,7 +108,10 @@ pub fn writes_file(line: &[u8]) -> bool {
         .count();
     work::count(len + 1);
     let rest = target[len..].trim_ascii_start();
-    target[..len].iter().any(u8::is_ascii_alphabetic)
+    // In random text, `>` and a letter or two are behind many separators. A file to write has an ending or a folder.
+    let named = len > 3 && target[1..len - 1].iter().any(|b| matches!(b, b'.' | b'/'));
+    named
+        && target[..len].iter().any(u8::is_ascii_alphabetic)
         && matches!(rest.first(), None | Some(b';' | b'#' | b'&' | b'|' | b')' | b'\'' | b'"'))
 }
 
