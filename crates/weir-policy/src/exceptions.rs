@@ -1,6 +1,7 @@
 //! Exceptions: findings that rules exclude as false positives.
 
 use super::custom::CustomSignature;
+use super::profiles::Profile;
 use super::reasons;
 use super::rule::{ExceptionKind, FileType};
 use std::collections::HashMap;
@@ -22,6 +23,7 @@ pub(super) struct Exceptions {
     by_attack: HashMap<Option<AttackType>, Vec<Scope>>,
     binary: Vec<Scope>,
     uploads: Vec<(FileType, Scope)>,
+    profiles: Vec<(&'static Profile, Scope)>,
 }
 
 impl Exceptions {
@@ -34,6 +36,7 @@ impl Exceptions {
             ExceptionKind::Attack(attack) => self.by_attack.entry(attack).or_default().push(scope),
             ExceptionKind::Binary => self.binary.push(scope),
             ExceptionKind::Upload(file) => self.uploads.push((file, scope)),
+            ExceptionKind::Profile(profile) => self.profiles.push((profile, scope)),
         }
     }
 
@@ -48,6 +51,7 @@ impl Exceptions {
             || points().any(|point| self.cover_attack(finding.attack, point, now))
             || (is_accidental(finding) && any(Some(&self.binary)))
             || self.uploads.iter().any(|(file, scope)| file.may_contain(finding) && holds(scope))
+            || self.profiles.iter().any(|(profile, scope)| scope.is_in_profile(profile, finding, now))
     }
 
     /// Whether attacks of a type are excluded at `point`.
@@ -75,6 +79,19 @@ impl Exceptions {
 impl Scope {
     fn holds(&self, point: &PointPath, now: u64) -> bool {
         self.expires > now && self.point.as_ref().is_none_or(|pattern| pattern.covers(point))
+    }
+}
+
+impl Scope {
+    /// Whether `finding` is normal content of `profile`: at the point of the rule, or in the fields of the profile. Every
+    /// place of the value has to be inside.
+    fn is_in_profile(&self, profile: &Profile, finding: &Finding, now: u64) -> bool {
+        let mut points = std::iter::once(&finding.point).chain(&finding.also_at);
+        let inside = |point: &PointPath| match &self.point {
+            Some(pattern) => pattern.covers(point),
+            None => profile.has_field(point),
+        };
+        self.expires > now && profile.ignores(finding) && points.all(inside)
     }
 }
 

@@ -9,6 +9,7 @@ use super::condition::Condition;
 use super::custom::{CUSTOM_PREFIX, CustomSignature};
 use super::graphql::GraphqlLimits;
 use super::mode::{Mode, RuleMode};
+use super::profiles::Profile;
 use super::settings::OverlimitMode;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -69,7 +70,7 @@ pub(super) enum RuleKind {
 }
 
 /// What an exception excludes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) enum ExceptionKind {
     /// A custom signature.
     Regex(u64),
@@ -81,6 +82,8 @@ pub(super) enum ExceptionKind {
     Binary,
     /// Content that is normal for files of a type.
     Upload(FileType),
+    /// Content that is normal in the fields of a profile.
+    Profile(&'static Profile),
 }
 
 /// File types that an upload may be allowed to have.
@@ -95,7 +98,7 @@ pub(super) enum FileType {
 
 /// Rule types that are read.
 pub(super) const TYPES: &str = "wallarm_mode, vpatch, regex, experimental_regex, disable_regex, ignore_regex, disable_attack_type, \
-                     disable_stamp, binary_data, uploads, sensitive_data, parser_state, overlimit_res_settings, \
+                     disable_stamp, binary_data, uploads, profile, sensitive_data, parser_state, overlimit_res_settings, \
                      file_upload_size_limit, graphql_detection, rate_limit, brute, forced_browsing, bola, session, set_response_header";
 
 impl Rule {

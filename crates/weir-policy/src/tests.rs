@@ -389,6 +389,9 @@ fn exceptions_leave_out_what_they_name_and_the_rest_is_weighed_again() {
     kept("rules: [{type: binary_data, point: [[post]]}]", Action::Block, &both, 3);
     kept("rules: [{type: uploads, file_type: html, point: [[post]]}]", Action::Block, &[AttackType::Sqli], 4);
     kept("rules: [{type: uploads, file_type: images, point: [[post]]}]", Action::Block, &both, 3);
+    kept("rules: [{type: profile, profile: code}]", Action::Block, &both, 5);
+    kept("rules: [{type: profile, profile: query-language, point: [[post]]}]", Action::Block, &both, 3);
+    kept("rules: [{type: profile, profile: code, point: [[post]]}]", Action::Block, &[AttackType::Sqli], 2);
     let elsewhere =
         "rules: [{type: disable_attack_type, attack_type: any, action: [{type: equal, point: [method], value: GET}]}]";
     kept(elsewhere, Action::Block, &both, 5);

@@ -54,6 +54,7 @@ fn effect(rule: &Map<String, Value>) -> Effect {
         }
         "binary_data" => Effect::new("Allows binary data").when("; only high-confidence matches count"),
         "uploads" => Effect::new(format!("Allows content that is normal for files of type {}", of("file_type"))),
+        "profile" => Effect::new(format!("Ignores what is normal in the fields of profile \"{}\"", of("profile"))),
         "regex" if of("attack_type") == AttackType::Vpatch.name() => {
             Effect::new(format!("Blocks values that match {}", of("regex"))).when(EXCEPT_OFF)
         }

@@ -5,6 +5,7 @@ use super::view::form::{Control, Field};
 use super::view::rules::RuleTypeInfo;
 use serde_json::{Value, json};
 use weir_core::model::AttackType;
+use weir_policy::profiles;
 
 /// What a parameter is, in the rule.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +20,8 @@ pub enum ParameterType {
     Flag,
     /// One of these: value and label.
     One(&'static [(&'static str, &'static str)]),
+    /// A profile of the policy.
+    Profile,
     /// An attack type; with `any`.
     AnyAttack,
     /// An attack type.
@@ -187,6 +190,24 @@ pub const RULE_TYPES: &[RuleType] = &[
         )],
     ),
     kind(
+        EXCEPTIONS,
+        (
+            "profile",
+            "Profile of a route",
+            "layers",
+            "Ignores what is normal on a route whose fields carry code, queries, prompts, telemetry, rich text or manifests.",
+        ),
+        Some(false),
+        &[parameter(
+            "profile",
+            "Profile",
+            ParameterType::Profile,
+            "Applies to the fields that the profile names, or to the location below. Headers, cookies, the path and other \
+             fields are inspected as before.",
+            "code",
+        )],
+    ),
+    kind(
         DETECTION,
         ("regex", "Custom signature", "code", "Treats requests that match your regular expression as attacks."),
         Some(false),
@@ -343,6 +364,7 @@ impl Parameter {
             ParameterType::Number => Control::Number,
             ParameterType::Flag => Control::Check,
             ParameterType::One(all) => Control::Select(pairs(all)),
+            ParameterType::Profile => Control::Select(profile_labels()),
             ParameterType::AnyAttack => Control::Select(attacks(true)),
             ParameterType::Attack => Control::Select(attacks(false)),
         };
@@ -379,6 +401,9 @@ impl Parameter {
             ParameterType::One(all) => {
                 all.iter().find(|(code, _)| *code == text).map_or(text, |(_, label)| (*label).to_owned())
             }
+            ParameterType::Profile => {
+                profiles().iter().find(|profile| profile.name == text).map_or(text, |profile| profile.label.clone())
+            }
             ParameterType::AnyAttack | ParameterType::Attack if text == "any" => "any attack".into(),
             ParameterType::AnyAttack | ParameterType::Attack => {
                 AttackType::from_code(&text).map_or(text, |attack| attack.name().into())
@@ -386,6 +411,10 @@ impl Parameter {
             _ => text,
         }
     }
+}
+
+fn profile_labels() -> Vec<(String, String)> {
+    profiles().iter().map(|profile| (profile.name.clone(), profile.label.clone())).collect()
 }
 
 fn attacks(any: bool) -> Vec<(String, String)> {

@@ -128,6 +128,7 @@ fn exception(entry: &RuleEntry) -> Option<String> {
         }
         "binary_data" => "weak matches in binary data".into(),
         "uploads" => format!("what files of type {} contain", text(entry, "file_type")),
+        "profile" => format!("what fields of profile {} contain", text(entry, "profile")),
         "parser_state" if text(entry, "state") == "disabled" => {
             format!("what parser {} decodes", text(entry, "parser"))
         }
@@ -155,7 +156,7 @@ fn rule(entry: &RuleEntry) -> Option<Danger> {
     let whole =
         |word: String, says: String, weakens| Some(Danger { says: format!("{says} {}", reach.words()), weakens, word });
     if let Some(what) = exception(entry) {
-        let for_all = ["disable_attack_type", "parser_state"].contains(&entry.kind());
+        let for_all = ["disable_attack_type", "parser_state", "profile"].contains(&entry.kind());
         let broad = reach == Reach::Everywhere || for_all;
         return if broad && !at_point { whole(reach.word(), format!("{what} is ignored"), true) } else { None };
     }

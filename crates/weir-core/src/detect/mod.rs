@@ -16,6 +16,7 @@ pub mod shell;
 pub mod signature;
 pub mod sqli;
 pub mod template;
+pub mod text_field;
 pub mod type_member;
 pub mod url;
 pub mod webshell;

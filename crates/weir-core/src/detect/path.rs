@@ -4,7 +4,7 @@
 //! `../images/a.png` inside a longer text is not reported: documents refer to neighbouring files with one `..`.
 
 use super::{Detector, Match, Samples, Subject};
-use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Tag, Zone};
+use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Key, Tag, Zone};
 use crate::normalize::path as view;
 
 /// The detector.
@@ -89,7 +89,11 @@ fn run(subject: &Subject<'_>) -> Option<Match> {
     }
     let target = subject.ancestors().any(|step| step.tag == Tag::Uri) && !serves_repository(&path);
     let windows = || subject.value.zone.intersects(Zone::QUERY) && steps_back(text);
-    if (target || decoded_twice(subject)) && steps_up(&path) && !is_asset(&path) || reaches_source(&path) || windows() {
+    let link = is_link(subject);
+    if (target || decoded_twice(subject)) && steps_up(&path) && !is_asset(&path)
+        || !link && reaches_source(&path)
+        || windows()
+    {
         return Some(Match { confidence: Confidence::High, start: 0, end: text.len() });
     }
     let spelled = path.windows(3).filter(|w| **w == b"../"[..]).count()
@@ -97,11 +101,20 @@ fn run(subject: &Subject<'_>) -> Option<Match> {
     let prose = text.iter().filter(|b| matches!(b, b' ' | b'\n')).count();
     // A NUL ends a path early in C code, so the extension after it does not count.
     let disguised = spelled || text.contains(&0);
-    let confidence = classify(&path, disguised, prose > 2 || follows_word(text))?;
+    let confidence = classify(&path, disguised, link || prose > 2 || follows_word(text))?;
     // A manifest in an upload refers to its neighbours by relative paths, which no server opens.
     let uploaded = subject.ancestors().any(|step| step.tag == Tag::File);
     let confidence = if uploaded { confidence.min(Confidence::Medium) } else { confidence };
     Some(Match { confidence, start: 0, end: text.len() })
+}
+
+/// Whether the value is the attribute of an element that links to a neighbouring page or file.
+fn is_link(subject: &Subject<'_>) -> bool {
+    const LINKS: &[&[u8]] = &[b"href", b"src", b"action", b"background", b"cite", b"data", b"poster", b"srcset"];
+    subject.ancestors().next().is_some_and(|step| {
+        step.tag == Tag::XmlAttr
+            && matches!(step.key, Key::Name(name) if LINKS.iter().any(|link| name.eq_ignore_ascii_case(link)))
+    })
 }
 
 /// Whether the normalised path may have two dots and a slash.

@@ -1,6 +1,6 @@
 //! Runs the ruleset on a value: one pass of the prefilter, then the pattern of each candidate signature.
 
-use super::{RuleMatch, RuleName, Subject};
+use super::{RuleMatch, RuleName, Subject, text_field};
 use crate::model::{Budget, Stop};
 use crate::ruleset::{CandidateSet, Ruleset, Signature};
 
@@ -46,6 +46,9 @@ pub fn run<'s>(
         if let Some(found) = signature.pattern.find_in(subject.bytes, window.start..window.end) {
             set.set_matched(window);
             if !signature.conditions.is_empty() && !subject.meets_conditions(window.signature)? {
+                continue;
+            }
+            if signature.doc.spares_documents && text_field::holds_document(subject) {
                 continue;
             }
             hits.push(RuleMatch {

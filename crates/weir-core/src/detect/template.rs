@@ -161,7 +161,8 @@ const SANDBOX_ESCAPES: &[&[u8]] = &[
     b"joiner.",
     b"namespace.__",
     b"settings.secret",
-    b"#rt",
+    b"#rt.",
+    b"#rt=",
     b"@java",
     b"#context",
     b"#_memberaccess",
@@ -294,9 +295,7 @@ fn classify(open: &[u8], inside: &[u8], document: bool) -> Option<Confidence> {
         return Some(Confidence::High);
     }
     let reaches = SANDBOX_ESCAPES.iter().any(|word| *word != b"`" && memchr::memmem::find(&expression, word).is_some());
-    let shell = matches!(open, b"<%" | b"#{" | b"${")
-        && expression.iter().filter(|b| **b == b'`').count() == 2
-        && open != b"${";
+    let shell = matches!(open, b"<%" | b"#{") && runs_command(inside);
     (reaches || shell).then_some(Confidence::High)
 }
 
@@ -326,6 +325,20 @@ fn multiplies(expression: &[u8]) -> bool {
     })
 }
 
+/// Whether an expression of Ruby runs a command: one text in backticks, where an operand may be, that begins with a word.
+fn runs_command(inside: &[u8]) -> bool {
+    let mut parts = inside.split(|b| *b == b'`');
+    let (Some(before), Some(command), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+        return false;
+    };
+    let operand = before.trim_ascii_end().last().is_none_or(|b| matches!(b, b'=' | b'(' | b',' | b'+' | b';' | b'|'));
+    let command = command.trim_ascii_start();
+    let word =
+        command.iter().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'.' | b'_' | b'-')).count();
+    let ends = command.get(word).is_none_or(|b| matches!(b, b' ' | b'\t' | b';' | b'|' | b'&' | b'$' | b'>'));
+    operand && word > 1 && ends
+}
+
 /// Whether the expression starts by computing with literals: `7*7`, `=7*7`, `3*'3'`, `(1+1)`. Two texts are joined, not
 /// computed; a `document` has ranges, dates and networks such as `10.0.0.0/16`.
 fn is_arithmetic(expression: &[u8], document: bool) -> bool {
@@ -343,7 +356,8 @@ fn is_arithmetic(expression: &[u8], document: bool) -> bool {
     matches!(operator, b'*' | b'+' | b'-' | b'/' | b'%')
         && number
         && !range
-        && literal(rest).is_some_and(|tail| tail.first().is_none_or(|b| !b.is_ascii_alphabetic()))
+        && literal(rest)
+            .is_some_and(|tail| tail.first().is_none_or(|b| !b.is_ascii_alphabetic() && !b"`^{@#$~\\_".contains(b)))
 }
 
 /// The part after a number or a quoted text at the start of `text`; `None` if there is neither.

@@ -57,6 +57,7 @@ fn doc(id: &str, attack: AttackType, pattern: &str, points: Vec<PointPattern>) -
         case: Case::Sensitive,
         literals: Vec::new(),
         unfiltered: false,
+        spares_documents: false,
         confidence: Confidence::High,
         positive: Vec::new(),
         negative: Vec::new(),

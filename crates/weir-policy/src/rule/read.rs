@@ -10,6 +10,7 @@ use crate::graphql::GraphqlLimits;
 use crate::mode::Mode;
 use crate::mode::RuleMode;
 use crate::pattern;
+use crate::profiles;
 use crate::settings::OverlimitMode;
 use serde_json::Value;
 use std::time::Duration;
@@ -119,6 +120,11 @@ fn kind(fields: &mut FieldReader<'_, '_>, id: u64, notices: &mut Vec<PolicyError
             let given = fields.need("file_type", "a file type", Value::as_str);
             let file = given.and_then(|_| fields.choice("file_type", &types));
             except(file.map(ExceptionKind::Upload), point(fields))
+        }
+        "profile" => {
+            let given = fields.need("profile", "the name of a profile, e.g. `llm-chat`", Value::as_str);
+            let profile = given.and_then(|_| fields.choice("profile", &profiles::names()));
+            except(profile.map(ExceptionKind::Profile), point(fields))
         }
         "sensitive_data" => match point(fields)? {
             Some(point) => Some(RuleKind::Sensitive(point)),

@@ -38,7 +38,8 @@ const TARGETS: &[&[u8]] = &[
 ];
 
 /// Classifies what follows the name of a command. `separated`: something other than a blank already separates it.
-pub fn argument(name: &[u8], rest: &[u8], separated: bool) -> Argument {
+/// `inside`: the command is in a substitution, which a parenthesis or a backtick ends.
+pub fn argument(name: &[u8], rest: &[u8], separated: bool, inside: bool) -> Argument {
     let skipped = rest.iter().take_while(|b| matches!(b, b' ' | b'\t' | b'+' | 0x0b | 0x0c)).count();
     let text = &rest[skipped..];
     let blanks = skipped + usize::from(separated);
@@ -49,12 +50,25 @@ pub fn argument(name: &[u8], rest: &[u8], separated: bool) -> Argument {
     }
     let Some(&first) = text.first() else { return Argument::None };
     match first {
+        // Within a word, these begin no comment and end no group.
+        b'#' if blanks == 0 && !matches!(text.get(1), None | Some(b' ' | b'\t' | b'\n' | b'\'' | b'"' | b'-')) => {
+            Argument::Text
+        }
+        b')' | b'`' if inside => Argument::None,
+        b'}' | b')' | b'`' if blanks == 0 && !closes(text) => Argument::Text,
         b';' | b'|' | b'&' | b')' | b'`' | b'}' | b'#' | b'\0' => Argument::None,
-        b'\'' | b'"' if blanks == 0 => Argument::None,
+        // A quote that closes a text of the application; otherwise the word goes on in it.
+        b'\'' | b'"' if blanks == 0 && closes(text) => Argument::None,
         b'\\' if matches!(text.get(1), Some(b'n' | b'r')) && text.len() <= 4 => Argument::None,
         b'/' if text.starts_with(b"//") => Argument::None,
         b'\\' if text.iter().all(|b| matches!(b, b'\\' | b' ')) => Argument::None,
-        b'<' | b'>' if text.len() > 1 => Argument::Option,
+        b'<' | b'>' if text.len() > 1 => {
+            if redirects(text) {
+                Argument::Option
+            } else {
+                Argument::Text
+            }
+        }
         _ if blanks == 0 => Argument::Text,
         b'-' => {
             let letters = text[1..].iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'-').count();
@@ -72,6 +86,27 @@ pub fn argument(name: &[u8], rest: &[u8], separated: bool) -> Argument {
         _ if name.eq_ignore_ascii_case(b"alias") && assigns(rest) => Argument::Option,
         _ => named_host(text),
     }
+}
+
+/// Whether `text` begins with quotes or brackets that end a word, and goes on with something else, if at all.
+fn closes(text: &[u8]) -> bool {
+    const MOST: usize = 4;
+    let closing = text.iter().take(MOST).take_while(|b| matches!(b, b'\'' | b'"' | b')' | b'}' | b']' | b'`')).count();
+    text.get(closing).is_none_or(|b| b.is_ascii_whitespace() || b";|&#,+-\0".contains(b))
+}
+
+/// Whether a redirection at the beginning of `text` is complete: a file, a descriptor or a substitution, and its end.
+fn redirects(text: &[u8]) -> bool {
+    const MAX_TARGET: usize = 64;
+    let arrows = text.iter().take(3).take_while(|b| matches!(b, b'<' | b'>')).count();
+    let target = &text[arrows..text.len().min(arrows + MAX_TARGET)];
+    work::count(target.len());
+    let skip = target.iter().take_while(|b| matches!(b, b' ' | b'+' | b'&' | b'(' | b'\'' | b'"')).count();
+    let target = &target[skip..];
+    let word = target.iter().take_while(|b| b.is_ascii_alphanumeric() || b"_./~$%\\:*?{}-".contains(b)).count();
+    let ends = target.get(word).is_none_or(|b| b.is_ascii_whitespace() || b";|&)<>'\"`".contains(b));
+    let names = word > 1 || target.first().is_some_and(u8::is_ascii_digit);
+    word > 0 && ends && (names || skip > 0)
 }
 
 /// The first `count` words of `text`, at most [`MAX_LINE`] bytes.

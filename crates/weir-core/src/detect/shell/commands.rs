@@ -188,6 +188,19 @@ fn cmdlet(name: &[u8]) -> Option<NameClass> {
     Some(if capitals { NameClass::Unmistakable } else { NameClass::Abbreviation })
 }
 
+/// Short names of commands of Windows, which runs them in any case.
+const WINDOWS: &[&[u8]] = &[
+    b"cmd", b"dir", b"ver", b"set", b"net", b"sc", b"reg", b"vol", b"del", b"iex", b"iwr", b"irm", b"gci", b"gc", b"cd",
+];
+
+/// Whether a system runs a command by a name in this spelling. Short names of Unix are of lower case; other spellings of two
+/// or three letters are in any text.
+pub fn is_spelled_to_run(name: &[u8]) -> bool {
+    name.len() > 3
+        || !name.iter().any(u8::is_ascii_uppercase)
+        || WINDOWS.iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
 /// Longest verb of PowerShell.
 const MAX_VERB: usize = 12;
 

@@ -3,7 +3,8 @@
 
 use super::super::work;
 use super::MAX_LINE;
-use super::line::Evidence;
+use super::commands;
+use super::line::{Evidence, program};
 
 /// Evidence in the construct at the beginning of `line`; `before` is the text before it, of which a variable may come.
 pub fn construct(line: &[u8], before: &[u8]) -> Option<Evidence> {
@@ -79,8 +80,11 @@ fn variable(line: &[u8], before: &[u8]) -> Option<Evidence> {
     let before = &before[before.len().saturating_sub(MAX_LINE)..];
     work::count(before.len());
     let mut assigned = memchr::memmem::find_iter(before, name);
-    let boundary =
-        |at: usize| at == 0 || !before[at - 1].is_ascii_alphanumeric() && !matches!(before[at - 1], b'_' | b'$');
+    // An assignment is a command of its own, and the name of the variable ends.
+    let boundary = |at: usize| at == 0 || b" ;&|\n\r\t({`'\"+".contains(&before[at - 1]);
+    if rest.first().is_some_and(|b| !(b.is_ascii_whitespace() || b"$;&|)'\"/-+`{#<>\\".contains(b))) {
+        return None;
+    }
     let reads = memchr::memmem::find(before, b"read ").is_some();
     let takes = |b: Option<&u8>| b == Some(&b'=') || reads && b.is_some_and(|b| matches!(b, b'<' | b';' | b' '));
     assigned.any(|at| takes(before.get(at + len)) && boundary(at)).then_some(Evidence::Line)
@@ -104,7 +108,10 @@ pub fn writes_file(line: &[u8]) -> bool {
         .count();
     work::count(len + 1);
     let rest = target[len..].trim_ascii_start();
-    target[..len].iter().any(u8::is_ascii_alphabetic)
+    // In random text, `>` and a letter or two are behind many separators. A file to write has an ending or a folder.
+    let named = len > 3 && target[1..len - 1].iter().any(|b| matches!(b, b'.' | b'/'));
+    named
+        && target[..len].iter().any(u8::is_ascii_alphabetic)
         && matches!(rest.first(), None | Some(b';' | b'#' | b'&' | b'|' | b')' | b'\'' | b'"'))
 }
 
@@ -139,10 +146,43 @@ fn glob(line: &[u8]) -> Option<Evidence> {
     let count = parts.clone().count();
     let first = parts.next()?;
     let root = matches!(first, b"bin" | b"usr" | b"sbin" | b"opt" | b"etc")
-        || wild(first) && first.len() <= 6 && first.iter().filter(|b| matches!(b, b'?' | b'*' | b'[')).count() >= 1;
+        || wild(first) && first.len() <= 12 && ROOTS.iter().any(|root| matches(first, root));
     let questions = word.iter().filter(|b| matches!(b, b'?' | b'[')).count();
     ((2..=5).contains(&count) && root && questions > 0 && word[1..].split(|b| *b == b'/').all(fits))
         .then_some(Evidence::Glob)
+}
+
+/// Directories at the root that hold programs, or files that attacks read.
+const ROOTS: &[&[u8]] = &[
+    b"bin", b"usr", b"sbin", b"opt", b"etc", b"dev", b"tmp", b"var", b"proc", b"home", b"root", b"srv", b"lib",
+    b"lib64",
+];
+
+/// Whether the wildcards of `pattern` match `name`. A set in brackets matches any letter.
+fn matches(pattern: &[u8], name: &[u8]) -> bool {
+    let (mut p, mut n) = (0, 0);
+    let mut star = None;
+    while n < name.len() {
+        work::count(1);
+        let (letter, len) = match pattern.get(p) {
+            Some(b'[') => (true, memchr::memchr(b']', &pattern[p..]).map_or(1, |end| end + 1)),
+            Some(b'?') => (true, 1),
+            Some(b) => (*b == name[n], 1),
+            None => (false, 0),
+        };
+        if pattern.get(p) == Some(&b'*') {
+            star = Some((p, n));
+            p += 1;
+        } else if letter {
+            (p, n) = (p + len, n + 1);
+        } else if let Some((at, from)) = star {
+            star = Some((at, from + 1));
+            (p, n) = (at + 1, from + 1);
+        } else {
+            return false;
+        }
+    }
+    pattern[p..].iter().all(|b| *b == b'*')
 }
 
 /// The command interpreter or a program by a variable of Windows: `%COMSPEC% /c`, `%windir%\x`.
@@ -161,7 +201,9 @@ fn carets(word: &[u8], line: &[u8]) -> Option<Evidence> {
     let len = line.iter().take(48).take_while(|b| b.is_ascii_alphabetic() || matches!(b, b'^' | b'.')).count();
     let parts = line[..len].split(|b| *b == b'^');
     work::count(len);
-    (parts.clone().count() > 2 && parts.clone().all(|part| !part.is_empty())).then_some(Evidence::Glob)
+    let name: Vec<u8> = line[..len].iter().copied().filter(|b| *b != b'^').collect();
+    let known = commands::classify(program(&name)).is_some() && commands::is_spelled_to_run(program(&name));
+    (parts.clone().count() > 2 && parts.clone().all(|part| !part.is_empty()) && known).then_some(Evidence::Glob)
 }
 
 /// A redirection without a command, which makes or empties a file.

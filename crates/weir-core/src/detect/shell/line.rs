@@ -80,7 +80,7 @@ pub fn command(text: &[u8], classes: ByteClasses, at: usize, boundary: Boundary)
     }
     let (path, name) = split_path(&text[start..end]);
     let name = program(name);
-    let kind = commands::classify(name);
+    let kind = commands::classify(name).filter(|_| commands::is_spelled_to_run(name));
     let wraps = commands::wrapper(name);
     // A shell removes quotes around the name: `;'x' --version`.
     let quoted = start > at && text.get(end) == text.get(start - 1) && matches!(text[start - 1], b'\'' | b'"');
@@ -127,7 +127,7 @@ impl Line<'_> {
     /// Evidence of a line that begins with a known command.
     fn known(&self, kind: NameClass) -> Option<Evidence> {
         let (boundary, rest) = (self.boundary, self.rest);
-        let argument = match argument(self.name, rest, self.braced) {
+        let argument = match argument(self.name, rest, self.braced, inside(boundary)) {
             Argument::Text
                 if kind > NameClass::OrdinaryWord && has_subcommand(rest) && follows_value(self.text, self.at) =>
             {
@@ -211,7 +211,8 @@ impl Line<'_> {
                     && word.len() <= 4
                     && word[0] == b'-'
                     && word[1..].iter().all(u8::is_ascii_alphabetic));
-        (option || argument(self.name, self.rest, false) == Argument::Target).then_some(Evidence::Unknown)
+        (option || argument(self.name, self.rest, false, inside(self.boundary)) == Argument::Target)
+            .then_some(Evidence::Unknown)
     }
 
     /// Evidence of a line before which there is no separator.
@@ -251,6 +252,11 @@ impl Line<'_> {
     }
 }
 
+/// Whether a command behind `boundary` is in a substitution.
+fn inside(boundary: Boundary) -> bool {
+    matches!(boundary, Boundary::Tick | Boundary::Substitution)
+}
+
 /// Whether the command behind a wrapper, its options and assignments is known.
 fn runs_command(wrapper: &[u8], only_commands: bool, rest: &[u8], boundary: Boundary) -> bool {
     let (mut rest, mut only_commands, mut wrapper) = (rest, only_commands, wrapper);
@@ -270,7 +276,7 @@ fn runs_command(wrapper: &[u8], only_commands: bool, rest: &[u8], boundary: Boun
         if matches!(rest.first(), Some(b'=' | b'[' | b'(' | b'@' | 0x80..)) {
             return false;
         }
-        let argument = argument(name, rest, false);
+        let argument = argument(name, rest, false, inside(boundary));
         let root = [&b"sudo"[..], b"doas", b"nohup", b"xargs"].contains(&wrapper);
         // No word of a language: whatever follows the command, it runs.
         let runs =

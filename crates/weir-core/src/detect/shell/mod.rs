@@ -11,6 +11,7 @@ mod line;
 mod place;
 mod separator;
 
+use super::text_field::{self, TextField};
 use super::{Detector, Match, Samples, Subject, is_document};
 use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Key, Tag, Zone};
 use crate::normalize::shell as noise;
@@ -194,13 +195,14 @@ struct Scan<'t> {
     script: OnceCell<bool>,
     sensitive: OnceCell<bool>,
     place: OnceCell<Place>,
+    field: OnceCell<Option<TextField>>,
 }
 
 impl<'t> Scan<'t> {
     fn new(subject: &'t Subject<'t>, text: &'t [u8], classes: ByteClasses) -> Self {
         let document = classes.intersects(ByteClasses::NEWLINE) && is_document(text);
-        let (prose, script, sensitive, place) = Default::default();
-        Self { text, classes, document, subject, prose, script, sensitive, place }
+        let (prose, script, sensitive, place, field) = Default::default();
+        Self { text, classes, document, subject, prose, script, sensitive, place, field }
     }
 
     /// The first command line with enough evidence.
@@ -271,12 +273,22 @@ impl<'t> Scan<'t> {
             && place::has_words_before(self.text, found.start)
     }
 
+    fn field(&self) -> Option<TextField> {
+        *self.field.get_or_init(|| text_field::of(self.subject))
+    }
+
     fn place(&self) -> Place {
         let structured =
             |tag| matches!(tag, Tag::JsonDoc | Tag::Xml | Tag::Gql | Tag::Msgpack | Tag::Protobuf | Tag::Grpc);
         *self.place.get_or_init(|| {
             let document = self.subject.ancestors().any(|step| structured(step.tag));
-            if document { Place::Document } else { Place::Parameter }
+            // One line of code in a parameter may be run, several lines are a file.
+            let text = || match self.field() {
+                Some(TextField::Code | TextField::Sql) => self.text.trim_ascii().contains(&b'\n'),
+                Some(TextField::Prose | TextField::Script) => true,
+                None => false,
+            };
+            if document || text() { Place::Document } else { Place::Parameter }
         })
     }
 
@@ -327,7 +339,11 @@ impl<'t> Scan<'t> {
     }
 
     fn is_script(&self) -> bool {
-        *self.script.get_or_init(|| place::starts_as_script(self.text))
+        *self.script.get_or_init(|| {
+            let runs =
+                || self.field() == Some(TextField::Script) && self.text.first().is_some_and(u8::is_ascii_alphabetic);
+            place::starts_as_script(self.text) || runs()
+        })
     }
 }
 

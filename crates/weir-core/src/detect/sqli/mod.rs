@@ -15,6 +15,7 @@ mod prescan;
 mod query;
 mod rejoin;
 mod samples;
+mod script;
 mod stacked;
 mod structure;
 mod values;
@@ -74,7 +75,15 @@ pub const LIBRARY: Detector = Detector {
 
 /// The result of the grammar.
 fn grammar(subject: &Subject<'_>) -> Option<Match> {
-    let found = assess(subject.bytes, subject.classes, &|units| subject.spend(units));
+    let spend = |units| subject.spend(units);
+    let mut found = assess(subject.bytes, subject.classes, &spend);
+    if found.weight >= DOUBT {
+        match script::explains(subject) {
+            script::Explained::Nothing => {}
+            script::Explained::Statements => found = weigh(subject.bytes, subject.classes, false, &spend),
+            script::Explained::All => found = BestMatch::default(),
+        }
+    }
     subject.memo.sql_in_doubt.set((DOUBT..CERTAIN).contains(&found.weight));
     let confidence = match found.weight {
         CERTAIN.. => Confidence::High,
@@ -91,14 +100,14 @@ type Spend<'s> = dyn Fn(usize) -> bool + 's;
 fn assess(text: &[u8], classes: ByteClasses, spend: &Spend<'_>) -> BestMatch {
     let mut found = BestMatch::default();
     if prescan::may_contain_sql(text, classes) {
-        found = weigh(text, classes, spend);
+        found = weigh(text, classes, true, spend);
     }
     if found.weight < CERTAIN
         && classes.intersects(SPLITS)
         && let Some(joined) = rejoin::run(text)
     {
         let classes = ByteClasses::of(&joined);
-        if prescan::may_contain_sql(&joined, classes) && weigh(&joined, classes, spend).weight >= CERTAIN {
+        if prescan::may_contain_sql(&joined, classes) && weigh(&joined, classes, true, spend).weight >= CERTAIN {
             // Positions in the joined text do not apply to the value.
             found = BestMatch { weight: CERTAIN, start: 0, end: text.len() };
         }
@@ -130,11 +139,12 @@ const SPLITS: ByteClasses = ByteClasses::LT
     .with(ByteClasses::CONTROL)
     .with(ByteClasses::PERCENT);
 
-fn weigh(text: &[u8], classes: ByteClasses, spend: &Spend<'_>) -> BestMatch {
+/// The structure of greatest weight; unless `plain`, only of code behind a quote that the value closes.
+fn weigh(text: &[u8], classes: ByteClasses, plain: bool, spend: &Spend<'_>) -> BestMatch {
     let mut best = BestMatch::default();
     let curly = classes.intersects(ByteClasses::HIGH);
     let contexts = [
-        (Context::Plain, true),
+        (Context::Plain, plain),
         (Context::Quoted(b'\''), curly || classes.intersects(ByteClasses::QUOTE)),
         (Context::Quoted(b'"'), classes.intersects(ByteClasses::DQUOTE)),
         (Context::Quoted(b'`'), classes.intersects(ByteClasses::BACKTICK) && ends_name(text)),
@@ -351,7 +361,8 @@ fn truncation(text: &[u8], context: Context, best: &mut BestMatch) {
     let Some(comment) = comment else { return };
     let name =
         text[..at].iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'@' | b'-' | b'<' | b'>'));
-    let short = comment.len() <= MAX_COMMENT && !comment.iter().any(|b| matches!(b, b'\'' | b'"'));
+    let short = comment.len() <= MAX_COMMENT
+        && comment.iter().all(|b| b.is_ascii_alphanumeric() || b.is_ascii_whitespace() || b"-+*/#\0_.".contains(b));
     if name && short && best.weight < CERTAIN {
         let bare = at == 0 && comment.iter().all(|b| matches!(b, b' ' | b'-' | b'+'));
         let word = bare || text[..at].iter().any(u8::is_ascii_alphabetic);
@@ -366,7 +377,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn weight(text: &[u8]) -> u8 {
-        weigh(text, ByteClasses::of(text), &|_| true).weight
+        weigh(text, ByteClasses::of(text), true, &|_| true).weight
     }
 
     #[test]
