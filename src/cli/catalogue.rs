@@ -40,7 +40,7 @@ pub fn markdown(rules: &Ruleset) -> String {
             name: signature.id.to_string(),
             about: doc.about.split_whitespace().collect::<Vec<_>>().join(" "),
             zones: signature.zones,
-            confidence: super::rules::confidence(signature.confidence),
+            confidence: confidence(signature.confidence),
             references: references(doc),
             samples: doc.positive.len() + doc.negative.len(),
         });
@@ -131,6 +131,15 @@ fn cell(text: &str) -> String {
         out.push(c);
     }
     out
+}
+
+/// Name of a confidence, as in rule files.
+pub(super) fn confidence(confidence: Confidence) -> &'static str {
+    match confidence {
+        Confidence::Low => "low",
+        Confidence::Medium => "medium",
+        Confidence::High => "high",
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Judges requests in this process, by rules and a policy, as a node would.
 
 use super::error::CliError;
-use super::rules;
+use super::rule_loading;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -26,7 +26,7 @@ impl JudgeRules {
     /// everything is judged in blocking mode.
     pub fn load(directories: &[PathBuf], builtin: bool, policy_file: Option<&Path>) -> Result<Self, CliError> {
         let policy = policy(policy_file)?;
-        let ruleset = rules::load_with(directories, builtin, signatures(&policy)?).map_err(CliError::Rules)?;
+        let ruleset = rule_loading::load_with(directories, builtin, signatures(&policy)?).map_err(CliError::Rules)?;
         Ok(Self { ruleset, policy })
     }
 }

@@ -18,6 +18,7 @@ pub mod readers;
 pub mod replay;
 mod report_format;
 mod restore;
+mod rule_loading;
 mod rule_stats;
 pub mod rules;
 mod run;

@@ -1,21 +1,17 @@
 //! `weir rules`: list, explain, check and test signatures and detectors.
 
-use super::catalogue;
+use super::catalogue::{self, confidence};
 use super::cve_index::{self, CveSelection};
+use super::rule_loading::load;
 use super::rule_stats::{self, StatsArguments};
-use crate::app::rule_files;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use weir_core::detect::{self, Samples};
 use weir_core::engine::proof::deciding_rules;
-use weir_core::model::Confidence;
 use weir_core::model::bytes::printable;
-use weir_core::ruleset::RuleError;
-use weir_core::ruleset::compile::compile_with;
-use weir_core::ruleset::custom::CompiledSignature;
-use weir_core::ruleset::{Ruleset, Signature, builtin};
+use weir_core::ruleset::{Ruleset, Signature};
 
 /// Longest sample shown, in bytes.
 const MAX_SAMPLE: usize = 200;
@@ -97,24 +93,6 @@ pub fn run(command: &Command) -> ExitCode {
     }
 }
 
-/// The built-in rules and those of every file or directory of `paths`, compiled.
-pub fn load(paths: &[PathBuf]) -> Result<Ruleset, Vec<RuleError>> {
-    load_with(paths, true, Vec::new())
-}
-
-/// The rules of every file or directory of `paths` and the signatures of a policy, compiled; with the built-in ones if
-/// `builtin`.
-pub fn load_with(paths: &[PathBuf], builtin: bool, custom: Vec<CompiledSignature>) -> Result<Ruleset, Vec<RuleError>> {
-    let mut files = if builtin { builtin::files() } else { Vec::new() };
-    let mut errors = Vec::new();
-    for path in paths {
-        if let Err(error) = rule_files::read(path, &mut files) {
-            errors.push(RuleError { file: path.display().to_string(), line: 0, column: 0, message: error.to_string() });
-        }
-    }
-    if errors.is_empty() { compile_with(&files, custom) } else { Err(errors) }
-}
-
 type Printed = (String, u8);
 
 fn stats(rules: &Ruleset, arguments: &StatsArguments) -> Printed {
@@ -129,14 +107,6 @@ fn stats(rules: &Ruleset, arguments: &StatsArguments) -> Printed {
 
 fn chosen(name: &str, attack: &str, selection: &Selection) -> bool {
     selection.only.as_deref().is_none_or(|prefix| name.starts_with(prefix) || attack == prefix)
-}
-
-pub(super) fn confidence(confidence: Confidence) -> &'static str {
-    match confidence {
-        Confidence::Low => "low",
-        Confidence::Medium => "medium",
-        Confidence::High => "high",
-    }
 }
 
 fn list(rules: &Ruleset, selection: &Selection) -> Printed {

@@ -196,7 +196,7 @@ impl Coverage {
 }
 
 impl Coverage {
-    /// Counts a request of a proxy that sends no reports, since it asks the node without a connector of ours.
+    /// Counts a request of a proxy that sends no reports, since it asks the node by forward authentication.
     pub fn count(&self, route: &str, body: BodyState, bytes: usize, metrics: &Metrics) {
         let route = self.reporters.lock().unwrap_or_else(PoisonError::into_inner).route(route);
         let (inspected, reason) = match body {

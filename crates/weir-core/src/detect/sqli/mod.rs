@@ -18,6 +18,7 @@ mod samples;
 mod script;
 mod stacked;
 mod structure;
+mod union;
 mod values;
 mod words;
 
