@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use weir_core::detect;
-use weir_core::model::{AttackType, Zone};
+use weir_core::model::{AttackType, Confidence, Zone};
 use weir_core::ruleset::Ruleset;
 use weir_core::ruleset::format::SignatureDoc;
 
