@@ -18,6 +18,7 @@ BOX = POD + ".containers[0]"
 CERT = "config.connector.certificate."
 LB = {"processing.service.type": "LoadBalancer"}
 KONG = {"kong.enabled": True, "kong.namespace": "kong"}
+SIDECAR = {**KONG, "kong.sidecar.enabled": True, "kong.sidecar.existingSecret": "s"}
 INGRESS = {"controlPlane.ingress.enabled": True, "controlPlane.ingress.hosts": [{"host": "c.example.com"}]}
 OUTSIDE = {"config.api.host": "cp.example.com"}
 SCALE = {"processing.autoscaling.enabled": True}
@@ -270,6 +271,12 @@ CASES = {
                                      {"namespace": "wallarm-node", "name": "s", "key": "connector_key"}, KONG),
     "kong.connectorKeySecret.key": ("k", "KongClusterPlugin/kong-lua configPatches[0].valueFrom.secretKeyRef.key", "k",
                                     {**KONG, "kong.connectorKeySecret.name": "s"}),
+    "kong.sidecar.enabled": (True, "ConfigMap/kong-lua-sidecar metadata.namespace", "kong",
+                             {**KONG, "kong.sidecar.existingSecret": "s"}),
+    "kong.sidecar.socket": ("/run/own/node.sock", "KongClusterPlugin/kong-lua config.wallarm_node_address", "unix:/run/own/node.sock",
+                            SIDECAR),
+    "kong.sidecar.existingSecret": ("other", "special", "sidecar_secret"),
+    "kong.sidecar.resources": ({"limits": {"memory": "3Gi"}}, "special", "sidecar_resources"),
     "networkPolicy.enabled": (False, "absent", "NetworkPolicy/r-weir-processing"),
     "networkPolicy.egress": (True, "NetworkPolicy/r-weir-processing spec.policyTypes", ["Ingress", "Egress"]),
     "networkPolicy.egressTo": ([{"to": PEER}], "NetworkPolicy/r-weir-control-plane spec.egress[1].to", PEER, {"networkPolicy.egress": True}),
@@ -391,6 +398,21 @@ class EachValue(unittest.TestCase):
             return found(objects, where)
         except (AssertionError, KeyError, IndexError, TypeError):
             return None
+
+    @staticmethod
+    def kong_values(**sidecar):
+        values = {**SIDECAR, **{"kong.sidecar." + key: value for key, value in sidecar.items()}}
+        text = render(values).named("ConfigMap", "kong-lua-sidecar")["data"]["kong-values.yaml"]
+        return yaml.safe_load(text)["gateway"]["deployment"]
+
+    def sidecar_secret(self, name):
+        secrets = [volume["secret"]["secretName"] for volume in self.kong_values(existingSecret=name)["userDefinedVolumes"]
+                   if "secret" in volume]
+        self.assertEqual(secrets, [name])
+
+    def sidecar_resources(self, resources):
+        container, = self.kong_values(resources=resources)["sidecarContainers"]
+        self.assertEqual(container["resources"]["limits"]["memory"], "3Gi")
 
     def certificate_days(self, days):
         values = {CERT + "enabled": True, CERT + "certgen.enabled": True, CERT + "certgen.days": days}

@@ -170,6 +170,7 @@ fn may_use_sibling(folder: &str, own: &str, sibling: &str) -> bool {
         "signature",
         "state",
         "testing",
+        "text_field",
         "visitor",
         "work",
     ];

@@ -83,8 +83,8 @@ fn passes(node: &Node, key: &str) -> bool {
 
 fn exchanged(nodes: [&Node; 2]) {
     for node in nodes {
-        let before = node.metric("weir_abuse_share_exchanges_total");
-        until("two exchanges", || node.metric("weir_abuse_share_exchanges_total") >= before + 2.0);
+        let before = node.metric("abuse_share_exchanges_total");
+        until("two exchanges", || node.metric("abuse_share_exchanges_total") >= before + 2.0);
     }
 }
 
@@ -110,7 +110,7 @@ fn a_server_that_fails_costs_the_counts_of_others_and_nothing_else() {
     let [a, b] = nodes(directory.path(), &redis);
     exchanged([&a, &b]);
     redis.kill();
-    until("failures are counted", || a.metric("weir_abuse_share_failures_total") > 0.0);
+    until("failures are counted", || a.metric("abuse_share_failures_total") > 0.0);
     assert!((0..10).all(|_| passes(&a, "gone")) && !passes(&a, "gone"), "the local limit holds");
     assert!(passes(&b, "gone"));
     redis.run(&[]);
@@ -124,9 +124,9 @@ fn a_server_that_fails_costs_the_counts_of_others_and_nothing_else() {
     assert!(!passes(&b, "flushed"));
     // Full: writes are refused.
     assert_eq!(redis.command("CONFIG SET maxmemory 1"), "+OK");
-    let failures = a.metric("weir_abuse_share_failures_total");
+    let failures = a.metric("abuse_share_failures_total");
     assert!((0..10).all(|_| passes(&a, "full")) && !passes(&a, "full"));
-    until("failures are counted", || a.metric("weir_abuse_share_failures_total") > failures);
+    until("failures are counted", || a.metric("abuse_share_failures_total") > failures);
     assert_eq!(redis.command("CONFIG SET maxmemory 0"), "+OK");
     exchanged([&a, &b]);
     until("it heals", || !passes(&b, "full"));
@@ -134,7 +134,7 @@ fn a_server_that_fails_costs_the_counts_of_others_and_nothing_else() {
     assert!((0..5).all(|_| passes(&a, "slow")));
     assert_eq!(redis.command("CLIENT PAUSE 1500 ALL"), "+OK");
     assert!(passes(&a, "slow"));
-    until("failures are counted", || a.metric("weir_abuse_share_failures_total") > failures + 1.0);
+    until("failures are counted", || a.metric("abuse_share_failures_total") > failures + 1.0);
     exchanged([&a, &b]);
     exchanged([&a, &b]);
     assert!((0..4).all(|_| passes(&b, "slow")), "six were counted, not more");

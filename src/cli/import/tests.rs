@@ -112,8 +112,8 @@ SecRule ARGS "@contains behind-marker" "id:2011,phase:2,deny"
 SecRule TX:DETECTION_PARANOIA_LEVEL "@lt 2" "id:2012,phase:2,pass,nolog,skipAfter:END-2"
 SecRule ARGS "@contains level-two" "id:2013,phase:2,deny"
 SecMarker END-2
-SecRule ARGS "@rx ." "id:2014,phase:2,deny,chain"
 SecRule REQUEST_HEADERS:Host "@pmFromFile absent.data" "id:2015,phase:1,deny"
+SecRule ARGS "@rx ." "id:2014,phase:2,deny,chain"
 "#;
 
 #[test]

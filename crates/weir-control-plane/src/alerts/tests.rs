@@ -68,13 +68,14 @@ async fn a_threshold_is_told_once_for_its_window() {
     ] {
         assert!(text.contains(part), "{text}");
     }
-    send(
-        &fixture,
-        &node,
-        &lines(&[traversal("/d?file=/etc/passwd"), traversal("/e?file=/etc/passwd"), traversal("/f?file=/etc/passwd")]),
-        false,
-    )
-    .await;
+    let later = ["/d?file=/etc/passwd", "/e?file=/etc/passwd", "/f?file=/etc/passwd"].map(|target| {
+        let mut hit = traversal(target);
+        hit.time += 100_000;
+        let time = uuid::Timestamp::from_unix(uuid::NoContext, hit.time / 1_000, 0);
+        hit.id = uuid::Uuid::new_v7(time).to_string();
+        hit
+    });
+    send(&fixture, &node, &lines(&later), false).await;
     fixture.clock.advance(60_000);
     fixture.app.alert_round().await.unwrap();
     assert_eq!(kept.lock().unwrap().len(), 1, "it is quiet for the window");

@@ -307,6 +307,8 @@ fn is_whole_substitution(text: &[u8], at: usize) -> bool {
         && window[..close].iter().all(plain)
         && (2..=MAX_WORDS).contains(&words.clone().count())
         && words.next().is_some_and(|name| !FUNCTIONS.contains(&name))
+        // Words behind it are a sentence that quotes it.
+        && !matches!(text.get(at + close + 1..), Some([b' ', next, ..]) if next.is_ascii_alphabetic())
 }
 
 /// What follows the options, numbers and assignments behind a wrapper; `None` without a blank before it.
