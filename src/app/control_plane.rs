@@ -116,7 +116,7 @@ pub async fn start(
     let served = tokio::spawn(serve::serve(listener, settings, server::router(&app), stop.clone()));
     let background = tokio::spawn({
         let app = app.clone();
-        async move { app.run(stop).await }
+        async move { Box::pin(app.run(stop)).await }
     });
     Ok(Running { app, tls, served, background, first })
 }

@@ -112,7 +112,7 @@ fn import(args: &ImportArgs) -> Result<(String, u8), CliError> {
         entries.push(emitted.add(rule));
     }
     let policy = emitted.policy(exceptions, &mut entries);
-    entries.sort_by(|a, b| (a.order, a.line).cmp(&(b.order, b.line)));
+    entries.sort_by_key(|entry| (entry.order, entry.line));
     let report = Report { entries: &entries };
     if let Some(folder) = &arguments.out {
         fs::create_dir_all(folder).map_err(CliError::file(folder))?;

@@ -63,11 +63,14 @@ pub struct Share {
     checked: Instant,
 }
 
+/// News of each stream: its number, the id of its last record, and the records.
+type StreamNews = Vec<(usize, String, Vec<Vec<u8>>)>;
+
 /// What one exchange learnt.
 struct Answer {
     time: u64,
     counts: Vec<(Vec<(u64, i32)>, u32)>,
-    streams: Vec<(usize, String, Vec<Vec<u8>>)>,
+    streams: StreamNews,
 }
 
 impl Share {
@@ -198,7 +201,7 @@ impl Share {
     }
 
     /// Which stream, id and fields of each message.
-    fn read_streams(&self, value: Value) -> Result<Vec<(usize, String, Vec<Vec<u8>>)>, RedisError> {
+    fn read_streams(&self, value: Value) -> Result<StreamNews, RedisError> {
         type Messages = Vec<(String, Vec<(String, Vec<Vec<u8>>)>)>;
         let streams: Messages = redis::from_redis_value(value)?;
         let hot = self.key("hot");
