@@ -202,7 +202,7 @@ pub const RULE_TYPES: &[RuleType] = &[
             "profile",
             "Profile",
             ParameterType::Profile,
-            "Applies to the fields that the profile names, or to the location below. Headers, cookies, the path and other \
+            "Applies to the fields that the profile names, or to the location above. Headers, cookies, the path and other \
              fields are inspected as before.",
             "code",
         )],
