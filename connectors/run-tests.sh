@@ -10,6 +10,22 @@ ok() { passed=$((passed + ${2:-1})); echo "ok: $1"; }
 bad() { failed=$((failed + ${2:-1})); echo "FAILED: $1"; }
 skip() { skipped=$((skipped + 1)); echo "SKIPPED: $1 (see install-test-deps.sh)"; }
 
+# Runs a test program whose last line counts its tests: counted NAME COMMAND...
+counted() {
+  local name=$1 log status good broken left
+  shift
+  log=$(mktemp)
+  "$@" >"$log" 2>&1
+  status=$?
+  cat "$log"
+  read -r good broken left <<<"$(tail -1 "$log" | grep -E '^[0-9]+ passed' | tr -dc '0-9 \n' | tr -s ' ')"
+  passed=$((passed + ${good:-0}))
+  skipped=$((skipped + ${left:-0}))
+  if [ "$status" -ne 0 ] && [ "${broken:-0}" -eq 0 ]; then broken=1; fi
+  if [ "${broken:-0}" -gt 0 ]; then bad "$name" "$broken"; fi
+  rm -f "$log"
+}
+
 if command -v luacheck >/dev/null; then
   if luacheck -q --config .luacheckrc kong openresty; then ok luacheck; else bad luacheck; fi
 else
@@ -34,31 +50,13 @@ else
 fi
 
 if command -v curl >/dev/null && command -v openssl >/dev/null; then
-  log=$(mktemp)
-  python3 tests/e2e.py >"$log" 2>&1
-  status=$?
-  cat "$log"
-  read -r good broken left <<<"$(tail -1 "$log" | grep -E '^[0-9]+ passed' | tr -dc '0-9 \n' | tr -s ' ')"
-  passed=$((passed + ${good:-0}))
-  skipped=$((skipped + ${left:-0}))
-  if [ "$status" -ne 0 ] && [ "${broken:-0}" -eq 0 ]; then broken=1; fi
-  if [ "${broken:-0}" -gt 0 ]; then bad "end-to-end" "$broken"; fi
-  rm -f "$log"
+  counted "end-to-end" python3 tests/e2e.py
 else
   skip "end-to-end: curl or openssl not installed"
 fi
 
 if [ -n "${WEIR_BIN:-}" ]; then
-  log=$(mktemp)
-  PROXIES="$PWD/../target/proxies/bin" python3 forward-auth/test.py >"$log" 2>&1
-  status=$?
-  cat "$log"
-  read -r good broken left <<<"$(tail -1 "$log" | grep -E '^[0-9]+ passed' | tr -dc '0-9 \n' | tr -s ' ')"
-  passed=$((passed + ${good:-0}))
-  skipped=$((skipped + ${left:-0}))
-  if [ "$status" -ne 0 ] && [ "${broken:-0}" -eq 0 ]; then broken=1; fi
-  if [ "${broken:-0}" -gt 0 ]; then bad "forward authentication" "$broken"; fi
-  rm -f "$log"
+  counted "forward authentication" env PROXIES="$PWD/../target/proxies/bin" python3 forward-auth/test.py
 else
   skip "forward authentication: WEIR_BIN is not set"
 fi
