@@ -57,8 +57,10 @@ fi
 
 if [ -n "${WEIR_BIN:-}" ]; then
   counted "forward authentication" env PROXIES="$PWD/../target/proxies/bin" python3 forward-auth/test.py
+  counted "gateway, nodes and Console" python3 tests/console.py
 else
   skip "forward authentication: WEIR_BIN is not set"
+  skip "gateway, nodes and Console: WEIR_BIN is not set"
 fi
 
 echo "$passed passed, $failed failed, $skipped skipped"
