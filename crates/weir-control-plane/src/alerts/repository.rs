@@ -92,7 +92,13 @@ pub(super) async fn take(on: &mut AnyConnection, alert: &Alert, next: i64) -> Re
 }
 
 /// Notes that hits up to `since` have been reported, and the next look; `sent` if a message went out.
-pub(super) async fn told(on: &mut AnyConnection, id: &str, since: i64, next: i64, sent: Option<i64>) -> Result<()> {
+pub(super) async fn mark_reported(
+    on: &mut AnyConnection,
+    id: &str,
+    since: i64,
+    next: i64,
+    sent: Option<i64>,
+) -> Result<()> {
     let update = sqlx::query(
         "UPDATE alerts SET since = $2, due = $3, last_sent = COALESCE($4, last_sent), sent = sent + $5, failures = 0, \
          last_error = '' WHERE id = $1",

@@ -146,8 +146,14 @@ impl App {
             if !alert.about.digest {
                 return Ok(());
             }
-            return repository::told(&mut *self.store.control().write().acquire().await?, &alert.id, since, next, None)
-                .await;
+            return repository::mark_reported(
+                &mut *self.store.control().write().acquire().await?,
+                &alert.id,
+                since,
+                next,
+                None,
+            )
+            .await;
         }
         let newest = self.store.hits(&filter, &Page::first(DETAILS)).await?.rows;
         let counted = Counted { from, to: now, hits, blocked, newest: &newest };
@@ -155,7 +161,7 @@ impl App {
         match self.send_alert(alert, &message).await {
             Ok(()) => {
                 let mut on = self.store.control().write().acquire().await?;
-                repository::told(&mut on, &alert.id, since, next, Some(now)).await
+                repository::mark_reported(&mut on, &alert.id, since, next, Some(now)).await
             }
             Err(error) => self.alert_failed(alert, &error, now).await,
         }

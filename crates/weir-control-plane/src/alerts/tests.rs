@@ -42,7 +42,7 @@ async fn make(fixture: &Fixture, url: &str, rest: Value) -> Value {
 }
 
 #[tokio::test]
-async fn a_threshold_is_told_once_for_its_window() {
+async fn a_threshold_is_reported_once_per_window() {
     let (fixture, node) = at_present().await;
     let (url, kept) = chat(StatusCode::OK).await;
     let made = make(&fixture, &url, json!({"hits": 3, "minutes": 5, "query": "type:ptrav"})).await;

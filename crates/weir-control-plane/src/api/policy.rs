@@ -105,11 +105,11 @@ pub async fn compare(
     Query(against): Query<Against>,
 ) -> Result<axum::Json<Differences>> {
     let (_, from) = app.policy.version(serial).await?;
-    let told = match against.to {
+    let changes = match against.to {
         Some(to) => diff(&from, &app.policy.version(to).await?.1),
         None => diff(&from, &app.policy.head().state),
     };
-    Ok(axum::Json(told))
+    Ok(axum::Json(changes))
 }
 
 /// `POST /api/v1/policy/versions/{serial}/rollback`

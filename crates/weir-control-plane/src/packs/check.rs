@@ -40,16 +40,16 @@ pub fn named(kind: Kind, name: &str, note: &str) -> Result<()> {
 /// Compiles `files`, of which the last is the pack in question, as a node does. Every mistake is reported with file, line and
 /// column.
 pub fn pack(files: &[(String, String)]) -> Result<Checked> {
-    compile::compile(files).map_err(|errors| Error::Invalid(told(&errors)))?;
+    compile::compile(files).map_err(|errors| Error::Invalid(as_mistakes(&errors)))?;
     let own = files.last().map(std::slice::from_ref).unwrap_or_default();
-    let own = compile::compile(own).map_err(|errors| Error::Invalid(told(&errors)))?;
+    let own = compile::compile(own).map_err(|errors| Error::Invalid(as_mistakes(&errors)))?;
     if own.signatures.is_empty() {
         return Err(Error::invalid("", "there is no signature in it"));
     }
     Ok(Checked { items: own.signatures.len() as u64, about: String::new() })
 }
 
-fn told(errors: &[RuleError]) -> Vec<Mistake> {
+fn as_mistakes(errors: &[RuleError]) -> Vec<Mistake> {
     let one = |e: &RuleError| Mistake::new(format!("{}:{}:{}", e.file, e.line, e.column), &e.message);
     let mut all: Vec<Mistake> = errors.iter().take(MAX_MISTAKES).map(one).collect();
     if errors.len() > MAX_MISTAKES {

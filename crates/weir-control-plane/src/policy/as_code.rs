@@ -286,9 +286,9 @@ impl App {
         self.publish(caller, "applied a policy document", |state| {
             let before = state.clone();
             document.apply(state, &author, now);
-            let told = diff(&before, state);
-            let count = told.shown.len() + told.more;
-            Ok(Edited { value: count, record: Record::new("policy.apply", "policy", (), &told)? })
+            let changes = diff(&before, state);
+            let count = changes.shown.len() + changes.more;
+            Ok(Edited { value: count, record: Record::new("policy.apply", "policy", (), &changes)? })
         })
         .await
     }

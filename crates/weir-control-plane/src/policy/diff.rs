@@ -83,10 +83,12 @@ mod tests {
         from.applications.insert(1, Application { name: "shop".into(), comment: String::new() });
         let mut to = PolicyState::first();
         to.applications.insert(2, Application { name: "blog".into(), comment: String::new() });
-        let told = diff(&from, &to);
-        let objects: Vec<&str> = told.shown.iter().map(|one| one.object.as_str()).collect();
+        let changes = diff(&from, &to);
+        let objects: Vec<&str> = changes.shown.iter().map(|one| one.object.as_str()).collect();
         assert_eq!(objects, ["application/1", "application/2", "general"]);
-        assert!(told.shown[0].after.is_null() && told.shown[1].before.is_null() && told.shown[2].after.is_object());
+        assert!(
+            changes.shown[0].after.is_null() && changes.shown[1].before.is_null() && changes.shown[2].after.is_object()
+        );
         assert_eq!(diff(&to, &to), Differences::default());
     }
 }

@@ -39,10 +39,7 @@ pub async fn login(
     headers: HeaderMap,
     given: FormFields,
 ) -> Result<Response> {
-    if is_foreign(&headers, app.config.public_url.as_deref()) {
-        return Err(Error::Forbidden("the login form was submitted from another site"));
-    }
-    let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+    let agent = agent_of_own_form(&app, &headers)?;
     let (login, next) = (given.get("login"), given.get("next"));
     let (status, wrong) = match app.login(peer.0.ip(), agent, login, given.raw("password").to_owned(), None).await {
         Ok((cookie, _)) => return begun(&app, &cookie, next),
@@ -50,9 +47,7 @@ pub async fn login(
             return html(&Login { next: next.into(), ticket: Some(ticket), ..Login::default() });
         }
         Err(Error::WrongLogin) => (StatusCode::UNAUTHORIZED, "Incorrect login or password.".to_owned()),
-        Err(Error::Throttled(seconds)) => {
-            (StatusCode::TOO_MANY_REQUESTS, format!("Too many attempts. Try again in {seconds} s."))
-        }
+        Err(Error::Throttled(seconds)) => (StatusCode::TOO_MANY_REQUESTS, too_many_attempts(seconds)),
         Err(error) => return Err(error),
     };
     let form = Login {
@@ -63,6 +58,18 @@ pub async fn login(
         ..Login::default()
     };
     html_with(status, &form)
+}
+
+/// The user agent of a login form's request; an error if the form was submitted from another site.
+fn agent_of_own_form<'h>(app: &App, headers: &'h HeaderMap) -> Result<&'h str> {
+    if is_foreign(headers, app.config.public_url.as_deref()) {
+        return Err(Error::Forbidden("the login form was submitted from another site"));
+    }
+    Ok(headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default())
+}
+
+fn too_many_attempts(seconds: u64) -> String {
+    format!("Too many attempts. Try again in {seconds} s.")
 }
 
 fn begun(app: &App, cookie: &str, next: &str) -> Result<Response> {
@@ -78,17 +85,13 @@ pub async fn login_code(
     headers: HeaderMap,
     given: FormFields,
 ) -> Result<Response> {
-    if is_foreign(&headers, app.config.public_url.as_deref()) {
-        return Err(Error::Forbidden("the login form was submitted from another site"));
-    }
-    let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+    let agent = agent_of_own_form(&app, &headers)?;
     let (ticket, next) = (given.get("ticket"), given.get("next"));
     let (status, wrong, ticket) = match app.login_with_code(peer.0.ip(), agent, ticket, given.get("code")).await {
         Ok((cookie, _)) => return begun(&app, &cookie, next),
         Err(Error::WrongCode) => (StatusCode::UNAUTHORIZED, Error::WrongCode.to_string(), Some(ticket.to_owned())),
         Err(Error::Throttled(seconds)) => {
-            let wrong = format!("Too many attempts. Try again in {seconds} s.");
-            (StatusCode::TOO_MANY_REQUESTS, wrong, Some(ticket.to_owned()))
+            (StatusCode::TOO_MANY_REQUESTS, too_many_attempts(seconds), Some(ticket.to_owned()))
         }
         Err(Error::WrongLogin) => (StatusCode::UNAUTHORIZED, "This took too long. Log in again.".to_owned(), None),
         Err(error) => return Err(error),

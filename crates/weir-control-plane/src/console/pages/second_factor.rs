@@ -35,7 +35,7 @@ async fn refused(page: &Page, state: FactorState, wrong: &[Mistake]) -> Result<R
 }
 
 /// A refusal that the page can show; also that of too many attempts.
-fn told<T>(done: Result<T>) -> Result<std::result::Result<T, Vec<Mistake>>> {
+fn shown_mistakes<T>(done: Result<T>) -> Result<std::result::Result<T, Vec<Mistake>>> {
     match done {
         Err(error @ Error::Throttled(_)) => Ok(Err(vec![Mistake::new("", error.to_string())])),
         done => mistakes(done),
@@ -50,7 +50,7 @@ fn pending(begun: &Enrolment) -> Result<FactorState> {
 
 /// `POST /account/second-factor`
 pub async fn begin(page: Page, given: FormFields) -> Result<Response> {
-    match told(page.app.begin_second_factor(&page.caller, given.raw("current").to_owned()).await)? {
+    match shown_mistakes(page.app.begin_second_factor(&page.caller, given.raw("current").to_owned()).await)? {
         Ok(begun) => show(&page, StatusCode::OK, pending(&begun)?, &[]).await,
         Err(wrong) => refused(&page, FactorState::Plain, &wrong).await,
     }
@@ -58,7 +58,7 @@ pub async fn begin(page: Page, given: FormFields) -> Result<Response> {
 
 /// `POST /account/second-factor/confirm`
 pub async fn confirm(page: Page, given: FormFields) -> Result<Response> {
-    match told(page.app.confirm_second_factor(&page.caller, given.get("code")).await)? {
+    match shown_mistakes(page.app.confirm_second_factor(&page.caller, given.get("code")).await)? {
         Ok(codes) => show(&page, StatusCode::OK, FactorState::Codes(codes), &[]).await,
         Err(wrong) => {
             let state = match page.app.pending_second_factor(&page.caller).await? {
@@ -72,7 +72,7 @@ pub async fn confirm(page: Page, given: FormFields) -> Result<Response> {
 
 /// `POST /account/second-factor/codes`
 pub async fn renew(page: Page, given: FormFields) -> Result<Response> {
-    match told(page.app.renew_recovery_codes(&page.caller, given.get("code")).await)? {
+    match shown_mistakes(page.app.renew_recovery_codes(&page.caller, given.get("code")).await)? {
         Ok(codes) => show(&page, StatusCode::OK, FactorState::Codes(codes), &[]).await,
         Err(wrong) => refused(&page, FactorState::Plain, &wrong).await,
     }
@@ -80,7 +80,7 @@ pub async fn renew(page: Page, given: FormFields) -> Result<Response> {
 
 /// `POST /account/second-factor/remove`
 pub async fn remove(page: Page, given: FormFields) -> Result<Response> {
-    match told(page.app.remove_second_factor(&page.caller, given.get("code")).await)? {
+    match shown_mistakes(page.app.remove_second_factor(&page.caller, given.get("code")).await)? {
         Ok(()) => Ok(see_other(&with_notice("/account", "factor-off", 0))),
         Err(wrong) => refused(&page, FactorState::Plain, &wrong).await,
     }
