@@ -313,3 +313,107 @@ async fn ids(database: &Database, limit: u32) -> HashSet<String> {
         }
     }
 }
+
+both! {
+    async fn free_text_is_found_in_requests_and_matches(fresh) {
+        let database = fresh.open().await;
+        let now = recent();
+        let make = |n: u64, change: &dyn Fn(&mut Hit)| {
+            let mut hit = hit(now + n as i64, n);
+            hit.findings[0].point = point(&format!("p{n}"));
+            change(&mut hit);
+            hit
+        };
+        let hits = [
+            make(0, &|h| h.findings[0].matched = "1 UNION  Select 100%_! FROM t".into()),
+            make(1, &|h| h.request.path = "/needle/in/the/path".into()),
+            // POST / with `a=needle` in the body.
+            make(2, &|h| h.request.raw = "UE9TVCAvIEhUVFAvMS4xDQoNCmE9bmVlZGxl".into()),
+            make(3, &|_| {}),
+        ];
+        assert_eq!(database.insert(batch(hits), "n").await.unwrap().stored, 4);
+        let found = async |texts: Terms<String>| {
+            let filter = Filter { texts, ..Filter::default() };
+            let hits = database.hits(&filter, &Page::first(10)).await.unwrap().rows;
+            let attacks = database.attacks(&filter, &Page::first(10)).await.unwrap().rows;
+            assert_eq!(hits.len(), attacks.len(), "{filter:?}");
+            let mut found: Vec<i64> = hits.iter().map(|hit| hit.time - now).collect();
+            found.sort_unstable();
+            found
+        };
+        assert_eq!(found(only("union  SELECT".to_owned())).await, [0]);
+        assert_eq!(found(only("100%_!".to_owned())).await, [0], "wildcards of LIKE stand for themselves");
+        assert_eq!(found(only("100__!".to_owned())).await, [0i64; 0]);
+        assert_eq!(found(only("Needle".to_owned())).await, [1, 2]);
+        assert_eq!(found(Terms { any: vec!["needle".into()], none: vec!["/path".into()] }).await, [2]);
+        assert_eq!(found(only("no such text".to_owned())).await, [0i64; 0]);
+    }
+
+    async fn free_text_says_how_far_back_it_looks(fresh) {
+        let database = fresh.open().await;
+        let mut old = hit(recent() - 20 * DAY, 1);
+        old.request.path = "/needle".into();
+        assert_eq!(database.insert(batch([old]), "n").await.unwrap().stored, 1);
+        let filter = Filter { texts: only("needle".to_owned()), ..Filter::default() };
+        let found = database.hits(&filter, &Page::first(10)).await.unwrap().rows.len();
+        // With an index everything is found; without one the store says since when it looks.
+        assert_eq!(found, usize::from(database.free_text_from().is_none()));
+    }
+
+    async fn attacks_show_what_matched(fresh) {
+        let database = fresh.open().await;
+        let both = with(hit(NOON, 1), AttackType::Xss, "other");
+        database.insert(batch([both]), "n").await.unwrap();
+        let attacks = database.attacks(&Filter::default(), &Page::first(10)).await.unwrap().rows;
+        assert_eq!(attacks.len(), 2);
+        for attack in attacks {
+            let excerpt = attack.excerpt.unwrap();
+            assert_eq!((excerpt.matched.as_str(), excerpt.others), ("' or 1=1", 1));
+            assert_eq!(excerpt.rule, format!("{}-test", attack.attack_type));
+        }
+    }
+
+    async fn hits_are_counted_for_each_rule_and_signature(fresh) {
+        let database = fresh.open().await;
+        let mut patched = monitored(hit(NOON + HOUR, 2));
+        patched.rules = vec![42, 42];
+        database.insert(batch([hit(NOON, 1), patched.clone()]), "n").await.unwrap();
+        // Sent again, it is not counted again.
+        database.insert(batch([patched]), "n").await.unwrap();
+        let counts = database.rule_counts(NOON).await.unwrap();
+        let of = |name: &str| counts.get(name).map(|count| (count.hits, count.blocked, count.last_hour));
+        assert_eq!(of("sqli-test"), Some((2, 1, NOON + HOUR)));
+        assert_eq!(of("42"), Some((1, 0, NOON + HOUR)));
+        assert_eq!(of("xss-test"), None);
+        let later = database.rule_counts(NOON + HOUR).await.unwrap();
+        assert_eq!(later.get("sqli-test").unwrap().hits, 1);
+        let top = database.top(Dimension::Rule, &Filter { from: Some(NOON), to: Some(NOON + DAY), ..Filter::default() }, 1);
+        assert_eq!(top.await.unwrap()[0].value, "sqli-test");
+    }
+
+    async fn counts_by_hour_of_a_host_and_a_source_agree_with_the_hits(fresh) {
+        let database = fresh.open().await;
+        let other = |n: u64| {
+            let mut hit = hit(NOON + n as i64 * HOUR, n);
+            (hit.request.host, hit.client.ip) = ("API.example".into(), "2001:db8::1".into());
+            hit
+        };
+        database.insert(batch([hit(NOON, 1), other(2), other(3)]), "n").await.unwrap();
+        let host = Filter { hosts: only("api.example".to_owned()), ..Filter::default() };
+        let source = Filter { ips: only("2001:db8::1/128".parse().unwrap()), ..Filter::default() };
+        for filter in [host, source] {
+            // Whole hours are answered from counts, minutes from the hits.
+            for step in [HOUR, 30 * MINUTE] {
+                let series = database.series(&filter, NOON, NOON + 6 * HOUR, step).await.unwrap();
+                let hits: Vec<u64> = series.slots.iter().map(|slot| slot.hits).filter(|hits| *hits > 0).collect();
+                assert_eq!(hits, [1, 1], "{filter:?} {step}");
+            }
+        }
+    }
+}
+
+/// A moment an hour ago: free text is looked for in recent hits.
+fn recent() -> i64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    now.as_millis() as i64 - HOUR
+}

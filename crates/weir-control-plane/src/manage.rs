@@ -130,6 +130,7 @@ impl App {
         self.users.remove(change.on(), id).await?;
         self.sessions.end_all(change.on(), id, None).await?;
         second_factor::remove(change.on(), id).await?;
+        super::searches::forget(change.on(), id).await?;
         change.commit(caller, "user.remove", &format!("user/{id}"), &user, ()).await
     }
 

@@ -121,7 +121,7 @@ pub struct Counted {
     to: Option<i64>,
     /// Length of a slot in milliseconds.
     step: Option<i64>,
-    /// `type`, `source`, `target` or `country`; of traffic `node`, `application` or `host`.
+    /// `type`, `source`, `target`, `country` or `rule`; of traffic `node`, `application` or `host`.
     by: Option<String>,
     limit: Option<u32>,
     node: Option<String>,
@@ -155,7 +155,8 @@ pub async fn top(State(app): State<App>, Query(counted): Query<Counted>) -> Resu
         Some("source") => Dimension::Source,
         Some("target") => Dimension::Target,
         Some("country") => Dimension::Country,
-        Some(_) => return Err(Error::invalid("by", "expected type, source, target or country")),
+        Some("rule") => Dimension::Rule,
+        Some(_) => return Err(Error::invalid("by", "expected type, source, target, country or rule")),
     };
     let (from, to) = counted.stretch(&app);
     let filter = app.search(&counted.q)?;

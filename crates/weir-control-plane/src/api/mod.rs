@@ -8,10 +8,12 @@ pub mod export;
 pub mod ip_lists;
 pub mod json;
 mod nodes;
+mod overview;
 pub mod packs;
 pub(crate) mod policy;
 mod proposals;
 mod rules;
+mod searches;
 mod sinks;
 mod stream;
 pub mod system;
@@ -106,6 +108,9 @@ fn accounts_routes(routes: Routes) -> Routes {
 
 fn events_routes(routes: Routes) -> Routes {
     routes
+        .get("/api/v1/me/searches", Needs(ReadEvents), searches::list)
+        .post("/api/v1/me/searches", Needs(ReadEvents), searches::create)
+        .delete("/api/v1/me/searches/{id}", Needs(ReadEvents), searches::remove)
         .get("/api/v1/attacks", Needs(ReadEvents), events::attacks)
         .get("/api/v1/attacks/export", Needs(ReadEvents), events::export_attacks)
         .get("/api/v1/attacks/{id}", Needs(ReadEvents), events::attack)
@@ -120,6 +125,10 @@ fn events_routes(routes: Routes) -> Routes {
         .get("/api/v1/statistics/hits", Needs(ReadEvents), events::series)
         .get("/api/v1/statistics/top", Needs(ReadEvents), events::top)
         .get("/api/v1/statistics/traffic", Needs(ReadEvents), events::traffic)
+        .get("/api/v1/statistics/sources/{ip}", Needs(ReadEvents), overview::source)
+        .get("/api/v1/statistics/hosts/{host}", Needs(ReadEvents), overview::host)
+        .get("/api/v1/statistics/applications/{id}", Needs(ReadEvents), overview::application)
+        .get("/api/v1/statistics/blocking", Needs(ReadEvents), overview::blocking)
 }
 
 fn pack_routes(routes: Routes) -> Routes {

@@ -13,6 +13,7 @@ mod notice;
 mod page;
 mod pages;
 mod point_text;
+mod point_words;
 mod routes;
 mod rule_form;
 mod rule_text;

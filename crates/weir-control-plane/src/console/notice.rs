@@ -27,6 +27,8 @@ const NOTICES: &[(&str, &str)] = &[
     ("alert-on", "Alert enabled."),
     ("alert-off", "Alert disabled."),
     ("alert-gone", "Alert deleted."),
+    ("search", "Search saved."),
+    ("search-gone", "Saved search deleted."),
     ("pack", "Version uploaded. It is not active yet."),
     ("pack-used", "Version activated. Nodes download it with the next policy."),
     ("pack-unused", "Version deactivated."),

@@ -38,6 +38,8 @@ pub struct Page {
     pub query: FormFields,
     /// When, in milliseconds since 1970.
     pub now: i64,
+    /// Where browsers and nodes reach the control plane: the configured address, or else the one that was asked.
+    pub origin: String,
     here: String,
     theme: Theme,
 }
@@ -52,6 +54,7 @@ impl FromRequestParts<App> for Page {
             caller,
             query: FormFields::of_query(parts.uri.query().unwrap_or_default())?,
             now: app.clock.millis(),
+            origin: origin(&parts.headers, app),
             here: parts.uri.path_and_query().map_or_else(|| "/".into(), ToString::to_string),
             theme,
             app: app.clone(),
@@ -87,6 +90,16 @@ impl Page {
     pub fn moment(&self, at: i64) -> Moment {
         Moment::new(at, self.now)
     }
+}
+
+fn origin(headers: &HeaderMap, app: &App) -> String {
+    if let Some(url) = &app.config.public_url {
+        return url.clone();
+    }
+    let fits =
+        |host: &&str| host.len() <= 255 && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_:[]".contains(&b));
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).filter(fits).unwrap_or("weir.example.com");
+    format!("{}://{host}", if app.config.secure { "https" } else { "http" })
 }
 
 fn theme(headers: &HeaderMap) -> Theme {
@@ -173,7 +186,8 @@ pub async fn errors(request: Request, next: Next) -> Response {
 fn confirmation(refused: RefusedForm, why: &Unconfirmed, theme: Theme) -> Result<Response> {
     let RefusedForm { app, caller, path, form } = refused;
     let here = path.clone();
-    let page = Page { now: app.clock.millis(), query: FormFields::default(), app, caller, here, theme };
+    let origin = app.config.public_url.clone().unwrap_or_default();
+    let page = Page { now: app.clock.millis(), query: FormFields::default(), origin, app, caller, here, theme };
     let own = [CSRF_FIELD, CONFIRM_FIELD, CONFIRM_WORD];
     let fields = form.fields.iter().filter(|(name, _)| !own.contains(&name.as_str()));
     let place = Place::of_path(&path);

@@ -1,8 +1,8 @@
 //! The Console's routes, each with what it asks for.
 
 use super::pages::{
-    account, alerts, attacks, audit, automatic, catalogue, dashboard, files, hit, lists, nodes, packs, policy,
-    proposal, rules, second_factor, settings, sinks, tokens, users,
+    account, alerts, attacks, audit, automatic, blocking, catalogue, dashboard, files, hit, lists, nodes, packs,
+    policy, proposal, rules, searches, second_factor, settings, sinks, source, target, tokens, users,
 };
 use crate::app::App;
 use crate::auth::Permission::{
@@ -43,8 +43,14 @@ fn events(routes: Routes) -> Routes {
         .get("/attacks/rows", Needs(ReadEvents), attacks::rows)
         .get("/attacks/export", Needs(ReadEvents), attacks::export)
         .post("/attacks/mark", Needs(MarkEvents), attacks::mark)
+        .post("/attacks/searches", Needs(ReadEvents), searches::create)
+        .post("/attacks/searches/{id}/delete", Needs(ReadEvents), searches::delete)
         .get("/attacks/{id}", Needs(ReadEvents), attacks::attack)
         .get("/hits/{id}", Needs(ReadEvents), hit::hit)
+        .get("/sources/{ip}", Needs(ReadEvents), source::source)
+        .get("/hosts/{host}", Needs(ReadEvents), target::host)
+        .get("/applications/{id}", Needs(ReadEvents), target::application)
+        .get("/blocking", Needs(ReadEvents), blocking::blocking)
         .get("/hits/{id}/exception", Needs(WritePolicy), proposal::exception)
         .post("/hits/{id}/exception", Needs(WritePolicy), proposal::except)
         .get("/hits/{id}/patch", Needs(WritePolicy), proposal::patch)
@@ -109,6 +115,7 @@ fn system(routes: Routes) -> Routes {
         .post("/alerts/{id}/disable", Needs(Settings), alerts::disable)
         .post("/alerts/{id}/delete", Needs(Settings), alerts::delete)
         .get("/nodes", Needs(ReadNodes), nodes::nodes)
+        .post("/nodes/add", Needs(DeployTokens), nodes::add)
         .post("/nodes/{id}/remove", Needs(WriteNodes), nodes::remove)
         .get("/tokens", Needs(DeployTokens), tokens::tokens)
         .post("/tokens", Needs(DeployTokens), tokens::create)

@@ -29,6 +29,15 @@ impl RuleDraft {
         Self { rows: scope::rows(&given), given }
     }
 
+    /// As it is opened: what the address names, and the defaults of everything else.
+    pub fn fresh(kind: &RuleType, named: FormFields) -> Self {
+        if named.names("sent") {
+            return Self::sent(named);
+        }
+        let missing: Vec<_> = kind.parameters.iter().filter(|one| !named.names(one.name)).collect();
+        Self::sent(missing.iter().fold(named, |given, one| given.with(one.name, one.default)))
+    }
+
     /// What the form of `rule` shows.
     pub fn of(kind: &RuleType, entry: &RuleEntry) -> Self {
         let none = Vec::new();
@@ -206,6 +215,26 @@ mod tests {
         entry.rule.insert("enabled".into(), json!(false));
         let again = RuleDraft::of(kind, &entry).rule(kind, Some(&entry)).unwrap();
         assert_eq!((again.rule, again.groups), (entry.rule, entry.groups));
+    }
+
+    #[test]
+    fn an_untouched_form_is_judged_with_the_defaults_that_it_shows() {
+        for kind in super::super::rule_types::RULE_TYPES {
+            let fresh = RuleDraft::fresh(kind, FormFields::default());
+            for (parameter, field) in kind.parameters.iter().zip(fresh.fields(kind, &[])) {
+                assert_eq!(fresh.given.get(parameter.name), parameter.default, "{}", kind.shown.code);
+                assert_eq!(field.value.as_str(), parameter.default, "{}", kind.shown.code);
+            }
+        }
+        let brute = find("brute").unwrap();
+        let rule = RuleDraft::fresh(brute, FormFields::default()).rule(brute, None).unwrap().rule;
+        let says = rule_text::sentence(&rule);
+        assert!(says.starts_with("Allows 10 failed attempts in 60 s by client"), "{says}");
+        // What the address names counts, and a field that was emptied stays empty.
+        let named = FormFields::of_query("threshold=3").unwrap();
+        assert_eq!(RuleDraft::fresh(brute, named).rule(brute, None).unwrap().rule["threshold"], json!(3));
+        let emptied = FormFields::of_query("threshold=&sent=1").unwrap();
+        assert!(!RuleDraft::fresh(brute, emptied).rule(brute, None).unwrap().rule.contains_key("threshold"));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Stored hits judged by the policy before and after a change.
+//! Stored hits judged again: by the policy before and after a change, or by one that is supposed.
 
 use super::replay::{Judge, Judged, Replays, RuleFiles};
 use super::state::{DEFAULT_GROUP, PolicyState};
@@ -12,9 +12,12 @@ use weir_core::engine::Scratch;
 /// Makes the judge of a state for a group: [`Judge::new`] or [`Judge::in_force`].
 type MakeJudge = fn(&PolicyState, &str, u64, &Arc<RuleFiles>, &Replays) -> Result<Judge>;
 
-/// Two states, and a pair of judges for each node group that a hit came from.
-pub(super) struct BeforeAfter {
-    states: [Arc<PolicyState>; 2],
+/// The state before a change and the one after it.
+pub(super) type BeforeAfter = Judges<2>;
+
+/// States of the policy, and their judges for each node group that a hit came from.
+pub(super) struct Judges<const N: usize> {
+    states: [Arc<PolicyState>; N],
     /// Groups that have anything of their own; all others share the judges of the default group.
     own: HashSet<String>,
     /// Group of each node.
@@ -23,13 +26,13 @@ pub(super) struct BeforeAfter {
     /// Seconds since 1970 at which expiry is judged.
     now: u64,
     make: MakeJudge,
-    judges: HashMap<String, [Judge; 2]>,
+    judges: HashMap<String, [Judge; N]>,
     scratch: Scratch,
 }
 
-impl BeforeAfter {
+impl<const N: usize> Judges<N> {
     /// Judges by `states`; `own` are the groups that have anything of their own in them.
-    pub async fn new(app: &App, states: [Arc<PolicyState>; 2], own: HashSet<String>, make: MakeJudge) -> Result<Self> {
+    pub async fn new(app: &App, states: [Arc<PolicyState>; N], own: HashSet<String>, make: MakeJudge) -> Result<Self> {
         Ok(Self {
             states,
             own,
@@ -42,16 +45,17 @@ impl BeforeAfter {
         })
     }
 
-    /// What becomes of a stored hit before and after the change.
-    pub fn judge(&mut self, replays: &Replays, replay: &Replay) -> Result<[Judged; 2]> {
+    /// What becomes of a stored hit by each of the states.
+    pub fn judge(&mut self, replays: &Replays, replay: &Replay) -> Result<[Judged; N]> {
         let group = self.groups.get(&replay.hit.node).filter(|group| self.own.contains(*group));
         let group = group.map_or(DEFAULT_GROUP, String::as_str).to_owned();
         if !self.judges.contains_key(&group) {
-            let judge = |state: &PolicyState| (self.make)(state, &group, self.now, &self.files, replays);
-            let pair = [judge(&self.states[0])?, judge(&self.states[1])?];
-            self.judges.insert(group.clone(), pair);
+            let judge = |state: &Arc<PolicyState>| (self.make)(state, &group, self.now, &self.files, replays);
+            let made = self.states.iter().map(judge).collect::<Result<Vec<_>>>()?;
+            let made = made.try_into().map_err(|_| Error::internal("a judge is missing"))?;
+            self.judges.insert(group.clone(), made);
         }
-        let pair = self.judges.get(&group).ok_or_else(|| Error::internal("a judge is missing"))?;
-        Ok(pair.each_ref().map(|judge| judge.judge(&replay.hit, &replay.raw, false, &mut self.scratch)))
+        let judges = self.judges.get(&group).ok_or_else(|| Error::internal("a judge is missing"))?;
+        Ok(judges.each_ref().map(|judge| judge.judge(&replay.hit, &replay.raw, false, &mut self.scratch)))
     }
 }

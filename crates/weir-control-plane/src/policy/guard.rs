@@ -5,7 +5,7 @@ mod modes;
 mod scope;
 
 pub use modes::{hosts, mode_in_force, words as mode_words};
-pub use scope::Reach;
+pub use scope::{Reach, concerns};
 
 use super::diff::{self, Difference};
 use super::state::{IpEntry, PolicyState, RuleEntry};

@@ -2,6 +2,7 @@
 
 pub mod as_code;
 mod before_after;
+pub mod blocking;
 pub mod check;
 pub mod diff;
 pub mod document;

@@ -7,11 +7,12 @@ use super::ingest::{begin, retry};
 use super::partition::Partition;
 use super::sql::{Columns, Sql};
 use super::{
-    Attack, AttackStatus, Cursor, Database, Filter, HitRow, Listing, Marked, Page, StoreError, grouping, hits,
+    Attack, AttackStatus, Cursor, Database, Excerpt, Filter, HitRow, Listing, Marked, Page, StoreError, grouping, hits,
 };
 use sqlx::any::AnyRow;
 use std::collections::HashMap;
 use weir_core::model::AttackType;
+use weir_protocol::hit::HitFinding;
 
 /// Hits by which attacks are found directly; where more fit, attacks are looked at one by one, newest first, and a page
 /// is full soon.
@@ -32,6 +33,7 @@ impl Database {
     /// A page of the attacks that fit `filter`, by time of their last hit, newest first.
     pub async fn attacks(&self, filter: &Filter, page: &Page) -> Result<Listing<Attack>, StoreError> {
         clause::check(filter)?;
+        let filter = &self.bounded(filter);
         let limit = page.limit();
         let mut out: Vec<Attack> = Vec::new();
         let newest = page.after.as_ref().map(|cursor| cursor.time.saturating_add(1));
@@ -50,6 +52,7 @@ impl Database {
     /// How many attacks fit `filter`, counted up to `most`.
     pub async fn count_attacks(&self, filter: &Filter, most: u64) -> Result<u64, StoreError> {
         clause::check(filter)?;
+        let filter = &self.bounded(filter);
         let mut count = 0;
         for month in self.partitions().between(filter.from, filter.to)? {
             let Some(partition) = self.partitions().existing(month).await? else { continue };
@@ -147,7 +150,14 @@ async fn conditions(sql: &mut Sql, partition: &Partition, filter: &Filter) -> Re
     if !filter.request_ids.any.is_empty() {
         return by_request(sql, partition, filter).await;
     }
-    let from_there = if filter.ips.any.is_empty() { FEW + 1 } else { hits_from(partition, filter).await? };
+    let from_there = if !filter.texts.any.is_empty() {
+        // Texts are looked for in the hits of the period at once, not attack by attack.
+        FEW
+    } else if filter.ips.any.is_empty() {
+        FEW + 1
+    } else {
+        hits_from(partition, filter).await?
+    };
     if from_there == 0 {
         sql.push(" AND 1 = 0");
         return Ok(());
@@ -257,8 +267,21 @@ async fn with_last_hits(partition: &Partition, found: Vec<Found>) -> Result<Vec<
     let ids: Vec<String> = found.iter().map(|f| f.last_hit.clone()).collect();
     let rows = hits::by_ids(partition, &ids).await?;
     let by_id: HashMap<&str, &HitRow> = rows.iter().map(|row| (row.id.as_str(), row)).collect();
-    let attack = |f: Found| Attack { last_hit: by_id.get(f.last_hit.as_str()).map(|&row| row.clone()), ..f.attack };
+    let findings = hits::findings(partition, &ids).await?;
+    let attack = |f: Found| Attack {
+        last_hit: by_id.get(f.last_hit.as_str()).map(|&row| row.clone()),
+        excerpt: findings.get(&f.last_hit).and_then(|all| excerpt(&f.attack, all)),
+        ..f.attack
+    };
     Ok(found.into_iter().map(attack).collect())
+}
+
+/// Of the findings of a hit the one that the attack is about: its type at its point, then its type.
+fn excerpt(attack: &Attack, all: &[HitFinding]) -> Option<Excerpt> {
+    let of_type = |one: &&HitFinding| one.attack == attack.attack_type;
+    let found =
+        all.iter().find(|one| of_type(one) && one.point == attack.point).or_else(|| all.iter().find(of_type))?;
+    Some(Excerpt { rule: found.rule.clone(), matched: found.matched.clone(), others: all.len() - 1 })
 }
 
 fn read(row: &AnyRow) -> Result<Found, StoreError> {
@@ -281,6 +304,7 @@ fn read(row: &AnyRow) -> Result<Found, StoreError> {
         status: AttackStatus::of(hits, blocked),
         mark: Mark::from_code(&mark).map(|mark| Marked { mark, author, time }),
         last_hit: None,
+        excerpt: None,
         id,
     };
     Ok(Found { attack, grp, first_hit, last_hit })

@@ -36,6 +36,7 @@ pub(super) fn check(filter: &Filter) -> Result<(), StoreError> {
         &filter.actions,
         &filter.rules,
         &filter.source_types,
+        &filter.texts,
     ];
     let count: usize = texts.iter().map(|terms| terms.len()).sum::<usize>()
         + filter.attack_types.len()
@@ -75,6 +76,7 @@ pub(super) fn asks_of_rare(filter: &Filter) -> bool {
         && filter.modes.is_empty()
         && filter.rules.is_empty()
         && filter.source_types.is_empty()
+        && filter.texts.is_empty()
         && filter.sizes.is_empty())
 }
 
@@ -134,6 +136,7 @@ pub(super) fn hits(sql: &mut Sql, filter: &Filter, scope: Scope) -> Result<(), S
     each(sql, &filter.modes, |sql, m| equal(sql, "h.mode", m.as_str()));
     each(sql, &filter.rules, |sql, rule| member(sql, "h.rules", rule));
     each(sql, &filter.source_types, |sql, kind| member(sql, "h.source_types", &kind.to_ascii_lowercase()));
+    each(sql, &filter.texts, |sql, text| like(sql, "h.words", format!("%{}%", escaped(&text.to_lowercase()))));
     each(sql, &filter.sizes, |sql, s| span(sql, "h.size", *s));
     if scope == Scope::Hits {
         each(sql, &filter.attack_types, |sql, attack| member(sql, "h.attack_types", attack.code()));
@@ -190,6 +193,17 @@ fn glob(sql: &mut Sql, column: &'static str, pattern: &str) {
 
 fn like(sql: &mut Sql, column: &'static str, pattern: String) {
     sql.push(column).push(" LIKE ").bind(pattern).push(" ESCAPE '!'");
+}
+
+/// `text` as a pattern of LIKE that finds exactly it.
+fn escaped(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len() + 8), |mut out, c| {
+        if matches!(c, '%' | '_' | '!') {
+            out.push('!');
+        }
+        out.push(c);
+        out
+    })
 }
 
 /// The pattern of LIKE, with `!` as escape, for a glob.
@@ -259,6 +273,7 @@ mod tests {
             modes: terms(),
             actions: terms(),
             rules: terms(),
+            texts: terms(),
             ..Filter::default()
         };
         let mut sql = Sql::default();

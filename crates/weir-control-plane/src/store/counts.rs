@@ -6,9 +6,9 @@
 use super::attacks::{self, Found};
 use super::clause::{self, Scope};
 use super::ids::{self, HOUR};
-use super::incoming::Incoming;
+use super::incoming::{Incoming, text};
 use super::sql::{Columns, Rows, Sql, Value};
-use super::{Count, Database, Dimension, Filter, Series, Slot, StoreError};
+use super::{Count, Database, Dimension, Filter, RuleCount, Series, Slot, StoreError};
 use sqlx::AnyConnection;
 use std::collections::{BTreeMap, HashMap};
 use weir_core::model::AttackType;
@@ -17,6 +17,9 @@ use weir_core::model::AttackType;
 pub const MAX_SLOTS: i64 = 2_000;
 /// Most values of a list of tops.
 pub const MAX_TOP: usize = 100;
+
+/// Longest name of a rule, in bytes.
+const MAX_RULE: usize = 128;
 
 const COUNTS: Rows = Rows::new(
     "INSERT INTO hit_counts (kind, hour, value, hits, blocked) VALUES ",
@@ -35,6 +38,7 @@ impl Dimension {
             Dimension::Source => 2,
             Dimension::Target => 3,
             Dimension::Country => 4,
+            Dimension::Rule => 5,
         }
     }
 }
@@ -59,6 +63,9 @@ impl Tally {
         count(Dimension::Source.kind(), hit.ip_text());
         count(Dimension::Target.kind(), hit.host.clone());
         count(Dimension::Country.kind(), hit.country());
+        for rule in hit.rules().collect::<std::collections::BTreeSet<_>>() {
+            count(Dimension::Rule.kind(), text(&rule, MAX_RULE));
+        }
     }
 
     pub async fn write(self, on: &mut AnyConnection) -> Result<(), StoreError> {
@@ -83,10 +90,28 @@ fn counted(filter: &Filter, from: i64, to: i64) -> Option<(i64, String)> {
     if bare(filter.clone()) {
         return Some((ALL, String::new()));
     }
+    let one = |dimension: Dimension, value: Option<String>, rest: Filter| {
+        value.filter(|_| bare(rest)).map(|value| (dimension.kind(), value))
+    };
     let mut rest = filter.clone();
-    let types = std::mem::take(&mut rest.attack_types);
-    match (&types.any[..], types.none.is_empty(), bare(rest)) {
-        ([only], true, true) => Some((Dimension::AttackType.kind(), only.code().to_owned())),
+    let types = only(&std::mem::take(&mut rest.attack_types)).map(|attack| attack.code().to_owned());
+    if types.is_some() {
+        return one(Dimension::AttackType, types, rest);
+    }
+    let mut rest = filter.clone();
+    let host = only(&std::mem::take(&mut rest.hosts)).filter(|host| !host.contains(['*', '?']));
+    if host.is_some() {
+        return one(Dimension::Target, host.map(|host| host.to_ascii_lowercase()), rest);
+    }
+    let mut rest = filter.clone();
+    let source = only(&std::mem::take(&mut rest.ips)).filter(|net| net.prefix_len() == net.max_prefix_len());
+    one(Dimension::Source, source.map(|net| net.addr().to_string()), rest)
+}
+
+/// The one value that is wanted, where it is one.
+fn only<T: Clone>(terms: &super::Terms<T>) -> Option<T> {
+    match (&terms.any[..], &terms.none[..]) {
+        ([one], []) => Some(one.clone()),
         _ => None,
     }
 }
@@ -96,7 +121,7 @@ impl Database {
     /// not looked at. Steps of whole hours on whole hours are answered at once.
     pub async fn series(&self, filter: &Filter, from: i64, to: i64, step: i64) -> Result<Series, StoreError> {
         let slots = slots(from, to, step)?;
-        let filter = Filter { from: Some(from), to: Some(to), ..filter.clone() };
+        let filter = self.bounded(&Filter { from: Some(from), to: Some(to), ..filter.clone() });
         clause::check(&filter)?;
         let counted = counted(&filter, from, to).filter(|_| step % HOUR == 0);
         let mut sums: HashMap<i64, (u64, u64)> = HashMap::new();
@@ -161,6 +186,7 @@ impl Database {
     /// The values of `dimension` with most hits that fit `filter`, most first.
     pub async fn top(&self, dimension: Dimension, filter: &Filter, limit: usize) -> Result<Vec<Count>, StoreError> {
         clause::check(filter)?;
+        let filter = &self.bounded(filter);
         let (from, to) = (filter.from.unwrap_or(0).max(0), filter.to.unwrap_or(ids::MAX_TIME));
         // Counts by hour answer from the start of the first hour to the end of the last one.
         let (first, last) = (from.div_euclid(HOUR) * HOUR, to.saturating_add(HOUR - 1).div_euclid(HOUR) * HOUR);
@@ -172,7 +198,7 @@ impl Database {
             for row in sql.all(partition.pools.read()).await.map_err(|e| partition.named(e))? {
                 let mut c = Columns::of(&row);
                 let (value, hits, blocked) = (c.text()?, c.count()?, c.count()?);
-                let list = dimension == Dimension::AttackType && !counted;
+                let list = matches!(dimension, Dimension::AttackType | Dimension::Rule) && !counted;
                 let values: Vec<&str> = if list { value.split_whitespace().collect() } else { vec![&value] };
                 for value in values {
                     let sum = sums.entry(value.to_owned()).or_default();
@@ -185,6 +211,29 @@ impl Database {
             sums.into_iter().map(|(value, (hits, blocked))| Count { value, hits, blocked }).collect();
         out.sort_by(|a, b| b.hits.cmp(&a.hits).then_with(|| a.value.cmp(&b.value)));
         out.truncate(limit.min(MAX_TOP));
+        Ok(out)
+    }
+}
+
+impl Database {
+    /// Hits of each signature, by name, and of each rule, by id, from the hour of `from` on.
+    pub async fn rule_counts(&self, from: i64) -> Result<HashMap<String, RuleCount>, StoreError> {
+        let mut out: HashMap<String, RuleCount> = HashMap::new();
+        for month in self.partitions().between(Some(from), None)? {
+            let Some(partition) = self.partitions().existing(month).await? else { continue };
+            let mut sql = Sql::new(
+                "SELECT value, CAST(SUM(hits) AS BIGINT), CAST(SUM(blocked) AS BIGINT), MAX(hour) FROM hit_counts WHERE kind = ",
+            );
+            sql.bind(Dimension::Rule.kind()).push(" AND hour >= ").bind(from.div_euclid(HOUR)).push(" GROUP BY value");
+            for row in sql.all(partition.pools.read()).await.map_err(|e| partition.named(e))? {
+                let mut c = Columns::of(&row);
+                let (value, hits, blocked, hour) = (c.text()?, c.count()?, c.count()?, c.int()?);
+                let sum = out.entry(value).or_default();
+                sum.hits += hits;
+                sum.blocked += blocked;
+                sum.last_hour = sum.last_hour.max(hour.saturating_mul(HOUR));
+            }
+        }
         Ok(out)
     }
 }
@@ -247,6 +296,7 @@ fn scanned_top(dimension: Dimension, filter: &Filter) -> Result<Sql, StoreError>
         Dimension::Source => "h.ip",
         Dimension::Target => "h.host",
         Dimension::Country => "h.country",
+        Dimension::Rule => "h.rules",
     };
     sql.push(column).push(" AS value, CAST(SUM(1 + h.folded) AS BIGINT) AS n, ");
     sql.push("CAST(SUM(h.blocked * (1 + h.folded)) AS BIGINT) FROM hits h WHERE ");

@@ -162,6 +162,8 @@ pub struct Filter {
     pub modes: Terms<String>,
     /// The action that the gateway received: `pass`, `block`.
     pub actions: Terms<String>,
+    /// Texts anywhere in the request or in what matched, without regard to case.
+    pub texts: Terms<String>,
     /// Names of signatures, or ids of policy rules.
     pub rules: Terms<String>,
     /// Bytes of the request.

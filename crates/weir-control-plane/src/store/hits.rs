@@ -8,9 +8,9 @@ use super::{Cursor, Database, Filter, HitRow, Listing, Page, StoreError, StoredH
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sqlx::any::AnyRow;
+use std::collections::HashMap;
 use weir_core::model::AttackType;
-use weir_protocol::hit::Hit;
-use weir_protocol::hit::HitResponse;
+use weir_protocol::hit::{Hit, HitFinding, HitResponse};
 
 /// Most hits that one trial of a rule looks at.
 pub const MAX_REPLAY: usize = 10_000;
@@ -33,6 +33,7 @@ impl Database {
     /// A page of the hits that fit `filter`, newest first.
     pub async fn hits(&self, filter: &Filter, page: &Page) -> Result<Listing<HitRow>, StoreError> {
         clause::check(filter)?;
+        let filter = &self.bounded(filter);
         let limit = page.limit();
         let mut out: Vec<HitRow> = Vec::new();
         let newest = page.after.as_ref().map(|cursor| cursor.time.saturating_add(1));
@@ -108,6 +109,33 @@ impl Database {
         }
         Ok(out)
     }
+}
+
+/// Only the findings of a record.
+#[derive(serde::Deserialize)]
+struct Findings {
+    #[serde(default)]
+    findings: Vec<HitFinding>,
+}
+
+/// The findings of the hits with these ids, the decisive ones first.
+pub(super) async fn findings(
+    partition: &Partition,
+    ids: &[String],
+) -> Result<HashMap<String, Vec<HitFinding>>, StoreError> {
+    let mut out = HashMap::new();
+    for some in ids.chunks(PORTION) {
+        let mut sql = Sql::new("SELECT id, doc FROM hit_docs WHERE id IN (");
+        sql.list(some.iter().map(String::as_str)).push(")");
+        for row in sql.all(partition.pools.read()).await? {
+            let mut c = Columns::of(&row);
+            let (id, doc) = (c.text()?, c.text()?);
+            let read: Findings = serde_json::from_str(&doc)
+                .map_err(|error| StoreError::Value(format!("a hit that this build cannot read: {error}")))?;
+            out.insert(id, read.findings);
+        }
+    }
+    Ok(out)
 }
 
 pub(super) fn cursor(row: &HitRow) -> Cursor {

@@ -155,6 +155,7 @@ impl Incoming {
             list(self.groups.iter().map(|g| g.point.clone())).into(),
             list(hit.client.source_types.iter().map(|source| source.to_ascii_lowercase())).into(),
             text(&hit.gateway.consumer, MAX_TEXT).into(),
+            super::free_text::words(hit).into(),
         ]
     }
 

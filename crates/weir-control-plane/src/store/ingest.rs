@@ -26,8 +26,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(2);
 const HITS: Rows = Rows::new(
     "INSERT INTO hits (id, time, connector, request_id, attempt, leg, node, ip, ip_key, country, application, method, \
      host, path, protocol, size, status_code, response_after, mode, action, blocked, folded, attack_types, rules, grps, \
-     points, source_types, consumer) VALUES ",
-    28,
+     points, source_types, consumer, words) VALUES ",
+    29,
     " ON CONFLICT DO NOTHING RETURNING id",
 );
 const DOCS: Rows = Rows::new("INSERT INTO hit_docs (id, doc) VALUES ", 2, " ON CONFLICT DO NOTHING");

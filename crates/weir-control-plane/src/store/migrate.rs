@@ -46,12 +46,14 @@ pub(super) const CONTROL: &[Migration] = migrations! {
     400 "0400_second_factors",
     401 "0401_alerts",
     500 "0500_abuse",
+    501 "0501_saved_searches",
 };
 
 /// Migrations of the tables that hold hits. They are the store's alone.
 pub(super) const HITS: &[Migration] = migrations! {
     150 "0150_hits",
     151 "0151_facets",
+    152 "0152_words",
 };
 
 /// Names of all migrations of this build.

@@ -18,6 +18,8 @@ pub(super) struct Partition {
     pub engine: Engine,
     /// File name, for messages.
     pub name: String,
+    /// Whether an index of trigrams finds free text.
+    pub trigrams: bool,
 }
 
 /// All of them.
@@ -49,7 +51,13 @@ impl Partitions {
     pub async fn postgres(pools: Pools) -> Result<Partitions, StoreError> {
         migrate::run(&pools, Engine::Postgres, "hits", migrate::HITS).await?;
         let name = "the database".to_owned();
-        Ok(Partitions::Postgres(Arc::new(Partition { pools, engine: Engine::Postgres, name })))
+        let trigrams = super::free_text::index(&pools).await;
+        Ok(Partitions::Postgres(Arc::new(Partition { pools, engine: Engine::Postgres, name, trigrams })))
+    }
+
+    /// Whether an index of trigrams finds free text everywhere.
+    pub fn has_trigrams(&self) -> bool {
+        matches!(self, Partitions::Postgres(only) if only.trigrams)
     }
 
     /// The partition of `month`, made if there is none.
@@ -124,7 +132,7 @@ impl Months {
         let pools = Pools::sqlite(&path).await?;
         let name = path.display().to_string();
         migrate::run(&pools, Engine::Sqlite, "hits", migrate::HITS).await.map_err(|error| named(&name, error))?;
-        let partition = Arc::new(Partition { pools, engine: Engine::Sqlite, name });
+        let partition = Arc::new(Partition { pools, engine: Engine::Sqlite, name, trigrams: false });
         open.months.insert(month, (now, Arc::clone(&partition)));
         if open.months.len() > MAX_OPEN {
             let unused = open.months.iter().filter(|(_, (_, p))| Arc::strong_count(p) == 1);

@@ -34,6 +34,19 @@ pub struct Attack {
     pub mark: Option<Marked>,
     /// The last hit in short.
     pub last_hit: Option<HitRow>,
+    /// What was found in the last hit; none where nothing was: a listed source, a virtual patch, an anomaly.
+    pub excerpt: Option<Excerpt>,
+}
+
+/// What matched in a hit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Excerpt {
+    /// Signature or detector.
+    pub rule: String,
+    /// The matched fragment, printable, cut and masked.
+    pub matched: String,
+    /// Findings of the hit besides this one.
+    pub others: usize,
 }
 
 /// A mark, and whose it is.
@@ -104,6 +117,19 @@ pub enum Dimension {
     Target,
     /// Country of the source.
     Country,
+    /// Signature or detector by name, rule by id.
+    Rule,
+}
+
+/// Hits of a signature or rule.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct RuleCount {
+    /// Hits, those that sampling folded included.
+    pub hits: u64,
+    /// Of these, blocked.
+    pub blocked: u64,
+    /// First millisecond of the hour of the last hit.
+    pub last_hour: i64,
 }
 
 /// One value and its hits.

@@ -5,6 +5,7 @@ mod dates;
 mod words;
 
 use super::filter::{Filter, Mark, Span, Terms};
+use super::free_text::MIN_TEXT;
 use super::{AttackStatus, StoreError};
 use weir_core::model::AttackType;
 use words::{Word, split};
@@ -121,6 +122,7 @@ const ATTRIBUTES: &[(&str, &[&str])] = &[
     ("mark:fp", &["mark"]),
     ("rule:42", &["rule"]),
     ("type:sqli", &["type"]),
+    ("text:'union select'", &["text"]),
     ("since:24h", &["since"]),
     ("until:2026-11-23", &["until"]),
 ];
@@ -158,6 +160,7 @@ fn attribute(filter: &mut Filter, name: &str, word: &Word, context: SearchContex
         "status" => add(&mut filter.statuses, word, status(value)?),
         "mark" => add(&mut filter.marks, word, mark(value)?),
         "rule" => add(&mut filter.rules, word, text()),
+        "text" => free_text(filter, word)?,
         _ => add(&mut filter.attack_types, word, attack(value)?),
     }
     Ok(())
@@ -168,6 +171,7 @@ fn bare(filter: &mut Filter, word: &Word) -> Result<(), Wrong> {
     let value = word.value.as_str();
     let lower = value.to_ascii_lowercase();
     match lower.as_str() {
+        _ if word.quoted && !value.starts_with('/') => free_text(filter, word)?,
         // What the search is about anyway.
         "attack" | "attacks" | "hit" | "hits" | "event" | "events" if !word.negated => {}
         "blocked" | "partially_blocked" | "monitored" | "monitoring" => {
@@ -213,8 +217,19 @@ fn unknown(value: &str, lower: &str) -> Result<(), Wrong> {
     }
     let shown: String = value.chars().take(40).collect();
     let help = "write an attack type (`sqli`), a path (`/login`), a host (`d:shop`), a parameter (`p:name`), \
-        an address, a period (`today`), or an attribute such as `country:NL`";
+        an address, a period (`today`), an attribute such as `country:NL`, or the text in quotes to find it in requests";
     wrong(format!("`{shown}` is not understood"), help)
+}
+
+fn free_text(filter: &mut Filter, word: &Word) -> Result<(), Wrong> {
+    if word.value.chars().count() < MIN_TEXT {
+        return wrong(
+            format!("a text of fewer than {MIN_TEXT} characters"),
+            format!("write at least {MIN_TEXT} characters, e.g. `text:union`"),
+        );
+    }
+    add(&mut filter.texts, word, word.value.clone());
+    Ok(())
 }
 
 fn ip(filter: &mut Filter, word: &Word) -> Result<(), Wrong> {

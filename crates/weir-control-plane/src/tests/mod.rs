@@ -6,5 +6,6 @@ pub mod events; // intake, exceptions, virtual patches, explanations
 mod guard; // changes that have to be confirmed, and their line of the audit log
 mod metrics; // what is counted
 mod nodes; // identity of nodes, and for which nodes they speak
+mod overview; // sources, hosts, applications, the blocking report, saved searches
 mod policy; // changes, versions, keys, nodes
 mod second_factor; // TOTP and recovery codes

@@ -1,9 +1,11 @@
 //! The list of attacks, one attack, marks, exports.
 
+use super::{rankings, searches};
 use crate::api::export::{self, Form, What};
 use crate::console::form_fields::FormFields;
 use crate::console::notice::with_notice;
 use crate::console::page::{self, Page, html, see_other};
+use crate::console::point_words;
 use crate::console::search::{chips, link, term, terms, without};
 use crate::console::time_range;
 use crate::console::view::attack::{AttackPage, HitLine, title};
@@ -14,6 +16,7 @@ use crate::console::view::plot::stacked::Stacked;
 use crate::console::view::plot::{Buckets, FULL, Series};
 use crate::console::view::shell::Place;
 use crate::console::view::text::Text;
+use crate::console::view::time::Moment;
 use crate::console::view::ui::href;
 use crate::error::{Error, Result};
 use crate::store::{Attack, Cursor, Filter, HitRow, Listing, Page as Rows};
@@ -21,6 +24,7 @@ use crate::{store, store::AttackStatus};
 use axum::extract::Path;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use std::net::IpAddr;
 
 /// Attacks of a page.
 const ATTACKS: u32 = 50;
@@ -72,8 +76,12 @@ impl AttackQuery {
 /// `GET /attacks`
 pub async fn attacks(page: Page) -> Result<Response> {
     let asked = AttackQuery::of(&page.query);
+    let mut text_since = None;
     let (list, wrong) = match asked.filter(&page) {
-        Ok(filter) => (listing(&page, &asked, &filter).await?.0, None),
+        Ok(filter) => {
+            text_since = text_from(&page, &filter);
+            (listing(&page, &asked, &filter).await?.0, None)
+        }
         Err(Error::Invalid(wrong)) => {
             let text = wrong.iter().map(|one| one.message.as_str()).collect::<Vec<_>>().join("; ");
             (AttackRows::default(), Some(Text::new(&text)))
@@ -99,9 +107,19 @@ pub async fn attacks(page: Page) -> Result<Response> {
         list,
         live,
         export: [("CSV", export("csv")), ("JSON", export("json"))],
+        text_since,
+        saved: searches::shown(&page, &asked.query, asked.range.code).await?,
+        can_save: page.caller.session().is_some() && !asked.query.is_empty() && asked.filter(&page).is_ok(),
+        save_wrong: searches::refused(&page),
         ever,
         try_it: TRY_IT.into(),
     })
+}
+
+/// Since when free text is looked for, where the search asks for more.
+fn text_from(page: &Page, filter: &Filter) -> Option<Moment> {
+    let least = page.app.store.free_text_from().filter(|_| !filter.texts.is_empty())?;
+    filter.from.is_none_or(|from| from < least).then(|| page.moment(least))
 }
 
 fn statuses(asked: &AttackQuery) -> Vec<Choice> {
@@ -189,7 +207,12 @@ pub fn row(page: &Page, attack: &Attack) -> AttackRow {
         host: Text::new(if attack.host.is_empty() { "(no host)" } else { &attack.host }),
         method: Text::new(&last.method),
         path: Text::new(&last.path),
+        words: Text::new(&point_words::words(&attack.point)),
         point: Text::new(&attack.point.to_string()),
+        matched: Text::new(attack.excerpt.as_ref().map_or("", |one| one.matched.as_str())),
+        more_findings: attack.excerpt.as_ref().map_or(0, |one| one.others),
+        source: if last.ip.parse::<IpAddr>().is_ok() { rankings::source_page(&last.ip, "") } else { String::new() },
+        target: if attack.host.is_empty() { String::new() } else { rankings::host_page(&attack.host, "") },
         ip: Text::new(if last.ip.is_empty() { "unknown" } else { &last.ip }),
         country: Text::new(&last.country),
         sources: attack.sources,
@@ -274,6 +297,7 @@ fn hit_line(page: &Page, hit: &HitRow) -> HitLine {
         method: Text::new(&hit.method),
         path: Text::new(&hit.path),
         ip: Text::new(if hit.ip.is_empty() { "unknown" } else { &hit.ip }),
+        source: if hit.ip.parse::<IpAddr>().is_ok() { rankings::source_page(&hit.ip, "") } else { String::new() },
         country: Text::new(&hit.country),
         blocked: hit.action == "block",
         answer: if hit.status_code == 0 { "–".into() } else { hit.status_code.to_string() },

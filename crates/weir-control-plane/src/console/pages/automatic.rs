@@ -44,5 +44,5 @@ pub async fn decide(page: Page, given: FormFields) -> Result<Response> {
     let decision =
         Decision { group: given.get("group").into(), rule: number("rule")?, key: weir_abuse::Key(key), except_for };
     page.app.decide_abuse(&page.caller, &decision).await?;
-    Ok(page::back("/automatic"))
+    Ok(page::back(if given.has("back") { given.get("back") } else { "/automatic" }))
 }

@@ -1,5 +1,6 @@
 //! Signatures and detectors.
 
+use super::rankings::hit_count;
 use crate::console::page::{Page, html};
 use crate::console::rule_text;
 use crate::console::view::catalogue::{Catalogue, CatalogueRow, SignaturePage};
@@ -8,12 +9,17 @@ use crate::console::view::shell::Place;
 use crate::console::view::text::Text;
 use crate::console::view::ui::{href, segment};
 use crate::error::{Error, Result};
+use crate::store::RuleCount;
 use axum::extract::Path;
 use axum::response::Response;
+use std::collections::HashMap;
 use std::sync::LazyLock;
 use weir_core::detect;
 use weir_core::model::{AttackType, Confidence};
 use weir_core::ruleset::{Ruleset, builtin, compile};
+
+/// How far back hits are counted, in milliseconds: 30 days.
+const COUNTED: i64 = 30 * 86_400_000;
 
 /// The signatures that are built in.
 static BUILTIN: LazyLock<Ruleset> =
@@ -119,16 +125,17 @@ pub async fn catalogue(page: Page) -> Result<Response> {
         let to = if current { "" } else { kind.code };
         (kind, of(attack), Choice { label: kind.name, href: href("/catalogue", &[("q", to)]), current })
     });
+    let counts = page.app.store.rule_counts((page.now - COUNTED).max(0)).await?;
     html(&Catalogue {
         shell: page.shell("Signatures", Place::Catalogue),
         query: query.into(),
         kinds: kinds.collect(),
-        entries: found.into_iter().map(entry).collect(),
+        entries: found.into_iter().map(|known| entry(known, &counts, page.now)).collect(),
         total: ENTRIES.len(),
     })
 }
 
-fn entry(known: &CatalogueEntry) -> CatalogueRow {
+fn entry(known: &CatalogueEntry, counts: &HashMap<String, RuleCount>, now: i64) -> CatalogueRow {
     let first = known.about.split_once(". ").map_or(known.about.as_str(), |(first, _)| first);
     CatalogueRow {
         name: Text::new(&known.name),
@@ -136,6 +143,7 @@ fn entry(known: &CatalogueEntry) -> CatalogueRow {
         kind: AttackKind::of(known.attack),
         about: Text::new(first.trim_end_matches('.')),
         confidence: known.confidence.map_or("parser", confidence),
+        hits: hit_count(counts.get(&known.name), now),
     }
 }
 
@@ -144,6 +152,7 @@ pub async fn signature(page: Page, Path(name): Path<String>) -> Result<Response>
     let known = find(&name).ok_or(Error::NotFound("signature"))?;
     let head = page.app.policy.head();
     let named = head.state.rules.iter().filter(|rule| rule.rule.get("stamp").and_then(|s| s.as_str()) == Some(&name));
+    let counts = page.app.store.rule_counts((page.now - COUNTED).max(0)).await?;
     let texts = |all: &[String]| all.iter().map(|text| Text::block(text)).collect();
     html(&SignaturePage {
         shell: page.shell(known.name.clone(), Place::Catalogue),
@@ -164,7 +173,8 @@ pub async fn signature(page: Page, Path(name): Path<String>) -> Result<Response>
         pattern: Text::block(&known.pattern),
         positive: texts(&known.positive),
         negative: texts(&known.negative),
-        attacks: href("/attacks", &[("q", &format!("rule:{}", known.name))]),
+        hits: hit_count(counts.get(&known.name), page.now),
+        attacks: href("/attacks", &[("q", &format!("rule:{}", known.name)), ("range", "30d")]),
         exceptions: named.map(|rule| (rule.id, Text::new(&rule_text::summary(&rule.rule)))).collect(),
     })
 }

@@ -2,11 +2,11 @@
 
 use super::attacks::TRY_IT;
 use super::protection;
+use super::rankings::{self, change};
 use crate::alarms::Alarm;
 use crate::console::page::{Page, html};
-use crate::console::search::term;
 use crate::console::time_range::{self, TimeRange};
-use crate::console::view::dashboard::{AlarmLine, Dashboard, Figure, NodeLine, Ranked, percent};
+use crate::console::view::dashboard::{AlarmLine, Dashboard, Figure, NodeLine, Ranked};
 use crate::console::view::number::{compact, grouped, micros, share};
 use crate::console::view::parts::AttackKind;
 use crate::console::view::plot::lines::Lines;
@@ -74,8 +74,8 @@ pub async fn dashboard(page: Page) -> Result<Response> {
                 ))
             })
             .collect(),
-        sources: ranking(&sources, "ip", range),
-        targets: ranking(&targets, "d", range),
+        sources: rankings::sources(&sources, range),
+        targets: rankings::hosts(&targets, range),
         nodes: nodes.iter().take(RANKED).map(|node| node_line(&page, node)).collect(),
     })
 }
@@ -165,14 +165,6 @@ async fn figures(
     ])
 }
 
-fn change(now: u64, before: u64) -> String {
-    match (now, before) {
-        (_, 0) => "in this period".into(),
-        (now, before) if now >= before => format!("+{} vs. previous period", share(now - before, before)),
-        (now, before) => format!("\u{2212}{} vs. previous period", share(before - now, before)),
-    }
-}
-
 fn total_latency(traffic: &[TrafficSlot]) -> Vec<u64> {
     let mut sum = vec![0u64; LATENCY_BOUNDS_US.len() + 1];
     for slot in traffic {
@@ -182,7 +174,7 @@ fn total_latency(traffic: &[TrafficSlot]) -> Vec<u64> {
 }
 
 /// The time, in microseconds, below which `percent` of the requests stay: within its class evenly spread.
-fn percentile(classes: &[u64], percent: u64) -> Option<u64> {
+pub(super) fn percentile(classes: &[u64], percent: u64) -> Option<u64> {
     let total: u64 = classes.iter().sum();
     let wanted = (u128::from(total) * u128::from(percent)).div_ceil(100);
     let mut below = 0u128;
@@ -216,27 +208,6 @@ fn latency_plot(traffic: &[TrafficSlot], step: i64) -> Lines {
     };
     let series = vec![line("Median", 1, 50), line("p95", 2, 95), line("p99", 3, 99)];
     Lines::new("latency", "Inspection time", buckets(traffic, step), series, HALF, micros)
-}
-
-fn ranking(counts: &[Count], attribute: &str, range: TimeRange) -> Vec<Ranked> {
-    let largest = counts.first().map_or(0, |count| count.hits);
-    let ranked = |count: &Count| Ranked {
-        label: Text::new(if count.value.is_empty() { "unknown" } else { &count.value }),
-        note: Text::new(&if count.blocked == 0 {
-            String::new()
-        } else {
-            format!("{} blocked", share(count.blocked, count.hits))
-        }),
-        href: if count.value.is_empty() {
-            "/attacks".into()
-        } else {
-            href("/attacks", &[("q", &term(attribute, &count.value)), ("range", range.code)])
-        },
-        count: grouped(count.hits),
-        bar: percent(count.hits, largest),
-        slot: None,
-    };
-    counts.iter().map(ranked).collect()
 }
 
 fn alarm_line(page: &Page, alarm: &Alarm) -> AlarmLine {
@@ -274,11 +245,5 @@ mod tests {
         assert!((250..=500).contains(&percentile(&classes, 99).unwrap()));
         classes[LATENCY_BOUNDS_US.len()] = 1_000;
         assert_eq!(percentile(&classes, 99), LATENCY_BOUNDS_US.last().copied());
-    }
-
-    #[test]
-    fn changes_are_relative_to_the_previous_period() {
-        assert_eq!((change(5, 0).as_str(), change(15, 10).as_str()), ("in this period", "+50.0% vs. previous period"));
-        assert_eq!(change(5, 10), "\u{2212}50.0% vs. previous period");
     }
 }

@@ -1,8 +1,10 @@
 //! One hit, explained.
 
 use super::catalogue::{self, confidence, page_of};
+use super::rankings;
 use crate::console::highlight::{marks_of_steps, pieces};
 use crate::console::page::{Page, html};
+use crate::console::point_words;
 use crate::console::search::term;
 use crate::console::view::hit::{Fact, FindingView, HitPage, ParentAttack, Step};
 use crate::console::view::number::{bytes, grouped};
@@ -127,6 +129,7 @@ fn finding(one: &Explained) -> FindingView {
         about: Text::new(about.unwrap_or("No description: this signature is not known to the control plane.")),
         confidence: confidence(one.finding.confidence),
         decisive: one.finding.decisive,
+        words: Text::new(&point_words::words(&one.finding.point)),
         point: Text::new(&one.finding.point.to_string()),
         matched: Text::new(&one.finding.matched),
         steps: if one.finding.decisive { one.steps.iter().map(step).collect() } else { Vec::new() },
@@ -206,10 +209,12 @@ fn facts(page: &Page, hit: &Hit, node: Option<String>) -> Vec<(&'static str, Vec
 fn request_facts(page: &Page, hit: &Hit) -> Vec<Fact> {
     let time = page.moment(i64::try_from(hit.time).unwrap_or(i64::MAX));
     let response = hit.response.map(|one| format!("{} after {} ms", one.status, grouped(one.after_ms)));
+    let host = (!hit.request.host.is_empty()).then(|| rankings::host_page(&hit.request.host, ""));
     let similar = if hit.folded > 0 { format!("{} (counted, not stored)", grouped(hit.folded)) } else { String::new() };
     vec![
         fact("Time", format!("{time} UTC")),
         searchable("Request ID", &hit.request_id, "request_id", &hit.request_id),
+        Fact { href: host, ..fact("Host", &hit.request.host) },
         fact("Protocol", &hit.request.protocol),
         fact("Size", bytes(hit.request.bytes)),
         fact("Response", response.unwrap_or_default()),
@@ -219,9 +224,10 @@ fn request_facts(page: &Page, hit: &Hit) -> Vec<Fact> {
 
 fn source_facts(hit: &Hit) -> Vec<Fact> {
     let client = &hit.client;
+    let source = client.ip.parse::<std::net::IpAddr>().is_ok().then(|| rankings::source_page(&client.ip, ""));
     let country = [client.country.as_str(), client.region.as_str()].join(" ");
     vec![
-        searchable("Address", &client.ip, "ip", &client.ip),
+        Fact { href: source, ..fact("Address", &client.ip) },
         fact("Peer", &client.peer),
         searchable("Country", country.trim(), "country", &client.country),
         fact("ASN", if client.asn == 0 { String::new() } else { format!("AS{}", client.asn) }),
@@ -241,7 +247,7 @@ fn gateway_facts(page: &Page, hit: &Hit) -> Vec<Fact> {
         fact("Service", &hit.gateway.service),
         fact("Route", &hit.gateway.route),
         fact("Consumer", &hit.gateway.consumer),
-        searchable("Application", &application, "app", &hit.application.to_string()),
+        Fact { href: Some(format!("/applications/{}", hit.application)), ..fact("Application", &application) },
         fact("Connector", &hit.connector),
     ]
 }

@@ -91,17 +91,22 @@ fn said(one: &Mistake) -> Text {
     Text::new(&format!("{}{colon}{}", one.field, one.message))
 }
 
-fn fields(given: &FormFields, wrong: &[Mistake]) -> Vec<Field> {
-    let of = |name: &str| wrong.iter().find(|one| one.field.ends_with(name)).map(|one| one.message.as_str());
-    let pairs = |all: &[(&str, &str)]| Control::Select(all.iter().map(|(a, b)| ((*a).into(), (*b).into())).collect());
-    let ends = [
+/// When an entry may end, in seconds from now.
+pub(super) fn ends() -> Control {
+    let all = [
         ("3600", "In an hour"),
         ("86400", "In a day"),
         ("604800", "In a week"),
         ("2592000", "In 30 days"),
         ("", "Never"),
     ];
-    let ends = Field::new("expires", "Expires", pairs(&ends), "").with(if given.names("expires") {
+    Control::Select(all.iter().map(|(a, b)| ((*a).into(), (*b).into())).collect())
+}
+
+fn fields(given: &FormFields, wrong: &[Mistake]) -> Vec<Field> {
+    let of = |name: &str| wrong.iter().find(|one| one.field.ends_with(name)).map(|one| one.message.as_str());
+    let pairs = |all: &[(&str, &str)]| Control::Select(all.iter().map(|(a, b)| ((*a).into(), (*b).into())).collect());
+    let ends = Field::new("expires", "Expires", ends(), "").with(if given.names("expires") {
         given.get("expires")
     } else {
         "86400"
@@ -156,7 +161,9 @@ pub async fn add(page: Page, given: FormFields) -> Result<Response> {
 
 fn listed(given: &FormFields, count: usize) -> Response {
     let code = if count == 0 { "same" } else { "listed" };
-    see_other(&with_notice(&href("/lists", &[("list", list_of(given).0)]), code, count as u64))
+    let list = href("/lists", &[("list", list_of(given).0)]);
+    let to = if given.has("back") { page::own(given.get("back")) } else { &list };
+    see_other(&with_notice(to, code, count as u64))
 }
 
 fn entries(page: &Page, given: &FormFields) -> Result<Vec<NewIpEntry>> {

@@ -1,41 +1,90 @@
 //! Nodes.
 
+use super::dashboard::percentile;
+use super::node_commands::commands;
+use crate::auth::Role;
+use crate::auth::token::{NewToken, Usage};
 use crate::console::notice::with_notice;
 use crate::console::page::{Page, html, see_other};
 use crate::console::view::nodes::{NodeRow, Nodes};
-use crate::console::view::number::grouped;
+use crate::console::view::number::{grouped, micros};
 use crate::console::view::shell::{Place, Tone};
 use crate::console::view::text::Text;
 use crate::console::view::{time, ui};
 use crate::error::Result;
 use crate::nodes::Node;
+use crate::policy::version::Version;
+use crate::store::{TrafficBy, TrafficFilter, TrafficTotal};
 use axum::extract::Path;
 use axum::response::Response;
+use std::collections::HashMap;
+
+/// Milliseconds over which load is measured.
+const LOAD: i64 = 5 * 60_000;
+/// Milliseconds for which the token of a new node is valid: 7 days.
+const TOKEN: i64 = 7 * 86_400_000;
+/// Most nodes whose load is shown.
+const LOADS: usize = 100;
 
 /// `GET /nodes`
 pub async fn nodes(page: Page) -> Result<Response> {
-    let newest = page.app.policy.head().version.serial;
+    html(&list(&page, None).await?)
+}
+
+/// `POST /nodes/add`
+pub async fn add(page: Page) -> Result<Response> {
+    let new = NewToken {
+        name: "Added from the Nodes page".into(),
+        usage: Usage::NodeDeployment,
+        role: Role::Deploy,
+        expires_at: Some(page.now.saturating_add(TOKEN)),
+    };
+    let (text, _) = page.app.create_token(&page.caller, new).await?;
+    // No redirect: this response is the only place where the token is shown.
+    html(&list(&page, Some(text)).await?)
+}
+
+async fn list(page: &Page, fresh: Option<String>) -> Result<Nodes> {
+    let versions = page.app.policy.versions().await?;
+    let now = page.app.clock.millis();
+    let loads = page.app.store.traffic_by(TrafficBy::Node, &TrafficFilter::default(), now - LOAD, now, LOADS).await?;
+    let loads: HashMap<String, TrafficTotal> = loads.into_iter().collect();
+    let head = page.app.policy.head();
     let mut all = page.app.nodes.list().await?;
     all.sort_by_key(|node| !node.active);
-    html(&Nodes {
+    let seen = Seen { newest: head.version.serial, versions: &versions, loads: &loads };
+    Ok(Nodes {
         shell: page.shell("Nodes", Place::Nodes),
-        newest,
-        rows: all.iter().map(|node| row(&page, node, newest)).collect(),
-        start: start(&page, "TOKEN"),
+        newest: head.version.number,
+        rows: all.iter().map(|node| row(page, node, &seen)).collect(),
+        commands: fresh.as_deref().map(|token| commands(page, token)).unwrap_or_default(),
+        fresh,
     })
 }
 
-/// The command line that starts a node with `token`.
-pub fn start(page: &Page, token: &str) -> String {
-    let url = page.app.config.public_url.as_deref().unwrap_or("https://weir.example.com");
-    let (scheme, rest) = url.split_once("://").unwrap_or(("https", url));
-    let (host, port) = rest.rsplit_once(':').unwrap_or((rest, if scheme == "https" { "443" } else { "80" }));
-    let tls = if scheme == "https" { "" } else { " --set api.use_ssl=false" };
-    format!("weir processing --set api.host={host} --set api.port={port}{tls} \\\n  --set api.token={token}")
+/// What rows are seen against.
+struct Seen<'s> {
+    newest: u64,
+    versions: &'s [Version],
+    loads: &'s HashMap<String, TrafficTotal>,
 }
 
-fn row(page: &Page, node: &Node, newest: u64) -> NodeRow {
+/// Requests per second over [`LOAD`].
+fn per_second(requests: u64) -> String {
+    let tenths = requests.saturating_mul(10_000) / LOAD.unsigned_abs();
+    match (requests, tenths) {
+        (0, _) => "0/s".into(),
+        (_, 0) => "<0.1/s".into(),
+        (_, n) if n < 100 => format!("{}.{}/s", n / 10, n % 10),
+        (_, n) => format!("{}/s", grouped(n / 10)),
+    }
+}
+
+fn row(page: &Page, node: &Node, seen: &Seen<'_>) -> NodeRow {
     let beat = &node.heartbeat;
+    let version = seen.versions.iter().find(|version| version.serial == beat.policy_serial);
+    let load = seen.loads.get(&node.id);
+    let median = load.and_then(|total| percentile(&total.latency, 50));
     let state = match (node.enabled, node.active, &beat.policy_error) {
         (false, ..) => (Tone::Note, "Disabled"),
         (_, false, _) => (Tone::Note, "Inactive"),
@@ -51,7 +100,12 @@ fn row(page: &Page, node: &Node, newest: u64) -> NodeRow {
         active: node.active,
         version: Text::new(&node.version),
         serial: beat.policy_serial,
-        current: beat.policy_serial >= newest,
+        current: beat.policy_serial >= seen.newest,
+        number: version.map_or(beat.policy_serial, |version| version.number),
+        published: version.map(|version| page.moment(version.published_at)),
+        other_version: !node.version.is_empty() && node.version != env!("CARGO_PKG_VERSION"),
+        load: per_second(load.map_or(0, |total| total.requests)),
+        latency: median.map(micros).unwrap_or_default(),
         policy_error: Text::new(beat.policy_error.as_deref().unwrap_or_default()),
         spooled: grouped(beat.spooled),
         dropped: beat.dropped,
@@ -67,4 +121,14 @@ fn row(page: &Page, node: &Node, newest: u64) -> NodeRow {
 pub async fn remove(page: Page, Path(id): Path<String>) -> Result<Response> {
     page.app.remove_node(&page.caller, &id).await?;
     Ok(see_other(&with_notice("/nodes", "node-gone", 0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loads_are_per_second_of_five_minutes() {
+        assert_eq!([0, 1, 450, 30_000, 600_000].map(per_second), ["0/s", "<0.1/s", "1.5/s", "100/s", "2,000/s"]);
+    }
 }

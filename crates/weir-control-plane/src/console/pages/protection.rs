@@ -19,26 +19,30 @@ const HOSTS: usize = 50;
 pub fn modes(page: &Page) -> Vec<ModeLine> {
     let (head, now) = (page.app.policy.head(), page.app.clock.seconds());
     let of = |group: &str, host: Option<&str>| mode_in_force(&head.state, group, host, now);
-    let line = |place: &str, mode: Option<String>| ModeLine {
+    let general = of(DEFAULT_GROUP, None);
+    let mut out = vec![line("All hosts", general.as_deref())];
+    for host in hosts(&head.state, now).iter().take(HOSTS) {
+        let mode = of(DEFAULT_GROUP, Some(host));
+        out.extend((mode != general).then(|| line(host, mode.as_deref())));
+    }
+    for group in head.state.own_groups() {
+        let mode = of(group, None);
+        out.extend((mode != general).then(|| line(&format!("Node group {group}"), mode.as_deref())));
+    }
+    out
+}
+
+/// The mode in force at a place; none where each node decides.
+pub fn line(place: &str, mode: Option<&str>) -> ModeLine {
+    ModeLine {
         place: Text::new(place),
-        mode: mode.as_deref().map_or(OF_NODES, |mode| mode_words(Some(mode))),
-        tone: match mode.as_deref() {
+        mode: mode.map_or(OF_NODES, |mode| mode_words(Some(mode))),
+        tone: match mode {
             Some("block") => Tone::Good,
             None => Tone::Note,
             Some(_) => Tone::Bad,
         },
-    };
-    let general = of(DEFAULT_GROUP, None);
-    let mut out = vec![line("All hosts", general.clone())];
-    for host in hosts(&head.state, now).iter().take(HOSTS) {
-        let mode = of(DEFAULT_GROUP, Some(host));
-        out.extend((mode != general).then(|| line(host, mode)));
     }
-    for group in head.state.own_groups() {
-        let mode = of(group, None);
-        out.extend((mode != general).then(|| line(&format!("Node group {group}"), mode)));
-    }
-    out
 }
 
 /// Rules in force that weaken protection, newest first, and how many more there are.

@@ -1,11 +1,12 @@
 //! Rules of the policy.
 
+use super::rankings::hit_count;
 use crate::console::form_fields::FormFields;
 use crate::console::notice::with_notice;
 use crate::console::page::{self, Page, html, html_with, mistakes, see_other};
 use crate::console::rule_form::{RuleDraft, field};
 use crate::console::rule_types::{RuleType, find, groups};
-use crate::console::view::parts::{self, Choice};
+use crate::console::view::parts::{self, Choice, HitCount};
 use crate::console::view::rules::{RuleCheck, RuleForm, RuleRow, RuleTypes, Rules, TestFinding, TestResult};
 use crate::console::view::shell::{Place, Tone};
 use crate::console::view::text::Text;
@@ -14,16 +15,24 @@ use crate::console::{rule_text, scope};
 use crate::error::{Error, Mistake, Result};
 use crate::policy::rule_test::{Judgement, RuleTest};
 use crate::policy::{NewRule, RuleEntry};
+use crate::store::RuleCount;
 use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Value, json};
+use std::collections::HashMap;
+
+/// How far back hits are counted, in milliseconds: 30 days.
+const COUNTED: i64 = 30 * 86_400_000;
+/// Types of rules that make hits.
+const COUNTING: [&str; 7] = ["vpatch", "regex", "experimental_regex", "rate_limit", "brute", "forced_browsing", "bola"];
 
 /// `GET /rules`
 pub async fn rules(page: Page) -> Result<Response> {
     let head = page.app.policy.head();
     let (query, wanted) = (page.query.get("q").to_lowercase(), page.query.get("kind"));
-    let all: Vec<RuleRow> = head.state.rules.iter().rev().map(|rule| row(&page, rule)).collect();
+    let counts = page.app.store.rule_counts((page.now - COUNTED).max(0)).await?;
+    let all: Vec<RuleRow> = head.state.rules.iter().rev().map(|rule| row(&page, rule, &counts)).collect();
     let in_row = |row: &RuleRow| {
         let texts = [&row.says, &row.scope, &row.point, &row.comment];
         row.id.to_string() == query || texts.iter().any(|text| text.as_str().to_lowercase().contains(&query))
@@ -57,7 +66,18 @@ fn is_enabled(entry: &RuleEntry) -> bool {
     entry.rule.get("enabled").and_then(Value::as_bool).unwrap_or(true)
 }
 
-fn row(page: &Page, entry: &RuleEntry) -> RuleRow {
+/// Hits of a rule, and of the signature that it makes. Exceptions and settings have none.
+fn hits(page: &Page, entry: &RuleEntry, counts: &HashMap<String, RuleCount>) -> Option<HitCount> {
+    if !COUNTING.contains(&entry.kind()) {
+        return None;
+    }
+    let own = [entry.id.to_string(), format!("custom.{}", entry.id)];
+    let found: Vec<&RuleCount> = own.iter().filter_map(|name| counts.get(name)).collect();
+    // A hit of a custom signature names it, and not the rule; none is counted twice.
+    Some(hit_count(found.into_iter().max_by_key(|count| count.hits), page.now))
+}
+
+fn row(page: &Page, entry: &RuleEntry, counts: &HashMap<String, RuleCount>) -> RuleRow {
     let rule = &entry.rule;
     let (kind, icon) = rule_text::kind(rule);
     let text = |key: &str| rule.get(key).and_then(Value::as_str).unwrap_or_default();
@@ -78,6 +98,7 @@ fn row(page: &Page, entry: &RuleEntry) -> RuleRow {
         ended: end.is_some_and(|end| end <= page.now),
         author: Text::new(entry.created_by.strip_prefix("user:").unwrap_or(&entry.created_by)),
         changed: page.moment(entry.updated_at),
+        hits: hits(page, entry, counts),
     }
 }
 
@@ -93,7 +114,7 @@ fn kind_of(code: &str) -> Result<&'static RuleType> {
 /// `GET /rules/new/{kind}`
 pub async fn new(page: Page, Path(code): Path<String>) -> Result<Response> {
     let kind = kind_of(&code)?;
-    let filled = RuleDraft::sent(page.query.clone());
+    let filled = RuleDraft::fresh(kind, page.query.clone());
     let check = check(&page, kind, &filled, None).await?;
     html(&form(&page, kind, &filled, None, &[], check))
 }

@@ -6,6 +6,7 @@ use crate::console::form_fields::FormFields;
 use crate::console::notice::with_notice;
 use crate::console::page::{Page, html, html_with, mistakes, see_other};
 use crate::console::view::form::{Control, Field};
+use crate::console::view::nodes::NodeCommand;
 use crate::console::view::shell::Place;
 use crate::console::view::text::Text;
 use crate::console::view::tokens::{TokenRow, Tokens};
@@ -30,7 +31,7 @@ pub async fn create(page: Page, given: FormFields) -> Result<Response> {
     };
     match made {
         Ok((text, token)) => {
-            let start = (token.usage == Usage::NodeDeployment).then(|| super::nodes::start(&page, &text));
+            let start = (token.usage == Usage::NodeDeployment).then(|| super::node_commands::commands(&page, &text));
             // No redirect: this response is the only place where the token is shown.
             html(&list(&page, &FormFields::default(), &[], Some((text, start))).await?)
         }
@@ -53,7 +54,7 @@ async fn list(
     page: &Page,
     given: &FormFields,
     wrong: &[Mistake],
-    fresh: Option<(String, Option<String>)>,
+    fresh: Option<(String, Option<Vec<NodeCommand>>)>,
 ) -> Result<Tokens> {
     let all = page.app.tokens_for(&page.caller).await?;
     let of = |field: &str| wrong.iter().find(|one| one.field == field).map(|one| one.message.as_str());
@@ -84,7 +85,8 @@ async fn list(
         rows: all.iter().map(|token| row(page, token)).collect(),
         fields,
         mistakes: wrong.iter().filter(|one| one.field.is_empty()).map(|one| Text::new(&one.message)).collect(),
-        fresh,
+        commands: fresh.as_ref().and_then(|(_, start)| start.clone()).unwrap_or_default(),
+        fresh: fresh.map(|(token, _)| token),
     })
 }
 

@@ -128,6 +128,11 @@ async fn no_page_lets_script_out_of_a_hit() {
         "/",
         "/attacks?range=all",
         "/attacks/rows?range=all",
+        "/sources/203.0.113.9",
+        "/sources/2001:db8::1",
+        "/applications/3",
+        "/blocking?range=30d",
+        "/blocking?app=3",
         "/catalogue",
         "/lists",
         "/automatic",
@@ -158,6 +163,8 @@ async fn no_page_lets_script_out_of_a_hit() {
         let encoded = super::super::view::ui::segment(payload);
         for path in [
             "/attacks?range=all&q=",
+            "/blocking?host=",
+            "/hosts/",
             "/catalogue?q=",
             "/rules?q=",
             "/lists?q=",
@@ -206,9 +213,15 @@ async fn every_page_answers_and_shows_controls_by_role() {
             let serial = fixture.app.policy.head().version.serial.to_string();
             let path = match entry.path {
                 path if path.starts_with("/attacks/{id}") => path.replace("{id}", &attack.id),
+                path if path.starts_with("/applications/{id}") => path.replace("{id}", "3"),
                 path if path.starts_with("/hits/{id}") => path.replace("{id}", &hit.id),
                 path if path.starts_with("/packs/") => path.replace("{name}", "own").replace("{version}", "1"),
-                path => path.replace("{serial}", &serial).replace("{kind}", "vpatch").replace("{name}", "sqli.grammar"),
+                path => path
+                    .replace("{serial}", &serial)
+                    .replace("{kind}", "vpatch")
+                    .replace("{name}", "sqli.grammar")
+                    .replace("{ip}", "203.0.113.9")
+                    .replace("{host}", "plain"),
             };
             let answer = get(&fixture, &cookie, &path).await;
             if role == Role::Deploy && path == "/" {

@@ -22,6 +22,8 @@ pub struct HitLine {
     pub path: Text,
     /// Address.
     pub ip: Text,
+    /// The page of the address; empty where it is unknown.
+    pub source: String,
     /// Country.
     pub country: Text,
     /// Whether it was blocked.

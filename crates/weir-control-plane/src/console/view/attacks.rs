@@ -20,10 +20,20 @@ pub struct AttackRow {
     pub method: Text,
     /// Path of the last hit.
     pub path: Text,
-    /// Where in the message.
+    /// Where in the message, in words.
+    pub words: Text,
+    /// Where in the message, as rules take it.
     pub point: Text,
+    /// What matched in the last hit; empty where nothing did.
+    pub matched: Text,
+    /// Findings of the last hit besides that.
+    pub more_findings: usize,
     /// Address of the last hit.
     pub ip: Text,
+    /// The page of that address; empty where it is unknown.
+    pub source: String,
+    /// The page of the host; empty where there is none.
+    pub target: String,
     /// Its country.
     pub country: Text,
     /// Distinct sources.
@@ -58,6 +68,19 @@ pub struct Chip {
     pub term: Text,
     /// The list without it.
     pub without: String,
+}
+
+/// A search that the viewer saved.
+#[derive(Clone, Debug)]
+pub struct SavedSearch {
+    /// Id, checked to be one.
+    pub id: String,
+    /// Name.
+    pub name: Text,
+    /// The list with it.
+    pub href: String,
+    /// Whether it is the one shown.
+    pub current: bool,
 }
 
 /// What the live update replaces: rows and pager.
@@ -101,6 +124,14 @@ pub struct Attacks {
     pub live: Option<String>,
     /// Addresses of the exports.
     pub export: [(&'static str, String); 2],
+    /// Since when free text is looked for, where that is later than the time range begins.
+    pub text_since: Option<Moment>,
+    /// Searches that the viewer saved.
+    pub saved: Vec<SavedSearch>,
+    /// Whether the viewer can save this one.
+    pub can_save: bool,
+    /// What was wrong with a search that was to be saved.
+    pub save_wrong: Option<Text>,
     /// Whether any attack was ever stored.
     pub ever: bool,
     /// The command line that makes a first attack.
@@ -123,6 +154,11 @@ pub const SYNTAX: &[(&str, &str, &str)] = &[
     ("node_uuid", "node ID", "node_uuid:0197\u{2026}"),
     ("rule", "signature name or rule ID", "rule:4"),
     ("request_id", "request ID", "request_id:4711"),
+    (
+        "text",
+        "text anywhere in the request or in what matched; the text: prefix is optional in quotes",
+        "\"union select\"",
+    ),
 ];
 
 impl Attacks {

@@ -1,6 +1,6 @@
 //! Signatures and detectors: what they look for, and why.
 
-use super::parts::{AttackKind, Choice};
+use super::parts::{AttackKind, Choice, HitCount};
 use super::shell::Shell;
 use super::text::Text;
 use super::ui;
@@ -19,6 +19,8 @@ pub struct CatalogueRow {
     pub about: Text,
     /// `high`, `medium`, `low`, or `code` for detectors.
     pub confidence: &'static str,
+    /// Hits of the last 30 days.
+    pub hits: HitCount,
 }
 
 /// The catalogue.
@@ -67,6 +69,8 @@ pub struct SignaturePage {
     pub positive: Vec<Text>,
     /// Texts that it does not.
     pub negative: Vec<Text>,
+    /// Hits of the last 30 days.
+    pub hits: HitCount,
     /// Attacks that it took part in.
     pub attacks: String,
     /// Rules of the policy that name it: id and what they say.

@@ -42,7 +42,9 @@ pub struct FindingView {
     pub confidence: &'static str,
     /// Whether it made the attack.
     pub decisive: bool,
-    /// Where.
+    /// Where, in words.
+    pub words: Text,
+    /// Where, as rules take it.
     pub point: Text,
     /// What matched.
     pub matched: Text,

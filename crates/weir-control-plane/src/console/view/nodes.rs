@@ -23,8 +23,18 @@ pub struct NodeRow {
     pub active: bool,
     /// Version of the program.
     pub version: Text,
-    /// Policy in force.
+    /// Requests per second, written.
+    pub load: String,
+    /// Median time of inspection, written; empty where nothing was inspected.
+    pub latency: String,
+    /// Serial of the policy in force.
     pub serial: u64,
+    /// Its number for people, where it is known, or else its serial.
+    pub number: u64,
+    /// When it was published.
+    pub published: Option<Moment>,
+    /// Whether the program is of another version than the control plane.
+    pub other_version: bool,
     /// Whether that is the newest.
     pub current: bool,
     /// Why the newest is not in force.
@@ -45,6 +55,17 @@ pub struct NodeRow {
     pub attacks: String,
 }
 
+/// A command that starts a node.
+#[derive(Clone, Debug)]
+pub struct NodeCommand {
+    /// Code, as in ids.
+    pub code: &'static str,
+    /// Way of installation.
+    pub label: &'static str,
+    /// The command.
+    pub text: String,
+}
+
 /// The page.
 #[derive(Debug, Template)]
 #[template(path = "nodes.html")]
@@ -55,6 +76,8 @@ pub struct Nodes {
     pub newest: u64,
     /// Nodes, active ones first.
     pub rows: Vec<NodeRow>,
-    /// How a node is started.
-    pub start: String,
+    /// A token just made.
+    pub fresh: Option<String>,
+    /// How a node is started with it.
+    pub commands: Vec<NodeCommand>,
 }

@@ -1,6 +1,10 @@
 //! Small things that several pages show.
 
+use super::time::Moment;
 use weir_core::model::AttackType;
+
+/// Milliseconds of an hour.
+const HOUR: i64 = 3_600_000;
 
 /// An attack type as shown: a colour that is the same on every page, a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +45,31 @@ impl AttackKind {
         let mut all: Vec<AttackKind> = AttackType::ALL.iter().map(|&attack| AttackKind::of(attack)).collect();
         all.sort_by_key(|kind| kind.name);
         all
+    }
+}
+
+/// Hits of a signature or rule.
+#[derive(Clone, Debug)]
+pub struct HitCount {
+    /// Hits, written.
+    pub hits: String,
+    /// The hour of the last one; none without hits.
+    pub last: Option<Moment>,
+}
+
+impl HitCount {
+    /// `hits`, the last of which was in the hour that begins at `hour`, seen from `now`.
+    pub fn new(hits: u64, hour: i64, now: i64) -> Self {
+        Self { hits: super::number::grouped(hits), last: (hits > 0).then(|| Moment::new(hour, now)) }
+    }
+
+    /// When the last hit was, as precise as it is known.
+    pub fn when(&self) -> String {
+        match self.last {
+            None => String::new(),
+            Some(last) if last.now - last.at < HOUR => "this hour".into(),
+            Some(last) => last.relative(),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Rules of the policy: the list, the form, the test box.
 
 use super::form::{Control, Field};
-use super::parts::{AttackKind, Choice};
+use super::parts::{AttackKind, Choice, HitCount};
 use super::shell::{Shell, Tone};
 use super::text::Text;
 use super::time::Moment;
@@ -35,6 +35,8 @@ pub struct RuleRow {
     pub author: Text,
     /// Since when it is as it is.
     pub changed: Moment,
+    /// Hits of the last 30 days; none for rules that have none, such as exceptions.
+    pub hits: Option<HitCount>,
 }
 
 /// The list.

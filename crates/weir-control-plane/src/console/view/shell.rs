@@ -43,6 +43,8 @@ pub enum Place {
     Dashboard,
     /// Attacks and hits.
     Attacks,
+    /// What blocking would do.
+    Blocking,
     /// IP lists.
     Lists,
     /// Rules of the policy.
@@ -113,6 +115,7 @@ pub const NAVIGATION: &[NavGroup] = &[
         &[
             item(Place::Dashboard, "/", "gauge", "Dashboard", Permission::ReadEvents),
             item(Place::Attacks, "/attacks", "shield", "Attacks", Permission::ReadEvents),
+            item(Place::Blocking, "/blocking", "flask", "Blocking preview", Permission::ReadEvents),
         ],
     ),
     (
@@ -236,6 +239,11 @@ impl Shell {
     /// Whether controls of settings and nodes are shown.
     pub fn can_administer(&self) -> bool {
         self.may(Permission::Settings)
+    }
+
+    /// Whether controls that add nodes are shown.
+    pub fn can_deploy(&self) -> bool {
+        self.may(Permission::DeployTokens)
     }
 
     /// The navigation for this viewer.

@@ -1,6 +1,7 @@
 //! API tokens: shown once.
 
 use super::form::{Control, Field};
+use super::nodes::NodeCommand;
 use super::shell::Shell;
 use super::text::Text;
 use super::time::Moment;
@@ -44,6 +45,8 @@ pub struct Tokens {
     pub fields: Vec<Field>,
     /// Errors that belong to no field.
     pub mistakes: Vec<Text>,
-    /// A token just made, and how a node is started with it where it is for that.
-    pub fresh: Option<(String, Option<String>)>,
+    /// A token just made.
+    pub fresh: Option<String>,
+    /// How a node is started with it, where it is for that.
+    pub commands: Vec<NodeCommand>,
 }

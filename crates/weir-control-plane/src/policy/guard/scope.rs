@@ -83,6 +83,27 @@ fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
+/// Whether a rule can act on requests to `host`, or of `application`, as far as its conditions name these.
+pub fn concerns(entry: &RuleEntry, host: Option<&str>, application: Option<i64>) -> bool {
+    let conditions = entry.rule.get("action").and_then(Value::as_array);
+    conditions.into_iter().flatten().all(|condition| {
+        let (kind, value) = (condition["type"].as_str().unwrap_or_default(), text(&condition["value"]));
+        match (condition["point"][0].as_str(), host, application) {
+            (Some("instance"), _, Some(id)) => kind != "equal" || value == id.to_string(),
+            (Some("header"), Some(host), _)
+                if condition["point"][1].as_str().is_some_and(|name| name.eq_ignore_ascii_case("host")) =>
+            {
+                match kind {
+                    "equal" | "iequal" => value.eq_ignore_ascii_case(host),
+                    "regex" => pattern::regex(&value, false).map_or(true, |regex| regex.is_match(host.as_bytes())),
+                    _ => true,
+                }
+            }
+            _ => true,
+        }
+    })
+}
+
 /// Whether a pattern matches nearly anything.
 pub fn is_any(regex: &str) -> bool {
     let Ok(regex) = pattern::regex(regex, false) else { return false };
