@@ -4,10 +4,17 @@ use crate::driver::{self, Browser};
 use crate::logged_in;
 use crate::weir::Weir;
 
-/// Pages with a link in the navigation, and one more.
+/// Pages with a link in the navigation, and those of a source, a host and an application.
 pub const PAGES: &[&str] = &[
     "/",
     "/attacks",
+    "/blocking",
+    "/sources/203.0.113.9",
+    "/sources/2001:db8::1",
+    "/hosts/a.example",
+    "/applications/-1",
+    "/automatic",
+    "/alerts",
     "/lists",
     "/rules",
     "/rules/new",

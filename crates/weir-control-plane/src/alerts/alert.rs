@@ -66,6 +66,9 @@ pub struct Alert {
     /// Hits from then on have not been reported yet.
     #[serde(skip)]
     pub since: i64,
+    /// Hits of the hour before that, as they were known then; none before the first message.
+    #[serde(skip)]
+    pub known: Option<Known>,
     /// When it is looked at next.
     #[serde(skip)]
     pub due: i64,
@@ -77,6 +80,15 @@ pub struct Alert {
     pub failures: u64,
     /// Why the last one failed; empty if it did not.
     pub last_error: String,
+}
+
+/// Hits of a stretch of time, as they were known at its end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// Hits.
+    pub hits: u64,
+    /// Of these, blocked.
+    pub blocked: u64,
 }
 
 impl NewAlert {

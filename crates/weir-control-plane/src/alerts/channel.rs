@@ -2,20 +2,39 @@
 
 use super::alert::Channel;
 use super::message::{self, Message};
-use crate::outgoing::Outgoing;
+use crate::outgoing::{Outgoing, OutgoingError};
+use reqwest::StatusCode;
 use serde_json::json;
 use std::time::Duration;
 
 /// Longest delivery.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Delivers a message. The error is for the log and for administrators; it holds no secret.
-pub async fn deliver(channel: &Channel, message: &Message, outgoing: &Outgoing) -> Result<(), String> {
+/// Why a message was not delivered. The text is for the log and for administrators; it holds neither the URL, which is a
+/// secret, nor anything of the answer's body.
+#[derive(Debug, thiserror::Error)]
+pub enum ChannelError {
+    /// The destination must not be contacted, or no client could be set up.
+    #[error(transparent)]
+    Outgoing(#[from] OutgoingError),
+    /// No client could be set up.
+    #[error("no client could be set up")]
+    Client(#[source] reqwest::Error),
+    /// The destination was not reached, or the connection broke.
+    #[error("the call failed")]
+    Call(#[source] reqwest::Error),
+    /// The destination refused.
+    #[error("answered {0}")]
+    Status(StatusCode),
+}
+
+/// Delivers a message.
+pub async fn deliver(channel: &Channel, message: &Message, outgoing: &Outgoing) -> Result<(), ChannelError> {
     let Channel::Slack { url } = channel;
-    outgoing.check_url(url).map_err(|error| error.to_string())?;
-    let client = outgoing.guarded().timeout(TIMEOUT).build().map_err(|error| error.to_string())?;
+    outgoing.check_url(url)?;
+    let client = outgoing.guarded().timeout(TIMEOUT).build().map_err(ChannelError::Client)?;
     let body = json!({"text": message::chat(message)}).to_string();
     let call = client.post(url).header("content-type", "application/json").body(body);
-    let answer = call.send().await.map_err(|error| error.without_url().to_string())?;
-    if answer.status().is_success() { Ok(()) } else { Err(format!("answered {}", answer.status())) }
+    let answer = call.send().await.map_err(|error| ChannelError::Call(error.without_url()))?;
+    if answer.status().is_success() { Ok(()) } else { Err(ChannelError::Status(answer.status())) }
 }

@@ -10,3 +10,4 @@ mod service;
 mod tests;
 
 pub use alert::{Alert, Channel, NewAlert};
+pub use service::Undelivered;

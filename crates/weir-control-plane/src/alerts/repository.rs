@@ -1,6 +1,6 @@
 //! Alerts in the store.
 
-use super::alert::{Alert, Channel, NewAlert};
+use super::alert::{Alert, Channel, Known, NewAlert};
 use crate::error::{Error, Result};
 use crate::meta::{number, text};
 use sqlx::any::AnyRow;
@@ -11,7 +11,7 @@ const MAX_ALERTS: usize = 50;
 /// Longest error kept, in bytes.
 const MAX_ERROR: usize = 500;
 
-const COLUMNS: &str = "id, name, channel, query, hits, minutes, digest, enabled, created, since, due, last_sent, sent, failures, last_error";
+const COLUMNS: &str = "id, name, channel, query, hits, minutes, digest, enabled, created, since, due, last_sent, sent, failures, last_error, known_hits, known_blocked";
 
 fn read(row: &AnyRow) -> Result<Alert> {
     let count = |column: &str| Ok::<_, Error>(u64::try_from(number(row, column)?).unwrap_or_default());
@@ -25,11 +25,14 @@ fn read(row: &AnyRow) -> Result<Alert> {
         digest: number(row, "digest")? != 0,
         enabled: number(row, "enabled")? != 0,
     };
+    let blocked = count("known_blocked")?;
+    let known = u64::try_from(number(row, "known_hits")?).ok().map(|hits| Known { hits, blocked });
     Ok(Alert {
         id: text(row, "id")?,
         about,
         created: number(row, "created")?,
         since: number(row, "since")?,
+        known,
         due: number(row, "due")?,
         last_sent: number(row, "last_sent")?,
         sent: count("sent")?,
@@ -71,7 +74,7 @@ pub(super) async fn create(on: &mut AnyConnection, new: &NewAlert, now: i64) -> 
 pub(super) async fn update(on: &mut AnyConnection, id: &str, new: &NewAlert, now: i64) -> Result<Alert> {
     let update = sqlx::query(
         "UPDATE alerts SET name = $2, channel = $3, query = $4, hits = $5, minutes = $6, digest = $7, enabled = $8, since = $9, \
-         due = $10, failures = 0, last_error = '' WHERE id = $1",
+         due = $10, failures = 0, last_error = '', known_hits = -1, known_blocked = 0 WHERE id = $1",
     );
     let update = update.bind(id).bind(new.name.trim()).bind(channel(new)?).bind(new.query.trim());
     let update = update.bind(i64::from(new.hits)).bind(i64::from(new.minutes)).bind(i64::from(new.digest));
@@ -91,19 +94,26 @@ pub(super) async fn take(on: &mut AnyConnection, alert: &Alert, next: i64) -> Re
     Ok(take.bind(&alert.id).bind(alert.due).bind(next).execute(on).await?.rows_affected() > 0)
 }
 
-/// Notes that hits up to `since` have been reported, and the next look; `sent` if a message went out.
-pub(super) async fn mark_reported(
-    on: &mut AnyConnection,
-    id: &str,
-    since: i64,
-    next: i64,
-    sent: Option<i64>,
-) -> Result<()> {
+/// Up to where hits have been reported.
+#[derive(Debug)]
+pub(super) struct Reported {
+    /// First millisecond that was not reported.
+    pub since: i64,
+    /// The next look.
+    pub next: i64,
+    /// Hits of the hour before `since`, as they are known now.
+    pub known: Known,
+}
+
+/// Notes up to where hits have been reported, and the next look; `sent` if a message went out.
+pub(super) async fn mark_reported(on: &mut AnyConnection, id: &str, until: &Reported, sent: Option<i64>) -> Result<()> {
     let update = sqlx::query(
         "UPDATE alerts SET since = $2, due = $3, last_sent = COALESCE($4, last_sent), sent = sent + $5, failures = 0, \
-         last_error = '' WHERE id = $1",
+         last_error = '', known_hits = $6, known_blocked = $7 WHERE id = $1",
     );
-    update.bind(id).bind(since).bind(next).bind(sent).bind(i64::from(sent.is_some())).execute(on).await?;
+    let signed = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+    let update = update.bind(id).bind(until.since).bind(until.next).bind(sent).bind(i64::from(sent.is_some()));
+    update.bind(signed(until.known.hits)).bind(signed(until.known.blocked)).execute(on).await?;
     Ok(())
 }
 

@@ -1,15 +1,16 @@
 //! Alerts as the rest of the control plane sees them, and the round that sends them.
 
-use super::alert::{Alert, NewAlert};
-use super::channel;
+use super::alert::{Alert, Known, NewAlert};
+use super::channel::{self, ChannelError};
 use super::message::{self, Counted};
-use super::repository;
+use super::repository::{self, Reported};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::error::Result;
-use crate::store::{Filter, Page};
+use crate::store::{Filter, Page, Slot};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+use weir_runtime::error_chain::with_causes;
 
 /// How often it is looked whether one is due.
 const TICK: Duration = Duration::from_secs(10);
@@ -19,8 +20,14 @@ const LOOK: i64 = 15_000;
 const RETRY: i64 = 60_000;
 /// Newest hits of which a message tells details.
 const DETAILS: u32 = 200;
-/// What is reported when a test failed.
-const UNDELIVERED: &str = "the test was not delivered; the log of the control plane says why";
+/// How late a hit may come and still be counted, in milliseconds: a node that was cut off for an hour.
+const LATE: i64 = 60 * 60_000;
+
+/// A test was not delivered. What a refusal says of ports and paths is for who reads the log of this machine, not for who
+/// may only enter destinations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the test was not delivered; the log of the control plane says why")]
+pub struct Undelivered;
 
 impl App {
     /// Every alert; URLs of chats are masked.
@@ -67,7 +74,7 @@ impl App {
     }
 
     /// Sends a message that says it is a test; the error is for who may only enter destinations.
-    pub async fn test_alert(&self, caller: &Caller, id: &str) -> Result<Result<(), String>> {
+    pub async fn test_alert(&self, caller: &Caller, id: &str) -> Result<std::result::Result<(), Undelivered>> {
         let alert = self.held_alert(id).await?;
         let sent = self.send_alert(&alert, &message::test(&alert)).await;
         let mut change = self.audit.begin().await?;
@@ -76,8 +83,8 @@ impl App {
         change.record(&caller.name(), &caller.address, &record).await?;
         change.store().await?;
         Ok(sent.map_err(|error| {
-            tracing::warn!(alert = alert.about.name, error, "the test was not delivered");
-            UNDELIVERED.to_owned()
+            tracing::warn!(alert = alert.about.name, error = with_causes(&error), "the test was not delivered");
+            Undelivered
         }))
     }
 
@@ -92,7 +99,7 @@ impl App {
         })
     }
 
-    async fn send_alert(&self, alert: &Alert, message: &message::Message) -> std::result::Result<(), String> {
+    async fn send_alert(&self, alert: &Alert, message: &message::Message) -> std::result::Result<(), ChannelError> {
         channel::deliver(&alert.about.channel, message, &self.config.outgoing).await
     }
 
@@ -138,33 +145,40 @@ impl App {
         if now <= from {
             return Ok(());
         }
-        let series = self.store.series(&filter, from, now, now - from).await?;
-        let (hits, blocked) = series.slots.iter().fold((0, 0), |sum, slot| (sum.0 + slot.hits, sum.1 + slot.blocked));
-        let (since, next) =
-            if alert.about.digest { (now, alert.due.max(now - window) + window) } else { (now, now + window) };
-        if hits < u64::from(alert.about.hits) {
-            if !alert.about.digest {
-                return Ok(());
-            }
-            return repository::mark_reported(
-                &mut *self.store.control().write().acquire().await?,
-                &alert.id,
-                since,
-                next,
-                None,
-            )
-            .await;
+        let late = self.late_hits(alert, &filter).await?;
+        let counted = self.known_hits(&filter, from, now).await?;
+        let (hits, blocked) = (counted.hits + late.hits, counted.blocked + late.blocked);
+        let next = if alert.about.digest { alert.due.max(now - window) + window } else { now + window };
+        let enough = hits >= u64::from(alert.about.hits);
+        if !enough && !alert.about.digest {
+            return Ok(());
         }
-        let newest = self.store.hits(&filter, &Page::first(DETAILS)).await?.rows;
-        let counted = Counted { from, to: now, hits, blocked, newest: &newest };
-        let message = message::about(alert, &counted, self.config.public_url.as_deref());
-        match self.send_alert(alert, &message).await {
-            Ok(()) => {
-                let mut on = self.store.control().write().acquire().await?;
-                repository::mark_reported(&mut on, &alert.id, since, next, Some(now)).await
+        if enough {
+            let newest = self.store.hits(&filter, &Page::first(DETAILS)).await?.rows;
+            let counted = Counted { from, to: now, hits, blocked, newest: &newest };
+            let message = message::about(alert, &counted, self.config.public_url.as_deref());
+            if let Err(error) = self.send_alert(alert, &message).await {
+                return self.alert_failed(alert, &with_causes(&error), now).await;
             }
-            Err(error) => self.alert_failed(alert, &error, now).await,
         }
+        let known = self.known_hits(&filter, (now - LATE).max(0), now).await?;
+        let mut on = self.store.control().write().acquire().await?;
+        repository::mark_reported(&mut on, &alert.id, &Reported { since: now, next, known }, enough.then_some(now)).await
+    }
+
+    /// Hits of `[from, to)` that are stored by now.
+    async fn known_hits(&self, filter: &Filter, from: i64, to: i64) -> Result<Known> {
+        let series = self.store.series(filter, from, to, to - from).await?;
+        let sum =
+            |known: Known, slot: &Slot| Known { hits: known.hits + slot.hits, blocked: known.blocked + slot.blocked };
+        Ok(series.slots.iter().fold(Known::default(), sum))
+    }
+
+    /// Hits of the time that was reported already which came in since.
+    async fn late_hits(&self, alert: &Alert, filter: &Filter) -> Result<Known> {
+        let Some(known) = alert.known else { return Ok(Known::default()) };
+        let now = self.known_hits(filter, (alert.since - LATE).max(0), alert.since).await?;
+        Ok(Known { hits: now.hits.saturating_sub(known.hits), blocked: now.blocked.saturating_sub(known.blocked) })
     }
 
     async fn alert_failed(&self, alert: &Alert, error: &str, now: i64) -> Result<()> {

@@ -85,6 +85,26 @@ async fn a_threshold_is_reported_once_per_window() {
 }
 
 #[tokio::test]
+async fn a_hit_that_comes_after_its_window_was_reported_counts_in_the_next_one() {
+    let (fixture, node) = at_present().await;
+    let (url, kept) = chat(StatusCode::OK).await;
+    make(&fixture, &url, json!({"hits": 1, "minutes": 60, "digest": true})).await;
+    // A node that is cut off keeps a hit of this moment for later.
+    let late = traversal("/late?file=/etc/passwd");
+    send(&fixture, &node, &lines(&["/a?file=/etc/passwd"].map(traversal)), false).await;
+    fixture.clock.advance(3_600_000);
+    fixture.app.alert_round().await.unwrap();
+    assert!(kept.lock().unwrap()[0]["text"].as_str().unwrap().contains("digest: 1 hit:"), "{kept:?}");
+    send(&fixture, &node, &lines(&[late]), false).await;
+    fixture.clock.advance(3_600_000);
+    fixture.app.alert_round().await.unwrap();
+    assert!(kept.lock().unwrap()[1]["text"].as_str().unwrap().contains("digest: 1 hit:"), "{kept:?}");
+    fixture.clock.advance(3_600_000);
+    fixture.app.alert_round().await.unwrap();
+    assert_eq!(kept.lock().unwrap().len(), 2, "and not again");
+}
+
+#[tokio::test]
 async fn a_digest_comes_at_the_end_of_each_period_and_failures_are_shown_and_repeated() {
     let (fixture, node) = at_present().await;
     let (url, kept) = chat(StatusCode::OK).await;

@@ -44,5 +44,5 @@ pub async fn remove(State(app): State<App>, caller: Caller, Path(id): Path<Strin
 /// `POST /api/v1/alerts/{id}/test`
 pub async fn test(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<axum::Json<Value>> {
     let outcome = app.test_alert(&caller, &id).await?;
-    Ok(axum::Json(json!({"delivered": outcome.is_ok(), "error": outcome.err()})))
+    Ok(axum::Json(json!({"delivered": outcome.is_ok(), "error": outcome.err().map(|error| error.to_string())})))
 }

@@ -61,7 +61,7 @@ pub async fn remove(State(app): State<App>, caller: Caller, Path(id): Path<Strin
 /// `POST /api/v1/sinks/{id}/test`
 pub async fn test(State(app): State<App>, Path(id): Path<String>) -> Result<axum::Json<Value>> {
     let outcome = app.sinks.test(&id).await?;
-    Ok(axum::Json(json!({"delivered": outcome.is_ok(), "error": outcome.err()})))
+    Ok(axum::Json(json!({"delivered": outcome.is_ok(), "error": outcome.err().map(|error| error.to_string())})))
 }
 
 impl App {

@@ -77,8 +77,12 @@ fn effect(rule: &Map<String, Value>) -> Effect {
                 "forced_browsing" => "requests for what does not exist",
                 _ => "different values",
             };
-            let limit = format!("Allows {} {what} in {} s by {}", of("threshold"), of("window"), of("key"));
-            Effect::new(limit).on_requests().when(format!("; when exceeded: {}", lower(&of("reaction"))))
+            let or = |name: &str| {
+                let given = of(name);
+                if given.is_empty() { usual(code, name).to_owned() } else { given }
+            };
+            let limit = format!("Allows {} {what} in {} s by {}", or("threshold"), or("window"), or("key"));
+            Effect::new(limit).on_requests().when(format!("; when exceeded: {}", lower(&or("reaction"))))
         }
         "session" => Effect::new(format!("Takes {} for the session", of("key"))).on_requests(),
         "parser_state" => {
@@ -87,6 +91,20 @@ fn effect(rule: &Map<String, Value>) -> Effect {
             Effect::new(format!("{verb} the parser {}", of("parser")))
         }
         _ => Effect::new(kind.shown.label),
+    }
+}
+
+/// What a node takes where a rule on behaviour does not say.
+fn usual(code: &str, name: &str) -> &'static str {
+    match (name, code) {
+        ("threshold", "brute") => "10",
+        ("threshold", "forced_browsing" | "bola") => "50",
+        ("threshold", _) => "(no number of)",
+        ("window", "brute") => "300",
+        ("window", _) => "60",
+        ("key", _) => "client",
+        ("reaction", "rate_limit" | "brute") => "Block requests above the limit",
+        _ => "Report only",
     }
 }
 
@@ -225,6 +243,20 @@ fn is_plain(text: &str) -> bool {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn what_a_rule_on_behaviour_leaves_out_is_told_as_nodes_take_it() {
+        for code in ["rate_limit", "brute", "forced_browsing", "bola"] {
+            let distinct = if code == "bola" { json!("path:1") } else { Value::Null };
+            let mut rule = json!({"type": code, "id": 1, "threshold": 7, "distinct": distinct});
+            rule.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+            let says = summary(rule.as_object().unwrap());
+            assert!(says.starts_with("Allows 7 ") && !says.contains("  ") && !says.ends_with(": "), "{says}");
+            // As weir-policy reads it.
+            let window = if code == "brute" { 300 } else { 60 };
+            assert!(says.contains(&format!(" in {window} s by client")), "{says}");
+        }
+    }
 
     fn map(value: Value) -> Map<String, Value> {
         value.as_object().cloned().unwrap_or_default()

@@ -22,7 +22,7 @@ mod worker;
 pub use feed::{Batch, Feed, FeedName, Feeds};
 pub use metrics::Metrics;
 pub use repository::Repository;
-pub use service::Sinks;
+pub use service::{Sinks, TestError};
 pub use sink::{Facility, Format, NewSink, Sink, SinkError, Target, Transport};
 pub use webhook::{SIGNATURE_HEADER, sign};
 pub use worker::Worker;

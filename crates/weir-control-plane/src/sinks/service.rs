@@ -20,8 +20,18 @@ use weir_runtime::error_chain::with_causes;
 
 /// Time between checks for new hits while no notification arrives.
 const PERIOD: Duration = Duration::from_secs(5);
-/// What is reported when a test failed.
-const UNDELIVERED: &str = "the receiver did not take the test; the log of the control plane says why";
+
+/// Why a test was not delivered.
+#[derive(Debug, thiserror::Error)]
+pub enum TestError {
+    /// The receiver did not take it. What a refusal says of ports and paths is for who reads the log of this machine, not for
+    /// who may only enter URLs.
+    #[error("the receiver did not take the test; the log of the control plane says why")]
+    Undelivered,
+    /// No client could be set up.
+    #[error(transparent)]
+    Outgoing(#[from] OutgoingError),
+}
 
 /// All sinks of a control plane. Cheap to clone.
 #[derive(Clone)]
@@ -105,17 +115,15 @@ impl Sinks {
     }
 
     /// Delivers a record that says it is a test; the error is the receiver's.
-    pub async fn test(&self, id: &str) -> Result<Result<(), String>, SinkError> {
+    pub async fn test(&self, id: &str) -> Result<Result<(), TestError>, SinkError> {
         let held = self.repository.held(id).await?;
         let record = serde_json::json!({"id": "test", "test": true, "time": self.clock.millis()});
         match self.worker() {
             Ok(worker) => Ok(worker.deliver(&held, FeedName::System, &[record]).await.map_err(|error| {
-                // What a refusal says of ports and paths is for who reads the log of this machine, not for who may only
-                // enter URLs.
                 tracing::warn!(sink = held.sink.name, error = with_causes(&error), "the test was not delivered");
-                UNDELIVERED.to_owned()
+                TestError::Undelivered
             })),
-            Err(error) => Ok(Err(error.to_string())),
+            Err(error) => Ok(Err(TestError::Outgoing(error))),
         }
     }
 

@@ -47,6 +47,7 @@ pub(super) const CONTROL: &[Migration] = migrations! {
     401 "0401_alerts",
     500 "0500_abuse",
     501 "0501_saved_searches",
+    502 "0502_alert_late_hits",
 };
 
 /// Migrations of the tables that hold hits. They are the store's alone.
