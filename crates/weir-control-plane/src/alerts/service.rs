@@ -163,7 +163,8 @@ impl App {
         }
         let known = self.known_hits(&filter, (now - LATE).max(0), now).await?;
         let mut on = self.store.control().write().acquire().await?;
-        repository::mark_reported(&mut on, &alert.id, &Reported { since: now, next, known }, enough.then_some(now)).await
+        repository::mark_reported(&mut on, &alert.id, &Reported { since: now, next, known }, enough.then_some(now))
+            .await
     }
 
     /// Hits of `[from, to)` that are stored by now.

@@ -25,9 +25,9 @@ pub enum Target {
 }
 
 impl Target {
-    /// The host of this name. Fails for patterns.
+    /// The host of this name. Fails for patterns, and for what no host can be.
     pub fn host(name: &str) -> Result<Self> {
-        if name.contains(['*', '?']) || name.len() > MAX_HOST {
+        if name.contains(['*', '?', '\0']) || name.len() > MAX_HOST {
             return Err(Error::NotFound("host"));
         }
         Ok(Target::Host(name.to_ascii_lowercase()))

@@ -8,7 +8,7 @@ use crate::console::time_range::{self, TimeRange};
 use crate::console::view::attacks::AttackRows;
 use crate::console::view::form::{Control, Field};
 use crate::console::view::hit::Fact;
-use crate::console::view::number::{grouped, share};
+use crate::console::view::number::share;
 use crate::console::view::parts::Pager;
 use crate::console::view::plot::FULL;
 use crate::console::view::shell::{Place, Tone};
@@ -37,7 +37,11 @@ pub async fn source(page: Page, Path(ip): Path<String>) -> Result<Response> {
     let filter = Filter { from: Some(from), to: Some(to), ips: Terms::only(ip.into()), ..Filter::default() };
     let newest = page.app.store.attacks(&filter, &Rows::first(ATTACKS)).await?;
     let rows: Vec<_> = newest.rows.iter().map(|attack| attacks::row(&page, attack)).collect();
-    let shown = if newest.next.is_some() { format!("the newest {}", rows.len()) } else { grouped(rows.len() as u64) };
+    let shown = match (newest.next.is_some(), rows.len()) {
+        (true, n) => format!("the newest {n} attacks"),
+        (false, 1) => "1 attack".into(),
+        (false, n) => format!("{n} attacks"),
+    };
     let term = by_source(&ip.to_string());
     html(&SourcePage {
         shell: page.shell(format!("Source {ip}"), Place::Attacks),

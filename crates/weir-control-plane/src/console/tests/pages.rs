@@ -172,6 +172,10 @@ async fn no_page_lets_script_out_of_a_hit() {
             "/login?next=",
             "/?done=",
         ] {
+            // No host has these: there is no such page.
+            if path.contains("host") && payload.contains(['\0', '*', '?']) {
+                continue;
+            }
             paths.push(format!("{path}{encoded}"));
         }
     }
