@@ -12,7 +12,7 @@ use std::net::IpAddr;
 
 /// Newest hits whose requests are looked at for paths and user agents.
 const SAMPLE: usize = 200;
-/// Longest user agent or path that is told, in characters.
+/// Longest user agent or path in a report, in characters.
 const MAX_SHOWN: usize = 200;
 
 /// What is known of a source address over a period.

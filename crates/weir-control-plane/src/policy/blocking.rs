@@ -145,7 +145,7 @@ impl Trial {
         *self.sources.entry(hit.client.ip.clone()).or_default() += weight;
         let group = group(hit);
         let key = (group.attack_type, group.host.clone(), group.point.to_string());
-        // Newest first: the first hit of a group is the one that is told.
+        // Newest first: the first hit of a group is the one that is reported.
         let (group, sources) = self.found.entry(key).or_insert_with(|| (group, HashSet::new()));
         group.hits += weight;
         sources.insert(hit.client.ip.clone());

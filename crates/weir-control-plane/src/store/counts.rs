@@ -108,7 +108,7 @@ fn counted(filter: &Filter, from: i64, to: i64) -> Option<(i64, String)> {
     one(Dimension::Source, source.map(|net| net.addr().to_string()), rest)
 }
 
-/// The one value that is wanted, where it is one.
+/// The value, where there is only one.
 fn only<T: Clone>(terms: &super::Terms<T>) -> Option<T> {
     match (&terms.any[..], &terms.none[..]) {
         ([one], []) => Some(one.clone()),
