@@ -387,8 +387,8 @@ both! {
         assert_eq!(of("xss-test"), None);
         let later = database.rule_counts(NOON + HOUR).await.unwrap();
         assert_eq!(later.get("sqli-test").unwrap().hits, 1);
-        let top = database.top(Dimension::Rule, &Filter { from: Some(NOON), to: Some(NOON + DAY), ..Filter::default() }, 1);
-        assert_eq!(top.await.unwrap()[0].value, "sqli-test");
+        let day = Filter { from: Some(NOON), to: Some(NOON + DAY), ..Filter::default() };
+        assert_eq!(database.top(Dimension::Rule, &day, 1).await.unwrap()[0].value, "sqli-test");
     }
 
     async fn counts_by_hour_of_a_host_and_a_source_agree_with_the_hits(fresh) {
