@@ -84,6 +84,23 @@ fn is_value_in_file(text: &str) -> bool {
     !climbs(text) && text.len() <= 1024 && !page && !document
 }
 
+/// Lines of a text.
+const LINES: &str = "\nThe second line\n\nthe third one,\nand more.\n";
+
+/// Whether an attack runs wherever it is in a text: it is markup, a look-up or an expression of a template, or closes a
+/// quote and goes on. Code that does neither is a syntax error behind other lines.
+fn runs_anywhere(text: &str) -> bool {
+    let closes = text.starts_with(['\'', '"']) && text[1..].trim_start().starts_with([';', '+', '.', '|', '&', ')']);
+    text.starts_with("<script")
+        || text.starts_with("${jndi:")
+        || text.starts_with("{{7*7")
+        || closes && !text.contains('\n')
+}
+
+fn member_alone(name: &str, text: &str) -> Vec<u8> {
+    json(&format!("{{\"id\":7,\"{name}\":{}}}", json_text(text)))
+}
+
 /// A way to send an attack, alone and padded.
 struct Padding {
     name: &'static str,
@@ -190,6 +207,39 @@ fn paddings() -> Vec<Padding> {
                 let fields: String = (0..500).map(|n| format!("field{n}=value&")).collect();
                 let body = format!("{fields}q={}", percent(text));
                 if climbs(text) { form(&body) } else { part("; filename=\"form.txt\"", &body) }
+            },
+        },
+        Padding {
+            name: "a comment in a form: lines behind",
+            alone: |text| form(&format!("comment={}", percent(text))),
+            padded: |text| form(&format!("comment={}", percent(&format!("{text}{LINES}")))),
+        },
+        Padding {
+            name: "a message in JSON: lines behind",
+            alone: |text| member_alone("message", text),
+            padded: |text| member_alone("message", &format!("{text}{LINES}")),
+        },
+        Padding {
+            name: "content in JSON: comments before, lines behind",
+            alone: |text| member_alone("content", text),
+            padded: |text| member_alone("content", &format!("// one\n# two\n\n-- three\n{text}{LINES}")),
+        },
+        Padding {
+            name: "code in a query: lines behind",
+            alone: |text| get(&format!("code={}", percent(text)), ""),
+            padded: |text| get(&format!("code={}", percent(&format!("{text}{LINES}"))), ""),
+        },
+        Padding {
+            name: "a body in a form: lines and a fence behind",
+            alone: |text| form(&format!("body={}", percent(text))),
+            padded: |text| form(&format!("body={}", percent(&format!("{text}{LINES}```js\nx\n```\n")))),
+        },
+        Padding {
+            name: "a description in JSON: lines and a fence around what runs anywhere",
+            alone: |text| member_alone("description", text),
+            padded: |text| {
+                let padded = format!("First line\nSecond\nThird\n\n```\n{text}\n```{LINES}");
+                member_alone("description", if runs_anywhere(text) { &padded } else { text })
             },
         },
         Padding {

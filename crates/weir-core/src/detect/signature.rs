@@ -48,15 +48,16 @@ pub fn run<'s>(
             if !signature.conditions.is_empty() && !subject.meets_conditions(window.signature)? {
                 continue;
             }
-            if signature.doc.spares_documents && text_field::holds_document(subject) {
+            let (start, end) = (found.start(), found.end());
+            if signature.doc.spares_documents && text_field::is_content(subject, signature.attack, start, end) {
                 continue;
             }
             hits.push(RuleMatch {
                 rule: RuleName::Signature(&signature.id),
                 attack: signature.attack,
                 confidence: signature.confidence,
-                start: found.start(),
-                end: found.end(),
+                start,
+                end,
             });
         }
     }

@@ -5,7 +5,7 @@
 
 mod smarty;
 
-use super::{Detector, Match, Samples, Subject, is_document, work};
+use super::{Detector, Match, Samples, Subject, is_document, shown, work};
 use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Zone};
 
 /// The detector.
@@ -78,6 +78,7 @@ pub const DETECTOR: Detector = Detector {
             "{'a': 1}",
             "{1}",
             "{include the file}",
+            "exec perl -x ${1+\"$@\"}",
             "[a-z]{2,3}",
         ],
     },
@@ -87,6 +88,8 @@ pub const DETECTOR: Detector = Detector {
 const MAX_EXPRESSION: usize = 1024;
 /// Most multiplications of a statement that are looked at.
 const MAX_PRODUCTS: usize = 16;
+/// Most bytes of white space around an expression that has a line for itself.
+const MAX_INDENT: usize = 32;
 /// Bytes of expressions inspected per byte of the text. Delimiters may nest, so expressions may overlap.
 const FUEL_RATIO: usize = 4;
 /// Opening and closing delimiters.
@@ -236,6 +239,15 @@ fn run(subject: &Subject<'_>) -> Option<Match> {
     find(subject.bytes, is_document(subject.bytes))
 }
 
+/// What speaks for an injection in an expression.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Evidence {
+    /// Placeholders and code of documents may look like it: a name, or braces around a call.
+    Named,
+    /// It computes, or reaches into the engine.
+    Certain,
+}
+
 /// The first expression that computes or reaches into the engine. A `document` may have ranges, networks and names of
 /// settings between its own delimiters.
 fn find(text: &[u8], document: bool) -> Option<Match> {
@@ -249,7 +261,7 @@ fn find(text: &[u8], document: bool) -> Option<Match> {
         work::count(offset + 1);
         let Some((open, close)) = DELIMITERS.iter().find(|(open, _)| text[start..].starts_with(open)) else { continue };
         let inside = &text[start + open.len()..];
-        if open.len() == 1 && (document || !smarty::may_begin(inside)) {
+        if open.len() == 1 && !smarty::may_begin(inside) {
             continue;
         }
         let window = &inside[..inside.len().min(MAX_EXPRESSION)];
@@ -262,14 +274,25 @@ fn find(text: &[u8], document: bool) -> Option<Match> {
             continue;
         }
         fuel -= len;
-        if let Some(confidence) = classify(open, &text[start + open.len()..end - close.len()], document) {
-            return Some(Match { confidence, start, end });
+        let Some(evidence) = classify(open, &text[start + open.len()..end - close.len()], document) else { continue };
+        if evidence == Evidence::Certain || !document || stands_alone(text, start, end) {
+            return Some(Match { confidence: Confidence::High, start, end });
         }
     }
     None
 }
 
-fn classify(open: &[u8], inside: &[u8], document: bool) -> Option<Confidence> {
+/// Whether an expression begins the value or has a line for itself.
+fn stands_alone(text: &[u8], start: usize, end: usize) -> bool {
+    let blank = |b: &&u8| matches!(b, b' ' | b'\t' | b'\r');
+    let before = text[..start].iter().rev().take(MAX_INDENT).find(|b| !blank(b));
+    let after = text[end..].iter().take(MAX_INDENT).find(|b| !blank(b));
+    let line = |b: Option<&u8>| b.is_none_or(|b| *b == b'\n');
+    line(before) && line(after) || shown::leads(text, start)
+}
+
+/// What speaks for an injection in an expression.
+fn classify(open: &[u8], inside: &[u8], document: bool) -> Option<Evidence> {
     work::count(inside.len());
     let expression: Vec<u8> = inside.iter().filter(|b| **b > b' ').map(u8::to_ascii_lowercase).collect();
     let braces = matches!(
@@ -277,26 +300,26 @@ fn classify(open: &[u8], inside: &[u8], document: bool) -> Option<Confidence> {
         b"{{" | b"${" | b"#{" | b"*{" | b"{%" | b"<%" | b"@(" | b"[[" | b"%{" | b"~{" | b"@{" | b"[(" | b"[="
     );
     if braces && is_arithmetic(expression.trim_ascii(), document) {
-        return Some(Confidence::High);
+        return Some(Evidence::Certain);
     }
     if open == b"{" {
-        return smarty::is_attack(inside, &expression).then_some(Confidence::High);
+        return smarty::is_attack(inside, &expression).then_some(Evidence::Named);
     }
-    if matches!(open, b"{%" | b"<%") && !document && multiplies(&expression) {
-        return Some(Confidence::High);
+    if matches!(open, b"{%" | b"<%") && multiplies(&expression) {
+        return Some(Evidence::Certain);
     }
     if open == b"@(" || open == b"[[" && !expression.starts_with(b"$") || open == b"*{" && expression.len() > 200 {
         return None;
     }
     if open == b"{$" {
-        return expression.starts_with(b"smarty.").then_some(Confidence::High);
-    }
-    if open == b"{{" && !document && is_engine_object(inside, &expression) {
-        return Some(Confidence::High);
+        return expression.starts_with(b"smarty.").then_some(Evidence::Certain);
     }
     let reaches = SANDBOX_ESCAPES.iter().any(|word| *word != b"`" && memchr::memmem::find(&expression, word).is_some());
     let shell = matches!(open, b"<%" | b"#{") && runs_command(inside);
-    (reaches || shell).then_some(Confidence::High)
+    if reaches || shell {
+        return Some(Evidence::Certain);
+    }
+    (open == b"{{" && is_engine_object(inside, &expression)).then_some(Evidence::Named)
 }
 
 /// Whether the expression is an object of the engine, or filters one: `self`, `_context|keys`, `config.SECRET`.
@@ -356,6 +379,7 @@ fn is_arithmetic(expression: &[u8], document: bool) -> bool {
     matches!(operator, b'*' | b'+' | b'-' | b'/' | b'%')
         && number
         && !range
+        && !(rest.starts_with(b"\"$") || rest.starts_with(b"'$"))
         && literal(rest)
             .is_some_and(|tail| tail.first().is_none_or(|b| !b.is_ascii_alphabetic() && !b"`^{@#$~\\_".contains(b)))
 }

@@ -1,8 +1,8 @@
 //! Fields that are made for texts: code, queries, posts, messages. In them, code is what users send, so some signatures and
 //! detectors expect an injection to break out of something.
 
-use super::{Subject, is_document};
-use crate::model::{Key, Lexicon, Tag};
+use super::{Subject, is_document, shown};
+use crate::model::{AttackType, Key, Lexicon, Tag};
 
 /// What a field is made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +15,10 @@ pub enum TextField {
     Sql,
     /// Command lines of a build or a job.
     Script,
+    /// Lines of source code that an error report quotes.
+    CodeLine,
+    /// Paths in a container's file system.
+    Path,
 }
 
 /// Names of fields that are made for texts.
@@ -89,8 +93,23 @@ const NAMES: &[(TextField, &[&str])] = &[
             "graphql",
         ],
     ),
-    (TextField::Sql, &["sql", "query", "statement", "db.statement", "db.query.text", "rawsql", "raw_sql", "sql_query"]),
+    (
+        TextField::Sql,
+        &[
+            "sql",
+            "query",
+            "statement",
+            "db.statement",
+            "db.query.text",
+            "rawsql",
+            "raw_sql",
+            "sql_query",
+            "stringvalue",
+        ],
+    ),
     (TextField::Script, &["script", "scripts", "before_script", "after_script", "user_data", "userdata"]),
+    (TextField::CodeLine, &["context_line", "pre_context", "post_context"]),
+    (TextField::Path, &["mountpath", "subpath", "hostpath", "mount_path", "host_path", "mountpoint", "binds"]),
 ];
 
 static FIELDS: Lexicon<TextField, 256> = Lexicon::new(NAMES);
@@ -122,7 +141,27 @@ pub fn of(subject: &Subject<'_>) -> Option<TextField> {
     names.take(MOST_NAMES).find_map(|name| FIELDS.get(name))
 }
 
-/// Whether the value is a text of several lines in a field that is made for texts.
-pub fn holds_document(subject: &Subject<'_>) -> bool {
-    is_document(subject.bytes) && of(subject).is_some()
+/// Whether a match at `start..end` of a signature that spares documents is content of the value's field, and no injection.
+pub fn is_content(subject: &Subject<'_>, attack: AttackType, start: usize, end: usize) -> bool {
+    let text = subject.bytes;
+    let path = attack == AttackType::Ptrav;
+    if path && shown::is_mentioned(text, start, end) {
+        return true;
+    }
+    // Queries and objects name log files and sources by members.
+    let member = || subject.ancestors().next().is_some_and(|step| step.tag == Tag::HashName);
+    match of(subject) {
+        Some(TextField::CodeLine) => shown::is_inert(text, start),
+        Some(TextField::Path) => path && shown::is_inert(text, start),
+        None if path && member() => shown::is_inert(text, start),
+        None if !is_body(subject) => false,
+        _ if path && shown::follows_blank(text, start) => is_document(text) && shown::is_inert(text, start),
+        _ => is_document(text) && shown::is_shown(text, start),
+    }
+}
+
+/// Whether the value is the body as a whole: a text or a file.
+fn is_body(subject: &Subject<'_>) -> bool {
+    let mut steps = subject.ancestors();
+    steps.next().is_some_and(|step| step.tag == Tag::Post) && steps.next().is_none()
 }

@@ -42,7 +42,7 @@ pub struct SignatureDoc {
     pub literals: Vec<String>,
     /// Tried on every value although no literal is required. Costs time; give a reason in `about`.
     pub unfiltered: bool,
-    /// Does not match in a text of several lines in a field that is made for texts or code.
+    /// Does not match code that a text of several lines shows, in a field that is made for texts or code.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub spares_documents: bool,
     /// How sure it is on its own.

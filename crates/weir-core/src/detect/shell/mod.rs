@@ -12,7 +12,7 @@ mod place;
 mod separator;
 
 use super::text_field::{self, TextField};
-use super::{Detector, Match, Samples, Subject, is_document};
+use super::{Detector, Match, Samples, Subject, is_document, shown};
 use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Key, Tag, Zone};
 use crate::normalize::shell as noise;
 use line::{Evidence, Found};
@@ -196,13 +196,15 @@ struct Scan<'t> {
     sensitive: OnceCell<bool>,
     place: OnceCell<Place>,
     field: OnceCell<Option<TextField>>,
+    /// The first line of a document, whether it is prose, and whether it names what only attackers read.
+    first_line: OnceCell<(std::ops::Range<usize>, bool, bool)>,
 }
 
 impl<'t> Scan<'t> {
     fn new(subject: &'t Subject<'t>, text: &'t [u8], classes: ByteClasses) -> Self {
         let document = classes.intersects(ByteClasses::NEWLINE) && is_document(text);
-        let (prose, script, sensitive, place, field) = Default::default();
-        Self { text, classes, document, subject, prose, script, sensitive, place, field }
+        let (prose, script, sensitive, place, field, first_line) = Default::default();
+        Self { text, classes, document, subject, prose, script, sensitive, place, field, first_line }
     }
 
     /// The first command line with enough evidence.
@@ -246,7 +248,10 @@ impl<'t> Scan<'t> {
         let place = self.place();
         if self.document {
             let rooted = found.evidence == Evidence::Rooted && boundary >= Boundary::Strong;
-            return place == Place::Parameter && (rooted || place::breaks_out(self.text, found.start));
+            let injected = place::breaks_out(self.text, found.start)
+                || found.evidence > Evidence::Bare && !self.is_script() && shown::breaks_out(self.text, found.start)
+                || self.begins_value(boundary, found.start);
+            return injected || place == Place::Parameter && rooted;
         }
         match place {
             Place::Parameter if found.evidence == Evidence::Bare => self.expects_no_command(found),
@@ -261,6 +266,17 @@ impl<'t> Scan<'t> {
             }
             Place::Document => found.evidence > Evidence::Bare,
         }
+    }
+
+    /// Whether a command is on the first line of a document, which is neither a script nor a sentence.
+    fn begins_value(&self, boundary: Boundary, start: usize) -> bool {
+        let (line, prose, sensitive) = self.first_line.get_or_init(|| {
+            let line = shown::first_line(self.text);
+            let text = &self.text[line.clone()];
+            (line, place::is_prose(text), argument::is_sensitive(text))
+        });
+        let injected = boundary > Boundary::Line && boundary != Boundary::Tick && !self.is_script();
+        line.contains(&start) && !prose && (injected || *sensitive && self.field() != Some(TextField::Code))
     }
 
     /// Whether a header has a word in a list behind `;` that names a command, as the comments of clients have.
@@ -284,7 +300,9 @@ impl<'t> Scan<'t> {
             let document = self.subject.ancestors().any(|step| structured(step.tag));
             // One line of code in a parameter may be run, several lines are a file.
             let text = || match self.field() {
-                Some(TextField::Code | TextField::Sql) => self.text.trim_ascii().contains(&b'\n'),
+                Some(TextField::Code | TextField::Sql | TextField::CodeLine | TextField::Path) => {
+                    self.text.trim_ascii().contains(&b'\n')
+                }
                 Some(TextField::Prose | TextField::Script) => true,
                 None => false,
             };

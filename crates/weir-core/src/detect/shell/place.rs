@@ -83,6 +83,8 @@ pub fn is_listed(text: &[u8], at: usize, start: usize, end: usize, name: &[u8], 
     let separator = |b: &u8| matches!(b, b'|' | b';' | b'&' | b'\n' | b'\r');
     let head = &head[..head.iter().rposition(|b| !separator(b)).map_or(0, |last| last + 1)];
     let from = head.iter().rposition(separator).map_or(0, |last| last + 1);
+    // A list may be the value of a parameter in an address.
+    let from = head[from..].iter().rposition(|b| matches!(b, b'=' | b'?')).map_or(from, |last| from + last + 1);
     let before = head[from..].trim_ascii();
     let tail = &text[end.min(text.len())..(end + MAX_LINE).min(text.len())];
     work::count(head.len().min(MAX_LINE) + end - start);

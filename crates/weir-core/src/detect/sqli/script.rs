@@ -60,11 +60,43 @@ pub fn explains(subject: &Subject<'_>) -> Explained {
     work::count(text.len());
     let even = || memchr::memchr_iter(b'\'', text).count().is_multiple_of(2);
     match field {
-        _ if is_document(text) => Explained::All,
-        TextField::Sql | TextField::Code | TextField::Script if lines || even() && !computes(text) => Explained::All,
-        TextField::Prose if lines => Explained::Statements,
+        TextField::Sql | TextField::Code | TextField::Script | TextField::CodeLine if lines && closes_quotes(text) => {
+            Explained::All
+        }
+        TextField::Sql | TextField::Code | TextField::Script | TextField::CodeLine if even() && !computes(text) => {
+            Explained::All
+        }
+        TextField::Prose if is_document(text) && closes_quotes(text) => Explained::All,
+        _ if lines => Explained::Statements,
         _ => Explained::Nothing,
     }
+}
+
+/// Whether a script ends outside of the texts that it quotes. One that does not was closed by a quote of its own, as an
+/// injection does; so was one whose last text holds a comment.
+fn closes_quotes(text: &[u8]) -> bool {
+    let (mut at, mut last): (usize, &[u8]) = (0, b"");
+    work::count(text.len());
+    while let Some(found) = text[at..].iter().position(|b| matches!(b, b'\'' | b'-' | b'/')) {
+        let from = at + found;
+        let (end, skip) = match &text[from..] {
+            [b'\'', ..] => (memchr::memchr(b'\'', &text[from + 1..]), 1),
+            [b'-', b'-', ..] => (memchr::memchr(b'\n', &text[from..]).or(Some(text.len() - from - 1)), 0),
+            [b'/', b'*', ..] => (memchr::memmem::find(&text[from..], b"*/"), 0),
+            _ => (Some(0), 0),
+        };
+        let Some(end) = end else { return false };
+        if text[from] == b'\'' {
+            last = &text[from..from + 1 + end];
+        }
+        at = from + end + skip + 1;
+    }
+    !holds_comment(last)
+}
+
+/// Whether a quoted text holds what comments out the rest of a statement.
+fn holds_comment(quoted: &[u8]) -> bool {
+    [&b"--"[..], b"/*", b"#"].iter().any(|mark| memchr::memmem::find(quoted, mark).is_some())
 }
 
 /// Whether a query reads no table: it computes something, which shows that it ran.

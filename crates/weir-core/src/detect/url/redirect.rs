@@ -107,6 +107,8 @@ fn redirect<'n>(text: &[u8], name: impl FnOnce() -> &'n [u8]) -> Option<Confiden
     match proper {
         None => (host_like(after.trim_ascii_start()) || after.starts_with(b"/\\") || after.starts_with(b"\\"))
             .then_some(Confidence::High),
+        // Documentation leaves the host out.
+        Some(after) if after.starts_with(b".../") => None,
         Some(after) => odd_authority(after).then_some(Confidence::High),
     }
 }

@@ -97,7 +97,15 @@ pub fn is_handler(name: &[u8]) -> bool {
 
 /// Whether an attribute is an event handler with script.
 pub fn handles(attribute: &Attribute<'_>) -> bool {
-    is_handler(attribute.name) && !attribute.value.is_empty() && !is_jsx_reference(attribute.value)
+    is_handler(attribute.name) && !attribute.value.is_empty() && !is_no_script(attribute.value)
+}
+
+/// Whether `value` does nothing as script: it is a placeholder, a reference in a JSX template, or a block without an end,
+/// such as `{() =>` before the rest of a JSX function, which is a syntax error.
+fn is_no_script(value: &[u8]) -> bool {
+    let open = value.starts_with(b"{") && memchr::memchr(b'}', value).is_none();
+    work::count(value.len());
+    open || value.iter().all(|b| *b == b'.' || *b >= 0x80) || is_jsx_reference(value)
 }
 
 /// Whether `value` is `{name.of.a.function}`: a reference in a JSX template, which does nothing as script.

@@ -1,6 +1,6 @@
 //! Script: URLs that execute it, calls of typical functions, and obfuscated script without letters.
 
-use super::super::{Match, is_document, work};
+use super::super::{Match, is_document, shown, work};
 use crate::model::Confidence;
 
 /// Functions with which injected script shows a message, loads more script, or executes text. Lower case.
@@ -68,8 +68,10 @@ const DATA: &[&[u8]] = &[
 ];
 /// Most bytes skipped between the letters of a scheme. Browsers skip control bytes there.
 const MAX_SKIPPED: usize = 48;
-/// Longest text that is read as part of a script. Injections into scripts are short.
+/// Longest text of one line that is read as part of a script. A longer one may show code, as a document does.
 const MAX_SCRIPT: usize = 4096;
+/// Most calls of a document that are looked at.
+const MAX_SHOWN_CALLS: usize = 16;
 /// Longest text before a call that still counts as the end of the context that the call broke out of.
 const MAX_CONTEXT: usize = 400;
 /// A text of at most this length that ends with a call after an operator is not prose.
@@ -163,13 +165,20 @@ pub fn find(text: &[u8]) -> Option<Match> {
     if let Some(noise) = noise(text) {
         return Some(noise);
     }
-    if text.len() > MAX_SCRIPT || is_document(text) {
-        return None;
-    }
+    let mut shown_calls = (text.len() > MAX_SCRIPT || is_document(text)).then_some(MAX_SHOWN_CALLS);
     let mut best: Option<Match> = None;
     for open in memchr::memchr2_iter(b'(', b'`', text) {
         let Some((start, name)) = called(text, open) else { continue };
         let confidence = classify(text, start, open, name);
+        if let Some(left) = shown_calls.as_mut().filter(|_| confidence.is_some()) {
+            if *left == 0 {
+                break;
+            }
+            *left -= 1;
+            if shown::is_shown(text, start) {
+                continue;
+            }
+        }
         if confidence.is_some_and(|c| best.is_none_or(|b| c > b.confidence)) {
             best = confidence.map(|confidence| Match { confidence, start, end: (open + 32).min(text.len()) });
         }
