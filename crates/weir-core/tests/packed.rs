@@ -9,7 +9,7 @@ use weir_core::ruleset::{Ruleset, builtin, compile};
 /// Strings of each kind.
 const STRINGS: usize = 400;
 /// Most of a thousand that may be blocked: random text of this length sometimes is a command line.
-const MOST_BLOCKED_PER_MILLE: usize = 5;
+const MOST_BLOCKED_PER_MILLE: usize = 3;
 
 fn ruleset() -> &'static Ruleset {
     static RULES: OnceLock<Ruleset> = OnceLock::new();

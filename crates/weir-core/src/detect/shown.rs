@@ -46,9 +46,12 @@ pub fn is_mentioned(text: &[u8], start: usize, end: usize) -> bool {
     };
     // The rest of the path is no word.
     let rest = behind.iter().position(|b| *b == b' ').unwrap_or(behind.len());
-    // A quote or bracket before it makes it the operand of a call.
+    // A quote or bracket before it makes it the operand of a call, a scheme an address.
     let name = text[start..end].iter().position(u8::is_ascii_alphanumeric).map_or(start, |at| start + at);
-    let apart = text[..name].iter().rev().find(|b| !matches!(b, b'/' | b'\\')).is_none_or(u8::is_ascii_whitespace);
+    let part = |b: &&u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'\\' | b':' | b'.' | b'_' | b'-' | b'~');
+    let lead = text[..name].iter().rev().take(MAX_SENTENCE).take_while(part).count();
+    let apart = (lead == name || text[name - lead - 1].is_ascii_whitespace())
+        && memchr::memmem::find(&text[name - lead..name], b"://").is_none();
     apart && (words(before) >= SENTENCE || words(&behind[rest..]) >= SENTENCE) && !cut(behind) && !climbs(text, start)
 }
 
@@ -188,6 +191,8 @@ mod tests {
             "/etc/passwd",
             "cat /etc/passwd",
             "what is this ../../etc/passwd",
+            "select content from load_file('/etc/passwd')",
+            "please open this one file:///etc/passwd",
             "/etc/passwd\0 is where users are",
             "/etc/passwd%00 is where users are",
             "one two three four\n/etc/passwd\n",

@@ -108,8 +108,12 @@ pub fn writes_file(line: &[u8]) -> bool {
         .count();
     work::count(len + 1);
     let rest = target[len..].trim_ascii_start();
-    // In random text, `>` and a letter or two are behind many separators. A file to write has an ending or a folder.
-    let named = len > 3 && target[1..len - 1].iter().any(|b| matches!(b, b'.' | b'/'));
+    // In random text, `>` and a few letters are behind many separators. A file to write has an ending or is in a folder
+    // of the system.
+    let ending =
+        target[..len].iter().rev().take(6).take_while(|b| b.is_ascii_lowercase() || b.is_ascii_digit()).count();
+    let dotted = ending > 0 && len > ending + 1 && target[len - ending - 1] == b'.' && target[len - ending - 2] != b'.';
+    let named = dotted || len > 3 && (target.starts_with(b"/") || target.starts_with(b"./"));
     named
         && target[..len].iter().any(u8::is_ascii_alphabetic)
         && matches!(rest.first(), None | Some(b';' | b'#' | b'&' | b'|' | b')' | b'\'' | b'"'))

@@ -86,6 +86,8 @@ pub fn is_listed(text: &[u8], at: usize, start: usize, end: usize, name: &[u8], 
     // A list may be the value of a parameter in an address.
     let from = head[from..].iter().rposition(|b| matches!(b, b'=' | b'?')).map_or(from, |last| from + last + 1);
     let before = head[from..].trim_ascii();
+    // In an address, `+` is a blank.
+    let before = before.strip_suffix(b"+").unwrap_or(before);
     let tail = &text[end.min(text.len())..(end + MAX_LINE).min(text.len())];
     work::count(head.len().min(MAX_LINE) + end - start);
     let tail = &tail[tail.iter().take_while(|b| matches!(b, b' ' | b'\t')).count()..];
