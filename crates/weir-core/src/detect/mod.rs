@@ -13,7 +13,7 @@ pub mod nosqli;
 pub mod path;
 pub mod probe;
 pub mod shell;
-mod shown;
+pub mod shown;
 pub mod signature;
 pub mod sqli;
 pub mod template;

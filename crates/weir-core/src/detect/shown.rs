@@ -62,6 +62,48 @@ pub fn follows_blank(text: &[u8], start: usize) -> bool {
     memchr::memchr(b' ', before[line..].trim_ascii()).is_some()
 }
 
+/// Whether a sentence leads to the code behind `before`: words that follow each other since the last quote, comment or
+/// line end. Where that code would run, they are a syntax error.
+pub fn is_told(before: &[u8]) -> bool {
+    const KEYWORDS: &[&[u8]] = &[
+        b"async",
+        b"await",
+        b"const",
+        b"delete",
+        b"do",
+        b"else",
+        b"for",
+        b"function",
+        b"get",
+        b"if",
+        b"in",
+        b"instanceof",
+        b"let",
+        b"new",
+        b"of",
+        b"return",
+        b"set",
+        b"static",
+        b"throw",
+        b"typeof",
+        b"var",
+        b"void",
+        b"while",
+        b"yield",
+    ];
+    let before = &before[before.len().saturating_sub(MAX_SENTENCE)..];
+    let ends = |b: &u8| matches!(b, b'"' | b'`' | b'\'' | b'\n' | b'\r' | b'*' | b'<' | b'>');
+    let rest = &before[before.iter().rposition(ends).map_or(0, |last| last + 1)..];
+    work::count(before.len());
+    let (mut row, mut longest) = (0, 0);
+    for word in rest.split(|b| *b == b' ') {
+        let plain = word.len() > 1 && word.iter().all(|b| b.is_ascii_alphabetic() || *b >= 0x80);
+        row = if plain && !KEYWORDS.contains(&word) { row + 1 } else { 0 };
+        longest = longest.max(row);
+    }
+    longest >= SENTENCE
+}
+
 /// Words of letters in a part of a sentence.
 fn words(part: &[u8]) -> usize {
     let plain = |word: &&[u8]| {
@@ -75,7 +117,8 @@ fn words(part: &[u8]) -> usize {
 pub fn leads(text: &[u8], start: usize) -> bool {
     start <= MAX_BEFORE && {
         let line = first_line(text);
-        line.contains(&start) && !is_sentence(&text[line.start..start])
+        let from = memchr::memrchr(b'\n', &text[..start]).map_or(0, |end| end + 1);
+        start < line.end && !is_sentence(&text[from..start])
     }
 }
 
@@ -87,7 +130,7 @@ pub fn first_line(text: &[u8]) -> std::ops::Range<usize> {
         let end = memchr::memchr(b'\n', &text[start..]).map_or(text.len(), |end| start + end + 1);
         let line = text[start..end].trim_ascii();
         work::count(end - start);
-        let marks = [&b"//"[..], b"#", b"--", b"/*", b"*/", b"<!--"];
+        let marks = [&b"//"[..], b"#", b"-- ", b"/*", b"*/", b"<!--"];
         if end == text.len() || !(line.is_empty() || marks.iter().any(|mark| line.starts_with(mark))) {
             return start..end;
         }
@@ -103,6 +146,11 @@ fn is_sentence(before: &[u8]) -> bool {
 /// Whether the match at `start` follows a quote that was not opened before on its line, and then what ends a statement or
 /// joins operands.
 pub fn breaks_out(text: &[u8], start: usize) -> bool {
+    let before = &text[start.saturating_sub(MAX_BEFORE)..start];
+    let line = start - before.len() + memchr::memrchr(b'\n', before).map_or(0, |end| end + 1);
+    if closes_first(&text[line..]) {
+        return true;
+    }
     let name = text[start..].iter().take(MAX_LEAD).position(u8::is_ascii_alphanumeric).map_or(start, |at| start + at);
     let back = text[..name].iter().rev().take(MAX_LEAD);
     let from = name - back.take_while(|b| !b.is_ascii_alphanumeric() && **b != b'\n').count();
@@ -119,6 +167,23 @@ pub fn breaks_out(text: &[u8], start: usize) -> bool {
     let opened = |part: &[u8]| !memchr::memchr_iter(text[at], part).count().is_multiple_of(2);
     // Code between backticks may go over several lines.
     !opened(line) && (text[at] != b'`' || !opened(before))
+}
+
+/// Whether a line begins with a quote that it did not open, and then what ends a statement or joins operands.
+fn closes_first(line: &[u8]) -> bool {
+    let line = line[..line.len().min(MAX_LEAD)].trim_ascii_start();
+    let Some((b'\'' | b'"' | b'`', rest)) = line.split_first() else { return false };
+    let mut rest = rest.iter().skip_while(|b| matches!(b, b' ' | b')' | b']' | b'}'));
+    rest.next().is_some_and(|b| b";,+.|&-*".contains(b))
+}
+
+/// Lines of a text that are values of their own for signatures: the first one behind blank lines, and those that begin by
+/// closing a quote.
+pub fn injected_lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let blank = text.iter().take_while(|b| b.is_ascii_whitespace()).count();
+    let first = memchr::memchr(b'\n', &text[..blank]).map(|_| &text[blank..]);
+    let lines = text.split(|b| *b == b'\n').skip(1).filter(|line| closes_first(line));
+    first.into_iter().flat_map(|rest| rest.split(|b| *b == b'\n').take(1)).chain(lines)
 }
 
 /// Whether the match is in an expression of a template that is not closed before.
@@ -198,6 +263,16 @@ mod tests {
             "one two three four\n/etc/passwd\n",
         ] {
             assert!(!mentioned(text), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_sentence_is_no_script() {
+        for text in ["What is wrong with this? if (a = b) { ", "it's one of those calls that run; "] {
+            assert!(is_told(text.as_bytes()), "{text:?}");
+        }
+        for text in ["", "x'; ", "one two three four'; ", "return typeof void ", "var a = 1; if (a) { ", "a b; "] {
+            assert!(!is_told(text.as_bytes()), "{text:?}");
         }
     }
 

@@ -128,6 +128,11 @@ impl<'r, 'p> Scanner<'r, 'p> {
         }
         self.record_matches(value, tree, value.bytes);
         let mut location_dependent = subject.is_location_dependent();
+        if result.is_ok() && value.classes.intersects(ByteClasses::NEWLINE) {
+            let lines = self.lines(value, tree);
+            location_dependent |= *lines.as_ref().unwrap_or(&true);
+            result = lines.map(drop);
+        }
         for (number, kind) in VIEWS.iter().enumerate() {
             let used = value.classes.intersects(kind.needs) && self.ruleset.views(number, value.zone);
             if result.is_err() || !used {
@@ -144,6 +149,21 @@ impl<'r, 'p> Scanner<'r, 'p> {
         let benign =
             self.weigh() == 0 && self.out.findings_dropped == dropped && !location_dependent && !self.incomplete;
         result.map(|()| if benign { ScanOutcome::Benign } else { ScanOutcome::Other })
+    }
+
+    /// Runs signatures on the lines of `value` that are injections of their own, if any. Returns whether results depend on
+    /// the location.
+    fn lines(&mut self, value: &Value<'_>, tree: &PointTree<'_>) -> Result<bool, Stop> {
+        let mut location_dependent = false;
+        for line in detect::shown::injected_lines(value.bytes) {
+            self.budget.spend(line.len())?;
+            let view = Subject::new(line, ByteClasses::of(line), value, tree).with_conditions(self.conditions);
+            let result = self.signatures(&view, PLAIN, tree);
+            location_dependent |= view.is_location_dependent();
+            self.record_matches(value, tree, line);
+            result?;
+        }
+        Ok(location_dependent)
     }
 
     /// Runs signatures on one form of a value. If there are more candidates than are confirmed, that is reported, and
