@@ -167,6 +167,7 @@ fn may_use_sibling(folder: &str, own: &str, sibling: &str) -> bool {
         "emitter",
         "extract",
         "parser",
+        "shown",
         "signature",
         "state",
         "testing",

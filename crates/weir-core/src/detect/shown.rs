@@ -1,7 +1,7 @@
 //! Code that a text shows, and code that is injected into one.
 //!
 //! Whoever writes about code puts it on lines of its own, in quotes that the same line opens, or into a sentence. An
-//! injection stands at the beginning of the value, closes a quote that the application opened, or is an expression of a
+//! injection is at the beginning of the value, closes a quote that the application opened, or is an expression of a
 //! template, which runs wherever it is. Neither lines nor fences around an injection change that, so whoever pads one
 //! gains nothing.
 
