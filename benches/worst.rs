@@ -5,6 +5,8 @@
 //! cargo bench --bench worst                  # known inputs and a short search
 //! cargo bench --bench worst -- --seconds 600 # a longer search
 //! cargo bench --bench worst -- --save FILE   # writes the table as Markdown, too
+//! cargo bench --bench worst -- --seconds 0 --only "form a&"   # known inputs whose name holds this, no search;
+//!                                                             # --runs 1000 gives a profiler time to look
 //! ```
 //!
 //! Known inputs are those that once switched inspection off or starved it. The search glues fragments of every syntax
@@ -558,12 +560,15 @@ fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     let value = |name: &str| arguments.iter().position(|a| a == name).and_then(|at| arguments.get(at + 1));
     let seconds = value("--seconds").map_or(20, |text| text.parse().expect("--seconds takes a number"));
+    let runs = value("--runs").map_or(RUNS, |text| text.parse().expect("--runs takes a number"));
+    let only = value("--only").map_or("", String::as_str);
     let ruleset = compile::compile(&builtin::files()).expect("built-in rules compile");
     let mut scratch = Scratch::default();
     let mut rows: Vec<(Input, Cost)> = known()
         .into_iter()
+        .filter(|input| input.name.contains(only))
         .map(|input| {
-            let cost = measure(&input.raw, &ruleset, &mut scratch, RUNS);
+            let cost = measure(&input.raw, &ruleset, &mut scratch, runs);
             (input, cost)
         })
         .collect();

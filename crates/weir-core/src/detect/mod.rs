@@ -6,6 +6,7 @@
 //!
 //! To add a detector: write its module and add an entry to [`TABLE`].
 
+mod any_of;
 pub mod archive;
 pub mod crlf;
 pub mod mass_assignment;

@@ -5,6 +5,7 @@
 
 mod smarty;
 
+use super::any_of::AnyOf;
 use super::{Detector, Match, Samples, Subject, is_document, shown, work};
 use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Zone};
 
@@ -114,7 +115,7 @@ const DELIMITERS: &[(&[u8], &[u8])] = &[
     (b"{", b"}"),
 ];
 /// Words with which an expression escapes the sandbox of its template, lower case.
-const SANDBOX_ESCAPES: &[&[u8]] = &[
+static SANDBOX_ESCAPES: AnyOf = AnyOf::new(&[
     b"__class__",
     b"__mro__",
     b"__subclasses__",
@@ -183,7 +184,6 @@ const SANDBOX_ESCAPES: &[&[u8]] = &[
     b"\".touppercase()",
     b"request.query",
     b"erlang",
-    b"`",
     b"dir.entries",
     b"environment.",
     b"environment(",
@@ -208,7 +208,7 @@ const SANDBOX_ESCAPES: &[&[u8]] = &[
     b"env.to_h",
     b"process.spawn",
     b"const_get(",
-];
+]);
 /// Whole expressions that print the engine's own objects.
 const ENGINE_OBJECTS: &[&[u8]] = &[
     b"self",
@@ -314,7 +314,7 @@ fn classify(open: &[u8], inside: &[u8], document: bool) -> Option<Evidence> {
     if open == b"{$" {
         return expression.starts_with(b"smarty.").then_some(Evidence::Certain);
     }
-    let reaches = SANDBOX_ESCAPES.iter().any(|word| *word != b"`" && memchr::memmem::find(&expression, word).is_some());
+    let reaches = SANDBOX_ESCAPES.is_in(&expression);
     let shell = matches!(open, b"<%" | b"#{") && runs_command(inside);
     if reaches || shell {
         return Some(Evidence::Certain);

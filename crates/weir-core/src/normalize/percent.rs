@@ -45,6 +45,11 @@ pub fn decode(input: &[u8], plus: Plus) -> Cow<'_, [u8]> {
     Cow::Owned(out)
 }
 
+/// Whether [`decode`] changes anything but a `+`.
+pub fn has_escape(input: &[u8]) -> bool {
+    memchr::memchr_iter(b'%', input).any(|at| escape(&input[at..], Plus::Keep).is_some())
+}
+
 /// Whether there is a `%` that does not begin a valid escape.
 pub fn has_bad_escape(input: &[u8]) -> bool {
     memchr::memchr_iter(b'%', input).any(|at| escape(&input[at..], Plus::Keep).is_none())

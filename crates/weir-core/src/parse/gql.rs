@@ -43,6 +43,45 @@ fn begins_with_keyword(bytes: &[u8]) -> bool {
     KEYWORDS.iter().any(|word| text.strip_prefix(*word).is_some_and(ends))
 }
 
+/// Whether brackets are nested deeper than `most`, as far as a scan that knows texts and comments can tell. The parser builds a
+/// tree before it says so, at a hundred times the cost.
+fn is_nested_deeper(text: &[u8], most: usize) -> bool {
+    let (mut depth, mut at) = (0_usize, 0);
+    while let Some(&byte) = text.get(at) {
+        at += 1;
+        match byte {
+            b'{' | b'(' | b'[' => depth += 1,
+            b'}' | b')' | b']' => depth = depth.saturating_sub(1),
+            b'#' => at += memchr::memchr2(b'\n', b'\r', &text[at..]).unwrap_or(text.len() - at),
+            b'"' => at += past_text(&text[at..]),
+            _ => {}
+        }
+        if depth > most {
+            return true;
+        }
+    }
+    false
+}
+
+/// Bytes of a text behind its opening quote, up to the quote that closes it or the end of the line.
+fn past_text(text: &[u8]) -> usize {
+    if text.starts_with(b"\"\"") {
+        return memchr::memmem::find(&text[2..], b"\"\"\"").map_or(text.len(), |end| 2 + end + 3);
+    }
+    let mut at = 0;
+    while let Some(offset) = memchr::memchr3(b'"', b'\\', b'\n', &text[at..]) {
+        at += offset + 1;
+        if text[at - 1] != b'\\' {
+            return at;
+        }
+        at += 1;
+        if at >= text.len() {
+            break;
+        }
+    }
+    text.len()
+}
+
 /// Emits the values of the document and records its measurements.
 pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError> {
     let declared = applicability(value) == Applicability::Declared;
@@ -56,13 +95,14 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed
     // Lexing, parsing and the walk each examine every byte.
     em.budget.spend(text.len().saturating_mul(3))?;
     let limits = em.limits;
+    if is_nested_deeper(value.bytes, limits.gql_depth) {
+        return Err(over_limit(em, text.len(), SkipReason::DepthLimit));
+    }
     let tree = Parser::new(text).recursion_limit(limits.gql_depth).token_limit(limits.gql_tokens).parse();
     let too_deep = tree.recursion_limit().high > limits.gql_depth;
     if too_deep || tree.token_limit().high > limits.gql_tokens {
-        em.skip(if too_deep { SkipReason::DepthLimit } else { SkipReason::CountLimit });
-        let depth = if too_deep { limits.gql_depth + 1 } else { 0 };
-        em.graphql(GraphqlStats { documents: 1, depth, document_bytes: text.len(), ..GraphqlStats::default() });
-        return Err(ParseError::Limit);
+        let reason = if too_deep { SkipReason::DepthLimit } else { SkipReason::CountLimit };
+        return Err(over_limit(em, text.len(), reason));
     }
     if tree.errors().next().is_some() {
         return Err(if declared { ParseError::Broken(AnomalyKind::BadGraphql) } else { ParseError::NotApplicable });
@@ -79,6 +119,14 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed
     em.graphql(facts);
     // `{id,whoami}` is a document, but also a brace expansion of a shell: inspect it unless GraphQL is certain.
     Ok(if declared || keyword || value.tag == Tag::Hash { Parsed::Covered } else { Parsed::Added })
+}
+
+/// Reports a document of `bytes` bytes that is over the limit of `reason`.
+fn over_limit(em: &mut Emitter<'_, '_>, bytes: usize, reason: SkipReason) -> ParseError {
+    em.skip(reason);
+    let depth = if reason == SkipReason::DepthLimit { em.limits.gql_depth + 1 } else { 0 };
+    em.graphql(GraphqlStats { documents: 1, depth, document_bytes: bytes, ..GraphqlStats::default() });
+    ParseError::Limit
 }
 
 struct Walker<'w, 'x, 'a> {

@@ -3,7 +3,7 @@
 
 use super::{Applicability, Candidate, Emitter, ParseError, Parsed};
 use crate::model::{ByteClasses, Segment, Tag};
-use crate::normalize::{hex, html_entities, js_escape};
+use crate::normalize::{hex, html_entities, js_escape, percent};
 use std::borrow::Cow;
 
 /// Values of at least three bytes with a `&` or a backslash.
@@ -13,17 +13,30 @@ pub fn applicability(value: &Candidate<'_>) -> Applicability {
     )
 }
 
+/// Whether another layer of references or JavaScript escapes can be removed.
+pub(super) fn goes_on(bytes: &[u8]) -> bool {
+    let html = html_entities::decode(bytes);
+    matches!(html, Cow::Owned(_)) || matches!(js_escape::js(&html), Cow::Owned(_))
+}
+
 /// Emits the decoded forms that differ from the value: references and JavaScript escapes decoded together, and
-/// references and CSS escapes.
+/// references and CSS escapes. Within a ladder of percent-encodings only the last step is decoded, or the forms of two
+/// ladders would multiply; each step is inspected.
 pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError> {
     em.budget.spend(value.bytes.len())?;
+    if value.tag == Tag::Percent && percent::has_escape(value.bytes) {
+        return Err(ParseError::NotApplicable);
+    }
     let html = html_entities::decode(value.bytes);
     let js = js_escape::js(&html);
     let css = js_escape::css(&html);
     let changed = matches!(html, Cow::Owned(_)) || matches!(js, Cow::Owned(_));
     // If the escapes decode to something other than text, they are not CSS but, for example, `\01` of a regular expression.
-    let styled =
-        matches!(css, Cow::Owned(_)) && css != js && (!hex::is_ascii_text(value.bytes) || hex::is_ascii_text(&css));
+    // Behind a first layer of references and escapes there is no style sheet any more.
+    let styled = value.tag != Tag::Htmljs
+        && matches!(css, Cow::Owned(_))
+        && css != js
+        && (!hex::is_ascii_text(value.bytes) || hex::is_ascii_text(&css));
     if !changed && !styled {
         return Err(ParseError::NotApplicable);
     }

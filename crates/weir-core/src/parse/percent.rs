@@ -1,5 +1,6 @@
 //! `[percent]`: a value that is percent-encoded again (double encoding, `%uXXXX`), and the path of the target.
 
+use super::htmljs;
 use super::{Applicability, Candidate, Emitter, ParseError, Parsed};
 use crate::model::{AnomalyKind, ByteClasses, ParserSet, Segment, Tag, Zone};
 use crate::normalize::percent::{Plus, decode};
@@ -18,10 +19,14 @@ pub fn applicability(value: &Candidate<'_>) -> Applicability {
     Applicability::sniffed(value.classes.intersects(ByteClasses::PERCENT) || plus)
 }
 
-/// Emits the decoded value at `[percent]`. Servers always decode the path, so its raw form is covered. Other values may
-/// reach the application undecoded, so both forms are inspected.
+/// Emits the decoded value at `[percent]`. Within a ladder of HTML references only the last step is decoded, or the forms
+/// of two ladders would multiply; each step is inspected. Servers always decode the path, so its raw form is covered. Other
+/// values may reach the application undecoded, so both forms are inspected.
 pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError> {
     em.budget.spend(value.bytes.len())?;
+    if value.tag == Tag::Htmljs && htmljs::goes_on(value.bytes) {
+        return Err(ParseError::NotApplicable);
+    }
     let plus = if value.tag == Tag::Cookie { Plus::Space } else { Plus::Keep };
     let Cow::Owned(decoded) = decode(value.bytes, plus) else { return Err(ParseError::NotApplicable) };
     let decoded = em.copy(&decoded)?;

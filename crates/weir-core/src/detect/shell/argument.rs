@@ -1,5 +1,6 @@
 //! What follows the name of a command, by how far only a command line has it.
 
+use super::super::any_of::AnyOf;
 use super::super::work;
 use super::MAX_LINE;
 
@@ -20,7 +21,7 @@ pub enum Argument {
 const TARGET_WORDS: usize = 4;
 
 /// Files, directories and addresses that attacks aim at.
-const TARGETS: &[&[u8]] = &[
+static TARGETS: AnyOf = AnyOf::new(&[
     b"/etc/",
     b"/bin/",
     b"/tmp/",
@@ -35,7 +36,7 @@ const TARGETS: &[&[u8]] = &[
     b"%comspec%",
     b"%windir%",
     b"%systemroot%",
-];
+]);
 
 /// Classifies what follows the name of a command. `separated`: something other than a blank already separates it.
 /// `inside`: the command is in a substitution, which a parenthesis or a backtick ends.
@@ -45,7 +46,7 @@ pub fn argument(name: &[u8], rest: &[u8], separated: bool, inside: bool) -> Argu
     let blanks = skipped + usize::from(separated);
     let head = words(text, TARGET_WORDS).to_ascii_lowercase();
     work::count(head.len());
-    if blanks > 0 && TARGETS.iter().any(|t| memchr::memmem::find(&head, t).is_some()) {
+    if blanks > 0 && TARGETS.is_in(&head) {
         return Argument::Target;
     }
     let Some(&first) = text.first() else { return Argument::None };
@@ -190,7 +191,7 @@ pub fn has_target_or_pipe(rest: &[u8]) -> bool {
 }
 
 /// Files and actions by which a command line harms even where scripts are expected, lower case.
-const SENSITIVE: &[&[u8]] = &[
+static SENSITIVE: AnyOf = AnyOf::new(&[
     b"/etc/passwd",
     b"/etc/shadow",
     b"/etc/sudoers",
@@ -212,10 +213,10 @@ const SENSITIVE: &[&[u8]] = &[
     b"--no-preserve-root",
     b"config\\sam",
     b"win.ini",
-];
+]);
 /// Commands that send what they are given to another host, and substitutions whose result an attacker wants.
-const SENDERS: &[&[u8]] = &[b"curl", b"wget", b"nc ", b"nslookup", b"dig ", b"ping", b"ncat", b"host "];
-const SECRETS: &[&[u8]] = &[
+static SENDERS: AnyOf = AnyOf::new(&[b"curl", b"wget", b"nc ", b"nslookup", b"dig ", b"ping", b"ncat", b"host "]);
+static SECRETS: AnyOf = AnyOf::new(&[
     b"$(whoami",
     b"$(id)",
     b"$(id|",
@@ -229,12 +230,11 @@ const SECRETS: &[&[u8]] = &[
     b"`cat ",
     b"`env",
     b"`uname",
-];
+]);
 
 /// Whether a script reads what only attacks read, connects a shell to a host, or sends the result of a command to one.
 pub fn is_sensitive(script: &[u8]) -> bool {
     let script = script.to_ascii_lowercase();
     work::count(script.len());
-    let has = |list: &[&[u8]]| list.iter().any(|word| memchr::memmem::find(&script, word).is_some());
-    has(SENSITIVE) || has(SECRETS) && has(SENDERS)
+    SENSITIVE.is_in(&script) || SECRETS.is_in(&script) && SENDERS.is_in(&script)
 }

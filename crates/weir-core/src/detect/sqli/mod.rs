@@ -174,6 +174,7 @@ fn read(text: &[u8], context: Context, spend: &Spend<'_>, best: &mut BestMatch) 
     let mut tokens: Vec<Token> = Vec::with_capacity(32);
     let mut close: Vec<u32> = Vec::new();
     let mut run_end: Vec<u32> = Vec::new();
+    let mut comments: Vec<u32> = Vec::new();
     let mut first = true;
     loop {
         let more = WINDOW - tokens.len();
@@ -182,8 +183,9 @@ fn read(text: &[u8], context: Context, spend: &Spend<'_>, best: &mut BestMatch) 
         join(&mut tokens, text);
         pair(&tokens, &mut close);
         measure_runs(&tokens, &mut run_end);
+        count_comments(&tokens, &mut comments);
         let code = Code { text, tokens: &tokens, close: &close, run_end: &run_end };
-        scan(&code, context, first, last, best);
+        scan(&code, &comments, context, (first, last), best);
         if last || best.weight >= CERTAIN {
             break;
         }
@@ -259,6 +261,16 @@ fn measure_runs(tokens: &[Token], run_end: &mut Vec<u32>) {
     }
 }
 
+/// Fills `comments`: for each token, and for the end, how many tokens before it follow a comment.
+fn count_comments(tokens: &[Token], comments: &mut Vec<u32>) {
+    comments.clear();
+    comments.push(0);
+    comments.extend(tokens.iter().scan(0, |count, token| {
+        *count += u32::from(token.after_comment);
+        Some(*count)
+    }));
+}
+
 /// Where the code of the application is complete: the index of the first token that may be injected, and its position.
 fn head(code: &Code<'_>, context: Context) -> (usize, Position) {
     let mut at = 0;
@@ -299,8 +311,8 @@ fn past_numbers(code: &Code<'_>, at: usize) -> usize {
     }
 }
 
-/// Looks for a structure at every token.
-fn scan(code: &Code<'_>, context: Context, first: bool, last: bool, best: &mut BestMatch) {
+/// Looks for a structure at every token of a window, which may be the `(first, last)` of the text.
+fn scan(code: &Code<'_>, comments: &[u32], context: Context, (first, last): (bool, bool), best: &mut BestMatch) {
     let (head, place) = if first { head(code, context) } else { (usize::MAX, Position::Inside) };
     let ending = code.tokens.last().filter(|_| last).map(|t| t.kind);
     let mut previous: Option<(usize, u8)> = None;
@@ -331,7 +343,7 @@ fn scan(code: &Code<'_>, context: Context, first: bool, last: bool, best: &mut B
             };
         }
         let end = end.min(code.tokens.len());
-        total += 2 * u8::from(code.tokens[at + 1..end.max(at + 1)].iter().any(|t| t.after_comment));
+        total += 2 * u8::from(comments[end.max(at + 1)] > comments[at + 1]);
         if weight >= LIKELY - 1 {
             if previous.is_some_and(|(before, kind)| at - before <= NEAR_END && kind >= LIKELY - 1) {
                 total += 2;

@@ -1,5 +1,6 @@
 //! Script: URLs that execute it, calls of typical functions, and obfuscated script without letters.
 
+use super::super::any_of::AnyOf;
 use super::super::{Match, is_document, shown, work};
 use crate::model::Confidence;
 
@@ -33,7 +34,7 @@ const SINKS: &[&[u8]] = &[
 const PROOFS: &[&[u8]] =
     &[b"alert", b"confirm", b"prompt", b"eval", b"settimeout", b"setinterval", b"execscript", b"msgbox"];
 /// Words that occur in the script of pages, and hardly anywhere else.
-const SCRIPT_WORDS: &[&[u8]] = &[
+static SCRIPT_WORDS: AnyOf = AnyOf::new(&[
     b"document.",
     b"window.",
     b"location",
@@ -51,7 +52,7 @@ const SCRIPT_WORDS: &[&[u8]] = &[
     b"window[",
     b"innerhtml",
     b"xmlhttprequest",
-];
+]);
 /// Schemes whose URLs execute script.
 const SCHEMES: &[&[u8]] = &[b"javascript", b"vbscript", b"livescript", b"mocha", b"jscript"];
 /// `data:` media types whose documents hold script.
@@ -157,7 +158,7 @@ pub fn runs(value: &[u8]) -> bool {
 pub fn has_sink(text: &[u8]) -> bool {
     let text = text[..text.len().min(512)].to_ascii_lowercase();
     work::count(text.len());
-    SCRIPT_WORDS.iter().any(|o| memchr::memmem::find(&text, o).is_some())
+    SCRIPT_WORDS.is_in(&text)
 }
 
 /// Calls and obfuscated script in `text`, read as part of a script.
