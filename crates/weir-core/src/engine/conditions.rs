@@ -1,5 +1,6 @@
 //! [`ConditionChecks`]: judges conditions of signatures on the request, each signature at most once.
 
+use super::body_head;
 use crate::model::{Budget, Message, MessageKind, Stop};
 use crate::parse::facts::facts;
 use crate::ruleset::Ruleset;
@@ -38,6 +39,10 @@ impl<'r, 'm> ConditionChecks<'r, 'm> {
         let parts = self.parts.get_or_init(|| RequestParts::new(self.message, &facts(self.message)));
         let mut met = true;
         for condition in &self.ruleset.signatures[number as usize].conditions {
+            if condition.reads_body() {
+                self.budget.spend(body_head::cost(self.message))?;
+                parts.read_bodies(|| body_head::readings(self.message));
+            }
             self.budget.spend(CONDITION_COST + condition.cost(parts))?;
             met &= condition.holds(parts);
         }

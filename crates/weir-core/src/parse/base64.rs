@@ -109,8 +109,10 @@ fn is_data_url(bytes: &[u8]) -> bool {
     bytes.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"data:"))
 }
 
-/// The part after `data:...;base64,` or an authentication scheme, if there is one.
+/// The part after `data:...;base64,` or an authentication scheme, and before the signature of a signed cookie, if there is
+/// one.
 fn payload(bytes: &[u8]) -> &[u8] {
+    let bytes = unsigned(bytes);
     if !matches!(bytes.first(), Some(b'b' | b'B' | b'd' | b'D')) {
         return bytes;
     }
@@ -124,6 +126,16 @@ fn payload(bytes: &[u8]) -> &[u8] {
         Some((head, rest)) if head.to_ascii_lowercase().ends_with(b";base64,") => rest,
         _ => bytes,
     }
+}
+
+/// The part before `--` and a signature in hexadecimal digits, as cookies of Rails have it.
+fn unsigned(bytes: &[u8]) -> &[u8] {
+    const SIGNATURES: [usize; 4] = [40, 64, 96, 128];
+    let signed = SIGNATURES.iter().find_map(|length| {
+        let (text, signature) = bytes.split_at_checked(bytes.len().checked_sub(*length)?)?;
+        text.strip_suffix(b"--").filter(|_| signature.iter().all(u8::is_ascii_hexdigit))
+    });
+    signed.unwrap_or(bytes)
 }
 
 /// Whether the first digits may decode to text or a container. Makes no copy.

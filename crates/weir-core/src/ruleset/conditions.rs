@@ -4,9 +4,7 @@ use super::format::{ConditionDoc, RequestPart};
 use super::pattern::{Pattern, Syntax};
 use crate::model::{DecodedHead, Message};
 use crate::normalize::{percent, route};
-
-/// Bytes at the start of a body that conditions read.
-const MAX_BODY: usize = 16 << 10;
+use std::cell::OnceCell;
 
 /// A condition, compiled.
 #[derive(Debug)]
@@ -24,6 +22,8 @@ pub struct RequestParts<'m> {
     paths: Vec<Vec<u8>>,
     /// Query parameters as `name=value`.
     query: Vec<Vec<u8>>,
+    /// The beginning of the body in each form in which an application may read it.
+    bodies: OnceCell<Vec<Vec<u8>>>,
 }
 
 impl<'m> RequestParts<'m> {
@@ -34,7 +34,12 @@ impl<'m> RequestParts<'m> {
         let readings = head.paths().map(|path| path.text.to_vec());
         let paths = readings.chain([spelled, routed]).collect();
         let query = head.query.iter().map(|(name, value)| [name.as_ref(), b"=", value.as_ref()].concat()).collect();
-        Self { message, paths, query }
+        Self { message, paths, query, bodies: OnceCell::new() }
+    }
+
+    /// Sets the forms of the body to those of `bodies`, if they are not known yet. Conditions on the body read only these.
+    pub fn read_bodies(&self, bodies: impl FnOnce() -> Vec<Vec<u8>>) {
+        self.bodies.get_or_init(bodies);
     }
 }
 
@@ -43,6 +48,11 @@ impl Condition {
     pub fn new(doc: &ConditionDoc, case_insensitive: bool) -> Result<Self, regex::Error> {
         let pattern = Pattern::new(&doc.pattern, Syntax { case_insensitive, ..Syntax::default() })?;
         Ok(Self { part: doc.part.clone(), pattern, negated: doc.negated })
+    }
+
+    /// Whether it reads the body.
+    pub fn reads_body(&self) -> bool {
+        self.part == RequestPart::Body
     }
 
     /// Bytes of `parts` that it reads.
@@ -59,9 +69,7 @@ impl Condition {
         match &self.part {
             RequestPart::Method => Box::new(std::iter::once(parts.message.method)),
             RequestPart::Path => Box::new(parts.paths.iter().map(Vec::as_slice)),
-            RequestPart::Body => {
-                Box::new(std::iter::once(&parts.message.body[..parts.message.body.len().min(MAX_BODY)]))
-            }
+            RequestPart::Body => Box::new(parts.bodies.get().into_iter().flatten().map(Vec::as_slice)),
             RequestPart::ForeignReferer => Box::new(foreign_referer(parts.message).into_iter()),
             RequestPart::Query => Box::new(parts.query.iter().map(Vec::as_slice)),
             RequestPart::Header(name) => Box::new(parts.message.headers_named(name)),
@@ -97,7 +105,9 @@ mod tests {
         let (method, target, body) = (b"PUT", target.as_bytes(), b"login");
         let message = Message { method, target, headers, body, ..Message::default() };
         let doc = ConditionDoc { part, pattern: pattern.into(), negated };
-        Condition::new(&doc, true).unwrap().holds(&RequestParts::new(&message, &facts(&message)))
+        let parts = RequestParts::new(&message, &facts(&message));
+        parts.read_bodies(|| vec![message.body.to_vec()]);
+        Condition::new(&doc, true).unwrap().holds(&parts)
     }
 
     #[test]

@@ -74,7 +74,7 @@ pub enum RequestPart {
     Method,
     /// The path, percent-decoded, and the path that a server routes.
     Path,
-    /// The start of the body as sent.
+    /// The start of the body, without its content coding and in UTF-8.
     Body,
     /// A query parameter, percent-decoded, as `name=value`.
     Query,

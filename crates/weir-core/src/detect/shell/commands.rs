@@ -257,6 +257,15 @@ pub fn wrapper(name: &[u8]) -> Option<bool> {
     WRAPPING.get(name)
 }
 
+/// Whether a command does nothing but tell about the system, and no other word is written so.
+pub fn enumerates(name: &[u8]) -> bool {
+    const NAMES: &[&[u8]] = &[
+        b"whoami", b"ifconfig", b"ipconfig", b"systeminfo", b"tasklist", b"sysinfo", b"netstat", b"lscpu", b"lsblk",
+        b"printenv",
+    ];
+    NAMES.iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
 /// Whether lists of words name this command too.
 pub fn is_ambiguous(name: &[u8]) -> bool {
     AMBIGUOUS_WORDS.get(name).is_some()

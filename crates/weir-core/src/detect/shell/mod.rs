@@ -75,6 +75,9 @@ pub const DETECTOR: Detector = Detector {
             "8.8.8.8;>x.php",
             "x|exec ps aux",
             "expr 92 + 17|sed s/^/TAG/",
+            "noise|whoami|noise",
+            "x;ifconfig;y",
+            "8&whoami&8",
         ],
         negative: &[
             "cats & dogs; id please",
@@ -114,6 +117,9 @@ pub const DETECTOR: Detector = Detector {
             "a; rm q18 #",
             "x|\">y",
             "x; mv notes",
+            "pwd|whoami|ls",
+            "whoami; a talk",
+            "cmd;ps;netstat",
         ],
     },
 };
@@ -314,7 +320,6 @@ impl<'t> Scan<'t> {
     /// parameter is named as one that is run, or the command does nothing but tell about the system.
     fn expects_no_command(&self, found: &Found) -> bool {
         const RUN: &[&[u8]] = &[b"cmd", b"command", b"exec", b"shell", b"system", b"ping", b"runcmd", b"cmdline"];
-        const ENUMERATES: &[&[u8]] = &[b"whoami", b"ifconfig", b"ipconfig", b"systeminfo", b"tasklist", b"sysinfo"];
         let named =
             matches!(self.subject.ancestors().next(), Some(step) if matches!(step.tag, Tag::Path | Tag::ActionName));
         if named || self.is_name() {
@@ -329,7 +334,7 @@ impl<'t> Scan<'t> {
         let search = [&b"q"[..], b"query", b"search", b"s", b"term", b"keyword", b"keywords"].contains(&&name[..]);
         let line = &self.text[found.start..found.line_end];
         let word = line.split(|b| !b.is_ascii_alphanumeric()).next().unwrap_or_default();
-        runs || !search && ENUMERATES.iter().any(|known| word.eq_ignore_ascii_case(known))
+        runs || !search && commands::enumerates(word)
     }
 
     /// Whether the value is the name of a parameter rather than its value.

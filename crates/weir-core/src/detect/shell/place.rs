@@ -102,6 +102,11 @@ pub fn is_listed(text: &[u8], at: usize, start: usize, end: usize, name: &[u8], 
     if skip > 0 && after.is_empty() || several && after.is_empty() {
         return false;
     }
+    let single = |word: &[u8]| !word.contains(&b' ');
+    // Lists of fields or options do not name commands that tell about the system, and lists of commands name others too.
+    if commands::enumerates(name) && !before.is_empty() && single(before) && single(after) && !is_command(before) {
+        return words_follow && is_command(after);
+    }
     if is_word_of_list(before) {
         return if unmistakable {
             words_follow || is_command(before) || commands::is_ambiguous(name)
