@@ -86,7 +86,10 @@ mod tests {
         assert_eq!(read(&[], b"login=a"), plain);
         assert_eq!(read(&[("Content-Encoding", "gzip")], &gzip(b"login=a")), plain);
         assert_eq!(read(&[("Content-Encoding", "gzip, gzip")], &gzip(&gzip(b"login=a"))), plain);
-        assert_eq!(read(&[("Content-Encoding", "gzip"), ("content-encoding", "GZIP")], &gzip(&gzip(b"login=a"))), plain);
+        assert_eq!(
+            read(&[("Content-Encoding", "gzip"), ("content-encoding", "GZIP")], &gzip(&gzip(b"login=a"))),
+            plain
+        );
         assert_eq!(read(&[("Content-Encoding", "zstd")], &zstd::encode_all(&b"login=a"[..], 1).unwrap()), plain);
         let utf16: Vec<u8> = "login=a".encode_utf16().flat_map(u16::to_le_bytes).collect();
         assert_eq!(read(&[("Content-Type", "text/plain; charset=utf-16le")], &utf16), plain);

@@ -260,7 +260,15 @@ pub fn wrapper(name: &[u8]) -> Option<bool> {
 /// Whether a command does nothing but tell about the system, and no other word is written so.
 pub fn enumerates(name: &[u8]) -> bool {
     const NAMES: &[&[u8]] = &[
-        b"whoami", b"ifconfig", b"ipconfig", b"systeminfo", b"tasklist", b"sysinfo", b"netstat", b"lscpu", b"lsblk",
+        b"whoami",
+        b"ifconfig",
+        b"ipconfig",
+        b"systeminfo",
+        b"tasklist",
+        b"sysinfo",
+        b"netstat",
+        b"lscpu",
+        b"lsblk",
         b"printenv",
     ];
     NAMES.iter().any(|known| name.eq_ignore_ascii_case(known))
