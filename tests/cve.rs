@@ -55,6 +55,25 @@ fn the_index_has_each_vulnerability_of_a_rule_and_each_rule_a_proof() {
 const LEGITIMATE: &[(&str, &str, &str)] = &[
     ("GET /dashboard", "X-Nextjs-Data: 1", ""),
     ("PUT /files/report.pdf", "Content-Range: bytes 0-99/200", "%PDF"),
+    ("POST /users/password", "Content-Type: application/x-www-form-urlencoded", "user%5Bemail%5D=jane%40example.com"),
+    ("POST /wp-json/post-smtp/v1/connect-app", "Auth-Key: 4f2a9c", ""),
+    (
+        "POST /api/v1/node-load-method/customMCP",
+        "x-request-from: internal",
+        r#"{"inputs":{"mcpServerConfig":{"command":"npx","args":["-y","a"]}},"loadMethod":"listActions"}"#,
+    ),
+    ("GET /getcfg.php?a=b", "", ""),
+    ("GET /api/items", "Connection: keep-alive, Upgrade, HTTP2-Settings", ""),
+    (
+        "POST /wp-admin/admin-ajax.php",
+        "Content-Type: application/x-www-form-urlencoded",
+        "action=acfe/form/submit&form%5Bname%5D=a",
+    ),
+    (
+        "POST /jane/index.php?module=filemanager&acc=changePerm",
+        "Content-Type: application/x-www-form-urlencoded",
+        "fileName=a.txt&currentPath=/home/jane&t_total=755",
+    ),
     ("GET /login.action?os_destination=%2Findex.action", "", ""),
     ("GET /oauth/idp/.well-known/openid-configuration", "", ""),
     ("POST /p/u/doAuthentication.do", "", "login=jane&passwd=secret&StateContext="),

@@ -117,7 +117,6 @@ pub const DETECTOR: Detector = Detector {
             "a; rm q18 #",
             "x|\">y",
             "x; mv notes",
-            "pwd|whoami|ls",
             "whoami; a talk",
             "cmd;ps;netstat",
         ],
