@@ -40,22 +40,6 @@ pub fn split(name: &[u8]) -> Option<(&[u8], Steps<'_>)> {
     rest.is_empty().then_some((base, steps))
 }
 
-/// The texts in brackets within `name` that no key of a program has, at most four: an application that takes such a key apart
-/// reads it without what stands around it.
-pub fn unusual_keys(name: &[u8]) -> impl Iterator<Item = &[u8]> {
-    const MOST: usize = 4;
-    const SHORTEST: usize = 4;
-    let syntax = |b: &u8| br#"'"(<;|&`{\"#.contains(b);
-    let mut rest = name;
-    let keys = std::iter::from_fn(move || {
-        let inner = &rest[memchr::memchr(b'[', rest)? + 1..];
-        let end = memchr::memchr(b']', inner).unwrap_or(inner.len());
-        rest = &inner[end..];
-        Some(&inner[..end])
-    });
-    keys.take(MOST).filter(move |key| key.len() >= SHORTEST && key.iter().any(syntax))
-}
-
 fn step(text: &[u8]) -> Step<'_> {
     let number = text.len() <= MAX_DIGITS && text.iter().all(u8::is_ascii_digit) && (text.len() < 2 || text[0] != b'0');
     match text {
@@ -69,22 +53,6 @@ fn step(text: &[u8]) -> Step<'_> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-
-    #[test]
-    fn unusual_keys_are_those_with_syntax() {
-        let keys = |name: &'static str| unusual_keys(name.as_bytes()).map(|key| str::from_utf8(key).unwrap()).collect();
-        let cases: [(&str, Vec<&str>); 5] = [
-            ("a[b][c-d][$contains][x, y]", vec![]),
-            ("a[x') or sleep(1)][b]", vec!["x') or sleep(1)"]),
-            ("a['.f('x').'", vec!["'.f('x').'"]),
-            ("a[(1)", vec![]),
-            ("[a(1)][b(2)][c(3)][d(4)][e(5)]", vec!["a(1)", "b(2)", "c(3)", "d(4)"]),
-        ];
-        for (name, expected) in cases {
-            let found: Vec<&str> = keys(name);
-            assert_eq!(found, expected, "{name}");
-        }
-    }
 
     #[test]
     fn names_are_split_into_steps() {

@@ -166,10 +166,6 @@ impl<'a> Emitter<'_, 'a> {
         }
         self.enter(Segment::plain(tag))?;
         self.push(name, zone, Hint::None)?;
-        for key in brackets::unusual_keys(name) {
-            self.charge_value(key)?;
-            self.push(key, zone, Hint::None)?;
-        }
         self.leave();
         Ok(())
     }
