@@ -6,6 +6,8 @@ use crate::ruleset::{CandidateSet, Ruleset, Signature};
 
 /// Work units of a confirmation besides those of the bytes that it reads.
 const CONFIRM_COST: usize = 100;
+/// Signatures looked up for a literal in one work unit.
+const LOOKUPS_PER_UNIT: usize = 4;
 /// Work units that the confirmations on one value may take whatever its length.
 const CONFIRM_BASE: usize = 128 << 10;
 /// Further work units that they may take for each byte of the value.
@@ -25,6 +27,7 @@ pub fn run<'s>(
     let length = subject.bytes.len();
     budget.spend(length)?;
     ruleset.candidates(subject.bytes, subject.classes, subject.value.zone, set);
+    budget.spend(set.lookups() / LOOKUPS_PER_UNIT)?;
     let mut left = CONFIRM_BASE + CONFIRM_PER_BYTE * length;
     let mut at = 0;
     while let Some(window) = set.window(at) {
@@ -61,10 +64,72 @@ pub fn run<'s>(
             });
         }
     }
-    Ok(())
+    if set.is_truncated() { Err(Stop::Limit) } else { Ok(()) }
 }
 
 /// Whether `signature` matches `text` in one of its views. The samples of signatures are tested with this.
 pub fn matches(signature: &Signature, text: &[u8]) -> bool {
     signature.matches(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{ByteClasses, Hint, PointId, PointTree, Value, Zone};
+    use crate::normalize::PLAIN;
+    use crate::ruleset::{builtin, compile};
+    use std::fmt::Write as _;
+
+    /// What one run counts: work units, signatures looked up, and windows.
+    fn counted(ruleset: &Ruleset, text: &[u8]) -> (Result<(), Stop>, usize, usize, usize) {
+        let (tree, classes) = (PointTree::new(), ByteClasses::of(text));
+        let (point, zone, hint, form) = (PointId::ROOT, Zone::QUERY, Hint::None, Default::default());
+        let value =
+            Value { point, bytes: text, zone, hint, depth: 0, form, parser_reacted: false, covered: false, classes };
+        let subject = Subject::new(text, classes, &value, &tree);
+        let budget = Budget::new(u64::MAX >> 1, &|| false);
+        let (mut set, mut hits) = (CandidateSet::default(), Vec::new());
+        let result = run(ruleset, &subject, PLAIN, &budget, &mut set, &mut hits);
+        let windows = (0..).take_while(|&at| set.window(at).is_some()).count();
+        (result, usize::try_from(budget.spent()).unwrap(), set.lookups(), windows)
+    }
+
+    /// 1,000 signatures for the same short literal, each with a short reach, so that no windows merge.
+    fn crowded() -> Ruleset {
+        let mut rules = String::new();
+        for n in 0..1000 {
+            let (a, b) = (char::from(b'a' + n as u8 % 26), n / 26);
+            writeln!(
+                rules,
+                "- id: sqli.n{n}\n  attack: sqli\n  about: x\n  pattern: 'qz{a}{{1,2}}{b}'\n  literals: [qz]\n  \
+                 confidence: low\n  positive: [qz{a}{b}]\n  negative: [qz]"
+            )
+            .unwrap();
+        }
+        compile::compile(&[("crowded.yaml".to_owned(), rules)]).unwrap_or_else(|errors| panic!("{}", errors[0]))
+    }
+
+    #[test]
+    fn work_is_bounded_whatever_signatures_there_are() {
+        let (crowded, shipped) = (crowded(), compile::compile(&builtin::files()).unwrap_or_else(|_| panic!()));
+        let literals = "qz select union ../ <script ${jndi: /etc/ exec( \u{0}' or 1=1-- ";
+        for (ruleset, unit) in
+            [(&crowded, "qz............"), (&crowded, "qz"), (&shipped, literals), (&shipped, "../"), (&shipped, "<a ")]
+        {
+            for bytes in [1 << 10, 16 << 10, 256 << 10] {
+                let text = unit.repeat(bytes / unit.len());
+                let (_, work, lookups, windows) = counted(ruleset, text.as_bytes());
+                assert!(work <= (160 << 10) + 41 * bytes, "{unit}, {bytes}: {work} units");
+                assert!(lookups <= (64 << 10) + 64 * bytes, "{unit}, {bytes}: {lookups} lookups");
+                assert!(windows <= (8 << 10) + bytes / 2, "{unit}, {bytes}: {windows} windows");
+            }
+        }
+    }
+
+    #[test]
+    fn candidates_left_out_are_reported() {
+        let crowded = crowded();
+        assert_eq!(counted(&crowded, "qz............".repeat(4).as_bytes()).0, Ok(()));
+        assert_eq!(counted(&crowded, "qz............".repeat(1 << 12).as_bytes()).0, Err(Stop::Limit));
+    }
 }

@@ -13,6 +13,14 @@ pub struct Window {
 
 /// Texts of at most this many bytes are one window.
 const MAX_WHOLE: usize = 512;
+/// Signatures looked up for the literals in one text, whatever its length.
+const LOOKUP_BASE: usize = 64 << 10;
+/// Further signatures looked up for each byte of the text.
+const LOOKUP_PER_BYTE: usize = 64;
+/// Windows in one text, whatever its length.
+const WINDOW_BASE: usize = 4 << 10;
+/// Bytes of the text for each further window.
+const BYTES_PER_WINDOW: usize = 2;
 /// In [`CandidateSet::last`]: the signature has matched.
 const MATCHED: u32 = u32::MAX;
 
@@ -23,6 +31,10 @@ pub struct CandidateSet {
     /// For each signature, the number of its last window, counted from 1; 0 for none.
     last: Vec<u32>,
     length: usize,
+    /// Signatures looked up so far for the literals in the text.
+    lookups: usize,
+    /// Whether candidates were left out because there were too many.
+    truncated: bool,
 }
 
 impl CandidateSet {
@@ -55,6 +67,31 @@ impl CandidateSet {
             self.last.resize(signatures, 0);
         }
         self.length = length;
+        self.lookups = 0;
+        self.truncated = false;
+    }
+
+    /// Counts the `signatures` that ask for a literal at one place. False if they would be more than a multiple of the
+    /// length of the text: then they are left out, and the set is truncated.
+    #[inline]
+    pub(super) fn look_up(&mut self, signatures: usize) -> bool {
+        let lookups = self.lookups + signatures;
+        if lookups > LOOKUP_BASE + LOOKUP_PER_BYTE * self.length {
+            self.truncated = true;
+            return false;
+        }
+        self.lookups = lookups;
+        true
+    }
+
+    /// How many signatures were looked up for the literals in the text.
+    pub fn lookups(&self) -> usize {
+        self.lookups
+    }
+
+    /// Whether candidates were left out because there were more than a multiple of the length of the text.
+    pub fn is_truncated(&self) -> bool {
+        self.truncated
     }
 
     /// A literal of `signature` is at `at`, and no match is followed further than `reach` from there. Without a position
@@ -72,6 +109,11 @@ impl CandidateSet {
                 (window.start, window.end) = (window.start.min(start), window.end.max(end));
                 return;
             }
+        }
+        // Signatures without literals have one window each, and are never left out.
+        if at.is_some() && self.windows.len() >= WINDOW_BASE + self.length / BYTES_PER_WINDOW {
+            self.truncated = true;
+            return;
         }
         self.windows.push(Window { signature, start, end });
         *last = u32::try_from(self.windows.len()).expect("there are fewer windows than bytes");
@@ -99,6 +141,24 @@ mod tests {
     fn short_texts_and_signatures_without_literals_are_one_window() {
         assert_eq!(windows(512, &[(1, Some(100), 5), (1, Some(400), 5)]), [(1, 0, 512)]);
         assert_eq!(windows(9000, &[(3, None, 5)]), [(3, 0, 9000)]);
+    }
+
+    #[test]
+    fn windows_and_lookups_are_at_most_a_multiple_of_the_length() {
+        let (length, mut set) = (10_000, CandidateSet::default());
+        set.clear(100_000, length);
+        let most = WINDOW_BASE + length / BYTES_PER_WINDOW;
+        for signature in 0..=u32::try_from(most).unwrap() {
+            assert!(!set.is_truncated(), "{signature}");
+            set.add(signature, Some(1), 5);
+        }
+        assert!(set.is_truncated());
+        assert!(set.window(most - 1).is_some() && set.window(most).is_none());
+        set.add(99_999, None, 5);
+        assert_eq!(set.window(most).map(|window| window.signature), Some(99_999));
+        set.clear(100_000, length);
+        assert!(set.look_up(LOOKUP_BASE + LOOKUP_PER_BYTE * length) && !set.is_truncated());
+        assert!(!set.look_up(1) && set.is_truncated());
     }
 
     #[test]

@@ -124,8 +124,6 @@ impl Ruleset {
     /// kinds of bytes in `text`, `zone` is where it comes from.
     pub fn candidates(&self, text: &[u8], classes: ByteClasses, zone: Zone, set: &mut CandidateSet) {
         set.clear(self.signatures.len(), text.len());
-        self.prefilter.candidates(text, classes, zone, |number, at| {
-            set.add(number, at, self.signatures[number as usize].pattern.reach());
-        });
+        self.prefilter.candidates(text, classes, zone, &self.signatures, set);
     }
 }

@@ -7,7 +7,7 @@
 
 use super::literal::RequiredLiterals;
 use super::literal_matcher::{Literal, LiteralMatcher};
-use super::{RequiredClasses, Signature};
+use super::{CandidateSet, RequiredClasses, Signature};
 use crate::model::{ByteClasses, Zone};
 use std::collections::HashMap;
 
@@ -52,23 +52,24 @@ impl Prefilter {
         Self { sets: KINDS.map(|kinds| (kinds, set(kinds, Zone::ALL))), file: set(ByteClasses::ALL, Zone::FILE) }
     }
 
-    /// Calls `found` with each signature that may match `text` and the position of one of its literals, once or more; without
-    /// a position if the signature may match anywhere.
+    /// Adds each signature that may match `text` to `set`, with the windows around its literals, until the set is full;
+    /// one that may match anywhere is added without a position.
     #[inline]
     pub(super) fn candidates(
         &self,
         text: &[u8],
         classes: ByteClasses,
         zone: Zone,
-        found: impl FnMut(u32, Option<usize>),
+        signatures: &[Signature],
+        set: &mut CandidateSet,
     ) {
         if zone == Zone::FILE {
-            return self.file.candidates(text, classes, found);
+            return self.file.candidates(text, classes, signatures, set);
         }
-        let set = self.sets.iter().find(|(kinds, _)| classes.within(*kinds));
-        let (_, literals) = set.expect("the last set is for every kind of byte");
+        let literals = self.sets.iter().find(|(kinds, _)| classes.within(*kinds));
+        let (_, literals) = literals.expect("the last set is for every kind of byte");
         if literals.zones.intersects(zone) {
-            literals.candidates(text, classes, found);
+            literals.candidates(text, classes, signatures, set);
         }
     }
 }
@@ -107,14 +108,19 @@ impl Literals {
         Self { anchors: LiteralMatcher::new(&literals), wanted_by, unfiltered, zones }
     }
 
-    fn candidates(&self, text: &[u8], classes: ByteClasses, mut found: impl FnMut(u32, Option<usize>)) {
+    fn candidates(&self, text: &[u8], classes: ByteClasses, signatures: &[Signature], set: &mut CandidateSet) {
+        let reach = |signature: u32| signatures[signature as usize].pattern.reach();
         self.anchors.find(text, classes, |literal, at| {
-            for (signature, needs) in &self.wanted_by[literal as usize] {
+            let wanted_by = &self.wanted_by[literal as usize];
+            if !set.look_up(wanted_by.len()) {
+                return;
+            }
+            for (signature, needs) in wanted_by {
                 if needs.satisfied_by(classes) {
-                    found(*signature, Some(at));
+                    set.add(*signature, Some(at), reach(*signature));
                 }
             }
         });
-        self.unfiltered.iter().for_each(|&signature| found(signature, None));
+        self.unfiltered.iter().for_each(|&signature| set.add(signature, None, reach(signature)));
     }
 }
