@@ -16,7 +16,7 @@ pub mod rule_files;
 pub mod settings;
 mod signals;
 
-use crate::config::{Loaded, Report, Resolved, Sources, load};
+use crate::config::{Loaded, Report, Resolved, Severity, Sources, load};
 use axum::Router;
 use prometheus_client::registry::Registry;
 use signals::Signals;
@@ -64,6 +64,21 @@ pub enum Outcome {
     Unanswered,
 }
 
+/// Logs what the configuration warns of, once for each remark on what `role` uses.
+fn log_diagnostics(report: &Report, role: Role) {
+    let serves_connectors = matches!(role, Role::All | Role::Processing);
+    for remark in &report.diagnostics {
+        let (key, help) = (remark.key.as_str(), remark.help.as_deref().unwrap_or_default());
+        if !serves_connectors && key.starts_with("connector.") {
+            continue;
+        }
+        match remark.severity {
+            Severity::Note => tracing::info!(key, help, "{}", remark.message),
+            Severity::Warning | Severity::Error => tracing::warn!(key, help, "{}", remark.message),
+        }
+    }
+}
+
 /// Runs `role` until SIGTERM or SIGINT. A second signal makes it return at once; the caller must then end the process,
 /// because threads of it may still run.
 pub fn run(sources: Sources, role: Role) -> Result<Outcome, StartError> {
@@ -71,9 +86,7 @@ pub fn run(sources: Sources, role: Role) -> Result<Outcome, StartError> {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads(settings::threads(&resolved)).enable_all().build();
     let guard = StartError::system("log", logs::init(&settings::logs(&resolved)))?;
-    if !report.diagnostics.is_empty() {
-        tracing::warn!("{}", report.render());
-    }
+    log_diagnostics(&report, role);
     let runtime = StartError::system("runtime", runtime)?;
     let signals = Signals::default();
     let abort = signals.abort().clone();

@@ -3,7 +3,7 @@
 //! The message is parsed into values, and each value is scanned as soon as parsers have seen it: first those of target
 //! and headers, then those of the body. A limit ends only the branch of the message that reached it.
 
-mod body_head;
+mod body_readings;
 mod conditions;
 pub mod proof;
 mod scanner;

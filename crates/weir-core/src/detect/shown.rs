@@ -64,7 +64,7 @@ pub fn follows_blank(text: &[u8], start: usize) -> bool {
 
 /// Whether a sentence leads to the code behind `before`: words that follow each other since the last quote, comment or
 /// line end. Where that code would run, they are a syntax error.
-pub fn is_told(before: &[u8]) -> bool {
+pub fn follows_sentence(before: &[u8]) -> bool {
     const KEYWORDS: &[&[u8]] = &[
         b"async",
         b"await",
@@ -269,10 +269,10 @@ mod tests {
     #[test]
     fn a_sentence_is_no_script() {
         for text in ["What is wrong with this? if (a = b) { ", "it's one of those calls that run; "] {
-            assert!(is_told(text.as_bytes()), "{text:?}");
+            assert!(follows_sentence(text.as_bytes()), "{text:?}");
         }
         for text in ["", "x'; ", "one two three four'; ", "return typeof void ", "var a = 1; if (a) { ", "a b; "] {
-            assert!(!is_told(text.as_bytes()), "{text:?}");
+            assert!(!follows_sentence(text.as_bytes()), "{text:?}");
         }
     }
 

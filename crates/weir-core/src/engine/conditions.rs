@@ -1,6 +1,6 @@
 //! [`ConditionChecks`]: judges conditions of signatures on the request, each signature at most once.
 
-use super::body_head;
+use super::body_readings;
 use crate::model::{Budget, Message, MessageKind, Stop};
 use crate::parse::facts::facts;
 use crate::ruleset::Ruleset;
@@ -40,10 +40,12 @@ impl<'r, 'm> ConditionChecks<'r, 'm> {
         let mut met = true;
         for condition in &self.ruleset.signatures[number as usize].conditions {
             if condition.reads_body() {
-                self.budget.spend(body_head::cost(self.message))?;
-                parts.read_bodies(|| body_head::readings(self.message));
+                self.budget.spend(body_readings::cost(self.message.body.len()))?;
+                parts.read_bodies(|| body_readings::readings(self.message));
+                self.budget.spend(CONDITION_COST + body_readings::cost(condition.cost(parts)))?;
+            } else {
+                self.budget.spend(CONDITION_COST + condition.cost(parts))?;
             }
-            self.budget.spend(CONDITION_COST + condition.cost(parts))?;
             met &= condition.holds(parts);
         }
         self.known.borrow_mut().push((number, met));

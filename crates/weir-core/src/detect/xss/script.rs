@@ -217,7 +217,7 @@ fn classify(text: &[u8], start: usize, open: usize, name: &[u8]) -> Option<Confi
             _ => None,
         };
     }
-    if is_quoted_code(before) || shown::is_told(before) {
+    if is_quoted_code(before) || shown::follows_sentence(before) {
         return None;
     }
     let code = |b: &u8| b.is_ascii_punctuation() && !matches!(b, b'#' | b'$' | b'@' | b'_' | b'\\' | b'.');

@@ -1,27 +1,30 @@
-//! The beginning of a request's body in each form in which an application may read it, for conditions of signatures.
+//! The body of a request in each form in which an application may read it, for conditions of signatures.
 
 use crate::model::Message;
 use crate::normalize::{charset, percent};
 use std::io::Read;
 
-/// Most bytes of a body that are read, before its content coding is undone.
-const MAX_INPUT: usize = 64 << 10;
-/// Most bytes of a body that conditions read.
-const MAX_BODY: usize = 16 << 10;
+/// Most bytes of a body that conditions read, before and after its content coding is undone. Padding must not push what they
+/// look for out of their sight, so this is what nodes accept by default.
+const MAX_BODY: usize = 8 << 20;
+/// Bytes that undoing a content coding may produce from any body, and further ones for each byte of it.
+const INFLATED: (usize, usize) = (1 << 20, 32);
+/// Bytes read in one work unit: a search costs a fraction of what an inspection does.
+const BYTES_PER_UNIT: usize = 64;
 /// Most content codings that are undone.
 const MAX_CODINGS: usize = 3;
 /// Largest window that a zstd frame may ask for, as a power of two: that of RFC 9659.
 const ZSTD_WINDOW_LOG: u32 = 23;
 
-/// Work units of [`readings`] on the body of `message`.
-pub(super) fn cost(message: &Message<'_>) -> usize {
-    message.body.len().min(MAX_INPUT) + MAX_BODY
+/// Work units of reading `bytes` bytes.
+pub(super) fn cost(bytes: usize) -> usize {
+    bytes / BYTES_PER_UNIT
 }
 
-/// The first 16 KiB of the body: without its content codings, in UTF-8, and percent-decoded as well if that differs. Bytes
+/// The first 8 MiB of the body: without its content codings, in UTF-8, and percent-decoded as well if that differs. Bytes
 /// that do not decode are read as they are.
 pub(super) fn readings(message: &Message<'_>) -> Vec<Vec<u8>> {
-    let mut body = message.body[..message.body.len().min(MAX_INPUT)].to_vec();
+    let mut body = message.body[..message.body.len().min(MAX_BODY)].to_vec();
     let codings = message.headers_named("content-encoding").flat_map(|line| line.split(|b| *b == b','));
     let codings: Vec<&[u8]> = codings.map(<[u8]>::trim_ascii).filter(|coding| !coding.is_empty()).collect();
     for coding in codings.iter().rev().take(MAX_CODINGS) {
@@ -40,26 +43,28 @@ pub(super) fn readings(message: &Message<'_>) -> Vec<Vec<u8>> {
 
 /// The beginning of `input` without the content coding `coding`; `None` if it does not begin so or the coding is unknown.
 fn without(coding: &[u8], input: &[u8]) -> Option<Vec<u8>> {
+    let most = MAX_BODY.min(INFLATED.0 + INFLATED.1 * input.len());
     let is = |name: &str| coding.eq_ignore_ascii_case(name.as_bytes());
     if is("gzip") || is("x-gzip") {
-        head(flate2::read::MultiGzDecoder::new(input))
+        head(flate2::read::MultiGzDecoder::new(input), most)
     } else if is("deflate") {
-        head(flate2::read::ZlibDecoder::new(input)).or_else(|| head(flate2::read::DeflateDecoder::new(input)))
+        head(flate2::read::ZlibDecoder::new(input), most)
+            .or_else(|| head(flate2::read::DeflateDecoder::new(input), most))
     } else if is("br") {
-        head(brotli::Decompressor::new(input, 4096))
+        head(brotli::Decompressor::new(input, 4096), most)
     } else if is("zstd") {
         let mut decoder = zstd::stream::read::Decoder::with_buffer(input).ok()?;
         decoder.window_log_max(ZSTD_WINDOW_LOG).ok()?;
-        head(decoder)
+        head(decoder, most)
     } else {
         None
     }
 }
 
-/// The first bytes of a stream: what came before an error counts, since a receiver may have acted on it.
-fn head(stream: impl Read) -> Option<Vec<u8>> {
+/// The first `most` bytes of a stream: what came before an error counts, since a receiver may have acted on it.
+fn head(stream: impl Read, most: usize) -> Option<Vec<u8>> {
     let mut out = Vec::new();
-    let read = stream.take(MAX_INPUT as u64).read_to_end(&mut out);
+    let read = stream.take(most as u64).read_to_end(&mut out);
     (read.is_ok() || !out.is_empty()).then_some(out)
 }
 
@@ -104,8 +109,15 @@ mod tests {
 
     #[test]
     fn a_bomb_is_cut() {
-        let bomb = gzip(&gzip(&vec![b'a'; 8 << 20]));
-        let bodies = read(&[("Content-Encoding", "gzip, gzip")], &bomb);
-        assert_eq!(bodies, [vec![b'a'; MAX_BODY]]);
+        let bomb = gzip(&vec![b'a'; 2 * MAX_BODY]);
+        let bodies = read(&[("Content-Encoding", "gzip")], &bomb);
+        assert_eq!(bodies, [vec![b'a'; INFLATED.0 + INFLATED.1 * bomb.len()]]);
+    }
+
+    #[test]
+    fn padding_hides_nothing() {
+        let padded = [&vec![b' '; 1 << 20][..], b"login=a"].concat();
+        assert_eq!(read(&[], &padded), [padded.clone()]);
+        assert_eq!(read(&[("Content-Encoding", "gzip")], &gzip(&padded)), [padded]);
     }
 }
