@@ -1,5 +1,6 @@
 //! Escapes of JavaScript (ECMA-262 §12.9.4) and CSS (CSS Syntax §4.3.7) source text.
 
+use super::html_entities;
 use super::percent::hex;
 use std::borrow::Cow;
 
@@ -7,6 +8,12 @@ use std::borrow::Cow;
 /// `Borrowed` unless one of the first five occurs: a single-character escape hides nothing.
 pub fn js(input: &[u8]) -> Cow<'_, [u8]> {
     decode(input, js_step)
+}
+
+/// Whether decoding HTML references, and then [`js`], changes anything.
+pub fn has_reference_or_escape(input: &[u8]) -> bool {
+    let html = html_entities::decode(input);
+    matches!(html, Cow::Owned(_)) || matches!(js(&html), Cow::Owned(_))
 }
 
 /// Decodes `\` followed by two to six hex digits and at most one white space. `Borrowed` unless one occurs.

@@ -13,12 +13,6 @@ pub fn applicability(value: &Candidate<'_>) -> Applicability {
     )
 }
 
-/// Whether another layer of references or JavaScript escapes can be removed.
-pub(super) fn goes_on(bytes: &[u8]) -> bool {
-    let html = html_entities::decode(bytes);
-    matches!(html, Cow::Owned(_)) || matches!(js_escape::js(&html), Cow::Owned(_))
-}
-
 /// Emits the decoded forms that differ from the value: references and JavaScript escapes decoded together, and
 /// references and CSS escapes. Within a ladder of percent-encodings only the last step is decoded, or the forms of two
 /// ladders would multiply; each step is inspected.

@@ -1,8 +1,8 @@
 //! `[percent]`: a value that is percent-encoded again (double encoding, `%uXXXX`), and the path of the target.
 
-use super::htmljs;
 use super::{Applicability, Candidate, Emitter, ParseError, Parsed};
 use crate::model::{AnomalyKind, ByteClasses, ParserSet, Segment, Tag, Zone};
+use crate::normalize::js_escape;
 use crate::normalize::percent::{Plus, decode};
 use std::borrow::Cow;
 
@@ -24,7 +24,7 @@ pub fn applicability(value: &Candidate<'_>) -> Applicability {
 /// values may reach the application undecoded, so both forms are inspected.
 pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError> {
     em.budget.spend(value.bytes.len())?;
-    if value.tag == Tag::Htmljs && htmljs::goes_on(value.bytes) {
+    if value.tag == Tag::Htmljs && js_escape::has_reference_or_escape(value.bytes) {
         return Err(ParseError::NotApplicable);
     }
     let plus = if value.tag == Tag::Cookie { Plus::Space } else { Plus::Keep };
