@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn padding_hides_nothing() {
         let padded = [&vec![b' '; 1 << 20][..], b"login=a"].concat();
-        assert_eq!(read(&[], &padded), [padded.clone()]);
+        assert_eq!(read(&[], &padded), std::slice::from_ref(&padded));
         assert_eq!(read(&[("Content-Encoding", "gzip")], &gzip(&padded)), [padded]);
     }
 }
