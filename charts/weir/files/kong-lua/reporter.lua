@@ -12,6 +12,8 @@ local reporter = {}
 local TICK_S = 1
 -- An urgent report that no node took is sent again after this time.
 local RETRY_S = 2
+-- Between two log lines about reports that no node took: they are repeated for as long as no node answers.
+local NOTICE_INTERVAL_S = 60
 -- Most nodes to which one gateway reports.
 local MAX_NODES = 64
 
@@ -56,7 +58,7 @@ local function report(set, log)
   })
   if not answer or answer.status >= 300 then
     notice.emit(log, "coverage " .. set.node, "coverage report not taken by node " .. set.node
-      .. ": " .. (answer and "status " .. answer.status or reason))
+      .. ": " .. (answer and "status " .. answer.status or reason), NOTICE_INTERVAL_S)
     return false
   end
   coverage.reported(set.node)
