@@ -4,9 +4,11 @@ use super::replay::{Judge, Judged, Replays, RuleFiles};
 use super::state::{DEFAULT_GROUP, PolicyState};
 use crate::app::App;
 use crate::error::{Error, Result};
-use crate::store::Replay;
+use crate::store::{Filter, Replay};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Instant;
+use tokio::runtime::Handle;
 use weir_core::engine::Scratch;
 
 /// Makes the judge of a state for a group: [`Judge::new`] or [`Judge::in_force`].
@@ -58,4 +60,24 @@ impl<const N: usize> Judges<N> {
         let judges = self.judges.get(&group).ok_or_else(|| Error::internal("a judge is missing"))?;
         Ok(judges.each_ref().map(|judge| judge.judge(&replay.hit, &replay.raw, false, &mut self.scratch)))
     }
+}
+
+/// Shows the stored hits that fit `filter` to `look`, at most so many and until a time. Returns whether some were left
+/// out. The first error of `look` ends it.
+pub(super) fn replay_hits(
+    app: &App,
+    filter: &Filter,
+    runtime: &Handle,
+    (most, until): (usize, Instant),
+    mut look: impl FnMut(&Replay) -> Result<()>,
+) -> Result<bool> {
+    let (mut failed, mut over) = (None, false);
+    let seen = runtime.block_on(app.store.replay(filter, most, |replay| {
+        over = Instant::now() > until;
+        if !over {
+            failed = look(&replay).err();
+        }
+        !over && failed.is_none()
+    }))?;
+    failed.map_or(Ok(over || seen >= most), Err)
 }

@@ -1,6 +1,6 @@
 //! What blocking would do: the hits that passed, judged again by the rules in force as if the mode were blocking.
 
-use super::before_after::Judges;
+use super::before_after::{Judges, replay_hits};
 use super::replay::Judge;
 use super::state::PolicyState;
 use crate::app::App;
@@ -18,9 +18,9 @@ use weir_protocol::hit::{Hit, HitDirection};
 const MAX_HITS: usize = 10_000;
 /// Longest time for it: a person waits.
 const TIME: Duration = Duration::from_secs(8);
-/// Groups told, those with most hits.
+/// Groups reported, those with most hits.
 const MAX_GROUPS: usize = 50;
-/// Sources told, those with most hits.
+/// Sources reported, those with most hits.
 const MAX_SOURCES: usize = 20;
 
 /// Hits of one attack type at one place of one host that blocking would block.
@@ -114,21 +114,9 @@ struct Trial {
 
 impl Trial {
     fn run(mut self, app: &App, filter: &Filter, runtime: &Handle) -> Result<BlockingReport> {
-        let (begin, mut failed, mut over) = (Instant::now(), None, false);
-        let seen = runtime.block_on(app.store.replay(filter, MAX_HITS, |replay| {
-            over = begin.elapsed() > TIME;
-            if !over {
-                failed = self.look(app, &replay).err();
-            }
-            !over && failed.is_none()
-        }))?;
-        match failed {
-            Some(error) => Err(error),
-            None => {
-                self.report.cut = over || seen >= MAX_HITS;
-                Ok(self.told())
-            }
-        }
+        let until = Instant::now() + TIME;
+        self.report.cut = replay_hits(app, filter, runtime, (MAX_HITS, until), |replay| self.look(app, replay))?;
+        Ok(self.finish())
     }
 
     fn look(&mut self, app: &App, replay: &Replay) -> Result<()> {
@@ -152,7 +140,7 @@ impl Trial {
         Ok(())
     }
 
-    fn told(self) -> BlockingReport {
+    fn finish(self) -> BlockingReport {
         let mut report = self.report;
         report.sources = self.sources.len();
         let groups = self.found.into_values().map(|(group, sources)| BlockedGroup { sources: sources.len(), ..group });

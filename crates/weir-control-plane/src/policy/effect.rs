@@ -1,6 +1,6 @@
 //! What a change of the policy would have done to the hits of the last day, in numbers.
 
-use super::before_after::BeforeAfter;
+use super::before_after::{BeforeAfter, replay_hits};
 use super::replay::Judge;
 use super::service::{Author, Change, Edited};
 use super::state::PolicyState;
@@ -74,18 +74,8 @@ struct Trial {
 
 impl Trial {
     fn run(mut self, app: &App, filter: &Filter, runtime: &Handle) -> Result<Effect> {
-        let (begin, mut failed, mut over) = (Instant::now(), None, false);
-        let seen = runtime.block_on(app.store.replay(filter, MAX_HITS, |replay| {
-            over = begin.elapsed() > TIME;
-            if !over {
-                failed = self.look(app, &replay).err();
-            }
-            !over && failed.is_none()
-        }))?;
-        if let Some(error) = failed {
-            return Err(error);
-        }
-        self.effect.cut = over || seen >= MAX_HITS;
+        let until = Instant::now() + TIME;
+        self.effect.cut = replay_hits(app, filter, runtime, (MAX_HITS, until), |replay| self.look(app, replay))?;
         let mut attacks = HashSet::new();
         for id in self.passed.iter().take(MAX_LOOKED_UP) {
             let stored = runtime.block_on(app.store.hit(id))?;

@@ -1,6 +1,6 @@
 //! What a rule would have changed about stored hits, before it is applied.
 
-use super::before_after::BeforeAfter;
+use super::before_after::{BeforeAfter, replay_hits};
 use super::edit::NewRule;
 use super::replay::Judge;
 use crate::app::App;
@@ -169,17 +169,10 @@ impl Trial {
         if let Some(this) = &this {
             preview.this = Some(self.outcome(app, this)?);
         }
-        let mut failed = None;
-        let seen = runtime.block_on(app.store.replay(filter, MAX_HITS, |replay| {
-            if self.begin.elapsed() > TIME {
-                preview.cut = true;
-                return false;
-            }
-            failed = self.look(app, &replay, &mut preview).err();
-            failed.is_none()
-        }))?;
-        preview.cut |= seen >= MAX_HITS;
-        failed.map_or(Ok(preview), Err)
+        let until = self.begin + TIME;
+        preview.cut =
+            replay_hits(app, filter, runtime, (MAX_HITS, until), |replay| self.look(app, replay, &mut preview))?;
+        Ok(preview)
     }
 
     fn outcome(&mut self, app: &App, replay: &Replay) -> Result<Outcome> {
