@@ -4,7 +4,6 @@ use rust_embed::Embed;
 
 #[derive(Embed)]
 #[folder = "rules/"]
-#[include = "*/*.yaml"]
 struct Rules;
 
 /// Name of the rule pack that takes the place of every embedded file.
@@ -29,6 +28,7 @@ pub fn files_beside(packs: &[&str]) -> Vec<(String, String)> {
 /// Path below `rules/` and text of every embedded rule file, in order of path.
 pub fn files() -> Vec<(String, String)> {
     let mut files: Vec<_> = Rules::iter()
+        .filter(|path| path.ends_with(".yaml"))
         .filter_map(|path| {
             Rules::get(&path).map(|file| (path.to_string(), String::from_utf8_lossy(&file.data).into_owned()))
         })
