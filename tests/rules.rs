@@ -135,6 +135,7 @@ fn both_ways(text: &[u8], zone: Zone) -> (Vec<String>, Vec<String>) {
         hint: Hint::None,
         depth: 0,
         form: Default::default(),
+        changes: None,
         parser_reacted: false,
         covered: false,
         classes,

@@ -5,6 +5,7 @@
 
 mod body_readings;
 mod conditions;
+mod excerpt;
 pub mod proof;
 mod scanner;
 

@@ -95,6 +95,7 @@ mod tests {
             hint: Hint::None,
             depth: 0,
             form: Default::default(),
+            changes: None,
             parser_reacted: false,
             covered: false,
             classes,

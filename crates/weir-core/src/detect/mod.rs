@@ -28,7 +28,7 @@ pub mod xss;
 use crate::model::byte_class_filter;
 use crate::model::{
     AttackType, Budget, ByteClassFilter, ByteClasses, Confidence, FilterTable, Hint, PointId, PointPattern, PointTree,
-    Segment, Stop, Value, Zone,
+    Segment, Span, Stop, Value, Zone,
 };
 use std::cell::Cell;
 
@@ -41,6 +41,8 @@ pub struct Subject<'s> {
     /// The value that `bytes` are, or are a normalised form of.
     pub value: &'s Value<'s>,
     tree: &'s PointTree<'s>,
+    /// The parts of `bytes` in which something new can be found; none if all of it is new.
+    pub changes: Option<&'s [Span]>,
     conditions: Option<&'s MeetsConditions<'s>>,
     budget: Option<&'s Budget<'s>>,
     /// Results of earlier detectors of the table.
@@ -62,12 +64,17 @@ pub struct Memo {
 impl<'s> Subject<'s> {
     /// A subject of `bytes`, which are `value` or a normalised form of it.
     pub fn new(bytes: &'s [u8], classes: ByteClasses, value: &'s Value<'s>, tree: &'s PointTree<'s>) -> Self {
-        Self { bytes, classes, value, tree, conditions: None, budget: None, memo: Memo::default() }
+        Self { bytes, classes, value, tree, changes: None, conditions: None, budget: None, memo: Memo::default() }
     }
 
     /// The same subject, in a request on which conditions of signatures are judged.
     pub fn with_conditions(self, conditions: &'s MeetsConditions<'s>) -> Self {
         Self { conditions: Some(conditions), ..self }
+    }
+
+    /// The same subject, outside of whose `changes` it was scanned already.
+    pub fn with_changes(self, changes: Option<&'s [Span]>) -> Self {
+        Self { changes, ..self }
     }
 
     /// The same subject, in an inspection whose work is limited.
@@ -170,6 +177,7 @@ impl Detector {
             hint: Hint::None,
             depth: 0,
             form: Default::default(),
+            changes: None,
             parser_reacted: false,
             covered: false,
             classes,

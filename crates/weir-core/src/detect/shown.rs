@@ -8,7 +8,7 @@
 use super::work;
 
 /// Most bytes before a match that are read.
-const MAX_BEFORE: usize = 4096;
+const MAX_BEFORE: usize = crate::ruleset::READ_AROUND;
 /// Most bytes of punctuation between a closed quote and what is injected.
 const MAX_LEAD: usize = 24;
 /// Most bytes between the start of an expression and a match in it.

@@ -26,7 +26,7 @@ pub fn run<'s>(
 ) -> Result<(), Stop> {
     let length = subject.bytes.len();
     budget.spend(length)?;
-    ruleset.candidates(subject.bytes, subject.classes, subject.value.zone, set);
+    ruleset.candidates(subject.bytes, subject.classes, subject.value.zone, subject.changes, set);
     budget.spend(set.lookups() / LOOKUPS_PER_UNIT)?;
     let mut left = CONFIRM_BASE + CONFIRM_PER_BYTE * length;
     let mut at = 0;
@@ -84,8 +84,18 @@ mod tests {
     fn counted(ruleset: &Ruleset, text: &[u8]) -> (Result<(), Stop>, usize, usize, usize) {
         let (tree, classes) = (PointTree::new(), ByteClasses::of(text));
         let (point, zone, hint, form) = (PointId::ROOT, Zone::QUERY, Hint::None, Default::default());
-        let value =
-            Value { point, bytes: text, zone, hint, depth: 0, form, parser_reacted: false, covered: false, classes };
+        let value = Value {
+            point,
+            bytes: text,
+            zone,
+            hint,
+            depth: 0,
+            form,
+            changes: None,
+            parser_reacted: false,
+            covered: false,
+            classes,
+        };
         let subject = Subject::new(text, classes, &value, &tree);
         let budget = Budget::new(u64::MAX >> 1, &|| false);
         let (mut set, mut hits) = (CandidateSet::default(), Vec::new());

@@ -1,19 +1,20 @@
 //! [`Scanner`]: runs signatures and detectors on each value, and records what they find.
 
-use super::InspectionOptions;
+use super::{InspectionOptions, excerpt};
 use crate::detect::{self, Match, MeetsConditions, RuleMatch, RuleName, Subject};
 use crate::model::benign_cache::ValueContext;
 use crate::model::bytes::printable;
 use crate::model::finding::MAX_MATCHED;
 use crate::model::guard::guarded;
 use crate::model::{
-    Anomaly, BenignCache, Budget, ByteClasses, Confidence, DecodeStep, Finding, FormId, GraphqlStats, Hint, Inspection,
-    NotInspected, PointId, PointTree, SkipReason, Stop, Tag, Upload, Value, Zone,
+    Anomaly, AttackType, BenignCache, Budget, ByteClasses, Confidence, DecodeStep, Finding, FormId, GraphqlStats, Hint,
+    Inspection, NotInspected, PointId, PointTree, SkipReason, Span, Stop, Tag, Upload, Value, Zone,
 };
 use crate::normalize::{PLAIN, VIEWS};
 use crate::parse::extract::Notes;
 use crate::parse::visitor::ValueVisitor;
 use crate::ruleset::{CandidateSet, Ruleset};
+use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -59,7 +60,9 @@ impl<'a> ValueVisitor<'a> for Scanner<'_, '_> {
         if value.zone.intersects(Zone::FILE) {
             self.record_upload(value, tree);
         }
-        if outcome? == ScanOutcome::Benign && !value.parser_reacted && value.hint == Hint::None {
+        // Of a value with changes, the rest was judged where it was decoded from.
+        let judged_alone = value.changes.is_none() && !value.parser_reacted && value.hint == Hint::None;
+        if outcome? == ScanOutcome::Benign && judged_alone {
             let context = ValueContext {
                 zone: value.zone,
                 tag: tree.segment(value.point).map(|segment| segment.tag),
@@ -114,32 +117,51 @@ impl<'r, 'p> Scanner<'r, 'p> {
         }
     }
 
-    /// Runs signatures and detectors on `value`, and signatures on its normalized views.
+    /// Runs signatures and detectors on what is new in `value`, and signatures on its normalized views.
     fn scan(&mut self, value: &Value<'_>, tree: &PointTree<'_>) -> Result<ScanOutcome, Stop> {
+        match excerpt::of_changes(value, tree) {
+            Some(text) => {
+                self.budget.spend(text.len())?;
+                self.scan_text(&text, ByteClasses::of(&text), None, value, tree)
+            }
+            None => self.scan_text(value.bytes, value.classes, value.changes, value, tree),
+        }
+    }
+
+    /// Scans `text`, which is all of `value` or the changed parts of it. With `changes`, signatures are run on these alone.
+    fn scan_text(
+        &mut self,
+        text: &[u8],
+        classes: ByteClasses,
+        changes: Option<&[Span]>,
+        value: &Value<'_>,
+        tree: &PointTree<'_>,
+    ) -> Result<ScanOutcome, Stop> {
         self.matches.clear();
         self.incomplete = false;
         let dropped = self.out.findings_dropped;
-        let subject = Subject::new(value.bytes, value.classes, value, tree)
+        let subject = Subject::new(text, classes, value, tree)
+            .with_changes(changes)
             .with_conditions(self.conditions)
             .with_budget(self.budget);
         let mut result = self.signatures(&subject, PLAIN, tree);
         if result.is_ok() {
             result = self.detectors(&subject, tree);
         }
-        self.record_matches(value, tree, value.bytes);
+        self.record_matches(value, tree, text);
         let mut location_dependent = subject.is_location_dependent();
-        if result.is_ok() && value.classes.intersects(ByteClasses::NEWLINE) {
-            let lines = self.lines(value, tree);
+        if result.is_ok() && classes.intersects(ByteClasses::NEWLINE) {
+            let lines = self.lines(text, value, tree);
             location_dependent |= *lines.as_ref().unwrap_or(&true);
             result = lines.map(drop);
         }
         for (number, kind) in VIEWS.iter().enumerate() {
-            let used = value.classes.intersects(kind.needs) && self.ruleset.views(number, value.zone);
+            let used = classes.intersects(kind.needs) && self.ruleset.views(number, value.zone);
             if result.is_err() || !used {
                 continue;
             }
-            result = self.budget.spend(value.bytes.len());
-            if let Cow::Owned(bytes) = (kind.run)(value.bytes) {
+            result = self.budget.spend(text.len());
+            if let Cow::Owned(bytes) = (kind.run)(text) {
                 let view = Subject::new(&bytes, ByteClasses::of(&bytes), value, tree).with_conditions(self.conditions);
                 result = result.and_then(|()| self.signatures(&view, 1 << number, tree));
                 location_dependent |= view.is_location_dependent();
@@ -147,15 +169,15 @@ impl<'r, 'p> Scanner<'r, 'p> {
             }
         }
         let benign =
-            self.weigh() == 0 && self.out.findings_dropped == dropped && !location_dependent && !self.incomplete;
+            self.weigh(value) == 0 && self.out.findings_dropped == dropped && !location_dependent && !self.incomplete;
         result.map(|()| if benign { ScanOutcome::Benign } else { ScanOutcome::Other })
     }
 
-    /// Runs signatures on the lines of `value` that are injections of their own, if any. Returns whether results depend on
+    /// Runs signatures on the lines of `text` that are injections of their own, if any. Returns whether results depend on
     /// the location.
-    fn lines(&mut self, value: &Value<'_>, tree: &PointTree<'_>) -> Result<bool, Stop> {
+    fn lines(&mut self, text: &[u8], value: &Value<'_>, tree: &PointTree<'_>) -> Result<bool, Stop> {
         let mut location_dependent = false;
-        for line in detect::shown::injected_lines(value.bytes) {
+        for line in detect::shown::injected_lines(text) {
             self.budget.spend(line.len())?;
             let view = Subject::new(line, ByteClasses::of(line), value, tree).with_conditions(self.conditions);
             let result = self.signatures(&view, PLAIN, tree);
@@ -257,16 +279,23 @@ impl<'r, 'p> Scanner<'r, 'p> {
 
     /// Decides which findings of the current value are decisive: their confidences are added up by attack type. Returns
     /// how many findings there are.
-    fn weigh(&mut self) -> usize {
+    fn weigh(&mut self, value: &Value<'_>) -> usize {
         let count = self.out.findings.len() - self.from;
         if count == 0 {
             return 0;
         }
-        let findings = &mut self.out.findings[self.from..];
+        let (earlier, findings) = self.out.findings.split_at_mut(self.from);
+        // What a decoded form has in common with an earlier one was found there.
+        let forms = if value.changes.is_some() { &self.forms[..self.from] } else { &[] };
+        let earlier: Vec<&Finding> = earlier
+            .iter()
+            .zip(forms)
+            .filter(|(_, form)| form.root == value.form.root)
+            .map(|(found, _)| found)
+            .collect();
         for at in 0..findings.len() {
-            let attack = findings[at].attack;
-            let sum: u32 = findings.iter().filter(|f| f.attack == attack).map(|f| f.confidence.weight()).sum();
-            findings[at].decisive = sum >= Confidence::ATTACK;
+            let weight = weight_of(findings[at].attack, findings.iter().chain(earlier.iter().copied()));
+            findings[at].decisive = weight >= Confidence::ATTACK;
         }
         self.from = self.out.findings.len();
         count
@@ -299,4 +328,17 @@ impl<'r, 'p> Scanner<'r, 'p> {
         out.work = self.budget.spent();
         out
     }
+}
+
+/// Sum of the confidences of the rules that report `attack` among `findings`, each counted once.
+fn weight_of<'f>(attack: AttackType, findings: impl Iterator<Item = &'f Finding>) -> u32 {
+    let mut rules: SmallVec<[&str; 8]> = SmallVec::new();
+    let mut sum = 0;
+    for found in findings.filter(|found| found.attack == attack) {
+        if !rules.contains(&&*found.rule) {
+            rules.push(&found.rule);
+            sum += found.confidence.weight();
+        }
+    }
+    sum
 }

@@ -2,6 +2,7 @@
 
 use super::bits::bit_names;
 use super::byte_classes::ByteClasses;
+use super::changes::Span;
 use super::point::PointId;
 
 bit_names! {
@@ -128,6 +129,9 @@ pub struct Value<'a> {
     pub depth: u8,
     /// Which form of which value this is.
     pub form: FormId,
+    /// The parts of it that differ from the value that it was decoded from, if that one is scanned too: elsewhere nothing
+    /// new can be found. None if all of it is to be scanned.
+    pub changes: Option<&'a [Span]>,
     /// Whether a parser had anything to do with it.
     pub parser_reacted: bool,
     /// Whether other values hold all that is in this one, so that detectors need not look at it.

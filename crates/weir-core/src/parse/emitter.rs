@@ -3,6 +3,7 @@
 use super::extract::{ParseOptions, drain};
 use super::state::ParseState;
 use super::visitor::ValueVisitor;
+use crate::model::changes::changed_parts;
 use crate::model::{
     AnomalyKind, Budget, ByteClasses, FormId, GraphqlStats, Hint, Key, Limits, PointId, Segment, SkipReason, Stop, Tag,
     Value, Zone,
@@ -28,10 +29,19 @@ pub struct Emitter<'x, 'a> {
     pub(super) at: PointId,
     pub(super) zone: Zone,
     pub(super) depth: u8,
-    /// The form that the running parser decodes; none if it takes its input apart instead.
-    pub(super) recodes: Option<FormId>,
+    /// What the running parser decodes; none if it takes its input apart instead.
+    pub(super) recodes: Option<Recoded<'a>>,
     /// Index of the first value that the running parser emitted.
     pub(super) batch: usize,
+}
+
+/// What a parser that recodes a value as a whole decodes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Recoded<'a> {
+    /// Which form of a value it is.
+    pub form: FormId,
+    /// Its bytes, if it is scanned itself.
+    pub scanned: Option<&'a [u8]>,
 }
 
 /// Values that wait at once: when a parser has emitted as many, they are inspected before it goes on, so that memory
@@ -41,6 +51,9 @@ const BATCH: usize = 4096;
 /// Work units of a value besides those of its bytes: its point, its byte classes, and the filters of all parsers and
 /// detectors.
 const VALUE_COST: usize = 32;
+
+/// Bytes of a decoded form that are compared with what they were decoded from in one work unit.
+const COMPARED_PER_UNIT: usize = 8;
 
 /// Up to this many pairs, names are compared one by one; for more, a map is built.
 const FEW_PAIRS: usize = 16;
@@ -134,7 +147,7 @@ impl<'a> Emitter<'_, 'a> {
     fn push(&mut self, bytes: &'a [u8], zone: Zone, hint: Hint<'a>) -> Result<(), Stop> {
         let form = match self.recodes {
             None => self.state.forms.root(),
-            Some(of) => match self.state.forms.decoded(of, bytes, zone, hint) {
+            Some(of) => match self.state.forms.decoded(of.form, bytes, zone, hint) {
                 Ok(new) => new,
                 Err(known) => {
                     self.visitor.reached_again(known, self.at, &self.state.tree);
@@ -143,7 +156,15 @@ impl<'a> Emitter<'_, 'a> {
             },
         };
         let (point, depth, classes) = (self.at, self.depth, ByteClasses::of(bytes));
-        let value = Value { point, bytes, zone, hint, depth, form, parser_reacted: false, covered: false, classes };
+        let changes = match self.recodes.and_then(|of| of.scanned) {
+            Some(before) => {
+                self.budget.spend(bytes.len() / COMPARED_PER_UNIT)?;
+                changed_parts(before, bytes, self.bump)
+            }
+            None => None,
+        };
+        let value =
+            Value { point, bytes, zone, hint, depth, form, changes, parser_reacted: false, covered: false, classes };
         self.state.values.push(value);
         if self.state.values.len() - self.batch >= BATCH { self.flush() } else { Ok(()) }
     }

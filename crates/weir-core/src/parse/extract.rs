@@ -1,7 +1,7 @@
 //! The driver: parses a message into values, and offers every value to every parser that may apply to it.
 
 use super::benign_lookup::BenignLookup;
-use super::emitter::Emitter;
+use super::emitter::{Emitter, Recoded};
 pub use super::state::Notes;
 use super::state::ParseState;
 use super::visitor::{Collect, ValueVisitor};
@@ -228,6 +228,7 @@ impl<'a> Emitter<'_, 'a> {
     /// Offers value `at` to every parser that may apply.
     fn parse_value(&mut self, at: usize) -> Result<(), Stop> {
         let value = self.state.values[at];
+        let emitted = self.state.values.len();
         let mut candidate = Candidate {
             bytes: value.bytes,
             classes: value.classes,
@@ -252,7 +253,7 @@ impl<'a> Emitter<'_, 'a> {
                 continue;
             }
             if self.run(parser, applicability, &candidate, &value)? == Parsed::Covered {
-                self.state.values[at].covered = true;
+                self.cover(at, emitted);
                 candidate.covered = true;
                 // Only declared parsers apply to a covered value, and nothing is declared about this one.
                 if value.hint == Hint::None {
@@ -261,6 +262,16 @@ impl<'a> Emitter<'_, 'a> {
             }
         }
         Ok(())
+    }
+
+    /// Notes that value `at` is covered and therefore not scanned. Forms decoded from it, which are among the values from
+    /// index `emitted` on, are then scanned as a whole.
+    fn cover(&mut self, at: usize, emitted: usize) {
+        self.state.values[at].covered = true;
+        let emitted = emitted.min(self.state.values.len());
+        for value in &mut self.state.values[emitted..] {
+            value.changes = None;
+        }
     }
 
     /// Why `parser` must not run on `value`, if so.
@@ -289,7 +300,9 @@ impl<'a> Emitter<'_, 'a> {
         if in_file {
             em.zone = Zone::FILE.with(Zone::BODY);
         }
-        em.recodes = RECODINGS.intersects(parser.id).then_some(value.form);
+        em.recodes = RECODINGS
+            .intersects(parser.id)
+            .then_some(Recoded { form: value.form, scanned: (!candidate.covered).then_some(value.bytes) });
         match guarded("parser", || (parser.run)(candidate, &mut em)).unwrap_or(Err(ParseError::Failed)) {
             Ok(parsed) => return Ok(parsed),
             Err(ParseError::Limit) => {}

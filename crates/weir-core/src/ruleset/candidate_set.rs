@@ -1,5 +1,10 @@
 //! Which signatures may match the current text, and in which parts of it.
 
+use super::RequiredClasses;
+use super::pattern::Anchors;
+use crate::model::{ByteClasses, Span};
+use std::ops::Range;
+
 /// A part of a text in which a signature may match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
@@ -21,6 +26,10 @@ const LOOKUP_PER_BYTE: usize = 64;
 const WINDOW_BASE: usize = 4 << 10;
 /// Bytes of the text for each further window.
 const BYTES_PER_WINDOW: usize = 2;
+/// Bytes of the text for which the kinds are noted together.
+const CLASSES_BLOCK: usize = 64;
+/// Most bytes beside a match that decide whether it is one: a character, for the boundary of a word.
+const LOOK_AROUND: usize = 4;
 /// In [`CandidateSet::last`]: the signature has matched.
 const MATCHED: u32 = u32::MAX;
 
@@ -35,6 +44,12 @@ pub struct CandidateSet {
     lookups: usize,
     /// Whether candidates were left out because there were too many.
     truncated: bool,
+    /// The parts of the text outside of which it was scanned already.
+    changes: Vec<Span>,
+    /// Whether all of the text is to be scanned.
+    all_changed: bool,
+    /// The kinds of bytes in each [`CLASSES_BLOCK`] of the text, if it is longer than one window.
+    classes: Vec<ByteClasses>,
 }
 
 impl CandidateSet {
@@ -55,8 +70,11 @@ impl CandidateSet {
         self.last[window.signature as usize] = MATCHED;
     }
 
-    /// Empties the set for a text of `length` bytes.
-    pub(super) fn clear(&mut self, signatures: usize, length: usize) {
+    /// Empties the set for a text of `length` bytes, of which only `changes` are to be scanned.
+    pub(super) fn clear(&mut self, signatures: usize, length: usize, changes: Option<&[Span]>) {
+        self.changes.clear();
+        self.changes.extend_from_slice(changes.unwrap_or_default());
+        self.all_changed = changes.is_none();
         for window in self.windows.drain(..) {
             if let Some(last) = self.last.get_mut(window.signature as usize) {
                 *last = 0;
@@ -69,6 +87,66 @@ impl CandidateSet {
         self.length = length;
         self.lookups = 0;
         self.truncated = false;
+    }
+
+    /// The first part of the text behind `from` that is to be scanned, with `around` bytes on each side.
+    pub(super) fn next_part(&self, from: usize, around: usize) -> Option<Range<usize>> {
+        if self.all_changed {
+            return (from < self.length).then_some(from..self.length);
+        }
+        let next = self.changes.partition_point(|part| part.end as usize + around <= from);
+        let mut parts = self.changes[next..].iter().map(|part| (part.start as usize, part.end as usize + around));
+        let (start, mut end) = parts.next()?;
+        for (later, later_end) in parts {
+            if later.saturating_sub(around) > end {
+                break;
+            }
+            end = later_end;
+        }
+        let start = start.saturating_sub(around).max(from);
+        (start < self.length).then_some(start..end.min(self.length))
+    }
+
+    /// Notes what the parts of `text` are made of, if it has several.
+    pub(super) fn note_classes(&mut self, text: &[u8]) {
+        self.classes.clear();
+        if text.len() > MAX_WHOLE {
+            self.classes.extend(text.chunks(CLASSES_BLOCK).map(ByteClasses::of));
+        }
+    }
+
+    /// Whether a match that has a literal at `at` and goes no further than `reach` from there is possible, and new: it is
+    /// where `anchors` says, has what it `needs`, and what is within `read_around` bytes, or next to it, is to be scanned.
+    #[inline]
+    pub(super) fn is_open(
+        &self,
+        at: usize,
+        reach: usize,
+        read_around: usize,
+        needs: &RequiredClasses,
+        anchors: Anchors,
+    ) -> bool {
+        self.length <= MAX_WHOLE
+            || anchors.allow(at, reach, self.length)
+                && self.is_changed(at, reach.max(read_around))
+                && needs.satisfied_by(self.classes_around(at, reach))
+    }
+
+    /// The kinds of bytes within `reach` of `at`, and some from further away.
+    fn classes_around(&self, at: usize, reach: usize) -> ByteClasses {
+        let first = at.saturating_sub(reach) / CLASSES_BLOCK;
+        let last = (at.saturating_add(reach) / CLASSES_BLOCK).min(self.classes.len() - 1);
+        self.classes[first..=last].iter().fold(ByteClasses::NONE, |all, block| all.with(*block))
+    }
+
+    #[inline]
+    fn is_changed(&self, at: usize, reach: usize) -> bool {
+        self.all_changed || {
+            let start = at.saturating_sub(reach).saturating_sub(LOOK_AROUND);
+            let end = at.saturating_add(reach).saturating_add(LOOK_AROUND);
+            let next = self.changes.partition_point(|part| (part.end as usize) < start);
+            self.changes.get(next).is_some_and(|part| part.start as usize <= end)
+        }
     }
 
     /// Counts the `signatures` that ask for a literal at one place. False if they would be more than a multiple of the
@@ -94,14 +172,30 @@ impl CandidateSet {
         self.truncated
     }
 
-    /// A literal of `signature` is at `at`, and no match is followed further than `reach` from there. Without a position
-    /// it may match anywhere.
+    /// A literal of `signature` is at `at`, and no match is followed further than `reach` from there.
     #[inline]
-    pub(super) fn add(&mut self, signature: u32, at: Option<usize>, reach: usize) {
-        let (start, end) = match at {
-            Some(at) if self.length > MAX_WHOLE => (at.saturating_sub(reach), (at + reach).min(self.length)),
-            _ => (0, self.length),
+    pub(super) fn add(&mut self, signature: u32, at: usize, reach: usize) {
+        if self.length > MAX_WHOLE {
+            self.add_window(signature, at.saturating_sub(reach), (at + reach).min(self.length));
+        } else {
+            self.add_window(signature, 0, self.length);
+        }
+    }
+
+    /// Adds `signature`, which asks for no literal: it may match wherever `anchors` allow.
+    pub(super) fn add_unfiltered(&mut self, signature: u32, anchors: Anchors, reach: usize) {
+        let (start, end) = match (anchors.start, anchors.end) {
+            _ if self.length <= MAX_WHOLE.max(reach) => (0, self.length),
+            (true, true) => return,
+            (true, false) => (0, reach),
+            (false, true) => (self.length - reach, self.length),
+            (false, false) => (0, self.length),
         };
+        self.windows.push(Window { signature, start, end });
+    }
+
+    #[inline]
+    fn add_window(&mut self, signature: u32, start: usize, end: usize) {
         let last = &mut self.last[signature as usize];
         if *last != 0 {
             let window = &mut self.windows[*last as usize - 1];
@@ -111,7 +205,7 @@ impl CandidateSet {
             }
         }
         // Signatures without literals have one window each, and are never left out.
-        if at.is_some() && self.windows.len() >= WINDOW_BASE + self.length / BYTES_PER_WINDOW {
+        if self.windows.len() >= WINDOW_BASE + self.length / BYTES_PER_WINDOW {
             self.truncated = true;
             return;
         }
@@ -124,39 +218,73 @@ impl CandidateSet {
 mod tests {
     use super::*;
 
-    fn windows(length: usize, found: &[(u32, Option<usize>, usize)]) -> Vec<(u32, usize, usize)> {
+    fn windows(length: usize, found: &[(u32, usize, usize)]) -> Vec<(u32, usize, usize)> {
         let mut set = CandidateSet::default();
-        set.clear(4, length);
+        set.clear(4, length, None);
         found.iter().for_each(|&(signature, at, reach)| set.add(signature, at, reach));
         (0..).map_while(|at| set.window(at)).map(|w| (w.signature, w.start, w.end)).collect()
     }
 
     #[test]
     fn windows_of_a_signature_merge_where_they_overlap() {
-        let found = [(1, Some(100), 50), (2, Some(110), 10), (1, Some(180), 50), (1, Some(900), 50)];
+        let found = [(1, 100, 50), (2, 110, 10), (1, 180, 50), (1, 900, 50)];
         assert_eq!(windows(920, &found), [(1, 50, 230), (2, 100, 120), (1, 850, 920)]);
     }
 
     #[test]
-    fn short_texts_and_signatures_without_literals_are_one_window() {
-        assert_eq!(windows(512, &[(1, Some(100), 5), (1, Some(400), 5)]), [(1, 0, 512)]);
-        assert_eq!(windows(9000, &[(3, None, 5)]), [(3, 0, 9000)]);
+    fn short_texts_are_one_window() {
+        assert_eq!(windows(512, &[(1, 100, 5), (1, 400, 5)]), [(1, 0, 512)]);
+    }
+
+    #[test]
+    fn signatures_without_literals_are_tried_where_their_anchors_allow() {
+        let window = |length, start, end| {
+            let mut set = CandidateSet::default();
+            set.clear(4, length, None);
+            set.add_unfiltered(3, Anchors { start, end }, 600);
+            set.window(0).map(|w| (w.start, w.end))
+        };
+        assert_eq!(window(9000, false, false), Some((0, 9000)));
+        assert_eq!(window(9000, true, false), Some((0, 600)));
+        assert_eq!(window(9000, false, true), Some((8400, 9000)));
+        assert_eq!(window(9000, true, true), None);
+        assert_eq!(window(600, true, true), Some((0, 600)));
+    }
+
+    #[test]
+    fn only_what_changed_is_scanned() {
+        let mut set = CandidateSet::default();
+        set.clear(4, 5000, Some(&[Span { start: 1000, end: 1003 }, Span { start: 4000, end: 4000 }]));
+        for (at, is_changed) in [(890, false), (896, true), (1107, true), (1108, false), (3896, true), (4200, false)] {
+            assert_eq!(set.is_changed(at, 100), is_changed, "{at}");
+        }
+        let parts = |set: &CandidateSet, around| {
+            let mut from = 0;
+            std::iter::from_fn(|| set.next_part(from, around).inspect(|part| from = part.end)).collect::<Vec<_>>()
+        };
+        assert_eq!(parts(&set, 100), [900..1103, 3900..4100]);
+        assert_eq!(parts(&set, 2000), [0..5000]);
+        set.clear(4, 5000, None);
+        assert!(set.is_changed(2000, 1));
+        assert_eq!(parts(&set, 100), [0..5000]);
+        set.clear(4, 5000, Some(&[]));
+        assert!(parts(&set, 100).is_empty() && !set.is_changed(2000, 1));
     }
 
     #[test]
     fn windows_and_lookups_are_at_most_a_multiple_of_the_length() {
         let (length, mut set) = (10_000, CandidateSet::default());
-        set.clear(100_000, length);
+        set.clear(100_000, length, None);
         let most = WINDOW_BASE + length / BYTES_PER_WINDOW;
         for signature in 0..=u32::try_from(most).unwrap() {
             assert!(!set.is_truncated(), "{signature}");
-            set.add(signature, Some(1), 5);
+            set.add(signature, 1, 5);
         }
         assert!(set.is_truncated());
         assert!(set.window(most - 1).is_some() && set.window(most).is_none());
-        set.add(99_999, None, 5);
+        set.add_unfiltered(99_999, Anchors::default(), 5);
         assert_eq!(set.window(most).map(|window| window.signature), Some(99_999));
-        set.clear(100_000, length);
+        set.clear(100_000, length, None);
         assert!(set.look_up(LOOKUP_BASE + LOOKUP_PER_BYTE * length) && !set.is_truncated());
         assert!(!set.look_up(1) && set.is_truncated());
     }
@@ -164,12 +292,12 @@ mod tests {
     #[test]
     fn a_set_forgets_the_text_before() {
         let mut set = CandidateSet::default();
-        set.clear(4, 100);
-        set.add(1, Some(1), 5);
+        set.clear(4, 100, None);
+        set.add(1, 1, 5);
         let window = set.window(0).unwrap();
         set.set_matched(window);
         assert!(set.has_matched(window));
-        set.clear(4, 100);
+        set.clear(4, 100, None);
         assert!(set.window(0).is_none() && !set.has_matched(window));
     }
 }

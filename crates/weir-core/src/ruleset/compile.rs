@@ -112,7 +112,8 @@ fn required(
     if given.iter().any(Vec::is_empty) {
         errors.add(at, "`literals` holds an empty text, which is in every value");
     }
-    let with_needs = |bytes| Literal { bytes, needs: needs.clone() };
+    let anchors = super::pattern::Anchors::of(hir);
+    let with_needs = |bytes| Literal { bytes, needs: needs.clone(), anchors };
     let found =
         if given.is_empty() { literal::required(hir) } else { Some(given.into_iter().map(with_needs).collect()) };
     if found.is_none() {

@@ -4,6 +4,7 @@
 //! `any` is the best set found so far of which one must occur. Letters are lower-cased: the prefilter ignores case.
 
 use super::RequiredClasses;
+use super::pattern::Anchors;
 use regex_syntax::hir::{Class, Hir, HirKind};
 use std::cmp::Reverse;
 
@@ -14,7 +15,7 @@ const MAX_ANY: usize = 200;
 /// Most branches of a choice that are looked at apart.
 const MAX_BRANCHES: usize = MAX_ANY;
 /// Longest literal kept; longer ones tell nothing more.
-const MAX_LEN: usize = 24;
+pub(super) const MAX_LEN: usize = 24;
 /// A literal shorter than this is no filter.
 pub const MIN_LEN: usize = 2;
 
@@ -30,6 +31,8 @@ pub struct Literal {
     pub bytes: Vec<u8>,
     /// What every match has besides that is to be found by it.
     pub needs: RequiredClasses,
+    /// Where every match is that is to be found by it.
+    pub anchors: Anchors,
 }
 
 /// The literals of a signature by which the prefilter finds candidates; [`None`] for one that is tried on every value.
@@ -51,8 +54,8 @@ pub fn required(hir: &Hir) -> RequiredLiterals {
 
 fn with_needs(hir: &Hir) -> Option<Vec<Literal>> {
     let literals = in_every_match(hir)?;
-    let needs = RequiredClasses::of(hir);
-    Some(literals.into_iter().map(|bytes| Literal { bytes, needs: needs.clone() }).collect())
+    let (needs, anchors) = (RequiredClasses::of(hir), Anchors::of(hir));
+    Some(literals.into_iter().map(|bytes| Literal { bytes, needs: needs.clone(), anchors }).collect())
 }
 
 /// The pattern as a choice, if it has one at its outermost level: each branch with what precedes and follows it.
@@ -232,7 +235,7 @@ fn alternation(parts: &[Hir]) -> Info {
 
 #[cfg(test)]
 mod tests {
-    use super::{Literal, required};
+    use super::{Anchors, Literal, required};
     use crate::model::ByteClasses;
     use proptest::prelude::*;
 
@@ -288,6 +291,25 @@ mod tests {
                 prop_assert!(set.iter().any(is_in), "{} in {}: {:?}", pattern, text, set);
             }
         }
+    }
+
+    #[test]
+    fn anchors_are_those_of_the_branch() {
+        let anchors = |pattern: &str| -> Vec<(bool, bool)> {
+            required(&hir(pattern)).unwrap().iter().map(|l| (l.anchors.start, l.anchors.end)).collect()
+        };
+        assert_eq!(anchors(r"^\s{0,4}(?:abc|def)"), [(true, false); 2]);
+        assert_eq!(anchors(r"^abc|def$|ghi"), [(true, false), (false, true), (false, false)]);
+        assert_eq!(anchors(r"(?:^|;)abc"), [(false, false), (true, false)]);
+        assert_eq!(anchors(r"(?m)^abc$"), [(false, false)]);
+        assert!(
+            Anchors { start: true, end: false }.allow(9, 9, 100)
+                && !Anchors { start: true, end: false }.allow(10, 9, 100)
+        );
+        assert!(
+            Anchors { start: false, end: true }.allow(90, 10, 100)
+                && !Anchors { start: false, end: true }.allow(89, 10, 100)
+        );
     }
 
     #[test]

@@ -29,10 +29,11 @@ pub use conditions::Condition;
 pub use cve_index::CveEntry;
 pub use error::RuleError;
 pub use pattern::Pattern;
+pub use prefilter::READ_AROUND;
 pub use required_classes::RequiredClasses;
 pub use yaml_tree::MAX_FILE;
 
-use crate::model::{AttackType, ByteClasses, Confidence, PointPattern, Zone};
+use crate::model::{AttackType, ByteClasses, Confidence, PointPattern, Span, Zone};
 use crate::normalize::{PLAIN, VIEWS};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -121,9 +122,16 @@ impl Ruleset {
     }
 
     /// Fills `set` with the signatures that may match `text`, and the windows of it in which they may. `classes` are the
-    /// kinds of bytes in `text`, `zone` is where it comes from.
-    pub fn candidates(&self, text: &[u8], classes: ByteClasses, zone: Zone, set: &mut CandidateSet) {
-        set.clear(self.signatures.len(), text.len());
+    /// kinds of bytes in `text`, `zone` is where it comes from. With `changes`, only what may match in these parts of it.
+    pub fn candidates(
+        &self,
+        text: &[u8],
+        classes: ByteClasses,
+        zone: Zone,
+        changes: Option<&[Span]>,
+        set: &mut CandidateSet,
+    ) {
+        set.clear(self.signatures.len(), text.len(), changes);
         self.prefilter.candidates(text, classes, zone, &self.signatures, set);
     }
 }

@@ -3,7 +3,7 @@
 use regex_automata::meta;
 use regex_automata::util::syntax;
 use regex_automata::{Input, Match};
-use regex_syntax::hir::{Hir, HirKind};
+use regex_syntax::hir::{Hir, HirKind, Look};
 use std::ops::Range;
 
 /// Bytes that one compiled pattern may take.
@@ -19,6 +19,32 @@ pub struct Pattern {
     regex: meta::Regex,
     reach: usize,
     bounded: bool,
+    anchors: Anchors,
+}
+
+/// Where in a text the matches of a pattern are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Anchors {
+    /// They begin where the text does.
+    pub start: bool,
+    /// They end where the text does.
+    pub end: bool,
+}
+
+impl Anchors {
+    /// Where every match of `hir` is.
+    pub fn of(hir: &Hir) -> Self {
+        let properties = hir.properties();
+        Self {
+            start: properties.look_set_prefix().contains(Look::Start),
+            end: properties.look_set_suffix().contains(Look::End),
+        }
+    }
+
+    /// Whether a match may be within `reach` bytes of `at` in a text of `length` bytes.
+    pub fn allow(self, at: usize, reach: usize, length: usize) -> bool {
+        (!self.start || at <= reach) && (!self.end || at.saturating_add(reach) >= length)
+    }
 }
 
 /// Options of a pattern's syntax. Patterns are read as bytes, without Unicode classes.
@@ -43,12 +69,18 @@ impl Pattern {
         let hir =
             syntax::parse_with(pattern, &config_syntax).map_err(|error| regex::Error::Syntax(error.to_string()))?;
         let reach = reach(&hir).min(MAX_REACH);
-        Ok(Self { regex, reach, bounded: hir.properties().maximum_len().is_some_and(|longest| longest <= reach) })
+        let bounded = hir.properties().maximum_len().is_some_and(|longest| longest <= reach);
+        Ok(Self { regex, reach, bounded, anchors: Anchors::of(&hir) })
     }
 
     /// Whether no match is longer than [`Self::reach`].
     pub fn is_bounded(&self) -> bool {
         self.bounded
+    }
+
+    /// Where every match is.
+    pub fn anchors(&self) -> Anchors {
+        self.anchors
     }
 
     /// How far from its literal a match is looked for, in bytes.

@@ -5,8 +5,9 @@
 //! made of few kinds of bytes; for those of [`KINDS`] there are smaller sets, with only the signatures and literals
 //! that such a value can have. `same_answer_as_every_regex` in `tests/rules.rs` holds this against the slow path.
 
-use super::literal::RequiredLiterals;
+use super::literal::{MAX_LEN, RequiredLiterals};
 use super::literal_matcher::{Literal, LiteralMatcher};
+use super::pattern::Anchors;
 use super::{CandidateSet, RequiredClasses, Signature};
 use crate::model::{ByteClasses, Zone};
 use std::collections::HashMap;
@@ -24,6 +25,9 @@ const PROSE: ByteClasses = ByteClasses::TOKEN
     .with(ByteClasses::BANG)
     .with(ByteClasses::QUESTION);
 
+/// How many bytes around a match decide whether a signature that spares documents spares it.
+pub const READ_AROUND: usize = 4096;
+
 /// The literals of all signatures.
 #[derive(Debug)]
 pub struct Prefilter {
@@ -37,12 +41,23 @@ pub struct Prefilter {
 #[derive(Debug)]
 struct Literals {
     anchors: LiteralMatcher,
-    /// Signatures that ask for each literal, and what else they need to match by it.
-    wanted_by: Vec<Vec<(u32, RequiredClasses)>>,
+    /// Signatures that ask for each literal.
+    wanted_by: Vec<Vec<Wanted>>,
     /// Signatures to be tried on every value.
-    unfiltered: Vec<u32>,
+    unfiltered: Vec<(u32, Anchors)>,
     /// Zones in which any of the signatures applies.
     zones: Zone,
+}
+
+/// A signature that asks for a literal.
+#[derive(Debug)]
+struct Wanted {
+    /// Its number.
+    signature: u32,
+    /// What else it needs to match by the literal.
+    needs: RequiredClasses,
+    /// Where it matches by the literal.
+    anchors: Anchors,
 }
 
 impl Prefilter {
@@ -79,7 +94,7 @@ impl Literals {
     fn new(signatures: &[Signature], required: &[RequiredLiterals], kinds: ByteClasses, looked_at: Zone) -> Self {
         let mut by_literal: HashMap<&[u8], usize> = HashMap::new();
         let mut literals: Vec<Literal<'_>> = Vec::new();
-        let mut wanted_by: Vec<Vec<(u32, RequiredClasses)>> = Vec::new();
+        let mut wanted_by: Vec<Vec<Wanted>> = Vec::new();
         let mut unfiltered = Vec::new();
         let mut zones = Zone::NONE;
         let all = (0u32..).zip(signatures.iter().zip(required));
@@ -88,7 +103,7 @@ impl Literals {
         {
             zones = zones.with(signature.zones);
             let Some(required) = required else {
-                unfiltered.push(number);
+                unfiltered.push((number, signature.pattern.anchors()));
                 continue;
             };
             for needed in
@@ -102,7 +117,8 @@ impl Literals {
                 });
                 // What all that want it need.
                 literals[at].needs = literals[at].needs.intersection(needed.needs.all.with(own));
-                wanted_by[at].push((number, needed.needs.clone()));
+                let (needs, anchors) = (needed.needs.clone(), needed.anchors);
+                wanted_by[at].push(Wanted { signature: number, needs, anchors });
             }
         }
         Self { anchors: LiteralMatcher::new(&literals), wanted_by, unfiltered, zones }
@@ -110,17 +126,27 @@ impl Literals {
 
     fn candidates(&self, text: &[u8], classes: ByteClasses, signatures: &[Signature], set: &mut CandidateSet) {
         let reach = |signature: u32| signatures[signature as usize].pattern.reach();
-        self.anchors.find(text, classes, |literal, at| {
-            let wanted_by = &self.wanted_by[literal as usize];
-            if !set.look_up(wanted_by.len()) {
-                return;
-            }
-            for (signature, needs) in wanted_by {
-                if needs.satisfied_by(classes) {
-                    set.add(*signature, Some(at), reach(*signature));
+        let spares = |signature: u32| signatures[signature as usize].doc.spares_documents;
+        let read_around = |signature: u32| if spares(signature) { READ_AROUND } else { 0 };
+        set.note_classes(text);
+        let mut from = 0;
+        while let Some(part) = set.next_part(from, READ_AROUND + MAX_LEN) {
+            from = part.end;
+            self.anchors.find(&text[part.clone()], classes, |literal, at| {
+                let (wanted_by, at) = (&self.wanted_by[literal as usize], part.start + at);
+                if !set.look_up(wanted_by.len()) {
+                    return;
                 }
-            }
-        });
-        self.unfiltered.iter().for_each(|&signature| set.add(signature, None, reach(signature)));
+                for wanted in wanted_by.iter().filter(|wanted| wanted.needs.satisfied_by(classes)) {
+                    let reach = reach(wanted.signature);
+                    if set.is_open(at, reach, read_around(wanted.signature), &wanted.needs, wanted.anchors) {
+                        set.add(wanted.signature, at, reach);
+                    }
+                }
+            });
+        }
+        for &(signature, anchors) in &self.unfiltered {
+            set.add_unfiltered(signature, anchors, reach(signature));
+        }
     }
 }

@@ -384,7 +384,18 @@ mod tests {
     fn find(bytes: &[u8], classes: ByteClasses) -> Option<Match> {
         let (point, zone, hint) = (PointId::ROOT, Zone::QUERY, Hint::None);
         let form = Default::default();
-        let value = Value { point, bytes, zone, hint, depth: 0, form, parser_reacted: false, covered: false, classes };
+        let value = Value {
+            point,
+            bytes,
+            zone,
+            hint,
+            depth: 0,
+            form,
+            changes: None,
+            parser_reacted: false,
+            covered: false,
+            classes,
+        };
         let tree = PointTree::new();
         let subject = Subject::new(bytes, classes, &value, &tree);
         Scan { document: false, ..Scan::new(&subject, bytes, classes) }.find()
