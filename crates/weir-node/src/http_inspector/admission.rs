@@ -39,7 +39,7 @@ impl Admission {
             return Err(self.overloaded(ShedReason::Lag));
         }
         let before = self.calls.fetch_add(1, Ordering::Relaxed);
-        let permit = AdmissionPermit { admission: Arc::clone(self), bytes: 0 };
+        let permit = AdmissionPermit { admission: Arc::clone(self), bytes: 0, call: true };
         self.telemetry.metrics.calls.inc();
         if before >= self.load.calls { Err(self.overloaded(ShedReason::Calls)) } else { Ok(permit) }
     }
@@ -69,6 +69,8 @@ impl Admission {
 pub struct AdmissionPermit {
     admission: Arc<Admission>,
     bytes: usize,
+    /// Whether it counts as a call in progress.
+    call: bool,
 }
 
 impl AdmissionPermit {
@@ -83,13 +85,31 @@ impl AdmissionPermit {
             Ok(())
         }
     }
+
+    /// Counts as no call while its client sends more: slow clients must not use up the calls of others. Its bytes stay
+    /// counted.
+    pub fn pause(&mut self) {
+        if std::mem::replace(&mut self.call, false) {
+            self.admission.calls.fetch_sub(1, Ordering::Relaxed);
+            self.admission.telemetry.metrics.calls.dec();
+        }
+    }
+
+    /// Counts as a call again.
+    pub fn resume(&mut self) -> Result<(), ApiError> {
+        if std::mem::replace(&mut self.call, true) {
+            return Ok(());
+        }
+        let before = self.admission.calls.fetch_add(1, Ordering::Relaxed);
+        self.admission.telemetry.metrics.calls.inc();
+        if before >= self.admission.load.calls { Err(self.admission.overloaded(ShedReason::Calls)) } else { Ok(()) }
+    }
 }
 
 impl Drop for AdmissionPermit {
     fn drop(&mut self) {
-        self.admission.calls.fetch_sub(1, Ordering::Relaxed);
+        self.pause();
         self.admission.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
-        self.admission.telemetry.metrics.calls.dec();
         self.admission.telemetry.metrics.buffered_bytes.dec_by(self.bytes as i64);
     }
 }
@@ -116,6 +136,20 @@ mod tests {
         assert_eq!(third.reserve(60).err(), Some(admission.overloaded(ShedReason::BufferedBytes)));
         drop((first, third));
         admission.admit().unwrap().reserve(100).unwrap();
+        assert_eq!(admission.calls.load(Ordering::Relaxed), 0);
+        assert_eq!(admission.bytes.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn a_paused_call_leaves_its_place_and_keeps_its_bytes() {
+        let admission = admission(LoadLimits { calls: 1, buffered_bytes: 100, ..LoadLimits::default() });
+        let mut slow = admission.admit().unwrap();
+        slow.reserve(60).unwrap();
+        slow.pause();
+        let mut other = admission.admit().unwrap();
+        assert_eq!(other.reserve(60).err(), Some(admission.overloaded(ShedReason::BufferedBytes)));
+        assert_eq!(slow.resume().err(), Some(admission.overloaded(ShedReason::Calls)));
+        drop((slow, other));
         assert_eq!(admission.calls.load(Ordering::Relaxed), 0);
         assert_eq!(admission.bytes.load(Ordering::Relaxed), 0);
     }

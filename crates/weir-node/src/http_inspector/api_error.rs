@@ -48,6 +48,8 @@ pub enum ApiError {
     BadQuery(String),
     /// The framing of a call with many copies is malformed.
     BadBatch(&'static str),
+    /// A message of Envoy is malformed, or out of order.
+    BadMessage(&'static str),
     /// The body ended early or its framing is broken.
     BodyBroken,
     /// The call did not arrive in time.
@@ -82,6 +84,7 @@ impl ApiError {
             ApiError::BadJson(_) => "bad-json",
             ApiError::BadQuery(_) => "bad-query",
             ApiError::BadBatch(_) => "bad-batch",
+            ApiError::BadMessage(_) => "bad-message",
             ApiError::BodyBroken => "body-broken",
             ApiError::BodyTimeout => "body-timeout",
             ApiError::Unauthenticated => "unauthenticated",
@@ -105,6 +108,7 @@ impl ApiError {
             | ApiError::BadJson(_)
             | ApiError::BadQuery(_)
             | ApiError::BadBatch(_)
+            | ApiError::BadMessage(_)
             | ApiError::BodyBroken => StatusCode::BAD_REQUEST,
             ApiError::Unauthenticated => StatusCode::UNAUTHORIZED,
             ApiError::Network | ApiError::Host => StatusCode::FORBIDDEN,
@@ -128,6 +132,7 @@ impl ApiError {
             ApiError::BadJson(_) => "The JSON body is malformed",
             ApiError::BadQuery(_) => "The query is malformed",
             ApiError::BadBatch(_) => "The batch is malformed",
+            ApiError::BadMessage(_) => "A message is malformed",
             ApiError::BodyBroken => "The body is incomplete",
             ApiError::BodyTimeout => "The body did not arrive in time",
             ApiError::Unauthenticated => "The connector is not authenticated",
@@ -149,7 +154,7 @@ impl ApiError {
             ApiError::MissingHeader(name) => format!("{name} is required").into(),
             ApiError::BadHeader(name, why) => format!("{name}: {why}").into(),
             ApiError::BadJson(why) | ApiError::BadQuery(why) => why.clone().into(),
-            ApiError::BadBatch(why) => (*why).into(),
+            ApiError::BadBatch(why) | ApiError::BadMessage(why) => (*why).into(),
             ApiError::BodyBroken => "the connection ended or the framing broke before the end of the body".into(),
             ApiError::BodyTimeout => "the body took longer than allowed".into(),
             ApiError::Unauthenticated => "send `Authorization: Bearer KEY` or a client certificate".into(),

@@ -2,6 +2,7 @@
 //! pool for large messages.
 
 mod behaviour;
+mod preview;
 mod report;
 
 use super::api_error::ApiError;

@@ -14,6 +14,7 @@ pub mod connection;
 pub mod context;
 pub mod coverage;
 pub mod envelope;
+pub mod envoy;
 pub mod forward_auth;
 pub mod gaps;
 pub mod inspection_job;

@@ -2,6 +2,7 @@
 
 mod batch;
 mod calls;
+mod envoy;
 mod forward_auth;
 
 use super::access::AccessRules;

@@ -15,7 +15,6 @@ use http::request::Parts as Head;
 use http::{Response, StatusCode};
 use std::sync::{Arc, OnceLock};
 use weir_runtime::serve::Caller;
-use weir_runtime::telemetry::RejectedCallEvent;
 use weir_runtime::telemetry::metrics::Kind;
 
 impl Service {
@@ -38,7 +37,7 @@ impl Service {
             .map(|copy| match self.take(copy, &held, at.caller, access) {
                 Ok(()) => (StatusCode::ACCEPTED, None),
                 Err(error) => {
-                    self.log_rejected(&error, at);
+                    self.log_rejected(&error, "", at);
                     (error.status(), Some(error.code()))
                 }
             })
@@ -55,18 +54,6 @@ impl Service {
     ) -> Result<(), ApiError> {
         let job = self.job(copy.call?, copy.body, caller, Arc::clone(access));
         self.enqueue_copy(job, Arc::clone(held))
-    }
-
-    fn log_rejected(&self, error: &ApiError, at: &Connection) {
-        RejectedCallEvent {
-            code: error.code(),
-            status: error.status().as_u16(),
-            shed: error.shed(),
-            peer: at.caller,
-            request_id: "",
-            detail: &error.detail(),
-        }
-        .emit(&self.telemetry);
     }
 
     /// A call with what its verdict depends on now.

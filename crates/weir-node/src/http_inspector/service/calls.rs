@@ -7,6 +7,7 @@ use crate::http_inspector::api_error::{ApiError, ShedReason};
 use crate::http_inspector::batch;
 use crate::http_inspector::call::{self, CallHeaders, Direction};
 use crate::http_inspector::connection::Connection;
+use crate::http_inspector::envoy;
 use crate::http_inspector::forward_auth::{self, Proxy};
 use crate::http_inspector::inspection_job::{InspectionJob, InspectionOutcome};
 use crate::http_inspector::pool::QueueFull;
@@ -26,8 +27,11 @@ const MAX_REPORT: usize = 1 << 20;
 
 impl Service {
     /// Routes `request` and returns its response.
-    pub async fn handle(&self, request: Request<Incoming>, connection: &Connection) -> Response<Body> {
+    pub async fn handle(self: &Arc<Self>, request: Request<Incoming>, connection: &Arc<Connection>) -> Response<Body> {
         let (head, mut body) = request.into_parts();
+        if let Some(call) = envoy::Call::of(head.uri.path()) {
+            return self.envoy(call, head, body, connection).await;
+        }
         let route = self.route(&head, &mut body, connection);
         let answered = match self.config.reply_timeout {
             None => route.await,
@@ -45,15 +49,7 @@ impl Service {
     /// Logs the error and returns it to the caller.
     async fn reject(&self, error: &ApiError, head: &Head, body: &mut Incoming, at: &Connection) -> Response<Body> {
         let id = head.headers.get("inspector-request-id").filter(|id| call::is_id(id.as_bytes()));
-        RejectedCallEvent {
-            code: error.code(),
-            status: error.status().as_u16(),
-            shed: error.shed(),
-            peer: at.caller,
-            request_id: id.and_then(|id| id.to_str().ok()).unwrap_or_default(),
-            detail: &error.detail(),
-        }
-        .emit(&self.telemetry);
+        self.log_rejected(error, id.and_then(|id| id.to_str().ok()).unwrap_or_default(), at);
         // A caller that waits for 100 (Continue) has not sent the body yet; HTTP/2 resets only the stream.
         let sending = head.version < http::Version::HTTP_2 && !head.headers.contains_key(header::EXPECT);
         let left = sending && !error.ends_connection() && !drain(body, 2 * self.config.max_call_bytes).await;
@@ -62,6 +58,19 @@ impl Service {
         }
         // A proxy passes this response on to the client, who must not learn what went wrong between proxy and node.
         if head.uri.path().starts_with(forward_auth::PREFIX) { error.bare_response() } else { error.response() }
+    }
+
+    /// Counts and logs a call without a verdict.
+    pub(super) fn log_rejected(&self, error: &ApiError, request_id: &str, at: &Connection) {
+        RejectedCallEvent {
+            code: error.code(),
+            status: error.status().as_u16(),
+            shed: error.shed(),
+            peer: at.caller,
+            request_id,
+            detail: &error.detail(),
+        }
+        .emit(&self.telemetry);
     }
 
     async fn route(&self, head: &Head, body: &mut Incoming, at: &Connection) -> Result<Response<Body>, ApiError> {
@@ -134,7 +143,7 @@ impl Service {
     }
 
     /// Authenticates the caller and returns the access rules that applied.
-    fn authorize(&self, head: &Head, at: &Connection) -> Result<Arc<AccessRules>, ApiError> {
+    pub(super) fn authorize(&self, head: &Head, at: &Connection) -> Result<Arc<AccessRules>, ApiError> {
         let access = self.access.load_full();
         let authenticated = access.authenticate(at.caller, at.certificate, &head.headers)?;
         if !authenticated {
