@@ -57,9 +57,15 @@ fi
 
 if [ -n "${WEIR_BIN:-}" ]; then
   counted "forward authentication" env PROXIES="$PWD/../target/proxies/bin" python3 forward-auth/test.py
+  if [ -x ../target/proxies/bin/envoy ]; then
+    counted "Envoy" env PROXIES="$PWD/../target/proxies/bin" python3 envoy/test.py
+  else
+    skip "Envoy: not installed"
+  fi
   counted "gateway, nodes and Console" python3 tests/console.py
 else
   skip "forward authentication: WEIR_BIN is not set"
+  skip "Envoy: WEIR_BIN is not set"
   skip "gateway, nodes and Console: WEIR_BIN is not set"
 fi
 

@@ -5,6 +5,7 @@
 PROXIES is a directory with the program `envoy`. PART selects tests by a part of their name. Ends with a counting line."""
 import os
 import re
+import select
 import shutil
 import signal
 import socket
@@ -152,6 +153,197 @@ def attacks_in_bodies(setup):
         setup.http2("/f", body=body, chunks=True, attack=True)
 
 
+def raw(port, *pieces):
+    """Sends pieces on a connection, calling those that are functions in between; returns status and body."""
+    with socket.create_connection(("127.0.0.1", port), WAIT_S) as sock:
+        sock.settimeout(WAIT_S)
+        for piece in pieces:
+            if callable(piece):
+                piece()
+                # Envoy may have given up, and would reset the connection if more came.
+                if select.select([sock], [], [], 0.5)[0]:
+                    break
+            else:
+                sock.sendall(piece)
+        got = b""
+        while True:
+            part = sock.recv(65536)
+            got += part
+            if not part:
+                break
+    head, _, body = got.partition(b"\r\n\r\n")
+    return (int(head.split(b" ", 2)[1]) if head else 0), body
+
+
+HEAD = b"POST /f HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+def trailers(setup):
+    before = len(setup.application.arrived)
+    status, body = raw(setup.port, CHUNKED + b"3\r\nx=1\r\n0\r\nX-Sum: 1\r\n\r\n")
+    assert status == 200, (status, body)
+    assert setup.application.arrived[before][2] == b"x=1"
+    attack = b"3\r\nx=1\r\n0\r\nX-Sum: 1' UNION SELECT password FROM users-- x\r\n\r\n"
+    before = len(setup.application.arrived)
+    status, body = raw(setup.port, CHUNKED + attack)
+    assert (status, body) == (403, DEFAULT_BODY), (status, body)
+    assert len(setup.application.arrived) == before
+
+
+def own_reply(modes, status):
+    config = "block_reply: {status: %d, body_json: '{\"blocked\": true}', headers: {x-policy: legal}}\n" % status
+    with modes.setup(config) as setup:
+        headers = setup.blocks("GET", SQL, status=status, reply=b'{"blocked": true}')
+        headers = {key.lower(): value for key, value in headers.items()}
+        assert headers.get("x-policy") == "legal" and headers.get("content-type") == "application/json", headers
+        assert setup.passes("GET", "/")
+
+
+def metadata(modes):
+    with modes.setup() as setup:
+        setup.passes("GET", "/pass")
+        setup.blocks("GET", SQL)
+        setup.envoy.process.terminate()
+        setup.envoy.process.wait()
+        log = setup.log("envoy.log")
+        assert re.search(r'GET /pass 200 weir={.*"verdict":"pass"', log), log[-2000:]
+        assert re.search(r'GET /a\S+ 403 weir={.*"sqli".*"verdict":"block"', log), log[-2000:]
+
+
+def streamed(setup):
+    heads(setup)
+    framings(setup)
+    # The head is inspected before it goes on; of a body only the last piece waits for the verdict.
+    before = len(setup.application.arrived)
+    status, body, _ = setup.ask("POST", "/f", body=ATTACK, headers=FORM)
+    assert (status, body) == (403, DEFAULT_BODY), (status, body)
+    assert len(setup.application.arrived) == before, "the application had the whole request"
+
+
+def not_sent(modes, change):
+    """What Envoy does not send is a reason of its own."""
+    with modes.setup("overlimit: {reasons: {not_sent: block}}\n", change) as setup:
+        setup.passes("GET", "/")
+        setup.blocks("POST", "/f", body=b"x=1", headers=FORM)
+        setup.blocks("POST", "/f", body=iter([b"x=1"]), headers={**FORM, "Transfer-Encoding": "chunked"})
+
+
+def mode_off(modes):
+    """Envoy goes on alone once nothing is to be inspected any more."""
+    with modes.setup("route_config: {wallarm_mode: 'off'}\n") as setup:
+        framings(setup)
+        setup.passes("GET", SQL)
+        assert setup.ask("GET", LEAK)[:2] == (200, setup.application.leak)
+
+
+def prefix(modes, change=(), node_limit=""):
+    """A body beyond a limit: its beginning is inspected, and the cut is what policy makes of it."""
+    with modes.setup(node_limit, change) as setup:
+        assert len(setup.passes("POST", "/f", body=PADDED, headers=FORM)[2]) == len(PADDED)
+        setup.blocks("POST", "/f", body=ATTACK + b"&y=" + b"z" * 2_000_000, headers=FORM)
+    with modes.setup(node_limit + "overlimit: {reasons: {not_sent: block}}\n", change) as setup:
+        setup.blocks("POST", "/f", body=PADDED, headers=FORM)
+        setup.passes("POST", "/f", body=b"x=1", headers=FORM)
+
+
+def node_gone(modes, is_open):
+    with modes.setup() as setup:
+        setup.passes("GET", "/")
+        setup.node.stop()
+        before = len(setup.application.arrived)
+        for what, more in ((("GET", SQL), {}), (("POST", "/f"), {"body": ATTACK, "headers": FORM})):
+            if is_open:
+                setup.passes(*what, **more)
+            else:
+                status, body, _ = setup.ask(*what, **more)
+                assert status >= 500, (status, body[:200])
+                assert len(setup.application.arrived) == before
+        setup.restart_node()
+        end = time.monotonic() + WAIT_S
+        while setup.ask("GET", SQL)[0] != 403:
+            assert time.monotonic() < end, "it does not recover"
+            time.sleep(0.2)
+        setup.blocks("POST", "/f", body=ATTACK, headers=FORM)
+
+
+def hangs(modes, is_open, before_what):
+    """The node stops to answer: before the head, in the middle of the body, before the trailers."""
+    with modes.setup() as setup:
+        setup.passes("GET", "/")
+
+        def stop():
+            time.sleep(0.3)
+            setup.node.process.send_signal(signal.SIGSTOP)
+
+        first, second, end = b"3\r\nx=1\r\n", b"3\r\n&y=\r\n", b"0\r\nX-Sum: 1\r\n\r\n"
+        pieces = {"head": (stop, CHUNKED + first + second + end),
+                  "body": (CHUNKED + first, stop, second + end),
+                  "trailers": (CHUNKED + first + second, stop, end)}[before_what]
+        before = len(setup.application.arrived)
+        try:
+            status, body = raw(setup.port, *pieces)
+        finally:
+            setup.node.process.send_signal(signal.SIGCONT)
+        if is_open:
+            assert (status, setup.application.arrived[before][2]) == (200, b"x=1&y="), (status, body[:200])
+        else:
+            assert status >= 500, (status, body[:200])
+            assert len(setup.application.arrived) == before
+        end = time.monotonic() + WAIT_S
+        while setup.ask("GET", SQL)[0] != 403:
+            assert time.monotonic() < end, "it does not recover"
+            time.sleep(0.2)
+
+
+def killed(modes, is_open, before_what):
+    """The node is killed in the middle of a request."""
+    with modes.setup() as setup:
+        setup.passes("GET", "/")
+
+        def stop():
+            time.sleep(0.3)
+            setup.node.stop()
+
+        first, second, end = b"3\r\nx=1\r\n", b"3\r\n&y=\r\n", b"0\r\nX-Sum: 1\r\n\r\n"
+        pieces = {"body": (CHUNKED + first, stop, second + end),
+                  "trailers": (CHUNKED + first + second, stop, end)}[before_what]
+        before = len(setup.application.arrived)
+        status, body = raw(setup.port, *pieces)
+        if is_open:
+            assert (status, setup.application.arrived[before][2]) == (200, b"x=1&y="), (status, body[:200])
+        else:
+            assert status >= 500, (status, body[:200])
+            assert len(setup.application.arrived) == before
+        setup.restart_node()
+
+
+def keys(modes):
+    config = "connector: {auth: {keys: [0123456789abcdef]}}\n"
+    line = '# - { key: authorization, value: "Bearer KEY" }'
+    with modes.setup(config) as setup:
+        assert setup.ask("GET", "/")[0] >= 500
+    with modes.setup(config, ((line, line[2:].replace("KEY", "0123456789abcdef")),)) as setup:
+        setup.passes("GET", "/")
+        setup.blocks("GET", SQL)
+
+
+RESPONSES = "response_body_mode: STREAMED"
+
+
+def responses(response_mode, blocks):
+    with mode("FULL_DUPLEX_STREAMED").setup(change=((RESPONSES, "response_body_mode: " + response_mode),
+                                                    ("response_trailer_mode: SKIP", "response_trailer_mode: SEND"))) as setup:
+        assert setup.passes("POST", "/f", body=b"x=1", headers=FORM)[2] == b"x=1"
+        status, body, _ = setup.ask("GET", LEAK)
+        if blocks:
+            assert (status, body) == (403, DEFAULT_BODY), (status, body[:200])
+        else:
+            assert (status, body) == (200, setup.application.leak), (status, body[:200])
+        status, body, _ = setup.ask("GET", "/large")
+        assert (status, len(body)) == (200, 3_000_000), (status, len(body))
+
+
 def run(label, check):
     if len(sys.argv) > 1 and not any(part in label for part in sys.argv[1:]):
         return
@@ -175,7 +367,37 @@ def with_setup(modes, *checks):
 def main():
     for name in HELD:
         run("ext_proc %s: heads, framings, bodies" % name, with_setup(mode(name), heads, framings, attacks_in_bodies))
+        run("ext_proc %s: trailers" % name, with_setup(mode(name), trailers))
+    run("ext_proc STREAMED", with_setup(mode("STREAMED"), streamed))
     run("ext_authz: heads, framings, bodies", with_setup(AUTHZ, heads, framings, attacks_in_bodies))
+    for label, modes in (("ext_proc", mode("FULL_DUPLEX_STREAMED")), ("ext_authz", AUTHZ)):
+        for status in (404, 451):
+            run("%s: reply with status %d" % (label, status), lambda: own_reply(modes, status))
+        run("%s: metadata" % label, lambda: metadata(modes))
+        run("%s: keys" % label, lambda: keys(modes))
+        run("%s: node gone" % label, lambda: node_gone(modes, False))
+    for name in MODES:
+        run("ext_proc %s: mode off" % name, lambda: mode_off(mode(name)))
+    run("ext_proc: body not sent", lambda: not_sent(mode("NONE"), ()))
+    run("ext_authz: body not sent", lambda: not_sent(AUTHZ, ((", pack_as_bytes: true", ""), (
+        "with_request_body: { max_request_bytes: 8388608, allow_partial_message: true }", "clear_route_cache: false"))))
+    small = (("per_connection_buffer_limit_bytes: 8388608", "per_connection_buffer_limit_bytes: 65536"),)
+    run("ext_proc BUFFERED_PARTIAL: prefix", lambda: prefix(FAIL_OPEN, small))
+    run("ext_proc FULL_DUPLEX_STREAMED: prefix",
+        lambda: prefix(mode("FULL_DUPLEX_STREAMED"), small, "connector: {max_call_bytes: 1MiB}\n"))
+    run("ext_authz: prefix", lambda: prefix(AUTHZ, (("max_request_bytes: 8388608", "max_request_bytes: 65536"),)))
+    run("ext_proc fail open: node gone", lambda: node_gone(FAIL_OPEN, True))
+    for part in ("head", "body", "trailers"):
+        for name in ("BUFFERED", "FULL_DUPLEX_STREAMED"):
+            run("ext_proc %s: hangs before the %s" % (name, part), lambda: hangs(mode(name), False, part))
+        run("ext_proc fail open: hangs before the %s" % part, lambda: hangs(FAIL_OPEN, True, part))
+        run("ext_authz: hangs before the %s" % part, lambda: hangs(AUTHZ, False, part))
+    for part in ("body", "trailers"):
+        for name in ("BUFFERED", "FULL_DUPLEX_STREAMED"):
+            run("ext_proc %s: killed before the %s" % (name, part), lambda: killed(mode(name), False, part))
+        run("ext_proc fail open: killed before the %s" % part, lambda: killed(FAIL_OPEN, True, part))
+    for name, blocks in (("NONE", False), ("STREAMED", False), ("BUFFERED", True), ("FULL_DUPLEX_STREAMED", True)):
+        run("ext_proc: responses %s" % name, lambda: responses(name, blocks))
     print("%d passed, %d failed, %d skipped" % (len(passed), len(failed), len(skipped)))
     sys.exit(1 if failed else 0)
 

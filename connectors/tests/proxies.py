@@ -33,9 +33,11 @@ def wait_port(port, process):
 
 
 class Application(http.server.ThreadingHTTPServer):
-    """Answers each request with its method, target and the size of its body, and keeps what arrived."""
+    """Answers each request with the size of its body, and keeps what arrived. `/leak` has what no response should have,
+    `/large` 3 MB."""
 
     daemon_threads = True
+    leak = b"Traceback (most recent call last):\n"
 
     def __init__(self):
         self.arrived = []
@@ -56,7 +58,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             while self.rfile.readline().strip():
                 pass
         self.server.arrived.append((self.command, self.path, body))
-        answer = b"application: %d bytes" % len(body)
+        answer = {"/leak": self.server.leak, "/large": b"l" * 3_000_000}.get(self.path, b"application: %d bytes" % len(body))
         self.send_response(200)
         self.send_header("Content-Length", str(len(answer)))
         self.end_headers()

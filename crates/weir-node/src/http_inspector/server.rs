@@ -16,6 +16,10 @@ use weir_runtime::tls::Tls;
 
 /// Streams of one h2 connection at once: a worker of a gateway shares one connection.
 const MAX_STREAMS: u32 = 250;
+/// Interval between pings on an h2 connection.
+const PING_INTERVAL: Duration = Duration::from_secs(20);
+/// Longest wait for the answer to a ping.
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
 /// Interval between checks for unfinished copies when the node stops.
 const DRAIN_PAUSE: Duration = Duration::from_millis(50);
 /// Pause after a failed accept.
@@ -34,6 +38,8 @@ impl Server {
     pub fn new(service: Arc<Service>, tls: Option<Arc<Tls>>) -> Self {
         let mut builder = serve::http_builder(MAX_STREAMS);
         builder.http1().pipeline_flush(true);
+        // A stream of Envoy is silent while the application works: the answers to pings show that the peer is there.
+        builder.http2().keep_alive_interval(Some(PING_INTERVAL)).keep_alive_timeout(PING_TIMEOUT);
         let http = HttpConnection::new(builder, timeouts(service.config()));
         Self { service, tls, http, tasks: TaskTracker::new() }
     }

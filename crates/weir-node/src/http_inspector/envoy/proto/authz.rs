@@ -61,12 +61,6 @@ pub struct HttpRequest {
     /// Scheme.
     #[prost(bytes = "bytes", tag = "6")]
     pub scheme: Bytes,
-    /// Bytes of the body, -1 if not known.
-    #[prost(int64, tag = "9")]
-    pub size: i64,
-    /// Such as `HTTP/2`.
-    #[prost(string, tag = "10")]
-    pub protocol: String,
     /// Body, or its beginning.
     #[prost(bytes = "bytes", tag = "11")]
     pub body: Bytes,

@@ -76,7 +76,8 @@ async fn check(call: &CallContext, mut permit: Permit, request: CheckRequest) ->
     let headers = header_map(&http);
     let head = Head::request(&headers, HeadOptions { source, own: Some(PARTIAL) })?;
     let body = if http.raw_body.is_empty() { http.body } else { http.raw_body };
-    let state = body_state(http.size, &body, &head.method, headers.named(PARTIAL).last());
+    let framed = headers.named("transfer-encoding").next().is_some();
+    let state = body_state(&head, framed, &body, headers.named(PARTIAL).last());
     let client = source.or(head.forwarded_for).ok_or(ApiError::MissingHeader("x-forwarded-for"))?;
     let message = [&head.lines[..], b"\r\n", &body].concat();
     permit.reserve(message.len())?;
@@ -129,17 +130,19 @@ fn header_map(http: &HttpRequest) -> HeaderMap {
     HeaderMap { headers }
 }
 
-/// How much of the body was sent. `partial` is Envoy's own only where it sent a body: a client can send that header too.
-fn body_state(size: i64, body: &[u8], method: &[u8], partial: Option<&[u8]>) -> BodyState {
+/// How much of the body was sent. The size that Envoy gives is that of what has arrived so far, and `partial` is Envoy's
+/// own only where it sent a body: a client can send that header too.
+fn body_state(head: &Head, framed: bool, body: &[u8], partial: Option<&[u8]>) -> BodyState {
     let sent = body.len() as u64;
-    match u64::try_from(size).ok() {
-        Some(size) if size == sent => BodyState::Complete,
+    match head.length {
+        Some(length) if length == sent => BodyState::Complete,
         Some(_) if sent == 0 => BodyState::Unread,
-        Some(size) if size > sent => BodyState::Prefix,
+        Some(length) if length > sent => BodyState::Prefix,
         _ if sent > 0 && partial == Some(b"false") => BodyState::Complete,
         _ if sent > 0 => BodyState::Prefix,
+        _ if framed => BodyState::Unread,
         // Envoy does not say whether there is a body that it does not send.
-        _ if matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE") => BodyState::Complete,
+        _ if matches!(&head.method[..], b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE") => BodyState::Complete,
         _ => BodyState::Unread,
     }
 }
@@ -150,19 +153,22 @@ mod tests {
 
     #[test]
     fn what_was_not_sent_is_never_complete() {
-        let state = |size, body: &[u8], method: &[u8], partial: Option<&str>| {
-            body_state(size, body, method, partial.map(str::as_bytes))
+        let state = |length: Option<u64>, body: &[u8], method: &[u8], partial: Option<&str>| {
+            let head = Head { length, method: method.to_vec(), ..Head::default() };
+            body_state(&head, false, body, partial.map(str::as_bytes))
         };
-        assert_eq!(state(3, b"x=1", b"POST", Some("false")), BodyState::Complete);
-        assert_eq!(state(9, b"x=1", b"POST", Some("true")), BodyState::Prefix);
-        assert_eq!(state(-1, b"x=1", b"POST", Some("true")), BodyState::Prefix);
-        assert_eq!(state(-1, b"x=1", b"POST", Some("false")), BodyState::Complete);
-        assert_eq!(state(9, b"", b"POST", None), BodyState::Unread);
-        assert_eq!(state(-1, b"", b"POST", None), BodyState::Unread);
-        assert_eq!(state(-1, b"", b"GET", None), BodyState::Complete);
-        assert_eq!(state(0, b"", b"POST", None), BodyState::Complete);
+        assert_eq!(state(Some(3), b"x=1", b"POST", Some("false")), BodyState::Complete);
+        assert_eq!(state(Some(9), b"x=1", b"POST", Some("true")), BodyState::Prefix);
+        assert_eq!(state(None, b"x=1", b"POST", Some("true")), BodyState::Prefix);
+        assert_eq!(state(None, b"x=1", b"POST", Some("false")), BodyState::Complete);
+        assert_eq!(state(Some(9), b"", b"POST", None), BodyState::Unread);
+        assert_eq!(state(None, b"", b"POST", None), BodyState::Unread);
+        assert_eq!(state(None, b"", b"GET", None), BodyState::Complete);
+        assert_eq!(state(Some(0), b"", b"POST", None), BodyState::Complete);
         // A header of the client claims that nothing is missing.
-        assert_eq!(state(-1, b"", b"POST", Some("false")), BodyState::Unread);
-        assert_eq!(state(9, b"x=1", b"POST", Some("false")), BodyState::Prefix);
+        assert_eq!(state(None, b"", b"POST", Some("false")), BodyState::Unread);
+        assert_eq!(state(Some(9), b"x=1", b"POST", Some("false")), BodyState::Prefix);
+        let get = Head { method: b"GET".to_vec(), ..Head::default() };
+        assert_eq!(body_state(&get, true, b"", None), BodyState::Unread);
     }
 }
