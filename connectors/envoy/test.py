@@ -237,6 +237,17 @@ def mode_off(modes):
         assert setup.ask("GET", LEAK)[:2] == (200, setup.application.leak)
 
 
+def never_open():
+    """In full duplex Envoy does not keep what it has sent: it cannot go on without the node."""
+    modes = mode("FULL_DUPLEX_STREAMED", fail_open=True)
+    killed(modes, False, "body")
+    with modes.setup() as setup:
+        setup.node.stop()
+        assert setup.ask("POST", "/f", body=b"x=1", headers=FORM)[0] >= 500
+        assert not setup.application.arrived
+        setup.restart_node()
+
+
 def prefix(modes, change=(), node_limit=""):
     """A body beyond a limit: its beginning is inspected, and the cut is what policy makes of it."""
     with modes.setup(node_limit, change) as setup:
@@ -396,6 +407,7 @@ def main():
         for name in ("BUFFERED", "FULL_DUPLEX_STREAMED"):
             run("ext_proc %s: killed before the %s" % (name, part), lambda: killed(mode(name), False, part))
         run("ext_proc fail open: killed before the %s" % part, lambda: killed(FAIL_OPEN, True, part))
+    run("ext_proc FULL_DUPLEX_STREAMED never fails open", never_open)
     for name, blocks in (("NONE", False), ("STREAMED", False), ("BUFFERED", True), ("FULL_DUPLEX_STREAMED", True)):
         run("ext_proc: responses %s" % name, lambda: responses(name, blocks))
     print("%d passed, %d failed, %d skipped" % (len(passed), len(failed), len(skipped)))

@@ -20,7 +20,7 @@ pub struct Head {
     /// Start line and header lines, without the empty line at the end.
     pub lines: Vec<u8>,
     /// Bytes of the start line and the host.
-    intro: usize,
+    pub intro: usize,
     /// Method of a request.
     pub method: Vec<u8>,
     /// Scheme of a request.

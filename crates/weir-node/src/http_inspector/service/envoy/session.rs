@@ -166,6 +166,11 @@ impl Session {
     fn hold(&mut self, message: &ProcessingRequest) -> Result<(), ApiError> {
         let bytes = prost::Message::encoded_len(message);
         self.call.connection.received(bytes);
+        let head = matches!(message.part, Some(Part::RequestHeaders(_) | Part::ResponseHeaders(_)));
+        if self.permit.is_none() && !head {
+            // What is not inspected any more is not kept either.
+            return Ok(());
+        }
         let permit = match &mut self.permit {
             Some(permit) => permit,
             None => self.permit.insert(self.call.service.admission.admit()?),
@@ -193,8 +198,8 @@ impl Session {
     /// Whether nothing that may follow needs an answer. Envoy goes on without the node when the stream ends.
     fn is_done(&self) -> bool {
         let exchange = &self.exchange;
-        let unwanted = exchange.wanted == Wanted::Nothing && exchange.request.has_ended();
-        self.blocked || unwanted || exchange.response.has_ended()
+        let response = exchange.wanted == Wanted::Nothing || exchange.response.has_ended();
+        self.blocked || (exchange.request.has_ended() && response)
     }
 
     async fn cut(&mut self) -> Result<Vec<ProcessingResponse>, ApiError> {
@@ -235,7 +240,8 @@ impl Session {
         let mut call = self.headers(direction, state)?;
         call.attempt = self.exchange.leg(direction).rounds();
         call.anomalies.clone_from(&self.exchange.leg(direction).head().anomalies);
-        call.blocking &= !self.exchange.observed && !(direction == Direction::Response && streamed);
+        let copied = self.exchange.observed || (direction == Direction::Response && streamed);
+        call.blocking &= !copied;
         if direction == Direction::Request && call.attempt == 1 {
             let head = self.exchange.request.head().lines.len() + 2;
             self.call.count(&call, message.len().saturating_sub(head));
