@@ -34,9 +34,9 @@ class Setup:
     def __init__(self, example, config="", change=()):
         self.folder = tempfile.mkdtemp(prefix="weir-envoy-")
         self.application = Application()
-        self.node_port, self.port = free_port(), free_port()
+        self.node_port, self.port, self.metrics_port = free_port(), free_port(), free_port()
         self.config = config
-        self.node = node(self.folder, self.node_port, config)
+        self.restart_node()
         with open(os.path.join(HERE, "examples", example)) as file:
             text = file.read()
         change = tuple(change) + (("port_value: 5000", "port_value: %d" % self.node_port),
@@ -69,7 +69,20 @@ class Setup:
             return file.read()
 
     def restart_node(self):
-        self.node = node(self.folder, self.node_port, self.config)
+        metrics = ("metrics.enabled=true", "metrics.listen_address=127.0.0.1:%d" % self.metrics_port)
+        self.node = node(self.folder, self.node_port, self.config, metrics)
+
+    def metric(self, name, *labels):
+        """Sum of the series of a metric with these labels."""
+        text = ask(self.metrics_port, "GET", "/metrics")[1].decode()
+        lines = [line for line in text.splitlines() if re.match(r"%s[{ ]" % name, line)]
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if all(label in line for label in labels))
+
+    def becomes(self, value, name, *labels):
+        end = time.monotonic() + WAIT_S
+        while self.metric(name, *labels) != value:
+            assert time.monotonic() < end, (name, labels, self.metric(name, *labels))
+            time.sleep(0.05)
 
     def ask(self, *what, **more):
         return ask(self.port, *what, **more)
@@ -235,6 +248,70 @@ def mode_off(modes):
         framings(setup)
         setup.passes("GET", SQL)
         assert setup.ask("GET", LEAK)[:2] == (200, setup.application.leak)
+
+
+def observed():
+    """With observability_mode, Envoy waits for nothing, and copies are inspected."""
+    change = (("failure_mode_allow: false", "failure_mode_allow: false\n                      observability_mode: true"),)
+    with mode("STREAMED").setup(change=change) as setup:
+        setup.passes("GET", SQL)
+        assert setup.passes("POST", "/f", body=ATTACK, headers=FORM)[2] == ATTACK
+        setup.becomes(2, "weir_http_inspector_threats_found_total", "sqli")
+
+
+def abandoned():
+    """Clients that go away in the middle of a body leave nothing behind."""
+    config = "load: {max_buffered_bytes: 1MiB, max_concurrent_calls: 4}\n"
+    with mode("FULL_DUPLEX_STREAMED").setup(config) as setup:
+        for _ in range(3):
+            clients = [socket.create_connection(("127.0.0.1", setup.port), WAIT_S) for _ in range(6)]
+            for client in clients:
+                client.sendall(HEAD + b"Content-Length: 400000\r\n\r\n" + b"y" * 60_000)
+            end = time.monotonic() + WAIT_S
+            while setup.metric("weir_http_connector_buffered_bytes") < 6 * 60_000:
+                assert time.monotonic() < end, setup.metric("weir_http_connector_buffered_bytes")
+                time.sleep(0.05)
+            # Clients that are slow to send take no place among the calls.
+            setup.passes("GET", "/")
+            for client in clients:
+                client.close()
+            setup.becomes(0, "weir_http_connector_buffered_bytes")
+        setup.passes("POST", "/f", body=b"x=1", headers=FORM)
+
+
+def frame(message):
+    return b"\0" + len(message).to_bytes(4, "big") + message
+
+
+def protocol_errors():
+    """Calls that no Envoy makes end with a status, and the node serves the next one."""
+    config = "connector: {max_call_bytes: 64KiB, auth: {keys: [0123456789abcdef]}}\n"
+    line = '# - { key: authorization, value: "Bearer KEY" }'
+    process, check = "/envoy.service.ext_proc.v3.ExternalProcessor/Process", "/envoy.service.auth.v3.Authorization/Check"
+    key = "authorization: Bearer 0123456789abcdef"
+    with mode("BUFFERED").setup(config, ((line, line[2:].replace("KEY", "0123456789abcdef")),)) as setup:
+        def status(path, body, header=key):
+            command = ["curl", "-sv", "-o", os.devnull, "--http2-prior-knowledge", "--max-time", str(WAIT_S), "-H", "content-type: "
+                       "application/grpc", "-H", "te: trailers", "-H", header, "--data-binary", "@-",
+                       "http://127.0.0.1:%d%s" % (setup.node_port, path)]
+            shown = subprocess.run(command, input=body, capture_output=True, timeout=WAIT_S + 5).stderr.decode()
+            found = re.findall(r"< grpc-status: (\d+)", shown)
+            assert len(found) == 1, shown
+            return int(found[0])
+
+        for path in (process, check):
+            assert status(path, frame(b""), "x: y") == 16, "no key"
+            assert status(path, frame(b"\xff" * 9)) in (3, 13), "not a message"
+            assert status(path, b"\0" + b"\x7f\xff\xff\xff") in (3, 8), "longer than allowed"
+            assert status(path, frame(b"")) == 3, "nothing in it"
+        assert status(process, frame(b"x" * 200_000)) == 8, "too large"
+        assert status(check, frame(b"x" * 200_000)) == 8, "too large"
+        # A body before the headers, with the configuration of the protocol.
+        assert status(process, frame(b"\x22\x03\x0a\x01x" + b"\x5a\x02\x08\x02")) == 3
+        # Nothing at all is a stream that ends.
+        assert status(process, b"") == 0
+        setup.passes("GET", "/")
+        setup.blocks("GET", SQL)
 
 
 def never_open():
@@ -408,6 +485,9 @@ def main():
             run("ext_proc %s: killed before the %s" % (name, part), lambda: killed(mode(name), False, part))
         run("ext_proc fail open: killed before the %s" % part, lambda: killed(FAIL_OPEN, True, part))
     run("ext_proc FULL_DUPLEX_STREAMED never fails open", never_open)
+    run("ext_proc observability mode", observed)
+    run("ext_proc clients that go away", abandoned)
+    run("errors of the protocol", protocol_errors)
     for name, blocks in (("NONE", False), ("STREAMED", False), ("BUFFERED", True), ("FULL_DUPLEX_STREAMED", True)):
         run("ext_proc: responses %s" % name, lambda: responses(name, blocks))
     print("%d passed, %d failed, %d skipped" % (len(passed), len(failed), len(skipped)))

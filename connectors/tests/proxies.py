@@ -82,13 +82,15 @@ class Process:
         self.log.close()
 
 
-def node(folder, port, config):
+def node(folder, port, config, settings=()):
     path = os.path.join(folder, "weir.yaml")
     with open(path, "w") as file:
         file.write(config)
     command = [os.environ["WEIR_BIN"], "processing", "--config", path]
     for setting in ("connector.address=127.0.0.1:%d" % port, "health_check.enabled=false", "metrics.enabled=false",
                     "events.enabled=false", "http_inspector.wallarm_process_time_limit=60s", "load.queue_timeout=60s"):
+        command += ["--set", setting]
+    for setting in settings:
         command += ["--set", setting]
     return Process(command, port, os.path.join(folder, "weir.log"))
 

@@ -75,9 +75,15 @@ impl Exchange {
     /// How bodies are sent. Without it the node could not tell whether a body follows before the request goes on.
     fn begin(&mut self, config: Option<&ProtocolConfiguration>, observed: bool) -> Result<(), ApiError> {
         const UNKNOWN: ApiError = ApiError::BadMessage("an unknown body mode");
-        let config = config.ok_or(ApiError::BadMessage("protocol_config is missing: Envoy is too old"))?;
-        self.request.set_mode(BodyMode::try_from(config.request_body_mode).map_err(|_| UNKNOWN)?);
-        self.response.set_mode(BodyMode::try_from(config.response_body_mode).map_err(|_| UNKNOWN)?);
+        let mode = |mode: i32| BodyMode::try_from(mode).map_err(|_| UNKNOWN);
+        let (request, response) = match config {
+            Some(config) => (mode(config.request_body_mode)?, mode(config.response_body_mode)?),
+            // The only mode that there is then.
+            None if observed => (BodyMode::Streamed, BodyMode::Streamed),
+            None => return Err(ApiError::BadMessage("protocol_config is missing: Envoy is too old")),
+        };
+        self.request.set_mode(request);
+        self.response.set_mode(response);
         self.observed = observed;
         Ok(())
     }

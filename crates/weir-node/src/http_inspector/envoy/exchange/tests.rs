@@ -281,6 +281,14 @@ fn messages_out_of_order_are_errors() {
 }
 
 #[test]
+fn without_waiting_bodies_are_streamed() {
+    let mut exchange = Exchange::new(LIMIT);
+    let observed = ProcessingRequest { observability_mode: true, ..message(head("POST", &[], false), None) };
+    assert_eq!(exchange.take(observed).unwrap().1, Step::InspectHead);
+    assert!(exchange.observed && exchange.request.leaks());
+}
+
+#[test]
 fn a_client_that_is_not_known_is_an_error() {
     let mut exchange = Exchange::new(LIMIT);
     let headers = HttpHeaders { headers: map(&[(":method", "GET"), (":path", "/")]), end_of_stream: true };

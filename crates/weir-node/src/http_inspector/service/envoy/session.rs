@@ -226,7 +226,7 @@ impl Session {
     /// Whether the head of the request is reason enough to block it.
     fn head_blocks(&mut self) -> Result<bool, ApiError> {
         let call = self.headers(Direction::Request, BodyState::Complete)?;
-        if !call.blocking {
+        if !call.blocking || self.exchange.observed {
             return Ok(false);
         }
         let head = self.exchange.request.head_message();
