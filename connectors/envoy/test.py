@@ -294,15 +294,17 @@ def protocol_errors():
             command = ["curl", "-sv", "-o", os.devnull, "--http2-prior-knowledge", "--max-time", str(WAIT_S), "-H", "content-type: "
                        "application/grpc", "-H", "te: trailers", "-H", header, "--data-binary", "@-",
                        "http://127.0.0.1:%d%s" % (setup.node_port, path)]
-            shown = subprocess.run(command, input=body, capture_output=True, timeout=WAIT_S + 5).stderr.decode()
-            found = re.findall(r"< grpc-status: (\d+)", shown)
-            assert len(found) == 1, shown
-            return int(found[0])
+            # curl may lose a response that is followed by a reset, because the node did not read the rest of the call.
+            for _ in range(10):
+                shown = subprocess.run(command, input=body, capture_output=True, timeout=WAIT_S + 5).stderr.decode()
+                if found := re.findall(r"< grpc-status: (\d+)", shown):
+                    return int(found[0])
+            raise AssertionError(shown)
 
         for path in (process, check):
             assert status(path, frame(b""), "x: y") == 16, "no key"
             assert status(path, frame(b"\xff" * 9)) in (3, 13), "not a message"
-            assert status(path, b"\0" + b"\x7f\xff\xff\xff") in (3, 8), "longer than allowed"
+            assert status(path, b"\0" + b"\x7f\xff\xff\xff") in (8, 11), "longer than allowed"
             assert status(path, frame(b"")) == 3, "nothing in it"
         assert status(process, frame(b"x" * 200_000)) == 8, "too large"
         assert status(check, frame(b"x" * 200_000)) == 8, "too large"
