@@ -1,7 +1,7 @@
 //! Which signatures may match the current text, and in which parts of it.
 
 use super::RequiredClasses;
-use super::pattern::Anchors;
+use super::pattern::{Anchors, MAX_REACH};
 use crate::model::{ByteClasses, Span};
 use std::ops::Range;
 
@@ -28,6 +28,10 @@ const WINDOW_BASE: usize = 4 << 10;
 const BYTES_PER_WINDOW: usize = 2;
 /// Bytes of the text for which the kinds are noted together.
 const CLASSES_BLOCK: usize = 64;
+/// Blocks on each side of one that are near it.
+const NEAR_BLOCKS: usize = 2;
+/// Steps of [`NEAR_BLOCKS`] on each side that hold all that a pattern reaches.
+const FAR_STEPS: usize = MAX_REACH.div_ceil(NEAR_BLOCKS * CLASSES_BLOCK);
 /// Most bytes beside a match that decide whether it is one: a character, for the boundary of a word.
 const LOOK_AROUND: usize = 4;
 /// In [`CandidateSet::last`]: the signature has matched.
@@ -48,8 +52,10 @@ pub struct CandidateSet {
     changes: Vec<Span>,
     /// Whether all of the text is to be scanned.
     all_changed: bool,
-    /// The kinds of bytes in each [`CLASSES_BLOCK`] of the text, if it is longer than one window.
-    classes: Vec<ByteClasses>,
+    /// The kinds of bytes within [`NEAR_BLOCKS`] of each [`CLASSES_BLOCK`] of the text, if it is longer than one window.
+    near: Vec<ByteClasses>,
+    /// The same within the reach of any pattern.
+    far: Vec<ByteClasses>,
 }
 
 impl CandidateSet {
@@ -109,10 +115,20 @@ impl CandidateSet {
 
     /// Notes what the parts of `text` are made of, if it has several.
     pub(super) fn note_classes(&mut self, text: &[u8]) {
-        self.classes.clear();
-        if text.len() > MAX_WHOLE {
-            self.classes.extend(text.chunks(CLASSES_BLOCK).map(ByteClasses::of));
+        self.near.clear();
+        self.far.clear();
+        if text.len() <= MAX_WHOLE {
+            return;
         }
+        self.far.extend(text.chunks(CLASSES_BLOCK).map(ByteClasses::of));
+        let union = |all: &[ByteClasses], at: usize, steps: usize, step: usize| {
+            let first = at.saturating_sub(steps * step);
+            let blocks = (first..=at + steps * step).step_by(step);
+            blocks.filter_map(|block| all.get(block)).fold(ByteClasses::NONE, |sum, block| sum.with(*block))
+        };
+        self.near.extend((0..self.far.len()).map(|at| union(&self.far, at, NEAR_BLOCKS, 1)));
+        self.far.clear();
+        self.far.extend((0..self.near.len()).map(|at| union(&self.near, at, FAR_STEPS, NEAR_BLOCKS)));
     }
 
     /// Whether a match that has a literal at `at` and goes no further than `reach` from there is possible, and new: it is
@@ -133,10 +149,10 @@ impl CandidateSet {
     }
 
     /// The kinds of bytes within `reach` of `at`, and some from further away.
+    #[inline]
     fn classes_around(&self, at: usize, reach: usize) -> ByteClasses {
-        let first = at.saturating_sub(reach) / CLASSES_BLOCK;
-        let last = (at.saturating_add(reach) / CLASSES_BLOCK).min(self.classes.len() - 1);
-        self.classes[first..=last].iter().fold(ByteClasses::NONE, |all, block| all.with(*block))
+        let all = if reach <= NEAR_BLOCKS * CLASSES_BLOCK { &self.near } else { &self.far };
+        all[at / CLASSES_BLOCK]
     }
 
     #[inline]

@@ -11,7 +11,7 @@ const SIZE_LIMIT: usize = 1 << 20;
 /// How far a repetition without an upper bound is followed, in bytes.
 const GAP: usize = 128;
 /// How far any match is followed from its literal, in bytes.
-const MAX_REACH: usize = 1024;
+pub(super) const MAX_REACH: usize = 1024;
 
 /// A compiled pattern.
 #[derive(Debug)]
