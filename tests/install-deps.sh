@@ -2,10 +2,17 @@
 # Installs what the tests need, from Debian: a PostgreSQL server, which the tests of the store start themselves;
 # a Redis server, through which nodes share counters in tests;
 # libfaketime, under which the clocks of the tests of faults jump; chromium with its driver and a font, for the tests
-# of the Console; bubblewrap and the engines on which tests/ground executes attacks.
+# of the Console; bubblewrap and the engines on which tests/ground executes attacks. From PyPI, into target/mail-tests: aiosmtpd, the mail
+# server of the tests of alerts. From npm, into target/browser-tests: axe-core, which checks the pages of the Console.
 set -eu
 apt-get update -q
 DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
   postgresql redis-server faketime chromium chromium-driver fonts-dejavu-core \
-  bubblewrap busybox sqlmap nginx-light mariadb-server-core mariadb-client-core ruby php-cli php-twig smarty4 \
+  npm bubblewrap busybox sqlmap nginx-light mariadb-server-core mariadb-client-core ruby php-cli php-twig smarty4 \
   python3 python3-venv python3-jinja2 python3-mako python3-lxml python3-yaml python3-psycopg2 python3-pymysql
+cd "$(dirname "$0")/.."
+python3 -m venv target/mail-tests
+target/mail-tests/bin/pip install --quiet --require-hashes --only-binary=:all: -r tests/requirements.txt
+mkdir -p target/browser-tests
+cp tests/browser/npm/package.json tests/browser/npm/package-lock.json target/browser-tests/
+npm ci --prefix target/browser-tests --ignore-scripts --no-audit --no-fund

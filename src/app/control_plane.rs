@@ -3,12 +3,13 @@
 use super::signals::Signals;
 use super::{StartError, listen, local, probe_servers, reload, settings};
 use crate::config::Resolved;
-use crate::config::types::{ListenAddress, Secret};
+use crate::config::types::{ListenAddress, Secret, SmtpTls};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use weir_control_plane::alerts;
 use weir_control_plane::app::FirstAdministrator;
 use weir_control_plane::auth::oidc;
 use weir_control_plane::auth::role::Role;
@@ -171,9 +172,28 @@ fn config(
         }]),
         retention_days: settings.retention_days,
         oidc: oidc(resolved),
+        smtp: smtp(resolved),
         outgoing,
         metrics: metrics.clone(),
     }
+}
+
+/// The mail server of alerts; the configuration made sure that what it needs is there.
+fn smtp(resolved: &Resolved) -> Option<alerts::Smtp> {
+    let from = &resolved.control_plane.smtp;
+    let (tls, port) = match from.tls {
+        SmtpTls::StartTls => (alerts::SmtpTls::StartTls, 587),
+        SmtpTls::Implicit => (alerts::SmtpTls::Implicit, 465),
+        SmtpTls::None => (alerts::SmtpTls::None, 25),
+    };
+    let login = from.user.clone().zip(from.password_file.clone());
+    Some(alerts::Smtp {
+        host: from.host.clone()?,
+        port: from.port.unwrap_or(port),
+        tls,
+        login: login.map(|(user, password_file)| alerts::SmtpLogin { user, password_file }),
+        from: from.from.clone()?,
+    })
 }
 
 /// Login by OpenID Connect; the configuration made sure that what it needs is there.

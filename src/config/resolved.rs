@@ -11,7 +11,7 @@ mod cloud;
 mod service;
 
 pub use super::types::{AnomalyAction, Mode, ModeOverride, OverlimitAction, OverlimitMode};
-pub use cloud::{Abuse, Aggregation, Api, ControlPlane, Events, Oidc, Redis};
+pub use cloud::{Abuse, Aggregation, Api, ControlPlane, Events, Oidc, Redis, Smtp};
 pub use service::{AccessLog, HealthCheck, Load, Log, Metrics};
 
 /// The whole configuration.

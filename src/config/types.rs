@@ -12,7 +12,7 @@ pub use pattern::{Pattern, RoutePattern};
 pub use quantity::ByteSize;
 pub use word::{
     AnomalyAction, ConnectorMode, LogLevel, LogTarget, Mode, ModeOverride, NodeMode, OverlimitAction, OverlimitMode,
-    Workers,
+    SmtpTls, Workers,
 };
 
 use ipnet::IpNet;

@@ -25,6 +25,13 @@ const FLAGS: [&str; 10] = [
     "--force-color-profile=srgb",
 ];
 
+/// Script that runs axe-core on a page and hands over its findings as a list of lines.
+const AXE: &str = include_str!("axe.js");
+/// Colour schemes of the Console.
+pub const SCHEMES: [&str; 2] = ["light", "dark"];
+/// Widths of a phone, a tablet and a desktop.
+pub const WIDTHS: [u32; 3] = [390, 1024, 1440];
+
 /// Script that returns the problems of a page as a list.
 const PROBLEMS: &str = include_str!("problems.js");
 
@@ -60,6 +67,17 @@ pub fn installed() -> bool {
     there
 }
 
+/// The code of axe-core; none, loudly, where it is not installed. In CI it is an error if it is not.
+pub fn axe() -> Option<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/browser-tests/node_modules/axe-core/axe.min.js");
+    let code = std::fs::read_to_string(path).ok();
+    assert!(code.is_some() || std::env::var_os("CI").is_none(), "axe-core is missing: tests/install-deps.sh");
+    if code.is_none() {
+        eprintln!("SKIPPED: axe-core is missing (tests/install-deps.sh)");
+    }
+    code
+}
+
 impl Browser {
     /// Starts one that shows the pages below `base`.
     pub async fn start(base: String) -> Browser {
@@ -90,7 +108,8 @@ impl Browser {
         browser
     }
 
-    async fn size(&self, width: u32, height: u32) {
+    /// Changes the size of the window.
+    pub async fn size(&self, width: u32, height: u32) {
         let parameters = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
         self.devtools("Emulation.setDeviceMetricsOverride", parameters).await;
     }
@@ -183,17 +202,32 @@ impl Browser {
         serde_json::from_value(problems).unwrap()
     }
 
-    /// Screenshots of a page: light and dark, wide and narrow.
+    /// Findings of axe-core, whose code is `axe`, on the open page.
+    pub async fn axe(&self, axe: &str) -> Vec<String> {
+        self.run(axe).await;
+        let found = self.client.execute_async(AXE, vec![]).await.unwrap();
+        serde_json::from_value(found).unwrap()
+    }
+
+    /// Shows pages in a colour scheme from now on, without animations.
+    pub async fn scheme(&self, scheme: &str) {
+        let features = json!({"features": [
+            {"name": "prefers-color-scheme", "value": scheme},
+            {"name": "prefers-reduced-motion", "value": "reduce"},
+        ]});
+        self.devtools("Emulation.setEmulatedMedia", features).await;
+    }
+
+    /// Screenshots of a page: light and dark, in each width.
     pub async fn screenshots(&self, dir: &Path, name: &str, path: &str) {
         std::fs::create_dir_all(dir).unwrap();
-        for scheme in ["light", "dark"] {
-            let features = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
-            self.devtools("Emulation.setEmulatedMedia", features).await;
-            for (shape, width) in [("wide", 1440), ("narrow", 390)] {
+        for scheme in SCHEMES {
+            self.scheme(scheme).await;
+            for width in WIDTHS {
                 self.size(width, 900).await;
                 self.open(path).await;
                 let picture = self.client.screenshot().await.unwrap();
-                std::fs::write(dir.join(format!("{name}-{scheme}-{shape}.png")), picture).unwrap();
+                std::fs::write(dir.join(format!("{name}-{scheme}-{width}.png")), picture).unwrap();
             }
         }
         self.size(1440, 900).await;

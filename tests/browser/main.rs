@@ -1,7 +1,7 @@
 //! The Console in a real browser: chromium by chromedriver, against the real program.
 //!
 //! `WEIR_SCREENSHOTS=DIR cargo test --test browser on_demand::pages -- --ignored` leaves a picture of each page in `DIR`,
-//! light and dark, wide and narrow. `cargo test --test browser on_demand::times -- --ignored --nocapture` prints how long
+//! light and dark, in the widths of a phone, a tablet and a desktop. `cargo test --test browser on_demand::times -- --ignored --nocapture` prints how long
 //! changes take to act.
 
 mod driver; // the browser

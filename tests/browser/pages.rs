@@ -1,6 +1,6 @@
 //! No page runs script from attackers, and every page is accessible.
 
-use crate::driver::{self, Browser};
+use crate::driver::{self, Browser, SCHEMES, WIDTHS};
 use crate::logged_in;
 use crate::weir::Weir;
 
@@ -44,6 +44,25 @@ pub async fn pages_of_an_attack(browser: &Browser) -> [String; 4] {
     [attack, hit.clone(), format!("{hit}/exception"), format!("{hit}/patch")]
 }
 
+/// Problems of a page in light and dark and in each width.
+async fn problems_of(browser: &Browser, page: &str, axe: Option<&str>) -> Vec<String> {
+    let mut all = Vec::new();
+    for scheme in SCHEMES {
+        browser.scheme(scheme).await;
+        browser.open(page).await;
+        for width in WIDTHS {
+            browser.size(width, 900).await;
+            let wrong = browser.problems().await;
+            all.extend(wrong.into_iter().map(|one| format!("{page} ({scheme}, {width} px): {one}")));
+        }
+        if let Some(axe) = axe {
+            let found = browser.axe(axe).await;
+            all.extend(found.into_iter().map(|one| format!("{page} ({scheme}): {one}")));
+        }
+    }
+    all
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_page_runs_attacker_script_and_every_page_is_accessible() {
     if !driver::installed() {
@@ -53,13 +72,18 @@ async fn no_page_runs_attacker_script_and_every_page_is_accessible() {
     let browser = logged_in(&weir).await;
     assert_eq!(weir.inspect("203.0.113.9", SCRIPT_EVERYWHERE), "block");
     let reflected = "/attacks?q=%22%3E%3Cscript%3Ecanary()%3C/script%3E".to_owned();
+    let (axe, mut wrong) = (driver::axe(), Vec::new());
     let more = pages_of_an_attack(&browser).await.into_iter().chain([reflected]);
     for page in PAGES.iter().map(|page| (*page).to_owned()).chain(more) {
-        browser.open(&page).await;
-        let wrong = browser.problems().await;
-        assert!(wrong.is_empty(), "{page}: {wrong:?}");
+        wrong.extend(problems_of(&browser, &page, axe.as_deref()).await);
     }
-    // The check itself works: calling the canary is reported.
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    // The checks themselves work: calling the canary is reported, and so is what no screen reader can read.
     browser.run("canary()").await;
     assert_eq!(browser.problems().await, ["attacker script ran"]);
+    if let Some(axe) = axe {
+        browser.run("document.querySelector('main').append(document.createElement('img'))").await;
+        let found = browser.axe(&axe).await;
+        assert!(found.iter().any(|line| line.starts_with("image-alt: ")), "{found:?}");
+    }
 }

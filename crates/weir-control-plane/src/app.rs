@@ -64,6 +64,8 @@ pub struct Config {
     pub retention_days: u32,
     /// Login by OpenID Connect.
     pub oidc: Option<oidc::Config>,
+    /// The mail server of alerts; none without.
+    pub smtp: Option<crate::alerts::Smtp>,
     /// How it opens connections.
     pub outgoing: Outgoing,
     /// Where it counts.

@@ -1,4 +1,4 @@
-//! Connections that the control plane opens: to webhooks, syslog receivers, mirrors and the identity provider. One setting
+//! Connections that the control plane opens: to webhooks, mail servers, syslog receivers, mirrors and the identity provider. One setting
 //! says which certificate authorities they trust, one whether destinations may be in private networks.
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -44,27 +44,31 @@ impl Roots {
         }
     }
 
-    fn store(&self) -> Result<RootCertStore, OutgoingError> {
-        let mut store = RootCertStore::empty();
-        match self {
-            Roots::Bundled => store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
+    /// The certificates of a file that can be used; none for what is built in.
+    fn certificates(&self) -> Result<Option<Vec<CertificateDer<'static>>>, OutgoingError> {
+        let path = match self {
+            Roots::Bundled => return Ok(None),
             Roots::System => {
                 let path = SYSTEM.iter().map(Path::new).find(|path| path.exists());
-                let path = path.ok_or(OutgoingError::NoSystemAuthorities)?;
-                read(path, &mut store)?;
+                path.ok_or(OutgoingError::NoSystemAuthorities)?
             }
-            Roots::File(path) => read(path, &mut store)?,
-        }
-        Ok(store)
+            Roots::File(path) => path,
+        };
+        let unreadable = |error| OutgoingError::Authorities(path.to_owned(), error);
+        let all = CertificateDer::pem_file_iter(path).map_err(unreadable)?;
+        let mut all = all.collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
+        all.retain(|one| RootCertStore::empty().add(one.clone()).is_ok());
+        if all.is_empty() { Err(OutgoingError::NoCertificate(path.to_owned())) } else { Ok(Some(all)) }
     }
 }
 
-fn read(path: &Path, store: &mut RootCertStore) -> Result<(), OutgoingError> {
-    let unreadable = |error| OutgoingError::Authorities(path.to_owned(), error);
-    let all = CertificateDer::pem_file_iter(path).map_err(unreadable)?;
-    let all = all.collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
-    let (added, _) = store.add_parsable_certificates(all);
-    if added == 0 { Err(OutgoingError::NoCertificate(path.to_owned())) } else { Ok(()) }
+fn store(certificates: Option<&[CertificateDer<'static>]>) -> RootCertStore {
+    let mut store = RootCertStore::empty();
+    match certificates {
+        None => store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
+        Some(all) => drop(store.add_parsable_certificates(all.iter().cloned())),
+    }
+    store
 }
 
 /// Why a connection cannot be opened, or must not.
@@ -103,6 +107,7 @@ pub enum OutgoingError {
 #[derive(Clone, Debug)]
 pub struct Outgoing {
     tls: Arc<ClientConfig>,
+    authorities: Option<Arc<[CertificateDer<'static>]>>,
     private: bool,
 }
 
@@ -117,16 +122,22 @@ impl Outgoing {
     /// With these authorities. Without `private` no webhook, syslog receiver or mirror may be on this machine or in a
     /// private network.
     pub fn new(roots: &Roots, private: bool) -> Result<Self, OutgoingError> {
+        let authorities = roots.certificates()?;
         let tls = ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
             .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots.store()?)
+            .with_root_certificates(store(authorities.as_deref()))
             .with_no_client_auth();
-        Ok(Self { tls: Arc::new(tls), private })
+        Ok(Self { tls: Arc::new(tls), authorities: authorities.map(Arc::from), private })
     }
 
     /// The TLS of clients.
     pub fn tls(&self) -> Arc<ClientConfig> {
         Arc::clone(&self.tls)
+    }
+
+    /// Certificates of the authorities that are trusted; none for those that are built in.
+    pub fn authorities(&self) -> Option<&[CertificateDer<'static>]> {
+        self.authorities.as_deref()
     }
 
     /// For the identity provider, which the configuration names. Redirects are not followed, so that a payload or a secret
@@ -275,9 +286,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("ca.pem");
         std::fs::write(&path, made.cert.pem()).unwrap();
-        assert_eq!(Roots::parse(&path.display().to_string()).store().unwrap().len(), 1);
+        assert_eq!(Roots::parse(&path.display().to_string()).certificates().unwrap().unwrap().len(), 1);
         std::fs::write(&path, "nothing").unwrap();
         assert!(Outgoing::new(&Roots::File(path), true).unwrap_err().to_string().contains("ca.pem"));
-        assert!(Roots::parse("bundled").store().unwrap().len() > 50);
+        assert!(Roots::parse("bundled").certificates().unwrap().is_none() && store(None).len() > 50);
     }
 }

@@ -98,6 +98,7 @@ impl Fixture {
             }]),
             retention_days: 180,
             oidc: None,
+            smtp: None,
             outgoing: Default::default(),
             metrics: Default::default(),
         };

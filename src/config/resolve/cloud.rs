@@ -5,8 +5,8 @@ use super::{OWN, V4};
 use crate::config::defaults;
 use crate::config::diagnostic::Severity;
 use crate::config::reader::Section;
-use crate::config::resolved::{Abuse, Aggregation, Api, ControlPlane, Events, Oidc, Redis, TlsFiles};
-use crate::config::types::{ByteSize, HeaderName, ListenAddress};
+use crate::config::resolved::{Abuse, Aggregation, Api, ControlPlane, Events, Oidc, Redis, Smtp, TlsFiles};
+use crate::config::types::{ByteSize, HeaderName, ListenAddress, SmtpTls};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use std::time::Duration;
@@ -192,6 +192,58 @@ fn oidc(s: &mut Section<'_>) -> Oidc {
     })
 }
 
+fn smtp(s: &mut Section<'_>) -> Smtp {
+    s.section("smtp", OWN, "Mail server through which alerts are sent.", |s| {
+        let read = Smtp {
+            host: s.optional("host", OWN, "no e-mail", "Its name or address."),
+            port: s.optional("port", OWN, "587; 465 with `tls: implicit`, 25 with `tls: none`", "Its port."),
+            tls: s.get(
+                "tls",
+                OWN,
+                SmtpTls::StartTls,
+                "Encryption: `starttls` by that command, which the server must offer; `implicit` from the first byte \
+                 on; `none` without, for a server on the same machine or network.",
+            ),
+            user: s.optional("user", OWN, "no login", "User that logs in. Needs `password_file`, and encryption."),
+            password_file: s.optional(
+                "password_file",
+                OWN,
+                "no login",
+                "File with the password on its first line. It is read for each message.",
+            ),
+            from: s.optional("from", OWN, "none", "Sender of alerts: `weir <weir@example.com>`."),
+        };
+        check_smtp(s, &read);
+        read
+    })
+}
+
+/// What e-mail cannot do without.
+fn check_smtp(s: &mut Section<'_>, read: &Smtp) {
+    match (&read.host, &read.from) {
+        (Some(_), None) => s.error("host", "`smtp.host` without `smtp.from`", "set the address that sends alerts"),
+        (None, Some(_)) => s.error("from", "`smtp.from` without `smtp.host`", "set the mail server"),
+        _ => {}
+    }
+    if let Some(from) = &read.from
+        && weir_control_plane::alerts::check_sender(from).is_err()
+    {
+        s.error("from", "not an e-mail address", "write `weir@example.com` or `weir <weir@example.com>`");
+    }
+    match (&read.user, &read.password_file) {
+        (Some(_), None) => s.error("user", "`smtp.user` without `smtp.password_file`", "set both or none"),
+        (None, Some(_)) => s.error("password_file", "`smtp.password_file` without `smtp.user`", "set both or none"),
+        (Some(_), Some(_)) if read.tls == SmtpTls::None => {
+            s.error(
+                "tls",
+                "without encryption the password would be readable on the network",
+                "set `starttls` or `implicit`",
+            );
+        }
+        _ => {}
+    }
+}
+
 /// Reads `control_plane`.
 pub fn control_plane(root: &mut Section<'_>) -> ControlPlane {
     root.section("control_plane", OWN, "`weir control-plane`: Console, API and store.", |s| {
@@ -258,7 +310,7 @@ pub fn control_plane(root: &mut Section<'_>) -> ControlPlane {
                 "outgoing_ca",
                 OWN,
                 "bundled".to_owned(),
-                "Certificate authorities that webhooks, syslog receivers, mirrors and the identity provider are \
+                "Certificate authorities that webhooks, mail servers, syslog receivers, mirrors and the identity provider are \
                  checked against: `bundled` for those of Mozilla, `system` for those of the operating system, or the \
                  path of a PEM file.",
             ),
@@ -266,11 +318,12 @@ pub fn control_plane(root: &mut Section<'_>) -> ControlPlane {
                 "private_destinations",
                 OWN,
                 true,
-                "Whether webhooks, syslog receivers and mirrors may be on this machine or in private networks. \
+                "Whether webhooks, mail servers, syslog receivers and mirrors may be on this machine or in private networks. \
                  Link-local addresses are never contacted.",
             ),
             retention_days: s.bounded("retention_days", OWN, 180u32, 1..=3650, "Days for which hits are kept."),
             oidc: oidc(s),
+            smtp: smtp(s),
         };
         check_oidc(s, &read);
         check_proxies(s, &read);

@@ -1,7 +1,7 @@
 //! `api`, `events`, `aggregation`, `control_plane`: what goes beyond one node.
 
 use super::TlsFiles;
-use crate::config::types::{HeaderName, ListenAddress, Secret};
+use crate::config::types::{HeaderName, ListenAddress, Secret, SmtpTls};
 use ipnet::IpNet;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -108,6 +108,25 @@ pub struct ControlPlane {
     pub retention_days: u32,
     /// Login by OpenID Connect.
     pub oidc: Oidc,
+    /// The mail server of alerts.
+    pub smtp: Smtp,
+}
+
+/// The mail server of alerts.
+#[derive(Clone, Debug)]
+pub struct Smtp {
+    /// Name or address; no e-mail without.
+    pub host: Option<String>,
+    /// Port; the usual one of the encryption without.
+    pub port: Option<u16>,
+    /// Encryption.
+    pub tls: SmtpTls,
+    /// User of the login; none without.
+    pub user: Option<String>,
+    /// File with the password.
+    pub password_file: Option<PathBuf>,
+    /// Sender.
+    pub from: Option<String>,
 }
 
 /// Login by OpenID Connect.

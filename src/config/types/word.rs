@@ -92,6 +92,16 @@ words! {
         Block = "block";
     }
 
+    /// How connections to the mail server are encrypted.
+    SmtpTls ("`starttls`, `implicit` or `none`") {
+        /// By STARTTLS, which the server must offer.
+        StartTls = "starttls";
+        /// From the first byte on.
+        Implicit = "implicit";
+        /// Not at all.
+        None = "none";
+    }
+
     /// `connector.mode` of older Helm charts.
     ConnectorMode ("`block`, `monitoring` or `connector-server`") {
         /// The same as `blocking: true`.

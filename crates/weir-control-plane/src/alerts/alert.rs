@@ -10,6 +10,8 @@ const MAX_TEXT: usize = 2_000;
 const MAX_NAME: usize = 100;
 /// Windows and periods, in minutes: up to a week.
 const MINUTES: std::ops::RangeInclusive<u32> = 1..=7 * 24 * 60;
+/// Most recipients of an e-mail.
+const MAX_RECIPIENTS: usize = 20;
 /// Most hits of a threshold.
 const MAX_HITS: u32 = 10_000_000;
 /// What is shown in the place of the secret part of a URL.
@@ -23,6 +25,11 @@ pub enum Channel {
     Slack {
         /// Its URL, which is its secret.
         url: String,
+    },
+    /// E-mail, through the server of the configuration.
+    Email {
+        /// Addresses, at most 20.
+        to: Vec<String>,
     },
 }
 
@@ -97,8 +104,8 @@ impl NewAlert {
         i64::from(self.minutes) * 60_000
     }
 
-    /// Everything that is wrong with it, but for the search.
-    pub(super) fn check(&self) -> Result<()> {
+    /// Everything that is wrong with it, but for the search; `mail` says whether a mail server is configured.
+    pub(super) fn check(&self, mail: bool) -> Result<()> {
         let mut wrong = Vec::new();
         let mut say = |field: &str, why: String| wrong.push(Mistake::new(field, why));
         let length = self.name.trim().chars().count();
@@ -114,30 +121,54 @@ impl NewAlert {
         if self.query.len() > MAX_TEXT {
             say("query", format!("longer than {MAX_TEXT} bytes"));
         }
-        match &self.channel {
-            Channel::Slack { url } => {
-                let parsed =
-                    Url::parse(url).ok().filter(|url| ["http", "https"].contains(&url.scheme()) && url.has_host());
-                if parsed.is_none() || url.len() > MAX_TEXT {
-                    say("channel.url", "enter a URL that begins with https:// or http://".into());
-                }
-            }
+        if let Err((field, why)) = self.channel.check(mail) {
+            say(field, why);
         }
         if wrong.is_empty() { Ok(()) } else { Err(Error::Invalid(wrong)) }
     }
 }
 
 impl Channel {
+    fn check(&self, mail: bool) -> std::result::Result<(), (&'static str, String)> {
+        match self {
+            Channel::Slack { url } => {
+                let parsed =
+                    Url::parse(url).ok().filter(|url| ["http", "https"].contains(&url.scheme()) && url.has_host());
+                if parsed.is_none() || url.len() > MAX_TEXT {
+                    return Err(("channel.url", "enter a URL that begins with https:// or http://".into()));
+                }
+            }
+            Channel::Email { .. } if !mail => {
+                let why = "set `control_plane.smtp.host` and `control_plane.smtp.from` in the configuration first";
+                return Err(("channel.to", why.into()));
+            }
+            Channel::Email { to } => {
+                if to.is_empty() || to.len() > MAX_RECIPIENTS {
+                    return Err(("channel.to", format!("enter 1 to {MAX_RECIPIENTS} addresses")));
+                }
+                if let Some(wrong) = to.iter().find(|address| address.parse::<lettre::Address>().is_err()) {
+                    let shown = weir_core::model::bytes::printable(wrong.as_bytes(), MAX_NAME);
+                    return Err(("channel.to", format!("`{shown}` is not an e-mail address")));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// With the secret part of a URL masked: its path and query.
     pub fn masked(self) -> Self {
-        let Channel::Slack { url } = self;
-        Channel::Slack { url: masked(&url) }
+        match self {
+            Channel::Slack { url } => Channel::Slack { url: masked(&url) },
+            Channel::Email { to } => Channel::Email { to },
+        }
     }
 
     /// With what came back masked taken from `old`.
     pub fn unmasked(self, old: &Channel) -> Self {
-        let (Channel::Slack { url }, Channel::Slack { url: kept }) = (self, old);
-        if url == masked(kept) { old.clone() } else { Channel::Slack { url } }
+        match (&self, old) {
+            (Channel::Slack { url }, Channel::Slack { url: kept }) if *url == masked(kept) => old.clone(),
+            _ => self,
+        }
     }
 }
 

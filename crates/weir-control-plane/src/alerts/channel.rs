@@ -1,6 +1,7 @@
-//! Delivery of messages by incoming webhooks of chats.
+//! Delivery of messages by e-mail and by incoming webhooks of chats.
 
 use super::alert::Channel;
+use super::mail::{MailError, Smtp};
 use super::message::{self, Message};
 use crate::outgoing::{Outgoing, OutgoingError};
 use reqwest::StatusCode;
@@ -23,14 +24,28 @@ pub enum ChannelError {
     /// The destination was not reached, or the connection broke.
     #[error("the call failed")]
     Call(#[source] reqwest::Error),
+    /// The e-mail was not delivered.
+    #[error(transparent)]
+    Mail(#[from] MailError),
     /// The destination refused.
     #[error("answered {0}")]
     Status(StatusCode),
 }
 
-/// Delivers a message.
-pub async fn deliver(channel: &Channel, message: &Message, outgoing: &Outgoing) -> Result<(), ChannelError> {
-    let Channel::Slack { url } = channel;
+/// Delivers a message; e-mail goes through `smtp`.
+pub async fn deliver(
+    channel: &Channel,
+    message: &Message,
+    smtp: Option<&Smtp>,
+    outgoing: &Outgoing,
+) -> Result<(), ChannelError> {
+    match channel {
+        Channel::Slack { url } => post(url, message, outgoing).await,
+        Channel::Email { to } => Ok(smtp.ok_or(MailError::NotConfigured)?.send(outgoing, to, message).await?),
+    }
+}
+
+async fn post(url: &str, message: &Message, outgoing: &Outgoing) -> Result<(), ChannelError> {
     outgoing.check_url(url)?;
     let client = outgoing.guarded().timeout(TIMEOUT).build().map_err(ChannelError::Client)?;
     let body = json!({"text": message::chat(message)}).to_string();

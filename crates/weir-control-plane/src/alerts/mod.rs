@@ -1,8 +1,11 @@
-//! Alerts for people: a message in a chat when many hits come, or a digest of them. The feed of every hit is that of
+//! Alerts for people: a message by e-mail or in a chat when many hits come, or a digest of them. The feed of every hit is that of
 //! [`crate::sinks`].
 
 mod alert;
 mod channel;
+mod mail;
+#[cfg(test)]
+mod mail_tests;
 mod message;
 mod repository;
 mod service;
@@ -10,4 +13,5 @@ mod service;
 mod tests;
 
 pub use alert::{Alert, Channel, NewAlert};
+pub use mail::{MailError, Smtp, SmtpLogin, SmtpTls, check_sender};
 pub use service::Undelivered;

@@ -7,7 +7,7 @@ use super::repository::{self, Reported};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::error::Result;
-use crate::store::{Filter, Page, Slot};
+use crate::store::{Filter, Page, SHORTEST_STEP, Slot};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use weir_runtime::error_chain::with_causes;
@@ -89,7 +89,7 @@ impl App {
     }
 
     fn check_alert(&self, new: &NewAlert) -> Result<()> {
-        new.check()?;
+        new.check(self.config.smtp.is_some())?;
         self.search(&new.query).map(drop).map_err(|error| match error {
             crate::Error::Invalid(mut wrong) => {
                 wrong.iter_mut().for_each(|one| "query".clone_into(&mut one.field));
@@ -100,7 +100,7 @@ impl App {
     }
 
     async fn send_alert(&self, alert: &Alert, message: &message::Message) -> std::result::Result<(), ChannelError> {
-        channel::deliver(&alert.about.channel, message, &self.config.outgoing).await
+        channel::deliver(&alert.about.channel, message, self.config.smtp.as_ref(), &self.config.outgoing).await
     }
 
     /// Sends what is due, until `stop`.
@@ -169,7 +169,7 @@ impl App {
 
     /// Hits of `[from, to)` that are stored by now.
     async fn known_hits(&self, filter: &Filter, from: i64, to: i64) -> Result<Known> {
-        let series = self.store.series(filter, from, to, to - from).await?;
+        let series = self.store.series(filter, from, to, (to - from).max(SHORTEST_STEP)).await?;
         let sum =
             |known: Known, slot: &Slot| Known { hits: known.hits + slot.hits, blocked: known.blocked + slot.blocked };
         Ok(series.slots.iter().fold(Known::default(), sum))

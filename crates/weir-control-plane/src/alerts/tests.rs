@@ -8,6 +8,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
+use weir_protocol::hit::Hit;
 use weir_protocol::node_api::CAPABILITIES;
 
 /// An incoming webhook that keeps what it gets.
@@ -31,6 +32,14 @@ async fn at_present() -> (Fixture, String) {
     fixture.clock.advance(now() as i64 - BEGIN);
     let node = fixture.node(CAPABILITIES).await;
     (fixture, node)
+}
+
+/// A hit of the time `time`, in milliseconds since 1970.
+fn at(mut hit: Hit, time: u64) -> Hit {
+    hit.time = time;
+    let nanoseconds = u32::try_from(time % 1_000).unwrap() * 1_000_000;
+    hit.id = uuid::Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, time / 1_000, nanoseconds)).to_string();
+    hit
 }
 
 async fn make(fixture: &Fixture, url: &str, rest: Value) -> Value {
@@ -69,11 +78,9 @@ async fn a_threshold_is_reported_once_per_window() {
         assert!(text.contains(part), "{text}");
     }
     let later = ["/d?file=/etc/passwd", "/e?file=/etc/passwd", "/f?file=/etc/passwd"].map(|target| {
-        let mut hit = traversal(target);
-        hit.time += 100_000;
-        let time = uuid::Timestamp::from_unix(uuid::NoContext, hit.time / 1_000, 0);
-        hit.id = uuid::Uuid::new_v7(time).to_string();
-        hit
+        let hit = traversal(target);
+        let time = hit.time + 100_000;
+        at(hit, time)
     });
     send(&fixture, &node, &lines(&later), false).await;
     fixture.clock.advance(60_000);
@@ -82,6 +89,18 @@ async fn a_threshold_is_reported_once_per_window() {
     fixture.clock.advance(240_000);
     fixture.app.alert_round().await.unwrap();
     assert_eq!(kept.lock().unwrap().len(), 2, "and tells what came meanwhile");
+}
+
+#[tokio::test]
+async fn an_alert_is_looked_at_within_its_first_second() {
+    let (fixture, node) = at_present().await;
+    let (url, kept) = chat(StatusCode::OK).await;
+    make(&fixture, &url, json!({"hits": 1, "minutes": 5})).await;
+    fixture.clock.advance(300);
+    let hit = at(traversal("/a?file=/etc/passwd"), fixture.app.clock.millis() as u64 - 1);
+    send(&fixture, &node, &lines(&[hit]), false).await;
+    fixture.app.alert_round().await.unwrap();
+    assert_eq!(kept.lock().unwrap().len(), 1, "{kept:?}");
 }
 
 #[tokio::test]
@@ -150,6 +169,10 @@ async fn what_cannot_work_is_refused_and_changes_are_recorded_without_secrets() 
         (
             json!({"name": "a", "channel": {"kind": "slack", "url": "https://a.example/x"}, "hits": 1, "minutes": 0}),
             "minutes",
+        ),
+        (
+            json!({"name": "a", "channel": {"kind": "email", "to": ["a@b.example"]}, "hits": 1, "minutes": 1}),
+            "channel.to",
         ),
         (
             json!({"name": "a", "channel": {"kind": "slack", "url": "https://a.example/x"}, "hits": 1, "minutes": 1, "query": "x:y"}),

@@ -15,6 +15,8 @@ use weir_core::model::AttackType;
 
 /// Most slots of a series: as many as a wide screen has columns.
 pub const MAX_SLOTS: i64 = 2_000;
+/// Shortest slot of a series, in milliseconds.
+pub const SHORTEST_STEP: i64 = 1_000;
 /// Most values of a list of tops.
 pub const MAX_TOP: usize = 100;
 
@@ -243,7 +245,7 @@ fn slots(from: i64, to: i64, step: i64) -> Result<i64, StoreError> {
     if from < 0 || to <= from || to > ids::MAX_TIME {
         return wrong("the range is empty or out of bounds: `from` must lie before `to`");
     }
-    if step < 1_000 || (to - from) / step >= MAX_SLOTS {
+    if step < SHORTEST_STEP || (to - from) / step >= MAX_SLOTS {
         return wrong("too many slots: choose a longer step or a shorter range");
     }
     Ok((to - from + step - 1) / step)

@@ -43,7 +43,7 @@ mod url;
 
 pub use backup::Dumped;
 pub use clock_skew::Redated;
-pub use counts::{MAX_SLOTS, MAX_TOP};
+pub use counts::{MAX_SLOTS, MAX_TOP, SHORTEST_STEP};
 pub use database::Database;
 pub use error::StoreError;
 pub use export::{Export, ExportFormat, ExportKind, MAX_EXPORT};

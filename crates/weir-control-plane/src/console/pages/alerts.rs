@@ -24,6 +24,9 @@ const PERIODS: [(&str, &str); 6] = [
     ("10080", "1 week"),
 ];
 
+/// Channels and their words.
+const CHANNELS: [(&str, &str); 2] = [("slack", "Chat: a Slack-compatible webhook"), ("email", "E-mail")];
+
 /// `GET /alerts`
 pub async fn alerts(page: Page) -> Result<Response> {
     html(&list(&page, &FormFields::default(), &[]).await?)
@@ -39,7 +42,13 @@ pub async fn create(page: Page, given: FormFields) -> Result<Response> {
 }
 
 fn new(given: &FormFields) -> Result<NewAlert> {
-    let channel = Channel::Slack { url: given.get("url").to_owned() };
+    let channel = match given.get("channel") {
+        "email" => {
+            let to = given.get("to").split(|c: char| c == ',' || c.is_whitespace()).filter(|to| !to.is_empty());
+            Channel::Email { to: to.map(str::to_owned).collect() }
+        }
+        _ => Channel::Slack { url: given.get("url").to_owned() },
+    };
     Ok(NewAlert {
         name: given.get("name").to_owned(),
         channel,
@@ -55,16 +64,25 @@ async fn list(page: &Page, given: &FormFields, wrong: &[Mistake]) -> Result<Aler
     let of = |field: &str| wrong.iter().find(|one| one.field == field).map(|one| one.message.as_str());
     let pairs = |all: &[(&str, &str)]| Control::Select(all.iter().map(|(a, b)| ((*a).into(), (*b).into())).collect());
     let or = |name: &str, other: &str| if given.names(name) { given.get(name).to_owned() } else { other.to_owned() };
-    let named = ["name", "channel.url", "query", "hits", "minutes"];
+    let named = ["name", "channel.url", "channel.to", "query", "hits", "minutes"];
     let when = [("threshold", "At once, when so many hits come"), ("digest", "As a digest, once for every period")];
     Ok(Alerts {
         shell: page.shell("Alerts", Place::Alerts),
         rows: page.app.alerts().await?.iter().map(|alert| row(page, alert)).collect(),
         fields: vec![
             Field::new("name", "Name", Control::Line, "").with(given.get("name")).required().with_error(of("name")),
-            Field::new("url", "Webhook URL", Control::Code, "Of Slack, Mattermost, Rocket.Chat and others.")
-                .with(given.get("url"))
-                .with_error(of("channel.url")),
+            Field::new("channel", "Send by", pairs(&CHANNELS), "").with(given.get("channel")),
+            Field::new(
+                "url",
+                "Webhook URL",
+                Control::Code,
+                "For a chat: of Slack, Mattermost, Rocket.Chat and others.",
+            )
+            .with(given.get("url"))
+            .with_error(of("channel.url")),
+            Field::new("to", "E-mail addresses", Control::Line, "For e-mail: up to 20, separated by commas.")
+                .with(given.get("to"))
+                .with_error(of("channel.to")),
             Field::new("when", "When", pairs(&when), "").with(given.get("when")),
             Field::new("hits", "Hits", Control::Number, "At least so many. A digest with 0 is always sent.")
                 .with(or("hits", "10"))
@@ -81,6 +99,7 @@ async fn list(page: &Page, given: &FormFields, wrong: &[Mistake]) -> Result<Aler
                 .with(given.get("query"))
                 .with_error(of("query")),
         ],
+        mail: page.app.config.smtp.is_some(),
         adding: given.names("name"),
         mistakes: wrong
             .iter()
@@ -92,7 +111,10 @@ async fn list(page: &Page, given: &FormFields, wrong: &[Mistake]) -> Result<Aler
 
 fn row(page: &Page, alert: &Alert) -> AlertRow {
     let about = &alert.about;
-    let Channel::Slack { url } = &about.channel;
+    let (kind, to) = match &about.channel {
+        Channel::Slack { url } => ("Webhook", url.clone()),
+        Channel::Email { to } => ("E-mail", to.join(", ")),
+    };
     let minutes = about.minutes.to_string();
     let known = PERIODS.iter().find(|(code, _)| *code == minutes).map(|(_, words)| (*words).to_owned());
     let period = known.unwrap_or_else(|| format!("{minutes} minutes"));
@@ -110,8 +132,8 @@ fn row(page: &Page, alert: &Alert) -> AlertRow {
     AlertRow {
         id: alert.id.clone(),
         name: Text::new(&about.name),
-        kind: "Webhook",
-        to: Text::new(url),
+        kind,
+        to: Text::new(&to),
         when,
         query: Text::new(&about.query),
         attacks: href("/attacks", &[("q", &about.query)]),

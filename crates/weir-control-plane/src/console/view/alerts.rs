@@ -44,6 +44,8 @@ pub struct Alerts {
     pub rows: Vec<AlertRow>,
     /// Fields of the form.
     pub fields: Vec<Field>,
+    /// Whether a mail server is configured.
+    pub mail: bool,
     /// Whether the form that makes one is open.
     pub adding: bool,
     /// Errors that belong to no field.

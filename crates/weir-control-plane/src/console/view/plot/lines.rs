@@ -105,14 +105,10 @@ fn draw(form: Form, buckets: &Buckets, series: &[Series], format: fn(u64) -> Str
         let end = middle(buckets.count - 1);
         (series[0].slot, format!("{}L{end:.1} {base:.1}L{:.1} {base:.1}z", line(&series[0]), middle(0)))
     });
-    let every = scale::every(buckets.count, form.labels);
     Drawing {
         form,
         rows: steps.iter().map(|&n| Tick { at: y(n), label: format(n) }).collect(),
-        columns: (0..buckets.count)
-            .step_by(every)
-            .map(|at| Tick { at: middle(at), label: buckets.label(at) })
-            .collect(),
+        columns: buckets.labels(form.labels).into_iter().map(|(at, label)| Tick { at: middle(at), label }).collect(),
         paths: series.iter().map(|s| (s.slot, line(s))).collect(),
         area,
         slots: (0..buckets.count).map(|at| (left + pitch * at as f64, pitch)).collect(),

@@ -33,11 +33,20 @@ impl Buckets {
         self.from + self.step * at as i64
     }
 
-    /// Begin of bucket `at`, as written on an axis.
-    pub fn label(&self, at: usize) -> String {
+    /// About `about` labels of an axis with their buckets. Each is different: over more than two days they are days,
+    /// each at the first bucket that begins in it.
+    pub fn labels(&self, about: usize) -> Vec<(usize, String)> {
         const DAY: i64 = 86_400_000;
-        let pattern = if self.step * self.count as i64 <= 2 * DAY { "%H:%M" } else { "%-d %b" };
-        super::time::format(self.begin(at), pattern)
+        let days = self.step.saturating_mul(self.count as i64) > 2 * DAY;
+        let day = |at: usize| self.begin(at).div_euclid(DAY);
+        let first = |at: &usize| match at.checked_sub(1) {
+            Some(before) => day(*at) != day(before),
+            None => self.step >= DAY || self.from.rem_euclid(DAY) == 0,
+        };
+        let all: Vec<usize> = (0..self.count).filter(|at| !days || first(at)).collect();
+        let pattern = if days { "%-d %b" } else { "%H:%M" };
+        let shown = all.iter().step_by(scale::every(all.len(), about));
+        shown.map(|&at| (at, super::time::format(self.begin(at), pattern))).collect()
     }
 
     /// Bucket `at`, as written in a table.
@@ -84,4 +93,32 @@ pub fn rows(buckets: &Buckets, series: &[Series], format: impl Fn(u64) -> String
     let rows = (0..buckets.count).rev().filter(|&at| series.iter().any(|s| s.values[at] > 0));
     let values = |at: usize| series.iter().map(|s| format(s.values[at])).collect();
     rows.map(|at| Row { at, title: buckets.title(at), values: values(at) }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_label_of_an_axis_is_repeated() {
+        const HOUR: i64 = 3_600_000;
+        // A week by four hours from 22:00 on, and from midnight on; a month by days; a day by half hours.
+        for (from, step, count, first) in [
+            (22 * HOUR, 4 * HOUR, 42, "2 Jan"),
+            (0, 4 * HOUR, 42, "1 Jan"),
+            (0, 24 * HOUR, 30, "1 Jan"),
+            (0, HOUR / 2, 48, "00:00"),
+        ] {
+            for about in [4, 6, 10] {
+                let labels = Buckets { from, step, count }.labels(about);
+                assert_eq!(labels[0].1, first, "{labels:?}");
+                assert!((2..=2 * about).contains(&labels.len()), "{about}: {labels:?}");
+                let mut texts: Vec<&str> = labels.iter().map(|(_, text)| text.as_str()).collect();
+                texts.sort_unstable();
+                texts.dedup();
+                assert_eq!(texts.len(), labels.len(), "{labels:?}");
+            }
+        }
+        assert!(Buckets { from: 0, step: 1, count: 0 }.labels(4).is_empty());
+    }
 }

@@ -116,15 +116,11 @@ fn draw(form: Form, buckets: &Buckets, series: &[Series]) -> Drawing {
             bar(&mut paths[number].1, x, pitch - gap, lower, upper, last == Some(number));
         }
     }
-    let every = scale::every(buckets.count, form.labels);
     let middle = |at: usize| left + pitch * (at as f64 + 0.5);
     Drawing {
         form,
         rows: steps.iter().map(|&n| Tick { at: y(n), label: compact(n) }).collect(),
-        columns: (0..buckets.count)
-            .step_by(every)
-            .map(|at| Tick { at: middle(at), label: buckets.label(at) })
-            .collect(),
+        columns: buckets.labels(form.labels).into_iter().map(|(at, label)| Tick { at: middle(at), label }).collect(),
         paths,
         slots: (0..buckets.count).map(|at| (left + pitch * at as f64, pitch)).collect(),
         base,
