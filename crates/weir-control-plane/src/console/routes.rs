@@ -51,6 +51,7 @@ fn events(routes: Routes) -> Routes {
         .get("/hosts/{host}", Needs(ReadEvents), target::host)
         .get("/applications/{id}", Needs(ReadEvents), target::application)
         .get("/blocking", Needs(ReadEvents), blocking::blocking)
+        .get("/blocking/export", Needs(ReadEvents), blocking::export)
         .get("/hits/{id}/exception", Needs(WritePolicy), proposal::exception)
         .post("/hits/{id}/exception", Needs(WritePolicy), proposal::except)
         .get("/hits/{id}/patch", Needs(WritePolicy), proposal::patch)

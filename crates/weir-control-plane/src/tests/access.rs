@@ -146,6 +146,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("GET", "/hosts/{host}", "anr"),
     ("GET", "/applications/{id}", "anr"),
     ("GET", "/blocking", "anr"),
+    ("GET", "/blocking/export", "anr"),
     ("GET", "/hits/{id}/exception", "an"),
     ("POST", "/hits/{id}/exception", "an"),
     ("GET", "/hits/{id}/patch", "an"),

@@ -127,6 +127,15 @@ async fn the_blocking_report_counts_what_passed_and_forgets_what_was_excepted() 
     assert_eq!(group["exceptable"], true);
     let elsewhere = get(&fixture, "/api/v1/statistics/blocking?host=other.example").await;
     assert_eq!(elsewhere["judged"], 0);
+    let (cookie, _) = fixture.browser(Role::ReadOnly).await;
+    let exported = fixture.call("GET", "/blocking/export?range=24h", &[("cookie", &cookie)], b"").await;
+    assert_eq!(exported.header("content-type"), "text/csv; charset=utf-8");
+    let mut rows = csv::Reader::from_reader(exported.body.as_slice());
+    let head = rows.headers().unwrap().clone();
+    let row: Vec<csv::StringRecord> = rows.records().map(Result::unwrap).collect();
+    let cell = |name: &str| &row[0][head.iter().position(|one| one == name).unwrap()];
+    assert_eq!((row.len(), cell("type"), cell("hits"), cell("sources")), (1, "ptrav", "2", "2"), "{row:?}");
+    assert_eq!(cell("host"), "shop.example");
     // After an exception for what they have in common, both would pass.
     let (cookie, csrf) = fixture.browser(Role::Analyst).await;
     let headers =

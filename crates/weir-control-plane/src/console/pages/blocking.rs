@@ -1,6 +1,7 @@
 //! What blocking would do.
 
 use super::rankings::{self, figure};
+use crate::api::ip_lists::quoted;
 use crate::console::page::{Page, html};
 use crate::console::point_words;
 use crate::console::time_range::{self, TimeRange};
@@ -14,16 +15,22 @@ use crate::error::{Error, Result};
 use crate::overview::target::Target;
 use crate::policy::blocking::{BlockedGroup, BlockingReport};
 use crate::store::{Count, Filter};
-use axum::response::Response;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
 use std::collections::BTreeMap;
 
 /// Hosts shown.
 const HOSTS: usize = 20;
 
+/// The time range that is asked for; never all of time.
+fn range(page: &Page) -> TimeRange {
+    let range = time_range::find(page.query.get("range"), "24h");
+    if range.length.is_none() { time_range::find("30d", "24h") } else { range }
+}
+
 /// `GET /blocking`
 pub async fn blocking(page: Page) -> Result<Response> {
-    let range = time_range::find(page.query.get("range"), "24h");
-    let range = if range.length.is_none() { time_range::find("30d", "24h") } else { range };
+    let range = range(&page);
     let (place, filter) = place(&page)?;
     let from = range.from(page.now).unwrap_or(0);
     let report = match page.app.blocking_report(&filter, from).await {
@@ -33,6 +40,44 @@ pub async fn blocking(page: Page) -> Result<Response> {
     };
     let (host, app) = (page.query.get("host"), page.query.get("app"));
     html(&shown(&page, range, place, (host, app), report.as_ref()))
+}
+
+/// `GET /blocking/export`: the groups as CSV.
+pub async fn export(page: Page) -> Result<Response> {
+    let range = range(&page);
+    let (_, filter) = place(&page)?;
+    let report = page.app.blocking_report(&filter, range.from(page.now).unwrap_or(0)).await?;
+    let headers = [
+        (header::CONTENT_TYPE, "text/csv; charset=utf-8"),
+        (header::CONTENT_DISPOSITION, "attachment; filename=\"blocking-preview.csv\""),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    Ok((headers, csv(&report.groups)?).into_response())
+}
+
+fn csv(groups: &[BlockedGroup]) -> Result<Vec<u8>> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let head = ["type", "host", "point", "rule", "hits", "sources", "last_hit", "last_time", "request", "matched"];
+    writer.write_record(head).map_err(Error::internal)?;
+    for group in groups {
+        let point = group.point.to_string();
+        let (hits, sources) = (group.hits.to_string(), group.sources.to_string());
+        let time = crate::console::view::time::format(group.time, "%Y-%m-%dT%H:%M:%SZ");
+        let cells = [
+            group.attack_type.code(),
+            &group.host,
+            &point,
+            &group.rule,
+            &hits,
+            &sources,
+            &group.hit,
+            &time,
+            &group.request,
+            &group.matched,
+        ];
+        writer.write_record(cells.map(quoted)).map_err(Error::internal)?;
+    }
+    writer.into_inner().map_err(Error::internal)
 }
 
 /// The host or application that is asked for, in words, and its hits.
@@ -62,6 +107,7 @@ fn shown(
     BlockingPage {
         shell: page.shell("Blocking preview", Place::Blocking),
         ranges: range.choices(|one| one.length.is_some(), here),
+        export: href("/blocking/export", &[("host", host), ("app", app), ("range", range.code)]),
         everything: href("/blocking", &[("range", range.code)]),
         busy,
         figures: vec![

@@ -6,7 +6,7 @@ use super::rankings::{self, change};
 use crate::alarms::Alarm;
 use crate::console::page::{Page, html};
 use crate::console::time_range::{self, TimeRange};
-use crate::console::view::dashboard::{AlarmLine, Dashboard, Figure, NodeLine, Ranked};
+use crate::console::view::dashboard::{AlarmLine, AppLine, Dashboard, Figure, NodeLine, Ranked};
 use crate::console::view::number::{compact, grouped, micros, share};
 use crate::console::view::parts::AttackKind;
 use crate::console::view::plot::lines::Lines;
@@ -18,13 +18,18 @@ use crate::console::view::text::Text;
 use crate::console::view::ui::href;
 use crate::error::{Error, Result};
 use crate::nodes::Node;
-use crate::store::{Count, Dimension, Filter, Page as Rows, Terms, TrafficFilter, TrafficSlot};
+use crate::store::{
+    Count, Dimension, Filter, MAX_TOP, Page as Rows, Terms, TrafficBy, TrafficFilter, TrafficSlot, TrafficTotal,
+};
 use axum::response::Response;
+use std::collections::HashMap;
 use weir_core::model::AttackType;
 use weir_protocol::node_api::LATENCY_BOUNDS_US;
 
 /// Lines of a ranking.
 const RANKED: usize = 8;
+/// The id of requests of no application.
+const NO_APPLICATION: &str = "-1";
 
 /// `GET /`
 pub async fn dashboard(page: Page) -> Result<Response> {
@@ -76,6 +81,7 @@ pub async fn dashboard(page: Page) -> Result<Response> {
             .collect(),
         sources: rankings::sources(&sources, range),
         targets: rankings::hosts(&targets, range),
+        applications: applications(&page, range, from, to).await?,
         nodes: nodes.iter().take(RANKED).map(|node| node_line(&page, node)).collect(),
     })
 }
@@ -163,6 +169,39 @@ async fn figures(
             active == 0 && inactive > 0,
         ),
     ])
+}
+
+/// Applications with most requests, against the period before; none where every request is of the default one.
+async fn applications(page: &Page, range: TimeRange, from: i64, to: i64) -> Result<Vec<AppLine>> {
+    let of =
+        |from, to, limit| page.app.store.traffic_by(TrafficBy::Application, &TrafficFilter::default(), from, to, limit);
+    let now = of(from, to, RANKED).await?;
+    if now.iter().all(|(id, _)| id == NO_APPLICATION) {
+        return Ok(Vec::new());
+    }
+    let start = from - (to - from);
+    let before: HashMap<String, TrafficTotal> =
+        if start >= 0 { of(start, from, MAX_TOP).await?.into_iter().collect() } else { HashMap::new() };
+    let head = page.app.policy.head();
+    let line = |(id, now): &(String, TrafficTotal)| {
+        let known = id.parse().ok().and_then(|id: i64| head.state.applications.get(&id));
+        let name = match known {
+            Some(known) => known.name.clone(),
+            None if id == NO_APPLICATION => "No application".into(),
+            None => format!("Application {id}"),
+        };
+        let before = before.get(id).cloned().unwrap_or_default();
+        AppLine {
+            name: Text::new(&name),
+            href: href(&format!("/applications/{id}"), &[("range", range.code)]),
+            requests: compact(now.requests),
+            requests_change: change(now.requests, before.requests),
+            attacks: compact(now.attacks),
+            attacks_change: change(now.attacks, before.attacks),
+            blocked: compact(now.blocked),
+        }
+    };
+    Ok(now.iter().map(line).collect())
 }
 
 fn total_latency(traffic: &[TrafficSlot]) -> Vec<u64> {

@@ -43,6 +43,8 @@ pub struct BlockingPage {
     pub shell: Shell,
     /// The host or application that it is about; none for all.
     pub place: Option<Text>,
+    /// The same as CSV.
+    pub export: String,
     /// The same for all hosts.
     pub everything: String,
     /// Time ranges.

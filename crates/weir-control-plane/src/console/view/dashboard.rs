@@ -54,6 +54,25 @@ pub struct NodeLine {
     pub seen: Moment,
 }
 
+/// An application against the period before.
+#[derive(Clone, Debug)]
+pub struct AppLine {
+    /// Name.
+    pub name: Text,
+    /// Its page.
+    pub href: String,
+    /// Requests.
+    pub requests: String,
+    /// Requests against the period before.
+    pub requests_change: String,
+    /// Requests in which an attack was found.
+    pub attacks: String,
+    /// These against the period before.
+    pub attacks_change: String,
+    /// Requests blocked.
+    pub blocked: String,
+}
+
 /// The mode in force for a host or a node group.
 #[derive(Clone, Debug)]
 pub struct ModeLine {
@@ -121,6 +140,8 @@ pub struct Dashboard {
     pub sources: Vec<Ranked>,
     /// By target.
     pub targets: Vec<Ranked>,
+    /// Applications with most requests; empty where there is none but the default one.
+    pub applications: Vec<AppLine>,
     /// Nodes.
     pub nodes: Vec<NodeLine>,
 }
