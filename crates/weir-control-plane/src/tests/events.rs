@@ -191,6 +191,31 @@ async fn traffic_is_counted_once() {
 }
 
 #[tokio::test]
+async fn the_dashboard_compares_applications_with_the_period_before() {
+    let fixture = Fixture::new().await;
+    fixture.clock.advance(now() as i64 - BEGIN);
+    let node = fixture.node(CAPABILITIES).await;
+    let (cookie, _) = fixture.browser(Role::ReadOnly).await;
+    let dashboard = async || {
+        let shown = fixture.call("GET", "/?range=24h", &[("cookie", &cookie)], b"").await;
+        assert_eq!(shown.status, StatusCode::OK, "{shown:?}");
+        String::from_utf8(shown.body).unwrap()
+    };
+    assert!(!dashboard().await.contains("<h2>Applications</h2>"), "there are none");
+    for (hours, requests) in [(1, 30), (30, 20)] {
+        let row = StatisticsRow { application: 7, host: "shop.example".into(), requests, ..StatisticsRow::default() };
+        let (id, from) = (uuid::Uuid::now_v7().to_string(), now() / 1000 - hours * 3_600);
+        let counts = Statistics { id, from, seconds: 30, rows: vec![row], ..Statistics::default() };
+        let sent = fixture.bearer(&node, "POST", STATISTICS, &serde_json::to_value(&counts).unwrap()).await;
+        assert_eq!(sent.status, StatusCode::NO_CONTENT, "{sent:?}");
+    }
+    let html = dashboard().await;
+    let line = html.split("/applications/7?range=24h").nth(1).expect("the application");
+    let line = line.split("</tr>").next().unwrap();
+    assert!(line.contains("Application 7") && line.contains(">30<small>+50.0% vs. previous period"), "{line}");
+}
+
+#[tokio::test]
 async fn an_exception_is_proposed_previewed_applied_and_lets_the_request_pass() {
     let fixture = Fixture::new().await;
     fixture.clock.advance(now() as i64 - BEGIN);

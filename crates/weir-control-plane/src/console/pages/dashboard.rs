@@ -173,8 +173,8 @@ async fn figures(
 
 /// Applications with most requests, against the period before; none where every request is of the default one.
 async fn applications(page: &Page, range: TimeRange, from: i64, to: i64) -> Result<Vec<AppLine>> {
-    let of =
-        |from, to, limit| page.app.store.traffic_by(TrafficBy::Application, &TrafficFilter::default(), from, to, limit);
+    let all = TrafficFilter::default();
+    let of = |from, to, limit| page.app.store.traffic_by(TrafficBy::Application, &all, from, to, limit);
     let now = of(from, to, RANKED).await?;
     if now.iter().all(|(id, _)| id == NO_APPLICATION) {
         return Ok(Vec::new());

@@ -210,7 +210,8 @@ async fn every_page_answers_and_shows_controls_by_role() {
                 Access::Anyone => true,
                 Access::Needs(what) => role.may(what),
             };
-            let skipped = ["/rules/{id}", "/attacks/export", "/blocking/export", "/lists/export", "/policy/export"].contains(&entry.path);
+            let skipped = ["/rules/{id}", "/attacks/export", "/blocking/export", "/lists/export", "/policy/export"]
+                .contains(&entry.path);
             if entry.face != Face::Page || entry.method != "GET" || !may || skipped {
                 continue;
             }
