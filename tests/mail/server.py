@@ -25,7 +25,7 @@ class Handler:
         text = envelope.content.decode()
         secure = session.ssl is not None or MODE == "implicit"
         message = {"from": envelope.mail_from, "to": envelope.rcpt_tos, "text": text, "secure": secure}
-        print(json.dumps(message | {"login": session.authenticated}), flush=True)
+        print(json.dumps(message | {"login": bool(session.authenticated)}), flush=True)
         return "250 OK"
 
 

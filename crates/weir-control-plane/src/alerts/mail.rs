@@ -13,12 +13,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tokio::net::TcpStream;
 
-/// Longest wait for one answer of the server.
-const ANSWER: Duration = Duration::from_secs(10);
-/// Longest connect to one of several addresses.
+/// Longest connect.
 const CONNECT: Duration = Duration::from_secs(5);
 /// Longest delivery, however many answers it takes.
-const DELIVERY: Duration = Duration::from_secs(30);
+const DELIVERY: Duration = Duration::from_secs(20);
 /// Longest password file, in bytes.
 const MAX_PASSWORD: usize = 4_096;
 
@@ -96,7 +94,7 @@ fn mailbox(text: &str) -> Result<Mailbox, MailError> {
 }
 
 impl Smtp {
-    /// Delivers one message to all of `to`: the server takes it for everyone or for nobody, so that a repetition sends
+    /// Delivers one message to all of `to`: the server takes it for all or for none, so that a repetition sends
     /// nothing twice.
     pub(super) async fn send(&self, outgoing: &Outgoing, to: &[String], message: &Message) -> Result<(), MailError> {
         let from = mailbox(&self.from)?;
@@ -129,7 +127,7 @@ impl Smtp {
             SmtpTls::None => Tls::None,
         };
         let transport = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(address.ip().to_string());
-        let mut transport = transport.port(address.port()).tls(tls).timeout(Some(ANSWER));
+        let mut transport = transport.port(address.port()).tls(tls).timeout(Some(CONNECT));
         transport = transport.hello_name(ClientId::Domain(domain));
         if let Some(login) = &self.login {
             transport = transport.credentials((login.user.clone(), login.password().await?).into());

@@ -107,7 +107,7 @@ async fn e_mail_is_delivered_by_each_kind_of_encryption() {
 async fn a_server_that_lacks_starttls_gets_no_message_and_no_password() {
     let Some(server) = Server::start("plain") else { return };
     assert!(!send_test(&server.fixture(SmtpTls::StartTls, true).await).await);
-    // Nor does one with a certificate that nobody trusts.
+    // Nor does one with an untrusted certificate.
     let Some(server) = Server::start("starttls") else { return };
     let mut fixture = server.fixture(SmtpTls::StartTls, true).await;
     let smtp = fixture.app.config.smtp.clone().unwrap();
@@ -124,7 +124,7 @@ async fn a_server_that_lacks_starttls_gets_no_message_and_no_password() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_refuses_or_hangs_is_reported_and_tried_again() {
-    for (mode, why) in [("refuse", "no such user"), ("hang", "did not take the message")] {
+    for (mode, why) in [("refuse", "no such user"), ("hang", "took longer than 20 seconds")] {
         let Some(server) = Server::start(mode) else { return };
         let fixture = server.fixture(SmtpTls::None, false).await;
         let channel = json!({"kind": "email", "to": ["ops@a.example"]});
@@ -143,7 +143,8 @@ async fn recipients_are_addresses() {
     let smtp =
         Smtp { host: "localhost".into(), port: 1, tls: SmtpTls::None, login: None, from: "weir@a.example".into() };
     let fixture = with(smtp, Outgoing::default()).await;
-    for to in [json!([]), json!(["nobody"]), json!(["a@b.example\r\nBcc: c@d.example"]), json!(vec!["a@b.example"; 21])]
+    for to in
+        [json!([]), json!(["a.example"]), json!(["a@b.example\r\nBcc: c@d.example"]), json!(vec!["a@b.example"; 21])]
     {
         let new = json!({"name": "a", "channel": {"kind": "email", "to": to}, "hits": 1, "minutes": 1});
         let refused = fixture.as_role(Role::Administrator, "POST", "/api/v1/alerts", &new).await;
