@@ -25,6 +25,7 @@ LEAK = "/leak"
 # Body modes of ext_proc in which nothing goes on before the verdict.
 HELD = ("BUFFERED", "BUFFERED_PARTIAL", "FULL_DUPLEX_STREAMED")
 MODES = HELD + ("STREAMED",)
+RESPONSES = "response_body_mode: STREAMED"
 passed, failed, skipped = [], [], []
 
 
@@ -250,6 +251,56 @@ def mode_off(modes):
         assert setup.ask("GET", LEAK)[:2] == (200, setup.application.leak)
 
 
+def slow_client():
+    """A client that takes longer than load.body_timeout: its body is inspected as far as it has arrived."""
+    attack, rest = b"%x\r\n%s\r\n" % (len(ATTACK), ATTACK), b"4\r\n&z=1\r\n0\r\n\r\n"
+    for config, first, want in (("", b"3\r\nx=1\r\n", 200), ("", attack, 403),
+                                ("overlimit: {reasons: {not_sent: block}}\n", b"3\r\nx=1\r\n", 403)):
+        with mode("FULL_DUPLEX_STREAMED").setup("load: {body_timeout: 500ms}\n" + config) as setup:
+            before = len(setup.application.arrived)
+
+            def wait():
+                # Until the node has let the head go on or has answered.
+                setup.becomes(1, "weir_http_connector_messages_processed_total")
+
+            status, body = raw(setup.port, CHUNKED + first, wait, rest)
+            assert status == want, (config, first, status, body[:200])
+            assert [body for _, _, body in setup.application.arrived[before:]] == ([b"x=1&z=1"] if want == 200 else [])
+
+
+def upgrades():
+    """The head of an upgrade is inspected, and nothing is waited for."""
+    change = (("use_remote_address: true", "use_remote_address: true\n                upgrade_configs: [{ upgrade_type: websocket }]"),)
+    for name in ("FULL_DUPLEX_STREAMED", "STREAMED", "NONE"):
+        with mode(name).setup(change=change) as setup:
+            head = b"GET %s HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+            with socket.create_connection(("127.0.0.1", setup.port), WAIT_S) as client:
+                client.settimeout(WAIT_S)
+                client.sendall(head % b"/ws")
+                got = b""
+                while not got.endswith(b"\r\n\r\n"):
+                    part = client.recv(65536)
+                    assert part, (name, got)
+                    got += part
+                assert got.startswith(b"HTTP/1.1 101"), (name, got)
+                client.sendall(b"ping")
+                got = client.recv(65536)
+                assert got == b"ping", (name, got)
+            status, body = raw(setup.port, head % SQL.encode())
+            assert (status, body) == (403, DEFAULT_BODY), (name, status, body)
+
+
+def beyond_the_buffer():
+    """What Envoy does not keep in BUFFERED, it refuses itself."""
+    small = (("per_connection_buffer_limit_bytes: 8388608", "per_connection_buffer_limit_bytes: 65536"),
+             (RESPONSES, "response_body_mode: BUFFERED"))
+    with mode("BUFFERED").setup(change=small) as setup:
+        assert setup.ask("POST", "/f", body=b"z" * 1_000_000, headers=FORM)[0] == 413
+        assert not setup.application.arrived
+        assert setup.ask("GET", "/large")[0] == 500
+        setup.passes("POST", "/f", body=b"x=1", headers=FORM)
+
+
 def observed():
     """With observability_mode, Envoy waits for nothing, and copies are inspected."""
     change = (("failure_mode_allow: false", "failure_mode_allow: false\n                      observability_mode: true"),)
@@ -418,9 +469,6 @@ def keys(modes):
         setup.blocks("GET", SQL)
 
 
-RESPONSES = "response_body_mode: STREAMED"
-
-
 def responses(response_mode, blocks):
     with mode("FULL_DUPLEX_STREAMED").setup(change=((RESPONSES, "response_body_mode: " + response_mode),
                                                     ("response_trailer_mode: SKIP", "response_trailer_mode: SEND"))) as setup:
@@ -488,6 +536,9 @@ def main():
         run("ext_proc fail open: killed before the %s" % part, lambda: killed(FAIL_OPEN, True, part))
     run("ext_proc FULL_DUPLEX_STREAMED never fails open", never_open)
     run("ext_proc observability mode", observed)
+    run("ext_proc FULL_DUPLEX_STREAMED: slow client", slow_client)
+    run("ext_proc: upgrades", upgrades)
+    run("ext_proc BUFFERED: beyond the buffer", beyond_the_buffer)
     run("ext_proc clients that go away", abandoned)
     run("errors of the protocol", protocol_errors)
     for name, blocks in (("NONE", False), ("STREAMED", False), ("BUFFERED", True), ("FULL_DUPLEX_STREAMED", True)):

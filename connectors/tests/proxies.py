@@ -34,7 +34,7 @@ def wait_port(port, process):
 
 class Application(http.server.ThreadingHTTPServer):
     """Answers each request with the size of its body, and keeps what arrived. `/leak` has what no response should have,
-    `/large` 3 MB."""
+    `/large` 3 MB, and an upgrade echoes 4 bytes."""
 
     daemon_threads = True
     leak = b"Traceback (most recent call last):\n"
@@ -58,6 +58,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
             while self.rfile.readline().strip():
                 pass
         self.server.arrived.append((self.command, self.path, body))
+        if self.headers.get("Upgrade"):
+            self.send_response(101)
+            self.send_header("Connection", "Upgrade")
+            self.send_header("Upgrade", self.headers["Upgrade"])
+            self.end_headers()
+            self.wfile.write(self.rfile.read(4))
+            self.rfile.read(1)
+            self.close_connection = True
+            return
         answer = {"/leak": self.server.leak, "/large": b"l" * 3_000_000}.get(self.path, b"application: %d bytes" % len(body))
         self.send_response(200)
         self.send_header("Content-Length", str(len(answer)))
