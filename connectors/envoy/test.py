@@ -44,7 +44,7 @@ class Setup:
                                   ("port_value: 8080", "port_value: %d" % self.application.server_address[1]),
                                   ("port_value: 8000", "port_value: %d" % self.port))
         for old, new in change:
-            assert old in text, "the example does not contain %r" % old
+            assert old in text or old == "port_value: 8080", "the example does not contain %r" % old
             text = text.replace(old, new)
         path = os.path.join(self.folder, "envoy.yaml")
         with open(path, "w") as file:
@@ -288,6 +288,32 @@ def upgrades():
                 assert got == b"ping", (name, got)
             status, body = raw(setup.port, head % SQL.encode())
             assert (status, body) == (403, DEFAULT_BODY), (name, status, body)
+
+
+def grpc():
+    """Calls of gRPC pass with their trailers, and a block is a status of gRPC. The application is the node's own service."""
+    check = "/envoy.service.auth.v3.Authorization/Check"
+    over_h2 = ("    - name: application\n      type: STATIC\n", """    - name: application
+      type: STATIC
+      typed_extension_protocol_options:
+        envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
+          "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
+          explicit_http_config: { http2_protocol_options: {} }
+""")
+    for modes in (*map(mode, MODES), AUTHZ):
+        with modes.setup(change=(over_h2, ("port_value: 8080", "port_value: 5000"), )) as setup:
+            def call(message):
+                command = ["curl", "-sv", "-o", os.devnull, "--http2-prior-knowledge", "--max-time", str(WAIT_S), "-H",
+                           "content-type: application/grpc", "-H", "te: trailers", "--data-binary", "@-",
+                           "http://127.0.0.1:%d%s" % (setup.port, check)]
+                shown = subprocess.run(command, input=message, capture_output=True, timeout=WAIT_S + 5).stderr.decode()
+                return re.findall(r"< HTTP/2 (\d+)", shown) + re.findall(r"< grpc-status: (\d+)", shown)
+
+            # INVALID_ARGUMENT of the application: a check of nothing.
+            assert call(frame(b"")) == ["200", "3"], call(frame(b""))
+            text = b"1' UNION SELECT password FROM users-- x"
+            attack = frame(b"\x0a" + bytes([len(text)]) + text)
+            assert call(attack) == ["200", "7"], call(attack)
 
 
 def beyond_the_buffer():
@@ -538,6 +564,7 @@ def main():
     run("ext_proc observability mode", observed)
     run("ext_proc FULL_DUPLEX_STREAMED: slow client", slow_client)
     run("ext_proc: upgrades", upgrades)
+    run("gRPC", grpc)
     run("ext_proc BUFFERED: beyond the buffer", beyond_the_buffer)
     run("ext_proc clients that go away", abandoned)
     run("errors of the protocol", protocol_errors)
