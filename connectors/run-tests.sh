@@ -62,10 +62,12 @@ if [ -n "${WEIR_BIN:-}" ]; then
   else
     skip "Envoy: not installed"
   fi
+  counted "HAProxy" python3 haproxy/test.py
   counted "gateway, nodes and Console" python3 tests/console.py
 else
   skip "forward authentication: WEIR_BIN is not set"
   skip "Envoy: WEIR_BIN is not set"
+  skip "HAProxy: WEIR_BIN is not set"
   skip "gateway, nodes and Console: WEIR_BIN is not set"
 fi
 

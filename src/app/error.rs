@@ -87,6 +87,9 @@ pub enum SettingsError {
     /// `api.policy_key` is no Ed25519 public key.
     #[error("api.policy_key: {0}")]
     PolicyKey(#[source] BoxError),
+    /// CrowdSec's local API cannot be called so.
+    #[error("crowdsec: {0}")]
+    CrowdSec(String),
     /// An aggregation has no control plane to work for.
     #[error("an aggregation needs a control plane: set api.host, api.port and api.token")]
     NoUpstream,

@@ -2,7 +2,7 @@
 
 use super::error::StartError;
 use super::{listen, local};
-use crate::config::resolved::Connector;
+use crate::config::resolved;
 use crate::config::types::{ConnectorAddress, Setting as _};
 use tokio::net::TcpListener;
 use weir_runtime::serve::UnixSocket;
@@ -17,13 +17,12 @@ pub enum Listener {
 
 impl Listener {
     /// Listens where the configuration says.
-    pub async fn bind(connector: &Connector) -> Result<Self, StartError> {
-        match &connector.address {
+    pub async fn bind(address: &ConnectorAddress, file: &resolved::UnixSocket) -> Result<Self, StartError> {
+        match address {
             ConnectorAddress::Tcp(address) => listen(*address).await.map(Self::Tcp),
             ConnectorAddress::Unix(path) => {
-                let file = &connector.unix_socket;
                 let bound = UnixSocket::bind(path, file.mode.0, file.group.as_deref());
-                let what = format!("listen on {}", connector.address.show());
+                let what = format!("listen on {}", address.show());
                 StartError::system(what, bound).map(Self::Unix)
             }
         }

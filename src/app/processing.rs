@@ -8,13 +8,17 @@ use super::listener::Listener;
 use super::signals::Signals;
 use super::{ProbesAt, openapi, probe_servers, reload, settings};
 use crate::config::{Resolved, Sources};
+use prometheus_client::registry::Registry;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use weir_control_plane::metrics::ControlPlaneMetrics;
+use weir_node::crowdsec::{Reader, ReaderMetrics};
 use weir_node::events::Spool;
 use weir_node::http_inspector::context::ContextKeys;
 use weir_node::http_inspector::{Server, Service, ServiceParts};
+use weir_node::spoe::Agent;
 use weir_node::sync::{HeartbeatSource, PolicySync, SyncMetrics};
 use weir_protocol::code::NodeRole;
 use weir_protocol::node_api::Heartbeat;
@@ -78,6 +82,7 @@ pub async fn run_with(
     let open = access.is_open();
     let events = Events::open(&resolved, sync.as_ref().map(PolicySync::link), &telemetry)?;
     let behaviour = Behaviour::open(&resolved, &mut registry)?;
+    let lists = lists(&resolved, &mut registry)?;
     let parts = ServiceParts {
         config: settings::service(&resolved),
         current: Arc::clone(composer.current()),
@@ -88,11 +93,13 @@ pub async fn run_with(
         openapi: openapi().into(),
         recorder: events.as_ref().map(Events::recorder),
         abuse: behaviour.abuse(),
+        decided: lists.as_ref().map(Reader::decided).unwrap_or_default(),
     };
     let service = Arc::new(StartError::system("threads", Service::new(parts))?);
     let tls = settings::tls(&resolved).map(Tls::load).transpose()?.map(Arc::new);
-    let listener = Listener::bind(&resolved.connector).await?;
+    let (listener, spoe) = listeners(&resolved).await?;
     let stop = CancellationToken::new();
+    lists.map(|lists| tokio::spawn(lists.run(stop.clone())));
     let behaviour = behaviour.start(sync.as_ref().map(PolicySync::link), &stop);
     let probes = probe_servers(&resolved, &health, registry, &beside.counts, &stop).await?;
     let watched =
@@ -106,17 +113,14 @@ pub async fn run_with(
         }
     }
     announce(&listener, &resolved, &probes, tls.is_some(), open);
+    let drain = CancellationToken::new();
+    let agent = spoe.map(|listener| tokio::spawn(spoe_agent(listener, Arc::clone(&service), drain.clone())));
     health.set_ready(true);
     if let Some(started) = beside.started {
         started();
     }
-    let drain = CancellationToken::new();
     signals.listen(drain.clone(), Arc::clone(&health))?;
-    let server = Server::new(service, tls);
-    let drained = match listener {
-        Listener::Tcp(listener) => server.serve(listener, drain).await,
-        Listener::Unix(socket) => server.serve(socket, drain).await,
-    };
+    let drained = serve(Server::new(service, tls), listener, drain, agent).await;
     if let Some(events) = events {
         events.finish(resolved.load.drain_timeout).await;
     }
@@ -124,6 +128,46 @@ pub async fn run_with(
     behaviour.finish().await;
     tracing::info!(drained, "stopped");
     Ok(drained)
+}
+
+/// The listener of the API, and that of the agent for HAProxy where it is on.
+async fn listeners(resolved: &Resolved) -> Result<(Listener, Option<Listener>), StartError> {
+    let file = &resolved.connector.unix_socket;
+    let listener = Listener::bind(&resolved.connector.address, file).await?;
+    let spoe = match &resolved.spoe.address {
+        Some(address) => Some(Listener::bind(address, file).await?),
+        None => None,
+    };
+    Ok((listener, spoe))
+}
+
+/// The reader of CrowdSec's decisions, where they are configured.
+fn lists(resolved: &Resolved, registry: &mut Registry) -> Result<Option<Reader>, StartError> {
+    let config = settings::crowdsec(resolved)?;
+    let reader = config.map(|config| Reader::new(config, ReaderMetrics::register(registry)));
+    Ok(reader.transpose().map_err(SettingsError::CrowdSec)?)
+}
+
+/// Serves the API until `drain`, and waits for `agent`. True if every call under way was answered.
+async fn serve(server: Server, listener: Listener, drain: CancellationToken, agent: Option<JoinHandle<bool>>) -> bool {
+    let drained = match listener {
+        Listener::Tcp(listener) => server.serve(listener, drain).await,
+        Listener::Unix(socket) => server.serve(socket, drain).await,
+    };
+    match agent {
+        Some(agent) => drained & agent.await.unwrap_or(false),
+        None => drained,
+    }
+}
+
+/// Serves HAProxy until `drain`. True if every message under way was answered.
+async fn spoe_agent(listener: Listener, service: Arc<Service>, drain: CancellationToken) -> bool {
+    tracing::info!(address = listener.address(), "spoe");
+    let agent = Agent::new(service);
+    match listener {
+        Listener::Tcp(listener) => agent.serve(listener, drain).await,
+        Listener::Unix(socket) => agent.serve(socket, drain).await,
+    }
 }
 
 /// The state of the node that heartbeats report.

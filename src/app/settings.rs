@@ -13,6 +13,7 @@ use crate::config::resolved::{self, Resolved};
 use crate::config::types::{LogTarget, Workers};
 use std::path::Path;
 use std::sync::Arc;
+use weir_node::crowdsec;
 use weir_node::events::{self, spool};
 use weir_node::http_inspector::{AccessRules, Config, config};
 use weir_node::sync::{self, Endpoint, PublicKey, Token};
@@ -201,6 +202,14 @@ pub fn upstream(resolved: &Resolved, role: NodeRole) -> Result<Option<sync::Conf
         policy_key: key.map_err(|error| SettingsError::PolicyKey(error.into()))?,
         directory: resolved.data_dir.join("sync"),
     }))
+}
+
+/// Where CrowdSec's decisions come from, if they are read.
+pub fn crowdsec(resolved: &Resolved) -> Result<Option<crowdsec::Config>, SettingsError> {
+    let resolved::CrowdSec { lapi_url, lapi_key, ca_file, update_interval } = &resolved.crowdsec;
+    let (Some(url), Some(key)) = (lapi_url, lapi_key) else { return Ok(None) };
+    let config = crowdsec::Config::new(url, key.expose(), ca_file.clone(), *update_interval);
+    config.map(Some).map_err(SettingsError::CrowdSec)
 }
 
 /// The host name of this machine; `weir` if it has none.

@@ -101,6 +101,8 @@ pub fn read(root: &mut Section<'_>) -> Resolved {
         api: cloud::api(root),
         events: cloud::events(root),
         abuse: cloud::abuse(root),
+        spoe: service::spoe(root),
+        crowdsec: cloud::crowdsec(root),
         aggregation: cloud::aggregation(root),
         control_plane: cloud::control_plane(root),
     };

@@ -59,6 +59,10 @@ pub struct Resolved {
     pub events: Events,
     /// Rules on behaviour over many requests.
     pub abuse: Abuse,
+    /// The agent for HAProxy.
+    pub spoe: Spoe,
+    /// Lists of CrowdSec.
+    pub crowdsec: CrowdSec,
     /// `weir aggregation`.
     pub aggregation: Aggregation,
     /// `weir control-plane`.
@@ -103,6 +107,26 @@ impl Connector {
     pub fn unauthenticated(&self) -> bool {
         self.auth.keys.is_empty() && self.auth.key_files.is_empty() && self.auth.client_ca.is_none()
     }
+}
+
+/// Lists of CrowdSec.
+#[derive(Clone, Debug)]
+pub struct CrowdSec {
+    /// URL of the local API; off without.
+    pub lapi_url: Option<String>,
+    /// Key of a bouncer.
+    pub lapi_key: Option<Secret>,
+    /// Certificate authority to trust instead of the built-in ones.
+    pub ca_file: Option<PathBuf>,
+    /// Time between two calls.
+    pub update_interval: Duration,
+}
+
+/// The agent for HAProxy.
+#[derive(Clone, Debug)]
+pub struct Spoe {
+    /// Where it listens; it is off without.
+    pub address: Option<ConnectorAddress>,
 }
 
 /// Who may connect to a Unix socket.

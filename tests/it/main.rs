@@ -5,6 +5,7 @@ mod aggregation; // between nodes and a control plane
 mod api; // verdicts, both forms, refusals, coverage
 mod backup; // the store of a control plane in a file, and back
 mod control_plane; // accounts, nodes, policy, API
+mod crowdsec; // the protocols of CrowdSec
 mod golden; // files of an older build
 mod lifecycle; // limits of connections, reload, drain
 mod openapi; // the description and the code agree
@@ -13,6 +14,7 @@ mod pki; // certificates for tests, and a client that verifies them
 mod policy; // signatures, lists and databases on a running node
 mod privacy; // no secret of a request is readable anywhere
 mod refused_bodies; // what is still being sent when it is refused
+mod spoe; // the agent for HAProxy
 mod stub; // a control plane of the test
 mod sync; // registration, policy, last good policy
 mod transport; // TLS, client certificates, h2, time-outs

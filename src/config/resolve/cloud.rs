@@ -1,11 +1,12 @@
-//! What a node, an aggregation and a control plane know of one another: `api`, `events`, `aggregation`, `control_plane`.
+//! What a node, an aggregation and a control plane know of one another: `api`, `events`, `crowdsec`, `aggregation`,
+//! `control_plane`.
 
 use super::routes::warn_of_everyone;
 use super::{OWN, V4};
 use crate::config::defaults;
 use crate::config::diagnostic::Severity;
 use crate::config::reader::Section;
-use crate::config::resolved::{Abuse, Aggregation, Api, ControlPlane, Events, Oidc, Redis, Smtp, TlsFiles};
+use crate::config::resolved::{Abuse, Aggregation, Api, ControlPlane, CrowdSec, Events, Oidc, Redis, Smtp, TlsFiles};
 use crate::config::types::{ByteSize, HeaderName, ListenAddress, SmtpTls};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -161,6 +162,28 @@ pub fn events(root: &mut Section<'_>) -> Events {
                  counted only.",
             ),
         }
+    })
+}
+
+/// Reads `crowdsec`.
+pub fn crowdsec(root: &mut Section<'_>) -> CrowdSec {
+    root.section("crowdsec", OWN, "Address lists from the decisions of a CrowdSec local API.", |s| {
+        let read = CrowdSec {
+            lapi_url: s.optional("lapi_url", OWN, "none: off", "URL of the API, such as `http://127.0.0.1:8080`."),
+            lapi_key: s.optional("lapi_key", OWN, "none", "Key of a bouncer there (`cscli bouncers add`)."),
+            ca_file: s.optional("ca_file", OWN, "built-in authorities", "Certificate authority of the API."),
+            update_interval: s.bounded(
+                "update_interval",
+                OWN,
+                Duration::from_secs(10),
+                Duration::from_secs(1)..=Duration::from_secs(3600),
+                "Time between two calls for what changed.",
+            ),
+        };
+        if read.lapi_url.is_some() && read.lapi_key.is_none() {
+            s.error("lapi_key", "`lapi_url` needs the key of a bouncer", "set `lapi_key`");
+        }
+        read
     })
 }
 

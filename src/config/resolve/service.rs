@@ -3,8 +3,8 @@
 use super::{OWN, V4};
 use crate::config::defaults;
 use crate::config::reader::Section;
-use crate::config::resolved::{AccessLog, HealthCheck, Load, Log, Metrics, Resolved};
-use crate::config::types::{ByteSize, LogTarget};
+use crate::config::resolved::{AccessLog, HealthCheck, Load, Log, Metrics, Resolved, Spoe};
+use crate::config::types::{ByteSize, ConnectorAddress, LogTarget};
 use std::time::Duration;
 
 /// Longest wait that can be set for anything a gateway waits for.
@@ -140,12 +140,32 @@ pub fn health_check(root: &mut Section<'_>) -> HealthCheck {
     })
 }
 
+/// Reads `spoe`.
+pub fn spoe(root: &mut Section<'_>) -> Spoe {
+    root.section("spoe", OWN, "The agent for HAProxy's Stream Processing Offload Engine.", |s| Spoe {
+        address: s.optional(
+            "address",
+            OWN,
+            "none: off",
+            "Where it listens. HAProxy speaks a protocol without TLS; keys and networks of `connector` apply.",
+        ),
+    })
+}
+
 /// Ports that are asked for twice. Metrics and probes share one only if their addresses are the same.
 pub fn check_ports(root: &mut Section<'_>, resolved: &Resolved) {
     let api = resolved.connector.address.tcp();
     let (metrics, health) = (resolved.metrics.address, resolved.health_check.address);
     let help = "give each its own port";
+    let spoe = resolved.spoe.address.as_ref().and_then(ConnectorAddress::tcp);
     for (name, address) in [("metrics", metrics), ("health_check", health)] {
+        if let (Some(address), Some(spoe)) = (address, spoe)
+            && address.collides(spoe)
+        {
+            root.error(name, format!("`{name}` listens where `spoe` does, on {spoe}"), help);
+        }
+    }
+    for (name, address) in [("metrics", metrics), ("health_check", health), ("spoe", spoe)] {
         if let (Some(address), Some(api)) = (address, api)
             && address.collides(api)
         {

@@ -66,7 +66,7 @@ const ORIGINAL: Family = Family {
 };
 
 /// Headers of this subrequest alone.
-const OWN: &[header::HeaderName] = &[
+pub(super) const OWN: &[header::HeaderName] = &[
     header::CONNECTION,
     header::CONTENT_LENGTH,
     header::EXPECT,

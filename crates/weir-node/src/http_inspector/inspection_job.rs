@@ -11,6 +11,7 @@ use super::context::{self, ContextFields, ContextKeys, ExchangeContext};
 use super::envelope;
 use super::verdict_response::{Accepted, VerdictResponse, Wanted};
 use crate::abuse::{Abuse, AbuseCheck};
+use crate::crowdsec::Decided;
 use crate::events::redact::masked_path;
 use crate::events::{PendingRecord, Recorder};
 use crate::generation::Generation;
@@ -52,6 +53,8 @@ pub struct InspectionJob {
     pub recorder: Option<Arc<Recorder>>,
     /// Behaviour over many requests.
     pub abuse: Arc<Abuse>,
+    /// Lists of CrowdSec.
+    pub decided: Arc<Decided>,
     /// What counting the request showed, once it was counted.
     pub checked: OnceLock<AbuseCheck>,
 }
@@ -381,6 +384,7 @@ mod tests {
             keys: Arc::new(ContextKeys::new(&[]).unwrap()),
             telemetry: Arc::new(Telemetry { metrics: Metrics::unregistered(), access: AccessLog::Off.into() }),
             recorder: None,
+            decided: Arc::default(),
             abuse: Arc::new(Abuse::new(&AbuseSettings { memory: 1 << 20, secrets: Vec::new(), shared: false })),
             checked: OnceLock::new(),
         }

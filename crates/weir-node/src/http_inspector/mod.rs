@@ -13,6 +13,8 @@ pub mod config;
 pub mod connection;
 pub mod context;
 pub mod coverage;
+pub mod crowdsec;
+pub mod described_request;
 pub mod envelope;
 pub mod envoy;
 pub mod forward_auth;
@@ -27,5 +29,6 @@ pub mod verdict_response;
 
 pub use access::AccessRules;
 pub use config::Config;
+pub use described_request::DescribedRequest;
 pub use server::Server;
 pub use service::{Service, ServiceParts};

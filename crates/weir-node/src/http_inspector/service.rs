@@ -2,6 +2,8 @@
 
 mod batch;
 mod calls;
+mod crowdsec;
+mod described;
 mod envoy;
 mod forward_auth;
 
@@ -15,6 +17,7 @@ use super::gaps::Gaps;
 use super::pool::Pool;
 use super::repeats::Repeats;
 use crate::abuse::Abuse;
+use crate::crowdsec::Decided;
 use crate::events::Recorder;
 use crate::generation::CurrentGeneration;
 use arc_swap::ArcSwap;
@@ -44,6 +47,9 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("get", "/v1/forward-auth/nginx"),
     ("get", "/v1/forward-auth/nginx/reply"),
     ("get", "/v1/forward-auth/envoy"),
+    ("post", super::crowdsec::APPSEC),
+    ("get", super::crowdsec::DECISIONS),
+    ("get", super::crowdsec::DECISIONS_STREAM),
 ];
 
 /// Everything that a [`Service`] needs.
@@ -66,6 +72,8 @@ pub struct ServiceParts {
     pub recorder: Option<Arc<Recorder>>,
     /// Behaviour over many requests.
     pub abuse: Arc<Abuse>,
+    /// Lists of CrowdSec.
+    pub decided: Arc<Decided>,
 }
 
 /// The API.
@@ -79,6 +87,7 @@ pub struct Service {
     openapi: Bytes,
     recorder: Option<Arc<Recorder>>,
     abuse: Arc<Abuse>,
+    decided: Arc<Decided>,
     admission: Arc<Admission>,
     pool: Pool,
     background: Pool,
@@ -89,7 +98,8 @@ pub struct Service {
 impl Service {
     /// Creates the service and starts its threads.
     pub fn new(parts: ServiceParts) -> std::io::Result<Self> {
-        let ServiceParts { config, current, access, keys, telemetry, health, openapi, recorder, abuse } = parts;
+        let ServiceParts { config, current, access, keys, telemetry, health, openapi, recorder, abuse, decided } =
+            parts;
         let metrics = &telemetry.metrics;
         let pool = Pool::new("inspect", config.threads, config.load.queue, metrics.queued.clone())?;
         // No caller waits for the verdict on a copy: half of the threads stay free for calls with a waiting caller.
@@ -105,6 +115,7 @@ impl Service {
             openapi,
             recorder,
             abuse,
+            decided,
             admission,
             pool,
             background,

@@ -69,7 +69,7 @@ impl Endpoint {
     }
 
     /// TLS settings of the client.
-    pub(super) fn tls_config(&self) -> Result<ClientConfig, SetupError> {
+    pub(crate) fn tls_config(&self) -> Result<ClientConfig, SetupError> {
         let provider = Arc::new(ring::default_provider());
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()

@@ -33,6 +33,9 @@ impl InspectionJob {
         if let Some(hit) = self.abuse.listed(view, policy, plan) {
             policy.enlist(plan, hit);
         }
+        if let Some(hit) = self.decided.find(view.client, &self.generation.source(Some(view.client)), view.now / 1000) {
+            policy.enlist(plan, hit);
+        }
         self.checked.get_or_init(|| self.abuse.check(view, policy, plan))
     }
 

@@ -74,6 +74,7 @@ impl Service {
             telemetry: Arc::clone(&self.telemetry),
             recorder: self.recorder.clone(),
             abuse: Arc::clone(&self.abuse),
+            decided: Arc::clone(&self.decided),
             checked: OnceLock::new(),
         }
     }

@@ -7,6 +7,7 @@ use crate::http_inspector::api_error::{ApiError, ShedReason};
 use crate::http_inspector::batch;
 use crate::http_inspector::call::{self, CallHeaders, Direction};
 use crate::http_inspector::connection::Connection;
+use crate::http_inspector::crowdsec;
 use crate::http_inspector::envoy;
 use crate::http_inspector::forward_auth::{self, Proxy};
 use crate::http_inspector::inspection_job::{InspectionJob, InspectionOutcome};
@@ -57,7 +58,11 @@ impl Service {
             at.end();
         }
         // A proxy passes this response on to the client, who must not learn what went wrong between proxy and node.
-        if head.uri.path().starts_with(forward_auth::PREFIX) { error.bare_response() } else { error.response() }
+        match crowdsec::Call::of(head) {
+            Some(call) => call.refused(error),
+            None if head.uri.path().starts_with(forward_auth::PREFIX) => error.bare_response(),
+            None => error.response(),
+        }
     }
 
     /// Counts and logs a call without a verdict.
@@ -100,12 +105,16 @@ impl Service {
                 seen("other");
                 self.nginx_reply(head, at)
             }
-            path => match Proxy::of(path) {
-                Some(proxy) => {
+            path => match (Proxy::of(path), crowdsec::Call::of(head)) {
+                (Some(proxy), _) => {
                     seen("forward_auth");
                     self.forward_auth(proxy, head, body, at).await
                 }
-                None => {
+                (None, Some(call)) => {
+                    seen(call.code());
+                    self.crowdsec(call, head, body, at).await
+                }
+                (None, None) => {
                     seen("other");
                     Err(ApiError::NotFound)
                 }
