@@ -75,7 +75,7 @@ fn scanning_changes_finds_what_scanning_all_finds() {
             );
         }
     }
-    // Where changes cannot be told, all of a text is scanned.
+    // Where it is not known what changed, all of a text is scanned.
     assert!(unknown < 100, "{unknown}");
     assert!(by_changes > 2000 && all > by_changes, "{by_changes} of {all}");
 }
