@@ -106,6 +106,23 @@ const LEGITIMATE: &[(&str, &str, &str)] = &[
     ("POST /apisix/batch-requests", "", r#"{"pipeline":[{"method":"GET","path":"/orders/1"}]}"#),
     ("POST /druid/indexer/v1/sampler", "", r#"{"type":"kafka","spec":{"ioConfig":{"consumerProperties":{"a":"b"}}}}"#),
     ("GET /webtools/control/main?externalLoginKey=1", "", ""),
+    (
+        "POST /?rest_route=/reallysimplessl/v1/two_fa/skip_onboarding",
+        "Cookie: wordpress_logged_in_4f2a=jane",
+        r#"{"user_id":7,"login_nonce":"4f2a"}"#,
+    ),
+    ("GET /bin/get/Main/SolrSearch?media=rss&text=release%20notes%20%7B%7Bgroovy%7D%7D", "", ""),
+    (
+        "POST /CMSPages/Staging/SyncServer.asmx",
+        "",
+        "<UsernameToken><Username>a</Username><Password>b</Password></UsernameToken>",
+    ),
+    ("GET /goanywhere/license/Unlicensed.xhtml", "", ""),
+    ("GET /?search=report%20%7B2025%7D", "", ""),
+    ("GET /storage/filesvr.dn?t=aGVsbG8td29ybGQ", "", ""),
+    ("POST /service/extension/backup/mboximport?account-name=jane", "Cookie: ZM_ADMIN_AUTH_TOKEN=0_4f2a", ""),
+    ("GET /+CSCOE+/logon.html", "", ""),
+    ("POST /open-url", "", r#"{"url":"https://reactnative.example/docs"}"#),
 ];
 
 #[test]
