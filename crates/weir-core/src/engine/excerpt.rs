@@ -22,7 +22,8 @@ pub(super) fn of_changes(value: &Value<'_>, tree: &PointTree<'_>) -> Option<Vec<
         return None;
     }
     let length = value.bytes.len();
-    let mut parts = vec![0..HEAD.min(length)];
+    let mut parts = Vec::with_capacity(changes.len() + 1);
+    parts.push(0..HEAD.min(length));
     for change in changes {
         let (start, end) = (change.start as usize, change.end as usize);
         let (start, end) = (start.saturating_sub(CONTEXT), (end + CONTEXT).min(length));

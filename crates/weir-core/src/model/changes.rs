@@ -37,7 +37,7 @@ pub fn changed_parts<'b>(before: &[u8], after: &[u8], bump: &'b Bump) -> Option<
         let same = common_prefix(&before[from..], &after[to..]);
         (from, to) = (from + same, to + same);
         if from == before.len() && to == after.len() {
-            return (changed < length / 2).then(|| &*parts.into_bump_slice());
+            return (changed < length / 2).then(|| -> &[Span] { parts.into_bump_slice() });
         }
         let (skipped, added) = resume(&before[from..], &after[to..])?;
         let part = Span { start: to as u32, end: (to + added) as u32 };

@@ -82,6 +82,8 @@ pub fn argument(name: &[u8], rest: &[u8], separated: bool, inside: bool) -> Argu
         b'$' | b'~' | b'*' | b'%' => Argument::Option,
         b'.' if matches!(text.get(1), None | Some(b'/' | b'.' | b' ' | b';')) => Argument::Option,
         b'\'' | b'"' => Argument::Option,
+        // The number of a standard stream: `2>&1`, `2>/dev/null`.
+        _ if stream_redirects(text) => Argument::Option,
         _ if name.eq_ignore_ascii_case(b"echo") => echoed(text),
         b'0'..=b'9' => number(name, text),
         _ if name.eq_ignore_ascii_case(b"alias") && assigns(rest) => Argument::Option,
@@ -110,6 +112,11 @@ fn redirects(text: &[u8]) -> bool {
     word > 0 && ends && (names || skip > 0)
 }
 
+/// Whether `text` begins with a complete redirection of a standard stream (POSIX, "IO_NUMBER").
+fn stream_redirects(text: &[u8]) -> bool {
+    matches!(text, [b'0'..=b'2', b'<' | b'>', ..]) && redirects(&text[1..])
+}
+
 /// The first `count` words of `text`, at most [`MAX_LINE`] bytes.
 fn words(text: &[u8], count: usize) -> &[u8] {
     let mut blanks = text.iter().enumerate().filter(|(_, b)| matches!(b, b' ' | b'+')).map(|(at, _)| at);
@@ -120,7 +127,8 @@ fn words(text: &[u8], count: usize) -> &[u8] {
 /// Whether a command ends at `rest`, which follows an argument.
 fn ends(rest: &[u8]) -> bool {
     let rest = rest.trim_ascii_start();
-    matches!(rest.first(), None | Some(b';' | b'|' | b'&' | b'`' | b')' | b'#' | b'\'' | b'"' | b'>' | b'\\'))
+    stream_redirects(rest)
+        || matches!(rest.first(), None | Some(b';' | b'|' | b'&' | b'`' | b')' | b'#' | b'\'' | b'"' | b'>' | b'\\'))
 }
 
 /// Classifies an argument that begins with a digit: an address, or the number that a command such as `sleep` takes, counts

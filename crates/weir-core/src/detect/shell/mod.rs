@@ -35,6 +35,9 @@ pub const DETECTOR: Detector = Detector {
             "| cat /etc/passwd",
             "$(whoami)",
             "`id`",
+            "$(id 2>&1)",
+            "`ls 2>&1`",
+            "1;id 2>/dev/null",
             "&& ping -c 3 127.0.0.1",
             "x\nid\n",
             "a);ls -la",
@@ -81,6 +84,8 @@ pub const DETECTOR: Detector = Detector {
         ],
         negative: &[
             "cats & dogs; id please",
+            "a; id 2>&1x and so on",
+            "sort; top 5>3",
             "name|id|type",
             "Dog & Cat",
             "host;env;id",
