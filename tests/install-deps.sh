@@ -6,9 +6,12 @@
 # server of the tests of alerts. From npm, into target/browser-tests: axe-core, which checks the pages of the Console.
 set -eu
 apt-get update -q
+# Node.js of other packagers brings its own npm, which Debian's conflicts with.
+npm=npm
+if command -v npm >/dev/null; then npm=; fi
 DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
   postgresql redis-server faketime chromium chromium-driver fonts-dejavu-core \
-  npm bubblewrap busybox sqlmap nginx-light mariadb-server-core mariadb-client-core ruby php-cli php-twig smarty4 \
+  $npm bubblewrap busybox sqlmap nginx-light mariadb-server-core mariadb-client-core ruby php-cli php-twig smarty4 \
   python3 python3-venv python3-jinja2 python3-mako python3-lxml python3-yaml python3-psycopg2 python3-pymysql
 cd "$(dirname "$0")/.."
 python3 -m venv target/mail-tests

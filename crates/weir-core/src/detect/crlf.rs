@@ -104,11 +104,10 @@ const MAX_BLANKS: usize = 3;
 const FILTER: ByteClassFilter = ByteClassFilter::any(ByteClasses::NEWLINE);
 
 fn run(subject: &Subject<'_>) -> Option<Match> {
-    // Whole bodies and files ordinarily have lines, and multipart has headers of its own.
+    // Whole bodies ordinarily have lines, and multipart has headers of its own. The content of a file is judged here only
+    // where it is short text, which a field may be, too.
     let mut steps = subject.ancestors().map(|s| s.tag).skip_while(|t| *t == Tag::Percent);
-    if matches!(steps.next(), Some(Tag::Post | Tag::File))
-        || memchr::memmem::find(subject.bytes, b"form-data;").is_some()
-    {
+    if steps.next() == Some(Tag::Post) || memchr::memmem::find(subject.bytes, b"form-data;").is_some() {
         return None;
     }
     find(subject.bytes)

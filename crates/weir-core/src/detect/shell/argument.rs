@@ -107,7 +107,7 @@ fn redirects(text: &[u8]) -> bool {
     let skip = target.iter().take_while(|b| matches!(b, b' ' | b'+' | b'&' | b'(' | b'\'' | b'"')).count();
     let target = &target[skip..];
     let word = target.iter().take_while(|b| b.is_ascii_alphanumeric() || b"_./~$%\\:*?{}-".contains(b)).count();
-    let ends = target.get(word).is_none_or(|b| b.is_ascii_whitespace() || b";|&)<>'\"`".contains(b));
+    let ends = target.get(word).is_none_or(|b| b.is_ascii_whitespace() || b";|&)<>'\"`#".contains(b));
     let names = word > 1 || target.first().is_some_and(u8::is_ascii_digit);
     word > 0 && ends && (names || skip > 0)
 }
