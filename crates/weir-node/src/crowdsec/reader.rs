@@ -8,7 +8,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
-use reqwest::{Client, StatusCode, Url, header, redirect};
+use reqwest::{Client, StatusCode, Url, header};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,8 +16,7 @@ use tokio_util::sync::CancellationToken;
 use weir_runtime::backoff::Backoff;
 use weir_runtime::clock::now_millis;
 
-/// Longest time to connect, and longest call: a first answer may have some hundred thousand decisions.
-const CONNECT: Duration = Duration::from_secs(5);
+/// Longest call: a first answer may have some hundred thousand decisions.
 const CALL: Duration = Duration::from_secs(60);
 /// Largest answer, in bytes.
 const MAX_ANSWER: usize = 128 << 20;
@@ -126,18 +125,10 @@ impl Reader {
             verify: true,
             ca_file: config.ca_file.clone(),
         };
-        let tls = endpoint.tls_config().map_err(|error| error.to_string())?;
         let mut key = header::HeaderValue::try_from(&config.key).map_err(|_| "not a key".to_owned())?;
         key.set_sensitive(true);
-        let builder = Client::builder()
-            .tls_backend_preconfigured(tls)
-            .http1_only()
-            .redirect(redirect::Policy::none())
-            .connect_timeout(CONNECT)
-            .timeout(CALL)
-            .user_agent(concat!("weir/", env!("CARGO_PKG_VERSION")));
-        let builder = if endpoint.is_loopback() { builder.no_proxy() } else { builder };
-        let http = builder.build().map_err(|error| error.to_string())?;
+        let builder = endpoint.client().map_err(|error| error.to_string())?;
+        let http = builder.timeout(CALL).build().map_err(|error| error.to_string())?;
         Ok(Self { http, config, key, decided: Arc::default(), metrics })
     }
 

@@ -56,6 +56,12 @@ impl HeaderText {
         Self(HeaderValue::from_static(text))
     }
 
+    /// The id that a proxy `sent` for a request, if it is one; otherwise a new id.
+    pub fn request_id(sent: Option<&[u8]>) -> Result<Self, ApiError> {
+        let sent = sent.filter(|id| is_id(id)).and_then(|id| std::str::from_utf8(id).ok());
+        Self::try_from(sent.map_or_else(new_id, str::to_owned))
+    }
+
     /// The text: visible ASCII.
     pub fn as_str(&self) -> &str {
         self.0.to_str().unwrap_or_default()
@@ -77,6 +83,11 @@ impl TryFrom<String> for HeaderText {
             .map(Self)
             .ok_or_else(|| ApiError::BadQuery(format!("a name: at most {MAX_NAME} visible ASCII characters")))
     }
+}
+
+/// A new request id.
+pub fn new_id() -> String {
+    uuid::Uuid::now_v7().simple().to_string()
 }
 
 /// The headers of a call.
@@ -129,6 +140,35 @@ pub struct CallHeaders {
 }
 
 impl CallHeaders {
+    /// The call about a request of `client` that a proxy describes in a protocol of its own, and not by these headers: a
+    /// rebuilt request, whose verdict the proxy waits for. `connector` names the protocol, `request_id` is the proxy's.
+    pub fn described(connector: &'static str, client: IpAddr, request_id: HeaderText) -> CallHeaders {
+        CallHeaders {
+            direction: Direction::Request,
+            format: MessageFormat::Raw,
+            request_id,
+            client,
+            peer: None,
+            connector: HeaderText::from_static(connector),
+            scheme: Scheme::Http,
+            protocol: None,
+            rebuilt: true,
+            chunked: false,
+            body: BodyState::Complete,
+            blocking: true,
+            attempt: 1,
+            test: false,
+            answer_by: None,
+            service: None,
+            route: None,
+            application: None,
+            context: None,
+            consumer: None,
+            traceparent: None,
+            anomalies: Vec::new(),
+        }
+    }
+
     /// Validates the headers of a call.
     pub fn parse(direction: Direction, headers: &HeaderMap) -> Result<CallHeaders, ApiError> {
         let fields = Fields::of(headers)?;

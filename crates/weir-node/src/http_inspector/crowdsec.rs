@@ -3,15 +3,14 @@
 //! `docs/crowdsec.md`.
 
 use super::api_error::ApiError;
-use super::call::{CallHeaders, Direction, HeaderText, MessageFormat, TRACEPARENT, address, is_id};
-use super::described_request::DescribedRequest;
-use super::forward_auth::OWN;
+use super::call::{CallHeaders, HeaderText, TRACEPARENT, address};
+use super::described_request::{DescribedRequest, is_of_subrequest, required};
 use super::verdict_response::{ATTACK, VERDICT, VerdictResponse};
 use axum::body::Body;
 use bytes::Bytes;
 use http::request::Parts as Head;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
-use weir_core::model::{BodyState, Scheme};
+use weir_core::model::BodyState;
 
 /// The path of the protocol. Bouncers that have a host and no path call `/`.
 pub const APPSEC: &str = "/v1/crowdsec/appsec";
@@ -120,29 +119,13 @@ pub fn read(head: &Head, body: &Bytes) -> Result<DescribedRequest, ApiError> {
     }
     message.extend_from_slice(b"\r\n");
     message.extend_from_slice(body);
+    let client = client.ok_or(ApiError::BadHeader("X-Crowdsec-Appsec-Ip", "an IP address"))?;
+    let id = HeaderText::request_id(headers.get(TRANSACTION).map(HeaderValue::as_bytes))?;
     let call = CallHeaders {
-        direction: Direction::Request,
-        format: MessageFormat::Raw,
-        request_id: request_id(headers)?,
-        client: client.ok_or(ApiError::BadHeader("X-Crowdsec-Appsec-Ip", "an IP address"))?,
-        peer: None,
-        connector: HeaderText::from_static(CONNECTOR),
-        scheme: Scheme::Http,
         protocol,
-        rebuilt: true,
-        chunked: false,
         body: body_state(method, body),
-        blocking: true,
-        attempt: 1,
-        test: false,
-        answer_by: None,
-        service: None,
-        route: None,
-        application: None,
-        context: None,
-        consumer: None,
         traceparent: headers.get(TRACEPARENT).cloned(),
-        anomalies: Vec::new(),
+        ..CallHeaders::described(CONNECTOR, client, id)
     };
     Ok(DescribedRequest { call, message: message.into(), body_bytes: body.len(), key: None, counted_as: COUNTED_AS })
 }
@@ -180,17 +163,7 @@ fn line(name: &[u8], value: &HeaderValue, to: &mut Vec<u8>) {
 
 /// Whether a header belongs to this call and not to the client's request.
 fn is_own(name: &header::HeaderName) -> bool {
-    OWN.contains(name) || name.as_str().starts_with(PREFIX) || name == "keep-alive" || name == "proxy-connection"
-}
-
-/// The value of a header that must occur exactly once: bouncers replace what the client sent under its name.
-fn required<'h>(headers: &'h HeaderMap, name: &'static str) -> Result<&'h HeaderValue, ApiError> {
-    let mut values = headers.get_all(name).iter();
-    match (values.next(), values.next()) {
-        (Some(value), None) => Ok(value),
-        (None, _) => Err(ApiError::MissingHeader(name)),
-        (Some(_), Some(_)) => Err(ApiError::BadHeader(name, "given more than once")),
-    }
+    name.as_str().starts_with(PREFIX) || is_of_subrequest(name)
 }
 
 fn version(headers: &HeaderMap) -> (&'static [u8], Option<HeaderText>) {
@@ -206,11 +179,6 @@ fn version(headers: &HeaderMap) -> (&'static [u8], Option<HeaderText>) {
 fn body_state(method: &[u8], body: &Bytes) -> BodyState {
     let without = matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE" | b"DELETE");
     if without || !body.is_empty() { BodyState::Complete } else { BodyState::Unread }
-}
-
-fn request_id(headers: &HeaderMap) -> Result<HeaderText, ApiError> {
-    let sent = headers.get(TRANSACTION).filter(|id| is_id(id.as_bytes())).and_then(|id| id.to_str().ok());
-    HeaderText::try_from(sent.map_or_else(|| uuid::Uuid::now_v7().simple().to_string(), str::to_owned))
 }
 
 #[cfg(test)]

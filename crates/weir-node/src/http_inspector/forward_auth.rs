@@ -9,7 +9,8 @@ mod options;
 pub mod reply;
 
 use super::api_error::ApiError;
-use super::call::{CallHeaders, Direction, HeaderText, MessageFormat};
+use super::call::{CallHeaders, HeaderText};
+use super::described_request::{DescribedRequest, is_of_subrequest, required};
 use bytes::Bytes;
 use http::request::Parts as Head;
 use http::{HeaderMap, HeaderValue, header};
@@ -65,27 +66,6 @@ const ORIGINAL: Family = Family {
     client: "x-original-for",
 };
 
-/// Headers of this subrequest alone.
-pub(super) const OWN: &[header::HeaderName] = &[
-    header::CONNECTION,
-    header::CONTENT_LENGTH,
-    header::EXPECT,
-    header::HOST,
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-];
-
-/// A client request as a proxy described it.
-#[derive(Debug)]
-pub struct ForwardedRequest {
-    /// What a connector would have said about it.
-    pub call: CallHeaders,
-    /// Its bytes, rebuilt.
-    pub message: Bytes,
-}
-
 impl Proxy {
     /// The proxy whose path `path` is.
     pub fn of(path: &str) -> Option<Proxy> {
@@ -138,7 +118,7 @@ impl Proxy {
     }
 
     /// The client request that the subrequest with `head` and `body` is about.
-    pub fn read(self, head: &Head, body: &Bytes) -> Result<ForwardedRequest, ApiError> {
+    pub fn read(self, head: &Head, body: &Bytes) -> Result<DescribedRequest, ApiError> {
         let options = if self == Proxy::Envoy { Options::default() } else { Options::of(&head.uri)? };
         let (headers, family) = (&head.headers, self.family());
         let (method, target) = self.request_line(head)?;
@@ -160,30 +140,18 @@ impl Proxy {
         message.extend_from_slice(body);
         let foreign = self.foreign().iter().any(|name| headers.contains_key(*name));
         let call = CallHeaders {
-            direction: Direction::Request,
-            format: MessageFormat::Raw,
-            request_id: HeaderText::try_from(uuid::Uuid::now_v7().simple().to_string())?,
-            client,
-            peer: None,
-            connector: HeaderText::from_static(self.connector()),
             scheme: scheme(headers, family)?,
-            protocol: None,
-            rebuilt: true,
-            chunked: false,
             body: self.body_state(headers, method, body, options.body),
-            blocking: true,
-            attempt: 1,
-            test: false,
             answer_by: options.answer_by()?,
             service: options.service.map(HeaderText::try_from).transpose()?,
             route: options.route.map(HeaderText::try_from).transpose()?,
             application: options.application,
-            context: None,
-            consumer: None,
             traceparent: headers.get(super::call::TRACEPARENT).cloned(),
             anomalies: if foreign { vec![AnomalyKind::ConflictingForward] } else { Vec::new() },
+            ..CallHeaders::described(self.connector(), client, HeaderText::request_id(None)?)
         };
-        Ok(ForwardedRequest { call, message: message.into() })
+        let (message, body_bytes) = (message.into(), body.len());
+        Ok(DescribedRequest { call, message, body_bytes, key: None, counted_as: self.code() })
     }
 
     /// Method and target of the client's request.
@@ -225,7 +193,7 @@ impl Proxy {
             Proxy::Nginx => described.contains(&name.as_str()) || name == NGINX_LENGTH || name == NGINX_ENCODING,
             Proxy::Traefik | Proxy::Caddy => described.contains(&name.as_str()),
         };
-        own || OWN.contains(name) || name == KEY_HEADER || name == "keep-alive" || name == "proxy-connection"
+        own || name == KEY_HEADER || is_of_subrequest(name)
     }
 
     /// How much of the body was sent.
@@ -253,16 +221,6 @@ impl Proxy {
             }
             Proxy::Traefik | Proxy::Caddy => unknown(),
         }
-    }
-}
-
-/// The value of a header that must occur exactly once.
-fn required<'h>(headers: &'h HeaderMap, name: &'static str) -> Result<&'h HeaderValue, ApiError> {
-    let mut values = headers.get_all(name).iter();
-    match (values.next(), values.next()) {
-        (Some(value), None) => Ok(value),
-        (None, _) => Err(ApiError::MissingHeader(name)),
-        (Some(_), Some(_)) => Err(ApiError::BadHeader(name, "given more than once")),
     }
 }
 

@@ -152,7 +152,7 @@ async fn message(service: &Service, caller: Caller, ids: Ids, admitted: Admitted
     match asked.await {
         Ok((id, response)) => reply::verdict(ids, id.as_str(), &response, max_frame),
         Err(error) => {
-            service.log_rejected_request(&error, caller);
+            service.log_rejected(&error, "", caller);
             reply::error(ids, &error)
         }
     }

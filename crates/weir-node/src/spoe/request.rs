@@ -3,7 +3,7 @@
 use super::values::{Message, Value, string};
 use crate::http_inspector::DescribedRequest;
 use crate::http_inspector::api_error::ApiError;
-use crate::http_inspector::call::{self, CallHeaders, Direction, HeaderText, MessageFormat};
+use crate::http_inspector::call::{self, CallHeaders, HeaderText};
 use http::HeaderValue;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -91,28 +91,15 @@ pub fn read(payload: &[u8], max_frame: usize) -> Result<DescribedRequest, ApiErr
     bytes.extend_from_slice(body);
     let may_be_cut = !head.length && payload.len() >= max_frame / 2;
     let call = CallHeaders {
-        direction: Direction::Request,
-        format: MessageFormat::Raw,
-        request_id: request_id(all.id)?,
-        client: client(all.src)?,
-        peer: None,
-        connector: HeaderText::from_static(CONNECTOR),
         scheme: if all.ssl == Some(Value::Bool(true)) { Scheme::Https } else { Scheme::Http },
         protocol,
-        rebuilt: true,
-        chunked: false,
         body: body_state(&all, method, body, &head, may_be_cut),
-        blocking: true,
-        attempt: 1,
-        test: false,
         answer_by: answer_by(all.deadline)?,
         service: name(all.service)?,
         route: name(all.route)?,
         application: application(all.application)?,
-        context: None,
-        consumer: None,
         traceparent: head.trace,
-        anomalies: Vec::new(),
+        ..CallHeaders::described(CONNECTOR, client(all.src)?, HeaderText::request_id(all.id.and_then(Value::bytes))?)
     };
     let key = all.key.and_then(Value::bytes).map(<[u8]>::to_vec);
     Ok(DescribedRequest { call, message: bytes.into(), body_bytes: body.len(), key, counted_as: COUNTED_AS })
@@ -242,11 +229,6 @@ fn body_state(all: &Arguments<'_>, method: &[u8], body: &[u8], head: &Head, may_
     }
     let cut = whole.is_none_or(|size| size != i64::try_from(body.len()).unwrap_or(i64::MAX));
     if cut || may_be_cut { BodyState::Prefix } else { BodyState::Complete }
-}
-
-fn request_id(id: Option<Value<'_>>) -> Result<HeaderText, ApiError> {
-    let id = id.and_then(Value::bytes).filter(|id| call::is_id(id)).and_then(|id| String::from_utf8(id.to_vec()).ok());
-    HeaderText::try_from(id.unwrap_or_else(|| uuid::Uuid::now_v7().simple().to_string()))
 }
 
 fn name(value: Option<Value<'_>>) -> Result<Option<HeaderText>, ApiError> {

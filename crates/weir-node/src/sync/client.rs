@@ -6,7 +6,7 @@ use super::endpoint::{Endpoint, SetupError};
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use reqwest::{Method, RequestBuilder, Response, StatusCode, Url, header, redirect};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, Url, header};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io::Write;
@@ -17,8 +17,6 @@ use weir_protocol::node_api::{
     REGISTER, REGISTRATION_TOKEN, Register, Registered, STATISTICS,
 };
 
-/// Longest time to connect, TLS handshake included.
-const CONNECT: Duration = Duration::from_secs(5);
 /// Longest call, the long poll's wait and downloads apart.
 const CALL: Duration = Duration::from_secs(30);
 /// Longest silence within a download.
@@ -46,19 +44,14 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client; nothing is called yet. The proxy of the environment is used, except towards this machine.
+    /// A client; nothing is called yet.
     pub fn new(endpoint: &Endpoint) -> Result<Self, SetupError> {
         let base = endpoint.url()?;
-        let builder = reqwest::Client::builder()
-            .tls_backend_preconfigured(endpoint.tls_config()?)
-            .http1_only()
-            .redirect(redirect::Policy::none())
-            .referer(false)
-            .connect_timeout(CONNECT)
+        let http = endpoint
+            .client()?
             .pool_max_idle_per_host(IDLE_CONNECTIONS)
-            .user_agent(concat!("weir/", env!("CARGO_PKG_VERSION")));
-        let builder = if endpoint.is_loopback() { builder.no_proxy() } else { builder };
-        let http = builder.build().map_err(|error| SetupError::Client(CallError::from(error).to_string()))?;
+            .build()
+            .map_err(|error| SetupError::Client(CallError::from(error).to_string()))?;
         Ok(Self { http, base })
     }
 

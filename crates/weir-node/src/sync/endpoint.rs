@@ -1,6 +1,6 @@
 //! Address of a control plane or an aggregation, and how its identity is verified.
 
-use reqwest::Url;
+use reqwest::{ClientBuilder, Url, redirect};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
@@ -10,6 +10,10 @@ use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// Longest time to connect, TLS handshake included.
+const CONNECT: Duration = Duration::from_secs(5);
 
 /// A control plane or an aggregation.
 #[derive(Clone, Debug)]
@@ -68,8 +72,21 @@ impl Endpoint {
         self.is_loopback() || (self.tls && self.verify)
     }
 
+    /// A client that calls it: no redirect is followed, and the proxy of the environment is used, except towards this
+    /// machine.
+    pub(crate) fn client(&self) -> Result<ClientBuilder, SetupError> {
+        let builder = reqwest::Client::builder()
+            .tls_backend_preconfigured(self.tls_config()?)
+            .http1_only()
+            .redirect(redirect::Policy::none())
+            .referer(false)
+            .connect_timeout(CONNECT)
+            .user_agent(concat!("weir/", env!("CARGO_PKG_VERSION")));
+        Ok(if self.is_loopback() { builder.no_proxy() } else { builder })
+    }
+
     /// TLS settings of the client.
-    pub(crate) fn tls_config(&self) -> Result<ClientConfig, SetupError> {
+    fn tls_config(&self) -> Result<ClientConfig, SetupError> {
         let provider = Arc::new(ring::default_provider());
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()

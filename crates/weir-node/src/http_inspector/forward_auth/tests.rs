@@ -25,11 +25,11 @@ const NGINX: &[(&str, &str)] = &[
     ("x-original-for", "203.0.113.9"),
 ];
 
-fn read(proxy: Proxy, uri: &str, headers: &[(&str, &str)], body: &'static [u8]) -> ForwardedRequest {
+fn read(proxy: Proxy, uri: &str, headers: &[(&str, &str)], body: &'static [u8]) -> DescribedRequest {
     proxy.read(&head("GET", uri, headers), &Bytes::from_static(body)).unwrap()
 }
 
-fn text(request: &ForwardedRequest) -> &str {
+fn text(request: &DescribedRequest) -> &str {
     std::str::from_utf8(&request.message).unwrap()
 }
 

@@ -37,7 +37,7 @@ impl Service {
             .map(|copy| match self.take(copy, &held, at.caller, access) {
                 Ok(()) => (StatusCode::ACCEPTED, None),
                 Err(error) => {
-                    self.log_rejected(&error, "", at);
+                    self.log_rejected(&error, "", at.caller);
                     (error.status(), Some(error.code()))
                 }
             })

@@ -13,13 +13,14 @@ use crate::http_inspector::forward_auth::{self, Proxy};
 use crate::http_inspector::inspection_job::{InspectionJob, InspectionOutcome};
 use crate::http_inspector::pool::QueueFull;
 use crate::http_inspector::receive::receive;
-use crate::http_inspector::verdict_response;
+use crate::http_inspector::verdict_response::{self, VerdictResponse};
 use axum::body::Body;
 use http::request::Parts as Head;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
+use std::future::Future;
 use std::sync::Arc;
-use weir_runtime::serve::drain;
+use weir_runtime::serve::{Caller, drain};
 use weir_runtime::telemetry::RejectedCallEvent;
 use weir_runtime::telemetry::metrics::Kind;
 
@@ -34,23 +35,26 @@ impl Service {
             return self.envoy(call, head, body, connection).await;
         }
         let route = self.route(&head, &mut body, connection);
-        let answered = match self.config.reply_timeout {
-            None => route.await,
-            Some((limit, status)) => {
-                let late = Err(ApiError::ReplyTimeout(status));
-                tokio::time::timeout(limit, route).await.unwrap_or(late)
-            }
-        };
-        match answered {
+        match self.in_time(route).await {
             Ok(response) => response,
             Err(error) => self.reject(&error, &head, &mut body, connection).await,
+        }
+    }
+
+    /// Awaits `work` for no longer than `connector.app_reply_timeout`.
+    pub(super) async fn in_time<T>(&self, work: impl Future<Output = Result<T, ApiError>>) -> Result<T, ApiError> {
+        match self.config.reply_timeout {
+            None => work.await,
+            Some((limit, status)) => {
+                tokio::time::timeout(limit, work).await.unwrap_or(Err(ApiError::ReplyTimeout(status)))
+            }
         }
     }
 
     /// Logs the error and returns it to the caller.
     async fn reject(&self, error: &ApiError, head: &Head, body: &mut Incoming, at: &Connection) -> Response<Body> {
         let id = head.headers.get("inspector-request-id").filter(|id| call::is_id(id.as_bytes()));
-        self.log_rejected(error, id.and_then(|id| id.to_str().ok()).unwrap_or_default(), at);
+        self.log_rejected(error, id.and_then(|id| id.to_str().ok()).unwrap_or_default(), at.caller);
         // A caller that waits for 100 (Continue) has not sent the body yet; HTTP/2 resets only the stream.
         let sending = head.version < http::Version::HTTP_2 && !head.headers.contains_key(header::EXPECT);
         let left = sending && !error.ends_connection() && !drain(body, 2 * self.config.max_call_bytes).await;
@@ -66,12 +70,12 @@ impl Service {
     }
 
     /// Counts and logs a call without a verdict.
-    pub(super) fn log_rejected(&self, error: &ApiError, request_id: &str, at: &Connection) {
+    pub fn log_rejected(&self, error: &ApiError, request_id: &str, peer: Caller) {
         RejectedCallEvent {
             code: error.code(),
             status: error.status().as_u16(),
             shed: error.shed(),
-            peer: at.caller,
+            peer,
             request_id,
             detail: &error.detail(),
         }
@@ -143,12 +147,35 @@ impl Service {
             self.enqueue_copy(job, permit)?;
             return Ok(verdict_response::accepted(accepted, trace));
         }
-        let (InspectionOutcome { response, record }, ..) = self.run_job(job, permit, InspectionJob::run).await?;
-        // The response waits until the record of a malicious request is in the spool.
+        let (response, _) = self.verdict(job, permit).await?;
+        Ok(response.into_http(trace))
+    }
+
+    /// Inspects a message whose sender waits for the verdict, and waits until the record of a malicious one is in the spool.
+    pub(super) async fn verdict(
+        &self,
+        job: InspectionJob,
+        permit: AdmissionPermit,
+    ) -> Result<(VerdictResponse, AdmissionPermit), ApiError> {
+        let (InspectionOutcome { response, record }, _, permit) = self.run_job(job, permit, InspectionJob::run).await?;
         if let (Some(recorder), Some(record)) = (&self.recorder, record) {
             recorder.await_written(record).await;
         }
-        Ok(response.into_http(trace))
+        Ok((response, permit))
+    }
+
+    /// Authenticates a caller by the key that it sent, and returns the access rules that applied.
+    pub(super) fn authorize_key(
+        &self,
+        caller: Caller,
+        certificate: bool,
+        key: Option<&[u8]>,
+    ) -> Result<Arc<AccessRules>, ApiError> {
+        let access = self.access.load_full();
+        if !access.authenticate_key(caller, certificate, key)? {
+            self.telemetry.metrics.unauthenticated.inc();
+        }
+        Ok(access)
     }
 
     /// Authenticates the caller and returns the access rules that applied.

@@ -19,10 +19,7 @@ impl Service {
         body: &mut Incoming,
         at: &Connection,
     ) -> Result<Response<Body>, ApiError> {
-        let access = self.access.load_full();
-        if !access.authenticate_key(at.caller, at.certificate, call.key(&head.headers))? {
-            self.telemetry.metrics.unauthenticated.inc();
-        }
+        let access = self.authorize_key(at.caller, at.certificate, call.key(&head.headers))?;
         if call == Call::Decisions {
             let reads = head.method == Method::GET || head.method == Method::HEAD;
             return if reads {

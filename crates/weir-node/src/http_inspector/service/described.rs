@@ -5,11 +5,9 @@ use crate::http_inspector::AccessRules;
 use crate::http_inspector::admission::AdmissionPermit;
 use crate::http_inspector::api_error::ApiError;
 use crate::http_inspector::described_request::DescribedRequest;
-use crate::http_inspector::inspection_job::{InspectionJob, InspectionOutcome};
 use crate::http_inspector::verdict_response::VerdictResponse;
 use std::sync::Arc;
 use weir_runtime::serve::Caller;
-use weir_runtime::telemetry::RejectedCallEvent;
 
 impl Service {
     /// Authenticates the caller, inspects the request and waits until the record of a malicious one is in the spool.
@@ -19,18 +17,8 @@ impl Service {
         permit: AdmissionPermit,
         caller: Caller,
     ) -> Result<VerdictResponse, ApiError> {
-        let access = self.access.load_full();
-        if !access.authenticate_key(caller, false, request.key.as_deref())? {
-            self.telemetry.metrics.unauthenticated.inc();
-        }
-        let inspected = self.decide_described(request, permit, caller, access);
-        match self.config.reply_timeout {
-            None => inspected.await,
-            Some((limit, status)) => {
-                let late = Err(ApiError::ReplyTimeout(status));
-                tokio::time::timeout(limit, inspected).await.unwrap_or(late)
-            }
-        }
+        let access = self.authorize_key(caller, false, request.key.as_deref())?;
+        self.in_time(self.decide_described(request, permit, caller, access)).await
     }
 
     /// Inspects the request of an authenticated caller.
@@ -44,23 +32,6 @@ impl Service {
         let route = request.call.route.as_ref().map_or(request.counted_as, |route| route.as_str());
         self.coverage.count(route, request.call.body, request.body_bytes, &self.telemetry.metrics);
         let job = self.job(request.call, request.message, caller, access);
-        let (InspectionOutcome { response, record }, ..) = self.run_job(job, permit, InspectionJob::run).await?;
-        if let (Some(recorder), Some(record)) = (&self.recorder, record) {
-            recorder.await_written(record).await;
-        }
-        Ok(response)
-    }
-
-    /// Logs and counts a request that was described and gets no verdict.
-    pub fn log_rejected_request(&self, error: &ApiError, caller: Caller) {
-        RejectedCallEvent {
-            code: error.code(),
-            status: error.status().as_u16(),
-            shed: error.shed(),
-            peer: caller,
-            request_id: "",
-            detail: &error.detail(),
-        }
-        .emit(&self.telemetry);
+        self.verdict(job, permit).await.map(|(response, _)| response)
     }
 }

@@ -13,7 +13,6 @@ use axum::body::Body;
 use http::request::Parts as Head;
 use http::{HeaderMap, HeaderValue, Response};
 use hyper::body::Incoming;
-use std::future::Future;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -30,6 +29,9 @@ const OPTIONS: &[&str] = &[
     "inspector-purpose",
     call::TRACEPARENT,
 ];
+
+/// Room in a message of Envoy for more than a body of the largest size.
+const HEADROOM: usize = 64 << 10;
 
 /// What is the same for all messages of a call.
 struct CallContext {
@@ -64,7 +66,7 @@ impl Service {
         let access = match self.authorize(&head, at) {
             Ok(access) => access,
             Err(error) => {
-                self.log_rejected(&error, "", at);
+                self.log_rejected(&error, "", at.caller);
                 return envoy::status(&error).into_http();
             }
         };
@@ -79,7 +81,7 @@ impl Service {
             kind,
             options: options.collect(),
             answer_by: envoy::timeout(&head.headers).map(|limit| Instant::now() + call::time_to_answer(limit)),
-            request_id: uuid::Uuid::now_v7().simple().to_string(),
+            request_id: call::new_id(),
         };
         at.received(super::calls::head_size(&head.headers));
         match kind {
@@ -87,19 +89,14 @@ impl Service {
             Call::Check => check::serve(call, head, body).await,
         }
     }
-
-    /// Awaits `work` for no longer than `connector.app_reply_timeout`.
-    async fn in_time<T>(&self, work: impl Future<Output = Result<T, ApiError>>) -> Result<T, ApiError> {
-        match self.config.reply_timeout {
-            None => work.await,
-            Some((limit, status)) => {
-                tokio::time::timeout(limit, work).await.unwrap_or(Err(ApiError::ReplyTimeout(status)))
-            }
-        }
-    }
 }
 
 impl CallContext {
+    /// Largest message of Envoy, in bytes.
+    fn max_message(&self) -> usize {
+        self.service.config.max_call_bytes.saturating_add(HEADROOM)
+    }
+
     /// The call as a connector would have made it.
     fn headers(&self, message: &MessageOptions<'_>) -> Result<CallHeaders, ApiError> {
         let mut headers = self.options.clone();
@@ -134,7 +131,7 @@ impl CallContext {
 
     /// Logs a call without a verdict and returns its status.
     fn failed(&self, error: &ApiError) -> tonic::Status {
-        self.service.log_rejected(error, &self.request_id, &self.connection);
+        self.service.log_rejected(error, &self.request_id, self.connection.caller);
         envoy::status(error)
     }
 }

@@ -1,15 +1,16 @@
 //! Subrequests of proxies.
 
 use super::Service;
+use crate::http_inspector::AccessRules;
 use crate::http_inspector::api_error::ApiError;
 use crate::http_inspector::connection::Connection;
 use crate::http_inspector::forward_auth::{KEY_HEADER, Proxy, reply};
-use crate::http_inspector::inspection_job::{InspectionJob, InspectionOutcome};
 use crate::http_inspector::receive::receive;
 use axum::body::Body;
 use http::request::Parts as Head;
 use http::{HeaderValue, Response};
 use hyper::body::Incoming;
+use std::sync::Arc;
 
 impl Service {
     /// Inspects the client request that a proxy describes.
@@ -25,15 +26,8 @@ impl Service {
         let body = receive(body, &mut permit, self.config.max_call_bytes, self.config.body_timeout).await?;
         at.received(super::calls::head_size(&head.headers) + body.len());
         let request = proxy.read(head, &body)?;
-        let route = request.call.route.as_ref().map_or(proxy.code(), |route| route.as_str()).to_owned();
-        self.coverage.count(&route, request.call.body, body.len(), &self.telemetry.metrics);
         let keys = self.keys.load_full();
-        let job = self.job(request.call, request.message, at.caller, access);
-        let (InspectionOutcome { response, record }, ..) = self.run_job(job, permit, InspectionJob::run).await?;
-        // The response waits until the record of a malicious request is in the spool.
-        if let (Some(recorder), Some(record)) = (&self.recorder, record) {
-            recorder.await_written(record).await;
-        }
+        let response = self.decide_described(request, permit, at.caller, access).await?;
         Ok(match (&response.reply, proxy) {
             (None, _) => reply::pass(response.attacks),
             (Some(reply), Proxy::Nginx) => reply::block_nginx(reply, &keys),
@@ -48,16 +42,8 @@ impl Service {
     }
 
     /// As for connectors, with the key in a header of its own, since `Authorization` is the client's.
-    fn authorize_proxy(
-        &self,
-        head: &Head,
-        at: &Connection,
-    ) -> Result<std::sync::Arc<crate::http_inspector::AccessRules>, ApiError> {
-        let access = self.access.load_full();
+    fn authorize_proxy(&self, head: &Head, at: &Connection) -> Result<Arc<AccessRules>, ApiError> {
         let key = head.headers.get(KEY_HEADER).map(HeaderValue::as_bytes);
-        if !access.authenticate_key(at.caller, at.certificate, key)? {
-            self.telemetry.metrics.unauthenticated.inc();
-        }
-        Ok(access)
+        self.authorize_key(at.caller, at.certificate, key)
     }
 }

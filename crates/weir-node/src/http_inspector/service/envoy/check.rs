@@ -3,11 +3,11 @@
 use super::{CallContext, MessageOptions};
 use crate::http_inspector::api_error::ApiError;
 use crate::http_inspector::call::{self, Direction, HeaderText};
+use crate::http_inspector::described_request::DescribedRequest;
 use crate::http_inspector::envoy::answer;
 use crate::http_inspector::envoy::head::{Head, HeadOptions};
 use crate::http_inspector::envoy::proto::authz::{AttributeContext, CheckRequest, CheckResponse, HttpRequest};
 use crate::http_inspector::envoy::proto::{HeaderMap, HeaderValue};
-use crate::http_inspector::inspection_job::{InspectionJob, InspectionOutcome};
 use crate::http_inspector::receive::receive;
 use axum::body::Body;
 use bytes::Bytes;
@@ -24,15 +24,13 @@ use tonic::server::{Grpc, UnaryService};
 use tonic_prost::ProstCodec;
 use weir_core::model::BodyState;
 
-/// Room in a call for more than a body of the largest size.
-const HEADROOM: usize = 64 << 10;
 /// With a body that Envoy sent: whether it is only the beginning.
 const PARTIAL: &str = "x-envoy-auth-partial-body";
 
 /// Serves one check.
 pub(super) async fn serve(call: CallContext, head: Parts, mut body: Incoming) -> Response<Body> {
     let service = Arc::clone(&call.service);
-    let limit = service.config.max_call_bytes.saturating_add(HEADROOM);
+    let limit = call.max_message();
     let received = async {
         let mut permit = service.admission.admit()?;
         let body = receive(&mut body, &mut permit, limit, service.config.body_timeout).await?;
@@ -92,18 +90,11 @@ async fn check(call: &CallContext, mut permit: Permit, request: CheckRequest) ->
         made.service = Some(HeaderText::try_from(service)?);
     }
     made.anomalies = head.anomalies;
-    call.count(&made, body.len());
+    let (message, body_bytes, counted_as) = (message.into(), body.len(), call.kind.code());
+    let request = DescribedRequest { call: made, message, body_bytes, key: None, counted_as };
     let service = &call.service;
-    let job = service.job(made, Bytes::from(message), call.connection.caller, Arc::clone(&call.access));
-    let run = async {
-        let (InspectionOutcome { response, record }, ..) = service.run_job(job, permit, InspectionJob::run).await?;
-        // The response waits until the record of a malicious request is in the spool.
-        if let (Some(recorder), Some(record)) = (&service.recorder, record) {
-            recorder.await_written(record).await;
-        }
-        Ok(response)
-    };
-    let verdict = service.in_time(run).await?;
+    let access = Arc::clone(&call.access);
+    let verdict = service.in_time(service.decide_described(request, permit, call.connection.caller, access)).await?;
     Ok(answer::check(&verdict, &call.request_id))
 }
 

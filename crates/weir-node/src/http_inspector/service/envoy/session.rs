@@ -9,7 +9,7 @@ use crate::http_inspector::envoy::exchange::Exchange;
 use crate::http_inspector::envoy::leg::Step;
 use crate::http_inspector::envoy::proto::ext_proc::{Part, ProcessingRequest, ProcessingResponse};
 use crate::http_inspector::envoy::stream::Responses;
-use crate::http_inspector::inspection_job::{InspectionJob, InspectionOutcome};
+use crate::http_inspector::inspection_job::InspectionJob;
 use crate::http_inspector::verdict_response::{VerdictResponse, Wanted};
 use axum::body::Body;
 use bytes::Bytes;
@@ -24,14 +24,11 @@ use tonic::{Code, Status, Streaming};
 use tonic_prost::ProstCodec;
 use weir_core::model::BodyState;
 
-/// Room in a message for more than a body of the largest size.
-const HEADROOM: usize = 64 << 10;
-
 type Sender = mpsc::Sender<Result<ProcessingResponse, Status>>;
 
 /// Serves one stream.
 pub(super) async fn serve(call: CallContext, head: Head, body: Incoming) -> Response<Body> {
-    let limit = call.service.config.max_call_bytes.saturating_add(HEADROOM);
+    let limit = call.max_message();
     let codec: ProstCodec<ProcessingResponse, ProcessingRequest> = ProstCodec::default();
     let mut grpc = Grpc::new(codec).max_decoding_message_size(limit);
     grpc.streaming(Process(Some(call)), Request::from_parts(head, body)).await.map(Body::new)
@@ -257,16 +254,7 @@ impl Session {
             return self.copy(direction, job, permit).await;
         }
         let service = &self.call.service;
-        let run = async {
-            let (InspectionOutcome { response, record }, _, permit) =
-                service.run_job(job, permit, InspectionJob::run).await?;
-            // Envoy waits until the record of a malicious message is in the spool.
-            if let (Some(recorder), Some(record)) = (&service.recorder, record) {
-                recorder.await_written(record).await;
-            }
-            Ok((response, permit))
-        };
-        let (verdict, permit) = service.in_time(run).await?;
+        let (verdict, permit) = service.in_time(service.verdict(job, permit)).await?;
         self.permit = Some(permit);
         Ok(self.verdict(direction, &verdict))
     }
