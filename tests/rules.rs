@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use std::sync::OnceLock;
 use weir_core::detect::{TABLE, text_field};
 use weir_core::engine::{InspectionOptions, Scratch, inspect};
-use weir_core::model::{Budget, ByteClasses, Header, Hint, Message, MessageKind, PointId, PointTree, Value, Zone};
+use weir_core::model::{Budget, Header, Message, MessageKind, PointId, PointTree, Value, Zone};
 use weir_core::normalize::PLAIN;
 use weir_core::ruleset::{CandidateSet, Ruleset, builtin, compile};
 
@@ -127,21 +127,9 @@ fn every_sample_of_every_detector_passes_through_the_engine() {
 /// Signatures that report `text` in `zone`: by the prefilter, and by trying every regex.
 fn both_ways(text: &[u8], zone: Zone) -> (Vec<String>, Vec<String>) {
     let rules = ruleset();
-    let classes = ByteClasses::of(text);
-    let value = Value {
-        point: PointId::ROOT,
-        bytes: text,
-        zone,
-        hint: Hint::None,
-        depth: 0,
-        form: Default::default(),
-        changes: None,
-        parser_reacted: false,
-        covered: false,
-        classes,
-    };
+    let value = Value::new(PointId::ROOT, text, zone);
     let tree = PointTree::new();
-    let subject = weir_core::detect::Subject::new(text, classes, &value, &tree);
+    let subject = weir_core::detect::Subject::new(text, value.classes, &value, &tree);
     let budget = Budget::new(u64::MAX, &|| false);
     let mut hits = Vec::new();
     weir_core::detect::signature::run(rules, &subject, PLAIN, &budget, &mut CandidateSet::default(), &mut hits)

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use weir_core::detect::{Subject, signature};
 use weir_core::engine::{InspectionOptions, Scratch, inspect};
 use weir_core::model::changes::changed_parts;
-use weir_core::model::{Budget, ByteClasses, Hint, PointId, PointTree, Span, Value, Zone};
+use weir_core::model::{Budget, PointId, PointTree, Span, Value, Zone};
 use weir_core::normalize::{PLAIN, percent};
 use weir_core::parse::message::request;
 use weir_core::ruleset::{CandidateSet, Ruleset, builtin, compile};
@@ -18,20 +18,9 @@ fn ruleset() -> Ruleset {
 
 /// Signatures that report `text`, of which only `changes` are scanned.
 fn hits(rules: &Ruleset, text: &[u8], changes: Option<&[Span]>) -> BTreeSet<String> {
-    let (tree, classes) = (PointTree::new(), ByteClasses::of(text));
-    let value = Value {
-        point: PointId::ROOT,
-        bytes: text,
-        zone: Zone::BODY,
-        hint: Hint::None,
-        depth: 0,
-        form: Default::default(),
-        changes,
-        parser_reacted: false,
-        covered: false,
-        classes,
-    };
-    let subject = Subject::new(text, classes, &value, &tree).with_changes(changes);
+    let tree = PointTree::new();
+    let value = Value::new(PointId::ROOT, text, Zone::BODY);
+    let subject = Subject::new(text, value.classes, &value, &tree).with_changes(changes);
     let budget = Budget::new(u64::MAX >> 1, &|| false);
     let (mut set, mut hits) = (CandidateSet::default(), Vec::new());
     signature::run(rules, &subject, PLAIN, &budget, &mut set, &mut hits).expect("no limit is reached");

@@ -79,7 +79,7 @@ fn is_below_constructor(subject: &Subject<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Hint, PointId, PointTree, Segment, Tag, Value};
+    use crate::model::{PointId, PointTree, Segment, Tag, Value};
 
     #[test]
     fn nested_members_are_found_by_their_points() {
@@ -87,19 +87,7 @@ mod tests {
         let outer = tree.child(PointId::ROOT, Segment::named(Tag::Hash, b"constructor"));
         let point = tree.child(outer, Segment::plain(Tag::HashName));
         let bytes = b"prototype";
-        let classes = ByteClasses::of(bytes);
-        let value = Value {
-            point,
-            bytes,
-            zone: Zone::NAME,
-            hint: Hint::None,
-            depth: 0,
-            form: Default::default(),
-            changes: None,
-            parser_reacted: false,
-            covered: false,
-            classes,
-        };
-        assert!(prototype(&Subject::new(bytes, classes, &value, &tree)).is_some());
+        let value = Value::new(point, bytes, Zone::NAME);
+        assert!(prototype(&Subject::new(bytes, value.classes, &value, &tree)).is_some());
     }
 }

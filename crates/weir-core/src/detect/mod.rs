@@ -27,7 +27,7 @@ pub mod xss;
 
 use crate::model::byte_class_filter;
 use crate::model::{
-    AttackType, Budget, ByteClassFilter, ByteClasses, Confidence, FilterTable, Hint, PointId, PointPattern, PointTree,
+    AttackType, Budget, ByteClassFilter, ByteClasses, Confidence, FilterTable, PointId, PointPattern, PointTree,
     Segment, Span, Stop, Value, Zone,
 };
 use std::cell::Cell;
@@ -169,20 +169,8 @@ pub struct Detector {
 impl Detector {
     /// Whether it reports `text` as the value of a parameter. Its samples are tested with this.
     pub fn matches(&self, text: &[u8]) -> bool {
-        let classes = ByteClasses::of(text);
-        let value = Value {
-            point: PointId::ROOT,
-            bytes: text,
-            zone: self.zones,
-            hint: Hint::None,
-            depth: 0,
-            form: Default::default(),
-            changes: None,
-            parser_reacted: false,
-            covered: false,
-            classes,
-        };
-        let tree = PointTree::new();
+        let value = Value::new(PointId::ROOT, text, self.zones);
+        let (classes, tree) = (value.classes, PointTree::new());
         let subject = Subject::new(text, classes, &value, &tree);
         // Earlier detectors of the table may leave results that it needs.
         let before = TABLE.iter().take_while(|other| other.name != self.name);

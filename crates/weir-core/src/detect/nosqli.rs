@@ -81,7 +81,7 @@ fn above_is_query_language(subject: &Subject<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Hint, PointId, PointTree, Segment, Tag, Value};
+    use crate::model::{PointId, PointTree, Segment, Tag, Value};
 
     #[test]
     fn operators_below_a_filter_are_not_reported() {
@@ -93,20 +93,8 @@ mod tests {
                 let member = tree.child(body, Segment::named(Tag::Hash, above));
                 let point = tree.child(member, Segment::plain(Tag::HashName));
                 let bytes = b"$gt";
-                let classes = ByteClasses::of(bytes);
-                let value = Value {
-                    point,
-                    bytes,
-                    zone: Zone::NAME,
-                    hint: Hint::None,
-                    depth: 0,
-                    form: Default::default(),
-                    changes: None,
-                    parser_reacted: false,
-                    covered: false,
-                    classes,
-                };
-                operator_name(&Subject::new(bytes, classes, &value, &tree)).is_some()
+                let value = Value::new(point, bytes, Zone::NAME);
+                operator_name(&Subject::new(bytes, value.classes, &value, &tree)).is_some()
             })
             .collect();
         assert_eq!(found, [false, true]);

@@ -75,28 +75,16 @@ pub fn matches(signature: &Signature, text: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{ByteClasses, Hint, PointId, PointTree, Value, Zone};
+    use crate::model::{PointId, PointTree, Value, Zone};
     use crate::normalize::PLAIN;
     use crate::ruleset::{builtin, compile};
     use std::fmt::Write as _;
 
     /// What one run counts: work units, signatures looked up, and windows.
     fn counted(ruleset: &Ruleset, text: &[u8]) -> (Result<(), Stop>, usize, usize, usize) {
-        let (tree, classes) = (PointTree::new(), ByteClasses::of(text));
-        let (point, zone, hint, form) = (PointId::ROOT, Zone::QUERY, Hint::None, Default::default());
-        let value = Value {
-            point,
-            bytes: text,
-            zone,
-            hint,
-            depth: 0,
-            form,
-            changes: None,
-            parser_reacted: false,
-            covered: false,
-            classes,
-        };
-        let subject = Subject::new(text, classes, &value, &tree);
+        let tree = PointTree::new();
+        let value = Value::new(PointId::ROOT, text, Zone::QUERY);
+        let subject = Subject::new(text, value.classes, &value, &tree);
         let budget = Budget::new(u64::MAX >> 1, &|| false);
         let (mut set, mut hits) = (CandidateSet::default(), Vec::new());
         let result = run(ruleset, &subject, PLAIN, &budget, &mut set, &mut hits);

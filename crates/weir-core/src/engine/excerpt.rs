@@ -4,6 +4,7 @@
 //! them alone; but behind the first layer, which applications do undo, only where the form differs from the one before.
 //! Otherwise a few escapes at the ends of a long value would multiply what its middle costs.
 
+use crate::model::changes::widened;
 use crate::model::{PointTree, Tag, Value};
 
 /// Bytes on each side of a change that are scanned with it.
@@ -22,15 +23,10 @@ pub(super) fn of_changes(value: &Value<'_>, tree: &PointTree<'_>) -> Option<Vec<
         return None;
     }
     let length = value.bytes.len();
-    let mut parts = Vec::with_capacity(changes.len() + 1);
-    parts.push(0..HEAD.min(length));
-    for change in changes {
-        let (start, end) = (change.start as usize, change.end as usize);
-        let (start, end) = (start.saturating_sub(CONTEXT), (end + CONTEXT).min(length));
-        match parts.last_mut() {
-            Some(last) if start <= last.end => last.end = last.end.max(end),
-            _ => parts.push(start..end),
-        }
+    let mut parts: Vec<_> = widened(changes, CONTEXT, length).collect();
+    match parts.first_mut() {
+        Some(first) if first.start <= HEAD => first.start = 0,
+        _ => parts.insert(0, 0..HEAD.min(length)),
     }
     let total: usize = parts.iter().map(|part| part.len() + 1).sum();
     (total <= length / 4 * 3).then(|| {

@@ -1,6 +1,7 @@
 //! Where decoding changed a text: what is the same before and after is looked at once.
 
 use bumpalo::Bump;
+use std::ops::Range;
 
 /// A part of a text, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +50,21 @@ pub fn changed_parts<'b>(before: &[u8], after: &[u8], bump: &'b Bump) -> Option<
         (from, to) = (from + skipped, to + added);
     }
     None
+}
+
+/// `changes` of a text of `length` bytes with `around` bytes on each side. What touches is one part.
+pub fn widened(changes: &[Span], around: usize, length: usize) -> impl Iterator<Item = Range<usize>> {
+    let mut parts = changes
+        .iter()
+        .map(move |part| (part.start as usize).saturating_sub(around)..(part.end as usize + around).min(length))
+        .peekable();
+    std::iter::from_fn(move || {
+        let mut part = parts.next()?;
+        while let Some(next) = parts.next_if(|next| next.start <= part.end) {
+            part.end = next.end;
+        }
+        Some(part)
+    })
 }
 
 /// How many bytes both texts have in common at their start.

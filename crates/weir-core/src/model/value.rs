@@ -143,7 +143,23 @@ pub struct Value<'a> {
 /// How many leading bytes are sampled to tell binary from text.
 const BINARY_SAMPLE: usize = 512;
 
-impl Value<'_> {
+impl<'a> Value<'a> {
+    /// `bytes` at `point`, as they came: nothing is declared about them, and no parser has seen them.
+    pub fn new(point: PointId, bytes: &'a [u8], zone: Zone) -> Self {
+        Self {
+            point,
+            bytes,
+            zone,
+            hint: Hint::None,
+            depth: 0,
+            form: FormId::default(),
+            changes: None,
+            parser_reacted: false,
+            covered: false,
+            classes: ByteClasses::of(bytes),
+        }
+    }
+
     /// Whether `bytes` look like no text: a NUL or more than one control byte in sixteen within the first 512.
     pub fn looks_binary(bytes: &[u8]) -> bool {
         let sample = &bytes[..bytes.len().min(BINARY_SAMPLE)];

@@ -5,8 +5,7 @@ use super::state::ParseState;
 use super::visitor::ValueVisitor;
 use crate::model::changes::changed_parts;
 use crate::model::{
-    AnomalyKind, Budget, ByteClasses, FormId, GraphqlStats, Hint, Key, Limits, PointId, Segment, SkipReason, Stop, Tag,
-    Value, Zone,
+    AnomalyKind, Budget, FormId, GraphqlStats, Hint, Key, Limits, PointId, Segment, SkipReason, Stop, Tag, Value, Zone,
 };
 use crate::normalize::brackets::{self, Step};
 use crate::normalize::{form, percent};
@@ -155,7 +154,6 @@ impl<'a> Emitter<'_, 'a> {
                 }
             },
         };
-        let (point, depth, classes) = (self.at, self.depth, ByteClasses::of(bytes));
         let changes = match self.recodes.and_then(|of| of.scanned) {
             Some(before) => {
                 self.budget.spend(bytes.len() / COMPARED_PER_UNIT)?;
@@ -163,8 +161,7 @@ impl<'a> Emitter<'_, 'a> {
             }
             None => None,
         };
-        let value =
-            Value { point, bytes, zone, hint, depth, form, changes, parser_reacted: false, covered: false, classes };
+        let value = Value { hint, depth: self.depth, form, changes, ..Value::new(self.at, bytes, zone) };
         self.state.values.push(value);
         if self.state.values.len() - self.batch >= BATCH { self.flush() } else { Ok(()) }
     }

@@ -2,7 +2,9 @@
 
 use super::RequiredClasses;
 use super::pattern::{Anchors, MAX_REACH};
+use crate::model::changes::widened;
 use crate::model::{ByteClasses, Span};
+use smallvec::{SmallVec, smallvec};
 use std::ops::Range;
 
 /// A part of a text in which a signature may match.
@@ -95,22 +97,9 @@ impl CandidateSet {
         self.truncated = false;
     }
 
-    /// The first part of the text behind `from` that is to be scanned, with `around` bytes on each side.
-    pub(super) fn next_part(&self, from: usize, around: usize) -> Option<Range<usize>> {
-        if self.all_changed {
-            return (from < self.length).then_some(from..self.length);
-        }
-        let next = self.changes.partition_point(|part| part.end as usize + around <= from);
-        let mut parts = self.changes[next..].iter().map(|part| (part.start as usize, part.end as usize + around));
-        let (start, mut end) = parts.next()?;
-        for (later, later_end) in parts {
-            if later.saturating_sub(around) > end {
-                break;
-            }
-            end = later_end;
-        }
-        let start = start.saturating_sub(around).max(from);
-        (start < self.length).then_some(start..end.min(self.length))
+    /// The parts of the text that are to be scanned, with `around` bytes on each side.
+    pub(super) fn parts(&self, around: usize) -> SmallVec<[Range<usize>; 2]> {
+        if self.all_changed { smallvec![0..self.length] } else { widened(&self.changes, around, self.length).collect() }
     }
 
     /// Notes what the parts of `text` are made of, if it has several.
@@ -275,10 +264,7 @@ mod tests {
             assert_eq!(set.is_changed(at, 100), is_changed, "{at}");
         }
         let parts = |set: &CandidateSet, around| {
-            let mut from = 0;
-            std::iter::from_fn(|| set.next_part(from, around).inspect(|part| from = part.end))
-                .map(|part| (part.start, part.end))
-                .collect::<Vec<_>>()
+            set.parts(around).into_iter().map(|part| (part.start, part.end)).collect::<Vec<_>>()
         };
         assert_eq!(parts(&set, 100), [(900, 1103), (3900, 4100)]);
         assert_eq!(parts(&set, 2000), vec![(0, 5000)]);

@@ -129,9 +129,7 @@ impl Literals {
         let spares = |signature: u32| signatures[signature as usize].doc.spares_documents;
         let read_around = |signature: u32| if spares(signature) { READ_AROUND } else { 0 };
         set.note_classes(text);
-        let mut from = 0;
-        while let Some(part) = set.next_part(from, READ_AROUND + MAX_LEN) {
-            from = part.end;
+        for part in set.parts(READ_AROUND + MAX_LEN) {
             self.anchors.find(&text[part.clone()], classes, |literal, at| {
                 let (wanted_by, at) = (&self.wanted_by[literal as usize], part.start + at);
                 if !set.look_up(wanted_by.len()) {

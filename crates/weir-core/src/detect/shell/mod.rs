@@ -382,24 +382,11 @@ fn is_lead(b: u8) -> bool {
 mod tests {
     use super::*;
     use crate::detect::work;
-    use crate::model::{Hint, PointId, PointTree, Value};
+    use crate::model::{PointId, PointTree, Value};
 
     /// What the search finds in a parameter that is no document.
     fn find(bytes: &[u8], classes: ByteClasses) -> Option<Match> {
-        let (point, zone, hint) = (PointId::ROOT, Zone::QUERY, Hint::None);
-        let form = Default::default();
-        let value = Value {
-            point,
-            bytes,
-            zone,
-            hint,
-            depth: 0,
-            form,
-            changes: None,
-            parser_reacted: false,
-            covered: false,
-            classes,
-        };
+        let value = Value { classes, ..Value::new(PointId::ROOT, bytes, Zone::QUERY) };
         let tree = PointTree::new();
         let subject = Subject::new(bytes, classes, &value, &tree);
         Scan { document: false, ..Scan::new(&subject, bytes, classes) }.find()
