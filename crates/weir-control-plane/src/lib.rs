@@ -15,6 +15,7 @@ pub mod auth;
 mod confirm;
 pub mod console;
 pub mod data_key;
+mod download;
 pub mod error;
 mod manage;
 pub mod meta;

@@ -3,10 +3,10 @@
 use super::ip_lists::quoted;
 use super::stream::{self, Pieces};
 use crate::app::App;
+use crate::download::{CSV, download};
 use crate::error::{Error, Result};
 use crate::store::{Attack, Filter, HitRow, Listing, MAX_PAGE, Page, StoreError};
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 
 /// Most rows of an export.
 const MAX_ROWS: usize = 1_000_000;
@@ -152,9 +152,9 @@ fn time(millis: i64) -> String {
 pub fn answer(app: App, what: What, form: Form, filter: Filter) -> Response {
     let (pieces, body) = stream::body();
     let (name, kind) = match (what, form) {
-        (What::Attacks, Form::Csv) => ("attacks.csv", "text/csv; charset=utf-8"),
+        (What::Attacks, Form::Csv) => ("attacks.csv", CSV),
         (What::Attacks, Form::Json) => ("attacks.json", "application/json"),
-        (What::Hits, Form::Csv) => ("hits.csv", "text/csv; charset=utf-8"),
+        (What::Hits, Form::Csv) => ("hits.csv", CSV),
         (What::Hits, Form::Json) => ("hits.json", "application/json"),
     };
     tokio::spawn(async move {
@@ -166,8 +166,7 @@ pub fn answer(app: App, what: What, form: Form, filter: Filter) -> Response {
             tracing::error!(%error, "an export broke off");
         }
     });
-    let disposition = format!("attachment; filename=\"{name}\"");
-    ([(header::CONTENT_TYPE, kind.to_owned()), (header::CONTENT_DISPOSITION, disposition)], body).into_response()
+    download(kind, name, body)
 }
 
 async fn run<R: Row>(app: &App, filter: &Filter, pieces: &Pieces, form: Form) -> Result<()> {

@@ -3,6 +3,7 @@
 use super::json::{Json, Path, Query, bytes, changed, page};
 use crate::app::App;
 use crate::auth::Caller;
+use crate::download::{CSV, download};
 use crate::error::{Error, Mistake, Result};
 use crate::policy::edit::{MAX_BULK, ip_range};
 use crate::policy::{IpEntry, NewIpEntry, is_for};
@@ -186,12 +187,11 @@ pub async fn export(State(app): State<App>, Query(wanted): Query<Wanted>) -> Res
     let (head, now) = (app.policy.head(), app.clock.seconds());
     let fit: Vec<&IpEntry> = head.state.ip_lists.iter().filter(|entry| wanted.fits(entry, now)).collect();
     let (kind, name, body) = match wanted.form.as_deref().unwrap_or("csv") {
-        "csv" => ("text/csv; charset=utf-8", "ip-lists.csv", to_csv(&fit)?),
+        "csv" => (CSV, "ip-lists.csv", to_csv(&fit)?),
         "json" => ("application/json", "ip-lists.json", serde_json::to_vec(&fit).map_err(Error::internal)?),
         _ => return Err(Error::invalid("form", "expected csv or json")),
     };
-    let disposition = format!("attachment; filename=\"{name}\"");
-    Ok(([(header::CONTENT_TYPE, kind.to_owned()), (header::CONTENT_DISPOSITION, disposition)], body).into_response())
+    Ok(download(kind, name, body))
 }
 
 /// CSV of entries, such as [`of_csv`] reads.

@@ -3,12 +3,13 @@
 use super::json::{Json, Path, Query, all, bytes, changed};
 use crate::app::App;
 use crate::auth::Caller;
+use crate::download::download;
 use crate::error::{Error, Result};
 use crate::policy::as_code::{Document, Plan};
 use crate::policy::{Differences, Scope, diff};
 use axum::extract::{Request, State};
 use axum::http::header;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -51,11 +52,7 @@ pub async fn set_group(
 
 /// `GET /api/v1/policy/export`: the policy in force as a YAML document.
 pub async fn export(State(app): State<App>) -> Result<Response> {
-    let headers = [
-        (header::CONTENT_TYPE, "application/yaml; charset=utf-8"),
-        (header::CONTENT_DISPOSITION, "attachment; filename=\"weir-policy.yaml\""),
-    ];
-    Ok((headers, app.policy_document().yaml()?).into_response())
+    Ok(download("application/yaml; charset=utf-8", "weir-policy.yaml", app.policy_document().yaml()?))
 }
 
 /// The document in a body of YAML or JSON.

@@ -11,12 +11,12 @@ use crate::console::view::parts::AttackKind;
 use crate::console::view::shell::Place;
 use crate::console::view::text::Text;
 use crate::console::view::ui::href;
+use crate::download::{CSV, download};
 use crate::error::{Error, Result};
 use crate::overview::target::Target;
 use crate::policy::blocking::{BlockedGroup, BlockingReport};
 use crate::store::{Count, Filter};
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use std::collections::BTreeMap;
 
 /// Hosts shown.
@@ -47,12 +47,7 @@ pub async fn export(page: Page) -> Result<Response> {
     let range = range(&page);
     let (_, filter) = place(&page)?;
     let report = page.app.blocking_report(&filter, range.from(page.now).unwrap_or(0)).await?;
-    let headers = [
-        (header::CONTENT_TYPE, "text/csv; charset=utf-8"),
-        (header::CONTENT_DISPOSITION, "attachment; filename=\"blocking-preview.csv\""),
-        (header::CACHE_CONTROL, "no-store"),
-    ];
-    Ok((headers, csv(&report.groups)?).into_response())
+    Ok(download(CSV, "blocking-preview.csv", csv(&report.groups)?))
 }
 
 fn csv(groups: &[BlockedGroup]) -> Result<Vec<u8>> {

@@ -11,12 +11,13 @@ use crate::console::view::parts::{Choice, Pager};
 use crate::console::view::shell::Place;
 use crate::console::view::text::Text;
 use crate::console::view::ui::href;
+use crate::download::{CSV, download};
 use crate::error::{Error, Mistake, Result};
 use crate::policy::check::inert;
 use crate::policy::{IpEntry, NewIpEntry};
 use axum::extract::{FromRequest, Multipart, Request};
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
+use axum::response::Response;
 
 /// Values of a page.
 const ROWS: usize = 100;
@@ -255,9 +256,7 @@ pub async fn export(page: Page) -> Result<Response> {
     let code = list_of(&page.query).0;
     let head = page.app.policy.head();
     let entries: Vec<&IpEntry> = head.state.ip_lists.iter().filter(|entry| entry.list == code).collect();
-    let name = format!("attachment; filename=\"{code}list.csv\"");
-    let headers = [(header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()), (header::CONTENT_DISPOSITION, name)];
-    Ok((headers, to_csv(&entries)?).into_response())
+    Ok(download(CSV, &format!("{code}list.csv"), to_csv(&entries)?))
 }
 
 #[cfg(test)]
