@@ -4,6 +4,7 @@ use super::{InspectionOptions, excerpt};
 use crate::detect::{self, Match, MeetsConditions, RuleMatch, RuleName, Subject};
 use crate::model::benign_cache::ValueContext;
 use crate::model::bytes::printable;
+use crate::model::changes::changed_parts;
 use crate::model::finding::MAX_MATCHED;
 use crate::model::guard::guarded;
 use crate::model::{
@@ -14,6 +15,7 @@ use crate::normalize::{PLAIN, VIEWS};
 use crate::parse::extract::Notes;
 use crate::parse::visitor::ValueVisitor;
 use crate::ruleset::{CandidateSet, Ruleset};
+use bumpalo::Bump;
 use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -162,7 +164,13 @@ impl<'r, 'p> Scanner<'r, 'p> {
             }
             result = self.budget.spend(text.len());
             if let Cow::Owned(bytes) = (kind.run)(text) {
-                let view = Subject::new(&bytes, ByteClasses::of(&bytes), value, tree).with_conditions(self.conditions);
+                let bump = Bump::new();
+                // What the view left as it was has been scanned, by the signatures that look at the value itself too.
+                let scanned = self.ruleset.looks_at_plain(number);
+                let changes = scanned.then(|| changed_parts(text, &bytes, &bump)).flatten();
+                let view = Subject::new(&bytes, ByteClasses::of(&bytes), value, tree)
+                    .with_changes(changes)
+                    .with_conditions(self.conditions);
                 result = result.and_then(|()| self.signatures(&view, 1 << number, tree));
                 location_dependent |= view.is_location_dependent();
                 self.record_matches(value, tree, &bytes);

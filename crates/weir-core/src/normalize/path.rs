@@ -69,8 +69,11 @@ fn slow(input: &[u8]) -> Cow<'_, [u8]> {
     let mut out: Vec<u8> = Vec::with_capacity(text.len());
     let mut at = 0;
     while at < text.len() {
+        at += copy_run(&text[at..], |b| matches!(b, b'/' | b'\\' | b'.' | b';'), &mut out);
         let slash = |i: usize| matches!(text.get(i), Some(b'/' | b'\\'));
-        if slash(at) && out.last() == Some(&b'/') && !out.ends_with(b":/") {
+        if at == text.len() {
+            break;
+        } else if slash(at) && out.last() == Some(&b'/') && !out.ends_with(b":/") {
             at += 1;
         } else if text[at] == b'.' && out.last() == Some(&b'/') && slash(at + 1) {
             at += 2;
@@ -84,6 +87,14 @@ fn slow(input: &[u8]) -> Cow<'_, [u8]> {
     if out == input { Cow::Borrowed(input) } else { Cow::Owned(out) }
 }
 
+/// Copies what is before the first byte that `stops`. Returns how many bytes these are.
+#[inline]
+fn copy_run(input: &[u8], stops: impl Fn(u8) -> bool, out: &mut Vec<u8>) -> usize {
+    let length = input.iter().position(|b| stops(*b)).unwrap_or(input.len());
+    out.extend_from_slice(&input[..length]);
+    length
+}
+
 /// The input with invalid encodings decoded; `None` if there are none.
 fn decode_invalid(input: &[u8]) -> Option<Vec<u8>> {
     let first = input
@@ -94,6 +105,10 @@ fn decode_invalid(input: &[u8]) -> Option<Vec<u8>> {
     let mut out = input[..first].to_vec();
     let mut at = first;
     while at < input.len() {
+        at += copy_run(&input[at..], |b| matches!(b, b'0' | b'%' | 0x80..) || is_dropped(b), &mut out);
+        if at == input.len() {
+            break;
+        }
         let (byte, used) = step(&input[at..]);
         out.extend(byte);
         at += used;

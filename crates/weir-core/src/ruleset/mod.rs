@@ -76,6 +76,8 @@ pub struct Ruleset {
     prefilter: prefilter::Prefilter,
     /// Zones in which some signature looks at each view.
     viewed: Vec<Zone>,
+    /// Views at which some signature looks that does not look at the value itself, as bits.
+    only_viewed: u16,
     /// Zones at which some signature looks.
     pub zones: Zone,
 }
@@ -113,12 +115,19 @@ impl Ruleset {
         let looking = |view| signatures.iter().filter(move |s: &&Signature| s.views & view != 0);
         let viewed = views.map(|view| looking(view).fold(Zone::NONE, |all, s| all.with(s.zones))).collect();
         let zones = signatures.iter().fold(Zone::NONE, |all, s| all.with(s.zones));
-        Self { id, signatures, cve_index, prefilter, viewed, zones }
+        let only_viewed = signatures.iter().filter(|s| s.views & PLAIN == 0).fold(0, |all, s| all | s.views);
+        Self { id, signatures, cve_index, prefilter, viewed, only_viewed, zones }
     }
 
     /// Whether some signature looks at view `number` of values in `zone`; otherwise there is no need to make it.
     pub fn views(&self, number: usize, zone: Zone) -> bool {
         self.viewed[number].intersects(zone)
+    }
+
+    /// Whether every signature that looks at view `number` looks at the value itself too: then what both have in common needs
+    /// to be scanned once.
+    pub fn looks_at_plain(&self, number: usize) -> bool {
+        self.only_viewed & 1 << number == 0
     }
 
     /// Fills `set` with the signatures that may match `text`, and the windows of it in which they may. `classes` are the
