@@ -6,7 +6,7 @@ import unittest
 import yaml
 
 import harness
-from harness import KUBERNETES, SEED, render, render_text
+from harness import KUBERNETES, ROOT, SEED, Objects, render, render_text
 
 CERT = "config.connector.certificate."
 MATRIX = {
@@ -37,6 +37,9 @@ MATRIX = {
         "dashboard.enabled": True, "networkPolicy.egress": True, "networkPolicy.egressTo": [{"ports": [{"port": 443}]}],
     },
     "sidecar": {"kong.enabled": True, "kong.namespace": "kong", "kong.sidecar.enabled": True, "kong.sidecar.existingSecret": "weir"},
+    "envoy-gateway": {"gateways.envoy.enabled": True, "gateways.envoy.namespace": "edge", "gateways.traefik.enabled": True,
+                      "gateways.traefik.namespace": "apps"},
+    "istio": {"gateways.envoy.enabled": True, "gateways.envoy.namespace": "istio-system", "gateways.envoy.kind": "istio"},
     "kong": {"kong.enabled": True, "kong.namespace": "kong", "kong.responsePlugin": True, "kong.global": True,
              "config.connector.auth.keys": ["a-key-of-some-length-1", "a-key-of-some-length-2"]},
     "policy": {"config.policy": {"version": 1}, "config.rules": {"own.yaml": "[]\n"}},
@@ -321,6 +324,41 @@ class EveryObject(unittest.TestCase):
         shown = {"config.connector.auth.existingSecret": "keys", "kong.enabled": True, "kong.namespace": "kong"}
         for more in ({"kong.connectorKeySecret.name": "json"}, {"kong.config": {"connector_key": "{vault://env/key}"}}, {"kong.clusterPlugin": False}):
             render({**shown, **more})
+
+    def test_objects_of_gateways_are_the_examples(self):
+        """What the chart renders for a release of the examples' names is what the documented examples say."""
+        def example(*name):
+            with open(os.path.join(ROOT, "connectors", *name)) as file:
+                return {item["kind"]: item["spec"] for item in yaml.safe_load_all(file)}
+        place = {"servicePrefix": "weir", "gateways.envoy.enabled": True, "gateways.envoy.namespace": "default"}
+        renamed = {"weir-processing.weir.svc": "weir.weir.svc", "1000ms": "1s", "1.000s": "1s"}
+        for kind, file in (("envoy-gateway", "envoy-gateway.yaml"), ("istio", "istio.yaml")):
+            text = render_text({**place, "gateways.envoy.kind": kind}, release="weir", namespace="weir")
+            for ours, theirs in renamed.items():
+                text = text.replace(ours, theirs)
+            for name, spec in example("envoy", "examples", file).items():
+                with self.subTest(kind, object=name):
+                    self.assertEqual(Objects(text).named(name, "weir")["spec"], spec)
+        traefik = {"gateways.traefik.enabled": True, "gateways.traefik.namespace": "apps"}
+        made = render(traefik).named("Middleware", "weir")["spec"]["forwardAuth"]
+        with open(os.path.join(ROOT, "connectors", "forward-auth", "traefik-dynamic.yaml")) as file:
+            wanted = yaml.safe_load(file)["http"]["middlewares"]["weir"]["forwardAuth"]
+        host = "next-processing.wallarm-node.svc.cluster.local"
+        self.assertEqual(made, {**wanted, "address": wanted["address"].replace("127.0.0.1", host)})
+
+    def test_gateways_that_fail_open_keep_the_body(self):
+        values = {"gateways.envoy.enabled": True, "gateways.envoy.namespace": "edge", "gateways.envoy.failOpen": True, "gateways.envoy.kind": "istio"}
+        filters = render(values).named("EnvoyFilter", "r-weir")["spec"]["configPatches"][0]["patch"]["value"]["typed_config"]
+        self.assertIs(filters["failure_mode_allow"], True)
+        self.assertEqual(filters["processing_mode"]["request_body_mode"], "BUFFERED_PARTIAL")
+
+    def test_namespaces_of_gateways_may_call_the_nodes(self):
+        values = {"gateways.envoy.enabled": True, "gateways.envoy.namespace": "edge", "gateways.traefik.enabled": True,
+                  "gateways.traefik.namespace": "apps", "kong.namespace": "kong", "tests.enabled": False}
+        for kind, envoy in (("envoy-gateway", "envoy-gateway-system"), ("istio", "edge")):
+            policy = render({**values, "gateways.envoy.kind": kind}).named("NetworkPolicy", "r-weir-processing")
+            peers = [peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"] for peer in policy["spec"]["ingress"][0]["from"]]
+            self.assertEqual(peers, ["kong", envoy, "apps"])
 
     def test_a_node_in_the_pods_of_kong(self):
         values = {"kong.enabled": True, "kong.namespace": "kong", "kong.sidecar.enabled": True, "kong.sidecar.existingSecret": "weir",

@@ -48,6 +48,17 @@
 {{- fail "config.connector.auth has both keys and existingSecret: put all keys into one of them." -}}
 {{- end -}}
 
+{{- range $name, $gateway := .Values.gateways -}}
+{{- if $gateway.enabled -}}
+{{- if not $gateway.namespace -}}
+{{- fail (printf "gateways.%s is enabled without a namespace: set gateways.%s.namespace." $name $name) -}}
+{{- end -}}
+{{- if or $connector.certificate.enabled $connector.auth.keys $connector.auth.existingSecret -}}
+{{- fail (printf "gateways.%s renders calls without TLS and without a key, but config.connector has certificate or auth: remove them, or set gateways.%s.enabled=false and write the objects by hand." $name $name) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{- if $has -}}
 {{- if and (gt (int $plane.replicaCount) 1) (not (include "weir.postgresql" .)) -}}
 {{- fail (printf "controlPlane.replicaCount is %d, but the embedded database supports one pod: set controlPlane.postgresql, or use one replica." (int $plane.replicaCount)) -}}
