@@ -109,7 +109,7 @@ class EveryObject(unittest.TestCase):
                         self.assertIsNone(harness.against_schemas(item, kubernetes))
         wanted = {"Deployment", "StatefulSet", "DaemonSet", "Service", "ConfigMap", "Secret", "NetworkPolicy", "Pod", "Ingress",
                   "HorizontalPodAutoscaler", "PodDisruptionBudget", "ServiceAccount", "ServiceMonitor", "Certificate",
-                  "KongClusterPlugin"}
+                  "KongClusterPlugin", "EnvoyExtensionPolicy", "Backend", "ClientTrafficPolicy", "EnvoyFilter", "Middleware"}
         self.assertEqual(seen, wanted)
 
     def test_the_schema_check_can_fail(self):

@@ -267,7 +267,7 @@ CASES = {
     "gateways.envoy.namespace": ("other", "EnvoyExtensionPolicy/r-weir metadata.namespace", "other", ENVOY),
     "gateways.envoy.proxyNamespace": ("pods", PEER, {"kubernetes.io/metadata.name": "pods"}, ENVOY),
     "gateways.envoy.gateway": ("g2", "EnvoyExtensionPolicy/r-weir spec.targetRefs[0].name", "g2", ENVOY),
-    "gateways.envoy.workloadLabels": ({"app": "gw"}, "EnvoyFilter/r-weir spec.workloadSelector.labels", {"istio": "ingressgateway", "app": "gw"}, ISTIO),
+    "gateways.envoy.workloadLabels.istio": ("edge", "EnvoyFilter/r-weir spec.workloadSelector.labels.istio", "edge", ISTIO),
     "gateways.envoy.failOpen": (True, "EnvoyExtensionPolicy/r-weir spec.extProc[0].processingMode.request.body", "BufferedPartial", ENVOY),
     "gateways.envoy.timeoutMs": (250, "EnvoyFilter/r-weir spec.configPatches[0].patch.value.typed_config.message_timeout", "0.250s", ISTIO),
     "gateways.traefik.enabled": (True, "Middleware/weir metadata.namespace", "apps", {"gateways.traefik.namespace": "apps"}),
