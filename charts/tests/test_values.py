@@ -21,7 +21,7 @@ KONG = {"kong.enabled": True, "kong.namespace": "kong"}
 TRAEFIK = {"gateways.traefik.enabled": True, "gateways.traefik.namespace": "apps"}
 ENVOY = {"gateways.envoy.enabled": True, "gateways.envoy.namespace": "edge"}
 ISTIO = {**ENVOY, "gateways.envoy.kind": "istio"}
-PEER = "NetworkPolicy/r-weir-processing spec.ingress[0].from[0].namespaceSelector.matchLabels"
+GATEWAY_PEER = "NetworkPolicy/r-weir-processing spec.ingress[0].from[0].namespaceSelector.matchLabels"
 ADDRESS = "http://next-processing.wallarm-node.svc.cluster.local:5000/v1/forward-auth/traefik?body=full&deadline_ms=%d"
 SIDECAR = {**KONG, "kong.sidecar.enabled": True, "kong.sidecar.existingSecret": "s"}
 INGRESS = {"controlPlane.ingress.enabled": True, "controlPlane.ingress.hosts": [{"host": "c.example.com"}]}
@@ -265,14 +265,14 @@ CASES = {
     "gateways.envoy.enabled": (True, "Backend/r-weir metadata.namespace", "edge", {"gateways.envoy.namespace": "edge"}),
     "gateways.envoy.kind": ("istio", "EnvoyFilter/r-weir metadata.namespace", "edge", ENVOY),
     "gateways.envoy.namespace": ("other", "EnvoyExtensionPolicy/r-weir metadata.namespace", "other", ENVOY),
-    "gateways.envoy.proxyNamespace": ("pods", PEER, {"kubernetes.io/metadata.name": "pods"}, ENVOY),
+    "gateways.envoy.proxyNamespace": ("pods", GATEWAY_PEER, {"kubernetes.io/metadata.name": "pods"}, ENVOY),
     "gateways.envoy.gateway": ("g2", "EnvoyExtensionPolicy/r-weir spec.targetRefs[0].name", "g2", ENVOY),
     "gateways.envoy.workloadLabels.istio": ("edge", "EnvoyFilter/r-weir spec.workloadSelector.labels.istio", "edge", ISTIO),
     "gateways.envoy.failOpen": (True, "EnvoyExtensionPolicy/r-weir spec.extProc[0].processingMode.request.body", "BufferedPartial", ENVOY),
     "gateways.envoy.timeoutMs": (250, "EnvoyFilter/r-weir spec.configPatches[0].patch.value.typed_config.message_timeout", "0.250s", ISTIO),
     "gateways.traefik.enabled": (True, "Middleware/weir metadata.namespace", "apps", {"gateways.traefik.namespace": "apps"}),
     "gateways.traefik.namespace": ("other", "Middleware/weir metadata.namespace", "other", TRAEFIK),
-    "gateways.traefik.proxyNamespace": ("pods", PEER, {"kubernetes.io/metadata.name": "pods"}, TRAEFIK),
+    "gateways.traefik.proxyNamespace": ("pods", GATEWAY_PEER, {"kubernetes.io/metadata.name": "pods"}, TRAEFIK),
     "gateways.traefik.middlewareName": ("m", "Middleware/m spec.forwardAuth.forwardBody", True, TRAEFIK),
     "gateways.traefik.maxBodySize": (16777216, "Middleware/weir spec.forwardAuth.maxBodySize", 16777216, TRAEFIK),
     "gateways.traefik.timeoutMs": (250, "Middleware/weir spec.forwardAuth.address", ADDRESS % 250, TRAEFIK),
