@@ -171,6 +171,7 @@ fn config(
             original_host: Vec::new(),
         }]),
         retention_days: settings.retention_days,
+        behaviour_days: settings.behaviour_days,
         oidc: oidc(resolved),
         smtp: smtp(resolved),
         outgoing,

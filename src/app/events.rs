@@ -7,13 +7,17 @@ use std::time::Duration;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
+use weir_node::abuse::Abuse;
 use weir_node::events::ship::BatchContent;
 use weir_node::events::{Recorder, Shipper, Spool};
 use weir_node::sync::Link;
+use weir_runtime::clock::now_millis;
 use weir_runtime::telemetry::Telemetry;
 
 /// Seconds that a row of statistics covers.
 const STATISTICS: Duration = Duration::from_secs(30);
+/// Milliseconds of a minute.
+const MINUTE_MS: u64 = 60_000;
 /// How long folded hits wait for their record, at most.
 const FOLDED: Duration = Duration::from_secs(10);
 
@@ -24,6 +28,7 @@ pub struct Events {
     drain: CancellationToken,
     shipping: JoinSet<()>,
     flushing: JoinHandle<()>,
+    abuse: Arc<Abuse>,
 }
 
 impl Events {
@@ -33,6 +38,7 @@ impl Events {
         resolved: &Resolved,
         link: Option<&Arc<Link>>,
         telemetry: &Arc<Telemetry>,
+        abuse: &Arc<Abuse>,
     ) -> Result<Option<Self>, StartError> {
         let (true, Some(link)) = (resolved.events.enabled, link) else {
             let why = if resolved.events.enabled { "`api.host` is not set" } else { "`events.enabled` is false" };
@@ -52,8 +58,9 @@ impl Events {
         let records = settings::records(resolved);
         let recorder = Recorder::new(hits.clone(), statistics.clone(), records, Arc::clone(telemetry));
         let recorder = Arc::new(recorder);
-        let flushing = tokio::spawn(flush(Arc::clone(&recorder)));
-        Ok(Some(Self { recorder, spools: [hits, statistics], drain, shipping, flushing }))
+        abuse.histograms().enable();
+        let flushing = tokio::spawn(flush(Arc::clone(&recorder), Arc::clone(abuse)));
+        Ok(Some(Self { recorder, spools: [hits, statistics], drain, shipping, flushing, abuse: Arc::clone(abuse) }))
     }
 
     /// Where hits are recorded.
@@ -70,7 +77,8 @@ impl Events {
     pub async fn finish(mut self, limit: Duration) {
         self.flushing.abort();
         self.recorder.flush_folded();
-        self.recorder.flush_statistics();
+        // The minute that runs as well: there will be no more of it.
+        self.recorder.flush_statistics(&self.abuse.histograms().take(u64::MAX));
         let spools = self.spools.clone();
         if let Err(error) = tokio::task::spawn_blocking(move || spools.iter().for_each(Spool::close)).await {
             tracing::error!(%error, "the spools could not be closed");
@@ -88,13 +96,16 @@ impl Events {
 }
 
 /// Spools what is counted rather than recorded, now and then.
-async fn flush(recorder: Arc<Recorder>) {
+async fn flush(recorder: Arc<Recorder>, abuse: Arc<Abuse>) {
     let (mut statistics, mut folded) = (interval(STATISTICS), interval(FOLDED));
     statistics.set_missed_tick_behavior(MissedTickBehavior::Delay);
     folded.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            _ = statistics.tick() => recorder.flush_statistics(),
+            _ = statistics.tick() => {
+                let minute = abuse.shared_time(now_millis()) / MINUTE_MS;
+                recorder.flush_statistics(&abuse.histograms().take(minute));
+            }
             _ = folded.tick() => recorder.flush_folded(),
         }
     }

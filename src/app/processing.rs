@@ -80,8 +80,8 @@ pub async fn run_with(
     let keys = settings::keys(&resolved)?;
     let keys = ContextKeys::new(&keys).map_err(|_| SettingsError::NoRandomness)?;
     let open = access.is_open();
-    let events = Events::open(&resolved, sync.as_ref().map(PolicySync::link), &telemetry)?;
     let behaviour = Behaviour::open(&resolved, &mut registry)?;
+    let events = Events::open(&resolved, sync.as_ref().map(PolicySync::link), &telemetry, &behaviour.abuse())?;
     let lists = lists(&resolved, &mut registry)?;
     let parts = ServiceParts {
         config: settings::service(&resolved),

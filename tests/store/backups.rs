@@ -4,7 +4,7 @@ use crate::make::*;
 use tokio::io::BufReader;
 use weir_control_plane::store::{Database, ExportFormat, ExportKind, Filter, Mark, Page, StoreError};
 use weir_protocol::hit::Hit;
-use weir_protocol::node_api::{Statistics, StatisticsRow};
+use weir_protocol::node_api::{RuleMinute, Statistics, StatisticsRow};
 
 async fn filled(database: &Database) {
     let hits = (0..700u64).map(|n| {
@@ -19,8 +19,15 @@ async fn filled(database: &Database) {
     database.mark(&attack.id, Some(Mark::Tp), "ann").await.unwrap();
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as i64;
     let row = StatisticsRow { requests: 7, host: "h".into(), ..StatisticsRow::default() };
-    let statistics =
-        Statistics { id: id(now, 1), node: "n".into(), from: now as u64 / 1_000, seconds: 30, rows: vec![row] };
+    let minute = RuleMinute { rule: 7, measure: 5, minute: now as u64 / 60_000, counts: vec![(4, 9)] };
+    let statistics = Statistics {
+        id: id(now, 1),
+        node: "n".into(),
+        from: now as u64 / 1_000,
+        seconds: 30,
+        rows: vec![row],
+        rules: vec![minute],
+    };
     database.record_statistics(&statistics).await.unwrap();
     let bytes: Vec<u8> = (0..PIECE).map(|n| (n * 7 % 251) as u8).collect();
     for number in 0..3i64 {
@@ -42,7 +49,9 @@ async fn pieces(database: &Database) -> Vec<Vec<u8>> {
 
 /// Everything that can be asked, as text.
 async fn told(database: &Database) -> String {
-    let (mut out, mut after) = (String::new(), None);
+    let history = database.rule_history(7, 5, 0).await.unwrap();
+    assert_eq!(history.counts.total(), 9);
+    let (mut out, mut after) = (format!("{history:?}"), None);
     loop {
         let page = database.attacks(&Filter::default(), &Page { after, limit: 200 }).await.unwrap();
         out.push_str(&serde_json::to_string(&page.rows).unwrap());

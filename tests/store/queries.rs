@@ -282,6 +282,7 @@ both! {
                 application: 1, host: host.into(), requests: 10, attacks: 2, blocked: 1, bypassed: 0, bytes: 1_000,
                 latency: vec![5, 5],
             }; 2],
+            ..Statistics::default()
         };
         assert!(database.record_statistics(&send(1, 0, "a.example")).await.unwrap());
         assert!(!database.record_statistics(&send(1, 0, "a.example")).await.unwrap());

@@ -8,7 +8,7 @@
 //!
 //! let keys = Keys::new(b"secret of the group");
 //! let table = Table::new(1 << 20, false);
-//! let spec = Spec { window_ms: 60_000, limit: 2 };
+//! let spec = Spec { window_ms: 60_000, limit: 2, shares: 1 };
 //! let key = keys.key(7, &[b"203.0.113.9"]);
 //! let counts: Vec<u32> = (0..3).map(|at| table.add(key, spec, 1_000 + at, 1).count).collect();
 //! assert_eq!(counts, [1, 2, 3]);
@@ -16,6 +16,7 @@
 
 mod distinct;
 mod entries;
+pub mod histogram;
 mod keys;
 mod shared;
 mod table;
@@ -23,7 +24,8 @@ mod window;
 
 pub use distinct::Distinct;
 pub use entries::{Change, Entries, Entry, Exception, Key, Listed};
+pub use histogram::Histogram;
 pub use keys::Keys;
 pub use shared::{Outgoing, SharedState};
-pub use table::{Observation, Spec, Table};
+pub use table::{Observation, Peak, Spec, Table};
 pub use window::{SLOTS, Window};

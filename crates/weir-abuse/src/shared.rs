@@ -72,7 +72,7 @@ impl SharedState {
             (self.batch, self.in_flight) = (next, true);
         }
         let (slots, values) = (self.sent.slots().collect(), self.sent_values.clone());
-        let Spec { window_ms, limit } = spec;
+        let Spec { window_ms, limit, .. } = spec;
         Outgoing { key, window_ms, limit, batch: self.batch, slots, values }
     }
 

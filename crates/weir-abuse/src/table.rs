@@ -5,6 +5,7 @@
 //! never given up for a new one; where only such are found, the new key is not counted, which is counted itself.
 
 use super::distinct::Distinct;
+use super::histogram::bucket;
 use super::shared::{Outgoing, SharedState};
 use super::window::Window;
 use std::collections::HashMap;
@@ -14,6 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 const SHARDS: usize = 64;
+const MINUTE_MS: u64 = 60_000;
 /// Counters looked at to find one to give up.
 const LOOKED_AT: usize = 16;
 /// Bytes of a counter: itself and its place in the map, which is at most half empty.
@@ -26,6 +28,19 @@ pub struct Spec {
     pub window_ms: u64,
     /// Its limit.
     pub limit: u32,
+    /// Sessions that share the key: [`Peak`] is the count of one of them. 0 counts as 1.
+    pub shares: u32,
+}
+
+/// The highest count of a key within a minute, in the buckets of a [`Histogram`](super::Histogram).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peak {
+    /// Minutes since 1970.
+    pub minute: u64,
+    /// Its bucket before the event; `None` if this is the first event of the minute.
+    pub from: Option<u8>,
+    /// Its bucket now.
+    pub to: u8,
 }
 
 /// The state of a counter after an event.
@@ -39,6 +54,8 @@ pub struct Observation {
     pub sequential: bool,
     /// Milliseconds until the count has fallen to the limit.
     pub wait_ms: u64,
+    /// The highest count of this minute, if the event raised it to another bucket.
+    pub peak: Option<Peak>,
 }
 
 #[derive(Debug)]
@@ -48,6 +65,10 @@ struct Counter {
     limit: u32,
     /// Whether it waits in the list of those to be sent.
     queued: bool,
+    /// Bucket of its highest count within `minute`.
+    peak: u8,
+    /// Minute of the last event, since 1970.
+    minute: u32,
     first: u64,
     last: u64,
     window: Window,
@@ -83,7 +104,20 @@ impl Counter {
             since: self.first,
             sequential: self.distinct.as_ref().is_some_and(|distinct| distinct.is_sequential()),
             wait_ms: if self.distinct.is_some() { self.window_ms } else { slots * slot_ms - now % slot_ms },
+            peak: None,
         }
+    }
+
+    /// What an event makes of it: like [`Self::observation`], with the highest count of the minute.
+    fn observed(&mut self, now: u64, shares: u32) -> Observation {
+        let mut seen = self.observation(now);
+        let (minute, to) = ((now / MINUTE_MS) as u32, bucket(seen.count.div_ceil(shares.max(1))));
+        let from = (minute == self.minute).then_some(self.peak);
+        if seen.count > 0 && from.is_none_or(|from| from < to) {
+            (self.minute, self.peak) = (minute, to);
+            seen.peak = Some(Peak { minute: u64::from(minute), from, to });
+        }
+        seen
     }
 
     fn heap(&self) -> usize {
@@ -163,7 +197,7 @@ impl Table {
         if let Some(shared) = &mut counter.shared {
             shared.add(slot, n);
         }
-        let seen = counter.observation(now);
+        let seen = counter.observed(now, spec.shares);
         queue(&mut shard, place, self.is_shared);
         seen
     }
@@ -185,7 +219,7 @@ impl Table {
         {
             shared.add_value(hash);
         }
-        let (seen, after) = (counter.observation(now), counter.heap());
+        let (seen, after) = (counter.observed(now, spec.shares), counter.heap());
         shard.heap = (shard.heap + after).saturating_sub(before);
         if is_new {
             queue(&mut shard, place, self.is_shared);
@@ -219,7 +253,7 @@ impl Table {
                 let Some(&place) = shard.places.get(&key) else { continue };
                 let counter = &mut shard.counters[place as usize];
                 counter.queued = false;
-                let spec = Spec { window_ms: counter.window_ms, limit: counter.limit };
+                let spec = Spec { window_ms: counter.window_ms, limit: counter.limit, shares: 1 };
                 let next = self.batches.fetch_add(1, Ordering::Relaxed);
                 out.extend(counter.shared.as_mut().map(|shared| shared.outgoing(key, spec, next)));
             }
@@ -324,6 +358,8 @@ impl Table {
             window_ms,
             limit,
             queued: false,
+            peak: 0,
+            minute: 0,
             first: now,
             last: now,
             window: Window::default(),
@@ -385,7 +421,7 @@ mod tests {
     use super::*;
     use crate::Keys;
 
-    const SPEC: Spec = Spec { window_ms: 60_000, limit: 10 };
+    const SPEC: Spec = Spec { window_ms: 60_000, limit: 10, shares: 1 };
 
     #[test]
     fn a_flood_of_new_keys_evicts_none_past_half_its_limit() {
@@ -461,6 +497,22 @@ mod tests {
         assert_eq!(table.peek(7, 60_200).count, 11, "its own batch is not counted twice");
         table.arrived(&sent[0], &[(slot, 11)], 0, 60_300);
         assert_eq!(table.peek(7, 60_300).count, 11);
+    }
+
+    #[test]
+    fn peaks_tell_the_highest_count_of_each_minute() {
+        let table = Table::new(1 << 20, false);
+        let minute = 1_000;
+        let at = |seconds: u64| minute * MINUTE_MS + seconds * 1_000;
+        let peak = |seen: Observation| seen.peak;
+        assert_eq!(peak(table.add(7, SPEC, at(30), 1)), Some(Peak { minute, from: None, to: 1 }));
+        assert_eq!(peak(table.add(7, SPEC, at(31), 2)), Some(Peak { minute, from: Some(1), to: 3 }));
+        assert_eq!(peak(table.add(7, SPEC, at(32), -1)), None, "a count that falls is no new peak");
+        assert_eq!(peak(table.add(7, SPEC, at(33), 1)), None, "as high as before");
+        let next = Some(Peak { minute: minute + 1, from: None, to: 4 });
+        assert_eq!(peak(table.add(7, SPEC, at(60), 1)), next, "the window reaches back");
+        let shared = Spec { shares: 5, ..SPEC };
+        assert_eq!(peak(table.add(8, shared, at(30), 11)), Some(Peak { minute, from: None, to: 3 }));
     }
 
     #[test]

@@ -62,6 +62,8 @@ pub struct Config {
     pub clients: ClientRules,
     /// Days for which hits are kept.
     pub retention_days: u32,
+    /// Days for which it is kept what abuse rules counted.
+    pub behaviour_days: u32,
     /// Login by OpenID Connect.
     pub oidc: Option<oidc::Config>,
     /// The mail server of alerts; none without.
@@ -139,6 +141,7 @@ impl App {
     /// Puts the services on `store`: makes what a first start needs.
     pub async fn start(config: Config, store: Database, clock: Clock) -> Result<(App, Option<FirstAdministrator>)> {
         store.set_retention(config.retention_days);
+        store.set_behaviour_retention(config.behaviour_days);
         let pool = || store.control().clone();
         let users = Users::new(pool(), Passwords::new()?, clock.clone());
         let tokens = Tokens::new(pool(), clock.clone(), config.in_process_token.as_deref());

@@ -32,6 +32,7 @@ pub mod searches;
 pub mod server;
 pub mod sinks;
 pub mod store;
+pub mod thresholds;
 
 pub use app::{App, Config};
 pub use error::{Error, Mistake};

@@ -97,6 +97,7 @@ impl Fixture {
                 original_host: Vec::new(),
             }]),
             retention_days: 180,
+            behaviour_days: 30,
             oidc: None,
             smtp: None,
             outgoing: Default::default(),

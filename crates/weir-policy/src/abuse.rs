@@ -133,6 +133,8 @@ pub struct AbuseRule {
     pub dry_run: bool,
     /// How failed attempts are recognised.
     pub failure: Failure,
+    /// Identifies what it counts: type, conditions, key, values, window, failures. Thresholds and reactions are no part of it.
+    pub measure: u64,
     /// The reply to requests that it blocks.
     pub(super) reply: Option<ReplyTemplate>,
 }

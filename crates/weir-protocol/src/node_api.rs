@@ -229,6 +229,26 @@ pub struct Statistics {
     pub seconds: u32,
     /// A row for each application and host.
     pub rows: Vec<StatisticsRow>,
+    /// What keys of abuse rules reached, by rule and minute; at most [`MAX_RULE_MINUTES`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<RuleMinute>,
+}
+
+/// Most histograms of one report.
+pub const MAX_RULE_MINUTES: usize = 300;
+
+/// A minute of an abuse rule: how many keys reached which count.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RuleMinute {
+    /// The rule.
+    pub rule: u64,
+    /// What it counts: minutes of a rule add up only if this is the same.
+    pub measure: u64,
+    /// Minutes since 1970.
+    pub minute: u64,
+    /// Buckets of a [`weir_abuse::Histogram`] with their keys.
+    pub counts: Vec<(u8, u64)>,
 }
 
 /// Upper bounds of the buckets of [`StatisticsRow::latency`], in microseconds; the last bucket has none.

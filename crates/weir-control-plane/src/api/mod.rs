@@ -62,6 +62,7 @@ fn policy_routes(routes: Routes) -> Routes {
         .get("/api/v1/rules/{id}", Needs(ReadPolicy), rules::get)
         .put("/api/v1/rules/{id}", Needs(WritePolicy), rules::change)
         .delete("/api/v1/rules/{id}", Needs(WritePolicy), rules::remove)
+        .get("/api/v1/rules/{id}/thresholds", Needs(ReadPolicy), abuse::thresholds)
         .get("/api/v1/ip-lists", Needs(ReadPolicy), ip_lists::list)
         .add(Method::POST, "/api/v1/ip-lists", Needs(WritePolicy), BULK_LIMIT, ip_lists::add)
         .add(Method::POST, "/api/v1/ip-lists/remove", Needs(WritePolicy), BULK_LIMIT, ip_lists::remove_many)

@@ -32,6 +32,7 @@ struct Inner {
     known_days: KnownDays,
     health: WriteHealth,
     retention_days: AtomicU32,
+    behaviour_days: AtomicU32,
     /// When it was opened, by both clocks.
     opened: (Instant, i64),
 }
@@ -51,7 +52,7 @@ impl Database {
                 (control.clone(), Partitions::postgres(control).await?)
             }
         };
-        let retention_days = AtomicU32::new(MAX_RETENTION_DAYS);
+        let [retention_days, behaviour_days] = [(); 2].map(|()| AtomicU32::new(MAX_RETENTION_DAYS));
         let opened = (Instant::now(), ids::now());
         Ok(Database {
             inner: Arc::new(Inner {
@@ -60,6 +61,7 @@ impl Database {
                 known_days: KnownDays::default(),
                 health: WriteHealth::default(),
                 retention_days,
+                behaviour_days,
                 opened,
             }),
         })
@@ -70,12 +72,26 @@ impl Database {
         self.inner.retention_days.store(days.clamp(1, MAX_RETENTION_DAYS), Ordering::Relaxed);
     }
 
+    /// Days for which it is kept what abuse rules counted.
+    pub fn set_behaviour_retention(&self, days: u32) {
+        self.inner.behaviour_days.store(days.clamp(1, MAX_RETENTION_DAYS), Ordering::Relaxed);
+    }
+
     /// First millisecond that is kept: a whole number of days ago. A clock that has jumped ahead is believed after a start.
     pub(super) fn kept_from(&self) -> i64 {
+        self.days_ago(&self.inner.retention_days)
+    }
+
+    /// First millisecond for which it is kept what abuse rules counted.
+    pub(super) fn behaviour_from(&self) -> i64 {
+        self.days_ago(&self.inner.behaviour_days)
+    }
+
+    fn days_ago(&self, days: &AtomicU32) -> i64 {
         let (opened, then) = self.inner.opened;
         let passed = i64::try_from(opened.elapsed().as_millis()).unwrap_or(i64::MAX);
         let now = believed(ids::now(), then.saturating_add(passed));
-        let days = i64::from(self.inner.retention_days.load(Ordering::Relaxed));
+        let days = i64::from(days.load(Ordering::Relaxed));
         (now.div_euclid(ids::DAY) - days).max(0) * ids::DAY
     }
 

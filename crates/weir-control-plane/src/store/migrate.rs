@@ -48,6 +48,7 @@ pub(super) const CONTROL: &[Migration] = migrations! {
     500 "0500_abuse",
     501 "0501_saved_searches",
     502 "0502_alert_late_hits",
+    510 "0510_rule_histograms",
 };
 
 /// Migrations of the tables that hold hits. They are the store's alone.

@@ -8,7 +8,9 @@ use super::ingest::{begin, retry};
 use super::migrate::Engine;
 use super::partition::{Partition, Partitions};
 use super::sql::{Columns, Sql};
-use super::{AttackStatus, Database, StoreError, clock_skew, daily_partitions, grouping, traffic, updates};
+use super::{
+    AttackStatus, Database, StoreError, clock_skew, daily_partitions, grouping, rule_histograms, traffic, updates,
+};
 use sqlx::{AnyConnection, Connection};
 
 /// Days for which news wait for their hit.
@@ -51,6 +53,7 @@ impl Database {
         }
         clock_skew::forget(self, from).await?;
         traffic::forget(self, from).await?;
+        rule_histograms::forget(self, self.behaviour_from()).await?;
         Ok(done)
     }
 }

@@ -5,11 +5,11 @@ use super::incoming::{MAX_AHEAD, text};
 use super::ingest::{begin, retry};
 use super::migrate::Engine;
 use super::sql::{Columns, Rows, Sql, Value};
-use super::{Database, StoreError};
+use super::{Database, StoreError, rule_histograms};
 use serde::Serialize;
 use sqlx::AnyConnection;
 use std::collections::{BTreeMap, HashMap};
-use weir_protocol::node_api::{LATENCY_BOUNDS_US, Statistics, StatisticsRow};
+use weir_protocol::node_api::{LATENCY_BOUNDS_US, MAX_RULE_MINUTES, Statistics, StatisticsRow};
 
 /// Milliseconds of a minute.
 const MINUTE: i64 = 60_000;
@@ -151,6 +151,9 @@ impl Database {
         if batch.rows.len() > MAX_ROWS {
             return refuse("too many rows: fold hosts into `*`");
         }
+        if batch.rules.len() > MAX_RULE_MINUTES {
+            return refuse("too many histograms: divide them among reports");
+        }
         retry(|| add(self, &id, time, batch)).await
     }
 
@@ -257,6 +260,7 @@ async fn add(database: &Database, id: &str, time: i64, batch: &Statistics) -> Re
     for (rows, unit) in [(&BY_MINUTE, MINUTE), (&BY_HOUR, ids::HOUR)] {
         rows.write(&mut transaction, rows_of(batch, time / unit)).await?;
     }
+    rule_histograms::add(&mut transaction, &batch.rules, database.behaviour_from()).await?;
     transaction.commit().await?;
     Ok(true)
 }

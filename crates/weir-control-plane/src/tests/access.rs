@@ -30,6 +30,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("GET", "/api/v1/rules/{id}", "anr"),
     ("PUT", "/api/v1/rules/{id}", "an"),
     ("DELETE", "/api/v1/rules/{id}", "an"),
+    ("GET", "/api/v1/rules/{id}/thresholds", "anr"),
     ("GET", "/api/v1/abuse/entries", "anr"),
     ("POST", "/api/v1/abuse/decisions", "an"),
     ("GET", "/api/v1/ip-lists", "anr"),

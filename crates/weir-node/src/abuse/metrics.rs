@@ -14,6 +14,7 @@ pub struct AbuseMetrics {
     given_up: Counter,
     not_counted: Counter,
     refused: Counter,
+    histograms_dropped: Counter,
     unanswered: Gauge,
     /// Exchanges with the server of shared counters that failed.
     pub failures: Counter,
@@ -39,6 +40,11 @@ impl AbuseMetrics {
         );
         counter("abuse_entries_refused", "Sources not listed because the store of entries was full.", &all.refused);
         counter(
+            "abuse_histograms_dropped",
+            "Rules without a histogram and minutes of histograms that were not shipped in time.",
+            &all.histograms_dropped,
+        );
+        counter(
             "abuse_share_failures",
             "Failed exchanges with the server of shared counters; limits are local then.",
             &all.failures,
@@ -58,5 +64,6 @@ impl AbuseMetrics {
         raise(&self.given_up, abuse.table().given_up());
         raise(&self.not_counted, abuse.table().not_counted());
         raise(&self.refused, abuse.entries().refused());
+        raise(&self.histograms_dropped, abuse.histograms().dropped());
     }
 }

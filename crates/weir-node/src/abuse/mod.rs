@@ -5,6 +5,7 @@
 //! its request ([`Carried`]) travels in the sealed context.
 
 mod carried; // from the request to its response
+mod histograms; // counts of keys by rule and minute
 mod keep; // entries across restarts
 mod metrics;
 mod request; // the request leg
@@ -19,6 +20,7 @@ mod values; // parts of keys
 mod words; // reasons for people
 
 pub use carried::{Carried, MAX_CARRIED};
+pub use histograms::Histograms;
 pub use keep::EntryFile;
 pub use metrics::AbuseMetrics;
 pub use request::{AbuseCheck, RequestView};
@@ -33,7 +35,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use weir_abuse::{Entries, Keys, Spec, Table};
-use weir_policy::{AbuseRule, KeyPart};
+use weir_policy::{AbuseKind, AbuseRule, KeyPart};
 
 /// Most automatic entries of a group.
 const MAX_ENTRIES: usize = 100_000;
@@ -58,6 +60,7 @@ pub struct Abuse {
     table: Table,
     entries: Entries,
     sessions: Sessions,
+    histograms: Histograms,
     /// When each rule on responses was last asked and answered, in milliseconds since 1970.
     legs: RwLock<HashMap<u64, Leg>>,
     /// What is added to the clock of the node to get that of the shared counters, in milliseconds.
@@ -96,6 +99,7 @@ impl Abuse {
             table: Table::new(settings.memory, settings.shared),
             entries: Entries::new(MAX_ENTRIES),
             sessions: Sessions::default(),
+            histograms: Histograms::default(),
             legs: RwLock::default(),
             offset_ms: AtomicI64::new(0),
         }
@@ -116,6 +120,11 @@ impl Abuse {
     /// The automatic entries.
     pub fn entries(&self) -> &Entries {
         &self.entries
+    }
+
+    /// What keys reached, by rule and minute.
+    pub fn histograms(&self) -> &Histograms {
+        &self.histograms
     }
 
     /// The name of a key outside the node.
@@ -165,9 +174,14 @@ impl Abuse {
     }
 }
 
-/// How a rule is counted.
-fn spec(rule: &AbuseRule) -> Spec {
-    Spec { window_ms: u64::from(rule.window) * 1000, limit: rule.limit() }
+/// How a rule is counted, under a key that `shares` sessions share.
+fn spec(rule: &AbuseRule, shares: u32) -> Spec {
+    Spec { window_ms: u64::from(rule.window) * 1000, limit: rule.limit(), shares }
+}
+
+/// How many sessions share a key of a rule: for addresses as a whole, those that the upstream issued or accepted.
+fn shares(rule: &AbuseRule, sessions: u32) -> u32 {
+    if is_by_address(rule) && rule.kind != AbuseKind::RateLimit { sessions.max(1) } else { 1 }
 }
 
 /// Whether a rule punishes addresses as a whole, so that evidence of several sessions raises its limit.

@@ -2,7 +2,7 @@
 
 use super::carried::{Carried, CarriedRule};
 use super::values::{self, PartValues};
-use super::{Abuse, Keyring, counted_address, is_by_address, spec, words};
+use super::{Abuse, Keyring, counted_address, shares, spec, words};
 use std::net::IpAddr;
 use std::sync::Arc;
 use weir_abuse::{Entry, Exception, Key, Keys, Listed, Observation, Spec};
@@ -12,7 +12,7 @@ use weir_policy::{AbuseExcess, AbuseKind, AbuseRule, KeyPart, List, ListHit, Mat
 /// Keys under which one request may count for one rule: repeated names give several.
 const MAX_KEYS: usize = 4;
 /// Sessions of a source are counted over ten minutes.
-const SESSIONS: Spec = Spec { window_ms: 600_000, limit: u32::MAX };
+const SESSIONS: Spec = Spec { window_ms: 600_000, limit: u32::MAX, shares: 1 };
 /// Milliseconds for which lifting an entry keeps its key from being listed again, at least.
 const MIN_LIFT: u64 = 60_000;
 
@@ -122,7 +122,7 @@ impl Abuse {
         let credential = credential.map_or(0, |value| keys.value(value));
         let established = self.sessions.is_established(session);
         let now = self.shared_time(view.now);
-        let counter = keys.key(0, &[b"sessions", &source.to_be_bytes()]);
+        let counter = sessions_key(keys, source);
         let sessions = if established {
             self.table.add_value(counter, SESSIONS, now, session, None)
         } else {
@@ -158,6 +158,11 @@ impl Abuse {
         }
     }
 
+    /// Different established sessions of a source at `now`, by the clock of the shared counters.
+    pub(super) fn sessions_of(&self, source: u128, now: u64) -> u32 {
+        self.table.peek(sessions_key(&self.keys.load().0[0], source), now).count
+    }
+
     /// Excepts a key of a rule until `until`; with `None` the entry is lifted, and the key not listed again for a minute.
     pub fn except(&self, rule: u64, key: Key, until: Option<u64>, now: u64) {
         let until = until.unwrap_or(now + MIN_LIFT);
@@ -181,6 +186,11 @@ fn session_value(view: &RequestView<'_, '_>, policy: &Policy, plan: &Plan) -> Op
 pub(super) fn session_hash(keys: &Keys, application: i64, session: &Option<Vec<u8>>) -> u64 {
     let hash = |value: &Vec<u8>| keys.key(0, &[b"session", &application.to_be_bytes(), value]) as u64;
     session.as_ref().map_or(0, hash)
+}
+
+/// The counter of the different sessions of a source.
+fn sessions_key(keys: &Keys, source: u128) -> u128 {
+    keys.key(0, &[b"sessions", &source.to_be_bytes()])
 }
 
 fn session_subject(keys: &Keys, source: u128, session: u64) -> u128 {
@@ -236,24 +246,26 @@ impl Counting<'_, '_, '_> {
 
     /// The limit of a rule; for addresses as a whole, times the number of sessions that the upstream issued or accepted.
     fn limit(&self, rule: &AbuseRule) -> u32 {
-        let shares = is_by_address(rule) && rule.kind != AbuseKind::RateLimit;
-        rule.limit().saturating_mul(if shares { self.subject.sessions.max(1) } else { 1 })
+        rule.limit().saturating_mul(shares(rule, self.subject.sessions))
     }
 
     /// Counts the request under `key`, as the kind of the rule says.
     fn count(&mut self, rule: &AbuseRule, key: u128, limit: u32) -> Observation {
         let (table, now) = (&self.abuse.table, self.abuse.shared_time(self.view.now));
-        let spec = spec(rule);
+        let spec = spec(rule, shares(rule, self.subject.sessions));
         let value = rule.distinct.as_ref().and_then(|part| self.part(part).last().cloned());
         if rule.kind == AbuseKind::Bola {
             let Some(value) = value.filter(|_| self.view.first) else { return table.peek(key, now) };
             let number = std::str::from_utf8(&value).ok().and_then(|text| text.parse().ok());
-            return table.add_value(key, spec, now, self.keys.value(&value), number);
+            let seen = table.add_value(key, spec, now, self.keys.value(&value), number);
+            self.abuse.histograms.record(rule, seen.peak);
+            return seen;
         }
         let answered = !rule.kind.reads_responses() || self.abuse.asked(rule.id, self.view.now);
         let by_attempt = rule.kind != AbuseKind::ForcedBrowsing && rule.distinct.is_none();
         let counted = self.view.first && answered && by_attempt;
         let seen = if counted { table.add(key, spec, now, 1) } else { table.peek(key, now) };
+        self.abuse.histograms.record(rule, seen.peak);
         let is_over = seen.count > limit;
         let blocks = rule.is_enforced() && rule.reaction == Reaction::Block;
         if counted && is_over && blocks && self.view.blocking && self.plan.mode > Mode::Monitoring {

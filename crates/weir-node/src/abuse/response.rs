@@ -2,7 +2,8 @@
 
 use super::carried::{Carried, CarriedRule};
 use super::request::session_hash;
-use super::{Abuse, spec};
+use super::{Abuse, shares, spec};
+use weir_abuse::Observation;
 use weir_core::model::Message;
 use weir_policy::{AbuseKind, AbuseRule, KeyPart, Plan, Policy};
 
@@ -35,9 +36,10 @@ impl Abuse {
                 self.sessions.establish(carried.session);
             }
         }
+        let session = issued.or(Some(carried.session).filter(|session| *session != 0));
         for item in &carried.rules {
             if let Some(rule) = policy.abuse().rule(item.rule) {
-                self.answer(view, rule, item, issued.or(Some(carried.session).filter(|session| *session != 0)));
+                self.answer(view, rule, (carried.source, item), session);
             }
         }
     }
@@ -59,7 +61,13 @@ impl Abuse {
         Some(hash)
     }
 
-    fn answer(&self, view: &ResponseView<'_, '_>, rule: &AbuseRule, item: &CarriedRule, session: Option<u64>) {
+    fn answer(
+        &self,
+        view: &ResponseView<'_, '_>,
+        rule: &AbuseRule,
+        (source, item): (u128, &CarriedRule),
+        session: Option<u64>,
+    ) {
         if !rule.kind.reads_responses() {
             return;
         }
@@ -67,22 +75,15 @@ impl Abuse {
         let location = view.message.header("location").unwrap_or_default();
         let failed = rule.failure.matches(view.message.status, location, view.message.body);
         let (now, then) = (self.shared_time(view.now), self.shared_time(view.requested));
-        let spec = spec(rule);
-        match (rule.kind, rule.distinct.is_some()) {
-            (AbuseKind::Brute, true) if failed => {
-                self.table.add_value(item.key, spec, now, item.value, None);
-            }
-            (AbuseKind::Brute, false) if failed && !item.counted => {
-                self.table.add_at(item.key, spec, now, then, 1);
-            }
-            (AbuseKind::Brute, false) if !failed && item.counted => {
-                self.table.add_at(item.key, spec, now, then, -1);
-            }
-            (AbuseKind::ForcedBrowsing, _) if failed => {
-                self.table.add(item.key, spec, now, 1);
-            }
-            _ => {}
-        }
+        let spec = spec(rule, shares(rule, self.sessions_of(source, now)));
+        let seen = match (rule.kind, rule.distinct.is_some()) {
+            (AbuseKind::Brute, true) if failed => self.table.add_value(item.key, spec, now, item.value, None),
+            (AbuseKind::Brute, false) if failed && !item.counted => self.table.add_at(item.key, spec, now, then, 1),
+            (AbuseKind::Brute, false) if !failed && item.counted => self.table.add_at(item.key, spec, now, then, -1),
+            (AbuseKind::ForcedBrowsing, _) if failed => self.table.add(item.key, spec, now, 1),
+            _ => Observation::default(),
+        };
+        self.histograms.record(rule, seen.peak);
         if let (AbuseKind::Brute, false, Some(session)) = (rule.kind, failed, session)
             && view.message.status < 400
         {

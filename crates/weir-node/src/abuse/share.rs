@@ -242,7 +242,7 @@ impl Share {
         let (Some(window_ms), Some(limit), Some(distinct)) = (number(), number(), number()) else { return };
         let Some(key) = words.next().and_then(|word| u128::from_str_radix(word, 16).ok()) else { return };
         let slots: Vec<String> = words.map(str::to_owned).collect();
-        let spec = Spec { window_ms, limit: limit as u32 };
+        let spec = Spec { window_ms, limit: limit as u32, shares: 1 };
         self.abuse.table().learn(key, spec, &parse_counts(&slots), distinct as u32, now);
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 use weir_protocol::hit::{Hit, HitResponse};
-use weir_protocol::node_api::{HitUpdate, Record};
+use weir_protocol::node_api::{HitUpdate, MAX_RULE_MINUTES, Record, RuleMinute, Statistics};
 use weir_runtime::clock::now_millis;
 use weir_runtime::telemetry::Telemetry;
 
@@ -119,10 +119,18 @@ impl Recorder {
         }
     }
 
-    /// Writes the statistics since the last call to the spool.
-    pub fn flush_statistics(&self) {
+    /// Writes the statistics since the last call to the spool, and `rules`: histograms of abuse rules.
+    pub fn flush_statistics(&self, rules: &[RuleMinute]) {
         let now = now_millis();
-        if let Some(statistics) = self.counts.take(now / 1000, self.ids.next(now).to_string()) {
+        let id = || self.ids.next(now).to_string();
+        let minutes = rules.chunks(MAX_RULE_MINUTES).map(|rules| Statistics {
+            id: id(),
+            from: now / 1000,
+            seconds: 1,
+            rules: rules.to_vec(),
+            ..Statistics::default()
+        });
+        for statistics in self.counts.take(now / 1000, id()).into_iter().chain(minutes) {
             let line = serde_json::to_vec(&statistics).expect("plain data");
             // Losses are counted where they happen.
             let _ = self.statistics.submit(line);

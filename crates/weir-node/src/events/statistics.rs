@@ -149,7 +149,14 @@ impl TrafficCounters {
         all.sort_by(|a, b| (a.application, &a.host).cmp(&(b.application, &b.host)));
         // The period is positive even if the clock was set back.
         let seconds = u32::try_from(now.saturating_sub(rows.from)).unwrap_or(u32::MAX).max(1);
-        (!all.is_empty()).then(|| Statistics { id, node: String::new(), from: rows.from, seconds, rows: all })
+        (!all.is_empty()).then(|| Statistics {
+            id,
+            node: String::new(),
+            from: rows.from,
+            seconds,
+            rows: all,
+            rules: Vec::new(),
+        })
     }
 }
 

@@ -7,7 +7,9 @@ use crate::console::page::{self, Page, html, html_with, mistakes, see_other};
 use crate::console::rule_form::{RuleDraft, field};
 use crate::console::rule_types::{RuleType, find, groups};
 use crate::console::view::parts::{self, Choice, HitCount};
-use crate::console::view::rules::{RuleCheck, RuleForm, RuleRow, RuleTypes, Rules, TestFinding, TestResult};
+use crate::console::view::rules::{
+    RuleCheck, RuleForm, RuleHistoryText, RuleRow, RuleTypes, Rules, TestFinding, TestResult,
+};
 use crate::console::view::shell::{Place, Tone};
 use crate::console::view::text::Text;
 use crate::console::view::ui::href;
@@ -19,7 +21,7 @@ use crate::store::RuleCount;
 use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::Response;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 
 /// How far back hits are counted, in milliseconds: 30 days.
@@ -122,8 +124,8 @@ pub async fn new(page: Page, Path(code): Path<String>) -> Result<Response> {
 /// `POST /rules/new/{kind}`
 pub async fn create(page: Page, Path(code): Path<String>, given: FormFields) -> Result<Response> {
     let kind = kind_of(&code)?;
-    let filled = RuleDraft::sent(given.with("sent", "1"));
-    if filled.given.has("only_test") {
+    let (filled, again) = sent(given);
+    if again {
         return tested(&page, kind, &filled, None).await;
     }
     let made = match filled.rule(kind, None) {
@@ -153,8 +155,8 @@ pub async fn rule(page: Page, Path(id): Path<u64>) -> Result<Response> {
 pub async fn change(page: Page, Path(id): Path<u64>, given: FormFields) -> Result<Response> {
     let entry = entry(&page, id)?;
     let kind = kind_of(entry.kind())?;
-    let filled = RuleDraft::sent(given.with("sent", "1"));
-    if filled.given.has("only_test") {
+    let (filled, again) = sent(given);
+    if again {
         return tested(&page, kind, &filled, Some(&entry)).await;
     }
     let done = match filled.rule(kind, Some(&entry)) {
@@ -242,9 +244,11 @@ async fn check(page: &Page, kind: &'static RuleType, filled: &RuleDraft, old: Op
         says: Text::default(),
         test: None,
         test_wrong: None,
+        history: None,
     };
     let Some(new) = new else { return Ok(out) };
     out.rule = Text::block(&rule_text::yaml(&Value::Object(new.rule.clone())));
+    out.history = history(page, &new.rule, replaces).await?;
     if wrong.is_empty() {
         out.says = Text::new(&rule_text::sentence(&new.rule));
         out.dangers = page.app.dangers_of(&new, replaces)?.iter().map(|one| Text::new(&one.says)).collect();
@@ -262,6 +266,25 @@ async fn check(page: &Page, kind: &'static RuleType, filled: &RuleDraft, old: Op
         }
     }
     Ok(out)
+}
+
+/// What keys of the rule have reached; none for a rule that does not count. A rule that is not saved has no history.
+async fn history(page: &Page, rule: &Map<String, Value>, id: Option<u64>) -> Result<Option<RuleHistoryText>> {
+    let found = page.app.thresholds_of(id.unwrap_or_default(), rule).await?;
+    Ok(found.map(|one| RuleHistoryText {
+        says: Text::new(&one.says),
+        since: one.since.map(|since| page.moment(since)),
+        proposed: one.proposed,
+    }))
+}
+
+/// The form as it was sent, and whether it is only to be shown again: tested, or with the proposed threshold.
+fn sent(given: FormFields) -> (RuleDraft, bool) {
+    let given = given.with("sent", "1");
+    let again = given.has("only_test") || given.has("set_threshold");
+    let threshold = given.get("set_threshold").to_owned();
+    let given = if threshold.is_empty() { given } else { given.with("threshold", &threshold) };
+    (RuleDraft::sent(given), again)
 }
 
 fn verdict(judgement: &Judgement) -> (Tone, &'static str) {

@@ -119,6 +119,17 @@ pub struct TestFinding {
     pub counts: bool,
 }
 
+/// What keys of a rule that counts have reached.
+#[derive(Clone, Debug)]
+pub struct RuleHistoryText {
+    /// In words.
+    pub says: Text,
+    /// Since when.
+    pub since: Option<Moment>,
+    /// The proposed threshold, if there is one.
+    pub proposed: Option<u32>,
+}
+
 /// What live validation shows: mistakes, the rule as written, the test.
 #[derive(Debug, Template)]
 #[template(path = "part/rule_check.html")]
@@ -137,6 +148,8 @@ pub struct RuleCheck {
     pub test: Option<TestResult>,
     /// What is wrong with the test.
     pub test_wrong: Option<Text>,
+    /// What keys of a rule that counts have reached.
+    pub history: Option<RuleHistoryText>,
 }
 
 // A template of its own, escaped.

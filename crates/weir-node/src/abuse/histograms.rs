@@ -1,0 +1,169 @@
+//! How many keys of each rule reached which count in each minute, until the minute is shipped to the control plane.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError, RwLock};
+use weir_abuse::Peak;
+use weir_abuse::histogram::BUCKETS;
+use weir_policy::AbuseRule;
+use weir_protocol::node_api::RuleMinute;
+
+/// Rules with histograms; further ones have none, which is counted.
+const MAX_RULES: usize = 1_000;
+/// Minutes of a rule that wait to be shipped. Shipping takes them every half minute.
+const MAX_MINUTES: usize = 4;
+
+type Minutes = BTreeMap<u64, [u32; BUCKETS]>;
+
+#[derive(Debug)]
+struct RuleCounts {
+    /// What the rule counted when these minutes began.
+    measure: u64,
+    minutes: Minutes,
+}
+
+/// Histograms of the rules of a node.
+#[derive(Debug, Default)]
+pub struct Histograms {
+    rules: RwLock<HashMap<u64, Mutex<RuleCounts>>>,
+    dropped: AtomicU64,
+    /// Whether somebody takes them.
+    shipped: AtomicBool,
+}
+
+impl Histograms {
+    /// Begins to count: from now on somebody takes the minutes.
+    pub fn enable(&self) {
+        self.shipped.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that a key of `rule` reached a higher count.
+    pub(super) fn record(&self, rule: &AbuseRule, peak: Option<Peak>) {
+        let Some(peak) = peak.filter(|_| self.shipped.load(Ordering::Relaxed)) else { return };
+        {
+            let rules = self.rules.read().unwrap_or_else(PoisonError::into_inner);
+            if let Some(counts) = rules.get(&rule.id) {
+                self.add(&mut counts.lock().unwrap_or_else(PoisonError::into_inner), rule.measure, peak);
+                return;
+            }
+        }
+        let mut rules = self.rules.write().unwrap_or_else(PoisonError::into_inner);
+        if rules.len() >= MAX_RULES && !rules.contains_key(&rule.id) {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let counts = rules.entry(rule.id);
+        let counts =
+            counts.or_insert_with(|| Mutex::new(RuleCounts { measure: rule.measure, minutes: Minutes::new() }));
+        self.add(counts.get_mut().unwrap_or_else(PoisonError::into_inner), rule.measure, peak);
+    }
+
+    fn add(&self, counts: &mut RuleCounts, measure: u64, peak: Peak) {
+        if counts.measure != measure {
+            // The rule was changed: counts of what it counted before do not belong to it.
+            *counts = RuleCounts { measure, minutes: Minutes::new() };
+        }
+        if counts.minutes.len() >= MAX_MINUTES && !counts.minutes.contains_key(&peak.minute) {
+            counts.minutes.pop_first();
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+        let minute = counts.minutes.entry(peak.minute).or_insert([0; BUCKETS]);
+        // Of a minute that began before the rule was changed, or was dropped, the former bucket is empty.
+        if let Some(from) = peak.from.and_then(|from| minute.get_mut(usize::from(from))) {
+            *from = from.saturating_sub(1);
+        }
+        if let Some(to) = minute.get_mut(usize::from(peak.to)) {
+            *to = to.saturating_add(1);
+        }
+    }
+
+    /// Takes the minutes before `minute`, counted since 1970.
+    pub fn take(&self, minute: u64) -> Vec<RuleMinute> {
+        let mut taken = Vec::new();
+        let mut rules = self.rules.write().unwrap_or_else(PoisonError::into_inner);
+        for (&rule, counts) in rules.iter_mut() {
+            let counts = counts.get_mut().unwrap_or_else(PoisonError::into_inner);
+            let later = counts.minutes.split_off(&minute);
+            let measure = counts.measure;
+            taken.extend(std::mem::replace(&mut counts.minutes, later).into_iter().map(|(minute, sources)| {
+                let filled = (0u8..).zip(sources).filter(|(_, sources)| *sources > 0);
+                let counts = filled.map(|(bucket, sources)| (bucket, u64::from(sources))).collect();
+                RuleMinute { rule, measure, minute, counts }
+            }));
+        }
+        rules.retain(|_, counts| !counts.get_mut().unwrap_or_else(PoisonError::into_inner).minutes.is_empty());
+        taken
+    }
+
+    /// Minutes and rules that were not kept: too many rules, or minutes that nobody took.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use weir_policy::{Policy, PolicyDoc, Settings};
+
+    fn policy(rules: &str) -> Policy {
+        let doc = PolicyDoc::parse("p.yaml", &format!("rules: [{rules}]")).unwrap();
+        Policy::compile(&Settings::default(), Some(&doc)).unwrap()
+    }
+
+    fn counts(taken: &[RuleMinute]) -> Vec<(u64, Vec<(u8, u64)>)> {
+        taken.iter().map(|one| (one.minute, one.counts.clone())).collect()
+    }
+
+    #[test]
+    fn each_key_counts_once_a_minute_in_its_highest_bucket() {
+        let policy = policy("{id: 7, type: rate_limit, threshold: 9}");
+        let rule = policy.abuse().rule(7).unwrap();
+        let histograms = Histograms::default();
+        histograms.enable();
+        for (minute, from, to) in [(5, None, 1), (5, None, 1), (5, Some(1), 4), (6, None, 4)] {
+            histograms.record(rule, Some(Peak { minute, from, to }));
+        }
+        histograms.record(rule, None);
+        assert_eq!(counts(&histograms.take(6)), [(5, vec![(1, 1), (4, 1)])]);
+        assert!(histograms.take(6).is_empty(), "the minute that runs is not taken");
+        assert_eq!(counts(&histograms.take(7)), [(6, vec![(4, 1)])]);
+    }
+
+    #[test]
+    fn a_rule_that_counts_something_else_begins_anew() {
+        let [before, limit, after] = [
+            "{id: 7, type: rate_limit, threshold: 9}",
+            "{id: 7, type: rate_limit, threshold: 90, reaction: report, comment: more}",
+            "{id: 7, type: rate_limit, threshold: 9, window: 10}",
+        ]
+        .map(policy);
+        let histograms = Histograms::default();
+        histograms.enable();
+        let peak = Some(Peak { minute: 5, from: None, to: 3 });
+        histograms.record(before.abuse().rule(7).unwrap(), peak);
+        histograms.record(limit.abuse().rule(7).unwrap(), peak);
+        histograms.record(after.abuse().rule(7).unwrap(), Some(Peak { minute: 5, from: Some(3), to: 4 }));
+        let taken = histograms.take(6);
+        assert_eq!(counts(&taken), [(5, vec![(4, 1)])]);
+        assert_eq!(taken[0].measure, after.abuse().rule(7).unwrap().measure);
+    }
+
+    #[test]
+    fn memory_is_bounded_and_losses_are_counted() {
+        let rules: Vec<String> =
+            (0..MAX_RULES + 5).map(|id| format!("{{id: {id}, type: rate_limit, threshold: 9}}")).collect();
+        let policy = policy(&rules.join(","));
+        let histograms = Histograms::default();
+        histograms.enable();
+        for rule in policy.abuse().all() {
+            histograms.record(rule, Some(Peak { minute: 5, from: None, to: 3 }));
+        }
+        assert_eq!(histograms.dropped(), 5);
+        let known = histograms.take(6);
+        assert_eq!(known.len(), MAX_RULES);
+        let rule = policy.abuse().rule(known[0].rule).unwrap();
+        (0..10).for_each(|minute| histograms.record(rule, Some(Peak { minute, from: None, to: 3 })));
+        assert_eq!((histograms.take(10).len(), histograms.dropped()), (MAX_MINUTES, 11));
+    }
+}
