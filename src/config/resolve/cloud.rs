@@ -345,13 +345,7 @@ pub fn control_plane(root: &mut Section<'_>) -> ControlPlane {
                  Link-local addresses are never contacted.",
             ),
             retention_days: s.bounded("retention_days", OWN, 180u32, 1..=3650, "Days for which hits are kept."),
-            behaviour_days: s.bounded(
-                "behaviour_days",
-                OWN,
-                30u32,
-                1..=365,
-                "Days for which the control plane keeps what rules on behaviour counted: histograms and the requests of sessions.",
-            ),
+            behaviour_days: s.bounded("behaviour_days", OWN, 30u32, 1..=365, "Days for which counts of rules on behaviour are kept."),
             oidc: oidc(s),
             smtp: smtp(s),
         };
