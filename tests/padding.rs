@@ -71,7 +71,7 @@ fn json_field_alone(text: &str) -> Vec<u8> {
 
 /// Whether a text is a relative path, which in a file names another file of the same project.
 fn climbs(text: &str) -> bool {
-    text.to_ascii_lowercase().replace("%2e", ".").contains("..")
+    text.to_ascii_lowercase().replace("%25", "%").replace("%2e", ".").contains("..")
 }
 
 /// Whether a text is a value in a file, too: it is short, and none that only files hold (docs/policy.md, "Files").

@@ -87,8 +87,8 @@ pub(super) fn read(
     })
 }
 
-/// 63 bits of FNV-1a: the same in every process, and a number that databases hold. It tells revisions of a rule apart; nobody
-/// gains by a collision.
+/// 63 bits of FNV-1a: the same in every process, and a number that databases hold. It tells revisions of a rule apart; a
+/// collision is of no use to an attacker.
 fn fingerprint(text: &str) -> u64 {
     let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
     text.bytes().fold(0xcbf2_9ce4_8422_2325, step) >> 1

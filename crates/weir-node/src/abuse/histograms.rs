@@ -27,12 +27,12 @@ struct RuleCounts {
 pub struct Histograms {
     rules: RwLock<HashMap<u64, Mutex<RuleCounts>>>,
     dropped: AtomicU64,
-    /// Whether somebody takes them.
+    /// Whether they are shipped.
     shipped: AtomicBool,
 }
 
 impl Histograms {
-    /// Begins to count: from now on somebody takes the minutes.
+    /// Begins to count: from now on minutes are shipped.
     pub fn enable(&self) {
         self.shipped.store(true, Ordering::Relaxed);
     }
@@ -95,7 +95,7 @@ impl Histograms {
         taken
     }
 
-    /// Minutes and rules that were not kept: too many rules, or minutes that nobody took.
+    /// Minutes and rules that were not kept: too many rules, or minutes that were not shipped in time.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
