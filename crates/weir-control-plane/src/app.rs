@@ -62,7 +62,7 @@ pub struct Config {
     pub clients: ClientRules,
     /// Days for which hits are kept.
     pub retention_days: u32,
-    /// Days for which it is kept what abuse rules counted.
+    /// Days for which counts of abuse rules are kept.
     pub behaviour_days: u32,
     /// Login by OpenID Connect.
     pub oidc: Option<oidc::Config>,

@@ -2,23 +2,18 @@
 
 use super::app::App;
 use super::error::{Error, Result};
-use super::store::RuleHistory;
+use super::store::{DAY, RuleHistory};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use std::sync::Arc;
 use weir_policy::{AbuseRule, Policy, PolicyDoc, Settings};
 
 /// Days that are looked at.
 const DAYS: i64 = 7;
-/// Milliseconds of a day.
-const DAY: i64 = 86_400_000;
 /// Without so many counts, 99.9 % of them say nothing.
 const ENOUGH: u64 = 1_000;
 /// The share that a proposed threshold lets pass, of 1,000,000.
 const SHARE: u32 = 999_000;
-/// Most different values that a rule can count.
-const MAX_DISTINCT: u32 = 4_000;
-/// Largest threshold.
-const MAX_COUNT: u32 = 1_000_000;
 
 /// What keys of a rule reached. A count is the highest of a key within a minute, over the window of the rule; of an address
 /// that sessions share it is that of one session.
@@ -47,51 +42,38 @@ impl App {
     pub async fn thresholds(&self, id: u64) -> Result<Thresholds> {
         const NONE: Error = Error::NotFound("rule that counts");
         let entry = self.policy.head().state.rule(id).cloned().ok_or(NONE)?;
-        self.thresholds_of(id, &entry.rule).await?.ok_or(NONE)
+        self.thresholds_of(Some(id), &entry.rule).await?.ok_or(NONE)
     }
 
     /// What keys of rule `id` reached in the last week while it counted what it does as `rule`; none if `rule` does not count
-    /// or has mistakes.
-    pub async fn thresholds_of(&self, id: u64, rule: &Map<String, Value>) -> Result<Option<Thresholds>> {
-        let Some(limits) = compiled(id, rule) else { return Ok(None) };
+    /// or has mistakes. A rule that is not saved has no id and no history.
+    pub async fn thresholds_of(&self, id: Option<u64>, rule: &Map<String, Value>) -> Result<Option<Thresholds>> {
+        let Some(rule) = compiled(id.unwrap_or_default(), rule) else { return Ok(None) };
         let from = self.clock.millis() - DAYS * DAY;
-        let history = self.store.rule_history(id, limits.measure, from).await?;
-        Ok(Some(thresholds(&limits, &history)))
+        let history = match id {
+            Some(id) => self.store.rule_history(id, rule.measure, from).await?,
+            None => RuleHistory::default(),
+        };
+        Ok(Some(thresholds(&rule, &history)))
     }
 }
 
-/// What of a rule is needed here.
-#[derive(Clone, Copy, Debug)]
-struct Limits {
-    measure: u64,
-    limit: u32,
-    window: u32,
-    most: u32,
-}
-
 /// The rule as nodes compile it.
-fn compiled(id: u64, rule: &Map<String, Value>) -> Option<Limits> {
+fn compiled(id: u64, rule: &Map<String, Value>) -> Option<Arc<AbuseRule>> {
     let mut rule = rule.clone();
     rule.insert("id".into(), json!(id));
     // A rule that is disabled now has counted.
     rule.remove("enabled");
     let text = json!({ "rules": [rule] }).to_string();
     let policy = PolicyDoc::parse("rule", &text).and_then(|doc| Policy::compile(&Settings::default(), Some(&doc)));
-    let policy = policy.ok()?;
-    let of = |rule: &AbuseRule| Limits {
-        measure: rule.measure,
-        limit: rule.limit(),
-        window: rule.window,
-        most: if rule.distinct.is_some() { MAX_DISTINCT } else { MAX_COUNT },
-    };
-    policy.abuse().rule(id).map(|rule| of(rule))
+    policy.ok()?.abuse().rule(id).cloned()
 }
 
-fn thresholds(rule: &Limits, history: &RuleHistory) -> Thresholds {
+fn thresholds(rule: &AbuseRule, history: &RuleHistory) -> Thresholds {
     let RuleHistory { since, counts: histogram } = history;
-    let (counts, highest, above) = (histogram.total(), histogram.max(), histogram.above(rule.limit));
+    let (counts, highest, above) = (histogram.total(), histogram.max(), histogram.above(rule.limit()));
     let quantiles = [50.0, 90.0, 99.0, 99.9].map(|percent| (percent, histogram.quantile((percent * 10_000.0) as u32)));
-    let proposed = (counts >= ENOUGH).then(|| histogram.quantile(SHARE).clamp(1, rule.most));
+    let proposed = (counts >= ENOUGH).then(|| histogram.quantile(SHARE).clamp(1, rule.max_threshold()));
     let says = match (counts, proposed) {
         (0, _) => format!(
             "No history: nodes have not reported counts of this rule, as it counts now, in the last {DAYS} days. Save it with \
@@ -107,7 +89,7 @@ fn thresholds(rule: &Limits, history: &RuleHistory) -> Thresholds {
              limit of {}.",
             rule.window,
             if above == 1 { "1 count was".into() } else { format!("{above} counts were") },
-            rule.limit
+            rule.limit()
         ),
     };
     Thresholds { days: DAYS, since: *since, counts, quantiles: quantiles.into(), highest, above, proposed, says }
@@ -126,7 +108,7 @@ mod tests {
 
     #[test]
     fn what_a_rule_counts_is_told_from_how_it_reacts() {
-        let measure = |text: &str| compiled(7, &rule(text)).map(|limits| limits.measure);
+        let measure = |text: &str| compiled(7, &rule(text)).map(|rule| rule.measure);
         let base = measure(r#"{"type": "rate_limit", "threshold": 9}"#).unwrap();
         for same in [
             r#"{"type": "rate_limit", "threshold": 90, "burst": 3, "reaction": "report", "enabled": false}"#,
@@ -148,7 +130,7 @@ mod tests {
 
     #[test]
     fn a_proposal_needs_history() {
-        let limits = Limits { measure: 1, limit: 10, window: 60, most: MAX_COUNT };
+        let limits = compiled(7, &rule(r#"{"type": "rate_limit", "threshold": 10}"#)).unwrap();
         let history = |parts: &[(u32, u64)]| {
             let mut history = RuleHistory { since: Some(0), ..RuleHistory::default() };
             parts.iter().for_each(|&(count, sources)| history.counts.add(bucket(count), sources));
@@ -164,8 +146,8 @@ mod tests {
         let says = "99.9 % of 10000 counts stayed at or below 12 in 60 s; the highest was 15. 1000 counts were above the \
                     present limit of 10.";
         assert_eq!(many.says, says);
-        let walk = Limits { most: MAX_DISTINCT, ..limits };
-        assert_eq!(thresholds(&walk, &history(&[(90_000, 5_000)])).proposed, Some(MAX_DISTINCT));
+        let walk = compiled(7, &rule(r#"{"type": "bola", "distinct": "path:1"}"#)).unwrap();
+        assert_eq!(thresholds(&walk, &history(&[(90_000, 5_000)])).proposed, Some(4_000));
     }
 
     #[tokio::test]

@@ -110,6 +110,16 @@ impl Failure {
     }
 }
 
+/// Largest threshold of a rule that counts requests.
+pub(super) const MAX_COUNT: u32 = 1_000_000;
+/// Largest threshold of a rule that counts different values: what replicas count together.
+const MAX_DISTINCT: u32 = 4_000;
+
+/// The largest threshold of a rule, which counts different values if `distinct`.
+pub(super) fn max_threshold(distinct: bool) -> u32 {
+    if distinct { MAX_DISTINCT } else { MAX_COUNT }
+}
+
 /// One rule.
 #[derive(Debug)]
 pub struct AbuseRule {
@@ -164,6 +174,11 @@ impl AbuseRule {
     /// How many are allowed in a window before anything follows.
     pub fn limit(&self) -> u32 {
         self.threshold.saturating_add(self.burst)
+    }
+
+    /// The largest threshold that it may have.
+    pub fn max_threshold(&self) -> u32 {
+        max_threshold(self.distinct.is_some())
     }
 
     /// Whether the key names the client's address.

@@ -1,6 +1,6 @@
 //! Abuse rules and session keys as written in a document.
 
-use super::abuse::{AbuseKind, AbuseRule, Failure, KeyPart, Reaction};
+use super::abuse::{AbuseKind, AbuseRule, Failure, KeyPart, Reaction, max_threshold};
 use super::doc::{FieldReader, shown};
 use super::error::PolicyError;
 use super::pattern;
@@ -11,10 +11,8 @@ use weir_core::model::PointPattern;
 
 /// Most parts of a key.
 const MAX_PARTS: usize = 6;
-/// Largest threshold and burst.
-const MAX_COUNT: u64 = 1_000_000;
-/// Largest number of different values: what replicas count together.
-const MAX_DISTINCT: u64 = 4_000;
+/// Largest burst and rate.
+const MAX_COUNT: u64 = super::abuse::MAX_COUNT as u64;
 /// Longest window, in seconds: a day.
 const MAX_WINDOW: u64 = 86_400;
 /// Longest time on a list, in seconds: 30 days.
@@ -87,8 +85,8 @@ pub(super) fn read(
     })
 }
 
-/// 63 bits of FNV-1a: the same in every process, and a number that databases hold. It tells revisions of a rule apart; a
-/// collision is of no use to an attacker.
+/// A hash that is the same in every process (FNV-1a), of 63 bits so that databases can hold it. It distinguishes revisions of
+/// one rule, so it need not resist crafted collisions.
 fn fingerprint(text: &str) -> u64 {
     let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
     text.bytes().fold(0xcbf2_9ce4_8422_2325, step) >> 1
@@ -166,8 +164,7 @@ fn distinct(fields: &mut FieldReader<'_, '_>, kind: AbuseKind) -> Option<KeyPart
 
 /// Threshold and window in seconds, also as `rate` and `time_unit`.
 fn limit(fields: &mut FieldReader<'_, '_>, kind: AbuseKind, distinct: bool) -> (Option<u32>, u32) {
-    let most = if distinct { MAX_DISTINCT } else { MAX_COUNT };
-    let given = fields.number("threshold", 1..=most);
+    let given = fields.number("threshold", 1..=u64::from(max_threshold(distinct)));
     let rate = if kind == AbuseKind::RateLimit { fields.number("rate", 1..=MAX_COUNT) } else { None };
     let unit = if kind == AbuseKind::RateLimit { fields.choice("time_unit", &[("rps", 1), ("rpm", 60)]) } else { None };
     let (usual, seconds) = match kind {

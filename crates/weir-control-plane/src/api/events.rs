@@ -6,16 +6,13 @@ use crate::app::App;
 use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::store::{
-    Attack, Count, Cursor, Dimension, Filter, Listing, Mark, Page, Series, StoredHit, TrafficBy, TrafficFilter,
+    Attack, Count, Cursor, DAY, Dimension, Filter, HOUR, Listing, Mark, Page, Series, StoredHit, TrafficBy,
+    TrafficFilter,
 };
 use axum::extract::State;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-
-/// Milliseconds of an hour and of a day.
-const HOUR: i64 = 3_600_000;
-const DAY: i64 = 24 * HOUR;
 
 /// What is searched for, and which page.
 #[derive(Debug, Default, Deserialize)]

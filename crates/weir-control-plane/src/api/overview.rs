@@ -7,12 +7,10 @@ use crate::overview::Period;
 use crate::overview::source::SourceReport;
 use crate::overview::target::{Target, TargetReport};
 use crate::policy::blocking::BlockingReport;
+use crate::store::{DAY, HOUR};
 use axum::extract::State;
 use serde::Deserialize;
 use std::net::IpAddr;
-
-const HOUR: i64 = 3_600_000;
-const DAY: i64 = 24 * HOUR;
 
 /// Which stretch of time.
 #[derive(Debug, Default, Deserialize)]

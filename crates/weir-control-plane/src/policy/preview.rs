@@ -5,7 +5,7 @@ use super::edit::NewRule;
 use super::replay::Judge;
 use crate::app::App;
 use crate::error::{Error, Result};
-use crate::store::{Filter, Replay, Terms};
+use crate::store::{DAY, Filter, Replay, Terms};
 use serde::Serialize;
 use serde_json::Value;
 use std::sync::Arc;
@@ -23,8 +23,6 @@ pub const MAX_HITS: usize = 5_000;
 const TIME: Duration = Duration::from_secs(15);
 /// Changed hits that are listed; the rest is counted.
 const MAX_SHOWN: usize = 50;
-/// Milliseconds of a day.
-const DAY_MS: i64 = 86_400_000;
 
 /// A stored hit that the rule would have changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -97,7 +95,7 @@ impl App {
         after.put_rule(new, replaces)?;
         self.check_rule(new, replaces).await?;
         let days = days.unwrap_or(DEFAULT_DAYS).clamp(1, MAX_DAYS);
-        let since = (self.clock.millis() - i64::from(days) * DAY_MS).max(0);
+        let since = (self.clock.millis() - i64::from(days) * DAY).max(0);
         let this = match new.from_hit.as_str() {
             "" => None,
             id => self.replay_of(id).await?,

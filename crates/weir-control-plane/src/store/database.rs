@@ -72,7 +72,7 @@ impl Database {
         self.inner.retention_days.store(days.clamp(1, MAX_RETENTION_DAYS), Ordering::Relaxed);
     }
 
-    /// Days for which it is kept what abuse rules counted.
+    /// Days for which counts of abuse rules are kept.
     pub fn set_behaviour_retention(&self, days: u32) {
         self.inner.behaviour_days.store(days.clamp(1, MAX_RETENTION_DAYS), Ordering::Relaxed);
     }
@@ -82,7 +82,7 @@ impl Database {
         self.days_ago(&self.inner.retention_days)
     }
 
-    /// First millisecond for which it is kept what abuse rules counted.
+    /// First millisecond for which counts of abuse rules are kept.
     pub(super) fn behaviour_from(&self) -> i64 {
         self.days_ago(&self.inner.behaviour_days)
     }

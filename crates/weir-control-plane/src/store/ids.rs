@@ -6,9 +6,9 @@ use jiff::tz::TimeZone;
 use uuid::Uuid;
 
 /// Milliseconds of a day.
-pub(super) const DAY: i64 = 86_400_000;
+pub const DAY: i64 = 86_400_000;
 /// Milliseconds of an hour.
-pub(super) const HOUR: i64 = 3_600_000;
+pub const HOUR: i64 = 3_600_000;
 /// Greatest time that an id can carry: 48 bits of milliseconds.
 pub(super) const MAX_TIME: i64 = (1 << 48) - 1;
 

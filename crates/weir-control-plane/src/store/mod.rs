@@ -51,6 +51,7 @@ pub use export::{Export, ExportFormat, ExportKind, MAX_EXPORT};
 pub use filter::{AttackStatus, Filter, Mark, Span, Terms};
 pub use health::StoreFault;
 pub use hits::{MAX_REPLAY, Replay};
+pub use ids::{DAY, HOUR};
 pub use page::{Cursor, Listing, MAX_PAGE, Page};
 pub use pools::Pools;
 pub use retention::Retained;

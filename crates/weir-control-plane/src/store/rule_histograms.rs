@@ -31,8 +31,8 @@ pub struct RuleHistory {
 }
 
 impl Database {
-    /// What keys of `rule` reached since `from` (milliseconds since 1970), in whole hours, while it counted what `measure`
-    /// stands for.
+    /// What keys of `rule` reached since `from` (milliseconds since 1970), in whole hours, by revisions of it whose
+    /// [`weir_policy::AbuseRule::measure`] is `measure`.
     pub async fn rule_history(&self, rule: u64, measure: u64, from: i64) -> Result<RuleHistory, StoreError> {
         let mut sql =
             Sql::new("SELECT bucket, CAST(SUM(sources) AS BIGINT), MIN(hour) FROM rule_histograms WHERE rule = ");

@@ -68,19 +68,18 @@ fn slow(input: &[u8]) -> Cow<'_, [u8]> {
     let text: &[u8] = decoded.as_deref().unwrap_or(input);
     let mut out: Vec<u8> = Vec::with_capacity(text.len());
     let mut at = 0;
-    while at < text.len() {
+    loop {
         at += copy_run(&text[at..], |b| matches!(b, b'/' | b'\\' | b'.' | b';'), &mut out);
+        let Some(&byte) = text.get(at) else { break };
         let slash = |i: usize| matches!(text.get(i), Some(b'/' | b'\\'));
-        if at == text.len() {
-            break;
-        } else if slash(at) && out.last() == Some(&b'/') && !out.ends_with(b":/") {
+        if slash(at) && out.last() == Some(&b'/') && !out.ends_with(b":/") {
             at += 1;
-        } else if text[at] == b'.' && out.last() == Some(&b'/') && slash(at + 1) {
+        } else if byte == b'.' && out.last() == Some(&b'/') && slash(at + 1) {
             at += 2;
-        } else if text[at] == b';' && out.ends_with(b"..") && slash(at + 1) {
+        } else if byte == b';' && out.ends_with(b"..") && slash(at + 1) {
             at += 1;
         } else {
-            out.push(if text[at] == b'\\' { b'/' } else { text[at] });
+            out.push(if byte == b'\\' { b'/' } else { byte });
             at += 1;
         }
     }
@@ -104,16 +103,15 @@ fn decode_invalid(input: &[u8]) -> Option<Vec<u8>> {
     let first = memchr::memmem::find(&input[..first], b"0x").unwrap_or(first);
     let mut out = input[..first].to_vec();
     let mut at = first;
-    while at < input.len() {
+    loop {
         at += copy_run(&input[at..], |b| matches!(b, b'0' | b'%' | 0x80..) || is_dropped(b), &mut out);
         if at == input.len() {
-            break;
+            return Some(out);
         }
         let (byte, used) = step(&input[at..]);
         out.extend(byte);
         at += used;
     }
-    Some(out)
 }
 
 /// Whether a control byte is dropped, because file names end at it or lose it.

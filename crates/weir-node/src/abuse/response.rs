@@ -37,9 +37,13 @@ impl Abuse {
             }
         }
         let session = issued.or(Some(carried.session).filter(|session| *session != 0));
+        if carried.rules.is_empty() {
+            return;
+        }
+        let sessions = self.sessions_of(carried.source, self.shared_time(view.now));
         for item in &carried.rules {
             if let Some(rule) = policy.abuse().rule(item.rule) {
-                self.answer(view, rule, (carried.source, item), session);
+                self.answer(view, rule, item, session, shares(rule, sessions));
             }
         }
     }
@@ -65,8 +69,9 @@ impl Abuse {
         &self,
         view: &ResponseView<'_, '_>,
         rule: &AbuseRule,
-        (source, item): (u128, &CarriedRule),
+        item: &CarriedRule,
         session: Option<u64>,
+        shares: u32,
     ) {
         if !rule.kind.reads_responses() {
             return;
@@ -75,7 +80,7 @@ impl Abuse {
         let location = view.message.header("location").unwrap_or_default();
         let failed = rule.failure.matches(view.message.status, location, view.message.body);
         let (now, then) = (self.shared_time(view.now), self.shared_time(view.requested));
-        let spec = spec(rule, shares(rule, self.sessions_of(source, now)));
+        let spec = spec(rule, shares);
         let seen = match (rule.kind, rule.distinct.is_some()) {
             (AbuseKind::Brute, true) if failed => self.table.add_value(item.key, spec, now, item.value, None),
             (AbuseKind::Brute, false) if failed && !item.counted => self.table.add_at(item.key, spec, now, then, 1),

@@ -268,9 +268,9 @@ async fn check(page: &Page, kind: &'static RuleType, filled: &RuleDraft, old: Op
     Ok(out)
 }
 
-/// What keys of the rule have reached; none for a rule that does not count. A rule that is not saved has no history.
+/// What keys of the rule have reached; none for a rule that does not count.
 async fn history(page: &Page, rule: &Map<String, Value>, id: Option<u64>) -> Result<Option<RuleHistoryText>> {
-    let found = page.app.thresholds_of(id.unwrap_or_default(), rule).await?;
+    let found = page.app.thresholds_of(id, rule).await?;
     Ok(found.map(|one| RuleHistoryText {
         says: Text::new(&one.says),
         since: one.since.map(|since| page.moment(since)),

@@ -11,12 +11,10 @@ use crate::console::view::shell::Place;
 use crate::console::view::text::Text;
 use crate::console::view::tokens::{TokenRow, Tokens};
 use crate::error::{Error, Mistake, Result};
+use crate::store::DAY;
 use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::Response;
-
-/// Milliseconds of a day.
-const DAY: i64 = 86_400_000;
 
 /// `GET /tokens`
 pub async fn tokens(page: Page) -> Result<Response> {

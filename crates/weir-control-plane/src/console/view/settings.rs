@@ -101,7 +101,7 @@ pub struct Settings {
     pub application_fields: Vec<Field>,
     /// Days for which hits are kept.
     pub retention_days: u32,
-    /// Days for which it is kept what abuse rules counted.
+    /// Days for which counts of abuse rules are kept.
     pub behaviour_days: u32,
     /// Webhooks and syslog receivers, for those who may see them.
     pub sinks: Option<Vec<SinkRow>>,
