@@ -13,7 +13,7 @@ use crate::model::ByteClasses;
 
 /// Bytes of an anchor.
 const QUAD: usize = 4;
-/// Sets the case bit of each byte of a key; the comparison distinguishes bytes that are not letters.
+/// Sets the case bit of each byte of a key of four; the comparison distinguishes bytes that are not letters.
 const FOLD: u32 = 0x2020_2020;
 /// Lists by hash of keys.
 const LISTS: usize = 1 << 12;
@@ -30,7 +30,8 @@ pub(super) struct Literal<'l> {
 /// An anchor and its position in a literal.
 #[derive(Clone, Copy, Debug)]
 struct Anchor {
-    /// Its bytes with the case bit set, in the order of a little-endian number.
+    /// Its bytes, in the order of a little-endian number: four with their case bits set, fewer in lower case. A blank, a
+    /// NUL and a line end differ by the case bit alone from bytes that are literals by themselves.
     key: u32,
     /// Bytes of it.
     width: usize,
@@ -38,6 +39,8 @@ struct Anchor {
     literal: u32,
     /// Its place in the literal.
     offset: usize,
+    /// Where the rarest byte of the literal outside of the anchor is, counted from the anchor, and that byte in lower case.
+    probe: Option<(isize, u8)>,
 }
 
 /// Literals, ready to be looked for.
@@ -46,6 +49,9 @@ pub(super) struct LiteralMatcher {
     literals: Vec<Box<[u8]>>,
     /// Whether an anchor may begin with four bytes, by hash.
     quads: Bits<1024>,
+    /// Whether there is an anchor of these four bytes, by another hash: most of what passes [`Self::quads`] by chance ends
+    /// here.
+    confirmed: Bits<1024>,
     /// Whether there is one of three bytes among them, by hash; [`None`] where there is none at all.
     threes: Option<Bits<1024>>,
     /// Whether another of fewer than four may begin with two bytes.
@@ -91,6 +97,7 @@ impl LiteralMatcher {
         let mut new = Self {
             literals: literals.iter().map(|literal| literal.bytes.into()).collect(),
             quads: Bits::new(),
+            confirmed: Bits::new(),
             threes: None,
             shorts: Bits::new(),
             short_keys: Bits::new(),
@@ -105,7 +112,10 @@ impl LiteralMatcher {
     /// Records where `anchor` can begin. `rare`: the classes, other than ordinary bytes, of texts in which it is of interest.
     fn mark(&mut self, anchor: &Anchor, rare: ByteClasses) {
         match anchor.width {
-            QUAD => return self.quads.set(quad(anchor.key)),
+            QUAD => {
+                self.confirmed.set(second(anchor.key));
+                return self.quads.set(quad(anchor.key));
+            }
             3 if rare.is_empty() => {
                 self.threes.get_or_insert_with(Bits::new).set(quad(anchor.key));
                 return (0..=0xff).for_each(|next| self.quads.set(quad(anchor.key | next << 24 | FOLD)));
@@ -123,8 +133,8 @@ impl LiteralMatcher {
     /// `classes` are the kinds of bytes in `text`.
     #[inline]
     pub fn find(&self, text: &[u8], classes: ByteClasses, mut found: impl FnMut(u32, usize)) {
-        for (at, bytes) in text.windows(QUAD).enumerate() {
-            let key = key(bytes);
+        for (at, bytes) in text.array_windows().enumerate() {
+            let key = quad_key(bytes);
             if self.quads.contains(quad(key)) {
                 self.look(text, at, key, &mut found);
             }
@@ -133,9 +143,9 @@ impl LiteralMatcher {
             && let Some(at) = text.len().checked_sub(3)
         {
             // At the last place only one of three can begin.
-            let key = key(&text[at..]);
-            if self.quads.contains(quad(key | FOLD)) {
-                self.compare(text, at, key, 3, &mut found);
+            let three = short_key(&text[at..]);
+            if self.quads.contains(quad(three | FOLD)) {
+                self.compare(text, at, three, 3, &mut found);
             }
         }
         if classes.intersects(self.marks) {
@@ -146,9 +156,9 @@ impl LiteralMatcher {
     /// The same, for literals of fewer than four bytes with some that are rare.
     fn find_short(&self, text: &[u8], found: &mut impl FnMut(u32, usize)) {
         let Some((first, rest)) = text.split_first() else { return };
-        let mut two = u32::from(first | 0x20) << 8;
+        let mut two = u32::from(first.to_ascii_lowercase()) << 8;
         for (at, byte) in rest.iter().enumerate() {
-            two = two >> 8 | u32::from(byte | 0x20) << 8;
+            two = two >> 8 | u32::from(byte.to_ascii_lowercase()) << 8;
             if self.shorts.contains(pair(two)) {
                 self.look_short(text, at, two, found);
             }
@@ -162,7 +172,7 @@ impl LiteralMatcher {
     /// Literals of fewer than four bytes whose anchor is at `at`, where the text's first two bytes are `two`.
     #[inline(never)]
     fn look_short(&self, text: &[u8], at: usize, two: u32, found: &mut impl FnMut(u32, usize)) {
-        let key = two | u32::from(text.get(at + 2).map_or(0, |byte| byte | 0x20)) << 16;
+        let key = two | u32::from(text.get(at + 2).map_or(0, u8::to_ascii_lowercase)) << 16;
         for width in 1..QUAD {
             let key = key & ((1 << (8 * width)) - 1);
             if self.short_keys.contains(short(key, width)) {
@@ -174,10 +184,14 @@ impl LiteralMatcher {
     /// Literals whose anchor is at `at`, where the text's key is `key`.
     #[inline(never)]
     fn look(&self, text: &[u8], at: usize, key: u32, found: &mut impl FnMut(u32, usize)) {
-        self.compare(text, at, key, QUAD, found);
-        let three = key & 0xff_ffff;
-        if self.threes.as_ref().is_some_and(|threes| threes.contains(quad(three))) {
-            self.compare(text, at, three, 3, found);
+        if self.confirmed.contains(second(key)) {
+            self.compare(text, at, key, QUAD, found);
+        }
+        if let Some(threes) = &self.threes {
+            let three = short_key(&text[at..at + 3]);
+            if threes.contains(quad(three)) {
+                self.compare(text, at, three, 3, found);
+            }
         }
     }
 
@@ -186,6 +200,13 @@ impl LiteralMatcher {
     fn compare(&self, text: &[u8], at: usize, key: u32, width: usize, found: &mut impl FnMut(u32, usize)) {
         let here = &self.anchors[self.begin[list(key)] as usize..self.begin[list(key) + 1] as usize];
         for anchor in here.iter().filter(|anchor| anchor.key == key && anchor.width == width) {
+            let probed = |(offset, byte)| {
+                let there = at.checked_add_signed(offset).and_then(|there| text.get(there));
+                there.is_some_and(|there| there.to_ascii_lowercase() == byte)
+            };
+            if !anchor.probe.is_none_or(probed) {
+                continue;
+            }
             let literal = &self.literals[anchor.literal as usize];
             let begin = at.checked_sub(anchor.offset);
             let there = begin.and_then(|begin| text.get(begin..begin + literal.len()));
@@ -194,6 +215,12 @@ impl LiteralMatcher {
             }
         }
     }
+}
+
+/// The bit of an anchor of four bytes, by another hash than [`quad`].
+#[inline]
+const fn second(key: u32) -> usize {
+    (key.wrapping_mul(0x85eb_ca6b) >> 16) as usize
 }
 
 /// The bit of an anchor of four bytes.
@@ -218,16 +245,24 @@ const fn pair(key: u32) -> usize {
 fn anchor(number: u32, literal: &[u8]) -> Anchor {
     let width = literal.len().min(QUAD);
     let offset = rarest(literal, width);
-    Anchor { key: key(&literal[offset..offset + width]), width, literal: number, offset }
+    let bytes = &literal[offset..offset + width];
+    let key = bytes.first_chunk().map_or_else(|| short_key(bytes), quad_key);
+    let outside = (0..literal.len()).filter(|at| !(offset..offset + width).contains(at));
+    let probe = outside
+        .min_by_key(|at| commonness(literal[*at]))
+        .map(|at| (at as isize - offset as isize, literal[at].to_ascii_lowercase()));
+    Anchor { key, width, literal: number, offset, probe }
 }
 
-/// Up to four bytes as a number, with the case bits of these bytes set; those that are missing are as NUL.
+/// Four bytes as a number, with their case bits set.
 #[inline]
-fn key(bytes: &[u8]) -> u32 {
-    match bytes.first_chunk::<QUAD>() {
-        Some(four) => u32::from_le_bytes(*four) | FOLD,
-        None => bytes.iter().rev().fold(0, |key, byte| key << 8 | u32::from(byte | 0x20)),
-    }
+fn quad_key(bytes: &[u8; QUAD]) -> u32 {
+    u32::from_le_bytes(*bytes) | FOLD
+}
+
+/// Up to three bytes as a number, in lower case; those that are missing are as NUL.
+fn short_key(bytes: &[u8]) -> u32 {
+    bytes.iter().rev().fold(0, |key, byte| key << 8 | u32::from(byte.to_ascii_lowercase()))
 }
 
 /// Where anchors with this key are listed.

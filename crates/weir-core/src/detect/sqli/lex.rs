@@ -110,6 +110,9 @@ impl<'t> Lexer<'t> {
     fn skip(&mut self) -> Option<Token> {
         loop {
             let b = *self.text.get(self.at)?;
+            if !MAY_SKIP[usize::from(b)] {
+                return None;
+            }
             let rest = &self.text[self.at..];
             let start = self.at;
             if b <= b' ' || b == 0x7f || b == 0xa0 {
@@ -162,16 +165,7 @@ impl<'t> Lexer<'t> {
 
     fn word(&mut self) -> Token {
         let start = self.at;
-        let text = &self.text[start..];
-        let more = |(at, b): (usize, &u8)| match b {
-            b'_' | b'$' => true,
-            // A no-break space in an 8-bit character set; within UTF-8 it follows another byte of the character.
-            0xa0 => at > 0 && text[at - 1] >= 0x80,
-            0xc2 | 0xca | 0xe1..=0xe3 | 0xef => !ends_word(&text[at..]),
-            _ => b.is_ascii_alphanumeric() || *b >= 0x80,
-        };
-        let len = text.iter().enumerate().position(|pair| !more(pair)).unwrap_or(text.len());
-        self.at += len;
+        self.at += word_length(&self.text[start..]);
         if self.peek(0) == b'\'' && is_text_prefix(&self.text[start..self.at]) {
             return self.text_literal(b'\'', start);
         }
@@ -373,6 +367,41 @@ pub fn closing(text: &[u8], quote: u8) -> Option<usize> {
         return straight;
     }
     CURLY.iter().filter_map(|curly| memchr::memmem::find(text, curly).map(|at| at + curly.len())).min()
+}
+
+/// Whether each byte may begin white space or a comment.
+static MAY_SKIP: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut b = 0;
+    while b < 256 {
+        table[b] = b <= b' ' as usize
+            || matches!(b as u8, b'#' | b'*' | b'-' | b'/' | 0x7f | 0xa0 | 0xc2 | 0xe1..=0xe3 | 0xef);
+        b += 1;
+    }
+    table
+};
+
+/// Whether each byte is an ASCII letter, a digit, `_` or `$`.
+pub(super) static WORD_BYTES: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut b = 0;
+    while b < 256 {
+        table[b] = (b as u8).is_ascii_alphanumeric() || matches!(b as u8, b'_' | b'$');
+        b += 1;
+    }
+    table
+};
+
+/// Length of the word at the start of `text`.
+fn word_length(text: &[u8]) -> usize {
+    let more = |at: usize| match text[at] {
+        // A no-break space in an 8-bit character set; within UTF-8 it follows another byte of the character.
+        0xa0 => at > 0 && text[at - 1] >= 0x80,
+        0xc2 | 0xca | 0xe1..=0xe3 | 0xef => !ends_word(&text[at..]),
+        b => b >= 0x80 || WORD_BYTES[usize::from(b)],
+    };
+    let ascii = text.iter().position(|b| !WORD_BYTES[usize::from(*b)]).unwrap_or(text.len());
+    (ascii..text.len()).find(|&at| !more(at)).unwrap_or(text.len())
 }
 
 /// Whether the text begins with white space, a typographic quote or a sign of currency.

@@ -37,6 +37,8 @@ const LIKELY: u8 = 6;
 const DOUBT: u8 = 3;
 /// Tokens held at once.
 const WINDOW: usize = 4096;
+/// About how many bytes a token has in ordinary text, blanks included.
+const BYTES_PER_TOKEN: usize = 4;
 /// Work units of a token in a text of several windows.
 const TOKEN_COST: usize = 40;
 /// Tokens of one window that are inspected again with the next.
@@ -171,7 +173,7 @@ fn ends_name(text: &[u8]) -> bool {
 /// Parses `text` in `context`, window by window.
 fn read(text: &[u8], context: Context, spend: &Spend<'_>, best: &mut BestMatch) {
     let Some(mut lexer) = Lexer::new(text, context) else { return };
-    let mut tokens: Vec<Token> = Vec::with_capacity(32);
+    let mut tokens: Vec<Token> = Vec::with_capacity(WINDOW.min(text.len() / BYTES_PER_TOKEN + 16));
     let mut close: Vec<u32> = Vec::new();
     let mut run_end: Vec<u32> = Vec::new();
     let mut comments: Vec<u32> = Vec::new();

@@ -6,7 +6,7 @@
 //! `texts_rejected_by_the_prescan_weigh_nothing` of [`super`] compares both. Most values that pass the prefilter
 //! (sentences, addresses, URLs, user agents) are rejected here.
 
-use super::lex::{closing, is_glued_keyword};
+use super::lex::{WORD_BYTES, closing, is_glued_keyword};
 use super::stacked;
 use super::words::{Word, meaning};
 use crate::model::ByteClasses;
@@ -205,18 +205,8 @@ fn skip_blanks(text: &[u8]) -> &[u8] {
 
 /// Whether an ASCII byte may continue a word. Others may too, but they only turn keywords into plain words.
 fn is_inner(b: u8) -> bool {
-    INNER[usize::from(b)]
+    WORD_BYTES[usize::from(b)]
 }
-
-static INNER: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut b = 0;
-    while b < 256 {
-        table[b] = (b as u8).is_ascii_alphanumeric() || matches!(b as u8, b'_' | b'$');
-        b += 1;
-    }
-    table
-};
 
 /// What a byte may begin.
 #[derive(Clone, Copy, PartialEq, Eq)]
