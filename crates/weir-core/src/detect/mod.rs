@@ -30,7 +30,9 @@ use crate::model::{
     AttackType, Budget, ByteClassFilter, ByteClasses, Confidence, FilterTable, PointId, PointPattern, PointTree,
     Segment, Span, Stop, Value, Zone,
 };
-use std::cell::Cell;
+use crate::normalize::VIEWS;
+use std::borrow::Cow;
+use std::cell::{Cell, OnceCell};
 
 /// The input of a detector: one value, in one of its forms.
 pub struct Subject<'s> {
@@ -45,6 +47,8 @@ pub struct Subject<'s> {
     pub changes: Option<&'s [Span]>,
     conditions: Option<&'s MeetsConditions<'s>>,
     budget: Option<&'s Budget<'s>>,
+    /// The normalised views of `bytes` that were asked for, by number; [`None`] for one that changes nothing.
+    views: [OnceCell<Option<Vec<u8>>>; VIEWS.len()],
     /// Results of earlier detectors of the table.
     pub memo: Memo,
 }
@@ -64,7 +68,8 @@ pub struct Memo {
 impl<'s> Subject<'s> {
     /// A subject of `bytes`, which are `value` or a normalised form of it.
     pub fn new(bytes: &'s [u8], classes: ByteClasses, value: &'s Value<'s>, tree: &'s PointTree<'s>) -> Self {
-        Self { bytes, classes, value, tree, changes: None, conditions: None, budget: None, memo: Memo::default() }
+        let (views, memo) = Default::default();
+        Self { bytes, classes, value, tree, changes: None, conditions: None, budget: None, views, memo }
     }
 
     /// The same subject, in a request on which conditions of signatures are judged.
@@ -80,6 +85,15 @@ impl<'s> Subject<'s> {
     /// The same subject, in an inspection whose work is limited.
     pub fn with_budget(self, budget: &'s Budget<'s>) -> Self {
         Self { budget: Some(budget), ..self }
+    }
+
+    /// View `number` of [`VIEWS`] of the bytes, if it changes them.
+    pub fn view(&self, number: usize) -> Option<&[u8]> {
+        let run = || match (VIEWS[number].run)(self.bytes) {
+            Cow::Owned(bytes) => Some(bytes),
+            Cow::Borrowed(_) => None,
+        };
+        self.views[number].get_or_init(run).as_deref()
     }
 
     /// Spends `units` of the inspection's work. False if the work or the time is used up: the detector returns what it has

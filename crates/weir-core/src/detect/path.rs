@@ -5,7 +5,7 @@
 
 use super::{Detector, Match, Samples, Subject};
 use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Key, Tag, Zone};
-use crate::normalize::path as view;
+use crate::normalize::PATH_VIEW;
 
 /// The detector.
 pub const DETECTOR: Detector = Detector {
@@ -80,18 +80,18 @@ fn run(subject: &Subject<'_>) -> Option<Match> {
     if !may_climb(text, subject.classes) {
         return None;
     }
-    let path = view::run(text);
-    if names_stream(&path) {
+    let path = subject.view(PATH_VIEW).unwrap_or(text);
+    if names_stream(path) {
         return Some(Match { confidence: Confidence::High, start: 0, end: text.len() });
     }
-    if !has_climb(&path) {
+    if !has_climb(path) {
         return None;
     }
-    let target = subject.ancestors().any(|step| step.tag == Tag::Uri) && !serves_repository(&path);
+    let target = subject.ancestors().any(|step| step.tag == Tag::Uri) && !serves_repository(path);
     let windows = || subject.value.zone.intersects(Zone::QUERY) && steps_back(text);
     let link = is_link(subject);
-    if (target || decoded_twice(subject)) && steps_up(&path) && !is_asset(&path)
-        || !link && reaches_source(&path)
+    if (target || decoded_twice(subject)) && steps_up(path) && !is_asset(path)
+        || !link && reaches_source(path)
         || windows()
     {
         return Some(Match { confidence: Confidence::High, start: 0, end: text.len() });
@@ -101,7 +101,7 @@ fn run(subject: &Subject<'_>) -> Option<Match> {
     let prose = text.iter().filter(|b| matches!(b, b' ' | b'\n')).count();
     // A NUL ends a path early in C code, so the extension after it does not count.
     let disguised = spelled || text.contains(&0);
-    let confidence = classify(&path, disguised, link || prose > 2 || follows_word(text))?;
+    let confidence = classify(path, disguised, link || prose > 2 || follows_word(text))?;
     // A manifest in an upload refers to its neighbours by relative paths, which no server opens.
     let uploaded = subject.ancestors().any(|step| step.tag == Tag::File);
     let confidence = if uploaded { confidence.min(Confidence::Medium) } else { confidence };
@@ -278,6 +278,7 @@ fn is_asset(path: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::normalize::path as view;
 
     fn sure(text: &str) -> bool {
         let path = view::run(text.as_bytes());

@@ -163,17 +163,17 @@ impl<'r, 'p> Scanner<'r, 'p> {
                 continue;
             }
             result = self.budget.spend(text.len());
-            if let Cow::Owned(bytes) = (kind.run)(text) {
+            if let Some(bytes) = subject.view(number) {
                 let bump = Bump::new();
                 // What the view left as it was has been scanned, by the signatures that look at the value itself too.
                 let scanned = self.ruleset.looks_at_plain(number);
-                let changes = scanned.then(|| changed_parts(text, &bytes, &bump)).flatten();
-                let view = Subject::new(&bytes, ByteClasses::of(&bytes), value, tree)
+                let changes = scanned.then(|| changed_parts(text, bytes, &bump)).flatten();
+                let view = Subject::new(bytes, ByteClasses::of(bytes), value, tree)
                     .with_changes(changes)
                     .with_conditions(self.conditions);
                 result = result.and_then(|()| self.signatures(&view, 1 << number, tree));
                 location_dependent |= view.is_location_dependent();
-                self.record_matches(value, tree, &bytes);
+                self.record_matches(value, tree, bytes);
             }
         }
         let benign =

@@ -52,6 +52,13 @@ pub fn changed_parts<'b>(before: &[u8], after: &[u8], bump: &'b Bump) -> Option<
     None
 }
 
+/// Whether one of `changes` is within `range` or touches it.
+#[inline]
+pub fn touch(changes: &[Span], range: Range<usize>) -> bool {
+    let next = changes.partition_point(|part| (part.end as usize) < range.start);
+    changes.get(next).is_some_and(|part| part.start as usize <= range.end)
+}
+
 /// `changes` of a text of `length` bytes with `around` bytes on each side. What touches is one part.
 pub fn widened(changes: &[Span], around: usize, length: usize) -> impl Iterator<Item = Range<usize>> {
     let mut parts = changes
@@ -114,6 +121,17 @@ mod tests {
         assert_eq!(parts(&"%41b%42c".repeat(400), &"AbBc".repeat(400)), None);
         assert_eq!(parts(&text, &"x".repeat(1000)), None);
         assert_eq!(parts("a%20b", "a b"), None);
+    }
+
+    #[test]
+    fn a_range_is_touched_from_its_first_byte_to_behind_its_last() {
+        let changes = [Span { start: 10, end: 12 }, Span { start: 40, end: 40 }];
+        for (range, touched) in
+            [(0..9, false), (0..10, true), (12..20, true), (13..39, false), (13..40, true), (41..50, false)]
+        {
+            assert_eq!(touch(&changes, range.clone()), touched, "{range:?}");
+        }
+        assert!(!touch(&[], 0..10));
     }
 
     proptest! {

@@ -40,6 +40,11 @@ pub static VIEWS: &[ViewKind] = &[
     ViewKind { name: "route", needs: ROUTE_MARKS, run: route::run },
 ];
 
+/// Number of the view of file paths as a server resolves them.
+pub const PATH_VIEW: usize = 0;
+/// Number of the view of command lines as a shell reads them.
+pub const SHELL_VIEW: usize = 1;
+
 const PATH_MARKS: ByteClasses = ByteClasses::BACKSLASH
     .with(ByteClasses::HIGH)
     .with(ByteClasses::PERCENT)

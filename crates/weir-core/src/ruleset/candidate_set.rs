@@ -2,7 +2,7 @@
 
 use super::RequiredClasses;
 use super::pattern::{Anchors, MAX_REACH};
-use crate::model::changes::widened;
+use crate::model::changes::{touch, widened};
 use crate::model::{ByteClasses, Span};
 use smallvec::{SmallVec, smallvec};
 use std::ops::Range;
@@ -32,8 +32,8 @@ const BYTES_PER_WINDOW: usize = 2;
 const CLASSES_BLOCK: usize = 64;
 /// Blocks on each side of one that are near it.
 const NEAR_BLOCKS: usize = 2;
-/// Steps of [`NEAR_BLOCKS`] on each side that hold all that a pattern reaches.
-const FAR_STEPS: usize = MAX_REACH.div_ceil(NEAR_BLOCKS * CLASSES_BLOCK);
+/// Blocks on each side of one that hold all that a pattern reaches.
+const FAR_BLOCKS: usize = MAX_REACH.div_ceil(CLASSES_BLOCK);
 /// Most bytes beside a match that decide whether it is one: a character, for the boundary of a word.
 const LOOK_AROUND: usize = 4;
 /// In [`CandidateSet::last`]: the signature has matched.
@@ -109,15 +109,10 @@ impl CandidateSet {
         if text.len() <= MAX_WHOLE {
             return;
         }
-        self.far.extend(text.chunks(CLASSES_BLOCK).map(ByteClasses::of));
-        let union = |all: &[ByteClasses], at: usize, steps: usize, step: usize| {
-            let first = at.saturating_sub(steps * step);
-            let blocks = (first..=at + steps * step).step_by(step);
-            blocks.filter_map(|block| all.get(block)).fold(ByteClasses::NONE, |sum, block| sum.with(*block))
-        };
-        self.near.extend((0..self.far.len()).map(|at| union(&self.far, at, NEAR_BLOCKS, 1)));
-        self.far.clear();
-        self.far.extend((0..self.near.len()).map(|at| union(&self.near, at, FAR_STEPS, NEAR_BLOCKS)));
+        self.near.extend(text.chunks(CLASSES_BLOCK).map(ByteClasses::of));
+        let reached = spread(&mut self.near, 0, NEAR_BLOCKS);
+        self.far.extend_from_slice(&self.near);
+        spread(&mut self.far, reached, FAR_BLOCKS);
     }
 
     /// Whether a match that has a literal at `at` and goes no further than `reach` from there is possible, and new: it is
@@ -146,12 +141,8 @@ impl CandidateSet {
 
     #[inline]
     fn is_changed(&self, at: usize, reach: usize) -> bool {
-        self.all_changed || {
-            let start = at.saturating_sub(reach).saturating_sub(LOOK_AROUND);
-            let end = at.saturating_add(reach).saturating_add(LOOK_AROUND);
-            let next = self.changes.partition_point(|part| (part.end as usize) < start);
-            self.changes.get(next).is_some_and(|part| part.start as usize <= end)
-        }
+        let around = reach + LOOK_AROUND;
+        self.all_changed || touch(&self.changes, at.saturating_sub(around)..at + around)
     }
 
     /// Counts the `signatures` that ask for a literal at one place. False if they would be more than a multiple of the
@@ -219,6 +210,20 @@ impl CandidateSet {
     }
 }
 
+/// Makes each of `blocks`, which hold the kinds of bytes of `reached` blocks on each side, hold those of `wanted`.
+/// Returns `wanted`.
+fn spread(blocks: &mut Vec<ByteClasses>, mut reached: usize, wanted: usize) -> usize {
+    let last = blocks.len().saturating_sub(1);
+    while reached < wanted {
+        // Up to this distance there is no gap between what neighbours hold.
+        let step = (wanted - reached).min(2 * reached + 1);
+        let sum = |at: usize| blocks[at.saturating_sub(step)].with(blocks[at]).with(blocks[(at + step).min(last)]);
+        *blocks = (0..blocks.len()).map(sum).collect();
+        reached += step;
+    }
+    wanted
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -254,6 +259,23 @@ mod tests {
         assert_eq!(window(9000, false, true), Some((8400, 9000)));
         assert_eq!(window(9000, true, true), None);
         assert_eq!(window(600, true, true), Some((0, 600)));
+    }
+
+    #[test]
+    fn kinds_of_bytes_spread_over_neighbours() {
+        for length in [1, 2, 9, 40] {
+            for marked in 0..length {
+                let mut blocks = vec![ByteClasses::NONE; length];
+                blocks[marked] = ByteClasses::LT;
+                assert_eq!(spread(&mut blocks, 0, 2), 2);
+                let within = |blocks: &[ByteClasses], reach: usize| {
+                    (0..length).all(|at| blocks[at].intersects(ByteClasses::LT) == (at.abs_diff(marked) <= reach))
+                };
+                assert!(within(&blocks, 2), "{length}, {marked}");
+                spread(&mut blocks, 2, FAR_BLOCKS);
+                assert!(within(&blocks, FAR_BLOCKS), "{length}, {marked}");
+            }
+        }
     }
 
     #[test]

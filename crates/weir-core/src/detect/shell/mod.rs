@@ -13,12 +13,13 @@ mod separator;
 
 use super::text_field::{self, TextField};
 use super::{Detector, Match, Samples, Subject, is_document, shown};
-use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Key, Tag, Zone};
-use crate::normalize::shell as noise;
+use crate::model::changes::{changed_parts, touch};
+use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Key, Span, Tag, Zone};
+use crate::normalize::{SHELL_VIEW, shell as noise};
+use bumpalo::Bump;
 use line::{Evidence, Found};
 use place::Place;
 use separator::{Boundary, separator};
-use std::borrow::Cow;
 use std::cell::OnceCell;
 
 /// The detector.
@@ -132,6 +133,9 @@ const MAX_NAME: usize = 128;
 /// Most bytes inspected of a command line, and of the text before it.
 const MAX_LINE: usize = 384;
 
+/// Bytes on each side of the place where a command may begin that decide whether there is one.
+const MAX_CONTEXT: usize = 2 * MAX_LINE;
+
 /// Length from which on prose that mentions a command line is a text about commands.
 const LONG_PROSE: usize = 256;
 
@@ -141,19 +145,19 @@ fn run(subject: &Subject<'_>) -> Option<Match> {
     if subject.classes.within(ByteClasses::TOKEN) && !line::is_command_name(subject.bytes) {
         return None;
     }
-    let scan = Scan::new(subject, subject.bytes, subject.classes);
-    let plain = scan.find();
+    let plain_scan = Scan { changes: subject.changes, ..Scan::new(subject, subject.bytes, subject.classes) };
+    let plain = plain_scan.find();
     if plain.is_some() || !subject.classes.intersects(NOISE) || is_plain_behind_noise(subject.bytes, subject.classes) {
         return plain;
     }
-    match noise::run(subject.bytes) {
-        // Positions in the cleaned text do not apply to the value: report the whole value.
-        Cow::Owned(clean) => {
-            let scan = Scan { document: scan.document, ..Scan::new(subject, &clean, ByteClasses::of(&clean)) };
-            scan.find().map(|m| Match { start: 0, end: subject.bytes.len(), ..m })
-        }
-        Cow::Borrowed(_) => None,
-    }
+    let clean = subject.view(SHELL_VIEW)?;
+    let bump = Bump::new();
+    // Where cleaning changed nothing, nothing was found either.
+    let changes = changed_parts(subject.bytes, clean, &bump);
+    let scan = Scan::new(subject, clean, ByteClasses::of(clean));
+    let scan = Scan { document: plain_scan.document, changes, ..scan };
+    // Positions in the cleaned text do not apply to the value: report the whole value.
+    scan.find().map(|m| Match { start: 0, end: subject.bytes.len(), ..m })
 }
 
 const NOISE: ByteClasses = ByteClasses::QUOTE
@@ -197,6 +201,8 @@ fn is_plain_behind_noise(text: &[u8], classes: ByteClasses) -> bool {
 struct Scan<'t> {
     text: &'t [u8],
     classes: ByteClasses,
+    /// The parts outside of which nothing can be found; none if all of the text is searched.
+    changes: Option<&'t [Span]>,
     /// Whether the text is a document that may show commands.
     document: bool,
     subject: &'t Subject<'t>,
@@ -213,7 +219,7 @@ impl<'t> Scan<'t> {
     fn new(subject: &'t Subject<'t>, text: &'t [u8], classes: ByteClasses) -> Self {
         let document = classes.intersects(ByteClasses::NEWLINE) && is_document(text);
         let (prose, script, sensitive, place, field, first_line) = Default::default();
-        Self { text, classes, document, subject, prose, script, sensitive, place, field, first_line }
+        Self { text, classes, changes: None, document, subject, prose, script, sensitive, place, field, first_line }
     }
 
     /// The first command line with enough evidence.
@@ -226,10 +232,11 @@ impl<'t> Scan<'t> {
         {
             return Some(Match { confidence: Confidence::High, start: 0, end: self.text.len() });
         }
-        let mut at = 0;
+        let mut at = 0usize;
         let mut before = Boundary::Start;
         loop {
-            if let Some(found) = line::command(self.text, self.classes, at, before)
+            if self.changes.is_none_or(|changes| touch(changes, at.saturating_sub(MAX_CONTEXT)..at + MAX_CONTEXT))
+                && let Some(found) = line::command(self.text, self.classes, at, before)
                 // Before what asks for the location: then user agents can be cached.
                 && !self.is_user_agent_list(before, &found)
                 && self.accepts(before, &found)

@@ -145,6 +145,7 @@ const SPLITS: ByteClasses = ByteClasses::LT
 /// The structure of greatest weight; unless `plain`, only of code behind a quote that the value closes.
 fn weigh(text: &[u8], classes: ByteClasses, plain: bool, spend: &Spend<'_>) -> BestMatch {
     let mut best = BestMatch::default();
+    let mut buffers = Buffers::default();
     let curly = classes.intersects(ByteClasses::HIGH);
     let contexts = [
         (Context::Plain, plain),
@@ -154,7 +155,7 @@ fn weigh(text: &[u8], classes: ByteClasses, plain: bool, spend: &Spend<'_>) -> B
     ];
     for (context, worth) in contexts {
         if worth && best.weight < CERTAIN {
-            read(text, context, spend, &mut best);
+            read(text, classes, context, spend, &mut buffers, &mut best);
         }
     }
     best
@@ -170,24 +171,44 @@ fn ends_name(text: &[u8]) -> bool {
     text.get(name) == Some(&b'`') && (single() || cut())
 }
 
+/// The tokens of a window and what is known about them, in memory that the contexts of a value share.
+#[derive(Default)]
+struct Buffers {
+    tokens: Vec<Token>,
+    /// For each `(`, the index of its `)`.
+    close: Vec<u32>,
+    /// For each token, the index past the run of brackets or logical operators that begins with it.
+    run_end: Vec<u32>,
+    /// For each token, and for the end, how many tokens before it follow a comment.
+    comments: Vec<u32>,
+}
+
 /// Parses `text` in `context`, window by window.
-fn read(text: &[u8], context: Context, spend: &Spend<'_>, best: &mut BestMatch) {
+fn read(
+    text: &[u8],
+    classes: ByteClasses,
+    context: Context,
+    spend: &Spend<'_>,
+    buffers: &mut Buffers,
+    best: &mut BestMatch,
+) {
     let Some(mut lexer) = Lexer::new(text, context) else { return };
-    let mut tokens: Vec<Token> = Vec::with_capacity(WINDOW.min(text.len() / BYTES_PER_TOKEN + 16));
-    let mut close: Vec<u32> = Vec::new();
-    let mut run_end: Vec<u32> = Vec::new();
-    let mut comments: Vec<u32> = Vec::new();
+    let Buffers { tokens, close, run_end, comments } = buffers;
+    tokens.clear();
+    tokens.reserve(WINDOW.min(text.len() / BYTES_PER_TOKEN + 16));
     let mut first = true;
     loop {
         let more = WINDOW - tokens.len();
         tokens.extend(lexer.by_ref().take(more));
         let last = tokens.len() < WINDOW;
-        join(&mut tokens, text);
-        pair(&tokens, &mut close);
-        measure_runs(&tokens, &mut run_end);
-        count_comments(&tokens, &mut comments);
-        let code = Code { text, tokens: &tokens, close: &close, run_end: &run_end };
-        scan(&code, &comments, context, (first, last), best);
+        if classes.intersects(ByteClasses::PLUS) {
+            join(tokens, text);
+        }
+        pair(tokens, close);
+        measure_runs(tokens, run_end);
+        count_comments(tokens, comments);
+        let code = Code { text, tokens, close, run_end };
+        scan(&code, comments, context, (first, last), best);
         if last || best.weight >= CERTAIN {
             break;
         }
