@@ -83,13 +83,13 @@ pub enum SettingsError {
     EmptyKeyFile(PathBuf),
     /// An entry of `connector.allowed_hosts` is no valid pattern.
     #[error("connector.allowed_hosts: {0}")]
-    AllowedHost(String),
+    AllowedHost(#[source] weir_policy::pattern::PatternError),
     /// `api.policy_key` is no Ed25519 public key.
     #[error("api.policy_key: {0}")]
     PolicyKey(#[source] BoxError),
     /// CrowdSec's local API cannot be called so.
     #[error("crowdsec: {0}")]
-    CrowdSec(String),
+    CrowdSec(#[source] weir_node::crowdsec::ReaderError),
     /// An aggregation has no control plane to work for.
     #[error("an aggregation needs a control plane: set api.host, api.port and api.token")]
     NoUpstream,

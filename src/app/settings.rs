@@ -18,7 +18,7 @@ use weir_node::events::{self, spool};
 use weir_node::http_inspector::{AccessRules, Config, config};
 use weir_node::sync::{self, Endpoint, PublicKey, Token};
 use weir_policy::client::{ClientRules, ProxyHeaders};
-use weir_policy::pattern;
+use weir_policy::pattern::{self, PatternError};
 use weir_protocol::code::NodeRole;
 use weir_runtime::serve::{self, Limits, ServeMetrics};
 use weir_runtime::telemetry::logs::{self, AccessLog, Output};
@@ -133,13 +133,12 @@ pub fn keys(resolved: &Resolved) -> Result<Vec<Vec<u8>>, SettingsError> {
 /// Which callers the API accepts.
 pub fn access(resolved: &Resolved, keys: &[Vec<u8>]) -> Result<AccessRules, SettingsError> {
     let connector = &resolved.connector;
-    let hosts = allowed_hosts(resolved).collect::<Result<_, _>>()?;
+    let hosts = allowed_hosts(resolved).collect::<Result<_, _>>().map_err(SettingsError::AllowedHost)?;
     Ok(AccessRules::new(keys, connector.auth.client_ca.is_some(), Some(connector.allowed_networks.clone()), hosts))
 }
 
-fn allowed_hosts(resolved: &Resolved) -> impl Iterator<Item = Result<regex::bytes::Regex, SettingsError>> {
-    let compile = |glob| pattern::glob(glob).map_err(|error| SettingsError::AllowedHost(error.to_string()));
-    resolved.connector.allowed_hosts.iter().map(move |glob| compile(glob.as_str()))
+fn allowed_hosts(resolved: &Resolved) -> impl Iterator<Item = Result<regex::bytes::Regex, PatternError>> {
+    resolved.connector.allowed_hosts.iter().map(|glob| pattern::glob(glob.as_str()))
 }
 
 /// Which proxies are trusted to report the client's address.

@@ -215,7 +215,7 @@ fn failure(fields: &mut FieldReader<'_, '_>, kind: AbuseKind) -> Failure {
         let at = format!("failure.{name}");
         let mut regex = |into: &mut Option<Regex>| match value.as_str().map(pattern::pire) {
             Some(Ok(regex)) => *into = Some(regex),
-            Some(Err(message)) => fields.error(&at, message),
+            Some(Err(error)) => fields.error(&at, error.to_string()),
             None => fields.error(&at, "expected a pattern"),
         };
         match name.as_str() {

@@ -217,7 +217,7 @@ fn read_test(kind: &str, subject: &Subject, text: Option<String>) -> Result<Test
         ("equal", Some(text)) => Ok(Test::Equal(text.into_bytes())),
         ("iequal", Some(text)) => Ok(Test::Iequal(text.to_ascii_lowercase().into_bytes())),
         ("regex", Some(text)) => {
-            let regex = pattern::pire(&text).map_err(|message| ("value", message))?;
+            let regex = pattern::pire(&text).map_err(|error| ("value", error.to_string()))?;
             Ok(Test::Regex(Box::new(regex)))
         }
         _ => Err(("type", format!("expected equal, iequal, regex or absent, got `{kind}`"))),

@@ -53,7 +53,7 @@ impl Filter {
             errors_at("", "an item needs at least one of `path`, `url`, `headers`, `ip_addresses`".into());
         }
         let mut regex =
-            |key: &str, text: &str| pattern::regex(text, false).map_err(|message| errors_at(key, message)).ok();
+            |key: &str, text: &str| pattern::regex(text, false).map_err(|error| errors_at(key, error.to_string())).ok();
         let path = item.path.as_ref().and_then(|text| regex(".path", text));
         let url = item.url.as_ref().and_then(|text| regex(".url", text));
         let headers = item.headers.iter();

@@ -8,7 +8,7 @@
 
 use super::error::PolicyError;
 use super::mode::Mode;
-use super::pattern;
+use super::pattern::{self, PatternError};
 use super::reply::ReplyTemplate;
 use super::settings::{RouteSettings, Settings};
 use regex::bytes::Regex;
@@ -67,7 +67,7 @@ struct HostIndex {
 
 impl HostIndex {
     /// Adds `node`; returns false if the host is already there.
-    fn add(&mut self, host: Option<&str>, node: usize) -> Result<bool, String> {
+    fn add(&mut self, host: Option<&str>, node: usize) -> Result<bool, PatternError> {
         let Some(host) = host else { return Ok(self.any.replace(node).is_none()) };
         let host = host.to_ascii_lowercase();
         if pattern::is_literal_glob(&host) {
@@ -220,11 +220,12 @@ impl RouteLevel {
             Location::Exact(text) => self.exact.entry(text.as_bytes().into()).or_default(),
             Location::Prefix { text, .. } => self.prefixes.entry(text.as_bytes().into()).or_default(),
             Location::Regex { text, ignore_case } => {
-                self.regexes.push((pattern::regex(text, ignore_case).map_err(in_route)?, HostIndex::default()));
+                let regex = pattern::regex(text, ignore_case).map_err(|error| in_route(error.to_string()))?;
+                self.regexes.push((regex, HostIndex::default()));
                 &mut self.regexes.last_mut().expect("just pushed").1
             }
         };
-        match hosts.add(route.host.as_deref(), node).map_err(|message| ("host", message))? {
+        match hosts.add(route.host.as_deref(), node).map_err(|error| ("host", error.to_string()))? {
             true => Ok(()),
             false => Err(("route", "another route beside it has the same host and location".into())),
         }

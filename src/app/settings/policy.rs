@@ -5,6 +5,7 @@ use crate::app::error::SettingsError;
 use crate::config::resolved::{self, Resolved};
 use crate::config::types::RoutePattern;
 use weir_node::sync::RemotePolicy;
+use weir_policy::pattern::PatternError;
 use weir_policy::{
     AnomalyAction, FilterSettings, Mode, ModeOverride, OverlimitAction, OverlimitMode, OverlimitPolicy, Policy,
     PolicyDoc, ReplySettings, RouteSettings, Settings,
@@ -28,10 +29,7 @@ pub fn mistakes(resolved: &Resolved) -> Vec<(String, String)> {
         let at = if at.starts_with("reply") { format!("block_{at}") } else { at.replace(".reply.", ".block_reply.") };
         at.replace("block_reply.json", "block_reply.body_json").replace("block_reply.html", "block_reply.body_html")
     };
-    let host = |error: SettingsError| {
-        let SettingsError::AllowedHost(message) = error else { unreachable!("a pattern has no other error") };
-        ("connector.allowed_hosts".to_owned(), message)
-    };
+    let host = |error: PatternError| ("connector.allowed_hosts".to_owned(), error.to_string());
     let errors = Policy::compile(&policy_settings(resolved), None).err().unwrap_or_default();
     let hosts = allowed_hosts(resolved).filter_map(Result::err).map(host);
     errors.into_iter().map(|error| (key(&error.at), error.message)).chain(hosts).collect()

@@ -6,6 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use reqwest::{Client, Response, StatusCode, Url, header};
 use ring::signature::{ED25519, UnparsedPublicKey};
 use std::net::IpAddr;
+use std::str::FromStr;
 use std::time::Duration;
 use weir_core::model::vendor;
 
@@ -36,9 +37,9 @@ pub enum FetchError {
     /// The destination must not be contacted.
     #[error(transparent)]
     Outgoing(#[from] OutgoingError),
-    /// The URL or the key of the mirror is not valid; the text says what is expected.
+    /// The URL or the key of the mirror is not valid.
     #[error("{0}")]
-    Setting(String),
+    Setting(#[from] MirrorError),
     /// The server was not reached, or the connection broke.
     #[error("the call failed")]
     Call(#[from] reqwest::Error),
@@ -65,22 +66,45 @@ pub fn client(outgoing: &Outgoing) -> Result<Client, OutgoingError> {
     builder.build().map_err(OutgoingError::Client)
 }
 
+/// Why a mirror's URL or key is not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum MirrorError {
+    /// The URL cannot be parsed.
+    #[error("no URL: {0}")]
+    Url(#[source] <Url as FromStr>::Err),
+    /// The URL has no host, or is too long.
+    #[error("expected a URL with a host, of at most {MAX_URL} bytes")]
+    Host,
+    /// The URL is not encrypted.
+    #[error("write a URL that begins with `https://`; `http://` is for this machine alone")]
+    Scheme,
+    /// The URL has credentials or a fragment.
+    #[error("user, password and fragment are not taken: put the files where no login is needed")]
+    Credentials,
+    /// The URL is on a host of the vendor.
+    #[error("hosts of the vendor are never contacted")]
+    Vendor,
+    /// The key is no Ed25519 key.
+    #[error("expected the base64 of the 32 bytes of an Ed25519 public key")]
+    Key,
+}
+
 /// The URL of a mirror, if it is one: https, or http to this machine; no credentials; not a host of the vendor.
-pub fn url(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text.trim()).map_err(|error| format!("no URL: {error}"))?;
+pub fn url(text: &str) -> Result<Url, MirrorError> {
+    let url = Url::parse(text.trim()).map_err(MirrorError::Url)?;
     let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']').to_owned();
     let local = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback());
     if text.len() > MAX_URL || host.is_empty() {
-        return Err(format!("expected a URL with a host, of at most {MAX_URL} bytes"));
+        return Err(MirrorError::Host);
     }
     if !(url.scheme() == "https" || (url.scheme() == "http" && local)) {
-        return Err("write a URL that begins with `https://`; `http://` is for this machine alone".into());
+        return Err(MirrorError::Scheme);
     }
     if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
-        return Err("user, password and fragment are not taken: put the files where no login is needed".into());
+        return Err(MirrorError::Credentials);
     }
     if vendor::is_vendor(&host) {
-        return Err("hosts of the vendor are never contacted".into());
+        return Err(MirrorError::Vendor);
     }
     Ok(url)
 }
@@ -91,14 +115,14 @@ pub fn host(text: &str) -> String {
 }
 
 /// The key in base64.
-pub fn key(text: &str) -> Result<Vec<u8>, String> {
+pub fn key(text: &str) -> Result<Vec<u8>, MirrorError> {
     let bytes = STANDARD.decode(text.trim()).ok().filter(|bytes| bytes.len() == KEY);
-    bytes.ok_or_else(|| "expected the base64 of the 32 bytes of an Ed25519 public key".into())
+    bytes.ok_or(MirrorError::Key)
 }
 
 /// Looks at `from`, if it changed since `etag`.
 pub async fn fetch(client: &Client, from: &str, by: &str, etag: &str, most: usize) -> Result<Fetched, FetchError> {
-    let (at, by) = (url(from).map_err(FetchError::Setting)?, key(by).map_err(FetchError::Setting)?);
+    let (at, by) = (url(from)?, key(by)?);
     let mut request = client.get(at.clone());
     if !etag.is_empty() {
         request = request.header(header::IF_NONE_MATCH, etag);

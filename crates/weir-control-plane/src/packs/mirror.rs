@@ -120,8 +120,8 @@ impl App {
             Err(Error::Invalid(wrong)) => wrong,
             done => done.map(|()| Vec::new())?,
         };
-        wrong.extend(fetch::url(&new.url).err().map(|why| Mistake::new("url", why)));
-        wrong.extend(fetch::key(&new.public_key).err().map(|why| Mistake::new("public_key", why)));
+        wrong.extend(fetch::url(&new.url).err().map(|why| Mistake::new("url", why.to_string())));
+        wrong.extend(fetch::key(&new.public_key).err().map(|why| Mistake::new("public_key", why.to_string())));
         if !PERIODS.contains(&new.period) {
             let range = format!("{} to {} seconds are possible", PERIODS.start(), PERIODS.end());
             wrong.push(Mistake::new("period", range));

@@ -6,7 +6,7 @@
 mod decisions;
 mod reader;
 
-pub use reader::{Config, Reader, ReaderMetrics};
+pub use reader::{Config, Reader, ReaderError, ReaderMetrics};
 
 use arc_swap::ArcSwap;
 use std::net::IpAddr;

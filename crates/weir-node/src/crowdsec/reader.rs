@@ -2,7 +2,7 @@
 
 use super::Decided;
 use super::decisions::{Changes, Decisions};
-use crate::sync::Endpoint;
+use crate::sync::{Endpoint, SetupError};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -10,6 +10,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use reqwest::{Client, StatusCode, Url, header};
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
@@ -39,15 +40,35 @@ pub struct Config {
 }
 
 impl Config {
-    /// With the URL as an operator writes it. The error says what is wrong with it.
-    pub fn new(url: &str, key: &str, ca_file: Option<PathBuf>, interval: Duration) -> Result<Self, String> {
-        let url = Url::parse(url).map_err(|error| format!("lapi_url: {error}"))?;
+    /// With the URL as an operator writes it. Fails if it is none of an API.
+    pub fn new(url: &str, key: &str, ca_file: Option<PathBuf>, interval: Duration) -> Result<Self, ReaderError> {
+        let url = Url::parse(url).map_err(ReaderError::Url)?;
         let plain = url.username().is_empty() && url.password().is_none() && url.query().is_none();
         if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() || !plain {
-            return Err("lapi_url: write it as `http://127.0.0.1:8080`".to_owned());
+            return Err(ReaderError::UrlForm);
         }
         Ok(Self { url, key: key.trim().to_owned(), ca_file, interval })
     }
+}
+
+/// Why decisions cannot be fetched as configured.
+#[derive(Debug, thiserror::Error)]
+pub enum ReaderError {
+    /// The URL cannot be parsed.
+    #[error("lapi_url: {0}")]
+    Url(#[source] <Url as FromStr>::Err),
+    /// The URL has another scheme, no host, or more than scheme, host, port and path.
+    #[error("lapi_url: write it as `http://127.0.0.1:8080`")]
+    UrlForm,
+    /// The key has bytes that no header can have.
+    #[error("lapi_key: a key has visible ASCII characters alone")]
+    Key(#[source] header::InvalidHeaderValue),
+    /// The certificate authority cannot be used.
+    #[error("{0}")]
+    Setup(#[source] SetupError),
+    /// The HTTP client cannot be made.
+    #[error("HTTP client: {0}")]
+    Client(#[source] reqwest::Error),
 }
 
 /// By result of a call.
@@ -116,8 +137,8 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// A reader; nothing is fetched yet. The error says what in `config` cannot be used.
-    pub fn new(config: Config, metrics: ReaderMetrics) -> Result<Self, String> {
+    /// A reader; nothing is fetched yet. Fails if the key or the certificate authority of `config` cannot be used.
+    pub fn new(config: Config, metrics: ReaderMetrics) -> Result<Self, ReaderError> {
         let endpoint = Endpoint {
             host: config.url.host_str().unwrap_or_default().to_owned(),
             port: config.url.port_or_known_default().unwrap_or_default(),
@@ -125,10 +146,10 @@ impl Reader {
             verify: true,
             ca_file: config.ca_file.clone(),
         };
-        let mut key = header::HeaderValue::try_from(&config.key).map_err(|_| "not a key".to_owned())?;
+        let mut key = header::HeaderValue::try_from(&config.key).map_err(ReaderError::Key)?;
         key.set_sensitive(true);
-        let builder = endpoint.client().map_err(|error| error.to_string())?;
-        let http = builder.timeout(CALL).build().map_err(|error| error.to_string())?;
+        let builder = endpoint.client().map_err(ReaderError::Setup)?;
+        let http = builder.timeout(CALL).build().map_err(ReaderError::Client)?;
         Ok(Self { http, config, key, decided: Arc::default(), metrics })
     }
 

@@ -183,7 +183,7 @@ fn custom(fields: &mut FieldReader<'_, '_>, id: u64, experimental: bool) -> Opti
     let pattern = fields.need("regex", "a pattern", Value::as_str);
     let point = point(fields);
     match pattern.map(pattern::pire) {
-        Some(Err(message)) => fields.error("regex", message),
+        Some(Err(error)) => fields.error("regex", error.to_string()),
         Some(Ok(regex)) if regex.is_match(b"") => {
             fields.error("regex", "the pattern matches the empty text, so it would match everywhere");
         }
