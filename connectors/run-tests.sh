@@ -27,7 +27,7 @@ counted() {
 }
 
 if command -v luacheck >/dev/null; then
-  if luacheck -q --config .luacheckrc kong openresty; then ok luacheck; else bad luacheck; fi
+  if luacheck -q --config .luacheckrc kong openresty apisix; then ok luacheck; else bad luacheck; fi
 else
   skip "luacheck: not installed"
 fi

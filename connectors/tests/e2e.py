@@ -4,6 +4,7 @@ WEIR_BIN=path runs the framing matrix a second time against a real node, started
 as `$WEIR_BIN $WEIR_ARGS` where {port} in WEIR_ARGS stands for its port.
 
 Names of tests as arguments run only those; TIMES=n runs each n times, to look for what fails now and then."""
+import json
 import os
 import re
 import shlex
@@ -877,6 +878,47 @@ def responses_in_batches(world):
         node.stop()
 
 
+def lost_responses(node):
+    """By reason, the last count that each worker reported to this node."""
+    last = {}
+    for report in list(node.coverage):
+        for entry in report.get("dropped", []):
+            if entry["leg"] == "response":
+                last[report["instance"], entry["reason"]] = entry["count"]
+    return last
+
+
+@test
+def an_older_node_in_place_of_a_newer_one_gets_single_calls(world):
+    node = Node(world.batch_port)
+    try:
+        node.wishes = b"body; batch"
+        get(world, b"/batch/x")
+        # From here on it is a node that knows neither batches nor wishes. Its predecessor's answers
+        # still say that batches are taken.
+        node.wishes, node.knows_batches = None, False
+        cases = []
+        threads = [threading.Thread(target=lambda: cases.append(get(world, b"/batch/x")[0])) for _ in range(30)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        expect(wait_for(lambda: len({c.headers["inspector-request-id"] for c in legs_of(node, cases)}) == 30),
+               "%d of 30 copies" % len(legs_of(node, cases)))
+        for leg in legs_of(node, cases):
+            same((leg.body, leg.headers["inspector-blocking"]), (b"upstream ok", "false"))
+        refused = node.refused_batches
+        # Known to be old by now: no further batch is tried.
+        case, _ = get(world, b"/batch/x")
+        expect(wait_for(lambda: legs_of(node, [case])), "no copy")
+        same((node.refused_batches, node.batches), (refused, []))
+        expect(wait_for(lambda: node.coverage), "no coverage")
+        same(lost_responses(node), {})
+        same(node.violations, [])
+    finally:
+        node.stop()
+
+
 @test
 def lost_copies_are_counted_and_the_log_stays_short(world):
     # The node is slow with copies: the queue of ten fills up.
@@ -893,12 +935,7 @@ def lost_copies_are_counted_and_the_log_stays_short(world):
             t.join()
 
         def lost():
-            last = {}
-            for report in list(node.coverage):
-                for entry in report.get("dropped", []):
-                    if (entry["leg"], entry["reason"]) == ("response", "queue_full"):
-                        last[report["instance"]] = entry["count"]
-            return sum(last.values())
+            return sum(count for (_, reason), count in lost_responses(node).items() if reason == "queue_full")
 
         def legs():
             return len({c.headers["inspector-request-id"] for c in list(node.calls) if c.path == "/v1/responses"})
@@ -956,6 +993,34 @@ def kong_handler(world):
     case = case_id()
     same(h1(world, world.guard1, "length", b"/kong/?buffering=off", case, b"abc").status, 200)
     same(world.node.by_case(case)[0].headers["inspector-body"], "unread; reason=stream")
+
+
+@test
+def apisix_plugin(world):
+    """The plugin's file, run as APISIX runs it; the gateway itself is not part of this."""
+    case, answer = get(world, b"/apisix/a", extra=b"X-Waf: forged\r\nX-Waf: forged\r\n")
+    same(answer.status, 200)
+    same(re.findall(rb"(?i)\r\nx-waf: ([^\r]+)", world.upstream.seen[case][0]), [b"pass"])
+    call = world.node.by_case(case)[0]
+    same(call.headers["inspector-connector"], "weir-apisix/1.0.0")
+    same((call.headers["inspector-route"], call.headers["inspector-service"]), ("apisix%20weir", "a%20service"))
+    leg = wait_for(lambda: legs_of(world.node, [case]))[0]
+    same((leg.headers["inspector-consumer"], leg.body), ("ann", b"upstream ok"))
+    for framing, port in (("length", world.guard1), ("chunked", world.guard1), ("h2-open", world.guard2)):
+        send = h2 if port == world.guard2 else h1
+        answer = send(world, port, framing, b"/apisix/", case_id(), attack_body(8193, "last"))
+        same((answer.status, answer.body), (403, DEFAULT_BODY), framing)
+        case = case_id()
+        same(send(world, port, framing, b"/apisix/", case, attack_body(8193, "none")).status, 200)
+        same(len(world.upstream.seen[case][1]), 8193)
+    case, answer = get(world, b"/apisixclosed/a")
+    same((answer.status, case in world.upstream.seen), (503, False))
+
+    def routes():
+        return {entry["route"] for report in list(world.node.coverage) for entry in report.get("coverage", [])
+                if report["node"].endswith(":%d" % world.node.port)}
+
+    expect(wait_for(lambda: "apisix weir" in routes()), "no coverage of the route: %r" % routes())
 
 
 @test
@@ -1031,6 +1096,35 @@ def nothing_threw(world):
         expect(bad not in log, "%s in the log: %s" % (bad, [x for x in log.split("\n") if bad in x][:3]))
     for node in (world.node, world.keyed):
         same(node.violations, [], "contract violations")
+
+
+# What a connector of a version without deadlines, batches and marks of copies sends.
+OLDER_CALL = (b"POST /v1/%s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: message/http; msgtype=%s\r\n"
+              b"Inspector-Connector: kong-lua/0.9.0\r\nInspector-Request-Id: older-1\r\nInspector-Client: 203.0.113.9:4711\r\n"
+              b"Inspector-Scheme: http\r\nInspector-Protocol: HTTP/1.1\r\n%sContent-Length: %d\r\n\r\n%s")
+
+
+def real_node_with_an_older_connector(port):
+    """It reads these statuses, the verdict, the context and the reply, and no other header."""
+    def ask(leg, content, more=b""):
+        return raw(port, OLDER_CALL % (leg + b"s", leg, more, len(content), content))
+
+    def one(answer, name):
+        values = [value for key, value in answer.headers if key == name]
+        same(len(values), 1, name)
+        return values[0]
+
+    passed = ask(b"request", b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n")
+    same((passed.status, one(passed, "inspector-verdict")), (204, "pass"))
+    blocked = ask(b"request", b"GET /etc/passwd HTTP/1.1\r\nHost: a\r\n\r\n")
+    same((blocked.status, one(blocked, "inspector-verdict")), (200, "block"))
+    reply = json.loads(blocked.body)["reply"]
+    same((reply["status"], reply["body"].encode()), (403, DEFAULT_BODY))
+    context = b"Inspector-Context: %s\r\n" % one(passed, "inspector-context").encode()
+    page = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\nhello"
+    same(ask(b"response", page, context).status, 204, "a response")
+    copy = ask(b"request", b"GET /etc/passwd HTTP/1.1\r\nHost: a\r\n\r\n", b"Inspector-Blocking: false\r\n")
+    same((copy.status, one(copy, "inspector-verdict")), (202, "accepted"))
 
 
 def certificates(folder):
@@ -1116,6 +1210,7 @@ def main():
                 start(world, port, "real.sock")
                 try:
                     matrix(world, None, "real node,")
+                    run("real node, with an older connector", real_node_with_an_older_connector, port)
                     run("real node, on a Unix socket", real_node_on_a_unix_socket, world)
                 finally:
                     world.nginx.stop()

@@ -258,6 +258,8 @@ class Node(Server):
         self.calls, self.violations, self.coverage = [], [], []
         # Inspector-Response on answers about requests; numbers of copies in the calls that carried many.
         self.wishes, self.batches = None, []
+        # Whether it is of a version that takes batches, and how many it has refused.
+        self.knows_batches, self.refused_batches = True, 0
         self.slow_copies = False
         # Statuses of the copies of a batch by their position, where they are not 202.
         self.statuses = {}
@@ -365,6 +367,12 @@ class Node(Server):
                 sock.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
                 return
             served += 1
+            if hasattr(call, "copies") and not self.knows_batches:
+                self.refused_batches += 1
+                problem = b'{"type":"urn:weir:problem:content-type"}'
+                sock.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Type: application/problem+json\r\n"
+                             b"Content-Length: %d\r\n\r\n" % len(problem) + problem)
+                continue
             if hasattr(call, "copies"):
                 self.calls += call.copies
                 self.batches.append(len(call.copies))

@@ -159,6 +159,34 @@ describe("plugins in Kong", function()
     assert.equal("function", type(require("kong.plugins.kong-lua.status_api")["/kong-lua/coverage"].GET))
   end)
 
+  it("report on when the configuration changes while a report is sent", function()
+    state.phase = "init_worker"
+    handler:init_worker()
+    local two = { fake.conf(), fake.conf({ wallarm_node_address = "http://127.0.0.2:5000" }) }
+    local client, calls = fake.require("client"), 0
+    client.call = function()
+      calls = calls + 1
+      handler:configure({ two[1] })
+      return { status = 204 }
+    end
+    handler:configure(two)
+    server.every(false)
+    assert.equal(2, calls)
+    assert.same({}, server.logged)
+  end)
+
+  it("have one timer for each worker, however often they are loaded", function()
+    local timers = 0
+    local function every()
+      timers = timers + 1
+      return true
+    end
+    local reporter = fake.require("reporter")
+    assert.is_true(reporter.start(every, error, "a"))
+    assert.is_true(reporter.start(every, error, "a"))
+    assert.equal(1, timers)
+  end)
+
   it("report a bypass at the next second, through an address that answers", function()
     state.phase = "init_worker"
     handler:init_worker()

@@ -17,24 +17,46 @@ local reporter = require "kong.plugins.kong-lua.reporter"
 local weir = {}
 weir.__index = weir
 
-local configs = {}
+local NAME = "weir-nginx"
+
+-- The connectors in use, and those of them that stay for as long as the worker.
+local guards, lasting = setmetatable({}, { __mode = "k" }), {}
 
 local function log_warn(text)
   ngx.log(ngx.WARN, text)
 end
 
-function weir.new(given)
+-- A connector for as long as the caller keeps it. name: the product token of the gateway, or nil.
+function weir.build(given, name)
   local conf = options.resolve(given)
-  configs[#configs + 1] = conf
+  conf.connector_name = name or NAME
   local about = {
     route = conf.route, service = conf.service, streaming = conf.streaming or conf.grpc, grpc = conf.grpc,
   }
-  return setmetatable({ conf = conf, about = about }, weir)
+  local guard = setmetatable({ conf = conf, about = about }, weir)
+  guards[guard] = true
+  return guard
 end
 
-function weir.init_worker()
+function weir.new(given)
+  local guard = weir.build(given)
+  lasting[#lasting + 1] = guard
+  return guard
+end
+
+-- Coverage is reported to the nodes of the connectors that are in use now.
+function weir.watch()
+  local configs = {}
+  for guard in pairs(guards) do
+    configs[#configs + 1] = guard.conf
+  end
   reporter.watch(configs)
-  local ok, err = reporter.start(ngx.timer.every, log_warn, "weir-nginx")
+end
+
+-- name: the product token of the gateway, or nil.
+function weir.init_worker(name)
+  weir.watch()
+  local ok, err = reporter.start(ngx.timer.every, log_warn, name or NAME)
   if not ok then
     notice.say(log_warn, "no coverage reports, timer: " .. tostring(err))
   end
@@ -55,9 +77,10 @@ local function send_reply(reply)
   return ngx.exit(reply.status)
 end
 
-function weir:access()
+-- about: what the gateway knows of the request, as for inspect.request(); nil: what the options say.
+function weir:access(about)
   local conf = self.conf
-  local outcome = inspect.request(conf, log_warn, self.about, delivery.enqueue)
+  local outcome = inspect.request(conf, log_warn, about or self.about, delivery.enqueue)
   ngx.ctx.weir = outcome
   if outcome.reply then
     return send_reply(outcome.reply)
@@ -106,14 +129,15 @@ function weir:body_filter()
   end
 end
 
-local function response_leg(outcome)
-  delivery.copy_response(outcome, log_warn, payload.response_copy(outcome, nil))
+local function response_leg(outcome, consumer)
+  delivery.copy_response(outcome, log_warn, payload.response_copy(outcome, consumer))
 end
 
-function weir:log()
+-- consumer: the client's identity if the gateway has determined it, or nil.
+function weir:log(consumer)
   local outcome = owed(self.conf)
   if outcome then
-    local ok, err = pcall(response_leg, outcome)
+    local ok, err = pcall(response_leg, outcome, consumer)
     if not ok then
       delivery.lost(outcome.set, log_warn, "responses", "lua_error", tostring(err))
     end

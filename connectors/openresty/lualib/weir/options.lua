@@ -5,14 +5,15 @@ local options = {}
 local TYPEDEFS = "kong.db.schema.typedefs"
 
 -- Settings that only this adapter has; Kong knows them from its own routes.
-local OWN = {
+options.OWN = {
   route = "string",      -- name under which this location is counted
   service = "string",
   streaming = "boolean", -- request bodies here may not end (proxy_request_buffering off)
   grpc = "boolean",      -- grpc_pass: a stream, and replies in the form of gRPC
 }
 
-local function load_config()
+-- The Kong plugin's own list.
+function options.load_config()
   local borrowed = package.loaded[TYPEDEFS]
   package.loaded[TYPEDEFS] = borrowed or {}
   local schema = require "kong.plugins.kong-lua.schema"
@@ -43,6 +44,9 @@ local function check(name, rule, value)
   if kind == "string" and value:find("^{vault://") then
     fault(name, "is a reference to a vault, which only Kong resolves")
   end
+  if kind == "string" and (value:find("^%$secret://") or value:find("^%$env://")) then
+    fault(name, "is a reference to a secret, which this connector does not resolve")
+  end
   if rule.match and not value:match(rule.match) then
     fault(name, "is not of the right form: " .. (rule.err or rule.match))
   end
@@ -67,8 +71,8 @@ end
 
 -- Returns a complete configuration, or throws an error that names the wrong option.
 function options.resolve(given)
-  local conf, known = { connector_name = "weir-nginx" }, {}
-  local config = load_config()
+  local conf, known = {}, {}
+  local config = options.load_config()
   for _, field in ipairs(config.fields) do
     local name, rule = next(field)
     known[name] = true
@@ -88,7 +92,7 @@ function options.resolve(given)
       conf[name] = value
     end
   end
-  for name, kind in pairs(OWN) do
+  for name, kind in pairs(options.OWN) do
     known[name] = true
     if given[name] ~= nil then
       check(name, { type = kind }, given[name])
