@@ -39,6 +39,7 @@ MATRIX = {
     "sidecar": {"kong.enabled": True, "kong.namespace": "kong", "kong.sidecar.enabled": True, "kong.sidecar.existingSecret": "weir"},
     "envoy-gateway": {"gateways.envoy.enabled": True, "gateways.envoy.namespace": "edge", "gateways.traefik.enabled": True,
                       "gateways.traefik.namespace": "apps"},
+    "nginx": {"gateways.nginx.enabled": True, "gateways.nginx.namespace": "apps"},
     "istio": {"gateways.envoy.enabled": True, "gateways.envoy.namespace": "istio-system", "gateways.envoy.kind": "istio"},
     "kong": {"kong.enabled": True, "kong.namespace": "kong", "kong.responsePlugin": True, "kong.global": True,
              "config.connector.auth.keys": ["a-key-of-some-length-1", "a-key-of-some-length-2"]},
@@ -345,6 +346,25 @@ class EveryObject(unittest.TestCase):
             wanted = yaml.safe_load(file)["http"]["middlewares"]["weir"]["forwardAuth"]
         host = "next-processing.wallarm-node.svc.cluster.local"
         self.assertEqual(made, {**wanted, "address": wanted["address"].replace("127.0.0.1", host)})
+
+        nginx = {"gateways.nginx.enabled": True, "gateways.nginx.namespace": "apps"}
+        with open(os.path.join(ROOT, "connectors", "forward-auth", "nginx-gateway-fabric.yaml")) as file:
+            wanted = yaml.safe_load(file)["spec"]
+        text = render_text(nginx).replace(host, "127.0.0.1")
+        self.assertEqual(Objects(text).named("SnippetsFilter", "weir")["spec"], wanted)
+
+    def test_nginx_that_fails_open_lets_requests_pass(self):
+        values = {"gateways.nginx.enabled": True, "gateways.nginx.namespace": "apps", "gateways.nginx.failOpen": True}
+        server = render(values).named("SnippetsFilter", "weir")["spec"]["snippets"][1]["value"]
+        self.assertIn("error_page 500 502 503 504 = @weir_unavailable;", server)
+        self.assertIn("location @weir_unavailable {", server)
+
+    def test_ingress_nginx_needs_an_annotation_only(self):
+        values = {"gateways.nginx.enabled": True, "gateways.nginx.namespace": "ingress-nginx", "gateways.nginx.kind": "ingress-nginx"}
+        objects = render(values)
+        self.assertNotIn("SnippetsFilter", [item["kind"] for item in objects.all])
+        peers = objects.named("NetworkPolicy", "r-weir-processing")["spec"]["ingress"][0]["from"]
+        self.assertIn({"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress-nginx"}}}, peers)
 
     def test_gateways_that_fail_open_keep_the_body(self):
         values = {"gateways.envoy.enabled": True, "gateways.envoy.namespace": "edge", "gateways.envoy.failOpen": True, "gateways.envoy.kind": "istio"}

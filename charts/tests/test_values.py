@@ -19,6 +19,8 @@ CERT = "config.connector.certificate."
 LB = {"processing.service.type": "LoadBalancer"}
 KONG = {"kong.enabled": True, "kong.namespace": "kong"}
 TRAEFIK = {"gateways.traefik.enabled": True, "gateways.traefik.namespace": "apps"}
+NGINX = {"gateways.nginx.enabled": True, "gateways.nginx.namespace": "apps"}
+FILTER = "SnippetsFilter/weir "
 ENVOY = {"gateways.envoy.enabled": True, "gateways.envoy.namespace": "edge"}
 ISTIO = {**ENVOY, "gateways.envoy.kind": "istio"}
 GATEWAY_PEER = "NetworkPolicy/r-weir-processing spec.ingress[0].from[0].namespaceSelector.matchLabels"
@@ -276,6 +278,13 @@ CASES = {
     "gateways.traefik.middlewareName": ("m", "Middleware/m spec.forwardAuth.forwardBody", True, TRAEFIK),
     "gateways.traefik.maxBodySize": (16777216, "Middleware/weir spec.forwardAuth.maxBodySize", 16777216, TRAEFIK),
     "gateways.traefik.timeoutMs": (250, "Middleware/weir spec.forwardAuth.address", ADDRESS % 250, TRAEFIK),
+    "gateways.nginx.enabled": (True, FILTER + "metadata.namespace", "apps", {"gateways.nginx.namespace": "apps"}),
+    "gateways.nginx.kind": ("ingress-nginx", "absent", "SnippetsFilter/weir", NGINX),
+    "gateways.nginx.namespace": ("other", FILTER + "metadata.namespace", "other", NGINX),
+    "gateways.nginx.proxyNamespace": ("pods", GATEWAY_PEER, {"kubernetes.io/metadata.name": "pods"}, NGINX),
+    "gateways.nginx.filterName": ("f", "SnippetsFilter/f spec.snippets[0].context", "http", NGINX),
+    "gateways.nginx.failOpen": (True, "special", "nginx_fails_open", NGINX),
+    "gateways.nginx.timeoutMs": (250, "special", "nginx_waits", NGINX),
     "kong.enabled": (True, "ConfigMap/kong-lua metadata.namespace", "kong", {"kong.namespace": "kong"}),
     "kong.namespace": ("edge", "NetworkPolicy/r-weir-processing spec.ingress[0].from[0].namespaceSelector.matchLabels",
                        {"kubernetes.io/metadata.name": "edge"}),
@@ -417,6 +426,19 @@ class EachValue(unittest.TestCase):
             return found(objects, where)
         except (AssertionError, KeyError, IndexError, TypeError):
             return None
+
+    @staticmethod
+    def nginx_server(**values):
+        objects = render({**NGINX, **{"gateways.nginx." + key: value for key, value in values.items()}})
+        return objects.named("SnippetsFilter", "weir")["spec"]["snippets"][1]["value"]
+
+    def nginx_fails_open(self, sample):
+        self.assertIn("= @weir_unavailable;", self.nginx_server(failOpen=sample))
+        self.assertNotIn("@weir_unavailable", self.nginx_server())
+
+    def nginx_waits(self, sample):
+        for text in ("proxy_read_timeout %dms;", "?deadline_ms=%d;"):
+            self.assertIn(text % sample, self.nginx_server(timeoutMs=sample))
 
     @staticmethod
     def kong_values(**sidecar):

@@ -59,6 +59,10 @@
 {{- end -}}
 {{- end -}}
 
+{{- if and .Values.gateways.nginx.failOpen (eq .Values.gateways.nginx.kind "ingress-nginx") -}}
+{{- fail "gateways.nginx.failOpen is set, but ingress-nginx cannot let requests pass without a verdict: remove it." -}}
+{{- end -}}
+
 {{- if $has -}}
 {{- if and (gt (int $plane.replicaCount) 1) (not (include "weir.postgresql" .)) -}}
 {{- fail (printf "controlPlane.replicaCount is %d, but the embedded database supports one pod: set controlPlane.postgresql, or use one replica." (int $plane.replicaCount)) -}}

@@ -11,8 +11,14 @@
 {{- define "weir.gateways.namespaces" -}}
 {{- $out := list -}}
 {{- if .Values.gateways.envoy.enabled -}}{{- $out = append $out (include "weir.gateways.envoyPods" .) -}}{{- end -}}
-{{- with .Values.gateways.traefik -}}
+{{- range list .Values.gateways.traefik .Values.gateways.nginx -}}
 {{- if .enabled -}}{{- $out = append $out (.proxyNamespace | default .namespace) -}}{{- end -}}
 {{- end -}}
 {{- toYaml ($out | uniq) -}}
+{{- end -}}
+
+{{/* The URL that ingress-nginx calls about each request. */}}
+{{- define "weir.gateways.ingressNginxURL" -}}
+{{- $host := include "weir.host" (dict "root" . "name" (include "weir.processing" .)) -}}
+{{- printf "http://%s:%d/v1/forward-auth/ingress-nginx?deadline_ms=%d" $host (int .Values.processing.service.port) (int .Values.gateways.nginx.timeoutMs) -}}
 {{- end -}}

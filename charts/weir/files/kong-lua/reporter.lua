@@ -70,10 +70,12 @@ end
 function reporter.tick(log)
   notice.flush(log)
   local now = ngx.now()
-  for i = 1, #order do
-    local target = targets[order[i]]
-    local interval = target and target.set.conf.coverage_interval_s or 0
-    local urgent = coverage.is_urgent(order[i])
+  -- While a report is sent, the configuration may change.
+  local names, of_name = order, targets
+  for i = 1, #names do
+    local target = of_name[names[i]]
+    local interval = target.set.conf.coverage_interval_s
+    local urgent = coverage.is_urgent(names[i])
     if interval > 0 and (now >= target.due or urgent and now >= target.retry) then
       target.due, target.retry = now + interval, 0
       if not report(target.set, log) then
@@ -83,8 +85,12 @@ function reporter.tick(log)
   end
 end
 
--- every: the gateway's recurring timer. connector: the product token.
+-- every: the gateway's recurring timer. connector: the product token. Does nothing where the
+-- worker's timer runs already: a gateway that loads its plugins anew starts them anew.
 function reporter.start(every, log, connector)
+  if instance then
+    return true
+  end
   instance = {
     id = payload.mint_id(),
     worker = ngx.worker.id() or 0,

@@ -5,6 +5,7 @@
 //! Each proxy has a path, on which exactly one family of such headers is read: clients can send the headers of every
 //! other family themselves, and most proxies pass them on.
 
+mod ingress_nginx;
 mod options;
 pub mod reply;
 
@@ -37,6 +38,8 @@ pub enum Proxy {
     Caddy,
     /// nginx's module auth_request.
     Nginx,
+    /// The Kubernetes controller ingress-nginx, whose subrequests have headers of their own.
+    IngressNginx,
     /// Envoy's filter ext_authz with an HTTP service: the subrequest has the method and target of the client's request.
     Envoy,
 }
@@ -74,6 +77,7 @@ impl Proxy {
             "traefik" => Some(Proxy::Traefik),
             "caddy" => Some(Proxy::Caddy),
             "nginx" => Some(Proxy::Nginx),
+            "ingress-nginx" => Some(Proxy::IngressNginx),
             _ => {
                 name.strip_prefix("envoy").filter(|rest| rest.is_empty() || rest.starts_with('/')).map(|_| Proxy::Envoy)
             }
@@ -86,6 +90,7 @@ impl Proxy {
             Proxy::Traefik => "traefik",
             Proxy::Caddy => "caddy",
             Proxy::Nginx => "nginx",
+            Proxy::IngressNginx => "ingress-nginx",
             Proxy::Envoy => "envoy",
         }
     }
@@ -95,6 +100,7 @@ impl Proxy {
             Proxy::Traefik => "forward-auth-traefik/1",
             Proxy::Caddy => "forward-auth-caddy/1",
             Proxy::Nginx => "forward-auth-nginx/1",
+            Proxy::IngressNginx => "forward-auth-ingress-nginx/1",
             Proxy::Envoy => "forward-auth-envoy/1",
         }
     }
@@ -102,6 +108,7 @@ impl Proxy {
     const fn family(self) -> &'static Family {
         match self {
             Proxy::Nginx => &ORIGINAL,
+            Proxy::IngressNginx => &ingress_nginx::FAMILY,
             Proxy::Traefik | Proxy::Caddy | Proxy::Envoy => &FORWARDED,
         }
     }
@@ -109,7 +116,7 @@ impl Proxy {
     /// Headers that only a client can have sent, and that claim what only the proxy can know.
     const fn foreign(self) -> &'static [&'static str] {
         match self {
-            Proxy::Nginx => &["x-forwarded-method", "x-forwarded-uri"],
+            Proxy::Nginx | Proxy::IngressNginx => &["x-forwarded-method", "x-forwarded-uri"],
             Proxy::Traefik | Proxy::Caddy => &["x-original-method", "x-original-uri", "x-original-url"],
             Proxy::Envoy => {
                 &["x-forwarded-method", "x-forwarded-uri", "x-original-method", "x-original-uri", "x-original-url"]
@@ -120,9 +127,9 @@ impl Proxy {
     /// The client request that the subrequest with `head` and `body` is about.
     pub fn read(self, head: &Head, body: &Bytes) -> Result<DescribedRequest, ApiError> {
         let options = if self == Proxy::Envoy { Options::default() } else { Options::of(&head.uri)? };
-        let (headers, family) = (&head.headers, self.family());
+        let headers = &head.headers;
         let (method, target) = self.request_line(head)?;
-        let host = if self == Proxy::Envoy { host(head) } else { required(headers, family.host)?.as_bytes() };
+        let (scheme, host) = self.origin(head)?;
         let (client, before) = self.client(headers)?;
         let mut message = Vec::with_capacity(512 + body.len());
         for part in [method, b" ", target, b" HTTP/1.1\r\n", b"host: ", host, b"\r\n"] {
@@ -131,16 +138,17 @@ impl Proxy {
         if !before.is_empty() {
             [b"x-forwarded-for: ", before, b"\r\n"].iter().for_each(|part| message.extend_from_slice(part));
         }
-        for (name, value) in headers.iter().filter(|(name, _)| !self.is_own(name)) {
+        for (name, value) in headers.iter().filter(|(name, value)| !self.is_own(name, value, headers)) {
             for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
                 message.extend_from_slice(part);
             }
         }
         message.extend_from_slice(b"\r\n");
         message.extend_from_slice(body);
-        let foreign = self.foreign().iter().any(|name| headers.contains_key(*name));
+        let foreign = self.foreign().iter().any(|name| headers.contains_key(*name))
+            || self == Proxy::IngressNginx && ingress_nginx::has_foreign_uri(headers);
         let call = CallHeaders {
-            scheme: scheme(headers, family)?,
+            scheme,
             body: self.body_state(headers, method, body, options.body),
             answer_by: options.answer_by()?,
             service: options.service.map(HeaderText::try_from).transpose()?,
@@ -152,6 +160,18 @@ impl Proxy {
         };
         let (message, body_bytes) = (message.into(), body.len());
         Ok(DescribedRequest { call, message, body_bytes, key: None, counted_as: self.code() })
+    }
+
+    /// Scheme and host of the client's request.
+    fn origin(self, head: &Head) -> Result<(Scheme, &[u8]), ApiError> {
+        let (headers, family) = (&head.headers, self.family());
+        match self {
+            Proxy::IngressNginx => ingress_nginx::origin(headers),
+            Proxy::Envoy => Ok((scheme(headers, family.scheme)?, host(head))),
+            Proxy::Traefik | Proxy::Caddy | Proxy::Nginx => {
+                Ok((scheme(headers, family.scheme)?, required(headers, family.host)?.as_bytes()))
+            }
+        }
     }
 
     /// Method and target of the client's request.
@@ -175,7 +195,9 @@ impl Proxy {
         let name = self.family().client;
         let value = required(headers, name)?;
         let (before, last) = match value.as_bytes().iter().rposition(|&byte| byte == b',') {
-            Some(at) if self != Proxy::Nginx => (&value.as_bytes()[..at], &value.as_bytes()[at + 1..]),
+            Some(at) if !matches!(self, Proxy::Nginx | Proxy::IngressNginx) => {
+                (&value.as_bytes()[..at], &value.as_bytes()[at + 1..])
+            }
             _ => (&b""[..], value.as_bytes()),
         };
         let last = HeaderValue::from_bytes(last.trim_ascii()).ok();
@@ -184,13 +206,14 @@ impl Proxy {
     }
 
     /// Whether a header belongs to the subrequest and not to the client's request.
-    fn is_own(self, name: &header::HeaderName) -> bool {
+    fn is_own(self, name: &header::HeaderName, value: &HeaderValue, headers: &HeaderMap) -> bool {
         let family = self.family();
         let described = [family.method, family.uri, family.host, family.scheme, family.client];
         let own = match self {
             // Envoy passes the client's request on as it is; only the address list is the proxy's.
             Proxy::Envoy => name == family.client || name == ENVOY_PARTIAL,
             Proxy::Nginx => described.contains(&name.as_str()) || name == NGINX_LENGTH || name == NGINX_ENCODING,
+            Proxy::IngressNginx => described.contains(&name.as_str()) || ingress_nginx::is_own(name, value, headers),
             Proxy::Traefik | Proxy::Caddy => described.contains(&name.as_str()),
         };
         own || name == KEY_HEADER || is_of_subrequest(name)
@@ -219,7 +242,7 @@ impl Proxy {
             Proxy::Traefik | Proxy::Caddy if forwarding == BodyForwarding::Full || !body.is_empty() => {
                 BodyState::Complete
             }
-            Proxy::Traefik | Proxy::Caddy => unknown(),
+            Proxy::Traefik | Proxy::Caddy | Proxy::IngressNginx => unknown(),
         }
     }
 }
@@ -229,11 +252,11 @@ fn host(head: &Head) -> &[u8] {
     authority.or_else(|| head.headers.get(header::HOST).map(HeaderValue::as_bytes)).unwrap_or_default()
 }
 
-fn scheme(headers: &HeaderMap, family: &Family) -> Result<Scheme, ApiError> {
-    match required(headers, family.scheme)?.as_bytes() {
+fn scheme(headers: &HeaderMap, name: &'static str) -> Result<Scheme, ApiError> {
+    match required(headers, name)?.as_bytes() {
         b"http" | b"ws" => Ok(Scheme::Http),
         b"https" | b"wss" => Ok(Scheme::Https),
-        _ => Err(ApiError::BadHeader(family.scheme, "`http`, `https`, `ws` or `wss`")),
+        _ => Err(ApiError::BadHeader(name, "`http`, `https`, `ws` or `wss`")),
     }
 }
 

@@ -46,6 +46,7 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("get", "/v1/forward-auth/caddy"),
     ("get", "/v1/forward-auth/nginx"),
     ("get", "/v1/forward-auth/nginx/reply"),
+    ("get", "/v1/forward-auth/ingress-nginx"),
     ("get", "/v1/forward-auth/envoy"),
     ("post", super::crowdsec::APPSEC),
     ("get", super::crowdsec::DECISIONS),

@@ -104,6 +104,64 @@ fn envoy_sends_the_request_itself() {
     assert!(!state(&[("x-forwarded-uri", "/x")]).call.anomalies.is_empty());
 }
 
+/// What ingress-nginx sends about `POST /a?b=%31`.
+const INGRESS: &[(&str, &str)] = &[
+    ("x-original-url", "https://shop.example/a?b=%31"),
+    ("x-original-method", "POST"),
+    ("x-auth-request-redirect", "/a?b=%31"),
+    ("x-real-ip", "203.0.113.9"),
+    ("x-forwarded-for", "203.0.113.9"),
+    ("x-sent-from", "nginx-ingress-controller"),
+];
+const INGRESS_PATH: &str = "/v1/forward-auth/ingress-nginx";
+
+#[test]
+fn ingress_nginx_describes_the_request_in_a_url() {
+    let more = [("user-agent", "curl/8"), ("x-original-uri", "/a?b=%31")];
+    let asked = read(Proxy::IngressNginx, INGRESS_PATH, &[INGRESS, &more].concat(), b"");
+    assert_eq!(text(&asked), "POST /a?b=%31 HTTP/1.1\r\nhost: shop.example\r\nuser-agent: curl/8\r\n\r\n");
+    let call = &asked.call;
+    assert_eq!(
+        (call.client.to_string().as_str(), call.scheme, call.body),
+        ("203.0.113.9", Scheme::Https, BodyState::Unread)
+    );
+    assert!(call.anomalies.is_empty(), "its own headers are no conflict");
+}
+
+#[test]
+fn a_host_does_not_move_the_target_of_ingress_nginx() {
+    let described = |url, target| {
+        let mut headers = INGRESS.to_vec();
+        (headers[0].1, headers[2].1) = (url, target);
+        Proxy::IngressNginx.read(&head("GET", INGRESS_PATH, &headers), &Bytes::new())
+    };
+    let asked = described("http://a?b/etc/x?y=/z", "/etc/x?y=/z").unwrap();
+    assert!(text(&asked).starts_with("POST /etc/x?y=/z HTTP/1.1\r\nhost: a?b\r\n"), "{}", text(&asked));
+    assert!(text(&described("http:///a", "/a").unwrap()).contains("\r\nhost: \r\n"));
+    assert!(matches!(described("http://a/b", "/c"), Err(ApiError::BadHeader("x-auth-request-redirect", _))));
+    assert!(matches!(described("ftp://a/b", "/b"), Err(ApiError::BadHeader("x-original-url", _))));
+}
+
+#[test]
+fn headers_that_ingress_nginx_passes_on_never_win() {
+    for forged in [("x-forwarded-uri", "/harmless"), ("x-original-uri", "/harmless"), ("x-forwarded-method", "GET")] {
+        let asked = read(Proxy::IngressNginx, INGRESS_PATH, &[INGRESS, &[forged]].concat(), b"");
+        assert!(text(&asked).starts_with("POST /a?b=%31 HTTP/1.1\r\nhost: shop.example\r\n"));
+        assert!(text(&asked).contains(&format!("{}: {}\r\n", forged.0, forged.1)), "it is inspected");
+        assert_eq!(asked.call.anomalies, [AnomalyKind::ConflictingForward]);
+    }
+    let mut headers = INGRESS.to_vec();
+    headers[4].1 = "198.51.100.7, 203.0.113.9";
+    let asked = read(Proxy::IngressNginx, INGRESS_PATH, &headers, b"");
+    assert!(text(&asked).contains("\r\nx-forwarded-for: 198.51.100.7, 203.0.113.9\r\n"));
+    for missing in 0..4 {
+        let mut headers = INGRESS.to_vec();
+        let (name, _) = headers.remove(missing);
+        let refused = Proxy::IngressNginx.read(&head("GET", INGRESS_PATH, &headers), &Bytes::new()).err();
+        assert_eq!(refused, Some(ApiError::MissingHeader(name)));
+    }
+}
+
 #[test]
 fn paths_name_the_proxy() {
     assert_eq!(Proxy::of("/v1/forward-auth/caddy"), Some(Proxy::Caddy));

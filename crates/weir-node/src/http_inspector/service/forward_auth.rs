@@ -30,7 +30,7 @@ impl Service {
         let response = self.decide_described(request, permit, at.caller, access).await?;
         Ok(match (&response.reply, proxy) {
             (None, _) => reply::pass(response.attacks),
-            (Some(reply), Proxy::Nginx) => reply::block_nginx(reply, &keys),
+            (Some(reply), Proxy::Nginx | Proxy::IngressNginx) => reply::block_nginx(reply, &keys),
             (Some(reply), _) => reply::block(reply),
         })
     }
