@@ -110,7 +110,8 @@ class EveryObject(unittest.TestCase):
                         self.assertIsNone(harness.against_schemas(item, kubernetes))
         wanted = {"Deployment", "StatefulSet", "DaemonSet", "Service", "ConfigMap", "Secret", "NetworkPolicy", "Pod", "Ingress",
                   "HorizontalPodAutoscaler", "PodDisruptionBudget", "ServiceAccount", "ServiceMonitor", "Certificate",
-                  "KongClusterPlugin", "EnvoyExtensionPolicy", "Backend", "ClientTrafficPolicy", "EnvoyFilter", "Middleware"}
+                  "KongClusterPlugin", "EnvoyExtensionPolicy", "Backend", "ClientTrafficPolicy", "EnvoyFilter", "Middleware",
+                  "SnippetsFilter"}
         self.assertEqual(seen, wanted)
 
     def test_the_schema_check_can_fail(self):

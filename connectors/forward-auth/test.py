@@ -175,7 +175,7 @@ def forged(name):
             setup.blocks("GET", SQL, headers={header: value})
         if name == "ingress-nginx":
             # A host with a question mark does not move the target out of the path.
-            setup.blocks("GET", "/etc/passwd", headers={"Host": "shop.example?x=/"})
+            setup.blocks("GET", "/etc/passwd", headers={"Host": "shop.example?x"})
         # One that a proxy of another kind would read carries an attack: it is inspected like any header.
         setup.blocks("GET", "/", headers={"X-Rewrite-Url": SQL})
 
