@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """What asking the node costs the proxies that need no connector of weir.
 
-    WEIR_BIN=path PROXIES=directory proxies.py [--rounds N] [--seconds S] [--connections N] [PROXY...]
+    WEIR_BIN=path PROXIES=directory without_connector.py [--rounds N] [--seconds S] [--connections N] [PROXY...]
 
 Each proxy runs twice, with its example configuration and with the same one that does not ask the node, and is
 measured in turn, round after round, before one nginx that answers every request. Shown are medians: processor time of the
-proxy alone for a request, requests per second, and both as shares of the proxy that asks nobody. On a busy machine, the
+proxy alone for a request, requests per second, and both as shares of the proxy that does not ask. On a busy machine, the
 share by processor time is the one to trust."""
 import argparse
 import os
@@ -25,8 +25,8 @@ from proxies import Process, free_port, node  # noqa: E402
 
 # What makes each example ask the node.
 ASKING = {
-    "nginx.conf": r"(?m)^ *(auth_request|error_page 403).*\n",
-    "ingress-nginx.conf": r"(?m)^ *auth_request.*\n",
+    "nginx.conf": r"(?m)^ *(auth_request /|error_page 403).*\n",
+    "ingress-nginx.conf": r"(?m)^ *auth_request /.*\n",
     "traefik-dynamic.yaml": r"(?m)^ *middlewares: \[weir\]\n",
     "Caddyfile": r"(?ms)^\tforward_auth.*?^\t}\n",
     "envoy.yaml": r"(?ms)^ *- name: envoy\.filters\.http\.ext_authz\n.*?(?=^ *- name: envoy\.filters\.http\.router)",
@@ -120,6 +120,9 @@ def measure(name, options, root, ports):
             port = free_port()
             proxies[asks] = port, Process(command(name, folder, ports + (port,), asks), port, os.path.join(folder, "log"),
                                           cwd=folder, env={**os.environ, "HOME": folder, "WEIR_KEY": ""})
+            # A proxy may listen before it has read its routes.
+            while forward.ask(port, "GET", "/bench?a=1")[0] == 404:
+                pass
             wrk(port, options, 1)
         for number in range(options.rounds):
             for asks in (number % 2 == 0, number % 2 == 1):
