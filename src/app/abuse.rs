@@ -22,6 +22,9 @@ pub struct Behaviour {
     metrics: AbuseMetrics,
     file: EntryFile,
     share: Option<Share>,
+    /// Whether it may count together with others through an aggregation: it has a secret in common with them, and no
+    /// server of counters.
+    counts_with_others: bool,
 }
 
 impl Behaviour {
@@ -33,6 +36,7 @@ impl Behaviour {
         if url.is_some() && secrets.is_empty() {
             tracing::warn!("abuse.redis: nodes count together under a common key of connector.auth, and there is none");
         }
+        let counts_with_others = url.is_none() && !secrets.is_empty();
         let memory = usize::try_from(from.memory).unwrap_or(usize::MAX);
         let abuse = Arc::new(Abuse::new(&AbuseSettings { memory, secrets, shared: url.is_some() }));
         let file = EntryFile::new(resolved.data_dir.join("abuse"));
@@ -46,7 +50,7 @@ impl Behaviour {
             let prefix = from.redis.prefix.clone().unwrap_or_else(|| resolved.api.node_group.clone());
             Share::new(Arc::clone(&abuse), &ShareSettings { url, prefix }, metrics.clone())
         });
-        Ok(Self { abuse, metrics, file, share: share.transpose()? })
+        Ok(Self { abuse, metrics, file, share: share.transpose()?, counts_with_others })
     }
 
     /// What requests are counted in.
@@ -59,7 +63,8 @@ impl Behaviour {
         let mut tasks = JoinSet::new();
         tasks.spawn(self.file.run(Arc::clone(&self.abuse), stop.clone()));
         if let Some(link) = link {
-            tasks.spawn(exchange(Arc::clone(&self.abuse), Arc::clone(link), stop.clone()));
+            let counts = self.counts_with_others.then(|| self.metrics.clone());
+            tasks.spawn(exchange(Arc::clone(&self.abuse), Arc::clone(link), counts, stop.clone()));
         }
         tasks.spawn(watch(self.abuse, self.metrics, stop.clone()));
         if let Some(share) = self.share {
@@ -83,7 +88,7 @@ impl Running {
 }
 
 async fn watch(abuse: Arc<Abuse>, metrics: AbuseMetrics, stop: CancellationToken) {
-    let mut warned: Vec<u64> = Vec::new();
+    let (mut warned, mut left_out): (Vec<u64>, u64) = (Vec::new(), 0);
     while !stop.is_cancelled() {
         let now = now_millis();
         metrics.update(&abuse, now);
@@ -92,6 +97,11 @@ async fn watch(abuse: Arc<Abuse>, metrics: AbuseMetrics, stop: CancellationToken
             tracing::warn!(rule, "a rule on responses counts nothing: no responses come for its requests");
         }
         warned = unanswered;
+        let not_carried = abuse.not_carried();
+        if left_out == 0 && not_carried > 0 {
+            tracing::warn!("too many rules read one response: some of them do not count; see docs/abuse.md");
+        }
+        left_out = not_carried;
         tokio::select! {
             () = stop.cancelled() => {}
             () = tokio::time::sleep(METRICS) => {}

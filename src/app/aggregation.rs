@@ -58,6 +58,7 @@ fn config(resolved: &Resolved) -> Result<Config, StartError> {
     Ok(Config {
         directory: resolved.data_dir.join("aggregation"),
         upstream,
+        abuse_memory: usize::try_from(resolved.abuse.memory).unwrap_or(usize::MAX),
         spool_size: resolved.events.spool_size,
         fsync_interval: resolved.events.fsync_interval,
     })

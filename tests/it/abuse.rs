@@ -1,6 +1,8 @@
 //! Behaviour over many requests, on nodes that share their counters through a Redis server, which fails in every way.
 
-use crate::WEIR;
+use crate::stub::{Signer, Stub};
+use crate::{WEIR, aggregation};
+use serde_json::json;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
@@ -139,6 +141,43 @@ fn a_server_that_fails_costs_the_counts_of_others_and_nothing_else() {
     exchanged([&a, &b]);
     assert!((0..4).all(|_| passes(&b, "slow")), "six were counted, not more");
     assert!(!passes(&b, "slow"));
+}
+
+#[test]
+fn nodes_behind_an_aggregation_count_together_and_share_entries() {
+    let (signer, data) = (Signer::new(1), tempfile::tempdir().unwrap());
+    let stub = Stub::start(&signer);
+    let aggregation = aggregation::start(&stub, &data.path().join("aggregation"));
+    let file = data.path().join("policy.yaml");
+    let listing = "- {id: 8, type: rate_limit, threshold: 1, window: 300, key: [client], reaction: graylist, \
+                   action: [{type: equal, point: [path, 0], value: listed}]}\n";
+    std::fs::write(&file, format!("{POLICY}{listing}")).unwrap();
+    let [a, b] = ["a", "b"].map(|name| {
+        let sets = [format!("policy.file={}", file.display()), format!("connector.auth.keys={KEY}")];
+        aggregation::replica(&aggregation, &data.path().join(name), &sets.each_ref().map(String::as_str))
+    });
+    exchanged([&a, &b]);
+    assert!((0..5).all(|_| passes(&a, "x") && passes(&b, "x")));
+    exchanged([&a, &b]);
+    assert!(!passes(&a, "x") && !passes(&b, "x"));
+    // A node that never saw the key hears of it.
+    assert!((0..10).all(|_| passes(&a, "y")));
+    exchanged([&a, &b]);
+    assert!(!passes(&b, "y"));
+    // What one lists is listed on the other, and told to the control plane.
+    let raw = b"GET /listed HTTP/1.1\r\nHost: shop.example\r\n\r\n";
+    (0..3).for_each(|_| drop(a.call("/v1/requests", &[("Authorization", &format!("Bearer {KEY}"))], raw)));
+    until("the entry on the other node", || b.metric("abuse_entries") == 1.0);
+    let entry = || stub.told(|told| told.entries.iter().find_map(|change| change.get("listed").cloned()));
+    until("the entry at the control plane", || entry().is_some());
+    let entry = entry().unwrap();
+    let at = entry["at"].as_u64().unwrap() + 1;
+    let lifted = json!({"rule": entry["rule"], "key": entry["key"], "at": at, "until": at + 600_000});
+    stub.told(|told| told.decided.push(json!({"excepted": lifted})));
+    until("the decision on both nodes", || [&a, &b].iter().all(|node| node.metric("abuse_entries") == 0.0));
+    // Alone, each goes on with what it counted.
+    drop(aggregation);
+    assert!((0..10).all(|_| passes(&a, "alone")) && !passes(&a, "alone") && passes(&b, "alone"));
 }
 
 #[test]

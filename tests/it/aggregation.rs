@@ -13,7 +13,7 @@ use weir_testkit::{Node, until};
 
 const ATTACK: &[u8] = b"GET /etc/passwd HTTP/1.1\r\nHost: example.com\r\n\r\n";
 
-fn start(stub: &Stub, data: &Path) -> Node {
+pub fn start(stub: &Stub, data: &Path) -> Node {
     start_at(stub, data, "127.0.0.1:0")
 }
 
@@ -24,7 +24,7 @@ fn start_at(stub: &Stub, data: &Path, address: &str) -> Node {
 }
 
 /// A node behind `aggregation`.
-fn replica(aggregation: &Node, data: &Path, more: &[&str]) -> Node {
+pub fn replica(aggregation: &Node, data: &Path, more: &[&str]) -> Node {
     let sets = [
         "api.host=127.0.0.1".to_owned(),
         format!("api.port={}", aggregation.api.port()),

@@ -83,6 +83,9 @@ pub struct Told {
     pub statistics: Vec<Statistics>,
     /// Paths and credentials of all calls.
     pub calls: Vec<(String, String)>,
+    /// Changes of automatic entries that came, and those that everybody who calls is told.
+    pub entries: Vec<Value>,
+    pub decided: Vec<Value>,
     pub blobs: HashMap<String, Vec<u8>>,
     /// Batches are stored and then answered with 500: the sender cannot know that they arrived.
     pub lose_acks: bool,
@@ -187,6 +190,7 @@ fn router(shared: Arc<Shared>) -> Router {
         .route(node_api::HEARTBEAT, post(heartbeat))
         .route(node_api::EVENTS, post(events))
         .route(node_api::STATISTICS, post(statistics))
+        .route(node_api::ABUSE, post(abuse))
         .route(node_api::POLICY, get(policy))
         .route(&format!("{}/{{sha256}}", node_api::BLOBS), get(blob))
         .layer(axum::extract::DefaultBodyLimit::max(64 << 20))
@@ -244,6 +248,18 @@ async fn heartbeat(
     told.beats.extend(beat.replicas.clone());
     told.beats.insert(id, beat);
     Ok(StatusCode::NO_CONTENT)
+}
+
+async fn abuse(
+    State(shared): Plane,
+    uri: Uri,
+    headers: HeaderMap,
+    Json(mut report): Json<Value>,
+) -> Result<Json<Value>, StatusCode> {
+    node(&shared, &uri, &headers)?;
+    let mut told = shared.told.lock().unwrap();
+    told.entries.extend(report["changes"].as_array_mut().map(std::mem::take).unwrap_or_default());
+    Ok(Json(json!({"changes": told.decided, "last": 0})))
 }
 
 async fn events(State(shared): Plane, uri: Uri, headers: HeaderMap, body: Bytes) -> Result<Json<Ack>, StatusCode> {

@@ -78,6 +78,14 @@ impl Distinct {
         }
     }
 
+    /// Different values in the window that ends with `slot`.
+    pub fn count_at(&mut self, slot: u64) -> u32 {
+        if slot > self.newest {
+            self.advance(slot);
+        }
+        self.count()
+    }
+
     /// Whether most values are numbers that follow each other.
     pub fn is_sequential(&self) -> bool {
         self.steps >= 4 && self.in_sequence * 2 > self.steps

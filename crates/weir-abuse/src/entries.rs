@@ -1,7 +1,7 @@
 //! Sources that their behaviour brought on a list, and what analysts excepted. Every entry expires.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -97,12 +97,65 @@ pub enum Change {
     Excepted(Exception),
 }
 
+/// Where a change is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Place {
+    /// Subject, rule and key of an entry.
+    Entry(Key, u64, Key),
+    /// Rule and key of an exception.
+    Exception(u64, Key),
+}
+
+impl Place {
+    fn of(change: &Change) -> Self {
+        match change {
+            Change::Listed(entry) => Place::Entry(entry.subject, entry.rule, entry.key),
+            Change::Excepted(exception) => Place::Exception(exception.rule, exception.key),
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct Store {
     entries: HashMap<Key, Vec<Arc<Entry>>>,
     exceptions: HashMap<(u64, Key), Exception>,
     /// Changes made here that others do not know yet.
     news: Vec<Change>,
+    /// Places in the order of their latest change, and whether it is to be told to the server of this one.
+    log: BTreeMap<u64, (Place, bool)>,
+    numbers: HashMap<Place, u64>,
+}
+
+impl Store {
+    /// Gives the change at `place` a number, instead of the one that it had.
+    fn note(&mut self, place: Place, number: u64, own: bool) {
+        if let Some(before) = self.numbers.insert(place, number) {
+            self.log.remove(&before);
+        }
+        self.log.insert(number, (place, own));
+    }
+
+    /// Gives up the number of a place that is no longer stored.
+    fn forget(&mut self, place: Place) {
+        if let Some(number) = self.numbers.remove(&place) {
+            self.log.remove(&number);
+        }
+    }
+
+    /// The change at `place`, if it holds at `now`.
+    fn at(&self, place: Place, now: u64) -> Option<Change> {
+        match place {
+            Place::Entry(subject, rule, key) => {
+                let entries = self.entries.get(&subject)?;
+                let entry = entries.iter().find(|entry| (entry.rule, entry.key) == (rule, key))?;
+                (entry.expires > now).then(|| Change::Listed(Entry::clone(entry)))
+            }
+            Place::Exception(rule, key) => {
+                let exception = self.exceptions.get(&(rule, key)).filter(|exception| exception.until > now)?;
+                Some(Change::Excepted(exception.clone()))
+            }
+        }
+    }
 }
 
 /// Entries and exceptions, at most so many. Replicas that have seen the same changes hold the same, in whatever order.
@@ -141,7 +194,7 @@ impl Entries {
 
     /// Lists a source because of what was seen here. True if that is new.
     pub fn list(&self, entry: Entry, now: u64) -> bool {
-        let added = self.apply(Change::Listed(entry.clone()), now);
+        let added = self.change(Change::Listed(entry.clone()), now, true);
         if added {
             self.write().news.push(Change::Listed(entry));
         }
@@ -150,21 +203,55 @@ impl Entries {
 
     /// Excepts a key of a rule, and lifts the entries that it brought.
     pub fn except(&self, exception: Exception, now: u64) {
-        if self.apply(Change::Excepted(exception.clone()), now) {
+        if self.change(Change::Excepted(exception.clone()), now, true) {
             self.write().news.push(Change::Excepted(exception));
         }
     }
 
     /// Applies a change that was made elsewhere, or kept. True if it changed something.
     pub fn apply(&self, change: Change, now: u64) -> bool {
+        self.change(change, now, false)
+    }
+
+    /// Applies a change of a replica for which this store speaks: [`Self::changes`] has it among the own ones. True if it
+    /// changed something.
+    pub fn accept(&self, change: Change, now: u64) -> bool {
+        self.change(change, now, true)
+    }
+
+    fn change(&self, change: Change, now: u64, own: bool) -> bool {
         let mut store = self.write();
+        let place = Place::of(&change);
         let changed = match change {
             Change::Listed(entry) => self.insert(&mut store, entry, now),
             Change::Excepted(exception) => insert_exception(&mut store, exception, now),
         };
         self.len.store(store.entries.values().map(Vec::len).sum(), Ordering::Relaxed);
-        self.version.fetch_add(u64::from(changed), Ordering::Relaxed);
+        if changed {
+            // Under the lock, so that numbers are given in order.
+            let number = self.version.fetch_add(1, Ordering::Relaxed) + 1;
+            store.note(place, number, own);
+        }
         changed
+    }
+
+    /// At most `most` changes past number `after` that hold at `now`, in order, and the number up to which these are all;
+    /// with `own` only those made or accepted here. A place that changed again has only its latest change.
+    pub fn changes(&self, after: u64, most: usize, own: bool, now: u64) -> (Vec<Change>, u64) {
+        let newest = self.version();
+        if newest <= after {
+            return (Vec::new(), newest);
+        }
+        let store = self.read();
+        let (mut changes, mut last) = (Vec::new(), after);
+        for (&number, &(place, is_own)) in store.log.range(after + 1..) {
+            if changes.len() == most {
+                return (changes, last);
+            }
+            changes.extend(store.at(place, now).filter(|_| is_own || !own));
+            last = number;
+        }
+        (changes, last)
     }
 
     fn insert(&self, store: &mut Store, entry: Entry, now: u64) -> bool {
@@ -253,16 +340,35 @@ fn insert_exception(store: &mut Store, exception: Exception, now: u64) -> bool {
         return false;
     }
     let lifted = |entry: &Arc<Entry>| (entry.rule, entry.key) == place && entry.at <= exception.until;
-    store.entries.values_mut().for_each(|list| list.retain(|entry| !lifted(entry)));
-    store.entries.retain(|_, list| !list.is_empty());
+    remove(store, lifted);
     store.exceptions.insert(place, exception);
     true
 }
 
-fn purge(store: &mut Store, now: u64) {
-    store.entries.values_mut().for_each(|list| list.retain(|entry| entry.expires > now));
+/// Removes the entries that are `gone`.
+fn remove(store: &mut Store, gone: impl Fn(&Arc<Entry>) -> bool) {
+    let mut places = Vec::new();
+    for list in store.entries.values_mut() {
+        list.retain(|entry| {
+            let is_gone = gone(entry);
+            if is_gone {
+                places.push(Place::Entry(entry.subject, entry.rule, entry.key));
+            }
+            !is_gone
+        });
+    }
     store.entries.retain(|_, list| !list.is_empty());
-    store.exceptions.retain(|_, exception| exception.until > now);
+    places.into_iter().for_each(|place| store.forget(place));
+}
+
+fn purge(store: &mut Store, now: u64) {
+    remove(store, |entry| entry.expires <= now);
+    let expired = store.exceptions.values().filter(|exception| exception.until <= now);
+    let expired: Vec<(u64, Key)> = expired.map(|exception| (exception.rule, exception.key)).collect();
+    for (rule, key) in expired {
+        store.exceptions.remove(&(rule, key));
+        store.forget(Place::Exception(rule, key));
+    }
 }
 
 #[cfg(test)]
@@ -319,6 +425,35 @@ mod tests {
         assert_eq!(sorted(&a), sorted(&b));
         assert_eq!(sorted(&a).len(), 2);
         assert!(a.take_news().is_empty(), "changes of others are no news");
+    }
+
+    #[test]
+    fn changes_are_told_in_order_and_only_once() {
+        let entries = Entries::new(10);
+        (1..=3).for_each(|n| {
+            entries.list(entry(n, 20_000), 100);
+        });
+        entries.apply(entry_of_others(4), 100);
+        entries.accept(entry_of_others(5), 100);
+        let subjects = |changes: &[Change]| -> Vec<u128> {
+            changes.iter().map(|change| if let Change::Listed(entry) = change { entry.subject.0 } else { 0 }).collect()
+        };
+        let (first, last) = entries.changes(0, 2, false, 200);
+        assert_eq!((subjects(&first), last), (vec![1, 2], 2));
+        entries.list(entry(1, 90_000), 200);
+        let (second, last) = entries.changes(last, 10, false, 200);
+        assert_eq!((subjects(&second), last), (vec![3, 4, 5, 1], 6));
+        assert_eq!(entries.changes(last, 10, false, 200), (Vec::new(), 6));
+        assert_eq!(subjects(&entries.changes(0, 10, true, 200).0), [2, 3, 5, 1], "without that of another");
+        entries.except(Exception { rule: 1, key: Key(3), at: 300, until: 5_000 }, 300);
+        assert_eq!(subjects(&entries.changes(2, 10, false, 300).0), [4, 5, 1, 0], "what was lifted is not told");
+        entries.purge(50_000);
+        assert_eq!(subjects(&entries.changes(0, 10, false, 50_000).0), [1]);
+        assert_eq!(entries.read().log.len(), 1);
+    }
+
+    fn entry_of_others(subject: u128) -> Change {
+        Change::Listed(entry(subject, 20_000))
     }
 
     #[test]

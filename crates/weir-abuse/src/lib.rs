@@ -17,6 +17,7 @@
 mod distinct;
 mod entries;
 pub mod histogram;
+mod hub;
 mod keys;
 mod shared;
 mod table;
@@ -25,6 +26,7 @@ mod window;
 pub use distinct::Distinct;
 pub use entries::{Change, Entries, Entry, Exception, Key, Listed};
 pub use histogram::Histogram;
+pub use hub::{Announced, CounterNews, CounterReport, Counts, Hub, HubError, MAX_REPORTED};
 pub use keys::Keys;
 pub use shared::{Outgoing, SharedState};
 pub use table::{Observation, Peak, Spec, Table};

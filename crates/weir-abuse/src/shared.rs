@@ -1,10 +1,12 @@
 //! What a counter knows of the other replicas, and what it has to tell them.
 
+use super::entries::Key;
 use super::table::Spec;
 use super::window::Window;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Most values that one exchange carries for a key; more than any threshold needs within its time.
-const MAX_VALUES: usize = 256;
+pub(super) const MAX_VALUES: usize = 256;
 
 /// The shared side of a counter.
 #[derive(Clone, Debug, Default)]
@@ -25,9 +27,10 @@ pub struct SharedState {
 }
 
 /// What a replica tells the others about one counter.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outgoing {
     /// The counter.
+    #[serde(serialize_with = "write_key", deserialize_with = "read_key")]
     pub key: u128,
     /// Its window, in milliseconds.
     pub window_ms: u64,
@@ -41,7 +44,20 @@ pub struct Outgoing {
     pub values: Vec<u64>,
 }
 
+pub(super) fn write_key<S: Serializer>(key: &u128, serializer: S) -> Result<S::Ok, S::Error> {
+    Key(*key).serialize(serializer)
+}
+
+pub(super) fn read_key<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u128, D::Error> {
+    Key::deserialize(deserializer).map(|key| key.0)
+}
+
 impl SharedState {
+    /// The shared side of a counter that counted alone: nothing of `window` has been told.
+    pub(super) fn with(window: &Window) -> Self {
+        Self { unsent: window.clone(), ..Self::default() }
+    }
+
     pub(super) fn add(&mut self, slot: u64, n: i32) {
         self.unsent.add(slot, n);
     }

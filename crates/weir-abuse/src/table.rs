@@ -11,7 +11,7 @@ use super::window::Window;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
 use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 const SHARDS: usize = 64;
@@ -159,7 +159,7 @@ struct Shard {
 pub struct Table {
     shards: Vec<Mutex<Shard>>,
     bytes_per_shard: usize,
-    is_shared: bool,
+    is_shared: AtomicBool,
     batches: AtomicU64,
     given_up: AtomicU64,
     not_counted: AtomicU64,
@@ -171,11 +171,22 @@ impl Table {
         Self {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             bytes_per_shard: (bytes / SHARDS).max(2 * COUNTER_BYTES),
-            is_shared,
+            is_shared: AtomicBool::new(is_shared),
             batches: AtomicU64::new(1),
             given_up: AtomicU64::new(0),
             not_counted: AtomicU64::new(0),
         }
+    }
+
+    /// Sets whether it tells other replicas. What is counted already is told with the next event of its counter; different
+    /// values that were noted before are not.
+    pub fn set_shared(&self, is_shared: bool) {
+        self.is_shared.store(is_shared, Ordering::Relaxed);
+    }
+
+    /// Whether it tells other replicas.
+    pub fn is_shared(&self) -> bool {
+        self.is_shared.load(Ordering::Relaxed)
     }
 
     /// Adds `n` events at `now` under `key`, and says what the count is then.
@@ -198,7 +209,7 @@ impl Table {
             shared.add(slot, n);
         }
         let seen = counter.observed(now, spec.shares);
-        queue(&mut shard, place, self.is_shared);
+        queue(&mut shard, place, self.is_shared());
         seen
     }
 
@@ -222,7 +233,7 @@ impl Table {
         let (seen, after) = (counter.observed(now, spec.shares), counter.heap());
         shard.heap = (shard.heap + after).saturating_sub(before);
         if is_new {
-            queue(&mut shard, place, self.is_shared);
+            queue(&mut shard, place, self.is_shared());
         }
         seen
     }
@@ -232,6 +243,17 @@ impl Table {
         let shard = self.shard(key);
         let place = shard.places.get(&key);
         place.map_or_else(Observation::default, |&place| shard.counters[place as usize].observation(now))
+    }
+
+    /// What a counter holds at `now`: how it counts, counts by slot, and the number of different values.
+    pub fn totals(&self, key: u128, now: u64) -> Option<(Spec, Vec<(u64, i32)>, u32)> {
+        let mut shard = self.shard(key);
+        let place = *shard.places.get(&key)?;
+        let counter = &mut shard.counters[place as usize];
+        let slot = counter.slot(now);
+        let spec = Spec { window_ms: counter.window_ms, limit: counter.limit, shares: 1 };
+        let distinct = counter.distinct.as_mut().map_or(0, |distinct| distinct.count_at(slot));
+        Some((spec, counter.window.slots().collect(), distinct))
     }
 
     /// Forgets a counter.
@@ -337,9 +359,15 @@ impl Table {
             if counter.window_ms != spec.window_ms {
                 // The rule was changed: slots of another length cannot be added up.
                 (counter.window, counter.distinct) = (Window::default(), None);
-                counter.shared = self.is_shared.then(Box::default);
+                counter.shared = self.is_shared().then(Box::default);
+            }
+            let mut grown = 0;
+            if self.is_shared() && counter.shared.is_none() {
+                let shared = counter.shared.insert(Box::new(SharedState::with(&counter.window)));
+                grown = shared.heap();
             }
             (counter.window_ms, counter.limit) = (spec.window_ms, spec.limit);
+            shard.heap += grown;
             return Some(place as usize);
         }
         while used(shard) + COUNTER_BYTES > self.bytes_per_shard {
@@ -351,7 +379,7 @@ impl Table {
             shard.places.remove(&gone);
             remove(shard, victim);
         }
-        let shared: Option<Box<SharedState>> = self.is_shared.then(Box::default);
+        let shared: Option<Box<SharedState>> = self.is_shared().then(Box::default);
         let (window_ms, limit) = (spec.window_ms, spec.limit);
         let counter = Counter {
             key,
@@ -484,6 +512,18 @@ mod tests {
         table.arrived(&rest[0], &[(slot, 2)], 0, 60_003);
         assert_eq!(table.peek(7, 60_003).count, 5);
         assert!(table.outgoing(10).is_empty());
+    }
+
+    #[test]
+    fn what_was_counted_before_it_was_shared_is_told() {
+        let table = Table::new(1 << 20, false);
+        table.add(7, SPEC, 60_000, 3);
+        let alone = table.bytes();
+        table.set_shared(true);
+        assert_eq!(table.add(7, SPEC, 60_000, 1).count, 4);
+        let slot = 60_000 / Window::slot_ms(60_000);
+        assert_eq!(table.outgoing(10)[0].slots, [(slot, 4)]);
+        assert!(table.bytes() > alone);
     }
 
     #[test]

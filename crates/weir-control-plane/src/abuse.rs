@@ -8,10 +8,8 @@ use super::meta::{Pool, number, text};
 use serde::{Deserialize, Serialize};
 use sqlx::{AnyConnection, Row};
 use weir_abuse::{Change, Entry, Exception, Key};
-use weir_protocol::node_api::AbuseNews;
+use weir_protocol::node_api::{AbuseNews, MAX_ABUSE_CHANGES};
 
-/// Most changes in one exchange.
-const MAX_CHANGES: usize = 1_000;
 /// Most entries kept for a group.
 const MAX_ENTRIES: i64 = 100_000;
 /// Milliseconds for which a lifted key is not listed again.
@@ -50,7 +48,7 @@ impl App {
         let now = self.clock.millis().unsigned_abs();
         if !changes.is_empty() {
             let mut transaction = self.store.control().write().begin().await?;
-            for change in changes.iter().take(MAX_CHANGES) {
+            for change in changes.iter().take(MAX_ABUSE_CHANGES) {
                 store(&mut transaction, group, change, now).await?;
             }
             transaction.commit().await?;
@@ -136,9 +134,9 @@ async fn store(on: &mut AnyConnection, group: &str, change: &Change, now: u64) -
 async fn news(pool: &Pool, group: &str, after: u64, now: u64) -> Result<AbuseNews> {
     let sql = "SELECT number, body FROM abuse_changes WHERE node_group = $1 AND number > $2 AND until > $3 \
                ORDER BY number LIMIT $4";
-    let rows = sqlx::query(sql).bind(group).bind(signed(after)).bind(signed(now)).bind(MAX_CHANGES as i64);
+    let rows = sqlx::query(sql).bind(group).bind(signed(after)).bind(signed(now)).bind(MAX_ABUSE_CHANGES as i64);
     let rows = rows.fetch_all(pool.read()).await?;
-    let mut news = AbuseNews { changes: Vec::with_capacity(rows.len()), last: after };
+    let mut news = AbuseNews { changes: Vec::with_capacity(rows.len()), last: after, ..AbuseNews::default() };
     for row in &rows {
         news.last = number(row, "number")?.unsigned_abs();
         news.changes.push(parse(&row.try_get::<String, _>("body")?)?);

@@ -6,6 +6,7 @@
 use super::reply::{Reply, ReplyTemplate};
 use super::verdict::RequestContext;
 use regex::bytes::Regex;
+use serde::Serialize;
 use std::collections::HashMap;
 use std::sync::Arc;
 use weir_core::model::{AttackType, PointPattern};
@@ -41,7 +42,10 @@ impl AbuseKind {
 }
 
 /// A part of the key by which a rule counts, or the value whose variety it counts.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// Its serialised form is part of [`AbuseRule::measure`]: the name of a variant stays, whatever it is called here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum KeyPart {
     /// The client's address; of IPv6 the first 64 bits.
     Client,

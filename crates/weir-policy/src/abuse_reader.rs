@@ -6,7 +6,9 @@ use super::error::PolicyError;
 use super::pattern;
 use super::reply::{ReplySettings, ReplyTemplate};
 use regex::bytes::Regex;
-use serde_json::Value;
+use serde_json::{Value, json};
+use siphasher::sip::SipHasher24;
+use std::hash::Hasher as _;
 use weir_core::model::PointPattern;
 
 /// Most parts of a key.
@@ -67,8 +69,17 @@ pub(super) fn read(
     }
     let threshold = threshold?;
     let regexes = [&failure.body, &failure.redirect].map(|regex| regex.as_ref().map(Regex::as_str));
-    let counted = (kind, &key, &distinct, window, &failure.status, regexes, fields.get("action"));
-    let measure = fingerprint(&format!("{counted:?}"));
+    let counted = json!({
+        "type": kind.code(),
+        "key": &key,
+        "distinct": &distinct,
+        "window": window,
+        "status": &failure.status,
+        "body": regexes[0],
+        "redirect": regexes[1],
+        "action": fields.get("action"),
+    });
+    let measure = fingerprint(&counted);
     (fields.mistakes() == before).then_some(AbuseRule {
         id,
         kind,
@@ -85,11 +96,14 @@ pub(super) fn read(
     })
 }
 
-/// A hash that is the same in every process (FNV-1a), of 63 bits so that databases can hold it. It distinguishes revisions of
-/// one rule, so it need not resist crafted collisions.
-fn fingerprint(text: &str) -> u64 {
-    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, step) >> 1
+/// A hash of the canonical JSON of `counted` (members sorted, no spaces) that is the same in every process, of 63 bits so that
+/// databases can hold it. It distinguishes revisions of one rule, so it need not resist crafted collisions.
+fn fingerprint(counted: &Value) -> u64 {
+    let mut sorted = counted.clone();
+    sorted.sort_all_objects();
+    let mut hasher = SipHasher24::new();
+    hasher.write(sorted.to_string().as_bytes());
+    hasher.finish() >> 1
 }
 
 fn key(fields: &mut FieldReader<'_, '_>) -> Vec<KeyPart> {
@@ -290,6 +304,9 @@ pub(super) fn session(fields: &mut FieldReader<'_, '_>) -> Option<KeyPart> {
 mod tests {
     use crate::{Policy, PolicyDoc, Settings};
 
+    const FIRST: u64 = 0;
+    const SECOND: u64 = 0;
+
     #[test]
     fn mistakes_have_a_place_and_a_fix() {
         for (rule, at, message) in [
@@ -315,6 +332,22 @@ mod tests {
             assert_eq!((error.at.as_str(), error.line), (format!("rules[0].{at}").as_str(), 2), "{rule}");
             assert!(error.message.contains(message), "{rule}: {error}");
         }
+    }
+
+    #[test]
+    fn what_a_rule_counts_has_the_same_fingerprint_in_every_build() {
+        let measure = |rule: &str| {
+            let doc = PolicyDoc::parse("p.yaml", &format!("rules: [{{id: 1, {rule}}}]")).unwrap();
+            Policy::compile(&Settings::default(), Some(&doc)).unwrap().abuse().rule(1).unwrap().measure
+        };
+        // Histories at control planes are kept under these numbers.
+        assert_eq!(measure("type: rate_limit, threshold: 9"), FIRST);
+        let login = "type: brute, key: [client, 'header:x-user', [[post], [json_doc], [hash, user]]], \
+                     failure: {status: 401, body: 'no such'}, action: [{type: equal, point: [action_name], value: a}]";
+        assert_eq!(measure(login), SECOND);
+        let again = "type: brute, action: [{value: a, point: [action_name], type: equal}], threshold: 5, \
+                     failure: {body: 'no such', status: [401]}, key: ['ip', 'header:X-USER', [[post], [json_doc], [hash, user]]]";
+        assert_eq!(measure(again), SECOND, "the order of members, other names, and limits are no part of it");
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub const REGISTRATION_TOKEN: &str = "weir-registration-token";
 pub const EVENTS: &str = "/node/v1/events";
 /// `POST`: [`Statistics`], for 204.
 pub const STATISTICS: &str = "/node/v1/statistics";
-/// `POST`: an [`AbuseReport`] for an [`AbuseNews`].
+/// `POST`: an [`AbuseReport`] for an [`AbuseNews`]. An aggregation also adds up the counters of its nodes.
 pub const ABUSE: &str = "/node/v1/abuse";
 /// `GET ?after=SERIAL&wait=SECONDS`: a [`SignedPolicy`] newer than SERIAL, or 204 when none came in time.
 pub const POLICY: &str = "/node/v1/policy";
@@ -35,6 +35,10 @@ pub const MAX_GAPS: usize = 50;
 pub const MAX_WAIT_SECONDS: u64 = 30;
 /// Most records in one batch.
 pub const MAX_BATCH: usize = 1_000;
+/// Most changes of one [`AbuseReport`] or [`AbuseNews`].
+pub const MAX_ABUSE_CHANGES: usize = 1_000;
+/// Most bytes of an [`AbuseReport`]: most changes and counters, each of the largest kind.
+pub const MAX_ABUSE_BYTES: usize = 6 << 20;
 /// Most bytes of one batch, before compression.
 pub const MAX_BATCH_BYTES: usize = 8 << 20;
 /// Largest policy document, in bytes.
@@ -276,24 +280,30 @@ pub struct StatisticsRow {
     pub latency: Vec<u64>,
 }
 
-/// Automatic entries of address lists that a node made.
+/// Automatic entries of address lists that a node made, and what it counted.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AbuseReport {
-    /// New ones.
+    /// New entries.
     pub changes: Vec<weir_abuse::Change>,
     /// Number of the last change that the node knows.
     pub after: u64,
+    /// What it counted, if it wants to count with others. A control plane ignores it.
+    pub counters: Option<weir_abuse::CounterReport>,
 }
 
-/// Automatic entries of all nodes of a group, and decisions of analysts about them.
+/// Automatic entries of all nodes of a group, decisions of analysts about them, and the counts of all nodes.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AbuseNews {
+    /// Random name of the run of the server, if numbers begin anew with each; empty for a control plane.
+    pub server: String,
     /// Changes past the number that the node knows; perhaps not all at once.
     pub changes: Vec<weir_abuse::Change>,
     /// Number of the last of them.
     pub last: u64,
+    /// The counts of all nodes; none from a server that does not add them up.
+    pub counters: Option<weir_abuse::CounterNews>,
 }
 
 /// A policy document as published.

@@ -1,22 +1,62 @@
 //! What a response must know of its request, for the rules that read responses.
 
-/// Rules carried.
-const MAX_RULES: usize = 4;
-/// Bytes of a rule: id, key, value, whether it was counted.
-const RULE_BYTES: usize = 8 + 16 + 8 + 1;
-const FIXED: usize = 16 + 8 + 8;
-/// Most bytes of it.
-pub const MAX_CARRIED: usize = FIXED + MAX_RULES * RULE_BYTES;
+/// Form of the bytes.
+const VERSION: u8 = 1;
+const FIXED: usize = 1 + 16 + 8 + 8;
+/// Most bytes of it: at least 24 rules, and about 40 of those that count requests.
+pub const MAX_CARRIED: usize = 840;
+/// The request was counted as an attempt already.
+const COUNTED: u8 = 1;
+/// A value is counted.
+const VALUE: u8 = 2;
+/// Most bytes of an id: seven bits in each.
+const MAX_ID: usize = 10;
 
 /// A rule on the response of a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct CarriedRule {
     pub rule: u64,
     pub key: u128,
-    /// Hash of the value whose variety is counted.
+    /// Hash of the value whose variety is counted; 0 for none.
     pub value: u64,
     /// Whether the request was counted as an attempt already.
     pub counted: bool,
+}
+
+impl CarriedRule {
+    fn bytes(&self) -> usize {
+        let id = (64 - self.rule.leading_zeros() as usize).div_ceil(7).max(1);
+        1 + id + 16 + if self.value == 0 { 0 } else { 8 }
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        out.push(if self.counted { COUNTED } else { 0 } | if self.value == 0 { 0 } else { VALUE });
+        let mut id = self.rule;
+        while id >= 0x80 {
+            out.push(id as u8 | 0x80);
+            id >>= 7;
+        }
+        out.push(id as u8);
+        out.extend_from_slice(&self.key.to_be_bytes());
+        if self.value != 0 {
+            out.extend_from_slice(&self.value.to_be_bytes());
+        }
+    }
+
+    /// The rule at the beginning of `bytes`, and what follows it.
+    fn read(bytes: &[u8]) -> Option<(Self, &[u8])> {
+        let (&flags, bytes) = bytes.split_first()?;
+        let end = bytes.iter().take(MAX_ID).position(|byte| byte & 0x80 == 0)? + 1;
+        let (id, bytes) = bytes.split_at(end);
+        let bits = |(place, byte): (usize, &u8)| u64::from(byte & 0x7f).checked_shl(7 * place as u32).unwrap_or(0);
+        let rule = id.iter().enumerate().map(bits).fold(0, |id, bits| id | bits);
+        let (key, bytes) = bytes.split_first_chunk::<16>()?;
+        let (value, bytes) = match flags & VALUE {
+            0 => (0, bytes),
+            _ => bytes.split_first_chunk::<8>().map(|(value, bytes)| (u64::from_be_bytes(*value), bytes))?,
+        };
+        Some((Self { rule, key: u128::from_be_bytes(*key), value, counted: flags & COUNTED != 0 }, bytes))
+    }
 }
 
 /// What a request leaves for its response.
@@ -28,7 +68,9 @@ pub struct Carried {
     pub(super) credential: u64,
     /// Hash of its source.
     pub(super) source: u128,
-    pub(super) rules: Vec<CarriedRule>,
+    rules: Vec<CarriedRule>,
+    /// Bytes of `rules`.
+    used: usize,
 }
 
 impl Carried {
@@ -37,8 +79,20 @@ impl Carried {
         *self == Self::default()
     }
 
-    pub(super) fn has_room(&self) -> bool {
-        self.rules.len() < MAX_RULES
+    /// The rules that read the response.
+    pub(super) fn rules(&self) -> &[CarriedRule] {
+        &self.rules
+    }
+
+    /// Adds a rule; false if there is no room for it.
+    pub(super) fn add(&mut self, rule: CarriedRule) -> bool {
+        let used = self.used + rule.bytes();
+        let fits = FIXED + used <= MAX_CARRIED;
+        if fits {
+            self.rules.push(rule);
+            self.used = used;
+        }
+        fits
     }
 
     /// Its bytes, at most [`MAX_CARRIED`].
@@ -46,35 +100,37 @@ impl Carried {
         if self.is_empty() {
             return Vec::new();
         }
-        let mut out = Vec::with_capacity(MAX_CARRIED);
+        let mut out = Vec::with_capacity(FIXED + self.used);
+        out.push(VERSION);
         out.extend_from_slice(&self.source.to_be_bytes());
         out.extend_from_slice(&self.session.to_be_bytes());
         out.extend_from_slice(&self.credential.to_be_bytes());
-        for rule in self.rules.iter().take(MAX_RULES) {
-            out.extend_from_slice(&rule.rule.to_be_bytes());
-            out.extend_from_slice(&rule.key.to_be_bytes());
-            out.extend_from_slice(&rule.value.to_be_bytes());
-            out.push(u8::from(rule.counted));
-        }
+        self.rules.iter().for_each(|rule| rule.write(&mut out));
         out
     }
 
     /// Reads what [`Self::to_bytes`] wrote; what is not of that form is taken as empty.
     pub fn from_bytes(bytes: &[u8]) -> Self {
-        let Some((fixed, rules)) = bytes.split_at_checked(FIXED) else { return Self::default() };
-        let read = |bytes: &[u8]| bytes.iter().fold(0u128, |number, byte| number << 8 | u128::from(*byte));
-        let rule = |bytes: &[u8]| CarriedRule {
-            rule: read(&bytes[..8]) as u64,
-            key: read(&bytes[8..24]),
-            value: read(&bytes[24..32]) as u64,
-            counted: bytes[32] != 0,
+        Self::read(bytes).unwrap_or_default()
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let bytes = bytes.strip_prefix(&[VERSION])?;
+        let (source, bytes) = bytes.split_first_chunk::<16>()?;
+        let (session, bytes) = bytes.split_first_chunk::<8>()?;
+        let (credential, mut bytes) = bytes.split_first_chunk::<8>()?;
+        let mut carried = Self {
+            source: u128::from_be_bytes(*source),
+            session: u64::from_be_bytes(*session),
+            credential: u64::from_be_bytes(*credential),
+            ..Self::default()
         };
-        Self {
-            source: read(&fixed[..16]),
-            session: read(&fixed[16..24]) as u64,
-            credential: read(&fixed[24..]) as u64,
-            rules: rules.chunks_exact(RULE_BYTES).map(rule).collect(),
+        while !bytes.is_empty() {
+            let (rule, rest) = CarriedRule::read(bytes)?;
+            carried.add(rule).then_some(())?;
+            bytes = rest;
         }
+        Some(carried)
     }
 }
 
@@ -84,13 +140,43 @@ mod tests {
 
     #[test]
     fn what_is_carried_arrives() {
-        let rule = CarriedRule { rule: 7, key: u128::MAX - 3, value: 5, counted: true };
-        let carried = Carried { session: 1, credential: 2, source: 3, rules: vec![rule; MAX_RULES] };
+        let mut carried = Carried { session: 1, credential: 2, source: 3, ..Carried::default() };
+        let largest = CarriedRule { rule: u64::MAX - 1, key: u128::MAX - 3, value: 5, counted: true };
+        let count = (0..).take_while(|n| carried.add(CarriedRule { rule: largest.rule - n, ..largest })).count();
+        assert_eq!(count, 23);
+        assert!(carried.add(CarriedRule { rule: 127, key: 9, ..CarriedRule::default() }), "a smaller one still fits");
         let bytes = carried.to_bytes();
-        assert_eq!(bytes.len(), MAX_CARRIED);
+        assert!(bytes.len() <= MAX_CARRIED);
         assert_eq!(Carried::from_bytes(&bytes), carried);
         assert!(Carried::default().to_bytes().is_empty());
-        (0..bytes.len()).for_each(|cut| drop(Carried::from_bytes(&bytes[..cut])));
-        assert!(Carried::from_bytes(&bytes[..10]).is_empty());
+        for cut in 0..bytes.len() {
+            assert_ne!(Carried::from_bytes(&bytes[..cut]), carried);
+        }
+        let mut other = bytes.clone();
+        other[0] = 77;
+        assert!(Carried::from_bytes(&other).is_empty(), "of another version");
+    }
+
+    #[test]
+    fn ids_of_every_size_arrive_and_usual_rules_are_many() {
+        for rule in [0, 1, 127, 128, 16_383, 16_384, u64::from(u32::MAX), u64::MAX] {
+            let mut carried = Carried { source: 1, ..Carried::default() };
+            assert!(carried.add(CarriedRule { rule, key: 5, value: 0, counted: false }));
+            let bytes = carried.to_bytes();
+            assert_eq!(bytes.len(), FIXED + carried.used);
+            assert_eq!(Carried::from_bytes(&bytes), carried);
+        }
+        let mut carried = Carried::default();
+        let usual = CarriedRule { rule: 1_000, key: 5, value: 0, counted: true };
+        assert_eq!((0..100).filter(|_| carried.add(usual)).count(), 42);
+    }
+
+    #[test]
+    fn any_bytes_are_read_without_harm() {
+        let mut bytes = vec![0xff; 64];
+        bytes[0] = VERSION;
+        assert!(Carried::from_bytes(&bytes).is_empty(), "an id that does not end");
+        bytes.truncate(FIXED);
+        assert!(!Carried::from_bytes(&bytes).is_empty());
     }
 }

@@ -14,6 +14,7 @@ pub struct AbuseMetrics {
     given_up: Counter,
     not_counted: Counter,
     refused: Counter,
+    not_carried: Counter,
     histograms_dropped: Counter,
     unanswered: Gauge,
     /// Exchanges with the server of shared counters that failed.
@@ -37,6 +38,11 @@ impl AbuseMetrics {
             "abuse_not_counted",
             "Requests not counted because all counters were past half of their limit.",
             &all.not_counted,
+        );
+        counter(
+            "abuse_rules_not_carried",
+            "Rules that did not count a request because too many rules read its response.",
+            &all.not_carried,
         );
         counter("abuse_entries_refused", "Sources not listed because the store of entries was full.", &all.refused);
         counter(
@@ -63,6 +69,7 @@ impl AbuseMetrics {
         let raise = |counter: &Counter, to: u64| counter.inc_by(to.saturating_sub(counter.get()));
         raise(&self.given_up, abuse.table().given_up());
         raise(&self.not_counted, abuse.table().not_counted());
+        raise(&self.not_carried, abuse.not_carried());
         raise(&self.refused, abuse.entries().refused());
         raise(&self.histograms_dropped, abuse.histograms().dropped());
     }

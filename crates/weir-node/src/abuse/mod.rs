@@ -26,6 +26,7 @@ pub use metrics::AbuseMetrics;
 pub use request::{AbuseCheck, RequestView};
 pub use response::ResponseView;
 pub use share::{Share, ShareError, ShareSettings};
+pub(crate) use upstream::EntryExchange;
 pub use upstream::exchange;
 
 use arc_swap::ArcSwap;
@@ -63,6 +64,8 @@ pub struct Abuse {
     histograms: Histograms,
     /// When each rule on responses was last asked and answered, in milliseconds since 1970.
     legs: RwLock<HashMap<u64, Leg>>,
+    /// Rules left out on a response, because too many read it.
+    not_carried: AtomicU64,
     /// What is added to the clock of the node to get that of the shared counters, in milliseconds.
     offset_ms: AtomicI64,
 }
@@ -101,6 +104,7 @@ impl Abuse {
             sessions: Sessions::default(),
             histograms: Histograms::default(),
             legs: RwLock::default(),
+            not_carried: AtomicU64::new(0),
             offset_ms: AtomicI64::new(0),
         }
     }
@@ -148,6 +152,11 @@ impl Abuse {
         let legs = self.legs.read().unwrap_or_else(PoisonError::into_inner);
         let recent = |time: &AtomicU64| time.load(Ordering::Relaxed) + ANSWERED_MS > now;
         legs.iter().filter(|(_, leg)| recent(&leg.asked) && !recent(&leg.answered)).map(|(rule, _)| *rule).collect()
+    }
+
+    /// How often a rule did not count a request because more rules read its response than can be carried to it.
+    pub fn not_carried(&self) -> u64 {
+        self.not_carried.load(Ordering::Relaxed)
     }
 
     /// Notes that a rule was asked about; true if its responses come.

@@ -5,6 +5,7 @@ use super::values::{self, PartValues};
 use super::{Abuse, Keyring, counted_address, shares, spec, words};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use weir_abuse::{Entry, Exception, Key, Keys, Listed, Observation, Spec};
 use weir_core::model::{DecodedHead, Message};
 use weir_policy::{AbuseExcess, AbuseKind, AbuseRule, KeyPart, List, ListHit, MatchedBy, Mode, Plan, Policy, Reaction};
@@ -271,9 +272,15 @@ impl Counting<'_, '_, '_> {
         if counted && is_over && blocks && self.view.blocking && self.plan.mode > Mode::Monitoring {
             // What is blocked does not reach the upstream: it does not prolong the block.
             table.add(key, spec, now, -1);
-        } else if rule.kind.reads_responses() && self.check.carried.has_room() {
+        } else if rule.kind.reads_responses() {
             let value = value.map_or(0, |value| self.keys.value(&value));
-            self.check.carried.rules.push(CarriedRule { rule: rule.id, key, value, counted });
+            if !self.check.carried.add(CarriedRule { rule: rule.id, key, value, counted }) {
+                // Its response will not tell whether the attempt failed: it does not count.
+                if counted {
+                    table.add(key, spec, now, -1);
+                }
+                self.abuse.not_carried.fetch_add(1, Ordering::Relaxed);
+            }
         }
         seen
     }

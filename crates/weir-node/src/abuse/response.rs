@@ -37,11 +37,11 @@ impl Abuse {
             }
         }
         let session = issued.or(Some(carried.session).filter(|session| *session != 0));
-        if carried.rules.is_empty() {
+        if carried.rules().is_empty() {
             return;
         }
         let sessions = self.sessions_of(carried.source, self.shared_time(view.now));
-        for item in &carried.rules {
+        for item in carried.rules() {
             if let Some(rule) = policy.abuse().rule(item.rule) {
                 self.answer(view, rule, item, session, shares(rule, sessions));
             }

@@ -94,6 +94,25 @@ impl TestNode {
     }
 }
 
+#[test]
+fn as_many_rules_as_fit_read_one_response_and_others_are_counted() {
+    let rules: Vec<String> = (100..160)
+        .map(|id| format!("{{id: {id}, type: brute, threshold: 3, window: 60, key: [client, 'header:x-{id}']}}"))
+        .collect();
+    let headers: String = (100..160).map(|id| format!("X-{id}: a\r\n")).collect();
+    let node = TestNode::new(Mode::SafeBlocking, &rules.join(","));
+    let raw = format!("POST /login HTTP/1.1\r\nHost: h\r\n{headers}\r\n");
+    // Responses come: attempts count from now on.
+    node.answer(&node.ask("198.51.100.1", &raw), RIGHT);
+    let before = node.abuse.not_carried();
+    (0..4).for_each(|_| node.answer(&node.ask("198.51.100.1", &raw), WRONG));
+    let asked = node.ask("198.51.100.1", &raw);
+    let left_out = (node.abuse.not_carried() - before) as usize;
+    assert!(blocked(&asked));
+    assert_eq!(asked.verdict.findings.len(), 42);
+    assert!(left_out >= 4 * (60 - 42), "{left_out}");
+}
+
 const WRONG: &str = "HTTP/1.1 401 Unauthorized\r\n\r\n";
 const RIGHT: &str = "HTTP/1.1 200 OK\r\n\r\n";
 

@@ -1,5 +1,6 @@
 //! One group of nodes: its identity at the control plane, and its policy.
 
+use super::abuse::GroupAbuse;
 use crate::sync::{Apply, ApplyError, BlobCache, PolicyRejection, PolicySync, VerifiedPolicy};
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -8,18 +9,20 @@ use tokio::sync::watch;
 pub struct Group {
     /// Synchronisation with the control plane.
     pub sync: PolicySync,
+    /// Counters and automatic entries of its nodes.
+    pub abuse: Arc<GroupAbuse>,
     /// The policy for its nodes.
     policy: watch::Sender<Option<Arc<VerifiedPolicy>>>,
 }
 
 impl Group {
     /// Creates the group with its last good policy.
-    pub fn new(sync: PolicySync) -> Self {
+    pub fn new(sync: PolicySync, abuse: GroupAbuse) -> Self {
         let last = sync.last_good();
         if let Some(verified) = &last {
             sync.resume(verified);
         }
-        Self { sync, policy: watch::Sender::new(last) }
+        Self { sync, abuse: Arc::new(abuse), policy: watch::Sender::new(last) }
     }
 
     /// Watches the policy.

@@ -1,6 +1,7 @@
 //! The groups of the registered nodes, each with one upstream connection.
 
 use super::Config;
+use super::abuse::GroupAbuse;
 use super::group::Group;
 use super::metrics::AggregationMetrics;
 use super::node_registry::NodeRegistry;
@@ -10,6 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
+use weir_abuse::Table;
 use weir_protocol::code::NodeRole;
 use weir_protocol::node_api::{CAPABILITIES, Heartbeat};
 use weir_runtime::hex;
@@ -25,6 +27,8 @@ pub struct Groups {
     replicas: Arc<NodeRegistry>,
     /// Records in the spool and records dropped, for the heartbeat.
     spooled: Arc<dyn Fn() -> (u64, u64) + Send + Sync>,
+    /// Counters of the nodes of all groups.
+    table: Arc<Table>,
     open: RwLock<BTreeMap<String, Arc<Group>>>,
     opening: Mutex<()>,
     stop: CancellationToken,
@@ -50,7 +54,8 @@ impl Groups {
     ) -> Self {
         let (sync_metrics, metrics) = metrics;
         let (open, opening) = (RwLock::default(), Mutex::default());
-        Self { config, sync_metrics, metrics, replicas, spooled, open, opening, stop }
+        let table = Arc::new(Table::new(config.abuse_memory, false));
+        Self { config, sync_metrics, metrics, replicas, spooled, table, open, opening, stop }
     }
 
     /// The group called `name`, if it is open.
@@ -71,14 +76,24 @@ impl Groups {
             return Err(GroupError::Full);
         }
         let (config, metrics) = (self.upstream(name), self.sync_metrics.clone());
-        let opened = tokio::task::spawn_blocking(move || PolicySync::open(config, metrics).map(Group::new)).await;
+        let opened = tokio::task::spawn_blocking(move || PolicySync::open(config, metrics)).await;
         let opened = opened.map_err(|error| GroupError::Setup(SetupError::Client(error.to_string())))?;
-        let group = Arc::new(opened.map_err(GroupError::Setup)?);
+        let abuse = GroupAbuse::new(Arc::clone(&self.table), name);
+        let group = Arc::new(Group::new(opened.map_err(GroupError::Setup)?, abuse));
         group.sync.start(Arc::clone(&group), self.heartbeat(name), self.stop.clone());
+        tokio::spawn(Arc::clone(&group.abuse).follow(Arc::clone(group.sync.link()), self.stop.clone()));
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
         open.insert(name.to_owned(), Arc::clone(&group));
         self.metrics.groups.set(open.len() as i64);
         Ok(group)
+    }
+
+    /// Takes over the state of counters into the metrics.
+    pub fn measure(&self) {
+        let counts = [self.table.given_up(), self.table.not_counted()];
+        let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
+        let forgotten = open.values().map(|group| group.abuse.forgotten()).sum();
+        self.metrics.abuse(self.table.len(), counts, forgotten);
     }
 
     fn upstream(&self, name: &str) -> sync::Config {

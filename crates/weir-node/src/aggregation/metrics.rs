@@ -28,6 +28,10 @@ pub struct AggregationMetrics {
     pub calls: Family<Call, Counter>,
     /// Records taken.
     pub records: Counter,
+    abuse_counters: Gauge,
+    abuse_given_up: Counter,
+    abuse_not_counted: Counter,
+    abuse_forgotten: Counter,
 }
 
 impl AggregationMetrics {
@@ -39,6 +43,34 @@ impl AggregationMetrics {
         registry.register("aggregation_policy_polls", "Nodes that wait for a policy.", all.polls.clone());
         registry.register("aggregation_calls", "Calls of nodes, by outcome.", all.calls.clone());
         registry.register("aggregation_records", "Records taken from nodes.", all.records.clone());
+        let name = "aggregation_abuse_counters";
+        registry.register(name, "Counters of abuse rules that are added up here.", all.abuse_counters.clone());
+        let mut counter = |name, help, counter: &Counter| registry.register(name, help, counter.clone());
+        counter(
+            "aggregation_abuse_counters_given_up",
+            "Counters given up for others, for lack of memory.",
+            &all.abuse_given_up,
+        );
+        counter(
+            "aggregation_abuse_not_counted",
+            "Reports not counted because all counters were past half of their limit.",
+            &all.abuse_not_counted,
+        );
+        counter(
+            "aggregation_abuse_announcements_forgotten",
+            "Counters past half of their limit that some nodes may not have heard of.",
+            &all.abuse_forgotten,
+        );
         all
+    }
+
+    /// Takes over the state of counters: how many there are, those given up and events not counted, announcements
+    /// forgotten.
+    pub fn abuse(&self, counters: usize, [given_up, not_counted]: [u64; 2], forgotten: u64) {
+        self.abuse_counters.set(i64::try_from(counters).unwrap_or(i64::MAX));
+        let raise = |counter: &Counter, to: u64| counter.inc_by(to.saturating_sub(counter.get()));
+        raise(&self.abuse_given_up, given_up);
+        raise(&self.abuse_not_counted, not_counted);
+        raise(&self.abuse_forgotten, forgotten);
     }
 }

@@ -11,10 +11,12 @@
 //! Records are written to disk before a batch is acknowledged ([`intake`]), and are shipped from there with their ids
 //! unchanged: the control plane stores each once. Statistics take the same way. Policies and their files are fetched over
 //! one connection per group, verified, and passed on with their signatures ([`group`]); nodes verify them again.
-//! Heartbeats are bundled.
+//! Heartbeats are bundled. Counters of abuse rules are added up here, and automatic entries pass in both directions
+//! ([`abuse`]).
 //!
 //! All of this works while the control plane is not available; pending data is on disk.
 
+mod abuse;
 mod group;
 mod groups;
 mod intake;
@@ -40,6 +42,8 @@ pub struct Config {
     pub directory: PathBuf,
     /// The control plane, and the group of the aggregation itself. Its directory is not used.
     pub upstream: sync::Config,
+    /// Bytes for counters of abuse rules.
+    pub abuse_memory: usize,
     /// Size of the spool for records.
     pub spool_size: u64,
     /// Longest time from writing a record to syncing it to disk, if no caller waits for that.

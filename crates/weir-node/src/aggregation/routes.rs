@@ -19,8 +19,10 @@ use serde::de::DeserializeOwned;
 use std::time::Duration;
 use weir_protocol::code::NodeRole;
 use weir_protocol::node_api::{
-    self, Ack, Heartbeat, MAX_BATCH_BYTES, MAX_WAIT_SECONDS, PolicyKey, Register, Registered,
+    self, AbuseNews, AbuseReport, Ack, Heartbeat, MAX_ABUSE_BYTES, MAX_BATCH_BYTES, MAX_WAIT_SECONDS, PolicyKey,
+    Register, Registered,
 };
+use weir_runtime::clock::now_millis;
 
 /// Largest body of a call other than events: a heartbeat or statistics.
 const MAX_BODY: usize = 1 << 20;
@@ -38,6 +40,7 @@ pub fn router(app: App) -> Router {
         .route(node_api::HEARTBEAT, post(async |s, h, r| respond("heartbeat", &s, heartbeat(&s, h, r).await)))
         .route(node_api::EVENTS, post(async |s, h, r| respond("events", &s, events(&s, h, r).await)))
         .route(node_api::STATISTICS, post(async |s, h, r| respond("statistics", &s, statistics(&s, h, r).await)))
+        .route(node_api::ABUSE, post(async |s, h, r| respond("abuse", &s, abuse(&s, h, r).await)))
         .route(node_api::POLICY, get(async |s, h, q| respond("policy", &s, policy(&s, h, q).await)))
         .route(
             &format!("{}/{{sha256}}", node_api::BLOBS),
@@ -156,6 +159,17 @@ async fn statistics(State(app): &State<App>, headers: HeaderMap, request: Reques
         Ok(()) => Ok(StatusCode::NO_CONTENT),
         Err(_) => Err(Problem::Busy("the spool does not accept records at the moment", 30)),
     }
+}
+
+async fn abuse(State(app): &State<App>, headers: HeaderMap, request: Request) -> Result<Json<AbuseNews>, Problem> {
+    let node = node(app, &headers)?;
+    let group = app.groups.ensure(&node.group).await.map_err(|_| Problem::Busy("its group cannot be served", 60))?;
+    // Acquired before the body is read, to limit memory.
+    let turn = tokio::time::timeout(BODY, app.reports.acquire()).await;
+    let _turn = turn.map_err(|_| Problem::Busy("too many reports at once", 1))?;
+    let report: AbuseReport = json(&body(request, MAX_ABUSE_BYTES).await?)?;
+    let news = group.abuse.exchange(&node.node_id, report, now_millis());
+    news.map(Json).map_err(|error| Problem::Invalid(error.to_string()))
 }
 
 /// Parameters of a policy poll.

@@ -22,6 +22,10 @@ use weir_runtime::telemetry::Telemetry;
 
 /// Batches in memory at once: each may take 16 MiB, compressed and decompressed.
 const MAX_BATCHES: usize = 16;
+/// Reports of abuse protection in memory at once: each may take 6 MiB.
+const MAX_REPORTS: usize = 32;
+/// Time between two looks at the counters, for metrics.
+const METRICS: Duration = Duration::from_secs(1);
 /// Registrations at once.
 const MAX_REGISTRATIONS: usize = 32;
 /// Polls at once: each node has one, and may have a broken one that is not detected yet.
@@ -109,9 +113,16 @@ impl Aggregation {
             events,
             statistics,
             batches: Semaphore::new(MAX_BATCHES),
+            reports: Semaphore::new(MAX_REPORTS),
             registrations: Semaphore::new(MAX_REGISTRATIONS),
             polls: Semaphore::new(MAX_POLLS),
             stop: closing,
+        });
+        let (measured, ended) = (app.clone(), stop.clone());
+        tokio::spawn(async move {
+            while tokio::time::timeout(METRICS, ended.cancelled()).await.is_err() {
+                measured.groups.measure();
+            }
         });
         Ok(Self { app, shippers, drain, stop })
     }

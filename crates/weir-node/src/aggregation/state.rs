@@ -22,6 +22,7 @@ pub struct State {
     pub(super) events: Spool,
     pub(super) statistics: Spool,
     pub(super) batches: Semaphore,
+    pub(super) reports: Semaphore,
     pub(super) registrations: Semaphore,
     pub(super) polls: Semaphore,
     pub(super) stop: CancellationToken,

@@ -4,6 +4,7 @@
 //! `base64url(version ‖ time ‖ application ‖ hit ‖ fields ‖ tag)`; each field is a 16-bit length and its bytes,
 //! the tag the first 16 bytes of HMAC-SHA-256 over all before it. Any replica with the same key can open it.
 
+use crate::abuse::MAX_CARRIED;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::hmac;
@@ -12,6 +13,8 @@ use ring::hmac;
 pub const MAX_TOKEN: usize = 4096;
 /// Longest field kept; longer ones are truncated, which policy conditions on responses then see.
 const MAX_FIELD: usize = 700;
+/// Longest method kept.
+const MAX_METHOD: usize = 64;
 /// Form of the token.
 const VERSION: u8 = 3;
 /// Bytes of the tag.
@@ -116,8 +119,9 @@ pub fn seal(keys: &ContextKeys, parts: &ContextFields<'_>) -> String {
     token.extend_from_slice(&parts.time.to_be_bytes());
     token.extend_from_slice(&parts.application.to_be_bytes());
     token.extend_from_slice(&parts.hit.unwrap_or_default());
-    for field in parts.fields.into_iter().chain([parts.carried]) {
-        let field = &field[..field.len().min(MAX_FIELD)];
+    let limits = [MAX_FIELD, MAX_METHOD, MAX_FIELD, MAX_FIELD, MAX_CARRIED];
+    for (field, most) in parts.fields.into_iter().chain([parts.carried]).zip(limits) {
+        let field = &field[..field.len().min(most)];
         token.extend_from_slice(&(field.len() as u16).to_be_bytes());
         token.extend_from_slice(field);
     }
@@ -203,11 +207,15 @@ mod tests {
     fn the_longest_token_fits() {
         let keys = ContextKeys::new(&[]).unwrap();
         let long = [b'x'; 5000];
-        let carried = [1; crate::abuse::MAX_CARRIED];
+        let carried = [1; MAX_CARRIED];
         let parts = ContextFields { fields: [&long; 4], carried: &carried, ..parts(b"") };
         let token = seal(&keys, &parts);
         assert!(token.len() <= MAX_TOKEN);
-        assert_eq!(open(&keys, &token, 1_000_000).unwrap().path.len(), MAX_FIELD);
+        let context = open(&keys, &token, 1_000_000).unwrap();
+        assert_eq!(
+            (context.path.len(), context.method.len(), context.carried.len()),
+            (MAX_FIELD, MAX_METHOD, MAX_CARRIED)
+        );
     }
 
     proptest! {
