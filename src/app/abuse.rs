@@ -2,12 +2,14 @@
 
 use super::{StartError, settings};
 use crate::config::Resolved;
+use crate::config::resolved::Redis;
 use prometheus_client::registry::Registry;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use weir_node::abuse::{Abuse, AbuseMetrics, AbuseSettings, EntryFile, Share, ShareSettings, exchange};
+use weir_node::abuse::{Abuse, AbuseMetrics, AbuseSettings, EntryFile, ServerSettings, Share, ShareSettings, exchange};
 use weir_node::sync::Link;
 use weir_runtime::clock::now_millis;
 
@@ -46,9 +48,10 @@ impl Behaviour {
             Err(error) => tracing::error!(%error, "the automatic entries could not be read"),
         }
         let metrics = AbuseMetrics::register(registry);
-        let share = url.map(|url| {
+        let share = url.map(|url| -> Result<Share, StartError> {
             let prefix = from.redis.prefix.clone().unwrap_or_else(|| resolved.api.node_group.clone());
-            Share::new(Arc::clone(&abuse), &ShareSettings { url, prefix }, metrics.clone())
+            let settings = ShareSettings { server: server(&from.redis, url)?, prefix };
+            Ok(Share::new(Arc::clone(&abuse), &settings, metrics.clone())?)
         });
         Ok(Self { abuse, metrics, file, share: share.transpose()?, counts_with_others })
     }
@@ -72,6 +75,17 @@ impl Behaviour {
         }
         Running(tasks)
     }
+}
+
+/// How the server of shared counters is found.
+fn server(redis: &Redis, url: String) -> Result<ServerSettings, StartError> {
+    let read = |path: &PathBuf| {
+        let what = format!("abuse.redis.ca_file: {}", path.display());
+        StartError::system(what, std::fs::read(path))
+    };
+    let ca = redis.ca_file.as_ref().map(read).transpose()?;
+    let sentinels = redis.sentinels.iter().flatten().map(|url| url.expose().to_owned()).collect();
+    Ok(ServerSettings { url, sentinels, cluster: redis.cluster, ca })
 }
 
 /// What runs beside the verdicts.

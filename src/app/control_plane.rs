@@ -172,6 +172,7 @@ fn config(
         }]),
         retention_days: settings.retention_days,
         behaviour_days: settings.behaviour_days,
+        session_days: settings.session_days,
         oidc: oidc(resolved),
         smtp: smtp(resolved),
         outgoing,

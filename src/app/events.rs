@@ -11,6 +11,7 @@ use weir_node::abuse::Abuse;
 use weir_node::events::ship::BatchContent;
 use weir_node::events::{Recorder, Shipper, Spool};
 use weir_node::sync::Link;
+use weir_protocol::node_api::{MAX_SESSION_BATCH, SessionTrail};
 use weir_runtime::clock::now_millis;
 use weir_runtime::telemetry::Telemetry;
 
@@ -18,6 +19,8 @@ use weir_runtime::telemetry::Telemetry;
 const STATISTICS: Duration = Duration::from_secs(30);
 /// Milliseconds of a minute.
 const MINUTE_MS: u64 = 60_000;
+/// Milliseconds after which a request is shipped without the status of its response.
+const ANSWERED: u64 = 5_000;
 /// How long folded hits wait for their record, at most.
 const FOLDED: Duration = Duration::from_secs(10);
 
@@ -59,6 +62,7 @@ impl Events {
         let recorder = Recorder::new(hits.clone(), statistics.clone(), records, Arc::clone(telemetry));
         let recorder = Arc::new(recorder);
         abuse.histograms().enable();
+        abuse.trails().enable();
         let flushing = tokio::spawn(flush(Arc::clone(&recorder), Arc::clone(abuse)));
         Ok(Some(Self { recorder, spools: [hits, statistics], drain, shipping, flushing, abuse: Arc::clone(abuse) }))
     }
@@ -78,7 +82,7 @@ impl Events {
         self.flushing.abort();
         self.recorder.flush_folded();
         // The minute that runs as well: there will be no more of it.
-        self.recorder.flush_statistics(&self.abuse.histograms().take(u64::MAX));
+        self.recorder.flush_statistics(&self.abuse.histograms().take(u64::MAX), trails(&self.abuse, u64::MAX));
         let spools = self.spools.clone();
         if let Err(error) = tokio::task::spawn_blocking(move || spools.iter().for_each(Spool::close)).await {
             tracing::error!(%error, "the spools could not be closed");
@@ -95,6 +99,11 @@ impl Events {
     }
 }
 
+/// Requests of sessions of interest, before a moment.
+fn trails(abuse: &Abuse, before: u64) -> Vec<SessionTrail> {
+    abuse.trails().take(MAX_SESSION_BATCH, before, |session| abuse.name(u128::from(session)))
+}
+
 /// Spools what is counted rather than recorded, now and then.
 async fn flush(recorder: Arc<Recorder>, abuse: Arc<Abuse>) {
     let (mut statistics, mut folded) = (interval(STATISTICS), interval(FOLDED));
@@ -104,7 +113,8 @@ async fn flush(recorder: Arc<Recorder>, abuse: Arc<Abuse>) {
         tokio::select! {
             _ = statistics.tick() => {
                 let minute = abuse.shared_time(now_millis()) / MINUTE_MS;
-                recorder.flush_statistics(&abuse.histograms().take(minute));
+                let before = now_millis().saturating_sub(ANSWERED);
+                recorder.flush_statistics(&abuse.histograms().take(minute), trails(&abuse, before));
             }
             _ = folded.tick() => recorder.flush_folded(),
         }

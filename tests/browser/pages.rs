@@ -14,6 +14,7 @@ pub const PAGES: &[&str] = &[
     "/hosts/a.example",
     "/applications/-1",
     "/automatic",
+    "/sessions",
     "/alerts",
     "/lists",
     "/rules",

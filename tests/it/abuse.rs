@@ -1,68 +1,23 @@
 //! Behaviour over many requests, on nodes that share their counters through a Redis server, which fails in every way.
 
+use crate::redis::Redis;
 use crate::stub::{Signer, Stub};
 use crate::{WEIR, aggregation};
 use serde_json::json;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use weir_testkit::{Node, skip, until};
+use std::process::Command;
+use weir_testkit::{Node, until};
 
 const KEY: &str = "0123456789abcdef";
 const POLICY: &str = "rules:\n- {id: 7, type: rate_limit, threshold: 10, window: 300, key: ['query:k']}\n";
 
-/// A Redis server of the test.
-struct Redis {
-    port: u16,
-    process: Option<Child>,
-}
-
-impl Redis {
-    /// None where it is not installed.
-    fn start(more: &[&str]) -> Option<Self> {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut redis = Self { port, process: None };
-        redis.run(more).then_some(redis)
-    }
-
-    fn run(&mut self, more: &[&str]) -> bool {
-        let port = self.port.to_string();
-        let mut command = Command::new("redis-server");
-        command.args(["--port", &port, "--bind", "127.0.0.1", "--save", ""]).args(more);
-        let Ok(child) = command.stdout(Stdio::null()).spawn() else {
-            skip("redis-server is not installed");
-            return false;
-        };
-        self.process = Some(child);
-        until("redis-server listens", || TcpStream::connect(("127.0.0.1", self.port)).is_ok());
-        true
-    }
-
-    fn kill(&mut self) {
-        if let Some(mut child) = self.process.take() {
-            child.kill().unwrap();
-            child.wait().unwrap();
-        }
-    }
-
-    /// Sends a command; the first line of the answer.
-    fn command(&self, line: &str) -> String {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-        stream.write_all(format!("{line}\r\n").as_bytes()).unwrap();
-        let mut answer = String::new();
-        BufReader::new(stream).read_line(&mut answer).unwrap();
-        answer.trim().to_owned()
-    }
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        self.kill();
-    }
-}
-
 fn nodes(directory: &Path, redis: &Redis) -> [Node; 2] {
+    nodes_with(directory, &[&format!("abuse.redis.url=redis://127.0.0.1:{}/", redis.port)])
+}
+
+/// Two nodes with these settings.
+pub fn nodes_with(directory: &Path, more: &[&str]) -> [Node; 2] {
+    std::fs::create_dir_all(directory).unwrap();
     let file = directory.join("policy.yaml");
     std::fs::write(&file, POLICY).unwrap();
     [0, 1].map(|number| {
@@ -70,20 +25,20 @@ fn nodes(directory: &Path, redis: &Redis) -> [Node; 2] {
             format!("policy.file={}", file.display()),
             format!("data_dir={}", directory.join(number.to_string()).display()),
             format!("connector.auth.keys={KEY}"),
-            format!("abuse.redis.url=redis://127.0.0.1:{}/", redis.port),
         ];
-        WEIR.node(&sets.each_ref().map(String::as_str))
+        let sets: Vec<&str> = sets.iter().map(String::as_str).chain(more.iter().copied()).collect();
+        WEIR.node(&sets)
     })
 }
 
-fn passes(node: &Node, key: &str) -> bool {
+pub fn passes(node: &Node, key: &str) -> bool {
     let raw = format!("GET /?k={key} HTTP/1.1\r\nHost: shop.example\r\n\r\n");
     let answer = node.call("/v1/requests", &[("Authorization", &format!("Bearer {KEY}"))], raw.as_bytes());
     assert!([200, 204].contains(&answer.status), "{answer:?}");
     answer.status == 204
 }
 
-fn exchanged(nodes: [&Node; 2]) {
+pub fn exchanged(nodes: [&Node; 2]) {
     for node in nodes {
         let before = node.metric("abuse_share_exchanges_total");
         until("two exchanges", || node.metric("abuse_share_exchanges_total") >= before + 2.0);

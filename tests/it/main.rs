@@ -13,6 +13,7 @@ mod packs; // rule packs and databases, from upload to verdict
 mod pki; // certificates for tests, and a client that verifies them
 mod policy; // signatures, lists and databases on a running node
 mod privacy; // no secret of a request is readable anywhere
+mod redis; // TLS, Sentinel, cluster
 mod refused_bodies; // what is still being sent when it is refused
 mod spoe; // the agent for HAProxy
 mod stub; // a control plane of the test

@@ -64,6 +64,8 @@ pub struct Config {
     pub retention_days: u32,
     /// Days for which counts of abuse rules are kept.
     pub behaviour_days: u32,
+    /// Days for which requests of sessions are kept.
+    pub session_days: u32,
     /// Login by OpenID Connect.
     pub oidc: Option<oidc::Config>,
     /// The mail server of alerts; none without.
@@ -142,6 +144,7 @@ impl App {
     pub async fn start(config: Config, store: Database, clock: Clock) -> Result<(App, Option<FirstAdministrator>)> {
         store.set_retention(config.retention_days);
         store.set_behaviour_retention(config.behaviour_days);
+        store.set_session_retention(config.session_days);
         let pool = || store.control().clone();
         let users = Users::new(pool(), Passwords::new()?, clock.clone());
         let tokens = Tokens::new(pool(), clock.clone(), config.in_process_token.as_deref());

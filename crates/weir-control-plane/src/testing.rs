@@ -98,6 +98,7 @@ impl Fixture {
             }]),
             retention_days: 180,
             behaviour_days: 30,
+            session_days: 7,
             oidc: None,
             smtp: None,
             outgoing: Default::default(),

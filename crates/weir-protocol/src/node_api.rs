@@ -236,6 +236,55 @@ pub struct Statistics {
     /// What keys of abuse rules reached, by rule and minute; at most [`MAX_RULE_MINUTES`].
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<RuleMinute>,
+    /// Requests of sessions that are of interest; at most [`MAX_SESSION_BATCH`] requests.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sessions: Vec<SessionTrail>,
+}
+
+/// Most requests of sessions in one report.
+pub const MAX_SESSION_BATCH: usize = 500;
+/// Requests that are kept of a session: the last ones.
+pub const MAX_SESSION_REQUESTS: usize = 200;
+
+/// Requests of a session.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SessionTrail {
+    /// An HMAC of the session: the session itself is not stored.
+    pub session: String,
+    /// Application id.
+    pub application: i64,
+    /// The client's address at the last request.
+    pub client: String,
+    /// Requests that were not reported before, in the order in which they came.
+    pub requests: Vec<SessionRequest>,
+}
+
+/// A request of a session.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SessionRequest {
+    /// When it was inspected, in milliseconds since 1970.
+    pub time: u64,
+    /// Method.
+    pub method: String,
+    /// Path, masked, without query.
+    pub path: String,
+    /// Status of the response; 0 if it is not known.
+    pub status: u16,
+    /// Whether it was blocked.
+    #[serde(skip_serializing_if = "is_false")]
+    pub blocked: bool,
+    /// Id of its hit; empty for none.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub hit: String,
+    /// Attacks found, and counters above their limit, in words.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub note: String,
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// Most histograms of one report.

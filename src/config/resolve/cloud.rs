@@ -88,6 +88,9 @@ pub fn data_dir(root: &mut Section<'_>) -> std::path::PathBuf {
     root.get("data_dir", OWN, defaults::DATA_DIR.into(), meaning)
 }
 
+const SENTINELS: &str = "Addresses of Sentinels, of the same form as `url`, with their own user and password. The host of `url` \
+                         is then the name of the primary, e.g. `redis://USER:PASSWORD@mymaster`.";
+
 /// Reads `abuse`.
 pub fn abuse(root: &mut Section<'_>) -> Abuse {
     root.section("abuse", OWN, "Rules on behaviour over many requests: their counters, and who shares them.", |s| {
@@ -100,6 +103,9 @@ pub fn abuse(root: &mut Section<'_>) -> Abuse {
                 let prefix = "Begins the name of every key; nodes that count together have the same, and the same `connector.auth` key.";
                 Redis {
                     url: s.optional("url", OWN, "none: each node counts alone", url),
+                    sentinels: s.list("sentinels", OWN, "none", SENTINELS),
+                    cluster: s.get("cluster", OWN, false, "Whether the server is a node of a cluster. All keys are on one node of it."),
+                    ca_file: s.optional("ca_file", OWN, "the authorities of the system", "PEM file of the authority that signs its certificate."),
                     prefix: s.optional("prefix", OWN, "`api.node_group`", prefix),
                 }
             }),
@@ -346,6 +352,7 @@ pub fn control_plane(root: &mut Section<'_>) -> ControlPlane {
             ),
             retention_days: s.bounded("retention_days", OWN, 180u32, 1..=3650, "Days for which hits are kept."),
             behaviour_days: s.bounded("behaviour_days", OWN, 30u32, 1..=365, "Days for which counts of rules on behaviour are kept."),
+            session_days: s.bounded("session_days", OWN, 7u32, 1..=365, "Days for which the last requests of sessions with a hit, or past half of a limit, are kept."),
             oidc: oidc(s),
             smtp: smtp(s),
         };

@@ -45,6 +45,12 @@ pub struct Abuse {
 pub struct Redis {
     /// Its address, with user and password.
     pub url: Option<Secret>,
+    /// Addresses of Sentinels.
+    pub sentinels: Option<Vec<Secret>>,
+    /// Whether it is a node of a cluster.
+    pub cluster: bool,
+    /// Certificate authorities to trust instead of those of the system.
+    pub ca_file: Option<PathBuf>,
     /// Begins the name of every key.
     pub prefix: Option<String>,
 }
@@ -108,6 +114,8 @@ pub struct ControlPlane {
     pub retention_days: u32,
     /// Days for which counts of abuse rules are kept.
     pub behaviour_days: u32,
+    /// Days for which requests of sessions are kept.
+    pub session_days: u32,
     /// Login by OpenID Connect.
     pub oidc: Oidc,
     /// The mail server of alerts.

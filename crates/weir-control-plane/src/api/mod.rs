@@ -69,6 +69,8 @@ fn policy_routes(routes: Routes) -> Routes {
         .add(Method::POST, "/api/v1/ip-lists/import", Needs(WritePolicy), BULK_LIMIT, ip_lists::import)
         .get("/api/v1/ip-lists/export", Needs(ReadPolicy), ip_lists::export)
         .delete("/api/v1/ip-lists/{id}", Needs(WritePolicy), ip_lists::remove)
+        .get("/api/v1/sessions", Needs(ReadEvents), abuse::sessions)
+        .get("/api/v1/sessions/{session}", Needs(ReadEvents), abuse::session)
         .get("/api/v1/abuse/entries", Needs(ReadPolicy), abuse::entries)
         .post("/api/v1/abuse/decisions", Needs(WritePolicy), abuse::decide)
         .get("/api/v1/applications", Needs(ReadPolicy), rules::applications)

@@ -2,7 +2,7 @@
 
 use super::pages::{
     account, alerts, attacks, audit, automatic, blocking, catalogue, dashboard, files, hit, lists, nodes, packs,
-    policy, proposal, rules, searches, second_factor, settings, sinks, source, target, tokens, users,
+    policy, proposal, rules, searches, second_factor, sessions, settings, sinks, source, target, tokens, users,
 };
 use crate::app::App;
 use crate::auth::Permission::{
@@ -46,6 +46,8 @@ fn events(routes: Routes) -> Routes {
         .post("/attacks/searches", Needs(ReadEvents), searches::create)
         .post("/attacks/searches/{id}/delete", Needs(ReadEvents), searches::delete)
         .get("/attacks/{id}", Needs(ReadEvents), attacks::attack)
+        .get("/sessions", Needs(ReadEvents), sessions::sessions)
+        .get("/sessions/{session}", Needs(ReadEvents), sessions::session)
         .get("/hits/{id}", Needs(ReadEvents), hit::hit)
         .get("/sources/{ip}", Needs(ReadEvents), source::source)
         .get("/hosts/{host}", Needs(ReadEvents), target::host)

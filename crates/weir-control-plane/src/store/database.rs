@@ -33,6 +33,7 @@ struct Inner {
     health: WriteHealth,
     retention_days: AtomicU32,
     behaviour_days: AtomicU32,
+    session_days: AtomicU32,
     /// When it was opened, by both clocks.
     opened: (Instant, i64),
 }
@@ -52,7 +53,7 @@ impl Database {
                 (control.clone(), Partitions::postgres(control).await?)
             }
         };
-        let [retention_days, behaviour_days] = [(); 2].map(|()| AtomicU32::new(MAX_RETENTION_DAYS));
+        let [retention_days, behaviour_days, session_days] = [(); 2].map(|()| AtomicU32::new(MAX_RETENTION_DAYS));
         let opened = (Instant::now(), ids::now());
         Ok(Database {
             inner: Arc::new(Inner {
@@ -62,6 +63,7 @@ impl Database {
                 health: WriteHealth::default(),
                 retention_days,
                 behaviour_days,
+                session_days,
                 opened,
             }),
         })
@@ -77,6 +79,11 @@ impl Database {
         self.inner.behaviour_days.store(days.clamp(1, MAX_RETENTION_DAYS), Ordering::Relaxed);
     }
 
+    /// Days for which requests of sessions are kept.
+    pub fn set_session_retention(&self, days: u32) {
+        self.inner.session_days.store(days.clamp(1, MAX_RETENTION_DAYS), Ordering::Relaxed);
+    }
+
     /// First millisecond that is kept: a whole number of days ago. A clock that has jumped ahead is believed after a start.
     pub(super) fn kept_from(&self) -> i64 {
         self.days_ago(&self.inner.retention_days)
@@ -85,6 +92,11 @@ impl Database {
     /// First millisecond for which counts of abuse rules are kept.
     pub(super) fn behaviour_from(&self) -> i64 {
         self.days_ago(&self.inner.behaviour_days)
+    }
+
+    /// First millisecond for which requests of sessions are kept.
+    pub(super) fn sessions_from(&self) -> i64 {
+        self.days_ago(&self.inner.session_days)
     }
 
     fn days_ago(&self, days: &AtomicU32) -> i64 {

@@ -49,6 +49,7 @@ pub(super) const CONTROL: &[Migration] = migrations! {
     501 "0501_saved_searches",
     502 "0502_alert_late_hits",
     510 "0510_rule_histograms",
+    511 "0511_session_requests",
 };
 
 /// Migrations of the tables that hold hits. They are the store's alone.

@@ -9,7 +9,8 @@ use super::migrate::Engine;
 use super::partition::{Partition, Partitions};
 use super::sql::{Columns, Sql};
 use super::{
-    AttackStatus, Database, StoreError, clock_skew, daily_partitions, grouping, rule_histograms, traffic, updates,
+    AttackStatus, Database, StoreError, clock_skew, daily_partitions, grouping, rule_histograms, session_requests,
+    traffic, updates,
 };
 use sqlx::{AnyConnection, Connection};
 
@@ -54,6 +55,7 @@ impl Database {
         clock_skew::forget(self, from).await?;
         traffic::forget(self, from).await?;
         rule_histograms::forget(self, self.behaviour_from()).await?;
+        session_requests::forget(self, self.sessions_from()).await?;
         Ok(done)
     }
 }

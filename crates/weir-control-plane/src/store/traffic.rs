@@ -5,11 +5,11 @@ use super::incoming::{MAX_AHEAD, text};
 use super::ingest::{begin, retry};
 use super::migrate::Engine;
 use super::sql::{Columns, Rows, Sql, Value};
-use super::{Database, StoreError, rule_histograms};
+use super::{Database, StoreError, rule_histograms, session_requests};
 use serde::Serialize;
 use sqlx::AnyConnection;
 use std::collections::{BTreeMap, HashMap};
-use weir_protocol::node_api::{LATENCY_BOUNDS_US, MAX_RULE_MINUTES, Statistics, StatisticsRow};
+use weir_protocol::node_api::{LATENCY_BOUNDS_US, MAX_RULE_MINUTES, MAX_SESSION_BATCH, Statistics, StatisticsRow};
 
 /// Milliseconds of a minute.
 const MINUTE: i64 = 60_000;
@@ -154,6 +154,9 @@ impl Database {
         if batch.rules.len() > MAX_RULE_MINUTES {
             return refuse("too many histograms: divide them among reports");
         }
+        if batch.sessions.iter().map(|trail| trail.requests.len()).sum::<usize>() > MAX_SESSION_BATCH {
+            return refuse("too many requests of sessions: divide them among reports");
+        }
         retry(|| add(self, &id, time, batch)).await
     }
 
@@ -261,6 +264,7 @@ async fn add(database: &Database, id: &str, time: i64, batch: &Statistics) -> Re
         rows.write(&mut transaction, rows_of(batch, time / unit)).await?;
     }
     rule_histograms::add(&mut transaction, &batch.rules, database.behaviour_from()).await?;
+    session_requests::add(&mut transaction, batch, database.sessions_from()).await?;
     transaction.commit().await?;
     Ok(true)
 }

@@ -31,6 +31,8 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("PUT", "/api/v1/rules/{id}", "an"),
     ("DELETE", "/api/v1/rules/{id}", "an"),
     ("GET", "/api/v1/rules/{id}/thresholds", "anr"),
+    ("GET", "/api/v1/sessions", "anr"),
+    ("GET", "/api/v1/sessions/{session}", "anr"),
     ("GET", "/api/v1/abuse/entries", "anr"),
     ("POST", "/api/v1/abuse/decisions", "an"),
     ("GET", "/api/v1/ip-lists", "anr"),

@@ -2,8 +2,8 @@
 
 /// Form of the bytes.
 const VERSION: u8 = 1;
-const FIXED: usize = 1 + 16 + 8 + 8;
-/// Most bytes of it: at least 24 rules, and about 40 of those that count requests.
+const FIXED: usize = 1 + 16 + 8 + 8 + 8;
+/// Most bytes of it: at least 22 rules, and about 40 of those that count requests.
 pub const MAX_CARRIED: usize = 840;
 /// The request was counted as an attempt already.
 const COUNTED: u8 = 1;
@@ -68,6 +68,8 @@ pub struct Carried {
     pub(super) credential: u64,
     /// Hash of its source.
     pub(super) source: u128,
+    /// Hash of the session in whose trail it is noted; 0 for none.
+    pub(super) trail: u64,
     rules: Vec<CarriedRule>,
     /// Bytes of `rules`.
     used: usize,
@@ -105,6 +107,7 @@ impl Carried {
         out.extend_from_slice(&self.source.to_be_bytes());
         out.extend_from_slice(&self.session.to_be_bytes());
         out.extend_from_slice(&self.credential.to_be_bytes());
+        out.extend_from_slice(&self.trail.to_be_bytes());
         self.rules.iter().for_each(|rule| rule.write(&mut out));
         out
     }
@@ -118,11 +121,13 @@ impl Carried {
         let bytes = bytes.strip_prefix(&[VERSION])?;
         let (source, bytes) = bytes.split_first_chunk::<16>()?;
         let (session, bytes) = bytes.split_first_chunk::<8>()?;
-        let (credential, mut bytes) = bytes.split_first_chunk::<8>()?;
+        let (credential, bytes) = bytes.split_first_chunk::<8>()?;
+        let (trail, mut bytes) = bytes.split_first_chunk::<8>()?;
         let mut carried = Self {
             source: u128::from_be_bytes(*source),
             session: u64::from_be_bytes(*session),
             credential: u64::from_be_bytes(*credential),
+            trail: u64::from_be_bytes(*trail),
             ..Self::default()
         };
         while !bytes.is_empty() {
@@ -140,10 +145,10 @@ mod tests {
 
     #[test]
     fn what_is_carried_arrives() {
-        let mut carried = Carried { session: 1, credential: 2, source: 3, ..Carried::default() };
+        let mut carried = Carried { session: 1, credential: 2, source: 3, trail: 4, ..Carried::default() };
         let largest = CarriedRule { rule: u64::MAX - 1, key: u128::MAX - 3, value: 5, counted: true };
         let count = (0..).take_while(|n| carried.add(CarriedRule { rule: largest.rule - n, ..largest })).count();
-        assert_eq!(count, 23);
+        assert_eq!(count, 22);
         assert!(carried.add(CarriedRule { rule: 127, key: 9, ..CarriedRule::default() }), "a smaller one still fits");
         let bytes = carried.to_bytes();
         assert!(bytes.len() <= MAX_CARRIED);

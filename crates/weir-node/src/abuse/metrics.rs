@@ -16,6 +16,7 @@ pub struct AbuseMetrics {
     refused: Counter,
     not_carried: Counter,
     histograms_dropped: Counter,
+    trails_dropped: Counter,
     unanswered: Gauge,
     /// Exchanges with the server of shared counters that failed.
     pub failures: Counter,
@@ -51,6 +52,11 @@ impl AbuseMetrics {
             &all.histograms_dropped,
         );
         counter(
+            "abuse_session_requests_dropped",
+            "Requests of sessions of interest that were not shipped, for lack of memory.",
+            &all.trails_dropped,
+        );
+        counter(
             "abuse_share_failures",
             "Failed exchanges with the server of shared counters; limits are local then.",
             &all.failures,
@@ -71,6 +77,7 @@ impl AbuseMetrics {
         raise(&self.not_counted, abuse.table().not_counted());
         raise(&self.not_carried, abuse.not_carried());
         raise(&self.refused, abuse.entries().refused());
+        raise(&self.trails_dropped, abuse.trails().dropped());
         raise(&self.histograms_dropped, abuse.histograms().dropped());
     }
 }

@@ -13,8 +13,10 @@ mod response; // the response leg
 mod sessions; // sessions that the upstream issued or accepted
 mod share; // counters and entries of all replicas
 mod share_script; // what the server does
+mod share_server; // where it is
 #[cfg(test)]
 mod tests;
+mod trails; // the latest requests of sessions
 mod upstream;
 mod values; // parts of keys
 mod words; // reasons for people
@@ -25,7 +27,9 @@ pub use keep::EntryFile;
 pub use metrics::AbuseMetrics;
 pub use request::{AbuseCheck, RequestView};
 pub use response::ResponseView;
-pub use share::{Share, ShareError, ShareSettings};
+pub use share::{Share, ShareSettings};
+pub use share_server::{ServerSettings, ShareError};
+pub use trails::{Step, Trails};
 pub(crate) use upstream::EntryExchange;
 pub use upstream::exchange;
 
@@ -62,6 +66,7 @@ pub struct Abuse {
     entries: Entries,
     sessions: Sessions,
     histograms: Histograms,
+    trails: Trails,
     /// When each rule on responses was last asked and answered, in milliseconds since 1970.
     legs: RwLock<HashMap<u64, Leg>>,
     /// Rules left out on a response, because too many read it.
@@ -103,6 +108,7 @@ impl Abuse {
             entries: Entries::new(MAX_ENTRIES),
             sessions: Sessions::default(),
             histograms: Histograms::default(),
+            trails: Trails::default(),
             legs: RwLock::default(),
             not_carried: AtomicU64::new(0),
             offset_ms: AtomicI64::new(0),
@@ -129,6 +135,11 @@ impl Abuse {
     /// What keys reached, by rule and minute.
     pub fn histograms(&self) -> &Histograms {
         &self.histograms
+    }
+
+    /// The latest requests of sessions.
+    pub fn trails(&self) -> &Trails {
+        &self.trails
     }
 
     /// The name of a key outside the node.

@@ -47,6 +47,10 @@ pub struct AbuseCheck {
     pub carried: Carried,
     /// Whether the head of the response is of use, and whether its body.
     pub wanted: (bool, bool),
+    /// Hash of the session in whose trail it is noted; 0 for none.
+    pub trail: u64,
+    /// Whether a counter of the request is past half of its limit.
+    pub noted: bool,
 }
 
 /// What is known about the source of a request.
@@ -89,6 +93,10 @@ impl Abuse {
         check.carried.source = subject.source;
         check.carried.session = subject.session;
         check.carried.credential = subject.credential;
+        if self.trails.is_enabled() {
+            check.trail = if subject.session == 0 { anonymous(&keyring.0[0], view, plan) } else { subject.session };
+            check.carried.trail = check.trail;
+        }
         // The response may issue a session or name a consumer.
         check.wanted.0 = policy.session_key(plan, view.now / 1000).is_some() || subject.credential != 0;
         let mut parts: Vec<(&KeyPart, PartValues)> = Vec::new();
@@ -189,6 +197,14 @@ pub(super) fn session_hash(keys: &Keys, application: i64, session: &Option<Vec<u
     session.as_ref().map_or(0, hash)
 }
 
+/// The session of a request that names none: by address and agent.
+fn anonymous(keys: &Keys, view: &RequestView<'_, '_>, plan: &Plan) -> u64 {
+    let agent = view.message.header("user-agent").unwrap_or_default();
+    let parts =
+        [b"agent", &plan.application.to_be_bytes()[..], &counted_address(view.client), &agent[..agent.len().min(256)]];
+    keys.key(0, &parts) as u64
+}
+
 /// The counter of the different sessions of a source.
 fn sessions_key(keys: &Keys, source: u128) -> u128 {
     keys.key(0, &[b"sessions", &source.to_be_bytes()])
@@ -236,6 +252,7 @@ impl Counting<'_, '_, '_> {
                 continue;
             }
             let seen = self.count(rule, key, limit);
+            self.check.noted |= seen.count > limit / 2;
             if seen.count > limit && over.as_ref().is_none_or(|(_, other)| other.count < seen.count) {
                 over = Some((Key(key), seen));
             }

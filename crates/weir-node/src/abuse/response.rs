@@ -27,6 +27,7 @@ impl Abuse {
     /// Counts the response to a request that left `carried`.
     pub fn response(&self, view: &ResponseView<'_, '_>, carried: &Carried, policy: &Policy, plan: &Plan) {
         let issued = self.issued(view, policy, plan);
+        self.trails.answered(carried.trail, view.requested, view.message.status);
         let accepted = view.message.status < 400;
         if accepted && !view.consumer.is_empty() && carried.credential != 0 {
             let keyring = self.keys.load();

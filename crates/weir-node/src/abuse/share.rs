@@ -5,12 +5,12 @@
 //! of a limit are announced to all replicas, so that one that has not seen a key yet knows it.
 
 use super::share_script::{SCRIPT, parse_counts};
+use super::share_server::{ServerSettings, Servers, ShareError};
 use super::{Abuse, AbuseMetrics};
 use redis::aio::MultiplexedConnection;
-use redis::{Client, ErrorKind, RedisError, Value};
+use redis::{ErrorKind, RedisError, Value};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 use weir_abuse::{Change, Outgoing, Spec};
 use weir_runtime::clock::now_millis;
@@ -33,8 +33,8 @@ const CHECK: Duration = Duration::from_secs(5);
 /// How the server is reached.
 #[derive(Clone)]
 pub struct ShareSettings {
-    /// `redis://[USER:PASSWORD@]HOST[:PORT][/DB]`, or `rediss://` for TLS.
-    pub url: String,
+    /// How it is found.
+    pub server: ServerSettings,
     /// Begins the name of every key: nodes of one group have the same.
     pub prefix: String,
 }
@@ -45,15 +45,10 @@ impl std::fmt::Debug for ShareSettings {
     }
 }
 
-/// Why the server cannot be used at all.
-#[derive(Debug, Error)]
-#[error("abuse.redis: {0}")]
-pub struct ShareError(RedisError);
-
 /// The exchange with the other replicas.
 pub struct Share {
     abuse: Arc<Abuse>,
-    client: Client,
+    servers: Servers,
     prefix: String,
     node: String,
     counts: AbuseMetrics,
@@ -76,11 +71,11 @@ struct Answer {
 impl Share {
     /// Prepares it; connects later.
     pub fn new(abuse: Arc<Abuse>, settings: &ShareSettings, counts: AbuseMetrics) -> Result<Self, ShareError> {
-        let client = Client::open(settings.url.as_str()).map_err(ShareError)?;
+        let servers = Servers::new(&settings.server)?;
         let node = uuid::Uuid::new_v4().simple().to_string();
         let seen = ["0".to_owned(), "0".to_owned()];
         let prefix = format!("weir:{{{}}}", settings.prefix);
-        Ok(Self { abuse, client, prefix, node, counts, seen, changes: Vec::new(), checked: Instant::now() })
+        Ok(Self { abuse, servers, prefix, node, counts, seen, changes: Vec::new(), checked: Instant::now() })
     }
 
     /// Exchanges until `stop`.
@@ -111,8 +106,8 @@ impl Share {
     /// Exchanges over one connection until it fails.
     async fn connected(&mut self, stop: &CancellationToken) -> Result<(), RedisError> {
         let late = || RedisError::from((ErrorKind::Io, "no answer in time"));
-        let connect = self.client.get_multiplexed_async_connection();
-        let mut connection = tokio::time::timeout(TIMEOUT, connect).await.map_err(|_| late())??;
+        let key = self.key("hot");
+        let mut connection = self.servers.connect(&key).await?;
         let load = load_script(&mut connection);
         let sha = tokio::time::timeout(TIMEOUT, load).await.map_err(|_| late())??;
         self.republish();

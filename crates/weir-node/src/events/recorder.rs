@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 use weir_protocol::hit::{Hit, HitResponse};
-use weir_protocol::node_api::{HitUpdate, MAX_RULE_MINUTES, Record, RuleMinute, Statistics};
+use weir_protocol::node_api::{HitUpdate, MAX_RULE_MINUTES, Record, RuleMinute, SessionTrail, Statistics};
 use weir_runtime::clock::now_millis;
 use weir_runtime::telemetry::Telemetry;
 
@@ -119,8 +119,9 @@ impl Recorder {
         }
     }
 
-    /// Writes the statistics since the last call to the spool, and `rules`: histograms of abuse rules.
-    pub fn flush_statistics(&self, rules: &[RuleMinute]) {
+    /// Writes the statistics since the last call to the spool, and `rules` and `sessions`: histograms of abuse rules, and
+    /// requests of sessions.
+    pub fn flush_statistics(&self, rules: &[RuleMinute], sessions: Vec<SessionTrail>) {
         let now = now_millis();
         let id = || self.ids.next(now).to_string();
         let minutes = rules.chunks(MAX_RULE_MINUTES).map(|rules| Statistics {
@@ -130,7 +131,14 @@ impl Recorder {
             rules: rules.to_vec(),
             ..Statistics::default()
         });
-        for statistics in self.counts.take(now / 1000, id()).into_iter().chain(minutes) {
+        let trails = (!sessions.is_empty()).then(|| Statistics {
+            id: id(),
+            from: now / 1000,
+            seconds: 1,
+            sessions,
+            ..Statistics::default()
+        });
+        for statistics in self.counts.take(now / 1000, id()).into_iter().chain(minutes).chain(trails) {
             let line = serde_json::to_vec(&statistics).expect("plain data");
             // Losses are counted where they happen.
             let _ = self.statistics.submit(line);

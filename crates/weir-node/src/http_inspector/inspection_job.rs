@@ -159,6 +159,7 @@ impl InspectionJob {
         let (verdict, plan) = self.verdict(&context);
         let record = self.record(&context, &verdict, &plan);
         let hit = record.as_ref().map(|record| *record.id.as_bytes());
+        self.trail(&context, &verdict, &plan, record.as_ref());
         let sealed = self.seal(&facts, plan.application, hit, now, self.checked.get_or_init(AbuseCheck::default));
         let response = VerdictResponse::new(self.call.request_id.as_str(), &verdict, sealed);
         Ok(InspectionOutcome { response: response.wanting(self.wanted(&plan, hit.is_some())), record })

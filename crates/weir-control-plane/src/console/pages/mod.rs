@@ -22,6 +22,7 @@ mod rankings;
 pub mod rules;
 pub mod searches;
 pub mod second_factor;
+pub mod sessions;
 pub mod settings;
 mod settings_page;
 mod sink_form;

@@ -40,6 +40,7 @@ pub async fn settings_page(page: &Page, given: &FormFields, wrong: &[Mistake]) -
         ],
         retention_days: page.app.config.retention_days,
         behaviour_days: page.app.config.behaviour_days,
+        session_days: page.app.config.session_days,
         sinks: super::sink_form::rows(page).await?,
         sink_fields,
         sink_open: (given.get("kind") == "webhook", given.get("kind") == "syslog"),

@@ -136,6 +136,8 @@ async fn no_page_lets_script_out_of_a_hit() {
         "/catalogue",
         "/lists",
         "/automatic",
+        "/sessions",
+        "/sessions?client=203.0.113.9",
         "/rules",
         "/rules/1",
         "/rules/new",

@@ -29,6 +29,7 @@ pub mod packs;
 pub mod policy;
 pub mod proposal;
 pub mod rules;
+pub mod sessions;
 pub mod settings;
 pub mod source;
 pub mod target;

@@ -103,6 +103,8 @@ pub struct Settings {
     pub retention_days: u32,
     /// Days for which counts of abuse rules are kept.
     pub behaviour_days: u32,
+    /// Days for which requests of sessions are kept.
+    pub session_days: u32,
     /// Webhooks and syslog receivers, for those who may see them.
     pub sinks: Option<Vec<SinkRow>>,
     /// Fields of the forms that add one: a webhook, a syslog receiver.

@@ -43,6 +43,8 @@ pub enum Place {
     Dashboard,
     /// Attacks and hits.
     Attacks,
+    /// Requests of sessions.
+    Sessions,
     /// What blocking would do.
     Blocking,
     /// IP lists.
@@ -115,6 +117,7 @@ pub const NAVIGATION: &[NavGroup] = &[
         &[
             item(Place::Dashboard, "/", "gauge", "Dashboard", Permission::ReadEvents),
             item(Place::Attacks, "/attacks", "shield", "Attacks", Permission::ReadEvents),
+            item(Place::Sessions, "/sessions", "eye", "Sessions", Permission::ReadEvents),
             item(Place::Blocking, "/blocking", "flask", "Blocking preview", Permission::ReadEvents),
         ],
     ),
