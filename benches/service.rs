@@ -1,5 +1,6 @@
 //! The service against two floors: a bare HTTP stack that reads the call and answers a pass, and itself in mode `off`,
-//! which does all but inspect: access, headers of the call, policy, context, metrics, log.
+//! which does all but inspect: access, headers of the call, policy, context, metrics, log; and itself with 50 rules on
+//! behaviour, all of which count every call: the ratio of its calls a second to those of `weir` is what they cost.
 //!
 //! ```text
 //! cargo bench --bench service                 # five rounds, the servers in turn
@@ -49,9 +50,12 @@ fn main() {
     let (rounds, calls) = (number(0, ROUNDS), number(1, CALLS));
     let loads = calls_of(DISTINCT);
     let me = std::env::current_exe().expect("the path of this program");
+    let policy = std::env::temp_dir().join(format!("weir-bench-{}.yaml", std::process::id()));
+    std::fs::write(&policy, abuse_rules()).expect("a policy file");
     let servers = [
         Server::start("bare HTTP stack", |address| vec![me.display().to_string(), FLOOR.into(), address.into()]),
         Server::start("weir", |address| weir(address, &[])),
+        Server::start("weir, 50 abuse rules", |address| weir(address, &[&format!("policy.file={}", policy.display())])),
         Server::start("weir, no access log", |address| weir(address, &["log.access_log.enabled=false"])),
         Server::start("weir, mode off", |address| weir(address, &["route_config.wallarm_mode=off"])),
     ];
@@ -66,6 +70,7 @@ fn main() {
             }
         }
     }
+    drop(std::fs::remove_file(&policy));
     println!("{calls} calls a round, {rounds} rounds, {CONNECTIONS} connections, {} bytes a call", loads[0].len());
     println!(
         "{:22} {:>12} {:>10} {:>10} {:>12} {:>9} {:>9} {:>9}",
@@ -87,6 +92,18 @@ fn main() {
             server.resident()
         );
     }
+}
+
+/// A policy with 50 rules on behaviour, all of which count every call, by address, header or point.
+fn abuse_rules() -> String {
+    let rule = |id: usize| match id % 5 {
+        0 => format!("- {{id: {id}, type: rate_limit, threshold: 900000, window: {}}}\n", 60 + id),
+        1 => format!("- {{id: {id}, type: rate_limit, threshold: 900000, key: [client, host]}}\n"),
+        2 => format!("- {{id: {id}, type: brute, threshold: 900000, key: [client, 'header:user-agent']}}\n"),
+        3 => format!("- {{id: {id}, type: forced_browsing, threshold: 900000, window: {}}}\n", 60 + id),
+        _ => format!("- {{id: {id}, type: bola, threshold: 4000, distinct: 'path:0', key: [client, application]}}\n"),
+    };
+    format!("rules:\n{}", (1..=50).map(rule).collect::<String>())
 }
 
 /// The floor: route, headers and body read as the service reads them, a pass as the answer.

@@ -80,3 +80,37 @@ async fn a_denylisted_address_is_blocked_and_a_changed_mode_takes_effect() {
     browser.click("form.card .btn.danger").await;
     println!("the mode took effect after {:?}", weir.wait_for_verdict("pass", other, ATTACK).await);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_threshold_proposed_from_traffic_is_used() {
+    if !driver::installed() {
+        return;
+    }
+    let weir = Weir::start();
+    let browser = logged_in(&weir).await;
+    // A limit of one for each address: when the second request is blocked, the node has the rule.
+    browser.open("/rules/new/rate_limit?host=shop.example&threshold=1&reaction=block").await;
+    browser.click("form.split .row .btn.primary").await;
+    browser.until("the list of rules", "location.pathname === '/rules'").await;
+    weir.wait_for_verdict("block", CLIENT, BENIGN).await;
+    let rule = browser.attribute("td a[href^='/rules/']", "href").await;
+    browser.open(&rule).await;
+    browser
+        .until("no proposal yet", "document.querySelector('#check') && !document.querySelector('[name=set_threshold]')")
+        .await;
+    // Every address sends one request; of so many counts 99.9 % are one.
+    for number in 0..1_100 {
+        assert_eq!(weir.inspect(&format!("198.18.{}.{}", number / 250, number % 250), BENIGN), "pass");
+    }
+    // Minutes are shipped when they are over.
+    let sent = std::time::Instant::now();
+    while !browser.shows("[name=set_threshold]").await {
+        assert!(sent.elapsed() < 2 * driver::PATIENCE, "nothing was proposed");
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        browser.open(&rule).await;
+    }
+    assert_eq!(browser.attribute("[name=set_threshold]", "value").await, "1");
+    browser.write("[name=threshold]", "50").await;
+    browser.click("[name=set_threshold]").await;
+    browser.until("the form with the proposal", "document.querySelector('[name=threshold]').value === '1'").await;
+}

@@ -143,7 +143,7 @@ fn the_demo_runs() {
     let output = Command::new("examples/abuse/run").arg(env!("CARGO_BIN_EXE_weir")).output().unwrap();
     let text = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
     assert!(output.status.success(), "{text}");
-    for part in ["brute force: ", "walk: ", "network: ", "shown: bola: ", "listed: gray: ", "excepted: "] {
+    for part in ["brute force: ", "walk: ", "network: ", "shown: bola: ", "session: ", "listed: gray: ", "excepted: "] {
         assert!(text.contains(part), "{part}: {text}");
     }
 }

@@ -4,7 +4,7 @@ use crate::make::*;
 use tokio::io::BufReader;
 use weir_control_plane::store::{Database, ExportFormat, ExportKind, Filter, Mark, Page, StoreError};
 use weir_protocol::hit::Hit;
-use weir_protocol::node_api::{RuleMinute, Statistics, StatisticsRow};
+use weir_protocol::node_api::{RuleMinute, SessionRequest, SessionTrail, Statistics, StatisticsRow};
 
 async fn filled(database: &Database) {
     let hits = (0..700u64).map(|n| {
@@ -27,6 +27,11 @@ async fn filled(database: &Database) {
         seconds: 30,
         rows: vec![row],
         rules: vec![minute],
+        sessions: vec![SessionTrail {
+            session: "ab".into(),
+            requests: vec![SessionRequest { time: now as u64, note: "x".into(), ..SessionRequest::default() }],
+            ..SessionTrail::default()
+        }],
     };
     database.record_statistics(&statistics).await.unwrap();
     let bytes: Vec<u8> = (0..PIECE).map(|n| (n * 7 % 251) as u8).collect();
@@ -51,7 +56,9 @@ async fn pieces(database: &Database) -> Vec<Vec<u8>> {
 async fn told(database: &Database) -> String {
     let history = database.rule_history(7, 5, 0).await.unwrap();
     assert_eq!(history.counts.total(), 9);
-    let (mut out, mut after) = (format!("{history:?}"), None);
+    let steps = database.session_requests("ab").await.unwrap();
+    assert_eq!(steps.len(), 1);
+    let (mut out, mut after) = (format!("{history:?} {steps:?}"), None);
     loop {
         let page = database.attacks(&Filter::default(), &Page { after, limit: 200 }).await.unwrap();
         out.push_str(&serde_json::to_string(&page.rows).unwrap());

@@ -53,7 +53,7 @@ impl Database {
                 (control.clone(), Partitions::postgres(control).await?)
             }
         };
-        let [retention_days, behaviour_days, session_days] = [(); 2].map(|()| AtomicU32::new(MAX_RETENTION_DAYS));
+        let [retention_days, behaviour_days, session_days] = [(); 3].map(|()| AtomicU32::new(MAX_RETENTION_DAYS));
         let opened = (Instant::now(), ids::now());
         Ok(Database {
             inner: Arc::new(Inner {

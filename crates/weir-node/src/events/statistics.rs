@@ -156,6 +156,7 @@ impl TrafficCounters {
             seconds,
             rows: all,
             rules: Vec::new(),
+            sessions: Vec::new(),
         })
     }
 }

@@ -15,7 +15,7 @@ const SHOWN: usize = 12;
 
 /// `GET /sessions`
 pub async fn sessions(page: Page) -> Result<Response> {
-    let client = page.query.get("client").unwrap_or_default().trim().to_owned();
+    let client = page.query.get("client").trim().to_owned();
     let found = page.app.store.sessions(Some(client.as_str()).filter(|client| !client.is_empty())).await?;
     html(&Sessions {
         shell: page.shell("Sessions", Place::Sessions),
