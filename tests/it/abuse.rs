@@ -120,7 +120,7 @@ fn nodes_behind_an_aggregation_count_together_and_share_entries() {
     exchanged([&a, &b]);
     assert!(!passes(&b, "y"));
     // What one lists is listed on the other, and told to the control plane.
-    let raw = b"GET /listed HTTP/1.1\r\nHost: shop.example\r\n\r\n";
+    let raw = b"GET /listed/1 HTTP/1.1\r\nHost: shop.example\r\n\r\n";
     (0..3).for_each(|_| drop(a.call("/v1/requests", &[("Authorization", &format!("Bearer {KEY}"))], raw)));
     until("the entry on the other node", || b.metric("abuse_entries") == 1.0);
     let entry = || stub.told(|told| told.entries.iter().find_map(|change| change.get("listed").cloned()));

@@ -83,7 +83,7 @@ pub struct Told {
     pub statistics: Vec<Statistics>,
     /// Paths and credentials of all calls.
     pub calls: Vec<(String, String)>,
-    /// Changes of automatic entries that came, and those that everybody who calls is told.
+    /// Changes of automatic entries that came, and those that every caller gets.
     pub entries: Vec<Value>,
     pub decided: Vec<Value>,
     pub blobs: HashMap<String, Vec<u8>>,

@@ -121,7 +121,7 @@ struct Store {
     exceptions: HashMap<(u64, Key), Exception>,
     /// Changes made here that others do not know yet.
     news: Vec<Change>,
-    /// Places in the order of their latest change, and whether it is to be told to the server of this one.
+    /// Places in the order of their latest change, and whether the server of this store has to hear of it.
     log: BTreeMap<u64, (Place, bool)>,
     numbers: HashMap<Place, u64>,
 }

@@ -306,7 +306,7 @@ mod tests {
         b.table.add(7, SPEC, NOW, -3);
         b.exchange(&hub);
         c.exchange(&hub);
-        assert_eq!(c.table.peek(7, NOW).count, 4, "what is taken back is told");
+        assert_eq!(c.table.peek(7, NOW).count, 4, "what is taken back arrives");
     }
 
     #[test]

@@ -53,7 +53,7 @@ pub(super) fn read_key<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u12
 }
 
 impl SharedState {
-    /// The shared side of a counter that counted alone: nothing of `window` has been told.
+    /// The shared side of a counter that counted alone: all of `window` is still to be sent.
     pub(super) fn with(window: &Window) -> Self {
         Self { unsent: window.clone(), ..Self::default() }
     }

@@ -178,7 +178,7 @@ impl Table {
         }
     }
 
-    /// Sets whether it tells other replicas. What is counted already is told with the next event of its counter; different
+    /// Sets whether it tells other replicas. What is counted already goes out with the next event of its counter; different
     /// values that were noted before are not.
     pub fn set_shared(&self, is_shared: bool) {
         self.is_shared.store(is_shared, Ordering::Relaxed);

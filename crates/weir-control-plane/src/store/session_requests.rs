@@ -80,7 +80,7 @@ impl Database {
              MAX(time) AS latest FROM session_requests",
         );
         if let Some(client) = client {
-            sql.push(" WHERE client = ").bind(client);
+            sql.push(" WHERE client = ").bind(text(client, MAX_TEXT));
         }
         sql.push(" GROUP BY session ORDER BY latest DESC, session LIMIT ").bind(MAX_LISTED);
         let rows = sql.all(self.control().read()).await?;
@@ -149,7 +149,7 @@ pub(super) async fn add(on: &mut AnyConnection, batch: &Statistics, kept_from: i
                     text(&request.path, MAX_TEXT).into(),
                     i64::from(request.status).into(),
                     i64::from(request.blocked).into(),
-                    text(&request.hit, MAX_TEXT).into(),
+                    uuid::Uuid::parse_str(&request.hit).map(|id| id.to_string()).unwrap_or_default().into(),
                     text(&request.note, MAX_TEXT).into(),
                 ];
                 rows.push(row);
@@ -202,7 +202,7 @@ mod tests {
             path: format!("/{time}"),
             status: 200,
             blocked: time % 2 == 0,
-            hit: if time % 2 == 0 { "id".into() } else { String::new() },
+            hit: if time % 2 == 0 { uuid::Uuid::nil().to_string() } else { String::new() },
             note: String::new(),
         };
         let requests = times.map(request).collect();
@@ -237,11 +237,11 @@ mod tests {
         assert_eq!(times, (now - 200..now).collect::<Vec<_>>());
         assert_eq!((&*steps[0].node, &*steps[0].client), ("n", "198.51.100.7"));
         assert_eq!(store.sessions(Some("203.0.113.1")).await.unwrap(), []);
-        assert_eq!(store.session_requests("c").await.unwrap(), []);
+        assert_eq!(store.session_requests("cc").await.unwrap(), []);
         // Older than the days for which they are kept.
         let day = 86_400_000;
-        store.record_statistics(&batch(now, "old", now - 9 * day..now - 9 * day + 1)).await.unwrap();
-        assert_eq!(store.session_requests("old").await.unwrap(), []);
+        store.record_statistics(&batch(now, "dd", now - 9 * day..now - 9 * day + 1)).await.unwrap();
+        assert_eq!(store.session_requests("dd").await.unwrap(), []);
         super::forget(store, i64::try_from(now).unwrap()).await.unwrap();
         assert_eq!(store.sessions(None).await.unwrap(), []);
     }
@@ -250,6 +250,8 @@ mod tests {
     async fn reports_are_bounded() {
         let test = Fixture::new().await;
         let now = super::ids::now().unsigned_abs();
-        assert!(test.app.store.record_statistics(&batch(now, "a", now - 501..now)).await.is_err());
+        let store = &test.app.store;
+        assert!(store.record_statistics(&batch(now, "a", now - 501..now)).await.is_err());
+        assert!(store.record_statistics(&batch(now, "../x", now - 1..now)).await.is_err(), "no hash");
     }
 }

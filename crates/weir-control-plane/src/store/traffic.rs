@@ -157,6 +157,10 @@ impl Database {
         if batch.sessions.iter().map(|trail| trail.requests.len()).sum::<usize>() > MAX_SESSION_BATCH {
             return refuse("too many requests of sessions: divide them among reports");
         }
+        let is_hash = |session: &str| !session.is_empty() && session.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if !batch.sessions.iter().all(|trail| is_hash(&trail.session)) {
+            return refuse("a session is not a hash");
+        }
         retry(|| add(self, &id, time, batch)).await
     }
 

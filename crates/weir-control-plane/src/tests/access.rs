@@ -156,6 +156,8 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("POST", "/hits/{id}/patch", "an"),
     ("GET", "/catalogue", "anr"),
     ("GET", "/catalogue/{name}", "anr"),
+    ("GET", "/sessions", "anr"),
+    ("GET", "/sessions/{session}", "anr"),
     ("GET", "/automatic", "anr"),
     ("POST", "/automatic/decide", "an"),
     ("GET", "/lists", "anr"),

@@ -8,6 +8,8 @@ use redis::aio::MultiplexedConnection;
 use redis::{
     Client, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo, RedisError, TlsCertificates, Value,
 };
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use std::time::Duration;
 use thiserror::Error;
 
@@ -65,6 +67,9 @@ impl Servers {
         let info = settings.url.as_str().into_connection_info().map_err(ShareError)?;
         let sentinels = settings.sentinels.iter().map(|url| url.as_str().into_connection_info());
         let sentinels = sentinels.collect::<Result<Vec<_>, _>>().map_err(ShareError)?;
+        if let Some(pem) = &settings.ca {
+            check_certificates(pem)?;
+        }
         let certificates = settings.ca.clone().map(|pem| TlsCertificates { client_tls: None, root_cert: Some(pem) });
         let nodes = if settings.cluster { vec![host(&info)] } else { Vec::new() };
         let servers = Self { info, certificates, sentinels, nodes };
@@ -166,6 +171,17 @@ impl Servers {
             tokio::time::timeout(TIMEOUT, asked).await.map_err(|_| late())??;
         view(slot, ranges, node)
     }
+}
+
+/// An authority file without certificates would trust nobody, and fail at each connection.
+fn check_certificates(pem: &[u8]) -> Result<(), ShareError> {
+    let wrong = |what: &'static str| ShareError(RedisError::from((ErrorKind::InvalidClientConfig, what)));
+    let mut count = 0;
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        certificate.map_err(|_| wrong("ca_file: not a PEM file of certificates"))?;
+        count += 1;
+    }
+    if count == 0 { Err(wrong("ca_file: no certificate in it")) } else { Ok(()) }
 }
 
 /// Owner of a slot, and all nodes.

@@ -172,7 +172,7 @@ impl Trail {
             && let Some(gone) = self.requests.pop_front()
         {
             self.bytes = self.bytes.saturating_sub(size(&gone));
-            // Only the last ones of a session are wanted.
+            // Only the last ones of a session are shipped.
             self.fresh = self.fresh.min(self.requests.len());
         }
     }
@@ -229,7 +229,7 @@ mod tests {
     fn the_last_requests_of_a_session_are_kept() {
         let trails = enabled();
         (0..500).for_each(|time| trails.add(step(7, time, true)));
-        assert!(trails.take(10, 1_000, |_| String::new()).is_empty(), "more than is wanted at once");
+        assert!(trails.take(10, 1_000, |_| String::new()).is_empty(), "more than fits at once");
         let taken = times(&trails.take(1_000, 1_000, |_| String::new()));
         assert_eq!((taken.len(), taken[0]), (MAX_SESSION_REQUESTS, 300));
         let mut long = step(9, 1, true);
@@ -242,7 +242,7 @@ mod tests {
     fn memory_is_bounded_and_losses_are_counted() {
         let trails = enabled();
         trails.add(step(5, 1, true));
-        (0..100_000).for_each(|session| trails.add(step(session * 16 + 5, 2, false)));
+        (1..100_000).for_each(|session| trails.add(step(session * 16 + 5, 2, false)));
         let shard = trails.lock(5);
         assert!(shard.new.len() + shard.old.len() <= 2 * GENERATION);
         assert!(shard.new.values().map(|trail| trail.bytes).sum::<usize>() == shard.bytes);

@@ -33,7 +33,7 @@ pub(crate) struct EntryExchange {
     told: u64,
     /// Number of the last change in the report under way.
     telling: u64,
-    /// Whether the changes of others are told too: at the beginning and every [`ANEW`], for a server that lost them.
+    /// Whether the report has the changes of others too: at the beginning and every [`ANEW`], for a server that lost them.
     whole: bool,
     begun: Instant,
 }
@@ -47,7 +47,7 @@ impl EntryExchange {
         *self = Self { server: self.server.take(), ..Self::new() };
     }
 
-    /// What is told next.
+    /// The next report.
     pub(crate) fn report(&mut self, entries: &Entries, now: u64) -> AbuseReport {
         if self.begun.elapsed() > ANEW {
             self.begin_anew();
@@ -109,7 +109,7 @@ impl CounterExchange {
         table.set_shared(news.is_some());
         let sent = self.sent.take().unwrap_or_default();
         let Some(news) = news else {
-            // The server does not add up: what was to be told waits for one that does.
+            // The server does not add up: what was to be sent waits for one that does.
             sent.iter().for_each(|counter| table.failed(counter));
             return false;
         };

@@ -16,7 +16,7 @@ use weir_core::model::point::{OwnedKey, PathItem};
 use weir_core::model::{AnomalyKind, AttackType, Confidence, PointPath, Tag};
 use weir_protocol::hit::Hit;
 use weir_protocol::hit::{HitAnomaly, HitClient, HitFinding, HitGateway, HitRequest, HitResponse};
-use weir_protocol::node_api::Record;
+use weir_protocol::node_api::{Record, SessionRequest, SessionTrail, Statistics};
 
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64
@@ -79,6 +79,28 @@ fn hostile(text: &str) -> Hit {
     }
 }
 
+/// The session that [`record_session`] records.
+const SESSION: &str = "0123abcd";
+
+/// Records requests of a session with these texts.
+async fn record_session(fixture: &Fixture, texts: &[&str]) {
+    let now = u64::try_from(fixture.app.clock.millis()).unwrap();
+    let request = |text: &&str| SessionRequest {
+        time: now - 1_000,
+        method: (*text).into(),
+        path: (*text).into(),
+        note: (*text).into(),
+        hit: (*text).into(),
+        ..SessionRequest::default()
+    };
+    let requests = texts.iter().map(request).collect();
+    let client = texts[0].into();
+    let sessions = vec![SessionTrail { session: SESSION.into(), application: 3, client, requests }];
+    let id = uuid::Uuid::now_v7().to_string();
+    let report = Statistics { id, from: now / 1_000, seconds: 1, sessions, ..Statistics::default() };
+    assert!(fixture.app.store.record_statistics(&report).await.unwrap());
+}
+
 async fn get(fixture: &Fixture, cookie: &str, path: &str) -> Answer {
     fixture.call("GET", path, &[("cookie", cookie), ("accept", "text/html")], b"").await
 }
@@ -109,6 +131,7 @@ async fn no_page_lets_script_out_of_a_hit() {
     let records = hits.iter().map(|hit| Record::Hit(Box::new(hit.clone()))).collect();
     let ack = fixture.app.store.insert(records, "node").await.unwrap();
     assert_eq!(ack.stored, HOSTILE.len() as u64, "{ack:?}");
+    record_session(&fixture, HOSTILE).await;
     let (cookie, csrf) = fixture.browser(Role::Administrator).await;
     // Names that users enter may be hostile too.
     for (path, body) in [
@@ -138,6 +161,7 @@ async fn no_page_lets_script_out_of_a_hit() {
         "/automatic",
         "/sessions",
         "/sessions?client=203.0.113.9",
+        "/sessions/0123abcd",
         "/rules",
         "/rules/1",
         "/rules/new",
@@ -169,6 +193,7 @@ async fn no_page_lets_script_out_of_a_hit() {
             "/hosts/",
             "/catalogue?q=",
             "/rules?q=",
+            "/sessions?client=",
             "/lists?q=",
             "/audit?who=",
             "/login?next=",
@@ -197,6 +222,7 @@ async fn every_page_answers_and_shows_controls_by_role() {
     let fixture = Fixture::new().await;
     let hit = hostile("plain");
     fixture.app.store.insert(vec![Record::Hit(Box::new(hit.clone()))], "node").await.unwrap();
+    record_session(&fixture, &["plain"]).await;
     let attack = fixture.app.store.attacks(&Filter::default(), &Page::first(1)).await.unwrap().rows.remove(0);
     let pack =
         "- {id: rce.own, attack: rce, about: <b>, pattern: xyzzy, confidence: high, positive: [xyzzy], negative: [a]}";
@@ -228,6 +254,7 @@ async fn every_page_answers_and_shows_controls_by_role() {
                     .replace("{kind}", "vpatch")
                     .replace("{name}", "sqli.grammar")
                     .replace("{ip}", "203.0.113.9")
+                    .replace("{session}", SESSION)
                     .replace("{host}", "plain"),
             };
             let answer = get(&fixture, &cookie, &path).await;
