@@ -29,5 +29,5 @@ pub use histogram::Histogram;
 pub use hub::{Announced, CounterNews, CounterReport, Counts, Hub, HubError, MAX_REPORTED};
 pub use keys::Keys;
 pub use shared::{Outgoing, SharedState};
-pub use table::{Observation, Peak, Spec, Table};
+pub use table::{Observation, Peak, Slots, Spec, Table};
 pub use window::{SLOTS, Window};

@@ -21,6 +21,9 @@ const LOOKED_AT: usize = 16;
 /// Bytes of a counter: itself and its place in the map, which is at most half empty.
 pub(super) const COUNTER_BYTES: usize = size_of::<Counter>() + 2 * (size_of::<(u128, u32)>() + 1);
 
+/// Slots that are not empty, with their counts.
+pub type Slots = Vec<(u64, i32)>;
+
 /// What is counted under a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spec {
@@ -246,7 +249,7 @@ impl Table {
     }
 
     /// What a counter holds at `now`: how it counts, counts by slot, and the number of different values.
-    pub fn totals(&self, key: u128, now: u64) -> Option<(Spec, Vec<(u64, i32)>, u32)> {
+    pub fn totals(&self, key: u128, now: u64) -> Option<(Spec, Slots, u32)> {
         let mut shard = self.shard(key);
         let place = *shard.places.get(&key)?;
         let counter = &mut shard.counters[place as usize];
