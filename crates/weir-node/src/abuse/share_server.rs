@@ -173,7 +173,7 @@ impl Servers {
     }
 }
 
-/// An authority file without certificates would trust nobody, and fail at each connection.
+/// An authority file without certificates would trust no server: each connection would fail.
 fn check_certificates(pem: &[u8]) -> Result<(), ShareError> {
     let wrong = |what: &'static str| ShareError(RedisError::from((ErrorKind::InvalidClientConfig, what)));
     let mut count = 0;

@@ -110,7 +110,8 @@ fn as_many_rules_as_fit_read_one_response_and_others_are_counted() {
     let left_out = (node.abuse.not_carried() - before) as usize;
     assert!(blocked(&asked));
     assert_eq!(asked.verdict.findings.len(), 42);
-    assert!(left_out >= 4 * (60 - 42), "{left_out}");
+    // The fourth attempt is blocked by those that fit, and leaves room for the others.
+    assert!(left_out >= 3 * (60 - 42), "{left_out}");
 }
 
 const WRONG: &str = "HTTP/1.1 401 Unauthorized\r\n\r\n";
