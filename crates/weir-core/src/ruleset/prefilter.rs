@@ -58,6 +58,17 @@ struct Wanted {
     needs: RequiredClasses,
     /// Where it matches by the literal.
     anchors: Anchors,
+    /// How far a match is followed from the literal, in bytes.
+    reach: usize,
+    /// How many bytes around a match decide whether it counts, besides those of the match.
+    read_around: usize,
+}
+
+impl Wanted {
+    fn new(number: u32, signature: &Signature, needs: RequiredClasses, anchors: Anchors) -> Self {
+        let read_around = if signature.doc.spares_documents { READ_AROUND } else { 0 };
+        Self { signature: number, needs, anchors, reach: signature.pattern.reach(), read_around }
+    }
 }
 
 impl Prefilter {
@@ -117,17 +128,13 @@ impl Literals {
                 });
                 // What all that want it need.
                 literals[at].needs = literals[at].needs.intersection(needed.needs.all.with(own));
-                let (needs, anchors) = (needed.needs.clone(), needed.anchors);
-                wanted_by[at].push(Wanted { signature: number, needs, anchors });
+                wanted_by[at].push(Wanted::new(number, signature, needed.needs.clone(), needed.anchors));
             }
         }
         Self { anchors: LiteralMatcher::new(&literals), wanted_by, unfiltered, zones }
     }
 
     fn candidates(&self, text: &[u8], classes: ByteClasses, signatures: &[Signature], set: &mut CandidateSet) {
-        let reach = |signature: u32| signatures[signature as usize].pattern.reach();
-        let spares = |signature: u32| signatures[signature as usize].doc.spares_documents;
-        let read_around = |signature: u32| if spares(signature) { READ_AROUND } else { 0 };
         set.note_classes(text);
         for part in set.parts(READ_AROUND + MAX_LEN) {
             self.anchors.find(&text[part.clone()], classes, |literal, at| {
@@ -136,15 +143,14 @@ impl Literals {
                     return;
                 }
                 for wanted in wanted_by.iter().filter(|wanted| wanted.needs.satisfied_by(classes)) {
-                    let reach = reach(wanted.signature);
-                    if set.is_open(at, reach, read_around(wanted.signature), &wanted.needs, wanted.anchors) {
-                        set.add(wanted.signature, at, reach);
+                    if set.is_open(at, wanted.reach, wanted.read_around, &wanted.needs, wanted.anchors) {
+                        set.add(wanted.signature, at, wanted.reach);
                     }
                 }
             });
         }
         for &(signature, anchors) in &self.unfiltered {
-            set.add_unfiltered(signature, anchors, reach(signature));
+            set.add_unfiltered(signature, anchors, signatures[signature as usize].pattern.reach());
         }
     }
 }
