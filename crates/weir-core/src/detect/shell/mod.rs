@@ -272,10 +272,16 @@ impl<'t> Scan<'t> {
         match place {
             Place::Parameter if found.evidence == Evidence::Bare => self.expects_no_command(found),
             Place::Parameter if boundary == Boundary::Start => !self.is_name(),
+            Place::Parameter if boundary == Boundary::Strong && place::is_query_stage(self.text, found) => false,
             Place::Parameter => self.text.len() < LONG_PROSE || !self.is_prose() || self.is_sensitive(),
             // Nothing is broken out of by what is a script as a whole, or by a sentence about commands.
             Place::Document if boundary == Boundary::Start || self.is_script() => self.is_sensitive(),
             Place::Document if self.is_prose() => false,
+            Place::Document
+                if self.field() == Some(TextField::Prose) && place::is_in_code_span(self.text, found.start) =>
+            {
+                false
+            }
             // The lines of a short text. Line ends that are spelled `\n` are no lines.
             Place::Document if boundary == Boundary::Line && self.classes.intersects(ByteClasses::NEWLINE) => {
                 place::breaks_out(self.text, found.start) || matches!(self.text[0], b'\n' | b'\r')

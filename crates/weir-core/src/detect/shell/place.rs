@@ -2,7 +2,7 @@
 
 use super::super::work;
 use super::commands;
-use super::line::split_path;
+use super::line::{Found, split_path};
 use super::{MAX_LINE, is_lead};
 
 /// The kind of place of a value.
@@ -177,6 +177,41 @@ pub fn breaks_out(text: &[u8], start: usize) -> bool {
         None => matches!(before[0], b';' | b'&') || before.starts_with(b"||"),
         Some(_) => false,
     }
+}
+
+/// Whether a command is within backticks that a sentence opens behind a blank and closes, as Markdown shows code.
+pub fn is_in_code_span(text: &[u8], start: usize) -> bool {
+    const LEAST_WORDS: usize = 2;
+    let from = start.saturating_sub(MAX_LINE);
+    let before = &text[from..start];
+    let line = memchr::memrchr(b'\n', before).map_or(0, |end| end + 1);
+    let before = &before[line..];
+    let behind = &text[start..(start + MAX_LINE).min(text.len())];
+    let behind = behind.split(|b| *b == b'\n').next().unwrap_or_default();
+    work::count(before.len() + behind.len());
+    let Some(tick) = memchr::memchr(b'`', before) else { return false };
+    let lead = &before[..tick];
+    let opened = memchr::memchr_iter(b'`', before).count() % 2 == 1;
+    let words = lead.split(|b| *b == b' ').filter(|word| word.iter().any(u8::is_ascii_alphabetic)).count();
+    let ends = lead.trim_ascii_end().last().is_some_and(|b| matches!(b, b';' | b'|' | b'&' | b'=' | b'('));
+    opened && words >= LEAST_WORDS && lead.last() == Some(&b' ') && !ends && behind.contains(&b'`')
+}
+
+/// Whether a command behind `|` is a stage of a query language that has the same words: `error | sort -count | head 10`.
+/// There, only options, names and numbers follow, and no file.
+pub fn is_query_stage(text: &[u8], found: &Found) -> bool {
+    const STAGES: [&[u8]; 5] = [b"sort", b"head", b"tail", b"top", b"uniq"];
+    const LEAST_WORDS: usize = 3;
+    let line = &text[found.start..found.line_end];
+    let stage = line.split(|b| *b == b'|').next().unwrap_or_default();
+    let before = &text[found.start.saturating_sub(MAX_LINE)..found.start];
+    work::count(stage.len() + before.len());
+    let mut words = stage.split(|b| *b == b' ').filter(|word| !word.is_empty());
+    let known = words.next().is_some_and(|name| STAGES.contains(&name));
+    let argument = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'+' | b'_' | b',');
+    // A query selects before it sorts.
+    let selects = before.split(|b| *b == b' ').filter(|word| word.len() > 1).count() >= LEAST_WORDS;
+    known && selects && words.all(|word| word.iter().all(argument))
 }
 
 /// Whether a name is written as the first word of a sentence or as a proper name is.

@@ -38,7 +38,7 @@ fn removed(text: &[u8], at: usize) -> Option<usize> {
         [0..=8 | 0x0e..=0x1f, ..] => 1,
         [0xc2, 0xad, ..] => 2,
         [0xe2, 0x80, 0x8b..=0x8f, ..] | [0xe2, 0x81, 0xa0..=0xa4, ..] | [0xef, 0xbb, 0xbf, ..] => 3,
-        [b'<', b'a'..=b'z' | b'A'..=b'Z' | b'/' | b'!', ..] => {
+        [b'<', b'a'..=b'z' | b'A'..=b'Z' | b'/' | b'!' | b'>', ..] => {
             rest.iter().take(MAX_REMOVED).position(|b| *b == b'>')? + 1
         }
         // ASP drops a `%` that no hexadecimal digits follow.
@@ -62,6 +62,7 @@ mod tests {
     fn split_words_are_joined() {
         for (from, to) in [
             ("un<b>ion sel<i x=1>ect 1", "union select 1"),
+            ("un<>ion sel<>ect 1", "union select 1"),
             ("uni/**/on sel/*a*/ect", "union select"),
             ("se\u{200b}lect", "select"),
             ("sel\0ect", "select"),
@@ -69,7 +70,7 @@ mod tests {
         ] {
             assert_eq!(run(from.as_bytes()).as_deref(), Some(to.as_bytes()), "{from}");
         }
-        for text in ["<b>union</b>", "a < b and c > d", "union /**/ select", "plain", "", "a/b"] {
+        for text in ["<b>union</b>", "a <> b", "a < b and c > d", "union /**/ select", "plain", "", "a/b"] {
             assert_eq!(run(text.as_bytes()), None, "{text}");
         }
     }

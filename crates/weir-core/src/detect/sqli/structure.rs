@@ -93,6 +93,15 @@ fn declares(code: &Code<'_>, i: usize) -> bool {
     }
 }
 
+/// `count(*)`, `sum(price)` at token `i`: a call that summarises a column.
+fn aggregates(code: &Code<'_>, i: usize) -> bool {
+    const NAMES: [&[u8]; 5] = [b"count", b"sum", b"min", b"max", b"avg"];
+    NAMES.iter().any(|name| code.bytes(i).eq_ignore_ascii_case(name))
+        && code.kind(i + 1) == Some(TokenKind::Left)
+        && matches!(code.kind(i + 2), Some(TokenKind::Star | TokenKind::Word(Word::Plain)))
+        && code.kind(i + 3) == Some(TokenKind::Right)
+}
+
 /// What joins a condition to the code before it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Connector {
@@ -305,7 +314,8 @@ fn statement(code: &Code<'_>, i: usize, place: Position) -> Option<Structure> {
         Word::Select => {
             let list = code.list(i + 1);
             // A whole statement of its own, as in a trace or a question, continues nothing.
-            let named = matches!(code.kind(1), Some(TokenKind::Star | TokenKind::Word(Word::Plain)));
+            let named =
+                matches!(code.kind(1), Some(TokenKind::Star | TokenKind::Word(Word::Plain))) || aggregates(code, 1);
             let plain = i == 0 && place == Position::Start && named && list.from && !list.catalogue;
             let weight = if plain { 0 } else { list.weight() };
             (weight > 0).then_some((weight, list.end))
