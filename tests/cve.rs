@@ -123,6 +123,17 @@ const LEGITIMATE: &[(&str, &str, &str)] = &[
     ("POST /service/extension/backup/mboximport?account-name=jane", "Cookie: ZM_ADMIN_AUTH_TOKEN=0_4f2a", ""),
     ("GET /+CSCOE+/logon.html", "", ""),
     ("POST /open-url", "", r#"{"url":"https://reactnative.example/docs"}"#),
+    ("GET /api/orders", "Authorization: Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJqYW5lIn0.c2lnbmF0dXJl", ""),
+    ("GET /nacos/v1/cs/configs?dataId=a&group=b&accessToken=c", "User-Agent: Nacos-Java-Client:v2.3.2", ""),
+    ("GET /rest/v1/systems", "Connection: keep-alive", ""),
+    ("POST /api/operations/ciscosb-file:form-file-upload", "Authorization: Basic YTpi", ""),
+    ("GET /cslu/v1/product_instances", "", ""),
+    (
+        "POST /wp-admin/admin-ajax.php",
+        "Cookie: wordpress_logged_in_4f2a=jane%7C1",
+        "action=add_member&role=administrator",
+    ),
+    ("POST /api/jolokia/", "", r#"{"type":"read","mbean":"java.lang:type=Memory"}"#),
 ];
 
 #[test]

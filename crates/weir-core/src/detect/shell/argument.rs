@@ -141,7 +141,11 @@ fn number(name: &[u8], text: &[u8]) -> Argument {
     let rest = &text[digits..];
     let operated = name.eq_ignore_ascii_case(b"expr")
         && matches!(rest.trim_ascii_start(), [b'+' | b'-' | b'*' | b'/' | b'%' | b'\\', ..]);
-    if operated || (address || counted) && ends(rest) { Argument::Option } else { Argument::Text }
+    // A port or a file follows the address.
+    let connects = address
+        && rest.first() == Some(&b' ')
+        && [&b"nc"[..], b"ncat", b"netcat", b"telnet", b"tftp", b"ftp"].iter().any(|c| name.eq_ignore_ascii_case(c));
+    if operated || connects || (address || counted) && ends(rest) { Argument::Option } else { Argument::Text }
 }
 
 /// Classifies what `echo` prints: one word, at the end of the command, or with an expansion inside.

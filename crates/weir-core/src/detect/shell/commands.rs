@@ -32,6 +32,7 @@ const NAMES: &[(NameClass, &[&str])] = &[
             "zypper", "wmiexec", "winrs", "winrm", "wevtutil", "typeperf", "pnputil", "msbuild", "regasm",
             "regsvcs", "esentutl", "extrac32", "ieexec", "makecab", "mavinject", "msdt", "pcalua",
             "presentationhost", "diskshadow", "dnscmd", "nltest", "systemd-analyze",
+            "telnetd", "utelnetd", "dropbear", "nvram", "killall", "tftpd", "fw_setenv", "fw_printenv", "udhcpc",
             "ansible-galaxy", "ansible-pull", "chef-client", "chef-shell", "rmt-tar", "rmt-dump", "cscli", "bsdcat",
             "c89", "c99", "irb", "jshell", "apt-get", "arp", "base32", "base64", "bitsadmin", "busybox", "bzcat",
             "bzip2", "certutil", "chattr", "chown", "chroot", "cmstp", "cscript", "csh", "csvde", "dash", "dirname",
@@ -54,7 +55,7 @@ const NAMES: &[(NameClass, &[&str])] = &[
         &[
             "bash", "cat", "cmd", "curl", "df", "dir", "env", "history", "hostname", "id", "ls", "nc", "netcat", "perl",
             "php", "phpinfo", "ping", "ps", "pwd", "python", "python2", "python3", "reboot", "route", "set", "sh",
-            "shutdown", "uptime", "ver", "wget", "tac", "ss", "pip",
+            "shutdown", "uptime", "ver", "wget", "tac", "ss", "pip", "poweroff",
         ],
     ),
     (
@@ -77,7 +78,7 @@ const NAMES: &[(NameClass, &[&str])] = &[
             "false", "true", "alias", "base", "break", "builtin", "call", "command", "comm", "compress", "convert",
             "copy", "cut", "date", "declare", "echo", "eval", "exec", "export", "file", "find", "finger", "fold",
             "free", "go", "groups", "halt", "head", "help", "host", "install", "java", "join", "jobs", "kill",
-            "killall", "last", "less", "link", "locate", "look", "mail", "make", "man", "more", "mount", "move", "node",
+            "last", "less", "link", "locate", "look", "mail", "make", "man", "more", "mount", "move", "node",
             "open", "paste", "print", "read", "rename", "run", "screen", "script", "service", "shuf", "sleep", "sort",
             "source", "split", "start", "stat", "strings", "tail", "tee", "test", "time", "timeout", "top", "touch",
             "trap", "tree", "type", "umask", "unset", "users", "watch", "which", "who", "write", "yes",
