@@ -40,7 +40,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// With the URL as an operator writes it. Fails if it is none of an API.
+    /// With the URL as an operator writes it. Fails if it is not the URL of an API.
     pub fn new(url: &str, key: &str, ca_file: Option<PathBuf>, interval: Duration) -> Result<Self, ReaderError> {
         let url = Url::parse(url).map_err(ReaderError::Url)?;
         let plain = url.username().is_empty() && url.password().is_none() && url.query().is_none();
