@@ -12,6 +12,7 @@
 //! POST of 1 KB of JSON as `message/http`. On a machine that does other things too, quote the ratios and the CPU time a
 //! call, which is the server's own (user and system, from `/proc`), before calls a second.
 
+mod served;
 #[allow(dead_code)]
 mod sets;
 
@@ -19,11 +20,10 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
-use sets::Random;
+use served::{Server, calls_of, pin_load, weir};
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::net::TcpStream;
+use std::time::Instant;
 
 /// Connections kept, each with one call at a time.
 const CONNECTIONS: usize = 32;
@@ -34,8 +34,6 @@ const BODY: usize = 1024;
 /// Rounds, and calls in each.
 const ROUNDS: usize = 5;
 const CALLS: usize = 20_000;
-/// How long a server may take to listen.
-const START: Duration = Duration::from_secs(60);
 /// Argument by which this program becomes the floor.
 const FLOOR: &str = "--floor";
 
@@ -48,22 +46,24 @@ fn main() {
     }
     let number = |at: usize, otherwise| arguments.get(at).map_or(otherwise, |a: &String| a.parse().expect("a number"));
     let (rounds, calls) = (number(0, ROUNDS), number(1, CALLS));
-    let loads = calls_of(DISTINCT);
+    let loads = calls_of(DISTINCT, BODY);
     let me = std::env::current_exe().expect("the path of this program");
     let policy = std::env::temp_dir().join(format!("weir-bench-{}.yaml", std::process::id()));
     std::fs::write(&policy, abuse_rules()).expect("a policy file");
+    let start = |name, more: &[&str]| (name, Server::start(name, |address| weir(address, more)));
+    let bare = |address: &str| vec![me.display().to_string(), FLOOR.into(), address.into()];
     let servers = [
-        Server::start("bare HTTP stack", |address| vec![me.display().to_string(), FLOOR.into(), address.into()]),
-        Server::start("weir", |address| weir(address, &[])),
-        Server::start("weir, 50 abuse rules", |address| weir(address, &[&format!("policy.file={}", policy.display())])),
-        Server::start("weir, no access log", |address| weir(address, &["log.access_log.enabled=false"])),
-        Server::start("weir, mode off", |address| weir(address, &["route_config.wallarm_mode=off"])),
+        ("bare HTTP stack", Server::start("bare HTTP stack", bare)),
+        start("weir", &[]),
+        start("weir, 50 abuse rules", &[&format!("policy.file={}", policy.display())]),
+        start("weir, no access log", &["log.access_log.enabled=false"]),
+        start("weir, mode off", &["route_config.wallarm_mode=off"]),
     ];
-    pin(std::process::id(), 1);
+    pin_load();
     let mut figures = vec![Vec::new(); servers.len()];
     for round in 0..=rounds {
-        for (server, figures) in servers.iter().zip(&mut figures) {
-            let figure = server.measure(&loads, calls);
+        for ((name, server), figures) in servers.iter().zip(&mut figures) {
+            let figure = measure(name, server, &loads, calls);
             // The first round warms the caches of the regex engines.
             if round > 0 {
                 figures.push(figure);
@@ -78,11 +78,11 @@ fn main() {
     );
     let rate = |figures: &[Figure]| median(figures.iter().map(|f| f.rate));
     let (bare, off) = (rate(&figures[0]), rate(&figures[servers.len() - 1]));
-    for (server, figures) in servers.iter().zip(&figures) {
+    for ((name, server), figures) in servers.iter().zip(&figures) {
         let rate = rate(figures);
         println!(
             "{:22} {:>12.1} {:>10.1} {:>10.1} {:>12.0} {:>8.0}% {:>8.0}% {:>9.1}",
-            server.name,
+            name,
             median(figures.iter().map(|f| f.user + f.system)),
             median(figures.iter().map(|f| f.user)),
             median(figures.iter().map(|f| f.system)),
@@ -120,44 +120,6 @@ fn floor(address: &str) {
     });
 }
 
-fn weir(address: &str, more: &[&str]) -> Vec<String> {
-    let set = [
-        &format!("connector.address={address}")[..],
-        "health_check.enabled=false",
-        "metrics.enabled=false",
-        "events.enabled=false",
-    ];
-    let options = set.iter().chain(more).flat_map(|s| ["--set".to_owned(), (*s).to_owned()]);
-    [env!("CARGO_BIN_EXE_weir").to_owned(), "processing".to_owned()].into_iter().chain(options).collect()
-}
-
-/// Calls with distinct bodies, ready to be written.
-fn calls_of(count: usize) -> Vec<Vec<u8>> {
-    let mut random = Random(11);
-    let mut call = |at| {
-        let body = sets::json(&mut random, BODY);
-        let inner = sets::post(&mut random, "application/json", body.as_bytes());
-        let mut raw = format!(
-            "POST /v1/requests HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: message/http; msgtype=request\r\n\
-             Inspector-Request-Id: r{at}\r\nInspector-Client: 203.0.113.{}:51234\r\nInspector-Connector: bench/1\r\n\
-             Content-Length: {}\r\n\r\n",
-            at % 250,
-            inner.len()
-        )
-        .into_bytes();
-        raw.extend_from_slice(&inner);
-        raw
-    };
-    (0..count).map(&mut call).collect()
-}
-
-/// A server under measurement, on core 0.
-struct Server {
-    name: &'static str,
-    child: Child,
-    address: SocketAddr,
-}
-
 /// What one round showed.
 #[derive(Clone, Copy)]
 struct Figure {
@@ -168,50 +130,23 @@ struct Figure {
     rate: f64,
 }
 
-impl Server {
-    fn start(name: &'static str, command: impl Fn(&str) -> Vec<String>) -> Self {
-        let address = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port");
-        let command = command(&address.to_string());
-        // What it was pinned to before it starts decides how many threads it makes.
-        let child = Command::new("taskset")
-            .args(["-c", "0"])
-            .args(&command)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("taskset (util-linux) runs the server");
-        let begin = Instant::now();
-        while TcpStream::connect(address).is_err() {
-            assert!(begin.elapsed() < START, "{name} does not listen");
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        Self { name, child, address }
+/// One round of calls.
+fn measure(name: &str, server: &Server, loads: &[Vec<u8>], calls: usize) -> Figure {
+    let (before, begin) = (server.cpu_ticks(), Instant::now());
+    let each = calls / CONNECTIONS;
+    let mut callers: Vec<Caller<'_>> = (0..CONNECTIONS).map(|n| Caller::new(server, loads, n * each, each)).collect();
+    // One thread that never sleeps: to wake the load would be work of the server, and only of one that is slower.
+    while !callers.is_empty() {
+        callers.retain_mut(|caller| {
+            caller.poll(name);
+            caller.left > 0
+        });
     }
-
-    fn measure(&self, loads: &[Vec<u8>], calls: usize) -> Figure {
-        let (before, begin) = (cpu_ticks(self.child.id()), Instant::now());
-        let each = calls / CONNECTIONS;
-        let mut callers: Vec<Caller<'_>> = (0..CONNECTIONS).map(|n| Caller::new(self, loads, n * each, each)).collect();
-        // One thread that never sleeps: to wake the load would be work of the server, and only of one that is slower.
-        while !callers.is_empty() {
-            callers.retain_mut(|caller| {
-                caller.poll(self.name);
-                caller.left > 0
-            });
-        }
-        let (made, took) = ((each * CONNECTIONS) as f64, begin.elapsed().as_secs_f64());
-        let after = cpu_ticks(self.child.id());
-        // Linux reports these times in hundredths of a second.
-        let each = |before: u64, after: u64| (after - before) as f64 * 1e4 / made;
-        Figure { user: each(before[0], after[0]), system: each(before[1], after[1]), rate: made / took }
-    }
-
-    /// Memory resident now, in MiB.
-    fn resident(&self) -> f64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or("0");
-        line.trim().trim_end_matches(" kB").parse::<f64>().unwrap_or_default() / 1024.0
-    }
+    let (made, took) = ((each * CONNECTIONS) as f64, begin.elapsed().as_secs_f64());
+    let after = server.cpu_ticks();
+    // Linux reports these times in hundredths of a second.
+    let each = |before: u64, after: u64| (after - before) as f64 * 1e4 / made;
+    Figure { user: each(before[0], after[0]), system: each(before[1], after[1]), rate: made / took }
 }
 
 /// A kept connection with one call under way.
@@ -262,27 +197,6 @@ impl<'l> Caller<'l> {
             }
         }
     }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// User and system time of a process, in clock ticks.
-fn cpu_ticks(pid: u32) -> [u64; 2] {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("the server lives");
-    let mut fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11);
-    [(); 2].map(|()| fields.next().and_then(|n| n.parse().ok()).expect("two numbers"))
-}
-
-/// Confines a process, and the threads it starts from now on, to one core.
-fn pin(pid: u32, core: usize) {
-    let done =
-        Command::new("taskset").args(["-cp", &core.to_string(), &pid.to_string()]).stdout(Stdio::null()).status();
-    assert!(done.is_ok_and(|status| status.success()), "taskset (util-linux) pins the load to core {core}");
 }
 
 fn median(values: impl Iterator<Item = f64>) -> f64 {
