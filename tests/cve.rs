@@ -134,6 +134,14 @@ const LEGITIMATE: &[(&str, &str, &str)] = &[
         "action=add_member&role=administrator",
     ),
     ("POST /api/jolokia/", "", r#"{"type":"read","mbean":"java.lang:type=Memory"}"#),
+    ("GET /system/deviceInfo?auth=bWVpbjoxMjM0", "", ""),
+    ("POST /RPC2_Login", "", r#"{"method":"global.login","params":{"clientType":"Web3.0","userName":"a"}}"#),
+    ("GET /apisix/admin/migrate/export", "Authorization: Bearer a.b.c", ""),
+    ("GET /apisix/admin/routes", "X-API-KEY: 4f2a9c", ""),
+    ("GET /wp-content/uploads/2026/11/report.pdf", "", ""),
+    ("GET /bonita/API/system/i18ntranslation?f=locale%3den", "", ""),
+    ("GET /proxy/coordinator/druid/coordinator/v1/leader", "", ""),
+    ("PUT /_users/org.couchdb.user:jane", "", r#"{"type":"user","name":"jane","roles":[],"password":"x"}"#),
 ];
 
 #[test]
