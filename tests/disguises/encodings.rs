@@ -130,7 +130,7 @@ fn of_headers() {
         ("basic", |p| Sent::header("Authorization", format!("Basic {}", base64(format!("admin:{p}"))))),
         ("jwt claim", |p| {
             let claims = base64url(format!("{{\"sub\":{}}}", json(p)));
-            Sent::header("Authorization", format!("Bearer {}.{claims}.c2ln", base64url("{\"alg\":\"none\"}")))
+            Sent::header("Authorization", format!("Bearer {}.{claims}.c2ln", base64url("{\"alg\":\"HS256\"}")))
         }),
         ("jwt key id", |p| {
             let head = base64url(format!("{{\"alg\":\"HS256\",\"kid\":{}}}", json(p)));
