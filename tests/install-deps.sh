@@ -2,8 +2,10 @@
 # Installs what the tests need, from Debian: a PostgreSQL server, which the tests of the store start themselves;
 # a Redis server, through which nodes share counters in tests;
 # libfaketime, under which the clocks of the tests of faults jump; chromium with its driver and a font, for the tests
-# of the Console; bubblewrap and the engines on which tests/ground executes attacks. From PyPI, into target/mail-tests: aiosmtpd, the mail
-# server of the tests of alerts. From npm, into target/browser-tests: axe-core, which checks the pages of the Console.
+# of the Console; bubblewrap and the engines on which tests/ground executes attacks. From PyPI, into target/mail-tests:
+# aiosmtpd, the mail server of the tests of alerts; into target/api-tests: schemathesis, which checks the API of the
+# control plane against its description. From npm, into target/browser-tests: axe-core, which checks the pages of the
+# Console.
 set -eu
 apt-get update -q
 # Node.js of other packagers brings its own npm, which Debian's conflicts with.
@@ -16,6 +18,8 @@ DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
 cd "$(dirname "$0")/.."
 python3 -m venv target/mail-tests
 target/mail-tests/bin/pip install --quiet --require-hashes --only-binary=:all: -r tests/requirements.txt
+python3 -m venv target/api-tests
+target/api-tests/bin/pip install --quiet --require-hashes --only-binary=:all: -r tests/api/requirements.txt
 mkdir -p target/browser-tests
 cp tests/browser/npm/package.json tests/browser/npm/package-lock.json target/browser-tests/
 npm ci --prefix target/browser-tests --ignore-scripts --no-audit --no-fund

@@ -6,6 +6,7 @@ mod api; // verdicts, both forms, refusals, coverage
 mod backup; // the store of a control plane in a file, and back
 mod control_plane; // accounts, nodes, policy, API
 mod crowdsec; // the protocols of CrowdSec
+mod description; // the API of a control plane against its description
 mod golden; // files of an older build
 mod lifecycle; // limits of connections, reload, drain
 mod openapi; // the description and the code agree

@@ -79,7 +79,8 @@ pub async fn attack_hits(
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Marking {
-    /// `tp`, `fp`, or null to take the mark away.
+    /// `tp`, `fp`, or null to take the mark away. An answer must be given.
+    #[serde(deserialize_with = "Option::deserialize")]
     mark: Option<Mark>,
 }
 

@@ -1,6 +1,6 @@
 //! IP lists: search, add, remove, import and export.
 
-use super::json::{Json, Path, Query, bytes, changed, page};
+use super::json::{Json, JsonList, Path, Query, bytes, changed, page};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::download::{CSV, download};
@@ -18,20 +18,51 @@ pub const IMPORT_LIMIT: usize = 16 << 20;
 /// Mistakes of an import told at once.
 const MAX_MISTAKES: usize = 100;
 
+/// A list, as a query names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ListName {
+    /// Sources that are not inspected.
+    Allow,
+    /// Sources that are blocked.
+    Deny,
+    /// Sources that are blocked for what others are only reported for.
+    Gray,
+}
+
+impl ListName {
+    const fn code(self) -> &'static str {
+        match self {
+            ListName::Allow => "allow",
+            ListName::Deny => "deny",
+            ListName::Gray => "gray",
+        }
+    }
+}
+
+/// Whether the end of a listed value has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EntryState {
+    /// It has not.
+    Active,
+    /// It has.
+    Expired,
+}
+
 /// Which values.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Wanted {
     after: u64,
     limit: Option<u32>,
-    list: Option<String>,
+    list: Option<ListName>,
     rule_type: Option<String>,
     group: Option<String>,
     application: Option<i64>,
     /// Text in the value or the reason.
     search: Option<String>,
-    /// `active` or `expired`.
-    state: Option<String>,
+    state: Option<EntryState>,
     /// Of an export: `csv` (default) or `json`.
     form: Option<String>,
 }
@@ -44,12 +75,12 @@ impl Wanted {
             entry.value.to_lowercase().contains(&text) || entry.reason.to_lowercase().contains(&text)
         };
         let expired = entry.expired_at.is_some_and(|end| end <= now);
-        is(&self.list, &entry.list)
+        self.list.is_none_or(|list| list.code() == entry.list)
             && is(&self.rule_type, &entry.rule_type)
             && self.group.as_ref().is_none_or(|group| is_for(&entry.groups, group))
             && self.application.is_none_or(|id| entry.applications.is_empty() || entry.applications.contains(&id))
             && self.search.as_ref().is_none_or(found)
-            && self.state.as_ref().is_none_or(|state| (state == "expired") == expired)
+            && self.state.is_none_or(|state| (state == EntryState::Expired) == expired)
     }
 }
 
@@ -61,7 +92,7 @@ pub async fn list(State(app): State<App>, Query(wanted): Query<Wanted>) -> axum:
 }
 
 /// `POST /api/v1/ip-lists`
-pub async fn add(State(app): State<App>, caller: Caller, Json(new): Json<Vec<NewIpEntry>>) -> Result<Response> {
+pub async fn add(State(app): State<App>, caller: Caller, JsonList(new): JsonList<NewIpEntry>) -> Result<Response> {
     Ok((StatusCode::CREATED, changed(app.add_ips(&caller, new).await?)).into_response())
 }
 
@@ -89,7 +120,7 @@ pub async fn remove_many(State(app): State<App>, caller: Caller, Json(ids): Json
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Import {
-    list: Option<String>,
+    list: Option<ListName>,
     rule_type: Option<String>,
     group: Option<String>,
     expired_at: Option<u64>,
@@ -136,6 +167,10 @@ struct Line {
 /// Values of CSV with a head line.
 pub fn of_csv(body: &[u8]) -> Result<Vec<NewIpEntry>> {
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(body);
+    let head = reader.headers().map_err(|error| Error::invalid("line 1", error.to_string()))?;
+    if !["list", "value"].iter().all(|column| head.iter().any(|name| name == *column)) {
+        return Err(Error::invalid("line 1", "expected a head line that names the columns `list` and `value`"));
+    }
     let (mut out, mut wrong) = (Vec::new(), Vec::new());
     for (number, line) in reader.deserialize::<Line>().enumerate() {
         if out.len() > MAX_BULK || wrong.len() >= MAX_MISTAKES {
@@ -166,12 +201,12 @@ fn entry(line: Line) -> std::result::Result<NewIpEntry, String> {
 /// Values one a line; `#` begins a comment.
 pub fn of_lines(body: &[u8], said: &Import) -> Result<Vec<NewIpEntry>> {
     let text = std::str::from_utf8(body).map_err(|_| Error::invalid("", "the text is not UTF-8"))?;
-    let Some(list) = said.list.clone() else {
+    let Some(list) = said.list else {
         return Err(Error::invalid("list", "say which list: `?list=deny`"));
     };
     let values = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
     let entry = |value: &str| NewIpEntry {
-        list: list.clone(),
+        list: list.code().to_owned(),
         rule_type: said.rule_type.clone().unwrap_or_else(ip_range),
         value: value.to_owned(),
         applications: Vec::new(),
@@ -254,11 +289,15 @@ mod tests {
 
     #[test]
     fn mistakes_name_their_line() {
+        for headless in [&b""[..], b"{}", b"deny,1.2.3.4\n", b"value\n1.2.3.4\n"] {
+            let Err(Error::Invalid(wrong)) = of_csv(headless) else { panic!("{headless:?} has no head line") };
+            assert_eq!(wrong[0].field, "line 1");
+        }
         let Err(Error::Invalid(wrong)) = of_csv(b"list,value,applications\ndeny,1.2.3.4,\ndeny,1.2.3.5,x\n") else {
             panic!("it was taken");
         };
         assert_eq!(wrong[0].field, "line 3");
-        let said = Import { list: Some("deny".into()), ..Import::default() };
+        let said = Import { list: Some(ListName::Deny), ..Import::default() };
         let read = of_lines(b"# bad\n192.0.2.1 # one\n\n10.0.0.0/8\n", &said).unwrap();
         assert_eq!(read.iter().map(|entry| entry.value.as_str()).collect::<Vec<_>>(), ["192.0.2.1", "10.0.0.0/8"]);
         assert!(of_lines(b"192.0.2.1", &Import::default()).is_err());

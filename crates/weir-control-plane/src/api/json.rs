@@ -16,20 +16,40 @@ const DEFAULT_PAGE: u32 = 50;
 /// Most items of a page.
 pub const MAX_PAGE: u32 = 200;
 
-/// A JSON body: of the right content type, without unknown members (by its type).
+/// A JSON object: of the right content type, without unknown members (by its type).
 pub struct Json<T>(pub T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
     type Rejection = Error;
 
     async fn from_request(request: Request, state: &S) -> Result<Self> {
-        let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-        if kind.split(';').next().is_none_or(|kind| !kind.trim().eq_ignore_ascii_case("application/json")) {
-            return Err(Error::invalid("", "expected a body of type application/json"));
-        }
-        let body = bytes(request, state).await?;
-        serde_json::from_slice(&body).map(Json).map_err(|error| Error::invalid("", error.to_string()))
+        // Otherwise an array would be taken for the members in their order.
+        json(request, state, b'{', "an object").await.map(Json)
     }
+}
+
+/// A JSON array: of the right content type.
+pub struct JsonList<T>(pub Vec<T>);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonList<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self> {
+        json(request, state, b'[', "an array").await.map(JsonList)
+    }
+}
+
+/// The JSON in a body, whose text begins with `first`.
+async fn json<S: Send + Sync, T: DeserializeOwned>(request: Request, state: &S, first: u8, name: &str) -> Result<T> {
+    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    if kind.split(';').next().is_none_or(|kind| !kind.trim().eq_ignore_ascii_case("application/json")) {
+        return Err(Error::invalid("", "expected a body of type application/json"));
+    }
+    let body = bytes(request, state).await?;
+    if body.trim_ascii_start().first() != Some(&first) {
+        return Err(Error::invalid("", format!("expected {name}")));
+    }
+    serde_json::from_slice(&body).map_err(|error| Error::invalid("", error.to_string()))
 }
 
 /// The whole body, within the route's limit.
