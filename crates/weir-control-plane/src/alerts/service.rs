@@ -6,9 +6,11 @@ use super::message::{self, Counted};
 use super::repository::{self, Reported};
 use crate::app::App;
 use crate::auth::Caller;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::store::{Filter, Page, SHORTEST_STEP, Slot};
 use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use weir_runtime::error_chain::with_causes;
 
@@ -18,6 +20,8 @@ const TICK: Duration = Duration::from_secs(10);
 const LOOK: i64 = 15_000;
 /// A failed message is sent again after this time.
 const RETRY: i64 = 60_000;
+/// Alerts that are looked at or sent at the same time.
+const MAX_RUNNING: usize = 32;
 /// Newest hits of which a message tells details.
 const DETAILS: u32 = 200;
 /// How late a hit may come and still be counted, in milliseconds: a node that was cut off for an hour.
@@ -103,31 +107,49 @@ impl App {
         channel::deliver(&alert.about.channel, message, self.config.smtp.as_ref(), &self.config.outgoing).await
     }
 
-    /// Sends what is due, until `stop`.
+    /// Sends what is due, until `stop`. A destination that hangs delays no other alert.
     pub async fn send_alerts(&self, stop: CancellationToken) {
+        let mut running = JoinSet::new();
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            tokio::select! {
+            let done = tokio::select! {
                 () = stop.cancelled() => return,
-                () = tokio::time::sleep(TICK) => {}
-            }
-            tokio::select! {
-                () = stop.cancelled() => return,
-                done = self.alert_round() => if let Err(error) = done {
-                    tracing::warn!(%error, "alerts cannot be looked up; tried again soon");
-                },
+                _ = ticks.tick() => self.start_due_alerts(&mut running).await,
+                Some(ended) = running.join_next() => ended.map_err(Error::internal).flatten(),
+            };
+            if let Err(error) = done {
+                tracing::warn!(%error, "alerts cannot be looked up; tried again soon");
             }
         }
     }
 
-    /// Looks at every alert that is due.
+    /// Looks at every alert that is due, and waits for what is sent.
+    #[cfg(test)]
     pub(super) async fn alert_round(&self) -> Result<()> {
+        let mut running = JoinSet::new();
+        self.start_due_alerts(&mut running).await?;
+        while let Some(ended) = running.join_next().await {
+            ended.map_err(Error::internal)??;
+        }
+        Ok(())
+    }
+
+    /// Begins to look at every alert that is due, each by itself.
+    async fn start_due_alerts(&self, running: &mut JoinSet<Result<()>>) -> Result<()> {
         let now = self.clock.millis();
         let all = repository::list(&mut *self.store.control().read().acquire().await?).await?;
         for alert in all.into_iter().filter(|alert| alert.about.enabled && alert.due <= now) {
+            // The others are still due at the next tick.
+            if running.len() >= MAX_RUNNING {
+                break;
+            }
             let next = if alert.about.digest { now + RETRY } else { now + LOOK };
             let taken = repository::take(&mut *self.store.control().write().acquire().await?, &alert, next).await?;
             if taken {
-                self.look_at_alert(&alert, now).await?;
+                let (app, alert) = (self.clone(), Alert { due: next, ..alert });
+                let was_due = alert.due;
+                running.spawn(async move { app.look_at_alert(&alert, now).await });
             }
         }
         Ok(())
