@@ -50,6 +50,8 @@ MATRIX = {
                 "controlPlane.ingress.tls": [{"secretName": "console", "hosts": ["console.example.com"]}],
                 "controlPlane.oidc.issuer": "https://id.example.com", "controlPlane.oidc.clientId": "weir",
                 "controlPlane.oidc.existingSecret": "oidc"},
+    "mail": {"controlPlane.smtp.host": "mail.example.com", "controlPlane.smtp.from": "weir@example.com", "controlPlane.smtp.user": "weir",
+             "controlPlane.smtp.existingSecret": "mail"},
     "load-balancer": {"processing.service.type": "LoadBalancer", "processing.service.loadBalancerSourceRanges": ["192.0.2.0/24"],
                       "processing.service.loadBalancerClass": "internal", "processing.service.nodePort": 30500},
     "own-token": {"config.api.existingSecret.enabled": True, "config.api.existingSecret.secretName": "token",
@@ -225,7 +227,7 @@ class EveryObject(unittest.TestCase):
                         self.assertIn("sizeLimit", volume["emptyDir"])
 
     def test_workloads_are_probed_and_mount_what_exists(self):
-        given = {"ca", "db", "signing", "admin", "tls", "client-ca", "oidc", "token"}
+        given = {"ca", "db", "signing", "admin", "tls", "client-ca", "oidc", "token", "mail"}
         for name, objects in self.each():
             made = {i["metadata"]["name"] for i in objects.of("Secret")} | {i["spec"]["secretName"] for i in objects.of("Certificate")}
             maps = {i["metadata"]["name"] for i in objects.of("ConfigMap")}

@@ -31,6 +31,7 @@ OUTSIDE = {"config.api.host": "cp.example.com"}
 SCALE = {"processing.autoscaling.enabled": True}
 ASCALE = {"aggregation.autoscaling.enabled": True}
 MONITOR = {"processing.metrics.serviceMonitor.enabled": True}
+MAIL = {"controlPlane.smtp.host": "mail", "controlPlane.smtp.from": "a@example.com"}
 POSTGRES = {"controlPlane.postgresql.existingSecret": "db"}
 SPREAD = [{"maxSkew": 2, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}]
 TOLERATE = [{"key": "dedicated", "operator": "Exists"}]
@@ -241,6 +242,19 @@ CASES = {
                                     {"controlPlane.oidc.issuer": "https://id", "controlPlane.oidc.clientId": "weir"}),
     "controlPlane.oidc.defaultRole": ("viewer", "config:control-plane control_plane.oidc.default_role", "viewer",
                                       {"controlPlane.oidc.issuer": "https://id", "controlPlane.oidc.clientId": "weir"}),
+    "controlPlane.smtp.host": ("mail", "config:control-plane control_plane.smtp.host", "mail", {"controlPlane.smtp.from": "a@example.com"}),
+    "controlPlane.smtp.port": (2525, "config:control-plane control_plane.smtp.port", 2525, MAIL),
+    "controlPlane.smtp.tls": ("implicit", "config:control-plane control_plane.smtp.tls", "implicit", MAIL),
+    "controlPlane.smtp.from": ("a@example.com", "config:control-plane control_plane.smtp.from", "a@example.com",
+                               {"controlPlane.smtp.host": "mail"}),
+    "controlPlane.smtp.user": ("weir", "config:control-plane control_plane.smtp",
+                               {"host": "mail", "from": "a@example.com", "tls": "starttls", "user": "weir",
+                                "password_file": "/etc/weir/smtp/password"}, {**MAIL, "controlPlane.smtp.existingSecret": "s"}),
+    "controlPlane.smtp.existingSecret": ("s", C + " " + POD + ".volumes[name=smtp].secret",
+                                         {"secretName": "s", "defaultMode": 0o440, "items": [{"key": "password", "path": "password"}]},
+                                         {**MAIL, "controlPlane.smtp.user": "weir"}),
+    "controlPlane.smtp.existingSecretKey": ("k", C + " " + POD + ".volumes[name=smtp].secret.items[0].key", "k",
+                                            {**MAIL, "controlPlane.smtp.user": "weir", "controlPlane.smtp.existingSecret": "s"}),
     "controlPlane.service.type": ("NodePort", "Service/r-weir-control-plane spec.type", "NodePort"),
     "controlPlane.service.port": (80, "config:aggregation api.port", 80),
     "controlPlane.service.nodePort": (30088, "Service/r-weir-control-plane spec.ports[0].nodePort", 30088,

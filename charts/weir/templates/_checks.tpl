@@ -76,6 +76,20 @@
 {{- if and $plane.ingress.enabled (not $plane.ingress.hosts) -}}
 {{- fail "controlPlane.ingress is enabled without hosts: add one, such as `- host: console.example.com`." -}}
 {{- end -}}
+{{- with $plane.smtp -}}
+{{- if ne (empty .host) (empty .from) -}}
+{{- fail "controlPlane.smtp needs host and from: set both or none." -}}
+{{- end -}}
+{{- if ne (empty .user) (empty .existingSecret) -}}
+{{- fail "controlPlane.smtp needs user and existingSecret, the Secret with the user's password: set both or none." -}}
+{{- end -}}
+{{- if and .user (not .host) -}}
+{{- fail "controlPlane.smtp.user is set without host: set the mail server." -}}
+{{- end -}}
+{{- if and .user (eq .tls "none") -}}
+{{- fail "controlPlane.smtp.user is set with tls none, which would send the password in the clear: use starttls or implicit." -}}
+{{- end -}}
+{{- end -}}
 {{- if and $plane.oidc.issuer (not $plane.oidc.clientId) -}}
 {{- fail "controlPlane.oidc.issuer is set without clientId: set both or none." -}}
 {{- end -}}

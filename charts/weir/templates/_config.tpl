@@ -116,6 +116,14 @@ node_group: {{ $api.nodeGroup | quote }}
 {{- with $given.oidc.defaultRole -}}{{- $_ := set $oidc "default_role" . -}}{{- end -}}
 {{- $_ := set $out "oidc" $oidc -}}
 {{- end -}}
+{{- with $given.smtp -}}
+{{- if .host -}}
+{{- $smtp := dict "host" .host "tls" .tls "from" .from -}}
+{{- if not (kindIs "invalid" .port) -}}{{- $_ := set $smtp "port" .port -}}{{- end -}}
+{{- if .user -}}{{- $_ := set $smtp "user" .user -}}{{- $_ := set $smtp "password_file" "/etc/weir/smtp/password" -}}{{- end -}}
+{{- $_ := set $out "smtp" $smtp -}}
+{{- end -}}
+{{- end -}}
 {{- toYaml $out -}}
 {{- end -}}
 

@@ -147,15 +147,15 @@ impl App {
             let next = if alert.about.digest { now + RETRY } else { now + LOOK };
             let taken = repository::take(&mut *self.store.control().write().acquire().await?, &alert, next).await?;
             if taken {
-                let (app, alert) = (self.clone(), Alert { due: next, ..alert });
-                let was_due = alert.due;
-                running.spawn(async move { app.look_at_alert(&alert, now).await });
+                let app = self.clone();
+                running.spawn(async move { app.look_at_alert(&alert, now, next).await });
             }
         }
         Ok(())
     }
 
-    async fn look_at_alert(&self, alert: &Alert, now: i64) -> Result<()> {
+    /// Counts the hits of an alert, whose turn is taken until `held`, and sends it if there are enough.
+    async fn look_at_alert(&self, alert: &Alert, now: i64, held: i64) -> Result<()> {
         let window = alert.about.window();
         // A digest that could not be sent covers the next period too.
         let from = if alert.about.digest { alert.since } else { alert.since.max(now - window) };
@@ -176,6 +176,11 @@ impl App {
             return Ok(());
         }
         if enough {
+            // A delivery may take longer than the time between looks: no other look sends it meanwhile.
+            let taken = Alert { due: held, ..alert.clone() };
+            if !repository::take(&mut *self.store.control().write().acquire().await?, &taken, now + RETRY).await? {
+                return Ok(());
+            }
             let newest = self.store.hits(&filter, &Page::first(DETAILS)).await?.rows;
             let counted = Counted { from, to: now, hits, blocked, newest: &newest };
             let message = message::about(alert, &counted, self.config.public_url.as_deref());

@@ -151,6 +151,34 @@ async fn a_digest_comes_at_the_end_of_each_period_and_failures_are_shown_and_rep
 }
 
 #[tokio::test]
+async fn a_destination_that_hangs_delays_no_other_alert() {
+    let (fixture, _) = at_present().await;
+    // It takes connections, and never answers.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let hanging = format!("http://{}/", silent.local_addr().unwrap());
+    let (url, kept) = chat(StatusCode::OK).await;
+    let digest = json!({"hits": 0, "minutes": 1, "digest": true});
+    let first = make(&fixture, &hanging, digest.clone()).await;
+    let made = make(&fixture, &url, digest.clone()).await;
+    let last = make(&fixture, &hanging, digest).await;
+    fixture.clock.advance(60_000);
+    let stop = tokio_util::sync::CancellationToken::new();
+    let (app, until) = (fixture.app.clone(), stop.clone());
+    let running = tokio::spawn(async move { app.send_alerts(until).await });
+    let shown = async |alert: &Value| fixture.app.alert(alert["id"].as_str().unwrap()).await.unwrap();
+    while shown(&made).await.sent == 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert_eq!(kept.lock().unwrap().len(), 1);
+    for alert in [&first, &last] {
+        let shown = shown(alert).await;
+        assert_eq!((shown.sent, shown.failures), (0, 0), "it is still being sent");
+    }
+    stop.cancel();
+    running.await.unwrap();
+}
+
+#[tokio::test]
 async fn what_cannot_work_is_refused_and_changes_are_recorded_without_secrets() {
     let (fixture, _) = at_present().await;
     for (new, field) in [
