@@ -13,7 +13,7 @@ use weir_testkit::http::read;
 use weir_testkit::node::call;
 
 /// Requests for each operation, at most.
-const EXAMPLES: &str = "8";
+const EXAMPLES: &str = "5";
 
 /// Something in every list: hits of an attack, a rule, a listed value, an application, a sink, an alert, a rule pack.
 fn seed(all: &ControlPlane) -> String {
