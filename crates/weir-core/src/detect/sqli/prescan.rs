@@ -2,7 +2,8 @@
 //!
 //! **Correctness.** [`may_contain_sql`] is false only for values in which the grammar finds no structure of any weight.
 //! Every structure of [`super::structure`] needs a keyword, a symbol, or a symbol at a certain position. These are looked
-//! for here without regard to quotes and comments, which can only remove words. The test
+//! for here without regard to quotes and comments, which can only remove words. One exception: a literal in typographic
+//! quotes as the only operand of a condition (`or ’a`), because prose has these as apostrophes. The test
 //! `texts_rejected_by_the_prescan_weigh_nothing` of [`super`] compares both. Most values that pass the prefilter
 //! (sentences, addresses, URLs, user agents) are rejected here.
 
