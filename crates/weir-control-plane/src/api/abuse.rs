@@ -1,12 +1,12 @@
 //! Automatic entries, thresholds that rules could have, and requests of sessions.
 
-use super::json::{Json, Path, all};
+use super::json::{Json, Path, Query, all};
 use crate::abuse::Decision;
 use crate::app::App;
 use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::thresholds::Thresholds;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::Value;
