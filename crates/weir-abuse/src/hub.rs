@@ -1,4 +1,4 @@
-//! Adds up the counters of replicas that report to one server, and tells each what the others counted.
+//! Adds up the counters of replicas that report to one server, and sends each the sums.
 //!
 //! A report that is sent again under the same number counts once. Counters past half of their limit are announced to all
 //! replicas, so that one that has not seen a key knows it.
@@ -18,7 +18,7 @@ pub const MAX_REPORTED: usize = 500;
 /// Announcements kept; older ones go first, and are counted.
 const MAX_KEPT: usize = 20_000;
 /// Announcements of one answer.
-const MAX_TOLD: usize = 2_000;
+const MAX_ANNOUNCED: usize = 2_000;
 /// Replicas whose last report is known; more than a server has.
 const MAX_REPLICAS: usize = 4_096;
 /// Longest name of a replica or run, in bytes.
@@ -78,16 +78,9 @@ pub struct CounterNews {
 }
 
 /// A report that is outside the limits of the protocol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
 pub struct HubError(&'static str);
-
-impl std::fmt::Display for HubError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.0)
-    }
-}
-
-impl std::error::Error for HubError {}
 
 #[derive(Debug, Default)]
 struct State {
@@ -127,13 +120,13 @@ impl Hub {
             }
             let key = self.key(counter.key);
             let Some((spec, slots, distinct)) = self.table.totals(key, now) else { return Counts::default() };
-            if is_new && is_worth_telling(counter, spec, &slots, distinct) {
+            if is_new && must_announce(counter, spec, &slots, distinct) {
                 self.announce(&mut state, counter.key);
             }
             Counts { slots, distinct }
         });
         let counts = counts.collect();
-        let (announced, last) = self.told(&state, report.heard, now);
+        let (announced, last) = self.announced_since(&state, report.heard, now);
         Ok(CounterNews { time: now, counts, announced, last })
     }
 
@@ -185,9 +178,9 @@ impl Hub {
     }
 
     /// Announcements past number `heard`, with the counts of now.
-    fn told(&self, state: &State, heard: u64, now: u64) -> (Vec<Announced>, u64) {
+    fn announced_since(&self, state: &State, heard: u64, now: u64) -> (Vec<Announced>, u64) {
         let mut last = heard.min(state.last);
-        let later = state.announced.range(last + 1..).take(MAX_TOLD);
+        let later = state.announced.range(last + 1..).take(MAX_ANNOUNCED);
         let announced = later.filter_map(|(&number, &key)| {
             last = number;
             let (spec, slots, distinct) = self.table.totals(self.key(key), now)?;
@@ -232,7 +225,7 @@ fn is_new(state: &mut State, replica: &str, report: &CounterReport) -> Result<bo
 }
 
 /// Whether others must know: past half of the limit, or lowered again.
-fn is_worth_telling(counter: &Outgoing, spec: Spec, slots: &[(u64, i32)], distinct: u32) -> bool {
+fn must_announce(counter: &Outgoing, spec: Spec, slots: &[(u64, i32)], distinct: u32) -> bool {
     let sum: i64 = slots.iter().map(|(_, n)| i64::from(*n)).sum();
     let half = |n: i64| 2 * n >= i64::from(spec.limit);
     counter.slots.iter().any(|(_, n)| *n < 0) || half(sum) || half(i64::from(distinct))

@@ -181,13 +181,13 @@ impl Table {
         }
     }
 
-    /// Sets whether it tells other replicas. What is counted already goes out with the next event of its counter; different
-    /// values that were noted before are not.
+    /// Sets whether counters are shared with other replicas. What was counted before is sent with the next event of its
+    /// counter; different values that were noted before are not sent.
     pub fn set_shared(&self, is_shared: bool) {
         self.is_shared.store(is_shared, Ordering::Relaxed);
     }
 
-    /// Whether it tells other replicas.
+    /// Whether counters are shared with other replicas.
     pub fn is_shared(&self) -> bool {
         self.is_shared.load(Ordering::Relaxed)
     }

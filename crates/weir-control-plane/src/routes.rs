@@ -128,7 +128,7 @@ impl Routes {
         let guard = Guard { app: self.app.clone(), access, face: self.face, body_limit };
         let checked = on(filter, handler)
             .layer::<_, std::convert::Infallible>(DefaultBodyLimit::max(body_limit))
-            // Not around the answer 405 to other methods, which tells nothing that the description does not.
+            // The answer 405 to other methods needs no guard: it reveals nothing that the description of the API does not.
             .route_layer(from_fn_with_state(guard, check));
         self.router = self.router.route(path, checked);
         self.entries.push(Entry { method, path, access, face: self.face });

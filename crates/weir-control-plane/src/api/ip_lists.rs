@@ -10,34 +10,21 @@ use crate::policy::{IpEntry, NewIpEntry, is_for};
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
+use weir_policy::List;
 
 /// Largest import, in bytes: 100,000 lines of a long reason each.
 pub const IMPORT_LIMIT: usize = 16 << 20;
 /// Mistakes of an import told at once.
 const MAX_MISTAKES: usize = 100;
 
-/// A list, as a query names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ListName {
-    /// Sources that are not inspected.
-    Allow,
-    /// Sources that are blocked.
-    Deny,
-    /// Sources that are blocked for what others are only reported for.
-    Gray,
-}
-
-impl ListName {
-    const fn code(self) -> &'static str {
-        match self {
-            ListName::Allow => "allow",
-            ListName::Deny => "deny",
-            ListName::Gray => "gray",
-        }
-    }
+/// Reads the code of a list. Unlike in a policy, there are no other names for it.
+fn list_by_code<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<List>, D::Error> {
+    const CODES: &[&str] = &[List::Allow.code(), List::Deny.code(), List::Gray.code()];
+    let code = String::deserialize(deserializer)?;
+    let list = List::ALL.iter().find(|list| list.code() == code).copied();
+    list.map(Some).ok_or_else(|| serde::de::Error::unknown_variant(&code, CODES))
 }
 
 /// Whether the end of a listed value has come.
@@ -56,7 +43,8 @@ pub enum EntryState {
 pub struct Wanted {
     after: u64,
     limit: Option<u32>,
-    list: Option<ListName>,
+    #[serde(deserialize_with = "list_by_code")]
+    list: Option<List>,
     rule_type: Option<String>,
     group: Option<String>,
     application: Option<i64>,
@@ -120,7 +108,8 @@ pub async fn remove_many(State(app): State<App>, caller: Caller, Json(ids): Json
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Import {
-    list: Option<ListName>,
+    #[serde(deserialize_with = "list_by_code")]
+    list: Option<List>,
     rule_type: Option<String>,
     group: Option<String>,
     expired_at: Option<u64>,
@@ -297,7 +286,7 @@ mod tests {
             panic!("it was taken");
         };
         assert_eq!(wrong[0].field, "line 3");
-        let said = Import { list: Some(ListName::Deny), ..Import::default() };
+        let said = Import { list: Some(List::Deny), ..Import::default() };
         let read = of_lines(b"# bad\n192.0.2.1 # one\n\n10.0.0.0/8\n", &said).unwrap();
         assert_eq!(read.iter().map(|entry| entry.value.as_str()).collect::<Vec<_>>(), ["192.0.2.1", "10.0.0.0/8"]);
         assert!(of_lines(b"192.0.2.1", &Import::default()).is_err());

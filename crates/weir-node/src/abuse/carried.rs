@@ -69,7 +69,7 @@ pub struct Carried {
     /// Hash of its source.
     pub(super) source: u128,
     /// Hash of the session in whose trail it is noted; 0 for none.
-    pub(super) trail: u64,
+    pub(crate) trail: u64,
     rules: Vec<CarriedRule>,
     /// Bytes of `rules`.
     used: usize,

@@ -4,6 +4,7 @@ use super::Abuse;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+use weir_runtime::telemetry::metrics::raise;
 
 /// The families. Clones count together.
 #[derive(Clone, Debug, Default)]
@@ -72,7 +73,6 @@ impl AbuseMetrics {
         set(&self.bytes, abuse.table().bytes());
         set(&self.entries, abuse.entries().len());
         set(&self.unanswered, abuse.unanswered(now).len());
-        let raise = |counter: &Counter, to: u64| counter.inc_by(to.saturating_sub(counter.get()));
         raise(&self.given_up, abuse.table().given_up());
         raise(&self.not_counted, abuse.table().not_counted());
         raise(&self.not_carried, abuse.not_carried());

@@ -30,8 +30,8 @@ pub use response::ResponseView;
 pub use share::{Share, ShareSettings};
 pub use share_server::{ServerSettings, ShareError};
 pub use trails::{Step, Trails};
-pub(crate) use upstream::EntryExchange;
 pub use upstream::exchange;
+pub(crate) use upstream::{EntryExchange, INTERVAL, call};
 
 use arc_swap::ArcSwap;
 use sessions::Sessions;
@@ -43,7 +43,7 @@ use weir_abuse::{Entries, Keys, Spec, Table};
 use weir_policy::{AbuseKind, AbuseRule, KeyPart};
 
 /// Most automatic entries of a group.
-const MAX_ENTRIES: usize = 100_000;
+pub(crate) const MAX_ENTRIES: usize = 100_000;
 /// A rule on responses counts attempts before they are answered if an answer came within this time, in milliseconds.
 const ANSWERED_MS: u64 = 300_000;
 

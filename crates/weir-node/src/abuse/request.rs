@@ -47,8 +47,6 @@ pub struct AbuseCheck {
     pub carried: Carried,
     /// Whether the head of the response is of use, and whether its body.
     pub wanted: (bool, bool),
-    /// Hash of the session in whose trail it is noted; 0 for none.
-    pub trail: u64,
     /// Whether a counter of the request is past half of its limit.
     pub noted: bool,
 }
@@ -94,8 +92,8 @@ impl Abuse {
         check.carried.session = subject.session;
         check.carried.credential = subject.credential;
         if self.trails.is_enabled() {
-            check.trail = if subject.session == 0 { anonymous(&keyring.0[0], view, plan) } else { subject.session };
-            check.carried.trail = check.trail;
+            let named = subject.session != 0;
+            check.carried.trail = if named { subject.session } else { anonymous(&keyring.0[0], view, plan) };
         }
         // The response may issue a session or name a consumer.
         check.wanted.0 = policy.session_key(plan, view.now / 1000).is_some() || subject.credential != 0;

@@ -5,7 +5,7 @@
 //! of a limit are announced to all replicas, so that one that has not seen a key yet knows it.
 
 use super::share_script::{SCRIPT, parse_counts};
-use super::share_server::{ServerSettings, Servers, ShareError};
+use super::share_server::{ServerSettings, Servers, ShareError, in_time};
 use super::{Abuse, AbuseMetrics};
 use redis::aio::MultiplexedConnection;
 use redis::{ErrorKind, RedisError, Value};
@@ -17,8 +17,6 @@ use weir_runtime::clock::now_millis;
 
 /// Time between exchanges.
 const INTERVAL: Duration = Duration::from_millis(80);
-/// Longest wait for the server.
-const TIMEOUT: Duration = Duration::from_millis(500);
 /// Pause after a failure.
 const PAUSE: Duration = Duration::from_millis(250);
 /// Counters of one exchange; further ones wait for the next.
@@ -105,18 +103,15 @@ impl Share {
 
     /// Exchanges over one connection until it fails.
     async fn connected(&mut self, stop: &CancellationToken) -> Result<(), RedisError> {
-        let late = || RedisError::from((ErrorKind::Io, "no answer in time"));
         let key = self.key("hot");
         let mut connection = self.servers.connect(&key).await?;
-        let load = load_script(&mut connection);
-        let sha = tokio::time::timeout(TIMEOUT, load).await.map_err(|_| late())??;
+        let sha = in_time(load_script(&mut connection)).await?;
         self.republish();
         while !stop.is_cancelled() {
             let begun = Instant::now();
             let sent = self.abuse.table().outgoing(MAX_COUNTERS);
             self.changes.extend(self.abuse.entries().take_news());
-            let exchanged = tokio::time::timeout(TIMEOUT, self.exchange(&mut connection, &sha, &sent)).await;
-            match exchanged.map_err(|_| late()).flatten() {
+            match in_time(self.exchange(&mut connection, &sha, &sent)).await {
                 Ok(answer) => self.apply(&sent, answer),
                 Err(error) => {
                     sent.iter().for_each(|counter| self.abuse.table().failed(counter));
@@ -127,8 +122,7 @@ impl Share {
             if self.checked.elapsed() > CHECK {
                 self.checked = Instant::now();
                 let asked = redis::cmd("EXISTS").arg(self.key("changes")).to_owned();
-                let there = asked.query_async::<bool>(&mut connection);
-                if !tokio::time::timeout(TIMEOUT, there).await.map_err(|_| late())?? {
+                if !in_time(asked.query_async::<bool>(&mut connection)).await? {
                     self.republish();
                 }
             }

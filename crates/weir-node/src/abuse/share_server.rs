@@ -51,8 +51,10 @@ pub(super) struct Servers {
     nodes: Vec<(String, u16)>,
 }
 
-fn late() -> RedisError {
-    RedisError::from((ErrorKind::Io, "no answer in time"))
+/// The result of `answer`, unless it takes longer than one answer may.
+pub(super) async fn in_time<T>(answer: impl Future<Output = Result<T, RedisError>>) -> Result<T, RedisError> {
+    let late = |_| RedisError::from((ErrorKind::Io, "no answer in time"));
+    tokio::time::timeout(TIMEOUT, answer).await.map_err(late)?
 }
 
 fn unexpected(what: &'static str) -> RedisError {
@@ -98,9 +100,7 @@ impl Servers {
     }
 
     async fn open(&self, info: &ConnectionInfo) -> Result<MultiplexedConnection, RedisError> {
-        let client = self.client(info)?;
-        let connecting = client.get_multiplexed_async_connection();
-        tokio::time::timeout(TIMEOUT, connecting).await.map_err(|_| late())?
+        in_time(self.client(info)?.get_multiplexed_async_connection()).await
     }
 
     /// Connects to the server that has `key`.
@@ -133,8 +133,7 @@ impl Servers {
     async fn ask_sentinel(&self, at: &ConnectionInfo, name: &str) -> Result<Option<(String, u16)>, RedisError> {
         let mut connection = self.open(at).await?;
         let asked = redis::cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(name).to_owned();
-        let asked = asked.query_async(&mut connection);
-        tokio::time::timeout(TIMEOUT, asked).await.map_err(|_| late())?
+        in_time(asked.query_async(&mut connection)).await
     }
 
     /// The node of the cluster that has the slot of `key`. All nodes that it names are remembered.
@@ -166,9 +165,7 @@ impl Servers {
         let mut connection = self.open(&self.at(&node.0, node.1)).await?;
         let mut pipe = redis::pipe();
         pipe.cmd("CLUSTER").arg("KEYSLOT").arg(key).cmd("CLUSTER").arg("SLOTS");
-        let asked = pipe.query_async(&mut connection);
-        let (slot, ranges): (u16, Vec<Vec<Value>>) =
-            tokio::time::timeout(TIMEOUT, asked).await.map_err(|_| late())??;
+        let (slot, ranges): (u16, Vec<Vec<Value>>) = in_time(pipe.query_async(&mut connection)).await?;
         view(slot, ranges, node)
     }
 }

@@ -15,6 +15,8 @@ const GENERATION_BYTES: usize = 1 << 20;
 const MAX_PATH: usize = 200;
 /// Longest method kept, in bytes.
 const MAX_METHOD: usize = 16;
+/// Longest note kept, in bytes.
+const MAX_NOTE: usize = 300;
 /// Bytes of a request besides its texts, and of a session.
 const OVERHEAD: usize = 200;
 
@@ -86,6 +88,7 @@ impl Trails {
         let mut request = step.request;
         cut(&mut request.method, MAX_METHOD);
         cut(&mut request.path, MAX_PATH);
+        cut(&mut request.note, MAX_NOTE);
         let mut shard = self.shard(step.session);
         let mut trail = match shard.new.remove(&step.session) {
             Some(trail) => {

@@ -12,7 +12,7 @@ use weir_protocol::node_api::{AbuseNews, AbuseReport, MAX_ABUSE_CHANGES};
 use weir_runtime::clock::now_millis;
 
 /// Time between exchanges.
-const INTERVAL: Duration = Duration::from_secs(1);
+pub(crate) const INTERVAL: Duration = Duration::from_secs(1);
 /// Time between exchanges while counters have something to tell or to hear.
 const BUSY_INTERVAL: Duration = Duration::from_millis(250);
 /// Counters are exchanged often for so long after there was something to tell or to hear.
@@ -29,10 +29,10 @@ pub(crate) struct EntryExchange {
     server: Option<String>,
     /// Number of the last change of the server that is known here.
     seen: u64,
-    /// Number of the last change here that the server knows.
-    told: u64,
+    /// Number of the last change here that the server has acknowledged.
+    acknowledged: u64,
     /// Number of the last change in the report under way.
-    telling: u64,
+    sending: u64,
     /// Whether the report has the changes of others too: at the beginning and every [`ANEW`], for a server that lost them.
     whole: bool,
     begun: Instant,
@@ -40,7 +40,7 @@ pub(crate) struct EntryExchange {
 
 impl EntryExchange {
     pub(crate) fn new() -> Self {
-        Self { server: None, seen: 0, told: 0, telling: 0, whole: true, begun: Instant::now() }
+        Self { server: None, seen: 0, acknowledged: 0, sending: 0, whole: true, begun: Instant::now() }
     }
 
     fn begin_anew(&mut self) {
@@ -52,8 +52,8 @@ impl EntryExchange {
         if self.begun.elapsed() > ANEW {
             self.begin_anew();
         }
-        let (changes, last) = entries.changes(self.told, MAX_ABUSE_CHANGES, !self.whole, now);
-        self.telling = last;
+        let (changes, last) = entries.changes(self.acknowledged, MAX_ABUSE_CHANGES, !self.whole, now);
+        self.sending = last;
         AbuseReport { changes, after: self.seen, counters: None }
     }
 
@@ -63,7 +63,7 @@ impl EntryExchange {
             // Another server, or it was started anew: it may know nothing, and its numbers are others.
             self.begin_anew();
         } else {
-            (self.told, self.seen) = (self.telling, news.last);
+            (self.acknowledged, self.seen) = (self.sending, news.last);
             self.whole &= report.changes.len() == MAX_ABUSE_CHANGES;
         }
         self.server = Some(news.server);
@@ -73,6 +73,15 @@ impl EntryExchange {
         }
         more
     }
+}
+
+/// Sends `report` over `link`; none if there is no answer, which is logged.
+pub(crate) async fn call(link: &Link, report: &AbuseReport) -> Option<AbuseNews> {
+    let call = link.call(|client, identity| {
+        let report = report.clone();
+        async move { client.abuse(&identity, &report).await }
+    });
+    call.await.inspect_err(|error| tracing::debug!(%error, "exchange of automatic entries")).ok()
 }
 
 /// The counters of a node, as far as they are exchanged with an aggregation.
@@ -147,23 +156,16 @@ pub async fn exchange(abuse: Arc<Abuse>, link: Arc<Link>, counts: Option<AbuseMe
         let begun = Instant::now();
         let mut report = entries.report(abuse.entries(), now_millis());
         report.counters = counters.as_mut().map(CounterExchange::report);
-        let call = link.call(|client, identity| {
-            let report = report.clone();
-            async move { client.abuse(&identity, &report).await }
-        });
         let mut more = false;
-        match call.await {
-            Ok(news) => {
+        match call(&link, &report).await {
+            Some(news) => {
                 if let Some(counters) = &mut counters {
                     more |= counters.learn(&news.server, news.counters.as_ref());
                     counts.exchanges.inc_by(u64::from(news.counters.is_some()));
                 }
                 more |= entries.learn(abuse.entries(), &report, news, now_millis());
             }
-            Err(error) => {
-                counts.failures.inc_by(u64::from(abuse.table().is_shared()));
-                tracing::debug!(%error, "exchange of automatic entries");
-            }
+            None => drop(counts.failures.inc_by(u64::from(abuse.table().is_shared()))),
         }
         let interval = counters.as_ref().map_or(INTERVAL, CounterExchange::interval);
         let pause = if more { MORE } else { interval.saturating_sub(begun.elapsed()).max(MORE) };

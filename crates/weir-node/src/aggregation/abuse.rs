@@ -1,7 +1,7 @@
 //! Abuse protection of the nodes of a group: their counters are added up here; their automatic entries are exchanged among
 //! them, and with the control plane.
 
-use crate::abuse::EntryExchange;
+use crate::abuse::{EntryExchange, INTERVAL, MAX_ENTRIES, call};
 use crate::sync::Link;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,10 +10,6 @@ use weir_abuse::{Entries, Hub, HubError, Table};
 use weir_protocol::node_api::{AbuseNews, AbuseReport, MAX_ABUSE_CHANGES};
 use weir_runtime::clock::now_millis;
 
-/// Most automatic entries of a group, as on a node.
-const MAX_ENTRIES: usize = 100_000;
-/// Time between exchanges with the control plane.
-const INTERVAL: Duration = Duration::from_secs(1);
 /// Pause after an exchange that was not all.
 const MORE: Duration = Duration::from_millis(50);
 
@@ -54,17 +50,8 @@ impl GroupAbuse {
         while !stop.is_cancelled() {
             self.entries.purge(now_millis());
             let report = exchange.report(&self.entries, now_millis());
-            let call = link.call(|client, identity| {
-                let report = report.clone();
-                async move { client.abuse(&identity, &report).await }
-            });
-            let more = match call.await {
-                Ok(news) => exchange.learn(&self.entries, &report, news, now_millis()),
-                Err(error) => {
-                    tracing::debug!(%error, "exchange of automatic entries");
-                    false
-                }
-            };
+            let news = call(&link, &report).await;
+            let more = news.is_some_and(|news| exchange.learn(&self.entries, &report, news, now_millis()));
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = tokio::time::sleep(if more { MORE } else { INTERVAL }) => {}

@@ -5,6 +5,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+use weir_runtime::telemetry::metrics::raise;
 
 /// By call and status of the answer.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -68,7 +69,6 @@ impl AggregationMetrics {
     /// forgotten.
     pub fn abuse(&self, counters: usize, [given_up, not_counted]: [u64; 2], forgotten: u64) {
         self.abuse_counters.set(i64::try_from(counters).unwrap_or(i64::MAX));
-        let raise = |counter: &Counter, to: u64| counter.inc_by(to.saturating_sub(counter.get()));
         raise(&self.abuse_given_up, given_up);
         raise(&self.abuse_not_counted, not_counted);
         raise(&self.abuse_forgotten, forgotten);

@@ -14,6 +14,11 @@ const CAPPED_SERIES: usize = 100;
 /// Longest host that gets a series: the longest DNS name.
 const MAX_HOST: usize = 253;
 
+/// Raises `counter` to a total that is counted elsewhere.
+pub fn raise(counter: &Counter, total: u64) {
+    counter.inc_by(total.saturating_sub(counter.get()));
+}
+
 /// Declares a label set: a struct of `&'static str`.
 macro_rules! labels {
     ($($(#[$doc:meta])* $name:ident { $($field:ident),+ })+) => {$(

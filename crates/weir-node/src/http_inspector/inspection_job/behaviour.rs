@@ -11,8 +11,6 @@ use weir_core::model::{DecodedHead, Message};
 use weir_policy::{Action, Plan, Verdict};
 use weir_protocol::node_api::SessionRequest;
 
-/// Longest note on a request, in bytes.
-const MAX_NOTE: usize = 300;
 /// Longest text before it is masked, in bytes.
 const MAX_TEXT: usize = 400;
 
@@ -58,7 +56,8 @@ impl InspectionJob {
         record: Option<&PendingRecord>,
     ) {
         let (Some(check), trails) = (self.checked.get(), self.abuse.trails()) else { return };
-        if check.trail == 0 || self.call.attempt > 1 || self.call.test || !trails.is_enabled() {
+        let session = check.carried.trail;
+        if session == 0 || self.call.attempt > 1 || self.call.test || !trails.is_enabled() {
             return;
         }
         let time = context.now;
@@ -81,7 +80,7 @@ impl InspectionJob {
         };
         let client = context.client.to_string();
         let noted = check.noted || is_hit(verdict);
-        trails.add(Step { session: check.trail, application: plan.application, client: &client, request, noted });
+        trails.add(Step { session, application: plan.application, client: &client, request, noted });
     }
 
     /// Counts the response.
@@ -101,7 +100,5 @@ impl InspectionJob {
 fn note(verdict: &Verdict, check: &AbuseCheck) -> String {
     let attacks = verdict.attacks.iter().map(|attack| attack.code().to_owned());
     let parts: Vec<String> = attacks.chain(check.excesses.iter().map(|excess| excess.text.clone())).collect();
-    let mut note = parts.join("; ");
-    note.truncate(note.floor_char_boundary(MAX_NOTE));
-    note
+    parts.join("; ")
 }
