@@ -11,7 +11,7 @@ use crate::model::{
     Anomaly, AttackType, BenignCache, Budget, ByteClasses, Confidence, DecodeStep, Finding, FormId, GraphqlStats, Hint,
     Inspection, NotInspected, PointId, PointTree, SkipReason, Span, Stop, Tag, Upload, Value, Zone,
 };
-use crate::normalize::{PLAIN, VIEWS};
+use crate::normalize::{PLAIN, VIEW_MARKS, VIEWS};
 use crate::parse::extract::Notes;
 use crate::parse::visitor::ValueVisitor;
 use crate::ruleset::{CandidateSet, Ruleset};
@@ -157,24 +157,10 @@ impl<'r, 'p> Scanner<'r, 'p> {
             location_dependent |= *lines.as_ref().unwrap_or(&true);
             result = lines.map(drop);
         }
-        for (number, kind) in VIEWS.iter().enumerate() {
-            let used = classes.intersects(kind.needs) && self.ruleset.views(number, value.zone);
-            if result.is_err() || !used {
-                continue;
-            }
-            result = self.budget.spend(text.len());
-            if let Some(bytes) = subject.view(number) {
-                let bump = Bump::new();
-                // What the view left as it was has been scanned, by the signatures that look at the value itself too.
-                let scanned = self.ruleset.looks_at_plain(number);
-                let changes = scanned.then(|| changed_parts(text, bytes, &bump)).flatten();
-                let view = Subject::new(bytes, ByteClasses::of(bytes), value, tree)
-                    .with_changes(changes)
-                    .with_conditions(self.conditions);
-                result = result.and_then(|()| self.signatures(&view, 1 << number, tree));
-                location_dependent |= view.is_location_dependent();
-                self.record_matches(value, tree, bytes);
-            }
+        if result.is_ok() && classes.intersects(VIEW_MARKS) {
+            let views = self.views(&subject, value, tree);
+            location_dependent |= *views.as_ref().unwrap_or(&true);
+            result = views.map(drop);
         }
         let benign =
             self.weigh(value) == 0 && self.out.findings_dropped == dropped && !location_dependent && !self.incomplete;
@@ -191,6 +177,30 @@ impl<'r, 'p> Scanner<'r, 'p> {
             let result = self.signatures(&view, PLAIN, tree);
             location_dependent |= view.is_location_dependent();
             self.record_matches(value, tree, line);
+            result?;
+        }
+        Ok(location_dependent)
+    }
+
+    /// Runs signatures on the normalised views of `subject`. Returns whether results depend on the location.
+    fn views(&mut self, subject: &Subject<'_>, value: &Value<'_>, tree: &PointTree<'_>) -> Result<bool, Stop> {
+        let mut location_dependent = false;
+        for (number, kind) in VIEWS.iter().enumerate() {
+            if !subject.classes.intersects(kind.needs) || !self.ruleset.views(number, value.zone) {
+                continue;
+            }
+            self.budget.spend(subject.bytes.len())?;
+            let Some(bytes) = subject.view(number) else { continue };
+            let bump = Bump::new();
+            // What the view left as it was has been scanned, by the signatures that look at the value itself too.
+            let scanned = self.ruleset.looks_at_plain(number);
+            let changes = scanned.then(|| changed_parts(subject.bytes, bytes, &bump)).flatten();
+            let view = Subject::new(bytes, ByteClasses::of(bytes), value, tree)
+                .with_changes(changes)
+                .with_conditions(self.conditions);
+            let result = self.signatures(&view, 1 << number, tree);
+            location_dependent |= view.is_location_dependent();
+            self.record_matches(value, tree, bytes);
             result?;
         }
         Ok(location_dependent)

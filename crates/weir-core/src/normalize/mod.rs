@@ -45,6 +45,9 @@ pub const PATH_VIEW: usize = 0;
 /// Number of the view of command lines as a shell reads them.
 pub const SHELL_VIEW: usize = 1;
 
+/// Only values with one of these byte classes have a view.
+pub const VIEW_MARKS: ByteClasses = PATH_MARKS.with(ROUTE_MARKS).with(SHELL_MARKS).with(ByteClasses::HIGH);
+
 const PATH_MARKS: ByteClasses = ByteClasses::BACKSLASH
     .with(ByteClasses::HIGH)
     .with(ByteClasses::PERCENT)

@@ -80,9 +80,11 @@ impl CandidateSet {
 
     /// Empties the set for a text of `length` bytes, of which only `changes` are to be scanned.
     pub(super) fn clear(&mut self, signatures: usize, length: usize, changes: Option<&[Span]>) {
-        self.changes.clear();
-        self.changes.extend_from_slice(changes.unwrap_or_default());
         self.all_changed = changes.is_none();
+        if let Some(changes) = changes {
+            self.changes.clear();
+            self.changes.extend_from_slice(changes);
+        }
         for window in self.windows.drain(..) {
             if let Some(last) = self.last.get_mut(window.signature as usize) {
                 *last = 0;
@@ -97,6 +99,12 @@ impl CandidateSet {
         self.truncated = false;
     }
 
+    /// Whether all of the text is to be scanned.
+    #[inline]
+    pub(super) fn is_all_new(&self) -> bool {
+        self.all_changed
+    }
+
     /// The parts of the text that are to be scanned, with `around` bytes on each side.
     pub(super) fn parts(&self, around: usize) -> SmallVec<[Range<usize>; 2]> {
         if self.all_changed { smallvec![0..self.length] } else { widened(&self.changes, around, self.length).collect() }
@@ -104,11 +112,11 @@ impl CandidateSet {
 
     /// Notes what the parts of `text` are made of, if it has several.
     pub(super) fn note_classes(&mut self, text: &[u8]) {
-        self.near.clear();
-        self.far.clear();
         if text.len() <= MAX_WHOLE {
             return;
         }
+        self.near.clear();
+        self.far.clear();
         self.near.extend(text.chunks(CLASSES_BLOCK).map(ByteClasses::of));
         let reached = spread(&mut self.near, 0, NEAR_BLOCKS);
         self.far.extend_from_slice(&self.near);

@@ -80,7 +80,7 @@ fn signature(read: ParsedSignature, errors: &mut FileErrors<'_>) -> Option<(Sign
     });
     let conditions = conditions.collect();
     let needs = RequiredClasses::of(&hir);
-    let required = required(&doc, &hir, &needs, pattern_at, errors);
+    let required = required(&doc, &hir, pattern_at, errors);
     let signature = Signature {
         id: doc.id.as_str().into(),
         attack: doc.attack,
@@ -101,7 +101,6 @@ fn signature(read: ParsedSignature, errors: &mut FileErrors<'_>) -> Option<(Sign
 fn required(
     doc: &SignatureDoc,
     hir: &regex_syntax::hir::Hir,
-    needs: &RequiredClasses,
     at: Location,
     errors: &mut FileErrors<'_>,
 ) -> RequiredLiterals {
@@ -112,10 +111,7 @@ fn required(
     if given.iter().any(Vec::is_empty) {
         errors.add(at, "`literals` holds an empty text, which is in every value");
     }
-    let anchors = super::pattern::Anchors::of(hir);
-    let with_needs = |bytes| Literal { bytes, needs: needs.clone(), anchors };
-    let found =
-        if given.is_empty() { literal::required(hir) } else { Some(given.into_iter().map(with_needs).collect()) };
+    let found = if given.is_empty() { literal::required(hir) } else { Some(literal::given(hir, &given)) };
     if found.is_none() {
         errors.add(
             at,

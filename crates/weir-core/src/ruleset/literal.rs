@@ -25,7 +25,7 @@ struct Info {
 }
 
 /// One of a set of literals.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Literal {
     /// Its bytes, in lower case.
     pub bytes: Vec<u8>,
@@ -56,6 +56,32 @@ fn with_needs(hir: &Hir) -> Option<Vec<Literal>> {
     let literals = in_every_match(hir)?;
     let (needs, anchors) = (RequiredClasses::of(hir), Anchors::of(hir));
     Some(literals.into_iter().map(|bytes| Literal { bytes, needs: needs.clone(), anchors }).collect())
+}
+
+/// `literals`, which are in lower case and of which one occurs in every match of `hir`, with what a match needs besides.
+///
+/// Where the pattern is a choice, those that occur in every match of a branch go with what this branch needs. All of them do
+/// for a branch of which that is not known.
+pub fn given(hir: &Hir, literals: &[Vec<u8>]) -> Vec<Literal> {
+    let branches: Vec<Hir> = branches(hir).map_or_else(|| vec![hir.clone()], Iterator::collect);
+    let mut all: Vec<Literal> = Vec::new();
+    for branch in &branches {
+        let (needs, anchors) = (RequiredClasses::of(branch), Anchors::of(branch));
+        let in_all = occurring(branch, literals);
+        for bytes in in_all.as_deref().unwrap_or(literals) {
+            let literal = Literal { bytes: bytes.clone(), needs: needs.clone(), anchors };
+            if !all.contains(&literal) {
+                all.push(literal);
+            }
+        }
+    }
+    all
+}
+
+/// Those of `literals` of which one occurs in every match of `hir`, if that follows from its own literals.
+fn occurring(hir: &Hir, literals: &[Vec<u8>]) -> Option<Vec<Vec<u8>>> {
+    let holds = |text: &[u8]| literals.iter().find(|literal| memchr::memmem::find(text, literal).is_some()).cloned();
+    in_every_match(hir)?.iter().map(|text| holds(text)).collect()
 }
 
 /// The pattern as a choice, if it has one at its outermost level: each branch with what precedes and follows it.

@@ -18,6 +18,13 @@ const FOLD: u32 = 0x2020_2020;
 /// Lists by hash of keys.
 const LISTS: usize = 1 << 12;
 
+/// Ordinary bytes that many values lack.
+const LESS_ORDINARY: ByteClasses = ByteClasses::UNDERSCORE
+    .with(ByteClasses::COMMA)
+    .with(ByteClasses::DASH)
+    .with(ByteClasses::DOT)
+    .with(ByteClasses::DIGIT);
+
 /// What is looked for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Literal<'l> {
@@ -60,7 +67,9 @@ pub(super) struct LiteralMatcher {
     short_keys: Bits<1024>,
     /// A text without any of these classes has no match of [`Self::shorts`] that is of interest.
     marks: ByteClasses,
-    /// LiteralMatcher by hash, those of a hash in a row.
+    /// Bytes of the shortest literal; no text that is shorter has any.
+    shortest: usize,
+    /// Anchors by hash, those of a hash in a row.
     anchors: Vec<Anchor>,
     /// Where those of each hash begin; one more at the end.
     begin: Vec<u32>,
@@ -102,15 +111,27 @@ impl LiteralMatcher {
             shorts: Bits::new(),
             short_keys: Bits::new(),
             marks: ByteClasses::NONE,
+            shortest: anchors
+                .iter()
+                .map(|anchor| literals[anchor.literal as usize].bytes.len())
+                .min()
+                .unwrap_or(usize::MAX),
             anchors: Vec::new(),
             begin,
         };
-        anchors.iter().for_each(|anchor| new.mark(anchor, literals[anchor.literal as usize].needs.without(ORDINARY)));
+        // Those that share a rare class first.
+        let rare = |anchor: &Anchor| literals[anchor.literal as usize].needs.without(ORDINARY);
+        let (ordinary, others): (Vec<&Anchor>, Vec<&Anchor>) =
+            anchors.iter().partition(|anchor| rare(anchor).is_empty());
+        others.into_iter().for_each(|anchor| new.mark(anchor, rare(anchor), rare(anchor)));
+        let of_ordinary = |anchor: &Anchor| literals[anchor.literal as usize].needs.intersection(LESS_ORDINARY);
+        ordinary.into_iter().for_each(|anchor| new.mark(anchor, ByteClasses::NONE, of_ordinary(anchor)));
         Self { anchors, ..new }
     }
 
-    /// Records where `anchor` can begin. `rare`: the classes, other than ordinary bytes, of texts in which it is of interest.
-    fn mark(&mut self, anchor: &Anchor, rare: ByteClasses) {
+    /// Records where `anchor` can begin. A text in which it is of interest has all of `marks`, and all of `rare`, which are not
+    /// ordinary bytes.
+    fn mark(&mut self, anchor: &Anchor, rare: ByteClasses, marks: ByteClasses) {
         match anchor.width {
             QUAD => {
                 self.confirmed.set(second(anchor.key));
@@ -124,8 +145,8 @@ impl LiteralMatcher {
             _ => self.shorts.set(pair(anchor.key)),
         }
         self.short_keys.set(short(anchor.key, anchor.width));
-        if !rare.intersects(self.marks) {
-            self.marks = self.marks.with(rare.each().next().unwrap_or(ByteClasses::ALL));
+        if !marks.intersects(self.marks) {
+            self.marks = self.marks.with(marks.each().next().unwrap_or(ByteClasses::ALL));
         }
     }
 
@@ -133,6 +154,9 @@ impl LiteralMatcher {
     /// `classes` are the kinds of bytes in `text`.
     #[inline]
     pub fn find(&self, text: &[u8], classes: ByteClasses, mut found: impl FnMut(u32, usize)) {
+        if text.len() < self.shortest {
+            return;
+        }
         for (at, bytes) in text.array_windows().enumerate() {
             let key = quad_key(bytes);
             if self.quads.contains(quad(key)) {
@@ -155,24 +179,23 @@ impl LiteralMatcher {
 
     /// The same, for literals of fewer than four bytes with some that are rare.
     fn find_short(&self, text: &[u8], found: &mut impl FnMut(u32, usize)) {
-        let Some((first, rest)) = text.split_first() else { return };
-        let mut two = u32::from(first.to_ascii_lowercase()) << 8;
-        for (at, byte) in rest.iter().enumerate() {
-            two = two >> 8 | u32::from(byte.to_ascii_lowercase()) << 8;
-            if self.shorts.contains(pair(two)) {
-                self.look_short(text, at, two, found);
+        for (at, two) in text.array_windows().enumerate() {
+            if self.shorts.contains(pair(u32::from(u16::from_le_bytes(*two)))) {
+                self.look_short(text, at, found);
             }
         }
         // Behind the end there are NULs.
-        if self.shorts.contains(pair(two >> 8)) {
-            self.look_short(text, text.len() - 1, two >> 8, found);
+        if let Some(last) = text.last()
+            && self.shorts.contains(pair(u32::from(*last)))
+        {
+            self.look_short(text, text.len() - 1, found);
         }
     }
 
-    /// Literals of fewer than four bytes whose anchor is at `at`, where the text's first two bytes are `two`.
+    /// Literals of fewer than four bytes whose anchor is at `at`.
     #[inline(never)]
-    fn look_short(&self, text: &[u8], at: usize, two: u32, found: &mut impl FnMut(u32, usize)) {
-        let key = two | u32::from(text.get(at + 2).map_or(0, u8::to_ascii_lowercase)) << 16;
+    fn look_short(&self, text: &[u8], at: usize, found: &mut impl FnMut(u32, usize)) {
+        let key = short_key(&text[at..text.len().min(at + QUAD - 1)]);
         for width in 1..QUAD {
             let key = key & ((1 << (8 * width)) - 1);
             if self.short_keys.contains(short(key, width)) {
@@ -235,10 +258,10 @@ const fn short(key: u32, width: usize) -> usize {
     quad(key | (width as u32) << 24)
 }
 
-/// The bit of the first two bytes of one.
+/// The bit of the first two bytes of one, in either case.
 #[inline]
 const fn pair(key: u32) -> usize {
-    (key & 0xffff) as usize
+    ((key | FOLD) & 0xffff) as usize
 }
 
 /// The anchor of a literal, which is not empty.

@@ -141,6 +141,6 @@ impl Ruleset {
         set: &mut CandidateSet,
     ) {
         set.clear(self.signatures.len(), text.len(), changes);
-        self.prefilter.candidates(text, classes, zone, &self.signatures, set);
+        self.prefilter.candidates(text, classes, zone, set);
     }
 }

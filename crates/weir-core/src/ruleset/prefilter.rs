@@ -2,8 +2,8 @@
 //!
 //! **Safety.** A signature is left out only where it cannot match: none of its required literals occurs, or a kind of
 //! byte that every match has ([`super::Signature::needs`]) does not, or it does not apply in the zone. Most values are
-//! made of few kinds of bytes; for those of [`KINDS`] there are smaller sets, with only the signatures and literals
-//! that such a value can have. `same_answer_as_every_regex` in `tests/rules.rs` holds this against the slow path.
+//! made of few kinds of bytes and are in one of few zones; for those of [`KINDS`] in each of [`ZONES`] there are smaller
+//! sets, with only the signatures and literals that such a value can have. `same_answer_as_every_regex` in `tests/rules.rs` holds this against the slow path.
 
 use super::literal::{MAX_LEN, RequiredLiterals};
 use super::literal_matcher::{Literal, LiteralMatcher};
@@ -11,14 +11,20 @@ use super::pattern::Anchors;
 use super::{CandidateSet, RequiredClasses, Signature};
 use crate::model::{ByteClasses, Zone};
 use std::collections::HashMap;
+use std::ops::Range;
 
-/// What values are made of, fewest kinds first: tokens, prose and times of day, addresses and paths, anything.
-const KINDS: [ByteClasses; 4] =
-    [ByteClasses::TOKEN, PROSE, PROSE.with(ByteClasses::SLASH).with(ByteClasses::AT), ByteClasses::ALL];
+/// What values are made of, fewest kinds first: numbers and dates, tokens, words, prose and times of day, addresses and paths,
+/// anything.
+const KINDS: [ByteClasses; 6] =
+    [NUMBER, ByteClasses::TOKEN, WORDS, PROSE, PROSE.with(ByteClasses::SLASH).with(ByteClasses::AT), ByteClasses::ALL];
+/// Zones with sets of their own. Values in other zones, or in several at once, use sets for every zone.
+const ZONES: [Zone; 7] = [Zone::BODY, Zone::QUERY, Zone::NAME, Zone::HEADER, Zone::COOKIE, Zone::PATH, Zone::ALL];
+/// Bytes of numbers, dates and versions.
+const NUMBER: ByteClasses = ByteClasses::DIGIT.with(ByteClasses::DOT).with(ByteClasses::DASH);
+/// Bytes of words and lists of words.
+const WORDS: ByteClasses = ByteClasses::TOKEN.with(ByteClasses::BLANK).with(ByteClasses::COMMA);
 /// Bytes of prose without brackets and double quotes.
-const PROSE: ByteClasses = ByteClasses::TOKEN
-    .with(ByteClasses::BLANK)
-    .with(ByteClasses::COMMA)
+const PROSE: ByteClasses = WORDS
     .with(ByteClasses::QUOTE)
     .with(ByteClasses::COLON)
     .with(ByteClasses::PLUS)
@@ -31,8 +37,8 @@ pub const READ_AROUND: usize = 4096;
 /// The literals of all signatures.
 #[derive(Debug)]
 pub struct Prefilter {
-    /// Sets by what values are made of.
-    sets: [(ByteClasses, Literals); KINDS.len()],
+    /// Sets by zone, and by what values are made of.
+    sets: [(Zone, [(ByteClasses, Literals); KINDS.len()]); ZONES.len()],
     /// The set for the content of files, which only few signatures look at and which may be large.
     file: Literals,
 }
@@ -43,10 +49,21 @@ struct Literals {
     anchors: LiteralMatcher,
     /// Signatures that ask for each literal.
     wanted_by: Vec<Vec<Wanted>>,
-    /// Signatures to be tried on every value.
-    unfiltered: Vec<(u32, Anchors)>,
-    /// Zones in which any of the signatures applies.
-    zones: Zone,
+    /// Signatures to be tried on every value that has what they need.
+    unfiltered: Vec<Unfiltered>,
+}
+
+/// A signature that asks for no literal.
+#[derive(Debug)]
+struct Unfiltered {
+    /// Its number.
+    signature: u32,
+    /// What it needs to match.
+    needs: RequiredClasses,
+    /// Where it matches.
+    anchors: Anchors,
+    /// How far a match is followed, in bytes.
+    reach: usize,
 }
 
 /// A signature that asks for a literal.
@@ -75,28 +92,22 @@ impl Prefilter {
     /// Sets for `signatures` with their required literals.
     pub(super) fn new(signatures: &[Signature], required: &[RequiredLiterals]) -> Self {
         let set = |kinds, zones| Literals::new(signatures, required, kinds, zones);
-        Self { sets: KINDS.map(|kinds| (kinds, set(kinds, Zone::ALL))), file: set(ByteClasses::ALL, Zone::FILE) }
+        let sets = ZONES.map(|zones| (zones, KINDS.map(|kinds| (kinds, set(kinds, zones)))));
+        Self { sets, file: set(ByteClasses::ALL, Zone::FILE) }
     }
 
     /// Adds each signature that may match `text` to `set`, with the windows around its literals, until the set is full;
     /// one that may match anywhere is added without a position.
     #[inline]
-    pub(super) fn candidates(
-        &self,
-        text: &[u8],
-        classes: ByteClasses,
-        zone: Zone,
-        signatures: &[Signature],
-        set: &mut CandidateSet,
-    ) {
+    pub(super) fn candidates(&self, text: &[u8], classes: ByteClasses, zone: Zone, set: &mut CandidateSet) {
         if zone == Zone::FILE {
-            return self.file.candidates(text, classes, signatures, set);
+            return self.file.candidates(text, classes, set);
         }
-        let literals = self.sets.iter().find(|(kinds, _)| classes.within(*kinds));
+        let sets = self.sets.iter().find(|(zones, _)| zones.contains(zone));
+        let (_, sets) = sets.expect("the last sets are for every zone");
+        let literals = sets.iter().find(|(kinds, _)| classes.within(*kinds));
         let (_, literals) = literals.expect("the last set is for every kind of byte");
-        if literals.zones.intersects(zone) {
-            literals.candidates(text, classes, signatures, set);
-        }
+        literals.candidates(text, classes, set);
     }
 }
 
@@ -107,14 +118,17 @@ impl Literals {
         let mut literals: Vec<Literal<'_>> = Vec::new();
         let mut wanted_by: Vec<Vec<Wanted>> = Vec::new();
         let mut unfiltered = Vec::new();
-        let mut zones = Zone::NONE;
         let all = (0u32..).zip(signatures.iter().zip(required));
         for (number, (signature, required)) in
             all.filter(|(_, (s, _))| s.needs.satisfied_by(kinds) && s.zones.intersects(looked_at))
         {
-            zones = zones.with(signature.zones);
             let Some(required) = required else {
-                unfiltered.push((number, signature.pattern.anchors()));
+                unfiltered.push(Unfiltered {
+                    signature: number,
+                    needs: signature.needs.clone(),
+                    anchors: signature.pattern.anchors(),
+                    reach: signature.pattern.reach(),
+                });
                 continue;
             };
             for needed in
@@ -131,26 +145,35 @@ impl Literals {
                 wanted_by[at].push(Wanted::new(number, signature, needed.needs.clone(), needed.anchors));
             }
         }
-        Self { anchors: LiteralMatcher::new(&literals), wanted_by, unfiltered, zones }
+        Self { anchors: LiteralMatcher::new(&literals), wanted_by, unfiltered }
     }
 
-    fn candidates(&self, text: &[u8], classes: ByteClasses, signatures: &[Signature], set: &mut CandidateSet) {
+    #[inline]
+    fn candidates(&self, text: &[u8], classes: ByteClasses, set: &mut CandidateSet) {
         set.note_classes(text);
-        for part in set.parts(READ_AROUND + MAX_LEN) {
-            self.anchors.find(&text[part.clone()], classes, |literal, at| {
-                let (wanted_by, at) = (&self.wanted_by[literal as usize], part.start + at);
-                if !set.look_up(wanted_by.len()) {
-                    return;
-                }
-                for wanted in wanted_by.iter().filter(|wanted| wanted.needs.satisfied_by(classes)) {
-                    if set.is_open(at, wanted.reach, wanted.read_around, &wanted.needs, wanted.anchors) {
-                        set.add(wanted.signature, at, wanted.reach);
-                    }
-                }
-            });
+        if set.is_all_new() {
+            self.find(text, 0..text.len(), classes, set);
+        } else {
+            set.parts(READ_AROUND + MAX_LEN).into_iter().for_each(|part| self.find(text, part, classes, set));
         }
-        for &(signature, anchors) in &self.unfiltered {
-            set.add_unfiltered(signature, anchors, signatures[signature as usize].pattern.reach());
+        for candidate in self.unfiltered.iter().filter(|candidate| candidate.needs.satisfied_by(classes)) {
+            set.add_unfiltered(candidate.signature, candidate.anchors, candidate.reach);
         }
+    }
+
+    /// Adds the signatures that may match by the literals in `part` of `text`.
+    #[inline]
+    fn find(&self, text: &[u8], part: Range<usize>, classes: ByteClasses, set: &mut CandidateSet) {
+        self.anchors.find(&text[part.clone()], classes, |literal, at| {
+            let (wanted_by, at) = (&self.wanted_by[literal as usize], part.start + at);
+            if !set.look_up(wanted_by.len()) {
+                return;
+            }
+            for wanted in wanted_by.iter().filter(|wanted| wanted.needs.satisfied_by(classes)) {
+                if set.is_open(at, wanted.reach, wanted.read_around, &wanted.needs, wanted.anchors) {
+                    set.add(wanted.signature, at, wanted.reach);
+                }
+            }
+        });
     }
 }

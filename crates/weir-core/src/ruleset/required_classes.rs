@@ -17,7 +17,7 @@ const COMMON: u32 = 8;
 const MAX_COST: u32 = 2 * COMMON;
 
 /// What every match of a pattern has.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequiredClasses {
     /// Each of these kinds.
     pub all: ByteClasses,

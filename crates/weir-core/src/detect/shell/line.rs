@@ -425,6 +425,12 @@ pub fn program(name: &[u8]) -> &[u8] {
     }
 }
 
+/// Whether `text` has a first word that ends in it.
+pub fn has_first_word(text: &[u8]) -> bool {
+    let word = &text[skip_lead(text, 0, MAX_LEAD)..];
+    word.iter().take(MAX_NAME).position(|b| !is_word(*b)).is_some_and(|end| end > 0)
+}
+
 /// Whether a text without separators cannot begin with a command: neither its first word nor a construct of the grammar.
 pub fn cannot_begin(head: &[u8], whole: bool, cut: usize) -> bool {
     let start = skip_lead(head, 0, MAX_LEAD);
@@ -436,7 +442,7 @@ pub fn cannot_begin(head: &[u8], whole: bool, cut: usize) -> bool {
         && commands::classify(name).is_none()
         && commands::wrapper(name).is_none()
         && !matches!(name, b"for" | b"case" | b"select")
-        && memchr::memmem::find(word, b"()").is_none()
+        && !word.windows(2).any(|two| two == b"()")
 }
 
 /// Whether a text of letters, digits, `.`, `-` and `_` is the name of a command, or of one that runs another. No other text
