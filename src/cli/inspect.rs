@@ -114,6 +114,9 @@ impl Judged<'_> {
             "attacks": self.judgement.verdict.attacks,
             "findings": self.judgement.verdict.findings,
             "inspection": self.judgement.inspection,
+            "reply": self.judgement.verdict.reply.as_ref().map(|reply| serde_json::json!({
+                "status": reply.status, "headers": reply.headers, "body": String::from_utf8_lossy(&reply.body),
+            })),
             "microseconds": self.judgement.micros.round(),
         });
         format!("{value}\n")
@@ -135,12 +138,25 @@ impl Judged<'_> {
             attacks.join(",")
         );
         if !quiet {
+            self.reply(&mut out);
             self.findings(&mut out);
             self.gaps(&mut out);
             self.steps(&mut out);
             out.push('\n');
         }
         out
+    }
+
+    /// What the client of a blocked request gets.
+    fn reply(&self, out: &mut String) {
+        let Some(reply) = &self.judgement.verdict.reply else { return };
+        let _ = writeln!(out, "\nreply: {}", reply.status);
+        for (name, value) in &reply.headers {
+            let _ = writeln!(out, "  {name}: {value}");
+        }
+        for line in String::from_utf8_lossy(&reply.body).lines() {
+            let _ = writeln!(out, "  | {}", printable(line.as_bytes(), 200));
+        }
     }
 
     fn findings(&self, out: &mut String) {

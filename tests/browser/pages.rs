@@ -4,7 +4,7 @@ use crate::driver::{self, Browser, SCHEMES, WIDTHS};
 use crate::logged_in;
 use crate::weir::Weir;
 
-/// Pages with a link in the navigation, and those of a source, a host and an application.
+/// Pages with a link in the navigation, those of a source, a host and an application, and forms of rules.
 pub const PAGES: &[&str] = &[
     "/",
     "/attacks",
@@ -19,6 +19,8 @@ pub const PAGES: &[&str] = &[
     "/lists",
     "/rules",
     "/rules/new",
+    "/rules/new/block_reply",
+    "/rules/new/brute",
     "/catalogue",
     "/settings",
     "/nodes",

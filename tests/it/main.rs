@@ -3,7 +3,8 @@
 mod abuse; // behaviour over many requests, on several nodes
 mod aggregation; // between nodes and a control plane
 mod api; // verdicts, both forms, refusals, coverage
-mod backup; // the store of a control plane in a file, and back
+mod backup;
+mod block_page; // the store of a control plane in a file, and back
 mod control_plane; // accounts, nodes, policy, API
 mod crowdsec; // the protocols of CrowdSec
 mod description; // the API of a control plane against its description

@@ -51,6 +51,7 @@ pub struct ControlPlaneMetrics {
     misdated: Counter,
     logins: Family<Outcome, Counter>,
     retention: Family<Outcome, Counter>,
+    messages: Family<Outcome, Counter>,
     nodes: Family<State, Gauge>,
     alarms: Family<Kind, Gauge>,
     serial: Gauge,
@@ -68,6 +69,7 @@ impl Default for ControlPlaneMetrics {
             misdated: Counter::default(),
             logins: Family::default(),
             retention: Family::default(),
+            messages: Family::default(),
             nodes: Family::default(),
             alarms: Family::default(),
             serial: Gauge::default(),
@@ -99,6 +101,8 @@ impl ControlPlaneMetrics {
             "Removals of old hits, by outcome: done, failed.",
             self.retention.clone(),
         );
+        let messages = "Messages of alerts and reports, by outcome: sent, failed.";
+        registry.register("control_plane_alert_messages", messages, self.messages.clone());
         registry.register("control_plane_nodes", "Nodes, by state: active, inactive, disabled.", self.nodes.clone());
         let alarms = "Alarms on the Dashboard, by kind: no_node, uninspected.";
         registry.register("control_plane_alarms", alarms, self.alarms.clone());
@@ -136,6 +140,11 @@ impl ControlPlaneMetrics {
     /// Retention ran, to its end or not.
     pub(super) fn retained(&self, done: bool) {
         count(&self.retention, if done { "done" } else { "failed" }, 1);
+    }
+
+    /// A message of an alert, a digest or a report was delivered or not.
+    pub(super) fn message(&self, sent: bool) {
+        count(&self.messages, if sent { "sent" } else { "failed" }, 1);
     }
 
     /// Counts a node that waits for a policy for as long as the answer is kept.

@@ -3,8 +3,7 @@
 //! This module only describes them. The node counts, and tells [`Policy::decide_with`](super::Policy::decide_with) which
 //! limits a request goes over.
 
-use super::reply::{Reply, ReplyTemplate};
-use super::verdict::RequestContext;
+use super::reply::{Blocked, Reply, ReplyTemplate};
 use regex::bytes::Regex;
 use serde::Serialize;
 use std::collections::HashMap;
@@ -205,8 +204,8 @@ pub struct AbuseExcess {
 impl AbuseExcess {
     /// The reply to a request that is blocked for it: that of the rule, or `standard`; with `Retry-After` and the RateLimit
     /// header fields (draft-ietf-httpapi-ratelimit-headers).
-    pub(super) fn reply(&self, request: &RequestContext<'_, '_>, standard: impl FnOnce() -> Reply) -> Reply {
-        let own = self.rule.reply.as_ref().map(|reply| reply.render(request.message, request.request_id));
+    pub(super) fn reply(&self, blocked: &Blocked<'_, '_>, standard: impl FnOnce() -> Reply) -> Reply {
+        let own = self.rule.reply.as_ref().map(|reply| reply.render(blocked));
         let mut reply = own.unwrap_or_else(standard);
         if self.rule.kind == AbuseKind::RateLimit {
             let AbuseRule { id, threshold, window, .. } = &*self.rule;

@@ -8,6 +8,7 @@ use super::list::List;
 use super::mode::{Cause, Mode, RuleMode, blocks};
 use super::overlimit::OverlimitAction;
 use super::reasons;
+use super::reply::{Blocked, Reply};
 use super::rules::{UploadLimit, not_expired};
 use super::verdict::{Action, Bypass, Plan, Reason, RequestContext, Verdict};
 use std::collections::HashMap;
@@ -56,9 +57,10 @@ impl Policy {
         });
         if verdict.reason.is_some() {
             verdict.action = Action::Block;
-            let standard = || self.replies[plan.reply].render(request.message, request.request_id);
             let own = limited.filter(|_| verdict.reason == Some(Reason::Limit));
-            verdict.reply = Some(own.map_or_else(standard, |excess| excess.reply(request, standard)));
+            let standard = || self.standard_reply(request, plan);
+            let limited = |excess: &AbuseExcess| excess.reply(&blocked(request, plan), standard);
+            verdict.reply = Some(own.map_or_else(standard, limited));
         } else {
             verdict.reason = causes.reason(|cause| blocks(Mode::Block, plan.listed(), cause, true));
             verdict.would_block = verdict.reason.is_some();
@@ -68,6 +70,14 @@ impl Policy {
 }
 
 impl Policy {
+    /// The reply to a blocked request: that of the most specific rule, else that of its route.
+    pub(super) fn standard_reply(&self, request: &RequestContext<'_, '_>, plan: &Plan) -> Reply {
+        let readings = plan.active.each().iter();
+        let mut own = readings.filter_map(|active| self.rules.setting(active, request.now, |action| &action.replies));
+        let template = own.next().map_or(&self.replies[plan.reply], |reply| &**reply);
+        template.render(&blocked(request, plan))
+    }
+
     /// Whether an exception covers the finding of `excess`.
     fn is_excepted(&self, excess: &AbuseExcess, plan: &Plan, now: u64) -> bool {
         let (name, attack, point) = (excess.rule.finding(), excess.rule.attack(), PointPath::default());
@@ -78,6 +88,15 @@ impl Policy {
     /// Whether `excess` by itself is a reason to block.
     fn limits(&self, excess: &AbuseExcess, plan: &Plan, now: u64) -> bool {
         excess.rule.is_enforced() && excess.rule.reaction == Reaction::Block && !self.is_excepted(excess, plan, now)
+    }
+}
+
+fn blocked<'b, 'a>(request: &RequestContext<'b, 'a>, plan: &Plan) -> Blocked<'b, 'a> {
+    Blocked {
+        message: request.message,
+        host: &request.facts.host,
+        request_id: request.request_id,
+        application: plan.application,
     }
 }
 

@@ -1,6 +1,17 @@
 //! The reply to a blocked client. It reveals nothing about the findings.
+//!
+//! Bodies and header values may have the placeholders `${request_id}`, `${application}`, `${host}` and `${status}`. Their
+//! values are escaped for the place where they are put.
+
+mod accept;
+mod rule;
+mod template;
+
+pub use rule::MAX_RULE_BODY;
+pub(super) use rule::read;
 
 use super::error::PolicyError;
+use template::{Context, TextTemplate, Values};
 use weir_core::model::{DecodedHead, Message};
 
 /// Body of the default reply, byte for byte.
@@ -9,8 +20,6 @@ pub const DEFAULT_BODY: &str = r#"{"error": {"code": 403, "message": "request bl
 pub const DEFAULT_STATUS: u16 = 403;
 /// Longest body, in bytes.
 pub const MAX_BODY: usize = 256 << 10;
-/// The one variable that bodies and header values may use.
-const REQUEST_ID: &str = "request_id";
 /// Header fields that frame the response; only the gateway sets them.
 const FRAMING: &[&str] = &["content-length", "transfer-encoding", "connection", "upgrade", "keep-alive", "trailer"];
 
@@ -19,11 +28,11 @@ const FRAMING: &[&str] = &["content-length", "transfer-encoding", "connection", 
 pub struct ReplySettings {
     /// Status, 200 to 599.
     pub status: u16,
-    /// Header lines besides content-type. Values may use `${request_id}`.
+    /// Header lines besides content-type. Values may have placeholders.
     pub headers: Vec<(String, String)>,
-    /// Body for clients that do not ask for HTML. May use `${request_id}`.
+    /// Body for clients that do not ask for HTML. May have placeholders.
     pub json: String,
-    /// Body for clients that prefer `text/html`; `None` sends them the JSON body too. May use `${request_id}`.
+    /// Body for clients that prefer `text/html`; `None` sends them the JSON body too. May have placeholders.
     pub html: Option<String>,
 }
 
@@ -44,19 +53,63 @@ pub struct Reply {
     pub body: Vec<u8>,
 }
 
+/// What a reply depends on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Blocked<'b, 'a> {
+    /// The request.
+    pub message: &'b Message<'a>,
+    /// Its host without port, as the client sent it.
+    pub host: &'b [u8],
+    /// Its id.
+    pub request_id: &'b str,
+    /// Its application.
+    pub application: i64,
+}
+
 /// A validated reply with placeholders.
 #[derive(Clone, Debug)]
 pub(super) struct ReplyTemplate {
     status: u16,
     headers: Vec<(String, TextTemplate)>,
-    typed: bool,
-    json: TextTemplate,
-    html: Option<TextTemplate>,
+    /// The escaping that the content type in `headers` asks for, if there is one.
+    typed: Option<Context>,
+    /// Bodies; the first one is for clients that prefer none of them.
+    bodies: Vec<(MediaType, TextTemplate)>,
 }
 
-/// Text with placeholders for the request id: the pieces around them.
-#[derive(Clone, Debug)]
-struct TextTemplate(Vec<String>);
+/// Media types of bodies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum MediaType {
+    Json,
+    Text,
+    Html,
+}
+
+impl MediaType {
+    fn content_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Text => "text/plain; charset=utf-8",
+            Self::Html => "text/html; charset=utf-8",
+        }
+    }
+
+    fn parts(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Json => ("application", "json"),
+            Self::Text => ("text", "plain"),
+            Self::Html => ("text", "html"),
+        }
+    }
+
+    fn context(self) -> Context {
+        match self {
+            Self::Json => Context::Json,
+            Self::Text => Context::Text,
+            Self::Html => Context::Markup,
+        }
+    }
+}
 
 impl ReplyTemplate {
     /// Checks `settings`; reports mistakes under the key `at`.
@@ -71,7 +124,7 @@ impl ReplyTemplate {
             }
             TextTemplate::parse(source).unwrap_or_else(|message| {
                 report(key, message);
-                TextTemplate(Vec::new())
+                TextTemplate::default()
             })
         };
         // The default body names the status that is sent.
@@ -85,54 +138,50 @@ impl ReplyTemplate {
                 report("headers", message);
             }
         }
-        let typed = settings.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type"));
-        if typed && html.is_some() {
+        let mut types = settings.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+        let typed = types.next().map(|(_, value)| Context::of_type(value));
+        if typed.is_some() && html.is_some() {
             report("headers", "content-type cannot be set where there are a JSON and an HTML body".into());
         }
-        Self { status: settings.status, headers, typed, json, html }
+        let html = html.map(|html| (MediaType::Html, html));
+        let bodies = std::iter::once((MediaType::Json, json)).chain(html).collect();
+        Self { status: settings.status, headers, typed, bodies }
     }
 
-    /// The reply to `message`.
-    pub fn render(&self, message: &Message<'_>, request_id: &str) -> Reply {
-        let accept = self.html.as_ref().and_then(|_| DecodedHead::header(message, "accept"));
-        let html = self.html.as_ref().filter(|_| accept.is_some_and(|accept| prefers_html(&accept)));
-        let (body, content_type) = match html {
-            Some(html) => (html.fill(&html_escaped(request_id)), "text/html; charset=utf-8"),
-            None => (self.json.fill(&json_escaped(request_id)), "application/json"),
-        };
+    /// The reply to a blocked request.
+    pub fn render(&self, blocked: &Blocked<'_, '_>) -> Reply {
+        let host = std::str::from_utf8(blocked.host).ok().filter(|host| is_host(host)).unwrap_or_default();
+        let values =
+            Values { request_id: blocked.request_id, application: blocked.application, host, status: self.status };
         let mut headers = Vec::with_capacity(self.headers.len() + 1);
-        if !self.typed {
-            headers.push(("content-type".into(), content_type.into()));
+        let body = self.body(blocked.message).map(|(media, body)| {
+            if self.typed.is_none() {
+                headers.push(("content-type".into(), media.content_type().into()));
+            }
+            body.fill(&values, self.typed.unwrap_or(media.context()))
+        });
+        headers.extend(self.headers.iter().map(|(name, value)| (name.clone(), value.fill(&values, Context::Header))));
+        Reply { status: self.status, headers, body: body.unwrap_or_default().into_bytes() }
+    }
+
+    /// The body that the client prefers; the first one unless another has more weight.
+    fn body(&self, message: &Message<'_>) -> Option<(MediaType, &TextTemplate)> {
+        let (first, others) = self.bodies.split_first()?;
+        let accept = (!others.is_empty()).then(|| DecodedHead::header(message, "accept")).flatten();
+        let mut best = first;
+        if let Some(accept) = accept {
+            let weight = |media: MediaType| accept::weight(&accept, media.parts().0, media.parts().1);
+            for other in others {
+                best = if weight(other.0) > weight(best.0) { other } else { best };
+            }
         }
-        let plain: String = request_id.chars().filter(char::is_ascii_graphic).collect();
-        headers.extend(self.headers.iter().map(|(name, value)| (name.clone(), value.fill(&plain))));
-        Reply { status: self.status, headers, body: body.into_bytes() }
+        Some((best.0, &best.1))
     }
 }
 
-impl TextTemplate {
-    fn parse(source: &str) -> Result<Self, String> {
-        let mut pieces = Vec::new();
-        let mut rest = source;
-        let mut piece = String::new();
-        while let Some((before, after)) = rest.split_once("${") {
-            let Some((name, after)) = after.split_once('}') else {
-                return Err("`${` without `}`".into());
-            };
-            if name != REQUEST_ID {
-                return Err(format!("unknown variable `${{{name}}}`; there is only `${{{REQUEST_ID}}}`"));
-            }
-            piece.push_str(before);
-            pieces.push(std::mem::take(&mut piece));
-            rest = after;
-        }
-        pieces.push(rest.to_owned());
-        Ok(Self(pieces))
-    }
-
-    fn fill(&self, id: &str) -> String {
-        self.0.join(id)
-    }
+/// Whether `host` can be a host name or an address; what a client sends in the place of one is not repeated to it.
+fn is_host(host: &str) -> bool {
+    host.len() <= 253 && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_:[]".contains(&b))
 }
 
 fn bad_header(name: &str, value: &str) -> Option<String> {
@@ -147,57 +196,6 @@ fn bad_header(name: &str, value: &str) -> Option<String> {
         .then(|| format!("the value of `{name}` holds bytes that no header may have"))
 }
 
-fn html_escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
-    }
-    out
-}
-
-fn json_escaped(text: &str) -> String {
-    let quoted = serde_json::Value::from(text).to_string();
-    quoted[1..quoted.len() - 1].to_owned()
-}
-
-/// Whether an Accept header (RFC 9110 §12.5.1) gives `text/html` more weight than `application/json`.
-fn prefers_html(accept: &[u8]) -> bool {
-    weight(accept, "text", "html") > weight(accept, "application", "json")
-}
-
-/// The weight, in thousandths, of a media type: that of the most specific range that covers it.
-fn weight(accept: &[u8], kind: &str, subtype: &str) -> u32 {
-    let mut best = (0, 0);
-    for item in accept.split(|&b| b == b',') {
-        let mut parts = item.split(|&b| b == b';').map(<[u8]>::trim_ascii);
-        let range = parts.next().unwrap_or_default();
-        let slash = range.iter().position(|&b| b == b'/').unwrap_or(range.len());
-        let (have_kind, have_subtype) = (&range[..slash], range.get(slash + 1..).unwrap_or_default());
-        let specific = match (have_kind, have_subtype) {
-            (b"*", b"*") => 1,
-            (k, b"*") if k.eq_ignore_ascii_case(kind.as_bytes()) => 2,
-            (k, s) if k.eq_ignore_ascii_case(kind.as_bytes()) && s.eq_ignore_ascii_case(subtype.as_bytes()) => 3,
-            _ => continue,
-        };
-        let q = parts.find_map(|p| p.strip_prefix(b"q=").or_else(|| p.strip_prefix(b"Q="))).map_or(1000, quality);
-        best = best.max((specific, q));
-    }
-    best.1
-}
-
-/// `0.5` as 500; anything that is not a number counts as 0.
-fn quality(text: &[u8]) -> u32 {
-    let value = std::str::from_utf8(text).ok().and_then(|t| t.parse::<f32>().ok()).unwrap_or(0.0);
-    (value.clamp(0.0, 1.0) * 1000.0) as u32
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -209,23 +207,26 @@ mod tests {
         if errors.is_empty() { Ok(template) } else { Err(errors) }
     }
 
-    fn accepting(accept: &'static [u8]) -> Message<'static> {
-        Message { headers: vec![Header { name: b"Accept", value: accept }], ..Message::default() }
+    /// The reply to a request with this Accept header and this id.
+    fn reply(template: &ReplyTemplate, accept: &str, request_id: &str) -> Reply {
+        let headers = vec![Header { name: b"Accept", value: accept.as_bytes() }];
+        let message = Message { headers, ..Message::default() };
+        template.render(&Blocked { message: &message, host: b"shop.example", request_id, application: 7 })
     }
 
     #[test]
     fn the_default_is_exact() {
-        let reply = compiled(&ReplySettings::default()).unwrap().render(&accepting(b"text/html"), "id");
-        assert_eq!(reply.status, 403);
-        assert_eq!(reply.headers, [("content-type".to_owned(), "application/json".to_owned())]);
-        assert_eq!(reply.body, br#"{"error": {"code": 403, "message": "request blocked"}}"#);
+        let got = reply(&compiled(&ReplySettings::default()).unwrap(), "text/html", "id");
+        assert_eq!(got.status, 403);
+        assert_eq!(got.headers, [("content-type".to_owned(), "application/json".to_owned())]);
+        assert_eq!(got.body, br#"{"error": {"code": 403, "message": "request blocked"}}"#);
     }
 
     #[test]
     fn the_default_body_names_the_status() {
         let settings = ReplySettings { status: 451, ..ReplySettings::default() };
-        let reply = compiled(&settings).unwrap().render(&accepting(b"*/*"), "id");
-        assert_eq!(reply.body, br#"{"error": {"code": 451, "message": "request blocked"}}"#);
+        let got = reply(&compiled(&settings).unwrap(), "*/*", "id");
+        assert_eq!(got.body, br#"{"error": {"code": 451, "message": "request blocked"}}"#);
     }
 
     #[test]
@@ -244,9 +245,9 @@ mod tests {
             (",;,/,*/", false),
             ("", false),
         ] {
-            let reply = template.render(&accepting(accept.as_bytes()), "id");
-            assert_eq!(reply.body.starts_with(b"<b>"), html, "{accept}");
-            assert_eq!(reply.headers[0].1.starts_with("text/html"), html, "{accept}");
+            let got = reply(&template, accept, "id");
+            assert_eq!(got.body.starts_with(b"<b>"), html, "{accept}");
+            assert_eq!(got.headers[0].1.starts_with("text/html"), html, "{accept}");
         }
     }
 
@@ -260,13 +261,23 @@ mod tests {
         };
         let template = compiled(&settings).unwrap();
         let hostile = "a\"'<b>&\\\r\nx: y";
-        let json = template.render(&accepting(b"application/json"), hostile);
+        let json = reply(&template, "application/json", hostile);
         let value: serde_json::Value = serde_json::from_slice(&json.body).unwrap();
         assert_eq!((value["id"].as_str(), value["again"].as_str()), (Some(hostile), Some(hostile)));
         assert_eq!(json.headers[1], ("X-Request-Id".into(), "id a\"'<b>&\\x:y".into()));
-        let html = template.render(&accepting(b"text/html"), "a'><script>");
+        let html = reply(&template, "text/html", "a'><script>");
         assert_eq!(html.body, b"<p title='a&#39;&gt;&lt;script&gt;'>");
         assert_eq!(html.status, 451);
+    }
+
+    #[test]
+    fn the_escaping_follows_a_content_type_that_is_set() {
+        for (content_type, body) in [("text/html", "&lt;b&gt;"), ("text/plain", "<b>"), ("application/json", "<b>")] {
+            let headers = vec![("Content-Type".to_owned(), content_type.to_owned())];
+            let settings = ReplySettings { headers, json: "${request_id}".into(), ..ReplySettings::default() };
+            let got = reply(&compiled(&settings).unwrap(), "*/*", "<b>");
+            assert_eq!(got.body, body.as_bytes(), "{content_type}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::custom::{CUSTOM_PREFIX, CustomSignature};
 use super::graphql::GraphqlLimits;
 use super::mode::{Mode, RuleMode};
 use super::profiles::Profile;
+use super::reply::ReplyTemplate;
 use super::settings::OverlimitMode;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -65,6 +66,8 @@ pub(super) enum RuleKind {
     Abuse(Box<AbuseRule>),
     /// Where the session is.
     Session(KeyPart),
+    /// The reply to a blocked client.
+    Reply(Box<ReplyTemplate>),
     /// Accepted without effect.
     Ignored,
 }
@@ -99,7 +102,8 @@ pub(super) enum FileType {
 /// Rule types that are read.
 pub(super) const TYPES: &str = "wallarm_mode, vpatch, regex, experimental_regex, disable_regex, ignore_regex, disable_attack_type, \
                      disable_stamp, binary_data, uploads, profile, sensitive_data, parser_state, overlimit_res_settings, \
-                     file_upload_size_limit, graphql_detection, rate_limit, brute, forced_browsing, bola, session, set_response_header";
+                     file_upload_size_limit, graphql_detection, rate_limit, brute, forced_browsing, bola, session, \
+                     block_reply, set_response_header";
 
 impl Rule {
     /// Replaces ids in this rule, its own or that of a rule it refers to, according to `moved`.

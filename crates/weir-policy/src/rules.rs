@@ -16,6 +16,7 @@ use super::index::Index;
 use super::mode::Mode;
 use super::mode::RuleMode;
 use super::reading::{ActiveActions, Reading};
+use super::reply::ReplyTemplate;
 use super::rule::{self, Origin, Rule, RuleKind};
 use super::settings::OverlimitMode;
 use super::verdict::Active;
@@ -52,6 +53,8 @@ pub(super) struct ActionRules {
     pub abuse: Vec<Expiring<Arc<AbuseRule>>>,
     /// Where the session is.
     pub sessions: Vec<Expiring<KeyPart>>,
+    /// Replies to blocked clients.
+    pub replies: Vec<Expiring<Box<ReplyTemplate>>>,
     /// Exceptions.
     pub exceptions: Exceptions,
 }
@@ -273,6 +276,7 @@ impl ActionRules {
             RuleKind::Vpatch(attack, point) => self.vpatches.push((expires, Vpatch { rule: id, attack, point })),
             RuleKind::Exception(what, point) => self.exceptions.add(what, point, expires),
             RuleKind::Ignored => {}
+            RuleKind::Reply(reply) => self.replies.push((expires, reply)),
             RuleKind::Session(part) => self.sessions.push((expires, part)),
             RuleKind::Abuse(rule) => self.abuse.push((expires, Arc::from(rule))),
             RuleKind::Sensitive(point) => self.sensitive.push((expires, point)),

@@ -143,6 +143,29 @@ fn attacks_block_in_block_mode_only_and_are_told_in_monitoring() {
 }
 
 #[test]
+fn the_most_specific_rule_chooses_the_reply() {
+    let text = r#"
+rules:
+  - {id: 1, type: block_reply, status: 451, body_text: "all"}
+  - {id: 2, type: block_reply, body_text: "shop ${host} ${application}", action: [{type: equal, point: [header, HOST], value: shop.example}]}
+  - {id: 3, type: block_reply, body_text: "over", expired_at: 1000, action: [{type: equal, point: [path, 0], value: api}, {type: equal, point: [path, 1], value: v1}]}
+"#;
+    let policy = with_doc(&local(Mode::Block), text);
+    let case = Case::with(&[finding(AttackType::Sqli, true)]);
+    let reply = case.verdict(&policy).reply.unwrap();
+    assert_eq!((reply.status, reply.body.as_slice()), (403, &b"shop shop.example -1"[..]));
+    assert_eq!(reply.headers[0], ("content-type".to_owned(), "text/plain; charset=utf-8".to_owned()));
+    let other = Case { host: "other.example", ..case.clone() }.verdict(&policy).reply.unwrap();
+    assert_eq!((other.status, other.body.as_slice()), (451, &b"all"[..]));
+    let before = Case { now: 999, ..case }.verdict(&policy).reply.unwrap();
+    assert_eq!(before.body, b"over");
+    // What a client sends in the place of a host is not repeated to it.
+    let shown = with_doc(&local(Mode::Block), "rules: [{type: block_reply, body_html: '<p title=${host}>'}]");
+    let hostile = Case { host: "a onload=x", ..Case::with(&[finding(AttackType::Sqli, true)]) };
+    assert_eq!(hostile.verdict(&shown).reply.unwrap().body, b"<p title=>");
+}
+
+#[test]
 fn nothing_found_passes() {
     for case in [Case::default(), Case::with(&[finding(AttackType::Rce, false)])] {
         let verdict = case.verdict(&policy(Mode::Block));

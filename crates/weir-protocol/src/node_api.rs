@@ -56,7 +56,7 @@ pub const POLICY_CONTEXT: &[u8] = b"weir policy v1\n";
 /// Prefix of a key when its predecessor signs it.
 pub const KEY_CONTEXT: &[u8] = b"weir policy key v1\n";
 /// Policy features that this build supports; sent at registration and with each heartbeat.
-pub const CAPABILITIES: &[&str] = &["policy.1", "rule_packs.1", "databases.1"];
+pub const CAPABILITIES: &[&str] = &["policy.1", "rule_packs.1", "databases.1", "block_reply.1"];
 
 /// Request of a node for an identity.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -104,7 +104,7 @@ fn reply_keys(s: &mut Section<'_>) -> BlockReply {
         "headers",
         OWN,
         "none",
-        "Additional headers. `${request_id}` is replaced by the id of the request, here and in bodies.",
+        "Additional headers. `${request_id}`, `${host}`, `${application}` and `${status}` are replaced, here and in bodies.",
     );
     let json = s.get("body_json", OWN, defaults::BLOCK_JSON.to_owned(), "Body for clients that do not ask for HTML.");
     let html = s.optional("body_html", OWN, "the JSON body", "Body for clients whose Accept prefers HTML.");

@@ -1,5 +1,6 @@
 //! What an alert is.
 
+use super::schedule::Schedule;
 use crate::error::{Error, Mistake, Result};
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
@@ -44,13 +45,18 @@ pub struct NewAlert {
     /// Which hits count, as in the search of attacks; empty for all.
     #[serde(default)]
     pub query: String,
-    /// Hits from which on it is sent.
+    /// Hits from which on it is sent; not used by a report.
+    #[serde(default)]
     pub hits: u32,
-    /// Minutes in which they come; of a digest, the minutes that it covers.
+    /// Minutes in which they come; of a digest, the minutes that it covers. Not used by a report.
+    #[serde(default)]
     pub minutes: u32,
     /// Whether it is a digest: sent once for every period, and not as soon as there are enough hits.
     #[serde(default)]
     pub digest: bool,
+    /// When it is a report of all that happened in a day or week: its schedule.
+    #[serde(default)]
+    pub report: Option<Schedule>,
     /// Whether it is sent.
     #[serde(default = "yes")]
     pub enabled: bool,
@@ -112,10 +118,18 @@ impl NewAlert {
         if length == 0 || length > MAX_NAME || self.name.chars().any(char::is_control) {
             say("name", format!("enter 1 to {MAX_NAME} characters"));
         }
-        if !MINUTES.contains(&self.minutes) {
+        match self.report {
+            Some(report) if report.hour > 23 => say("report.hour", "enter an hour from 0 to 23".into()),
+            Some(_) if self.digest => say("digest", "a report has its own schedule: leave `digest` out".into()),
+            Some(_) if !self.query.trim().is_empty() => {
+                say("query", "a report covers everything: leave the search empty".into());
+            }
+            _ => {}
+        }
+        if self.report.is_none() && !MINUTES.contains(&self.minutes) {
             say("minutes", format!("enter {} to {} minutes", MINUTES.start(), MINUTES.end()));
         }
-        if self.hits > MAX_HITS || (self.hits == 0 && !self.digest) {
+        if self.hits > MAX_HITS || (self.hits == 0 && !self.digest && self.report.is_none()) {
             say("hits", format!("enter 1 to {MAX_HITS} hits; a digest may have 0, and is then always sent"));
         }
         if self.query.len() > MAX_TEXT {

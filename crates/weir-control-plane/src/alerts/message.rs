@@ -75,7 +75,8 @@ pub fn test(alert: &Alert) -> Message {
     Message { subject: format!("weir test: {name}"), text: format!("This is a test of the alert \"{name}\".\n") }
 }
 
-fn line(text: &str) -> String {
+/// A value of a request, or a name, on one line.
+pub(super) fn line(text: &str) -> String {
     printable(text.as_bytes(), MAX_VALUE)
 }
 

@@ -7,11 +7,16 @@ mod mail;
 #[cfg(test)]
 mod mail_tests;
 mod message;
+mod report;
+#[cfg(test)]
+mod report_tests;
 mod repository;
+mod schedule;
 mod service;
 #[cfg(test)]
 mod tests;
 
 pub use alert::{Alert, Channel, NewAlert};
 pub use mail::{MailError, Smtp, SmtpLogin, SmtpTls, check_sender};
+pub use schedule::{Every, Schedule};
 pub use service::Undelivered;

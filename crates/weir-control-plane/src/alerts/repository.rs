@@ -11,7 +11,7 @@ const MAX_ALERTS: usize = 50;
 /// Longest error kept, in bytes.
 const MAX_ERROR: usize = 500;
 
-const COLUMNS: &str = "id, name, channel, query, hits, minutes, digest, enabled, created, since, due, last_sent, sent, failures, last_error, known_hits, known_blocked";
+const COLUMNS: &str = "id, name, channel, query, hits, minutes, digest, enabled, created, since, due, last_sent, sent, failures, last_error, known_hits, known_blocked, report";
 
 fn read(row: &AnyRow) -> Result<Alert> {
     let count = |column: &str| Ok::<_, Error>(u64::try_from(number(row, column)?).unwrap_or_default());
@@ -23,6 +23,10 @@ fn read(row: &AnyRow) -> Result<Alert> {
         hits: u32::try_from(number(row, "hits")?).map_err(Error::internal)?,
         minutes: u32::try_from(number(row, "minutes")?).map_err(Error::internal)?,
         digest: number(row, "digest")? != 0,
+        report: match text(row, "report")?.as_str() {
+            "" => None,
+            json => Some(serde_json::from_str(json).map_err(Error::internal)?),
+        },
         enabled: number(row, "enabled")? != 0,
     };
     let blocked = count("known_blocked")?;
@@ -62,11 +66,12 @@ pub(super) async fn create(on: &mut AnyConnection, new: &NewAlert, now: i64) -> 
     let id = crate::auth::secret::id();
     let insert = sqlx::query(
         "INSERT INTO alerts (id, name, channel, query, hits, minutes, digest, enabled, created, since, due, last_sent, sent, \
-         failures, last_error) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10, 0, 0, 0, '')",
+         failures, last_error, report) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10, 0, 0, 0, '', $11)",
     );
     let insert = insert.bind(&id).bind(new.name.trim()).bind(channel(new)?).bind(new.query.trim());
     let insert = insert.bind(i64::from(new.hits)).bind(i64::from(new.minutes)).bind(i64::from(new.digest));
-    insert.bind(i64::from(new.enabled)).bind(now).bind(first_look(new, now)).execute(&mut *on).await?;
+    let insert = insert.bind(i64::from(new.enabled)).bind(now).bind(first_look(new, now)).bind(report(new)?);
+    insert.execute(&mut *on).await?;
     get(on, &id).await
 }
 
@@ -74,11 +79,13 @@ pub(super) async fn create(on: &mut AnyConnection, new: &NewAlert, now: i64) -> 
 pub(super) async fn update(on: &mut AnyConnection, id: &str, new: &NewAlert, now: i64) -> Result<Alert> {
     let update = sqlx::query(
         "UPDATE alerts SET name = $2, channel = $3, query = $4, hits = $5, minutes = $6, digest = $7, enabled = $8, since = $9, \
-         due = $10, failures = 0, last_error = '', known_hits = -1, known_blocked = 0 WHERE id = $1",
+         due = $10, failures = 0, last_error = '', known_hits = -1, known_blocked = 0, \
+         report = $11 WHERE id = $1",
     );
     let update = update.bind(id).bind(new.name.trim()).bind(channel(new)?).bind(new.query.trim());
     let update = update.bind(i64::from(new.hits)).bind(i64::from(new.minutes)).bind(i64::from(new.digest));
-    update.bind(i64::from(new.enabled)).bind(now).bind(first_look(new, now)).execute(&mut *on).await?;
+    let update = update.bind(i64::from(new.enabled)).bind(now).bind(first_look(new, now)).bind(report(new)?);
+    update.execute(&mut *on).await?;
     get(on, id).await
 }
 
@@ -129,7 +136,15 @@ fn channel(new: &NewAlert) -> Result<String> {
     serde_json::to_string(&new.channel).map_err(Error::internal)
 }
 
-/// A digest waits for the end of its first period.
+fn report(new: &NewAlert) -> Result<String> {
+    new.report.map_or(Ok(String::new()), |report| serde_json::to_string(&report).map_err(Error::internal))
+}
+
+/// A digest waits for the end of its first period, a report for its hour.
 fn first_look(new: &NewAlert, now: i64) -> i64 {
-    if new.digest { now + new.window() } else { now }
+    match new.report {
+        Some(report) => report.next(now),
+        None if new.digest => now + new.window(),
+        None => now,
+    }
 }

@@ -3,6 +3,7 @@
 use super::alert::{Alert, Known, NewAlert};
 use super::channel::{self, ChannelError};
 use super::message::{self, Counted};
+use super::report::HOLD;
 use super::repository::{self, Reported};
 use crate::app::App;
 use crate::auth::Caller;
@@ -103,8 +104,15 @@ impl App {
         })
     }
 
-    async fn send_alert(&self, alert: &Alert, message: &message::Message) -> std::result::Result<(), ChannelError> {
-        channel::deliver(&alert.about.channel, message, self.config.smtp.as_ref(), &self.config.outgoing).await
+    pub(super) async fn send_alert(
+        &self,
+        alert: &Alert,
+        message: &message::Message,
+    ) -> std::result::Result<(), ChannelError> {
+        let config = &self.config;
+        let sent = channel::deliver(&alert.about.channel, message, config.smtp.as_ref(), &config.outgoing).await;
+        config.metrics.message(sent.is_ok());
+        sent
     }
 
     /// Sends what is due, until `stop`. A destination that hangs delays no other alert.
@@ -144,7 +152,11 @@ impl App {
             if running.len() >= MAX_RUNNING {
                 break;
             }
-            let next = if alert.about.digest { now + RETRY } else { now + LOOK };
+            let next = match (alert.about.report, alert.about.digest) {
+                (Some(_), _) => now + HOLD,
+                (None, true) => now + RETRY,
+                (None, false) => now + LOOK,
+            };
             let taken = repository::take(&mut *self.store.control().write().acquire().await?, &alert, next).await?;
             if taken {
                 let app = self.clone();
@@ -156,6 +168,9 @@ impl App {
 
     /// Counts the hits of an alert, whose turn is taken until `held`, and sends it if there are enough.
     async fn look_at_alert(&self, alert: &Alert, now: i64, held: i64) -> Result<()> {
+        if let Some(schedule) = alert.about.report {
+            return self.send_report(alert, schedule, now, held).await;
+        }
         let window = alert.about.window();
         // A digest that could not be sent covers the next period too.
         let from = if alert.about.digest { alert.since } else { alert.since.max(now - window) };
@@ -209,7 +224,7 @@ impl App {
         Ok(Known { hits: now.hits.saturating_sub(known.hits), blocked: now.blocked.saturating_sub(known.blocked) })
     }
 
-    async fn alert_failed(&self, alert: &Alert, error: &str, now: i64) -> Result<()> {
+    pub(super) async fn alert_failed(&self, alert: &Alert, error: &str, now: i64) -> Result<()> {
         tracing::warn!(alert = alert.about.name, error, "an alert was not sent; tried again in a minute");
         let mut on = self.store.control().write().acquire().await?;
         repository::failed(&mut on, &alert.id, error, now + RETRY).await

@@ -27,7 +27,7 @@ async fn chat(status: StatusCode) -> (String, Arc<Mutex<Vec<Value>>>) {
 }
 
 /// A control plane at the present, and a node.
-async fn at_present() -> (Fixture, String) {
+pub(super) async fn at_present() -> (Fixture, String) {
     let fixture = Fixture::with(|config| config.public_url = Some("https://console.example".into())).await;
     fixture.clock.advance(now() as i64 - BEGIN);
     let node = fixture.node(CAPABILITIES).await;
@@ -42,7 +42,7 @@ fn at(mut hit: Hit, time: u64) -> Hit {
     hit
 }
 
-async fn make(fixture: &Fixture, url: &str, rest: Value) -> Value {
+pub(super) async fn make(fixture: &Fixture, url: &str, rest: Value) -> Value {
     let mut new = json!({"name": "many <attacks>", "channel": {"kind": "slack", "url": url}});
     new.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
     let made = fixture.as_role(Role::Administrator, "POST", "/api/v1/alerts", &new).await;

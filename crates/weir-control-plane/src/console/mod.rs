@@ -14,6 +14,7 @@ mod page;
 mod pages;
 mod point_text;
 mod point_words;
+mod reply_types;
 mod routes;
 mod rule_form;
 mod rule_text;

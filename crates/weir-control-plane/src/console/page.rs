@@ -21,7 +21,7 @@ use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
 
 /// Pages may load files of this host only and nothing inline, so that injected markup could not run script.
-const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
+const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; frame-src 'self'; \
                    form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 /// Cookie that stores the color theme.
 pub const THEME_COOKIE: &str = "weir_theme";

@@ -76,6 +76,7 @@ fn of_policy(routes: Routes) -> Routes {
         .get("/rules/new/{kind}", Needs(WritePolicy), rules::new)
         .post("/rules/new/{kind}", Needs(WritePolicy), rules::create)
         .post("/rules/check/{kind}", Needs(ReadPolicy), rules::live)
+        .post("/rules/preview/{kind}", Needs(ReadPolicy), rules::preview)
         .get("/rules/{id}", Needs(ReadPolicy), rules::rule)
         .post("/rules/{id}", Needs(WritePolicy), rules::change)
         .post("/rules/{id}/enable", Needs(WritePolicy), rules::enable)

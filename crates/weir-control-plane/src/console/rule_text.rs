@@ -61,6 +61,7 @@ fn effect(rule: &Map<String, Value>) -> Effect {
         "regex" => Effect::new(format!("Detects values that match {} as {attack}", of("regex"))),
         "experimental_regex" => Effect::new(format!("Reports values that match {} as {attack}", of("regex")))
             .when(", without ever blocking"),
+        "block_reply" => Effect::new(reply_words(rule)).on_requests(),
         "sensitive_data" => Effect::new("Masks the value").when(" before the request is stored"),
         "overlimit_res_settings" => Effect::new(format!("Limits inspection to {} ms", of("overlimit_time")))
             .on_requests()
@@ -92,6 +93,14 @@ fn effect(rule: &Map<String, Value>) -> Effect {
         }
         _ => Effect::new(kind.shown.label),
     }
+}
+
+/// `Replies to blocked clients with status 403 (HTML, JSON)`.
+fn reply_words(rule: &Map<String, Value>) -> String {
+    let bodies = [("body_html", "HTML"), ("body_json", "JSON"), ("body_text", "plain text")];
+    let own: Vec<&str> = bodies.iter().filter(|(key, _)| rule.contains_key(*key)).map(|(_, name)| *name).collect();
+    let status = rule.get("status").map_or_else(|| "403".to_owned(), Value::to_string);
+    format!("Replies to blocked clients with status {status} and {}", own.join(", "))
 }
 
 /// What a node takes where a rule on behaviour does not say.
@@ -207,6 +216,12 @@ pub fn yaml(value: &Value) -> String {
                 out.push_str(&format!("{key}:\n"));
                 items.iter().for_each(|item| out.push_str(&format!("  - {}\n", flow(item))));
             }
+            Value::String(text) if is_block(text) => {
+                out.push_str(&format!("{key}: |-\n"));
+                for line in text.lines() {
+                    out.push_str(&if line.is_empty() { "\n".to_owned() } else { format!("  {line}\n") });
+                }
+            }
             value => out.push_str(&format!("{key}: {}\n", flow(value))),
         }
     }
@@ -229,6 +244,14 @@ fn flow(value: &Value) -> String {
     }
 }
 
+/// Whether YAML reads the text, indented after `|-`, as that text.
+fn is_block(text: &str) -> bool {
+    text.contains('\n')
+        && !text.starts_with(char::is_whitespace)
+        && !text.ends_with('\n')
+        && !text.chars().any(|c| c.is_control() && c != '\n')
+}
+
 /// Whether YAML reads the text, unquoted within flow style, as that text.
 fn is_plain(text: &str) -> bool {
     let safe = |c: char| c.is_ascii_alphanumeric() || "_-./ ".contains(c);
@@ -243,6 +266,16 @@ fn is_plain(text: &str) -> bool {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn texts_of_several_lines_are_blocks_that_read_back() {
+        let body = "<p>a: b\n\n  # c\n</p>";
+        let rule = json!({"type": "block_reply", "body_html": body, "body_json": " x\ny", "body_text": "a\n"});
+        let text = yaml(&rule);
+        assert!(text.contains("body_html: |-\n  <p>a: b\n\n    # c\n  </p>\n"), "{text}");
+        let back: Value = serde_saphyr::from_str(&text).unwrap();
+        assert_eq!(back, rule);
+    }
 
     #[test]
     fn what_a_rule_on_behaviour_leaves_out_is_told_as_nodes_take_it() {

@@ -1,6 +1,7 @@
 //! The rule types that forms can create, with their parameters.
 
 use super::abuse_types;
+use super::reply_types::{self, BLOCK_REPLY};
 use super::view::form::{Control, Field};
 use super::view::rules::RuleTypeInfo;
 use serde_json::{Value, json};
@@ -14,6 +15,10 @@ pub enum ParameterType {
     Text,
     /// A pattern.
     Pattern,
+    /// Text on several lines.
+    Page,
+    /// Header fields, one a line.
+    Headers,
     /// A number.
     Number,
     /// True or false.
@@ -78,7 +83,7 @@ pub(super) const fn kind(
 
 const LIMIT_MODE: ParameterType =
     ParameterType::One(&[("block", "Treat as attack"), ("monitoring", "Report only"), ("off", "Off")]);
-const BLOCKING: &str = "Blocking";
+pub(super) const BLOCKING: &str = "Blocking";
 const EXCEPTIONS: &str = "Exceptions";
 const DETECTION: &str = "Custom detection";
 const LIMITS: &str = "Limits and parsers";
@@ -127,6 +132,7 @@ pub const RULE_TYPES: &[RuleType] = &[
         Some(false),
         &[parameter("attack_type", "Attack type", ParameterType::AnyAttack, "", "any")],
     ),
+    BLOCK_REPLY,
     kind(
         EXCEPTIONS,
         ("disable_stamp", "Exception: signature", "undo", "Ignores matches of one signature in a part of the request."),
@@ -361,6 +367,8 @@ impl Parameter {
         let control = match self.value_type {
             ParameterType::Text => Control::Code,
             ParameterType::Pattern => Control::Code,
+            ParameterType::Page => Control::Page,
+            ParameterType::Headers => Control::Lines,
             ParameterType::Number => Control::Number,
             ParameterType::Flag => Control::Check,
             ParameterType::One(all) => Control::Select(pairs(all)),
@@ -378,6 +386,9 @@ impl Parameter {
         match self.value_type {
             ParameterType::Flag => Some(json!(!text.is_empty())),
             _ if text.is_empty() => None,
+            // Browsers send line ends as CRLF.
+            ParameterType::Page => Some(json!(text.replace("\r\n", "\n"))),
+            ParameterType::Headers => Some(reply_types::header_fields(text)),
             // Keep invalid numbers as text: validation of the rule reports them.
             ParameterType::Number => Some(text.parse::<u64>().map_or_else(|_| json!(text), |n| json!(n))),
             _ => Some(json!(text)),
@@ -387,6 +398,7 @@ impl Parameter {
     /// What is filled in for a value of a rule.
     pub fn text(&self, value: &Value) -> String {
         match value {
+            Value::Object(_) => reply_types::header_lines(value),
             Value::Bool(true) => "on".into(),
             Value::Bool(false) | Value::Null => String::new(),
             Value::String(text) => text.clone(),
@@ -440,6 +452,7 @@ mod tests {
             let default = match (parameter.name, parameter.default) {
                 ("parser", _) => "json_doc",
                 ("regex", _) => "^a+$",
+                ("headers", _) => "retry-after: 60",
                 (_, "") => "1",
                 (_, text) => text,
             };

@@ -1,5 +1,6 @@
 //! What is known of a source address, of a host and of an application over a period.
 
+pub mod report;
 pub mod source;
 pub mod target;
 

@@ -11,7 +11,7 @@ const DATABASES: &str = "databases.1";
 
 /// Rule types that came after [`POLICY`], and what a node must say to get them. A new type is added here, so that nodes of
 /// the version before get the rest of the policy without it.
-const NEWER_RULES: &[(&str, &str)] = &[];
+const NEWER_RULES: &[(&str, &str)] = &[("block_reply", "block_reply.1")];
 
 /// What a node understands.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -130,4 +130,24 @@ fn ip_lists<'s>(entries: impl Iterator<Item = &'s IpEntry>, now: u64) -> (Vec<Va
         out.1.push(ids);
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nodes_of_the_version_before_get_the_rest() {
+        let entry = |id: u64, kind: &str| json!({"id": id, "rule": {"type": kind}, "created_by": "", "created_at": 0, "updated_at": 0});
+        let rules = [entry(1, "wallarm_mode"), entry(2, "block_reply")].map(|one| serde_json::from_value(one).unwrap());
+        let state = PolicyState { rules: rules.into(), ..PolicyState::default() };
+        let old = assemble(&state, "default", &Understands::new(&[POLICY]), 0);
+        assert_eq!(
+            (old.rules.as_slice(), old.left_out, old.requires.as_slice()),
+            (&[1][..], 1, &[POLICY.to_owned()][..])
+        );
+        let new = assemble(&state, "default", &Understands::all(), 0);
+        assert_eq!((new.rules.as_slice(), new.left_out), (&[1, 2][..], 0));
+        assert_eq!(new.requires, [POLICY, "block_reply.1"]);
+    }
 }

@@ -50,6 +50,7 @@ pub(super) const CONTROL: &[Migration] = migrations! {
     502 "0502_alert_late_hits",
     510 "0510_rule_histograms",
     511 "0511_session_requests",
+    512 "0512_alert_reports",
 };
 
 /// Migrations of the tables that hold hits. They are the store's alone.

@@ -170,6 +170,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("GET", "/rules/new/{kind}", "an"),
     ("POST", "/rules/new/{kind}", "an"),
     ("POST", "/rules/check/{kind}", "anr"),
+    ("POST", "/rules/preview/{kind}", "anr"),
     ("GET", "/rules/{id}", "anr"),
     ("POST", "/rules/{id}", "an"),
     ("POST", "/rules/{id}/enable", "an"),

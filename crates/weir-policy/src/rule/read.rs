@@ -11,6 +11,7 @@ use crate::mode::Mode;
 use crate::mode::RuleMode;
 use crate::pattern;
 use crate::profiles;
+use crate::reply;
 use crate::settings::OverlimitMode;
 use serde_json::Value;
 use std::time::Duration;
@@ -141,6 +142,7 @@ fn kind(fields: &mut FieldReader<'_, '_>, id: u64, notices: &mut Vec<PolicyError
             abuse_reader::read(fields, name, id, notices).map(|rule| RuleKind::Abuse(Box::new(rule)))
         }
         "session" => abuse_reader::session(fields).map(RuleKind::Session),
+        "block_reply" => reply::read(fields, notices).map(|reply| RuleKind::Reply(Box::new(reply))),
         "set_response_header" => {
             for key in ["mode", "name", "values"] {
                 fields.get(key);

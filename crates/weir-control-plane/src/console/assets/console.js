@@ -186,6 +186,9 @@ for (const form of document.querySelectorAll("form[data-check]")) {
     check();
   });
 }
+// On loading alone: each later submission would be a step of the browser's history.
+const page = document.querySelector("[data-preview-page]");
+page?.form.requestSubmit(page);
 const add = document.querySelector("[data-add-condition]");
 if (add) {
   add.hidden = false;

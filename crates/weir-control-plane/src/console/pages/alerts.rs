@@ -1,6 +1,6 @@
 //! Alerts for people.
 
-use crate::alerts::{Alert, Channel, NewAlert};
+use crate::alerts::{Alert, Channel, Every, NewAlert, Schedule};
 use crate::console::form_fields::FormFields;
 use crate::console::notice::with_notice;
 use crate::console::page::{Page, html, html_with, mistakes, see_other};
@@ -22,6 +22,16 @@ const PERIODS: [(&str, &str); 6] = [
     ("60", "1 hour"),
     ("1440", "1 day"),
     ("10080", "1 week"),
+];
+
+/// Hour of reports that name none.
+const DEFAULT_HOUR: u8 = 6;
+/// When messages are sent.
+const WHEN: [(&str, &str); 4] = [
+    ("threshold", "At once, when so many hits come"),
+    ("digest", "As a digest, once for every period"),
+    ("daily", "A report every day"),
+    ("weekly", "A report every Monday"),
 ];
 
 /// Channels and their words.
@@ -49,6 +59,24 @@ fn new(given: &FormFields) -> Result<NewAlert> {
         }
         _ => Channel::Slack { url: given.get("url").to_owned() },
     };
+    let every = match given.get("when") {
+        "daily" => Some(Every::Daily),
+        "weekly" => Some(Every::Weekly),
+        _ => None,
+    };
+    if let Some(every) = every {
+        let hour = given.number("hour")?.unwrap_or(DEFAULT_HOUR);
+        return Ok(NewAlert {
+            name: given.get("name").to_owned(),
+            channel,
+            query: given.get("query").to_owned(),
+            hits: 0,
+            minutes: 0,
+            digest: false,
+            report: Some(Schedule { every, hour }),
+            enabled: true,
+        });
+    }
     Ok(NewAlert {
         name: given.get("name").to_owned(),
         channel,
@@ -56,6 +84,7 @@ fn new(given: &FormFields) -> Result<NewAlert> {
         hits: given.number("hits")?.unwrap_or(0),
         minutes: given.number("minutes")?.ok_or_else(|| Error::invalid("minutes", "choose an option"))?,
         digest: given.get("when") == "digest",
+        report: None,
         enabled: true,
     })
 }
@@ -64,8 +93,7 @@ async fn list(page: &Page, given: &FormFields, wrong: &[Mistake]) -> Result<Aler
     let of = |field: &str| wrong.iter().find(|one| one.field == field).map(|one| one.message.as_str());
     let pairs = |all: &[(&str, &str)]| Control::Select(all.iter().map(|(a, b)| ((*a).into(), (*b).into())).collect());
     let or = |name: &str, other: &str| if given.names(name) { given.get(name).to_owned() } else { other.to_owned() };
-    let named = ["name", "channel.url", "channel.to", "query", "hits", "minutes"];
-    let when = [("threshold", "At once, when so many hits come"), ("digest", "As a digest, once for every period")];
+    let named = ["name", "channel.url", "channel.to", "query", "hits", "minutes", "report.hour"];
     Ok(Alerts {
         shell: page.shell("Alerts", Place::Alerts),
         rows: page.app.alerts().await?.iter().map(|alert| row(page, alert)).collect(),
@@ -83,7 +111,7 @@ async fn list(page: &Page, given: &FormFields, wrong: &[Mistake]) -> Result<Aler
             Field::new("to", "E-mail addresses", Control::Line, "For e-mail: up to 20, separated by commas.")
                 .with(given.get("to"))
                 .with_error(of("channel.to")),
-            Field::new("when", "When", pairs(&when), "").with(given.get("when")),
+            Field::new("when", "When", pairs(&WHEN), "").with(given.get("when")),
             Field::new("hits", "Hits", Control::Number, "At least so many. A digest with 0 is always sent.")
                 .with(or("hits", "10"))
                 .with_error(of("hits")),
@@ -95,6 +123,14 @@ async fn list(page: &Page, given: &FormFields, wrong: &[Mistake]) -> Result<Aler
             )
             .with(or("minutes", "15"))
             .with_error(of("minutes")),
+            Field::new(
+                "hour",
+                "Hour of reports, UTC",
+                Control::Number,
+                "0 to 23. Reports cover everything, without a search.",
+            )
+            .with(or("hour", "6"))
+            .with_error(of("report.hour").or(of("hour"))),
             Field::new("query", "Search", Control::Code, "As in Attacks, e.g. type:sqli or app:shop. Empty: all hits.")
                 .with(given.get("query"))
                 .with_error(of("query")),
@@ -119,6 +155,7 @@ fn row(page: &Page, alert: &Alert) -> AlertRow {
     let known = PERIODS.iter().find(|(code, _)| *code == minutes).map(|(_, words)| (*words).to_owned());
     let period = known.unwrap_or_else(|| format!("{minutes} minutes"));
     let when = match (about.digest, about.hits) {
+        _ if about.report.is_some() => about.report.map_or_else(String::new, report_words),
         (true, 0) => format!("Digest every {period}"),
         (true, hits) => format!("Digest every {period} with {hits} hits or more"),
         (false, hits) => format!("{hits} hits in {period}"),
@@ -142,6 +179,14 @@ fn row(page: &Page, alert: &Alert) -> AlertRow {
         sent: alert.sent,
         last: (alert.last_sent > 0).then(|| page.moment(alert.last_sent)),
     }
+}
+
+fn report_words(report: Schedule) -> String {
+    let day = match report.every {
+        Every::Daily => "day",
+        Every::Weekly => "Monday",
+    };
+    format!("Report every {day} at {:02}:00 UTC", report.hour)
 }
 
 /// `POST /alerts/{id}/test`

@@ -4,6 +4,7 @@ use super::rankings::hit_count;
 use crate::console::form_fields::FormFields;
 use crate::console::notice::with_notice;
 use crate::console::page::{self, Page, html, html_with, mistakes, see_other};
+use crate::console::reply_types;
 use crate::console::rule_form::{RuleDraft, field};
 use crate::console::rule_types::{RuleType, find, groups};
 use crate::console::view::parts::{self, Choice, HitCount};
@@ -223,6 +224,20 @@ pub async fn live(page: Page, Path(code): Path<String>, given: FormFields) -> Re
         None => None,
     };
     html(&check(&page, kind, &RuleDraft::sent(given.with("sent", "1")), entry.as_ref()).await?)
+}
+
+/// `POST /rules/preview/{kind}`: the block page that the form would become, for a frame without rights.
+pub async fn preview(page: Page, Path(code): Path<String>, given: FormFields) -> Result<Response> {
+    let kind = kind_of(&code)?;
+    // Who may not change a rule sees its form disabled, and browsers send nothing of that.
+    let disabled = kind.parameters.iter().all(|one| !given.names(one.name));
+    if let (true, Some(id)) = (disabled, given.number::<u64>("id")?) {
+        return Ok(reply_types::preview(&entry(&page, id)?.rule));
+    }
+    // The page is the same whatever requests the rule is for.
+    let rule = kind.parameters.iter().filter_map(|one| Some((one.name.to_owned(), one.value(given.get(one.name))?)));
+    let rule = [("type".to_owned(), json!(kind.shown.code))].into_iter().chain(rule).collect();
+    Ok(reply_types::preview(&rule))
 }
 
 async fn check(page: &Page, kind: &'static RuleType, filled: &RuleDraft, old: Option<&RuleEntry>) -> Result<RuleCheck> {

@@ -1,5 +1,6 @@
 //! Sessions of interest.
 
+use super::rankings::source_page;
 use crate::console::page::{Page, html};
 use crate::console::view::sessions::{SessionPage, SessionRow, Sessions, StepRow};
 use crate::console::view::shell::Place;
@@ -9,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::store::{SessionStep, SessionSummary};
 use axum::extract::Path;
 use axum::response::Response;
+use std::net::IpAddr;
 
 /// Characters of a name that the list shows.
 const SHOWN: usize = 12;
@@ -32,6 +34,7 @@ fn row(page: &Page, one: &SessionSummary) -> SessionRow {
         href: format!("/sessions/{}", one.session),
         name: Text::new(&name),
         client: Text::new(&one.client),
+        source: one.client.parse::<IpAddr>().is_ok().then(|| source_page(&one.client, "7d")),
         application: Text::new(&application),
         counts: [one.requests, one.hits, one.blocked],
         last: page.moment(one.last),

@@ -11,6 +11,8 @@ pub enum Control {
     Code,
     /// Several lines, in the fixed font.
     Lines,
+    /// A document, in the fixed font.
+    Page,
     /// A password that is set.
     Password,
     /// A number.

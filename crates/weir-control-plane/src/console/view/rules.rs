@@ -197,6 +197,11 @@ impl RuleForm {
         HOW
     }
 
+    /// Whether blocked clients see what the rule says.
+    pub fn has_preview(&self) -> bool {
+        self.kind.code == "block_reply"
+    }
+
     /// Where it is sent to.
     pub fn action(&self) -> String {
         match self.id {

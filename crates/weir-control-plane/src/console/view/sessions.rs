@@ -15,6 +15,8 @@ pub struct SessionRow {
     pub name: Text,
     /// A client's address.
     pub client: Text,
+    /// The page of that address; none for what is not one.
+    pub source: Option<String>,
     /// Application; empty for none.
     pub application: Text,
     /// Requests kept, those with a hit, those blocked.
@@ -35,6 +37,14 @@ pub struct Sessions {
     pub days: u32,
     /// Sessions, the latest first.
     pub rows: Vec<SessionRow>,
+}
+
+impl Sessions {
+    /// The counts of a row with their labels.
+    pub fn counts(&self, row: &SessionRow) -> [(&'static str, u64); 3] {
+        let [requests, hits, blocked] = row.counts;
+        [("Requests", requests), ("Hits", hits), ("Blocked", blocked)]
+    }
 }
 
 /// A request.
