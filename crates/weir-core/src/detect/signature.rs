@@ -111,9 +111,13 @@ mod tests {
     fn work_is_bounded_whatever_signatures_there_are() {
         let (crowded, shipped) = (crowded(), compile::compile(&builtin::files()).unwrap_or_else(|_| panic!()));
         let literals = "qz select union ../ <script ${jndi: /etc/ exec( \u{0}' or 1=1-- ";
-        for (ruleset, unit) in
-            [(&crowded, "qz...........7"), (&crowded, "qz7"), (&shipped, literals), (&shipped, "../"), (&shipped, "<a ")]
-        {
+        for (ruleset, unit) in [
+            (&crowded, "qz...........7"),
+            (&crowded, "qz7"),
+            (&shipped, literals),
+            (&shipped, "../"),
+            (&shipped, "<a "),
+        ] {
             for bytes in [1 << 10, 16 << 10, 256 << 10] {
                 let text = unit.repeat(bytes / unit.len());
                 let (_, work, lookups, windows) = counted(ruleset, text.as_bytes());

@@ -14,35 +14,43 @@ pub enum Plus {
 
 /// Decodes each escape once. The decoded bytes are not decoded again.
 pub fn decode(input: &[u8], plus: Plus) -> Cow<'_, [u8]> {
-    let find = |from: &[u8]| if plus == Plus::Space { memchr2(b'%', b'+', from) } else { memchr(b'%', from) };
-    let Some(first) = find(input) else { return Cow::Borrowed(input) };
     let mut out = Vec::new();
-    let mut changed = false;
-    let (mut done, mut at) = (0, first);
-    loop {
-        match escape(&input[at..], plus) {
-            Some((decoded, used)) => {
-                if !changed {
-                    out.reserve(input.len());
-                    changed = true;
-                }
-                out.extend_from_slice(&input[done..at]);
-                decoded.push_to(&mut out);
-                at += used;
-                done = at;
-            }
-            None => at += 1,
+    if decode_to(input, plus, &mut out) { Cow::Owned(out) } else { Cow::Borrowed(input) }
+}
+
+/// Appends what [`decode`] returns to `out`. False if decoding changes nothing; then nothing is appended.
+pub fn decode_to(input: &[u8], plus: Plus, out: &mut Vec<u8>) -> bool {
+    let (mut done, mut at, mut changed) = (0, 0, false);
+    while let Some(next) = find_mark(&input[at..], plus) {
+        at += next;
+        let Some((decoded, used)) = escape(&input[at..], plus) else {
+            at += 1;
+            continue;
+        };
+        if !changed {
+            out.reserve(input.len());
+            changed = true;
         }
-        match find(&input[at..]) {
-            Some(next) => at += next,
-            None => break,
-        }
+        out.extend_from_slice(&input[done..at]);
+        decoded.push_to(out);
+        at += used;
+        done = at;
     }
-    if !changed {
-        return Cow::Borrowed(input);
+    if changed {
+        out.extend_from_slice(&input[done..]);
     }
-    out.extend_from_slice(&input[done..]);
-    Cow::Owned(out)
+    changed
+}
+
+/// The first byte that may begin an escape.
+fn find_mark(input: &[u8], plus: Plus) -> Option<usize> {
+    /// Escapes are often this near to each other: then a search that takes time to set up does not pay.
+    const NEAR: usize = 12;
+    let (near, far) = input.split_at(input.len().min(NEAR));
+    near.iter().position(|b| *b == b'%' || *b == b'+' && plus == Plus::Space).or_else(|| {
+        let found = if plus == Plus::Space { memchr2(b'%', b'+', far) } else { memchr(b'%', far) };
+        found.map(|at| at + near.len())
+    })
 }
 
 /// Whether [`decode`] changes anything but a `+`.

@@ -11,7 +11,6 @@ use crate::normalize::brackets::{self, Step};
 use crate::normalize::{form, percent};
 use bumpalo::Bump;
 use smallvec::SmallVec;
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// Adds to the values, points and notes of one message while it is parsed.
@@ -297,10 +296,12 @@ impl<'a> Emitter<'_, 'a> {
     }
 
     fn unescape(&mut self, input: &'a [u8]) -> Result<&'a [u8], Stop> {
-        match percent::decode(input, percent::Plus::Space) {
-            Cow::Borrowed(same) => Ok(same),
-            Cow::Owned(decoded) => self.copy(&decoded),
-        }
+        let mut buffer = std::mem::take(&mut self.state.unescaped);
+        buffer.clear();
+        let changed = percent::decode_to(input, percent::Plus::Space, &mut buffer);
+        let unescaped = if changed { self.copy(&buffer) } else { Ok(input) };
+        self.state.unescaped = buffer;
+        unescaped
     }
 
     /// Copies `bytes` to the arena. Fails if decoders have produced too many bytes.

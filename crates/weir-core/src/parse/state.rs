@@ -29,6 +29,8 @@ pub(super) struct ParseState<'a> {
     /// Bytes that decompressors may still produce.
     pub inflate_left: usize,
     pub forms: Forms<'a>,
+    /// Where a part of a form is decoded, reused from part to part.
+    pub unescaped: Vec<u8>,
 }
 
 /// Lengths of the parts of a [`ParseState`], to which it can be rolled back.

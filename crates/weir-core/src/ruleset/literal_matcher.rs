@@ -18,13 +18,6 @@ const FOLD: u32 = 0x2020_2020;
 /// Lists by hash of keys.
 const LISTS: usize = 1 << 12;
 
-/// Ordinary bytes that many values lack.
-const LESS_ORDINARY: ByteClasses = ByteClasses::UNDERSCORE
-    .with(ByteClasses::COMMA)
-    .with(ByteClasses::DASH)
-    .with(ByteClasses::DOT)
-    .with(ByteClasses::DIGIT);
-
 /// What is looked for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Literal<'l> {
@@ -65,8 +58,8 @@ pub(super) struct LiteralMatcher {
     shorts: Bits<1024>,
     /// Whether there is such an anchor of this width and key, by hash.
     short_keys: Bits<1024>,
-    /// A text without any of these classes has no match of [`Self::shorts`] that is of interest.
-    marks: ByteClasses,
+    /// A text that has all classes of none of these has no match of [`Self::shorts`] that is of interest.
+    short_needs: Vec<ByteClasses>,
     /// Bytes of the shortest literal; no text that is shorter has any.
     shortest: usize,
     /// Anchors by hash, those of a hash in a row.
@@ -110,7 +103,7 @@ impl LiteralMatcher {
             threes: None,
             shorts: Bits::new(),
             short_keys: Bits::new(),
-            marks: ByteClasses::NONE,
+            short_needs: Vec::new(),
             shortest: anchors
                 .iter()
                 .map(|anchor| literals[anchor.literal as usize].bytes.len())
@@ -119,25 +112,18 @@ impl LiteralMatcher {
             anchors: Vec::new(),
             begin,
         };
-        // Those that share a rare class first.
-        let rare = |anchor: &Anchor| literals[anchor.literal as usize].needs.without(ORDINARY);
-        let (ordinary, others): (Vec<&Anchor>, Vec<&Anchor>) =
-            anchors.iter().partition(|anchor| rare(anchor).is_empty());
-        others.into_iter().for_each(|anchor| new.mark(anchor, rare(anchor), rare(anchor)));
-        let of_ordinary = |anchor: &Anchor| literals[anchor.literal as usize].needs.intersection(LESS_ORDINARY);
-        ordinary.into_iter().for_each(|anchor| new.mark(anchor, ByteClasses::NONE, of_ordinary(anchor)));
+        anchors.iter().for_each(|anchor| new.mark(anchor, literals[anchor.literal as usize].needs));
         Self { anchors, ..new }
     }
 
-    /// Records where `anchor` can begin. A text in which it is of interest has all of `marks`, and all of `rare`, which are not
-    /// ordinary bytes.
-    fn mark(&mut self, anchor: &Anchor, rare: ByteClasses, marks: ByteClasses) {
+    /// Records where `anchor` can begin, and that a text in which it is of interest has all classes of `needs`.
+    fn mark(&mut self, anchor: &Anchor, needs: ByteClasses) {
         match anchor.width {
             QUAD => {
                 self.confirmed.set(second(anchor.key));
                 return self.quads.set(quad(anchor.key));
             }
-            3 if rare.is_empty() => {
+            3 if needs.within(ORDINARY) => {
                 self.threes.get_or_insert_with(Bits::new).set(quad(anchor.key));
                 return (0..=0xff).for_each(|next| self.quads.set(quad(anchor.key | next << 24 | FOLD)));
             }
@@ -145,8 +131,9 @@ impl LiteralMatcher {
             _ => self.shorts.set(pair(anchor.key)),
         }
         self.short_keys.set(short(anchor.key, anchor.width));
-        if !marks.intersects(self.marks) {
-            self.marks = self.marks.with(marks.each().next().unwrap_or(ByteClasses::ALL));
+        if !self.short_needs.iter().any(|other| needs.contains(*other)) {
+            self.short_needs.retain(|other| !other.contains(needs));
+            self.short_needs.push(needs);
         }
     }
 
@@ -172,7 +159,7 @@ impl LiteralMatcher {
                 self.compare(text, at, three, 3, &mut found);
             }
         }
-        if classes.intersects(self.marks) {
+        if self.short_needs.iter().any(|needs| classes.contains(*needs)) {
             self.find_short(text, &mut found);
         }
     }

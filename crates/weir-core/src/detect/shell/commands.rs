@@ -180,7 +180,7 @@ fn versioned(name: &[u8]) -> Option<NameClass> {
 /// The class of a name that is built as PowerShell names its commands, from a verb and a noun. In other case, it may be the
 /// short name of a page.
 fn cmdlet(name: &[u8]) -> Option<NameClass> {
-    let dash = name.iter().take(MAX_VERB + 1).position(|b| *b == b'-')?;
+    let dash = memchr::memchr(b'-', &name[..name.len().min(MAX_VERB + 1)])?;
     let (verb, noun) = (&name[..dash], &name[dash + 1..]);
     if noun.len() < 3 || CMDLETS.get(verb).is_none() || !noun.iter().all(u8::is_ascii_alphanumeric) {
         return None;

@@ -354,10 +354,13 @@ fn is_glob_alone(line: &[u8]) -> bool {
 
 /// Where the word at `start` ends: before a comment `//` and before backslashes at its end.
 fn word_end(text: &[u8], start: usize) -> usize {
-    let len = text[start..].iter().take(MAX_NAME).take_while(|b| is_word(**b)).count();
+    let (mut len, mut slashes) = (0, 0);
+    for b in text[start..].iter().take(MAX_NAME).take_while(|b| is_word(**b)) {
+        len += 1;
+        slashes += usize::from(*b == b'/');
+    }
     let word = &text[start..start + len];
-    // Names are short: a search by windows is cheaper than to set up another.
-    let doubled = memchr::memchr(b'/', word).and_then(|_| word.windows(2).position(|two| two == b"//"));
+    let doubled = (slashes > 1).then(|| word.windows(2).position(|two| two == b"//")).flatten();
     let word = match doubled {
         Some(at) if at > 0 && word[at - 1] != b':' => &word[..at],
         _ => word,
@@ -442,7 +445,7 @@ pub fn cannot_begin(head: &[u8], whole: bool, cut: usize) -> bool {
         && commands::classify(name).is_none()
         && commands::wrapper(name).is_none()
         && !matches!(name, b"for" | b"case" | b"select")
-        && !word.windows(2).any(|two| two == b"()")
+        && (memchr::memchr(b'(', word).is_none() || memchr::memmem::find(word, b"()").is_none())
 }
 
 /// Whether a text of letters, digits, `.`, `-` and `_` is the name of a command, or of one that runs another. No other text
