@@ -15,6 +15,7 @@ mod reload;
 pub mod rule_files;
 pub mod settings;
 mod signals;
+mod spans;
 
 use crate::config::{Loaded, Report, Resolved, Severity, Sources, load};
 use axum::Router;

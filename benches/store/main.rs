@@ -9,7 +9,8 @@
 //! Hits lie over ten days; sources, hosts, paths, points and types are as uneven as in life. `ingest` stores batches
 //! through the library, as the control plane does with what a node sends. `end to end` is the whole of `weir`: attacks
 //! over four connections to the node, until the last one can be queried. Pages are those of the Console, over HTTP from
-//! `weir control-plane`, each opened several times. PostgreSQL writes to disk as it does in production (`fsync` on).
+//! `weir control-plane`: once after the database server was started anew (cold, though files may be in memory), then several
+//! times (warm). PostgreSQL writes to disk as it does in production (`fsync` on).
 
 mod end_to_end; // attacks until they are stored
 mod pages; // how long pages take
@@ -37,16 +38,21 @@ fn main() {
     let wanted = |name: &str| engines.is_empty() || engines.iter().any(|engine| engine == name);
     if wanted("sqlite") {
         let directory = tempfile::tempdir().expect("a directory");
-        run("SQLite", &format!("sqlite:{}", directory.path().display()), hits);
+        run("SQLite", &format!("sqlite:{}", directory.path().display()), hits, || {});
     }
     if wanted("postgres")
-        && let Some(server) = Server::start_durable()
+        && let Some(mut server) = Server::start_durable()
     {
-        run("PostgreSQL", &server.create("bench"), hits);
+        let url = server.create("bench");
+        run("PostgreSQL", &url, hits, || {
+            server.stop();
+            server.run();
+        });
     }
 }
 
-fn run(engine: &str, url: &str, hits: u64) {
+/// Measures one engine; `restart` ends its server, with the pages that it holds in memory, and starts it anew.
+fn run(engine: &str, url: &str, hits: u64, restart: impl FnOnce()) {
     println!("{engine}, {hits} hits");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(ingest(url, hits));
@@ -56,6 +62,7 @@ fn run(engine: &str, url: &str, hits: u64) {
         format!("control_plane.key_file={}", directory.path().join("key.pem").display()),
     ];
     let places: Vec<&str> = places.iter().map(String::as_str).collect();
+    restart();
     pages::measure(&places);
     end_to_end::measure(&places);
     runtime.block_on(retain(url));

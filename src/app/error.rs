@@ -90,6 +90,9 @@ pub enum SettingsError {
     /// CrowdSec's local API cannot be called so.
     #[error("crowdsec: {0}")]
     CrowdSec(#[source] weir_node::crowdsec::ReaderError),
+    /// Spans cannot be exported so.
+    #[error("{0}")]
+    Traces(#[source] weir_node::traces::ExporterError),
     /// An aggregation has no control plane to work for.
     #[error("an aggregation needs a control plane: set api.host, api.port and api.token")]
     NoUpstream,

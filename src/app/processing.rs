@@ -6,6 +6,7 @@ use super::error::{SettingsError, StartError};
 use super::events::Events;
 use super::listener::Listener;
 use super::signals::Signals;
+use super::spans::Spans;
 use super::{ProbesAt, openapi, probe_servers, reload, settings};
 use crate::config::{Resolved, Sources};
 use prometheus_client::registry::Registry;
@@ -83,6 +84,7 @@ pub async fn run_with(
     let behaviour = Behaviour::open(&resolved, &mut registry)?;
     let events = Events::open(&resolved, sync.as_ref().map(PolicySync::link), &telemetry, &behaviour.abuse())?;
     let lists = lists(&resolved, &mut registry)?;
+    let spans = Spans::open(&resolved, &mut registry)?;
     let parts = ServiceParts {
         config: settings::service(&resolved),
         current: Arc::clone(composer.current()),
@@ -94,12 +96,14 @@ pub async fn run_with(
         recorder: events.as_ref().map(Events::recorder),
         abuse: behaviour.abuse(),
         decided: lists.as_ref().map(Reader::decided).unwrap_or_default(),
+        traces: spans.traces(),
     };
     let service = Arc::new(StartError::system("threads", Service::new(parts))?);
     let tls = settings::tls(&resolved).map(Tls::load).transpose()?.map(Arc::new);
     let (listener, spoe) = listeners(&resolved).await?;
     let stop = CancellationToken::new();
     lists.map(|lists| tokio::spawn(lists.run(stop.clone())));
+    let spans = spans.start(&stop);
     let behaviour = behaviour.start(sync.as_ref().map(PolicySync::link), &stop);
     let probes = probe_servers(&resolved, &health, registry, &beside.counts, &stop).await?;
     let watched =
@@ -126,6 +130,7 @@ pub async fn run_with(
     }
     stop.cancel();
     behaviour.finish().await;
+    spans.finish().await;
     tracing::info!(drained, "stopped");
     Ok(drained)
 }

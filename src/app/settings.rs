@@ -17,6 +17,7 @@ use weir_node::crowdsec;
 use weir_node::events::{self, spool};
 use weir_node::http_inspector::{AccessRules, Config, config};
 use weir_node::sync::{self, Endpoint, PublicKey, Token};
+use weir_node::traces;
 use weir_policy::client::{ClientRules, ProxyHeaders};
 use weir_policy::pattern::{self, PatternError};
 use weir_protocol::code::NodeRole;
@@ -188,6 +189,7 @@ pub fn upstream(resolved: &Resolved, role: NodeRole) -> Result<Option<sync::Conf
     let text = || api.token.as_ref().map(|token| Token::Text(token.expose().to_owned()));
     Ok(Some(sync::Config {
         endpoint: Endpoint {
+            section: "api",
             host: host.clone(),
             port: api.port,
             tls: api.use_ssl,
@@ -209,6 +211,15 @@ pub fn crowdsec(resolved: &Resolved) -> Result<Option<crowdsec::Config>, Setting
     let (Some(url), Some(key)) = (lapi_url, lapi_key) else { return Ok(None) };
     let config = crowdsec::Config::new(url, key.expose(), ca_file.clone(), *update_interval);
     config.map(Some).map_err(SettingsError::CrowdSec)
+}
+
+/// Where spans go; none if they are not exported.
+pub fn traces(resolved: &Resolved) -> Result<Option<traces::Config>, SettingsError> {
+    let resolved::Traces { endpoint, ca_file, per_million, service_name } = &resolved.traces;
+    let Some(endpoint) = endpoint else { return Ok(None) };
+    let ratio = f64::from(*per_million) / 1_000_000.0;
+    let config = traces::Config::new(endpoint, ca_file.clone(), ratio, service_name.clone());
+    config.map(Some).map_err(SettingsError::Traces)
 }
 
 /// The host name of this machine; `weir` if it has none.

@@ -33,6 +33,8 @@ pub const BLOCK_STATUS: u16 = 403;
 pub const BLOCK_JSON: &str = r#"{"error": {"code": 403, "message": "request blocked"}}"#;
 /// Family prefix: the program's name.
 pub const METRICS_NAMESPACE: &str = "weir";
+/// One call in a thousand: enough to see where time goes, and next to no load.
+pub const TRACES_PER_MILLION: u32 = 1_000;
 /// What an operator wants to know and no more.
 pub const LOG_LEVEL: LogLevel = LogLevel::Info;
 

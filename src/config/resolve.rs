@@ -101,6 +101,7 @@ pub fn read(root: &mut Section<'_>) -> Resolved {
         api: cloud::api(root),
         events: cloud::events(root),
         abuse: cloud::abuse(root),
+        traces: service::traces(root),
         spoe: service::spoe(root),
         crowdsec: cloud::crowdsec(root),
         aggregation: cloud::aggregation(root),

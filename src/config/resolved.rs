@@ -12,7 +12,7 @@ mod service;
 
 pub use super::types::{AnomalyAction, Mode, ModeOverride, OverlimitAction, OverlimitMode};
 pub use cloud::{Abuse, Aggregation, Api, ControlPlane, Events, Oidc, Redis, Smtp};
-pub use service::{AccessLog, HealthCheck, Load, Log, Metrics};
+pub use service::{AccessLog, HealthCheck, Load, Log, Metrics, Traces};
 
 /// The whole configuration.
 #[derive(Clone, Debug)]
@@ -59,6 +59,8 @@ pub struct Resolved {
     pub events: Events,
     /// Rules on behaviour over many requests.
     pub abuse: Abuse,
+    /// Spans for an OpenTelemetry collector.
+    pub traces: Traces,
     /// The agent for HAProxy.
     pub spoe: Spoe,
     /// Lists of CrowdSec.

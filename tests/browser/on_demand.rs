@@ -1,11 +1,11 @@
 //! Screenshots of the Console, and timings of changes made in it. Both run on demand only.
 
-use crate::driver;
+use crate::driver::{self, Browser};
 use crate::pages::{PAGES, SCRIPT_EVERYWHERE, pages_of_an_attack};
 use crate::weir::Weir;
 use crate::{browser_of, log_in, logged_in};
-use std::path::PathBuf;
-use std::time::Instant;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 const TRAVERSAL: &[u8] = b"GET /files?name=../../../etc/passwd HTTP/1.1\r\nHost: shop.example\r\n\r\n";
 
@@ -25,6 +25,28 @@ fn attack(at: u8) -> Vec<u8> {
     }
 }
 
+/// A rule on behaviour, so that there are sessions; a report; and the pages of both with something on them.
+async fn sessions_and_alerts(weir: &Weir, browser: &Browser, dir: &Path) {
+    browser.open("/rules/new/rate_limit?host=shop.example").await;
+    browser.click("form[action='/rules/new/rate_limit'] .btn.primary").await;
+    browser.wait_for("table tbody tr").await;
+    browser.open("/alerts").await;
+    browser.write("#f-name", "What happened").await;
+    browser.write("#f-url", "https://chat.example.com/services/T0/B0/secret").await;
+    browser.run("document.querySelector('#f-when').value = 'weekly'").await;
+    browser.click("form[action='/alerts'] .btn.primary").await;
+    browser.wait_for("table tbody tr").await;
+    let begin = Instant::now();
+    while !browser.shows("a[href^='/sessions/']").await {
+        assert!(begin.elapsed() < driver::PATIENCE, "no session");
+        weir.inspect("203.0.113.1", TRAVERSAL);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        browser.open("/sessions").await;
+    }
+    let session = browser.attribute("a[href^='/sessions/']", "href").await;
+    browser.screenshots(dir, "session", &session).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "screenshots, on demand"]
 async fn pages() {
@@ -38,6 +60,7 @@ async fn pages() {
     for at in 0..60u8 {
         weir.inspect(&format!("203.0.113.{}", at % 13), &attack(at));
     }
+    sessions_and_alerts(&weir, &browser, &dir).await;
     let more = pages_of_an_attack(&browser).await;
     for (page, name) in more.iter().zip(["attack", "hit", "exception", "patch"]) {
         browser.screenshots(&dir, name, page).await;

@@ -54,7 +54,7 @@ impl Speaker {
     fn new(at: SocketAddr) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let host = at.ip().to_string();
-        let endpoint = Endpoint { host, port: at.port(), tls: false, verify: true, ca_file: None };
+        let endpoint = Endpoint { section: "api", host, port: at.port(), tls: false, verify: true, ca_file: None };
         Self { runtime, client: Client::new(&endpoint).unwrap() }
     }
 

@@ -20,6 +20,7 @@ mod refused_bodies; // what is still being sent when it is refused
 mod spoe; // the agent for HAProxy
 mod stub; // a control plane of the test
 mod sync; // registration, policy, last good policy
+mod traces; // spans at a collector of the test
 mod transport; // TLS, client certificates, h2, time-outs
 mod unix_socket; // the API on a Unix socket
 

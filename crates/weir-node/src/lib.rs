@@ -4,7 +4,7 @@
 //! uses, swapped atomically on a reload. [`events`] records malicious requests and ships them. [`sync`] connects the node
 //! to a control plane, and [`aggregation`] offers the API of a control plane to the nodes of a site. [`geo`] looks up
 //! location and type of client addresses. [`spoe`] is the agent for HAProxy, and
-//! [`crowdsec`] reads lists.
+//! [`crowdsec`] reads lists. [`traces`] exports spans of verdicts.
 
 pub mod abuse;
 pub mod aggregation;
@@ -15,3 +15,4 @@ pub mod geo;
 pub mod http_inspector;
 pub mod spoe;
 pub mod sync;
+pub mod traces;

@@ -43,6 +43,12 @@ pub fn now_millis() -> u64 {
     u64::try_from(Clock::System.millis()).unwrap_or(0)
 }
 
+/// Nanoseconds since 1970 by the system clock; 0 if it is set before 1970.
+pub fn now_nanos() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+}
+
 /// Seconds since 1970 by the system clock; 0 if it is set before 1970.
 pub fn now_seconds() -> u64 {
     Clock::System.seconds()

@@ -30,6 +30,7 @@ pub fn restart_needed(before: &Resolved, after: &Resolved) -> Vec<&'static str> 
         differs("health_check", |r| format!("{:?}", r.health_check)),
         differs("data_dir", |r| format!("{:?}", r.data_dir)),
         differs("api", |r| format!("{:?}", r.api)),
+        differs("traces", |r| format!("{:?}", r.traces)),
         differs("spoe", |r| format!("{:?}", r.spoe)),
         differs("crowdsec", |r| format!("{:?}", r.crowdsec)),
         differs("events", |r| format!("{:?}", r.events)),

@@ -3,7 +3,7 @@
 use super::{OWN, V4};
 use crate::config::defaults;
 use crate::config::reader::Section;
-use crate::config::resolved::{AccessLog, HealthCheck, Load, Log, Metrics, Resolved, Spoe};
+use crate::config::resolved::{AccessLog, HealthCheck, Load, Log, Metrics, Resolved, Spoe, Traces};
 use crate::config::types::{ByteSize, ConnectorAddress, LogTarget};
 use std::time::Duration;
 
@@ -137,6 +137,28 @@ pub fn health_check(root: &mut Section<'_>) -> HealthCheck {
         let meaning = "Where they are served; may be the address of the metrics.";
         let address = s.get("listen_address", V4, defaults::HEALTH_ADDRESS, meaning);
         HealthCheck { address: enabled.then_some(address) }
+    })
+}
+
+/// Reads `traces`.
+pub fn traces(root: &mut Section<'_>) -> Traces {
+    let meaning = "Spans of verdicts for an OpenTelemetry collector, by OTLP over HTTP in binary form.";
+    root.section("traces", OWN, meaning, |s| Traces {
+        endpoint: s.optional(
+            "endpoint",
+            OWN,
+            "none: off",
+            "URL of the collector, such as `http://127.0.0.1:4318`; spans are posted to `/v1/traces` there.",
+        ),
+        ca_file: s.optional("ca_file", OWN, "built-in authorities", "Certificate authority of the collector."),
+        per_million: s.bounded(
+            "per_million",
+            OWN,
+            defaults::TRACES_PER_MILLION,
+            0..=1_000_000,
+            "How many of a million calls without a `traceparent` are traced. With one, the caller's flag `sampled` decides.",
+        ),
+        service_name: s.get("service_name", OWN, "weir".to_owned(), "`service.name` of the spans."),
     })
 }
 

@@ -1,6 +1,7 @@
 //! `load`, `log`, `metrics`, `health_check`: the service around the inspection.
 
 use crate::config::types::{ListenAddress, LogLevel, LogTarget};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Limits of the listeners: what exceeds them is refused early instead of queued without limit. Connections, heads, idle
@@ -69,4 +70,17 @@ pub struct Metrics {
 pub struct HealthCheck {
     /// Where they are served; nowhere without.
     pub address: Option<ListenAddress>,
+}
+
+/// Spans for an OpenTelemetry collector.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Traces {
+    /// URL of the collector; none: off.
+    pub endpoint: Option<String>,
+    /// Certificate authority to trust instead of the built-in ones.
+    pub ca_file: Option<PathBuf>,
+    /// How many of a million calls without a trace of their caller are traced.
+    pub per_million: u32,
+    /// `service.name` of the spans.
+    pub service_name: String,
 }

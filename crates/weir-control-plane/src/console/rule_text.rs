@@ -100,7 +100,7 @@ fn reply_words(rule: &Map<String, Value>) -> String {
     let bodies = [("body_html", "HTML"), ("body_json", "JSON"), ("body_text", "plain text")];
     let own: Vec<&str> = bodies.iter().filter(|(key, _)| rule.contains_key(*key)).map(|(_, name)| *name).collect();
     let status = rule.get("status").map_or_else(|| "403".to_owned(), Value::to_string);
-    format!("Replies to blocked clients with status {status} and {}", own.join(", "))
+    format!("Replies to blocked clients with status {status} and {}", own.join(" and "))
 }
 
 /// What a node takes where a rule on behaviour does not say.

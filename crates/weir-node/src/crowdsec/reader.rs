@@ -140,6 +140,7 @@ impl Reader {
     /// A reader; nothing is fetched yet. Fails if the key or the certificate authority of `config` cannot be used.
     pub fn new(config: Config, metrics: ReaderMetrics) -> Result<Self, ReaderError> {
         let endpoint = Endpoint {
+            section: "crowdsec",
             host: config.url.host_str().unwrap_or_default().to_owned(),
             port: config.url.port_or_known_default().unwrap_or_default(),
             tls: config.url.scheme() == "https",

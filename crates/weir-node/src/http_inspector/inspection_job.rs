@@ -4,7 +4,9 @@
 mod behaviour;
 mod preview;
 mod report;
+mod span;
 
+use self::span::{SpanClock, VerdictParts};
 use super::api_error::ApiError;
 use super::call::{CallHeaders, Direction, MessageFormat};
 use super::context::{self, ContextFields, ContextKeys, ExchangeContext};
@@ -15,6 +17,7 @@ use crate::crowdsec::Decided;
 use crate::events::redact::masked_path;
 use crate::events::{PendingRecord, Recorder};
 use crate::generation::Generation;
+use crate::traces::Traces;
 use bytes::Bytes;
 use http::HeaderValue;
 use std::cell::Cell;
@@ -55,6 +58,8 @@ pub struct InspectionJob {
     pub abuse: Arc<Abuse>,
     /// Lists of CrowdSec.
     pub decided: Arc<Decided>,
+    /// Spans of verdicts, if they are exported.
+    pub traces: Option<Arc<Traces>>,
     /// What counting the request showed, once it was counted.
     pub checked: OnceLock<AbuseCheck>,
 }
@@ -90,10 +95,11 @@ thread_local! {
 impl InspectionJob {
     /// Inspects the message and decides on it.
     pub fn run(&self) -> Result<InspectionOutcome, ApiError> {
+        let clock = SpanClock::start();
         self.guarded(|| {
             self.with_message(|message, bytes| match self.call.direction {
-                Direction::Request => self.request(message, bytes),
-                Direction::Response => Ok(self.response(message, bytes)),
+                Direction::Request => self.request(message, bytes, clock),
+                Direction::Response => Ok(self.response(message, bytes, clock)),
             })
         })
     }
@@ -139,7 +145,7 @@ impl InspectionJob {
         }
     }
 
-    fn request(&self, message: Message<'_>, bytes: usize) -> Result<InspectionOutcome, ApiError> {
+    fn request(&self, message: Message<'_>, bytes: usize, clock: SpanClock) -> Result<InspectionOutcome, ApiError> {
         let head = bytes.saturating_sub(message.body.len());
         let unchunked = self.unchunk(&message);
         let mut message = message;
@@ -156,7 +162,7 @@ impl InspectionJob {
             head,
             request_context: None,
         };
-        let (verdict, plan) = self.verdict(&context);
+        let (verdict, plan) = self.verdict(&context, clock);
         let record = self.record(&context, &verdict, &plan);
         let hit = record.as_ref().map(|record| *record.id.as_bytes());
         self.trail(&context, &verdict, &plan, record.as_ref());
@@ -203,7 +209,7 @@ impl InspectionJob {
         HeaderValue::from_maybe_shared(Bytes::from(token)).ok()
     }
 
-    fn response(&self, message: Message<'_>, bytes: usize) -> InspectionOutcome {
+    fn response(&self, message: Message<'_>, bytes: usize, clock: SpanClock) -> InspectionOutcome {
         let now = now_millis();
         let request_context = self.request_context(now);
         let head = bytes.saturating_sub(message.body.len());
@@ -224,7 +230,7 @@ impl InspectionJob {
         let (facts, client) = (facts(&request), self.call.client);
         let request_context = request_context.as_ref();
         let context = MessageContext { message: &message, facts: &facts, client, now, bytes, head, request_context };
-        let (verdict, plan) = self.verdict(&context);
+        let (verdict, plan) = self.verdict(&context, clock);
         let record = self.record(&context, &verdict, &plan);
         self.update(&context);
         self.answered(&context, &plan);
@@ -283,8 +289,8 @@ impl InspectionJob {
         }
     }
 
-    fn verdict(&self, context: &MessageContext<'_, '_>) -> (Verdict, Plan) {
-        let begin = Instant::now();
+    fn verdict(&self, context: &MessageContext<'_, '_>, mut clock: SpanClock) -> (Verdict, Plan) {
+        let begin = clock.parsed();
         let MessageContext { message, facts, client, now, bytes, .. } = *context;
         let generation = &self.generation;
         let request = self.policy_request(message, facts, client, now);
@@ -296,12 +302,16 @@ impl InspectionJob {
             }
             Direction::Response => &[],
         };
+        clock.planned();
         let inspection = plan.bypass.is_none().then(|| self.inspect(message, &plan, begin));
+        clock.inspected();
         let verdict = generation.policy.decide_with(&request, &plan, inspection.as_ref(), excesses);
         let elapsed = begin.elapsed();
         self.count(context, &verdict, &plan, elapsed);
         let trace = self.call.traceparent.as_ref().and_then(|v| v.to_str().ok()).and_then(TraceParent::parse);
         let shown = masked_path(&facts.path.text);
+        let parsed = VerdictParts { method: facts.method, path: &shown, bytes, plan: &plan };
+        self.trace(trace, clock, &parsed, &verdict, inspection.as_ref());
         VerdictEvent {
             leg: self.call.direction.code(),
             request_id: self.call.request_id.as_str(),
@@ -386,6 +396,7 @@ mod tests {
             telemetry: Arc::new(Telemetry { metrics: Metrics::unregistered(), access: AccessLog::Off.into() }),
             recorder: None,
             decided: Arc::default(),
+            traces: None,
             abuse: Arc::new(Abuse::new(&AbuseSettings { memory: 1 << 20, secrets: Vec::new(), shared: false })),
             checked: OnceLock::new(),
         }

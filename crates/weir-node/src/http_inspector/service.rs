@@ -20,6 +20,7 @@ use crate::abuse::Abuse;
 use crate::crowdsec::Decided;
 use crate::events::Recorder;
 use crate::generation::CurrentGeneration;
+use crate::traces::Traces;
 use arc_swap::ArcSwap;
 use axum::body::Body;
 use bytes::Bytes;
@@ -75,6 +76,8 @@ pub struct ServiceParts {
     pub abuse: Arc<Abuse>,
     /// Lists of CrowdSec.
     pub decided: Arc<Decided>,
+    /// Spans of verdicts, if they are exported.
+    pub traces: Option<Arc<Traces>>,
 }
 
 /// The API.
@@ -89,6 +92,7 @@ pub struct Service {
     recorder: Option<Arc<Recorder>>,
     abuse: Arc<Abuse>,
     decided: Arc<Decided>,
+    traces: Option<Arc<Traces>>,
     admission: Arc<Admission>,
     pool: Pool,
     background: Pool,
@@ -99,8 +103,19 @@ pub struct Service {
 impl Service {
     /// Creates the service and starts its threads.
     pub fn new(parts: ServiceParts) -> std::io::Result<Self> {
-        let ServiceParts { config, current, access, keys, telemetry, health, openapi, recorder, abuse, decided } =
-            parts;
+        let ServiceParts {
+            config,
+            current,
+            access,
+            keys,
+            telemetry,
+            health,
+            openapi,
+            recorder,
+            abuse,
+            decided,
+            traces,
+        } = parts;
         let metrics = &telemetry.metrics;
         let pool = Pool::new("inspect", config.threads, config.load.queue, metrics.queued.clone())?;
         // No caller waits for the verdict on a copy: half of the threads stay free for calls with a waiting caller.
@@ -117,6 +132,7 @@ impl Service {
             recorder,
             abuse,
             decided,
+            traces,
             admission,
             pool,
             background,

@@ -18,6 +18,8 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// A control plane or an aggregation.
 #[derive(Clone, Debug)]
 pub struct Endpoint {
+    /// Section of the configuration that names it, for error messages.
+    pub section: &'static str,
     /// Host name or address.
     pub host: String,
     /// Port.
@@ -104,7 +106,9 @@ impl Endpoint {
             roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
             return Ok(roots);
         };
-        let bad = |error: &dyn fmt::Display| SetupError::Tls(format!("api.ca_file: {}: {error}", path.display()));
+        let bad = |error: &dyn fmt::Display| {
+            SetupError::Tls(format!("{}.ca_file: {}: {error}", self.section, path.display()))
+        };
         for certificate in CertificateDer::pem_file_iter(path).map_err(|e| bad(&e))? {
             roots.add(certificate.map_err(|e| bad(&e))?).map_err(|e| bad(&e))?;
         }
@@ -156,7 +160,7 @@ mod tests {
     use super::*;
 
     fn at(host: &str) -> Endpoint {
-        Endpoint { host: host.into(), port: 8088, tls: true, verify: true, ca_file: None }
+        Endpoint { section: "api", host: host.into(), port: 8088, tls: true, verify: true, ca_file: None }
     }
 
     #[test]

@@ -32,6 +32,12 @@ impl<'a> TraceParent<'a> {
         &self.0[3..35]
     }
 
+    /// Whether the caller records the trace (flag `sampled`).
+    pub fn is_sampled(self) -> bool {
+        // The last digit of the flags; only valid digits are taken.
+        matches!(self.0.as_bytes()[54], b'1' | b'3' | b'5' | b'7' | b'9' | b'b' | b'd' | b'f')
+    }
+
     /// The caller's span id, 16 hex digits.
     pub fn span_id(self) -> &'a str {
         &self.0[36..52]
@@ -49,6 +55,9 @@ mod tests {
         let parsed = TraceParent::parse(GOOD).unwrap();
         assert_eq!(parsed.trace_id(), "4bf92f3577b34da6a3ce929d0e0e4736");
         assert_eq!(parsed.span_id(), "00f067aa0ba902b7");
+        assert!(parsed.is_sampled());
+        let not_sampled = format!("{}02", &GOOD[..53]);
+        assert!(!TraceParent::parse(&not_sampled).unwrap().is_sampled());
         assert!(TraceParent::parse(&GOOD.replacen("00", "cc", 1)).is_some());
         let bad = [
             GOOD.to_uppercase(),

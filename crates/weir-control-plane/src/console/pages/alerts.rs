@@ -28,14 +28,14 @@ const PERIODS: [(&str, &str); 6] = [
 const DEFAULT_HOUR: u8 = 6;
 /// When messages are sent.
 const WHEN: [(&str, &str); 4] = [
-    ("threshold", "At once, when so many hits come"),
-    ("digest", "As a digest, once for every period"),
-    ("daily", "A report every day"),
-    ("weekly", "A report every Monday"),
+    ("threshold", "When hits come"),
+    ("digest", "Digest of a period"),
+    ("daily", "Daily report"),
+    ("weekly", "Weekly report (Mondays)"),
 ];
 
 /// Channels and their words.
-const CHANNELS: [(&str, &str); 2] = [("slack", "Chat: a Slack-compatible webhook"), ("email", "E-mail")];
+const CHANNELS: [(&str, &str); 2] = [("slack", "Chat webhook"), ("email", "E-mail")];
 
 /// `GET /alerts`
 pub async fn alerts(page: Page) -> Result<Response> {

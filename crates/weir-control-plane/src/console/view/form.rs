@@ -2,6 +2,9 @@
 
 use super::text::Text;
 
+/// Bytes of an explanation from which on a field takes a row of its own.
+const LONG_HINT: usize = 120;
+
 /// How a field is filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Control {
@@ -66,6 +69,11 @@ impl Field {
     pub fn with_error(mut self, wrong: Option<&str>) -> Self {
         self.wrong = wrong.map(Text::new);
         self
+    }
+
+    /// Whether it takes a row of its own: documents, and what takes long to explain.
+    pub fn is_wide(&self) -> bool {
+        self.control == Control::Page || self.hint.len() > LONG_HINT
     }
 
     /// Whether a box is checked.

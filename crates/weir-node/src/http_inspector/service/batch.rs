@@ -75,6 +75,7 @@ impl Service {
             recorder: self.recorder.clone(),
             abuse: Arc::clone(&self.abuse),
             decided: Arc::clone(&self.decided),
+            traces: self.traces.clone(),
             checked: OnceLock::new(),
         }
     }
