@@ -186,7 +186,8 @@ def bodies(name):
         if name in SENDS_BODIES:
             setup.blocks("POST", "/f", body=attack, headers=FORM)
             setup.blocks("POST", "/f", body=iter([attack[:9], attack[9:]]), headers={**FORM, "Transfer-Encoding": "chunked"})
-            setup.blocks("PUT", "/f", body=b"y=" + b"z" * 2_000_000 + b"&" + attack, headers=FORM)
+            setup.blocks("PUT", "/f", body=b"y=" + b"z" * 1_000_000 + b"&" + attack, headers=FORM)
+            beyond(setup, name, b"y=" + b"z" * 2_000_000 + b"&" + attack)
         else:
             assert setup.passes("POST", "/f", body=attack, headers=FORM)[2] == attack
     # What is not sent is a reason of its own, which policy may block.
@@ -196,6 +197,19 @@ def bodies(name):
             setup.passes("POST", "/f", body=b"x=1", headers=FORM)
         else:
             setup.blocks("POST", "/f", body=b"x=1", headers=FORM)
+
+
+def beyond(setup, name, body):
+    """A body that is longer than what Traefik sends is refused by it, and never passes uninspected."""
+    chunked = {**FORM, "Transfer-Encoding": "chunked"}
+    if name == "traefik":
+        setup.blocks("PUT", "/f", body=body, headers=FORM, status=401, reply=b"")
+        setup.blocks("PUT", "/f", body=iter([body[:9], body[9:]]), headers=chunked, status=401, reply=b"")
+        setup.passes("PUT", "/f", body=b"y=" + b"z" * ((1 << 20) - 2), headers=FORM)
+        setup.blocks("PUT", "/f", body=b"y=" + b"z" * ((1 << 20) - 1), headers=FORM, status=401, reply=b"")
+    else:
+        setup.blocks("PUT", "/f", body=body, headers=FORM)
+        setup.blocks("PUT", "/f", body=iter([body[:9], body[9:]]), headers=chunked)
 
 
 def own_reply(name):
