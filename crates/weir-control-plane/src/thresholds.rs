@@ -77,7 +77,7 @@ fn thresholds(rule: &AbuseRule, history: &RuleHistory) -> Thresholds {
     let says = match (counts, proposed) {
         (0, _) => format!(
             "No history: nodes have not reported counts of this rule, as it counts now, in the last {DAYS} days. Save it with \
-             the reaction `report` or as a dry run, and look again when usual traffic has passed."
+             the reaction \"Report only\" or as a dry run, and look again when usual traffic has passed."
         ),
         (_, None) => format!(
             "Too little history for a proposal: a key was counted in {counts} minutes of the last {DAYS} days; {ENOUGH} are \
