@@ -1,6 +1,8 @@
 #!/bin/bash
 # Runs every test of the connectors. Installs nothing (install-test-deps.sh does). Tests
 # that cannot run because a tool is missing are named and counted as skipped.
+#   WEIR_FFI=path         also runs the in-process library in nginx.
+#   WEIR_FFI=path runs the in-process library in nginx.
 #   WEIR_BIN=path [WEIR_ARGS="... {port} ..."] also runs the matrix on a real node.
 set -u
 cd "$(dirname "$0")"
@@ -69,6 +71,18 @@ else
   skip "Envoy: WEIR_BIN is not set"
   skip "HAProxy: WEIR_BIN is not set"
   skip "gateway, nodes and Console: WEIR_BIN is not set"
+fi
+
+if [ -n "${WEIR_FFI:-}" ]; then
+  counted "in process" python3 openresty/ffi/test.py
+else
+  skip "in process: WEIR_FFI is not set"
+fi
+
+if [ -n "${WEIR_FFI:-}" ]; then
+  counted "in process" python3 openresty/ffi/test.py
+else
+  skip "in process: WEIR_FFI is not set"
 fi
 
 echo "$passed passed, $failed failed, $skipped skipped"

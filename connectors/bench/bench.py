@@ -8,6 +8,7 @@ Four variants of one nginx location are measured in turn, round after round:
   cosocket  a handler that makes one bare call to the node, with constant bytes (bare.lua)
   request   the connector without the response leg
   default   the connector with its defaults: copies of responses are sent in batches
+  ffi       the inspection in the worker itself, if WEIR_FFI names the library (build it with an optimised profile)
 each with a stand-in for the node, and with a real one if WEIR_BIN names the program, over
 TCP and over a Unix socket, with 1 and 32 connections, without a body and with 1 KB.
 
@@ -39,7 +40,10 @@ from harness import CONNECTORS, free_ports, modules_dir, nginx_binary, wait_port
 
 SHARED = os.environ.get("SHARED") == "1"
 WEIR = os.environ.get("WEIR_BIN")
-VARIANTS = ("bare", "cosocket", "request", "default")
+FFI = os.environ.get("WEIR_FFI")
+VARIANTS = ("bare", "cosocket", "request", "default") + (("ffi",) if FFI else ())
+# Variants that call no node.
+ALONE = ("bare", "ffi")
 RESPONSE_PHASES = "body_filter_by_lua_block { %s:body_filter() } log_by_lua_block { %s:log() }"
 
 
@@ -88,12 +92,15 @@ class Setup:
                          start_node((addresses["real", "unix"], ports.pop()), self.folder)]
         self.ports = {"bare": ports.pop()}
         servers, guards = [server(self.ports["bare"], "")], []
+        if FFI:
+            self.ports["ffi"] = ports.pop()
+            servers.append(server(self.ports["ffi"], "access_by_lua_block { in_process:access() }"))
         for (node, transport), address in addresses.items():
             if node not in nodes:
                 continue
             url = address if transport == "unix" else "http://" + address
             where = '"%s"' % address if transport == "unix" else '"127.0.0.1", %s' % address.split(":")[1]
-            for variant in VARIANTS[1:]:
+            for variant in (variant for variant in VARIANTS if variant not in ALONE):
                 port = self.ports[node, transport, variant] = ports.pop()
                 name = "%s_%s_%s" % (node.replace("-", "_"), transport, variant)
                 if variant == "cosocket":
@@ -108,7 +115,8 @@ class Setup:
                 servers.append(server(port, lua))
         values = dict(UPSTREAM=upstream, NODE=stand_in, SOCKET=stand_in_socket, SERVERS="\n".join(servers),
                       GUARDS="\n".join(guards), CONNECTORS=CONNECTORS, MODULES=modules_dir(), HERE=HERE,
-                      MASTER="off" if wrapper else "on")
+                      MASTER="off" if wrapper else "on",
+                      FFI='require("weir_ffi").new({ library = "%s" })' % os.path.abspath(FFI) if FFI else "nil")
         self.running = [start("others.conf.in", values, 1)]
         assert wait_port(upstream)
         self.running.append(start("nginx.conf.in", values, 0, wrapper))
@@ -116,7 +124,7 @@ class Setup:
         self.nginx_folder, self.nginx = self.running[1]
 
     def port(self, node, transport, variant):
-        return self.ports["bare"] if variant == "bare" else self.ports[node, transport, variant]
+        return self.ports[variant if variant in ALONE else (node, transport, variant)]
 
     def cpu_seconds(self):
         """What the one worker has used; unlike latency, little disturbed by neighbours."""
@@ -190,7 +198,7 @@ def series(setup, options, node, transport, connections, size):
         warm_up(setup.port(node, transport, variant), size, connections)
     for number in range(options.rounds):
         # The order turns, so that no variant always follows the same one.
-        for variant in VARIANTS[number % 4:] + VARIANTS[:number % 4]:
+        for variant in VARIANTS[number % len(VARIANTS):] + VARIANTS[:number % len(VARIANTS)]:
             before = setup.cpu_seconds()
             p50, rate, requests = wrk(setup.port(node, transport, variant), size, connections, options.seconds)
             rows[variant].append((p50, rate, (setup.cpu_seconds() - before) * 1e6 / requests))

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 use weir_core::engine::{self, Scratch};
 use weir_core::model::{Inspection, Message};
-use weir_core::parse::extract::ParseOptions;
 use weir_core::parse::{facts, message};
 use weir_core::ruleset::custom::CompiledSignature;
 use weir_core::ruleset::{RuleError, Ruleset};
@@ -33,12 +32,14 @@ impl JudgeRules {
 
 /// The user's signatures in `policy`: rules of type `regex` and `experimental_regex`.
 fn signatures(policy: &Policy) -> Result<Vec<CompiledSignature>, CliError> {
-    let compiled =
-        policy.custom_signatures().into_iter().map(|own| {
-            CompiledSignature::new(&own.name(), own.attack, &own.pattern, own.points.clone()).map_err(|error| {
-                RuleError { file: "policy".into(), line: 0, column: 0, message: format!("rule {}: {error}", own.rule) }
-            })
-        });
+    let compiled = policy.custom_signatures().into_iter().map(|own| {
+        own.compile().map_err(|error| RuleError {
+            file: "policy".into(),
+            line: 0,
+            column: 0,
+            message: format!("rule {}: {error}", own.rule),
+        })
+    });
     compiled.collect::<Result<Vec<_>, _>>().map_err(|error| CliError::Rules(vec![error]))
 }
 
@@ -92,16 +93,7 @@ impl Judge<'_> {
         let policy = &self.rules.policy;
         let plan = policy.plan(&head);
         let begin = Instant::now();
-        let options = engine::InspectionOptions {
-            limits: plan.limits.clone(),
-            parsing: ParseOptions {
-                parsers_off: plan.parsers_off,
-                parsers_off_at: &plan.parsers_off_at,
-                ..Default::default()
-            },
-            skip_libinjection: !plan.libdetection,
-            explain: self.explain,
-        };
+        let options = engine::InspectionOptions { explain: self.explain, ..plan.options() };
         let inspection = match plan.bypass {
             None => engine::inspect(&message, &self.rules.ruleset, &options, scratch, &|| false),
             Some(_) => Inspection::default(),

@@ -5,6 +5,7 @@
 //! ruleset needs no conditions.
 
 use weir_core::model::{AttackType, PointPattern};
+use weir_core::ruleset::custom::CompiledSignature;
 
 /// Prefix of the names of custom signatures.
 pub const CUSTOM_PREFIX: &str = "custom.";
@@ -28,6 +29,11 @@ impl CustomSignature {
     /// Its name in the ruleset and in findings: `custom.<id>`.
     pub fn name(&self) -> String {
         format!("{CUSTOM_PREFIX}{}", self.rule)
+    }
+
+    /// Compiles it for the ruleset. The error is that of the pattern.
+    pub fn compile(&self) -> Result<CompiledSignature, regex::Error> {
+        CompiledSignature::new(&self.name(), self.attack, &self.pattern, self.points.clone())
     }
 
     /// The rule's id in the name of a custom signature.

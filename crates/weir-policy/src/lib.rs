@@ -42,6 +42,7 @@ mod exceptions;
 mod filters;
 mod graphql;
 mod index;
+pub mod inspection;
 pub mod ip_index;
 mod ip_list_reader;
 pub mod list;

@@ -53,6 +53,13 @@ pub struct Reply {
     pub body: Vec<u8>,
 }
 
+impl Default for Reply {
+    /// The reply where nothing else is set.
+    fn default() -> Self {
+        Self { status: DEFAULT_STATUS, headers: Vec::new(), body: DEFAULT_BODY.into() }
+    }
+}
+
 /// What a reply depends on.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Blocked<'b, 'a> {

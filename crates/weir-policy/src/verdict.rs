@@ -174,3 +174,10 @@ pub struct Verdict {
     /// Ids of the policy rules that it violates: virtual patches, upload and GraphQL limits.
     pub rules: Vec<u64>,
 }
+
+impl Verdict {
+    /// What the client gets instead of the response of the upstream; `None` if the request passes.
+    pub fn block_reply(&self) -> Option<Reply> {
+        (self.action == Action::Block).then(|| self.reply.clone().unwrap_or_default())
+    }
+}

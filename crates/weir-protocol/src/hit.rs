@@ -1,7 +1,7 @@
 //! A hit: the record of one malicious request, as it is spooled, shipped and stored.
 //!
 //! Version 1. Readers ignore members that they do not know, and give absent ones their default, so that a control plane
-//! of version N reads the hits of nodes N-1 and N. Only `weir_node::events` makes hits: it masks first.
+//! of version N reads the hits of nodes N-1 and N. Only [`crate::record`] makes hits: it masks first.
 
 use crate::code::{HitAction, HitList, HitMode, HitReason};
 use serde::{Deserialize, Serialize};

@@ -1,7 +1,8 @@
 //! The protocol between nodes, aggregations and control planes of weir.
 //!
 //! [`node_api`] defines the calls and their bodies, [`hit`] the record of one malicious request, [`code`] the codes in
-//! them as enums, and [`batch`] reads a batch of records. Readers ignore members that they do not know and keep codes that
+//! them as enums, and [`batch`] reads a batch of records. [`record`] makes the record for a verdict, after [`redact`] has
+//! masked the message. Readers ignore members that they do not know and keep codes that
 //! they do not know, so that nodes and control planes of different versions work together.
 //!
 //! ```
@@ -17,5 +18,7 @@ pub mod batch;
 pub mod code;
 pub mod hit;
 pub mod node_api;
+pub mod record;
+pub mod redact;
 
 pub use hit::Hit;

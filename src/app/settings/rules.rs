@@ -3,7 +3,6 @@
 use crate::app::error::SettingsError;
 use crate::app::rule_files;
 use crate::config::Resolved;
-use weir_core::ruleset::custom::CompiledSignature;
 use weir_core::ruleset::{Ruleset, builtin, compile};
 use weir_node::geo::{DatabaseFiles, Geo};
 use weir_node::sync::{RemotePolicy, RulePack};
@@ -28,10 +27,8 @@ pub fn rule_files(resolved: &Resolved, remote: Option<&RemotePolicy>) -> Result<
 
 /// The signatures of `files` and of the policy. The error lists every mistake.
 pub fn ruleset(files: &[(String, String)], custom: &[CustomSignature]) -> Result<Ruleset, SettingsError> {
-    let custom = custom.iter().map(|s| {
-        CompiledSignature::new(&s.name(), s.attack, &s.pattern, s.points.clone())
-            .map_err(|source| SettingsError::CustomSignature { name: s.name(), source })
-    });
+    let custom =
+        custom.iter().map(|s| s.compile().map_err(|source| SettingsError::CustomSignature { name: s.name(), source }));
     let custom = custom.collect::<Result<Vec<_>, _>>()?;
     compile::compile_with(files, custom).map_err(SettingsError::Rules)
 }

@@ -6,7 +6,6 @@ use super::state::{
     PolicyState,
 };
 use crate::error::{Error, Mistake, Result};
-use weir_core::ruleset::custom::CompiledSignature;
 use weir_policy::{Policy, PolicyDoc, PolicyError, Settings};
 use weir_protocol::node_api::MAX_POLICY_BYTES;
 
@@ -33,10 +32,7 @@ pub fn compile_with(state: &PolicyState, group: &str, settings: &Settings) -> Re
     let wrong: Vec<Mistake> = policy
         .custom_signatures()
         .into_iter()
-        .filter_map(|own| {
-            let made = CompiledSignature::new(&own.name(), own.attack, &own.pattern, own.points.clone());
-            Some(Mistake::new(format!("rules/{}/regex", own.rule), made.err()?.to_string()))
-        })
+        .filter_map(|own| Some(Mistake::new(format!("rules/{}/regex", own.rule), own.compile().err()?.to_string())))
         .collect();
     if wrong.is_empty() { Ok(policy) } else { Err(wrong) }
 }

@@ -10,7 +10,6 @@ use weir_core::engine::{self, Scratch};
 use weir_core::model::{AttackType, BodyState, Inspection, Limits, Message, ParserSet, Scheme};
 use weir_core::parse::extract::ParseOptions;
 use weir_core::parse::{facts, message};
-use weir_core::ruleset::custom::CompiledSignature;
 use weir_core::ruleset::{Ruleset, compile};
 use weir_policy::{
     Action, Country, CustomSignature, Mode, Policy, Region, RequestContext, Settings, Source, SourceKinds, Verdict,
@@ -68,8 +67,7 @@ impl Replays {
             return Ok(Arc::clone(known));
         }
         let made = |own: &CustomSignature| {
-            CompiledSignature::new(&own.name(), own.attack, &own.pattern, own.points.clone())
-                .map_err(|error| Error::invalid(format!("rules/{}/regex", own.rule), error.to_string()))
+            own.compile().map_err(|error| Error::invalid(format!("rules/{}/regex", own.rule), error.to_string()))
         };
         let compiled = custom.iter().map(made).collect::<Result<Vec<_>>>()?;
         let ruleset = compile::compile_with(files, compiled).map_err(|errors| {

@@ -1,12 +1,10 @@
 //! Records of malicious requests: masking, ids, spool, shipping.
 //!
-//! [`recorder`] masks a hit ([`redact`]), assigns an id and writes it to the [`spool`] before the response to its request
+//! [`recorder`] masks a hit ([`weir_protocol::redact`]), assigns an id and writes it to the [`spool`] before the response to its request
 //! is sent. [`ship`] delivers the records of the spool and keeps them until the receiver has acknowledged them.
 
 pub mod id;
-pub mod record;
 pub mod recorder;
-pub mod redact;
 pub mod sampling;
 pub mod ship;
 pub mod spool;

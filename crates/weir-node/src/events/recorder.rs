@@ -1,7 +1,6 @@
 //! Entry point of the verdict path: records hits, waits until they are written, counts traffic.
 
 use super::id::IdGenerator;
-use super::record::{InspectedMessage, hit};
 use super::sampling::{Sampler, SamplingDecision};
 use super::spool::{Spool, Ticket};
 use super::statistics::{RequestSample, TrafficCounters};
@@ -10,6 +9,7 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 use weir_protocol::hit::{Hit, HitResponse};
 use weir_protocol::node_api::{HitUpdate, MAX_RULE_MINUTES, Record, RuleMinute, SessionTrail, Statistics};
+use weir_protocol::record::{InspectedMessage, hit};
 use weir_runtime::clock::now_millis;
 use weir_runtime::telemetry::Telemetry;
 

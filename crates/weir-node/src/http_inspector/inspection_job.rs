@@ -14,24 +14,22 @@ use super::envelope;
 use super::verdict_response::{Accepted, VerdictResponse, Wanted};
 use crate::abuse::{Abuse, AbuseCheck};
 use crate::crowdsec::Decided;
-use crate::events::redact::masked_path;
 use crate::events::{PendingRecord, Recorder};
 use crate::generation::Generation;
 use crate::traces::Traces;
 use bytes::Bytes;
 use http::HeaderValue;
-use std::cell::Cell;
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
-use weir_core::engine::{self, Scratch, inspect};
-use weir_core::model::{AnomalyKind, DecodedHead, Header, Inspection, Message, Zone};
+use weir_core::model::{DecodedHead, Header, Inspection, Message, Zone};
 use weir_core::parse::chunked::{self, Chunked};
-use weir_core::parse::extract::ParseOptions;
 use weir_core::parse::{facts::facts, message};
 use weir_policy::client::Client;
+use weir_policy::inspection::set_decoded_body;
 use weir_policy::{Plan, RequestContext, Verdict};
+use weir_protocol::redact::masked_path;
 use weir_runtime::clock::now_millis;
 use weir_runtime::serve::Caller;
 use weir_runtime::telemetry::{Telemetry, TraceParent, VerdictEvent};
@@ -85,11 +83,6 @@ struct MessageContext<'c, 'a> {
     head: usize,
     /// Context of the request, for a response.
     request_context: Option<&'c ExchangeContext>,
-}
-
-thread_local! {
-    /// Memory of the inspections of this thread. Absent while one runs, so a panic leaves nothing half-used behind.
-    static SCRATCH: Cell<Option<Box<Scratch>>> = const { Cell::new(None) };
 }
 
 impl InspectionJob {
@@ -149,7 +142,7 @@ impl InspectionJob {
         let head = bytes.saturating_sub(message.body.len());
         let unchunked = self.unchunk(&message);
         let mut message = message;
-        unchunked.iter().for_each(|chunked| set_body(chunked, &mut message));
+        unchunked.iter().for_each(|chunked| set_decoded_body(chunked, &mut message));
         self.apply_call_headers(&mut message);
         let client = self.client(&message);
         let (facts, now) = (self.facts(&message, &client)?, now_millis());
@@ -173,10 +166,7 @@ impl InspectionJob {
 
     /// The decoded head of a request, with the host that a trusted proxy forwards.
     fn facts<'m>(&self, message: &Message<'m>, client: &Client) -> Result<DecodedHead<'m>, ApiError> {
-        let mut facts = facts(message);
-        if let Some(host) = &client.host {
-            facts.host = host.clone().into_bytes().into();
-        }
+        let facts = client.facts(message);
         if self.access.allows_host(&facts.host) { Ok(facts) } else { Err(ApiError::Host) }
     }
 
@@ -215,7 +205,7 @@ impl InspectionJob {
         let head = bytes.saturating_sub(message.body.len());
         let unchunked = self.unchunk(&message);
         let mut message = message;
-        unchunked.iter().for_each(|chunked| set_body(chunked, &mut message));
+        unchunked.iter().for_each(|chunked| set_decoded_body(chunked, &mut message));
         self.apply_call_headers(&mut message);
         let headers = request_context.as_ref().map(|c| vec![Header { name: b"host", value: &c.host }]);
         let request = Message {
@@ -303,7 +293,7 @@ impl InspectionJob {
             Direction::Response => &[],
         };
         clock.planned();
-        let inspection = plan.bypass.is_none().then(|| self.inspect(message, &plan, begin));
+        let inspection = self.inspect(message, &plan, begin);
         clock.inspected();
         let verdict = generation.policy.decide_with(&request, &plan, inspection.as_ref(), excesses);
         let elapsed = begin.elapsed();
@@ -334,35 +324,12 @@ impl InspectionJob {
         (verdict, plan)
     }
 
-    fn inspect(&self, message: &Message<'_>, plan: &Plan, begin: Instant) -> Inspection {
+    fn inspect(&self, message: &Message<'_>, plan: &Plan, begin: Instant) -> Option<Inspection> {
         let limit = begin + plan.time_limit;
         // The connector stops waiting then: a verdict on what has been inspected so far is better than none.
         let limit = self.call.answer_by.map_or(limit, |answer_by| limit.min(answer_by));
-        let stop = || Instant::now() >= limit;
-        let how = engine::InspectionOptions {
-            limits: plan.limits.clone(),
-            parsing: ParseOptions {
-                parsers_off: plan.parsers_off,
-                parsers_off_at: &plan.parsers_off_at,
-                ..ParseOptions::default()
-            },
-            explain: false,
-            skip_libinjection: !plan.libdetection,
-        };
-        let mut scratch = SCRATCH.take().unwrap_or_default();
-        let inspection = inspect(message, &self.generation.ruleset, &how, &mut scratch, &stop);
-        SCRATCH.set(Some(scratch));
-        inspection
+        plan.inspect(message, &self.generation.ruleset, &|| Instant::now() >= limit)
     }
-}
-
-/// Replaces the framed body by the decoded body and trailers.
-fn set_body<'b>(chunked: &'b Chunked<'b>, message: &mut Message<'b>) {
-    message.body = &chunked.body;
-    if chunked.broken {
-        message.anomalies.push(AnomalyKind::BadChunk);
-    }
-    message::append_trailers(chunked.trailers, message);
 }
 
 #[cfg(test)]
@@ -411,7 +378,7 @@ mod tests {
             let message = message::request(&job.body);
             let facts = facts(&message);
             let plan = job.generation.policy.plan(&job.policy_request(&message, &facts, job.call.client, 0));
-            let gaps = job.inspect(&message, &plan, Instant::now()).not_inspected;
+            let gaps = job.inspect(&message, &plan, Instant::now()).unwrap().not_inspected;
             gaps.iter().map(|gap| gap.reason).collect::<Vec<_>>()
         };
         job.call.answer_by = Some(Instant::now());

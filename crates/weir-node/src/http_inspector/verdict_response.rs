@@ -85,7 +85,7 @@ struct ReplyEntry<'a> {
 impl VerdictResponse {
     /// The response for `verdict`.
     pub fn new(request_id: &str, verdict: &weir_policy::Verdict, context: Option<HeaderValue>) -> Self {
-        let reply = (verdict.action == Action::Block).then(|| verdict.reply.clone().unwrap_or_else(default_reply));
+        let reply = verdict.block_reply();
         let body = reply.as_ref().map_or_else(Vec::new, |reply| block(request_id, verdict, reply));
         Self { action: verdict.action, attacks: attack_types(verdict), context, wanted: None, body, reply }
     }
@@ -178,10 +178,6 @@ fn attack_types(verdict: &weir_policy::Verdict) -> Option<HeaderValue> {
     }
     let codes: Vec<_> = verdict.attacks.iter().map(|attack| attack.code()).collect();
     HeaderValue::try_from(codes.join(",")).ok()
-}
-
-fn default_reply() -> Reply {
-    Reply { status: 403, headers: Vec::new(), body: weir_policy::reply::DEFAULT_BODY.into() }
 }
 
 fn block(request_id: &str, verdict: &weir_policy::Verdict, reply: &Reply) -> Vec<u8> {

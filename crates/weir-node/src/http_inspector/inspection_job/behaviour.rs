@@ -3,13 +3,13 @@
 use super::{InspectionJob, MessageContext};
 use crate::abuse::{AbuseCheck, Carried, RequestView, ResponseView, Step};
 use crate::events::PendingRecord;
-use crate::events::record::is_hit;
-use crate::events::redact::masked_path;
 use std::net::IpAddr;
 use weir_core::model::bytes::printable;
 use weir_core::model::{DecodedHead, Message};
 use weir_policy::{Action, Plan, Verdict};
 use weir_protocol::node_api::SessionRequest;
+use weir_protocol::record::is_hit;
+use weir_protocol::redact::masked_path;
 
 /// Longest text before it is masked, in bytes.
 const MAX_TEXT: usize = 400;

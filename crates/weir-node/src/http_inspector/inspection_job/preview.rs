@@ -16,7 +16,7 @@ impl InspectionJob {
                 let (facts, now) = (self.facts(&message, &client)?, now_millis());
                 let request = self.policy_request(&message, &facts, client.address, now);
                 let plan = self.generation.policy.plan(&request);
-                let inspection = plan.bypass.is_none().then(|| self.inspect(&message, &plan, Instant::now()));
+                let inspection = self.inspect(&message, &plan, Instant::now());
                 let verdict = self.generation.policy.decide_with(&request, &plan, inspection.as_ref(), &[]);
                 Ok(verdict.action == Action::Block)
             })

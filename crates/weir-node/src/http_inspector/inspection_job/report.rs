@@ -2,7 +2,6 @@
 
 use super::{InspectionJob, MessageContext};
 use crate::events::PendingRecord;
-use crate::events::record::{InspectedMessage, is_hit};
 use crate::events::statistics::RequestSample;
 use crate::http_inspector::call::{Direction, HeaderText, MessageFormat};
 use crate::http_inspector::envelope;
@@ -10,6 +9,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 use weir_policy::{Action, Plan, Verdict};
 use weir_protocol::hit::{HitDirection, HitResponse};
+use weir_protocol::record::{InspectedMessage, is_hit};
 
 impl InspectionJob {
     /// The head of the message as received; for an envelope, as it would have been sent.

@@ -1,14 +1,14 @@
 //! Builds the masked [`Hit`] for a verdict.
 
-use super::redact::{MaskInput, MaskedMessage, mask};
+use crate::hit::{
+    HIT_VERSION, Hit, HitAnomaly, HitClient, HitDirection, HitFinding, HitGateway, HitRequest, HitResponse,
+};
+use crate::redact::{MaskInput, MaskedMessage, mask};
 use std::net::IpAddr;
 use weir_core::model::bytes::printable;
 use weir_core::model::{Finding, MessageKind, PointPath, PointPattern};
 use weir_policy::source::SOURCE_KINDS;
 use weir_policy::{Action, Source, Verdict};
-use weir_protocol::hit::{
-    HIT_VERSION, Hit, HitAnomaly, HitClient, HitDirection, HitFinding, HitGateway, HitRequest, HitResponse,
-};
 
 /// Largest number of findings in a record.
 const MAX_FINDINGS: usize = 32;
