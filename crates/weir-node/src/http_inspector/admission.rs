@@ -44,6 +44,17 @@ impl Admission {
         if before >= self.load.calls { Err(self.overloaded(ShedReason::Calls)) } else { Ok(permit) }
     }
 
+    /// Counts bytes that are held outside of calls.
+    pub fn hold(self: &Arc<Self>) -> AdmissionPermit {
+        AdmissionPermit { admission: Arc::clone(self), bytes: 0, call: false }
+    }
+
+    /// Bytes that are held.
+    #[cfg(test)]
+    pub fn buffered(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
     /// Measures how late timers of the runtime fire, until aborted.
     pub async fn probe(self: Arc<Self>) {
         let mut window = [0u64; WINDOW];
@@ -84,6 +95,14 @@ impl AdmissionPermit {
         } else {
             Ok(())
         }
+    }
+
+    /// Counts `fewer` bytes of memory, at most those that it holds.
+    pub fn give_back(&mut self, fewer: usize) {
+        let fewer = fewer.min(self.bytes);
+        self.bytes -= fewer;
+        self.admission.bytes.fetch_sub(fewer, Ordering::Relaxed);
+        self.admission.telemetry.metrics.buffered_bytes.dec_by(fewer as i64);
     }
 
     /// Counts as no call while its client sends more: slow clients must not use up the calls of others. Its bytes stay

@@ -1,5 +1,6 @@
 //! Calls of Envoy's filters.
 
+mod arriving;
 mod check;
 mod session;
 

@@ -1,5 +1,6 @@
 //! A stream of `ext_proc`: one exchange.
 
+use super::arriving::{Arriving, Refusal};
 use super::{CallContext, MessageOptions};
 use crate::http_inspector::admission::AdmissionPermit;
 use crate::http_inspector::api_error::ApiError;
@@ -31,11 +32,12 @@ pub(super) async fn serve(call: CallContext, head: Head, body: Incoming) -> Resp
     let limit = call.max_message();
     let codec: ProstCodec<ProcessingResponse, ProcessingRequest> = ProstCodec::default();
     let mut grpc = Grpc::new(codec).max_decoding_message_size(limit);
-    grpc.streaming(Process(Some(call)), Request::from_parts(head, body)).await.map(Body::new)
+    let (body, refusal) = Arriving::new(body, call.service.admission.hold());
+    grpc.streaming(Process(Some((call, refusal))), Request::from_parts(head, body)).await.map(Body::new)
 }
 
 /// The method `Process` for one call.
-struct Process(Option<CallContext>);
+struct Process(Option<(CallContext, Refusal)>);
 
 impl StreamingService<ProcessingRequest> for Process {
     type Response = ProcessingResponse;
@@ -43,10 +45,12 @@ impl StreamingService<ProcessingRequest> for Process {
     type Future = std::future::Ready<Result<tonic::Response<Self::ResponseStream>, Status>>;
 
     fn call(&mut self, request: tonic::Request<Streaming<ProcessingRequest>>) -> Self::Future {
-        let Some(call) = self.0.take() else { return std::future::ready(Err(Status::internal("called twice"))) };
+        let Some((call, refusal)) = self.0.take() else {
+            return std::future::ready(Err(Status::internal("called twice")));
+        };
         let mut inbound = request.into_inner();
         let responses = Responses::of(move |out: Sender| async move {
-            let mut session = Session::new(call);
+            let mut session = Session::new(call, refusal);
             if let Err(error) = session.converse(&mut inbound, &out).await {
                 let failed = session.call.failed(&error);
                 // Envoy may have gone already.
@@ -69,6 +73,8 @@ struct Session {
     cut_at: Option<Instant>,
     /// The client got a block reply.
     blocked: bool,
+    /// Why nothing more is read, if a message that is still arriving takes too much memory.
+    refusal: Refusal,
 }
 
 /// What came over the stream.
@@ -81,9 +87,9 @@ enum Received {
 }
 
 impl Session {
-    fn new(call: CallContext) -> Self {
+    fn new(call: CallContext, refusal: Refusal) -> Self {
         let exchange = Exchange::new(call.service.config.max_call_bytes);
-        Self { call, exchange, permit: None, context: None, cut_at: None, blocked: false }
+        Self { call, exchange, permit: None, context: None, cut_at: None, blocked: false, refusal }
     }
 
     /// Answers messages until the exchange or the stream ends.
@@ -122,13 +128,23 @@ impl Session {
         match message {
             Ok(Some(message)) => Ok(Received::Message(message)),
             Ok(None) => Ok(Received::End),
-            Err(status) if status.code() == Code::OutOfRange => {
-                Err(ApiError::TooLarge(self.call.service.config.max_call_bytes))
-            }
-            // Envoy resets the stream when the exchange is over.
-            Err(status) if status.source().is_some() || status.code() == Code::Cancelled => Ok(Received::End),
-            Err(_) => Err(ApiError::BadMessage("a message that is not of this protocol")),
+            Err(status) => self.ended(&status),
         }
+    }
+
+    /// What the end of a stream by `status` means.
+    fn ended(&self, status: &Status) -> Result<Received, ApiError> {
+        if let Some(refusal) = self.refusal.get() {
+            return Err(refusal.clone());
+        }
+        if status.code() == Code::OutOfRange {
+            return Err(ApiError::TooLarge(self.call.service.config.max_call_bytes));
+        }
+        // Envoy resets the stream when the exchange is over.
+        if status.source().is_some() || status.code() == Code::Cancelled {
+            return Ok(Received::End);
+        }
+        Err(ApiError::BadMessage("a message that is not of this protocol"))
     }
 
     /// Takes a message and returns the answers to it.
