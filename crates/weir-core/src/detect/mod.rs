@@ -13,6 +13,7 @@ pub mod mass_assignment;
 pub mod nosqli;
 pub mod path;
 pub mod probe;
+pub mod relayed;
 pub mod shell;
 pub mod shown;
 pub mod signature;

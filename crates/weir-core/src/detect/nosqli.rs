@@ -20,8 +20,30 @@ pub const DETECTOR: Detector = Detector {
 
 /// Samples of [`operator_name`].
 const SAMPLES: Samples = Samples {
-    positive: &["user[$ne]", "$gt", "$where", "login[password][$regex]", "a.$nin", "[$exists]"],
-    negative: &["$ref", "$schema", "$id", "filters[price][$gt]", "price$", "US$", "$set", "$gte2", "$type", "cost[$]"],
+    positive: &[
+        "user[$ne]",
+        "password[$gt]",
+        "age[$ne]",
+        "$gt",
+        "$where",
+        "login[password][$regex]",
+        "a.$nin",
+        "[$exists]",
+    ],
+    negative: &[
+        "$ref",
+        "$schema",
+        "$id",
+        "filters[price][$gt]",
+        "price$",
+        "US$",
+        "$set",
+        "$gte2",
+        "$type",
+        "cost[$]",
+        "age[$gt]",
+        "createdAt[$lte]",
+    ],
 };
 
 /// Only names with a dollar sign can match.
@@ -38,9 +60,15 @@ fn operator_name(subject: &Subject<'_>) -> Option<Match> {
         return None;
     }
     let confidence = operator(&rest[..len])?;
+    if is_range(&rest[..len]) && is_measure(&text[..start]) {
+        return None;
+    }
     if is_query_language(&text[..start]) || above_is_query_language(subject) {
         return None;
     }
+    // `{"user": {"$eq": "admin"}}` turns a comparison with a text into a query.
+    let login = confidence < Confidence::High && (is_credential(&text[..start]) || above_is_credential(subject));
+    let confidence = if login { Confidence::High } else { confidence };
     Some(Match { confidence, start, end: start + 1 + len })
 }
 
@@ -61,6 +89,111 @@ fn operator(name: &[u8]) -> Option<Confidence> {
         b"eq" | b"in" | b"all" | b"size" | b"lookup" | b"out" | b"merge" => Some(Confidence::Medium),
         _ => None,
     }
+}
+
+/// Whether an operator compares with a bound.
+fn is_range(operator: &[u8]) -> bool {
+    [&b"gt"[..], b"gte", b"lt", b"lte"].iter().any(|name| operator.eq_ignore_ascii_case(name))
+}
+
+/// Whether the `before` of a parameter such as `price[$gte]` names what is measured. Ranges of these are filters that many
+/// APIs offer (`age[$gt]=18`), and no check depends on them.
+fn is_measure(before: &[u8]) -> bool {
+    const NAMES: &[&[u8]] = &[
+        b"age",
+        b"price",
+        b"amount",
+        b"cost",
+        b"total",
+        b"sum",
+        b"count",
+        b"quantity",
+        b"qty",
+        b"stock",
+        b"size",
+        b"length",
+        b"width",
+        b"height",
+        b"weight",
+        b"distance",
+        b"duration",
+        b"score",
+        b"rating",
+        b"rank",
+        b"level",
+        b"year",
+        b"month",
+        b"day",
+        b"hour",
+        b"date",
+        b"time",
+        b"timestamp",
+        b"start",
+        b"end",
+        b"createdat",
+        b"updatedat",
+        b"created_at",
+        b"updated_at",
+        b"publishedat",
+        b"published_at",
+        b"created",
+        b"updated",
+        b"modified",
+        b"since",
+        b"until",
+        b"lat",
+        b"lng",
+        b"latitude",
+        b"longitude",
+        b"temperature",
+        b"value",
+        b"views",
+        b"likes",
+        b"salary",
+        b"percent",
+        b"discount",
+        b"startdate",
+        b"enddate",
+        b"start_date",
+        b"end_date",
+        b"duedate",
+        b"due_date",
+    ];
+    let Some(name) = before.strip_suffix(b"[") else { return false };
+    NAMES.iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
+/// Whether the `before` of a parameter such as `password[$in]` names what a login compares.
+fn is_credential(before: &[u8]) -> bool {
+    const NAMES: &[&[u8]] = &[
+        b"user",
+        b"username",
+        b"user_name",
+        b"login",
+        b"email",
+        b"password",
+        b"passwd",
+        b"pass",
+        b"pwd",
+        b"token",
+        b"reset_token",
+        b"resettoken",
+        b"api_key",
+        b"apikey",
+        b"secret",
+        b"otp",
+    ];
+    let before = before.strip_suffix(b"[").unwrap_or(before);
+    NAMES.iter().any(|known| before.eq_ignore_ascii_case(known))
+}
+
+/// Whether the member above the name of a member is one of a login.
+fn above_is_credential(subject: &Subject<'_>) -> bool {
+    let above = subject.ancestors().find_map(|segment| match segment.key {
+        Key::Name(name) => Some(name),
+        _ => None,
+    });
+    above.is_some_and(is_credential)
 }
 
 /// Names under which an API offers its own query language.
@@ -98,5 +231,19 @@ mod tests {
             })
             .collect();
         assert_eq!(found, [false, true]);
+    }
+
+    #[test]
+    fn equality_is_certain_where_a_login_compares() {
+        let confidence = |above: &'static str| {
+            let mut tree = PointTree::new();
+            let body = tree.child(PointId::ROOT, Segment::plain(Tag::JsonDoc));
+            let member = tree.child(body, Segment::named(Tag::Hash, above.as_bytes()));
+            let point = tree.child(member, Segment::plain(Tag::HashName));
+            let value = Value::new(point, b"$eq", Zone::NAME);
+            operator_name(&Subject::new(b"$eq", value.classes, &value, &tree)).map(|found| found.confidence)
+        };
+        assert_eq!(confidence("password"), Some(Confidence::High));
+        assert_eq!(confidence("colour"), Some(Confidence::Medium));
     }
 }

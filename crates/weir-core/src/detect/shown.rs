@@ -187,7 +187,8 @@ pub fn injected_lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// Whether the match is in an expression of a template that is not closed before.
-fn is_in_expression(text: &[u8], start: usize) -> bool {
+pub fn is_in_expression(text: &[u8], start: usize) -> bool {
+    let start = start.min(text.len());
     let end = (start + 4).min(text.len());
     let window = &text[start.saturating_sub(MAX_EXPRESSION)..end];
     work::count(window.len() * OPENS.len());

@@ -150,7 +150,7 @@ impl<'r, 'p> Scanner<'r, 'p> {
         if result.is_ok() {
             result = self.detectors(&subject, tree);
         }
-        self.record_matches(value, tree, text);
+        self.record_matches(&subject, tree);
         let mut location_dependent = subject.is_location_dependent();
         if result.is_ok() && classes.intersects(ByteClasses::NEWLINE) {
             let lines = self.lines(text, value, tree);
@@ -175,8 +175,8 @@ impl<'r, 'p> Scanner<'r, 'p> {
             self.budget.spend(line.len())?;
             let view = Subject::new(line, ByteClasses::of(line), value, tree).with_conditions(self.conditions);
             let result = self.signatures(&view, PLAIN, tree);
+            self.record_matches(&view, tree);
             location_dependent |= view.is_location_dependent();
-            self.record_matches(value, tree, line);
             result?;
         }
         Ok(location_dependent)
@@ -199,8 +199,8 @@ impl<'r, 'p> Scanner<'r, 'p> {
                 .with_changes(changes)
                 .with_conditions(self.conditions);
             let result = self.signatures(&view, 1 << number, tree);
+            self.record_matches(&view, tree);
             location_dependent |= view.is_location_dependent();
-            self.record_matches(value, tree, bytes);
             result?;
         }
         Ok(location_dependent)
@@ -260,11 +260,12 @@ impl<'r, 'p> Scanner<'r, 'p> {
         }
     }
 
-    /// Turns the matches on one form of `value` into findings.
+    /// Turns the matches on one form of a value into findings, but for those that are content of a text that is relayed.
     #[inline]
-    fn record_matches(&mut self, value: &Value<'_>, tree: &PointTree<'_>, text: &[u8]) {
+    fn record_matches(&mut self, subject: &Subject<'_>, tree: &PointTree<'_>) {
         if !self.matches.is_empty() {
-            self.record_findings(value, tree, text);
+            self.matches.retain(|found| !detect::relayed::is_content(subject, found.attack, found.start));
+            self.record_findings(subject.value, tree, subject.bytes);
         }
     }
 

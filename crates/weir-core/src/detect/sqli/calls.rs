@@ -16,6 +16,10 @@ pub fn call(code: &Code<'_>, i: usize) -> Option<Structure> {
     let hex = code.kind(argument) == Some(TokenKind::Number) && code.bytes(argument).starts_with(b"0x");
     let weight = match operand.kind {
         OperandKind::Strong if !method => 7,
+        // "sleep(5) pauses the script"
+        OperandKind::Sleep if i == 0 && (0..2).all(|at| code.word(operand.end + at) == Some(Word::Plain)) => {
+            return None;
+        }
         OperandKind::Sleep if !method && code.kind(argument) == Some(TokenKind::Number) => 4,
         OperandKind::Query if i == 0 && code.ends(operand.end) && queries(code, i, operand.end) => 8,
         OperandKind::Query => 6,

@@ -136,7 +136,7 @@ fn logic(code: &Code<'_>, mut i: usize, connector: Connector, place: Position) -
                 _ if code.bytes(end - 1).starts_with(b"0x") => 6,
                 _ => 3,
             };
-            (weight, end)
+            (if is_sentence(code, end) { weight.min(3) } else { weight }, end)
         }
         Condition::Bare(operand) => {
             let weight = match operand.kind {
@@ -186,6 +186,19 @@ fn logic(code: &Code<'_>, mut i: usize, connector: Connector, place: Position) -
         Connector::Condition => weight / 3,
     };
     Some((weight, end))
+}
+
+/// Whether words that no statement has there follow a condition up to token `end`: `1=1 is a habit`, `2 = 3 people`.
+fn is_sentence(code: &Code<'_>, end: usize) -> bool {
+    // A dash that a word processor made of `--` is a word to the lexer.
+    let letter = |at: usize| code.bytes(at).first().is_some_and(u8::is_ascii_alphabetic);
+    let plain = |at: usize| code.word(at) == Some(Word::Plain) && letter(at);
+    let first = end + usize::from(code.word(end) == Some(Word::Is));
+    let blank = |at: usize| {
+        let start = code.tokens.get(at).map_or(0, |token| token.start as usize);
+        start.checked_sub(1).is_some_and(|before| code.text[before] == b' ')
+    };
+    plain(first) && blank(first) && (first > end || plain(first + 1) || code.kind(first + 1).is_none())
 }
 
 /// Whether the value begins with a number that completes the code of the application, and what is weighed follows it.

@@ -133,6 +133,8 @@ mod tests {
             "<iframe src=https://evil.example width=1 onload=alert(1)></iframe>",
             "<iframe src=javascript:alert(1) width=1>",
             "'<code>';alert(1)//",
+            "x={a:1};alert(1)//",
+            "alert(1) instanceof Object",
         ] {
             assert!(high(text), "{text}");
         }
@@ -154,6 +156,9 @@ mod tests {
             "<meta http-equiv=\"Content-Type\" content=\"text/html; charset=utf-8\">",
             "<link rel=stylesheet href='assets/a.css'>",
             "const x = 1; onChange is a prop",
+            "import A from 'a';\nexport const B = () => <button onClick={() => confirm('sure?')}>x</button>;",
+            "<Row onSelect={(event) => { alert('x') }} />",
+            "alert(1) is what most probes call",
         ] {
             assert!(!high(text), "{text}");
         }

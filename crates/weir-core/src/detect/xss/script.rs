@@ -211,13 +211,16 @@ fn classify(text: &[u8], start: usize, open: usize, name: &[u8]) -> Option<Confi
     work::count(start - before.len());
     let glued = open == start + name.len();
     if before.is_empty() {
+        if is_sentence(argument) {
+            return None;
+        }
         return match (proof && glued && shown, argument_runs) {
             (true, _) => Some(Confidence::High),
             (false, true) => Some(Confidence::Medium),
             _ => None,
         };
     }
-    if is_quoted_code(before) || shown::follows_sentence(before) {
+    if is_quoted_code(before) || is_jsx_handler(before) || shown::follows_sentence(before) {
         return None;
     }
     let code = |b: &u8| b.is_ascii_punctuation() && !matches!(b, b'#' | b'$' | b'@' | b'_' | b'\\' | b'.');
@@ -239,6 +242,30 @@ fn classify(text: &[u8], start: usize, open: usize, name: &[u8]) -> Option<Confi
 fn is_quoted_code(before: &[u8]) -> bool {
     const TAGS: &[&[u8]] = &[b"<code>", b"<pre>", b"<kbd>", b"<samp>", b"<tt>"];
     TAGS.iter().any(|tag| before.len() >= tag.len() && before[before.len() - tag.len()..].eq_ignore_ascii_case(tag))
+}
+
+/// Whether words follow the call whose bracket `argument` is behind: `alert(1) is the usual probe`. Script with them does
+/// not parse.
+fn is_sentence(argument: &[u8]) -> bool {
+    let Some(close) = memchr::memchr(b')', argument) else { return false };
+    let Some(behind) = argument[close + 1..].strip_prefix(b" ") else { return false };
+    let mut words = behind.split(|b| *b == b' ').map(|word| word.strip_suffix(b",").unwrap_or(word));
+    let mut plain = || words.next().is_some_and(|word| !word.is_empty() && word.iter().all(u8::is_ascii_alphabetic));
+    !behind.starts_with(b"in ") && !behind.starts_with(b"instanceof ") && plain() && plain()
+}
+
+/// Whether `before` ends with the head of a function that is the value of an attribute in JSX: `onClick={() =>`. In a
+/// page, such a function is never called.
+fn is_jsx_handler(before: &[u8]) -> bool {
+    const LONGEST: usize = 48;
+    let tail = &before[before.len().saturating_sub(LONGEST)..];
+    let Some(open) = memchr::memmem::rfind(tail, b"={") else { return false };
+    let head = &tail[open + 2..];
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'(' | b')' | b'_' | b',' | b' ' | b'=' | b'>');
+    let arrow = memchr::memmem::find(head, b"=>");
+    open > 0
+        && tail[open - 1].is_ascii_alphabetic()
+        && arrow.is_some_and(|at| head[..at].iter().all(plain) && matches!(head[at + 2..].trim_ascii(), b"" | b"{"))
 }
 
 /// Whether the first argument is one that proofs of concept use: nothing, a number, a string, a regular expression or a
