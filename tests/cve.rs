@@ -159,6 +159,14 @@ const LEGITIMATE: &[(&str, &str, &str)] = &[
         "",
         r#"{"sure-triggers-access-key":"a","wp-password":"abcd EFGH ijkl MNOP qrst UVWX","wp-username":"jane"}"#,
     ),
+    ("GET /kylin/api/admin/config", "Authorization: Basic YTpi", ""),
+    ("GET /api/v1/clusters/kubeconfig/k8s", "Cookie: session=4f2a", ""),
+    ("GET /v1/folder?path=%2FDATA", "Authorization: a.b.c", ""),
+    ("GET /api/settings/values?keys=sonar.core.id", "Authorization: Bearer squ_4f2a", ""),
+    ("POST /userportal/Controller?mode=451&json={%22username%22:%22jane%22}", "", ""),
+    ("POST /solr/books/config", "", r#"{"set-property":{"updateHandler.autoCommit.maxTime":15000}}"#),
+    ("GET /secure/QueryComponent!Default.jspa", "Cookie: JSESSIONID=4F2A; atlassian.xsrf.token=B1", ""),
+    ("GET /rest/api/latest/groupuserpicker?query=jane", "Authorization: Bearer a", ""),
     ("PUT /_users/org.couchdb.user:jane", "", r#"{"type":"user","name":"jane","roles":[],"password":"x"}"#),
 ];
 

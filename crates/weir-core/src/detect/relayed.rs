@@ -27,11 +27,18 @@ const STRUCTURES: &[&[Step]] = &[
     &[Member(b"messages"), Element, Member(b"content")],
     &[Member(b"messages"), Element, Member(b"parts"), Element, Member(b"text")],
     &[Member(b"contents"), Element, Member(b"parts"), Element, Member(b"text")],
+    &[Member(b"input"), Element, Member(b"content")],
     // OpenTelemetry.
     &[Member(b"resourceLogs"), Element],
     &[Member(b"resourceSpans"), Element],
     &[Member(b"resourceMetrics"), Element],
+    // Loki.
+    &[Member(b"streams"), Element, Member(b"values"), Element, Element],
+    // Reports of browsers about violations of a content security policy.
+    &[Member(b"csp-report")],
+    &[Element, Member(b"body"), Member(b"sample")],
     // Error reports.
+    &[Member(b"error"), Member(b"exception")],
     &[Member(b"exception"), Member(b"values"), Element],
     &[Member(b"breadcrumbs"), Element],
     &[Member(b"breadcrumbs"), Member(b"values"), Element],
@@ -104,6 +111,9 @@ mod tests {
             &["resourceSpans", "[]", "scopeSpans", "[]", "spans", "[]", "status"],
             &["exception", "values", "[]", "value"],
             &["breadcrumbs", "[]", "message"],
+            &["input", "[]", "content", "[]", "text"],
+            &["streams", "[]", "values", "[]", "[]"],
+            &["csp-report", "script-sample"],
         ] {
             assert!(content(path, AttackType::Xss, "<b onclick=go()>"), "{path:?}");
         }
