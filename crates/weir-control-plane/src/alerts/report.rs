@@ -8,11 +8,10 @@ use crate::app::App;
 use crate::error::Result;
 use crate::overview::Period;
 use crate::overview::report::{Compared, PeriodReport};
+use crate::store::{DAY, HOUR};
 use std::fmt::Write as _;
 use weir_runtime::error_chain::with_causes;
 
-/// Slots of the period, in milliseconds.
-const STEP: i64 = 3_600_000;
 /// How long a replica may take to make and send a report before another one tries, in milliseconds.
 pub(super) const HOLD: i64 = 10 * 60_000;
 
@@ -44,14 +43,14 @@ impl App {
     }
 
     async fn report_of(&self, alert: &Alert, schedule: Schedule, to: i64) -> Result<Message> {
-        let report = self.period_report(Period::new(to - schedule.window(), to, STEP)?).await?;
+        let report = self.period_report(Period::new(to - schedule.window(), to, HOUR)?).await?;
         Ok(about(&alert.about.name, &report, self.config.public_url.as_deref()))
     }
 }
 
 /// The message of `report`; `public_url` leads to the Console.
 fn about(name: &str, report: &PeriodReport, public_url: Option<&str>) -> Message {
-    let weekly = report.period.to - report.period.from > 24 * STEP;
+    let weekly = report.period.to - report.period.from > DAY;
     let kind = if weekly { "weekly" } else { "daily" };
     let time = |at| crate::console::view::time::format(at, "%F %H:%M");
     let mut out =

@@ -1,9 +1,8 @@
 //! When reports of a day or week are sent.
 
+use crate::store::{DAY, HOUR};
 use serde::{Deserialize, Serialize};
 
-const HOUR: i64 = 3_600_000;
-const DAY: i64 = 24 * HOUR;
 /// From 1970-01-01, a Thursday, to the first Monday.
 const MONDAY: i64 = 4 * DAY;
 

@@ -17,6 +17,11 @@ static MARKS: [bool; 256] = {
     table
 };
 
+/// The first byte of `text` at which [`run`] may change something.
+pub fn first_mark(text: &[u8]) -> Option<usize> {
+    text.iter().position(|b| MARKS[usize::from(*b)])
+}
+
 /// The command line after the shell has removed quotes and expanded variables.
 pub fn run(input: &[u8]) -> Cow<'_, [u8]> {
     // Empty as long as nothing was changed; a change always shortens the text.
@@ -24,7 +29,7 @@ pub fn run(input: &[u8]) -> Cow<'_, [u8]> {
     let (mut at, mut changed) = (0, false);
     loop {
         let rest = &input[at..];
-        let plain = rest.iter().position(|b| MARKS[usize::from(*b)]).unwrap_or(rest.len());
+        let plain = first_mark(rest).unwrap_or(rest.len());
         if changed {
             out.extend_from_slice(&rest[..plain]);
         }

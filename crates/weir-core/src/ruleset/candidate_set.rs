@@ -99,12 +99,6 @@ impl CandidateSet {
         self.truncated = false;
     }
 
-    /// Whether all of the text is to be scanned.
-    #[inline]
-    pub(super) fn is_all_new(&self) -> bool {
-        self.all_changed
-    }
-
     /// The parts of the text that are to be scanned, with `around` bytes on each side.
     pub(super) fn parts(&self, around: usize) -> SmallVec<[Range<usize>; 2]> {
         if self.all_changed { smallvec![0..self.length] } else { widened(&self.changes, around, self.length).collect() }

@@ -3,7 +3,8 @@
 //! **Safety.** A signature is left out only where it cannot match: none of its required literals occurs, or a kind of
 //! byte that every match has ([`super::Signature::needs`]) does not, or it does not apply in the zone. Most values are
 //! made of few kinds of bytes and are in one of few zones; for those of [`KINDS`] in each of [`ZONES`] there are smaller
-//! sets, with only the signatures and literals that such a value can have. `same_answer_as_every_regex` in `tests/rules.rs` holds this against the slow path.
+//! sets, with only the signatures and literals that such a value can have. `same_answer_as_every_regex` in `tests/rules.rs`
+//! holds this against the slow path.
 
 use super::literal::{MAX_LEN, RequiredLiterals};
 use super::literal_matcher::{Literal, LiteralMatcher};
@@ -151,10 +152,8 @@ impl Literals {
     #[inline]
     fn candidates(&self, text: &[u8], classes: ByteClasses, set: &mut CandidateSet) {
         set.note_classes(text);
-        if set.is_all_new() {
-            self.find(text, 0..text.len(), classes, set);
-        } else {
-            set.parts(READ_AROUND + MAX_LEN).into_iter().for_each(|part| self.find(text, part, classes, set));
+        for part in set.parts(READ_AROUND + MAX_LEN) {
+            self.find(text, part, classes, set);
         }
         for candidate in self.unfiltered.iter().filter(|candidate| candidate.needs.satisfied_by(classes)) {
             set.add_unfiltered(candidate.signature, candidate.anchors, candidate.reach);

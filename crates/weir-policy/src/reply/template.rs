@@ -8,7 +8,7 @@ const VARIABLES: &[(&str, Variable)] = &[
     ("status", Variable::Status),
 ];
 
-/// What a placeholder stands for.
+/// What replaces a placeholder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Variable {
     RequestId,

@@ -168,9 +168,6 @@ const NOISE: ByteClasses = ByteClasses::QUOTE
     .with(ByteClasses::LBRACKET)
     .with(ByteClasses::BACKTICK);
 
-/// The bytes of [`NOISE`].
-const NOISE_BYTES: &[u8] = b"'\"\\^$[`";
-
 /// Bytes of separators.
 const SEPARATORS: ByteClasses = ByteClasses::SEMICOLON
     .with(ByteClasses::PIPE)
@@ -196,10 +193,10 @@ fn is_plain_behind_noise(text: &[u8], classes: ByteClasses) -> bool {
     if may_separate(classes) {
         return false;
     }
-    let noise = text.iter().position(|b| NOISE_BYTES.contains(b)).unwrap_or(text.len());
-    if !classes.intersects(ByteClasses::LPAREN) && line::has_first_word(&text[..noise]) {
+    let unchanged = &text[..noise::first_mark(text).unwrap_or(text.len())];
+    if !classes.intersects(ByteClasses::LPAREN) && line::has_first_word(unchanged) {
         // Cleaning leaves the first word as it is.
-        return line::cannot_begin(&text[..noise], true, CUT);
+        return line::cannot_begin(unchanged, true, CUT);
     }
     let head = &text[..text.len().min(HEAD)];
     line::cannot_begin(&noise::run(head), head.len() == text.len(), CUT)
