@@ -1,8 +1,7 @@
 #!/bin/bash
 # Runs every test of the connectors. Installs nothing (install-test-deps.sh does). Tests
 # that cannot run because a tool is missing are named and counted as skipped.
-#   WEIR_FFI=path         also runs the in-process library in nginx.
-#   WEIR_FFI=path runs the in-process library in nginx.
+#   WEIR_FFI=path also runs the in-process library in nginx.
 #   WEIR_BIN=path [WEIR_ARGS="... {port} ..."] also runs the matrix on a real node.
 set -u
 cd "$(dirname "$0")"
@@ -65,18 +64,18 @@ if [ -n "${WEIR_BIN:-}" ]; then
     skip "Envoy: not installed"
   fi
   counted "HAProxy" python3 haproxy/test.py
+  if [ -x ../target/crowdsec/usr/bin/crowdsec ] && [ -x ../target/crowdsec/usr/bin/crowdsec-custom-bouncer ]; then
+    counted "CrowdSec" env CROWDSEC="$PWD/../target/crowdsec" python3 crowdsec/test.py
+  else
+    skip "CrowdSec: not installed"
+  fi
   counted "gateway, nodes and Console" python3 tests/console.py
 else
   skip "forward authentication: WEIR_BIN is not set"
   skip "Envoy: WEIR_BIN is not set"
   skip "HAProxy: WEIR_BIN is not set"
+  skip "CrowdSec: WEIR_BIN is not set"
   skip "gateway, nodes and Console: WEIR_BIN is not set"
-fi
-
-if [ -n "${WEIR_FFI:-}" ]; then
-  counted "in process" python3 openresty/ffi/test.py
-else
-  skip "in process: WEIR_FFI is not set"
 fi
 
 if [ -n "${WEIR_FFI:-}" ]; then

@@ -118,5 +118,6 @@ fn decisions_of_the_local_api_are_lists_and_end_one_by_one() {
     let startup: Vec<bool> = asked.iter().map(|head| head.contains("/v1/decisions/stream?startup=true&")).collect();
     assert_eq!(startup, [true, true, false, false], "{asked:?}");
     assert!(asked.iter().all(|head| head.contains(&format!("x-api-key: {KEY}"))));
+    assert!(asked.iter().all(|head| head.contains("&dedup=false")), "{asked:?}");
     assert!(!node.log().contains(KEY));
 }

@@ -21,7 +21,7 @@ use weir_runtime::clock::now_millis;
 const CALL: Duration = Duration::from_secs(60);
 /// Largest answer, in bytes.
 const MAX_ANSWER: usize = 128 << 20;
-/// All decisions are fetched anew after this time: the API leaves out changes that others cover.
+/// All decisions are fetched anew after this time, in case that a change was missed.
 const WHOLE_EVERY: Duration = Duration::from_secs(3600);
 /// Scopes that can be listed.
 const SCOPES: &str = "ip,range,country,as";
@@ -224,7 +224,12 @@ impl Reader {
     async fn fetch(&self, all: bool) -> Result<Changes, FetchError> {
         let mut url = self.config.url.clone();
         url.set_path(&format!("{}/v1/decisions/stream", url.path().trim_end_matches('/')));
-        url.query_pairs_mut().append_pair("startup", if all { "true" } else { "false" }).append_pair("scopes", SCOPES);
+        // Without `dedup=false`, the API leaves out decisions that a longer one on the same source covers, and says
+        // nothing when that longer one is deleted while they are still in force.
+        url.query_pairs_mut()
+            .append_pair("startup", if all { "true" } else { "false" })
+            .append_pair("scopes", SCOPES)
+            .append_pair("dedup", "false");
         let call = self.http.get(url).header("x-api-key", self.key.clone());
         let mut response = call.send().await.map_err(|error| FetchError::Unreachable(error.without_url()))?;
         match response.status() {
