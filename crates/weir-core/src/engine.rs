@@ -9,7 +9,7 @@ mod excerpt;
 pub mod proof;
 mod scanner;
 
-use crate::detect;
+use crate::detect::{self, relayed};
 use crate::model::{BenignCache, Budget, Inspection, Limits, Message, Zone};
 use crate::parse::benign_lookup::BenignLookup;
 use crate::parse::extract::{ParseOptions, ScratchBuffers, extract_with_buffers};
@@ -77,7 +77,8 @@ pub fn inspect(
     let parsing = ParseOptions { unscanned_zones: Zone::ALL.without(scanned), benign: lookup, ..options.parsing };
     let checks = ConditionChecks::new(ruleset, message, &budget);
     let conditions = |number| checks.met(number);
-    let mut scanner = Scanner::new(ruleset, options, &budget, candidates, benign, &conditions);
+    let mut scanner = Scanner::new(ruleset, options, &budget, candidates, benign, &conditions)
+        .for_service(relayed::Service::of(message.target));
     let buffered = std::mem::take(buffers);
     let extracted = extract_with_buffers(message, &parsing, &options.limits, &budget, bump, buffered, &mut scanner);
     let inspection = scanner.finish(&extracted.notes);

