@@ -2,30 +2,26 @@
 
 use super::api_error::{ApiError, ShedReason};
 use super::config::LoadLimits;
+use super::scheduling_delay::SchedulingDelay;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::runtime::Handle;
 use weir_runtime::telemetry::Telemetry;
-
-/// How often the delay of the runtime is measured.
-const PROBE: Duration = Duration::from_millis(10);
-/// Measurements of which the smallest counts: only a delay that persists through all of them sheds calls.
-const WINDOW: usize = 8;
 
 /// Counts the calls in progress.
 pub struct Admission {
     load: LoadLimits,
     calls: AtomicUsize,
     bytes: AtomicUsize,
-    lag_us: AtomicU64,
+    delay: Arc<SchedulingDelay>,
     telemetry: Arc<Telemetry>,
 }
 
 impl Admission {
     /// No calls in progress yet.
     pub fn new(load: LoadLimits, telemetry: Arc<Telemetry>) -> Self {
-        let (calls, bytes, lag_us) = Default::default();
-        Self { load, calls, bytes, lag_us, telemetry }
+        let delay = Arc::new(SchedulingDelay::new(telemetry.metrics.lag_microseconds.clone()));
+        Self { load, calls: AtomicUsize::new(0), bytes: AtomicUsize::new(0), delay, telemetry }
     }
 
     /// The error for a call that is shed.
@@ -35,7 +31,8 @@ impl Admission {
 
     /// Admits one call.
     pub fn admit(self: &Arc<Self>) -> Result<AdmissionPermit, ApiError> {
-        if self.lag_us.load(Ordering::Relaxed) > self.load.lag.as_micros() as u64 {
+        self.delay.count_call();
+        if self.delay.current() > self.load.lag {
             return Err(self.overloaded(ShedReason::Lag));
         }
         let before = self.calls.fetch_add(1, Ordering::Relaxed);
@@ -55,24 +52,9 @@ impl Admission {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Measures how late timers of the runtime fire, until aborted.
-    pub async fn probe(self: Arc<Self>) {
-        let mut window = [0u64; WINDOW];
-        let mut at = 0;
-        loop {
-            let before = Instant::now();
-            tokio::time::sleep(PROBE).await;
-            window[at] = before.elapsed().saturating_sub(PROBE).as_micros() as u64;
-            at = (at + 1) % WINDOW;
-            let delay = window.iter().copied().min().unwrap_or_default();
-            self.lag_us.store(delay, Ordering::Relaxed);
-            self.telemetry.metrics.lag_microseconds.set(delay as i64);
-        }
-    }
-
-    #[cfg(test)]
-    fn set_lag(&self, lag: Duration) {
-        self.lag_us.store(lag.as_micros() as u64, Ordering::Relaxed);
+    /// Measures from now on how long calls wait for a worker of `runtime`. Further calls do nothing.
+    pub fn watch(&self, runtime: &Handle) -> std::io::Result<()> {
+        self.delay.measure(runtime)
     }
 }
 
@@ -136,6 +118,7 @@ impl Drop for AdmissionPermit {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
     use weir_runtime::telemetry::{Metrics, logs::AccessLog};
 
     fn admission(load: LoadLimits) -> Arc<Admission> {
@@ -176,9 +159,9 @@ mod tests {
     #[test]
     fn a_persistent_delay_sheds() {
         let admission = admission(LoadLimits::default());
-        admission.set_lag(Duration::from_secs(1));
+        admission.delay.set(Duration::from_secs(1));
         assert_eq!(admission.admit().err(), Some(admission.overloaded(ShedReason::Lag)));
-        admission.set_lag(Duration::ZERO);
+        admission.delay.set(Duration::ZERO);
         assert!(admission.admit().is_ok());
     }
 }

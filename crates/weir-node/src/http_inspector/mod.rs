@@ -23,6 +23,7 @@ pub mod inspection_job;
 pub mod pool;
 pub mod receive;
 pub mod repeats;
+pub mod scheduling_delay;
 pub mod server;
 pub mod service;
 pub mod verdict_response;

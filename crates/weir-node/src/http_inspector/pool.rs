@@ -2,9 +2,17 @@
 
 use prometheus_client::metrics::gauge::Gauge;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
+
+/// A job that began after a shorter wait shows that the queue is no standing one.
+const CALM: Duration = Duration::from_millis(20);
+/// A queue without such a job for this time is a standing one: more comes than can be done, and a long wait for each job
+/// gains nothing over a short one.
+const STANDING: Duration = Duration::from_millis(500);
+/// Part of the longest wait that jobs of a standing queue may wait.
+const STANDING_SHARE: u32 = 4;
 
 /// Error: the queue is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +26,45 @@ pub struct Pool {
     unfinished: Arc<AtomicUsize>,
     bound: usize,
     gauge: Gauge,
+    waits: Arc<Waits>,
+}
+
+/// How long jobs waited.
+struct Waits {
+    start: Instant,
+    /// Wait of the job that began last, in microseconds.
+    last: AtomicU64,
+    /// When a job last began after less than [`CALM`], in microseconds since `start`.
+    calm: AtomicU64,
+}
+
+impl Waits {
+    fn new() -> Self {
+        Self { start: Instant::now(), last: AtomicU64::new(0), calm: AtomicU64::new(0) }
+    }
+
+    /// Notes that a job begins after `wait`.
+    fn began(&self, wait: Duration) {
+        self.last.store(microseconds(wait), Ordering::Relaxed);
+        if wait < CALM {
+            self.calm.store(microseconds(self.start.elapsed()), Ordering::Relaxed);
+        }
+    }
+
+    /// How long a job may wait now where the configuration allows `longest`.
+    fn allowed(&self, longest: Duration) -> Duration {
+        let calm = Duration::from_micros(self.calm.load(Ordering::Relaxed));
+        let standing = self.start.elapsed().saturating_sub(calm) > STANDING;
+        if standing { longest / STANDING_SHARE } else { longest }
+    }
+
+    fn last(&self) -> Duration {
+        Duration::from_micros(self.last.load(Ordering::Relaxed))
+    }
+}
+
+fn microseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// Counts a waiting job until it starts.
@@ -61,11 +108,19 @@ impl Pool {
             .thread_name(move |n| format!("{name}-{n}"))
             .build()
             .map_err(std::io::Error::other)?;
-        Ok(Self { threads, waiting: Arc::default(), unfinished: Arc::default(), bound, gauge })
+        let (waiting, unfinished, waits) = (Arc::default(), Arc::default(), Arc::new(Waits::new()));
+        Ok(Self { threads, waiting, unfinished, bound, gauge, waits })
     }
 
-    /// Runs `job`, which must not panic, when a thread is free. Sends `None` if that took longer than `max_wait`: the
-    /// caller has given up by then.
+    /// Whether a further job would not be run: the queue is full, or jobs ahead of it wait for longer than they may where
+    /// the configuration allows `max_wait`.
+    pub fn is_backed_up(&self, max_wait: Duration) -> bool {
+        let waiting = self.waiting.load(Ordering::Acquire);
+        waiting >= self.bound || (waiting > 0 && self.waits.last() > self.waits.allowed(max_wait))
+    }
+
+    /// Runs `job`, which must not panic, when a thread is free. Sends `None` if that took longer than `max_wait`, or than a
+    /// quarter of it while more jobs come than can be done: the caller would give up soon.
     pub fn run<T: Send + 'static>(
         &self,
         max_wait: Duration,
@@ -73,12 +128,14 @@ impl Pool {
     ) -> Result<oneshot::Receiver<Option<T>>, QueueFull> {
         let waiting = self.admit()?;
         let (sender, receiver) = oneshot::channel();
-        let enqueued = Instant::now();
+        let (enqueued, waits) = (Instant::now(), Arc::clone(&self.waits));
         let unfinished = UnfinishedGuard::new(&self.unfinished);
         self.threads.spawn_fifo(move || {
             let _running = unfinished;
             drop(waiting);
-            let late = enqueued.elapsed() > max_wait || sender.is_closed();
+            let waited = enqueued.elapsed();
+            waits.began(waited);
+            let late = waited > waits.allowed(max_wait) || sender.is_closed();
             // The receiver is gone if the connection broke; the result is then not needed.
             let _ = sender.send(if late { None } else { Some(job()) });
         });
@@ -135,5 +192,44 @@ mod tests {
         while pool.unfinished() > 0 {
             std::thread::yield_now();
         }
+    }
+
+    #[test]
+    fn a_standing_queue_allows_a_shorter_wait() {
+        let longest = Duration::from_millis(400);
+        let waits = Waits { start: Instant::now() - 2 * STANDING, ..Waits::new() };
+        assert_eq!(waits.allowed(longest), longest / STANDING_SHARE);
+        waits.began(CALM);
+        assert_eq!((waits.last(), waits.allowed(longest)), (CALM, longest / STANDING_SHARE));
+        waits.began(Duration::ZERO);
+        assert_eq!((waits.last(), waits.allowed(longest)), (Duration::ZERO, longest));
+    }
+
+    #[test]
+    fn jobs_that_wait_for_too_long_show_before_another_is_queued() {
+        let pool = Pool::new("test", 1, 9, Gauge::default()).unwrap();
+        assert!(!pool.is_backed_up(Duration::ZERO));
+        let (hold, held) = mpsc::channel::<()>();
+        let (started, start) = mpsc::channel();
+        let second = started.clone();
+        pool.spawn(move || held.recv().unwrap()).unwrap();
+        let (hold_next, held_next) = mpsc::channel::<()>();
+        let next = pool.run(Duration::from_secs(60), move || {
+            second.send(()).unwrap();
+            held_next.recv().unwrap();
+        });
+        // Nothing has begun after a wait yet.
+        assert!(!pool.is_backed_up(Duration::ZERO));
+        hold.send(()).unwrap();
+        start.recv().unwrap();
+        // The second waited, but nobody waits behind it.
+        assert!(!pool.is_backed_up(Duration::ZERO));
+        let third = pool.run(Duration::from_secs(60), || ()).unwrap();
+        assert!(pool.is_backed_up(Duration::ZERO));
+        assert!(!pool.is_backed_up(Duration::from_secs(3600)));
+        hold_next.send(()).unwrap();
+        assert_eq!(next.unwrap().blocking_recv().unwrap(), Some(()));
+        assert_eq!(third.blocking_recv().unwrap(), Some(()));
+        drop(started);
     }
 }

@@ -8,6 +8,7 @@ use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -48,7 +49,9 @@ impl Server {
     /// Returns true if none was left unanswered.
     pub async fn serve(self, listener: impl Accept, drain: CancellationToken) -> bool {
         let slots = Arc::new(Semaphore::new(self.service.config().load.connections));
-        let probe = tokio::spawn(Arc::clone(self.service.admission()).probe());
+        if let Err(error) = self.service.admission().watch(&Handle::current()) {
+            tracing::error!(%error, "overload by many calls will not be noticed: cannot start the thread that measures delays");
+        }
         let server = Arc::new(self);
         let admit = || {
             let slots = Arc::clone(&slots);
@@ -62,9 +65,7 @@ impl Server {
             tracing::warn!(%error, "cannot accept a connection");
         };
         serve::accept_connections(listener, &drain, ACCEPT_PAUSE, admit, on_connection, on_error).await;
-        let drained = server.finish().await;
-        probe.abort();
-        drained
+        server.finish().await
     }
 
     async fn finish(&self) -> bool {

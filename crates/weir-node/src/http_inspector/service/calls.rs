@@ -137,6 +137,9 @@ impl Service {
         let mut permit = self.admission.admit()?;
         let many = direction == Direction::Response && batch::is_batch(&head.headers);
         let call = if many { None } else { Some(CallHeaders::parse(direction, &head.headers)?) };
+        if call.as_ref().is_some_and(|call| call.blocking) {
+            self.refuse_late(body)?;
+        }
         let body = receive(body, &mut permit, self.config.max_call_bytes, self.config.body_timeout).await?;
         at.received(head_size(&head.headers) + body.len());
         let Some(call) = call else { return self.batch(head, &body, permit, at, &access) };
@@ -149,6 +152,16 @@ impl Service {
         }
         let (response, _) = self.verdict(job, permit).await?;
         Ok(response.into_http(trace))
+    }
+
+    /// Refuses a large message that would wait too long for a thread, before its body is read.
+    fn refuse_late(&self, body: &impl http_body::Body) -> Result<(), ApiError> {
+        let load = &self.config.load;
+        let large = body.size_hint().lower() > load.inline_bytes as u64;
+        if large && self.pool.is_backed_up(load.queue_timeout) {
+            return Err(self.admission.overloaded(ShedReason::Queue));
+        }
+        Ok(())
     }
 
     /// Inspects a message whose sender waits for the verdict, and waits until the record of a malicious one is in the spool.
