@@ -356,6 +356,48 @@ def abandoned():
         setup.passes("POST", "/f", body=b"x=1", headers=FORM)
 
 
+def too_large(name, fail_open):
+    """A message that is larger than the node accepts, or than it has memory for, is refused while it arrives."""
+    limits = (("connector: {max_call_bytes: 1MiB}\n", 8), ("load: {max_buffered_bytes: 1MiB}\n", 14))
+    for config, code in limits:
+        with mode(name, fail_open).setup(config) as setup:
+            if fail_open:
+                assert len(setup.passes("POST", "/f", body=PADDED, headers=FORM)[2]) == len(PADDED)
+            else:
+                status, body, _ = setup.ask("POST", "/f", body=PADDED, headers=FORM)
+                assert status == 500 and not setup.application.arrived, (config, status, body[:200])
+            assert "gRPC error on stream: %d" % code in setup.log("envoy.log"), (config, code)
+            assert setup.metric("weir_http_connector_shed_total") == (code == 14)
+            setup.becomes(0, "weir_http_connector_buffered_bytes")
+            setup.passes("POST", "/f", body=b"x=1", headers=FORM)
+            setup.blocks("POST", "/f", body=ATTACK, headers=FORM)
+
+
+def refused_while_it_arrives():
+    """The node does not wait for the rest of a message for which it has no memory: its sender has not even sent it."""
+    process = "/envoy.service.ext_proc.v3.ExternalProcessor/Process"
+    with mode("BUFFERED").setup("load: {max_buffered_bytes: 1MiB}\n") as setup:
+        command = ["curl", "-sv", "-o", os.devnull, "--http2-prior-knowledge", "--max-time", str(WAIT_S), "-H", "content-type: "
+                   "application/grpc", "-H", "te: trailers", "-X", "POST", "-T", "-", "http://127.0.0.1:%d%s" % (setup.node_port, process)]
+        # curl may lose a response that is followed by a reset, because the node did not read the rest of the call.
+        for _ in range(10):
+            with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as curl:
+                try:
+                    # 4 MB are announced, 2 MB are sent, and the stream stays open.
+                    curl.stdin.write(b"\0" + (4_000_000).to_bytes(4, "big") + b"x" * 2_000_000)
+                    curl.stdin.flush()
+                    shown = b"".join(curl.stderr).decode()
+                except BrokenPipeError:
+                    shown = b"".join(curl.stderr).decode()
+                finally:
+                    curl.kill()
+            if found := re.findall(r"< grpc-status: (\d+)", shown):
+                break
+        assert found == ["14"], shown[-2000:]
+        setup.becomes(0, "weir_http_connector_buffered_bytes")
+        setup.blocks("POST", "/f", body=ATTACK, headers=FORM)
+
+
 def frame(message):
     return b"\0" + len(message).to_bytes(4, "big") + message
 
@@ -467,7 +509,8 @@ def killed(modes, is_open, before_what):
             setup.node.stop()
 
         first, second, end = b"3\r\nx=1\r\n", b"3\r\n&y=\r\n", b"0\r\nX-Sum: 1\r\n\r\n"
-        pieces = {"body": (CHUNKED + first, stop, second + end),
+        pieces = {"head": (stop, CHUNKED + first + second + end),
+                  "body": (CHUNKED + first, stop, second + end),
                   "trailers": (CHUNKED + first + second, stop, end)}[before_what]
         before = len(setup.application.arrived)
         status, body = raw(setup.port, *pieces)
@@ -550,7 +593,7 @@ def main():
             run("ext_proc %s: hangs before the %s" % (name, part), lambda: hangs(mode(name), False, part))
         run("ext_proc fail open: hangs before the %s" % part, lambda: hangs(FAIL_OPEN, True, part))
         run("ext_authz: hangs before the %s" % part, lambda: hangs(AUTHZ, False, part))
-    for part in ("body", "trailers"):
+    for part in ("head", "body", "trailers"):
         for name in ("BUFFERED", "FULL_DUPLEX_STREAMED"):
             run("ext_proc %s: killed before the %s" % (name, part), lambda: killed(mode(name), False, part))
         run("ext_proc fail open: killed before the %s" % part, lambda: killed(FAIL_OPEN, True, part))
@@ -561,6 +604,9 @@ def main():
     run("gRPC", grpc)
     run("ext_proc BUFFERED: beyond the buffer", beyond_the_buffer)
     run("ext_proc clients that go away", abandoned)
+    run("ext_proc BUFFERED: too large for the node", lambda: too_large("BUFFERED", False))
+    run("ext_proc BUFFERED_PARTIAL fail open: too large for the node", lambda: too_large("BUFFERED_PARTIAL", True))
+    run("ext_proc: refused while it arrives", refused_while_it_arrives)
     run("errors of the protocol", protocol_errors)
     for name, blocks in (("NONE", False), ("STREAMED", False), ("BUFFERED", True), ("FULL_DUPLEX_STREAMED", True)):
         run("ext_proc: responses %s" % name, lambda: responses(name, blocks))

@@ -47,12 +47,16 @@ fn string(value: &str) -> Vec<u8> {
 
 /// The message about a request of 203.0.113.9.
 fn message(method: &str, target: &str, body: &[u8], more: &[Vec<u8>]) -> Vec<u8> {
+    message_with(method, target, body, body.len(), more)
+}
+
+/// The same with only `body` of a body of `announced` bytes.
+fn message_with(method: &str, target: &str, body: &[u8], announced: usize, more: &[Vec<u8>]) -> Vec<u8> {
     let headers = format!(
-        "host: example.com\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n",
-        body.len()
+        "host: example.com\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: {announced}\r\n\r\n"
     );
     let mut size = vec![5];
-    varint(body.len(), &mut size);
+    varint(announced, &mut size);
     let items = [
         item("method", &string(method)),
         item("target", &string(target)),
@@ -107,12 +111,17 @@ impl Client {
     }
 
     fn hello(&mut self, version: &str, size: usize, check: bool) {
+        self.hello_with(version, size, "pipelining,async", check);
+    }
+
+    fn hello_with(&mut self, version: &str, size: usize, capabilities: &str, check: bool) {
         let mut number = vec![3];
         varint(size, &mut number);
         let items = [
             item("supported-versions", &string(version)),
             item("max-frame-size", &number),
-            item("capabilities", &string("pipelining,async")),
+            item("capabilities", &string(capabilities)),
+            item("engine-id", &string("6f1a4b0e-7d5f-4a31-9f4d-1d2f6a3c9b70")),
             item("healthcheck", &[if check { 0x11 } else { 1 }]),
         ];
         self.send(HELLO, FIN, 0, &items.concat());
@@ -216,6 +225,34 @@ fn a_message_in_fragments_is_inspected_as_a_whole() {
     client.send(NOTIFY, 0, 9, parts[0]);
     client.send(NOTIFY, FIN, 8, parts[0]);
     assert_eq!(client.receive().expect("AGENT-DISCONNECT").status(), 11);
+}
+
+/// As HAProxy 3.1 and later: no fragments, one frame a message, several under way, and a body that was cut to fit.
+#[test]
+fn an_engine_without_fragments_sends_what_fits_a_frame() {
+    let (node, socket, _directory) = node(&[]);
+    let mut client = Client::connect(&socket);
+    client.hello_with("2.0", 16384, "pipelining", false);
+    assert_eq!(client.receive().expect("AGENT-HELLO").kind, AGENT_HELLO);
+    let route = [item("route", &string("web"))];
+    // `body=req.body,bytes(0,8000)` of a body of 100,000 bytes.
+    let cut = |start: &[u8]| {
+        let body = [start, &vec![b'x'; 8_000 - start.len()]].concat();
+        message_with("POST", "/", &body, 100_000, &route)
+    };
+    let (pass, block) = (cut(b"a=b&y="), cut(b"id=1' UNION SELECT password FROM users-- &y="));
+    for (stream, part) in [&pass, &block, &pass].into_iter().enumerate() {
+        client.send(NOTIFY, FIN, stream as u8, part);
+    }
+    for _ in 0..3 {
+        let ack = client.receive().expect("an ACK");
+        let verdict = if ack.stream == 1 { "block" } else { "pass" };
+        assert!(ack.kind == ACK && ack.has("verdict", &string(verdict)), "{}", ack.stream);
+    }
+    assert_eq!(node.metric(r#"coverage_requests_total{route="web",inspected="partial",reason="prefix"}"#), 3.0);
+    // HAProxy never sends one that does not fit. An engine that does gets the reason.
+    client.send(NOTIFY, FIN, 1, &message("POST", "/", &[b'x'; 20_000], &[]));
+    assert_eq!(client.receive().expect("AGENT-DISCONNECT").status(), 3);
 }
 
 fn message_get() -> Vec<u8> {
