@@ -3,10 +3,11 @@
 //! ```text
 //! cargo bench --bench overload                # five seconds for each number of connections
 //! cargo bench --bench overload -- 20          # twenty
+//! cargo bench --bench overload -- 5 1000      # callers pause for a second after a refusal, as Retry-After asks
 //! ```
 //!
 //! The server has core 0 for itself, the load comes from core 1. Each connection makes one call after the other; one that
-//! is refused with 503 pauses for [`PAUSE`], as a connector does that asks another node meanwhile. Times are those that the
+//! is refused with 503 pauses for a while, as a connector does that asks another node meanwhile. Times are those that the
 //! client sees, its own work included: with thousands of connections, much of a time is spent in the client.
 
 mod served;
@@ -27,14 +28,16 @@ const CONNECTIONS: &[usize] = &[32, 64, 256, 1500, 5000];
 const BODIES: &[usize] = &[1 << 10, 180 << 10];
 /// Seconds for each number of connections.
 const SECONDS: u64 = 5;
-/// What a caller waits for after a refusal.
-const PAUSE: Duration = Duration::from_millis(100);
+/// What a caller waits for after a refusal, in milliseconds.
+const PAUSE: u64 = 100;
 /// A call that is not answered after this time is an error.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 fn main() {
     let mut arguments = std::env::args().skip(1).filter(|a| a != "--bench");
     let seconds = arguments.next().map_or(SECONDS, |a| a.parse().expect("a number of seconds"));
+    let pause = arguments.next().map_or(PAUSE, |a| a.parse().expect("a number of milliseconds"));
+    let pause = Duration::from_millis(pause);
     pin_load();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     println!(
@@ -45,12 +48,12 @@ fn main() {
         let server = Server::start("the node", |address| weir(address, &["log.access_log.enabled=false"]));
         let calls = Arc::new(calls_of((64 << 20) / bytes / 16, *bytes));
         // The first round warms the caches of the regex engines.
-        runtime.block_on(round(&server, &calls, 32, Duration::from_secs(2)));
+        runtime.block_on(round(&server, &calls, 32, pause, Duration::from_secs(2)));
         let rounds: Vec<(usize, Tally, u64, f64)> = CONNECTIONS
             .iter()
             .map(|&connections| {
                 let before = server.cpu_ticks();
-                let tally = runtime.block_on(round(&server, &calls, connections, Duration::from_secs(seconds)));
+                let tally = runtime.block_on(round(&server, &calls, connections, pause, Duration::from_secs(seconds)));
                 let ticks = server.cpu_ticks().iter().sum::<u64>() - before.iter().sum::<u64>();
                 // Linux reports these times in hundredths of a second.
                 (connections, tally, ticks / seconds, server.resident())
@@ -95,11 +98,18 @@ impl Tally {
     }
 }
 
-/// Calls over `connections` for `time`.
-async fn round(server: &Server, calls: &Arc<Vec<Vec<u8>>>, connections: usize, time: Duration) -> Tally {
+/// Calls over `connections` for `time`, with a `pause` after each refusal.
+async fn round(
+    server: &Server,
+    calls: &Arc<Vec<Vec<u8>>>,
+    connections: usize,
+    pause: Duration,
+    time: Duration,
+) -> Tally {
     let until = Instant::now() + time;
-    let callers: Vec<_> =
-        (0..connections).map(|number| tokio::spawn(caller(server.address, Arc::clone(calls), number, until))).collect();
+    let callers: Vec<_> = (0..connections)
+        .map(|number| tokio::spawn(caller(server.address, Arc::clone(calls), number, pause, until)))
+        .collect();
     let mut sum = Tally::default();
     for caller in callers {
         let own = caller.await.expect("no caller panics");
@@ -112,7 +122,13 @@ async fn round(server: &Server, calls: &Arc<Vec<Vec<u8>>>, connections: usize, t
 }
 
 /// One call after the other `until` then, over a connection that is made anew when the server has closed it.
-async fn caller(address: SocketAddr, calls: Arc<Vec<Vec<u8>>>, number: usize, until: Instant) -> Tally {
+async fn caller(
+    address: SocketAddr,
+    calls: Arc<Vec<Vec<u8>>>,
+    number: usize,
+    pause: Duration,
+    until: Instant,
+) -> Tally {
     let (mut tally, mut next, mut open) = (Tally::default(), number * 7, None);
     while Instant::now() < until {
         let mut stream = match open.take() {
@@ -121,7 +137,7 @@ async fn caller(address: SocketAddr, calls: Arc<Vec<Vec<u8>>>, number: usize, un
                 Ok(stream) => stream,
                 Err(_) => {
                     tally.errors += 1;
-                    tokio::time::sleep(PAUSE).await;
+                    tokio::time::sleep(pause).await;
                     continue;
                 }
             },
@@ -139,7 +155,7 @@ async fn caller(address: SocketAddr, calls: Arc<Vec<Vec<u8>>>, number: usize, un
                 tally.refused += 1;
                 tally.unexplained += usize::from(!retry_after);
                 open = (!close).then_some(stream);
-                tokio::time::sleep(PAUSE).await;
+                tokio::time::sleep(pause).await;
             }
             _ => tally.errors += 1,
         }

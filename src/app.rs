@@ -85,7 +85,10 @@ fn log_diagnostics(report: &Report, role: Role) {
 pub fn run(sources: Sources, role: Role) -> Result<Outcome, StartError> {
     let (resolved, report) = configuration(&sources)?;
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    let runtime = runtime.worker_threads(settings::threads(&resolved)).enable_all().build();
+    runtime.worker_threads(settings::threads(&resolved)).enable_all();
+    // Connections for which a worker has no room wait in the common queue. By default a worker looks there so rarely that under
+    // load some calls wait for seconds while others pass them by.
+    let runtime = runtime.global_queue_interval(2).build();
     let guard = StartError::system("log", logs::init(&settings::logs(&resolved)))?;
     log_diagnostics(&report, role);
     let runtime = StartError::system("runtime", runtime)?;

@@ -4,9 +4,12 @@ use super::api_error::{ApiError, ShedReason};
 use super::config::LoadLimits;
 use super::scheduling_delay::SchedulingDelay;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use tokio::runtime::Handle;
 use weir_runtime::telemetry::Telemetry;
+
+/// The fraction of the golden ratio, in parts of 2^64.
+const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// Counts the calls in progress.
 pub struct Admission {
@@ -14,6 +17,8 @@ pub struct Admission {
     calls: AtomicUsize,
     bytes: AtomicUsize,
     delay: Arc<SchedulingDelay>,
+    /// Decides together with the delay whether the next call is refused.
+    turn: AtomicU64,
     telemetry: Arc<Telemetry>,
 }
 
@@ -21,7 +26,8 @@ impl Admission {
     /// No calls in progress yet.
     pub fn new(load: LoadLimits, telemetry: Arc<Telemetry>) -> Self {
         let delay = Arc::new(SchedulingDelay::new(telemetry.metrics.lag_microseconds.clone()));
-        Self { load, calls: AtomicUsize::new(0), bytes: AtomicUsize::new(0), delay, telemetry }
+        let (calls, bytes, turn) = Default::default();
+        Self { load, calls, bytes, delay, turn, telemetry }
     }
 
     /// The error for a call that is shed.
@@ -31,8 +37,7 @@ impl Admission {
 
     /// Admits one call.
     pub fn admit(self: &Arc<Self>) -> Result<AdmissionPermit, ApiError> {
-        self.delay.count_call();
-        if self.delay.current() > self.load.lag {
+        if self.sheds() {
             return Err(self.overloaded(ShedReason::Lag));
         }
         let before = self.calls.fetch_add(1, Ordering::Relaxed);
@@ -50,6 +55,20 @@ impl Admission {
     #[cfg(test)]
     pub fn buffered(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Whether the next call is refused for the delay: none up to the limit, from there on the more the longer it is, and
+    /// all from twice the limit on. Refusing all at once would leave the workers idle a moment later, and the calls that
+    /// were refused would all come back together.
+    fn sheds(&self) -> bool {
+        let over = self.delay.current().saturating_sub(self.load.lag);
+        if over.is_zero() {
+            return false;
+        }
+        let share = over.as_secs_f64() / self.load.lag.as_secs_f64();
+        // Spreads the refusals evenly over the calls: the fractions of multiples of the golden ratio.
+        let turn = self.turn.fetch_add(GOLDEN, Ordering::Relaxed);
+        (turn as f64) < share * u64::MAX as f64
     }
 
     /// Measures from now on how long calls wait for a worker of `runtime`. Further calls do nothing.
@@ -157,11 +176,16 @@ mod tests {
     }
 
     #[test]
-    fn a_persistent_delay_sheds() {
+    fn the_longer_the_delay_the_more_calls_are_shed() {
         let admission = admission(LoadLimits::default());
-        admission.delay.set(Duration::from_secs(1));
-        assert_eq!(admission.admit().err(), Some(admission.overloaded(ShedReason::Lag)));
-        admission.delay.set(Duration::ZERO);
-        assert!(admission.admit().is_ok());
+        let lag = admission.load.lag;
+        let shed = |delay| {
+            admission.delay.set(delay);
+            (0..1000).filter(|_| admission.admit().err() == Some(admission.overloaded(ShedReason::Lag))).count()
+        };
+        assert_eq!([shed(Duration::ZERO), shed(lag)], [0, 0]);
+        let [quarter, half] = [shed(lag + lag / 4), shed(lag + lag / 2)];
+        assert!((240..=260).contains(&quarter) && (490..=510).contains(&half), "{quarter}, {half}");
+        assert_eq!([shed(2 * lag), shed(Duration::from_secs(60)), shed(Duration::ZERO)], [1000, 1000, 0]);
     }
 }

@@ -18,7 +18,7 @@ pub const QUEUE: usize = 256;
 pub const QUEUE_TIMEOUT: Duration = Duration::from_millis(500);
 /// Out-of-band copies that wait.
 pub const BACKGROUND_QUEUE: usize = 1024;
-/// Persistent scheduling delay of the runtime above which calls are shed.
+/// Delay of connections that are ready above which calls are shed, all of them from twice this delay on.
 pub const MAX_LAG: Duration = Duration::from_millis(100);
 /// When connectors should retry.
 pub const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -60,7 +60,7 @@ pub struct LoadLimits {
     pub queue_timeout: Duration,
     /// Out-of-band copies that wait.
     pub background_queue: usize,
-    /// Persistent scheduling delay of the runtime above which calls are shed.
+    /// Delay of connections that are ready above which calls are shed, all of them from twice this delay on.
     pub lag: Duration,
     /// `Retry-After` of shed calls.
     pub retry_after: Duration,

@@ -6,12 +6,10 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
-/// A job that began after a shorter wait shows that the queue is no standing one.
-const CALM: Duration = Duration::from_millis(20);
-/// A queue without such a job for this time is a standing one: more comes than can be done, and a long wait for each job
+/// Time without a job that was refused or waited too long, after which jobs may wait for as long as is configured again.
+const STANDING: Duration = Duration::from_secs(1);
+/// Part of the longest wait that jobs may wait until then: while more comes than can be done, a long wait for each job
 /// gains nothing over a short one.
-const STANDING: Duration = Duration::from_millis(500);
-/// Part of the longest wait that jobs of a standing queue may wait.
 const STANDING_SHARE: u32 = 4;
 
 /// Error: the queue is full.
@@ -34,28 +32,30 @@ struct Waits {
     start: Instant,
     /// Wait of the job that began last, in microseconds.
     last: AtomicU64,
-    /// When a job last began after less than [`CALM`], in microseconds since `start`.
-    calm: AtomicU64,
+    /// When a job was last refused or waited too long, in microseconds since `start`; 0 for never.
+    refused: AtomicU64,
 }
 
 impl Waits {
     fn new() -> Self {
-        Self { start: Instant::now(), last: AtomicU64::new(0), calm: AtomicU64::new(0) }
+        Self { start: Instant::now(), last: AtomicU64::new(0), refused: AtomicU64::new(0) }
     }
 
     /// Notes that a job begins after `wait`.
     fn began(&self, wait: Duration) {
         self.last.store(microseconds(wait), Ordering::Relaxed);
-        if wait < CALM {
-            self.calm.store(microseconds(self.start.elapsed()), Ordering::Relaxed);
-        }
+    }
+
+    /// Notes that a job is refused or waited too long.
+    fn refuse(&self) {
+        self.refused.store(microseconds(self.start.elapsed()).max(1), Ordering::Relaxed);
     }
 
     /// How long a job may wait now where the configuration allows `longest`.
     fn allowed(&self, longest: Duration) -> Duration {
-        let calm = Duration::from_micros(self.calm.load(Ordering::Relaxed));
-        let standing = self.start.elapsed().saturating_sub(calm) > STANDING;
-        if standing { longest / STANDING_SHARE } else { longest }
+        let refused = self.refused.load(Ordering::Relaxed);
+        let since = self.start.elapsed().saturating_sub(Duration::from_micros(refused));
+        if refused > 0 && since < STANDING { longest / STANDING_SHARE } else { longest }
     }
 
     fn last(&self) -> Duration {
@@ -116,11 +116,15 @@ impl Pool {
     /// the configuration allows `max_wait`.
     pub fn is_backed_up(&self, max_wait: Duration) -> bool {
         let waiting = self.waiting.load(Ordering::Acquire);
-        waiting >= self.bound || (waiting > 0 && self.waits.last() > self.waits.allowed(max_wait))
+        let late = waiting >= self.bound || (waiting > 0 && self.waits.last() > self.waits.allowed(max_wait));
+        if late {
+            self.waits.refuse();
+        }
+        late
     }
 
     /// Runs `job`, which must not panic, when a thread is free. Sends `None` if that took longer than `max_wait`, or than a
-    /// quarter of it while more jobs come than can be done: the caller would give up soon.
+    /// quarter of it while more jobs come than can be done.
     pub fn run<T: Send + 'static>(
         &self,
         max_wait: Duration,
@@ -135,9 +139,13 @@ impl Pool {
             drop(waiting);
             let waited = enqueued.elapsed();
             waits.began(waited);
-            let late = waited > waits.allowed(max_wait) || sender.is_closed();
+            let late = waited > waits.allowed(max_wait);
+            if late {
+                waits.refuse();
+            }
+            let unwanted = late || sender.is_closed();
             // The receiver is gone if the connection broke; the result is then not needed.
-            let _ = sender.send(if late { None } else { Some(job()) });
+            let _ = sender.send(if unwanted { None } else { Some(job()) });
         });
         Ok(receiver)
     }
@@ -195,14 +203,15 @@ mod tests {
     }
 
     #[test]
-    fn a_standing_queue_allows_a_shorter_wait() {
-        let longest = Duration::from_millis(400);
-        let waits = Waits { start: Instant::now() - 2 * STANDING, ..Waits::new() };
+    fn after_a_refusal_jobs_may_wait_for_a_shorter_time() {
+        let longest = Duration::from_secs(3600);
+        let mut waits = Waits::new();
+        assert_eq!(waits.allowed(longest), longest);
+        waits.refuse();
         assert_eq!(waits.allowed(longest), longest / STANDING_SHARE);
-        waits.began(CALM);
-        assert_eq!((waits.last(), waits.allowed(longest)), (CALM, longest / STANDING_SHARE));
-        waits.began(Duration::ZERO);
-        assert_eq!((waits.last(), waits.allowed(longest)), (Duration::ZERO, longest));
+        // As if it was a while ago.
+        waits.start -= 2 * STANDING;
+        assert_eq!(waits.allowed(longest), longest);
     }
 
     #[test]

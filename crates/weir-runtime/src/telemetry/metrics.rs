@@ -160,7 +160,7 @@ families! {
     accept_errors: Counter = Counter::default(), "http_connector_accept_errors", "Connections that could not be accepted.";
     calls: Gauge = Gauge::default(), "http_connector_calls", "Calls under way.";
     buffered_bytes: Gauge = Gauge::default(), "http_connector_buffered_bytes", "Bytes of calls held in memory.";
-    lag_microseconds: Gauge = Gauge::default(), "http_connector_scheduling_lag_microseconds", "Standing delay of the runtime, the overload signal.";
+    lag_microseconds: Gauge = Gauge::default(), "http_connector_scheduling_lag_microseconds", "How long connections that are ready wait for a worker, the overload signal.";
     queued: Gauge = Gauge::default(), "http_inspector_queued", "Large messages waiting for a thread of the pool.";
     background_queued: Gauge = Gauge::default(), "http_inspector_background_queued", "Out-of-band copies waiting to be inspected.";
     contexts: Family<State, Counter> = Family::default(), "http_inspector_contexts", "Inspector-Context tokens on response legs, by state.";
