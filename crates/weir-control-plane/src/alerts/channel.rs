@@ -11,6 +11,9 @@ use std::time::Duration;
 /// Longest delivery.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
+/// By this header a receiver recognises a repetition.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
 /// Why a message was not delivered. The text is for the log and for administrators; it holds neither the URL, which is a
 /// secret, nor anything of the answer's body.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +52,8 @@ async fn post(url: &str, message: &Message, outgoing: &Outgoing) -> Result<(), C
     outgoing.check_url(url)?;
     let client = outgoing.guarded().timeout(TIMEOUT).build().map_err(ChannelError::Client)?;
     let body = json!({"text": message::chat(message)}).to_string();
-    let call = client.post(url).header("content-type", "application/json").body(body);
+    let call = client.post(url).header("content-type", "application/json").header(IDEMPOTENCY_KEY, &message.id);
+    let call = call.body(body);
     let answer = call.send().await.map_err(|error| ChannelError::Call(error.without_url()))?;
     if answer.status().is_success() { Ok(()) } else { Err(ChannelError::Status(answer.status())) }
 }

@@ -94,12 +94,12 @@ fn mailbox(text: &str) -> Result<Mailbox, MailError> {
 }
 
 impl Smtp {
-    /// Delivers one message to all of `to`: the server takes it for all or for none, so that a repetition sends
-    /// nothing twice.
+    /// Delivers one message to all of `to`: the server takes it for all or for none. Its `Message-ID` is made of the id, so
+    /// that mail servers recognise a repetition.
     pub(super) async fn send(&self, outgoing: &Outgoing, to: &[String], message: &Message) -> Result<(), MailError> {
         let from = mailbox(&self.from)?;
         let domain = from.email.domain().to_owned();
-        let id = format!("<{}@{domain}>", crate::auth::secret::id());
+        let id = format!("<{}@{domain}>", message.id);
         let mut mail = lettre::Message::builder().from(from).message_id(Some(id));
         for address in to {
             mail = mail.to(mailbox(address)?);

@@ -138,6 +138,31 @@ async fn a_server_that_refuses_or_hangs_is_reported_and_tried_again() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_that_is_sent_again_has_the_same_message_id() {
+    let Some(mut server) = Server::start("plain") else { return };
+    let fixture = server.fixture(SmtpTls::None, false).await;
+    let channel = json!({"kind": "email", "to": ["ops@a.example"]});
+    let new = json!({"name": "r", "channel": channel, "report": {"every": "daily", "hour": 6}});
+    let made = fixture.as_role(Role::Administrator, "POST", "/api/v1/alerts", &new).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
+    let mut sent = || {
+        let message = server.message();
+        let text = message["text"].as_str().unwrap();
+        text.lines().find(|line| line.starts_with("Message-ID: ")).unwrap().to_owned()
+    };
+    fixture.clock.advance(24 * 3_600_000);
+    fixture.app.alert_round().await.unwrap();
+    let first = sent();
+    assert!(first.contains("<report-") && first.ends_with("@console.example>"), "{first}");
+    super::report_tests::forget_delivery(&fixture).await;
+    fixture.app.alert_round().await.unwrap();
+    assert_eq!(sent(), first);
+    fixture.clock.advance(24 * 3_600_000);
+    fixture.app.alert_round().await.unwrap();
+    assert_ne!(sent(), first);
+}
+
 #[tokio::test]
 async fn recipients_are_addresses() {
     let smtp =

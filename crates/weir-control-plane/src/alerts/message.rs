@@ -14,6 +14,8 @@ const MAX_VALUE: usize = 120;
 /// A message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
+    /// What makes a repetition recognisable: letters, digits and `-`. All tries of a report have the same.
+    pub id: String,
     /// One line.
     pub subject: String,
     /// Some lines.
@@ -66,13 +68,15 @@ pub fn about(alert: &Alert, counted: &Counted<'_>, public_url: Option<&str>) -> 
     if let Some(url) = public_url {
         text.push_str(&format!("\n{url}{}\n", href("/attacks", &[("q", &alert.about.query)])));
     }
-    Message { subject: format!("weir {kind}: {} hit{plural}: {name}", counted.hits), text }
+    let id = crate::auth::secret::id();
+    Message { id, subject: format!("weir {kind}: {} hit{plural}: {name}", counted.hits), text }
 }
 
 /// The message of a test.
 pub fn test(alert: &Alert) -> Message {
     let name = line(&alert.about.name);
-    Message { subject: format!("weir test: {name}"), text: format!("This is a test of the alert \"{name}\".\n") }
+    let id = crate::auth::secret::id();
+    Message { id, subject: format!("weir test: {name}"), text: format!("This is a test of the alert \"{name}\".\n") }
 }
 
 /// A value of a request, or a name, on one line.

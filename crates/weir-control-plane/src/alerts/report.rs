@@ -44,12 +44,15 @@ impl App {
 
     async fn report_of(&self, alert: &Alert, schedule: Schedule, to: i64) -> Result<Message> {
         let report = self.period_report(Period::new(to - schedule.window(), to, HOUR)?).await?;
-        Ok(about(&alert.about.name, &report, self.config.public_url.as_deref()))
+        // A replica that ends after the delivery and before the note of it leaves the report to another one: both send
+        // the same id.
+        let id = format!("report-{}-{to}", alert.id);
+        Ok(about(id, &alert.about.name, &report, self.config.public_url.as_deref()))
     }
 }
 
 /// The message of `report`; `public_url` leads to the Console.
-fn about(name: &str, report: &PeriodReport, public_url: Option<&str>) -> Message {
+fn about(id: String, name: &str, report: &PeriodReport, public_url: Option<&str>) -> Message {
     let weekly = report.period.to - report.period.from > DAY;
     let kind = if weekly { "weekly" } else { "daily" };
     let time = |at| crate::console::view::time::format(at, "%F %H:%M");
@@ -96,7 +99,7 @@ fn about(name: &str, report: &PeriodReport, public_url: Option<&str>) -> Message
         let _ = writeln!(out, "\n{url}/");
     }
     let plural = if report.hits.now == 1 { "" } else { "s" };
-    Message { subject: format!("weir {kind} report: {} hit{plural}: {}", report.hits.now, line(name)), text: out }
+    Message { id, subject: format!("weir {kind} report: {} hit{plural}: {}", report.hits.now, line(name)), text: out }
 }
 
 /// A source or host; a request may have none.

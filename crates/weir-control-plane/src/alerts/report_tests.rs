@@ -2,6 +2,7 @@
 
 use super::tests::{at_present, make};
 use crate::auth::Role;
+use crate::testing::Fixture;
 use crate::tests::events::{lines, send, traversal};
 use axum::Router;
 use axum::http::StatusCode;
@@ -11,12 +12,14 @@ use std::sync::{Arc, Mutex};
 
 const HOUR: i64 = 3_600_000;
 
-/// An incoming webhook whose answer can be changed, and what it got.
+/// An incoming webhook whose answer can be changed, and what it got; `id` is the idempotency key.
 async fn moody(status: &Arc<AtomicU16>) -> (String, Arc<Mutex<Vec<Value>>>) {
     let kept: Arc<Mutex<Vec<Value>>> = Arc::default();
     let (into, status) = (Arc::clone(&kept), Arc::clone(status));
-    let answer = move |body: axum::body::Bytes| {
-        into.lock().unwrap().push(serde_json::from_slice(&body).unwrap());
+    let answer = move |headers: axum::http::HeaderMap, body: axum::body::Bytes| {
+        let mut message: Value = serde_json::from_slice(&body).unwrap();
+        message["id"] = headers["idempotency-key"].to_str().unwrap().into();
+        into.lock().unwrap().push(message);
         let status = StatusCode::from_u16(status.load(Ordering::Relaxed)).unwrap();
         async move { status }
     };
@@ -77,6 +80,31 @@ async fn a_daily_report_is_sent_once_and_again_where_it_failed() {
     assert_eq!(kept.lock().unwrap().len(), 3, "and the next day");
     let after = fixture.as_role(Role::Administrator, "GET", &path, &Value::Null).await.json();
     assert_eq!((&after["failures"], &after["sent"]), (&json!(0), &json!(2)), "{after}");
+}
+
+/// Forgets that the report was sent, as a replica does that ends before it can note it.
+pub(super) async fn forget_delivery(fixture: &Fixture) {
+    let mut on = fixture.app.store.control().write().acquire().await.unwrap();
+    let update = sqlx::query("UPDATE alerts SET since = created, due = created, sent = 0, last_sent = 0");
+    assert_eq!(update.execute(&mut *on).await.unwrap().rows_affected(), 1);
+}
+
+#[tokio::test]
+async fn a_report_that_is_sent_again_has_the_same_id() {
+    let (fixture, _) = at_present().await;
+    let (url, kept) = moody(&Arc::new(AtomicU16::new(200))).await;
+    let hour = (fixture.app.clock.millis() / HOUR + 2) % 24;
+    let made = make(&fixture, &url, json!({"report": {"every": "daily", "hour": hour}})).await;
+    fixture.clock.advance(3 * HOUR);
+    fixture.app.alert_round().await.unwrap();
+    forget_delivery(&fixture).await;
+    fixture.app.alert_round().await.unwrap();
+    fixture.clock.advance(24 * HOUR);
+    fixture.app.alert_round().await.unwrap();
+    let ids: Vec<String> = kept.lock().unwrap().iter().map(|sent| sent["id"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(ids.len(), 3, "{ids:?}");
+    assert!(ids[0].starts_with(&format!("report-{}-", made["id"].as_str().unwrap())), "{ids:?}");
+    assert!(ids[0] == ids[1] && ids[1] != ids[2], "{ids:?}");
 }
 
 #[tokio::test]
