@@ -5,6 +5,7 @@
 use super::grammar::{Code, OperandKind, Structure};
 use super::lex::TokenKind;
 use super::words::Word;
+use crate::model::Lexicon;
 
 /// Most tokens between the verb of a statement and the word that completes it.
 const MAX_GAP: usize = 12;
@@ -34,35 +35,30 @@ enum Verb {
 }
 
 /// The verbs.
-const VERBS: &[(&[u8], Verb)] = &[
-    (b"attach", Verb::Attach),
-    (b"backup", Verb::Backup),
-    (b"restore", Verb::Backup),
-    (b"bulk", Verb::Bulk),
-    (b"call", Verb::Call),
-    (b"begin", Verb::Call),
-    (b"copy", Verb::Copy),
-    (b"desc", Verb::Describe),
-    (b"describe", Verb::Describe),
-    (b"do", Verb::Do),
-    (b"perform", Verb::Do),
-    (b"exec", Verb::Execute),
-    (b"execute", Verb::Execute),
-    (b"handler", Verb::Handler),
-    (b"kill", Verb::Kill),
-    (b"load", Verb::Load),
-    (b"lock", Verb::Lock),
-    (b"pragma", Verb::Pragma),
-    (b"prepare", Verb::Prepare),
-    (b"rename", Verb::Rename),
-    (b"set", Verb::Set),
-    (b"show", Verb::Show),
-    (b"truncate", Verb::Truncate),
-    (b"with", Verb::With),
-];
+static VERBS: Lexicon<Verb, 64> = Lexicon::new(&[
+    (Verb::Attach, &["attach"]),
+    (Verb::Backup, &["backup", "restore"]),
+    (Verb::Bulk, &["bulk"]),
+    (Verb::Call, &["call", "begin"]),
+    (Verb::Copy, &["copy"]),
+    (Verb::Describe, &["desc", "describe"]),
+    (Verb::Do, &["do", "perform"]),
+    (Verb::Execute, &["exec", "execute"]),
+    (Verb::Handler, &["handler"]),
+    (Verb::Kill, &["kill"]),
+    (Verb::Load, &["load"]),
+    (Verb::Lock, &["lock"]),
+    (Verb::Pragma, &["pragma"]),
+    (Verb::Prepare, &["prepare"]),
+    (Verb::Rename, &["rename"]),
+    (Verb::Set, &["set"]),
+    (Verb::Show, &["show"]),
+    (Verb::Truncate, &["truncate"]),
+    (Verb::With, &["with"]),
+]);
 
 fn verb(word: &[u8]) -> Option<Verb> {
-    VERBS.iter().find(|(name, _)| word.eq_ignore_ascii_case(name)).map(|(_, verb)| *verb)
+    VERBS.get(word)
 }
 
 /// Whether a statement may begin at the start of `text`, in which white space has been skipped.
