@@ -172,10 +172,14 @@ fn manifest(r: &mut Random) -> Vec<u8> {
     json(&serde_json::json!({"kind": "Pod", "apiVersion": "v1", "spec": {"containers": [container]}}))
 }
 
-/// A selector of log lines by the file that they are from.
+/// A selector of log lines by the file that they are from, or a pipeline that counts them.
 fn log_query(r: &mut Random) -> Vec<u8> {
     let file = r.pick(&["/var/log/syslog", "/var/log/nginx/access.log", "/var/log/auth.log"]);
-    let query = format!("{{filename=\"{file}\"}} |= \"{}\" | logfmt | duration > 10s", r.pick(NOUNS));
+    let (noun, key) = (r.pick(NOUNS), r.pick(NOUNS));
+    let query = match r.next(2) {
+        0 => format!("{{filename=\"{file}\"}} |= \"{noun}\" | logfmt | duration > 10s"),
+        _ => format!("search index=main {noun} | stats count by {key} | sort -count | head 10"),
+    };
     if r.next(2) == 0 {
         return get(&format!("query={}&limit=100", percent(&query)));
     }

@@ -40,12 +40,18 @@ const PATHS: &[(Service, &[&[u8]])] = &[
             b"/v1/messages",
             b"/v1/responses",
             b"/openai/responses",
+            b"/v1/messages/count_tokens",
             b"/v1/chat",
+            b"/v2/chat",
             b"/api/chat",
             b":generateContent",
             b":streamGenerateContent",
+            b":rawPredict",
+            b":streamRawPredict",
             b"/converse",
             b"/converse-stream",
+            b"/invoke",
+            b"/invoke-with-response-stream",
         ],
     ),
     (Service::OpenTelemetry, &[b"/v1/traces", b"/v1/logs", b"/v1/metrics"]),
@@ -63,10 +69,14 @@ impl Service {
         let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'-' | b'_' | b'.' | b':' | b'@');
         let steps = path.split(|b| *b == b'/').skip(1);
         let resolved = path.starts_with(b"/") && steps.into_iter().all(|s| !matches!(s, b"" | b"." | b".."));
-        // A project's number is before the last step: /api/42/store.
-        let of_project =
-            |path: &[u8]| path.rsplit(|b| *b == b'/').nth(1).is_some_and(|id| id.iter().all(u8::is_ascii_digit));
-        (resolved && path.iter().all(plain) && (*service != Self::Errors || of_project(path))).then_some(*service)
+        // A project's number is before the last step, /api/42/store, and a model's name, /model/a.b-v1:0/invoke.
+        let step = |number: usize| path.rsplit(|b| *b == b'/').nth(number).unwrap_or_default();
+        let named = match service {
+            Self::Errors => !step(1).is_empty() && step(1).iter().all(u8::is_ascii_digit),
+            Self::Chat if step(0).starts_with(b"invoke") => step(2) == b"model",
+            _ => true,
+        };
+        (resolved && path.iter().all(plain) && named).then_some(*service)
     }
 }
 
@@ -211,6 +221,7 @@ mod tests {
             ("/v1beta/models/a-2.5:generateContent", &["contents", "[]", "parts", "[]", "text"]),
             ("/api/chat", &["messages", "[]", "parts", "[]", "text"]),
             ("/v1/responses", &["input", "[]", "content", "[]", "text"]),
+            ("/model/a.b-v1:0/invoke", &["messages", "[]", "content", "[]", "text"]),
             ("/v1/traces", &["resourceSpans", "[]", "scopeSpans", "[]", "spans", "[]", "status"]),
             ("/api/42/envelope/?sentry_key=1", &["exception", "values", "[]", "value"]),
             ("/api/42/store/", &["breadcrumbs", "[]", "message"]),
@@ -232,6 +243,7 @@ mod tests {
             (CHAT, &["comment"]),
             (CHAT, &["resourceLogs", "[]", "body"]),
             ("/sms/send", &["messages", "[]", "content"]),
+            ("/sms/bulk/invoke", &["messages", "[]", "content"]),
             ("/api/42/store/", &["exception"]),
             ("/shop/store", &["breadcrumbs", "[]", "message"]),
             ("/any/path", &["csp-report", "document-uri"]),

@@ -277,7 +277,7 @@ impl<'t> Scan<'t> {
         match place {
             Place::Parameter if found.evidence == Evidence::Bare => self.expects_no_command(found),
             Place::Parameter if boundary == Boundary::Start => !self.is_name(),
-            Place::Parameter if boundary == Boundary::Strong && place::is_query_stage(self.text, found) => false,
+            _ if boundary == Boundary::Strong && place::is_query_stage(self.text, found) => false,
             Place::Parameter => self.text.len() < LONG_PROSE || !self.is_prose() || self.is_sensitive(),
             // Nothing is broken out of by what is a script as a whole, or by a sentence about commands.
             Place::Document if boundary == Boundary::Start || self.is_script() => self.is_sensitive(),

@@ -291,13 +291,13 @@ fn quotes_in_sentence(code: &Code<'_>, i: usize) -> bool {
 }
 
 /// `1-false`, `'-true-'`: arithmetic on a constant, up to the end. Names such as `/null-loader` have neither a literal before
-/// the operator nor an end behind the constant.
+/// the operator nor an end behind the constant. `true|false` and `1&null` are choices of an interface.
 fn subtracts_constant(code: &Code<'_>, i: usize, place: Position) -> bool {
     let constant = code.word(i + 1) == Some(Word::Constant) && code.kind(i) == Some(TokenKind::Operator);
     let continued = matches!(code.kind(i + 2), Some(TokenKind::Operator | TokenKind::Open));
     match place {
         Position::Break => constant && (code.ends(i + 2) || continued),
-        Position::Value => constant && code.ends(i + 2),
+        Position::Value => constant && code.ends(i + 2) && !matches!(code.bytes(i), b"|" | b"&"),
         _ => false,
     }
 }

@@ -135,6 +135,12 @@ mod tests {
             "'<code>';alert(1)//",
             "x={a:1};alert(1)//",
             "alert(1) instanceof Object",
+            "<script type=\"text/javascript\" type=\"application/json\">x()</script>",
+            "<script type=application/ld+json>{}</script><script>x()</script>",
+            "<script type=application/json onload=x()>{}</script>",
+            "<?import namespace=\"t\" implementation=\"#default#time2\">",
+            "<a xmlns:b=\"http://www.w3.org/1999/xhtml\"><b:script>x()</b:script></a>",
+            "<svg:script>x()</svg:script>",
         ] {
             assert!(high(text), "{text}");
         }
@@ -159,6 +165,10 @@ mod tests {
             "import A from 'a';\nexport const B = () => <button onClick={() => confirm('sure?')}>x</button>;",
             "<Row onSelect={(event) => { alert('x') }} />",
             "alert(1) is what most probes call",
+            "<script type=\"application/ld+json\">{\"@type\":\"Product\",\"name\":\"A (b)\"}</script>",
+            "<xs:import namespace=\"urn:a\" schemaLocation=\"a.xsd\"/>",
+            "<import resource=\"classpath:a.xml\"/>",
+            "<bpmn:script>task.set(\"a\", 1);</bpmn:script>",
         ] {
             assert!(!high(text), "{text}");
         }

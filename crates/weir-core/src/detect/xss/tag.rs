@@ -34,11 +34,13 @@ pub fn find(text: &[u8]) -> Option<Match> {
     let mut best: Option<Match> = None;
     let mut fuel = text.len() * FUEL_RATIO + MAX_TAG;
     let mut at = 0;
+    let mut names_space = None;
+    let mut in_markup_space = || *names_space.get_or_insert_with(|| names_markup_space(text));
     while let Some(offset) = memchr::memchr(b'<', &text[at..]) {
         let start = at + offset;
         at = start + 1;
         work::count(offset + 1);
-        let Some((confidence, len)) = classify(&text[start..]) else { continue };
+        let Some((confidence, len)) = classify(&text[start..], &mut in_markup_space) else { continue };
         if confidence.is_some_and(|c| best.is_none_or(|b| c > b.confidence)) {
             best = confidence.map(|confidence| Match { confidence, start, end: start + len });
         }
@@ -54,8 +56,15 @@ pub fn find(text: &[u8]) -> Option<Match> {
     best
 }
 
+/// Whether a text names the namespace of XHTML or SVG, in which the elements of a prefix may be those of a page.
+fn names_markup_space(text: &[u8]) -> bool {
+    work::count(text.len());
+    [&b"1999/xhtml"[..], b"2000/svg"].iter().any(|space| memchr::memmem::find(text, space).is_some())
+}
+
 /// The confidence that the tag at the start of `text` executes script, and its length; `None` if no tag begins there.
-fn classify(text: &[u8]) -> Option<(Option<Confidence>, usize)> {
+/// `in_markup_space` tells whether the text may declare a prefix for elements of a page.
+fn classify(text: &[u8], in_markup_space: &mut dyn FnMut() -> bool) -> Option<(Option<Confidence>, usize)> {
     let window = &text[..text.len().min(MAX_TAG)];
     let mut at = 1;
     while at < 8 && matches!(window.get(at), Some(0..=b' ' | b'/' | b'?' | b'!' | b'\\' | b'%' | 0x7f)) {
@@ -68,11 +77,17 @@ fn classify(text: &[u8]) -> Option<(Option<Confidence>, usize)> {
     let letters = |b: &&u8| b.is_ascii_alphanumeric() || matches!(b, b':' | b'-' | b'_');
     let name_end = at + window[at..].iter().take_while(letters).count();
     let name = window[at..name_end].to_ascii_lowercase();
-    let local = name.rsplit(|&b| b == b':').next().unwrap_or_default();
+    let mut local = name.rsplit(|&b| b == b':').next().unwrap_or_default();
     let mut traits = TagTraits { opened: lead.is_empty() || lead == b"\0", ..TagTraits::default() };
     let mut attributes = Attributes { text: window, at: name_end, in_tag: true };
     for attribute in &mut attributes {
         traits.add(local, &attribute);
+    }
+    // `<bpmn:script>` is no element of a page, unless its prefix is declared for XHTML or SVG.
+    let prefix = name.strip_suffix(local).and_then(|before| before.strip_suffix(b":"));
+    let foreign = prefix.is_some_and(|prefix| !matches!(prefix, b"" | b"svg" | b"html" | b"xhtml"));
+    if foreign && local == b"script" && !traits.source && !in_markup_space() {
+        local = b"";
     }
     let end = attributes.at;
     if traits.runs || traits.frame && !(traits.sized && window[..end].last() == Some(&b'>')) {
@@ -89,12 +104,14 @@ fn element(local: &[u8], closing: bool, traits: &TagTraits, whole: bool, content
     let sure = |yes: bool| Some(if yes { Confidence::High } else { Confidence::Low });
     match local {
         b"script" if closing => Some(Confidence::Medium),
+        // A block of data, which no browser executes.
+        b"script" if traits.data == Some(true) => Some(Confidence::Low),
         b"script" if traits.source || script_content(content, whole) => Some(Confidence::High),
         b"script" => Some(Confidence::Medium),
         b"style" if !closing => sure(style_runs(content)),
         b"meta" => sure(traits.http_equiv),
         b"link" => sure(traits.sheet && traits.foreign),
-        b"import" => sure(traits.any),
+        b"import" => sure(traits.implementation),
         b"xml-stylesheet" => sure(traits.source),
         b"form" if traits.source => Some(Confidence::Low),
         b"iframe" | b"object" | b"embed" | b"applet" | b"base" | b"frameset" if !closing => Some(Confidence::Low),
@@ -161,8 +178,10 @@ struct TagTraits {
     http_equiv: bool,
     /// Whether a link refers to a style sheet or an import.
     sheet: bool,
-    /// Whether there is any attribute.
-    any: bool,
+    /// Whether an import names the behaviour that implements its elements, as old browsers load it.
+    implementation: bool,
+    /// Whether the first `type` is that of JSON, if there is one. Browsers ignore further ones.
+    data: Option<bool>,
     /// Whether a frame shows a document of another site over TLS, as embedded players and maps do.
     frame: bool,
     /// Whether there are the attributes that markup of embedded players has. A frame with both executes nothing in the page.
@@ -171,6 +190,9 @@ struct TagTraits {
 
 /// Attributes that the markup of embedded players, maps and forms has, and that attack probes leave out.
 const EMBED: &[&[u8]] = &[b"width", b"height", b"allow", b"allowfullscreen", b"loading", b"title", b"frameborder"];
+
+/// Types of `<script>` for data that pages hold in JSON.
+const JSON: &[&[u8]] = &[b"application/json", b"application/ld+json"];
 
 /// Values of `http-equiv` that documents have and that neither load nor change anything. Odd character sets are a signature.
 const PLAIN_EQUIV: &[&[u8]] = &[b"content-type", b"x-ua-compatible", b"content-language", b"cache-control", b"expires"];
@@ -185,7 +207,11 @@ impl TagTraits {
     fn add(&mut self, element: &[u8], attribute: &Attribute<'_>) {
         let is = |name: &[u8]| attribute.name.eq_ignore_ascii_case(name);
         let filled = !attribute.value.is_empty();
-        self.any = true;
+        self.implementation |= is(b"implementation");
+        if is(b"type") {
+            let is_json = |kind: &&&[u8]| attribute.value.trim_ascii().eq_ignore_ascii_case(kind);
+            self.data.get_or_insert(JSON.iter().any(|kind| is_json(&kind)));
+        }
         self.http_equiv |= is(b"http-equiv") && !PLAIN_EQUIV.iter().any(|v| attribute.value.eq_ignore_ascii_case(v));
         self.sheet |= is(b"rel") && {
             let rel = attribute.value.to_ascii_lowercase();
