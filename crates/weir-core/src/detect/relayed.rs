@@ -31,6 +31,13 @@ pub enum Service {
     Errors,
 }
 
+/// Extensions of programs for which servers take the rest of a path as an argument.
+const SCRIPTS: &[&[u8]] = &[
+    b"php", b"php3", b"php4", b"php5", b"php7", b"php8", b"phtml", b"phar", b"cgi", b"fcgi", b"pl", b"py", b"rb",
+    b"lua", b"sh", b"asp", b"aspx", b"ashx", b"asmx", b"axd", b"svc", b"jsp", b"jspx", b"jsf", b"do", b"action",
+    b"cfm", b"cfc", b"dll", b"exe",
+];
+
 /// How the paths of each service end.
 const PATHS: &[(Service, &[&[u8]])] = &[
     (
@@ -67,8 +74,8 @@ impl Service {
         let ends = |(_, ends): &&(Self, &[&[u8]])| ends.iter().any(|end| path.ends_with(end));
         let (service, _) = PATHS.iter().find(ends)?;
         let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'-' | b'_' | b'.' | b':' | b'@');
-        let steps = path.split(|b| *b == b'/').skip(1);
-        let resolved = path.starts_with(b"/") && steps.into_iter().all(|s| !matches!(s, b"" | b"." | b".."));
+        let mut steps = path.split(|b| *b == b'/').skip(1);
+        let resolved = path.starts_with(b"/") && steps.all(|s| !matches!(s, b"" | b"." | b"..") && !is_script(s));
         // A project's number is before the last step, /api/42/store, and a model's name, /model/a.b-v1:0/invoke.
         let step = |number: usize| path.rsplit(|b| *b == b'/').nth(number).unwrap_or_default();
         let named = match service {
@@ -89,6 +96,12 @@ enum Step {
     Element,
 }
 use Step::{Element, Member};
+
+/// Whether a step of a path may name a program that also answers for paths below its own: `/post.php/v1/messages` is `post.php`.
+fn is_script(step: &[u8]) -> bool {
+    let extension = step.rsplit(|b| *b == b'.').next().filter(|extension| extension.len() < step.len());
+    extension.is_some_and(|extension| SCRIPTS.iter().any(|script| extension.eq_ignore_ascii_case(script)))
+}
 
 /// Structures below which texts are handed on.
 const STRUCTURES: &[(Service, &[&[Step]])] = &[
@@ -261,6 +274,8 @@ mod tests {
             "/sms%2f..%3f/chat/completions",
             "/sms#/chat/completions",
             "/sms//chat/completions",
+            "/post.php/v1/chat/completions",
+            "/cgi-bin/POST.PL/api/chat",
             "/x/../sms/./chat/completions",
             "http://a.example/v1/chat/completions",
             "chat/completions",

@@ -231,7 +231,7 @@ mod tests {
         assert!(!pool.is_backed_up(Duration::ZERO));
         hold.send(()).unwrap();
         start.recv().unwrap();
-        // The second waited, but nobody waits behind it.
+        // The second waited, but no job waits behind it.
         assert!(!pool.is_backed_up(Duration::ZERO));
         let third = pool.run(Duration::from_secs(60), || ()).unwrap();
         assert!(pool.is_backed_up(Duration::ZERO));

@@ -64,7 +64,7 @@ fn probe(delay: &Weak<SchedulingDelay>, runtime: &Handle, pace: &mut Duration) -
     let (tell, told) = mpsc::sync_channel(1);
     let waiting = || runtime.metrics().global_queue_depth();
     let (ahead, begin) = (waiting(), Instant::now());
-    // Nobody listens any more if the node stops.
+    // The thread has ended if the node stops.
     runtime.spawn(async move {
         let _stopped = tell.send(begin.elapsed());
     });
