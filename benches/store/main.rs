@@ -4,6 +4,9 @@
 //! cargo bench --bench store                  # 100,000 hits, SQLite and PostgreSQL
 //! cargo bench --bench store -- 1000000       # a million
 //! cargo bench --bench store -- 1000000 sqlite
+//! cargo bench --bench store -- 10000000 postgres seed=100000    # 100,000 through the library, copied by statements
+//! cargo bench --bench store -- 10000000 postgres://... seed=100000        # the same, into an existing database
+//! cargo bench --bench store -- 0 postgres://...                           # pages alone, over what is in that database
 //! ```
 //!
 //! Hits lie over ten days; sources, hosts, paths, points and types are as uneven as in life. `ingest` stores batches
@@ -13,6 +16,7 @@
 //! times (warm). PostgreSQL writes to disk as it does in production (`fsync` on).
 
 mod end_to_end; // attacks until they are stored
+mod multiply; // many hits out of few
 mod pages; // how long pages take
 #[allow(dead_code)]
 #[path = "../sets/mod.rs"]
@@ -30,32 +34,49 @@ const WEIR: Program = Program(env!("CARGO_BIN_EXE_weir"));
 const HITS: u64 = 100_000;
 /// Hits of one batch: about what a second of a busy attack brings.
 const BATCH: u64 = 500;
+/// Bytes of a message, and of one where millions must fit the disk.
+const LONG: usize = 900;
+const SHORT: usize = 90;
 
 fn main() {
     let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
     let hits = arguments.next().map_or(HITS, |n| n.parse().expect("a number of hits"));
-    let engines: Vec<String> = arguments.collect();
+    let (seed, engines): (Vec<String>, Vec<String>) = arguments.partition(|argument| argument.starts_with("seed="));
+    let seed = seed.first().map(|seed| seed["seed=".len()..].parse().expect("a number of hits"));
     let wanted = |name: &str| engines.is_empty() || engines.iter().any(|engine| engine == name);
     if wanted("sqlite") {
         let directory = tempfile::tempdir().expect("a directory");
-        run("SQLite", &format!("sqlite:{}", directory.path().display()), hits, || {});
+        assert!(seed.is_none(), "hits are copied in PostgreSQL alone");
+        run("SQLite", &format!("sqlite:{}", directory.path().display()), hits, None, || {});
+    }
+    if let Some(url) = engines.iter().find(|engine| engine.starts_with("postgres://")) {
+        return external(url, hits, seed);
     }
     if wanted("postgres")
         && let Some(mut server) = Server::start_durable()
     {
         let url = server.create("bench");
-        run("PostgreSQL", &url, hits, || {
+        run("PostgreSQL", &url, hits, seed, || {
             server.stop();
             server.run();
         });
     }
 }
 
-/// Measures one engine; `restart` ends its server, with the pages that it holds in memory, and starts it anew.
-fn run(engine: &str, url: &str, hits: u64, restart: impl FnOnce()) {
+/// Fills the database at `url`, unless `hits` is 0, and measures pages over it. Its server is not started anew: nothing is cold.
+fn external(url: &str, hits: u64, seed: Option<u64>) {
+    if hits > 0 {
+        fill(url, hits, seed);
+    }
+    // The database remembers the key, also for the next run.
+    let key = format!("control_plane.key_file={}", std::env::temp_dir().join("weir-bench-key.pem").display());
+    pages::measure(&[&format!("control_plane.database={url}"), &key]);
+}
+
+/// Measures one engine with `hits`; `restart` ends its server, with the pages that it holds in memory, and starts it anew.
+fn run(engine: &str, url: &str, hits: u64, seed: Option<u64>, restart: impl FnOnce()) {
     println!("{engine}, {hits} hits");
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(ingest(url, hits));
+    fill(url, hits, seed);
     let directory = tempfile::tempdir().expect("a directory");
     let places = [
         format!("control_plane.database={url}"),
@@ -65,14 +86,28 @@ fn run(engine: &str, url: &str, hits: u64, restart: impl FnOnce()) {
     restart();
     pages::measure(&places);
     end_to_end::measure(&places);
-    runtime.block_on(retain(url));
+    runtime().block_on(retain(url));
     println!();
 }
 
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime")
+}
+
+/// Stores `hits`, of which only `seed` go through the library if there is one.
+fn fill(url: &str, hits: u64, seed: Option<u64>) {
+    match seed {
+        None => runtime().block_on(ingest(url, traffic::Traffic::new(hits, LONG), hits)),
+        Some(seed) => runtime().block_on(async {
+            ingest(url, traffic::Traffic::new(seed, SHORT), seed).await;
+            multiply::multiply(url, hits / seed).await;
+        }),
+    }
+}
+
 /// Stores all hits in order of time, and tells how fast each tenth of them was.
-async fn ingest(url: &str, hits: u64) {
+async fn ingest(url: &str, mut traffic: traffic::Traffic, hits: u64) {
     let database = Database::open(url).await.expect("the store opens");
-    let mut traffic = traffic::Traffic::new(hits);
     let (begun, mut tenth, mut stored) = (Instant::now(), Instant::now(), 0u64);
     let mut rates = Vec::new();
     while stored < hits {

@@ -23,12 +23,16 @@ pub struct Traffic {
     begin: u64,
     step: f64,
     made: u64,
+    message: String,
 }
 
 impl Traffic {
-    pub fn new(hits: u64) -> Self {
+    /// `hits` in all, each with a message of about `size` bytes.
+    pub fn new(hits: u64, size: usize) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970").as_millis() as u64;
-        Self { random: Random(7), begin: now - SPAN, step: SPAN as f64 / hits as f64, made: 0 }
+        // Base64: 12 characters for 9 bytes.
+        let message = "R0VUIC8gSFRU".repeat(size / 9);
+        Self { random: Random(7), begin: now - SPAN, step: SPAN as f64 / hits as f64, made: 0, message }
     }
 
     pub fn batch(&mut self, size: u64) -> Vec<Record> {
@@ -61,8 +65,7 @@ impl Traffic {
         hit.request.path = format!("/api/v1/{}/{}", self.random.pick(crate::sets::WORDS), self.uneven(PATHS));
         hit.request.protocol = "HTTP/1.1".into();
         hit.request.bytes = 200 + self.random.below(2_000) as u64;
-        // Base64 of a message of 900 bytes.
-        hit.request.raw = "R0VUIC8gSFRU".repeat(100);
+        hit.request.raw.clone_from(&self.message);
         hit.mode = if blocked { "block" } else { "monitoring" }.into();
         hit.action = if blocked { "block" } else { "pass" }.into();
         hit.reason = "attack".into();

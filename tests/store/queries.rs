@@ -418,3 +418,39 @@ fn recent() -> i64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     now.as_millis() as i64 - HOUR
 }
+
+both! {
+    async fn of_a_large_attack_the_newest_hits_from_a_network_are_counted(fresh) {
+        let database = fresh.open().await;
+        const ALL: u64 = 4_200;
+        let from = |n: u64, ip: &str| {
+            let mut hit = hit(NOON + n as i64 * SECOND, n);
+            hit.client.ip = ip.into();
+            hit
+        };
+        // The newest 1,000: half of them from 198.51.100.0/24; before them one of 192.0.2.9 and many from elsewhere.
+        let hits: Vec<Hit> = (0..ALL)
+            .map(|n| match n {
+                50 => from(n, "192.0.2.9"),
+                n if n % 2 == 0 => from(n, &format!("198.51.100.{}", n % 250)),
+                n => from(n, &format!("203.0.113.{}", n % 250)),
+            })
+            .collect();
+        for some in hits.chunks(500) {
+            database.insert(batch(some.to_vec()), "node-a").await.unwrap();
+        }
+        let of = async |net: &str| {
+            let filter = Filter { ips: only(net.parse().unwrap()), ..Filter::default() };
+            database.attacks(&filter, &Page::first(5)).await.unwrap().rows.remove(0)
+        };
+        let many = of("198.51.100.0/24").await;
+        assert_eq!((many.hits, many.blocked, many.sources, many.at_least), (500, 500, 125, true));
+        assert_eq!(many.bounded(many.hits), "500+");
+        assert_eq!(many.last_hit.unwrap().ip, format!("198.51.100.{}", (ALL - 2) % 250));
+        // What an index counts is exact: one address, and a network with few hits.
+        let one = of("198.51.100.2/32").await;
+        assert_eq!((one.hits, one.at_least), (17, false));
+        let few = of("192.0.2.0/24").await;
+        assert_eq!((few.hits, few.sources, few.at_least), (1, 1, false));
+    }
+}

@@ -18,6 +18,9 @@ use weir_protocol::hit::HitFinding;
 /// is full soon.
 const FEW: i64 = 2_000;
 
+/// Newest hits of an attack that are looked at to count those from many addresses.
+const NEWEST: u64 = 1_000;
+
 const COLUMNS: &str = "SELECT a.id, a.grp, a.attack_type, a.point, a.host, a.first_time, a.last_time, a.first_hit, \
     a.last_hit, a.hits, a.blocked, a.folded, a.sources, a.mark, a.mark_author, a.mark_time FROM attacks a WHERE ";
 
@@ -113,31 +116,62 @@ async fn list(partition: &Partition, filter: &Filter, page: &Page, limit: usize)
     let rows = sql.all(partition.pools.read()).await?;
     let mut found = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     if !filter.ips.any.is_empty() {
+        let sampled = has_network(filter) && hits_from(partition, filter).await? > FEW;
         for one in &mut found {
-            narrow(partition, filter, one).await?;
+            narrow(partition, filter, one, sampled).await?;
         }
     }
     with_last_hits(partition, found).await
 }
 
+/// Whether an address that is asked for is a network of several.
+fn has_network(filter: &Filter) -> bool {
+    filter.ips.any.iter().any(|net| net.prefix_len() < net.max_prefix_len())
+}
+
 /// Leaves of an attack what came from the addresses asked for: counts, and the last hit. Times stay, by which lists are
-/// ordered.
-async fn narrow(partition: &Partition, filter: &Filter, found: &mut Found) -> Result<(), StoreError> {
+/// ordered. With `sampled`, only its newest hits are counted: the hits of a network cannot be counted by an index.
+async fn narrow(partition: &Partition, filter: &Filter, found: &mut Found, sampled: bool) -> Result<(), StoreError> {
     let only = Filter { ips: filter.ips.clone(), ..Filter::default() };
+    let sampled = sampled && found.attack.hits > NEWEST;
+    let of_attack = |sql: &mut Sql| {
+        sql.push("FROM hit_groups g WHERE g.grp = ").bind(found.grp.as_str());
+        sql.push(" AND g.hit >= ").bind(found.first_hit.as_str());
+        sql.push(" AND g.hit <= ").bind(found.last_hit.as_str());
+    };
     let mut sql = Sql::new(
         "SELECT COUNT(*), CAST(COALESCE(SUM(g.blocked), 0) AS BIGINT), CAST(COALESCE(SUM(g.folded), 0) AS BIGINT), \
-         COUNT(DISTINCT g.ip_key), COALESCE(MAX(g.hit), '') FROM hit_groups g WHERE g.grp = ",
+         COUNT(DISTINCT g.ip_key), COALESCE(MAX(g.hit), '') ",
     );
-    sql.bind(found.grp.as_str()).push(" AND g.hit >= ").bind(found.first_hit.as_str());
-    sql.push(" AND g.hit <= ").bind(found.last_hit.as_str()).push(" AND ");
+    if sampled {
+        sql.push("FROM (SELECT g.hit, g.ip_key, g.blocked, g.folded ");
+        of_attack(&mut sql);
+        sql.push(" ORDER BY g.hit DESC LIMIT ").bind(NEWEST).push(") AS g WHERE ");
+    } else {
+        of_attack(&mut sql);
+        sql.push(" AND ");
+    }
     clause::hits(&mut sql, &only, Scope::Groups)?;
     let Some(row) = sql.optional(partition.pools.read()).await? else { return Ok(()) };
     let mut c = Columns::of(&row);
-    let (hits, blocked, folded, sources) = (c.count()?, c.count()?, c.count()?, c.count()?);
+    let (mut hits, mut blocked, mut folded, mut sources, mut last) =
+        (c.count()?, c.count()?, c.count()?, c.count()?, c.text()?);
+    if sampled && hits == 0 {
+        let mut sql = Sql::new("SELECT g.hit, g.blocked, g.folded ");
+        of_attack(&mut sql);
+        sql.push(" AND ");
+        clause::hits(&mut sql, &only, Scope::Groups)?;
+        sql.push(" ORDER BY g.hit DESC LIMIT 1");
+        let Some(row) = sql.optional(partition.pools.read()).await? else { return Ok(()) };
+        let mut c = Columns::of(&row);
+        (last, blocked, folded) = (c.text()?, c.count()?, c.count()?);
+        (hits, sources) = (1, 1);
+    }
     let attack = &mut found.attack;
     (attack.hits, attack.blocked, attack.folded, attack.sources) = (hits, blocked, folded, sources);
+    attack.at_least = sampled;
     attack.status = AttackStatus::of(hits, blocked);
-    found.last_hit = c.text()?;
+    found.last_hit = last;
     Ok(())
 }
 
@@ -298,6 +332,7 @@ fn read(row: &AnyRow) -> Result<Found, StoreError> {
         first_time,
         last_time,
         hits,
+        at_least: false,
         blocked,
         folded,
         sources,

@@ -28,6 +28,9 @@ pub struct Attack {
     pub folded: u64,
     /// Distinct sources: exact up to 64, within some 5 % above.
     pub sources: u64,
+    /// Whether hits, blocked, folded and sources are lower bounds: a search for addresses counts only the newest 1,000 hits of an
+    /// attack where more are from there.
+    pub at_least: bool,
     /// What became of the hits.
     pub status: AttackStatus,
     /// What a person said of it.
@@ -36,6 +39,13 @@ pub struct Attack {
     pub last_hit: Option<HitRow>,
     /// What was found in the last hit; none where nothing was: a listed source, a virtual patch, an anomaly.
     pub excerpt: Option<Excerpt>,
+}
+
+impl Attack {
+    /// `number` of this attack as a text, with `+` where it is a lower bound.
+    pub fn bounded(&self, number: u64) -> String {
+        format!("{number}{}", if self.at_least { "+" } else { "" })
+    }
 }
 
 /// What matched in a hit.

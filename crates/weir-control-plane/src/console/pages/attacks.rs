@@ -196,6 +196,7 @@ pub async fn rows(page: Page, headers: axum::http::HeaderMap) -> Result<Response
 /// An attack as it is listed.
 pub fn row(page: &Page, attack: &Attack) -> AttackRow {
     let none = HitRow::default();
+    let more = if attack.at_least { "+" } else { "" };
     let last = attack.last_hit.as_ref().unwrap_or(&none);
     let (mark, marked_by) = match &attack.mark {
         None => (Mark::None, ""),
@@ -216,8 +217,8 @@ pub fn row(page: &Page, attack: &Attack) -> AttackRow {
         ip: Text::new(if last.ip.is_empty() { "unknown" } else { &last.ip }),
         country: Text::new(&last.country),
         sources: attack.sources,
-        hits: grouped(attack.hits + attack.folded),
-        blocked: grouped(attack.blocked),
+        hits: grouped(attack.hits + attack.folded) + more,
+        blocked: grouped(attack.blocked) + more,
         status: match attack.status {
             AttackStatus::Blocked => Status::Blocked,
             AttackStatus::PartiallyBlocked => Status::Partial,
