@@ -136,6 +136,8 @@ async fn listen(address: crate::config::types::ListenAddress) -> Result<TcpListe
 struct ProbesAt {
     health: String,
     metrics: String,
+    /// What the metrics are read from.
+    registry: Arc<Registry>,
 }
 
 /// Starts the servers for probes and metrics: one where both share an address.
@@ -149,8 +151,9 @@ async fn probe_servers(
     counts.register(&mut registry);
     let settings = settings::listener(resolved, "probes", counts, None);
     let probes = resolved.health_check.address.map(|at| (at, probes::health_routes(Arc::clone(health))));
-    let metrics = resolved.metrics.address.map(|at| (at, probes::metrics_routes(Arc::new(registry))));
-    let mut at = ProbesAt { health: "off".into(), metrics: "off".into() };
+    let registry = Arc::new(registry);
+    let metrics = resolved.metrics.address.map(|at| (at, probes::metrics_routes(Arc::clone(&registry))));
+    let mut at = ProbesAt { health: "off".into(), metrics: "off".into(), registry };
     match (probes, metrics) {
         (Some((address, probes)), Some((same, metrics))) if address == same && address.port != 0 => {
             at.health = probe_server(address, probes.merge(metrics), settings, stop).await?;

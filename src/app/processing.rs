@@ -103,9 +103,9 @@ pub async fn run_with(
     let (listener, spoe) = listeners(&resolved).await?;
     let stop = CancellationToken::new();
     lists.map(|lists| tokio::spawn(lists.run(stop.clone())));
-    let spans = spans.start(&stop);
     let behaviour = behaviour.start(sync.as_ref().map(PolicySync::link), &stop);
     let probes = probe_servers(&resolved, &health, registry, &beside.counts, &stop).await?;
+    let spans = spans.start(&probes.registry, &stop);
     let watched =
         reload::Watched { sources, service: Arc::clone(&service), composer: Arc::clone(&composer), tls: tls.clone() };
     reload::start(watched, &resolved)?;

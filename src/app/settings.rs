@@ -215,11 +215,17 @@ pub fn crowdsec(resolved: &Resolved) -> Result<Option<crowdsec::Config>, Setting
 
 /// Where spans go; none if they are not exported.
 pub fn traces(resolved: &Resolved) -> Result<Option<traces::Config>, SettingsError> {
-    let resolved::Traces { endpoint, ca_file, per_million, service_name } = &resolved.traces;
-    let Some(endpoint) = endpoint else { return Ok(None) };
-    let ratio = f64::from(*per_million) / 1_000_000.0;
-    let config = traces::Config::new(endpoint, ca_file.clone(), ratio, service_name.clone());
-    config.map(Some).map_err(SettingsError::Traces)
+    let from = &resolved.traces;
+    let Some(endpoint) = &from.endpoint else { return Ok(None) };
+    let ratio = f64::from(from.per_million) / 1_000_000.0;
+    let config = traces::Config::new(endpoint, from.ca_file.clone(), ratio, from.service_name.clone());
+    let config = config.map_err(SettingsError::Traces)?;
+    let headers = from.headers.iter().filter_map(|header| {
+        let (name, value) = header.expose();
+        traces::header(name, value)
+    });
+    let (headers_file, metrics_interval) = (from.headers_file.clone(), from.metrics_interval);
+    Ok(Some(traces::Config { headers: headers.collect(), headers_file, metrics_interval, ..config }))
 }
 
 /// The host name of this machine; `weir` if it has none.

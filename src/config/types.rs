@@ -4,12 +4,14 @@ mod address;
 mod glob;
 mod pattern;
 mod quantity;
+mod secret_header;
 mod word;
 
 pub use address::{ConnectorAddress, FileMode, ListenAddress};
 pub use glob::Glob;
 pub use pattern::{Pattern, RoutePattern};
 pub use quantity::ByteSize;
+pub use secret_header::SecretHeader;
 pub use word::{
     AnomalyAction, ConnectorMode, LogLevel, LogTarget, Mode, ModeOverride, NodeMode, OverlimitAction, OverlimitMode,
     SmtpTls, Workers,

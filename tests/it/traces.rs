@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
+use weir_node::traces::metrics_proto::{Data, ExportMetricsServiceRequest};
 use weir_node::traces::proto::{
     ExportTraceServiceRequest, ExportTraceServiceResponse, PartialSuccess, Span, any_value::Value,
 };
@@ -17,6 +18,8 @@ const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0";
 #[derive(Default)]
 struct Collector {
     bodies: Mutex<Vec<Vec<u8>>>,
+    metrics: Mutex<Vec<Vec<u8>>>,
+    heads: Mutex<Vec<String>>,
     status: Mutex<u16>,
     rejects: Mutex<i64>,
 }
@@ -48,12 +51,15 @@ impl Collector {
             if head.is_empty() {
                 return;
             }
-            assert!(head.starts_with("POST /base/v1/traces HTTP/1.1\r\n") && typed, "{head}");
+            let of_metrics = head.starts_with("POST /base/v1/metrics HTTP/1.1\r\n");
+            assert!((of_metrics || head.starts_with("POST /base/v1/traces HTTP/1.1\r\n")) && typed, "{head}");
             let mut body = vec![0; length];
             stream.read_exact(&mut body).unwrap();
             let status = *self.status.lock().unwrap();
             if status == 200 {
-                self.bodies.lock().unwrap().push(body);
+                let kept = if of_metrics { &self.metrics } else { &self.bodies };
+                kept.lock().unwrap().push(body);
+                self.heads.lock().unwrap().push(head.to_ascii_lowercase());
             }
             let partial = PartialSuccess { rejected_spans: *self.rejects.lock().unwrap(), ..Default::default() };
             let answer = ExportTraceServiceResponse { partial_success: Some(partial) }.encode_to_vec();
@@ -145,4 +151,65 @@ fn spans_that_are_queued_when_the_node_stops_are_sent() {
     node.signal("TERM");
     assert_eq!(node.wait(), Some(0));
     assert_eq!(collector.spans().len(), 4);
+}
+
+/// The sum of a counter in the last export.
+fn exported(collector: &Collector, name: &str) -> f64 {
+    let bodies = collector.metrics.lock().unwrap();
+    let Some(body) = bodies.last() else { return 0.0 };
+    let read = ExportMetricsServiceRequest::decode(&body[..]).unwrap();
+    let all = read.resource_metrics.into_iter().flat_map(|resource| {
+        let attributes = format!("{:?}", resource.resource.unwrap().attributes);
+        assert!(attributes.contains("service.instance.id") && attributes.contains("edge"), "{attributes}");
+        resource.scope_metrics.into_iter().flat_map(|scope| scope.metrics)
+    });
+    let data = all.filter(|metric| metric.name == name).filter_map(|metric| metric.data);
+    data.map(|data| match data {
+        Data::Sum(sum) => sum.data_points.iter().map(|point| point.as_double).sum(),
+        _ => 0.0,
+    })
+    .sum()
+}
+
+#[test]
+fn metrics_go_to_the_collector_with_its_headers() {
+    let (collector, url) = Collector::start();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("headers");
+    std::fs::write(&file, "X-Scope-OrgID: tenant-s3cret\n").unwrap();
+    let mut node = WEIR.node(&[
+        &format!("traces.endpoint={url}"),
+        "traces.metrics_interval=1s",
+        "traces.per_million=1000000",
+        "traces.service_name=edge",
+        "traces.headers=authorization=Bearer t0k3n",
+        &format!("traces.headers_file={}", file.display()),
+    ]);
+    for _ in 0..3 {
+        assert_eq!(node.inspect(b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n").status, 204);
+    }
+    let name = "weir_http_connector_messages_seen";
+    until("three requests", || exported(&collector, name) == 3.0);
+    until("the spans, at the same collector", || !collector.spans().is_empty());
+    let heads = collector.heads.lock().unwrap().clone();
+    for head in &heads {
+        for header in ["\nauthorization: bearer t0k3n\r\n", "\nx-scope-orgid: tenant-s3cret\r\n"] {
+            assert!(head.contains(header), "{head}");
+        }
+    }
+    assert!(node.metric(r#"trace_metric_exports_total{outcome="sent"}"#) >= 1.0);
+    // What a collector refuses is counted, and a file that is no list of headers is reported without its content.
+    std::fs::write(&file, "tenant-s3cret\n").unwrap();
+    until("the failure", || node.metric(r#"trace_metric_exports_total{outcome="failed"}"#) >= 1.0);
+    until("the report", || node.log().contains("line 1: expected a header as `name: value`"));
+    std::fs::write(&file, "").unwrap();
+    until("the end of it", || node.log().contains("takes metrics again"));
+    // The last state is sent when the node stops.
+    assert_eq!(node.inspect(b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n").status, 204);
+    node.signal("TERM");
+    assert_eq!(node.wait(), Some(0));
+    assert_eq!(exported(&collector, name), 4.0);
+    for secret in ["t0k3n", "s3cret"] {
+        assert!(!node.log().contains(secret), "{}", node.log());
+    }
 }

@@ -142,13 +142,15 @@ pub fn health_check(root: &mut Section<'_>) -> HealthCheck {
 
 /// Reads `traces`.
 pub fn traces(root: &mut Section<'_>) -> Traces {
-    let meaning = "Spans of verdicts for an OpenTelemetry collector, by OTLP over HTTP in binary form.";
-    root.section("traces", OWN, meaning, |s| Traces {
+    let meaning = "Spans of verdicts, and metrics, for an OpenTelemetry collector, by OTLP over HTTP in binary form.";
+    root.section("traces", OWN, meaning, |s| {
+        let read = Traces {
         endpoint: s.optional(
             "endpoint",
             OWN,
             "none: off",
-            "URL of the collector, such as `http://127.0.0.1:4318`; spans are posted to `/v1/traces` there.",
+            "URL of the collector, such as `http://127.0.0.1:4318`; spans are posted to `/v1/traces` there, metrics to \
+             `/v1/metrics`.",
         ),
         ca_file: s.optional("ca_file", OWN, "built-in authorities", "Certificate authority of the collector."),
         per_million: s.bounded(
@@ -158,7 +160,31 @@ pub fn traces(root: &mut Section<'_>) -> Traces {
             0..=1_000_000,
             "How many of a million calls without a `traceparent` are traced. With one, the caller's flag `sampled` decides.",
         ),
-        service_name: s.get("service_name", OWN, "weir".to_owned(), "`service.name` of the spans."),
+        service_name: s.get("service_name", OWN, "weir".to_owned(), "`service.name` of the spans and metrics."),
+        headers: s
+            .list("headers", OWN, "none", "Headers of each call to the collector. Their values are not shown in messages.")
+            .unwrap_or_default(),
+        headers_file: s.optional(
+            "headers_file",
+            OWN,
+            "none",
+            "File with further headers, one a line as `name: value`. It is read for each call.",
+        ),
+        metrics_interval: s.optional(
+            "metrics_interval",
+            OWN,
+            "none: off",
+            "Time between two exports of the node's metrics, those of `/metrics`, from 1s to 1h.",
+        ),
+        };
+        let interval = Duration::from_secs(1)..=Duration::from_secs(3600);
+        if read.metrics_interval.is_some_and(|time| !interval.contains(&time)) {
+            s.error("metrics_interval", "expected 1s to 1h", "write for example `30s`");
+        }
+        if read.endpoint.is_none() && (read.metrics_interval.is_some() || s.given("headers") || s.given("headers_file")) {
+            s.error("endpoint", "a collector has settings and no URL", "set `traces.endpoint`");
+        }
+        read
     })
 }
 

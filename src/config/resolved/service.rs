@@ -1,6 +1,6 @@
 //! `load`, `log`, `metrics`, `health_check`: the service around the inspection.
 
-use crate::config::types::{ListenAddress, LogLevel, LogTarget};
+use crate::config::types::{ListenAddress, LogLevel, LogTarget, SecretHeader};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -72,7 +72,7 @@ pub struct HealthCheck {
     pub address: Option<ListenAddress>,
 }
 
-/// Spans for an OpenTelemetry collector.
+/// Spans and metrics for an OpenTelemetry collector.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Traces {
     /// URL of the collector; none: off.
@@ -81,6 +81,12 @@ pub struct Traces {
     pub ca_file: Option<PathBuf>,
     /// How many of a million calls without a trace of their caller are traced.
     pub per_million: u32,
-    /// `service.name` of the spans.
+    /// `service.name` of the spans and metrics.
     pub service_name: String,
+    /// Headers of each call to the collector.
+    pub headers: Vec<SecretHeader>,
+    /// File with further ones.
+    pub headers_file: Option<PathBuf>,
+    /// Time between two exports of metrics; none: not exported.
+    pub metrics_interval: Option<Duration>,
 }

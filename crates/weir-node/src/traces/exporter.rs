@@ -1,21 +1,24 @@
 //! The queue of spans, and the task that sends them by OTLP over HTTP.
 
+use super::collector::{Collector, SendError};
+use super::metrics::MetricsExporter;
 use super::proto::{
     AnyValue, ExportTraceServiceRequest, ExportTraceServiceResponse, InstrumentationScope, KeyValue, Resource,
     ResourceSpans, ScopeSpans, any_value::Value,
 };
 use super::sampling::{Numbers, Sampled};
 use super::span::{Facts, Parts, VerdictSpan};
-use crate::sync::{Endpoint, SetupError};
+use crate::sync::SetupError;
+use http::HeaderMap;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 use prost::Message as _;
-use reqwest::{Client, StatusCode, Url};
+use reqwest::Url;
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -29,10 +32,6 @@ const QUEUE: usize = 2_048;
 const BATCH: usize = 512;
 /// Longest time that a span waits for others.
 const WAIT: Duration = Duration::from_secs(2);
-/// Longest call.
-const CALL: Duration = Duration::from_secs(10);
-/// Largest answer, in bytes.
-const MAX_ANSWER: usize = 64 << 10;
 /// Spans of a verdict.
 const SPANS: u64 = 4;
 
@@ -45,8 +44,14 @@ pub struct Config {
     pub ca_file: Option<PathBuf>,
     /// The part of the calls without a trace of their caller that are traced, 0 to 1.
     pub ratio: f64,
-    /// `service.name` of the spans.
+    /// `service.name` of the spans and metrics.
     pub service_name: String,
+    /// Headers of each call.
+    pub headers: HeaderMap,
+    /// File with further headers, one a line.
+    pub headers_file: Option<PathBuf>,
+    /// Time between two exports of metrics; none: metrics are not exported.
+    pub metrics_interval: Option<Duration>,
 }
 
 impl Config {
@@ -63,7 +68,8 @@ impl Config {
             return Err(ExporterError::UrlForm);
         }
         url.set_path(&format!("{}/v1/traces", url.path().trim_end_matches('/')));
-        Ok(Self { url, ca_file, ratio, service_name })
+        let (headers, headers_file, metrics_interval) = (HeaderMap::new(), None, None);
+        Ok(Self { url, ca_file, ratio, service_name, headers, headers_file, metrics_interval })
     }
 }
 
@@ -84,15 +90,6 @@ pub enum ExporterError {
     Client(#[source] reqwest::Error),
 }
 
-/// Why spans were not taken.
-#[derive(Debug, thiserror::Error)]
-enum SendError {
-    #[error("the collector cannot be reached")]
-    Unreachable(#[source] reqwest::Error),
-    #[error("the collector answers {0}")]
-    Status(StatusCode),
-}
-
 /// By what came of a span.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Outcome {
@@ -103,6 +100,7 @@ struct Outcome {
 #[derive(Clone, Debug, Default)]
 pub struct TraceMetrics {
     spans: Family<Outcome, Counter>,
+    metric_exports: Family<Outcome, Counter>,
 }
 
 impl TraceMetrics {
@@ -111,7 +109,13 @@ impl TraceMetrics {
         let all = Self::default();
         let help = "Spans, by outcome: sent, refused by the collector, failed, dropped because the queue was full.";
         registry.register("trace_spans", help, all.spans.clone());
+        let help = "Exports of metrics to a collector, by outcome: sent, refused in part, failed.";
+        registry.register("trace_metric_exports", help, all.metric_exports.clone());
         all
+    }
+
+    pub(super) fn count_export(&self, outcome: &'static str) {
+        self.metric_exports.get_or_create(&Outcome { outcome }).inc();
     }
 
     fn count(&self, outcome: &'static str, spans: u64) {
@@ -157,7 +161,7 @@ impl Traces {
 
 /// Sends spans to the collector.
 pub struct Exporter {
-    http: Client,
+    collector: Collector,
     config: Config,
     queue: mpsc::Receiver<VerdictSpan>,
     metrics: TraceMetrics,
@@ -166,20 +170,16 @@ pub struct Exporter {
 impl Exporter {
     /// An exporter, and what gives it spans; nothing is sent yet. Fails if the certificate authority cannot be used.
     pub fn new(config: Config, metrics: TraceMetrics) -> Result<(Arc<Traces>, Self), ExporterError> {
-        let endpoint = Endpoint {
-            section: "traces",
-            host: config.url.host_str().unwrap_or_default().to_owned(),
-            port: config.url.port_or_known_default().unwrap_or_default(),
-            tls: config.url.scheme() == "https",
-            verify: true,
-            ca_file: config.ca_file.clone(),
-        };
-        let builder = endpoint.client().map_err(ExporterError::Setup)?;
-        let http = builder.timeout(CALL).build().map_err(ExporterError::Client)?;
+        let collector = Collector::new(&config, config.url.clone())?;
         let (sender, queue) = mpsc::channel(QUEUE);
         let traces =
             Traces { numbers: Numbers::default(), ratio: config.ratio, queue: sender, metrics: metrics.clone() };
-        Ok((Arc::new(traces), Self { http, config, queue, metrics }))
+        Ok((Arc::new(traces), Self { collector, config, queue, metrics }))
+    }
+
+    /// What exports metrics to the same collector, if they are exported.
+    pub fn of_metrics(&self) -> Result<Option<MetricsExporter>, ExporterError> {
+        MetricsExporter::new(&self.config, &self.metrics)
     }
 
     /// Sends spans until `stop`, then what is queued, if the collector takes it at once.
@@ -251,31 +251,33 @@ impl Exporter {
 
     /// Sends `spans`; answers how many of them the collector refused.
     async fn send(&self, spans: Vec<super::proto::Span>) -> Result<u64, SendError> {
-        let text = |key: &str, value: &str| KeyValue {
-            key: key.to_owned(),
-            value: Some(AnyValue { value: Some(Value::String(value.to_owned())) }),
-        };
-        let version = env!("CARGO_PKG_VERSION");
-        let attributes = vec![text("service.name", &self.config.service_name), text("service.version", version)];
-        let scope = InstrumentationScope { name: "weir".to_owned(), version: version.to_owned() };
-        let scope_spans = vec![ScopeSpans { scope: Some(scope), spans }];
-        let resource_spans = vec![ResourceSpans { resource: Some(Resource { attributes }), scope_spans }];
-        let body = ExportTraceServiceRequest { resource_spans }.encode_to_vec();
-        let call = self.http.post(self.config.url.clone()).header("content-type", "application/x-protobuf").body(body);
-        let unreachable = |error: reqwest::Error| SendError::Unreachable(error.without_url());
-        let mut answer = call.send().await.map_err(unreachable)?;
-        if answer.status() != StatusCode::OK {
-            return Err(SendError::Status(answer.status()));
-        }
-        let mut body = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(unreachable)? {
-            if body.len() + chunk.len() > MAX_ANSWER {
-                break;
-            }
-            body.extend_from_slice(&chunk);
-        }
+        let scope_spans = vec![ScopeSpans { scope: Some(scope()), spans }];
+        let resource_spans = vec![ResourceSpans { resource: Some(resource(&self.config.service_name)), scope_spans }];
+        let body = self.collector.post(ExportTraceServiceRequest { resource_spans }.encode_to_vec()).await?;
         // An answer that is not read as one of OTLP refuses nothing.
         let read = ExportTraceServiceResponse::decode(&body[..]).unwrap_or_default();
         Ok(read.partial_success.map_or(0, |partial| u64::try_from(partial.rejected_spans).unwrap_or_default()))
     }
+}
+
+/// Tells the processes of a service apart.
+static INSTANCE: LazyLock<String> = LazyLock::new(|| uuid::Uuid::now_v7().hyphenated().to_string());
+
+/// This process.
+pub(super) fn resource(service_name: &str) -> Resource {
+    let text = |key: &str, value: &str| KeyValue {
+        key: key.to_owned(),
+        value: Some(AnyValue { value: Some(Value::String(value.to_owned())) }),
+    };
+    let version = env!("CARGO_PKG_VERSION");
+    let attributes = vec![
+        text("service.name", service_name),
+        text("service.version", version),
+        text("service.instance.id", &INSTANCE),
+    ];
+    Resource { attributes }
+}
+
+pub(super) fn scope() -> InstrumentationScope {
+    InstrumentationScope { name: "weir".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() }
 }
