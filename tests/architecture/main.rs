@@ -119,6 +119,27 @@ fn dependencies() -> BTreeMap<String, Vec<(String, String)>> {
     packages.iter().map(|package| (name(package), of(package))).collect()
 }
 
+/// A profile inherits the levels of single packages, which come before its own level: what ships would be as slow as what is
+/// quick to build.
+#[test]
+fn what_ships_is_optimised_throughout() {
+    let manifest = std::fs::read_to_string("Cargo.toml").expect("a manifest");
+    let levels = |profile: &str| -> Vec<(String, u8)> {
+        let lines = manifest.lines().skip_while(|line| *line != format!("[profile.{profile}.package]")).skip(1);
+        let lines = lines.take_while(|line| !line.starts_with('['));
+        let level = |line: &str| {
+            let (name, level) = line.split_once(" = { opt-level = ")?;
+            Some((name.to_owned(), level.strip_suffix(" }")?.parse().ok()?))
+        };
+        lines.filter_map(level).collect()
+    };
+    let (quick, shipped) = (levels("release"), levels("dist"));
+    assert!(quick.len() > 20, "{quick:?}");
+    let slow: Vec<_> =
+        quick.iter().filter(|(name, level)| *level < 3 && !shipped.contains(&(name.clone(), 3))).collect();
+    assert!(slow.is_empty(), "give these level 3 in [profile.dist.package]: {slow:?}");
+}
+
 #[test]
 fn core_and_policy_have_no_input_and_output() {
     let mut wrong = Vec::new();

@@ -1,9 +1,16 @@
 //! Sources that their behaviour brought on a list, and what analysts excepted. Every entry expires.
 
+use super::keys::KeyHasher;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::{BTreeMap, HashMap};
+use std::hash::BuildHasherDefault;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+/// An entry is renewed if that prolongs it by more than this, in milliseconds.
+const RENEWED_MS: u64 = 5_000;
+/// Time between removals of expired entries from a full store, in milliseconds: each looks at all.
+const PURGED_MS: u64 = 1_000;
 
 /// A hash as 32 hex digits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -117,8 +124,12 @@ impl Place {
 
 #[derive(Debug, Default)]
 struct Store {
-    entries: HashMap<Key, Vec<Arc<Entry>>>,
-    exceptions: HashMap<(u64, Key), Exception>,
+    entries: HashMap<Key, Vec<Arc<Entry>>, BuildHasherDefault<KeyHasher>>,
+    /// Number of entries.
+    len: usize,
+    /// When expired ones were last removed, in milliseconds since 1970.
+    purged: u64,
+    exceptions: HashMap<(u64, Key), Exception, BuildHasherDefault<KeyHasher>>,
     /// Changes made here that others do not know yet.
     news: Vec<Change>,
     /// Places in the order of their latest change, and whether the server of this store has to hear of it.
@@ -142,12 +153,29 @@ impl Store {
         }
     }
 
+    /// The entry of a rule's key for a subject.
+    fn entry(&self, subject: Key, rule: u64, key: Key) -> Option<&Arc<Entry>> {
+        self.entries.get(&subject)?.iter().find(|entry| (entry.rule, entry.key) == (rule, key))
+    }
+
+    /// Until when a key of a rule is excepted; 0 if it is not.
+    fn excepted_until(&self, rule: u64, key: Key) -> u64 {
+        self.exceptions.get(&(rule, key)).map_or(0, |exception| exception.until)
+    }
+
+    /// Whether `entry` says nothing that matters: it is excepted, or hardly prolongs one that is known. Entries are renewed at
+    /// most every few seconds, so that a flood of requests is no flood of changes.
+    fn is_idle(&self, entry: &Entry) -> bool {
+        let known = self.entry(entry.subject, entry.rule, entry.key);
+        self.excepted_until(entry.rule, entry.key) > entry.at
+            || known.is_some_and(|known| entry.expires <= known.expires + RENEWED_MS)
+    }
+
     /// The change at `place`, if it holds at `now`.
     fn at(&self, place: Place, now: u64) -> Option<Change> {
         match place {
             Place::Entry(subject, rule, key) => {
-                let entries = self.entries.get(&subject)?;
-                let entry = entries.iter().find(|entry| (entry.rule, entry.key) == (rule, key))?;
+                let entry = self.entry(subject, rule, key)?;
                 (entry.expires > now).then(|| Change::Listed(Entry::clone(entry)))
             }
             Place::Exception(rule, key) => {
@@ -164,6 +192,7 @@ pub struct Entries {
     store: RwLock<Store>,
     most: usize,
     len: AtomicUsize,
+    exceptions: AtomicUsize,
     version: AtomicU64,
     refused: AtomicU64,
 }
@@ -171,8 +200,9 @@ pub struct Entries {
 impl Entries {
     /// A store of at most `most` entries.
     pub fn new(most: usize) -> Self {
-        let (len, version, refused) = (AtomicUsize::new(0), AtomicU64::new(0), AtomicU64::new(0));
-        Self { store: RwLock::default(), most, len, version, refused }
+        let (len, exceptions) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let (version, refused) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { store: RwLock::default(), most, len, exceptions, version, refused }
     }
 
     /// The strictest entry of a source at `now` for requests of `application`.
@@ -186,14 +216,16 @@ impl Entries {
         fitting.max_by_key(|entry| (entry.list == Listed::Deny, entry.expires)).cloned()
     }
 
-    /// Whether the rule does not apply to this key.
-    pub fn is_excepted(&self, rule: u64, key: Key, now: u64) -> bool {
-        let store = self.read();
-        store.exceptions.get(&(rule, key)).is_some_and(|exception| exception.until > now)
+    /// The exceptions at present, which cannot change while this is held; `None` if there is none.
+    pub fn exceptions(&self) -> Option<Exceptions<'_>> {
+        (self.exceptions.load(Ordering::Relaxed) > 0).then(|| Exceptions(self.read()))
     }
 
     /// Lists a source because of what was seen here. True if that is new.
     pub fn list(&self, entry: Entry, now: u64) -> bool {
+        if self.read().is_idle(&entry) {
+            return false;
+        }
         let added = self.change(Change::Listed(entry.clone()), now, true);
         if added {
             self.write().news.push(Change::Listed(entry));
@@ -226,7 +258,7 @@ impl Entries {
             Change::Listed(entry) => self.insert(&mut store, entry, now),
             Change::Excepted(exception) => insert_exception(&mut store, exception, now),
         };
-        self.len.store(store.entries.values().map(Vec::len).sum(), Ordering::Relaxed);
+        self.note_sizes(&store);
         if changed {
             // Under the lock, so that numbers are given in order.
             let number = self.version.fetch_add(1, Ordering::Relaxed) + 1;
@@ -255,32 +287,30 @@ impl Entries {
     }
 
     fn insert(&self, store: &mut Store, entry: Entry, now: u64) -> bool {
-        let excepted = store.exceptions.get(&(entry.rule, entry.key));
-        if entry.expires <= now || excepted.is_some_and(|exception| exception.until > entry.at) {
+        if entry.expires <= now || store.is_idle(&entry) {
             return false;
         }
-        if self.len.load(Ordering::Relaxed) >= self.most {
+        let list = store.entries.get_mut(&entry.subject);
+        let same = |known: &&mut Arc<Entry>| (known.rule, known.key) == (entry.rule, entry.key);
+        if let Some(known) = list.and_then(|list| list.iter_mut().find(same)) {
+            *known = Arc::new(entry);
+            return true;
+        }
+        if store.len >= self.most && store.purged + PURGED_MS <= now {
             purge(store, now);
         }
-        let full = store.entries.values().map(Vec::len).sum::<usize>() >= self.most;
-        let same = |known: &Arc<Entry>| (known.rule, known.key) == (entry.rule, entry.key);
-        let list = store.entries.entry(entry.subject).or_default();
-        match list.iter_mut().find(|known| same(known)) {
-            // Renewed at most every few seconds, so that a flood of requests is no flood of changes.
-            Some(known) if entry.expires <= known.expires + 5_000 => false,
-            Some(known) => {
-                *known = Arc::new(entry);
-                true
-            }
-            None if full => {
-                self.refused.fetch_add(1, Ordering::Relaxed);
-                false
-            }
-            None => {
-                list.push(Arc::new(entry));
-                true
-            }
+        if store.len >= self.most {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+            return false;
         }
+        store.len += 1;
+        store.entries.entry(entry.subject).or_default().push(Arc::new(entry));
+        true
+    }
+
+    fn note_sizes(&self, store: &Store) {
+        self.len.store(store.len, Ordering::Relaxed);
+        self.exceptions.store(store.exceptions.len(), Ordering::Relaxed);
     }
 
     /// What was changed here since the last call.
@@ -301,7 +331,7 @@ impl Entries {
     pub fn purge(&self, now: u64) {
         let mut store = self.write();
         purge(&mut store, now);
-        self.len.store(store.entries.values().map(Vec::len).sum(), Ordering::Relaxed);
+        self.note_sizes(&store);
     }
 
     /// Entries at present.
@@ -333,6 +363,17 @@ impl Entries {
     }
 }
 
+/// The exceptions of a store.
+#[derive(Debug)]
+pub struct Exceptions<'e>(RwLockReadGuard<'e, Store>);
+
+impl Exceptions<'_> {
+    /// Whether the rule does not apply to this key.
+    pub fn cover(&self, rule: u64, key: Key, now: u64) -> bool {
+        self.0.excepted_until(rule, key) > now
+    }
+}
+
 fn insert_exception(store: &mut Store, exception: Exception, now: u64) -> bool {
     let place = (exception.rule, exception.key);
     let is_older = store.exceptions.get(&place).is_some_and(|known| known.at >= exception.at);
@@ -358,10 +399,12 @@ fn remove(store: &mut Store, gone: impl Fn(&Arc<Entry>) -> bool) {
         });
     }
     store.entries.retain(|_, list| !list.is_empty());
+    store.len -= places.len();
     places.into_iter().for_each(|place| store.forget(place));
 }
 
 fn purge(store: &mut Store, now: u64) {
+    store.purged = now;
     remove(store, |entry| entry.expires <= now);
     let expired = store.exceptions.values().filter(|exception| exception.until <= now);
     let expired: Vec<(u64, Key)> = expired.map(|exception| (exception.rule, exception.key)).collect();
@@ -399,7 +442,9 @@ mod tests {
         entries.except(Exception { rule: 1, key: Key(1), at: 200, until: 5_000 }, 200);
         assert_eq!(entries.find(Key(1), 0, 300), None);
         assert!(!entries.list(Entry { at: 300, ..entry(1, 30_000) }, 300));
-        assert!(entries.is_excepted(1, Key(1), 300) && !entries.is_excepted(2, Key(1), 300));
+        let exceptions = entries.exceptions().unwrap();
+        assert!(exceptions.cover(1, Key(1), 300) && !exceptions.cover(2, Key(1), 300));
+        drop(exceptions);
         assert!(entries.list(Entry { at: 5_000, ..entry(1, 30_000) }, 5_000));
     }
 

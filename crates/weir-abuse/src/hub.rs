@@ -3,8 +3,9 @@
 //! A report that is sent again under the same number counts once. Counters past half of their limit are announced to all
 //! replicas, so that one that has not seen a key knows it.
 
+use super::counter::Spec;
 use super::shared::{MAX_VALUES, Outgoing, read_key, write_key};
-use super::table::{Spec, Table};
+use super::table::Table;
 use super::window::{SLOTS, Window};
 use serde::{Deserialize, Serialize};
 use siphasher::sip128::{Hasher128 as _, SipHasher24 as SipHasher128};

@@ -3,10 +3,13 @@
 use ring::hmac;
 use siphasher::sip::SipHasher24;
 use siphasher::sip128::{Hasher128 as _, SipHasher24 as SipHasher128};
-use std::hash::Hasher as _;
+use std::hash::Hasher;
 
 /// Separates this use of the group's secret from any other.
 const PURPOSE: &[u8] = b"weir abuse keys v1";
+
+/// An odd number without structure: what is multiplied by it stays different.
+const FACTOR: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
 
 /// Makes keys under a secret of the group. Replicas with the same secret make the same keys.
 #[derive(Clone)]
@@ -30,10 +33,10 @@ impl Keys {
         Self { hash, names: hmac::Key::new(hmac::HMAC_SHA256, &base.as_ref()[16..]) }
     }
 
-    /// The key of `parts` under `rule`. Their lengths are part of it.
-    pub fn key(&self, rule: u64, parts: &[&[u8]]) -> u128 {
+    /// The key of `parts` for one purpose. Their lengths are part of it.
+    pub fn key(&self, purpose: u64, parts: &[&[u8]]) -> u128 {
         let mut hasher = SipHasher128::new_with_key(&self.hash);
-        hasher.write_u64(rule);
+        hasher.write_u64(purpose);
         for part in parts {
             hasher.write_u64(part.len() as u64);
             hasher.write(part);
@@ -48,10 +51,52 @@ impl Keys {
         hasher.finish()
     }
 
+    /// The subject with these parts, each the key of one value, in this order. That of one part is its key.
+    ///
+    /// Keys of values are secret and look random, so that no values can be found whose sums of products collide.
+    pub fn subject(parts: impl IntoIterator<Item = u128>) -> u128 {
+        let add = |sum: u128, part: u128| sum.wrapping_mul(FACTOR).wrapping_add(part);
+        parts.into_iter().fold(0, add)
+    }
+
+    /// The key of the counter of a rule for a subject: its upper half is that of the subject. Different rules have different
+    /// keys for one subject.
+    pub fn counter(subject: u128, rule: u64) -> u128 {
+        subject ^ u128::from(rule.wrapping_mul(FACTOR as u64))
+    }
+
     /// The name of a key outside the node: an HMAC of it, in hex.
     pub fn name(&self, key: u128) -> String {
         let tag = hmac::sign(&self.names, &key.to_be_bytes());
         tag.as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// Hashes keys, which are hashes already, and small numbers that no client chooses.
+#[derive(Debug, Default)]
+pub struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn finish(&self) -> u64 {
+        // Keys of a shard of the table have their lowest bits in common.
+        self.0.rotate_right(u64::BITS / 2)
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.write_u64(u64::from_le_bytes(word));
+        }
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(FACTOR as u64);
+    }
+
+    fn write_u128(&mut self, key: u128) {
+        self.write_u64((key >> 64) as u64);
+        self.write_u64(key as u64);
     }
 }
 
@@ -70,5 +115,19 @@ mod tests {
         assert_ne!(a.name(key), b.name(key));
         assert_eq!(a.name(key).len(), 32);
         assert_ne!(a.value(b"1"), b.value(b"1"));
+    }
+
+    #[test]
+    fn subjects_depend_on_each_part_and_its_place_and_counters_on_the_rule() {
+        let keys = Keys::new(b"a");
+        let part = |value: &[u8]| keys.key(0, &[value]);
+        let (x, y) = (part(b"x"), part(b"y"));
+        let subjects = [vec![x], vec![y], vec![x, y], vec![y, x], vec![x, x], vec![x, y, x]].map(Keys::subject);
+        for (number, subject) in subjects.iter().enumerate() {
+            assert!(!subjects[..number].iter().any(|other| other >> 64 == subject >> 64), "{number}");
+        }
+        assert_eq!(subjects[0], x);
+        let counters: std::collections::HashSet<u128> = (0..10_000).map(|rule| Keys::counter(x, rule)).collect();
+        assert!(counters.len() == 10_000 && counters.iter().all(|counter| counter >> 64 == x >> 64));
     }
 }

@@ -14,8 +14,10 @@
 //! assert_eq!(counts, [1, 2, 3]);
 //! ```
 
+mod counter;
 mod distinct;
 mod entries;
+mod group;
 pub mod histogram;
 mod hub;
 mod keys;
@@ -23,11 +25,13 @@ mod shared;
 mod table;
 mod window;
 
+pub use counter::{Observation, Peak, Spec};
 pub use distinct::Distinct;
-pub use entries::{Change, Entries, Entry, Exception, Key, Listed};
+pub use entries::{Change, Entries, Entry, Exception, Exceptions, Key, Listed};
+pub use group::Group;
 pub use histogram::Histogram;
 pub use hub::{Announced, CounterNews, CounterReport, Counts, Hub, HubError, MAX_REPORTED};
-pub use keys::Keys;
+pub use keys::{KeyHasher, Keys};
 pub use shared::{Outgoing, SharedState};
-pub use table::{Observation, Peak, Slots, Spec, Table};
+pub use table::{Slots, Table};
 pub use window::{SLOTS, Window};

@@ -1,7 +1,7 @@
 //! What a counter knows of the other replicas, and what it has to tell them.
 
+use super::counter::Spec;
 use super::entries::Key;
-use super::table::Spec;
 use super::window::Window;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 

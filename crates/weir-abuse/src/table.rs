@@ -1,171 +1,164 @@
 //! All counters of a node in bounded memory.
 //!
-//! The memory is divided among shards. When one is full, a new counter takes the place of the least valuable of some that are
-//! looked at: one whose window has passed, else the one that is farthest from its limit. A counter past half its limit is
-//! never given up for a new one; where only such are found, the new key is not counted, which is counted itself.
+//! The upper half of a key names a subject: what a request is counted by. The counters of a subject, one for each rule, lie
+//! together under one lock, so that many rules with the same key cost one look-up. Subjects are divided among shards. When
+//! one is full, a new counter takes the place of the least valuable subject of some that are looked at: one whose windows
+//! have passed, else the one that is farthest from its limits. A subject with a counter past half its limit is never given
+//! up for a new one; where only such are found, the new key is not counted, which is counted itself.
 
-use super::distinct::Distinct;
-use super::histogram::bucket;
-use super::shared::{Outgoing, SharedState};
-use super::window::Window;
+use super::counter::{Counter, Observation, Spec};
+use super::group::Group;
+use super::keys::KeyHasher;
+use super::shared::Outgoing;
 use std::collections::HashMap;
-use std::collections::hash_map::Entry as Slot;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::BuildHasherDefault;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 const SHARDS: usize = 64;
-const MINUTE_MS: u64 = 60_000;
-/// Counters looked at to find one to give up.
+/// Subjects looked at to find one to give up, and counters after which the best one so far is taken.
 const LOOKED_AT: usize = 16;
-/// Bytes of a counter: itself and its place in the map, which is at most half empty.
-pub(super) const COUNTER_BYTES: usize = size_of::<Counter>() + 2 * (size_of::<(u128, u32)>() + 1);
+const ENOUGH: usize = 64;
+/// Bytes of a counter.
+pub(super) const COUNTER_BYTES: usize = size_of::<Counter>();
+/// Bytes of a subject: itself and its place in the map, which are at most half empty, and what its allocation takes.
+pub(super) const SUBJECT_BYTES: usize = 2 * (size_of::<Subject>() + size_of::<(u64, u32)>() + 1) + 16;
 
 /// Slots that are not empty, with their counts.
 pub type Slots = Vec<(u64, i32)>;
 
-/// What is counted under a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Spec {
-    /// Its window, in milliseconds.
-    pub window_ms: u64,
-    /// Its limit.
-    pub limit: u32,
-    /// Sessions that share the key: [`Peak`] is the count of one of them. 0 counts as 1.
-    pub shares: u32,
-}
-
-/// The highest count of a key within a minute, in the buckets of a [`Histogram`](super::Histogram).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Peak {
-    /// Minutes since 1970.
-    pub minute: u64,
-    /// Its bucket before the event; `None` if this is the first event of the minute.
-    pub from: Option<u8>,
-    /// Its bucket now.
-    pub to: u8,
-}
-
-/// The state of a counter after an event.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Observation {
-    /// Events, or different values, in the window.
-    pub count: u32,
-    /// When the first of the present run of events was seen, in milliseconds since 1970.
-    pub since: u64,
-    /// Whether most values are numbers that follow each other.
-    pub sequential: bool,
-    /// Milliseconds until the count has fallen to the limit.
-    pub wait_ms: u64,
-    /// The highest count of this minute, if the event raised it to another bucket.
-    pub peak: Option<Peak>,
-}
-
+/// The counters under keys with the same upper half.
 #[derive(Debug)]
-struct Counter {
-    key: u128,
-    window_ms: u64,
-    limit: u32,
-    /// Whether it waits in the list of those to be sent.
-    queued: bool,
-    /// Bucket of its highest count within `minute`.
-    peak: u8,
-    /// Minute of the last event, since 1970.
-    minute: u32,
-    first: u64,
-    last: u64,
-    window: Window,
-    distinct: Option<Box<Distinct>>,
-    shared: Option<Box<SharedState>>,
+pub(super) struct Subject {
+    pub high: u64,
+    pub counters: Vec<Counter>,
 }
 
-impl Counter {
-    fn slot(&self, time: u64) -> u64 {
-        time / Window::slot_ms(self.window_ms)
+impl Subject {
+    pub fn heap(&self) -> usize {
+        self.counters.capacity() * COUNTER_BYTES + self.counters.iter().map(Counter::heap).sum::<usize>()
     }
 
-    fn count(&self, now: u64) -> u32 {
-        let slot = self.slot(now);
-        let (own, all) = match &self.distinct {
-            Some(distinct) => {
-                let all = self.shared.as_ref().map_or(0, |shared| shared.distinct(slot));
-                (if self.last + self.window_ms < now { 0 } else { distinct.count() }, all)
-            }
-            None => {
-                let sum = |n: i64| u32::try_from(n.max(0)).unwrap_or(u32::MAX);
-                (sum(self.window.sum(slot)), self.shared.as_ref().map_or(0, |shared| sum(shared.sum(slot))))
-            }
-        };
-        own.max(all)
-    }
-
-    fn observation(&self, now: u64) -> Observation {
-        let (slot, slot_ms) = (self.slot(now), Window::slot_ms(self.window_ms));
-        let slots = self.window.slots_until(slot, i64::from(self.limit)).max(1);
-        Observation {
-            count: self.count(now),
-            since: self.first,
-            sequential: self.distinct.as_ref().is_some_and(|distinct| distinct.is_sequential()),
-            wait_ms: if self.distinct.is_some() { self.window_ms } else { slots * slot_ms - now % slot_ms },
-            peak: None,
-        }
-    }
-
-    /// What an event makes of it: like [`Self::observation`], with the highest count of the minute.
-    fn observed(&mut self, now: u64, shares: u32) -> Observation {
-        let mut seen = self.observation(now);
-        let (minute, to) = ((now / MINUTE_MS) as u32, bucket(seen.count.div_ceil(shares.max(1))));
-        let from = (minute == self.minute).then_some(self.peak);
-        if seen.count > 0 && from.is_none_or(|from| from < to) {
-            (self.minute, self.peak) = (minute, to);
-            seen.peak = Some(Peak { minute: u64::from(minute), from, to });
-        }
-        seen
-    }
-
-    fn heap(&self) -> usize {
-        let distinct = self.distinct.as_ref().map_or(0, |distinct| size_of::<Distinct>() + distinct.heap());
-        distinct + self.shared.as_ref().map_or(0, |shared| shared.heap())
-    }
-}
-
-/// Keys are hashes already.
-#[derive(Default)]
-struct AsIs(u64);
-
-impl Hasher for AsIs {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        let (head, _) = bytes.split_at(bytes.len().min(8));
-        head.iter().for_each(|&byte| self.0 = self.0.rotate_left(8) ^ u64::from(byte));
-    }
-
-    fn write_u128(&mut self, key: u128) {
-        self.0 = key as u64;
+    pub fn find(&self, low: u64) -> Option<usize> {
+        self.counters.iter().position(|counter| counter.low == low)
     }
 }
 
 #[derive(Debug, Default)]
-struct Shard {
-    places: HashMap<u128, u32, BuildHasherDefault<AsIs>>,
-    counters: Vec<Counter>,
+pub(super) struct Shard {
+    places: HashMap<u64, u32, BuildHasherDefault<KeyHasher>>,
+    pub subjects: Vec<Subject>,
     hand: usize,
+    counters: usize,
     heap: usize,
     queue: Vec<u128>,
+}
+
+impl Shard {
+    /// The place of a subject.
+    pub fn place(&self, high: u64) -> Option<usize> {
+        self.places.get(&high).map(|&place| place as usize)
+    }
+
+    /// Adds a subject without counters, with room for so many.
+    pub fn insert(&mut self, high: u64, room: usize) -> usize {
+        let subject = Subject { high, counters: Vec::with_capacity(room) };
+        self.heap += subject.heap();
+        self.places.insert(high, self.subjects.len() as u32);
+        self.subjects.push(subject);
+        self.subjects.len() - 1
+    }
+
+    /// Removes the subject at `place`; the last one takes its place.
+    pub fn remove(&mut self, place: usize) {
+        let gone = self.subjects.swap_remove(place);
+        self.places.remove(&gone.high);
+        self.counters -= gone.counters.len();
+        self.heap = self.heap.saturating_sub(gone.heap());
+        if let Some(moved) = self.subjects.get(place) {
+            self.places.insert(moved.high, place as u32);
+        }
+    }
+
+    /// Adds a counter to the subject at `place`, which has room for it.
+    pub fn push(&mut self, place: usize, counter: Counter) {
+        self.heap += counter.heap();
+        self.counters += 1;
+        self.subjects[place].counters.push(counter);
+    }
+
+    /// Changes the subject at `place`, keeping account of its size.
+    pub fn resize<T>(&mut self, place: usize, change: impl FnOnce(&mut Subject) -> T) -> T {
+        let subject = &mut self.subjects[place];
+        let (len, heap) = (subject.counters.len(), subject.heap());
+        let result = change(subject);
+        self.counters = self.counters + subject.counters.len() - len;
+        self.heap = (self.heap + subject.heap()).saturating_sub(heap);
+        result
+    }
+
+    /// Keeps account of a counter that grew from `before` to `after` bytes on the heap.
+    pub fn resized(&mut self, before: usize, after: usize) {
+        self.heap = (self.heap + after).saturating_sub(before);
+    }
+
+    /// Notes that a counter has something to tell other replicas.
+    pub fn enqueue(&mut self, place: usize, at: usize) {
+        let subject = &mut self.subjects[place];
+        let counter = &mut subject.counters[at];
+        if !std::mem::replace(&mut counter.queued, true) {
+            self.queue.push(u128::from(subject.high) << 64 | u128::from(counter.low));
+        }
+    }
+
+    /// Bytes in use.
+    pub fn used(&self) -> usize {
+        self.subjects.len() * SUBJECT_BYTES + self.heap
+    }
+
+    /// The least valuable of the next subjects, but for that at `spared`: expired, else farthest below its limits, then the
+    /// one unused for longest. The flag says whether its windows have passed.
+    pub fn victim(&mut self, now: u64, spared: Option<usize>) -> Option<(usize, bool)> {
+        let (mut best, mut seen): (Option<(u64, u64, usize)>, usize) = (None, 0);
+        for _ in 0..LOOKED_AT.min(self.subjects.len()) {
+            if seen > ENOUGH && best.is_some() {
+                break;
+            }
+            self.hand = (self.hand + 1) % self.subjects.len();
+            if spared == Some(self.hand) {
+                continue;
+            }
+            let subject = &self.subjects[self.hand];
+            seen += subject.counters.len();
+            let live = subject.counters.iter().filter(|counter| !counter.is_expired(now));
+            let (mut share, mut last, mut is_expired) = (0, 0, true);
+            for counter in live {
+                let (count, limit) = (u64::from(counter.count(now)), u64::from(counter.limit));
+                // Past half of the limit is more than any other.
+                share = share.max(if 2 * count > limit { u64::MAX } else { count * 1_000 / limit.max(1) });
+                (last, is_expired) = (counter.last.max(last), false);
+            }
+            if is_expired {
+                return Some((self.hand, true));
+            }
+            if share < u64::MAX {
+                let value = (share, last, self.hand);
+                best = Some(best.map_or(value, |best| best.min(value)));
+            }
+        }
+        best.map(|(.., place)| (place, false))
+    }
 }
 
 /// Counters of a node.
 #[derive(Debug)]
 pub struct Table {
     shards: Vec<Mutex<Shard>>,
-    bytes_per_shard: usize,
+    pub(super) bytes_per_shard: usize,
     is_shared: AtomicBool,
     batches: AtomicU64,
-    given_up: AtomicU64,
-    not_counted: AtomicU64,
+    pub(super) given_up: AtomicU64,
+    pub(super) not_counted: AtomicU64,
 }
 
 impl Table {
@@ -173,7 +166,7 @@ impl Table {
     pub fn new(bytes: usize, is_shared: bool) -> Self {
         Self {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
-            bytes_per_shard: (bytes / SHARDS).max(2 * COUNTER_BYTES),
+            bytes_per_shard: (bytes / SHARDS).max(2 * (SUBJECT_BYTES + COUNTER_BYTES)),
             is_shared: AtomicBool::new(is_shared),
             batches: AtomicU64::new(1),
             given_up: AtomicU64::new(0),
@@ -192,6 +185,12 @@ impl Table {
         self.is_shared.load(Ordering::Relaxed)
     }
 
+    /// Locks the counters of the subject of `key` at `now`, of which `expected` may be made.
+    pub fn group(&self, key: u128, now: u64, expected: usize) -> Group<'_> {
+        let high = (key >> 64) as u64;
+        Group::new(self, self.shard(key), high, now, expected)
+    }
+
     /// Adds `n` events at `now` under `key`, and says what the count is then.
     pub fn add(&self, key: u128, spec: Spec, now: u64, n: i32) -> Observation {
         self.add_at(key, spec, now, now, n)
@@ -199,72 +198,38 @@ impl Table {
 
     /// Like [`Self::add`], for events that were at `time`: negative `n` takes back what was added then.
     pub fn add_at(&self, key: u128, spec: Spec, now: u64, time: u64, n: i32) -> Observation {
-        let mut shard = self.shard(key);
-        let Some(place) = self.find_or_make(&mut shard, key, spec, now) else { return Observation::default() };
-        let counter = &mut shard.counters[place];
-        let slot = counter.slot(time);
-        if counter.count(now) == 0 {
-            counter.first = time;
-        }
-        counter.window.add(slot, n);
-        counter.last = counter.last.max(now);
-        if let Some(shared) = &mut counter.shared {
-            shared.add(slot, n);
-        }
-        let seen = counter.observed(now, spec.shares);
-        queue(&mut shard, place, self.is_shared());
-        seen
+        self.group(key, now, 1).add_at(key, spec, time, n)
     }
 
     /// Notes a value under `key`, by its hash and the number that it is, and says how many different ones there are.
     pub fn add_value(&self, key: u128, spec: Spec, now: u64, hash: u64, number: Option<u64>) -> Observation {
-        let mut shard = self.shard(key);
-        let Some(place) = self.find_or_make(&mut shard, key, spec, now) else { return Observation::default() };
-        let counter = &mut shard.counters[place];
-        let before = counter.heap();
-        let slot = counter.slot(now);
-        let is_new = counter.distinct.get_or_insert_default().add(slot, hash, number);
-        if counter.count(now) <= 1 && is_new {
-            counter.first = now;
-        }
-        counter.last = counter.last.max(now);
-        if let Some(shared) = &mut counter.shared
-            && is_new
-        {
-            shared.add_value(hash);
-        }
-        let (seen, after) = (counter.observed(now, spec.shares), counter.heap());
-        shard.heap = (shard.heap + after).saturating_sub(before);
-        if is_new {
-            queue(&mut shard, place, self.is_shared());
-        }
-        seen
+        self.group(key, now, 1).add_value(key, spec, hash, number)
     }
 
     /// The count under `key`; nothing is added.
     pub fn peek(&self, key: u128, now: u64) -> Observation {
-        let shard = self.shard(key);
-        let place = shard.places.get(&key);
-        place.map_or_else(Observation::default, |&place| shard.counters[place as usize].observation(now))
+        self.group(key, now, 0).peek(key)
     }
 
     /// What a counter holds at `now`: how it counts, counts by slot, and the number of different values.
     pub fn totals(&self, key: u128, now: u64) -> Option<(Spec, Slots, u32)> {
-        let mut shard = self.shard(key);
-        let place = *shard.places.get(&key)?;
-        let counter = &mut shard.counters[place as usize];
-        let slot = counter.slot(now);
-        let spec = Spec { window_ms: counter.window_ms, limit: counter.limit, shares: 1 };
-        let distinct = counter.distinct.as_mut().map_or(0, |distinct| distinct.count_at(slot));
-        Some((spec, counter.window.slots().collect(), distinct))
+        self.with_counter(key, |shard, place, at| {
+            let counter = &mut shard.subjects[place].counters[at];
+            let slot = counter.slot(now);
+            let spec = Spec { window_ms: counter.window_ms, limit: counter.limit, shares: 1 };
+            let distinct = counter.distinct.as_mut().map_or(0, |distinct| distinct.count_at(slot));
+            (spec, counter.window.slots().collect(), distinct)
+        })
     }
 
     /// Forgets a counter.
     pub fn forget(&self, key: u128) {
-        let mut shard = self.shard(key);
-        if let Some(place) = shard.places.remove(&key) {
-            remove(&mut shard, place as usize);
-        }
+        self.with_counter(key, |shard, place, at| {
+            shard.resize(place, |subject| drop(subject.counters.swap_remove(at)));
+            if shard.subjects[place].counters.is_empty() {
+                shard.remove(place);
+            }
+        });
     }
 
     /// At most `most` counters that have something to tell other replicas.
@@ -275,8 +240,8 @@ impl Table {
             let mut shard = self.lock((start + number) % SHARDS);
             while out.len() < most {
                 let Some(key) = shard.queue.pop() else { break };
-                let Some(&place) = shard.places.get(&key) else { continue };
-                let counter = &mut shard.counters[place as usize];
+                let Some((place, at)) = locate(&shard, key) else { continue };
+                let counter = &mut shard.subjects[place].counters[at];
                 counter.queued = false;
                 let spec = Spec { window_ms: counter.window_ms, limit: counter.limit, shares: 1 };
                 let next = self.batches.fetch_add(1, Ordering::Relaxed);
@@ -288,44 +253,29 @@ impl Table {
 
     /// A batch arrived; `slots` and `distinct` are the counts of all replicas then.
     pub fn arrived(&self, sent: &Outgoing, slots: &[(u64, i32)], distinct: u32, now: u64) {
-        let mut shard = self.shard(sent.key);
-        let Some(&place) = shard.places.get(&sent.key) else { return };
-        let counter = &mut shard.counters[place as usize];
-        let slot = counter.slot(now);
-        let shared = counter.shared.as_mut();
-        if shared.is_some_and(|shared| shared.arrived(sent.batch, slots, distinct, slot)) {
-            queue(&mut shard, place as usize, true);
-        }
+        self.with_counter(sent.key, |shard, place, at| {
+            let counter = &mut shard.subjects[place].counters[at];
+            let slot = counter.slot(now);
+            let shared = counter.shared.as_mut();
+            if shared.is_some_and(|shared| shared.arrived(sent.batch, slots, distinct, slot)) {
+                shard.enqueue(place, at);
+            }
+        });
     }
 
     /// Another replica reports that the counts of all replicas under `key` are `slots` and `distinct`.
     pub fn learn(&self, key: u128, spec: Spec, slots: &[(u64, i32)], distinct: u32, now: u64) {
-        let mut shard = self.shard(key);
-        let Some(place) = self.find_or_make(&mut shard, key, spec, now) else { return };
-        let counter = &mut shard.counters[place];
-        let slot = counter.slot(now);
-        if distinct > 0 && counter.distinct.is_none() {
-            let made = counter.distinct.insert(Box::default());
-            shard.heap += size_of::<Distinct>() + made.heap();
-        }
-        let counter = &mut shard.counters[place];
-        counter.last = counter.last.max(now);
-        if let Some(shared) = &mut counter.shared {
-            shared.learn(slots, distinct, slot);
-        }
+        self.group(key, now, 1).learn(key, spec, slots, distinct);
     }
 
     /// A batch may not have arrived: it is sent again.
     pub fn failed(&self, sent: &Outgoing) {
-        let mut shard = self.shard(sent.key);
-        if let Some(&place) = shard.places.get(&sent.key) {
-            queue(&mut shard, place as usize, true);
-        }
+        self.with_counter(sent.key, Shard::enqueue);
     }
 
     /// Counters at present.
     pub fn len(&self) -> usize {
-        (0..SHARDS).map(|number| self.lock(number).counters.len()).sum()
+        (0..SHARDS).map(|number| self.lock(number).counters).sum()
     }
 
     /// Whether there is none.
@@ -335,7 +285,7 @@ impl Table {
 
     /// Bytes in use.
     pub fn bytes(&self) -> usize {
-        (0..SHARDS).map(|number| self.lock(number)).map(|shard| used(&shard)).sum()
+        (0..SHARDS).map(|number| self.lock(number).used()).sum()
     }
 
     /// Counters given up for others while their window had not passed.
@@ -356,101 +306,31 @@ impl Table {
         self.lock((key >> 64) as usize % SHARDS)
     }
 
-    fn find_or_make(&self, shard: &mut Shard, key: u128, spec: Spec, now: u64) -> Option<usize> {
-        if let Some(&place) = shard.places.get(&key) {
-            let counter = &mut shard.counters[place as usize];
-            if counter.window_ms != spec.window_ms {
-                // The rule was changed: slots of another length cannot be added up.
-                (counter.window, counter.distinct) = (Window::default(), None);
-                counter.shared = self.is_shared().then(Box::default);
-            }
-            let mut grown = 0;
-            if self.is_shared() && counter.shared.is_none() {
-                let shared = counter.shared.insert(Box::new(SharedState::with(&counter.window)));
-                grown = shared.heap();
-            }
-            (counter.window_ms, counter.limit) = (spec.window_ms, spec.limit);
-            shard.heap += grown;
-            return Some(place as usize);
-        }
-        while used(shard) + COUNTER_BYTES > self.bytes_per_shard {
-            let Some(victim) = self.victim(shard, now) else {
-                self.not_counted.fetch_add(1, Ordering::Relaxed);
-                return None;
-            };
-            let gone = shard.counters[victim].key;
-            shard.places.remove(&gone);
-            remove(shard, victim);
-        }
-        let shared: Option<Box<SharedState>> = self.is_shared().then(Box::default);
-        let (window_ms, limit) = (spec.window_ms, spec.limit);
-        let counter = Counter {
-            key,
-            window_ms,
-            limit,
-            queued: false,
-            peak: 0,
-            minute: 0,
-            first: now,
-            last: now,
-            window: Window::default(),
-            distinct: None,
-            shared,
-        };
-        shard.heap += counter.heap();
-        if let Slot::Vacant(place) = shard.places.entry(key) {
-            place.insert(shard.counters.len() as u32);
-        }
-        shard.counters.push(counter);
-        Some(shard.counters.len() - 1)
-    }
-
-    /// The least valuable of the next counters: expired, else farthest below its limit, then the one unused for longest.
-    fn victim(&self, shard: &mut Shard, now: u64) -> Option<usize> {
-        let mut best: Option<(u64, u64, usize)> = None;
-        for _ in 0..LOOKED_AT.min(shard.counters.len()) {
-            shard.hand = (shard.hand + 1) % shard.counters.len();
-            let counter = &shard.counters[shard.hand];
-            if counter.last + counter.window_ms < now {
-                return Some(shard.hand);
-            }
-            let count = u64::from(counter.count(now));
-            if 2 * count > u64::from(counter.limit) {
-                continue;
-            }
-            let value = (count * 1_000 / u64::from(counter.limit.max(1)), counter.last, shard.hand);
-            best = Some(best.map_or(value, |best| best.min(value)));
-        }
-        self.given_up.fetch_add(u64::from(best.is_some()), Ordering::Relaxed);
-        best.map(|(.., place)| place)
+    /// Calls `then` with the shard and the place of a counter, if there is one.
+    fn with_counter<T>(&self, key: u128, then: impl FnOnce(&mut Shard, usize, usize) -> T) -> Option<T> {
+        let mut shard = self.shard(key);
+        let (place, at) = locate(&shard, key)?;
+        Some(then(&mut shard, place, at))
     }
 }
 
-fn used(shard: &Shard) -> usize {
-    shard.counters.len() * COUNTER_BYTES + shard.heap
-}
-
-/// Removes the counter at `place`, whose key is no longer in the map.
-fn remove(shard: &mut Shard, place: usize) {
-    let gone = shard.counters.swap_remove(place);
-    shard.heap = shard.heap.saturating_sub(gone.heap());
-    if let Some(moved) = shard.counters.get(place) {
-        shard.places.insert(moved.key, place as u32);
-    }
-}
-
-fn queue(shard: &mut Shard, place: usize, is_shared: bool) {
-    let counter = &mut shard.counters[place];
-    if is_shared && !std::mem::replace(&mut counter.queued, true) {
-        let key = counter.key;
-        shard.queue.push(key);
-    }
+/// The place of a counter: of its subject, and within it.
+fn locate(shard: &Shard, key: u128) -> Option<(usize, usize)> {
+    let place = shard.place((key >> 64) as u64)?;
+    Some((place, shard.subjects[place].find(key as u64)?))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Keys;
+    use crate::{Keys, Peak, Window};
+
+    /// What the documentation says.
+    const _: () = {
+        assert!(SUBJECT_BYTES + COUNTER_BYTES <= 260 && COUNTER_BYTES <= 150);
+        assert!(size_of::<crate::SharedState>() <= 336);
+        assert!(size_of::<crate::Distinct>() + crate::SLOTS * 256 < 5_000);
+    };
 
     const SPEC: Spec = Spec { window_ms: 60_000, limit: 10, shares: 1 };
 
@@ -472,7 +352,7 @@ mod tests {
     #[test]
     fn ten_million_keys_do_not_grow_memory() {
         let table = Table::new(4 << 20, false);
-        let full = (4 << 20) / COUNTER_BYTES;
+        let full = (4 << 20) / (SUBJECT_BYTES + COUNTER_BYTES);
         for n in 0..10_000_000u128 {
             // Keys are hashes: any spread does.
             let key = n.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
@@ -546,7 +426,7 @@ mod tests {
     fn peaks_tell_the_highest_count_of_each_minute() {
         let table = Table::new(1 << 20, false);
         let minute = 1_000;
-        let at = |seconds: u64| minute * MINUTE_MS + seconds * 1_000;
+        let at = |seconds: u64| minute * 60_000 + seconds * 1_000;
         let peak = |seen: Observation| seen.peak;
         assert_eq!(peak(table.add(7, SPEC, at(30), 1)), Some(Peak { minute, from: None, to: 1 }));
         assert_eq!(peak(table.add(7, SPEC, at(31), 2)), Some(Peak { minute, from: Some(1), to: 3 }));
@@ -569,5 +449,47 @@ mod tests {
         table.arrived(&sent[0], &[], 12, 60_100);
         assert_eq!(table.add_value(9, SPEC, 60_200, 4, None).count, 12);
         assert_eq!(table.add_value(9, SPEC, 60_200, 77, None).count, 13);
+    }
+
+    #[test]
+    fn counters_of_one_subject_are_apart_and_given_up_together() {
+        let (keys, table) = (Keys::new(b"k"), Table::new(1 << 20, false));
+        let subject = |n: u32| keys.key(0, &[&n.to_be_bytes()]);
+        // Other rules each time, in another order: as those of different routes.
+        for (round, rules) in [vec![1u64, 2, 3], vec![3, 5, 1], vec![9, 2]].into_iter().enumerate() {
+            let mut group = table.group(subject(0), 1_000, rules.len());
+            for rule in rules {
+                group.add(Keys::counter(subject(0), rule), SPEC, 1 + round as i32);
+            }
+        }
+        let count = |rule| table.peek(Keys::counter(subject(0), rule), 1_000).count;
+        assert_eq!([1, 2, 3, 4, 5, 9].map(count), [3, 4, 3, 0, 2, 3]);
+        assert_eq!(table.len(), 5);
+        for n in 1..100_000 {
+            let mut group = table.group(subject(n), 2_000, 2);
+            for rule in [1, 2] {
+                group.add(Keys::counter(subject(n), rule), SPEC, 1);
+            }
+        }
+        assert!(table.bytes() <= 1 << 20 && table.len() % 2 == 1, "{}", table.len());
+        assert_eq!(count(1), 3, "it is nearest to its limits");
+        table.forget(Keys::counter(subject(99_999), 1));
+        assert_eq!(table.peek(Keys::counter(subject(99_999), 2), 2_000).count, 1);
+    }
+
+    #[test]
+    fn a_subject_that_grows_in_a_full_shard_takes_the_place_of_others() {
+        let (keys, table) = (Keys::new(b"k"), Table::new(0, false));
+        let subject = keys.key(0, &[b"a"]);
+        for rule in 0..40 {
+            let (now, key) = (1_000 + rule * 100_000, Keys::counter(subject, rule));
+            assert_eq!(table.add(key, SPEC, now, 1).count, 1, "{rule}: what has expired makes room");
+        }
+        assert!(table.len() <= 3, "{}", table.len());
+        let (full, others) = (table.not_counted(), 100..140);
+        for rule in others {
+            table.add(Keys::counter(subject, rule), SPEC, 9_000_000, 1);
+        }
+        assert!(table.not_counted() > full, "a subject is never given up for itself");
     }
 }

@@ -150,6 +150,17 @@ pub struct AbuseRule {
     pub measure: u64,
     /// The reply to requests that it blocks.
     pub(super) reply: Option<ReplyTemplate>,
+    /// Where it stands among the rules of the policy.
+    pub(super) place: RulePlace,
+}
+
+/// Where a rule stands among the abuse rules of a policy.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct RulePlace {
+    /// Number of its key: rules with the same parts, read alike, have the same.
+    key: u32,
+    /// Number of the rule, from general to specific conditions and then in the order of the documents.
+    order: u32,
 }
 
 impl AbuseRule {
@@ -186,7 +197,42 @@ impl AbuseRule {
 
     /// Whether the key names the client's address.
     pub fn counts_by_client(&self) -> bool {
-        self.key.contains(&KeyPart::Client)
+        self.key.iter().any(|part| matches!(part, KeyPart::Client))
+    }
+
+    /// Whether it punishes addresses as a whole, so that evidence of several sessions raises its limit.
+    pub fn is_shared_by_sessions(&self) -> bool {
+        self.kind != AbuseKind::RateLimit
+            && self.counts_by_client()
+            && !self.key.iter().any(KeyPart::is_chosen_by_client)
+    }
+
+    /// Whether values of `part` are compared without regard to case and space around them, as most upstreams compare
+    /// accounts.
+    pub fn folds(&self, part: &KeyPart) -> bool {
+        self.kind == AbuseKind::Brute && matches!(part, KeyPart::Query(_) | KeyPart::Point(_) | KeyPart::Header(_))
+    }
+
+    /// Number of its key in the policy: rules with the same number count by the same values.
+    pub fn key_number(&self) -> u32 {
+        self.place.key
+    }
+
+    /// Its number among the abuse rules of the policy: general conditions come before specific ones, then the order of the
+    /// documents counts.
+    pub fn order(&self) -> u32 {
+        self.place.order
+    }
+}
+
+/// Numbers rules, which come from general to specific.
+pub(super) fn number<'r>(rules: impl Iterator<Item = &'r mut AbuseRule>) {
+    let mut keys: HashMap<String, u32> = HashMap::new();
+    for (order, rule) in (0..).zip(rules) {
+        let folded: Vec<bool> = rule.key.iter().map(|part| rule.folds(part)).collect();
+        let text = serde_json::json!([&rule.key, folded]).to_string();
+        let next = keys.len() as u32;
+        rule.place = RulePlace { key: *keys.entry(text).or_insert(next), order };
     }
 }
 
@@ -227,16 +273,25 @@ impl AbuseExcess {
 #[derive(Debug, Default)]
 pub struct AbuseRules {
     by_id: HashMap<u64, Arc<AbuseRule>>,
+    names_consumers: bool,
 }
 
 impl AbuseRules {
     pub(super) fn new<'r>(rules: impl Iterator<Item = &'r Arc<AbuseRule>>) -> Self {
-        Self { by_id: rules.map(|rule| (rule.id, Arc::clone(rule))).collect() }
+        let by_id: HashMap<u64, Arc<AbuseRule>> = rules.map(|rule| (rule.id, Arc::clone(rule))).collect();
+        let mut parts = by_id.values().flat_map(|rule| rule.key.iter().chain(&rule.distinct));
+        let names_consumers = parts.any(|part| matches!(part, KeyPart::Consumer));
+        Self { by_id, names_consumers }
     }
 
     /// Whether there is no rule.
     pub fn is_empty(&self) -> bool {
         self.by_id.is_empty()
+    }
+
+    /// Whether a rule counts by consumers, so that it matters whose credential a request has.
+    pub fn names_consumers(&self) -> bool {
+        self.names_consumers
     }
 
     /// The rule with this id.

@@ -1,6 +1,6 @@
 //! Abuse rules and session keys as written in a document.
 
-use super::abuse::{AbuseKind, AbuseRule, Failure, KeyPart, Reaction, max_threshold};
+use super::abuse::{AbuseKind, AbuseRule, Failure, KeyPart, Reaction, RulePlace, max_threshold};
 use super::doc::{FieldReader, shown};
 use super::error::PolicyError;
 use super::pattern;
@@ -93,6 +93,7 @@ pub(super) fn read(
         failure,
         measure,
         reply,
+        place: RulePlace::default(),
     })
 }
 

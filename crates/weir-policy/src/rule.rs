@@ -106,6 +106,14 @@ pub(super) const TYPES: &str = "wallarm_mode, vpatch, regex, experimental_regex,
                      block_reply, set_response_header";
 
 impl Rule {
+    /// The limit on behaviour that it is, if it is one.
+    pub fn abuse_mut(&mut self) -> Option<&mut AbuseRule> {
+        match &mut self.kind {
+            RuleKind::Abuse(rule) => Some(rule),
+            _ => None,
+        }
+    }
+
     /// Replaces ids in this rule, its own or that of a rule it refers to, according to `moved`.
     pub fn renumber(&mut self, moved: &HashMap<u64, u64>) {
         let renumber = |id: &mut u64| *id = moved.get(id).copied().unwrap_or(*id);

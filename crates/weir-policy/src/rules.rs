@@ -5,7 +5,7 @@
 //! that set something (mode, time limit, parsers without a point, limits) override those of less specific actions; rules
 //! with a point apply independently of each other. With two documents, the rules of the control plane are the later ones.
 
-use super::abuse::{AbuseRule, KeyPart};
+use super::abuse::{self, AbuseRule, KeyPart};
 use super::condition::{Condition, Test};
 use super::custom::CustomSignature;
 use super::doc::{FieldReader, PolicyDoc};
@@ -49,7 +49,7 @@ pub(super) struct ActionRules {
     pub vpatches: Vec<Expiring<Vpatch>>,
     /// Points to mask.
     pub sensitive: Vec<Expiring<PointPattern>>,
-    /// Limits on behaviour over many requests.
+    /// Limits on behaviour over many requests, those with the same key together.
     pub abuse: Vec<Expiring<Arc<AbuseRule>>>,
     /// Where the session is.
     pub sessions: Vec<Expiring<KeyPart>>,
@@ -119,11 +119,14 @@ impl Rules {
             groups[group].1.push(rule);
         }
         groups.sort_by_key(|(conditions, _)| specificity(conditions));
+        abuse::number(groups.iter_mut().flat_map(|(_, rules)| rules.iter_mut().filter_map(Rule::abuse_mut)));
         let mut all = Self::default();
         for (conditions, rules) in groups {
             let number = all.actions.len() as u32;
             let mut action = ActionRules { conditions, ..ActionRules::default() };
             rules.into_iter().for_each(|rule| action.add(rule, number, &mut all.customs));
+            // Rules that count by the same values are counted together.
+            action.abuse.sort_by_key(|(_, rule)| rule.key_number());
             all.actions.push(action);
         }
         let filed = all.actions.iter().enumerate().skip(1);

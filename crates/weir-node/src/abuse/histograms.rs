@@ -1,10 +1,11 @@
 //! How many keys of each rule reached which count in each minute, until the minute is shipped to the control plane.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
-use weir_abuse::Peak;
 use weir_abuse::histogram::BUCKETS;
+use weir_abuse::{KeyHasher, Peak};
 use weir_policy::AbuseRule;
 use weir_protocol::node_api::RuleMinute;
 
@@ -13,7 +14,9 @@ const MAX_RULES: usize = 1_000;
 /// Minutes of a rule that wait to be shipped. Shipping takes them every half minute.
 const MAX_MINUTES: usize = 4;
 
-type Minutes = BTreeMap<u64, [u32; BUCKETS]>;
+/// Minutes since 1970 with how many keys are in which bucket, the earliest first.
+type Minutes = Vec<(u64, Box<[u32; BUCKETS]>)>;
+type RuleMap = HashMap<u64, Mutex<RuleCounts>, BuildHasherDefault<KeyHasher>>;
 
 #[derive(Debug)]
 struct RuleCounts {
@@ -25,7 +28,7 @@ struct RuleCounts {
 /// Histograms of the rules of a node.
 #[derive(Debug, Default)]
 pub struct Histograms {
-    rules: RwLock<HashMap<u64, Mutex<RuleCounts>>>,
+    rules: RwLock<RuleMap>,
     dropped: AtomicU64,
     /// Whether they are shipped.
     shipped: AtomicBool,
@@ -37,25 +40,31 @@ impl Histograms {
         self.shipped.store(true, Ordering::Relaxed);
     }
 
-    /// Notes that a key of `rule` reached a higher count.
-    pub(super) fn record(&self, rule: &AbuseRule, peak: Option<Peak>) {
-        let Some(peak) = peak.filter(|_| self.shipped.load(Ordering::Relaxed)) else { return };
-        {
-            let rules = self.rules.read().unwrap_or_else(PoisonError::into_inner);
-            if let Some(counts) = rules.get(&rule.id) {
-                self.add(&mut counts.lock().unwrap_or_else(PoisonError::into_inner), rule.measure, peak);
-                return;
-            }
-        }
-        let mut rules = self.rules.write().unwrap_or_else(PoisonError::into_inner);
-        if rules.len() >= MAX_RULES && !rules.contains_key(&rule.id) {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
+    /// Notes that keys of rules reached a higher count with one message.
+    pub(super) fn record(&self, peaks: &[(&AbuseRule, Peak)]) {
+        if peaks.is_empty() || !self.shipped.load(Ordering::Relaxed) {
             return;
         }
-        let counts = rules.entry(rule.id);
-        let counts =
-            counts.or_insert_with(|| Mutex::new(RuleCounts { measure: rule.measure, minutes: Minutes::new() }));
-        self.add(counts.get_mut().unwrap_or_else(PoisonError::into_inner), rule.measure, peak);
+        let unknown = self.record_known(peaks);
+        if !unknown.is_empty() {
+            unknown.iter().for_each(|(rule, _)| self.insert(rule));
+            self.record_known(&unknown);
+        }
+    }
+
+    /// Returns those of rules that have no counts yet.
+    fn record_known<'r>(&self, peaks: &[(&'r AbuseRule, Peak)]) -> Vec<(&'r AbuseRule, Peak)> {
+        let rules = self.rules.read().unwrap_or_else(PoisonError::into_inner);
+        let mut unknown = Vec::new();
+        for &(rule, peak) in peaks {
+            match rules.get(&rule.id) {
+                Some(counts) => {
+                    self.add(&mut counts.lock().unwrap_or_else(PoisonError::into_inner), rule.measure, peak);
+                }
+                None => unknown.push((rule, peak)),
+            }
+        }
+        unknown
     }
 
     fn add(&self, counts: &mut RuleCounts, measure: u64, peak: Peak) {
@@ -63,18 +72,35 @@ impl Histograms {
             // The rule was changed: counts of what it counted before do not belong to it.
             *counts = RuleCounts { measure, minutes: Minutes::new() };
         }
-        if counts.minutes.len() >= MAX_MINUTES && !counts.minutes.contains_key(&peak.minute) {
-            counts.minutes.pop_first();
-            self.dropped.fetch_add(1, Ordering::Relaxed);
-        }
-        let minute = counts.minutes.entry(peak.minute).or_insert([0; BUCKETS]);
+        let known = counts.minutes.iter().rposition(|(minute, _)| *minute == peak.minute);
+        let at = known.unwrap_or_else(|| {
+            if counts.minutes.len() >= MAX_MINUTES {
+                counts.minutes.remove(0);
+                self.dropped.fetch_add(1, Ordering::Relaxed);
+            }
+            let at = counts.minutes.partition_point(|(minute, _)| *minute < peak.minute);
+            counts.minutes.insert(at, (peak.minute, Box::new([0; BUCKETS])));
+            at
+        });
+        let buckets = &mut counts.minutes[at].1;
         // Of a minute that began before the rule was changed, or was dropped, the former bucket is empty.
-        if let Some(from) = peak.from.and_then(|from| minute.get_mut(usize::from(from))) {
+        if let Some(from) = peak.from.and_then(|from| buckets.get_mut(usize::from(from))) {
             *from = from.saturating_sub(1);
         }
-        if let Some(to) = minute.get_mut(usize::from(peak.to)) {
+        if let Some(to) = buckets.get_mut(usize::from(peak.to)) {
             *to = to.saturating_add(1);
         }
+    }
+
+    /// Makes room for the counts of a rule, if there may be more of them.
+    fn insert(&self, rule: &AbuseRule) {
+        let mut rules = self.rules.write().unwrap_or_else(PoisonError::into_inner);
+        if rules.len() >= MAX_RULES && !rules.contains_key(&rule.id) {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let counts = || Mutex::new(RuleCounts { measure: rule.measure, minutes: Minutes::new() });
+        rules.entry(rule.id).or_insert_with(counts);
     }
 
     /// Takes the minutes before `minute`, counted since 1970.
@@ -83,10 +109,10 @@ impl Histograms {
         let mut rules = self.rules.write().unwrap_or_else(PoisonError::into_inner);
         for (&rule, counts) in rules.iter_mut() {
             let counts = counts.get_mut().unwrap_or_else(PoisonError::into_inner);
-            let later = counts.minutes.split_off(&minute);
+            let later = counts.minutes.split_off(counts.minutes.partition_point(|(at, _)| *at < minute));
             let measure = counts.measure;
             taken.extend(std::mem::replace(&mut counts.minutes, later).into_iter().map(|(minute, sources)| {
-                let filled = (0u8..).zip(sources).filter(|(_, sources)| *sources > 0);
+                let filled = (0u8..).zip(*sources).filter(|(_, sources)| *sources > 0);
                 let counts = filled.map(|(bucket, sources)| (bucket, u64::from(sources))).collect();
                 RuleMinute { rule, measure, minute, counts }
             }));
@@ -122,9 +148,9 @@ mod tests {
         let histograms = Histograms::default();
         histograms.enable();
         for (minute, from, to) in [(5, None, 1), (5, None, 1), (5, Some(1), 4), (6, None, 4)] {
-            histograms.record(rule, Some(Peak { minute, from, to }));
+            histograms.record(&[(rule, Peak { minute, from, to })]);
         }
-        histograms.record(rule, None);
+        histograms.record(&[]);
         assert_eq!(counts(&histograms.take(6)), [(5, vec![(1, 1), (4, 1)])]);
         assert!(histograms.take(6).is_empty(), "the minute that runs is not taken");
         assert_eq!(counts(&histograms.take(7)), [(6, vec![(4, 1)])]);
@@ -140,10 +166,10 @@ mod tests {
         .map(policy);
         let histograms = Histograms::default();
         histograms.enable();
-        let peak = Some(Peak { minute: 5, from: None, to: 3 });
-        histograms.record(before.abuse().rule(7).unwrap(), peak);
-        histograms.record(limit.abuse().rule(7).unwrap(), peak);
-        histograms.record(after.abuse().rule(7).unwrap(), Some(Peak { minute: 5, from: Some(3), to: 4 }));
+        let peak = Peak { minute: 5, from: None, to: 3 };
+        histograms.record(&[(before.abuse().rule(7).unwrap(), peak)]);
+        histograms.record(&[(limit.abuse().rule(7).unwrap(), peak)]);
+        histograms.record(&[(after.abuse().rule(7).unwrap(), Peak { minute: 5, from: Some(3), to: 4 })]);
         let taken = histograms.take(6);
         assert_eq!(counts(&taken), [(5, vec![(4, 1)])]);
         assert_eq!(taken[0].measure, after.abuse().rule(7).unwrap().measure);
@@ -157,13 +183,13 @@ mod tests {
         let histograms = Histograms::default();
         histograms.enable();
         for rule in policy.abuse().all() {
-            histograms.record(rule, Some(Peak { minute: 5, from: None, to: 3 }));
+            histograms.record(&[(rule, Peak { minute: 5, from: None, to: 3 })]);
         }
         assert_eq!(histograms.dropped(), 5);
         let known = histograms.take(6);
         assert_eq!(known.len(), MAX_RULES);
         let rule = policy.abuse().rule(known[0].rule).unwrap();
-        (0..10).for_each(|minute| histograms.record(rule, Some(Peak { minute, from: None, to: 3 })));
+        (0..10).for_each(|minute| histograms.record(&[(rule, Peak { minute, from: None, to: 3 })]));
         assert_eq!((histograms.take(10).len(), histograms.dropped()), (MAX_MINUTES, 11));
     }
 }

@@ -5,9 +5,12 @@
 //! its request ([`Carried`]) travels in the sealed context.
 
 mod carried; // from the request to its response
+mod counting; // one request under its rules
 mod histograms; // counts of keys by rule and minute
 mod keep; // entries across restarts
+mod legs; // whether responses come
 mod metrics;
+mod parts; // parts of the keys of one request
 mod request; // the request leg
 mod response; // the response leg
 mod sessions; // sessions that the upstream issued or accepted
@@ -18,7 +21,7 @@ mod share_server; // where it is
 mod tests;
 mod trails; // the latest requests of sessions
 mod upstream;
-mod values; // parts of keys
+mod values; // where the parts are
 mod words; // reasons for people
 
 pub use carried::{Carried, MAX_CARRIED};
@@ -34,19 +37,16 @@ pub use upstream::exchange;
 pub(crate) use upstream::{EntryExchange, INTERVAL, call};
 
 use arc_swap::ArcSwap;
+use legs::Legs;
 use sessions::Sessions;
-use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 use weir_abuse::{Entries, Keys, Spec, Table};
-use weir_policy::{AbuseKind, AbuseRule, KeyPart};
+use weir_policy::AbuseRule;
 
 /// Most automatic entries of a group.
 pub(crate) const MAX_ENTRIES: usize = 100_000;
-/// A rule on responses counts attempts before they are answered if an answer came within this time, in milliseconds.
-const ANSWERED_MS: u64 = 300_000;
-
 /// Settings of [`Abuse`].
 #[derive(Clone, Debug)]
 pub struct AbuseSettings {
@@ -67,8 +67,8 @@ pub struct Abuse {
     sessions: Sessions,
     histograms: Histograms,
     trails: Trails,
-    /// When each rule on responses was last asked and answered, in milliseconds since 1970.
-    legs: RwLock<HashMap<u64, Leg>>,
+    /// Which responses come.
+    legs: Legs,
     /// Rules left out on a response, because too many read it.
     not_carried: AtomicU64,
     /// What is added to the clock of the node to get that of the shared counters, in milliseconds.
@@ -78,12 +78,6 @@ pub struct Abuse {
 /// The keys in use, then those of earlier secrets, by which entries are still found.
 #[derive(Debug)]
 struct Keyring(Vec<Keys>);
-
-#[derive(Debug, Default)]
-struct Leg {
-    asked: AtomicU64,
-    answered: AtomicU64,
-}
 
 impl Keyring {
     fn new(secrets: &[Vec<u8>]) -> Self {
@@ -109,7 +103,7 @@ impl Abuse {
             sessions: Sessions::default(),
             histograms: Histograms::default(),
             trails: Trails::default(),
-            legs: RwLock::default(),
+            legs: Legs::default(),
             not_carried: AtomicU64::new(0),
             offset_ms: AtomicI64::new(0),
         }
@@ -157,40 +151,9 @@ impl Abuse {
         now.saturating_add_signed(self.offset_ms.load(Ordering::Relaxed))
     }
 
-    /// Rules on responses that were asked about within the last five minutes and never answered: no connector sends the
-    /// responses.
-    pub fn unanswered(&self, now: u64) -> Vec<u64> {
-        let legs = self.legs.read().unwrap_or_else(PoisonError::into_inner);
-        let recent = |time: &AtomicU64| time.load(Ordering::Relaxed) + ANSWERED_MS > now;
-        legs.iter().filter(|(_, leg)| recent(&leg.asked) && !recent(&leg.answered)).map(|(rule, _)| *rule).collect()
-    }
-
     /// How often a rule did not count a request because more rules read its response than can be carried to it.
     pub fn not_carried(&self) -> u64 {
         self.not_carried.load(Ordering::Relaxed)
-    }
-
-    /// Notes that a rule was asked about; true if its responses come.
-    fn asked(&self, rule: u64, now: u64) -> bool {
-        self.with_leg(rule, |leg| {
-            leg.asked.store(now, Ordering::Relaxed);
-            leg.answered.load(Ordering::Relaxed) + ANSWERED_MS > now
-        })
-    }
-
-    fn answered(&self, rule: u64, now: u64) {
-        self.with_leg(rule, |leg| leg.answered.store(now, Ordering::Relaxed));
-    }
-
-    fn with_leg<T>(&self, rule: u64, then: impl Fn(&Leg) -> T) -> T {
-        {
-            let legs = self.legs.read().unwrap_or_else(PoisonError::into_inner);
-            if let Some(leg) = legs.get(&rule) {
-                return then(leg);
-            }
-        }
-        let mut legs = self.legs.write().unwrap_or_else(PoisonError::into_inner);
-        then(legs.entry(rule).or_default())
     }
 }
 
@@ -201,12 +164,7 @@ fn spec(rule: &AbuseRule, shares: u32) -> Spec {
 
 /// How many sessions share a key of a rule: for addresses as a whole, those that the upstream issued or accepted.
 fn shares(rule: &AbuseRule, sessions: u32) -> u32 {
-    if is_by_address(rule) && rule.kind != AbuseKind::RateLimit { sessions.max(1) } else { 1 }
-}
-
-/// Whether a rule punishes addresses as a whole, so that evidence of several sessions raises its limit.
-fn is_by_address(rule: &AbuseRule) -> bool {
-    rule.counts_by_client() && !rule.key.iter().any(KeyPart::is_chosen_by_client)
+    if sessions > 1 && rule.is_shared_by_sessions() { sessions } else { 1 }
 }
 
 /// An address as it is counted: of IPv6 the network of 64 bits.

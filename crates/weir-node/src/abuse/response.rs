@@ -3,7 +3,8 @@
 use super::carried::{Carried, CarriedRule};
 use super::request::session_hash;
 use super::{Abuse, shares, spec};
-use weir_abuse::Observation;
+use smallvec::SmallVec;
+use weir_abuse::{Group, Observation, Peak};
 use weir_core::model::Message;
 use weir_policy::{AbuseKind, AbuseRule, KeyPart, Plan, Policy};
 
@@ -41,12 +42,23 @@ impl Abuse {
         if carried.rules().is_empty() {
             return;
         }
-        let sessions = self.sessions_of(carried.source, self.shared_time(view.now));
-        for item in carried.rules() {
-            if let Some(rule) = policy.abuse().rule(item.rule) {
-                self.answer(view, rule, item, session, shares(rule, sessions));
+        let now = self.shared_time(view.now);
+        let sessions = self.sessions_of(carried.source, now);
+        let legs = self.legs.load();
+        let mut peaks: SmallVec<[(&AbuseRule, Peak); 8]> = SmallVec::new();
+        // Rules with the same subject follow each other: their counters lie together.
+        for items in carried.rules().chunk_by(|a, b| a.key >> 64 == b.key >> 64) {
+            let mut counters = self.table.group(items[0].key, now, items.len());
+            for item in items {
+                let rule = policy.abuse().rule(item.rule).filter(|rule| rule.kind.reads_responses());
+                if let Some(rule) = rule {
+                    self.answered(&legs, rule.id, view.now);
+                    let seen = self.answer(view, rule, item, session, shares(rule, sessions), &mut counters);
+                    peaks.extend(seen.peak.map(|peak| (&**rule, peak)));
+                }
             }
         }
+        self.histograms.record(&peaks);
     }
 
     /// The session that the response issues.
@@ -73,27 +85,24 @@ impl Abuse {
         item: &CarriedRule,
         session: Option<u64>,
         shares: u32,
-    ) {
-        if !rule.kind.reads_responses() {
-            return;
-        }
-        self.answered(rule.id, view.now);
+        counters: &mut Group<'_>,
+    ) -> Observation {
         let location = view.message.header("location").unwrap_or_default();
         let failed = rule.failure.matches(view.message.status, location, view.message.body);
-        let (now, then) = (self.shared_time(view.now), self.shared_time(view.requested));
+        let then = self.shared_time(view.requested);
         let spec = spec(rule, shares);
         let seen = match (rule.kind, rule.distinct.is_some()) {
-            (AbuseKind::Brute, true) if failed => self.table.add_value(item.key, spec, now, item.value, None),
-            (AbuseKind::Brute, false) if failed && !item.counted => self.table.add_at(item.key, spec, now, then, 1),
-            (AbuseKind::Brute, false) if !failed && item.counted => self.table.add_at(item.key, spec, now, then, -1),
-            (AbuseKind::ForcedBrowsing, _) if failed => self.table.add(item.key, spec, now, 1),
+            (AbuseKind::Brute, true) if failed => counters.add_value(item.key, spec, item.value, None),
+            (AbuseKind::Brute, false) if failed && !item.counted => counters.add_at(item.key, spec, then, 1),
+            (AbuseKind::Brute, false) if !failed && item.counted => counters.add_at(item.key, spec, then, -1),
+            (AbuseKind::ForcedBrowsing, _) if failed => counters.add(item.key, spec, 1),
             _ => Observation::default(),
         };
-        self.histograms.record(rule, seen.peak);
         if let (AbuseKind::Brute, false, Some(session)) = (rule.kind, failed, session)
             && view.message.status < 400
         {
             self.sessions.log_in(session, item.key);
         }
+        seen
     }
 }

@@ -1,9 +1,11 @@
 //! What the upstream has vouched for, in bounded memory: sessions that it issued or accepted, sessions that logged in to an
 //! account, consumers of credentials.
 
+use smallvec::SmallVec;
 use std::collections::HashMap;
-use std::hash::Hash;
+use std::hash::{BuildHasherDefault, Hash};
 use std::sync::{Mutex, PoisonError};
+use weir_abuse::KeyHasher;
 
 /// Entries of one generation; two are kept.
 const GENERATION: usize = 100_000;
@@ -11,17 +13,17 @@ const GENERATION: usize = 100_000;
 /// The latest entries, at least [`GENERATION`] of them.
 #[derive(Debug)]
 struct Recent<K, V> {
-    new: HashMap<K, V>,
-    old: HashMap<K, V>,
+    new: HashMap<K, V, BuildHasherDefault<KeyHasher>>,
+    old: HashMap<K, V, BuildHasherDefault<KeyHasher>>,
 }
 
 impl<K, V> Default for Recent<K, V> {
     fn default() -> Self {
-        Self { new: HashMap::new(), old: HashMap::new() }
+        Self { new: HashMap::default(), old: HashMap::default() }
     }
 }
 
-impl<K: Hash + Eq, V: Copy> Recent<K, V> {
+impl<K: Hash + Eq + Copy, V: Clone> Recent<K, V> {
     fn insert(&mut self, key: K, value: V) {
         if self.new.len() >= GENERATION {
             self.old = std::mem::take(&mut self.new);
@@ -32,18 +34,24 @@ impl<K: Hash + Eq, V: Copy> Recent<K, V> {
     /// The value of `key`, which stays among the latest.
     fn get(&mut self, key: K) -> Option<V> {
         if let Some(value) = self.new.get(&key) {
-            return Some(*value);
+            return Some(value.clone());
         }
-        let value = *self.old.get(&key)?;
-        self.insert(key, value);
+        let value = self.old.remove(&key)?;
+        self.insert(key, value.clone());
         Some(value)
     }
 }
 
+/// Counters of the accounts to which a session logged in, the latest last.
+pub(super) type LoggedIn = SmallVec<[u128; 1]>;
+
+/// Accounts of one session that are kept.
+const MAX_ACCOUNTS: usize = 16;
+
 #[derive(Debug, Default)]
 struct Known {
     established: Recent<u64, ()>,
-    logged_in: Recent<(u64, u128), ()>,
+    logged_in: Recent<u64, LoggedIn>,
     consumers: Recent<u64, u64>,
 }
 
@@ -61,17 +69,29 @@ impl Sessions {
         self.with(|known| known.established.insert(session, ()));
     }
 
-    pub fn is_established(&self, session: u64) -> bool {
-        session != 0 && self.with(|known| known.established.get(session).is_some())
+    /// Whether the upstream issued or accepted a session, and the counters of the accounts to which it logged in.
+    pub fn known(&self, session: u64) -> (bool, LoggedIn) {
+        if session == 0 {
+            return (false, LoggedIn::new());
+        }
+        self.with(|known| {
+            let logged_in = known.logged_in.get(session).unwrap_or_default();
+            (known.established.get(session).is_some(), logged_in)
+        })
     }
 
     /// An attempt under the key of a rule succeeded in this session.
     pub fn log_in(&self, session: u64, key: u128) {
-        self.with(|known| known.logged_in.insert((session, key), ()));
-    }
-
-    pub fn is_logged_in(&self, session: u64, key: u128) -> bool {
-        session != 0 && self.with(|known| known.logged_in.get((session, key)).is_some())
+        self.with(|known| {
+            let mut accounts = known.logged_in.get(session).unwrap_or_default();
+            if !accounts.contains(&key) {
+                if accounts.len() == MAX_ACCOUNTS {
+                    accounts.remove(0);
+                }
+                accounts.push(key);
+                known.logged_in.insert(session, accounts);
+            }
+        });
     }
 
     /// The gateway named this consumer for a credential.
@@ -95,10 +115,19 @@ mod tests {
         sessions.establish(2);
         for n in 10..500_000 {
             sessions.establish(n);
-            assert!(!n.is_multiple_of(1_000) || sessions.is_established(1));
+            assert!(!n.is_multiple_of(1_000) || sessions.known(1).0);
         }
-        assert!(sessions.is_established(1) && !sessions.is_established(2));
+        assert!(sessions.known(1).0 && !sessions.known(2).0);
         assert!(sessions.with(|known| known.established.new.len() + known.established.old.len()) <= 2 * GENERATION);
-        assert!(!sessions.is_established(0));
+        assert!(!sessions.known(0).0);
+    }
+
+    #[test]
+    fn the_latest_accounts_of_a_session_are_kept() {
+        let sessions = Sessions::default();
+        (0..20).for_each(|account| sessions.log_in(5, account));
+        sessions.log_in(5, 19);
+        assert_eq!(sessions.known(5).1.to_vec(), (4..20).collect::<Vec<u128>>());
+        assert!(sessions.known(6).1.is_empty());
     }
 }

@@ -3,6 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bumpalo::Bump;
+use smallvec::SmallVec;
+use std::borrow::Cow;
 use weir_core::model::{Budget, DecodedHead, FormId, Limits, Message, PointId, PointPattern, PointTree, Stop, Value};
 use weir_core::parse::extract::{ParseOptions, ScratchBuffers, extract_with_buffers};
 use weir_core::parse::visitor::ValueVisitor;
@@ -15,49 +17,54 @@ const MAX_VALUE: usize = 1_024;
 const MAX_TOKEN: usize = 8_192;
 
 /// The values of one part; none if the request has none.
-pub(super) type PartValues = Vec<Vec<u8>>;
+pub(super) type PartValues<'v> = SmallVec<[Cow<'v, [u8]>; 1]>;
 
-fn push(values: &mut PartValues, value: &[u8]) {
-    let value = &value[..value.len().min(MAX_VALUE)];
-    if values.iter().any(|known| known == value) {
+fn push<'v>(values: &mut PartValues<'v>, value: impl Into<Cow<'v, [u8]>>) {
+    let value = match value.into() {
+        Cow::Borrowed(value) => Cow::Borrowed(&value[..value.len().min(MAX_VALUE)]),
+        Cow::Owned(mut value) => {
+            value.truncate(MAX_VALUE);
+            Cow::Owned(value)
+        }
+    };
+    if values.contains(&value) {
         return;
     }
     if values.len() < MAX_VALUES {
-        values.push(value.to_vec());
+        values.push(value);
     } else if let Some(last) = values.last_mut() {
         // The first ones and the last one: what upstreams take of repeated names.
-        *last = value.to_vec();
+        *last = value;
     }
 }
 
-pub(super) fn header(message: &Message<'_>, name: &str) -> PartValues {
+pub(super) fn header<'v>(message: &Message<'v>, name: &str) -> PartValues<'v> {
     let mut values = PartValues::new();
     message.headers_named(name).for_each(|value| push(&mut values, value.trim_ascii()));
     values
 }
 
-pub(super) fn cookie(message: &Message<'_>, name: &str) -> PartValues {
+pub(super) fn cookie<'v>(message: &Message<'v>, name: &str) -> PartValues<'v> {
     let mut values = PartValues::new();
     for line in message.headers_named("cookie") {
         for pair in line.split(|&byte| byte == b';') {
-            let mut halves = pair.splitn(2, |&byte| byte == b'=');
-            let is_it = halves.next().is_some_and(|have| have.trim_ascii() == name.as_bytes());
-            if let (true, Some(value)) = (is_it, halves.next()) {
-                push(&mut values, value.trim_ascii());
+            let Some(equals) = memchr::memchr(b'=', pair) else { continue };
+            if pair[..equals].trim_ascii() == name.as_bytes() {
+                push(&mut values, pair[equals + 1..].trim_ascii());
             }
         }
     }
     values
 }
 
-pub(super) fn query(head: &DecodedHead<'_>, name: &str) -> PartValues {
+pub(super) fn query<'v>(head: &'v DecodedHead<'_>, name: &'v str) -> PartValues<'v> {
     let mut values = PartValues::new();
     head.query_values(name.as_bytes()).for_each(|value| push(&mut values, value));
     values
 }
 
 /// Segment `number` of the path, the last one included.
-pub(super) fn segment(head: &DecodedHead<'_>, number: u32) -> PartValues {
+pub(super) fn segment<'v>(head: &'v DecodedHead<'_>, number: u32) -> PartValues<'v> {
     let mut values = PartValues::new();
     for path in head.paths() {
         let mut segments = path.text.split(|&byte| byte == b'/').filter(|segment| !segment.is_empty());
@@ -69,7 +76,7 @@ pub(super) fn segment(head: &DecodedHead<'_>, number: u32) -> PartValues {
 }
 
 /// A claim of the bearer token; the signature is not verified.
-pub(super) fn claim(message: &Message<'_>, name: &str) -> PartValues {
+pub(super) fn claim<'v>(message: &Message<'v>, name: &str) -> PartValues<'v> {
     let mut values = PartValues::new();
     for line in message.headers_named("authorization") {
         let Some((scheme, token)) = line.split_at_checked(7) else { continue };
@@ -80,34 +87,40 @@ pub(super) fn claim(message: &Message<'_>, name: &str) -> PartValues {
             token.split(|&byte| byte == b'.').nth(1).and_then(|part| URL_SAFE_NO_PAD.decode(part.trim_ascii()).ok());
         let claims = payload.and_then(|payload| serde_json::from_slice::<serde_json::Value>(&payload).ok());
         match claims.as_ref().and_then(|claims| claims.get(name)) {
-            Some(serde_json::Value::String(text)) => push(&mut values, text.as_bytes()),
-            Some(serde_json::Value::Number(number)) => push(&mut values, number.to_string().as_bytes()),
+            Some(serde_json::Value::String(text)) => push(&mut values, text.clone().into_bytes()),
+            Some(serde_json::Value::Number(number)) => push(&mut values, number.to_string().into_bytes()),
             _ => {}
         }
     }
     values
 }
 
-/// The values at `point`.
-pub(super) fn at_point(message: &Message<'_>, point: &PointPattern, limits: &Limits) -> PartValues {
+/// The values at each of `points`, found in one pass over the message.
+pub(super) fn at_points<'v>(message: &Message<'v>, points: &[&PointPattern], limits: &Limits) -> Vec<PartValues<'v>> {
     let bump = Bump::new();
     let never = || false;
     let budget = Budget::new(0, &never);
-    let mut find = Find { point, values: PartValues::new() };
+    let mut find = Find { points, found: Vec::new() };
     let (options, buffers) = (ParseOptions::default(), ScratchBuffers::default());
     extract_with_buffers(message, &options, limits, &budget, &bump, buffers, &mut find);
-    find.values
+    let mut values = vec![PartValues::new(); points.len()];
+    find.found.into_iter().for_each(|(point, value)| push(&mut values[point], value));
+    let owned = |value: Cow<'_, [u8]>| Cow::Owned(value.into_owned());
+    values.into_iter().map(|values| values.into_iter().map(owned).collect()).collect()
 }
 
-struct Find<'p> {
-    point: &'p PointPattern,
-    values: PartValues,
+struct Find<'p, 'a> {
+    points: &'p [&'p PointPattern],
+    /// Numbers of points, and what was there.
+    found: Vec<(usize, &'a [u8])>,
 }
 
-impl<'a> ValueVisitor<'a> for Find<'_> {
+impl<'a> ValueVisitor<'a> for Find<'_, 'a> {
     fn visit(&mut self, value: &Value<'a>, tree: &PointTree<'a>) -> Result<(), Stop> {
-        if self.point.covers_node(tree, value.point) && self.point.is(&tree.path(value.point)) {
-            push(&mut self.values, value.bytes);
+        for (number, point) in self.points.iter().enumerate() {
+            if point.covers_node(tree, value.point) && point.is(&tree.path(value.point)) {
+                self.found.push((number, value.bytes));
+            }
         }
         Ok(())
     }
@@ -115,11 +128,11 @@ impl<'a> ValueVisitor<'a> for Find<'_> {
     fn reached_again(&mut self, _: FormId, _: PointId, _: &PointTree<'a>) {}
 
     fn position(&self) -> usize {
-        self.values.len()
+        self.found.len()
     }
 
     fn rollback(&mut self, position: usize) {
-        self.values.truncate(position);
+        self.found.truncate(position);
     }
 }
 
@@ -140,7 +153,7 @@ mod tests {
         let message = message::request(raw.as_bytes());
         let head = facts(&message);
         let text =
-            |values: PartValues| values.iter().map(|v| String::from_utf8_lossy(v).into_owned()).collect::<Vec<_>>();
+            |values: PartValues<'_>| values.iter().map(|v| String::from_utf8_lossy(v).into_owned()).collect::<Vec<_>>();
         assert_eq!(text(cookie(&message, "sid")), ["s1", "s2"]);
         assert_eq!(text(query(&head, "q")), ["a", "b"]);
         assert_eq!(text(segment(&head, 2)), ["42"]);
@@ -148,7 +161,9 @@ mod tests {
         assert_eq!((text(claim(&message, "sub")), text(claim(&message, "n"))), (vec!["u-1".into()], vec!["7".into()]));
         assert_eq!(text(header(&message, "HOST")), ["h"]);
         let point = serde_json::from_str(r#"[["post"],["json_doc"],["hash","user"]]"#).unwrap();
-        assert_eq!(text(at_point(&message, &point, &Limits::default())), ["al", "bo"]);
+        let other = serde_json::from_str(r#"[["post"],["json_doc"],["hash","none"]]"#).unwrap();
+        let found = at_points(&message, &[&other, &point], &Limits::default());
+        assert_eq!(found.into_iter().map(text).collect::<Vec<_>>(), [vec![], vec!["al", "bo"]]);
     }
 
     #[test]
@@ -156,6 +171,6 @@ mod tests {
         let values: Vec<String> = (0..100).map(|n| n.to_string()).collect();
         let headers = values.iter().map(|value| Header { name: b"x", value: value.as_bytes() }).collect();
         let found = header(&Message { headers, ..Message::default() }, "X");
-        assert_eq!(found, [&b"0"[..], b"1", b"2", b"99"]);
+        assert_eq!(found.iter().map(|value| &**value).collect::<Vec<_>>(), [&b"0"[..], b"1", b"2", b"99"]);
     }
 }

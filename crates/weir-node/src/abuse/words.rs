@@ -43,8 +43,8 @@ pub(super) fn part(part: &KeyPart, value: &[u8], client: IpAddr) -> String {
 }
 
 /// The key of a rule.
-pub(super) fn key(rule: &AbuseRule, values: &[&PartValues], client: IpAddr) -> String {
-    let first = |values: &&PartValues| values.first().cloned().unwrap_or_default();
+pub(super) fn key(rule: &AbuseRule, values: &[PartValues<'_>], client: IpAddr) -> String {
+    let first = |values: &PartValues<'_>| values.first().map(|value| value.to_vec()).unwrap_or_default();
     let parts = rule.key.iter().zip(values).map(|(of, values)| part(of, &first(values), client));
     parts.collect::<Vec<_>>().join(", ")
 }

@@ -1,0 +1,159 @@
+//! One counter: how many events, or different values, under one key in its window.
+
+use super::distinct::Distinct;
+use super::histogram::bucket;
+use super::shared::SharedState;
+use super::window::Window;
+
+const MINUTE_MS: u64 = 60_000;
+
+/// What is counted under a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spec {
+    /// Its window, in milliseconds.
+    pub window_ms: u64,
+    /// Its limit.
+    pub limit: u32,
+    /// Sessions that share the key: [`Peak`] is the count of one of them. 0 counts as 1.
+    pub shares: u32,
+}
+
+/// The highest count of a key within a minute, in the buckets of a [`Histogram`](super::Histogram).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peak {
+    /// Minutes since 1970.
+    pub minute: u64,
+    /// Its bucket before the event; `None` if this is the first event of the minute.
+    pub from: Option<u8>,
+    /// Its bucket now.
+    pub to: u8,
+}
+
+/// The state of a counter after an event.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Observation {
+    /// Events, or different values, in the window.
+    pub count: u32,
+    /// When the first of the present run of events was seen, in milliseconds since 1970.
+    pub since: u64,
+    /// Whether most values are numbers that follow each other.
+    pub sequential: bool,
+    /// Milliseconds until the count has fallen to the limit; 0 if it is not above it.
+    pub wait_ms: u64,
+    /// The highest count of this minute, if the event raised it to another bucket.
+    pub peak: Option<Peak>,
+}
+
+#[derive(Debug)]
+pub(super) struct Counter {
+    /// The lower half of its key; the upper half is that of its subject.
+    pub low: u64,
+    pub window_ms: u64,
+    pub limit: u32,
+    /// Highest count of one session within `minute`.
+    peak: u32,
+    /// Minute of `peak`, since 1970.
+    minute: u32,
+    /// Whether it waits in the list of those to be sent.
+    pub queued: bool,
+    pub first: u64,
+    pub last: u64,
+    pub window: Window,
+    pub distinct: Option<Box<Distinct>>,
+    pub shared: Option<Box<SharedState>>,
+}
+
+impl Counter {
+    /// An empty counter; `is_shared` if other replicas are to know it.
+    pub fn new(low: u64, spec: Spec, now: u64, is_shared: bool) -> Self {
+        Self {
+            low,
+            window_ms: spec.window_ms,
+            limit: spec.limit,
+            peak: 0,
+            minute: 0,
+            queued: false,
+            first: now,
+            last: now,
+            window: Window::default(),
+            distinct: None,
+            shared: is_shared.then(Box::default),
+        }
+    }
+
+    /// Takes the window and the limit of `spec`: a rule may have been changed.
+    pub fn adapt(&mut self, spec: Spec, is_shared: bool) {
+        if self.window_ms != spec.window_ms {
+            // Slots of another length cannot be added up.
+            (self.window, self.distinct) = (Window::default(), None);
+            self.shared = is_shared.then(Box::default);
+        }
+        if is_shared && self.shared.is_none() {
+            self.shared = Some(Box::new(SharedState::with(&self.window)));
+        }
+        (self.window_ms, self.limit) = (spec.window_ms, spec.limit);
+    }
+
+    pub fn slot(&self, time: u64) -> u64 {
+        time / Window::slot_ms(self.window_ms)
+    }
+
+    /// Events, or different values, in the window that ends at `now`, which lies in `slot`.
+    pub fn count_in(&self, slot: u64, now: u64) -> u32 {
+        let (own, all) = match &self.distinct {
+            Some(distinct) => {
+                let all = self.shared.as_ref().map_or(0, |shared| shared.distinct(slot));
+                (if self.last + self.window_ms < now { 0 } else { distinct.count() }, all)
+            }
+            None => {
+                let sum = |n: i64| u32::try_from(n.max(0)).unwrap_or(u32::MAX);
+                (sum(self.window.sum(slot)), self.shared.as_ref().map_or(0, |shared| sum(shared.sum(slot))))
+            }
+        };
+        own.max(all)
+    }
+
+    pub fn count(&self, now: u64) -> u32 {
+        self.count_in(self.slot(now), now)
+    }
+
+    /// Whether its window has passed since the last event.
+    pub fn is_expired(&self, now: u64) -> bool {
+        self.last + self.window_ms < now
+    }
+
+    /// Its state at `now`, which lies in `slot`.
+    pub fn observation(&self, slot: u64, now: u64) -> Observation {
+        let count = self.count_in(slot, now);
+        let wait_ms = match &self.distinct {
+            _ if count <= self.limit => 0,
+            Some(_) => self.window_ms,
+            None => {
+                let slot_ms = Window::slot_ms(self.window_ms);
+                self.window.slots_until(slot, i64::from(self.limit)).max(1) * slot_ms - now % slot_ms
+            }
+        };
+        let sequential = self.distinct.as_ref().is_some_and(|distinct| distinct.is_sequential());
+        Observation { count, since: self.first, sequential, wait_ms, peak: None }
+    }
+
+    /// What an event makes of it: like [`Self::observation`], with the highest count of the minute.
+    pub fn observed(&mut self, slot: u64, now: u64, shares: u32) -> Observation {
+        let mut seen = self.observation(slot, now);
+        let minute = (now / MINUTE_MS) as u32;
+        let count = if shares > 1 { seen.count.div_ceil(shares) } else { seen.count };
+        let is_first = minute != self.minute;
+        if seen.count > 0 && (is_first || count > self.peak) {
+            let (from, to) = ((!is_first).then(|| bucket(self.peak)), bucket(count));
+            (self.minute, self.peak) = (minute, count);
+            seen.peak = (from != Some(to)).then_some(Peak { minute: u64::from(minute), from, to });
+        }
+        seen
+    }
+
+    /// Bytes on the heap.
+    pub fn heap(&self) -> usize {
+        let distinct = self.distinct.as_ref().map_or(0, |distinct| size_of::<Distinct>() + distinct.heap());
+        distinct + self.shared.as_ref().map_or(0, |shared| shared.heap())
+    }
+}
