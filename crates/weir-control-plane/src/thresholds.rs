@@ -58,6 +58,11 @@ impl App {
     }
 }
 
+/// Whether a rule counts behaviour over many requests.
+pub(crate) fn counts(rule: &Map<String, Value>) -> bool {
+    compiled(0, rule).is_some()
+}
+
 /// The rule as nodes compile it.
 fn compiled(id: u64, rule: &Map<String, Value>) -> Option<Arc<AbuseRule>> {
     let mut rule = rule.clone();

@@ -1,5 +1,6 @@
 //! Identity of nodes: for which nodes a node may speak, in which group it is, how many there may be.
 
+use crate::auth::Role;
 use crate::nodes::INACTIVE_MS;
 use crate::testing::{Answer, DEPLOY, Fixture};
 use axum::http::StatusCode;
@@ -48,6 +49,28 @@ async fn a_node_speaks_for_itself_and_an_aggregation_for_its_group() {
     );
     let made = fixture.app.nodes.find(&replica).await.unwrap().unwrap();
     assert_eq!((made.group.as_str(), made.parent.as_str()), ("default", mine.as_str()));
+}
+
+#[tokio::test]
+async fn nodes_that_may_count_apart_are_named_where_a_rule_counts() {
+    let fixture = Fixture::new().await;
+    let page = async || {
+        let answer = fixture.as_role(Role::Analyst, "GET", "/nodes", &Value::Null).await;
+        assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+        String::from_utf8_lossy(&answer.body).contains("Nodes of group default may count apart")
+    };
+    let (_, aggregation, _) = register(&fixture, "default", "aggregation", None).await;
+    beat(&fixture, &aggregation, &[new_id(), new_id()], false).await;
+    let rule = json!({"rule": {"type": "rate_limit", "threshold": 10}});
+    let made = fixture.as_role(Role::Analyst, "POST", "/api/v1/rules", &rule).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
+    assert!(!page().await, "both speak through one aggregation");
+    let (_, second, _) = register(&fixture, "default", "aggregation", None).await;
+    beat(&fixture, &second, &[new_id()], false).await;
+    assert!(page().await);
+    let id = made.json()["item"]["id"].clone();
+    fixture.as_role(Role::Analyst, "DELETE", &format!("/api/v1/rules/{id}"), &Value::Null).await;
+    assert!(!page().await, "no rule counts");
 }
 
 #[tokio::test]

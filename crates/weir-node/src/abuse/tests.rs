@@ -338,3 +338,32 @@ fn a_dry_run_reports_and_does_nothing() {
     assert_eq!(walk[39].verdict.attacks, [AttackType::Bola]);
     assert!(node.abuse.entries().is_empty());
 }
+
+#[test]
+fn rules_with_one_key_and_others_between_count_apart_and_are_told_in_their_order() {
+    let rules = "{id: 5, type: rate_limit, threshold: 3, window: 60}, \
+                 {id: 6, type: rate_limit, threshold: 2, window: 60, key: [client, host]}, \
+                 {id: 7, type: rate_limit, threshold: 1, window: 30}";
+    let node = TestNode::new(Mode::Monitoring, rules);
+    let found = |asked: &Asked| asked.verdict.findings.iter().map(|one| one.rule.to_string()).collect::<Vec<_>>();
+    let told: Vec<Vec<String>> = (0..4).map(|_| found(&node.get("198.51.100.7", "/", ""))).collect();
+    let want: [&[&str]; 4] = [&[], &["abuse.7"], &["abuse.6", "abuse.7"], &["abuse.5", "abuse.6", "abuse.7"]];
+    assert_eq!(told, want);
+    assert!(found(&node.get("198.51.100.8", "/", "")).is_empty());
+}
+
+#[test]
+fn a_name_that_is_repeated_in_another_case_is_one_account() {
+    let node = TestNode::new(Mode::SafeBlocking, "{id: 7, type: brute, threshold: 3, window: 60, key: ['query:user']}");
+    let guess = |users: &str| {
+        let asked = node.get("198.51.100.7", &format!("/login?{users}"), "");
+        node.answer(&asked, WRONG);
+        blocked(&asked)
+    };
+    // Responses come: attempts count from now on.
+    guess("user=nobody");
+    assert!((0..3).all(|_| !guess("user=al&user=AL")));
+    assert!(guess("user=al"));
+    assert!(guess("user=bo&user=al"), "each of different names counts");
+    assert!(!guess("user=bo"));
+}

@@ -15,9 +15,11 @@ use crate::error::Result;
 use crate::nodes::Node;
 use crate::policy::version::Version;
 use crate::store::{TrafficBy, TrafficFilter, TrafficTotal};
+use crate::thresholds;
 use axum::extract::Path;
 use axum::response::Response;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use weir_protocol::code::NodeRole;
 
 /// Milliseconds over which load is measured.
 const LOAD: i64 = 5 * 60_000;
@@ -52,14 +54,30 @@ async fn list(page: &Page, fresh: Option<String>) -> Result<Nodes> {
     let head = page.app.policy.head();
     let mut all = page.app.nodes.list().await?;
     all.sort_by_key(|node| !node.active);
+    let mut apart = groups_apart(&all);
+    if !apart.is_empty() && !head.state.rules.iter().any(|entry| thresholds::counts(&entry.rule)) {
+        apart.clear();
+    }
     let seen = Seen { newest: head.version.serial, versions: &versions, loads: &loads };
     Ok(Nodes {
         shell: page.shell("Nodes", Place::Nodes),
         newest: head.version.number,
+        apart: apart.iter().map(|group| Text::new(group)).collect(),
         rows: all.iter().map(|node| row(page, node, &seen)).collect(),
         commands: fresh.as_deref().map(|token| commands(page, token)).unwrap_or_default(),
         fresh,
     })
+}
+
+/// Groups whose inspecting nodes do not all speak through one aggregation: without a Redis server they do not add up what they
+/// count.
+fn groups_apart(nodes: &[Node]) -> Vec<String> {
+    let mut places: BTreeMap<&str, HashSet<&str>> = BTreeMap::new();
+    for node in nodes.iter().filter(|node| node.active && node.role == NodeRole::Processing) {
+        let place = if node.parent.is_empty() { &node.id } else { &node.parent };
+        places.entry(&node.group).or_default().insert(place);
+    }
+    places.into_iter().filter(|(_, places)| places.len() > 1).map(|(group, _)| group.to_owned()).collect()
 }
 
 /// What rows are seen against.

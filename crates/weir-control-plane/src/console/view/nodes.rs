@@ -74,6 +74,8 @@ pub struct Nodes {
     pub shell: Shell,
     /// The newest policy.
     pub newest: u64,
+    /// Groups whose nodes may not add up what rules on behaviour count.
+    pub apart: Vec<Text>,
     /// Nodes, active ones first.
     pub rows: Vec<NodeRow>,
     /// A token just made.
