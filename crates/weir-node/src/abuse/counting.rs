@@ -2,16 +2,16 @@
 
 use super::carried::CarriedRule;
 use super::legs::LegMap;
-use super::parts::Parts;
-use super::request::{AbuseCheck, RequestView, Subject, session_subject};
+use super::parts::{Counted, Parts};
+use super::request::{AbuseCheck, session_subject};
 use super::values::PartValues;
-use super::{Abuse, shares, spec, words};
+use super::{shares, spec, words};
 use arc_swap::Guard;
 use smallvec::SmallVec;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use weir_abuse::{Entry, Exceptions, Group, Key, Keys, Listed, Observation, Peak};
-use weir_policy::{AbuseExcess, AbuseKind, AbuseRule, KeyPart, Mode, Plan, Reaction};
+use weir_policy::{AbuseExcess, AbuseKind, AbuseRule, KeyPart, Mode, Reaction};
 
 /// A limit that the request goes over.
 struct Excess<'p> {
@@ -22,11 +22,8 @@ struct Excess<'p> {
 
 /// One request while it is counted.
 pub(super) struct Counting<'p, 'h, 'a> {
-    abuse: &'p Abuse,
-    view: &'p RequestView<'h, 'a>,
-    plan: &'p Plan,
-    keys: &'p Keys,
-    subject: &'p Subject,
+    request: Counted<'p, 'h, 'a>,
+    rules: &'p [&'p Arc<AbuseRule>],
     parts: Parts<'p, 'h, 'a>,
     check: &'p mut AbuseCheck,
     legs: Guard<Arc<LegMap>>,
@@ -37,29 +34,22 @@ pub(super) struct Counting<'p, 'h, 'a> {
 }
 
 impl<'p, 'h, 'a> Counting<'p, 'h, 'a> {
-    pub fn new(
-        abuse: &'p Abuse,
-        view: &'p RequestView<'h, 'a>,
-        plan: &'p Plan,
-        keys: &'p Keys,
-        subject: &'p Subject,
-        parts: Parts<'p, 'h, 'a>,
-        check: &'p mut AbuseCheck,
-    ) -> Self {
-        let (legs, now) = (abuse.legs.load(), abuse.shared_time(view.now));
+    /// Of `rules`, those with the same key follow each other.
+    pub fn new(request: Counted<'p, 'h, 'a>, rules: &'p [&'p Arc<AbuseRule>], check: &'p mut AbuseCheck) -> Self {
+        let (legs, now) = (request.abuse.legs.load(), request.abuse.shared_time(request.view.now));
         let (peaks, excesses) = (SmallVec::new(), SmallVec::new());
-        Self { abuse, view, plan, keys, subject, parts, check, legs, now, peaks, excesses }
+        Self { request, rules, parts: Parts::new(request, rules), check, legs, now, peaks, excesses }
     }
 
-    /// Counts under `rules`, of which those with the same key follow each other.
-    pub fn count(mut self, rules: &[&'p Arc<AbuseRule>]) {
+    /// Counts under all rules.
+    pub fn count(mut self) {
         {
-            let exceptions = self.abuse.entries.exceptions();
-            for group in rules.chunk_by(|a, b| a.key_number() == b.key_number()) {
+            let exceptions = self.request.abuse.entries.exceptions();
+            for group in self.rules.chunk_by(|a, b| a.key_number() == b.key_number()) {
                 self.group(group, exceptions.as_ref());
             }
         }
-        self.abuse.histograms.record(&self.peaks);
+        self.request.abuse.histograms.record(&self.peaks);
         let mut excesses = std::mem::take(&mut self.excesses);
         excesses.sort_by_key(|excess| excess.rule.order());
         for excess in excesses {
@@ -80,12 +70,13 @@ impl<'p, 'h, 'a> Counting<'p, 'h, 'a> {
             rule.distinct.as_ref().map(|part| self.parts.distinct(part));
         }
         for subject in self.parts.subjects(rules[0]) {
-            let mut counters = self.abuse.table.group(subject, self.now, makes);
+            let mut counters = self.request.abuse.table.group(subject, self.now, makes);
             for rule in rules {
                 let key = Keys::counter(subject, rule.id);
-                let excepted = exceptions.is_some_and(|all| all.cover(rule.id, Key(key), self.view.now));
+                let excepted = exceptions.is_some_and(|all| all.cover(rule.id, Key(key), self.request.view.now));
                 // Who logged in to an account is not locked out of it by guesses of others.
-                let spared = !self.subject.logged_in.is_empty() && self.subject.logged_in.contains(&key);
+                let spared =
+                    !self.request.subject.logged_in.is_empty() && self.request.subject.logged_in.contains(&key);
                 if !excepted && (!spared || rule.counts_by_client()) {
                     self.rule(rule, key, &mut counters);
                 }
@@ -94,7 +85,7 @@ impl<'p, 'h, 'a> Counting<'p, 'h, 'a> {
     }
 
     fn rule(&mut self, rule: &'p Arc<AbuseRule>, key: u128, counters: &mut Group<'_>) {
-        let shares = shares(rule, self.subject.sessions);
+        let shares = shares(rule, self.request.subject.sessions);
         let limit = rule.limit().saturating_mul(shares);
         let seen = match rule.kind {
             AbuseKind::Bola => self.values(rule, key, shares, counters),
@@ -113,7 +104,8 @@ impl<'p, 'h, 'a> Counting<'p, 'h, 'a> {
 
     /// Counts a value of the request.
     fn values(&mut self, rule: &'p AbuseRule, key: u128, shares: u32, counters: &mut Group<'_>) -> Observation {
-        let value = rule.distinct.as_ref().filter(|_| self.view.first).and_then(|part| self.parts.distinct(part));
+        let value =
+            rule.distinct.as_ref().filter(|_| self.request.view.first).and_then(|part| self.parts.distinct(part));
         match value {
             Some(value) => counters.add_value(key, spec(rule, shares), value.hash, value.number),
             None => counters.peek(key),
@@ -130,12 +122,17 @@ impl<'p, 'h, 'a> Counting<'p, 'h, 'a> {
         counters: &mut Group<'_>,
     ) -> Observation {
         let reads_responses = rule.kind.reads_responses();
-        let answered = !reads_responses || self.abuse.asked(&self.legs, rule.id, self.view.now);
-        let counted = self.view.first && answered && counts_requests(rule);
+        let answered = !reads_responses || self.request.abuse.asked(&self.legs, rule.id, self.request.view.now);
+        let counted = self.request.view.first && answered && counts_requests(rule);
         let spec = spec(rule, shares);
         let seen = if counted { counters.add(key, spec, 1) } else { counters.peek(key) };
         let blocks = rule.is_enforced() && rule.reaction == Reaction::Block;
-        if counted && seen.count > limit && blocks && self.view.blocking && self.plan.mode > Mode::Monitoring {
+        if counted
+            && seen.count > limit
+            && blocks
+            && self.request.view.blocking
+            && self.request.plan.mode > Mode::Monitoring
+        {
             // What is blocked does not reach the upstream: it does not prolong the block.
             counters.add(key, spec, -1);
         } else if reads_responses {
@@ -145,7 +142,7 @@ impl<'p, 'h, 'a> Counting<'p, 'h, 'a> {
                 if counted {
                     counters.add(key, spec, -1);
                 }
-                self.abuse.not_carried.fetch_add(1, Ordering::Relaxed);
+                self.request.abuse.not_carried.fetch_add(1, Ordering::Relaxed);
             }
         }
         seen
@@ -154,30 +151,40 @@ impl<'p, 'h, 'a> Counting<'p, 'h, 'a> {
     fn exceeded(&mut self, Excess { rule, key, seen }: &Excess<'p>) {
         let rule: &'p Arc<AbuseRule> = rule;
         let values: SmallVec<[PartValues<'p>; 6]> = rule.key.iter().map(|part| self.parts.values(part)).collect();
-        let shares = shares(rule, self.subject.sessions);
-        let reason = words::excess(rule, &words::key(rule, &values, self.view.client), seen, shares, self.view.now);
+        let shares = shares(rule, self.request.subject.sessions);
+        let reason = words::excess(
+            rule,
+            &words::key(rule, &values, self.request.view.client),
+            seen,
+            shares,
+            self.request.view.now,
+        );
         if let (true, true, Some((list, seconds))) =
-            (rule.is_enforced(), self.view.authenticated, listing(rule.reaction))
+            (rule.is_enforced(), self.request.view.authenticated, listing(rule.reaction))
         {
-            let by_session = rule.key.contains(&KeyPart::Session) && self.subject.session != 0;
-            let source = self.subject.source;
-            let subject = if by_session { session_subject(self.keys, source, self.subject.session) } else { source };
+            let by_session = rule.key.contains(&KeyPart::Session) && self.request.subject.session != 0;
+            let source = self.request.subject.source;
+            let subject = if by_session {
+                session_subject(self.request.keys, source, self.request.subject.session)
+            } else {
+                source
+            };
             let entry = Entry {
                 subject: Key(subject),
                 rule: rule.id,
                 key: *key,
                 list,
-                application: self.plan.application,
+                application: self.request.plan.application,
                 source: if by_session {
-                    format!("{}, one session", words::address(self.view.client))
+                    format!("{}, one session", words::address(self.request.view.client))
                 } else {
-                    words::address(self.view.client)
+                    words::address(self.request.view.client)
                 },
                 reason: reason.clone(),
-                at: self.view.now,
-                expires: self.view.now + seconds * 1000,
+                at: self.request.view.now,
+                expires: self.request.view.now + seconds * 1000,
             };
-            self.abuse.entries.list(entry, self.view.now);
+            self.request.abuse.entries.list(entry, self.request.view.now);
         }
         let retry_after = u32::try_from(seen.wait_ms.div_ceil(1000)).unwrap_or(u32::MAX).max(1);
         self.check.excesses.push(AbuseExcess { rule: Arc::clone(rule), text: reason, retry_after });

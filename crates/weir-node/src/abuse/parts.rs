@@ -25,13 +25,19 @@ pub(super) struct DistinctValue {
     pub number: Option<u64>,
 }
 
+/// A request, and what it is counted with.
+#[derive(Clone, Copy)]
+pub(super) struct Counted<'p, 'h, 'a> {
+    pub abuse: &'p Abuse,
+    pub view: &'p RequestView<'h, 'a>,
+    pub plan: &'p Plan,
+    pub keys: &'p Keys,
+    pub subject: &'p Subject,
+}
+
 /// The parts of one request.
 pub(super) struct Parts<'p, 'h, 'a> {
-    abuse: &'p Abuse,
-    view: &'p RequestView<'h, 'a>,
-    plan: &'p Plan,
-    keys: &'p Keys,
-    subject: &'p Subject,
+    request: Counted<'p, 'h, 'a>,
     rules: &'p [&'p Arc<AbuseRule>],
     /// Parts, whether they are folded, and the keys of their values.
     hashed: SmallVec<[(&'p KeyPart, bool, KeyList); 12]>,
@@ -41,16 +47,8 @@ pub(super) struct Parts<'p, 'h, 'a> {
 }
 
 impl<'p, 'h, 'a> Parts<'p, 'h, 'a> {
-    pub fn new(
-        abuse: &'p Abuse,
-        view: &'p RequestView<'h, 'a>,
-        plan: &'p Plan,
-        keys: &'p Keys,
-        subject: &'p Subject,
-        rules: &'p [&'p Arc<AbuseRule>],
-    ) -> Self {
-        let (hashed, distinct) = (SmallVec::new(), SmallVec::new());
-        Self { abuse, view, plan, keys, subject, rules, hashed, distinct, points: None }
+    pub fn new(request: Counted<'p, 'h, 'a>, rules: &'p [&'p Arc<AbuseRule>]) -> Self {
+        Self { request, rules, hashed: SmallVec::new(), distinct: SmallVec::new(), points: None }
     }
 
     /// The subjects of the key of `rule`: none if the request lacks a part, several where a name is repeated.
@@ -77,7 +75,7 @@ impl<'p, 'h, 'a> Parts<'p, 'h, 'a> {
         }
         let values = self.values(part);
         let value = values.last().map(|value| DistinctValue {
-            hash: self.keys.value(value),
+            hash: self.request.keys.value(value),
             number: std::str::from_utf8(value).ok().and_then(|text| text.parse().ok()),
         });
         self.distinct.push((part, value));
@@ -86,21 +84,23 @@ impl<'p, 'h, 'a> Parts<'p, 'h, 'a> {
 
     /// The values of a part.
     pub fn values(&mut self, part: &'p KeyPart) -> PartValues<'p> {
-        let RequestView { message, head, .. } = *self.view;
+        let RequestView { message, head, .. } = *self.request.view;
         let one = |value: Cow<'p, [u8]>| -> PartValues<'p> { smallvec![value] };
         match part {
-            KeyPart::Client => one(counted_address(self.view.client).to_vec().into()),
-            KeyPart::Application => one(self.plan.application.to_string().into_bytes().into()),
+            KeyPart::Client => one(counted_address(self.request.view.client).to_vec().into()),
+            KeyPart::Application => one(self.request.plan.application.to_string().into_bytes().into()),
             KeyPart::Host => one((&*head.host).into()),
-            KeyPart::Route => one(self.view.route.as_bytes().into()),
+            KeyPart::Route => one(self.request.view.route.as_bytes().into()),
             KeyPart::Consumer => {
-                let consumer = self.abuse.sessions.consumer(self.subject.credential);
+                let consumer = self.request.abuse.sessions.consumer(self.request.subject.credential);
                 consumer.map(|consumer| consumer.to_be_bytes().to_vec().into()).into_iter().collect()
             }
-            KeyPart::Session if self.subject.session != 0 => one(self.subject.session.to_be_bytes().to_vec().into()),
+            KeyPart::Session if self.request.subject.session != 0 => {
+                one(self.request.subject.session.to_be_bytes().to_vec().into())
+            }
             KeyPart::Session => {
                 let agent = message.header("user-agent").unwrap_or_default();
-                one([&counted_address(self.view.client)[..], &agent[..agent.len().min(256)]].concat().into())
+                one([&counted_address(self.request.view.client)[..], &agent[..agent.len().min(256)]].concat().into())
             }
             KeyPart::Header(name) => values::header(message, name),
             KeyPart::Cookie(name) => values::cookie(message, name),
@@ -124,7 +124,7 @@ impl<'p, 'h, 'a> Parts<'p, 'h, 'a> {
                 }
             }
             let points: Vec<_> = parts.iter().map(|(_, point)| *point).collect();
-            let found = values::at_points(self.view.message, &points, &self.plan.limits);
+            let found = values::at_points(self.request.view.message, &points, &self.request.plan.limits);
             self.points = Some(parts.into_iter().map(|(part, _)| part).zip(found).collect());
         }
         let points = self.points.iter().flatten();
@@ -136,11 +136,11 @@ impl<'p, 'h, 'a> Parts<'p, 'h, 'a> {
         if let Some(place) = self.hashed.iter().position(|known| (known.0, known.1) == (part, folds)) {
             return place;
         }
-        let keys = self.keys;
+        let keys = self.request.keys;
         let key = |value: &[u8]| keys.key(VALUE, &[value]);
         let list = match part {
             // The key of the source is one of the address already.
-            KeyPart::Client => smallvec![self.subject.source],
+            KeyPart::Client => smallvec![self.request.subject.source],
             _ if folds => {
                 let mut list = KeyList::new();
                 for value in self.values(part) {

@@ -2,7 +2,7 @@
 
 use super::carried::Carried;
 use super::counting::Counting;
-use super::parts::Parts;
+use super::parts::Counted;
 use super::sessions::LoggedIn;
 use super::{Abuse, counted_address, values};
 use smallvec::SmallVec;
@@ -106,8 +106,8 @@ impl Abuse {
         // The response may issue a session or name a consumer.
         check.wanted.0 = policy.session_key(plan, seconds).is_some() || subject.credential != 0;
         if !rules.is_empty() {
-            let parts = Parts::new(self, view, plan, keys, &subject, &rules);
-            Counting::new(self, view, plan, keys, &subject, parts, &mut check).count(&rules);
+            let request = Counted { abuse: self, view, plan, keys, subject: &subject };
+            Counting::new(request, &rules, &mut check).count();
         }
         check
     }

@@ -63,7 +63,8 @@ impl Waits {
     }
 }
 
-fn microseconds(time: Duration) -> u64 {
+/// A time in microseconds.
+pub(super) fn microseconds(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 

@@ -5,6 +5,7 @@
 //! The delay is that time for those which wait now: a queue that grows or shrinks shows at once, not only when the task has
 //! got through it. A timer would not do: a worker runs first what it has woken itself, however many connections wait.
 
+use super::pool::microseconds;
 use prometheus_client::metrics::gauge::Gauge;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -53,7 +54,7 @@ impl SchedulingDelay {
 
     /// Sets the delay.
     pub(super) fn set(&self, delay: Duration) {
-        let delay = u64::try_from(delay.as_micros()).unwrap_or(u64::MAX);
+        let delay = microseconds(delay);
         self.current.store(delay, Ordering::Relaxed);
         self.gauge.set(i64::try_from(delay).unwrap_or(i64::MAX));
     }
@@ -61,15 +62,15 @@ impl SchedulingDelay {
 
 /// Measures once: `pace` is the time that each in the queue takes. Returns false if there is nothing to measure any more.
 fn probe(delay: &Weak<SchedulingDelay>, runtime: &Handle, pace: &mut Duration) -> bool {
-    let (tell, told) = mpsc::sync_channel(1);
+    let (sender, receiver) = mpsc::sync_channel(1);
     let waiting = || runtime.metrics().global_queue_depth();
     let (ahead, begin) = (waiting(), Instant::now());
     // The thread has ended if the node stops.
     runtime.spawn(async move {
-        let _stopped = tell.send(begin.elapsed());
+        let _stopped = sender.send(begin.elapsed());
     });
     loop {
-        let ran = match told.recv_timeout(PROBE) {
+        let finished = match receiver.recv_timeout(PROBE) {
             Ok(waited) => Some(waited),
             Err(RecvTimeoutError::Timeout) => None,
             // The runtime dropped the task: it has ended.
@@ -77,14 +78,14 @@ fn probe(delay: &Weak<SchedulingDelay>, runtime: &Handle, pace: &mut Duration) -
         };
         let Some(delay) = delay.upgrade() else { return false };
         // A task that still waits shows at least this.
-        let waited = ran.unwrap_or_else(|| (*pace * small(ahead)).max(begin.elapsed()));
+        let waited = finished.unwrap_or_else(|| (*pace * small(ahead)).max(begin.elapsed()));
         if ahead >= QUEUE {
             *pace = waited / small(ahead);
         }
         let now = waiting();
         delay.set(if now < QUEUE { Duration::ZERO } else { *pace * small(now) });
         drop(delay);
-        if ran.is_some() {
+        if finished.is_some() {
             std::thread::sleep(PROBE);
             return true;
         }

@@ -260,7 +260,7 @@ impl Exporter {
     }
 }
 
-/// Tells the processes of a service apart.
+/// Identifies this process among those of the service.
 static INSTANCE: LazyLock<String> = LazyLock::new(|| uuid::Uuid::now_v7().hyphenated().to_string());
 
 /// This process.

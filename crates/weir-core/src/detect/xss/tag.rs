@@ -63,7 +63,7 @@ fn names_markup_space(text: &[u8]) -> bool {
 }
 
 /// The confidence that the tag at the start of `text` executes script, and its length; `None` if no tag begins there.
-/// `in_markup_space` tells whether the text may declare a prefix for elements of a page.
+/// `in_markup_space` returns whether the text may declare a prefix for elements of a page.
 fn classify(text: &[u8], in_markup_space: &mut dyn FnMut() -> bool) -> Option<(Option<Confidence>, usize)> {
     let window = &text[..text.len().min(MAX_TAG)];
     let mut at = 1;
