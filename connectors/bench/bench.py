@@ -13,10 +13,13 @@ each with a stand-in for the node, and with a real one if WEIR_BIN names the pro
 TCP and over a Unix socket, with 1 and 32 connections, without a body and with 1 KB.
 
 Core 0: the nginx under test, one worker. Core 1: the upstream, the node and wrk. With
-SHARED=1 all of them may run on both cores. Shown are medians of the rounds: requests per
-second, the median latency, the processor time of the worker for a request, and shares of
-the other variants. On a busy machine the share by processor time is the one to trust. A
-line in any log ends the run with an error.
+CORES=shared all of them may run on both cores, with CORES=one all run on core 0. Shown are
+medians of the rounds: requests per second, the median latency, the processor time of the
+worker for a request, and shares of the other variants. On a busy machine the share by
+processor time is the one to trust. With two cores, part of it is waking the other core,
+which only a variant that leaves that core idle has to do: the slower a variant, the more
+of this it pays, and in a virtual machine it is a fifth of all time. CORES=one has none of
+it. A line in any log ends the run with an error.
 
     bench.py --callgrind
 
@@ -38,7 +41,13 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "tests"))
 from harness import CONNECTORS, free_ports, modules_dir, nginx_binary, wait_port
 
-SHARED = os.environ.get("SHARED") == "1"
+# By CORES: what is said of it, and for core 0 and core 1 the processors for taskset and nginx.
+PLACES = {
+    "apart": ("core 0: nginx under test (1 worker); core 1: upstream, node, wrk", ("0", "01"), ("1", "10")),
+    "shared": ("all on cores 0 and 1", ("0,1", "auto"), ("0,1", "auto")),
+    "one": ("all on core 0", ("0", "01"), ("0", "01")),
+}
+PLACE, *CORES = PLACES[os.environ.get("CORES", "apart")]
 WEIR = os.environ.get("WEIR_BIN")
 FFI = os.environ.get("WEIR_FFI")
 VARIANTS = ("bare", "cosocket", "request", "default") + (("ffi",) if FFI else ())
@@ -47,20 +56,16 @@ ALONE = ("bare", "ffi")
 RESPONSE_PHASES = "body_filter_by_lua_block { %s:body_filter() } log_by_lua_block { %s:log() }"
 
 
-def cores(core):
-    return "0,1" if SHARED else str(core)
-
-
 def start(template, values, core, wrapper=()):
     folder = tempfile.mkdtemp(prefix="weir-bench-")
     os.chmod(folder, 0o755)
     text = open(os.path.join(HERE, template)).read()
-    for name, value in dict(values, DIR=folder, AFFINITY="auto" if SHARED else "01" if core == 0 else "10").items():
+    for name, value in dict(values, DIR=folder, AFFINITY=CORES[core][1]).items():
         text = text.replace("@%s@" % name, str(value))
     with open(folder + "/nginx.conf", "w") as f:
         f.write(text)
     command = [nginx_binary(), "-p", folder, "-c", folder + "/nginx.conf", "-e", folder + "/error.log"]
-    return folder, subprocess.Popen(["taskset", "-c", cores(core), *wrapper, *command])
+    return folder, subprocess.Popen(["taskset", "-c", CORES[core][0], *wrapper, *command])
 
 
 def start_node(sockets, key):
@@ -70,7 +75,7 @@ def start_node(sockets, key):
             "events.enabled=false", "control_plane.enabled=false", "log.access_log.enabled=false", "log.level=warn",
             "data_dir=" + key]
     arguments = [argument for value in sets for argument in ("--set", value)]
-    process = subprocess.Popen(["taskset", "-c", cores(1), WEIR, "processing", *arguments],
+    process = subprocess.Popen(["taskset", "-c", CORES[1][0], WEIR, "processing", *arguments],
                                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     assert wait_port(metrics), "the node did not start"
     return process
@@ -169,7 +174,7 @@ def wrk(port, size, connections, seconds):
                      's.requests / s.duration * 1e6, s.requests, '
                      's.errors.status + s.errors.connect + s.errors.read + s.errors.timeout))\nend\n')
         script.flush()
-        out = subprocess.run(["taskset", "-c", cores(1), "wrk", "-t1", "-c%d" % connections, "-d%ds" % seconds,
+        out = subprocess.run(["taskset", "-c", CORES[1][0], "wrk", "-t1", "-c%d" % connections, "-d%ds" % seconds,
                               "-s", script.name, "http://127.0.0.1:%d/bench?a=1" % port],
                              capture_output=True, text=True)
     out = out.stdout + out.stderr
@@ -286,8 +291,7 @@ def main():
             raise SystemExit("%s is not installed" % tool)
     load = os.getloadavg()[0]
     print("%s; medians of %d alternating rounds of %d s; load of the machine at the start %.1f"
-          % ("all on cores 0 and 1" if SHARED else "core 0: nginx under test (1 worker); core 1: upstream, node, wrk",
-             options.rounds, options.seconds, load))
+          % (PLACE, options.rounds, options.seconds, load))
     print(HEAD % ("node", "to it", "conns", "body", "", "req/s", "p50 us", "cpu us", "of bare", "of cosck", "by cpu", "p50 x"))
     setup = Setup(options.node)
     try:

@@ -276,6 +276,18 @@ describe("copies", function()
         assert.same({ ["response bad_call"] = 1 }, dropped())
       end)
 
+      it("reads each result, also after the same words for as many copies", function()
+        for _, answer in ipairs({ results(202, 202), results(202, 202), results(202, 400), results(202, 202) }) do
+          set_of().takes_batches = true
+          server.scripts, server.sockets = { { answer } }, {}
+          push("responses", "a")
+          push("responses", "b")
+          run()
+          assert.equal(1, #server.sockets)
+        end
+        assert.same({ ["response bad_call"] = 1 }, dropped())
+      end)
+
       it("goes back to single calls at a node that takes no batches", function()
         for _, code in ipairs({ 400, 404, 413, 415 }) do
           set_of().takes_batches = true

@@ -277,7 +277,7 @@ describe("modules of kong-lua", function()
         "HTTP/1.1 204 x\r\nInspector-Verdict: pass\r\ninspector-verdict: block\r\n\r\n",
         "HTTP/1.1 204 x\r\nno colon\r\n\r\n", "HTTP/1.1 204 x\r\nno colon\r\nA: b\r\n\r\n",
         "HTTP/1.1 204 x\r\nA: b\nInspector-Verdict: pass\r\n\r\n", "HTTP/1.1 204 x\r\nA: b\rc\r\n\r\n",
-        "HTTP/1.1 204 x\r\n: b\r\n\r\n", "HTTP/1.1 204 x\r\nA b: c\r\n\r\n", "HTTP/1.1 204\nA: b\r\n\r\n",
+        "HTTP/1.1 204 x\r\nA: b\0\r\n\r\n", "HTTP/1.1 204 x\r\n: b\r\n\r\n", "HTTP/1.1 204 x\r\nA b: c\r\n\r\n", "HTTP/1.1 204\nA: b\r\n\r\n",
         "HTTP/1.1 204 x\r\n" .. ("A: b\r\n"):rep(4000) .. "\r\n",
       }) do
         server.scripts = { { text } }
@@ -294,6 +294,25 @@ describe("modules of kong-lua", function()
       server.scripts = { { "HTTP/1.1 204 x\r\nInspector-Attack: \r\nInspector-Context: a b: c\r\n\r\n" } }
       local answer = call()
       assert.same({ "", "a b: c" }, { answer.attack, answer.context })
+    end)
+
+    it("reads lines that come again as it did before, however many there are", function()
+      for round = 1, 3 do
+        for i = 1, 200 do
+          local context = i % 2 == 0 and "c" .. i or ("c"):rep(80) .. i
+          server.scripts = { { "HTTP/1.1 204 x\r\nInspector-Verdict: pass\r\nInspector-Context: " .. context
+            .. "\r\nA: b\r\n\r\n" } }
+          local answer = call()
+          assert.same({ round, "pass", context }, { round, answer.verdict, answer.context })
+        end
+      end
+      for _ = 1, 2 do
+        local line = "Inspector-Verdict: pass\r\n"
+        server.scripts = { { "HTTP/1.1 204 x\r\n" .. line .. line .. "\r\n" } }
+        assert.equal("malformed", (select(2, call())))
+        server.scripts = { { "HTTP/1.1 204 x\r\nno colon\r\n\r\n" } }
+        assert.equal("malformed", (select(2, call())))
+      end
     end)
 
     it("reads a chunked body and refuses a broken one", function()
