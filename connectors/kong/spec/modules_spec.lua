@@ -277,7 +277,8 @@ describe("modules of kong-lua", function()
         "HTTP/1.1 204 x\r\nInspector-Verdict: pass\r\ninspector-verdict: block\r\n\r\n",
         "HTTP/1.1 204 x\r\nno colon\r\n\r\n", "HTTP/1.1 204 x\r\nno colon\r\nA: b\r\n\r\n",
         "HTTP/1.1 204 x\r\nA: b\nInspector-Verdict: pass\r\n\r\n", "HTTP/1.1 204 x\r\nA: b\rc\r\n\r\n",
-        "HTTP/1.1 204 x\r\nA: b\0\r\n\r\n", "HTTP/1.1 204 x\r\n: b\r\n\r\n", "HTTP/1.1 204 x\r\nA b: c\r\n\r\n", "HTTP/1.1 204\nA: b\r\n\r\n",
+        "HTTP/1.1 204 x\r\nA: b\0\r\n\r\n", "HTTP/1.1 204 x\r\n: b\r\n\r\n",
+        "HTTP/1.1 204 x\r\nA b: c\r\n\r\n", "HTTP/1.1 204\nA: b\r\n\r\n",
         "HTTP/1.1 204 x\r\n" .. ("A: b\r\n"):rep(4000) .. "\r\n",
       }) do
         server.scripts = { { text } }
