@@ -2,7 +2,7 @@
 
 use super::{RuleMatch, RuleName, Subject, text_field};
 use crate::model::{Budget, Stop};
-use crate::ruleset::{CandidateSet, Ruleset, Signature};
+use crate::ruleset::{CandidateSet, Origin, Ruleset, Signature};
 
 /// Work units of a confirmation besides those of the bytes that it reads.
 const CONFIRM_COST: usize = 100;
@@ -15,8 +15,30 @@ const CONFIRM_PER_BYTE: usize = 24;
 
 /// Appends a match to `hits` for every signature that matches `subject`, whose form is `view` (a bit of a signature's
 /// views). Fails when the work budget or the time is used up, and with [`Stop::Limit`] when the value has so many
-/// candidates that confirming the rest would cost more than a multiple of its length.
+/// candidates that confirming the rest would cost more than a multiple of its length. The embedded signatures come first,
+/// and those of a user have such a multiple of their own: what they use up is not taken from the embedded ones.
 pub fn run<'s>(
+    ruleset: &'s Ruleset,
+    subject: &Subject<'_>,
+    view: u16,
+    budget: &Budget<'_>,
+    set: &mut CandidateSet,
+    hits: &mut Vec<RuleMatch<'s>>,
+) -> Result<(), Stop> {
+    let mut complete = Ok(());
+    for origin in [Origin::Embedded, Origin::User].into_iter().filter(|origin| ruleset.has(*origin)) {
+        match run_of(origin, ruleset, subject, view, budget, set, hits) {
+            Err(Stop::Limit) => complete = Err(Stop::Limit),
+            ended => ended?,
+        }
+    }
+    complete
+}
+
+/// The same, for the signatures of one origin.
+#[inline]
+fn run_of<'s>(
+    origin: Origin,
     ruleset: &'s Ruleset,
     subject: &Subject<'_>,
     view: u16,
@@ -26,7 +48,7 @@ pub fn run<'s>(
 ) -> Result<(), Stop> {
     let length = subject.bytes.len();
     budget.spend(length)?;
-    ruleset.candidates(subject.bytes, subject.classes, subject.value.zone, subject.changes, set);
+    ruleset.candidates(origin, subject.bytes, subject.classes, subject.value.zone, subject.changes, set);
     budget.spend(set.lookups() / LOOKUPS_PER_UNIT)?;
     let mut left = CONFIRM_BASE + CONFIRM_PER_BYTE * length;
     let mut at = 0;
@@ -94,6 +116,11 @@ mod tests {
 
     /// 1,000 signatures for the same short literal, each with a short reach, so that no windows merge.
     fn crowded() -> Ruleset {
+        compile::compile(&[("crowded.yaml".to_owned(), crowded_rules())])
+            .unwrap_or_else(|errors| panic!("{}", errors[0]))
+    }
+
+    fn crowded_rules() -> String {
         let mut rules = String::new();
         for n in 0..1000 {
             let (a, b) = (char::from(b'a' + n as u8 % 26), n / 26);
@@ -104,7 +131,7 @@ mod tests {
             )
             .unwrap();
         }
-        compile::compile(&[("crowded.yaml".to_owned(), rules)]).unwrap_or_else(|errors| panic!("{}", errors[0]))
+        rules
     }
 
     #[test]
@@ -121,11 +148,27 @@ mod tests {
             for bytes in [1 << 10, 16 << 10, 256 << 10] {
                 let text = unit.repeat(bytes / unit.len());
                 let (_, work, lookups, windows) = counted(ruleset, text.as_bytes());
-                assert!(work <= (160 << 10) + 41 * bytes, "{unit}, {bytes}: {work} units");
+                // A byte is read once for the embedded signatures and once for a user's.
+                assert!(work <= (160 << 10) + 42 * bytes, "{unit}, {bytes}: {work} units");
                 assert!(lookups <= (64 << 10) + 64 * bytes, "{unit}, {bytes}: {lookups} lookups");
                 assert!(windows <= (8 << 10) + bytes / 2, "{unit}, {bytes}: {windows} windows");
             }
         }
+    }
+
+    #[test]
+    fn signatures_of_a_user_take_nothing_from_the_embedded_ones() {
+        let mut files = builtin::files();
+        files.insert(0, ("crowded.yaml".to_owned(), crowded_rules()));
+        let ruleset = compile::compile(&files).unwrap_or_else(|errors| panic!("{}", errors[0]));
+        let text = "qz...........7".repeat(1 << 12) + " /etc/passwd";
+        let tree = PointTree::new();
+        let value = Value::new(PointId::ROOT, text.as_bytes(), Zone::QUERY);
+        let subject = Subject::new(text.as_bytes(), value.classes, &value, &tree);
+        let budget = Budget::new(u64::MAX >> 1, &|| false);
+        let (mut set, mut hits) = (CandidateSet::default(), Vec::new());
+        assert_eq!(run(&ruleset, &subject, PLAIN, &budget, &mut set, &mut hits), Err(Stop::Limit));
+        assert!(hits.iter().any(|hit| *hit.rule.name() == *"ptrav.etc-passwd"), "{hits:?}");
     }
 
     #[test]

@@ -25,6 +25,11 @@ pub fn files_beside(packs: &[&str]) -> Vec<(String, String)> {
     files
 }
 
+/// Whether an embedded file has this path below `rules/`.
+pub(super) fn contains(path: &str) -> bool {
+    Rules::get(path).is_some()
+}
+
 /// Path below `rules/` and text of every embedded rule file, in order of path.
 pub fn files() -> Vec<(String, String)> {
     let mut files: Vec<_> = Rules::iter()

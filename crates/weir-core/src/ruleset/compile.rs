@@ -1,5 +1,6 @@
 //! From rule files to a [`Ruleset`], reporting every mistake at once.
 
+use super::builtin;
 use super::conditions::Condition;
 use super::custom::CompiledSignature;
 use super::error::{FileErrors, RuleError};
@@ -8,7 +9,7 @@ use super::literal::{self, Literal, RequiredLiterals};
 use super::pattern::{Pattern, Syntax};
 use super::read::{self, ParsedSignature};
 use super::yaml_tree::{self, Location};
-use super::{RequiredClasses, Ruleset, Signature};
+use super::{Origin, RequiredClasses, Ruleset, Signature};
 use crate::model::ByteClasses;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -28,6 +29,7 @@ pub fn compile_with(files: &[(String, String)], custom: Vec<CompiledSignature>) 
     let mut known: HashMap<String, (String, Location)> = HashMap::new();
     for (file, text) in files {
         let mut errors = FileErrors::new(file);
+        let origin = if builtin::contains(file) { Origin::Embedded } else { Origin::User };
         match yaml_tree::parse(text) {
             Err((place, message)) => errors.add(place.unwrap_or(Location { line: 0, column: 0 }), message),
             Ok(root) => {
@@ -41,7 +43,7 @@ pub fn compile_with(files: &[(String, String)], custom: Vec<CompiledSignature>) 
                     }
                     known.entry(id).or_insert((file.clone(), id_at));
                     if let Some((signature, required)) = signature(read, &mut errors) {
-                        signatures.push(signature);
+                        signatures.push(Signature { origin, ..signature });
                         literals.push(required);
                     }
                 }
@@ -91,6 +93,7 @@ fn signature(read: ParsedSignature, errors: &mut FileErrors<'_>) -> Option<(Sign
         views,
         needs,
         pattern,
+        origin: Origin::User,
         doc: Arc::new(doc),
     };
     check_samples(&signature, &required, &positive_at, &negative_at, errors);

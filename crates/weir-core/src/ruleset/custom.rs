@@ -3,7 +3,7 @@
 use super::format::{Case, SignatureDoc};
 use super::literal::{self, RequiredLiterals};
 use super::pattern::{Pattern, Syntax};
-use super::{RequiredClasses, Signature};
+use super::{Origin, RequiredClasses, Signature};
 use crate::model::{AttackType, Confidence, PointPattern, Zone};
 use crate::normalize::PLAIN;
 use std::sync::Arc;
@@ -33,6 +33,7 @@ impl CompiledSignature {
             views: PLAIN,
             needs: RequiredClasses::of(&hir),
             pattern: compiled,
+            origin: Origin::User,
             doc: Arc::new(doc(id, attack, pattern, points)),
         };
         Ok(Self { signature, required: literal::required(&hir) })

@@ -60,8 +60,19 @@ pub struct Signature {
     pub needs: RequiredClasses,
     /// The confirmation.
     pub pattern: Pattern,
+    /// Where it comes from.
+    pub origin: Origin,
     /// What people and tests know about it.
     pub doc: Arc<format::SignatureDoc>,
+}
+
+/// Where a signature comes from. Those of one origin take nothing from the work that those of the other may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A file that is embedded in the program, or a pack that takes its place under the same name.
+    Embedded,
+    /// A user's file, another pack, or the policy.
+    User,
 }
 
 /// All signatures, compiled. Cheap to share, never changed.
@@ -73,7 +84,10 @@ pub struct Ruleset {
     pub signatures: Vec<Signature>,
     /// Known vulnerabilities whose exploits the rules block, in the order of the files.
     pub cve_index: Vec<CveEntry>,
+    /// That of the embedded signatures.
     prefilter: prefilter::Prefilter,
+    /// That of the user's, if there are any.
+    users: Option<prefilter::Prefilter>,
     /// Zones in which some signature looks at each view.
     viewed: Vec<Zone>,
     /// Views at which some signature looks that does not look at the value itself, as bits.
@@ -110,13 +124,15 @@ impl Ruleset {
     ) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        let prefilter = prefilter::Prefilter::new(&signatures, &required);
+        let prefilter_of = |origin| prefilter::Prefilter::new(&signatures, &required, origin);
+        let prefilter = prefilter_of(Origin::Embedded);
+        let users = signatures.iter().any(|s| s.origin == Origin::User).then(|| prefilter_of(Origin::User));
         let views = (0..VIEWS.len()).map(|number| 1u16 << number);
         let looking = |view| signatures.iter().filter(move |s: &&Signature| s.views & view != 0);
         let viewed = views.map(|view| looking(view).fold(Zone::NONE, |all, s| all.with(s.zones))).collect();
         let zones = signatures.iter().fold(Zone::NONE, |all, s| all.with(s.zones));
         let only_viewed = signatures.iter().filter(|s| s.views & PLAIN == 0).fold(0, |all, s| all | s.views);
-        Self { id, signatures, cve_index, prefilter, viewed, only_viewed, zones }
+        Self { id, signatures, cve_index, prefilter, users, viewed, only_viewed, zones }
     }
 
     /// Whether some signature looks at view `number` of values in `zone`; otherwise there is no need to make it.
@@ -130,10 +146,17 @@ impl Ruleset {
         self.only_viewed & 1 << number == 0
     }
 
-    /// Fills `set` with the signatures that may match `text`, and the windows of it in which they may. `classes` are the
-    /// kinds of bytes in `text`, `zone` is where it comes from. With `changes`, only what may match in these parts of it.
+    /// Whether there are signatures of this origin.
+    pub fn has(&self, origin: Origin) -> bool {
+        origin == Origin::Embedded || self.users.is_some()
+    }
+
+    /// Fills `set` with the signatures of `origin` that may match `text`, and the windows of it in which they may. `classes`
+    /// are the kinds of bytes in `text`, `zone` is where it comes from. With `changes`, only what may match in these parts
+    /// of it.
     pub fn candidates(
         &self,
+        origin: Origin,
         text: &[u8],
         classes: ByteClasses,
         zone: Zone,
@@ -141,6 +164,12 @@ impl Ruleset {
         set: &mut CandidateSet,
     ) {
         set.clear(self.signatures.len(), text.len(), changes);
-        self.prefilter.candidates(text, classes, zone, set);
+        let prefilter = match origin {
+            Origin::Embedded => Some(&self.prefilter),
+            Origin::User => self.users.as_ref(),
+        };
+        if let Some(prefilter) = prefilter {
+            prefilter.candidates(text, classes, zone, set);
+        }
     }
 }

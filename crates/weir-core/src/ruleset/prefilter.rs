@@ -9,7 +9,7 @@
 use super::literal::{MAX_LEN, RequiredLiterals};
 use super::literal_matcher::{Literal, LiteralMatcher};
 use super::pattern::Anchors;
-use super::{CandidateSet, RequiredClasses, Signature};
+use super::{CandidateSet, Origin, RequiredClasses, Signature};
 use crate::model::{ByteClasses, Zone};
 use std::collections::HashMap;
 use std::ops::Range;
@@ -42,6 +42,13 @@ pub struct Prefilter {
     sets: [(Zone, [(ByteClasses, Literals); KINDS.len()]); ZONES.len()],
     /// The set for the content of files, which only few signatures look at and which may be large.
     file: Literals,
+}
+
+/// A signature with its number and the literals that it requires.
+struct Numbered<'s> {
+    number: u32,
+    signature: &'s Signature,
+    required: &'s RequiredLiterals,
 }
 
 /// One set.
@@ -90,9 +97,14 @@ impl Wanted {
 }
 
 impl Prefilter {
-    /// Sets for `signatures` with their required literals.
-    pub(super) fn new(signatures: &[Signature], required: &[RequiredLiterals]) -> Self {
-        let set = |kinds, zones| Literals::new(signatures, required, kinds, zones);
+    /// Sets for those of `signatures` that come from `origin`, with their required literals.
+    pub(super) fn new(signatures: &[Signature], required: &[RequiredLiterals], origin: Origin) -> Self {
+        let all = (0u32..).zip(signatures.iter().zip(required));
+        let signatures: Vec<Numbered<'_>> = all
+            .filter(|(_, (signature, _))| signature.origin == origin)
+            .map(|(number, (signature, required))| Numbered { number, signature, required })
+            .collect();
+        let set = |kinds, zones| Literals::new(&signatures, kinds, zones);
         let sets = ZONES.map(|zones| (zones, KINDS.map(|kinds| (kinds, set(kinds, zones)))));
         Self { sets, file: set(ByteClasses::ALL, Zone::FILE) }
     }
@@ -114,15 +126,15 @@ impl Prefilter {
 
 impl Literals {
     /// Those of signatures for one of `zones` that a value made of `kinds` can have.
-    fn new(signatures: &[Signature], required: &[RequiredLiterals], kinds: ByteClasses, looked_at: Zone) -> Self {
+    fn new(signatures: &[Numbered<'_>], kinds: ByteClasses, looked_at: Zone) -> Self {
         let mut by_literal: HashMap<&[u8], usize> = HashMap::new();
         let mut literals: Vec<Literal<'_>> = Vec::new();
         let mut wanted_by: Vec<Vec<Wanted>> = Vec::new();
         let mut unfiltered = Vec::new();
-        let all = (0u32..).zip(signatures.iter().zip(required));
-        for (number, (signature, required)) in
-            all.filter(|(_, (s, _))| s.needs.satisfied_by(kinds) && s.zones.intersects(looked_at))
-        {
+        for &Numbered { number, signature, required } in signatures {
+            if !signature.needs.satisfied_by(kinds) || !signature.zones.intersects(looked_at) {
+                continue;
+            }
             let Some(required) = required else {
                 unfiltered.push(Unfiltered {
                     signature: number,
