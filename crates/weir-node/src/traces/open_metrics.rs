@@ -32,7 +32,7 @@ pub(super) fn read(text: &str, times: Times) -> (Vec<Metric>, usize) {
             let Some(metric) = all.last_mut() else { continue };
             match word {
                 "HELP" => rest.clone_into(&mut metric.description),
-                "UNIT" => rest.clone_into(&mut metric.unit),
+                "UNIT" => unit(rest).clone_into(&mut metric.unit),
                 _ => kind = rest,
             }
             continue;
@@ -46,6 +46,16 @@ pub(super) fn read(text: &str, times: Times) -> (Vec<Metric>, usize) {
     all.retain(|metric| metric.data.is_some());
     all.iter_mut().for_each(finish);
     (all, odd)
+}
+
+/// OTLP has units as UCUM writes them; OpenMetrics has words.
+fn unit(word: &str) -> &str {
+    match word {
+        "seconds" => "s",
+        "bytes" => "By",
+        "ratios" => "1",
+        word => word,
+    }
 }
 
 /// `# TYPE name rest`
@@ -190,7 +200,7 @@ mod tests {
         assert_eq!(gauge.data_points[0].as_double, -7.0);
         let Some(Data::Histogram(waits)) = &all[2].data else { panic!("{all:?}") };
         let point = &waits.data_points[0];
-        assert_eq!((all[2].unit.as_str(), point.count, point.sum), ("seconds", 4, Some(6.25)));
+        assert_eq!((all[2].unit.as_str(), point.count, point.sum), ("s", 4, Some(6.25)));
         assert_eq!((&point.bucket_counts[..], &point.explicit_bounds[..]), (&[1, 2, 1][..], &[0.1, 1.0][..]));
     }
 
