@@ -94,23 +94,24 @@ impl Counter {
         (self.window_ms, self.limit) = (spec.window_ms, spec.limit);
     }
 
+    /// The slot of `time`: mostly the newest one, which needs no division.
+    #[inline]
     pub fn slot(&self, time: u64) -> u64 {
-        time / Window::slot_ms(self.window_ms)
+        let slot_ms = Window::slot_ms(self.window_ms);
+        let newest = self.window.newest();
+        let since = time.wrapping_sub(newest.wrapping_mul(slot_ms));
+        if since < slot_ms { newest } else { time / slot_ms }
     }
 
     /// Events, or different values, in the window that ends at `now`, which lies in `slot`.
+    #[inline]
     pub fn count_in(&self, slot: u64, now: u64) -> u32 {
-        let (own, all) = match &self.distinct {
-            Some(distinct) => {
-                let all = self.shared.as_ref().map_or(0, |shared| shared.distinct(slot));
-                (if self.last + self.window_ms < now { 0 } else { distinct.count() }, all)
-            }
-            None => {
-                let sum = |n: i64| u32::try_from(n.max(0)).unwrap_or(u32::MAX);
-                (sum(self.window.sum(slot)), self.shared.as_ref().map_or(0, |shared| sum(shared.sum(slot))))
-            }
-        };
-        own.max(all)
+        if let Some(distinct) = &self.distinct {
+            let all = self.shared.as_ref().map_or(0, |shared| shared.distinct(slot));
+            return all.max(if self.last + self.window_ms < now { 0 } else { distinct.count() });
+        }
+        let all = self.shared.as_ref().map_or(0, |shared| shared.sum(slot));
+        u32::try_from(self.window.sum(slot).max(all).max(0)).unwrap_or(u32::MAX)
     }
 
     pub fn count(&self, now: u64) -> u32 {
@@ -123,21 +124,26 @@ impl Counter {
     }
 
     /// Its state at `now`, which lies in `slot`.
+    #[inline]
     pub fn observation(&self, slot: u64, now: u64) -> Observation {
         let count = self.count_in(slot, now);
-        let wait_ms = match &self.distinct {
-            _ if count <= self.limit => 0,
-            Some(_) => self.window_ms,
-            None => {
-                let slot_ms = Window::slot_ms(self.window_ms);
-                self.window.slots_until(slot, i64::from(self.limit)).max(1) * slot_ms - now % slot_ms
-            }
-        };
+        let wait_ms = if count <= self.limit { 0 } else { self.wait_ms(slot, now) };
         let sequential = self.distinct.as_ref().is_some_and(|distinct| distinct.is_sequential());
         Observation { count, since: self.first, sequential, wait_ms, peak: None }
     }
 
+    /// Milliseconds until the count, which is above the limit, has fallen to it.
+    #[cold]
+    fn wait_ms(&self, slot: u64, now: u64) -> u64 {
+        if self.distinct.is_some() {
+            return self.window_ms;
+        }
+        let slot_ms = Window::slot_ms(self.window_ms);
+        self.window.slots_until(slot, i64::from(self.limit)).max(1) * slot_ms - now % slot_ms
+    }
+
     /// What an event makes of it: like [`Self::observation`], with the highest count of the minute.
+    #[inline]
     pub fn observed(&mut self, slot: u64, now: u64, shares: u32) -> Observation {
         let mut seen = self.observation(slot, now);
         let minute = (now / MINUTE_MS) as u32;

@@ -3,6 +3,7 @@
 //! Values are keyed hashes, so that values that collide cannot be crafted.
 
 use super::window::SLOTS;
+use std::ops::RangeInclusive;
 
 /// Values counted exactly.
 const EXACT: usize = 64;
@@ -24,8 +25,8 @@ pub struct Distinct {
 enum Values {
     /// Each value and the slot in which it came last.
     Exact(Vec<(u64, u64)>),
-    /// Registers of each slot.
-    Sketch(Box<[[u8; REGISTERS]; SLOTS]>),
+    /// More than that.
+    Sketch(Box<Sketch>),
 }
 
 impl Default for Distinct {
@@ -50,17 +51,15 @@ impl Distinct {
                     true
                 }
             },
-            Values::Sketch(slots) => {
-                set(slots, slot, hash);
+            Values::Sketch(sketch) => {
+                sketch.add(slot, hash);
                 true
             }
         };
         if let Values::Exact(values) = &self.values
             && values.len() > EXACT
         {
-            let mut slots = Box::new([[0; REGISTERS]; SLOTS]);
-            values.iter().for_each(|&(hash, slot)| set(&mut slots, slot, hash));
-            self.values = Values::Sketch(slots);
+            self.values = Values::Sketch(Box::new(Sketch::new(values)));
         }
         if let Some(number) = number.filter(|_| is_new) {
             self.steps += u32::from(self.last != u64::MAX);
@@ -74,7 +73,7 @@ impl Distinct {
     pub fn count(&self) -> u32 {
         match &self.values {
             Values::Exact(values) => values.len() as u32,
-            Values::Sketch(slots) => estimate(slots),
+            Values::Sketch(sketch) => sketch.estimate,
         }
     }
 
@@ -95,7 +94,7 @@ impl Distinct {
     pub fn heap(&self) -> usize {
         match &self.values {
             Values::Exact(values) => values.capacity() * size_of::<(u64, u64)>(),
-            Values::Sketch(_) => REGISTERS * SLOTS,
+            Values::Sketch(_) => size_of::<Sketch>(),
         }
     }
 
@@ -111,38 +110,70 @@ impl Distinct {
         }
         match &mut self.values {
             Values::Exact(values) => values.retain(|(_, last)| slot - last < slots),
-            Values::Sketch(registers) => {
-                for cleared in self.newest + 1..=slot {
-                    registers[(cleared % slots) as usize] = [0; REGISTERS];
-                }
-            }
+            Values::Sketch(sketch) => sketch.clear(self.newest + 1..=slot),
         }
         self.newest = slot;
     }
 }
 
-/// Notes `hash` in the sketch of `slot`.
-fn set(slots: &mut [[u8; REGISTERS]; SLOTS], slot: u64, hash: u64) {
-    let register = (hash % REGISTERS as u64) as usize;
-    let rank = ((hash >> 8) | 1 << 56).trailing_zeros() as u8 + 1;
-    let mine = &mut slots[(slot % SLOTS as u64) as usize][register];
-    *mine = (*mine).max(rank);
+/// A HyperLogLog for each slot, and the estimate of all together: it is made anew only when a register changed, for many
+/// requests bring a value that is known.
+#[derive(Clone, Debug)]
+struct Sketch {
+    slots: [[u8; REGISTERS]; SLOTS],
+    estimate: u32,
 }
 
-fn estimate(slots: &[[u8; REGISTERS]; SLOTS]) -> u32 {
-    let mut merged = [0u8; REGISTERS];
-    for registers in slots {
-        for (into, from) in merged.iter_mut().zip(registers) {
-            *into = (*into).max(*from);
+impl Sketch {
+    /// A sketch of values, each with its slot.
+    fn new(values: &[(u64, u64)]) -> Self {
+        let mut sketch = Self { slots: [[0; REGISTERS]; SLOTS], estimate: 0 };
+        for &(hash, slot) in values {
+            sketch.set(slot, hash);
+        }
+        sketch.estimate = sketch.estimated();
+        sketch
+    }
+
+    fn add(&mut self, slot: u64, hash: u64) {
+        if self.set(slot, hash) {
+            self.estimate = self.estimated();
         }
     }
-    let m = REGISTERS as f64;
-    let sum: f64 = merged.iter().map(|&rank| (-f64::from(rank)).exp2()).sum();
-    let raw = 0.7213 / (1.0 + 1.079 / m) * m * m / sum;
-    let zeros = merged.iter().filter(|&&rank| rank == 0).count();
-    // Few values: linear counting is more exact.
-    let estimate = if raw <= 2.5 * m && zeros > 0 { m * (m / zeros as f64).ln() } else { raw };
-    estimate.round() as u32
+
+    /// Notes `hash` in `slot`. Returns whether a register changed.
+    fn set(&mut self, slot: u64, hash: u64) -> bool {
+        let register = (hash % REGISTERS as u64) as usize;
+        let rank = ((hash >> 8) | 1 << 56).trailing_zeros() as u8 + 1;
+        let mine = &mut self.slots[(slot % SLOTS as u64) as usize][register];
+        let is_higher = rank > *mine;
+        *mine = (*mine).max(rank);
+        is_higher
+    }
+
+    /// Forgets what was noted in slots that begin anew.
+    fn clear(&mut self, slots: RangeInclusive<u64>) {
+        slots.for_each(|slot| self.slots[(slot % SLOTS as u64) as usize] = [0; REGISTERS]);
+        self.estimate = self.estimated();
+    }
+
+    fn estimated(&self) -> u32 {
+        let mut merged = [0u8; REGISTERS];
+        for registers in &self.slots {
+            for (into, from) in merged.iter_mut().zip(registers) {
+                *into = (*into).max(*from);
+            }
+        }
+        let m = REGISTERS as f64;
+        // Two to the power of `-rank`, by its bits.
+        let share = |rank: u8| f64::from_bits((1023 - u64::from(rank)) << 52);
+        let sum: f64 = merged.iter().map(|&rank| share(rank)).sum();
+        let raw = 0.7213 / (1.0 + 1.079 / m) * m * m / sum;
+        let zeros = merged.iter().filter(|&&rank| rank == 0).count();
+        // Few values: linear counting is more exact.
+        let estimate = if raw <= 2.5 * m && zeros > 0 { m * (m / zeros as f64).ln() } else { raw };
+        estimate.round() as u32
+    }
 }
 
 #[cfg(test)]
@@ -164,6 +195,21 @@ mod tests {
                 prop_assert_eq!(distinct.count() as usize, exact);
             }
         }
+
+        #[test]
+        fn the_estimate_that_is_kept_is_that_of_the_registers(
+            steps in prop::collection::vec((0u64..40, 0u64..6, 0u64..9_000), 70..400),
+        ) {
+            let (keys, mut distinct, mut slot) = (Keys::new(b"k"), Distinct::default(), 5_000u64);
+            prop_assert!((0..=EXACT as u64).all(|n| distinct.add(slot, keys.value(&n.to_be_bytes()), None)));
+            for (pause, back, value) in steps {
+                slot += pause / 39;
+                distinct.add(slot - back, keys.value(&value.to_be_bytes()), None);
+                if let Values::Sketch(sketch) = &distinct.values {
+                    prop_assert_eq!(sketch.estimate, sketch.estimated());
+                }
+            }
+        }
     }
 
     #[test]
@@ -176,7 +222,7 @@ mod tests {
         let count = f64::from(distinct.count());
         assert!((count - 3_000.0).abs() < 0.2 * 3_000.0, "{count}");
         assert!(distinct.is_sequential());
-        assert_eq!(distinct.heap(), 4096);
+        assert_eq!(distinct.heap(), 4_100);
         distinct.add(1_000 + 9 + SLOTS as u64, 1, None);
         assert_eq!(distinct.count(), 1);
     }

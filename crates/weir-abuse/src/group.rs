@@ -31,6 +31,7 @@ impl<'t> Group<'t> {
     }
 
     /// Adds `n` events under `key`, and says what the count is then.
+    #[inline]
     pub fn add(&mut self, key: u128, spec: Spec, n: i32) -> Observation {
         self.add_at(key, spec, self.now, n)
     }
@@ -42,6 +43,7 @@ impl<'t> Group<'t> {
         let counter = &mut self.shard.subjects[place].counters[at];
         let present = counter.slot(now);
         let slot = if time == now { present } else { counter.slot(time) };
+        counter.window.advance(present);
         // Whether others counted is asked only where nothing was counted here.
         if counter.window.sum(present) <= 0 && counter.count_in(present, now) == 0 {
             counter.first = time;
@@ -110,6 +112,7 @@ impl<'t> Group<'t> {
         }
     }
 
+    #[inline]
     fn find(&mut self, key: u128) -> Option<(usize, usize)> {
         debug_assert_eq!((key >> 64) as u64, self.high, "a key of another subject");
         let (place, low) = (self.place?, key as u64);
@@ -120,6 +123,7 @@ impl<'t> Group<'t> {
         Some((place, at))
     }
 
+    #[inline]
     fn find_or_make(&mut self, key: u128, spec: Spec) -> Option<(usize, usize)> {
         let Some((place, at)) = self.find(key) else { return self.make(key as u64, spec) };
         let counter = &mut self.shard.subjects[place].counters[at];
@@ -135,6 +139,7 @@ impl<'t> Group<'t> {
     }
 
     /// Makes a counter; none if there is no room for it.
+    #[cold]
     fn make(&mut self, low: u64, spec: Spec) -> Option<(usize, usize)> {
         let now = self.now;
         if let Some(place) = self.place

@@ -10,6 +10,7 @@ const BITS: u32 = 3;
 pub const BUCKETS: usize = EXACT as usize + (32 - EXACT.ilog2() as usize) * (1 << BITS);
 
 /// The bucket of a count.
+#[inline]
 pub fn bucket(count: u32) -> u8 {
     if count < EXACT {
         return count as u8;

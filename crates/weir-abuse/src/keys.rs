@@ -11,6 +11,9 @@ const PURPOSE: &[u8] = b"weir abuse keys v1";
 /// An odd number without structure: what is multiplied by it stays different.
 const FACTOR: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
 
+/// Longest single part that is hashed in one piece, in bytes: most are shorter.
+const SHORT: usize = 48;
+
 /// Makes keys under a secret of the group. Replicas with the same secret make the same keys.
 #[derive(Clone)]
 pub struct Keys {
@@ -36,6 +39,17 @@ impl Keys {
     /// The key of `parts` for one purpose. Their lengths are part of it.
     pub fn key(&self, purpose: u64, parts: &[&[u8]]) -> u128 {
         let mut hasher = SipHasher128::new_with_key(&self.hash);
+        if let [part] = parts
+            && part.len() <= SHORT
+        {
+            // In one piece, which takes half the time; the key is the same.
+            let mut bytes = [0; 16 + SHORT];
+            bytes[..8].copy_from_slice(&purpose.to_le_bytes());
+            bytes[8..16].copy_from_slice(&(part.len() as u64).to_le_bytes());
+            bytes[16..16 + part.len()].copy_from_slice(part);
+            hasher.write(&bytes[..16 + part.len()]);
+            return hasher.finish128().as_u128();
+        }
         hasher.write_u64(purpose);
         for part in parts {
             hasher.write_u64(part.len() as u64);
@@ -54,6 +68,7 @@ impl Keys {
     /// The subject with these parts, each the key of one value, in this order. That of one part is its key.
     ///
     /// Keys of values are secret and look random, so that no values can be found whose sums of products collide.
+    #[inline]
     pub fn subject(parts: impl IntoIterator<Item = u128>) -> u128 {
         let add = |sum: u128, part: u128| sum.wrapping_mul(FACTOR).wrapping_add(part);
         parts.into_iter().fold(0, add)
@@ -61,6 +76,7 @@ impl Keys {
 
     /// The key of the counter of a rule for a subject: its upper half is that of the subject. Different rules have different
     /// keys for one subject.
+    #[inline]
     pub fn counter(subject: u128, rule: u64) -> u128 {
         subject ^ u128::from(rule.wrapping_mul(FACTOR as u64))
     }
@@ -77,6 +93,7 @@ impl Keys {
 pub struct KeyHasher(u64);
 
 impl Hasher for KeyHasher {
+    #[inline]
     fn finish(&self) -> u64 {
         // Keys of a shard of the table have their lowest bits in common.
         self.0.rotate_right(u64::BITS / 2)
@@ -90,10 +107,12 @@ impl Hasher for KeyHasher {
         }
     }
 
+    #[inline]
     fn write_u64(&mut self, word: u64) {
         self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(FACTOR as u64);
     }
 
+    #[inline]
     fn write_u128(&mut self, key: u128) {
         self.write_u64((key >> 64) as u64);
         self.write_u64(key as u64);
@@ -115,6 +134,19 @@ mod tests {
         assert_ne!(a.name(key), b.name(key));
         assert_eq!(a.name(key).len(), 32);
         assert_ne!(a.value(b"1"), b.value(b"1"));
+    }
+
+    #[test]
+    fn keys_of_short_parts_are_those_of_the_streamed_hash() {
+        let keys = Keys::new(b"a");
+        for length in [0, 1, 7, 8, 17, SHORT - 1, SHORT, SHORT + 1, 200] {
+            let part = vec![b'x'; length];
+            let mut hasher = SipHasher128::new_with_key(&keys.hash);
+            hasher.write_u64(1);
+            hasher.write_u64(length as u64);
+            hasher.write(&part);
+            assert_eq!(keys.key(1, &[&part]), hasher.finish128().as_u128(), "{length}");
+        }
     }
 
     #[test]

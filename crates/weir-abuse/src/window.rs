@@ -14,20 +14,35 @@ pub struct Window {
 
 impl Window {
     /// Milliseconds of one slot.
+    #[inline]
     pub fn slot_ms(window_ms: u64) -> u64 {
         (window_ms / SLOTS as u64).max(1)
     }
 
+    /// The newest slot in which something was counted.
+    #[inline]
+    pub fn newest(&self) -> u64 {
+        self.newest
+    }
+
     /// Makes `slot` the newest. A clock that was set back by more than a window empties it.
-    fn advance(&mut self, slot: u64) {
+    #[inline]
+    pub fn advance(&mut self, slot: u64) {
+        if slot != self.newest {
+            self.advance_to_other(slot);
+        }
+    }
+
+    fn advance_to_other(&mut self, slot: u64) {
         let slots = SLOTS as u64;
-        if slot > self.newest {
-            self.total -= self.leaving(slot);
-            for gone in 0..(slot - self.newest).min(slots) {
-                self.counts[((slot - gone) % slots) as usize] = 0;
+        let is_later = slot > self.newest;
+        if is_later && slot - self.newest < slots {
+            for gone in self.newest + 1..=slot {
+                let count = &mut self.counts[(gone % slots) as usize];
+                self.total -= i64::from(std::mem::take(count));
             }
             self.newest = slot;
-        } else if self.newest - slot > 2 * slots {
+        } else if is_later || self.newest - slot > 2 * slots {
             *self = Self { newest: slot, ..Self::default() };
         }
     }
@@ -35,11 +50,15 @@ impl Window {
     /// Events that are no longer in the window once `slot`, which is later than the newest, is the newest.
     fn leaving(&self, slot: u64) -> i64 {
         let slots = SLOTS as u64;
-        let gone = 0..(slot - self.newest).min(slots);
+        if slot - self.newest >= slots {
+            return self.total;
+        }
+        let gone = 0..slot - self.newest;
         gone.map(|gone| i64::from(self.counts[((slot - gone) % slots) as usize])).sum()
     }
 
     /// Adds `n` events in `slot`, which may be negative to take back what was added. Too old ones are ignored.
+    #[inline]
     pub fn add(&mut self, slot: u64, n: i32) {
         self.change(slot, |count| count.saturating_add(n));
     }
@@ -59,15 +78,18 @@ impl Window {
     }
 
     /// Events in the window that ends with slot `now`. Takes no more time than there are slots since the newest.
+    #[inline]
     pub fn sum(&self, now: u64) -> i64 {
-        match now.checked_sub(self.newest) {
-            Some(0) => self.total,
-            Some(_) => self.total - self.leaving(now),
-            None => {
-                let earlier = self.slots().filter(|(slot, _)| *slot <= now && now - slot < SLOTS as u64);
-                earlier.map(|(_, n)| i64::from(n)).sum()
-            }
+        if now == self.newest { self.total } else { self.sum_at_other(now) }
+    }
+
+    /// Events in the window that ends with slot `now`, which is not the newest.
+    fn sum_at_other(&self, now: u64) -> i64 {
+        if now > self.newest {
+            return self.total - self.leaving(now);
         }
+        let earlier = self.slots().filter(|(slot, _)| *slot <= now && now - slot < SLOTS as u64);
+        earlier.map(|(_, n)| i64::from(n)).sum()
     }
 
     /// Slots that are not empty, with their counts.

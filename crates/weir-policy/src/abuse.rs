@@ -35,6 +35,7 @@ impl AbuseKind {
     }
 
     /// Whether it needs responses.
+    #[inline]
     pub const fn reads_responses(self) -> bool {
         matches!(self, AbuseKind::Brute | AbuseKind::ForcedBrowsing)
     }
@@ -155,10 +156,12 @@ pub struct AbuseRule {
 }
 
 /// Where a rule stands among the abuse rules of a policy.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct RulePlace {
     /// Number of its key: rules with the same parts, read alike, have the same.
     key: u32,
+    /// Numbers of the parts of its key.
+    parts: Vec<u32>,
     /// Number of the rule, from general to specific conditions and then in the order of the documents.
     order: u32,
 }
@@ -181,11 +184,13 @@ impl AbuseRule {
     }
 
     /// Whether it does more than report.
+    #[inline]
     pub fn is_enforced(&self) -> bool {
         !self.dry_run && self.reaction != Reaction::Report
     }
 
     /// How many are allowed in a window before anything follows.
+    #[inline]
     pub fn limit(&self) -> u32 {
         self.threshold.saturating_add(self.burst)
     }
@@ -214,12 +219,20 @@ impl AbuseRule {
     }
 
     /// Number of its key in the policy: rules with the same number count by the same values.
+    #[inline]
     pub fn key_number(&self) -> u32 {
         self.place.key
     }
 
+    /// Numbers of the parts of its key, counted from 0 in the policy: parts with the same number are the same, read alike.
+    #[inline]
+    pub fn part_numbers(&self) -> &[u32] {
+        &self.place.parts
+    }
+
     /// Its number among the abuse rules of the policy: general conditions come before specific ones, then the order of the
     /// documents counts.
+    #[inline]
     pub fn order(&self) -> u32 {
         self.place.order
     }
@@ -227,12 +240,16 @@ impl AbuseRule {
 
 /// Numbers rules, which come from general to specific.
 pub(super) fn number<'r>(rules: impl Iterator<Item = &'r mut AbuseRule>) {
-    let mut keys: HashMap<String, u32> = HashMap::new();
+    let mut parts: HashMap<String, u32> = HashMap::new();
+    let mut keys: HashMap<Vec<u32>, u32> = HashMap::new();
     for (order, rule) in (0..).zip(rules) {
-        let folded: Vec<bool> = rule.key.iter().map(|part| rule.folds(part)).collect();
-        let text = serde_json::json!([&rule.key, folded]).to_string();
+        let part = |part: &KeyPart| {
+            let (text, next) = (serde_json::json!([part, rule.folds(part)]).to_string(), parts.len() as u32);
+            *parts.entry(text).or_insert(next)
+        };
+        let numbers: Vec<u32> = rule.key.iter().map(part).collect();
         let next = keys.len() as u32;
-        rule.place = RulePlace { key: *keys.entry(text).or_insert(next), order };
+        rule.place = RulePlace { key: *keys.entry(numbers.clone()).or_insert(next), parts: numbers, order };
     }
 }
 
@@ -272,14 +289,16 @@ impl AbuseExcess {
 /// Every abuse rule by id.
 #[derive(Debug, Default)]
 pub struct AbuseRules {
-    by_id: HashMap<u64, Arc<AbuseRule>>,
+    /// In the order of their ids.
+    by_id: Vec<Arc<AbuseRule>>,
     names_consumers: bool,
 }
 
 impl AbuseRules {
     pub(super) fn new<'r>(rules: impl Iterator<Item = &'r Arc<AbuseRule>>) -> Self {
-        let by_id: HashMap<u64, Arc<AbuseRule>> = rules.map(|rule| (rule.id, Arc::clone(rule))).collect();
-        let mut parts = by_id.values().flat_map(|rule| rule.key.iter().chain(&rule.distinct));
+        let mut by_id: Vec<Arc<AbuseRule>> = rules.map(Arc::clone).collect();
+        by_id.sort_by_key(|rule| rule.id);
+        let mut parts = by_id.iter().flat_map(|rule| rule.key.iter().chain(&rule.distinct));
         let names_consumers = parts.any(|part| matches!(part, KeyPart::Consumer));
         Self { by_id, names_consumers }
     }
@@ -296,11 +315,11 @@ impl AbuseRules {
 
     /// The rule with this id.
     pub fn rule(&self, id: u64) -> Option<&Arc<AbuseRule>> {
-        self.by_id.get(&id)
+        self.by_id.binary_search_by_key(&id, |rule| rule.id).ok().map(|at| &self.by_id[at])
     }
 
     /// Every rule.
     pub fn all(&self) -> impl Iterator<Item = &Arc<AbuseRule>> {
-        self.by_id.values()
+        self.by_id.iter()
     }
 }

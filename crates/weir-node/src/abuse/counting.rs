@@ -27,7 +27,9 @@ pub(super) struct Counting<'p, 'h, 'a> {
     parts: Parts<'p, 'h, 'a>,
     check: &'p mut AbuseCheck,
     legs: Guard<Arc<LegMap>>,
-    peaks: SmallVec<[(&'p AbuseRule, Peak); 8]>,
+    /// Empty where no histograms are kept.
+    peaks: SmallVec<[(&'p AbuseRule, Peak); 64]>,
+    has_histograms: bool,
     /// By the clock of the shared counters.
     now: u64,
     excesses: SmallVec<[Excess<'p>; 4]>,
@@ -38,7 +40,8 @@ impl<'p, 'h, 'a> Counting<'p, 'h, 'a> {
     pub fn new(request: Counted<'p, 'h, 'a>, rules: &'p [&'p Arc<AbuseRule>], check: &'p mut AbuseCheck) -> Self {
         let (legs, now) = (request.abuse.legs.load(), request.abuse.shared_time(request.view.now));
         let (peaks, excesses) = (SmallVec::new(), SmallVec::new());
-        Self { request, rules, parts: Parts::new(request, rules), check, legs, now, peaks, excesses }
+        let (parts, has_histograms) = (Parts::new(request, rules), request.abuse.histograms.is_enabled());
+        Self { request, rules, parts, check, legs, peaks, has_histograms, now, excesses }
     }
 
     /// Counts under all rules.
@@ -69,15 +72,15 @@ impl<'p, 'h, 'a> Counting<'p, 'h, 'a> {
             // Read before anything is locked.
             rule.distinct.as_ref().map(|part| self.parts.distinct(part));
         }
+        let logged_in = &self.request.subject.logged_in;
         for subject in self.parts.subjects(rules[0]) {
             let mut counters = self.request.abuse.table.group(subject, self.now, makes);
             for rule in rules {
                 let key = Keys::counter(subject, rule.id);
                 let excepted = exceptions.is_some_and(|all| all.cover(rule.id, Key(key), self.request.view.now));
                 // Who logged in to an account is not locked out of it by guesses of others.
-                let spared =
-                    !self.request.subject.logged_in.is_empty() && self.request.subject.logged_in.contains(&key);
-                if !excepted && (!spared || rule.counts_by_client()) {
+                let spared = !logged_in.is_empty() && logged_in.contains(&key) && !rule.counts_by_client();
+                if !excepted && !spared {
                     self.rule(rule, key, &mut counters);
                 }
             }
@@ -91,7 +94,9 @@ impl<'p, 'h, 'a> Counting<'p, 'h, 'a> {
             AbuseKind::Bola => self.values(rule, key, shares, counters),
             _ => self.requests(rule, key, shares, limit, counters),
         };
-        self.peaks.extend(seen.peak.map(|peak| (&**rule, peak)));
+        if let Some(peak) = seen.peak.filter(|_| self.has_histograms) {
+            self.peaks.push((&**rule, peak));
+        }
         self.check.noted |= seen.count > limit / 2;
         if seen.count > limit {
             match self.excesses.iter_mut().find(|other| other.rule.id == rule.id) {

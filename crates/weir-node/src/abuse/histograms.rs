@@ -1,37 +1,49 @@
 //! How many keys of each rule reached which count in each minute, until the minute is shipped to the control plane.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::BuildHasherDefault;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError, RwLock};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use weir_abuse::histogram::BUCKETS;
 use weir_abuse::{KeyHasher, Peak};
 use weir_policy::AbuseRule;
 use weir_protocol::node_api::RuleMinute;
 
+/// Parts in which threads count, so that they rarely wait for each other.
+const LANES: usize = 4;
 /// Rules with histograms; further ones have none, which is counted.
 const MAX_RULES: usize = 1_000;
 /// Minutes of a rule that wait to be shipped. Shipping takes them every half minute.
 const MAX_MINUTES: usize = 4;
 
-/// Minutes since 1970 with how many keys are in which bucket, the earliest first.
-type Minutes = Vec<(u64, Box<[u32; BUCKETS]>)>;
-type RuleMap = HashMap<u64, Mutex<RuleCounts>, BuildHasherDefault<KeyHasher>>;
+/// By how many keys each bucket of a minute grew. A key may leave a bucket in another part than that in which it came to it.
+type Changes = Box<[i32; BUCKETS]>;
+type Lane = HashMap<u64, RuleCounts, BuildHasherDefault<KeyHasher>>;
 
 #[derive(Debug)]
 struct RuleCounts {
     /// What the rule counted when these minutes began.
     measure: u64,
-    minutes: Minutes,
+    /// Minutes since 1970, the earliest first.
+    minutes: Vec<(u64, Changes)>,
 }
 
 /// Histograms of the rules of a node.
 #[derive(Debug, Default)]
 pub struct Histograms {
-    rules: RwLock<RuleMap>,
+    lanes: [Mutex<Lane>; LANES],
     dropped: AtomicU64,
     /// Whether they are shipped.
     shipped: AtomicBool,
+}
+
+/// The part in which this thread counts.
+fn lane() -> usize {
+    static THREADS: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static LANE: usize = THREADS.fetch_add(1, Ordering::Relaxed) % LANES;
+    }
+    LANE.with(|lane| *lane)
 }
 
 impl Histograms {
@@ -40,50 +52,45 @@ impl Histograms {
         self.shipped.store(true, Ordering::Relaxed);
     }
 
+    /// Whether minutes are shipped.
+    pub(super) fn is_enabled(&self) -> bool {
+        self.shipped.load(Ordering::Relaxed)
+    }
+
     /// Notes that keys of rules reached a higher count with one message.
     pub(super) fn record(&self, peaks: &[(&AbuseRule, Peak)]) {
-        if peaks.is_empty() || !self.shipped.load(Ordering::Relaxed) {
+        if peaks.is_empty() || !self.is_enabled() {
             return;
         }
-        let unknown = self.record_known(peaks);
-        if !unknown.is_empty() {
-            unknown.iter().for_each(|(rule, _)| self.insert(rule));
-            self.record_known(&unknown);
-        }
-    }
-
-    /// Returns those of rules that have no counts yet.
-    fn record_known<'r>(&self, peaks: &[(&'r AbuseRule, Peak)]) -> Vec<(&'r AbuseRule, Peak)> {
-        let rules = self.rules.read().unwrap_or_else(PoisonError::into_inner);
-        let mut unknown = Vec::new();
+        let mut lane = self.lanes[lane()].lock().unwrap_or_else(PoisonError::into_inner);
         for &(rule, peak) in peaks {
-            match rules.get(&rule.id) {
-                Some(counts) => {
-                    self.add(&mut counts.lock().unwrap_or_else(PoisonError::into_inner), rule.measure, peak);
-                }
-                None => unknown.push((rule, peak)),
+            if let Some(counts) = self.counts(&mut lane, rule) {
+                self.add(counts, peak);
             }
         }
-        unknown
     }
 
-    fn add(&self, counts: &mut RuleCounts, measure: u64, peak: Peak) {
-        if counts.measure != measure {
-            // The rule was changed: counts of what it counted before do not belong to it.
-            *counts = RuleCounts { measure, minutes: Minutes::new() };
+    /// The counts of a rule; none if there are too many rules.
+    #[inline]
+    fn counts<'l>(&self, lane: &'l mut Lane, rule: &AbuseRule) -> Option<&'l mut RuleCounts> {
+        let begin = || RuleCounts { measure: rule.measure, minutes: Vec::new() };
+        if lane.len() >= MAX_RULES && !lane.contains_key(&rule.id) {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+            return None;
         }
+        let counts = lane.entry(rule.id).or_insert_with(begin);
+        if counts.measure != rule.measure {
+            // The rule was changed: counts of what it counted before do not belong to it.
+            *counts = begin();
+        }
+        Some(counts)
+    }
+
+    #[inline]
+    fn add(&self, counts: &mut RuleCounts, peak: Peak) {
         let known = counts.minutes.iter().rposition(|(minute, _)| *minute == peak.minute);
-        let at = known.unwrap_or_else(|| {
-            if counts.minutes.len() >= MAX_MINUTES {
-                counts.minutes.remove(0);
-                self.dropped.fetch_add(1, Ordering::Relaxed);
-            }
-            let at = counts.minutes.partition_point(|(minute, _)| *minute < peak.minute);
-            counts.minutes.insert(at, (peak.minute, Box::new([0; BUCKETS])));
-            at
-        });
+        let at = known.unwrap_or_else(|| self.begin(counts, peak.minute));
         let buckets = &mut counts.minutes[at].1;
-        // Of a minute that began before the rule was changed, or was dropped, the former bucket is empty.
         if let Some(from) = peak.from.and_then(|from| buckets.get_mut(usize::from(from))) {
             *from = from.saturating_sub(1);
         }
@@ -92,33 +99,39 @@ impl Histograms {
         }
     }
 
-    /// Makes room for the counts of a rule, if there may be more of them.
-    fn insert(&self, rule: &AbuseRule) {
-        let mut rules = self.rules.write().unwrap_or_else(PoisonError::into_inner);
-        if rules.len() >= MAX_RULES && !rules.contains_key(&rule.id) {
+    /// Begins a minute, and returns its place.
+    #[cold]
+    fn begin(&self, counts: &mut RuleCounts, minute: u64) -> usize {
+        if counts.minutes.len() >= MAX_MINUTES {
+            counts.minutes.remove(0);
             self.dropped.fetch_add(1, Ordering::Relaxed);
-            return;
         }
-        let counts = || Mutex::new(RuleCounts { measure: rule.measure, minutes: Minutes::new() });
-        rules.entry(rule.id).or_insert_with(counts);
+        let at = counts.minutes.partition_point(|(other, _)| *other < minute);
+        counts.minutes.insert(at, (minute, Box::new([0; BUCKETS])));
+        at
     }
 
     /// Takes the minutes before `minute`, counted since 1970.
     pub fn take(&self, minute: u64) -> Vec<RuleMinute> {
-        let mut taken = Vec::new();
-        let mut rules = self.rules.write().unwrap_or_else(PoisonError::into_inner);
-        for (&rule, counts) in rules.iter_mut() {
-            let counts = counts.get_mut().unwrap_or_else(PoisonError::into_inner);
-            let later = counts.minutes.split_off(counts.minutes.partition_point(|(at, _)| *at < minute));
-            let measure = counts.measure;
-            taken.extend(std::mem::replace(&mut counts.minutes, later).into_iter().map(|(minute, sources)| {
-                let filled = (0u8..).zip(*sources).filter(|(_, sources)| *sources > 0);
-                let counts = filled.map(|(bucket, sources)| (bucket, u64::from(sources))).collect();
-                RuleMinute { rule, measure, minute, counts }
-            }));
+        let mut sums: BTreeMap<(u64, u64, u64), [i64; BUCKETS]> = BTreeMap::new();
+        for lane in &self.lanes {
+            let mut lane = lane.lock().unwrap_or_else(PoisonError::into_inner);
+            for (&rule, counts) in lane.iter_mut() {
+                let later = counts.minutes.split_off(counts.minutes.partition_point(|(at, _)| *at < minute));
+                for (at, changes) in std::mem::replace(&mut counts.minutes, later) {
+                    let sum = sums.entry((rule, counts.measure, at)).or_insert([0; BUCKETS]);
+                    sum.iter_mut().zip(changes.iter()).for_each(|(sum, change)| *sum += i64::from(*change));
+                }
+            }
+            lane.retain(|_, counts| !counts.minutes.is_empty());
         }
-        rules.retain(|_, counts| !counts.get_mut().unwrap_or_else(PoisonError::into_inner).minutes.is_empty());
-        taken
+        let minutes = sums.into_iter().map(|((rule, measure, minute), sums)| {
+            // Keys that were in a bucket before the minute was dropped, or the rule changed, only leave it.
+            let filled = (0u8..).zip(sums).filter(|(_, sources)| *sources > 0);
+            let counts = filled.map(|(bucket, sources)| (bucket, sources.unsigned_abs())).collect();
+            RuleMinute { rule, measure, minute, counts }
+        });
+        minutes.collect()
     }
 
     /// Minutes and rules that were not kept: too many rules, or minutes that were not shipped in time.
@@ -154,6 +167,25 @@ mod tests {
         assert_eq!(counts(&histograms.take(6)), [(5, vec![(1, 1), (4, 1)])]);
         assert!(histograms.take(6).is_empty(), "the minute that runs is not taken");
         assert_eq!(counts(&histograms.take(7)), [(6, vec![(4, 1)])]);
+    }
+
+    #[test]
+    fn threads_count_together() {
+        let policy = policy("{id: 7, type: rate_limit, threshold: 9}");
+        let rule = policy.abuse().rule(7).unwrap();
+        let histograms = Histograms::default();
+        histograms.enable();
+        // Each key reaches its next count in another thread.
+        for step in 0..20 {
+            std::thread::scope(|scope| {
+                let record = || {
+                    let peak = Peak { minute: 5, from: (step > 0).then(|| step - 1), to: step };
+                    (0..100).for_each(|_| histograms.record(&[(rule, peak)]));
+                };
+                (0..2 * LANES).for_each(|_| drop(scope.spawn(record)));
+            });
+        }
+        assert_eq!(counts(&histograms.take(6)), [(5, vec![(19, 200 * LANES as u64)])]);
     }
 
     #[test]

@@ -39,8 +39,8 @@ pub(super) struct Counted<'p, 'h, 'a> {
 pub(super) struct Parts<'p, 'h, 'a> {
     request: Counted<'p, 'h, 'a>,
     rules: &'p [&'p Arc<AbuseRule>],
-    /// Parts, whether they are folded, and the keys of their values.
-    hashed: SmallVec<[(&'p KeyPart, bool, KeyList); 12]>,
+    /// Keys of the values of each part, by its number in the policy, once they were asked for.
+    hashed: SmallVec<[Option<KeyList>; 16]>,
     distinct: SmallVec<[(&'p KeyPart, Option<DistinctValue>); 2]>,
     /// Points of the message that rules name, and what is there, once one of them was asked for.
     points: Option<Vec<(&'p KeyPart, PartValues<'p>)>>,
@@ -53,12 +53,16 @@ impl<'p, 'h, 'a> Parts<'p, 'h, 'a> {
 
     /// The subjects of the key of `rule`: none if the request lacks a part, several where a name is repeated.
     pub fn subjects(&mut self, rule: &'p AbuseRule) -> KeyList {
-        let places: SmallVec<[usize; 6]> =
-            rule.key.iter().map(|part| self.hashed_part(part, rule.folds(part))).collect();
-        let lists = places.iter().map(|&place| &self.hashed[place].2);
-        if lists.clone().all(|list| list.len() == 1) {
-            return smallvec![Keys::subject(lists.map(|list| list[0]))];
+        let mut single: SmallVec<[u128; 6]> = SmallVec::new();
+        for (part, &number) in rule.key.iter().zip(rule.part_numbers()) {
+            if let [key] = self.hashed_part(part, number, rule.folds(part))[..] {
+                single.push(key);
+            }
         }
+        if single.len() == rule.key.len() {
+            return smallvec![Keys::subject(single)];
+        }
+        let lists = rule.part_numbers().iter().flat_map(|&number| &self.hashed[number as usize]);
         let mut combined: SmallVec<[SmallVec<[u128; 6]>; MAX_SUBJECTS]> = smallvec![SmallVec::new()];
         for list in lists {
             let next =
@@ -131,14 +135,23 @@ impl<'p, 'h, 'a> Parts<'p, 'h, 'a> {
         points.filter(|(known, _)| *known == part).flat_map(|(_, values)| values.clone()).collect()
     }
 
-    /// The place of a part among those that are hashed.
-    fn hashed_part(&mut self, part: &'p KeyPart, folds: bool) -> usize {
-        if let Some(place) = self.hashed.iter().position(|known| (known.0, known.1) == (part, folds)) {
-            return place;
+    /// The keys of the values of a part.
+    #[inline]
+    fn hashed_part(&mut self, part: &'p KeyPart, number: u32, folds: bool) -> &KeyList {
+        let number = number as usize;
+        if self.hashed.len() <= number {
+            self.hashed.resize(number + 1, None);
         }
+        if self.hashed[number].is_none() {
+            self.hashed[number] = Some(self.hash(part, folds));
+        }
+        self.hashed[number].get_or_insert_default()
+    }
+
+    fn hash(&mut self, part: &'p KeyPart, folds: bool) -> KeyList {
         let keys = self.request.keys;
         let key = |value: &[u8]| keys.key(VALUE, &[value]);
-        let list = match part {
+        match part {
             // The key of the source is one of the address already.
             KeyPart::Client => smallvec![self.request.subject.source],
             _ if folds => {
@@ -152,8 +165,6 @@ impl<'p, 'h, 'a> Parts<'p, 'h, 'a> {
                 list
             }
             _ => self.values(part).iter().map(|value| key(value)).collect(),
-        };
-        self.hashed.push((part, folds, list));
-        self.hashed.len() - 1
+        }
     }
 }
