@@ -22,7 +22,7 @@ pub struct Spec {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peak {
     /// Minutes since 1970.
-    pub minute: u64,
+    pub minute: u32,
     /// Its bucket before the event; `None` if this is the first event of the minute.
     pub from: Option<u8>,
     /// Its bucket now.
@@ -34,14 +34,19 @@ pub struct Peak {
 pub struct Observation {
     /// Events, or different values, in the window.
     pub count: u32,
+    /// The highest count of this minute, if the event raised it to another bucket.
+    pub peak: Option<Peak>,
+}
+
+/// What a counter says besides its count; of interest above the limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Details {
     /// When the first of the present run of events was seen, in milliseconds since 1970.
     pub since: u64,
     /// Whether most values are numbers that follow each other.
     pub sequential: bool,
     /// Milliseconds until the count has fallen to the limit; 0 if it is not above it.
     pub wait_ms: u64,
-    /// The highest count of this minute, if the event raised it to another bucket.
-    pub peak: Option<Peak>,
 }
 
 #[derive(Debug)]
@@ -123,38 +128,34 @@ impl Counter {
         self.last + self.window_ms < now
     }
 
-    /// Its state at `now`, which lies in `slot`.
-    #[inline]
-    pub fn observation(&self, slot: u64, now: u64) -> Observation {
-        let count = self.count_in(slot, now);
-        let wait_ms = if count <= self.limit { 0 } else { self.wait_ms(slot, now) };
+    /// What it says besides its count at `now`, which lies in `slot`.
+    pub fn details(&self, slot: u64, now: u64) -> Details {
+        let wait_ms = match &self.distinct {
+            _ if self.count_in(slot, now) <= self.limit => 0,
+            Some(_) => self.window_ms,
+            None => {
+                let slot_ms = Window::slot_ms(self.window_ms);
+                self.window.slots_until(slot, i64::from(self.limit)).max(1) * slot_ms - now % slot_ms
+            }
+        };
         let sequential = self.distinct.as_ref().is_some_and(|distinct| distinct.is_sequential());
-        Observation { count, since: self.first, sequential, wait_ms, peak: None }
+        Details { since: self.first, sequential, wait_ms }
     }
 
-    /// Milliseconds until the count, which is above the limit, has fallen to it.
-    #[cold]
-    fn wait_ms(&self, slot: u64, now: u64) -> u64 {
-        if self.distinct.is_some() {
-            return self.window_ms;
-        }
-        let slot_ms = Window::slot_ms(self.window_ms);
-        self.window.slots_until(slot, i64::from(self.limit)).max(1) * slot_ms - now % slot_ms
-    }
-
-    /// What an event makes of it: like [`Self::observation`], with the highest count of the minute.
+    /// What an event makes of it: its count, and the highest one of the minute.
     #[inline]
     pub fn observed(&mut self, slot: u64, now: u64, shares: u32) -> Observation {
-        let mut seen = self.observation(slot, now);
+        let all = self.count_in(slot, now);
         let minute = (now / MINUTE_MS) as u32;
-        let count = if shares > 1 { seen.count.div_ceil(shares) } else { seen.count };
+        let count = if shares > 1 { all.div_ceil(shares) } else { all };
         let is_first = minute != self.minute;
-        if seen.count > 0 && (is_first || count > self.peak) {
+        let mut peak = None;
+        if all > 0 && (is_first || count > self.peak) {
             let (from, to) = ((!is_first).then(|| bucket(self.peak)), bucket(count));
             (self.minute, self.peak) = (minute, count);
-            seen.peak = (from != Some(to)).then_some(Peak { minute: u64::from(minute), from, to });
+            peak = (from != Some(to)).then_some(Peak { minute, from, to });
         }
-        seen
+        Observation { count: all, peak }
     }
 
     /// Bytes on the heap.

@@ -1,6 +1,6 @@
 //! The counters of one subject, under one lock.
 
-use super::counter::{Counter, Observation, Spec};
+use super::counter::{Counter, Details, Observation, Spec};
 use super::distinct::Distinct;
 use super::table::{COUNTER_BYTES, SUBJECT_BYTES, Shard, Subject, Table};
 use std::sync::MutexGuard;
@@ -86,7 +86,14 @@ impl<'t> Group<'t> {
     pub fn peek(&mut self, key: u128) -> Observation {
         let Some((place, at)) = self.find(key) else { return Observation::default() };
         let counter = &self.shard.subjects[place].counters[at];
-        counter.observation(counter.slot(self.now), self.now)
+        Observation { count: counter.count(self.now), peak: None }
+    }
+
+    /// What the counter of `key` says besides its count.
+    pub fn details(&mut self, key: u128) -> Details {
+        let Some((place, at)) = self.find(key) else { return Details::default() };
+        let counter = &self.shard.subjects[place].counters[at];
+        counter.details(counter.slot(self.now), self.now)
     }
 
     /// Another replica reports that the counts of all replicas under `key` are `slots` and `distinct`.

@@ -25,7 +25,7 @@ mod shared;
 mod table;
 mod window;
 
-pub use counter::{Observation, Peak, Spec};
+pub use counter::{Details, Observation, Peak, Spec};
 pub use distinct::Distinct;
 pub use entries::{Change, Entries, Entry, Exception, Exceptions, Key, Listed};
 pub use group::Group;

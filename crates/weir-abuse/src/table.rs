@@ -425,8 +425,8 @@ mod tests {
     #[test]
     fn peaks_tell_the_highest_count_of_each_minute() {
         let table = Table::new(1 << 20, false);
-        let minute = 1_000;
-        let at = |seconds: u64| minute * 60_000 + seconds * 1_000;
+        let minute = 1_000u32;
+        let at = |seconds: u64| u64::from(minute) * 60_000 + seconds * 1_000;
         let peak = |seen: Observation| seen.peak;
         assert_eq!(peak(table.add(7, SPEC, at(30), 1)), Some(Peak { minute, from: None, to: 1 }));
         assert_eq!(peak(table.add(7, SPEC, at(31), 2)), Some(Peak { minute, from: Some(1), to: 3 }));

@@ -10,14 +10,15 @@ use arc_swap::Guard;
 use smallvec::SmallVec;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use weir_abuse::{Entry, Exceptions, Group, Key, Keys, Listed, Observation, Peak};
+use weir_abuse::{Details, Entry, Exceptions, Group, Key, Keys, Listed, Observation, Peak};
 use weir_policy::{AbuseExcess, AbuseKind, AbuseRule, KeyPart, Mode, Reaction};
 
 /// A limit that the request goes over.
 struct Excess<'p> {
     rule: &'p Arc<AbuseRule>,
     key: Key,
-    seen: Observation,
+    count: u32,
+    details: Details,
 }
 
 /// One request while it is counted.
@@ -90,20 +91,24 @@ impl<'p, 'h, 'a> Counting<'p, 'h, 'a> {
     fn rule(&mut self, rule: &'p Arc<AbuseRule>, key: u128, counters: &mut Group<'_>) {
         let shares = shares(rule, self.request.subject.sessions);
         let limit = rule.limit().saturating_mul(shares);
-        let seen = match rule.kind {
-            AbuseKind::Bola => self.values(rule, key, shares, counters),
-            _ => self.requests(rule, key, shares, limit, counters),
+        let (seen, counted) = match rule.kind {
+            AbuseKind::Bola => (self.values(rule, key, shares, counters), false),
+            _ => self.requests(rule, key, shares, counters),
         };
         if let Some(peak) = seen.peak.filter(|_| self.has_histograms) {
             self.peaks.push((&**rule, peak));
         }
         self.check.noted |= seen.count > limit / 2;
         if seen.count > limit {
+            let excess = Excess { rule, key: Key(key), count: seen.count, details: counters.details(key) };
             match self.excesses.iter_mut().find(|other| other.rule.id == rule.id) {
-                Some(other) if other.seen.count >= seen.count => {}
-                Some(other) => (other.key, other.seen) = (Key(key), seen),
-                None => self.excesses.push(Excess { rule, key: Key(key), seen }),
+                Some(other) if other.count >= excess.count => {}
+                Some(other) => *other = excess,
+                None => self.excesses.push(excess),
             }
+        }
+        if rule.kind != AbuseKind::Bola && self.takes_back(rule, key, counted, seen.count > limit) {
+            counters.add(key, spec(rule, shares), -1);
         }
     }
 
@@ -117,50 +122,50 @@ impl<'p, 'h, 'a> Counting<'p, 'h, 'a> {
         }
     }
 
-    /// Counts the request.
-    fn requests(
-        &mut self,
-        rule: &'p AbuseRule,
-        key: u128,
-        shares: u32,
-        limit: u32,
-        counters: &mut Group<'_>,
-    ) -> Observation {
-        let reads_responses = rule.kind.reads_responses();
-        let answered = !reads_responses || self.request.abuse.asked(&self.legs, rule.id, self.request.view.now);
-        let counted = self.request.view.first && answered && counts_requests(rule);
-        let spec = spec(rule, shares);
-        let seen = if counted { counters.add(key, spec, 1) } else { counters.peek(key) };
-        let blocks = rule.is_enforced() && rule.reaction == Reaction::Block;
-        if counted
-            && seen.count > limit
-            && blocks
-            && self.request.view.blocking
-            && self.request.plan.mode > Mode::Monitoring
-        {
-            // What is blocked does not reach the upstream: it does not prolong the block.
-            counters.add(key, spec, -1);
-        } else if reads_responses {
-            let value = rule.distinct.as_ref().and_then(|part| self.parts.distinct(part)).map_or(0, |value| value.hash);
-            if !self.check.carried.add(CarriedRule { rule: rule.id, key, value, counted }) {
-                // Its response will not tell whether the attempt failed: it does not count.
-                if counted {
-                    counters.add(key, spec, -1);
-                }
-                self.request.abuse.not_carried.fetch_add(1, Ordering::Relaxed);
-            }
-        }
-        seen
+    /// Counts the request, unless the rule counts its response. Says whether it was counted.
+    #[inline]
+    fn requests(&self, rule: &AbuseRule, key: u128, shares: u32, counters: &mut Group<'_>) -> (Observation, bool) {
+        let view = self.request.view;
+        // Asked of each rule that reads responses: those whose responses never come are reported.
+        let answered = !rule.kind.reads_responses() || self.request.abuse.asked(&self.legs, rule.id, view.now);
+        let counted = view.first && answered && counts_requests(rule);
+        let seen = if counted { counters.add(key, spec(rule, shares), 1) } else { counters.peek(key) };
+        (seen, counted)
     }
 
-    fn exceeded(&mut self, Excess { rule, key, seen }: &Excess<'p>) {
+    /// Leaves what the rule must know of the request for its response. Returns whether the request, if it was counted, is not
+    /// to count.
+    #[inline]
+    fn takes_back(&mut self, rule: &'p AbuseRule, key: u128, counted: bool, is_above: bool) -> bool {
+        if counted && is_above && self.blocks(rule) {
+            // What is blocked does not reach the upstream: it does not prolong the block.
+            return true;
+        }
+        if !rule.kind.reads_responses() {
+            return false;
+        }
+        let value = rule.distinct.as_ref().and_then(|part| self.parts.distinct(part)).map_or(0, |value| value.hash);
+        let is_carried = self.check.carried.add(CarriedRule { rule: rule.id, key, value, counted });
+        if !is_carried {
+            // Its response will not tell whether the attempt failed: it does not count.
+            self.request.abuse.not_carried.fetch_add(1, Ordering::Relaxed);
+        }
+        counted && !is_carried
+    }
+
+    fn blocks(&self, rule: &AbuseRule) -> bool {
+        let can_block = self.request.view.blocking && self.request.plan.mode > Mode::Monitoring;
+        can_block && rule.is_enforced() && rule.reaction == Reaction::Block
+    }
+
+    fn exceeded(&mut self, Excess { rule, key, count, details }: &Excess<'p>) {
         let rule: &'p Arc<AbuseRule> = rule;
         let values: SmallVec<[PartValues<'p>; 6]> = rule.key.iter().map(|part| self.parts.values(part)).collect();
         let shares = shares(rule, self.request.subject.sessions);
         let reason = words::excess(
             rule,
             &words::key(rule, &values, self.request.view.client),
-            seen,
+            (*count, details),
             shares,
             self.request.view.now,
         );
@@ -191,7 +196,7 @@ impl<'p, 'h, 'a> Counting<'p, 'h, 'a> {
             };
             self.request.abuse.entries.list(entry, self.request.view.now);
         }
-        let retry_after = u32::try_from(seen.wait_ms.div_ceil(1000)).unwrap_or(u32::MAX).max(1);
+        let retry_after = u32::try_from(details.wait_ms.div_ceil(1000)).unwrap_or(u32::MAX).max(1);
         self.check.excesses.push(AbuseExcess { rule: Arc::clone(rule), text: reason, retry_after });
     }
 }

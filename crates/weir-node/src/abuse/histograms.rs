@@ -25,7 +25,7 @@ struct RuleCounts {
     /// What the rule counted when these minutes began.
     measure: u64,
     /// Minutes since 1970, the earliest first.
-    minutes: Vec<(u64, Changes)>,
+    minutes: Vec<(u32, Changes)>,
 }
 
 /// Histograms of the rules of a node.
@@ -101,7 +101,7 @@ impl Histograms {
 
     /// Begins a minute, and returns its place.
     #[cold]
-    fn begin(&self, counts: &mut RuleCounts, minute: u64) -> usize {
+    fn begin(&self, counts: &mut RuleCounts, minute: u32) -> usize {
         if counts.minutes.len() >= MAX_MINUTES {
             counts.minutes.remove(0);
             self.dropped.fetch_add(1, Ordering::Relaxed);
@@ -113,11 +113,11 @@ impl Histograms {
 
     /// Takes the minutes before `minute`, counted since 1970.
     pub fn take(&self, minute: u64) -> Vec<RuleMinute> {
-        let mut sums: BTreeMap<(u64, u64, u64), [i64; BUCKETS]> = BTreeMap::new();
+        let mut sums: BTreeMap<(u64, u64, u32), [i64; BUCKETS]> = BTreeMap::new();
         for lane in &self.lanes {
             let mut lane = lane.lock().unwrap_or_else(PoisonError::into_inner);
             for (&rule, counts) in lane.iter_mut() {
-                let later = counts.minutes.split_off(counts.minutes.partition_point(|(at, _)| *at < minute));
+                let later = counts.minutes.split_off(counts.minutes.partition_point(|(at, _)| u64::from(*at) < minute));
                 for (at, changes) in std::mem::replace(&mut counts.minutes, later) {
                     let sum = sums.entry((rule, counts.measure, at)).or_insert([0; BUCKETS]);
                     sum.iter_mut().zip(changes.iter()).for_each(|(sum, change)| *sum += i64::from(*change));
@@ -129,7 +129,7 @@ impl Histograms {
             // Keys that were in a bucket before the minute was dropped, or the rule changed, only leave it.
             let filled = (0u8..).zip(sums).filter(|(_, sources)| *sources > 0);
             let counts = filled.map(|(bucket, sources)| (bucket, sources.unsigned_abs())).collect();
-            RuleMinute { rule, measure, minute, counts }
+            RuleMinute { rule, measure, minute: u64::from(minute), counts }
         });
         minutes.collect()
     }

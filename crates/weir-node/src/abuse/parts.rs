@@ -139,8 +139,8 @@ impl<'p, 'h, 'a> Parts<'p, 'h, 'a> {
     #[inline]
     fn hashed_part(&mut self, part: &'p KeyPart, number: u32, folds: bool) -> &KeyList {
         let number = number as usize;
-        if self.hashed.len() <= number {
-            self.hashed.resize(number + 1, None);
+        while self.hashed.len() <= number {
+            self.hashed.push(None);
         }
         if self.hashed[number].is_none() {
             self.hashed[number] = Some(self.hash(part, folds));

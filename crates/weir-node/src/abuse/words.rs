@@ -2,7 +2,7 @@
 
 use super::values::PartValues;
 use std::net::IpAddr;
-use weir_abuse::Observation;
+use weir_abuse::Details;
 use weir_policy::{AbuseKind, AbuseRule, KeyPart};
 
 /// Characters of a value that are shown.
@@ -50,7 +50,13 @@ pub(super) fn key(rule: &AbuseRule, values: &[PartValues<'_>], client: IpAddr) -
 }
 
 /// Why a request is over a limit.
-pub(super) fn excess(rule: &AbuseRule, key: &str, seen: &Observation, sessions: u32, now: u64) -> String {
+pub(super) fn excess(
+    rule: &AbuseRule,
+    key: &str,
+    (count, details): (u32, &Details),
+    sessions: u32,
+    now: u64,
+) -> String {
     let what = match (rule.kind, rule.distinct.is_some()) {
         (AbuseKind::RateLimit, _) => "requests",
         (AbuseKind::Brute, true) => "different values in failed attempts",
@@ -58,11 +64,11 @@ pub(super) fn excess(rule: &AbuseRule, key: &str, seen: &Observation, sessions: 
         (AbuseKind::ForcedBrowsing, _) => "requests for what does not exist",
         (AbuseKind::Bola, _) => "different values",
     };
-    let sequence = if seen.sequential { ", mostly in sequence" } else { "" };
+    let sequence = if details.sequential { ", mostly in sequence" } else { "" };
     let nat = if sessions > 1 { format!(" for each of {sessions} sessions") } else { String::new() };
-    let (count, window, id, limit) = (seen.count, rule.window, rule.id, rule.limit());
+    let (window, id, limit) = (rule.window, rule.id, rule.limit());
     let dry = if rule.dry_run { " (dry run)" } else { "" };
-    let since = time(seen.since.min(now));
+    let since = time(details.since.min(now));
     format!("{key}: {count} {what}{sequence} in {window} s, since {since}; rule {id} allows {limit}{nat}{dry}")
 }
 
