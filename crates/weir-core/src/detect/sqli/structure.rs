@@ -339,7 +339,7 @@ fn statement(code: &Code<'_>, i: usize, place: Position) -> Option<Structure> {
             }
             let object = (i + 1..i + 4).find(|&at| code.word(at) == Some(Word::Object))?;
             let weight = if code.kind(object + 2) == Some(TokenKind::Left) { 8 } else { 6 };
-            named(object + 1).then_some((weight, object + 2))
+            (named(object + 1) && !removes_in_a_sentence(code, i, object)).then_some((weight, object + 2))
         }
         Word::Insert if next == Some(Word::Into) => {
             let name = code.past_name(i + 2)?;
@@ -365,6 +365,19 @@ fn statement(code: &Code<'_>, i: usize, place: Position) -> Option<Structure> {
         Word::Sleep | Word::StrongCall => call(code, i),
         Word::Procedure | Word::Values => None,
         _ => None,
+    }
+}
+
+/// `"drop table users migration"`: behind the name of what such a statement removes there is neither another word nor a
+/// text. `object` is the word for its kind.
+fn removes_in_a_sentence(code: &Code<'_>, i: usize, object: usize) -> bool {
+    const OPTIONS: &[&[u8]] = &[b"cascade", b"restrict", b"purge", b"force", b"reuse", b"with"];
+    let removes = [&b"drop"[..], b"truncate"].iter().any(|verb| code.bytes(i).eq_ignore_ascii_case(verb));
+    let Some(end) = code.past_name(object + 1).filter(|_| removes) else { return false };
+    match code.kind(end) {
+        Some(TokenKind::Word(Word::Plain)) => !OPTIONS.iter().any(|word| code.bytes(end).eq_ignore_ascii_case(word)),
+        Some(TokenKind::Text | TokenKind::Open) => true,
+        _ => false,
     }
 }
 
