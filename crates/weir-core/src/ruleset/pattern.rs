@@ -9,7 +9,7 @@ use std::ops::Range;
 /// Bytes that one compiled pattern may take.
 const SIZE_LIMIT: usize = 1 << 20;
 /// How far a repetition without an upper bound is followed, in bytes.
-const GAP: usize = 128;
+const GAP: usize = 256;
 /// How far any match is followed from its literal, in bytes.
 pub(super) const MAX_REACH: usize = 1024;
 
