@@ -4,6 +4,7 @@ use super::catalogue::{self, confidence};
 use super::cve_index::{self, CveSelection};
 use super::rule_loading::load;
 use super::rule_stats::{self, StatsArguments};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -118,7 +119,7 @@ fn list(rules: &Ruleset, selection: &Selection) -> Printed {
             detectors
                 .map(|d| serde_json::json!({"id": d.name, "attack": d.attack, "kind": "detector", "about": d.about})),
         );
-        return (format!("{}\n", serde_json::to_string_pretty(&all).expect("plain data")), 0);
+        return (format!("{}\n", serde_json::to_string_pretty(&all).expect("plain data")), u8::from(all.is_empty()));
     }
     let mut out = String::new();
     for s in signatures {
@@ -130,7 +131,19 @@ fn list(rules: &Ruleset, selection: &Selection) -> Printed {
     for d in detectors {
         let _ = writeln!(out, "{:40} {:16} code    {}", d.name, d.attack, first_sentence(d.about));
     }
-    (out, 0)
+    if out.is_empty() { (no_match(rules, selection), 1) } else { (out, 0) }
+}
+
+/// What to say where no rule is chosen: the attack types that rules have, with which their names begin as well.
+fn no_match(rules: &Ruleset, selection: &Selection) -> String {
+    let known: BTreeSet<&str> =
+        rules.signatures.iter().map(|s| s.attack.code()).chain(detect::TABLE.iter().map(|d| d.attack.code())).collect();
+    let known: Vec<&str> = known.into_iter().collect();
+    let asked = selection.only.as_deref().unwrap_or_default();
+    format!(
+        "no rule matches `--only {asked}`: write an attack type ({}) or the beginning of a rule's name, e.g. `sqli.union`\n",
+        known.join(", ")
+    )
 }
 
 fn first_sentence(text: &str) -> &str {
@@ -253,6 +266,26 @@ fn test(rules: &Ruleset, selection: &Selection) -> Printed {
         let blocked = deciding_rules(entry, rules).contains(&entry.by);
         judge(&entry.by, &format!("{} of {}", entry.cve, entry.product), true, blocked);
     }
+    if ran == 0 {
+        return (no_match(rules, selection), 1);
+    }
     let _ = writeln!(out, "{} passed, {failed} failed", ran - failed);
     (out, u8::from(failed > 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_matches_no_rule_is_an_error_that_names_what_there_is() {
+        let rules = load(&[]).unwrap();
+        let select = |only: &str, json| Selection { directories: Vec::new(), only: Some(only.into()), json };
+        for (text, code) in [list(&rules, &select("zzz", false)), test(&rules, &select("zzz", false))] {
+            assert_eq!(code, 1);
+            assert!(text.contains("`--only zzz`") && text.contains("sqli, ") && text.contains("xss"), "{text}");
+        }
+        assert_eq!(list(&rules, &select("zzz", true)), ("[]\n".to_owned(), 1));
+        assert_eq!(list(&rules, &select("sqli", false)).1, 0);
+    }
 }

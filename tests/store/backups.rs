@@ -152,7 +152,7 @@ both! {
         let count = database.count_attacks(&Filter::default(), 10_000).await.unwrap();
         let mut reader = csv::Reader::from_reader(attacks.as_bytes());
         assert_eq!(reader.records().count() as u64, count);
-        assert!(attacks.contains(",tp,ann\r\n"), "{}", attacks.lines().nth(1).unwrap());
+        assert!(attacks.contains(",tp,ann,false\r\n"), "{}", attacks.lines().nth(1).unwrap());
     }
 }
 

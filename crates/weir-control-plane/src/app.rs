@@ -78,6 +78,8 @@ pub struct Config {
 
 /// How often hits past their time are removed.
 const RETAIN: Duration = Duration::from_secs(60 * 60);
+/// Between two rounds of summing up hours that are over, or have new hits.
+const SUMMARIZE: Duration = Duration::from_secs(3 * 60);
 
 /// The services.
 #[derive(Debug)]
@@ -275,17 +277,42 @@ impl App {
         });
         let probe = each(PROBE, &stop, || self.store.probe());
         let retain = each(RETAIN, &stop, || self.retain());
+        // Begins at once: a database of an older build has months to sum up. It can be ended at any time.
+        let summarize = async {
+            let all = async {
+                self.summarize().await;
+                each(SUMMARIZE, &stop, || self.summarize()).await;
+            };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = all => {}
+            }
+        };
         tokio::join!(
             self.policy.follow(stop.clone()),
             sweep,
             observe,
             watch,
             retain,
+            summarize,
             probe,
             self.sinks.run(stop.clone()),
             self.follow_mirrors(stop.clone()),
             self.send_alerts(stop.clone())
         );
+    }
+
+    async fn summarize(&self) {
+        match self.store.index_paths().await {
+            Ok(0) => {}
+            Ok(days) => tracing::info!(days, "paths of stored hits indexed"),
+            Err(error) => tracing::warn!(%error, "paths of stored hits were not indexed; tried again in minutes"),
+        }
+        match self.store.summarize_hours().await {
+            Ok(0) => {}
+            Ok(hours) => tracing::debug!(hours, "hits summed up"),
+            Err(error) => tracing::warn!(%error, "hits of some hours were not summed up; tried again in minutes"),
+        }
     }
 
     pub(super) async fn retain(&self) {

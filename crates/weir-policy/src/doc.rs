@@ -17,6 +17,8 @@ const MAX_SCALARS: usize = 256 << 20;
 
 /// Edits within which a known key is suggested for an unknown one.
 const MAX_DISTANCE: usize = 2;
+/// Shortest beginning of a name by which it is suggested, in bytes.
+const MIN_PREFIX: usize = 4;
 
 /// A value and its location.
 pub(super) type YamlNode = Spanned<Value>;
@@ -184,7 +186,14 @@ impl<'d, 'e> FieldReader<'d, 'e> {
             let text = if *value == Value::Bool(false) { "off" } else { value.as_str()? };
             choices.iter().find(|(name, _)| *name == text).map(|(_, choice)| *choice)
         };
-        self.read(key, &format!("one of {}", names.join(", ")), find)
+        let value = self.get(key)?;
+        let found = find(value);
+        if found.is_none() {
+            let near = value.as_str().and_then(|text| similar(text, &names));
+            let near = near.map(|name| format!("; did you mean {name}?")).unwrap_or_default();
+            self.error(key, format!("expected one of {}, got {}{near}", names.join(", "), shown(value)));
+        }
+        found
     }
 
     /// Number of mistakes recorded so far, including earlier readers.
@@ -204,14 +213,23 @@ impl<'d, 'e> FieldReader<'d, 'e> {
         }
         let unknown: Vec<&String> = self.map.keys().filter(|key| !self.known.contains(&key.as_str())).collect();
         for key in unknown {
-            // The distance is at least the difference of the lengths: a long key is never compared.
-            let near = self.known.iter().filter(|known| known.len().abs_diff(key.len()) <= MAX_DISTANCE);
-            let near = near.min_by_key(|known| osa_distance(known, key));
-            let near = near.filter(|known| osa_distance(known, key) <= MAX_DISTANCE);
+            let near = similar(key, &self.known);
             let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
             self.error(key, format!("unknown key{hint}"));
         }
     }
+}
+
+/// The name in `known` that `text` was probably meant to be: a few letters differ, or one is the beginning of the other
+/// (`blocking` for `block`).
+fn similar<'k>(text: &str, known: &[&'k str]) -> Option<&'k str> {
+    // The distance is at least the difference of the lengths: a long text is never compared.
+    let near = known.iter().copied().filter(|known| known.len().abs_diff(text.len()) <= MAX_DISTANCE);
+    let near = near.map(|known| (osa_distance(known, text), known)).filter(|(distance, _)| *distance <= MAX_DISTANCE);
+    let begins = |known: &&str| {
+        text.len().min(known.len()) >= MIN_PREFIX && (text.starts_with(*known) || known.starts_with(text))
+    };
+    near.min_by_key(|(distance, _)| *distance).map(|(_, known)| known).or_else(|| known.iter().copied().find(begins))
 }
 
 /// A value as shown in a message.
@@ -227,6 +245,24 @@ pub(super) fn shown(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_similar_name_is_suggested() {
+        let modes = ["off", "monitoring", "safe_blocking", "block", "default"];
+        for (text, name) in [
+            ("blocking", Some("block")),
+            ("monitor", Some("monitoring")),
+            ("blok", Some("block")),
+            ("safe", Some("safe_blocking")),
+            ("everything", None),
+        ] {
+            assert_eq!(similar(text, &modes), name, "{text}");
+        }
+        let doc = PolicyDoc::parse("a.yaml", "mode: blocking\n").unwrap();
+        let mut errors = Vec::new();
+        FieldReader::top(&doc, &mut errors).choice("mode", &[("off", 0), ("block", 1)]);
+        assert_eq!(errors[0].message, "expected one of off, block, got `\"blocking\"`; did you mean block?");
+    }
 
     #[test]
     fn yaml_and_json_read_alike_and_keep_places() {

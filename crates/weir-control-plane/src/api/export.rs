@@ -67,6 +67,7 @@ impl Row for Attack {
         "country",
         "method",
         "path",
+        "at_least",
     ];
 
     async fn list(app: &App, filter: &Filter, page: &Page) -> Result<Listing<Self>, StoreError> {
@@ -82,16 +83,17 @@ impl Row for Attack {
             self.point.to_string(),
             time(self.first_time),
             time(self.last_time),
-            self.bounded(self.hits),
-            self.bounded(self.blocked),
-            self.bounded(self.folded),
-            self.bounded(self.sources),
+            self.hits.to_string(),
+            self.blocked.to_string(),
+            self.folded.to_string(),
+            self.sources.to_string(),
             self.status.code().to_owned(),
             self.mark.as_ref().map(|mark| mark.mark.code().to_owned()).unwrap_or_default(),
             last.ip,
             last.country,
             last.method,
             last.path,
+            self.at_least.to_string(),
         ]
     }
 }

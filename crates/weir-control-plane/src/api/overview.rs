@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::overview::Period;
 use crate::overview::source::SourceReport;
 use crate::overview::target::{Target, TargetReport};
-use crate::policy::blocking::BlockingReport;
+use crate::policy::blocking::{self, BlockingReport};
 use crate::store::{DAY, HOUR};
 use axum::extract::State;
 use serde::Deserialize;
@@ -67,6 +67,7 @@ pub struct Judged {
     host: Option<String>,
     application: Option<i64>,
     from: Option<i64>,
+    seconds: Option<u64>,
 }
 
 /// `GET /api/v1/statistics/blocking`
@@ -76,5 +77,11 @@ pub async fn blocking(State(app): State<App>, Query(judged): Query<Judged>) -> R
         filter.hosts = Target::host(host)?.filter().hosts;
     }
     let from = judged.from.unwrap_or_else(|| (app.clock.millis() - DAY).max(0));
-    app.blocking_report(&filter, from).await.map(axum::Json)
+    let most = blocking::LONG.as_secs();
+    let time = match judged.seconds {
+        None => blocking::SHORT,
+        Some(seconds) if (1..=most).contains(&seconds) => std::time::Duration::from_secs(seconds),
+        Some(_) => return Err(Error::invalid("seconds", format!("expected a number from 1 to {most}"))),
+    };
+    app.blocking_report(&filter, from, time).await.map(axum::Json)
 }

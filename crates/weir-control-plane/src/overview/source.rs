@@ -5,13 +5,15 @@ use crate::abuse::ListedEntry;
 use crate::app::App;
 use crate::error::Result;
 use crate::policy::{IpEntry, PolicyState};
-use crate::store::{Count, Dimension, Filter, Replay, Series, Terms};
+use crate::store::{Count, Filter, Replay, Series, Terms};
 use ipnet::IpNet;
 use serde::Serialize;
 use std::net::IpAddr;
 
 /// Newest hits whose requests are looked at for paths and user agents.
 const SAMPLE: usize = 200;
+/// Newest hits from which attack types and targets are counted: no count by hour knows these of a source.
+const COUNTED: u64 = 2_000;
 /// Longest user agent or path in a report, in characters.
 const MAX_SHOWN: usize = 200;
 
@@ -36,10 +38,14 @@ pub struct SourceReport {
     pub source_types: Vec<String>,
     /// Hits over time.
     pub series: Series,
-    /// Attack types with most hits.
+    /// Attack types with most hits, of the newest hits that were counted.
     pub attack_types: Vec<Count>,
-    /// Hosts with most hits.
+    /// Hosts with most hits, of the newest hits that were counted.
     pub targets: Vec<Count>,
+    /// Newest hits from which attack types and hosts were counted, at most 2,000.
+    pub counted: u64,
+    /// Whether there are older hits in the period that were not counted so.
+    pub cut: bool,
     /// Most frequent user agents of the hits looked at; empty text where there was none.
     pub user_agents: Vec<Sampled>,
     /// Most frequent paths of the hits looked at.
@@ -71,6 +77,7 @@ impl App {
             .await?;
         let newest = sample.first().map(|record| record.hit.client.clone()).unwrap_or_default();
         let (hits, blocked) = sum(&series);
+        let newest_counts = self.store.newest_counts(&inside, COUNTED, RANKED).await?;
         let automatic = self.abuse_entries().await?.into_iter().filter(|one| is_about(&one.entry.source, ip)).collect();
         let known = Known { ip, country: &newest.country, asn: newest.asn, kinds: &newest.source_types };
         Ok(SourceReport {
@@ -79,8 +86,10 @@ impl App {
             hits,
             blocked,
             hits_before,
-            attack_types: self.store.top(Dimension::AttackType, &inside, RANKED).await?,
-            targets: self.store.top(Dimension::Target, &inside, RANKED).await?,
+            attack_types: newest_counts.attack_types,
+            targets: newest_counts.targets,
+            counted: newest_counts.read,
+            cut: newest_counts.cut,
             user_agents: ranked(sample.iter().map(|record| short(&user_agent(&record.raw)))),
             paths: ranked(sample.iter().map(|record| short(&record.hit.request.path))),
             sampled: sample.len(),

@@ -136,7 +136,12 @@ impl App {
         Ok(TargetReport {
             attack_types: top(Dimension::AttackType).await?,
             sources: top(Dimension::Source).await?,
-            hosts: top(Dimension::Target).await?,
+            hosts: match &target {
+                // It is the only one.
+                Target::Host(host) if hits > 0 => vec![Count { value: host.clone(), hits, blocked }],
+                Target::Host(_) => Vec::new(),
+                Target::Application(_) => top(Dimension::Target).await?,
+            },
             points: self.points(&inside).await?,
             modes: self.modes_of(&target),
             weakening: self.weakening_of(&target),

@@ -16,8 +16,10 @@ use weir_protocol::hit::{Hit, HitDirection};
 
 /// Most hits judged again.
 const MAX_HITS: usize = 10_000;
-/// Longest time for it: a person waits.
-const TIME: Duration = Duration::from_secs(8);
+/// How long hits are judged again unless asked otherwise: a page is there within a second.
+pub const SHORT: Duration = Duration::from_millis(600);
+/// Longest time for it.
+pub const LONG: Duration = Duration::from_secs(8);
 /// Groups reported, those with most hits.
 const MAX_GROUPS: usize = 50;
 /// Sources reported, those with most hits.
@@ -76,8 +78,9 @@ pub struct BlockingReport {
 }
 
 impl App {
-    /// What blocking would have done since `from` to the hits that fit `filter` and had passed.
-    pub async fn blocking_report(&self, filter: &Filter, from: i64) -> Result<BlockingReport> {
+    /// What blocking would have done since `from` to the hits that fit `filter` and had passed, as far as these can be
+    /// judged again within `time`, at most [`LONG`].
+    pub async fn blocking_report(&self, filter: &Filter, from: i64, time: Duration) -> Result<BlockingReport> {
         let state = Arc::new(all_blocking(&self.policy.head().state));
         let own = state.own_groups().into_iter().map(str::to_owned).collect();
         let judges = Judges::new(self, [state], own, Judge::in_force).await?;
@@ -89,7 +92,8 @@ impl App {
             sources: HashMap::new(),
         };
         let (app, runtime) = (self.clone(), Handle::current());
-        self.replays.run(move || trial.run(&app, &filter, &runtime)).await
+        let time = time.min(LONG);
+        self.replays.run(move || trial.run(&app, &filter, &runtime, time)).await
     }
 }
 
@@ -113,8 +117,8 @@ struct Trial {
 }
 
 impl Trial {
-    fn run(mut self, app: &App, filter: &Filter, runtime: &Handle) -> Result<BlockingReport> {
-        let until = Instant::now() + TIME;
+    fn run(mut self, app: &App, filter: &Filter, runtime: &Handle, time: Duration) -> Result<BlockingReport> {
+        let until = Instant::now() + time;
         self.report.cut = replay_hits(app, filter, runtime, (MAX_HITS, until), |replay| self.look(app, replay))?;
         Ok(self.finish())
     }

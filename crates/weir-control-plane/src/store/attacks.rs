@@ -206,7 +206,9 @@ async fn conditions(sql: &mut Sql, partition: &Partition, filter: &Filter) -> Re
         sql.push(" WHERE g.grp = a.grp AND g.hit >= a.first_hit AND g.hit <= a.last_hit AND ");
     }
     clause::hits(sql, filter, Scope::Groups)?;
-    sql.push(")");
+    // The offset keeps PostgreSQL from making a join of it, for which it may read all hits of the period. So it looks at
+    // attacks one by one, each by the index of paths, and stops when the page is full.
+    sql.push(if from_there > FEW && clause::asks_of_indexed_paths(filter) { " LIMIT 1 OFFSET 0)" } else { ")" });
     Ok(())
 }
 

@@ -80,6 +80,12 @@ pub(super) fn asks_of_rare(filter: &Filter) -> bool {
         && filter.sizes.is_empty())
 }
 
+/// Whether paths are asked for that an index finds: each is named, or how it begins.
+pub(super) fn asks_of_indexed_paths(filter: &Filter) -> bool {
+    let paths = &filter.paths.any;
+    !paths.is_empty() && !paths.iter().any(|path| path.starts_with(['*', '?']))
+}
+
 /// Conditions on the attack `a` itself; begins with a condition, so that more can follow with AND.
 pub(super) fn attacks(sql: &mut Sql, filter: &Filter) {
     sql.push("1 = 1");
@@ -128,7 +134,7 @@ pub(super) fn hits(sql: &mut Sql, filter: &Filter, scope: Scope) -> Result<(), S
     each(sql, &filter.methods, |sql, m| equal(sql, common("h.method", "g.method"), m.to_ascii_uppercase()));
     each(sql, &filter.applications, |sql, a| equal(sql, common("h.application", "g.application"), *a));
     each(sql, &filter.nodes, |sql, n| equal(sql, common("h.node", "g.node"), n.as_str()));
-    each(sql, &filter.paths, |sql, p| glob(sql, common("h.path", "g.path"), p));
+    each(sql, &filter.paths, |sql, p| path(sql, common("h.path", "g.path"), p));
     let blocked = common("h.blocked", "g.blocked");
     each(sql, &filter.actions, |sql, a| equal(sql, blocked, i64::from(a == "block")));
     each(sql, &filter.request_ids, |sql, id| equal(sql, "h.request_id", id.as_str()));
@@ -189,6 +195,34 @@ fn glob(sql: &mut Sql, column: &'static str, pattern: &str) {
     } else {
         equal(sql, column, pattern);
     }
+}
+
+/// Like [`glob`]; what the pattern begins with is a range of the index, which engines do not derive from a pattern that
+/// is bound.
+fn path(sql: &mut Sql, column: &'static str, pattern: &str) {
+    let begin = pattern.split(['*', '?']).next().unwrap_or_default();
+    if begin == pattern || begin.is_empty() {
+        return glob(sql, column, pattern);
+    }
+    sql.push("(").push(column).push(" >= ").bind(begin).push(" AND ");
+    if let Some(end) = after_prefix(begin) {
+        sql.push(column).push(" < ").bind(end).push(" AND ");
+    }
+    glob(sql, column, pattern);
+    sql.push(")");
+}
+
+/// The text that sorts after every one that begins with `prefix`, and before all others; none if there is no such text.
+fn after_prefix(prefix: &str) -> Option<String> {
+    let mut chars: Vec<char> = prefix.chars().collect();
+    while let Some(last) = chars.pop() {
+        // Ranges of characters leave out the surrogates.
+        if let Some(next) = (last..=char::MAX).nth(1) {
+            chars.push(next);
+            return Some(chars.into_iter().collect());
+        }
+    }
+    None
 }
 
 fn like(sql: &mut Sql, column: &'static str, pattern: String) {
@@ -286,6 +320,30 @@ mod tests {
     #[test]
     fn wildcards_of_like_are_not_those_of_globs() {
         assert_eq!(like_pattern("a%b_c!d*e?f"), "a!%b!_c!!d%e_f");
+    }
+
+    #[test]
+    fn a_prefix_ends_before_the_next_text() {
+        let paths = |all: &[&str]| {
+            let any = all.iter().map(|path| (*path).to_owned()).collect();
+            asks_of_indexed_paths(&Filter { paths: Terms { any, none: vec!["/x".into()] }, ..Filter::default() })
+        };
+        assert!(paths(&["/a", "/b*"]) && !paths(&["/a", "*b"]) && !paths(&[]));
+        for (prefix, end) in [
+            ("/api/", Some("/api0")),
+            ("a\u{d7ff}", Some("a\u{e000}")),
+            ("a\u{10ffff}", Some("b")),
+            ("\u{10ffff}", None),
+        ] {
+            assert_eq!(after_prefix(prefix).as_deref(), end, "{prefix:?}");
+        }
+        let mut sql = Sql::default();
+        path(&mut sql, "g.path", "/a*b");
+        assert_eq!(sql.text(), "(g.path >= $1 AND g.path < $2 AND g.path LIKE $3 ESCAPE '!')");
+        let mut sql = Sql::default();
+        path(&mut sql, "g.path", "*b");
+        path(&mut sql, "g.path", "/a");
+        assert_eq!(sql.text(), "g.path LIKE $1 ESCAPE '!'g.path = $2");
     }
 
     #[test]

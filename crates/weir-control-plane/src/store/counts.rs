@@ -5,8 +5,10 @@
 
 use super::attacks::{self, Found};
 use super::clause::{self, Scope};
+use super::hour_summaries::{self, Entry, Subject, Summed};
 use super::ids::{self, HOUR};
 use super::incoming::{Incoming, text};
+use super::partition::Partition;
 use super::sql::{Columns, Rows, Sql, Value};
 use super::{Count, Database, Dimension, Filter, RuleCount, Series, Slot, StoreError};
 use sqlx::AnyConnection;
@@ -31,10 +33,10 @@ const COUNTS: Rows = Rows::new(
 );
 
 /// Kind of the counts of all hits.
-const ALL: i64 = 0;
+pub(super) const ALL: i64 = 0;
 
 impl Dimension {
-    const fn kind(self) -> i64 {
+    pub(super) const fn kind(self) -> i64 {
         match self {
             Dimension::AttackType => 1,
             Dimension::Source => 2,
@@ -125,19 +127,38 @@ impl Database {
         let slots = slots(from, to, step)?;
         let filter = self.bounded(&Filter { from: Some(from), to: Some(to), ..filter.clone() });
         clause::check(&filter)?;
-        let counted = counted(&filter, from, to).filter(|_| step % HOUR == 0);
+        let hours = step % HOUR == 0 && from % HOUR == 0;
+        let counted = counted(&filter, from, to).filter(|_| hours);
+        let subject = Subject::of(&filter).filter(|subject| hours && subject.has(ALL));
         let mut sums: HashMap<i64, (u64, u64)> = HashMap::new();
+        let mut add = |slot: i64, hits: u64, blocked: u64| {
+            let sum = sums.entry(slot).or_default();
+            *sum = (sum.0 + hits, sum.1 + blocked);
+        };
         for month in self.partitions().between(Some(from), Some(to))? {
             let Some(partition) = self.partitions().existing(month).await? else { continue };
-            let sql = match &counted {
-                Some((kind, value)) => counted_series(*kind, value, from, to, step),
-                None => scanned_series(&filter, from, step)?,
-            };
-            for row in sql.all(partition.pools.read()).await.map_err(|e| partition.named(e))? {
-                let mut c = Columns::of(&row);
-                let sum = sums.entry(c.int()?).or_default();
-                sum.0 += c.count()?;
-                sum.1 += c.count()?;
+            let named = |error| partition.named(error);
+            let mut statements = Vec::new();
+            match (&counted, &subject) {
+                (Some((kind, value)), _) => statements.push(counted_series(*kind, value, from, to, step)),
+                (None, Some(subject)) => {
+                    let summed = hour_summaries::read(&partition, subject, ALL, (from, to)).await.map_err(named)?;
+                    for (hour, entries) in summed.hours {
+                        entries
+                            .into_iter()
+                            .for_each(|(_, hits, blocked)| add((hour * HOUR - from) / step, hits, blocked));
+                    }
+                    for stretch in summed.rest {
+                        statements.push(scanned_series(&between(&filter, stretch), from, step)?);
+                    }
+                }
+                (None, None) => statements.push(scanned_series(&filter, from, step)?),
+            }
+            for sql in statements {
+                for row in sql.all(partition.pools.read()).await.map_err(named)? {
+                    let mut c = Columns::of(&row);
+                    add(c.int()?, c.count()?, c.count()?);
+                }
             }
         }
         let slot = |n: i64| {
@@ -189,23 +210,25 @@ impl Database {
     pub async fn top(&self, dimension: Dimension, filter: &Filter, limit: usize) -> Result<Vec<Count>, StoreError> {
         clause::check(filter)?;
         let filter = &self.bounded(filter);
-        let (from, to) = (filter.from.unwrap_or(0).max(0), filter.to.unwrap_or(ids::MAX_TIME));
-        // Counts by hour answer from the start of the first hour to the end of the last one.
-        let (first, last) = (from.div_euclid(HOUR) * HOUR, to.saturating_add(HOUR - 1).div_euclid(HOUR) * HOUR);
-        let counted = matches!(counted(filter, first, last), Some((ALL, _)));
         let mut sums: HashMap<String, (u64, u64)> = HashMap::new();
+        let mut add = |value: String, hits: u64, blocked: u64| {
+            let sum = sums.entry(value).or_default();
+            *sum = (sum.0 + hits, sum.1 + blocked);
+        };
         for month in self.partitions().between(filter.from, filter.to)? {
             let Some(partition) = self.partitions().existing(month).await? else { continue };
-            let sql = if counted { counted_top(dimension, first, last) } else { scanned_top(dimension, filter)? };
-            for row in sql.all(partition.pools.read()).await.map_err(|e| partition.named(e))? {
-                let mut c = Columns::of(&row);
-                let (value, hits, blocked) = (c.text()?, c.count()?, c.count()?);
-                let list = matches!(dimension, Dimension::AttackType | Dimension::Rule) && !counted;
-                let values: Vec<&str> = if list { value.split_whitespace().collect() } else { vec![&value] };
-                for value in values {
-                    let sum = sums.entry(value.to_owned()).or_default();
-                    sum.0 += hits;
-                    sum.1 += blocked;
+            let named = |error| partition.named(error);
+            let plan = plan(&partition, dimension, filter).await.map_err(named)?;
+            plan.entries.into_iter().for_each(|(value, hits, blocked)| add(value, hits, blocked));
+            for sql in plan.statements {
+                for row in sql.all(partition.pools.read()).await.map_err(named)? {
+                    let mut c = Columns::of(&row);
+                    let (value, hits, blocked) = (c.text()?, c.count()?, c.count()?);
+                    if plan.lists {
+                        value.split_whitespace().for_each(|value| add(value.to_owned(), hits, blocked));
+                    } else {
+                        add(value, hits, blocked);
+                    }
                 }
             }
         }
@@ -238,6 +261,46 @@ impl Database {
         }
         Ok(out)
     }
+}
+
+/// What answers a list of tops.
+#[derive(Default)]
+struct Plan {
+    entries: Vec<Entry>,
+    statements: Vec<Sql>,
+    /// Whether rows have a list of values: hits do, counts have one.
+    lists: bool,
+}
+
+/// Summaries of hours as far as they know, then counts by hour, then the hits themselves.
+async fn plan(partition: &Partition, dimension: Dimension, filter: &Filter) -> Result<Plan, StoreError> {
+    let (from, to) = (filter.from.unwrap_or(0).max(0), filter.to.unwrap_or(ids::MAX_TIME));
+    let mut plan = Plan::default();
+    let subject = Subject::of(filter);
+    let all = subject == Some(Subject::All);
+    // Counts of all hits answer from the start of the first hour to the end of the last one.
+    let (from, to) = match all {
+        true => (from.div_euclid(HOUR) * HOUR, to.saturating_add(HOUR - 1).div_euclid(HOUR) * HOUR),
+        false => (from, to),
+    };
+    let summed = match subject.filter(|subject| subject.has(dimension.kind())) {
+        Some(subject) => hour_summaries::read(partition, &subject, dimension.kind(), (from, to)).await?,
+        None => Summed { hours: Vec::new(), rest: vec![(from, to)] },
+    };
+    plan.lists = !all && matches!(dimension, Dimension::AttackType | Dimension::Rule);
+    plan.entries = summed.hours.into_iter().flat_map(|(_, entries)| entries).collect();
+    for stretch in summed.rest {
+        plan.statements.push(match all {
+            true => counted_top(dimension, stretch.0, stretch.1),
+            false => scanned_top(dimension, &between(filter, stretch))?,
+        });
+    }
+    Ok(plan)
+}
+
+/// `filter` for a stretch of its time.
+fn between(filter: &Filter, (from, to): (i64, i64)) -> Filter {
+    Filter { from: Some(from), to: Some(to), ..filter.clone() }
 }
 
 fn slots(from: i64, to: i64, step: i64) -> Result<i64, StoreError> {

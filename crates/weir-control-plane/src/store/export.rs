@@ -99,6 +99,7 @@ const ATTACK_COLUMNS: &[&str] = &[
     "status",
     "mark",
     "mark_author",
+    "at_least",
 ];
 const HIT_COLUMNS: &[&str] = &[
     "id",
@@ -155,13 +156,14 @@ impl Output {
             attack.host.clone(),
             time(attack.first_time),
             time(attack.last_time),
-            attack.bounded(attack.hits),
-            attack.bounded(attack.blocked),
-            attack.bounded(attack.folded),
-            attack.bounded(attack.sources),
+            attack.hits.to_string(),
+            attack.blocked.to_string(),
+            attack.folded.to_string(),
+            attack.sources.to_string(),
             attack.status.code().into(),
             mark.into(),
             author.into(),
+            attack.at_least.to_string(),
         ])
     }
 

@@ -9,6 +9,7 @@
 //! | `{octets}` | `BLOB` | `BYTEA` |
 //! | `{clustered}` | `WITHOUT ROWID` | nothing |
 //! | `{by_range:COLUMN}` | nothing | `PARTITION BY RANGE (COLUMN)` |
+//! | `{only}` | nothing | `ONLY `: not the partitions that are there |
 //!
 //! A migration that was released is never changed: its checksum is compared at each start.
 
@@ -58,6 +59,8 @@ pub(super) const HITS: &[Migration] = migrations! {
     150 "0150_hits",
     151 "0151_facets",
     152 "0152_words",
+    153 "0153_hour_summaries",
+    154 "0154_path_index",
 };
 
 /// Names of all migrations of this build.
@@ -160,6 +163,7 @@ pub(super) fn dialect(engine: Engine, sql: &str) -> String {
             (Engine::Sqlite, ("octets", _)) => "BLOB".to_owned(),
             (Engine::Postgres, ("octets", _)) => "BYTEA".to_owned(),
             (Engine::Sqlite, ("clustered", _)) => "WITHOUT ROWID".to_owned(),
+            (Engine::Postgres, ("only", _)) => "ONLY ".to_owned(),
             (Engine::Postgres, ("by_range", column)) => format!("PARTITION BY RANGE ({column})"),
             _ => String::new(),
         });

@@ -25,8 +25,10 @@ const SQLITE_SETUP: &str = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = W
     PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;";
 /// Readers can do no harm.
 const SQLITE_READER: &str = "PRAGMA query_only = ON;";
-/// A page that takes longer is not waited for by anybody; small queries must not pay for compilation.
-const POSTGRES_READER: &str = "SET default_transaction_read_only = on; SET statement_timeout = '30s'; SET jit = off;";
+/// A page that takes longer is not waited for; small queries must not pay for compilation. A plan is made for the values of
+/// each query: one for any values reads whole days for the last hour.
+const POSTGRES_READER: &str = "SET default_transaction_read_only = on; SET statement_timeout = '30s'; SET jit = off; \
+    SET plan_cache_mode = force_custom_plan;";
 /// Locks are waited for as long as a batch may take.
 const POSTGRES_WRITER: &str = "SET lock_timeout = '30s'; SET jit = off;";
 

@@ -10,7 +10,7 @@ use super::partition::{Partition, Partitions};
 use super::sql::{Columns, Sql};
 use super::{
     AttackStatus, Database, StoreError, clock_skew, daily_partitions, grouping, rule_histograms, session_requests,
-    traffic, updates,
+    summarize_hours, traffic, updates,
 };
 use sqlx::{AnyConnection, Connection};
 
@@ -83,6 +83,7 @@ async fn drop_days(partition: &Partition, from: i64) -> Result<u64, StoreError> 
     let mut sql = Sql::new("DELETE FROM hit_counts WHERE hour < ");
     sql.bind(from / HOUR);
     sql.run(&mut *transaction).await?;
+    summarize_hours::forget(&mut transaction, from / HOUR).await?;
     transaction.commit().await?;
     Ok(days)
 }

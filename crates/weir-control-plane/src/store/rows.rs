@@ -41,13 +41,6 @@ pub struct Attack {
     pub excerpt: Option<Excerpt>,
 }
 
-impl Attack {
-    /// `number` of this attack as a text, with `+` where it is a lower bound.
-    pub fn bounded(&self, number: u64) -> String {
-        format!("{number}{}", if self.at_least { "+" } else { "" })
-    }
-}
-
 /// What matched in a hit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Excerpt {

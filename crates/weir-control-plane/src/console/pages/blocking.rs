@@ -14,11 +14,13 @@ use crate::console::view::ui::href;
 use crate::download::{CSV, download};
 use crate::error::{Error, Result};
 use crate::overview::target::Target;
-use crate::policy::blocking::{BlockedGroup, BlockingReport};
+use crate::policy::blocking::{BlockedGroup, BlockingReport, LONG, SHORT};
 use crate::store::{Count, Filter};
 use axum::response::Response;
 use std::collections::BTreeMap;
 
+/// Value of `inspect` that has hits inspected for as long as is allowed.
+const MORE: &str = "more";
 /// Hosts shown.
 const HOSTS: usize = 20;
 
@@ -33,20 +35,23 @@ pub async fn blocking(page: Page) -> Result<Response> {
     let range = range(&page);
     let (place, filter) = place(&page)?;
     let from = range.from(page.now).unwrap_or(0);
-    let report = match page.app.blocking_report(&filter, from).await {
+    let long = page.query.get("inspect") == MORE;
+    let report = match page.app.blocking_report(&filter, from, if long { LONG } else { SHORT }).await {
         Ok(report) => Some(report),
         Err(Error::Throttled(_)) => None,
         Err(error) => return Err(error),
     };
     let (host, app) = (page.query.get("host"), page.query.get("app"));
-    html(&shown(&page, range, place, (host, app), report.as_ref()))
+    let mut shown = shown(&page, range, place, (host, app), report.as_ref());
+    shown.inspect_more = shown.inspect_more.filter(|_| !long);
+    html(&shown)
 }
 
 /// `GET /blocking/export`: the groups as CSV.
 pub async fn export(page: Page) -> Result<Response> {
     let range = range(&page);
     let (_, filter) = place(&page)?;
-    let report = page.app.blocking_report(&filter, range.from(page.now).unwrap_or(0)).await?;
+    let report = page.app.blocking_report(&filter, range.from(page.now).unwrap_or(0), LONG).await?;
     Ok(download(CSV, "blocking-preview.csv", csv(&report.groups)?))
 }
 
@@ -115,6 +120,9 @@ fn shown(
             figure("Would still pass", report.would_pass, "excepted, or no longer detected by the rules in force"),
         ],
         judged: grouped(report.judged as u64),
+        inspect_more: report
+            .cut
+            .then(|| href("/blocking", &[("host", host), ("app", app), ("range", range.code), ("inspect", MORE)])),
         cut: report.oldest.filter(|_| report.cut).map(|at| page.moment(at)),
         rows: report.groups.iter().map(|group| row(page, group)).collect(),
         more: report.more_groups,

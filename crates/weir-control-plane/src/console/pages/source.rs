@@ -8,7 +8,7 @@ use crate::console::time_range::{self, TimeRange};
 use crate::console::view::attacks::AttackRows;
 use crate::console::view::form::{Control, Field};
 use crate::console::view::hit::Fact;
-use crate::console::view::number::share;
+use crate::console::view::number::{grouped, share};
 use crate::console::view::parts::Pager;
 use crate::console::view::plot::FULL;
 use crate::console::view::shell::{Place, Tone};
@@ -69,10 +69,14 @@ pub async fn source(page: Page, Path(ip): Path<String>) -> Result<Response> {
 }
 
 fn sample_note(report: &SourceReport) -> String {
-    match report.sampled {
+    let sample = match report.sampled {
         0 => String::new(),
         1 => "Paths and user agents are those of the newest hit.".into(),
         n => format!("Paths and user agents are those of the newest {n} hits."),
+    };
+    match report.cut {
+        true => format!("{sample} Attack types and targets are those of the newest {} hits.", grouped(report.counted)),
+        false => sample,
     }
 }
 

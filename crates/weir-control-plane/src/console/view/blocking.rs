@@ -57,6 +57,8 @@ pub struct BlockingPage {
     pub judged: String,
     /// Time of the oldest hit judged, where older ones were left out.
     pub cut: Option<Moment>,
+    /// The same with more hits inspected, where hits were left out and more time is allowed.
+    pub inspect_more: Option<String>,
     /// What would be blocked, most hits first.
     pub rows: Vec<BlockedRow>,
     /// Further groups.

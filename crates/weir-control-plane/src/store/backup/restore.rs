@@ -31,6 +31,8 @@ const HIT_TABLES: &[(&str, &str)] = &[
     ("hit_aliases", "id"),
     ("pending_updates", "hit"),
     ("hit_counts", "hour"),
+    ("hour_summaries", "hour"),
+    ("summarized_hours", "hour"),
 ];
 
 /// Rows of one table on their way.
