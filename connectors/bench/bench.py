@@ -72,8 +72,11 @@ def start_node(sockets, key):
     """A real node that listens on a port or a Unix socket."""
     address, metrics = sockets
     sets = ["connector.address=" + address, "health_check.enabled=false", "metrics.listen_address=127.0.0.1:%d" % metrics,
-            "events.enabled=false", "control_plane.enabled=false", "log.access_log.enabled=false", "log.level=warn",
+            "events.enabled=false", "control_plane.enabled=false", "log.access_log.enabled=false", "log.level=error",
             "data_dir=" + key]
+    if address.startswith("unix:"):
+        # The worker of nginx runs as another user.
+        sets.append("connector.unix_socket.mode=0666")
     arguments = [argument for value in sets for argument in ("--set", value)]
     process = subprocess.Popen(["taskset", "-c", CORES[1][0], WEIR, "processing", *arguments],
                                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
