@@ -8,6 +8,7 @@
 
 mod any_of;
 pub mod archive;
+mod code;
 pub mod crlf;
 pub mod mass_assignment;
 pub mod nosqli;
@@ -255,6 +256,7 @@ pub static TABLE: &[Detector] = &[
     mass_assignment::DETECTOR,
     xss::DETECTOR,
     shell::DETECTOR,
+    code::DETECTOR,
     template::DETECTOR,
     type_member::DETECTOR,
     crlf::DETECTOR,

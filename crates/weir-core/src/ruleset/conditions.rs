@@ -70,11 +70,51 @@ impl Condition {
             RequestPart::Method => Box::new(std::iter::once(parts.message.method)),
             RequestPart::Path => Box::new(parts.paths.iter().map(Vec::as_slice)),
             RequestPart::Body => Box::new(parts.bodies.get().into_iter().flatten().map(Vec::as_slice)),
+            RequestPart::Credential => Box::new(credentials(parts)),
             RequestPart::ForeignReferer => Box::new(foreign_referer(parts.message).into_iter()),
             RequestPart::Query => Box::new(parts.query.iter().map(Vec::as_slice)),
             RequestPart::Header(name) => Box::new(parts.message.headers_named(name)),
         }
     }
+}
+
+/// Parts of the names of headers and query parameters with which clients log in; lower case.
+const CREDENTIALS: &[&[u8]] = &[
+    b"cookie",
+    b"auth",
+    b"token",
+    b"session",
+    b"apikey",
+    b"api-key",
+    b"api_key",
+    b"access-key",
+    b"access_key",
+    b"secret",
+    b"passw",
+    b"credential",
+    b"jwt",
+    b"saml",
+    b"sso",
+    b"signature",
+    b"client-cert",
+    b"ssl-cert",
+    b"userid",
+];
+/// Most bytes of such a name.
+const MAX_CREDENTIAL_NAME: usize = 64;
+
+/// Names of headers and query parameters that have a value and may carry a credential.
+fn credentials<'p>(parts: &'p RequestParts<'_>) -> impl Iterator<Item = &'p [u8]> + 'p {
+    let headers = parts.message.headers.iter().filter(|h| !h.value.trim_ascii().is_empty()).map(|h| h.name);
+    let query = parts.query.iter().filter_map(|parameter| {
+        let at = memchr::memchr(b'=', parameter)?;
+        (at + 1 < parameter.len()).then_some(&parameter[..at])
+    });
+    headers.chain(query).filter(|name| {
+        let name = name[..name.len().min(MAX_CREDENTIAL_NAME)].to_ascii_lowercase();
+        // `:authority` is the host.
+        name != b":authority" && CREDENTIALS.iter().any(|part| memchr::memmem::find(&name, part).is_some())
+    })
 }
 
 /// The Referer of a request, if it is a URL of another host.
@@ -137,6 +177,24 @@ mod tests {
             let doc = ConditionDoc { part: RequestPart::ForeignReferer, pattern: ".".into(), negated: false };
             let condition = Condition::new(&doc, true).unwrap();
             assert_eq!(condition.holds(&RequestParts::new(&message, &facts(&message))), foreign, "{referer}");
+        }
+    }
+
+    #[test]
+    fn a_credential_is_known_by_its_name() {
+        let holds = |header: (&str, &str), target: &str| {
+            let headers = vec![Header { name: header.0.as_bytes(), value: header.1.as_bytes() }];
+            let message = Message { method: b"GET", target: target.as_bytes(), headers, ..Message::default() };
+            let doc = ConditionDoc { part: RequestPart::Credential, pattern: String::new(), negated: true };
+            !Condition::new(&doc, true).unwrap().holds(&RequestParts::new(&message, &facts(&message)))
+        };
+        for name in ["Cookie", "Authorization", "X-Auth-Token", "x-api-key", "X-Session-Id", "PRIVATE-TOKEN"] {
+            assert!(holds((name, "a"), "/x"), "{name}");
+            assert!(!holds((name, " "), "/x"), "{name} without a value");
+        }
+        assert!(holds(("Accept", "*/*"), "/x?access_token=a") && !holds(("Accept", "*/*"), "/x?access_token="));
+        for name in ["Accept", ":authority", "X-Request-Id", "Idempotency-Key", "Sec-WebSocket-Key", "Keep-Alive"] {
+            assert!(!holds((name, "a"), "/token?a=token"), "{name}");
         }
     }
 

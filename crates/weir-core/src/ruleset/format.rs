@@ -78,6 +78,8 @@ pub enum RequestPart {
     Body,
     /// A query parameter, percent-decoded, as `name=value`.
     Query,
+    /// The name of each header, and of each query parameter, that may carry a credential, whatever product reads it.
+    Credential,
     /// The Referer, if it is a URL of another host than that of the request.
     #[serde(rename = "foreign_referer")]
     ForeignReferer,
@@ -92,6 +94,7 @@ impl std::fmt::Display for RequestPart {
             RequestPart::Path => f.write_str("path"),
             RequestPart::Body => f.write_str("body"),
             RequestPart::Query => f.write_str("query"),
+            RequestPart::Credential => f.write_str("credential"),
             RequestPart::ForeignReferer => f.write_str("foreign_referer"),
             RequestPart::Header(name) => write!(f, "header {name}"),
         }

@@ -228,7 +228,8 @@ fn conditions(fields: &Fields<'_>, zones: Zone, errors: &mut FileErrors<'_>) -> 
 
 /// One condition: a part of the request and the pattern that must match in it.
 fn condition(item: &Located<YamlValue>, errors: &mut FileErrors<'_>) -> Option<ConditionDoc> {
-    const PARTS: &[&str] = &["method", "path", "query", "body", "foreign_referer", "header", "pattern", "not"];
+    const PARTS: &[&str] =
+        &["method", "path", "query", "body", "credential", "foreign_referer", "header", "pattern", "not"];
     let before = errors.found.len();
     let fields = Fields::of(item, "a condition", PARTS, errors)?;
     if errors.found.len() > before {
@@ -238,11 +239,16 @@ fn condition(item: &Located<YamlValue>, errors: &mut FileErrors<'_>) -> Option<C
     let (Some((key, _)), None) = (parts.next(), parts.next()) else {
         errors.add(
             item.location,
-            "a condition has exactly one of `method`, `path`, `query`, `body`, `foreign_referer` and `header`",
+            "a condition has exactly one of `method`, `path`, `query`, `body`, `credential`, `foreign_referer` and `header`",
         );
         return None;
     };
-    let text = fields.text(&key.value, errors)?.value;
+    let text = if key.value == "credential" {
+        // An empty pattern matches every one, as it does for headers.
+        fields.get("credential").and_then(|at| text_of(at, errors))?
+    } else {
+        fields.text(&key.value, errors)?.value
+    };
     let negated = flag(&fields, "not", errors);
     if key.value == "header" {
         // An empty pattern matches every header of the name: it asks whether there is one.
@@ -259,6 +265,7 @@ fn condition(item: &Located<YamlValue>, errors: &mut FileErrors<'_>) -> Option<C
         "method" => RequestPart::Method,
         "path" => RequestPart::Path,
         "body" => RequestPart::Body,
+        "credential" => RequestPart::Credential,
         "foreign_referer" => RequestPart::ForeignReferer,
         _ => RequestPart::Query,
     };

@@ -143,6 +143,7 @@ impl Line<'_> {
             return None;
         }
         let accepted = match (boundary, kind) {
+            _ if self.leads() && self.follows_nothing(kind, argument) => true,
             _ if rooted && boundary > Boundary::Start => argument != Argument::Text || kind > NameClass::OrdinaryWord,
             (Boundary::Substitution, NameClass::OrdinaryWord | NameClass::Abbreviation) => {
                 argument != Argument::Text || is_whole_substitution(self.text, self.at)
@@ -183,6 +184,30 @@ impl Line<'_> {
             && !self.name.eq_ignore_ascii_case(b"echo")
     }
 
+    /// Whether the value begins with a separator and, without a blank, the command: nothing is before it that a list or a
+    /// sentence would go on.
+    fn leads(&self) -> bool {
+        let before = &self.text[..self.start];
+        matches!(before, b";" | b"|" | b"||" | b"&&" | b";;" | b"';" | b"\";" | b"'|" | b"\"|")
+    }
+
+    /// Whether the command is the whole value behind its separator, or has a few plain words for arguments.
+    fn follows_nothing(&self, kind: NameClass, argument: Argument) -> bool {
+        const MAX_WORDS: usize = 5;
+        let separates = |b: &u8| matches!(b, b';' | b'|' | b'&' | b'\n');
+        let rest = self.rest.trim_ascii_end();
+        let rest = rest.strip_suffix(b";").or(rest.strip_suffix(b"#")).unwrap_or(rest);
+        match argument {
+            Argument::None => rest.trim_ascii().is_empty() && self.end + self.rest.len() >= self.text.len(),
+            Argument::Text => {
+                kind > NameClass::OrdinaryWord
+                    && !rest.iter().any(separates)
+                    && rest.split(|b| *b == b' ').count() <= MAX_WORDS + 1
+            }
+            _ => false,
+        }
+    }
+
     fn is_listed(&self, kind: NameClass) -> bool {
         matches!(self.boundary, Boundary::Line | Boundary::Weak | Boundary::Strong)
             && is_listed(self.text, self.at, self.start, self.end, self.name, kind == NameClass::Unmistakable)
@@ -191,6 +216,10 @@ impl Line<'_> {
     /// Evidence of a line that begins with an unknown word: an option or a target behind it.
     fn unknown(&self) -> Option<Evidence> {
         if self.boundary > Boundary::Line && self.path.starts_with(b"/") && is_program_path(self.path) {
+            return Some(Evidence::Rooted);
+        }
+        // A program in the current folder or the home of the user.
+        if self.leads() && [&b"./"[..], b"../", b"~/"].iter().any(|path| self.path.starts_with(path)) {
             return Some(Evidence::Rooted);
         }
         let lower = self.name.first().is_some_and(u8::is_ascii_lowercase)
@@ -337,7 +366,7 @@ fn skip_options(rest: &[u8]) -> Option<&[u8]> {
 /// Whether an unknown word at the end of `end` may be a command: behind a separator, before a blank or with a path.
 fn may_be_unknown(text: &[u8], end: usize, boundary: Boundary, path: &[u8]) -> bool {
     matches!(boundary, Boundary::Weak | Boundary::Strong | Boundary::Substitution)
-        && (path.first() == Some(&b'/')
+        && (matches!(path.first(), Some(b'/' | b'.' | b'~'))
             || path.is_empty() && matches!(text.get(end), Some(b' ' | b'\t' | b'+')) && {
                 let next = text[end..].iter().take(4).find(|b| !matches!(b, b' ' | b'\t' | b'+'));
                 matches!(next, Some(b'-' | b'/'))

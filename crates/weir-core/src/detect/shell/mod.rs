@@ -82,6 +82,11 @@ pub const DETECTOR: Detector = Detector {
             "noise|whoami|noise",
             "x;ifconfig;y",
             "8&whoami&8",
+            ";groups",
+            "|who",
+            ";unzip x",
+            "||aws s3 ls",
+            ";./x.sh",
         ],
         negative: &[
             "cats & dogs; id please",
@@ -124,6 +129,11 @@ pub const DETECTOR: Detector = Detector {
             "x; mv notes",
             "whoami; a talk",
             "cmd;ps;netstat",
+            ";date;time",
+            "|read more",
+            "; groups",
+            ";find the others",
+            "; ip address",
         ],
     },
 };

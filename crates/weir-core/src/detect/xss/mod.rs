@@ -128,6 +128,8 @@ mod tests {
             "<base href=//evil.example>",
             "<link rel=stylesheet href=//evil.example/x.css>",
             "\"};alert(1);//",
+            "a`;alert(1)` b c",
+            "';`x`;alert(1);` b c`",
             "<style>@import'//evil.example';</style>",
             "<iframe src=https://evil.example></iframe>",
             "<iframe src=https://evil.example width=1 onload=alert(1)></iframe>",
@@ -151,6 +153,9 @@ mod tests {
         for text in [
             "<h1>Title</h1><ul><li>one</li></ul>",
             "use `<script>` tags sparingly",
+            "Don't `eval()` JSON from clients",
+            "URLs with `javascript:` or `data:` are refused",
+            "grep -r \"eval(\\|exec(\\|innerHTML\" src/",
             "if (a<b) { return on; }",
             "call confirm() when done",
             "Dear team, the alert (see above) fired",

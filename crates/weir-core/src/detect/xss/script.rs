@@ -127,6 +127,10 @@ pub fn url_in(text: &[u8]) -> Option<Match> {
         let low = colon.saturating_sub(MAX_SKIPPED);
         let Some(start) = (low..colon).rev().find(|&i| scheme_at(&text[i..=colon]).is_some()) else { continue };
         let rest = &text[colon + 1..];
+        // `javascript:` between backticks is the name of the scheme in Markdown; a URL begins with no backtick.
+        if rest.first() == Some(&b'`') && start > 0 && text[start - 1] == b'`' {
+            continue;
+        }
         let glued = rest.first().is_none_or(|b| *b != b' ') || start == 0;
         if glued && code_follows(rest) && !is_void(rest) {
             return Some(Match { confidence: Confidence::High, start, end: (colon + 65).min(text.len()) });
@@ -220,6 +224,9 @@ fn classify(text: &[u8], start: usize, open: usize, name: &[u8]) -> Option<Confi
             _ => None,
         };
     }
+    if is_mentioned(text, start, open) || is_pattern(argument) {
+        return None;
+    }
     if is_quoted_code(before) || is_jsx_handler(before) || shown::follows_sentence(before) {
         return None;
     }
@@ -235,6 +242,24 @@ fn classify(text: &[u8], start: usize, open: usize, name: &[u8]) -> Option<Confi
         (false, _, true) if argument_runs => Some(Confidence::Medium),
         _ => None,
     }
+}
+
+/// Whether a sentence names the call between backticks: `` do not `eval()` input of clients ``. In script, a text in
+/// backticks before a name is a syntax error, and so are two words in a row.
+fn is_mentioned(text: &[u8], start: usize, open: usize) -> bool {
+    let apart = start > 0 && text[start - 1] == b'`' && (start == 1 || text[start - 2].is_ascii_whitespace());
+    let behind = &text[open..text.len().min(open + 80)];
+    work::count(behind.len());
+    let Some(close) = memchr::memchr(b')', behind).filter(|_| apart) else { return false };
+    let Some(behind) = behind[close + 1..].strip_prefix(b"` ") else { return false };
+    let mut words = behind.split(|b| *b == b' ').map(|word| word.strip_suffix(b",").unwrap_or(word));
+    let mut plain = || words.next().is_some_and(|word| !word.is_empty() && word.iter().all(u8::is_ascii_alphabetic));
+    plain() && plain()
+}
+
+/// Whether the argument of a call begins as a pattern that is searched for: `eval(\\|exec(`. Script has no such token.
+fn is_pattern(argument: &[u8]) -> bool {
+    matches!(argument, [b'\\', b'|' | b'.' | b'*' | b'+' | b'(' | b')' | b'[' | b's' | b'w' | b'd', ..])
 }
 
 /// Whether `before` ends with an HTML tag after which documents show code. Executed as script, such a tag would be a
