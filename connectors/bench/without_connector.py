@@ -23,8 +23,11 @@ import test as forward  # noqa: E402
 from harness import nginx_binary  # noqa: E402
 from proxies import Process, free_port, node  # noqa: E402
 
+# Speaks the AppSec protocol, as a bouncer does.
+CROWDSEC = "crowdsec/nginx.conf"
 # What makes each example ask the node.
 ASKING = {
+    "crowdsec.conf": r"(?m)^ *auth_request /.*\n",
     "nginx.conf": r"(?m)^ *(auth_request /|error_page 403).*\n",
     "ingress-nginx.conf": r"(?m)^ *auth_request /.*\n",
     "traefik-dynamic.yaml": r"(?m)^ *middlewares: \[weir\]\n",
@@ -42,7 +45,7 @@ def example(file, folder, ports, asks):
         text = source.read()
     for old, new in zip(("5000", "5002", "8080", "8000"), (ports[0], ports[1], ports[2], ports[3])):
         text = re.sub(r"(?<=[: ])%s\b" % old, str(new), text)
-    name = os.path.basename(file)
+    name = "crowdsec.conf" if file == CROWDSEC else os.path.basename(file)
     if not asks:
         text, found = re.subn(ASKING[name], "", text)
         assert found, "nothing in %s asks the node" % name
@@ -53,8 +56,8 @@ def example(file, folder, ports, asks):
 
 
 def command(name, folder, ports, asks):
-    if name in ("nginx", "ingress-nginx"):
-        path = example("forward-auth/%s.conf" % name, folder, ports, asks)
+    if name in ("nginx", "ingress-nginx", "crowdsec"):
+        path = example(CROWDSEC if name == "crowdsec" else "forward-auth/%s.conf" % name, folder, ports, asks)
         main = os.path.join(folder, "main.conf")
         with open(main, "w") as file:
             file.write("daemon off; master_process off; pid %s/nginx.pid; error_log stderr; events {}\nhttp { access_log off; "
@@ -80,7 +83,7 @@ def command(name, folder, ports, asks):
     return [forward.program("envoy"), "-c", path, "--concurrency", "1", "--disable-hot-restart"]
 
 
-NAMES = ("nginx", "ingress-nginx", "traefik", "caddy", "ext_authz-http", "ext_authz-grpc", "ext_proc", "haproxy")
+NAMES = ("nginx", "ingress-nginx", "crowdsec", "traefik", "caddy", "ext_authz-http", "ext_authz-grpc", "ext_proc", "haproxy")
 
 
 def processor_seconds(pid):

@@ -15,10 +15,13 @@ import traceback
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "tests"))
+import places  # noqa: E402
 from proxies import WAIT_S, Process, ask, free_port, node  # noqa: E402
 
 KEY = "0123456789abcdef"
 CLIENT, NEIGHBOUR, STRANGER = "203.0.113.9", "203.0.113.10", "198.51.100.1"
+COUNTRIES = {"203.0.113.0/24": {"country": {"iso_code": "FR"}}, "198.51.100.0/24": {"country": {"iso_code": "DE"}}}
+SYSTEMS = {"203.0.113.0/24": {"autonomous_system_number": 64500}, "198.51.100.0/24": {"autonomous_system_number": 64501}}
 PASS, BAN = (200, {"action": "allow", "http_status": 200}), (403, {"action": "ban", "http_status": 403})
 passed, failed = [], []
 
@@ -38,6 +41,8 @@ class Setup:
         for name, text in (("lapi.yaml", text), ("simulation.yaml", "simulation: false\n"), ("machine.yaml", "")):
             with open(self.path(name), "w") as file:
                 file.write(text)
+        for name, record in (("countries.mmdb", COUNTRIES), ("systems.mmdb", SYSTEMS)):
+            places.write(self.path(name), record.items())
         shutil.copy(os.path.join(os.environ["CROWDSEC"], "etc/crowdsec/profiles.yaml"), self.folder)
         self.cscli("machines", "add", "tester", "--password", "secret", "-f", self.path("machine.yaml"), "--force")
         self.cscli("bouncers", "add", "weir", "-k", KEY)
@@ -46,7 +51,7 @@ class Setup:
             self.decide(*decision)
         metrics = ("metrics.enabled=true", "metrics.listen_address=127.0.0.1:%d" % self.metrics_port)
         reads = "crowdsec: {lapi_url: 'http://127.0.0.1:%d', lapi_key: %s, update_interval: 1s}\n" % (self.api_port, key)
-        self.node = node(self.folder, self.port, reads + config, metrics)
+        self.node = node(self.folder, self.port, reads + config.replace("FOLDER", self.folder), metrics)
 
     def __enter__(self):
         return self
@@ -167,6 +172,32 @@ def kinds():
         assert setup.metric("weir_crowdsec_unused_decisions_total") == 1
 
 
+def countries_and_systems():
+    """Decisions on a country or a system hold for its addresses, whoever decided in which spelling, until they are deleted."""
+    config = "geo: {country_database: FOLDER/countries.mmdb, asn_database: FOLDER/systems.mmdb}\n"
+    with Setup(config=config) as setup:
+        def verdicts():
+            return setup.verdict(CLIENT), setup.verdict(STRANGER), setup.verdict("192.0.2.1")
+
+        assert verdicts() == (PASS, PASS, PASS)
+        for scope, value, expected in (("Country", "FR", (BAN, PASS, PASS)), ("Country", "de", (PASS, BAN, PASS)),
+                                       ("AS", "64500", (BAN, PASS, PASS)), ("AS", "AS64501", (PASS, BAN, PASS)),
+                                       ("Country", "XX", (PASS, PASS, PASS))):
+            number = setup.decide("--scope", scope, "--value", value, "--duration", "1h", "--reason", "by place")
+            setup.becomes(1)
+            assert verdicts() == expected, (scope, value, verdicts())
+            setup.cscli("decisions", "delete", "--id", str(number))
+            setup.becomes(0)
+            assert verdicts() == (PASS, PASS, PASS), (scope, value)
+        # Two that hold for one address end one by one.
+        numbers = [setup.decide("--scope", *place, "--duration", "1h") for place in (("Country", "--value", "FR"),
+                                                                                      ("AS", "--value", "64500"))]
+        setup.becomes(2)
+        setup.cscli("decisions", "delete", "--id", str(numbers[0]))
+        setup.becomes(1)
+        assert verdicts() == (BAN, PASS, PASS)
+
+
 def api_away():
     """Decisions stay while the API is away; what changed meanwhile is known afterwards."""
     with Setup() as setup:
@@ -243,7 +274,8 @@ def a_bouncer_reads_from_the_node():
 
 
 def main():
-    tests = (start_and_changes, overlapping, ends_by_itself, kinds, api_away, wrong_key, probes, a_bouncer_reads_from_the_node)
+    tests = (start_and_changes, overlapping, ends_by_itself, kinds, countries_and_systems, api_away, wrong_key, probes,
+             a_bouncer_reads_from_the_node)
     for test in tests:
         if len(sys.argv) > 1 and not any(part in test.__name__ for part in sys.argv[1:]):
             continue

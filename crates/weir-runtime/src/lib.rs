@@ -1,7 +1,7 @@
 //! Building blocks that every weir process shares.
 //!
 //! [`serve`] accepts connections and serves HTTP on them within limits, with [`tls`] certificates that can be reloaded.
-//! [`telemetry`] provides logs, metrics and health probes. [`backoff`], [`clock`], [`error_chain`], [`hex`] and [`pem`] are small
+//! [`telemetry`] provides logs, metrics and health probes. [`backoff`], [`bounded_body`], [`clock`], [`error_chain`], [`hex`] and [`pem`] are small
 //! utilities.
 //!
 //! ```
@@ -15,6 +15,7 @@
 //! ```
 
 pub mod backoff;
+pub mod bounded_body;
 pub mod clock;
 pub mod error_chain;
 pub mod hex;

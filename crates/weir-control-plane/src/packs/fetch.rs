@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 use weir_core::model::vendor;
+use weir_runtime::bounded_body;
 
 /// Longest time for content or signature.
 const TIME: Duration = Duration::from_secs(300);
@@ -148,14 +149,7 @@ async fn body(mut answer: Response, most: usize) -> Result<Vec<u8>, FetchError> 
     if answer.status() != StatusCode::OK {
         return Err(FetchError::Status(answer.status()));
     }
-    let mut body = Vec::new();
-    while let Some(chunk) = answer.chunk().await? {
-        if body.len() + chunk.len() > most {
-            return Err(FetchError::TooLarge(most));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
+    bounded_body::read(&mut answer, most).await?.ok_or(FetchError::TooLarge(most))
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use weir_runtime::backoff::Backoff;
+use weir_runtime::bounded_body;
 use weir_runtime::clock::now_millis;
 
 /// Longest call: a first answer may have some hundred thousand decisions.
@@ -237,13 +238,8 @@ impl Reader {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => return Err(FetchError::Key),
             status => return Err(FetchError::Status(status)),
         }
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| FetchError::Unreachable(error.without_url()))? {
-            if body.len() + chunk.len() > MAX_ANSWER {
-                return Err(FetchError::TooLarge);
-            }
-            body.extend_from_slice(&chunk);
-        }
+        let body = bounded_body::read(&mut response, MAX_ANSWER).await;
+        let body = body.map_err(|error| FetchError::Unreachable(error.without_url()))?.ok_or(FetchError::TooLarge)?;
         serde_json::from_slice(&body).map_err(FetchError::Malformed)
     }
 }

@@ -88,7 +88,7 @@ struct MessageContext<'c, 'a> {
 impl InspectionJob {
     /// Inspects the message and decides on it.
     pub fn run(&self) -> Result<InspectionOutcome, ApiError> {
-        let clock = SpanClock::start();
+        let clock = SpanClock::start(self.traces.is_some());
         self.guarded(|| {
             self.with_message(|message, bytes| match self.call.direction {
                 Direction::Request => self.request(message, bytes, clock),

@@ -16,6 +16,7 @@ use weir_protocol::node_api::{
     ABUSE, AbuseNews, AbuseReport, Ack, BLOBS, EVENTS, HEARTBEAT, Heartbeat, Identity, MAX_POLICY_BYTES, POLICY,
     REGISTER, REGISTRATION_TOKEN, Register, Registered, STATISTICS,
 };
+use weir_runtime::bounded_body;
 
 /// Longest call, the long poll's wait and downloads apart.
 const CALL: Duration = Duration::from_secs(30);
@@ -145,23 +146,9 @@ struct CallResponse(Response);
 
 impl CallResponse {
     async fn bytes(mut self, most: usize) -> Result<Bytes, CallError> {
-        read(&mut self.0, most).await?.ok_or_else(|| CallError::InvalidResponse(format!("larger than {most} bytes")))
+        let body = bounded_body::read(&mut self.0, most).await?.map(Bytes::from);
+        body.ok_or_else(|| CallError::InvalidResponse(format!("larger than {most} bytes")))
     }
-}
-
-/// The body; `None` if it is larger than `most`.
-async fn read(response: &mut Response, most: usize) -> Result<Option<Bytes>, CallError> {
-    if response.content_length().is_some_and(|length| length > most as u64) {
-        return Ok(None);
-    }
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
-        if body.len() + chunk.len() > most {
-            return Ok(None);
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(Some(body.into()))
 }
 
 fn bearer(identity: &Identity) -> String {
@@ -185,7 +172,7 @@ async fn send(call: RequestBuilder) -> Result<CallResponse, CallError> {
     }
     let pause = response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
     let pause = pause.map(|seconds| Duration::from_secs(seconds).min(MAX_PAUSE));
-    let problem_text = read(&mut response, MAX_PROBLEM).await?.unwrap_or_default();
+    let problem_text = bounded_body::read(&mut response, MAX_PROBLEM).await?.unwrap_or_default();
     let problem_text = problem(&problem_text);
     Err(match status {
         StatusCode::UNAUTHORIZED => CallError::Unknown(problem_text),

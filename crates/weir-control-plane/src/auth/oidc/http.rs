@@ -5,6 +5,7 @@ use crate::outgoing::{Outgoing, OutgoingError};
 use openidconnect::{HttpRequest, HttpResponse};
 use reqwest::Client;
 use std::time::Duration;
+use weir_runtime::bounded_body;
 
 /// Longest call.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -40,12 +41,7 @@ pub async fn call(client: Client, request: HttpRequest) -> Result<HttpResponse, 
     if let Some(headers) = out.headers_mut() {
         *headers = answer.headers().clone();
     }
-    let mut body = Vec::new();
-    while let Some(chunk) = answer.chunk().await.map_err(wrong)? {
-        if body.len() + chunk.len() > MAX_ANSWER {
-            return Err(HttpError::TooLarge);
-        }
-        body.extend_from_slice(&chunk);
-    }
+    let body = bounded_body::read(&mut answer, MAX_ANSWER).await.map_err(wrong)?;
+    let body = body.ok_or(HttpError::TooLarge)?;
     Ok(out.body(body)?)
 }

@@ -8,9 +8,10 @@ use weir_policy::{Plan, Verdict};
 use weir_runtime::clock::now_nanos;
 use weir_runtime::telemetry::TraceParent;
 
-/// When the parts of a verdict begin.
+/// When the parts of a verdict begin. Without spans only the time at which the head was read is known, by which the inspection is limited.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SpanClock {
+    is_traced: bool,
     begin: Instant,
     parsed: Instant,
     inspect: Instant,
@@ -18,10 +19,10 @@ pub(super) struct SpanClock {
 }
 
 impl SpanClock {
-    /// The message begins to be read.
-    pub fn start() -> Self {
+    /// The message begins to be read; `is_traced` if spans are made.
+    pub fn start(is_traced: bool) -> Self {
         let begin = Instant::now();
-        Self { begin, parsed: begin, inspect: begin, inspected: begin }
+        Self { is_traced, begin, parsed: begin, inspect: begin, inspected: begin }
     }
 
     /// Its head has been read; returns when.
@@ -32,12 +33,16 @@ impl SpanClock {
 
     /// The inspection begins.
     pub fn planned(&mut self) {
-        self.inspect = Instant::now();
+        if self.is_traced {
+            self.inspect = Instant::now();
+        }
     }
 
     /// The inspection ends.
     pub fn inspected(&mut self) {
-        self.inspected = Instant::now();
+        if self.is_traced {
+            self.inspected = Instant::now();
+        }
     }
 
     /// In nanoseconds since 1970, for a verdict that is made now.
