@@ -6,7 +6,6 @@ local answer = {}
 local byte, find, match, sub, lower = string.byte, string.find, string.match, string.sub, string.lower
 local concat = table.concat
 local tonumber = tonumber
-local new_table = require "table.new"
 
 -- The head of a response is a few short lines.
 local MAX_HEAD_BYTES = 16 * 1024
@@ -18,10 +17,11 @@ local READ_BYTES = 16 * 1024
 -- The plugin never requests an interim response (100 Continue).
 local FIRST_FINAL_STATUS = 200
 
--- Sized for most responses, because a table that grows is copied.
-local ANSWER_FIELDS = 8
-
 local SPACE, TAB = 32, 9
+
+-- LuaJIT makes a table with a place for each field of its constructor, but not for a
+-- constant nil. A table without such a place is copied when the field is set.
+local unset = nil
 
 local WANTED = {
   ["inspector-verdict"] = "verdict",
@@ -61,28 +61,64 @@ local status_of = remembered(64, function(line)
   end
 end)
 
--- The field in which a header is kept, false if the header is not needed, or nil
--- if this is not a header name.
-local field_of = remembered(64, function(name)
-  if not find(name, "^[!#-'*+.^-z|~%-%w]+$") then
-    return nil
-  end
-  return WANTED[lower(name)] or false
-end)
-
 local function is_blank(char)
   return char == SPACE or char == TAB
 end
 
-local function value_of(text, from, to)
-  if byte(text, from) == SPACE then
+local function value_of(line, from)
+  if byte(line, from) == SPACE then
     from = from + 1
   end
-  local value = sub(text, from, to)
+  local value = sub(line, from, -3)
   if is_blank(byte(value, 1)) or is_blank(byte(value, -1)) then
     value = match(value, "^[ \t]*(.-)[ \t]*$")
   end
   return value
+end
+
+-- The name of a header if it is needed, false if not, or nil if this is no header name.
+local name_of = remembered(64, function(name)
+  if not find(name, "^[!#-'*+.^-z|~%-%w]+$") then
+    return nil
+  end
+  name = lower(name)
+  return WANTED[name] and name or false
+end)
+
+-- What a line with its line end says: the header's name and value, false if it is not
+-- needed, or nil if it is malformed.
+local function read_line(line)
+  local colon = find(line, ":", 1, true)
+  -- CR and LF may occur only together, as a line end.
+  if not colon or find(line, "\r", 1, true) ~= #line - 1 or find(line, "\0", 1, true) then
+    return nil
+  end
+  local name = name_of(sub(line, 1, colon - 1))
+  return name and { name = name, field = WANTED[name], value = value_of(line, colon + 1) } or name
+end
+
+-- Most lines come again with each response. Two generations limit their number: the older
+-- is dropped when the newer is full. Long lines, as that of the context, come once.
+local LINES_PER_GENERATION = 64
+local LONGEST_REMEMBERED = 64
+local young, old, count = {}, {}, 0
+
+local function line_of(line)
+  local known = young[line]
+  if known ~= nil then
+    return known
+  end
+  known = old[line]
+  if known == nil then
+    known = read_line(line)
+  end
+  if known ~= nil and #line <= LONGEST_REMEMBERED then
+    if count >= LINES_PER_GENERATION then
+      young, old, count = {}, young, 0
+    end
+    young[line], count = known, count + 1
+  end
+  return known
 end
 
 -- text: starts with a head, whose last byte is at `stop`.
@@ -92,22 +128,20 @@ local function parse_head(text, stop)
   if not status then
     return nil, "not an HTTP/1.1 answer"
   end
-  local result = new_table(0, ANSWER_FIELDS)
-  result.status, result.keep = status.code, status.keep
+  local result = {
+    status = status.code, keep = status.keep, body = unset, verdict = unset, context = unset, attack = unset,
+    wishes = unset, retry_after = unset, connection = unset, content_length = unset, transfer_encoding = unset,
+  }
   local last = stop - 1
   while at < last do
-    local feed, colon = find(text, "\n", at, true), find(text, ":", at, true)
-    -- CR and LF may occur only together, as a line end.
-    if find(text, "\r", at, true) ~= feed - 1 or not colon or colon > feed then
-      return nil, "malformed header line"
-    end
-    local field = field_of(sub(text, at, colon - 1))
-    if field then
-      if result[field] then
-        return nil, "repeated " .. lower(sub(text, at, colon - 1))
+    local feed = find(text, "\n", at, true)
+    local line = line_of(sub(text, at, feed))
+    if line then
+      if result[line.field] then
+        return nil, "repeated " .. line.name
       end
-      result[field] = value_of(text, colon + 1, feed - 2)
-    elseif field == nil then
+      result[line.field] = line.value
+    elseif line == nil then
       return nil, "malformed header line"
     end
     at = feed + 1

@@ -213,10 +213,31 @@ local function send_slices(sock, conf, deadline, content, at)
   return ok, err, at
 end
 
+-- Lines that end in a number, which takes long to be written: those of small numbers are
+-- made once.
+local REMEMBERED_NUMBERS = 4096
+
+local function numbered(before, after)
+  local lines = {}
+  return function(number)
+    local line = lines[number]
+    if not line then
+      line = before .. number .. after
+      if number < REMEMBERED_NUMBERS then
+        lines[number] = line
+      end
+    end
+    return line
+  end
+end
+
+local deadline_line = numbered("Inspector-Deadline: ", "\r\n")
+local last_line = numbered("Content-Length: ", "\r\n\r\n")
+
 -- The lines that differ between two attempts, of which this one begins at `at`.
 local function attempt_lines(conf, call, at)
-  return (call.waits and "Inspector-Deadline: " .. budget.left_ms(conf, call.deadline, at) .. "\r\n" or "")
-    .. (call.retried and "Inspector-Attempt: 2\r\n" or "")
+  local deadline = call.waits and deadline_line(budget.left_ms(conf, call.deadline, at)) or ""
+  return call.retried and deadline .. "Inspector-Attempt: 2\r\n" or deadline
 end
 
 -- Returns the same as send_slices().
@@ -224,8 +245,7 @@ local function send(sock, conf, call, at)
   local head, content = call.head, call.content
   local size = content and content.size or 0
   -- One string: a table of pieces costs more than joining short ones.
-  local text = call.fixed .. call.lines .. attempt_lines(conf, call, at)
-    .. "Content-Length: " .. #head + size .. "\r\n\r\n" .. head
+  local text = call.fixed .. call.lines .. attempt_lines(conf, call, at) .. last_line(#head + size) .. head
   if content and body.is_small(content) then
     local ok, err = sock:send({ text, content.data })
     return ok, err, at

@@ -122,13 +122,18 @@ local function reason_of(status)
   return inspect.reason_of_status(status)
 end
 
-local function results_of(answer, wanted)
-  local decoded = answer.body and cjson.decode(answer.body)
+local function results_of(text, wanted)
+  local decoded = text and cjson.decode(text)
   local results = type(decoded) == "table" and decoded.results
   if type(results) == "table" and #results == wanted then
     return results
   end
 end
+
+-- By number of copies: a response that says that all of them were delivered. Nodes say it
+-- in the same words each time, so it is read once, unless it is long.
+local all_delivered = {}
+local MAX_REMEMBERED_BYTES = 16 * 1024
 
 local function keep_all(set, log, entries, reason, detail)
   local left = {}
@@ -165,17 +170,26 @@ local function send_batch(set, log, entries)
     end
     return keep_all(set, log, entries, reason, detail)
   end
-  local results = results_of(answer, #entries)
+  local text = answer.body
+  local left = {}
+  if text and text == all_delivered[#entries] then
+    return left
+  end
+  local results = results_of(text, #entries)
   if not results then
     return keep_all(set, log, entries, "malformed", "results of a batch")
   end
-  local left = {}
+  local complete_batch = true
   for i = 1, #entries do
     local status = type(results[i]) == "table" and results[i].status
     local failed = reason_of(status)
+    complete_batch = complete_batch and not failed
     if failed and keep(set, log, entries[i], failed, "status " .. tostring(status)) then
       left[#left + 1] = entries[i]
     end
+  end
+  if complete_batch and #text <= MAX_REMEMBERED_BYTES then
+    all_delivered[#entries] = text
   end
   return left
 end
@@ -195,12 +209,15 @@ function delivery.send(set, log, entries)
   return send_each(set, log, wanted)
 end
 
+-- See inspect.lua.
+local unset = nil
+
 -- What a queue needs for an entry besides its text.
 local ENTRY_BYTES = 200
 
 -- One copy, as it waits in a queue. leg: "requests" or "responses".
 function delivery.entry(set, leg, id, lines, content)
-  return { set = set, leg = leg, id = id, lines = lines, content = content,
+  return { set = set, leg = leg, id = id, lines = lines, content = content, since = unset, failing_since = unset,
     size = #lines + #content + ENTRY_BYTES }
 end
 

@@ -22,13 +22,12 @@ local settings = require "kong.plugins.kong-lua.settings"
 
 local inspect = {}
 
-local new_table = require "table.new"
-
 local find, match = string.find, string.match
 local now = ngx.now
 
--- Sized from the start, because a table that grows is copied several times.
-local OUTCOME_FIELDS = 16
+-- LuaJIT makes a table with a place for each field of its constructor, but not for a
+-- constant nil. A table without such a place is copied when the field is set.
+local unset = nil
 
 local UNAVAILABLE = "service unavailable"
 local TOO_LARGE = "request body too large"
@@ -190,7 +189,7 @@ local function ask_inline(set, log, about, outcome, head, rebuilt, content, why)
   outcome.lines = common
   local call = {
     fixed = set.requests, lines = payload.request_lines(common, rebuilt, content), head = head, content = content,
-    deadline = deadline, timeout_ms = timeout_ms, waits = true,
+    deadline = deadline, timeout_ms = timeout_ms, waits = true, address = unset, retried = unset,
   }
   local answer, verdict, detail = inspect.ask(set, log, call)
 
@@ -269,10 +268,18 @@ local function guarded(conf, log, about, enqueue, outcome)
   return ask_inline(set, log, about, outcome, head, rebuilt, content, why)
 end
 
+-- With the fields that the response leg sets.
+local function new_outcome(about)
+  return {
+    id = unset, about = about, set = unset, content = unset, lines = unset, verdict = unset, reason = unset,
+    reply = unset, inspected = "none", part = unset, attack = unset, context = unset, wants = unset,
+    copy_limit = unset, copied = unset, passed = unset, pieces = unset,
+  }
+end
+
 -- Never throws: an error of the connector is one of the reasons for no verdict.
 function inspect.request(conf, log, about, enqueue)
-  local outcome = new_table(0, OUTCOME_FIELDS)
-  outcome.inspected, outcome.about = "none", about
+  local outcome = new_outcome(about)
   local ok, err = pcall(guarded, conf, log, about, enqueue, outcome)
   if outcome.content then
     body.close(outcome.content)

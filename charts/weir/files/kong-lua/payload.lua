@@ -6,6 +6,7 @@ local payload = {}
 
 local find, gsub, sub, byte, format = string.find, string.gsub, string.sub, string.byte, string.format
 local concat, sort = table.concat, table.sort
+local new_table = require "table.new"
 
 -- Identifiers are cut from one long random text, so that one read of the system's
 -- generator and one encoding serve many requests.
@@ -56,27 +57,22 @@ function payload.token(text)
   return token
 end
 
+-- Address and port as a header has them, in three pieces that the caller joins with others.
 local function endpoint(address, port)
   if not address or address == "" then
-    return "127.0.0.1"
+    return "127.0.0.1", "", ""
   end
   if find(address, ":", 1, true) then
     if sub(address, 1, 5) == "unix:" then
       -- A local socket has no address; its peer is a process on this host.
-      return "127.0.0.1"
+      return "127.0.0.1", "", ""
     end
     address = "[" .. address .. "]"
   end
   if not port or port == "" or port == "0" then
-    return address
+    return address, "", ""
   end
-  return address .. ":" .. port
-end
-
--- A header value cannot contain a line break, because nginx refuses such requests.
--- This is checked anyway where a value becomes a line of its own.
-local function one_line(text)
-  return not (find(text, "\r", 1, true) or find(text, "\n", 1, true) or find(text, "\0", 1, true))
+  return address, ":", port
 end
 
 local function traceparent_line(value)
@@ -178,15 +174,20 @@ local function body_line(state)
 end
 payload.body_line = body_line
 
+local function peer_line(address, port)
+  local peer, colon
+  peer, colon, port = endpoint(address, port)
+  return "\r\nInspector-Peer: " .. peer .. colon .. port
+end
+
 -- Everything about a request that the call about its response repeats. head: the
 -- request's head, if available.
 function payload.common_lines(id, about, head)
   local var = ngx.var
   local address, peer_address = var.remote_addr, var.realip_remote_addr
-  return "Inspector-Request-Id: " .. id
-    .. "\r\nInspector-Client: " .. endpoint(address, var.remote_port)
-    .. (peer_address and peer_address ~= address
-      and "\r\nInspector-Peer: " .. endpoint(peer_address, var.realip_remote_port) or "")
+  local client, colon, port = endpoint(address, var.remote_port)
+  return "Inspector-Request-Id: " .. id .. "\r\nInspector-Client: " .. client .. colon .. port
+    .. (peer_address and peer_address ~= address and peer_line(peer_address, var.realip_remote_port) or "")
     .. "\r\nInspector-Scheme: " .. (about.scheme or var.scheme)
     .. "\r\nInspector-Protocol: " .. protocol_in(head, var)
     .. (about.service and "\r\nInspector-Service: " .. payload.token(about.service) or "")
@@ -207,19 +208,23 @@ end
 -- further lines, or nil.
 function payload.response_lines(outcome, consumer, more)
   local context = outcome.context
-  local known = context and one_line(context)
   return (outcome.lines or payload.common_lines(outcome.id, outcome.about))
-    .. (known and "Inspector-Context: " or "") .. (known and context or "") .. (known and "\r\n" or "")
+    .. (context and "Inspector-Context: " or "") .. (context or "") .. (context and "\r\n" or "")
     .. (consumer and "Inspector-Consumer: " .. payload.token(consumer) .. "\r\n" or "") .. (more or "")
 end
 
+-- What response_head() joins: one table for all responses, because a table that grows is
+-- copied. Nothing waits while it is in use.
+local joined = new_table(128, 0)
+
 function payload.response_head(status, headers)
-  local pieces, count = { "HTTP/1.1 ", status, " \r\n" }, 3
+  joined[1], joined[2], joined[3] = "HTTP/1.1 ", status, " \r\n"
+  local count = 3
   for name, value in pairs(headers) do
-    count = append_header(pieces, count, name, value)
+    count = append_header(joined, count, name, value)
   end
-  pieces[count + 1] = "\r\n"
-  return concat(pieces)
+  joined[count + 1] = "\r\n"
+  return concat(joined, "", 1, count + 1)
 end
 
 -- How much of a response body is copied.
