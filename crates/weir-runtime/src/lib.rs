@@ -1,8 +1,8 @@
 //! Building blocks that every weir process shares.
 //!
 //! [`serve`] accepts connections and serves HTTP on them within limits, with [`tls`] certificates that can be reloaded.
-//! [`telemetry`] provides logs, metrics and health probes. [`backoff`], [`bounded_body`], [`clock`], [`error_chain`], [`hex`] and [`pem`] are small
-//! utilities.
+//! [`telemetry`] provides logs, metrics and health probes. [`backoff`], [`bounded_body`], [`clock`], [`error_chain`],
+//! [`hex`] and [`pem`] are small utilities.
 //!
 //! ```
 //! use weir_runtime::{backoff::Backoff, clock, hex};

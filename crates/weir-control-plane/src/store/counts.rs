@@ -10,6 +10,7 @@ use super::ids::{self, HOUR};
 use super::incoming::{Incoming, text};
 use super::partition::Partition;
 use super::sql::{Columns, Rows, Sql, Value};
+use super::value_sums::ValueSums;
 use super::{Count, Database, Dimension, Filter, RuleCount, Series, Slot, StoreError};
 use sqlx::AnyConnection;
 use std::collections::{BTreeMap, HashMap};
@@ -210,33 +211,25 @@ impl Database {
     pub async fn top(&self, dimension: Dimension, filter: &Filter, limit: usize) -> Result<Vec<Count>, StoreError> {
         clause::check(filter)?;
         let filter = &self.bounded(filter);
-        let mut sums: HashMap<String, (u64, u64)> = HashMap::new();
-        let mut add = |value: String, hits: u64, blocked: u64| {
-            let sum = sums.entry(value).or_default();
-            *sum = (sum.0 + hits, sum.1 + blocked);
-        };
+        let mut sums = ValueSums::default();
         for month in self.partitions().between(filter.from, filter.to)? {
             let Some(partition) = self.partitions().existing(month).await? else { continue };
             let named = |error| partition.named(error);
             let plan = plan(&partition, dimension, filter).await.map_err(named)?;
-            plan.entries.into_iter().for_each(|(value, hits, blocked)| add(value, hits, blocked));
+            plan.entries.into_iter().for_each(|(value, hits, blocked)| sums.add(value, hits, blocked));
             for sql in plan.statements {
                 for row in sql.all(partition.pools.read()).await.map_err(named)? {
                     let mut c = Columns::of(&row);
                     let (value, hits, blocked) = (c.text()?, c.count()?, c.count()?);
                     if plan.lists {
-                        value.split_whitespace().for_each(|value| add(value.to_owned(), hits, blocked));
+                        value.split_whitespace().for_each(|value| sums.add(value.to_owned(), hits, blocked));
                     } else {
-                        add(value, hits, blocked);
+                        sums.add(value, hits, blocked);
                     }
                 }
             }
         }
-        let mut out: Vec<Count> =
-            sums.into_iter().map(|(value, (hits, blocked))| Count { value, hits, blocked }).collect();
-        out.sort_by(|a, b| b.hits.cmp(&a.hits).then_with(|| a.value.cmp(&b.value)));
-        out.truncate(limit.min(MAX_TOP));
-        Ok(out)
+        Ok(sums.top(limit.min(MAX_TOP)))
     }
 }
 

@@ -46,6 +46,7 @@ mod summarize_hours;
 mod traffic;
 mod updates;
 mod url;
+mod value_sums;
 
 pub use backup::Dumped;
 pub use clock_skew::Redated;

@@ -2,8 +2,8 @@
 
 use super::clause::{self, Scope};
 use super::sql::{Columns, Sql};
+use super::value_sums::ValueSums;
 use super::{Count, Database, Filter, StoreError};
-use std::collections::HashMap;
 
 /// Attack types and hosts of the newest hits that fit a filter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,30 +18,12 @@ pub struct NewestCounts {
     pub cut: bool,
 }
 
-#[derive(Default)]
-struct Sums(HashMap<String, (u64, u64)>);
-
-impl Sums {
-    fn add(&mut self, value: &str, hits: u64, blocked: u64) {
-        let sum = self.0.entry(value.to_owned()).or_default();
-        *sum = (sum.0 + hits, sum.1 + blocked);
-    }
-
-    fn ranked(self, limit: usize) -> Vec<Count> {
-        let count = |(value, (hits, blocked))| Count { value, hits, blocked };
-        let mut out: Vec<Count> = self.0.into_iter().map(count).collect();
-        out.sort_by(|a, b| b.hits.cmp(&a.hits).then_with(|| a.value.cmp(&b.value)));
-        out.truncate(limit);
-        out
-    }
-}
-
 impl Database {
     /// The `limit` attack types and hosts with most hits among the newest `most` hits that fit `filter`.
     pub async fn newest_counts(&self, filter: &Filter, most: u64, limit: usize) -> Result<NewestCounts, StoreError> {
         clause::check(filter)?;
         let filter = &self.bounded(filter);
-        let (mut types, mut targets) = (Sums::default(), Sums::default());
+        let (mut types, mut targets) = (ValueSums::default(), ValueSums::default());
         let mut out = NewestCounts::default();
         for month in self.partitions().between(filter.from, filter.to)? {
             let Some(partition) = self.partitions().existing(month).await? else { continue };
@@ -51,8 +33,8 @@ impl Database {
             for row in sql.all(partition.pools.read()).await.map_err(|e| partition.named(e))? {
                 let mut c = Columns::of(&row);
                 let (attacks, host, rows, hits, blocked) = (c.text()?, c.text()?, c.count()?, c.count()?, c.count()?);
-                attacks.split_whitespace().for_each(|attack| types.add(attack, hits, blocked));
-                targets.add(&host, hits, blocked);
+                attacks.split_whitespace().for_each(|attack| types.add(attack.to_owned(), hits, blocked));
+                targets.add(host, hits, blocked);
                 read += rows;
             }
             out.read += read;
@@ -61,7 +43,7 @@ impl Database {
                 break;
             }
         }
-        (out.attack_types, out.targets) = (types.ranked(limit), targets.ranked(limit));
+        (out.attack_types, out.targets) = (types.top(limit), targets.top(limit));
         Ok(out)
     }
 }

@@ -7,9 +7,10 @@ use super::ingest::{begin, retry};
 use super::migrate::Engine;
 use super::partition::Partition;
 use super::sql::{Columns, Rows, Sql, Value};
+use super::value_sums::ValueSums;
 use super::{Database, Dimension, StoreError};
 use sqlx::{AnyConnection, Connection};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// Longest pause after an hour; otherwise it is as long as the hour took, so that half of a connection's time is left.
@@ -206,14 +207,9 @@ async fn read_list(
 
 /// Each value once, most hits first.
 fn joined(entries: Vec<Entry>) -> Vec<Entry> {
-    let mut sums: HashMap<String, (u64, u64)> = HashMap::new();
-    for (value, hits, blocked) in entries {
-        let sum = sums.entry(value).or_default();
-        *sum = (sum.0 + hits, sum.1 + blocked);
-    }
-    let mut out: Vec<Entry> = sums.into_iter().map(|(value, (hits, blocked))| (value, hits, blocked)).collect();
-    out.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-    out
+    let mut sums = ValueSums::default();
+    entries.into_iter().for_each(|(value, hits, blocked)| sums.add(value, hits, blocked));
+    sums.ranked()
 }
 
 async fn write(partition: &Partition, summary: &Summary) -> Result<(), StoreError> {

@@ -36,7 +36,7 @@ pub(super) fn call(chain: &Chain<'_>, arguments: &Arguments<'_>) -> Option<Stren
     if by_owner == Some(Strong) { by_owner } else { by_name(chain, arguments).or(by_owner) }
 }
 
-/// A call of a member of an object that stands for the system, a process or the interpreter.
+/// A call of a member of an object that represents the system, a process or the interpreter.
 fn by_object(chain: &Chain<'_>, arguments: &Arguments<'_>) -> Option<Strength> {
     let names = chain.names();
     let (object, members) = names.split_first()?;
@@ -131,7 +131,7 @@ pub(super) fn member(chain: &Chain<'_>) -> Option<Strength> {
     matches!((holder, last), (b"process", b"env") | (b"os", b"environ") | (b"ENV", _)).then_some(Weak)
 }
 
-/// What an element of an object that stands for the system is: a list of files, a variable of the environment.
+/// What an element of an object that represents the system is: a list of files, a variable of the environment.
 pub(super) fn index(chain: &Chain<'_>, arguments: &Arguments<'_>) -> Option<Strength> {
     let object = *chain.names().first()?;
     match object {

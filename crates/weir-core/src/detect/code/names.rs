@@ -6,7 +6,7 @@ use crate::model::Lexicon;
 /// What a keyword does in the grammar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Keyword {
-    /// Stands between two operands, or leads to another part of a statement.
+    /// Is written between two operands, or leads to another part of a statement.
     Infix,
     /// Begins a statement or an operand.
     Statement,

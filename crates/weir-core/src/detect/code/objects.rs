@@ -1,6 +1,6 @@
 //! Objects and modules of the languages that stand for the system, a process, files or the interpreter.
 
-/// Members of an object that stands for the system.
+/// Members of an object that represents the system.
 #[derive(Clone, Copy, Debug)]
 struct Members {
     /// The object, in its case.

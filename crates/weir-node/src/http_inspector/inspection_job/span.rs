@@ -8,7 +8,8 @@ use weir_policy::{Plan, Verdict};
 use weir_runtime::clock::now_nanos;
 use weir_runtime::telemetry::TraceParent;
 
-/// When the parts of a verdict begin. Without spans only the time at which the head was read is known, by which the inspection is limited.
+/// When the parts of a verdict begin. Without spans only the time at which the head was read is known, by which the
+/// inspection is limited.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SpanClock {
     is_traced: bool,
