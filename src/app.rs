@@ -26,6 +26,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use weir_node::generation::Generation;
 use weir_runtime::serve::{self, ServeMetrics};
 use weir_runtime::telemetry::{Health, logs, probes};
 
@@ -41,6 +42,11 @@ fn configuration(sources: &Sources) -> Result<(Resolved, Report), StartError> {
         Some(resolved) => Ok((resolved, report)),
         None => Err(StartError::Configuration(Box::new(report))),
     }
+}
+
+/// What a node with this configuration inspects by before a control plane sends anything: rules, policy and databases.
+pub fn local_generation(resolved: &Resolved) -> Result<Generation, StartError> {
+    compose::local(resolved)
 }
 
 /// Which parts of weir a process runs.
@@ -121,15 +127,15 @@ pub fn run(sources: Sources, role: Role) -> Result<Outcome, StartError> {
     outcome
 }
 
-/// Binds `address`; every address means IPv6 and IPv4, or IPv4 alone where the system has no IPv6.
-async fn listen(address: crate::config::types::ListenAddress) -> Result<TcpListener, StartError> {
+/// Binds `address`, the value of `key`; every address means IPv6 and IPv4, or IPv4 alone where the system has no IPv6.
+async fn listen(key: &str, address: crate::config::types::ListenAddress) -> Result<TcpListener, StartError> {
     let bound = match (TcpListener::bind(address.socket()).await, address.ip) {
         (Err(error), None) if error.kind() != std::io::ErrorKind::AddrInUse => {
             TcpListener::bind(SocketAddr::from(([0, 0, 0, 0], address.port))).await
         }
         (bound, _) => bound,
     };
-    StartError::system(format!("listen on {address}"), bound)
+    StartError::system(format!("{key}: cannot listen on {address}"), bound)
 }
 
 /// Where probes and metrics are served; `off` where they are not.
@@ -156,15 +162,16 @@ async fn probe_servers(
     let mut at = ProbesAt { health: "off".into(), metrics: "off".into(), registry };
     match (probes, metrics) {
         (Some((address, probes)), Some((same, metrics))) if address == same && address.port != 0 => {
-            at.health = probe_server(address, probes.merge(metrics), settings, stop).await?;
+            at.health = probe_server("metrics.listen_address", address, probes.merge(metrics), settings, stop).await?;
             at.metrics = at.health.clone();
         }
         (probes, metrics) => {
             if let Some((address, probes)) = probes {
-                at.health = probe_server(address, probes, settings.clone(), stop).await?;
+                at.health =
+                    probe_server("health_check.listen_address", address, probes, settings.clone(), stop).await?;
             }
             if let Some((address, metrics)) = metrics {
-                at.metrics = probe_server(address, metrics, settings, stop).await?;
+                at.metrics = probe_server("metrics.listen_address", address, metrics, settings, stop).await?;
             }
         }
     }
@@ -174,12 +181,13 @@ async fn probe_servers(
 /// Serves `router` until `stop` on a thread of its own, so that probes are answered however busy the workers of the
 /// runtime are. Returns the address.
 async fn probe_server(
+    key: &str,
     address: crate::config::types::ListenAddress,
     router: Router,
     settings: serve::Settings,
     stop: &CancellationToken,
 ) -> Result<String, StartError> {
-    let listener = listen(address).await?;
+    let listener = listen(key, address).await?;
     let at = local(&listener);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = StartError::system("runtime of probes", runtime)?;
@@ -227,7 +235,9 @@ mod tests {
         let settings = serve::Settings { name: "probes", limits, metrics: ServeMetrics::default(), tls: None };
         let (health, stop) = (Arc::new(Health::default()), CancellationToken::new());
         let address = crate::config::types::ListenAddress { ip: Some([127, 0, 0, 1].into()), port: 0 };
-        let at = probe_server(address, probes::health_routes(health), settings, &stop).await.unwrap();
+        let at = probe_server("health_check.listen_address", address, probes::health_routes(health), settings, &stop)
+            .await
+            .unwrap();
         let mut stream = std::net::TcpStream::connect(at).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         stream.write_all(b"GET /live HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").unwrap();

@@ -32,7 +32,7 @@ pub async fn run(resolved: Resolved, signals: Signals) -> Result<bool, StartErro
         error => StartError::Aggregation(error),
     })?;
     let tls = tls(&resolved).map(Tls::load).transpose()?.map(Arc::new);
-    let listener = listen(resolved.aggregation.address).await?;
+    let listener = listen("aggregation.address", resolved.aggregation.address).await?;
     let health = Arc::new(Health::default());
     let ended = CancellationToken::new();
     let counts = ServeMetrics::default();
@@ -42,6 +42,7 @@ pub async fn run(resolved: Resolved, signals: Signals) -> Result<bool, StartErro
     }
     let address = local(&listener);
     tracing::info!(address, tls = tls.is_some(), "aggregation");
+    logs::flush();
     eprintln!("weir {} aggregation listens on {address}", env!("CARGO_PKG_VERSION"));
     signals.listen(stop.clone(), Arc::clone(&health))?;
     health.set_ready(true);

@@ -61,6 +61,11 @@ fn build(
     Ok(Built { generation, access: settings::access(resolved, &keys)?, compiled })
 }
 
+/// What is in force without a control plane.
+pub fn local(resolved: &Resolved) -> Result<Generation, StartError> {
+    Ok(build(resolved, None, None)?.generation)
+}
+
 /// What is in force at first: the last good policy of the control plane joined in, where it can be.
 pub fn first(resolved: &Resolved, sync: Option<&PolicySync>) -> Result<(Built, Option<Arc<RemotePolicy>>), StartError> {
     if let Some(sync) = sync

@@ -37,15 +37,17 @@ pub struct Running {
     /// Ends when it has stopped.
     served: JoinHandle<()>,
     background: JoinHandle<()>,
+    /// Where Console and API are, as a URL.
+    url: String,
     /// The administrator who can log in with the password of this start.
     first: Option<FirstAdministrator>,
 }
 
 impl Running {
-    /// Says the password of the first administrator, when everything has started.
+    /// Says where the Console is and the password of the first administrator, when everything has started.
     pub fn started(&mut self) -> Box<dyn FnOnce() + Send> {
-        let first = self.first.take();
-        Box::new(move || announce_first(first.as_ref()))
+        let (url, first) = (self.url.clone(), self.first.take());
+        Box::new(move || announce(&url, first.as_ref()))
     }
 
     /// Tells why the store cannot write, while it cannot.
@@ -75,13 +77,13 @@ pub async fn run(resolved: Resolved, signals: Signals) -> Result<bool, StartErro
     let own = ControlPlaneMetrics::default();
     own.enlist(&mut registry);
     probe_servers(&resolved, &health, registry, &counts, &stop).await?;
-    let running = start(&resolved, address, None, (&counts, &own), stop.clone()).await?;
+    let mut running = start(&resolved, address, None, (&counts, &own), stop.clone()).await?;
     if let Some(tls) = &running.tls {
         reload::certificates(Arc::clone(tls), telemetry)?;
     }
     health.watch(running.store_check(), true);
     health.set_ready(true);
-    announce_first(running.first.as_ref());
+    running.started()();
     signals.listen(stop, health)?;
     let done = running.wait().await;
     tracing::info!("stopped");
@@ -111,15 +113,17 @@ pub async fn start(
         certificate_optional: false,
     });
     let tls = tls.map(Tls::load).transpose()?.map(Arc::new);
-    let listener = listen(address).await?;
-    announce(&listener, tls.is_some());
+    let listener = listen("control_plane.address", address).await?;
+    let at = local(&listener);
+    tracing::info!(address = at, tls = tls.is_some(), "control plane");
+    let url = console_url(&listener, tls.is_some());
     let settings = settings::listener(resolved, "control_plane", counts, tls.clone());
     let served = tokio::spawn(serve::serve(listener, settings, server::router(&app), stop.clone()));
     let background = tokio::spawn({
         let app = app.clone();
         async move { Box::pin(app.run(stop)).await }
     });
-    Ok(Running { app, tls, served, background, first })
+    Ok(Running { app, tls, served, background, url, first })
 }
 
 /// A listener on loopback for the node in the same process, in plain text; answers its port.
@@ -212,21 +216,25 @@ fn oidc(resolved: &Resolved) -> Option<oidc::Config> {
     })
 }
 
-/// Says on standard error where the Console is.
-fn announce(listener: &TcpListener, tls: bool) {
-    let address = local(listener);
-    tracing::info!(address, tls, "control plane");
+/// Where a browser finds the Console: for every address of this machine, on this machine.
+fn console_url(listener: &TcpListener, tls: bool) -> String {
     let scheme = if tls { "https" } else { "http" };
-    eprintln!("weir Console and API are at {scheme}://{address}");
+    let address = match listener.local_addr() {
+        Ok(address) if address.ip().is_unspecified() => format!("127.0.0.1:{}", address.port()),
+        _ => local(listener),
+    };
+    format!("{scheme}://{address}")
 }
 
-/// Says on standard error with what password the first administrator logs in, once everything has started: it goes to no
-/// log.
-fn announce_first(first: Option<&FirstAdministrator>) {
+/// Says on standard error where the Console is, and with what password the first administrator logs in, once everything
+/// has started: the password goes to no log.
+fn announce(url: &str, first: Option<&FirstAdministrator>) {
+    logs::flush();
+    eprintln!("weir Console and API are at {url}");
     if let Some(first) = first {
         match &first.made_password {
             Some(password) => eprintln!(
-                "\nfirst administrator: login {}  password {password}\n(each start makes a new one until the first login; \
+                "first administrator: login {}  password {password}\n(each start makes a new one until the first login; \
                  change it in the Console)\n",
                 first.login
             ),

@@ -17,12 +17,12 @@ pub enum Listener {
 
 impl Listener {
     /// Listens where the configuration says.
-    pub async fn bind(address: &ConnectorAddress, file: &resolved::UnixSocket) -> Result<Self, StartError> {
+    pub async fn bind(key: &str, address: &ConnectorAddress, file: &resolved::UnixSocket) -> Result<Self, StartError> {
         match address {
-            ConnectorAddress::Tcp(address) => listen(*address).await.map(Self::Tcp),
+            ConnectorAddress::Tcp(address) => listen(key, *address).await.map(Self::Tcp),
             ConnectorAddress::Unix(path) => {
                 let bound = UnixSocket::bind(path, file.mode.0, file.group.as_deref());
-                let what = format!("listen on {}", address.show());
+                let what = format!("{key}: cannot listen on {}", address.show());
                 StartError::system(what, bound).map(Self::Unix)
             }
         }

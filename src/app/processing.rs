@@ -80,7 +80,6 @@ pub async fn run_with(
     }
     let keys = settings::keys(&resolved)?;
     let keys = ContextKeys::new(&keys).map_err(|_| SettingsError::NoRandomness)?;
-    let open = access.is_open();
     let behaviour = Behaviour::open(&resolved, &mut registry)?;
     let events = Events::open(&resolved, sync.as_ref().map(PolicySync::link), &telemetry, &behaviour.abuse())?;
     let lists = lists(&resolved, &mut registry)?;
@@ -116,7 +115,7 @@ pub async fn run_with(
             sync.asked(FIRST_POLICY).await;
         }
     }
-    announce(&listener, &resolved, &probes, tls.is_some(), open);
+    announce(&listener, &probes, tls.is_some());
     let drain = CancellationToken::new();
     let agent = spoe.map(|listener| tokio::spawn(spoe_agent(listener, Arc::clone(&service), drain.clone())));
     health.set_ready(true);
@@ -138,9 +137,9 @@ pub async fn run_with(
 /// The listener of the API, and that of the agent for HAProxy where it is on.
 async fn listeners(resolved: &Resolved) -> Result<(Listener, Option<Listener>), StartError> {
     let file = &resolved.connector.unix_socket;
-    let listener = Listener::bind(&resolved.connector.address, file).await?;
+    let listener = Listener::bind("connector.address", &resolved.connector.address, file).await?;
     let spoe = match &resolved.spoe.address {
-        Some(address) => Some(Listener::bind(address, file).await?),
+        Some(address) => Some(Listener::bind("spoe.address", address, file).await?),
         None => None,
     };
     Ok((listener, spoe))
@@ -192,17 +191,11 @@ fn heartbeat(composer: &Arc<Composer>, events: Option<&Events>, service: &Servic
     })
 }
 
-/// Says on standard error what it listens on, and what to try: the log on standard output stays JSON.
-fn announce(listener: &Listener, resolved: &Resolved, probes: &ProbesAt, tls: bool, open: bool) {
+/// Says on standard error what it listens on, and what to try, below what was logged so far.
+fn announce(listener: &Listener, probes: &ProbesAt, tls: bool) {
     let address = listener.address();
     tracing::info!(address, tls, "http_inspector");
-    if open && let Listener::Tcp(_) = listener {
-        tracing::warn!(
-            "connectors are not authenticated: calls are accepted from {} network(s) without key or certificate; \
-             set connector.auth",
-            resolved.connector.allowed_networks.len()
-        );
-    }
+    logs::flush();
     let url = listener.url(tls);
     eprintln!(
         "weir {} listens on {address} (API), {} (probes), {} (metrics)\n\ntry it:\n  \

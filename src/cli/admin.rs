@@ -67,7 +67,7 @@ pub fn run(command: Command) -> ExitCode {
             ExitCode::from(EXIT_OK)
         }
         Err(error) => {
-            eprintln!("weir: {error}");
+            super::report(&error);
             ExitCode::from(EXIT_FAILED)
         }
     }

@@ -49,7 +49,7 @@ pub fn run(args: Arguments) -> ExitCode {
             ExitCode::from(EXIT_OK)
         }
         Err(error) => {
-            eprintln!("weir: {error}");
+            super::report(&error);
             ExitCode::from(EXIT_FAILED)
         }
     }
@@ -78,7 +78,7 @@ fn back_up(sources: &Sources, file: &Path, force: bool) -> Result<BackupReport, 
     if written.is_err()
         && let Err(error) = std::fs::remove_file(&part)
     {
-        eprintln!("weir: {}: {error}", part.display());
+        eprintln!("error: {}: {error}", part.display());
     }
     written
 }

@@ -1,15 +1,21 @@
 //! Why a subcommand failed.
 
 use super::readers::ReadError;
+use crate::app::StartError;
 use crate::app::admin::AdminError;
 use crate::app::backup::BackupError;
+use crate::app::error::SettingsError;
 use crate::config::tree::SyntaxError;
-use std::fmt::Display;
-use std::io;
+use crate::config::{Report, diagnostic};
+use std::collections::BTreeMap;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 use weir_core::ruleset::RuleError;
 use weir_policy::PolicyError;
+
+/// Most bytes of a file of which a line is shown.
+const MAX_SOURCE: u64 = 64 << 20;
 
 /// Why a subcommand failed; the text goes to standard error.
 #[derive(Debug, Error)]
@@ -55,11 +61,17 @@ pub enum CliError {
         /// Where and what.
         error: SyntaxError,
     },
+    /// The configuration is wrong; the report lists every mistake.
+    #[error("{}", .0.render())]
+    Configuration(Box<Report>),
+    /// The configuration names something that cannot be used.
+    #[error(transparent)]
+    Start(Box<StartError>),
     /// Mistakes in the rules.
-    #[error("{}", lines(.0))]
+    #[error("{}", lines(.0.iter().map(|e| (e.to_string(), e.file.as_str(), e.line, e.column))))]
     Rules(Vec<RuleError>),
     /// Mistakes in a policy file.
-    #[error("{}", lines(.0))]
+    #[error("{}", lines(.0.iter().map(|e| (e.to_string(), e.file.as_str(), e.line, e.column))))]
     Policy(Vec<PolicyError>),
     /// The URL of the node cannot be called.
     #[error("expected an http:// URL with a host, got `{0}`")]
@@ -92,6 +104,16 @@ pub enum CliError {
     Admin(#[from] AdminError),
 }
 
+impl From<StartError> for CliError {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Settings(SettingsError::Policy(errors)) => CliError::Policy(errors),
+            StartError::Settings(SettingsError::Rules(errors)) => CliError::Rules(errors),
+            error => CliError::Start(Box::new(error)),
+        }
+    }
+}
+
 impl CliError {
     /// Names the file at `path` in an error of its contents.
     pub(super) fn requests(path: &Path) -> impl Fn(ReadError) -> CliError {
@@ -104,7 +126,37 @@ impl CliError {
     }
 }
 
-/// One error a line, each marked as one.
-fn lines<E: Display>(errors: &[E]) -> String {
-    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\nerror: ")
+/// The mistakes, each marked as one, with the line of the file where there is one: text, file, line and column of each.
+fn lines<'e>(mistakes: impl Iterator<Item = (String, &'e str, usize, usize)>) -> String {
+    let mut sources: BTreeMap<&str, String> = BTreeMap::new();
+    let all = mistakes.map(|(text, file, line, column)| {
+        let source = sources.entry(file).or_insert_with(|| if line > 0 { source_of(file) } else { String::new() });
+        format!("{text}{}", diagnostic::excerpt(source, line, column))
+    });
+    all.collect::<Vec<_>>().join("\nerror: ")
+}
+
+/// The text of a file in which a mistake was found; empty where it cannot be read again, as of built-in rules.
+fn source_of(file: &str) -> String {
+    let mut text = String::new();
+    let read = std::fs::File::open(file).map(|opened| opened.take(MAX_SOURCE).read_to_string(&mut text));
+    if read.is_ok_and(|read| read.is_ok()) { text } else { String::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mistakes_are_shown_with_their_line() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("a.yaml");
+        std::fs::write(&file, "- id: own.a\n  attack: sqly\n").unwrap();
+        let error = |file: &str, line, column| RuleError { file: file.into(), line, column, message: "no".into() };
+        let name = file.to_str().unwrap();
+        let text = CliError::Rules(vec![error(name, 2, 11), error("rules/none.yaml", 3, 1)]).to_string();
+        let shown =
+            format!("{name}:2:11: no\n  |\n2 |   attack: sqly\n  |           ^\nerror: rules/none.yaml:3:1: no");
+        assert_eq!(text, shown);
+    }
 }

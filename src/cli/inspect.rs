@@ -3,6 +3,8 @@
 use super::error::CliError;
 use super::judge::{Judge, JudgeRules, Judgement};
 use super::readers::{self, Form, Sample};
+use super::sources::SourceArgs;
+use super::{EXIT_FAILED, EXIT_OK, EXIT_USAGE};
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::net::IpAddr;
@@ -13,8 +15,15 @@ use weir_core::model::bytes::printable;
 use weir_core::model::{Confidence, Finding};
 use weir_policy::Action;
 
+/// Exit codes, for the help.
+const EXIT_CODES: &str = "Exit codes:
+  0  every request passes
+  1  one request or more would be blocked
+  2  the command line, a request, the configuration, a rule file or the policy cannot be used";
+
 /// Arguments of `weir inspect`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXIT_CODES)]
 pub struct Arguments {
     /// Files with one or more requests each, or `-` for standard input.
     #[arg(required = true)]
@@ -31,27 +40,32 @@ pub struct Arguments {
     /// Directory of further rule files; may be given several times.
     #[arg(long = "rules", value_name = "DIR")]
     pub rules: Vec<PathBuf>,
-    /// Policy file to judge by; without one, everything is judged in blocking mode.
+    /// Policy file to judge by, in place of `policy.file` of the configuration.
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
-    /// Client address to judge as.
+    /// Address that the gateway sees as its client; `proxy_headers` of the configuration apply.
     #[arg(long, value_name = "IP", default_value = "203.0.113.1")]
     pub client: IpAddr,
+    /// Configuration of the node whose verdict is to be given.
+    #[command(flatten)]
+    pub sources: SourceArgs,
 }
 
 /// Runs it. Exit codes: 0 every request passes, 1 one or more would be blocked, 2 input, rules or policy are unusable.
 pub fn run(arguments: &Arguments) -> ExitCode {
     match judge_all(arguments) {
-        Ok(blocked) => ExitCode::from(u8::from(blocked)),
+        Ok(true) => ExitCode::from(EXIT_FAILED),
+        Ok(false) => ExitCode::from(EXIT_OK),
         Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::from(2)
+            super::report(&error);
+            ExitCode::from(EXIT_USAGE)
         }
     }
 }
 
 fn judge_all(arguments: &Arguments) -> Result<bool, CliError> {
-    let rules = JudgeRules::load(&arguments.rules, true, arguments.policy.as_deref())?;
+    let sources = arguments.sources.clone().sources();
+    let rules = JudgeRules::configured(&sources, &arguments.rules, arguments.policy.as_deref())?;
     let judge = Judge { rules: &rules, client: arguments.client, explain: !arguments.quiet };
     let mut blocked = false;
     for file in &arguments.files {
@@ -59,7 +73,7 @@ fn judge_all(arguments: &Arguments) -> Result<bool, CliError> {
         if arguments.files.len() > 1 && !arguments.json && !say(&format!("{}\n", file.display())) {
             break;
         }
-        blocked |= judge_file(&samples, arguments, &judge);
+        blocked |= judge_file(file, &samples, arguments, &judge);
     }
     Ok(blocked)
 }
@@ -70,11 +84,11 @@ fn say(text: &str) -> bool {
 }
 
 /// Judges the requests of one file; true if one would be blocked.
-fn judge_file(samples: &[Sample], arguments: &Arguments, judge: &Judge<'_>) -> bool {
+fn judge_file(file: &Path, samples: &[Sample], arguments: &Arguments, judge: &Judge<'_>) -> bool {
     let mut scratch = Scratch::default();
     let mut blocked = false;
     for (number, sample) in samples.iter().enumerate() {
-        let judged = Judged { sample, judgement: judge.judge(&sample.raw, &mut scratch) };
+        let judged = Judged { file, sample, judgement: judge.judge(&sample.raw, &mut scratch) };
         blocked |= judged.judgement.verdict.action == Action::Block;
         let text = if arguments.json { judged.json() } else { judged.text(number, samples.len(), arguments.quiet) };
         if !say(&text) {
@@ -100,6 +114,7 @@ fn input(path: &Path) -> Result<Vec<u8>, CliError> {
 
 /// A request and what was found out about it.
 struct Judged<'s> {
+    file: &'s Path,
     sample: &'s Sample,
     judgement: Judgement<'s>,
 }
@@ -107,6 +122,7 @@ struct Judged<'s> {
 impl Judged<'_> {
     fn json(&self) -> String {
         let value = serde_json::json!({
+            "file": self.file.display().to_string(),
             "id": self.sample.id,
             "method": printable(self.judgement.message.method, 64),
             "target": printable(self.judgement.message.target, 2048),

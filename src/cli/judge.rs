@@ -2,22 +2,23 @@
 
 use super::error::CliError;
 use super::rule_loading;
+use crate::app;
+use crate::config::{Sources, load};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use weir_core::engine::{self, Scratch};
 use weir_core::model::{Inspection, Message};
-use weir_core::parse::{facts, message};
+use weir_core::parse::message;
+use weir_core::ruleset::RuleError;
 use weir_core::ruleset::custom::CompiledSignature;
-use weir_core::ruleset::{RuleError, Ruleset};
-use weir_policy::{Policy, PolicyDoc, RequestContext, Settings, Source, Verdict};
+use weir_node::generation::Generation;
+use weir_policy::{Policy, PolicyDoc, RequestContext, Settings, Verdict};
 
 /// What requests are judged by.
 #[derive(Debug)]
 pub(super) struct JudgeRules {
-    /// Signatures, those of the policy included.
-    pub ruleset: Ruleset,
-    policy: Policy,
+    generation: Generation,
 }
 
 impl JudgeRules {
@@ -26,7 +27,27 @@ impl JudgeRules {
     pub fn load(directories: &[PathBuf], builtin: bool, policy_file: Option<&Path>) -> Result<Self, CliError> {
         let policy = policy(policy_file)?;
         let ruleset = rule_loading::load_with(directories, builtin, signatures(&policy)?).map_err(CliError::Rules)?;
-        Ok(Self { ruleset, policy })
+        let (geo, clients) = (Default::default(), Default::default());
+        Ok(Self { generation: Generation::new(ruleset.into(), policy, geo, clients, true) })
+    }
+
+    /// What a node with this configuration judges by, with further directories of rules, and a policy file in place of that
+    /// of the configuration. What a control plane sends is not in it.
+    pub fn configured(
+        sources: &Sources,
+        directories: &[PathBuf],
+        policy_file: Option<&Path>,
+    ) -> Result<Self, CliError> {
+        let loaded = load(sources);
+        let Some(mut resolved) = loaded.resolved else {
+            return Err(CliError::Configuration(Box::new(loaded.report)));
+        };
+        resolved.rules.directories.extend(directories.iter().cloned());
+        if let Some(file) = policy_file {
+            resolved.policy_file = Some(file.to_owned());
+        }
+        let generation = app::local_generation(&resolved).map_err(CliError::from)?;
+        Ok(Self { generation })
     }
 }
 
@@ -79,23 +100,26 @@ pub(super) struct Judgement<'m> {
 impl Judge<'_> {
     /// Judges the request `raw`, head and body as in HTTP/1.1. No time limit applies.
     pub fn judge<'m>(&self, raw: &'m [u8], scratch: &mut Scratch) -> Judgement<'m> {
+        let generation = &self.rules.generation;
         let message = message::request(raw);
-        let facts = facts::facts(&message);
+        // A trusted proxy may forward address and host of the client, as it does to a node.
+        let client = generation.clients.find(self.client, &message.headers);
+        let facts = client.facts(&message);
         let head = RequestContext {
             message: &message,
             facts: &facts,
-            client: Some(self.client),
-            source: Source::default(),
+            client: Some(client.address),
+            source: generation.source(Some(client.address)),
             now: weir_runtime::clock::now_seconds(),
-            blocking: true,
+            blocking: generation.blocking,
             request_id: "inspect",
         };
-        let policy = &self.rules.policy;
+        let policy = &generation.policy;
         let plan = policy.plan(&head);
         let begin = Instant::now();
         let options = engine::InspectionOptions { explain: self.explain, ..plan.options() };
         let inspection = match plan.bypass {
-            None => engine::inspect(&message, &self.rules.ruleset, &options, scratch, &|| false),
+            None => engine::inspect(&message, &generation.ruleset, &options, scratch, &|| false),
             Some(_) => Inspection::default(),
         };
         let micros = begin.elapsed().as_secs_f64() * 1e6;

@@ -133,6 +133,14 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Says on standard error why a command failed.
+fn report(error: &dyn std::fmt::Display) {
+    let text = error.to_string();
+    // The mistakes of a configuration are marked one by one.
+    let mark = if text.starts_with("error: ") { "" } else { "error: " };
+    eprintln!("{mark}{}", text.trim_end());
+}
+
 /// The exit code of a subcommand that fails only if its output cannot be written.
 fn ignore_closed_pipe(result: std::io::Result<u8>) -> ExitCode {
     match result {
@@ -140,7 +148,7 @@ fn ignore_closed_pipe(result: std::io::Result<u8>) -> ExitCode {
         // The reader went away, as `head` does: nothing is wrong.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::from(EXIT_OK),
         Err(error) => {
-            eprintln!("weir: {error}");
+            report(&error);
             ExitCode::from(EXIT_FAILED)
         }
     }

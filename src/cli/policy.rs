@@ -84,7 +84,7 @@ pub fn run(command: Command) -> ExitCode {
     let (code, out, error) = done.unwrap_or_else(|error| (EXIT_FAILED, String::new(), error.to_string()));
     print!("{out}");
     if !error.is_empty() {
-        eprintln!("weir: {error}");
+        super::report(&error);
     }
     ExitCode::from(code)
 }

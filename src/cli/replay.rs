@@ -17,8 +17,15 @@ use std::time::{Duration, Instant};
 /// Reasons of missing verdicts that are printed.
 const MAX_REASONS: usize = 5;
 
+/// Exit codes, for the help.
+const EXIT_CODES: &str = "Exit codes:
+  0  every request got a verdict
+  1  some got none
+  2  the command line is wrong, or a file or the target cannot be used";
+
 /// Arguments of `weir replay`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXIT_CODES)]
 pub struct Arguments {
     /// Inspection URL of the node.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:5000/v1/requests")]
@@ -62,7 +69,7 @@ struct Answer {
     took: Duration,
 }
 
-/// Runs it. Exit codes: 0 every request got a verdict, 1 some got none, 2 files or target are unusable.
+/// Runs it.
 pub fn run(arguments: &Arguments) -> ExitCode {
     match replay(arguments) {
         Ok(true) => ExitCode::from(0),

@@ -45,7 +45,7 @@ pub fn run(args: Arguments) -> ExitCode {
             ExitCode::from(EXIT_OK)
         }
         Err(error) => {
-            eprintln!("weir: {error}");
+            super::report(&error);
             ExitCode::from(EXIT_FAILED)
         }
     }

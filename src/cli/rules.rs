@@ -2,8 +2,10 @@
 
 use super::catalogue::{self, confidence};
 use super::cve_index::{self, CveSelection};
+use super::error::CliError;
 use super::rule_loading::load;
 use super::rule_stats::{self, StatsArguments};
+use super::{EXIT_FAILED, EXIT_USAGE};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -12,14 +14,21 @@ use std::process::ExitCode;
 use weir_core::detect::{self, Samples};
 use weir_core::engine::proof::deciding_rules;
 use weir_core::model::bytes::printable;
-use weir_core::ruleset::{Ruleset, Signature};
+use weir_core::ruleset::{Ruleset, Signature, similar_name};
 
 /// Longest sample shown, in bytes.
 const MAX_SAMPLE: usize = 200;
 
+/// Exit codes, for the help.
+const EXIT_CODES: &str = "Exit codes:
+  0  done, and nothing is wrong
+  1  a rule is wrong or fails, or no rule has this name
+  2  the command line is wrong, or rules cannot be read";
+
 /// What to do with the rules.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
+    #[command(after_help = EXIT_CODES)]
     /// List every signature and detector, or the known vulnerabilities whose exploits they block.
     List {
         /// Which rules.
@@ -29,19 +38,22 @@ pub enum Command {
         #[command(flatten)]
         vulnerabilities: CveSelection,
     },
+    #[command(after_help = EXIT_CODES)]
     /// Show one rule: what it means, where it looks, its pattern and samples.
     Explain {
-        /// Rule name, e.g. `sqli.union-select`.
+        /// Rule name, e.g. `ptrav.etc-passwd`.
         id: String,
         /// Which rules it is looked up in.
         #[command(flatten)]
         selection: Selection,
     },
+    #[command(after_help = EXIT_CODES)]
     /// Compile rule files and report every mistake with line and column.
     Check {
         /// Files or directories; the built-in rules are checked along with them.
         paths: Vec<PathBuf>,
     },
+    #[command(after_help = EXIT_CODES)]
     /// Run the positive and negative samples of every rule, and the exploit of every known vulnerability.
     Test(Selection),
     /// Show for each rule how many attacks it finds and how many ordinary requests it blocks, in runs of `weir eval`.
@@ -62,7 +74,7 @@ pub struct Selection {
     pub json: bool,
 }
 
-/// Runs the command. Exit codes: 0 well, 1 a rule failed or is unknown, 2 rules could not be read.
+/// Runs the command.
 pub fn run(command: &Command) -> ExitCode {
     let outcome = match command {
         Command::List { selection, vulnerabilities } => {
@@ -87,9 +99,12 @@ pub fn run(command: &Command) -> ExitCode {
             ExitCode::from(code)
         }
         Err(errors) => {
-            errors.iter().for_each(|error| eprintln!("error: {error}"));
-            eprintln!("{} mistake(s) in the rules", errors.len());
-            ExitCode::from(2)
+            let (count, unreadable) = (errors.len(), errors.iter().any(|error| error.line == 0));
+            super::report(&CliError::Rules(errors));
+            eprintln!("{count} mistake{} in the rules", if count == 1 { "" } else { "s" });
+            // To find mistakes is what `check` is for.
+            let checked = matches!(command, Command::Check { .. }) && !unreadable;
+            ExitCode::from(if checked { EXIT_FAILED } else { EXIT_USAGE })
         }
     }
 }
@@ -141,7 +156,7 @@ fn no_match(rules: &Ruleset, selection: &Selection) -> String {
     let known: Vec<&str> = known.into_iter().collect();
     let asked = selection.only.as_deref().unwrap_or_default();
     format!(
-        "no rule matches `--only {asked}`: write an attack type ({}) or the beginning of a rule's name, e.g. `sqli.union`\n",
+        "no rule matches `--only {asked}`: write an attack type ({}) or the beginning of a rule's name, e.g. `ptrav.etc`\n",
         known.join(", ")
     )
 }
@@ -191,6 +206,8 @@ fn nearest(id: &str, rules: &Ruleset) -> String {
     let names = rules.signatures.iter().map(|s| &*s.id).chain(detect::TABLE.iter().map(|d| d.name));
     let part = id.rsplit('.').next().unwrap_or(id);
     let found: Vec<&str> = names.filter(|name| name.contains(part)).take(3).collect();
+    let all = rules.signatures.iter().map(|s| &*s.id).chain(detect::TABLE.iter().map(|d| d.name));
+    let found = if found.is_empty() { similar_name(id, all).into_iter().collect() } else { found };
     if found.is_empty() { String::new() } else { format!("; did you mean {}?", found.join(", ")) }
 }
 
@@ -285,6 +302,10 @@ mod tests {
             assert_eq!(code, 1);
             assert!(text.contains("`--only zzz`") && text.contains("sqli, ") && text.contains("xss"), "{text}");
         }
+        let example = clap::Command::new("rules");
+        let help = <Command as clap::Subcommand>::augment_subcommands(example).render_long_help().to_string();
+        assert!(help.contains("explain") && rules.get("ptrav.etc-passwd").is_some(), "the example of the help exists");
+        assert_eq!(list(&rules, &select("ptrav.etc", false)).1, 0);
         assert_eq!(list(&rules, &select("zzz", true)), ("[]\n".to_owned(), 1));
         assert_eq!(list(&rules, &select("sqli", false)).1, 0);
     }

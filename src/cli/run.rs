@@ -11,7 +11,7 @@ pub fn run(args: SourceArgs, role: Role) -> ExitCode {
         Ok(Outcome::Drained) => ExitCode::from(EXIT_OK),
         Ok(Outcome::Unanswered) => ExitCode::from(EXIT_UNANSWERED),
         Err(error) => {
-            eprintln!("weir: {error}");
+            super::report(&error);
             ExitCode::from(EXIT_FAILED)
         }
     }

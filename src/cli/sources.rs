@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 /// Where the configuration comes from.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct SourceArgs {
     /// Configuration file (YAML). Without it, built-in defaults and the environment.
     #[arg(short, long, env = "WEIR_CONFIG", value_name = "FILE")]

@@ -219,6 +219,15 @@ impl Report {
     }
 }
 
+/// A line of `source` below a message about it, with a mark at `column`; empty where there is no such line.
+pub fn excerpt(source: &str, line: usize, column: usize) -> String {
+    let Some(text) = line.checked_sub(1).and_then(|at| source.lines().nth(at)) else { return String::new() };
+    let from = column.saturating_sub(MAX_LINE / 2);
+    let window: String = text.chars().skip(from).take(MAX_LINE).collect();
+    let (gutter, before) = (line.to_string().len(), column.saturating_sub(1).saturating_sub(from));
+    format!("\n{:gutter$} |\n{line} | {}\n{:gutter$} | {:before$}^", "", clean(&window), "", "")
+}
+
 /// A diagnostic as JSON.
 #[derive(Serialize)]
 struct Row<'d> {

@@ -11,7 +11,6 @@ pub mod reader;
 pub mod reference;
 pub mod resolve;
 pub mod resolved;
-pub mod suggest;
 pub mod tree;
 pub mod types;
 

@@ -9,8 +9,8 @@ pub use document::{KeyDoc, KeyKind, Unset};
 pub use section::Section;
 
 use super::diagnostic::{Diagnostic, Origin, Severity};
-use super::suggest::nearest;
 use std::collections::{BTreeMap, BTreeSet};
+use weir_core::ruleset::similar_name;
 
 /// Prefix of environment variables; levels are joined by two underscores: `WEIR_CONNECTOR__ADDRESS`.
 pub const ENV_PREFIX: &str = "WEIR_";
@@ -114,12 +114,12 @@ impl Reader {
             secret: false,
         };
         for (path, flag) in self.flags.iter().filter(|(path, _)| !self.used.contains(*path)) {
-            let help = nearest(path, known.iter().copied()).map(|key| format!("did you mean `{key}`?"));
+            let help = similar_name(path, known.iter().copied()).map(|key| format!("did you mean `{key}`?"));
             let message = format!("there is no key `{path}` that can be set this way");
             said.push(complain(Severity::Error, path, message, Origin::Flag(flag.name.clone()), help));
         }
         for (path, (name, _)) in self.environment.iter().filter(|(path, _)| !self.used.contains(*path)) {
-            let near = nearest(path, known.iter().copied());
+            let near = similar_name(path, known.iter().copied());
             // Container platforms set variables such as WEIR_SERVICE_HOST of their own accord: only what holds the
             // separator, or resembles a key, was meant for this program.
             if near.is_none() && !path.contains('.') {

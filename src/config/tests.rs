@@ -174,7 +174,7 @@ fn a_version_4_file_carries_over() {
     assert_eq!(r.input_filters.inspect[0].headers[0].0, "content-type");
     assert!(r.input_filters.bypass[0].url.as_ref().unwrap().regex.is_match(b"example.com/a.png"));
     assert_eq!(r.input_filters.bypass[1].ip_addresses.len(), 1);
-    assert_eq!((r.log.level, r.log.pretty, r.log.target), (LogLevel::Warn, true, LogTarget::Stderr));
+    assert_eq!((r.log.level, r.log.pretty, r.log.target), (LogLevel::Warn, Some(true), LogTarget::Stderr));
     assert!(r.log.access_log.unwrap().verbose);
     assert_eq!((r.metrics.address.unwrap().port, r.metrics.namespace.as_str()), (9000, "wallarm_gonode"));
     assert_eq!(r.health_check.address.unwrap().port, 8080);

@@ -169,7 +169,7 @@ impl Setting for AnomalyKind {
         let known = AnomalyKind::ALL.iter().copied().find(|kind| kind.code() == text);
         known.ok_or_else(|| {
             let codes: Vec<&str> = AnomalyKind::ALL.iter().map(|kind| kind.code()).collect();
-            let near = super::suggest::nearest(text, codes.iter().copied());
+            let near = weir_core::ruleset::similar_name(text, codes.iter().copied());
             Bad { message: "not an anomaly".into(), help: near.map(|code| format!("did you mean `{code}`?")) }
         })
     }

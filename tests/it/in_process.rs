@@ -24,7 +24,8 @@ const FEW: &[&[u8]] = &[
     b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
 ];
 
-fn messages() -> Vec<(String, Vec<u8>)> {
+/// All of them, each with its name.
+pub(crate) fn messages() -> Vec<(String, Vec<u8>)> {
     let few = FEW.iter().enumerate().map(|(number, message)| (format!("request {number}"), message.to_vec()));
     let mut messages: Vec<_> = few.collect();
     let Ok(folder) = std::fs::read_dir(Path::new(CASES)) else {

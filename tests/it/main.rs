@@ -10,6 +10,7 @@ mod crowdsec; // the protocols of CrowdSec
 mod description; // the API of a control plane against its description
 mod golden; // files of an older build
 mod in_process; // the library for gateways
+mod inspect; // the verdicts of the command line
 mod lifecycle; // limits of connections, reload, drain
 mod openapi; // the description and the code agree
 mod packs; // rule packs and databases, from upload to verdict

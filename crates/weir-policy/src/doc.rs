@@ -8,17 +8,12 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_saphyr::Spanned;
 use std::collections::BTreeMap;
-use strsim::osa_distance;
+use weir_core::ruleset::similar_name;
 
 /// Largest number of YAML nodes in a document: many times that of 100,000 listed addresses and 10,000 rules.
 const MAX_NODES: usize = 4_000_000;
 /// Bytes of all its scalars.
 const MAX_SCALARS: usize = 256 << 20;
-
-/// Edits within which a known key is suggested for an unknown one.
-const MAX_DISTANCE: usize = 2;
-/// Shortest beginning of a name by which it is suggested, in bytes.
-const MIN_PREFIX: usize = 4;
 
 /// A value and its location.
 pub(super) type YamlNode = Spanned<Value>;
@@ -189,7 +184,7 @@ impl<'d, 'e> FieldReader<'d, 'e> {
         let value = self.get(key)?;
         let found = find(value);
         if found.is_none() {
-            let near = value.as_str().and_then(|text| similar(text, &names));
+            let near = value.as_str().and_then(|text| similar_name(text, names.iter().copied()));
             let near = near.map(|name| format!("; did you mean {name}?")).unwrap_or_default();
             self.error(key, format!("expected one of {}, got {}{near}", names.join(", "), shown(value)));
         }
@@ -213,23 +208,11 @@ impl<'d, 'e> FieldReader<'d, 'e> {
         }
         let unknown: Vec<&String> = self.map.keys().filter(|key| !self.known.contains(&key.as_str())).collect();
         for key in unknown {
-            let near = similar(key, &self.known);
+            let near = similar_name(key, self.known.iter().copied());
             let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
             self.error(key, format!("unknown key{hint}"));
         }
     }
-}
-
-/// The name in `known` that `text` was probably meant to be: a few letters differ, or one is the beginning of the other
-/// (`blocking` for `block`).
-fn similar<'k>(text: &str, known: &[&'k str]) -> Option<&'k str> {
-    // The distance is at least the difference of the lengths: a long text is never compared.
-    let near = known.iter().copied().filter(|known| known.len().abs_diff(text.len()) <= MAX_DISTANCE);
-    let near = near.map(|known| (osa_distance(known, text), known)).filter(|(distance, _)| *distance <= MAX_DISTANCE);
-    let begins = |known: &&str| {
-        text.len().min(known.len()) >= MIN_PREFIX && (text.starts_with(*known) || known.starts_with(text))
-    };
-    near.min_by_key(|(distance, _)| *distance).map(|(_, known)| known).or_else(|| known.iter().copied().find(begins))
 }
 
 /// A value as shown in a message.
@@ -248,16 +231,6 @@ mod tests {
 
     #[test]
     fn a_similar_name_is_suggested() {
-        let modes = ["off", "monitoring", "safe_blocking", "block", "default"];
-        for (text, name) in [
-            ("blocking", Some("block")),
-            ("monitor", Some("monitoring")),
-            ("blok", Some("block")),
-            ("safe", Some("safe_blocking")),
-            ("everything", None),
-        ] {
-            assert_eq!(similar(text, &modes), name, "{text}");
-        }
         let doc = PolicyDoc::parse("a.yaml", "mode: blocking\n").unwrap();
         let mut errors = Vec::new();
         FieldReader::top(&doc, &mut errors).choice("mode", &[("off", 0), ("block", 1)]);
@@ -289,12 +262,5 @@ mod tests {
         assert_eq!((errors[0].file.as_str(), errors[0].line), ("p.yaml", 2), "{errors:?}");
         assert!(PolicyDoc::parse("p.yaml", "rules: [").is_err());
         assert!(PolicyDoc::parse("p.yaml", "mode: a\nmode: b\n").is_err(), "duplicate keys");
-    }
-
-    #[test]
-    fn keys_are_suggested() {
-        assert_eq!(osa_distance("point", "piont"), 1);
-        assert_eq!(osa_distance("mode", "mode"), 0);
-        assert!(osa_distance("mode", "overlimit_time") > 2);
     }
 }

@@ -19,7 +19,7 @@ pub fn restart_needed(before: &Resolved, after: &Resolved) -> Vec<&'static str> 
         differs("connector.external_health_check", |r| format!("{:?}", r.connector.external_health_check)),
         differs("http_inspector.workers", |r| format!("{:?}", r.http_inspector.workers)),
         differs("load", |r| format!("{:?}", r.load)),
-        differs("log.pretty", |r| r.log.pretty.to_string()),
+        differs("log.pretty", |r| format!("{:?}", r.log.pretty)),
         differs("log.log_file", |r| format!("{:?}", r.log.target)),
         // A target that is the log's own is open already.
         differs("log.access_log.log_file", |r| {

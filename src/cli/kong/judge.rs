@@ -5,7 +5,8 @@ use super::instances::{self, Instance, Plugin};
 use super::values;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::tree::{Entry, Mark, Node, Value};
-use crate::config::{Origin, Severity, suggest};
+use crate::config::{Origin, Severity};
+use weir_core::ruleset::similar_name;
 
 /// Everything for which an instance would be refused. `source` is the text of the file.
 pub fn instance(instance: &Instance<'_>, source: &str) -> Vec<Diagnostic> {
@@ -65,7 +66,7 @@ impl Judge<'_, '_> {
             match known.iter().find(|field| field.name == entry.key) {
                 Some(field) => self.field(field, &entry.node),
                 None => {
-                    let nearest = suggest::nearest(&entry.key, known.iter().map(|field| field.name));
+                    let nearest = similar_name(&entry.key, known.iter().map(|field| field.name));
                     let meant = nearest.map(|name| format!("; did you mean `{name}`?")).unwrap_or_default();
                     self.refuse(
                         &format!("config.{}", entry.key),

@@ -2,9 +2,9 @@
 
 use super::table::{Chart, Does, Known};
 use crate::config::resolve::is_vendor;
-use crate::config::suggest::nearest;
 use crate::config::tree::{Entry, Mark, Node, Value};
 use serde::Serialize;
+use weir_core::ruleset::similar_name;
 
 /// First line of what `helm get values` prints.
 const HELM_HEAD: &str = "USER-SUPPLIED VALUES";
@@ -139,7 +139,8 @@ impl Judge<'_> {
             return self.say(path, Fate::Ignored, entry.mark, row.note.clone());
         }
         let Some(member) = self.known.member(schema, &entry.key) else {
-            let near = nearest(&entry.key, self.known.names(schema)).map(|near| format!("; did you mean `{near}`?"));
+            let near =
+                similar_name(&entry.key, self.known.names(schema)).map(|near| format!("; did you mean `{near}`?"));
             let note = format!("no value of the older charts or of this one{}", near.unwrap_or_default());
             return self.say(path, Fate::Unknown, entry.mark, note);
         };

@@ -2,11 +2,11 @@
 
 use super::{KeyDoc, KeyKind, Reader, Unset, variable};
 use crate::config::diagnostic::{Diagnostic, Origin, Severity};
-use crate::config::suggest::nearest;
 use crate::config::tree::{Entry, Mark, Node};
 use crate::config::types::Setting;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
+use weir_core::ruleset::similar_name;
 
 /// A map of the tree. Each method consumes one key; what is left in the end is unknown.
 pub struct Section<'r> {
@@ -229,7 +229,7 @@ impl<'r> Section<'r> {
     /// Reports every key that was not read.
     pub fn finish(&mut self) {
         for entry in std::mem::take(&mut self.entries) {
-            let near = nearest(&entry.key, self.known.iter().copied());
+            let near = similar_name(&entry.key, self.known.iter().copied());
             let help = near
                 .map(|key| format!("did you mean `{key}`?"))
                 .or_else(|| self.helm_values(&entry.key))

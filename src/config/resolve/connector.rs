@@ -55,8 +55,9 @@ pub fn read(root: &mut Section<'_>) -> Connector {
         }
         let networks_by_default = networks.is_none();
         let open = auth.keys.is_empty() && auth.key_files.is_empty() && auth.client_ca.is_none();
-        if open && address.tcp().is_some() {
-            warn_open(s, networks.as_deref());
+        if open && let Some(tcp) = address.tcp() {
+            let reachable = tcp.ip.is_none_or(|ip| !ip.is_loopback());
+            warn_open(s, networks.as_deref(), reachable);
         }
         let allowed_networks = networks.unwrap_or_else(|| match open {
             true => defaults::private_networks(),
@@ -179,13 +180,14 @@ fn auth(s: &mut Section<'_>) -> Auth {
     })
 }
 
-/// Without authentication the network is all that protects the API: whoever can call it can fill logs and events.
-fn warn_open(s: &mut Section<'_>, networks: Option<&[IpNet]>) {
+/// Without authentication the network is all that protects the API: whoever can call it can fill logs and events. Where
+/// only this machine can reach it, there is nothing to warn of.
+fn warn_open(s: &mut Section<'_>, networks: Option<&[IpNet]>, reachable: bool) {
     let everyone = networks.is_some_and(|list| list.iter().any(|network| network.prefix_len() == 0));
     if everyone {
         let help = "set `auth.keys` or `auth.client_ca`, or name the gateways' networks";
         s.remark(Severity::Warning, "allowed_networks", "everyone may call the API without authentication", help);
-    } else if networks.is_none() && !s.given("auth") {
+    } else if reachable && networks.is_none() && !s.given("auth") {
         let help = "set `connector.auth` or `connector.allowed_networks`";
         let message = "the API accepts calls from loopback and private networks without authentication";
         s.remark(Severity::Note, "auth", message, help);

@@ -98,7 +98,7 @@ pub fn log(root: &mut Section<'_>) -> Log {
     root.section("log", V4, "Logs.", |s| {
         let log = Log {
             level: s.get("level", V4, defaults::LOG_LEVEL, "Lowest severity that is logged."),
-            pretty: s.get("pretty", V4, false, "Readable lines instead of JSON."),
+            pretty: s.optional("pretty", V4, "true on a terminal, otherwise false", "Readable lines instead of JSON."),
             target: s.get("log_file", V4, LogTarget::Stdout, "Where lines go."),
             access_log: s.section("access_log", V4, "One line for each call, with its verdict.", |s| {
                 let enabled = s.get("enabled", V4, true, "Whether it is written.");

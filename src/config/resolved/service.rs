@@ -40,7 +40,7 @@ pub struct Log {
     /// Lowest severity that is logged.
     pub level: LogLevel,
     /// For people instead of JSON.
-    pub pretty: bool,
+    pub pretty: Option<bool>,
     /// Where to.
     pub target: LogTarget,
     /// One line a call; none without.

@@ -1,8 +1,8 @@
 //! Values that are one of a few words.
 
 use super::{Bad, Setting};
-use crate::config::suggest::nearest;
 use std::path::PathBuf;
+use weir_core::ruleset::similar_name;
 
 macro_rules! words {
     ($($(#[$doc:meta])* $name:ident ($type:literal) { $($(#[$vdoc:meta])* $variant:ident = $word:literal $(| $alias:literal)*;)* })*) => {$(
@@ -35,7 +35,7 @@ macro_rules! words {
 /// The mistake of a word outside a list.
 pub fn not_among(text: &str, words: &[&str]) -> Bad {
     let list = words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
-    let help = nearest(text, words.iter().copied()).map(|word| format!("did you mean `{word}`?"));
+    let help = similar_name(text, words.iter().copied()).map(|word| format!("did you mean `{word}`?"));
     Bad { message: format!("not one of {list}"), help }
 }
 

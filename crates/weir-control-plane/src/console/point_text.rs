@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 use weir_core::model::point::{Argument, OwnedKey, PatternItem, PointPattern, Tag};
+use weir_core::ruleset::similar_name;
 
 /// Longest point, in bytes.
 const MAX_POINT: usize = 4_096;
@@ -122,11 +123,7 @@ fn not_a_number(tag: &str, argument: &str) -> PointError {
 }
 
 fn unknown(tag: &str) -> PointError {
-    const MAX_DISTANCE: usize = 3;
-    // The distance is at least the difference of the lengths: a long tag is never compared.
-    let near = Tag::ALL.iter().map(|known| known.code()).filter(|code| code.len().abs_diff(tag.len()) <= MAX_DISTANCE);
-    let near = near.min_by_key(|code| strsim::osa_distance(code, tag));
-    let near = near.filter(|code| strsim::osa_distance(code, tag) <= MAX_DISTANCE);
+    let near = similar_name(tag, Tag::ALL.iter().map(|known| known.code()));
     PointError::UnknownTag { tag: head(tag), similar: near }
 }
 

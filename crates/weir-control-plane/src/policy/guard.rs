@@ -1,6 +1,7 @@
 //! What weakens protection, or blocks everywhere, is not published by accident: such a change is refused until the request
 //! carries the confirmation of exactly this difference, which the refusal names.
 
+mod addresses;
 mod modes;
 mod scope;
 
@@ -8,25 +9,22 @@ pub use modes::{hosts, mode_in_force, words as mode_words};
 pub use scope::{Reach, concerns};
 
 use super::diff::{self, Difference};
-use super::state::{IpEntry, PolicyState, RuleEntry};
+use super::state::{PolicyState, RuleEntry};
 use crate::auth::secret;
 use crate::confirm::{Confirm, Danger, Unconfirmed};
 use crate::error::{Error, Result};
-use ipnet::{IpNet, Ipv6Net};
 use serde_json::{Value, json};
 use std::collections::HashSet;
-use std::net::Ipv6Addr;
 use weir_core::model::{AnomalyKind, AttackType};
 use weir_policy::AnomalyAction;
 use weir_policy::anomalies::AnomalyTable;
 
 /// What is typed to confirm a change that no host bounds.
 pub const EVERYWHERE: &str = "everywhere";
-/// Part of the addresses, as a power of two, above which newly listed values count as listing everything: a single /8 of
-/// IPv4, as private networks have, is half of it.
-const LARGE_SHARE: f64 = 1.0 / 128.0;
-/// Bits that the networks in use of IPv6 share (`2000::/3`).
-const IPV6_UNICAST: u8 = 3;
+/// Bytes up to which a largest body or upload is none: ordinary forms are larger.
+const SMALL_BODY: u64 = 1_024;
+/// Requests that a client may well make one after the other.
+const USUAL_REQUESTS: u64 = 20;
 /// Changes told; more would not be read.
 const MAX_TOLD: usize = 100;
 
@@ -79,9 +77,7 @@ pub fn dangers(before: &PolicyState, after: &PolicyState, now: u64) -> Vec<Dange
     let new = after.rules.iter().filter(|rule| is_live(rule, now) && !old.contains(&fingerprint(rule)));
     all.extend(new.filter_map(rule));
     all.extend(anomalies(before, after));
-    let known: HashSet<u64> = before.ip_lists.iter().map(|entry| entry.id).collect();
-    let added: Vec<&IpEntry> = after.ip_lists.iter().filter(|entry| !known.contains(&entry.id)).collect();
-    all.extend(lists(&added));
+    all.extend(addresses::grown(before, after, now));
     all.truncate(MAX_TOLD);
     all
 }
@@ -167,6 +163,10 @@ fn rule(entry: &RuleEntry) -> Option<Danger> {
         "regex" if scope::is_any(text(entry, "regex")) && !at_point => {
             whole(reach.word(), "every value is taken for an attack".into(), false)
         }
+        "overlimit_res_settings" if text(entry, "mode") == "off" => {
+            whole(reach.word(), "what was not inspected is let through".into(), true)
+        }
+        _ if reach == Reach::Everywhere && !at_point => limit(entry).and_then(|says| whole(reach.word(), says, false)),
         _ => None,
     }
 }
@@ -199,48 +199,31 @@ fn anomalies(before: &PolicyState, after: &PolicyState) -> Vec<Danger> {
     out
 }
 
-/// Listed networks that are a large part of all addresses, together.
-fn lists(added: &[&IpEntry]) -> Vec<Danger> {
-    let mut out = Vec::new();
-    for (list, weakens, verb) in [("allow", true, "neither inspected nor blocked"), ("deny", false, "blocked")] {
-        let shares = added.iter().filter(|entry| entry.list == list && entry.applications.is_empty()).map(|e| share(e));
-        let (v4, v6) = shares.fold((0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
-        if v4.max(v6) > LARGE_SHARE {
-            let percent = (v4.max(v6) * 100.0).min(100.0);
-            let says = format!("{percent:.0} % of all addresses are {verb} by the {list}list everywhere");
-            out.push(Danger { says, weakens, word: EVERYWHERE.into() });
+/// A limit that ordinary requests exceed, in words.
+fn limit(entry: &RuleEntry) -> Option<String> {
+    let number = |key: &str| entry.rule.get(key).and_then(Value::as_u64);
+    let blocks = |codes: &[&str]| codes.contains(&text(entry, "mode"));
+    match entry.kind() {
+        // One page of an application is some dozens of requests.
+        "rate_limit" => {
+            let reaction = entry.rule.get("reaction").and_then(Value::as_str).unwrap_or("block");
+            let dry = entry.rule.get("dry_run").and_then(Value::as_bool).unwrap_or(false);
+            let (threshold, window) = (number("threshold")?, number("window").unwrap_or(1).max(1));
+            let few = threshold < USUAL_REQUESTS.min(window);
+            (reaction != "report" && !dry && few)
+                .then(|| format!("clients with more than {threshold} requests in {window} s are blocked"))
         }
-    }
-    out
-}
-
-/// The part of the addresses of IPv4 and of IPv6 that a value names.
-fn share(entry: &IpEntry) -> (f64, f64) {
-    if !["ip_range", "subnet"].contains(&entry.rule_type.as_str()) {
-        return (0.0, 0.0);
-    }
-    if let Some((first, last)) = entry.value.split_once('-') {
-        return match (first.trim().parse(), last.trim().parse()) {
-            (Ok(std::net::IpAddr::V4(first)), Ok(std::net::IpAddr::V4(last))) => {
-                let count = f64::from(u32::from(last).saturating_sub(u32::from(first))) + 1.0;
-                (count / 2f64.powi(32), 0.0)
-            }
-            (Ok(std::net::IpAddr::V6(first)), Ok(std::net::IpAddr::V6(last))) => {
-                let count = u128::from(last).saturating_sub(u128::from(first)) as f64;
-                (0.0, count / 2f64.powi(128 - i32::from(IPV6_UNICAST)))
-            }
-            _ => (0.0, 0.0),
-        };
-    }
-    match entry.value.parse::<IpNet>() {
-        Ok(IpNet::V4(net)) => (2f64.powi(-i32::from(net.prefix_len())), 0.0),
-        Ok(IpNet::V6(net)) => {
-            let unicast = Ipv6Net::new_assert(Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), IPV6_UNICAST);
-            let inside = unicast.contains(&net) || net.contains(&unicast);
-            let bits = i32::from(IPV6_UNICAST) - i32::from(net.prefix_len());
-            (0.0, if inside { 2f64.powi(bits.min(0)) } else { 0.0 })
+        "graphql_detection" if !blocks(&["off", "monitoring"]) => {
+            let limits = ["max_depth", "max_value_size_kb", "max_doc_size_kb", "max_doc_per_batch"];
+            let zero = limits.into_iter().find(|key| number(key) == Some(0))?;
+            Some(format!("every GraphQL request is blocked ({zero}: 0)"))
         }
-        Err(_) => (0.0, 0.0),
+        "file_upload_size_limit" if !blocks(&["off", "monitoring"]) => {
+            let unit = ["b", "kb", "mb", "gb", "tb"].iter().position(|unit| *unit == text(entry, "size_unit"))?;
+            let bytes = number("size")?.saturating_mul(1 << (10 * unit));
+            (bytes < SMALL_BODY).then(|| format!("every body of more than {bytes} bytes is blocked"))
+        }
+        _ => None,
     }
 }
 

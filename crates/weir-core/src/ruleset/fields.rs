@@ -1,8 +1,8 @@
 //! The members of a mapping of a rule file, each with its place.
 
 use super::error::FileErrors;
+use super::similar_name;
 use super::yaml_tree::{Located, Location, YamlValue};
-use strsim::osa_distance;
 
 /// The members of one mapping.
 pub(super) struct Fields<'n> {
@@ -107,13 +107,8 @@ pub(super) fn text_of(at: &Located<YamlValue>, errors: &mut FileErrors<'_>) -> O
 
 /// `; did you mean ...?` or the list of what there is.
 pub(super) fn suggest<'k>(wrong: &str, known: impl Iterator<Item = &'k str> + Clone) -> String {
-    const NEAR: usize = 3;
-    // The distance is at least the difference of the lengths: a long word is never compared.
-    let near = known.clone().filter(|name| name.len().abs_diff(wrong.len()) <= NEAR);
-    let near =
-        near.map(|name| (osa_distance(wrong, name), name)).min().filter(|(d, name)| *d <= NEAR && *d < name.len());
-    match near {
-        Some((_, name)) => format!("; did you mean `{name}`?"),
+    match similar_name(wrong, known.clone()) {
+        Some(name) => format!("; did you mean `{name}`?"),
         None => format!("; there are: {}", known.collect::<Vec<_>>().join(", ")),
     }
 }
@@ -127,6 +122,6 @@ mod tests {
         assert_eq!(suggest("quary", ["query", "path"].into_iter()), "; did you mean `query`?");
         assert_eq!(suggest("xyzzyx", ["query", "path"].into_iter()), "; there are: query, path");
         assert_eq!(suggest("qeury", ["query", "path"].into_iter()), "; did you mean `query`?");
-        assert_eq!(suggest(&"query".repeat(99), ["query"].into_iter()), "; there are: query");
+        assert_eq!(suggest(&"xquery".repeat(99), ["query"].into_iter()), "; there are: query");
     }
 }

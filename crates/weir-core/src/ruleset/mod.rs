@@ -22,6 +22,7 @@ mod prefilter;
 mod read;
 mod read_cve;
 mod required_classes;
+mod similar_name;
 mod yaml_tree;
 
 pub use candidate_set::{CandidateSet, Window};
@@ -31,6 +32,7 @@ pub use error::RuleError;
 pub use pattern::Pattern;
 pub use prefilter::READ_AROUND;
 pub use required_classes::RequiredClasses;
+pub use similar_name::similar_name;
 pub use yaml_tree::MAX_FILE;
 
 use crate::model::{AttackType, ByteClasses, Confidence, PointPattern, Span, Zone};

@@ -11,6 +11,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tracing_subscriber::filter::{EnvFilter, FilterExt, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt, reload};
@@ -21,6 +23,8 @@ pub const ACCESS_TARGET: &str = "weir::access";
 const QUEUE: usize = 8192;
 /// How long the writer thread collects lines. Waking it for each line costs more than writing the line.
 const GATHER: Duration = Duration::from_millis(3);
+/// Longest wait for a slow output.
+const FLUSH: Duration = Duration::from_secs(1);
 
 /// Which verdicts are logged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -80,8 +84,8 @@ pub enum Output {
 pub struct Config {
     /// Filter directives such as `info` or `weir=debug`.
     pub level: String,
-    /// Human-readable lines instead of JSON.
-    pub pretty: bool,
+    /// Human-readable lines instead of JSON; if not given, on a terminal only.
+    pub pretty: Option<bool>,
     /// Output of the log.
     pub output: Output,
     /// Output of the access log, if different.
@@ -90,12 +94,20 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { level: "info".into(), pretty: false, output: Output::Stdout, access_output: None }
+        Self { level: "info".into(), pretty: None, output: Output::Stdout, access_output: None }
     }
 }
 
-/// A line for the writer thread; `None` ends it.
-type Message = Option<Vec<u8>>;
+/// What the writer thread gets.
+enum Message {
+    /// A line to write.
+    Line(Vec<u8>),
+    /// To be answered once everything before it is written.
+    Flush(SyncSender<()>),
+    /// Ends the thread.
+    End,
+}
+
 type Sender = SyncSender<Message>;
 
 /// Counts lines that were dropped; set once the metrics exist.
@@ -125,7 +137,7 @@ impl Drop for Guard {
     fn drop(&mut self) {
         for (lines, thread) in self.writers.drain(..) {
             // An error means that the thread ended already.
-            if lines.send(None).is_ok() {
+            if lines.send(Message::End).is_ok() {
                 let _panicked = thread.join();
             }
         }
@@ -139,6 +151,20 @@ static LEVEL: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
 pub fn set_level(level: &str) -> io::Result<()> {
     let level = EnvFilter::try_new(level).map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e))?;
     LEVEL.get().map_or(Ok(()), |handle| handle.reload(level)).map_err(io::Error::other)
+}
+
+/// Queues of the writer threads of the process.
+static WRITERS: OnceLock<Vec<Sender>> = OnceLock::new();
+
+/// Waits until everything logged so far is written, for [`FLUSH`] at most: what follows on a terminal then stands below it.
+pub fn flush() {
+    for writer in WRITERS.get().into_iter().flatten() {
+        let (written, wait) = sync_channel(1);
+        // A writer whose queue is full, or that has ended, is not waited for.
+        if writer.try_send(Message::Flush(written)).is_ok() {
+            let _written_or_slow = wait.recv_timeout(FLUSH);
+        }
+    }
 }
 
 /// Installs the subscriber of the process.
@@ -162,14 +188,28 @@ pub fn init(config: &Config) -> io::Result<Guard> {
     subscriber.try_init().map_err(io::Error::other)?;
     // The subscriber is installed once in a process, so nothing was set before.
     let _first = LEVEL.set(handle);
+    let _first = WRITERS.set(guard.writers.iter().map(|(lines, _)| lines.clone()).collect());
     Ok(guard)
 }
 
-fn layer(pretty: bool, lines: Lines) -> Box<dyn Layer<Registry> + Send + Sync> {
-    if pretty {
-        fmt::layer().with_ansi(lines.terminal).with_writer(lines).boxed()
+fn layer(pretty: Option<bool>, lines: Lines) -> Box<dyn Layer<Registry> + Send + Sync> {
+    if pretty.unwrap_or(lines.terminal) {
+        let time = TimeOfDay;
+        fmt::layer().with_timer(time).with_target(false).with_ansi(lines.terminal).with_writer(lines).boxed()
     } else {
         fmt::layer().event_format(JsonLine).with_writer(lines).boxed()
+    }
+}
+
+/// Time of day in UTC, to the second: a line on a terminal needs no date.
+struct TimeOfDay;
+
+impl FormatTime for TimeOfDay {
+    fn format_time(&self, writer: &mut Writer<'_>) -> std::fmt::Result {
+        let mut time = String::with_capacity(32);
+        SystemTime.format_time(&mut Writer::new(&mut time))?;
+        // 2026-11-23T10:00:00.123456Z
+        writer.write_str(time.get(11..19).unwrap_or(&time))
     }
 }
 
@@ -203,24 +243,25 @@ fn open_file(path: &PathBuf) -> io::Result<File> {
 /// Writes lines in batches: the first immediately, those that arrive while it waits together.
 fn write_lines(lines: &mpsc::Receiver<Message>, out: &mut Box<dyn Write + Send>) {
     let mut batch = Vec::new();
-    while let Ok(Some(line)) = lines.recv() {
-        batch.extend_from_slice(&line);
-        let mut last = false;
-        while batch.len() < 1 << 16 {
-            match lines.try_recv() {
-                Ok(Some(line)) => batch.extend_from_slice(&line),
-                Ok(None) => {
-                    last = true;
-                    break;
-                }
-                Err(_) => break,
+    while let Ok(first) = lines.recv() {
+        let (mut last, mut flushed, mut next) = (false, Vec::new(), Some(first));
+        while let Some(message) = next {
+            match message {
+                Message::Line(line) => batch.extend_from_slice(&line),
+                Message::Flush(written) => flushed.push(written),
+                Message::End => last = true,
             }
+            next = if last || batch.len() >= 1 << 16 { None } else { lines.try_recv().ok() };
         }
         // Standard error is the only place left to report this.
         if out.write_all(&batch).and_then(|()| out.flush()).is_err() {
             dropped();
         }
         batch.clear();
+        for written in flushed {
+            // Who asked may have given up.
+            let _sent = written.try_send(());
+        }
         if last {
             return;
         }
@@ -257,7 +298,7 @@ impl Drop for Line {
     fn drop(&mut self) {
         let text = std::mem::take(&mut self.text);
         if !text.is_empty()
-            && let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = self.queue.try_send(Some(text))
+            && let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = self.queue.try_send(Message::Line(text))
         {
             dropped();
         }

@@ -11,6 +11,23 @@ const PROBES: &[&str] = &["a", "Zq-7", "/x/y", "0", "shop.example", "%~"];
 const BY_CHANCE: usize = 3;
 /// Parts of a request that nearly every request has alike: a condition on them alone bounds nothing.
 const COMMON: &[&str] = &["method", "scheme", "proto"];
+/// Headers of which the same is true.
+const COMMON_HEADERS: &[&str] =
+    &["ACCEPT", "ACCEPT-ENCODING", "ACCEPT-LANGUAGE", "CONNECTION", "VIA", "X-FORWARDED-PROTO"];
+/// Ordinary values of parts that are of one form: a pattern that matches most of these bounds nothing, either. Others are
+/// tried on [`PROBES`].
+const PROBES_OF: &[(&str, &[&str])] = &[
+    ("uri", &["/", "/login", "/api/v1/items/7?page=2", "/index.php", "/static/app.js", "/Shop/Cart?id=1&x=%20"]),
+    ("path", &["api", "v1", "users", "static", "Shop", "wp-content", "7"]),
+    ("action_name", &["index", "login", "items", "7", "app", "Cart"]),
+    ("HOST", &["shop.example", "www.example.com", "api.shop.example.org", "10.0.0.7", "localhost", "a-b.test"]),
+    (
+        "USER-AGENT",
+        &["Mozilla/5.0 (X11; Linux x86_64) Gecko", "curl/8.5.0", "okhttp/4.12", "Dalvik/2.1.0", "python-requests/2"],
+    ),
+];
+/// The application of requests of none: where no applications are configured, that of every request.
+const NO_APPLICATION: &str = "-1";
 
 /// Which requests a rule is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,20 +80,37 @@ enum Bound {
 
 /// What a condition leaves of the requests.
 fn bound(condition: &Value) -> Bound {
-    let (point, value) = (&condition["point"], condition["value"].as_str().unwrap_or_default());
+    let (point, value) = (&condition["point"], value_of(condition));
+    let value = value.as_str();
     let part = point[0].as_str().unwrap_or_default();
+    let header = if part == "header" { point[1].as_str().unwrap_or_default().to_uppercase() } else { String::new() };
     match condition["type"].as_str() {
         // Nearly every request lacks something. Without a first segment of the path it is the root alone.
         Some("absent") if part == "path" && point[1].as_u64() == Some(0) => Bound::Part,
         Some("absent") => Bound::Nothing,
-        Some("regex") if is_any(value) => Bound::Nothing,
-        _ if COMMON.contains(&part) => Bound::Nothing,
-        _ if part == "instance" => Bound::Host(format!("app:{}", text(&condition["value"]))),
-        _ if part == "header" && point[1].as_str().is_some_and(|name| name.eq_ignore_ascii_case("host")) => {
-            Bound::Host(value.to_lowercase())
+        Some("regex") if is_any(value) || is_usual(if part == "header" { &header } else { part }, value) => {
+            Bound::Nothing
         }
+        _ if COMMON.contains(&part) || COMMON_HEADERS.contains(&header.as_str()) => Bound::Nothing,
+        _ if part == "instance" && value == NO_APPLICATION => Bound::Nothing,
+        _ if part == "instance" => Bound::Host(format!("app:{value}")),
+        _ if header == "HOST" => Bound::Host(value.to_lowercase()),
         _ => Bound::Part,
     }
+}
+
+/// What a condition compares with: its value, or the last step of a point that has no name.
+fn value_of(condition: &Value) -> String {
+    let (point, value) = (&condition["point"], &condition["value"]);
+    let named = ["header", "query", "path"].contains(&point[0].as_str().unwrap_or_default());
+    text(if value.is_null() && !named { &point[1] } else { value })
+}
+
+/// Whether a pattern matches most of the ordinary values of a part.
+fn is_usual(part: &str, regex: &str) -> bool {
+    let Some((_, probes)) = PROBES_OF.iter().find(|(name, _)| *name == part) else { return false };
+    let Ok(regex) = pattern::regex(regex, false) else { return false };
+    probes.iter().filter(|probe| regex.is_match(probe.as_bytes())).count() * 2 > probes.len()
 }
 
 fn text(value: &Value) -> String {
@@ -87,7 +121,7 @@ fn text(value: &Value) -> String {
 pub fn concerns(entry: &RuleEntry, host: Option<&str>, application: Option<i64>) -> bool {
     let conditions = entry.rule.get("action").and_then(Value::as_array);
     conditions.into_iter().flatten().all(|condition| {
-        let (kind, value) = (condition["type"].as_str().unwrap_or_default(), text(&condition["value"]));
+        let (kind, value) = (condition["type"].as_str().unwrap_or_default(), value_of(condition));
         match (condition["point"][0].as_str(), host, application) {
             (Some("instance"), _, Some(id)) => kind != "equal" || value == id.to_string(),
             (Some("header"), Some(host), _)

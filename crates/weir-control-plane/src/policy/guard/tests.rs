@@ -1,5 +1,5 @@
 use super::*;
-use crate::policy::Scope;
+use crate::policy::{IpEntry, Scope};
 
 const NOW: u64 = 1_767_225_600;
 
@@ -173,4 +173,120 @@ fn rules_that_weaken_are_listed_while_they_are_in_force() {
     assert_eq!(says, ["signature a is ignored", "filtration mode off"]);
     assert_eq!(mode_in_force(&state, "default", Some("h"), NOW).as_deref(), Some("block"), "the later rule");
     assert_eq!(mode_in_force(&state, "default", None, NOW), None);
+}
+
+#[test]
+fn conditions_that_most_requests_meet_bound_nothing() {
+    let when = |kind: &str, point: Value, value: Value| {
+        let condition = json!({"type": kind, "point": point, "value": value});
+        asked(json!({"type": "disable_attack_type", "attack_type": "any", "action": [condition]}))
+    };
+    let everywhere = Some("everywhere".to_owned());
+    for (kind, point, value) in [
+        ("regex", json!(["uri"]), json!("^/")),
+        ("regex", json!(["uri"]), json!("[a-z]")),
+        ("regex", json!(["path", 0]), json!("^[a-z]")),
+        ("regex", json!(["action_name"]), json!("[a-z]{2,}")),
+        ("regex", json!(["header", "host"]), json!("[.]")),
+        ("regex", json!(["header", "User-Agent"]), json!("/[0-9]")),
+        ("equal", json!(["header", "Accept"]), json!("*/*")),
+        ("equal", json!(["header", "CONNECTION"]), json!("keep-alive")),
+        ("equal", json!(["instance"]), json!("-1")),
+        ("equal", json!(["instance"]), json!(-1)),
+        ("equal", json!(["instance", "-1"]), Value::Null),
+        ("equal", json!(["method", "POST"]), Value::Null),
+    ] {
+        assert_eq!(when(kind, point.clone(), value.clone()), everywhere, "{kind} {point} {value}");
+    }
+    assert_eq!(when("regex", json!(["uri"]), json!("^/api/v2/")), None);
+    assert_eq!(
+        when("regex", json!(["header", "HOST"]), json!("[.]shop[.]example$")),
+        Some("[.]shop[.]example$".into())
+    );
+    assert_eq!(when("equal", json!(["instance", "7"]), Value::Null), Some("app:7".into()));
+    assert_eq!(when("regex", json!(["header", "USER-AGENT"]), json!("^okhttp/")), None);
+    // The same conditions with a mode in place of an exception.
+    let condition = json!({"type": "regex", "point": ["uri"], "value": "^/"});
+    assert_eq!(asked(json!({"type": "wallarm_mode", "mode": "off", "action": [condition]})), everywhere);
+}
+
+#[test]
+fn limits_that_ordinary_requests_exceed_are_asked_about() {
+    let everywhere = Some("everywhere".to_owned());
+    for (rule, wanted) in [
+        (json!({"type": "rate_limit", "threshold": 1, "window": 3600}), everywhere.clone()),
+        (json!({"type": "rate_limit", "threshold": 600, "window": 60}), None),
+        (json!({"type": "rate_limit", "threshold": 1, "window": 3600, "reaction": "report"}), None),
+        (json!({"type": "rate_limit", "threshold": 1, "window": 3600, "dry_run": true}), None),
+        (json!({"type": "rate_limit", "threshold": 1, "window": 3600, "action": [host("a.example")]}), None),
+        (json!({"type": "graphql_detection", "max_depth": 0, "mode": "block"}), everywhere.clone()),
+        (json!({"type": "graphql_detection", "max_depth": 0, "mode": "monitoring"}), None),
+        (json!({"type": "graphql_detection", "max_depth": 4, "mode": "block"}), None),
+        (json!({"type": "file_upload_size_limit", "size": 0, "size_unit": "mb", "mode": "block"}), everywhere.clone()),
+        (json!({"type": "file_upload_size_limit", "size": 5, "size_unit": "mb", "mode": "block"}), None),
+        (json!({"type": "overlimit_res_settings", "mode": "off"}), everywhere.clone()),
+        (
+            json!({"type": "overlimit_res_settings", "mode": "off", "action": [host("a.example")]}),
+            Some("a.example".into()),
+        ),
+        (json!({"type": "overlimit_res_settings", "mode": "blocking"}), None),
+    ] {
+        assert_eq!(asked(rule.clone()), wanted, "{rule}");
+    }
+}
+
+/// A policy that lists these values, numbered from 1.
+fn listing(list: &str, entries: &[(&str, &str, &[i64], Option<u64>)]) -> PolicyState {
+    let entries = (1..).zip(entries).map(|(id, (kind, value, applications, end))| IpEntry {
+        id,
+        list: list.into(),
+        rule_type: (*kind).into(),
+        value: (*value).into(),
+        applications: applications.to_vec(),
+        groups: Vec::new(),
+        expired_at: *end,
+        reason: String::new(),
+        created_by: String::new(),
+        created_at: 1,
+    });
+    PolicyState { ip_lists: entries.collect(), ..PolicyState::first() }
+}
+
+#[test]
+fn lists_that_come_to_hold_many_addresses_are_asked_about() {
+    let none = PolicyState::first();
+    let asked = |before: &PolicyState, after: &PolicyState| {
+        let all = dangers(before, after, NOW);
+        (!all.is_empty()).then(|| word(&all))
+    };
+    let (everywhere, app) = (Some("everywhere".to_owned()), Some("app:3".to_owned()));
+    for (list, entries, wanted) in [
+        ("allow", &[("ip_range", "0.0.0.0/0", &[-1][..], None)][..], everywhere.clone()),
+        ("allow", &[("ip_range", "0.0.0.0/0", &[3], None)], app.clone()),
+        ("deny", &[("ip_range", "0.0.0.0/0", &[3, 4], None)], everywhere.clone()),
+        ("allow", &[("ip_range", "10.0.0.0/8", &[], None)], None),
+        ("allow", &[("country", "DE", &[], None)], None),
+        (
+            "allow",
+            &[("country", "DE", &[], None), ("country", "US", &[], None), ("country", "FR", &[], None)],
+            everywhere.clone(),
+        ),
+        ("allow", &[("datacenter", "aws", &[], None)], everywhere.clone()),
+        ("deny", &[("proxy_type", "tor", &[], None)], None),
+        ("gray", &[("ip_range", "0.0.0.0/0", &[], None)], None),
+        ("deny", &[("ip_range", "0.0.0.0/0", &[], Some(NOW))], None),
+    ] {
+        assert_eq!(asked(&none, &listing(list, entries)), wanted, "{list} {entries:?}");
+    }
+    // In steps that are small each: asked about when the list has doubled.
+    let nets: Vec<String> = (0..8).map(|at| format!("{}.0.0.0/7", 2 * at)).collect();
+    let step = |count: usize| {
+        let all: Vec<_> = nets[..count].iter().map(|net| ("ip_range", net.as_str(), &[][..], None)).collect();
+        listing("allow", &all)
+    };
+    let steps: Vec<bool> = (0..8).map(|count| asked(&step(count), &step(count + 1)).is_some()).collect();
+    assert_eq!(steps, [false, true, false, true, false, false, false, true]);
+    // One that was over is renewed for good.
+    let over = listing("allow", &[("ip_range", "0.0.0.0/0", &[], Some(NOW - 1))]);
+    assert_eq!(asked(&over, &listing("allow", &[("ip_range", "0.0.0.0/0", &[], None)])), everywhere);
 }
