@@ -96,8 +96,7 @@ fn run(subject: &Subject<'_>) -> Option<Match> {
     {
         return Some(Match { confidence: Confidence::High, start: 0, end: text.len() });
     }
-    let spelled = path.windows(3).filter(|w| **w == b"../"[..]).count()
-        > text.windows(3).filter(|w| matches!(w, [b'.', b'.', b'/' | b'\\'])).count();
+    let spelled = steps(memchr::memchr_iter(b'/', path), path) > steps(memchr::memchr2_iter(b'/', b'\\', text), text);
     let prose = text.iter().filter(|b| matches!(b, b' ' | b'\n')).count();
     // A NUL ends a path early in C code, so the extension after it does not count.
     let disguised = spelled || text.contains(&0);
@@ -106,6 +105,11 @@ fn run(subject: &Subject<'_>) -> Option<Match> {
     let uploaded = subject.ancestors().any(|step| step.tag == Tag::File);
     let confidence = if uploaded { confidence.min(Confidence::Medium) } else { confidence };
     Some(Match { confidence, start: 0, end: text.len() })
+}
+
+/// How many of these slashes of `text` follow two dots.
+fn steps(slashes: impl Iterator<Item = usize>, text: &[u8]) -> usize {
+    slashes.filter(|at| text[..*at].ends_with(b"..")).count()
 }
 
 /// Whether the value is the attribute of an element that links to a neighbouring page or file.

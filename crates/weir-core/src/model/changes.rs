@@ -52,11 +52,12 @@ pub fn changed_parts<'b>(before: &[u8], after: &[u8], bump: &'b Bump) -> Option<
     None
 }
 
-/// Whether one of `changes` is within `range` or touches it.
+/// How far `at` is from the nearest of `changes`, in bytes: 0 within one or next to it.
 #[inline]
-pub fn touch(changes: &[Span], range: Range<usize>) -> bool {
-    let next = changes.partition_point(|part| (part.end as usize) < range.start);
-    changes.get(next).is_some_and(|part| part.start as usize <= range.end)
+pub fn distance(changes: &[Span], at: usize) -> usize {
+    let next = changes.partition_point(|part| (part.end as usize) < at);
+    let behind = next.checked_sub(1).map_or(usize::MAX, |last| at - changes[last].end as usize);
+    changes.get(next).map_or(usize::MAX, |part| (part.start as usize).saturating_sub(at)).min(behind)
 }
 
 /// `changes` of a text of `length` bytes with `around` bytes on each side. What touches is one part.
@@ -83,17 +84,30 @@ fn common_prefix(a: &[u8], b: &[u8]) -> usize {
 
 /// Lengths of a piece of `before` and of one of `after` behind which both go on alike.
 fn resume(before: &[u8], after: &[u8]) -> Option<(usize, usize)> {
-    let alike = |skipped: usize, added: usize| {
-        let (before, after) = (before.get(skipped..), after.get(added..));
-        before.zip(after).is_some_and(|(before, after)| {
-            let length = SYNC.min(before.len()).min(after.len());
-            before[..length] == after[..length] && (length == SYNC || before.len() == after.len())
-        })
+    let alike = |skipped: usize, added: usize| match (head(before, skipped), head(after, added)) {
+        (Some(before), Some(after)) => before == after,
+        _ => ends_alike(before.get(skipped..), after.get(added..)),
     };
     let shorter = (0..=MAX_AFTER).flat_map(|added| (0..=MAX_SHRINK).map(move |shrink| (added + shrink, added)));
     // In a text that repeats itself, an earlier change may have been taken to end too late.
     let longer = (0..=MAX_AFTER).flat_map(|skipped| (1..=MAX_AFTER).map(move |grow| (skipped, skipped + grow)));
     shorter.chain(longer).find(|&(skipped, added)| alike(skipped, added))
+}
+
+/// The [`SYNC`] bytes of `text` at `at` as a number, unless the text ends soon after.
+#[inline]
+fn head(text: &[u8], at: usize) -> Option<u64> {
+    let bytes = text.get(at..)?.first_chunk()?;
+    Some(u64::from_le_bytes(*bytes) << (8 * (size_of::<u64>() - SYNC)))
+}
+
+/// Whether the ends of two texts begin with the same [`SYNC`] bytes, or are the same and shorter.
+#[cold]
+fn ends_alike(before: Option<&[u8]>, after: Option<&[u8]>) -> bool {
+    before.zip(after).is_some_and(|(before, after)| {
+        let length = SYNC.min(before.len()).min(after.len());
+        before[..length] == after[..length] && (length == SYNC || before.len() == after.len())
+    })
 }
 
 #[cfg(test)]
@@ -124,14 +138,14 @@ mod tests {
     }
 
     #[test]
-    fn a_range_is_touched_from_its_first_byte_to_behind_its_last() {
+    fn distances_are_to_the_nearest_change() {
         let changes = [Span { start: 10, end: 12 }, Span { start: 40, end: 40 }];
-        for (range, touched) in
-            [(0..9, false), (0..10, true), (12..20, true), (13..39, false), (13..40, true), (41..50, false)]
+        for (at, expected) in
+            [(0, 10), (9, 1), (10, 0), (12, 0), (13, 1), (25, 13), (27, 13), (39, 1), (40, 0), (99, 59)]
         {
-            assert_eq!(touch(&changes, range.clone()), touched, "{range:?}");
+            assert_eq!(distance(&changes, at), expected, "{at}");
         }
-        assert!(!touch(&[], 0..10));
+        assert_eq!(distance(&[], 10), usize::MAX);
     }
 
     proptest! {

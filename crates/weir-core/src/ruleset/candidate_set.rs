@@ -2,7 +2,7 @@
 
 use super::RequiredClasses;
 use super::pattern::{Anchors, MAX_REACH};
-use crate::model::changes::{touch, widened};
+use crate::model::changes::{distance, widened};
 use crate::model::{ByteClasses, Span};
 use smallvec::{SmallVec, smallvec};
 use std::ops::Range;
@@ -38,6 +38,19 @@ const FAR_BLOCKS: usize = MAX_REACH.div_ceil(CLASSES_BLOCK);
 const LOOK_AROUND: usize = 4;
 /// In [`CandidateSet::last`]: the signature has matched.
 const MATCHED: u32 = u32::MAX;
+
+/// A place in a text and what is around it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    /// Where it is, in bytes.
+    pub at: usize,
+    /// The kinds of bytes within [`NEAR_BLOCKS`].
+    near: ByteClasses,
+    /// The kinds of bytes within the reach of any pattern.
+    far: ByteClasses,
+    /// Bytes from there to the nearest part that is to be scanned.
+    from_change: usize,
+}
 
 /// The candidates for one text. Reused between texts.
 #[derive(Debug, Default)]
@@ -117,34 +130,32 @@ impl CandidateSet {
         spread(&mut self.far, reached, FAR_BLOCKS);
     }
 
-    /// Whether a match that has a literal at `at` and goes no further than `reach` from there is possible, and new: it is
+    /// What there is around `at` in a text of `classes`.
+    #[inline]
+    pub(super) fn place(&self, at: usize, classes: ByteClasses) -> Place {
+        if self.length <= MAX_WHOLE {
+            return Place { at, near: classes, far: classes, from_change: 0 };
+        }
+        let (near, far) = (self.near[at / CLASSES_BLOCK], self.far[at / CLASSES_BLOCK]);
+        let from_change = if self.all_changed { 0 } else { distance(&self.changes, at) };
+        Place { at, near, far, from_change }
+    }
+
+    /// Whether a match that has a literal at `place` and goes no further than `reach` from there is possible, and new: it is
     /// where `anchors` says, has what it `needs`, and what is within `read_around` bytes, or next to it, is to be scanned.
     #[inline]
     pub(super) fn is_open(
         &self,
-        at: usize,
+        place: &Place,
         reach: usize,
         read_around: usize,
         needs: &RequiredClasses,
         anchors: Anchors,
     ) -> bool {
-        self.length <= MAX_WHOLE
-            || anchors.allow(at, reach, self.length)
-                && self.is_changed(at, reach.max(read_around))
-                && needs.satisfied_by(self.classes_around(at, reach))
-    }
-
-    /// The kinds of bytes within `reach` of `at`, and some from further away.
-    #[inline]
-    fn classes_around(&self, at: usize, reach: usize) -> ByteClasses {
-        let all = if reach <= NEAR_BLOCKS * CLASSES_BLOCK { &self.near } else { &self.far };
-        all[at / CLASSES_BLOCK]
-    }
-
-    #[inline]
-    fn is_changed(&self, at: usize, reach: usize) -> bool {
-        let around = reach + LOOK_AROUND;
-        self.all_changed || touch(&self.changes, at.saturating_sub(around)..at + around)
+        let around = if reach <= NEAR_BLOCKS * CLASSES_BLOCK { place.near } else { place.far };
+        needs.satisfied_by(around)
+            && place.from_change <= reach.max(read_around) + LOOK_AROUND
+            && (self.length <= MAX_WHOLE || anchors.allow(place.at, reach, self.length))
     }
 
     /// Counts the `signatures` that ask for a literal at one place. False if they would be more than a multiple of the
@@ -284,8 +295,13 @@ mod tests {
     fn only_what_changed_is_scanned() {
         let mut set = CandidateSet::default();
         set.clear(4, 5000, Some(&[Span { start: 1000, end: 1003 }, Span { start: 4000, end: 4000 }]));
-        for (at, is_changed) in [(890, false), (896, true), (1107, true), (1108, false), (3896, true), (4200, false)] {
-            assert_eq!(set.is_changed(at, 100), is_changed, "{at}");
+        set.note_classes(&[b'x'; 5000]);
+        let is_open = |set: &CandidateSet, at, reach| {
+            let place = set.place(at, ByteClasses::ALL);
+            set.is_open(&place, reach, 0, &RequiredClasses::default(), Anchors::default())
+        };
+        for (at, open) in [(890, false), (896, true), (1107, true), (1108, false), (3896, true), (4200, false)] {
+            assert_eq!(is_open(&set, at, 100), open, "{at}");
         }
         let parts = |set: &CandidateSet, around| {
             set.parts(around).into_iter().map(|part| (part.start, part.end)).collect::<Vec<_>>()
@@ -293,10 +309,10 @@ mod tests {
         assert_eq!(parts(&set, 100), [(900, 1103), (3900, 4100)]);
         assert_eq!(parts(&set, 2000), vec![(0, 5000)]);
         set.clear(4, 5000, None);
-        assert!(set.is_changed(2000, 1));
+        assert!(is_open(&set, 2000, 1));
         assert_eq!(parts(&set, 100), vec![(0, 5000)]);
         set.clear(4, 5000, Some(&[]));
-        assert!(parts(&set, 100).is_empty() && !set.is_changed(2000, 1));
+        assert!(parts(&set, 100).is_empty() && !is_open(&set, 2000, 1));
     }
 
     #[test]

@@ -27,20 +27,52 @@ pub(super) struct Literal<'l> {
     pub needs: ByteClasses,
 }
 
-/// An anchor and its position in a literal.
+/// An anchor and its literal.
 #[derive(Clone, Copy, Debug)]
 struct Anchor {
     /// Its bytes, in the order of a little-endian number: four with their case bits set, fewer in lower case. A blank, a
     /// NUL and a line end differ by the case bit alone from bytes that are literals by themselves.
     key: u32,
-    /// Bytes of it.
-    width: usize,
     /// Number of the literal.
     literal: u32,
     /// Its place in the literal.
-    offset: usize,
-    /// Where the rarest byte of the literal outside of the anchor is, counted from the anchor, and that byte in lower case.
-    probe: Option<(isize, u8)>,
+    offset: u32,
+    /// Bytes of it.
+    width: u8,
+    /// The first bytes of the literal.
+    head: Head,
+}
+
+/// Up to eight bytes at the start of a literal, to be compared at once.
+#[derive(Clone, Copy, Debug)]
+struct Head {
+    /// All bits of those bytes.
+    mask: u64,
+    /// The case bits of the letters among them.
+    fold: u64,
+    /// The bytes, in lower case.
+    bytes: u64,
+}
+
+impl Head {
+    fn of(literal: &[u8]) -> Self {
+        let word = |of: fn(&u8) -> u8| {
+            let mut bytes = [0; size_of::<u64>()];
+            bytes.iter_mut().zip(literal).for_each(|(to, from)| *to = of(from));
+            u64::from_le_bytes(bytes)
+        };
+        Self {
+            mask: word(|_| 0xff),
+            fold: word(|byte| if byte.is_ascii_alphabetic() { 0x20 } else { 0 }),
+            bytes: word(u8::to_ascii_lowercase),
+        }
+    }
+
+    /// Whether `text` begins with these bytes, without regard to case.
+    #[inline]
+    fn begins(self, text: &[u8; size_of::<u64>()]) -> bool {
+        u64::from_le_bytes(*text) & self.mask | self.fold == self.bytes
+    }
 }
 
 /// Literals, ready to be looked for.
@@ -118,7 +150,7 @@ impl LiteralMatcher {
 
     /// Records where `anchor` can begin, and that a text in which it is of interest has all classes of `needs`.
     fn mark(&mut self, anchor: &Anchor, needs: ByteClasses) {
-        match anchor.width {
+        match usize::from(anchor.width) {
             QUAD => {
                 self.confirmed.set(second(anchor.key));
                 return self.quads.set(quad(anchor.key));
@@ -130,7 +162,7 @@ impl LiteralMatcher {
             1 => (0..=0xff).for_each(|next| self.shorts.set(pair(anchor.key | next << 8))),
             _ => self.shorts.set(pair(anchor.key)),
         }
-        self.short_keys.set(short(anchor.key, anchor.width));
+        self.short_keys.set(short(anchor.key, usize::from(anchor.width)));
         if !self.short_needs.iter().any(|other| needs.contains(*other)) {
             self.short_needs.retain(|other| !other.contains(needs));
             self.short_needs.push(needs);
@@ -209,20 +241,22 @@ impl LiteralMatcher {
     #[inline]
     fn compare(&self, text: &[u8], at: usize, key: u32, width: usize, found: &mut impl FnMut(u32, usize)) {
         let here = &self.anchors[self.begin[list(key)] as usize..self.begin[list(key) + 1] as usize];
-        for anchor in here.iter().filter(|anchor| anchor.key == key && anchor.width == width) {
-            let probed = |(offset, byte)| {
-                let there = at.checked_add_signed(offset).and_then(|there| text.get(there));
-                there.is_some_and(|there| there.to_ascii_lowercase() == byte)
-            };
-            if !anchor.probe.is_none_or(probed) {
-                continue;
+        for anchor in here.iter().filter(|anchor| anchor.key == key && usize::from(anchor.width) == width) {
+            let Some(begin) = at.checked_sub(anchor.offset as usize) else { continue };
+            if self.begins(anchor, &text[begin..]) {
+                found(anchor.literal, begin);
             }
-            let literal = &self.literals[anchor.literal as usize];
-            let begin = at.checked_sub(anchor.offset);
-            let there = begin.and_then(|begin| text.get(begin..begin + literal.len()));
-            if there.is_some_and(|there| there.eq_ignore_ascii_case(literal)) {
-                found(anchor.literal, begin.unwrap_or(0));
-            }
+        }
+    }
+
+    /// Whether `text` begins with the literal of `anchor`, without regard to case.
+    #[inline]
+    fn begins(&self, anchor: &Anchor, text: &[u8]) -> bool {
+        let literal = &self.literals[anchor.literal as usize];
+        match text.split_first_chunk() {
+            Some((head, _)) if literal.len() <= head.len() => anchor.head.begins(head),
+            Some((head, _)) if !anchor.head.begins(head) => false,
+            _ => text.get(..literal.len()).is_some_and(|text| text.eq_ignore_ascii_case(literal)),
         }
     }
 }
@@ -257,11 +291,8 @@ fn anchor(number: u32, literal: &[u8]) -> Anchor {
     let offset = rarest(literal, width);
     let bytes = &literal[offset..offset + width];
     let key = bytes.first_chunk().map_or_else(|| short_key(bytes), quad_key);
-    let outside = (0..literal.len()).filter(|at| !(offset..offset + width).contains(at));
-    let probe = outside
-        .min_by_key(|at| commonness(literal[*at]))
-        .map(|at| (at as isize - offset as isize, literal[at].to_ascii_lowercase()));
-    Anchor { key, width, literal: number, offset, probe }
+    let place = u32::try_from(offset).expect("literals are short");
+    Anchor { key, literal: number, offset: place, width: width as u8, head: Head::of(literal) }
 }
 
 /// Four bytes as a number, with their case bits set.

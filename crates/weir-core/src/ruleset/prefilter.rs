@@ -180,8 +180,9 @@ impl Literals {
             if !set.look_up(wanted_by.len()) {
                 return;
             }
-            for wanted in wanted_by.iter().filter(|wanted| wanted.needs.satisfied_by(classes)) {
-                if set.is_open(at, wanted.reach, wanted.read_around, &wanted.needs, wanted.anchors) {
+            let place = set.place(at, classes);
+            for wanted in wanted_by {
+                if set.is_open(&place, wanted.reach, wanted.read_around, &wanted.needs, wanted.anchors) {
                     set.add(wanted.signature, at, wanted.reach);
                 }
             }

@@ -13,7 +13,7 @@ mod separator;
 
 use super::text_field::{self, TextField};
 use super::{Detector, Match, Samples, Subject, is_document, shown};
-use crate::model::changes::{changed_parts, touch};
+use crate::model::changes::{changed_parts, distance};
 use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Key, Span, Tag, Zone};
 use crate::normalize::{SHELL_VIEW, shell as noise};
 use bumpalo::Bump;
@@ -250,7 +250,7 @@ impl<'t> Scan<'t> {
         let mut at = 0usize;
         let mut before = Boundary::Start;
         loop {
-            if self.changes.is_none_or(|changes| touch(changes, at.saturating_sub(MAX_CONTEXT)..at + MAX_CONTEXT))
+            if self.changes.is_none_or(|changes| distance(changes, at) <= MAX_CONTEXT)
                 && let Some(found) = line::command(self.text, self.classes, at, before)
                 // Before what asks for the location: then user agents can be cached.
                 && !self.is_user_agent_list(before, &found)
