@@ -88,14 +88,22 @@ fn resume(before: &[u8], after: &[u8]) -> Option<(usize, usize)> {
         (Some(before), Some(after)) => before == after,
         _ => ends_alike(before.get(skipped..), after.get(added..)),
     };
-    let shorter = (0..=MAX_AFTER).flat_map(|added| (0..=MAX_SHRINK).map(move |shrink| (added + shrink, added)));
+    for added in 0..=MAX_AFTER {
+        if let Some(shrink) = (0..=MAX_SHRINK).find(|shrink| alike(added + shrink, added)) {
+            return Some((added + shrink, added));
+        }
+    }
     // In a text that repeats itself, an earlier change may have been taken to end too late.
-    let longer = (0..=MAX_AFTER).flat_map(|skipped| (1..=MAX_AFTER).map(move |grow| (skipped, skipped + grow)));
-    shorter.chain(longer).find(|&(skipped, added)| alike(skipped, added))
+    for skipped in 0..=MAX_AFTER {
+        if let Some(grow) = (1..=MAX_AFTER).find(|grow| alike(skipped, skipped + grow)) {
+            return Some((skipped, skipped + grow));
+        }
+    }
+    None
 }
 
 /// The [`SYNC`] bytes of `text` at `at` as a number, unless the text ends soon after.
-#[inline]
+#[inline(always)]
 fn head(text: &[u8], at: usize) -> Option<u64> {
     let bytes = text.get(at..)?.first_chunk()?;
     Some(u64::from_le_bytes(*bytes) << (8 * (size_of::<u64>() - SYNC)))

@@ -263,19 +263,19 @@ impl<'t> Lexer<'t> {
 
     fn beyond_ascii(&mut self) -> Token {
         let rest = &self.text[self.at..];
-        if let Some(quote) = CURLY.iter().find(|quote| rest.starts_with(quote)) {
-            let short = rest[quote.len()..].iter().take(MAX_CURLY).position(|b| !b.is_ascii_alphanumeric());
-            let inner = short.unwrap_or(rest.len().min(MAX_CURLY + quote.len()) - quote.len());
-            let after = &rest[quote.len() + inner..];
-            return match CURLY.iter().find(|close| after.starts_with(close)) {
-                Some(close) => self.take(TokenKind::Text, quote.len() + inner + close.len()),
-                None if after.is_empty() && inner > 0 => self.take(TokenKind::Open, quote.len() + inner),
-                None => self.take(TokenKind::Other, quote.len()),
+        if let Some(quote) = curly(rest) {
+            let short = rest[quote..].iter().take(MAX_CURLY).position(|b| !b.is_ascii_alphanumeric());
+            let inner = short.unwrap_or(rest.len().min(MAX_CURLY + quote) - quote);
+            let after = &rest[quote + inner..];
+            return match curly(after) {
+                Some(close) => self.take(TokenKind::Text, quote + inner + close),
+                None if after.is_empty() && inner > 0 => self.take(TokenKind::Open, quote + inner),
+                None => self.take(TokenKind::Other, quote),
             };
         }
         // SQL Server reads a sign of currency before a number as part of it.
-        match CURRENCY.iter().find(|sign| rest.starts_with(sign)) {
-            Some(sign) => self.take(TokenKind::Operator, sign.len()),
+        match currency(rest) {
+            Some(sign) => self.take(TokenKind::Operator, sign),
             None => self.word(),
         }
     }
@@ -406,7 +406,27 @@ fn word_length(text: &[u8]) -> usize {
 
 /// Whether the text begins with white space, a typographic quote or a sign of currency.
 fn ends_word(text: &[u8]) -> bool {
-    wide_blank(text).is_some() || CURLY.iter().chain(&CURRENCY).any(|other| text.starts_with(other))
+    wide_blank(text).is_some() || curly(text).is_some() || currency(text).is_some()
+}
+
+/// Length of the typographic quote at the start of `text`.
+#[inline]
+fn curly(text: &[u8]) -> Option<usize> {
+    starts_with_any(text, &CURLY)
+}
+
+/// Length of the sign of currency at the start of `text`.
+#[inline]
+fn currency(text: &[u8]) -> Option<usize> {
+    starts_with_any(text, &CURRENCY)
+}
+
+/// Length of the one of `signs` at the start of `text`. Other text ends at its first byte: all signs begin with one of few.
+#[inline]
+fn starts_with_any(text: &[u8], signs: &[&[u8]]) -> Option<usize> {
+    let first = *text.first()?;
+    let may_begin = matches!(first, 0xc2 | 0xca | 0xe2 | 0xef);
+    signs.iter().find(|sign| may_begin && text.starts_with(sign)).map(|sign| sign.len())
 }
 
 /// Length of the white space beyond ASCII at the start of `text`, which SQL Server and Oracle read as a blank.
@@ -446,6 +466,16 @@ mod tests {
 
     fn kinds(text: &str, context: Context) -> Vec<TokenKind> {
         Lexer::new(text.as_bytes(), context).map(|l| l.map(|t| t.kind).collect()).unwrap_or_default()
+    }
+
+    #[test]
+    fn every_sign_is_found_by_its_first_byte() {
+        for sign in CURLY {
+            assert_eq!((curly(sign), currency(sign)), (Some(sign.len()), None));
+        }
+        for sign in CURRENCY {
+            assert_eq!((curly(sign), currency(sign)), (None, Some(sign.len())));
+        }
     }
 
     #[test]

@@ -27,9 +27,20 @@ pub fn run(text: &[u8]) -> Option<Vec<u8>> {
     Some(out)
 }
 
+#[inline]
 fn begins(b: u8) -> bool {
-    matches!(b, 0..=8 | 0x0e..=0x1f | b'<' | b'/' | b'%' | 0xc2 | 0xe2 | 0xef)
+    BEGINS[usize::from(b)]
 }
+
+static BEGINS: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut b = 0;
+    while b < 256 {
+        table[b] = matches!(b as u8, 0..=8 | 0x0e..=0x1f | b'<' | b'/' | b'%' | 0xc2 | 0xe2 | 0xef);
+        b += 1;
+    }
+    table
+};
 
 /// Length of what splits a word at `at`.
 fn removed(text: &[u8], at: usize) -> Option<usize> {
