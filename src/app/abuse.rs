@@ -102,13 +102,17 @@ impl Running {
 }
 
 async fn watch(abuse: Arc<Abuse>, metrics: AbuseMetrics, stop: CancellationToken) {
-    let (mut warned, mut left_out): (Vec<u64>, u64) = (Vec::new(), 0);
+    let (mut warned, mut left_out): (Vec<(u64, String)>, u64) = (Vec::new(), 0);
     while !stop.is_cancelled() {
         let now = now_millis();
         metrics.update(&abuse, now);
-        let unanswered = abuse.unanswered(now);
-        if let Some(rule) = unanswered.iter().find(|rule| !warned.contains(rule)) {
-            tracing::warn!(rule, "a rule on responses counts nothing: no responses come for its requests");
+        let unanswered: Vec<_> = abuse.unanswered(now).into_iter().map(|one| (one.rule, one.route)).collect();
+        for (rule, route) in unanswered.iter().filter(|one| !warned.contains(one)) {
+            tracing::warn!(
+                rule,
+                route,
+                "a rule on responses counts nothing on a route: no responses come for its requests"
+            );
         }
         warned = unanswered;
         let not_carried = abuse.not_carried();

@@ -176,7 +176,7 @@ async fn spoe_agent(listener: Listener, service: Arc<Service>, drain: Cancellati
 
 /// The state of the node that heartbeats report.
 fn heartbeat(composer: &Arc<Composer>, events: Option<&Events>, service: &Service) -> HeartbeatSource {
-    let gaps = Arc::clone(service.gaps());
+    let (gaps, abuse) = (Arc::clone(service.gaps()), Arc::clone(service.abuse()));
     let current = Arc::clone(composer.current());
     let spool = events.map(|events| events.spool().clone());
     Arc::new(move || {
@@ -186,6 +186,7 @@ fn heartbeat(composer: &Arc<Composer>, events: Option<&Events>, service: &Servic
             spooled: spooled.records,
             dropped: spooled.dropped,
             gaps: gaps.latest(now_millis()),
+            behaviour: abuse.status(now_millis()),
             ..Heartbeat::default()
         }
     })

@@ -1,11 +1,12 @@
 //! Behaviour over many requests, on nodes that share their counters through a Redis server, which fails in every way.
 
 use crate::redis::Redis;
-use crate::stub::{Signer, Stub};
+use crate::stub::{Signer, Stub, payload};
 use crate::{WEIR, aggregation};
 use serde_json::json;
 use std::path::Path;
 use std::process::Command;
+use weir_protocol::node_api::SignedPolicy;
 use weir_testkit::{Node, until};
 
 const KEY: &str = "0123456789abcdef";
@@ -133,6 +134,63 @@ fn nodes_behind_an_aggregation_count_together_and_share_entries() {
     // Alone, each goes on with what it counted.
     drop(aggregation);
     assert!((0..10).all(|_| passes(&a, "alone")) && !passes(&a, "alone") && passes(&b, "alone"));
+}
+
+/// A node of a control plane, and one rule that denies the source of a walk.
+fn node_of(stub: &Stub, data: &Path, more: &[&str]) -> Node {
+    let sets = stub.sets(data);
+    let sets: Vec<&str> = sets.iter().map(String::as_str).chain(more.iter().copied()).collect();
+    WEIR.node_as(&["processing"], &[], &sets)
+}
+
+fn walked(node: &Node, client: &str, number: u32) -> u16 {
+    let raw = format!("GET /orders/{number} HTTP/1.1\r\nHost: shop.example\r\n\r\n");
+    let (key, client) = (format!("Bearer {KEY}"), format!("{client}:4711"));
+    let headers = [("Authorization", &*key), ("Inspector-Client", &client), ("Inspector-Route", "shop")];
+    node.call("/v1/requests", &headers, raw.as_bytes()).status
+}
+
+fn walk_policy(signer: &Signer) -> SignedPolicy {
+    let deny = json!({"id": 8, "type": "bola", "threshold": 5, "window": 60, "key": ["client"], "distinct": "path:1",
+                      "reaction": "denylist", "duration": 3_600});
+    let browse = json!({"id": 9, "type": "forced_browsing", "threshold": 50, "window": 60});
+    signer.publish(&payload(1, json!({"mode": "block", "rules": [deny, browse]})))
+}
+
+#[test]
+fn entries_act_after_a_crash_of_the_node_while_the_control_plane_is_down() {
+    let (signer, data) = (Signer::new(1), tempfile::tempdir().unwrap());
+    let mut stub = Stub::start(&signer);
+    stub.publish(walk_policy(&signer));
+    let auth = [&*format!("connector.auth.keys={KEY}")];
+    let mut node = node_of(&stub, data.path(), &auth);
+    (0..8).for_each(|number| drop(walked(&node, "198.51.100.9", number)));
+    until("the entry", || walked(&node, "198.51.100.9", 1) == 200);
+    stub.kill();
+    let file = data.path().join("abuse/entries.jsonl");
+    until("the entry on disk", || std::fs::read_to_string(&file).is_ok_and(|text| text.contains("198.51.100.9")));
+    node.signal("KILL");
+    assert_eq!(node.wait(), None, "no orderly end");
+    let node = node_of(&stub, data.path(), &auth);
+    assert_eq!(walked(&node, "198.51.100.9", 1), 200, "the first request after the crash");
+    assert_eq!(walked(&node, "198.51.100.10", 1), 204, "another source");
+    assert_eq!(node.metric("abuse_entries"), 1.0);
+}
+
+#[test]
+fn heartbeats_tell_what_rules_cannot_do() {
+    let (signer, data) = (Signer::new(1), tempfile::tempdir().unwrap());
+    let stub = Stub::start(&signer);
+    stub.publish(walk_policy(&signer));
+    let node = node_of(&stub, data.path(), &[]);
+    let walk: Vec<u16> = (0..8).map(|number| walked(&node, "198.51.100.9", number)).collect();
+    assert_eq!(walk, [204, 204, 204, 204, 204, 200, 200, 200], "the limit acts");
+    until("calls that list nothing", || stub.beat().is_some_and(|beat| beat.behaviour.unlisted > 0));
+    assert_eq!(node.metric("abuse_entries"), 0.0);
+    until("a rule without responses", || {
+        let unanswered = stub.beat().map(|beat| beat.behaviour.unanswered).unwrap_or_default();
+        unanswered.iter().any(|one| (one.rule, &*one.route) == (9, "shop"))
+    });
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Alarms: requests that pass uninspected, and nodes that do not answer. They are judged by the last heartbeats whenever
+//! Alarms: requests that pass uninspected, nodes that do not answer, and rules on behaviour that cannot act. They are judged by the last heartbeats whenever
 //! the Dashboard is shown; each beginning and end is an event in the audit log.
 
 use super::app::App;
@@ -15,9 +15,11 @@ const SHOWN_MS: i64 = 10 * 60 * 1000;
 const GRACE_MS: i64 = 2_000;
 /// Most alarms: more would not be read.
 const MAX_ALARMS: usize = 50;
+/// Nodes that an alarm names.
+const NAMED: usize = 3;
 
 /// Kinds, as metrics name them.
-pub const KINDS: [&str; 2] = ["no_node", "uninspected"];
+pub const KINDS: [&str; 4] = ["no_node", "uninspected", "unanswered", "unlisted"];
 
 /// What a security team must see at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +42,22 @@ pub enum Alarm {
         /// The last of them, in milliseconds since 1970.
         last: i64,
     },
+    /// A rule on responses to whose requests no responses come.
+    Unanswered {
+        /// Id of the rule.
+        rule: u64,
+        /// Route of the gateway; empty where it is not known.
+        route: String,
+        /// The last of these requests, in milliseconds since 1970.
+        last: i64,
+    },
+    /// Calls of connectors that do not authenticate, for which rules would list sources.
+    Unlisted {
+        /// Names of the nodes.
+        nodes: Vec<String>,
+        /// The last of them, in milliseconds since 1970.
+        last: i64,
+    },
 }
 
 impl Alarm {
@@ -48,6 +66,8 @@ impl Alarm {
         match self {
             Alarm::NoNode { .. } => KINDS[0],
             Alarm::Uninspected { .. } => KINDS[1],
+            Alarm::Unanswered { .. } => KINDS[2],
+            Alarm::Unlisted { .. } => KINDS[3],
         }
     }
 
@@ -56,6 +76,8 @@ impl Alarm {
         match self {
             Alarm::NoNode { .. } => "nodes".into(),
             Alarm::Uninspected { route, leg, reason, .. } => format!("{leg}/{route}/{reason}"),
+            Alarm::Unanswered { rule, route, .. } => format!("rule/{rule}/{route}"),
+            Alarm::Unlisted { .. } => "connectors".into(),
         }
     }
 
@@ -71,21 +93,50 @@ impl Alarm {
                 let place = if route.is_empty() { String::new() } else { format!(" on route {route}") };
                 format!("{what} pass uninspected{place}: {}", reason_text(reason))
             }
+            Alarm::Unanswered { rule, route, .. } => {
+                let place = if route.is_empty() { String::new() } else { format!(" on route {route}") };
+                format!("Rule {rule} counts nothing{place}: the connector sends no responses to its requests")
+            }
+            Alarm::Unlisted { nodes, .. } => {
+                let more = nodes.len().saturating_sub(NAMED);
+                let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+                let names = nodes.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+                format!("Calls of connectors that do not authenticate list nothing (node {names}{more})")
+            }
         }
+    }
+
+    /// What to do about it; empty for what the text says already.
+    pub fn advice(&self) -> &'static str {
+        match self {
+            Alarm::NoNode { .. } | Alarm::Uninspected { .. } => "",
+            Alarm::Unanswered { .. } => {
+                "Switch the response leg of the connector on for this route, or exclude the route from the rule."
+            }
+            Alarm::Unlisted { .. } => {
+                "Rules with the reaction graylist or denylist only report and limit for these calls. Set connector.auth on the \
+                 node and a key or certificate in the connector."
+            }
+        }
+    }
+
+    /// Whether requests may pass uninspected; others concern single rules.
+    pub fn is_grave(&self) -> bool {
+        matches!(self, Alarm::NoNode { .. } | Alarm::Uninspected { .. })
     }
 
     /// When it was last so, in milliseconds since 1970.
     pub fn at(&self) -> i64 {
         match self {
             Alarm::NoNode { since } => *since,
-            Alarm::Uninspected { last, .. } => *last,
+            Alarm::Uninspected { last, .. } | Alarm::Unanswered { last, .. } | Alarm::Unlisted { last, .. } => *last,
         }
     }
 
     /// How many messages, as far as they are counted.
     pub fn count(&self) -> Option<u64> {
         match self {
-            Alarm::NoNode { .. } => None,
+            Alarm::NoNode { .. } | Alarm::Unanswered { .. } | Alarm::Unlisted { .. } => None,
             Alarm::Uninspected { count, .. } => Some(*count),
         }
     }
@@ -134,8 +185,38 @@ pub fn of_nodes(nodes: &[Node], now: i64, started: i64) -> Vec<Alarm> {
         count,
         last,
     }));
+    out.extend(unanswered(nodes, now));
+    out.extend(unlisted(nodes, now));
     out.truncate(MAX_ALARMS);
     out
+}
+
+/// What nodes that are well report of a moment, if it is not long past.
+fn recent(at: u64, now: i64) -> Option<i64> {
+    let at = i64::try_from(at).unwrap_or(i64::MAX).min(now);
+    (now - at < SHOWN_MS).then_some(at)
+}
+
+/// Rules on responses to whose requests no responses come, the most recent first.
+fn unanswered(nodes: &[Node], now: i64) -> Vec<Alarm> {
+    let mut found: BTreeMap<(u64, &str), i64> = BTreeMap::new();
+    for one in nodes.iter().filter(|node| node.enabled).flat_map(|node| &node.heartbeat.behaviour.unanswered) {
+        let Some(at) = recent(one.last, now) else { continue };
+        let last = found.entry((one.rule, &one.route)).or_default();
+        *last = at.max(*last);
+    }
+    let alarm = |((rule, route), last): ((u64, &str), i64)| Alarm::Unanswered { rule, route: route.into(), last };
+    let mut alarms: Vec<Alarm> = found.into_iter().map(alarm).collect();
+    alarms.sort_by_key(|alarm| std::cmp::Reverse(alarm.at()));
+    alarms
+}
+
+/// Whether connectors that do not authenticate send requests under rules that would list their sources.
+fn unlisted(nodes: &[Node], now: i64) -> Option<Alarm> {
+    let calls = nodes.iter().filter(|node| node.enabled && node.heartbeat.behaviour.unlisted > 0);
+    let calls = calls.filter_map(|node| Some((recent(node.heartbeat.behaviour.unlisted, now)?, node.name.clone())));
+    let (times, nodes): (Vec<i64>, Vec<String>) = calls.unzip();
+    times.into_iter().max().map(|last| Alarm::Unlisted { nodes, last })
 }
 
 /// Whether all processing nodes are silent. What was missed before the control plane started says nothing.

@@ -189,6 +189,11 @@ impl AbuseRule {
         !self.dry_run && self.reaction != Reaction::Report
     }
 
+    /// Whether it puts sources on a list.
+    pub fn lists(&self) -> bool {
+        self.is_enforced() && matches!(self.reaction, Reaction::Graylist(_) | Reaction::Denylist(_))
+    }
+
     /// How many are allowed in a window before anything follows.
     #[inline]
     pub fn limit(&self) -> u32 {

@@ -31,6 +31,8 @@ pub const HEARTBEAT_SECONDS: u64 = 5;
 pub const OLD_HEARTBEAT_SECONDS: u64 = 30;
 /// Most gaps of a heartbeat.
 pub const MAX_GAPS: usize = 50;
+/// Most rules without responses of a heartbeat.
+pub const MAX_UNANSWERED: usize = 50;
 /// Longest wait for a policy, in seconds: below the idle limits of common proxies.
 pub const MAX_WAIT_SECONDS: u64 = 30;
 /// Most records in one batch.
@@ -151,6 +153,9 @@ pub struct Heartbeat {
     /// What passed uninspected lately, at most [`MAX_GAPS`].
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub gaps: Vec<Gap>,
+    /// What rules on behaviour cannot do on this node.
+    #[serde(skip_serializing_if = "BehaviourStatus::is_empty")]
+    pub behaviour: BehaviourStatus,
     /// Display name, if an aggregation reports for the node.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub name: String,
@@ -167,6 +172,36 @@ impl Heartbeat {
 
 fn is_zero(n: &u64) -> bool {
     *n == 0
+}
+
+/// How rules on behaviour are on a node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BehaviourStatus {
+    /// When a connector that does not authenticate last sent a request under a rule that would list its source, in
+    /// milliseconds since 1970; 0 for never. Such calls list nothing.
+    pub unlisted: u64,
+    /// Rules on responses to whose requests no responses come, at most [`MAX_UNANSWERED`].
+    pub unanswered: Vec<UnansweredRule>,
+}
+
+impl BehaviourStatus {
+    /// Whether there is nothing to report.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A rule on responses, and a route for whose requests no responses come.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct UnansweredRule {
+    /// Id of the rule.
+    pub rule: u64,
+    /// Route of the gateway; empty where it is not known.
+    pub route: String,
+    /// The last request of these, in milliseconds since 1970.
+    pub last: u64,
 }
 
 /// Messages that passed uninspected for one reason.

@@ -94,3 +94,44 @@ async fn what_was_missed_while_the_control_plane_was_down_is_no_alarm() {
     fixture.clock.advance(15_000);
     assert_eq!(fixture.app.alarms().await.unwrap().len(), 1);
 }
+
+const UNANSWERED: &str = "Rule 1 counts nothing on route shop: the connector sends no responses to its requests";
+const UNLISTED: &str = "Calls of connectors that do not authenticate list nothing (node ";
+
+#[tokio::test]
+async fn a_rule_on_behaviour_that_cannot_act_is_named_where_people_look() {
+    let fixture = Fixture::new().await;
+    let node = fixture.node(CAPABILITIES).await;
+    let (analyst, _) = fixture.browser(Role::Analyst).await;
+    let rule = json!({"rule": {"type": "brute", "threshold": 5, "window": 60, "reaction": "graylist"}});
+    let made = fixture.as_role(Role::Analyst, "POST", "/api/v1/rules", &rule).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    let shows = |path: &'static str, text: &'static str| {
+        let (fixture, cookie) = (&fixture, &analyst);
+        async move {
+            let page = fixture.call("GET", path, &[("cookie", cookie)], b"").await;
+            assert_eq!(page.status, 200, "{path}");
+            String::from_utf8(page.body).unwrap().contains(text)
+        }
+    };
+    assert!(!shows("/", UNLISTED).await);
+    let now = fixture.clock.millis();
+    let unanswered = json!([{"rule": 1, "route": "shop", "last": now}, {"rule": 99, "route": "<i>", "last": now}]);
+    let body = json!({"version": "1", "interval": 5, "behaviour": {"unlisted": now, "unanswered": unanswered}});
+    assert_eq!(fixture.bearer(&node, "POST", HEARTBEAT, &body).await.status, 204);
+    for path in ["/", "/rules", "/rules/1"] {
+        assert!(shows(path, UNANSWERED).await, "{path}");
+        assert!(!shows(path, "<i>").await, "{path}");
+    }
+    for path in ["/", "/rules/1", "/automatic"] {
+        assert!(shows(path, UNLISTED).await, "{path}");
+    }
+    assert!(shows("/", "<a href=\"/rules/1\">rule 1</a>").await);
+    assert_eq!(
+        actions(&fixture).await,
+        ["alarm.begin unanswered/rule/1/shop", "alarm.begin unanswered/rule/99/<i>", "alarm.begin unlisted/connectors"]
+    );
+    fixture.clock.advance(11 * 60 * 1000);
+    assert_eq!(fixture.bearer(&node, "POST", HEARTBEAT, &body).await.status, 204);
+    assert!(!shows("/", UNLISTED).await && !shows("/rules", UNANSWERED).await, "long past");
+}

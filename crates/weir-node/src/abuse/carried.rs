@@ -1,10 +1,10 @@
 //! What a response must know of its request, for the rules that read responses.
 
 /// Form of the bytes.
-const VERSION: u8 = 1;
-const FIXED: usize = 1 + 16 + 8 + 8 + 8;
+const VERSION: u8 = 2;
+const FIXED: usize = 1 + 16 + 8 + 8 + 8 + 4;
 /// Most bytes of it: at least 22 rules, and about 40 of those that count requests.
-pub const MAX_CARRIED: usize = 840;
+pub const MAX_CARRIED: usize = 844;
 /// The request was counted as an attempt already.
 const COUNTED: u8 = 1;
 /// A value is counted.
@@ -70,6 +70,8 @@ pub struct Carried {
     pub(super) source: u128,
     /// Hash of the session in whose trail it is noted; 0 for none.
     pub(crate) trail: u64,
+    /// Hash of the route of the gateway, if a rule reads the response; 0 for none.
+    pub(super) route: u32,
     rules: Vec<CarriedRule>,
     /// Bytes of `rules`.
     used: usize,
@@ -108,6 +110,7 @@ impl Carried {
         out.extend_from_slice(&self.session.to_be_bytes());
         out.extend_from_slice(&self.credential.to_be_bytes());
         out.extend_from_slice(&self.trail.to_be_bytes());
+        out.extend_from_slice(&self.route.to_be_bytes());
         self.rules.iter().for_each(|rule| rule.write(&mut out));
         out
     }
@@ -122,12 +125,14 @@ impl Carried {
         let (source, bytes) = bytes.split_first_chunk::<16>()?;
         let (session, bytes) = bytes.split_first_chunk::<8>()?;
         let (credential, bytes) = bytes.split_first_chunk::<8>()?;
-        let (trail, mut bytes) = bytes.split_first_chunk::<8>()?;
+        let (trail, bytes) = bytes.split_first_chunk::<8>()?;
+        let (route, mut bytes) = bytes.split_first_chunk::<4>()?;
         let mut carried = Self {
             source: u128::from_be_bytes(*source),
             session: u64::from_be_bytes(*session),
             credential: u64::from_be_bytes(*credential),
             trail: u64::from_be_bytes(*trail),
+            route: u32::from_be_bytes(*route),
             ..Self::default()
         };
         while !bytes.is_empty() {
@@ -145,7 +150,7 @@ mod tests {
 
     #[test]
     fn what_is_carried_arrives() {
-        let mut carried = Carried { session: 1, credential: 2, source: 3, trail: 4, ..Carried::default() };
+        let mut carried = Carried { session: 1, credential: 2, source: 3, trail: 4, route: 5, ..Carried::default() };
         let largest = CarriedRule { rule: u64::MAX - 1, key: u128::MAX - 3, value: 5, counted: true };
         let count = (0..).take_while(|n| carried.add(CarriedRule { rule: largest.rule - n, ..largest })).count();
         assert_eq!(count, 22);

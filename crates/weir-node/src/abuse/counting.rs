@@ -127,7 +127,8 @@ impl<'p, 'h, 'a> Counting<'p, 'h, 'a> {
     fn requests(&self, rule: &AbuseRule, key: u128, shares: u32, counters: &mut Group<'_>) -> (Observation, bool) {
         let view = self.request.view;
         // Asked of each rule that reads responses: those whose responses never come are reported.
-        let answered = !rule.kind.reads_responses() || self.request.abuse.asked(&self.legs, rule.id, view.now);
+        let route = (self.check.carried.route, view.route);
+        let answered = !rule.kind.reads_responses() || self.request.abuse.asked(&self.legs, rule.id, route, view.now);
         let counted = view.first && answered && counts_requests(rule);
         let seen = if counted { counters.add(key, spec(rule, shares), 1) } else { counters.peek(key) };
         (seen, counted)

@@ -44,6 +44,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use weir_abuse::{Entries, Keys, Spec, Table};
 use weir_policy::AbuseRule;
+use weir_protocol::node_api::BehaviourStatus;
 
 /// Most automatic entries of a group.
 pub(crate) const MAX_ENTRIES: usize = 100_000;
@@ -69,6 +70,8 @@ pub struct Abuse {
     trails: Trails,
     /// Which responses come.
     legs: Legs,
+    /// When a request came for which a rule would list its source, from a connector that does not authenticate; 0 for never.
+    unlisted: AtomicU64,
     /// Rules left out on a response, because too many read it.
     not_carried: AtomicU64,
     /// What is added to the clock of the node to get that of the shared counters, in milliseconds.
@@ -104,6 +107,7 @@ impl Abuse {
             histograms: Histograms::default(),
             trails: Trails::default(),
             legs: Legs::default(),
+            unlisted: AtomicU64::new(0),
             not_carried: AtomicU64::new(0),
             offset_ms: AtomicI64::new(0),
         }
@@ -149,6 +153,11 @@ impl Abuse {
     /// `now` by the clock of the shared counters.
     pub fn shared_time(&self, now: u64) -> u64 {
         now.saturating_add_signed(self.offset_ms.load(Ordering::Relaxed))
+    }
+
+    /// What the rules cannot do on this node, for its heartbeats.
+    pub fn status(&self, now: u64) -> BehaviourStatus {
+        BehaviourStatus { unlisted: self.unlisted.load(Ordering::Relaxed), unanswered: self.unanswered(now) }
     }
 
     /// How often a rule did not count a request because more rules read its response than can be carried to it.

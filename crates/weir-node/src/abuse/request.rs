@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use weir_abuse::{Exception, Key, Keys, Listed, Spec};
 use weir_core::model::{DecodedHead, Message};
 use weir_policy::{AbuseExcess, AbuseRule, KeyPart, List, ListHit, MatchedBy, Plan, Policy};
@@ -17,6 +18,8 @@ use weir_policy::{AbuseExcess, AbuseRule, KeyPart, List, ListHit, MatchedBy, Pla
 const SESSIONS: Spec = Spec { window_ms: 600_000, limit: u32::MAX, shares: 1 };
 /// Milliseconds for which lifting an entry keeps its key from being listed again, at least.
 const MIN_LIFT: u64 = 60_000;
+/// The time of calls that list nothing is noted this exactly, in milliseconds.
+const UNLISTED_NOTED_MS: u64 = 1_000;
 
 /// A request as it is counted.
 #[derive(Clone, Copy, Debug)]
@@ -106,10 +109,24 @@ impl Abuse {
         // The response may issue a session or name a consumer.
         check.wanted.0 = policy.session_key(plan, seconds).is_some() || subject.credential != 0;
         if !rules.is_empty() {
+            if !view.route.is_empty() && rules.iter().any(|rule| rule.kind.reads_responses()) {
+                check.carried.route = keys.value(view.route.as_bytes()) as u32;
+            }
+            if !view.authenticated {
+                self.note_unlisted(&rules, view.now);
+            }
             let request = Counted { abuse: self, view, plan, keys, subject: &subject };
             Counting::new(request, &rules, &mut check).count();
         }
         check
+    }
+
+    /// Notes that a connector which does not authenticate sent a request under a rule that would list its source.
+    fn note_unlisted(&self, rules: &[&Arc<AbuseRule>], now: u64) {
+        let is_known = self.unlisted.load(Ordering::Relaxed).abs_diff(now) < UNLISTED_NOTED_MS;
+        if !is_known && rules.iter().any(|rule| rule.lists()) {
+            self.unlisted.store(now, Ordering::Relaxed);
+        }
     }
 
     fn subject(

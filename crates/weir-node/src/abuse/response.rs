@@ -52,7 +52,7 @@ impl Abuse {
             for item in items {
                 let rule = policy.abuse().rule(item.rule).filter(|rule| rule.kind.reads_responses());
                 if let Some(rule) = rule {
-                    self.answered(&legs, rule.id, view.now);
+                    self.answered(&legs, rule.id, carried.route, view.now);
                     let seen = self.answer(view, rule, item, session, shares(rule, sessions), &mut counters);
                     peaks.extend(seen.peak.map(|peak| (&**rule, peak)));
                 }

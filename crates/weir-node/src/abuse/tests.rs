@@ -169,9 +169,12 @@ fn successful_logins_are_released() {
 
 #[test]
 fn without_responses_nothing_is_counted_and_the_rule_is_named() {
-    let node = TestNode::new(Mode::Block, LOGIN);
+    let mut node = TestNode::new(Mode::Block, LOGIN);
     assert!((0..50).all(|_| !blocked(&node.login("198.51.100.1", "alice", ""))));
-    assert_eq!(node.abuse.unanswered(node.now), [7]);
+    assert!(node.abuse.unanswered(node.now).is_empty(), "the responses may still come");
+    node.now += 30_000;
+    let unanswered = node.abuse.unanswered(node.now);
+    assert_eq!(unanswered.iter().map(|one| one.rule).collect::<Vec<_>>(), [7]);
     node.answer(&node.login("198.51.100.1", "alice", ""), WRONG);
     assert!(node.abuse.unanswered(node.now).is_empty());
 }
@@ -248,6 +251,12 @@ fn unauthenticated_connectors_report_and_list_nothing() {
     assert!(walk.iter().all(|asked| !blocked(asked)));
     assert_eq!(walk[39].verdict.attacks, [AttackType::Bola]);
     assert!(node.abuse.entries().is_empty());
+    assert_eq!(node.abuse.status(node.now).unlisted, node.now);
+    // Where no rule would list, there is nothing to say.
+    let mut node = TestNode::new(Mode::SafeBlocking, &WALK.replace("graylist", "block"));
+    node.authenticated = false;
+    node.get("198.51.100.9", "/orders/1", "");
+    assert_eq!(node.abuse.status(node.now).unlisted, 0);
 }
 
 #[test]

@@ -169,6 +169,11 @@ impl Service {
         &self.admission
     }
 
+    /// The behaviour of clients.
+    pub fn abuse(&self) -> &Arc<Abuse> {
+        &self.abuse
+    }
+
     /// What passed uninspected by the reports of connectors.
     pub fn gaps(&self) -> &Arc<Gaps> {
         self.coverage.gaps()

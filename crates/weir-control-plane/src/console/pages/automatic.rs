@@ -1,5 +1,6 @@
 //! Automatic entries.
 
+use super::behaviour;
 use crate::abuse::{Decision, ListedEntry};
 use crate::console::form_fields::FormFields;
 use crate::console::page::{self, Page, html};
@@ -15,7 +16,8 @@ use weir_abuse::Listed;
 pub async fn automatic(page: Page) -> Result<Response> {
     let entries = page.app.abuse_entries().await?;
     let rows = entries.iter().map(|listed| row(&page, listed)).collect();
-    html(&Automatic { shell: page.shell("Automatic entries", Place::Lists), rows })
+    let alarms = behaviour::of_entries(&page).await?;
+    html(&Automatic { shell: page.shell("Automatic entries", Place::Lists), alarms, rows })
 }
 
 fn row(page: &Page, listed: &ListedEntry) -> AutomaticRow {

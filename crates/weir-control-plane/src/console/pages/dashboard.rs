@@ -1,12 +1,12 @@
 //! The dashboard.
 
 use super::attacks::TRY_IT;
+use super::behaviour;
 use super::protection;
 use super::rankings::{self, change};
-use crate::alarms::Alarm;
 use crate::console::page::{Page, html};
 use crate::console::time_range::{self, TimeRange};
-use crate::console::view::dashboard::{AlarmLine, AppLine, Dashboard, Figure, NodeLine, Ranked};
+use crate::console::view::dashboard::{AppLine, Dashboard, Figure, NodeLine, Ranked};
 use crate::console::view::number::{compact, grouped, micros, share};
 use crate::console::view::parts::AttackKind;
 use crate::console::view::plot::lines::Lines;
@@ -55,7 +55,7 @@ pub async fn dashboard(page: Page) -> Result<Response> {
     let largest = by_type.first().map_or(0, |count| count.hits);
     html(&Dashboard {
         shell: page.shell("Dashboard", Place::Dashboard),
-        alarms: page.app.alarms().await?.iter().map(|alarm| alarm_line(&page, alarm)).collect(),
+        alarms: page.app.alarms().await?.iter().map(|alarm| behaviour::alarm_line(&page, alarm)).collect(),
         ranges: range.choices(|one| one.length.is_some(), |code| href("/", &[("range", code)])),
         mode: mode_label(head.state.base.mode.as_deref()),
         modes: protection::modes(&page),
@@ -247,10 +247,6 @@ fn latency_plot(traffic: &[TrafficSlot], step: i64) -> Lines {
     };
     let series = vec![line("Median", 1, 50), line("p95", 2, 95), line("p99", 3, 99)];
     Lines::new("latency", "Inspection time", buckets(traffic, step), series, HALF, micros)
-}
-
-fn alarm_line(page: &Page, alarm: &Alarm) -> AlarmLine {
-    AlarmLine { says: Text::new(&alarm.text()), count: alarm.count().map(grouped), at: page.moment(alarm.at()) }
 }
 
 fn node_line(page: &Page, node: &Node) -> NodeLine {

@@ -5,6 +5,7 @@ pub mod alerts;
 pub mod attacks;
 pub mod audit;
 pub mod automatic;
+mod behaviour;
 pub mod blocking;
 pub mod catalogue;
 pub mod dashboard;

@@ -1,6 +1,8 @@
 //! Rules of the policy.
 
+use super::behaviour;
 use super::rankings::hit_count;
+use crate::alarms::Alarm;
 use crate::console::form_fields::FormFields;
 use crate::console::notice::with_notice;
 use crate::console::page::{self, Page, html, html_with, mistakes, see_other};
@@ -35,7 +37,8 @@ pub async fn rules(page: Page) -> Result<Response> {
     let head = page.app.policy.head();
     let (query, wanted) = (page.query.get("q").to_lowercase(), page.query.get("kind"));
     let counts = page.app.store.rule_counts((page.now - COUNTED).max(0)).await?;
-    let all: Vec<RuleRow> = head.state.rules.iter().rev().map(|rule| row(&page, rule, &counts)).collect();
+    let alarms = page.app.alarms().await?;
+    let all: Vec<RuleRow> = head.state.rules.iter().rev().map(|rule| row(&page, rule, &counts, &alarms)).collect();
     let in_row = |row: &RuleRow| {
         let texts = [&row.says, &row.scope, &row.point, &row.comment];
         row.id.to_string() == query || texts.iter().any(|text| text.as_str().to_lowercase().contains(&query))
@@ -80,7 +83,7 @@ fn hits(page: &Page, entry: &RuleEntry, counts: &HashMap<String, RuleCount>) -> 
     Some(hit_count(found.into_iter().max_by_key(|count| count.hits), page.now))
 }
 
-fn row(page: &Page, entry: &RuleEntry, counts: &HashMap<String, RuleCount>) -> RuleRow {
+fn row(page: &Page, entry: &RuleEntry, counts: &HashMap<String, RuleCount>, alarms: &[Alarm]) -> RuleRow {
     let rule = &entry.rule;
     let (kind, icon) = rule_text::kind(rule);
     let text = |key: &str| rule.get(key).and_then(Value::as_str).unwrap_or_default();
@@ -99,6 +102,7 @@ fn row(page: &Page, entry: &RuleEntry, counts: &HashMap<String, RuleCount>) -> R
         enabled: is_enabled(entry),
         expires: end.map(|end| page.moment(end)),
         ended: end.is_some_and(|end| end <= page.now),
+        alarm: behaviour::text_of(alarms, entry),
         author: Text::new(entry.created_by.strip_prefix("user:").unwrap_or(&entry.created_by)),
         changed: page.moment(entry.updated_at),
         hits: hits(page, entry, counts),
@@ -149,7 +153,8 @@ pub async fn rule(page: Page, Path(id): Path<u64>) -> Result<Response> {
     let kind = kind_of(entry.kind())?;
     let filled = RuleDraft::of(kind, &entry);
     let check = check(&page, kind, &filled, Some(&entry)).await?;
-    html(&form(&page, kind, &filled, Some(&entry), &[], check))
+    let alarms = behaviour::of_rule(&page, &entry).await?;
+    html(&RuleForm { alarms, ..form(&page, kind, &filled, Some(&entry), &[], check) })
 }
 
 /// `POST /rules/{id}`
@@ -210,6 +215,7 @@ fn form(
         fields: filled.fields(kind, wrong),
         general: filled.general_fields(wrong),
         test_request: filled.given.raw("test").replace("\r\n", "\n"),
+        alarms: Vec::new(),
         check,
         enabled: entry.is_none_or(is_enabled),
         from_hit: entry.map(|entry| entry.from_hit.clone()).filter(|hit| uuid::Uuid::parse_str(hit).is_ok()),

@@ -1,5 +1,6 @@
 //! Sources that their behaviour brought on a list.
 
+use super::dashboard::AlarmLine;
 use super::shell::Shell;
 use super::text::Text;
 use super::time::Moment;
@@ -35,6 +36,8 @@ pub struct AutomaticRow {
 pub struct Automatic {
     /// Page frame: navigation, user, notice.
     pub shell: Shell,
+    /// Why entries may be missing.
+    pub alarms: Vec<AlarmLine>,
     /// Entries, newest first.
     pub rows: Vec<AutomaticRow>,
 }

@@ -91,6 +91,12 @@ pub struct AlarmLine {
     pub says: Text,
     /// How often, where it is counted.
     pub count: Option<String>,
+    /// What to do about it; may be empty.
+    pub advice: &'static str,
+    /// Whether requests may pass uninspected.
+    pub grave: bool,
+    /// The rules that it is about, some of them.
+    pub rules: Vec<u64>,
     /// When it was last so.
     pub at: Moment,
 }

@@ -1,5 +1,6 @@
 //! Rules of the policy: the list, the form, the test box.
 
+use super::dashboard::AlarmLine;
 use super::form::{Control, Field};
 use super::parts::{AttackKind, Choice, HitCount};
 use super::shell::{Shell, Tone};
@@ -31,6 +32,8 @@ pub struct RuleRow {
     pub expires: Option<Moment>,
     /// Whether it has expired.
     pub ended: bool,
+    /// Why it does not act everywhere; empty if it does.
+    pub alarm: Text,
     /// Author.
     pub author: Text,
     /// Since when it is as it is.
@@ -179,6 +182,8 @@ pub struct RuleForm {
     pub general: Vec<Field>,
     /// The request of the test box.
     pub test_request: String,
+    /// Why the rule does not act everywhere.
+    pub alarms: Vec<AlarmLine>,
     /// Mistakes, rule, test.
     pub check: RuleCheck,
     /// Whether it is switched on.
