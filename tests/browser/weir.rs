@@ -11,6 +11,9 @@ use weir_testkit::Response;
 /// The administrator's password.
 pub const PASSWORD: &str = "a-password-for-tests";
 
+/// The key of the connector, where one is asked for.
+pub const KEY: &str = "a-connector-key-for-tests";
+
 /// A running program.
 pub struct Weir {
     child: Child,
@@ -22,12 +25,17 @@ pub struct Weir {
 impl Weir {
     /// Starts it and waits until both ends listen.
     pub fn start() -> Weir {
+        Self::start_with(&[])
+    }
+
+    /// Starts it with further settings.
+    pub fn start_with(more: &[&str]) -> Weir {
         let dir = tempfile::tempdir().unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
         command.env_clear().current_dir(dir.path());
         let password = format!("control_plane.admin_password={PASSWORD}");
         // A debug build on a busy machine inspects slowly: its time limits must not decide verdicts.
-        for set in [
+        let sets = [
             "connector.address=127.0.0.1:0",
             "control_plane.address=127.0.0.1:0",
             "metrics.enabled=false",
@@ -35,7 +43,8 @@ impl Weir {
             "http_inspector.wallarm_process_time_limit=60s",
             "load.queue_timeout=60s",
             &password,
-        ] {
+        ];
+        for set in sets.iter().chain(more) {
             command.args(["--set", set]);
         }
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
@@ -61,7 +70,7 @@ impl Weir {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let head = format!(
             "POST /v1/requests HTTP/1.1\r\nHost: node\r\nConnection: close\r\nContent-Type: message/http\r\n\
-             Inspector-Request-Id: test-1\r\nInspector-Client: {client}:1234\r\nInspector-Connector: test/1\r\n\
+             Inspector-Request-Id: test-1\r\nInspector-Client: {client}:1234\r\nInspector-Connector: test/1\r\nAuthorization: Bearer {KEY}\r\n\
              Content-Length: {}\r\n\r\n",
             raw.len()
         );
