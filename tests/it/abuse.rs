@@ -62,6 +62,24 @@ fn a_limit_holds_for_the_sum_of_two_nodes() {
 }
 
 #[test]
+fn what_crosses_a_limit_on_two_nodes_is_decided_on_the_other_after_two_exchanges_of_each() {
+    let Some(redis) = Redis::start(&[]) else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let [a, b] = nodes(directory.path(), &redis);
+    exchanged([&a, &b]);
+    for number in 0..10 {
+        let key = format!("spread-{number}");
+        assert!((0..5).all(|_| passes(&b, &key) && passes(&a, &key)), "ten are allowed");
+        let (crossed, before) = (std::time::Instant::now(), b.metric("abuse_share_exchanges_total"));
+        // What a node counted goes out with the next exchange that begins, and comes in with the next one of the other.
+        exchanged([&a, &b]);
+        assert!(!passes(&b, &key), "the eleventh, {number}");
+        let exchanges = b.metric("abuse_share_exchanges_total") - before;
+        println!("decided on the other node {:?} and at most {exchanges} exchanges later", crossed.elapsed());
+    }
+}
+
+#[test]
 fn a_server_that_fails_costs_the_counts_of_others_and_nothing_else() {
     let Some(mut redis) = Redis::start(&[]) else { return };
     let directory = tempfile::tempdir().unwrap();
@@ -164,7 +182,9 @@ fn entries_act_after_a_crash_of_the_node_while_the_control_plane_is_down() {
     stub.publish(walk_policy(&signer));
     let auth = [&*format!("connector.auth.keys={KEY}")];
     let mut node = node_of(&stub, data.path(), &auth);
-    (0..8).for_each(|number| drop(walked(&node, "198.51.100.9", number)));
+    for number in 0..8 {
+        walked(&node, "198.51.100.9", number);
+    }
     until("the entry", || walked(&node, "198.51.100.9", 1) == 200);
     stub.kill();
     let file = data.path().join("abuse/entries.jsonl");
