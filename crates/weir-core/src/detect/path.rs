@@ -54,6 +54,7 @@ pub const DETECTOR: Detector = Detector {
             "../shared/schema.json",
             "../components/Button.tsx",
             "see ../config.php there",
+            "../../images/logo.png not found",
             "see ../../../.github/ci.yml",
             "price is 5::$DATAbase",
         ],
@@ -100,7 +101,7 @@ fn run(subject: &Subject<'_>) -> Option<Match> {
     let prose = text.iter().filter(|b| matches!(b, b' ' | b'\n')).count();
     // A NUL ends a path early in C code, so the extension after it does not count.
     let disguised = spelled || text.contains(&0);
-    let confidence = classify(path, disguised, link || prose > 2 || follows_word(text))?;
+    let confidence = classify(path, disguised, link || prose > 1 || follows_word(text))?;
     // A manifest in an upload refers to its neighbours by relative paths, which no server opens.
     let uploaded = subject.ancestors().any(|step| step.tag == Tag::File);
     let confidence = if uploaded { confidence.min(Confidence::Medium) } else { confidence };

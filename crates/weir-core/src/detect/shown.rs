@@ -52,7 +52,13 @@ pub fn is_mentioned(text: &[u8], start: usize, end: usize) -> bool {
     let lead = text[..name].iter().rev().take(MAX_SENTENCE).take_while(part).count();
     let apart = (lead == name || text[name - lead - 1].is_ascii_whitespace())
         && memchr::memmem::find(&text[name - lead..name], b"://").is_none();
-    apart && (words(before) >= SENTENCE || words(&behind[rest..]) >= SENTENCE) && !cut(behind) && !climbs(text, start)
+    // "permission denied: /etc/passwd"
+    let lead_in = before[..before.len() - start.saturating_sub(name - lead).min(before.len())].trim_ascii();
+    let announced = lead_in.ends_with(b":") && memchr::memchr(b' ', lead_in).is_some();
+    apart
+        && (words(before) >= SENTENCE || announced || words(&behind[rest..]) >= SENTENCE)
+        && !cut(behind)
+        && !climbs(text, start)
 }
 
 /// Whether a blank is before the match on its line.
@@ -249,6 +255,7 @@ mod tests {
         for text in [
             "you have to edit /etc/passwd",
             "/etc/passwd is where users are listed",
+            "permission denied: /etc/passwd",
             "a\nsee the file in /etc/passwd\nb",
         ] {
             assert!(mentioned(text), "{text:?}");

@@ -38,6 +38,9 @@ fn keyword(word: &[u8], line: &[u8]) -> Option<Evidence> {
         let closed = memchr::memchr(b')', line).is_some() && memchr::memmem::find(line, b";;").is_some();
         return (closed || memchr::memmem::find(line, b"esac").is_some()).then_some(Evidence::Line);
     }
+    // A shell runs nothing of a loop or condition without its end.
+    let end: &[u8] = if word == b"if" { b"fi" } else { b"done" };
+    memchr::memmem::find(line, end)?;
     let mut parts = line.split(|b| matches!(b, b';' | b'\n' | b'&' | b'|')).skip(1);
     let follows = |part: &[u8]| {
         let part = part.trim_ascii_start();

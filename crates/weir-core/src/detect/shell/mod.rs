@@ -89,6 +89,7 @@ pub const DETECTOR: Detector = Detector {
             ";./x.sh",
         ],
         negative: &[
+            "while true; do you know what I mean?",
             "cats & dogs; id please",
             "sort; top 5>3",
             "name|id|type",

@@ -15,6 +15,7 @@ pub fn call(code: &Code<'_>, i: usize) -> Option<Structure> {
     }
     let hex = code.kind(argument) == Some(TokenKind::Number) && code.bytes(argument).starts_with(b"0x");
     let weight = match operand.kind {
+        OperandKind::Strong if is_noun(code, i, operand.end) => return None,
         OperandKind::Strong if !method => 7,
         // "sleep(5) pauses the script"
         OperandKind::Sleep if i == 0 && (0..2).all(|at| code.word(operand.end + at) == Some(Word::Plain)) => {
@@ -29,6 +30,15 @@ pub fn call(code: &Code<'_>, i: usize) -> Option<Structure> {
         _ => return None,
     };
     Some((weight, operand.end))
+}
+
+/// Whether what looks like the call at token `i` is a noun and its plural, `benchmark(s)`, or a remark in a sentence: its only
+/// argument is a word or a number, beside a word.
+fn is_noun(code: &Code<'_>, i: usize, end: usize) -> bool {
+    let single = end == i + 4 && matches!(code.kind(i + 2), Some(TokenKind::Word(Word::Plain) | TokenKind::Number));
+    let plural = code.bytes(i + 2).eq_ignore_ascii_case(b"s");
+    let beside = |at: usize| code.word(at) == Some(Word::Plain);
+    single && (plural || beside(end) || i > 0 && beside(i - 1))
 }
 
 /// Whether a query is nested in the call at token `i`: `length((select ...))`.

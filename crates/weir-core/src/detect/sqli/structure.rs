@@ -166,6 +166,8 @@ fn logic(code: &Code<'_>, mut i: usize, connector: Connector, place: Position) -
                 {
                     8
                 }
+                // "She said 'like it or not' and left."
+                OperandKind::Literal if place == Position::Inside && goes_on(code, operand.end - 1) => return None,
                 // `' or '` is never true: the text between the last two quotes is empty.
                 OperandKind::Literal
                     if is_text(code, i, operand.end) && (!is_closing(code, i) || code.bytes(i).len() == 1) =>
@@ -193,12 +195,19 @@ fn is_sentence(code: &Code<'_>, end: usize) -> bool {
     // A dash that a word processor made of `--` is a word to the lexer.
     let letter = |at: usize| code.bytes(at).first().is_some_and(u8::is_ascii_alphabetic);
     let plain = |at: usize| code.word(at) == Some(Word::Plain) && letter(at);
-    let first = end + usize::from(code.word(end) == Some(Word::Is));
+    // A list or a query follows `in` in a statement, and no word.
+    let first = end + usize::from(matches!(code.word(end), Some(Word::Is | Word::In)));
     let blank = |at: usize| {
         let start = code.tokens.get(at).map_or(0, |token| token.start as usize);
         start.checked_sub(1).is_some_and(|before| code.text[before] == b' ')
     };
     plain(first) && blank(first) && (first > end || plain(first + 1) || code.kind(first + 1).is_none())
+}
+
+/// Whether a sentence goes on behind a quotation: the last quote opens a text that begins with a blank and a word.
+fn goes_on(code: &Code<'_>, i: usize) -> bool {
+    let text = code.bytes(i);
+    code.kind(i) == Some(TokenKind::Open) && matches!(text, [_, b' ', first, ..] if first.is_ascii_alphabetic())
 }
 
 /// Whether the value begins with a number that completes the code of the application, and what is weighed follows it.
@@ -338,6 +347,12 @@ fn statement(code: &Code<'_>, i: usize, place: Position) -> Option<Structure> {
                 return Some(granted);
             }
             let object = (i + 1..i + 4).find(|&at| code.word(at) == Some(Word::Object))?;
+            // A whole statement of its own, as in a question, continues nothing.
+            let creates =
+                code.bytes(i).eq_ignore_ascii_case(b"create") && code.bytes(object).eq_ignore_ascii_case(b"table");
+            if i == 0 && place == Position::Start && creates && code.kind(object + 2) == Some(TokenKind::Left) {
+                return None;
+            }
             let weight = if code.kind(object + 2) == Some(TokenKind::Left) { 8 } else { 6 };
             (named(object + 1) && !removes_in_a_sentence(code, i, object)).then_some((weight, object + 2))
         }

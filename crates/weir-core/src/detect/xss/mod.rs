@@ -22,6 +22,8 @@ pub const DETECTOR: Detector = Detector {
     run,
     samples: Samples {
         positive: &[
+            "javascript:void(0) in alert(1)",
+            "javascript:void(0) x=alert(1)",
             "<script>alert(1)</script>",
             "<img src=x onerror=alert(1)>",
             "<svg/onload=confirm`1`>",
@@ -43,6 +45,10 @@ pub const DETECTOR: Detector = Detector {
             "a < b and c > d",
             "<p class=\"lead\">Hello <b>world</b>, <a href=\"https://example.com/?on=1\">see</a></p>",
             "JavaScript: The Good Parts (2008)",
+            "javascript:void(0) links",
+            "why do pages have javascript:void(0) as target?",
+            "<a href=\"javascript:void(0)\"> is no button",
+            "confirm() dialog",
             "online = true; once upon a time",
             "please confirm (by mail) and alert (if needed)",
             "<img src=\"/static/logo.png\" alt=\"Logo\">",

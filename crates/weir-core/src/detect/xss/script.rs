@@ -100,6 +100,27 @@ fn is_void(rest: &[u8]) -> bool {
     matches!(&rest[..], b"" | b"void(0)" | b"void0" | b"//" | b"#")
 }
 
+/// Whether a sentence names the link that does nothing: `javascript:void(0) links`. In script, a word behind the call is a syntax
+/// error unless it is an operator.
+fn is_named(rest: &[u8]) -> bool {
+    const VOID: &[&[u8]] = &[b"void(0)", b"void 0", b"void(0);"];
+    const OPERATORS: &[&[u8]] = &[b"in", b"instanceof"];
+    /// Most bytes of the sentence that are read.
+    const MAX: usize = 256;
+    let head = |void: &&&[u8]| rest.get(..void.len()).is_some_and(|head| head.eq_ignore_ascii_case(void));
+    let Some(behind) = VOID.iter().rfind(head).map(|void| &rest[void.len()..]) else { return false };
+    // The end of the attribute that holds the link.
+    if let [b'"' | b'\'', b'>' | b' ', ..] = behind {
+        return true;
+    }
+    let Some(behind) = behind.strip_prefix(b" ") else { return false };
+    let behind = &behind[..behind.len().min(MAX)];
+    work::count(behind.len());
+    let word = behind.iter().position(|b| !b.is_ascii_alphabetic()).unwrap_or(behind.len());
+    let codes = |b: &u8| matches!(b, b'(' | b'=' | b'`' | b';' | b'[' | b'<');
+    word > 1 && !OPERATORS.contains(&&behind[..word]) && !behind.iter().any(codes)
+}
+
 /// The place after the colon of a script scheme at the start of `text`. Control bytes between its letters are skipped.
 fn scheme_at(text: &[u8]) -> Option<usize> {
     let scheme = SCHEMES.iter().find(|s| text.first().is_some_and(|b| b.eq_ignore_ascii_case(&s[0])))?;
@@ -132,7 +153,7 @@ pub fn url_in(text: &[u8]) -> Option<Match> {
             continue;
         }
         let glued = rest.first().is_none_or(|b| *b != b' ') || start == 0;
-        if glued && code_follows(rest) && !is_void(rest) {
+        if glued && code_follows(rest) && !is_void(rest) && !is_named(rest) {
             return Some(Match { confidence: Confidence::High, start, end: (colon + 65).min(text.len()) });
         }
     }
@@ -276,7 +297,8 @@ fn is_sentence(argument: &[u8]) -> bool {
     let Some(behind) = argument[close + 1..].strip_prefix(b" ") else { return false };
     let mut words = behind.split(|b| *b == b' ').map(|word| word.strip_suffix(b",").unwrap_or(word));
     let mut plain = || words.next().is_some_and(|word| !word.is_empty() && word.iter().all(u8::is_ascii_alphabetic));
-    !behind.starts_with(b"in ") && !behind.starts_with(b"instanceof ") && plain() && plain()
+    let last = memchr::memchr(b' ', behind).is_none();
+    !behind.starts_with(b"in ") && !behind.starts_with(b"instanceof ") && plain() && (last || plain())
 }
 
 /// Whether `before` ends with the head of a function that is the value of an attribute in JSX: `onClick={() =>`. In a
