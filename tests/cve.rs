@@ -63,6 +63,12 @@ const LEGITIMATE: &[(&str, &str, &str)] = &[
         r#"{"inputs":{"mcpServerConfig":{"command":"npx","args":["-y","a"]}},"loadMethod":"listActions"}"#,
     ),
     ("GET /getcfg.php?a=b", "", ""),
+    (
+        "POST /classes/common/busiFacade.php",
+        "",
+        "{\"name\":\"ping\",\"serviceName\":\"SysManager\",\"param\":[\"ping 192.0.2.1\"]}",
+    ),
+    ("POST /cgi-bin/backup/hbs_mgnt.cgi", "", "{\"act\":\"list\",\"sid\":\"4f2a9b\"}"),
     ("POST /getcfg.php", "Content-Type: application/x-www-form-urlencoded", "SERVICES=DEVICE.TIME"),
     ("GET /h/rest?id=4&javax.faces.ViewState=a", "", ""),
     ("GET /netmri/common/SetRawCookie.tdf?name=a&value=b", "Authorization: Basic YTpi", ""),

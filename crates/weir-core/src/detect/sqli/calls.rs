@@ -16,6 +16,8 @@ pub fn call(code: &Code<'_>, i: usize) -> Option<Structure> {
     let hex = code.kind(argument) == Some(TokenKind::Number) && code.bytes(argument).starts_with(b"0x");
     let weight = match operand.kind {
         OperandKind::Strong if is_noun(code, i, operand.end) => return None,
+        // `gtid_subset(concat(0x3a,(select version())),1)`
+        OperandKind::Strong if i == 0 && code.ends(operand.end) && asks(code, i, operand.end) => 9,
         OperandKind::Strong if !method => 7,
         // "sleep(5) pauses the script"
         OperandKind::Sleep if i == 0 && (0..2).all(|at| code.word(operand.end + at) == Some(Word::Plain)) => {
@@ -30,6 +32,19 @@ pub fn call(code: &Code<'_>, i: usize) -> Option<Structure> {
         _ => return None,
     };
     Some((weight, operand.end))
+}
+
+/// Whether a query in parentheses is among the arguments of the call at token `i`.
+fn asks(code: &Code<'_>, i: usize, end: usize) -> bool {
+    const REACH: usize = 16;
+    (i + 2..end.min(i + REACH)).any(|at| {
+        code.kind(at) == Some(TokenKind::Left)
+            && code.word(at + 1) == Some(Word::Select)
+            && matches!(
+                code.kind(at + 2),
+                Some(TokenKind::Word(_) | TokenKind::Left | TokenKind::Variable | TokenKind::Number)
+            )
+    })
 }
 
 /// Whether what looks like the call at token `i` is a noun and its plural, `benchmark(s)`, or a remark in a sentence: its only

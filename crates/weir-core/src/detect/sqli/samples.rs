@@ -7,6 +7,7 @@ pub const GRAMMAR_SAMPLES: Samples = Samples {
     positive: &[
         "' or 1=1--",
         "1 or 1=1",
+        "updatexml(1,concat(0x7e,(select user())),1)",
         "1; create table t (id int)",
         "1 or benchmark(9999999,md5(1))",
         "' or 'a'='a",
