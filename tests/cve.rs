@@ -63,6 +63,7 @@ const LEGITIMATE: &[(&str, &str, &str)] = &[
         r#"{"inputs":{"mcpServerConfig":{"command":"npx","args":["-y","a"]}},"loadMethod":"listActions"}"#,
     ),
     ("GET /getcfg.php?a=b", "", ""),
+    ("GET /api/v1/apikey?next=/api/v1/ping", "Authorization: Bearer 4f2a", ""),
     (
         "POST /classes/common/busiFacade.php",
         "",
