@@ -376,9 +376,14 @@ impl Exceptions<'_> {
 
 fn insert_exception(store: &mut Store, exception: Exception, now: u64) -> bool {
     let place = (exception.rule, exception.key);
-    let is_older = store.exceptions.get(&place).is_some_and(|known| known.at >= exception.at);
-    if exception.until <= now || is_older {
+    let known = store.exceptions.get(&place);
+    if known.is_some_and(|known| known.at >= exception.at) {
         return false;
+    }
+    if exception.until <= now {
+        // Whoever was away when an exception was ended early still ends it.
+        store.forget(Place::Exception(place.0, place.1));
+        return store.exceptions.remove(&place).is_some();
     }
     let lifted = |entry: &Arc<Entry>| (entry.rule, entry.key) == place && entry.at <= exception.until;
     remove(store, lifted);

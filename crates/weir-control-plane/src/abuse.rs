@@ -27,6 +27,18 @@ pub struct ListedEntry {
     pub entry: Entry,
 }
 
+/// A key to which a rule does not apply, as the API shows it.
+#[derive(Clone, Debug, Serialize)]
+pub struct ListedException {
+    /// Node group.
+    pub group: String,
+    /// The exception.
+    #[serde(flatten)]
+    pub exception: Exception,
+    /// Why it no longer acts; none while it does.
+    pub inert: Option<&'static str>,
+}
+
 /// What an analyst decides about a key of a rule.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -68,6 +80,37 @@ impl App {
             }
         }
         Ok(entries)
+    }
+
+    /// Keys that analysts excepted from rules, the latest first; those that were only lifted are left out.
+    pub async fn abuse_exceptions(&self) -> Result<Vec<ListedException>> {
+        let sql = "SELECT node_group, body FROM abuse_changes WHERE kind = 'excepted' ORDER BY number DESC LIMIT 1000";
+        let rows = sqlx::query(sql).fetch_all(self.store.control().read()).await?;
+        let mut exceptions = Vec::with_capacity(rows.len());
+        for row in &rows {
+            if let Change::Excepted(exception) = parse(&text(row, "body")?)?
+                && exception.until.saturating_sub(exception.at) > LIFTED
+            {
+                let inert = self.inert(&exception);
+                exceptions.push(ListedException { group: text(row, "node_group")?, exception, inert });
+            }
+        }
+        Ok(exceptions)
+    }
+
+    /// Why an exception does not act.
+    fn inert(&self, exception: &Exception) -> Option<&'static str> {
+        let head = self.policy.head();
+        let rule = head.state.rule(exception.rule).map(|entry| &entry.rule);
+        let is_off = |rule: &serde_json::Map<_, serde_json::Value>| {
+            rule.get("enabled").and_then(serde_json::Value::as_bool) == Some(false)
+        };
+        match rule {
+            _ if exception.until <= self.clock.millis().unsigned_abs() => Some("expired"),
+            None => Some("its rule was deleted"),
+            Some(rule) if is_off(rule) => Some("its rule is disabled"),
+            Some(_) => None,
+        }
     }
 
     /// Lifts an entry, or excepts its key.
@@ -116,6 +159,11 @@ async fn store(on: &mut AnyConnection, group: &str, change: &Change, now: u64) -
     if is_void || until <= now || number(&count, "n")? >= MAX_ENTRIES {
         return Ok(());
     }
+    // An exception that is ended early is told as long as the one that it ends would hold.
+    let kept = match (change, &excepted) {
+        (Change::Excepted(_), Some(Change::Excepted(known))) => until.max(known.until),
+        _ => until,
+    };
     if kind == "excepted" {
         let lift = "DELETE FROM abuse_changes WHERE node_group = $1 AND rule_key = $2 AND kind = 'listed'";
         sqlx::query(lift).bind(group).bind(&rule_key).execute(&mut *on).await?;
@@ -125,9 +173,9 @@ async fn store(on: &mut AnyConnection, group: &str, change: &Change, now: u64) -
     let body = serde_json::to_string(change).map_err(Error::internal)?;
     let insert = "INSERT INTO abuse_changes (id, node_group, number, kind, rule_key, until, body) \
                   VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO UPDATE SET number = excluded.number, \
-                  until = excluded.until, body = excluded.body WHERE excluded.until > abuse_changes.until";
+                  until = excluded.until, body = excluded.body WHERE excluded.kind = 'excepted' OR excluded.until > abuse_changes.until";
     let insert = sqlx::query(insert).bind(format!("{group}/{kind}/{rule_key}/{subject}")).bind(group).bind(next);
-    insert.bind(kind).bind(&rule_key).bind(signed(until)).bind(body).execute(&mut *on).await?;
+    insert.bind(kind).bind(&rule_key).bind(signed(kept)).bind(body).execute(&mut *on).await?;
     Ok(())
 }
 
@@ -179,5 +227,29 @@ mod tests {
         assert!(matches!(&second.changes[..], [Change::Excepted(one)] if one.key == Key(1)), "{second:?}");
         let left: Vec<Key> = app.abuse_entries().await.unwrap().iter().map(|one| one.entry.key).collect();
         assert_eq!(left, [Key(2)]);
+    }
+
+    #[tokio::test]
+    async fn exceptions_are_listed_marked_and_ended_early_also_for_nodes_that_were_away() {
+        let test = Fixture::new().await;
+        let (app, caller) = (&test.app, test.caller(Role::Analyst).await);
+        let mut decision = Decision { group: "default".into(), rule: 7, key: Key(1), except_for: Some(3_600) };
+        app.decide_abuse(&caller, &decision).await.unwrap();
+        let listed = app.abuse_exceptions().await.unwrap();
+        assert_eq!((listed[0].exception.key, listed[0].inert), (Key(1), Some("its rule was deleted")));
+        let node = weir_abuse::Entries::new(10);
+        let hear = |news: AbuseNews, now| news.changes.into_iter().filter(|one| node.apply(one.clone(), now)).count();
+        let now = || app.clock.millis().unsigned_abs();
+        let news = app.exchange_abuse("default", Vec::new(), 0).await.unwrap();
+        let last = news.last;
+        assert_eq!(hear(news, now()), 1);
+        test.clock.advance(1_000);
+        decision.except_for = None;
+        app.decide_abuse(&caller, &decision).await.unwrap();
+        assert!(app.abuse_exceptions().await.unwrap().is_empty());
+        test.clock.advance(600_000);
+        let news = app.exchange_abuse("default", Vec::new(), last).await.unwrap();
+        assert_eq!(hear(news, now()), 1, "ten minutes later");
+        assert!(node.exceptions().is_none_or(|all| !all.cover(7, Key(1), now())));
     }
 }

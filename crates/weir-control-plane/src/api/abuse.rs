@@ -16,6 +16,11 @@ pub async fn entries(State(app): State<App>) -> Result<axum::Json<Value>> {
     Ok(all(app.abuse_entries().await?))
 }
 
+/// `GET /api/v1/abuse/exceptions`
+pub async fn exceptions(State(app): State<App>) -> Result<axum::Json<Value>> {
+    Ok(all(app.abuse_exceptions().await?))
+}
+
 /// `POST /api/v1/abuse/decisions`
 pub async fn decide(State(app): State<App>, caller: Caller, Json(decision): Json<Decision>) -> Result<StatusCode> {
     app.decide_abuse(&caller, &decision).await?;

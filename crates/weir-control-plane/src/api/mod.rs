@@ -72,6 +72,7 @@ fn policy_routes(routes: Routes) -> Routes {
         .get("/api/v1/sessions", Needs(ReadEvents), abuse::sessions)
         .get("/api/v1/sessions/{session}", Needs(ReadEvents), abuse::session)
         .get("/api/v1/abuse/entries", Needs(ReadPolicy), abuse::entries)
+        .get("/api/v1/abuse/exceptions", Needs(ReadPolicy), abuse::exceptions)
         .post("/api/v1/abuse/decisions", Needs(WritePolicy), abuse::decide)
         .get("/api/v1/applications", Needs(ReadPolicy), rules::applications)
         .put("/api/v1/applications/{id}", Needs(WritePolicy), rules::set_application)

@@ -34,6 +34,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("GET", "/api/v1/sessions", "anr"),
     ("GET", "/api/v1/sessions/{session}", "anr"),
     ("GET", "/api/v1/abuse/entries", "anr"),
+    ("GET", "/api/v1/abuse/exceptions", "anr"),
     ("POST", "/api/v1/abuse/decisions", "an"),
     ("GET", "/api/v1/ip-lists", "anr"),
     ("POST", "/api/v1/ip-lists", "an"),

@@ -1,10 +1,10 @@
 //! Automatic entries.
 
 use super::behaviour;
-use crate::abuse::{Decision, ListedEntry};
+use crate::abuse::{Decision, ListedEntry, ListedException};
 use crate::console::form_fields::FormFields;
 use crate::console::page::{self, Page, html};
-use crate::console::view::automatic::{Automatic, AutomaticRow};
+use crate::console::view::automatic::{Automatic, AutomaticRow, ExceptionRow};
 use crate::console::view::shell::Place;
 use crate::console::view::text::Text;
 use crate::console::view::ui::href;
@@ -16,8 +16,9 @@ use weir_abuse::Listed;
 pub async fn automatic(page: Page) -> Result<Response> {
     let entries = page.app.abuse_entries().await?;
     let rows = entries.iter().map(|listed| row(&page, listed)).collect();
+    let exceptions = page.app.abuse_exceptions().await?.iter().map(|one| exception(&page, one)).collect();
     let alarms = behaviour::of_entries(&page).await?;
-    html(&Automatic { shell: page.shell("Automatic entries", Place::Lists), alarms, rows })
+    html(&Automatic { shell: page.shell("Automatic entries", Place::Lists), alarms, rows, exceptions })
 }
 
 fn row(page: &Page, listed: &ListedEntry) -> AutomaticRow {
@@ -34,6 +35,19 @@ fn row(page: &Page, listed: &ListedEntry) -> AutomaticRow {
         group: Text::new(&listed.group),
         key: entry.key.to_string(),
         attacks: href("/attacks", &[("range", "all"), ("q", &format!("ip:{address}"))]),
+    }
+}
+
+fn exception(page: &Page, listed: &ListedException) -> ExceptionRow {
+    let exception = &listed.exception;
+    let moment = |ms: u64| page.moment(i64::try_from(ms).unwrap_or(i64::MAX));
+    ExceptionRow {
+        key: exception.key.to_string(),
+        rule: exception.rule,
+        at: moment(exception.at),
+        until: moment(exception.until),
+        group: Text::new(&listed.group),
+        inert: listed.inert.unwrap_or_default(),
     }
 }
 

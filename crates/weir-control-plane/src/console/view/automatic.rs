@@ -30,6 +30,23 @@ pub struct AutomaticRow {
     pub attacks: String,
 }
 
+/// A key to which a rule does not apply.
+#[derive(Clone, Debug)]
+pub struct ExceptionRow {
+    /// Key of the rule's counter.
+    pub key: String,
+    /// The rule.
+    pub rule: u64,
+    /// Since when.
+    pub at: Moment,
+    /// When it ends.
+    pub until: Moment,
+    /// Node group.
+    pub group: Text,
+    /// Why it no longer acts; empty while it does.
+    pub inert: &'static str,
+}
+
 /// The page.
 #[derive(Debug, Template)]
 #[template(path = "automatic.html")]
@@ -40,4 +57,6 @@ pub struct Automatic {
     pub alarms: Vec<AlarmLine>,
     /// Entries, newest first.
     pub rows: Vec<AutomaticRow>,
+    /// Exceptions, newest first.
+    pub exceptions: Vec<ExceptionRow>,
 }
