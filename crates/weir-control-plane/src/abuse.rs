@@ -159,7 +159,7 @@ async fn store(on: &mut AnyConnection, group: &str, change: &Change, now: u64) -
     if is_void || until <= now || number(&count, "n")? >= MAX_ENTRIES {
         return Ok(());
     }
-    // An exception that is ended early is told as long as the one that it ends would hold.
+    // Nodes hear of the early end of an exception as long as the exception itself would hold.
     let kept = match (change, &excepted) {
         (Change::Excepted(_), Some(Change::Excepted(known))) => until.max(known.until),
         _ => until,
