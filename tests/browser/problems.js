@@ -14,4 +14,9 @@ const ids = [...document.querySelectorAll("[id]")].map((e) => e.id);
 for (const id of new Set(ids)) if (ids.filter((one) => one === id).length > 1) problems.push(`duplicate id: ${id}`);
 if (document.querySelector("script:not([src])")) problems.push("inline script");
 if (document.documentElement.scrollWidth > document.documentElement.clientWidth + 1) problems.push("wider than the window");
+for (const box of document.querySelectorAll(".scroll, .segments")) {
+  if (box.offsetParent && !box.closest("details") && box.scrollWidth > box.clientWidth + 1) {
+    problems.push(`${box.scrollWidth - box.clientWidth} px out of sight: ${box.innerText.trim().slice(0, 60).replace(/\s+/g, " ")}`);
+  }
+}
 return problems;

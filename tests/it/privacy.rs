@@ -7,6 +7,7 @@ use std::io::Read;
 use std::path::Path;
 use weir_testkit::eventually;
 
+mod more;
 mod samples;
 
 /// Files below `directory` that hold one of `secrets`.

@@ -195,7 +195,7 @@ pub fn all() -> Vec<Sample> {
         let (place, media, form) = PLACES[number % 3];
         out.push(named(&format!("{name} in {place}"), media, form, name, format!("slova{number}qz")));
     }
-    for (name, secret, line, rest) in REQUESTS {
+    for (name, secret, line, rest) in REQUESTS.iter().chain(super::more::MORE) {
         let fill = |text: &str| text.replace("SECRET", secret).replace("ATTACK", ATTACK);
         let (headers, body) = rest.split_once("\r\n\r\n").unwrap_or((*rest, ""));
         let line = fill(line).replace(' ', "%20").replacen("%20", " ", 1);

@@ -3,9 +3,13 @@
 use super::document::{Assembled, Understands, assemble};
 use super::state::{
     DEFAULT_GROUP, IpEntry, MAX_APPLICATIONS, MAX_GROUPS, MAX_IP_ENTRIES, MAX_RULE_BYTES, MAX_RULES, MAX_TEXT,
-    PolicyState,
+    PolicyState, RuleEntry,
 };
 use crate::error::{Error, Mistake, Result};
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+use weir_core::detect;
+use weir_core::ruleset::{builtin, similar_name};
 use weir_policy::{Policy, PolicyDoc, PolicyError, Settings};
 use weir_protocol::node_api::MAX_POLICY_BYTES;
 
@@ -58,10 +62,31 @@ pub fn check(state: &PolicyState) -> Result<Vec<Mistake>> {
     notices.extend(
         without.take(MAX_MISTAKES).map(|(entry, why)| Mistake::new(format!("ip_lists/{}/value", entry.id), why)),
     );
+    notices.extend(state.rules.iter().filter_map(misspelt).take(MAX_MISTAKES));
     // A rule for all groups is wrong in each of them.
     dedup(&mut wrong);
     dedup(&mut notices);
     if wrong.is_empty() { Ok(notices) } else { Err(Error::Invalid(wrong)) }
+}
+
+/// Names of the signatures and detectors that come with this version.
+static KNOWN_NAMES: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
+    let named = |line: &str| Some(line.strip_prefix("- id:")?.trim().to_owned());
+    let files = builtin::files();
+    let signatures = files.iter().flat_map(|(_, text)| text.lines()).filter_map(named);
+    signatures.chain(detect::TABLE.iter().map(|detector| detector.name.to_owned())).collect()
+});
+
+/// What to say of an exception for a signature whose name nothing has, but something else nearly has. Packs and other
+/// versions may have signatures that are not known here: an unknown name alone is no mistake.
+fn misspelt(entry: &RuleEntry) -> Option<Mistake> {
+    let stamp = entry.rule.get("stamp").filter(|_| entry.kind() == "disable_stamp")?.as_str()?;
+    if KNOWN_NAMES.contains(stamp) {
+        return None;
+    }
+    let near = similar_name(stamp, KNOWN_NAMES.iter().map(String::as_str))?;
+    let says = format!("no signature of this version is called `{stamp}`: did you mean `{near}`?");
+    Some(Mistake::new(format!("rules/{}/stamp", entry.id), says))
 }
 
 /// Why a listed value cannot act: nodes get no database from here that would tell of an address what is listed.

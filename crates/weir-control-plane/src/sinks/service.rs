@@ -4,7 +4,7 @@ use super::arrivals::{Arrivals, HitFeed};
 use super::feed::{FeedName, Feeds};
 use super::metrics::Metrics;
 use super::repository::Repository;
-use super::sink::{NewSink, Sink, SinkError};
+use super::sink::{NewSink, Sink, SinkError, Target};
 use super::system_feed::SystemFeed;
 use super::worker::Worker;
 use crate::outgoing::{Outgoing, OutgoingError};
@@ -88,6 +88,7 @@ impl Sinks {
 
     /// Makes a sink on a connection; [`Self::changed`] is to follow once that is stored.
     pub async fn create(&self, on: &mut AnyConnection, new: &NewSink) -> Result<Sink, SinkError> {
+        self.check_destination(&new.target)?;
         if new.feeds.contains(&FeedName::NewHits) {
             self.arrivals.want(true);
         }
@@ -98,7 +99,25 @@ impl Sinks {
     pub async fn update(&self, on: &mut AnyConnection, id: &str, new: &NewSink) -> Result<Sink, SinkError> {
         let old = self.repository.get(id).await?;
         let unmasked = NewSink { target: new.target.unmasked(&old.target), ..new.clone() };
+        self.check_destination(&unmasked.target)?;
         Ok(self.repository.update(on, id, &unmasked).await?.masked())
+    }
+
+    /// Refuses an address that would never be contacted; names are checked when they are resolved.
+    fn check_destination(&self, target: &Target) -> Result<(), SinkError> {
+        let (field, checked) = match target {
+            Target::Webhook { url, .. } => ("target.url", self.outgoing.check_url(url)),
+            Target::Syslog { host, .. } => {
+                ("target.host", host.parse().map_or(Ok(()), |address| self.outgoing.check(address)))
+            }
+        };
+        match checked {
+            // That a URL is none is said with the other mistakes.
+            Err(error @ (OutgoingError::Special(_) | OutgoingError::Private(_))) => {
+                Err(SinkError::Input(field, error.to_string()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Removes a sink on a connection.

@@ -294,3 +294,23 @@ async fn a_login_from_another_origin_is_refused_where_fetch_metadata_is_absent_t
     let wrong = login(&fixture, "admin", "not-the-password").await;
     assert_eq!(wrong.json()["detail"], "wrong user name or password");
 }
+
+#[tokio::test]
+async fn a_receiver_that_would_never_be_contacted_is_refused() {
+    let fixture = Fixture::new().await;
+    let make = async |target: serde_json::Value| {
+        let sink = json!({"name": "siem", "target": target, "feeds": ["new_hits"]});
+        fixture.as_role(Role::Administrator, "POST", "/api/v1/sinks", &sink).await
+    };
+    for url in
+        ["http://169.254.169.254/latest", "http://2852039166/", "http://[::ffff:169.254.1.1]/", "http://[fe80::1]/"]
+    {
+        let refused = make(json!({"kind": "webhook", "url": url})).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{url}: {refused:?}");
+        assert!(refused.json()["detail"].as_str().unwrap().contains("never contacted"), "{refused:?}");
+    }
+    let syslog =
+        json!({"kind": "syslog", "host": "169.254.1.1", "port": 514, "transport": "udp", "facility": "local0"});
+    assert_eq!(make(syslog).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(make(json!({"kind": "webhook", "url": "https://siem.example/in"})).await.status, StatusCode::CREATED);
+}

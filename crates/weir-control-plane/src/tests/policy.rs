@@ -350,3 +350,19 @@ async fn a_rollback_shows_first_what_it_would_change() {
         "{dashboard}"
     );
 }
+
+#[tokio::test]
+async fn a_signature_whose_name_is_misspelt_is_named() {
+    let fixture = Fixture::new().await;
+    let make = async |stamp: &str| {
+        let rule = json!({"rule": {"type": "disable_stamp", "stamp": stamp, "point": [["get", "q"]]}});
+        let made = fixture.as_role(Role::Analyst, "POST", "/api/v1/rules", &rule).await;
+        assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
+        made.json()["notices"].to_string()
+    };
+    for known in ["sqli.grammar", "ptrav.etc-passwd", "own.pack.of-a-team"] {
+        assert_eq!(make(known).await, "[]", "{known}");
+    }
+    let notices = make("sqli.gramar").await;
+    assert!(notices.contains("called `sqli.gramar`: did you mean `sqli.grammar`?"), "{notices}");
+}

@@ -1,5 +1,5 @@
 //! Secrets whose name is a value itself: `{"name": "password", "value": "x"}`, `name=password&value=x`,
-//! `<field name="password">x</field>`, `<key>password</key><value>x</value>`.
+//! `<field name="password">x</field>`, `<key>password</key><value>x</value>`, `["password", "x"]`.
 
 use super::secret_names::is_secret;
 use super::secret_patterns::Span;
@@ -22,6 +22,14 @@ static PAIR: LazyLock<Regex> = LazyLock::new(|| {
     ))
     .expect("tested")
 });
+/// Two texts in an array, the first of which names the second: `["password", "x"]`, as lists of pairs have it.
+static ARRAY: LazyLock<Regex> = LazyLock::new(|| {
+    let quote = r#"\\{0,7}["']"#;
+    Regex::new(&format!(
+        r#"(?i-u)\[[ \t\r\n]{{0,8}}{quote}([^"'\\<>{{}}]{{2,64}}){quote}[ \t\r\n]{{0,8}},[ \t\r\n]{{0,8}}{quote}([^"'\\]{{1,1024}}){quote}[ \t\r\n]{{0,8}}\]"#
+    ))
+    .expect("tested")
+});
 /// In XML: an element that names, and the next one, as in property lists.
 static ELEMENTS: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(
@@ -32,7 +40,7 @@ static ELEMENTS: LazyLock<Regex> = LazyLock::new(|| {
 
 /// Adds the values of `text` whose name is the value of the member before.
 pub fn scan(text: &[u8], spans: &mut Vec<Span>) {
-    for pattern in [&*PAIR, &*ELEMENTS] {
+    for pattern in [&*PAIR, &*ARRAY, &*ELEMENTS] {
         let mut from = 0;
         while let Some(found) = pattern.captures_at(text, from) {
             let (Some(name), Some(value), Some(whole)) = (found.get(1), found.get(2), found.get(0)) else { break };
@@ -90,6 +98,9 @@ mod tests {
         for (text, want) in [
             (r#"[{"name":"password","value":"hunter2"}]"#, r#"[{"name":"password","value":"*******"}]"#),
             (r#"{\"key\": \"api_key\", \"value\": \"k77\"}"#, r#"{\"key\": \"api_key\", \"value\": \"***\"}"#),
+            (r#"[["password", "hunter2"],["a","b"]]"#, r#"[["password", "*******"],["a","b"]]"#),
+            (r#"[\"token\",\"k77\"]"#, r#"[\"token\",\"***\"]"#),
+            (r#"["password","user","mail"]"#, r#"["password","user","mail"]"#),
             ("name=pwd&value=hunter2&x=1", "name=pwd&value=*******&x=1"),
             ("<field name=\"password\">hunter2</field>", "<field name=\"password\">*******</field>"),
             ("<key>token</key>\n<string>abc</string>", "<key>token</key>\n<string>***</string>"),
@@ -103,7 +114,16 @@ mod tests {
 
     #[test]
     fn hostile_repetition_is_linear() {
-        for piece in ["name=a&value=", "<key>token</key>", "{\"name\":\"", "<a name='", "id=x,", "<key>"] {
+        for piece in [
+            "name=a&value=",
+            "<key>token</key>",
+            "{\"name\":\"",
+            "<a name='",
+            "id=x,",
+            "<key>",
+            "[\"password\",\"",
+            "[",
+        ] {
             let text = piece.repeat(200_000 / piece.len());
             assert!(secret_patterns::scan(text.as_bytes()).len() <= text.len());
         }

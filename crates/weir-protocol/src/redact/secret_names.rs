@@ -123,7 +123,15 @@ const ENDS: &[&str] = &["pwd", "pass"];
 const NOT_ENDS: &[&str] = &["bypass", "compass", "encompass", "overpass", "surpass", "trespass", "underpass"];
 
 /// Headers that no word above covers.
-const HEADERS: &[&str] = &["cookie", "cookie2", "set-cookie", "x-amz-security-token", "x-forwarded-client-cert"];
+const HEADERS: &[&str] = &[
+    "cookie",
+    "cookie2",
+    // Browsers can send no other header with a WebSocket: Kubernetes and others take tokens there.
+    "sec-websocket-protocol",
+    "set-cookie",
+    "x-amz-security-token",
+    "x-forwarded-client-cert",
+];
 
 /// Attributes of Set-Cookie, which are not cookies.
 const COOKIE_ATTRIBUTES: &[&str] =

@@ -55,6 +55,8 @@ const PATTERNS: &[&str] = &[
     r"\bAIza[A-Za-z0-9_-]{30,}",
     r"\bnpm_[A-Za-z0-9]{20,}",
     r"\bSG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}",
+    // Token of a Telegram bot: id, colon, key; it is part of a path.
+    r"(?:\bbot|\b)[0-9]{6,12}:([A-Za-z0-9_-]{30,64})",
     // Private keys (RFC 7468), to their end or that of the text.
     r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----([^-]*)",
     // Password in a URL (RFC 3986 §3.2.1).

@@ -16,6 +16,19 @@ use weir_core::normalize::brackets::{self, Step};
 use weir_core::normalize::json_text::{Lexer, Token};
 use weir_core::normalize::percent::{self, Plus};
 
+/// Headers whose value is a URL or a path.
+const URL_HEADERS: &[&str] = &[
+    "content-location",
+    "destination",
+    "location",
+    "referer",
+    "x-forwarded-path",
+    "x-forwarded-uri",
+    "x-original-uri",
+    "x-original-url",
+    "x-rewrite-url",
+];
+
 /// Parameters beside the code of an authorization (RFC 6749 §4.1.2, OpenID Connect).
 const OAUTH: &[&[u8]] =
     &[b"client_id", b"code_verifier", b"grant_type", b"id_token", b"redirect_uri", b"session_state", b"state"];
@@ -93,7 +106,7 @@ impl<'m> ValueLocator<'m> {
         let (path, query) = target.split_at(bytes_cut);
         self.push(path, ValueEncoding::Plain, vec![plain(Tag::Uri)], false);
         let segments: Vec<&[u8]> = path.split(|&b| b == b'/').filter(|segment| !segment.is_empty()).collect();
-        self.path_tokens(path);
+        self.path_tokens(path, &[plain(Tag::Uri)]);
         for (index, &segment) in segments.iter().enumerate() {
             let item = PathItem { tag: Tag::Path, key: OwnedKey::Index(index as u32) };
             self.push(segment, ValueEncoding::Percent(Plus::Keep), vec![item], false);
@@ -110,12 +123,12 @@ impl<'m> ValueLocator<'m> {
         self.form(query.strip_prefix(b"?").unwrap_or(query), &[], Tag::Get);
     }
 
-    /// Tokens and matrix parameters, which are parts of segments.
-    fn path_tokens(&mut self, path: &'m [u8]) {
+    /// Tokens and matrix parameters, which are parts of segments, of a path or URL at `at`.
+    fn path_tokens(&mut self, path: &'m [u8], at: &[PathItem]) {
         let mut spans = Vec::new();
         path_tokens::scan(path, &mut spans);
         for span in spans {
-            self.push(&path[span.range], ValueEncoding::Percent(Plus::Keep), vec![plain(Tag::Uri)], true);
+            self.push(&path[span.range], ValueEncoding::Percent(Plus::Keep), at.to_vec(), true);
         }
     }
 
@@ -150,6 +163,9 @@ impl<'m> ValueLocator<'m> {
             let secret = is_secret_header(header.name);
             // The authentication scheme (RFC 9110 §11.4) is not a secret.
             let value = if secret { credentials(header.value) } else { header.value };
+            if URL_HEADERS.iter().any(|known| header.name.eq_ignore_ascii_case(known.as_bytes())) {
+                self.path_tokens(value, &path);
+            }
             self.push(value, ValueEncoding::Plain, path, secret);
         }
     }

@@ -114,7 +114,10 @@ fn shown(
             figure(
                 "Would be blocked",
                 report.would_block,
-                format!("{} of the hits that passed", share(report.would_block, all)),
+                match all {
+                    0 => "no hits passed".into(),
+                    _ => format!("{} of the hits that passed", share(report.would_block, all)),
+                },
             ),
             figure("From sources", report.sources as u64, "distinct addresses"),
             figure("Would still pass", report.would_pass, "excepted, or no longer detected by the rules in force"),

@@ -7,7 +7,7 @@ use super::rankings::{self, change};
 use crate::console::page::{Page, html};
 use crate::console::time_range::{self, TimeRange};
 use crate::console::view::dashboard::{AppLine, Dashboard, Figure, NodeLine, Ranked};
-use crate::console::view::number::{compact, grouped, micros, share};
+use crate::console::view::number::{compact, grouped, micros, of_hits};
 use crate::console::view::parts::AttackKind;
 use crate::console::view::plot::lines::Lines;
 use crate::console::view::plot::stacked::Stacked;
@@ -146,7 +146,7 @@ async fn figures(
     Ok(vec![
         figure("Requests", compact(requests), rate, None, false),
         figure("Hits", compact(hits), change(hits, before), link(""), false),
-        figure("Blocked", compact(blocked), format!("{} of hits", share(blocked, hits)), link("status:blocked"), false),
+        figure("Blocked", compact(blocked), of_hits(blocked, hits), link("status:blocked"), false),
         figure(
             "Inspection time (p99)",
             percentile(&latency, 99).map_or_else(|| "–".into(), micros),

@@ -126,7 +126,9 @@ fn finding(one: &Explained) -> FindingView {
         kind: AttackKind::of(one.finding.attack),
         rule: Text::new(&one.finding.rule),
         href: known.map(|_| page_of(&one.finding.rule)).or_else(|| own.map(|id| format!("/rules/{id}"))),
-        about: Text::new(about.unwrap_or("No description: this signature is not known to the control plane.")),
+        about: Text::new(&one_line(
+            about.unwrap_or("No description: this signature is not known to the control plane."),
+        )),
         confidence: confidence(one.finding.confidence),
         decisive: one.finding.decisive,
         words: Text::new(&point_words::words(&one.finding.point)),
@@ -265,6 +267,11 @@ fn decision_facts(page: &Page, hit: &Hit, node: Option<String>) -> Vec<Fact> {
         Fact { href: rule, ..fact("Rules", rules.join(", ")) },
         fact("Policy", policy),
     ]
+}
+
+/// A description that a rule file wraps over lines, on one.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::console::time_range::{self, TimeRange};
 use crate::console::view::attacks::AttackRows;
 use crate::console::view::form::{Control, Field};
 use crate::console::view::hit::Fact;
-use crate::console::view::number::{grouped, share};
+use crate::console::view::number::{grouped, of_hits};
 use crate::console::view::parts::Pager;
 use crate::console::view::plot::FULL;
 use crate::console::view::shell::{Place, Tone};
@@ -49,7 +49,7 @@ pub async fn source(page: Page, Path(ip): Path<String>) -> Result<Response> {
         ranges: range.choices(|one| one.length.is_some(), |code| rankings::source_page(&ip.to_string(), code)),
         figures: vec![
             figure("Hits", report.hits, rankings::change(report.hits, report.hits_before)),
-            figure("Blocked", report.blocked, format!("{} of hits", share(report.blocked, report.hits))),
+            figure("Blocked", report.blocked, of_hits(report.blocked, report.hits)),
             figure("Attack types", report.attack_types.len() as u64, "in this period"),
             figure("Targets", report.targets.len() as u64, "hosts, at most 10 counted"),
         ],

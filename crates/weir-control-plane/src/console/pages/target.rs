@@ -6,7 +6,7 @@ use crate::console::point_words;
 use crate::console::search::term;
 use crate::console::time_range;
 use crate::console::view::dashboard::{ModeLine, WeakRule};
-use crate::console::view::number::{compact, grouped, share};
+use crate::console::view::number::{compact, grouped, of_hits};
 use crate::console::view::parts::AttackKind;
 use crate::console::view::plot::lines::Lines;
 use crate::console::view::plot::{Buckets, HALF, Series};
@@ -44,7 +44,7 @@ pub async fn application(page: Page, Path(id): Path<i64>) -> Result<Response> {
     let head = page.app.policy.head();
     let name = match (id, head.state.applications.get(&id)) {
         (_, Some(known)) => format!("{id}, {}", known.name),
-        (-1, None) => "none".into(),
+        (-1, None) => "-1, requests that name none".into(),
         (_, None) => id.to_string(),
     };
     let of = Names {
@@ -99,7 +99,7 @@ fn figures(report: &TargetReport) -> Vec<crate::console::view::dashboard::Figure
     vec![
         figure("Requests", now.requests, change(now.requests, before.requests)),
         figure("Hits", now.hits, change(now.hits, before.hits)),
-        figure("Blocked", now.blocked, format!("{} of hits", share(now.blocked, now.hits))),
+        figure("Blocked", now.blocked, of_hits(now.blocked, now.hits)),
         figure("Passed", now.hits.saturating_sub(now.blocked), "hits that reached the application"),
     ]
 }

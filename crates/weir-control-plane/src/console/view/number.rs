@@ -51,6 +51,11 @@ pub fn share(part: u64, whole: u64) -> String {
     }
 }
 
+/// How many of the hits were blocked, in words.
+pub fn of_hits(blocked: u64, hits: u64) -> String {
+    if hits == 0 { "there are no hits".into() } else { format!("{} of hits", share(blocked, hits)) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

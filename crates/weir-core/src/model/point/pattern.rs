@@ -117,7 +117,7 @@ impl<'de> Deserialize<'de> for PatternItem {
 }
 
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a name or a number after the step")]
 enum RawKey {
     Index(u32),
     Name(String),

@@ -77,6 +77,9 @@ impl Lines {
     }
 }
 
+/// Width of a value without neighbours.
+const LONELY: f64 = 8.0;
+
 fn draw(form: Form, buckets: &Buckets, series: &[Series], format: fn(u64) -> String) -> Drawing {
     let (left, right, top, bottom) = MARGIN;
     let (width, height) = (form.width - left - right, form.height - top - bottom);
@@ -90,13 +93,20 @@ fn draw(form: Form, buckets: &Buckets, series: &[Series], format: fn(u64) -> Str
     let line = |s: &Series| {
         let mut path = String::new();
         let mut pen = false;
-        for (at, &n) in s.values.iter().enumerate().take(buckets.count) {
+        let values = &s.values[..s.values.len().min(buckets.count)];
+        let shown = |at: Option<usize>| at.and_then(|at| values.get(at)).is_some_and(|&n| n > 0 || !gaps);
+        for (at, &n) in values.iter().enumerate() {
             if n == 0 && gaps {
                 pen = false;
                 continue;
             }
             let verb = if pen { 'L' } else { 'M' };
             pen = true;
+            if !shown(at.checked_sub(1)) && !shown(Some(at + 1)) {
+                // A value without neighbours, as of the first hour: no line would be seen.
+                write!(path, "M{:.1} {:.1}h{LONELY}", middle(at) - LONELY / 2.0, y(n)).expect("String");
+                continue;
+            }
             write!(path, "{verb}{:.1} {:.1}", middle(at), y(n)).expect("String");
         }
         path
@@ -122,6 +132,17 @@ mod tests {
     use super::super::HALF;
     use super::*;
     use crate::console::view::number::compact;
+
+    #[test]
+    fn a_value_without_neighbours_is_seen() {
+        let buckets = Buckets { from: 0, step: 3_600_000, count: 4 };
+        let of = |values: &[u64]| Series { label: "r".into(), slot: 1, values: values.to_vec() };
+        let series = vec![of(&[0, 0, 0, 9]), of(&[0, 4, 4, 0])];
+        let plot = Lines::new("l", "Inspection time", buckets, series, HALF, compact);
+        let paths = &plot.drawings[0].paths;
+        assert!(paths[0].1.starts_with('M') && paths[0].1.ends_with("h8"), "{paths:?}");
+        assert!(paths[1].1.contains('L') && !paths[1].1.contains('h'), "{paths:?}");
+    }
 
     #[test]
     fn lines_stay_within_the_drawing() {
