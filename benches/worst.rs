@@ -252,6 +252,14 @@ fn heads(out: &mut Vec<Input>) {
         let json = serde_json::json!({ "data": text }).to_string();
         out.push(Input::new(&format!("packed text, {bytes} B"), body("application/json", "", json.as_bytes())));
     }
+    for bytes in [2 << 10, 20 << 10] {
+        // Clients of file services declare a form where they send a file.
+        let binary: Vec<u8> = (0..bytes).map(|_| random.below(256) as u8).collect();
+        out.push(Input::new(
+            &format!("binary file as a form, {bytes} B"),
+            body("application/x-www-form-urlencoded", "", &binary),
+        ));
+    }
 }
 
 /// Bodies that decompress to what costs much.

@@ -3,6 +3,7 @@
 //! The message is parsed into values, and each value is scanned as soon as parsers have seen it: first those of target
 //! and headers, then those of the body. A limit ends only the branch of the message that reached it.
 
+mod binary;
 mod body_readings;
 mod conditions;
 mod excerpt;

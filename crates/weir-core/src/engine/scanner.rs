@@ -1,6 +1,6 @@
 //! [`Scanner`]: runs signatures and detectors on each value, and records what they find.
 
-use super::{InspectionOptions, excerpt};
+use super::{InspectionOptions, binary, excerpt};
 use crate::detect::{self, Match, MeetsConditions, RuleMatch, RuleName, Subject, relayed};
 use crate::model::benign_cache::ValueContext;
 use crate::model::bytes::printable;
@@ -132,13 +132,36 @@ impl<'r, 'p> Scanner<'r, 'p> {
         match excerpt::of_changes(value, tree) {
             Some(text) => {
                 self.budget.spend(text.len())?;
-                self.scan_text(&text, ByteClasses::of(&text), None, value, tree)
+                self.scan_content(&text, ByteClasses::of(&text), None, value, tree)
             }
-            None => self.scan_text(value.bytes, value.classes, value.changes, value, tree),
+            None => self.scan_content(value.bytes, value.classes, value.changes, value, tree),
         }
     }
 
-    /// Scans `text`, which is all of `value` or the changed parts of it. With `changes`, signatures are run on these alone.
+    /// Scans `text`, which is all of `value` or the changed parts of it, or if it is data the runs of text in it. Signatures
+    /// and detectors for files look at data as a whole.
+    fn scan_content(
+        &mut self,
+        text: &[u8],
+        classes: ByteClasses,
+        changes: Option<&[Span]>,
+        value: &Value<'_>,
+        tree: &PointTree<'_>,
+    ) -> Result<ScanOutcome, Stop> {
+        let in_other_zones = value.zone.without(Zone::FILE);
+        let runs = if in_other_zones.is_empty() { None } else { binary::runs_of_text(text, classes, value, tree) };
+        let Some(runs) = runs else { return self.scan_text(text, classes, changes, value, tree) };
+        self.budget.spend(text.len())?;
+        let mut outcome = ScanOutcome::Benign;
+        if value.zone.intersects(Zone::FILE) {
+            outcome = self.scan_text(text, classes, changes, &Value { zone: Zone::FILE, ..*value }, tree)?;
+        }
+        let runs_outcome =
+            self.scan_text(&runs, ByteClasses::of(&runs), None, &Value { zone: in_other_zones, ..*value }, tree)?;
+        Ok(if outcome == ScanOutcome::Benign { runs_outcome } else { outcome })
+    }
+
+    /// Scans `text`, which stands for `value`. With `changes`, signatures are run on these parts of it alone.
     fn scan_text(
         &mut self,
         text: &[u8],

@@ -6,7 +6,8 @@ pub use super::state::Notes;
 use super::state::ParseState;
 use super::visitor::{Collect, ValueVisitor};
 use super::{
-    Applicability, Candidate, ParseError, Parsed, Parser, RECODINGS, candidates_for, content, headers, message, target,
+    Applicability, Candidate, ParseError, Parsed, Parser, RECODINGS, candidates_for, content, data, headers, message,
+    target,
 };
 use crate::model::guard::guarded;
 use crate::model::recycle::reuse_allocation;
@@ -238,14 +239,20 @@ impl<'a> Emitter<'_, 'a> {
             depth: value.depth,
             covered: false,
         };
+        // In data, escapes occur by chance, and more of them in what is made of it.
+        let decoded_data = matches!(candidate.tag, Tag::Htmljs | Tag::Percent)
+            && data::is_data(value.bytes, value.classes)
+            && data::holds_data(&value, &self.state.tree);
         for parser in candidates_for(value.classes, value.hint) {
             let applicability = parser.check(&candidate);
             if applicability == Applicability::No {
                 continue;
             }
             self.state.values[at].parser_reacted = true;
-            let is_useless = self.options.unscanned_zones.contains(value.zone) && RECODINGS.intersects(parser.id);
-            if is_useless || value.zone == Zone::FILE && !content::runs_on_file(parser.id, value.bytes, candidate.tag) {
+            let is_useless = self.options.unscanned_zones.contains(value.zone) || decoded_data;
+            if is_useless && RECODINGS.intersects(parser.id)
+                || value.zone == Zone::FILE && !content::runs_on_file(parser.id, value.bytes, candidate.tag)
+            {
                 continue;
             }
             if let Some(reason) = self.skip_reason(parser, &value) {

@@ -14,6 +14,7 @@ pub mod charset;
 pub mod chunked;
 pub mod content;
 pub mod cookie;
+pub mod data;
 pub mod emitter;
 pub mod extract;
 pub mod facts;

@@ -1,0 +1,68 @@
+//! How compressed, encrypted and encoded data differs from text: by its bytes and by where it is.
+
+use crate::model::{ByteClasses, PointTree, Tag, Value};
+
+/// Shorter values are never taken for data.
+const MIN_LENGTH: usize = 2048;
+/// Of random bytes every tenth is a control byte that no text has; of data, one in so many at least.
+const CONTROL_SHARE: usize = 32;
+/// Of random bytes every second is beyond ASCII; of data, one in so many at least.
+const HIGH_SHARE: usize = 4;
+
+/// Whether `text`, whose byte classes are `classes`, is long and mostly no text, in any character set of one byte or in
+/// UTF-8.
+pub fn is_data(text: &[u8], classes: ByteClasses) -> bool {
+    if text.len() < MIN_LENGTH || !classes.contains(ByteClasses::CONTROL.with(ByteClasses::HIGH)) {
+        return false;
+    }
+    let control = text.iter().filter(|b| matches!(b, 1..=8 | 0x0e..=0x1f | 0x7f)).count();
+    let high = text.iter().filter(|b| **b >= 0x80).count();
+    control >= text.len() / CONTROL_SHARE && high >= text.len() / HIGH_SHARE
+}
+
+/// Whether the value is where applications keep data: a body as a whole, a file, or a field of a binary format.
+pub fn holds_data(value: &Value<'_>, tree: &PointTree<'_>) -> bool {
+    let decides = |tag| match tag {
+        Tag::Post
+        | Tag::ResponseBody
+        | Tag::File
+        | Tag::Archive
+        | Tag::Grpc
+        | Tag::Protobuf
+        | Tag::Msgpack
+        | Tag::Viewstate => Some(true),
+        // Decodings, and the places of values in what was decoded.
+        Tag::Percent
+        | Tag::Htmljs
+        | Tag::Charset
+        | Tag::Base64
+        | Tag::Hex
+        | Tag::Gzip
+        | Tag::Deflate
+        | Tag::Brotli
+        | Tag::Zstd
+        | Tag::Hash
+        | Tag::Array => None,
+        _ => Some(false),
+    };
+    tree.ancestors(value.point).find_map(|segment| decides(segment.tag)).unwrap_or(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_in_any_character_set_is_no_data() {
+        let russian = "Съешь же ещё этих мягких французских булок. ".repeat(80);
+        let cp1251: Vec<u8> =
+            russian.chars().map(|c| if c.is_ascii() { c as u8 } else { (c as u32 % 64) as u8 | 0xc0 }).collect();
+        let log = "\x1b[31mfailed\x1b[0m: naïve\n".repeat(200);
+        for text in [russian.as_bytes(), &cp1251, log.as_bytes(), &[0; 4096], &[0xff; 4096]] {
+            assert!(!is_data(text, ByteClasses::of(text)));
+        }
+        let random: Vec<u8> = (0..4096u32).map(|n| (n.wrapping_mul(0x9e37_79b1) >> 13) as u8).collect();
+        assert!(is_data(&random, ByteClasses::of(&random)));
+        assert!(!is_data(&random[..1024], ByteClasses::of(&random)));
+    }
+}
