@@ -18,6 +18,8 @@ const PATIENCE_MS: u64 = 30_000;
 const NOTED_MS: u64 = 1_000;
 /// Most legs. When there are more, those that were not asked about lately are given up, and further routes share one.
 const MAX_LEGS: usize = 4_096;
+/// Milliseconds for which, once there are as many, no room is made for further routes: that takes time for each leg.
+const FULL_MS: u64 = 10_000;
 /// Longest name of a route that is kept, in bytes.
 const MAX_ROUTE: usize = 200;
 
@@ -32,6 +34,8 @@ pub(super) struct Leg {
     route: String,
     asked: AtomicU64,
     answered: AtomicU64,
+    /// When routes last began to share it for want of room.
+    shared: AtomicU64,
     /// When the first of the requests came that wait since the last response.
     waiting: AtomicU64,
 }
@@ -105,7 +109,8 @@ impl Abuse {
         if let Some(leg) = legs.get(&place(rule, route.0)) {
             return leg.ask(now);
         }
-        self.new_leg(rule, route, now).ask(now)
+        let shared = legs.get(&place(rule, 0)).filter(|leg| is_within(&leg.shared, FULL_MS, now));
+        shared.map_or_else(|| self.new_leg(rule, route, now), Arc::clone).ask(now)
     }
 
     /// Notes that a response came which a rule reads, on the route with this hash of its name. A leg that nothing asked about
@@ -123,9 +128,13 @@ impl Abuse {
             if legs.len() >= MAX_LEGS {
                 legs.retain(|_, leg| is_within(&leg.asked, ANSWERED_MS, now));
             }
-            let (hash, route) = if legs.len() < MAX_LEGS { (hash, route) } else { (0, "") };
+            let is_full = legs.len() >= MAX_LEGS;
+            let (hash, route) = if is_full { (0, "") } else { (hash, route) };
             let made = || Arc::new(Leg { rule, route: shortened(route), ..Leg::default() });
-            legs.entry(place(rule, hash)).or_insert_with(made);
+            let leg = legs.entry(place(rule, hash)).or_insert_with(made);
+            if is_full {
+                note(&leg.shared, now);
+            }
             legs
         });
         let legs = self.legs.load();
@@ -166,6 +175,12 @@ mod tests {
             abuse.asked(&abuse.legs.load_full(), 7, (route, "r"), NOW);
         }
         assert_eq!(abuse.legs.load().len(), MAX_LEGS + 1);
+        let full = abuse.legs.load_full();
+        abuse.asked(&full, 7, (u32::MAX - 1, "r"), NOW);
+        assert!(
+            Arc::ptr_eq(&full, &abuse.legs.load_full()),
+            "a request of a further route does not go through them all"
+        );
         abuse.answered(&abuse.legs.load_full(), 7, u32::MAX, NOW);
         assert!(abuse.asked(&abuse.legs.load_full(), 7, (u32::MAX, "r"), NOW), "the routes that share a leg");
         abuse.asked(&abuse.legs.load_full(), 8, (1, "r"), NOW + ANSWERED_MS);
