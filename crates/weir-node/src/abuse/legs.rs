@@ -34,7 +34,7 @@ pub(super) struct Leg {
     route: String,
     asked: AtomicU64,
     answered: AtomicU64,
-    /// When routes last began to share it for want of room.
+    /// When routes last began to share it, as there were too many.
     shared: AtomicU64,
     /// When the first of the requests came that wait since the last response.
     waiting: AtomicU64,
