@@ -181,12 +181,13 @@ fn heartbeat(composer: &Arc<Composer>, events: Option<&Events>, service: &Servic
     let spool = events.map(|events| events.spool().clone());
     Arc::new(move || {
         let spooled = spool.as_ref().map(Spool::status).unwrap_or_default();
+        let now = now_millis();
         Heartbeat {
             signatures: current.get().ruleset.signatures.len() as u64,
             spooled: spooled.records,
             dropped: spooled.dropped,
-            gaps: gaps.latest(now_millis()),
-            behaviour: abuse.status(now_millis()),
+            gaps: gaps.latest(now),
+            behaviour: abuse.status(now),
             ..Heartbeat::default()
         }
     })

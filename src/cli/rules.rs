@@ -203,11 +203,10 @@ fn explain(rules: &Ruleset, id: &str, json: bool) -> Printed {
 }
 
 fn nearest(id: &str, rules: &Ruleset) -> String {
-    let names = rules.signatures.iter().map(|s| &*s.id).chain(detect::TABLE.iter().map(|d| d.name));
+    let names = || rules.signatures.iter().map(|s| &*s.id).chain(detect::TABLE.iter().map(|d| d.name));
     let part = id.rsplit('.').next().unwrap_or(id);
-    let found: Vec<&str> = names.filter(|name| name.contains(part)).take(3).collect();
-    let all = rules.signatures.iter().map(|s| &*s.id).chain(detect::TABLE.iter().map(|d| d.name));
-    let found = if found.is_empty() { similar_name(id, all).into_iter().collect() } else { found };
+    let found: Vec<&str> = names().filter(|name| name.contains(part)).take(3).collect();
+    let found = if found.is_empty() { similar_name(id, names()).into_iter().collect() } else { found };
     if found.is_empty() { String::new() } else { format!("; did you mean {}?", found.join(", ")) }
 }
 

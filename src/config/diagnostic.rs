@@ -169,15 +169,8 @@ impl Report {
         let Some(line) = self.source.lines().nth(mark.line - 1) else { return };
         let secret = secret || may_hold_key(&self.source, mark.line);
         let shown = if secret { masked(line) } else { line.to_owned() };
-        // A window around the place: lines of one-line JSON can be long.
-        let from = mark.column.saturating_sub(MAX_LINE / 2);
-        let window: String = shown.chars().skip(from).take(MAX_LINE).collect();
-        let before: usize = mark.column.saturating_sub(1).saturating_sub(from);
-        let width = window.chars().count().saturating_sub(before);
-        let carets = "^".repeat(if secret { 1 } else { mark.length.clamp(1, width.max(1)) });
-        writeln!(out, "{:gutter$} |", "").expect("String");
-        writeln!(out, "{} | {}", mark.line, clean(&window)).expect("String");
-        writeln!(out, "{:gutter$} | {:before$}{carets}", "", "").expect("String");
+        let length = if secret { 1 } else { mark.length };
+        writeln!(out, "{}", marked_line(&shown, Mark { length, ..mark })).expect("String");
     }
 
     /// For programs: one object, diagnostics with their place.
@@ -222,10 +215,19 @@ impl Report {
 /// A line of `source` below a message about it, with a mark at `column`; empty where there is no such line.
 pub fn excerpt(source: &str, line: usize, column: usize) -> String {
     let Some(text) = line.checked_sub(1).and_then(|at| source.lines().nth(at)) else { return String::new() };
-    let from = column.saturating_sub(MAX_LINE / 2);
+    format!("\n{}", marked_line(text, Mark { line, column, length: 1 }))
+}
+
+/// A line with its number, and below it the place of `mark`.
+fn marked_line(text: &str, mark: Mark) -> String {
+    // A window around the place: lines of one-line JSON can be long.
+    let from = mark.column.saturating_sub(MAX_LINE / 2);
     let window: String = text.chars().skip(from).take(MAX_LINE).collect();
-    let (gutter, before) = (line.to_string().len(), column.saturating_sub(1).saturating_sub(from));
-    format!("\n{:gutter$} |\n{line} | {}\n{:gutter$} | {:before$}^", "", clean(&window), "", "")
+    let (gutter, before) = (mark.line.to_string().len(), mark.column.saturating_sub(1).saturating_sub(from));
+    let width = window.chars().count().saturating_sub(before);
+    let carets = "^".repeat(mark.length.clamp(1, width.max(1)));
+    let (line, window) = (mark.line, clean(&window));
+    format!("{:gutter$} |\n{line} | {window}\n{:gutter$} | {:before$}{carets}", "", "", "")
 }
 
 /// A diagnostic as JSON.

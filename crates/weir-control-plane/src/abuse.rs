@@ -6,6 +6,7 @@ use super::auth::Caller;
 use super::error::{Error, Result};
 use super::meta::{Pool, number, text};
 use serde::{Deserialize, Serialize};
+use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 use weir_abuse::{Change, Entry, Exception, Key};
 use weir_protocol::node_api::{AbuseNews, MAX_ABUSE_CHANGES};
@@ -73,42 +74,34 @@ impl App {
         let now = self.clock.millis();
         let sql = "SELECT node_group, body FROM abuse_changes WHERE kind = 'listed' AND until > $1 ORDER BY number DESC LIMIT 1000";
         let rows = sqlx::query(sql).bind(now).fetch_all(self.store.control().read()).await?;
-        let mut entries = Vec::with_capacity(rows.len());
-        for row in &rows {
-            if let Change::Listed(entry) = parse(&text(row, "body")?)? {
-                entries.push(ListedEntry { group: text(row, "node_group")?, entry });
-            }
-        }
-        Ok(entries)
+        let listed = |(group, change)| match change {
+            Change::Listed(entry) => Some(ListedEntry { group, entry }),
+            _ => None,
+        };
+        Ok(changes_by_group(&rows)?.into_iter().filter_map(listed).collect())
     }
 
     /// Keys that analysts excepted from rules, the latest first; those that were only lifted are left out.
     pub async fn abuse_exceptions(&self) -> Result<Vec<ListedException>> {
         let sql = "SELECT node_group, body FROM abuse_changes WHERE kind = 'excepted' ORDER BY number DESC LIMIT 1000";
         let rows = sqlx::query(sql).fetch_all(self.store.control().read()).await?;
-        let mut exceptions = Vec::with_capacity(rows.len());
-        for row in &rows {
-            if let Change::Excepted(exception) = parse(&text(row, "body")?)?
-                && exception.until.saturating_sub(exception.at) > LIFTED
-            {
+        let excepted = |(group, change)| match change {
+            Change::Excepted(exception) if exception.until.saturating_sub(exception.at) > LIFTED => {
                 let inert = self.inert(&exception);
-                exceptions.push(ListedException { group: text(row, "node_group")?, exception, inert });
+                Some(ListedException { group, exception, inert })
             }
-        }
-        Ok(exceptions)
+            _ => None,
+        };
+        Ok(changes_by_group(&rows)?.into_iter().filter_map(excepted).collect())
     }
 
     /// Why an exception does not act.
     fn inert(&self, exception: &Exception) -> Option<&'static str> {
         let head = self.policy.head();
-        let rule = head.state.rule(exception.rule).map(|entry| &entry.rule);
-        let is_off = |rule: &serde_json::Map<_, serde_json::Value>| {
-            rule.get("enabled").and_then(serde_json::Value::as_bool) == Some(false)
-        };
-        match rule {
+        match head.state.rule(exception.rule) {
             _ if exception.until <= self.clock.millis().unsigned_abs() => Some("expired"),
             None => Some("its rule was deleted"),
-            Some(rule) if is_off(rule) => Some("its rule is disabled"),
+            Some(rule) if !rule.is_enabled() => Some("its rule is disabled"),
             Some(_) => None,
         }
     }
@@ -134,6 +127,11 @@ fn parse(body: &str) -> Result<Change> {
 
 fn signed(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+/// The changes in `rows`, each with its node group.
+fn changes_by_group(rows: &[AnyRow]) -> Result<Vec<(String, Change)>> {
+    rows.iter().map(|row| Ok((text(row, "node_group")?, parse(&text(row, "body")?)?))).collect()
 }
 
 /// Stores a change under the next number of its group. An exception removes the entries that its key brought.

@@ -1,5 +1,5 @@
-//! Alarms: requests that pass uninspected, nodes that do not answer, and rules on behaviour that cannot act. They are judged by the last heartbeats whenever
-//! the Dashboard is shown; each beginning and end is an event in the audit log.
+//! Alarms: requests that pass uninspected, nodes that do not answer, and rules on behaviour that cannot act. They are judged
+//! by the last heartbeats whenever the Dashboard is shown; each beginning and end is an event in the audit log.
 
 use super::app::App;
 use super::audit::Record;

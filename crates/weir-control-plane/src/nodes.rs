@@ -9,7 +9,7 @@ use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 use std::collections::HashMap;
 use weir_protocol::code::NodeRole;
-use weir_protocol::node_api::{Heartbeat, Identity, MAX_GAPS, MAX_UNANSWERED, Register};
+use weir_protocol::node_api::{Heartbeat, Identity, MAX_GAPS, Register};
 use weir_runtime::clock::Clock;
 
 /// A node that is silent for this long is inactive, in milliseconds.
@@ -271,8 +271,7 @@ fn tidy(beat: &mut Heartbeat) {
     for gap in &mut beat.gaps {
         (gap.route, gap.leg, gap.reason) = (short(&gap.route), short(&gap.leg), short(&gap.reason));
     }
-    beat.behaviour.unanswered.truncate(MAX_UNANSWERED);
-    beat.behaviour.unanswered.iter_mut().for_each(|one| one.route = short(&one.route));
+    beat.behaviour.limit(short);
 }
 
 fn capabilities(all: &[String]) -> String {

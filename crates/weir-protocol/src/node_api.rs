@@ -190,6 +190,12 @@ impl BehaviourStatus {
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
+
+    /// Keeps what a receiver has room for: [`MAX_UNANSWERED`] rules, and of each route what `short` leaves.
+    pub fn limit(&mut self, short: impl Fn(&str) -> String) {
+        self.unanswered.truncate(MAX_UNANSWERED);
+        self.unanswered.iter_mut().for_each(|one| one.route = short(&one.route));
+    }
 }
 
 /// A rule on responses, and a route for whose requests no responses come.

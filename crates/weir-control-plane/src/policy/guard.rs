@@ -21,6 +21,8 @@ use weir_policy::anomalies::AnomalyTable;
 
 /// What is typed to confirm a change that no host bounds.
 pub const EVERYWHERE: &str = "everywhere";
+/// The application of requests of none: where no applications are configured, that of every request.
+const NO_APPLICATION: i64 = -1;
 /// Bytes up to which a largest body or upload is none: ordinary forms are larger.
 const SMALL_BODY: u64 = 1_024;
 /// Requests that a client may well make one after the other.
@@ -99,8 +101,7 @@ fn fingerprint(entry: &RuleEntry) -> (u64, String) {
 
 /// Whether a rule is switched on and not over.
 fn is_live(entry: &RuleEntry, now: u64) -> bool {
-    let enabled = entry.rule.get("enabled").and_then(Value::as_bool).unwrap_or(true);
-    enabled && entry.rule.get("expired_at").and_then(Value::as_u64).is_none_or(|end| end > now)
+    entry.is_enabled() && entry.rule.get("expired_at").and_then(Value::as_u64).is_none_or(|end| end > now)
 }
 
 fn text<'r>(entry: &'r RuleEntry, key: &str) -> &'r str {

@@ -82,6 +82,11 @@ impl RuleEntry {
     pub fn kind(&self) -> &str {
         self.rule.get("type").and_then(Value::as_str).unwrap_or_default()
     }
+
+    /// Whether it is switched on; it may be over all the same.
+    pub fn is_enabled(&self) -> bool {
+        self.rule.get("enabled").and_then(Value::as_bool).unwrap_or(true)
+    }
 }
 
 /// A listed value.

@@ -19,7 +19,7 @@ pub(super) fn runs_of_text(
     value: &Value<'_>,
     tree: &PointTree<'_>,
 ) -> Option<Vec<u8>> {
-    if !data::is_data(text, classes) || !data::holds_data(value, tree) {
+    if !data::holds_data(text, classes, value, tree) {
         return None;
     }
     let mut out = Vec::new();

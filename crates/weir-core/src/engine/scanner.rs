@@ -46,6 +46,23 @@ pub(super) struct Scanner<'r, 'p> {
     out: Inspection,
 }
 
+/// A text to be scanned.
+#[derive(Clone, Copy)]
+struct Content<'t> {
+    text: &'t [u8],
+    /// The kinds of bytes in it.
+    classes: ByteClasses,
+    /// The parts of it on which signatures are run; none for all of it.
+    changes: Option<&'t [Span]>,
+}
+
+impl<'t> Content<'t> {
+    /// All of `text`.
+    fn new(text: &'t [u8]) -> Self {
+        Self { text, classes: ByteClasses::of(text), changes: None }
+    }
+}
+
 /// What a scan of a value found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ScanOutcome {
@@ -132,41 +149,40 @@ impl<'r, 'p> Scanner<'r, 'p> {
         match excerpt::of_changes(value, tree) {
             Some(text) => {
                 self.budget.spend(text.len())?;
-                self.scan_content(&text, ByteClasses::of(&text), None, value, tree)
+                self.scan_content(Content::new(&text), value, tree)
             }
-            None => self.scan_content(value.bytes, value.classes, value.changes, value, tree),
+            None => {
+                let Value { bytes, classes, changes, .. } = *value;
+                self.scan_content(Content { text: bytes, classes, changes }, value, tree)
+            }
         }
     }
 
-    /// Scans `text`, which is all of `value` or the changed parts of it, or if it is data the runs of text in it. Signatures
+    /// Scans `content`, which is all of `value` or the changed parts of it, or if it is data the runs of text in it. Signatures
     /// and detectors for files look at data as a whole.
     fn scan_content(
         &mut self,
-        text: &[u8],
-        classes: ByteClasses,
-        changes: Option<&[Span]>,
+        content: Content<'_>,
         value: &Value<'_>,
         tree: &PointTree<'_>,
     ) -> Result<ScanOutcome, Stop> {
+        let Content { text, classes, .. } = content;
         let in_other_zones = value.zone.without(Zone::FILE);
         let runs = if in_other_zones.is_empty() { None } else { binary::runs_of_text(text, classes, value, tree) };
-        let Some(runs) = runs else { return self.scan_text(text, classes, changes, value, tree) };
+        let Some(runs) = runs else { return self.scan_text(content, value, tree) };
         self.budget.spend(text.len())?;
         let mut outcome = ScanOutcome::Benign;
         if value.zone.intersects(Zone::FILE) {
-            outcome = self.scan_text(text, classes, changes, &Value { zone: Zone::FILE, ..*value }, tree)?;
+            outcome = self.scan_text(content, &Value { zone: Zone::FILE, ..*value }, tree)?;
         }
-        let runs_outcome =
-            self.scan_text(&runs, ByteClasses::of(&runs), None, &Value { zone: in_other_zones, ..*value }, tree)?;
+        let runs_outcome = self.scan_text(Content::new(&runs), &Value { zone: in_other_zones, ..*value }, tree)?;
         Ok(if outcome == ScanOutcome::Benign { runs_outcome } else { outcome })
     }
 
-    /// Scans `text`, which stands for `value`. With `changes`, signatures are run on these parts of it alone.
+    /// Scans `content`, which represents `value`.
     fn scan_text(
         &mut self,
-        text: &[u8],
-        classes: ByteClasses,
-        changes: Option<&[Span]>,
+        Content { text, classes, changes }: Content<'_>,
         value: &Value<'_>,
         tree: &PointTree<'_>,
     ) -> Result<ScanOutcome, Stop> {

@@ -11,7 +11,7 @@ const HIGH_SHARE: usize = 4;
 
 /// Whether `text`, whose byte classes are `classes`, is long and mostly no text, in any character set of one byte or in
 /// UTF-8.
-pub fn is_data(text: &[u8], classes: ByteClasses) -> bool {
+fn is_data(text: &[u8], classes: ByteClasses) -> bool {
     if text.len() < MIN_LENGTH || !classes.contains(ByteClasses::CONTROL.with(ByteClasses::HIGH)) {
         return false;
     }
@@ -20,8 +20,14 @@ pub fn is_data(text: &[u8], classes: ByteClasses) -> bool {
     control >= text.len() / CONTROL_SHARE && high >= text.len() / HIGH_SHARE
 }
 
-/// Whether the value is where applications keep data: a body as a whole, a file, or a field of a binary format.
-pub fn holds_data(value: &Value<'_>, tree: &PointTree<'_>) -> bool {
+/// Whether `text`, which is `value` or a part of it and whose byte classes are `classes`, is data that no application reads
+/// as text: by its bytes, and since it is a body as a whole, a file, or a field of a binary format.
+pub fn holds_data(text: &[u8], classes: ByteClasses, value: &Value<'_>, tree: &PointTree<'_>) -> bool {
+    is_data(text, classes) && is_kept(value, tree)
+}
+
+/// Whether the value is where applications keep data.
+fn is_kept(value: &Value<'_>, tree: &PointTree<'_>) -> bool {
     let decides = |tag| match tag {
         Tag::Post
         | Tag::ResponseBody

@@ -241,8 +241,7 @@ impl<'a> Emitter<'_, 'a> {
         };
         // In data, escapes occur by chance, and more of them in what is made of it.
         let decoded_data = matches!(candidate.tag, Tag::Htmljs | Tag::Percent)
-            && data::is_data(value.bytes, value.classes)
-            && data::holds_data(&value, &self.state.tree);
+            && data::holds_data(value.bytes, value.classes, &value, &self.state.tree);
         for parser in candidates_for(value.classes, value.hint) {
             let applicability = parser.check(&candidate);
             if applicability == Applicability::No {

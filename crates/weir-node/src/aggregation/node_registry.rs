@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use subtle::ConstantTimeEq as _;
 use uuid::Uuid;
-use weir_protocol::node_api::{Gap, Heartbeat, Identity, MAX_GAPS, MAX_UNANSWERED, Register};
+use weir_protocol::node_api::{Gap, Heartbeat, Identity, MAX_GAPS, Register};
 use weir_runtime::clock::now_seconds;
 use weir_runtime::hex;
 
@@ -154,8 +154,7 @@ impl NodeRegistry {
         for gap in &mut beat.gaps {
             gap.route = short(&gap.route);
         }
-        beat.behaviour.unanswered.truncate(MAX_UNANSWERED);
-        beat.behaviour.unanswered.iter_mut().for_each(|one| one.route = short(&one.route));
+        beat.behaviour.limit(short);
         let mut nodes = self.lock();
         let Some(node) = nodes.get_mut(node_id) else { return false };
         beat.name.clone_from(&node.replica.name);

@@ -156,7 +156,7 @@ pub fn set_level(level: &str) -> io::Result<()> {
 /// Queues of the writer threads of the process.
 static WRITERS: OnceLock<Vec<Sender>> = OnceLock::new();
 
-/// Waits until everything logged so far is written, for [`FLUSH`] at most: what follows on a terminal then stands below it.
+/// Waits until everything logged so far is written, for [`FLUSH`] at most: what is printed next on a terminal appears below it.
 pub fn flush() {
     for writer in WRITERS.get().into_iter().flatten() {
         let (written, wait) = sync_channel(1);

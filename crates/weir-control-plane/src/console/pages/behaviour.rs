@@ -66,7 +66,7 @@ fn listing(page: &Page) -> Vec<u64> {
 
 /// Whether a rule puts sources on a list.
 fn lists(entry: &RuleEntry) -> bool {
-    let is = |key: &str| entry.rule.get(key).and_then(Value::as_bool);
     let reaction = entry.rule.get("reaction").and_then(Value::as_str);
-    matches!(reaction, Some("graylist" | "denylist")) && is("enabled") != Some(false) && is("dry_run") != Some(true)
+    let dry = entry.rule.get("dry_run").and_then(Value::as_bool).unwrap_or(false);
+    matches!(reaction, Some("graylist" | "denylist")) && entry.is_enabled() && !dry
 }

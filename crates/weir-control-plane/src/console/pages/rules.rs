@@ -68,10 +68,6 @@ pub async fn rules(page: Page) -> Result<Response> {
     })
 }
 
-fn is_enabled(entry: &RuleEntry) -> bool {
-    entry.rule.get("enabled").and_then(Value::as_bool).unwrap_or(true)
-}
-
 /// Hits of a rule, and of the signature that it makes. Exceptions and settings have none.
 fn hits(page: &Page, entry: &RuleEntry, counts: &HashMap<String, RuleCount>) -> Option<HitCount> {
     if !COUNTING.contains(&entry.kind()) {
@@ -99,7 +95,7 @@ fn row(page: &Page, entry: &RuleEntry, counts: &HashMap<String, RuleCount>, alar
         scope: Text::new(&format!("{}{groups}", rule_text::place(rule))),
         point: Text::new(&rule_text::point(rule)),
         comment: Text::new(comment),
-        enabled: is_enabled(entry),
+        enabled: entry.is_enabled(),
         expires: end.map(|end| page.moment(end)),
         ended: end.is_some_and(|end| end <= page.now),
         alarm: behaviour::text_of(alarms, entry),
@@ -217,7 +213,7 @@ fn form(
         test_request: filled.given.raw("test").replace("\r\n", "\n"),
         alarms: Vec::new(),
         check,
-        enabled: entry.is_none_or(is_enabled),
+        enabled: entry.is_none_or(RuleEntry::is_enabled),
         from_hit: entry.map(|entry| entry.from_hit.clone()).filter(|hit| uuid::Uuid::parse_str(hit).is_ok()),
     }
 }

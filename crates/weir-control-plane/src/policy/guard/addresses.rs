@@ -1,7 +1,7 @@
 //! Address lists that come to hold a large part of all addresses.
 
 use super::super::state::{IpEntry, PolicyState};
-use super::{Danger, EVERYWHERE};
+use super::{Danger, EVERYWHERE, NO_APPLICATION};
 use ipnet::{IpNet, Ipv6Net};
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
@@ -9,14 +9,12 @@ use std::net::{IpAddr, Ipv6Addr};
 /// Part of the addresses above which listed values count as listing everything: a single /8 of IPv4, as private networks
 /// have, is half of it.
 const LARGE_SHARE: f64 = 1.0 / 128.0;
-/// Part of the addresses that a country stands for: larger ones have more, but few of them.
+/// Share of all addresses that a country counts as: few countries have more.
 const COUNTRY_SHARE: f64 = 1.0 / 256.0;
-/// Part that a type of source stands for on an allowlist, as hosting companies have it.
+/// Share that a type of source counts as on an allowlist: about that of hosting companies.
 const SOURCE_TYPE_SHARE: f64 = 1.0 / 64.0;
 /// Bits that the networks in use of IPv6 share (`2000::/3`).
 const IPV6_UNICAST: u8 = 3;
-/// The application of requests of none: where no applications are configured, that of every request.
-const NO_APPLICATION: i64 = -1;
 
 /// Parts of the addresses of IPv4 and of IPv6.
 #[derive(Clone, Copy, Debug, Default)]

@@ -1,7 +1,7 @@
 //! Which requests a rule is for, as far as it bounds the damage of a wrong one.
 
 use super::super::state::RuleEntry;
-use super::EVERYWHERE;
+use super::{EVERYWHERE, NO_APPLICATION};
 use serde_json::Value;
 use weir_policy::pattern;
 
@@ -26,8 +26,6 @@ const PROBES_OF: &[(&str, &[&str])] = &[
         &["Mozilla/5.0 (X11; Linux x86_64) Gecko", "curl/8.5.0", "okhttp/4.12", "Dalvik/2.1.0", "python-requests/2"],
     ),
 ];
-/// The application of requests of none: where no applications are configured, that of every request.
-const NO_APPLICATION: &str = "-1";
 
 /// Which requests a rule is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,7 +90,7 @@ fn bound(condition: &Value) -> Bound {
             Bound::Nothing
         }
         _ if COMMON.contains(&part) || COMMON_HEADERS.contains(&header.as_str()) => Bound::Nothing,
-        _ if part == "instance" && value == NO_APPLICATION => Bound::Nothing,
+        _ if part == "instance" && value == NO_APPLICATION.to_string() => Bound::Nothing,
         _ if part == "instance" => Bound::Host(format!("app:{value}")),
         _ if header == "HOST" => Bound::Host(value.to_lowercase()),
         _ => Bound::Part,

@@ -4,6 +4,7 @@ use super::grammar::{Code, OperandKind, Structure};
 use super::lex::TokenKind;
 use super::query;
 use super::words::Word;
+use std::ops::Range;
 
 /// The call at token `i`: of a function that only attacks call, of one that a query is nested in, or a cast.
 pub fn call(code: &Code<'_>, i: usize) -> Option<Structure> {
@@ -36,15 +37,18 @@ pub fn call(code: &Code<'_>, i: usize) -> Option<Structure> {
 
 /// Whether a query in parentheses is among the arguments of the call at token `i`.
 fn asks(code: &Code<'_>, i: usize, end: usize) -> bool {
-    const REACH: usize = 16;
-    (i + 2..end.min(i + REACH)).any(|at| {
-        code.kind(at) == Some(TokenKind::Left)
-            && code.word(at + 1) == Some(Word::Select)
-            && matches!(
-                code.kind(at + 2),
-                Some(TokenKind::Word(_) | TokenKind::Left | TokenKind::Variable | TokenKind::Number)
-            )
+    const REACH: usize = 17;
+    queries_in(code, i + 3..(end + 1).min(i + REACH)).any(|at| {
+        matches!(
+            code.kind(at + 1),
+            Some(TokenKind::Word(_) | TokenKind::Left | TokenKind::Variable | TokenKind::Number)
+        )
     })
+}
+
+/// Each `select` among these tokens that begins a query in parentheses.
+fn queries_in(code: &Code<'_>, tokens: Range<usize>) -> impl Iterator<Item = usize> {
+    tokens.filter(|&at| code.word(at) == Some(Word::Select) && code.kind(at - 1) == Some(TokenKind::Left))
 }
 
 /// Whether what looks like the call at token `i` is a noun and its plural, `benchmark(s)`, or a remark in a sentence: its only
@@ -59,12 +63,7 @@ fn is_noun(code: &Code<'_>, i: usize, end: usize) -> bool {
 /// Whether a query is nested in the call at token `i`: `length((select ...))`.
 fn queries(code: &Code<'_>, i: usize, end: usize) -> bool {
     const REACH: usize = 12;
-    query::nested(code, i, end)
-        || (i + 2..end.min(i + REACH)).any(|at| {
-            code.word(at) == Some(Word::Select)
-                && code.kind(at - 1) == Some(TokenKind::Left)
-                && code.list(at + 1).strong
-        })
+    query::nested(code, i, end) || queries_in(code, i + 2..end.min(i + REACH)).any(|at| code.list(at + 1).strong)
 }
 
 /// Whether the call at token `i` is `cast(name as int)`.

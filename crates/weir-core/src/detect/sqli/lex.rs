@@ -424,9 +424,8 @@ fn currency(text: &[u8]) -> Option<usize> {
 /// Length of the one of `signs` at the start of `text`. Other text ends at its first byte: all signs begin with one of few.
 #[inline]
 fn starts_with_any(text: &[u8], signs: &[&[u8]]) -> Option<usize> {
-    let first = *text.first()?;
-    let may_begin = matches!(first, 0xc2 | 0xca | 0xe2 | 0xef);
-    signs.iter().find(|sign| may_begin && text.starts_with(sign)).map(|sign| sign.len())
+    let [0xc2 | 0xca | 0xe2 | 0xef, ..] = text else { return None };
+    signs.iter().find(|sign| text.starts_with(sign)).map(|sign| sign.len())
 }
 
 /// Length of the white space beyond ASCII at the start of `text`, which SQL Server and Oracle read as a blank.
