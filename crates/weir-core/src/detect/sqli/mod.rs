@@ -477,6 +477,18 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_prescan_rejects_no_sample_among_words() {
+        let words = ["", "the cat ", "-- the cat\n", "it is a dog, ", "<p>the cat</p> ", "1 ", "x' ", "a (cat) ", "and the "];
+        for sample in GRAMMAR_SAMPLES.positive.iter().chain(LIBRARY_SAMPLES.positive) {
+            for (before, after) in words.iter().flat_map(|before| words.iter().map(move |after| (before, after))) {
+                let text = format!("{before}{sample} {after}");
+                let rejected = !prescan::may_contain_sql(text.as_bytes(), ByteClasses::of(text.as_bytes()));
+                assert!(!rejected || weight(text.as_bytes()) < DOUBT, "{text}");
+            }
+        }
+    }
+
     /// Pieces of SQL that the grammar knows, and pieces of ordinary text.
     #[rustfmt::skip]
     const PIECES: &[&str] = &[

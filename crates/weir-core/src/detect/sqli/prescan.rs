@@ -8,8 +8,8 @@
 //! (sentences, addresses, URLs, user agents) are rejected here.
 
 use super::lex::{WORD_BYTES, closing, is_glued_keyword};
-use super::stacked;
 use super::words::{Word, meaning};
+use super::{query, stacked};
 use crate::model::ByteClasses;
 
 /// Which kinds of words a value contains, as far as structures depend on it.
@@ -19,7 +19,7 @@ struct WordSet(u32);
 impl WordSet {
     /// A word that is rare in ordinary text and part of some structure: sufficient to parse the value.
     const DISTINCTIVE: u32 = 1;
-    /// `or`, `where`: a condition follows.
+    /// `or`, `where`: a condition may follow.
     const LOGIC: u32 = 1 << 1;
     /// `like`, `between`
     const COMPARE: u32 = 1 << 2;
@@ -27,9 +27,9 @@ impl WordSet {
     const SORT: u32 = 1 << 4;
     const BY: u32 = 1 << 5;
     const IF: u32 = 1 << 6;
-    /// A word that may be called as a function: `concat(`.
+    /// A function that may be called: `concat(`.
     const CALL: u32 = 1 << 7;
-    /// `into`, `set`, `declare`: a variable may follow.
+    /// `into`, `set`, `declare`, where a variable may follow.
     const STORE: u32 = 1 << 8;
     const DEFINE: u32 = 1 << 9;
     const OBJECT: u32 = 1 << 10;
@@ -44,7 +44,12 @@ impl WordSet {
     const UNION: u32 = 1 << 18;
     const VALUES: u32 = 1 << 19;
     const AS: u32 = 1 << 20;
+    const CONSTANT: u32 = 1 << 21;
+    const CATALOGUE: u32 = 1 << 22;
+    /// A number before a parenthesis: `1(`.
+    const NUMBER_CALL: u32 = 1 << 23;
 
+    /// What `word` is, wherever it stands.
     fn of(word: Word) -> u32 {
         match word {
             Word::Plain => 0,
@@ -67,18 +72,45 @@ impl WordSet {
             Word::Union => Self::UNION,
             Word::Values => Self::VALUES,
             Word::As => Self::AS,
-            Word::Constant
-            | Word::Select
+            Word::Constant => Self::CONSTANT | Self::DISTINCTIVE,
+            Word::Catalogue => Self::CATALOGUE,
+            Word::Select
             | Word::Case
             | Word::File
             | Word::Waitfor
-            | Word::Procedure
-            | Word::Catalogue
             | Word::StrongCall
             | Word::Shutdown
             | Word::Execute => Self::DISTINCTIVE,
+            // `analyse`, which alone makes a structure of `procedure`, is distinctive itself.
+            Word::Procedure => 0,
             Word::Prefix | Word::Is | Word::Arithmetic | Word::Quantifier | Word::Limit | Word::Then | Word::Delay => 0,
         }
+    }
+
+    /// What `word` is between what precedes it and `rest`, which follows it.
+    fn in_place(word: Word, before: Before, rest: &[u8]) -> u32 {
+        let mut kinds = Self::of(word);
+        let stays = match word {
+            Word::Logic | Word::Condition => !is_prose(rest),
+            // No statement and no operand begins behind a word that is not a keyword, a constant and a call of a procedure
+            // behind no word at all.
+            Word::Select => before != Before::Plain,
+            Word::Case => before != Before::Plain && is_followed_by(rest, |b| matches!(b | 0x20, b'w' | b'h' | b'o')),
+            Word::Constant | Word::Execute | Word::Shutdown => before == Before::Other,
+            _ => true,
+        };
+        if !stays {
+            kinds &= !(Self::LOGIC | Self::DISTINCTIVE);
+        }
+        if kinds & (Self::CALL | Self::IF) != 0 {
+            let called = is_followed_by(rest, |b| b == b'(');
+            let tested = called || is_followed_by(rest, |b| b.is_ascii_digit() || b == b'.' || b == b'\\');
+            kinds &= !(Self::CALL * u32::from(!called) | Self::IF * u32::from(!tested));
+        }
+        if kinds & Self::STORE != 0 && !is_followed_by(rest, |b| b == b'@') {
+            kinds &= !Self::STORE;
+        }
+        kinds
     }
 
     fn has(self, all: u32) -> bool {
@@ -99,14 +131,15 @@ pub fn may_contain_sql(text: &[u8], classes: ByteClasses) -> bool {
         || (classes.intersects(ByteClasses::SEMICOLON) && stacks(text))
         || condition(words, classes)
         || call(words, classes, text)
-        || (classes.intersects(ByteClasses::LPAREN) && classes.intersects(COMPARE) && opens_literal(text))
+        || (classes.intersects(ByteClasses::LPAREN) && classes.intersects(COMPARE) && compares_literals(text))
         || (words.has(WordSet::FROM) && cuts_off(text))
         || breaks(text, classes)
 }
 
-/// Whether a comment may hide the rest of the statement.
+/// Whether a comment without text at the end may hide the rest of the statement.
 fn cuts_off(text: &[u8]) -> bool {
-    text.contains(&b'#') || text.windows(2).any(|pair| matches!(pair, b"--" | b"/*"))
+    let end = text.last_chunk::<{ query::BARE_COMMENT }>().map_or(text, |end| &end[..]);
+    end.contains(&b'#') || end.windows(2).any(|pair| matches!(pair, b"--" | b"/*"))
 }
 
 /// Whether a statement may follow some `;`.
@@ -126,6 +159,7 @@ fn combine(words: WordSet) -> bool {
         || words.has(WordSet::DELETE | WordSet::FROM)
         || words.has(WordSet::UNION | WordSet::VALUES)
         || words.has(WordSet::UNION | WordSet::OBJECT)
+        || words.has(WordSet::FROM | WordSet::CATALOGUE)
 }
 
 /// Whether there may be a condition: a comparison, or a literal by itself.
@@ -135,6 +169,7 @@ fn condition(words: WordSet, classes: ByteClasses) -> bool {
         let list = words.has(WordSet::IN) && classes.intersects(ByteClasses::LPAREN);
         return compared
             || list
+            || words.has(WordSet::CONSTANT)
             || classes.intersects(ByteClasses::DIGIT.with(ByteClasses::DOLLAR))
             || words.has(WordSet::QUOTE);
     }
@@ -151,7 +186,7 @@ fn call(words: WordSet, classes: ByteClasses, text: &[u8]) -> bool {
     }
     let called = words.has(WordSet::CALL);
     called && (words.has(WordSet::LOGIC) || words.has(WordSet::AS) || classes.intersects(ByteClasses::DIGIT))
-        || (called || classes.intersects(ByteClasses::DIGIT)) && begins_with_value(text)
+        || (called || words.has(WordSet::NUMBER_CALL)) && begins_with_value(text)
 }
 
 /// Whether the text may begin with an operator or a complete value that code follows.
@@ -169,13 +204,34 @@ fn begins_with_value(text: &[u8]) -> bool {
     matches!(rest, [b')' | b'#' | b',' | 0x80.., ..] | [b'/', b'*', ..] | [b'*', b'/', ..] | [b'-', b'-', ..])
 }
 
-/// Whether a number or text may follow some `(`.
-fn opens_literal(text: &[u8]) -> bool {
-    memchr::memchr_iter(b'(', text).any(|at| match skip_blanks(&text[at + 1..]) {
-        [] | [b')', ..] => false,
-        [b'n' | b'N' | b'x' | b'X' | b'b' | b'B' | b'e' | b'E', b'\'', ..] | [b'_', ..] => true,
-        [first, ..] => !first.is_ascii_alphabetic(),
+/// Whether a comparison of two literals may follow some `(`.
+fn compares_literals(text: &[u8]) -> bool {
+    memchr::memchr_iter(b'(', text).any(|at| {
+        let rest = skip_blanks(&text[at + 1..]);
+        match rest {
+            [b'0'..=b'9' | b'.', ..] => is_compared(&rest[number(rest, 0).max(1)..]),
+            [quote @ (b'\'' | b'"'), inner @ ..] => memchr::memchr2(*quote, b'\\', inner)
+                .is_none_or(|end| inner[end] == b'\\' || is_compared(&inner[end + 1..])),
+            [b'n' | b'N' | b'x' | b'X' | b'b' | b'B' | b'e' | b'E', b'\'', ..] | [b'_' | b'$' | b'\\', ..] => true,
+            _ => begins_comment(rest),
+        }
     })
+}
+
+/// Whether a comparison may follow a literal, which ends before `rest`: behind its closing parentheses is an operator, and
+/// not the end of a sentence or a tag.
+fn is_compared(rest: &[u8]) -> bool {
+    let rest = &rest[rest.iter().take_while(|b| **b <= b' ' || matches!(b, b')' | 0x7f)).count()..];
+    match rest {
+        [b'<', b'/', name, ..] | [b'<', name, ..] if name.is_ascii_alphabetic() => {
+            let name = &rest[rest.iter().take_while(|b| !b.is_ascii_alphabetic()).count()..];
+            let end = name.iter().position(|b| !is_inner(*b)).unwrap_or(name.len());
+            name.get(end) == Some(&b'\'') || meaning(&name[..end]) != Word::Plain
+        }
+        // Words of comparison and arithmetic, too.
+        [b, ..] => !matches!(b, b',' | b';' | b'{' | b'}' | b'[' | b']' | b'"' | b'`' | b'(') || begins_comment(rest),
+        [] => false,
+    }
 }
 
 /// Whether code that continues the statement may follow the quote that closes the literal around the value.
@@ -204,6 +260,37 @@ fn skip_blanks(text: &[u8]) -> &[u8] {
     &text[text.iter().take_while(|b| **b <= b' ' || **b == 0x7f).count()..]
 }
 
+/// Whether the first byte of `rest` behind blanks is `wanted`, or may be behind a comment too.
+fn is_followed_by(rest: &[u8], wanted: fn(u8) -> bool) -> bool {
+    let rest = skip_blanks(rest);
+    rest.first().is_some_and(|b| wanted(*b)) || begins_comment(rest)
+}
+
+/// Whether `rest` may begin with a comment, or with white space beyond ASCII.
+fn begins_comment(rest: &[u8]) -> bool {
+    matches!(rest, [b'#' | b'+' | 0x80.., ..] | [b'/', b'*', ..] | [b'*', b'/', ..] | [b'-', b'-', ..])
+}
+
+/// Whether two words follow that are no keywords: no condition begins so.
+fn is_prose(mut rest: &[u8]) -> bool {
+    /// Longest word of ordinary text that is looked at.
+    const MAX_WORD: usize = 24;
+    for _ in 0..2 {
+        let word = rest.trim_ascii_start();
+        let end = word.iter().take(MAX_WORD).take_while(|b| b.is_ascii_alphabetic()).count();
+        let plain = word.len() < rest.len() && end > 0 && meaning(&word[..end]) == Word::Plain;
+        let complete = match word.get(end) {
+            None => true,
+            Some(next) => *next < 0x80 && !is_inner(*next) && !matches!(next, b'\'' | b'"'),
+        };
+        if !plain || !complete {
+            return false;
+        }
+        rest = &word[end..];
+    }
+    true
+}
+
 /// Whether an ASCII byte may continue a word. Others may too, but they only turn keywords into plain words.
 fn is_inner(b: u8) -> bool {
     WORD_BYTES[usize::from(b)]
@@ -212,7 +299,9 @@ fn is_inner(b: u8) -> bool {
 /// What a byte may begin.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum TokenStart {
+    /// A blank.
     Nothing,
+    Symbol,
     Word,
     Number,
     Quote,
@@ -220,47 +309,73 @@ enum TokenStart {
 
 /// What each byte may begin.
 static TOKEN_STARTS: [TokenStart; 256] = {
-    let mut table = [TokenStart::Nothing; 256];
+    let mut table = [TokenStart::Symbol; 256];
     let mut b = 0;
     while b < 256 {
         table[b] = match b as u8 {
             b'a'..=b'z' | b'A'..=b'Z' | b'_' => TokenStart::Word,
             b'0'..=b'9' => TokenStart::Number,
             b'\'' | b'"' => TokenStart::Quote,
-            _ => TokenStart::Nothing,
+            // A line comment ends with its line, so that what is on the line before need not be code.
+            b' ' | b'\t' => TokenStart::Nothing,
+            _ => TokenStart::Symbol,
         };
         b += 1;
     }
     table
 };
 
+/// What stands before a word, with only blanks between.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Before {
+    /// A word that is no keyword.
+    Plain,
+    Keyword,
+    /// A symbol, a number, a character beyond ASCII, or nothing.
+    Other,
+}
+
 /// The kinds of all words of `text`. Stops at a distinctive one.
 fn words(text: &[u8]) -> WordSet {
     let mut all = WordSet::default();
     let mut at = 0;
+    let mut before = Before::Other;
     // End of the last word, if a quote right after it can only be an apostrophe or the end of a literal.
     let mut plain_end = usize::MAX;
     while let Some(&b) = text.get(at) {
         match TOKEN_STARTS[b as usize] {
             TokenStart::Nothing => at += 1,
+            TokenStart::Symbol => {
+                before = Before::Other;
+                at += 1;
+            }
             TokenStart::Word => {
                 let start = at;
                 at += text[at..].iter().position(|b| !is_inner(*b)).unwrap_or(text.len() - at);
                 let word = meaning(&text[start..at]);
                 if word == Word::Plain {
                     plain_end = if at - start > 1 && b != b'_' { at } else { usize::MAX };
+                    before = Before::Plain;
                     continue;
                 }
-                all.0 |= WordSet::of(word);
+                all.0 |= WordSet::in_place(word, before, &text[at..]);
+                before = Before::Keyword;
                 if all.has(WordSet::DISTINCTIVE) {
                     break;
                 }
             }
-            TokenStart::Number => at = number(text, at),
+            TokenStart::Number => {
+                at = number(text, at);
+                before = Before::Other;
+                if is_followed_by(&text[at..], |b| b == b'(') {
+                    all.0 |= WordSet::NUMBER_CALL;
+                }
+            }
             TokenStart::Quote => {
                 if at != plain_end {
                     all.0 |= WordSet::QUOTE;
                 }
+                before = Before::Other;
                 at += 1;
             }
         }

@@ -7,7 +7,7 @@ use super::words::Word;
 /// Most tokens of an expression among which a nested query is looked for.
 const REACH: usize = 24;
 /// Longest comment without text: `-- -`.
-const BARE_COMMENT: usize = 6;
+pub const BARE_COMMENT: usize = 6;
 
 /// Whether a query that reads a table, and that is more than a sentence, is nested in the tokens from `from` to `to`.
 pub fn nested(code: &Code<'_>, from: usize, to: usize) -> bool {

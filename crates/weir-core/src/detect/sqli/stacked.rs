@@ -65,7 +65,11 @@ fn verb(word: &[u8]) -> Option<Verb> {
 pub fn may_begin(text: &[u8]) -> bool {
     let word = text.iter().take(12).position(|b| !b.is_ascii_alphabetic()).unwrap_or(text.len().min(12));
     // A comment may stand before the verb.
-    matches!(text.first(), Some(b'/' | b'#' | b'-' | b'*' | 0x80..)) || verb(&text[..word]).is_some()
+    let comment = matches!(
+        text,
+        [b'#' | 0xa0 | 0xc2 | 0xe1..=0xe3 | 0xef, ..] | [b'/', b'*', ..] | [b'*', b'/', ..] | [b'-', b'-', ..]
+    );
+    comment || verb(&text[..word]).is_some()
 }
 
 /// The statement at token `i`.

@@ -283,6 +283,7 @@ fn joined(code: &Code<'_>, i: usize, place: Position) -> Option<Structure> {
             if place == Position::Break
                 && code.tokens.len() <= SHORT
                 && is_atom(code, i + 1)
+                && !code.bytes(i).starts_with(b"?")
                 && !quotes_in_sentence(code, i) =>
         {
             2
