@@ -219,6 +219,8 @@ impl Code<'_> {
     fn atom(&self, mut i: usize) -> Option<Operand> {
         for _ in 0..MAX_PREFIX {
             match self.kind(i)? {
+                // No operand begins with `/`, as the end of a tag does; `|/ 25` is PostgreSQL's root.
+                TokenKind::Operator if self.bytes(i) == b"/" && !self.is_pipe_before(i) => return None,
                 TokenKind::Operator | TokenKind::Word(Word::Prefix | Word::Quantifier) => i += 1,
                 TokenKind::Left if self.word(i + 1) == Some(Word::Select) => {
                     return Some(Operand { kind: OperandKind::Query, end: self.past_close(i) });
@@ -252,6 +254,10 @@ impl Code<'_> {
             _ => return None,
         };
         Some(Operand { kind, end })
+    }
+
+    fn is_pipe_before(&self, i: usize) -> bool {
+        i > 0 && self.bytes(i - 1).starts_with(b"|")
     }
 
     /// Past the `end` of the `case` at token `i`, and whether a query is nested in its conditions or results.

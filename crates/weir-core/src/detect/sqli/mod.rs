@@ -479,7 +479,18 @@ mod tests {
 
     #[test]
     fn the_prescan_rejects_no_sample_among_words() {
-        let words = ["", "the cat ", "-- the cat\n", "it is a dog, ", "<p>the cat</p> ", "1 ", "x' ", "a (cat) ", "and the "];
+        let words = [
+            "",
+            "the cat ",
+            "-- the cat\n",
+            "the cat.\n",
+            "it is a dog, ",
+            "<p>the cat</p> ",
+            "1 ",
+            "x' ",
+            "a (cat) ",
+            "and the ",
+        ];
         for sample in GRAMMAR_SAMPLES.positive.iter().chain(LIBRARY_SAMPLES.positive) {
             for (before, after) in words.iter().flat_map(|before| words.iter().map(move |after| (before, after))) {
                 let text = format!("{before}{sample} {after}");
@@ -499,7 +510,7 @@ mod tests {
         "name", "user's", "or", "and", "xor", "where", "when", "on", "not", "binary", "like", "regexp", "in",
         "between", "is", "null", "true", "div", "union", "all", "select", "from", "into", "outfile", "order",
         "group", "by", "limit", "as", "case", "then", "if", "while", "insert", "replace", "update", "delete",
-        "drop", "create", "table", "user", "exec", "call", "declare", "print", "set", "values", "shutdown",
+        "drop", "create", "table", "user", "grant", "to", "exec", "call", "declare", "print", "set", "values", "shutdown",
         "waitfor", "delay", "procedure", "analyse", "boolean", "sleep", "concat", "char", "count", "version",
         "domain", "benchmark", "xp_x", "sqlite_master",
     ];

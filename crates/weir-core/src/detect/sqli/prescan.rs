@@ -72,42 +72,52 @@ impl WordSet {
             Word::Union => Self::UNION,
             Word::Values => Self::VALUES,
             Word::As => Self::AS,
-            Word::Constant => Self::CONSTANT | Self::DISTINCTIVE,
+            Word::Constant => Self::CONSTANT,
             Word::Catalogue => Self::CATALOGUE,
-            Word::Select
-            | Word::Case
-            | Word::File
-            | Word::Waitfor
-            | Word::StrongCall
-            | Word::Shutdown
-            | Word::Execute => Self::DISTINCTIVE,
+            Word::Select | Word::Case | Word::File | Word::Waitfor | Word::StrongCall | Word::Shutdown => {
+                Self::DISTINCTIVE
+            }
+            Word::Execute => Self::DISTINCTIVE | Self::CALL,
             // `analyse`, which alone makes a structure of `procedure`, is distinctive itself.
             Word::Procedure => 0,
             Word::Prefix | Word::Is | Word::Arithmetic | Word::Quantifier | Word::Limit | Word::Then | Word::Delay => 0,
         }
     }
 
-    /// What `word` is between what precedes it and `rest`, which follows it.
-    fn in_place(word: Word, before: Before, rest: &[u8]) -> u32 {
-        let mut kinds = Self::of(word);
+    /// What the keyword `name`, of meaning `word`, is behind `before` and before `rest`.
+    fn in_place(name: &[u8], word: Word, before: Before, rest: &[u8]) -> u32 {
+        let followed = |wanted: fn(u8) -> bool| is_followed_by(rest, wanted);
+        let starts = before == Before::Start;
         let stays = match word {
             Word::Logic | Word::Condition => !is_prose(rest),
-            // No statement and no operand begins behind a word that is not a keyword, a constant and a call of a procedure
-            // behind no word at all.
-            Word::Select => before != Before::Plain,
-            Word::Case => before != Before::Plain && is_followed_by(rest, |b| matches!(b | 0x20, b'w' | b'h' | b'o')),
-            Word::Constant | Word::Execute | Word::Shutdown => before == Before::Other,
+            // `(select ...`, or behind an operator an operand that no sentence has there.
+            Word::Select => match before {
+                Before::Plain => false,
+                Before::Start | Before::Keyword => true,
+                Before::Symbol => followed(|b| b"(*@'\"`.$\\[".contains(&b) || b.is_ascii_digit()),
+            },
+            // `case when`, `case having`, `case on`
+            Word::Case => before != Before::Plain && followed(|b| matches!(b | 0x20, b'w' | b'h' | b'o')),
+            Word::Sort => followed(|b| b | 0x20 == b'b'),
+            Word::If => followed(|b| b.is_ascii_digit() || matches!(b, b'(' | b'.' | b'\\')),
+            Word::Declare | Word::Into => followed(|b| b == b'@') || word == Word::Into,
+            Word::Shutdown | Word::Define | Word::Update | Word::Delete => starts,
             _ => true,
         };
         if !stays {
-            kinds &= !(Self::LOGIC | Self::DISTINCTIVE);
+            return 0;
         }
-        if kinds & (Self::CALL | Self::IF) != 0 {
-            let called = is_followed_by(rest, |b| b == b'(');
-            let tested = called || is_followed_by(rest, |b| b.is_ascii_digit() || b == b'.' || b == b'\\');
-            kinds &= !(Self::CALL * u32::from(!called) | Self::IF * u32::from(!tested));
+        let mut kinds = Self::of(word);
+        if !starts && matches!(word, Word::Insert | Word::Execute) {
+            kinds &= Self::CALL;
+        } else if word == Word::Define && matches!(name[0] | 0x20, b'g' | b'r') {
+            // `grant`, `revoke`: what follows may be any name.
+            kinds |= Self::DISTINCTIVE;
         }
-        if kinds & Self::STORE != 0 && !is_followed_by(rest, |b| b == b'@') {
+        if kinds & Self::CALL != 0 && !followed(|b| b == b'(') {
+            kinds &= !Self::CALL;
+        }
+        if kinds & Self::STORE != 0 && !followed(|b| b == b'@') {
             kinds &= !Self::STORE;
         }
         kinds
@@ -124,6 +134,7 @@ pub fn may_contain_sql(text: &[u8], classes: ByteClasses) -> bool {
     let words = words(text);
     words.has(WordSet::DISTINCTIVE)
         || combine(words)
+        || (words.has(WordSet::CONSTANT) && begins_with_operand(text))
         || (classes.intersects(PIPES) && text.windows(2).any(|w| w == b"||" || w == b"&&"))
         || (classes.intersects(ByteClasses::AT)
             && (words.has(WordSet::STORE) || text.windows(2).any(|w| w == b"@@" || w == b":=")))
@@ -204,6 +215,18 @@ fn begins_with_value(text: &[u8]) -> bool {
     matches!(rest, [b')' | b'#' | b',' | 0x80.., ..] | [b'/', b'*', ..] | [b'*', b'/', ..] | [b'-', b'-', ..])
 }
 
+/// Whether the text may begin with a literal, or with an operator before it: `1-false`.
+fn begins_with_operand(text: &[u8]) -> bool {
+    let text = skip_blanks(text);
+    let word = text.iter().position(|b| !is_inner(*b)).unwrap_or(text.len());
+    match text {
+        [b'0'..=b'9' | b'.' | b'\'' | b'"' | b'$' | b'\\' | b'_', ..] => true,
+        [b'+' | b'-' | b'/' | b'%' | b'^' | b'|' | b'&' | b'~' | b'!', ..] => true,
+        // `n'a'`, and constants.
+        _ => text.get(word) == Some(&b'\'') || meaning(&text[..word]) == Word::Constant || begins_comment(text),
+    }
+}
+
 /// Whether a comparison of two literals may follow some `(`.
 fn compares_literals(text: &[u8]) -> bool {
     memchr::memchr_iter(b'(', text).any(|at| {
@@ -271,24 +294,76 @@ fn begins_comment(rest: &[u8]) -> bool {
     matches!(rest, [b'#' | b'+' | 0x80.., ..] | [b'/', b'*', ..] | [b'*', b'/', ..] | [b'-', b'-', ..])
 }
 
-/// Whether two words follow that are no keywords: no condition begins so.
+/// Longest word of ordinary text that is looked at.
+const MAX_WORD: usize = 24;
+
+/// Whether no condition follows `or` and the like: no operand begins in `rest`, or the operand is a name with neither an
+/// operator, a parenthesis nor a comment behind it.
 fn is_prose(mut rest: &[u8]) -> bool {
-    /// Longest word of ordinary text that is looked at.
-    const MAX_WORD: usize = 24;
-    for _ in 0..2 {
+    /// Most words of an operand: `any of`, `example. It`.
+    const MAX_WORDS: usize = 6;
+    let glued = rest;
+    for _ in 0..MAX_WORDS {
         let word = rest.trim_ascii_start();
-        let end = word.iter().take(MAX_WORD).take_while(|b| b.is_ascii_alphabetic()).count();
-        let plain = word.len() < rest.len() && end > 0 && meaning(&word[..end]) == Word::Plain;
-        let complete = match word.get(end) {
-            None => true,
-            Some(next) => *next < 0x80 && !is_inner(*next) && !matches!(next, b'\'' | b'"'),
+        let (meaning, after) = match first_word(word) {
+            Some(found) => found,
+            None => return rest.len() == glued.len() && begins_no_operand(word),
         };
-        if !plain || !complete {
+        // Not `or1`, and not `or n'1'`.
+        if word.len() == glued.len() || after.first() == Some(&b'\'') && word.len() - after.len() == 1 {
             return false;
         }
-        rest = &word[end..];
+        rest = after;
+        match meaning {
+            Word::Prefix | Word::Quantifier => continue,
+            Word::Plain | Word::Object | Word::SoftCall | Word::Catalogue | Word::Sleep | Word::Delay => {}
+            Word::Constant | Word::Select | Word::Case | Word::StrongCall | Word::Values | Word::Logic => return false,
+            Word::If | Word::Insert | Word::Execute => return !is_followed_by(rest, |b| b == b'('),
+            _ => return !begins_comment(rest.trim_ascii_start()),
+        }
+        // The name goes on behind a dot.
+        match rest.trim_ascii_start().strip_prefix(b".") {
+            Some(more) if first_word(more.trim_ascii_start()).is_some() => rest = more,
+            Some(more) => return !begins_comment(more.trim_ascii_start()) && !more.starts_with(b"_"),
+            None => return is_name_alone(rest.trim_ascii_start()),
+        }
     }
-    true
+    false
+}
+
+/// The meaning of the word at the start of `text`, and what follows it; `None` if it is not plainly a word of ASCII letters.
+fn first_word(text: &[u8]) -> Option<(Word, &[u8])> {
+    let end = text.iter().take(MAX_WORD).take_while(|b| b.is_ascii_alphabetic()).count();
+    let complete = text.get(end).is_none_or(|next| *next < 0x80 && !is_inner(*next));
+    (end > 0 && complete).then(|| (meaning(&text[..end]), &text[end..]))
+}
+
+/// Whether no operand begins with the symbol at the start of `text`.
+fn begins_no_operand(text: &[u8]) -> bool {
+    matches!(text, [b'<' | b'>' | b'=' | b',' | b';' | b':' | b')' | b']' | b'}', ..])
+        || text.first() == Some(&b'*') && !begins_comment(text)
+}
+
+/// Whether what follows the name that is an operand makes no condition of it.
+fn is_name_alone(rest: &[u8]) -> bool {
+    match rest {
+        [] | [b',' | b';' | b'{' | b'}' | b']' | b'"' | b'`' | b'\'', ..] | [b'<', b'/', ..] => return true,
+        [b':', next, ..] if !matches!(next, b':' | b'=') => return true,
+        _ => {}
+    }
+    let Some((word, after)) = first_word(rest) else { return false };
+    match word {
+        Word::Prefix | Word::Compare | Word::Between | Word::Arithmetic => false,
+        Word::In => !is_followed_by(after, |b| b == b'('),
+        // `x is null`
+        Word::Is => {
+            let meaning = first_word(after.trim_ascii_start()).map(|found| found.0);
+            !matches!(meaning, None | Some(Word::Prefix | Word::Constant))
+        }
+        // `or a or '`
+        Word::Logic => !is_followed_by(after, |b| matches!(b, b'\'' | b'"')),
+        _ => true,
+    }
 }
 
 /// Whether an ASCII byte may continue a word. Others may too, but they only turn keywords into plain words.
@@ -299,12 +374,14 @@ fn is_inner(b: u8) -> bool {
 /// What a byte may begin.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum TokenStart {
-    /// A blank.
-    Nothing,
-    Symbol,
+    Blank,
+    Line,
     Word,
     Number,
     Quote,
+    /// A symbol behind which a statement may begin.
+    Break,
+    Symbol,
 }
 
 /// What each byte may begin.
@@ -313,11 +390,13 @@ static TOKEN_STARTS: [TokenStart; 256] = {
     let mut b = 0;
     while b < 256 {
         table[b] = match b as u8 {
+            // A `+` beside a keyword is a blank that was not decoded.
+            b' ' | b'\t' | b'+' => TokenStart::Blank,
+            b'\n' | b'\r' => TokenStart::Line,
             b'a'..=b'z' | b'A'..=b'Z' | b'_' => TokenStart::Word,
             b'0'..=b'9' => TokenStart::Number,
             b'\'' | b'"' => TokenStart::Quote,
-            // A line comment ends with its line, so that what is on the line before need not be code.
-            b' ' | b'\t' => TokenStart::Nothing,
+            b';' | b'(' | b')' | b'/' | b'!' | b'`' | 0..b' ' | 0x7f.. => TokenStart::Break,
             _ => TokenStart::Symbol,
         };
         b += 1;
@@ -328,25 +407,39 @@ static TOKEN_STARTS: [TokenStart; 256] = {
 /// What stands before a word, with only blanks between.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Before {
+    /// Nothing, or what a statement may begin behind: a quote, `;`, `)`, a comment, a character beyond ASCII.
+    Start,
     /// A word that is no keyword.
     Plain,
+    /// A keyword.
     Keyword,
-    /// A symbol, a number, a character beyond ASCII, or nothing.
-    Other,
+    /// Another symbol, or a number.
+    Symbol,
 }
 
 /// The kinds of all words of `text`. Stops at a distinctive one.
 fn words(text: &[u8]) -> WordSet {
     let mut all = WordSet::default();
     let mut at = 0;
-    let mut before = Before::Other;
+    let mut before = Before::Start;
+    // Whether the line may have a comment, behind which the next line continues the line before.
+    let mut commented = false;
     // End of the last word, if a quote right after it can only be an apostrophe or the end of a literal.
     let mut plain_end = usize::MAX;
     while let Some(&b) = text.get(at) {
         match TOKEN_STARTS[b as usize] {
-            TokenStart::Nothing => at += 1,
+            TokenStart::Blank => at += 1,
+            TokenStart::Line => {
+                before = if std::mem::take(&mut commented) { Before::Start } else { before };
+                at += 1;
+            }
             TokenStart::Symbol => {
-                before = Before::Other;
+                commented |= matches!(b, b'#' | b'-');
+                before = Before::Symbol;
+                at += 1;
+            }
+            TokenStart::Break => {
+                before = Before::Start;
                 at += 1;
             }
             TokenStart::Word => {
@@ -358,7 +451,7 @@ fn words(text: &[u8]) -> WordSet {
                     before = Before::Plain;
                     continue;
                 }
-                all.0 |= WordSet::in_place(word, before, &text[at..]);
+                all.0 |= WordSet::in_place(&text[start..at], word, before, &text[at..]);
                 before = Before::Keyword;
                 if all.has(WordSet::DISTINCTIVE) {
                     break;
@@ -366,7 +459,7 @@ fn words(text: &[u8]) -> WordSet {
             }
             TokenStart::Number => {
                 at = number(text, at);
-                before = Before::Other;
+                before = Before::Symbol;
                 if is_followed_by(&text[at..], |b| b == b'(') {
                     all.0 |= WordSet::NUMBER_CALL;
                 }
@@ -375,7 +468,7 @@ fn words(text: &[u8]) -> WordSet {
                 if at != plain_end {
                     all.0 |= WordSet::QUOTE;
                 }
-                before = Before::Other;
+                before = Before::Start;
                 at += 1;
             }
         }
