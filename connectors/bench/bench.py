@@ -26,7 +26,7 @@ it. A line in any log ends the run with an error.
 counts instructions instead, of the worker alone (the kernel's are not seen): needs
 valgrind; one connection, the stand-in.
 
-BENCH_PROFILE=FILE writes samples of LuaJIT's profiler."""
+BENCH_PROFILE=FILE writes samples of LuaJIT's profiler, BENCH_TRACES=FILE what LuaJIT compiled or gave up."""
 import argparse
 import os
 import re

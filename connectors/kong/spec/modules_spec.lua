@@ -182,6 +182,36 @@ describe("modules of kong-lua", function()
       assert.matches("\r\n\r\n$", head)
     end)
 
+    it("knows heads without the headers that are asked for one by one", function()
+      local usual = "GET /up?traceparent=tr HTTP/1.1\r\nHost: upgrade\r\nUser-Agent: tr\r\nTE: trailers\r\n"
+        .. "Upgrade-Insecure-Requests: 1\r\nIf-None-Match: x\r\nX-Upgrade: y\r\n"
+      assert.is_true(payload.is_plain(usual .. "\r\n"))
+      assert.is_true(payload.is_plain("GET / HTTP/1.1\n\n"))
+      for _, name in ipairs({ "Upgrade", "upgrade", "UPGRADE", "Transfer-Encoding", "tRANSFER-eNCODING", "traceparent",
+        "TraceParent", "Inspector-Request-Id", "inspector_request_id", "INSPECTOR-REQUEST-ID" })
+      do
+        for _, ending in ipairs({ "\r\n", "\n" }) do
+          assert.is_false(payload.is_plain(usual .. name .. ": x" .. ending .. "\r\n"), name)
+          local first = "GET / HTTP/1.1" .. ending .. name .. ":x" .. ending
+          assert.is_false(payload.is_plain(first .. "A: b" .. ending .. ending))
+        end
+      end
+    end)
+
+    it("asks for those headers only where they may be", function()
+      local asked = {}
+      ngx.var = setmetatable({}, { __index = function(_, name)
+        asked[#asked + 1] = name:match("^http_.*$")
+        return name == "http_upgrade" and "websocket" or name == "remote_addr" and "127.0.0.1" or nil
+      end })
+      local body = fake.require("body")
+      assert.equal("complete", body.read(fake.conf(), false, true).extent)
+      payload.common_lines("id", { scheme = "http" }, nil, true)
+      assert.same({}, asked)
+      assert.equal("upgrade", body.read(fake.conf(), false, false).reason)
+      assert.same({ "http_transfer_encoding", "http_upgrade" }, asked)
+    end)
+
     it("names client and peer, bracketed where need be", function()
       ngx.var.remote_addr, ngx.var.remote_port = "2001:db8::1", "443"
       ngx.var.realip_remote_addr, ngx.var.realip_remote_port = "10.0.0.9", "0"

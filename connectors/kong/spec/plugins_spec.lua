@@ -225,6 +225,7 @@ describe("plugins in Kong", function()
     for name, seen in pairs({ ["inspector-request-id"] = "forged", ["inspector_request_id"] = "forged" }) do
       state.upstream[name] = seen
     end
+    server.request.raw = "GET / HTTP/1.1\r\nHost: h\r\ninSPECTOR-Request-Id: forged\r\n\r\n"
     ngx.var.http_inspector_request_id = "forged"
     server.scripts = { { PASS } }
     state.run("access", handler, fake.conf())

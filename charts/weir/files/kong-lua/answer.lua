@@ -1,5 +1,6 @@
 -- Reads the node's response: strictly, with limits on size and one deadline.
 local budget = require "kong.plugins.kong-lua.budget"
+local recent = require "kong.plugins.kong-lua.recent"
 
 local answer = {}
 
@@ -97,26 +98,20 @@ local function read_line(line)
   return name and { name = name, field = WANTED[name], value = value_of(line, colon + 1) } or name
 end
 
--- Most lines come again with each response. Two generations limit their number: the older
--- is dropped when the newer is full. Long lines, as that of the context, come once.
-local LINES_PER_GENERATION = 64
+-- Most lines come again with each response. Long lines, as that of the context, come once.
 local LONGEST_REMEMBERED = 64
-local young, old, count = {}, {}, 0
+local lines = recent.new(64)
 
 local function line_of(line)
-  local known = young[line]
-  if known ~= nil then
-    return known
+  if #line > LONGEST_REMEMBERED then
+    return read_line(line)
   end
-  known = old[line]
+  local known = lines:get(line)
   if known == nil then
     known = read_line(line)
-  end
-  if known ~= nil and #line <= LONGEST_REMEMBERED then
-    if count >= LINES_PER_GENERATION then
-      young, old, count = {}, young, 0
+    if known ~= nil then
+      lines:put(line, known)
     end
-    young[line], count = known, count + 1
   end
   return known
 end

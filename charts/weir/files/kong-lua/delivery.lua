@@ -5,31 +5,13 @@ local cjson = require "cjson.safe"
 local coverage = require "kong.plugins.kong-lua.coverage"
 local inspect = require "kong.plugins.kong-lua.inspect"
 local notice = require "kong.plugins.kong-lua.notice"
+local recent = require "kong.plugins.kong-lua.recent"
 local spool = require "kong.plugins.kong-lua.spool"
 
 local delivery = {}
 
--- Contexts of copied requests, for the responses that follow in the same queue. Two
--- generations limit their number: the older is dropped when the newer is full.
-local CONTEXTS_PER_GENERATION = 2048
-
-local young, old, count = {}, {}, 0
-
-local function remember(id, known)
-  if count >= CONTEXTS_PER_GENERATION then
-    young, old, count = {}, young, 0
-  end
-  young[id] = known
-  count = count + 1
-end
-
-local function recall(id)
-  local known = young[id] or old[id]
-  if known then
-    young[id], old[id] = nil, nil
-  end
-  return known
-end
+-- Contexts of copied requests, for the responses that follow in the same queue.
+local contexts = recent.new(2048)
 
 -- Failures after which a later attempt may succeed.
 local TRANSIENT = { connect = true, timeout = true, reset = true, shed = true, status_5xx = true }
@@ -86,7 +68,7 @@ local function send_one(set, log, entry)
   if entry.leg == "requests" then
     inspect.note_wishes(set, answer)
     if set.conf.inspect_response then
-      remember(entry.id, { context = answer.context, unwanted = inspect.wants(answer) == "none" })
+      contexts:put(entry.id, { context = answer.context, unwanted = inspect.wants(answer) == "none" })
     end
   end
   return false
@@ -95,7 +77,7 @@ end
 -- Gives a response the context of its request, if that was copied by the same queue.
 -- Returns false if the node has no use for the response.
 local function complete(entry)
-  local known = entry.leg == "responses" and recall(entry.id)
+  local known = entry.leg == "responses" and contexts:take(entry.id)
   if known and known.context then
     entry.lines = entry.lines .. "Inspector-Context: " .. known.context .. "\r\n"
   end

@@ -42,7 +42,7 @@ end
 local function tell_upstream(conf, outcome)
   -- The id that is in replies and logs is the connector's; a client's header of that
   -- name must not look like it.
-  if ngx.var.http_inspector_request_id then
+  if not outcome.plain and ngx.var.http_inspector_request_id then
     kong.service.request.clear_header("Inspector-Request-Id")
     kong.service.request.clear_header("Inspector_Request_Id")
   end

@@ -11,6 +11,7 @@
 --   context   token for the response leg
 --   wants     which part of the response the node wants: "none", "head" or "body"
 --   lines     header lines about the request that the response call repeats
+--   plain     whether the head has none of the headers of payload.is_plain()
 local body = require "kong.plugins.kong-lua.body"
 local breaker = require "kong.plugins.kong-lua.breaker"
 local client = require "kong.plugins.kong-lua.client"
@@ -185,7 +186,7 @@ local function ask_inline(set, log, about, outcome, head, rebuilt, content, why)
   local conf = set.conf
   local timeout_ms = conf.timeout_ms
   local deadline = now() + timeout_ms / 1000
-  local common = payload.common_lines(outcome.id, about, head)
+  local common = payload.common_lines(outcome.id, about, head, outcome.plain)
   outcome.lines = common
   local call = {
     fixed = set.requests, lines = payload.request_lines(common, rebuilt, content), head = head, content = content,
@@ -231,7 +232,7 @@ local function copy_out_of_band(set, log, about, outcome, head, rebuilt, content
     content = { extent = "unread", reason = "error", size = 0, total = content.total }
     bytes, why = "", err
   end
-  local common = payload.common_lines(outcome.id, about, head)
+  local common = payload.common_lines(outcome.id, about, head, outcome.plain)
   outcome.lines = common
   local queued, reason, detail = enqueue(set, log, "requests", outcome.id,
     payload.request_lines(common, rebuilt, content) .. payload.NOT_BLOCKING, head .. bytes)
@@ -251,7 +252,8 @@ local function guarded(conf, log, about, enqueue, outcome)
   outcome.set = set
   -- The head first: once the body has arrived, the server searches both for the head's end.
   local head, rebuilt = payload.request_head()
-  local content, why = body.read(conf, about.streaming)
+  outcome.plain = not rebuilt and payload.is_plain(head)
+  local content, why = body.read(conf, about.streaming, outcome.plain)
   outcome.content = content
 
   if conf.over_limit == "block" and conf.blocking then
@@ -271,8 +273,9 @@ end
 -- With the fields that the response leg sets.
 local function new_outcome(about)
   return {
-    id = unset, about = about, set = unset, content = unset, lines = unset, verdict = unset, reason = unset,
-    reply = unset, inspected = "none", part = unset, attack = unset, context = unset, wants = unset,
+    id = unset, about = about, set = unset, plain = false, content = unset, lines = unset,
+    verdict = unset, reason = unset, reply = unset, inspected = "none", part = unset,
+    attack = unset, context = unset, wants = unset,
     copy_limit = unset, copied = unset, passed = unset, pieces = unset,
   }
 end

@@ -85,7 +85,7 @@ function weir:access(about)
   if outcome.reply then
     return send_reply(outcome.reply)
   end
-  if ngx.var.http_inspector_request_id then
+  if not outcome.plain and ngx.var.http_inspector_request_id then
     -- The id is the connector's; a client's header of that name must not look like it.
     ngx.req.clear_header("Inspector-Request-Id")
     ngx.req.clear_header("Inspector_Request_Id")

@@ -36,18 +36,19 @@ end
 
 -- streaming: the gateway's own configuration says that bodies on this route may
 -- never end. A client header alone must not make a request a stream, because
--- clients could then avoid inspection by sending that header.
-function body.read(conf, streaming)
+-- clients could then avoid inspection by sending that header. plain: whether the head is
+-- known to have neither Transfer-Encoding nor Upgrade.
+function body.read(conf, streaming, plain)
   local var = ngx.var
   local limit, over_limit = conf.max_body_bytes, conf.over_limit
   local length = tonumber(var.content_length)
   local http1 = ngx.req.http_version() < 2
-  local coded = http1 and var.http_transfer_encoding ~= nil
+  local coded = http1 and not plain and var.http_transfer_encoding ~= nil
 
   if coded then
     length = nil
   elseif http1 and (length or 0) == 0 then
-    if var.http_upgrade then
+    if not plain and var.http_upgrade then
       return unread("upgrade")
     end
     return EMPTY

@@ -152,6 +152,32 @@ function payload.request_head()
   return rebuilt_head(ngx.var), true
 end
 
+local bor = require("bit").bor
+local CASE = 0x20
+local LOWER_T, LOWER_R, LOWER_U, LOWER_P, LOWER_I, LOWER_N, DASH = byte("trupin-", 1, 7)
+
+-- Whether a head has none of the rare headers that the connector asks the gateway for:
+-- Traceparent, Transfer-Encoding, Upgrade and those of inspectors. To ask for one that is
+-- missing takes a search through all of them. No line may begin like these; false if not sure.
+function payload.is_plain(head)
+  local at = find(head, "\n", 1, true)
+  while at do
+    local first, second = byte(head, at + 1, at + 2)
+    if not second then
+      return true
+    end
+    first, second = bor(first, CASE), bor(second, CASE)
+    if first == LOWER_T and second == LOWER_R or first == LOWER_I and second == LOWER_N
+      -- Not Upgrade-Insecure-Requests, which every browser sends.
+      or first == LOWER_U and second == LOWER_P and byte(head, at + 8) ~= DASH
+    then
+      return false
+    end
+    at = find(head, "\n", at + 1, true)
+  end
+  return true
+end
+
 -- For most requests the first line answers this with less work.
 local function protocol_in(head, var)
   local feed = head and find(head, "\n", 1, true)
@@ -181,8 +207,8 @@ local function peer_line(address, port)
 end
 
 -- Everything about a request that the call about its response repeats. head: the
--- request's head, if available.
-function payload.common_lines(id, about, head)
+-- request's head, if available; plain: see is_plain().
+function payload.common_lines(id, about, head, plain)
   local var = ngx.var
   local address, peer_address = var.remote_addr, var.realip_remote_addr
   local client, colon, port = endpoint(address, var.remote_port)
@@ -192,7 +218,7 @@ function payload.common_lines(id, about, head)
     .. "\r\nInspector-Protocol: " .. protocol_in(head, var)
     .. (about.service and "\r\nInspector-Service: " .. payload.token(about.service) or "")
     .. (about.route and "\r\nInspector-Route: " .. payload.token(about.route) or "")
-    .. "\r\n" .. traceparent_line(var.http_traceparent)
+    .. "\r\n" .. (plain and "" or traceparent_line(var.http_traceparent))
 end
 
 -- The lines of a call about the request. rebuilt: whether its head was rebuilt;

@@ -1,5 +1,7 @@
 -- Compiles a plugin configuration once: parses the address, joins constant header
 -- lines, names pool and queue. Requests only read the result.
+local recent = require "kong.plugins.kong-lua.recent"
+
 local settings = {
   VERSION = "1.0.0",
 }
@@ -122,33 +124,16 @@ end
 -- exception: the gateway writes a rotated secret into the same table.
 --
 -- A weak table would keep every configuration for good, because what was compiled refers
--- to it. Two generations limit their number: the older is dropped when the newer is full.
-local PER_GENERATION = 1024
-local young, old, count = {}, {}, 0
-
-local function remember(conf, set)
-  if not young[conf] then
-    if count >= PER_GENERATION then
-      young, old, count = {}, young, 0
-    end
-    count = count + 1
-  end
-  young[conf] = set
-end
+-- to it.
+local compiled = recent.new(1024)
 
 function settings.of(conf)
-  local found = young[conf]
-  if not found then
-    found = old[conf]
-    if found then
-      remember(conf, found)
-    end
-  end
+  local found = compiled:get(conf)
   if not found or found.connector_key ~= conf.connector_key
     or found.client_certificate ~= conf.client_certificate or found.client_key ~= conf.client_key
   then
     found = settings.compile(conf)
-    remember(conf, found)
+    compiled:put(conf, found)
   end
   return found
 end
