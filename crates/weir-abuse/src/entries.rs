@@ -12,6 +12,14 @@ const RENEWED_MS: u64 = 5_000;
 /// Time between removals of expired entries from a full store, in milliseconds: each looks at all.
 const PURGED_MS: u64 = 1_000;
 
+/// Longest source and reason that are kept, in bytes.
+const MAX_SOURCE: usize = 200;
+const MAX_REASON: usize = 2_000;
+/// Longest time on a list, in milliseconds: 30 days, as rules have at most, and a day for clocks that differ.
+const MAX_LISTED_MS: u64 = 31 * 86_400_000;
+/// Longest exception, in milliseconds: a year, and a day for clocks that differ.
+const MAX_EXCEPTED_MS: u64 = 367 * 86_400_000;
+
 /// A hash as 32 hex digits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key(pub u128);
@@ -66,6 +74,9 @@ pub struct Entry {
     pub rule: u64,
     /// Key of the rule's counter.
     pub key: Key,
+    /// How the key was made.
+    #[serde(skip_serializing_if = "Made::is_unknown")]
+    pub made: Made,
     /// The list.
     pub list: Listed,
     /// Application; -1 for none.
@@ -80,6 +91,39 @@ pub struct Entry {
     pub expires: u64,
 }
 
+impl Entry {
+    /// With no more than a node makes, whoever sent it.
+    fn bounded(mut self, now: u64) -> Self {
+        for (text, most) in [(&mut self.source, MAX_SOURCE), (&mut self.reason, MAX_REASON)] {
+            text.truncate(text.floor_char_boundary(most));
+        }
+        self.expires = self.expires.min(now.saturating_add(MAX_LISTED_MS));
+        Self { made: self.made.bounded(), ..self }
+    }
+}
+
+/// How a key was made. It is found only by nodes that have the same secret, under a rule with the same parts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Made {
+    /// The secret, by [`Keys::id`](super::Keys::id); empty if a node of an earlier version made it.
+    pub secret: String,
+    /// Fingerprint of the parts of the rule's key; 0 if it is not known.
+    pub parts: u64,
+}
+
+impl Made {
+    fn bounded(mut self) -> Self {
+        self.secret.truncate(self.secret.floor_char_boundary(MAX_SOURCE));
+        self
+    }
+
+    /// Whether nothing is known.
+    pub fn is_unknown(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// What an analyst decided about one key of a rule: the rule does not apply to it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -88,10 +132,20 @@ pub struct Exception {
     pub rule: u64,
     /// Key of its counter.
     pub key: Key,
+    /// How the key was made.
+    #[serde(skip_serializing_if = "Made::is_unknown")]
+    pub made: Made,
     /// When it was decided, in milliseconds since 1970.
     pub at: u64,
     /// Until when it holds, in milliseconds since 1970.
     pub until: u64,
+}
+
+impl Exception {
+    /// With no more than the control plane makes, whoever sent it.
+    fn bounded(self, now: u64) -> Self {
+        Self { until: self.until.min(now.saturating_add(MAX_EXCEPTED_MS)), made: self.made.bounded(), ..self }
+    }
 }
 
 /// A change to tell other replicas.
@@ -186,7 +240,7 @@ impl Store {
     }
 }
 
-/// Entries and exceptions, at most so many. Replicas that have seen the same changes hold the same, in whatever order.
+/// Entries and exceptions, at most so many of each. Replicas that have seen the same changes hold the same, in whatever order.
 #[derive(Debug)]
 pub struct Entries {
     store: RwLock<Store>,
@@ -198,7 +252,7 @@ pub struct Entries {
 }
 
 impl Entries {
-    /// A store of at most `most` entries.
+    /// A store of at most `most` entries and as many exceptions.
     pub fn new(most: usize) -> Self {
         let (len, exceptions) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let (version, refused) = (AtomicU64::new(0), AtomicU64::new(0));
@@ -255,8 +309,8 @@ impl Entries {
         let mut store = self.write();
         let place = Place::of(&change);
         let changed = match change {
-            Change::Listed(entry) => self.insert(&mut store, entry, now),
-            Change::Excepted(exception) => insert_exception(&mut store, exception, now),
+            Change::Listed(entry) => self.insert(&mut store, entry.bounded(now), now),
+            Change::Excepted(exception) => self.insert_exception(&mut store, exception.bounded(now), now),
         };
         self.note_sizes(&store);
         if changed {
@@ -308,6 +362,18 @@ impl Entries {
         true
     }
 
+    fn insert_exception(&self, store: &mut Store, exception: Exception, now: u64) -> bool {
+        let is_new = exception.until > now && !store.exceptions.contains_key(&(exception.rule, exception.key));
+        if is_new && store.exceptions.len() >= self.most && store.purged + PURGED_MS <= now {
+            purge(store, now);
+        }
+        if is_new && store.exceptions.len() >= self.most {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+            return false;
+        }
+        insert_exception(store, exception, now)
+    }
+
     fn note_sizes(&self, store: &Store) {
         self.len.store(store.len, Ordering::Relaxed);
         self.exceptions.store(store.exceptions.len(), Ordering::Relaxed);
@@ -349,7 +415,7 @@ impl Entries {
         self.version.load(Ordering::Relaxed)
     }
 
-    /// Entries not made because the store was full.
+    /// Entries and exceptions not made because the store was full.
     pub fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
     }
@@ -444,7 +510,7 @@ mod tests {
     fn an_exception_lifts_and_keeps_away_until_it_ends() {
         let entries = Entries::new(10);
         entries.list(entry(1, 20_000), 100);
-        entries.except(Exception { rule: 1, key: Key(1), at: 200, until: 5_000 }, 200);
+        entries.except(Exception { rule: 1, key: Key(1), at: 200, until: 5_000, ..Exception::default() }, 200);
         assert_eq!(entries.find(Key(1), 0, 300), None);
         assert!(!entries.list(Entry { at: 300, ..entry(1, 30_000) }, 300));
         let exceptions = entries.exceptions().unwrap();
@@ -457,7 +523,7 @@ mod tests {
     fn replicas_agree_in_whatever_order_changes_come() {
         let changes = [
             Change::Listed(entry(1, 20_000)),
-            Change::Excepted(Exception { rule: 1, key: Key(1), at: 200, until: 5_000 }),
+            Change::Excepted(Exception { rule: 1, key: Key(1), at: 200, until: 5_000, ..Exception::default() }),
             Change::Listed(entry(2, 30_000)),
         ];
         let [a, b] = [Entries::new(10), Entries::new(10)];
@@ -495,7 +561,7 @@ mod tests {
         assert_eq!((subjects(&second), last), (vec![3, 4, 5, 1], 6));
         assert_eq!(entries.changes(last, 10, false, 200), (Vec::new(), 6));
         assert_eq!(subjects(&entries.changes(0, 10, true, 200).0), [2, 3, 5, 1], "without that of another");
-        entries.except(Exception { rule: 1, key: Key(3), at: 300, until: 5_000 }, 300);
+        entries.except(Exception { rule: 1, key: Key(3), at: 300, until: 5_000, ..Exception::default() }, 300);
         assert_eq!(subjects(&entries.changes(2, 10, false, 300).0), [4, 5, 1, 0], "what was lifted is not told");
         entries.purge(50_000);
         assert_eq!(subjects(&entries.changes(0, 10, false, 50_000).0), [1]);
@@ -512,6 +578,23 @@ mod tests {
         assert_eq!((1..=3).filter(|&n| entries.list(entry(n, 9_000), 100)).count(), 2);
         assert_eq!((entries.len(), entries.refused()), (2, 1));
         assert!(entries.list(Entry { at: 9_500, ..entry(3, 20_000) }, 9_500), "the others have expired");
+    }
+
+    #[test]
+    fn what_others_report_is_bounded() {
+        let entries = Entries::new(3);
+        let long = "\u{e9}".repeat(100_000);
+        let made = Made { secret: long.clone(), parts: 1 };
+        let entry = Entry { source: long.clone(), reason: long, made: made.clone(), ..entry(1, u64::MAX) };
+        assert!(entries.apply(Change::Listed(entry), 100));
+        let kept = entries.find(Key(1), 0, 200).unwrap();
+        assert!(kept.source.len() + kept.reason.len() + kept.made.secret.len() <= 2_400);
+        assert_eq!(kept.expires, 100 + MAX_LISTED_MS);
+        let exception = |key: u128| Exception { rule: 9, key: Key(key), made: made.clone(), at: 200, until: u64::MAX };
+        let taken = (0..100).filter(|&key| entries.apply(Change::Excepted(exception(key)), 200)).count();
+        assert_eq!((taken, entries.refused()), (3, 97));
+        let exceptions = entries.exceptions().unwrap();
+        assert!(exceptions.cover(9, Key(2), MAX_EXCEPTED_MS) && !exceptions.cover(9, Key(2), 200 + MAX_EXCEPTED_MS));
     }
 
     #[test]

@@ -4,9 +4,12 @@ use ring::hmac;
 use siphasher::sip::SipHasher24;
 use siphasher::sip128::{Hasher128 as _, SipHasher24 as SipHasher128};
 use std::hash::Hasher;
+use std::sync::Arc;
 
 /// Separates this use of the group's secret from any other.
 const PURPOSE: &[u8] = b"weir abuse keys v1";
+/// What is signed for the id of a secret; names are of keys, which are longer.
+const ID: &[u8] = b"id";
 
 /// An odd number without structure: what is multiplied by it stays different.
 const FACTOR: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
@@ -19,6 +22,7 @@ const SHORT: usize = 48;
 pub struct Keys {
     hash: [u8; 16],
     names: hmac::Key,
+    id: Arc<str>,
 }
 
 impl std::fmt::Debug for Keys {
@@ -33,7 +37,14 @@ impl Keys {
         let base = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), PURPOSE);
         let mut hash = [0; 16];
         hash.copy_from_slice(&base.as_ref()[..16]);
-        Self { hash, names: hmac::Key::new(hmac::HMAC_SHA256, &base.as_ref()[16..]) }
+        let names = hmac::Key::new(hmac::HMAC_SHA256, &base.as_ref()[16..]);
+        let id = hex(&hmac::sign(&names, ID).as_ref()[..8]).into();
+        Self { hash, names, id }
+    }
+
+    /// What tells keys under this secret from those under others, as 16 hex digits. It says nothing about the secret.
+    pub fn id(&self) -> &str {
+        &self.id
     }
 
     /// The key of `parts` for one purpose. Their lengths are part of it.
@@ -84,8 +95,12 @@ impl Keys {
     /// The name of a key outside the node: an HMAC of it, in hex.
     pub fn name(&self, key: u128) -> String {
         let tag = hmac::sign(&self.names, &key.to_be_bytes());
-        tag.as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&tag.as_ref()[..16])
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Hashes keys, which are hashes already, and small numbers that no client chooses.
@@ -132,6 +147,8 @@ mod tests {
             assert_ne!(key, other);
         }
         assert_ne!(a.name(key), b.name(key));
+        assert_eq!((a.id(), a.id().len()), (Keys::new(b"a").id(), 16));
+        assert_ne!(a.id(), b.id());
         assert_eq!(a.name(key).len(), 32);
         assert_ne!(a.value(b"1"), b.value(b"1"));
     }

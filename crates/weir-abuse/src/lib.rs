@@ -27,7 +27,7 @@ mod window;
 
 pub use counter::{Details, Observation, Peak, Spec};
 pub use distinct::Distinct;
-pub use entries::{Change, Entries, Entry, Exception, Exceptions, Key, Listed};
+pub use entries::{Change, Entries, Entry, Exception, Exceptions, Key, Listed, Made};
 pub use group::Group;
 pub use histogram::Histogram;
 pub use hub::{Announced, CounterNews, CounterReport, Counts, Hub, HubError, MAX_REPORTED};

@@ -5,16 +5,22 @@ use super::app::App;
 use super::auth::Caller;
 use super::error::{Error, Result};
 use super::meta::{Pool, number, text};
+use super::nodes::Node;
+use super::thresholds::key_parts;
 use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
-use weir_abuse::{Change, Entry, Exception, Key};
+use std::collections::{HashMap, HashSet};
+use weir_abuse::{Change, Entry, Exception, Key, Made};
+use weir_protocol::code::NodeRole;
 use weir_protocol::node_api::{AbuseNews, MAX_ABUSE_CHANGES};
 
 /// Most entries kept for a group.
 const MAX_ENTRIES: i64 = 100_000;
 /// Milliseconds for which a lifted key is not listed again.
 const LIFTED: u64 = 60_000;
+/// What is said of a key that no node finds.
+const LOST: &str = "no node has the key of connector.auth.keys under which it was made";
 /// Longest exception, in milliseconds: a year. A rule that should never apply to a source has conditions for that.
 const MAX_EXCEPTION: u64 = 366 * 86_400_000;
 
@@ -26,6 +32,8 @@ pub struct ListedEntry {
     /// The entry.
     #[serde(flatten)]
     pub entry: Entry,
+    /// Why it does not act; none while it does, as far as is known.
+    pub inert: Option<&'static str>,
 }
 
 /// A key to which a rule does not apply, as the API shows it.
@@ -36,8 +44,39 @@ pub struct ListedException {
     /// The exception.
     #[serde(flatten)]
     pub exception: Exception,
-    /// Why it no longer acts; none while it does.
+    /// Why it no longer acts; none while it does, as far as is known.
     pub inert: Option<&'static str>,
+}
+
+/// What keys are found by at present.
+struct Finding {
+    /// Ids of the secrets of each node group, where all of its nodes report them.
+    secrets: HashMap<String, HashSet<String>>,
+    /// Fingerprints of the parts of keys by rule.
+    parts: HashMap<u64, Option<u64>>,
+}
+
+impl Finding {
+    fn of(nodes: &[Node]) -> Self {
+        let mut secrets: HashMap<String, Option<HashSet<String>>> = HashMap::new();
+        let in_use = |node: &&Node| node.role == NodeRole::Processing && node.enabled && node.active;
+        for node in nodes.iter().filter(in_use) {
+            let all = secrets.entry(node.group.clone()).or_insert_with(|| Some(HashSet::new()));
+            match &node.heartbeat.behaviour.secrets[..] {
+                // It does not say: it is of an earlier version.
+                [] => *all = None,
+                ids => all.iter_mut().for_each(|all| all.extend(ids.iter().cloned())),
+            }
+        }
+        let secrets = secrets.into_iter().filter_map(|(group, ids)| Some((group, ids?))).collect();
+        Self { secrets, parts: HashMap::new() }
+    }
+
+    /// Why nodes of a group do not find a key: none of them has its secret.
+    fn lost(&self, group: &str, made: &Made) -> Option<&'static str> {
+        let is_lost = self.secrets.get(group).is_some_and(|ids| !ids.contains(&made.secret));
+        (!made.secret.is_empty() && is_lost).then_some(LOST)
+    }
 }
 
 /// What an analyst decides about a key of a rule.
@@ -74,8 +113,12 @@ impl App {
         let now = self.clock.millis();
         let sql = "SELECT node_group, body FROM abuse_changes WHERE kind = 'listed' AND until > $1 ORDER BY number DESC LIMIT 1000";
         let rows = sqlx::query(sql).bind(now).fetch_all(self.store.control().read()).await?;
-        let listed = |(group, change)| match change {
-            Change::Listed(entry) => Some(ListedEntry { group, entry }),
+        let finding = Finding::of(&self.nodes.list().await?);
+        let listed = |(group, change): (String, _)| match change {
+            Change::Listed(entry) => {
+                let inert = finding.lost(&group, &entry.made);
+                Some(ListedEntry { group, entry, inert })
+            }
             _ => None,
         };
         Ok(changes_by_group(&rows)?.into_iter().filter_map(listed).collect())
@@ -85,25 +128,32 @@ impl App {
     pub async fn abuse_exceptions(&self) -> Result<Vec<ListedException>> {
         let sql = "SELECT node_group, body FROM abuse_changes WHERE kind = 'excepted' ORDER BY number DESC LIMIT 1000";
         let rows = sqlx::query(sql).fetch_all(self.store.control().read()).await?;
-        let excepted = |(group, change)| match change {
+        let mut finding = Finding::of(&self.nodes.list().await?);
+        let mut excepted = |(group, change): (String, _)| match change {
             Change::Excepted(exception) if exception.until.saturating_sub(exception.at) > LIFTED => {
-                let inert = self.inert(&exception);
+                let inert = self.inert(&group, &exception, &mut finding);
                 Some(ListedException { group, exception, inert })
             }
             _ => None,
         };
-        Ok(changes_by_group(&rows)?.into_iter().filter_map(excepted).collect())
+        Ok(changes_by_group(&rows)?.into_iter().filter_map(&mut excepted).collect())
     }
 
     /// Why an exception does not act.
-    fn inert(&self, exception: &Exception) -> Option<&'static str> {
+    fn inert(&self, group: &str, exception: &Exception, finding: &mut Finding) -> Option<&'static str> {
         let head = self.policy.head();
-        match head.state.rule(exception.rule) {
-            _ if exception.until <= self.clock.millis().unsigned_abs() => Some("expired"),
-            None => Some("its rule was deleted"),
-            Some(rule) if !rule.is_enabled() => Some("its rule is disabled"),
-            Some(_) => None,
+        let parts = exception.made.parts;
+        let rule = match head.state.rule(exception.rule) {
+            _ if exception.until <= self.clock.millis().unsigned_abs() => return Some("expired"),
+            None => return Some("its rule was deleted"),
+            Some(rule) if !rule.is_enabled() => return Some("its rule is disabled"),
+            Some(rule) => rule,
+        };
+        let now = *finding.parts.entry(exception.rule).or_insert_with(|| key_parts(&rule.rule));
+        if parts != 0 && now != Some(parts) {
+            return Some("its rule counts by another key now");
         }
+        finding.lost(group, &exception.made)
     }
 
     /// Lifts an entry, or excepts its key.
@@ -113,12 +163,25 @@ impl App {
         if length == 0 || length > MAX_EXCEPTION {
             return Err(Error::invalid("except_for", "from one second to a year"));
         }
-        let exception = Exception { rule: decision.rule, key: decision.key, at: now, until: now + length };
         let mut change = self.audit.begin().await?;
+        let made = made(change.on(), decision).await?;
+        let exception = Exception { rule: decision.rule, key: decision.key, made, at: now, until: now + length };
         store(change.on(), &decision.group, &Change::Excepted(exception), now).await?;
         let action = if decision.except_for.is_some() { "abuse.except" } else { "abuse.lift" };
         change.commit(caller, action, &format!("rule/{}", decision.rule), (), decision).await
     }
+}
+
+/// How the key was made that a decision is about: as its entry says, or the exception that it replaces.
+async fn made(on: &mut AnyConnection, decision: &Decision) -> Result<Made> {
+    let sql = "SELECT body FROM abuse_changes WHERE node_group = $1 AND rule_key = $2 ORDER BY number DESC LIMIT 1";
+    let rule_key = format!("{}/{}", decision.rule, decision.key);
+    let row = sqlx::query(sql).bind(&decision.group).bind(rule_key).fetch_optional(&mut *on).await?;
+    Ok(match row.map(|row| parse(&text(&row, "body")?)).transpose()? {
+        Some(Change::Listed(entry)) => entry.made,
+        Some(Change::Excepted(exception)) => exception.made,
+        None => Made::default(),
+    })
 }
 
 fn parse(body: &str) -> Result<Change> {
@@ -225,6 +288,48 @@ mod tests {
         assert!(matches!(&second.changes[..], [Change::Excepted(one)] if one.key == Key(1)), "{second:?}");
         let left: Vec<Key> = app.abuse_entries().await.unwrap().iter().map(|one| one.entry.key).collect();
         assert_eq!(left, [Key(2)]);
+    }
+
+    #[tokio::test]
+    async fn what_no_node_finds_any_more_is_marked() {
+        let test = Fixture::new().await;
+        let (app, caller) = (&test.app, test.caller(Role::Analyst).await);
+        let rule = |key: &str| serde_json::json!({"rule": {"type": "brute", "key": key, "threshold": 5}});
+        let made = test.as_role(Role::Analyst, "POST", "/api/v1/rules", &rule("client")).await;
+        assert_eq!(made.status, 201, "{made:?}");
+        let id = app.policy.head().state.rules[0].id;
+        let parts = key_parts(&app.policy.head().state.rules[0].rule).unwrap();
+        let now = app.clock.millis().unsigned_abs();
+        let listed = |subject: u128, secret: &str| {
+            let Change::Listed(entry) = entry(subject, now) else { panic!("an entry") };
+            Change::Listed(Entry { rule: id, made: Made { secret: secret.into(), parts }, ..entry })
+        };
+        let changes = vec![listed(1, "old"), listed(2, "new"), listed(3, "old"), listed(4, "")];
+        app.exchange_abuse("default", changes, 0).await.unwrap();
+        for key in [1, 2] {
+            let decision = Decision { group: "default".into(), rule: id, key: Key(key), except_for: Some(3_600) };
+            app.decide_abuse(&caller, &decision).await.unwrap();
+        }
+        let inert = || async {
+            let mut all: Vec<(u128, Option<&str>)> =
+                app.abuse_exceptions().await.unwrap().iter().map(|one| (one.exception.key.0, one.inert)).collect();
+            all.extend(app.abuse_entries().await.unwrap().iter().map(|one| (one.entry.key.0, one.inert)));
+            all.sort_unstable();
+            all
+        };
+        let unknown = [(1, None), (2, None), (3, None), (4, None)];
+        assert_eq!(inert().await, unknown, "no node says which secrets it has");
+        let node = test.node(weir_protocol::node_api::CAPABILITIES).await;
+        let beat = |secrets: &[&str]| serde_json::json!({"version": "1", "behaviour": {"secrets": secrets}});
+        let path = weir_protocol::node_api::HEARTBEAT;
+        for (secrets, lost) in [(&["new", "old"][..], None), (&["new"], Some(LOST)), (&[], None)] {
+            assert_eq!(test.bearer(&node, "POST", path, &beat(secrets)).await.status, 204);
+            assert_eq!(inert().await, [(1, lost), (2, None), (3, lost), (4, None)], "{secrets:?}");
+        }
+        let changed = test.as_role(Role::Analyst, "PUT", &format!("/api/v1/rules/{id}"), &rule("client, host")).await;
+        assert_eq!(changed.status, 200, "{changed:?}");
+        let other = Some("its rule counts by another key now");
+        assert_eq!(inert().await, [(1, other), (2, other), (3, None), (4, None)]);
     }
 
     #[tokio::test]

@@ -63,6 +63,11 @@ pub(crate) fn counts(rule: &Map<String, Value>) -> bool {
     compiled(0, rule).is_some()
 }
 
+/// The fingerprint of the parts of the key by which a rule counts; none if it does not count.
+pub(crate) fn key_parts(rule: &Map<String, Value>) -> Option<u64> {
+    compiled(0, rule).map(|rule| rule.parts)
+}
+
 /// The rule as nodes compile it.
 fn compiled(id: u64, rule: &Map<String, Value>) -> Option<Arc<AbuseRule>> {
     let mut rule = rule.clone();

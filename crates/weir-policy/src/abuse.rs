@@ -149,6 +149,8 @@ pub struct AbuseRule {
     pub failure: Failure,
     /// Identifies what it counts: type, conditions, key, values, window, failures. Thresholds and reactions are no part of it.
     pub measure: u64,
+    /// Identifies the parts of its key, read as it reads them: under a rule with other parts no key is found again.
+    pub parts: u64,
     /// The reply to requests that it blocks.
     pub(super) reply: Option<ReplyTemplate>,
     /// Where it stands among the rules of the policy.
@@ -296,6 +298,8 @@ impl AbuseExcess {
 pub struct AbuseRules {
     /// In the order of their ids.
     by_id: Vec<Arc<AbuseRule>>,
+    /// Their ids, to be searched without a look at the rules.
+    ids: Vec<u64>,
     names_consumers: bool,
 }
 
@@ -305,7 +309,8 @@ impl AbuseRules {
         by_id.sort_by_key(|rule| rule.id);
         let mut parts = by_id.iter().flat_map(|rule| rule.key.iter().chain(&rule.distinct));
         let names_consumers = parts.any(|part| matches!(part, KeyPart::Consumer));
-        Self { by_id, names_consumers }
+        let ids = by_id.iter().map(|rule| rule.id).collect();
+        Self { by_id, ids, names_consumers }
     }
 
     /// Whether there is no rule.
@@ -320,7 +325,7 @@ impl AbuseRules {
 
     /// The rule with this id.
     pub fn rule(&self, id: u64) -> Option<&Arc<AbuseRule>> {
-        self.by_id.binary_search_by_key(&id, |rule| rule.id).ok().map(|at| &self.by_id[at])
+        self.ids.binary_search(&id).ok().and_then(|at| self.by_id.get(at))
     }
 
     /// Every rule.

@@ -79,7 +79,7 @@ pub(super) fn read(
         "redirect": regexes[1],
         "action": fields.get("action"),
     });
-    let measure = fingerprint(&counted);
+    let (measure, parts) = (fingerprint(&counted), fingerprint(&json!([kind == AbuseKind::Brute, &key])));
     (fields.mistakes() == before).then_some(AbuseRule {
         id,
         kind,
@@ -92,6 +92,7 @@ pub(super) fn read(
         dry_run,
         failure,
         measure,
+        parts,
         reply,
         place: RulePlace::default(),
     })

@@ -33,6 +33,8 @@ pub const OLD_HEARTBEAT_SECONDS: u64 = 30;
 pub const MAX_GAPS: usize = 50;
 /// Most rules without responses of a heartbeat.
 pub const MAX_UNANSWERED: usize = 50;
+/// Most secrets that a node reports.
+pub const MAX_SECRETS: usize = 16;
 /// Longest wait for a policy, in seconds: below the idle limits of common proxies.
 pub const MAX_WAIT_SECONDS: u64 = 30;
 /// Most records in one batch.
@@ -183,6 +185,8 @@ pub struct BehaviourStatus {
     pub unlisted: u64,
     /// Rules on responses to whose requests no responses come, at most [`MAX_UNANSWERED`].
     pub unanswered: Vec<UnansweredRule>,
+    /// Ids of the secrets under which keys are found, at most [`MAX_SECRETS`]; none from nodes of an earlier version.
+    pub secrets: Vec<String>,
 }
 
 impl BehaviourStatus {
@@ -191,9 +195,11 @@ impl BehaviourStatus {
         *self == Self::default()
     }
 
-    /// Keeps what a receiver has room for: [`MAX_UNANSWERED`] rules, and of each route what `short` leaves.
+    /// Keeps what a receiver has room for: [`MAX_UNANSWERED`] rules, [`MAX_SECRETS`] secrets, and of each text what `short` leaves.
     pub fn limit(&mut self, short: impl Fn(&str) -> String) {
         self.unanswered.truncate(MAX_UNANSWERED);
+        self.secrets.truncate(MAX_SECRETS);
+        self.secrets.iter_mut().for_each(|id| *id = short(id));
         self.unanswered.iter_mut().for_each(|one| one.route = short(&one.route));
     }
 }

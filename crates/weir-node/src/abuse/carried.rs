@@ -9,6 +9,10 @@ pub const MAX_CARRIED: usize = 844;
 const COUNTED: u8 = 1;
 /// A value is counted.
 const VALUE: u8 = 2;
+/// Success is no proof that its session belongs to the account.
+const PROVES_NOTHING: u8 = 4;
+/// Rules for which room is made at once.
+const USUAL: usize = 16;
 /// Most bytes of an id: seven bits in each.
 const MAX_ID: usize = 10;
 
@@ -21,6 +25,8 @@ pub(super) struct CarriedRule {
     pub value: u64,
     /// Whether the request was counted as an attempt already.
     pub counted: bool,
+    /// Whether success is no proof that its session belongs to the account.
+    pub proves_nothing: bool,
 }
 
 impl CarriedRule {
@@ -30,7 +36,8 @@ impl CarriedRule {
     }
 
     fn write(&self, out: &mut Vec<u8>) {
-        out.push(if self.counted { COUNTED } else { 0 } | if self.value == 0 { 0 } else { VALUE });
+        let flags = [(self.counted, COUNTED), (self.value != 0, VALUE), (self.proves_nothing, PROVES_NOTHING)];
+        out.push(flags.iter().filter(|(is_set, _)| *is_set).map(|(_, flag)| flag).sum());
         let mut id = self.rule;
         while id >= 0x80 {
             out.push(id as u8 | 0x80);
@@ -55,7 +62,9 @@ impl CarriedRule {
             0 => (0, bytes),
             _ => bytes.split_first_chunk::<8>().map(|(value, bytes)| (u64::from_be_bytes(*value), bytes))?,
         };
-        Some((Self { rule, key: u128::from_be_bytes(*key), value, counted: flags & COUNTED != 0 }, bytes))
+        let (key, counted, proves_nothing) =
+            (u128::from_be_bytes(*key), flags & COUNTED != 0, flags & PROVES_NOTHING != 0);
+        Some((Self { rule, key, value, counted, proves_nothing }, bytes))
     }
 }
 
@@ -93,6 +102,9 @@ impl Carried {
         let used = self.used + rule.bytes();
         let fits = FIXED + used <= MAX_CARRIED;
         if fits {
+            if self.rules.is_empty() {
+                self.rules.reserve(USUAL);
+            }
             self.rules.push(rule);
             self.used = used;
         }
@@ -151,7 +163,8 @@ mod tests {
     #[test]
     fn what_is_carried_arrives() {
         let mut carried = Carried { session: 1, credential: 2, source: 3, trail: 4, route: 5, ..Carried::default() };
-        let largest = CarriedRule { rule: u64::MAX - 1, key: u128::MAX - 3, value: 5, counted: true };
+        let largest =
+            CarriedRule { rule: u64::MAX - 1, key: u128::MAX - 3, value: 5, counted: true, proves_nothing: true };
         let count = (0..).take_while(|n| carried.add(CarriedRule { rule: largest.rule - n, ..largest })).count();
         assert_eq!(count, 22);
         assert!(carried.add(CarriedRule { rule: 127, key: 9, ..CarriedRule::default() }), "a smaller one still fits");
@@ -171,13 +184,13 @@ mod tests {
     fn ids_of_every_size_arrive_and_usual_rules_are_many() {
         for rule in [0, 1, 127, 128, 16_383, 16_384, u64::from(u32::MAX), u64::MAX] {
             let mut carried = Carried { source: 1, ..Carried::default() };
-            assert!(carried.add(CarriedRule { rule, key: 5, value: 0, counted: false }));
+            assert!(carried.add(CarriedRule { rule, key: 5, ..CarriedRule::default() }));
             let bytes = carried.to_bytes();
             assert_eq!(bytes.len(), FIXED + carried.used);
             assert_eq!(Carried::from_bytes(&bytes), carried);
         }
         let mut carried = Carried::default();
-        let usual = CarriedRule { rule: 1_000, key: 5, value: 0, counted: true };
+        let usual = CarriedRule { rule: 1_000, key: 5, counted: true, ..CarriedRule::default() };
         assert_eq!((0..100).filter(|_| carried.add(usual)).count(), 42);
     }
 

@@ -2,15 +2,15 @@
 
 use super::carried::CarriedRule;
 use super::legs::LegMap;
-use super::parts::{Counted, Parts};
-use super::request::{AbuseCheck, session_subject};
+use super::parts::{Counted, KeyList, Parts};
+use super::request::{AbuseCheck, Subject, session_subject, spared_subject};
 use super::values::PartValues;
 use super::{shares, spec, words};
 use arc_swap::Guard;
 use smallvec::SmallVec;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use weir_abuse::{Details, Entry, Exceptions, Group, Key, Keys, Listed, Observation, Peak};
+use weir_abuse::{Details, Entry, Exceptions, Group, Key, Keys, Listed, Made, Observation, Peak};
 use weir_policy::{AbuseExcess, AbuseKind, AbuseRule, KeyPart, Mode, Reaction};
 
 /// A limit that the request goes over.
@@ -26,6 +26,8 @@ pub(super) struct Counting<'p, 'h, 'a> {
     request: Counted<'p, 'h, 'a>,
     rules: &'p [&'p Arc<AbuseRule>],
     parts: Parts<'p, 'h, 'a>,
+    /// The parts under earlier secrets, where exceptions may have been made under these.
+    former: SmallVec<[Parts<'p, 'h, 'a>; 0]>,
     check: &'p mut AbuseCheck,
     legs: Guard<Arc<LegMap>>,
     /// Empty where no histograms are kept.
@@ -38,11 +40,20 @@ pub(super) struct Counting<'p, 'h, 'a> {
 
 impl<'p, 'h, 'a> Counting<'p, 'h, 'a> {
     /// Of `rules`, those with the same key follow each other.
-    pub fn new(request: Counted<'p, 'h, 'a>, rules: &'p [&'p Arc<AbuseRule>], check: &'p mut AbuseCheck) -> Self {
+    pub fn new(
+        request: Counted<'p, 'h, 'a>,
+        former: &'p [(&'p Keys, Subject)],
+        rules: &'p [&'p Arc<AbuseRule>],
+        check: &'p mut AbuseCheck,
+    ) -> Self {
+        let under = |(number, (keys, subject)): (usize, &'p (&'p Keys, Subject))| {
+            Parts::new(Counted { keys, subject, secret: number + 1, ..request }, rules)
+        };
+        let former = former.iter().enumerate().map(under).collect();
         let (legs, now) = (request.abuse.legs.load(), request.abuse.shared_time(request.view.now));
         let (peaks, excesses) = (SmallVec::new(), SmallVec::new());
         let (parts, has_histograms) = (Parts::new(request, rules), request.abuse.histograms.is_enabled());
-        Self { request, rules, parts, check, legs, peaks, has_histograms, now, excesses }
+        Self { request, rules, parts, former, check, legs, peaks, has_histograms, now, excesses }
     }
 
     /// Counts under all rules.
@@ -71,33 +82,66 @@ impl<'p, 'h, 'a> Counting<'p, 'h, 'a> {
             }
             makes += usize::from(counts_requests(rule) || rule.kind == AbuseKind::Bola);
             // Read before anything is locked.
-            rule.distinct.as_ref().map(|part| self.parts.distinct(part));
+            if let Some(part) = &rule.distinct {
+                self.parts.distinct(part);
+            }
         }
-        let logged_in = &self.request.subject.logged_in;
-        for subject in self.parts.subjects(rules[0]) {
+        let former: SmallVec<[KeyList; 0]> = self.former.iter_mut().map(|parts| parts.subjects(rules[0])).collect();
+        let subjects = self.parts.subjects(rules[0]);
+        let is_clear = subjects.len() == 1 && !is_safe(self.request.view.message.method);
+        for (number, &subject) in subjects.iter().enumerate() {
             let mut counters = self.request.abuse.table.group(subject, self.now, makes);
+            let mut spared: SmallVec<[&'p Arc<AbuseRule>; 0]> = SmallVec::new();
             for rule in rules {
                 let key = Keys::counter(subject, rule.id);
-                let excepted = exceptions.is_some_and(|all| all.cover(rule.id, Key(key), self.request.view.now));
-                // Who logged in to an account is not locked out of it by guesses of others.
-                let spared = !logged_in.is_empty() && logged_in.contains(&key) && !rule.counts_by_client();
-                if !excepted && !spared {
-                    self.rule(rule, key, &mut counters);
+                let before = former.iter().filter_map(|list| list.get(number)).copied();
+                if exceptions.is_some_and(|all| self.is_excepted(all, rule.id, before.chain([subject]))) {
+                    continue;
+                }
+                if self.is_spared(rule, key) {
+                    spared.push(rule);
+                } else {
+                    self.rule(rule, key, is_clear, &mut counters);
                 }
             }
+            drop(counters);
+            spared.into_iter().for_each(|rule| self.spare(rule, subject, is_clear));
         }
     }
 
-    fn rule(&mut self, rule: &'p Arc<AbuseRule>, key: u128, counters: &mut Group<'_>) {
+    /// Whether a rule does not apply to one of `subjects`, which are one under different secrets.
+    fn is_excepted(&self, all: &Exceptions<'_>, rule: u64, subjects: impl IntoIterator<Item = u128>) -> bool {
+        let now = self.request.view.now;
+        subjects.into_iter().any(|subject| all.cover(rule, Key(Keys::counter(subject, rule)), now))
+    }
+
+    /// Who logged in to an account is not locked out of it by guesses of others.
+    #[inline]
+    fn is_spared(&self, rule: &AbuseRule, key: u128) -> bool {
+        let logged_in = &self.request.subject.logged_in;
+        !logged_in.is_empty() && logged_in.contains(&key) && !rule.counts_by_client()
+    }
+
+    /// Counts a request that is spared the limit of its account: its session has the same limit for itself, so that a session
+    /// that seemed to log in is worth no more than that. The first failure ends it, and counts for the account.
+    #[cold]
+    fn spare(&mut self, rule: &'p Arc<AbuseRule>, subject: u128, is_clear: bool) {
+        let (abuse, keys) = (self.request.abuse, self.request.keys);
+        let own = spared_subject(keys, subject, self.request.subject.session);
+        self.rule(rule, Keys::counter(own, rule.id), false, &mut abuse.table.group(own, self.now, 1));
+        let key = Keys::counter(subject, rule.id);
+        self.carry(CarriedRule { rule: rule.id, key, proves_nothing: !is_clear, ..CarriedRule::default() });
+    }
+
+    /// Counts under one rule. `is_clear`: success would prove that the session belongs to the account.
+    fn rule(&mut self, rule: &'p Arc<AbuseRule>, key: u128, is_clear: bool, counters: &mut Group<'_>) {
         let shares = shares(rule, self.request.subject.sessions);
         let limit = rule.limit().saturating_mul(shares);
         let (seen, counted) = match rule.kind {
             AbuseKind::Bola => (self.values(rule, key, shares, counters), false),
             _ => self.requests(rule, key, shares, counters),
         };
-        if let Some(peak) = seen.peak.filter(|_| self.has_histograms) {
-            self.peaks.push((&**rule, peak));
-        }
+        self.note_peak(rule, seen);
         self.check.noted |= seen.count > limit / 2;
         if seen.count > limit {
             let excess = Excess { rule, key: Key(key), count: seen.count, details: counters.details(key) };
@@ -107,19 +151,28 @@ impl<'p, 'h, 'a> Counting<'p, 'h, 'a> {
                 None => self.excesses.push(excess),
             }
         }
-        if rule.kind != AbuseKind::Bola && self.takes_back(rule, key, counted, seen.count > limit) {
+        if rule.kind != AbuseKind::Bola && self.takes_back(rule, key, counted, seen.count > limit, is_clear) {
             counters.add(key, spec(rule, shares), -1);
         }
     }
 
-    /// Counts a value of the request.
-    fn values(&mut self, rule: &'p AbuseRule, key: u128, shares: u32, counters: &mut Group<'_>) -> Observation {
-        let value =
-            rule.distinct.as_ref().filter(|_| self.request.view.first).and_then(|part| self.parts.distinct(part));
-        match value {
-            Some(value) => counters.add_value(key, spec(rule, shares), value.hash, value.number),
-            None => counters.peek(key),
+    #[inline]
+    fn note_peak(&mut self, rule: &'p AbuseRule, seen: Observation) {
+        if let Some(peak) = seen.peak.filter(|_| self.has_histograms) {
+            self.peaks.push((rule, peak));
         }
+    }
+
+    /// Counts the values of the request: each of those of a repeated name.
+    fn values(&mut self, rule: &'p AbuseRule, key: u128, shares: u32, counters: &mut Group<'_>) -> Observation {
+        let part = rule.distinct.as_ref().filter(|_| self.request.view.first);
+        let values = part.map(|part| self.parts.distinct(part).clone()).unwrap_or_default();
+        let Some((last, others)) = values.split_last() else { return counters.peek(key) };
+        for value in others {
+            let seen = counters.add_value(key, spec(rule, shares), value.hash, value.number);
+            self.note_peak(rule, seen);
+        }
+        counters.add_value(key, spec(rule, shares), last.hash, last.number)
     }
 
     /// Counts the request, unless the rule counts its response. Says whether it was counted.
@@ -137,7 +190,7 @@ impl<'p, 'h, 'a> Counting<'p, 'h, 'a> {
     /// Leaves what the rule must know of the request for its response. Returns whether the request, if it was counted, is not
     /// to count.
     #[inline]
-    fn takes_back(&mut self, rule: &'p AbuseRule, key: u128, counted: bool, is_above: bool) -> bool {
+    fn takes_back(&mut self, rule: &'p AbuseRule, key: u128, counted: bool, is_above: bool, is_clear: bool) -> bool {
         if counted && is_above && self.blocks(rule) {
             // What is blocked does not reach the upstream: it does not prolong the block.
             return true;
@@ -145,13 +198,26 @@ impl<'p, 'h, 'a> Counting<'p, 'h, 'a> {
         if !rule.kind.reads_responses() {
             return false;
         }
-        let value = rule.distinct.as_ref().and_then(|part| self.parts.distinct(part)).map_or(0, |value| value.hash);
-        let is_carried = self.check.carried.add(CarriedRule { rule: rule.id, key, value, counted });
+        let item = CarriedRule { rule: rule.id, key, value: 0, counted, proves_nothing: !is_clear };
+        let is_carried = match &rule.distinct {
+            None => self.carry(item),
+            Some(part) => {
+                let values = self.parts.distinct(part).clone();
+                values.iter().all(|value| self.carry(CarriedRule { value: value.hash, ..item }))
+            }
+        };
+        counted && !is_carried
+    }
+
+    /// Leaves a rule for the response. False if there is no room: its response will not tell whether the attempt failed, so it
+    /// does not count.
+    #[inline]
+    fn carry(&mut self, item: CarriedRule) -> bool {
+        let is_carried = self.check.carried.add(item);
         if !is_carried {
-            // Its response will not tell whether the attempt failed: it does not count.
             self.request.abuse.not_carried.fetch_add(1, Ordering::Relaxed);
         }
-        counted && !is_carried
+        is_carried
     }
 
     fn blocks(&self, rule: &AbuseRule) -> bool {
@@ -184,6 +250,7 @@ impl<'p, 'h, 'a> Counting<'p, 'h, 'a> {
                 subject: Key(subject),
                 rule: rule.id,
                 key: *key,
+                made: Made { secret: self.request.keys.id().to_owned(), parts: rule.parts },
                 list,
                 application: self.request.plan.application,
                 source: if by_session {
@@ -200,6 +267,11 @@ impl<'p, 'h, 'a> Counting<'p, 'h, 'a> {
         let retry_after = u32::try_from(details.wait_ms.div_ceil(1000)).unwrap_or(u32::MAX).max(1);
         self.check.excesses.push(AbuseExcess { rule: Arc::clone(rule), text: reason, retry_after });
     }
+}
+
+/// Methods that only ask: whatever answers them is no login (RFC 9110 §9.2.1).
+fn is_safe(method: &[u8]) -> bool {
+    matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE")
 }
 
 /// Whether a rule counts requests before they are answered.

@@ -39,15 +39,18 @@ pub(crate) use upstream::{EntryExchange, INTERVAL, call};
 use arc_swap::ArcSwap;
 use legs::Legs;
 use sessions::Sessions;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use weir_abuse::{Entries, Keys, Spec, Table};
 use weir_policy::AbuseRule;
-use weir_protocol::node_api::BehaviourStatus;
+use weir_protocol::node_api::{BehaviourStatus, MAX_SECRETS};
 
 /// Most automatic entries of a group.
 pub(crate) const MAX_ENTRIES: usize = 100_000;
+/// Largest difference of clocks, in milliseconds.
+const MAX_OFFSET_MS: i64 = 86_400_000;
+
 /// Settings of [`Abuse`].
 #[derive(Clone, Debug)]
 pub struct AbuseSettings {
@@ -78,7 +81,7 @@ pub struct Abuse {
     offset_ms: AtomicI64,
 }
 
-/// The keys in use, then those of earlier secrets, by which entries are still found.
+/// The keys in use, then those of earlier secrets, by which entries and exceptions are still found.
 #[derive(Debug)]
 struct Keyring(Vec<Keys>);
 
@@ -113,7 +116,8 @@ impl Abuse {
         }
     }
 
-    /// Replaces the secrets of the group. Counters start anew; entries made under a secret that stays are still found.
+    /// Replaces the secrets of the group. Counters start anew; entries and exceptions made under a secret that stays are still
+    /// found.
     pub fn set_secrets(&self, secrets: &[Vec<u8>]) {
         if !secrets.is_empty() {
             self.keys.store(Arc::new(Keyring::new(secrets)));
@@ -145,9 +149,11 @@ impl Abuse {
         self.keys.load().0[0].name(key)
     }
 
-    /// Sets the difference between the clock of the shared counters and that of the node.
-    pub fn set_offset(&self, milliseconds: i64) {
-        self.offset_ms.store(milliseconds, Ordering::Relaxed);
+    /// Notes that it was `theirs` by the clock of the shared counters when it was `now` by that of the node. A difference of
+    /// more than a day is no clock: counters would be emptied by whoever answers so.
+    pub fn set_offset(&self, theirs: u64, now: u64) {
+        let offset = i64::try_from(i128::from(theirs) - i128::from(now)).unwrap_or(i64::MAX);
+        self.offset_ms.store(offset.clamp(-MAX_OFFSET_MS, MAX_OFFSET_MS), Ordering::Relaxed);
     }
 
     /// `now` by the clock of the shared counters.
@@ -157,7 +163,11 @@ impl Abuse {
 
     /// What the rules cannot do on this node, for its heartbeats.
     pub fn status(&self, now: u64) -> BehaviourStatus {
-        BehaviourStatus { unlisted: self.unlisted.load(Ordering::Relaxed), unanswered: self.unanswered(now) }
+        BehaviourStatus {
+            unlisted: self.unlisted.load(Ordering::Relaxed),
+            unanswered: self.unanswered(now),
+            secrets: self.keys.load().0.iter().take(MAX_SECRETS).map(|keys| keys.id().to_owned()).collect(),
+        }
     }
 
     /// How often a rule did not count a request because more rules read its response than can be carried to it.
@@ -176,10 +186,21 @@ fn shares(rule: &AbuseRule, sessions: u32) -> u32 {
     if sessions > 1 && rule.is_shared_by_sessions() { sessions } else { 1 }
 }
 
+/// The prefix of IPv4 addresses that a gateway translated to IPv6 (RFC 6052): they are different clients in one network.
+const TRANSLATED: u128 = 0x0064_ff9b_u128 << 96;
+
+/// The client behind an address: that of IPv4, where it is mapped or translated.
+fn client_of(client: IpAddr) -> IpAddr {
+    match client.to_canonical() {
+        IpAddr::V6(ip) if ip.to_bits() >> 32 << 32 == TRANSLATED => Ipv4Addr::from_bits(ip.to_bits() as u32).into(),
+        client => client,
+    }
+}
+
 /// An address as it is counted: of IPv6 the network of 64 bits.
 fn counted_address(client: IpAddr) -> [u8; 17] {
     let mut bytes = [0; 17];
-    match client.to_canonical() {
+    match client_of(client) {
         IpAddr::V4(ip) => bytes[1..5].copy_from_slice(&ip.to_bits().to_be_bytes()),
         IpAddr::V6(ip) => {
             bytes[0] = 6;

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use weir_abuse::Keys;
 use weir_policy::{AbuseRule, KeyPart, Plan};
 
-/// Subjects under which one request may count for one rule: repeated names give several.
-const MAX_SUBJECTS: usize = 4;
+/// Subjects under which one request may count for one rule: repeated names give several. Where there are more, only the first
+/// and the last value of each part count, which are those that upstreams take.
+const MAX_SUBJECTS: usize = 16;
 /// Separates keys of values from those of sources.
 const VALUE: u64 = 1;
 
@@ -25,6 +26,9 @@ pub(super) struct DistinctValue {
     pub number: Option<u64>,
 }
 
+/// The values of one part: several where a name is repeated, for only the upstream knows which of them it takes.
+pub(super) type DistinctValues = SmallVec<[DistinctValue; 1]>;
+
 /// A request, and what it is counted with.
 #[derive(Clone, Copy)]
 pub(super) struct Counted<'p, 'h, 'a> {
@@ -32,6 +36,8 @@ pub(super) struct Counted<'p, 'h, 'a> {
     pub view: &'p RequestView<'h, 'a>,
     pub plan: &'p Plan,
     pub keys: &'p Keys,
+    /// Which of the secrets `keys` are under; 0 for the one in use.
+    pub secret: usize,
     pub subject: &'p Subject,
 }
 
@@ -41,7 +47,7 @@ pub(super) struct Parts<'p, 'h, 'a> {
     rules: &'p [&'p Arc<AbuseRule>],
     /// Keys of the values of each part, by its number in the policy, once they were asked for.
     hashed: SmallVec<[Option<KeyList>; 16]>,
-    distinct: SmallVec<[(&'p KeyPart, Option<DistinctValue>); 2]>,
+    distinct: SmallVec<[(&'p KeyPart, DistinctValues); 2]>,
     /// Points of the message that rules name, and what is there, once one of them was asked for.
     points: Option<Vec<(&'p KeyPart, PartValues<'p>)>>,
 }
@@ -62,28 +68,37 @@ impl<'p, 'h, 'a> Parts<'p, 'h, 'a> {
         if single.len() == rule.key.len() {
             return smallvec![Keys::subject(single)];
         }
-        let lists = rule.part_numbers().iter().flat_map(|&number| &self.hashed[number as usize]);
-        let mut combined: SmallVec<[SmallVec<[u128; 6]>; MAX_SUBJECTS]> = smallvec![SmallVec::new()];
-        for list in lists {
-            let next =
-                combined.iter().flat_map(|key| list.iter().map(|part| key.iter().copied().chain([*part]).collect()));
-            combined = next.take(MAX_SUBJECTS).collect();
-        }
-        combined.into_iter().map(Keys::subject).collect()
+        self.combined(rule.part_numbers()).into_iter().map(Keys::subject).collect()
     }
 
-    /// The value at `part`, the last one where it is repeated.
-    pub fn distinct(&mut self, part: &'p KeyPart) -> Option<DistinctValue> {
-        if let Some((_, known)) = self.distinct.iter().find(|(known, _)| *known == part) {
-            return *known;
+    /// Each combination of the values of these parts, which are hashed.
+    fn combined(&self, parts: &[u32]) -> Vec<SmallVec<[u128; 6]>> {
+        let lists = || parts.iter().flat_map(|&number| &self.hashed[number as usize]);
+        let all: usize = lists().map(|list| list.len()).product();
+        let mut combined: Vec<SmallVec<[u128; 6]>> = vec![SmallVec::new()];
+        for list in lists() {
+            let ends = [list.first(), list.last()].into_iter().flatten().take(list.len());
+            let list: KeyList = if all > MAX_SUBJECTS { ends.copied().collect() } else { list.clone() };
+            let with = |key: &SmallVec<[u128; 6]>, part: &u128| key.iter().copied().chain([*part]).collect();
+            combined = combined.iter().flat_map(|key| list.iter().map(move |part| with(key, part))).collect();
         }
-        let values = self.values(part);
-        let value = values.last().map(|value| DistinctValue {
-            hash: self.request.keys.value(value),
-            number: std::str::from_utf8(value).ok().and_then(|text| text.parse().ok()),
+        combined
+    }
+
+    /// The values at `part` whose variety is counted.
+    pub fn distinct(&mut self, part: &'p KeyPart) -> &DistinctValues {
+        let known = self.distinct.iter().position(|(known, _)| *known == part);
+        let at = known.unwrap_or_else(|| {
+            let keys = self.request.keys;
+            let hashed = |value: &Cow<'_, [u8]>| DistinctValue {
+                hash: keys.value(value),
+                number: std::str::from_utf8(value).ok().and_then(|text| text.parse().ok()),
+            };
+            let values = self.values(part).iter().map(hashed).collect();
+            self.distinct.push((part, values));
+            self.distinct.len() - 1
         });
-        self.distinct.push((part, value));
-        value
+        &self.distinct[at].1
     }
 
     /// The values of a part.
@@ -96,7 +111,8 @@ impl<'p, 'h, 'a> Parts<'p, 'h, 'a> {
             KeyPart::Host => one((&*head.host).into()),
             KeyPart::Route => one(self.request.view.route.as_bytes().into()),
             KeyPart::Consumer => {
-                let consumer = self.request.abuse.sessions.consumer(self.request.subject.credential);
+                let Counted { abuse, subject, secret, .. } = self.request;
+                let consumer = abuse.sessions.consumer(subject.credential, secret);
                 consumer.map(|consumer| consumer.to_be_bytes().to_vec().into()).into_iter().collect()
             }
             KeyPart::Session if self.request.subject.session != 0 => {
@@ -157,7 +173,7 @@ impl<'p, 'h, 'a> Parts<'p, 'h, 'a> {
             _ if folds => {
                 let mut list = KeyList::new();
                 for value in self.values(part) {
-                    let key = key(&value.trim_ascii().to_ascii_lowercase());
+                    let key = key(&values::folded(&value));
                     if !list.contains(&key) {
                         list.push(key);
                     }

@@ -115,10 +115,33 @@ impl Abuse {
             if !view.authenticated {
                 self.note_unlisted(&rules, view.now);
             }
-            let request = Counted { abuse: self, view, plan, keys, subject: &subject };
-            Counting::new(request, &rules, &mut check).count();
+            let former = self.former(view, policy, plan, &keyring.0[1..], subject.credential);
+            let request = Counted { abuse: self, view, plan, keys, secret: 0, subject: &subject };
+            Counting::new(request, &former, &rules, &mut check).count();
         }
         check
+    }
+
+    /// The source of a request as earlier secrets name it, by which its exceptions are still found.
+    fn former<'k>(
+        &self,
+        view: &RequestView<'_, '_>,
+        policy: &Policy,
+        plan: &Plan,
+        earlier: &'k [Keys],
+        credential: u64,
+    ) -> Vec<(&'k Keys, Subject)> {
+        if earlier.is_empty() || self.entries.exceptions().is_none() {
+            return Vec::new();
+        }
+        let session = session_value(view, policy, plan);
+        let under = |keys| Subject {
+            source: source_key(keys, view.client),
+            session: session_hash(keys, plan.application, &session),
+            credential,
+            ..Subject::default()
+        };
+        earlier.iter().map(|keys| (keys, under(keys))).collect()
     }
 
     /// Notes that a connector which does not authenticate sent a request under a rule that would list its source.
@@ -165,7 +188,7 @@ impl Abuse {
     /// Excepts a key of a rule until `until`; with `None` the entry is lifted, and the key not listed again for a minute.
     pub fn except(&self, rule: u64, key: Key, until: Option<u64>, now: u64) {
         let until = until.unwrap_or(now + MIN_LIFT);
-        self.entries.except(Exception { rule, key, at: now, until }, now);
+        self.entries.except(Exception { rule, key, at: now, until, ..Exception::default() }, now);
         self.table.forget(key.0);
     }
 }
@@ -203,6 +226,11 @@ fn anonymous(keys: &Keys, view: &RequestView<'_, '_>, plan: &Plan) -> u64 {
     let parts =
         [b"agent", &plan.application.to_be_bytes()[..], &counted_address(view.client), &agent[..agent.len().min(256)]];
     keys.key(0, &parts) as u64
+}
+
+/// What a session is counted by that is spared under `subject`.
+pub(super) fn spared_subject(keys: &Keys, subject: u128, session: u64) -> u128 {
+    keys.key(0, &[b"spared", &subject.to_be_bytes(), &session.to_be_bytes()])
 }
 
 /// The counter of the different sessions of a source.

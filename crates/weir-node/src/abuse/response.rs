@@ -2,9 +2,9 @@
 
 use super::carried::{Carried, CarriedRule};
 use super::request::session_hash;
-use super::{Abuse, shares, spec};
+use super::{Abuse, shares, spec, values};
 use smallvec::SmallVec;
-use weir_abuse::{Group, Observation, Peak};
+use weir_abuse::{Group, Observation, Peak, Spec};
 use weir_core::model::Message;
 use weir_policy::{AbuseKind, AbuseRule, KeyPart, Plan, Policy};
 
@@ -31,8 +31,8 @@ impl Abuse {
         self.trails.answered(carried.trail, view.requested, view.message.status);
         let accepted = view.message.status < 400;
         if accepted && !view.consumer.is_empty() && carried.credential != 0 {
-            let keyring = self.keys.load();
-            self.sessions.identify(carried.credential, keyring.0[0].value(view.consumer.as_bytes()));
+            let hashes = self.keys.load().0.iter().map(|keys| keys.value(view.consumer.as_bytes())).collect();
+            self.sessions.identify(carried.credential, hashes);
             if carried.session != 0 {
                 // The gateway verified the credential: the session is that of a consumer.
                 self.sessions.establish(carried.session);
@@ -45,6 +45,7 @@ impl Abuse {
         let now = self.shared_time(view.now);
         let sessions = self.sessions_of(carried.source, now);
         let legs = self.legs.load();
+        let location = view.message.header("location").unwrap_or_default();
         let mut peaks: SmallVec<[(&AbuseRule, Peak); 8]> = SmallVec::new();
         // Rules with the same subject follow each other: their counters lie together.
         for items in carried.rules().chunk_by(|a, b| a.key >> 64 == b.key >> 64) {
@@ -53,7 +54,10 @@ impl Abuse {
                 let rule = policy.abuse().rule(item.rule).filter(|rule| rule.kind.reads_responses());
                 if let Some(rule) = rule {
                     self.answered(&legs, rule.id, carried.route, view.now);
-                    let seen = self.answer(view, rule, item, session, shares(rule, sessions), &mut counters);
+                    let failed = rule.failure.matches(view.message.status, location, view.message.body);
+                    let spec = spec(rule, shares(rule, sessions));
+                    let seen = self.answer(view, rule, item, failed, spec, &mut counters);
+                    self.note_login(view, rule, item, failed, session);
                     peaks.extend(seen.peak.map(|peak| (&**rule, peak)));
                 }
             }
@@ -67,8 +71,8 @@ impl Abuse {
         let value = view.message.headers_named("set-cookie").take(MAX_COOKIES).find_map(|line| {
             let pair = line.split(|&byte| byte == b';').next()?;
             let at = pair.iter().position(|&byte| byte == b'=')?;
-            let value = pair[at + 1..].trim_ascii();
-            (pair[..at].trim_ascii() == name.as_bytes() && !value.is_empty()).then(|| value.to_vec())
+            let value = values::cookie_value(&pair[at + 1..]);
+            (pair[..at].trim_ascii() == name.as_bytes() && !value.is_empty()).then(|| value.into_owned())
         });
         let hash = session_hash(&self.keys.load().0[0], plan.application, &value);
         if hash == 0 {
@@ -78,31 +82,42 @@ impl Abuse {
         Some(hash)
     }
 
+    /// Counts what became of an attempt.
+    #[inline]
     fn answer(
         &self,
         view: &ResponseView<'_, '_>,
         rule: &AbuseRule,
         item: &CarriedRule,
-        session: Option<u64>,
-        shares: u32,
+        failed: bool,
+        spec: Spec,
         counters: &mut Group<'_>,
     ) -> Observation {
-        let location = view.message.header("location").unwrap_or_default();
-        let failed = rule.failure.matches(view.message.status, location, view.message.body);
-        let then = self.shared_time(view.requested);
-        let spec = spec(rule, shares);
-        let seen = match (rule.kind, rule.distinct.is_some()) {
+        let then = || self.shared_time(view.requested);
+        match (rule.kind, rule.distinct.is_some()) {
             (AbuseKind::Brute, true) if failed => counters.add_value(item.key, spec, item.value, None),
-            (AbuseKind::Brute, false) if failed && !item.counted => counters.add_at(item.key, spec, then, 1),
-            (AbuseKind::Brute, false) if !failed && item.counted => counters.add_at(item.key, spec, then, -1),
+            (AbuseKind::Brute, false) if failed && !item.counted => counters.add_at(item.key, spec, then(), 1),
+            (AbuseKind::Brute, false) if !failed && item.counted => counters.add_at(item.key, spec, then(), -1),
             (AbuseKind::ForcedBrowsing, _) if failed => counters.add(item.key, spec, 1),
             _ => Observation::default(),
-        };
-        if let (AbuseKind::Brute, false, Some(session)) = (rule.kind, failed, session)
-            && view.message.status < 400
-        {
+        }
+    }
+
+    /// Notes whether the session belongs to an account.
+    #[inline]
+    fn note_login(
+        &self,
+        view: &ResponseView<'_, '_>,
+        rule: &AbuseRule,
+        item: &CarriedRule,
+        failed: bool,
+        session: Option<u64>,
+    ) {
+        let (AbuseKind::Brute, None, Some(session)) = (rule.kind, &rule.distinct, session) else { return };
+        if failed {
+            self.sessions.log_out(session, item.key);
+        } else if view.message.status < 400 && !item.proves_nothing {
             self.sessions.log_in(session, item.key);
         }
-        seen
     }
 }

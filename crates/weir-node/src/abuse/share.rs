@@ -186,7 +186,7 @@ impl Share {
         }
         let read = values.last().ok_or_else(malformed)?;
         let streams = if read == Value::Nil { Vec::new() } else { self.read_streams(read)? };
-        Ok(Answer { time: seconds * 1000 + micros / 1000, counts, streams })
+        Ok(Answer { time: seconds.saturating_mul(1000).saturating_add(micros / 1000), counts, streams })
     }
 
     /// Which stream, id and fields of each message.
@@ -204,7 +204,7 @@ impl Share {
 
     fn apply(&mut self, sent: &[Outgoing], answer: Answer) {
         let now = now_millis();
-        self.abuse.set_offset(answer.time as i64 - now as i64);
+        self.abuse.set_offset(answer.time, now);
         let shared = self.abuse.shared_time(now);
         for (counter, (slots, distinct)) in sent.iter().zip(&answer.counts) {
             self.abuse.table().arrived(counter, slots, *distinct, shared);

@@ -1,5 +1,8 @@
 //! Behaviour as a policy describes it, from requests and responses to verdicts.
 
+mod hostile; // what an attacker tries who has read the source
+mod rotation; // of the secret of the group
+
 use super::*;
 use weir_core::model::{AttackType, Inspection};
 use weir_core::parse::{facts::facts, message};

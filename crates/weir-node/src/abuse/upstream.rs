@@ -123,7 +123,7 @@ impl CounterExchange {
             return false;
         };
         let now = now_millis();
-        self.abuse.set_offset(news.time as i64 - now as i64);
+        self.abuse.set_offset(news.time, now);
         let shared = self.abuse.shared_time(now);
         for (counter, counts) in sent.iter().zip(&news.counts) {
             table.arrived(counter, &counts.slots, counts.distinct, shared);

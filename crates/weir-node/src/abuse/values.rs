@@ -5,7 +5,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bumpalo::Bump;
 use smallvec::SmallVec;
 use std::borrow::Cow;
+use unicode_normalization::UnicodeNormalization as _;
 use weir_core::model::{Budget, DecodedHead, FormId, Limits, Message, PointId, PointPattern, PointTree, Stop, Value};
+use weir_core::normalize::percent;
 use weir_core::parse::extract::{ParseOptions, ScratchBuffers, extract_with_buffers};
 use weir_core::parse::visitor::ValueVisitor;
 
@@ -40,8 +42,22 @@ fn push<'v>(values: &mut PartValues<'v>, value: impl Into<Cow<'v, [u8]>>) {
 
 pub(super) fn header<'v>(message: &Message<'v>, name: &str) -> PartValues<'v> {
     let mut values = PartValues::new();
-    message.headers_named(name).for_each(|value| push(&mut values, value.trim_ascii()));
+    let is_credentials = name.eq_ignore_ascii_case("authorization");
+    for value in message.headers_named(name) {
+        if is_credentials { push(&mut values, credentials(value)) } else { push(&mut values, value.trim_ascii()) }
+    }
     values
+}
+
+/// Credentials in one spelling: the case of the scheme and the number of spaces behind it say nothing (RFC 9110 §11.4).
+fn credentials(value: &[u8]) -> Cow<'_, [u8]> {
+    let value = value.trim_ascii();
+    let Some(end) = value.iter().position(u8::is_ascii_whitespace) else { return Cow::Borrowed(value) };
+    let (scheme, rest) = (&value[..end], value[end..].trim_ascii_start());
+    if end + 1 + rest.len() == value.len() && !scheme.iter().any(u8::is_ascii_uppercase) {
+        return Cow::Borrowed(value);
+    }
+    Cow::Owned([&scheme.to_ascii_lowercase()[..], rest].join(&b' '))
 }
 
 pub(super) fn cookie<'v>(message: &Message<'v>, name: &str) -> PartValues<'v> {
@@ -50,11 +66,36 @@ pub(super) fn cookie<'v>(message: &Message<'v>, name: &str) -> PartValues<'v> {
         for pair in line.split(|&byte| byte == b';') {
             let Some(equals) = memchr::memchr(b'=', pair) else { continue };
             if pair[..equals].trim_ascii() == name.as_bytes() {
-                push(&mut values, pair[equals + 1..].trim_ascii());
+                push(&mut values, cookie_value(&pair[equals + 1..]));
             }
         }
     }
     values
+}
+
+/// A value of a cookie in one spelling: many upstreams remove quotes around it and decode it, so that one session could be
+/// written in many ways.
+pub(super) fn cookie_value(value: &[u8]) -> Cow<'_, [u8]> {
+    let value = value.trim_ascii();
+    let inner = value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")).unwrap_or(value);
+    percent::decode(inner, percent::Plus::Keep)
+}
+
+/// An account in one spelling: most upstreams compare accounts without regard to case, width and space around them, and
+/// databases often without regard to accents.
+pub(super) fn folded(value: &[u8]) -> Vec<u8> {
+    if value.is_ascii() {
+        return value.trim_ascii().to_ascii_lowercase();
+    }
+    let text = String::from_utf8_lossy(value);
+    let lower: String = text.nfkd().filter(|c| !is_unseen(*c)).flat_map(char::to_lowercase).collect();
+    lower.trim().as_bytes().to_vec()
+}
+
+/// Accents, and invisible characters, which upstreams often remove: soft hyphen, zero-width characters, marks of
+/// direction.
+fn is_unseen(c: char) -> bool {
+    matches!(c, '\u{300}'..='\u{36f}' | '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
 }
 
 pub(super) fn query<'v>(head: &'v DecodedHead<'_>, name: &'v str) -> PartValues<'v> {
@@ -164,6 +205,35 @@ mod tests {
         let other = serde_json::from_str(r#"[["post"],["json_doc"],["hash","none"]]"#).unwrap();
         let found = at_points(&message, &[&other, &point], &Limits::default());
         assert_eq!(found.into_iter().map(text).collect::<Vec<_>>(), [vec![], vec!["al", "bo"]]);
+    }
+
+    #[test]
+    fn one_session_credential_or_account_has_one_spelling() {
+        for text in ["sid=ab%2Fc", "sid=\"ab/c\"", "sid=%61%62%2fc", "sid= ab/c ", "x=1; sid=ab/c"] {
+            let raw = format!("GET / HTTP/1.1\r\nCookie: {text}\r\n\r\n");
+            let message = message::request(raw.as_bytes());
+            assert_eq!(cookie(&message, "sid").to_vec(), [&b"ab/c"[..]], "{text}");
+        }
+        for text in ["Bearer T0k", "bearer T0k", "BEARER \t  T0k", " bEaReR\tT0k "] {
+            let raw = format!("GET / HTTP/1.1\r\nAuthorization: {text}\r\nX-Api-Key: {text}\r\n\r\n");
+            let message = message::request(raw.as_bytes());
+            assert_eq!(header(&message, "AUTHORIZATION").to_vec(), [&b"bearer T0k"[..]], "{text}");
+            assert_eq!(header(&message, "X-API-KEY").to_vec(), [text.trim().as_bytes()], "only where it says nothing");
+        }
+        for text in [
+            "jose",
+            " JOSE ",
+            "Jos\u{e9}",
+            "jose\u{301}",
+            "\u{ff2a}\u{ff4f}se",
+            "jo\u{200b}se\u{a0}",
+            "\u{feff}jo\u{17f}e",
+        ] {
+            assert_eq!(String::from_utf8(folded(text.as_bytes())).unwrap(), "jose", "{text:?}");
+        }
+        assert_eq!(folded("\u{130}D".as_bytes()), b"id", "a dotted capital I");
+        assert_ne!(folded("\u{65e5}\u{672c}".as_bytes()), folded("\u{65e5}\u{6728}".as_bytes()));
+        assert_ne!(folded(b"\xff\x80x"), folded(b"y"));
     }
 
     #[test]

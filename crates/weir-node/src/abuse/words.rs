@@ -1,5 +1,6 @@
 //! Reasons for people: which key, how many, in which time, since when. Keys are masked.
 
+use super::client_of;
 use super::values::PartValues;
 use std::net::IpAddr;
 use weir_abuse::Details;
@@ -17,7 +18,7 @@ fn masked(value: &[u8]) -> String {
 
 /// A client's address as it is counted.
 pub(super) fn address(client: IpAddr) -> String {
-    match client.to_canonical() {
+    match client_of(client) {
         IpAddr::V4(ip) => ip.to_string(),
         IpAddr::V6(ip) => {
             format!("{}/64", std::net::Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64))
@@ -86,6 +87,9 @@ mod tests {
     fn keys_are_masked() {
         let client = "2001:db8:1:2:3::4".parse().unwrap();
         assert_eq!(part(&KeyPart::Client, b"", client), "2001:db8:1:2::/64");
+        for translated in ["::ffff:192.0.2.7", "64:ff9b::192.0.2.7"] {
+            assert_eq!(address(translated.parse().unwrap()), "192.0.2.7");
+        }
         assert_eq!(part(&KeyPart::Cookie("sid".into()), b"secret-token", client), "sid se***");
         assert_eq!(part(&KeyPart::Query("u".into()), b"bob", client), "u ***");
         assert_eq!(time(3_661_000), "01:01:01Z");

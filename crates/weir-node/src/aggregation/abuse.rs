@@ -82,7 +82,7 @@ mod tests {
         let mut upstream = EntryExchange::new();
         let told = upstream.report(&abuse.entries, now);
         assert_eq!(told.changes.len(), 2);
-        let exception = Exception { rule: 7, key: Key(1), at: now + 1, until: now + 60_000 };
+        let exception = Exception { rule: 7, key: Key(1), at: now + 1, until: now + 60_000, ..Exception::default() };
         let changes = vec![Change::Excepted(exception)];
         let news = AbuseNews { changes: changes.clone(), last: 5, ..AbuseNews::default() };
         assert!(!upstream.learn(&abuse.entries, &told, news, now));

@@ -34,6 +34,7 @@ fn row(page: &Page, listed: &ListedEntry) -> AutomaticRow {
         expires: moment(entry.expires),
         group: Text::new(&listed.group),
         key: entry.key.to_string(),
+        inert: listed.inert.unwrap_or_default(),
         attacks: href("/attacks", &[("range", "all"), ("q", &format!("ip:{address}"))]),
     }
 }

@@ -26,6 +26,8 @@ pub struct AutomaticRow {
     pub group: Text,
     /// Key of the rule's counter.
     pub key: String,
+    /// Why it does not act; empty while it does.
+    pub inert: &'static str,
     /// Attacks of the source.
     pub attacks: String,
 }

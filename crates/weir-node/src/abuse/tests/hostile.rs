@@ -1,0 +1,180 @@
+//! What an attacker tries who has read the source: one thing in many spellings, names that are repeated, sessions that only
+//! seem to have logged in.
+
+use super::*;
+
+const GUESS: &str = "{id: 7, type: brute, threshold: 3, window: 60, key: ['query:user'], \
+                     action: [{type: equal, point: [action_name], value: login}]}";
+
+impl TestNode {
+    /// A guess with these parameters in the query, in the session `cookie`.
+    fn post(&self, query: &str, cookie: &str) -> Asked {
+        self.ask("198.51.100.7", &format!("POST /login?{query} HTTP/1.1\r\nHost: h\r\nCookie: sid={cookie}\r\n\r\n"))
+    }
+
+    /// A guess that is answered like that if it is not blocked; whether it was blocked.
+    fn guess(&self, query: &str, cookie: &str, answer: &str) -> bool {
+        let asked = self.post(query, cookie);
+        if !blocked(&asked) {
+            self.answer(&asked, answer);
+        }
+        blocked(&asked)
+    }
+}
+
+fn passed(asked: impl Iterator<Item = bool>) -> usize {
+    asked.filter(|blocked| !blocked).count()
+}
+
+/// Responses come: attempts count from now on.
+fn answered(rules: &str) -> TestNode {
+    let node = TestNode::new(Mode::SafeBlocking, rules);
+    node.guess("user=other", "", WRONG);
+    node
+}
+
+#[test]
+fn a_walker_that_repeats_the_parameter_is_counted_by_each_value() {
+    let rule = "{id: 8, type: bola, threshold: 20, window: 60, key: [client], distinct: 'query:id', reaction: block}";
+    for query in ["id=N", "id=N&id=0", "id=0&id=N", "id=0&id=N&id=1", "%69d=N&id=0"] {
+        let node = TestNode::new(Mode::SafeBlocking, rule);
+        let path = |n: usize| format!("/orders?{}", query.replace('N', &(n + 10).to_string()));
+        assert!(passed((0..40).map(|n| blocked(&node.get("198.51.100.9", &path(n), "")))) <= 20, "{query}");
+    }
+}
+
+#[test]
+fn credential_stuffing_counts_each_value_of_a_repeated_name() {
+    let rule = "{id: 7, type: brute, threshold: 5, window: 60, key: [client], distinct: 'query:user', reaction: block}";
+    for query in ["user=N", "user=N&user=same", "user=same&user=N"] {
+        let node = answered(rule);
+        let tried = (0..30).map(|n| node.guess(&query.replace('N', &format!("u{n}")), "", WRONG));
+        assert!(passed(tried) <= 6, "{query}");
+    }
+}
+
+#[test]
+fn repeated_names_in_several_parts_do_not_hide_the_one_that_counts() {
+    let rule = "{id: 7, type: brute, threshold: 3, window: 60, key: ['query:user', 'query:shop']}";
+    let node = answered(rule);
+    let tried = (0..20).map(|n| {
+        let query = format!("user=a{n}&user=b{n}&user=c{n}&user=victim&shop=a{n}&shop=b{n}&shop=c{n}&shop=1");
+        node.guess(&query, "", WRONG)
+    });
+    assert_eq!(passed(tried), 3, "the last of each is one account");
+    let three = "{id: 7, type: brute, threshold: 3, window: 60, key: ['query:a', 'query:b', 'query:c']}";
+    let node = answered(three);
+    let many = |name: &str, n: usize| format!("{name}=v&{name}=x{n}&{name}=y{n}&{name}=z{n}");
+    let tried = (0..20).map(|n| node.guess(&[many("a", n), many("b", n), many("c", n)].join("&"), "", WRONG));
+    assert_eq!(passed(tried), 3, "with 64 combinations, the first and the last of each count");
+}
+
+#[test]
+fn one_account_in_many_spellings_is_one_account() {
+    let node = answered(GUESS);
+    let spellings = ["jose", "JOSE", "jos%c3%a9", "%6aose", "jose%20", "%ef%bd%8aose", "jo%e2%80%8bse", "jose%cc%81"];
+    assert_eq!(passed(spellings.iter().map(|user| node.guess(&format!("user={user}"), "", WRONG))), 3);
+    assert!(!node.guess("user=joseph", "", WRONG));
+}
+
+#[test]
+fn one_session_in_many_spellings_is_one_session() {
+    let rule = "{id: 9, type: rate_limit, threshold: 3, window: 60, key: [session]}";
+    let node = TestNode::new(Mode::Block, rule);
+    let spellings = ["abc", "%61bc", "a%62c", "ab%63", "%61%62%63", "\"abc\"", "\"%61bc\""];
+    assert_eq!(passed(spellings.iter().map(|sid| blocked(&node.get("198.51.100.9", "/", sid)))), 3);
+    // What the upstream issues in one spelling is recognised in another.
+    let node = TestNode::new(Mode::SafeBlocking, WALK);
+    node.issue("198.51.100.9", "a%62c");
+    node.get("198.51.100.9", "/", "abc");
+    let source = node.get("198.51.100.9", "/orders/1", "abc").carried.source;
+    assert_eq!(node.abuse.sessions_of(source, node.now), 1);
+}
+
+#[test]
+fn translated_addresses_are_different_clients() {
+    let node = TestNode::new(Mode::Block, "{id: 9, type: rate_limit, threshold: 3, window: 60, key: [client]}");
+    (0..9).for_each(|_| drop(node.get("64:ff9b::203.0.113.1", "/", "")));
+    assert!(blocked(&node.get("64:ff9b::203.0.113.1", "/", "")));
+    assert!(blocked(&node.get("::ffff:203.0.113.1", "/", "")) && blocked(&node.get("203.0.113.1", "/", "")));
+    assert!(!blocked(&node.get("64:ff9b::203.0.113.2", "/", "")), "its neighbour");
+}
+
+#[test]
+fn naming_two_accounts_is_no_login_at_the_second() {
+    let node = answered(GUESS);
+    // The upstream reads the first name, and the password fits that.
+    assert!(!node.guess("user=mallory&user=victim", "mine", RIGHT));
+    assert_eq!(passed((0..20).map(|_| node.guess("user=victim", "mine", WRONG))), 3);
+}
+
+#[test]
+fn opening_the_form_is_no_login() {
+    let node = answered(GUESS);
+    for _ in 0..5 {
+        let form = node.get("198.51.100.7", "/login?user=victim", "mine");
+        node.answer(&form, RIGHT);
+    }
+    assert_eq!(passed((0..20).map(|_| node.guess("user=victim", "mine", WRONG))), 3);
+}
+
+#[test]
+fn a_session_that_only_seemed_to_log_in_gains_one_guess() {
+    let node = answered(GUESS);
+    // Answers that the rule does not know as failures, before the account is at its limit.
+    (0..100).for_each(|n| assert!(!node.guess("user=victim", &format!("s{n}"), RIGHT)));
+    assert!(!node.guess("user=victim", "of-the-victim", RIGHT));
+    assert_eq!(passed((0..20).map(|_| node.guess("user=victim", "", WRONG))), 3);
+    let tried = passed((0..500).map(|n| node.guess("user=victim", &format!("s{}", n % 100), WRONG)));
+    assert_eq!(tried, 15, "each of the latest sixteen sessions that seemed to log in, less that of the victim");
+    assert!(!node.guess("user=victim", "of-the-victim", RIGHT));
+}
+
+#[test]
+fn guesses_of_a_spared_session_that_are_not_answered_have_its_limit() {
+    let node = answered(GUESS);
+    assert!(!node.guess("user=victim", "mine", RIGHT));
+    assert_eq!(passed((0..20).map(|_| node.guess("user=victim", "", WRONG))), 3);
+    let parallel: Vec<Asked> = (0..100).map(|_| node.post("user=victim", "mine")).collect();
+    assert_eq!(passed(parallel.iter().map(blocked)), 3);
+    for asked in parallel.iter().filter(|asked| !blocked(asked)) {
+        node.answer(asked, WRONG);
+    }
+    assert!(blocked(&node.post("user=victim", "mine")), "it failed");
+}
+
+#[test]
+fn logins_that_are_never_answered_stay_counted() {
+    let mut node = answered(GUESS);
+    let asked: Vec<Asked> = (0..50).map(|_| node.post("user=victim", "")).collect();
+    assert_eq!(passed(asked.iter().map(blocked)), 3);
+    node.now += 30_000;
+    assert!(blocked(&node.post("user=victim", "")));
+    assert!(!blocked(&node.post("user=bob", "")), "another account");
+}
+
+#[test]
+fn a_server_that_lies_about_the_time_moves_counters_by_a_day_at_most() {
+    let node = answered(GUESS);
+    let day = 86_400_000;
+    for (theirs, want) in [(u64::MAX, node.now + day), (0, node.now - day), (node.now + 5, node.now + 5)] {
+        node.abuse.set_offset(theirs, node.now);
+        assert_eq!(node.abuse.shared_time(node.now), want);
+    }
+}
+
+#[test]
+fn very_long_values_cost_bounded_memory() {
+    let node = TestNode::new(Mode::Block, "{id: 9, type: rate_limit, threshold: 3, window: 60, key: ['header:x-key']}");
+    let long = "k".repeat(1 << 20);
+    let ask = |tail: &str| {
+        let raw = format!("GET / HTTP/1.1\r\nHost: h\r\nX-Key: {long}{tail}\r\n\r\n");
+        blocked(&node.ask("198.51.100.9", &raw))
+    };
+    assert_eq!(
+        passed((0..20).map(|n| ask(&n.to_string()))),
+        3,
+        "what differs behind the first kilobyte does not count"
+    );
+    assert!(node.abuse.table().bytes() < 4_096);
+}
