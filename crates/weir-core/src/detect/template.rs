@@ -93,27 +93,6 @@ const MAX_PRODUCTS: usize = 16;
 const MAX_INDENT: usize = 32;
 /// Bytes of expressions inspected per byte of the text. Delimiters may nest, so expressions may overlap.
 const FUEL_RATIO: usize = 4;
-/// Opening and closing delimiters.
-const DELIMITERS: &[(&[u8], &[u8])] = &[
-    (b"{{", b"}}"),
-    (b"${", b"}"),
-    (b"#{", b"}"),
-    (b"*{", b"}"),
-    (b"~{", b"}"),
-    (b"@{", b"}"),
-    (b"<%", b"%>"),
-    (b"{%", b"%}"),
-    (b"{#", b"#}"),
-    (b"[[", b"]]"),
-    (b"@(", b")"),
-    (b"{$", b"}"),
-    (b"{php}", b"{/php}"),
-    (b"%{", b"}"),
-    (b"[(", b")]"),
-    (b"[=", b"]"),
-    (b"<#", b">"),
-    (b"{", b"}"),
-];
 /// Words with which an expression escapes the sandbox of its template, lower case.
 static SANDBOX_ESCAPES: AnyOf = AnyOf::new(&[
     b"__class__",
@@ -259,7 +238,7 @@ fn find(text: &[u8], document: bool) -> Option<Match> {
         let start = from + offset;
         from = start + 1;
         work::count(offset + 1);
-        let Some((open, close)) = DELIMITERS.iter().find(|(open, _)| text[start..].starts_with(open)) else { continue };
+        let Some((open, close)) = delimiters(&text[start..]) else { continue };
         let inside = &text[start + open.len()..];
         if open.len() == 1 && !smarty::may_begin(inside) {
             continue;
@@ -280,6 +259,32 @@ fn find(text: &[u8], document: bool) -> Option<Match> {
         }
     }
     None
+}
+
+/// The delimiter with which `text` begins, and the one that closes it.
+#[inline]
+fn delimiters(text: &[u8]) -> Option<(&'static [u8], &'static [u8])> {
+    Some(match text {
+        [b'{', b'{', ..] => (b"{{", b"}}"),
+        [b'{', b'%', ..] => (b"{%", b"%}"),
+        [b'{', b'#', ..] => (b"{#", b"#}"),
+        [b'{', b'$', ..] => (b"{$", b"}"),
+        [b'{', b'p', b'h', b'p', b'}', ..] => (b"{php}", b"{/php}"),
+        [b'{', ..] => (b"{", b"}"),
+        [b'$', b'{', ..] => (b"${", b"}"),
+        [b'#', b'{', ..] => (b"#{", b"}"),
+        [b'*', b'{', ..] => (b"*{", b"}"),
+        [b'~', b'{', ..] => (b"~{", b"}"),
+        [b'@', b'{', ..] => (b"@{", b"}"),
+        [b'%', b'{', ..] => (b"%{", b"}"),
+        [b'@', b'(', ..] => (b"@(", b")"),
+        [b'<', b'%', ..] => (b"<%", b"%>"),
+        [b'<', b'#', ..] => (b"<#", b">"),
+        [b'[', b'[', ..] => (b"[[", b"]]"),
+        [b'[', b'(', ..] => (b"[(", b")]"),
+        [b'[', b'=', ..] => (b"[=", b"]"),
+        _ => return None,
+    })
 }
 
 /// Whether an expression begins the value or has a line for itself.

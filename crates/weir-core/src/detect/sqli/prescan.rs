@@ -131,7 +131,7 @@ impl WordSet {
 /// Whether the grammar may find a structure in `text`, whose byte classes are `classes`.
 pub fn may_contain_sql(text: &[u8], classes: ByteClasses) -> bool {
     const PIPES: ByteClasses = ByteClasses::PIPE.with(ByteClasses::AMP);
-    let words = words(text);
+    let words = words(text, classes);
     words.has(WordSet::DISTINCTIVE)
         || combine(words)
         || (words.has(WordSet::CONSTANT) && begins_with_operand(text))
@@ -417,8 +417,9 @@ enum Before {
     Symbol,
 }
 
-/// The kinds of all words of `text`. Stops at a distinctive one.
-fn words(text: &[u8]) -> WordSet {
+/// The kinds of all words of `text`, which is made of `classes`. Stops at a distinctive one.
+fn words(text: &[u8], classes: ByteClasses) -> WordSet {
+    let calls = classes.intersects(ByteClasses::LPAREN);
     let mut all = WordSet::default();
     let mut at = 0;
     let mut before = Before::Start;
@@ -460,7 +461,7 @@ fn words(text: &[u8]) -> WordSet {
             TokenStart::Number => {
                 at = number(text, at);
                 before = Before::Symbol;
-                if is_followed_by(&text[at..], |b| b == b'(') {
+                if calls && is_followed_by(&text[at..], |b| b == b'(') {
                     all.0 |= WordSet::NUMBER_CALL;
                 }
             }
