@@ -5,13 +5,13 @@ use super::{StartError, configuration, settings};
 use crate::config::{Resolved, Sources};
 use std::sync::Arc;
 use tokio::sync::Mutex;
-use weir_core::ruleset::Ruleset;
+use weir_core::ruleset::{Ruleset, builtin, losses};
 use weir_node::generation::{CurrentGeneration, Generation};
 use weir_node::geo::Geo;
 use weir_node::http_inspector::AccessRules;
 use weir_node::sync::{Apply, ApplyError, BlobCache, PolicyStatus, PolicySync, RemotePolicy, VerifiedPolicy};
 use weir_policy::CustomSignature;
-use weir_runtime::telemetry::Telemetry;
+use weir_runtime::telemetry::{Metrics, Telemetry};
 
 /// What is built.
 pub struct Built {
@@ -126,7 +126,7 @@ impl Composer {
         telemetry: Arc<Telemetry>,
     ) -> (Self, AccessRules) {
         let (Built { generation, access, compiled }, remote) = first;
-        telemetry.metrics.signatures.set(generation.ruleset.signatures.len() as i64);
+        report_signatures(&generation.ruleset, &telemetry.metrics);
         telemetry.metrics.generation.set(1);
         let current = Arc::new(CurrentGeneration::new(generation));
         let state = Mutex::new(State { resolved: resolved.clone(), remote, compiled });
@@ -182,11 +182,25 @@ impl Composer {
 
     fn swap(&self, state: &mut State, built: Built) -> (u64, AccessRules) {
         let metrics = &self.telemetry.metrics;
-        metrics.signatures.set(built.generation.ruleset.signatures.len() as i64);
+        report_signatures(&built.generation.ruleset, metrics);
         state.compiled = built.compiled;
         let number = self.current.swap(built.generation);
         metrics.generation.set(number as i64);
         (number, built.access)
+    }
+}
+
+/// Sets the metrics of signatures, and says in the log if ones that ship with the program are not in use.
+fn report_signatures(ruleset: &Ruleset, metrics: &Metrics) {
+    let missing = losses::missing(ruleset) as i64;
+    metrics.signatures.set(ruleset.signatures.len() as i64);
+    if metrics.missing_signatures.set(missing) != missing && missing > 0 {
+        let built_in = builtin::ids().len();
+        tracing::warn!(
+            missing,
+            built_in,
+            "built-in signatures are not in use: rule packs or the configuration leave them out"
+        );
     }
 }
 

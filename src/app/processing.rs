@@ -15,6 +15,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use weir_control_plane::metrics::ControlPlaneMetrics;
+use weir_core::ruleset::losses;
 use weir_node::crowdsec::{Reader, ReaderMetrics};
 use weir_node::events::Spool;
 use weir_node::http_inspector::context::ContextKeys;
@@ -182,8 +183,10 @@ fn heartbeat(composer: &Arc<Composer>, events: Option<&Events>, service: &Servic
     Arc::new(move || {
         let spooled = spool.as_ref().map(Spool::status).unwrap_or_default();
         let now = now_millis();
+        let generation = current.get();
         Heartbeat {
-            signatures: current.get().ruleset.signatures.len() as u64,
+            signatures: generation.ruleset.signatures.len() as u64,
+            missing_signatures: losses::missing(&generation.ruleset) as u64,
             spooled: spooled.records,
             dropped: spooled.dropped,
             gaps: gaps.latest(now),

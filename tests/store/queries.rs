@@ -563,3 +563,28 @@ both! {
         assert_eq!((few.hits, few.sources, few.at_least), (1, 1, false));
     }
 }
+
+both! {
+    async fn of_an_address_with_very_many_hits_the_newest_are_counted(fresh) {
+        let database = fresh.open().await;
+        const ALL: u64 = 10_100;
+        let hits: Vec<Hit> = (0..ALL)
+            .map(|n| {
+                let mut hit = hit(NOON + n as i64 * SECOND, n);
+                hit.client.ip = if n == 7 { "192.0.2.9".into() } else { "198.51.100.7".into() };
+                hit
+            })
+            .collect();
+        for some in hits.chunks(1_000) {
+            database.insert(batch(some.to_vec()), "node-a").await.unwrap();
+        }
+        let of = async |ip: &str| {
+            let filter = Filter { ips: only(ip.parse().unwrap()), ..Filter::default() };
+            database.attacks(&filter, &Page::first(5)).await.unwrap().rows.remove(0)
+        };
+        let many = of("198.51.100.7/32").await;
+        assert_eq!((many.hits, many.blocked, many.sources, many.at_least), (10_000, 10_000, 1, true));
+        let one = of("192.0.2.9/32").await;
+        assert_eq!((one.hits, one.sources, one.at_least), (1, 1, false));
+    }
+}

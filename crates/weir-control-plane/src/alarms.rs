@@ -1,4 +1,4 @@
-//! Alarms: requests that pass uninspected, nodes that do not answer, and rules on behaviour that cannot act. They are judged
+//! Alarms: requests that pass uninspected, nodes that do not answer or lack signatures, and rules on behaviour that cannot act. They are judged
 //! by the last heartbeats whenever the Dashboard is shown; each beginning and end is an event in the audit log.
 
 use super::app::App;
@@ -7,6 +7,7 @@ use super::error::Result;
 use super::nodes::Node;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
+use weir_core::model::bytes::printable;
 use weir_protocol::code::NodeRole;
 
 /// Milliseconds for which a gap is shown after its last message.
@@ -18,8 +19,11 @@ const MAX_ALARMS: usize = 50;
 /// Nodes that an alarm names.
 const NAMED: usize = 3;
 
+/// Bytes shown of a name of a node or route.
+const MAX_NAME: usize = 60;
+
 /// Kinds, as metrics name them.
-pub const KINDS: [&str; 4] = ["no_node", "uninspected", "unanswered", "unlisted"];
+pub const KINDS: [&str; 5] = ["no_node", "uninspected", "unanswered", "unlisted", "missing_signatures"];
 
 /// What a security team must see at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +62,15 @@ pub enum Alarm {
         /// The last of them, in milliseconds since 1970.
         last: i64,
     },
+    /// Nodes that do not use all signatures built into their program.
+    MissingSignatures {
+        /// Names of the nodes.
+        nodes: Vec<String>,
+        /// The most that one of them lacks.
+        count: u64,
+        /// The last heartbeat of any, in milliseconds since 1970.
+        last: i64,
+    },
 }
 
 impl Alarm {
@@ -68,6 +81,7 @@ impl Alarm {
             Alarm::Uninspected { .. } => KINDS[1],
             Alarm::Unanswered { .. } => KINDS[2],
             Alarm::Unlisted { .. } => KINDS[3],
+            Alarm::MissingSignatures { .. } => KINDS[4],
         }
     }
 
@@ -78,6 +92,7 @@ impl Alarm {
             Alarm::Uninspected { route, leg, reason, .. } => format!("{leg}/{route}/{reason}"),
             Alarm::Unanswered { rule, route, .. } => format!("rule/{rule}/{route}"),
             Alarm::Unlisted { .. } => "connectors".into(),
+            Alarm::MissingSignatures { .. } => "nodes".into(),
         }
     }
 
@@ -90,18 +105,19 @@ impl Alarm {
             }
             Alarm::Uninspected { route, leg, reason, .. } => {
                 let what = if leg == "response" { "Responses" } else { "Requests" };
-                let place = if route.is_empty() { String::new() } else { format!(" on route {route}") };
+                let place = if route.is_empty() { String::new() } else { format!(" on route {}", short(route)) };
                 format!("{what} pass uninspected{place}: {}", reason_text(reason))
             }
             Alarm::Unanswered { rule, route, .. } => {
-                let place = if route.is_empty() { String::new() } else { format!(" on route {route}") };
+                let place = if route.is_empty() { String::new() } else { format!(" on route {}", short(route)) };
                 format!("Rule {rule} counts nothing{place}: the connector sends no responses to its requests")
             }
             Alarm::Unlisted { nodes, .. } => {
-                let more = nodes.len().saturating_sub(NAMED);
-                let more = if more == 0 { String::new() } else { format!(" and {more} more") };
-                let names = nodes.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
-                format!("Calls of connectors that do not authenticate list nothing (node {names}{more})")
+                format!("Calls of connectors that do not authenticate list nothing (node {})", named(nodes))
+            }
+            Alarm::MissingSignatures { nodes, count, .. } => {
+                let are = if *count == 1 { "signature is" } else { "signatures are" };
+                format!("{count} built-in {are} not in use (node {})", named(nodes))
             }
         }
     }
@@ -117,6 +133,10 @@ impl Alarm {
                 "Rules with the reaction graylist or denylist only report and limit for these calls. Set connector.auth on the \
                  node and a key or certificate in the connector."
             }
+            Alarm::MissingSignatures { .. } => {
+                "A rule pack takes their place, or rules.builtin of the node is false. Rule packs: take the pack out of use, or \
+                 bring a version of it that has them."
+            }
         }
     }
 
@@ -129,16 +149,36 @@ impl Alarm {
     pub fn at(&self) -> i64 {
         match self {
             Alarm::NoNode { since } => *since,
-            Alarm::Uninspected { last, .. } | Alarm::Unanswered { last, .. } | Alarm::Unlisted { last, .. } => *last,
+            Alarm::Uninspected { last, .. }
+            | Alarm::Unanswered { last, .. }
+            | Alarm::Unlisted { last, .. }
+            | Alarm::MissingSignatures { last, .. } => *last,
         }
     }
 
     /// How many messages, as far as they are counted.
     pub fn count(&self) -> Option<u64> {
         match self {
-            Alarm::NoNode { .. } | Alarm::Unanswered { .. } | Alarm::Unlisted { .. } => None,
+            Alarm::NoNode { .. }
+            | Alarm::Unanswered { .. }
+            | Alarm::Unlisted { .. }
+            | Alarm::MissingSignatures { .. } => None,
             Alarm::Uninspected { count, .. } => Some(*count),
         }
+    }
+}
+
+/// A name, cut where it is long.
+fn short(name: &str) -> String {
+    printable(name.as_bytes(), MAX_NAME)
+}
+
+/// Names of nodes; of many, the first ones.
+fn named(nodes: &[String]) -> String {
+    let names = nodes.iter().take(NAMED).map(|name| short(name)).collect::<Vec<_>>().join(", ");
+    match nodes.len().saturating_sub(NAMED) {
+        0 => names,
+        more => format!("{names} and {more} more"),
     }
 }
 
@@ -187,6 +227,7 @@ pub fn of_nodes(nodes: &[Node], now: i64, started: i64) -> Vec<Alarm> {
     }));
     out.extend(unanswered(nodes, now));
     out.extend(unlisted(nodes, now));
+    out.extend(missing_signatures(nodes, now));
     out.truncate(MAX_ALARMS);
     out
 }
@@ -217,6 +258,15 @@ fn unlisted(nodes: &[Node], now: i64) -> Option<Alarm> {
     let calls = calls.filter_map(|node| Some((recent(node.heartbeat.behaviour.unlisted, now)?, node.name.clone())));
     let (times, nodes): (Vec<i64>, Vec<String>) = calls.unzip();
     times.into_iter().max().map(|last| Alarm::Unlisted { nodes, last })
+}
+
+/// Nodes that answer and do not use all signatures built into their program.
+fn missing_signatures(nodes: &[Node], now: i64) -> Option<Alarm> {
+    let lack = nodes.iter().filter(|node| node.enabled && node.heartbeat.missing_signatures > 0);
+    let lack: Vec<&Node> = lack.filter(|node| now - node.seen_at < SHOWN_MS).collect();
+    let count = lack.iter().map(|node| node.heartbeat.missing_signatures).max()?;
+    let last = lack.iter().map(|node| node.seen_at).max()?;
+    Some(Alarm::MissingSignatures { nodes: lack.iter().map(|node| node.name.clone()).collect(), count, last })
 }
 
 /// Whether all processing nodes are silent. What was missed before the control plane started says nothing.

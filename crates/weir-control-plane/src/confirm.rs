@@ -38,10 +38,16 @@ pub struct Unconfirmed {
     pub stale: bool,
 }
 
+impl Unconfirmed {
+    /// The changes in one line.
+    pub fn listed(&self) -> String {
+        self.changes.iter().map(|one| one.says.as_str()).collect::<Vec<_>>().join("; ")
+    }
+}
+
 impl fmt::Display for Unconfirmed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let changes: Vec<&str> = self.changes.iter().map(|one| one.says.as_str()).collect();
-        write!(f, "this change has to be confirmed: {}", changes.join("; "))?;
+        write!(f, "this change has to be confirmed: {}", self.listed())?;
         self.effect.as_ref().map_or(Ok(()), |effect| write!(f, ". {}", effect.words()))
     }
 }

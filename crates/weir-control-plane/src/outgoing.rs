@@ -10,6 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use weir_core::model::vendor;
 
 /// Longest connect.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -98,6 +99,9 @@ pub enum OutgoingError {
     /// The address is private, and the setting forbids those.
     #[error("{0} is in a private network: `control_plane.private_destinations` forbids it")]
     Private(IpAddr),
+    /// The host is the vendor's.
+    #[error("{0} is a host of the vendor whose node weir replaces, which is never contacted")]
+    Vendor(String),
     /// The name does not resolve.
     #[error("the name has no address")]
     NoAddress,
@@ -155,10 +159,17 @@ impl Outgoing {
         self.builder().dns_resolver(Arc::new(Guarded { private: self.private }))
     }
 
-    /// Whether a URL may be called, as far as its host is an address: names are checked when they are resolved.
+    /// Whether a URL may be called, as far as its host says: addresses of names are checked when they are resolved.
     pub fn check_url(&self, url: &str) -> Result<(), OutgoingError> {
         let url = Url::parse(url).map_err(|error| OutgoingError::Url(error.to_string()))?;
-        let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+        self.check_host(url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']'))
+    }
+
+    /// Whether `host`, a name or an address, may be connected to. Addresses of names are checked when they are resolved.
+    pub fn check_host(&self, host: &str) -> Result<(), OutgoingError> {
+        if vendor::is_vendor(host) {
+            return Err(OutgoingError::Vendor(host.to_owned()));
+        }
         host.parse::<IpAddr>().map_or(Ok(()), |address| self.check(address))
     }
 
@@ -169,6 +180,7 @@ impl Outgoing {
 
     /// Addresses of a host that may be connected to.
     pub async fn resolve(&self, host: &str, port: u16) -> std::io::Result<Vec<SocketAddr>> {
+        self.check_host(host).map_err(std::io::Error::other)?;
         permitted(tokio::net::lookup_host((host, port)).await?, self.private).map_err(std::io::Error::other)
     }
 }
@@ -266,6 +278,11 @@ mod tests {
             strict.check_url("http://[::ffff:127.0.0.1]:80/").is_err() && strict.check_url("http://127.1/").is_err()
         );
         assert!(strict.check_url("https://receiver.example/").is_ok());
+        for url in ["https://api.wallarm.com/hook", "https://US1.api.Wallarm.com./", "https://api%2ewallarm.com/"] {
+            let refused = strict.check_url(url).unwrap_err();
+            assert!(matches!(refused, OutgoingError::Vendor(_)), "{url}: {refused}");
+        }
+        assert!(strict.check_url("https://notwallarm.com/").is_ok());
     }
 
     #[tokio::test]

@@ -146,6 +146,9 @@ pub struct Heartbeat {
     pub uptime: u64,
     /// Signatures in use.
     pub signatures: u64,
+    /// Signatures built into the node's program that are not in use.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub missing_signatures: u64,
     /// Seconds between heartbeats; 0 for [`OLD_HEARTBEAT_SECONDS`].
     #[serde(skip_serializing_if = "is_zero")]
     pub interval: u64,

@@ -102,7 +102,12 @@ pub fn log(root: &mut Section<'_>) -> Log {
             target: s.get("log_file", V4, LogTarget::Stdout, "Where lines go."),
             access_log: s.section("access_log", V4, "One line for each call, with its verdict.", |s| {
                 let enabled = s.get("enabled", V4, true, "Whether it is written.");
-                let verbose = s.get("verbose", V4, false, "Findings and what was not inspected besides the verdict.");
+                let verbose = s.get(
+                    "verbose",
+                    V4,
+                    false,
+                    "Points of findings and of what was not inspected, besides the verdict and the rules that decided.",
+                );
                 let target = s.get("log_file", V4, LogTarget::Stdout, "Where lines go.");
                 enabled.then_some(AccessLog { verbose, target })
             }),

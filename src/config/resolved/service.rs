@@ -50,7 +50,7 @@ pub struct Log {
 /// The access log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessLog {
-    /// Findings and what was not inspected besides the verdict.
+    /// Points of findings and of what was not inspected, besides the verdict and the rules that decided.
     pub verbose: bool,
     /// Where to.
     pub target: LogTarget,

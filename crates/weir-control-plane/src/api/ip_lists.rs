@@ -1,6 +1,6 @@
 //! IP lists: search, add, remove, import and export.
 
-use super::json::{Json, JsonList, Path, Query, bytes, changed, page};
+use super::json::{Json, JsonItems, Path, Query, bytes, changed, items, page};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::download::{CSV, download};
@@ -80,7 +80,7 @@ pub async fn list(State(app): State<App>, Query(wanted): Query<Wanted>) -> axum:
 }
 
 /// `POST /api/v1/ip-lists`
-pub async fn add(State(app): State<App>, caller: Caller, JsonList(new): JsonList<NewIpEntry>) -> Result<Response> {
+pub async fn add(State(app): State<App>, caller: Caller, JsonItems(new): JsonItems<NewIpEntry>) -> Result<Response> {
     Ok((StatusCode::CREATED, changed(app.add_ips(&caller, new).await?)).into_response())
 }
 
@@ -129,7 +129,7 @@ pub async fn import(
     let new = match kind.as_str() {
         "text/csv" => of_csv(&body)?,
         "text/plain" => of_lines(&body, &said)?,
-        "application/json" => serde_json::from_slice(&body).map_err(|error| Error::invalid("", error.to_string()))?,
+        "application/json" => items(&body)?,
         _ => return Err(Error::invalid("", "expected a body of type text/csv, text/plain or application/json")),
     };
     app.add_ips(&caller, new).await.map(changed)

@@ -23,33 +23,46 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
     type Rejection = Error;
 
     async fn from_request(request: Request, state: &S) -> Result<Self> {
+        let body = json_bytes(request, state).await?;
         // Otherwise an array would be taken for the members in their order.
-        json(request, state, b'{', "an object").await.map(Json)
+        match body.trim_ascii_start().first() {
+            Some(b'{') => parse(&body).map(Json),
+            _ => Err(Error::invalid("", "expected an object")),
+        }
     }
 }
 
-/// A JSON array: of the right content type.
-pub struct JsonList<T>(pub Vec<T>);
+/// A JSON array of objects, or one object in place of an array of one: of the right content type.
+pub struct JsonItems<T>(pub Vec<T>);
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonList<T> {
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonItems<T> {
     type Rejection = Error;
 
     async fn from_request(request: Request, state: &S) -> Result<Self> {
-        json(request, state, b'[', "an array").await.map(JsonList)
+        items(&json_bytes(request, state).await?).map(JsonItems)
     }
 }
 
-/// The JSON in a body, whose text begins with `first`.
-async fn json<S: Send + Sync, T: DeserializeOwned>(request: Request, state: &S, first: u8, name: &str) -> Result<T> {
+/// The objects of an array, or the one object of `body`.
+pub fn items<T: DeserializeOwned>(body: &[u8]) -> Result<Vec<T>> {
+    match body.trim_ascii_start().first() {
+        Some(b'[') => parse(body),
+        Some(b'{') => parse(body).map(|one| vec![one]),
+        _ => Err(Error::invalid("", "expected an object, or an array of objects")),
+    }
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
+    serde_json::from_slice(body).map_err(|error| Error::invalid("", error.to_string()))
+}
+
+/// A body that is said to be JSON.
+async fn json_bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes> {
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     if kind.split(';').next().is_none_or(|kind| !kind.trim().eq_ignore_ascii_case("application/json")) {
         return Err(Error::invalid("", "expected a body of type application/json"));
     }
-    let body = bytes(request, state).await?;
-    if body.trim_ascii_start().first() != Some(&first) {
-        return Err(Error::invalid("", format!("expected {name}")));
-    }
-    serde_json::from_slice(&body).map_err(|error| Error::invalid("", error.to_string()))
+    bytes(request, state).await
 }
 
 /// The whole body, within the route's limit.

@@ -1,54 +1,39 @@
 //! Content of packs and databases: as nodes fetch it, as rule files, compared.
 
 use super::diff::{Differences, diff};
+use super::rule_files::{files_of, text};
 use super::{Kind, repository};
 use crate::app::App;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::policy::replay::RuleFiles;
 use std::collections::HashSet;
 use std::sync::{Arc, PoisonError};
-use weir_core::ruleset::builtin;
 use weir_protocol::node_api::Blob;
 
-/// Name and text of a pack as a rule file.
-pub(super) fn text(name: &str, content: Vec<u8>) -> Result<(String, String)> {
-    let text = String::from_utf8(content).map_err(|_| Error::invalid("", "a pack is a rule file: YAML in UTF-8"))?;
-    Ok((format!("rule pack {name}"), text))
-}
+/// Sets of rule files kept: before and after a change.
+const KEPT: usize = 2;
 
 impl App {
     /// The content with this hash, whole.
     pub async fn pack_content(&self, sha256: &str, bytes: u64) -> Result<Vec<u8>> {
-        let mut content = Vec::with_capacity(usize::try_from(bytes).map_err(Error::internal)?);
-        while (content.len() as u64) < bytes {
-            let at = (content.len() / repository::CHUNK) as u64;
-            let piece = repository::chunk(self.store.control(), sha256, at).await?;
-            let piece = piece.filter(|piece| !piece.is_empty());
-            content.extend(piece.ok_or_else(|| Error::internal(format!("content {sha256} is not whole")))?);
-        }
-        Ok(content)
-    }
-
-    /// Rule files of nodes that use `packs`, without the embedded files that a pack called `further` takes the place of.
-    pub(super) async fn files_of(&self, packs: &[Blob], further: Option<&str>) -> Result<RuleFiles> {
-        let names: Vec<&str> = packs.iter().map(|pack| pack.name.as_str()).chain(further).collect();
-        let mut files = builtin::files_beside(&names);
-        for pack in packs {
-            files.push(text(&pack.name, self.pack_content(&pack.sha256, pack.bytes).await?)?);
-        }
-        Ok(files)
+        repository::content(self.store.control(), sha256, bytes).await
     }
 
     /// The rule files that nodes use by the policy in force.
     pub async fn rule_files(&self) -> Result<Arc<RuleFiles>> {
-        let head = self.policy.head();
-        let packs = &head.state.rule_packs;
+        self.rule_files_with(&self.policy.head().state.rule_packs).await
+    }
+
+    /// The rule files that nodes use with `packs`. Those asked for last are kept.
+    pub(crate) async fn rule_files_with(&self, packs: &[Blob]) -> Result<Arc<RuleFiles>> {
         let lock = || self.packs.files.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, files)) = lock().as_ref().filter(|(of, _)| of == packs) {
+        if let Some((_, files)) = lock().iter().find(|(of, _)| of == packs) {
             return Ok(Arc::clone(files));
         }
-        let files = Arc::new(self.files_of(packs, None).await?);
-        *lock() = Some((packs.clone(), Arc::clone(&files)));
+        let files = Arc::new(files_of(self.store.control(), packs, None).await?);
+        let mut kept = lock();
+        kept.truncate(KEPT - 1);
+        kept.insert(0, (packs.to_vec(), Arc::clone(&files)));
         Ok(files)
     }
 

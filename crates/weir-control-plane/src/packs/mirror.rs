@@ -72,6 +72,14 @@ enum LookError {
     /// It could not be fetched, or is not signed by the key.
     #[error(transparent)]
     Fetch(#[from] FetchError),
+    /// Signatures would go, which only a person can confirm.
+    #[error("version {version} is stored and not in use: {changes}; put it in use yourself to confirm that")]
+    Unconfirmed {
+        /// The version.
+        version: u64,
+        /// What has to be confirmed.
+        changes: String,
+    },
     /// What was fetched could not be stored or put in use.
     #[error(transparent)]
     Use(#[from] Error),
@@ -207,7 +215,11 @@ impl App {
         let (version, new) = stored;
         // What was put out of use by hand stays so until something new comes. After a failure it may have been stored already.
         if new || !mirror.last_error.is_empty() {
-            self.use_pack(*kind, name, version.version, &Author::process(AUTHOR), "mirror.fetch").await?;
+            let used = self.use_pack(*kind, name, version.version, &Author::process(AUTHOR), "mirror.fetch").await;
+            used.map_err(|error| match error {
+                Error::Unconfirmed(why) => LookError::Unconfirmed { version: version.version, changes: why.listed() },
+                other => other.into(),
+            })?;
         }
         Ok(etag)
     }

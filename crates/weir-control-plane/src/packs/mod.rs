@@ -5,8 +5,10 @@ mod check;
 mod content;
 mod diff;
 mod fetch;
+pub mod losses;
 mod mirror;
 mod repository;
+mod rule_files;
 mod service;
 mod state;
 

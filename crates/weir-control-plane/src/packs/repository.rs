@@ -60,6 +60,17 @@ pub async fn chunk(pool: &Pool, sha256: &str, at: u64) -> Result<Option<Vec<u8>>
     Ok(row.map(|row| row.try_get("content")).transpose()?)
 }
 
+/// The content with this hash, whole.
+pub async fn content(pool: &Pool, sha256: &str, bytes: u64) -> Result<Vec<u8>> {
+    let mut content = Vec::with_capacity(usize::try_from(bytes).map_err(Error::internal)?);
+    while (content.len() as u64) < bytes {
+        let at = (content.len() / CHUNK) as u64;
+        let piece = chunk(pool, sha256, at).await?.filter(|piece| !piece.is_empty());
+        content.extend(piece.ok_or_else(|| Error::internal(format!("content {sha256} is not whole")))?);
+    }
+    Ok(content)
+}
+
 /// Stores a version with its content on a connection, under the number after `last`; and removes `old` ones.
 pub async fn store(on: &mut AnyConnection, kind: Kind, new: &Version, content: &[u8], old: &[Version]) -> Result<()> {
     for (at, piece) in content.chunks(CHUNK).enumerate() {

@@ -1,7 +1,7 @@
 //! What people and programs do with packs and databases.
 
 use super::check::{self, Checked};
-use super::content::text;
+use super::rule_files::{files_of, text};
 use super::{Kind, MAX_NAMES, Version, repository};
 use crate::app::App;
 use crate::audit::Record;
@@ -114,7 +114,7 @@ impl App {
         }
         let head = self.policy.head();
         let others: Vec<Blob> = head.state.rule_packs.iter().filter(|pack| pack.name != name).cloned().collect();
-        let mut files = self.files_of(&others, Some(name)).await?;
+        let mut files = files_of(self.store.control(), &others, Some(name)).await?;
         files.push(text(name, content)?);
         let checked = self.replays.run(move || {
             let checked = check::pack(&files)?;
@@ -167,7 +167,7 @@ impl App {
         let head = self.policy.head();
         let before = in_use(&head.state, kind).iter().find(|one| one.name == name).cloned();
         let note = format!("{} {name}: version {}", kind.code().replace('_', " "), version.version);
-        let change = self.policy.change(author, &note, |state| {
+        let change = self.publish_by(author, &note, |state| {
             let all = named(state, kind);
             all.retain(|one| one.name != name);
             all.push(version.blob());
@@ -183,8 +183,7 @@ impl App {
         let before = in_use(&self.policy.head().state, kind).iter().find(|one| one.name == name).cloned();
         let before = before.ok_or(Error::NotFound("pack or database in use"))?;
         let (action, object) = (format!("{}.deactivate", kind.code()), format!("{}/{name}", kind.code()));
-        let author = Author::of(caller);
-        let change = self.policy.change(&author, &note, |state| {
+        let change = self.publish(caller, &note, |state| {
             named(state, kind).retain(|one| one.name != name);
             Ok(Edited { value: (), record: Record::new(&action, &object, &before, ())? })
         });

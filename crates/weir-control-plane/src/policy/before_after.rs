@@ -24,7 +24,8 @@ pub(super) struct Judges<const N: usize> {
     own: HashSet<String>,
     /// Group of each node.
     groups: HashMap<String, String>,
-    files: Arc<RuleFiles>,
+    /// Rule files of each state.
+    files: Vec<Arc<RuleFiles>>,
     /// Seconds since 1970 at which expiry is judged.
     now: u64,
     make: MakeJudge,
@@ -35,11 +36,15 @@ pub(super) struct Judges<const N: usize> {
 impl<const N: usize> Judges<N> {
     /// Judges by `states`; `own` are the groups that have anything of their own in them.
     pub async fn new(app: &App, states: [Arc<PolicyState>; N], own: HashSet<String>, make: MakeJudge) -> Result<Self> {
+        let mut files = Vec::with_capacity(N);
+        for state in &states {
+            files.push(app.rule_files_with(&state.rule_packs).await?);
+        }
         Ok(Self {
             states,
             own,
             groups: app.nodes.groups().await?,
-            files: app.rule_files().await?,
+            files,
             now: app.clock.seconds(),
             make,
             judges: HashMap::new(),
@@ -52,8 +57,8 @@ impl<const N: usize> Judges<N> {
         let group = self.groups.get(&replay.hit.node).filter(|group| self.own.contains(*group));
         let group = group.map_or(DEFAULT_GROUP, String::as_str).to_owned();
         if !self.judges.contains_key(&group) {
-            let judge = |state: &Arc<PolicyState>| (self.make)(state, &group, self.now, &self.files, replays);
-            let made = self.states.iter().map(judge).collect::<Result<Vec<_>>>()?;
+            let judge = |(state, files): (&Arc<PolicyState>, _)| (self.make)(state, &group, self.now, files, replays);
+            let made = self.states.iter().zip(&self.files).map(judge).collect::<Result<Vec<_>>>()?;
             let made = made.try_into().map_err(|_| Error::internal("a judge is missing"))?;
             self.judges.insert(group.clone(), made);
         }

@@ -25,14 +25,25 @@ const MAX_LOOKED_UP: usize = 200;
 
 impl App {
     /// Changes the policy on behalf of `caller`. A refusal because the confirmation is missing says what the change would have done.
-    pub(super) async fn publish<T>(
+    pub(crate) async fn publish<T>(
         &self,
         caller: &Caller,
         note: &str,
         edit: impl Fn(&mut PolicyState) -> Result<Edited<T>>,
     ) -> Result<Change<T>> {
-        let refused = match self.policy.change(&Author::of(caller), note, &edit).await {
-            Err(Error::Unconfirmed(refused)) => refused,
+        self.publish_by(&Author::of(caller), note, edit).await
+    }
+
+    /// [`Self::publish`] on behalf of `author`, who may be a part of the process.
+    pub(crate) async fn publish_by<T>(
+        &self,
+        author: &Author,
+        note: &str,
+        edit: impl Fn(&mut PolicyState) -> Result<Edited<T>>,
+    ) -> Result<Change<T>> {
+        let refused = match self.policy.change(author, note, &edit).await {
+            // The effect is for a person who confirms; a part of the process does not.
+            Err(Error::Unconfirmed(refused)) if !author.process => refused,
             done => return done,
         };
         let before = (*self.policy.head().state).clone();
@@ -45,7 +56,8 @@ impl App {
 
     /// What would have to be confirmed to get from `before` to `after`, with its effect; none where nothing has.
     pub(super) async fn asked_for(&self, before: &PolicyState, after: &PolicyState) -> Result<Option<Unconfirmed>> {
-        let refused = match super::guard::confirmed(before, after, self.clock.seconds(), None) {
+        let changes = self.policy.dangers(before, after, false).await?;
+        let refused = match super::guard::confirmed(before, after, changes, None) {
             Err(Error::Unconfirmed(refused)) => refused,
             done => return done.map(|()| None),
         };

@@ -30,9 +30,13 @@ const USUAL_REQUESTS: u64 = 20;
 /// Changes told; more would not be read.
 const MAX_TOLD: usize = 100;
 
-/// Refuses what needs confirmation and does not have it.
-pub fn confirmed(before: &PolicyState, after: &PolicyState, now: u64, given: Option<&Confirm>) -> Result<()> {
-    let changes = dangers(before, after, now);
+/// Refuses a difference that needs confirmation for `changes`, and does not have it.
+pub fn confirmed(
+    before: &PolicyState,
+    after: &PolicyState,
+    changes: Vec<Danger>,
+    given: Option<&Confirm>,
+) -> Result<()> {
     if changes.is_empty() {
         return Ok(());
     }

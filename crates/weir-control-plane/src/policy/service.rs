@@ -8,10 +8,11 @@ use super::state::PolicyState;
 use super::version::{self, NewVersion, Version};
 use crate::audit::Record;
 use crate::auth::Caller;
-use crate::confirm::Confirm;
+use crate::confirm::{Confirm, Danger};
 use crate::data_key::DataKey;
 use crate::error::{Error, Mistake, Result};
 use crate::meta::Pool;
+use crate::packs::losses;
 use arc_swap::ArcSwap;
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -67,17 +68,19 @@ pub struct Author {
     pub address: String,
     /// The confirmation of a change that needs one.
     pub confirm: Option<Confirm>,
+    /// Whether it is a part of the process, such as the one that follows mirrors.
+    pub process: bool,
 }
 
 impl Author {
     /// The caller of a route.
     pub fn of(caller: &Caller) -> Self {
-        Self { name: caller.name(), address: caller.address.clone(), confirm: caller.confirm.clone() }
+        Self { name: caller.name(), address: caller.address.clone(), confirm: caller.confirm.clone(), process: false }
     }
 
-    /// Part of the process, whose changes need no confirmation: it changes neither rules nor modes.
+    /// Part of the process. No one could confirm its changes: it changes neither rules nor modes.
     pub fn process(name: &str) -> Self {
-        Self { name: name.to_owned(), ..Self::default() }
+        Self { name: name.to_owned(), process: true, ..Self::default() }
     }
 }
 
@@ -159,7 +162,8 @@ impl PolicyService {
             }
             let state = Arc::new(state);
             let notices = off_thread(Arc::clone(&state), check).await?;
-            guard::confirmed(&head.state, &state, self.clock.seconds(), author.confirm.as_ref())?;
+            let changes = self.dangers(&head.state, &state, author.process).await?;
+            guard::confirmed(&head.state, &state, changes, author.confirm.as_ref())?;
             let audit = Some((&record, author.address.as_str()));
             if let Some(serial) = self.publish(&head.version, &author.name, note, state, audit).await? {
                 return Ok(Change { value, serial, notices });
@@ -167,6 +171,13 @@ impl PolicyService {
             self.refresh().await?;
         }
         Err(Error::Conflict("the policy is being changed by others; try again".into()))
+    }
+
+    /// What has to be confirmed to get from `before` to `after`; `signed` for what a mirror brings.
+    pub async fn dangers(&self, before: &PolicyState, after: &PolicyState, signed: bool) -> Result<Vec<Danger>> {
+        let mut all = guard::dangers(before, after, self.clock.seconds());
+        all.extend(losses::dangers(&self.pool, &before.rule_packs, &after.rule_packs, signed).await?);
+        Ok(all)
     }
 
     /// What [`Self::change`] would say, without publishing.

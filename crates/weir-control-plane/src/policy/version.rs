@@ -16,6 +16,11 @@ const LEVEL: i32 = 3;
 /// Largest state, in bytes of JSON: the bounds on its parts stay below.
 const MAX_STATE: usize = 256 << 20;
 
+/// The number for people of the version with `serial`; the serial itself where the version is not kept any more.
+pub fn number_of(versions: &[Version], serial: u64) -> u64 {
+    versions.iter().find(|version| version.serial == serial).map_or(serial, |version| version.number)
+}
+
 /// A version without what it holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Version {

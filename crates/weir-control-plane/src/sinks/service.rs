@@ -107,13 +107,11 @@ impl Sinks {
     fn check_destination(&self, target: &Target) -> Result<(), SinkError> {
         let (field, checked) = match target {
             Target::Webhook { url, .. } => ("target.url", self.outgoing.check_url(url)),
-            Target::Syslog { host, .. } => {
-                ("target.host", host.parse().map_or(Ok(()), |address| self.outgoing.check(address)))
-            }
+            Target::Syslog { host, .. } => ("target.host", self.outgoing.check_host(host)),
         };
         match checked {
             // That a URL is none is said with the other mistakes.
-            Err(error @ (OutgoingError::Special(_) | OutgoingError::Private(_))) => {
+            Err(error @ (OutgoingError::Special(_) | OutgoingError::Private(_) | OutgoingError::Vendor(_))) => {
                 Err(SinkError::Input(field, error.to_string()))
             }
             _ => Ok(()),

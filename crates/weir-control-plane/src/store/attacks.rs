@@ -21,6 +21,9 @@ const FEW: i64 = 2_000;
 /// Newest hits of an attack that are looked at to count those from many addresses.
 const NEWEST: u64 = 1_000;
 
+/// Newest hits of single addresses in an attack that are counted.
+const COUNTED: u64 = 10_000;
+
 const COLUMNS: &str = "SELECT a.id, a.grp, a.attack_type, a.point, a.host, a.first_time, a.last_time, a.first_hit, \
     a.last_hit, a.hits, a.blocked, a.folded, a.sources, a.mark, a.mark_author, a.mark_time FROM attacks a WHERE ";
 
@@ -116,9 +119,9 @@ async fn list(partition: &Partition, filter: &Filter, page: &Page, limit: usize)
     let rows = sql.all(partition.pools.read()).await?;
     let mut found = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     if !filter.ips.any.is_empty() {
-        let sampled = has_network(filter) && hits_from(partition, filter).await? > FEW;
+        let many = hits_from(partition, filter).await? > FEW;
         for one in &mut found {
-            narrow(partition, filter, one, sampled).await?;
+            narrow(partition, filter, one, many).await?;
         }
     }
     with_last_hits(partition, found).await
@@ -130,10 +133,12 @@ fn has_network(filter: &Filter) -> bool {
 }
 
 /// Leaves of an attack what came from the addresses asked for: counts, and the last hit. Times stay, by which lists are
-/// ordered. With `sampled`, only its newest hits are counted: the hits of a network cannot be counted by an index.
-async fn narrow(partition: &Partition, filter: &Filter, found: &mut Found, sampled: bool) -> Result<(), StoreError> {
+/// ordered. Where `many` hits come from there, only newest ones are counted: of a network those among the newest of the attack,
+/// which no index finds, of single addresses their own newest.
+async fn narrow(partition: &Partition, filter: &Filter, found: &mut Found, many: bool) -> Result<(), StoreError> {
     let only = Filter { ips: filter.ips.clone(), ..Filter::default() };
-    let sampled = sampled && found.attack.hits > NEWEST;
+    let many = many && found.attack.hits > NEWEST;
+    let sampled = many && has_network(filter);
     let of_attack = |sql: &mut Sql| {
         sql.push("FROM hit_groups g WHERE g.grp = ").bind(found.grp.as_str());
         sql.push(" AND g.hit >= ").bind(found.first_hit.as_str());
@@ -143,15 +148,19 @@ async fn narrow(partition: &Partition, filter: &Filter, found: &mut Found, sampl
         "SELECT COUNT(*), CAST(COALESCE(SUM(g.blocked), 0) AS BIGINT), CAST(COALESCE(SUM(g.folded), 0) AS BIGINT), \
          COUNT(DISTINCT g.ip_key), COALESCE(MAX(g.hit), '') ",
     );
-    if sampled {
+    if many {
         sql.push("FROM (SELECT g.hit, g.ip_key, g.blocked, g.folded ");
-        of_attack(&mut sql);
+    }
+    of_attack(&mut sql);
+    if sampled {
         sql.push(" ORDER BY g.hit DESC LIMIT ").bind(NEWEST).push(") AS g WHERE ");
     } else {
-        of_attack(&mut sql);
         sql.push(" AND ");
     }
     clause::hits(&mut sql, &only, Scope::Groups)?;
+    if many && !sampled {
+        sql.push(" ORDER BY g.hit DESC LIMIT ").bind(COUNTED).push(") AS g");
+    }
     let Some(row) = sql.optional(partition.pools.read()).await? else { return Ok(()) };
     let mut c = Columns::of(&row);
     let (mut hits, mut blocked, mut folded, mut sources, mut last) =
@@ -169,7 +178,7 @@ async fn narrow(partition: &Partition, filter: &Filter, found: &mut Found, sampl
     }
     let attack = &mut found.attack;
     (attack.hits, attack.blocked, attack.folded, attack.sources) = (hits, blocked, folded, sources);
-    attack.at_least = sampled;
+    attack.at_least = sampled || (many && hits >= COUNTED);
     attack.status = AttackStatus::of(hits, blocked);
     found.last_hit = last;
     Ok(())
@@ -207,8 +216,9 @@ async fn conditions(sql: &mut Sql, partition: &Partition, filter: &Filter) -> Re
     }
     clause::hits(sql, filter, Scope::Groups)?;
     // The offset keeps PostgreSQL from making a join of it, for which it may read all hits of the period. So it looks at
-    // attacks one by one, each by the index of paths, and stops when the page is full.
-    sql.push(if from_there > FEW && clause::asks_of_indexed_paths(filter) { " LIMIT 1 OFFSET 0)" } else { ")" });
+    // attacks one by one, of each as far as its first hit that fits, and stops when the page is full.
+    let one_by_one = clause::asks_of_indexed_paths(filter) || !clause::asks_of_rare(filter);
+    sql.push(if from_there > FEW && one_by_one { " LIMIT 1 OFFSET 0)" } else { ")" });
     Ok(())
 }
 

@@ -99,6 +99,22 @@ const UNANSWERED: &str = "Rule 1 counts nothing on route shop: the connector sen
 const UNLISTED: &str = "Calls of connectors that do not authenticate list nothing (node ";
 
 #[tokio::test]
+async fn a_node_without_all_built_in_signatures_is_an_alarm() {
+    let fixture = Fixture::new().await;
+    let node = fixture.node(CAPABILITIES).await;
+    let beat = |missing: u64| json!({"version": "1", "interval": 5, "signatures": 7, "missing_signatures": missing});
+    for (missing, shown, recorded) in [(0, false, 0), (4_000, true, 1), (0, false, 2)] {
+        assert_eq!(fixture.bearer(&node, "POST", HEARTBEAT, &beat(missing)).await.status, 204);
+        let (cookie, _) = fixture.browser(Role::ReadOnly).await;
+        let page = fixture.call("GET", "/", &[("cookie", &cookie)], b"").await;
+        let page = String::from_utf8(page.body).unwrap();
+        assert_eq!(page.contains("4000 built-in signatures are not in use (node"), shown, "{missing}");
+        assert_eq!(actions(&fixture).await.len(), recorded);
+    }
+    assert_eq!(actions(&fixture).await, ["alarm.begin missing_signatures/nodes", "alarm.end missing_signatures/nodes"]);
+}
+
+#[tokio::test]
 async fn a_rule_on_behaviour_that_cannot_act_is_named_where_people_look() {
     let fixture = Fixture::new().await;
     let node = fixture.node(CAPABILITIES).await;

@@ -7,5 +7,6 @@ mod guard; // changes that have to be confirmed, and their line of the audit log
 mod metrics; // what is counted
 mod nodes; // identity of nodes, and for which nodes they speak
 mod overview; // sources, hosts, applications, the blocking report, saved searches
+mod packs; // rule packs in the place of built-in signatures; one listed address
 mod policy; // changes, versions, keys, nodes
 mod second_factor; // TOTP and recovery codes

@@ -1,6 +1,8 @@
 //! The rule files that ship with the node, embedded.
 
 use rust_embed::Embed;
+use std::collections::HashSet;
+use std::sync::LazyLock;
 
 #[derive(Embed)]
 #[folder = "rules/"]
@@ -23,6 +25,21 @@ pub fn files_beside(packs: &[&str]) -> Vec<(String, String)> {
     let mut files = files();
     files.retain(|(path, _)| !replaced(path));
     files
+}
+
+/// Whether one of rule packs called `packs` takes the place of embedded files.
+pub fn replaces(packs: &[&str]) -> bool {
+    packs.iter().any(|name| *name == PACK || REPLACED_BY_PACKS.contains(name))
+}
+
+/// Ids of the embedded signatures.
+pub fn ids() -> &'static HashSet<String> {
+    // Every entry begins with its id; reading the files whole would take a node longer than the rest of its start.
+    static IDS: LazyLock<HashSet<String>> = LazyLock::new(|| {
+        let id = |line: &str| line.strip_prefix("- id: ").map(|id| id.trim().to_owned());
+        files().iter().flat_map(|(_, text)| text.lines().filter_map(id)).collect()
+    });
+    &IDS
 }
 
 /// Whether an embedded file has this path below `rules/`.
@@ -55,5 +72,13 @@ mod tests {
         let without = files_beside(&["own", "cve"]);
         assert_eq!((patches(&without), without.len()), (0, all.len() - patches(&all)));
         assert!(files_beside(&["cve", "builtin"]).is_empty());
+        assert!(replaces(&["own", "cve"]) && replaces(&["builtin"]) && !replaces(&["own", "sqli"]));
+    }
+
+    #[test]
+    fn ids_are_those_of_the_compiled_signatures() {
+        let all = super::super::compile::compile(&files()).unwrap_or_else(|errors| panic!("{}", errors[0]));
+        let compiled: HashSet<String> = all.signatures.iter().map(|one| one.id.to_string()).collect();
+        assert_eq!(compiled, *ids());
     }
 }

@@ -17,6 +17,7 @@ mod fields;
 pub mod format;
 pub mod literal;
 mod literal_matcher;
+pub mod losses;
 pub mod pattern;
 mod prefilter;
 mod read;

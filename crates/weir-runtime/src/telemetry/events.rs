@@ -14,6 +14,9 @@ use weir_policy::{self, Action, Bypass};
 /// Bytes of a host or path shown in a log line.
 const MAX_SHOWN: usize = 512;
 
+/// Rules named in a log line; of further ones, only how many.
+const MAX_RULES: usize = 3;
+
 /// Event: a verdict on a message.
 pub struct VerdictEvent<'a> {
     /// `request` or `response`.
@@ -134,6 +137,7 @@ impl VerdictEvent<'_> {
             reason = self.verdict.reason.map(|r| r.code()),
             would_block = self.verdict.would_block,
             attacks = attacks,
+            rules = deciding(self.verdict),
             bypass = self.bypass.map(|b| b.code()),
             list = self.verdict.list.as_ref().map(|hit| hit.list.code()),
             out_of_band = !self.blocking,
@@ -145,6 +149,27 @@ impl VerdictEvent<'_> {
             "verdict"
         );
     }
+}
+
+/// The rules that decided: names of signatures and detectors, each once, then ids of rules of the policy; none where nothing was
+/// found.
+fn deciding(verdict: &weir_policy::Verdict) -> Option<String> {
+    let found = verdict.findings.iter().filter(|finding| finding.decisive).map(|finding| finding.rule.to_string());
+    let (mut names, mut further): (Vec<String>, usize) = (Vec::new(), 0);
+    for name in found.chain(verdict.rules.iter().map(|id| format!("rule/{id}"))) {
+        if names.contains(&name) {
+            continue;
+        }
+        if names.len() < MAX_RULES {
+            names.push(name);
+        } else {
+            further += 1;
+        }
+    }
+    if further > 0 {
+        names.push(format!("+{further}"));
+    }
+    (!names.is_empty()).then(|| joined(names.iter()))
 }
 
 fn count_gaps(metrics: &Metrics, inspection: &Inspection) {
@@ -234,5 +259,35 @@ impl ReloadEvent<'_> {
                 tracing::error!(what = self.what, errors, "reload rejected; the last good state stays in use");
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use weir_core::model::{AttackType, Confidence, Finding, PointPath};
+
+    #[test]
+    fn the_rules_that_decided_are_named_once_and_few_of_them() {
+        let finding = |rule: &str, decisive| Finding {
+            attack: AttackType::Sqli,
+            rule: rule.into(),
+            point: PointPath(Vec::new()),
+            also_at: Vec::new(),
+            confidence: Confidence::High,
+            decisive,
+            start: 0,
+            matched: String::new(),
+        };
+        let verdict = |names: &[&str], rules: &[u64]| weir_policy::Verdict {
+            findings: names.iter().map(|name| finding(name, !name.starts_with("weak."))).collect(),
+            rules: rules.to_vec(),
+            ..weir_policy::Verdict::default()
+        };
+        let named = |names: &[&str], rules: &[u64]| deciding(&verdict(names, rules));
+        assert_eq!(named(&[], &[]), None);
+        assert_eq!(named(&["weak.one"], &[]), None, "it did not decide");
+        assert_eq!(named(&["sqli.grammar", "sqli.grammar"], &[7]).as_deref(), Some("sqli.grammar,rule/7"));
+        assert_eq!(named(&["a.a", "b.b", "c.c", "d.d", "a.a"], &[1, 2]).as_deref(), Some("a.a,b.b,c.c,+3"));
     }
 }

@@ -145,6 +145,7 @@ families! {
     reload_errors: Counter = Counter::default(), "application_config_reload_errors", "Reloads refused because something was wrong; the last good state stayed.";
     generation: Gauge = Gauge::default(), "application_generation", "Number of the rules and policy generation in use.";
     signatures: Gauge = Gauge::default(), "ruleset_signatures", "Signatures in use.";
+    missing_signatures: Gauge = Gauge::default(), "ruleset_missing_signatures", "Signatures built into the program that are not in use: a rule pack takes their place, or the configuration switches them off.";
     panics: Counter = Counter::default(), "application_panics", "Panics caught while a call was handled, in a parser or detector or elsewhere.";
     log_lines_dropped: Counter = Counter::default(), "log_lines_dropped", "Log lines dropped because the output did not keep up.";
     tls_reloads: Counter = Counter::default(), "tls_reloads", "Certificates put in use after a change.";

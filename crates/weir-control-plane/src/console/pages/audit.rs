@@ -101,6 +101,8 @@ fn words(action: &str) -> &str {
         ("node.register", "Registered a node"),
         ("policy.rotate_key", "Rotated the policy key"),
         ("attack.mark", "Marked an attack"),
+        ("alarm.begin", "Alarm began"),
+        ("alarm.end", "Alarm ended"),
     ];
     WORDS.iter().find(|(code, _)| *code == action).map_or(action, |(_, words)| words)
 }

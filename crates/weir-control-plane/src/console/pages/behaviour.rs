@@ -17,7 +17,7 @@ pub(super) fn alarm_line(page: &Page, alarm: &Alarm) -> AlarmLine {
     let rules = match alarm {
         Alarm::Unanswered { rule, .. } => vec![*rule],
         Alarm::Unlisted { .. } => listing(page),
-        Alarm::NoNode { .. } | Alarm::Uninspected { .. } => Vec::new(),
+        Alarm::NoNode { .. } | Alarm::Uninspected { .. } | Alarm::MissingSignatures { .. } => Vec::new(),
     };
     AlarmLine {
         says: Text::new(&alarm.text()),
@@ -47,7 +47,7 @@ fn concerns(alarm: &Alarm, entry: &RuleEntry) -> bool {
     match alarm {
         Alarm::Unanswered { rule, .. } => *rule == entry.id,
         Alarm::Unlisted { .. } => lists(entry),
-        Alarm::NoNode { .. } | Alarm::Uninspected { .. } => false,
+        Alarm::NoNode { .. } | Alarm::Uninspected { .. } | Alarm::MissingSignatures { .. } => false,
     }
 }
 

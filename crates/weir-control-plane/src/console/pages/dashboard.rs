@@ -18,6 +18,7 @@ use crate::console::view::text::Text;
 use crate::console::view::ui::href;
 use crate::error::{Error, Result};
 use crate::nodes::Node;
+use crate::policy::version::{Version, number_of};
 use crate::store::{
     Count, Dimension, Filter, MAX_TOP, Page as Rows, Terms, TrafficBy, TrafficFilter, TrafficSlot, TrafficTotal,
 };
@@ -43,7 +44,7 @@ pub async fn dashboard(page: Page) -> Result<Response> {
     let traffic = page.app.store.traffic(&TrafficFilter::default(), from, to, range.fine_step).await?;
     let hits: u64 = by_type.iter().map(|count| count.hits).sum();
     let nodes = page.app.nodes.list().await?;
-    let head = page.app.policy.head();
+    let (head, versions) = (page.app.policy.head(), page.app.policy.versions().await?);
     let requests: u64 = traffic.iter().map(|slot| slot.total.requests).sum();
     let first_steps = hits == 0
         && requests == 0
@@ -82,7 +83,7 @@ pub async fn dashboard(page: Page) -> Result<Response> {
         sources: rankings::sources(&sources, range),
         targets: rankings::hosts(&targets, range),
         applications: applications(&page, range, from, to).await?,
-        nodes: nodes.iter().take(RANKED).map(|node| node_line(&page, node)).collect(),
+        nodes: nodes.iter().take(RANKED).map(|node| node_line(&page, node, &versions)).collect(),
     })
 }
 
@@ -249,12 +250,12 @@ fn latency_plot(traffic: &[TrafficSlot], step: i64) -> Lines {
     Lines::new("latency", "Inspection time", buckets(traffic, step), series, HALF, micros)
 }
 
-fn node_line(page: &Page, node: &Node) -> NodeLine {
+fn node_line(page: &Page, node: &Node, versions: &[Version]) -> NodeLine {
     let beat = &node.heartbeat;
     let policy = match (&beat.policy_error, beat.policy_serial) {
         (Some(_), _) => "newest policy rejected".into(),
         (None, 0) => "local configuration".into(),
-        (None, serial) => format!("policy version {serial}"),
+        (None, serial) => format!("policy version {}", number_of(versions, serial)),
     };
     let waiting = if beat.spooled > 0 { format!(", {} records queued", grouped(beat.spooled)) } else { String::new() };
     NodeLine {

@@ -15,6 +15,7 @@ use crate::console::view::text::Text;
 use crate::console::view::ui::href;
 use crate::error::{Error, Result};
 use crate::policy::explain::{self, Explained, Explanation};
+use crate::policy::version::{Version, number_of};
 use crate::store::{self, StoredHit};
 use axum::extract::Path;
 use axum::response::Response;
@@ -23,6 +24,9 @@ use weir_core::model::point::{OwnedKey, PathItem};
 use weir_protocol::code::{HitAction, HitReason};
 use weir_protocol::hit::Hit;
 use weir_protocol::hit::HitDirection;
+
+/// Facts under their heading.
+type Facts = (&'static str, Vec<Fact>);
 
 /// `GET /hits/{id}`
 pub async fn hit(page: Page, Path(id): Path<String>) -> Result<Response> {
@@ -34,10 +38,11 @@ pub async fn hit(page: Page, Path(id): Path<String>) -> Result<Response> {
         Err(error) => return Err(error),
     };
     let node = page.app.nodes.find(&stored.hit.node).await?.map(|node| node.name);
-    html(&shown(&page, &stored, explanation.as_ref(), node))
+    let facts = facts(&page, &stored.hit, node, &page.app.policy.versions().await?);
+    html(&shown(&page, &stored, explanation.as_ref(), facts))
 }
 
-fn shown(page: &Page, stored: &StoredHit, explanation: Option<&Explanation>, node: Option<String>) -> HitPage {
+fn shown(page: &Page, stored: &StoredHit, explanation: Option<&Explanation>, facts: Vec<Facts>) -> HitPage {
     let hit = &stored.hit;
     let deny = [("list", "deny"), ("value", hit.client.ip.as_str()), ("reason", "attacks")];
     let explained = explanation.map(|all| all.findings.as_slice()).unwrap_or_default();
@@ -70,7 +75,7 @@ fn shown(page: &Page, stored: &StoredHit, explanation: Option<&Explanation>, nod
             .iter()
             .map(|one| (one.kind.code(), one.kind.about(), Text::new(&one.point.to_string())))
             .collect(),
-        facts: facts(page, hit, node),
+        facts,
         deny: (!hit.client.ip.is_empty()).then(|| href("/lists", &deny)),
         exceptable: hit.leg == HitDirection::Request && !hit.findings.is_empty(),
     }
@@ -196,12 +201,12 @@ fn searchable(name: &'static str, shown: &str, attribute: &str, value: &str) -> 
 }
 
 /// The facts beside the request; empty ones are left out.
-fn facts(page: &Page, hit: &Hit, node: Option<String>) -> Vec<(&'static str, Vec<Fact>)> {
+fn facts(page: &Page, hit: &Hit, node: Option<String>, versions: &[Version]) -> Vec<Facts> {
     let groups = [
         ("Request", request_facts(page, hit)),
         ("Source", source_facts(hit)),
         ("Gateway", gateway_facts(page, hit)),
-        ("Decision", decision_facts(page, hit, node)),
+        ("Decision", decision_facts(page, hit, node, versions)),
     ];
     let known = |facts: Vec<Fact>| facts.into_iter().filter(|fact| !fact.value.is_empty()).collect::<Vec<_>>();
     let groups = groups.into_iter().map(|(heading, facts)| (heading, known(facts)));
@@ -254,18 +259,24 @@ fn gateway_facts(page: &Page, hit: &Hit) -> Vec<Fact> {
     ]
 }
 
-fn decision_facts(page: &Page, hit: &Hit, node: Option<String>) -> Vec<Fact> {
+fn decision_facts(page: &Page, hit: &Hit, node: Option<String>, versions: &[Version]) -> Vec<Fact> {
     let head = page.app.policy.head();
     let rules: Vec<String> = hit.rules.iter().map(ToString::to_string).collect();
     let rule = hit.rules.first().filter(|id| head.state.rule(**id).is_some()).map(|id| format!("/rules/{id}"));
-    let policy =
-        if hit.policy_serial == 0 { "local configuration".into() } else { format!("version {}", hit.policy_serial) };
+    let policy = match hit.policy_serial {
+        0 => fact("Policy", "local configuration"),
+        serial => {
+            let version = format!("version {}", number_of(versions, serial));
+            let kept = versions.iter().any(|version| version.serial == serial);
+            Fact { href: kept.then(|| format!("/policy/{serial}")), ..fact("Policy", version) }
+        }
+    };
     vec![
         searchable("Node", node.as_ref().unwrap_or(&hit.node), "node_uuid", &hit.node),
         fact("Mode", mode_label(Some(hit.mode.as_str()))),
         fact("Action", hit.action.as_str()),
         Fact { href: rule, ..fact("Rules", rules.join(", ")) },
-        fact("Policy", policy),
+        policy,
     ]
 }
 

@@ -13,7 +13,7 @@ use crate::console::view::text::Text;
 use crate::console::view::{time, ui};
 use crate::error::Result;
 use crate::nodes::Node;
-use crate::policy::version::Version;
+use crate::policy::version::{Version, number_of};
 use crate::store::{TrafficBy, TrafficFilter, TrafficTotal};
 use crate::thresholds;
 use axum::extract::Path;
@@ -119,7 +119,7 @@ fn row(page: &Page, node: &Node, seen: &Seen<'_>) -> NodeRow {
         version: Text::new(&node.version),
         serial: beat.policy_serial,
         current: beat.policy_serial >= seen.newest,
-        number: version.map_or(beat.policy_serial, |version| version.number),
+        number: number_of(seen.versions, beat.policy_serial),
         published: version.map(|version| page.moment(version.published_at)),
         other_version: !node.version.is_empty() && node.version != env!("CARGO_PKG_VERSION"),
         load: per_second(load.map_or(0, |total| total.requests)),

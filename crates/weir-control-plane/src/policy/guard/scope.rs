@@ -14,6 +14,22 @@ const COMMON: &[&str] = &["method", "scheme", "proto"];
 /// Headers of which the same is true.
 const COMMON_HEADERS: &[&str] =
     &["ACCEPT", "ACCEPT-ENCODING", "ACCEPT-LANGUAGE", "CONNECTION", "VIA", "X-FORWARDED-PROTO"];
+/// Headers that nearly every request has, with values that differ: a condition on their value is a bound, a point is none.
+const USUAL_HEADERS: &[&str] = &[
+    "AUTHORIZATION",
+    "CONTENT-LENGTH",
+    "CONTENT-TYPE",
+    "COOKIE",
+    "HOST",
+    "ORIGIN",
+    "REFERER",
+    "USER-AGENT",
+    "X-FORWARDED-FOR",
+    "X-FORWARDED-HOST",
+    "X-REAL-IP",
+];
+/// Steps of a point that say where a value is and not how it is called.
+const POSITIONS: &[&str] = &["array", "path"];
 /// Ordinary values of parts that are of one form: a pattern that matches most of these bounds nothing, either. Others are
 /// tried on [`PROBES`].
 const PROBES_OF: &[(&str, &[&str])] = &[
@@ -142,8 +158,18 @@ pub fn is_any(regex: &str) -> bool {
     PROBES.iter().filter(|probe| regex.is_match(probe.as_bytes())).count() > BY_CHANCE
 }
 
-/// Whether the rule is for one value of a request by its name, such as `[get,'q']`.
+/// Whether the rule is for one value of a request by its name, such as `[get,'q']`. Positions, such as `[path,0]`, and headers that
+/// nearly every request has are no such names.
 pub fn names_a_value(entry: &RuleEntry) -> bool {
     let steps = entry.rule.get("point").and_then(Value::as_array);
-    steps.into_iter().flatten().any(|step| step.as_array().is_some_and(|step| step.len() > 1))
+    steps.into_iter().flatten().any(|step| match (step[0].as_str(), step[1].as_str()) {
+        (Some(kind), Some(name)) if kind.eq_ignore_ascii_case("header") => !is_usual_header(name),
+        (Some(kind), Some(_)) => !POSITIONS.iter().any(|position| kind.eq_ignore_ascii_case(position)),
+        _ => false,
+    })
+}
+
+fn is_usual_header(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    COMMON_HEADERS.contains(&name.as_str()) || USUAL_HEADERS.contains(&name.as_str())
 }

@@ -53,6 +53,23 @@ fn rules_without_a_scope_are_told_from_those_with_one() {
         (json!({"type": "disable_attack_type", "attack_type": "any", "action": [host("Shop.example")]}), shop.clone()),
         (json!({"type": "disable_attack_type", "attack_type": "any", "point": [["post"]]}), everywhere.clone()),
         (json!({"type": "disable_attack_type", "attack_type": "any", "point": [["get", "q"]]}), None),
+        (json!({"type": "disable_attack_type", "attack_type": "any", "point": [["path", 0]]}), everywhere.clone()),
+        (
+            json!({"type": "disable_attack_type", "attack_type": "any", "point": [["post"], ["json_doc"], ["array", 0]]}),
+            everywhere.clone(),
+        ),
+        (json!({"type": "disable_stamp", "stamp": "a", "point": [["header", "User-Agent"]]}), everywhere.clone()),
+        (json!({"type": "disable_stamp", "stamp": "a", "point": [["header", "X-NOTE"]]}), None),
+        (json!({"type": "disable_stamp", "stamp": "a", "point": [["header", "COOKIE"], ["cookie", "sid"]]}), None),
+        (
+            json!({"type": "disable_attack_type", "attack_type": "any", "point": [["path", 0]], "action": [host("shop.example")]}),
+            shop.clone(),
+        ),
+        (
+            json!({"type": "disable_stamp", "stamp": "a", "point": [["path", 0]], "action": [host("shop.example")]}),
+            None,
+        ),
+        (json!({"type": "vpatch", "attack_type": "any", "point": [["path", 1]]}), everywhere.clone()),
         (json!({"type": "disable_stamp", "stamp": "a"}), everywhere.clone()),
         (json!({"type": "disable_stamp", "stamp": "a", "action": [host("shop.example")]}), None),
         (json!({"type": "disable_stamp", "stamp": "a", "enabled": false}), None),
@@ -132,13 +149,16 @@ fn lists_of_a_large_part_of_all_addresses_are_told() {
 
 #[test]
 fn a_confirmation_is_for_one_difference() {
-    let refused =
-        |before: &PolicyState, after: &PolicyState, given: Option<&Confirm>| match confirmed(before, after, NOW, given)
-        {
-            Ok(()) => None,
-            Err(Error::Unconfirmed(why)) => Some(*why),
-            Err(other) => panic!("{other}"),
-        };
+    let refused = |before: &PolicyState, after: &PolicyState, given: Option<&Confirm>| match confirmed(
+        before,
+        after,
+        dangers(before, after, NOW),
+        given,
+    ) {
+        Ok(()) => None,
+        Err(Error::Unconfirmed(why)) => Some(*why),
+        Err(other) => panic!("{other}"),
+    };
     let (before, off, monitoring) = (mode("block"), mode("off"), mode("monitoring"));
     let asked = refused(&before, &off, None).unwrap();
     assert_eq!((asked.word.as_str(), asked.stale), ("everywhere", false));
