@@ -142,20 +142,48 @@ impl Counter {
         Details { since: self.first, sequential, wait_ms }
     }
 
+    /// Whether it counts events under `spec`, and none but those of this node: the usual case.
+    #[inline]
+    pub fn is_plain(&self, spec: Spec) -> bool {
+        self.window_ms == spec.window_ms && self.distinct.is_none() && self.shared.is_none()
+    }
+
+    /// Counts one event at `now` in a plain counter; `None` if the clock was set back, and nothing is counted.
+    #[inline]
+    pub fn add_one(&mut self, now: u64, limit: u32, shares: u32) -> Option<Observation> {
+        let slot = self.slot(now);
+        self.window.advance(slot);
+        if self.window.newest() != slot {
+            return None;
+        }
+        if self.window.sum(slot) <= 0 {
+            self.first = now;
+        }
+        let sum = self.window.add_one();
+        (self.last, self.limit) = (self.last.max(now), limit);
+        let count = u32::try_from(sum.max(0)).unwrap_or(u32::MAX);
+        Some(Observation { count, peak: self.peak(count, now, shares) })
+    }
+
     /// What an event makes of it: its count, and the highest one of the minute.
     #[inline]
     pub fn observed(&mut self, slot: u64, now: u64, shares: u32) -> Observation {
-        let all = self.count_in(slot, now);
+        let count = self.count_in(slot, now);
+        Observation { count, peak: self.peak(count, now, shares) }
+    }
+
+    /// The highest count of the minute, if `all` raised it to another bucket.
+    #[inline]
+    fn peak(&mut self, all: u32, now: u64, shares: u32) -> Option<Peak> {
         let minute = (now / MINUTE_MS) as u32;
         let count = if shares > 1 { all.div_ceil(shares) } else { all };
         let is_first = minute != self.minute;
-        let mut peak = None;
-        if all > 0 && (is_first || count > self.peak) {
-            let (from, to) = ((!is_first).then(|| bucket(self.peak)), bucket(count));
-            (self.minute, self.peak) = (minute, count);
-            peak = (from != Some(to)).then_some(Peak { minute, from, to });
+        if all == 0 || !(is_first || count > self.peak) {
+            return None;
         }
-        Observation { count: all, peak }
+        let (from, to) = ((!is_first).then(|| bucket(self.peak)), bucket(count));
+        (self.minute, self.peak) = (minute, count);
+        (from != Some(to)).then_some(Peak { minute, from, to })
     }
 
     /// Bytes on the heap.

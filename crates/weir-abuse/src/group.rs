@@ -33,6 +33,17 @@ impl<'t> Group<'t> {
     /// Adds `n` events under `key`, and says what the count is then.
     #[inline]
     pub fn add(&mut self, key: u128, spec: Spec, n: i32) -> Observation {
+        if n == 1
+            && let Some((place, at)) = self.find(key)
+        {
+            let now = self.now;
+            let counter = self.shard.subjects[place].counters.get_mut(at);
+            let plain = counter.filter(|counter| !self.is_shared && counter.is_plain(spec));
+            if let Some(seen) = plain.and_then(|counter| counter.add_one(now, spec.limit, spec.shares)) {
+                return seen;
+            }
+            self.next = at;
+        }
         self.add_at(key, spec, self.now, n)
     }
 

@@ -11,6 +11,8 @@ const COUNTED: u8 = 1;
 const VALUE: u8 = 2;
 /// Success is no proof that its session belongs to the account.
 const PROVES_NOTHING: u8 = 4;
+/// Fewest bytes of a rule: flags, id, key.
+const SMALLEST: usize = 1 + 1 + 16;
 /// Rules for which room is made at once.
 const USUAL: usize = 16;
 /// Most bytes of an id: seven bits in each.
@@ -147,9 +149,14 @@ impl Carried {
             route: u32::from_be_bytes(*route),
             ..Self::default()
         };
+        if FIXED + bytes.len() > MAX_CARRIED {
+            return None;
+        }
+        carried.used = bytes.len();
+        carried.rules.reserve(bytes.len() / SMALLEST + 1);
         while !bytes.is_empty() {
             let (rule, rest) = CarriedRule::read(bytes)?;
-            carried.add(rule).then_some(())?;
+            carried.rules.push(rule);
             bytes = rest;
         }
         Some(carried)

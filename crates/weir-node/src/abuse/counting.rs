@@ -126,14 +126,40 @@ impl<'p, 'h, 'a> Counting<'p, 'h, 'a> {
     /// that seemed to log in is worth no more than that. The first failure ends it, and counts for the account.
     #[cold]
     fn spare(&mut self, rule: &'p Arc<AbuseRule>, subject: u128, is_clear: bool) {
-        let (abuse, keys) = (self.request.abuse, self.request.keys);
+        let Counted { abuse, view, keys, .. } = self.request;
         let own = spared_subject(keys, subject, self.request.subject.session);
-        self.rule(rule, Keys::counter(own, rule.id), false, &mut abuse.table.group(own, self.now, 1));
-        let key = Keys::counter(subject, rule.id);
-        self.carry(CarriedRule { rule: rule.id, key, proves_nothing: !is_clear, ..CarriedRule::default() });
+        let (key, route) = (Keys::counter(own, rule.id), (self.check.carried.route, view.route));
+        let counted = view.first && abuse.asked(&self.legs, rule.id, route, view.now);
+        let mut counters = abuse.table.group(own, self.now, 1);
+        let seen = if counted { counters.add(key, spec(rule, 1), 1) } else { counters.peek(key) };
+        let is_above = seen.count > rule.limit();
+        if is_above {
+            self.exceed(rule, key, seen.count, &mut counters);
+        }
+        let item = CarriedRule { rule: rule.id, key, value: 0, counted, proves_nothing: true };
+        let is_blocked = is_above && self.blocks(rule);
+        if counted && (is_blocked || !self.carry(item)) {
+            counters.add(key, spec(rule, 1), -1);
+        }
+        if !is_blocked {
+            let key = Keys::counter(subject, rule.id);
+            self.carry(CarriedRule { key, counted: false, proves_nothing: !is_clear, ..item });
+        }
+    }
+
+    /// Notes that the request goes over a limit: of several keys of a rule, that with the highest count.
+    #[cold]
+    fn exceed(&mut self, rule: &'p Arc<AbuseRule>, key: u128, count: u32, counters: &mut Group<'_>) {
+        let excess = Excess { rule, key: Key(key), count, details: counters.details(key) };
+        match self.excesses.iter_mut().find(|other| other.rule.id == rule.id) {
+            Some(other) if other.count >= excess.count => {}
+            Some(other) => *other = excess,
+            None => self.excesses.push(excess),
+        }
     }
 
     /// Counts under one rule. `is_clear`: success would prove that the session belongs to the account.
+    #[inline]
     fn rule(&mut self, rule: &'p Arc<AbuseRule>, key: u128, is_clear: bool, counters: &mut Group<'_>) {
         let shares = shares(rule, self.request.subject.sessions);
         let limit = rule.limit().saturating_mul(shares);
@@ -144,12 +170,10 @@ impl<'p, 'h, 'a> Counting<'p, 'h, 'a> {
         self.note_peak(rule, seen);
         self.check.noted |= seen.count > limit / 2;
         if seen.count > limit {
-            let excess = Excess { rule, key: Key(key), count: seen.count, details: counters.details(key) };
-            match self.excesses.iter_mut().find(|other| other.rule.id == rule.id) {
-                Some(other) if other.count >= excess.count => {}
-                Some(other) => *other = excess,
-                None => self.excesses.push(excess),
-            }
+            self.exceed(rule, key, seen.count, counters);
+        }
+        if !rule.kind.reads_responses() && (!counted || seen.count <= limit) {
+            return;
         }
         if rule.kind != AbuseKind::Bola && self.takes_back(rule, key, counted, seen.count > limit, is_clear) {
             counters.add(key, spec(rule, shares), -1);
@@ -166,11 +190,14 @@ impl<'p, 'h, 'a> Counting<'p, 'h, 'a> {
     /// Counts the values of the request: each of those of a repeated name.
     fn values(&mut self, rule: &'p AbuseRule, key: u128, shares: u32, counters: &mut Group<'_>) -> Observation {
         let part = rule.distinct.as_ref().filter(|_| self.request.view.first);
-        let values = part.map(|part| self.parts.distinct(part).clone()).unwrap_or_default();
-        let Some((last, others)) = values.split_last() else { return counters.peek(key) };
+        let Some((last, others)) = part.and_then(|part| self.parts.distinct(part).split_last()) else {
+            return counters.peek(key);
+        };
         for value in others {
             let seen = counters.add_value(key, spec(rule, shares), value.hash, value.number);
-            self.note_peak(rule, seen);
+            if let Some(peak) = seen.peak.filter(|_| self.has_histograms) {
+                self.peaks.push((rule, peak));
+            }
         }
         counters.add_value(key, spec(rule, shares), last.hash, last.number)
     }

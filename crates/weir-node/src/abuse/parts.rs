@@ -7,11 +7,14 @@ use smallvec::{SmallVec, smallvec};
 use std::borrow::Cow;
 use std::sync::Arc;
 use weir_abuse::Keys;
+use weir_core::model::Tag;
 use weir_policy::{AbuseRule, KeyPart, Plan};
 
 /// Subjects under which one request may count for one rule: repeated names give several. Where there are more, only the first
 /// and the last value of each part count, which are those that upstreams take.
 const MAX_SUBJECTS: usize = 16;
+/// Begins the value of a point in a body that was not read to its end.
+const UNREAD: &[u8] = b"unread\0";
 /// Separates keys of values from those of sources.
 const VALUE: u64 = 1;
 
@@ -50,11 +53,13 @@ pub(super) struct Parts<'p, 'h, 'a> {
     distinct: SmallVec<[(&'p KeyPart, DistinctValues); 2]>,
     /// Points of the message that rules name, and what is there, once one of them was asked for.
     points: Option<Vec<(&'p KeyPart, PartValues<'p>)>>,
+    /// Whether a part of the body was not read.
+    is_unread: bool,
 }
 
 impl<'p, 'h, 'a> Parts<'p, 'h, 'a> {
     pub fn new(request: Counted<'p, 'h, 'a>, rules: &'p [&'p Arc<AbuseRule>]) -> Self {
-        Self { request, rules, hashed: SmallVec::new(), distinct: SmallVec::new(), points: None }
+        Self { request, rules, hashed: SmallVec::new(), distinct: SmallVec::new(), points: None, is_unread: false }
     }
 
     /// The subjects of the key of `rule`: none if the request lacks a part, several where a name is repeated.
@@ -144,11 +149,19 @@ impl<'p, 'h, 'a> Parts<'p, 'h, 'a> {
                 }
             }
             let points: Vec<_> = parts.iter().map(|(_, point)| *point).collect();
-            let found = values::at_points(self.request.view.message, &points, &self.request.plan.limits);
+            let (found, is_whole) = values::at_points(self.request.view.message, &points, &self.request.plan.limits);
             self.points = Some(parts.into_iter().map(|(part, _)| part).zip(found).collect());
+            self.is_unread = !is_whole;
         }
         let points = self.points.iter().flatten();
-        points.filter(|(known, _)| *known == part).flat_map(|(_, values)| values.clone()).collect()
+        let found: PartValues<'p> =
+            points.filter(|(known, _)| *known == part).flat_map(|(_, values)| values.clone()).collect();
+        if found.is_empty() && self.is_unread && is_in_body(part) {
+            // It may be where the upstream looks and the node does not: such requests of a source count together, or whoever
+            // makes a body long enough would not be counted.
+            return smallvec![Cow::Owned([UNREAD, &counted_address(self.request.view.client)].concat())];
+        }
+        found
     }
 
     /// The keys of the values of a part.
@@ -183,4 +196,9 @@ impl<'p, 'h, 'a> Parts<'p, 'h, 'a> {
             _ => self.values(part).iter().map(|value| key(value)).collect(),
         }
     }
+}
+
+/// Whether a part is a point of the body.
+fn is_in_body(part: &KeyPart) -> bool {
+    matches!(part, KeyPart::Point(point) if point.0.first().is_some_and(|item| item.tag == Tag::Post))
 }

@@ -4,7 +4,7 @@ mod hostile; // what an attacker tries who has read the source
 mod rotation; // of the secret of the group
 
 use super::*;
-use weir_core::model::{AttackType, Inspection};
+use weir_core::model::{AttackType, Inspection, Message};
 use weir_core::parse::{facts::facts, message};
 use weir_policy::{Action, List, Mode, Plan, Policy, PolicyDoc, Reason, RequestContext, Settings, Source, Verdict};
 
@@ -41,11 +41,14 @@ impl TestNode {
     }
 
     fn ask(&self, client: &str, raw: &str) -> Asked {
-        let message = message::request(raw.as_bytes());
-        let head = facts(&message);
+        self.ask_message(client, &message::request(raw.as_bytes()))
+    }
+
+    fn ask_message(&self, client: &str, message: &Message<'_>) -> Asked {
+        let head = facts(message);
         let client = client.parse().unwrap();
         let context = RequestContext {
-            message: &message,
+            message,
             facts: &head,
             client: Some(client),
             source: Source::default(),
@@ -54,7 +57,7 @@ impl TestNode {
             request_id: "r",
         };
         let view = RequestView {
-            message: &message,
+            message,
             head: &head,
             client,
             route: "",

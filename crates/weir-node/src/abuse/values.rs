@@ -6,7 +6,9 @@ use bumpalo::Bump;
 use smallvec::SmallVec;
 use std::borrow::Cow;
 use unicode_normalization::UnicodeNormalization as _;
-use weir_core::model::{Budget, DecodedHead, FormId, Limits, Message, PointId, PointPattern, PointTree, Stop, Value};
+use weir_core::model::{
+    BodyState, Budget, DecodedHead, FormId, Limits, Message, PointId, PointPattern, PointTree, Stop, Value,
+};
 use weir_core::normalize::percent;
 use weir_core::parse::extract::{ParseOptions, ScratchBuffers, extract_with_buffers};
 use weir_core::parse::visitor::ValueVisitor;
@@ -136,18 +138,23 @@ pub(super) fn claim<'v>(message: &Message<'v>, name: &str) -> PartValues<'v> {
     values
 }
 
-/// The values at each of `points`, found in one pass over the message.
-pub(super) fn at_points<'v>(message: &Message<'v>, points: &[&PointPattern], limits: &Limits) -> Vec<PartValues<'v>> {
+/// The values at each of `points`, found in one pass over the message, and whether all of the message was read.
+pub(super) fn at_points<'v>(
+    message: &Message<'v>,
+    points: &[&PointPattern],
+    limits: &Limits,
+) -> (Vec<PartValues<'v>>, bool) {
     let bump = Bump::new();
     let never = || false;
     let budget = Budget::new(0, &never);
     let mut find = Find { points, found: Vec::new() };
     let (options, buffers) = (ParseOptions::default(), ScratchBuffers::default());
-    extract_with_buffers(message, &options, limits, &budget, &bump, buffers, &mut find);
+    let extracted = extract_with_buffers(message, &options, limits, &budget, &bump, buffers, &mut find);
+    let is_whole = message.body_state == BodyState::Complete && extracted.notes.skipped.is_empty();
     let mut values = vec![PartValues::new(); points.len()];
     find.found.into_iter().for_each(|(point, value)| push(&mut values[point], value));
     let owned = |value: Cow<'_, [u8]>| Cow::Owned(value.into_owned());
-    values.into_iter().map(|values| values.into_iter().map(owned).collect()).collect()
+    (values.into_iter().map(|values| values.into_iter().map(owned).collect()).collect(), is_whole)
 }
 
 struct Find<'p, 'a> {
@@ -203,7 +210,8 @@ mod tests {
         assert_eq!(text(header(&message, "HOST")), ["h"]);
         let point = serde_json::from_str(r#"[["post"],["json_doc"],["hash","user"]]"#).unwrap();
         let other = serde_json::from_str(r#"[["post"],["json_doc"],["hash","none"]]"#).unwrap();
-        let found = at_points(&message, &[&other, &point], &Limits::default());
+        let (found, is_whole) = at_points(&message, &[&other, &point], &Limits::default());
+        assert!(is_whole);
         assert_eq!(found.into_iter().map(text).collect::<Vec<_>>(), [vec![], vec!["al", "bo"]]);
     }
 

@@ -2,6 +2,7 @@
 //! seem to have logged in.
 
 use super::*;
+use weir_core::model::BodyState;
 
 const GUESS: &str = "{id: 7, type: brute, threshold: 3, window: 60, key: ['query:user'], \
                      action: [{type: equal, point: [action_name], value: login}]}";
@@ -151,6 +152,27 @@ fn logins_that_are_never_answered_stay_counted() {
     node.now += 30_000;
     assert!(blocked(&node.post("user=victim", "")));
     assert!(!blocked(&node.post("user=bob", "")), "another account");
+}
+
+#[test]
+fn a_login_that_is_hidden_behind_a_long_body_is_counted_by_source() {
+    let node = answered(LOGIN);
+    node.answer(&node.login("198.51.100.1", "other", ""), WRONG);
+    let padded = "POST /login HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n\r\n{\"pad\":\"xxxxxxxxxxxx";
+    let guess = |client: &str, state| {
+        let message = Message { body_state: state, ..message::request(padded.as_bytes()) };
+        let asked = node.ask_message(client, &message);
+        if !blocked(&asked) {
+            node.answer(&asked, WRONG);
+        }
+        blocked(&asked)
+    };
+    for state in [BodyState::Prefix, BodyState::Unread] {
+        let client = format!("198.51.100.{}", 10 + state as u8);
+        assert_eq!(passed((0..30).map(|_| guess(&client, state))), 10, "{state:?}");
+    }
+    assert!(!guess("198.51.100.99", BodyState::Prefix), "another source");
+    assert_eq!(passed((0..30).map(|_| guess("198.51.100.50", BodyState::Complete))), 30, "it names no account");
 }
 
 #[test]
