@@ -154,8 +154,10 @@ fn rule(entry: &RuleEntry) -> Option<Danger> {
     if reach == Reach::Narrow {
         return None;
     }
-    let whole =
-        |word: String, says: String, weakens| Some(Danger { says: format!("{says} {}", reach.words()), weakens, word });
+    let place = scope::place(entry);
+    let whole = |word: String, says: String, weakens| {
+        Some(Danger { says: format!("{says}{place} {}", reach.words()), weakens, word })
+    };
     if let Some(what) = exception(entry) {
         let for_all = ["disable_attack_type", "parser_state", "profile"].contains(&entry.kind());
         let broad = reach == Reach::Everywhere || for_all;

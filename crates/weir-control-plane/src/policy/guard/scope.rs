@@ -158,6 +158,14 @@ pub fn is_any(regex: &str) -> bool {
     PROBES.iter().filter(|probe| regex.is_match(probe.as_bytes())).count() > BY_CHANCE
 }
 
+/// The part of a request that the rule is for, within a sentence: ` in [path,0]`; empty for all of it.
+pub fn place(entry: &RuleEntry) -> String {
+    let steps = entry.rule.get("point").and_then(Value::as_array).into_iter().flatten();
+    let step = |step: &Value| step.as_array().into_iter().flatten().map(text).collect::<Vec<_>>().join(",");
+    let steps: String = steps.map(|one| format!("[{}]", step(one))).collect();
+    if steps.is_empty() { steps } else { format!(" in {steps}") }
+}
+
 /// Whether the rule is for one value of a request by its name, such as `[get,'q']`. Positions, such as `[path,0]`, and headers that
 /// nearly every request has are no such names.
 pub fn names_a_value(entry: &RuleEntry) -> bool {

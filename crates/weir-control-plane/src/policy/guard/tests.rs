@@ -98,6 +98,15 @@ fn rules_without_a_scope_are_told_from_those_with_one() {
 }
 
 #[test]
+fn the_place_of_an_exception_is_named() {
+    let says = |rule: Value| dangers(&PolicyState::first(), &with(&[rule]), NOW).remove(0).says;
+    let rule = |point: Value| json!({"type": "disable_attack_type", "attack_type": "any", "point": point});
+    assert_eq!(says(rule(json!([]))), "any attack is ignored everywhere");
+    assert_eq!(says(rule(json!([["path", 0]]))), "any attack is ignored in [path,0] everywhere");
+    assert_eq!(says(rule(json!([["post"], ["json_doc"]]))), "any attack is ignored in [post][json_doc] everywhere");
+}
+
+#[test]
 fn a_weaker_mode_is_found_whatever_leads_to_it() {
     let told = |before: &PolicyState, after: &PolicyState| -> Vec<String> {
         dangers(before, after, NOW).into_iter().map(|one| one.says).collect()

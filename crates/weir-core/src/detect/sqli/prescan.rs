@@ -305,9 +305,8 @@ fn is_prose(mut rest: &[u8]) -> bool {
     let glued = rest;
     for _ in 0..MAX_WORDS {
         let word = rest.trim_ascii_start();
-        let (meaning, after) = match first_word(word) {
-            Some(found) => found,
-            None => return rest.len() == glued.len() && begins_no_operand(word),
+        let Some((meaning, after)) = first_word(word) else {
+            return rest.len() == glued.len() && begins_no_operand(word);
         };
         // Not `or1`, and not `or n'1'`.
         if word.len() == glued.len() || after.first() == Some(&b'\'') && word.len() - after.len() == 1 {
@@ -404,7 +403,7 @@ static TOKEN_STARTS: [TokenStart; 256] = {
     table
 };
 
-/// What stands before a word, with only blanks between.
+/// What is before a word, with only blanks between.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Before {
     /// Nothing, or what a statement may begin behind: a quote, `;`, `)`, a comment, a character beyond ASCII.
