@@ -263,3 +263,37 @@ fn ordinary_traffic_passes() {
         blocked.join("\n")
     );
 }
+
+/// A source file of C of at least `bytes` bytes.
+fn source_file(r: &mut Random, bytes: usize) -> String {
+    let mut text = String::from("/* Statistics of the heap. */\n#include <stdio.h>\n#include \"heap.h\"\n\n");
+    while text.len() < bytes {
+        let (a, b, n) = (r.pick(NOUNS), r.pick(NOUNS), r.next(4096));
+        text.push_str(&match r.next(5) {
+            0 => format!("#define {}_{n}  (1ULL << {})\n", a.to_uppercase(), n % 60),
+            1 => format!("static void {a}_{b}_{n}(const {a}_t* {a}, size_t count) {{\n  if ({a} == NULL || count <= {n}) return;\n"),
+            2 => format!("  // {a} and {b}: 100% of them, `{a}->{b}[{n}]`, or \"{b}\" if it's not set\n"),
+            3 => format!("  printf(\"%-10s: %5lu \\t%s\\n\", \"{a}\", (unsigned long){b}.count, ({b}.size > {n} ? \"ok\" : \"no\"));\n"),
+            _ => format!("  for (size_t i = 0; i < {a}->count && !({b} & 0x{n:x}); i++) {{ {a}->sum += {b}[i] * {n}; }}\n}}\n\n"),
+        });
+    }
+    text
+}
+
+/// Source files cost at most three quarters of the work limit, however they are sent and at every size.
+#[test]
+fn source_files_are_far_below_the_work_limit() {
+    let limits = InspectionOptions::default().limits;
+    let mut random = Random(0x2545_F491_4F6C_DD1D);
+    for bytes in [8, 32, 64, 128, 512].map(|kib| kib << 10) {
+        let text = source_file(&mut random, bytes);
+        let sent = [post("text/plain", &text), form("content", &text), json(&serde_json::json!({"content": text}))];
+        for raw in sent {
+            let message = message::request(&raw);
+            let found = inspect(&message, ruleset(), &InspectionOptions::default(), &mut Scratch::default(), &|| false);
+            let (work, limit) = (found.work, limits.work_for(raw.len()));
+            assert!(found.attacks().is_empty(), "{bytes} bytes: {:?}", found.attacks());
+            assert!(4 * work <= 3 * limit, "{bytes} bytes take {work} of {limit} work units");
+        }
+    }
+}

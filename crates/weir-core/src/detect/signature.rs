@@ -5,13 +5,15 @@ use crate::model::{Budget, Stop};
 use crate::ruleset::{CandidateSet, Origin, Ruleset, Signature};
 
 /// Work units of a confirmation besides those of the bytes that it reads.
-const CONFIRM_COST: usize = 100;
+const CONFIRM_COST: usize = 32;
+/// Bytes that a confirmation reads in one work unit.
+const CONFIRMED_PER_UNIT: usize = 4;
 /// Signatures looked up for a literal in one work unit.
 const LOOKUPS_PER_UNIT: usize = 4;
 /// Work units that the confirmations on one value may take whatever its length.
-const CONFIRM_BASE: usize = 128 << 10;
+const CONFIRM_BASE: usize = 32 << 10;
 /// Further work units that they may take for each byte of the value.
-const CONFIRM_PER_BYTE: usize = 24;
+const CONFIRM_PER_BYTE: usize = 8;
 
 /// Appends a match to `hits` for every signature that matches `subject`, whose form is `view` (a bit of a signature's
 /// views). Fails when the work budget or the time is used up, and with [`Stop::Limit`] when the value has so many
@@ -62,7 +64,7 @@ fn run_of<'s>(
         if !applies || set.has_matched(window) {
             continue;
         }
-        let cost = CONFIRM_COST + window.end - window.start;
+        let cost = CONFIRM_COST + (window.end - window.start) / CONFIRMED_PER_UNIT;
         if cost > left {
             return Err(Stop::Limit);
         }

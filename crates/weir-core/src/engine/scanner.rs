@@ -113,6 +113,9 @@ impl<'a> ValueVisitor<'a> for Scanner<'_, '_> {
     }
 }
 
+/// Bytes that a detector reads in one work unit; what takes it longer it spends itself.
+const DETECTED_PER_UNIT: usize = 4;
+
 impl<'r, 'p> Scanner<'r, 'p> {
     pub fn new(
         ruleset: &'r Ruleset,
@@ -285,7 +288,7 @@ impl<'r, 'p> Scanner<'r, 'p> {
             if self.options.skip_libinjection && detect::LIBINJECTION_DETECTORS.contains(&detector.name) {
                 continue;
             }
-            self.budget.spend(subject.bytes.len())?;
+            self.budget.spend(subject.bytes.len() / DETECTED_PER_UNIT)?;
             let Some(found) = guarded(detector.name, || (detector.run)(subject)) else {
                 self.record_gap(subject.value.point, tree, SkipReason::InternalError);
                 continue;

@@ -40,7 +40,7 @@ const WINDOW: usize = 4096;
 /// About how many bytes a token has in ordinary text, blanks included.
 const BYTES_PER_TOKEN: usize = 4;
 /// Work units of a token in a text of several windows.
-const TOKEN_COST: usize = 40;
+const TOKEN_COST: usize = 6;
 /// Tokens of one window that are inspected again with the next.
 const OVERLAP: usize = 128;
 /// Most tokens between a structure and the comment or open quote at the end that belongs to it.
