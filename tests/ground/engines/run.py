@@ -10,6 +10,7 @@ TARGETS = {
     "jinja2": "template", "mako": "template", "erb": "template", "twig": "template", "smarty": "template",
     "chromium": "browser", "files": "path", "libxml2": "libxml",
     "bash": "shell", "dash": "shell", "busybox": "shell",
+    "python": "code", "node": "code", "php": "code", "ruby": "code", "perl": "code", "lua": "code",
 }
 
 

@@ -18,6 +18,7 @@ NEEDS = {
     "twig": ["/usr/bin/php", "/usr/share/php/Twig"], "smarty": ["/usr/bin/php", "/usr/share/php/smarty4"],
     "chromium": ["/usr/bin/chromium"], "files": ["/usr/sbin/nginx", "/usr/bin/php"], "libxml2": ["/usr/lib/python3/dist-packages/lxml"],
     "bash": ["/bin/bash"], "dash": ["/bin/dash"], "busybox": ["/bin/busybox"],
+    "python": ["/usr/bin/python3"], "node": ["/usr/bin/node"], "php": ["/usr/bin/php"], "ruby": ["/usr/bin/ruby"], "perl": ["/usr/bin/perl"], "lua": ["/usr/bin/lua"],
 }
 
 

@@ -29,8 +29,8 @@ pub mod xss;
 
 use crate::model::byte_class_filter;
 use crate::model::{
-    AttackType, Budget, ByteClassFilter, ByteClasses, Confidence, FilterTable, PointId, PointPattern, PointTree,
-    Segment, Span, Stop, Value, Zone,
+    AttackType, Budget, ByteClassFilter, ByteClasses, Confidence, FilterTable, Key, PointId, PointPattern, PointTree,
+    Segment, Span, Stop, Tag, Value, Zone,
 };
 use crate::normalize::VIEWS;
 use std::borrow::Cow;
@@ -122,6 +122,16 @@ impl<'s> Subject<'s> {
     pub fn ancestors(&self) -> impl Iterator<Item = Segment<'s>> {
         self.memo.location_dependent.set(true);
         self.tree.ancestors(self.value.point)
+    }
+
+    /// The name of the innermost parameter, member or field that the value belongs to; empty if there is none.
+    fn parameter_name(&self) -> &[u8] {
+        let named = |tag| matches!(tag, Tag::Get | Tag::FormUrlencoded | Tag::Hash | Tag::Multipart | Tag::Cookie);
+        let mut names = self.ancestors().filter(|step| named(step.tag));
+        match names.next().map(|step| step.key) {
+            Some(Key::Name(name)) => name,
+            _ => b"",
+        }
     }
 
     /// Whether a detector or signature read the location of the value, so that results may differ at another location.

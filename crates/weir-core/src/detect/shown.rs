@@ -15,6 +15,8 @@ const MAX_LEAD: usize = 24;
 const MAX_EXPRESSION: usize = 200;
 /// Words before a match from which on it belongs to a sentence.
 const SENTENCE: usize = 3;
+/// Words behind a path from which on it belongs to a sentence: no file's name ends with them.
+const BEHIND: usize = 2;
 /// Most bytes of a line that are read on each side of a path.
 const MAX_SENTENCE: usize = 200;
 /// What opens an expression of a template.
@@ -38,6 +40,8 @@ pub fn is_mentioned(text: &[u8], start: usize, end: usize) -> bool {
     let (start, end) = (start.min(text.len()), end.min(text.len()));
     let before = &text[start.saturating_sub(MAX_SENTENCE)..start];
     let before = &before[memchr::memrchr(b'\n', before).map_or(0, |end| end + 1)..];
+    // The match may have taken the end of its line.
+    let end = end - usize::from(end > start && text[end - 1] == b'\n');
     let behind = &text[end..(end + MAX_SENTENCE).min(text.len())];
     let behind = behind.split(|b| *b == b'\n').next().unwrap_or_default();
     work::count(before.len() + behind.len());
@@ -56,7 +60,7 @@ pub fn is_mentioned(text: &[u8], start: usize, end: usize) -> bool {
     let lead_in = before[..before.len() - start.saturating_sub(name - lead).min(before.len())].trim_ascii();
     let announced = lead_in.ends_with(b":") && memchr::memchr(b' ', lead_in).is_some();
     apart
-        && (words(before) >= SENTENCE || announced || words(&behind[rest..]) >= SENTENCE)
+        && (words(before) >= SENTENCE || announced || words(&behind[rest..]) >= BEHIND)
         && !cut(behind)
         && !climbs(text, start)
 }

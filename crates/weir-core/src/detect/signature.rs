@@ -72,7 +72,8 @@ fn run_of<'s>(
         budget.spend(cost)?;
         if let Some(found) = signature.pattern.find_in(subject.bytes, window.start..window.end) {
             set.set_matched(window);
-            if !signature.conditions.is_empty() && !subject.meets_conditions(window.signature)? {
+            let conditional = !signature.conditions.is_empty();
+            if conditional && (!names_match(signature, subject) || !subject.meets_conditions(window.signature)?) {
                 continue;
             }
             let (start, end) = (found.start(), found.end());
@@ -89,6 +90,16 @@ fn run_of<'s>(
         }
     }
     if set.is_truncated() { Err(Stop::Limit) } else { Ok(()) }
+}
+
+/// Whether the parameter that holds the value has a name that the conditions of `signature` ask for. A value without a point,
+/// such as a sample, has no parameter.
+fn names_match(signature: &Signature, subject: &Subject<'_>) -> bool {
+    let mut asked = signature.conditions.iter().filter(|condition| condition.is_of_value()).peekable();
+    asked.peek().is_none() || subject.ancestors().next().is_none() || {
+        let name = subject.parameter_name();
+        asked.all(|condition| condition.holds_for(name))
+    }
 }
 
 /// Whether `signature` matches `text` in one of its views. The samples of signatures are tested with this.

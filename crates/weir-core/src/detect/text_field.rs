@@ -154,6 +154,18 @@ pub fn of(subject: &Subject<'_>) -> Option<TextField> {
     names.take(MOST_NAMES).find_map(|name| FIELDS.get(name))
 }
 
+/// Whether the value is part of a structured document: JSON, XML and the like.
+pub fn is_structured(subject: &Subject<'_>) -> bool {
+    let structured = |tag| matches!(tag, Tag::JsonDoc | Tag::Xml | Tag::Gql | Tag::Msgpack | Tag::Protobuf | Tag::Grpc);
+    subject.ancestors().any(|step| structured(step.tag))
+}
+
+/// Whether the value is in a field of a structured document that is made for texts. What it says is kept or shown, so a piece of
+/// code that breaks out of nothing is one that the text is about.
+pub fn is_kept(subject: &Subject<'_>) -> bool {
+    is_structured(subject) && of(subject).is_some()
+}
+
 /// Whether a match at `start..end` of a signature that spares documents is content of the value's field, and no injection.
 pub fn is_content(subject: &Subject<'_>, attack: AttackType, start: usize, end: usize) -> bool {
     let text = subject.bytes;

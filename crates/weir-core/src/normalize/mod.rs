@@ -18,6 +18,7 @@ pub mod quoted_printable;
 pub mod route;
 pub mod segments;
 pub mod shell;
+pub mod yaml_binary;
 
 use crate::model::ByteClasses;
 use std::borrow::Cow;

@@ -3,7 +3,7 @@
 
 use super::{Applicability, Candidate, Emitter, ParseError, Parsed, content};
 use crate::model::{ByteClasses, Hint, ParserSet, Segment, Tag, Zone};
-use crate::normalize::{base64, hex};
+use crate::normalize::{base64, hex, yaml_binary};
 
 /// Fewest digits that are decoded.
 const MIN_DIGITS: usize = 8;
@@ -76,6 +76,11 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed
     if is_data_url(value.bytes) {
         return file(text, em);
     }
+    emit(text, em)
+}
+
+/// Emits what base64 digits decode to at `[base64]`, if it is text or a container.
+fn emit<'a>(text: &[u8], em: &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError> {
     // Decode the first bytes only, to reject most long values cheaply.
     let head = base64::decode(&text[..text.len().min(64) & !3]).ok_or(ParseError::NotApplicable)?;
     let container = CONTAINERS.iter().any(|magic| head.starts_with(magic));
@@ -92,6 +97,26 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed
     };
     em.child(Segment::plain(Tag::Base64), bytes)?;
     Ok(Parsed::Added)
+}
+
+/// Texts of YAML with `!!binary` scalars.
+pub fn applicability_of_yaml(value: &Candidate<'_>) -> Applicability {
+    Applicability::sniffed(yaml_binary::has_tag(value.bytes))
+}
+
+/// Emits what each `!!binary` scalar decodes to at `[base64]`, if it is text or a container.
+pub fn run_on_yaml<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError> {
+    em.budget.spend(value.bytes.len())?;
+    let mut parsed = Err(ParseError::NotApplicable);
+    for digits in yaml_binary::scalars(value.bytes) {
+        em.budget.spend(digits.len())?;
+        match emit(&digits, em) {
+            Ok(_) => parsed = Ok(Parsed::Added),
+            Err(ParseError::NotApplicable) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    parsed
 }
 
 /// Emits the file in a data URL, whatever it is.
@@ -192,6 +217,16 @@ mod tests {
             let parsed = parse_body("text/plain", text.as_bytes());
             parsed.has("[post][base64]", want);
             assert!(!parsed.covered("[post]"));
+        }
+    }
+
+    #[test]
+    fn binary_scalars_of_yaml_are_decoded() {
+        for text in ["a: !!binary JyBvciAxPTEtLSA=\n", "a: !!binary |\n  JyBvciAx\n  PTEtLSA=\nb: c\n"] {
+            parse_body("application/yaml", text.as_bytes()).has("[post][base64]", "' or 1=1-- ");
+        }
+        for text in ["a: !!binary R0lGODlhDAAMAIQAAP\n", "a: !!str JyBvciAxPTEtLSA=\n", "use !!binary for it"] {
+            assert!(!parse_body("application/yaml", text.as_bytes()).has_point("[post][base64]"), "{text}");
         }
     }
 

@@ -115,6 +115,12 @@ pub static TABLE: &[Parser] = &[
         run: base64::run,
     },
     Parser {
+        id: ParserSet::BASE64,
+        filter: ByteClassFilter::any(ByteClasses::BANG),
+        applicability: base64::applicability_of_yaml,
+        run: base64::run_on_yaml,
+    },
+    Parser {
         id: ParserSet::HEX,
         filter: ByteClassFilter::any(ByteClasses::DIGIT).only(hex::ALPHABET),
         applicability: hex::applicability,

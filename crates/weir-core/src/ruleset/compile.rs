@@ -247,7 +247,7 @@ mod tests {
             ("where: x", "a.yaml:4:10: `where` is a list of conditions, e.g. `- path: '^/admin/'`"),
             (
                 "where: [{path: a, method: b}]",
-                "a.yaml:4:11: a condition has exactly one of `method`, `path`, `query`, `body`, `credential`, `foreign_referer` and `header`",
+                "a.yaml:4:11: a condition has exactly one of `method`, `path`, `query`, `parameter`, `body`, `credential`, `foreign_referer` and `header`",
             ),
             ("where: [{paht: a}]", "a.yaml:4:12: unknown key `paht`; did you mean `path`?"),
             ("where: [{header: a}]", "a.yaml:4:11: `pattern` is missing"),

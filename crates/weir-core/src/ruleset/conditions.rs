@@ -55,14 +55,24 @@ impl Condition {
         self.part == RequestPart::Body
     }
 
+    /// Whether it is about the value in which the signature matched, and not about the request.
+    pub fn is_of_value(&self) -> bool {
+        self.part == RequestPart::Parameter
+    }
+
+    /// Whether it is true of a value of the parameter `name`; true if it is about the request.
+    pub fn holds_for(&self, name: &[u8]) -> bool {
+        !self.is_of_value() || self.pattern.is_match(name) != self.negated
+    }
+
     /// Bytes of `parts` that it reads.
     pub fn cost(&self, parts: &RequestParts<'_>) -> usize {
         self.texts(parts).map(<[u8]>::len).sum()
     }
 
-    /// Whether it is true of a request.
+    /// Whether it is true of a request; true if it is about a value.
     pub fn holds(&self, parts: &RequestParts<'_>) -> bool {
-        self.texts(parts).any(|text| self.pattern.is_match(text)) != self.negated
+        self.is_of_value() || self.texts(parts).any(|text| self.pattern.is_match(text)) != self.negated
     }
 
     fn texts<'p>(&'p self, parts: &'p RequestParts<'_>) -> Box<dyn Iterator<Item = &'p [u8]> + 'p> {
@@ -72,6 +82,7 @@ impl Condition {
             RequestPart::Body => Box::new(parts.bodies.get().into_iter().flatten().map(Vec::as_slice)),
             RequestPart::Credential => Box::new(credentials(parts)),
             RequestPart::ForeignReferer => Box::new(foreign_referer(parts.message).into_iter()),
+            RequestPart::Parameter => Box::new(std::iter::empty()),
             RequestPart::Query => Box::new(parts.query.iter().map(Vec::as_slice)),
             RequestPart::Header(name) => Box::new(parts.message.headers_named(name)),
         }
@@ -158,6 +169,18 @@ mod tests {
         assert!(holds(header("X-Two"), "^b$", "/") && !holds(header("X-Two"), "^$", "/"));
         assert!(holds(RequestPart::Body, "^login$", "/") && !holds(RequestPart::Body, "=", "/?a=b"));
         assert!(holds(RequestPart::Query, "^a b=c$", "/?x=1&a+b=%63") && !holds(RequestPart::Query, "c", "/c"));
+    }
+
+    #[test]
+    fn a_name_is_that_of_the_value_alone() {
+        let condition = |negated| {
+            let doc = ConditionDoc { part: RequestPart::Parameter, pattern: "^next$".into(), negated };
+            Condition::new(&doc, true).unwrap()
+        };
+        assert!(condition(false).holds_for(b"Next") && !condition(false).holds_for(b"nextday"));
+        assert!(!condition(true).holds_for(b"next") && condition(true).holds_for(b"q"));
+        let message = Message { method: b"GET", target: b"/?q=1", ..Message::default() };
+        assert!(condition(false).holds(&RequestParts::new(&message, &facts(&message))));
     }
 
     #[test]

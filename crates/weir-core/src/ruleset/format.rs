@@ -80,6 +80,8 @@ pub enum RequestPart {
     Query,
     /// The name of each header, and of each query parameter, that may carry a credential, whatever product reads it.
     Credential,
+    /// The name of the parameter, member or field that holds the value in which the signature matched.
+    Parameter,
     /// The Referer, if it is a URL of another host than that of the request.
     #[serde(rename = "foreign_referer")]
     ForeignReferer,
@@ -95,6 +97,7 @@ impl std::fmt::Display for RequestPart {
             RequestPart::Body => f.write_str("body"),
             RequestPart::Query => f.write_str("query"),
             RequestPart::Credential => f.write_str("credential"),
+            RequestPart::Parameter => f.write_str("parameter"),
             RequestPart::ForeignReferer => f.write_str("foreign_referer"),
             RequestPart::Header(name) => write!(f, "header {name}"),
         }

@@ -229,7 +229,7 @@ fn conditions(fields: &Fields<'_>, zones: Zone, errors: &mut FileErrors<'_>) -> 
 /// One condition: a part of the request and the pattern that must match in it.
 fn condition(item: &Located<YamlValue>, errors: &mut FileErrors<'_>) -> Option<ConditionDoc> {
     const PARTS: &[&str] =
-        &["method", "path", "query", "body", "credential", "foreign_referer", "header", "pattern", "not"];
+        &["method", "path", "query", "parameter", "body", "credential", "foreign_referer", "header", "pattern", "not"];
     let before = errors.found.len();
     let fields = Fields::of(item, "a condition", PARTS, errors)?;
     if errors.found.len() > before {
@@ -239,7 +239,8 @@ fn condition(item: &Located<YamlValue>, errors: &mut FileErrors<'_>) -> Option<C
     let (Some((key, _)), None) = (parts.next(), parts.next()) else {
         errors.add(
             item.location,
-            "a condition has exactly one of `method`, `path`, `query`, `body`, `credential`, `foreign_referer` and `header`",
+            "a condition has exactly one of `method`, `path`, `query`, `parameter`, `body`, `credential`, `foreign_referer` and \
+             `header`",
         );
         return None;
     };
@@ -267,6 +268,7 @@ fn condition(item: &Located<YamlValue>, errors: &mut FileErrors<'_>) -> Option<C
         "body" => RequestPart::Body,
         "credential" => RequestPart::Credential,
         "foreign_referer" => RequestPart::ForeignReferer,
+        "parameter" => RequestPart::Parameter,
         _ => RequestPart::Query,
     };
     Some(ConditionDoc { part, pattern: text, negated })

@@ -18,7 +18,7 @@ mod read;
 
 use super::text_field::{self, TextField};
 use super::{Detector, Match, Samples, Subject};
-use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Tag, Zone};
+use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Zone};
 
 /// The detector.
 pub const DETECTOR: Detector = Detector {
@@ -108,14 +108,13 @@ fn run(subject: &Subject<'_>) -> Option<Match> {
 /// Whether an application may evaluate the value where it is. Texts and documents hold programs that are kept or handed on,
 /// unless these break out of what holds them.
 fn is_evaluated(subject: &Subject<'_>, program: &read::Program) -> bool {
-    let structured = |tag| matches!(tag, Tag::JsonDoc | Tag::Xml | Tag::Gql | Tag::Msgpack | Tag::Protobuf | Tag::Grpc);
     let lines = subject.bytes.trim_ascii().contains(&b'\n');
     if program.breaks_out && !lines {
         return true;
     }
     match text_field::of(subject) {
         Some(TextField::Prose | TextField::Script | TextField::CodeLine) => false,
-        field if subject.ancestors().any(|step| structured(step.tag)) => {
+        field if text_field::is_structured(subject) => {
             field.is_none() && !program.is_script && !lines && subject.bytes.len() <= MAX_EXPRESSION
         }
         Some(_) => !lines,

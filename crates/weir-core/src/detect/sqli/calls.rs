@@ -20,8 +20,12 @@ pub fn call(code: &Code<'_>, i: usize) -> Option<Structure> {
         // `gtid_subset(concat(0x3a,(select version())),1)`
         OperandKind::Strong if i == 0 && code.ends(operand.end) && asks(code, i, operand.end) => 9,
         OperandKind::Strong if !method => 7,
-        // "sleep(5) pauses the script"
-        OperandKind::Sleep if i == 0 && (0..2).all(|at| code.word(operand.end + at) == Some(Word::Plain)) => {
+        // "sleep(5) pauses the script", "sleep (10) tablets"
+        OperandKind::Sleep
+            if i == 0
+                && code.word(operand.end) == Some(Word::Plain)
+                && matches!(code.kind(operand.end + 1), None | Some(TokenKind::Word(Word::Plain))) =>
+        {
             return None;
         }
         OperandKind::Sleep if !method && code.kind(argument) == Some(TokenKind::Number) => 4,
@@ -98,4 +102,12 @@ pub fn global(code: &Code<'_>, i: usize) -> Option<Structure> {
         b"@@global",
     ];
     GLOBALS.iter().any(|name| code.bytes(i).eq_ignore_ascii_case(name)).then_some((6, i + 1))
+}
+
+/// Whether the value is `sleep(3)` and nothing else, which is a call of most languages.
+pub fn is_pause(text: &[u8]) -> bool {
+    let text = text.trim_ascii();
+    let name = text.get(..5).is_some_and(|name| name.eq_ignore_ascii_case(b"sleep"));
+    let argument = text.get(5..).and_then(|rest| rest.strip_prefix(b"(")?.strip_suffix(b")"));
+    name && argument.is_some_and(|digits| !digits.is_empty() && digits.iter().all(u8::is_ascii_digit))
 }

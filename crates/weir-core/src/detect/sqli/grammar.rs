@@ -182,7 +182,8 @@ impl Code<'_> {
         (end > i).then_some(end)
     }
 
-    fn past_close(&self, left: usize) -> usize {
+    /// Past the bracket that closes the one at token `left`.
+    pub fn past_close(&self, left: usize) -> usize {
         (self.close[left] as usize + 1).min(self.tokens.len())
     }
 
@@ -237,6 +238,12 @@ impl Code<'_> {
         let kind = match self.kind(i)? {
             TokenKind::Number if self.kind(end) == Some(TokenKind::Left) => {
                 return Some(Operand { kind: OperandKind::Soft, end: self.past_close(end) });
+            }
+            // `session_user()`
+            TokenKind::Word(Word::Constant)
+                if self.kind(end) == Some(TokenKind::Left) && self.kind(end + 1) == Some(TokenKind::Right) =>
+            {
+                return Some(Operand { kind: OperandKind::Literal, end: end + 2 });
             }
             TokenKind::Number | TokenKind::Text | TokenKind::Open | TokenKind::Word(Word::Constant) => {
                 OperandKind::Literal
@@ -361,8 +368,11 @@ impl Code<'_> {
             }
             Some(TokenKind::Word(Word::Is)) => {
                 let value = at + 1 + usize::from(self.word(at + 1) == Some(Word::Prefix));
+                // "1 and 1 is 2" is arithmetic of a sentence; only SQLite compares with `is`.
                 let literal = left.kind == OperandKind::Literal
-                    && matches!(self.kind(value), Some(TokenKind::Number | TokenKind::Text | TokenKind::Open));
+                    && (matches!(self.kind(value), Some(TokenKind::Text | TokenKind::Open))
+                        || self.kind(value) == Some(TokenKind::Number)
+                            && (value > at + 1 || self.bytes(value) == self.bytes(i)));
                 if literal || self.word(value) == Some(Word::Constant) {
                     return compared(OperandKind::Literal, true, value, value + 1);
                 }

@@ -9,6 +9,7 @@
 //! CWE-89. Linear in the length of the value; a window of [`WINDOW`] tokens bounds memory.
 
 mod calls;
+mod conditions;
 mod grammar;
 mod lex;
 mod prescan;
@@ -22,7 +23,7 @@ mod union;
 mod values;
 mod words;
 
-use super::{Detector, Match, Subject};
+use super::{Detector, Match, Subject, text_field};
 use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Zone};
 use grammar::{Code, Position};
 use lex::{Context, Lexer, Token, TokenKind};
@@ -80,6 +81,9 @@ pub const LIBRARY: Detector = Detector {
 fn grammar(subject: &Subject<'_>) -> Option<Match> {
     let spend = |units| subject.spend(units);
     let mut found = assess(subject.bytes, subject.classes, &spend);
+    if (DOUBT..CERTAIN).contains(&found.weight) && calls::is_pause(subject.bytes) && text_field::is_kept(subject) {
+        return None;
+    }
     if found.weight >= DOUBT {
         match script::explains(subject) {
             script::Explained::Nothing => {}

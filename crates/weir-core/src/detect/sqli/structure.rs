@@ -4,6 +4,7 @@
 //! that the value closes, at the beginning, before a comment that hides the rest) adds weight; [`super`] adds it.
 
 use super::calls::{call, global};
+use super::conditions::{compares_json, full_text_search, is_whole_condition};
 use super::grammar::{Code, Condition, MAX_KEYS, OperandKind, Position, Structure};
 use super::lex::TokenKind;
 use super::query;
@@ -57,15 +58,23 @@ fn by_word(code: &Code<'_>, i: usize, word: Word, place: Position) -> Option<Str
         Word::Sort => sort(code, i, place),
         Word::Limit if place == Position::Break && code.kind(i + 1) == Some(TokenKind::Number) => Some((5, i + 2)),
         Word::Into if code.word(i + 1) == Some(Word::File) => {
-            matches!(code.kind(i + 2), Some(TokenKind::Text | TokenKind::Open | TokenKind::Number))
-                .then_some((8, i + 3))
+            let left = code.kind(i + 2) == Some(TokenKind::Left);
+            let name = i + 2 + usize::from(left);
+            matches!(code.kind(name), Some(TokenKind::Text | TokenKind::Open | TokenKind::Number))
+                .then_some((8 + 2 * u8::from(matches!(place, Position::Break | Position::Value)), name + 1))
         }
-        Word::Into if code.kind(i + 1) == Some(TokenKind::Variable) => Some((4, i + 2)),
+        Word::Into if code.kind(i + 1) == Some(TokenKind::Variable) => {
+            // `1 into @a,@b`
+            let more = code.kind(i + 2) == Some(TokenKind::Comma) && code.kind(i + 3) == Some(TokenKind::Variable);
+            Some((4 + 4 * u8::from(more), i + 2))
+        }
         Word::Waitfor if code.word(i + 1) == Some(Word::Delay) => {
             matches!(code.kind(i + 2), Some(TokenKind::Text | TokenKind::Open | TokenKind::Variable))
                 .then_some((9, i + 3))
         }
-        Word::Procedure if code.bytes(i + 1).eq_ignore_ascii_case(b"analyse") => Some((8, i + 2)),
+        Word::Procedure if code.bytes(i + 1).eq_ignore_ascii_case(b"analyse") => {
+            Some((8 + 2 * u8::from(code.kind(i + 2) == Some(TokenKind::Left)), i + 2))
+        }
         Word::In if place == Position::Break && code.bytes(i + 1).eq_ignore_ascii_case(b"boolean") => Some((6, i + 2)),
         Word::Declare if declares(code, i) => Some((8, i + 2)),
         Word::If => conditional(code, i),
@@ -119,6 +128,9 @@ fn logic(code: &Code<'_>, mut i: usize, connector: Connector, place: Position) -
     if connector != Connector::Condition && is_logical(code, i) {
         i = code.past_run(i);
     }
+    if let Some(end) = full_text_search(code, i).filter(|_| completes) {
+        return Some((8, end));
+    }
     let (weight, end) = match code.condition(i)? {
         Condition::Compared { left, right, by_word, same, end } => {
             let (low, high) = (left.min(right), left.max(right));
@@ -128,6 +140,14 @@ fn logic(code: &Code<'_>, mut i: usize, connector: Connector, place: Position) -
                 OperandKind::Soft if low == OperandKind::Literal => 7 + u8::from(is_probe(code, i, end)),
                 OperandKind::Soft => 5,
                 OperandKind::Literal if low == OperandKind::Literal => 8 - u8::from(by_word),
+                // `or data @> '{"id":1}'`
+                OperandKind::Literal if low == OperandKind::Name && completes && compares_json(code, i) => 8,
+                // `1 or role='admin'`, `1 and f(1)=2-- `: nothing else is behind the number.
+                OperandKind::Literal
+                    if low < OperandKind::Literal && after_number(code, place) && is_whole_condition(code, end) =>
+                {
+                    8
+                }
                 _ if same => 5 + 3 * u8::from(completes || place == Position::Start),
                 // `id is not null`
                 OperandKind::Literal if by_word && code.word(end - 1) == Some(Word::Constant) => {
@@ -369,19 +389,28 @@ fn statement(code: &Code<'_>, i: usize, place: Position) -> Option<Structure> {
             let set = code.past_name(i + 1).filter(|&at| code.word(at) == Some(Word::Set))?;
             (code.kind(set + 2) == Some(TokenKind::Compare)).then_some((6, set + 3))
         }
-        Word::Delete if next == Some(Word::From) => {
-            let end = code.past_name(i + 2)?;
+        Word::Delete if let Some(from) = deleted_from(code, i) => {
+            let end = code.past_name(from + 1)?;
             let cut = matches!(code.kind(end), Some(TokenKind::Tail | TokenKind::Semicolon));
             (code.ends(end) || code.word(end) == Some(Word::Condition)).then_some((5 + u8::from(cut), end))
         }
         Word::Execute => execute(code, i),
         Word::Declare | Word::Set if declares(code, i) => Some((8, i + 2)),
         Word::Shutdown if code.ends(i + 1) => Some((4, i + 1)),
+        Word::Shutdown if code.bytes(i + 2).eq_ignore_ascii_case(b"nowait") => Some((9, i + 3)),
         Word::Waitfor | Word::If => by_word(code, i, code.word(i)?, Position::Inside),
         Word::Sleep | Word::StrongCall => call(code, i),
         Word::Procedure | Word::Values => None,
         _ => None,
     }
+}
+
+/// The `from` of `delete from`, `delete ignore from`, `delete low_priority quick from` at token `i`.
+fn deleted_from(code: &Code<'_>, i: usize) -> Option<usize> {
+    const OPTIONS: &[&[u8]] = &[b"ignore", b"quick", b"low_priority"];
+    let option = |at: &usize| OPTIONS.iter().any(|word| code.bytes(*at).eq_ignore_ascii_case(word));
+    let from = i + 1 + (i + 1..=i + OPTIONS.len()).take_while(option).count();
+    (code.word(from) == Some(Word::From)).then_some(from)
 }
 
 /// `"drop table users migration"`: behind the name of what such a statement removes there is neither another word nor a

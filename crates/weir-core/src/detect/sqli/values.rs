@@ -12,6 +12,11 @@ pub fn more_values(code: &Code<'_>, i: usize, place: Position) -> Option<Structu
     if !breaks && !matches!(place, Position::Value | Position::Word) {
         return None;
     }
+    // `1),(version(),1`: a row of its own, whose bracket the application closes.
+    let row_follows = code.kind(i + 1) == Some(TokenKind::Left) && i > 0 && code.kind(i - 1) == Some(TokenKind::Right);
+    if row_follows && place != Position::Word && shows(code, i + 2) {
+        return Some((8, i + 3));
+    }
     let mut at = i;
     let mut best: u8 = 0;
     let (mut plain, mut row) = (breaks, false);
@@ -43,6 +48,13 @@ pub fn more_values(code: &Code<'_>, i: usize, place: Position) -> Option<Structu
         best = best.max(3);
     }
     (best > 0).then_some((best, at))
+}
+
+/// Whether the operand at token `i` shows something of the server: a call that only databases have, a variable or a query.
+fn shows(code: &Code<'_>, i: usize) -> bool {
+    code.operand(i).is_some_and(|value| {
+        matches!(value.kind, OperandKind::Soft | OperandKind::Strong | OperandKind::Query | OperandKind::Global)
+    })
 }
 
 /// Whether `)` ends a row before token `at`, and what follows leaves nothing of the statement: `','x')--`, `','x') returning ...`

@@ -43,6 +43,7 @@ pub const SSRF: Detector = Detector {
             "http://evil.example/x.gif\0",
             "\\\\203.0.113.7\\share\\x",
             "http://[0:0:0:0:0:ffff:127.0.0.1]/",
+            "http://192.0.2.1 &@127.1# @192.0.2.2/",
         ],
         negative: &[
             "https://example.com/a.html",
@@ -55,6 +56,8 @@ pub const SSRF: Detector = Detector {
             "https://example.com/search?q=",
             "\\\\files\\team\\report.docx",
             "http://ip-10-0-0-1.example.com/",
+            "gopher:// is an old scheme",
+            "http://0.0.0.0:5000 is what the server prints",
         ],
     },
 };
@@ -94,7 +97,6 @@ const INTERNAL_HOSTS: &[&[u8]] = &[
     b"127.1",
     b"127.0.1",
     b"[::]",
-    b"[::1]",
     b"[fd00:ec2::254]",
     b"burpcollaborator.net",
     b"spoofed.burpcollaborator.net",
@@ -216,6 +218,10 @@ fn parse(text: &[u8]) -> Option<Url<'_>> {
     }
     let end = rest.iter().position(|b| matches!(b, b'/' | b'?' | b'#' | b'\\')).unwrap_or(rest.len());
     let (authority, tail) = rest.split_at(end);
+    // "gopher:// is an old scheme", "http://0.0.0.0:5000 is printed": a host has no blank, unless a client stops at it.
+    if authority.contains(&b' ') && !authority.iter().any(|b| *b == b'@' || *b < b' ') {
+        return None;
+    }
     let host = &authority[memchr::memrchr(b'@', authority).map_or(0, |at| at + 1)..];
     let host_end = if host.starts_with(b"[") {
         memchr::memchr(b']', host).map_or(host.len(), |at| at + 1)
@@ -232,16 +238,6 @@ fn parse(text: &[u8]) -> Option<Url<'_>> {
     Some(Url { scheme, host: &host[..host_end], path, query, cut, nul, prefixed })
 }
 
-/// The name of the parameter that a value belongs to.
-fn name_of<'s>(subject: &'s Subject<'_>) -> &'s [u8] {
-    let named = |tag| matches!(tag, Tag::Get | Tag::FormUrlencoded | Tag::Hash | Tag::Multipart | Tag::Cookie);
-    let mut names = subject.ancestors().filter(|s| named(s.tag));
-    match names.next().map(|s| s.key) {
-        Some(Key::Name(name)) => name,
-        _ => b"",
-    }
-}
-
 fn run_ssrf(subject: &Subject<'_>) -> Option<Match> {
     let text = subject.bytes.trim_ascii();
     // Without a `=`, the URL is part of the name, after the actual name of the parameter.
@@ -252,10 +248,10 @@ fn run_ssrf(subject: &Subject<'_>) -> Option<Match> {
     // The location is asked last: what depends on it cannot be cached, and most requests have a URL in a header.
     let is_own = || subject.value.zone.intersects(Zone::HEADER) && names_own_host(subject);
     if text.starts_with(b"\\\\") {
-        return unc(&text[2..], || name_of(subject)).filter(|_| !is_own()).map(found);
+        return unc(&text[2..], || subject.parameter_name()).filter(|_| !is_own()).map(found);
     }
     let url = parse(&text[start..])?;
-    ssrf(&url, || name_of(subject)).filter(|_| !is_own()).map(found)
+    ssrf(&url, || subject.parameter_name()).filter(|_| !is_own()).map(found)
 }
 
 /// Whether the value is in a header that names hosts of the application.
@@ -303,6 +299,7 @@ fn ssrf<'n>(url: &Url<'_>, name: impl FnOnce() -> &'n [u8]) -> Option<Confidence
         return Some(confidence);
     }
     let local = strip == b"localhost"
+        || strip == b"[::1]"
         || strip.starts_with(b"127.")
         || strip.ends_with(b".internal")
         || strip.ends_with(b".localdomain");

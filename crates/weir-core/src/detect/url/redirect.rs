@@ -1,7 +1,7 @@
 //! URLs that a browser would be redirected to, spelled so that a check takes them for local or trusted.
 
 use super::super::{Detector, Match, Samples, Subject};
-use super::{FILTER, MAX_URL, name_of};
+use super::{FILTER, MAX_URL};
 use crate::model::{AttackType, Confidence, Zone};
 
 /// The detector of URLs that make the browser leave the site.
@@ -45,7 +45,7 @@ fn run_redirect(subject: &Subject<'_>) -> Option<Match> {
     if spaces > 1 || memchr::memchr(b'\n', text).is_some() {
         return None;
     }
-    redirect(text, || name_of(subject)).map(|confidence| Match { confidence, start: 0, end: text.len() })
+    redirect(text, || subject.parameter_name()).map(|confidence| Match { confidence, start: 0, end: text.len() })
 }
 
 /// Names of parameters that contain the target of a redirect.

@@ -8,7 +8,7 @@ mod script;
 pub mod svg;
 mod tag;
 
-use super::{Detector, Match, Samples, Subject};
+use super::{Detector, Match, Samples, Subject, text_field};
 use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Zone};
 use crate::normalize::fold;
 
@@ -72,6 +72,9 @@ const FILTER: ByteClassFilter = ByteClassFilter::any(
 
 fn run(subject: &Subject<'_>) -> Option<Match> {
     let found = find(subject.bytes, subject.classes);
+    if found.is_some_and(|m| script::leads(subject.bytes, m.start)) && text_field::is_kept(subject) {
+        return None;
+    }
     if found.is_none_or(|m| m.confidence < Confidence::High)
         && subject.classes.intersects(ByteClasses::HIGH)
         && let std::borrow::Cow::Owned(folded) = fold::run(subject.bytes)

@@ -110,7 +110,7 @@ fn is_named(rest: &[u8]) -> bool {
     let head = |void: &&&[u8]| rest.get(..void.len()).is_some_and(|head| head.eq_ignore_ascii_case(void));
     let Some(behind) = VOID.iter().rfind(head).map(|void| &rest[void.len()..]) else { return false };
     // The end of the attribute that holds the link.
-    if let [b'"' | b'\'', b'>' | b' ', ..] = behind {
+    if let [b'"' | b'\'', b'>' | b' ', ..] | [b'>', ..] = behind {
         return true;
     }
     let Some(behind) = behind.strip_prefix(b" ") else { return false };
@@ -215,6 +215,12 @@ pub fn find(text: &[u8]) -> Option<Match> {
     best
 }
 
+/// Whether the value begins with the call at `start`: a piece of script of its own, which leaves no place of a page.
+pub fn leads(text: &[u8], start: usize) -> bool {
+    let letters = text[start..].iter().take_while(|b| b.is_ascii_alphabetic()).count();
+    letters > 0 && matches!(text.get(start + letters), Some(b'(' | b'`')) && text[..start].trim_ascii().is_empty()
+}
+
 /// The sink called by the bracket at `open`: `alert(`, `(alert)(`, `top["alert"](`, `alert?.(`.
 fn called(text: &[u8], open: usize) -> Option<(usize, &[u8])> {
     let between =
@@ -251,6 +257,7 @@ fn classify(text: &[u8], start: usize, open: usize, name: &[u8]) -> Option<Confi
     if is_quoted_code(before) || is_jsx_handler(before) || shown::follows_sentence(before) {
         return None;
     }
+    let before = without_operator(before);
     let code = |b: &u8| b.is_ascii_punctuation() && !matches!(b, b'#' | b'$' | b'@' | b'_' | b'\\' | b'.');
     let member = before.ends_with(b".");
     let breaks = |b: &u8| matches!(b, b'\'' | b'"' | b'`' | b';' | b'}' | b'*' | b'{' | b'<' | b'(');
@@ -263,6 +270,13 @@ fn classify(text: &[u8], start: usize, open: usize, name: &[u8]) -> Option<Confi
         (false, _, true) if argument_runs => Some(Confidence::Medium),
         _ => None,
     }
+}
+
+/// `before` without an operator that is a word behind a closed quote or bracket: `'in alert(1)`.
+fn without_operator(before: &[u8]) -> &[u8] {
+    let operators = [&b"in"[..], b"instanceof"];
+    let rest = operators.iter().find_map(|word| before.strip_suffix(*word));
+    rest.filter(|rest| rest.ends_with(b"'") || rest.ends_with(b"\"") || rest.ends_with(b")")).unwrap_or(before)
 }
 
 /// Whether a sentence names the call between backticks: `` do not `eval()` input of clients ``. In script, a text in
@@ -296,9 +310,23 @@ fn is_sentence(argument: &[u8]) -> bool {
     let Some(close) = memchr::memchr(b')', argument) else { return false };
     let Some(behind) = argument[close + 1..].strip_prefix(b" ") else { return false };
     let mut words = behind.split(|b| *b == b' ').map(|word| word.strip_suffix(b",").unwrap_or(word));
-    let mut plain = || words.next().is_some_and(|word| !word.is_empty() && word.iter().all(u8::is_ascii_alphabetic));
+    let mut plain = || {
+        words.next().is_some_and(|word| {
+            let word = word.strip_suffix(b";").unwrap_or(word);
+            let all = |kind: fn(&u8) -> bool| word.iter().all(kind);
+            !word.is_empty() && (all(u8::is_ascii_alphabetic) || all(u8::is_ascii_digit))
+        })
+    };
     let last = memchr::memchr(b' ', behind).is_none();
-    !behind.starts_with(b"in ") && !behind.starts_with(b"instanceof ") && plain() && (last || plain())
+    if behind.starts_with(b"in ") {
+        // `eval(expression) in JS` parses. The page has no such variable, unlike the name of the window.
+        let named = argument[..close].iter().all(u8::is_ascii_alphabetic) && !argument[..close].is_empty();
+        return named && &argument[..close] != b"name" && plain() && plain();
+    }
+    !behind.starts_with(b"instanceof ")
+        && behind.first().is_some_and(u8::is_ascii_alphabetic)
+        && plain()
+        && (last || plain())
 }
 
 /// Whether `before` ends with the head of a function that is the value of an attribute in JSX: `onClick={() =>`. In a
