@@ -2,27 +2,33 @@
 
 /// The tag of such a scalar, short and as a verbatim tag.
 const TAGS: [&[u8]; 2] = [b"!!binary", b"!<tag:yaml.org,2002:binary>"];
-/// Most scalars of one text and tag that are read.
-const MAX_SCALARS: usize = 64;
+
+/// A scalar with the tag.
+pub struct Scalar {
+    /// Its base64 digits.
+    pub digits: Vec<u8>,
+    /// How many bytes of the text were read for it, blanks included.
+    pub read: usize,
+}
 
 /// Whether a text has the tag.
 pub fn has_tag(text: &[u8]) -> bool {
     TAGS.iter().any(|tag| memchr::memmem::find(text, tag).is_some())
 }
 
-/// The base64 digits of each scalar with the tag.
-pub fn scalars(text: &[u8]) -> impl Iterator<Item = Vec<u8>> + '_ {
-    TAGS.into_iter().flat_map(move |tag| {
-        memchr::memmem::find_iter(text, tag).take(MAX_SCALARS).map(move |at| digits(&text[at + tag.len()..]))
-    })
+/// Each scalar with the tag, read when it is asked for. What looks like a tag within another scalar counts as one, since a
+/// comment may have made a scalar of what is none: the caller bounds what is read in total.
+pub fn scalars(text: &[u8]) -> impl Iterator<Item = Scalar> + '_ {
+    TAGS.into_iter()
+        .flat_map(move |tag| memchr::memmem::find_iter(text, tag).map(move |at| scalar(&text[at + tag.len()..])))
 }
 
-/// The base64 digits of the scalar that follows a tag: on the same line, in quotes, or the lines of a block.
-fn digits(rest: &[u8]) -> Vec<u8> {
-    let line_end = |text: &[u8]| memchr::memchr(b'\n', text).unwrap_or(text.len());
-    let first = rest[..line_end(rest)].trim_ascii();
-    let scalar = match first.first() {
-        Some(b'|' | b'>') => block(&rest[(line_end(rest) + 1).min(rest.len())..]),
+/// The scalar that follows a tag: on the same line, in quotes, or the lines of a block.
+fn scalar(rest: &[u8]) -> Scalar {
+    let line = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+    let first = rest[..line].trim_ascii();
+    let text = match first.first() {
+        Some(b'|' | b'>') => block(&rest[(line + 1).min(rest.len())..]),
         Some(quote @ (b'"' | b'\'')) => {
             let start = memchr::memchr(*quote, rest).map_or(rest.len(), |at| at + 1);
             let text = &rest[start..];
@@ -30,10 +36,11 @@ fn digits(rest: &[u8]) -> Vec<u8> {
         }
         _ => first.split(|b| matches!(b, b' ' | b',' | b']' | b'}')).next().unwrap_or_default(),
     };
-    scalar.iter().copied().filter(|b| !b.is_ascii_whitespace() && *b != b'\\').collect()
+    let digits = text.iter().copied().filter(|b| !b.is_ascii_whitespace() && *b != b'\\').collect();
+    Scalar { digits, read: line + text.len() }
 }
 
-/// The lines at the begin of `text` that are indented as much as the first one.
+/// The lines at the start of `text` that are indented as much as the first one.
 fn block(text: &[u8]) -> &[u8] {
     let indent = |line: &[u8]| line.iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
     let least = indent(text);
@@ -62,9 +69,10 @@ mod tests {
             "{a: !<tag:yaml.org,2002:binary> QUJD}",
         ] {
             assert!(has_tag(text.as_bytes()));
-            assert_eq!(scalars(text.as_bytes()).collect::<Vec<_>>(), [b"QUJD".to_vec()], "{text}");
+            let digits: Vec<_> = scalars(text.as_bytes()).map(|scalar| scalar.digits).collect();
+            assert_eq!(digits, [b"QUJD"], "{text}");
         }
         assert!(!has_tag(b"a: !!str QUJD"));
-        assert!(scalars(b"!!binary |\nx").all(|digits| digits.is_empty()));
+        assert!(scalars(b"!!binary |\nx").all(|scalar| scalar.digits.is_empty()));
     }
 }

@@ -108,9 +108,9 @@ pub fn applicability_of_yaml(value: &Candidate<'_>) -> Applicability {
 pub fn run_on_yaml<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError> {
     em.budget.spend(value.bytes.len())?;
     let mut parsed = Err(ParseError::NotApplicable);
-    for digits in yaml_binary::scalars(value.bytes) {
-        em.budget.spend(digits.len())?;
-        match emit(&digits, em) {
+    for scalar in yaml_binary::scalars(value.bytes) {
+        em.budget.spend(scalar.read)?;
+        match emit(&scalar.digits, em) {
             Ok(_) => parsed = Ok(Parsed::Added),
             Err(ParseError::NotApplicable) => {}
             Err(error) => return Err(error),
@@ -225,6 +225,8 @@ mod tests {
         for text in ["a: !!binary JyBvciAxPTEtLSA=\n", "a: !!binary |\n  JyBvciAx\n  PTEtLSA=\nb: c\n"] {
             parse_body("application/yaml", text.as_bytes()).has("[post][base64]", "' or 1=1-- ");
         }
+        let padded = format!("{}x: !!binary JyBvciAxPTEtLSA=\n", "# !!binary |\n  a: !!binary R0lG\n".repeat(200));
+        parse_body("application/yaml", padded.as_bytes()).has("[post][base64]", "' or 1=1-- ");
         for text in ["a: !!binary R0lGODlhDAAMAIQAAP\n", "a: !!str JyBvciAxPTEtLSA=\n", "use !!binary for it"] {
             assert!(!parse_body("application/yaml", text.as_bytes()).has_point("[post][base64]"), "{text}");
         }
