@@ -55,9 +55,11 @@ my $line = {slot};
 print eval($line);
 """
 LUA = """
-local v = io.read('a'); secret = 'SECRETk7'
+local v = io.read('*a'); secret = 'SECRETk7'
 local line = {slot}
-local f = load('return ' .. line) or load(line)
+-- Lua 5.1 compiles texts by `loadstring` alone.
+local compile = loadstring or load
+local f = compile('return ' .. line) or compile(line)
 print(f())
 """
 # target -> program, its source, and the slots in its language
