@@ -42,7 +42,7 @@ impl Keys {
         Self { hash, names, id }
     }
 
-    /// What tells keys under this secret from those under others, as 16 hex digits. It says nothing about the secret.
+    /// Identifies the secret that keys are made under: 16 hex digits, from which the secret cannot be derived.
     pub fn id(&self) -> &str {
         &self.id
     }

@@ -4,6 +4,7 @@
 use super::app::App;
 use super::audit::Record;
 use super::error::Result;
+use super::listing;
 use super::nodes::Node;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
@@ -175,11 +176,7 @@ fn short(name: &str) -> String {
 
 /// Names of nodes; of many, the first ones.
 fn named(nodes: &[String]) -> String {
-    let names = nodes.iter().take(NAMED).map(|name| short(name)).collect::<Vec<_>>().join(", ");
-    match nodes.len().saturating_sub(NAMED) {
-        0 => names,
-        more => format!("{names} and {more} more"),
-    }
+    listing::first(nodes.iter().map(|name| short(name)), NAMED)
 }
 
 /// A reason of coverage reports in words.

@@ -17,6 +17,7 @@ pub mod console;
 pub mod data_key;
 mod download;
 pub mod error;
+mod listing;
 mod manage;
 pub mod meta;
 pub mod metrics;

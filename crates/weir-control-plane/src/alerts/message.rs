@@ -2,6 +2,7 @@
 
 use super::alert::Alert;
 use crate::console::view::ui::href;
+use crate::listing;
 use crate::store::HitRow;
 use std::collections::BTreeMap;
 use weir_core::model::bytes::printable;
@@ -92,10 +93,7 @@ fn tops(values: impl Iterator<Item = String>) -> String {
     }
     let mut all: Vec<(String, u64)> = counts.into_iter().collect();
     all.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-    let more = all.len().saturating_sub(TOP);
-    let shown: Vec<String> = all.iter().take(TOP).map(|(value, count)| format!("{} ({count})", line(value))).collect();
-    let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
-    format!("{}{rest}", shown.join(", "))
+    listing::first(all.iter().map(|(value, count)| format!("{} ({count})", line(value))), TOP)
 }
 
 fn span(millis: i64) -> String {

@@ -4,6 +4,7 @@
 use super::rule_files::files_of;
 use crate::confirm::Danger;
 use crate::error::{Error, Result};
+use crate::listing;
 use crate::meta::Pool;
 use crate::policy::guard::EVERYWHERE;
 use std::collections::HashSet;
@@ -46,9 +47,7 @@ fn compiled(files: &[(String, String)]) -> Result<Ruleset> {
 }
 
 fn says(ids: &[Arc<str>], what: &str) -> Option<String> {
-    let named = ids.iter().take(NAMED).map(|id| &**id).collect::<Vec<_>>().join(", ");
-    let more = ids.len().saturating_sub(NAMED);
-    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    let named = listing::first(ids.iter().map(ToString::to_string), NAMED);
     let (all, are) = (builtin::ids().len(), if ids.len() == 1 { "is" } else { "are" });
-    (!ids.is_empty()).then(|| format!("{} of {all} built-in signatures {are} {what} ({named}{more})", ids.len()))
+    (!ids.is_empty()).then(|| format!("{} of {all} built-in signatures {are} {what} ({named})", ids.len()))
 }

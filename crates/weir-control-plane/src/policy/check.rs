@@ -71,9 +71,7 @@ pub fn check(state: &PolicyState) -> Result<Vec<Mistake>> {
 
 /// Names of the signatures and detectors that come with this version.
 static KNOWN_NAMES: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
-    let named = |line: &str| Some(line.strip_prefix("- id:")?.trim().to_owned());
-    let files = builtin::files();
-    let signatures = files.iter().flat_map(|(_, text)| text.lines()).filter_map(named);
+    let signatures = builtin::ids().iter().cloned();
     signatures.chain(detect::TABLE.iter().map(|detector| detector.name.to_owned())).collect()
 });
 

@@ -286,28 +286,23 @@ fn find(text: &[u8], document: bool) -> Option<Match> {
 
 /// The delimiter with which `text` begins, and the one that closes it.
 #[inline]
-fn delimiters(text: &[u8]) -> Option<(&'static [u8], &'static [u8])> {
-    Some(match text {
-        [b'{', b'{', ..] => (b"{{", b"}}"),
-        [b'{', b'%', ..] => (b"{%", b"%}"),
-        [b'{', b'#', ..] => (b"{#", b"#}"),
-        [b'{', b'$', ..] => (b"{$", b"}"),
-        [b'{', b'p', b'h', b'p', b'}', ..] => (b"{php}", b"{/php}"),
-        [b'{', ..] => (b"{", b"}"),
-        [b'$', b'{', ..] => (b"${", b"}"),
-        [b'#', b'{', ..] => (b"#{", b"}"),
-        [b'*', b'{', ..] => (b"*{", b"}"),
-        [b'~', b'{', ..] => (b"~{", b"}"),
-        [b'@', b'{', ..] => (b"@{", b"}"),
-        [b'%', b'{', ..] => (b"%{", b"}"),
-        [b'@', b'(', ..] => (b"@(", b")"),
-        [b'<', b'%', ..] => (b"<%", b"%>"),
-        [b'<', b'#', ..] => (b"<#", b">"),
-        [b'[', b'[', ..] => (b"[[", b"]]"),
-        [b'[', b'(', ..] => (b"[(", b")]"),
-        [b'[', b'=', ..] => (b"[=", b"]"),
+fn delimiters(text: &[u8]) -> Option<(&[u8], &'static [u8])> {
+    let (length, close): (usize, &[u8]) = match text {
+        [b'{', b'{', ..] => (2, b"}}"),
+        [b'{', b'%', ..] => (2, b"%}"),
+        [b'{', b'#', ..] => (2, b"#}"),
+        [b'{', b'$', ..] | [b'$' | b'#' | b'*' | b'~' | b'@' | b'%', b'{', ..] => (2, b"}"),
+        [b'{', b'p', b'h', b'p', b'}', ..] => (5, b"{/php}"),
+        [b'{', ..] => (1, b"}"),
+        [b'@', b'(', ..] => (2, b")"),
+        [b'<', b'%', ..] => (2, b"%>"),
+        [b'<', b'#', ..] => (2, b">"),
+        [b'[', b'[', ..] => (2, b"]]"),
+        [b'[', b'(', ..] => (2, b")]"),
+        [b'[', b'=', ..] => (2, b"]"),
         _ => return None,
-    })
+    };
+    Some((&text[..length], close))
 }
 
 /// Whether an expression begins the value or has a line for itself.

@@ -49,7 +49,7 @@ impl WordSet {
     /// A number before a parenthesis: `1(`.
     const NUMBER_CALL: u32 = 1 << 23;
 
-    /// What `word` is, wherever it stands.
+    /// The kinds of `word`, whatever is beside it.
     fn of(word: Word) -> u32 {
         match word {
             Word::Plain => 0,
@@ -100,7 +100,6 @@ impl WordSet {
             Word::Case => before != Before::Plain && followed(|b| matches!(b | 0x20, b'w' | b'h' | b'o')),
             Word::Sort => followed(|b| b | 0x20 == b'b'),
             Word::If => followed(|b| b.is_ascii_digit() || matches!(b, b'(' | b'.' | b'\\')),
-            Word::Declare | Word::Into => followed(|b| b == b'@') || word == Word::Into,
             Word::Shutdown | Word::Define | Word::Update | Word::Delete => starts,
             _ => true,
         };
