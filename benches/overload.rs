@@ -155,7 +155,8 @@ async fn caller(
                 tally.refused += 1;
                 tally.unexplained += usize::from(!retry_after);
                 open = (!close).then_some(stream);
-                tokio::time::sleep(pause).await;
+                // Callers that were refused together do not come back together.
+                tokio::time::sleep(pause / 2 + pause * (next as u32 * 37 % 101) / 100).await;
             }
             _ => tally.errors += 1,
         }

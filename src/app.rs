@@ -24,11 +24,14 @@ use signals::Signals;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 use weir_node::generation::Generation;
 use weir_runtime::serve::{self, ServeMetrics};
 use weir_runtime::telemetry::{Health, logs, probes};
+
+/// Connections that may wait to be accepted; the system lowers it to `net.core.somaxconn`, 4096 by default.
+const BACKLOG: u32 = 4096;
 
 /// The description of the API, as written.
 pub const OPENAPI_YAML: &str = include_str!("../docs/openapi.yaml");
@@ -129,13 +132,22 @@ pub fn run(sources: Sources, role: Role) -> Result<Outcome, StartError> {
 
 /// Binds `address`, the value of `key`; every address means IPv6 and IPv4, or IPv4 alone where the system has no IPv6.
 async fn listen(key: &str, address: crate::config::types::ListenAddress) -> Result<TcpListener, StartError> {
-    let bound = match (TcpListener::bind(address.socket()).await, address.ip) {
+    let bound = match (bind(address.socket()), address.ip) {
         (Err(error), None) if error.kind() != std::io::ErrorKind::AddrInUse => {
-            TcpListener::bind(SocketAddr::from(([0, 0, 0, 0], address.port))).await
+            bind(SocketAddr::from(([0, 0, 0, 0], address.port)))
         }
         (bound, _) => bound,
     };
     StartError::system(format!("{key}: cannot listen on {address}"), bound)
+}
+
+/// Listens on `address`, with a backlog for the gateways that connect while the node is busy.
+fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A node that restarts must not wait until the connections of the one before are forgotten.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// Where probes and metrics are served; `off` where they are not.

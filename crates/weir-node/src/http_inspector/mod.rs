@@ -7,7 +7,8 @@
 pub mod access;
 pub mod admission;
 pub mod api_error;
-pub mod batch;
+pub mod backlog;
+mod batch;
 pub mod call;
 pub mod config;
 pub mod connection;

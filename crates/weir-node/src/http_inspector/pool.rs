@@ -27,23 +27,16 @@ pub struct Pool {
     waits: Arc<Waits>,
 }
 
-/// How long jobs waited.
+/// How long jobs may wait.
 struct Waits {
     start: Instant,
-    /// Wait of the job that began last, in microseconds.
-    last: AtomicU64,
     /// When a job was last refused or waited too long, in microseconds since `start`; 0 for never.
     refused: AtomicU64,
 }
 
 impl Waits {
     fn new() -> Self {
-        Self { start: Instant::now(), last: AtomicU64::new(0), refused: AtomicU64::new(0) }
-    }
-
-    /// Notes that a job begins after `wait`.
-    fn began(&self, wait: Duration) {
-        self.last.store(microseconds(wait), Ordering::Relaxed);
+        Self { start: Instant::now(), refused: AtomicU64::new(0) }
     }
 
     /// Notes that a job is refused or waited too long.
@@ -56,10 +49,6 @@ impl Waits {
         let refused = self.refused.load(Ordering::Relaxed);
         let since = self.start.elapsed().saturating_sub(Duration::from_micros(refused));
         if refused > 0 && since < STANDING { longest / STANDING_SHARE } else { longest }
-    }
-
-    fn last(&self) -> Duration {
-        Duration::from_micros(self.last.load(Ordering::Relaxed))
     }
 }
 
@@ -113,11 +102,10 @@ impl Pool {
         Ok(Self { threads, waiting, unfinished, bound, gauge, waits })
     }
 
-    /// Whether a further job would not be run: the queue is full, or jobs ahead of it wait for longer than they may where
-    /// the configuration allows `max_wait`.
-    pub fn is_backed_up(&self, max_wait: Duration) -> bool {
-        let waiting = self.waiting.load(Ordering::Acquire);
-        let late = waiting >= self.bound || (waiting > 0 && self.waits.last() > self.waits.allowed(max_wait));
+    /// Whether a further job is refused before it is queued: the queue is full, or it would wait for `ahead`, which is longer
+    /// than jobs may where the configuration allows `max_wait`.
+    pub fn is_backed_up(&self, ahead: Duration, max_wait: Duration) -> bool {
+        let late = self.waiting.load(Ordering::Acquire) >= self.bound || ahead > self.waits.allowed(max_wait);
         if late {
             self.waits.refuse();
         }
@@ -138,9 +126,7 @@ impl Pool {
         self.threads.spawn_fifo(move || {
             let _running = unfinished;
             drop(waiting);
-            let waited = enqueued.elapsed();
-            waits.began(waited);
-            let late = waited > waits.allowed(max_wait);
+            let late = enqueued.elapsed() > waits.allowed(max_wait);
             if late {
                 waits.refuse();
             }
@@ -216,30 +202,12 @@ mod tests {
     }
 
     #[test]
-    fn jobs_that_wait_for_too_long_show_before_another_is_queued() {
+    fn a_job_that_would_wait_too_long_is_refused_before_it_is_queued() {
         let pool = Pool::new("test", 1, 9, Gauge::default()).unwrap();
-        assert!(!pool.is_backed_up(Duration::ZERO));
-        let (hold, held) = mpsc::channel::<()>();
-        let (started, start) = mpsc::channel();
-        let second = started.clone();
-        pool.spawn(move || held.recv().unwrap()).unwrap();
-        let (hold_next, held_next) = mpsc::channel::<()>();
-        let next = pool.run(Duration::from_secs(60), move || {
-            second.send(()).unwrap();
-            held_next.recv().unwrap();
-        });
-        // Nothing has begun after a wait yet.
-        assert!(!pool.is_backed_up(Duration::ZERO));
-        hold.send(()).unwrap();
-        start.recv().unwrap();
-        // The second waited, but no job waits behind it.
-        assert!(!pool.is_backed_up(Duration::ZERO));
-        let third = pool.run(Duration::from_secs(60), || ()).unwrap();
-        assert!(pool.is_backed_up(Duration::ZERO));
-        assert!(!pool.is_backed_up(Duration::from_secs(3600)));
-        hold_next.send(()).unwrap();
-        assert_eq!(next.unwrap().blocking_recv().unwrap(), Some(()));
-        assert_eq!(third.blocking_recv().unwrap(), Some(()));
-        drop(started);
+        let hour = Duration::from_secs(3600);
+        assert!(!pool.is_backed_up(hour, hour));
+        assert!(pool.is_backed_up(hour + Duration::from_secs(1), hour));
+        assert!(pool.is_backed_up(hour, hour), "after a refusal jobs may wait for a shorter time");
+        assert!(!pool.is_backed_up(hour / STANDING_SHARE, hour));
     }
 }

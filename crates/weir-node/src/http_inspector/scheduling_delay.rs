@@ -3,7 +3,7 @@
 //! Connections for which a worker has no room wait in a queue that all workers share. A thread of its own hands a task to
 //! that queue every [`PROBE`] and sees how many are ahead of it and how long it waits, which gives the time that each takes.
 //! The delay is that time for those which wait now: a queue that grows or shrinks shows at once, not only when the task has
-//! got through it. A timer would not do: a worker runs first what it has woken itself, however many connections wait.
+//! got through it. While the task waits, it is at least what the task has waited for. A timer would not do: a worker runs first what it has woken itself, however many connections wait.
 
 use super::pool::microseconds;
 use prometheus_client::metrics::gauge::Gauge;
@@ -82,14 +82,21 @@ fn probe(delay: &Weak<SchedulingDelay>, runtime: &Handle, pace: &mut Duration) -
         if ahead >= QUEUE {
             *pace = waited / small(ahead);
         }
-        let now = waiting();
-        delay.set(if now < QUEUE { Duration::ZERO } else { *pace * small(now) });
+        let behind = (finished.is_none() && ahead >= QUEUE).then(|| begin.elapsed());
+        delay.set(delay_of(waiting(), *pace, behind));
         drop(delay);
         if finished.is_some() {
             std::thread::sleep(PROBE);
             return true;
         }
     }
+}
+
+/// The delay with so many in the queue, each of which takes `pace`. A task that came later than what runs now has waited
+/// `behind` already: in a queue that shrinks, those that have waited longest must not be served as if they had just come.
+fn delay_of(waiting: usize, pace: Duration, behind: Option<Duration>) -> Duration {
+    let ahead = if waiting < QUEUE { Duration::ZERO } else { pace * small(waiting) };
+    ahead.max(behind.unwrap_or_default())
 }
 
 /// A length of the queue as a factor, at least one.
@@ -133,6 +140,16 @@ mod tests {
         while delay.current() > Duration::ZERO {
             std::thread::yield_now();
         }
+    }
+
+    #[test]
+    fn the_delay_is_what_new_ones_will_wait_or_what_served_ones_have_waited() {
+        let millis = Duration::from_millis;
+        assert_eq!(delay_of(QUEUE - 1, millis(1), None), Duration::ZERO);
+        assert_eq!(delay_of(100, millis(1), None), millis(100));
+        assert_eq!(delay_of(100, millis(1), Some(millis(50))), millis(100));
+        assert_eq!(delay_of(100, millis(1), Some(millis(400))), millis(400), "the queue was longer");
+        assert_eq!(delay_of(QUEUE - 1, millis(1), Some(millis(400))), millis(400), "its last ones are served");
     }
 
     #[test]

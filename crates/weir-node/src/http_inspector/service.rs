@@ -9,6 +9,7 @@ mod forward_auth;
 
 use super::access::AccessRules;
 use super::admission::Admission;
+use super::backlog::Backlog;
 use super::config::Config;
 use super::connection::Connection;
 use super::context::ContextKeys;
@@ -95,6 +96,7 @@ pub struct Service {
     traces: Option<Arc<Traces>>,
     admission: Arc<Admission>,
     pool: Pool,
+    backlog: Arc<Backlog>,
     background: Pool,
     coverage: Coverage,
     repeats: Repeats,
@@ -135,6 +137,7 @@ impl Service {
             traces,
             admission,
             pool,
+            backlog: Backlog::new(config.threads),
             background,
             coverage: Coverage::default(),
             repeats: Repeats::default(),

@@ -65,12 +65,17 @@ pub async fn accept_connections<L: Accept, P, A: Future<Output = io::Result<P>>>
             let (stream, peer) = listener.accept().await?;
             Ok((stream, peer, permit))
         };
-        let accepted = tokio::select! {
-            // A stopping listener accepts nothing more, even if connections wait.
-            biased;
-            () = stop.cancelled() => return,
-            accepted = accept => accepted,
-        };
+        // Unconstrained: whoever waits in the backlog is accepted in one turn of this task. With tokio's budget of 128 a turn,
+        // an overloaded node, on which a turn comes every 100 ms, would let callers wait for seconds before it refuses them.
+        let accepted = tokio::task::unconstrained(async {
+            tokio::select! {
+                // A stopping listener accepts nothing more, even if connections wait.
+                biased;
+                () = stop.cancelled() => None,
+                accepted = accept => Some(accepted),
+            }
+        });
+        let Some(accepted) = accepted.await else { return };
         match accepted {
             Ok((stream, peer, permit)) => on_connection(stream, peer, permit),
             Err(error) => {

@@ -4,6 +4,7 @@ use super::{COVERAGE, OPENAPI, REQUESTS, RESPONSES, Service};
 use crate::http_inspector::access::AccessRules;
 use crate::http_inspector::admission::AdmissionPermit;
 use crate::http_inspector::api_error::{ApiError, ShedReason};
+use crate::http_inspector::backlog::Share;
 use crate::http_inspector::batch;
 use crate::http_inspector::call::{self, CallHeaders, Direction};
 use crate::http_inspector::connection::Connection;
@@ -20,6 +21,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header
 use hyper::body::Incoming;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Instant;
 use weir_runtime::serve::{Caller, drain};
 use weir_runtime::telemetry::RejectedCallEvent;
 use weir_runtime::telemetry::metrics::Kind;
@@ -138,10 +140,10 @@ impl Service {
         let mut permit = self.admission.admit()?;
         let many = direction == Direction::Response && batch::is_batch(&head.headers);
         let call = if many { None } else { Some(CallHeaders::parse(direction, &head.headers)?) };
-        if call.as_ref().is_some_and(|call| call.blocking) {
-            self.refuse_late(body)?;
-        }
+        let waits = call.as_ref().is_some_and(|call| call.blocking);
+        let announced = if waits { self.announce(body)? } else { None };
         let body = receive(body, &mut permit, self.config.max_call_bytes, self.config.body_timeout).await?;
+        drop(announced);
         at.received(head_size(&head.headers) + body.len());
         let Some(call) = call else { return self.batch(head, &body, permit, at, &access) };
         let trace = call.traceparent.clone().filter(valid_trace);
@@ -155,14 +157,17 @@ impl Service {
         Ok(response.into_http(trace))
     }
 
-    /// Refuses a large message that would wait too long for a thread, before its body is read.
-    fn refuse_late(&self, body: &impl http_body::Body) -> Result<(), ApiError> {
-        let load = &self.config.load;
-        let large = body.size_hint().lower() > load.inline_bytes as u64;
-        if large && self.pool.is_backed_up(load.queue_timeout) {
+    /// Refuses a large message that would wait too long for a thread, before its body is read; otherwise counts it among
+    /// those that later ones have to wait for.
+    fn announce(&self, body: &impl http_body::Body) -> Result<Option<Share>, ApiError> {
+        let (load, bytes) = (&self.config.load, body.size_hint().lower());
+        if bytes <= load.inline_bytes as u64 {
+            return Ok(None);
+        }
+        if self.pool.is_backed_up(self.backlog.wait(), load.queue_timeout) {
             return Err(self.admission.overloaded(ShedReason::Queue));
         }
-        Ok(())
+        Ok(Some(self.backlog.announce(bytes)))
     }
 
     /// Inspects a message whose sender waits for the verdict, and waits until the record of a malicious one is in the spool.
@@ -213,8 +218,16 @@ impl Service {
         if job.body.len() <= self.config.load.inline_bytes {
             return work(&job).map(|done| (done, job, permit));
         }
-        let max_wait = self.config.load.queue_timeout;
-        let queued = self.pool.run(max_wait, move || work(&job).map(|done| (done, job, permit)));
+        let (max_wait, backlog, bytes) =
+            (self.config.load.queue_timeout, Arc::clone(&self.backlog), job.body.len() as u64);
+        let share = self.backlog.receive(bytes);
+        let queued = self.pool.run(max_wait, move || {
+            let begin = Instant::now();
+            let done = work(&job);
+            backlog.inspected(bytes, begin.elapsed());
+            drop(share);
+            done.map(|done| (done, job, permit))
+        });
         let outcome = queued.map_err(|QueueFull| self.admission.overloaded(ShedReason::Queue))?.await;
         match outcome {
             Ok(Some(result)) => result,
