@@ -16,6 +16,9 @@ pub struct Series {
     pub values: Vec<u64>,
 }
 
+/// In milliseconds. Shorter stretches need seconds in their labels.
+const MINUTE: i64 = 60_000;
+
 /// Equal stretches of time along the horizontal axis.
 #[derive(Clone, Copy, Debug)]
 pub struct Buckets {
@@ -34,24 +37,30 @@ impl Buckets {
     }
 
     /// About `about` labels of an axis with their buckets. Each is different: over more than two days they are days,
-    /// each at the first bucket that begins in it.
+    /// each at the first bucket that begins in it; over more than one day, day and time.
     pub fn labels(&self, about: usize) -> Vec<(usize, String)> {
         const DAY: i64 = 86_400_000;
-        let days = self.step.saturating_mul(self.count as i64) > 2 * DAY;
+        let length = self.step.saturating_mul(self.count as i64);
+        let days = length > 2 * DAY;
         let day = |at: usize| self.begin(at).div_euclid(DAY);
         let first = |at: &usize| match at.checked_sub(1) {
             Some(before) => day(*at) != day(before),
             None => self.step >= DAY || self.from.rem_euclid(DAY) == 0,
         };
         let all: Vec<usize> = (0..self.count).filter(|at| !days || first(at)).collect();
-        let pattern = if days { "%-d %b" } else { "%H:%M" };
+        let pattern = match self.step {
+            _ if days => "%-d %b",
+            _ if length > DAY => "%-d %b %H:%M",
+            ..MINUTE => "%H:%M:%S",
+            _ => "%H:%M",
+        };
         let shown = all.iter().step_by(scale::every(all.len(), about));
         shown.map(|&at| (at, super::time::format(self.begin(at), pattern))).collect()
     }
 
     /// Bucket `at`, as written in a table.
     pub fn title(&self, at: usize) -> String {
-        super::time::format(self.begin(at), "%-d %b %H:%M")
+        super::time::format(self.begin(at), if self.step < MINUTE { "%-d %b %H:%M:%S" } else { "%-d %b %H:%M" })
     }
 }
 
@@ -102,12 +111,16 @@ mod tests {
     #[test]
     fn no_label_of_an_axis_is_repeated() {
         const HOUR: i64 = 3_600_000;
-        // A week by four hours from 22:00 on, and from midnight on; a month by days; a day by half hours.
+        // A week by four hours from 22:00 on, and from midnight on; a month by days; a day by half hours; two days by hours;
+        // half a minute by seconds; a quarter of an hour by 15 seconds.
         for (from, step, count, first) in [
             (22 * HOUR, 4 * HOUR, 42, "2 Jan"),
             (0, 4 * HOUR, 42, "1 Jan"),
             (0, 24 * HOUR, 30, "1 Jan"),
             (0, HOUR / 2, 48, "00:00"),
+            (0, HOUR, 48, "1 Jan 00:00"),
+            (0, 1_000, 30, "00:00:00"),
+            (22 * HOUR, 15_000, 59, "22:00:00"),
         ] {
             for about in [4, 6, 10] {
                 let labels = Buckets { from, step, count }.labels(about);
