@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_saphyr::Spanned;
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use weir_core::ruleset::similar_name;
 
 /// Largest number of YAML nodes in a document: many times that of 100,000 listed addresses and 10,000 rules.
@@ -208,10 +209,18 @@ impl<'d, 'e> FieldReader<'d, 'e> {
         }
         let unknown: Vec<&String> = self.map.keys().filter(|key| !self.known.contains(&key.as_str())).collect();
         for key in unknown {
-            let near = similar_name(key, self.known.iter().copied());
-            let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-            self.error(key, format!("unknown key{hint}"));
+            let hint = match similar_name(key, self.known.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("known are {}", self.known_keys()),
+            };
+            self.error(key, format!("unknown key; {hint}"));
         }
+    }
+
+    /// The keys that were read, in alphabetical order.
+    fn known_keys(&self) -> String {
+        let keys: BTreeSet<&str> = self.known.iter().copied().collect();
+        keys.into_iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ")
     }
 }
 

@@ -37,6 +37,8 @@ pub enum By {
     Stamp,
     /// Every attack of its type.
     Type,
+    /// Every attack in the request, where all that counts was found.
+    Any,
 }
 
 /// What is chosen. What is left open becomes the narrowest that suffices (see [`Material::chosen`]).
@@ -138,7 +140,7 @@ impl Material {
         let subject = self.subjects.get(number);
         let subject = subject.ok_or_else(|| Error::invalid("subject", "there is no such subject in this hit"))?;
         let mut rule = self.what(purpose, by, subject);
-        let point = residual::kept(&subject.point, choice.steps);
+        let point = self.point(number, by, choice.steps);
         if !point.0.is_empty() {
             rule.insert("point".into(), json!(point));
         }
@@ -150,7 +152,9 @@ impl Material {
             conditions.push(json!({"type": "equal", "point": ["method"], "value": self.method}));
         }
         if choice.path {
-            let own = |condition: &&Value| !is_at(&subject.found_at, &condition["point"]);
+            let about = |other: &&Subject| by == By::Any || *other == subject;
+            let found: Vec<&PointPath> = self.subjects.iter().filter(about).map(|one| &one.found_at).collect();
+            let own = |condition: &&Value| !found.iter().any(|at| is_at(at, &condition["point"]));
             conditions.extend(self.path_conditions.iter().filter(own).cloned());
         }
         if !conditions.is_empty() {
@@ -171,6 +175,7 @@ impl Material {
             return object(json!({"type": "vpatch", "attack_type": attack}));
         }
         match (&subject.stamp, by) {
+            (_, By::Any) => object(json!({"type": "disable_attack_type", "attack_type": "any"})),
             (Some(stamp), By::Stamp) => match CustomSignature::rule_of(stamp) {
                 Some(id) => object(json!({"type": "disable_regex", "regex_id": id})),
                 None => object(json!({"type": "disable_stamp", "stamp": stamp})),
@@ -213,7 +218,7 @@ fn subjects(hit: &Hit) -> Vec<Subject> {
 }
 
 /// The point as a rule has it: positions in lists and names that are not known in full fit any.
-fn open(point: &PointPath) -> PointPattern {
+pub(super) fn open(point: &PointPath) -> PointPattern {
     let item = |item: &weir_core::model::point::PathItem| PatternItem {
         tag: item.tag,
         key: match &item.key {

@@ -1,7 +1,7 @@
 //! Which exception suffices: what still makes a request an attack once a rule holds, by the weights with which policy
 //! counts. The findings that are stored stand for the request; a preview judges the request itself again.
 
-use super::propose::{By, Choice, Material, Purpose, Subject};
+use super::propose::{By, Choice, Material, Purpose, Subject, open};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use weir_core::model::{AttackType, Confidence, PointPath, PointPattern};
@@ -58,7 +58,8 @@ impl Material {
         }
         let numbers =
             || (0..self.subjects.len()).filter(|number| choice.subject.is_none_or(|chosen| chosen == *number));
-        let ways = [By::Stamp, By::Type].into_iter().filter(|way| choice.by.is_none_or(|chosen| chosen == *way));
+        let ways =
+            [By::Stamp, By::Type, By::Any].into_iter().filter(|way| choice.by.is_none_or(|chosen| chosen == *way));
         let all = ways.flat_map(|way| numbers().map(move |number| (number, way)));
         let least = all.min_by_key(|&(number, way)| self.remaining(number, way, choice.steps).len());
         least.unwrap_or((choice.subject.unwrap_or_default(), choice.by.unwrap_or_default()))
@@ -77,12 +78,39 @@ impl Material {
         out
     }
 
+    /// The point of the rule: where the subject was found or, for all that counts, the longest that covers it; empty for the
+    /// request as a whole. `steps` of it are kept, at least one.
+    pub fn point(&self, number: usize, way: By, steps: Option<usize>) -> PointPattern {
+        let own = match way {
+            By::Any => self.common_point(),
+            By::Stamp | By::Type => {
+                self.subjects.get(number).map_or_else(PointPattern::default, |subject| subject.point.clone())
+            }
+        };
+        PointPattern(own.0.into_iter().take(steps.unwrap_or(usize::MAX).max(1)).collect())
+    }
+
+    fn common_point(&self) -> PointPattern {
+        let points = self.counted.iter().filter(|one| one.decisive).map(|one| open(&one.point));
+        let shared = |a: PointPattern, b: PointPattern| {
+            PointPattern(a.0.into_iter().zip(b.0).take_while(|(a, b)| a == b).map(|(a, _)| a).collect())
+        };
+        points.reduce(shared).unwrap_or_default()
+    }
+
+    /// Whether only an exception of every type at the common point lets the request pass: no signature and no type does.
+    pub fn needs_any(&self) -> bool {
+        let enough = |number, way| self.remaining(number, way, None).is_empty();
+        !(0..self.subjects.len()).any(|number| enough(number, By::Stamp) || enough(number, By::Type))
+    }
+
     /// What is decisive once the exception holds. As in policy, what loses a finding at its point is weighed again.
     fn remaining(&self, number: usize, way: By, steps: Option<usize>) -> Vec<&Counted> {
         let Some(subject) = self.subjects.get(number) else { return self.counted.iter().collect() };
-        let point = kept(&subject.point, steps);
+        let point = self.point(number, way, steps);
         let lost = |counted: &Counted| {
             let fits = match (way, &subject.stamp) {
+                (By::Any, _) => true,
                 (By::Stamp, Some(stamp)) => counted.rule.as_ref() == Some(stamp),
                 _ => counted.attack == subject.attack,
             };
@@ -102,14 +130,10 @@ impl Material {
     }
 }
 
-/// The first `steps` steps of `point`, at least one.
-pub(super) fn kept(point: &PointPattern, steps: Option<usize>) -> PointPattern {
-    PointPattern(point.0.iter().take(steps.unwrap_or(usize::MAX).max(1)).cloned().collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::{Value, json};
 
     const RAW: &[u8] = b"GET /a?q=1 HTTP/1.1\r\nHost: shop.example\r\n\r\n";
     const Q: &str = r#"[["get","q"]]"#;
@@ -162,9 +186,29 @@ mod tests {
         assert_eq!(deep.chosen(Purpose::Exception, &default), (1, By::Type));
         assert_eq!(proposed(&deep, &default).1, 0);
         let types = material(&[(Sqli, "a", Q, High), (Sqli, "b", Q, High), (Xss, "c", Q, High)]);
-        assert_eq!(proposed(&types, &default), ("disable_attack_type".into(), 1));
+        let by_type = Choice { by: Some(By::Type), ..Choice::default() };
+        assert_eq!(proposed(&types, &by_type), ("disable_attack_type".into(), 1));
         let left = Residual { attack: Xss, point: serde_json::from_str(Q).unwrap() };
-        assert_eq!(types.left(&default), [left]);
+        assert_eq!(types.left(&by_type), [left]);
+        assert!(types.needs_any() && !deep.needs_any());
+    }
+
+    #[test]
+    fn one_exception_covers_all_that_counts() {
+        use AttackType::{Sqli, Xss};
+        use Confidence::{High, Low};
+        let rule = |findings: &[_]| {
+            let material = material(findings);
+            assert_eq!(material.left(&Choice::default()), []);
+            Value::Object(material.rule(Purpose::Exception, &Choice::default(), "1").unwrap())
+        };
+        let types = rule(&[(Sqli, "a", Q, High), (Sqli, "b", Q, High), (Xss, "c", DECODED, High)]);
+        assert_eq!((&types["attack_type"], &types["point"]), (&json!("any"), &json!([["get", "q"]])));
+        // Nothing in common but the request, whose host and path bind the rule; the attack in the path does not.
+        let places = rule(&[(Sqli, "a", Q, High), (Xss, "c", r#"[["action_name"]]"#, High), (Xss, "d", Q, Low)]);
+        assert_eq!((&places["attack_type"], places.get("point")), (&json!("any"), None));
+        let conditions: Vec<&Value> = places["action"].as_array().unwrap().iter().map(|one| &one["point"]).collect();
+        assert_eq!(conditions, [&json!(["header", "HOST"]), &json!(["path", 0])]);
     }
 
     #[test]
@@ -174,14 +218,13 @@ mod tests {
         let material = material(&[(Sqli, "a", Q, Confidence::High), (Sqli, "b", apart, Confidence::High)]);
         assert_eq!(
             material.chosen(Purpose::Exception, &Choice::default()),
-            (0, By::Stamp),
-            "no rule suffices: the narrowest"
+            (0, By::Any),
+            "no signature and no type suffices"
         );
-        assert_eq!(material.left(&Choice::default()).len(), 1);
-        assert_eq!(
-            material.chosen(Purpose::Exception, &Choice { subject: Some(1), ..Choice::default() }),
-            (1, By::Stamp)
-        );
+        let stamp = Choice { by: Some(By::Stamp), ..Choice::default() };
+        assert_eq!(material.chosen(Purpose::Exception, &stamp), (0, By::Stamp), "the narrowest that is allowed");
+        assert_eq!(material.left(&stamp).len(), 1);
+        assert_eq!(material.chosen(Purpose::Exception, &Choice { subject: Some(1), ..stamp }), (1, By::Stamp));
         let wide = Choice { steps: Some(1), by: Some(By::Type), ..Choice::default() };
         assert_eq!(material.chosen(Purpose::Exception, &wide), (0, By::Type));
         assert_eq!(

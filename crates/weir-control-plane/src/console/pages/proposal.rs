@@ -75,7 +75,11 @@ async fn read(page: &Page, id: &str, purpose: Purpose, given: &FormFields) -> Re
     let days = if given.names("expires") { given.get("expires") } else { "" }.to_owned();
     if let Some((subject, by)) = given.get("subject").split_once(':') {
         choice.subject = Some(subject.parse().map_err(|_| Error::invalid("subject", "choose an option"))?);
-        choice.by = Some(if by == "type" { By::Type } else { By::Stamp });
+        choice.by = Some(match by {
+            "any" => By::Any,
+            "type" => By::Type,
+            _ => By::Stamp,
+        });
         choice.steps = given.number("point")?;
         (choice.host, choice.path, choice.method) = (given.has("host"), given.has("path"), given.has("method"));
         choice.comment = given.get("comment").to_owned();
@@ -177,21 +181,34 @@ fn subjects(asked: &RuleProposal) -> Vec<SubjectOption> {
             value: format!("{number}:type"),
             label: Text::new(AttackKind::of(subject.attack).name),
             about: Text::new(&format!("All attacks of this type, {at}. {enough}")),
-            chosen: is(By::Type) || (number == chosen.0 && (!exception || subject.stamp.is_none())),
+            chosen: is(By::Type)
+                || (number == chosen.0 && chosen.1 != By::Any && (!exception || subject.stamp.is_none())),
         };
         // Several findings of one type in one location lead to the same rule.
         if !out.iter().any(|known| (&known.label, &known.about) == (&option.label, &option.about)) {
             out.push(option);
         }
     }
+    if exception && (chosen.1 == By::Any || asked.material.needs_any()) {
+        let at = effect::at(&asked.material.point(0, By::Any, None).0);
+        out.push(SubjectOption {
+            value: "0:any".to_owned(),
+            label: Text::new("Everything that was found"),
+            about: Text::new(&format!("All attacks of every type, {at}. {}", asked.enough(0, By::Any))),
+            chosen: chosen.1 == By::Any,
+        });
+    }
     out
 }
 
 /// The location of the chosen subject, with ever fewer steps.
 fn points(asked: &RuleProposal) -> Vec<PointOption> {
-    let Some(subject) = asked.material.subjects.get(asked.chosen().0) else { return Vec::new() };
-    let steps = &subject.point.0;
+    let (number, by) = asked.chosen();
+    let steps = &asked.material.point(number, by, None).0;
     let chosen = asked.choice.steps.unwrap_or(steps.len()).clamp(1, steps.len().max(1));
+    if steps.is_empty() {
+        return vec![PointOption { value: String::new(), point: Text::new("the whole request"), chosen: true }];
+    }
     let option = |kept: usize| PointOption {
         value: kept.to_string(),
         point: Text::new(&point_text::write(&json!(&steps[..kept]))),

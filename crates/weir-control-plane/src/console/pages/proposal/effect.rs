@@ -44,9 +44,13 @@ pub fn at(steps: &[PatternItem]) -> String {
 pub fn of(asked: &RuleProposal) -> Option<ExceptionEffect> {
     let (number, by) = asked.chosen();
     let subject = asked.material.subjects.get(number).filter(|_| asked.purpose == Purpose::Exception)?;
-    let kept = asked.choice.steps.unwrap_or(usize::MAX).max(1).min(subject.point.0.len());
-    let (kind, at) = (AttackKind::of(subject.attack).name, at(&subject.point.0[..kept]));
+    let point = asked.material.point(number, by, asked.choice.steps);
+    let (kind, at) = (AttackKind::of(subject.attack).name, at(&point.0));
     let (ignored, stays) = match (&subject.stamp, by) {
+        (_, By::Any) => (
+            format!("All attacks of every type {at}, including decoded values"),
+            "Attacks in all other places and requests".to_owned(),
+        ),
         (Some(stamp), By::Stamp) => (
             format!("Matches of {stamp} {at}, including decoded values"),
             "Matches of other signatures there, and attacks in all other places".to_owned(),
