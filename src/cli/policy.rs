@@ -4,6 +4,7 @@ use super::error::CliError;
 use super::{EXIT_DIFFERENT, EXIT_FAILED, EXIT_OK, EXIT_UNCONFIRMED};
 use clap::{Args, Subcommand};
 use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -177,17 +178,7 @@ impl Answer {
         let mut out = String::new();
         let shown = plan["differences"]["shown"].as_array().map(Vec::as_slice).unwrap_or_default();
         for one in shown {
-            let (sign, before, after) = match (&one["before"], &one["after"]) {
-                (Value::Null, after) => ("+", None, Some(after)),
-                (before, Value::Null) => ("-", Some(before), None),
-                (before, after) => ("~", Some(before), Some(after)),
-            };
-            let _written = writeln!(out, "{sign} {}", one["object"].as_str().unwrap_or_default());
-            for (mark, side) in [("-", before), ("+", after)] {
-                if let Some(side) = side {
-                    let _written = writeln!(out, "    {mark} {side}");
-                }
-            }
+            difference(one, &mut out);
         }
         if let Some(more) = plan["differences"]["more"].as_u64().filter(|more| *more > 0) {
             let _written = writeln!(out, "... and {more} more");
@@ -204,7 +195,8 @@ impl Answer {
         let answer = self.json();
         match self.status {
             200 => {
-                let mut out = format!("{} changes, policy {}\n", answer["changes"], answer["serial"]);
+                let plural = if answer["changes"] == 1 { "change" } else { "changes" };
+                let mut out = format!("{} {plural}, policy {}\n", answer["changes"], answer["serial"]);
                 notices(&answer, &mut out);
                 (EXIT_OK, out, String::new())
             }
@@ -214,6 +206,43 @@ impl Answer {
                 (EXIT_UNCONFIRMED, out, "nothing is changed: the change has to be confirmed".to_owned())
             }
             _ => self.failed(),
+        }
+    }
+}
+
+/// Writes what differs in one object, key by key.
+fn difference(one: &Value, out: &mut String) {
+    let (mut before, mut after) = (BTreeMap::new(), BTreeMap::new());
+    fields(&one["before"], "", &mut before);
+    fields(&one["after"], "", &mut after);
+    let sign = match (one["before"].is_null(), one["after"].is_null()) {
+        (true, _) => "+",
+        (_, true) => "-",
+        _ => "~",
+    };
+    let _written = writeln!(out, "{sign} {}", one["object"].as_str().unwrap_or_default());
+    let keys: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    for key in keys {
+        let _written = match (before.get(key), after.get(key)) {
+            (Some(before), Some(after)) if before == after => Ok(()),
+            (Some(before), Some(after)) => writeln!(out, "    {key}: {before} -> {after}"),
+            (Some(before), None) => writeln!(out, "    - {key}: {before}"),
+            (None, after) => writeln!(out, "    + {key}: {}", after.map(String::as_str).unwrap_or_default()),
+        };
+    }
+}
+
+/// The values of `object` by their keys, those of inner objects joined by dots. Who changed it and when is left out.
+fn fields(object: &Value, under: &str, out: &mut BTreeMap<String, String>) {
+    for (key, value) in object.as_object().into_iter().flatten() {
+        if under.is_empty() && matches!(key.as_str(), "created_at" | "created_by" | "updated_at") {
+            continue;
+        }
+        let key = if under.is_empty() { key.clone() } else { format!("{under}.{key}") };
+        if value.as_object().is_some_and(|inner| !inner.is_empty()) {
+            fields(value, &key, out);
+        } else {
+            out.insert(key, value.to_string());
         }
     }
 }
@@ -260,18 +289,24 @@ mod tests {
     fn a_plan_is_told_in_lines_and_by_the_exit_code() {
         let none = json!({"differences": {"shown": [], "more": 0}, "notices": [], "confirmation": null});
         assert_eq!(answer(200, &none).planned(), (EXIT_OK, "no differences\n".to_owned(), String::new()));
+        let rule = |depth: u8| json!({"id": 1, "rule": {"max_depth": depth}, "updated_at": depth});
         let plan = json!({
-            "differences": {"shown": [{"object": "general", "before": {}, "after": {"mode": "off"}}], "more": 2},
+            "differences": {"shown": [
+                {"object": "general", "before": {}, "after": {"mode": "off"}},
+                {"object": "rule/1", "before": rule(5), "after": rule(7)},
+                {"object": "rule/2", "before": {"id": 2, "rule": {"type": "vpatch"}}, "after": null},
+            ], "more": 2},
             "notices": [{"field": "rules/1", "message": "never matches"}],
             "confirmation": {"changes": [{"says": "all is off"}], "confirm": "abc", "effect": null},
         });
         let (code, out, _) = answer(200, &plan).planned();
         assert_eq!(code, EXIT_DIFFERENT);
-        for line in
-            ["~ general", "    + {\"mode\":\"off\"}", "... and 2 more", "! rules/1: never matches", "--confirm abc"]
-        {
+        for line in ["... and 2 more", "! rules/1: never matches", "--confirm abc"] {
             assert!(out.contains(line), "{out}");
         }
+        let lines = "~ general\n    + mode: \"off\"\n~ rule/1\n    rule.max_depth: 5 -> 7\n\
+                     - rule/2\n    - id: 2\n    - rule.type: \"vpatch\"\n";
+        assert!(out.starts_with(lines), "{out}");
         let (code, out, error) = answer(428, &plan).applied();
         assert_eq!((code, error.is_empty()), (EXIT_UNCONFIRMED, false));
         assert!(out.contains("--confirm abc"), "{out}");

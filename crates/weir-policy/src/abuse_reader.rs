@@ -325,6 +325,7 @@ mod tests {
             ("type: brute, failure: {code: 401}", "failure.code", "unknown key"),
             ("type: brute, reply: {status: 999}", "reply.status", "is not a status"),
             ("type: brute, treshold: 3", "treshold", "did you mean `threshold`?"),
+            ("type: brute, host: a.example", "host", "unknown key; known are `action`, `burst`, "),
             ("type: session, key: client", "key", "cookie:NAME, header:NAME or jwt:CLAIM"),
         ] {
             let doc = PolicyDoc::parse("p.yaml", &format!("rules:\n- {{{rule}}}\n")).unwrap();

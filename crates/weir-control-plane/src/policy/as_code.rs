@@ -34,6 +34,7 @@ const SECTIONS: &[&str] = &["form", "general", "groups", "applications", "rules"
 #[serde(deny_unknown_fields)]
 pub struct Document {
     /// [`FORM`].
+    #[serde(default)]
     pub form: String,
     /// Mode and anomalies of all groups.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -154,7 +155,7 @@ impl Document {
         let document: Self = serde_saphyr::from_str_with_options(text, options)
             .map_err(|error| Error::invalid("", error.to_string()))?;
         if document.form != FORM {
-            return Err(Error::invalid("form", format!("expected `{FORM}`")));
+            return Err(Error::invalid("form", format!("the document needs the line `form: {FORM}`")));
         }
         document.check()?;
         Ok(document)
@@ -164,7 +165,7 @@ impl Document {
         let mut ids = HashSet::new();
         for (number, rule) in self.rules.iter().flatten().enumerate() {
             if rule.id.is_some_and(|id| !ids.insert(id)) {
-                return Err(Error::invalid(format!("rules/{number}/id"), "another rule has this id"));
+                return Err(Error::invalid(format!("rules[{number}]/id"), "another rule has this id"));
             }
             check_rule(&NewRule { rule: rule.rule.clone(), ..NewRule::default() })?;
         }
@@ -190,6 +191,24 @@ impl Document {
             apply_lists(state, entries, author, now);
         }
     }
+}
+
+/// Names rules by their place in the document, of which `after` was made, and not by ids, which new ones do not have yet.
+fn placed(document: &Document, after: &PolicyState, error: Error) -> Error {
+    let mut mistakes = match error {
+        Error::Invalid(mistakes) if document.rules.is_some() => mistakes,
+        other => return other,
+    };
+    let places: HashMap<String, usize> =
+        after.rules.iter().enumerate().map(|(at, rule)| (rule.id.to_string(), at)).collect();
+    for mistake in &mut mistakes {
+        let Some(rest) = mistake.field.strip_prefix("rules/") else { continue };
+        let (id, under) = rest.split_once('/').map_or((rest, String::new()), |(id, under)| (id, format!("/{under}")));
+        if let Some(at) = places.get(id) {
+            mistake.field = format!("rules[{at}]{under}");
+        }
+    }
+    Error::Invalid(mistakes)
 }
 
 impl DocumentEntry {
@@ -275,7 +294,7 @@ impl App {
             document.apply(state, &caller.name(), self.clock.millis());
             Ok(())
         });
-        let notices = notices.await?;
+        let notices = notices.await.map_err(|error| placed(document, &after, error))?;
         let confirmation = self.asked_for(&head.state, &after).await?;
         Ok(Plan { serial: head.version.serial, differences, notices, confirmation })
     }
@@ -283,13 +302,15 @@ impl App {
     /// Makes the policy what `document` says; answers how many differences there were.
     pub async fn apply_policy(&self, caller: &Caller, document: &Document) -> Result<Change<usize>> {
         let (author, now) = (caller.name(), self.clock.millis());
-        self.publish(caller, "applied a policy document", |state| {
+        let mut after = (*self.policy.head().state).clone();
+        document.apply(&mut after, &author, now);
+        let published = self.publish(caller, "applied a policy document", |state| {
             let before = state.clone();
             document.apply(state, &author, now);
             let changes = diff(&before, state);
             let count = changes.shown.len() + changes.more;
             Ok(Edited { value: count, record: Record::new("policy.apply", "policy", (), &changes)? })
-        })
-        .await
+        });
+        published.await.map_err(|error| placed(document, &after, error))
     }
 }

@@ -75,13 +75,20 @@ async fn sections_that_are_left_out_stay_and_rules_keep_their_ids() {
     for (wrong, field) in [
         ("form: weir-policy/2\n", "form"),
         ("form: weir-policy/1\nrule: []\n", ""),
-        ("form: weir-policy/1\nrules: [{id: 1, rule: {}}, {id: 1, rule: {}}]\n", "rules/1/id"),
+        ("form: weir-policy/1\nrules: [{id: 1, rule: {}}, {id: 1, rule: {}}]\n", "rules[1]/id"),
+        ("rules: []\n", "form"),
+        (
+            "form: weir-policy/1\nrules: [{rule: {type: vpatch, attack_type: any}}, {rule: {type: nope}}]\n",
+            "rules[1]/type",
+        ),
         ("form: weir-policy/1\nip_lists: [{list: block, value: 192.0.2.1}]\n", "0/list"),
         ("a: [", ""),
     ] {
         let refused = send(&fixture, "/api/v1/policy/apply", wrong, "").await;
         assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{wrong}");
         assert_eq!(refused.json()["errors"][0]["field"], field, "{refused:?}");
+        let planned = send(&fixture, "/api/v1/policy/diff", wrong, "").await;
+        assert_eq!(planned.json()["errors"], refused.json()["errors"], "{planned:?}");
     }
 }
 
