@@ -202,6 +202,7 @@ fn known() -> Vec<Input> {
     files(&mut out);
     heads(&mut out);
     compressed(&mut out);
+    found(&mut out);
     out
 }
 
@@ -273,6 +274,33 @@ fn compressed(out: &mut Vec<Input>) {
     ] {
         let packed = gzip(&repeated(unit, inflated));
         out.push(Input { inflated, ..Input::new(name, body("text/plain", "Content-Encoding: gzip\r\n", &packed)) });
+    }
+}
+
+/// What earlier searches found: head, repeated unit, tail and place.
+const FOUND: &[(&str, &str, &str, &str)] = &[
+    ("a[]=a[]=", "`id`", "{%c0%af", "application/graphql"),
+    ("JTI1+AHw-", "`id`", "or(＜", "application/xml"),
+    ("[", "}${${lower:`id`\\u0027", "%2525{{", "text/plain"),
+    ("'", "|id<%|id><%－", "*{%c0%af", "application/graphql"),
+    ("/*!prototype\\u0027", "{{{{", "", "text/plain"),
+    ("", "[\"$<a %2525[\"", "\n", "application/json"),
+    ("\n\"1=1", "<script><%|", "{\\u0027&lt;{\\u0027&lt;", "application/json"),
+    (";cat &lt;", "\nsystem(${%25$(+AHw-*{\nsystem(a%25<![CDATA[+AHw-*{", ",/*!", "application/json"),
+    ("https://127.0.0.1/https://127.0.0.1/", "\r\n$where`id`\\u0027", "%2525", "application/json"),
+    ("", "union all select $(", "", "application/json"),
+    ("\\u0027]", "{\"a\":[%25eval(", "", "application/json"),
+];
+
+fn found(out: &mut Vec<Input>) {
+    for (head, unit, tail, at) in FOUND {
+        let place_number = PLACES.iter().position(|place| place == at).expect("a place of PLACES");
+        for bytes in [2 << 10, 128 << 10, 1 << 20] {
+            let middle = repeated(unit.as_bytes(), bytes - head.len() - tail.len());
+            let text = [head.as_bytes(), &middle, tail.as_bytes()].concat();
+            let name = format!("{unit:?} behind {head:?} in {at}, {} KiB", bytes >> 10);
+            out.push(Input::new(&name, place(place_number, &text)));
+        }
     }
 }
 

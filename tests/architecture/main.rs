@@ -184,6 +184,7 @@ fn parsers_and_detectors_do_not_use_their_siblings() {
 fn may_use_sibling(folder: &str, own: &str, sibling: &str) -> bool {
     /// What all parsers or detectors use, and what puts them together.
     const SHARED: &[&str] = &[
+        "ahead",
         "any_of",
         "benign_lookup",
         "content",

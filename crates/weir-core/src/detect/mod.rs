@@ -6,6 +6,7 @@
 //!
 //! To add a detector: write its module and add an entry to [`TABLE`].
 
+mod ahead;
 mod any_of;
 pub mod archive;
 mod code;
@@ -30,7 +31,7 @@ pub mod xss;
 use crate::model::byte_class_filter;
 use crate::model::{
     AttackType, Budget, ByteClassFilter, ByteClasses, Confidence, FilterTable, Key, PointId, PointPattern, PointTree,
-    Segment, Span, Stop, Tag, Value, Zone,
+    Segment, Span, Stop, Tag, TagSet, Value, Zone,
 };
 use crate::normalize::VIEWS;
 use std::borrow::Cow;
@@ -49,11 +50,20 @@ pub struct Subject<'s> {
     pub changes: Option<&'s [Span]>,
     conditions: Option<&'s MeetsConditions<'s>>,
     budget: Option<&'s Budget<'s>>,
+    /// What [`work`] had counted when the running detector last paid for it.
+    paid: Cell<u64>,
     /// The normalised views of `bytes` that were asked for, by number; [`None`] for one that changes nothing.
     views: [OnceCell<Option<Vec<u8>>>; VIEWS.len()],
     /// Results of earlier detectors of the table.
     pub memo: Memo,
 }
+
+/// Bytes that a detector examines in one work unit.
+pub const EXAMINED_PER_UNIT: usize = 4;
+/// Work units of a run of a detector besides those of the bytes.
+pub const RUN_COST: usize = 2;
+/// Bytes that could be examined in the time that a step of a point takes.
+const STEP_BYTES: usize = 2;
 
 /// Tells whether the request meets the conditions of a signature, which is given by its number in the ruleset.
 pub type MeetsConditions<'s> = dyn Fn(u32) -> Result<bool, Stop> + 's;
@@ -70,8 +80,8 @@ pub struct Memo {
 impl<'s> Subject<'s> {
     /// A subject of `bytes`, which are `value` or a normalised form of it.
     pub fn new(bytes: &'s [u8], classes: ByteClasses, value: &'s Value<'s>, tree: &'s PointTree<'s>) -> Self {
-        let (views, memo) = Default::default();
-        Self { bytes, classes, value, tree, changes: None, conditions: None, budget: None, views, memo }
+        let (views, memo, paid) = Default::default();
+        Self { bytes, classes, value, tree, changes: None, conditions: None, budget: None, paid, views, memo }
     }
 
     /// The same subject, in a request on which conditions of signatures are judged.
@@ -104,6 +114,38 @@ impl<'s> Subject<'s> {
         self.budget.is_none_or(|budget| budget.spend(units).is_ok())
     }
 
+    /// Begins the run of a detector, for whose first pass over the bytes the engine pays.
+    pub fn begin_detector(&self) {
+        self.paid.set(work::examined() + self.bytes.len() as u64);
+    }
+
+    /// Pays for what the detector that ran has examined, and begins the run of another.
+    #[inline]
+    pub fn next_detector(&self) {
+        let examined = work::examined();
+        if examined > self.paid.get() {
+            self.pay();
+        }
+        self.paid.set(examined + self.bytes.len() as u64);
+    }
+
+    /// Whether the running detector may go on. It pays for what [`work`] has counted, in portions that are much smaller than
+    /// the interval at which the budget asks whether to stop. False as [`Self::spend`] is.
+    #[inline]
+    fn pays(&self) -> bool {
+        const PORTION: u64 = 2048;
+        work::examined() < self.paid.get() + PORTION || self.pay()
+    }
+
+    /// Pays for all that [`work`] has counted in the run of a detector.
+    #[cold]
+    fn pay(&self) -> bool {
+        let unpaid = work::examined().saturating_sub(self.paid.get());
+        let units = unpaid as usize / EXAMINED_PER_UNIT;
+        self.paid.set(self.paid.get() + (units * EXAMINED_PER_UNIT) as u64);
+        self.spend(units)
+    }
+
     /// Whether the request meets the conditions of signature `number`; true for a subject without a request.
     fn meets_conditions(&self, number: u32) -> Result<bool, Stop> {
         self.memo.location_dependent.set(true);
@@ -121,7 +163,13 @@ impl<'s> Subject<'s> {
     /// The steps of the value's point, the last one first.
     pub fn ancestors(&self) -> impl Iterator<Item = Segment<'s>> {
         self.memo.location_dependent.set(true);
-        self.tree.ancestors(self.value.point)
+        self.tree.ancestors(self.value.point).inspect(|_| work::count(STEP_BYTES))
+    }
+
+    /// Whether a step of the value's point has one of `tags`.
+    pub fn is_within(&self, tags: TagSet) -> bool {
+        self.memo.location_dependent.set(true);
+        self.tree.is_within(self.value.point, tags)
     }
 
     /// The name of the innermost parameter, member or field that the value belongs to; empty if there is none.

@@ -4,7 +4,7 @@
 //! `../images/a.png` inside a longer text is not reported: documents refer to neighbouring files with one `..`.
 
 use super::{Detector, Match, Samples, Subject};
-use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Key, Tag, Zone};
+use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Key, Tag, TagSet, Zone};
 use crate::normalize::PATH_VIEW;
 
 /// The detector.
@@ -88,7 +88,7 @@ fn run(subject: &Subject<'_>) -> Option<Match> {
     if !has_climb(path) {
         return None;
     }
-    let target = subject.ancestors().any(|step| step.tag == Tag::Uri) && !serves_repository(path);
+    let target = subject.is_within(TagSet::URI) && !serves_repository(path);
     let windows = || subject.value.zone.intersects(Zone::QUERY) && steps_back(text);
     let link = is_link(subject);
     if (target || decoded_twice(subject)) && steps_up(path) && !is_asset(path)
@@ -103,7 +103,7 @@ fn run(subject: &Subject<'_>) -> Option<Match> {
     let disguised = spelled || text.contains(&0);
     let confidence = classify(path, disguised, link || prose > 1 || follows_word(text))?;
     // A manifest in an upload refers to its neighbours by relative paths, which no server opens.
-    let uploaded = subject.ancestors().any(|step| step.tag == Tag::File);
+    let uploaded = subject.is_within(TagSet::FILES);
     let confidence = if uploaded { confidence.min(Confidence::Medium) } else { confidence };
     Some(Match { confidence, start: 0, end: text.len() })
 }
@@ -164,7 +164,7 @@ fn serves_repository(path: &[u8]) -> bool {
 /// Whether the value was percent-encoded once more than its place requires.
 fn decoded_twice(subject: &Subject<'_>) -> bool {
     subject.ancestors().next().is_some_and(|step| step.tag == Tag::Percent)
-        && subject.ancestors().any(|step| matches!(step.tag, Tag::Get | Tag::FormUrlencoded))
+        && subject.is_within(TagSet::FORMS)
         && !subject.bytes.contains(&b':')
 }
 

@@ -10,6 +10,10 @@ const CONFIRM_COST: usize = 32;
 const CONFIRMED_PER_UNIT: usize = 4;
 /// Signatures looked up for a literal in one work unit.
 const LOOKUPS_PER_UNIT: usize = 4;
+/// Work units of a form of a value besides those of its bytes.
+const FORM_COST: usize = 16;
+/// Work units of a literal that is in the text, besides the signatures looked up for it.
+const LITERAL_COST: usize = 2;
 /// Work units that the confirmations on one value may take whatever its length.
 const CONFIRM_BASE: usize = 32 << 10;
 /// Further work units that they may take for each byte of the value.
@@ -49,9 +53,9 @@ fn run_of<'s>(
     hits: &mut Vec<RuleMatch<'s>>,
 ) -> Result<(), Stop> {
     let length = subject.bytes.len();
-    budget.spend(length)?;
+    budget.spend(FORM_COST + length)?;
     ruleset.candidates(origin, subject.bytes, subject.classes, subject.value.zone, subject.changes, set);
-    budget.spend(set.lookups() / LOOKUPS_PER_UNIT)?;
+    budget.spend(set.lookups() / LOOKUPS_PER_UNIT + set.literals() * LITERAL_COST)?;
     let mut left = CONFIRM_BASE + CONFIRM_PER_BYTE * length;
     let mut at = 0;
     while let Some(window) = set.window(at) {

@@ -5,6 +5,7 @@
 
 mod smarty;
 
+use super::ahead::Ahead;
 use super::any_of::AnyOf;
 use super::{Detector, Match, Samples, Subject, is_document, shown, work};
 use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Zone};
@@ -94,6 +95,8 @@ pub const DETECTOR: Detector = Detector {
 
 /// Longest expression inspected, in bytes.
 const MAX_EXPRESSION: usize = 1024;
+/// Bytes that could be examined while an expression is judged, besides four times its own.
+const EXPRESSION_BYTES: usize = 32;
 /// Most multiplications of a statement that are looked at.
 const MAX_PRODUCTS: usize = 16;
 /// Most bytes of white space around an expression that has a line for itself.
@@ -238,7 +241,7 @@ const FILTER: ByteClassFilter =
         .and(ByteClasses::RBRACE.with(ByteClasses::GT).with(ByteClasses::RBRACKET).with(ByteClasses::RPAREN));
 
 fn run(subject: &Subject<'_>) -> Option<Match> {
-    find(subject.bytes, is_document(subject.bytes))
+    find(subject.bytes, is_document(subject.bytes), &|| subject.pays())
 }
 
 /// What speaks for an injection in an expression.
@@ -252,31 +255,35 @@ enum Evidence {
 
 /// The first expression that computes or reaches into the engine. A `document` may have ranges, networks and names of
 /// settings between its own delimiters.
-fn find(text: &[u8], document: bool) -> Option<Match> {
+fn find(text: &[u8], document: bool, pays: &work::Pays<'_>) -> Option<Match> {
     let mut from = 0;
     let mut fuel = text.len() * FUEL_RATIO + MAX_EXPRESSION;
+    let mut ends = [Ahead::default(); CLOSING.len()];
     while let Some(offset) =
         text[from..].iter().position(|b| matches!(b, b'{' | b'$' | b'#' | b'*' | b'<' | b'[' | b'@' | b'~' | b'%'))
     {
         let start = from + offset;
         from = start + 1;
         work::count(offset + 1);
-        let Some((open, close)) = delimiters(&text[start..]) else { continue };
-        let inside = &text[start + open.len()..];
-        if open.len() == 1 && !smarty::may_begin(inside) {
+        if !pays() {
+            return None;
+        }
+        let Some((open, closing)) = delimiters(&text[start..]) else { continue };
+        let begin = start + open.len();
+        if open.len() == 1 && !smarty::may_begin(&text[begin..]) {
             continue;
         }
-        let window = &inside[..inside.len().min(MAX_EXPRESSION)];
-        let found = memchr::memmem::find(window, close);
-        work::count(found.unwrap_or(window.len()));
-        let Some(len) = found else { continue };
-        let end = start + open.len() + len + close.len();
-        if len > fuel {
+        let close = CLOSING[closing];
+        let Some(until) = ends[closing].next(text, close, begin, text.len().min(begin + MAX_EXPRESSION)) else {
+            continue;
+        };
+        let end = until + close.len();
+        if until - begin > fuel {
             from = end;
             continue;
         }
-        fuel -= len;
-        let Some(evidence) = classify(open, &text[start + open.len()..end - close.len()], document) else { continue };
+        fuel -= until - begin;
+        let Some(evidence) = classify(open, &text[begin..until], document) else { continue };
         if evidence == Evidence::Certain || !document || stands_alone(text, start, end) {
             return Some(Match { confidence: Confidence::High, start, end });
         }
@@ -284,25 +291,28 @@ fn find(text: &[u8], document: bool) -> Option<Match> {
     None
 }
 
-/// The delimiter with which `text` begins, and the one that closes it.
+/// Delimiters that close an expression.
+const CLOSING: [&[u8]; 11] = [b"}}", b"%}", b"#}", b"}", b"{/php}", b")", b"%>", b">", b"]]", b"]", b")]"];
+
+/// The delimiter with which `text` begins, and the index in [`CLOSING`] of the one that closes it.
 #[inline]
-fn delimiters(text: &[u8]) -> Option<(&[u8], &'static [u8])> {
-    let (length, close): (usize, &[u8]) = match text {
-        [b'{', b'{', ..] => (2, b"}}"),
-        [b'{', b'%', ..] => (2, b"%}"),
-        [b'{', b'#', ..] => (2, b"#}"),
-        [b'{', b'$', ..] | [b'$' | b'#' | b'*' | b'~' | b'@' | b'%', b'{', ..] => (2, b"}"),
-        [b'{', b'p', b'h', b'p', b'}', ..] => (5, b"{/php}"),
-        [b'{', ..] => (1, b"}"),
-        [b'@', b'(', ..] => (2, b")"),
-        [b'<', b'%', ..] => (2, b"%>"),
-        [b'<', b'#', ..] => (2, b">"),
-        [b'[', b'[', ..] => (2, b"]]"),
-        [b'[', b'(', ..] => (2, b")]"),
-        [b'[', b'=', ..] => (2, b"]"),
+fn delimiters(text: &[u8]) -> Option<(&[u8], usize)> {
+    let (length, closing) = match text {
+        [b'{', b'{', ..] => (2, 0),
+        [b'{', b'%', ..] => (2, 1),
+        [b'{', b'#', ..] => (2, 2),
+        [b'{', b'$', ..] | [b'$' | b'#' | b'*' | b'~' | b'@' | b'%', b'{', ..] => (2, 3),
+        [b'{', b'p', b'h', b'p', b'}', ..] => (5, 4),
+        [b'{', ..] => (1, 3),
+        [b'@', b'(', ..] => (2, 5),
+        [b'<', b'%', ..] => (2, 6),
+        [b'<', b'#', ..] => (2, 7),
+        [b'[', b'[', ..] => (2, 8),
+        [b'[', b'(', ..] => (2, 10),
+        [b'[', b'=', ..] => (2, 9),
         _ => return None,
     };
-    Some((&text[..length], close))
+    Some((&text[..length], closing))
 }
 
 /// Whether an expression begins the value or has a line for itself.
@@ -316,7 +326,7 @@ fn stands_alone(text: &[u8], start: usize, end: usize) -> bool {
 
 /// What speaks for an injection in an expression.
 fn classify(open: &[u8], inside: &[u8], document: bool) -> Option<Evidence> {
-    work::count(inside.len());
+    work::count(EXPRESSION_BYTES + 4 * inside.len());
     let expression: Vec<u8> = inside.iter().filter(|b| **b > b' ').map(u8::to_ascii_lowercase).collect();
     let braces = matches!(
         open,
@@ -423,7 +433,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn never_panics(text in r#"[{}$#*<%>@()\[\]7'=+ a-z_.|`]{0,120}"#) {
-            if let Some(m) = find(text.as_bytes(), false) {
+            if let Some(m) = find(text.as_bytes(), false, &|| true) {
                 proptest::prop_assert!(m.start < m.end && m.end <= text.len());
             }
         }
@@ -433,7 +443,7 @@ mod tests {
     #[test]
     fn work_on_hostile_text_is_linear() {
         for unit in ["{{", "${", "<%", "@(", "{", "{{a}", "{{a}}", "{{{{a}}", "[[ ", "{php}", "{{1 "] {
-            work::assert_linear(unit, 1 << 14, 1100, |text| find(text, false));
+            work::assert_linear(unit, 1 << 14, 1100, |text| find(text, false, &|| true));
         }
     }
 }

@@ -2,7 +2,7 @@
 //! detectors expect an injection to break out of something.
 
 use super::{Subject, is_document, shown};
-use crate::model::{AttackType, Key, Lexicon, Tag};
+use crate::model::{AttackType, Key, Lexicon, Tag, TagSet};
 
 /// What a field is made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,8 +156,7 @@ pub fn of(subject: &Subject<'_>) -> Option<TextField> {
 
 /// Whether the value is part of a structured document: JSON, XML and the like.
 pub fn is_structured(subject: &Subject<'_>) -> bool {
-    let structured = |tag| matches!(tag, Tag::JsonDoc | Tag::Xml | Tag::Gql | Tag::Msgpack | Tag::Protobuf | Tag::Grpc);
-    subject.ancestors().any(|step| structured(step.tag))
+    subject.is_within(TagSet::DOCUMENTS)
 }
 
 /// Whether the value is in a field of a structured document that is made for texts. What it says is kept or shown, so a piece of

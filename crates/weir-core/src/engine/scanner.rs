@@ -113,9 +113,6 @@ impl<'a> ValueVisitor<'a> for Scanner<'_, '_> {
     }
 }
 
-/// Bytes that a detector reads in one work unit; what takes it longer it spends itself.
-const DETECTED_PER_UNIT: usize = 4;
-
 impl<'r, 'p> Scanner<'r, 'p> {
     pub fn new(
         ruleset: &'r Ruleset,
@@ -284,11 +281,12 @@ impl<'r, 'p> Scanner<'r, 'p> {
     }
 
     fn detectors(&mut self, subject: &Subject<'_>, tree: &PointTree<'_>) -> Result<(), Stop> {
+        subject.begin_detector();
         for detector in detect::candidates_for(subject.classes, subject.value.zone) {
             if self.options.skip_libinjection && detect::LIBINJECTION_DETECTORS.contains(&detector.name) {
                 continue;
             }
-            self.budget.spend(subject.bytes.len() / DETECTED_PER_UNIT)?;
+            self.budget.spend(detect::RUN_COST + subject.bytes.len() / detect::EXAMINED_PER_UNIT)?;
             let Some(found) = guarded(detector.name, || (detector.run)(subject)) else {
                 self.record_gap(subject.value.point, tree, SkipReason::InternalError);
                 continue;
@@ -297,6 +295,7 @@ impl<'r, 'p> Scanner<'r, 'p> {
                 let rule = RuleName::Detector(detector.name);
                 self.matches.push(RuleMatch { rule, attack: detector.attack, confidence, start, end });
             }
+            subject.next_detector();
         }
         // Fails if a detector has used up what was left.
         self.budget.spend(0)

@@ -35,6 +35,6 @@ pub use finding::{Confidence, Coverage, DecodeStep, Finding, Inspection, NotInsp
 pub use graphql::GraphqlStats;
 pub use lexicon::Lexicon;
 pub use limits::Limits;
-pub use point::{Key, PointId, PointPath, PointPattern, PointTree, Segment, Tag};
+pub use point::{Key, PointId, PointPath, PointPattern, PointTree, Segment, Tag, TagSet};
 pub use request::{BodyState, Header, Message, MessageKind, Scheme};
 pub use value::{FormId, Hint, ParserId, ParserSet, Value, Zone};

@@ -5,10 +5,12 @@
 
 mod path;
 mod pattern;
+mod tag_set;
 
 use super::recycle::reuse_allocation;
 pub use path::{OwnedKey, PathItem, PointPath};
 pub use pattern::{PatternItem, PointPattern};
+pub use tag_set::TagSet;
 
 macro_rules! tags {
     ($($variant:ident = $code:literal $(| $alias:literal)*, $arg:ident;)*) => {
@@ -176,11 +178,22 @@ impl PointId {
 /// All points of one message, as nodes that know their parent.
 #[derive(Debug)]
 pub struct PointTree<'a> {
-    nodes: Vec<(PointId, Segment<'a>)>,
+    nodes: Vec<Node<'a>>,
+}
+
+#[derive(Debug)]
+struct Node<'a> {
+    parent: PointId,
+    /// Tags of the steps up to and with this one.
+    tags: TagSet,
+    /// How many of these steps decode percent-encoding.
+    layers: u8,
+    segment: Segment<'a>,
 }
 
 /// The node of the message itself; its segment is never looked at.
-const ROOT: (PointId, Segment<'static>) = (PointId::ROOT, Segment::plain(Tag::Uri));
+const ROOT: Node<'static> =
+    Node { parent: PointId::ROOT, tags: TagSet::NONE, layers: 0, segment: Segment::plain(Tag::Uri) };
 
 impl Default for PointTree<'_> {
     fn default() -> Self {
@@ -208,13 +221,16 @@ impl<'a> PointTree<'a> {
 
     /// Bytes of memory that it has.
     pub fn memory(&self) -> usize {
-        self.nodes.capacity() * size_of::<(PointId, Segment<'_>)>()
+        self.nodes.capacity() * size_of::<Node<'_>>()
     }
 
     /// A new node below `parent`.
     pub fn child(&mut self, parent: PointId, segment: Segment<'a>) -> PointId {
         let id = PointId(u32::try_from(self.nodes.len()).expect("bounded by Limits::values"));
-        self.nodes.push((parent, segment));
+        let Node { tags, layers, .. } = self.nodes[parent.0 as usize];
+        let decodes = matches!(segment.tag, Tag::Percent | Tag::Get | Tag::FormUrlencoded);
+        let layers = layers.saturating_add(u8::from(decodes));
+        self.nodes.push(Node { parent, tags: tags.with(segment.tag), layers, segment });
         id
     }
 
@@ -235,12 +251,31 @@ impl<'a> PointTree<'a> {
 
     /// The segment of `id`, or none for the root.
     pub fn segment(&self, id: PointId) -> Option<Segment<'a>> {
-        (id != PointId::ROOT).then(|| self.nodes[id.0 as usize].1)
+        (id != PointId::ROOT).then(|| self.nodes[id.0 as usize].segment)
     }
 
     /// The parent of `id`; the root is its own.
     pub fn parent(&self, id: PointId) -> PointId {
-        self.nodes[id.0 as usize].0
+        self.nodes[id.0 as usize].parent
+    }
+
+    /// Whether a step of `id` has one of `tags`.
+    #[inline]
+    pub fn is_within(&self, id: PointId, tags: TagSet) -> bool {
+        self.nodes[id.0 as usize].tags.intersects(tags)
+    }
+
+    /// How many steps of `id` decode percent-encoding; 255 for more.
+    pub fn percent_layers(&self, id: PointId) -> u8 {
+        self.nodes[id.0 as usize].layers
+    }
+
+    /// How many steps of `id` have `tag`.
+    pub fn nesting(&self, id: PointId, tag: Tag) -> usize {
+        if !self.nodes[id.0 as usize].tags.may_hold(tag) {
+            return 0;
+        }
+        self.ancestors(id).filter(|segment| segment.tag == tag).count()
     }
 
     /// Segments from `id` up to the root.

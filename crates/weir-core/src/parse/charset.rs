@@ -22,7 +22,7 @@ pub fn applicability(value: &Candidate<'_>) -> Applicability {
 
 /// Emits the text as UTF-8. The input is inspected too, unless only a byte order mark was removed.
 pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError> {
-    em.budget.spend(value.bytes.len())?;
+    em.pass(value.bytes)?;
     let declared = charset::declared(value.hint_media());
     let sniffed = charset::sniff(value.bytes);
     let charset_and_mark = match (sniffed, declared) {

@@ -50,8 +50,14 @@ const BATCH: usize = 4096;
 /// detectors.
 const VALUE_COST: usize = 32;
 
+/// Bytes that a pass looks through in one work unit.
+const PASSED_PER_UNIT: usize = 4;
+
 /// Bytes of a decoded form that are compared with what they were decoded from in one work unit.
 const COMPARED_PER_UNIT: usize = 8;
+
+/// How often an anomaly or a gap may be noted again at a point that has it: then others of its kind are passed over.
+const MAX_REPEATED: u32 = 256;
 
 /// Up to this many pairs, names are compared one by one; for more, a map is built.
 const FEW_PAIRS: usize = 16;
@@ -118,9 +124,16 @@ impl<'a> Emitter<'_, 'a> {
         Ok(())
     }
 
+    /// Pays for a pass over `bytes` that looks for a few kinds of bytes.
+    #[inline]
+    pub(super) fn pass(&self, bytes: &[u8]) -> Result<(), Stop> {
+        self.budget.spend(bytes.len() / PASSED_PER_UNIT)
+    }
+
     #[inline]
     fn charge_value(&mut self, bytes: &[u8]) -> Result<(), Stop> {
-        self.budget.spend(bytes.len() + VALUE_COST)?;
+        self.pass(bytes)?;
+        self.budget.spend(VALUE_COST)?;
         if self.state.notes.values >= self.limits.values {
             return self.limit(SkipReason::ValueLimit);
         }
@@ -334,9 +347,13 @@ impl<'a> Emitter<'_, 'a> {
     /// Records an anomaly at the current point.
     pub fn anomaly(&mut self, kind: AnomalyKind) {
         let anomalies = &mut self.state.notes.anomalies;
-        if anomalies.len() < self.limits.anomalies {
+        // To name a point takes as long as it is deep, and one point may have the same anomaly very often.
+        let repeats = self.state.repeated >= MAX_REPEATED && anomalies.iter().any(|(known, _)| *known == kind);
+        if anomalies.len() < self.limits.anomalies && !repeats {
             let entry = (kind, self.state.tree.path(self.at));
-            if !anomalies.contains(&entry) {
+            if anomalies.contains(&entry) {
+                self.state.repeated += 1;
+            } else {
                 anomalies.push(entry);
             }
         }
@@ -345,10 +362,13 @@ impl<'a> Emitter<'_, 'a> {
     /// Records that something at the current point is not inspected.
     pub fn skip(&mut self, reason: SkipReason) {
         let skipped = &mut self.state.notes.skipped;
+        let many = skipped.len() >= self.limits.anomalies || self.state.repeated >= MAX_REPEATED;
         // Policy decides by reason, so none may be lost because there are many others.
-        if skipped.len() < self.limits.anomalies || !skipped.iter().any(|(other, _)| *other == reason) {
+        if !many || !skipped.iter().any(|(other, _)| *other == reason) {
             let entry = (reason, self.state.tree.path(self.at));
-            if !skipped.contains(&entry) {
+            if skipped.contains(&entry) {
+                self.state.repeated += 1;
+            } else {
                 skipped.push(entry);
             }
         }
@@ -378,9 +398,14 @@ impl<'a> Emitter<'_, 'a> {
         self.state.tree.segment(self.at).map(|segment| segment.tag)
     }
 
+    /// How many layers of percent-encoding were decoded on the way to the current point.
+    pub fn percent_layers(&self) -> usize {
+        self.state.tree.percent_layers(self.at).into()
+    }
+
     /// How many steps to the current point have `tag`.
     pub fn nesting(&self, tag: Tag) -> usize {
-        self.state.tree.ancestors(self.at).filter(|segment| segment.tag == tag).count()
+        self.state.tree.nesting(self.at, tag)
     }
 
     /// The name in the last step of the current point.

@@ -17,6 +17,8 @@ const NAMES: &[&[u8]] = &[b"query", b"mutation", b"subscription", b"graphql", b"
 const KEYWORDS: &[&[u8]] = &[b"query", b"mutation", b"subscription", b"fragment"];
 /// Names of arguments and directives that enable debugging.
 const DEBUG: &[&str] = &["debug", "_debug", "trace", "tracing"];
+/// Work units of a token: the parser makes a node of it, and often a message.
+const TOKEN_COST: usize = 64;
 /// Longest number that is not emitted, because it carries no syntax.
 const MAX_PLAIN_NUMBER: usize = 32;
 /// Rounds in which the depths of fragments are added up. Fragments that refer to each other in a cycle never end.
@@ -43,30 +45,48 @@ fn begins_with_keyword(bytes: &[u8]) -> bool {
     KEYWORDS.iter().any(|word| text.strip_prefix(*word).is_some_and(ends))
 }
 
-/// Whether brackets are nested deeper than `most`, as far as a scan that knows texts and comments can tell. The parser builds a
-/// tree before it says so, at a hundred times the cost.
-fn is_nested_deeper(text: &[u8], most: usize) -> bool {
-    let (mut depth, mut at) = (0_usize, 0);
-    while let Some(&byte) = text.get(at) {
-        at += 1;
-        match byte {
-            b'{' | b'(' | b'[' => depth += 1,
-            b'}' | b')' | b']' => depth = depth.saturating_sub(1),
-            b'#' => at += memchr::memchr2(b'\n', b'\r', &text[at..]).unwrap_or(text.len() - at),
-            b'"' => at += past_text(&text[at..]),
-            _ => {}
+/// What one scan of a document that knows texts and comments can tell. The parser builds a tree before it says the same, at a
+/// hundred times the cost.
+#[derive(Debug, Default)]
+struct Survey {
+    /// Most brackets that are open at once.
+    depth: usize,
+    /// About how many tokens there are.
+    tokens: usize,
+    /// Whether there is a byte that no token has.
+    broken: bool,
+}
+
+impl Survey {
+    fn of(text: &[u8]) -> Self {
+        let mut found = Self::default();
+        let (mut depth, mut at, mut in_word) = (0_usize, 0, false);
+        while let Some(&byte) = text.get(at) {
+            at += 1;
+            let word = byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-' | b'+');
+            found.tokens += usize::from(!(word && in_word || byte.is_ascii_whitespace() || byte == b','));
+            in_word = word;
+            match byte {
+                b'{' | b'(' | b'[' => depth += 1,
+                b'}' | b')' | b']' => depth = depth.saturating_sub(1),
+                b'#' => at += memchr::memchr2(b'\n', b'\r', &text[at..]).unwrap_or(text.len() - at),
+                b'"' => at += past_text(&text[at..]),
+                b'`' | b'\'' | b';' | b'<' | b'>' | b'\\' | b'^' | b'~' | b'/' | b'*' | b'?' | b'%' => {
+                    found.broken = true
+                }
+                _ => {}
+            }
+            found.depth = found.depth.max(depth);
         }
-        if depth > most {
-            return true;
-        }
+        found
     }
-    false
 }
 
 /// Bytes of a text behind its opening quote, up to the quote that closes it or the end of the line.
 fn past_text(text: &[u8]) -> usize {
     if text.starts_with(b"\"\"") {
-        return memchr::memmem::find(&text[2..], b"\"\"\"").map_or(text.len(), |end| 2 + end + 3);
+        let mut ends = memchr::memmem::find_iter(&text[2..], b"\"\"\"").map(|end| 2 + end);
+        return ends.find(|end| text[end - 1] != b'\\').map_or(text.len(), |end| end + 3);
     }
     let mut at = 0;
     while let Some(offset) = memchr::memchr3(b'"', b'\\', b'\n', &text[at..]) {
@@ -95,9 +115,15 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed
     // Lexing, parsing and the walk each examine every byte.
     em.budget.spend(text.len().saturating_mul(3))?;
     let limits = em.limits;
-    if is_nested_deeper(value.bytes, limits.gql_depth) {
+    let survey = Survey::of(value.bytes);
+    if survey.depth > limits.gql_depth {
         return Err(over_limit(em, text.len(), SkipReason::DepthLimit));
     }
+    let broken = if declared { ParseError::Broken(AnomalyKind::BadGraphql) } else { ParseError::NotApplicable };
+    if survey.broken {
+        return Err(broken);
+    }
+    em.budget.spend(survey.tokens.min(limits.gql_tokens) * TOKEN_COST)?;
     let tree = Parser::new(text).recursion_limit(limits.gql_depth).token_limit(limits.gql_tokens).parse();
     let too_deep = tree.recursion_limit().high > limits.gql_depth;
     if too_deep || tree.token_limit().high > limits.gql_tokens {
@@ -105,7 +131,7 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed
         return Err(over_limit(em, text.len(), reason));
     }
     if tree.errors().next().is_some() {
-        return Err(if declared { ParseError::Broken(AnomalyKind::BadGraphql) } else { ParseError::NotApplicable });
+        return Err(broken);
     }
     let root = tree.document();
     let root = apollo_parser::cst::CstNode::syntax(&root);
@@ -383,6 +409,30 @@ mod tests {
     }
 
     #[test]
+    fn what_no_token_has_may_be_in_texts_and_comments() {
+        for text in [
+            "{a(b: \"x; `y` \\\" <z>\")}",
+            "{a(b: \"\"\"it's \\\"\"\" ; <x> \\\\ \"\"\")} # 100 %; `c`",
+            "# <?\r{a}",
+            "{a(b: \"\", c: \"é\")}",
+        ] {
+            assert!(parse_body("application/graphql", text.as_bytes()).anomalies.is_empty(), "{text}");
+        }
+        assert_eq!(parse_body("application/graphql", b"{a; b}").anomalies, ["bad_graphql"]);
+    }
+
+    #[test]
+    fn tokens_are_paid_for() {
+        for unit in ["a b ", "{a}", "a(b:1)", "[1]", "...a "] {
+            let work =
+                |tokens: usize| parse_body("application/graphql", format!("{{{}", unit.repeat(tokens)).as_bytes()).work;
+            let (few, many) = (work(500), work(1000));
+            assert!(many >= few + 500 * 64, "{unit}: {few} and {many}");
+            assert!(many <= 3 * few, "{unit}: {few} and {many}");
+        }
+    }
+
+    #[test]
     fn documents_are_measured() {
         for (text, depth, aliases, introspection, debug) in [
             ("{a{b{c}}}", 3, 0, false, false),
@@ -421,6 +471,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_survey_refuses_only_what_the_parser_refuses(text in r#"(query|a|[{}()\[\]:$!@|&=.,;'`<>^~/*?%\\#" \n-]|"""|\\"|é|"[a;]*"){0,24}"#) {
+            let survey = super::Survey::of(text.as_bytes());
+            if survey.broken {
+                prop_assert!(apollo_parser::Parser::new(&text).parse().errors().next().is_some(), "{}", text);
+            }
+        }
+
         #[test]
         fn never_panics(text in "(query |fragment |\\{)[{}()\\[\\]:$@!.a \"#,é0-9on]{0,50}") {
             parse_body("application/graphql", text.as_bytes());

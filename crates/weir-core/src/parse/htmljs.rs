@@ -17,7 +17,7 @@ pub fn applicability(value: &Candidate<'_>) -> Applicability {
 /// references and CSS escapes. Within a ladder of percent-encodings only the last step is decoded, or the forms of two
 /// ladders would multiply; each step is inspected.
 pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError> {
-    em.budget.spend(value.bytes.len())?;
+    em.pass(value.bytes)?;
     if value.tag == Tag::Percent && percent::has_escape(value.bytes) {
         return Err(ParseError::NotApplicable);
     }

@@ -23,14 +23,14 @@ pub fn applicability(value: &Candidate<'_>) -> Applicability {
 /// of two ladders would multiply; each step is inspected. Servers always decode the path, so its raw form is covered. Other
 /// values may reach the application undecoded, so both forms are inspected.
 pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError> {
-    em.budget.spend(value.bytes.len())?;
+    em.pass(value.bytes)?;
     if value.tag == Tag::Htmljs && js_escape::has_reference_or_escape(value.bytes) {
         return Err(ParseError::NotApplicable);
     }
     let plus = if value.tag == Tag::Cookie { Plus::Space } else { Plus::Keep };
     let Cow::Owned(decoded) = decode(value.bytes, plus) else { return Err(ParseError::NotApplicable) };
     let decoded = em.copy(&decoded)?;
-    let layers = em.nesting(Tag::Percent) + em.nesting(Tag::Get) + em.nesting(Tag::FormUrlencoded) + 1;
+    let layers = em.percent_layers() + 1;
     if layers > ORDINARY_LAYERS {
         em.anomaly(AnomalyKind::DeepEncoding);
     }

@@ -24,6 +24,8 @@ pub(super) struct ParseState<'a> {
     /// Values that wait to be parsed and visited.
     pub values: Vec<Value<'a>>,
     pub notes: Notes,
+    /// How often something was noted at a point for which it was noted already.
+    pub repeated: u32,
     /// Bytes that decoders may still produce.
     pub decoded_left: usize,
     /// Bytes that decompressors may still produce.

@@ -61,6 +61,8 @@ pub struct CandidateSet {
     length: usize,
     /// Signatures looked up so far for the literals in the text.
     lookups: usize,
+    /// Literals in the text for which signatures were looked up.
+    literals: usize,
     /// Whether candidates were left out because there were too many.
     truncated: bool,
     /// The parts of the text outside of which it was scanned already.
@@ -108,7 +110,7 @@ impl CandidateSet {
             self.last.resize(signatures, 0);
         }
         self.length = length;
-        self.lookups = 0;
+        (self.lookups, self.literals) = (0, 0);
         self.truncated = false;
     }
 
@@ -168,12 +170,18 @@ impl CandidateSet {
             return false;
         }
         self.lookups = lookups;
+        self.literals += 1;
         true
     }
 
     /// How many signatures were looked up for the literals in the text.
     pub fn lookups(&self) -> usize {
         self.lookups
+    }
+
+    /// For how many places of literals signatures were looked up.
+    pub fn literals(&self) -> usize {
+        self.literals
     }
 
     /// Whether candidates were left out because there were more than a multiple of the length of the text.

@@ -1,5 +1,6 @@
 //! One pass over a value that follows the common grammar of operands and operators, and refuses what is no program.
 
+use super::super::work;
 use super::chain::{Arguments, Chain, Root};
 use super::lex::{Lexer, Token};
 use super::meaning::{self, Strength};
@@ -7,6 +8,9 @@ use super::names::{self, Keyword};
 
 /// Most brackets that are open at once.
 const MAX_DEPTH: usize = 24;
+/// Bytes that could be examined while a reader is set up, and while it takes a token.
+const PROGRAM_BYTES: usize = 64;
+const TOKEN_BYTES: usize = 12;
 /// Most variables that are remembered to hold the name of a function.
 const MAX_ASSIGNED: usize = 8;
 /// Most bytes before the quote that an injection closes.
@@ -106,7 +110,9 @@ impl<'t> Reader<'t> {
     }
 
     fn read(mut self, cut: bool) -> Option<Program> {
+        work::count(PROGRAM_BYTES);
         while let Some(token) = self.lexer.next(self.operand) {
+            work::count(TOKEN_BYTES);
             self.step(token)?;
         }
         let complete = self.lexer.at >= self.lexer.text.len()

@@ -44,10 +44,12 @@ pub fn argument(name: &[u8], rest: &[u8], separated: bool, inside: bool) -> Argu
     let skipped = rest.iter().take_while(|b| matches!(b, b' ' | b'\t' | b'+' | 0x0b | 0x0c)).count();
     let text = &rest[skipped..];
     let blanks = skipped + usize::from(separated);
-    let head = words(text, TARGET_WORDS).to_ascii_lowercase();
-    work::count(head.len());
-    if blanks > 0 && TARGETS.is_in(&head) {
-        return Argument::Target;
+    if blanks > 0 {
+        let head = words(text, TARGET_WORDS).to_ascii_lowercase();
+        work::count(2 * head.len());
+        if TARGETS.is_in(&head) {
+            return Argument::Target;
+        }
     }
     let Some(&first) = text.first() else { return Argument::None };
     match first {
@@ -119,9 +121,9 @@ fn stream_redirects(text: &[u8]) -> bool {
 
 /// The first `count` words of `text`, at most [`MAX_LINE`] bytes.
 fn words(text: &[u8], count: usize) -> &[u8] {
-    let mut blanks = text.iter().enumerate().filter(|(_, b)| matches!(b, b' ' | b'+')).map(|(at, _)| at);
-    let end = blanks.nth(count - 1).unwrap_or(text.len());
-    &text[..end.min(MAX_LINE)]
+    let text = &text[..text.len().min(MAX_LINE)];
+    let end = memchr::memchr2_iter(b' ', b'+', text).nth(count - 1).unwrap_or(text.len());
+    &text[..end]
 }
 
 /// Whether a command ends at `rest`, which follows an argument.

@@ -41,13 +41,17 @@ const MAX_LEAD: usize = 16;
 const MAX_REST: usize = 256;
 /// Most bytes of a value that a command line on the next line may break out of.
 const MAX_VALUE: usize = 64;
+/// Bytes that a search for one byte passes over in the time in which one is examined.
+const SEARCHED: usize = 8;
+/// Bytes that could be examined while a word is looked up.
+const COMMAND_BYTES: usize = 16;
 /// Most commands that may run each other on a line before the one that counts.
 const MAX_WRAPPERS: usize = 4;
 
 /// The command line at `at`, if there is enough evidence that it is one.
 pub fn command(text: &[u8], classes: ByteClasses, at: usize, boundary: Boundary) -> Option<Found> {
     let start = skip_lead(text, at, MAX_LEAD);
-    work::count(start + 1 - at);
+    work::count(start + COMMAND_BYTES - at);
     // The name of a command never begins with a digit, but its path may.
     let first = *text.get(start)?;
     if first.is_ascii_digit() && !classes.intersects(ByteClasses::SLASH.with(ByteClasses::BACKSLASH)) {
@@ -92,7 +96,7 @@ pub fn command(text: &[u8], classes: ByteClasses, at: usize, boundary: Boundary)
         return None;
     }
     let line_end = start + memchr::memchr2(b'\n', b'\r', line).unwrap_or(line.len());
-    work::count(line_end - start);
+    work::count((line_end - start) / SEARCHED);
     // Brace expansion separates words by commas: `{cat,/etc/passwd}`.
     let braced = text.get(end) == Some(&b',');
     let end = if kind.is_none() { closed } else { end } + usize::from(braced);
@@ -168,14 +172,18 @@ impl Line<'_> {
     /// Whether the word is written as a name or the first word of a sentence, or continues as a sentence does.
     fn is_word_of_prose(&self, kind: NameClass, argument: Argument) -> bool {
         let drive = |w: &[u8]| !w[0].is_ascii_alphanumeric() && w[1].is_ascii_alphabetic() && w[2] == b':';
-        let windows = self.rest.iter().any(|b| matches!(b, b'\\' | b'%'))
-            || self.rest.windows(3).any(drive)
-            || self.rest.trim_ascii_start().first().is_some_and(|b| matches!(b, b'/' | b'-' | b'$'));
-        if is_title_case(self.name) && kind < NameClass::Unmistakable && !windows {
+        let windows = || {
+            work::count(2 * self.rest.len());
+            self.rest.iter().any(|b| matches!(b, b'\\' | b'%'))
+                || self.rest.windows(3).any(drive)
+                || self.rest.trim_ascii_start().first().is_some_and(|b| matches!(b, b'/' | b'-' | b'$'))
+        };
+        if is_title_case(self.name) && kind < NameClass::Unmistakable && !windows() {
             return true;
         }
         let next = self.rest.trim_ascii_start();
         let letters = next.iter().take_while(|b| b.is_ascii_alphabetic()).count();
+        work::count(self.rest.len() - next.len() + letters);
         let sentence = letters > 1 && matches!(next.get(letters..letters + 2), Some([b' ' | b',', _] | [b'.', b' ']));
         self.boundary <= Boundary::Weak
             && kind == NameClass::OrdinaryWord
@@ -194,6 +202,7 @@ impl Line<'_> {
     /// Whether the command is the whole value behind its separator, or has a few plain words for arguments.
     fn follows_nothing(&self, kind: NameClass, argument: Argument) -> bool {
         const MAX_WORDS: usize = 5;
+        work::count(2 * self.rest.len());
         let separates = |b: &u8| matches!(b, b';' | b'|' | b'&' | b'\n');
         let rest = self.rest.trim_ascii_end();
         let rest = rest.strip_suffix(b";").or(rest.strip_suffix(b"#")).unwrap_or(rest);
@@ -247,6 +256,7 @@ impl Line<'_> {
     /// Evidence of a line before which there is no separator.
     fn standalone(&self, kind: NameClass, argument: Argument, rooted: bool) -> Option<Evidence> {
         let (name, rest) = (self.name, self.rest);
+        work::count(rest.len());
         if rooted {
             // The path of a shell by itself is a setting: the login shell of an account, the entry point of a container.
             let shell = [&b"sh"[..], b"bash", b"zsh", b"dash", b"ksh", b"csh", b"tcsh"];
@@ -425,7 +435,9 @@ fn ends_word(text: &[u8], start: usize, end: usize) -> bool {
 
 /// Whether a command in backticks is a substitution rather than Markdown, in which blanks surround the backticks.
 fn ticked(text: &[u8], at: usize, kind: NameClass, argument: Argument) -> bool {
-    let Some(close) = memchr::memchr(b'`', &text[at..(at + MAX_LINE).min(text.len())]) else { return false };
+    let close = memchr::memchr(b'`', &text[at..(at + MAX_LINE).min(text.len())]);
+    work::count(close.unwrap_or(MAX_LINE) / SEARCHED);
+    let Some(close) = close else { return false };
     let blank_before = at >= 2 && text[at - 2] == b' ' && at > 3;
     let after = &text[at + close + 1..];
     let prose_after = after.len() > 1 && after[0] == b' ' && (after[1].is_ascii_alphabetic() || after[1] == b'|');

@@ -14,7 +14,7 @@ mod separator;
 use super::text_field::{self, TextField};
 use super::{Detector, Match, Samples, Subject, is_document, shown};
 use crate::model::changes::{changed_parts, distance};
-use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Key, Span, Tag, Zone};
+use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Key, Span, Tag, TagSet, Zone};
 use crate::normalize::{SHELL_VIEW, shell as noise};
 use bumpalo::Bump;
 use line::{Evidence, Found};
@@ -262,6 +262,9 @@ impl<'t> Scan<'t> {
             if !may_separate(self.classes) {
                 return None;
             }
+            if !self.subject.pays() {
+                return None;
+            }
             let (next, what) = separator(self.text, at)?;
             let computes = what == Boundary::Substitution && grammar::is_constant_arithmetic(&self.text[next - 2..]);
             if computes && !self.document && !self.is_prose() {
@@ -332,10 +335,8 @@ impl<'t> Scan<'t> {
     }
 
     fn place(&self) -> Place {
-        let structured =
-            |tag| matches!(tag, Tag::JsonDoc | Tag::Xml | Tag::Gql | Tag::Msgpack | Tag::Protobuf | Tag::Grpc);
         *self.place.get_or_init(|| {
-            let document = self.subject.ancestors().any(|step| structured(step.tag));
+            let document = self.subject.is_within(TagSet::DOCUMENTS);
             // One line of code in a parameter may be run, several lines are a file.
             let text = || match self.field() {
                 Some(TextField::Code | TextField::Sql | TextField::CodeLine | TextField::Path) => {

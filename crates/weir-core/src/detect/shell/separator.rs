@@ -34,7 +34,9 @@ static STARTS_SEPARATOR: [bool; 256] = {
 pub fn separator(text: &[u8], at: usize) -> Option<(usize, Boundary)> {
     let mut from = at;
     loop {
-        let i = from + text[from..].iter().inspect(|_| work::count(1)).position(|b| STARTS_SEPARATOR[*b as usize])?;
+        let found = text[from..].iter().position(|b| STARTS_SEPARATOR[*b as usize]);
+        work::count(found.unwrap_or(text.len() - from) + 1);
+        let i = from + found?;
         let next = text.get(i + 1);
         let doubled = next == Some(&text[i]);
         from = i + 1;

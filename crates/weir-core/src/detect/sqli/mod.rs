@@ -23,7 +23,7 @@ mod union;
 mod values;
 mod words;
 
-use super::{Detector, Match, Subject, text_field};
+use super::{Detector, Match, Subject, text_field, work};
 use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Zone};
 use grammar::{Code, Position};
 use lex::{Context, Lexer, Token, TokenKind};
@@ -42,6 +42,9 @@ const WINDOW: usize = 4096;
 const BYTES_PER_TOKEN: usize = 4;
 /// Work units of a token in a text of several windows.
 const TOKEN_COST: usize = 6;
+/// Bytes that could be examined while a window is set up, and while one of its tokens is read.
+const CONTEXT_BYTES: usize = 128;
+const TOKEN_BYTES: usize = 8;
 /// Tokens of one window that are inspected again with the next.
 const OVERLAP: usize = 128;
 /// Most tokens between a structure and the comment or open quote at the end that belongs to it.
@@ -205,6 +208,7 @@ fn read(
         let more = WINDOW - tokens.len();
         tokens.extend(lexer.by_ref().take(more));
         let last = tokens.len() < WINDOW;
+        work::count(CONTEXT_BYTES + tokens.len() * TOKEN_BYTES);
         if classes.intersects(ByteClasses::PLUS) {
             join(tokens, text);
         }

@@ -1,11 +1,14 @@
 //! Keywords that a value splits by something an application removes before it makes the statement: invisible characters,
 //! control bytes, tags, comments (`un<b>ion`, `sel/**/ect`).
 
+use super::super::work;
+
 /// Longest tag or comment that is removed.
 const MAX_REMOVED: usize = 48;
 
 /// `text` without what splits words; `None` if nothing does.
 pub fn run(text: &[u8]) -> Option<Vec<u8>> {
+    work::count(text.len());
     let mut out: Vec<u8> = Vec::new();
     let mut done = 0;
     let mut at = 0;
@@ -50,7 +53,9 @@ fn removed(text: &[u8], at: usize) -> Option<usize> {
         [0xc2, 0xad, ..] => 2,
         [0xe2, 0x80, 0x8b..=0x8f, ..] | [0xe2, 0x81, 0xa0..=0xa4, ..] | [0xef, 0xbb, 0xbf, ..] => 3,
         [b'<', b'a'..=b'z' | b'A'..=b'Z' | b'/' | b'!' | b'>', ..] => {
-            rest.iter().take(MAX_REMOVED).position(|b| *b == b'>')? + 1
+            let end = rest.iter().take(MAX_REMOVED).position(|b| *b == b'>');
+            work::count(end.unwrap_or(MAX_REMOVED));
+            end? + 1
         }
         // ASP drops a `%` that no hexadecimal digits follow.
         [b'%', a, b, ..] if !(a.is_ascii_hexdigit() && b.is_ascii_hexdigit()) => 1,

@@ -33,10 +33,9 @@ pub struct Attributes<'t> {
 
 impl<'t> Attributes<'t> {
     fn skip(&mut self, what: impl Fn(u8) -> bool) {
-        while self.text.get(self.at).is_some_and(|&b| what(b)) {
-            self.at += 1;
-            work::count(1);
-        }
+        let skipped = self.text[self.at..].iter().take_while(|b| what(**b)).count();
+        self.at += skipped;
+        work::count(skipped + 1);
     }
 
     fn value(&mut self) -> &'t [u8] {
@@ -118,7 +117,7 @@ fn is_jsx_reference(value: &[u8]) -> bool {
 
 /// An event handler outside of any tag in the value: the page puts the value into an attribute, and a quote or blank ends
 /// that attribute.
-pub fn outside_tag(text: &[u8]) -> Option<Match> {
+pub fn outside_tag(text: &[u8], pays: &work::Pays<'_>) -> Option<Match> {
     let mut from = 0;
     let mut quoted = false;
     while let Some(offset) = memchr::memchr(b'=', &text[from..]) {
@@ -135,6 +134,9 @@ pub fn outside_tag(text: &[u8]) -> Option<Match> {
         quoted = was_quoted;
         if !is_handler(&text[start..name_end]) {
             continue;
+        }
+        if !pays() {
+            return None;
         }
         let separated = match start.checked_sub(1).map(|i| text[i]) {
             None => true,

@@ -8,7 +8,7 @@ mod script;
 pub mod svg;
 mod tag;
 
-use super::{Detector, Match, Samples, Subject, text_field};
+use super::{Detector, Match, Samples, Subject, text_field, work};
 use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Zone};
 use crate::normalize::fold;
 
@@ -71,7 +71,8 @@ const FILTER: ByteClassFilter = ByteClassFilter::any(
 .and(ByteClasses::ALPHA.with(ByteClasses::LPAREN).with(ByteClasses::HIGH));
 
 fn run(subject: &Subject<'_>) -> Option<Match> {
-    let found = find(subject.bytes, subject.classes);
+    let pays = || subject.pays();
+    let found = find(subject.bytes, subject.classes, &pays);
     if found.is_some_and(|m| script::leads(subject.bytes, m.start)) && text_field::is_kept(subject) {
         return None;
     }
@@ -80,26 +81,27 @@ fn run(subject: &Subject<'_>) -> Option<Match> {
         && let std::borrow::Cow::Owned(folded) = fold::run(subject.bytes)
     {
         // Positions in the folded text do not apply to the value: report the whole value.
-        let wide = find(&folded, ByteClasses::of(&folded)).map(|m| Match { start: 0, end: subject.bytes.len(), ..m });
+        let wide =
+            find(&folded, ByteClasses::of(&folded), &pays).map(|m| Match { start: 0, end: subject.bytes.len(), ..m });
         return wide.filter(|m| found.is_none_or(|narrow| m.confidence > narrow.confidence)).or(found);
     }
     found
 }
 
 /// The match of highest confidence in `text`.
-fn find(text: &[u8], classes: ByteClasses) -> Option<Match> {
+fn find(text: &[u8], classes: ByteClasses, pays: &work::Pays<'_>) -> Option<Match> {
     let mut best = None;
-    if classes.intersects(ByteClasses::LT) && keep(&mut best, tag::find(text)) {
+    if classes.intersects(ByteClasses::LT) && keep(&mut best, tag::find(text, pays)) {
         return best;
     }
-    if classes.intersects(ByteClasses::EQUALS) && keep(&mut best, attribute::outside_tag(text)) {
+    if classes.intersects(ByteClasses::EQUALS) && keep(&mut best, attribute::outside_tag(text, pays)) {
         return best;
     }
-    if classes.intersects(ByteClasses::COLON) && keep(&mut best, script::url_in(text)) {
+    if classes.intersects(ByteClasses::COLON) && keep(&mut best, script::url_in(text, pays)) {
         return best;
     }
     if classes.intersects(ByteClasses::LPAREN.with(ByteClasses::BACKTICK)) {
-        keep(&mut best, script::find(text));
+        keep(&mut best, script::find(text, pays));
     }
     best
 }
@@ -116,11 +118,11 @@ fn keep(best: &mut Option<Match>, new: Option<Match>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::work;
     use super::*;
 
     fn high(text: &str) -> bool {
-        find(text.as_bytes(), ByteClasses::of(text.as_bytes())).is_some_and(|m| m.confidence == Confidence::High)
+        find(text.as_bytes(), ByteClasses::of(text.as_bytes()), &|| true)
+            .is_some_and(|m| m.confidence == Confidence::High)
     }
 
     #[test]
@@ -191,7 +193,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn never_panics(text in r#"[<>/ a-z"'=`(){}\[\]:;on\\&#\x00\x0b-]{0,200}"#) {
-            if let Some(m) = find(text.as_bytes(), ByteClasses::of(text.as_bytes())) {
+            if let Some(m) = find(text.as_bytes(), ByteClasses::of(text.as_bytes()), &|| true) {
                 proptest::prop_assert!(m.start <= m.end && m.end <= text.len());
             }
         }
@@ -215,11 +217,11 @@ mod tests {
         ];
         const CALLS: &[&str] = &["alert(", "!(", "a=alert ", "'alert (", "x = alert(", "alert x`"];
         for unit in MARKUP {
-            work::assert_linear(unit, 1 << 14, 100, |text| find(text, ByteClasses::of(text)));
+            work::assert_linear(unit, 1 << 14, 100, |text| find(text, ByteClasses::of(text), &|| true));
         }
         // Calls are looked for in texts of at most 4 KiB.
         for unit in CALLS {
-            work::assert_linear(unit, 1 << 10, 100, |text| find(text, ByteClasses::of(text)));
+            work::assert_linear(unit, 1 << 10, 100, |text| find(text, ByteClasses::of(text), &|| true));
         }
     }
 }

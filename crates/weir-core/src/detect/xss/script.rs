@@ -73,6 +73,8 @@ const MAX_SKIPPED: usize = 48;
 const MAX_SCRIPT: usize = 4096;
 /// Most calls of a document that are looked at.
 const MAX_SHOWN_CALLS: usize = 16;
+/// Bytes that could be examined while a bracket is taken for a call.
+const CALL_BYTES: usize = 32;
 /// Longest text before a call that still counts as the end of the context that the call broke out of.
 const MAX_CONTEXT: usize = 400;
 /// A text of at most this length that ends with a call after an operator is not prose.
@@ -90,7 +92,7 @@ pub fn is_script_url(value: &[u8]) -> bool {
         let head: Vec<u8> = text[5..].iter().take(64).filter(|b| **b > b' ').map(u8::to_ascii_lowercase).collect();
         return DATA.iter().any(|kind| head.starts_with(kind));
     }
-    url_in(value).is_some()
+    url_in(value, &|| true).is_some()
 }
 
 /// Whether the code after `javascript:` does nothing, as `void(0)`.
@@ -126,8 +128,9 @@ fn scheme_at(text: &[u8]) -> Option<usize> {
     let scheme = SCHEMES.iter().find(|s| text.first().is_some_and(|b| b.eq_ignore_ascii_case(&s[0])))?;
     let mut at = 0;
     for letter in *scheme {
-        work::count(1);
-        at += text[at..].iter().take(MAX_SKIPPED).take_while(|b| **b < b' ').inspect(|_| work::count(1)).count();
+        let skipped = text[at..].iter().take(MAX_SKIPPED).take_while(|b| **b < b' ').count();
+        work::count(1 + skipped);
+        at += skipped;
         if !text.get(at)?.eq_ignore_ascii_case(letter) {
             return None;
         }
@@ -138,12 +141,15 @@ fn scheme_at(text: &[u8]) -> Option<usize> {
 }
 
 /// A script URL anywhere in `text`, followed by code.
-pub fn url_in(text: &[u8]) -> Option<Match> {
+pub fn url_in(text: &[u8], pays: &work::Pays<'_>) -> Option<Match> {
     for colon in memchr::memchr_iter(b':', text) {
-        work::count(1);
-        let before = text[..colon].iter().rev().take(8).inspect(|_| work::count(1)).find(|b| **b > b' ');
+        work::count(8);
+        let before = text[..colon].iter().rev().take(8).find(|b| **b > b' ');
         if !before.is_some_and(|b| matches!(b, b't' | b'T' | b'a' | b'A')) {
             continue;
+        }
+        if !pays() {
+            return None;
         }
         let low = colon.saturating_sub(MAX_SKIPPED);
         let Some(start) = (low..colon).rev().find(|&i| scheme_at(&text[i..=colon]).is_some()) else { continue };
@@ -187,13 +193,17 @@ pub fn has_sink(text: &[u8]) -> bool {
 }
 
 /// Calls and obfuscated script in `text`, read as part of a script.
-pub fn find(text: &[u8]) -> Option<Match> {
+pub fn find(text: &[u8], pays: &work::Pays<'_>) -> Option<Match> {
     if let Some(noise) = noise(text) {
         return Some(noise);
     }
     let mut shown_calls = (text.len() > MAX_SCRIPT || is_document(text)).then_some(MAX_SHOWN_CALLS);
     let mut best: Option<Match> = None;
     for open in memchr::memchr2_iter(b'(', b'`', text) {
+        work::count(CALL_BYTES);
+        if !pays() {
+            break;
+        }
         let Some((start, name)) = called(text, open) else { continue };
         let confidence = classify(text, start, open, name);
         if let Some(left) = shown_calls.as_mut().filter(|_| confidence.is_some()) {

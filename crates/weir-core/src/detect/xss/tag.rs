@@ -1,5 +1,6 @@
 //! Tags, parsed as leniently as browsers do (WHATWG HTML §13.2.5.6), and rated by what they execute or load.
 
+use super::super::ahead::Ahead;
 use super::super::{Match, work};
 use super::attribute::{self, Attribute, Attributes};
 use super::script;
@@ -9,6 +10,8 @@ use crate::model::Confidence;
 const MAX_TAG: usize = 2048;
 /// Bytes of tags inspected per byte of the text. A tag may begin within the quotes of another, so tags may overlap.
 const FUEL_RATIO: usize = 8;
+/// Bytes that could be examined while a `<` is looked at.
+const TAG_BYTES: usize = 16;
 /// Most bytes inspected of the content of an element.
 const MAX_CONTENT: usize = 512;
 /// Elements that load code or documents into the page, and the attributes with their source.
@@ -30,17 +33,19 @@ const LOADS: &[(&[u8], &[&[u8]])] = &[
 ];
 
 /// The match of highest confidence among the tags of `text`.
-pub fn find(text: &[u8]) -> Option<Match> {
+pub fn find(text: &[u8], pays: &work::Pays<'_>) -> Option<Match> {
     let mut best: Option<Match> = None;
     let mut fuel = text.len() * FUEL_RATIO + MAX_TAG;
     let mut at = 0;
-    let mut names_space = None;
-    let mut in_markup_space = || *names_space.get_or_insert_with(|| names_markup_space(text));
+    let mut page = Page { text, ..Page::default() };
     while let Some(offset) = memchr::memchr(b'<', &text[at..]) {
         let start = at + offset;
         at = start + 1;
-        work::count(offset + 1);
-        let Some((confidence, len)) = classify(&text[start..], &mut in_markup_space) else { continue };
+        work::count(offset + TAG_BYTES);
+        if !pays() {
+            break;
+        }
+        let Some((confidence, len)) = classify(&mut page, start) else { continue };
         if confidence.is_some_and(|c| best.is_none_or(|b| c > b.confidence)) {
             best = confidence.map(|confidence| Match { confidence, start, end: start + len });
         }
@@ -56,15 +61,46 @@ pub fn find(text: &[u8]) -> Option<Match> {
     best
 }
 
-/// Whether a text names the namespace of XHTML or SVG, in which the elements of a prefix may be those of a page.
-fn names_markup_space(text: &[u8]) -> bool {
-    work::count(text.len());
-    [&b"1999/xhtml"[..], b"2000/svg"].iter().any(|space| memchr::memmem::find(text, space).is_some())
+/// The text that the tags are in, and what was found out about it.
+#[derive(Default)]
+struct Page<'t> {
+    text: &'t [u8],
+    /// Whether it names the namespace of XHTML or SVG, in which the elements of a prefix may be those of a page.
+    names_space: Option<bool>,
+    /// The next `</`, and the next byte that code has.
+    closing: Ahead,
+    code: Ahead,
 }
 
-/// The confidence that the tag at the start of `text` executes script, and its length; `None` if no tag begins there.
-/// `in_markup_space` returns whether the text may declare a prefix for elements of a page.
-fn classify(text: &[u8], in_markup_space: &mut dyn FnMut() -> bool) -> Option<(Option<Confidence>, usize)> {
+impl Page<'_> {
+    /// Whether the text may declare a prefix for elements of a page.
+    fn names_space(&mut self) -> bool {
+        let text = self.text;
+        *self.names_space.get_or_insert_with(|| {
+            work::count(text.len());
+            [&b"1999/xhtml"[..], b"2000/svg"].iter().any(|space| memchr::memmem::find(text, space).is_some())
+        })
+    }
+
+    /// Whether script follows the `<script>` that ends at `at`, rather than the rest of a sentence about the tag.
+    fn has_script(&mut self, at: usize, whole: bool) -> bool {
+        let text = self.text;
+        let end = (at + MAX_CONTENT).min(text.len());
+        let close = self.closing.next(text, b"</", at, end).unwrap_or(end);
+        let codes = |b: &u8| matches!(b, b'(' | b'=' | b'[' | b';' | b'$');
+        let code = self.code.next_of(text, 1, at, close, |text| text.iter().position(codes)).is_some();
+        let blanks = text[at..close].iter().take_while(|b| b.is_ascii_whitespace()).count();
+        work::count(blanks);
+        let first = text[at..close].get(blanks);
+        let closed = text[close..end].get(2..8).is_some_and(|name| name.eq_ignore_ascii_case(b"script"));
+        let mention = matches!(first, Some(b'`' | b'\'' | b'"' | b',' | b')' | b'.'));
+        (closed && first.is_some()) || (whole && code && !mention)
+    }
+}
+
+/// The confidence that the tag of `page` at `start` executes script, and its length; `None` if no tag begins there.
+fn classify(page: &mut Page<'_>, start: usize) -> Option<(Option<Confidence>, usize)> {
+    let text = &page.text[start..];
     let window = &text[..text.len().min(MAX_TAG)];
     let mut at = 1;
     while at < 8 && matches!(window.get(at), Some(0..=b' ' | b'/' | b'?' | b'!' | b'\\' | b'%' | 0x7f)) {
@@ -86,29 +122,34 @@ fn classify(text: &[u8], in_markup_space: &mut dyn FnMut() -> bool) -> Option<(O
     // `<bpmn:script>` is no element of a page, unless its prefix is declared for XHTML or SVG.
     let prefix = name.strip_suffix(local).and_then(|before| before.strip_suffix(b":"));
     let foreign = prefix.is_some_and(|prefix| !matches!(prefix, b"" | b"svg" | b"html" | b"xhtml"));
-    if foreign && local == b"script" && !traits.source && !in_markup_space() {
+    if foreign && local == b"script" && !traits.source && !page.names_space() {
         local = b"";
     }
     let end = attributes.at;
     if traits.runs || traits.frame && !(traits.sized && window[..end].last() == Some(&b'>')) {
         return Some((Some(Confidence::High), end));
     }
-    let content = &text[end..(end + MAX_CONTENT).min(text.len())];
     let whole = window[..end].last() == Some(&b'>');
-    let by_element = element(local, lead.contains(&b'/'), &traits, whole, content);
+    let by_element = element(local, lead.contains(&b'/'), &traits, page, (start + end, whole));
     Some((by_element.max(traits.handler.then_some(Confidence::Low)), end))
 }
 
-/// The confidence that follows from the kind of element.
-fn element(local: &[u8], closing: bool, traits: &TagTraits, whole: bool, content: &[u8]) -> Option<Confidence> {
+/// The confidence that follows from the kind of element, whose tag ends at `end` in `page` and is `whole` or cut off.
+fn element(
+    local: &[u8],
+    closing: bool,
+    traits: &TagTraits,
+    page: &mut Page<'_>,
+    (end, whole): (usize, bool),
+) -> Option<Confidence> {
     let sure = |yes: bool| Some(if yes { Confidence::High } else { Confidence::Low });
     match local {
         b"script" if closing => Some(Confidence::Medium),
         // A block of data, which no browser executes.
         b"script" if traits.data == Some(true) => Some(Confidence::Low),
-        b"script" if traits.source || script_content(content, whole) => Some(Confidence::High),
+        b"script" if traits.source || page.has_script(end, whole) => Some(Confidence::High),
         b"script" => Some(Confidence::Medium),
-        b"style" if !closing => sure(style_runs(content)),
+        b"style" if !closing => sure(style_runs(&page.text[end..(end + MAX_CONTENT).min(page.text.len())])),
         b"meta" => sure(traits.http_equiv),
         b"link" => sure(traits.sheet && traits.foreign),
         b"import" => sure(traits.implementation),
@@ -117,17 +158,6 @@ fn element(local: &[u8], closing: bool, traits: &TagTraits, whole: bool, content
         b"iframe" | b"object" | b"embed" | b"applet" | b"base" | b"frameset" if !closing => Some(Confidence::Low),
         _ => None,
     }
-}
-
-/// Whether script follows `<script>`, rather than the rest of a sentence about the tag.
-fn script_content(content: &[u8], whole: bool) -> bool {
-    let end = memchr::memmem::find(content, b"</").unwrap_or(content.len());
-    work::count(end);
-    let body = content[..end].trim_ascii();
-    let closed = content[end..].get(2..8).is_some_and(|name| name.eq_ignore_ascii_case(b"script"));
-    let code = body.iter().any(|b| matches!(b, b'(' | b'=' | b'[' | b';' | b'$'));
-    let mention = matches!(body.first(), Some(b'`' | b'\'' | b'"' | b',' | b')' | b'.'));
-    (closed && !body.is_empty()) || (whole && code && !mention)
 }
 
 /// Whether a style sheet loads or executes something.

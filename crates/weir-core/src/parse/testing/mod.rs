@@ -25,6 +25,8 @@ pub struct ParsedBody {
     pub skipped: Vec<&'static str>,
     /// Measurements of GraphQL documents.
     pub graphql: Option<GraphqlStats>,
+    /// Work units spent.
+    pub work: u64,
 }
 
 impl ParsedBody {
@@ -66,6 +68,7 @@ pub fn parse_body_with(headers: &[(&str, &str)], body: &[u8], limits: &Limits) -
         anomalies: out.notes.anomalies.iter().filter(|(_, at)| below(at)).map(|(kind, _)| kind.code()).collect(),
         skipped: out.notes.skipped.iter().filter(|(_, at)| below(at)).map(|(reason, _)| reason.code()).collect(),
         graphql: out.notes.graphql.as_ref().map(|(facts, _)| facts.clone()),
+        work: budget.spent(),
     }
 }
 
