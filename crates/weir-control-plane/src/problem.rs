@@ -1,6 +1,7 @@
 //! Errors as `application/problem+json` (RFC 9457). Nothing internal leaves the process: it goes to the log.
 
 use super::error::Error;
+use super::store::StoreError;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
@@ -34,6 +35,7 @@ impl Error {
             Error::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "too-large"),
             error if error.is_transient() => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
             error if error.cannot_write() => (StatusCode::SERVICE_UNAVAILABLE, "store-cannot-write"),
+            Error::Store(StoreError::Damaged(..)) => (StatusCode::SERVICE_UNAVAILABLE, "store-damaged"),
             Error::Database(_) | Error::Store(_) | Error::Internal(_) => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "internal")
             }
@@ -44,6 +46,11 @@ impl Error {
         match self {
             error if error.is_transient() => "the database cannot be reached; try again".into(),
             error if error.cannot_write() => CANNOT_WRITE.into(),
+            // Its file, without the directory: whoever reads this cannot see the log.
+            Error::Store(StoreError::Damaged(name, _)) => {
+                let file = name.rsplit('/').next().unwrap_or_default();
+                format!("{file} of the store is damaged: restore it from a backup, or move it away to go on without it")
+            }
             Error::Database(_) | Error::Store(_) | Error::Internal(_) => {
                 "something went wrong here; the log tells what".into()
             }
@@ -98,5 +105,20 @@ impl IntoResponse for Error {
             _ => {}
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_damaged_file_is_named_without_its_directory_and_its_contents() {
+        let damaged = StoreError::Damaged("/srv/weir/hits-2026-11.db".into(), sqlx::Error::Protocol("secret".into()));
+        let error = Error::Store(damaged);
+        assert_eq!(error.status(), (StatusCode::SERVICE_UNAVAILABLE, "store-damaged"));
+        let detail = error.detail();
+        assert!(detail.starts_with("hits-2026-11.db of the store is damaged: restore it"), "{detail}");
+        assert!(!detail.contains("srv") && !detail.contains("secret"), "{detail}");
     }
 }
