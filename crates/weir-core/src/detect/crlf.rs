@@ -110,7 +110,44 @@ fn run(subject: &Subject<'_>) -> Option<Match> {
     if steps.next() == Some(Tag::Post) || memchr::memmem::find(subject.bytes, b"form-data;").is_some() {
         return None;
     }
-    find(subject.bytes)
+    let found = find(subject.bytes);
+    let target = subject.value.zone.intersects(Zone::QUERY.with(Zone::COOKIE).with(Zone::PATH));
+    if target && found.is_none_or(|found| found.confidence < Confidence::High) && ends_in_field(subject.bytes) {
+        return Some(Match { confidence: Confidence::High, start: 0, end: subject.bytes.len() });
+    }
+    found
+}
+
+/// Whether a text is a value without blanks, a line end and a header field of any name with a hyphen, which ends it. Texts of
+/// several lines travel in bodies. Known fields need a value that they have, as [`field`] says.
+fn ends_in_field(text: &[u8]) -> bool {
+    const MAX_VALUE: usize = 64;
+    const MAX_FIELD: usize = 256;
+    let Some(end) = memchr::memchr2(b'\n', b'\r', &text[..text.len().min(MAX_VALUE + 1)]) else { return false };
+    let (value, rest) = text.split_at(end);
+    work::count(end);
+    if value.iter().any(|b| b.is_ascii_whitespace() || *b == b':') {
+        return false;
+    }
+    let rest = rest.strip_prefix(b"\r\n").unwrap_or(&rest[1..]);
+    let rest = rest.strip_suffix(b"\n").unwrap_or(rest);
+    let field = rest.strip_suffix(b"\r").unwrap_or(rest);
+    let field = &field[field.iter().take(2).take_while(|b| matches!(b, b' ' | b'\t')).count()..];
+    if field.len() > MAX_FIELD || memchr::memchr2(b'\n', b'\r', field).is_some() {
+        return false;
+    }
+    work::count(field.len());
+    let name = field.iter().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')).count();
+    let (name, behind) = field.split_at(name);
+    let filled = behind.trim_ascii_start().strip_prefix(b":").is_some_and(|value| !value.trim_ascii().is_empty());
+    let mut parts = name.split(|b| *b == b'-');
+    let first = parts.next().unwrap_or_default();
+    // `X-ray: normal` is a line of a note.
+    let own = first.eq_ignore_ascii_case(b"x") && !name[1..].to_ascii_lowercase().starts_with(b"-ra");
+    let word = first.len() > 1 && first.iter().all(u8::is_ascii_alphabetic);
+    let hyphened = name.contains(&b'-') && parts.all(|part| !part.is_empty());
+    let known = FIELDS.iter().any(|(field, ..)| name.eq_ignore_ascii_case(field));
+    filled && hyphened && (own || word) && !known
 }
 
 fn find(text: &[u8]) -> Option<Match> {
@@ -288,7 +325,34 @@ fn fits(grammar: Grammar, value: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{find, work};
+    use super::{ends_in_field, find, work};
+
+    #[test]
+    fn a_line_end_and_any_field_end_a_value() {
+        for text in ["/\r\nHeader-Test: abc", "x\nX-Injected: 1", "\r\nX-A:b\r\n", "\rFoo-Bar-2:\ta b"] {
+            assert!(ends_in_field(text.as_bytes()), "{text:?}");
+        }
+        for text in [
+            "Knee\r\nX-ray: normal",
+            "a b\r\nFoo-Bar: x",
+            "x\nnote: y",
+            "Dear all,\nre-check: done\nthanks",
+            "x\r\nHi",
+            "x\nA-: b",
+            "x\nFoo-Bar:",
+            "\n",
+            "",
+        ] {
+            assert!(!ends_in_field(text.as_bytes()), "{text:?}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn never_panics(text in r"[\r\n xX:a-]{0,24}") {
+            ends_in_field(text.as_bytes());
+        }
+    }
 
     #[test]
     fn work_on_hostile_text_is_linear() {

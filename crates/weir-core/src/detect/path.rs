@@ -91,6 +91,9 @@ fn run(subject: &Subject<'_>) -> Option<Match> {
     let target = subject.is_within(TagSet::URI) && !serves_repository(path);
     let windows = || subject.value.zone.intersects(Zone::QUERY) && steps_back(text);
     let link = is_link(subject);
+    if is_module(text) && subject.ancestors().any(|step| step.tag == Tag::JsonDoc) {
+        return None;
+    }
     if (target || decoded_twice(subject)) && steps_up(path) && !is_asset(path)
         || !link && reaches_source(path)
         || windows()
@@ -120,6 +123,31 @@ fn is_link(subject: &Subject<'_>) -> bool {
         step.tag == Tag::XmlAttr
             && matches!(step.key, Key::Name(name) if LINKS.iter().any(|link| name.eq_ignore_ascii_case(link)))
     })
+}
+
+/// Endings of modules and settings of projects, which other files of the project name by relative paths.
+const MODULES: &[&[u8]] = &[
+    b"js", b"mjs", b"cjs", b"jsx", b"ts", b"tsx", b"vue", b"svelte", b"md", b"mdx", b"rs", b"go", b"h", b"hpp",
+    b"proto",
+];
+
+/// Whether the value is a relative path, in plain spelling, to a module in another folder of the same project, as the strings of
+/// manifests are: `"main": "../../lib/index.js"`, `"$schema": "../../node_modules/a/schema.json"`.
+fn is_module(text: &[u8]) -> bool {
+    const MAX_PATH: usize = 256;
+    const MAX_CLIMBS: usize = 5;
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'/' | b'_' | b'-' | b'@');
+    if text.len() > MAX_PATH || !text.starts_with(b"../") || !text.iter().all(plain) {
+        return false;
+    }
+    let climbs = text.split(|b| *b == b'/').take_while(|segment| *segment == b"..").count();
+    let rest = text.get(3 * climbs..).unwrap_or_default();
+    let folder = memchr::memchr(b'/', rest).is_some() && memchr::memmem::find(rest, b"..").is_none();
+    let file = rest.rsplit(|b| *b == b'/').next().unwrap_or_default();
+    let ending = file.rsplit(|b| *b == b'.').next().unwrap_or_default();
+    let settings = file.ends_with(b"schema.json") || file.starts_with(b"tsconfig") && ending == b"json";
+    let module = file.contains(&b'.') && MODULES.contains(&ending);
+    climbs <= MAX_CLIMBS && folder && (module || settings)
 }
 
 /// Whether the normalised path may have two dots and a slash.
@@ -296,6 +324,25 @@ mod tests {
         assert!(sure("../../a") && sure("a/../../b") && sure("..\\..\\a"));
     }
 
+    #[test]
+    fn modules_of_a_project_are_named_by_relative_paths() {
+        for path in ["../../lib/index.js", "../../../packages/a/tsconfig.base.json", "../../node_modules/a/schema.json"]
+        {
+            assert!(is_module(path.as_bytes()), "{path}");
+        }
+        for path in [
+            "../../index.js",
+            "../../..",
+            "../../config/database.yml",
+            "../../lib/../index.js",
+            "..//..//lib/index.js",
+            "../../../../../../srv/app.js",
+            "..\\..\\lib\\index.js",
+        ] {
+            assert!(!is_module(path.as_bytes()), "{path}");
+        }
+    }
+
     proptest::proptest! {
         #[test]
         fn skipped_values_have_no_climb(text in r"(\.\./|[./\\%;]|0x2f|0X2E|%c0|é|[a0]|\x00){0,20}") {
@@ -308,6 +355,7 @@ mod tests {
         #[test]
         fn never_panics(text in r"[./\\%c0af;x -]{0,80}") {
             classify(&view::run(text.as_bytes()), true, false);
+            is_module(text.as_bytes());
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Users who write about templates write `{{name}}` and `${price}`. They do not write `{{7*7}}`, `{{''.__class__}}` and
 //! `${T(java.lang.Runtime)}`.
 
+mod request;
 mod smarty;
 
 use super::ahead::Ahead;
@@ -50,6 +51,12 @@ pub const DETECTOR: Detector = Detector {
             "{{#if (lookup this \"__proto__\")}}x{{/if}}",
             "{{['a','b']|join}}",
             "{{messages.storages.0.signer.key}}",
+            "{{ 6 | times: 9 }}",
+            "${ab|6*9}",
+            "{{request.args.a}}",
+            "{% include request.GET.page %}",
+            "${class.getClassLoader()}",
+            "{{lookup name \"constructor\"}}",
             "{{['id',0]|sort('system')}}",
             "${self.module}",
             "<%=__send__(:system,'id')%>",
@@ -79,6 +86,11 @@ pub const DETECTOR: Detector = Detector {
             "mail me @(noon)",
             "<% %>",
             "{{config.title}}",
+            "{{ price | times: 2 }}",
+            "{{ 3 | ordinal }}",
+            "{{request.path}}",
+            "{% if request.GET.page %}x{% endif %}",
+            "{$smarty.config.title}",
             "{{ result.stdout_lines | join(', ') }}",
             "{{ tags|join:' ' }}",
             "{% set total = price * 2 %}",
@@ -136,6 +148,8 @@ static SANDBOX_ESCAPES: AnyOf = AnyOf::new(&[
     b"smarty.",
     b"self::",
     b"dump(",
+    b"getclassloader",
+    b"\"constructor\"",
     b"config.items",
     b"config.iteritems",
     b"'|system",
@@ -235,6 +249,10 @@ const ENGINE_OBJECTS: &[&[u8]] = &[
     b"self.module",
     b"self.template",
 ];
+
+/// Filters that compute with a number.
+const NUMERIC_FILTERS: &[&[u8]] =
+    &[b"times", b"plus", b"minus", b"divided_by", b"modulo", b"add", b"multiply", b"mul", b"round"];
 
 const FILTER: ByteClassFilter =
     ByteClassFilter::any(ByteClasses::LBRACE.with(ByteClasses::LT).with(ByteClasses::LBRACKET).with(ByteClasses::AT))
@@ -345,14 +363,21 @@ fn classify(open: &[u8], inside: &[u8], document: bool) -> Option<Evidence> {
         return None;
     }
     if open == b"{$" {
-        return expression.starts_with(b"smarty.").then_some(Evidence::Certain);
+        let object = expression.strip_prefix(b"smarty.")?;
+        let placeholder = smarty::PLACEHOLDERS.iter().any(|name| object.starts_with(name));
+        return (!placeholder).then_some(Evidence::Certain);
     }
     let reaches = SANDBOX_ESCAPES.is_in(&expression);
     let shell = matches!(open, b"<%" | b"#{") && runs_command(inside);
     if reaches || shell {
         return Some(Evidence::Certain);
     }
-    (open == b"{{" && is_engine_object(inside, &expression)).then_some(Evidence::Named)
+    let named = match open {
+        b"{{" => is_engine_object(inside, &expression) || request::is_read(&expression),
+        b"{%" => request::is_loaded(&expression),
+        _ => false,
+    };
+    named.then_some(Evidence::Named)
 }
 
 /// Whether the expression is an object of the engine, or filters one: `self`, `_context|keys`, `config.SECRET`.
@@ -368,6 +393,14 @@ fn is_engine_object(inside: &[u8], expression: &[u8]) -> bool {
             name.len() > 1 && name[0].is_ascii_uppercase() && name[1].is_ascii_uppercase()
         });
     ENGINE_OBJECTS.contains(&expression) || setting || filtered.iter().any(|start| expression.starts_with(start))
+}
+
+/// Whether `rest`, which is behind a number, computes with it by a filter: `|times:7`, `|round(2)`.
+fn filters_number(rest: &[u8]) -> bool {
+    let Some(filter) = rest.strip_prefix(b"|") else { return false };
+    let name = filter.iter().position(|b| !(b.is_ascii_alphanumeric() || *b == b'_')).unwrap_or(filter.len());
+    let argument = matches!(filter[name..], [b':' | b'(', b'0'..=b'9' | b'-' | b'\'' | b'"', ..]);
+    argument && NUMERIC_FILTERS.contains(&&filter[..name])
 }
 
 /// Whether a statement multiplies two literals: `set a=7*7`, `for x in [7*7]`, `print(7*7)`. Templates that users write
@@ -399,10 +432,16 @@ fn runs_command(inside: &[u8]) -> bool {
 /// computed; a `document` has ranges, dates and networks such as `10.0.0.0/16`.
 fn is_arithmetic(expression: &[u8], document: bool) -> bool {
     let text = expression.strip_prefix(b"=").unwrap_or(expression);
+    // `${name|7*7}`: alternatives of Chameleon.
+    let name = text.iter().take(32).take_while(|b| b.is_ascii_lowercase()).count();
+    let text = if name > 0 { text[name..].strip_prefix(b"|").unwrap_or(text) } else { text };
     // `{{-` removes the white space before an expression.
     let text = text.strip_prefix(b"-").unwrap_or(text);
     let text = &text[text.iter().take_while(|b| matches!(b, b'{' | b'(' | b'$' | b'[')).count()..];
     let Some(rest) = literal(text) else { return false };
+    if text[0].is_ascii_digit() && filters_number(rest) {
+        return true;
+    }
     let filtered = text.starts_with(b"'") || text.starts_with(b"\"");
     let rest = rest.strip_prefix(b"|int").filter(|_| filtered).unwrap_or(rest);
     let Some((&operator, rest)) = rest.split_first() else { return false };

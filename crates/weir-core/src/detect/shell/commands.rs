@@ -69,7 +69,9 @@ const NAMES: &[(NameClass, &[&str])] = &[
             "telnet", "tr", "uniq", "unlink", "whereis", "whois", "xxd", "wc", "docker", "git", "apt", "yum", "dnf",
             "apk", "ftp", "sftp", "mutt", "pacman", "tmux", "xz", "dig", "iex", "iwr", "gci", "irm", "gc", "attrib",
             "xcopy", "robocopy", "net", "nproc", "dpkg-query", "rpm", "vi", "vim", "ed", "zip", "gdb", "ltrace", "cpio",
-            "ar", "jrunscript", "jjs", "diff",
+            "ar", "jrunscript", "jjs", "diff", "xterm", "waitfor", "basenc", "csplit", "iconv", "nawk", "rvim",
+            "vimdiff", "virsh", "xdotool", "yash", "tclsh", "gnuplot", "ghci", "sshfs", "dmidecode", "setarch", "mkpasswd",
+            "wbadmin", "cmdkey", "certreq", "rpcping", "nroff", "troff", "openvt", "logsave", "pdflatex", "genisoimage",
         ],
     ),
     (

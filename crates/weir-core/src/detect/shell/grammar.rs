@@ -77,6 +77,10 @@ fn variable(line: &[u8], before: &[u8]) -> Option<Evidence> {
         return Some(Evidence::Line);
     }
     let first = *name.first()?;
+    // An empty variable before the command is nothing to a shell: `$u cat /etc/hosts`.
+    if argument > 0 && !first.is_ascii_digit() && runs_behind(&rest[argument..]) {
+        return Some(Evidence::Line);
+    }
     if first.is_ascii_digit() || matches!(rest.first(), Some(b'=' | b'.' | b'(' | b'[' | b':')) {
         return None;
     }
@@ -91,6 +95,18 @@ fn variable(line: &[u8], before: &[u8]) -> Option<Evidence> {
     let reads = memchr::memmem::find(before, b"read ").is_some();
     let takes = |b: Option<&u8>| b == Some(&b'=') || reads && b.is_some_and(|b| matches!(b, b'<' | b';' | b' '));
     assigned.any(|at| takes(before.get(at + len)) && boundary(at)).then_some(Evidence::Line)
+}
+
+/// Whether `text` begins with a known command that is no word of a language, and a path or an option.
+fn runs_behind(text: &[u8]) -> bool {
+    let len = text.iter().take(16).take_while(|b| b.is_ascii_alphanumeric()).count();
+    work::count(len + 1);
+    let target = text[len..].trim_ascii_start().first();
+    let blank = matches!(text.get(len), Some(b' ' | b'\t' | b'+'));
+    blank
+        && matches!(target, Some(b'/' | b'-' | b'~'))
+        && commands::classify(&text[..len])
+            .is_some_and(|kind| kind >= commands::NameClass::Abbreviation && commands::is_spelled_to_run(&text[..len]))
 }
 
 /// What follows the `}` of an expansion such as `${x}`, `${x#a}`, `${x,,}`, `${x[@]}`; `rest` follows its name.

@@ -4,7 +4,7 @@
 //! that the value closes, at the beginning, before a comment that hides the rest) adds weight; [`super`] adds it.
 
 use super::calls::{call, global};
-use super::conditions::{compares_json, full_text_search, is_whole_condition};
+use super::conditions::{compares_json, full_text_search, has_one_argument, is_sorted, is_whole_condition};
 use super::grammar::{Code, Condition, MAX_KEYS, OperandKind, Position, Structure};
 use super::lex::TokenKind;
 use super::query;
@@ -162,8 +162,8 @@ fn logic(code: &Code<'_>, mut i: usize, connector: Connector, place: Position) -
             let weight = match operand.kind {
                 OperandKind::Strong => 9,
                 OperandKind::Query | OperandKind::Sleep | OperandKind::Global => 7,
-                OperandKind::Soft if completes && or && code.ends(operand.end) => 8,
-                OperandKind::Soft => 4,
+                OperandKind::Soft => 4 + 4 * u8::from(completes && or && code.ends(operand.end)),
+                OperandKind::Call if is_sorted(code, operand.end, place) => 5,
                 OperandKind::Name | OperandKind::Call
                     if or && (place == Position::Break || after_number(code, place)) =>
                 {
@@ -298,6 +298,7 @@ fn joined(code: &Code<'_>, i: usize, place: Position) -> Option<Structure> {
     let weight = match operand.kind {
         OperandKind::Strong | OperandKind::Query => 8,
         OperandKind::Sleep | OperandKind::Global => 7,
+        OperandKind::Soft if code.word(i + 1) == Some(Word::If) && has_one_argument(code, i + 2) => return None,
         OperandKind::Soft => 4 + 2 * u8::from(is_probe(code, i, operand.end)),
         OperandKind::Literal
             if place == Position::Break
@@ -433,7 +434,11 @@ fn execute(code: &Code<'_>, i: usize) -> Option<Structure> {
     match code.kind(i + 1)? {
         TokenKind::Variable => Some((7, i + 2)),
         TokenKind::Left if matches!(code.kind(i + 2), Some(TokenKind::Text | TokenKind::Variable)) => Some((6, i + 3)),
-        TokenKind::Word(_) if code.kind(i + 2) == Some(TokenKind::Dot) => Some((6, i + 3)),
+        // `exec dbo.f`, while `Call soon. We` are sentences.
+        TokenKind::Word(_) if code.kind(i + 2) == Some(TokenKind::Dot) => {
+            let follows = code.tokens.get(i + 3).is_none_or(|next| next.start == code.tokens[i + 2].end);
+            follows.then_some((6, i + 3))
+        }
         TokenKind::Word(_) if code.kind(i + 2) == Some(TokenKind::Text) => Some((6, i + 3)),
         _ => None,
     }

@@ -1,6 +1,6 @@
 //! Queries that a value appends by `union`.
 
-use super::grammar::{Code, List, Position, Structure};
+use super::grammar::{Code, List, OperandKind, Position, Structure};
 use super::lex::TokenKind;
 use super::words::Word;
 
@@ -20,8 +20,10 @@ pub fn union(code: &Code<'_>, i: usize, place: Position) -> Option<Structure> {
         return None;
     }
     let list = code.list(at + 1);
+    let completes = matches!(place, Position::Break | Position::Value);
     Some((
         match list {
+            List { strong: false, several: false, .. } if completes && lists_call(code, at + 1) => 8,
             List { any: false, .. } => return None,
             List { catalogue: true, .. } => 12,
             List { strong: true, .. } => 10,
@@ -33,6 +35,14 @@ pub fn union(code: &Code<'_>, i: usize, place: Position) -> Option<Structure> {
         },
         list.end,
     ))
+}
+
+/// Whether a call is behind a comma soon: `union select !<@,version()`. What is before the comma may be any odd expression.
+fn lists_call(code: &Code<'_>, from: usize) -> bool {
+    const REACH: usize = 8;
+    let comma = (from..from + REACH).find(|&at| code.kind(at) == Some(TokenKind::Comma));
+    let call = |at: usize| code.operand(at + 1).is_some_and(|operand| operand.kind >= OperandKind::Soft);
+    comma.is_some_and(call)
 }
 
 /// `union values (1,2)`, `union values row(1,2)`, `union table users`: rows without `select`.

@@ -144,5 +144,9 @@ pub fn cast(code: &Code<'_>, i: usize) -> Option<Structure> {
     }
     let whole = code.operand(0).is_some_and(|operand| operand.end >= i + 2) && code.ends(i + 2);
     let number = code.kind(0) == Some(TokenKind::Number);
-    Some((if whole && !number { 10 } else { 3 }, i + 2))
+    // `Fn::Cidr`, `Shape::Json`: a name in a namespace.
+    let namespace = code.bytes(i + 1).first().is_some_and(u8::is_ascii_uppercase)
+        && code.bytes(i + 1).last().is_some_and(u8::is_ascii_lowercase)
+        && code.bytes(0).first().is_some_and(u8::is_ascii_uppercase);
+    Some((if whole && !number && !namespace { 10 } else { 3 }, i + 2))
 }

@@ -6,6 +6,9 @@ use super::{is_arithmetic, multiplies};
 /// Tags and literals with which an attack in single braces begins, lower case.
 const BEGINNINGS: [&[u8]; 10] =
     [b"math ", b"if ", b"foreach ", b"include ", b"assign ", b"eval ", b"fetch ", b"'", b"\"", b"("];
+/// Objects of `$smarty` that hold what a template is to show, not what the server is.
+pub const PLACEHOLDERS: [&[u8]; 7] =
+    [b"config.", b"foreach.", b"section.", b"capture.", b"now", b"block.", b"const.lang"];
 /// Functions of PHP that run or read what they are given.
 const FUNCTIONS: [&[u8]; 7] =
     [b"system", b"passthru", b"exec", b"shell_exec", b"file_get_contents", b"readfile", b"popen"];

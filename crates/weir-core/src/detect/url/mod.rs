@@ -53,6 +53,7 @@ pub const SSRF: Detector = Detector {
             "mailto:a@b.example",
             "ldap://ldap.example.com/dc=example,dc=com",
             "sftp://backup.example.com/daily",
+            "ssh://git@localhost:2222/team/site.git",
             "https://example.com/search?q=",
             "\\\\files\\team\\report.docx",
             "http://ip-10-0-0-1.example.com/",
@@ -281,7 +282,7 @@ fn ssrf<'n>(url: &Url<'_>, name: impl FnOnce() -> &'n [u8]) -> Option<Confidence
     let strip = host.strip_suffix(b".").unwrap_or(&host);
     let addressed = strip == b"localhost" || strip.starts_with(b"[") || !strip.iter().any(u8::is_ascii_alphabetic);
     if ATTACK_SCHEMES.contains(&&scheme[..])
-        || DIRECTORY_SCHEMES.contains(&&scheme[..]) && addressed
+        || DIRECTORY_SCHEMES.contains(&&scheme[..]) && addressed && !is_repository(url)
         || INTERNAL_HOSTS.contains(&strip)
         || REBINDERS.iter().any(|r| strip.ends_with(r))
         || is_disguised(strip)
@@ -304,6 +305,11 @@ fn ssrf<'n>(url: &Url<'_>, name: impl FnOnce() -> &'n [u8]) -> Option<Confidence
         || strip.ends_with(b".internal")
         || strip.ends_with(b".localdomain");
     local.then_some(Confidence::Medium)
+}
+
+/// Whether a URL names a repository of Git, as webhooks of a server under development do: `ssh://git@localhost/a/b.git`.
+fn is_repository(url: &Url<'_>) -> bool {
+    url.scheme.eq_ignore_ascii_case(b"ssh") && url.path.ends_with(b".git")
 }
 
 /// Whether a host is an address in another notation than dotted decimals: `2130706433`, `0x7f.1`, `0177.0.0.1`, IPv4 in

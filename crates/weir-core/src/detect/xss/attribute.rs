@@ -1,8 +1,8 @@
 //! Attributes of a tag, parsed as leniently as browsers do (WHATWG HTML §13.2.5.32), and event handlers outside a tag.
 
-use super::super::{Match, work};
+use super::super::{Match, is_document, work};
 use super::script;
-use crate::model::Confidence;
+use crate::model::{Confidence, Lexicon};
 
 /// Most bytes inspected after the name of a handler outside a tag.
 const MAX_VALUE: usize = 1024;
@@ -12,6 +12,41 @@ const HANDLER: std::ops::RangeInclusive<usize> = 3..=26;
 const WORDS: &[&[u8]] = &[
     b"once", b"only", b"online", b"ongoing", b"onion", b"onward", b"onwards", b"onsite", b"onboard", b"onset", b"onyx",
 ];
+
+/// Events for which browsers take a handler from an attribute, without `on`.
+#[rustfmt::skip]
+static EVENTS: Lexicon<(), 512> = Lexicon::new(&[(
+    (),
+    &[
+        "abort", "activate", "afterprint", "afterscriptexecute", "afterupdate", "animationcancel", "animationend",
+        "animationiteration", "animationstart", "auxclick", "beforeactivate", "beforecopy", "beforecut", "beforedeactivate",
+        "beforeeditfocus", "beforeinput", "beforematch", "beforepaste", "beforeprint", "beforescriptexecute",
+        "beforetoggle", "beforeunload", "beforeupdate", "beforexrselect", "begin", "blur", "bounce", "cached", "cancel",
+        "canplay", "canplaythrough", "cellchange", "change", "checking", "click", "close", "command",
+        "contentvisibilityautostatechange", "contextlost", "contextmenu", "contextrestored", "controlselect", "copy",
+        "cuechange", "cut", "dataavailable", "datasetchanged", "datasetcomplete", "dblclick", "deactivate", "drag",
+        "dragdrop", "dragend", "dragenter", "dragexit", "dragleave", "dragover", "dragstart", "drop", "durationchange",
+        "emptied", "end", "ended", "error", "errorupdate", "filterchange", "finish", "focus", "focusin", "focusout",
+        "formchange", "formdata", "forminput", "fullscreenchange", "fullscreenerror", "gotpointercapture", "hashchange",
+        "help", "input", "invalid", "keydown", "keypress", "keyup", "languagechange", "layoutcomplete", "load",
+        "loadeddata", "loadedmetadata", "loadend", "loadstart", "losecapture", "lostpointercapture", "mediacomplete",
+        "mediaerror", "message", "messageerror", "mousedown", "mouseenter", "mouseleave", "mousemove", "mouseout",
+        "mouseover", "mouseup", "mousewheel", "move", "moveend", "movestart", "mozfullscreenchange", "offline", "online",
+        "outofsync", "overscroll", "pagehide", "pagereveal", "pageshow", "pageswap", "paste", "pause", "play", "playing",
+        "pointercancel", "pointerdown", "pointerenter", "pointerleave", "pointermove", "pointerout", "pointerover",
+        "pointerrawupdate", "pointerup", "popstate", "progress", "propertychange", "ratechange", "readystatechange",
+        "rejectionhandled", "repeat", "reset", "resize", "resizeend", "resizestart", "resume", "reverse", "rowdelete",
+        "rowenter", "rowexit", "rowinserted", "rowsdelete", "rowsenter", "rowsinserted", "scroll", "scrollend",
+        "scrollsnapchange", "scrollsnapchanging", "search", "securitypolicyviolation", "seek", "seeked", "seeking",
+        "select", "selectionchange", "selectstart", "show", "slotchange", "stalled", "start", "stop", "storage", "submit",
+        "suspend", "syncrestored", "timeerror", "timeupdate", "toggle", "touchcancel", "touchend", "touchmove",
+        "touchstart", "trackchange", "transitioncancel", "transitionend", "transitionrun", "transitionstart", "unload",
+        "unhandledrejection", "urlflip", "volumechange", "waiting", "webkitanimationend", "webkitanimationiteration",
+        "webkitanimationstart", "webkitfullscreenchange", "webkitmouseforcechanged", "webkitmouseforcedown",
+        "webkitmouseforceup", "webkitmouseforcewillbegin", "webkitplaybacktargetavailabilitychanged",
+        "webkitpresentationmodechanged", "webkittransitionend", "webkitwillrevealbottom", "wheel", "zoom",
+    ],
+)]);
 
 /// A name and its value.
 pub struct Attribute<'t> {
@@ -118,6 +153,8 @@ fn is_jsx_reference(value: &[u8]) -> bool {
 /// An event handler outside of any tag in the value: the page puts the value into an attribute, and a quote or blank ends
 /// that attribute.
 pub fn outside_tag(text: &[u8], pays: &work::Pays<'_>) -> Option<Match> {
+    // Code has variables of any name with `on`: `const onReadDir = Symbol("x")`.
+    let document = is_document(text);
     let mut from = 0;
     let mut quoted = false;
     while let Some(offset) = memchr::memchr(b'=', &text[from..]) {
@@ -132,7 +169,11 @@ pub fn outside_tag(text: &[u8], pays: &work::Pays<'_>) -> Option<Match> {
             text[..name_end].iter().rev().take(HANDLER.end() + 3).take_while(|b| b.is_ascii_alphanumeric()).count();
         let start = name_end - letters;
         quoted = was_quoted;
-        if !is_handler(&text[start..name_end]) {
+        // `onoff == 1` is a comparison: as an attribute, its value would be no script.
+        if !is_handler(&text[start..name_end]) || text.get(equals + 1) == Some(&b'=') {
+            continue;
+        }
+        if document && EVENTS.get(&text[start + 2..name_end]).is_none() {
             continue;
         }
         if !pays() {
