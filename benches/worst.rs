@@ -290,6 +290,10 @@ const FOUND: &[(&str, &str, &str, &str)] = &[
     ("https://127.0.0.1/https://127.0.0.1/", "\r\n$where`id`\\u0027", "%2525", "application/json"),
     ("", "union all select $(", "", "application/json"),
     ("\\u0027]", "{\"a\":[%25eval(", "", "application/json"),
+    ("<script>from <script>from ", "<script>..\\", "b{{/*!", "application/xml"),
+    (">..\\%25", "../\\\\\u{e9}(#{\\\\(\\\\&lt;\\\\like ", "Content-Type: ", "application/json"),
+    ("\"", "0x+AHw-%2525==", "and 9", "application/xml"),
+    ("/*%2525", ";$ne;$ne", "*{<script>#", "application/x-www-form-urlencoded"),
 ];
 
 fn found(out: &mut Vec<Input>) {

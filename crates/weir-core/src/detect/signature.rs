@@ -64,8 +64,9 @@ fn run_of<'s>(
         let applies = signature.views & view != 0
             && signature.zones.intersects(subject.value.zone)
             && signature.needs.satisfied_by(subject.classes)
+            && !set.has_matched(window)
             && subject.is_at(&signature.points);
-        if !applies || set.has_matched(window) {
+        if !applies {
             continue;
         }
         let cost = CONFIRM_COST + (window.end - window.start) / CONFIRMED_PER_UNIT;

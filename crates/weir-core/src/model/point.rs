@@ -188,12 +188,26 @@ struct Node<'a> {
     tags: TagSet,
     /// How many of these steps decode percent-encoding.
     layers: u8,
+    /// How many steps these are.
+    depth: u32,
+    /// The node [`HEAD`] steps below the root, or this one if there are fewer.
+    head: PointId,
     segment: Segment<'a>,
 }
 
+/// Steps of a point that are found without walking up from its end: points of signatures are shorter, those of values in
+/// deep documents are not.
+const HEAD: u32 = 4;
+
 /// The node of the message itself; its segment is never looked at.
-const ROOT: Node<'static> =
-    Node { parent: PointId::ROOT, tags: TagSet::NONE, layers: 0, segment: Segment::plain(Tag::Uri) };
+const ROOT: Node<'static> = Node {
+    parent: PointId::ROOT,
+    tags: TagSet::NONE,
+    layers: 0,
+    depth: 0,
+    head: PointId::ROOT,
+    segment: Segment::plain(Tag::Uri),
+};
 
 impl Default for PointTree<'_> {
     fn default() -> Self {
@@ -227,11 +241,24 @@ impl<'a> PointTree<'a> {
     /// A new node below `parent`.
     pub fn child(&mut self, parent: PointId, segment: Segment<'a>) -> PointId {
         let id = PointId(u32::try_from(self.nodes.len()).expect("bounded by Limits::values"));
-        let Node { tags, layers, .. } = self.nodes[parent.0 as usize];
+        let Node { tags, layers, depth, head, .. } = self.nodes[parent.0 as usize];
         let decodes = matches!(segment.tag, Tag::Percent | Tag::Get | Tag::FormUrlencoded);
         let layers = layers.saturating_add(u8::from(decodes));
-        self.nodes.push(Node { parent, tags: tags.with(segment.tag), layers, segment });
+        let head = if depth < HEAD { id } else { head };
+        self.nodes.push(Node { parent, tags: tags.with(segment.tag), layers, depth: depth + 1, head, segment });
         id
+    }
+
+    /// The node `steps` below the root on the way to `id`, or none if `id` is nearer to it.
+    pub(super) fn first_steps(&self, id: PointId, steps: usize) -> Option<PointId> {
+        let node = &self.nodes[id.0 as usize];
+        let far = (node.depth as usize).checked_sub(steps)?;
+        let (mut at, far) =
+            if steps <= HEAD as usize && node.depth > HEAD { (node.head, HEAD as usize - steps) } else { (id, far) };
+        for _ in 0..far {
+            at = self.parent(at);
+        }
+        Some(at)
     }
 
     /// Nodes made so far, the root included.
@@ -340,6 +367,25 @@ mod tests {
             assert_eq!(pattern.covers(&path), covers, "{text}");
             assert_eq!(pattern.covers_node(&tree, id), covers, "{text}");
             assert_eq!(pattern.is(&path), is, "{text}");
+        }
+    }
+
+    #[test]
+    fn patterns_of_every_length_cover_a_deep_point() {
+        let mut tree = PointTree::new();
+        let mut id = PointId::ROOT;
+        for at in 0..12 {
+            id = tree.child(id, Segment::indexed(Tag::Array, at));
+        }
+        let path = tree.path(id);
+        for steps in 0..=13 {
+            let item = |at| format!(r#"["array",{at}]"#);
+            let write = |items: Vec<String>| serde_json::from_str(&format!("[{}]", items.join(","))).unwrap();
+            let right: PointPattern = write((0..steps).map(item).collect());
+            let wrong: PointPattern = write((0..steps).map(|at| item(at + u32::from(at + 1 == steps))).collect());
+            for pattern in [right, wrong] {
+                assert_eq!(pattern.covers_node(&tree, id), pattern.covers(&path), "{pattern:?}");
+            }
         }
     }
 

@@ -36,14 +36,7 @@ impl PointPattern {
 
     /// Like [`Self::covers`], on a node of a tree, without making a path.
     pub fn covers_node(&self, tree: &PointTree<'_>, id: PointId) -> bool {
-        let depth = tree.ancestors(id).count();
-        if depth < self.0.len() {
-            return false;
-        }
-        let mut at = id;
-        for _ in self.0.len()..depth {
-            at = tree.parent(at);
-        }
+        let Some(at) = tree.first_steps(id, self.0.len()) else { return false };
         self.0.iter().rev().zip(tree.ancestors(at)).all(|(want, have)| want.matches_segment(have))
     }
 }
