@@ -18,7 +18,7 @@ const KEYWORDS: &[&[u8]] = &[b"query", b"mutation", b"subscription", b"fragment"
 /// Names of arguments and directives that enable debugging.
 const DEBUG: &[&str] = &["debug", "_debug", "trace", "tracing"];
 /// Work units of a token: the parser makes a node of it, and often a message.
-const TOKEN_COST: usize = 64;
+const TOKEN_COST: usize = 16;
 /// Longest number that is not emitted, because it carries no syntax.
 const MAX_PLAIN_NUMBER: usize = 32;
 /// Rounds in which the depths of fragments are added up. Fragments that refer to each other in a cycle never end.
@@ -427,7 +427,7 @@ mod tests {
             let work =
                 |tokens: usize| parse_body("application/graphql", format!("{{{}", unit.repeat(tokens)).as_bytes()).work;
             let (few, many) = (work(500), work(1000));
-            assert!(many >= few + 500 * 64, "{unit}: {few} and {many}");
+            assert!(many >= few + 500 * TOKEN_COST as u64, "{unit}: {few} and {many}");
             assert!(many <= 3 * few, "{unit}: {few} and {many}");
         }
     }
