@@ -19,7 +19,7 @@ fn what_costs_much_is_charged_much() {
     let rules = compile::compile(&builtin::files()).expect("built-in rules compile");
     for (media, unit, least) in [
         ("application/graphql", "`id`", 15),
-        ("application/graphql", "{a}", 60),
+        ("application/graphql", "{a}", 30),
         ("text/plain", "`id`", 12),
         ("text/plain", ";id\tx", 25),
         ("application/json", "[\"$<a %2525[\"", 50),

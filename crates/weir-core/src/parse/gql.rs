@@ -427,7 +427,7 @@ mod tests {
             let work =
                 |tokens: usize| parse_body("application/graphql", format!("{{{}", unit.repeat(tokens)).as_bytes()).work;
             let (few, many) = (work(500), work(1000));
-            assert!(many >= few + 500 * TOKEN_COST as u64, "{unit}: {few} and {many}");
+            assert!(many >= few + 500 * super::TOKEN_COST as u64, "{unit}: {few} and {many}");
             assert!(many <= 3 * few, "{unit}: {few} and {many}");
         }
     }
