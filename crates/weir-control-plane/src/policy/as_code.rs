@@ -302,8 +302,6 @@ impl App {
     /// Makes the policy what `document` says; answers how many differences there were.
     pub async fn apply_policy(&self, caller: &Caller, document: &Document) -> Result<Change<usize>> {
         let (author, now) = (caller.name(), self.clock.millis());
-        let mut after = (*self.policy.head().state).clone();
-        document.apply(&mut after, &author, now);
         let published = self.publish(caller, "applied a policy document", |state| {
             let before = state.clone();
             document.apply(state, &author, now);
@@ -311,6 +309,10 @@ impl App {
             let count = changes.shown.len() + changes.more;
             Ok(Edited { value: count, record: Record::new("policy.apply", "policy", (), &changes)? })
         });
-        published.await.map_err(|error| placed(document, &after, error))
+        published.await.map_err(|error| {
+            let mut after = (*self.policy.head().state).clone();
+            document.apply(&mut after, &author, now);
+            placed(document, &after, error)
+        })
     }
 }

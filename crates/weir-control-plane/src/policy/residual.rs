@@ -100,8 +100,7 @@ impl Material {
 
     /// Whether only an exception of every type at the common point lets the request pass: no signature and no type does.
     pub fn needs_any(&self) -> bool {
-        let enough = |number, way| self.remaining(number, way, None).is_empty();
-        !(0..self.subjects.len()).any(|number| enough(number, By::Stamp) || enough(number, By::Type))
+        self.chosen(Purpose::Exception, &Choice::default()).1 == By::Any
     }
 
     /// What is decisive once the exception holds. As in policy, what loses a finding at its point is weighed again.

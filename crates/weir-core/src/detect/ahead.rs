@@ -14,9 +14,6 @@ pub(super) struct Ahead {
     is_there: bool,
 }
 
-/// Bytes that a search passes over in the time in which one is examined.
-const SEARCHED: usize = 8;
-
 impl Ahead {
     /// Where `sequence` first begins in `text[from..end]` and ends there, too. To be asked about one text and sequence.
     pub(super) fn next(&mut self, text: &[u8], sequence: &[u8], from: usize, end: usize) -> Option<usize> {
@@ -38,7 +35,7 @@ impl Ahead {
         if !self.is_there && self.to < end {
             let found = find(&text[self.to..end]);
             let passed = found.unwrap_or((end - self.to).saturating_sub(length - 1));
-            work::count(passed / SEARCHED + SEARCHED);
+            work::count(passed / work::SEARCHED + work::SEARCHED);
             self.to += passed;
             self.is_there = found.is_some();
         }

@@ -91,7 +91,7 @@ fn run(subject: &Subject<'_>) -> Option<Match> {
     let target = subject.is_within(TagSet::URI) && !serves_repository(path);
     let windows = || subject.value.zone.intersects(Zone::QUERY) && steps_back(text);
     let link = is_link(subject);
-    if is_module(text) && subject.ancestors().any(|step| step.tag == Tag::JsonDoc) {
+    if is_module(text) && subject.is_within(TagSet::JSON) {
         return None;
     }
     if (target || decoded_twice(subject)) && steps_up(path) && !is_asset(path)

@@ -7,6 +7,9 @@ use std::cell::Cell;
 /// Whether a detector may go on: it pays for what it has examined. See [`Subject::pays`](super::Subject::pays).
 pub(super) type Pays<'s> = dyn Fn() -> bool + 's;
 
+/// Bytes that a search for a byte or a sequence passes over in the time in which one is examined.
+pub(super) const SEARCHED: usize = 8;
+
 thread_local! {
     static EXAMINED: Cell<u64> = const { Cell::new(0) };
 }

@@ -252,13 +252,12 @@ impl<'a> PointTree<'a> {
     /// The node `steps` below the root on the way to `id`, or none if `id` is nearer to it.
     pub(super) fn first_steps(&self, id: PointId, steps: usize) -> Option<PointId> {
         let node = &self.nodes[id.0 as usize];
-        let far = (node.depth as usize).checked_sub(steps)?;
-        let (mut at, far) =
-            if steps <= HEAD as usize && node.depth > HEAD { (node.head, HEAD as usize - steps) } else { (id, far) };
-        for _ in 0..far {
+        let (steps, near) = (u32::try_from(steps).ok()?, node.depth.min(HEAD));
+        let (mut at, depth) = if steps <= near { (node.head, near) } else { (id, node.depth) };
+        for _ in steps..depth {
             at = self.parent(at);
         }
-        Some(at)
+        (steps <= depth).then_some(at)
     }
 
     /// Nodes made so far, the root included.

@@ -8,7 +8,7 @@ pub mod access;
 pub mod admission;
 pub mod api_error;
 pub mod backlog;
-mod batch;
+pub mod batch;
 pub mod call;
 pub mod config;
 pub mod connection;

@@ -41,8 +41,6 @@ const MAX_LEAD: usize = 16;
 const MAX_REST: usize = 256;
 /// Most bytes of a value that a command line on the next line may break out of.
 const MAX_VALUE: usize = 64;
-/// Bytes that a search for one byte passes over in the time in which one is examined.
-const SEARCHED: usize = 8;
 /// Bytes that could be examined while a word is looked up.
 const COMMAND_BYTES: usize = 16;
 /// Most commands that may run each other on a line before the one that counts.
@@ -96,7 +94,7 @@ pub fn command(text: &[u8], classes: ByteClasses, at: usize, boundary: Boundary)
         return None;
     }
     let line_end = start + memchr::memchr2(b'\n', b'\r', line).unwrap_or(line.len());
-    work::count((line_end - start) / SEARCHED);
+    work::count((line_end - start) / work::SEARCHED);
     // Brace expansion separates words by commas: `{cat,/etc/passwd}`.
     let braced = text.get(end) == Some(&b',');
     let end = if kind.is_none() { closed } else { end } + usize::from(braced);
@@ -436,7 +434,7 @@ fn ends_word(text: &[u8], start: usize, end: usize) -> bool {
 /// Whether a command in backticks is a substitution rather than Markdown, in which blanks surround the backticks.
 fn ticked(text: &[u8], at: usize, kind: NameClass, argument: Argument) -> bool {
     let close = memchr::memchr(b'`', &text[at..(at + MAX_LINE).min(text.len())]);
-    work::count(close.unwrap_or(MAX_LINE) / SEARCHED);
+    work::count(close.unwrap_or(MAX_LINE) / work::SEARCHED);
     let Some(close) = close else { return false };
     let blank_before = at >= 2 && text[at - 2] == b' ' && at > 3;
     let after = &text[at + close + 1..];

@@ -2,7 +2,7 @@
 
 /// Tags that load what they name: a template, a library.
 const LOADERS: &[&[u8]] = &[b"include", b"extends", b"load", b"import", b"from"];
-/// Data of the request in frameworks of Python, by which an expression takes further text from its sender.
+/// Its names in frameworks of Python.
 const REQUEST_DATA: &[&[u8]] = &[
     b"request.args",
     b"request.form",
@@ -14,6 +14,7 @@ const REQUEST_DATA: &[&[u8]] = &[
     b"request.post.",
     b"request.post[",
 ];
+
 /// Whether the expression reads data of the request: `request.args.x`, `render(request.GET.x)`.
 pub fn is_read(expression: &[u8]) -> bool {
     REQUEST_DATA.iter().any(|name| memchr::memmem::find(expression, name).is_some())

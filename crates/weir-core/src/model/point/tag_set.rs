@@ -39,6 +39,8 @@ impl TagSet {
     pub const URI: TagSet = TagSet::of(&[Tag::Uri]);
     /// Files.
     pub const FILES: TagSet = TagSet::of(&[Tag::File]);
+    /// JSON.
+    pub const JSON: TagSet = TagSet::of(&[Tag::JsonDoc]);
     /// Parameters of queries and forms, which are percent-encoded.
     pub const FORMS: TagSet = TagSet::of(&[Tag::Get, Tag::FormUrlencoded]);
     /// Structured documents.
