@@ -56,6 +56,14 @@ async fn found(database: &Database, filter: Filter) -> Vec<u64> {
     of_attacks
 }
 
+/// Connections to the tables of hits: on SQLite the file of March 2026.
+async fn hits_pool(fresh: &crate::engines::Fresh, database: &Database) -> sqlx::AnyPool {
+    match fresh.url.strip_prefix("sqlite:") {
+        Some(directory) => sqlx::AnyPool::connect(&format!("sqlite:{directory}/hits-2026-03.db")).await.unwrap(),
+        None => database.control().write().clone(),
+    }
+}
+
 fn only<T>(value: T) -> Terms<T> {
     Terms::only(value)
 }
@@ -462,6 +470,104 @@ both! {
         // Seven lists of the hit that is kept, and the note that it is summed up.
         assert_eq!(hour(kept), 8 + 1, "{dump}");
         assert_eq!(database.summarize_hours().await.unwrap(), 0);
+    }
+
+    async fn plots_and_previews_read_counts_by_hour_and_not_hits(fresh) {
+        let database = fresh.open().await;
+        let hits: Vec<Hit> = (0..200u64).map(|n| {
+            let mut hit = hit(NOON + n as i64 * 3 * MINUTE, n);
+            hit.folded = n % 2;
+            if n % 4 == 0 { hit } else { monitored(hit) }
+        }).collect();
+        // Two halves, the newer one first: hours are added to by several batches.
+        for half in [&hits[100..], &hits[..100]] {
+            database.insert(batch(half.to_vec()), "n").await.unwrap();
+        }
+        let attack = database.attacks(&any(), &Page::first(9)).await.unwrap().rows.remove(0);
+        let ask = async || {
+            let mut all = Vec::new();
+            for step in [MINUTE, 15 * MINUTE, HOUR, 6 * HOUR] {
+                let series = database.attack_series(&attack.id, NOON, NOON + 12 * HOUR, step).await.unwrap().unwrap();
+                assert_eq!(series.step, step);
+                all.push(series.slots.iter().map(|slot| (slot.time, slot.hits, slot.blocked)).collect::<Vec<_>>());
+            }
+            all
+        };
+        let before = ask().await;
+        let sums = before[0].iter().fold((0, 0), |sums, slot| (sums.0 + slot.1, sums.1 + slot.2));
+        assert_eq!(sums, (200 + 100, 50));
+        let passed = database.passed_groups(&any(), NOON).await.unwrap();
+        let [group] = &passed.groups[..] else { panic!("{passed:?}") };
+        assert_eq!((group.hits, group.samples.len(), passed.more, passed.uncounted_hours), (250, 10 * 8, false, 0));
+        assert_eq!(group.samples[0], hits[199].id);
+        assert!(group.samples.is_sorted_by(|a, b| a > b), "newest first");
+        let later = database.passed_groups(&any(), NOON + 9 * HOUR).await.unwrap();
+        assert_eq!(later.groups[0].hits, 25);
+        // Without a single hit the answers are the same: nothing read one.
+        let pool = hits_pool(&fresh, &database).await;
+        sqlx::raw_sql("DELETE FROM hit_groups").execute(&pool).await.unwrap();
+        assert_eq!(ask().await, before);
+        assert_eq!(database.passed_groups(&any(), NOON).await.unwrap(), passed);
+        // Seconds of an attack with few hits are read, those of many are not.
+        let seconds = database.attack_series(&attack.id, NOON, NOON + HOUR, 5_000).await.unwrap().unwrap();
+        assert_eq!((seconds.step, seconds.slots.iter().map(|slot| slot.hits).sum::<u64>()), (5_000, 0));
+        sqlx::raw_sql("UPDATE attacks SET hits = hits + 9000").execute(&pool).await.unwrap();
+        sqlx::raw_sql("UPDATE group_hours SET hits = hits + 9000 WHERE grp <> '*' AND hour = (SELECT MAX(hour) FROM group_hours)")
+            .execute(&pool).await.unwrap();
+        let minutes = database.attack_series(&attack.id, NOON, NOON + HOUR, 5_000).await.unwrap().unwrap();
+        assert_eq!((minutes.step, minutes.slots.iter().map(|slot| slot.hits).sum::<u64>()), (MINUTE, 30));
+    }
+
+    async fn hours_of_an_older_build_are_counted_afterwards(fresh) {
+        let database = fresh.open().await;
+        let of_hour = |hour: i64| (0..40u64).map(move |n| {
+            let hit = hit(NOON + hour * HOUR + n as i64 * MINUTE, n);
+            if n % 2 == 0 { with(hit, AttackType::Rce, "r") } else { monitored(hit) }
+        });
+        for hour in 0..3 {
+            database.insert(batch(of_hour(hour)), "n").await.unwrap();
+        }
+        assert_eq!(database.count_group_hours().await.unwrap(), 0, "what this build stores is counted");
+        let pool = hits_pool(&fresh, &database).await;
+        let counted = async || {
+            let columns = "SELECT grp || ' ' || hour || ' ' || hits || ' ' || blocked || minutes || passed FROM group_hours ORDER BY grp, hour";
+            sqlx::query_scalar::<_, String>(columns).fetch_all(&pool).await.unwrap()
+        };
+        let truth = counted().await;
+        let attack = database.attacks(&any(), &Page::first(9)).await.unwrap().rows.remove(0);
+        let plot = async || database.attack_series(&attack.id, NOON, NOON + 3 * HOUR, 10 * MINUTE).await.unwrap().unwrap();
+        let plotted = plot().await;
+        // As an upgrade finds it: one hour without rows, one to which an old replica has added hits since.
+        let hour = NOON / HOUR;
+        sqlx::raw_sql(sqlx::AssertSqlSafe(format!("DELETE FROM group_hours WHERE hour = {hour}"))).execute(&pool).await.unwrap();
+        sqlx::raw_sql(sqlx::AssertSqlSafe(format!("UPDATE group_hours SET hits = hits - 1 WHERE hour = {}", hour + 1)))
+            .execute(&pool).await.unwrap();
+        assert_eq!(database.passed_groups(&any(), NOON).await.unwrap().uncounted_hours, 2);
+        assert_eq!(plot().await, plotted, "read from the hits until then");
+        assert_eq!(database.count_group_hours().await.unwrap(), 2);
+        assert_eq!(counted().await, truth);
+        assert_eq!(database.passed_groups(&any(), NOON).await.unwrap().uncounted_hours, 0);
+        assert_eq!(database.count_group_hours().await.unwrap(), 0);
+    }
+
+    async fn hits_that_passed_are_found_by_host_and_application(fresh) {
+        let database = fresh.open().await;
+        let hits = (0..30u64).map(|n| {
+            let mut hit = monitored(hit(NOON + n as i64 * MINUTE, n));
+            hit.request.host = if n % 3 == 0 { "other.example" } else { "shop.example" }.into();
+            hit.application = n as i64 % 3;
+            hit
+        });
+        database.insert(batch(hits), "n").await.unwrap();
+        let count = async |filter: Filter| {
+            let passed = database.passed_groups(&filter, NOON).await.unwrap();
+            passed.groups.iter().map(|group| group.hits).collect::<Vec<_>>()
+        };
+        assert_eq!(count(any()).await, [20, 10]);
+        assert_eq!(count(Filter { hosts: only("Other.example".into()), ..any() }).await, [10]);
+        assert_eq!(count(Filter { applications: only(0), ..any() }).await, [10]);
+        assert!(count(Filter { applications: only(7), ..any() }).await.is_empty());
+        assert!(database.passed_groups(&Filter { methods: only("GET".into()), ..any() }, NOON).await.is_err());
     }
 
     async fn days_without_the_index_of_paths_get_it(fresh) {

@@ -303,6 +303,13 @@ impl App {
     }
 
     async fn summarize(&self) {
+        match self.store.count_group_hours().await {
+            Ok(0) => {}
+            Ok(hours) => tracing::info!(hours, "hours of stored hits counted by group"),
+            Err(error) => {
+                tracing::warn!(%error, "hits of some hours were not counted by group; tried again in minutes")
+            }
+        }
         match self.store.index_paths().await {
             Ok(0) => {}
             Ok(days) => tracing::info!(days, "paths of stored hits indexed"),

@@ -112,7 +112,7 @@ impl App {
         use base64::Engine as _;
         let Some(stored) = self.store.hit(id).await? else { return Ok(None) };
         let raw = base64::engine::general_purpose::STANDARD.decode(&stored.hit.request.raw).map_err(Error::internal)?;
-        Ok(Some(Replay { hit: stored.hit, raw }))
+        Ok(Some(Replay { hit: stored.hit, raw, groups: Vec::new() }))
     }
 }
 

@@ -3,7 +3,6 @@
 //! Each new hit is added to counts by hour, so that a dashboard over months reads thousands of rows and not millions.
 //! A filter that these counts cannot answer reads the hits themselves.
 
-use super::attacks::{self, Found};
 use super::clause::{self, Scope};
 use super::hour_summaries::{self, Entry, Subject, Summed};
 use super::ids::{self, HOUR};
@@ -169,27 +168,6 @@ impl Database {
         Ok(Series { step, slots: (0..slots).map(slot).collect() })
     }
 
-    /// Hits of the attack `id` in slots of `step` milliseconds over `[from, to)`; none if there is no such attack. Slots
-    /// of a quarter of an hour and longer may give a hit to the one before that in which it came, by a minute at most.
-    pub async fn attack_series(&self, id: &str, from: i64, to: i64, step: i64) -> Result<Option<Series>, StoreError> {
-        let count = slots(from, to, step)?;
-        let Some(partition) = self.partition_of(id).await? else { return Ok(None) };
-        let named = |error| partition.named(error);
-        let Some(found) = attacks::find(&partition, id).await.map_err(named)? else { return Ok(None) };
-        let mut series =
-            Series { step, slots: (0..count).map(|n| Slot { time: from + n * step, ..Slot::default() }).collect() };
-        for row in of_group(&found, step).all(partition.pools.read()).await.map_err(named)? {
-            let mut c = Columns::of(&row);
-            let (time, hits, blocked) = (ids::prefix_time(&c.text()?), c.count()?, c.count()?);
-            let at = usize::try_from((time - from).max(0) / step).unwrap_or(usize::MAX);
-            if let Some(slot) = series.slots.get_mut(at) {
-                slot.hits += hits;
-                slot.blocked += blocked;
-            }
-        }
-        Ok(Some(series))
-    }
-
     /// [`Database::series`] of each attack type that occurs, without any other filter. Whole hours.
     pub async fn series_by_type(&self, from: i64, to: i64, step: i64) -> Result<Vec<(AttackType, Series)>, StoreError> {
         let (from, to) = (from.div_euclid(HOUR) * HOUR, (to + HOUR - 1).div_euclid(HOUR) * HOUR);
@@ -296,7 +274,7 @@ fn between(filter: &Filter, (from, to): (i64, i64)) -> Filter {
     Filter { from: Some(from), to: Some(to), ..filter.clone() }
 }
 
-fn slots(from: i64, to: i64, step: i64) -> Result<i64, StoreError> {
+pub(super) fn slots(from: i64, to: i64, step: i64) -> Result<i64, StoreError> {
     let wrong = |text: &str| Err(StoreError::Input(text.to_owned()));
     if from < 0 || to <= from || to > ids::MAX_TIME {
         return wrong("the range is empty or out of bounds: `from` must lie before `to`");
@@ -313,17 +291,6 @@ fn counted_series(kind: i64, value: &str, from: i64, to: i64, step: i64) -> Sql 
     sql.push(" AS slot, CAST(SUM(hits) AS BIGINT), CAST(SUM(blocked) AS BIGINT) FROM hit_counts WHERE kind = ");
     sql.bind(kind).push(" AND hour >= ").bind(from / HOUR).push(" AND hour < ").bind(to / HOUR);
     sql.push(" AND value = ").bind(value).push(" GROUP BY slot");
-    sql
-}
-
-/// Hits of an attack by the time in their ids: eight digits of it tell 65 seconds apart, thirteen characters all.
-fn of_group(found: &Found, step: i64) -> Sql {
-    let coarse = step >= 15 * 60_000;
-    let mut sql = Sql::new(if coarse { "SELECT SUBSTR(hit, 1, 8)" } else { "SELECT SUBSTR(hit, 1, 13)" });
-    sql.push(" AS moment, CAST(SUM(1 + folded) AS BIGINT), CAST(SUM(blocked * (1 + folded)) AS BIGINT)");
-    sql.push(" FROM hit_groups WHERE grp = ").bind(found.grp.as_str());
-    sql.push(" AND hit >= ").bind(found.first_hit.as_str()).push(" AND hit <= ").bind(found.last_hit.as_str());
-    sql.push(" GROUP BY moment");
     sql
 }
 

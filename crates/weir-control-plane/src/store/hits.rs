@@ -27,6 +27,8 @@ pub struct Replay {
     pub hit: Hit,
     /// The message, masked and cut, as `message/http`.
     pub raw: Vec<u8>,
+    /// Keys of its groups, the one that it is named after first.
+    pub groups: Vec<String>,
 }
 
 impl Database {
@@ -93,18 +95,25 @@ impl Database {
 
     /// The records of `rows`, in their order.
     pub(super) async fn records(&self, rows: &[HitRow]) -> Result<Vec<Replay>, StoreError> {
-        let mut out = Vec::with_capacity(rows.len());
-        for of_month in rows.chunk_by(|a, b| ids::Month::of(a.time) == ids::Month::of(b.time)) {
+        self.replays(&rows.iter().map(|row| row.id.clone()).collect::<Vec<_>>()).await
+    }
+
+    /// The hits with these ids, newest first where `ids` are in that order; those that are gone are left out.
+    pub async fn replays(&self, ids: &[String]) -> Result<Vec<Replay>, StoreError> {
+        let mut out = Vec::with_capacity(ids.len());
+        let month = |id: &String| ids::Month::of(ids::prefix_time(id.get(..13).unwrap_or(id)));
+        for of_month in ids.chunk_by(|a, b| month(a) == month(b)) {
             let Some(first) = of_month.first() else { continue };
-            let Some(partition) = self.partition_of(&first.id).await? else { continue };
+            let Some(partition) = self.partition_of(first).await? else { continue };
             let mut sql = Sql::new(WHOLE);
-            sql.push(" WHERE h.id IN (").list(of_month.iter().map(|row| row.id.as_str())).push(") ORDER BY h.id DESC");
+            sql.push(" WHERE h.id IN (").list(of_month.iter().map(String::as_str)).push(") ORDER BY h.id DESC");
             for row in sql.all(partition.pools.read()).await.map_err(|e| partition.named(e))? {
-                let (hit, _) = whole(&row)?;
+                let (hit, groups) = whole(&row)?;
+                let groups = groups.split_whitespace().map(str::to_owned).collect();
                 let raw = STANDARD
                     .decode(&hit.request.raw)
                     .map_err(|_| StoreError::Value(format!("hit {} has a request that is no base64", hit.id)))?;
-                out.push(Replay { hit, raw });
+                out.push(Replay { hit, raw, groups });
             }
         }
         Ok(out)

@@ -9,7 +9,7 @@ use super::incoming::{Incoming, News, Window};
 use super::migrate::Engine;
 use super::partition::Partition;
 use super::sql::{Columns, Rows, Value, each_portion};
-use super::{Database, Redated, StoreError, daily_partitions, grouping, ids, retry_dedup, updates};
+use super::{Database, Redated, StoreError, daily_partitions, group_hours, grouping, ids, retry_dedup, updates};
 use sqlx::{Any, AnyConnection, Connection, Transaction};
 use std::collections::{BTreeMap, HashSet};
 use std::future::Future;
@@ -141,6 +141,7 @@ async fn store_in(on: &mut AnyConnection, engine: Engine, share: &Share) -> Resu
     let stored = new.len() as u64;
     let mut ack = Ack { stored, duplicates: share.hits.len() as u64 - stored, rejected: Vec::new() };
     grouping::group(on, &new).await?;
+    group_hours::add(on, engine, &new).await?;
     let mut tally = Tally::default();
     new.iter().for_each(|hit| tally.add(hit));
     tally.write(on).await?;

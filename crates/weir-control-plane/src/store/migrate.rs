@@ -61,6 +61,7 @@ pub(super) const HITS: &[Migration] = migrations! {
     152 "0152_words",
     153 "0153_hour_summaries",
     154 "0154_path_index",
+    155 "0155_group_hours",
 };
 
 /// Names of all migrations of this build.

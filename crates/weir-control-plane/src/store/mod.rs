@@ -8,6 +8,7 @@
 //! SQL is the common subset of both: `$1` placeholders, BIGINT, TEXT, DOUBLE PRECISION, no NULL where a default says as
 //! much, `CAST(SUM(x) AS BIGINT)`, upserts, RETURNING. Text from outside reaches SQL as bind parameters alone.
 
+mod attack_series;
 mod attack_session;
 mod attacks;
 mod backup;
@@ -21,6 +22,7 @@ mod export;
 mod facets;
 mod filter;
 mod free_text;
+mod group_hours;
 mod grouping;
 mod health;
 mod hits;
@@ -32,6 +34,7 @@ mod migrate;
 mod newest_counts;
 mod page;
 mod partition;
+mod passed_groups;
 mod path_index;
 mod pools;
 mod retention;
@@ -60,6 +63,7 @@ pub use hits::{MAX_REPLAY, Replay};
 pub use ids::{DAY, HOUR};
 pub use newest_counts::NewestCounts;
 pub use page::{Cursor, Listing, MAX_PAGE, Page};
+pub use passed_groups::{PassedGroup, PassedHits};
 pub use pools::Pools;
 pub use retention::Retained;
 pub use rows::{Attack, Count, Dimension, Excerpt, HitRow, Marked, RuleCount, Series, Slot, StoredHit};

@@ -124,9 +124,11 @@ fn shown(
         ],
         judged: grouped(report.judged as u64),
         inspect_more: report
-            .cut
+            .unfinished
             .then(|| href("/blocking", &[("host", host), ("app", app), ("range", range.code), ("inspect", MORE)])),
-        cut: report.oldest.filter(|_| report.cut).map(|at| page.moment(at)),
+        cut: report.cut,
+        unjudged: (report.not_judged > 0).then(|| grouped(report.not_judged)),
+        uncounted_hours: report.uncounted_hours,
         rows: report.groups.iter().map(|group| row(page, group)).collect(),
         more: report.more_groups,
         sources: rankings::sources(&report.top_sources, range),

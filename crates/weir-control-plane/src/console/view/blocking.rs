@@ -53,10 +53,14 @@ pub struct BlockingPage {
     pub busy: bool,
     /// Head row.
     pub figures: Vec<Figure>,
-    /// How many hits were judged, written; and since when, where older ones were not.
+    /// How many hits were judged, written.
     pub judged: String,
-    /// Time of the oldest hit judged, where older ones were left out.
-    pub cut: Option<Moment>,
+    /// Whether the numbers of further hits are estimated from these.
+    pub cut: bool,
+    /// Hits for which no judged one speaks, written.
+    pub unjudged: Option<String>,
+    /// Hours that are still to be counted.
+    pub uncounted_hours: usize,
     /// The same with more hits inspected, where hits were left out and more time is allowed.
     pub inspect_more: Option<String>,
     /// What would be blocked, most hits first.

@@ -33,6 +33,7 @@ const HIT_TABLES: &[(&str, &str)] = &[
     ("hit_counts", "hour"),
     ("hour_summaries", "hour"),
     ("summarized_hours", "hour"),
+    ("group_hours", "hour"),
 ];
 
 /// Rows of one table on their way.
