@@ -50,10 +50,13 @@ impl Running {
         Box::new(move || announce(&url, first.as_ref()))
     }
 
-    /// Tells why the store cannot write, while it cannot.
+    /// Tells why the store does not answer or cannot write, while that is so.
     pub fn store_check(&self) -> Check {
         let store = self.app.store.clone();
-        Box::new(move || store.fault().map(|fault| format!("the store cannot write: {}", fault.why)))
+        Box::new(move || match store.unreachable() {
+            Some(away) => Some(format!("the store does not answer: {}", away.why)),
+            None => store.fault().map(|fault| format!("the store cannot write: {}", fault.why)),
+        })
     }
 
     /// Waits until it has stopped. True if nothing failed.

@@ -1,8 +1,8 @@
 //! `weir config`: check a configuration, write the reference page.
 
-use super::report_format::ReportFormat;
-use super::sources;
-use crate::config::{Flag, Loaded, Resolved, Sources, load, load_text, reference, tree};
+use super::report_format::{ReportArgs, ReportFormat};
+use super::sources::SourceArgs;
+use crate::config::{Loaded, Resolved, Sources, load, load_text, reference, tree};
 use clap::{Args, Subcommand};
 use std::fs::File;
 use std::io::{self, Read as _, Write};
@@ -15,11 +15,15 @@ pub struct ConfigArgs {
     command: ConfigCommand,
 }
 
+const EXIT_CODES: &str = "Exit codes:
+  0  the configuration can be used; there may be warnings
+  1  it cannot, or with --strict there are warnings
+  2  the command line is wrong";
+
 #[derive(Subcommand, Debug)]
 enum ConfigCommand {
     /// Report every mistake of a configuration at once.
-    ///
-    /// Exits with 0 if it can be used (there may be warnings), with 1 if not.
+    #[command(after_help = EXIT_CODES)]
     Check(CheckArgs),
     /// Print the reference page of every key, as Markdown.
     Reference,
@@ -27,14 +31,13 @@ enum ConfigCommand {
 
 #[derive(Args, Debug)]
 struct CheckArgs {
-    /// The file; `-` reads standard input. Without it, the environment and the defaults are checked.
-    file: Option<PathBuf>,
-    /// How to report.
-    #[arg(long, value_enum, default_value_t = ReportFormat::Human)]
-    format: ReportFormat,
-    /// Set a key as the same flag of the service does, e.g. `--set connector.address=:5001`. May be repeated.
-    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = sources::flag)]
-    set: Vec<Flag>,
+    /// The file, in place of `--config`; `-` reads standard input. Without either, the environment and the defaults are checked.
+    #[arg(value_name = "FILE")]
+    path: Option<PathBuf>,
+    #[command(flatten)]
+    sources: SourceArgs,
+    #[command(flatten)]
+    report: ReportArgs,
     /// Check as well that the files that the configuration names can be read from here.
     #[arg(long)]
     files: bool,
@@ -55,20 +58,43 @@ pub fn run(args: &ConfigArgs, environment: Vec<(String, String)>, out: &mut dyn 
 }
 
 impl CheckArgs {
+    /// The file to check. One that the environment names is the default of both spellings.
+    fn file(&self, environment: &[(String, String)]) -> Result<Option<PathBuf>, &'static str> {
+        match (&self.path, &self.sources.config) {
+            (None, config) => Ok(config.clone()),
+            (Some(path), None) => Ok(Some(path.clone())),
+            (Some(path), Some(config)) => {
+                let is_default = |(name, value): &(String, String)| name == "WEIR_CONFIG" && Path::new(value) == config;
+                match path == config || environment.iter().any(is_default) {
+                    true => Ok(Some(path.clone())),
+                    false => Err("name one file, as FILE or with `--config`"),
+                }
+            }
+        }
+    }
+
     fn run(&self, environment: Vec<(String, String)>, out: &mut dyn Write) -> io::Result<u8> {
-        let mut loaded = if self.file.as_deref() == Some(Path::new("-")) {
+        let file = match self.file(&environment) {
+            Ok(file) => file,
+            Err(why) => {
+                writeln!(out, "error: {why}")?;
+                return Ok(2);
+            }
+        };
+        let flags = &self.sources.set;
+        let mut loaded = if file.as_deref() == Some(Path::new("-")) {
             let mut text = String::new();
             io::stdin().lock().take(tree::MAX_FILE as u64 + 1).read_to_string(&mut text)?;
-            load_text("<stdin>", text, &environment, &self.set)
+            load_text("<stdin>", text, &environment, flags)
         } else {
-            load(&Sources { file: self.file.clone(), environment, flags: self.set.clone() })
+            load(&Sources { file, environment, flags: flags.clone() })
         };
         check_policy(&mut loaded);
         if self.files {
             check_files(&mut loaded);
         }
         let report = &loaded.report;
-        match self.format {
+        match self.report.format() {
             ReportFormat::Human => out.write_all(report.render().as_bytes())?,
             ReportFormat::Json => out.write_all(report.json().as_bytes())?,
         }
@@ -155,6 +181,30 @@ mod tests {
         );
         assert_eq!(weir(&["check", "--strict", path]).0, 1);
         assert_eq!(weir(&["check"]).0, 0);
+    }
+
+    #[test]
+    fn the_file_is_named_as_in_other_subcommands_too() {
+        let bad = file("connector:\n  adress: :5000\n");
+        let path = bad.path().to_str().unwrap();
+        let (code, said) = weir(&["check", path]);
+        assert_eq!(code, 1, "{said}");
+        for spelling in [vec!["check", "-c", path], vec!["check", "--config", path], vec!["check", "-c", path, path]] {
+            assert_eq!(weir(&spelling), (1, said.clone()), "{spelling:?}");
+        }
+        let (code, said) = weir(&["check", "-c", path, "/other.yaml"]);
+        assert!(code == 2 && said.contains("name one file"), "{said}");
+        let check = |environment: &[(String, String)]| {
+            let args = ["config", "check", "--config", "/by/environment.yaml", path];
+            let line = Line::try_parse_from(args).unwrap();
+            let ConfigCommand::Check(check) = &line.config.command else { panic!("not check") };
+            check.file(environment).map(|file| file.unwrap())
+        };
+        let named = [("WEIR_CONFIG".to_owned(), "/by/environment.yaml".to_owned())];
+        assert_eq!(check(&named), Ok(bad.path().to_path_buf()), "the environment gives way to FILE");
+        assert!(check(&[]).is_err());
+        let (_, json) = weir(&["check", "--json", path]);
+        assert_eq!(weir(&["check", "--format", "json", path]).1, json);
     }
 
     #[test]

@@ -56,6 +56,7 @@ pub enum Command {
     #[command(after_help = EXIT_CODES)]
     /// Run the positive and negative samples of every rule, and the exploit of every known vulnerability.
     Test(Selection),
+    #[command(after_help = EXIT_CODES)]
     /// Show for each rule how many attacks it finds and how many ordinary requests it blocks, in runs of `weir eval`.
     Stats(StatsArguments),
 }

@@ -10,10 +10,10 @@ use thiserror::Error;
 pub struct SourceArgs {
     /// Configuration file (YAML). Without it, built-in defaults and the environment.
     #[arg(short, long, env = "WEIR_CONFIG", value_name = "FILE")]
-    config: Option<PathBuf>,
+    pub(super) config: Option<PathBuf>,
     /// Set a key, above file and environment: `--set data_dir=/srv/weir`. May be repeated.
     #[arg(long, value_name = "KEY=VALUE", value_parser = flag)]
-    set: Vec<Flag>,
+    pub(super) set: Vec<Flag>,
 }
 
 impl SourceArgs {

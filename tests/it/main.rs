@@ -7,6 +7,7 @@ mod backup;
 mod block_page; // the store of a control plane in a file, and back
 mod control_plane; // accounts, nodes, policy, API
 mod crowdsec; // the protocols of CrowdSec
+mod database_away; // PostgreSQL stops and comes back
 mod description; // the API of a control plane against its description
 mod golden; // files of an older build
 mod in_process; // the library for gateways

@@ -275,6 +275,12 @@ impl App {
                 tracing::warn!(%error, "alarms were not looked for; tried again in seconds");
             }
         });
+        let watch_server = async {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.store.watch_server() => {}
+            }
+        };
         let probe = each(PROBE, &stop, || self.store.probe());
         let retain = each(RETAIN, &stop, || self.retain());
         // Begins at once: a database of an older build has months to sum up. It can be ended at any time.
@@ -296,6 +302,7 @@ impl App {
             retain,
             summarize,
             probe,
+            watch_server,
             self.sinks.run(stop.clone()),
             self.follow_mirrors(stop.clone()),
             self.send_alerts(stop.clone())

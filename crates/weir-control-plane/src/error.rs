@@ -54,6 +54,9 @@ pub enum Error {
     /// Too many attempts or calls: try again after so many seconds.
     #[error("too many attempts; try again in {0} s")]
     Throttled(u64),
+    /// The database server does not answer.
+    #[error("the store does not answer; try again in a few seconds")]
+    Unreachable,
     /// The call took too long.
     #[error("the call took too long; ask for less, or try again")]
     Timeout,

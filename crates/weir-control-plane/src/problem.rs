@@ -14,6 +14,16 @@ pub const CANNOT_WRITE: &str = "the store cannot write: its disk is full, broken
 #[derive(Clone, Copy, Debug)]
 pub struct CannotWrite;
 
+/// Code of the problem that the database server does not answer.
+const UNAVAILABLE: &str = "unavailable";
+
+/// Seconds after which to try again what the database server did not answer.
+const RETRY_AFTER: u64 = 5;
+
+/// With an answer: the database server may not answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Doubtful;
+
 /// Content type of a problem.
 pub const PROBLEM: &str = "application/problem+json";
 
@@ -31,9 +41,10 @@ impl Error {
             Error::CodeRequired(_) => (StatusCode::UNAUTHORIZED, "code-required"),
             Error::WrongCode => (StatusCode::UNAUTHORIZED, "wrong-code"),
             Error::Throttled(_) => (StatusCode::TOO_MANY_REQUESTS, "throttled"),
+            Error::Unreachable => (StatusCode::SERVICE_UNAVAILABLE, UNAVAILABLE),
             Error::Timeout => (StatusCode::REQUEST_TIMEOUT, "timeout"),
             Error::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "too-large"),
-            error if error.is_transient() => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+            error if error.is_transient() => (StatusCode::SERVICE_UNAVAILABLE, UNAVAILABLE),
             error if error.cannot_write() => (StatusCode::SERVICE_UNAVAILABLE, "store-cannot-write"),
             Error::Store(StoreError::Damaged(..)) => (StatusCode::SERVICE_UNAVAILABLE, "store-damaged"),
             Error::Database(_) | Error::Store(_) | Error::Internal(_) => {
@@ -44,7 +55,7 @@ impl Error {
 
     fn detail(&self) -> String {
         match self {
-            error if error.is_transient() => "the database cannot be reached; try again".into(),
+            error if error.is_transient() => Error::Unreachable.to_string(),
             error if error.cannot_write() => CANNOT_WRITE.into(),
             // Its file, without the directory: whoever reads this cannot see the log.
             Error::Store(StoreError::Damaged(name, _)) => {
@@ -91,6 +102,10 @@ impl IntoResponse for Error {
         let mut response = (status, [(header::CONTENT_TYPE, PROBLEM)], body.to_string()).into_response();
         if self.cannot_write() {
             response.extensions_mut().insert(CannotWrite);
+        }
+        if code == UNAVAILABLE {
+            response.extensions_mut().insert(Doubtful);
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER));
         }
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

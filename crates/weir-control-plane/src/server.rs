@@ -3,12 +3,12 @@
 use super::app::App;
 use super::auth::oidc;
 use super::error::Error;
-use super::problem::{CANNOT_WRITE, CannotWrite};
+use super::problem::{CANNOT_WRITE, CannotWrite, Doubtful};
 use super::routes::{Entry, Routes};
 use super::{api, console, node_api_routes};
 use axum::Router;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, Method, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use std::net::SocketAddr;
@@ -27,7 +27,10 @@ pub fn entries(app: &App) -> Vec<Entry> {
 
 /// Everything: for the listener that people reach.
 pub fn router(app: &App) -> Router {
-    let all = tables(app).into_iter().fold(nodes_only(app), |all, routes| all.merge(routes.into_router()));
+    let all = tables(app)
+        .into_iter()
+        .fold(node_api_routes::router(app.clone()), |all, routes| all.merge(routes.into_router()));
+    let all = all.layer(from_fn_with_state(app.clone(), answering));
     all.fallback(|| async { Error::NotFound("page") })
         .layer(from_fn(console::errors))
         .layer(from_fn(headers))
@@ -55,7 +58,28 @@ async fn client(State(app): State<App>, mut request: Request, next: Next) -> Res
 
 /// What nodes call: for the listener that joins node and control plane in one process.
 pub fn nodes_only(app: &App) -> Router {
-    node_api_routes::router(app.clone())
+    node_api_routes::router(app.clone()).layer(from_fn_with_state(app.clone(), answering))
+}
+
+/// Refuses calls while the database server does not answer, so that none waits for it, and ends those that wait when it is
+/// lost. What nodes send is waited for: the server may be back within the seconds that they have, and they keep it anyway.
+async fn answering(State(app): State<App>, request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    if path.starts_with("/assets/") {
+        return next.run(request).await;
+    }
+    if app.store.unreachable().is_some() {
+        return Error::Unreachable.into_response();
+    }
+    let waits = path.starts_with("/node/") && request.method() != Method::GET;
+    let response = tokio::select! {
+        response = next.run(request) => response,
+        () = app.store.server_lost(), if !waits => Error::Unreachable.into_response(),
+    };
+    if response.extensions().get::<Doubtful>().is_some() {
+        app.store.doubt_server();
+    }
+    response
 }
 
 /// Headers of every answer that does not bring its own.

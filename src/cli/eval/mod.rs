@@ -58,6 +58,9 @@ pub struct Arguments {
     /// Form of the report.
     #[arg(long, value_enum, default_value = "text")]
     pub format: Format,
+    /// Print JSON, as `--format json` does.
+    #[arg(long)]
+    pub json: bool,
     /// Write the verdict on each request to a file, for `--compare` and `weir rules stats`.
     #[arg(long, value_name = "RUN")]
     pub save: Option<PathBuf>,
@@ -112,7 +115,8 @@ fn evaluate(arguments: &Arguments) -> Result<(String, u8), CliError> {
     let changes = before.map(|before| Changes::between(&before, &run.outcomes));
     let groups = Groups { uncounted: &arguments.uncounted, held_out: &arguments.held_out };
     let report = Report::new(&run, groups, changes);
-    let text = match arguments.format {
+    let format = if arguments.json { Format::Json } else { arguments.format };
+    let text = match format {
         Format::Text => text::render(&report, &run.outcomes, arguments),
         Format::Json => format!("{}\n", report.json(&run.outcomes, arguments)),
         Format::Markdown => markdown::render(&report),

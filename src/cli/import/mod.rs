@@ -11,7 +11,7 @@ mod seclang;
 
 use super::error::CliError;
 use super::ignore_closed_pipe;
-use super::report_format::ReportFormat;
+use super::report_format::{ReportArgs, ReportFormat};
 use clap::{Args, Subcommand};
 use model::{Collected, SourceFile};
 use report::Report;
@@ -67,7 +67,7 @@ struct Arguments {
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Directory for `rules.yaml` and, where rules have exceptions, `policy.yaml`. Without it nothing is written.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, short, visible_alias = "output", value_name = "DIR")]
     out: Option<PathBuf>,
     /// Overwrite files of an earlier import.
     #[arg(long, requires = "out")]
@@ -75,9 +75,8 @@ struct Arguments {
     /// Attack type of rules that do not say what they are against.
     #[arg(long, value_name = "TYPE", default_value = "protocol", value_parser = attack_type)]
     attack: AttackType,
-    /// Form of the report.
-    #[arg(long, value_enum, default_value = "human")]
-    format: ReportFormat,
+    #[command(flatten)]
+    report: ReportArgs,
 }
 
 fn attack_type(text: &str) -> Result<AttackType, String> {
@@ -121,7 +120,7 @@ fn import(args: &ImportArgs) -> Result<(String, u8), CliError> {
             write(&folder.join("policy.yaml"), policy, arguments.force)?;
         }
     }
-    let text = match arguments.format {
+    let text = match arguments.report.format() {
         ReportFormat::Human => report.text(arguments.out.as_deref(), policy.is_some()),
         ReportFormat::Json => format!("{}\n", report.json()),
     };

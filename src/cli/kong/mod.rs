@@ -5,7 +5,7 @@ mod instances;
 mod judge;
 mod values;
 
-use crate::cli::report_format::ReportFormat;
+use crate::cli::report_format::{ReportArgs, ReportFormat};
 use crate::config::tree::{self, Mark, Node, SyntaxError};
 use crate::config::{Report, Severity};
 use clap::{Args, Subcommand};
@@ -25,7 +25,11 @@ enum KongCommand {
     /// Name each instance of kong-lua and kong-lua-response that the plugins of this version would refuse.
     ///
     /// Run it before an upgrade of the plugins: Kong without a database refuses its whole configuration because of one
-    /// instance. Exits with 0 if every instance would be accepted, with 1 if not.
+    /// instance.
+    #[command(after_help = "Exit codes:
+  0  every instance would be accepted
+  1  one or more would not, or the file cannot be read
+  2  the command line is wrong")]
     Check(CheckArgs),
 }
 
@@ -34,9 +38,8 @@ struct CheckArgs {
     /// A declarative configuration (kong.yml), or manifests with KongPlugin and KongClusterPlugin; `-` reads standard
     /// input.
     file: PathBuf,
-    /// How to report.
-    #[arg(long, value_enum, default_value_t = ReportFormat::Human)]
-    format: ReportFormat,
+    #[command(flatten)]
+    report: ReportArgs,
 }
 
 /// Runs the subcommand and answers its exit code. Fails only if `out` cannot be written.
@@ -51,7 +54,7 @@ pub fn run(args: &KongArgs, out: &mut dyn Write) -> io::Result<u8> {
             report
         }
     };
-    let text = match check.format {
+    let text = match check.report.format() {
         ReportFormat::Human => report.render(),
         ReportFormat::Json => report.json(),
     };

@@ -4,7 +4,7 @@ use super::judge::{Fate, Finding, chart_of, judge};
 use super::table::{Chart, Known};
 use super::{edit, report};
 use crate::cli::error::CliError;
-use crate::cli::report_format::ReportFormat;
+use crate::cli::report_format::{ReportArgs, ReportFormat};
 use crate::config::tree;
 use clap::Args;
 use std::fs::{File, OpenOptions};
@@ -32,11 +32,10 @@ pub struct ValuesArgs {
     #[arg(long, value_enum)]
     from: Option<Chart>,
     /// Where to write the new values; the file must not exist. It holds what the old one held, secrets too.
-    #[arg(long, short, value_name = "FILE")]
+    #[arg(long, short, visible_alias = "out", value_name = "FILE")]
     output: Option<PathBuf>,
-    /// How to report.
-    #[arg(long, value_enum, default_value_t = ReportFormat::Human)]
-    format: ReportFormat,
+    #[command(flatten)]
+    report: ReportArgs,
 }
 
 /// Runs it. Fails only if `out` cannot be written.
@@ -66,13 +65,13 @@ fn migrate(args: &ValuesArgs) -> Result<Migrated, CliError> {
     let chart = chart.ok_or_else(|| CliError::UnknownChart { name: name.clone() })?;
     let findings = judge(&Known::new(), chart, &root);
     let edited = edit::apply(&source, &root, &findings);
-    let mut text = match args.format {
+    let mut text = match args.report.format() {
         ReportFormat::Human => report::human(&name, chart, &findings),
         ReportFormat::Json => report::json(&name, chart, &findings, &edited.by_hand),
     };
     if let Some(path) = &args.output {
         write(path, &edited.text)?;
-        if matches!(args.format, ReportFormat::Human) {
+        if args.report.format() == ReportFormat::Human {
             text.push_str(&format!("\n{} written. Check it: helm template RELEASE weir -f {0}\n", path.display()));
             for key in &edited.by_hand {
                 text.push_str(&format!("Edit it by hand: {key} could not be, since it stands within braces.\n"));

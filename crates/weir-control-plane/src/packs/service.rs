@@ -116,8 +116,10 @@ impl App {
         let others: Vec<Blob> = head.state.rule_packs.iter().filter(|pack| pack.name != name).cloned().collect();
         let mut files = files_of(self.store.control(), &others, Some(name)).await?;
         files.push(text(name, content)?);
+        let app = self.clone();
         let checked = self.replays.run(move || {
-            let checked = check::pack(&files)?;
+            let items = app.packs.compiled.check(&files, |files| check::pack(files))?;
+            let checked = Checked { items, about: String::new() };
             Ok((checked, files.pop().map(|(_, text)| text.into_bytes()).unwrap_or_default()))
         });
         checked.await

@@ -4,6 +4,7 @@ use super::daily_partitions::KnownDays;
 use super::health::WriteHealth;
 use super::migrate::{self, Engine};
 use super::partition::Partitions;
+use super::reachability::{Reachability, Unreachable};
 use super::{DatabaseUrl, Pools, StoreError, ids};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -31,6 +32,7 @@ struct Inner {
     partitions: Partitions,
     known_days: KnownDays,
     health: WriteHealth,
+    reachability: Reachability,
     retention_days: AtomicU32,
     behaviour_days: AtomicU32,
     session_days: AtomicU32,
@@ -41,16 +43,16 @@ struct Inner {
 impl Database {
     /// Opens the store at `url` (see [`DatabaseUrl::parse`]), and makes or upgrades its tables.
     pub async fn open(url: &str) -> Result<Database, StoreError> {
-        let (control, partitions) = match DatabaseUrl::parse(url)? {
+        let (control, partitions, server) = match DatabaseUrl::parse(url)? {
             DatabaseUrl::Sqlite(directory) => {
                 let control = Pools::sqlite(&directory.join(CONTROL_FILE)).await?;
                 migrate::run(&control, Engine::Sqlite, "control", migrate::CONTROL).await?;
-                (control, Partitions::sqlite(directory))
+                (control, Partitions::sqlite(directory), None)
             }
             DatabaseUrl::Postgres(url) => {
                 let control = Pools::postgres(&url).await?;
                 migrate::run(&control, Engine::Postgres, "control", migrate::CONTROL).await?;
-                (control.clone(), Partitions::postgres(control).await?)
+                (control.clone(), Partitions::postgres(control).await?, Some(url))
             }
         };
         let [retention_days, behaviour_days, session_days] = [(); 3].map(|()| AtomicU32::new(MAX_RETENTION_DAYS));
@@ -61,6 +63,7 @@ impl Database {
                 partitions,
                 known_days: KnownDays::default(),
                 health: WriteHealth::default(),
+                reachability: Reachability::new(server),
                 retention_days,
                 behaviour_days,
                 session_days,
@@ -129,6 +132,32 @@ impl Database {
     /// The tables that are not about hits: users, sessions, tokens, nodes, rules, lists, settings, audit and more.
     pub fn control(&self) -> &Pools {
         &self.inner.control
+    }
+
+    /// Why the database server does not answer; none while it does, as far as [`Self::watch_server`] knows.
+    pub fn unreachable(&self) -> Option<Unreachable> {
+        self.inner.reachability.unreachable()
+    }
+
+    /// A call failed for a reason that may be the server: it is asked at once.
+    pub fn doubt_server(&self) {
+        self.inner.reachability.doubt();
+    }
+
+    /// Returns as soon as the database server does not answer.
+    pub async fn server_lost(&self) {
+        self.inner.reachability.lost().await;
+    }
+
+    /// Notes that the server answered, or why not, as if it had been asked.
+    #[cfg(test)]
+    pub(crate) fn note_server(&self, answered: Result<(), String>) {
+        self.inner.reachability.note(answered);
+    }
+
+    /// Asks the database server every second whether it answers. Never returns.
+    pub async fn watch_server(&self) {
+        self.inner.reachability.watch().await;
     }
 
     /// Waits until every connection is closed.

@@ -63,6 +63,8 @@ impl Database {
                     tracing::info!("the store can write again");
                 }
             }
+            // It is the server that is away, not its disk that is full.
+            Err(error) if error.is_transient() && self.unreachable().is_some() => {}
             Err(error) => self.note_fault(error.to_string()),
         }
     }

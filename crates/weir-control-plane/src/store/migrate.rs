@@ -62,6 +62,7 @@ pub(super) const HITS: &[Migration] = migrations! {
     153 "0153_hour_summaries",
     154 "0154_path_index",
     155 "0155_group_hours",
+    156 "0156_counts_of_a_value",
 };
 
 /// Names of all migrations of this build.

@@ -34,6 +34,31 @@ async fn activate(fixture: &Fixture, name: &str, text: &str) -> (u64, Answer) {
 }
 
 #[tokio::test]
+async fn what_was_checked_when_it_came_is_not_compiled_again_when_it_is_put_in_use() {
+    let fixture = Fixture::new().await;
+    let author = Author { name: "user:a".into(), address: "192.0.2.1".into(), ..Author::default() };
+    let runs = || fixture.app.packs.compilations();
+    let store = async |name: &str, text: &str| {
+        fixture.app.store_pack(Kind::RulePack, name, text.into(), "", &author).await.unwrap().0.version
+    };
+    let use_it = async |name: &str, version: u64| {
+        fixture.app.use_pack(Kind::RulePack, name, version, &author, "rule_pack.activate").await.map(drop)
+    };
+    let first = store("one", ONE).await;
+    use_it("one", first).await.unwrap();
+    assert_eq!(runs(), 1);
+    // Beside another pack it is another set of files: it is checked, for the id may be taken there.
+    let second = store("two", &ONE.replace("sample", "other").replace("xyzzy", "quux")).await;
+    use_it("two", second).await.unwrap();
+    assert_eq!(runs(), 2);
+    store("one", ONE).await;
+    assert_eq!(runs(), 3);
+    let taken = fixture.app.store_pack(Kind::RulePack, "three", ONE.into(), "", &author).await;
+    assert!(matches!(taken, Err(Error::Invalid(_))), "{taken:?}");
+    assert_eq!(runs(), 4);
+}
+
+#[tokio::test]
 async fn a_pack_in_the_place_of_all_signatures_has_to_be_confirmed() {
     let fixture = Fixture::new().await;
     let (_, own) = activate(&fixture, "own", ONE).await;
