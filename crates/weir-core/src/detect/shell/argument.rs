@@ -195,6 +195,39 @@ pub fn has_subcommand(rest: &[u8]) -> bool {
     text.len() < rest.len() && word > 1 && next.len() < text.len() - word && option
 }
 
+/// Whether a command line consists of a few words, one of which is the name of a file, an account of a host or an assignment:
+/// `755 /srv`, `a.php b.php`, `x root@host:`, `if=a of=b`.
+pub fn has_operands(rest: &[u8]) -> bool {
+    const MAX_BYTES: usize = 128;
+    const MAX_WORDS: usize = 6;
+    if rest.len() > MAX_BYTES {
+        return false;
+    }
+    let end = rest.iter().position(|b| matches!(b, b';' | b'|' | b'&' | b'#' | b'\n' | b'\r'));
+    let line = &rest[..end.unwrap_or(rest.len())];
+    work::count(3 * line.len());
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || b" ._/@=:~*$%+-".contains(b);
+    let mut words = line.split(|b| *b == b' ').filter(|word| !word.is_empty());
+    line.iter().all(plain) && words.clone().count() <= MAX_WORDS && words.any(is_operand)
+}
+
+/// Whether a word has the form of a path, of a file with an ending, of an account on a host, or of an assignment.
+fn is_operand(word: &[u8]) -> bool {
+    let letter = |at: usize| word.get(at).is_some_and(u8::is_ascii_alphabetic);
+    let inside = |mark: u8| memchr::memchr(mark, word).filter(|&at| at > 0 && letter(at - 1) && letter(at + 1));
+    let path = match word {
+        [b'/', first, ..] => first.is_ascii_alphabetic() && word.len() > 3,
+        _ => inside(b'/').is_some() && word.len() > 4,
+    };
+    let file = word.iter().rposition(|b| *b == b'.').is_some_and(|dot| {
+        let ending = &word[dot + 1..];
+        dot > 0 && (1..=5).contains(&ending.len()) && ending.iter().all(u8::is_ascii_lowercase)
+    });
+    path || file
+        || inside(b'@').is_some()
+        || memchr::memchr(b'=', word).is_some_and(|at| letter(0) && at + 1 < word.len())
+}
+
 /// Whether a command line continues with an address, a path, a quoted program, a pipe or a redirection.
 pub fn has_target_or_pipe(rest: &[u8]) -> bool {
     rest.split(|b| *b == b' ').skip(2).any(|w| {

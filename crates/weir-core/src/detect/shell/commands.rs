@@ -47,7 +47,8 @@ const NAMES: &[(NameClass, &[&str])] = &[
             "strace", "sysctl", "sysinfo", "systemctl", "systeminfo", "systemd-run", "taskkill", "tasklist", "tcpdump",
             "tcsh", "tftp", "traceroute", "tracert", "uname", "useradd", "usermod", "usleep", "vssadmin", "whoami",
             "wmic", "wscript", "xargs", "zcat", "zsh", "crontab", "md5sum", "sha1sum", "dbus-send", "timedatectl",
-            "vmstat", "iostat", "ifup", "tshark", "ssh-keygen", "bsdtar",
+            "vmstat", "iostat", "ifup", "tshark", "ssh-keygen", "bsdtar", "redis-cli", "etcdctl", "mongosh", "mongodump",
+            "pg_dump", "pg_dumpall", "gcloud",
         ],
     ),
     (
@@ -71,14 +72,14 @@ const NAMES: &[(NameClass, &[&str])] = &[
             "xcopy", "robocopy", "net", "nproc", "dpkg-query", "rpm", "vi", "vim", "ed", "zip", "gdb", "ltrace", "cpio",
             "ar", "jrunscript", "jjs", "diff", "xterm", "waitfor", "basenc", "csplit", "iconv", "nawk", "rvim",
             "vimdiff", "virsh", "xdotool", "yash", "tclsh", "gnuplot", "ghci", "sshfs", "dmidecode", "setarch", "mkpasswd",
-            "wbadmin", "cmdkey", "certreq", "rpcping", "nroff", "troff", "openvt", "logsave", "pdflatex", "genisoimage",
+            "rd", "md", "wbadmin", "cmdkey", "certreq", "rpcping", "nroff", "troff", "openvt", "logsave", "pdflatex", "genisoimage",
         ],
     ),
     (
         NameClass::OrdinaryWord,
         &[
             "false", "true", "alias", "base", "break", "builtin", "call", "command", "comm", "compress", "convert",
-            "copy", "cut", "date", "declare", "echo", "eval", "exec", "export", "file", "find", "finger", "fold",
+            "copy", "choice", "cut", "date", "declare", "echo", "eval", "exec", "export", "file", "find", "finger", "fold",
             "free", "go", "groups", "halt", "head", "help", "host", "install", "java", "join", "jobs", "kill",
             "last", "less", "link", "locate", "look", "mail", "make", "man", "more", "mount", "move", "node",
             "open", "paste", "print", "read", "rename", "run", "screen", "script", "service", "shuf", "sleep", "sort",
@@ -193,7 +194,8 @@ fn cmdlet(name: &[u8]) -> Option<NameClass> {
 
 /// Short names of commands of Windows, which runs them in any case.
 const WINDOWS: &[&[u8]] = &[
-    b"cmd", b"dir", b"ver", b"set", b"net", b"sc", b"reg", b"vol", b"del", b"iex", b"iwr", b"irm", b"gci", b"gc", b"cd",
+    b"cmd", b"dir", b"ver", b"set", b"net", b"sc", b"reg", b"vol", b"del", b"iex", b"iwr", b"irm", b"gci", b"gc",
+    b"cd", b"rd", b"md",
 ];
 
 /// Whether a system runs a command by a name in this spelling. Short names of Unix are of lower case; other spellings of two

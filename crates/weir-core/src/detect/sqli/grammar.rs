@@ -306,7 +306,9 @@ impl Code<'_> {
             let kind = match (first, last) {
                 (Word::StrongCall, _) | (_, Word::StrongCall) => OperandKind::Strong,
                 (_, Word::Sleep) => OperandKind::Sleep,
-                (_, Word::SoftCall | Word::If | Word::Insert | Word::Object | Word::Execute) => OperandKind::Soft,
+                // `mod(9,2)`, `isnull(a)`, and `like(a,b)` of SQLite are calls of words that are operators elsewhere.
+                (_, Word::SoftCall | Word::If | Word::Insert | Word::Object | Word::Execute)
+                | (_, Word::Arithmetic | Word::Is | Word::Compare) => OperandKind::Soft,
                 (_, Word::Plain | Word::Constant | Word::Delay | Word::Values) => OperandKind::Call,
                 _ => return None,
             };
@@ -401,13 +403,24 @@ impl Code<'_> {
             list.strong =
                 (first.kind >= OperandKind::Literal || variable) && !sentence && !(text && self.tokens.len() <= i + 1);
             list.attack_only_call =
-                matches!(first.kind, OperandKind::Strong | OperandKind::Sleep | OperandKind::Global);
+                matches!(first.kind, OperandKind::Strong | OperandKind::Sleep | OperandKind::Global)
+                    || first.kind == OperandKind::Soft && self.wraps_strong(i, first.end);
         } else {
             list.end = i;
             return list;
         }
         self.rest_of_list(&mut list);
         list
+    }
+
+    /// Whether a call that only attacks make is an argument within the tokens from `from` to `to`: `like(a,hex(randomblob(9)))`.
+    fn wraps_strong(&self, from: usize, to: usize) -> bool {
+        const REACH: usize = 32;
+        (from..to.min(from + REACH)).any(|at| {
+            self.word(at) == Some(Word::StrongCall)
+                && self.kind(at + 1) == Some(TokenKind::Left)
+                && self.bytes(at).eq_ignore_ascii_case(b"randomblob")
+        })
     }
 
     /// Whether the word at `end` cannot follow the literal at `i` in a select list.

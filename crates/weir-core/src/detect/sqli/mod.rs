@@ -326,7 +326,8 @@ fn head(code: &Code<'_>, context: Context) -> (usize, Position) {
     while code.kind(at) == Some(TokenKind::Right) {
         at += 1;
     }
-    if at > closed && place == Position::Word {
+    // A bracket that the value closes without opening it ends an expression of the application.
+    if at > closed && matches!(place, Position::Word | Position::Start) {
         place = Position::Value;
     }
     (at, place)
@@ -363,6 +364,8 @@ fn scan(code: &Code<'_>, comments: &[u32], context: Context, (first, last): (boo
         let mut total = weight;
         total += match here {
             Position::Break => 4,
+            // `)-sleep(9)`: nothing but the bracket of the application is before it.
+            Position::Value if code.kind(0) == Some(TokenKind::Right) => 3,
             // A value that begins with `or` continues a condition of the application.
             Position::Start if matches!(code.kind(at), Some(TokenKind::Word(Word::Logic))) => 4,
             Position::Start | Position::Value => 2,

@@ -54,12 +54,13 @@ impl WordSet {
         match word {
             Word::Plain => 0,
             Word::Logic | Word::Condition => Self::LOGIC,
-            Word::Compare | Word::Between => Self::COMPARE,
+            Word::Compare => Self::COMPARE | Self::CALL,
+            Word::Between => Self::COMPARE,
             Word::In => Self::IN,
             Word::Sort => Self::SORT,
             Word::By => Self::BY,
             Word::If => Self::IF | Self::CALL,
-            Word::SoftCall | Word::Sleep => Self::CALL,
+            Word::SoftCall | Word::Sleep | Word::Is | Word::Arithmetic => Self::CALL,
             Word::Into => Self::INTO | Self::STORE,
             Word::Set => Self::SET | Self::STORE,
             Word::Declare => Self::STORE,
@@ -80,7 +81,7 @@ impl WordSet {
             Word::Execute => Self::DISTINCTIVE | Self::CALL,
             // `analyse`, which alone makes a structure of `procedure`, is distinctive itself.
             Word::Procedure => 0,
-            Word::Prefix | Word::Is | Word::Arithmetic | Word::Quantifier | Word::Limit | Word::Then | Word::Delay => 0,
+            Word::Prefix | Word::Quantifier | Word::Limit | Word::Then | Word::Delay => 0,
         }
     }
 
@@ -220,7 +221,7 @@ fn begins_with_operand(text: &[u8]) -> bool {
     let word = text.iter().position(|b| !is_inner(*b)).unwrap_or(text.len());
     match text {
         [b'0'..=b'9' | b'.' | b'\'' | b'"' | b'$' | b'\\' | b'_', ..] => true,
-        [b'+' | b'-' | b'/' | b'%' | b'^' | b'|' | b'&' | b'~' | b'!', ..] => true,
+        [b'+' | b'-' | b'/' | b'%' | b'^' | b'|' | b'&' | b'~' | b'!' | b')', ..] => true,
         // `n'a'`, and constants.
         _ => text.get(word) == Some(&b'\'') || meaning(&text[..word]) == Word::Constant || begins_comment(text),
     }
@@ -272,6 +273,7 @@ fn continues_statement(rest: &[u8]) -> bool {
         Some(b) if b.is_ascii_alphabetic() => {
             let word = rest.iter().position(|b| !is_inner(*b)).unwrap_or(rest.len());
             matches!(meaning(&rest[..word]), Word::In | Word::Limit | Word::Compare | Word::Logic)
+                || rest[..word].eq_ignore_ascii_case(b"returning")
         }
         // Bytes from 0x80 on begin letters, except these, which begin no-break spaces and typographic quotes.
         Some(b) => *b < 0x80 || matches!(b, 0xa0 | 0xc2 | 0xca | 0xe2 | 0xef),
@@ -316,7 +318,9 @@ fn is_prose(mut rest: &[u8]) -> bool {
             Word::Prefix | Word::Quantifier => continue,
             Word::Plain | Word::Object | Word::SoftCall | Word::Catalogue | Word::Sleep | Word::Delay => {}
             Word::Constant | Word::Select | Word::Case | Word::StrongCall | Word::Values | Word::Logic => return false,
-            Word::If | Word::Insert | Word::Execute => return !is_followed_by(rest, |b| b == b'('),
+            Word::If | Word::Insert | Word::Execute | Word::Is | Word::Arithmetic | Word::Compare => {
+                return !is_followed_by(rest, |b| b == b'(');
+            }
             _ => return !begins_comment(rest.trim_ascii_start()),
         }
         // The name goes on behind a dot.

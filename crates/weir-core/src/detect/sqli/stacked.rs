@@ -115,7 +115,11 @@ pub fn statement(code: &Code<'_>, i: usize) -> Option<Structure> {
             found(is(i + 1, b"data") && text(file + 1), 8, file + 2)
         }
         Verb::Lock => found(is(i + 1, b"tables") && word(i + 2) && word(i + 3), 6, i + 4),
-        Verb::Pragma => found(word(i + 1) && (code.ends(i + 2) || code.bytes(i + 2) == b"="), 5, i + 3),
+        Verb::Pragma => found(
+            word(i + 1) && (code.ends(i + 2) || code.bytes(i + 2) == b"=" || code.kind(i + 2) == Some(TokenKind::Left)),
+            5,
+            i + 3,
+        ),
         Verb::Prepare if is(i + 2, b"as") => {
             const STATEMENTS: [Word; 4] = [Word::Select, Word::Insert, Word::Update, Word::Delete];
             found(word(i + 1) && code.word(i + 3).is_some_and(|word| STATEMENTS.contains(&word)), 8, i + 4)

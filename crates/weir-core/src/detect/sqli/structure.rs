@@ -10,7 +10,7 @@ use super::lex::TokenKind;
 use super::query;
 use super::stacked;
 use super::union::union;
-use super::values::{accumulation, cast, more_values};
+use super::values::{accumulation, cast, more_values, returning};
 use super::words::Word;
 
 /// Most tokens of a value that is recognised as arithmetic on literals (`'-0-'`).
@@ -22,6 +22,10 @@ pub fn at(code: &Code<'_>, i: usize, place: Position) -> Option<Structure> {
         TokenKind::Word(word) => by_word(code, i, word, place),
         TokenKind::Pipes => logic(code, i + 1, Connector::Pipes, place).or_else(|| joined(code, i, place)),
         TokenKind::Operator | TokenKind::Compare => joined(code, i, place),
+        // `1*sleep(5)`, while `5*6` is a product.
+        TokenKind::Star if code.operand(i + 1).is_some_and(|factor| factor.kind >= OperandKind::Sleep) => {
+            joined(code, i, place).map(|(weight, end)| (weight + 1, end))
+        }
         TokenKind::Semicolon => {
             let stacked = better(statement(code, i + 1, Position::Inside), stacked::statement(code, i + 1));
             // A number completes the statement of the application, so what follows is one of its own.
@@ -82,6 +86,7 @@ fn by_word(code: &Code<'_>, i: usize, word: Word, place: Position) -> Option<Str
             Some((8, i + 2))
         }
         Word::StrongCall | Word::SoftCall | Word::Sleep => call(code, i),
+        Word::Plain if place == Position::Break => returning(code, i),
         Word::Execute if code.word(i + 1) == Some(Word::StrongCall) => Some((8, i + 2)),
         _ => None,
     }
@@ -161,6 +166,8 @@ fn logic(code: &Code<'_>, mut i: usize, connector: Connector, place: Position) -
         Condition::Bare(operand) => {
             let weight = match operand.kind {
                 OperandKind::Strong => 9,
+                // `1 and geometrycollection((select 1))` is more than `1 and (select 1)`.
+                OperandKind::Query if code.word(i) == Some(Word::Plain) => 8,
                 OperandKind::Query | OperandKind::Sleep | OperandKind::Global => 7,
                 OperandKind::Soft => 4 + 4 * u8::from(completes && or && code.ends(operand.end)),
                 OperandKind::Call if is_sorted(code, operand.end, place) => 5,
@@ -201,11 +208,9 @@ fn logic(code: &Code<'_>, mut i: usize, connector: Connector, place: Position) -
         }
     };
     let weight = match connector {
-        Connector::Word => weight,
         Connector::Pipes if weight < 8 => weight.saturating_sub(2),
-        Connector::Pipes => weight,
-        Connector::Condition if weight >= 8 => weight,
-        Connector::Condition => weight / 3,
+        Connector::Condition if weight < 8 => weight / 3,
+        _ => weight,
     };
     Some((weight, end))
 }

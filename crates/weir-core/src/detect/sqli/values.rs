@@ -98,6 +98,19 @@ fn assigns(code: &Code<'_>, mut at: usize) -> bool {
     false
 }
 
+/// `' returning password--`: columns that a statement which changes rows gives back. A comment cuts off the rest.
+pub fn returning(code: &Code<'_>, i: usize) -> Option<Structure> {
+    if !code.bytes(i).eq_ignore_ascii_case(b"returning") {
+        return None;
+    }
+    let end = match code.kind(i + 1)? {
+        TokenKind::Star => i + 2,
+        _ => code.operand(i + 1)?.end,
+    };
+    let end = end + usize::from(code.kind(end) == Some(TokenKind::Semicolon));
+    (code.kind(end) == Some(TokenKind::Tail)).then_some((6, end))
+}
+
 /// `@x:=concat(@x, ...)`: a variable of MySQL that collects rows.
 pub fn accumulation(code: &Code<'_>, i: usize) -> Option<Structure> {
     if code.bytes(i + 1) != b":=" {

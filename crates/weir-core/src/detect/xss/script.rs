@@ -296,6 +296,11 @@ fn is_mentioned(text: &[u8], start: usize, open: usize) -> bool {
     let behind = &text[open..text.len().min(open + 80)];
     work::count(behind.len());
     let Some(close) = memchr::memchr(b')', behind).filter(|_| apart) else { return false };
+    // Behind a word, the first backtick either opens a text, which holds the call, or closes one, and then no name follows.
+    let word = |b: &u8| b.is_ascii_alphabetic() || matches!(b, b',' | b':');
+    if start > 3 && word(&text[start - 3]) && text[start - 2] == b' ' && behind.get(close + 1) == Some(&b'`') {
+        return memchr::memchr(b'`', &behind[..close]).is_none();
+    }
     let Some(behind) = behind[close + 1..].strip_prefix(b"` ") else { return false };
     let mut words = behind.split(|b| *b == b' ').map(|word| word.strip_suffix(b",").unwrap_or(word));
     let mut plain = || words.next().is_some_and(|word| !word.is_empty() && word.iter().all(u8::is_ascii_alphabetic));
